@@ -1,0 +1,80 @@
+/**
+ * What a TypeScript engine implements; `app.ts` puts the HTTP contract on top of it and
+ * `jobs.ts` the queue. Knows nothing of HTTP, files or job records.
+ */
+import type { ChatMessage, ChatRequest, TokenLogprob, Usage } from '../../src/openai/chat.ts'
+import type {
+  Hyperparameters,
+  ModelObject,
+  TrainingMetrics,
+  TrainingRow,
+} from '../../src/openai/fine-tuning.ts'
+
+export interface TokenDelta {
+  /** '' while a character's bytes are incomplete */
+  text: string
+  logprobs: TokenLogprob[]
+}
+
+export interface CompletionEnd {
+  finishReason: 'stop' | 'length'
+  usage: Usage
+}
+
+export interface TrainInput {
+  jobId: string
+  /** base model or lora to start from */
+  model: string
+  rows: TrainingRow[]
+  validationRows: TrainingRow[]
+  hyperparameters: Hyperparameters
+  seed: number
+  suffix: string | null
+  metadata: Record<string, string>
+  /** folder of this job's checkpoints; a restarted job finds what it left there */
+  checkpointDir: string
+}
+
+export interface TrainProgress {
+  step: number
+  totalSteps: number
+  tokensPerSecond: number
+  trainLoss: number
+  validLoss: number | null
+  etaSeconds: number
+}
+
+export interface TrainHooks {
+  onProgress(progress: TrainProgress): void
+  onMessage(level: 'info' | 'warn', message: string): void
+  signal: AbortSignal
+}
+
+export interface TrainResult {
+  /** the new lora's id: a hash of weights and manifest */
+  model: string
+  trainedTokens: number
+  metrics: TrainingMetrics
+}
+
+/** Errors are AppErrors; `not-found` for an unknown model in every method. */
+export interface EngineBackend {
+  models(): ModelObject[]
+  /**
+   * Throws what would make the job fail: no rows, a row over the context, a lora of another base.
+   * @throws AppError `invalid-request`, `context-length-exceeded`, `not-found`
+   */
+  validateTraining(model: string, rows: TrainingRow[]): Promise<void>
+  train(input: TrainInput, hooks: TrainHooks): Promise<TrainResult>
+  /** Greedy when temperature is 0 or absent. Aborting the signal stops the generation. */
+  complete(
+    request: ChatRequest,
+    signal: AbortSignal
+  ): AsyncGenerator<TokenDelta, CompletionEnd, undefined>
+  /** Mean nats per completion token of every row. */
+  loss(model: string, rows: TrainingRow[]): Promise<{ losses: number[]; tokens: number[] }>
+  countTokens(model: string, input: ChatMessage[] | string): Promise<number>
+  /** @throws AppError `conflict` while requests use it */
+  deleteModel(id: string): Promise<void>
+  close(): Promise<void>
+}

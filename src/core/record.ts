@@ -1,0 +1,44 @@
+/** One logged exchange, as the proxy hands it over and the store keeps it. */
+import type { Usage } from '../openai/chat.ts'
+
+/** What routing did with a request that matched a live template. */
+export interface RouteOutcome {
+  templateVersion: string
+  lora: string
+  /** `answered` by the lora, or `fallback` to the upstream for `reason` */
+  outcome: 'answered' | 'fallback'
+  reason: string | null
+  /** log-probability statistic the route decides by; null when no answer was finished */
+  confidence: number | null
+  /** prompt tokens that the upstream would have read and the lora did not, in the base tokenizer */
+  promptTokensSaved: number
+  /** money saved against the cached-input price of the price file; null without a price */
+  savedUsd: number | null
+}
+
+export interface ExchangeRecord {
+  id: string
+  /** milliseconds since the epoch, when the request arrived */
+  at: number
+  tenant: string
+  model: string
+  path: string
+  streamed: boolean
+  /** HTTP status the client saw; 499 when the client went away */
+  status: number
+  firstByteMs: number | null
+  durationMs: number
+  /** request body as sent, UTF-8 */
+  request: string
+  /** chat completion (streams are accumulated) or error body as JSON text; null when none arrived */
+  response: string | null
+  usage: Usage | null
+  route: RouteOutcome | null
+}
+
+/** A record as read back: with its place in the log and the template the worker found in it. */
+export interface StoredRecord extends ExchangeRecord {
+  /** strictly increasing; a cursor into the log */
+  sequence: number
+  templateVersion: string | null
+}

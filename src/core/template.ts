@@ -1,0 +1,73 @@
+/**
+ * What a template is: the ordered messages of a recurring prompt, made of anchors (constant text),
+ * slots (short variable text), examples (few-shot blocks) and the query. Types and the functions
+ * that need nothing but a template; finding one is `detect.ts`, recognizing one is `match.ts`.
+ */
+
+export interface Anchor {
+  kind: 'anchor'
+  text: string
+}
+
+/** Short variable text that the application wrote. */
+export interface Slot {
+  kind: 'slot'
+  name: string
+  /** `enum`: one of `values` (at most 16); `short`: free text of bounded length */
+  type: 'enum' | 'short'
+  values?: string[]
+  maxChars: number
+  multiline: boolean
+  /** false: the values do not help to predict the answer, so the slot is dropped like an anchor */
+  kept: boolean
+}
+
+/** Few-shot block that differs from request to request (retrieved examples); always removed. */
+export interface Examples {
+  kind: 'examples'
+  name: string
+}
+
+/** What the end user wrote: never touched, always kept. */
+export interface Query {
+  kind: 'query'
+}
+
+export type Segment = Anchor | Slot | Examples | Query
+
+export interface TemplateMessage {
+  role: string
+  segments: Segment[]
+}
+
+export interface TemplateKey {
+  tenant: string
+  model: string
+  /** digest of `tools` and `tool_choice`, '' when the request has none */
+  tools: string
+  /** digest of `response_format`, '' when the request has none */
+  responseFormat: string
+}
+
+export interface Template extends TemplateKey {
+  /** hash of the key and the ordered anchors, hex */
+  version: string
+  messages: TemplateMessage[]
+  /**
+   * How many messages may follow the template's own, as turns of one conversation: 0 for single
+   * exchanges. A request with more goes to the upstream.
+   */
+  maxTurnsAfter: number
+}
+
+/** A request that a template recognizes, taken apart. */
+export interface Match {
+  template: Template
+  /** slot name → value, every slot of the template */
+  slots: Record<string, string>
+  /** examples name → text */
+  examples: Record<string, string>
+  query: string
+  /** messages after the template's own (conversation turns), as sent */
+  turns: { role: string; content: string }[]
+}

@@ -1,0 +1,40 @@
+/**
+ * The client side of the engine contract: what worker and proxy ask of an engine, whatever stands
+ * behind it. An engine is a `fetch` function and a base URL; `client.ts` makes this of them.
+ */
+import type { ChatCompletion, ChatMessage, ChatRequest, TokenLogprob } from '../openai/chat.ts'
+import type {
+  JobEvent,
+  JobObject,
+  JobRequest,
+  LossResponse,
+  ModelObject,
+  TrainingRow,
+} from '../openai/fine-tuning.ts'
+
+export interface GeneratedDelta {
+  text: string
+  logprobs: TokenLogprob[]
+}
+
+/** Every method rejects with AppError `engine-unavailable` or `engine-timeout`, or the engine's own 4xx. */
+export interface Engine {
+  readonly name: string
+  models(): Promise<ModelObject[]>
+  /** @returns the file's id */
+  uploadRows(rows: TrainingRow[], filename: string): Promise<string>
+  createJob(request: JobRequest): Promise<JobObject>
+  getJob(id: string): Promise<JobObject>
+  /** Jobs whose metadata has all the given pairs, newest first. */
+  findJobs(metadata: Record<string, string>): Promise<JobObject[]>
+  /** Events oldest first, behind the given event id. */
+  jobEvents(id: string, after?: string): Promise<JobEvent[]>
+  cancelJob(id: string): Promise<JobObject>
+  complete(request: ChatRequest, options?: { signal?: AbortSignal }): Promise<ChatCompletion>
+  /** Tokens as they come; ending the iteration early stops the generation. */
+  stream(request: ChatRequest, options?: { signal?: AbortSignal }): AsyncIterable<GeneratedDelta>
+  loss(model: string, rows: TrainingRow[]): Promise<LossResponse>
+  /** Tokens of the rendered messages, chat markers included, or of a bare text. */
+  countTokens(model: string, input: ChatMessage[] | string): Promise<number>
+  deleteModel(id: string): Promise<void>
+}

@@ -1,0 +1,95 @@
+/**
+ * The chat-completions wire contract, as far as this project reads it. Unknown fields are legal
+ * everywhere and are never dropped: the index signatures say so.
+ */
+
+export interface ContentPart {
+  type: string
+  text?: string
+  [field: string]: unknown
+}
+
+export interface ChatMessage {
+  role: string
+  content?: string | ContentPart[] | null
+  name?: string
+  tool_calls?: unknown[]
+  tool_call_id?: string
+  [field: string]: unknown
+}
+
+export interface ChatRequest {
+  model: string
+  messages: ChatMessage[]
+  stream?: boolean | null
+  stream_options?: { include_usage?: boolean } | null
+  max_tokens?: number | null
+  max_completion_tokens?: number | null
+  temperature?: number | null
+  top_p?: number | null
+  seed?: number | null
+  n?: number | null
+  stop?: string | string[] | null
+  logprobs?: boolean | null
+  top_logprobs?: number | null
+  tools?: unknown[] | null
+  tool_choice?: unknown
+  response_format?: { type: string; [field: string]: unknown } | null
+  user?: string | null
+  /** vLLM's constrained decoding; `choice` lists the only answers allowed (engine contract). */
+  structured_outputs?: { choice?: string[] } | null
+  [field: string]: unknown
+}
+
+export interface Usage {
+  prompt_tokens: number
+  completion_tokens: number
+  total_tokens: number
+  prompt_tokens_details?: {
+    cached_tokens?: number
+    cache_write_tokens?: number
+    [field: string]: unknown
+  }
+  [field: string]: unknown
+}
+
+export interface TokenLogprob {
+  token: string
+  logprob: number
+  bytes: number[] | null
+  top_logprobs: { token: string; logprob: number; bytes: number[] | null }[]
+}
+
+export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter'
+
+export interface ChatChoice {
+  index: number
+  message: ChatMessage & { role: 'assistant' }
+  logprobs: { content: TokenLogprob[] | null; [field: string]: unknown } | null
+  finish_reason: FinishReason | null
+}
+
+export interface ChatCompletion {
+  id: string
+  object: 'chat.completion'
+  created: number
+  model: string
+  choices: ChatChoice[]
+  usage?: Usage
+  [field: string]: unknown
+}
+
+export interface ChatChunk {
+  id: string
+  object: 'chat.completion.chunk'
+  created: number
+  model: string
+  choices: {
+    index: number
+    delta: Partial<ChatMessage>
+    logprobs?: { content: TokenLogprob[] | null } | null
+    finish_reason: FinishReason | null
+  }[]
+  usage?: Usage | null
+  [field: string]: unknown
+}

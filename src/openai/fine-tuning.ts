@@ -1,0 +1,130 @@
+/**
+ * Files, fine-tuning jobs and models as the engine contract speaks them: OpenAI's names, plus the
+ * few fields that PromptIntern needs and OpenAI lacks (marked "contract").
+ */
+import type { ChatMessage } from './chat.ts'
+
+/** One line of a training file. The last message is the completion; only it carries loss. */
+export interface TrainingRow {
+  messages: ChatMessage[]
+  /** contract: multiplies the row's loss, default 1 */
+  weight?: number
+}
+
+export interface FileObject {
+  id: string
+  object: 'file'
+  bytes: number
+  created_at: number
+  filename: string
+  purpose: string
+}
+
+/** Every field has an engine default; see docs/contract.md. */
+export interface Hyperparameters {
+  rank?: number
+  alpha?: number
+  learning_rate?: number
+  /** rows an optimizer step sees */
+  batch_size?: number
+  n_epochs?: number
+  /** contract: overrides n_epochs when given */
+  max_steps?: number
+  /** contract: training stops (and the cosine reaches its end) after this many seconds */
+  max_seconds?: number
+  weight_decay?: number
+  /** contract: share of this job's progress spent warming up, default 0.05 */
+  warmup_ratio?: number
+  /**
+   * contract: where this job lies on the learning-rate curve of the whole internalization, as
+   * shares of its total progress. [0, 1] (the default) is a whole curve of its own.
+   */
+  schedule_span?: [number, number]
+}
+
+export type JobStatus = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled'
+
+export interface JobRequest {
+  model: string
+  training_file: string
+  validation_file?: string | null
+  hyperparameters?: Hyperparameters
+  method?: { type: 'supervised' }
+  seed?: number
+  suffix?: string | null
+  metadata?: Record<string, string>
+}
+
+export interface JobObject {
+  id: string
+  object: 'fine_tuning.job'
+  created_at: number
+  finished_at: number | null
+  model: string
+  fine_tuned_model: string | null
+  status: JobStatus
+  training_file: string
+  validation_file: string | null
+  hyperparameters: Hyperparameters
+  seed: number
+  metadata: Record<string, string>
+  trained_tokens: number | null
+  error: { code: string; message: string; param: string | null } | null
+  /** contract: what training cost and reached, present once it has succeeded */
+  result_metrics?: TrainingMetrics
+}
+
+export interface TrainingMetrics {
+  steps: number
+  seconds: number
+  tokens_per_second: number
+  train_loss: number
+  valid_loss: number | null
+  peak_memory_bytes: number
+}
+
+export interface JobEvent {
+  object: 'fine_tuning.job.event'
+  id: string
+  created_at: number
+  level: 'info' | 'warn' | 'error'
+  type: 'message' | 'metrics'
+  message: string
+  /** metrics events: {step, total_steps, tokens_per_second, train_loss, valid_loss?, eta_seconds} */
+  data?: Record<string, number | null>
+}
+
+export interface ModelObject {
+  id: string
+  object: 'model'
+  created: number
+  owned_by: string
+  /** contract: the base model a lora sits on; absent for a base model */
+  parent?: string
+  /** contract */
+  max_model_len?: number
+  /** contract: training methods this model accepts as a base */
+  training_methods?: string[]
+  /** contract: number of parameters of the base model, decides default hyperparameters */
+  parameters?: number
+}
+
+/** contract: `POST /v1/tokenize`, as vLLM names it */
+export interface TokenizeRequest {
+  model: string
+  messages?: ChatMessage[]
+  prompt?: string
+}
+
+/** contract: `POST /v1/loss`: mean negative log-likelihood of each row's completion */
+export interface LossRequest {
+  model: string
+  rows: TrainingRow[]
+}
+
+export interface LossResponse {
+  /** nats per completion token, one entry a row, in order */
+  losses: number[]
+  /** completion tokens that each loss averages over */
+  tokens: number[]
+}

@@ -1,0 +1,98 @@
+/**
+ * The one storage interface. Every method rejects with AppError `store-unavailable` when the
+ * database cannot be reached or written; the errors a method adds are named beside it.
+ */
+import type { HistoryEntry, Internalization } from '../core/internalization.ts'
+import type { ExchangeRecord, StoredRecord } from '../core/record.ts'
+import type { Route } from '../core/route.ts'
+import type { Template } from '../core/template.ts'
+
+export interface RecordQuery {
+  templateVersion?: string
+  /** newest first with `desc` */
+  order?: 'asc' | 'desc'
+  limit: number
+  /** only records behind (asc) or before (desc) this sequence */
+  after?: number
+  /** only records with a 2xx response body */
+  answeredOnly?: boolean
+}
+
+export interface RecordStore {
+  /** Durable when it resolves. An id that exists already is skipped, so a retry is harmless. */
+  append(records: ExchangeRecord[]): Promise<void>
+  list(query: RecordQuery): Promise<StoredRecord[]>
+  byIds(ids: string[]): Promise<StoredRecord[]>
+  tagTemplate(ids: string[], templateVersion: string): Promise<void>
+  /** Deletes bodies and rows older than the given times (ms); returns what was deleted. */
+  prune(before: { bodies: number; records: number }): Promise<{ bodies: number; records: number }>
+}
+
+export interface TemplateStats {
+  requests: number
+  answered: number
+  fallbacks: number
+  promptTokensSaved: number
+  savedUsd: number
+  lastSeen: number | null
+}
+
+export interface TemplateStore {
+  upsert(templates: Template[]): Promise<void>
+  get(version: string): Promise<Template | null>
+  list(): Promise<Template[]>
+  stats(version: string): Promise<TemplateStats>
+}
+
+/** One held-out row answered by one arm: saved one by one so that a crash repeats none. */
+export interface EvaluationRow {
+  internalizationId: string
+  arm: number
+  recordId: string
+  answer: string
+  logprobSum: number
+  logprobMin: number
+  /** agreement of the adapted answer with the logged one, 0 to 1 */
+  similarity: number
+  /** a fresh answer of the upstream to the same request, when one was bought */
+  upstreamAnswer: string | null
+  upstreamSimilarity: number | null
+}
+
+export interface InternalizationStore {
+  create(internalization: Internalization): Promise<void>
+  get(id: string): Promise<Internalization | null>
+  list(): Promise<Internalization[]>
+  /**
+   * Writes state, plan and verdict, and one history row when the state changed. Returns the row
+   * with its new revision. @throws AppError `conflict` when `revision` is stale
+   */
+  save(internalization: Internalization, by: string, at: number): Promise<Internalization>
+  history(id: string): Promise<HistoryEntry[]>
+  addEvaluations(rows: EvaluationRow[]): Promise<void>
+  evaluations(id: string): Promise<EvaluationRow[]>
+}
+
+export interface RouteStore {
+  list(): Promise<Route[]>
+  put(route: Route): Promise<void>
+  remove(templateVersion: string): Promise<void>
+  /** Changes whenever a route is put or removed; cheap enough to poll every second. */
+  revision(): Promise<number>
+}
+
+/** Small blobs by name: the detector's sketch, the log cursor. */
+export interface SnapshotStore {
+  get(name: string): Promise<Uint8Array | null>
+  put(name: string, value: Uint8Array): Promise<void>
+}
+
+export interface Store {
+  records: RecordStore
+  templates: TemplateStore
+  internalizations: InternalizationStore
+  routes: RouteStore
+  snapshots: SnapshotStore
+  /** Flushes and closes; every later call is refused with `store-unavailable`. */
+  close(): Promise<void>
+}

@@ -1,0 +1,138 @@
+import { readFileSync, readdirSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
+
+/**
+ * folder → what its files may import: our folders, and packages by name. `node:` is allowed at the
+ * edges only. The table is docs/architecture.md's import rule.
+ */
+const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean }> = {
+  'src/errors.ts': { ours: [], packages: [], node: false },
+  'src/openai': { ours: ['src/errors.ts'], packages: ['eventsource-parser', 'zod'], node: false },
+  'src/core': {
+    ours: ['src/openai', 'src/errors.ts'],
+    packages: ['minisearch', 'lru-cache', 'xxhash-wasm'],
+    node: false,
+  },
+  'src/engine': {
+    ours: ['src/openai', 'src/errors.ts'],
+    packages: ['eventsource-parser'],
+    node: false,
+  },
+  'src/store': {
+    ours: ['src/core', 'src/openai', 'src/errors.ts'],
+    packages: ['drizzle-orm', '@libsql/client'],
+    node: true,
+  },
+  'src/proxy': {
+    ours: ['src/core', 'src/openai', 'src/errors.ts', 'src/engine/engine.ts'],
+    packages: ['hono', '@hono/node-server', 'undici', 'lru-cache', 'prom-client'],
+    node: true,
+  },
+  'src/worker': {
+    ours: ['src/core', 'src/store/store.ts', 'src/engine', 'src/openai', 'src/errors.ts'],
+    packages: [],
+    node: true,
+  },
+  'src/admin': {
+    ours: ['src/core', 'src/store/store.ts', 'src/openai', 'src/errors.ts'],
+    packages: ['hono', '@hono/zod-openapi', 'zod', 'prom-client'],
+    node: true,
+  },
+  'src/app.ts': {
+    ours: ['src/proxy', 'src/admin', 'src/openai', 'src/errors.ts'],
+    packages: ['hono'],
+    node: false,
+  },
+  'src/config.ts': { ours: ['src/core', 'src/errors.ts'], packages: ['zod'], node: false },
+  'adapters/contract': {
+    ours: ['src/openai', 'src/errors.ts'],
+    packages: ['hono', 'zod', '@hono/node-server'],
+    node: true,
+  },
+  'adapters/fake': {
+    ours: ['adapters/contract', 'src/openai', 'src/errors.ts'],
+    packages: ['hono', '@hono/node-server'],
+    node: true,
+  },
+  'adapters/onnx': {
+    ours: ['adapters/contract', 'src/openai', 'src/errors.ts'],
+    packages: [
+      'onnxruntime-node',
+      'onnx-proto',
+      '@huggingface/gguf',
+      '@huggingface/jinja',
+      '@huggingface/tokenizers',
+      'hono',
+      '@hono/node-server',
+      'lru-cache',
+    ],
+    node: true,
+  },
+}
+
+const filesUnder = (folder: string): string[] =>
+  readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+
+const ruleFor = (file: string): [string, (typeof RULES)[string]] | undefined =>
+  Object.entries(RULES).find(([place]) => file === place || file.startsWith(`${place}/`))
+
+const importsOf = (file: string): string[] =>
+  [
+    ...readFileSync(join(root, file), 'utf8').matchAll(
+      /(?:^|\n)\s*(?:import|export)\s[^'"]*?from\s+['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]\s*\)|(?:^|\n)import\s+['"]([^'"]+)['"]/g
+    ),
+  ].map((match) => (match[1] ?? match[2] ?? match[3])!)
+
+const packageName = (specifier: string): string =>
+  specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/')
+
+const violation = (file: string, specifier: string): string | null => {
+  const found = ruleFor(file)
+  if (!found) return null
+  const [place, rule] = found
+  if (specifier.startsWith('node:')) return rule.node ? null : `${file} imports ${specifier}`
+  if (!specifier.startsWith('.')) {
+    return rule.packages.includes(packageName(specifier)) ? null : `${file} imports ${specifier}`
+  }
+  const target = relative(root, resolve(root, dirname(file), specifier))
+  const allowed = [place, ...rule.ours]
+  return allowed.some((folder) => target === folder || target.startsWith(`${folder}/`))
+    ? null
+    : `${file} imports ${target}`
+}
+
+describe('import rule', () => {
+  const files = [...filesUnder('src'), ...filesUnder('adapters')]
+
+  it('is kept by every file', () => {
+    expect(files.length).toBeGreaterThan(5)
+    const violations = files.flatMap((file) =>
+      importsOf(file).flatMap((specifier) => violation(file, specifier) ?? [])
+    )
+    expect(violations).toEqual([])
+  })
+
+  it('sees a forbidden import', () => {
+    expect(violation('src/core/x.ts', '../store/store.ts')).toContain('src/store/store.ts')
+    expect(violation('src/proxy/x.ts', '../store/store.ts')).not.toBeNull()
+    expect(violation('src/core/x.ts', 'node:fs')).not.toBeNull()
+    expect(violation('adapters/fake/x.ts', 'onnxruntime-node')).not.toBeNull()
+  })
+
+  it('lets only the composition root and the CLI import adapters', () => {
+    const allowed = (file: string) => file === 'src/main.ts' || file.startsWith('src/cli')
+    const offenders = filesUnder('src').filter(
+      (file) => !allowed(file) && importsOf(file).some((name) => name.includes('adapters/'))
+    )
+    expect(offenders).toEqual([])
+  })
+})
