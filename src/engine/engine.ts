@@ -2,7 +2,14 @@
  * The client side of the engine contract: what worker and proxy ask of an engine, whatever stands
  * behind it. An engine is a `fetch` function and a base URL; `client.ts` makes this of them.
  */
-import type { ChatCompletion, ChatMessage, ChatRequest, TokenLogprob } from '../openai/chat.ts'
+import type {
+  ChatCompletion,
+  ChatMessage,
+  ChatRequest,
+  FinishReason,
+  TokenLogprob,
+  Usage,
+} from '../openai/chat.ts'
 import type {
   JobEvent,
   JobObject,
@@ -15,6 +22,10 @@ import type {
 export interface GeneratedDelta {
   text: string
   logprobs: TokenLogprob[]
+  /** set on the last delta; a stream that ends without one is an answer cut off */
+  finishReason?: FinishReason | null
+  /** what was really processed; comes with the last delta, or in one of its own behind it */
+  usage?: Usage | null
 }
 
 /** Every method rejects with AppError `engine-unavailable` or `engine-timeout`, or the engine's own 4xx. */
