@@ -7,7 +7,7 @@ import type { Verdict } from './gate.ts'
 import type { ScheduleName } from './schedule.ts'
 
 /** `schedule`: PromptIntern's progressive stages; `query-only`: one stage without the prompt. */
-export type ArmName = 'schedule' | 'query-only' | 'full-prompt'
+export type ArmName = 'schedule' | 'query-only'
 
 export type InternalizationState =
   | { name: 'candidate' }
@@ -54,6 +54,8 @@ export interface InternalizationPlan {
   labels: string[] | null
   /** segment order for compression: indices into the template's segments, least effect first */
   dropOrder: number[]
+  /** tokens of the full template text in the base model's tokenizer */
+  templateTokens: number
   arms: Arm[]
 }
 

@@ -1,0 +1,198 @@
+/**
+ * Configuration from environment variables: pure, every mistake reported at once. Every key has a
+ * row in docs/configuration.md (a test holds the two together).
+ */
+import { z } from 'zod'
+import { AppError } from './errors.ts'
+
+const flag = (fallback: boolean) =>
+  z
+    .enum(['true', 'false'])
+    .default(fallback ? 'true' : 'false')
+    .transform((value) => value === 'true')
+
+const whole = (fallback: number, min = 0) => z.coerce.number().int().min(min).default(fallback)
+const share = (fallback: number) => z.coerce.number().min(0).max(1).default(fallback)
+const optional = z
+  .string()
+  .optional()
+  .transform((value) => (value === undefined || value === '' ? null : value))
+
+const SCHEMA = z.object({
+  HOST: z.string().default('127.0.0.1'),
+  PORT: whole(8787).pipe(z.number().max(65535)),
+  DATA_DIR: z.string().default('./data'),
+  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  ADMIN_TOKEN: optional,
+
+  UPSTREAM_BASE_URL: z.url().default('https://api.openai.com/v1'),
+  UPSTREAM_API_KEY: optional,
+  UPSTREAM_TIMEOUT_SECONDS: whole(600, 1),
+  MAX_BODY_BYTES: whole(32 * 2 ** 20, 1024),
+  LOG_QUEUE_MAX_BYTES: whole(64 * 2 ** 20, 1024),
+  CAPTURE_MAX_BYTES: whole(4 * 2 ** 20, 1024),
+  TENANT_SECRET: optional,
+  CREDENTIAL_TTL_SECONDS: whole(3600, 1),
+  PRICES_FILE: optional,
+  BODY_RETENTION_DAYS: whole(30, 1),
+  RECORD_RETENTION_DAYS: whole(365, 1),
+
+  ENGINE: z.enum(['none', 'onnx', 'fake', 'http']).default('none'),
+  MODEL_PATH: optional,
+  ENGINE_URL: optional,
+  ENGINE_TOKEN: optional,
+  ENGINE_THREADS: whole(0),
+  ADAPTED_TIMEOUT_MS: whole(10_000, 1),
+  ECHO_MODEL: flag(false),
+  TRAFFIC_SHARE: share(1),
+
+  DETECT_MIN_SESSIONS: whole(100, 2),
+  AUTO_INTERNALIZE: flag(true),
+  AUTO_PROMOTE: flag(false),
+  TRAIN_ROWS: whole(500, 1),
+  HOLDOUT_ROWS: whole(500, 1),
+  TRAIN_MINUTES: z.coerce.number().min(0).default(0),
+  SCHEDULE: z
+    .enum(['linear', 'exponential', 'inverse-exponential', 'single-stage', 'full-prompt'])
+    .default('linear'),
+  STAGES: whole(4, 1),
+  EXAMPLES: whole(4),
+  SEED: whole(20240702),
+  MARGIN: share(0.05),
+  MIN_COVERAGE: share(0.2),
+  UPSTREAM_REPLAYS: whole(200),
+})
+
+type Environment = z.infer<typeof SCHEMA>
+
+export interface Config {
+  host: string
+  port: number
+  dataDir: string
+  logLevel: Environment['LOG_LEVEL']
+  adminToken: string | null
+  upstream: { baseUrl: string; apiKey: string | null; timeoutMs: number }
+  proxy: {
+    maxBodyBytes: number
+    logQueueMaxBytes: number
+    captureMaxBytes: number
+    adaptedTimeoutMs: number
+    echoModel: boolean
+    credentialTtlMs: number
+    tenantSecret: string | null
+  }
+  pricesFile: string | null
+  retention: { bodiesMs: number; recordsMs: number }
+  engine:
+    | { kind: 'none' }
+    | { kind: 'fake' }
+    | { kind: 'onnx'; modelPath: string; threads: number }
+    | { kind: 'http'; url: string; token: string | null }
+  internalize: {
+    minSessions: number
+    auto: boolean
+    autoPromote: boolean
+    trainRows: number
+    holdoutRows: number
+    /** null: no limit */
+    trainSeconds: number | null
+    schedule: Environment['SCHEDULE']
+    stages: number
+    examples: number
+    seed: number
+    margin: number
+    minCoverage: number
+    upstreamReplays: number
+    trafficShare: number
+  }
+}
+
+/** The keys of the environment that the program reads, for the documentation's test. */
+export const CONFIG_KEYS = Object.keys(SCHEMA.shape)
+
+const DAY_MS = 86_400_000
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
+
+const engineMistakes = (env: Environment): string[] => {
+  if (env.ENGINE === 'onnx' && env.MODEL_PATH === null)
+    return ['MODEL_PATH: needed with ENGINE=onnx (a GGUF file or a Hugging Face folder)']
+  if (env.ENGINE === 'http' && env.ENGINE_URL === null)
+    return ['ENGINE_URL: needed with ENGINE=http']
+  return []
+}
+
+const exposureMistakes = (env: Environment): string[] =>
+  env.ADMIN_TOKEN === null && !LOOPBACK.has(env.HOST)
+    ? [`ADMIN_TOKEN: needed when HOST (${env.HOST}) is not a loopback address`]
+    : []
+
+const engineOf = (env: Environment): Config['engine'] => {
+  switch (env.ENGINE) {
+    case 'onnx':
+      return { kind: 'onnx', modelPath: env.MODEL_PATH!, threads: env.ENGINE_THREADS }
+    case 'http':
+      return { kind: 'http', url: env.ENGINE_URL!, token: env.ENGINE_TOKEN }
+    default:
+      return { kind: env.ENGINE }
+  }
+}
+
+const internalizeOf = (env: Environment): Config['internalize'] => ({
+  minSessions: env.DETECT_MIN_SESSIONS,
+  auto: env.AUTO_INTERNALIZE,
+  autoPromote: env.AUTO_PROMOTE,
+  trainRows: env.TRAIN_ROWS,
+  holdoutRows: env.HOLDOUT_ROWS,
+  trainSeconds: env.TRAIN_MINUTES === 0 ? null : env.TRAIN_MINUTES * 60,
+  schedule: env.SCHEDULE,
+  stages: env.STAGES,
+  examples: env.EXAMPLES,
+  seed: env.SEED,
+  margin: env.MARGIN,
+  minCoverage: env.MIN_COVERAGE,
+  upstreamReplays: env.UPSTREAM_REPLAYS,
+  trafficShare: env.TRAFFIC_SHARE,
+})
+
+const configOf = (env: Environment): Config => ({
+  host: env.HOST,
+  port: env.PORT,
+  dataDir: env.DATA_DIR,
+  logLevel: env.LOG_LEVEL,
+  adminToken: env.ADMIN_TOKEN,
+  upstream: {
+    baseUrl: env.UPSTREAM_BASE_URL.replace(/\/+$/, ''),
+    apiKey: env.UPSTREAM_API_KEY,
+    timeoutMs: env.UPSTREAM_TIMEOUT_SECONDS * 1000,
+  },
+  proxy: {
+    maxBodyBytes: env.MAX_BODY_BYTES,
+    logQueueMaxBytes: env.LOG_QUEUE_MAX_BYTES,
+    captureMaxBytes: env.CAPTURE_MAX_BYTES,
+    adaptedTimeoutMs: env.ADAPTED_TIMEOUT_MS,
+    echoModel: env.ECHO_MODEL,
+    credentialTtlMs: env.CREDENTIAL_TTL_SECONDS * 1000,
+    tenantSecret: env.TENANT_SECRET,
+  },
+  pricesFile: env.PRICES_FILE,
+  retention: {
+    bodiesMs: env.BODY_RETENTION_DAYS * DAY_MS,
+    recordsMs: env.RECORD_RETENTION_DAYS * DAY_MS,
+  },
+  engine: engineOf(env),
+  internalize: internalizeOf(env),
+})
+
+/**
+ * @param env environment variables; unknown ones are ignored
+ * @throws AppError `invalid-config` whose message has one line a mistake
+ */
+export const parseConfig = (env: Record<string, string | undefined>): Config => {
+  const parsed = SCHEMA.safeParse(env)
+  const mistakes = parsed.success
+    ? [...engineMistakes(parsed.data), ...exposureMistakes(parsed.data)]
+    : parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
+  if (!parsed.success || mistakes.length > 0)
+    throw new AppError('invalid-config', `invalid configuration\n  ${mistakes.join('\n  ')}`)
+  return configOf(parsed.data)
+}

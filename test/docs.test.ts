@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { CONFIG_KEYS, parseConfig } from '../src/config.ts'
+
+const read = (path: string): string =>
+  readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), 'utf8')
+
+describe('docs/configuration.md', () => {
+  const documented = new Set(
+    [...read('docs/configuration.md').matchAll(/^\| `([A-Z_]+)` \|/gm)].map((match) => match[1])
+  )
+
+  it('has a row for every key that the program reads, and none for another', () => {
+    expect([...documented].sort()).toEqual([...CONFIG_KEYS].sort())
+  })
+})
+
+describe('parseConfig', () => {
+  it('has a default for everything but secrets', () => {
+    const config = parseConfig({})
+    expect(config.engine).toEqual({ kind: 'none' })
+    expect(config.internalize.autoPromote).toBe(false)
+  })
+
+  it('reports every mistake at once', () => {
+    expect(() => parseConfig({ PORT: 'many', MARGIN: '7', ENGINE: 'steam' })).toThrow(
+      /PORT[\s\S]*ENGINE[\s\S]*MARGIN/
+    )
+  })
+
+  it('refuses a public address without an admin token', () => {
+    expect(() => parseConfig({ HOST: '0.0.0.0' })).toThrow(/ADMIN_TOKEN/)
+    expect(parseConfig({ HOST: '0.0.0.0', ADMIN_TOKEN: 'secret' }).adminToken).toBe('secret')
+  })
+
+  it('names what an engine needs', () => {
+    expect(() => parseConfig({ ENGINE: 'onnx' })).toThrow(/MODEL_PATH/)
+    expect(() => parseConfig({ ENGINE: 'http' })).toThrow(/ENGINE_URL/)
+  })
+})
