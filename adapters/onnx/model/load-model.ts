@@ -1,0 +1,118 @@
+/**
+ * Loads a Llama-family model from a GGUF file or a Hugging Face folder: configuration, weights (read
+ * lazily), tokenizer and chat template. Knows nothing of graphs, training or serving.
+ */
+import { createHash } from 'node:crypto'
+import { statSync } from 'node:fs'
+import { AppError } from '../../../src/errors.ts'
+import type { LlamaConfig, WeightSource } from '../llama-config.ts'
+import { createChatRenderer, type ChatRenderer } from './chat-renderer.ts'
+import { readFolderModel } from './folder-model.ts'
+import { readGgufModel } from './gguf-model.ts'
+import type { ModelParts } from './model-parts.ts'
+import { createTextTokenizer, type TextTokenizer } from './text-tokenizer.ts'
+import { createWeightSource, expectedTensors, hashTensors } from './weight-file.ts'
+
+export interface LoadedModel {
+  config: LlamaConfig
+  weights: Required<WeightSource>
+  tokenizer: TextTokenizer
+  chat: ChatRenderer
+  /** sha256 over configuration, vocabulary and tensors (a sample of each); the same on every machine */
+  fingerprint: string
+  parameters: number
+  /** the file's or folder's name */
+  name: string
+  /** Closes the files; `weights` must not be used afterwards. */
+  close(): void
+}
+
+/** Added tokens that the template writes are control tokens, whatever their flag says. */
+const controlTexts = ({ tokenizer, chatTemplate, templateTokens, eosIds }: ModelParts): string[] =>
+  tokenizer.added_tokens
+    .filter(
+      ({ id, content }) =>
+        eosIds.includes(id) ||
+        Object.values(templateTokens).includes(content) ||
+        chatTemplate.includes(content)
+    )
+    .map((token) => token.content)
+
+/** The control token that the template writes behind an answer; some models do not list it as an end. */
+const endOfTurn = (chat: ChatRenderer, tokenizer: TextTokenizer): number | undefined => {
+  const question = { role: 'user', content: 'a' }
+  const options = { addGenerationPrompt: false, defaultSystem: false }
+  const controlIds = new Set(tokenizer.controlIds.values())
+  const asked = chat.render([question], options).ids
+  const answered = chat.render([question, { role: 'assistant', content: 'b' }], options).ids
+  const answer = tokenizer.encode('b', { special: false, continues: true }).at(-1)
+  const from = answered.lastIndexOf(answer!, answered.length)
+  return from < asked.length ? undefined : answered.slice(from).find((id) => controlIds.has(id))
+}
+
+const languageParts = (parts: ModelParts): { tokenizer: TextTokenizer; chat: ChatRenderer } => {
+  const { chatTemplate, templateTokens } = parts
+  const tokenizer = createTextTokenizer(parts.tokenizer, controlTexts(parts), parts.eosIds)
+  const chat = createChatRenderer(chatTemplate, templateTokens, tokenizer)
+  const end = endOfTurn(chat, tokenizer)
+  const eosIds = [...new Set([...(end === undefined ? [] : [end]), ...parts.eosIds])]
+  if (eosIds.length === 0)
+    throw new AppError('invalid-model', `${parts.name} names no token that ends a generation`)
+  if (tokenizer.vocabSize > parts.config.vocabSize)
+    throw new AppError(
+      'invalid-model',
+      `the tokenizer has ${tokenizer.vocabSize} tokens, the embedding only ${parts.config.vocabSize}; the files belong to different models`
+    )
+  const complete = { ...tokenizer, eosIds }
+  return { tokenizer: complete, chat: createChatRenderer(chatTemplate, templateTokens, complete) }
+}
+
+const fingerprintOf = ({ config, tokenizer, tensors }: ModelParts): string => {
+  const hash = createHash('sha256')
+  hash.update(JSON.stringify(Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1))))
+  hash.update(JSON.stringify(tokenizer.model))
+  hashTensors(hash, config, tensors)
+  return hash.digest('hex')
+}
+
+const countParameters = (config: LlamaConfig): number =>
+  [...expectedTensors(config).values()]
+    .map((shape) => shape.reduce((product, size) => product * size, 1))
+    .reduce((sum, size) => sum + size, 0)
+
+const readParts = async (path: string): Promise<ModelParts> => {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  if (!stats)
+    throw new AppError(
+      'invalid-model',
+      `there is no model at ${path}; give a GGUF file or a Hugging Face folder`
+    )
+  return stats.isDirectory() ? readFolderModel(path) : readGgufModel(path)
+}
+
+/**
+ * @param path a GGUF file (F32, F16, BF16, Q8_0, Q4_0, Q4_1) or a Hugging Face folder (F32, F16, BF16)
+ * @throws AppError `invalid-model` that names what is wrong: no such path, another architecture, a
+ * missing, ill-shaped or truncated tensor, a tokenizer or template that is missing or unsupported
+ */
+export const loadModel = async (path: string): Promise<LoadedModel> => {
+  const parts = await readParts(path)
+  const close = (): void => {
+    for (const file of parts.files) file.close()
+  }
+  try {
+    const weights = createWeightSource(parts.config, parts.tensors)
+    return {
+      config: parts.config,
+      weights,
+      ...languageParts(parts),
+      fingerprint: fingerprintOf(parts),
+      parameters: countParameters(parts.config),
+      name: parts.name,
+      close,
+    }
+  } catch (error) {
+    close()
+    throw error
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * Decodes the element types that model files store. Bytes in, numbers out; knows nothing of files
+ * or of language models. Block layouts: ggml-common.h of llama.cpp (block_q4_0, block_q4_1,
+ * block_q8_0), 32 weights a block.
+ */
+
+export type StoredType = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'Q4_0' | 'Q4_1'
+
+/** Elements of one block and the bytes they take. */
+const BLOCK: Record<StoredType, { elements: number; bytes: number }> = {
+  F32: { elements: 1, bytes: 4 },
+  F16: { elements: 1, bytes: 2 },
+  BF16: { elements: 1, bytes: 2 },
+  Q8_0: { elements: 32, bytes: 34 },
+  Q4_0: { elements: 32, bytes: 18 },
+  Q4_1: { elements: 32, bytes: 20 },
+}
+
+export const isStoredType = (name: string): name is StoredType => name in BLOCK
+
+/** Bytes of a row of `columns` elements, or null where it does not fill whole blocks. */
+export const rowBytes = (type: StoredType, columns: number): number | null => {
+  const { elements, bytes } = BLOCK[type]
+  return columns % elements === 0 ? (columns / elements) * bytes : null
+}
+
+/** IEEE 754 binary16 to a number. */
+const halfToNumber = (half: number): number => {
+  const sign = half & 0x8000 ? -1 : 1
+  const exponent = (half >> 10) & 0x1f
+  const fraction = half & 0x3ff
+  if (exponent === 0) return sign * fraction * 2 ** -24
+  if (exponent === 0x1f) return fraction === 0 ? sign * Infinity : NaN
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
+}
+
+// 65,536 entries (256 KiB) beat the arithmetic above by an order of magnitude on whole tensors
+let halfTable: Float32Array | undefined
+const halves = (): Float32Array =>
+  (halfTable ??= Float32Array.from({ length: 0x10000 }, (_, half) => halfToNumber(half)))
+
+type Decoder = (bytes: Uint8Array, output: Float32Array) => void
+
+const decodeF32: Decoder = (bytes, output) => {
+  new Uint8Array(output.buffer, output.byteOffset, output.byteLength).set(bytes)
+}
+
+const decodeF16: Decoder = (bytes, output) => {
+  const table = halves()
+  for (let i = 0; i < output.length; i++)
+    output[i] = table[bytes[2 * i]! | (bytes[2 * i + 1]! << 8)]!
+}
+
+const decodeBF16: Decoder = (bytes, output) => {
+  const bits = new Uint32Array(output.buffer, output.byteOffset, output.length)
+  for (let i = 0; i < bits.length; i++)
+    bits[i] = ((bytes[2 * i]! << 16) | (bytes[2 * i + 1]! << 24)) >>> 0
+}
+
+const halfAt = (bytes: Uint8Array, offset: number): number =>
+  halves()[bytes[offset]! | (bytes[offset + 1]! << 8)]!
+
+const decodeQ8: Decoder = (bytes, output) => {
+  for (let block = 0, at = 0; block * 32 < output.length; block++, at += 34) {
+    const scale = halfAt(bytes, at)
+    for (let i = 0; i < 32; i++) output[block * 32 + i] = scale * ((bytes[at + 2 + i]! << 24) >> 24)
+  }
+}
+
+/** The low nibbles are elements 0 to 15, the high ones 16 to 31. */
+const decodeQ4 =
+  (type: 'Q4_0' | 'Q4_1'): Decoder =>
+  (bytes, output) => {
+    const header = type === 'Q4_1' ? 4 : 2
+    for (let block = 0, at = 0; block * 32 < output.length; block++, at += header + 16) {
+      const scale = halfAt(bytes, at)
+      const minimum = type === 'Q4_1' ? halfAt(bytes, at + 2) : -8 * scale
+      for (let i = 0; i < 16; i++) {
+        const pair = bytes[at + header + i]!
+        output[block * 32 + i] = scale * (pair & 15) + minimum
+        output[block * 32 + 16 + i] = scale * (pair >> 4) + minimum
+      }
+    }
+  }
+
+const DECODERS: Record<StoredType, Decoder> = {
+  F32: decodeF32,
+  F16: decodeF16,
+  BF16: decodeBF16,
+  Q8_0: decodeQ8,
+  Q4_0: decodeQ4('Q4_0'),
+  Q4_1: decodeQ4('Q4_1'),
+}
+
+/** @param bytes little-endian, whole rows; @param elements how many numbers they hold */
+export const decodeTensor = (
+  type: StoredType,
+  bytes: Uint8Array,
+  elements: number
+): Float32Array => {
+  const output = new Float32Array(elements)
+  DECODERS[type](bytes, output)
+  return output
+}
+
+export interface FourBitBlocks {
+  /** two elements a byte, the even one in the low nibble: `[blocks, 16]` */
+  blocks: Uint8Array
+  scales: Float32Array
+  /** weight = (nibble − zeroPoint) · scale */
+  zeroPoints: Float32Array
+}
+
+/** Stored Q4_0 or Q4_1 rows in `MatMulNBits`' arrangement, without loss. */
+export const decodeFourBit = (type: 'Q4_0' | 'Q4_1', bytes: Uint8Array): FourBitBlocks => {
+  const header = type === 'Q4_1' ? 4 : 2
+  const count = bytes.length / (header + 16)
+  const blocks = new Uint8Array(count * 16)
+  const scales = new Float32Array(count)
+  const zeroPoints = new Float32Array(count)
+  for (let block = 0; block < count; block++) {
+    const at = block * (header + 16)
+    const scale = halfAt(bytes, at)
+    const minimum = type === 'Q4_1' ? halfAt(bytes, at + 2) : -8 * scale
+    // a constant block (scale 0) is its minimum: nibbles stay 0 under scale 1
+    scales[block] = scale === 0 ? 1 : scale
+    zeroPoints[block] = -minimum / scales[block]!
+    if (scale === 0) continue
+    for (let i = 0; i < 8; i++) {
+      const first = bytes[at + header + 2 * i]!
+      const second = bytes[at + header + 2 * i + 1]!
+      blocks[block * 16 + i] = (first & 15) | ((second & 15) << 4)
+      blocks[block * 16 + 8 + i] = (first >> 4) | (second & 0xf0)
+    }
+  }
+  return { blocks, scales, zeroPoints }
+}

@@ -1,0 +1,177 @@
+/**
+ * Weights that stay in their files: a tensor is read when it is asked for, by offset. Knows no file
+ * format; `gguf-model.ts` and `folder-model.ts` say where each tensor lies.
+ */
+import { createHash } from 'node:crypto'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { AppError } from '../../../src/errors.ts'
+import { LINEAR_LAYERS, linearShape, type LlamaConfig, type WeightSource } from '../llama-config.ts'
+import { decodeFourBit, decodeTensor, rowBytes, type StoredType } from './tensor-types.ts'
+
+export interface StoredTensor {
+  type: StoredType
+  /** row-major: `[out, in]`, or `[size]` of a norm */
+  shape: number[]
+  file: OpenFile
+  /** bytes from the start of the file */
+  offset: number
+  /**
+   * Set where the rows of each of so many heads are interleaved for rotary pairs (2i, 2i+1), as
+   * llama.cpp's converter leaves q and k: row 2i+t of a head is Hugging Face's row t·headDim/2 + i.
+   */
+  interleavedHeads?: number
+}
+
+/** A file open for reading by offset. */
+export class OpenFile {
+  readonly path: string
+  readonly size: number
+  private readonly descriptor: number
+
+  constructor(path: string) {
+    this.path = path
+    this.descriptor = openSync(path, 'r')
+    this.size = fstatSync(this.descriptor).size
+  }
+
+  /** @throws AppError `invalid-model` where the file ends before */
+  read(offset: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length)
+    let done = 0
+    while (done < length) {
+      const count = readSync(this.descriptor, bytes, done, length - done, offset + done)
+      if (count === 0)
+        throw new AppError(
+          'invalid-model',
+          `${this.path} ends at byte ${offset + done}, before the ${length} bytes at ${offset}; the download is incomplete`
+        )
+      done += count
+    }
+    return bytes
+  }
+
+  close(): void {
+    closeSync(this.descriptor)
+  }
+}
+
+const elementsOf = (shape: number[]): number => shape.reduce((product, size) => product * size, 1)
+
+const storedBytes = (name: string, tensor: StoredTensor): number => {
+  const columns = tensor.shape.at(-1)!
+  const bytes = rowBytes(tensor.type, columns)
+  if (bytes === null)
+    throw new AppError(
+      'invalid-model',
+      `tensor ${name} has rows of ${columns} ${tensor.type} elements, which is not a whole number of blocks`
+    )
+  return bytes * (elementsOf(tensor.shape) / columns)
+}
+
+/** Every tensor a decoder of this shape needs, with its shape. */
+export const expectedTensors = (config: LlamaConfig): Map<string, number[]> => {
+  const { hiddenSize, vocabSize, layers } = config
+  const expected = new Map<string, number[]>([
+    ['model.embed_tokens.weight', [vocabSize, hiddenSize]],
+    ['model.norm.weight', [hiddenSize]],
+  ])
+  if (!config.tiedEmbeddings) expected.set('lm_head.weight', [vocabSize, hiddenSize])
+  for (let layer = 0; layer < layers; layer++) {
+    expected.set(`model.layers.${layer}.input_layernorm.weight`, [hiddenSize])
+    expected.set(`model.layers.${layer}.post_attention_layernorm.weight`, [hiddenSize])
+    for (const linear of LINEAR_LAYERS) {
+      const shape = linearShape(config, linear)
+      expected.set(`model.layers.${layer}.${linear}.weight`, [shape.out, shape.in])
+    }
+  }
+  return expected
+}
+
+/**
+ * Checks every tensor before the first is used, so that a bad file fails at start and not in a
+ * request: present, of the right shape, inside its file.
+ * @throws AppError `invalid-model` naming the tensor
+ */
+const checkTensors = (config: LlamaConfig, tensors: ReadonlyMap<string, StoredTensor>): void => {
+  for (const [name, shape] of expectedTensors(config)) {
+    const tensor = tensors.get(name)
+    if (!tensor) throw new AppError('invalid-model', `the model has no tensor ${name}`)
+    if (tensor.shape.join() !== shape.join())
+      throw new AppError(
+        'invalid-model',
+        `tensor ${name} has shape [${tensor.shape.join(', ')}], expected [${shape.join(', ')}]`
+      )
+    const end = tensor.offset + storedBytes(name, tensor)
+    if (end > tensor.file.size)
+      throw new AppError(
+        'invalid-model',
+        `${tensor.file.path} ends inside tensor ${name} (${tensor.file.size} of ${end} bytes); the download is incomplete`
+      )
+  }
+}
+
+/** The stored rows, put into Hugging Face's order. */
+const readRows = (name: string, tensor: StoredTensor): Uint8Array => {
+  const bytes = tensor.file.read(tensor.offset, storedBytes(name, tensor))
+  const heads = tensor.interleavedHeads
+  if (heads === undefined) return bytes
+  const rows = tensor.shape[0]!
+  const width = bytes.length / rows
+  const headRows = rows / heads
+  const half = headRows / 2
+  const ordered = new Uint8Array(bytes.length)
+  for (let row = 0; row < rows; row++) {
+    const inHead = row % headRows
+    const source = row - inHead + (inHead % half) * 2 + Math.floor(inHead / half)
+    ordered.set(bytes.subarray(source * width, (source + 1) * width), row * width)
+  }
+  return ordered
+}
+
+/** @throws AppError `invalid-model` for a missing, ill-shaped or truncated tensor */
+export const createWeightSource = (
+  config: LlamaConfig,
+  tensors: ReadonlyMap<string, StoredTensor>
+): Required<WeightSource> => {
+  checkTensors(config, tensors)
+  const tensorNamed = (name: string): StoredTensor => {
+    const tensor = tensors.get(name)
+    if (!tensor) throw new AppError('invalid-model', `the model has no tensor ${name}`)
+    return tensor
+  }
+  return {
+    float32: (name) => {
+      const tensor = tensorNamed(name)
+      return decodeTensor(tensor.type, readRows(name, tensor), elementsOf(tensor.shape))
+    },
+    q4: (name) => {
+      const tensor = tensorNamed(name)
+      return tensor.type === 'Q4_0' || tensor.type === 'Q4_1'
+        ? decodeFourBit(tensor.type, readRows(name, tensor))
+        : null
+    },
+  }
+}
+
+const SAMPLE_BYTES = 64 * 1024
+
+/**
+ * Adds the model's tensors to a digest: name, type, shape, and the first and last 64 KiB of each.
+ * Training moves every element of a matrix, so a sample of every tensor tells two models apart at
+ * a cost that does not grow with the model (some 40 MB read).
+ */
+export const hashTensors = (
+  hash: ReturnType<typeof createHash>,
+  config: LlamaConfig,
+  tensors: ReadonlyMap<string, StoredTensor>
+): void => {
+  for (const name of expectedTensors(config).keys()) {
+    const tensor = tensors.get(name)!
+    const length = storedBytes(name, tensor)
+    hash.update(`${name} ${tensor.type} ${tensor.shape.join()}\n`)
+    const head = Math.min(length, SAMPLE_BYTES)
+    hash.update(tensor.file.read(tensor.offset, head))
+    const tail = Math.min(length - head, SAMPLE_BYTES)
+    if (tail > 0) hash.update(tensor.file.read(tensor.offset + length - tail, tail))
+  }
+}
