@@ -1,0 +1,89 @@
+/**
+ * The engine contract over HTTP (docs/contract.md): a thin Hono app on top of a backend, a file
+ * store and a job queue. Knows nothing of models and of ports.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { Hono, type MiddlewareHandler } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { AppError, toAppError } from '../../src/errors.ts'
+import { errorBody } from '../../src/openai/error-body.ts'
+import type { EngineBackend } from './backend.ts'
+import { chatRoutes } from './chat-routes.ts'
+import { fileRoutes } from './file-routes.ts'
+import type { FileStore } from './files.ts'
+import { jobRoutes } from './job-routes.ts'
+import type { JobQueue } from './jobs.ts'
+import type { Log } from './log.ts'
+import { modelRoutes } from './model-routes.ts'
+
+export interface AppLimits {
+  /** JSON bodies */
+  maxBodyBytes: number
+  /** uploads; their multipart envelope may add 64 KiB */
+  maxFileBytes: number
+  maxConcurrentCompletions: number
+}
+
+export interface AppDeps {
+  backend: EngineBackend
+  files: FileStore
+  jobs: JobQueue
+  /** bearer token that every route but /healthz asks for */
+  token: string
+  limits: AppLimits
+  /** milliseconds since the epoch */
+  now: () => number
+  newId: () => string
+  log: Log
+}
+
+const MULTIPART_ENVELOPE_BYTES = 64 * 1024
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
+
+/** Digests have one length, so the comparison tells nothing about the token, not even its length. */
+const bearerAuth = (token: string): MiddlewareHandler => {
+  const expected = digest(`Bearer ${token}`)
+  return async (c, next) => {
+    if (!timingSafeEqual(digest(c.req.header('authorization') ?? ''), expected))
+      throw new AppError('unauthorized', 'the bearer token is missing or wrong')
+    await next()
+  }
+}
+
+const limitBody = (maxBytes: number): MiddlewareHandler =>
+  bodyLimit({
+    maxSize: maxBytes,
+    onError: () => {
+      throw new AppError('body-too-large', `the body may have ${maxBytes} bytes`)
+    },
+  })
+
+/** The app answers requests as a `fetch` function; errors have OpenAI's format. */
+export const createContractApp = (deps: AppDeps): Hono => {
+  const { token, limits, log } = deps
+  const limitJson = limitBody(limits.maxBodyBytes)
+  const limitUpload = limitBody(limits.maxFileBytes + MULTIPART_ENVELOPE_BYTES)
+  return new Hono()
+    .get('/healthz', (c) => c.json({ status: 'ok' }))
+    .use('/v1/*', bearerAuth(token))
+    .use('/v1/*', (c, next) => (c.req.path === '/v1/files' ? limitUpload : limitJson)(c, next))
+    .route('/v1', fileRoutes(deps))
+    .route('/v1', jobRoutes(deps))
+    .route('/v1', modelRoutes(deps))
+    .route('/v1', chatRoutes(deps))
+    .notFound((c) =>
+      c.json(errorBody(new AppError('not-found', `no route ${c.req.method} ${c.req.path}`)), 404)
+    )
+    .onError((thrown, c) => {
+      const error = toAppError(thrown)
+      if (error.status >= 500)
+        log('error', error.message, {
+          path: c.req.path,
+          code: error.code,
+          cause: String(error.cause),
+        })
+      return c.json(errorBody(error), error.status as ContentfulStatusCode)
+    })
+}

@@ -1,0 +1,82 @@
+/** `POST /v1/chat/completions`, streaming or not. */
+import { type Context, Hono } from 'hono'
+import { streamSSE } from 'hono/streaming'
+import { AppError, toAppError } from '../../src/errors.ts'
+import type { ChatRequest } from '../../src/openai/chat.ts'
+import { errorBody } from '../../src/openai/error-body.ts'
+import type { AppDeps } from './app.ts'
+import type { EngineBackend } from './backend.ts'
+import { parseChatRequest } from './chat-request.ts'
+import {
+  type AnswerHead,
+  type Generation,
+  chunks,
+  collect,
+  completionBody,
+} from './chat-response.ts'
+import type { Log } from './log.ts'
+import { parseJson } from './validation.ts'
+
+interface Answer {
+  head: AnswerHead
+  request: ChatRequest
+  generation: Generation
+  /** ends the generation, also when the client is gone */
+  abort: AbortController
+}
+
+/** The backend's `complete` for at most `maxActive` requests at a time. */
+const limited = (backend: EngineBackend, maxActive: number): EngineBackend['complete'] => {
+  let active = 0
+  return async function* admitted(request, signal) {
+    if (active >= maxActive)
+      throw new AppError('overloaded', `${maxActive} completions are running already`)
+    active += 1
+    try {
+      return yield* backend.complete(request, signal)
+    } finally {
+      active -= 1
+    }
+  }
+}
+
+const whole = async (c: Context, { head, request, generation, abort }: Answer) => {
+  const answer = await collect(generation)
+  if (abort.signal.aborted) throw new AppError('client-closed', 'the client went away')
+  return c.json(completionBody(head, answer, request.logprobs === true))
+}
+
+const streamed = async (c: Context, answer: Answer, log: Log) => {
+  const { head, request, generation, abort } = answer
+  // the first token decides between an error status and a stream
+  const first = await generation.next()
+  return streamSSE(c, async (stream) => {
+    stream.onAbort(() => abort.abort())
+    try {
+      for await (const chunk of chunks(head, request, first, generation))
+        await stream.writeSSE({ data: JSON.stringify(chunk) })
+      if (!abort.signal.aborted) await stream.writeSSE({ data: '[DONE]' })
+    } catch (thrown) {
+      if (abort.signal.aborted) return
+      const error = toAppError(thrown)
+      log('error', 'generation failed after its first token', { error: error.message })
+      // no [DONE] follows: a client must not take this for an end
+      await stream.writeSSE({ data: JSON.stringify(errorBody(error)) })
+    }
+  })
+}
+
+export const chatRoutes = ({ backend, limits, now, newId, log }: AppDeps): Hono => {
+  const complete = limited(backend, limits.maxConcurrentCompletions)
+  return new Hono().post('/chat/completions', async (c) => {
+    const request = parseChatRequest(parseJson(await c.req.text()))
+    const abort = new AbortController()
+    const clientGone = c.req.raw.signal
+    if (clientGone.aborted) abort.abort()
+    clientGone.addEventListener('abort', () => abort.abort(), { once: true })
+    const created = Math.floor(now() / 1000)
+    const head = { id: `chatcmpl-${newId()}`, created, model: request.model }
+    const answer = { head, request, abort, generation: complete(request, abort.signal) }
+    return request.stream ? streamed(c, answer, log) : whole(c, answer)
+  })
+}

@@ -1,0 +1,131 @@
+/**
+ * An engine put together: backend, file store, job queue and app on one data directory, in process
+ * or as a process of its own that listens on loopback. Knows nothing of what the backend is.
+ */
+import { randomUUID } from 'node:crypto'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { type ServerType, serve } from '@hono/node-server'
+import type { Hono } from 'hono'
+import { AppError } from '../../src/errors.ts'
+import { type AppLimits, createContractApp } from './app.ts'
+import type { EngineBackend } from './backend.ts'
+import { openFileStore } from './files.ts'
+import { createJobStore } from './job-store.ts'
+import { JobQueue, type JobQueueOptions } from './jobs.ts'
+import { type Log, stderrLog } from './log.ts'
+
+const MIB = 1024 * 1024
+
+const DEFAULT_LIMITS = {
+  maxBodyBytes: 32 * MIB,
+  maxFileBytes: 256 * MIB,
+  maxTotalFileBytes: 4096 * MIB,
+  maxConcurrentCompletions: 256,
+}
+
+export interface EngineHostOptions {
+  backend: EngineBackend
+  /** gets the folders `files` and `jobs`; everything else in it belongs to the backend */
+  dataDir: string
+  token: string
+  log: Log
+  limits?: Partial<AppLimits & { maxTotalFileBytes: number }>
+  queue?: Partial<Pick<JobQueueOptions, 'maxRunning' | 'metricsIntervalMs' | 'maxResumes'>>
+  now?: () => number
+  newId?: () => string
+}
+
+export interface EngineHost {
+  app: Hono
+  /** Stops training where a restart can go on, then closes the backend. */
+  close(): Promise<void>
+}
+
+/**
+ * Jobs that were interrupted run again when it resolves.
+ * @throws AppError `store-unavailable` when the data directory cannot be used
+ */
+export const openEngineHost = async (options: EngineHostOptions): Promise<EngineHost> => {
+  const { backend, dataDir, token, log, queue, now = Date.now, newId = randomUUID } = options
+  const limits = { ...DEFAULT_LIMITS, ...options.limits }
+  const files = await openFileStore({
+    dir: join(dataDir, 'files'),
+    maxFileBytes: limits.maxFileBytes,
+    maxTotalBytes: limits.maxTotalFileBytes,
+    now,
+    newId,
+    log,
+  })
+  const store = createJobStore(join(dataDir, 'jobs'), log)
+  const jobs = await JobQueue.open({ store, files, backend, now, newId, log, ...queue })
+  return {
+    app: createContractApp({ backend, files, jobs, token, limits, now, newId, log }),
+    async close() {
+      await jobs.close()
+      await backend.close()
+    },
+  }
+}
+
+export interface ListeningServer {
+  port: number
+  /** Ends open connections too. */
+  close(): Promise<void>
+}
+
+/** @param port 0 takes a free one */
+export const listen = (app: Hono, port = 0): Promise<ListeningServer> =>
+  new Promise((resolve, reject) => {
+    const server: ServerType = serve(
+      { fetch: app.fetch, hostname: '127.0.0.1', port },
+      (info: AddressInfo) =>
+        resolve({
+          port: info.port,
+          close: () =>
+            new Promise((closed) => {
+              server.close(() => closed())
+              if ('closeAllConnections' in server) server.closeAllConnections()
+            }),
+        })
+    )
+    server.on('error', reject)
+  })
+
+export interface EngineProcessOptions {
+  name: string
+  /** the process's environment: ENGINE_TOKEN, ENGINE_DATA_DIR, ENGINE_PORT (default 0) */
+  env: Record<string, string | undefined>
+  createBackend(dataDir: string, log: Log): Promise<EngineBackend>
+}
+
+const required = (env: EngineProcessOptions['env'], name: string): string => {
+  const value = env[name]
+  if (!value) throw new AppError('invalid-config', `${name} is not set`)
+  return value
+}
+
+/**
+ * Runs an engine as this process: listens on 127.0.0.1, tells its parent `{ port }` by IPC, closes
+ * on SIGTERM and when the parent is gone. Without a parent the port is in the first log line.
+ */
+export const runEngineProcess = async (options: EngineProcessOptions): Promise<void> => {
+  const { name, env, createBackend } = options
+  const log = stderrLog(name, Date.now)
+  const token = required(env, 'ENGINE_TOKEN')
+  const dataDir = required(env, 'ENGINE_DATA_DIR')
+  let close = async (): Promise<void> => undefined
+  const stop = (): void => void close().finally(() => process.exit(0))
+  // before the model is loaded: a parent that dies meanwhile must not leave an orphan
+  process.once('SIGTERM', stop)
+  process.once('disconnect', stop)
+  const backend = await createBackend(dataDir, log)
+  const host = await openEngineHost({ backend, dataDir, token, log })
+  const server = await listen(host.app, Number(env['ENGINE_PORT'] ?? 0))
+  close = async () => {
+    await server.close()
+    await host.close()
+  }
+  log('info', 'listening', { port: server.port })
+  process.send?.({ port: server.port })
+}

@@ -1,0 +1,85 @@
+/**
+ * Writes a job's events, thinned out so that a long training leaves a bounded file. Knows nothing
+ * of the queue.
+ */
+import type { JobEvent } from '../../src/openai/fine-tuning.ts'
+import type { TrainProgress } from './backend.ts'
+import type { JobStore } from './job-store.ts'
+import type { Log } from './log.ts'
+
+export interface EventWriterOptions {
+  store: JobStore
+  /** milliseconds since the epoch */
+  now: () => number
+  log: Log
+  /** shortest time between two metrics events; doubles after every 500 of them */
+  metricsIntervalMs: number
+  /** a writer writes no more than these, but for events that must not be missed */
+  maxEvents: number
+}
+
+const METRICS_PER_INTERVAL = 500
+
+const metricsData = (progress: TrainProgress): Record<string, number | null> => ({
+  step: progress.step,
+  total_steps: progress.totalSteps,
+  tokens_per_second: progress.tokensPerSecond,
+  train_loss: progress.trainLoss,
+  valid_loss: progress.validLoss,
+  eta_seconds: progress.etaSeconds,
+})
+
+/** Events are a report, not a record: one that cannot be written is logged and missed. */
+export class EventWriter {
+  private readonly options: EventWriterOptions
+  private readonly jobId: string
+  private written = 0
+  private metricsWritten = 0
+  private lastMetricsAt = Number.NEGATIVE_INFINITY
+
+  constructor(options: EventWriterOptions, jobId: string) {
+    this.options = options
+    this.jobId = jobId
+  }
+
+  /** @param always written even when the writer has its full number of events */
+  async message(level: JobEvent['level'], text: string, always = false): Promise<void> {
+    if (!always && this.written >= this.options.maxEvents) return
+    await this.append({ level, type: 'message', message: text })
+  }
+
+  /** @returns whether the progress was due */
+  async metrics(progress: TrainProgress): Promise<boolean> {
+    const { now, metricsIntervalMs, maxEvents } = this.options
+    const { step, totalSteps, trainLoss } = progress
+    const intervalMs =
+      metricsIntervalMs * 2 ** Math.floor(this.metricsWritten / METRICS_PER_INTERVAL)
+    const due = now() - this.lastMetricsAt >= intervalMs && this.written < maxEvents
+    if (!due && step < totalSteps) return false
+    this.lastMetricsAt = now()
+    this.metricsWritten += 1
+    await this.append({
+      level: 'info',
+      type: 'metrics',
+      message: `Step ${step}/${totalSteps}: training loss ${trainLoss.toFixed(4)}`,
+      data: metricsData(progress),
+    })
+    return true
+  }
+
+  private async append(
+    event: Pick<JobEvent, 'level' | 'type' | 'message' | 'data'>
+  ): Promise<void> {
+    const { store, now, log } = this.options
+    this.written += 1
+    try {
+      await store.appendEvent(this.jobId, {
+        object: 'fine_tuning.job.event',
+        created_at: Math.floor(now() / 1000),
+        ...event,
+      })
+    } catch (error) {
+      log('warn', 'job event cannot be written', { job: this.jobId, error: String(error) })
+    }
+  }
+}

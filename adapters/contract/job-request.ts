@@ -1,0 +1,68 @@
+/** Which job requests an engine takes. Pure: a parsed body in, a request with defaults out. */
+import { z } from 'zod'
+import type { Hyperparameters, JobRequest } from '../../src/openai/fine-tuning.ts'
+import { parseWith } from './validation.ts'
+
+const positiveInt = z.int().positive().optional()
+const share = z.number().min(0).max(1)
+
+const hyperparameters: z.ZodType<Hyperparameters> = z.strictObject({
+  rank: positiveInt,
+  alpha: z.number().positive().optional(),
+  learning_rate: z.number().positive().optional(),
+  batch_size: positiveInt,
+  n_epochs: positiveInt,
+  max_steps: positiveInt,
+  max_seconds: z.number().positive().optional(),
+  weight_decay: z.number().nonnegative().optional(),
+  warmup_ratio: share.optional(),
+  schedule_span: z
+    .tuple([share, share])
+    .refine(([start, end]) => start < end, { error: 'must rise' })
+    .optional(),
+})
+
+const MAX_METADATA_PAIRS = 16
+const MAX_METADATA_CHARS = 512
+
+const schema = z.strictObject({
+  model: z.string().min(1),
+  training_file: z.string().min(1),
+  validation_file: z.string().min(1).nullish(),
+  hyperparameters: hyperparameters.optional(),
+  method: z
+    .strictObject({
+      type: z.literal('supervised', { error: 'this engine trains with supervised only' }),
+    })
+    .nullish(),
+  seed: z.int().nonnegative().nullish(),
+  suffix: z
+    .string()
+    .regex(/^[\w.-]{1,64}$/, { error: 'may have 64 letters, digits, dots, dashes and underscores' })
+    .nullish(),
+  metadata: z
+    .record(z.string().min(1).max(64), z.string().max(MAX_METADATA_CHARS))
+    .refine((pairs) => Object.keys(pairs).length <= MAX_METADATA_PAIRS, {
+      error: `may have ${MAX_METADATA_PAIRS} pairs`,
+    })
+    .nullish(),
+})
+
+export type CheckedJobRequest = Required<Omit<JobRequest, 'method'>> & {
+  validation_file: string | null
+  suffix: string | null
+}
+
+/** @throws AppError `invalid-request` naming the parameter */
+export const parseJobRequest = (body: unknown): CheckedJobRequest => {
+  const parsed = parseWith(schema, body)
+  return {
+    model: parsed.model,
+    training_file: parsed.training_file,
+    validation_file: parsed.validation_file ?? null,
+    hyperparameters: parsed.hyperparameters ?? {},
+    seed: parsed.seed ?? 0,
+    suffix: parsed.suffix ?? null,
+    metadata: parsed.metadata ?? {},
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * One job's way through a backend: rows read and checked, progress reported. Knows nothing of the
+ * queue and of what becomes of the result.
+ */
+import { AppError } from '../../src/errors.ts'
+import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
+import type { EngineBackend, TrainHooks, TrainProgress, TrainResult } from './backend.ts'
+import type { FileStore } from './files.ts'
+import { EventWriter, type EventWriterOptions } from './job-events.ts'
+import { type JobRecord, finished } from './job-store.ts'
+import { parseRows } from './validation.ts'
+
+export interface RunDeps extends EventWriterOptions {
+  backend: EngineBackend
+  files: FileStore
+}
+
+export interface JobData {
+  model: string
+  training_file: string
+  validation_file: string | null
+}
+
+/**
+ * Rows and validation rows, checked against the model.
+ * @throws AppError `invalid-request` with the line at fault, `context-length-exceeded`, `not-found`
+ */
+export const readRows = async (
+  { files, backend }: RunDeps,
+  job: JobData
+): Promise<{ rows: TrainingRow[]; validationRows: TrainingRow[] }> => {
+  const read = async (fileId: string, param: string) => {
+    const rows = parseRows(await files.read(fileId), { fileId, param })
+    if (rows.length === 0)
+      throw new AppError('invalid-request', `file ${fileId} has no rows`, { param })
+    await backend.validateTraining(job.model, rows)
+    return rows
+  }
+  const rows = await read(job.training_file, 'training_file')
+  const validationFile = job.validation_file
+  return {
+    rows,
+    validationRows: validationFile ? await read(validationFile, 'validation_file') : [],
+  }
+}
+
+/** Notes how far training got, so that a job that dies at one place again and again is seen. */
+const noteProgress = (record: JobRecord, progress: TrainProgress): void => {
+  if (progress.step <= record.bestStep) return
+  record.bestStep = progress.step
+  record.resumes = 0
+}
+
+/**
+ * Trains the job to its end, from its checkpoint when there is one.
+ * @throws whatever the backend throws, and the abort reason when the signal was aborted before
+ */
+export const trainJob = async (
+  deps: RunDeps,
+  record: JobRecord,
+  signal: AbortSignal
+): Promise<TrainResult> => {
+  const { job, suffix } = record
+  const { store, log } = deps
+  const data = await readRows(deps, job)
+  signal.throwIfAborted()
+  const writer = new EventWriter(deps, job.id)
+  await writer.message('info', record.resumes > 0 ? 'Resumed after a restart' : 'Started', true)
+  const report = async (progress: TrainProgress): Promise<void> => {
+    if (finished(record)) return
+    noteProgress(record, progress)
+    if (await writer.metrics(progress)) await store.save(record)
+  }
+  const hooks: TrainHooks = {
+    signal,
+    onMessage: (level, message) => void writer.message(level, message),
+    onProgress: (progress) => {
+      report(progress).catch((error: unknown) => log('warn', String(error), { job: job.id }))
+    },
+  }
+  const { model, hyperparameters, seed, metadata } = job
+  const checkpointDir = store.checkpointDir(job.id)
+  return deps.backend.train(
+    { jobId: job.id, model, ...data, hyperparameters, seed, suffix, metadata, checkpointDir },
+    hooks
+  )
+}

@@ -1,0 +1,171 @@
+/**
+ * Job records on disk: one folder a job with `job.json`, `events.jsonl` and `checkpoint/`. Knows
+ * nothing of queues and of training.
+ */
+import { appendFile, mkdir, readFile, readdir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AppError } from '../../src/errors.ts'
+import type { JobEvent, JobObject } from '../../src/openai/fine-tuning.ts'
+import { storageError, writeAtomically } from './disk.ts'
+import type { Log } from './log.ts'
+
+export interface JobRecord {
+  job: JobObject
+  suffix: string | null
+  /** order of creation; seconds are too coarse for it */
+  sequence: number
+  /** starts after a crash since training last got further than ever before */
+  resumes: number
+  /** the furthest step ever reported */
+  bestStep: number
+}
+
+export const finished = ({ job }: JobRecord): boolean =>
+  job.status !== 'queued' && job.status !== 'running'
+
+export interface JobStore {
+  /** Oldest first. A job whose file is broken appears as failed, with the reason. */
+  load(): Promise<JobRecord[]>
+  /** Durable when it resolves. @throws AppError `store-unavailable` */
+  save(record: JobRecord): Promise<void>
+  remove(id: string): Promise<void>
+  /** Oldest first; a line torn by a crash is left out. */
+  events(id: string): Promise<JobEvent[]>
+  /** An event's id is its place in the file, so that writers need not agree on numbers. */
+  appendEvent(id: string, event: Omit<JobEvent, 'id'>): Promise<void>
+  checkpointDir(id: string): string
+  removeCheckpoint(id: string): Promise<void>
+}
+
+const brokenRecord = async (dir: string, id: string, error: unknown): Promise<JobRecord> => {
+  const createdAt = Math.floor((await stat(join(dir, id))).birthtimeMs / 1000)
+  const message = `${join(dir, id, 'job.json')} cannot be read: ${String(error)}`
+  return {
+    job: {
+      id,
+      object: 'fine_tuning.job',
+      created_at: createdAt,
+      finished_at: createdAt,
+      model: '',
+      fine_tuned_model: null,
+      status: 'failed',
+      training_file: '',
+      validation_file: null,
+      hyperparameters: {},
+      seed: 0,
+      metadata: {},
+      trained_tokens: null,
+      error: { code: 'invalid_state', message, param: null },
+    },
+    suffix: null,
+    sequence: 0,
+    resumes: 0,
+    bestStep: 0,
+  }
+}
+
+const parseRecord = (text: string, id: string): JobRecord => {
+  const record = JSON.parse(text) as Partial<JobRecord>
+  if (record.job?.id !== id || typeof record.sequence !== 'number')
+    throw new AppError('invalid-state', 'not a job record')
+  return record as JobRecord
+}
+
+const parseEvents = (text: string, jobId: string): JobEvent[] =>
+  text
+    .split('\n')
+    .flatMap((line) => {
+      try {
+        return [JSON.parse(line) as Omit<JobEvent, 'id'>]
+      } catch {
+        return []
+      }
+    })
+    .map((event, index) => ({ ...event, id: `ftevent-${jobId}-${index}` }))
+
+const missing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT'
+
+/** Runs tasks of one job one after the other: two writers must not share a file. */
+const createSerializer = () => {
+  const last = new Map<string, Promise<unknown>>()
+  return <Result>(id: string, task: () => Promise<Result>): Promise<Result> => {
+    const result = (last.get(id) ?? Promise.resolve()).then(task)
+    const settled = result.catch(() => undefined)
+    last.set(id, settled)
+    void settled.then(() => last.get(id) === settled && last.delete(id))
+    return result
+  }
+}
+
+/** @param dir one folder a job is kept in it */
+export const createJobStore = (dir: string, log: Log): JobStore => {
+  const recordPath = (id: string) => join(dir, id, 'job.json')
+  const eventsPath = (id: string) => join(dir, id, 'events.jsonl')
+  const checkpointDir = (id: string) => join(dir, id, 'checkpoint')
+  const serialize = createSerializer()
+  const opened = new Set<string>()
+
+  const loadOne = async (id: string): Promise<JobRecord[]> => {
+    try {
+      return [parseRecord(await readFile(recordPath(id), 'utf8'), id)]
+    } catch (error) {
+      // killed while the job was being created: nobody was told of it
+      if (missing(error)) await rm(join(dir, id), { recursive: true, force: true })
+      if (missing(error)) return []
+      log('error', 'job file is broken', { job: id, error: String(error) })
+      return [await brokenRecord(dir, id, error)]
+    }
+  }
+
+  const save = async (record: JobRecord): Promise<void> => {
+    try {
+      await mkdir(join(dir, record.job.id), { recursive: true })
+    } catch (error) {
+      throw storageError(`${dir} cannot be written`, error)
+    }
+    await writeAtomically(recordPath(record.job.id), JSON.stringify(record))
+  }
+
+  const appendEvent = async (id: string, event: Omit<JobEvent, 'id'>): Promise<void> => {
+    // a crash may have left half a line: the first append of a process starts a new one
+    const separator = opened.has(id) ? '' : '\n'
+    await appendFile(eventsPath(id), `${separator}${JSON.stringify(event)}\n`)
+    opened.add(id)
+  }
+
+  const load = async (): Promise<JobRecord[]> => {
+    try {
+      await mkdir(dir, { recursive: true })
+      const entries = await readdir(dir, { withFileTypes: true })
+      const folders = entries.filter((entry) => entry.isDirectory())
+      const records = await Promise.all(folders.map((entry) => loadOne(entry.name)))
+      return records.flat().sort((a, b) => a.sequence - b.sequence)
+    } catch (error) {
+      throw storageError(`${dir} cannot be read`, error)
+    }
+  }
+
+  const events = async (id: string): Promise<JobEvent[]> => {
+    try {
+      return parseEvents(await readFile(eventsPath(id), 'utf8'), id)
+    } catch (error) {
+      if (missing(error)) return []
+      throw storageError(`events of ${id} cannot be read`, error)
+    }
+  }
+
+  return {
+    checkpointDir,
+    load,
+    save: (record) => serialize(record.job.id, () => save(record)),
+    events: (id) => serialize(id, () => events(id)),
+    appendEvent: (id, event) => serialize(id, () => appendEvent(id, event)),
+    async remove(id) {
+      opened.delete(id)
+      await serialize(id, () => rm(join(dir, id), { recursive: true, force: true }))
+    },
+    async removeCheckpoint(id) {
+      await rm(checkpointDir(id), { recursive: true, force: true })
+    },
+  }
+}

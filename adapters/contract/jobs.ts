@@ -1,0 +1,313 @@
+/**
+ * The job queue: takes requests, runs them one at a time (or as many as configured), keeps their
+ * records, resumes what a crash interrupted. Knows nothing of HTTP and of how a model is trained.
+ */
+import { AppError, toAppError } from '../../src/errors.ts'
+import type { JobEvent, JobObject } from '../../src/openai/fine-tuning.ts'
+import type { TrainResult } from './backend.ts'
+import { EventWriter } from './job-events.ts'
+import { type CheckedJobRequest, parseJobRequest } from './job-request.ts'
+import { type RunDeps, readRows, trainJob } from './job-runner.ts'
+import { type JobRecord, finished } from './job-store.ts'
+import { type Page, type PageQuery, page } from './page.ts'
+
+export interface JobQueueOptions extends Omit<RunDeps, 'metricsIntervalMs' | 'maxEvents'> {
+  newId: () => string
+  /** jobs that train at the same time */
+  maxRunning?: number
+  /** queued and running jobs; more are refused */
+  maxUnfinished?: number
+  /** finished jobs that are remembered; the oldest are forgotten */
+  maxFinished?: number
+  /** restarts without getting any further before a job counts as failed */
+  maxResumes?: number
+  metricsIntervalMs?: number
+  maxEvents?: number
+}
+
+/** The metadata key that makes job creation repeatable. */
+export const IDEMPOTENCY_KEY = 'idempotency_key'
+
+const DEFAULTS = {
+  maxRunning: 1,
+  maxUnfinished: 100,
+  maxFinished: 1000,
+  maxResumes: 10,
+  metricsIntervalMs: 1000,
+  maxEvents: 5000,
+}
+
+export class JobQueue {
+  private readonly options: JobQueueOptions & typeof DEFAULTS
+  private readonly records: Map<string, JobRecord>
+  private readonly running = new Map<string, { abort: AbortController; done: Promise<void> }>()
+  private lastCreation: Promise<unknown> = Promise.resolve()
+  private closed = false
+
+  private constructor(options: JobQueueOptions, records: JobRecord[]) {
+    this.options = { ...DEFAULTS, ...options }
+    this.records = new Map(records.map((record) => [record.job.id, record]))
+  }
+
+  /**
+   * Loads all jobs, takes up what a crash interrupted and starts what is queued.
+   * @throws AppError `store-unavailable`
+   */
+  static async open(options: JobQueueOptions): Promise<JobQueue> {
+    const queue = new JobQueue(options, await options.store.load())
+    for (const record of queue.records.values()) await queue.recover(record)
+    queue.startNext()
+    return queue
+  }
+
+  /**
+   * Durable when it resolves. A job with the same `metadata.idempotency_key` that has neither
+   * failed nor been cancelled is returned instead of a new one.
+   * @throws AppError `invalid-request`, `context-length-exceeded`, `not-found`, `conflict` when the
+   *   key belongs to a job of another model, `overloaded`, `store-unavailable`
+   */
+  async create(body: unknown): Promise<JobObject> {
+    const request = parseJobRequest(body)
+    // one after the other, so that two requests with one key cannot both find nothing
+    const creation = this.lastCreation.then(() => this.createChecked(request))
+    this.lastCreation = creation.catch(() => undefined)
+    return creation
+  }
+
+  /** @throws AppError `not-found` */
+  get(id: string): JobObject {
+    return this.record(id).job
+  }
+
+  /** Jobs whose metadata has all the pairs, newest first. */
+  list(metadata: Record<string, string>, query: PageQuery): Page<JobObject> {
+    const pairs = Object.entries(metadata)
+    const matching = [...this.records.values()]
+      .map(({ job }) => job)
+      .filter((job) => pairs.every(([key, value]) => job.metadata[key] === value))
+    return page(matching.reverse(), query)
+  }
+
+  /** @throws AppError `not-found`, `invalid-request` */
+  async events(id: string, query: PageQuery & { order: 'asc' | 'desc' }): Promise<Page<JobEvent>> {
+    this.record(id)
+    const events = await this.options.store.events(id)
+    return page(query.order === 'asc' ? events : events.reverse(), query)
+  }
+
+  /**
+   * A running job counts as cancelled at once; its place in the queue is free when the backend has
+   * stopped. Cancelling twice is harmless.
+   * @throws AppError `not-found`, `conflict` when the job has succeeded or failed
+   */
+  async cancel(id: string): Promise<JobObject> {
+    const record = this.record(id)
+    if (record.job.status === 'cancelled') return record.job
+    if (finished(record))
+      throw new AppError('conflict', `job ${id} has ${record.job.status} and cannot be cancelled`)
+    await this.finish(record, { status: 'cancelled' }, 'Cancelled')
+    this.running.get(id)?.abort.abort()
+    return record.job
+  }
+
+  /** Whether a job that has not finished needs the file. */
+  needsFile(id: string): boolean {
+    return this.unfinished().some(
+      ({ job }) => job.training_file === id || job.validation_file === id
+    )
+  }
+
+  /** Whether the file has served jobs that are all finished. */
+  isFileSpent(id: string): boolean {
+    const users = [...this.records.values()].filter(
+      ({ job }) => job.training_file === id || job.validation_file === id
+    )
+    return users.length > 0 && users.every(finished)
+  }
+
+  /** Whether a job that has not finished starts from the model. */
+  needsModel(id: string): boolean {
+    return this.unfinished().some(({ job }) => job.model === id)
+  }
+
+  /** Stops training without an end: running jobs go on when a queue is opened on the same store. */
+  async close(): Promise<void> {
+    this.closed = true
+    await this.lastCreation
+    for (const { abort } of this.running.values()) abort.abort()
+    await Promise.all([...this.running.values()].map(({ done }) => done))
+  }
+
+  private unfinished(): JobRecord[] {
+    return [...this.records.values()].filter((record) => !finished(record))
+  }
+
+  private record(id: string): JobRecord {
+    const record = this.records.get(id)
+    if (!record) throw new AppError('not-found', `no job ${id}`)
+    return record
+  }
+
+  private async createChecked(request: CheckedJobRequest): Promise<JobObject> {
+    if (this.closed) throw new AppError('overloaded', 'the engine is shutting down')
+    const existing = this.findByKey(request)
+    if (existing) return existing
+    if (this.unfinished().length >= this.options.maxUnfinished)
+      throw new AppError('overloaded', `${this.options.maxUnfinished} jobs are waiting already`)
+    await readRows(this.options, request)
+    const record = this.newRecord(request)
+    await this.options.store.save(record)
+    this.records.set(record.job.id, record)
+    await this.forgetOldest()
+    this.startNext()
+    return record.job
+  }
+
+  private findByKey(request: CheckedJobRequest): JobObject | undefined {
+    const key = request.metadata[IDEMPOTENCY_KEY]
+    if (key === undefined) return undefined
+    const job = [...this.records.values()]
+      .map((record) => record.job)
+      .find(
+        ({ metadata, status }) =>
+          metadata[IDEMPOTENCY_KEY] === key && status !== 'failed' && status !== 'cancelled'
+      )
+    if (job && job.model !== request.model)
+      throw new AppError(
+        'conflict',
+        `${IDEMPOTENCY_KEY} ${key} belongs to job ${job.id} on ${job.model}`
+      )
+    return job
+  }
+
+  private newRecord({ suffix, ...request }: CheckedJobRequest): JobRecord {
+    const last = [...this.records.values()].at(-1)
+    return {
+      job: {
+        id: `ftjob-${this.options.newId()}`,
+        object: 'fine_tuning.job',
+        created_at: Math.floor(this.options.now() / 1000),
+        finished_at: null,
+        fine_tuned_model: null,
+        status: 'queued',
+        trained_tokens: null,
+        error: null,
+        ...request,
+      },
+      suffix,
+      sequence: (last?.sequence ?? 0) + 1,
+      resumes: 0,
+      bestStep: 0,
+    }
+  }
+
+  private async forgetOldest(): Promise<void> {
+    const old = [...this.records.values()].filter(finished)
+    for (const { job } of old.slice(0, -this.options.maxFinished)) {
+      this.records.delete(job.id)
+      await this.options.store.remove(job.id)
+    }
+  }
+
+  /** A job that ran when the process died goes on, unless it keeps dying at the same place. */
+  private async recover(record: JobRecord): Promise<void> {
+    if (record.job.status !== 'running') return
+    record.resumes += 1
+    if (record.resumes > this.options.maxResumes) {
+      const message = `interrupted ${record.resumes} times without getting past step ${record.bestStep}`
+      await this.finish(
+        record,
+        { status: 'failed', error: { code: 'internal', message, param: null } },
+        message
+      )
+      return
+    }
+    record.job = { ...record.job, status: 'queued' }
+  }
+
+  private startNext(): void {
+    const waiting = this.unfinished().filter(({ job }) => job.status === 'queued')
+    for (const record of waiting.slice(0, this.options.maxRunning - this.running.size)) {
+      if (this.closed) return
+      record.job = { ...record.job, status: 'running' }
+      const abort = new AbortController()
+      const done = this.run(record, abort.signal).finally(() => {
+        this.running.delete(record.job.id)
+        this.startNext()
+      })
+      this.running.set(record.job.id, { abort, done })
+    }
+  }
+
+  private async run(record: JobRecord, signal: AbortSignal): Promise<void> {
+    const { store, log } = this.options
+    try {
+      await store.save(record)
+      await this.succeed(record, await trainJob(this.options, record, signal))
+    } catch (error) {
+      if (record.job.status === 'cancelled' || this.closed) return
+      const { code, message, param } = toAppError(error)
+      log('error', 'job failed', { job: record.job.id, code, error: message })
+      const jobError = { code: code.replaceAll('-', '_'), message, param }
+      await this.finish(record, { status: 'failed', error: jobError }, message)
+    } finally {
+      await this.removeCheckpoint(record)
+    }
+  }
+
+  private async succeed(record: JobRecord, result: TrainResult): Promise<void> {
+    if (record.job.status === 'cancelled') {
+      await this.discard(result.model)
+      return
+    }
+    const change = {
+      status: 'succeeded' as const,
+      fine_tuned_model: result.model,
+      trained_tokens: result.trainedTokens,
+      result_metrics: result.metrics,
+    }
+    await this.finish(record, change, `Succeeded: ${result.model}`)
+  }
+
+  /** What a job needs no more; one whose end is not on disk will be run again and needs it. */
+  private async removeCheckpoint(record: JobRecord): Promise<void> {
+    if (!finished(record) || record.job.error?.code === 'store_unavailable') return
+    await this.options.store.removeCheckpoint(record.job.id).catch((error: unknown) => {
+      this.options.log('warn', 'checkpoint cannot be removed', { error: String(error) })
+    })
+  }
+
+  /** A lora whose job was cancelled at the last moment; equal weights may belong to another job. */
+  private async discard(model: string): Promise<void> {
+    const wanted = [...this.records.values()].some(({ job }) => job.fine_tuned_model === model)
+    if (!wanted) await this.options.backend.deleteModel(model)
+  }
+
+  /**
+   * The last state of a job. When it cannot be written, clients see a failed job, and the next
+   * start finds the job as it was and runs it again.
+   */
+  private async finish(
+    record: JobRecord,
+    change: Partial<JobObject>,
+    message: string
+  ): Promise<void> {
+    const { now, store, log } = this.options
+    const level = change.status === 'failed' ? 'error' : 'info'
+    const previous = record.job
+    record.job = { ...record.job, ...change, finished_at: Math.floor(now() / 1000) }
+    try {
+      await new EventWriter(this.options, record.job.id).message(level, message, true)
+      await store.save(record)
+    } catch (error) {
+      const { message: reason } = toAppError(error)
+      log('error', 'the end of a job cannot be saved', { job: record.job.id, error: reason })
+      record.job = {
+        ...previous,
+        status: 'failed',
+        finished_at: Math.floor(now() / 1000),
+        error: { code: 'store_unavailable', message: reason, param: null },
+      }
+    }
+  }
+}
