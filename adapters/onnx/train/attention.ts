@@ -1,0 +1,280 @@
+/**
+ * Causal attention of a token list, forward and backward, where many continuations share one
+ * prefix. The list is cut into segments: blocks of the prefix, then all continuations together as
+ * one padded batch. A segment's queries see the keys of the whole prefix before it in one matrix
+ * product per key head, and themselves causally; the two softmaxes are merged by their
+ * normalizers. So nothing is quadratic in the packed length and the prefix is computed once.
+ *
+ * Rows: queries, keys and values of the list are tables of heads, `[tokens · heads, headDim]`.
+ * Segments pick from them by row number, which moves between the ragged list and the padded
+ * batch, and between token-major and head-major order, in one gather.
+ */
+import type { LlamaConfig } from '../llama-config.ts'
+import type { GraphOps } from './graph-ops.ts'
+
+export interface Segment {
+  /** row of each query, `[kvHeads, continuations, group · tokens]` */
+  queryRows: string
+  /** row of each key, `[kvHeads, continuations, tokens]` */
+  keyRows: string
+  /** 0 where a query sees a key of its own continuation, else very negative, `[group · tokens, tokens]` */
+  causalMask: string
+  /** 1 for queries, 0 for padding, `[1, continuations, group · tokens, 1]`; null where nothing is padded */
+  queryMask: string | null
+  /** rows of the prefix's keys before the segment, `[kvHeads, tokens]`; null at the very start */
+  contextRows: string | null
+  contextTokens: number
+}
+
+export interface AttentionPlan {
+  /** blocks of the prefix, in order */
+  prefix: Segment[]
+  continuations: Segment
+  prefixTokens: number
+  /** where each head of each token lies among all segments' queries, `[tokens, heads]` */
+  outputRows: string
+  /** the same for keys: the prefix, then the continuations, `[tokens, kvHeads]` */
+  keyGradientRows: string
+}
+
+interface Part {
+  keys: string
+  values: string
+  probabilities: string
+  scores: string
+  output: string
+}
+
+interface SegmentState {
+  segment: Segment
+  queries: string
+  own: Part
+  context: Part | null
+  /** the segment's output `[kvHeads, continuations, group · tokens, headDim]` */
+  output: string
+  /** share of each part in the joint softmax (0 at padding); null means all */
+  ownShare: string | null
+  contextShare: string | null
+}
+
+export interface AttentionState {
+  /** `[tokens, heads · headDim]` */
+  output: string
+  segments: SegmentState[]
+}
+
+/** The causal mask of one segment, `[group · tokens, tokens]`. */
+export const causalMask = (group: number, tokens: number): Float32Array =>
+  Float32Array.from({ length: group * tokens * tokens }, (_, i) =>
+    i % tokens <= Math.floor(i / tokens) % tokens ? 0 : -1e9
+  )
+
+export class Attention {
+  private readonly ops: GraphOps
+  private readonly plan: AttentionPlan
+  private readonly config: LlamaConfig
+  private readonly scale: number
+
+  constructor(ops: GraphOps, plan: AttentionPlan, config: LlamaConfig) {
+    this.ops = ops
+    this.plan = plan
+    this.config = config
+    this.scale = 1 / Math.sqrt(config.headDim)
+  }
+
+  /** @param q rotated, `[tokens, heads · headDim]` @param k, v `[tokens, kvHeads · headDim]` */
+  forward(q: string, k: string, v: string): AttentionState {
+    const { ops, config } = this
+    const rows = (x: string) => ops.reshape(x, [-1, config.headDim])
+    const tables = { q: rows(q), k: rows(k), v: rows(v) }
+    const segments = [...this.plan.prefix, this.plan.continuations].map((segment) =>
+      this.segmentForward(segment, tables)
+    )
+    const outputs = ops.concat(
+      segments.map(({ output }) => rows(output)),
+      0
+    )
+    const output = ops.reshape(ops.gather(outputs, this.plan.outputRows), [
+      -1,
+      config.heads * config.headDim,
+    ])
+    return { output, segments }
+  }
+
+  private segmentForward(
+    segment: Segment,
+    tables: { q: string; k: string; v: string }
+  ): SegmentState {
+    const { ops } = this
+    const { kvHeads, headDim } = this.config
+    const queries = ops.gather(tables.q, segment.queryRows)
+    const pick = (rows: string) => ({
+      keys: ops.gather(tables.k, rows),
+      values: ops.gather(tables.v, rows),
+    })
+    const own = this.part(queries, pick(segment.keyRows), 4, segment.causalMask)
+    if (segment.contextRows === null) {
+      const ownShare = segment.queryMask
+      return {
+        segment,
+        queries,
+        own,
+        context: null,
+        output: own.output,
+        ownShare,
+        contextShare: null,
+      }
+    }
+    const flat = ops.reshape(queries, [kvHeads, -1, headDim])
+    const context = this.part(flat, pick(segment.contextRows), 3, null)
+    const likeOwn = (x: string, width: number) => this.likeQueries(x, segment.queryRows, width)
+    // share of the context = e^c / (e^c + e^o) with the logarithms of both normalizers
+    const contextNormalizer = likeOwn(this.logNormalizer(context, 3), 1)
+    const difference = ops.sub(contextNormalizer, this.logNormalizer(own, 4))
+    const contextShare = ops.graph.op('Sigmoid', [difference])
+    const ownShare = ops.graph.op('Sigmoid', [ops.graph.op('Neg', [difference])])
+    const output = ops.add(
+      ops.mul(likeOwn(context.output, headDim), contextShare),
+      ops.mul(own.output, ownShare)
+    )
+    const masked = (share: string) =>
+      segment.queryMask === null ? share : ops.mul(share, segment.queryMask)
+    return {
+      segment,
+      queries,
+      own,
+      context,
+      output,
+      ownShare: masked(ownShare),
+      contextShare: masked(contextShare),
+    }
+  }
+
+  /** `[kvHeads, continuations · group · tokens, width]` in the four axes of the segment's queries. */
+  private likeQueries(x: string, queryRows: string, width: number): string {
+    const { graph } = this.ops
+    const shape = graph.op('Concat', [graph.op('Shape', [queryRows]), graph.int64([width])], {
+      axis: 0,
+    })
+    return graph.op('Reshape', [x, shape])
+  }
+
+  private part(
+    queries: string,
+    { keys, values }: { keys: string; values: string },
+    rank: number,
+    mask: string | null
+  ): Part {
+    const { ops, scale } = this
+    const products = ops.matmul(queries, keys, rank, { transB: true, alpha: scale })
+    const scores = mask === null ? products : ops.add(products, mask)
+    const probabilities = ops.graph.op('Softmax', [scores], { axis: -1 })
+    const output = ops.matmul(probabilities, values, rank)
+    return { keys, values, probabilities, scores, output }
+  }
+
+  /** log Σ e^score from what the softmax left: at its largest entry, score − log probability. */
+  private logNormalizer({ scores, probabilities }: Part, rank: number): string {
+    const { ops } = this
+    const largest = ops.graph.op('Log', [ops.maxLast(probabilities, rank)])
+    return ops.sub(ops.maxLast(scores, rank), largest)
+  }
+
+  /**
+   * @param dOutput `[tokens, heads · headDim]`
+   * @returns gradients of the rotated queries and keys and of the values, in the list's order
+   */
+  backward(state: AttentionState, dOutput: string): { dq: string; dk: string; dv: string } {
+    const { ops, plan } = this
+    const { headDim, heads, kvHeads } = this.config
+    const table = ops.reshape(dOutput, [-1, headDim])
+    const gradients = state.segments.map((segment) => this.segmentBackward(segment, table))
+    const rows = (x: string) => ops.reshape(x, [-1, headDim])
+    const list = (values: string[], index: string, width: number) =>
+      ops.reshape(ops.gather(ops.concat(values.map(rows), 0), index), [-1, width * headDim])
+    const keyLike = (own: 'dk' | 'dv', context: 'dkContext' | 'dvContext') => {
+      const self = gradients.map((gradient) => gradient[own])
+      const prefix = self.slice(0, -1)
+      const sums = prefix.length === 0 ? [] : [this.prefixSum(prefix, gradients, context)]
+      return list([...sums, self.at(-1)!], plan.keyGradientRows, kvHeads)
+    }
+    return {
+      dq: list(
+        gradients.map(({ dq }) => dq),
+        plan.outputRows,
+        heads
+      ),
+      dk: keyLike('dk', 'dkContext'),
+      dv: keyLike('dv', 'dvContext'),
+    }
+  }
+
+  /** What the prefix's keys receive: from their own blocks and from all who look back at them. */
+  private prefixSum(
+    own: string[],
+    gradients: ReturnType<Attention['segmentBackward']>[],
+    context: 'dkContext' | 'dvContext'
+  ): string {
+    const { ops, plan } = this
+    const { kvHeads, headDim } = this.config
+    let sum = ops.concat(
+      own.map((block) => ops.reshape(block, [kvHeads, -1, headDim])),
+      1
+    )
+    for (const gradient of gradients) {
+      const value = gradient[context]
+      if (value === null) continue
+      const missing = plan.prefixTokens - gradient.contextTokens
+      const pads = ops.graph.int64([0, 0, 0, 0, missing, 0])
+      sum = ops.add(sum, missing === 0 ? value : ops.graph.op('Pad', [value, pads]))
+    }
+    return sum
+  }
+
+  private segmentBackward(state: SegmentState, table: string) {
+    const { ops } = this
+    const { kvHeads, headDim } = this.config
+    const { segment, queries, own, context } = state
+    const dOutput = ops.gather(table, segment.queryRows)
+    // Σ_k p_k dp_k of the joint softmax equals output · dOutput
+    const inner = ops.sumLast(ops.mul(dOutput, state.output), 4)
+    const shared = (x: string, share: string | null) => (share === null ? x : ops.mul(x, share))
+    const ownGradient = this.partBackward(
+      own,
+      queries,
+      shared(dOutput, state.ownShare),
+      shared(inner, state.ownShare),
+      4
+    )
+    if (context === null)
+      return { ...ownGradient, dkContext: null, dvContext: null, contextTokens: 0 }
+    const flat = (x: string, width: number) => ops.reshape(x, [kvHeads, -1, width])
+    const contextGradient = this.partBackward(
+      context,
+      flat(queries, headDim),
+      flat(ops.mul(dOutput, state.contextShare!), headDim),
+      flat(ops.mul(inner, state.contextShare!), 1),
+      3
+    )
+    const dq = this.likeQueries(contextGradient.dq, segment.queryRows, headDim)
+    return {
+      dq: ops.add(ownGradient.dq, dq),
+      dk: ownGradient.dk,
+      dv: ownGradient.dv,
+      dkContext: contextGradient.dk,
+      dvContext: contextGradient.dv,
+      contextTokens: segment.contextTokens,
+    }
+  }
+
+  private partBackward(part: Part, queries: string, dOutput: string, inner: string, rank: number) {
+    const { ops, scale } = this
+    const dProbabilities = ops.matmul(dOutput, part.values, rank, { transB: true })
+    const dScores = ops.mul(part.probabilities, ops.sub(dProbabilities, inner))
+    return {
+      dq: ops.matmul(dScores, part.keys, rank, { alpha: scale }),
+      dk: ops.matmul(dScores, queries, rank, { transA: true, alpha: scale }),
+      dv: ops.matmul(part.probabilities, dOutput, rank, { transA: true }),
+    }
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * The operators that the training graph is made of, in two variants: float32 with onnxruntime's
+ * fused operators for speed, float64 in plain ONNX to check gradients against finite differences.
+ */
+import type { AttributeValue, GraphBuilder } from '../graph.ts'
+
+export type FloatType = 'float32' | 'float64'
+
+interface MatMulOptions {
+  transA?: boolean
+  transB?: boolean
+  /** scales the product */
+  alpha?: number
+}
+
+export interface Norm {
+  /** normalized and scaled, `[tokens, hidden]` */
+  y: string
+  /** 1 / rms, `[tokens, 1]` */
+  inverse: string
+}
+
+export interface RotaryTables {
+  cos: string
+  sin: string
+  /** −sin: the inverse rotation, which is also the transposed one */
+  negativeSin: string
+}
+
+const fusedAttributes = ({ transA, transB, alpha }: MatMulOptions) => {
+  const attributes: Record<string, AttributeValue> = {}
+  if (transA) attributes.transA = 1
+  if (transB) attributes.transB = 1
+  if (alpha !== undefined) attributes.alpha = { float: alpha }
+  return attributes
+}
+
+export class GraphOps {
+  readonly graph: GraphBuilder
+  readonly type: FloatType
+  private constants = 0
+
+  constructor(graph: GraphBuilder, type: FloatType) {
+    this.graph = graph
+    this.type = type
+  }
+
+  floats(values: ArrayLike<number>): Float32Array | Float64Array {
+    return this.type === 'float64' ? Float64Array.from(values) : Float32Array.from(values)
+  }
+
+  constant(values: ArrayLike<number>, dims: number[]): string {
+    return this.graph.initializer(
+      `constant_${this.constants++}`,
+      this.type,
+      dims,
+      this.floats(values)
+    )
+  }
+
+  indices(values: number[], dims: number[]): string {
+    const data = BigInt64Array.from(values, BigInt)
+    return this.graph.initializer(`indices_${this.constants++}`, 'int64', dims, data)
+  }
+
+  add = (a: string, b: string): string => this.graph.op('Add', [a, b])
+  sub = (a: string, b: string): string => this.graph.op('Sub', [a, b])
+  mul = (a: string, b: string): string => this.graph.op('Mul', [a, b])
+
+  reshape(x: string, dims: number[]): string {
+    return this.graph.op('Reshape', [x, this.graph.int64(dims)])
+  }
+
+  concat = (values: string[], axis: number): string =>
+    values.length === 1 ? values[0]! : this.graph.op('Concat', values, { axis })
+
+  /** Rows of `x`: `[rows, …]` and indices `[…shape]` give `[…shape, …]`. */
+  gather = (x: string, rows: string): string => this.graph.op('Gather', [x, rows], { axis: 0 })
+
+  /** Sum over the last axis of a tensor of `rank` axes, which stays as 1. */
+  sumLast(x: string, rank: number): string {
+    return this.graph.op('ReduceSum', [x, this.graph.int64([rank - 1])], { keepdims: 1 })
+  }
+
+  maxLast(x: string, rank: number): string {
+    return this.graph.op('ReduceMax', [x, this.graph.int64([rank - 1])], { keepdims: 1 })
+  }
+
+  /** `alpha · a·b (+ c)` of matrices. */
+  gemm(a: string, b: string, options: MatMulOptions = {}, c?: string): string {
+    return this.graph.op('Gemm', c === undefined ? [a, b] : [a, b, c], fusedAttributes(options))
+  }
+
+  /** `alpha · a·b` over the last two axes of tensors of `rank` axes. */
+  matmul(a: string, b: string, rank: number, options: MatMulOptions = {}): string {
+    if (this.type === 'float32')
+      return this.graph.contrib('FusedMatMul', [a, b], fusedAttributes(options))
+    const perm = Array.from({ length: rank }, (_, axis) => axis)
+    perm.push(...perm.splice(rank - 2, 2).reverse())
+    const transposed = (x: string) => this.graph.op('Transpose', [x], { perm })
+    const product = this.graph.op('MatMul', [
+      options.transA ? transposed(a) : a,
+      options.transB ? transposed(b) : b,
+    ])
+    return options.alpha === undefined
+      ? product
+      : this.mul(product, this.constant([options.alpha], []))
+  }
+
+  /** RMSNorm of `[tokens, hidden]` (Zhang and Sennrich 2019). */
+  rmsNorm(x: string, weight: string, epsilon: number): Norm {
+    if (this.type === 'float32') {
+      const attributes = { axis: -1, epsilon: { float: epsilon } }
+      const names = this.graph.multi('', 'SimplifiedLayerNormalization', [x, weight], attributes, 2)
+      return { y: names[0]!, inverse: names[1]! }
+    }
+    const square = this.graph.op('ReduceMean', [this.mul(x, x), this.graph.int64([1])], {
+      keepdims: 1,
+    })
+    const shifted = this.add(square, this.constant([epsilon], []))
+    const inverse = this.graph.op('Reciprocal', [this.graph.op('Sqrt', [shifted])])
+    return { y: this.mul(this.mul(x, inverse), weight), inverse }
+  }
+
+  /** With n = x · inverse and g = dy · weight: dx = (g − n · mean(g · n)) · inverse. */
+  rmsNormBackward(dy: string, x: string, weight: string, inverse: string): string {
+    const normalized = this.mul(x, inverse)
+    const scaled = this.mul(dy, weight)
+    const mean = this.graph.op(
+      'ReduceMean',
+      [this.mul(scaled, normalized), this.graph.int64([1])],
+      { keepdims: 1 }
+    )
+    return this.mul(this.sub(scaled, this.mul(normalized, mean)), inverse)
+  }
+
+  /** cos and sin of every position's angles, `[positions, headDim / 2]` (Su et al. 2021). */
+  rotaryTables(positions: number, headDim: number, theta: number): RotaryTables {
+    const half = headDim / 2
+    const angles = Float64Array.from({ length: positions * half }, (_, i) => {
+      const frequency = theta ** ((-2 * (i % half)) / headDim)
+      return Math.floor(i / half) * frequency
+    })
+    const dims = [positions, half]
+    return {
+      cos: this.constant(angles.map(Math.cos), dims),
+      sin: this.constant(angles.map(Math.sin), dims),
+      negativeSin: this.constant(
+        angles.map((angle) => -Math.sin(angle)),
+        dims
+      ),
+    }
+  }
+
+  /** Rotates every head of `[tokens, heads · headDim]`; `positions` is `[tokens, 1]`. */
+  rotate(
+    x: string,
+    heads: number,
+    headDim: number,
+    positions: string,
+    cos: string,
+    sin: string
+  ): string {
+    const width = heads * headDim
+    if (this.type === 'float32') {
+      // every token is a batch entry of its own: the list may be longer than the tables
+      const batched = this.reshape(x, [-1, 1, width])
+      const inputs = [batched, positions, cos, sin]
+      const rotated = this.graph.contrib('RotaryEmbedding', inputs, { interleaved: 0 })
+      return this.reshape(rotated, [-1, width])
+    }
+    const half = headDim / 2
+    const rows = this.graph.int64([-1, 1, half])
+    const angle = (table: string) => this.graph.op('Reshape', [this.gather(table, positions), rows])
+    const [c, s] = [angle(cos), angle(sin)]
+    const split = this.graph.int64([half, half])
+    const split3 = [this.reshape(x, [-1, heads, headDim]), split]
+    const [a, b] = this.graph.multi('', 'Split', split3, { axis: 2 }, 2) as [string, string]
+    const first = this.sub(this.mul(a, c), this.mul(b, s))
+    const second = this.add(this.mul(b, c), this.mul(a, s))
+    return this.reshape(this.concat([first, second], 2), [-1, width])
+  }
+}

@@ -1,0 +1,28 @@
+/** A small seeded generator, so that a seed gives the same training run everywhere. */
+
+/**
+ * Uniform in [0, 1), 32 bits of state (Mulberry32, public domain, T. Ettinger 2017).
+ * Not for anything secret.
+ */
+export const seededRandom = (seed: number): (() => number) => {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+/** Independent seeds from one: the same pair always gives the same seed. */
+export const deriveSeed = (seed: number, stream: number): number =>
+  Math.floor(seededRandom(Math.imul(seed, 0x9e3779b1) ^ stream)() * 2 ** 32)
+
+/** Fisher–Yates in place. */
+export const shuffle = <T>(items: T[], random: () => number): T[] => {
+  for (let i = items.length - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1))
+    ;[items[i], items[j]] = [items[j]!, items[i]!]
+  }
+  return items
+}

@@ -1,0 +1,187 @@
+/**
+ * The training step as an ordinary inference graph: tokens and the flat lora vector in, loss and
+ * gradient out, with a backward pass written by hand. Without gradients it is the loss of rows.
+ * Knows nothing of batches, files or sessions; `batch.ts` makes its inputs.
+ */
+import { GraphBuilder, type ExternalData, type TensorData } from '../graph.ts'
+import type { LlamaConfig } from '../llama-config.ts'
+import { Attention, causalMask, type AttentionPlan, type Segment } from './attention.ts'
+import { DecoderLayer, type DecoderContext, type LoraGradients } from './decoder.ts'
+import { frozenTensors } from './frozen-tensors.ts'
+import { GraphOps, type FloatType } from './graph-ops.ts'
+import type { LoraLayout } from './lora-layout.ts'
+
+export interface TrainingGraphOptions {
+  config: LlamaConfig
+  /** null: the base model alone, only without gradients */
+  layout: LoraLayout | null
+  /** where a frozen tensor's values come from */
+  frozen: (name: string) => ExternalData | TensorData
+  /** tokens that all rows of a batch share; 0 for separate rows */
+  prefixTokens: number
+  /** longest row that will be fed, for the rotary tables */
+  maxPositions: number
+  gradients: boolean
+  /** float64 is the plain variant for gradient checks */
+  type: FloatType
+}
+
+/**
+ * A prefix is computed in blocks, so that its attention costs half a square and not a whole one.
+ * Smaller blocks save more and cost more operators.
+ */
+const PREFIX_BLOCK_TOKENS = 256
+
+/** Head rows of the token list: row `token · heads + head`, in the order of a segment's axes. */
+export const headRows = (kvHeads: number, headsPerKey: number, tokens: number[][]): number[] => {
+  const rows: number[] = []
+  for (let key = 0; key < kvHeads; key++)
+    for (const continuation of tokens)
+      for (let member = 0; member < headsPerKey; member++)
+        for (const token of continuation)
+          rows.push(token * kvHeads * headsPerKey + key * headsPerKey + member)
+  return rows
+}
+
+/** First tokens of the prefix's blocks. */
+export const prefixBlocks = (prefixTokens: number): { from: number; to: number }[] =>
+  Array.from({ length: Math.ceil(prefixTokens / PREFIX_BLOCK_TOKENS) }, (_, block) => ({
+    from: block * PREFIX_BLOCK_TOKENS,
+    to: Math.min(prefixTokens, (block + 1) * PREFIX_BLOCK_TOKENS),
+  }))
+
+const range = (from: number, to: number): number[] =>
+  Array.from({ length: to - from }, (_, i) => from + i)
+
+const contextRows = (ops: GraphOps, { kvHeads }: LlamaConfig, tokens: number): string | null =>
+  tokens === 0 ? null : ops.indices(headRows(kvHeads, 1, [range(0, tokens)]), [kvHeads, tokens])
+
+const prefixSegment = (
+  ops: GraphOps,
+  config: LlamaConfig,
+  { from, to }: { from: number; to: number }
+): Segment => {
+  const { kvHeads, heads } = config
+  const group = heads / kvHeads
+  const tokens = to - from
+  return {
+    queryRows: ops.indices(headRows(kvHeads, group, [range(from, to)]), [
+      kvHeads,
+      1,
+      group * tokens,
+    ]),
+    keyRows: ops.indices(headRows(kvHeads, 1, [range(from, to)]), [kvHeads, 1, tokens]),
+    causalMask: ops.constant(causalMask(group, tokens), [group * tokens, tokens]),
+    queryMask: null,
+    contextRows: contextRows(ops, config, from),
+    contextTokens: from,
+  }
+}
+
+const attentionPlan = (ops: GraphOps, config: LlamaConfig, prefixTokens: number): AttentionPlan => {
+  const { graph } = ops
+  const { heads, kvHeads } = config
+  return {
+    prefixTokens,
+    prefix: prefixBlocks(prefixTokens).map((block) => prefixSegment(ops, config, block)),
+    continuations: {
+      queryRows: graph.input('query_rows', 'int64', [kvHeads, 'continuations', 'group_tokens']),
+      keyRows: graph.input('key_rows', 'int64', [kvHeads, 'continuations', 'tokens']),
+      causalMask: graph.input('causal_mask', ops.type, ['group_tokens', 'tokens']),
+      queryMask: graph.input('query_mask', ops.type, [1, 'continuations', 'group_tokens', 1]),
+      contextRows: contextRows(ops, config, prefixTokens),
+      contextTokens: prefixTokens,
+    },
+    outputRows: graph.input('output_rows', 'int64', ['list', heads]),
+    keyGradientRows: graph.input('key_gradient_rows', 'int64', ['list', kvHeads]),
+  }
+}
+
+/** The flat vector's pieces as matrices, by module name. */
+const splitLoras = (ops: GraphOps, layout: LoraLayout): DecoderContext['loras'] => {
+  const theta = ops.graph.input('theta', ops.type, [layout.length])
+  const lengths = ops.graph.int64(layout.entries.map(({ length }) => length))
+  const pieces = ops.graph.multi('', 'Split', [theta, lengths], { axis: 0 }, layout.entries.length)
+  const loras: DecoderContext['loras'] = new Map()
+  layout.entries.forEach(({ module, matrix, dims }, i) => {
+    const value = ops.reshape(pieces[i]!, dims)
+    const lora = loras.get(module) ?? { a: '', b: '' }
+    loras.set(module, matrix === 'A' ? { ...lora, a: value } : { ...lora, b: value })
+  })
+  return loras
+}
+
+/** The output head at label positions only: loss, and the gradient of its normalized input. */
+const lossHead = (ops: GraphOps, config: LlamaConfig, normalized: string) => {
+  const { graph } = ops
+  const labelRows = graph.input('label_rows', 'int64', ['labels'])
+  const labels = graph.input('labels', 'int64', ['labels'])
+  const weights = graph.input('label_weights', ops.type, ['labels', 1])
+  const head = config.tiedEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight'
+  const logits = ops.gemm(ops.gather(normalized, labelRows), head, { transB: true })
+  const probabilities = graph.op('Softmax', [logits], { axis: 1 })
+  const column = graph.op('Unsqueeze', [labels, graph.int64([1])])
+  const chosen = graph.op('GatherElements', [probabilities, column], { axis: 1 })
+  // the smallest normal float32 keeps a hopeless label finite (87 nats)
+  const bounded = graph.op('Max', [chosen, ops.constant([1.2e-38], [])])
+  const losses = graph.op('Neg', [graph.op('Log', [bounded])])
+  graph.output('losses', losses, ops.type, ['labels', 1])
+  const weighted = ops.mul(losses, weights)
+  graph.output('loss', graph.op('ReduceSum', [weighted], { keepdims: 0 }), ops.type, [])
+  return () => {
+    // d loss / d logits = p − onehot(label), so the head's transpose needs no one-hot matrix
+    const expected = ops.gemm(probabilities, head)
+    const difference = ops.mul(ops.sub(expected, ops.gather(head, labels)), weights)
+    // rows without a label point at a row of zeros behind the labels
+    const zero = ops.constant(new Float32Array(config.hiddenSize), [1, config.hiddenSize])
+    const labelOfRow = graph.input('label_of_row', 'int64', ['list'])
+    return ops.gather(ops.concat([difference, zero], 0), labelOfRow)
+  }
+}
+
+/** @throws RangeError for gradients without a lora */
+export const buildTrainingGraph = (options: TrainingGraphOptions): Uint8Array => {
+  const { config, layout, prefixTokens, gradients: wantsGradients } = options
+  if (wantsGradients && layout === null) throw new RangeError('gradients need a lora layout')
+  const ops = new GraphOps(new GraphBuilder('lora_training'), options.type)
+  const { graph } = ops
+  for (const { name, dims } of frozenTensors(config))
+    graph.initializer(name, options.type, dims, options.frozen(name))
+  const ids = graph.input('ids', 'int64', ['list'])
+  const context: DecoderContext = {
+    ops,
+    config,
+    attention: new Attention(ops, attentionPlan(ops, config, prefixTokens), config),
+    rotary: ops.rotaryTables(options.maxPositions, config.headDim, config.ropeTheta),
+    positions: graph.input('positions', 'int64', ['list', 1]),
+    loras: layout === null ? new Map() : splitLoras(ops, layout),
+    loraScale: layout === null ? 0 : layout.alpha / layout.rank,
+  }
+  const layers = Array.from({ length: config.layers }, (_, i) => new DecoderLayer(context, i))
+  let x = ops.gather('model.embed_tokens.weight', ids)
+  for (const layer of layers) x = layer.forward(x)
+  const norm = ops.rmsNorm(x, 'model.norm.weight', config.rmsNormEps)
+  const headBackward = lossHead(ops, config, norm.y)
+  if (layout !== null && wantsGradients) {
+    const dNorm = headBackward()
+    const dx = ops.rmsNormBackward(dNorm, x, 'model.norm.weight', norm.inverse)
+    outputGradient(ops, layout, backwardLayers(layers, dx))
+  }
+  return graph.build()
+}
+
+const backwardLayers = (layers: DecoderLayer[], dLast: string): LoraGradients => {
+  const gradients: LoraGradients = new Map()
+  let dx = dLast
+  for (const [i, layer] of [...layers.entries()].reverse())
+    dx = layer.backward(dx, gradients, i > 0) ?? ''
+  return gradients
+}
+
+const outputGradient = (ops: GraphOps, layout: LoraLayout, gradients: LoraGradients): void => {
+  const pieces = layout.entries.map(({ module, matrix }) => {
+    const gradient = gradients.get(module)!
+    return ops.reshape(matrix === 'A' ? gradient.a : gradient.b, [-1])
+  })
+  ops.graph.output('gradient', ops.concat(pieces, 0), ops.type, [layout.length])
+}

@@ -1,0 +1,86 @@
+/**
+ * A training or loss graph opened in onnxruntime: packed batches in, losses and gradient out.
+ * Knows nothing of optimizers or of jobs.
+ */
+import { randomUUID } from 'node:crypto'
+import { rm, writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { dirname, join } from 'node:path'
+import { InferenceSession, Tensor } from 'onnxruntime-node'
+import type { PackedBatch } from './batch.ts'
+import type { LoraLayout } from './lora-layout.ts'
+import { buildTrainingGraph } from './training-graph.ts'
+import type { FrozenModel } from './weights-file.ts'
+
+export interface TrainingSessionOptions {
+  model: FrozenModel
+  layout: LoraLayout | null
+  prefixTokens: number
+  maxPositions: number
+  gradients: boolean
+  threads?: number
+}
+
+export interface StepOutput {
+  loss: number
+  /** nats of every label */
+  losses: Float32Array
+  /** of the flat lora vector; empty in a loss graph */
+  gradient: Float32Array
+}
+
+const tensorOf = ({ type, data, dims }: PackedBatch['inputs'][string]): Tensor =>
+  type === 'int64'
+    ? new Tensor('int64', data as BigInt64Array, dims)
+    : new Tensor('float32', data as Float32Array, dims)
+
+export class TrainingSession {
+  private readonly session: InferenceSession
+
+  private constructor(session: InferenceSession) {
+    this.session = session
+  }
+
+  /** The graph refers to the weights by a path beside its own, so it lies there while it is opened. */
+  static async open(options: TrainingSessionOptions): Promise<TrainingSession> {
+    const { model, threads = availableParallelism() } = options
+    const path = join(dirname(model.path), `graph-${randomUUID()}.onnx`)
+    const graph = buildTrainingGraph({
+      ...options,
+      config: model.config,
+      frozen: (name) => model.tensors.get(name)!,
+      type: 'float32',
+    })
+    try {
+      await writeFile(path, graph)
+      const session = await InferenceSession.create(path, {
+        intraOpNumThreads: threads,
+        interOpNumThreads: 1,
+        logSeverityLevel: 3,
+      })
+      return new TrainingSession(session)
+    } finally {
+      await rm(path, { force: true })
+    }
+  }
+
+  /** @param theta the flat lora vector; null for the base model's graph */
+  async run(batch: PackedBatch, theta: Float32Array | null): Promise<StepOutput> {
+    const feeds: Record<string, Tensor> = {}
+    for (const name of this.session.inputNames) {
+      const input = batch.inputs[name]
+      if (input !== undefined) feeds[name] = tensorOf(input)
+    }
+    if (theta !== null) feeds.theta = new Tensor('float32', theta, [theta.length])
+    const outputs = await this.session.run(feeds)
+    return {
+      loss: Number(outputs.loss!.data[0]),
+      losses: outputs.losses!.data as Float32Array,
+      gradient: (outputs.gradient?.data as Float32Array | undefined) ?? new Float32Array(),
+    }
+  }
+
+  close(): Promise<void> {
+    return this.session.release()
+  }
+}

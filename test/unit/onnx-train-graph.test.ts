@@ -1,0 +1,181 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { describe, expect, it } from 'vitest'
+import { packBatch, sharedPrefixTokens, type PackedBatch } from '../../adapters/onnx/train/batch.ts'
+import { createLoraLayout, type LoraLayout } from '../../adapters/onnx/train/lora-layout.ts'
+import { seededRandom } from '../../adapters/onnx/train/random.ts'
+import {
+  buildTrainingGraph,
+  type TrainingGraphOptions,
+} from '../../adapters/onnx/train/training-graph.ts'
+import { randomRows, randomTheta, randomWeights, tinyConfig } from '../fixtures/tiny-training.ts'
+
+type Type = 'float32' | 'float64'
+
+const floats = (type: Type, data: ArrayLike<number>, dims: readonly number[]): Tensor =>
+  type === 'float64'
+    ? new Tensor('float64', Float64Array.from(data), dims)
+    : new Tensor('float32', Float32Array.from(data), dims)
+
+const openGraph = async (
+  options: Partial<TrainingGraphOptions> & { type: Type; prefixTokens: number }
+) => {
+  const config = options.config ?? tinyConfig
+  const weights = randomWeights(config, 3)
+  const graph = buildTrainingGraph({
+    config,
+    layout: createLoraLayout(config, 4, 8),
+    frozen: (name) =>
+      options.type === 'float64' ? Float64Array.from(weights.float32(name)) : weights.float32(name),
+    maxPositions: config.maxPositions,
+    gradients: true,
+    ...options,
+  })
+  const session = await InferenceSession.create(graph, {
+    intraOpNumThreads: 1,
+    graphOptimizationLevel: options.type === 'float64' ? 'basic' : 'all',
+    logSeverityLevel: 3,
+  })
+  return async (batch: PackedBatch, theta: ArrayLike<number> | null) => {
+    const feeds: Record<string, Tensor> = {}
+    for (const name of session.inputNames) {
+      const input = batch.inputs[name]
+      if (input === undefined) continue
+      feeds[name] =
+        input.type === 'int64'
+          ? new Tensor('int64', input.data as BigInt64Array, input.dims)
+          : floats(options.type, input.data as Float32Array, input.dims)
+    }
+    if (theta !== null) feeds.theta = floats(options.type, theta, [theta.length])
+    const outputs = await session.run(feeds)
+    return {
+      loss: Number(outputs.loss!.data[0]),
+      losses: [...(outputs.losses!.data as Float32Array)],
+      gradient: (outputs.gradient?.data ?? new Float32Array()) as Float32Array | Float64Array,
+    }
+  }
+}
+
+const relativeError = (actual: ArrayLike<number>, expected: ArrayLike<number>): number => {
+  let difference = 0
+  let norm = 0
+  for (let i = 0; i < expected.length; i++) {
+    difference += (actual[i]! - expected[i]!) ** 2
+    norm += expected[i]! ** 2
+  }
+  return Math.sqrt(difference / norm)
+}
+
+/** A few coordinates of A and B of every linear layer in every decoder layer. */
+const sampledCoordinates = (layout: LoraLayout, perMatrix: number): number[] => {
+  const random = seededRandom(17)
+  return layout.entries.flatMap(({ offset, length }) =>
+    Array.from({ length: perMatrix }, () => offset + Math.floor(random() * length))
+  )
+}
+
+const layout = createLoraLayout(tinyConfig, 4, 8)
+const theta = randomTheta(layout, 5)
+
+describe('training graph', () => {
+  it.each([
+    ['separate rows', 0, 2],
+    ['a shared prefix', 11, 2],
+    ['a prefix of several blocks', 270, 1],
+  ])(
+    'has the gradient of finite differences in float64 with %s',
+    async (_, prefixTokens, layers) => {
+      const config = { ...tinyConfig, layers }
+      const layout = createLoraLayout(config, 4, 8)
+      const theta = randomTheta(layout, 5)
+      const rows = randomRows(config, 4, { seed: 9, prefixTokens: prefixTokens || 3 })
+      const batch = packBatch(rows, config, prefixTokens)
+      const run = await openGraph({ type: 'float64', prefixTokens, config, layout })
+      const { gradient } = await run(batch, theta)
+      const step = 1e-5
+      let worst = 0
+      let largest = 0
+      for (const i of sampledCoordinates(layout, prefixTokens > 100 ? 1 : 3)) {
+        const moved = Float64Array.from(theta)
+        moved[i] = theta[i]! + step
+        const above = (await run(batch, moved)).loss
+        moved[i] = theta[i]! - step
+        const below = (await run(batch, moved)).loss
+        worst = Math.max(worst, Math.abs((above - below) / (2 * step) - gradient[i]!))
+        largest = Math.max(largest, Math.abs(gradient[i]!))
+      }
+      expect(largest).toBeGreaterThan(1e-3)
+      expect(worst).toBeLessThan(1e-8)
+    }
+  )
+
+  it('agrees between the fused float32 and the plain float64 variant', async () => {
+    const rows = randomRows(tinyConfig, 4, { seed: 9, prefixTokens: 11 })
+    const batch = packBatch(rows, tinyConfig, 11)
+    const fused = await (await openGraph({ type: 'float32', prefixTokens: 11 }))(batch, theta)
+    const plain = await (await openGraph({ type: 'float64', prefixTokens: 11 }))(batch, theta)
+    expect(fused.loss).toBeCloseTo(plain.loss, 5)
+    expect(relativeError(fused.gradient, plain.gradient)).toBeLessThan(1e-5)
+  })
+
+  it.each([11, 300])(
+    'gives packed rows with a prefix of %d tokens the gradient of separate rows',
+    async (prefixTokens) => {
+      const rows = randomRows(tinyConfig, 5, { seed: 4, prefixTokens })
+      expect(sharedPrefixTokens(rows)).toBeGreaterThanOrEqual(prefixTokens)
+      const packed = await openGraph({ type: 'float32', prefixTokens })
+      const separate = await openGraph({ type: 'float32', prefixTokens: 0 })
+      const together = await packed(packBatch(rows, tinyConfig, prefixTokens), theta)
+      const apart = await separate(packBatch(rows, tinyConfig, 0), theta)
+      expect(together.loss).toBeCloseTo(apart.loss, 5)
+      expect(relativeError(together.gradient, apart.gradient)).toBeLessThan(1e-5)
+      expect(relativeError(together.losses, apart.losses)).toBeLessThan(1e-5)
+    }
+  )
+
+  it('gives ragged rows in one batch the sum of their gradients one by one', async () => {
+    const rows = randomRows(tinyConfig, 4, { seed: 21, prefixTokens: 2, lengths: [3, 17, 8, 29] })
+    rows[2]!.weight = 2.5
+    const run = await openGraph({ type: 'float32', prefixTokens: 0 })
+    const weightSum = rows.reduce((sum, row) => sum + row.weight * row.completionIds.length, 0)
+    const together = await run(packBatch(rows, tinyConfig, 0), theta)
+    const sum = new Float64Array(layout.length)
+    let loss = 0
+    for (const row of rows) {
+      const alone = await run(packBatch([row], tinyConfig, 0, weightSum), theta)
+      loss += alone.loss
+      alone.gradient.forEach((value, i) => (sum[i] = sum[i]! + value))
+    }
+    expect(together.loss).toBeCloseTo(loss, 5)
+    expect(relativeError(together.gradient, sum)).toBeLessThan(1e-5)
+  })
+
+  it('computes the same losses without gradients, and those of the base model without a lora', async () => {
+    const rows = randomRows(tinyConfig, 3, { seed: 2, prefixTokens: 6 })
+    const batch = packBatch(rows, tinyConfig, 6)
+    const training = await openGraph({ type: 'float32', prefixTokens: 6 })
+    const loss = await openGraph({ type: 'float32', prefixTokens: 6, gradients: false })
+    const base = await openGraph({
+      type: 'float32',
+      prefixTokens: 6,
+      gradients: false,
+      layout: null,
+    })
+    const expected = await training(batch, theta)
+    expect((await loss(batch, theta)).loss).toBeCloseTo(expected.loss, 6)
+    const withoutLora = (await training(batch, new Float32Array(layout.length))).loss
+    expect(withoutLora).not.toBeCloseTo(expected.loss, 3)
+    expect((await base(batch, null)).loss).toBeCloseTo(withoutLora, 6)
+  })
+
+  it('reads an output head of its own where the model has one', async () => {
+    const config = { ...tinyConfig, tiedEmbeddings: false }
+    const rows = randomRows(config, 3, { seed: 2, prefixTokens: 6 })
+    const batch = packBatch(rows, config, 6)
+    const tied = await openGraph({ type: 'float32', prefixTokens: 6 })
+    const own = await openGraph({ type: 'float32', prefixTokens: 6, config })
+    const plain = await openGraph({ type: 'float64', prefixTokens: 6, config })
+    const { loss, gradient } = await own(batch, theta)
+    expect(loss).not.toBeCloseTo((await tied(batch, theta)).loss, 3)
+    expect(relativeError(gradient, (await plain(batch, theta)).gradient)).toBeLessThan(1e-5)
+  })
+})
