@@ -1,0 +1,382 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createChatRenderer } from '../../adapters/onnx/model/chat-renderer.ts'
+import { loadModel, type LoadedModel } from '../../adapters/onnx/model/load-model.ts'
+import { writeRandomModel } from '../../adapters/onnx/model/random-model.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'onnx-model-'))
+const folder = join(root, 'tiny')
+let model: LoadedModel
+
+beforeAll(async () => {
+  writeRandomModel(folder, { seed: 7 })
+  model = await loadModel(folder)
+})
+afterAll(() => {
+  model.close()
+  rmSync(root, { recursive: true })
+})
+
+type Json = Record<string, unknown>
+const editJson = (path: string, edit: (json: Json) => Json): void =>
+  writeFileSync(path, JSON.stringify(edit(JSON.parse(readFileSync(path, 'utf8')) as Json)))
+
+/** A copy of the tiny model that a test may damage. */
+const copy = (name: string): string => {
+  const target = join(root, name)
+  cpSync(folder, target, { recursive: true })
+  return target
+}
+
+const splitSafetensors = (path: string): { header: Json; data: Buffer } => {
+  const bytes = readFileSync(path)
+  const length = Number(bytes.readBigUInt64LE(0))
+  return {
+    header: JSON.parse(bytes.subarray(8, 8 + length).toString()) as Json,
+    data: bytes.subarray(8 + length),
+  }
+}
+
+const joinSafetensors = (header: Json, data: Uint8Array): Buffer => {
+  const json = Buffer.from(JSON.stringify(header))
+  const length = Buffer.alloc(8)
+  length.writeBigUInt64LE(BigInt(json.length))
+  return Buffer.concat([length, json, data])
+}
+
+describe('a Hugging Face folder', () => {
+  it('gives the shape, the parameter count and every tensor', () => {
+    expect(model.config).toMatchObject({
+      hiddenSize: 64,
+      layers: 2,
+      heads: 4,
+      kvHeads: 2,
+      headDim: 16,
+    })
+    // embedding 264·64, final norm 64, and per layer q, k, v, o, gate, up, down and two norms
+    const layer = 64 * 64 * 2 + 32 * 64 * 2 + 96 * 64 * 3 + 128
+    expect(model.parameters).toBe(264 * 64 + 64 + 2 * layer)
+    const key = model.weights.float32('model.layers.1.self_attn.k_proj.weight')
+    expect(key.length).toBe(32 * 64)
+    const { header, data } = splitSafetensors(join(folder, 'model.safetensors'))
+    const [start] = (header['model.layers.1.self_attn.k_proj.weight'] as { data_offsets: number[] })
+      .data_offsets
+    expect(key[5]).toBe(data.readFloatLE(start! + 20))
+    expect(model.weights.q4('model.layers.1.self_attn.k_proj.weight')).toBeNull()
+  })
+
+  it('has a fingerprint that follows the weights and not the place', async () => {
+    const moved = await loadModel(copy('moved'))
+    expect(moved.fingerprint).toBe(model.fingerprint)
+    moved.close()
+    writeRandomModel(join(root, 'other'), { seed: 8 })
+    const other = await loadModel(join(root, 'other'))
+    expect(other.fingerprint).not.toBe(model.fingerprint)
+    other.close()
+  })
+
+  it('reads shards, and F16 and BF16 elements', async () => {
+    const target = copy('sharded')
+    const { header, data } = splitSafetensors(join(target, 'model.safetensors'))
+    const names = Object.keys(header)
+    const shards: Record<string, string> = {}
+    for (const [shard, dtype] of [
+      ['a', 'F16'],
+      ['b', 'BF16'],
+    ] as const) {
+      const parts: Uint8Array[] = []
+      const shardHeader: Json = {}
+      let offset = 0
+      for (const name of names.filter((_, index) => (index % 2 === 0) === (shard === 'a'))) {
+        const { shape, data_offsets } = header[name] as { shape: number[]; data_offsets: number[] }
+        const count = (data_offsets[1]! - data_offsets[0]!) / 4
+        const halves = new Uint16Array(count)
+        for (let i = 0; i < count; i++) {
+          const bits = data.readUInt32LE(data_offsets[0]! + 4 * i)
+          // 1.5, −2 and 0 are the same in every format; the test is of the decoding
+          halves[i] = dtype === 'BF16' ? bits >>> 16 : [0x3e00, 0xc000, 0][i % 3]!
+        }
+        parts.push(new Uint8Array(halves.buffer))
+        shardHeader[name] = { dtype, shape, data_offsets: [offset, offset + 2 * count] }
+        offset += 2 * count
+        shards[name] = `${shard}.safetensors`
+      }
+      writeFileSync(
+        join(target, `${shard}.safetensors`),
+        joinSafetensors(shardHeader, Buffer.concat(parts))
+      )
+    }
+    rmSync(join(target, 'model.safetensors'))
+    writeFileSync(
+      join(target, 'model.safetensors.index.json'),
+      JSON.stringify({ weight_map: shards })
+    )
+    const sharded = await loadModel(target)
+    for (const name of names) {
+      const values = sharded.weights.float32(name)
+      const exact = model.weights.float32(name)
+      if (shards[name] === 'a.safetensors')
+        expect(Array.from(values.subarray(0, 3))).toEqual([1.5, -2, 0])
+      else {
+        const error = (value: number, i: number) =>
+          Math.abs(value - exact[i]!) / Math.abs(exact[i]!)
+        expect(values.every((value, i) => error(value, i) <= 1 / 128)).toBe(true)
+      }
+    }
+    sharded.close()
+  })
+
+  it.each<[string, (target: string) => void, RegExp]>([
+    [
+      'a missing tensor',
+      (target) => {
+        const path = join(target, 'model.safetensors')
+        const { header, data } = splitSafetensors(path)
+        delete header['model.layers.1.mlp.up_proj.weight']
+        writeFileSync(path, joinSafetensors(header, data))
+      },
+      /no tensor model\.layers\.1\.mlp\.up_proj\.weight/,
+    ],
+    [
+      'an ill-shaped tensor',
+      (target) => {
+        const path = join(target, 'model.safetensors')
+        const { header, data } = splitSafetensors(path)
+        ;(header['model.norm.weight'] as Json).shape = [32]
+        writeFileSync(path, joinSafetensors(header, data))
+      },
+      /model\.norm\.weight has shape \[32\], expected \[64\]/,
+    ],
+    [
+      'a truncated file',
+      (target) => {
+        const path = join(target, 'model.safetensors')
+        writeFileSync(path, readFileSync(path).subarray(0, -5000))
+      },
+      /ends inside tensor .*incomplete/,
+    ],
+    [
+      'a file that is no safetensors',
+      (target) => writeFileSync(join(target, 'model.safetensors'), 'x'.repeat(100)),
+      /not a safetensors file/,
+    ],
+    [
+      'missing weights',
+      (target) => rmSync(join(target, 'model.safetensors')),
+      /model\.safetensors is missing/,
+    ],
+    [
+      'a missing tokenizer',
+      (target) => rmSync(join(target, 'tokenizer.json')),
+      /tokenizer\.json is missing/,
+    ],
+    [
+      'a missing chat template',
+      (target) =>
+        editJson(join(target, 'tokenizer_config.json'), (json) => ({
+          ...json,
+          chat_template: null,
+        })),
+      /no chat template/,
+    ],
+    [
+      'a chat template that does not parse',
+      (target) =>
+        editJson(join(target, 'tokenizer_config.json'), (json) => ({
+          ...json,
+          chat_template: '{% if %}',
+        })),
+      /chat template does not parse/,
+    ],
+    [
+      'another architecture',
+      (target) =>
+        editJson(join(target, 'config.json'), (json) => ({ ...json, model_type: 'qwen2' })),
+      /model_type is "qwen2"/,
+    ],
+    [
+      'rope scaling',
+      (target) =>
+        editJson(join(target, 'config.json'), (json) => ({
+          ...json,
+          rope_scaling: { rope_type: 'llama3' },
+        })),
+      /scales rope/,
+    ],
+    [
+      'a tokenizer of another kind',
+      (target) =>
+        editJson(join(target, 'tokenizer.json'), (json) => ({
+          ...json,
+          model: { type: 'WordPiece', vocab: {} },
+        })),
+      /WordPiece.*only byte-pair/,
+    ],
+    [
+      'a config that is not JSON',
+      (target) => writeFileSync(join(target, 'config.json'), '{'),
+      /config\.json is not JSON/,
+    ],
+  ])('refuses %s by name', async (name, damage, message) => {
+    const target = copy(name.replaceAll(' ', '-'))
+    damage(target)
+    await expect(loadModel(target)).rejects.toMatchObject({
+      code: 'invalid-model',
+      message: expect.stringMatching(message) as string,
+    })
+  })
+
+  it('says so when there is nothing at the path', async () => {
+    await expect(loadModel(join(root, 'nothing'))).rejects.toThrow(/no model at/)
+  })
+})
+
+describe('the tokenizer', () => {
+  it('gives back every text', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme', maxLength: 80 }), (text) => {
+        const ids = model.tokenizer.encode(text, { special: false })
+        expect(model.tokenizer.decode(ids)).toBe(text)
+        const bytes = ids.map((id) => model.tokenizer.decodeBytes(id))
+        expect(Buffer.concat(bytes).toString()).toBe(text)
+      })
+    )
+  })
+
+  it('finds control tokens only where it is told to', () => {
+    const text = 'a<|im_end|>b'
+    expect(model.tokenizer.encode(text, { special: true })).toContain(2)
+    const ids = model.tokenizer.encode(text, { special: false })
+    expect(ids.every((id) => id > 2)).toBe(true)
+    expect(model.tokenizer.decode(ids)).toBe(text)
+  })
+
+  it('applies merges in the order of their rank', () => {
+    const [ids, word] = [' the in', ' the'].map((text) =>
+      model.tokenizer.encode(text, { special: false })
+    )
+    expect(word).toHaveLength(1)
+    expect(ids).toHaveLength(3)
+  })
+})
+
+const user = (content: string) => ({ role: 'user', content })
+
+describe('the chat renderer', () => {
+  const open = { addGenerationPrompt: true, defaultSystem: false }
+
+  it('leaves out the template’s own system block, and only that', () => {
+    const withDefault = model.chat.render([user('hi')], { ...open, defaultSystem: true })
+    expect(withDefault.text).toContain('You are a random model.')
+    const bare = model.chat.render([user('hi')], open)
+    expect(bare.text).toBe('<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n')
+    expect(bare.ids).toEqual(model.tokenizer.encode(bare.text, { special: true }))
+    const given = [{ role: 'system', content: 'You are a random model.' }, user('hi')]
+    expect(model.chat.render(given, open).text).toContain('<|im_start|>system\nYou are a random')
+  })
+
+  it('keeps a bos token that stands before the block', () => {
+    const template =
+      "{{ bos_token }}{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nDefault<|im_end|>\n' }}{% endif %}{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
+    const chat = createChatRenderer(template, { bos_token: '<|endoftext|>' }, model.tokenizer)
+    const { text } = chat.render([user('hi')], { addGenerationPrompt: false, defaultSystem: false })
+    expect(text).toBe('<|endoftext|><|im_start|>user\nhi<|im_end|>\n')
+  })
+
+  it('leaves templates without such a block alone', () => {
+    const template =
+      "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>' }}{% endfor %}"
+    const chat = createChatRenderer(template, {}, model.tokenizer)
+    const options = { addGenerationPrompt: false, defaultSystem: false }
+    expect(chat.render([user('hi')], options).text).toBe('<|im_start|>user\nhi<|im_end|>')
+  })
+
+  it('never makes control tokens of what users write', () => {
+    const controls = fc.constantFrom(
+      '<|im_start|>',
+      '<|im_end|>',
+      '<|endoftext|>',
+      '<|im',
+      '_end|>',
+      '\ue000',
+      'x'
+    )
+    fc.assert(
+      fc.property(fc.array(controls, { maxLength: 8 }), (pieces) => {
+        const content = pieces.join('')
+        const { ids, text } = model.chat.render([user(content)], open)
+        const plain = (piece: string) => model.tokenizer.encode(piece, { special: false })
+        const asked = plain(`user\n${content}`)
+        expect(ids).toEqual([1, ...asked, 2, ...plain('\n'), 1, ...plain('assistant\n')])
+        expect(text).toContain(content)
+      })
+    )
+  })
+
+  it('renders a row’s prompt as serving does and ends its answer with the turn’s end', () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: 'grapheme' }),
+        fc.string({ unit: 'grapheme' }),
+        (question, answer) => {
+          const row = { messages: [user(question), { role: 'assistant', content: answer }] }
+          const { promptIds, completionIds } = model.chat.renderRow(row, { defaultSystem: false })
+          expect(promptIds).toEqual(model.chat.render([user(question)], open).ids)
+          expect(completionIds.at(-1)).toBe(2)
+          expect(model.tokenizer.decode(completionIds)).toBe(answer)
+          expect(completionIds.filter((id) => model.tokenizer.eosIds.includes(id))).toHaveLength(1)
+        }
+      )
+    )
+  })
+
+  it('refuses a template that changes the prompt once it is answered', () => {
+    const template =
+      '{% for m in messages %}{{ m.role + (messages|length)|string + m.content }}{% endfor %}'
+    const chat = createChatRenderer(template, {}, model.tokenizer)
+    const row = { messages: [user('q'), { role: 'assistant', content: 'a' }] }
+    expect(() => chat.renderRow(row, { defaultSystem: false })).toThrow(/differently/)
+  })
+
+  it.each([
+    ['image content', [{ role: 'user', content: [{ type: 'image_url' }] }], /text only/],
+    ['tool calls', [{ role: 'assistant', tool_calls: [{ id: 'x' }] }], /tool calls/],
+  ])('refuses %s', (_, messages, message) => {
+    expect(() => model.chat.render(messages, open)).toThrow(message)
+  })
+
+  it('refuses a row whose last message is not an answer', () => {
+    expect(() => model.chat.renderRow({ messages: [user('q')] }, { defaultSystem: false })).toThrow(
+      /assistant message at its end/
+    )
+  })
+
+  it('passes on what the template itself refuses', () => {
+    const chat = createChatRenderer(
+      "{{ raise_exception('roles must alternate') }}",
+      {},
+      model.tokenizer
+    )
+    expect(() => chat.render([user('q')], open)).toThrow(/roles must alternate/)
+  })
+})
+
+const realModel = process.env.PROMPTINTERN_TEST_MODEL
+describe.skipIf(!realModel)('a real model (PROMPTINTERN_TEST_MODEL)', () => {
+  it('loads, gives back texts and drops the default system block', async () => {
+    const real = await loadModel(realModel!)
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme', maxLength: 60 }), (text) => {
+        expect(real.tokenizer.decode(real.tokenizer.encode(text, { special: false }))).toBe(text)
+      })
+    )
+    const question = [{ role: 'user', content: 'Hello' }]
+    const full = real.chat.render(question, { addGenerationPrompt: true, defaultSystem: true })
+    const bare = real.chat.render(question, { addGenerationPrompt: true, defaultSystem: false })
+    expect(full.ids.slice(-bare.ids.length)).toEqual(bare.ids)
+    real.close()
+  })
+})
