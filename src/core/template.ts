@@ -20,6 +20,18 @@ export interface Slot {
   multiline: boolean
   /** false: the values do not help to predict the answer, so the slot is dropped like an anchor */
   kept: boolean
+  /** why it is kept or dropped; absent when a person wrote the template */
+  evidence?: SlotEvidence
+}
+
+export interface SlotEvidence {
+  reason: 'predicts-answer' | 'typed-value' | 'no-effect' | 'user-text' | 'undecided'
+  /** type of value that all samples have (date, uuid, …) */
+  mask: string | null
+  /** permutation p-value of "the answer does not depend on the value"; null without answers */
+  probability: number | null
+  distinct: number
+  samples: number
 }
 
 /** Few-shot block that differs from request to request (retrieved examples); always removed. */
