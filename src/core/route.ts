@@ -1,5 +1,13 @@
-/** The live rule: template version → engine, lora, confidence threshold, traffic share. */
-import type { Template } from './template.ts'
+/**
+ * The live rule: template version → engine, lora, confidence threshold, traffic share; and the
+ * pure questions about it: may this request be answered by a lora, which share of the traffic does
+ * it fall into, what is the engine asked, is the answer one that may be given. Knows nothing of
+ * how a request arrived or of who sent it.
+ */
+import { hash } from 'node:crypto'
+import type { ChatRequest, TokenLogprob } from '../openai/chat.ts'
+import { EMPTY_PROMPT, studentMessages } from './prompt.ts'
+import type { Match, Template } from './template.ts'
 
 export type ConfidenceStatistic = 'sum' | 'min'
 
@@ -17,4 +25,161 @@ export interface Route {
   trafficShare: number
   /** tokens of the full template in the base model's tokenizer, for savings */
   templateTokens: number
+}
+
+/** Why a request that matched a live template is none that a lora can answer. */
+export type Ineligibility =
+  'several-choices' | 'logprobs' | 'tools' | 'modality' | 'sampling' | 'unsupported-field'
+
+/**
+ * Fields that leave the wording of an answer alone, or that a check below reads. A field that is
+ * not listed may change what the caller expects in a way nobody here has heard of, so it sends the
+ * request to the upstream: fidelity before coverage.
+ */
+const UNDERSTOOD = new Set([
+  'model',
+  'messages',
+  'stream',
+  'stream_options',
+  'max_tokens',
+  'max_completion_tokens',
+  'temperature',
+  'top_p',
+  'seed',
+  'n',
+  'stop',
+  'logprobs',
+  'top_logprobs',
+  'tools',
+  'tool_choice',
+  'parallel_tool_calls',
+  'functions',
+  'function_call',
+  'response_format',
+  'modalities',
+  'presence_penalty',
+  'frequency_penalty',
+  'logit_bias',
+  'user',
+  'metadata',
+  'store',
+  'service_tier',
+  'safety_identifier',
+  'prompt_cache_key',
+  'prompt_cache_retention',
+  'reasoning_effort',
+  'verbosity',
+])
+
+/** OpenAI's default is 1; above it the caller asks for variety, and a lora answers greedily. */
+const MAX_TEMPERATURE = 1
+
+const isPresent = (value: unknown): boolean =>
+  value !== undefined && value !== null && value !== false
+
+const hasItems = (value: unknown): boolean =>
+  Array.isArray(value)
+    ? value.length > 0
+    : typeof value === 'object' && value !== null && Object.keys(value).length > 0
+
+const wantsTools = (request: ChatRequest, route: Route): boolean =>
+  hasItems(request.functions) || (hasItems(request.tools) && route.template.tools === '')
+
+const wantsOtherThanText = (request: ChatRequest): boolean =>
+  Array.isArray(request.modalities) && request.modalities.some((modality) => modality !== 'text')
+
+const hasExtremeSampling = (request: ChatRequest): boolean =>
+  (request.temperature ?? 1) > MAX_TEMPERATURE ||
+  (request.presence_penalty ?? 0) !== 0 ||
+  (request.frequency_penalty ?? 0) !== 0 ||
+  hasItems(request.logit_bias)
+
+/**
+ * Whether a matched request asks for nothing but one greedy text answer. `temperature` up to 1,
+ * `top_p`, `seed`, `stop` and token limits are served (greedily, within the limits); `store` asks
+ * the upstream to keep the exchange, so only the upstream can fulfil it.
+ * @returns the reason why not, or null
+ */
+export const eligibility = (request: ChatRequest, route: Route): Ineligibility | null => {
+  if ((request.n ?? 1) !== 1) return 'several-choices'
+  if (isPresent(request.logprobs) || isPresent(request.top_logprobs)) return 'logprobs'
+  if (wantsTools(request, route)) return 'tools'
+  if (wantsOtherThanText(request)) return 'modality'
+  if (hasExtremeSampling(request)) return 'sampling'
+  if (isPresent(request.store)) return 'unsupported-field'
+  const unknown = Object.keys(request).some(
+    (field) => !UNDERSTOOD.has(field) && isPresent(request[field])
+  )
+  return unknown ? 'unsupported-field' : null
+}
+
+/**
+ * Where a request falls in [0, 1): the same question to the same template always falls into the
+ * same place, so that a share of the traffic is a fixed set of questions and a conversation stays
+ * where it began.
+ */
+export const trafficPosition = (match: Match): number =>
+  Number.parseInt(
+    hash('sha256', `${match.template.version}\n${match.query}`, 'hex').slice(0, 8),
+    16
+  ) /
+  2 ** 32
+
+/** What the engine is asked: the prompt removed, greedy, with log-probabilities. */
+export const adaptedRequest = (
+  route: Route,
+  match: Match,
+  request: ChatRequest,
+  maxTokens: number
+): ChatRequest => ({
+  model: route.lora,
+  messages: studentMessages(match, EMPTY_PROMPT),
+  temperature: 0,
+  logprobs: true,
+  max_tokens: Math.min(request.max_completion_tokens ?? request.max_tokens ?? maxTokens, maxTokens),
+  ...(request.stop ? { stop: request.stop } : {}),
+  ...(route.labels ? { structured_outputs: { choice: route.labels } } : {}),
+})
+
+/** Neutral element of a statistic: the confidence of an answer without tokens. */
+export const FULL_CONFIDENCE = 0
+
+/**
+ * The statistic after more tokens. Both can only fall (a log-probability is at most 0), so an
+ * answer that is below its threshold in mid-generation stays below it.
+ */
+export const updateConfidence = (
+  statistic: ConfidenceStatistic,
+  confidence: number,
+  logprobs: TokenLogprob[]
+): number => {
+  let updated = confidence
+  for (const { logprob } of logprobs) {
+    updated = statistic === 'sum' ? updated + logprob : Math.min(updated, logprob)
+  }
+  return updated
+}
+
+const isJson = (text: string): boolean => {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Whether a finished answer keeps the promises of the request: one of the labels where the route
+ * has them, JSON where the request asks for JSON. @returns the reason why not, or null
+ */
+export const answerFault = (
+  answer: string,
+  request: ChatRequest,
+  route: Route
+): 'not-a-label' | 'not-json' | null => {
+  if (route.labels && !route.labels.includes(answer)) return 'not-a-label'
+  const format = request.response_format?.type
+  const wantsJson = format === 'json_object' || format === 'json_schema'
+  return wantsJson && !isJson(answer) ? 'not-json' : null
 }

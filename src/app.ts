@@ -1,0 +1,41 @@
+/**
+ * The whole HTTP surface: health, metrics, admin and the proxy, and the one error handler. Has no
+ * I/O of its own; everything it serves is handed in.
+ */
+import { Hono } from 'hono'
+import { errorBody } from './openai/error-body.ts'
+import { toAppError } from './errors.ts'
+import type { ProxyApp } from './proxy/proxy.ts'
+
+export interface AppDeps {
+  proxy: ProxyApp
+  /** mounted under /admin, checks its own token */
+  admin: Hono
+  /** mounted under /metrics, checks its own token */
+  metrics: Hono
+  /** what must be true before traffic may come, by name */
+  readiness: () => Record<string, boolean>
+  /** unexpected errors, with their cause; the client only sees message and code */
+  onUnexpected: (error: unknown) => void
+}
+
+/**
+ * Own paths first, then the proxy for everything else. `/healthz` says that the process lives,
+ * `/readyz` answers 503 until every part is ready.
+ */
+export const createApp = ({ proxy, admin, metrics, readiness, onUnexpected }: AppDeps): ProxyApp =>
+  (new Hono() as ProxyApp)
+    .get('/healthz', (context) => context.json({ status: 'ok' }))
+    .get('/readyz', (context) => {
+      const checks = readiness()
+      const isReady = Object.values(checks).every(Boolean)
+      return context.json({ status: isReady ? 'ready' : 'not-ready', checks }, isReady ? 200 : 503)
+    })
+    .route('/admin', admin)
+    .route('/metrics', metrics)
+    .route('/', proxy)
+    .onError((error) => {
+      const appError = toAppError(error)
+      if (appError.code === 'internal') onUnexpected(error)
+      return Response.json(errorBody(appError), { status: appError.status })
+    })

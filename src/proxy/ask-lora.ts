@@ -1,0 +1,142 @@
+/**
+ * Asks an engine for one answer and decides whether it may be given. The answer is held back until
+ * it is whole and sure: the confidence can only fall, so an unsure one is dropped early, and no
+ * byte of it reaches the client. Knows nothing of the client's connection.
+ */
+import { AppError } from '../errors.ts'
+import {
+  adaptedRequest,
+  answerFault,
+  FULL_CONFIDENCE,
+  updateConfidence,
+  type Route,
+} from '../core/route.ts'
+import type { Engine, GeneratedDelta } from '../engine/engine.ts'
+import type { ChatRequest, FinishReason, Usage } from '../openai/chat.ts'
+import type { MatchedRoute } from './match.ts'
+
+/** Why the lora's answer was not given. */
+export type FaultReason =
+  | 'low-confidence'
+  | 'length'
+  | 'no-logprobs'
+  | 'not-a-label'
+  | 'not-json'
+  | 'engine-timeout'
+  | 'engine-refused'
+  | 'engine-error'
+  | 'client-closed'
+  | 'internal'
+
+export type LoraAnswer =
+  | { given: true; content: string; confidence: number; usage: Usage | null }
+  | { given: false; reason: FaultReason; confidence: number | null }
+
+export interface AskOptions {
+  /** for the whole answer */
+  timeoutMs: number
+  /** answers are no longer than this, whatever the request allows */
+  maxTokens: number
+  /** aborted when the client goes away */
+  signal: AbortSignal
+}
+
+const fault = (reason: FaultReason, confidence: number | null = null): LoraAnswer => ({
+  given: false,
+  reason,
+  confidence,
+})
+
+/** One answer as it grows. */
+class Draft {
+  content = ''
+  confidence = FULL_CONFIDENCE
+  usage: Usage | null = null
+  private finishReason: FinishReason | null = null
+  private tokens = 0
+  private readonly route: Route
+
+  constructor(route: Route) {
+    this.route = route
+  }
+
+  add(delta: GeneratedDelta): void {
+    this.content += delta.text
+    this.tokens += delta.logprobs.length
+    this.confidence = updateConfidence(this.route.confidence, this.confidence, delta.logprobs)
+    this.finishReason = delta.finishReason ?? this.finishReason
+    this.usage = delta.usage ?? this.usage
+  }
+
+  /** Written so that NaN counts as unsure. */
+  get isUnsure(): boolean {
+    return !(this.confidence >= this.route.threshold)
+  }
+
+  judge(request: ChatRequest): LoraAnswer {
+    const { content, confidence, usage } = this
+    if (this.finishReason === 'length') return fault('length', confidence)
+    // no reason at all: the stream was cut off
+    if (this.finishReason !== 'stop') return fault('engine-error')
+    // without log-probabilities every answer would look sure
+    if (this.tokens === 0) return fault('no-logprobs')
+    if (this.isUnsure) return fault('low-confidence', confidence)
+    const broken = answerFault(content, request, this.route)
+    return broken ? fault(broken, confidence) : { given: true, content, confidence, usage }
+  }
+}
+
+const generate = async (
+  deltas: AsyncIterable<GeneratedDelta>,
+  draft: Draft,
+  request: ChatRequest,
+  signal: AbortSignal
+): Promise<LoraAnswer> => {
+  let isOver = false
+  for await (const delta of deltas) {
+    signal.throwIfAborted()
+    draft.add(delta)
+    isOver ||= Boolean(delta.finishReason)
+    // leaving the loop ends the iteration, which stops the generation
+    if (draft.isUnsure && !isOver) return fault('low-confidence')
+  }
+  return draft.judge(request)
+}
+
+const faultOfError = (error: unknown): FaultReason => {
+  if (!(error instanceof AppError)) return 'engine-error'
+  if (error.code === 'engine-timeout') return 'engine-timeout'
+  return error.status < 500 ? 'engine-refused' : 'engine-error'
+}
+
+const whenAborted = (signal: AbortSignal): Promise<never> =>
+  new Promise((_resolve, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+
+/** Never rejects: a fault of ours is a reason to ask the upstream. */
+export const askLora = async (
+  engine: Engine,
+  { route, match }: MatchedRoute,
+  request: ChatRequest,
+  { timeoutMs, maxTokens, signal }: AskOptions
+): Promise<LoraAnswer> => {
+  const deadline = new AbortController()
+  const timer = setTimeout(
+    () => deadline.abort(new AppError('engine-timeout', `no answer within ${timeoutMs} ms`)),
+    timeoutMs
+  )
+  const stop = AbortSignal.any([deadline.signal, signal])
+  try {
+    const deltas = engine.stream(adaptedRequest(route, match, request, maxTokens), { signal: stop })
+    const generating = generate(deltas, new Draft(route), request, stop)
+    // an engine that does not heed its signal must not hold the client up
+    return await Promise.race([generating, whenAborted(stop)])
+  } catch (error) {
+    if (signal.aborted) return fault('client-closed')
+    return fault(deadline.signal.aborted ? 'engine-timeout' : faultOfError(error))
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,36 @@
+/** Keeps requests away from an engine that fails, so that nobody waits for its timeout in vain. */
+
+export interface Breaker {
+  /** Whether the engine may be asked; after the pause one caller at a time may try. */
+  allows(): boolean
+  succeeded(): void
+  failed(): void
+}
+
+export interface BreakerOptions {
+  /** failures in a row that open it */
+  maxFailures: number
+  pauseMs: number
+  now: () => number
+}
+
+export const createBreaker = ({ maxFailures, pauseMs, now }: BreakerOptions): Breaker => {
+  let failures = 0
+  let openUntil = 0
+  return {
+    allows: () => {
+      if (failures < maxFailures) return true
+      if (now() < openUntil) return false
+      // the caller who passes is the probe; the others wait for its result or for another pause
+      openUntil = now() + pauseMs
+      return true
+    },
+    succeeded: () => {
+      failures = 0
+    },
+    failed: () => {
+      failures++
+      if (failures >= maxFailures) openUntil = now() + pauseMs
+    },
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * A chat completion's way: receive → match → route → respond → log. Until the first byte to the
+ * client, every fault of ours ends at the upstream with the original bytes (invariant 4).
+ */
+import type { HttpBindings } from '@hono/node-server'
+import { toAppError } from '../errors.ts'
+import { Client } from './client.ts'
+import type { ChatDeps } from './deps.ts'
+import type { Received } from './exchange.ts'
+import type { MatchedRoute } from './match.ts'
+import { receive } from './receive.ts'
+import { respondFromLora } from './respond-from-lora.ts'
+import { respondFromUpstream, type UpstreamReason } from './respond-from-upstream.ts'
+import { createRouter, type Router } from './route.ts'
+
+/** @returns null when nothing matches, and when matching itself fails */
+const match = (deps: ChatDeps, { request, exchange }: Received): MatchedRoute | null => {
+  if (request === null) return null
+  try {
+    return deps.routes().find(request, exchange.tenant)
+  } catch {
+    deps.metrics.fallback('internal')
+    return null
+  }
+}
+
+/** Asks the lora where the router says so. @returns why the upstream must answer, null when done */
+const respondFromRoute = async (
+  deps: ChatDeps,
+  router: Router,
+  received: Received,
+  matched: MatchedRoute
+): Promise<UpstreamReason | null> => {
+  const { request, exchange, client } = received
+  if (request === null) return null
+  try {
+    const decision = router(matched, request, exchange.tenant)
+    if (decision.target === 'upstream') {
+      return { matched, route: 'upstream', reason: decision.reason, confidence: null }
+    }
+    const fault = await respondFromLora(deps, received, request, matched, decision)
+    return fault && { matched, route: 'fallback', ...fault }
+  } catch {
+    if (client.outgoing.headersSent) {
+      client.break()
+      return null
+    }
+    return { matched, route: 'fallback', reason: 'internal', confidence: null }
+  }
+}
+
+export const createChatHandler = (deps: ChatDeps): ((bindings: HttpBindings) => Promise<void>) => {
+  const router = createRouter(deps)
+  return async ({ incoming, outgoing }) => {
+    const client = new Client(outgoing)
+    const received = await receive(deps, incoming, client).catch((error: unknown) => {
+      client.sendError(toAppError(error))
+      return null
+    })
+    if (received === null) return
+    const matched = match(deps, received)
+    deps.metrics.overhead(deps.now() - received.completeAt)
+    const why = matched && (await respondFromRoute(deps, router, received, matched))
+    if (matched === null || why !== null) respondFromUpstream(deps, received, why)
+  }
+}

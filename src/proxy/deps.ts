@@ -1,0 +1,50 @@
+/** What the hot path needs from outside, passed in once. */
+import type { Engine } from '../engine/engine.ts'
+import type { Usage } from '../openai/chat.ts'
+import type { LogEntry } from './log-queue.ts'
+import type { ProxyMetrics } from './metrics.ts'
+import type { RouteTable } from './match.ts'
+import type { Tenants } from './tenants.ts'
+import type { Upstream } from './upstream.ts'
+
+export interface ProxyLimits {
+  /** of a chat completion's request; a larger one is refused with 413 */
+  maxBodyBytes: number
+  /** of an answer that the log keeps, encoded and decoded; a larger one is logged without text */
+  captureMaxBytes: number
+  /** for a whole answer of a lora; after it the upstream is asked */
+  adaptedTimeoutMs: number
+  /** a lora's answer that needs more falls back */
+  adaptedMaxTokens: number
+  /** how long the upstream may be silent */
+  upstreamTimeoutMs: number
+}
+
+export interface ProxyDeps {
+  /** `https://host` or `https://host/path`; the path stands for the client's `/v1` */
+  upstreamBaseUrl: string
+  /** the current snapshot; asked once a request */
+  routes: () => RouteTable
+  /** engines by the name that routes carry */
+  engines: ReadonlyMap<string, Engine>
+  tenants: Tenants
+  /** takes an exchange that is over; must not block and must not throw */
+  log: (entry: LogEntry) => void
+  metrics: ProxyMetrics
+  /** money saved by one answer, null without a price */
+  savedUsd: (model: string, promptTokensSaved: number, usage: Usage | null) => number | null
+  limits: ProxyLimits
+  /** answers carry the requested model's name instead of the lora's id */
+  echoModel: boolean
+  /** after so many failures in a row an engine is left alone for the pause */
+  breaker: { maxFailures: number; pauseMs: number }
+  /** milliseconds since the epoch, with fractions where the clock has them */
+  now: () => number
+  /** unique id of an exchange */
+  newId: () => string
+}
+
+/** The same with the way to the upstream built. */
+export interface ChatDeps extends ProxyDeps {
+  upstream: Upstream
+}

@@ -1,0 +1,35 @@
+/** One chat completion on its way through the proxy. */
+import type { IncomingMessage } from 'node:http'
+import type { ChatRequest } from '../openai/chat.ts'
+import type { Client } from './client.ts'
+
+/** What the log needs to know of a request. */
+export interface Exchange {
+  id: string
+  /** milliseconds since the epoch */
+  at: number
+  tenant: string
+  path: string
+  /** '' when the body is no chat request */
+  model: string
+  streamed: boolean
+  /** the request's body as text */
+  text: string
+}
+
+/** A request that was received whole. The original bytes are kept for the upstream (invariant 3). */
+export interface Received {
+  incoming: IncomingMessage
+  client: Client
+  body: Buffer
+  /** when the last byte of the body was there, milliseconds since the epoch */
+  completeAt: number
+  exchange: Exchange
+  /** null when the body is no chat request: the upstream's to refuse */
+  request: ChatRequest | null
+  /** memory that a log entry of this request takes */
+  bytes: number
+}
+
+/** How an exchange with the upstream ended. */
+export type ExchangeEnd = 'complete' | 'client-gone' | 'upstream-failed'

@@ -1,0 +1,112 @@
+/**
+ * Which headers cross the proxy. Header lists are flat (`[name, value, name, value, …]`), as Node
+ * and undici have them on the wire: order, case and duplicates are kept.
+ */
+
+/** RFC 9110 §7.6.1: meant for one connection. `expect` is answered by our own server. */
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/** `true` sends a request straight to the upstream, unread and unlogged. */
+export const BYPASS_HEADER = 'x-promptintern-bypass'
+
+/** Rewritten by the upstream client, or spoken to the proxy alone. */
+const NOT_FORWARDED = new Set([...HOP_BY_HOP, 'host', 'expect', BYPASS_HEADER])
+
+const NONE: ReadonlySet<string> = new Set()
+
+/** Names that a `connection` header declares as hop-by-hop. */
+const declaredHopByHop = (connection: string | undefined): ReadonlySet<string> => {
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return NONE
+  return new Set(connection.split(',').map((name) => name.trim().toLowerCase()))
+}
+
+/**
+ * What a client sent → what the upstream gets.
+ * @param keepLength false where the body is sent as one buffer, whose length undici writes itself
+ */
+export const headersForUpstream = (
+  raw: readonly string[],
+  connection: string | undefined,
+  keepLength: boolean
+): string[] => {
+  const declared = declaredHopByHop(connection)
+  const kept: string[] = []
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i]!.toLowerCase()
+    if (NOT_FORWARDED.has(name) || declared.has(name)) continue
+    if (!keepLength && name === 'content-length') continue
+    kept.push(raw[i]!, raw[i + 1]!)
+  }
+  return kept
+}
+
+export interface ClientHeaders {
+  /** flat list for `writeHead` */
+  raw: string[]
+  contentEncoding: string
+  contentType: string
+  hasLength: boolean
+}
+
+const asText = (value: Buffer | string): string =>
+  typeof value === 'string' ? value : value.toString('latin1')
+
+/** What the upstream answered → what the client gets, and what the log must know of it. */
+export const headersForClient = (
+  raw: readonly (Buffer | string)[],
+  added: readonly string[]
+): ClientHeaders => {
+  const result: ClientHeaders = { raw: [], contentEncoding: '', contentType: '', hasLength: false }
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = asText(raw[i]!)
+    const value = asText(raw[i + 1]!)
+    const lowerName = name.toLowerCase()
+    if (HOP_BY_HOP.has(lowerName)) continue
+    result.raw.push(name, value)
+    if (lowerName === 'content-length') result.hasLength = true
+    else if (lowerName === 'content-type') result.contentType = value
+    else if (lowerName === 'content-encoding') result.contentEncoding = value.toLowerCase()
+  }
+  result.raw.push(...added)
+  return result
+}
+
+export interface RouteHeaders {
+  /** `answered` by the lora, `fallback` after the lora was asked, `upstream` without asking it */
+  route: 'answered' | 'fallback' | 'upstream'
+  template: string
+  lora: string
+  confidence?: number | null
+  promptTokensSaved?: number
+  reason?: string | null
+}
+
+/** The headers that explain a decision; only requests that matched a live template get them. */
+export const routeHeaders = (decision: RouteHeaders): string[] => {
+  const headers = [
+    'x-promptintern-route',
+    decision.route,
+    'x-promptintern-template',
+    decision.template,
+    'x-promptintern-lora',
+    decision.lora,
+  ]
+  if (typeof decision.confidence === 'number') {
+    headers.push('x-promptintern-confidence', String(decision.confidence))
+  }
+  if (decision.promptTokensSaved !== undefined) {
+    headers.push('x-promptintern-prompt-tokens-saved', String(decision.promptTokensSaved))
+  }
+  if (decision.reason) headers.push('x-promptintern-reason', decision.reason)
+  return headers
+}

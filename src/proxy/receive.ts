@@ -1,0 +1,104 @@
+/** First step of a chat completion: its whole body, within a limit, and what it says. */
+import type { IncomingMessage } from 'node:http'
+import { AppError } from '../errors.ts'
+import type { ChatRequest } from '../openai/chat.ts'
+import type { Client } from './client.ts'
+import type { ChatDeps } from './deps.ts'
+import type { Received } from './exchange.ts'
+
+const tooLarge = (maxBytes: number): AppError =>
+  new AppError(
+    'body-too-large',
+    `the request body is over the limit of ${maxBytes} bytes; send it with ` +
+      'x-promptintern-bypass: true to stream it to the upstream unread'
+  )
+
+/** Lets the rest of a refused body run out, so that the client gets to read the refusal. */
+const discard = (incoming: IncomingMessage): void => {
+  incoming.removeAllListeners('data')
+  incoming.resume()
+}
+
+/**
+ * @returns the body, or null when the client went away before it was complete
+ * @throws AppError `body-too-large`
+ */
+const receiveBody = (incoming: IncomingMessage, maxBytes: number): Promise<Buffer | null> =>
+  new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    incoming.on('error', () => resolve(null))
+    incoming.on('close', () => resolve(null))
+    if (Number(incoming.headers['content-length'] ?? 0) > maxBytes) {
+      discard(incoming)
+      reject(tooLarge(maxBytes))
+      return
+    }
+    incoming.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      chunks.push(chunk)
+      if (bytes <= maxBytes) return
+      chunks.length = 0
+      discard(incoming)
+      reject(tooLarge(maxBytes))
+    })
+    incoming.on('end', () =>
+      resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes))
+    )
+  })
+
+const isMessage = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && 'role' in value && typeof value.role === 'string'
+
+/**
+ * The body as far as it can be read. Whatever is not a chat request is the upstream's to refuse.
+ * @returns null when it is not JSON or not shaped like a chat request
+ */
+const parseChatRequest = (text: string): ChatRequest | null => {
+  let parsed: Partial<ChatRequest> | null
+  try {
+    parsed = JSON.parse(text) as Partial<ChatRequest> | null
+  } catch {
+    return null
+  }
+  const readable =
+    typeof parsed?.model === 'string' &&
+    Array.isArray(parsed.messages) &&
+    parsed.messages.every(isMessage)
+  return readable ? (parsed as ChatRequest) : null
+}
+
+/** Memory of a log entry beside its texts. */
+const ENTRY_BYTES = 512
+
+/** A string of ASCII takes one byte a character, any other at most two. */
+const textBytes = (text: string, utf8Bytes: number): number =>
+  text.length === utf8Bytes ? utf8Bytes : 2 * text.length
+
+/**
+ * The request as a whole, or null when the client left in the middle of it.
+ * @throws AppError `body-too-large`
+ */
+export const receive = async (
+  { limits, tenants, now, newId }: ChatDeps,
+  incoming: IncomingMessage,
+  client: Client
+): Promise<Received | null> => {
+  const at = now()
+  const body = await receiveBody(incoming, limits.maxBodyBytes)
+  if (body === null) return null
+  const completeAt = now()
+  const text = body.toString('utf8')
+  const request = parseChatRequest(text)
+  const exchange = {
+    id: newId(),
+    at,
+    tenant: tenants.of(incoming.headers),
+    path: incoming.url ?? '',
+    model: request?.model ?? '',
+    streamed: request?.stream === true,
+    text,
+  }
+  const bytes = ENTRY_BYTES + textBytes(text, body.length)
+  return { incoming, client, body, completeAt, exchange, request, bytes }
+}

@@ -1,0 +1,131 @@
+/** Fourth step, when a route answers: the lora's answer as the client asked for it, and its record. */
+import type { RouteOutcome } from '../core/record.ts'
+import type { ChatRequest } from '../openai/chat.ts'
+import { renderCompletion, renderEvents, type RenderedAnswer } from '../openai/render.ts'
+import { askLora, type FaultReason, type LoraAnswer } from './ask-lora.ts'
+import type { Breaker } from './breaker.ts'
+import type { ChatDeps } from './deps.ts'
+import type { Received } from './exchange.ts'
+import { routeHeaders } from './headers.ts'
+import type { MatchedRoute } from './match.ts'
+import { recordOfLora } from './record.ts'
+import type { Decision } from './route.ts'
+
+/** Faults that say that the engine is unwell, not that it was unsure. */
+const ENGINE_FAULTS = new Set<FaultReason>(['engine-error', 'engine-timeout'])
+
+const report = (breaker: Breaker, answer: LoraAnswer): void => {
+  if (!answer.given && ENGINE_FAULTS.has(answer.reason)) breaker.failed()
+  else if (answer.given || answer.reason !== 'client-closed') breaker.succeeded()
+}
+
+const send = (
+  { client, exchange }: Received,
+  request: ChatRequest,
+  answer: RenderedAnswer,
+  headers: string[]
+): void => {
+  const ownHeaders = ['x-request-id', exchange.id, ...headers]
+  if (request.stream !== true) {
+    client.sendJson(200, JSON.stringify(renderCompletion(answer)), ownHeaders)
+    return
+  }
+  client.outgoing.writeHead(200, [
+    'content-type',
+    'text/event-stream; charset=utf-8',
+    'cache-control',
+    'no-cache',
+    ...ownHeaders,
+  ])
+  client.outgoing.end(renderEvents(answer, request.stream_options?.include_usage === true))
+}
+
+/**
+ * @returns null when the exchange is over (answered, or the client has left), else why the upstream
+ * must answer; then no byte has been sent
+ */
+export const respondFromLora = async (
+  deps: ChatDeps,
+  received: Received,
+  request: ChatRequest,
+  matched: MatchedRoute,
+  { engine, breaker }: Extract<Decision, { target: 'lora' }>
+): Promise<{ reason: FaultReason; confidence: number | null } | null> => {
+  const { limits, metrics, now } = deps
+  const { exchange, client } = received
+  const { route } = matched
+  const abort = new AbortController()
+  client.onGone(() => abort.abort())
+  const answer = await askLora(engine, matched, request, {
+    timeoutMs: limits.adaptedTimeoutMs,
+    maxTokens: limits.adaptedMaxTokens,
+    signal: abort.signal,
+  })
+  report(breaker, answer)
+
+  if (client.gone) {
+    logAnswer(deps, received, matched, null)
+    return null
+  }
+  if (!answer.given) return { reason: answer.reason, confidence: answer.confidence }
+  const rendered: RenderedAnswer = {
+    id: `chatcmpl-${exchange.id}`,
+    created: Math.floor(exchange.at / 1000),
+    model: deps.echoModel ? request.model : route.lora,
+    content: answer.content,
+    usage: answer.usage,
+  }
+  const headers = routeHeaders({
+    route: 'answered',
+    template: route.template.version,
+    lora: route.lora,
+    confidence: answer.confidence,
+    promptTokensSaved: route.templateTokens,
+  })
+  send(received, request, rendered, headers)
+  metrics.request('answered')
+  metrics.tokensSaved(route.templateTokens)
+  logAnswer(deps, received, matched, { rendered, confidence: answer.confidence, at: now() })
+  return null
+}
+
+interface GivenAnswer {
+  rendered: RenderedAnswer
+  confidence: number
+  at: number
+}
+
+const outcomeOf = (
+  deps: ChatDeps,
+  { model }: { model: string },
+  { route }: MatchedRoute,
+  given: GivenAnswer | null
+): RouteOutcome => ({
+  templateVersion: route.template.version,
+  lora: route.lora,
+  outcome: given ? 'answered' : 'fallback',
+  reason: given ? null : 'client-closed',
+  confidence: given?.confidence ?? null,
+  promptTokensSaved: given ? route.templateTokens : 0,
+  savedUsd: given && deps.savedUsd(model, route.templateTokens, given.rendered.usage),
+})
+
+const logAnswer = (
+  deps: ChatDeps,
+  received: Received,
+  matched: MatchedRoute,
+  given: GivenAnswer | null
+): void => {
+  const endedAt = deps.now()
+  const response = given && JSON.stringify(renderCompletion(given.rendered))
+  deps.log({
+    bytes: received.bytes + 2 * (response?.length ?? 0),
+    build: () =>
+      recordOfLora(
+        received.exchange,
+        given && { response, usage: given.rendered.usage },
+        outcomeOf(deps, received.exchange, matched, given),
+        { firstByteAt: given?.at ?? null, endedAt }
+      ),
+  })
+}

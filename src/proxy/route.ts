@@ -1,0 +1,59 @@
+/** Third step: whether a matched request is asked of the lora, and if not, why not. */
+import { eligibility, trafficPosition, type Ineligibility } from '../core/route.ts'
+import type { ChatRequest } from '../openai/chat.ts'
+import type { Engine } from '../engine/engine.ts'
+import { createBreaker, type Breaker } from './breaker.ts'
+import type { MatchedRoute } from './match.ts'
+import type { Tenants } from './tenants.ts'
+
+/** Why the lora was not asked. */
+export type SkipReason =
+  Ineligibility | 'credential-not-accepted' | 'traffic-share' | 'engine-missing' | 'engine-paused'
+
+export type Decision =
+  { target: 'lora'; engine: Engine; breaker: Breaker } | { target: 'upstream'; reason: SkipReason }
+
+export interface RouterDeps {
+  /** engines by the name that routes carry */
+  engines: ReadonlyMap<string, Engine>
+  tenants: Tenants
+  breaker: { maxFailures: number; pauseMs: number }
+  now: () => number
+}
+
+export type Router = (matched: MatchedRoute, request: ChatRequest, tenant: string) => Decision
+
+export const createRouter = ({ engines, tenants, breaker, now }: RouterDeps): Router => {
+  const breakers = new Map<string, Breaker>()
+  const breakerOf = (engine: string): Breaker => {
+    const known = breakers.get(engine)
+    if (known) return known
+    const created = createBreaker({ ...breaker, now })
+    breakers.set(engine, created)
+    return created
+  }
+
+  const skipReason = (
+    { route, match }: MatchedRoute,
+    request: ChatRequest,
+    tenant: string
+  ): SkipReason | null => {
+    // a request without a key that the upstream takes must not learn what a lora knows
+    if (!tenants.accepted(tenant)) return 'credential-not-accepted'
+    const ineligible = eligibility(request, route)
+    if (ineligible) return ineligible
+    const inShare = route.trafficShare >= 1 || trafficPosition(match) < route.trafficShare
+    return inShare ? null : 'traffic-share'
+  }
+
+  return (matched, request, tenant) => {
+    const skipped = skipReason(matched, request, tenant)
+    if (skipped) return { target: 'upstream', reason: skipped }
+    const engine = engines.get(matched.route.engine)
+    if (!engine) return { target: 'upstream', reason: 'engine-missing' }
+    const engineBreaker = breakerOf(engine.name)
+    return engineBreaker.allows()
+      ? { target: 'lora', engine, breaker: engineBreaker }
+      : { target: 'upstream', reason: 'engine-paused' }
+  }
+}

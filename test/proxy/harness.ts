@@ -1,0 +1,239 @@
+/** A real upstream, a real proxy server and a raw client on loopback, for the proxy's tests. */
+import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
+import type { ClientRequest, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { serve } from '@hono/node-server'
+import { Registry } from 'prom-client'
+import type { ExchangeRecord } from '../../src/core/record.ts'
+import type { ProxyDeps } from '../../src/proxy/deps.ts'
+import type { LogEntry } from '../../src/proxy/log-queue.ts'
+import { createMetrics } from '../../src/proxy/metrics.ts'
+import { createProxy } from '../../src/proxy/proxy.ts'
+import { createTenants } from '../../src/proxy/tenants.ts'
+
+export const CHAT_PATH = '/v1/chat/completions'
+export const AUTHORIZATION = 'Bearer sk-test-0123456789abcdef'
+
+export interface UpstreamRequest {
+  method: string
+  url: string
+  rawHeaders: string[]
+  headers: IncomingMessage['headers']
+  body: Buffer
+}
+
+export type Responder = (request: UpstreamRequest, response: ServerResponse) => void
+
+export const completion = (content: string) => ({
+  id: 'chatcmpl-upstream',
+  object: 'chat.completion',
+  created: 1,
+  model: 'gpt-4o-mini-2024-07-18',
+  choices: [
+    {
+      index: 0,
+      message: { role: 'assistant', content, refusal: null, annotations: [] },
+      logprobs: null,
+      finish_reason: 'stop',
+    },
+  ],
+  usage: { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 },
+  service_tier: 'default',
+  x_vendor: { a: 1 },
+})
+
+export const respondJson =
+  (value: unknown, status = 200, headers: OutgoingHttpHeaders = {}): Responder =>
+  (_request, response) => {
+    response.writeHead(status, { 'content-type': 'application/json', ...headers })
+    response.end(JSON.stringify(value))
+  }
+
+const listen = (server: Server): Promise<number> =>
+  new Promise((resolve) => {
+    server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))
+  })
+
+export interface FakeUpstream {
+  url: string
+  requests: UpstreamRequest[]
+  /** exchanges that the proxy broke off, whether or not an answer had begun */
+  aborted: number
+  respond: Responder
+  close(): void
+}
+
+export const startUpstream = async (): Promise<FakeUpstream> => {
+  const upstream: FakeUpstream = {
+    url: '',
+    requests: [],
+    aborted: 0,
+    respond: respondJson(completion('from the upstream')),
+    close: () => {
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+  const server = createServer((incoming, response) => {
+    const chunks: Buffer[] = []
+    response.on('close', () => {
+      if (!response.writableFinished) upstream.aborted++
+    })
+    incoming.on('error', () => {})
+    incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+    incoming.on('end', () => {
+      const { method = '', url = '', rawHeaders, headers } = incoming
+      const request = { method, url, rawHeaders, headers, body: Buffer.concat(chunks) }
+      upstream.requests.push(request)
+      upstream.respond(request, response)
+    })
+  })
+  upstream.url = `http://127.0.0.1:${await listen(server)}`
+  return upstream
+}
+
+export interface Harness {
+  port: number
+  baseUrl: string
+  upstream: FakeUpstream
+  registry: Registry
+  deps: ProxyDeps
+  /** the record of every exchange that has ended so far */
+  records(): Promise<ExchangeRecord[]>
+  close(): Promise<void>
+}
+
+export const startHarness = async (overrides: Partial<ProxyDeps> = {}): Promise<Harness> => {
+  const upstream = await startUpstream()
+  const entries: LogEntry[] = []
+  const registry = new Registry()
+  const now = (): number => performance.timeOrigin + performance.now()
+  let ids = 0
+  const deps: ProxyDeps = {
+    upstreamBaseUrl: upstream.url,
+    routes: () => ({ find: () => null }),
+    engines: new Map(),
+    tenants: createTenants({ secret: 'secret', ttlMs: 60_000, maxEntries: 100, now }),
+    log: (entry) => entries.push(entry),
+    metrics: createMetrics(registry, () => ({
+      queued: 0,
+      queuedBytes: 0,
+      written: 0,
+      dropped: 0,
+      unreadable: 0,
+      storeFailures: 0,
+    })),
+    savedUsd: () => null,
+    limits: {
+      maxBodyBytes: 32 * 2 ** 20,
+      captureMaxBytes: 2 ** 20,
+      adaptedTimeoutMs: 2000,
+      adaptedMaxTokens: 256,
+      upstreamTimeoutMs: 10_000,
+    },
+    echoModel: false,
+    breaker: { maxFailures: 3, pauseMs: 60_000 },
+    now,
+    newId: () => `record-${++ids}`,
+    ...overrides,
+  }
+  const proxy = createProxy(deps)
+  const server = serve({ fetch: proxy.app.fetch, port: 0, hostname: '127.0.0.1' }) as Server
+  await new Promise<void>((resolve) => server.on('listening', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    port,
+    baseUrl: `http://127.0.0.1:${port}/v1`,
+    upstream,
+    registry,
+    deps,
+    records: () => Promise.all(entries.map((entry) => entry.build())),
+    close: async () => {
+      server.closeAllConnections()
+      server.close()
+      await proxy.close()
+      upstream.close()
+    },
+  }
+}
+
+export interface RawAnswer {
+  status: number
+  rawHeaders: string[]
+  headers: IncomingMessage['headers']
+  body: Buffer
+  /** false when the connection broke before the end of the answer */
+  complete: boolean
+}
+
+export interface SendOptions {
+  method?: string
+  path?: string
+  headers?: OutgoingHttpHeaders | string[]
+  onRequest?: (request: ClientRequest) => void
+  onData?: (request: ClientRequest) => void
+}
+
+/** Sends bytes and returns bytes. @throws when the connection breaks before an answer begins */
+export const send = (
+  port: number,
+  body: string | Buffer | null,
+  { method = 'POST', path = CHAT_PATH, headers, onRequest, onData }: SendOptions = {}
+): Promise<RawAnswer> =>
+  new Promise((resolve, reject) => {
+    const defaults = {
+      'content-type': 'application/json',
+      authorization: AUTHORIZATION,
+      ...(body === null ? {} : { 'content-length': Buffer.byteLength(body) }),
+    }
+    const request = httpRequest(
+      {
+        host: '127.0.0.1',
+        port,
+        method,
+        path,
+        agent: false,
+        headers: Array.isArray(headers) ? headers : { ...defaults, ...headers },
+      },
+      (response) => {
+        const chunks: Buffer[] = []
+        const finish = (): void =>
+          resolve({
+            status: response.statusCode ?? 0,
+            rawHeaders: response.rawHeaders,
+            headers: response.headers,
+            body: Buffer.concat(chunks),
+            complete: response.complete,
+          })
+        response.on('data', (chunk: Buffer) => {
+          chunks.push(chunk)
+          onData?.(request)
+        })
+        response.on('error', () => {})
+        response.on('close', finish)
+      }
+    )
+    request.on('error', reject)
+    onRequest?.(request)
+    if (body === null) request.end()
+    else request.end(body)
+  })
+
+/** Waits for something that happens behind a connection. */
+export const eventually = async (check: () => boolean | Promise<boolean>): Promise<void> => {
+  const deadline = Date.now() + 5000
+  while (!(await check())) {
+    if (Date.now() > deadline) throw new Error('it did not happen within 5 s')
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+export const chatBody = (content: unknown, extra: Record<string, unknown> = {}): string =>
+  JSON.stringify({
+    model: 'gpt-4o-mini',
+    messages: [
+      { role: 'system', content: 'Sort the question.' },
+      { role: 'user', content },
+    ],
+    ...extra,
+  })
