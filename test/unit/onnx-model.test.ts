@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createChatRenderer } from '../../adapters/onnx/model/chat-renderer.ts'
+import { rememberLines } from '../../adapters/onnx/model/line-encoder.ts'
 import { loadModel, type LoadedModel } from '../../adapters/onnx/model/load-model.ts'
 import { writeRandomModel } from '../../adapters/onnx/model/random-model.ts'
 
@@ -264,6 +265,33 @@ describe('the tokenizer', () => {
 })
 
 const user = (content: string) => ({ role: 'user', content })
+
+/** One token per word with the white space before it: no token spans a line's end. */
+const byWord = (text: string): number[] =>
+  (text.match(/\s*\S+|\s+/gu) ?? []).map((word) => word.codePointAt(0)! + 1000 * word.length)
+/** One token per character or line break with its neighbours. */
+const byCharacter = (text: string): number[] =>
+  (text.match(/\n|\s+(?!\S)|\s+|\S/gu) ?? []).map((part) => part.codePointAt(0)!)
+
+describe('remembered lines', () => {
+  it('give the same ids, from fewer texts', () => {
+    let calls = 0
+    const remembered = rememberLines((text) => {
+      calls++
+      return byCharacter(text)
+    })
+    calls = 0
+    const text = 'one\ntwo\n\nthree\n four\r\nfive\none\n'
+    expect(remembered(text)).toEqual(byCharacter(text))
+    const first = calls
+    expect(remembered(text)).toEqual(byCharacter(text))
+    expect(calls).toBe(first)
+  })
+
+  it('are not used where tokens span the end of a line', () => {
+    expect(rememberLines(byWord)).toBe(byWord)
+  })
+})
 
 describe('the chat renderer', () => {
   const open = { addGenerationPrompt: true, defaultSystem: false }

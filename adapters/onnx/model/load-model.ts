@@ -10,7 +10,7 @@ import { createChatRenderer, type ChatRenderer } from './chat-renderer.ts'
 import { readFolderModel } from './folder-model.ts'
 import { readGgufModel } from './gguf-model.ts'
 import type { ModelParts } from './model-parts.ts'
-import { createTextTokenizer, type TextTokenizer } from './text-tokenizer.ts'
+import { createTextTokenizer, type TextTokenizer, type TokenizerJson } from './text-tokenizer.ts'
 import { createWeightSource, expectedTensors, hashTensors } from './weight-file.ts'
 
 export interface LoadedModel {
@@ -20,6 +20,8 @@ export interface LoadedModel {
   chat: ChatRenderer
   /** sha256 over configuration, vocabulary and tensors (a sample of each); the same on every machine */
   fingerprint: string
+  /** sha256 over all that decides which ids a text gets */
+  tokenizerHash: string
   parameters: number
   /** the file's or folder's name */
   name: string
@@ -75,6 +77,16 @@ const fingerprintOf = ({ config, tokenizer, tensors }: ModelParts): string => {
   return hash.digest('hex')
 }
 
+const tokenizerHashOf = ({
+  model,
+  added_tokens,
+  normalizer,
+  pre_tokenizer,
+}: TokenizerJson): string =>
+  createHash('sha256')
+    .update(JSON.stringify([model, added_tokens, normalizer, pre_tokenizer]))
+    .digest('hex')
+
 const countParameters = (config: LlamaConfig): number =>
   [...expectedTensors(config).values()]
     .map((shape) => shape.reduce((product, size) => product * size, 1))
@@ -107,6 +119,7 @@ export const loadModel = async (path: string): Promise<LoadedModel> => {
       weights,
       ...languageParts(parts),
       fingerprint: fingerprintOf(parts),
+      tokenizerHash: tokenizerHashOf(parts.tokenizer),
       parameters: countParameters(parts.config),
       name: parts.name,
       close,

@@ -5,6 +5,7 @@
  */
 import { Tokenizer } from '@huggingface/tokenizers'
 import { AppError } from '../../../src/errors.ts'
+import { rememberLines } from './line-encoder.ts'
 
 export interface AddedTokenJson {
   id: number
@@ -137,7 +138,10 @@ const checkJson = (json: TokenizerJson): void => {
 }
 
 /** The tokenizer without its control tokens: what it makes of text that is only text. */
-const plainTokenizer = (json: TokenizerJson, control: ReadonlySet<number>): Tokenizer => {
+const plainEncoder = (
+  json: TokenizerJson,
+  control: ReadonlySet<number>
+): ((text: string) => number[]) => {
   const vocab = Object.fromEntries(
     Object.entries(json.model.vocab).filter(([, id]) => !control.has(id))
   )
@@ -151,7 +155,8 @@ const plainTokenizer = (json: TokenizerJson, control: ReadonlySet<number>): Toke
     pre_tokenizer: json.pre_tokenizer ?? null,
     decoder: json.decoder ?? null,
   }
-  return new Tokenizer(plain, {})
+  const tokenizer = new Tokenizer(plain, {})
+  return rememberLines((text) => tokenizer.encode(text, { add_special_tokens: false }).ids)
 }
 
 const escapePattern = (text: string): string => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')
@@ -187,8 +192,8 @@ export const createTextTokenizer = (
   const controlByText = new Map(controlTokens.map((token) => [token.content, token]))
   const controlSet = new Set(controlTokens.map((token) => token.id))
   const scheme = prefixScheme(json)
-  const plain = plainTokenizer(json, controlSet)
-  const continued = scheme === 'never' ? plain : plainTokenizer(withoutPrefix(json), controlSet)
+  const plain = plainEncoder(json, controlSet)
+  const continued = scheme === 'never' ? plain : plainEncoder(withoutPrefix(json), controlSet)
   const pattern = anyOf([...controlByText.keys()])
 
   const vocabulary = new Map<number, Uint8Array>()
@@ -202,9 +207,7 @@ export const createTextTokenizer = (
   const empty = new Uint8Array()
 
   const encodePlain = (text: string, continues: boolean): number[] =>
-    text === ''
-      ? []
-      : (continues ? continued : plain).encode(text, { add_special_tokens: false }).ids
+    text === '' ? [] : (continues ? continued : plain)(text)
 
   const encodeSpecial = (text: string, { guard, continues = false }: EncodeOptions): number[] => {
     const pieces = pattern === null ? [text] : text.split(pattern)
