@@ -1,19 +1,18 @@
 /**
- * An engine put together: backend, file store, job queue and app on one data directory, in process
- * or as a process of its own that listens on loopback. Knows nothing of what the backend is.
+ * An engine put together: backend, file store, job queue and app on one data directory, and a port
+ * for it. Knows nothing of what the backend is.
  */
 import { randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { type ServerType, serve } from '@hono/node-server'
 import type { Hono } from 'hono'
-import { AppError } from '../../src/errors.ts'
 import { type AppLimits, createContractApp } from './app.ts'
 import type { EngineBackend } from './backend.ts'
 import { openFileStore } from './files.ts'
 import { createJobStore } from './job-store.ts'
 import { JobQueue, type JobQueueOptions } from './jobs.ts'
-import { type Log, stderrLog } from './log.ts'
+import type { Log } from './log.ts'
 
 const MIB = 1024 * 1024
 
@@ -91,41 +90,3 @@ export const listen = (app: Hono, port = 0): Promise<ListeningServer> =>
     )
     server.on('error', reject)
   })
-
-export interface EngineProcessOptions {
-  name: string
-  /** the process's environment: ENGINE_TOKEN, ENGINE_DATA_DIR, ENGINE_PORT (default 0) */
-  env: Record<string, string | undefined>
-  createBackend(dataDir: string, log: Log): Promise<EngineBackend>
-}
-
-const required = (env: EngineProcessOptions['env'], name: string): string => {
-  const value = env[name]
-  if (!value) throw new AppError('invalid-config', `${name} is not set`)
-  return value
-}
-
-/**
- * Runs an engine as this process: listens on 127.0.0.1, tells its parent `{ port }` by IPC, closes
- * on SIGTERM and when the parent is gone. Without a parent the port is in the first log line.
- */
-export const runEngineProcess = async (options: EngineProcessOptions): Promise<void> => {
-  const { name, env, createBackend } = options
-  const log = stderrLog(name, Date.now)
-  const token = required(env, 'ENGINE_TOKEN')
-  const dataDir = required(env, 'ENGINE_DATA_DIR')
-  let close = async (): Promise<void> => undefined
-  const stop = (): void => void close().finally(() => process.exit(0))
-  // before the model is loaded: a parent that dies meanwhile must not leave an orphan
-  process.once('SIGTERM', stop)
-  process.once('disconnect', stop)
-  const backend = await createBackend(dataDir, log)
-  const host = await openEngineHost({ backend, dataDir, token, log })
-  const server = await listen(host.app, Number(env['ENGINE_PORT'] ?? 0))
-  close = async () => {
-    await server.close()
-    await host.close()
-  }
-  log('info', 'listening', { port: server.port })
-  process.send?.({ port: server.port })
-}

@@ -1,0 +1,68 @@
+/** The inside of an engine's own process. Knows nothing of how it was started. */
+import { AppError, type ErrorCode, toAppError } from '../../src/errors.ts'
+import type { EngineBackend } from './backend.ts'
+import { type ListeningServer, listen, openEngineHost } from './host.ts'
+import { type Log, stderrLog } from './log.ts'
+
+export interface EngineProcessOptions {
+  name: string
+  /** the process's environment: ENGINE_TOKEN, ENGINE_DATA_DIR, ENGINE_PORT (default 0) */
+  env: Record<string, string | undefined>
+  createBackend(dataDir: string, log: Log): Promise<EngineBackend>
+}
+
+/** What an engine process tells its parent. */
+export type EngineReport = { port: number } | { error: { code: ErrorCode; message: string } }
+
+const required = (env: EngineProcessOptions['env'], name: string): string => {
+  const value = env[name]
+  if (!value) throw new AppError('invalid-config', `${name} is not set`)
+  return value
+}
+
+const start = async (
+  { env, createBackend }: EngineProcessOptions,
+  log: Log
+): Promise<ListeningServer> => {
+  const token = required(env, 'ENGINE_TOKEN')
+  const dataDir = required(env, 'ENGINE_DATA_DIR')
+  const backend = await createBackend(dataDir, log)
+  const host = await openEngineHost({ backend, dataDir, token, log })
+  const server = await listen(host.app, Number(env['ENGINE_PORT'] ?? 0))
+  return {
+    port: server.port,
+    close: async () => {
+      await server.close()
+      await host.close()
+    },
+  }
+}
+
+/** Resolves when the parent has it, so that an exit does not cut it off. */
+const sendReport = (report: EngineReport): Promise<void> =>
+  new Promise((resolve) => process.send?.(report, () => resolve()))
+
+/**
+ * Runs an engine as this process: listens on 127.0.0.1, tells its parent `{ port }` by IPC, closes
+ * on SIGTERM and when the parent is gone. Without a parent the port is in the first log line. An
+ * engine that cannot start tells `{ error: { code, message } }` and exits with 1.
+ */
+export const runEngineProcess = async (options: EngineProcessOptions): Promise<void> => {
+  const log = stderrLog(options.name, Date.now)
+  let close: (() => Promise<void>) | undefined
+  const stop = (): void => void Promise.resolve(close?.()).finally(() => process.exit(0))
+  // before the model is loaded: a parent that dies meanwhile must not leave an orphan
+  process.once('SIGTERM', stop)
+  process.once('disconnect', stop)
+  try {
+    const engine = await start(options, log)
+    close = engine.close
+    log('info', 'listening', { port: engine.port })
+    if (process.send) await sendReport({ port: engine.port })
+  } catch (thrown) {
+    const { code, message } = toAppError(thrown)
+    log('error', 'the engine cannot start', { code, error: message })
+    if (process.send) await sendReport({ error: { code, message } })
+    process.exit(1)
+  }
+}

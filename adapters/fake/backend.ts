@@ -1,0 +1,193 @@
+/**
+ * A deterministic engine for tests: it memorizes prompts and completions, answers with
+ * log-probabilities that tell what it knows from what it guesses, and fails on demand. Knows
+ * nothing of HTTP and of language.
+ */
+import { join } from 'node:path'
+import { AppError } from '../../src/errors.ts'
+import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
+import type { ModelObject, TrainingRow } from '../../src/openai/fine-tuning.ts'
+import type {
+  CompletionEnd,
+  EngineBackend,
+  TokenDelta,
+  TrainHooks,
+  TrainInput,
+  TrainResult,
+} from '../contract/backend.ts'
+import { answer, completionTokens, countMessages, tokenLogprob, tokensOf } from './generate.ts'
+import { type Lora, type Loras, openLoras } from './loras.ts'
+import { Memory } from './memory.ts'
+import { pause, trainFake } from './train.ts'
+
+/** Read at every call: a test may change them while the engine runs. */
+export interface FakeFaults {
+  /** every completion answers 503 */
+  unavailable?: boolean
+  /** training fails when it reaches this step */
+  failAtStep?: number
+  /** generation fails after so many tokens */
+  dieAfterTokens?: number
+  firstTokenMs?: number
+  tokenMs?: number
+  stepMs?: number
+}
+
+export interface FakeBackendOptions {
+  /** loras are kept in `loras/` in it */
+  dataDir: string
+  baseModel?: string
+  /** tokens, prompt and answer together */
+  maxModelLen?: number
+  /** training steps between two checkpoints */
+  checkpointSteps?: number
+  faults?: FakeFaults
+  /** milliseconds since the epoch */
+  now?: () => number
+}
+
+const DEFAULTS = { baseModel: 'fake-base', maxModelLen: 2048, checkpointSteps: 10 }
+
+const UNTRAINED = new Memory([])
+
+class FakeBackend implements EngineBackend {
+  private readonly options: FakeBackendOptions & typeof DEFAULTS
+  private readonly faults: FakeFaults
+  private readonly now: () => number
+  private readonly loras: Loras
+  private readonly users = new Map<string, number>()
+
+  constructor(options: FakeBackendOptions, loras: Loras) {
+    this.options = { ...DEFAULTS, ...options }
+    this.faults = options.faults ?? {}
+    this.now = options.now ?? Date.now
+    this.loras = loras
+  }
+
+  models(): ModelObject[] {
+    const { baseModel } = this.options
+    const loras = this.loras.list().filter((lora) => lora.base === baseModel)
+    return [this.modelObject(baseModel), ...loras.map((lora) => this.modelObject(lora.id, lora))]
+  }
+
+  async validateTraining(model: string, rows: TrainingRow[]): Promise<void> {
+    this.memoryOf(model)
+    if (rows.length === 0) throw new AppError('invalid-request', 'there are no rows to train on')
+    this.checkRows(rows)
+  }
+
+  async train(input: TrainInput, hooks: TrainHooks): Promise<TrainResult> {
+    const { baseModel: base, checkpointSteps } = this.options
+    const { faults, loras, now } = this
+    const memory = this.memoryOf(input.model)
+    return trainFake(input, hooks, { memory, base, checkpointSteps, faults, loras, now })
+  }
+
+  async *complete(
+    request: ChatRequest,
+    signal: AbortSignal
+  ): AsyncGenerator<TokenDelta, CompletionEnd, undefined> {
+    const { model } = request
+    if (this.faults.unavailable)
+      throw new AppError('engine-unavailable', 'the fake engine is unavailable, as told')
+    this.users.set(model, (this.users.get(model) ?? 0) + 1)
+    try {
+      return yield* this.generate(request, signal)
+    } finally {
+      this.users.set(model, this.users.get(model)! - 1)
+    }
+  }
+
+  async loss(model: string, rows: TrainingRow[]): Promise<{ losses: number[]; tokens: number[] }> {
+    const memory = this.memoryOf(model)
+    this.checkRows(rows)
+    return {
+      losses: rows.map((row) => memory.rowLoss(row)),
+      tokens: rows.map(completionTokens),
+    }
+  }
+
+  async countTokens(model: string, input: ChatMessage[] | string): Promise<number> {
+    this.memoryOf(model)
+    return typeof input === 'string' ? tokensOf(input).length : countMessages(input)
+  }
+
+  async deleteModel(id: string): Promise<void> {
+    this.memoryOf(id)
+    if (this.users.get(id)) throw new AppError('conflict', `requests use ${id}`)
+    await this.loras.remove(id)
+  }
+
+  async close(): Promise<void> {}
+
+  private modelObject(id: string, lora?: Lora): ModelObject {
+    return {
+      id,
+      object: 'model',
+      created: lora?.created ?? 0,
+      owned_by: 'promptintern',
+      ...(lora ? { parent: lora.base } : { parameters: 1_000_000 }),
+      max_model_len: this.options.maxModelLen,
+      training_methods: ['supervised'],
+    }
+  }
+
+  private memoryOf(model: string): Memory {
+    const { baseModel } = this.options
+    if (model === baseModel) return UNTRAINED
+    const lora = this.loras.get(model)
+    if (!lora) throw new AppError('not-found', `no model ${model}`, { param: 'model' })
+    if (lora.base !== baseModel)
+      throw new AppError('invalid-request', `${model} sits on ${lora.base}, not on ${baseModel}`, {
+        param: 'model',
+      })
+    return lora.memory
+  }
+
+  private checkRows(rows: TrainingRow[]): void {
+    for (const [index, row] of rows.entries())
+      this.checkLength(countMessages(row.messages), `row ${index + 1}`)
+  }
+
+  private checkLength(tokens: number, what: string): void {
+    const { maxModelLen } = this.options
+    if (tokens > maxModelLen)
+      throw new AppError(
+        'context-length-exceeded',
+        `${what} has ${tokens} tokens, the model reads ${maxModelLen}`
+      )
+  }
+
+  private async *generate(
+    request: ChatRequest,
+    signal: AbortSignal
+  ): AsyncGenerator<TokenDelta, CompletionEnd, undefined> {
+    const { faults } = this
+    const memory = this.memoryOf(request.model)
+    const promptTokens = countMessages(request.messages)
+    this.checkLength(promptTokens + 1, 'the prompt with one token of an answer')
+    const { text, certainty } = answer(memory, request)
+    const tokens = tokensOf(text)
+    const room = this.options.maxModelLen - promptTokens
+    const shown = tokens.slice(0, Math.min(request.max_tokens ?? room, room))
+    await pause(faults.firstTokenMs, signal)
+    for (const [index, token] of shown.entries()) {
+      if (index === faults.dieAfterTokens)
+        throw new AppError('internal', `the fake engine dies after ${index} tokens, as told`)
+      await pause(faults.tokenMs, signal)
+      yield { text: token, logprobs: [tokenLogprob(token, certainty, request.top_logprobs ?? 0)] }
+    }
+    return {
+      finishReason: shown.length < tokens.length ? 'length' : 'stop',
+      usage: {
+        prompt_tokens: promptTokens,
+        completion_tokens: shown.length,
+        total_tokens: promptTokens + shown.length,
+      },
+    }
+  }
+}
+
+/** @throws the system's error when the data directory cannot be used */
+export const createFakeBackend = async (options: FakeBackendOptions): Promise<EngineBackend> =>
+  new FakeBackend(options, await openLoras(join(options.dataDir, 'loras')))

@@ -1,0 +1,20 @@
+/** How the composition root gets a fake engine: as a process of its own. */
+import { type EngineProcess, startEngineProcess } from '../contract/start-process.ts'
+import type { FakeFaults } from './backend.ts'
+
+const entry = new URL(
+  import.meta.url.endsWith('.ts') ? './process.ts' : './process.js',
+  import.meta.url
+)
+
+/** @throws AppError when the engine cannot start */
+export const startFakeEngine = (options: {
+  dataDir: string
+  faults?: FakeFaults
+}): Promise<EngineProcess> =>
+  startEngineProcess({
+    name: 'fake',
+    entry,
+    dataDir: options.dataDir,
+    env: options.faults ? { FAKE_FAULTS: JSON.stringify(options.faults) } : {},
+  })

@@ -1,0 +1,68 @@
+/** The fake engine's loras on disk: `<id>/lora.json`, named by content. Knows nothing of serving. */
+import { createHash } from 'node:crypto'
+import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Memory, type MemoryEntry } from './memory.ts'
+
+export interface Lora {
+  id: string
+  base: string
+  /** seconds since the epoch; not part of the name */
+  created: number
+  memory: Memory
+}
+
+/** Everything that makes the lora what it is. */
+export interface LoraContent {
+  base: string
+  seed: number
+  suffix: string | null
+  table: readonly MemoryEntry[]
+}
+
+interface LoraFile extends Omit<Lora, 'memory'> {
+  table: MemoryEntry[]
+}
+
+const loraId = (content: LoraContent): string => {
+  const hash = createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 16)
+  return ['fake', content.suffix, hash].filter((part) => part !== null).join('-')
+}
+
+const readLora = async (folder: string): Promise<Lora> => {
+  const { table, ...rest } = JSON.parse(
+    await readFile(join(folder, 'lora.json'), 'utf8')
+  ) as LoraFile
+  return { ...rest, memory: new Memory(table) }
+}
+
+/** @param dir made when it is missing */
+export const openLoras = async (dir: string) => {
+  await mkdir(dir, { recursive: true })
+  const names = (await readdir(dir)).filter((name) => !name.endsWith('.tmp'))
+  const loaded = await Promise.all(names.map((name) => readLora(join(dir, name))))
+  const loras = new Map(loaded.map((lora) => [lora.id, lora]))
+  return {
+    get: (id: string): Lora | undefined => loras.get(id),
+    list: (): Lora[] => [...loras.values()],
+    async save(content: LoraContent, created: number): Promise<Lora> {
+      const id = loraId(content)
+      const known = loras.get(id)
+      if (known) return known
+      const { base, table } = content
+      const temporary = join(dir, `${id}.tmp`)
+      await mkdir(temporary, { recursive: true })
+      await writeFile(join(temporary, 'lora.json'), JSON.stringify({ id, base, created, table }))
+      await rename(temporary, join(dir, id))
+      const lora: Lora = { id, base, created, memory: new Memory(table) }
+      loras.set(id, lora)
+      return lora
+    },
+    async remove(id: string): Promise<void> {
+      loras.delete(id)
+      await rm(join(dir, id), { recursive: true, force: true })
+    },
+  }
+}
+
+export type Loras = Awaited<ReturnType<typeof openLoras>>

@@ -1,0 +1,11 @@
+/** The fake engine as a process of its own; FAKE_FAULTS holds `FakeFaults` as JSON. */
+import { runEngineProcess } from '../contract/run-process.ts'
+import { type FakeFaults, createFakeBackend } from './backend.ts'
+
+const faults = JSON.parse(process.env['FAKE_FAULTS'] ?? '{}') as FakeFaults
+
+await runEngineProcess({
+  name: 'fake',
+  env: process.env,
+  createBackend: (dataDir) => createFakeBackend({ dataDir, faults }),
+})

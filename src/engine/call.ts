@@ -1,0 +1,167 @@
+/**
+ * One HTTP call to an engine: timeouts, cancellation, and everything that can go wrong as an
+ * AppError. Knows nothing of the routes.
+ */
+import { AppError, type ErrorCode } from '../errors.ts'
+import type { ErrorBody } from '../openai/error-body.ts'
+
+export interface CallOptions {
+  timeoutMs?: number
+  signal?: AbortSignal
+}
+
+export interface CallRequest {
+  method?: 'GET' | 'POST' | 'DELETE'
+  /** an object is sent as JSON */
+  body?: unknown
+}
+
+/** A response whose body is being read. */
+export interface OpenCall {
+  response: Response
+  timeoutMs: number
+  /** the caller's signal, or our own clock */
+  ended(): 'caller' | 'timeout' | null
+  /** Restarts the clock: the engine has sent something. */
+  alive(): void
+  /** Stops the clock and the request. */
+  close(): void
+}
+
+export interface Call {
+  /** name of the engine, for messages */
+  engine: string
+  /** The answer's JSON. */
+  json<Result>(path: string, request?: CallRequest, options?: CallOptions): Promise<Result>
+  /** The answer with its body unread; only answers with status 2xx come back. */
+  open(path: string, request?: CallRequest, options?: CallOptions): Promise<OpenCall>
+}
+
+export interface CallDeps {
+  name: string
+  baseUrl: string
+  token: string | null
+  fetch: typeof fetch
+  timeoutMs: number
+}
+
+/** Statuses whose meaning is the caller's business; all others mean that the engine is no use now. */
+const CODE_BY_STATUS: Record<number, ErrorCode> = {
+  400: 'invalid-request',
+  404: 'not-found',
+  409: 'conflict',
+  413: 'body-too-large',
+  422: 'invalid-request',
+  499: 'client-closed',
+  504: 'engine-timeout',
+}
+
+const errorOf = async (engine: string, response: Response): Promise<AppError> => {
+  const text = await response.text()
+  let error: Partial<ErrorBody['error']> = {}
+  try {
+    error = (JSON.parse(text) as ErrorBody).error
+  } catch {
+    // not the contract's format: a proxy in between, or another service
+  }
+  const code = CODE_BY_STATUS[response.status] ?? 'engine-unavailable'
+  const message = error.message ?? `status ${response.status}: ${text.slice(0, 200)}`
+  return new AppError(
+    error.code === 'context_length_exceeded' ? 'context-length-exceeded' : code,
+    `engine ${engine}: ${message}`,
+    { param: error.param ?? undefined }
+  )
+}
+
+/** What was thrown while talking to the engine, as the error the caller should see. */
+export const failure = (
+  engine: string,
+  thrown: unknown,
+  { ended, timeoutMs }: Pick<OpenCall, 'ended' | 'timeoutMs'>
+): AppError => {
+  if (ended() === 'caller')
+    return new AppError('client-closed', `request to engine ${engine} was cancelled`, {
+      cause: thrown,
+    })
+  if (ended() === 'timeout')
+    return new AppError(
+      'engine-timeout',
+      `engine ${engine} did not answer within ${timeoutMs} ms`,
+      {
+        cause: thrown,
+      }
+    )
+  if (thrown instanceof AppError) return thrown
+  const reason = thrown instanceof Error ? (thrown.cause ?? thrown) : thrown
+  return new AppError('engine-unavailable', `engine ${engine} failed: ${String(reason)}`, {
+    cause: thrown,
+  })
+}
+
+/** A clock and the caller's signal as one signal. */
+const createLifetime = (timeoutMs: number, signal?: AbortSignal) => {
+  const controller = new AbortController()
+  let ended: 'caller' | 'timeout' | null = null
+  const end = (by: 'caller' | 'timeout') => {
+    ended ??= by
+    controller.abort()
+  }
+  const onAbort = () => end('caller')
+  if (signal?.aborted) onAbort()
+  signal?.addEventListener('abort', onAbort)
+  const timer = setTimeout(() => end('timeout'), timeoutMs)
+  return {
+    signal: controller.signal,
+    timeoutMs,
+    ended: () => ended,
+    alive: () => void timer.refresh(),
+    close: () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+      controller.abort()
+    },
+  }
+}
+
+const encode = (body: unknown): { body?: string | FormData; headers: Record<string, string> } => {
+  if (body === undefined) return { headers: {} }
+  if (body instanceof FormData) return { body, headers: {} }
+  return { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
+}
+
+export const createCall = (deps: CallDeps): Call => {
+  const { name, baseUrl, token } = deps
+
+  const open: Call['open'] = async (path, { method = 'GET', body } = {}, options = {}) => {
+    const lifetime = createLifetime(options.timeoutMs ?? deps.timeoutMs, options.signal)
+    const encoded = encode(body)
+    if (token !== null) encoded.headers['authorization'] = `Bearer ${token}`
+    try {
+      const response = await deps.fetch(`${baseUrl}${path}`, {
+        method,
+        ...encoded,
+        signal: lifetime.signal,
+      })
+      if (!response.ok) throw await errorOf(name, response)
+      return { ...lifetime, response }
+    } catch (error) {
+      lifetime.close()
+      throw failure(name, error, lifetime)
+    }
+  }
+
+  return {
+    engine: name,
+    open,
+    async json<Result>(path: string, request?: CallRequest, options?: CallOptions) {
+      const opened = await open(path, request, options)
+      try {
+        return (await opened.response.json()) as Result
+      } catch (error) {
+        throw failure(name, error, opened)
+      } finally {
+        opened.close()
+      }
+    },
+  }
+}

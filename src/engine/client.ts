@@ -1,0 +1,174 @@
+/**
+ * The engine contract over an injected `fetch`. Knows nothing of what runs behind the base URL and
+ * keeps no state between calls; `registry.ts` remembers which engine is down.
+ */
+import { EventSourceParserStream } from 'eventsource-parser/stream'
+import { AppError } from '../errors.ts'
+import type { ChatChunk, ChatCompletion } from '../openai/chat.ts'
+import type { ErrorBody } from '../openai/error-body.ts'
+import type {
+  FileObject,
+  JobEvent,
+  JobObject,
+  LossResponse,
+  ModelObject,
+} from '../openai/fine-tuning.ts'
+import type { Engine, GeneratedDelta } from './engine.ts'
+import { type Call, type CallOptions, createCall, failure } from './call.ts'
+
+export interface EngineOptions {
+  name: string
+  /** ends in `/v1` */
+  baseUrl: string
+  token: string | null
+  fetch: typeof fetch
+  /** answers that need no model; default 30 s */
+  timeoutMs?: number
+  /** uploads, job creation (the engine checks every row) and losses; default 10 min */
+  longTimeoutMs?: number
+  /** a whole completion, the first token of a stream, and every pause in it; default 2 min */
+  generationTimeoutMs?: number
+}
+
+interface List<Item> {
+  data: Item[]
+  has_more?: boolean
+}
+
+const PAGE_SIZE = 100
+
+const jobPath = (id: string, part = ''): string =>
+  `/fine_tuning/jobs/${encodeURIComponent(id)}${part}`
+
+/** All pages of a list, one after the other. */
+const listAll = async <Item extends { id: string }>(
+  call: Call,
+  path: string,
+  query: [string, string][],
+  after?: string
+): Promise<Item[]> => {
+  const items: Item[] = []
+  let last = after
+  for (;;) {
+    const cursor: [string, string][] = last === undefined ? [] : [['after', last]]
+    const search = new URLSearchParams([...query, ['limit', String(PAGE_SIZE)], ...cursor])
+    const { data, has_more } = await call.json<List<Item>>(`${path}?${search}`)
+    items.push(...data)
+    last = data.at(-1)?.id
+    if (!has_more || last === undefined) return items
+  }
+}
+
+const deltaOf = (chunk: ChatChunk): GeneratedDelta | null => {
+  const choice = chunk.choices[0]
+  if (!choice) return null
+  const text = typeof choice.delta.content === 'string' ? choice.delta.content : ''
+  const logprobs = choice.logprobs?.content ?? []
+  return text === '' && logprobs.length === 0 ? null : { text, logprobs }
+}
+
+/**
+ * The deltas of an event stream. Only `[DONE]` ends it: a connection that closes before is an
+ * engine that died.
+ */
+async function* readDeltas(
+  name: string,
+  body: ReadableStream<Uint8Array>
+): AsyncGenerator<GeneratedDelta> {
+  const events = body
+    .pipeThrough(new TextDecoderStream())
+    .pipeThrough(new EventSourceParserStream())
+  for await (const { data } of events) {
+    if (data === '[DONE]') return
+    const chunk = JSON.parse(data) as ChatChunk | ErrorBody
+    if ('error' in chunk)
+      throw new AppError(
+        'engine-unavailable',
+        `engine ${name} broke off: ${(chunk as ErrorBody).error.message}`
+      )
+    const delta = deltaOf(chunk)
+    if (delta) yield delta
+  }
+  throw new AppError('engine-unavailable', `engine ${name} closed the stream before its end`)
+}
+
+const streamCompletion = async function* (
+  call: Call,
+  body: object,
+  options: CallOptions
+): AsyncGenerator<GeneratedDelta> {
+  const opened = await call.open('/chat/completions', { method: 'POST', body }, options)
+  try {
+    if (!opened.response.body) throw new AppError('engine-unavailable', 'the engine sent no stream')
+    for await (const delta of readDeltas(call.engine, opened.response.body)) {
+      opened.alive()
+      yield delta
+      // the reader's own time does not count
+      opened.alive()
+    }
+  } catch (error) {
+    throw failure(call.engine, error, opened)
+  } finally {
+    // also when the reader stops early: the engine must not go on
+    opened.close()
+  }
+}
+
+/** Every method rejects as `Engine` says; none retries. */
+export const createEngine = (options: EngineOptions): Engine => {
+  const {
+    name,
+    timeoutMs = 30_000,
+    longTimeoutMs = 600_000,
+    generationTimeoutMs = 120_000,
+  } = options
+  const call = createCall({ ...options, timeoutMs })
+  const long = { timeoutMs: longTimeoutMs }
+  const post = <Result>(path: string, body: unknown, callOptions?: CallOptions) =>
+    call.json<Result>(path, { method: 'POST', body }, callOptions)
+
+  return {
+    name,
+    models: async () => (await call.json<List<ModelObject>>('/models')).data,
+    async uploadRows(rows, filename) {
+      const form = new FormData()
+      form.set('purpose', 'fine-tune')
+      form.set('file', new Blob(rows.map((row) => `${JSON.stringify(row)}\n`)), filename)
+      return (await post<FileObject>('/files', form, long)).id
+    },
+    createJob: (request) => post<JobObject>('/fine_tuning/jobs', request, long),
+    getJob: (id) => call.json<JobObject>(jobPath(id)),
+    findJobs: (metadata) =>
+      listAll<JobObject>(
+        call,
+        '/fine_tuning/jobs',
+        Object.entries(metadata).map(([key, value]) => [`metadata[${key}]`, value])
+      ),
+    jobEvents: (id, after) =>
+      listAll<JobEvent>(call, jobPath(id, '/events'), [['order', 'asc']], after),
+    cancelJob: (id) => post<JobObject>(jobPath(id, '/cancel'), {}),
+    complete: (request, { signal } = {}) =>
+      post<ChatCompletion>(
+        '/chat/completions',
+        { ...request, stream: false },
+        {
+          timeoutMs: generationTimeoutMs,
+          signal,
+        }
+      ),
+    stream: (request, { signal } = {}) =>
+      streamCompletion(
+        call,
+        { ...request, stream: true },
+        { timeoutMs: generationTimeoutMs, signal }
+      ),
+    loss: (model, rows) => post<LossResponse>('/loss', { model, rows }, long),
+    async countTokens(model, input) {
+      const body = typeof input === 'string' ? { model, prompt: input } : { model, messages: input }
+      return (await post<{ count: number }>('/tokenize', body)).count
+    },
+    async deleteModel(id) {
+      await call.json(`/models/${encodeURIComponent(id)}`, { method: 'DELETE' })
+    },
+  }
+}
