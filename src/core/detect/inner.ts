@@ -1,0 +1,72 @@
+/**
+ * Constant text inside a variable piece ("\nRows: " between two values): found as the longest run of
+ * tokens that every value has exactly once, then again on both sides of it.
+ */
+import type { Piece } from './align.ts'
+import { endsAtBorder } from './boundary.ts'
+
+const MAX_DEPTH = 6
+const MAX_MEAN_CHARS = 4000
+const MAX_TOKENS = 600
+const TOKEN = /\w+|\n|[^\S\n]+|[^\w\s]/gu
+
+const once = (value: string, text: string): boolean => {
+  const at = value.indexOf(text)
+  return at >= 0 && value.indexOf(text, at + 1) < 0
+}
+
+/** A label or a phrase: a line break with a label, or three words; less is chance. */
+const isStructure = (text: string): boolean =>
+  (/\n/u.test(text) && /[\w:#>\]-]{2}/u.test(text)) ||
+  (text.length >= 16 && text.trim().split(/\s+/u).length >= 3)
+
+/** Values sorted by length would bias nothing: only membership counts. */
+const longestShared = (values: string[]): string => {
+  const shortest = values.reduce((best, value) => (value.length < best.length ? value : best))
+  const tokens = (shortest.match(TOKEN) ?? []).slice(0, MAX_TOKENS)
+  let best = ''
+  for (let from = 0; from < tokens.length; from++) {
+    let text = ''
+    let held = ''
+    for (let to = from; to < tokens.length; to++) {
+      text += tokens[to]!
+      if (!values.every((value) => value.includes(text))) break
+      held = text
+    }
+    if (held.length > best.length && isStructure(held)) {
+      const candidate = trimToUnique(held, values)
+      if (candidate.length > best.length) best = candidate
+    }
+  }
+  return best
+}
+
+/** The text if all values have it exactly once at token borders, else ''. */
+const trimToUnique = (text: string, values: string[]): string => {
+  // a joined number must not be cut: "2-" of "2-14" belongs to the value
+  const trimmed = text.replace(/[\d.,/:-]*\d[.,/:-]*$/u, '')
+  if (!isStructure(trimmed)) return ''
+  const fits = values.every((value) => {
+    const at = value.indexOf(trimmed)
+    return (
+      once(value, trimmed) &&
+      endsAtBorder(trimmed, value.slice(0, at), value.slice(at + trimmed.length))
+    )
+  })
+  return fits ? trimmed : ''
+}
+
+/** Splits the values of one place into constant and variable pieces. */
+export const splitInner = (values: string[], depth = 0): Piece[] => {
+  const chars = values.reduce((sum, value) => sum + value.length, 0)
+  if (depth >= MAX_DEPTH || chars > values.length * MAX_MEAN_CHARS) return [{ values }]
+  const shared = longestShared(values)
+  if (shared === '') return [{ values }]
+  const before = values.map((value) => value.slice(0, value.indexOf(shared)))
+  const after = values.map((value) => value.slice(value.indexOf(shared) + shared.length))
+  const side = (texts: string[]): Piece[] => {
+    if (texts.every((text) => text === texts[0])) return texts[0] ? [{ text: texts[0] }] : []
+    return splitInner(texts, depth + 1)
+  }
+  return [...side(before), { text: shared }, ...side(after)]
+}
