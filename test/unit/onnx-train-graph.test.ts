@@ -85,20 +85,20 @@ describe('training graph', () => {
     'has the gradient of finite differences in float64 with %s',
     async (_, prefixTokens, layers) => {
       const config = { ...tinyConfig, layers }
-      const layout = createLoraLayout(config, 4, 8)
-      const theta = randomTheta(layout, 5)
+      const ownLayout = createLoraLayout(config, 4, 8)
+      const start = randomTheta(ownLayout, 5)
       const rows = randomRows(config, 4, { seed: 9, prefixTokens: prefixTokens || 3 })
       const batch = packBatch(rows, config, prefixTokens)
-      const run = await openGraph({ type: 'float64', prefixTokens, config, layout })
-      const { gradient } = await run(batch, theta)
+      const run = await openGraph({ type: 'float64', prefixTokens, config, layout: ownLayout })
+      const { gradient } = await run(batch, start)
       const step = 1e-5
       let worst = 0
       let largest = 0
-      for (const i of sampledCoordinates(layout, prefixTokens > 100 ? 1 : 3)) {
-        const moved = Float64Array.from(theta)
-        moved[i] = theta[i]! + step
+      for (const i of sampledCoordinates(ownLayout, prefixTokens > 100 ? 1 : 3)) {
+        const moved = Float64Array.from(start)
+        moved[i] = start[i]! + step
         const above = (await run(batch, moved)).loss
-        moved[i] = theta[i]! - step
+        moved[i] = start[i]! - step
         const below = (await run(batch, moved)).loss
         worst = Math.max(worst, Math.abs((above - below) / (2 * step) - gradient[i]!))
         largest = Math.max(largest, Math.abs(gradient[i]!))

@@ -147,6 +147,37 @@ const segmentRows = (
   return rows
 }
 
+/** What a graph with a dynamic prefix takes besides: the prefix as one block. */
+const dynamicPrefixInputs = (
+  { kvHeads, heads }: LlamaConfig,
+  prefixTokens: number
+): Record<string, PackedInput> => {
+  const group = heads / kvHeads
+  const tokens = Array.from({ length: prefixTokens }, (_, i) => i)
+  const keyRows = headRows(kvHeads, 1, [tokens])
+  return {
+    prefix_query_rows: int64(headRows(kvHeads, group, [tokens]), [
+      kvHeads,
+      1,
+      group * prefixTokens,
+    ]),
+    prefix_key_rows: int64(keyRows, [kvHeads, 1, prefixTokens]),
+    prefix_mask: float(causalMask(group, prefixTokens), [group * prefixTokens, prefixTokens]),
+    context_rows: int64(keyRows, [kvHeads, prefixTokens]),
+  }
+}
+
+/** A batch for a graph with a dynamic prefix; `prefixTokens` is at least 1. */
+export const packDynamicBatch = (
+  rows: TokenizedRow[],
+  config: LlamaConfig,
+  prefixTokens: number
+): PackedBatch => {
+  const whole = [{ from: 0, to: prefixTokens }]
+  const batch = pack(rows, config, prefixTokens, totalLabelWeight(rows), whole)
+  return { ...batch, inputs: { ...batch.inputs, ...dynamicPrefixInputs(config, prefixTokens) } }
+}
+
 /**
  * @param prefixTokens as the graph was built; all rows must share them
  * @param weightSum what label weights are divided by: `totalLabelWeight` of the whole batch, of
@@ -157,6 +188,14 @@ export const packBatch = (
   config: LlamaConfig,
   prefixTokens: number,
   weightSum = totalLabelWeight(rows)
+): PackedBatch => pack(rows, config, prefixTokens, weightSum, prefixBlocks(prefixTokens))
+
+const pack = (
+  rows: TokenizedRow[],
+  config: LlamaConfig,
+  prefixTokens: number,
+  weightSum: number,
+  blocks: { from: number; to: number }[]
 ): PackedBatch => {
   const { heads, kvHeads } = config
   const group = heads / kvHeads
@@ -176,7 +215,7 @@ export const packBatch = (
   list.labelRows.forEach((row, label) => (labelOfRow[row] = label))
   // keys lie in one stretch for the whole prefix, queries block by block
   const whole = prefixTokens === 0 ? [] : [{ from: 0, to: prefixTokens }]
-  const outputRows = segmentRows(list, prefixBlocks(prefixTokens), kvHeads, group, longest)
+  const outputRows = segmentRows(list, blocks, kvHeads, group, longest)
   return {
     tokens,
     labels,

@@ -17,8 +17,11 @@ export interface TrainingGraphOptions {
   layout: LoraLayout | null
   /** where a frozen tensor's values come from */
   frozen: (name: string) => ExternalData | TensorData
-  /** tokens that all rows of a batch share; 0 for separate rows */
-  prefixTokens: number
+  /**
+   * tokens that all rows of a batch share, 0 for separate rows; 'dynamic' takes any number but 0
+   * from each batch, only without gradients
+   */
+  prefixTokens: number | 'dynamic'
   /** longest row that will be fed, for the rotary tables */
   maxPositions: number
   gradients: boolean
@@ -78,19 +81,39 @@ const prefixSegment = (
   }
 }
 
-const attentionPlan = (ops: GraphOps, config: LlamaConfig, prefixTokens: number): AttentionPlan => {
+/** The whole prefix as one block whose length each batch decides. */
+const dynamicPrefix = ({ graph, type }: GraphOps, { kvHeads }: LlamaConfig): Segment => ({
+  queryRows: graph.input('prefix_query_rows', 'int64', [kvHeads, 1, 'prefix_group_tokens']),
+  keyRows: graph.input('prefix_key_rows', 'int64', [kvHeads, 1, 'prefix']),
+  causalMask: graph.input('prefix_mask', type, ['prefix_group_tokens', 'prefix']),
+  queryMask: null,
+  contextRows: null,
+  contextTokens: 0,
+})
+
+const attentionPlan = (
+  ops: GraphOps,
+  config: LlamaConfig,
+  prefixTokens: number | 'dynamic'
+): AttentionPlan => {
   const { graph } = ops
   const { heads, kvHeads } = config
+  const dynamic = prefixTokens === 'dynamic'
+  const staticTokens = dynamic ? 0 : prefixTokens
   return {
-    prefixTokens,
-    prefix: prefixBlocks(prefixTokens).map((block) => prefixSegment(ops, config, block)),
+    prefixTokens: staticTokens,
+    prefix: dynamic
+      ? [dynamicPrefix(ops, config)]
+      : prefixBlocks(prefixTokens).map((block) => prefixSegment(ops, config, block)),
     continuations: {
       queryRows: graph.input('query_rows', 'int64', [kvHeads, 'continuations', 'group_tokens']),
       keyRows: graph.input('key_rows', 'int64', [kvHeads, 'continuations', 'tokens']),
       causalMask: graph.input('causal_mask', ops.type, ['group_tokens', 'tokens']),
       queryMask: graph.input('query_mask', ops.type, [1, 'continuations', 'group_tokens', 1]),
-      contextRows: contextRows(ops, config, prefixTokens),
-      contextTokens: prefixTokens,
+      contextRows: dynamic
+        ? graph.input('context_rows', 'int64', [kvHeads, 'prefix'])
+        : contextRows(ops, config, prefixTokens),
+      contextTokens: staticTokens,
     },
     outputRows: graph.input('output_rows', 'int64', ['list', heads]),
     keyGradientRows: graph.input('key_gradient_rows', 'int64', ['list', kvHeads]),
@@ -139,10 +162,11 @@ const lossHead = (ops: GraphOps, config: LlamaConfig, normalized: string) => {
   }
 }
 
-/** @throws RangeError for gradients without a lora */
+/** @throws RangeError for gradients without a lora or with a dynamic prefix */
 export const buildTrainingGraph = (options: TrainingGraphOptions): Uint8Array => {
   const { config, layout, prefixTokens, gradients: wantsGradients } = options
-  if (wantsGradients && layout === null) throw new RangeError('gradients need a lora layout')
+  if (wantsGradients && (layout === null || prefixTokens === 'dynamic'))
+    throw new RangeError('gradients need a lora layout and a fixed prefix')
   const ops = new GraphOps(new GraphBuilder('lora_training'), options.type)
   const { graph } = ops
   for (const { name, dims } of frozenTensors(config))

@@ -15,7 +15,7 @@ import type { FrozenModel } from './weights-file.ts'
 export interface TrainingSessionOptions {
   model: FrozenModel
   layout: LoraLayout | null
-  prefixTokens: number
+  prefixTokens: number | 'dynamic'
   maxPositions: number
   gradients: boolean
   threads?: number

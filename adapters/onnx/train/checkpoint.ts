@@ -1,0 +1,66 @@
+/** What a training job needs to go on after its process died, and the check that it is the same job. */
+import { createHash } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { AdamWState } from './adamw.ts'
+import type { TokenizedRow } from './batch.ts'
+import { readStateFile, writeStateFile } from './state-file.ts'
+
+export interface JobCounters {
+  /** optimizer steps done in this job */
+  step: number
+  /** of all runs of the job together */
+  elapsedSeconds: number
+  /** spent in steps, without validation */
+  stepSeconds: number
+  tokens: number
+  recentLosses: number[]
+  validLoss: number | null
+  validations: number
+}
+
+export interface Checkpoint {
+  counters: JobCounters
+  theta: Float32Array
+  optimizer: AdamWState
+}
+
+const fileIn = (folder: string): string => join(folder, 'checkpoint.bin')
+
+/** Hash of tokens and weights: the data a lora was trained on. */
+export const hashRows = (rows: TokenizedRow[]): string => {
+  const hash = createHash('sha256')
+  for (const { promptIds, completionIds, weight } of rows)
+    hash.update(`${promptIds.join()};${completionIds.join()};${weight}\n`)
+  return hash.digest('hex')
+}
+
+/** @param identity what makes two jobs the same; a checkpoint of another job is not read */
+export const saveCheckpoint = async (
+  folder: string,
+  identity: string,
+  { counters, theta, optimizer }: Checkpoint
+): Promise<void> => {
+  await mkdir(folder, { recursive: true })
+  await writeStateFile(fileIn(folder), {
+    header: { identity, counters, optimizerStep: optimizer.step },
+    vectors: [theta, optimizer.m, optimizer.v],
+  })
+}
+
+/** Null when there is none, or none of this job. */
+export const loadCheckpoint = async (
+  folder: string,
+  identity: string,
+  length: number
+): Promise<Checkpoint | null> => {
+  const state = await readStateFile(fileIn(folder))
+  if (state === null || state.header.identity !== identity) return null
+  const [theta, m, v] = state.vectors
+  if (theta?.length !== length || m?.length !== length || v?.length !== length) return null
+  return {
+    counters: state.header.counters as JobCounters,
+    theta,
+    optimizer: { step: state.header.optimizerStep as number, m, v },
+  }
+}

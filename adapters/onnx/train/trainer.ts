@@ -1,0 +1,218 @@
+/**
+ * One training job: rows in, a lora out. Knows nothing of tokenizers, HTTP, processes or of where
+ * loras are kept.
+ *
+ * It returns the final weights and not those of the lowest validation loss: the learning rate ends
+ * with them, a next stage goes on from them with the same optimizer, and on short answers held-out
+ * agreement often still rises while the loss does. Validation loss is reported a few times.
+ */
+import { AppError } from '../../../src/errors.ts'
+import type { TrainingMetrics } from '../../../src/openai/fine-tuning.ts'
+import type { TrainHooks } from '../../contract/backend.ts'
+import { adamWStep, type AdamWState } from './adamw.ts'
+import { packBatch, totalLabelWeight, type TokenizedRow } from './batch.ts'
+import { saveCheckpoint, type Checkpoint } from './checkpoint.ts'
+import { learningRateAt, type ResolvedHyperparameters } from './hyperparameters.ts'
+import type { LoraLayout } from './lora-layout.ts'
+import { LossModel } from './loss-model.ts'
+import { epochBatches, splitByMemory } from './row-order.ts'
+import {
+  initialState,
+  prepareJob,
+  type Job,
+  type TrainLoraInput,
+  type TrainLoraOptions,
+} from './training-job.ts'
+import { TrainingSession } from './training-session.ts'
+
+export interface TrainedLora {
+  layout: LoraLayout
+  theta: Float32Array
+  optimizer: AdamWState
+  hyperparameters: ResolvedHyperparameters
+  dataHash: string
+  /** tokens computed, a shared prefix counted once a batch */
+  trainedTokens: number
+  metrics: TrainingMetrics
+}
+
+const CLIP_NORM = 1
+/** the reported training loss is the mean of so many last steps */
+const RECENT_STEPS = 20
+/** progress at which validation runs, besides the end */
+const VALIDATE_AT = [0.25, 0.5, 0.75]
+
+/**
+ * Trains a lora on completions.
+ * @throws AppError `invalid-request` (no rows, bad hyperparameters), `context-length-exceeded`,
+ * `internal` (the loss is not finite); the signal's reason when it is aborted, after a checkpoint
+ */
+export const trainLora = async (
+  input: TrainLoraInput,
+  hooks: TrainHooks,
+  options: TrainLoraOptions = {}
+): Promise<TrainedLora> => {
+  const job = prepareJob(input, hooks, options)
+  const losses = new LossModel(input.model, { threads: options.threads })
+  const { model } = input
+  const session = await TrainingSession.open({
+    model,
+    layout: job.layout,
+    prefixTokens: job.prefixTokens,
+    maxPositions: Math.max(...job.lengths),
+    gradients: true,
+    threads: options.threads,
+  })
+  try {
+    const state = await initialState(job)
+    await trainSteps(job, session, losses, state)
+    await validate(job, losses, state)
+    await saveCheckpoint(input.checkpointDir, job.identity, state)
+    return result(job, state)
+  } finally {
+    await Promise.all([session.close(), losses.close()])
+  }
+}
+
+/** Share of the job that is done, by steps or by time, whichever is further. */
+const progressOf = ({ hyperparameters }: Job, step: number, elapsedSeconds: number): number => {
+  const byTime =
+    hyperparameters.max_seconds === null ? 0 : elapsedSeconds / hyperparameters.max_seconds
+  return Math.min(1, Math.max(step / hyperparameters.total_steps, byTime))
+}
+
+const trainSteps = async (
+  job: Job,
+  session: TrainingSession,
+  losses: LossModel,
+  state: Checkpoint
+): Promise<void> => {
+  const { input, hooks, options, identity } = job
+  const { counters } = state
+  const save = () => saveCheckpoint(input.checkpointDir, identity, state)
+  const base = counters.elapsedSeconds
+  const startedAt = options.now()
+  let savedAt = startedAt
+  const batches = batchSequence(job, counters.step)
+  while (progressOf(job, counters.step, counters.elapsedSeconds) < 1) {
+    if (hooks.signal.aborted) {
+      await save()
+      throw hooks.signal.reason
+    }
+    const stepStart = options.now()
+    const loss = await trainStep(job, session, state, batches.next().value)
+    counters.step++
+    counters.stepSeconds += (options.now() - stepStart) / 1000
+    counters.recentLosses = [...counters.recentLosses, loss].slice(-RECENT_STEPS)
+    const progress = progressOf(job, counters.step, counters.elapsedSeconds)
+    const due = VALIDATE_AT.filter((at) => progress >= at).length
+    if (due > counters.validations && progress < 1) {
+      await validate(job, losses, state)
+      counters.validations = due
+    }
+    counters.elapsedSeconds = base + (options.now() - startedAt) / 1000
+    report(job, state, loss)
+    if (options.now() - savedAt >= options.checkpointSeconds * 1000) {
+      await save()
+      savedAt = options.now()
+    }
+  }
+}
+
+/** Endless batches from the given step on, the same for the same seed. */
+function* batchSequence(job: Job, fromStep: number): Generator<TokenizedRow[], never, undefined> {
+  const { input, lengths, hyperparameters } = job
+  const size = hyperparameters.batch_size
+  const perEpoch = Math.ceil(lengths.length / size)
+  let skip = fromStep % perEpoch
+  for (let epoch = Math.floor(fromStep / perEpoch); ; epoch++) {
+    for (const batch of epochBatches(lengths, size, input.seed, epoch).slice(skip))
+      yield batch.map((row) => input.rows[row]!)
+    skip = 0
+  }
+}
+
+/** Gradient of one batch, in as many parts as memory asks for, and one optimizer step. */
+const trainStep = async (
+  job: Job,
+  session: TrainingSession,
+  { theta, optimizer, counters }: Checkpoint,
+  rows: TokenizedRow[]
+): Promise<number> => {
+  const { input, hyperparameters, prefixTokens, options } = job
+  const { config } = input.model
+  const weightSum = totalLabelWeight(rows)
+  let loss = 0
+  let gradient: Float32Array | null = null
+  const memory = { gradients: true, maxBytes: options.maxBytes }
+  for (const part of splitByMemory(rows, config, prefixTokens, memory)) {
+    const batch = packBatch(part, config, prefixTokens, weightSum)
+    const output = await session.run(batch, theta)
+    loss += output.loss
+    counters.tokens += batch.tokens
+    if (gradient === null) gradient = output.gradient
+    else for (let i = 0; i < gradient.length; i++) gradient[i] = gradient[i]! + output.gradient[i]!
+  }
+  // the middle of the step, so that neither the first nor the last step has rate 0
+  const progress = progressOf(job, counters.step + 0.5, counters.elapsedSeconds)
+  const gradientNorm = adamWStep(theta, gradient!, optimizer, {
+    learningRate: learningRateAt(progress, hyperparameters),
+    weightDecay: hyperparameters.weight_decay,
+    clipNorm: CLIP_NORM,
+  })
+  if (!Number.isFinite(gradientNorm) || !Number.isFinite(loss))
+    throw new AppError(
+      'internal',
+      `training diverged at step ${counters.step + 1}: loss ${loss}, gradient ${gradientNorm}`
+    )
+  return loss
+}
+
+const validate = async (
+  { validationRows, layout }: Job,
+  losses: LossModel,
+  { theta, counters }: Checkpoint
+): Promise<void> => {
+  if (validationRows.length === 0) return
+  const result = await losses.lossOfRows(validationRows, { layout, theta })
+  const total = result.tokens.reduce((sum, tokens) => sum + tokens, 0)
+  const nats = result.losses.reduce((sum, loss, row) => sum + loss * result.tokens[row]!, 0)
+  counters.validLoss = nats / total
+}
+
+const tokensPerSecond = ({ counters: { tokens, stepSeconds } }: Checkpoint): number =>
+  stepSeconds > 0 ? tokens / stepSeconds : 0
+
+const report = (job: Job, state: Checkpoint, trainLoss: number): void => {
+  const { step, elapsedSeconds, validLoss } = state.counters
+  const progress = progressOf(job, step, elapsedSeconds)
+  job.hooks.onProgress({
+    step,
+    totalSteps: job.hyperparameters.total_steps,
+    tokensPerSecond: tokensPerSecond(state),
+    trainLoss,
+    validLoss,
+    etaSeconds: (elapsedSeconds / progress) * (1 - progress),
+  })
+}
+
+const result = (job: Job, state: Checkpoint): TrainedLora => {
+  const { theta, optimizer, counters } = state
+  const { recentLosses } = counters
+  return {
+    layout: job.layout,
+    theta,
+    optimizer,
+    hyperparameters: job.hyperparameters,
+    dataHash: job.dataHash,
+    trainedTokens: counters.tokens,
+    metrics: {
+      steps: counters.step,
+      seconds: counters.elapsedSeconds,
+      tokens_per_second: tokensPerSecond(state),
+      train_loss: recentLosses.reduce((sum, loss) => sum + loss, 0) / (recentLosses.length || 1),
+      valid_loss: counters.validLoss,
+      peak_memory_bytes: process.resourceUsage().maxRSS * 1024,
+    },
+  }
+}

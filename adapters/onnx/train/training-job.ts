@@ -1,0 +1,145 @@
+/**
+ * What a training job is before its first step: its input checked, its defaults decided, and where
+ * it stands. Runs no graph.
+ */
+import { createHash } from 'node:crypto'
+import { AppError } from '../../../src/errors.ts'
+import type { Hyperparameters } from '../../../src/openai/fine-tuning.ts'
+import type { TrainHooks } from '../../contract/backend.ts'
+import { createAdamW, type AdamWState } from './adamw.ts'
+import {
+  checkRows,
+  rowLength,
+  sharedPrefixTokens,
+  totalLabelWeight,
+  type TokenizedRow,
+} from './batch.ts'
+import { hashRows, loadCheckpoint, type Checkpoint } from './checkpoint.ts'
+import { parameterCount } from './frozen-tensors.ts'
+import { resolveHyperparameters, type ResolvedHyperparameters } from './hyperparameters.ts'
+import { createLoraLayout, initLora, type LoraLayout } from './lora-layout.ts'
+import { deriveSeed, seededRandom, shuffle } from './random.ts'
+import type { FrozenModel } from './weights-file.ts'
+
+export interface TrainLoraInput {
+  model: FrozenModel
+  rows: TokenizedRow[]
+  validationRows: TokenizedRow[]
+  hyperparameters: Hyperparameters
+  seed: number
+  /** a lora to go on from, with the optimizer's state where it was kept; null starts a new one */
+  start: { layout: LoraLayout; theta: Float32Array; optimizer: AdamWState | null } | null
+  /** a job that finds a checkpoint of itself here goes on from it */
+  checkpointDir: string
+}
+
+export interface TrainLoraOptions {
+  threads?: number
+  checkpointSeconds?: number
+  /** activations of one run; batches that need more are accumulated from parts */
+  maxBytes?: number
+  /** milliseconds */
+  now?: () => number
+}
+
+const DEFAULT_CHECKPOINT_SECONDS = 60
+const DEFAULT_MAX_BYTES = 3.5 * 2 ** 30
+const MAX_VALIDATION_ROWS = 256
+/** a shorter prefix costs more operators than it saves */
+const MIN_PREFIX_TOKENS = 8
+
+/** What stays the same during a job. */
+export interface Job {
+  input: TrainLoraInput
+  hooks: TrainHooks
+  options: Required<Omit<TrainLoraOptions, 'threads'>>
+  hyperparameters: ResolvedHyperparameters
+  layout: LoraLayout
+  identity: string
+  prefixTokens: number
+  dataHash: string
+  lengths: number[]
+  validationRows: TokenizedRow[]
+}
+
+/** @throws AppError `invalid-request`, `context-length-exceeded` */
+export const prepareJob = (
+  input: TrainLoraInput,
+  hooks: TrainHooks,
+  options: TrainLoraOptions
+): Job => {
+  const { model, rows, start, seed } = input
+  if (rows.length === 0) throw new AppError('invalid-request', 'there are no rows to train on')
+  checkRows(rows, model.config)
+  checkRows(input.validationRows, model.config)
+  if (totalLabelWeight(rows) === 0)
+    throw new AppError('invalid-request', 'all rows to train on have weight 0')
+  const hyperparameters = resolveHyperparameters(input.hyperparameters, {
+    rows: rows.length,
+    parameters: parameterCount(model.config),
+    start: start?.layout ?? null,
+  })
+  const shared = sharedPrefixTokens(rows)
+  const dataHash = hashRows(rows)
+  return {
+    input,
+    hooks,
+    options: {
+      checkpointSeconds: options.checkpointSeconds ?? DEFAULT_CHECKPOINT_SECONDS,
+      maxBytes: options.maxBytes ?? DEFAULT_MAX_BYTES,
+      now: options.now ?? (() => performance.now()),
+    },
+    hyperparameters,
+    layout: createLoraLayout(model.config, hyperparameters.rank, hyperparameters.alpha),
+    dataHash,
+    identity: identify(input, hyperparameters, dataHash),
+    prefixTokens: shared >= MIN_PREFIX_TOKENS ? shared : 0,
+    lengths: rows.map(rowLength),
+    validationRows: shuffle([...input.validationRows], seededRandom(deriveSeed(seed, -2))).slice(
+      0,
+      MAX_VALIDATION_ROWS
+    ),
+  }
+}
+
+/** Two jobs with the same identity compute the same. */
+const identify = (
+  { model, seed, start }: TrainLoraInput,
+  hyperparameters: ResolvedHyperparameters,
+  dataHash: string
+): string => {
+  const hash = createHash('sha256')
+  hash.update(JSON.stringify([model.fingerprint, hyperparameters, seed, dataHash]))
+  if (start !== null) {
+    hash.update(new Uint8Array(start.theta.buffer, start.theta.byteOffset, start.theta.byteLength))
+    hash.update(String(start.optimizer?.step ?? 0))
+  }
+  return hash.digest('hex')
+}
+
+/** From the job's own checkpoint, or from its start. */
+export const initialState = async (job: Job): Promise<Checkpoint> => {
+  const { input, layout, identity, hooks } = job
+  const saved = await loadCheckpoint(input.checkpointDir, identity, layout.length)
+  if (saved !== null) {
+    hooks.onMessage('info', `resumed from the checkpoint at step ${saved.counters.step}`)
+    return saved
+  }
+  const { start, seed } = input
+  const optimizer = start?.optimizer
+  return {
+    counters: {
+      step: 0,
+      elapsedSeconds: 0,
+      stepSeconds: 0,
+      tokens: 0,
+      recentLosses: [],
+      validLoss: null,
+      validations: 0,
+    },
+    theta: start?.theta.slice() ?? initLora(layout, seededRandom(deriveSeed(seed, -1))),
+    optimizer: optimizer
+      ? { step: optimizer.step, m: optimizer.m.slice(), v: optimizer.v.slice() }
+      : createAdamW(layout.length),
+  }
+}
