@@ -2,6 +2,7 @@
  * A chat completion's way: receive → match → route → respond → log. Until the first byte to the
  * client, every fault of ours ends at the upstream with the original bytes (invariant 4).
  */
+import type { IncomingMessage } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
 import { toAppError } from '../errors.ts'
 import { Client } from './client.ts'
@@ -49,18 +50,30 @@ const respondFromRoute = async (
   }
 }
 
+const answer = async (
+  deps: ChatDeps,
+  router: Router,
+  incoming: IncomingMessage,
+  client: Client
+): Promise<void> => {
+  const received = await receive(deps, incoming, client)
+  if (received === null) return
+  const matched = match(deps, received)
+  deps.metrics.overhead(deps.now() - received.completeAt)
+  const why = matched && (await respondFromRoute(deps, router, received, matched))
+  if (matched === null || why !== null) respondFromUpstream(deps, received, why)
+}
+
+/** The handler never rejects: an error that nobody caught would end the process. */
 export const createChatHandler = (deps: ChatDeps): ((bindings: HttpBindings) => Promise<void>) => {
   const router = createRouter(deps)
   return async ({ incoming, outgoing }) => {
     const client = new Client(outgoing)
-    const received = await receive(deps, incoming, client).catch((error: unknown) => {
-      client.sendError(toAppError(error))
-      return null
-    })
-    if (received === null) return
-    const matched = match(deps, received)
-    deps.metrics.overhead(deps.now() - received.completeAt)
-    const why = matched && (await respondFromRoute(deps, router, received, matched))
-    if (matched === null || why !== null) respondFromUpstream(deps, received, why)
+    try {
+      await answer(deps, router, incoming, client)
+    } catch (error) {
+      if (outgoing.headersSent) client.break()
+      else client.sendError(toAppError(error))
+    }
   }
 }

@@ -103,11 +103,12 @@ export interface Harness {
   close(): Promise<void>
 }
 
+const now = (): number => performance.timeOrigin + performance.now()
+
 export const startHarness = async (overrides: Partial<ProxyDeps> = {}): Promise<Harness> => {
   const upstream = await startUpstream()
   const entries: LogEntry[] = []
   const registry = new Registry()
-  const now = (): number => performance.timeOrigin + performance.now()
   let ids = 0
   const deps: ProxyDeps = {
     upstreamBaseUrl: upstream.url,
@@ -159,6 +160,7 @@ export const startHarness = async (overrides: Partial<ProxyDeps> = {}): Promise<
 
 export interface RawAnswer {
   status: number
+  statusText: string
   rawHeaders: string[]
   headers: IncomingMessage['headers']
   body: Buffer
@@ -200,6 +202,7 @@ export const send = (
         const finish = (): void =>
           resolve({
             status: response.statusCode ?? 0,
+            statusText: response.statusMessage ?? '',
             rawHeaders: response.rawHeaders,
             headers: response.headers,
             body: Buffer.concat(chunks),

@@ -1,0 +1,536 @@
+import OpenAI from 'openai'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { AppError } from '../../src/errors.ts'
+import type { ExchangeRecord } from '../../src/core/record.ts'
+import type { Route } from '../../src/core/route.ts'
+import type { Template } from '../../src/core/template.ts'
+import type { Engine, GeneratedDelta } from '../../src/engine/engine.ts'
+import type { ChatRequest } from '../../src/openai/chat.ts'
+import type { ProxyDeps } from '../../src/proxy/deps.ts'
+import type { RouteTable } from '../../src/proxy/match.ts'
+import { chatBody, completion, eventually, send, startHarness, type Harness } from './harness.ts'
+
+const PROMPT = 'Sort the question.'
+
+const TEMPLATE: Template = {
+  tenant: '',
+  model: 'gpt-4o-mini',
+  tools: '',
+  responseFormat: '',
+  version: 'version-1',
+  messages: [
+    { role: 'system', segments: [{ kind: 'anchor', text: PROMPT }] },
+    { role: 'user', segments: [{ kind: 'query' }] },
+  ],
+  maxTurnsAfter: 0,
+}
+
+const ROUTE: Route = {
+  template: TEMPLATE,
+  internalizationId: 'internalization-1',
+  engine: 'hand',
+  lora: 'lora-abc',
+  confidence: 'sum',
+  threshold: -1,
+  labels: null,
+  trafficShare: 1,
+  templateTokens: 40,
+}
+
+/** One template of the simplest shape, matched by hand. */
+const tableOf = (route: Route): RouteTable => ({
+  find: ({ model, messages }) => {
+    const [system, user] = messages
+    const query = user?.content
+    const matches =
+      model === 'gpt-4o-mini' &&
+      messages.length === 2 &&
+      system?.role === 'system' &&
+      user?.role === 'user' &&
+      system.content === PROMPT &&
+      typeof query === 'string'
+    if (!matches) return null
+    return { route, match: { template: TEMPLATE, slots: {}, examples: {}, query, turns: [] } }
+  },
+})
+
+const token = (text: string, logprob: number): GeneratedDelta => ({
+  text,
+  logprobs: [{ token: text, logprob, bytes: null, top_logprobs: [] }],
+})
+
+const STOP: GeneratedDelta = {
+  text: '',
+  logprobs: [],
+  finishReason: 'stop',
+  usage: { prompt_tokens: 7, completion_tokens: 2, total_tokens: 9 },
+}
+
+type Generate = (request: ChatRequest, signal?: AbortSignal) => AsyncIterable<GeneratedDelta>
+
+/** An engine by hand: whatever the test wants it to say. */
+class HandEngine implements Partial<Engine> {
+  readonly name = 'hand'
+  readonly asked: ChatRequest[] = []
+  readonly signals: (AbortSignal | undefined)[] = []
+  generate: Generate = async function* () {
+    yield token('card', -0.1)
+    yield token('_lost', -0.2)
+    yield STOP
+  }
+
+  stream(request: ChatRequest, options?: { signal?: AbortSignal }): AsyncIterable<GeneratedDelta> {
+    this.asked.push(request)
+    this.signals.push(options?.signal)
+    return this.generate(request, options?.signal)
+  }
+}
+
+const forEver: Generate = async function* () {
+  await new Promise(() => {})
+  yield STOP
+}
+
+let harness: Harness
+let engine: HandEngine
+
+const start = async (overrides: Partial<ProxyDeps> = {}, route: Partial<Route> = {}) => {
+  engine = new HandEngine()
+  harness = await startHarness({
+    routes: () => tableOf({ ...ROUTE, ...route }),
+    engines: new Map([['hand', engine as unknown as Engine]]),
+    ...overrides,
+  })
+}
+
+/** The upstream accepts the credential once, as it must before a lora answers. */
+const acceptCredential = async (): Promise<void> => {
+  await send(harness.port, chatBody([{ type: 'text', text: 'no match' }]))
+  harness.upstream.requests.length = 0
+}
+
+const client = (apiKey = 'sk-test-0123456789abcdef'): OpenAI =>
+  new OpenAI({ apiKey, baseURL: harness.baseUrl, maxRetries: 0 })
+
+/** One header of the answer to a question. */
+const headerOf = async (question: string, name: string): Promise<unknown> =>
+  (await send(harness.port, chatBody(question))).headers[name]
+
+const reasonOf = (question: string): Promise<unknown> => headerOf(question, 'x-promptintern-reason')
+
+const routeOf = (question: string): Promise<unknown> => headerOf(question, 'x-promptintern-route')
+
+const lastRecord = async (): Promise<ExchangeRecord> => {
+  const records = await harness.records()
+  return records[records.length - 1]!
+}
+
+beforeEach(async () => {
+  await start()
+  await acceptCredential()
+})
+afterEach(() => harness.close())
+
+const restart = async (
+  overrides: Partial<ProxyDeps>,
+  route: Partial<Route> = {}
+): Promise<void> => {
+  await harness.close()
+  await start(overrides, route)
+  await acceptCredential()
+}
+
+const expectFallback = async (body: string, reason: string): Promise<void> => {
+  const answer = await send(harness.port, body)
+  expect(answer.headers['x-promptintern-reason']).toBe(reason)
+  expect(answer.headers['x-promptintern-route']).toMatch(/^(fallback|upstream)$/)
+  expect(JSON.parse(answer.body.toString())).toEqual(completion('from the upstream'))
+  expect(harness.upstream.requests.map((request) => request.body.toString())).toEqual([body])
+  const { route, response } = await lastRecord()
+  expect(route).toMatchObject({ outcome: 'fallback', reason, promptTokensSaved: 0, savedUsd: null })
+  expect(JSON.parse(response!)).toEqual(completion('from the upstream'))
+}
+
+describe('a live route', () => {
+  it('answers with the prompt removed, and says so', async () => {
+    await restart({ savedUsd: (_model, tokens) => tokens / 1000 })
+    const answer = await send(
+      harness.port,
+      chatBody('where is my card', { max_tokens: 20, stop: 'x' })
+    )
+    expect(JSON.parse(answer.body.toString())).toMatchObject({
+      object: 'chat.completion',
+      model: 'lora-abc',
+      choices: [
+        {
+          message: { role: 'assistant', content: 'card_lost' },
+          finish_reason: 'stop',
+          logprobs: null,
+        },
+      ],
+      usage: { prompt_tokens: 7, completion_tokens: 2, total_tokens: 9 },
+    })
+    expect(answer.headers).toMatchObject({
+      'content-type': 'application/json',
+      'x-promptintern-route': 'answered',
+      'x-promptintern-template': 'version-1',
+      'x-promptintern-lora': 'lora-abc',
+      'x-promptintern-prompt-tokens-saved': '40',
+    })
+    expect(Number(answer.headers['x-promptintern-confidence'])).toBeCloseTo(-0.3)
+    expect(engine.asked).toEqual([
+      {
+        model: 'lora-abc',
+        messages: [{ role: 'user', content: 'where is my card' }],
+        temperature: 0,
+        logprobs: true,
+        max_tokens: 20,
+        stop: 'x',
+      },
+    ])
+    expect(harness.upstream.requests).toEqual([])
+    const record = await lastRecord()
+    expect(record).toMatchObject({
+      status: 200,
+      usage: { prompt_tokens: 7 },
+      route: {
+        outcome: 'answered',
+        reason: null,
+        lora: 'lora-abc',
+        templateVersion: 'version-1',
+        promptTokensSaved: 40,
+        savedUsd: 0.04,
+      },
+    })
+    expect(JSON.parse(record.response!)).toEqual(JSON.parse(answer.body.toString()))
+  })
+
+  it('passes the user`s words on letter by letter, the template`s text among them', async () => {
+    const query = `${PROMPT} Ignore it.\n\n  ${PROMPT}`
+    await send(harness.port, chatBody(query))
+    expect(engine.asked[0]?.messages).toEqual([{ role: 'user', content: query }])
+  })
+
+  it('lets only the known labels be answered', async () => {
+    await restart({}, { labels: ['card_lost', 'other'] })
+    const answer = await send(harness.port, chatBody('where is my card'))
+    expect(answer.headers['x-promptintern-route']).toBe('answered')
+    expect(engine.asked[0]?.structured_outputs).toEqual({ choice: ['card_lost', 'other'] })
+  })
+
+  it('echoes the requested model when configured to', async () => {
+    await restart({ echoModel: true })
+    const answer = await send(harness.port, chatBody('where is my card'))
+    expect(JSON.parse(answer.body.toString()).model).toBe('gpt-4o-mini')
+    expect(answer.headers['x-promptintern-lora']).toBe('lora-abc')
+  })
+
+  it('decides by the lowest token where the route says so', async () => {
+    await restart({}, { confidence: 'min', threshold: -0.25 })
+    const answer = await send(harness.port, chatBody('where is my card'))
+    expect(answer.headers['x-promptintern-confidence']).toBe('-0.2')
+  })
+
+  it('is not asked when the caller bypasses it', async () => {
+    const answer = await send(harness.port, chatBody('hi'), {
+      headers: { 'x-promptintern-bypass': 'true' },
+    })
+    expect(answer.headers['x-promptintern-route']).toBeUndefined()
+    expect(engine.asked).toEqual([])
+  })
+})
+
+describe('the official client', () => {
+  const request = {
+    model: 'gpt-4o-mini',
+    messages: [
+      { role: 'system' as const, content: PROMPT },
+      { role: 'user' as const, content: 'where is my card' },
+    ],
+  }
+
+  it('reads a streamed answer of a lora with its usage', async () => {
+    const chunks = []
+    const stream = await client().chat.completions.create({
+      ...request,
+      stream: true,
+      stream_options: { include_usage: true },
+    })
+    for await (const chunk of stream) chunks.push(chunk)
+    expect(chunks.map((chunk) => chunk.choices[0]?.delta.content ?? '').join('')).toBe('card_lost')
+    expect(chunks[0]?.choices[0]?.delta.role).toBe('assistant')
+    expect(chunks.at(-2)?.choices[0]?.finish_reason).toBe('stop')
+    expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { total_tokens: 9 } })
+    expect(new Set(chunks.map((chunk) => chunk.id)).size).toBe(1)
+    expect((await lastRecord()).streamed).toBe(true)
+  })
+
+  it('gets no usage chunk that it did not ask for', async () => {
+    const stream = await client().chat.completions.create({ ...request, stream: true })
+    for await (const chunk of stream) expect('usage' in chunk).toBe(false)
+  })
+
+  it('assembles the stream with its own helper', async () => {
+    const final = await client().chat.completions.stream(request).finalChatCompletion()
+    expect(final.choices[0]?.message.content).toBe('card_lost')
+    expect(final.model).toBe('lora-abc')
+  })
+
+  it('with a key the upstream has not accepted never gets a lora`s answer', async () => {
+    harness.upstream.respond = (_request, response) => {
+      response.writeHead(401, { 'content-type': 'application/json' })
+      response.end('{"error":{"message":"wrong key","type":"invalid_request_error"}}')
+    }
+    for (let i = 0; i < 2; i++) {
+      await expect(client('sk-wrong').chat.completions.create(request)).rejects.toThrow('wrong key')
+    }
+    expect(engine.asked).toEqual([])
+    expect(await lastRecord()).toMatchObject({ route: { reason: 'credential-not-accepted' } })
+  })
+})
+
+describe('a key that the upstream revokes', () => {
+  it('gets no more answers of a lora', async () => {
+    const { respond } = harness.upstream
+    harness.upstream.respond = (_request, response) => response.writeHead(401).end('{}')
+    await send(harness.port, chatBody([{ type: 'text', text: 'no match' }]))
+    harness.upstream.respond = respond
+    harness.upstream.requests.length = 0
+    await expectFallback(chatBody('where is my card'), 'credential-not-accepted')
+  })
+})
+
+describe('the upstream gets the original bytes when', () => {
+  it.each<[string, Record<string, unknown>]>([
+    ['several-choices', { n: 2 }],
+    ['logprobs', { logprobs: true }],
+    ['logprobs', { top_logprobs: 0 }],
+    ['tools', { tools: [{ type: 'function', function: { name: 'f' } }] }],
+    ['tools', { functions: [{ name: 'f' }] }],
+    ['modality', { modalities: ['text', 'audio'] }],
+    ['unsupported-field', { audio: { voice: 'alloy' } }],
+    ['unsupported-field', { prediction: { type: 'content', content: 'x' } }],
+    ['unsupported-field', { store: true }],
+    ['unsupported-field', { x_unknown: 1 }],
+    ['sampling', { temperature: 1.5 }],
+    ['sampling', { presence_penalty: 0.5 }],
+    ['sampling', { logit_bias: { 5: -100 } }],
+  ])('the request is not eligible: %s %j', async (reason, extra) => {
+    await expectFallback(chatBody('where is my card', extra), reason)
+    expect(engine.asked).toEqual([])
+  })
+
+  it('the request falls outside the traffic share', async () => {
+    await restart({}, { trafficShare: 0 })
+    await expectFallback(chatBody('where is my card'), 'traffic-share')
+  })
+
+  it('the engine is not there', async () => {
+    await restart({ engines: new Map() })
+    await expectFallback(chatBody('where is my card'), 'engine-missing')
+  })
+
+  it('the answer is unsure', async () => {
+    engine.generate = async function* () {
+      yield token('card', -0.5)
+      yield { ...token('_lost', -0.6), finishReason: 'stop' }
+    }
+    await expectFallback(chatBody('where is my card'), 'low-confidence')
+    expect((await lastRecord()).route?.confidence).toBeCloseTo(-1.1)
+  })
+
+  it('the answer is unsure from its first token on, without waiting for the rest', async () => {
+    let produced = 0
+    let stopped = false
+    engine.generate = async function* () {
+      try {
+        for (;;) {
+          produced++
+          yield token('x', -2)
+        }
+      } finally {
+        stopped = true
+      }
+    }
+    await expectFallback(chatBody('where is my card'), 'low-confidence')
+    expect(produced).toBe(1)
+    expect(stopped).toBe(true)
+    expect((await lastRecord()).route?.confidence).toBeNull()
+  })
+
+  it('a log-probability is not a number', async () => {
+    engine.generate = async function* () {
+      yield token('card', Number.NaN)
+      yield STOP
+    }
+    await expectFallback(chatBody('where is my card'), 'low-confidence')
+  })
+
+  it('the answer does not fit', async () => {
+    engine.generate = async function* () {
+      yield { ...token('card', -0.1), finishReason: 'length' }
+    }
+    await expectFallback(chatBody('where is my card'), 'length')
+  })
+
+  it('the engine gives no log-probabilities', async () => {
+    engine.generate = async function* () {
+      yield { text: 'card', logprobs: [], finishReason: 'stop' }
+    }
+    await expectFallback(chatBody('where is my card'), 'no-logprobs')
+  })
+
+  it('the answer is none of the labels', async () => {
+    await restart({}, { labels: ['other'] })
+    await expectFallback(chatBody('where is my card'), 'not-a-label')
+  })
+
+  it('the answer is not the JSON that was asked for', async () => {
+    const body = chatBody('where is my card', { response_format: { type: 'json_object' } })
+    await expectFallback(body, 'not-json')
+  })
+
+  it('the engine breaks off without a finish reason', async () => {
+    engine.generate = async function* () {
+      yield token('card', -0.1)
+    }
+    await expectFallback(chatBody('where is my card'), 'engine-error')
+  })
+
+  it('the engine fails before or after its first token', async () => {
+    engine.generate = async function* () {
+      yield token('card', -0.1)
+      throw new AppError('engine-unavailable', 'gone')
+    }
+    await expectFallback(chatBody('where is my card'), 'engine-error')
+    harness.upstream.requests.length = 0
+    engine.generate = () => {
+      throw new Error('broken')
+    }
+    await expectFallback(chatBody('where is my card'), 'engine-error')
+  })
+
+  it('the engine refuses the request', async () => {
+    engine.generate = async function* () {
+      yield await Promise.reject(new AppError('context-length-exceeded', 'too long'))
+    }
+    await expectFallback(chatBody('where is my card'), 'engine-refused')
+  })
+
+  it('the engine takes too long, even one that does not heed its signal', async () => {
+    await restart({ limits: { ...harness.deps.limits, adaptedTimeoutMs: 50 } })
+    engine.generate = forEver
+    await expectFallback(chatBody('where is my card'), 'engine-timeout')
+    expect(engine.signals[0]?.aborted).toBe(true)
+  })
+
+  it('the engine has failed too often, until the pause is over', async () => {
+    let time = 0
+    await restart({ breaker: { maxFailures: 2, pauseMs: 1000 }, now: () => time })
+    engine.generate = () => {
+      throw new Error('broken')
+    }
+    expect(await reasonOf('hi')).toBe('engine-error')
+    expect(await reasonOf('hi')).toBe('engine-error')
+    expect(await reasonOf('hi')).toBe('engine-paused')
+    time = 1000
+    engine.generate = new HandEngine().generate
+    expect(await reasonOf('hi')).toBeUndefined()
+    expect(await reasonOf('hi')).toBeUndefined()
+    expect(engine.asked.length).toBe(4)
+  })
+
+  it('the proxy itself has a fault on the way to the lora', async () => {
+    const tenants = { ...harness.deps.tenants }
+    tenants.accepted = () => {
+      throw new Error('broken')
+    }
+    await restart({ tenants })
+    await expectFallback(chatBody('where is my card'), 'internal')
+  })
+
+  it('matching fails', async () => {
+    await restart({
+      routes: () => ({
+        find: () => {
+          throw new Error('broken')
+        },
+      }),
+    })
+    const answer = await send(harness.port, chatBody('where is my card'))
+    expect(JSON.parse(answer.body.toString())).toEqual(completion('from the upstream'))
+    expect(await harness.registry.metrics()).toContain(
+      'promptintern_fallbacks_total{reason="internal"}'
+    )
+  })
+})
+
+describe('a request that does not match', () => {
+  it.each<[string, string]>([
+    ['one character off', chatBody('hi').replace(PROMPT, `${PROMPT} `)],
+    [
+      'user text that contains the template',
+      JSON.stringify({
+        model: 'gpt-4o-mini',
+        messages: [{ role: 'user', content: `${PROMPT}\nwhere is my card` }],
+      }),
+    ],
+    [
+      'an image',
+      chatBody([
+        { type: 'text', text: 'what is this' },
+        { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } },
+      ]),
+    ],
+    ['an unknown model', chatBody('hi').replace('gpt-4o-mini', 'gpt-9')],
+  ])('goes to the upstream as if nobody were there: %s', async (_name, body) => {
+    const answer = await send(harness.port, body)
+    expect(harness.upstream.requests[0]?.body.toString()).toBe(body)
+    expect(Object.keys(answer.headers).join()).not.toContain('x-promptintern')
+    expect(engine.asked).toEqual([])
+  })
+})
+
+describe('a client that leaves while a lora is asked', () => {
+  it('stops the generation, and nobody else is asked', async () => {
+    engine.generate = forEver
+    const leaving = send(harness.port, chatBody('where is my card'), {
+      onRequest: (request) =>
+        void eventually(() => engine.asked.length === 1).then(() => request.destroy()),
+    })
+    await expect(leaving).rejects.toThrow()
+    await eventually(() => engine.signals[0]?.aborted === true)
+    await eventually(async () => (await lastRecord()).status === 499)
+    expect((await lastRecord()).route).toMatchObject({
+      outcome: 'fallback',
+      reason: 'client-closed',
+    })
+    expect(harness.upstream.requests).toEqual([])
+  })
+})
+
+describe('the traffic share', () => {
+  it('is sticky: the same question always goes the same way, and the share is met', async () => {
+    await restart({}, { trafficShare: 0.5 })
+    const questions = Array.from({ length: 60 }, (_unused, i) => `question ${i}`)
+    const first = await Promise.all(questions.map(routeOf))
+    expect(await Promise.all(questions.map(routeOf))).toEqual(first)
+    const answered = first.filter((route) => route === 'answered').length
+    expect(answered).toBeGreaterThan(15)
+    expect(answered).toBeLessThan(45)
+  })
+})
+
+describe('metrics', () => {
+  it('count outcomes, reasons and saved tokens', async () => {
+    await send(harness.port, chatBody('where is my card'))
+    await send(harness.port, chatBody('where is my card', { n: 2 }))
+    const text = await harness.registry.metrics()
+    expect(text).toContain('promptintern_requests_total{route="answered"} 1')
+    expect(text).toContain('promptintern_requests_total{route="skipped"} 1')
+    expect(text).toContain('promptintern_requests_total{route="upstream"} 1')
+    expect(text).toContain('promptintern_fallbacks_total{reason="several-choices"} 1')
+    expect(text).toContain('promptintern_prompt_tokens_saved_total 40')
+    expect(text).toContain('promptintern_overhead_seconds_count 3')
+  })
+})
