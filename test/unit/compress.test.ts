@@ -1,0 +1,166 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  compressTemplate,
+  constantExamples,
+  leastEffectFirst,
+  selfInformationEffects,
+  textSegments,
+} from '../../src/core/compress.ts'
+import type { Segment, Template, TemplateMessage } from '../../src/core/template.ts'
+
+const anchor = (text: string): Segment => ({ kind: 'anchor', text })
+const slot = (name: string): Segment => ({
+  kind: 'slot',
+  name,
+  type: 'short',
+  maxChars: 40,
+  multiline: false,
+  kept: false,
+})
+
+const templateOf = (messages: TemplateMessage[]): Template => ({
+  tenant: 't',
+  model: 'm',
+  tools: '',
+  responseFormat: '',
+  version: 'v',
+  messages,
+  maxTurnsAfter: 0,
+})
+
+const RULES = `You are the routing step. Read the message and return one label.
+
+Labels
+Cash: atm_support, pending_cash_withdrawal
+Answer as {"label": "..."} only.
+
+Rules
+- If two fit, take the more specific one.
+- Never explain. Never apologise!
+1. Keep the case as it is.
+`
+
+const support = templateOf([
+  {
+    role: 'system',
+    segments: [anchor('Date: '), slot('date'), anchor(` | Queue: retail\n\n${RULES}`)],
+  },
+  { role: 'user', segments: [anchor('Where is my cash?')] },
+  { role: 'assistant', segments: [anchor('atm_support')] },
+  { role: 'user', segments: [anchor('Request: '), { kind: 'query' }, anchor('\nLabel:')] },
+])
+
+const flag = (start: string) =>
+  textSegments(support).find((segment) => segment.text.startsWith(start))!.protected
+
+describe('textSegments', () => {
+  it('joins to the text of the template, slots by name, messages apart by a blank line', () => {
+    const text = textSegments(support)
+      .map((segment) => segment.text)
+      .join('')
+    expect(text).toBe(`Date: {date} | Queue: retail\n\n${RULES}\n\nRequest: {query}\nLabel:`)
+  })
+
+  it('cuts at sentences, bullets and lines', () => {
+    const texts = textSegments(support).map((segment) => segment.text.trim())
+    expect(texts).toContain('You are the routing step.')
+    expect(texts).toContain('Read the message and return one label.')
+    expect(texts).toContain('Never apologise!')
+    expect(texts).toContain('1. Keep the case as it is.')
+  })
+
+  it('protects slots, labels, JSON keys and numbers, but not the number of a list item', () => {
+    expect(flag('Date:')).toBe(true)
+    expect(flag('Cash:')).toBe(true)
+    expect(flag('Answer as')).toBe(true)
+    expect(flag('Request:')).toBe(true)
+    expect(flag('1. Keep')).toBe(false)
+    expect(flag('You are')).toBe(false)
+  })
+
+  it('leaves few-shot pairs to the examples', () => {
+    expect(constantExamples(support)).toEqual([
+      { query: 'Where is my cash?', answer: 'atm_support' },
+    ])
+    expect(textSegments(support).some(({ text }) => text.includes('Where is my cash'))).toBe(false)
+  })
+
+  it('has no text where a message is the query alone', () => {
+    const bare = templateOf([{ role: 'user', segments: [{ kind: 'query' }] }])
+    expect(textSegments(bare)).toEqual([])
+  })
+
+  it('loses no character of any text', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 1, unit: 'grapheme' }), (text) => {
+        fc.pre(text.trim() !== '')
+        const template = templateOf([{ role: 'system', segments: [anchor(text)] }])
+        expect(
+          textSegments(template)
+            .map((segment) => segment.text)
+            .join('')
+        ).toBe(text)
+      })
+    )
+  })
+})
+
+describe('leastEffectFirst', () => {
+  it('drops the least useful first, the later one first where equal, protected ones last', () => {
+    expect(leastEffectFirst([0.5, 0.1, 0.1, -1], [false, false, false, true])).toEqual([2, 1, 0, 3])
+  })
+})
+
+describe('compressTemplate', () => {
+  const segments = textSegments(support)
+  const tokens = segments.map(({ text }) => Math.ceil(text.length / 4))
+  const order = leastEffectFirst(
+    selfInformationEffects(segments, ['atm_support']),
+    segments.map((segment) => segment.protected)
+  )
+
+  it('keeps everything at share 1 and nothing at share 0', () => {
+    const all = compressTemplate(segments, order, 1, tokens)
+    expect(all).toEqual({ text: segments.map(({ text }) => text).join(''), measuredRate: 1 })
+    expect(compressTemplate(segments, order, 0, tokens)).toEqual({ text: '', measuredRate: 0 })
+  })
+
+  it('never exceeds the share, falls with it, and repeats itself', () => {
+    const share = fc.double({ min: 0, max: 1, noNaN: true })
+    fc.assert(
+      fc.property(share, share, (a, b) => {
+        const [low, high] = [Math.min(a, b), Math.max(a, b)]
+        const few = compressTemplate(segments, order, low, tokens)
+        const many = compressTemplate(segments, order, high, tokens)
+        expect(few.measuredRate).toBeLessThanOrEqual(low + 1e-12)
+        expect(few.measuredRate).toBeLessThanOrEqual(many.measuredRate)
+        expect(few).toEqual(compressTemplate(segments, order, low, tokens))
+      })
+    )
+  })
+
+  it('keeps slots, labels and keys while anything else is left to drop', () => {
+    const { text } = compressTemplate(segments, order, 0.6, tokens)
+    expect(text).toContain('{date}')
+    expect(text).toContain('pending_cash_withdrawal')
+    expect(text).not.toContain('Never apologise')
+    expect(text).not.toMatch(/\n{3}/)
+  })
+
+  it('has nothing to compress in a template without text', () => {
+    expect(compressTemplate([], [], 0.5, [])).toEqual({ text: '', measuredRate: 1 })
+  })
+})
+
+describe('selfInformationEffects', () => {
+  it('values words of the answers and rare words above filler', () => {
+    const segments = ['the the the a the', 'refund the', 'the chargeback_fee'].map((text) => ({
+      text,
+      protected: false,
+    }))
+    const [filler, rare, answered] = selfInformationEffects(segments, ['chargeback_fee'])
+    expect(filler).toBeLessThan(rare!)
+    expect(rare).toBeLessThan(answered!)
+  })
+})

@@ -1,0 +1,147 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  defaultHyperparameters,
+  planStages,
+  stageShares,
+  type ScheduleName,
+  type StagePlanInput,
+} from '../../src/core/schedule.ts'
+
+const progressive = fc.constantFrom<ScheduleName>('linear', 'exponential', 'inverse-exponential')
+const anySchedule = fc.constantFrom<ScheduleName>(
+  'linear',
+  'exponential',
+  'inverse-exponential',
+  'single-stage',
+  'full-prompt'
+)
+
+const banking: StagePlanInput = {
+  schedule: 'linear',
+  stages: 4,
+  examples: 5,
+  parameters: 135e6,
+  templateTokens: 800,
+  rows: 1500,
+}
+
+const sum = (values: number[]) => values.reduce((total, value) => total + value, 0)
+
+const rate = (parameters: number | null) =>
+  defaultHyperparameters({ parameters, templateTokens: 800, rows: 1500 }).learning_rate
+
+const rank = (templateTokens: number, rows: number) =>
+  defaultHyperparameters({ parameters: 135e6, templateTokens, rows }).rank
+
+const epochs = (rows: number) =>
+  defaultHyperparameters({ parameters: 135e6, templateTokens: 800, rows }).n_epochs
+
+describe('stageShares', () => {
+  it('falls linearly from everything to nothing', () => {
+    expect(stageShares('linear', 4).map((share) => share.toFixed(3))).toEqual([
+      '1.000',
+      '0.667',
+      '0.333',
+      '0.000',
+    ])
+  })
+
+  it('falls from 1 to 0 without ever rising, whatever the shape', () => {
+    fc.assert(
+      fc.property(progressive, fc.integer({ min: 2, max: 12 }), (name, stages) => {
+        const shares = stageShares(name, stages)
+        expect(shares).toHaveLength(stages)
+        expect(shares[0]).toBeCloseTo(1, 12)
+        expect(shares.at(-1)).toBe(0)
+        shares.slice(1).forEach((share, k) => expect(share).toBeLessThan(shares[k]!))
+      })
+    )
+  })
+
+  it('drops early in the exponential shape and late in the inverse one', () => {
+    const [early, linear, late] = (['exponential', 'linear', 'inverse-exponential'] as const).map(
+      (name) => stageShares(name, 4)[1]!
+    )
+    expect(early).toBeLessThan(linear!)
+    expect(late).toBeGreaterThan(linear!)
+  })
+
+  it('has one stage where nothing progresses', () => {
+    expect(stageShares('single-stage', 4)).toEqual([0])
+    expect(stageShares('full-prompt', 4)).toEqual([1])
+    expect(stageShares('linear', 1)).toEqual([0])
+  })
+})
+
+describe('planStages', () => {
+  it('gives the last stage at least 40 % of the steps and of the time, on one unbroken curve', () => {
+    fc.assert(
+      fc.property(
+        anySchedule,
+        fc.integer({ min: 1, max: 8 }),
+        fc.integer({ min: 1, max: 20_000 }),
+        fc.option(fc.integer({ min: 10, max: 100_000 })),
+        (schedule, stages, rows, secondsBudget) => {
+          const plan = planStages({ ...banking, schedule, stages, rows, secondsBudget })
+          const steps = plan.map(({ hyperparameters }) => hyperparameters.max_steps!)
+          expect(Math.min(...steps)).toBeGreaterThanOrEqual(1)
+          expect(steps.at(-1)! / sum(steps)).toBeGreaterThanOrEqual(0.4)
+          const spans = plan.map(({ hyperparameters }) => hyperparameters.schedule_span!)
+          expect(spans[0]![0]).toBe(0)
+          expect(spans.at(-1)![1]).toBe(1)
+          spans.slice(1).forEach(([start], k) => expect(start).toBe(spans[k]![1]))
+          for (const [start, end] of spans) expect(end).toBeGreaterThan(start)
+          if (secondsBudget === null) return
+          const seconds = plan.map(({ hyperparameters }) => hyperparameters.max_seconds!)
+          expect(sum(seconds)).toBeCloseTo(secondsBudget, 6)
+          expect(seconds.at(-1)! / secondsBudget).toBeGreaterThanOrEqual(0.4 - 1e-12)
+        }
+      )
+    )
+  })
+
+  it('takes fewer steps with the long prompt when time is short', () => {
+    const steps = planStages({ ...banking, secondsBudget: 1200 }).map(
+      ({ hyperparameters }) => hyperparameters.max_steps!
+    )
+    expect(steps[0]).toBeLessThan(steps[1]!)
+    expect(steps[1]).toBeLessThan(steps[2]!)
+    expect(steps[3]! / sum(steps)).toBeGreaterThan(0.6)
+  })
+
+  it('removes the examples along with the template', () => {
+    expect(planStages({ ...banking, examples: 6 }).map(({ examples }) => examples)).toEqual([
+      6, 4, 2, 0,
+    ])
+  })
+
+  it('keeps hyperparameters that a person set', () => {
+    const [stage] = planStages({
+      ...banking,
+      schedule: 'single-stage',
+      hyperparameters: { learning_rate: 5e-4, max_steps: 12 },
+    })
+    expect(stage!.hyperparameters).toMatchObject({
+      learning_rate: 5e-4,
+      max_steps: 12,
+      rank: 16,
+      schedule_span: [0, 1],
+      warmup_ratio: 0.05,
+    })
+  })
+})
+
+describe('defaultHyperparameters', () => {
+  it('follows the size of the model', () => {
+    expect([135e6, 1.5e9, 7e9, null].map(rate)).toEqual([1e-3, 2e-4, 1e-4, 2e-4])
+  })
+
+  it('doubles the rank for long templates and many rows', () => {
+    expect([rank(800, 1500), rank(2001, 1500), rank(800, 2001)]).toEqual([16, 32, 32])
+  })
+
+  it('repeats few rows up to ten times and many rows once', () => {
+    expect([100, 1500, 4000, 50_000].map(epochs)).toEqual([10, 7, 3, 1])
+  })
+})
