@@ -1,0 +1,94 @@
+/**
+ * The decode graph as a function: one step of new tokens for some rows of the cache. Knows nothing
+ * of requests or queues.
+ */
+import { env, InferenceSession, Tensor } from 'onnxruntime-node'
+import { AppError } from '../../../src/errors.ts'
+import type { LlamaConfig, WeightSource } from '../llama-config.ts'
+import { buildDecodeGraph } from './decode-graph.ts'
+import type { Precision } from './decode-graph.ts'
+import type { CacheTensors } from './kv-cache.ts'
+import { loraMasks } from './lora-pool.ts'
+import type { LoraFeeds } from './lora-pool.ts'
+
+export interface DecodeStep {
+  /** the new tokens, the same number in every row */
+  rows: { ids: readonly number[]; pastLength: number; lora: string | null }[]
+  cache: CacheTensors
+  loras: LoraFeeds
+  /** indices into the rows' tokens in order, where log-probabilities are wanted; at least one */
+  wanted: readonly number[]
+}
+
+export interface Decoder {
+  /** @returns log-probabilities `[vocab]` for each wanted token; the cache holds the new tokens */
+  run(step: DecodeStep): Promise<Float32Array[]>
+  close(): Promise<void>
+}
+
+export interface DecoderOptions {
+  config: LlamaConfig
+  weights: WeightSource
+  precision: Precision
+  maxPositions: number
+  threads: number
+}
+
+const int64 = (values: readonly number[], dims: number[]): Tensor =>
+  new Tensor('int64', BigInt64Array.from(values, BigInt), dims)
+
+const int32 = (values: readonly number[], dims: number[]): Tensor =>
+  new Tensor('int32', Int32Array.from(values), dims)
+
+const stepFeeds = ({ rows, cache, loras, wanted }: DecodeStep): Record<string, Tensor> => {
+  const tokens = rows[0]!.ids.length
+  const lengths = rows.map(({ pastLength }) => pastLength + tokens)
+  const owners = rows.flatMap(({ lora }) => Array<string | null>(tokens).fill(lora))
+  return {
+    ...cache.feeds,
+    ...loras.feeds,
+    ...loraMasks(loras, owners),
+    ids: int64(
+      rows.flatMap(({ ids }) => ids),
+      [rows.length, tokens]
+    ),
+    rows: int64(wanted, [wanted.length]),
+    lengths: int32(
+      lengths.map((length) => length - 1),
+      [rows.length]
+    ),
+    total: int32([Math.max(...lengths)], []),
+  }
+}
+
+/** @throws AppError `invalid-model` when the weights do not fit the configuration */
+export const createDecoder = async (options: DecoderOptions): Promise<Decoder> => {
+  const { config, weights, precision, maxPositions, threads } = options
+  // warnings of the library go to stderr past our log
+  env.logLevel = 'error'
+  const { model, externalData } = buildDecodeGraph(config, weights, { precision, maxPositions })
+  let session: InferenceSession
+  try {
+    session = await InferenceSession.create(model, {
+      externalData,
+      intraOpNumThreads: threads,
+      // shapes change at every step, and a pattern would be kept for each
+      enableMemPattern: false,
+    })
+  } catch (cause) {
+    throw new AppError('invalid-model', 'the decode graph could not be built', { cause })
+  }
+  return {
+    async run(step) {
+      const { logprobs } = await session.run(stepFeeds(step), {
+        logprobs: null,
+        ...step.cache.fetches,
+      })
+      const data = logprobs!.data as Float32Array
+      return step.wanted.map((_, index) =>
+        data.subarray(index * config.vocabSize, (index + 1) * config.vocabSize)
+      )
+    },
+    close: () => session.release(),
+  }
+}

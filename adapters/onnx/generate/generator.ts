@@ -1,0 +1,168 @@
+/**
+ * Generation over token ids: many requests at once, each a stream of tokens with their
+ * log-probabilities. Knows nothing of text, HTTP or the loras' files; `text.ts` makes text of it.
+ */
+import { AppError } from '../../../src/errors.ts'
+import type { LlamaConfig, WeightSource } from '../llama-config.ts'
+import { Batcher } from './batcher.ts'
+import type { Precision } from './decode-graph.ts'
+import { createDecoder } from './decoder.ts'
+import { KvCache } from './kv-cache.ts'
+import { LoraPool } from './lora-pool.ts'
+import type { LoraMatrices } from './lora-pool.ts'
+import { PrefixCache } from './prefix-cache.ts'
+import { GenerationRow, ScoreRow } from './row.ts'
+import type { GeneratedToken, GenerationEnd, GenerationRequest, Row } from './row.ts'
+
+const MEBIBYTE = 2 ** 20
+
+export interface GeneratorOptions {
+  config: LlamaConfig
+  weights: WeightSource
+  /** Reads a lora; called once while it stays in memory. @throws AppError `not-found` */
+  loadLora: (id: string) => Promise<LoraMatrices>
+  /** `float32` is for exactness and four times the size */
+  precision?: Precision
+  threads?: number
+  /** the context window; the model's own unless smaller */
+  maxPositions?: number
+  maxRows?: number
+  maxQueued?: number
+  chunkTokens?: number
+  maxCacheBytes?: number
+  maxLoraBytes?: number
+  /** 0 switches the prefix cache off */
+  maxPrefixBytes?: number
+}
+
+export interface Generator {
+  /** tokens that prompt and completion may have together */
+  readonly maxPositions: number
+  /**
+   * Aborting the signal, or leaving the loop, frees the row before the next step.
+   * @throws AppError `context-length-exceeded`, `overloaded`, `client-closed`, what `loadLora` throws
+   */
+  generate(
+    request: GenerationRequest,
+    signal: AbortSignal
+  ): AsyncGenerator<GeneratedToken, GenerationEnd, undefined>
+  /**
+   * Log-probabilities of `ids[from]` and all that follow, each given what stands before it.
+   * @param options.from at least 1
+   */
+  score(
+    ids: readonly number[],
+    options: { from: number; lora: string | null; usePrefixCache: boolean },
+    signal: AbortSignal
+  ): Promise<number[]>
+  /** Forgets a lora. @throws AppError `conflict` while requests use it */
+  unloadLora(id: string): void
+  load(): GeneratorLoad
+  close(): Promise<void>
+}
+
+export interface GeneratorLoad {
+  queued: number
+  running: number
+  cacheBytes: number
+  loraBytes: number
+  prefixBytes: number
+}
+
+const closedByClient = (): AppError =>
+  new AppError('client-closed', 'the request was aborted by its client')
+
+/** The parts the options describe, wired. */
+const assemble = async (options: GeneratorOptions) => {
+  const { config, weights, loadLora, precision = 'q4', threads = 2, maxRows = 8 } = options
+  const { maxQueued = 256, chunkTokens = 128 } = options
+  const { maxCacheBytes = 1024 * MEBIBYTE, maxLoraBytes = 512 * MEBIBYTE } = options
+  const { maxPrefixBytes = 512 * MEBIBYTE } = options
+  const maxPositions = Math.min(options.maxPositions ?? Infinity, config.maxPositions)
+  const decoder = await createDecoder({ config, weights, precision, maxPositions, threads })
+  const cache = new KvCache(
+    { ...config, maxPositions },
+    { maxBytes: maxCacheBytes, maxSlots: maxRows }
+  )
+  const loras = new LoraPool({ config, maxBytes: maxLoraBytes, load: loadLora })
+  const prefixes = maxPrefixBytes > 0 ? new PrefixCache({ maxBytes: maxPrefixBytes }) : null
+  const parts = { decoder, cache, loras, prefixes, maxRows, maxQueued, chunkTokens }
+  return { ...parts, maxPositions, batcher: new Batcher(parts) }
+}
+
+/**
+ * Builds the graph and starts with an idle batch.
+ * @throws AppError `invalid-model` when the weights do not fit the configuration
+ */
+export const createGenerator = async (options: GeneratorOptions): Promise<Generator> => {
+  const { decoder, cache, loras, prefixes, batcher, maxPositions } = await assemble(options)
+  const { vocabSize } = options.config
+
+  const checkIds = (ids: readonly number[]): void => {
+    if (ids.length === 0) throw new AppError('invalid-request', 'the prompt has no tokens')
+    const unknown = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize)
+    if (unknown !== undefined)
+      throw new AppError('invalid-request', `the vocabulary has no token ${unknown}`)
+  }
+
+  const run = (row: Row, signal: AbortSignal): (() => void) => {
+    if (signal.aborted) throw closedByClient()
+    const abort = (): void => batcher.cancel(row, closedByClient())
+    batcher.add(row)
+    signal.addEventListener('abort', abort, { once: true })
+    return () => {
+      signal.removeEventListener('abort', abort)
+      abort()
+    }
+  }
+
+  return {
+    maxPositions,
+    async *generate(request, signal) {
+      checkIds(request.promptIds)
+      const free = maxPositions - request.promptIds.length
+      if (free < 1)
+        throw new AppError(
+          'context-length-exceeded',
+          `the prompt has ${request.promptIds.length} tokens, the model takes ${maxPositions} with the answer`,
+          { param: 'messages' }
+        )
+      const row = new GenerationRow({ ...request, maxTokens: Math.min(request.maxTokens, free) })
+      const stop = run(row, signal)
+      try {
+        return yield* row.tokens()
+      } finally {
+        stop()
+      }
+    },
+    async score(ids, { from, lora, usePrefixCache }, signal) {
+      checkIds(ids)
+      if (ids.length > maxPositions)
+        throw new AppError(
+          'context-length-exceeded',
+          `the row has ${ids.length} tokens, the model takes ${maxPositions}`
+        )
+      const row = new ScoreRow(ids, from, lora, usePrefixCache)
+      const stop = run(row, signal)
+      try {
+        return await row.result
+      } finally {
+        stop()
+      }
+    },
+    unloadLora(id) {
+      if (batcher.uses(id)) throw new AppError('conflict', `lora ${id} is in use`)
+      loras.unload(id)
+    },
+    load: () => ({
+      ...batcher.load,
+      cacheBytes: cache.allocatedBytes,
+      loraBytes: loras.bytes,
+      prefixBytes: prefixes?.bytes ?? 0,
+    }),
+    async close() {
+      await batcher.close()
+      await decoder.close()
+    },
+  }
+}

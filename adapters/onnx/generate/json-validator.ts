@@ -1,0 +1,277 @@
+/**
+ * JSON (RFC 8259) checked byte by byte: is this the beginning of one JSON object? States are
+ * immutable, so that many continuations can be tried from one. Knows nothing of tokens.
+ */
+
+/** Objects and arrays may not lie deeper, which bounds the state and the bytes that close it. */
+const MAX_DEPTH = 64
+
+type Container = 'object' | 'array'
+
+/** Open containers, innermost first. */
+interface Frame {
+  kind: Container
+  outer: Frame | null
+  depth: number
+}
+
+type Place =
+  /** before the object */
+  | 'start'
+  /** `{` was read: a key or the end */
+  | 'first-key'
+  /** behind a comma in an object */
+  | 'key'
+  | 'colon'
+  | 'value'
+  /** `[` was read: a value or the end */
+  | 'first-value'
+  /** behind a value: a comma or the container's end */
+  | 'after'
+  | 'string'
+  | 'key-string'
+  | 'number'
+  | 'literal'
+  | 'complete'
+
+/** Where in a number: behind the sign, a leading zero, digits, the point, … */
+type NumberPart =
+  | 'sign'
+  | 'zero'
+  | 'digits'
+  | 'point'
+  | 'fraction'
+  | 'exponent'
+  | 'exponent-sign'
+  | 'exponent-digits'
+
+interface State {
+  place: Place
+  frame: Frame | null
+  number: NumberPart | null
+  /** rest of `true`, `false` or `null` */
+  literal: string
+  /** in a string: 0 plain, -1 behind a backslash, 1–4 hex digits of \u still to come */
+  escape: number
+  /** in a string: bytes of the current character still to come */
+  continuation: number
+  /** the range of the next continuation byte */
+  least: number
+  most: number
+}
+
+const START: State = {
+  place: 'start',
+  frame: null,
+  number: null,
+  literal: '',
+  escape: 0,
+  continuation: 0,
+  least: 0x80,
+  most: 0xbf,
+}
+
+const code = (character: string): number => character.charCodeAt(0)
+const QUOTE = code('"')
+const BACKSLASH = code('\\')
+const ESCAPES = new Set([...'"\\/bfnrt'].map(code))
+const LITERALS = new Map(['true', 'false', 'null'].map((word) => [code(word[0]!), word.slice(1)]))
+const isDigit = (byte: number): boolean => byte >= 0x30 && byte <= 0x39
+const isSpace = (byte: number): boolean =>
+  byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
+const isHex = (byte: number): boolean =>
+  isDigit(byte) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66)
+
+/** A number may end here. */
+const ENDABLE = new Set<NumberPart>(['zero', 'digits', 'fraction', 'exponent-digits'])
+
+const nextNumberPart = (part: NumberPart, byte: number): NumberPart | null => {
+  const digit = isDigit(byte)
+  const exponent = byte === code('e') || byte === code('E')
+  switch (part) {
+    case 'sign':
+      return digit ? (byte === 0x30 ? 'zero' : 'digits') : null
+    case 'zero':
+    case 'digits':
+      if (digit) return part === 'digits' ? 'digits' : null
+      if (byte === code('.')) return 'point'
+      return exponent ? 'exponent' : null
+    case 'point':
+      return digit ? 'fraction' : null
+    case 'fraction':
+      return digit ? 'fraction' : exponent ? 'exponent' : null
+    case 'exponent':
+      if (byte === code('+') || byte === code('-')) return 'exponent-sign'
+      return digit ? 'exponent-digits' : null
+    case 'exponent-sign':
+    case 'exponent-digits':
+      return digit ? 'exponent-digits' : null
+  }
+}
+
+/** Continuation bytes behind a leading byte, and the range of the first (Unicode 16, table 3-7). */
+const leadByte = (byte: number): Pick<State, 'continuation' | 'least' | 'most'> | null => {
+  if (byte >= 0xc2 && byte <= 0xdf) return { continuation: 1, least: 0x80, most: 0xbf }
+  if (byte >= 0xe0 && byte <= 0xef)
+    return {
+      continuation: 2,
+      least: byte === 0xe0 ? 0xa0 : 0x80,
+      most: byte === 0xed ? 0x9f : 0xbf,
+    }
+  if (byte >= 0xf0 && byte <= 0xf4)
+    return {
+      continuation: 3,
+      least: byte === 0xf0 ? 0x90 : 0x80,
+      most: byte === 0xf4 ? 0x8f : 0xbf,
+    }
+  return null
+}
+
+const inString = (state: State, byte: number): State | null => {
+  if (state.escape === -1) {
+    if (byte === code('u')) return { ...state, escape: 4 }
+    return ESCAPES.has(byte) ? { ...state, escape: 0 } : null
+  }
+  if (state.escape > 0) return isHex(byte) ? { ...state, escape: state.escape - 1 } : null
+  if (state.continuation > 0) {
+    if (byte < state.least || byte > state.most) return null
+    return { ...state, continuation: state.continuation - 1, least: 0x80, most: 0xbf }
+  }
+  if (byte === QUOTE) return { ...state, place: state.place === 'key-string' ? 'colon' : 'after' }
+  if (byte === BACKSLASH) return { ...state, escape: -1 }
+  if (byte < 0x20) return null
+  if (byte < 0x80) return state
+  const lead = leadByte(byte)
+  return lead && { ...state, ...lead }
+}
+
+const open = (state: State, kind: Container): State | null => {
+  const depth = (state.frame?.depth ?? 0) + 1
+  if (depth > MAX_DEPTH) return null
+  const place = kind === 'object' ? 'first-key' : 'first-value'
+  return { ...state, place, frame: { kind, outer: state.frame, depth } }
+}
+
+const close = (state: State, kind: Container): State | null => {
+  if (state.frame?.kind !== kind) return null
+  const { outer } = state.frame
+  return { ...state, frame: outer, place: outer === null ? 'complete' : 'after' }
+}
+
+const beginValue = (state: State, byte: number): State | null => {
+  if (byte === code('{')) return open(state, 'object')
+  if (byte === code('[')) return open(state, 'array')
+  if (byte === QUOTE) return { ...state, place: 'string' }
+  if (byte === code('-')) return { ...state, place: 'number', number: 'sign' }
+  if (isDigit(byte)) return { ...state, place: 'number', number: byte === 0x30 ? 'zero' : 'digits' }
+  const literal = LITERALS.get(byte)
+  return literal === undefined ? null : { ...state, place: 'literal', literal }
+}
+
+const afterValue = (state: State, byte: number): State | null => {
+  if (byte === code(','))
+    return { ...state, place: state.frame?.kind === 'object' ? 'key' : 'value' }
+  if (byte === code('}')) return close(state, 'object')
+  return byte === code(']') ? close(state, 'array') : null
+}
+
+const step = (state: State, byte: number): State | null => {
+  switch (state.place) {
+    case 'string':
+    case 'key-string':
+      return inString(state, byte)
+    case 'literal': {
+      if (byte !== code(state.literal)) return null
+      const literal = state.literal.slice(1)
+      return { ...state, literal, place: literal === '' ? 'after' : 'literal' }
+    }
+    case 'number': {
+      const number = nextNumberPart(state.number!, byte)
+      if (number) return { ...state, number }
+      if (!ENDABLE.has(state.number!)) return null
+      return step({ ...state, place: 'after', number: null }, byte)
+    }
+    case 'start':
+      return byte === code('{') ? open(state, 'object') : null
+    case 'complete':
+      return null
+    default:
+      return isSpace(byte) ? state : between(state, byte)
+  }
+}
+
+/** Between tokens of JSON, where white space is legal. */
+const between = (state: State, byte: number): State | null => {
+  switch (state.place) {
+    case 'first-key':
+      if (byte === code('}')) return close(state, 'object')
+      return byte === QUOTE ? { ...state, place: 'key-string' } : null
+    case 'key':
+      return byte === QUOTE ? { ...state, place: 'key-string' } : null
+    case 'colon':
+      return byte === code(':') ? { ...state, place: 'value' } : null
+    case 'first-value':
+      return byte === code(']') ? close(state, 'array') : beginValue(state, byte)
+    case 'value':
+      return beginValue(state, byte)
+    default:
+      return afterValue(state, byte)
+  }
+}
+
+/** The fewest bytes that end what stands open in the innermost container. */
+const bytesToValueEnd = ({ place, number, literal, escape, continuation }: State): number => {
+  switch (place) {
+    case 'string':
+    case 'key-string': {
+      const rest = continuation + (escape === -1 ? 1 : escape)
+      // a key still needs its colon and a value of one digit
+      return rest + 1 + (place === 'key-string' ? 2 : 0)
+    }
+    case 'key':
+      return 4
+    case 'colon':
+      return 2
+    case 'value':
+      return 1
+    case 'number':
+      return ENDABLE.has(number!) ? 0 : 1
+    case 'literal':
+      return literal.length
+    default:
+      return 0
+  }
+}
+
+export class JsonObjectValidator {
+  private readonly state: State
+
+  private constructor(state: State) {
+    this.state = state
+  }
+
+  static start(): JsonObjectValidator {
+    return new JsonObjectValidator(START)
+  }
+
+  /** the object has been closed */
+  get complete(): boolean {
+    return this.state.place === 'complete'
+  }
+
+  /** The fewest bytes that make a whole object of what was read. */
+  get bytesToEnd(): number {
+    if (this.state.place === 'start') return 2
+    return bytesToValueEnd(this.state) + (this.state.frame?.depth ?? 0)
+  }
+
+  /** @returns the state behind the bytes, or null when no JSON object begins so */
+  feed(bytes: Uint8Array): JsonObjectValidator | null {
+    let state: State | null = this.state
+    for (const byte of bytes) {
+      state = step(state, byte)
+      if (!state) return null
+    }
+    return new JsonObjectValidator(state)
+  }
+}

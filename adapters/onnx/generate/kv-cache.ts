@@ -1,0 +1,161 @@
+/**
+ * Keys and values of the rows in the batch, in memory that the graph reads and writes in place.
+ * Knows nothing of requests: rows are slots 0, 1, 2, … and the caller keeps them gapless.
+ *
+ * Every layer has one tensor for keys and one for values, `[slots, kvHeads, capacity, headDim]`; a
+ * run of slots is therefore a tensor of its own without copying.
+ */
+import { Tensor } from 'onnxruntime-node'
+import type { LlamaConfig } from '../llama-config.ts'
+
+const SMALLEST_CAPACITY = 256
+
+/** Names of a layer's cache tensors in the decode graph. */
+const names = (layer: number): { past: string; present: string }[] =>
+  ['key', 'value'].map((kind) => ({
+    past: `past.${layer}.${kind}`,
+    present: `present.${layer}.${kind}`,
+  }))
+
+export interface CacheTensors {
+  feeds: Record<string, Tensor>
+  /** the same memory, as the outputs that the graph writes */
+  fetches: Record<string, Tensor>
+}
+
+export class KvCache {
+  readonly bytesPerToken: number
+  private readonly config: LlamaConfig
+  private readonly maxBytes: number
+  private readonly maxSlots: number
+  private readonly tensors: Float32Array[]
+  private readonly tensorNames: { past: string; present: string }[]
+  private readonly views = new Map<string, CacheTensors>()
+  private slots = 0
+  private capacity = 0
+
+  constructor(config: LlamaConfig, limits: { maxBytes: number; maxSlots: number }) {
+    this.config = config
+    this.maxBytes = limits.maxBytes
+    this.maxSlots = limits.maxSlots
+    this.bytesPerToken = config.layers * 2 * config.kvHeads * config.headDim * 4
+    this.tensorNames = Array.from({ length: config.layers }, (_, layer) => names(layer)).flat()
+    this.tensors = this.tensorNames.map(() => new Float32Array(0))
+  }
+
+  get allocatedBytes(): number {
+    return this.slots * this.capacity * this.bytesPerToken
+  }
+
+  /** @param tokens how many each row may come to hold */
+  fits(tokens: number[]): boolean {
+    return (
+      tokens.length <= this.maxSlots &&
+      tokens.length * this.capacityFor(tokens) * this.bytesPerToken <= this.maxBytes
+    )
+  }
+
+  /**
+   * Makes room for the rows, moving what they hold when the shape must change.
+   * @param tokens how many each row may come to hold
+   * @param lengths how many each row holds, for the rows that are there already
+   */
+  reserve(tokens: number[], lengths: number[]): void {
+    const capacity = this.capacityFor(tokens)
+    const enough = this.slots >= tokens.length && this.capacity >= capacity
+    if (enough && this.allocatedBytes <= this.maxBytes) return
+    const affordable = Math.floor(this.maxBytes / (capacity * this.bytesPerToken))
+    let slots = 1
+    while (slots < tokens.length) slots *= 2
+    this.reshape(Math.min(slots, affordable, this.maxSlots), capacity, lengths)
+  }
+
+  /** The tensors of `count` slots from `first` on, bound as input and output of the graph. */
+  bind(first: number, count: number): CacheTensors {
+    const key = `${first}:${count}`
+    let view = this.views.get(key)
+    if (!view) {
+      const { kvHeads, headDim } = this.config
+      const size = kvHeads * this.capacity * headDim
+      view = { feeds: {}, fetches: {} }
+      for (const [index, data] of this.tensors.entries()) {
+        const part = data.subarray(first * size, (first + count) * size)
+        const tensor = new Tensor('float32', part, [count, kvHeads, this.capacity, headDim])
+        view.feeds[this.tensorNames[index]!.past] = tensor
+        view.fetches[this.tensorNames[index]!.present] = tensor
+      }
+      this.views.set(key, view)
+    }
+    return view
+  }
+
+  /** Copies the first `length` tokens of a slot over another slot. */
+  move(from: number, to: number, length: number): void {
+    const { kvHeads, headDim } = this.config
+    const head = this.capacity * headDim
+    for (const data of this.tensors)
+      for (let kv = 0; kv < kvHeads; kv++) {
+        const source = (from * kvHeads + kv) * head
+        data.copyWithin((to * kvHeads + kv) * head, source, source + length * headDim)
+      }
+  }
+
+  /** @returns `[layers · 2, kvHeads, count, headDim]`, a copy */
+  read(slot: number, start: number, count: number): Float32Array {
+    const copy = new Float32Array((count * this.bytesPerToken) / 4)
+    let offset = 0
+    this.eachHead(slot, start, count, (data, from, to) => {
+      copy.set(data.subarray(from, to), offset)
+      offset += to - from
+    })
+    return copy
+  }
+
+  /** Puts back what `read` gave. */
+  write(slot: number, start: number, count: number, copy: Float32Array): void {
+    let offset = 0
+    this.eachHead(slot, start, count, (data, from, to) => {
+      data.set(copy.subarray(offset, offset + to - from), from)
+      offset += to - from
+    })
+  }
+
+  private eachHead(
+    slot: number,
+    start: number,
+    count: number,
+    visit: (data: Float32Array, from: number, to: number) => void
+  ): void {
+    const { kvHeads, headDim } = this.config
+    for (const data of this.tensors)
+      for (let kv = 0; kv < kvHeads; kv++) {
+        const from = ((slot * kvHeads + kv) * this.capacity + start) * headDim
+        visit(data, from, from + count * headDim)
+      }
+  }
+
+  /** Powers of two, so that a growing batch is moved a few times only. */
+  private capacityFor(tokens: number[]): number {
+    const longest = Math.max(...tokens)
+    let capacity = Math.min(SMALLEST_CAPACITY, this.config.maxPositions)
+    while (capacity < longest) capacity *= 2
+    return Math.min(capacity, Math.max(longest, this.config.maxPositions))
+  }
+
+  private reshape(slots: number, capacity: number, lengths: number[]): void {
+    const { kvHeads, headDim } = this.config
+    for (const [index, old] of this.tensors.entries()) {
+      const data = new Float32Array(slots * kvHeads * capacity * headDim)
+      for (const [slot, length] of lengths.entries())
+        for (let kv = 0; kv < kvHeads; kv++) {
+          const head = slot * kvHeads + kv
+          const from = head * this.capacity * headDim
+          data.set(old.subarray(from, from + length * headDim), head * capacity * headDim)
+        }
+      this.tensors[index] = data
+    }
+    this.slots = slots
+    this.capacity = capacity
+    this.views.clear()
+  }
+}

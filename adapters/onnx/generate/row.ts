@@ -1,0 +1,199 @@
+/**
+ * One request on its way through the batch: what it still has to read, what it says, who waits for
+ * it. Knows nothing of the graph or of other rows.
+ */
+import type { Constraint } from './constraint.ts'
+import { Sampler } from './sampler.ts'
+import type { SampledToken, SamplingOptions } from './sampler.ts'
+
+export interface GenerationRequest {
+  promptIds: readonly number[]
+  /** the lora's id, null for the base model */
+  lora: string | null
+  /** tokens to generate at most, the end token included */
+  maxTokens: number
+  sampling: SamplingOptions
+  /** alternatives reported with each token */
+  topLogprobs: number
+  constraint: Constraint | null
+  /** tokens that end the generation */
+  endIds: readonly number[]
+  /** false computes the whole prompt and keeps none of it */
+  usePrefixCache: boolean
+  /** Sees every token in the step that made it, before anybody waits; true ends the generation. */
+  endsWith?(token: SampledToken): boolean
+}
+
+export type GeneratedToken = SampledToken
+
+export interface GenerationEnd {
+  finishReason: 'stop' | 'length'
+  promptTokens: number
+  /** tokens of the prompt that came out of the prefix cache */
+  cachedTokens: number
+  completionTokens: number
+}
+
+/** What the batch asks of a row. */
+export interface Row {
+  readonly lora: string | null
+  readonly usePrefixCache: boolean
+  /** tokens to read before the first one is generated */
+  readonly promptIds: readonly number[]
+  /** how many of these need not be computed when their keys and values are at hand */
+  readonly reusable: number
+  /** tokens the cache may have to hold */
+  readonly maxLength: number
+  /** tokens the cache holds */
+  length: number
+  /** Of the prompt's tokens `start` to `start + count`, those whose log-probabilities are wanted. */
+  wanted(start: number, count: number): number[]
+  /**
+   * @param position of the token behind which the log-probabilities stand
+   * @returns the token to read next, or null when the row has ended
+   */
+  receive(position: number, logprobs: Float32Array): number | null
+  setCached(tokens: number): void
+  fail(error: unknown): void
+}
+
+/** Hands what one side pushes to the other side's `for await`. */
+class Channel<Item, End> {
+  private readonly items: Item[] = []
+  private end: { value: End } | { error: unknown } | null = null
+  private wake: (() => void) | null = null
+
+  push(item: Item): void {
+    this.items.push(item)
+    this.wake?.()
+  }
+
+  finish(end: { value: End } | { error: unknown }): void {
+    this.end ??= end
+    this.wake?.()
+  }
+
+  async *read(): AsyncGenerator<Item, End, undefined> {
+    for (;;) {
+      const item = this.items.shift()
+      if (item !== undefined) yield item
+      else if (this.end) {
+        if ('error' in this.end) throw this.end.error
+        return this.end.value
+      } else await new Promise<void>((resolve) => (this.wake = resolve))
+    }
+  }
+}
+
+export class GenerationRow implements Row {
+  readonly lora: string | null
+  readonly usePrefixCache: boolean
+  readonly promptIds: readonly number[]
+  readonly reusable: number
+  readonly maxLength: number
+  length = 0
+  private readonly request: GenerationRequest
+  private readonly sampler: Sampler
+  private readonly channel = new Channel<GeneratedToken, GenerationEnd>()
+  private cachedTokens = 0
+  private completionTokens = 0
+
+  constructor(request: GenerationRequest) {
+    this.request = request
+    this.lora = request.lora
+    this.usePrefixCache = request.usePrefixCache
+    this.promptIds = request.promptIds
+    this.reusable = request.promptIds.length - 1
+    // the last token is said but never read
+    this.maxLength = request.promptIds.length + request.maxTokens - 1
+    this.sampler = new Sampler(request.sampling, request.topLogprobs)
+  }
+
+  tokens(): AsyncGenerator<GeneratedToken, GenerationEnd, undefined> {
+    return this.channel.read()
+  }
+
+  wanted(start: number, count: number): number[] {
+    const last = this.promptIds.length - 1
+    return last < start + count ? [last] : []
+  }
+
+  receive(_position: number, logprobs: Float32Array): number | null {
+    const { constraint, endIds, maxTokens } = this.request
+    const token = this.sampler.choose(logprobs, constraint)
+    if (!token) return this.end('stop')
+    this.completionTokens++
+    constraint?.advance(token.tokenId)
+    const stopped = this.request.endsWith?.(token) ?? false
+    this.channel.push(token)
+    const ended = stopped || endIds.includes(token.tokenId) || (constraint?.finished ?? false)
+    if (ended) return this.end('stop')
+    return this.completionTokens >= maxTokens ? this.end('length') : token.tokenId
+  }
+
+  setCached(tokens: number): void {
+    this.cachedTokens = tokens
+  }
+
+  fail(error: unknown): void {
+    this.channel.finish({ error })
+  }
+
+  private end(finishReason: 'stop' | 'length'): null {
+    const { cachedTokens, completionTokens } = this
+    const promptTokens = this.promptIds.length
+    this.channel.finish({ value: { finishReason, promptTokens, cachedTokens, completionTokens } })
+    return null
+  }
+}
+
+/** Log-probabilities of tokens that are given. */
+export class ScoreRow implements Row {
+  readonly lora: string | null
+  readonly usePrefixCache: boolean
+  readonly promptIds: readonly number[]
+  readonly reusable: number
+  readonly maxLength: number
+  readonly result: Promise<number[]>
+  length = 0
+  private readonly next: readonly number[]
+  private readonly from: number
+  private readonly logprobs: number[] = []
+  private resolve!: (logprobs: number[]) => void
+  private reject!: (error: unknown) => void
+
+  /** @param from index of the first token that is scored, at least 1 */
+  constructor(ids: readonly number[], from: number, lora: string | null, usePrefixCache: boolean) {
+    this.lora = lora
+    this.usePrefixCache = usePrefixCache
+    this.promptIds = ids.slice(0, -1)
+    this.next = ids.slice(1)
+    this.from = from
+    this.reusable = from - 1
+    this.maxLength = this.promptIds.length
+    this.result = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+  }
+
+  wanted(start: number, count: number): number[] {
+    const first = Math.max(start, this.from - 1)
+    const end = Math.min(start + count, this.promptIds.length)
+    return Array.from({ length: Math.max(0, end - first) }, (_, index) => first + index)
+  }
+
+  receive(position: number, logprobs: Float32Array): number | null {
+    this.logprobs.push(logprobs[this.next[position]!]!)
+    if (position === this.promptIds.length - 1) this.resolve(this.logprobs)
+    return null
+  }
+
+  setCached(): void {
+    // scores have no usage to report
+  }
+
+  fail(error: unknown): void {
+    this.reject(error)
+  }
+}

@@ -1,0 +1,468 @@
+import { setMaxListeners } from 'node:events'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createGenerator } from '../../adapters/onnx/generate/generator.ts'
+import type { Generator, GeneratorOptions } from '../../adapters/onnx/generate/generator.ts'
+import type {
+  GeneratedToken,
+  GenerationEnd,
+  GenerationRequest,
+} from '../../adapters/onnx/generate/row.ts'
+import { quantize4, stackAffine } from '../../adapters/onnx/generate/quantize.ts'
+import { AppError } from '../../src/errors.ts'
+import {
+  mergedWeights,
+  seededRandom,
+  tinyConfig,
+  tinyLora,
+  tinyWeights,
+} from '../fakes/tiny-llama.ts'
+
+const LORAS = new Map([
+  ['lora-a', tinyLora(11, 4)],
+  ['lora-b', tinyLora(12, 8)],
+  ['lora-c', tinyLora(13, 2)],
+])
+
+const loadLora: GeneratorOptions['loadLora'] = async (id) => {
+  const lora = LORAS.get(id)
+  if (!lora) throw new AppError('not-found', `no lora ${id}`)
+  return lora
+}
+
+const create = (options: Partial<GeneratorOptions> = {}): Promise<Generator> =>
+  createGenerator({
+    config: tinyConfig,
+    weights: tinyWeights(),
+    loadLora,
+    precision: 'float32',
+    threads: 1,
+    ...options,
+  })
+
+const prompt = (seed: number, length: number): number[] => {
+  const random = seededRandom(seed)
+  return Array.from({ length }, () => Math.floor(random() * 256))
+}
+
+const request = (promptIds: readonly number[], more: Partial<GenerationRequest> = {}) => ({
+  promptIds,
+  lora: null,
+  maxTokens: 8,
+  sampling: { temperature: 0, topP: 1, seed: 1 },
+  topLogprobs: 0,
+  constraint: null,
+  endIds: [],
+  usePrefixCache: true,
+  ...more,
+})
+
+const never = new AbortController().signal
+setMaxListeners(0, never)
+
+const collect = async (
+  generator: Generator,
+  wanted: GenerationRequest,
+  signal: AbortSignal = never
+): Promise<{ tokens: GeneratedToken[]; end: GenerationEnd }> => {
+  const stream = generator.generate(wanted, signal)
+  const tokens: GeneratedToken[] = []
+  for (;;) {
+    const { done, value } = await stream.next()
+    if (done) return { tokens, end: value }
+    tokens.push(value)
+  }
+}
+
+const ids = (tokens: GeneratedToken[]): number[] => tokens.map(({ tokenId }) => tokenId)
+
+const expectSame = (actual: GeneratedToken[], expected: GeneratedToken[], digits = 4): void => {
+  expect(ids(actual)).toEqual(ids(expected))
+  for (const [index, token] of actual.entries())
+    expect(token.logprob).toBeCloseTo(expected[index]!.logprob, digits)
+}
+
+describe('generation over token ids, float32', () => {
+  let generator: Generator
+  beforeAll(async () => {
+    generator = await create()
+  })
+  afterAll(() => generator.close())
+
+  it('gives a token the same log-probability whether it was read in a prompt or decoded', async () => {
+    const promptIds = prompt(1, 21)
+    const { tokens } = await collect(generator, request(promptIds, { usePrefixCache: false }))
+    const scores = await generator.score(
+      [...promptIds, ...ids(tokens)],
+      { from: promptIds.length, lora: null, usePrefixCache: false },
+      never
+    )
+    expect(scores).toHaveLength(tokens.length)
+    for (const [index, score] of scores.entries())
+      expect(score).toBeCloseTo(tokens[index]!.logprob, 4)
+  })
+
+  it('gives rows of different lengths in one batch what each gets alone', async () => {
+    const prompts = [3, 40, 17, 130, 1].map((length, seed) => prompt(seed + 20, length))
+    const options = { usePrefixCache: false }
+    const alone = []
+    for (const promptIds of prompts)
+      alone.push(await collect(generator, request(promptIds, options)))
+    const together = await Promise.all(
+      prompts.map((promptIds, index) =>
+        collect(generator, request(promptIds, { ...options, maxTokens: 4 + index }))
+      )
+    )
+    for (const [index, { tokens }] of together.entries()) {
+      const length = Math.min(4 + index, 8)
+      expectSame(tokens.slice(0, length), alone[index]!.tokens.slice(0, length))
+    }
+  })
+
+  it('gives rows of different loras in one batch what each gets alone', async () => {
+    const loras = [null, 'lora-a', 'lora-b', 'lora-c', 'lora-a', null]
+    const requests = loras.map((lora, index) =>
+      request(prompt(index + 40, 12 + index), { lora, usePrefixCache: false })
+    )
+    const alone = []
+    for (const one of requests) alone.push(await collect(generator, one))
+    const together = await Promise.all(requests.map((one) => collect(generator, one)))
+    for (const [index, { tokens }] of together.entries()) expectSame(tokens, alone[index]!.tokens)
+    expect(new Set(alone.map(({ tokens }) => ids(tokens).join())).size).toBeGreaterThan(3)
+  })
+
+  it('answers with a lora as a model whose weights have it merged', async () => {
+    const merged = await create({ weights: mergedWeights(LORAS.get('lora-b')!) })
+    const promptIds = prompt(60, 25)
+    const expected = await collect(merged, request(promptIds))
+    const actual = await collect(generator, request(promptIds, { lora: 'lora-b' }))
+    expectSame(actual.tokens, expected.tokens, 3)
+    await merged.close()
+  })
+
+  it('reads a prompt in chunks as it reads it whole', async () => {
+    const chunked = await create({ chunkTokens: 7 })
+    const promptIds = prompt(70, 100)
+    const whole = await collect(generator, request(promptIds, { usePrefixCache: false }))
+    const parts = await collect(chunked, request(promptIds, { usePrefixCache: false }))
+    expectSame(parts.tokens, whole.tokens)
+    await chunked.close()
+  })
+
+  it('takes a shared prefix from the cache, reports it, and answers the same', async () => {
+    const shared = prompt(80, 70)
+    const first = await collect(generator, request([...shared, 1, 2, 3], { lora: 'lora-a' }))
+    const wanted = request([...shared, 9, 8], { lora: 'lora-a' })
+    const cached = await collect(generator, wanted)
+    const computed = await collect(generator, { ...wanted, usePrefixCache: false })
+    expect(first.end.cachedTokens).toBe(0)
+    expect(cached.end.cachedTokens).toBe(64)
+    expect(computed.end.cachedTokens).toBe(0)
+    expectSame(cached.tokens, computed.tokens)
+    const other = await collect(generator, { ...wanted, lora: 'lora-b' })
+    expect(other.end.cachedTokens).toBe(0)
+  })
+
+  it('leaves the last token of a fully cached prompt to compute', async () => {
+    const promptIds = prompt(81, 64)
+    await collect(generator, request(promptIds))
+    const again = await collect(generator, request(promptIds))
+    expect(again.end.cachedTokens).toBe(32)
+  })
+
+  it('scores tokens that lie in cached blocks', async () => {
+    const row = prompt(82, 80)
+    const options = { from: 10, lora: null, usePrefixCache: true }
+    const first = await generator.score(row, options, never)
+    const second = await generator.score(row, options, never)
+    expect(second).toHaveLength(70)
+    for (const [index, score] of second.entries()) expect(score).toBeCloseTo(first[index]!, 4)
+  })
+
+  it('ends at an end token, which counts, and at the limit of tokens', async () => {
+    const promptIds = prompt(90, 10)
+    const free = await collect(generator, request(promptIds))
+    expect(free.end).toEqual({
+      finishReason: 'length',
+      promptTokens: 10,
+      cachedTokens: 0,
+      completionTokens: 8,
+    })
+    const endId = free.tokens[2]!.tokenId
+    const ended = await collect(generator, request(promptIds, { endIds: [endId] }))
+    const position = ids(free.tokens).indexOf(endId)
+    expect(ended.end.finishReason).toBe('stop')
+    expect(ended.end.completionTokens).toBe(position + 1)
+  })
+
+  it('repeats a sampled answer for the same seed, in whatever company', async () => {
+    const wanted = request(prompt(91, 15), {
+      sampling: { temperature: 1, topP: 0.9, seed: 5 },
+      maxTokens: 12,
+    })
+    const first = await collect(generator, wanted)
+    const [second, third] = await Promise.all([
+      collect(generator, wanted),
+      collect(generator, { ...wanted, sampling: { ...wanted.sampling, seed: 6 } }),
+    ])
+    expect(ids(second.tokens)).toEqual(ids(first.tokens))
+    expect(ids(third.tokens)).not.toEqual(ids(first.tokens))
+  })
+
+  it('reports the best alternatives in order, the greedy token first', async () => {
+    const { tokens } = await collect(generator, request(prompt(92, 9), { topLogprobs: 5 }))
+    for (const token of tokens) {
+      expect(token.top).toHaveLength(5)
+      expect(token.top[0]).toEqual({ tokenId: token.tokenId, logprob: token.logprob })
+      const values = token.top.map(({ logprob }) => logprob)
+      expect(values).toEqual(values.toSorted((a, b) => b - a))
+    }
+  })
+
+  it('refuses a prompt that fills the context, tokens outside of the vocabulary, and no tokens', async () => {
+    const fails = (promptIds: number[]) => collect(generator, request(promptIds))
+    await expect(fails(prompt(1, 512))).rejects.toMatchObject({ code: 'context-length-exceeded' })
+    await expect(fails([1, 9999])).rejects.toMatchObject({ code: 'invalid-request' })
+    await expect(fails([])).rejects.toMatchObject({ code: 'invalid-request' })
+  })
+
+  it('writes up to the last position of the context', async () => {
+    const { end } = await collect(generator, request(prompt(2, 500), { maxTokens: 100 }))
+    expect(end).toMatchObject({ finishReason: 'length', completionTokens: 12 })
+  })
+
+  it('fails only the request whose lora does not exist', async () => {
+    const [good, bad] = await Promise.allSettled([
+      collect(generator, request(prompt(3, 5))),
+      collect(generator, request(prompt(3, 5), { lora: 'lora-x' })),
+    ])
+    expect(good.status).toBe('fulfilled')
+    expect(bad).toMatchObject({ status: 'rejected', reason: { code: 'not-found' } })
+  })
+})
+
+describe('limits', () => {
+  it('frees the row of an aborted request and goes on with the others', async () => {
+    const generator = await create({ maxRows: 2 })
+    const controller = new AbortController()
+    const long = generator.generate(request(prompt(1, 9), { maxTokens: 400 }), controller.signal)
+    await long.next()
+    const other = collect(generator, request(prompt(2, 30), { maxTokens: 30 }))
+    controller.abort()
+    const rest = async () => {
+      for (;;) if ((await long.next()).done) return
+    }
+    await expect(rest()).rejects.toMatchObject({ code: 'client-closed' })
+    expect((await other).tokens).toHaveLength(30)
+    expect(generator.load()).toMatchObject({ queued: 0, running: 0 })
+    const alone = await collect(generator, request(prompt(2, 30), { maxTokens: 30 }))
+    expectSame((await other).tokens, alone.tokens)
+    await generator.close()
+  })
+
+  it('frees the row when the consumer leaves the loop', async () => {
+    const generator = await create()
+    const wanted = request(prompt(1, 9), { maxTokens: 400 })
+    for await (const token of generator.generate(wanted, never)) if (token) break
+    await collect(generator, request(prompt(2, 3)))
+    expect(generator.load().running).toBe(0)
+    await generator.close()
+  })
+
+  it('does not start a request that was aborted before', async () => {
+    const generator = await create()
+    const aborted = collect(generator, request(prompt(1, 9)), AbortSignal.abort())
+    await expect(aborted).rejects.toMatchObject({ code: 'client-closed' })
+    expect(generator.load()).toMatchObject({ queued: 0, running: 0 })
+    await generator.close()
+  })
+
+  it('refuses what the queue cannot hold and serves what it holds in order', async () => {
+    const generator = await create({ maxRows: 1, maxQueued: 2 })
+    const ended: number[] = []
+    const results = await Promise.allSettled(
+      Array.from({ length: 5 }, async (_, index) => {
+        await collect(generator, request(prompt(index, 6), { maxTokens: 8 - index }))
+        ended.push(index)
+      })
+    )
+    expect(results.map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'fulfilled',
+      'fulfilled',
+      'rejected',
+      'rejected',
+    ])
+    expect(results[4]).toMatchObject({ reason: { code: 'overloaded' } })
+    expect(ended).toEqual([0, 1, 2])
+    await generator.close()
+  })
+
+  it('keeps the cache within its bytes by letting rows wait', async () => {
+    const bytesPerToken = tinyConfig.layers * 2 * tinyConfig.kvHeads * tinyConfig.headDim * 4
+    const maxCacheBytes = 2 * 256 * bytesPerToken
+    const generator = await create({ maxCacheBytes, maxRows: 8 })
+    const lengths = [20, 300, 30, 40, 50]
+    const results = await Promise.all(
+      lengths.map((length, seed) => collect(generator, request(prompt(seed, length))))
+    )
+    const roomy = await create()
+    for (const [seed, length] of lengths.entries())
+      expectSame(
+        results[seed]!.tokens,
+        (await collect(roomy, request(prompt(seed, length)))).tokens
+      )
+    expect(generator.load().cacheBytes).toBeLessThanOrEqual(maxCacheBytes)
+    await Promise.all([generator.close(), roomy.close()])
+  })
+
+  it('refuses a row that is larger than the whole cache', async () => {
+    const generator = await create({ maxCacheBytes: 1000 })
+    await expect(collect(generator, request(prompt(1, 5)))).rejects.toMatchObject({
+      code: 'overloaded',
+    })
+    await generator.close()
+  })
+
+  it('evicts loras under load without failing a request', async () => {
+    let loads = 0
+    const limit = 120_000
+    const generator = await create({
+      maxLoraBytes: limit,
+      loadLora: (id) => {
+        loads++
+        return loadLora(id)
+      },
+    })
+    const names = ['lora-a', 'lora-b', 'lora-c', null]
+    const wanted = Array.from({ length: 24 }, (_, index) =>
+      request(prompt(index, 5 + index), { lora: names[index % 4]!, maxTokens: 3 + (index % 5) })
+    )
+    const results = await Promise.all(wanted.map((one) => collect(generator, one)))
+    expect(loads).toBeGreaterThan(3)
+    expect(generator.load().loraBytes).toBeLessThanOrEqual(limit)
+    const roomy = await create()
+    for (const [index, one] of wanted.entries())
+      expectSame(results[index]!.tokens, (await collect(roomy, one)).tokens)
+    await Promise.all([generator.close(), roomy.close()])
+  })
+
+  it('refuses to forget a lora in use and forgets it afterwards', async () => {
+    const generator = await create()
+    const wanted = request(prompt(1, 4), { lora: 'lora-a', maxTokens: 50 })
+    const stream = generator.generate(wanted, never)
+    await stream.next()
+    expect(() => generator.unloadLora('lora-a')).toThrow(/in use/)
+    for await (const token of stream) expect(token).toBeDefined()
+    await collect(generator, request(prompt(2, 4)))
+    generator.unloadLora('lora-a')
+    expect(generator.load().loraBytes).toBe(0)
+    await generator.close()
+  })
+
+  it('fails waiting and running requests when it is closed', async () => {
+    const generator = await create({ maxRows: 1 })
+    const pending = [1, 2].map((seed) =>
+      collect(generator, request(prompt(seed, 4), { maxTokens: 400 }))
+    )
+    const settled = Promise.allSettled(pending)
+    await generator.close()
+    for (const result of await settled)
+      expect(result).toMatchObject({ reason: { code: 'engine-unavailable' } })
+    await expect(collect(generator, request(prompt(1, 4)))).rejects.toMatchObject({
+      code: 'engine-unavailable',
+    })
+  })
+})
+
+describe('4-bit weights', () => {
+  /** What the quantized model computes, in float32. */
+  const dequantized = (): { weights: ReturnType<typeof tinyWeights> } => {
+    const base = tinyWeights()
+    return {
+      weights: {
+        float32(name) {
+          const weights = base.float32(name)
+          if (!name.includes('_proj')) return weights
+          const { blocks, scales, zeroPoints } = quantize4(weights)
+          return weights.map((_, index) => {
+            const block = Math.floor(index / 32)
+            const nibble = (blocks[index >> 1]! >> (4 * (index & 1))) & 15
+            return scales[block]! * (nibble - zeroPoints[block]!)
+          })
+        },
+      },
+    }
+  }
+
+  it('stay close to float32 with the same weights', async () => {
+    const q4 = await create({ precision: 'q4' })
+    const float32 = await create(dequantized())
+    const row = prompt(5, 60)
+    const options = { from: 1, lora: 'lora-a', usePrefixCache: false }
+    const [approximate, exact] = [
+      await q4.score(row, options, never),
+      await float32.score(row, options, never),
+    ]
+    const errors = approximate.map((score, index) => Math.abs(score - exact[index]!))
+    const mean = errors.reduce((sum, error) => sum + error, 0) / errors.length
+    // activations are rounded to 8 bits
+    expect(mean).toBeLessThan(0.25)
+    expect(exact.reduce((sum, score) => sum - score, 0) / exact.length).toBeGreaterThan(1)
+    await Promise.all([q4.close(), float32.close()])
+  })
+
+  it('are taken from the file as they are when it has them', async () => {
+    const asked: string[] = []
+    const base = tinyWeights()
+    const file = {
+      ...base,
+      q4(name: string) {
+        asked.push(name)
+        return quantize4(base.float32(name))
+      },
+    }
+    const fromFile = await create({ precision: 'q4', weights: file })
+    const row = prompt(6, 20)
+    const options = { from: 1, lora: null, usePrefixCache: false }
+    const scores = await fromFile.score(row, options, never)
+    expect(asked).toContain('model.layers.1.mlp.down_proj.weight')
+    expect(asked).toContain('model.embed_tokens.weight')
+    expect(scores.every((score) => score <= 0)).toBe(true)
+    const float32 = await create({
+      weights: {
+        float32(name) {
+          if (!name.includes('_proj') && !name.includes('embed')) return base.float32(name)
+          const { blocks, scales, zeroPoints } = quantize4(base.float32(name))
+          return Float32Array.from({ length: blocks.length * 2 }, (_, index) => {
+            const nibble = (blocks[index >> 1]! >> (4 * (index & 1))) & 15
+            const block = Math.floor(index / 32)
+            return scales[block]! * (nibble - zeroPoints[block]!)
+          })
+        },
+      },
+    })
+    const exact = await float32.score(row, options, never)
+    const errors = scores.map((score, index) => Math.abs(score - exact[index]!))
+    expect(errors.reduce((sum, error) => sum + error, 0) / errors.length).toBeLessThan(0.25)
+    await Promise.all([fromFile.close(), float32.close()])
+  })
+
+  it('have no offsets where every zero point is 8', () => {
+    const part = {
+      blocks: new Uint8Array(32),
+      scales: Float32Array.of(1, 2),
+      zeroPoints: Float32Array.of(8, 8),
+      out: 2,
+    }
+    expect(stackAffine([part], 32).offsets).toBeNull()
+    expect(stackAffine([{ ...part, zeroPoints: Float32Array.of(7, 8) }], 32).offsets).toEqual(
+      Float32Array.of(1, 0)
+    )
+  })
+
+  it('need inputs in whole blocks of 32', async () => {
+    const config = { ...tinyConfig, intermediateSize: 80 }
+    const broken = create({ config, weights: tinyWeights(config), precision: 'q4' })
+    await expect(broken).rejects.toMatchObject({ code: 'invalid-model' })
+  })
+})
