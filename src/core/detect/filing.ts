@@ -29,6 +29,7 @@ const MAX_FILES = 3
 const LEVELS = 33
 const MAX_MASKED = 8
 const MAX_MASKED_CHARS = 400
+const MAY_BE_TYPED = /[\d@]/
 /** prefix blocks name a request only where they tell clearly more than its segments */
 const PREFIX_ADVANTAGE = 1.1
 
@@ -98,10 +99,13 @@ class TwoIndexFiling implements Filing {
       const seen = count ? this.segments.add(hi, lo) : this.segments.certain(hi, lo)
       if (seen >= RECURRING) {
         enter(levels, seen, chars, hi, lo)
-      } else if (scan.segmentTyped[index] && chars <= MAX_MASKED_CHARS && masked < MAX_MASKED) {
-        masked++
+      } else if (chars <= MAX_MASKED_CHARS && masked < MAX_MASKED) {
         const start = scan.segmentStart[index]!
-        this.#enterMasked(texts[message]!.slice(start, start + chars), message, context, count)
+        const line = texts[message]!.slice(start, start + chars)
+        if (MAY_BE_TYPED.test(line)) {
+          masked++
+          this.#enterMasked(line, message, context, count)
+        }
       }
     }
   }

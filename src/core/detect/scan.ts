@@ -13,6 +13,7 @@ export interface HashPair {
 
 const BLOCK_CHARS = 64
 const MIN_SENTENCE_CHARS = 24
+const LONG_LINE_CHARS = 160
 const MULTIPLIER_A = 0x9e3779b1 | 0
 const MULTIPLIER_B = 0x85ebca77 | 0
 
@@ -71,8 +72,6 @@ export interface Scan {
   segmentEnd: Int32Array
   /** index of the message that a segment stands in */
   segmentMessage: Uint16Array
-  /** 1 where the segment has a digit or an @: only those can hold a typed value */
-  segmentTyped: Uint8Array
   blocks: number
   blockHi: Int32Array
   blockLo: Int32Array
@@ -93,7 +92,6 @@ export const createScan = (maxSegments: number, maxBlocks: number, maxMessages: 
   segmentStart: new Int32Array(maxSegments),
   segmentEnd: new Int32Array(maxSegments),
   segmentMessage: new Uint16Array(maxSegments),
-  segmentTyped: new Uint8Array(maxSegments),
   blocks: 0,
   blockHi: new Int32Array(maxBlocks),
   blockLo: new Int32Array(maxBlocks),
@@ -105,61 +103,93 @@ export const createScan = (maxSegments: number, maxBlocks: number, maxMessages: 
   chainLo: new Int32Array(maxMessages + 1),
 })
 
-const isSentenceEnd = (code: number): boolean =>
-  code === 46 || code === 33 || code === 63 || code === 58
+/** End of the segment that starts at `start`: the line's end, or a sentence's within a long line. */
+const segmentEnd = (text: string, start: number, lineEnd: number): number => {
+  if (lineEnd - start < LONG_LINE_CHARS) return lineEnd
+  const stop = text.indexOf('. ', start + MIN_SENTENCE_CHARS)
+  return stop < 0 || stop >= lineEnd - MIN_SENTENCE_CHARS ? lineEnd : stop + 1
+}
+
+/**
+ * The rolling state of a scan. One object with number fields stays in registers where an array of
+ * results would be allocated for each segment.
+ */
+const state = { a: 0, b: 0 }
+
+/** Continues the hash over text[from, to), two characters a step. */
+const roll = (text: string, from: number, to: number): void => {
+  let { a, b } = state
+  let at = from
+  for (const even = to - 1; at < even; at += 2) {
+    const pair = text.charCodeAt(at) | (text.charCodeAt(at + 1) << 16)
+    a = Math.imul(a ^ pair, MULTIPLIER_A)
+    a ^= a >>> 15
+    b = Math.imul(b ^ pair, MULTIPLIER_B)
+    b ^= b >>> 13
+  }
+  if (at < to) {
+    const code = text.charCodeAt(at)
+    a = Math.imul(a ^ code, MULTIPLIER_B)
+    b = Math.imul(b ^ code, MULTIPLIER_A) ^ (b >>> 15)
+  }
+  state.a = a
+  state.b = b
+}
+
+const addBlock = (
+  scan: Scan,
+  message: number,
+  end: number,
+  chainA: number,
+  chainB: number
+): void => {
+  if (scan.blocks >= scan.blockHi.length) return
+  const slot = scan.blocks++
+  scan.blockHi[slot] = highLane(chainA ^ state.a, chainB ^ state.b)
+  scan.blockLo[slot] = lowLane(chainA ^ state.a, chainB ^ state.b)
+  scan.blockMessage[slot] = message
+  scan.blockChars[slot] = scan.chars + end
+}
+
+const addSegment = (scan: Scan, message: number, start: number, end: number): void => {
+  if (scan.segments >= scan.segmentHi.length) return
+  const slot = scan.segments++
+  scan.segmentHi[slot] = highLane(state.a, state.b)
+  scan.segmentLo[slot] = lowLane(state.a, state.b)
+  scan.segmentStart[slot] = start
+  scan.segmentEnd[slot] = end
+  scan.segmentMessage[slot] = message
+}
+
+const blockChars = (end: number): number => (end >= 1024 ? BLOCK_CHARS * 4 : BLOCK_CHARS)
 
 /** Adds one message to the scan. Text beyond the arrays' capacity is chained but not indexed. */
 const scanMessage = (scan: Scan, index: number, role: string, text: string, seed: number): void => {
   const roleHash = hashText(role, seed)
-  const { segmentHi, segmentLo, blockHi, blockLo } = scan
-  let chainA = (scan.chainHi[index] ?? 0) ^ roleHash.hi
-  let chainB = (scan.chainLo[index] ?? 0) ^ roleHash.lo
-  const seedA = roleHash.hi
-  const seedB = roleHash.lo
-  let a = seedA
-  let b = seedB
-  let start = 0
-  let typed = 0
-  let previous = 0
+  let chainA = scan.chainHi[index]! ^ roleHash.hi
+  let chainB = scan.chainLo[index]! ^ roleHash.lo
   let nextBlock = BLOCK_CHARS
-  for (let at = 0; at <= text.length; at++) {
-    const code = at < text.length ? text.charCodeAt(at) : 10
-    const ends =
-      code === 10 || (code === 32 && isSentenceEnd(previous) && at - start >= MIN_SENTENCE_CHARS)
-    if (ends) {
-      const hi = highLane(a, b)
-      const lo = lowLane(a, b)
-      if (at > start && scan.segments < segmentHi.length) {
-        const slot = scan.segments++
-        segmentHi[slot] = hi
-        segmentLo[slot] = lo
-        scan.segmentStart[slot] = start
-        scan.segmentEnd[slot] = at
-        scan.segmentMessage[slot] = index
-        scan.segmentTyped[slot] = typed
-      }
-      chainA = Math.imul(chainA ^ hi ^ code, MULTIPLIER_B) ^ (chainB >>> 7)
-      chainB = Math.imul(chainB + lo, MULTIPLIER_A) ^ (chainA >>> 9)
-      a = seedA
-      b = seedB
-      start = at + 1
-      typed = 0
-    } else {
-      a = Math.imul(a ^ code, MULTIPLIER_A)
-      b = Math.imul(b + code, MULTIPLIER_B) ^ (b >>> 15)
-      if ((code >= 48 && code <= 57) || code === 64) typed = 1
+  let start = 0
+  while (start <= text.length) {
+    const newline = text.indexOf('\n', start)
+    const lineEnd = newline < 0 ? text.length : newline
+    const end = segmentEnd(text, start, lineEnd)
+    state.a = roleHash.hi
+    state.b = roleHash.lo
+    let at = start
+    while (nextBlock <= end) {
+      // pairs count from the segment's start, so that its hash does not depend on its place
+      const cut = nextBlock - ((nextBlock - start) & 1)
+      roll(text, at, cut)
+      addBlock(scan, index, cut, chainA, chainB)
+      at = cut
+      nextBlock += blockChars(nextBlock)
     }
-    previous = code
-    if (at + 1 === nextBlock && at < text.length) {
-      if (scan.blocks < blockHi.length) {
-        const slot = scan.blocks++
-        blockHi[slot] = highLane(chainA ^ a, chainB + b)
-        blockLo[slot] = lowLane(chainA ^ a, chainB + b)
-        scan.blockMessage[slot] = index
-        scan.blockChars[slot] = scan.chars + at + 1
-      }
-      nextBlock += nextBlock >= 1024 ? BLOCK_CHARS * 4 : BLOCK_CHARS
-    }
+    roll(text, at, end)
+    if (end > start) addSegment(scan, index, start, end)
+    chainA = Math.imul(chainA ^ state.a ^ (end - start), MULTIPLIER_B) ^ (chainB >>> 7)
+    chainB = Math.imul(chainB ^ state.b, MULTIPLIER_A) ^ (chainA >>> 9)
+    start = end + 1
   }
   scan.chars += text.length
   scan.chainHi[index + 1] = highLane(chainA, chainB)

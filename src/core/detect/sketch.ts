@@ -20,71 +20,79 @@ export interface CountSketch {
   readonly bytes: number
 }
 
+/** fields of an entry, side by side so that a set of eight lies in two cache lines */
+const HI = 0
+const LO = 1
+const COUNT = 2
+const ERROR = 3
+const FIELDS = 4
+
 class SetAssociativeSketch implements CountSketch {
-  readonly #hi: Int32Array
-  readonly #lo: Int32Array
-  readonly #count: Uint32Array
-  readonly #error: Uint32Array
+  readonly #table: Uint32Array
   readonly #mask: number
   #additions = 0
 
   constructor(capacity: number) {
     const sets = 2 ** Math.max(0, Math.ceil(Math.log2(capacity / WAYS)))
     this.#mask = sets - 1
-    this.#hi = new Int32Array(sets * WAYS)
-    this.#lo = new Int32Array(sets * WAYS)
-    this.#count = new Uint32Array(sets * WAYS)
-    this.#error = new Uint32Array(sets * WAYS)
+    this.#table = new Uint32Array(sets * WAYS * FIELDS)
   }
 
   get bytes(): number {
-    return this.#hi.length * 16
+    return this.#table.byteLength
   }
 
+  /** Offset of the hash's entry; −1 − offset of the set's lightest entry when it is not held. */
   #find(hi: number, lo: number): number {
-    const first = (lo & this.#mask) * WAYS
-    for (let way = first; way < first + WAYS; way++) {
-      if (this.#hi[way] === hi && this.#lo[way] === lo && this.#count[way]! > 0) return way
+    const table = this.#table
+    const first = (lo & this.#mask) * (WAYS * FIELDS)
+    const high = hi >>> 0
+    const low = lo >>> 0
+    let lightest = first
+    for (let at = first; at < first + WAYS * FIELDS; at += FIELDS) {
+      const count = table[at + COUNT]!
+      if (table[at + HI] === high && table[at + LO] === low && count > 0) return at
+      if (count < table[lightest + COUNT]!) lightest = at
     }
-    return -1
+    return -1 - lightest
   }
 
   certain(hi: number, lo: number): number {
-    const way = this.#find(hi, lo)
-    return way < 0 ? 0 : this.#count[way]! - this.#error[way]!
+    const at = this.#find(hi, lo)
+    return at < 0 ? 0 : this.#table[at + COUNT]! - this.#table[at + ERROR]!
   }
 
   add(hi: number, lo: number, count = 1, error = 0): number {
-    if (++this.#additions >= this.#hi.length * 256) this.#age()
-    let way = this.#find(hi, lo)
-    if (way < 0) {
-      way = (lo & this.#mask) * WAYS
-      for (let other = way + 1; other < (lo & this.#mask) * WAYS + WAYS; other++) {
-        if (this.#count[other]! < this.#count[way]!) way = other
-      }
-      this.#hi[way] = hi
-      this.#lo[way] = lo
-      this.#error[way] = this.#count[way]!
+    const table = this.#table
+    if (++this.#additions >= table.length * 64) this.#age()
+    let at = this.#find(hi, lo)
+    if (at < 0) {
+      at = -1 - at
+      table[at + HI] = hi
+      table[at + LO] = lo
+      table[at + ERROR] = table[at + COUNT]!
     }
-    this.#count[way] = Math.min(this.#count[way]! + count, MAX_COUNT)
-    this.#error[way] = Math.min(this.#error[way]! + error, this.#count[way]!)
-    return this.#count[way]! - this.#error[way]!
+    table[at + COUNT] = Math.min(table[at + COUNT]! + count, MAX_COUNT)
+    table[at + ERROR] = Math.min(table[at + ERROR]! + error, table[at + COUNT]!)
+    return table[at + COUNT]! - table[at + ERROR]!
   }
 
   /** Halves everything, so that what was heavy long ago makes room. */
   #age(): void {
+    const table = this.#table
     this.#additions = 0
-    for (let way = 0; way < this.#count.length; way++) {
-      this.#count[way] = this.#count[way]! >>> 1
-      this.#error[way] = this.#error[way]! >>> 1
+    for (let at = 0; at < table.length; at += FIELDS) {
+      table[at + COUNT] = table[at + COUNT]! >>> 1
+      table[at + ERROR] = table[at + ERROR]! >>> 1
     }
   }
 
   *entries(): Iterable<{ hi: number; lo: number; count: number; error: number }> {
-    for (let way = 0; way < this.#count.length; way++) {
-      const count = this.#count[way]!
+    const table = this.#table
+    for (let at = 0; at < table.length; at += FIELDS) {
+      const count = table[at + COUNT]!
       if (count === 0) continue
-      yield { hi: this.#hi[way]!, lo: this.#lo[way]!, count, error: this.#error[way]! }
+      yield { hi: table[at + HI]! | 0, lo: table[at + LO]! | 0, count, error: table[at + ERROR]! }
     }
   }
 
