@@ -134,6 +134,7 @@ export const adaptedRequest = (
 ): ChatRequest => ({
   model: route.lora,
   messages: studentMessages(match, EMPTY_PROMPT),
+  stream_options: { include_usage: true },
   temperature: 0,
   logprobs: true,
   max_tokens: Math.min(request.max_completion_tokens ?? request.max_tokens ?? maxTokens, maxTokens),

@@ -170,8 +170,10 @@ export const createAccumulator = (): CompletionAccumulator => {
       }
       const chunk = parseJson(data)
       if (!isFields(chunk)) return
+      // pings and the like are JSON too
+      const isChunk = Array.isArray(chunk.choices) || isFields(chunk.usage)
       if ('error' in chunk && chunk.error !== null) error = chunk.error
-      else sum.add(chunk)
+      else if (isChunk) sum.add(chunk)
     },
   })
   return {

@@ -182,6 +182,7 @@ describe('a live route', () => {
       {
         model: 'lora-abc',
         messages: [{ role: 'user', content: 'where is my card' }],
+        stream_options: { include_usage: true },
         temperature: 0,
         logprobs: true,
         max_tokens: 20,

@@ -1,0 +1,72 @@
+import { Hono } from 'hono'
+import { Counter, Registry } from 'prom-client'
+import { describe, expect, it } from 'vitest'
+import { createApp, type AppDeps } from '../../src/app.ts'
+import { AppError } from '../../src/errors.ts'
+import { createMetricsApp } from '../../src/proxy/metrics-app.ts'
+import type { ProxyApp } from '../../src/proxy/proxy.ts'
+
+const registry = new Registry()
+new Counter({ name: 'things_total', help: 'Things', registers: [registry] }).inc(3)
+
+const appOf = (overrides: Partial<AppDeps> = {}) =>
+  createApp({
+    proxy: (new Hono() as ProxyApp).all('*', (context) => context.text('proxied')),
+    admin: new Hono().get('/api/templates', (context) => context.text('admin')),
+    metrics: createMetricsApp(registry, 'secret'),
+    readiness: () => ({ store: true }),
+    onUnexpected: () => {},
+    ...overrides,
+  })
+
+const get = async (app: ProxyApp, path: string, headers: Record<string, string> = {}) => {
+  const response = await app.request(path, { headers })
+  return { status: response.status, body: await response.text() }
+}
+
+describe('the app', () => {
+  it('serves its own paths and leaves all others to the proxy', async () => {
+    const app = appOf()
+    expect(await get(app, '/healthz')).toEqual({ status: 200, body: '{"status":"ok"}' })
+    expect((await get(app, '/admin/api/templates')).body).toBe('admin')
+    expect((await get(app, '/v1/models')).body).toBe('proxied')
+    expect((await get(app, '/')).body).toBe('proxied')
+  })
+
+  it('is ready when every part is', async () => {
+    expect((await get(appOf(), '/readyz')).status).toBe(200)
+    const waiting = appOf({ readiness: () => ({ store: true, engine: false }) })
+    expect(await get(waiting, '/readyz')).toEqual({
+      status: 503,
+      body: '{"status":"not-ready","checks":{"store":true,"engine":false}}',
+    })
+  })
+
+  it('shows metrics to those who know the token', async () => {
+    const app = appOf()
+    expect((await get(app, '/metrics')).status).toBe(401)
+    expect((await get(app, '/metrics', { authorization: 'Bearer wrong' })).status).toBe(401)
+    const shown = await get(app, '/metrics', { authorization: 'Bearer secret' })
+    expect(shown.body).toContain('things_total 3')
+    const open = appOf({ metrics: createMetricsApp(registry, null) })
+    expect((await get(open, '/metrics')).status).toBe(200)
+  })
+
+  it('renders errors in OpenAI`s format and tells the operator the unexpected ones', async () => {
+    const unexpected: unknown[] = []
+    const admin = new Hono()
+      .get('/known', () => {
+        throw new AppError('not-found', 'no such template')
+      })
+      .get('/unknown', () => {
+        throw new Error('boom')
+      })
+    const app = appOf({ admin, onUnexpected: (error) => unexpected.push(error) })
+    expect(await get(app, '/admin/known')).toEqual({
+      status: 404,
+      body: '{"error":{"message":"no such template","type":"invalid_request_error","param":null,"code":"not_found"}}',
+    })
+    expect((await get(app, '/admin/unknown')).status).toBe(500)
+    expect(unexpected).toEqual([new Error('boom')])
+  })
+})
