@@ -1,0 +1,133 @@
+/** The real server as a child process, watched from outside: readiness, memory, admin API, end. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { readFileSync, readdirSync } from 'node:fs'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
+
+export const ADMIN_TOKEN = 'bench-admin-token'
+
+export interface ProxyProcess {
+  baseUrl: string
+  pid: number
+  /** @throws Error when the admin API answers with an error */
+  admin<T>(path: string, init?: RequestInit): Promise<T>
+  /** largest resident memory of the server and all its children so far, MiB */
+  peakMiB(): number
+  /** whether the process ended by itself */
+  exited(): boolean
+  /** SIGTERM and wait; SIGKILL of the whole tree after `graceMs` */
+  stop(graceMs?: number): Promise<void>
+  kill(): Promise<void>
+}
+
+const freePort = async (): Promise<number> => {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise<void>((resolve) => server.close(() => resolve()))
+  return port
+}
+
+const statusField = (pid: number, field: string): number => {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+    return Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0)
+  } catch {
+    return 0
+  }
+}
+
+/** The process and all that descends from it, by /proc. */
+export const processTree = (root: number): number[] => {
+  const parents = new Map<number, number[]>()
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name)
+    if (!Number.isInteger(pid)) continue
+    const parent = statusField(pid, 'PPid')
+    parents.set(parent, [...(parents.get(parent) ?? []), pid])
+  }
+  const tree = [root]
+  for (let index = 0; index < tree.length; index++) tree.push(...(parents.get(tree[index]!) ?? []))
+  return tree
+}
+
+const treeMiB = (root: number): number =>
+  processTree(root).reduce((sum, pid) => sum + statusField(pid, 'VmRSS'), 0) / 1024
+
+const waitUntilReady = async (child: ChildProcess, baseUrl: string): Promise<void> => {
+  const deadline = Date.now() + 180_000
+  while (Date.now() < deadline) {
+    if (child.exitCode !== null) throw new Error(`the server ended with code ${child.exitCode}`)
+    const response = await fetch(`${baseUrl}/readyz`).catch(() => null)
+    if (response?.ok) return
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  }
+  throw new Error('the server was not ready within 180 s')
+}
+
+const exitOf = (child: ChildProcess): Promise<void> =>
+  child.exitCode !== null || child.signalCode !== null
+    ? Promise.resolve()
+    : new Promise((resolve) => child.once('exit', () => resolve()))
+
+const killTree = (root: number): void => {
+  for (const pid of processTree(root).reverse()) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // it was gone already
+    }
+  }
+}
+
+/** @param env added to the environment; PORT and ADMIN_TOKEN are set here */
+export const startProxy = async (env: Record<string, string>): Promise<ProxyProcess> => {
+  const port = await freePort()
+  const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
+  const child = spawn(process.execPath, ['--import', 'tsx', cli, 'serve'], {
+    env: { LOG_LEVEL: 'warn', ...process.env, ...env, PORT: String(port), ADMIN_TOKEN },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  const baseUrl = `http://127.0.0.1:${port}`
+  let peak = 0
+  const sampler = setInterval(() => {
+    peak = Math.max(peak, treeMiB(child.pid!))
+  }, 1000)
+  const end = async (): Promise<void> => {
+    await exitOf(child)
+    clearInterval(sampler)
+  }
+  try {
+    await waitUntilReady(child, baseUrl)
+  } catch (error) {
+    killTree(child.pid!)
+    clearInterval(sampler)
+    throw error
+  }
+  return {
+    baseUrl,
+    pid: child.pid!,
+    async admin<T>(path: string, init: RequestInit = {}): Promise<T> {
+      const response = await fetch(`${baseUrl}/admin/api${path}`, {
+        ...init,
+        headers: { ...init.headers, authorization: `Bearer ${ADMIN_TOKEN}` },
+      })
+      const text = await response.text()
+      if (!response.ok) throw new Error(`admin ${path}: ${response.status} ${text}`)
+      return JSON.parse(text) as T
+    },
+    peakMiB: () => peak,
+    exited: () => child.exitCode !== null || child.signalCode !== null,
+    async stop(graceMs = 30_000) {
+      child.kill('SIGTERM')
+      const timer = setTimeout(() => killTree(child.pid!), graceMs)
+      await end()
+      clearTimeout(timer)
+    },
+    async kill() {
+      killTree(child.pid!)
+      await end()
+    },
+  }
+}

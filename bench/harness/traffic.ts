@@ -1,0 +1,65 @@
+/** Sends a task's rows through the proxy with the official client and notes what came back. */
+import OpenAI from 'openai'
+import type { ChatRequest } from '../../src/openai/chat.ts'
+
+export interface Outcome {
+  answer: string
+  /** x-promptintern-route: answered, fallback or upstream */
+  route: string
+  reason: string | null
+  promptTokens: number
+  firstTokenMs: number
+  lastTokenMs: number
+}
+
+type Body = OpenAI.Chat.ChatCompletionCreateParamsNonStreaming
+
+const ask = async (client: OpenAI, request: ChatRequest): Promise<Outcome> => {
+  const start = performance.now()
+  const { data: stream, response } = await client.chat.completions
+    .create({
+      ...(request as unknown as Body),
+      stream: true,
+      stream_options: { include_usage: true },
+    })
+    .withResponse()
+  let answer = ''
+  let firstTokenMs = 0
+  let promptTokens = 0
+  for await (const chunk of stream) {
+    const text = chunk.choices[0]?.delta.content ?? ''
+    if (text !== '' && firstTokenMs === 0) firstTokenMs = performance.now() - start
+    answer += text
+    promptTokens = chunk.usage?.prompt_tokens ?? promptTokens
+  }
+  return {
+    answer,
+    route: response.headers.get('x-promptintern-route') ?? 'upstream',
+    reason: response.headers.get('x-promptintern-reason'),
+    promptTokens,
+    firstTokenMs,
+    lastTokenMs: performance.now() - start,
+  }
+}
+
+/** In order of the requests, `concurrency` at a time. */
+export const sendAll = async (
+  baseUrl: string,
+  requests: ChatRequest[],
+  options: { concurrency: number; onDone?: (done: number) => void }
+): Promise<Outcome[]> => {
+  const client = new OpenAI({ baseURL: `${baseUrl}/v1`, apiKey: 'bench-client-key', maxRetries: 0 })
+  const outcomes: Outcome[] = []
+  let next = 0
+  let done = 0
+  const lane = async (): Promise<void> => {
+    while (next < requests.length) {
+      const index = next++
+      outcomes[index] = await ask(client, requests[index]!)
+      done += 1
+      options.onDone?.(done)
+    }
+  }
+  await Promise.all(Array.from({ length: options.concurrency }, lane))
+  return outcomes
+}

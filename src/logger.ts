@@ -1,0 +1,11 @@
+/** Structured logs on stderr, so that stdout stays the result. Bodies and keys are never passed in. */
+import { pino, destination, type Logger } from 'pino'
+import type { Config } from './config.ts'
+
+export type { Logger }
+
+export const createLogger = (level: Config['logLevel']): Logger =>
+  pino(
+    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    destination({ fd: 2, sync: false })
+  )

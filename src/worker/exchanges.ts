@@ -1,0 +1,107 @@
+/**
+ * From log records to exchanges: a request that the template recognizes, with the answer that the
+ * upstream gave. Records that a lora answered are left out, or a lora would learn from itself.
+ */
+import type { Match, Template } from '../core/template.ts'
+import { compileMatcher, type Matcher } from '../core/match.ts'
+import { templateKeyOf } from '../core/match/template-key.ts'
+import type { StoredRecord } from '../core/record.ts'
+import type { ChatCompletion, ChatRequest } from '../openai/chat.ts'
+import type { Store } from '../store/store.ts'
+
+export interface Exchange {
+  id: string
+  at: number
+  /** exchanges of one conversation share it */
+  session: string
+  query: string
+  answer: string
+  match: Match
+}
+
+const parse = <T>(text: string | null): T | null => {
+  if (text === null) return null
+  try {
+    return JSON.parse(text) as T
+  } catch {
+    return null
+  }
+}
+
+export const requestOf = (record: StoredRecord): ChatRequest | null => {
+  const request = parse<ChatRequest>(record.request)
+  return request !== null && Array.isArray(request.messages) ? request : null
+}
+
+/** The text a completion ends with; null for tool calls, refusals and answers that were cut. */
+export const answerOf = (responseText: string | null): string | null => {
+  const choice = parse<ChatCompletion>(responseText)?.choices?.[0]
+  if (choice === undefined || choice.finish_reason !== 'stop') return null
+  const { content, tool_calls: toolCalls } = choice.message
+  if (toolCalls !== undefined && toolCalls.length > 0) return null
+  return typeof content === 'string' && content !== '' ? content : null
+}
+
+const matchRecord = (matcher: Matcher, record: StoredRecord): Match | null => {
+  const request = requestOf(record)
+  if (request === null) return null
+  return matcher.match(templateKeyOf(request, record.tenant), request.messages)
+}
+
+export const exchangeOf = (matcher: Matcher, record: StoredRecord): Exchange | null => {
+  if (record.route?.outcome === 'answered') return null
+  const answer = answerOf(record.response)
+  const match = answer === null ? null : matchRecord(matcher, record)
+  if (answer === null || match === null) return null
+  return {
+    id: record.id,
+    at: record.at,
+    session: match.turns.length === 0 ? record.id : (match.turns[0]?.content ?? record.id),
+    query: [match.query, ...match.turns.map((turn) => turn.content)].join('\n'),
+    answer,
+    match,
+  }
+}
+
+const PAGE_ROWS = 500
+
+/** The template's exchanges, newest `limit` at most, in time order. */
+export const loadExchanges = async (
+  store: Store,
+  template: Template,
+  limit: number
+): Promise<Exchange[]> => {
+  const matcher = compileMatcher([template])
+  const exchanges: Exchange[] = []
+  let before: number | undefined
+  while (exchanges.length < limit) {
+    const page = await store.records.list({
+      templateVersion: template.version,
+      order: 'desc',
+      limit: PAGE_ROWS,
+      answeredOnly: true,
+      ...(before === undefined ? {} : { after: before }),
+    })
+    exchanges.push(...page.flatMap((record) => exchangeOf(matcher, record) ?? []))
+    if (page.length < PAGE_ROWS) break
+    before = page.at(-1)!.sequence
+  }
+  return exchanges.slice(0, limit).reverse()
+}
+
+/** The exchanges of the given records, in the order of the ids. */
+export const exchangesByIds = async (
+  store: Store,
+  template: Template,
+  ids: string[]
+): Promise<Exchange[]> => {
+  const matcher = compileMatcher([template])
+  const byId = new Map<string, Exchange>()
+  for (let start = 0; start < ids.length; start += PAGE_ROWS) {
+    for (const record of await store.records.byIds(ids.slice(start, start + PAGE_ROWS))) {
+      const exchange = exchangeOf(matcher, record)
+      if (exchange !== null) byId.set(record.id, exchange)
+    }
+  }
+  return ids.flatMap((id) => byId.get(id) ?? [])
+}

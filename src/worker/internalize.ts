@@ -1,0 +1,172 @@
+/**
+ * One step of one internalization: reads its state, does one effect, writes the next state.
+ * candidate → training(arm, stage) → evaluating → approval → live; see core/transitions.ts.
+ */
+import type { Internalization, InternalizationState } from '../core/internalization.ts'
+import { transition } from '../core/transitions.ts'
+import type { Template } from '../core/template.ts'
+import type { Engine } from '../engine/engine.ts'
+import { AppError, toAppError } from '../errors.ts'
+import type { JobObject } from '../openai/fine-tuning.ts'
+import { goLive, type PromotionContext } from '../store/promote.ts'
+import type { WorkerDeps } from './deps.ts'
+import { evaluate } from './evaluate.ts'
+import { planInternalization } from './plan.ts'
+import { reportProgress } from './progress.ts'
+import { stageJob, stageResult, type StageContext } from './train.ts'
+
+/** `waiting`: nothing to do until the engine or a person moves. */
+export type StepOutcome = 'advanced' | 'waiting'
+
+const BY = 'worker'
+
+/** Failures that pass: the step is tried again later and the internalization stays where it is. */
+const TRANSIENT = new Set(['engine-unavailable', 'engine-timeout', 'store-unavailable', 'conflict'])
+
+export const promotionContext = (deps: WorkerDeps): PromotionContext => ({
+  by: BY,
+  now: deps.now(),
+  trafficShare: deps.config.trafficShare,
+})
+
+const save = (
+  deps: WorkerDeps,
+  internalization: Internalization,
+  state: InternalizationState
+): Promise<Internalization> => {
+  return deps.store.internalizations.save(transition(internalization, state), BY, deps.now())
+}
+
+const plan = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  internalization: Internalization,
+  template: Template
+): Promise<StepOutcome> => {
+  const planned = await planInternalization(deps, engine, template)
+  await save(deps, { ...internalization, plan: planned }, { name: 'training', arm: 0, stage: 0 })
+  return 'advanced'
+}
+
+const nextTrainingState = ({ plan, arm, stage }: StageContext): InternalizationState => {
+  if (stage + 1 < plan.arms[arm]!.stages.length) return { name: 'training', arm, stage: stage + 1 }
+  if (arm + 1 < plan.arms.length) return { name: 'training', arm: arm + 1, stage: 0 }
+  return { name: 'evaluating' }
+}
+
+const finishStage = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  context: StageContext,
+  job: JobObject
+): Promise<StepOutcome> => {
+  const result = await stageResult(engine, context, job)
+  const arms = context.plan.arms.map((arm, index) =>
+    index === context.arm
+      ? { ...arm, results: [...arm.results.slice(0, context.stage), result] }
+      : arm
+  )
+  const advanced = { ...context.internalization, plan: { ...context.plan, arms } }
+  await save(deps, advanced, nextTrainingState(context))
+  deps.log({
+    level: 'info',
+    message: 'stage trained',
+    data: { internalization: context.internalization.id, arm: context.arm, ...result },
+  })
+  return 'advanced'
+}
+
+const train = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  context: StageContext
+): Promise<StepOutcome> => {
+  const job = await stageJob(deps, engine, context)
+  if (job.status === 'succeeded') return finishStage(deps, engine, context, job)
+  if (job.status === 'queued' || job.status === 'running') {
+    await reportProgress(deps, engine, context, job)
+    return 'waiting'
+  }
+  throw new AppError(
+    'invalid-state',
+    `job ${job.id} of stage ${context.stage} ${job.status}: ${job.error?.message ?? 'no reason given'}`
+  )
+}
+
+const judge = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  internalization: Internalization,
+  template: Template
+): Promise<StepOutcome> => {
+  const verdict = await evaluate(deps, engine, internalization, internalization.plan!, template)
+  const judged = { ...internalization, verdict }
+  deps.log({ level: 'info', message: `verdict: ${verdict.verdict}`, data: { ...verdict } })
+  if (verdict.verdict === 'reject') {
+    await save(deps, judged, { name: 'rejected', reason: verdict.reason })
+    return 'advanced'
+  }
+  await save(deps, judged, { name: 'approval' })
+  return 'advanced'
+}
+
+/** Without AUTO_PROMOTE a person moves it on. */
+const promote = async (
+  deps: WorkerDeps,
+  internalization: Internalization
+): Promise<StepOutcome> => {
+  if (!deps.config.autoPromote) return 'waiting'
+  await goLive(deps.store, internalization, promotionContext(deps))
+  return 'advanced'
+}
+
+const step = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  internalization: Internalization,
+  template: Template
+): Promise<StepOutcome> => {
+  const { state } = internalization
+  switch (state.name) {
+    case 'candidate':
+      return plan(deps, engine, internalization, template)
+    case 'training':
+      return train(deps, engine, {
+        internalization,
+        plan: internalization.plan!,
+        template,
+        arm: state.arm,
+        stage: state.stage,
+      })
+    case 'evaluating':
+      return judge(deps, engine, internalization, template)
+    case 'approval':
+      return promote(deps, internalization)
+    default:
+      return 'waiting'
+  }
+}
+
+/** Does one step; a failure that will not pass ends the internalization as `failed` with its cause. */
+export const advance = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  internalization: Internalization
+): Promise<StepOutcome> => {
+  try {
+    const template = await deps.store.templates.get(internalization.templateVersion)
+    if (template === null)
+      throw new AppError('not-found', `template ${internalization.templateVersion} is gone`)
+    return await step(deps, engine, internalization, template)
+  } catch (thrown) {
+    const error = toAppError(thrown)
+    deps.log({
+      level: 'error',
+      message: error.message,
+      data: { internalization: internalization.id, code: error.code, stack: error.stack },
+    })
+    if (TRANSIENT.has(error.code)) return 'waiting'
+    await save(deps, internalization, { name: 'failed', cause: error.message })
+    return 'advanced'
+  }
+}

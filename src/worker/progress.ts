@@ -1,0 +1,44 @@
+/** Live figures of the running stage, kept under a name where admin API and CLI find them. */
+import type { JobObject } from '../openai/fine-tuning.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { Store } from '../store/store.ts'
+import type { StageContext } from './train.ts'
+
+export interface StageProgress {
+  arm: number
+  stage: number
+  jobId: string
+  status: JobObject['status']
+  /** figures of the engine's newest metrics event: step, total_steps, train_loss, eta_seconds, … */
+  metrics: Record<string, number | null> | null
+  at: number
+}
+
+const nameOf = (internalizationId: string): string => `progress:${internalizationId}`
+
+export const reportProgress = async (
+  deps: { store: Store; now: () => number },
+  engine: Engine,
+  context: StageContext,
+  job: JobObject
+): Promise<void> => {
+  const events = await engine.jobEvents(job.id)
+  const progress: StageProgress = {
+    arm: context.arm,
+    stage: context.stage,
+    jobId: job.id,
+    status: job.status,
+    metrics: events.findLast((event) => event.type === 'metrics')?.data ?? null,
+    at: deps.now(),
+  }
+  const bytes = new TextEncoder().encode(JSON.stringify(progress))
+  await deps.store.snapshots.put(nameOf(context.internalization.id), bytes)
+}
+
+export const readProgress = async (
+  store: Store,
+  internalizationId: string
+): Promise<StageProgress | null> => {
+  const bytes = await store.snapshots.get(nameOf(internalizationId))
+  return bytes === null ? null : (JSON.parse(new TextDecoder().decode(bytes)) as StageProgress)
+}

@@ -1,0 +1,140 @@
+/**
+ * One stage of one arm: its rows, its job, its result. The job is looked up by its metadata before
+ * it is created, so that no stage is trained twice however often the process dies.
+ */
+import { compressTemplate, textSegments } from '../core/compress.ts'
+import { trainingRow } from '../core/dataset.ts'
+import type {
+  Arm,
+  Internalization,
+  InternalizationPlan,
+  StageResult,
+} from '../core/internalization.ts'
+import type { FewShot, StagePrompt } from '../core/prompt.ts'
+import { createExampleIndex } from '../core/retrieve.ts'
+import type { Template } from '../core/template.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { JobObject, TrainingRow } from '../openai/fine-tuning.ts'
+import { segmentTokens } from './plan.ts'
+import { constantExamples } from '../core/compress.ts'
+import type { WorkerDeps } from './deps.ts'
+import { exchangesByIds, type Exchange } from './exchanges.ts'
+
+/** The newest training rows, set apart for the engine's validation loss. */
+const VALIDATION_SHARE = 0.05
+const MAX_VALIDATION_ROWS = 64
+
+export interface StageContext {
+  internalization: Internalization
+  plan: InternalizationPlan
+  template: Template
+  arm: number
+  stage: number
+}
+
+interface StageText {
+  template: string
+  examples: FewShot[]
+  measuredRate: number
+}
+
+const stageText = async (engine: Engine, context: StageContext): Promise<StageText> => {
+  const { plan, template } = context
+  const stage = plan.arms[context.arm]!.stages[context.stage]!
+  const segments = textSegments(template)
+  const tokens = await segmentTokens(engine, plan.baseModel, segments)
+  const { text, measuredRate } = compressTemplate(
+    segments,
+    plan.dropOrder,
+    stage.templateShare,
+    tokens
+  )
+  const examples = constantExamples(template)
+  return {
+    template: text,
+    examples: examples.slice(0, Math.floor(examples.length * stage.templateShare)),
+    measuredRate,
+  }
+}
+
+/** Training rows of a stage; the answers are the logged ones, byte for byte, in every stage. */
+const stageRows = (exchanges: Exchange[], text: StageText, retrieved: number): TrainingRow[] => {
+  const index = createExampleIndex(exchanges)
+  return exchanges.map((exchange) => {
+    const prompt: StagePrompt = {
+      template: text.template,
+      constantExamples: text.examples,
+      retrievedExamples:
+        retrieved === 0
+          ? []
+          : index.retrieve(exchange.query, { k: retrieved, excludeId: exchange.id }),
+    }
+    return trainingRow(exchange.match, prompt, exchange.answer)
+  })
+}
+
+const metadataOf = ({ internalization, arm, stage }: StageContext): Record<string, string> => ({
+  internalization_id: internalization.id,
+  arm: String(arm),
+  stage: String(stage),
+  idempotency_key: `${internalization.id}/${arm}/${stage}`,
+})
+
+/** Stage k starts from stage k−1's lora; the first from the base model. */
+const startModel = (plan: InternalizationPlan, arm: Arm, stage: number): string =>
+  stage === 0 ? plan.baseModel : arm.results[stage - 1]!.lora
+
+const createJob = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  context: StageContext
+): Promise<JobObject> => {
+  const { plan, template, stage } = context
+  const arm = plan.arms[context.arm]!
+  const exchanges = await exchangesByIds(deps.store, template, plan.trainRecordIds)
+  const rows = stageRows(exchanges, await stageText(engine, context), arm.stages[stage]!.examples)
+  const validation = Math.min(MAX_VALIDATION_ROWS, Math.floor(rows.length * VALIDATION_SHARE))
+  const name = `${context.internalization.id}-${context.arm}-${stage}`
+  const trainingFile = await engine.uploadRows(
+    rows.slice(0, rows.length - validation),
+    `${name}-train.jsonl`
+  )
+  const validationFile =
+    validation === 0
+      ? null
+      : await engine.uploadRows(rows.slice(-validation), `${name}-valid.jsonl`)
+  return engine.createJob({
+    model: startModel(plan, arm, stage),
+    training_file: trainingFile,
+    validation_file: validationFile,
+    hyperparameters: arm.stages[stage]!.hyperparameters,
+    seed: plan.seed,
+    metadata: metadataOf(context),
+  })
+}
+
+/** The stage's job, found or created. A job that was cancelled by hand is not created again. */
+export const stageJob = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  context: StageContext
+): Promise<JobObject> => {
+  const { internalization_id, arm, stage } = metadataOf(context)
+  const [existing] = await engine.findJobs({
+    internalization_id: internalization_id!,
+    arm: arm!,
+    stage: stage!,
+  })
+  return existing ?? createJob(deps, engine, context)
+}
+
+export const stageResult = async (
+  engine: Engine,
+  context: StageContext,
+  job: JobObject
+): Promise<StageResult> => ({
+  jobId: job.id,
+  lora: job.fine_tuned_model!,
+  measuredRate: (await stageText(engine, context)).measuredRate,
+  metrics: job.result_metrics!,
+})

@@ -1,0 +1,117 @@
+/**
+ * The cold path: detect → internalize → evaluate → promote, one small step at a time, for ever.
+ * Shares nothing with the proxy but the store.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Internalization } from '../core/internalization.ts'
+import { isInWork } from '../core/transitions.ts'
+import { toAppError } from '../errors.ts'
+import { settleRoutes } from '../store/promote.ts'
+import type { WorkerDeps } from './deps.ts'
+import { createDetectLoop, type DetectLoop } from './detect.ts'
+import { advance, promotionContext } from './internalize.ts'
+import { hasEnoughDistinct } from './plan.ts'
+
+const IDLE_MS = 1_000
+const FAILURE_MS = 5_000
+const PRUNE_EVERY_MS = 3_600_000
+/** Distinct exchanges are fewer than requests: a start is tried again after this much more traffic. */
+const RETRY_GROWTH = 1.1
+
+export interface Worker {
+  /** One round over everything. @returns whether anything moved */
+  step(): Promise<boolean>
+  /** Rounds until the signal aborts; failures are logged and tried again. */
+  run(signal: AbortSignal): Promise<void>
+}
+
+export const newInternalization = (
+  template: { tenant: string; version: string },
+  now: number
+): Internalization => ({
+  id: randomUUID(),
+  tenant: template.tenant,
+  templateVersion: template.version,
+  state: { name: 'candidate' },
+  createdAt: now,
+  updatedAt: now,
+  plan: null,
+  verdict: null,
+  revision: 0,
+})
+
+/** Begins an internalization for every template with enough answered traffic and none so far. */
+const startCandidates = async (
+  deps: WorkerDeps,
+  triedAt: Map<string, number>
+): Promise<boolean> => {
+  const begun = new Set(
+    (await deps.store.internalizations.list()).map((row) => row.templateVersion)
+  )
+  const needed = deps.config.trainRows + deps.config.holdoutRows
+  let started = false
+  for (const template of await deps.store.templates.list()) {
+    if (begun.has(template.version)) continue
+    const { requests, answered } = await deps.store.templates.stats(template.version)
+    const usable = requests - answered
+    if (usable < Math.max(needed, (triedAt.get(template.version) ?? 0) * RETRY_GROWTH)) continue
+    triedAt.set(template.version, usable)
+    if (!(await hasEnoughDistinct(deps, template))) continue
+    await deps.store.internalizations.create(newInternalization(template, deps.now()))
+    deps.log({ level: 'info', message: 'candidate', data: { version: template.version } })
+    started = true
+  }
+  return started
+}
+
+export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
+  await settleRoutes(deps.store, promotionContext(deps))
+  const detect: DetectLoop = await createDetectLoop(deps)
+  const triedAt = new Map<string, number>()
+  let prunedAt = 0
+
+  const prune = async (): Promise<void> => {
+    if (deps.now() - prunedAt < PRUNE_EVERY_MS) return
+    prunedAt = deps.now()
+    await deps.store.records.prune({
+      bodies: deps.now() - deps.retention.bodiesMs,
+      records: deps.now() - deps.retention.recordsMs,
+    })
+  }
+
+  const advanceOldest = async (): Promise<boolean> => {
+    if (deps.engine === null) return false
+    const active = (await deps.store.internalizations.list())
+      .filter((row) => isInWork(row.state))
+      .sort((a, b) => a.createdAt - b.createdAt)
+    for (const row of active) {
+      if ((await advance(deps, deps.engine, row)) === 'advanced') return true
+      // one that only waits for a person must not hold up the others
+      if (row.state.name !== 'approval') return false
+    }
+    return false
+  }
+
+  const step = async (): Promise<boolean> => {
+    const read = await detect.step()
+    const started = deps.config.auto && read === 0 && (await startCandidates(deps, triedAt))
+    const advanced = await advanceOldest()
+    await prune()
+    return read > 0 || started || advanced
+  }
+
+  return {
+    step,
+    async run(signal) {
+      while (!signal.aborted) {
+        try {
+          if (!(await step())) await deps.sleep(IDLE_MS, signal)
+        } catch (thrown) {
+          const error = toAppError(thrown)
+          deps.log({ level: 'error', message: error.message, data: { code: error.code } })
+          await deps.sleep(FAILURE_MS, signal)
+        }
+      }
+    },
+  }
+}

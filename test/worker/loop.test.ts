@@ -1,0 +1,239 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createFakeBackend } from '../../adapters/fake/backend.ts'
+import { openEngineHost, type EngineHost } from '../../adapters/contract/host.ts'
+import { parseConfig } from '../../src/config.ts'
+import type { ExchangeRecord } from '../../src/core/record.ts'
+import { createEngine } from '../../src/engine/client.ts'
+import type { Engine } from '../../src/engine/engine.ts'
+import { AppError } from '../../src/errors.ts'
+import { openSqliteStore } from '../../src/store/sqlite/open.ts'
+import type { Store } from '../../src/store/store.ts'
+import type { WorkerDeps, WorkerEvent } from '../../src/worker/deps.ts'
+import { createWorker } from '../../src/worker/worker.ts'
+
+const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
+const PROMPT = [
+  'You sort paint orders for a warehouse. Read the order and name the shelf it goes to.',
+  'Shelves are named after the colour that the customer asks for.',
+  'Answer with the shelf alone: no punctuation, no explanation, lower case.',
+].join('\n')
+const ROWS = 260
+
+const recordOf = (number: number): ExchangeRecord => ({
+  id: `record-${number}`,
+  at: 1_700_000_000_000 + number * 1000,
+  tenant: 'tenant-a',
+  model: 'gpt-4o-mini',
+  path: '/v1/chat/completions',
+  streamed: false,
+  status: 200,
+  firstByteMs: 1,
+  durationMs: 2,
+  request: JSON.stringify({
+    model: 'gpt-4o-mini',
+    messages: [
+      { role: 'system', content: PROMPT },
+      {
+        role: 'user',
+        content: `Order ${number}: ${(number % 7) + 1} tins of ${COLOURS[number % 6]} paint, please.`,
+      },
+    ],
+  }),
+  response: JSON.stringify({
+    choices: [
+      {
+        index: 0,
+        message: { role: 'assistant', content: COLOURS[number % 6] },
+        finish_reason: 'stop',
+      },
+    ],
+  }),
+  usage: null,
+  route: null,
+})
+
+describe('the worker', () => {
+  let folder: string
+  let store: Store
+  let host: EngineHost
+  let engine: Engine
+  let events: WorkerEvent[]
+
+  const openEngine = async (): Promise<void> => {
+    const dataDir = join(folder, 'engine')
+    host = await openEngineHost({
+      backend: await createFakeBackend({ dataDir }),
+      dataDir,
+      token: 'token',
+      log: () => {},
+    })
+    engine = createEngine({
+      name: 'default',
+      baseUrl: 'http://engine/v1',
+      token: 'token',
+      fetch: async (input, init) => host.app.fetch(new Request(input, init)),
+    })
+  }
+
+  const depsOf = (changes: Partial<WorkerDeps> = {}): WorkerDeps => ({
+    store,
+    engine,
+    config: parseConfig({ DETECT_MIN_SESSIONS: '40', TRAIN_ROWS: '120', HOLDOUT_ROWS: '120' })
+      .internalize,
+    retention: { bodiesMs: 1e15, recordsMs: 1e15 },
+    replayUpstream: null,
+    now: Date.now,
+    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms, 5))),
+    log: (event) => void events.push(event),
+    ...changes,
+  })
+
+  const runUntilIdle = async (deps: WorkerDeps): Promise<void> => {
+    const worker = await createWorker(deps)
+    for (let idle = 0; idle < 200;) {
+      idle = (await worker.step()) ? 0 : idle + 1
+      if (['approval', 'live', 'rejected', 'failed'].includes(await stateName())) return
+      await deps.sleep(5)
+    }
+    throw new Error(`stuck in ${await stateName()}`)
+  }
+
+  const stateName = async (): Promise<string> =>
+    (await store.internalizations.list()).at(-1)?.state.name ?? 'none'
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'promptintern-worker-'))
+    store = await openSqliteStore({ dataDir: folder })
+    events = []
+    await openEngine()
+    await store.records.append(Array.from({ length: ROWS }, (_, number) => recordOf(number)))
+  })
+
+  afterEach(async () => {
+    await host.close()
+    await store.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  it('goes from the log to an internalization that waits for approval', async () => {
+    await runUntilIdle(depsOf())
+    const [internalization] = await store.internalizations.list()
+    expect(internalization!.state).toEqual({ name: 'approval' })
+    const { plan, verdict } = internalization!
+    expect(plan!.trainRecordIds).toHaveLength(120)
+    expect(plan!.holdoutRecordIds).toHaveLength(120)
+    expect(plan!.labels!.toSorted()).toEqual(COLOURS)
+    expect(plan!.arms.map((arm) => arm.results.length)).toEqual(
+      plan!.arms.map((arm) => arm.stages.length)
+    )
+    expect(verdict!.verdict).toBe('promote')
+    expect(await store.routes.list()).toEqual([])
+  })
+
+  it('trains the schedule with falling measured rates that end at 0', async () => {
+    await runUntilIdle(depsOf())
+    const { plan } = (await store.internalizations.list())[0]!
+    const schedule = plan!.arms.find((arm) => arm.name === 'schedule')!
+    const rates = schedule.results.map((result) => result.measuredRate)
+    expect(rates[0]).toBe(1)
+    expect(rates.at(-1)).toBe(0)
+    expect(rates).toEqual(rates.toSorted((a, b) => b - a))
+  })
+
+  it('goes live by itself with AUTO_PROMOTE', async () => {
+    const config = { ...depsOf().config, autoPromote: true }
+    const worker = await createWorker(depsOf({ config }))
+    for (let round = 0; round < 2000 && (await stateName()) !== 'live'; round++) {
+      await worker.step()
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+    const [route] = await store.routes.list()
+    expect(route!.engine).toBe('default')
+    expect(route!.threshold).toBeLessThanOrEqual(0)
+  })
+
+  it('never holds a training query out', async () => {
+    await runUntilIdle(depsOf())
+    const { plan } = (await store.internalizations.list())[0]!
+    const train = new Set(plan!.trainRecordIds)
+    expect(plan!.holdoutRecordIds.some((id) => train.has(id))).toBe(false)
+  })
+
+  it('trains no stage twice when the process dies after any write', async () => {
+    // every write to the store is followed by a crash: the worker is thrown away and made anew
+    let crashed = 0
+    const crashing = new Proxy(store, {
+      get: (target, area: keyof Store) =>
+        area !== 'internalizations'
+          ? target[area]
+          : new Proxy(target.internalizations, {
+              get: (inner, method: keyof Store['internalizations']) =>
+                method !== 'save' && method !== 'addEvaluations'
+                  ? inner[method].bind(inner)
+                  : async (...parameters: never[]) => {
+                      await (inner[method] as (...given: never[]) => Promise<unknown>)(
+                        ...parameters
+                      )
+                      crashed += 1
+                      throw new AppError('store-unavailable', 'the process died here')
+                    },
+            }),
+    })
+    for (let life = 0; life < 400 && (await stateName()) !== 'approval'; life++) {
+      const worker = await createWorker(depsOf({ store: crashing }))
+      await worker.step().catch(() => undefined)
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+    expect(await stateName()).toBe('approval')
+    expect(crashed).toBeGreaterThan(10)
+    const jobs = await engine.findJobs({})
+    const keys = jobs.map((job) => job.metadata.idempotency_key)
+    expect(new Set(keys).size).toBe(keys.length)
+  })
+
+  it('waits while the engine is away and goes on when it is back', async () => {
+    const away = createEngine({
+      name: 'default',
+      baseUrl: 'http://engine/v1',
+      token: 'token',
+      fetch: () => Promise.reject(new TypeError('fetch failed')),
+    })
+    const worker = await createWorker(depsOf({ engine: away }))
+    for (let round = 0; round < 10; round++) await worker.step()
+    expect(await stateName()).toBe('candidate')
+    await runUntilIdle(depsOf())
+    expect(await stateName()).toBe('approval')
+  })
+
+  it('measures the upstream against itself where there is a key, each row once', async () => {
+    const asked: string[] = []
+    const replayUpstream = async (request: string): Promise<string> => {
+      asked.push(request)
+      const number = Number(/Order (\d+)/.exec(request)![1])
+      return recordOf(number).response!
+    }
+    const config = { ...depsOf().config, upstreamReplays: 30 }
+    await runUntilIdle(depsOf({ replayUpstream, config }))
+    expect(asked).toHaveLength(30)
+    expect(new Set(asked).size).toBe(30)
+    const { verdict } = (await store.internalizations.list())[0]!
+    expect(verdict!.upstreamAgreement).toBe(1)
+  })
+
+  it('ends failed with the cause when a job fails', async () => {
+    await host.close()
+    const dataDir = join(folder, 'engine')
+    host = await openEngineHost({
+      backend: await createFakeBackend({ dataDir, faults: { failAtStep: 1 } }),
+      dataDir,
+      token: 'token',
+      log: () => {},
+    })
+    await runUntilIdle(depsOf())
+    const { state } = (await store.internalizations.list())[0]!
+    expect(state.name).toBe('failed')
+  })
+})
