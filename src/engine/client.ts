@@ -59,12 +59,15 @@ const listAll = async <Item extends { id: string }>(
   }
 }
 
+/** The last chunks carry no text: one says why the answer ended, one what it cost. */
 const deltaOf = (chunk: ChatChunk): GeneratedDelta | null => {
   const choice = chunk.choices[0]
-  if (!choice) return null
-  const text = typeof choice.delta.content === 'string' ? choice.delta.content : ''
-  const logprobs = choice.logprobs?.content ?? []
-  return text === '' && logprobs.length === 0 ? null : { text, logprobs }
+  const text = typeof choice?.delta.content === 'string' ? choice.delta.content : ''
+  const logprobs = choice?.logprobs?.content ?? []
+  const finishReason = choice?.finish_reason ?? null
+  const usage = chunk.usage ?? null
+  const isEmpty = text === '' && logprobs.length === 0 && finishReason === null && usage === null
+  return isEmpty ? null : { text, logprobs, finishReason, usage }
 }
 
 /**
