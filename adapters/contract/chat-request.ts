@@ -19,7 +19,7 @@ const IGNORED = [
   'parallel_tool_calls',
 ] as const
 
-const ignored = Object.fromEntries(IGNORED.map((name) => [name, z.unknown()]))
+const ignored = Object.fromEntries(IGNORED.map((name) => [name, z.unknown().optional()]))
 
 /** Values that say the same as leaving the parameter out. */
 const neutral = {

@@ -66,22 +66,32 @@ export const trainJob = async (
   signal.throwIfAborted()
   const writer = new EventWriter(deps, job.id)
   await writer.message('info', record.resumes > 0 ? 'Resumed after a restart' : 'Started', true)
-  const report = async (progress: TrainProgress): Promise<void> => {
-    if (finished(record)) return
-    noteProgress(record, progress)
-    if (await writer.metrics(progress)) await store.save(record)
+  const write = async (progress: TrainProgress): Promise<void> => {
+    if (!finished(record) && (await writer.metrics(progress))) await store.save(record)
+  }
+  let written: Promise<unknown> = Promise.resolve()
+  const afterwards = (task: () => Promise<void>): void => {
+    written = written.then(task).catch((error: unknown) => {
+      log('warn', 'progress cannot be saved', { job: job.id, error: String(error) })
+    })
   }
   const hooks: TrainHooks = {
     signal,
-    onMessage: (level, message) => void writer.message(level, message),
+    onMessage: (level, message) => afterwards(() => writer.message(level, message)),
     onProgress: (progress) => {
-      report(progress).catch((error: unknown) => log('warn', String(error), { job: job.id }))
+      noteProgress(record, progress)
+      afterwards(() => write(progress))
     },
   }
   const { model, hyperparameters, seed, metadata } = job
   const checkpointDir = store.checkpointDir(job.id)
-  return deps.backend.train(
-    { jobId: job.id, model, ...data, hyperparameters, seed, suffix, metadata, checkpointDir },
-    hooks
-  )
+  try {
+    return await deps.backend.train(
+      { jobId: job.id, model, ...data, hyperparameters, seed, suffix, metadata, checkpointDir },
+      hooks
+    )
+  } finally {
+    // nothing of this job may still be on its way to disk when its end is written
+    await written
+  }
 }

@@ -15,6 +15,8 @@ export interface Lora {
 /** Everything that makes the lora what it is. */
 export interface LoraContent {
   base: string
+  /** the base or the lora that training started from */
+  parent: string
   seed: number
   suffix: string | null
   table: readonly MemoryEntry[]

@@ -94,7 +94,7 @@ export const trainFake = async (
       etaSeconds: ((total - step) * seconds()) / (step - firstStep),
     })
   }
-  const content = { base, seed, suffix, table: memory.entries }
+  const content = { base, parent: input.model, seed, suffix, table: memory.entries }
   const lora = await loras.save(content, Math.floor(now() / 1000))
   return {
     model: lora.id,
