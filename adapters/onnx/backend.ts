@@ -1,0 +1,213 @@
+/**
+ * The embedded engine: one base model and its loras. Generates in this process, trains and computes
+ * losses in child processes. Knows nothing of HTTP, files of rows or job records.
+ */
+import { randomInt } from 'node:crypto'
+import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { AppError } from '../../src/errors.ts'
+import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
+import type { ModelObject, TrainingRow } from '../../src/openai/fine-tuning.ts'
+import type {
+  CompletionEnd,
+  EngineBackend,
+  TokenDelta,
+  TrainHooks,
+  TrainInput,
+  TrainResult,
+} from '../contract/backend.ts'
+import type { Log } from '../contract/log.ts'
+import type { ChildSetup } from './child-messages.ts'
+import { createGenerator, type Generator, type GeneratorOptions } from './generate/generator.ts'
+import { generateText, type Vocabulary } from './generate/text.ts'
+import { Loras } from './loras.ts'
+import { Losses } from './losses.ts'
+import { loadModel, type LoadedModel } from './model/load-model.ts'
+import { checkRows, type TokenizedRow } from './train/batch.ts'
+import { runTrainingJob } from './training-jobs.ts'
+
+export interface OnnxBackendOptions {
+  /** a GGUF file or a Hugging Face folder */
+  modelPath: string
+  /** gets the folders `loras` and `cache` */
+  dataDir: string
+  threads: number
+  log: Log
+  /** limits and precision of serving; the defaults are the generator's */
+  generator?: Partial<
+    Pick<GeneratorOptions, 'precision' | 'maxRows' | 'maxCacheBytes' | 'maxLoraBytes'>
+  >
+  /** told the process id of every training process */
+  onTrainingProcess?: (pid: number | undefined) => void
+}
+
+/** Rows rendered between two turns of the event loop, so that serving goes on meanwhile. */
+const ROWS_PER_TURN = 32
+
+const vocabularyOf = ({ tokenizer }: LoadedModel): Vocabulary => ({
+  encode: (text) => tokenizer.encode(text, { special: false, continues: true }),
+  decodeBytes: (id) => tokenizer.decodeBytes(id),
+  eosIds: tokenizer.eosIds,
+})
+
+interface Parts {
+  model: LoadedModel
+  loras: Loras
+  generator: Generator
+  losses: Losses
+  setup: ChildSetup
+  options: OnnxBackendOptions
+}
+
+class OnnxBackend implements EngineBackend {
+  private readonly parts: Parts
+  private readonly vocabulary: Vocabulary
+  /** loras that jobs start from or losses are computed of, by number of users */
+  private readonly users = new Map<string, number>()
+
+  constructor(parts: Parts) {
+    this.parts = parts
+    this.vocabulary = vocabularyOf(parts.model)
+  }
+
+  models(): ModelObject[] {
+    const { model, loras, generator } = this.parts
+    const common = {
+      object: 'model' as const,
+      owned_by: 'promptintern',
+      max_model_len: generator.maxPositions,
+      training_methods: ['supervised'],
+      parameters: model.parameters,
+    }
+    return [
+      { id: model.name, created: 0, ...common },
+      ...loras.list().map(({ id, created }) => ({ id, created, parent: model.name, ...common })),
+    ]
+  }
+
+  async validateTraining(model: string, rows: TrainingRow[]): Promise<void> {
+    this.loraOf(model)
+    if (rows.length === 0) throw new AppError('invalid-request', 'there are no rows to train on')
+    const { chat, config } = this.parts.model
+    const rendered: TokenizedRow[] = []
+    for (const [index, row] of rows.entries()) {
+      if (index % ROWS_PER_TURN === 0) await nextTurn()
+      rendered.push({ ...chat.renderRow(row, { defaultSystem: false }), weight: row.weight ?? 1 })
+    }
+    checkRows(rendered, config)
+  }
+
+  async train(input: TrainInput, hooks: TrainHooks): Promise<TrainResult> {
+    const { model, jobId: _, ...task } = input
+    const { setup, loras, options } = this.parts
+    const lora = this.loraOf(model)
+    const result = await this.using(lora, () =>
+      runTrainingJob(setup, { ...task, lora }, hooks, options.onTrainingProcess)
+    )
+    const { problem } = await loras.add(result.model)
+    if (problem !== null) throw new AppError('internal', `the trained lora is unusable: ${problem}`)
+    return result
+  }
+
+  async *complete(
+    request: ChatRequest,
+    signal: AbortSignal
+  ): AsyncGenerator<TokenDelta, CompletionEnd, undefined> {
+    const lora = this.loraOf(request.model)
+    const { model, generator } = this.parts
+    const { ids } = model.chat.render(request.messages, {
+      addGenerationPrompt: true,
+      defaultSystem: lora === null,
+    })
+    const { stop } = request
+    return yield* generateText(
+      generator,
+      this.vocabulary,
+      {
+        promptIds: ids,
+        lora,
+        maxTokens: request.max_completion_tokens ?? request.max_tokens ?? generator.maxPositions,
+        temperature: request.temperature ?? 0,
+        topP: request.top_p ?? 1,
+        seed: request.seed ?? randomInt(2 ** 31),
+        stop: typeof stop === 'string' ? [stop] : (stop ?? []),
+        topLogprobs: request.top_logprobs ?? 0,
+        choices: request.structured_outputs?.choice ?? null,
+        jsonObject: request.response_format?.type === 'json_object',
+        usePrefixCache: true,
+      },
+      signal
+    )
+  }
+
+  async loss(model: string, rows: TrainingRow[]): Promise<{ losses: number[]; tokens: number[] }> {
+    const lora = this.loraOf(model)
+    return this.using(lora, () => this.parts.losses.compute(lora, rows))
+  }
+
+  async countTokens(model: string, input: ChatMessage[] | string): Promise<number> {
+    const lora = this.loraOf(model)
+    const { chat, tokenizer } = this.parts.model
+    if (typeof input === 'string') return tokenizer.encode(input, { special: false }).length
+    const addGenerationPrompt = input.at(-1)?.role !== 'assistant'
+    return chat.render(input, { addGenerationPrompt, defaultSystem: lora === null }).ids.length
+  }
+
+  async deleteModel(id: string): Promise<void> {
+    const lora = this.loraOf(id)
+    if (lora === null)
+      throw new AppError('invalid-request', `${id} is the base model and stays`, { param: 'model' })
+    if (this.users.has(lora)) throw new AppError('conflict', `a job or a loss request uses ${id}`)
+    this.parts.generator.unloadLora(lora)
+    await this.parts.loras.remove(lora)
+  }
+
+  async close(): Promise<void> {
+    const { losses, generator, model } = this.parts
+    await losses.close()
+    await generator.close()
+    model.close()
+  }
+
+  /** The lora's id, or null for the base model. */
+  private loraOf(model: string): string | null {
+    return model === this.parts.model.name ? null : this.parts.loras.require(model).id
+  }
+
+  private async using<Result>(lora: string | null, work: () => Promise<Result>): Promise<Result> {
+    if (lora === null) return work()
+    this.users.set(lora, (this.users.get(lora) ?? 0) + 1)
+    try {
+      return await work()
+    } finally {
+      const left = this.users.get(lora)! - 1
+      if (left > 0) this.users.set(lora, left)
+      else this.users.delete(lora)
+    }
+  }
+}
+
+/**
+ * Loads the model and its loras and is ready to serve when it resolves.
+ * @throws AppError `invalid-model`, `store-unavailable`
+ */
+export const createOnnxBackend = async (options: OnnxBackendOptions): Promise<EngineBackend> => {
+  const { modelPath, dataDir, threads, log } = options
+  const model = await loadModel(modelPath)
+  const lorasDir = join(dataDir, 'loras')
+  const setup = { modelPath, cacheDir: join(dataDir, 'cache'), lorasDir, threads }
+  try {
+    const loras = await Loras.open(lorasDir, model, log)
+    const generator = await createGenerator({
+      ...options.generator,
+      config: model.config,
+      weights: model.weights,
+      loadLora: (id) => loras.matrices(id),
+      threads,
+    })
+    return new OnnxBackend({ model, loras, generator, losses: new Losses(setup), setup, options })
+  } catch (error) {
+    model.close()
+    throw error
+  }
+}

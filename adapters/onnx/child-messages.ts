@@ -1,0 +1,35 @@
+/** What the serving process and its training or loss processes say to each other, over IPC. */
+import type { ErrorCode } from '../../src/errors.ts'
+import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
+import type { TrainInput, TrainProgress, TrainResult } from '../contract/backend.ts'
+
+/** Where a child finds the model; sent first. */
+export interface ChildSetup {
+  modelPath: string
+  /** flat float32 weights, shared by all children */
+  cacheDir: string
+  lorasDir: string
+  threads: number
+}
+
+/** What a training job's file holds; `model` is null for the base model. */
+export type TrainTask = Omit<TrainInput, 'model' | 'jobId'> & { lora: string | null }
+
+export type ChildRequest =
+  | { kind: 'train'; setup: ChildSetup; taskFile: string }
+  | { kind: 'cancel' }
+  | { kind: 'loss'; setup: ChildSetup; call: number; lora: string | null; rows: TrainingRow[] }
+
+export interface ChildError {
+  code: ErrorCode
+  message: string
+  param: string | null
+}
+
+export type ChildReport =
+  | { kind: 'progress'; progress: TrainProgress }
+  | { kind: 'message'; level: 'info' | 'warn'; message: string }
+  | { kind: 'trained'; result: TrainResult }
+  | { kind: 'losses'; call: number; losses: number[]; tokens: number[] }
+  /** `call` is null for training */
+  | { kind: 'failed'; call: number | null; error: ChildError }

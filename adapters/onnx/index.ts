@@ -1,0 +1,31 @@
+/** How the composition root gets the embedded engine: as a process of its own. */
+import { type EngineProcess, startEngineProcess } from '../contract/start-process.ts'
+
+const entry = new URL(
+  import.meta.url.endsWith('.ts') ? './process.ts' : './process.js',
+  import.meta.url
+)
+
+/**
+ * @param options.modelPath a GGUF file or a Hugging Face folder
+ * @param options.threads of the serving process, and again of a training one; default: all cores
+ * @throws AppError `invalid-model` when the model cannot be loaded, `engine-unavailable`
+ */
+export const startOnnxEngine = ({
+  dataDir,
+  modelPath,
+  threads,
+}: {
+  dataDir: string
+  modelPath: string
+  threads?: number
+}): Promise<EngineProcess> =>
+  startEngineProcess({
+    name: 'onnx',
+    entry,
+    dataDir,
+    env: {
+      ONNX_MODEL_PATH: modelPath,
+      ...(threads === undefined ? {} : { ONNX_THREADS: String(threads) }),
+    },
+  })

@@ -1,0 +1,132 @@
+/**
+ * The loras of one base model on disk. A folder that is damaged, or was made for another base
+ * model, tokenizer or chat template, is kept, reported and not served. Knows nothing of graphs.
+ */
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AppError, toAppError } from '../../src/errors.ts'
+import type { Log } from '../contract/log.ts'
+import type { LoraMatrices } from './generate/lora-pool.ts'
+import type { LoadedModel } from './model/load-model.ts'
+import { type LoraManifest, readLora, type StoredLora } from './train/lora-file.ts'
+
+export interface LoraRecord {
+  id: string
+  /** seconds since the epoch */
+  created: number
+  /** why it is not served; null when it is */
+  problem: string | null
+}
+
+type BaseModel = Pick<LoadedModel, 'config' | 'fingerprint' | 'tokenizerHash' | 'chat'>
+
+/** A prompt is only what it was in training when the same text gives the same tokens. */
+const checkRendering = (base: BaseModel, id: string, manifest: LoraManifest): void => {
+  const differs =
+    manifest.tokenizer_hash !== base.tokenizerHash
+      ? 'tokenizer'
+      : manifest.chat_template_hash !== base.chat.templateHash
+        ? 'chat template'
+        : null
+  if (differs !== null)
+    throw new AppError('invalid-model', `${id} was trained with another ${differs}`)
+}
+
+/** The flat vector of training as the matrices of serving. */
+const matricesOf = ({ layout, theta }: StoredLora): LoraMatrices => {
+  const modules = new Map<string, { a: Float32Array; b: Float32Array }>()
+  for (const { module, matrix, offset, length } of layout.entries) {
+    const pair = modules.get(module) ?? { a: new Float32Array(), b: new Float32Array() }
+    pair[matrix === 'A' ? 'a' : 'b'] = theta.subarray(offset, offset + length)
+    modules.set(module, pair)
+  }
+  return { rank: layout.rank, alpha: layout.alpha, modules }
+}
+
+export class Loras {
+  private readonly folder: string
+  private readonly base: BaseModel
+  private readonly records = new Map<string, LoraRecord>()
+
+  private constructor(folder: string, base: BaseModel) {
+    this.folder = folder
+    this.base = base
+  }
+
+  /**
+   * Reads and checks every lora once.
+   * @throws AppError `store-unavailable` when the folder cannot be used
+   */
+  static async open(folder: string, base: BaseModel, log: Log): Promise<Loras> {
+    const loras = new Loras(folder, base)
+    let names: string[]
+    try {
+      await mkdir(folder, { recursive: true })
+      names = await readdir(folder)
+      // drafts of writers that died; nothing trains while an engine starts
+      for (const name of names.filter((entry) => entry.startsWith('.')))
+        await rm(join(folder, name), { recursive: true, force: true })
+    } catch (cause) {
+      throw new AppError('store-unavailable', `${folder} cannot be used: ${String(cause)}`, {
+        cause,
+      })
+    }
+    for (const id of names.filter((name) => !name.startsWith('.')).sort()) {
+      const { problem } = await loras.add(id)
+      if (problem !== null) log('warn', 'a lora is not served', { lora: id, problem })
+    }
+    return loras
+  }
+
+  /** Those that serve. */
+  list(): LoraRecord[] {
+    return [...this.records.values()].filter(({ problem }) => problem === null)
+  }
+
+  path(id: string): string {
+    return join(this.folder, id)
+  }
+
+  /**
+   * @throws AppError `not-found`; `invalid-request` for one that is not served, with the reason
+   */
+  require(id: string): LoraRecord {
+    const record = this.records.get(id)
+    if (!record) throw new AppError('not-found', `no model ${id}`, { param: 'model' })
+    if (record.problem !== null)
+      throw new AppError('invalid-request', record.problem, { param: 'model' })
+    return record
+  }
+
+  /** Takes up a folder that training has just written. */
+  async add(id: string): Promise<LoraRecord> {
+    const problem = await this.read(id).then(
+      () => null,
+      (error: unknown) => toAppError(error).message
+    )
+    const created = Math.floor((await stat(this.path(id))).mtimeMs / 1000)
+    const record = { id, created, problem }
+    this.records.set(id, record)
+    return record
+  }
+
+  /** @throws AppError `invalid-model` when it is damaged or made for something else */
+  async read(id: string): Promise<StoredLora> {
+    const lora = await readLora(this.path(id), this.base)
+    checkRendering(this.base, id, lora.manifest)
+    return lora
+  }
+
+  /** The same, as serving wants it. */
+  async matrices(id: string): Promise<LoraMatrices> {
+    return matricesOf(await this.read(id))
+  }
+
+  /** Gone from the list at once, from disk in one step. */
+  async remove(id: string): Promise<void> {
+    this.records.delete(id)
+    const draft = this.path(`.removed-${id}`)
+    await rename(this.path(id), draft)
+    await rm(draft, { recursive: true, force: true })
+  }
+}

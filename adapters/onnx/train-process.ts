@@ -1,0 +1,140 @@
+/**
+ * The process that trains one job, or computes losses until it is not needed any more. A crash here
+ * costs a restart from the checkpoint and nothing else. It ends when its parent is gone.
+ */
+import { readFile } from 'node:fs/promises'
+import { constants, setPriority } from 'node:os'
+import { join } from 'node:path'
+import { AppError, toAppError } from '../../src/errors.ts'
+import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
+import type { TrainHooks, TrainResult } from '../contract/backend.ts'
+import type { ChildReport, ChildRequest, ChildSetup, TrainTask } from './child-messages.ts'
+import { loadModel, type LoadedModel } from './model/load-model.ts'
+import type { TokenizedRow } from './train/batch.ts'
+import { readLora, readOptimizer, writeLora } from './train/lora-file.ts'
+import { LossModel } from './train/loss-model.ts'
+import { trainLora, type TrainedLora } from './train/trainer.ts'
+import { type FrozenModel, openFrozenModel } from './train/weights-file.ts'
+
+interface OpenModel {
+  model: LoadedModel
+  frozen: FrozenModel
+}
+
+const report = (message: ChildReport): void => void process.send?.(message)
+
+const fail = (call: number | null, thrown: unknown): void => {
+  const { code, message, param } = toAppError(thrown)
+  report({ kind: 'failed', call, error: { code, message, param } })
+}
+
+const open = async ({ modelPath, cacheDir }: ChildSetup): Promise<OpenModel> => {
+  const model = await loadModel(modelPath)
+  return { model, frozen: await openFrozenModel(cacheDir, model) }
+}
+
+const renderRows = (
+  { chat }: LoadedModel,
+  rows: TrainingRow[],
+  defaultSystem: boolean
+): TokenizedRow[] =>
+  rows.map((row) => ({ ...chat.renderRow(row, { defaultSystem }), weight: row.weight ?? 1 }))
+
+/** Writes the lora; the optimizer's state stays beside it while the learning-rate curve goes on. */
+const store = async (
+  setup: ChildSetup,
+  model: LoadedModel,
+  task: TrainTask,
+  trained: TrainedLora
+): Promise<TrainResult> => {
+  const { layout, theta, optimizer, hyperparameters, dataHash } = trained
+  const manifest = {
+    base_model: model.name,
+    base_fingerprint: model.fingerprint,
+    tokenizer_hash: model.tokenizerHash,
+    chat_template_hash: model.chat.templateHash,
+    data_hash: dataHash,
+    parent: task.lora,
+    seed: task.seed,
+    hyperparameters: { ...hyperparameters },
+    rendering: { default_system_message: false as const },
+    suffix: task.suffix,
+    metadata: task.metadata,
+  }
+  const continues = hyperparameters.schedule_span[1] < 1
+  const id = await writeLora(
+    setup.lorasDir,
+    { layout, theta, manifest },
+    continues ? optimizer : null
+  )
+  return { model: id, trainedTokens: trained.trainedTokens, metrics: trained.metrics }
+}
+
+const train = async (setup: ChildSetup, taskFile: string, signal: AbortSignal): Promise<void> => {
+  // serving comes first where cores are short
+  setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL)
+  const task = JSON.parse(await readFile(taskFile, 'utf8')) as TrainTask
+  const { model, frozen } = await open(setup)
+  const start = task.lora === null ? null : await readLora(join(setup.lorasDir, task.lora), model)
+  const optimizer = start && (await readOptimizer(join(setup.lorasDir, start.id), start.layout))
+  const hooks: TrainHooks = {
+    signal,
+    onProgress: (progress) => report({ kind: 'progress', progress }),
+    onMessage: (level, message) => report({ kind: 'message', level, message }),
+  }
+  const trained = await trainLora(
+    {
+      model: frozen,
+      rows: renderRows(model, task.rows, false),
+      validationRows: renderRows(model, task.validationRows, false),
+      hyperparameters: task.hyperparameters,
+      seed: task.seed,
+      start: start && { layout: start.layout, theta: start.theta, optimizer },
+      checkpointDir: task.checkpointDir,
+    },
+    hooks,
+    { threads: setup.threads }
+  )
+  report({ kind: 'trained', result: await store(setup, model, task, trained) })
+}
+
+const openForLosses = async (setup: ChildSetup) => {
+  const { model, frozen } = await open(setup)
+  return { model, losses: new LossModel(frozen, { threads: setup.threads }) }
+}
+
+let opening: ReturnType<typeof openForLosses> | undefined
+
+const computeLosses = async (
+  request: Extract<ChildRequest, { kind: 'loss' }>
+): Promise<ChildReport> => {
+  const { setup, call, lora: id, rows } = request
+  opening ??= openForLosses(setup)
+  const { model, losses } = await opening
+  const lora = id === null ? null : await readLora(join(setup.lorasDir, id), model)
+  // a lora reads prompts as it was trained on them, the base model as it is asked by clients
+  const rendered = renderRows(model, rows, lora === null).map((row) => ({ ...row, weight: 1 }))
+  return { kind: 'losses', call, ...(await losses.lossOfRows(rendered, lora)) }
+}
+
+const abort = new AbortController()
+/** One call after the other: a second session at the same time would double the memory. */
+let lastCall: Promise<void> = Promise.resolve()
+
+process.on('disconnect', () => process.exit(1))
+process.on('message', (request: ChildRequest) => {
+  switch (request.kind) {
+    case 'train':
+      train(request.setup, request.taskFile, abort.signal).catch((error: unknown) =>
+        fail(null, error)
+      )
+      break
+    case 'cancel':
+      abort.abort(new AppError('client-closed', 'the training job was stopped'))
+      break
+    case 'loss':
+      lastCall = lastCall
+        .then(() => computeLosses(request))
+        .then(report, (error: unknown) => fail(request.call, error))
+  }
+})

@@ -1,0 +1,92 @@
+/**
+ * Runs training jobs in child processes: a child that dies is started again from its checkpoint.
+ * Knows nothing of models or of HTTP.
+ */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AppError } from '../../src/errors.ts'
+import type { TrainHooks, TrainResult } from '../contract/backend.ts'
+import { storageError } from '../contract/disk.ts'
+import type { ChildReport, ChildSetup, TrainTask } from './child-messages.ts'
+import { reportedError, startChild } from './child-process.ts'
+
+/** Restarts without getting any further before a job counts as failed. */
+const MAX_RESTARTS = 2
+/** A step may take seconds, and the checkpoint follows it. */
+const CANCEL_GRACE_MS = 15_000
+
+type Outcome = { result: TrainResult } | { error: AppError } | { died: string; step: number }
+
+/** One child from its start to its end. */
+const runOnce = async (
+  setup: ChildSetup,
+  taskFile: string,
+  hooks: TrainHooks,
+  onStart: (pid: number | undefined) => void
+): Promise<Outcome> => {
+  let outcome: Outcome | null = null
+  let step = 0
+  const receive = (report: ChildReport): void => {
+    if (report.kind === 'progress') {
+      step = report.progress.step
+      hooks.onProgress(report.progress)
+    } else if (report.kind === 'message') hooks.onMessage(report.level, report.message)
+    else if (report.kind === 'trained') outcome = { result: report.result }
+    else if (report.kind === 'failed') outcome = { error: reportedError(report) }
+    if (outcome !== null) child.kill()
+  }
+  const child = startChild(receive)
+  onStart(child.pid)
+  let killer: NodeJS.Timeout | undefined
+  const cancel = (): void => {
+    child.send({ kind: 'cancel' })
+    killer = setTimeout(() => child.kill(), CANCEL_GRACE_MS)
+  }
+  if (hooks.signal.aborted) child.kill()
+  hooks.signal.addEventListener('abort', cancel, { once: true })
+  child.send({ kind: 'train', setup, taskFile })
+  const died = await child.ended
+  clearTimeout(killer)
+  hooks.signal.removeEventListener('abort', cancel)
+  return outcome ?? { died, step }
+}
+
+const writeTask = async (task: TrainTask): Promise<string> => {
+  const path = join(task.checkpointDir, 'task.json')
+  try {
+    await mkdir(task.checkpointDir, { recursive: true })
+    await writeFile(path, JSON.stringify(task))
+  } catch (cause) {
+    throw storageError(`${path} cannot be written`, cause)
+  }
+  return path
+}
+
+/**
+ * @param onStart told the process id of every child
+ * @throws AppError what training throws; `internal` when its process keeps dying; the signal's
+ * reason when it is aborted, after a checkpoint
+ */
+export const runTrainingJob = async (
+  setup: ChildSetup,
+  task: TrainTask,
+  hooks: TrainHooks,
+  onStart: (pid: number | undefined) => void = () => undefined
+): Promise<TrainResult> => {
+  const taskFile = await writeTask(task)
+  let bestStep = 0
+  for (let restarts = 0; ; restarts++) {
+    const outcome = await runOnce(setup, taskFile, hooks, onStart)
+    if ('result' in outcome) return outcome.result
+    if (hooks.signal.aborted) throw hooks.signal.reason
+    if ('error' in outcome) throw outcome.error
+    if (outcome.step > bestStep) {
+      bestStep = outcome.step
+      restarts = 0
+    }
+    const what = `the training process died (${outcome.died}) after step ${outcome.step}`
+    if (restarts === MAX_RESTARTS)
+      throw new AppError('internal', `${what}, ${restarts + 1} times; is there enough memory?`)
+    hooks.onMessage('warn', `${what}; it goes on from its checkpoint`)
+  }
+}

@@ -1,0 +1,310 @@
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createOnnxBackend, type OnnxBackendOptions } from '../../adapters/onnx/backend.ts'
+import { createGenerator } from '../../adapters/onnx/generate/generator.ts'
+import { Loras } from '../../adapters/onnx/loras.ts'
+import { loadModel } from '../../adapters/onnx/model/load-model.ts'
+import { writeRandomModel } from '../../adapters/onnx/model/random-model.ts'
+import type { EngineBackend, TrainHooks, TrainInput } from '../../adapters/contract/backend.ts'
+import type { ChatRequest } from '../../src/openai/chat.ts'
+import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'onnx-backend-'))
+const modelPath = join(root, 'tiny')
+const dataDir = join(root, 'data')
+const log = () => undefined
+let backend: EngineBackend
+/** trained once, on the memorization task */
+let lora: string
+const pids: (number | undefined)[] = []
+
+const open = (options: Partial<OnnxBackendOptions> = {}): Promise<EngineBackend> =>
+  createOnnxBackend({
+    modelPath,
+    dataDir,
+    threads: 1,
+    log,
+    generator: { precision: 'float32' },
+    onTrainingProcess: (pid) => pids.push(pid),
+    ...options,
+  })
+
+const TASK: [string, string][] = [
+  ['Where is my card?', 'card_arrival'],
+  ['It was eaten', 'card_swallowed'],
+  ['Top up failed!', 'top_up_failed'],
+  ['ünïcode 🙂', 'ok, 🙂'],
+]
+const rows: TrainingRow[] = TASK.map(([question, answer]) => ({
+  messages: [
+    { role: 'user', content: question },
+    { role: 'assistant', content: answer },
+  ],
+}))
+
+const input = (overrides: Partial<TrainInput> = {}): TrainInput => ({
+  jobId: 'job',
+  model: 'tiny',
+  rows,
+  validationRows: rows.slice(0, 2),
+  hyperparameters: { rank: 8, learning_rate: 1e-2, batch_size: 4, max_steps: 60 },
+  seed: 1,
+  suffix: null,
+  metadata: { purpose: 'test' },
+  checkpointDir: mkdtempSync(join(root, 'checkpoint-')),
+  ...overrides,
+})
+
+const hooks = (overrides: Partial<TrainHooks> = {}): TrainHooks => ({
+  onProgress: () => undefined,
+  onMessage: () => undefined,
+  signal: new AbortController().signal,
+  ...overrides,
+})
+
+const ask = async (
+  model: string,
+  content: string,
+  extra: Partial<ChatRequest> = {},
+  from = backend
+) => {
+  const request = { model, messages: [{ role: 'user', content }], max_tokens: 40, ...extra }
+  const deltas = from.complete(request, new AbortController().signal)
+  let text = ''
+  const logprobs: number[] = []
+  for (;;) {
+    const { done, value } = await deltas.next()
+    if (done) return { text, logprobs, end: value }
+    text += value.text
+    logprobs.push(...value.logprobs.map(({ logprob }) => logprob))
+  }
+}
+
+beforeAll(async () => {
+  writeRandomModel(modelPath, { seed: 5 })
+  backend = await open()
+  lora = (await backend.train(input(), hooks())).model
+}, 60_000)
+afterAll(async () => {
+  await backend.close()
+  rmSync(root, { recursive: true })
+})
+
+describe('a trained lora', () => {
+  it('answers what it was trained on, and the base model does not', async () => {
+    for (const [question, answer] of TASK) {
+      const { text, end } = await ask(lora, question)
+      expect(text).toBe(answer)
+      expect(end.finishReason).toBe('stop')
+      expect((await ask('tiny', question)).text).not.toBe(answer)
+    }
+  })
+
+  it('has the loss in training that it has in serving', async () => {
+    const model = await loadModel(modelPath)
+    const loras = await Loras.open(join(dataDir, 'loras'), model, log)
+    const generator = await createGenerator({
+      config: model.config,
+      weights: model.weights,
+      precision: 'float32',
+      threads: 1,
+      loadLora: (id) => loras.matrices(id),
+    })
+    for (const name of ['tiny', lora]) {
+      const { losses, tokens } = await backend.loss(name, rows)
+      for (const [index, row] of rows.entries()) {
+        const rendered = model.chat.renderRow(row, { defaultSystem: name === 'tiny' })
+        const { promptIds, completionIds } = rendered
+        const logprobs = await generator.score(
+          [...promptIds, ...completionIds],
+          { from: promptIds.length, lora: name === 'tiny' ? null : name, usePrefixCache: false },
+          new AbortController().signal
+        )
+        const mean = -logprobs.reduce((sum, nats) => sum + nats, 0) / logprobs.length
+        expect(tokens[index]).toBe(completionIds.length)
+        expect(Math.abs(losses[index]! - mean)).toBeLessThan(1e-5)
+      }
+    }
+    await generator.close()
+    model.close()
+  })
+
+  it('is listed with its base, and both count the tokens that they read', async () => {
+    const [base, trained] = backend.models()
+    expect(base).toMatchObject({ id: 'tiny', max_model_len: 512, parameters: 78_656 })
+    expect(trained).toMatchObject({ id: lora, parent: 'tiny' })
+    const messages = [{ role: 'user', content: 'hi' }]
+    const [count, ofBase] = await Promise.all(
+      [lora, 'tiny'].map((model) => backend.countTokens(model, messages))
+    )
+    expect((await ask(lora, 'hi')).end.usage.prompt_tokens).toBe(count)
+    // the base model's prompt has the template's own system block
+    expect((await ask('tiny', 'hi')).end.usage.prompt_tokens).toBe(ofBase)
+    expect(ofBase).toBeGreaterThan(count!)
+    expect(await backend.countTokens(lora, 'the')).toBe(1)
+  })
+
+  it('chooses among given answers and ends at stops', async () => {
+    const choice = ['card_arrival', 'card_swallowed']
+    const chosen = await ask('tiny', 'It was eaten', { structured_outputs: { choice } })
+    expect(choice).toContain(chosen.text)
+    expect((await ask(lora, TASK[0]![0], { stop: ['_arr'] })).text).toBe('card')
+    const short = await ask(lora, TASK[0]![0], { max_tokens: 3 })
+    expect(short.end).toMatchObject({ finishReason: 'length', usage: { completion_tokens: 3 } })
+  })
+
+  it('is the start of a next stage', async () => {
+    const hyperparameters = { learning_rate: 1e-3, max_steps: 2 }
+    const next = await backend.train(input({ model: lora, hyperparameters }), hooks())
+    expect(next.model).not.toBe(lora)
+    expect(next.metrics).toMatchObject({ steps: 2 })
+    expect(next.metrics.train_loss).toBeLessThan(0.5)
+    expect((await ask(next.model, TASK[1]![0])).text).toBe(TASK[1]![1])
+    await backend.deleteModel(next.model)
+    expect(backend.models().map(({ id }) => id)).not.toContain(next.model)
+    await expect(ask(next.model, 'hi')).rejects.toMatchObject({ code: 'not-found' })
+  })
+
+  it('is served again after a restart', async () => {
+    const restarted = await open()
+    expect((await ask(lora, TASK[2]![0], {}, restarted)).text).toBe(TASK[2]![1])
+    await restarted.close()
+  })
+})
+
+describe('a training process', () => {
+  it('that is killed is started again and ends with the same lora', async () => {
+    const messages: string[] = []
+    let kills = 0
+    const result = await backend.train(
+      input(),
+      hooks({
+        onMessage: (_, message) => messages.push(message),
+        onProgress: ({ step }) => {
+          if (step < 20 || kills > 0) return
+          kills++
+          process.kill(pids.at(-1)!, 'SIGKILL')
+        },
+      })
+    )
+    expect(kills).toBe(1)
+    expect(messages.join()).toMatch(/died \(SIGKILL\)/)
+    expect(result.model).toBe(lora)
+    expect((await ask(lora, TASK[0]![0])).text).toBe(TASK[0]![1])
+  })
+
+  it('that dies again and again fails its job, and serving goes on', async () => {
+    let killer: NodeJS.Timeout | undefined
+    const before = pids.length
+    const mortal = await open({
+      onTrainingProcess: (pid) => {
+        pids.push(pid)
+        killer = setTimeout(() => process.kill(pid!, 'SIGKILL'), 50)
+      },
+    })
+    await expect(mortal.train(input(), hooks())).rejects.toMatchObject({
+      code: 'internal',
+      message: expect.stringContaining('3 times') as string,
+    })
+    clearTimeout(killer)
+    expect(pids.length - before).toBe(3)
+    expect((await ask(lora, TASK[0]![0], {}, mortal)).text).toBe(TASK[0]![1])
+    await mortal.close()
+  })
+
+  it('that is cancelled stops after a step, and the job goes on there later', async () => {
+    const abort = new AbortController()
+    const job = input()
+    const stopAt10 = ({ step }: { step: number }) => {
+      if (step >= 10) abort.abort(new Error('stop'))
+    }
+    const training = backend.train(job, hooks({ signal: abort.signal, onProgress: stopAt10 }))
+    await expect(training).rejects.toThrow('stop')
+    expect(() => process.kill(pids.at(-1)!, 0)).toThrow(/ESRCH/)
+    const messages: string[] = []
+    const result = await backend.train(
+      job,
+      hooks({ onMessage: (_, message) => messages.push(message) })
+    )
+    expect(messages.join()).toMatch(/resumed from the checkpoint at step \d\d/)
+    expect(result.model).toBe(lora)
+    expect(result.metrics.steps).toBe(60)
+  })
+})
+
+describe('what cannot be trained or served', () => {
+  it.each<[string, string, TrainingRow[], object]>([
+    ['no rows', 'tiny', [], { code: 'invalid-request' }],
+    ['an unknown model', 'nobody', rows, { code: 'not-found' }],
+    [
+      'a row over the context',
+      'tiny',
+      [
+        ...rows,
+        {
+          messages: [
+            { role: 'user', content: 'x'.repeat(600) },
+            { role: 'assistant', content: 'y' },
+          ],
+        },
+      ],
+      { code: 'context-length-exceeded', message: expect.stringContaining('row 5') as string },
+    ],
+  ])('%s is refused before a job begins', async (_, model, given, error) => {
+    await expect(backend.validateTraining(model, given)).rejects.toMatchObject(error)
+  })
+
+  it('a prompt over the context is refused', async () => {
+    await expect(ask(lora, 'x'.repeat(600))).rejects.toMatchObject({
+      code: 'context-length-exceeded',
+    })
+  })
+
+  it('rows that the child refuses come back as the error they are', async () => {
+    const tooLong = { role: 'user', content: 'x'.repeat(600) }
+    const row = { messages: [tooLong, { role: 'assistant', content: 'y' }] }
+    await expect(backend.loss(lora, [row])).rejects.toMatchObject({
+      code: 'context-length-exceeded',
+    })
+  })
+
+  it('the base model cannot be deleted, nor a lora that a request or a job uses', async () => {
+    await expect(backend.deleteModel('tiny')).rejects.toMatchObject({ code: 'invalid-request' })
+    const request = { model: lora, messages: [{ role: 'user', content: TASK[0]![0] }] }
+    const deltas = backend.complete(request, new AbortController().signal)
+    await deltas.next()
+    await expect(backend.deleteModel(lora)).rejects.toMatchObject({ code: 'conflict' })
+    await deltas.return(undefined as never)
+    const losses = backend.loss(lora, rows)
+    await expect(backend.deleteModel(lora)).rejects.toMatchObject({ code: 'conflict' })
+    await losses
+  })
+
+  it('a damaged lora, a foreign one and a left-over draft are not listed, and the reason is told', async () => {
+    const other = join(root, 'other')
+    const loras = join(other, 'loras')
+    cpSync(join(dataDir, 'loras', lora), join(loras, lora), { recursive: true })
+    truncateSync(join(loras, lora, 'adapter_model.safetensors'), 1000)
+    mkdirSync(join(loras, '.draft-1'))
+    const warnings: unknown[] = []
+    const reopened = await open({
+      dataDir: other,
+      log: (level, _, fields) => level === 'warn' && warnings.push(fields),
+    })
+    expect(reopened.models()).toHaveLength(1)
+    expect(warnings).toHaveLength(1)
+    await expect(ask(lora, 'hi', {}, reopened)).rejects.toMatchObject({ code: 'invalid-request' })
+    expect(existsSync(join(loras, '.draft-1'))).toBe(false)
+    await reopened.close()
+
+    writeRandomModel(join(root, 'stranger'), { seed: 6 })
+    const stranger = await open({ modelPath: join(root, 'stranger') })
+    await expect(stranger.validateTraining(lora, rows)).rejects.toMatchObject({
+      code: 'invalid-request',
+      message: expect.stringContaining('another base model') as string,
+    })
+    await stranger.close()
+  })
+})
