@@ -42,7 +42,7 @@ interface HeldToken {
   start: number
 }
 
-const lossyText = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
+const LOSSY = new TextDecoder()
 
 /** Characters at the end of `text` that a stop string may begin with. */
 const heldCharacters = (text: string, stop: readonly string[]): number => {
@@ -138,7 +138,7 @@ export class TextAssembler {
 
   private choice({ tokenId, logprob }: TokenChoice): Omit<TokenLogprob, 'top_logprobs'> {
     const bytes = this.vocabulary.decodeBytes(tokenId)
-    return { token: lossyText(bytes), logprob, bytes: [...bytes] }
+    return { token: LOSSY.decode(bytes), logprob, bytes: [...bytes] }
   }
 }
 
