@@ -25,7 +25,7 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
   },
   'src/store': {
     ours: ['src/core', 'src/openai', 'src/errors.ts'],
-    packages: ['drizzle-orm', '@libsql/client'],
+    packages: ['drizzle-orm', '@libsql/client', 'lru-cache'],
     node: true,
   },
   'src/proxy': {
@@ -34,12 +34,19 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
     node: true,
   },
   'src/worker': {
-    ours: ['src/core', 'src/store/store.ts', 'src/engine', 'src/openai', 'src/errors.ts'],
+    ours: [
+      'src/core',
+      'src/store/store.ts',
+      'src/store/promote.ts',
+      'src/engine',
+      'src/openai',
+      'src/errors.ts',
+    ],
     packages: [],
     node: true,
   },
   'src/admin': {
-    ours: ['src/core', 'src/store/store.ts', 'src/openai', 'src/errors.ts'],
+    ours: ['src/core', 'src/store/store.ts', 'src/store/promote.ts', 'src/openai', 'src/errors.ts'],
     packages: ['hono', '@hono/zod-openapi', 'zod', 'prom-client'],
     node: true,
   },

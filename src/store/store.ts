@@ -16,18 +16,26 @@ export interface RecordQuery {
   after?: number
   /** only records with a 2xx response body */
   answeredOnly?: boolean
+  /** false: leaves the bodies out, as if they were pruned; default true */
+  bodies?: boolean
 }
 
 export interface RecordStore {
   /** Durable when it resolves. An id that exists already is skipped, so a retry is harmless. */
   append(records: ExchangeRecord[]): Promise<void>
   list(query: RecordQuery): Promise<StoredRecord[]>
+  /** In the order of the ids; those that are not in the log are left out. */
   byIds(ids: string[]): Promise<StoredRecord[]>
+  /** Ids that are not in the log are skipped. */
   tagTemplate(ids: string[], templateVersion: string): Promise<void>
-  /** Deletes bodies and rows older than the given times (ms); returns what was deleted. */
+  /**
+   * Deletes bodies and rows older than the given times (ms); returns what was deleted. A record
+   * whose bodies are gone has the request '' and the response null.
+   */
   prune(before: { bodies: number; records: number }): Promise<{ bodies: number; records: number }>
 }
 
+/** Running totals: pruned records stay counted. */
 export interface TemplateStats {
   requests: number
   answered: number
@@ -60,15 +68,22 @@ export interface EvaluationRow {
 }
 
 export interface InternalizationStore {
-  create(internalization: Internalization): Promise<void>
+  /**
+   * Also writes the first history row. @param by who caused it, `worker` if not given
+   * @throws AppError `conflict` when the id exists, or when another internalization of the same
+   * template version is in work (candidate, training, evaluating or approval)
+   */
+  create(internalization: Internalization, by?: string): Promise<void>
   get(id: string): Promise<Internalization | null>
   list(): Promise<Internalization[]>
   /**
    * Writes state, plan and verdict, and one history row when the state changed. Returns the row
-   * with its new revision. @throws AppError `conflict` when `revision` is stale
+   * with its new revision and `updatedAt`. @throws AppError `conflict` when `revision` is stale,
+   * `not-found` when the id is unknown
    */
   save(internalization: Internalization, by: string, at: number): Promise<Internalization>
   history(id: string): Promise<HistoryEntry[]>
+  /** A row that exists (same internalization, arm and record) is replaced. */
   addEvaluations(rows: EvaluationRow[]): Promise<void>
   evaluations(id: string): Promise<EvaluationRow[]>
 }

@@ -1,0 +1,126 @@
+/** Internalizations, guarded by their revision, with history and evaluations. */
+import { isDeepStrictEqual } from 'node:util'
+import { and, asc, desc, eq, sql } from 'drizzle-orm'
+import type { Internalization } from '../../core/internalization.ts'
+import { AppError } from '../../errors.ts'
+import type { InternalizationStore } from '../store.ts'
+import { inChunks } from './chunks.ts'
+import { isConstraintError, type Connection, type Database, type Transaction } from './database.ts'
+import { evaluations, history, internalizations } from './schema.ts'
+
+const toDomain = ({
+  stateName: _stateName,
+  ...row
+}: typeof internalizations.$inferSelect): Internalization => row
+
+const read = async (db: Database | Transaction, id: string): Promise<Internalization | null> => {
+  const [row] = await db.select().from(internalizations).where(eq(internalizations.id, id))
+  return row === undefined ? null : toDomain(row)
+}
+
+const create = async (
+  tx: Transaction,
+  internalization: Internalization,
+  by: string
+): Promise<void> => {
+  const { id, state, createdAt, templateVersion } = internalization
+  try {
+    await tx.insert(internalizations).values({ ...internalization, stateName: state.name })
+  } catch (error) {
+    if (!isConstraintError(error)) throw error
+    throw new AppError(
+      'conflict',
+      `internalization ${id} exists, or template ${templateVersion} has one in work already`,
+      { cause: error }
+    )
+  }
+  await tx
+    .insert(history)
+    .values({ internalizationId: id, at: createdAt, from: null, to: state, by })
+}
+
+const staleError = (id: string): AppError =>
+  new AppError('conflict', `internalization ${id} was changed by another process: read it again`)
+
+const update = async (
+  tx: Transaction,
+  internalization: Internalization,
+  by: string,
+  at: number
+): Promise<Internalization> => {
+  const { id, state, plan, verdict, revision } = internalization
+  const stored = await read(tx, id)
+  if (stored === null) throw new AppError('not-found', `there is no internalization ${id}`)
+  if (stored.revision !== revision) throw staleError(id)
+  try {
+    await tx
+      .update(internalizations)
+      .set({ state, stateName: state.name, plan, verdict, updatedAt: at, revision: revision + 1 })
+      .where(and(eq(internalizations.id, id), eq(internalizations.revision, revision)))
+  } catch (error) {
+    if (!isConstraintError(error)) throw error
+    throw new AppError(
+      'conflict',
+      `template ${stored.templateVersion} has another internalization in work`,
+      { cause: error }
+    )
+  }
+  if (!isDeepStrictEqual(stored.state, state)) {
+    await tx
+      .insert(history)
+      .values({ internalizationId: id, at, from: stored.state, to: state, by })
+  }
+  return { ...stored, state, plan, verdict, updatedAt: at, revision: revision + 1 }
+}
+
+export const createInternalizationStore = (connection: Connection): InternalizationStore => ({
+  create: (internalization, by = 'worker') =>
+    connection.write((tx) => create(tx, internalization, by)),
+  get: (id) => connection.read((db) => read(db, id)),
+  list: () =>
+    connection.read(async (db) => {
+      const { createdAt, id } = internalizations
+      const rows = await db.select().from(internalizations).orderBy(desc(createdAt), asc(id))
+      return rows.map(toDomain)
+    }),
+  save: (internalization, by, at) => connection.write((tx) => update(tx, internalization, by, at)),
+  history: (id) =>
+    connection.read((db) => {
+      const { at, from, to, by } = history
+      return db
+        .select({ at, from, to, by })
+        .from(history)
+        .where(eq(history.internalizationId, id))
+        .orderBy(asc(history.id))
+    }),
+  addEvaluations: async (rows) => {
+    for (const chunk of inChunks(rows)) {
+      await connection.write(async (tx) => {
+        const { internalizationId, arm, recordId } = evaluations
+        await tx
+          .insert(evaluations)
+          .values(chunk)
+          .onConflictDoUpdate({
+            target: [internalizationId, arm, recordId],
+            set: {
+              answer: sql`excluded.answer`,
+              logprobSum: sql`excluded.logprob_sum`,
+              logprobMin: sql`excluded.logprob_min`,
+              similarity: sql`excluded.similarity`,
+              upstreamAnswer: sql`excluded.upstream_answer`,
+              upstreamSimilarity: sql`excluded.upstream_similarity`,
+            },
+          })
+      })
+    }
+  },
+  evaluations: (id) =>
+    connection.read((db) => {
+      const { internalizationId, arm, recordId } = evaluations
+      return db
+        .select()
+        .from(evaluations)
+        .where(eq(internalizationId, id))
+        .orderBy(asc(arm), asc(recordId))
+    }),
+})

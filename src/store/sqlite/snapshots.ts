@@ -1,0 +1,21 @@
+/** Blobs by name. */
+import { eq } from 'drizzle-orm'
+import type { SnapshotStore } from '../store.ts'
+import type { Connection } from './database.ts'
+import { snapshots } from './schema.ts'
+
+export const createSnapshotStore = ({ read, write }: Connection): SnapshotStore => ({
+  get: (name) =>
+    read(async (db) => {
+      const [row] = await db.select().from(snapshots).where(eq(snapshots.name, name))
+      return row === undefined ? null : Uint8Array.from(row.value)
+    }),
+  put: (name, bytes) =>
+    write(async (tx) => {
+      const value = Buffer.from(bytes)
+      await tx
+        .insert(snapshots)
+        .values({ name, value })
+        .onConflictDoUpdate({ target: snapshots.name, set: { value } })
+    }),
+})

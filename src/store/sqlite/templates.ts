@@ -1,0 +1,33 @@
+/** Templates by version, with their running totals. */
+import { asc, eq, sql } from 'drizzle-orm'
+import type { TemplateStore } from '../store.ts'
+import type { Connection } from './database.ts'
+import { templates } from './schema.ts'
+import { readTotals } from './totals.ts'
+
+export const createTemplateStore = ({ read, write }: Connection): TemplateStore => ({
+  upsert: (upserted) =>
+    write(async (tx) => {
+      for (const template of upserted) {
+        const { version, tenant } = template
+        await tx
+          .insert(templates)
+          .values({ version, tenant, template })
+          .onConflictDoUpdate({
+            target: templates.version,
+            set: { tenant, template: sql`excluded.template` },
+          })
+      }
+    }),
+  get: (version) =>
+    read(async (db) => {
+      const [row] = await db.select().from(templates).where(eq(templates.version, version))
+      return row?.template ?? null
+    }),
+  list: () =>
+    read(async (db) => {
+      const rows = await db.select().from(templates).orderBy(asc(templates.version))
+      return rows.map(({ template }) => template)
+    }),
+  stats: (version) => read((db) => readTotals(db, version)),
+})

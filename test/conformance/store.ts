@@ -1,0 +1,390 @@
+/**
+ * What every implementation of the store must do, as one suite. Lives with the tests, because it
+ * speaks vitest; an implementation's test file calls `describeStore`.
+ */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Store } from '../../src/store/store.ts'
+import {
+  exampleEvaluation,
+  exampleInternalization,
+  exampleOutcome,
+  exampleRecord,
+  exampleRoute,
+  exampleTemplate,
+} from '../fixtures/examples.ts'
+
+export interface StorePlace {
+  open: () => Promise<Store>
+  /** a store over the same data that waits on its own, as another process has it */
+  openElsewhere: () => Promise<Store>
+  destroy: () => Promise<void>
+}
+
+const appendEach = (target: Store, from: number, count: number) =>
+  Promise.all(
+    Array.from({ length: count }, (_, index) =>
+      target.records.append([exampleRecord(from + index)])
+    )
+  )
+
+const idsOf = (records: { id: string }[]): string[] => records.map(({ id }) => id)
+
+export const describeStore = (name: string, prepare: () => Promise<StorePlace>): void => {
+  describe(name, () => {
+    let place: StorePlace
+    let store: Store
+    const others: Store[] = []
+
+    const openOther = async (): Promise<Store> => {
+      const other = await place.openElsewhere()
+      others.push(other)
+      return other
+    }
+
+    beforeEach(async () => {
+      place = await prepare()
+      store = await place.open()
+    })
+
+    afterEach(async () => {
+      for (const other of others.splice(0)) await other.close()
+      await store.close()
+      await place.destroy()
+    })
+
+    describe('records', () => {
+      it('gives back every field and every byte', async () => {
+        const records = [
+          exampleRecord(1),
+          exampleRecord(2, { route: exampleOutcome(), firstByteMs: null, usage: null }),
+          exampleRecord(3, { response: null, status: 499 }),
+          exampleRecord(4, { request: '{"broken', response: '' }),
+          exampleRecord(5, { request: '{ "spaced" : "ünïcödé \\ud83d\\ude00 \u0000" }\n' }),
+        ]
+        await store.records.append(records)
+        const stored = await store.records.list({ limit: 10 })
+        expect(stored).toMatchObject(records)
+        expect(stored.map(({ templateVersion }) => templateVersion)).toEqual([
+          null,
+          'version-1',
+          null,
+          null,
+          null,
+        ])
+      })
+
+      it('skips an id that exists, in the log or in the same call', async () => {
+        await store.records.append([exampleRecord(1), exampleRecord(1, { model: 'other' })])
+        await store.records.append([exampleRecord(1, { model: 'other' }), exampleRecord(2)])
+        const stored = await store.records.list({ limit: 10 })
+        expect(idsOf(stored)).toEqual(['record-1', 'record-2'])
+        expect(stored[0]!.model).toBe('gpt-4o-mini')
+      })
+
+      it('takes an empty list', async () => {
+        await store.records.append([])
+        expect(await store.records.list({ limit: 10 })).toEqual([])
+      })
+
+      it('pages through the log in both directions without a gap', async () => {
+        await store.records.append(Array.from({ length: 130 }, (_, index) => exampleRecord(index)))
+        for (const order of ['asc', 'desc'] as const) {
+          const seen: number[] = []
+          let after: number | undefined
+          for (;;) {
+            const page = await store.records.list({
+              order,
+              limit: 40,
+              ...(after === undefined ? {} : { after }),
+            })
+            seen.push(...page.map(({ sequence }) => sequence))
+            if (page.length < 40) break
+            after = page.at(-1)!.sequence
+          }
+          expect(new Set(seen).size).toBe(130)
+          expect(seen).toEqual(seen.toSorted((a, b) => (order === 'asc' ? a - b : b - a)))
+        }
+      })
+
+      it('lists one template, answered records only, and without bodies on request', async () => {
+        await store.records.append([
+          exampleRecord(1),
+          exampleRecord(2, { status: 500 }),
+          exampleRecord(3, { response: null }),
+          exampleRecord(4),
+        ])
+        await store.records.tagTemplate(['record-1', 'record-2', 'record-3'], 'version-1')
+        const tagged = await store.records.list({ limit: 10, templateVersion: 'version-1' })
+        expect(idsOf(tagged)).toEqual(['record-1', 'record-2', 'record-3'])
+        const answered = await store.records.list({ limit: 10, answeredOnly: true, bodies: false })
+        expect(idsOf(answered)).toEqual(['record-1', 'record-4'])
+        expect(answered[0]).toMatchObject({ request: '', response: null, status: 200 })
+      })
+
+      it('finds records by id in the order asked, leaving out unknown ones', async () => {
+        await store.records.append([exampleRecord(1), exampleRecord(2)])
+        const found = await store.records.byIds(['record-2', 'nobody', 'record-1'])
+        expect(idsOf(found)).toEqual(['record-2', 'record-1'])
+        expect(found[0]!.request).toBe(exampleRecord(2).request)
+      })
+
+      it('resolves each of many simultaneous appends with its record in the log', async () => {
+        const records = Array.from({ length: 300 }, (_, index) => exampleRecord(index))
+        await Promise.all(records.map((record) => store.records.append([record])))
+        expect(await store.records.list({ limit: 1000 })).toHaveLength(300)
+      })
+
+      it('prunes bodies and rows by age and keeps what younger records need', async () => {
+        const shared = exampleRecord(0).request
+        await store.records.append(
+          Array.from({ length: 6 }, (_, index) => exampleRecord(index, { request: shared }))
+        )
+        const deleted = await store.records.prune({ bodies: 1_004, records: 1_002 })
+        expect(deleted.records).toBe(2)
+        expect(deleted.bodies).toBeGreaterThan(0)
+        const left = await store.records.list({ limit: 10 })
+        expect(idsOf(left)).toEqual(['record-2', 'record-3', 'record-4', 'record-5'])
+        expect(left.map(({ request }) => request)).toEqual(['', '', shared, shared])
+        expect(left.map(({ response }) => response === null)).toEqual([true, true, false, false])
+        expect(idsOf(await store.records.list({ limit: 10, answeredOnly: true }))).toEqual([
+          'record-4',
+          'record-5',
+        ])
+      })
+
+      it('keeps similar texts readable when the ones they resemble are pruned', async () => {
+        const records = Array.from({ length: 40 }, (_, index) => exampleRecord(index))
+        await store.records.append(records)
+        await store.records.prune({ bodies: 1_030, records: 0 })
+        const left = await store.records.byIds(['record-35'])
+        expect(left[0]!.request).toBe(records[35]!.request)
+        await store.records.append([exampleRecord(40)])
+        const [added] = await store.records.byIds(['record-40'])
+        expect(added!.request).toBe(exampleRecord(40).request)
+        const rest = await store.records.prune({ bodies: 9_999, records: 9_999 })
+        expect(rest.records).toBe(41)
+        expect(await store.records.list({ limit: 1 })).toEqual([])
+      })
+
+      it('never gives a pruned sequence again', async () => {
+        await store.records.append([exampleRecord(1), exampleRecord(2)])
+        const last = (await store.records.list({ limit: 1, order: 'desc' }))[0]!.sequence
+        await store.records.prune({ bodies: 9_999, records: 9_999 })
+        await store.records.append([exampleRecord(3)])
+        const [next] = await store.records.list({ limit: 1 })
+        expect(next!.sequence).toBeGreaterThan(last)
+      })
+    })
+
+    describe('templates', () => {
+      it('keeps the newest form of each version', async () => {
+        await store.templates.upsert([exampleTemplate('v2'), exampleTemplate('v1')])
+        const changed = { ...exampleTemplate('v1'), maxTurnsAfter: 3 }
+        await store.templates.upsert([changed])
+        expect(await store.templates.get('v1')).toEqual(changed)
+        expect(await store.templates.get('v3')).toBeNull()
+        expect((await store.templates.list()).map(({ version }) => version)).toEqual(['v1', 'v2'])
+      })
+
+      it('counts tagged and routed records, and keeps the count when they are pruned', async () => {
+        await store.records.append([
+          exampleRecord(1, { route: exampleOutcome() }),
+          exampleRecord(2, {
+            route: exampleOutcome({ outcome: 'fallback', promptTokensSaved: 0, savedUsd: null }),
+          }),
+          exampleRecord(3),
+        ])
+        await store.records.tagTemplate(['record-1', 'record-3', 'nobody'], 'version-1')
+        await store.records.tagTemplate(['record-3'], 'version-1')
+        await store.records.append([exampleRecord(1, { route: exampleOutcome() })])
+        const stats = {
+          requests: 3,
+          answered: 1,
+          fallbacks: 1,
+          promptTokensSaved: 790,
+          savedUsd: 0.5,
+          lastSeen: 1_003,
+        }
+        expect(await store.templates.stats('version-1')).toEqual(stats)
+        await store.records.prune({ bodies: 9_999, records: 9_999 })
+        expect(await store.templates.stats('version-1')).toEqual(stats)
+      })
+
+      it('moves the count with a record that is tagged anew', async () => {
+        await store.records.append([exampleRecord(1)])
+        await store.records.tagTemplate(['record-1'], 'v1')
+        await store.records.tagTemplate(['record-1'], 'v2')
+        expect((await store.templates.stats('v1')).requests).toBe(0)
+        expect((await store.templates.stats('v2')).requests).toBe(1)
+        expect(await store.templates.stats('v3')).toMatchObject({ requests: 0, lastSeen: null })
+      })
+    })
+
+    describe('internalizations', () => {
+      it('saves state, plan and verdict with a history of the states', async () => {
+        await store.internalizations.create(exampleInternalization())
+        const created = (await store.internalizations.get('internalization-1'))!
+        expect(created).toEqual(exampleInternalization())
+        const training = await store.internalizations.save(
+          { ...created, state: { name: 'training', arm: 0, stage: 0 } },
+          'worker',
+          2_000
+        )
+        const same = await store.internalizations.save(training, 'worker', 2_500)
+        const failed = await store.internalizations.save(
+          { ...same, state: { name: 'failed', cause: 'engine gone' } },
+          'cli',
+          3_000
+        )
+        expect(failed.updatedAt).toBe(3_000)
+        expect(await store.internalizations.get('internalization-1')).toEqual(failed)
+        const start = { name: 'training', arm: 0, stage: 0 }
+        expect(await store.internalizations.history('internalization-1')).toEqual([
+          { at: 1_000, from: null, to: { name: 'candidate' }, by: 'worker' },
+          { at: 2_000, from: { name: 'candidate' }, to: start, by: 'worker' },
+          { at: 3_000, from: start, to: { name: 'failed', cause: 'engine gone' }, by: 'cli' },
+        ])
+      })
+
+      it('refuses a stale revision and an unknown id, and writes nothing', async () => {
+        await store.internalizations.create(exampleInternalization())
+        const read = (await store.internalizations.get('internalization-1'))!
+        const saved = await store.internalizations.save(
+          { ...read, state: { name: 'evaluating' } },
+          'worker',
+          2_000
+        )
+        const stale = store.internalizations.save(
+          { ...read, state: { name: 'live' } },
+          'admin',
+          3_000
+        )
+        await expect(stale).rejects.toMatchObject({ code: 'conflict' })
+        expect(await store.internalizations.get('internalization-1')).toEqual(saved)
+        expect(await store.internalizations.history('internalization-1')).toHaveLength(2)
+        const unknown = store.internalizations.save(exampleInternalization('x'), 'admin', 1)
+        await expect(unknown).rejects.toMatchObject({ code: 'not-found' })
+      })
+
+      it('lets one of two writers win', async () => {
+        const other = await openOther()
+        await store.internalizations.create(exampleInternalization())
+        const read = (await store.internalizations.get('internalization-1'))!
+        const results = await Promise.allSettled(
+          [store, other].map(({ internalizations }) =>
+            internalizations.save({ ...read, state: { name: 'evaluating' } }, 'worker', 2_000)
+          )
+        )
+        expect(results.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
+      })
+
+      it('allows one internalization in work per template version', async () => {
+        await store.internalizations.create(exampleInternalization('a'))
+        const second = store.internalizations.create(exampleInternalization('b'))
+        await expect(second).rejects.toMatchObject({ code: 'conflict' })
+        const same = store.internalizations.create(
+          exampleInternalization('a', { templateVersion: 'other' })
+        )
+        await expect(same).rejects.toMatchObject({ code: 'conflict' })
+        const a = (await store.internalizations.get('a'))!
+        await store.internalizations.save({ ...a, state: { name: 'live' } }, 'admin', 2_000)
+        await store.internalizations.create(exampleInternalization('c', { createdAt: 2_000 }))
+        expect(idsOf(await store.internalizations.list())).toEqual(['c', 'a'])
+      })
+
+      it('keeps one evaluation a row and arm, the last one written', async () => {
+        await store.internalizations.create(exampleInternalization())
+        await store.internalizations.addEvaluations([
+          exampleEvaluation('r2'),
+          exampleEvaluation('r1', { arm: 1 }),
+          exampleEvaluation('r1'),
+        ])
+        const bought = exampleEvaluation('r2', { upstreamAnswer: 'x', upstreamSimilarity: 0.5 })
+        await store.internalizations.addEvaluations([bought])
+        expect(await store.internalizations.evaluations('internalization-1')).toEqual([
+          exampleEvaluation('r1'),
+          bought,
+          exampleEvaluation('r1', { arm: 1 }),
+        ])
+      })
+    })
+
+    describe('routes', () => {
+      it('replaces and removes by template version', async () => {
+        await store.routes.put(exampleRoute('v1'))
+        await store.routes.put(exampleRoute('v2'))
+        const changed = { ...exampleRoute('v1'), threshold: -0.5 }
+        await store.routes.put(changed)
+        expect(await store.routes.list()).toEqual([changed, exampleRoute('v2')])
+        await store.routes.remove('v1')
+        await store.routes.remove('v1')
+        expect(await store.routes.list()).toEqual([exampleRoute('v2')])
+      })
+
+      it('shows every change of another process in its revision', async () => {
+        const other = await openOther()
+        const revisions = [await other.routes.revision()]
+        await store.routes.put(exampleRoute())
+        revisions.push(await other.routes.revision())
+        await store.routes.put(exampleRoute())
+        revisions.push(await other.routes.revision())
+        await store.routes.remove('version-1')
+        revisions.push(await other.routes.revision())
+        expect(new Set(revisions).size).toBe(4)
+        expect(await other.routes.revision()).toBe(revisions[3])
+      })
+    })
+
+    describe('snapshots', () => {
+      it('keeps the last bytes of each name', async () => {
+        expect(await store.snapshots.get('sketch')).toBeNull()
+        await store.snapshots.put('sketch', Uint8Array.of(1, 2, 3))
+        await store.snapshots.put('sketch', Uint8Array.of(0, 255))
+        expect(await store.snapshots.get('sketch')).toEqual(Uint8Array.of(0, 255))
+      })
+
+      it('holds megabytes', async () => {
+        const bytes = new Uint8Array(4 * 2 ** 20).fill(7)
+        await store.snapshots.put('large', bytes)
+        expect(Buffer.compare((await store.snapshots.get('large'))!, bytes)).toBe(0)
+      })
+    })
+
+    it('keeps everything over closing and opening', async () => {
+      await store.records.append([exampleRecord(1)])
+      await store.templates.upsert([exampleTemplate()])
+      await store.internalizations.create(exampleInternalization())
+      await store.routes.put(exampleRoute())
+      await store.close()
+      store = await place.open()
+      expect(idsOf(await store.records.list({ limit: 10 }))).toEqual(['record-1'])
+      expect(await store.templates.list()).toEqual([exampleTemplate()])
+      expect(await store.internalizations.list()).toEqual([exampleInternalization()])
+      expect(await store.routes.list()).toEqual([exampleRoute()])
+    })
+
+    it('lets two processes append and read at once', async () => {
+      const other = await openOther()
+      await Promise.all([appendEach(store, 0, 100), appendEach(other, 1000, 100)])
+      const seen = await store.records.list({ limit: 1000 })
+      expect(seen).toHaveLength(200)
+      expect(seen).toEqual(await other.records.list({ limit: 1000 }))
+      for (const record of seen) {
+        const index = Number(record.id.replace('record-', ''))
+        expect(record.request).toBe(exampleRecord(index).request)
+      }
+    })
+
+    it('finishes what waits and refuses what comes after closing', async () => {
+      const waiting = store.records.append([exampleRecord(1)])
+      await store.close()
+      await waiting
+      await expect(store.records.list({ limit: 1 })).rejects.toMatchObject({
+        code: 'store-unavailable',
+      })
+      await store.close()
+      store = await place.open()
+      expect(idsOf(await store.records.list({ limit: 10 }))).toEqual(['record-1'])
+    })
+  })
+}

@@ -1,0 +1,107 @@
+import { assert, nat, option, property, string, uint8Array } from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { BaseCache, decodeBody, digestOf, encodeBody } from '../../src/store/sqlite/body-codec.ts'
+
+const DAY_MS = 24 * 60 * 60 * 1000
+
+const baseOf = (text: string) => {
+  const bytes = Buffer.from(text)
+  return { digest: digestOf(bytes), text: bytes, ratio: 0.5 }
+}
+
+const template = (query: string): string =>
+  JSON.stringify({
+    messages: [
+      { role: 'system', content: 'Answer with one of the intents of our bank.\n'.repeat(80) },
+      { role: 'user', content: query },
+    ],
+  })
+
+const line = (index: number): string => `turn ${index * 7919}: ${'x'.repeat(index % 50)}\n`
+
+describe('body codec', () => {
+  it('gives back any bytes, with any base', () => {
+    assert(
+      property(
+        uint8Array({ maxLength: 200 }),
+        option(uint8Array({ maxLength: 200 })),
+        (text, base) => {
+          const bytes = Buffer.from(text)
+          const baseBytes = base === null ? null : Buffer.from(base)
+          expect(decodeBody(encodeBody(bytes, baseBytes), baseBytes)).toEqual(bytes)
+        }
+      )
+    )
+  })
+
+  it('gives back an edited text, wherever the edit is', () => {
+    const base = Buffer.from(template('Where is my card?'))
+    assert(
+      property(nat(base.length), nat(40), string(), (at, removed, inserted) => {
+        const text = Buffer.concat([
+          base.subarray(0, at),
+          Buffer.from(inserted),
+          base.subarray(at + removed),
+        ])
+        const encoded = encodeBody(text, base)
+        expect(decodeBody(encoded, base)).toEqual(text)
+        expect(encoded.data.length).toBeLessThan(inserted.length * 4 + 40)
+      })
+    )
+  })
+
+  it('gives back texts far beyond the window of deflate', () => {
+    const history = Array.from({ length: 5000 }, (_, index) => line(index)).join('')
+    const base = Buffer.from(history)
+    const text = Buffer.from(`now\n${history}${line(6000)}`)
+    expect(decodeBody(encodeBody(text, base), base).equals(text)).toBe(true)
+  })
+
+  it('stores the next turn of a long conversation in a few bytes', () => {
+    const history = Array.from({ length: 5000 }, (_, index) => `turn ${index * 7919}\n`).join('')
+    const encoded = encodeBody(Buffer.from(`${history}turn 42\n`), Buffer.from(history))
+    expect(encoded.data.length).toBeLessThan(40)
+  })
+})
+
+describe('base cache', () => {
+  it('finds the relative of a text and nothing for a stranger', () => {
+    const cache = new BaseCache(() => 0)
+    const text = template('Where is my card?')
+    cache.add('tenant-a', text, baseOf(text))
+    expect(cache.find('tenant-a', template('I lost my phone'))?.text.toString()).toBe(text)
+    expect(cache.find('tenant-a', '{"messages":[]}')).toBeNull()
+  })
+
+  it('keeps tenants apart', () => {
+    const cache = new BaseCache(() => 0)
+    const text = template('Where is my card?')
+    cache.add('tenant-a', text, baseOf(text))
+    expect(cache.find('tenant-b', text)).toBeNull()
+  })
+
+  it('lets no base outlive its day, so that retention holds', () => {
+    let now = 0
+    const cache = new BaseCache(() => now)
+    const text = template('Where is my card?')
+    cache.add('tenant-a', text, baseOf(text))
+    now = DAY_MS
+    expect(cache.find('tenant-a', text)).not.toBeNull()
+    now = DAY_MS + 1
+    expect(cache.find('tenant-a', text)).toBeNull()
+  })
+
+  it('drops the least used when its bytes are spent', () => {
+    const cache = new BaseCache(() => 0, 20_000)
+    const texts = [1, 2, 3, 4, 5, 6].map((index) => `${index} `.repeat(2000))
+    for (const text of texts) cache.add('tenant-a', text, baseOf(text))
+    expect(texts.map((text) => cache.find('tenant-a', text) !== null)).toEqual([
+      false,
+      false,
+      false,
+      true,
+      true,
+      true,
+    ])
+  })
+})

@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest'
+import type { InternalizationState } from '../../src/core/internalization.ts'
+import { transition } from '../../src/core/transitions.ts'
+import { exampleInternalization } from '../fixtures/examples.ts'
+
+const STATES: InternalizationState[] = [
+  { name: 'candidate' },
+  { name: 'training', arm: 0, stage: 1 },
+  { name: 'evaluating' },
+  { name: 'approval' },
+  { name: 'live' },
+  { name: 'retired', reason: 'r' },
+  { name: 'rejected', reason: 'r' },
+  { name: 'failed', cause: 'c' },
+]
+
+const LEGAL = `
+candidate: training rejected failed
+training: training evaluating failed
+evaluating: approval rejected failed
+approval: live rejected
+live: retired
+retired: live
+rejected:
+failed:`
+
+const reachableFrom = (state: InternalizationState): string[] =>
+  STATES.filter((to) => {
+    try {
+      return transition(exampleInternalization('a', { state }), to).state === to
+    } catch {
+      return false
+    }
+  }).map(({ name }) => name)
+
+describe('transition', () => {
+  it('allows the steps of the state machine and no other', () => {
+    const table = STATES.map((state) => [`${state.name}:`, ...reachableFrom(state)].join(' '))
+    expect(table.join('\n')).toBe(LEGAL.trim())
+  })
+
+  it('says what is wrong and changes nothing else', () => {
+    const before = exampleInternalization('a')
+    expect(transition(before, { name: 'failed', cause: 'c' })).toEqual({
+      ...before,
+      state: { name: 'failed', cause: 'c' },
+    })
+    expect(() => transition(before, { name: 'live' })).toThrow(
+      'internalization a is candidate, so it cannot become live'
+    )
+  })
+})
