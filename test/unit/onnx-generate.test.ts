@@ -318,11 +318,32 @@ describe('limits', () => {
     await Promise.all([generator.close(), roomy.close()])
   })
 
-  it('refuses a row that is larger than the whole cache', async () => {
-    const generator = await create({ maxCacheBytes: 1000 })
-    await expect(collect(generator, request(prompt(1, 5)))).rejects.toMatchObject({
-      code: 'overloaded',
+  it('lets the rows that came last begin again when memory runs out', async () => {
+    const bytesPerToken = tinyConfig.layers * 2 * tinyConfig.kvHeads * tinyConfig.headDim * 4
+    // three rows of 256 tokens, or one of 512
+    const generator = await create({ maxCacheBytes: 3 * 256 * bytesPerToken, maxPrefixBytes: 0 })
+    const wanted = [1, 2, 3].map((seed) =>
+      request(prompt(seed, 200 + 10 * seed), { maxTokens: 60, lora: seed === 2 ? 'lora-a' : null })
+    )
+    const results = await Promise.all(wanted.map((one) => collect(generator, one)))
+    expect(generator.load().cacheBytes).toBeLessThanOrEqual(3 * 256 * bytesPerToken)
+    const roomy = await create()
+    for (const [index, one] of wanted.entries()) {
+      expectSame(results[index]!.tokens, (await collect(roomy, one)).tokens)
+      expect(results[index]!.end).toMatchObject({ promptTokens: one.promptIds.length })
+    }
+    await Promise.all([generator.close(), roomy.close()])
+  })
+
+  it('has no larger context than the cache can hold', async () => {
+    const bytesPerToken = tinyConfig.layers * 2 * tinyConfig.kvHeads * tinyConfig.headDim * 4
+    const generator = await create({ maxCacheBytes: 100 * bytesPerToken })
+    expect(generator.maxPositions).toBe(100)
+    await expect(collect(generator, request(prompt(1, 100)))).rejects.toMatchObject({
+      code: 'context-length-exceeded',
     })
+    const { end } = await collect(generator, request(prompt(1, 90), { maxTokens: 50 }))
+    expect(end).toMatchObject({ finishReason: 'length', completionTokens: 10 })
     await generator.close()
   })
 

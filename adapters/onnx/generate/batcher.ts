@@ -2,6 +2,9 @@
  * Continuous batching: rows join and leave between steps. Decides who runs when and what the cache
  * holds; knows nothing of sampling, text or files.
  *
+ * Memory follows the tokens that are there, not those a request might ask for at most. When it runs
+ * out, the rows that came last give up their places and are read again later.
+ *
  * Slots of the cache are kept gapless: decoding rows in 0 … n−1, the one row that is being read in
  * slot n. Each turn reads at most `chunkTokens` of prompts and then gives every decoding row one
  * token, so that a long prompt delays the others by one chunk at a time.
@@ -27,17 +30,17 @@ export interface BatcherDeps {
   chunkTokens: number
 }
 
-interface DecodingRow {
-  row: Row
-  /** said, but not read yet */
-  nextId: number
-}
+/** Tokens a row that joins should be able to say before the batch is short of memory again. */
+const HEADROOM_TOKENS = 32
 
 export class Batcher {
   private readonly deps: BatcherDeps
   private readonly queue: Row[] = []
   private reading: Row | null = null
-  private decoding: DecodingRow[] = []
+  /** by slot; each has said one token that it has not read yet */
+  private readonly decoding: Row[] = []
+  private readonly arrivals = new WeakMap<Row, number>()
+  private arrived = 0
   private readonly cancelled = new Set<Row>()
   private turning: Promise<void> | null = null
   private closed = false
@@ -61,18 +64,14 @@ export class Batcher {
 
   /**
    * Queues a row; it is served in the order of arrival.
-   * @throws AppError `overloaded` when the queue is full or the row larger than the whole cache
+   * @throws AppError `overloaded` when the queue is full
    */
   add(row: Row): void {
-    const { cache, maxQueued } = this.deps
+    const { maxQueued } = this.deps
     if (this.closed) throw new AppError('engine-unavailable', 'the engine is closing')
-    if (!cache.fits([row.maxLength]))
-      throw new AppError(
-        'overloaded',
-        `a row of ${row.maxLength} tokens needs more memory than the cache may have`
-      )
     if (this.queue.length >= maxQueued)
       throw new AppError('overloaded', `${maxQueued} requests are waiting already`)
+    this.arrivals.set(row, this.arrived++)
     this.queue.push(row)
     this.turning ??= this.turn()
   }
@@ -94,8 +93,12 @@ export class Batcher {
   }
 
   private rows(): Row[] {
-    const running = this.decoding.map(({ row }) => row)
-    return [...this.queue, ...(this.reading === null ? [] : [this.reading]), ...running]
+    return [...this.queue, ...this.running()]
+  }
+
+  /** By slot. */
+  private running(): Row[] {
+    return this.reading === null ? this.decoding : [...this.decoding, this.reading]
   }
 
   private async turn(): Promise<void> {
@@ -116,7 +119,7 @@ export class Batcher {
   private dropCancelled(): void {
     if (this.reading && this.cancelled.has(this.reading)) this.stopReading()
     for (let slot = this.decoding.length - 1; slot >= 0; slot--)
-      if (this.cancelled.has(this.decoding[slot]!.row)) this.remove(slot)
+      if (this.cancelled.has(this.decoding[slot]!)) this.remove(slot)
     this.cancelled.clear()
   }
 
@@ -126,7 +129,7 @@ export class Batcher {
       if (!this.reading) await this.admit()
       const row = this.reading
       if (!row) return
-      const count = Math.min(budget, row.promptIds.length - row.length)
+      const count = Math.min(budget, row.ids.length - row.length)
       budget -= count
       try {
         await this.readChunk(row, count)
@@ -142,8 +145,9 @@ export class Batcher {
     const { cache, loras, maxRows } = this.deps
     while (this.queue.length > 0 && this.decoding.length < maxRows) {
       const row = this.queue[0]!
-      const lengths = [...this.decoding.map((other) => other.row.maxLength), row.maxLength]
-      if (!cache.fits(lengths)) return
+      const lengths = [...this.decoding, row].map(({ ids }) => ids.length + HEADROOM_TOKENS)
+      // alone a row always fits, if need be without the headroom
+      if (this.decoding.length > 0 && !cache.fits(lengths)) return
       try {
         if (row.lora !== null && !(await loras.acquire(row.lora))) {
           if (this.decoding.length > 0) return
@@ -159,9 +163,11 @@ export class Batcher {
         continue
       }
       this.queue.shift()
-      const held = this.decoding.map((other) => other.row.length)
-      cache.reserve(lengths, held)
       this.reading = row
+      cache.reserve(
+        lengths,
+        this.decoding.map(({ length }) => length)
+      )
       this.copyPrefix(row)
       return
     }
@@ -170,7 +176,7 @@ export class Batcher {
   private copyPrefix(row: Row): void {
     const { cache, prefixes } = this.deps
     if (!prefixes || !row.usePrefixCache) return
-    const blocks = prefixes.find(row.lora, row.promptIds, row.reusable)
+    const blocks = prefixes.find(row.lora, row.ids, row.reusable)
     for (const [index, block] of blocks.entries())
       cache.write(this.decoding.length, index * PREFIX_BLOCK, PREFIX_BLOCK, block)
     row.length = blocks.length * PREFIX_BLOCK
@@ -184,28 +190,29 @@ export class Batcher {
     const wanted = row.wanted(start, count)
     const places = wanted.map((position) => position - start)
     const logprobs = await decoder.run({
-      rows: [{ ids: row.promptIds.slice(start, start + count), pastLength: start, lora: row.lora }],
+      rows: [{ ids: row.ids.slice(start, start + count), pastLength: start, lora: row.lora }],
       cache: cache.bind(slot, 1),
       loras: loras.feedsFor([row.lora]),
       // the graph wants one place at least
       wanted: places.length === 0 ? [count - 1] : places,
     })
-    row.length += count
     if (this.cancelled.delete(row)) return this.stopReading()
-    let nextId: number | null = null
+    row.length += count
+    const whole = row.length === row.ids.length
+    if (whole) this.keepPrefix(row, slot)
+    let goesOn = false
     for (const [index, position] of wanted.entries())
-      nextId = row.receive(position, logprobs[index]!)
-    if (row.length === row.promptIds.length) this.startDecoding(row, nextId)
+      goesOn = row.receive(position, logprobs[index]!)
+    if (!whole) return
+    if (!goesOn) return this.stopReading()
+    this.reading = null
+    this.decoding.push(row)
   }
 
-  private startDecoding(row: Row, nextId: number | null): void {
+  private keepPrefix(row: Row, slot: number): void {
     const { cache, prefixes } = this.deps
-    const slot = this.decoding.length
     if (prefixes && row.usePrefixCache)
-      prefixes.store(row.lora, row.promptIds, (start) => cache.read(slot, start, PREFIX_BLOCK))
-    if (nextId === null) return this.stopReading()
-    this.reading = null
-    this.decoding.push({ row, nextId })
+      prefixes.store(row.lora, row.ids, (start) => cache.read(slot, start, PREFIX_BLOCK))
   }
 
   private stopReading(): void {
@@ -216,44 +223,63 @@ export class Batcher {
 
   private async decode(): Promise<void> {
     const { cache, decoder, loras } = this.deps
-    const batch = this.decoding
+    this.makeRoom()
+    const batch = [...this.decoding]
     if (batch.length === 0) return
     try {
       const logprobs = await decoder.run({
-        rows: batch.map(({ row, nextId }) => ({
-          ids: [nextId],
-          pastLength: row.length,
-          lora: row.lora,
+        rows: batch.map(({ ids, length, lora }) => ({
+          ids: [ids[length]!],
+          pastLength: length,
+          lora,
         })),
         cache: cache.bind(0, batch.length),
-        loras: loras.feedsFor(batch.map(({ row }) => row.lora)),
+        loras: loras.feedsFor(batch.map(({ lora }) => lora)),
         wanted: batch.map((_, index) => index),
       })
       this.advance(logprobs)
     } catch (error) {
-      for (const { row } of batch) this.cancel(row, error)
+      for (const row of batch) this.cancel(row, error)
     }
   }
 
   private advance(logprobs: Float32Array[]): void {
     for (let slot = this.decoding.length - 1; slot >= 0; slot--) {
-      const current = this.decoding[slot]!
-      const { row } = current
+      const row = this.decoding[slot]!
       row.length++
-      const nextId = this.cancelled.has(row) ? null : row.receive(row.length - 1, logprobs[slot]!)
-      if (nextId === null) this.remove(slot)
-      else current.nextId = nextId
+      if (this.cancelled.has(row) || !row.receive(row.length - 1, logprobs[slot]!))
+        this.remove(slot)
     }
+  }
+
+  /** Makes room for every row's known tokens; who came last goes back to the head of the queue. */
+  private makeRoom(): void {
+    const { cache } = this.deps
+    const needed = (): number[] => this.running().map(({ ids }) => ids.length)
+    while (this.running().length > 1 && !cache.fits(needed())) {
+      const last = this.running().reduce((a, b) =>
+        this.arrivals.get(a)! > this.arrivals.get(b)! ? a : b
+      )
+      if (last === this.reading) this.stopReading()
+      else this.remove(this.decoding.indexOf(last))
+      last.length = 0
+      this.queue.unshift(last)
+    }
+    if (this.running().length === 0) return
+    cache.reserve(
+      needed(),
+      this.running().map(({ length }) => length)
+    )
   }
 
   /** Closes the gap with the last decoding row, and the gap behind that with the row being read. */
   private remove(slot: number): void {
     const { cache, loras } = this.deps
-    const { row } = this.decoding[slot]!
+    const row = this.decoding[slot]!
     const last = this.decoding.length - 1
     if (slot !== last) {
       const moved = this.decoding[last]!
-      cache.move(last, slot, moved.row.length)
+      cache.move(last, slot, moved.length)
       this.decoding[slot] = moved
     }
     this.decoding.pop()

@@ -7,7 +7,7 @@ import type { LlamaConfig, WeightSource } from '../llama-config.ts'
 import { Batcher } from './batcher.ts'
 import type { Precision } from './decode-graph.ts'
 import { createDecoder } from './decoder.ts'
-import { KvCache } from './kv-cache.ts'
+import { cacheBytesPerToken, KvCache } from './kv-cache.ts'
 import { LoraPool } from './lora-pool.ts'
 import type { LoraMatrices } from './lora-pool.ts'
 import { PrefixCache } from './prefix-cache.ts'
@@ -24,7 +24,7 @@ export interface GeneratorOptions {
   /** `float32` is for exactness and four times the size */
   precision?: Precision
   threads?: number
-  /** the context window; the model's own unless smaller */
+  /** the context window: the smallest of this, the model's own, and what the cache can hold */
   maxPositions?: number
   maxRows?: number
   maxQueued?: number
@@ -78,7 +78,10 @@ const assemble = async (options: GeneratorOptions) => {
   const { maxQueued = 256, chunkTokens = 128 } = options
   const { maxCacheBytes = 1024 * MEBIBYTE, maxLoraBytes = 512 * MEBIBYTE } = options
   const { maxPrefixBytes = 512 * MEBIBYTE } = options
-  const maxPositions = Math.min(options.maxPositions ?? Infinity, config.maxPositions)
+  // one row must always fit into the cache alone
+  const affordable = Math.floor(maxCacheBytes / cacheBytesPerToken(config))
+  const wanted = Math.min(options.maxPositions ?? Infinity, config.maxPositions)
+  const maxPositions = Math.min(wanted, affordable)
   const decoder = await createDecoder({ config, weights, precision, maxPositions, threads })
   const cache = new KvCache(
     { ...config, maxPositions },

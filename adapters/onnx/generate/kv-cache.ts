@@ -17,6 +17,10 @@ const names = (layer: number): { past: string; present: string }[] =>
     present: `present.${layer}.${kind}`,
   }))
 
+/** Keys and values of one token. */
+export const cacheBytesPerToken = ({ layers, kvHeads, headDim }: LlamaConfig): number =>
+  layers * 2 * kvHeads * headDim * 4
+
 export interface CacheTensors {
   feeds: Record<string, Tensor>
   /** the same memory, as the outputs that the graph writes */
@@ -24,7 +28,7 @@ export interface CacheTensors {
 }
 
 export class KvCache {
-  readonly bytesPerToken: number
+  private readonly bytesPerToken: number
   private readonly config: LlamaConfig
   private readonly maxBytes: number
   private readonly maxSlots: number
@@ -38,7 +42,7 @@ export class KvCache {
     this.config = config
     this.maxBytes = limits.maxBytes
     this.maxSlots = limits.maxSlots
-    this.bytesPerToken = config.layers * 2 * config.kvHeads * config.headDim * 4
+    this.bytesPerToken = cacheBytesPerToken(config)
     this.tensorNames = Array.from({ length: config.layers }, (_, layer) => names(layer)).flat()
     this.tensors = this.tensorNames.map(() => new Float32Array(0))
   }
@@ -47,7 +51,7 @@ export class KvCache {
     return this.slots * this.capacity * this.bytesPerToken
   }
 
-  /** @param tokens how many each row may come to hold */
+  /** @param tokens how many each row is to hold */
   fits(tokens: number[]): boolean {
     return (
       tokens.length <= this.maxSlots &&
@@ -57,7 +61,7 @@ export class KvCache {
 
   /**
    * Makes room for the rows, moving what they hold when the shape must change.
-   * @param tokens how many each row may come to hold
+   * @param tokens how many each row is to hold
    * @param lengths how many each row holds, for the rows that are there already
    */
   reserve(tokens: number[], lengths: number[]): void {
@@ -137,9 +141,9 @@ export class KvCache {
   /** Powers of two, so that a growing batch is moved a few times only. */
   private capacityFor(tokens: number[]): number {
     const longest = Math.max(...tokens)
-    let capacity = Math.min(SMALLEST_CAPACITY, this.config.maxPositions)
+    let capacity = SMALLEST_CAPACITY
     while (capacity < longest) capacity *= 2
-    return Math.min(capacity, Math.max(longest, this.config.maxPositions))
+    return Math.min(capacity, this.config.maxPositions)
   }
 
   private reshape(slots: number, capacity: number, lengths: number[]): void {

@@ -38,21 +38,19 @@ export interface GenerationEnd {
 export interface Row {
   readonly lora: string | null
   readonly usePrefixCache: boolean
-  /** tokens to read before the first one is generated */
-  readonly promptIds: readonly number[]
+  /** the tokens known so far: first the prompt, then what was said */
+  readonly ids: readonly number[]
   /** how many of these need not be computed when their keys and values are at hand */
   readonly reusable: number
-  /** tokens the cache may have to hold */
-  readonly maxLength: number
-  /** tokens the cache holds */
+  /** how many of these the cache holds; back to 0 when the row has to give up its place */
   length: number
-  /** Of the prompt's tokens `start` to `start + count`, those whose log-probabilities are wanted. */
+  /** Of the tokens `start` to `start + count`, those whose log-probabilities are wanted. */
   wanted(start: number, count: number): number[]
   /**
    * @param position of the token behind which the log-probabilities stand
-   * @returns the token to read next, or null when the row has ended
+   * @returns true when one more token is known now, false when the row has ended
    */
-  receive(position: number, logprobs: Float32Array): number | null
+  receive(position: number, logprobs: Float32Array): boolean
   setCached(tokens: number): void
   fail(error: unknown): void
 }
@@ -88,9 +86,7 @@ class Channel<Item, End> {
 export class GenerationRow implements Row {
   readonly lora: string | null
   readonly usePrefixCache: boolean
-  readonly promptIds: readonly number[]
-  readonly reusable: number
-  readonly maxLength: number
+  readonly ids: number[]
   length = 0
   private readonly request: GenerationRequest
   private readonly sampler: Sampler
@@ -102,11 +98,12 @@ export class GenerationRow implements Row {
     this.request = request
     this.lora = request.lora
     this.usePrefixCache = request.usePrefixCache
-    this.promptIds = request.promptIds
-    this.reusable = request.promptIds.length - 1
-    // the last token is said but never read
-    this.maxLength = request.promptIds.length + request.maxTokens - 1
+    this.ids = [...request.promptIds]
     this.sampler = new Sampler(request.sampling, request.topLogprobs)
+  }
+
+  get reusable(): number {
+    return this.ids.length - 1
   }
 
   tokens(): AsyncGenerator<GeneratedToken, GenerationEnd, undefined> {
@@ -114,11 +111,11 @@ export class GenerationRow implements Row {
   }
 
   wanted(start: number, count: number): number[] {
-    const last = this.promptIds.length - 1
+    const last = this.ids.length - 1
     return last < start + count ? [last] : []
   }
 
-  receive(_position: number, logprobs: Float32Array): number | null {
+  receive(_position: number, logprobs: Float32Array): boolean {
     const { constraint, endIds, maxTokens } = this.request
     const token = this.sampler.choose(logprobs, constraint)
     if (!token) return this.end('stop')
@@ -128,22 +125,25 @@ export class GenerationRow implements Row {
     this.channel.push(token)
     const ended = stopped || endIds.includes(token.tokenId) || (constraint?.finished ?? false)
     if (ended) return this.end('stop')
-    return this.completionTokens >= maxTokens ? this.end('length') : token.tokenId
+    if (this.completionTokens >= maxTokens) return this.end('length')
+    this.ids.push(token.tokenId)
+    return true
   }
 
   setCached(tokens: number): void {
-    this.cachedTokens = tokens
+    // a row that comes back finds its own beginning in the cache, which saved the caller nothing
+    if (this.completionTokens === 0) this.cachedTokens = tokens
   }
 
   fail(error: unknown): void {
     this.channel.finish({ error })
   }
 
-  private end(finishReason: 'stop' | 'length'): null {
+  private end(finishReason: 'stop' | 'length'): false {
     const { cachedTokens, completionTokens } = this
-    const promptTokens = this.promptIds.length
+    const promptTokens = this.request.promptIds.length
     this.channel.finish({ value: { finishReason, promptTokens, cachedTokens, completionTokens } })
-    return null
+    return false
   }
 }
 
@@ -151,9 +151,8 @@ export class GenerationRow implements Row {
 export class ScoreRow implements Row {
   readonly lora: string | null
   readonly usePrefixCache: boolean
-  readonly promptIds: readonly number[]
+  readonly ids: readonly number[]
   readonly reusable: number
-  readonly maxLength: number
   readonly result: Promise<number[]>
   length = 0
   private readonly next: readonly number[]
@@ -166,11 +165,10 @@ export class ScoreRow implements Row {
   constructor(ids: readonly number[], from: number, lora: string | null, usePrefixCache: boolean) {
     this.lora = lora
     this.usePrefixCache = usePrefixCache
-    this.promptIds = ids.slice(0, -1)
+    this.ids = ids.slice(0, -1)
     this.next = ids.slice(1)
     this.from = from
     this.reusable = from - 1
-    this.maxLength = this.promptIds.length
     this.result = new Promise((resolve, reject) => {
       this.resolve = resolve
       this.reject = reject
@@ -179,14 +177,16 @@ export class ScoreRow implements Row {
 
   wanted(start: number, count: number): number[] {
     const first = Math.max(start, this.from - 1)
-    const end = Math.min(start + count, this.promptIds.length)
+    const end = Math.min(start + count, this.ids.length)
     return Array.from({ length: Math.max(0, end - first) }, (_, index) => first + index)
   }
 
-  receive(position: number, logprobs: Float32Array): number | null {
+  receive(position: number, logprobs: Float32Array): boolean {
+    // a row that had to give up its place begins again
+    if (position === this.from - 1) this.logprobs.length = 0
     this.logprobs.push(logprobs[this.next[position]!]!)
-    if (position === this.promptIds.length - 1) this.resolve(this.logprobs)
-    return null
+    if (position === this.ids.length - 1) this.resolve(this.logprobs)
+    return false
   }
 
   setCached(): void {
