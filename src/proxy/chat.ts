@@ -8,7 +8,7 @@ import { toAppError } from '../errors.ts'
 import { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
 import type { Received } from './exchange.ts'
-import type { MatchedRoute } from './match.ts'
+import { matchRoute, type MatchedRoute } from './match.ts'
 import { receive } from './receive.ts'
 import { respondFromLora } from './respond-from-lora.ts'
 import { respondFromUpstream, type UpstreamReason } from './respond-from-upstream.ts'
@@ -18,7 +18,7 @@ import { createRouter, type Router } from './route.ts'
 const match = (deps: ChatDeps, { request, exchange }: Received): MatchedRoute | null => {
   if (request === null) return null
   try {
-    return deps.routes().find(request, exchange.tenant)
+    return matchRoute(deps.routes(), request, exchange.tenant)
   } catch {
     deps.metrics.fallback('internal')
     return null

@@ -3,7 +3,7 @@ import type { Engine } from '../engine/engine.ts'
 import type { Usage } from '../openai/chat.ts'
 import type { LogEntry } from './log-queue.ts'
 import type { ProxyMetrics } from './metrics.ts'
-import type { RouteTable } from './match.ts'
+import type { RouteTable } from './route-table.ts'
 import type { Tenants } from './tenants.ts'
 import type { Upstream } from './upstream.ts'
 

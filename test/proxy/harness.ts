@@ -9,6 +9,7 @@ import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import type { LogEntry } from '../../src/proxy/log-queue.ts'
 import { createMetrics } from '../../src/proxy/metrics.ts'
 import { createProxy } from '../../src/proxy/proxy.ts'
+import { compileRouteTable } from '../../src/proxy/route-table.ts'
 import { createTenants } from '../../src/proxy/tenants.ts'
 
 export const CHAT_PATH = '/v1/chat/completions'
@@ -103,6 +104,8 @@ export interface Harness {
   close(): Promise<void>
 }
 
+const NO_ROUTES = compileRouteTable([])
+
 const now = (): number => performance.timeOrigin + performance.now()
 
 export const startHarness = async (overrides: Partial<ProxyDeps> = {}): Promise<Harness> => {
@@ -112,7 +115,7 @@ export const startHarness = async (overrides: Partial<ProxyDeps> = {}): Promise<
   let ids = 0
   const deps: ProxyDeps = {
     upstreamBaseUrl: upstream.url,
-    routes: () => ({ find: () => null }),
+    routes: () => NO_ROUTES,
     engines: new Map(),
     tenants: createTenants({ secret: 'secret', ttlMs: 60_000, maxEntries: 100, now }),
     log: (entry) => entries.push(entry),

@@ -7,13 +7,25 @@ import type { Template } from '../../src/core/template.ts'
 import type { Engine, GeneratedDelta } from '../../src/engine/engine.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
-import type { RouteTable } from '../../src/proxy/match.ts'
-import { chatBody, completion, eventually, send, startHarness, type Harness } from './harness.ts'
+import { templateKeyOf } from '../../src/core/match.ts'
+import { createTenants } from '../../src/proxy/tenants.ts'
+import { compileRouteTable } from '../../src/proxy/route-table.ts'
+import {
+  AUTHORIZATION,
+  chatBody,
+  completion,
+  eventually,
+  send,
+  startHarness,
+  type Harness,
+} from './harness.ts'
 
 const PROMPT = 'Sort the question.'
 
+const TENANTS = { secret: 'secret', ttlMs: 60_000, maxEntries: 100, now: () => performance.now() }
+
 const TEMPLATE: Template = {
-  tenant: '',
+  tenant: createTenants(TENANTS).of({ authorization: AUTHORIZATION }),
   model: 'gpt-4o-mini',
   tools: '',
   responseFormat: '',
@@ -36,23 +48,6 @@ const ROUTE: Route = {
   trafficShare: 1,
   templateTokens: 40,
 }
-
-/** One template of the simplest shape, matched by hand. */
-const tableOf = (route: Route): RouteTable => ({
-  find: ({ model, messages }) => {
-    const [system, user] = messages
-    const query = user?.content
-    const matches =
-      model === 'gpt-4o-mini' &&
-      messages.length === 2 &&
-      system?.role === 'system' &&
-      user?.role === 'user' &&
-      system.content === PROMPT &&
-      typeof query === 'string'
-    if (!matches) return null
-    return { route, match: { template: TEMPLATE, slots: {}, examples: {}, query, turns: [] } }
-  },
-})
 
 const token = (text: string, logprob: number): GeneratedDelta => ({
   text,
@@ -96,8 +91,9 @@ let engine: HandEngine
 
 const start = async (overrides: Partial<ProxyDeps> = {}, route: Partial<Route> = {}) => {
   engine = new HandEngine()
+  const table = compileRouteTable([{ ...ROUTE, ...route }])
   harness = await startHarness({
-    routes: () => tableOf({ ...ROUTE, ...route }),
+    routes: () => table,
     engines: new Map([['hand', engine as unknown as Engine]]),
     ...overrides,
   })
@@ -105,7 +101,7 @@ const start = async (overrides: Partial<ProxyDeps> = {}, route: Partial<Route> =
 
 /** The upstream accepts the credential once, as it must before a lora answers. */
 const acceptCredential = async (): Promise<void> => {
-  await send(harness.port, chatBody([{ type: 'text', text: 'no match' }]))
+  await send(harness.port, chatBody('no match', { model: 'gpt-9' }))
   harness.upstream.requests.length = 0
 }
 
@@ -286,7 +282,8 @@ describe('the official client', () => {
       await expect(client('sk-wrong').chat.completions.create(request)).rejects.toThrow('wrong key')
     }
     expect(engine.asked).toEqual([])
-    expect(await lastRecord()).toMatchObject({ route: { reason: 'credential-not-accepted' } })
+    // another key is another tenant, whose templates these are not
+    expect((await lastRecord()).route).toBeNull()
   })
 })
 
@@ -294,7 +291,7 @@ describe('a key that the upstream revokes', () => {
   it('gets no more answers of a lora', async () => {
     const { respond } = harness.upstream
     harness.upstream.respond = (_request, response) => response.writeHead(401).end('{}')
-    await send(harness.port, chatBody([{ type: 'text', text: 'no match' }]))
+    await send(harness.port, chatBody('no match', { model: 'gpt-9' }))
     harness.upstream.respond = respond
     harness.upstream.requests.length = 0
     await expectFallback(chatBody('where is my card'), 'credential-not-accepted')
@@ -306,8 +303,6 @@ describe('the upstream gets the original bytes when', () => {
     ['several-choices', { n: 2 }],
     ['logprobs', { logprobs: true }],
     ['logprobs', { top_logprobs: 0 }],
-    ['tools', { tools: [{ type: 'function', function: { name: 'f' } }] }],
-    ['tools', { functions: [{ name: 'f' }] }],
     ['modality', { modalities: ['text', 'audio'] }],
     ['unsupported-field', { audio: { voice: 'alloy' } }],
     ['unsupported-field', { prediction: { type: 'content', content: 'x' } }],
@@ -324,6 +319,14 @@ describe('the upstream gets the original bytes when', () => {
   it('the request falls outside the traffic share', async () => {
     await restart({}, { trafficShare: 0 })
     await expectFallback(chatBody('where is my card'), 'traffic-share')
+  })
+
+  it('the upstream has not accepted the credential yet', async () => {
+    await harness.close()
+    await start()
+    await expectFallback(chatBody('where is my card'), 'credential-not-accepted')
+    const second = await send(harness.port, chatBody('where is my card'))
+    expect(second.headers['x-promptintern-route']).toBe('answered')
   })
 
   it('the engine is not there', async () => {
@@ -388,6 +391,8 @@ describe('the upstream gets the original bytes when', () => {
 
   it('the answer is not the JSON that was asked for', async () => {
     const body = chatBody('where is my card', { response_format: { type: 'json_object' } })
+    const key = templateKeyOf(JSON.parse(body) as ChatRequest, TEMPLATE.tenant)
+    await restart({}, { template: { ...TEMPLATE, ...key } })
     await expectFallback(body, 'not-json')
   })
 
@@ -452,11 +457,9 @@ describe('the upstream gets the original bytes when', () => {
 
   it('matching fails', async () => {
     await restart({
-      routes: () => ({
-        find: () => {
-          throw new Error('broken')
-        },
-      }),
+      routes: () => {
+        throw new Error('broken')
+      },
     })
     const answer = await send(harness.port, chatBody('where is my card'))
     expect(JSON.parse(answer.body.toString())).toEqual(completion('from the upstream'))
@@ -482,6 +485,18 @@ describe('a request that does not match', () => {
         { type: 'text', text: 'what is this' },
         { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } },
       ]),
+    ],
+    ['tools', chatBody('hi', { tools: [{ type: 'function', function: { name: 'f' } }] })],
+    [
+      'a tool call',
+      JSON.stringify({
+        model: 'gpt-4o-mini',
+        messages: [
+          { role: 'system', content: PROMPT },
+          { role: 'user', content: 'hi' },
+          { role: 'assistant', tool_calls: [{ id: 'call_1', type: 'function' }] },
+        ],
+      }),
     ],
     ['an unknown model', chatBody('hi').replace('gpt-4o-mini', 'gpt-9')],
   ])('goes to the upstream as if nobody were there: %s', async (_name, body) => {
