@@ -8,7 +8,11 @@ import type { ChatMessage } from '../openai/chat.ts'
 import { ByteReader, ByteWriter } from './detect/bytes.ts'
 import { findCandidates, type Candidate } from './detect/candidates.ts'
 import { createClusterStore, type Cluster, type ClusterStore } from './detect/clusters.ts'
-import { createConversationTable, type ConversationTable, type Turn } from './detect/conversation.ts'
+import {
+  createConversationTable,
+  type ConversationTable,
+  type Turn,
+} from './detect/conversation.ts'
 import { createFiling, type Filing } from './detect/filing.ts'
 import { createLinePool, type LinePool } from './detect/line-pool.ts'
 import {

@@ -5,7 +5,12 @@
  */
 import type { ChatMessage } from '../openai/chat.ts'
 import { messageText } from './detect/scan.ts'
-import { compileMessage, matchText, type MessagePattern, type Taken } from './match/message-pattern.ts'
+import {
+  compileMessage,
+  matchText,
+  type MessagePattern,
+  type Taken,
+} from './match/message-pattern.ts'
 import { createProbes, passes, type Probe } from './match/probe.ts'
 import { keyText } from './match/template-key.ts'
 import type { Match, Template, TemplateKey } from './template.ts'

@@ -9,6 +9,7 @@ import { splitVersions } from './versions.ts'
 
 export interface CandidateLimits extends BuildLimits {
   minSessions: number
+  sampleSize: number
 }
 
 /** A template that was found, with the evidence for it. */
@@ -22,6 +23,9 @@ export interface Candidate extends Template {
 }
 
 const MATCHED_SHARE = 0.95
+const LARGE_SHARE = 0.5
+/** so many times more samples make it worth to describe a template again */
+const BETTER_SAMPLE = 1.5
 /** below this many samples even an exact part proves nothing */
 const MIN_SAMPLES = 20
 
@@ -50,7 +54,9 @@ const acceptPart = (
   text: LineText,
   limits: CandidateLimits
 ): Accepted | null => {
-  const sessions = Math.round((sessionsOf(cluster) * part.length) / cluster.samples.length)
+  const sessions = Math.round(
+    (sessionsOf(cluster, limits.sampleSize) * part.length) / cluster.samples.length
+  )
   if (sessions < limits.minSessions) return null
   const template = buildTemplate(cluster.key, cluster.roles, part, text, limits)
   if (!template) return null
@@ -66,22 +72,45 @@ const acceptPart = (
   }
 }
 
-/** Templates of one cluster among the samples that no template found before explains. */
+/** Samples by the template that recognizes them. */
+const explain = (
+  cluster: Cluster,
+  known: Accepted[],
+  text: LineText
+): { open: Sample[]; explained: Map<Accepted, number> } => {
+  const explained = new Map<Accepted, number>()
+  const open = cluster.samples.filter((sample) => {
+    const accepted = known.find(({ matcher }) => matches(matcher, cluster, sample, text))
+    if (accepted) explained.set(accepted, (explained.get(accepted) ?? 0) + 1)
+    return accepted === undefined
+  })
+  return { open, explained }
+}
+
+/** Templates of one cluster: new ones, and known ones that it knows better (from more samples). */
 const fromCluster = (
   cluster: Cluster,
   known: Accepted[],
   text: LineText,
-  limits: CandidateLimits
+  limits: CandidateLimits,
+  minOpenShare: number
 ): Accepted[] => {
-  const open = cluster.samples.filter(
-    (sample) => !known.some(({ matcher }) => matches(matcher, cluster, sample, text))
-  )
+  const { open, explained } = explain(cluster, known, text)
   const least = Math.min(limits.minSessions, MIN_SAMPLES)
-  if (open.length < least) return []
-  open.sort((left, right) => left.session - right.session)
-  return splitVersions(open, least, text).flatMap(
-    (part) => acceptPart(cluster, part, text, limits) ?? []
+  const isOpen = open.length >= Math.max(least, cluster.samples.length * minOpenShare)
+  const accept = (samples: Sample[]): Accepted[] =>
+    splitVersions(
+      samples.toSorted((left, right) => left.session - right.session),
+      least,
+      text
+    ).flatMap((part) => acceptPart(cluster, part, text, limits) ?? [])
+  const better = [...explained].some(
+    ([{ candidate }, count]) => count > candidate.samples * BETTER_SAMPLE
   )
+  if (!better) return isOpen ? accept(open) : []
+  const versions = new Set([...explained.keys()].map(({ candidate }) => candidate.version))
+  const refined = accept(cluster.samples).filter(({ candidate }) => versions.has(candidate.version))
+  return [...refined, ...(isOpen ? accept(open) : [])]
 }
 
 const sameShape = (left: Template, right: Template): boolean =>
@@ -105,21 +134,31 @@ const withoutSpecialCases = (accepted: Accepted[], text: LineText): Accepted[] =
     return covered.length < members.length * MATCHED_SHARE
   })
 
+const keepBetter = (byVersion: Map<string, Accepted>, found: Accepted): void => {
+  const { candidate } = found
+  const known = byVersion.get(candidate.version)
+  if (known && known.candidate.samples >= candidate.samples) return
+  byVersion.set(candidate.version, found)
+}
+
 /** @returns templates by falling number of sessions */
 export const findCandidates = (
   clusters: Cluster[],
   text: LineText,
   limits: CandidateLimits
 ): Candidate[] => {
+  const size = (cluster: Cluster): number => sessionsOf(cluster, limits.sampleSize)
   const large = clusters
-    .filter((cluster) => sessionsOf(cluster) >= limits.minSessions)
-    .sort((left, right) => sessionsOf(right) - sessionsOf(left) || left.id - right.id)
+    .filter((cluster) => size(cluster) >= limits.minSessions)
+    .sort((left, right) => size(right) - size(left) || left.id - right.id)
   const byVersion = new Map<string, Accepted>()
-  for (const cluster of large) {
-    for (const found of fromCluster(cluster, [...byVersion.values()], text, limits)) {
-      const { version, sessions } = found.candidate
-      const known = byVersion.get(version)
-      if (!known || known.candidate.sessions < sessions) byVersion.set(version, found)
+  // what a cluster has left over is a mixture until all clusters had their say
+  for (const minOpenShare of [LARGE_SHARE, 0]) {
+    for (const cluster of large) {
+      const known = [...byVersion.values()]
+      for (const found of fromCluster(cluster, known, text, limits, minOpenShare)) {
+        keepBetter(byVersion, found)
+      }
     }
   }
   return withoutSpecialCases([...byVersion.values()], text)

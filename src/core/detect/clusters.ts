@@ -60,11 +60,16 @@ export interface ClusterStore {
   readonly bytes: number
 }
 
-/** Distinct sessions of a cluster: exact below 64, then within about 13 %. */
-export const sessionsOf = ({ smallest }: Cluster): number =>
-  smallest.length < SKETCH_SIZE
-    ? smallest.length
-    : Math.round(((SKETCH_SIZE - 1) * HASH_RANGE) / smallest[SKETCH_SIZE - 1]!)
+/**
+ * Distinct sessions of a cluster: exact while the sample holds them all, then within about 13 %.
+ * @param sampleSize the limit that the sample was taken with
+ */
+export const sessionsOf = ({ smallest, samples }: Cluster, sampleSize: number): number => {
+  if (samples.length < sampleSize) return samples.length
+  if (smallest.length < SKETCH_SIZE) return Math.max(samples.length, smallest.length)
+  const estimate = Math.round(((SKETCH_SIZE - 1) * HASH_RANGE) / smallest[SKETCH_SIZE - 1]!)
+  return Math.max(samples.length, estimate)
+}
 
 const addSession = (smallest: number[], session: number): void => {
   if (smallest.length === SKETCH_SIZE && session >= smallest[SKETCH_SIZE - 1]!) return
@@ -167,7 +172,9 @@ class BoundedClusters implements ClusterStore {
       let victim: Cluster | null = null
       let lowest = Infinity
       for (const cluster of this.#clusters.values()) {
-        const score = cluster.lastRequest + PATIENCE * Math.log2(1 + sessionsOf(cluster))
+        const score =
+          cluster.lastRequest +
+          PATIENCE * Math.log2(1 + sessionsOf(cluster, this.#limits.sampleSize))
         if (score < lowest && (cluster.id !== inUse || this.#clusters.size === 1)) {
           lowest = score
           victim = cluster

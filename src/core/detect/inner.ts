@@ -44,7 +44,11 @@ const longestShared = (values: string[]): string => {
 /** The text if all values have it exactly once at token borders, else ''. */
 const trimToUnique = (text: string, values: string[]): string => {
   // a joined number must not be cut: "2-" of "2-14" belongs to the value
-  const trimmed = text.replace(/[\d.,/:-]*\d[.,/:-]*$/u, '')
+  const whole = text.replace(/[\d.,/:-]*\d[.,/:-]*$/u, '')
+  // what ends the line before ("…)\nRows: ") is the end of a value unless it is a phrase
+  const newline = whole.indexOf('\n')
+  const ending = newline > 0 && whole.slice(0, newline).trim().split(/\s+/u).length < 3
+  const trimmed = ending ? whole.slice(newline) : whole
   if (!isStructure(trimmed)) return ''
   const fits = values.every((value) => {
     const at = value.indexOf(trimmed)

@@ -14,6 +14,9 @@ const MAX_UNSEEN_SHARE = 0.1
 const TYPED_SHARE = 0.95
 /** a longer value is information, not a label: it is kept unless typed */
 const MAX_DROPPABLE_MEAN_CHARS = 60
+/** fewer answers would miss an effect that matters: then the slot stays */
+const MIN_ANSWERED_TO_DROP = 100
+const DROP_PROBABILITY = 0.05
 const NEARLY_ALL = 0.9
 const ANSWER_SHARE = 0.5
 
@@ -138,7 +141,9 @@ const decide = (context: SlotContext, name: string): { kept: boolean; evidence: 
   }
   const chars = values.reduce((sum, value) => sum + value.length, 0)
   const short = chars <= values.length * MAX_DROPPABLE_MEAN_CHARS
-  if (instructions && probability !== null && short) {
+  const tested = probability !== null && probability > DROP_PROBABILITY
+  const answered = responses.filter((response) => response !== null).length
+  if (instructions && short && tested && answered >= MIN_ANSWERED_TO_DROP) {
     return { kept: false, evidence: { ...base, reason: 'no-effect' } }
   }
   const reason = instructions ? 'undecided' : 'user-text'

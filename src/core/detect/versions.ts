@@ -6,12 +6,14 @@
 import { alignMessage, lineKeys, lineOfKey, withoutOutliers, type LineText } from './align.ts'
 import { trimSoft } from './boundary.ts'
 import type { Sample } from './clusters.ts'
+import { maskOf } from './mask.ts'
 
 /** A group of lines this large (share of a request's text) cannot be the value of a slot. */
 const BLOCK_SHARE = 0.3
 const LONG_VALUE_CHARS = 40
 const MAX_VERSIONS = 4
-const MAX_WHITESPACE_VARIANTS = 12
+const HEAVY_SHARE = 0.1
+const HEAVY_COVERAGE = 0.6
 const DOMINANT_SHARE = 0.95
 /** chance of a slot's value appearing this late by itself */
 const CHANGE_POINT_PROBABILITY = 1e-4
@@ -118,32 +120,51 @@ const changesInTime = (values: string[], times: number[]): boolean => {
 
 const stripSpace = (value: string): string => value.replace(/\s+/gu, '')
 
+const countValues = (values: string[]): Map<string, number> => {
+  const counts = new Map<string, number>()
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
+  return counts
+}
+
+/** Long texts that few variants of make up most of the samples: applications with a common frame. */
+const areHeavyTexts = (counts: Map<string, number>, cores: string[], total: number): boolean => {
+  const heavy = [...counts.values()].filter(
+    (count, index) => count >= total * HEAVY_SHARE && cores[index]!.length >= LONG_VALUE_CHARS
+  )
+  return heavy.reduce((sum, count) => sum + count, 0) >= total * HEAVY_COVERAGE
+}
+
 /** Whether the values at one place are versions of the text rather than values of a slot. */
 const areVersions = (values: string[], times: number[]): boolean => {
-  const distinct = [...new Set(values)]
-  if (distinct.length > MAX_WHITESPACE_VARIANTS) return false
+  const counts = countValues(values)
+  const distinct = [...counts.keys()]
+  if (distinct.length > values.length / 2) return false
   if (new Set(distinct.map(stripSpace)).size === 1) return true
-  const most = Math.max(
-    ...distinct.map((value) => values.filter((other) => other === value).length)
-  )
-  if (most >= values.length * DOMINANT_SHARE) return true
-  if (distinct.length > MAX_VERSIONS) return false
   const { cores } = trimSoft(distinct)
+  // a date differs from day to day, and each begins at a point in time: never a version
+  if (cores.every((core) => maskOf(core) !== null)) return false
+  if (Math.max(...counts.values()) >= values.length * DOMINANT_SHARE) return true
+  if (areHeavyTexts(counts, cores, values.length)) return true
+  if (distinct.length > MAX_VERSIONS) return false
   return cores.some((core) => core.length >= LONG_VALUE_CHARS) || changesInTime(values, times)
 }
+
+/**
+ * One part for each value. What is rare here is a mixture that proves nothing; where it is large in
+ * itself, a cluster of its own holds it.
+ */
+const partsByValue = (samples: Sample[], values: string[]): Sample[][] =>
+  [...countValues(values).keys()].map((value) =>
+    samples.filter((_, index) => values[index] === value)
+  )
 
 const splitByValue = (samples: Sample[], text: LineText): Sample[][] | null => {
   const times = samples.map((sample) => sample.at)
   for (let message = 0; message < samples[0]!.messages.length; message++) {
     for (const piece of alignMessage(samples, message, text)) {
-      if ('text' in piece || !areVersions(piece.values, times)) continue
-      const parts = new Map<string, Sample[]>()
-      piece.values.forEach((value, index) => {
-        const part = parts.get(value)
-        if (part) part.push(samples[index]!)
-        else parts.set(value, [samples[index]!])
-      })
-      return [...parts.values()]
+      if (!('text' in piece) && areVersions(piece.values, times)) {
+        return partsByValue(samples, piece.values)
+      }
     }
   }
   return null
