@@ -5,25 +5,35 @@
 import { Hono } from 'hono'
 import { errorBody } from './openai/error-body.ts'
 import { toAppError } from './errors.ts'
+import { createMetricsApp, type MetricsRegistry } from './proxy/metrics-app.ts'
 import type { ProxyApp } from './proxy/proxy.ts'
 
 export interface AppDeps {
   proxy: ProxyApp
-  /** mounted under /admin, checks its own token */
+  /** mounted under /admin, checks the token itself */
   admin: Hono
-  /** mounted under /metrics, checks its own token */
-  metrics: Hono
-  /** what must be true before traffic may come, by name */
-  readiness: () => Record<string, boolean>
+  /** shown under /metrics */
+  registry: MetricsRegistry
+  /** what /metrics asks for; null on a loopback address only */
+  adminToken: string | null
+  /** what must be true before traffic may come, by name; nothing by default */
+  readiness?: () => Record<string, boolean>
   /** unexpected errors, with their cause; the client only sees message and code */
-  onUnexpected: (error: unknown) => void
+  onUnexpected?: (error: unknown) => void
 }
 
 /**
  * Own paths first, then the proxy for everything else. `/healthz` says that the process lives,
  * `/readyz` answers 503 until every part is ready.
  */
-export const createApp = ({ proxy, admin, metrics, readiness, onUnexpected }: AppDeps): ProxyApp =>
+export const createApp = ({
+  proxy,
+  admin,
+  registry,
+  adminToken,
+  readiness = () => ({}),
+  onUnexpected = () => {},
+}: AppDeps): ProxyApp =>
   (new Hono() as ProxyApp)
     .get('/healthz', (context) => context.json({ status: 'ok' }))
     .get('/readyz', (context) => {
@@ -32,7 +42,7 @@ export const createApp = ({ proxy, admin, metrics, readiness, onUnexpected }: Ap
       return context.json({ status: isReady ? 'ready' : 'not-ready', checks }, isReady ? 200 : 503)
     })
     .route('/admin', admin)
-    .route('/metrics', metrics)
+    .route('/metrics', createMetricsApp(registry, adminToken))
     .route('/', proxy)
     .onError((error) => {
       const appError = toAppError(error)

@@ -1,8 +1,10 @@
 /** `GET /metrics` in Prometheus' text format, for those who know the token. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { Hono } from 'hono'
-import type { Registry } from 'prom-client'
+import type { Registry as MetricsRegistry } from 'prom-client'
 import { AppError } from '../errors.ts'
+
+export type { MetricsRegistry }
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
@@ -10,7 +12,7 @@ const digest = (text: string): Buffer => createHash('sha256').update(text).diges
 const isSame = (a: string, b: string): boolean => timingSafeEqual(digest(a), digest(b))
 
 /** @param token null on a loopback address only: then everybody may read */
-export const createMetricsApp = (registry: Registry, token: string | null): Hono =>
+export const createMetricsApp = (registry: MetricsRegistry, token: string | null): Hono =>
   new Hono().get('/', async (context) => {
     const given = context.req.header('authorization') ?? ''
     if (token !== null && !isSame(given, `Bearer ${token}`)) {

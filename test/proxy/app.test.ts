@@ -3,7 +3,6 @@ import { Counter, Registry } from 'prom-client'
 import { describe, expect, it } from 'vitest'
 import { createApp, type AppDeps } from '../../src/app.ts'
 import { AppError } from '../../src/errors.ts'
-import { createMetricsApp } from '../../src/proxy/metrics-app.ts'
 import type { ProxyApp } from '../../src/proxy/proxy.ts'
 
 const registry = new Registry()
@@ -13,9 +12,9 @@ const appOf = (overrides: Partial<AppDeps> = {}) =>
   createApp({
     proxy: (new Hono() as ProxyApp).all('*', (context) => context.text('proxied')),
     admin: new Hono().get('/api/templates', (context) => context.text('admin')),
-    metrics: createMetricsApp(registry, 'secret'),
+    registry,
+    adminToken: 'secret',
     readiness: () => ({ store: true }),
-    onUnexpected: () => {},
     ...overrides,
   })
 
@@ -48,7 +47,7 @@ describe('the app', () => {
     expect((await get(app, '/metrics', { authorization: 'Bearer wrong' })).status).toBe(401)
     const shown = await get(app, '/metrics', { authorization: 'Bearer secret' })
     expect(shown.body).toContain('things_total 3')
-    const open = appOf({ metrics: createMetricsApp(registry, null) })
+    const open = appOf({ adminToken: null })
     expect((await get(open, '/metrics')).status).toBe(200)
   })
 
