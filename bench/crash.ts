@@ -1,0 +1,192 @@
+/**
+ * Kills the whole server (proxy, worker, engine) with SIGKILL at random moments of the loop, from
+ * first traffic to live, and counts what got lost: records that the admin API had shown before a
+ * kill, stages that were trained to completion twice, and whether the loop still ends live.
+ */
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { Internalization } from '../src/core/internalization.ts'
+import type { JobObject } from '../src/openai/fine-tuning.ts'
+import { createProgress } from '../src/cli/output.ts'
+import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
+import { startReplayUpstream, type ReplayUpstream } from './harness/replay-upstream.ts'
+import { sendAll } from './harness/traffic.ts'
+import { formatFigures, withBar, writeReport, type Figure } from './report.ts'
+
+const { values: args } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '50' },
+    seed: { type: 'string', default: '1' },
+    engine: { type: 'string', default: 'fake' },
+    model: { type: 'string' },
+    out: { type: 'string' },
+  },
+})
+
+const TRAIN_ROWS = 120
+const HOLDOUT_ROWS = 120
+const MAX_LIFE_MS = 4_000
+const FINISH_MS = 300_000
+
+/** Mulberry32: the same kills for the same seed. */
+const randomOf = (seed: number) => {
+  let state = seed
+  return (): number => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange', 'violet', 'white']
+
+const PROMPT = [
+  'You sort paint orders for a warehouse. Read the order and name the shelf it goes to.',
+  'Shelves are named after the colour that the customer asks for.',
+  'Answer with the shelf alone: no punctuation, no explanation, lower case.',
+  'An order that names two colours goes to the shelf of the first one.',
+].join('\n')
+
+const requestOf = (number: number) => ({
+  model: 'gpt-4o-mini',
+  temperature: 0,
+  messages: [
+    { role: 'system', content: PROMPT },
+    {
+      role: 'user',
+      content: `Order ${number}: ${(number % 9) + 1} tins of ${COLOURS[number % COLOURS.length]} paint, please.`,
+    },
+  ],
+})
+
+const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, string> => ({
+  DATA_DIR: dataDir,
+  UPSTREAM_BASE_URL: upstream.baseUrl,
+  ENGINE: args.engine,
+  ...(args.model === undefined ? {} : { MODEL_PATH: args.model }),
+  AUTO_PROMOTE: 'true',
+  DETECT_MIN_SESSIONS: '60',
+  TRAIN_ROWS: String(TRAIN_ROWS),
+  HOLDOUT_ROWS: String(HOLDOUT_ROWS),
+  LOG_LEVEL: 'error',
+})
+
+interface Seen {
+  ids: Set<string>
+}
+
+/** Notes every record that the store has shown: those are acknowledged. */
+const noteRecords = async (proxy: ProxyProcess, seen: Seen): Promise<Set<string>> => {
+  const stored = new Set<string>()
+  let after = 0
+  for (;;) {
+    const { data } = await proxy.admin<{ data: { id: string; sequence: number }[] }>(
+      `/records?limit=500&order=asc&after=${after}`
+    )
+    for (const record of data) stored.add(record.id)
+    if (data.length < 500) break
+    after = data.at(-1)!.sequence
+  }
+  for (const id of stored) seen.ids.add(id)
+  return stored
+}
+
+const lostRecords = async (proxy: ProxyProcess, seen: Seen): Promise<number> => {
+  const before = new Set(seen.ids)
+  const stored = await noteRecords(proxy, seen)
+  return [...before].filter((id) => !stored.has(id)).length
+}
+
+/** Stages with more than one job that succeeded, from the engine's own job files. */
+const stagesTrainedTwice = (dataDir: string): number => {
+  const folder = join(dataDir, 'engine', 'jobs')
+  const done = new Map<string, number>()
+  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    if (!name.endsWith('.json')) continue
+    const { job } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as { job: JobObject }
+    const key = job.metadata.idempotency_key
+    if (job.status === 'succeeded' && key !== undefined) done.set(key, (done.get(key) ?? 0) + 1)
+  }
+  return [...done.values()].filter((count) => count > 1).length
+}
+
+const internalizationsOf = async (proxy: ProxyProcess): Promise<Internalization[]> =>
+  (await proxy.admin<{ data: Internalization[] }>('/internalizations')).data
+
+const waitForEnd = async (proxy: ProxyProcess): Promise<string> => {
+  const deadline = Date.now() + FINISH_MS
+  while (Date.now() < deadline) {
+    const state = (await internalizationsOf(proxy)).at(-1)?.state
+    if (state?.name === 'live') return 'live'
+    if (state?.name === 'failed') return `failed: ${state.cause}`
+    if (state?.name === 'rejected') return `rejected: ${state.reason}`
+    await new Promise((resolve) => setTimeout(resolve, 500))
+  }
+  return 'unfinished'
+}
+
+const run = async (): Promise<void> => {
+  const rounds = Number(args.rounds)
+  const random = randomOf(Number(args.seed))
+  const progress = createProgress(process.stderr.isTTY === true)
+  const upstream = await startReplayUpstream()
+  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-crash-'))
+  const seen: Seen = { ids: new Set() }
+  const states = new Set<string>()
+  let next = 0
+  let lost = 0
+  let clientErrors = 0
+
+  const traffic = async (proxy: ProxyProcess, count: number): Promise<void> => {
+    const requests = Array.from({ length: count }, () => requestOf(next++))
+    for (const [index, request] of requests.entries())
+      upstream.add(request.messages, COLOURS[(next - count + index) % COLOURS.length]!, 120)
+    await sendAll(proxy.baseUrl, requests, { concurrency: 4 }).catch(() => {
+      clientErrors += 1
+    })
+  }
+
+  try {
+    for (let round = 0; round < rounds; round++) {
+      const proxy = await startProxy(environment(dataDir, upstream))
+      lost += await lostRecords(proxy, seen)
+      for (const { state } of await internalizationsOf(proxy)) states.add(state.name)
+      const killed = new Promise<void>((resolve) => setTimeout(resolve, random() * MAX_LIFE_MS))
+      await Promise.all([
+        traffic(proxy, 12).then(() => noteRecords(proxy, seen).catch(() => undefined)),
+        killed.then(() => proxy.kill()),
+      ])
+      progress.update('kills', round + 1, rounds, [...states].join(' '))
+    }
+    const proxy = await startProxy(environment(dataDir, upstream))
+    lost += await lostRecords(proxy, seen)
+    await traffic(proxy, Math.max(0, 2 * (TRAIN_ROWS + HOLDOUT_ROWS) - seen.ids.size))
+    const end = await waitForEnd(proxy)
+    await proxy.stop()
+    progress.stop()
+    const figures: Record<string, Figure> = {
+      kills: { value: rounds, unit: 'kills' },
+      records_acknowledged: { value: seen.ids.size, unit: 'records' },
+      records_lost: withBar({ value: lost, unit: 'records' }, '<=', 0),
+      stages_trained_twice: withBar(
+        { value: stagesTrainedTwice(dataDir), unit: 'stages' },
+        '<=',
+        0
+      ),
+      client_batches_cut: { value: clientErrors, unit: 'batches' },
+      states_seen_at_restart: { value: [...states].join(' '), unit: '' },
+      end_state: { value: end, unit: '', bar: '= live', holds: end === 'live' },
+    }
+    process.stdout.write(`${formatFigures(figures)}\n`)
+    if (args.out !== undefined) writeReport(args.out, figures)
+    process.exitCode = Object.values(figures).every((figure) => figure.holds !== false) ? 0 : 1
+  } finally {
+    await upstream.close()
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+}
+
+await run()

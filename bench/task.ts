@@ -1,0 +1,262 @@
+/**
+ * The product's proof, as a black box: a replay upstream, the real server on an empty data
+ * directory, the official client. Traffic in, template live (or rejected with its reason), fresh
+ * test rows, one table. See bench/RESULTS.md.
+ */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { startOnnxEngine } from '../adapters/onnx/index.ts'
+import { loadModel } from '../adapters/onnx/model/load-model.ts'
+import { createProgress, percent, table } from '../src/cli/output.ts'
+import { parsePrices } from '../src/core/prices.ts'
+import type { Internalization } from '../src/core/internalization.ts'
+import { detectResponseType } from '../src/core/score.ts'
+import type { Template } from '../src/core/template.ts'
+import { createEngine } from '../src/engine/client.ts'
+import type { ChatRequest } from '../src/openai/chat.ts'
+import { formatFigures, writeReport, type Figure } from './report.ts'
+import { ARMS, measureLatencies, runArm, type ArmContext, type BenchArm } from './task/arms.ts'
+import {
+  costFigures,
+  latencyFigures,
+  mean,
+  productFigures,
+  trainingFigures,
+  type Rendered,
+} from './task/figures.ts'
+import { loadTask, readRows, renderRequest, type Task, type TaskRow } from './harness/data.ts'
+import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
+import { startReplayUpstream, type ReplayUpstream } from './harness/replay-upstream.ts'
+import { sendAll } from './harness/traffic.ts'
+
+const CLIENT_MODEL = 'gpt-4o-mini'
+const TRAFFIC_LANES = 8
+const LATENCY_ROUNDS = 15
+const FINISHED = new Set(['live', 'rejected', 'failed', 'approval'])
+
+const { values: args } = parseArgs({
+  options: {
+    task: { type: 'string' },
+    test: { type: 'string' },
+    prefix: { type: 'string' },
+    model: { type: 'string' },
+    train: { type: 'string', default: '1500' },
+    holdout: { type: 'string', default: '1000' },
+    'test-rows': { type: 'string', default: '500' },
+    'arm-rows': { type: 'string', default: '200' },
+    minutes: { type: 'string', default: '0' },
+    schedule: { type: 'string', default: 'linear' },
+    margin: { type: 'string', default: '0.05' },
+    arms: { type: 'string', default: 'base-full,base-query,query-only,schedule' },
+    prices: { type: 'string' },
+    out: { type: 'string' },
+    keep: { type: 'boolean', default: false },
+  },
+})
+
+const required = (name: 'task' | 'model'): string => {
+  const value = args[name]
+  if (value === undefined) throw new Error(`--${name} is needed`)
+  return value
+}
+
+const armNames = (): BenchArm[] => {
+  if (args.arms === 'none') return []
+  return args.arms.split(',').map((name) => {
+    const arm = ARMS.find((known) => known === name)
+    if (arm === undefined) throw new Error(`--arms knows ${ARMS.join(', ')}, not ${name}`)
+    return arm
+  })
+}
+
+const testFile = (folder: string): { path: string; note: string } => {
+  if (args.test !== undefined) return { path: args.test, note: args.test }
+  const test = join(folder, 'test.jsonl')
+  return existsSync(test)
+    ? { path: test, note: 'test.jsonl' }
+    : { path: join(folder, 'valid.jsonl'), note: 'valid.jsonl, since there is no test.jsonl' }
+}
+
+/** Requests of the rows, known to the upstream with their gold answers and counted in model tokens. */
+const prepare = async (
+  task: Task,
+  rows: TaskRow[],
+  upstream: ReplayUpstream,
+  countTokens: (request: ChatRequest) => number
+): Promise<Rendered> => {
+  const requests = rows.map((row) => renderRequest(task, row, CLIENT_MODEL))
+  const promptTokens = requests.map(countTokens)
+  requests.forEach((request, index) =>
+    upstream.add(request.messages, rows[index]!.answer, promptTokens[index]!)
+  )
+  return { rows, requests, promptTokens }
+}
+
+const progress = createProgress(process.stderr.isTTY === true)
+
+const waitForVerdict = async (proxy: ProxyProcess): Promise<Internalization> => {
+  for (;;) {
+    if (proxy.exited()) throw new Error('the server ended before there was a verdict')
+    const { data } = await proxy.admin<{ data: Internalization[] }>('/internalizations')
+    const newest = data.at(-1)
+    if (newest !== undefined) {
+      const { state } = newest
+      const detail = state.name === 'training' ? `arm ${state.arm} stage ${state.stage}` : ''
+      progress.update(`state ${state.name} ${detail}`, 1, 1)
+      if (FINISHED.has(state.name))
+        return proxy.admin<Internalization>(`/internalizations/${newest.id}`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 2000))
+  }
+}
+
+const ARM_FIGURES: Record<BenchArm, string> = {
+  'base-full': 'accuracy_base_full',
+  'base-query': 'accuracy_base_query',
+  'query-only': 'accuracy_query_only_arm',
+  schedule: 'accuracy_promptintern',
+  'tuned-full': 'accuracy_tuned_full',
+}
+
+interface Comparison {
+  dataDir: string
+  internalization: Internalization
+  template: Template
+  test: Rendered
+  train: Rendered
+}
+
+/** Arms and latencies, asked at an engine of their own on the same loras. */
+const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
+  const { dataDir, internalization, template, test, train } = input
+  const process = await startOnnxEngine({ modelPath: required('model'), dataDir })
+  const engine = createEngine({
+    name: 'bench',
+    baseUrl: process.baseUrl,
+    token: process.token,
+    fetch,
+    timeoutMs: 600_000,
+  })
+  const rows = Number(args['arm-rows'])
+  const context: ArmContext = {
+    engine,
+    template,
+    internalization,
+    type: detectResponseType(test.rows.map((row) => row.answer)),
+    rows: test.rows.slice(0, rows),
+    requests: test.requests.slice(0, rows),
+  }
+  const figures: Record<string, Figure> = {}
+  try {
+    const winner = internalization.plan!.arms[internalization.verdict?.arm ?? 0]!
+    const lora = winner.results.at(-1)!.lora
+    Object.assign(figures, latencyFigures(await measureLatencies(context, lora, LATENCY_ROUNDS)), {
+      arm_rows: { value: context.rows.length, unit: 'rows' },
+    })
+    for (const arm of armNames()) {
+      progress.update(`arm ${arm}`, 0, 1)
+      const value = await runArm(arm, context, {
+        requests: train.requests,
+        answers: train.rows.map((row) => row.answer),
+        seconds: (Number(args.minutes) || 20) * 60,
+      })
+      progress.update(`arm ${arm}`, 1, 1, percent(value))
+      figures[ARM_FIGURES[arm]] = { value, unit: 'share' }
+    }
+    return figures
+  } finally {
+    await process.close()
+  }
+}
+
+const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, string> => ({
+  DATA_DIR: dataDir,
+  UPSTREAM_BASE_URL: upstream.baseUrl,
+  ENGINE: 'onnx',
+  MODEL_PATH: required('model'),
+  AUTO_PROMOTE: 'true',
+  TRAIN_ROWS: args.train,
+  HOLDOUT_ROWS: args.holdout,
+  TRAIN_MINUTES: args.minutes,
+  SCHEDULE: args.schedule,
+  MARGIN: args.margin,
+})
+
+const show = (figures: Record<string, Figure>, testNote: string): void => {
+  progress.stop()
+  process.stdout.write(`test rows from ${testNote}\n${formatFigures(figures)}\n`)
+  const accuracies = Object.entries(figures).filter(([name]) => name.startsWith('accuracy_'))
+  process.stdout.write(
+    `\n${table([
+      ['arm', 'accuracy'],
+      ...accuracies.map(([name, { value }]) => [
+        name.replace('accuracy_', ''),
+        percent(Number(value)),
+      ]),
+    ])}\n`
+  )
+}
+
+const run = async (): Promise<void> => {
+  const task = loadTask(required('task'), args.prefix)
+  const testSource = testFile(required('task'))
+  const upstream = await startReplayUpstream()
+  const model = await loadModel(required('model'))
+  const countTokens = (request: ChatRequest): number =>
+    model.chat.render(request.messages, { addGenerationPrompt: true, defaultSystem: true }).ids
+      .length
+  const wanted = Number(args.train) + Number(args.holdout)
+  const train = await prepare(task, task.train.slice(0, wanted), upstream, countTokens)
+  const testRows = readRows(testSource.path).slice(0, Number(args['test-rows']))
+  const test = await prepare(task, testRows, upstream, countTokens)
+  await model.close()
+
+  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-bench-'))
+  const proxy = await startProxy(environment(dataDir, upstream))
+  const figures: Record<string, Figure> = {}
+  try {
+    await sendAll(proxy.baseUrl, train.requests, {
+      concurrency: TRAFFIC_LANES,
+      onDone: (done) => progress.update('traffic', done, train.requests.length),
+    })
+    const internalization = await waitForVerdict(proxy)
+    const { state } = internalization
+    figures.state = { value: state.name, unit: '' }
+    const reason =
+      'reason' in state ? state.reason : (internalization.verdict?.reason ?? 'no verdict')
+    figures.reason = { value: reason, unit: '' }
+    Object.assign(figures, trainingFigures(internalization))
+    const outcomes = await sendAll(proxy.baseUrl, test.requests, {
+      concurrency: TRAFFIC_LANES,
+      onDone: (done) => progress.update('test rows', done, test.requests.length),
+    })
+    const template = await proxy.admin<Template>(`/templates/${internalization.templateVersion}`)
+    await proxy.stop()
+    figures.peak_mb = { value: proxy.peakMiB(), unit: 'MiB' }
+    const product = productFigures(test, outcomes)
+    Object.assign(figures, product.figures)
+    if (args.prices !== undefined)
+      Object.assign(
+        figures,
+        costFigures(
+          parsePrices(readFileSync(args.prices, 'utf8')),
+          CLIENT_MODEL,
+          product,
+          Number(product.figures.coverage!.value),
+          mean(test.rows.map((row) => row.answer.length / 4))
+        )
+      )
+    if (internalization.plan !== null)
+      Object.assign(figures, await compare({ dataDir, internalization, template, test, train }))
+  } finally {
+    if (!proxy.exited()) await proxy.kill()
+    await upstream.close()
+    if (!args.keep) rmSync(dataDir, { recursive: true, force: true })
+  }
+  show(figures, testSource.note)
+  if (args.out !== undefined) writeReport(args.out, figures)
+}
+
+await run()

@@ -1,0 +1,204 @@
+/**
+ * The comparisons beside the product: the base model and the loras of one internalization, asked
+ * directly at the engine. Accuracy is exact agreement with the gold answer or one of its alternatives,
+ * after the normalization of the task's response type.
+ */
+import { similarity } from '../../src/core/score.ts'
+import type { ResponseType } from '../../src/core/gate.ts'
+import type { Internalization } from '../../src/core/internalization.ts'
+import { compileMatcher } from '../../src/core/match.ts'
+import { templateKeyOf } from '../../src/core/match/template-key.ts'
+import { EMPTY_PROMPT, studentMessages } from '../../src/core/prompt.ts'
+import { compressTemplate, constantExamples, textSegments } from '../../src/core/compress.ts'
+import { trainingRow } from '../../src/core/dataset.ts'
+import type { Match, Template } from '../../src/core/template.ts'
+import type { Engine } from '../../src/engine/engine.ts'
+import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
+import type { TaskRow } from '../harness/data.ts'
+
+export const isRight = (type: ResponseType, answer: string, row: TaskRow): boolean =>
+  [row.answer, ...(row.meta.alt_answers ?? [])].some(
+    (right) => similarity(type, answer, right) === 1
+  )
+
+export interface ArmContext {
+  engine: Engine
+  template: Template
+  internalization: Internalization
+  type: ResponseType
+  rows: TaskRow[]
+  requests: ChatRequest[]
+}
+
+const matchOf = (context: ArmContext, request: ChatRequest): Match => {
+  const match = compileMatcher([context.template]).match(
+    templateKeyOf(request, context.template.tenant),
+    request.messages
+  )
+  if (match === null) throw new Error('a test request does not match the template')
+  return match
+}
+
+const PARALLEL = 8
+
+const accuracy = async (
+  context: ArmContext,
+  model: string,
+  messagesOf: (request: ChatRequest) => ChatMessage[],
+  labels: string[] | null
+): Promise<number> => {
+  let right = 0
+  for (let start = 0; start < context.rows.length; start += PARALLEL) {
+    const rows = context.rows.slice(start, start + PARALLEL)
+    const answers = await Promise.all(
+      rows.map(async (_, index) => {
+        const request = context.requests[start + index]!
+        const completion = await context.engine.complete({
+          model,
+          messages: messagesOf(request),
+          temperature: 0,
+          max_tokens: request.max_tokens ?? 256,
+          ...(labels === null ? {} : { structured_outputs: { choice: labels } }),
+        })
+        return String(completion.choices[0]?.message.content ?? '')
+      })
+    )
+    right += rows.filter((row, index) => isRight(context.type, answers[index]!, row)).length
+  }
+  return right / context.rows.length
+}
+
+const student = (context: ArmContext) => (request: ChatRequest) =>
+  studentMessages(matchOf(context, request), EMPTY_PROMPT)
+
+const loraOf = (context: ArmContext, name: string): string => {
+  const arm = context.internalization.plan!.arms.find((candidate) => candidate.name === name)
+  if (arm === undefined) throw new Error(`the internalization has no arm ${name}`)
+  return arm.results.at(-1)!.lora
+}
+
+const fullTemplate = (template: Template): string => {
+  const segments = textSegments(template)
+  const tokens = segments.map(() => 1)
+  return compressTemplate(segments, [], 1, tokens).text
+}
+
+/** The paper's baseline: fine-tuned and served with the whole prompt, in the time one arm had. */
+const tunedFull = async (
+  context: ArmContext,
+  train: ChatRequest[],
+  answers: string[],
+  seconds: number
+) => {
+  const { engine, template, internalization } = context
+  const prompt = {
+    template: fullTemplate(template),
+    constantExamples: constantExamples(template),
+    retrievedExamples: [],
+  }
+  const rows = train.map((request, index) =>
+    trainingRow(matchOf(context, request), prompt, answers[index]!)
+  )
+  const job = await engine.createJob({
+    model: internalization.plan!.baseModel,
+    training_file: await engine.uploadRows(rows, 'tuned-full.jsonl'),
+    hyperparameters: {
+      ...internalization.plan!.arms[0]!.stages.at(-1)!.hyperparameters,
+      schedule_span: [0, 1],
+      max_seconds: seconds,
+    },
+    seed: internalization.plan!.seed,
+  })
+  let state = job
+  while (state.status === 'queued' || state.status === 'running') {
+    await new Promise((resolve) => setTimeout(resolve, 2000))
+    state = await engine.getJob(job.id)
+  }
+  if (state.fine_tuned_model === null) throw new Error(state.error?.message ?? state.status)
+  return accuracy(
+    context,
+    state.fine_tuned_model,
+    (request) => studentMessages(matchOf(context, request), prompt),
+    internalization.plan!.labels
+  )
+}
+
+export const ARMS = ['base-full', 'base-query', 'query-only', 'schedule', 'tuned-full'] as const
+export type BenchArm = (typeof ARMS)[number]
+
+export const runArm = (
+  arm: BenchArm,
+  context: ArmContext,
+  train: { requests: ChatRequest[]; answers: string[]; seconds: number }
+): Promise<number> => {
+  const { baseModel, labels } = context.internalization.plan!
+  switch (arm) {
+    case 'base-full':
+      return accuracy(context, baseModel, (request) => request.messages, null)
+    case 'base-query':
+      return accuracy(context, baseModel, student(context), null)
+    case 'query-only':
+    case 'schedule':
+      return accuracy(context, loraOf(context, arm), student(context), labels)
+    case 'tuned-full':
+      return tunedFull(context, train.requests, train.answers, train.seconds)
+  }
+}
+
+export interface LatencySample {
+  firstTokenMs: number
+  lastTokenMs: number
+}
+
+const timed = async (engine: Engine, request: ChatRequest): Promise<LatencySample> => {
+  const start = performance.now()
+  let firstTokenMs = 0
+  for await (const delta of engine.stream(request))
+    if (firstTokenMs === 0 && delta.logprobs.length + delta.text.length > 0)
+      firstTokenMs = performance.now() - start
+  return { firstTokenMs, lastTokenMs: performance.now() - start }
+}
+
+export interface Latencies {
+  fullNoCache: LatencySample[]
+  fullCached: LatencySample[]
+  adapted: LatencySample[]
+}
+
+const withOtherQuery = (messages: ChatMessage[]): ChatMessage[] =>
+  messages.map((message, index) =>
+    index === messages.length - 1
+      ? { ...message, content: `${String(message.content)} ...` }
+      : message
+  )
+
+/** One request at a time, the three kinds in turn, so that drift of the machine hits all alike. */
+export const measureLatencies = async (
+  context: ArmContext,
+  lora: string,
+  rounds: number
+): Promise<Latencies> => {
+  const { engine, internalization } = context
+  const { baseModel, labels } = internalization.plan!
+  const shared = { temperature: 0, logprobs: true }
+  const result: Latencies = { fullNoCache: [], fullCached: [], adapted: [] }
+  for (const request of context.requests.slice(0, rounds)) {
+    // the same answer length for all three: the labels, or the same number of tokens
+    const answer = labels === null ? { max_tokens: 16 } : { structured_outputs: { choice: labels } }
+    const full = { ...shared, ...answer, model: baseModel, messages: request.messages }
+    result.fullNoCache.push(await timed(engine, { ...full, cache_prompt: false }))
+    // the provider's best case: everything before the end user's message is in its cache
+    await timed(engine, { ...full, messages: withOtherQuery(request.messages) })
+    result.fullCached.push(await timed(engine, full))
+    result.adapted.push(
+      await timed(engine, {
+        ...shared,
+        ...answer,
+        model: lora,
+        messages: student(context)(request),
+        cache_prompt: false,
+      })
+    )
+  }
+  return result
+}

@@ -1,0 +1,131 @@
+/** From outcomes and samples to named figures. Knows nothing of how they were measured. */
+import { type Price } from '../../src/core/prices.ts'
+import type { Internalization } from '../../src/core/internalization.ts'
+import { detectResponseType } from '../../src/core/score.ts'
+import type { ChatRequest } from '../../src/openai/chat.ts'
+import type { TaskRow } from '../harness/data.ts'
+import type { Outcome } from '../harness/traffic.ts'
+import { spread, withBar, type Figure } from '../report.ts'
+import { isRight, type Latencies } from './arms.ts'
+
+/** Rows as their application sends them. */
+export interface Rendered {
+  rows: TaskRow[]
+  requests: ChatRequest[]
+  /** tokens of each whole prompt in the base model's tokenizer, chat markers included */
+  promptTokens: number[]
+}
+
+export const mean = (values: number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length)
+
+const share = (count: number, of: number): number => (of === 0 ? 0 : count / of)
+
+export interface ProductFigures {
+  figures: Record<string, Figure>
+  answeredTokens: number
+  fullTokens: number
+}
+
+export const productFigures = (test: Rendered, outcomes: Outcome[]): ProductFigures => {
+  const type = detectResponseType(test.rows.map((row) => row.answer))
+  const answered = outcomes.flatMap((outcome, index) =>
+    outcome.route === 'answered' ? [{ outcome, row: test.rows[index]! }] : []
+  )
+  const right = outcomes.filter((outcome, index) =>
+    isRight(type, outcome.answer, test.rows[index]!)
+  ).length
+  const agreeing = answered.filter(({ outcome, row }) =>
+    isRight(type, outcome.answer, { ...row, meta: { id: row.meta.id } })
+  ).length
+  const fullTokens = mean(test.promptTokens)
+  const answeredTokens = mean(answered.map(({ outcome }) => outcome.promptTokens))
+  const lane = (route: string, pick: (outcome: Outcome) => number): Record<string, Figure> => {
+    const values = outcomes.filter((outcome) => outcome.route === route).map(pick)
+    return values.length === 0 ? {} : { [`last_token_ms_${route}`]: spread(values, 'ms') }
+  }
+  return {
+    answeredTokens,
+    fullTokens,
+    figures: {
+      test_rows: { value: outcomes.length, unit: 'rows' },
+      coverage: { value: share(answered.length, outcomes.length), unit: 'share' },
+      agreement_answered: { value: share(agreeing, answered.length), unit: 'share' },
+      accuracy_routed: { value: share(right, outcomes.length), unit: 'share' },
+      prompt_tokens_before: { value: fullTokens, unit: 'tokens' },
+      prompt_tokens_after: { value: answeredTokens, unit: 'tokens' },
+      prompt_token_cut: {
+        value: answered.length === 0 ? 0 : 1 - answeredTokens / fullTokens,
+        unit: 'share',
+      },
+      ...lane('answered', (outcome) => outcome.lastTokenMs),
+      ...lane('fallback', (outcome) => outcome.lastTokenMs),
+    },
+  }
+}
+
+export const trainingFigures = (internalization: Internalization): Record<string, Figure> => {
+  const results = internalization.plan?.arms.flatMap((arm) => arm.results) ?? []
+  const seconds = results.reduce((sum, result) => sum + result.metrics.seconds, 0)
+  const verdict = internalization.verdict
+  return {
+    train_minutes: { value: seconds / 60, unit: 'min' },
+    ...(results.length === 0
+      ? {}
+      : {
+          train_tokens_per_second: spread(
+            results.map((result) => result.metrics.tokens_per_second),
+            'tokens/s'
+          ),
+        }),
+    ...Object.fromEntries(
+      (verdict?.arms ?? []).flatMap((arm) => {
+        const name = arm.arm.replaceAll('-', '_')
+        return [
+          [`holdout_agreement_${name}`, { value: arm.agreement, unit: 'share' }],
+          [`holdout_coverage_${name}`, { value: arm.coverage, unit: 'share' }],
+        ]
+      })
+    ),
+  }
+}
+
+const ratios = (a: number[], b: number[]): number[] => a.map((value, index) => value / b[index]!)
+
+export const latencyFigures = (latencies: Latencies): Record<string, Figure> => {
+  const last = (name: keyof Latencies) => latencies[name].map((sample) => sample.lastTokenMs)
+  const first = (name: keyof Latencies) => latencies[name].map((sample) => sample.firstTokenMs)
+  return {
+    first_token_ms_full_no_cache: spread(first('fullNoCache'), 'ms'),
+    last_token_ms_full_no_cache: spread(last('fullNoCache'), 'ms'),
+    first_token_ms_full_prefix_cache: spread(first('fullCached'), 'ms'),
+    last_token_ms_full_prefix_cache: spread(last('fullCached'), 'ms'),
+    first_token_ms_adapted: spread(first('adapted'), 'ms'),
+    last_token_ms_adapted: spread(last('adapted'), 'ms'),
+    latency_ratio_no_cache: withBar(
+      spread(ratios(last('fullNoCache'), last('adapted')), 'ratio'),
+      '>=',
+      6
+    ),
+    latency_ratio_prefix_cache: spread(ratios(last('fullCached'), last('adapted')), 'ratio'),
+  }
+}
+
+/** US dollars per million requests at the upstream's prices, all sent there and as routed. */
+export const costFigures = (
+  prices: Price[],
+  model: string,
+  product: ProductFigures,
+  coverage: number,
+  outputTokens: number
+): Record<string, Figure> => {
+  const price = prices.find((candidate) => candidate.model === model)
+  if (price === undefined) return {}
+  const usd = (input: number) => product.fullTokens * input + outputTokens * price.output
+  return {
+    usd_per_million_list: { value: usd(price.input), unit: 'USD' },
+    usd_per_million_cached: { value: usd(price.cachedInput), unit: 'USD' },
+    usd_per_million_routed_list: { value: (1 - coverage) * usd(price.input), unit: 'USD' },
+    usd_per_million_routed_cached: { value: (1 - coverage) * usd(price.cachedInput), unit: 'USD' },
+  }
+}

@@ -1,0 +1,42 @@
+/** What every verb opens: configuration, store and, where it needs one, an engine. */
+import { parseConfig, type Config } from '../config.ts'
+import { AppError } from '../errors.ts'
+import { lockDataDir } from '../data-dir.ts'
+import { openEngine, openStore, workerDeps, type OpenEngine } from '../main.ts'
+import type { Store } from '../store/store.ts'
+import { createLogger } from '../logger.ts'
+import type { WorkerDeps } from '../worker/deps.ts'
+
+export const withStore = async <T>(
+  use: (store: Store, config: Config) => Promise<T>
+): Promise<T> => {
+  const config = parseConfig(process.env)
+  const store = await openStore(config)
+  try {
+    return await use(store, config)
+  } finally {
+    await store.close()
+  }
+}
+
+/** Opens what the cold path needs; refuses while another worker works on the same data directory. */
+export const withWorker = async <T>(
+  use: (deps: WorkerDeps, config: Config) => Promise<T>,
+  options: { engine: 'needed' | 'optional' }
+): Promise<T> => {
+  const config = parseConfig(process.env)
+  if (options.engine === 'needed' && config.engine.kind === 'none')
+    throw new AppError('invalid-config', 'this needs an engine: set ENGINE and MODEL_PATH')
+  const unlock = await lockDataDir(config.dataDir, 'worker')
+  const store = await openStore(config)
+  let engine: OpenEngine | null = null
+  try {
+    engine = options.engine === 'needed' ? await openEngine(config) : null
+    const logger = createLogger(config.logLevel)
+    return await use(workerDeps(config, store, engine?.engine ?? null, logger), config)
+  } finally {
+    await engine?.close()
+    await store.close()
+    await unlock()
+  }
+}

@@ -1,0 +1,71 @@
+import { Command } from 'commander'
+import type { Internalization } from '../core/internalization.ts'
+import type { Store } from '../store/store.ts'
+import { readProgress } from '../worker/progress.ts'
+import { withStore } from './context.ts'
+import { percent, print, table, type OutputOptions } from './output.ts'
+
+const stateText = (state: Internalization['state']): string => {
+  switch (state.name) {
+    case 'training':
+      return `training (arm ${state.arm}, stage ${state.stage})`
+    case 'rejected':
+    case 'retired':
+      return `${state.name}: ${state.reason}`
+    case 'failed':
+      return `failed: ${state.cause}`
+    default:
+      return state.name
+  }
+}
+
+const collect = async (store: Store) => {
+  const internalizations = await store.internalizations.list()
+  const routes = await store.routes.list()
+  const templates = await Promise.all(
+    (await store.templates.list()).map(async (template) => ({
+      version: template.version,
+      model: template.model,
+      ...(await store.templates.stats(template.version)),
+      internalizations: internalizations
+        .filter((row) => row.templateVersion === template.version)
+        .map((row) => ({ id: row.id, state: row.state, verdict: row.verdict })),
+      route: routes.find((route) => route.template.version === template.version) ?? null,
+    }))
+  )
+  const progress = await Promise.all(
+    internalizations
+      .filter((row) => row.state.name === 'training')
+      .map((row) => readProgress(store, row.id))
+  )
+  return { templates, progress: progress.filter((row) => row !== null) }
+}
+
+const status = (options: OutputOptions): Promise<void> =>
+  withStore(async (store) => {
+    const { templates, progress } = await collect(store)
+    if (options.json) return print({ templates, progress })
+    print(
+      table([
+        ['template', 'requests', 'answered', 'tokens saved', 'state', 'coverage'],
+        ...templates.map((row) => {
+          const newest = row.internalizations.at(-1)
+          const winner = newest?.verdict?.arms[newest.verdict.arm]
+          return [
+            row.version,
+            String(row.requests),
+            String(row.answered),
+            String(row.promptTokensSaved),
+            newest === undefined ? 'watching' : stateText(newest.state),
+            winner === undefined ? '' : percent(winner.coverage),
+          ]
+        }),
+      ])
+    )
+  })
+
+export const statusCommand = (): Command =>
+  new Command('status')
+    .description('templates, their internalizations, routes and savings')
+    .option('--json', 'print JSON')
+    .action(status)

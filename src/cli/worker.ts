@@ -1,0 +1,24 @@
+import { Command } from 'commander'
+import { createWorker } from '../worker/worker.ts'
+import { withWorker } from './context.ts'
+
+/** Aborts on SIGTERM, SIGINT and when a parent that forked this process goes away. */
+const stopSignal = (): AbortSignal => {
+  const controller = new AbortController()
+  const stop = (): void => controller.abort()
+  process.once('SIGTERM', stop)
+  process.once('SIGINT', stop)
+  process.once('disconnect', stop)
+  return controller.signal
+}
+
+const work = (): Promise<void> =>
+  withWorker(async (deps) => (await createWorker(deps)).run(stopSignal()), {
+    engine:
+      process.env.ENGINE === undefined || process.env.ENGINE === 'none' ? 'optional' : 'needed',
+  })
+
+export const workerCommand = (): Command =>
+  new Command('worker')
+    .description('run the background half alone: detect, internalize, evaluate, promote')
+    .action(work)

@@ -1,0 +1,146 @@
+/**
+ * The whole loop as a user meets it: the real server with its worker and the fake engine as
+ * processes, the official client, an upstream that knows the right answers.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import OpenAI from 'openai'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startProxy, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import { startReplayUpstream, type ReplayUpstream } from '../../bench/harness/replay-upstream.ts'
+
+const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
+const PROMPT = [
+  'You sort paint orders for a warehouse. Read the order and name the shelf it goes to.',
+  'Shelves are named after the colour that the customer asks for.',
+  'Answer with the shelf alone: no punctuation, no explanation, lower case.',
+].join('\n')
+
+const colourOf = (number: number): string => COLOURS[number % COLOURS.length]!
+const messagesOf = (number: number, prompt = PROMPT) => [
+  { role: 'system' as const, content: prompt },
+  {
+    role: 'user' as const,
+    content: `Order ${number}: ${(number % 7) + 1} tins of ${colourOf(number)} paint, please.`,
+  },
+]
+
+interface Listed {
+  data: { id: string; templateVersion: string; state: { name: string; reason?: string } }[]
+}
+
+describe('the loop', () => {
+  let upstream: ReplayUpstream
+  let proxy: ProxyProcess
+  let client: OpenAI
+  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-e2e-'))
+
+  const ask = async (number: number, prompt = PROMPT, from = client) => {
+    upstream.add(messagesOf(number, prompt), colourOf(number), 90)
+    const { data, response } = await from.chat.completions
+      .create({ model: 'gpt-4o-mini', temperature: 0, messages: messagesOf(number, prompt) })
+      .withResponse()
+    return { answer: data.choices[0]!.message.content, data, headers: response.headers }
+  }
+
+  const waitForState = async (wanted: string): Promise<Listed['data'][number]> => {
+    const deadline = Date.now() + 60_000
+    for (;;) {
+      const newest = (await proxy.admin<Listed>('/internalizations')).data.at(-1)
+      if (newest?.state.name === wanted) return newest
+      if (newest !== undefined && ['failed', 'rejected'].includes(newest.state.name))
+        throw new Error(`${newest.state.name}: ${JSON.stringify(newest.state)}`)
+      if (Date.now() > deadline) throw new Error(`still ${newest?.state.name ?? 'nothing'}`)
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+  }
+
+  const waitForRoutes = async (count: number): Promise<void> => {
+    while ((await proxy.admin<{ routes: number }>('/status')).routes !== count)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+
+  beforeAll(async () => {
+    upstream = await startReplayUpstream()
+    proxy = await startProxy({
+      DATA_DIR: dataDir,
+      UPSTREAM_BASE_URL: upstream.baseUrl,
+      ENGINE: 'fake',
+      DETECT_MIN_SESSIONS: '40',
+      TRAIN_ROWS: '120',
+      HOLDOUT_ROWS: '120',
+    })
+    client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
+  })
+
+  afterAll(async () => {
+    await proxy.stop()
+    await upstream.close()
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+
+  it('logs traffic, finds the template, trains and waits for approval', async () => {
+    for (let start = 0; start < 300; start += 10)
+      await Promise.all(Array.from({ length: 10 }, (_, index) => ask(start + index)))
+    const { data } = await proxy.admin<{ data: unknown[] }>('/records?limit=5')
+    expect(data).toHaveLength(5)
+    await waitForState('approval')
+  })
+
+  it('answers without the prompt once a person has approved', async () => {
+    const { id } = await waitForState('approval')
+    await proxy.admin(`/internalizations/${id}/approve`, { method: 'POST' })
+    await waitForRoutes(1)
+    const before = upstream.counts.answered
+    const { answer, data, headers } = await ask(1001)
+    expect(headers.get('x-promptintern-route')).toBe('answered')
+    expect(answer).toBe(colourOf(1001))
+    expect(data.usage!.prompt_tokens).toBeLessThan(60)
+    expect(Number(headers.get('x-promptintern-prompt-tokens-saved'))).toBeGreaterThan(0)
+    expect(upstream.counts.answered).toBe(before)
+  })
+
+  it('streams an adapted answer to the official client', async () => {
+    const stream = await client.chat.completions.create({
+      model: 'gpt-4o-mini',
+      messages: messagesOf(1002),
+      stream: true,
+    })
+    let text = ''
+    for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? ''
+    expect(text).toBe(colourOf(1002))
+  })
+
+  it('sends a prompt that is one character off to the upstream', async () => {
+    const before = upstream.counts.answered
+    const { headers } = await ask(1003, PROMPT.replace('warehouse', 'Warehouse'))
+    expect(headers.get('x-promptintern-route')).toBeNull()
+    expect(upstream.counts.answered).toBe(before + 1)
+  })
+
+  it('never answers a caller whose key the upstream has not accepted', async () => {
+    const stranger = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'other', maxRetries: 0 })
+    const before = upstream.counts.answered
+    const { headers } = await ask(1004, PROMPT, stranger)
+    expect(headers.get('x-promptintern-route')).toBeNull()
+    expect(upstream.counts.answered).toBe(before + 1)
+  })
+
+  it('goes on answering after a restart, and stops after a rollback', async () => {
+    await proxy.kill()
+    proxy = await startProxy({
+      DATA_DIR: dataDir,
+      UPSTREAM_BASE_URL: upstream.baseUrl,
+      ENGINE: 'fake',
+    })
+    client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
+    // the first request proves the key, the second may be answered
+    expect((await ask(1005)).headers.get('x-promptintern-reason')).toBe('credential-not-accepted')
+    expect((await ask(1006)).headers.get('x-promptintern-route')).toBe('answered')
+    const { templateVersion } = await waitForState('live')
+    await proxy.admin(`/routes/${templateVersion}/rollback`, { method: 'POST' })
+    await waitForRoutes(0)
+    expect((await ask(1007)).headers.get('x-promptintern-route')).toBeNull()
+  })
+})
