@@ -1,0 +1,103 @@
+/**
+ * One server of the proxy benchmark, as a process of its own so that its CPU time can be read:
+ * `upstream`, `fetch` (Hono with the platform's fetch, the usual way to write a proxy) or `ours`
+ * (the product's hot path, logging into a real SQLite store). Prints its port, then serves until
+ * its input closes; `ours` then prints the counts of its log.
+ */
+import { randomUUID } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { serve } from '@hono/node-server'
+import { Hono } from 'hono'
+import { Registry } from 'prom-client'
+import { createLogQueue, type LogQueueStats } from '../src/proxy/log-queue.ts'
+import { createMetrics } from '../src/proxy/metrics.ts'
+import { createProxy } from '../src/proxy/proxy.ts'
+import { compileRouteTable } from '../src/proxy/route-table.ts'
+import { createTenants } from '../src/proxy/tenants.ts'
+import { openSqliteStore } from '../src/store/sqlite/open.ts'
+import { AUTHORIZATION, liveRoutes, UPSTREAM_ANSWER } from './proxy-traffic.ts'
+
+const MEBIBYTE = 2 ** 20
+
+const now = (): number => performance.timeOrigin + performance.now()
+
+const announce = (port: number): void => {
+  console.log(JSON.stringify({ port }))
+}
+
+const startUpstream = (): void => {
+  const headers = {
+    'content-type': 'application/json',
+    'content-length': UPSTREAM_ANSWER.length,
+    'x-request-id': 'req_0123456789abcdef',
+    'openai-processing-ms': '12',
+    'x-ratelimit-remaining-requests': '9999',
+    'openai-version': '2020-10-01',
+  }
+  const server = createServer((incoming, response) => {
+    incoming.resume()
+    incoming.on('end', () => response.writeHead(200, headers).end(UPSTREAM_ANSWER))
+  })
+  server.listen(0, '127.0.0.1', () => announce((server.address() as AddressInfo).port))
+  process.stdin.on('end', () => process.exit(0)).resume()
+}
+
+const startFetchProxy = (upstreamUrl: string): void => {
+  const app = new Hono().all('*', async ({ req }) => {
+    const headers = new Headers(req.raw.headers)
+    for (const name of ['host', 'connection', 'content-length']) headers.delete(name)
+    const { pathname, search } = new URL(req.url)
+    const init = { method: req.method, headers, body: req.raw.body, duplex: 'half' }
+    const answer = await fetch(upstreamUrl + pathname + search, init as RequestInit)
+    return new Response(answer.body, { status: answer.status, headers: answer.headers })
+  })
+  serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }, ({ port }) => announce(port))
+  process.stdin.on('end', () => process.exit(0)).resume()
+}
+
+const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void> => {
+  const store = await openSqliteStore({ dataDir })
+  const queue = createLogQueue({
+    append: store.records.append,
+    maxBytes: 64 * MEBIBYTE,
+    batchSize: 100,
+    now,
+  })
+  const tenants = createTenants({ secret: 'bench', ttlMs: 3_600_000, maxEntries: 1000, now })
+  const table = compileRouteTable(liveRoutes(tenants.of({ authorization: AUTHORIZATION })))
+  const { app } = createProxy({
+    upstreamBaseUrl: upstreamUrl,
+    routes: () => table,
+    engines: new Map(),
+    tenants,
+    log: (entry) => queue.push(entry),
+    metrics: createMetrics(new Registry(), () => queue.stats()),
+    savedUsd: () => null,
+    limits: {
+      maxBodyBytes: 32 * MEBIBYTE,
+      captureMaxBytes: 4 * MEBIBYTE,
+      adaptedTimeoutMs: 10_000,
+      adaptedMaxTokens: 1024,
+      upstreamTimeoutMs: 600_000,
+    },
+    echoModel: false,
+    breaker: { maxFailures: 3, pauseMs: 10_000 },
+    now,
+    newId: randomUUID,
+  })
+  serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }, ({ port }) => announce(port))
+  const finish = async (): Promise<void> => {
+    await queue.close(60_000)
+    const stats: LogQueueStats = queue.stats()
+    await store.close()
+    console.log(JSON.stringify(stats))
+    process.exit(0)
+  }
+  process.stdin.on('end', () => void finish()).resume()
+}
+
+const [kind, upstreamUrl = '', dataDir = ''] = process.argv.slice(2)
+if (kind === 'upstream') startUpstream()
+else if (kind === 'fetch') startFetchProxy(upstreamUrl)
+else await startProduct(upstreamUrl, dataDir)

@@ -1,0 +1,84 @@
+/**
+ * The traffic of the proxy benchmark: requests of 8 KB whose prompt is a near miss of 200 live
+ * templates (the same opening, another end), so that all of matching is paid and the upstream
+ * answers. Every request is another one: a log that stores equal bodies once gets no discount.
+ */
+import type { Route } from '../src/core/route.ts'
+
+export const AUTHORIZATION = 'Bearer sk-bench-0123456789abcdef0123456789abcdef'
+export const TEMPLATES = 200
+/** replaced by digits, so that the length stays the same */
+export const SERIAL = '0000000000'
+
+const MODEL = 'gpt-4o-mini'
+const OPENING = 'You are a careful assistant for ACME. Follow policy 12. '
+  .repeat(110)
+  .slice(0, 6144)
+const QUESTION = 'Customer asks about order 4711, please help. '.repeat(42)
+
+export const REQUEST_BODY = JSON.stringify({
+  model: MODEL,
+  temperature: 0.2,
+  messages: [
+    { role: 'system', content: `${OPENING} variant of nobody` },
+    { role: 'user', content: `${QUESTION}${SERIAL}` },
+  ],
+})
+
+export const REQUEST_HEADERS: Record<string, string> = {
+  'content-type': 'application/json',
+  authorization: AUTHORIZATION,
+  'user-agent': 'OpenAI/JS 6.1.0',
+  'x-stainless-lang': 'js',
+  'x-stainless-package-version': '6.1.0',
+  'x-stainless-runtime': 'node',
+}
+
+export const liveRoutes = (tenant: string): Route[] =>
+  Array.from({ length: TEMPLATES }, (_unused, i) => ({
+    template: {
+      tenant,
+      model: MODEL,
+      tools: '',
+      responseFormat: '',
+      version: `version-${i}`,
+      messages: [
+        { role: 'system', segments: [{ kind: 'anchor', text: `${OPENING} variant ${i}` }] },
+        { role: 'user', segments: [{ kind: 'query' }] },
+      ],
+      maxTurnsAfter: 0,
+    },
+    internalizationId: `internalization-${i}`,
+    engine: 'none',
+    lora: `lora-${i}`,
+    confidence: 'sum',
+    threshold: -1,
+    labels: null,
+    trafficShare: 1,
+    templateTokens: 1200,
+  }))
+
+export const UPSTREAM_ANSWER = Buffer.from(
+  JSON.stringify({
+    id: 'chatcmpl-abc123abc123abc123abc123abc1',
+    object: 'chat.completion',
+    created: 1760000000,
+    model: 'gpt-4o-mini-2024-07-18',
+    choices: [
+      {
+        index: 0,
+        message: { role: 'assistant', content: 'card', refusal: null, annotations: [] },
+        logprobs: null,
+        finish_reason: 'stop',
+      },
+    ],
+    usage: {
+      prompt_tokens: 1543,
+      completion_tokens: 37,
+      total_tokens: 1580,
+      prompt_tokens_details: { cached_tokens: 1408, audio_tokens: 0 },
+    },
+    service_tier: 'default',
+    system_fingerprint: 'fp_0123456789',
+  })
+)
