@@ -39,6 +39,12 @@ interface LayerState {
   hidden: string
 }
 
+/** A linear layer and the gradient of its output. */
+interface OutputGradient {
+  linear: LinearLayer
+  dy: string
+}
+
 /** Gradients of the lora matrices, by module name. */
 export type LoraGradients = Map<string, LoraMatrices>
 
@@ -96,12 +102,9 @@ export class DecoderLayer {
     const { ops } = this.context
     const state = this.state!
     const dMiddle = ops.add(dy, this.mlpBackward(dy, state, gradients))
-    const dAttended = this.linearBackward(
-      'self_attn.o_proj',
-      dMiddle,
-      state.attention.output,
-      gradients
-    )
+    const output: LinearLayer = 'self_attn.o_proj'
+    this.loraBackward([{ linear: output, dy: dMiddle }], state.attention.output, gradients)
+    const dAttended = this.inputGradient(output, dMiddle)
     const input = this.attentionBackward(dAttended, state, gradients, needsInput)
     return input === null ? null : ops.add(dMiddle, input)
   }
@@ -109,13 +112,18 @@ export class DecoderLayer {
   private mlpBackward(dy: string, state: LayerState, gradients: LoraGradients): string {
     const { ops } = this.context
     const { middle, middleNorm, sigmoid, silu, up, hidden } = state
-    const dHidden = this.linearBackward('mlp.down_proj', dy, hidden, gradients)
+    this.loraBackward([{ linear: 'mlp.down_proj', dy }], hidden, gradients)
+    const dHidden = this.inputGradient('mlp.down_proj', dy)
     const dUp = ops.mul(dHidden, silu)
     // silu' = σ + silu − silu · σ
     const slope = ops.add(sigmoid, ops.sub(silu, ops.mul(silu, sigmoid)))
     const dGate = ops.mul(ops.mul(dHidden, up), slope)
-    const throughUp = this.linearBackward('mlp.up_proj', dUp, middleNorm.y, gradients)
-    const dNorm = this.linearBackward('mlp.gate_proj', dGate, middleNorm.y, gradients, throughUp)
+    const outputs: OutputGradient[] = [
+      { linear: 'mlp.up_proj', dy: dUp },
+      { linear: 'mlp.gate_proj', dy: dGate },
+    ]
+    this.loraBackward(outputs, middleNorm.y, gradients)
+    const dNorm = this.inputGradients(outputs)
     const weight = this.weight('post_attention_layernorm')
     return ops.rmsNormBackward(dNorm, middle, weight, middleNorm.inverse)
   }
@@ -130,18 +138,15 @@ export class DecoderLayer {
     const { dq, dk, dv } = attention.backward(attended, dAttended)
     const unrotate = (y: string, count: number) =>
       ops.rotate(y, count, config.headDim, positions, rotary.cos, rotary.negativeSin)
-    const outputs: [LinearLayer, string][] = [
-      ['self_attn.v_proj', dv],
-      ['self_attn.k_proj', unrotate(dk, config.kvHeads)],
-      ['self_attn.q_proj', unrotate(dq, config.heads)],
+    const outputs: OutputGradient[] = [
+      { linear: 'self_attn.v_proj', dy: dv },
+      { linear: 'self_attn.k_proj', dy: unrotate(dk, config.kvHeads) },
+      { linear: 'self_attn.q_proj', dy: unrotate(dq, config.heads) },
     ]
-    let sum: string | undefined
-    for (const [linear, dOutput] of outputs) {
-      this.loraBackward(linear, dOutput, inputNorm.y, gradients)
-      if (needsInput) sum = this.inputGradient(linear, dOutput, sum)
-    }
-    if (sum === undefined) return null
-    return ops.rmsNormBackward(sum, x, this.weight('input_layernorm'), inputNorm.inverse)
+    this.loraBackward(outputs, inputNorm.y, gradients)
+    if (!needsInput) return null
+    const weight = this.weight('input_layernorm')
+    return ops.rmsNormBackward(this.inputGradients(outputs), x, weight, inputNorm.inverse)
   }
 
   private weight(name: string): string {
@@ -165,33 +170,40 @@ export class DecoderLayer {
     return merged
   }
 
-  /** Gradient of the layer's input (plus `more`), and on the way those of its lora. */
-  private linearBackward(
-    linear: LinearLayer,
-    dy: string,
-    x: string,
-    gradients: LoraGradients,
-    more?: string
-  ): string {
-    this.loraBackward(linear, dy, x, gradients)
-    return this.inputGradient(linear, dy, more)
+  /** The sum of what the layers send back to the input they share. */
+  private inputGradients(outputs: OutputGradient[]): string {
+    const [first, ...rest] = outputs
+    return rest.reduce(
+      (sum, { linear, dy }) => this.inputGradient(linear, dy, sum),
+      this.inputGradient(first!.linear, first!.dy)
+    )
   }
 
   private inputGradient(linear: LinearLayer, dy: string, more?: string): string {
     return this.context.ops.gemm(dy, this.effectiveWeight(linear), {}, more)
   }
 
-  /** dB = scale · dyᵀ (x Aᵀ), dA = scale · (dy B)ᵀ x. */
-  private loraBackward(linear: LinearLayer, dy: string, x: string, gradients: LoraGradients): void {
+  /**
+   * dB = scale · dyᵀ (x Aᵀ), dA = scale · (dy B)ᵀ x, for layers that share their input: their thin
+   * products are joined, because reading x costs more than multiplying it.
+   */
+  private loraBackward(outputs: OutputGradient[], x: string, gradients: LoraGradients): void {
     const { ops, loras, loraScale } = this.context
-    const name = moduleName(this.layer, linear)
-    const lora = loras.get(name)
-    if (lora === undefined) return
-    const projected = ops.gemm(x, lora.a, { transB: true })
-    const dProjected = ops.gemm(dy, lora.b, { alpha: loraScale })
-    gradients.set(name, {
-      a: ops.gemm(dProjected, x, { transA: true }),
-      b: ops.gemm(dy, projected, { transA: true, alpha: loraScale }),
+    const names = outputs.map(({ linear }) => moduleName(this.layer, linear))
+    const matrices = names.map((name) => loras.get(name)!)
+    const joinedA = ops.concat(
+      matrices.map(({ a }) => a),
+      0
+    )
+    const projected = ops.splitEqually(ops.gemm(x, joinedA, { transB: true }), names.length, 1)
+    const dProjected = outputs.map(({ dy }, i) =>
+      ops.gemm(dy, matrices[i]!.b, { alpha: loraScale })
+    )
+    const joinedGradient = ops.gemm(ops.concat(dProjected, 1), x, { transA: true })
+    const dA = ops.splitEqually(joinedGradient, names.length, 0)
+    outputs.forEach(({ dy }, i) => {
+      const b = ops.gemm(dy, projected[i]!, { transA: true, alpha: loraScale })
+      gradients.set(names[i]!, { a: dA[i]!, b })
     })
   }
 }

@@ -74,6 +74,11 @@ export class GraphOps {
   concat = (values: string[], axis: number): string =>
     values.length === 1 ? values[0]! : this.graph.op('Concat', values, { axis })
 
+  splitEqually(x: string, parts: number, axis: number): string[] {
+    if (parts === 1) return [x]
+    return this.graph.multi('', 'Split', [x], { axis, num_outputs: parts }, parts)
+  }
+
   /** Rows of `x`: `[rows, …]` and indices `[…shape]` give `[…shape, …]`. */
   gather = (x: string, rows: string): string => this.graph.op('Gather', [x, rows], { axis: 0 })
 

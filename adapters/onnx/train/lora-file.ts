@@ -62,8 +62,10 @@ const adapterConfig = (layout: LoraLayout, manifest: LoraManifest) => ({
 
 const json = (value: unknown): Uint8Array => Buffer.from(`${JSON.stringify(value, null, 2)}\n`)
 
-const loraId = (weights: Uint8Array, manifest: Uint8Array): string =>
-  `lora-${createHash('sha256').update(weights).update(manifest).digest('hex')}`
+const loraId = (weights: Uint8Array, manifest: Uint8Array, suffix: string | null): string => {
+  const hash = createHash('sha256').update(weights).update(manifest).digest('hex')
+  return ['lora', suffix, hash].filter((part) => part !== null).join('-')
+}
 
 const writeDurably = async (path: string, data: Uint8Array): Promise<void> => {
   const file = await open(path, 'wx')
@@ -100,7 +102,7 @@ export const writeLora = async (
     }))
   )
   const manifestBytes = json(manifest)
-  const id = loraId(weights, manifestBytes)
+  const id = loraId(weights, manifestBytes, manifest.suffix)
   const target = join(lorasDir, id)
   if (await exists(target)) return id
   await mkdir(lorasDir, { recursive: true })
@@ -166,7 +168,7 @@ export const readLora = async (
     throw new AppError('invalid-model', `${id}/${ADAPTER_CONFIG} has no valid r and lora_alpha`)
   const layout = createLoraLayout(base.config, adapter.r, adapter.lora_alpha)
   const theta = gatherTheta(layout, weights!, `${id}/${WEIGHTS}`)
-  if (loraId(weights!, manifestBytes!) !== id)
+  if (loraId(weights!, manifestBytes!, manifest.suffix) !== id)
     throw new AppError('invalid-model', `${id} is damaged: its content does not match its name`)
   return { id, layout, theta, manifest }
 }

@@ -56,6 +56,8 @@ export class TrainingSession {
       const session = await InferenceSession.create(path, {
         intraOpNumThreads: threads,
         interOpNumThreads: 1,
+        // planned memory would hold every batch's activations twice: shapes change from run to run
+        enableMemPattern: false,
         logSeverityLevel: 3,
       })
       return new TrainingSession(session)

@@ -1,0 +1,269 @@
+/**
+ * How fast loras train, against the machine's own matrix product in the same run, and what a
+ * shared prefix saves. Without a model: random weights in the shape of SmolLM2-135M.
+ *
+ *   npm run bench:training -- --out training.json [--model path] [--runs 5] [--cache folder]
+ *
+ * `--layers 4` is for a quick look only: figures of a shallower model say little about the whole.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { GraphBuilder } from '../adapters/onnx/graph.ts'
+import { LINEAR_LAYERS, linearShape, type LlamaConfig } from '../adapters/onnx/llama-config.ts'
+import { adamWStep, createAdamW } from '../adapters/onnx/train/adamw.ts'
+import { packBatch, type PackedBatch, type TokenizedRow } from '../adapters/onnx/train/batch.ts'
+import { elements, frozenTensors } from '../adapters/onnx/train/frozen-tensors.ts'
+import { createLoraLayout, initLora } from '../adapters/onnx/train/lora-layout.ts'
+import { seededRandom } from '../adapters/onnx/train/random.ts'
+import { TrainingSession } from '../adapters/onnx/train/training-session.ts'
+import { openFrozenModel, type FrozenModel } from '../adapters/onnx/train/weights-file.ts'
+import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
+
+const RANK = 16
+const THREADS = 2
+/** a batch of short exchanges: 16 rows of 32 tokens, 8 of them answer */
+const SHORT = { rows: 16, promptTokens: 25, completionTokens: 8 }
+const SHARED = { prefixTokens: 800, rows: 16, promptTokens: 20, completionTokens: 20 }
+const MATMUL_SIZE = 1536
+/** ids that every model's vocabulary has */
+const TOKEN_IDS = 4096
+
+const smolShape: LlamaConfig = {
+  vocabSize: 49152,
+  hiddenSize: 576,
+  layers: 30,
+  heads: 9,
+  kvHeads: 3,
+  headDim: 64,
+  intermediateSize: 1536,
+  ropeTheta: 100_000,
+  rmsNormEps: 1e-5,
+  maxPositions: 8192,
+  tiedEmbeddings: true,
+}
+
+const random = seededRandom(1)
+
+const openModel = async (
+  path: string | undefined,
+  cacheDir: string,
+  layers: number
+): Promise<FrozenModel> => {
+  if (path !== undefined) {
+    const { loadModel } = await import('../adapters/onnx/model/load-model.ts')
+    const loaded = await loadModel(path)
+    try {
+      return await openFrozenModel(cacheDir, loaded)
+    } finally {
+      loaded.close()
+    }
+  }
+  const config = { ...smolShape, layers }
+  const dims = new Map(frozenTensors(config).map((tensor) => [tensor.name, tensor.dims]))
+  const float32 = (name: string): Float32Array => {
+    const shape = dims.get(name)!
+    const scale = shape.length === 1 ? 0 : 1.7 / Math.sqrt(shape[1]!)
+    const values = new Float32Array(elements(shape))
+    for (let i = 0; i < values.length; i++)
+      values[i] = shape.length === 1 ? 1 : (2 * random() - 1) * scale
+    return values
+  }
+  const model = { config, weights: { float32 }, fingerprint: `random-${layers}-layers` }
+  return openFrozenModel(cacheDir, model)
+}
+
+/** Milliseconds of one large float32 matrix product, the best of three. */
+const openMatmul = async (): Promise<() => Promise<number>> => {
+  const graph = new GraphBuilder('matmul')
+  const dims = [MATMUL_SIZE, MATMUL_SIZE]
+  const product = graph.op('MatMul', [
+    graph.input('a', 'float32', dims),
+    graph.input('b', 'float32', dims),
+  ])
+  graph.output('c', product, 'float32', dims)
+  const session = await InferenceSession.create(graph.build(), { intraOpNumThreads: THREADS })
+  const matrix = () =>
+    new Tensor(
+      'float32',
+      Float32Array.from({ length: MATMUL_SIZE ** 2 }, () => random() - 0.5),
+      dims
+    )
+  const feeds = { a: matrix(), b: matrix() }
+  return async () => {
+    let best = Infinity
+    for (let i = 0; i < 3; i++) best = Math.min(best, await milliseconds(() => session.run(feeds)))
+    return best
+  }
+}
+
+const milliseconds = async (work: () => Promise<unknown>): Promise<number> => {
+  const start = performance.now()
+  await work()
+  return performance.now() - start
+}
+
+const randomTokens = (length: number): number[] =>
+  Array.from({ length }, () => Math.floor(random() * TOKEN_IDS))
+
+const randomRow = (
+  prefix: number[],
+  promptTokens: number,
+  completionTokens: number
+): TokenizedRow => ({
+  promptIds: [...prefix, ...randomTokens(promptTokens)],
+  completionIds: randomTokens(completionTokens),
+  weight: 1,
+})
+
+/**
+ * Floating-point operations that a step of separate rows needs, whatever the graph does besides:
+ * frozen layers forward and to their inputs, loras forward, backward and to their own gradients,
+ * causal attention, the head at labels.
+ */
+const usefulOperations = (config: LlamaConfig, rows: TokenizedRow[]): number => {
+  const { layers, heads, headDim, vocabSize, hiddenSize } = config
+  let frozen = 0
+  let lora = 0
+  for (const linear of LINEAR_LAYERS) {
+    const shape = linearShape(config, linear)
+    frozen += 2 * (2 * shape.in * shape.out)
+    lora += 3 * (2 * RANK * (shape.in + shape.out))
+  }
+  return rows.reduce((sum, { promptIds, completionIds }) => {
+    const tokens = promptIds.length + completionIds.length - 1
+    const attention = 3 * (2 * 2 * heads * headDim * ((tokens * (tokens + 1)) / 2))
+    const head = 2 * (2 * vocabSize * hiddenSize * completionIds.length)
+    return sum + layers * (tokens * (frozen + lora) + attention) + head
+  }, 0)
+}
+
+interface Trainer {
+  step(batch: PackedBatch): Promise<void>
+  close(): Promise<void>
+}
+
+/** A whole optimizer step, as training makes it. */
+const openTrainer = async (
+  model: FrozenModel,
+  prefixTokens: number,
+  maxPositions: number
+): Promise<Trainer> => {
+  const layout = createLoraLayout(model.config, RANK, 2 * RANK)
+  const session = await TrainingSession.open({
+    model,
+    layout,
+    prefixTokens,
+    maxPositions,
+    gradients: true,
+    threads: THREADS,
+  })
+  const theta = initLora(layout, random)
+  const state = createAdamW(layout.length)
+  return {
+    step: async (batch) => {
+      const { gradient } = await session.run(batch, theta)
+      adamWStep(theta, gradient, state, { learningRate: 1e-4, weightDecay: 0, clipNorm: 1 })
+    },
+    close: () => session.close(),
+  }
+}
+
+const peakGigabytes = (): number => (process.resourceUsage().maxRSS * 1024) / 1e9
+
+/** Milliseconds a sample, packed behind one prefix and as separate rows; peak memory of the first. */
+const measureSharedPrefix = async (model: FrozenModel, runs: number) => {
+  const { prefixTokens, promptTokens, completionTokens } = SHARED
+  const prefix = randomTokens(prefixTokens)
+  const rows = Array.from({ length: SHARED.rows }, () =>
+    randomRow(prefix, promptTokens, completionTokens)
+  )
+  const longest = prefixTokens + promptTokens + completionTokens
+  const shared = await openTrainer(model, prefixTokens, longest)
+  const packed = packBatch(rows, model.config, prefixTokens)
+  await shared.step(packed)
+  const together: number[] = []
+  for (let i = 0; i < runs; i++)
+    together.push((await milliseconds(() => shared.step(packed))) / rows.length)
+  await shared.close()
+  const peak = peakGigabytes()
+  const separate = await openTrainer(model, 0, longest)
+  const alone = packBatch(rows.slice(0, 1), model.config, 0)
+  await separate.step(alone)
+  const apart: number[] = []
+  for (let i = 0; i < runs; i++) apart.push(await milliseconds(() => separate.step(alone)))
+  await separate.close()
+  return { together, apart, peak }
+}
+
+/** Step and matrix product in turn, so that both see the same machine. */
+const measureShortRows = async (model: FrozenModel, runs: number) => {
+  const rows = Array.from({ length: SHORT.rows }, () =>
+    randomRow([], SHORT.promptTokens, SHORT.completionTokens)
+  )
+  const matmul = await openMatmul()
+  const trainer = await openTrainer(model, 0, 64)
+  const batch = packBatch(rows, model.config, 0)
+  await trainer.step(batch)
+  await matmul()
+  const operations = usefulOperations(model.config, rows)
+  const figures = { tokensPerSecond: [], useful: [], ceiling: [], share: [] } as Record<
+    'tokensPerSecond' | 'useful' | 'ceiling' | 'share',
+    number[]
+  >
+  let before = await matmul()
+  for (let i = 0; i < runs; i++) {
+    const step = await milliseconds(() => trainer.step(batch))
+    const after = await matmul()
+    const ceiling = (2 * MATMUL_SIZE ** 3) / Math.min(before, after) / 1e6
+    figures.tokensPerSecond.push((batch.tokens / step) * 1000)
+    figures.useful.push(operations / step / 1e6)
+    figures.ceiling.push(ceiling)
+    figures.share.push(operations / step / 1e6 / ceiling)
+    before = after
+  }
+  await trainer.close()
+  return figures
+}
+
+const { values: options } = parseArgs({
+  options: {
+    out: { type: 'string' },
+    model: { type: 'string' },
+    cache: { type: 'string' },
+    runs: { type: 'string', default: '5' },
+    layers: { type: 'string', default: String(smolShape.layers) },
+  },
+})
+const runs = Number(options.runs)
+const cacheDir = options.cache ?? (await mkdtemp(join(tmpdir(), 'bench-training-')))
+try {
+  const model = await openModel(options.model, cacheDir, Number(options.layers))
+  const shared = await measureSharedPrefix(model, runs)
+  const short = await measureShortRows(model, runs)
+  const together = spread(shared.together, 'ms')
+  const apart = spread(shared.apart, 'ms')
+  const speedup: Figure = {
+    value: Number(apart.value) / Number(together.value),
+    unit: 'times',
+    min: apart.min! / together.max!,
+    max: apart.max! / together.min!,
+    runs,
+  }
+  const figures: Record<string, Figure> = {
+    tokens_per_second: spread(short.tokensPerSecond, 'tokens/s'),
+    useful_gflops: spread(short.useful, 'GFLOP/s'),
+    matmul_ceiling_gflops: spread(short.ceiling, 'GFLOP/s'),
+    share_of_ceiling: withBar(spread(short.share, 'share'), '>=', 0.85),
+    shared_prefix_ms_per_sample: together,
+    separate_rows_ms_per_sample: apart,
+    shared_prefix_speedup: withBar(speedup, '>=', 5),
+    peak_gb: withBar({ value: shared.peak, unit: 'GB' }, '<=', 6),
+  }
+  if (options.out !== undefined) writeReport(options.out, figures)
+  process.stdout.write(`${formatFigures(figures)}\n`)
+} finally {
+  if (options.cache === undefined) await rm(cacheDir, { recursive: true })
+}
