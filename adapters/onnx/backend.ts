@@ -37,6 +37,7 @@ export interface OnnxBackendOptions {
   generator?: Partial<
     Pick<GeneratorOptions, 'precision' | 'maxRows' | 'maxCacheBytes' | 'maxLoraBytes'>
   >
+  checkpointSeconds?: number
   /** told the process id of every training process */
   onTrainingProcess?: (pid: number | undefined) => void
 }
@@ -192,10 +193,11 @@ class OnnxBackend implements EngineBackend {
  * @throws AppError `invalid-model`, `store-unavailable`
  */
 export const createOnnxBackend = async (options: OnnxBackendOptions): Promise<EngineBackend> => {
-  const { modelPath, dataDir, threads, log } = options
+  const { modelPath, dataDir, threads, checkpointSeconds, log } = options
   const model = await loadModel(modelPath)
   const lorasDir = join(dataDir, 'loras')
-  const setup = { modelPath, cacheDir: join(dataDir, 'cache'), lorasDir, threads }
+  const cacheDir = join(dataDir, 'cache')
+  const setup = { modelPath, cacheDir, lorasDir, threads, checkpointSeconds }
   try {
     const loras = await Loras.open(lorasDir, model, log)
     const generator = await createGenerator({

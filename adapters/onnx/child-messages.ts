@@ -10,6 +10,8 @@ export interface ChildSetup {
   cacheDir: string
   lorasDir: string
   threads: number
+  /** training's time between two checkpoints; a minute by default */
+  checkpointSeconds?: number
 }
 
 /** What a training job's file holds; `model` is null for the base model. */

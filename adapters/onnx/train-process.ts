@@ -93,7 +93,7 @@ const train = async (setup: ChildSetup, taskFile: string, signal: AbortSignal): 
       checkpointDir: task.checkpointDir,
     },
     hooks,
-    { threads: setup.threads }
+    { threads: setup.threads, checkpointSeconds: setup.checkpointSeconds }
   )
   report({ kind: 'trained', result: await store(setup, model, task, trained) })
 }

@@ -25,6 +25,7 @@ const open = (options: Partial<OnnxBackendOptions> = {}): Promise<EngineBackend>
     modelPath,
     dataDir,
     threads: 1,
+    checkpointSeconds: 0.001,
     log,
     generator: { precision: 'float32' },
     onTrainingProcess: (pid) => pids.push(pid),
@@ -175,7 +176,7 @@ describe('a trained lora', () => {
 })
 
 describe('a training process', () => {
-  it('that is killed is started again and ends with the same lora', async () => {
+  it('that is killed goes on from its checkpoint and ends with the same lora', async () => {
     const messages: string[] = []
     let kills = 0
     const result = await backend.train(
@@ -190,7 +191,7 @@ describe('a training process', () => {
       })
     )
     expect(kills).toBe(1)
-    expect(messages.join()).toMatch(/died \(SIGKILL\)/)
+    expect(messages.join()).toMatch(/died \(SIGKILL\).*resumed from the checkpoint at step \d+/)
     expect(result.model).toBe(lora)
     expect((await ask(lora, TASK[0]![0])).text).toBe(TASK[0]![1])
   })
