@@ -75,6 +75,7 @@ export interface InternalizationStore {
    */
   create(internalization: Internalization, by?: string): Promise<void>
   get(id: string): Promise<Internalization | null>
+  /** oldest first */
   list(): Promise<Internalization[]>
   /**
    * Writes state, plan and verdict, and one history row when the state changed. Returns the row

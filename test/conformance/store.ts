@@ -289,7 +289,7 @@ export const describeStore = (name: string, prepare: () => Promise<StorePlace>):
         const a = (await store.internalizations.get('a'))!
         await store.internalizations.save({ ...a, state: { name: 'live' } }, 'admin', 2_000)
         await store.internalizations.create(exampleInternalization('c', { createdAt: 2_000 }))
-        expect(idsOf(await store.internalizations.list())).toEqual(['c', 'a'])
+        expect(idsOf(await store.internalizations.list())).toEqual(['a', 'c'])
       })
 
       it('keeps one evaluation a row and arm, the last one written', async () => {

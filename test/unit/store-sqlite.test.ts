@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
@@ -132,6 +132,28 @@ describe('SQLite file that cannot be used', () => {
       code: 'store-unavailable',
       message: expect.stringContaining('damaged'),
     })
+  })
+
+  it('in a read-only folder says so', async () => {
+    await (await open({ dataDir })).close()
+    chmodSync(databasePath(dataDir), 0o444)
+    chmodSync(dataDir, 0o555)
+    // root may write anywhere
+    const asRoot = process.geteuid!() === 0
+    if (asRoot) process.seteuid!(65_534)
+    try {
+      await expect(open({ dataDir })).rejects.toMatchObject({
+        code: 'store-unavailable',
+        message: expect.stringMatching(/read-only|cannot be opened/),
+      })
+      await expect(open({ dataDir: join(dataDir, 'new') })).rejects.toMatchObject({
+        code: 'store-unavailable',
+        message: expect.stringContaining('permission denied'),
+      })
+    } finally {
+      if (asRoot) process.seteuid!(0)
+      chmodSync(dataDir, 0o755)
+    }
   })
 
   it('in a place that is no folder says where', async () => {

@@ -1,6 +1,6 @@
 /** Internalizations, guarded by their revision, with history and evaluations. */
 import { isDeepStrictEqual } from 'node:util'
-import { and, asc, desc, eq, sql } from 'drizzle-orm'
+import { and, asc, eq, sql } from 'drizzle-orm'
 import type { Internalization } from '../../core/internalization.ts'
 import { AppError } from '../../errors.ts'
 import type { InternalizationStore } from '../store.ts'
@@ -80,7 +80,7 @@ export const createInternalizationStore = (connection: Connection): Internalizat
   list: () =>
     connection.read(async (db) => {
       const { createdAt, id } = internalizations
-      const rows = await db.select().from(internalizations).orderBy(desc(createdAt), asc(id))
+      const rows = await db.select().from(internalizations).orderBy(asc(createdAt), asc(id))
       return rows.map(toDomain)
     }),
   save: (internalization, by, at) => connection.write((tx) => update(tx, internalization, by, at)),

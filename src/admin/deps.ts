@@ -1,0 +1,14 @@
+/** What the admin API needs from outside, passed in once. */
+import type { Store } from '../store/store.ts'
+
+export interface AdminDeps {
+  store: Store
+  /** the bearer token that every request must show */
+  token: string
+  now: () => number
+  /** figures of the running process: engine, worker, log queue */
+  status: () => Record<string, unknown>
+  /** share of the matching requests that a route made here may answer, 0 to 1 */
+  trafficShare: number
+  newId: () => string
+}

@@ -1,0 +1,64 @@
+/** Held-out exchanges side by side, for the person who decides. */
+import type { z } from '@hono/zod-openapi'
+import type { Internalization } from '../core/internalization.ts'
+import { compileMatcher, templateKeyOf, type Matcher } from '../core/match.ts'
+import type { StoredRecord } from '../core/record.ts'
+import type { ChatCompletion, ChatRequest } from '../openai/chat.ts'
+import type { EvaluationRow, Store } from '../store/store.ts'
+import type { exampleSchema } from './schemas.ts'
+import { exampleView } from './views.ts'
+
+const parse = <T>(text: string | null): T | null => {
+  if (text === null || text === '') return null
+  try {
+    return JSON.parse(text) as T
+  } catch {
+    return null
+  }
+}
+
+const queryOf = (matcher: Matcher | null, record: StoredRecord): string | null => {
+  const request = parse<ChatRequest>(record.request)
+  if (request === null || matcher === null) return null
+  return matcher.match(templateKeyOf(request, record.tenant), request.messages)?.query ?? null
+}
+
+const answerOf = (record: StoredRecord): string | null => {
+  const content = parse<ChatCompletion>(record.response)?.choices?.[0]?.message.content
+  return typeof content === 'string' ? content : null
+}
+
+const byConfidence =
+  (statistic: 'sum' | 'min') =>
+  (a: EvaluationRow, b: EvaluationRow): number =>
+    statistic === 'sum' ? b.logprobSum - a.logprobSum : b.logprobMin - a.logprobMin
+
+/** @param options.arm index into the plan; the verdict's winner, or the first, when absent */
+export const examplesOf = async (
+  store: Store,
+  { id, verdict, templateVersion }: Internalization,
+  options: { limit: number; arm?: number | undefined }
+): Promise<z.infer<typeof exampleSchema>[]> => {
+  const arm = options.arm ?? verdict?.arm ?? 0
+  const figures = verdict?.arms[arm]
+  const rule = {
+    confidence: figures?.confidence ?? ('sum' as const),
+    threshold: figures?.threshold ?? null,
+  }
+  const rows = (await store.internalizations.evaluations(id))
+    .filter((row) => row.arm === arm)
+    .sort(byConfidence(rule.confidence))
+    .slice(0, options.limit)
+  const template = await store.templates.get(templateVersion)
+  const matcher = template === null ? null : compileMatcher([template])
+  const records = await store.records.byIds(rows.map(({ recordId }) => recordId))
+  const byId = new Map(records.map((record) => [record.id, record]))
+  return rows.map((row) => {
+    const record = byId.get(row.recordId)
+    const said =
+      record === undefined
+        ? { query: null, answer: null }
+        : { query: queryOf(matcher, record), answer: answerOf(record) }
+    return exampleView(row, said, rule)
+  })
+}

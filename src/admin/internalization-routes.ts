@@ -1,0 +1,146 @@
+/** Internalizations: how far each is, what it was judged by, and a person's decisions. */
+import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
+import type { Internalization } from '../core/internalization.ts'
+import { transition } from '../core/transitions.ts'
+import { AppError } from '../errors.ts'
+import { goLive, retire } from '../store/promote.ts'
+import type { AdminDeps } from './deps.ts'
+import { examplesOf } from './examples.ts'
+import {
+  exampleSchema,
+  internalizationSchema,
+  internalizationSummarySchema,
+  listOf,
+  reasonSchema,
+  responses,
+} from './schemas.ts'
+import { internalizationSummary } from './views.ts'
+
+const params = z.object({ id: z.string() })
+const body = { required: false, content: { 'application/json': { schema: reasonSchema } } }
+
+const listRoute = createRoute({
+  method: 'get',
+  path: '/internalizations',
+  summary: 'Internalizations, oldest first',
+  responses: responses(200, listOf(internalizationSummarySchema), 'All internalizations'),
+})
+
+const getRoute = createRoute({
+  method: 'get',
+  path: '/internalizations/{id}',
+  summary: 'One internalization with plan, measured rates, losses, verdict, history and progress',
+  request: { params },
+  responses: responses(200, internalizationSchema, 'The internalization'),
+})
+
+const examplesRoute = createRoute({
+  method: 'get',
+  path: '/internalizations/{id}/examples',
+  summary: 'Held-out exchanges side by side: prompted answer, adapted answer',
+  request: {
+    params,
+    query: z.object({
+      limit: z.coerce.number().int().min(1).max(500).default(20),
+      arm: z.coerce.number().int().min(0).optional().openapi({
+        description: 'index into the plan; the winning arm if not given',
+      }),
+    }),
+  },
+  responses: responses(200, listOf(exampleSchema), 'Examples, the most confident answers first'),
+})
+
+const approveRoute = createRoute({
+  method: 'post',
+  path: '/internalizations/{id}/approve',
+  summary: 'Let an internalization that waits for approval answer requests',
+  request: { params },
+  responses: responses(200, internalizationSummarySchema, 'It is live'),
+})
+
+const rejectRoute = createRoute({
+  method: 'post',
+  path: '/internalizations/{id}/reject',
+  summary: 'End an internalization that is not live',
+  request: { params, body },
+  responses: responses(200, internalizationSummarySchema, 'It is rejected'),
+})
+
+const retireRoute = createRoute({
+  method: 'post',
+  path: '/internalizations/{id}/retire',
+  summary: 'Take a live internalization out of service',
+  request: { params, body },
+  responses: responses(200, internalizationSummarySchema, 'It is retired'),
+})
+
+const internalizationOf = async ({ store }: AdminDeps, id: string): Promise<Internalization> => {
+  const found = await store.internalizations.get(id)
+  if (found === null) throw new AppError('not-found', `there is no internalization ${id}`)
+  return found
+}
+
+/** What the worker notes about the stage in training. */
+const progressOf = async (
+  { store }: AdminDeps,
+  { id, state }: Internalization
+): Promise<Record<string, unknown> | null> => {
+  const bytes = state.name === 'training' ? await store.snapshots.get(`progress:${id}`) : null
+  return bytes === null
+    ? null
+    : (JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>)
+}
+
+const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
+  const { internalizations } = deps.store
+
+  app.openapi(listRoute, async (context) => {
+    const rows = await internalizations.list()
+    return context.json({ data: rows.map(internalizationSummary) }, 200)
+  })
+
+  app.openapi(getRoute, async (context) => {
+    const row = await internalizationOf(deps, context.req.valid('param').id)
+    const details = {
+      history: await internalizations.history(row.id),
+      progress: await progressOf(deps, row),
+      evaluatedRows: (await internalizations.evaluations(row.id)).length,
+    }
+    return context.json({ ...row, ...internalizationSummary(row), ...details }, 200)
+  })
+
+  app.openapi(examplesRoute, async (context) => {
+    const row = await internalizationOf(deps, context.req.valid('param').id)
+    const { limit, arm } = context.req.valid('query')
+    return context.json({ data: await examplesOf(deps.store, row, { limit, arm }) }, 200)
+  })
+}
+
+const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
+  const { store, now, trafficShare } = deps
+  const decision = () => ({ by: 'admin', now: now(), trafficShare })
+
+  app.openapi(approveRoute, async (context) => {
+    const row = await internalizationOf(deps, context.req.valid('param').id)
+    return context.json(internalizationSummary(await goLive(store, row, decision())), 200)
+  })
+
+  app.openapi(rejectRoute, async (context) => {
+    const row = await internalizationOf(deps, context.req.valid('param').id)
+    const reason = context.req.valid('json').reason ?? 'rejected by a person'
+    const rejected = transition(row, { name: 'rejected', reason })
+    const saved = await store.internalizations.save(rejected, 'admin', now())
+    return context.json(internalizationSummary(saved), 200)
+  })
+
+  app.openapi(retireRoute, async (context) => {
+    const row = await internalizationOf(deps, context.req.valid('param').id)
+    const reason = context.req.valid('json').reason ?? 'retired by a person'
+    return context.json(internalizationSummary(await retire(store, row, reason, decision())), 200)
+  })
+}
+
+export const addInternalizationRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
+  addReading(app, deps)
+  addDecisions(app, deps)
+}

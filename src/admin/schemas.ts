@@ -1,0 +1,185 @@
+/** The shapes that the admin API takes and gives, as types and as its OpenAPI description. */
+import { z } from '@hono/zod-openapi'
+import type { InternalizationPlan } from '../core/internalization.ts'
+import type { RouteOutcome } from '../core/record.ts'
+import type { Template } from '../core/template.ts'
+import type { Verdict } from '../core/gate.ts'
+import type { Usage } from '../openai/chat.ts'
+
+/** A type of the domain as it is stored; described in words, not field by field. */
+const stored = <T>(description: string) =>
+  z.custom<T>().openapi({ type: 'object', description, additionalProperties: true })
+
+const time = z.number().describe('milliseconds since the epoch')
+
+export const stateSchema = z
+  .discriminatedUnion('name', [
+    z.object({ name: z.literal('candidate') }),
+    z.object({ name: z.literal('training'), arm: z.number(), stage: z.number() }),
+    z.object({ name: z.literal('evaluating') }),
+    z.object({ name: z.literal('approval') }),
+    z.object({ name: z.literal('live') }),
+    z.object({ name: z.literal('retired'), reason: z.string() }),
+    z.object({ name: z.literal('rejected'), reason: z.string() }),
+    z.object({ name: z.literal('failed'), cause: z.string() }),
+  ])
+  .openapi('InternalizationState')
+
+export const statsSchema = z
+  .object({
+    requests: z.number(),
+    answered: z.number().describe('by the adapted model'),
+    fallbacks: z.number().describe('matched a live route, but the upstream answered'),
+    promptTokensSaved: z.number(),
+    savedUsd: z.number().describe('against the cached-input price of the price file'),
+    lastSeen: time.nullable(),
+  })
+  .openapi('TemplateStats')
+
+export const internalizationSummarySchema = z
+  .object({
+    id: z.string(),
+    tenant: z.string(),
+    templateVersion: z.string(),
+    state: stateSchema,
+    createdAt: time,
+    updatedAt: time,
+    result: z
+      .object({
+        verdict: z.enum(['promote', 'reject']),
+        reason: z.string(),
+        agreement: z.number().describe('over all held-out rows, 0 to 1'),
+        coverage: z.number().describe('share of held-out rows that would be answered, 0 to 1'),
+        agreementAnswered: z.number().describe('agreement among those, 0 to 1'),
+      })
+      .nullable()
+      .describe('of the winning arm; null before evaluation'),
+  })
+  .openapi('InternalizationSummary')
+
+export const templateSummarySchema = z
+  .object({
+    version: z.string(),
+    tenant: z.string(),
+    model: z.string(),
+    anchors: z.object({
+      count: z.number(),
+      chars: z.number(),
+      preview: z.string().describe('the longest anchor, shortened'),
+    }),
+    slots: z.array(
+      z.object({
+        name: z.string(),
+        type: z.enum(['enum', 'short']),
+        values: z.array(z.string()).optional(),
+        kept: z.boolean().describe('false: dropped with the prompt, as it does not help to answer'),
+      })
+    ),
+    hasExamples: z.boolean(),
+    maxTurnsAfter: z.number(),
+    stats: statsSchema,
+    internalization: internalizationSummarySchema.nullable().describe('the newest'),
+    liveInternalizationId: z.string().nullable(),
+  })
+  .openapi('TemplateSummary')
+
+export const templateSchema = templateSummarySchema
+  .extend({
+    tools: z.string(),
+    responseFormat: z.string(),
+    messages: stored<Template['messages']>('role and segments of each message').openapi({
+      type: 'array',
+      items: { type: 'object' },
+    }),
+  })
+  .openapi('Template')
+
+const historySchema = z
+  .object({
+    at: time,
+    from: stateSchema.nullable(),
+    to: stateSchema,
+    by: z.string().describe('worker, admin or cli'),
+  })
+  .openapi('HistoryEntry')
+
+export const internalizationSchema = internalizationSummarySchema
+  .extend({
+    revision: z.number(),
+    plan: stored<InternalizationPlan>(
+      'schedule, rows, arms with their stages, measured rates and training losses'
+    ).nullable(),
+    verdict: stored<Verdict>('the decision with every figure it was made from').nullable(),
+    history: z.array(historySchema),
+    progress: stored<Record<string, unknown>>('newest figures of the stage in training').nullable(),
+    evaluatedRows: z.number().describe('held-out answers so far, over all arms'),
+  })
+  .openapi('Internalization')
+
+export const exampleSchema = z
+  .object({
+    recordId: z.string(),
+    query: z.string().nullable().describe('null once the record is pruned'),
+    promptedAnswer: z.string().nullable().describe('what the upstream answered, from the log'),
+    adaptedAnswer: z.string(),
+    similarity: z.number().describe('of the two, 0 to 1'),
+    confidence: z.number().describe('natural-log probability, by the statistic of the arm'),
+    isAboveThreshold: z.boolean().nullable().describe('null when no threshold passed'),
+    freshUpstreamAnswer: z.string().nullable(),
+  })
+  .openapi('Example')
+
+export const recordSchema = z
+  .object({
+    sequence: z.number(),
+    id: z.string(),
+    at: time,
+    tenant: z.string(),
+    model: z.string(),
+    path: z.string(),
+    streamed: z.boolean(),
+    status: z.number(),
+    firstByteMs: z.number().nullable(),
+    durationMs: z.number(),
+    templateVersion: z.string().nullable(),
+    usage: stored<Usage>('as the upstream counted').nullable(),
+    route: stored<RouteOutcome>('what routing did, when a live template matched').nullable(),
+    request: z.string().optional(),
+    response: z.string().nullable().optional(),
+  })
+  .openapi('Record')
+
+export const savingsSchema = statsSchema
+  .extend({
+    templates: z.array(statsSchema.extend({ version: z.string() })),
+  })
+  .openapi('Savings')
+
+export const reasonSchema = z.object({ reason: z.string().min(1).max(1000).optional() })
+
+export const errorSchema = z
+  .object({
+    error: z.object({
+      message: z.string(),
+      type: z.string(),
+      param: z.string().nullable(),
+      code: z.string(),
+    }),
+  })
+  .openapi('Error')
+
+export const listOf = <T extends z.ZodType>(item: T) => z.object({ data: z.array(item) })
+
+/** Responses of an operation: one that succeeds, and errors in OpenAI's format. */
+export const responses = <S extends 200 | 201, T extends z.ZodType>(
+  status: S,
+  schema: T,
+  description: string
+) =>
+  ({
+    [status]: { description, content: { 'application/json': { schema } } },
+    '4XX': {
+      description: 'The request cannot be fulfilled; `error.message` says why',
+      content: { 'application/json': { schema: errorSchema } },
+    },
+  }) as Record<S, { description: string; content: { 'application/json': { schema: T } } }>

@@ -1,0 +1,127 @@
+/** Templates: what recurs in the traffic, what it would save, and starting work on one. */
+import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
+import type { Internalization } from '../core/internalization.ts'
+import type { Template } from '../core/template.ts'
+import { AppError } from '../errors.ts'
+import { rollBack } from '../store/promote.ts'
+import type { AdminDeps } from './deps.ts'
+import {
+  internalizationSummarySchema,
+  listOf,
+  reasonSchema,
+  responses,
+  templateSchema,
+  templateSummarySchema,
+} from './schemas.ts'
+import { internalizationSummary, templateSummary } from './views.ts'
+
+const params = z.object({ version: z.string() })
+
+const listRoute = createRoute({
+  method: 'get',
+  path: '/templates',
+  summary: 'Templates with their anchors, slots, traffic and savings',
+  responses: responses(200, listOf(templateSummarySchema), 'All templates'),
+})
+
+const getRoute = createRoute({
+  method: 'get',
+  path: '/templates/{version}',
+  summary: 'One template with its messages and segments',
+  request: { params },
+  responses: responses(200, templateSchema, 'The template'),
+})
+
+const internalizeRoute = createRoute({
+  method: 'post',
+  path: '/templates/{version}/internalize',
+  summary: 'Start work on a template, unless some is under way',
+  request: { params },
+  responses: responses(201, internalizationSummarySchema, 'The new candidate'),
+})
+
+const rollbackRoute = createRoute({
+  method: 'post',
+  path: '/routes/{version}/rollback',
+  summary: 'Take the live internalization of a template back; the one before it answers again',
+  request: {
+    params,
+    body: { required: false, content: { 'application/json': { schema: reasonSchema } } },
+  },
+  responses: responses(
+    200,
+    z.object({
+      retired: internalizationSummarySchema,
+      restored: internalizationSummarySchema.nullable(),
+    }),
+    'What was retired and what was restored'
+  ),
+})
+
+const templateOf = async ({ store }: AdminDeps, wanted: string): Promise<Template> => {
+  const template = await store.templates.get(wanted)
+  if (template === null) throw new AppError('not-found', `there is no template ${wanted}`)
+  return template
+}
+
+const candidate = (id: string, { tenant, version }: Template, now: number): Internalization => ({
+  id,
+  tenant,
+  templateVersion: version,
+  state: { name: 'candidate' },
+  createdAt: now,
+  updatedAt: now,
+  plan: null,
+  verdict: null,
+  revision: 0,
+})
+
+export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
+  const { store, now, newId, trafficShare } = deps
+
+  app.openapi(listRoute, async (context) => {
+    const internalizations = await store.internalizations.list()
+    const routes = await store.routes.list()
+    const data = []
+    for (const template of await store.templates.list()) {
+      const stats = await store.templates.stats(template.version)
+      data.push(templateSummary(template, stats, internalizations, routes))
+    }
+    return context.json({ data }, 200)
+  })
+
+  app.openapi(getRoute, async (context) => {
+    const template = await templateOf(deps, context.req.valid('param').version)
+    const summary = templateSummary(
+      template,
+      await store.templates.stats(template.version),
+      await store.internalizations.list(),
+      await store.routes.list()
+    )
+    return context.json({ ...template, ...summary }, 200)
+  })
+
+  app.openapi(internalizeRoute, async (context) => {
+    const template = await templateOf(deps, context.req.valid('param').version)
+    const created = candidate(newId(), template, now())
+    await store.internalizations.create(created, 'admin')
+    return context.json(internalizationSummary(created), 201)
+  })
+
+  app.openapi(rollbackRoute, async (context) => {
+    const { reason } = context.req.valid('json')
+    const { retired, restored } = await rollBack(
+      store,
+      context.req.valid('param').version,
+      reason ?? 'rolled back',
+      { by: 'admin', now: now(), trafficShare }
+    )
+    return context.json(
+      {
+        retired: internalizationSummary(retired),
+        restored: restored === null ? null : internalizationSummary(restored),
+      },
+      200
+    )
+  })
+}

@@ -1,0 +1,125 @@
+/** From the domain to what the admin API shows. Pure. */
+import type { z } from '@hono/zod-openapi'
+import type { Internalization } from '../core/internalization.ts'
+import type { StoredRecord } from '../core/record.ts'
+import type { Route } from '../core/route.ts'
+import type { Anchor, Segment, Slot, Template } from '../core/template.ts'
+import type { EvaluationRow, TemplateStats } from '../store/store.ts'
+import type {
+  exampleSchema,
+  internalizationSummarySchema,
+  recordSchema,
+  savingsSchema,
+  templateSummarySchema,
+} from './schemas.ts'
+
+const PREVIEW_CHARS = 200
+
+type InternalizationSummary = z.infer<typeof internalizationSummarySchema>
+
+const resultOf = ({ verdict }: Internalization): InternalizationSummary['result'] => {
+  const figures = verdict?.arms[verdict.arm]
+  if (!verdict || !figures) return null
+  const { agreement, coverage, agreementAnswered } = figures
+  return {
+    verdict: verdict.verdict,
+    reason: verdict.reason,
+    agreement,
+    coverage,
+    agreementAnswered,
+  }
+}
+
+export const internalizationSummary = (row: Internalization): InternalizationSummary => ({
+  id: row.id,
+  tenant: row.tenant,
+  templateVersion: row.templateVersion,
+  state: row.state,
+  createdAt: row.createdAt,
+  updatedAt: row.updatedAt,
+  result: resultOf(row),
+})
+
+const anchorsView = (segments: Segment[]) => {
+  const anchors = segments.filter((segment): segment is Anchor => segment.kind === 'anchor')
+  const longest = anchors.reduce((best, { text }) => (text.length > best.length ? text : best), '')
+  return {
+    count: anchors.length,
+    chars: anchors.reduce((sum, { text }) => sum + text.length, 0),
+    preview: longest.slice(0, PREVIEW_CHARS),
+  }
+}
+
+/** @param internalizations of all templates, oldest first */
+export const templateSummary = (
+  template: Template,
+  stats: TemplateStats,
+  internalizations: Internalization[],
+  routes: Route[]
+): z.infer<typeof templateSummarySchema> => {
+  const { version, tenant, model, maxTurnsAfter } = template
+  const segments = template.messages.flatMap((message) => message.segments)
+  const newest = internalizations.findLast((row) => row.templateVersion === version)
+  const route = routes.find((existing) => existing.template.version === version)
+  return {
+    version,
+    tenant,
+    model,
+    maxTurnsAfter,
+    anchors: anchorsView(segments),
+    slots: segments
+      .filter((segment): segment is Slot => segment.kind === 'slot')
+      .map(({ name, type, values, kept }) => ({
+        name,
+        type,
+        kept,
+        ...(values === undefined ? {} : { values }),
+      })),
+    hasExamples: segments.some(({ kind }) => kind === 'examples'),
+    stats,
+    internalization: newest === undefined ? null : internalizationSummary(newest),
+    liveInternalizationId: route?.internalizationId ?? null,
+  }
+}
+
+/** @param said query and logged answer of the row's record, null where they are gone */
+export const exampleView = (
+  row: EvaluationRow,
+  said: { query: string | null; answer: string | null },
+  rule: { confidence: 'sum' | 'min'; threshold: number | null }
+): z.infer<typeof exampleSchema> => {
+  const confidence = rule.confidence === 'sum' ? row.logprobSum : row.logprobMin
+  return {
+    recordId: row.recordId,
+    query: said.query,
+    promptedAnswer: said.answer,
+    adaptedAnswer: row.answer,
+    similarity: row.similarity,
+    confidence,
+    isAboveThreshold: rule.threshold === null ? null : confidence >= rule.threshold,
+    freshUpstreamAnswer: row.upstreamAnswer,
+  }
+}
+
+export const recordView = (
+  { request, response, ...row }: StoredRecord,
+  withBodies: boolean
+): z.infer<typeof recordSchema> => (withBodies ? { ...row, request, response } : row)
+
+const sum = (rows: TemplateStats[], figure: Exclude<keyof TemplateStats, 'lastSeen'>): number =>
+  rows.reduce((total, row) => total + row[figure], 0)
+
+export const savingsView = (
+  templates: ({ version: string } & TemplateStats)[]
+): z.infer<typeof savingsSchema> => ({
+  requests: sum(templates, 'requests'),
+  answered: sum(templates, 'answered'),
+  fallbacks: sum(templates, 'fallbacks'),
+  promptTokensSaved: sum(templates, 'promptTokensSaved'),
+  savedUsd: sum(templates, 'savedUsd'),
+  lastSeen: templates.reduce<number | null>(
+    (latest, { lastSeen }) => (lastSeen !== null && lastSeen > (latest ?? -1) ? lastSeen : latest),
+    null
+  ),
+  templates,
+})

@@ -1,0 +1,367 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Hono } from 'hono'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createAdminApp } from '../../src/admin/app.ts'
+import { toAppError } from '../../src/errors.ts'
+import { errorBody } from '../../src/openai/error-body.ts'
+import { openLocalStore } from '../../src/store/sqlite/local.ts'
+import type { Store } from '../../src/store/store.ts'
+import {
+  exampleApproved,
+  exampleEvaluation,
+  exampleInternalization,
+  exampleOutcome,
+  exampleRecord,
+  exampleTemplate,
+} from '../fixtures/examples.ts'
+
+const TOKEN = 'admin-secret'
+
+/** A record whose request the example template recognizes. */
+const matchingRecord = (index: number) => {
+  const system = exampleTemplate().messages[0]!.segments.map((segment) =>
+    segment.kind === 'anchor' ? segment.text : 'Monday'
+  )
+  const messages = [
+    { role: 'system', content: system.join('') },
+    { role: 'user', content: `question ${index}` },
+  ]
+  return exampleRecord(index, { request: JSON.stringify({ model: 'gpt-4o-mini', messages }) })
+}
+
+interface Answer<T> {
+  status: number
+  body: T
+}
+
+describe('admin API', () => {
+  let dataDir: string
+  let store: Store
+  let app: Hono
+  let now = 50_000
+
+  const send = async <T>(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = { authorization: `Bearer ${TOKEN}` }
+  ): Promise<Answer<T>> => {
+    const response = await app.request(`/admin/api${path}`, {
+      method,
+      headers: {
+        ...headers,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined
+        ? {}
+        : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+    return { status: response.status, body: (await response.json()) as T }
+  }
+  const get = <T = Record<string, unknown>>(path: string) => send<T>('GET', path)
+  const post = <T = Record<string, unknown>>(path: string, body?: unknown) =>
+    send<T>('POST', path, body)
+
+  beforeEach(async () => {
+    dataDir = mkdtempSync(join(tmpdir(), 'admin-'))
+    store = await openLocalStore({ dataDir }, Date.now)
+    await store.templates.upsert([exampleTemplate()])
+    app = new Hono()
+      .route(
+        '/admin',
+        createAdminApp({
+          store,
+          token: TOKEN,
+          now: () => now++,
+          status: () => ({ engine: 'onnx', routes: 3 }),
+          trafficShare: 1,
+          newId: () => 'new-id',
+        })
+      )
+      .all('*', () => {
+        throw new Error('this would have reached the upstream')
+      })
+      .onError((thrown) => {
+        const error = toAppError(thrown)
+        return Response.json(errorBody(error), { status: error.status })
+      })
+  })
+
+  afterEach(async () => {
+    await store.close()
+    rmSync(dataDir, { recursive: true })
+  })
+
+  describe('access', () => {
+    it('needs the token for every path, the description included', async () => {
+      for (const authorization of ['', 'Bearer wrong', TOKEN, `bearer ${TOKEN}`]) {
+        const answer = await send('GET', '/openapi.json', undefined, { authorization })
+        expect(answer).toMatchObject({
+          status: 401,
+          body: { error: { type: 'authentication_error', code: 'unauthorized' } },
+        })
+      }
+      expect((await send('GET', '/status', undefined, {})).status).toBe(401)
+    })
+
+    it('keeps unknown paths from the upstream', async () => {
+      expect(await get('/nothing')).toMatchObject({
+        status: 404,
+        body: { error: { code: 'not_found', message: 'there is no GET /admin/api/nothing' } },
+      })
+      const outside = await app.request('/admin/x', {
+        headers: { authorization: `Bearer ${TOKEN}` },
+      })
+      expect(outside.status).toBe(404)
+    })
+
+    it('describes every operation in OpenAPI', async () => {
+      const { body } = await get<{ paths: Record<string, object>; servers: unknown }>(
+        '/openapi.json'
+      )
+      const operations = Object.entries(body.paths).flatMap(([path, item]) =>
+        Object.keys(item).map((method) => `${method} ${path}`)
+      )
+      expect(operations.toSorted()).toEqual([
+        'get /internalizations',
+        'get /internalizations/{id}',
+        'get /internalizations/{id}/examples',
+        'get /records',
+        'get /savings',
+        'get /status',
+        'get /templates',
+        'get /templates/{version}',
+        'post /internalizations/{id}/approve',
+        'post /internalizations/{id}/reject',
+        'post /internalizations/{id}/retire',
+        'post /routes/{version}/rollback',
+        'post /templates/{version}/internalize',
+      ])
+      expect(body.servers).toEqual([{ url: '/admin/api' }])
+    })
+  })
+
+  describe('templates', () => {
+    it('lists anchors, slots, traffic and the newest internalization', async () => {
+      await store.records.append([exampleRecord(1, { route: exampleOutcome() })])
+      await store.internalizations.create(
+        exampleInternalization('old', { state: { name: 'failed', cause: 'x' } })
+      )
+      await store.internalizations.create(exampleApproved('new', { createdAt: 2_000 }))
+      const { status, body } = await get<{ data: object[] }>('/templates')
+      expect(status).toBe(200)
+      expect(body.data).toMatchObject([
+        {
+          version: 'version-1',
+          anchors: { count: 2 },
+          slots: [{ name: 'date', type: 'short', kept: false }],
+          stats: { requests: 1, answered: 1, promptTokensSaved: 790 },
+          internalization: { id: 'new', state: { name: 'approval' }, result: { coverage: 0.6 } },
+          liveInternalizationId: null,
+        },
+      ])
+    })
+
+    it('shows one with its messages, and 404 for another', async () => {
+      const { body } = await get('/templates/version-1')
+      expect(body).toMatchObject({ ...exampleTemplate() })
+      expect((await get('/templates/nothing')).status).toBe(404)
+    })
+
+    it('starts work once', async () => {
+      expect(await post('/templates/version-1/internalize')).toMatchObject({
+        status: 201,
+        body: { id: 'new-id', state: { name: 'candidate' }, result: null },
+      })
+      expect(await post('/templates/version-1/internalize')).toMatchObject({
+        status: 409,
+        body: { error: { code: 'conflict' } },
+      })
+      expect((await store.internalizations.history('new-id'))[0]).toMatchObject({ by: 'admin' })
+    })
+  })
+
+  describe('internalizations', () => {
+    it('shows plan, verdict, history and live progress', async () => {
+      await store.internalizations.create(
+        exampleApproved('a', { state: { name: 'training', arm: 0, stage: 1 } })
+      )
+      const progress = { stage: 1, metrics: { step: 5, eta_seconds: 60 } }
+      await store.snapshots.put('progress:a', Buffer.from(JSON.stringify(progress)))
+      const { body } = await get('/internalizations/a')
+      const { plan, verdict } = exampleApproved()
+      expect(body).toMatchObject({
+        id: 'a',
+        state: { name: 'training', arm: 0, stage: 1 },
+        plan,
+        verdict,
+        history: [{ from: null, by: 'worker' }],
+        progress,
+        evaluatedRows: 0,
+      })
+      expect((await get('/internalizations/b')).status).toBe(404)
+    })
+
+    it('approves: the route is live and the state says by whom', async () => {
+      await store.internalizations.create(exampleApproved('a'))
+      expect(await post('/internalizations/a/approve')).toMatchObject({
+        status: 200,
+        body: { state: { name: 'live' } },
+      })
+      const [route] = await store.routes.list()
+      expect(route).toMatchObject({ internalizationId: 'a', lora: 'lora-of-arm-1' })
+      expect((await store.internalizations.history('a')).at(-1)).toMatchObject({
+        by: 'admin',
+        to: { name: 'live' },
+      })
+    })
+
+    it('refuses decisions that the state does not allow', async () => {
+      await store.internalizations.create(exampleInternalization('a'))
+      for (const decision of ['approve', 'retire']) {
+        expect(await post(`/internalizations/a/${decision}`)).toMatchObject({
+          status: 409,
+          body: { error: { code: 'invalid_state' } },
+        })
+      }
+      expect(await store.routes.list()).toEqual([])
+    })
+
+    it('rejects and retires with the reason given', async () => {
+      await store.internalizations.create(exampleApproved('a'))
+      const rejected = await post('/internalizations/a/reject', { reason: 'too risky' })
+      expect(rejected.body).toMatchObject({ state: { name: 'rejected', reason: 'too risky' } })
+      await store.internalizations.create(exampleApproved('b'))
+      await post('/internalizations/b/approve')
+      const retired = await post('/internalizations/b/retire', { reason: 'season is over' })
+      expect(retired.body).toMatchObject({ state: { name: 'retired', reason: 'season is over' } })
+      expect(await store.routes.list()).toEqual([])
+    })
+
+    it('rolls back to the one before', async () => {
+      for (const id of ['a', 'b']) {
+        await store.internalizations.create(exampleApproved(id))
+        await post(`/internalizations/${id}/approve`)
+      }
+      const { status, body } = await post('/routes/version-1/rollback')
+      expect(status).toBe(200)
+      expect(body).toMatchObject({
+        retired: { id: 'b', state: { name: 'retired', reason: 'rolled back' } },
+        restored: { id: 'a', state: { name: 'live' } },
+      })
+      expect((await store.routes.list())[0]).toMatchObject({ internalizationId: 'a' })
+      expect((await post('/routes/other/rollback')).status).toBe(404)
+    })
+
+    it('names what is wrong with a body', async () => {
+      await store.internalizations.create(exampleApproved('a'))
+      expect(await post('/internalizations/a/reject', '{"reason":')).toMatchObject({
+        status: 400,
+        body: { error: { code: 'invalid_request' } },
+      })
+      expect(await post('/internalizations/a/reject', { reason: 7 })).toMatchObject({
+        status: 400,
+        body: { error: { param: 'reason' } },
+      })
+    })
+
+    it('shows prompted and adapted answers side by side', async () => {
+      await store.records.append([matchingRecord(1), matchingRecord(2)])
+      await store.internalizations.create(exampleApproved())
+      await store.internalizations.addEvaluations([
+        exampleEvaluation('record-1', { arm: 1, logprobMin: -0.5, answer: 'other', similarity: 0 }),
+        exampleEvaluation('record-2', { arm: 1, logprobMin: -0.1, answer: 'intent_2' }),
+        exampleEvaluation('gone', { arm: 1, logprobMin: -0.9 }),
+        exampleEvaluation('record-1', { arm: 0 }),
+      ])
+      const path = '/internalizations/internalization-1/examples'
+      const { body } = await get<{ data: object[] }>(`${path}?limit=3`)
+      expect(body.data).toEqual([
+        {
+          recordId: 'record-2',
+          query: 'question 2',
+          promptedAnswer: 'intent_2',
+          adaptedAnswer: 'intent_2',
+          similarity: 1,
+          confidence: -0.1,
+          isAboveThreshold: true,
+          freshUpstreamAnswer: null,
+        },
+        {
+          recordId: 'record-1',
+          query: 'question 1',
+          promptedAnswer: 'intent_1',
+          adaptedAnswer: 'other',
+          similarity: 0,
+          confidence: -0.5,
+          isAboveThreshold: false,
+          freshUpstreamAnswer: null,
+        },
+        expect.objectContaining({ recordId: 'gone', query: null, promptedAnswer: null }),
+      ])
+      const other = await get<{ data: object[] }>(`${path}?arm=0`)
+      expect(other.body.data).toMatchObject([{ recordId: 'record-1', isAboveThreshold: null }])
+    })
+  })
+
+  describe('log', () => {
+    interface Page {
+      data: { id: string; request?: string }[]
+      next: number | null
+    }
+
+    it('pages through records, with bodies only on request', async () => {
+      await store.records.append([1, 2, 3].map((index) => exampleRecord(index)))
+      const first = (await get<Page>('/records?limit=2')).body
+      expect(first.data.map(({ id }) => id)).toEqual(['record-3', 'record-2'])
+      expect(first.data[0]).not.toHaveProperty('request')
+      const second = (await get<Page>(`/records?limit=2&after=${first.next}&bodies=true`)).body
+      expect(second.data).toMatchObject([
+        { id: 'record-1', request: exampleRecord(1).request, response: exampleRecord(1).response },
+      ])
+      expect(second.next).toBeNull()
+      const oldest = (await get<Page>('/records?limit=1&order=asc&after=0')).body
+      expect(oldest.data[0]!.id).toBe('record-1')
+      expect((await get<Page>('/records?template=version-1')).body.data).toEqual([])
+    })
+
+    it('refuses a limit out of bounds by name', async () => {
+      expect(await get('/records?limit=501')).toMatchObject({
+        status: 400,
+        body: { error: { type: 'invalid_request_error', param: 'limit' } },
+      })
+    })
+
+    it('adds up savings over templates', async () => {
+      await store.templates.upsert([exampleTemplate('version-2')])
+      await store.records.append([
+        exampleRecord(1, { route: exampleOutcome() }),
+        exampleRecord(2, { route: exampleOutcome({ templateVersion: 'version-2' }) }),
+        exampleRecord(3, {
+          route: exampleOutcome({ outcome: 'fallback', promptTokensSaved: 0, savedUsd: null }),
+        }),
+      ])
+      expect((await get('/savings')).body).toMatchObject({
+        requests: 3,
+        answered: 2,
+        fallbacks: 1,
+        promptTokensSaved: 1580,
+        savedUsd: 1,
+        lastSeen: 1_003,
+        templates: [{ version: 'version-1' }, { version: 'version-2', answered: 1 }],
+      })
+    })
+
+    it('tells the status of the process and counts states', async () => {
+      await store.internalizations.create(exampleApproved('a'))
+      expect((await get('/status')).body).toEqual({
+        engine: 'onnx',
+        routes: 3,
+        templates: 1,
+        internalizations: { approval: 1 },
+      })
+    })
+  })
+})
