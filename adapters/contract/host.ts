@@ -30,7 +30,9 @@ export interface EngineHostOptions {
   token: string
   log: Log
   limits?: Partial<AppLimits & { maxTotalFileBytes: number }>
-  queue?: Partial<Pick<JobQueueOptions, 'maxRunning' | 'metricsIntervalMs' | 'maxResumes'>>
+  queue?: Partial<
+    Pick<JobQueueOptions, 'maxRunning' | 'maxUnfinished' | 'maxResumes' | 'metricsIntervalMs'>
+  >
   now?: () => number
   newId?: () => string
 }

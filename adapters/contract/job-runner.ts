@@ -7,7 +7,7 @@ import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import type { EngineBackend, TrainHooks, TrainProgress, TrainResult } from './backend.ts'
 import type { FileStore } from './files.ts'
 import { EventWriter, type EventWriterOptions } from './job-events.ts'
-import { type JobRecord, finished } from './job-store.ts'
+import type { JobRecord } from './job-store.ts'
 import { parseRows } from './validation.ts'
 
 export interface RunDeps extends EventWriterOptions {
@@ -53,12 +53,14 @@ const noteProgress = (record: JobRecord, progress: TrainProgress): void => {
 
 /**
  * Trains the job to its end, from its checkpoint when there is one.
+ * @param isLive false as soon as the job's end is being written: nothing may be written after it
  * @throws whatever the backend throws, and the abort reason when the signal was aborted before
  */
 export const trainJob = async (
   deps: RunDeps,
   record: JobRecord,
-  signal: AbortSignal
+  signal: AbortSignal,
+  isLive: () => boolean
 ): Promise<TrainResult> => {
   const { job, suffix } = record
   const { store, log } = deps
@@ -67,7 +69,7 @@ export const trainJob = async (
   const writer = new EventWriter(deps, job.id)
   await writer.message('info', record.resumes > 0 ? 'Resumed after a restart' : 'Started', true)
   const write = async (progress: TrainProgress): Promise<void> => {
-    if (!finished(record) && (await writer.metrics(progress))) await store.save(record)
+    if (isLive() && (await writer.metrics(progress)) && isLive()) await store.save(record)
   }
   let written: Promise<unknown> = Promise.resolve()
   const afterwards = (task: () => Promise<void>): void => {

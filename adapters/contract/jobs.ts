@@ -41,6 +41,8 @@ export class JobQueue {
   private readonly options: JobQueueOptions & typeof DEFAULTS
   private readonly records: Map<string, JobRecord>
   private readonly running = new Map<string, { abort: AbortController; done: Promise<void> }>()
+  /** ends that are being written, by job */
+  private readonly endings = new Map<string, Promise<void>>()
   private lastCreation: Promise<unknown> = Promise.resolve()
   private closed = false
 
@@ -107,6 +109,8 @@ export class JobQueue {
       throw new AppError('conflict', `job ${id} has ${record.job.status} and cannot be cancelled`)
     await this.finish(record, { status: 'cancelled' }, 'Cancelled')
     this.running.get(id)?.abort.abort()
+    if (record.job.status === 'succeeded')
+      throw new AppError('conflict', `job ${id} has succeeded meanwhile`)
     return record.job
   }
 
@@ -241,11 +245,13 @@ export class JobQueue {
 
   private async run(record: JobRecord, signal: AbortSignal): Promise<void> {
     const { store, log } = this.options
+    const isLive = () => !finished(record) && !this.endings.has(record.job.id)
     try {
       await store.save(record)
-      await this.succeed(record, await trainJob(this.options, record, signal))
+      await this.succeed(record, await trainJob(this.options, record, signal, isLive))
     } catch (error) {
-      if (record.job.status === 'cancelled' || this.closed) return
+      // aborted: by `cancel`, which has written the end, or by `close`, after which training goes on
+      if (finished(record) || this.closed) return
       const { code, message, param } = toAppError(error)
       log('error', 'job failed', { job: record.job.id, code, error: message })
       const jobError = { code: code.replaceAll('-', '_'), message, param }
@@ -256,10 +262,6 @@ export class JobQueue {
   }
 
   private async succeed(record: JobRecord, result: TrainResult): Promise<void> {
-    if (record.job.status === 'cancelled') {
-      await this.discard(result.model)
-      return
-    }
     const change = {
       status: 'succeeded' as const,
       fine_tuned_model: result.model,
@@ -267,6 +269,7 @@ export class JobQueue {
       result_metrics: result.metrics,
     }
     await this.finish(record, change, `Succeeded: ${result.model}`)
+    if (record.job.status === 'cancelled') await this.discard(result.model)
   }
 
   /** What a job needs no more; one whose end is not on disk will be run again and needs it. */
@@ -283,31 +286,43 @@ export class JobQueue {
     if (!wanted) await this.options.backend.deleteModel(model)
   }
 
-  /**
-   * The last state of a job. When it cannot be written, clients see a failed job, and the next
-   * start finds the job as it was and runs it again.
-   */
+  /** Ends a job once: who comes second finds the end that the first one gave it. */
   private async finish(
     record: JobRecord,
     change: Partial<JobObject>,
     message: string
   ): Promise<void> {
+    if (finished(record)) return
+    const { id } = record.job
+    const ending = this.endings.get(id) ?? this.writeEnd(record, change, message)
+    this.endings.set(id, ending)
+    await ending
+    this.endings.delete(id)
+  }
+
+  /**
+   * The end is on disk before anybody sees it. When it cannot be written, clients see a failed
+   * job, and the next start finds the job as it was and runs it again.
+   */
+  private async writeEnd(
+    record: JobRecord,
+    change: Partial<JobObject>,
+    message: string
+  ): Promise<void> {
     const { now, store, log } = this.options
-    const level = change.status === 'failed' ? 'error' : 'info'
-    const previous = record.job
-    record.job = { ...record.job, ...change, finished_at: Math.floor(now() / 1000) }
+    const { id } = record.job
+    const finished_at = Math.floor(now() / 1000)
+    const ended: JobObject = { ...record.job, ...change, finished_at }
+    const level = ended.status === 'failed' ? 'error' : 'info'
     try {
-      await new EventWriter(this.options, record.job.id).message(level, message, true)
-      await store.save(record)
+      await new EventWriter(this.options, id).message(level, message, true)
+      await store.save({ ...record, job: ended })
+      record.job = ended
     } catch (error) {
       const { message: reason } = toAppError(error)
-      log('error', 'the end of a job cannot be saved', { job: record.job.id, error: reason })
-      record.job = {
-        ...previous,
-        status: 'failed',
-        finished_at: Math.floor(now() / 1000),
-        error: { code: 'store_unavailable', message: reason, param: null },
-      }
+      log('error', 'the end of a job cannot be saved', { job: id, error: reason })
+      const jobError = { code: 'store_unavailable', message: reason, param: null }
+      record.job = { ...record.job, status: 'failed', finished_at, error: jobError }
     }
   }
 }

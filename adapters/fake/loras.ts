@@ -44,21 +44,29 @@ export const openLoras = async (dir: string) => {
   const names = (await readdir(dir)).filter((name) => !name.endsWith('.tmp'))
   const loaded = await Promise.all(names.map((name) => readLora(join(dir, name))))
   const loras = new Map(loaded.map((lora) => [lora.id, lora]))
+  const writing = new Map<string, Promise<Lora>>()
+
+  const add = async (id: string, { base, table }: LoraContent, created: number): Promise<Lora> => {
+    const temporary = join(dir, `${id}.tmp`)
+    await mkdir(temporary, { recursive: true })
+    await writeFile(join(temporary, 'lora.json'), JSON.stringify({ id, base, created, table }))
+    await rename(temporary, join(dir, id))
+    const lora: Lora = { id, base, created, memory: new Memory(table) }
+    loras.set(id, lora)
+    return lora
+  }
+
   return {
     get: (id: string): Lora | undefined => loras.get(id),
     list: (): Lora[] => [...loras.values()],
-    async save(content: LoraContent, created: number): Promise<Lora> {
+    /** Equal content from two jobs at once is written once. */
+    save(content: LoraContent, created: number): Promise<Lora> {
       const id = loraId(content)
       const known = loras.get(id)
-      if (known) return known
-      const { base, table } = content
-      const temporary = join(dir, `${id}.tmp`)
-      await mkdir(temporary, { recursive: true })
-      await writeFile(join(temporary, 'lora.json'), JSON.stringify({ id, base, created, table }))
-      await rename(temporary, join(dir, id))
-      const lora: Lora = { id, base, created, memory: new Memory(table) }
-      loras.set(id, lora)
-      return lora
+      if (known) return Promise.resolve(known)
+      const write = writing.get(id) ?? add(id, content, created)
+      writing.set(id, write)
+      return write.finally(() => writing.delete(id))
     },
     async remove(id: string): Promise<void> {
       loras.delete(id)

@@ -39,5 +39,4 @@ describeContract('fake', startFake, {
   shortTraining: { max_steps: 5 },
   longTraining: { max_steps: 400 },
   slowPrompt: [{ role: 'user', content: 'Tell me a long story' }],
-  memorizes: true,
 })

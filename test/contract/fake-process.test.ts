@@ -1,0 +1,63 @@
+import { fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { startEngineProcess } from '../../adapters/contract/start-process.ts'
+import { startFakeEngine } from '../../adapters/fake/index.ts'
+import { createEngine } from '../../src/engine/client.ts'
+import { ROWS, finished, temporaryFolder, until } from './harness.ts'
+
+const entry = new URL('../../adapters/fake/process.ts', import.meta.url)
+
+describe('engine process', () => {
+  it('is killed in mid-training, comes back on its port and goes on with the job', async () => {
+    const dataDir = await temporaryFolder()
+    const child = await startFakeEngine({ dataDir, faults: { stepMs: 5 } })
+    onTestFinished(() => child.close())
+    const engine = createEngine({ name: 'fake', ...child, fetch })
+    const training_file = await engine.uploadRows(ROWS, 'rows.jsonl')
+    const { id } = await engine.createJob({
+      model: 'fake-base',
+      training_file,
+      hyperparameters: { max_steps: 200 },
+    })
+    await until(
+      () => engine.jobEvents(id),
+      (events) => events.some((event) => event.type === 'metrics')
+    )
+    const killed = child.pid()!
+    process.kill(killed, 'SIGKILL')
+    await until(
+      () => engine.models().catch(() => []),
+      (models) => models.length > 0
+    )
+    expect(child.pid()).not.toBe(killed)
+    expect(await finished(engine, id)).toMatchObject({ status: 'succeeded' })
+    const messages = (await engine.jobEvents(id)).map((event) => event.message)
+    expect(messages).toContain('Resumed after a restart')
+  })
+
+  it('ends when it is closed', async () => {
+    const child = await startFakeEngine({ dataDir: await temporaryFolder() })
+    const pid = child.pid()!
+    await child.close()
+    expect(() => process.kill(pid, 0)).toThrow('ESRCH')
+  })
+
+  it('ends when its parent is gone', async () => {
+    const child = fork(fileURLToPath(entry), [], {
+      execArgv: ['--import', 'tsx'],
+      env: { ...process.env, ENGINE_TOKEN: 't', ENGINE_DATA_DIR: await temporaryFolder() },
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    })
+    const report = await new Promise((resolve) => child.once('message', resolve))
+    expect(report).toEqual({ port: expect.any(Number) })
+    const exit = new Promise((resolve) => child.once('exit', resolve))
+    child.disconnect()
+    expect(await exit).toBe(0)
+  })
+
+  it('tells why it cannot start', async () => {
+    const starting = startEngineProcess({ name: 'fake', entry, dataDir: '/dev/null/nothing' })
+    await expect(starting).rejects.toThrow(/ENOTDIR/)
+  })
+})
