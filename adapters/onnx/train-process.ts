@@ -21,7 +21,11 @@ interface OpenModel {
   frozen: FrozenModel
 }
 
-const report = (message: ChildReport): void => void process.send?.(message)
+/** A parent that is gone ends this process, as its `disconnect` does. */
+const report = (message: ChildReport): void =>
+  void process.send?.(message, undefined, {}, (error) => {
+    if (error) process.exit(1)
+  })
 
 const fail = (call: number | null, thrown: unknown): void => {
   const { code, message, param } = toAppError(thrown)

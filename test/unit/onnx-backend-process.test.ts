@@ -7,6 +7,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startOnnxEngine } from '../../adapters/onnx/index.ts'
 import { writeRandomModel } from '../../adapters/onnx/model/random-model.ts'
 import type { EngineProcess } from '../../adapters/contract/start-process.ts'
+import { createEngine } from '../../src/engine/client.ts'
+import type { Engine } from '../../src/engine/engine.ts'
+import type { JobObject } from '../../src/openai/fine-tuning.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'onnx-process-'))
 const modelPath = join(root, 'tiny')
@@ -22,6 +25,15 @@ afterAll(async () => {
   await engine.close()
   rmSync(root, { recursive: true })
 })
+
+/** The engine is away for a moment; the job is not. */
+const waitForEnd = async (contract: Engine, id: string): Promise<JobObject> => {
+  for (;;) {
+    const job = await contract.getJob(id).catch(() => null)
+    if (job && job.status !== 'queued' && job.status !== 'running') return job
+    await delay(100)
+  }
+}
 
 describe('the engine’s process', () => {
   it('serves the base model', async () => {
@@ -43,6 +55,29 @@ describe('the engine’s process', () => {
     expect(models.data.map(({ id }) => id)).toEqual(['tiny'])
     expect(engine.pid()).not.toBe(killed)
   }, 60_000)
+
+  it('goes on with a training job after it was killed', async () => {
+    const { baseUrl, token } = engine
+    const contract = createEngine({ name: 'onnx', baseUrl, token, fetch, timeoutMs: 5_000 })
+    const messages = [
+      { role: 'user', content: 'hi' },
+      { role: 'assistant', content: 'hello, 世界' },
+    ]
+    const { id } = await contract.createJob({
+      model: 'tiny',
+      training_file: await contract.uploadRows([{ messages }], 'rows.jsonl'),
+      hyperparameters: { rank: 8, learning_rate: 1e-2, max_steps: 300 },
+    })
+    while (!(await contract.jobEvents(id)).some(({ type }) => type === 'metrics')) await delay(20)
+    process.kill(engine.pid()!, 'SIGKILL')
+    const job = await waitForEnd(contract, id)
+    expect(job).toMatchObject({ status: 'succeeded', result_metrics: { steps: 300 } })
+    const answer = await contract.complete({
+      model: job.fine_tuned_model!,
+      messages: messages.slice(0, 1),
+    })
+    expect(answer.choices[0]!.message.content).toBe('hello, 世界')
+  })
 
   it('says what is wrong with a model that cannot be loaded', async () => {
     const starting = startOnnxEngine({ dataDir: join(root, 'data'), modelPath: join(root, 'none') })
