@@ -92,7 +92,8 @@ const cutAt = (values: string[], prefix: number, suffix: number): Trimmed => ({
   cores: values.map((value) => value.slice(prefix, value.length - suffix)),
 })
 
-const LONG_PHRASE_CHARS = 24
+/** shared by all values, this many characters of words are no chance */
+export const LONG_PHRASE_CHARS = 24
 const PREFIX_DELIMITER = /(?:[\n|>]|[:\]] |["'`“«([{<])$/u
 const SUFFIX_DELIMITER = /[\n|<:]/u
 const QUOTES: Record<string, string> = {

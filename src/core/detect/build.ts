@@ -8,7 +8,7 @@ import { alignMessage, type LineText, type Piece } from './align.ts'
 import { trimSoft, trimStrict } from './boundary.ts'
 import type { Sample } from './clusters.ts'
 import { splitInner } from './inner.ts'
-import { areExamples, describeSlot, recurrence } from './slots.ts'
+import { areExamples, describeSlot, isInstruction, recurrence } from './slots.ts'
 
 export interface BuildLimits {
   /** removable constant text that makes a template worth having */
@@ -43,7 +43,7 @@ const split = (piece: Piece, fromUser: boolean): Piece[] => {
   if (!isVariable(piece)) return [piece]
   const trim = fromUser ? trimStrict : trimSoft
   const { prefix, suffix, cores } = trim(piece.values)
-  const inner = splitInner(cores).flatMap((part) => {
+  const inner = splitInner(cores, fromUser).flatMap((part) => {
     if (!isVariable(part)) return [part]
     const trimmed = trim(part.values)
     return [{ text: trimmed.prefix }, { values: trimmed.cores }, { text: trimmed.suffix }]
@@ -70,9 +70,10 @@ interface Draft {
 const draftOf = (samples: Sample[], roles: string[], text: LineText): Draft | null => {
   const last = roles.length - 1
   if (roles[last] !== 'user') return null
-  const messages = roles.map((_, index) =>
-    merge(alignMessage(samples, index, text).flatMap((piece) => split(piece, index === last)))
-  )
+  const messages = roles.map((role, index) => {
+    const fromUser = !isInstruction(role)
+    return merge(alignMessage(samples, index, text).flatMap((piece) => split(piece, fromUser)))
+  })
   const at = findQuery(messages[last]!)
   const query = messages[last]![at]
   if (!query || !isVariable(query)) return null

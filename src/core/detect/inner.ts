@@ -3,7 +3,7 @@
  * tokens that every value has exactly once, then again on both sides of it.
  */
 import type { Piece } from './align.ts'
-import { endsAtBorder } from './boundary.ts'
+import { endsAtBorder, LONG_PHRASE_CHARS } from './boundary.ts'
 
 const MAX_DEPTH = 6
 const MAX_MEAN_CHARS = 4000
@@ -15,13 +15,23 @@ const once = (value: string, text: string): boolean => {
   return at >= 0 && value.indexOf(text, at + 1) < 0
 }
 
-/** A label or a phrase: a line break with a label, or three words; less is chance. */
-const isStructure = (text: string): boolean =>
-  (/\n/u.test(text) && /[\w:#>\]-]{2}/u.test(text)) ||
-  (text.length >= 16 && text.trim().split(/\s+/u).length >= 3)
+const LINE_LABEL = /\n[^\n]*[\w:#>\]-]{2}/u
+/** "subject: " */
+const FIELD = /\p{L}{3,}: ?$/u
+const LABEL = /\w[^\n]*[:=|]|[|][^\n]*\w/u
+const WORD = /\p{L}{2}/u
 
-/** Values sorted by length would bias nothing: only membership counts. */
-const longestShared = (values: string[]): string => {
+/**
+ * What cannot be chance. In text of the application any word that all samples have exactly once; in
+ * text that an end user may have written only a label or a long phrase.
+ */
+const isStructure = (text: string, fromUser: boolean): boolean => {
+  if (!fromUser) return WORD.test(text) || LABEL.test(text)
+  if (LINE_LABEL.test(text) || FIELD.test(text)) return true
+  return text.length >= LONG_PHRASE_CHARS && text.trim().split(/\s+/u).length >= 3
+}
+
+const longestShared = (values: string[], fromUser: boolean): string => {
   const shortest = values.reduce((best, value) => (value.length < best.length ? value : best))
   const tokens = (shortest.match(TOKEN) ?? []).slice(0, MAX_TOKENS)
   let best = ''
@@ -33,8 +43,8 @@ const longestShared = (values: string[]): string => {
       if (!values.every((value) => value.includes(text))) break
       held = text
     }
-    if (held.length > best.length && isStructure(held)) {
-      const candidate = trimToUnique(held, values)
+    if (held.length > best.length && isStructure(held, fromUser)) {
+      const candidate = trimToUnique(held, values, fromUser)
       if (candidate.length > best.length) best = candidate
     }
   }
@@ -42,14 +52,16 @@ const longestShared = (values: string[]): string => {
 }
 
 /** The text if all values have it exactly once at token borders, else ''. */
-const trimToUnique = (text: string, values: string[]): string => {
+const trimToUnique = (text: string, values: string[], fromUser: boolean): string => {
   // a joined number must not be cut: "2-" of "2-14" belongs to the value
-  const whole = text.replace(/[\d.,/:-]*\d[.,/:-]*$/u, '')
+  const whole = text
+    .replace(/[\d.,/:-]*\d[.,/:-]*$/u, '')
+    .replace(/^[.,/:-]*\d[\d.,/:-]*\p{L}?/u, '')
   // what ends the line before ("…)\nRows: ") is the end of a value unless it is a phrase
   const newline = whole.indexOf('\n')
   const ending = newline > 0 && whole.slice(0, newline).trim().split(/\s+/u).length < 3
   const trimmed = ending ? whole.slice(newline) : whole
-  if (!isStructure(trimmed)) return ''
+  if (!isStructure(trimmed, fromUser)) return ''
   const fits = values.every((value) => {
     const at = value.indexOf(trimmed)
     return (
@@ -61,16 +73,16 @@ const trimToUnique = (text: string, values: string[]): string => {
 }
 
 /** Splits the values of one place into constant and variable pieces. */
-export const splitInner = (values: string[], depth = 0): Piece[] => {
+export const splitInner = (values: string[], fromUser: boolean, depth = 0): Piece[] => {
   const chars = values.reduce((sum, value) => sum + value.length, 0)
   if (depth >= MAX_DEPTH || chars > values.length * MAX_MEAN_CHARS) return [{ values }]
-  const shared = longestShared(values)
+  const shared = longestShared(values, fromUser)
   if (shared === '') return [{ values }]
   const before = values.map((value) => value.slice(0, value.indexOf(shared)))
   const after = values.map((value) => value.slice(value.indexOf(shared) + shared.length))
   const side = (texts: string[]): Piece[] => {
     if (texts.every((text) => text === texts[0])) return texts[0] ? [{ text: texts[0] }] : []
-    return splitInner(texts, depth + 1)
+    return splitInner(texts, fromUser, depth + 1)
   }
   return [...side(before), { text: shared }, ...side(after)]
 }

@@ -112,6 +112,9 @@ const slotName = (before: string, taken: Set<string>): string => {
   return name
 }
 
+/** Messages of these roles are written by the application alone. */
+export const isInstruction = (role: string): boolean => role === 'system' || role === 'developer'
+
 interface SlotContext {
   values: string[]
   responses: (string | null)[]
@@ -132,7 +135,7 @@ const decide = (context: SlotContext, name: string): { kept: boolean; evidence: 
   const mask = typed ? masks.find((found) => found !== null)! : null
   const probability = influence(values, responses, seedOf(name + context.before))
   const base = { mask, probability, distinct: new Set(values).size, samples: values.length }
-  const instructions = role === 'system' || role === 'developer'
+  const instructions = isInstruction(role)
   if (probability !== null && isInfluential(probability)) {
     return { kept: true, evidence: { ...base, reason: 'predicts-answer' } }
   }

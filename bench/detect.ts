@@ -1,0 +1,156 @@
+/**
+ * Runs the detector over a labelled stream and prints what it found against the labels, what a
+ * request costs, and how much memory the process took. With --distinct, a stream of prompts that
+ * never recur shows the memory bound instead.
+ *
+ *   npm run bench:detect -- --traffic stream.jsonl --out report.json
+ *   npm run bench:detect -- --synthetic 1          (a generated stream; the number is its seed)
+ *   npm run bench:detect -- --distinct 10000000
+ */
+import { Command } from 'commander'
+import { createDetector, DEFAULT_DETECTOR_OPTIONS, type Detector } from '../src/core/detect.ts'
+import type { TemplateKey } from '../src/core/template.ts'
+import { feedDistinct, measureCost } from './detect/cost.ts'
+import { scoreTemplates } from './detect/score.ts'
+import { readStream, syntheticStream, type StreamRow } from './detect/stream.ts'
+import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
+
+/** the stream's time 0 to 1 stands for a week */
+const STREAM_MS = 7 * 24 * 3600 * 1000
+const COST_RUNS = 5
+const KEY: TemplateKey = { tenant: 'bench', model: 'bench', tools: '', responseFormat: '' }
+
+interface Options {
+  traffic?: string
+  synthetic?: string
+  distinct?: string
+  out?: string
+  minSessions: string
+}
+
+type Figures = Record<string, Figure>
+
+const peakMb = (): number => process.resourceUsage().maxRSS / 1024
+
+async function* rowsOf(options: Options): AsyncIterable<StreamRow> {
+  if (options.traffic !== undefined) yield* readStream(options.traffic)
+  else yield* syntheticStream(Number(options.synthetic))
+}
+
+/** First pass: the detector sees messages, answers and times, nothing else. */
+const replay = async (detector: Detector, options: Options): Promise<number> => {
+  let rows = 0
+  let elapsedMs = 0
+  for await (const { messages, response, t } of rowsOf(options)) {
+    const start = performance.now()
+    detector.observe({ key: KEY, messages, response, at: t * STREAM_MS })
+    elapsedMs += performance.now() - start
+    rows++
+  }
+  return (elapsedMs * 1000) / Math.max(1, rows)
+}
+
+const countOf = (items: string[]): Figure => ({ value: items.length, unit: 'templates' })
+
+const memoryFigures = (detector: Detector): Figures => ({
+  peak_mb: withBar({ value: peakMb(), unit: 'MB' }, '<=', 128),
+  detector_mb: { value: detector.bytes / 2 ** 20, unit: 'MB' },
+})
+
+const costFigures = (): Figures => {
+  const detector = createDetector()
+  measureCost(detector, KEY, 0)
+  const costs = Array.from({ length: COST_RUNS }, (_, run) => measureCost(detector, KEY, run + 1))
+  const parse = spread(
+    costs.map(({ parseUs }) => parseUs),
+    'µs'
+  )
+  const observe = spread(
+    costs.map(({ observeUs }) => observeUs),
+    'µs'
+  )
+  const ratio = spread(
+    costs.map(({ observeUs, parseUs }) => observeUs / parseUs),
+    'times one JSON.parse of the same 8 KB body'
+  )
+  return {
+    us_per_request: { ...observe, bar: '<= 8 × json_parse_us', holds: Number(ratio.value) <= 8 },
+    json_parse_us: parse,
+    observe_to_parse_ratio: withBar(ratio, '<=', 8),
+  }
+}
+
+const streamFigures = async (options: Options): Promise<Figures> => {
+  const minSessions = Number(options.minSessions)
+  const detector = createDetector({ minSessions })
+  const streamUs = await replay(detector, options)
+  const memory = memoryFigures(detector)
+  const start = performance.now()
+  const templates = detector.candidates()
+  const candidatesMs = performance.now() - start
+  const rows: StreamRow[] = []
+  for await (const row of rowsOf(options)) rows.push(row)
+  const score = scoreTemplates(templates, rows, KEY, minSessions)
+  for (const line of [
+    `found: ${score.found.join(', ')}`,
+    ...score.missed.map((name) => `missed: ${name}`),
+    ...score.wrong.map((name) => `wrong: ${name}`),
+    ...score.mixed.map((name) => `mixed: ${name}`),
+  ]) {
+    process.stderr.write(`${line}\n`)
+  }
+  return {
+    templates_found: { ...countOf(score.found), bar: 'all', holds: score.missed.length === 0 },
+    templates_missed: withBar(countOf(score.missed), '<=', 0),
+    templates_wrong: withBar(countOf(score.wrong), '<=', 0),
+    versions_mixed: withBar(countOf(score.mixed), '<=', 0),
+    template_text_covered: withBar({ value: score.covered, unit: 'share' }, '>=', 0.95),
+    stream_us_per_request: { value: streamUs, unit: 'µs' },
+    candidates_ms: { value: candidatesMs, unit: 'ms' },
+    ...memory,
+    ...costFigures(),
+  }
+}
+
+const distinctFigures = (count: number): Figures => {
+  const detector = createDetector()
+  const start = performance.now()
+  feedDistinct(detector, KEY, count, (done) => {
+    const rate = ((performance.now() - start) * 1000) / done
+    process.stderr.write(
+      `\r${done} requests, ${rate.toFixed(0)} µs each, peak ${peakMb().toFixed(0)} MB`
+    )
+  })
+  process.stderr.write('\n')
+  const elapsedUs = (performance.now() - start) * 1000
+  return {
+    distinct_prompts: { value: count, unit: 'requests' },
+    distinct_us_per_request: { value: elapsedUs / count, unit: 'µs, prompt generation included' },
+    templates_wrong: withBar({ value: detector.candidates().length, unit: 'templates' }, '<=', 0),
+    ...memoryFigures(detector),
+  }
+}
+
+const options = new Command()
+  .option('--traffic <file>', 'labelled stream, JSONL in time order')
+  .option('--synthetic <seed>', 'labelled stream made by a seeded generator')
+  .option('--distinct <count>', 'prompts that never recur')
+  .option('--out <file>', 'write the report as JSON')
+  .option(
+    '--min-sessions <count>',
+    'sessions that make a template',
+    String(DEFAULT_DETECTOR_OPTIONS.minSessions)
+  )
+  .parse()
+  .opts<Options>()
+
+const figures: Figures =
+  options.distinct === undefined
+    ? await streamFigures(
+        options.traffic === undefined
+          ? { ...options, synthetic: options.synthetic ?? '1' }
+          : options
+      )
+    : distinctFigures(Number(options.distinct))
+if (options.out !== undefined) writeReport(options.out, figures)
+process.stdout.write(`${formatFigures(figures)}\n`)
