@@ -82,11 +82,11 @@ interface Tuning {
 
 /** Every candidate is tested on all rows, each at its share of alpha. */
 const onAllRows =
-  (tuning: Tuning, corrected = true): Strategy =>
+  (tuning: Tuning, { corrected = true, candidates = CANDIDATES } = {}): Strategy =>
   (sample, options) => {
-    const alpha = corrected ? options.alpha / CANDIDATES.length : options.alpha
+    const alpha = corrected ? options.alpha / candidates.length : options.alpha
     return widest(
-      CANDIDATES.flatMap((candidate) => {
+      candidates.flatMap((candidate) => {
         const tests = testThresholds(sample.ranked(candidate), { ...options, alpha, ...tuning })
         const test = widestPassed(tests)
         return test === null ? [] : { candidate, test }
@@ -144,11 +144,18 @@ const lookedAtTheAnswers: Strategy = (sample, options) => {
   return rows === 0 ? null : { ...candidate, threshold }
 }
 
-/** What `decide` does for rows without fresh upstream answers. */
+/** What `decide` does without fresh upstream answers: both statistics of both arms. */
 export const chosenStrategy: Strategy = onAllRows({})
+
+/** What it does for labels: a label's confidence is its log-probability, the sum. */
+export const labelStrategy: Strategy = onAllRows(
+  {},
+  { candidates: CANDIDATES.filter(({ statistic }) => statistic === 'sum') }
+)
 
 export const strategies: Record<string, Strategy> = {
   'as decided': chosenStrategy,
+  'as decided for labels': labelStrategy,
   '1 start': onAllRows({ starts: 1 }),
   '2 starts': onAllRows({ starts: 2 }),
   '4 starts': onAllRows({ starts: 4 }),
@@ -158,6 +165,6 @@ export const strategies: Record<string, Strategy> = {
   'arm and statistic from 20 %': candidateFromPart(0.2, {}),
   'arm and statistic from 40 %': candidateFromPart(0.4, {}),
   'threshold from half': thresholdFromHalf,
-  uncorrected: onAllRows({}, false),
+  uncorrected: onAllRows({}, { corrected: false }),
   'looked at the answers': lookedAtTheAnswers,
 }

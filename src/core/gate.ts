@@ -172,10 +172,14 @@ const sameOrder = (rows: HeldOutRow[]): boolean => {
   return bySum!.every((row, i) => row === byMin![i])
 }
 
-/** Statistics that rank the rows differently; answers of one token have but one. */
-const statisticsOf = (arm: GateInput['arms'][number]): ConfidenceStatistic[] => {
-  if (arm.rows.length === 0) return []
-  return sameOrder(arm.rows) ? ['sum'] : STATISTICS
+/**
+ * Statistics worth a share of alpha. A label's sum is its log-probability among all labels, so its
+ * minimum has nothing to add (equal within two points where it was measured); in longer answers
+ * either may separate better, unless both rank the rows alike.
+ */
+const statisticsOf = (rows: HeldOutRow[], type: ResponseType): ConfidenceStatistic[] => {
+  if (rows.length === 0) return []
+  return type === 'label' || sameOrder(rows) ? ['sum'] : STATISTICS
 }
 
 const better = (a: CandidateFigures, b: CandidateFigures): CandidateFigures => {
@@ -198,7 +202,7 @@ const armFigures = (
     differenceBound: differenceBound(rows, input),
   }
   const nothing = { threshold: null, coverage: 0, agreementAnswered: 0, agreementAnsweredBound: 0 }
-  const candidates = statisticsOf({ arm, rows }).map((confidence): CandidateFigures => {
+  const candidates = statisticsOf(rows, input.responseType).map((confidence): CandidateFigures => {
     const tests = testThresholds(rank(rows, confidence, cut), { ...input, alpha })
     return { confidence, passed: widestPassed(tests), tests }
   })
@@ -262,7 +266,10 @@ const rejection = (winner: ArmFigures | undefined, input: Required<GateInput>): 
 export const decide = (given: GateInput): Verdict => {
   const input = { alpha: 0.05, minCoverage: 0.2, ...given }
   const { responseType, margin, alpha, minCoverage } = input
-  const candidates = input.arms.reduce((sum, arm) => sum + statisticsOf(arm).length, 0)
+  const candidates = input.arms.reduce(
+    (sum, { rows }) => sum + statisticsOf(rows, responseType).length,
+    0
+  )
   const arms = input.arms.map((arm) => armFigures(arm, input, alpha / Math.max(1, candidates)))
   const arm = winnerOf(arms)
   const winner = arms[arm]
