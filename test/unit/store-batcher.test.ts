@@ -2,14 +2,24 @@ import { describe, expect, it } from 'vitest'
 import { createBatcher } from '../../src/store/sqlite/batcher.ts'
 
 describe('batcher', () => {
-  it('writes what comes together in one batch, fifty at most', async () => {
+  it('writes fifty at once, and what comes meanwhile together after them', async () => {
     const batches: number[][] = []
     const { add } = createBatcher(async (items: number[]) => {
       batches.push(items)
     })
-    await Promise.all(Array.from({ length: 120 }, (_, index) => add([index])))
-    expect(batches.map(({ length }) => length)).toEqual([50, 50, 20])
-    expect(batches.flat()).toEqual(Array.from({ length: 120 }, (_, index) => index))
+    await Promise.all(Array.from({ length: 420 }, (_, index) => add([index])))
+    expect(batches.map(({ length }) => length)).toEqual([50, 250, 120])
+    expect(batches.flat()).toEqual(Array.from({ length: 420 }, (_, index) => index))
+  })
+
+  it('lets a few wait no longer than a moment', async () => {
+    const sizes: number[] = []
+    const { add } = createBatcher(async (items: number[]) => {
+      sizes.push(items.length)
+    })
+    await Promise.all([add([1]), add([2, 3])])
+    await add([4])
+    expect(sizes).toEqual([3, 1])
   })
 
   it('splits a long list', async () => {
@@ -17,8 +27,19 @@ describe('batcher', () => {
     const { add } = createBatcher(async (items: number[]) => {
       sizes.push(items.length)
     })
-    await add(Array.from({ length: 130 }, (_, index) => index))
-    expect(sizes).toEqual([50, 50, 30])
+    await add(Array.from({ length: 600 }, (_, index) => index))
+    expect(sizes).toEqual([250, 250, 100])
+  })
+
+  it('flushes what waits, and nothing at all', async () => {
+    const written: number[] = []
+    const { add, flush } = createBatcher(async (items: number[]) => {
+      written.push(...items)
+    })
+    await flush()
+    void add([1])
+    await flush()
+    expect(written).toEqual([1])
   })
 
   it('resolves no earlier than the write', async () => {
