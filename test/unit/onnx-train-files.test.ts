@@ -1,4 +1,14 @@
-import { mkdtemp, readFile, readdir, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import {
+  mkdtemp,
+  readFile,
+  readdir,
+  rename,
+  rm,
+  stat,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -206,6 +216,16 @@ describe('frozen weights', () => {
     await open()
     expect(reads).toBe(3 * tensors.size)
     expect((await readdir(folder)).length).toBe(2)
+  })
+
+  it("remove a dead process's draft and leave a live one's", async () => {
+    const dead = join(folder, 'f1.f32.draft-dead')
+    await writeFile(dead, 'half')
+    await utimes(dead, 0, 0)
+    await writeFile(join(folder, 'f1.f32.draft-live'), 'half')
+    await open()
+    const drafts = (await readdir(folder)).filter((name) => name.includes('draft'))
+    expect(drafts).toEqual(['f1.f32.draft-live'])
   })
 
   it('are kept apart by fingerprint', async () => {

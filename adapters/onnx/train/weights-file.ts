@@ -1,10 +1,10 @@
 /**
  * Frozen weights in one flat float32 file, which onnxruntime maps into memory: training, loss and
  * a restarted job share one copy, and a session opens without reading it. The file is a cache,
- * keyed by the model's fingerprint; a missing, short or altered one is written again.
+ * keyed by the model's fingerprint; a missing or short one, or one without its seal, is written again.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { AppError } from '../../../src/errors.ts'
 import type { ExternalData } from '../graph.ts'
@@ -22,6 +22,10 @@ export interface FrozenModel {
 
 /** Tensors begin on memory pages, which mapping needs and vector loads like. */
 const ALIGNMENT = 4096
+
+const DRAFT = '.draft-'
+/** a draft that nobody has written to for so long belongs to a process that died */
+const STALE_MS = 10 * 60_000
 
 const layOut = (config: LlamaConfig, location: string) => {
   const tensors = new Map<string, ExternalData>()
@@ -86,7 +90,8 @@ export const openFrozenModel = async (
   const seal = JSON.stringify({ fingerprint, bytes, config })
   if (!(await isComplete(path, seal, bytes))) {
     await mkdir(dirname(path), { recursive: true })
-    const draft = `${path}.${randomUUID()}`
+    await removeStaleDrafts(path)
+    const draft = `${path}${DRAFT}${randomUUID()}`
     try {
       await write(draft, weights, tensors, bytes)
       await rm(`${path}.json`, { force: true })
@@ -97,6 +102,17 @@ export const openFrozenModel = async (
     }
   }
   return { config, fingerprint, path, tensors }
+}
+
+/** A killed process leaves its draft behind, which is as large as the model. */
+const removeStaleDrafts = async (path: string): Promise<void> => {
+  for (const name of await readdir(dirname(path))) {
+    if (!name.startsWith(`${basename(path)}${DRAFT}`)) continue
+    const draft = join(dirname(path), name)
+    // its writer may have renamed it in between
+    const found = await stat(draft).catch(() => null)
+    if (found !== null && Date.now() - found.mtimeMs > STALE_MS) await rm(draft, { force: true })
+  }
 }
 
 const writeSeal = async (path: string, seal: string): Promise<void> => {
