@@ -162,9 +162,12 @@ const measureChosen = (draws: number, random: () => number): Record<string, Figu
         print(line(`${size} held out`, chosen))
         worst = Math.max(worst, chosen.false)
         const place = `${key(name)}_${size}_margin_${100 * margin}`
-        figures[`false_promotion_${place}`] = { value: chosen.false, unit: 'share', runs: draws }
-        figures[`power_${place}`] = { value: chosen.promoted, unit: 'share', runs: draws }
-        figures[`coverage_${place}`] = { value: chosen.coverage, unit: 'share', runs: draws }
+        figures[`false_promotion_${place}`] = {
+          value: chosen.false,
+          unit: `share of ${draws} draws`,
+        }
+        figures[`power_${place}`] = { value: chosen.promoted, unit: `share of ${draws} draws` }
+        figures[`coverage_${place}`] = { value: chosen.coverage, unit: `share of ${draws} draws` }
       }
     }
   }
@@ -180,7 +183,7 @@ const measureTarget = (draws: number, random: () => number): Record<string, Figu
   const { agreement, coverage, wide, sure, false: broken } = labels!
   print(`\n${MEASURED}, as labels, margin 5 points, ${draws} draws\n${''.padEnd(34)} ${HEAD}`)
   print(line('1000 held out', labels!))
-  const share = (value: number): Figure => ({ value, unit: 'share', runs: draws })
+  const share = (value: number): Figure => ({ value, unit: `share of ${draws} draws` })
   return {
     target_agreement: withBar(share(agreement), '>=', 0.96),
     target_coverage: withBar(share(coverage), '>=', 0.55),
@@ -244,8 +247,8 @@ const measureBootstrap = (draws: number, random: () => number): Record<string, F
   print(`\nbootstrap of graded answers at the border, 600 rows: false promotion (%)`)
   print(`sessions of one ${percent(shares[0]!)}, sessions of four ${percent(shares[1]!)}`)
   return {
-    bootstrap_false_promotion_sessions_of_1: { value: shares[0]!, unit: 'share', runs: draws },
-    bootstrap_false_promotion_sessions_of_4: { value: shares[1]!, unit: 'share', runs: draws },
+    bootstrap_false_promotion_sessions_of_1: { value: shares[0]!, unit: `share of ${draws} draws` },
+    bootstrap_false_promotion_sessions_of_4: { value: shares[1]!, unit: `share of ${draws} draws` },
   }
 }
 
