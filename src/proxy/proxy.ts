@@ -12,6 +12,7 @@ import { BYPASS_HEADER } from './headers.ts'
 import { createPassThrough } from './pass-through.ts'
 import { createUpstream } from './upstream.ts'
 
+const CHAT_PATH = '/v1/chat/completions'
 const CONNECT_TIMEOUT_MS = 10_000
 
 export type ProxyApp = Hono<{ Bindings: HttpBindings }>
@@ -36,15 +37,13 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
   })
   const answerChat = createChatHandler({ ...deps, upstream })
   const passThrough = createPassThrough(upstream, deps.metrics)
-  const app = (new Hono() as ProxyApp)
-    .post('/v1/chat/completions', ({ env }) => {
-      if (env.incoming.headers[BYPASS_HEADER] === 'true') passThrough(env)
-      else void answerChat(env)
-      return alreadySent(env)
-    })
-    .all('*', ({ env }) => {
-      passThrough(env)
-      return alreadySent(env)
-    })
+  // one handler for all: with a second one that matches, Hono runs its middleware machinery
+  const app = (new Hono() as ProxyApp).all('*', ({ env, req }) => {
+    const { method, headers } = env.incoming
+    const isChat = method === 'POST' && req.path === CHAT_PATH && headers[BYPASS_HEADER] !== 'true'
+    if (isChat) void answerChat(env)
+    else passThrough(env)
+    return alreadySent(env)
+  })
   return { app, close: () => upstream.close() }
 }

@@ -1,13 +1,16 @@
 /** Fourth step for everything that no lora answers: the upstream's own answer, and its record. */
-import type { RouteOutcome } from '../core/record.ts'
+import type { ExchangeRecord, RouteOutcome } from '../core/record.ts'
 import type { FaultReason } from './ask-lora.ts'
 import { Capture } from './capture.ts'
+import type { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
-import type { Received } from './exchange.ts'
+import type { Exchange, ExchangeEnd, Received } from './exchange.ts'
 import { routeHeaders } from './headers.ts'
+import type { LogEntry } from './log-queue.ts'
 import type { MatchedRoute } from './match.ts'
-import { recordOfUpstream } from './record.ts'
+import { recordOfUpstream, type UpstreamEnd } from './record.ts'
 import type { SkipReason } from './route.ts'
+import type { Passage } from './upstream.ts'
 
 /** Why the upstream answers although a live template matched. */
 export interface UpstreamReason {
@@ -43,31 +46,62 @@ const count = (metrics: ChatDeps['metrics'], why: UpstreamReason | null): void =
   metrics.fallback(why.reason)
 }
 
+/** An exchange that is over. Holds on to what the record needs and to nothing else of the request. */
+class UpstreamEntry implements LogEntry {
+  readonly bytes: number
+  private readonly exchange: Exchange
+  private readonly capture: Capture
+  private readonly endedAt: number
+  private readonly end: UpstreamEnd
+
+  constructor(received: Received, capture: Capture, endedAt: number, end: UpstreamEnd) {
+    this.bytes = received.bytes + capture.bytes
+    this.exchange = received.exchange
+    this.capture = capture
+    this.endedAt = endedAt
+    this.end = end
+  }
+
+  build(): Promise<ExchangeRecord> {
+    return recordOfUpstream(this.exchange, this.capture, this.endedAt, this.end)
+  }
+}
+
+/** A chat completion's answer on its way, and what is done when it is over. */
+class ChatPassage implements Passage {
+  readonly client: Client
+  readonly addedHeaders: string[]
+  readonly capture: Capture
+  private readonly deps: ChatDeps
+  private readonly received: Received
+  private readonly why: UpstreamReason | null
+
+  constructor(deps: ChatDeps, received: Received, why: UpstreamReason | null) {
+    this.deps = deps
+    this.received = received
+    this.why = why
+    this.client = received.client
+    this.addedHeaders = why ? headersOf(why) : []
+    this.capture = new Capture(deps.limits.captureMaxBytes, deps.now)
+  }
+
+  onEnd(end: ExchangeEnd): void {
+    const { tenants, limits, log, now } = this.deps
+    const { received, capture, why } = this
+    if (capture.status !== 0) tenants.observe(received.exchange.tenant, capture.status)
+    const route = why && outcomeOf(why)
+    log(
+      new UpstreamEntry(received, capture, now(), { end, route, maxBytes: limits.captureMaxBytes })
+    )
+  }
+}
+
 /** Sends the original bytes; the client gets the upstream's bytes. @param why null without a match */
 export const respondFromUpstream = (
-  { upstream, tenants, limits, metrics, log, now }: ChatDeps,
+  deps: ChatDeps,
   received: Received,
   why: UpstreamReason | null
 ): void => {
-  const { exchange, client } = received
-  const capture = new Capture(limits.captureMaxBytes, now)
-  count(metrics, why)
-  upstream.send(received.incoming, received.body, {
-    client,
-    addedHeaders: why ? headersOf(why) : [],
-    capture,
-    onEnd: (end) => {
-      const endedAt = now()
-      if (capture.status !== 0) tenants.observe(exchange.tenant, capture.status)
-      log({
-        bytes: received.bytes + capture.bytes,
-        build: () =>
-          recordOfUpstream(exchange, capture, endedAt, {
-            end,
-            route: why && outcomeOf(why),
-            maxBytes: limits.captureMaxBytes,
-          }),
-      })
-    },
-  })
+  count(deps.metrics, why)
+  deps.upstream.send(received.incoming, received.body, new ChatPassage(deps, received, why))
 }

@@ -77,11 +77,11 @@ class UpstreamAnswer implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    const { client, addedHeaders, onEnd } = this.passage
-    if (client.gone) return onEnd('client-gone')
+    const { client, addedHeaders } = this.passage
+    if (client.gone) return this.passage.onEnd('client-gone')
     if (client.canBeAnswered) client.sendError(connectionError(error), addedHeaders)
     else client.break()
-    onEnd('upstream-failed')
+    this.passage.onEnd('upstream-failed')
   }
 }
 

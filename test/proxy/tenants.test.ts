@@ -15,6 +15,14 @@ describe('a tenant', () => {
     expect(create({ secret: 'other' }).of({ authorization: 'Bearer sk-1' })).not.toBe(tenant)
   })
 
+  it('stays the same when its hash has been forgotten, and for the longest credential', () => {
+    const tenants = create()
+    const keys = ['a', 'b', 'c', 'd', 'x'.repeat(5000)]
+    const first = keys.map((key) => tenants.of({ authorization: key }))
+    expect(new Set(first).size).toBe(keys.length)
+    expect(keys.map((key) => tenants.of({ authorization: key }))).toEqual(first)
+  })
+
   it('is accepted only after the upstream has answered it with 2xx', () => {
     const tenants = create()
     expect(tenants.accepted('a')).toBe(false)
