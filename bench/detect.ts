@@ -12,7 +12,8 @@ import { createDetector, DEFAULT_DETECTOR_OPTIONS, type Detector } from '../src/
 import type { TemplateKey } from '../src/core/template.ts'
 import { feedDistinct, measureCost } from './detect/cost.ts'
 import { scoreTemplates } from './detect/score.ts'
-import { readStream, syntheticStream, type StreamRow } from './detect/stream.ts'
+import { readStream, type StreamRow } from './detect/stream.ts'
+import { syntheticStream } from './detect/synthetic.ts'
 import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
 
 /** the stream's time 0 to 1 stands for a week */

@@ -2,7 +2,7 @@
 import type { Detector } from '../../src/core/detect.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import type { TemplateKey } from '../../src/core/template.ts'
-import { createRandom } from './stream.ts'
+import { createRandom } from './applications.ts'
 
 const WORDS =
   'account answer between certain customer decide exactly follow general however include journey known letter market never order people question rather second table under value without yellow'.split(

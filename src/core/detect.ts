@@ -87,7 +87,7 @@ export interface Detector {
   /** Complete templates by falling number of sessions; milliseconds for each cluster. */
   candidates(): Candidate[]
   snapshot(): Uint8Array
-  /** Replaces nothing: meant for a fresh detector. @throws AppError `invalid-state` */
+  /** Adds what a snapshot holds; into a fresh detector it restores it. @throws AppError `invalid-state` */
   restore(bytes: Uint8Array): void
   /** Adds what another detector with the same seed saw. @throws AppError `invalid-state` */
   merge(other: Detector): void

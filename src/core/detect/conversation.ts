@@ -21,7 +21,6 @@ export interface ConversationTable {
    */
   find(hi: number, lo: number, answer: number): Turn | null
   remember(hi: number, lo: number, answer: number, turn: Turn): void
-  merge(other: ConversationTable): void
   entries(): Iterable<{ hi: number; lo: number; answer: number; turn: Turn }>
   write(writer: ByteWriter): void
   read(reader: ByteReader): void
@@ -96,10 +95,6 @@ class SetAssociativeConversations implements ConversationTable {
         turn: { session: this.#session[way]!, rootMessages: this.#root[way]! },
       }
     }
-  }
-
-  merge(other: ConversationTable): void {
-    for (const { hi, lo, answer, turn } of other.entries()) this.remember(hi, lo, answer, turn)
   }
 
   write(writer: ByteWriter): void {

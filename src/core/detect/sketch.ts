@@ -1,7 +1,7 @@
 /**
  * Counts of recurring hashes in fixed memory: Space-Saving (Metwally et al. 2005), with the table
  * cut into sets of eight so that an update touches one cache line instead of a heap. The error of a
- * count is kept beside it. Two tables merge. Knows nothing of what the hashes stand for.
+ * count is kept beside it. Reading a snapshot into a table in use merges the two. Knows nothing of what the hashes stand for.
  */
 import type { ByteReader, ByteWriter } from './bytes.ts'
 
@@ -13,7 +13,6 @@ export interface CountSketch {
   add(hi: number, lo: number, count?: number, error?: number): number
   /** The certain count, 0 when the hash is not held. */
   certain(hi: number, lo: number): number
-  merge(other: CountSketch): void
   entries(): Iterable<{ hi: number; lo: number; count: number; error: number }>
   write(writer: ByteWriter): void
   read(reader: ByteReader): void
@@ -94,10 +93,6 @@ class SetAssociativeSketch implements CountSketch {
       if (count === 0) continue
       yield { hi: table[at + HI]! | 0, lo: table[at + LO]! | 0, count, error: table[at + ERROR]! }
     }
-  }
-
-  merge(other: CountSketch): void {
-    for (const { hi, lo, count, error } of other.entries()) this.add(hi, lo, count, error)
   }
 
   write(writer: ByteWriter): void {

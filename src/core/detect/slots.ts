@@ -10,7 +10,7 @@ import { maskOf } from './mask.ts'
 
 const MAX_ENUM_VALUES = 16
 /** Good–Turing: the share of values seen once estimates the share of unseen ones. */
-const MAX_UNSEEN_SHARE = 0.1
+const MAX_UNSEEN_SHARE = 0.02
 const TYPED_SHARE = 0.95
 /** a longer value is information, not a label: it is kept unless typed */
 const MAX_DROPPABLE_MEAN_CHARS = 60

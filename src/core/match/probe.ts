@@ -77,8 +77,8 @@ export const createProbes = (bucket: MessagePattern[][]): Probe[] => {
   return looked.map((pattern, index) => {
     const { exact, prefix } = pattern
     const suffix = exact ?? pattern.suffix
-    const headOffsets = prefix === '' ? [] : [prefix.length - 1]
-    const tailOffsets = suffix === '' ? [] : [suffix.length]
+    const headOffsets: number[] = []
+    const tailOffsets: number[] = []
     looked.forEach((other, rival) => {
       if (rival === index || messages[rival] !== messages[index]) return
       const rivalSuffix = other.exact ?? other.suffix
@@ -88,6 +88,9 @@ export const createProbes = (bucket: MessagePattern[][]): Probe[] => {
       if (head >= 0) addOffset(headOffsets, head)
       else addOffset(tailOffsets, lastDifference(suffix, rivalSuffix))
     })
+    // the offsets that tell rivals apart come first; the anchors' far ends rule out the rest
+    addOffset(headOffsets, prefix.length - 1)
+    if (suffix !== '') addOffset(tailOffsets, suffix.length)
     return {
       message: messages[index]!,
       chars: exact?.length ?? -1,
