@@ -1,6 +1,7 @@
 /** Which job requests an engine takes. Pure: a parsed body in, a request with defaults out. */
 import { z } from 'zod'
-import type { Hyperparameters, JobRequest } from '../../src/openai/fine-tuning.ts'
+import { AppError } from '../../src/errors.ts'
+import type { Hyperparameters, JobObject, JobRequest } from '../../src/openai/fine-tuning.ts'
 import { parseWith } from './validation.ts'
 
 const positiveInt = z.int().positive().optional()
@@ -65,4 +66,31 @@ export const parseJobRequest = (body: unknown): CheckedJobRequest => {
     suffix: parsed.suffix ?? null,
     metadata: parsed.metadata ?? {},
   }
+}
+
+/** The metadata key that makes job creation repeatable. */
+const IDEMPOTENCY_KEY = 'idempotency_key'
+
+/**
+ * The job that a request with the same key has made and that has neither failed nor been cancelled.
+ * @throws AppError `conflict` when that job is about another model
+ */
+export const findByKey = (
+  jobs: JobObject[],
+  { metadata, model }: CheckedJobRequest
+): JobObject | undefined => {
+  const key = metadata[IDEMPOTENCY_KEY]
+  if (key === undefined) return undefined
+  const job = jobs.find(
+    (candidate) =>
+      candidate.metadata[IDEMPOTENCY_KEY] === key &&
+      candidate.status !== 'failed' &&
+      candidate.status !== 'cancelled'
+  )
+  if (job && job.model !== model)
+    throw new AppError(
+      'conflict',
+      `${IDEMPOTENCY_KEY} ${key} belongs to job ${job.id} on ${job.model}`
+    )
+  return job
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { AppError } from '../../src/errors.ts'
 import type { JobEvent, JobObject } from '../../src/openai/fine-tuning.ts'
 import { storageError, writeAtomically } from './disk.ts'
+import type { CheckedJobRequest } from './job-request.ts'
 import type { Log } from './log.ts'
 
 export interface JobRecord {
@@ -19,6 +20,28 @@ export interface JobRecord {
   /** the furthest step ever reported */
   bestStep: number
 }
+
+/** @param createdAt seconds since the epoch */
+export const newRecord = (
+  { suffix, ...request }: CheckedJobRequest,
+  { id, createdAt, sequence }: { id: string; createdAt: number; sequence: number }
+): JobRecord => ({
+  job: {
+    id,
+    object: 'fine_tuning.job',
+    created_at: createdAt,
+    finished_at: null,
+    fine_tuned_model: null,
+    status: 'queued',
+    trained_tokens: null,
+    error: null,
+    ...request,
+  },
+  suffix,
+  sequence,
+  resumes: 0,
+  bestStep: 0,
+})
 
 export const finished = ({ job }: JobRecord): boolean =>
   job.status !== 'queued' && job.status !== 'running'

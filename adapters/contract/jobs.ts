@@ -6,9 +6,9 @@ import { AppError, toAppError } from '../../src/errors.ts'
 import type { JobEvent, JobObject } from '../../src/openai/fine-tuning.ts'
 import type { TrainResult } from './backend.ts'
 import { EventWriter } from './job-events.ts'
-import { type CheckedJobRequest, parseJobRequest } from './job-request.ts'
+import { type CheckedJobRequest, findByKey, parseJobRequest } from './job-request.ts'
 import { type RunDeps, readRows, trainJob } from './job-runner.ts'
-import { type JobRecord, finished } from './job-store.ts'
+import { type JobRecord, finished, newRecord } from './job-store.ts'
 import { type Page, type PageQuery, page } from './page.ts'
 
 export interface JobQueueOptions extends Omit<RunDeps, 'metricsIntervalMs' | 'maxEvents'> {
@@ -24,9 +24,6 @@ export interface JobQueueOptions extends Omit<RunDeps, 'metricsIntervalMs' | 'ma
   metricsIntervalMs?: number
   maxEvents?: number
 }
-
-/** The metadata key that makes job creation repeatable. */
-export const IDEMPOTENCY_KEY = 'idempotency_key'
 
 const DEFAULTS = {
   maxRunning: 1,
@@ -154,55 +151,22 @@ export class JobQueue {
 
   private async createChecked(request: CheckedJobRequest): Promise<JobObject> {
     if (this.closed) throw new AppError('overloaded', 'the engine is shutting down')
-    const existing = this.findByKey(request)
+    const jobs = [...this.records.values()].map(({ job }) => job)
+    const existing = findByKey(jobs, request)
     if (existing) return existing
     if (this.unfinished().length >= this.options.maxUnfinished)
       throw new AppError('overloaded', `${this.options.maxUnfinished} jobs are waiting already`)
     await readRows(this.options, request)
-    const record = this.newRecord(request)
+    const record = newRecord(request, {
+      id: `ftjob-${this.options.newId()}`,
+      createdAt: Math.floor(this.options.now() / 1000),
+      sequence: ([...this.records.values()].at(-1)?.sequence ?? 0) + 1,
+    })
     await this.options.store.save(record)
     this.records.set(record.job.id, record)
     await this.forgetOldest()
     this.startNext()
     return record.job
-  }
-
-  private findByKey(request: CheckedJobRequest): JobObject | undefined {
-    const key = request.metadata[IDEMPOTENCY_KEY]
-    if (key === undefined) return undefined
-    const job = [...this.records.values()]
-      .map((record) => record.job)
-      .find(
-        ({ metadata, status }) =>
-          metadata[IDEMPOTENCY_KEY] === key && status !== 'failed' && status !== 'cancelled'
-      )
-    if (job && job.model !== request.model)
-      throw new AppError(
-        'conflict',
-        `${IDEMPOTENCY_KEY} ${key} belongs to job ${job.id} on ${job.model}`
-      )
-    return job
-  }
-
-  private newRecord({ suffix, ...request }: CheckedJobRequest): JobRecord {
-    const last = [...this.records.values()].at(-1)
-    return {
-      job: {
-        id: `ftjob-${this.options.newId()}`,
-        object: 'fine_tuning.job',
-        created_at: Math.floor(this.options.now() / 1000),
-        finished_at: null,
-        fine_tuned_model: null,
-        status: 'queued',
-        trained_tokens: null,
-        error: null,
-        ...request,
-      },
-      suffix,
-      sequence: (last?.sequence ?? 0) + 1,
-      resumes: 0,
-      bestStep: 0,
-    }
   }
 
   private async forgetOldest(): Promise<void> {

@@ -2,12 +2,12 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
 import { AppError } from '../../src/errors.ts'
-import type { ModelObject } from '../../src/openai/fine-tuning.ts'
+import type { LossRequest, ModelObject, TokenizeRequest } from '../../src/openai/fine-tuning.ts'
 import type { AppDeps } from './app.ts'
 import type { EngineBackend } from './backend.ts'
 import { messagesSchema, parseJson, parseWith, rowSchema } from './validation.ts'
 
-const tokenizeSchema = z
+const tokenizeSchema: z.ZodType<TokenizeRequest> = z
   .strictObject({
     model: z.string().min(1),
     messages: messagesSchema.optional(),
@@ -17,7 +17,7 @@ const tokenizeSchema = z
     error: 'needs either messages or prompt',
   })
 
-const lossSchema = z.strictObject({
+const lossSchema: z.ZodType<LossRequest> = z.strictObject({
   model: z.string().min(1),
   rows: z.array(rowSchema).nonempty({ error: 'must not be empty' }),
 })
