@@ -6,7 +6,7 @@ import { env, InferenceSession, Tensor } from 'onnxruntime-node'
 import { AppError } from '../../../src/errors.ts'
 import type { LlamaConfig, WeightSource } from '../llama-config.ts'
 import { buildDecodeGraph } from './decode-graph.ts'
-import type { Precision } from './decode-graph.ts'
+import type { Precision } from './graph-weights.ts'
 import type { CacheTensors } from './kv-cache.ts'
 import { loraMasks } from './lora-pool.ts'
 import type { LoraFeeds } from './lora-pool.ts'
@@ -40,12 +40,12 @@ const int64 = (values: readonly number[], dims: number[]): Tensor =>
 const int32 = (values: readonly number[], dims: number[]): Tensor =>
   new Tensor('int32', Int32Array.from(values), dims)
 
-const stepFeeds = ({ rows, cache, loras, wanted }: DecodeStep): Record<string, Tensor> => {
+/** Everything but the cache. */
+const stepFeeds = ({ rows, loras, wanted }: DecodeStep): Record<string, Tensor> => {
   const tokens = rows[0]!.ids.length
   const lengths = rows.map(({ pastLength }) => pastLength + tokens)
   const owners = rows.flatMap(({ lora }) => Array<string | null>(tokens).fill(lora))
   return {
-    ...cache.feeds,
     ...loras.feeds,
     ...loraMasks(loras, owners),
     ids: int64(
@@ -66,11 +66,11 @@ export const createDecoder = async (options: DecoderOptions): Promise<Decoder> =
   const { config, weights, precision, maxPositions, threads } = options
   // warnings of the library go to stderr past our log
   env.logLevel = 'error'
-  const { model, externalData } = buildDecodeGraph(config, weights, { precision, maxPositions })
+  const graph = buildDecodeGraph(config, weights, { precision, maxPositions })
   let session: InferenceSession
   try {
-    session = await InferenceSession.create(model, {
-      externalData,
+    session = await InferenceSession.create(graph.model, {
+      externalData: graph.externalData,
       intraOpNumThreads: threads,
       // shapes change at every step, and a pattern would be kept for each
       enableMemPattern: false,
@@ -78,12 +78,17 @@ export const createDecoder = async (options: DecoderOptions): Promise<Decoder> =
   } catch (cause) {
     throw new AppError('invalid-model', 'the decode graph could not be built', { cause })
   }
+  // only the names are kept: the closure must not hold the weights
+  const { pastNames, presentNames } = graph
   return {
     async run(step) {
-      const { logprobs } = await session.run(stepFeeds(step), {
-        logprobs: null,
-        ...step.cache.fetches,
-      })
+      const feeds = stepFeeds(step)
+      const fetches: Record<string, Tensor | null> = { logprobs: null }
+      for (const [index, tensor] of step.cache.entries()) {
+        feeds[pastNames[index]!] = tensor
+        fetches[presentNames[index]!] = tensor
+      }
+      const { logprobs } = await session.run(feeds, fetches)
       const data = logprobs!.data as Float32Array
       return step.wanted.map((_, index) =>
         data.subarray(index * config.vocabSize, (index + 1) * config.vocabSize)

@@ -5,7 +5,7 @@
 import { AppError } from '../../../src/errors.ts'
 import type { LlamaConfig, WeightSource } from '../llama-config.ts'
 import { Batcher } from './batcher.ts'
-import type { Precision } from './decode-graph.ts'
+import type { Precision } from './graph-weights.ts'
 import { createDecoder } from './decoder.ts'
 import { cacheBytesPerToken, KvCache } from './kv-cache.ts'
 import { LoraPool } from './lora-pool.ts'

@@ -10,22 +10,12 @@ import type { LlamaConfig } from '../llama-config.ts'
 
 const SMALLEST_CAPACITY = 256
 
-/** Names of a layer's cache tensors in the decode graph. */
-const names = (layer: number): { past: string; present: string }[] =>
-  ['key', 'value'].map((kind) => ({
-    past: `past.${layer}.${kind}`,
-    present: `present.${layer}.${kind}`,
-  }))
-
 /** Keys and values of one token. */
 export const cacheBytesPerToken = ({ layers, kvHeads, headDim }: LlamaConfig): number =>
   layers * 2 * kvHeads * headDim * 4
 
-export interface CacheTensors {
-  feeds: Record<string, Tensor>
-  /** the same memory, as the outputs that the graph writes */
-  fetches: Record<string, Tensor>
-}
+/** Of layer 0 keys and values, of layer 1 keys and values, … */
+export type CacheTensors = readonly Tensor[]
 
 export class KvCache {
   private readonly bytesPerToken: number
@@ -33,7 +23,6 @@ export class KvCache {
   private readonly maxBytes: number
   private readonly maxSlots: number
   private readonly tensors: Float32Array[]
-  private readonly tensorNames: { past: string; present: string }[]
   private readonly views = new Map<string, CacheTensors>()
   private slots = 0
   private capacity = 0
@@ -43,8 +32,7 @@ export class KvCache {
     this.maxBytes = limits.maxBytes
     this.maxSlots = limits.maxSlots
     this.bytesPerToken = cacheBytesPerToken(config)
-    this.tensorNames = Array.from({ length: config.layers }, (_, layer) => names(layer)).flat()
-    this.tensors = this.tensorNames.map(() => new Float32Array(0))
+    this.tensors = Array.from({ length: 2 * config.layers }, () => new Float32Array(0))
   }
 
   get allocatedBytes(): number {
@@ -74,20 +62,17 @@ export class KvCache {
     this.reshape(Math.min(slots, affordable, this.maxSlots), capacity, lengths)
   }
 
-  /** The tensors of `count` slots from `first` on, bound as input and output of the graph. */
+  /** The tensors of `count` slots from `first` on, to be bound as input and output. */
   bind(first: number, count: number): CacheTensors {
     const key = `${first}:${count}`
     let view = this.views.get(key)
     if (!view) {
       const { kvHeads, headDim } = this.config
       const size = kvHeads * this.capacity * headDim
-      view = { feeds: {}, fetches: {} }
-      for (const [index, data] of this.tensors.entries()) {
-        const part = data.subarray(first * size, (first + count) * size)
-        const tensor = new Tensor('float32', part, [count, kvHeads, this.capacity, headDim])
-        view.feeds[this.tensorNames[index]!.past] = tensor
-        view.fetches[this.tensorNames[index]!.present] = tensor
-      }
+      const dims = [count, kvHeads, this.capacity, headDim]
+      view = this.tensors.map(
+        (data) => new Tensor('float32', data.subarray(first * size, (first + count) * size), dims)
+      )
       this.views.set(key, view)
     }
     return view

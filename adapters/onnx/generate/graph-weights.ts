@@ -1,0 +1,207 @@
+/**
+ * The model's constants in a graph under construction: 4-bit, 8-bit and float32 matrices, norms and
+ * rotation tables, and the products with them. Knows nothing of attention or loras.
+ */
+import type { ElementType, GraphBuilder, TensorData } from '../graph.ts'
+import type { LlamaConfig, WeightSource } from '../llama-config.ts'
+import { BLOCK, quantize4, quantize8, stackAffine } from './quantize.ts'
+import type { QuantizedMatrix } from './quantize.ts'
+
+export type Precision = 'q4' | 'float32'
+
+/** ONNX's number of the type float32 */
+const FLOAT = 1
+
+export class GraphWeights {
+  /** the large constants, to be passed beside the model */
+  readonly externalData: { path: string; data: Uint8Array }[] = []
+  private readonly graph: GraphBuilder
+  private readonly config: LlamaConfig
+  private readonly weights: WeightSource
+  private readonly precision: Precision
+  private readonly blockSums = new Map<string, string>()
+  private readonly floatTables = new Set<string>()
+  private readonly tables = new Map<string, QuantizedMatrix>()
+
+  constructor(
+    graph: GraphBuilder,
+    source: { config: LlamaConfig; weights: WeightSource; precision: Precision }
+  ) {
+    this.graph = graph
+    this.config = source.config
+    this.weights = source.weights
+    this.precision = source.precision
+  }
+
+  norm(name: string): string {
+    const values = this.weights.float32(name)
+    return this.graph.initializer(name, 'float32', [this.config.hiddenSize], values)
+  }
+
+  /** @returns names of cosines and sines, `[positions, headDim / 2]` (RoFormer, arXiv 2104.09864) */
+  rotation(positions: number): [cosines: string, sines: string] {
+    const { headDim, ropeTheta } = this.config
+    const half = headDim / 2
+    const cosines = new Float32Array(positions * half)
+    const sines = new Float32Array(positions * half)
+    for (let position = 0; position < positions; position++)
+      for (let i = 0; i < half; i++) {
+        const angle = position / ropeTheta ** ((2 * i) / headDim)
+        cosines[position * half + i] = Math.cos(angle)
+        sines[position * half + i] = Math.sin(angle)
+      }
+    return [
+      this.constant('rotation.cos', 'float32', [positions, half], cosines),
+      this.constant('rotation.sin', 'float32', [positions, half], sines),
+    ]
+  }
+
+  /**
+   * Rows of a `[vocab, hidden]` table, as float32; a quantized table is never held in float32.
+   * @param ids `[tokens]`
+   */
+  rows(name: string, ids: string): string {
+    if (this.precision === 'float32')
+      return this.graph.op('Gather', [this.floatTable(name), ids], { axis: 0 })
+    return this.dequantizeRows(name, this.table(name), ids)
+  }
+
+  /** `x · tableᵀ`, `[tokens, hidden]` to `[tokens, vocab]` */
+  tableProduct(x: string, name: string): string {
+    if (this.precision === 'float32')
+      return this.graph.op('Gemm', [x, this.floatTable(name)], { transB: 1 })
+    return this.quantizedProduct(x, name, this.table(name))
+  }
+
+  /**
+   * `x · Wᵀ` with matrices `[out, in]` stacked along their outputs, `[tokens, in]` to `[tokens, Σ out]`
+   * @param name of the stack in the graph
+   */
+  product(
+    x: string,
+    name: string,
+    parts: readonly { name: string; out: number }[],
+    inputs: number
+  ): string {
+    if (this.precision === 'float32') {
+      const out = parts.reduce((sum, part) => sum + part.out, 0)
+      const stacked = new Float32Array(out * inputs)
+      let offset = 0
+      for (const part of parts) {
+        stacked.set(this.weights.float32(part.name), offset)
+        offset += part.out * inputs
+      }
+      this.constant(name, 'float32', [out, inputs], stacked)
+      return this.graph.op('Gemm', [x, name], { transB: 1 })
+    }
+    const blocks = parts.map((part) => ({
+      ...(this.weights.q4?.(part.name) ?? quantize4(this.weights.float32(part.name))),
+      out: part.out,
+    }))
+    const matrix = stackAffine(blocks, inputs)
+    this.quantizedConstants(name, matrix)
+    return this.quantizedProduct(x, name, matrix)
+  }
+
+  private constant(name: string, type: ElementType, dims: number[], data: TensorData): string {
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    this.externalData.push({ path: name, data: bytes })
+    return this.graph.initializer(name, type, dims, {
+      location: name,
+      offset: 0,
+      length: bytes.byteLength,
+    })
+  }
+
+  private floatTable(name: string): string {
+    if (!this.floatTables.has(name)) {
+      const { vocabSize, hiddenSize } = this.config
+      this.constant(name, 'float32', [vocabSize, hiddenSize], this.weights.float32(name))
+      this.floatTables.add(name)
+    }
+    return name
+  }
+
+  /** A table in the file's own 4 bits, else in 8, which lose next to nothing. */
+  private table(name: string): QuantizedMatrix {
+    const known = this.tables.get(name)
+    if (known) return known
+    const { vocabSize, hiddenSize } = this.config
+    const blocks = this.weights.q4?.(name)
+    const matrix = blocks
+      ? stackAffine([{ ...blocks, out: vocabSize }], hiddenSize)
+      : quantize8(this.weights.float32(name), vocabSize, hiddenSize)
+    this.quantizedConstants(name, matrix)
+    this.tables.set(name, matrix)
+    return matrix
+  }
+
+  private quantizedConstants(name: string, matrix: QuantizedMatrix): void {
+    const perRow = matrix.in / BLOCK
+    const bytes = (BLOCK * matrix.bits) / 8
+    this.constant(`${name}.blocks`, 'uint8', [matrix.out, perRow, bytes], matrix.blocks)
+    this.constant(`${name}.scales`, 'float32', [matrix.out * perRow], matrix.scales)
+    if (matrix.offsets)
+      this.constant(`${name}.offsets`, 'float32', [perRow, matrix.out], matrix.offsets)
+  }
+
+  private quantizedProduct(x: string, name: string, matrix: QuantizedMatrix): string {
+    const product = this.graph.contrib('MatMulNBits', [x, `${name}.blocks`, `${name}.scales`], {
+      N: matrix.out,
+      K: matrix.in,
+      bits: matrix.bits,
+      block_size: BLOCK,
+      // activations in 8 bits; anything less multiplies in float32, 80 times slower
+      accuracy_level: 4,
+    })
+    if (!matrix.offsets) return product
+    return this.graph.op('Gemm', [this.sumBlocks(x), `${name}.offsets`, product])
+  }
+
+  /** @returns `[tokens, in/32]` */
+  private sumBlocks(x: string): string {
+    const { graph } = this
+    let sums = this.blockSums.get(x)
+    if (sums === undefined) {
+      const blocks = graph.op('Reshape', [x, graph.int64([0, -1, BLOCK])])
+      sums = graph.op('ReduceSum', [blocks, graph.int64([2])], { keepdims: 0 })
+      this.blockSums.set(x, sums)
+    }
+    return sums
+  }
+
+  private dequantizeRows(name: string, matrix: QuantizedMatrix, ids: string): string {
+    const { graph } = this
+    const perRow = matrix.in / BLOCK
+    const bytes = graph.op('Gather', [`${name}.blocks`, ids], { axis: 0 })
+    const codes = matrix.bits === 8 ? bytes : this.unpackNibbles(bytes, perRow)
+    const zero = Float32Array.of(matrix.bits === 8 ? 128 : 8)
+    const centred = graph.op('Sub', [
+      graph.op('Cast', [codes], { to: FLOAT }),
+      graph.initializer(`${name}.zero`, 'float32', [], zero),
+    ])
+    const table = graph.op('Reshape', [`${name}.scales`, graph.int64([matrix.out, perRow, 1])])
+    const scaled = graph.op('Mul', [centred, graph.op('Gather', [table, ids], { axis: 0 })])
+    let values = scaled
+    if (matrix.offsets) {
+      const offsets = graph.op('Gather', [`${name}.offsets`, ids], { axis: 1 })
+      const perToken = graph.op('Transpose', [offsets], { perm: [1, 0] })
+      values = graph.op('Add', [scaled, graph.op('Unsqueeze', [perToken, graph.int64([2])])])
+    }
+    return graph.op('Reshape', [values, graph.int64([-1, matrix.in])])
+  }
+
+  /** @returns `[tokens, perRow, 32]`, low nibble first */
+  private unpackNibbles(bytes: string, perRow: number): string {
+    const { graph } = this
+    const four = graph.initializer('nibble.bits', 'uint8', [], Uint8Array.of(4))
+    const mask = graph.initializer('nibble.mask', 'uint8', [], Uint8Array.of(15))
+    const axis = graph.int64([3])
+    const halves = [
+      graph.op('BitwiseAnd', [bytes, mask]),
+      graph.op('BitShift', [bytes, four], { direction: 'RIGHT' }),
+    ].map((half) => graph.op('Unsqueeze', [half, axis]))
+    const pairs = graph.op('Concat', halves, { axis: 3 })
+    return graph.op('Reshape', [pairs, graph.int64([-1, perRow, BLOCK])])
+  }
+}
