@@ -3,6 +3,7 @@
  * row in docs/configuration.md (a test holds the two together).
  */
 import { z } from 'zod'
+import type { InternalizeOptions } from './core/internalization.ts'
 import { AppError } from './errors.ts'
 
 const flag = (fallback: boolean) =>
@@ -46,7 +47,7 @@ const SCHEMA = z.object({
   ECHO_MODEL: flag(false),
   TRAFFIC_SHARE: share(1),
 
-  DETECT_MIN_SESSIONS: whole(100, 2),
+  DETECT_MIN_SESSIONS: whole(30, 2),
   AUTO_INTERNALIZE: flag(true),
   AUTO_PROMOTE: flag(false),
   TRAIN_ROWS: whole(500, 1),
@@ -88,23 +89,7 @@ export interface Config {
     | { kind: 'fake' }
     | { kind: 'onnx'; modelPath: string; threads: number }
     | { kind: 'http'; url: string; token: string | null }
-  internalize: {
-    minSessions: number
-    auto: boolean
-    autoPromote: boolean
-    trainRows: number
-    holdoutRows: number
-    /** null: no limit */
-    trainSeconds: number | null
-    schedule: Environment['SCHEDULE']
-    stages: number
-    examples: number
-    seed: number
-    margin: number
-    minCoverage: number
-    upstreamReplays: number
-    trafficShare: number
-  }
+  internalize: InternalizeOptions
 }
 
 /** The keys of the environment that the program reads, for the documentation's test. */

@@ -1,6 +1,6 @@
 /** Internalizations: how far each is, what it was judged by, and a person's decisions. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
-import type { Internalization } from '../core/internalization.ts'
+import { progressSnapshot, type Internalization } from '../core/internalization.ts'
 import { transition } from '../core/transitions.ts'
 import { AppError } from '../errors.ts'
 import { goLive, retire } from '../store/promote.ts'
@@ -85,7 +85,7 @@ const progressOf = async (
   { store }: AdminDeps,
   { id, state }: Internalization
 ): Promise<Record<string, unknown> | null> => {
-  const bytes = state.name === 'training' ? await store.snapshots.get(`progress:${id}`) : null
+  const bytes = state.name === 'training' ? await store.snapshots.get(progressSnapshot(id)) : null
   return bytes === null
     ? null
     : (JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>)

@@ -1,6 +1,6 @@
 /** Templates: what recurs in the traffic, what it would save, and starting work on one. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
-import type { Internalization } from '../core/internalization.ts'
+import { newInternalization } from '../core/internalization.ts'
 import type { Template } from '../core/template.ts'
 import { AppError } from '../errors.ts'
 import { rollBack } from '../store/promote.ts'
@@ -64,18 +64,6 @@ const templateOf = async ({ store }: AdminDeps, wanted: string): Promise<Templat
   return template
 }
 
-const candidate = (id: string, { tenant, version }: Template, now: number): Internalization => ({
-  id,
-  tenant,
-  templateVersion: version,
-  state: { name: 'candidate' },
-  createdAt: now,
-  updatedAt: now,
-  plan: null,
-  verdict: null,
-  revision: 0,
-})
-
 export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
   const { store, now, newId, trafficShare } = deps
 
@@ -103,7 +91,7 @@ export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
 
   app.openapi(internalizeRoute, async (context) => {
     const template = await templateOf(deps, context.req.valid('param').version)
-    const created = candidate(newId(), template, now())
+    const created = newInternalization(newId(), template, now())
     await store.internalizations.create(created, 'admin')
     return context.json(internalizationSummary(created), 201)
   })

@@ -10,8 +10,10 @@ const detect = (options: OutputOptions): Promise<void> =>
       const progress = createProgress(process.stderr.isTTY === true)
       const [newest] = await deps.store.records.list({ order: 'desc', limit: 1 })
       let read = 0
-      for (let page = await loop.step(); page > 0; page = await loop.step()) {
-        read += page
+      for (let settled = false; !settled;) {
+        const page = await loop.step()
+        read += page.read
+        settled = page.settled && page.read === 0
         progress.update('records read', read, Math.max(read, newest?.sequence ?? read))
       }
       progress.stop()

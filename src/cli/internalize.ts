@@ -1,11 +1,11 @@
+import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
-import type { Internalization } from '../core/internalization.ts'
+import { newInternalization, type Internalization } from '../core/internalization.ts'
 import { AppError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { WorkerDeps } from '../worker/deps.ts'
 import { advance } from '../worker/internalize.ts'
 import { readProgress } from '../worker/progress.ts'
-import { newInternalization } from '../worker/worker.ts'
 import { withWorker } from './context.ts'
 import { createProgress, print, type OutputOptions, type Progress } from './output.ts'
 
@@ -21,7 +21,7 @@ const beginOrResume = async (deps: WorkerDeps, version: string): Promise<string>
     (row) => row.templateVersion === version && WORKING.has(row.state.name)
   )
   if (active !== undefined) return active.id
-  const created = newInternalization(template, deps.now())
+  const created = newInternalization(randomUUID(), template, deps.now())
   await deps.store.internalizations.create(created)
   return created.id
 }

@@ -79,3 +79,48 @@ export interface HistoryEntry {
   /** who or what caused it: `worker`, `admin`, `cli` */
   by: string
 }
+
+/** What the operator decides about all internalizations. */
+export interface InternalizeOptions {
+  /** distinct sessions that make a template */
+  minSessions: number
+  /** start by itself when a template has enough exchanges */
+  auto: boolean
+  /** go live without a person's approval */
+  autoPromote: boolean
+  trainRows: number
+  holdoutRows: number
+  /** training time of all arms together; null: no limit */
+  trainSeconds: number | null
+  schedule: ScheduleName
+  stages: number
+  /** examples retrieved for a row of the first stage */
+  examples: number
+  seed: number
+  margin: number
+  minCoverage: number
+  /** held-out requests that the upstream is asked once more */
+  upstreamReplays: number
+  trafficShare: number
+}
+
+/** Name of the snapshot with the live figures of a stage in training. */
+export const progressSnapshot = (internalizationId: string): string =>
+  `progress:${internalizationId}`
+
+/** @param now milliseconds since the epoch */
+export const newInternalization = (
+  id: string,
+  template: { tenant: string; version: string },
+  now: number
+): Internalization => ({
+  id,
+  tenant: template.tenant,
+  templateVersion: template.version,
+  state: { name: 'candidate' },
+  createdAt: now,
+  updatedAt: now,
+  plan: null,
+  verdict: null,
+  revision: 0,
+})

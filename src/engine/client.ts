@@ -1,6 +1,6 @@
 /**
  * The engine contract over an injected `fetch`. Knows nothing of what runs behind the base URL and
- * keeps no state between calls; `registry.ts` remembers which engine is down.
+ * keeps no state between calls: callers remember which engine is down.
  */
 import { EventSourceParserStream } from 'eventsource-parser/stream'
 import { AppError } from '../errors.ts'

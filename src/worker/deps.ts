@@ -1,5 +1,5 @@
 /** What the cold path needs from outside, passed in once. */
-import type { Config } from '../config.ts'
+import type { InternalizeOptions } from '../core/internalization.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Store } from '../store/store.ts'
 
@@ -17,8 +17,9 @@ export interface WorkerDeps {
   store: Store
   /** null: nothing is trained, detection still runs */
   engine: Engine | null
-  config: Config['internalize']
-  retention: Config['retention']
+  config: InternalizeOptions
+  /** age at which bodies and records are deleted */
+  retention: { bodiesMs: number; recordsMs: number }
   /** null when the operator gave no upstream key */
   replayUpstream: ReplayUpstream | null
   now: () => number

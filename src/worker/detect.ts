@@ -13,10 +13,15 @@ import { answerOf, requestOf } from './exchanges.ts'
 const SNAPSHOT = 'detector'
 const CURSOR_BYTES = 8
 const PAGE_ROWS = 500
+/** Making templates of samples costs up to a second: not for every record that comes in. */
+const JUDGE_EVERY_MS = 5_000
+/** The sketch takes megabytes; after a crash the records behind the last one are read again. */
+const SAVE_EVERY_MS = 60_000
+const SAVE_EVERY_RECORDS = 5_000
 
 export interface DetectLoop {
-  /** Reads one page of the log. @returns how many records it read */
-  step(): Promise<number>
+  /** Reads one page of the log. `settled`: the stored templates know everything that was read. */
+  step(): Promise<{ read: number; settled: boolean }>
 }
 
 const encodeSnapshot = (cursor: number, sketch: Uint8Array): Uint8Array => {
@@ -130,18 +135,43 @@ export const createDetectLoop = async (deps: WorkerDeps): Promise<DetectLoop> =>
     detector.restore(snapshot.sketch)
     cursor = snapshot.cursor
   }
+  // records since templates were last looked for, and since the sketch was last saved
+  let unjudged = 0
+  let unsaved = 0
+  let judgedAt = 0
+  let savedAt = deps.now()
+
+  const read = async (): Promise<number> => {
+    const page = await deps.store.records.list({ order: 'asc', limit: PAGE_ROWS, after: cursor })
+    if (page.length === 0) return 0
+    for (const record of page) observe(detector, record)
+    cursor = page.at(-1)!.sequence
+    unjudged += page.length
+    unsaved += page.length
+    await tagRecords(deps, await deps.store.templates.list(), page)
+    return page.length
+  }
+
+  const judge = async (): Promise<void> => {
+    await storeTemplates(deps, detector, await deps.store.templates.list(), cursor)
+    unjudged = 0
+    judgedAt = deps.now()
+  }
+
+  const save = async (): Promise<void> => {
+    await deps.store.snapshots.put(SNAPSHOT, encodeSnapshot(cursor, detector.snapshot()))
+    unsaved = 0
+    savedAt = deps.now()
+  }
 
   return {
     async step() {
-      const page = await deps.store.records.list({ order: 'asc', limit: PAGE_ROWS, after: cursor })
-      if (page.length === 0) return 0
-      for (const record of page) observe(detector, record)
-      cursor = page.at(-1)!.sequence
-      const known = await deps.store.templates.list()
-      await tagRecords(deps, known, page)
-      await storeTemplates(deps, detector, known, cursor)
-      await deps.store.snapshots.put(SNAPSHOT, encodeSnapshot(cursor, detector.snapshot()))
-      return page.length
+      const count = await read()
+      const caughtUp = count < PAGE_ROWS
+      if (caughtUp && unjudged > 0 && deps.now() - judgedAt >= JUDGE_EVERY_MS) await judge()
+      const isOld = deps.now() - savedAt >= SAVE_EVERY_MS
+      if (unsaved >= SAVE_EVERY_RECORDS || (unsaved > 0 && isOld)) await save()
+      return { read: count, settled: unjudged === 0 }
     },
   }
 }

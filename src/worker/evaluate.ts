@@ -6,7 +6,7 @@
 import { decide } from '../core/gate.ts'
 import type { Internalization, InternalizationPlan } from '../core/internalization.ts'
 import { EMPTY_PROMPT, studentMessages } from '../core/prompt.ts'
-import { detectResponseType, similarity } from '../core/score.ts'
+import { detectResponseType, hardGate, similarity } from '../core/score.ts'
 import type { ResponseType, Verdict } from '../core/gate.ts'
 import type { Template } from '../core/template.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -27,6 +27,8 @@ interface EvaluationContext {
   plan: InternalizationPlan
   responseType: ResponseType
   maxTokens: number
+  /** of the logged answers */
+  longestChars: number
 }
 
 /** The request that evaluation and the live route send for one match. */
@@ -60,7 +62,11 @@ const evaluateRow = async (
   const logprobs = logprobsOf(completion)
   const content = completion.choices[0]?.message.content
   const answer = typeof content === 'string' ? content : ''
-  const finished = completion.choices[0]?.finish_reason === 'stop'
+  const isWhole = completion.choices[0]?.finish_reason === 'stop'
+  const broken = hardGate(responseType, answer, {
+    labels: plan.labels,
+    longestChars: context.longestChars,
+  })
   return {
     internalizationId: internalization.id,
     arm,
@@ -68,7 +74,7 @@ const evaluateRow = async (
     answer,
     logprobSum: logprobs.reduce((sum, logprob) => sum + logprob, 0),
     logprobMin: Math.min(0, ...logprobs),
-    similarity: finished ? similarity(responseType, answer, exchange.answer) : 0,
+    similarity: isWhole && broken === null ? similarity(responseType, answer, exchange.answer) : 0,
     upstreamAnswer: null,
     upstreamSimilarity: null,
   }
@@ -124,6 +130,7 @@ const contextOf = async (
       internalization,
       plan,
       responseType: detectResponseType(train.map((exchange) => exchange.answer)),
+      longestChars: longest.length,
       maxTokens: Math.ceil((await engine.countTokens(plan.baseModel, longest)) * LENGTH_SLACK) + 8,
     },
   }

@@ -1,5 +1,6 @@
 /** Live figures of the running stage, kept under a name where admin API and CLI find them. */
 import type { JobObject } from '../openai/fine-tuning.ts'
+import { progressSnapshot } from '../core/internalization.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Store } from '../store/store.ts'
 import type { StageContext } from './train.ts'
@@ -13,8 +14,6 @@ export interface StageProgress {
   metrics: Record<string, number | null> | null
   at: number
 }
-
-const nameOf = (internalizationId: string): string => `progress:${internalizationId}`
 
 export const reportProgress = async (
   deps: { store: Store; now: () => number },
@@ -32,13 +31,13 @@ export const reportProgress = async (
     at: deps.now(),
   }
   const bytes = new TextEncoder().encode(JSON.stringify(progress))
-  await deps.store.snapshots.put(nameOf(context.internalization.id), bytes)
+  await deps.store.snapshots.put(progressSnapshot(context.internalization.id), bytes)
 }
 
 export const readProgress = async (
   store: Store,
   internalizationId: string
 ): Promise<StageProgress | null> => {
-  const bytes = await store.snapshots.get(nameOf(internalizationId))
+  const bytes = await store.snapshots.get(progressSnapshot(internalizationId))
   return bytes === null ? null : (JSON.parse(new TextDecoder().decode(bytes)) as StageProgress)
 }

@@ -3,7 +3,7 @@
  * Shares nothing with the proxy but the store.
  */
 import { randomUUID } from 'node:crypto'
-import type { Internalization } from '../core/internalization.ts'
+import { newInternalization } from '../core/internalization.ts'
 import { isInWork } from '../core/transitions.ts'
 import { toAppError } from '../errors.ts'
 import { settleRoutes } from '../store/promote.ts'
@@ -25,21 +25,6 @@ export interface Worker {
   run(signal: AbortSignal): Promise<void>
 }
 
-export const newInternalization = (
-  template: { tenant: string; version: string },
-  now: number
-): Internalization => ({
-  id: randomUUID(),
-  tenant: template.tenant,
-  templateVersion: template.version,
-  state: { name: 'candidate' },
-  createdAt: now,
-  updatedAt: now,
-  plan: null,
-  verdict: null,
-  revision: 0,
-})
-
 /** Begins an internalization for every template with enough answered traffic and none so far. */
 const startCandidates = async (
   deps: WorkerDeps,
@@ -57,7 +42,7 @@ const startCandidates = async (
     if (usable < Math.max(needed, (triedAt.get(template.version) ?? 0) * RETRY_GROWTH)) continue
     triedAt.set(template.version, usable)
     if (!(await hasEnoughDistinct(deps, template))) continue
-    await deps.store.internalizations.create(newInternalization(template, deps.now()))
+    await deps.store.internalizations.create(newInternalization(randomUUID(), template, deps.now()))
     deps.log({ level: 'info', message: 'candidate', data: { version: template.version } })
     started = true
   }
@@ -93,8 +78,8 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
   }
 
   const step = async (): Promise<boolean> => {
-    const read = await detect.step()
-    const started = deps.config.auto && read === 0 && (await startCandidates(deps, triedAt))
+    const { read, settled } = await detect.step()
+    const started = deps.config.auto && settled && (await startCandidates(deps, triedAt))
     const advanced = await advanceOldest()
     await prune()
     return read > 0 || started || advanced
