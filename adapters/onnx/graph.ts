@@ -86,11 +86,6 @@ export class GraphBuilder {
     this.graph.output!.push(valueInfo(name, type, dims))
   }
 
-  /** Declares `value` as an output under its own name; the memory it is given is written at once. */
-  directOutput(value: string, type: ElementType, dims: (number | string)[]): void {
-    this.graph.output!.push(valueInfo(value, type, dims))
-  }
-
   /** A constant tensor, held in the model or (with `ExternalData`) in a file beside it. */
   initializer(
     name: string,

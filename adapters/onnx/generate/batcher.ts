@@ -189,14 +189,15 @@ export class Batcher {
     const start = row.length
     const wanted = row.wanted(start, count)
     const places = wanted.map((position) => position - start)
-    const logprobs = await decoder.run({
+    const { logprobs, newCache } = await decoder.run({
       rows: [{ ids: row.ids.slice(start, start + count), pastLength: start, lora: row.lora }],
-      cache: cache.bind(slot, 1),
+      cache: cache.bind(slot, [start]),
       loras: loras.feedsFor([row.lora]),
       // the graph wants one place at least
       wanted: places.length === 0 ? [count - 1] : places,
     })
     if (this.cancelled.delete(row)) return this.stopReading()
+    cache.append(slot, [start], newCache)
     row.length += count
     const whole = row.length === row.ids.length
     if (whole) this.keepPrefix(row, slot)
@@ -227,16 +228,18 @@ export class Batcher {
     const batch = [...this.decoding]
     if (batch.length === 0) return
     try {
-      const logprobs = await decoder.run({
+      const lengths = batch.map(({ length }) => length)
+      const { logprobs, newCache } = await decoder.run({
         rows: batch.map(({ ids, length, lora }) => ({
           ids: [ids[length]!],
           pastLength: length,
           lora,
         })),
-        cache: cache.bind(0, batch.length),
+        cache: cache.bind(0, lengths),
         loras: loras.feedsFor(batch.map(({ lora }) => lora)),
         wanted: batch.map((_, index) => index),
       })
+      cache.append(0, lengths, newCache)
       this.advance(logprobs)
     } catch (error) {
       for (const row of batch) this.cancel(row, error)

@@ -1,14 +1,12 @@
 /**
  * The decoder as one ONNX graph for prefill and decoding: T new tokens in each of B rows, the rows'
- * past in a cache that the caller owns and that is written in place, log-probabilities only at the
- * places asked for. Knows nothing of requests, loras' names or memory limits.
- *
- * `GroupQueryAttention` does rotation, attention and the cache; on CPU it visits only the tokens a
- * row really has, so that spare capacity costs no time.
+ * past in a cache that the caller owns, log-probabilities only at the places asked for. Knows nothing
+ * of requests, loras' names or memory limits.
  */
 import { GraphBuilder } from '../graph.ts'
 import { linearShape } from '../llama-config.ts'
 import type { LinearLayer, LlamaConfig, WeightSource } from '../llama-config.ts'
+import { GraphAttention } from './graph-attention.ts'
 import { GraphWeights } from './graph-weights.ts'
 import type { Precision } from './graph-weights.ts'
 
@@ -51,8 +49,6 @@ export interface DecodeGraph {
   externalData: { path: string; data: Uint8Array }[]
   /** inputs with the cache: per layer keys, then values */
   pastNames: string[]
-  /** the outputs to be bound to the same tensors */
-  presentNames: string[]
 }
 
 interface GraphOptions {
@@ -65,23 +61,23 @@ class DecodeGraphBuilder {
   private readonly graph = new GraphBuilder('decode')
   private readonly config: LlamaConfig
   private readonly weights: GraphWeights
-  private readonly rotation: [cosines: string, sines: string]
-  private readonly presentNames: string[] = []
+  private readonly attention: GraphAttention
+  /** new keys and values by layer */
+  private readonly present: string[] = []
 
   constructor(config: LlamaConfig, weights: WeightSource, options: GraphOptions) {
     const { precision, maxPositions } = options
     this.config = config
     this.weights = new GraphWeights(this.graph, { config, weights, precision })
-    this.rotation = this.weights.rotation(maxPositions)
+    const ids = this.graph.input('ids', 'int64', ['B', 'T'])
+    this.declareInputs()
+    const rotation = this.weights.rotation(maxPositions)
+    const past = pastNames(0)[0]
+    this.attention = new GraphAttention(this.graph, config, { ids, past, rotation })
   }
 
   build(): DecodeGraph {
     const { graph, config } = this
-    graph.input('ids', 'int64', ['B', 'T'])
-    graph.input('rows', 'int64', ['R'])
-    graph.input('lengths', 'int32', ['B'])
-    graph.input('total', 'int32', [])
-    for (const parts of [1, 2, 3]) graph.input(maskInput(parts), 'float32', ['N', `M${parts}`])
     let residual = this.embed()
     let normed = graph.op(
       'SimplifiedLayerNormalization',
@@ -89,7 +85,7 @@ class DecodeGraphBuilder {
       { axis: -1, epsilon: { float: config.rmsNormEps } }
     )
     for (let layer = 0; layer < config.layers; layer++) {
-      const attended = this.attention(layer, normed)
+      const attended = this.attend(layer, normed)
       const prefix = `model.layers.${layer}`
       const [middle, afterAttention] = this.addAndNorm(
         residual,
@@ -103,13 +99,30 @@ class DecodeGraphBuilder {
       ;[normed, residual] = this.addAndNorm(afterAttention, this.mlp(layer, middle), next)
     }
     this.head(normed)
-    const layers = Array.from({ length: config.layers }, (_, layer) => layer)
-    return {
-      model: graph.build(),
-      externalData: this.weights.externalData,
-      pastNames: layers.flatMap(pastNames),
-      presentNames: this.presentNames,
-    }
+    this.newCache()
+    const { externalData } = this.weights
+    return { model: graph.build(), externalData, pastNames: this.pastNames() }
+  }
+
+  private declareInputs(): void {
+    const { kvHeads, headDim } = this.config
+    this.graph.input('rows', 'int64', ['R'])
+    for (const parts of [1, 2, 3]) this.graph.input(maskInput(parts), 'float32', ['N', `M${parts}`])
+    for (const name of this.pastNames())
+      this.graph.input(name, 'float32', ['B', kvHeads, 'P', headDim])
+  }
+
+  private pastNames(): string[] {
+    return Array.from({ length: this.config.layers }, (_, layer) => pastNames(layer)).flat()
+  }
+
+  /** One output for all layers: every output costs a copy. */
+  private newCache(): void {
+    const { layers, kvHeads, headDim } = this.config
+    const axis = this.graph.int64([0])
+    const parts = this.present.map((value) => this.graph.op('Unsqueeze', [value, axis]))
+    const all = this.graph.op('Concat', parts, { axis: 0 })
+    this.graph.output('new_cache', all, 'float32', [2 * layers, 'B', kvHeads, 'T', headDim])
   }
 
   /** @returns `[tokens, hidden]` */
@@ -143,39 +156,13 @@ class DecodeGraphBuilder {
     return this.weights.product(x, `layers.${layer}.${group.name}`, parts, inputs)
   }
 
-  /** @returns `[tokens, heads · headDim]` behind the output projection */
-  private attention(layer: number, normed: string): string {
-    const { graph, config } = this
-    const { heads, kvHeads, headDim } = config
+  /** @returns `[tokens, hidden]`, behind the output projection */
+  private attend(layer: number, normed: string): string {
     const qkv = this.linear(layer, LINEAR_GROUPS[0], normed)
-    const width = (heads + 2 * kvHeads) * headDim
-    const shaped = graph.op('Reshape', [
-      qkv,
-      graph.op('Concat', [graph.op('Shape', ['ids']), graph.int64([width])], { axis: 0 }),
-    ])
-    const cache = ['B', kvHeads, 'P', headDim]
-    const [attended, key, value] = graph.multi(
-      'com.microsoft',
-      'GroupQueryAttention',
-      [
-        shaped,
-        '',
-        '',
-        ...pastNames(layer).map((name) => graph.input(name, 'float32', cache)),
-        'lengths',
-        'total',
-        ...this.rotation,
-      ],
-      { num_heads: heads, kv_num_heads: kvHeads, do_rotary: 1, rotary_interleaved: 0 },
-      3
-    )
-    for (const present of [key!, value!]) {
-      // a copy into an output of another name would cost more than the whole step
-      graph.directOutput(present, 'float32', cache)
-      this.presentNames.push(present)
-    }
-    const flat = graph.op('Reshape', [attended!, graph.int64([-1, heads * headDim])])
-    return this.linear(layer, LINEAR_GROUPS[1], flat)
+    const [pastKey, pastValue] = pastNames(layer)
+    const { output, key, value } = this.attention.attend(qkv, { key: pastKey, value: pastValue })
+    this.present.push(key, value)
+    return this.linear(layer, LINEAR_GROUPS[1], output)
   }
 
   /** SiLU(gate) · up, then down */
@@ -211,12 +198,10 @@ class DecodeGraphBuilder {
 }
 
 /**
- * Inputs: `ids` int64 `[B, T]`; `rows` int64 `[R]`, indices into the B·T tokens; `lengths` int32
- * `[B]`, each row's tokens after this step less one; `total` int32, their maximum plus one;
- * under `pastNames` the cache, float32
- * `[B, kvHeads, capacity, headDim]`; lora inputs and masks.
- * Outputs: `logprobs` float32 `[R, vocab]`; and under `presentNames` the cache, which the caller
- * binds to the tensors of `past`. T > 1 behind a past is possible with B = 1 only (a limit of the operator).
+ * Inputs: `ids` and `positions` int64 `[B, T]`; `past_lengths` int64 `[B]`; `rows` int64 `[R]`, indices
+ * into the B·T tokens; under `pastNames` the cache, float32 `[B, kvHeads, capacity, headDim]`, the
+ * capacity possibly 0; lora inputs and masks.
+ * Outputs: `logprobs` float32 `[R, vocab]`; `new_cache` float32 `[layers·2, B, kvHeads, T, headDim]`.
  */
 export const buildDecodeGraph = (
   config: LlamaConfig,

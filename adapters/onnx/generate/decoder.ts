@@ -14,15 +14,22 @@ import type { LoraFeeds } from './lora-pool.ts'
 export interface DecodeStep {
   /** the new tokens, the same number in every row */
   rows: { ids: readonly number[]; pastLength: number; lora: string | null }[]
+  /** of the rows, in their order */
   cache: CacheTensors
   loras: LoraFeeds
   /** indices into the rows' tokens in order, where log-probabilities are wanted; at least one */
   wanted: readonly number[]
 }
 
+export interface DecodeResult {
+  /** `[vocab]` for each wanted token */
+  logprobs: Float32Array[]
+  /** keys and values of the new tokens, `[layers·2, rows, kvHeads, tokens, headDim]` */
+  newCache: Float32Array
+}
+
 export interface Decoder {
-  /** @returns log-probabilities `[vocab]` for each wanted token; the cache holds the new tokens */
-  run(step: DecodeStep): Promise<Float32Array[]>
+  run(step: DecodeStep): Promise<DecodeResult>
   close(): Promise<void>
 }
 
@@ -37,13 +44,9 @@ export interface DecoderOptions {
 const int64 = (values: readonly number[], dims: number[]): Tensor =>
   new Tensor('int64', BigInt64Array.from(values, BigInt), dims)
 
-const int32 = (values: readonly number[], dims: number[]): Tensor =>
-  new Tensor('int32', Int32Array.from(values), dims)
-
 /** Everything but the cache. */
 const stepFeeds = ({ rows, loras, wanted }: DecodeStep): Record<string, Tensor> => {
   const tokens = rows[0]!.ids.length
-  const lengths = rows.map(({ pastLength }) => pastLength + tokens)
   const owners = rows.flatMap(({ lora }) => Array<string | null>(tokens).fill(lora))
   return {
     ...loras.feeds,
@@ -53,11 +56,14 @@ const stepFeeds = ({ rows, loras, wanted }: DecodeStep): Record<string, Tensor> 
       [rows.length, tokens]
     ),
     rows: int64(wanted, [wanted.length]),
-    lengths: int32(
-      lengths.map((length) => length - 1),
+    positions: int64(
+      rows.flatMap(({ ids, pastLength }) => ids.map((_, index) => pastLength + index)),
+      [rows.length, tokens]
+    ),
+    past_lengths: int64(
+      rows.map(({ pastLength }) => pastLength),
       [rows.length]
     ),
-    total: int32([Math.max(...lengths)], []),
   }
 }
 
@@ -79,20 +85,20 @@ export const createDecoder = async (options: DecoderOptions): Promise<Decoder> =
     throw new AppError('invalid-model', 'the decode graph could not be built', { cause })
   }
   // only the names are kept: the closure must not hold the weights
-  const { pastNames, presentNames } = graph
+  const { pastNames } = graph
   return {
     async run(step) {
       const feeds = stepFeeds(step)
-      const fetches: Record<string, Tensor | null> = { logprobs: null }
-      for (const [index, tensor] of step.cache.entries()) {
-        feeds[pastNames[index]!] = tensor
-        fetches[presentNames[index]!] = tensor
+      for (const [index, tensor] of step.cache.entries()) feeds[pastNames[index]!] = tensor
+      const { logprobs, new_cache: newCache } = await session.run(feeds)
+      const all = logprobs!.data as Float32Array
+      const { vocabSize } = config
+      return {
+        logprobs: step.wanted.map((_, index) =>
+          all.subarray(index * vocabSize, (index + 1) * vocabSize)
+        ),
+        newCache: newCache!.data as Float32Array,
       }
-      const { logprobs } = await session.run(feeds, fetches)
-      const data = logprobs!.data as Float32Array
-      return step.wanted.map((_, index) =>
-        data.subarray(index * config.vocabSize, (index + 1) * config.vocabSize)
-      )
     },
     close: () => session.release(),
   }

@@ -1,14 +1,16 @@
 /**
- * Keys and values of the rows in the batch, in memory that the graph reads and writes in place.
- * Knows nothing of requests: rows are slots 0, 1, 2, … and the caller keeps them gapless.
+ * Keys and values of the rows in the batch, in memory that the graph reads without a copy. Knows
+ * nothing of requests: rows are slots 0, 1, 2, … and the caller keeps them gapless.
  *
  * Every layer has one tensor for keys and one for values, `[slots, kvHeads, capacity, headDim]`; a
- * run of slots is therefore a tensor of its own without copying.
+ * run of slots is therefore a tensor of its own without copying. Attention visits the whole capacity,
+ * so it stays close to the longest row.
  */
 import { Tensor } from 'onnxruntime-node'
 import type { LlamaConfig } from '../llama-config.ts'
 
-const SMALLEST_CAPACITY = 256
+/** Capacity grows by so many tokens: each growth moves the cache, each spare token costs time. */
+const CAPACITY_STEP = 64
 
 /** Keys and values of one token. */
 export const cacheBytesPerToken = ({ layers, kvHeads, headDim }: LlamaConfig): number =>
@@ -55,27 +57,49 @@ export class KvCache {
   reserve(tokens: number[], lengths: number[]): void {
     const capacity = this.capacityFor(tokens)
     const enough = this.slots >= tokens.length && this.capacity >= capacity
-    if (enough && this.allocatedBytes <= this.maxBytes) return
+    if (enough && this.capacity <= 2 * capacity) return
     const affordable = Math.floor(this.maxBytes / (capacity * this.bytesPerToken))
     let slots = 1
     while (slots < tokens.length) slots *= 2
     this.reshape(Math.min(slots, affordable, this.maxSlots), capacity, lengths)
   }
 
-  /** The tensors of `count` slots from `first` on, to be bound as input and output. */
-  bind(first: number, count: number): CacheTensors {
-    const key = `${first}:${count}`
+  /**
+   * The tensors of slots from `first` on.
+   * @param lengths how many tokens each of them holds
+   */
+  bind(first: number, lengths: readonly number[]): CacheTensors {
+    const empty = lengths.every((length) => length === 0)
+    const count = lengths.length
+    const key = empty ? `empty:${count}` : `${first}:${count}`
     let view = this.views.get(key)
     if (!view) {
       const { kvHeads, headDim } = this.config
       const size = kvHeads * this.capacity * headDim
-      const dims = [count, kvHeads, this.capacity, headDim]
-      view = this.tensors.map(
-        (data) => new Tensor('float32', data.subarray(first * size, (first + count) * size), dims)
-      )
+      const dims = [count, kvHeads, empty ? 0 : this.capacity, headDim]
+      const [from, to] = empty ? [0, 0] : [first * size, (first + count) * size]
+      view = this.tensors.map((data) => new Tensor('float32', data.subarray(from, to), dims))
       this.views.set(key, view)
     }
     return view
+  }
+
+  /**
+   * Puts the graph's new keys and values behind what the slots hold.
+   * @param lengths how many tokens each slot holds before
+   * @param added `[layers·2, slots, kvHeads, tokens, headDim]`
+   */
+  append(first: number, lengths: readonly number[], added: Float32Array): void {
+    const { kvHeads, headDim } = this.config
+    const size = added.length / (this.tensors.length * lengths.length * kvHeads)
+    let offset = 0
+    for (const data of this.tensors)
+      for (const [index, length] of lengths.entries())
+        for (let kv = 0; kv < kvHeads; kv++) {
+          const head = ((first + index) * kvHeads + kv) * this.capacity * headDim
+          data.set(added.subarray(offset, offset + size), head + length * headDim)
+          offset += size
+        }
   }
 
   /** Copies the first `length` tokens of a slot over another slot. */
@@ -123,12 +147,9 @@ export class KvCache {
       }
   }
 
-  /** Powers of two, so that a growing batch is moved a few times only. */
   private capacityFor(tokens: number[]): number {
-    const longest = Math.max(...tokens)
-    let capacity = SMALLEST_CAPACITY
-    while (capacity < longest) capacity *= 2
-    return Math.min(capacity, this.config.maxPositions)
+    const steps = Math.ceil(Math.max(...tokens) / CAPACITY_STEP)
+    return Math.min(steps * CAPACITY_STEP, this.config.maxPositions)
   }
 
   private reshape(slots: number, capacity: number, lengths: number[]): void {
