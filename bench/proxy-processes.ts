@@ -109,12 +109,14 @@ const isListening = async (port: number, child: ChildProcess): Promise<boolean> 
   return false
 }
 
+const NGINX = 'nginx'
+
 /** nginx as it would stand there for the same job: no buffering, connections kept. */
 export const startNginx = async (folder: string, upstreamPort: number): Promise<Target> => {
   const port = await freePort()
   const config = join(folder, 'nginx.conf')
   writeFileSync(config, nginxConfig(port, upstreamPort))
-  const child = spawn('nginx', ['-p', folder, '-c', config], {
+  const child = spawn(NGINX, ['-p', folder, '-c', config], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   const exited = once(child, 'exit')
