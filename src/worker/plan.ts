@@ -22,7 +22,7 @@ const READ_AHEAD = 1.5
 /** Completions whose loss decides what a template segment is worth (method §2). */
 const EFFECT_ROWS = 32
 /** Above this many segments the loss is measured on runs of neighbours, to bound its cost. */
-const MAX_EFFECT_GROUPS = 32
+const MAX_EFFECT_GROUPS = 16
 /** Share of the training time that the query-only arm gets; its rows cost a fraction (method §4). */
 const QUERY_ONLY_TIME_SHARE = 0.4
 
