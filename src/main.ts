@@ -4,10 +4,8 @@
  */
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { serve, type ServerType } from '@hono/node-server'
 import { Registry } from 'prom-client'
 import { createAdminApp } from './admin/app.ts'
 import { createApp } from './app.ts'
@@ -16,13 +14,14 @@ import { parsePrices, savedUsd, type Price } from './core/prices.ts'
 import { loadSecrets, prepareDataDir } from './data-dir.ts'
 import { createEngine } from './engine/client.ts'
 import type { Engine } from './engine/engine.ts'
-import { AppError, toAppError } from './errors.ts'
+import { AppError } from './errors.ts'
+import { drain, listen } from './http-server.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { createLogQueue, type LogQueue } from './proxy/log-queue.ts'
 import { createMetrics } from './proxy/metrics.ts'
 import { createProxy } from './proxy/proxy.ts'
-import { compileRouteTable, type RouteTable } from './proxy/route-table.ts'
 import { createTenants } from './proxy/tenants.ts'
+import { watchRoutes, type RouteWatch } from './route-watch.ts'
 import { openSqliteStore } from './store/sqlite/open.ts'
 import type { Store } from './store/store.ts'
 import { startChild, type SupervisedChild } from './supervise.ts'
@@ -31,8 +30,6 @@ import type { ReplayUpstream, WorkerDeps } from './worker/deps.ts'
 /** The one engine of a configuration; routes carry this name, so it never changes. */
 const ENGINE_NAME = 'default'
 const ENGINE_CALL_TIMEOUT_MS = 600_000
-const ROUTE_POLL_MS = 1_000
-const DRAIN_MS = 60_000
 const LOG_FLUSH_MS = 10_000
 const LOG_BATCH = 100
 const MAX_TENANTS = 100_000
@@ -122,30 +119,6 @@ export const workerDeps = (
 const loadPrices = async (path: string | null): Promise<Price[]> =>
   path === null ? [] : parsePrices(await readFile(path, 'utf8'))
 
-interface RouteWatch {
-  table: () => RouteTable
-  stop(): void
-}
-
-/** Keeps the newest route table; a store that cannot be read leaves the last one in place. */
-const watchRoutes = async (store: Store, logger: Logger): Promise<RouteWatch> => {
-  let revision = await store.routes.revision()
-  let table = compileRouteTable(await store.routes.list())
-  const refresh = async (): Promise<void> => {
-    const newest = await store.routes.revision()
-    if (newest === revision) return
-    table = compileRouteTable(await store.routes.list())
-    revision = newest
-    logger.info({ routes: table.byVersion.size }, 'route table replaced')
-  }
-  const timer = setInterval(() => {
-    refresh().catch((error: unknown) =>
-      logger.error({ error: toAppError(error).message }, 'routes')
-    )
-  }, ROUTE_POLL_MS)
-  return { table: () => table, stop: () => clearInterval(timer) }
-}
-
 const startWorker = (config: Config, engine: OpenEngine | null): SupervisedChild =>
   startChild({
     entry: new URL(import.meta.url.endsWith('.ts') ? './cli.ts' : './cli.js', import.meta.url),
@@ -164,11 +137,8 @@ const startWorker = (config: Config, engine: OpenEngine | null): SupervisedChild
   })
 
 export interface Server {
-  port: number
-  adminToken: string
   /** Drains and closes everything; idempotent. */
   close(): Promise<void>
-  closed: Promise<void>
 }
 
 interface Parts {
@@ -180,35 +150,6 @@ interface Parts {
   worker: SupervisedChild | null
   routes: RouteWatch
 }
-
-const listen = (
-  fetchHandler: ReturnType<typeof createApp>['fetch'],
-  config: Config
-): Promise<{ server: ServerType; port: number }> =>
-  new Promise((resolve, reject) => {
-    const server = serve(
-      { fetch: fetchHandler, port: config.port, hostname: config.host },
-      (info: AddressInfo) => resolve({ server, port: info.port })
-    )
-    server.once('error', (cause) =>
-      reject(
-        new AppError('invalid-config', `cannot listen on ${config.host}:${config.port}`, { cause })
-      )
-    )
-  })
-
-/** Connections that are open finish within the limit, then they are cut. */
-const drain = (server: ServerType): Promise<void> =>
-  new Promise((resolve) => {
-    const timer = setTimeout(() => {
-      if ('closeAllConnections' in server) server.closeAllConnections()
-    }, DRAIN_MS)
-    server.close(() => {
-      clearTimeout(timer)
-      resolve()
-    })
-    if ('closeIdleConnections' in server) server.closeIdleConnections()
-  })
 
 const statusOf = (parts: Parts) => ({
   engine: parts.config.engine.kind,
@@ -262,7 +203,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
     adminToken,
     onUnexpected: (error) => parts.logger.error({ error: String(error) }, 'unexpected'),
   })
-  return { app, proxy, adminToken }
+  return { app, proxy }
 }
 
 /** @param options.worker whether the cold path runs beside the proxy */
@@ -282,7 +223,7 @@ export const startServer = async (
   const routes = await watchRoutes(store, logger)
   const worker = options.worker ? startWorker(config, engine) : null
   const parts: Parts = { config, store, logger, queue, engine, worker, routes }
-  const { app, proxy, adminToken } = await buildApp(parts, new Registry())
+  const { app, proxy } = await buildApp(parts, new Registry())
   const { server, port } = await listen(app.fetch, config)
   logger.info({ host: config.host, port, upstream: config.upstream.baseUrl }, 'listening')
 
@@ -297,12 +238,5 @@ export const startServer = async (
     await store.close()
   }
   let closing: Promise<void> | null = null
-  let resolveClosed = (): void => {}
-  const closed = new Promise<void>((resolve) => (resolveClosed = resolve))
-  return {
-    port,
-    adminToken,
-    close: () => (closing ??= closeAll().finally(resolveClosed)),
-    closed,
-  }
+  return { close: () => (closing ??= closeAll()) }
 }

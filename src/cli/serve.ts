@@ -2,14 +2,16 @@ import { Command } from 'commander'
 import { parseConfig } from '../config.ts'
 import { startServer } from '../main.ts'
 
+const stopSignal = (): Promise<void> =>
+  new Promise((resolve) => {
+    process.once('SIGTERM', () => resolve())
+    process.once('SIGINT', () => resolve())
+  })
+
 const serve = async (options: { worker: boolean }): Promise<void> => {
   const server = await startServer(parseConfig(process.env), { worker: options.worker })
-  const stop = (): void => {
-    void server.close()
-  }
-  process.once('SIGTERM', stop)
-  process.once('SIGINT', stop)
-  await server.closed
+  await stopSignal()
+  await server.close()
 }
 
 export const serveCommand = (): Command =>

@@ -37,7 +37,7 @@ const save = (
   return deps.store.internalizations.save(transition(internalization, state), BY, deps.now())
 }
 
-const plan = async (
+const begin = async (
   deps: WorkerDeps,
   engine: Engine,
   internalization: Internalization,
@@ -129,7 +129,7 @@ const step = async (
   const { state } = internalization
   switch (state.name) {
     case 'candidate':
-      return plan(deps, engine, internalization, template)
+      return begin(deps, engine, internalization, template)
     case 'training':
       return train(deps, engine, {
         internalization,
