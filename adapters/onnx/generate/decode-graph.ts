@@ -53,6 +53,8 @@ export interface DecodeGraph {
 
 interface GraphOptions {
   precision: Precision
+  /** false leaves out the inputs of loras, which cost a sixth of a step even when they are empty */
+  loras: boolean
   /** positions the rotation tables cover */
   maxPositions: number
 }
@@ -62,12 +64,14 @@ class DecodeGraphBuilder {
   private readonly config: LlamaConfig
   private readonly weights: GraphWeights
   private readonly attention: GraphAttention
+  private readonly loras: boolean
   /** new keys and values by layer */
   private readonly present: string[] = []
 
   constructor(config: LlamaConfig, weights: WeightSource, options: GraphOptions) {
     const { precision, maxPositions } = options
     this.config = config
+    this.loras = options.loras
     this.weights = new GraphWeights(this.graph, { config, weights, precision })
     const ids = this.graph.input('ids', 'int64', ['B', 'T'])
     this.declareInputs()
@@ -107,7 +111,9 @@ class DecodeGraphBuilder {
   private declareInputs(): void {
     const { kvHeads, headDim } = this.config
     this.graph.input('rows', 'int64', ['R'])
-    for (const parts of [1, 2, 3]) this.graph.input(maskInput(parts), 'float32', ['N', `M${parts}`])
+    if (this.loras)
+      for (const parts of [1, 2, 3])
+        this.graph.input(maskInput(parts), 'float32', ['N', `M${parts}`])
     for (const name of this.pastNames())
       this.graph.input(name, 'float32', ['B', kvHeads, 'P', headDim])
   }
@@ -134,6 +140,7 @@ class DecodeGraphBuilder {
   private linear(layer: number, group: LinearGroup, x: string): string {
     const { graph } = this
     const base = this.baseProduct(layer, group, x)
+    if (!this.loras) return base
     const a = graph.input(loraInput(layer, group, 'a'), 'float32', [
       `M${group.layers.length}`,
       groupShape(this.config, group).in,
@@ -200,7 +207,7 @@ class DecodeGraphBuilder {
 /**
  * Inputs: `ids` and `positions` int64 `[B, T]`; `past_lengths` int64 `[B]`; `rows` int64 `[R]`, indices
  * into the B·T tokens; under `pastNames` the cache, float32 `[B, kvHeads, capacity, headDim]`, the
- * capacity possibly 0; lora inputs and masks.
+ * capacity possibly 0; with `loras` the matrices (`loraInput`) and masks (`maskInput`).
  * Outputs: `logprobs` float32 `[R, vocab]`; `new_cache` float32 `[layers·2, B, kvHeads, T, headDim]`.
  */
 export const buildDecodeGraph = (

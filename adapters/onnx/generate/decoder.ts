@@ -49,8 +49,7 @@ const stepFeeds = ({ rows, loras, wanted }: DecodeStep): Record<string, Tensor> 
   const tokens = rows[0]!.ids.length
   const owners = rows.flatMap(({ lora }) => Array<string | null>(tokens).fill(lora))
   return {
-    ...loras.feeds,
-    ...loraMasks(loras, owners),
+    ...(loras.rank === 0 ? {} : { ...loras.feeds, ...loraMasks(loras, owners) }),
     ids: int64(
       rows.flatMap(({ ids }) => ids),
       [rows.length, tokens]
@@ -67,32 +66,48 @@ const stepFeeds = ({ rows, loras, wanted }: DecodeStep): Record<string, Tensor> 
   }
 }
 
-/** @throws AppError `invalid-model` when the weights do not fit the configuration */
-export const createDecoder = async (options: DecoderOptions): Promise<Decoder> => {
+interface DecodeSession {
+  session: InferenceSession
+  pastNames: string[]
+}
+
+const createSession = async (options: DecoderOptions, loras: boolean): Promise<DecodeSession> => {
   const { config, weights, precision, maxPositions, threads } = options
-  // warnings of the library go to stderr past our log
-  env.logLevel = 'error'
-  const graph = buildDecodeGraph(config, weights, { precision, maxPositions })
-  let session: InferenceSession
+  const graph = buildDecodeGraph(config, weights, { precision, maxPositions, loras })
   try {
-    session = await InferenceSession.create(graph.model, {
+    const session = await InferenceSession.create(graph.model, {
       externalData: graph.externalData,
       intraOpNumThreads: threads,
       // shapes change at every step, and a pattern would be kept for each
       enableMemPattern: false,
     })
+    return { session, pastNames: graph.pastNames }
   } catch (cause) {
     throw new AppError('invalid-model', 'the decode graph could not be built', { cause })
   }
-  // only the names are kept: the closure must not hold the weights
-  const { pastNames } = graph
+}
+
+/**
+ * The base model alone has a graph of its own; that for loras is built when the first one is used,
+ * and holds the weights a second time.
+ * @throws AppError `invalid-model` when the weights do not fit the configuration
+ */
+export const createDecoder = async (options: DecoderOptions): Promise<Decoder> => {
+  // warnings of the library go to stderr past our log
+  env.logLevel = 'error'
+  const plain = await createSession(options, false)
+  let adapted: Promise<DecodeSession> | null = null
+  const { vocabSize } = options.config
   return {
     async run(step) {
+      const alone = step.loras.rank === 0
+      const { session, pastNames } = alone
+        ? plain
+        : await (adapted ??= createSession(options, true))
       const feeds = stepFeeds(step)
       for (const [index, tensor] of step.cache.entries()) feeds[pastNames[index]!] = tensor
       const { logprobs, new_cache: newCache } = await session.run(feeds)
       const all = logprobs!.data as Float32Array
-      const { vocabSize } = config
       return {
         logprobs: step.wanted.map((_, index) =>
           all.subarray(index * vocabSize, (index + 1) * vocabSize)
@@ -100,6 +115,9 @@ export const createDecoder = async (options: DecoderOptions): Promise<Decoder> =
         newCache: newCache!.data as Float32Array,
       }
     },
-    close: () => session.release(),
+    async close() {
+      await plain.session.release()
+      await (await adapted)?.session.release()
+    },
   }
 }

@@ -98,22 +98,18 @@ const concatenate = (parts: Float32Array[]): Float32Array => {
   return all
 }
 
+const NO_LORAS: LoraFeeds = { feeds: {}, rank: 0, columns: new Map() }
+
 export class LoraPool {
   private readonly options: LoraPoolOptions
   private readonly places: { layer: number; group: LinearGroup }[]
   /** least recently used first */
   private readonly resident = new Map<string, ResidentLora>()
-  private readonly none: LoraFeeds
   private mixed: (LoraFeeds & { bytes: number }) | null = null
 
   constructor(options: LoraPoolOptions) {
     this.options = options
     this.places = places(options.config)
-    this.none = {
-      feeds: this.pairFeeds(this.places.map(emptyPair), 0),
-      rank: 0,
-      columns: new Map(),
-    }
   }
 
   get bytes(): number {
@@ -168,7 +164,7 @@ export class LoraPool {
   /** @param ids acquired loras, each row's or null for the base model */
   feedsFor(ids: (string | null)[]): LoraFeeds {
     const wanted = [...new Set(ids)].filter((id) => id !== null)
-    if (wanted.length === 0) return this.none
+    if (wanted.length === 0) return NO_LORAS
     if (wanted.length === 1) return this.single(this.resident.get(wanted[0]!)!)
     const { mixed } = this
     // a mixture that has some loras more still serves; it is rebuilt when half of it is idle
@@ -243,8 +239,6 @@ export class LoraPool {
     return feeds
   }
 }
-
-const emptyPair = (): FusedPair => ({ a: new Float32Array(0), b: new Float32Array(0) })
 
 /**
  * The masks of one step: 1 where a token may use a lora column.
