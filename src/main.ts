@@ -201,6 +201,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
     admin,
     registry,
     adminToken,
+    readiness: () => ({ store: routes.isCurrent() }),
     onUnexpected: (error) => parts.logger.error({ error: String(error) }, 'unexpected'),
   })
   return { app, proxy }

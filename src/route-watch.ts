@@ -8,6 +8,8 @@ const ROUTE_POLL_MS = 1_000
 
 export interface RouteWatch {
   table: () => RouteTable
+  /** whether the store answered when it was last asked */
+  isCurrent: () => boolean
   stop(): void
 }
 
@@ -15,6 +17,7 @@ export interface RouteWatch {
 export const watchRoutes = async (store: Store, logger: Logger): Promise<RouteWatch> => {
   let revision = await store.routes.revision()
   let table = compileRouteTable(await store.routes.list())
+  let current = true
   const refresh = async (): Promise<void> => {
     const newest = await store.routes.revision()
     if (newest === revision) return
@@ -23,9 +26,13 @@ export const watchRoutes = async (store: Store, logger: Logger): Promise<RouteWa
     logger.info({ routes: table.byVersion.size }, 'route table replaced')
   }
   const timer = setInterval(() => {
-    refresh().catch((error: unknown) =>
-      logger.error({ error: toAppError(error).message }, 'routes')
+    refresh().then(
+      () => (current = true),
+      (error: unknown) => {
+        current = false
+        logger.error({ error: toAppError(error).message }, 'the route table is not current')
+      }
     )
   }, ROUTE_POLL_MS)
-  return { table: () => table, stop: () => clearInterval(timer) }
+  return { table: () => table, isCurrent: () => current, stop: () => clearInterval(timer) }
 }

@@ -9,6 +9,8 @@ const stopSignal = (): AbortSignal => {
   process.once('SIGTERM', stop)
   process.once('SIGINT', stop)
   process.once('disconnect', stop)
+  // the channel to the parent must not keep a worker alive that has nothing left to do
+  process.channel?.unref()
   return controller.signal
 }
 
