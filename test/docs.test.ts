@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { helpDocument } from '../src/cli/program.ts'
 import { CONFIG_KEYS, parseConfig } from '../src/config.ts'
 
 const read = (path: string): string =>
@@ -13,6 +14,12 @@ describe('docs/configuration.md', () => {
 
   it('has a row for every key that the program reads, and none for another', () => {
     expect([...documented].sort()).toEqual([...CONFIG_KEYS].sort())
+  })
+})
+
+describe('docs/cli.md', () => {
+  it('shows the help that the commands print (npm run docs:cli writes it)', () => {
+    expect(read('docs/cli.md')).toBe(helpDocument())
   })
 })
 

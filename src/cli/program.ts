@@ -1,0 +1,51 @@
+/** The command `promptintern` put together: one verb a file. */
+import { Command } from 'commander'
+import { detectCommand } from './detect.ts'
+import { evaluateCommand } from './evaluate.ts'
+import { importCommand } from './import.ts'
+import { internalizeCommand } from './internalize.ts'
+import { promoteCommand } from './promote.ts'
+import { rollbackCommand } from './rollback.ts'
+import { serveCommand } from './serve.ts'
+import { statusCommand } from './status.ts'
+import { workerCommand } from './worker.ts'
+
+export const createProgram = (): Command => {
+  const program = new Command('promptintern')
+    .description('OpenAI-compatible proxy that makes recurring prompts disappear')
+    .helpCommand(false)
+    .showHelpAfterError()
+  for (const command of [
+    serveCommand,
+    workerCommand,
+    importCommand,
+    detectCommand,
+    internalizeCommand,
+    evaluateCommand,
+    promoteCommand,
+    rollbackCommand,
+    statusCommand,
+  ])
+    program.addCommand(command())
+  return program
+}
+
+/** docs/cli.md: the help of every verb, as it is printed. */
+export const helpDocument = (): string => {
+  const program = createProgram()
+  const helpOf = (command: Command): string =>
+    command.configureHelp({ helpWidth: 80 }).helpInformation().trim()
+  const sections = program.commands.map(
+    (command) => `## promptintern ${command.name()}\n\n\`\`\`\n${helpOf(command)}\n\`\`\``
+  )
+  return `# Command line
+
+Settings come from the environment ([configuration](configuration.md)). Results go to stdout, the log and progress to stderr; \`--json\` prints JSON.
+
+\`\`\`
+${helpOf(program)}
+\`\`\`
+
+${sections.join('\n\n')}
+`
+}
