@@ -30,11 +30,12 @@ export const createProgram = (): Command => {
   return program
 }
 
+const helpOf = (command: Command): string =>
+  command.configureHelp({ helpWidth: 80 }).helpInformation().trim()
+
 /** docs/cli.md: the help of every verb, as it is printed. */
 export const helpDocument = (): string => {
   const program = createProgram()
-  const helpOf = (command: Command): string =>
-    command.configureHelp({ helpWidth: 80 }).helpInformation().trim()
   const sections = program.commands.map(
     (command) => `## promptintern ${command.name()}\n\n\`\`\`\n${helpOf(command)}\n\`\`\``
   )
