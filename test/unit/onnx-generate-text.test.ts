@@ -118,6 +118,24 @@ describe('constrained generation', () => {
     expect(sumOfLogprobs(deltas)).toBeCloseTo(0, 6)
   })
 
+  it('knows the rest of an answer once only one choice is left', () => {
+    const constraint = createChoices(
+      [
+        [1, 2, 3],
+        [1, 4, 5, 6],
+        [1, 4, 5, 6, 7],
+      ],
+      END_ID
+    )
+    constraint.advance(1)
+    expect(constraint.forced()).toEqual([])
+    constraint.advance(4)
+    // not forced to the end: the answer may go on behind 6
+    expect(constraint.forced()).toEqual([])
+    for (const id of [5, 6, 7]) constraint.advance(id)
+    expect(constraint.forced()).toEqual([END_ID])
+  })
+
   it('refuses an empty list of choices', async () => {
     await expect(collect(generator, textRequest({ choices: [] }))).rejects.toMatchObject({
       code: 'invalid-request',

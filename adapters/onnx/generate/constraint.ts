@@ -11,6 +11,8 @@ export interface Constraint {
   allows(tokenId: number): boolean
   /** @param tokenId an allowed token, now chosen */
   advance(tokenId: number): void
+  /** Every token that is still to come, where there is no choice left; [] otherwise. */
+  forced(): number[]
   /** nothing can follow, and the end token need not be generated */
   readonly finished: boolean
 }
@@ -43,6 +45,16 @@ export const createChoices = (encodings: readonly number[][], endTokenId: number
     advance(tokenId) {
       node = node.next.get(tokenId)!
     },
+    forced() {
+      const ids: number[] = []
+      let last = node
+      while (last.next.size === 1) {
+        const [id, next] = [...last.next][0]!
+        ids.push(id)
+        last = next
+      }
+      return last.next.size === 0 ? ids : []
+    },
     get finished() {
       return node.next.size === 0
     },
@@ -66,6 +78,7 @@ export const createJsonObject = (
   }
   return {
     candidates: () => null,
+    forced: () => [],
     allows(tokenId) {
       const next = after(tokenId)
       return next !== null && (next.bytesToEnd <= left - 1 || next.bytesToEnd < state.bytesToEnd)

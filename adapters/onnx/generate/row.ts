@@ -116,9 +116,21 @@ export class GenerationRow implements Row {
   }
 
   receive(_position: number, logprobs: Float32Array): boolean {
-    const { constraint, endIds, maxTokens } = this.request
-    const token = this.sampler.choose(logprobs, constraint)
+    const token = this.sampler.choose(logprobs, this.request.constraint)
     if (!token) return this.end('stop')
+    if (!this.say(token)) return false
+    // what is certain costs no step: an answer is over once only one choice is left
+    for (const tokenId of this.request.constraint?.forced() ?? []) {
+      const certain = { tokenId, logprob: 0 }
+      const top = this.request.topLogprobs === 0 ? [] : [certain]
+      if (!this.say({ ...certain, top })) return false
+    }
+    return true
+  }
+
+  /** @returns false when the row has ended with this token */
+  private say(token: SampledToken): boolean {
+    const { constraint, endIds, maxTokens } = this.request
     this.completionTokens++
     constraint?.advance(token.tokenId)
     const stopped = this.request.endsWith?.(token) ?? false

@@ -1,0 +1,214 @@
+/**
+ * How fast the embedded engine generates: tokens a second alone and in a batch of 8, with and without
+ * loras, and how fast it reads prompts. Runs in this process, without HTTP.
+ *
+ *   npm run bench:decoding -- --model <file.gguf> [--out <file.json>] [--runs 5] [--threads 2]
+ *     [--rank 16] [--peer '<command>']
+ *
+ * A peer is a program that measures the same and prints lines with `B=<rows>`, `prefill tok/s med
+ * <n>` and `-> tok/s med <n>`; it runs in the same minutes and ours must not be slower.
+ */
+import { execFileSync } from 'node:child_process'
+import { dirname, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { createGenerator } from '../adapters/onnx/generate/generator.ts'
+import type { Generator } from '../adapters/onnx/generate/generator.ts'
+import type { LoraMatrices } from '../adapters/onnx/generate/lora-pool.ts'
+import { LINEAR_LAYERS, linearShape } from '../adapters/onnx/llama-config.ts'
+import type { LlamaConfig } from '../adapters/onnx/llama-config.ts'
+import { loadModel } from '../adapters/onnx/model/load-model.ts'
+import { formatFigures, spread, withBar, writeReport } from './report.ts'
+import type { Figure } from './report.ts'
+
+const PROMPT_TOKENS = 64
+const ANSWER_TOKENS = 48
+const LONG_PROMPT_TOKENS = 512
+
+const never = new AbortController().signal
+
+const randomValues = (length: number): Float32Array =>
+  Float32Array.from({ length }, () => (Math.random() - 0.5) * 0.01)
+
+/** Random matrices: speed does not depend on their values. */
+const randomLora = (config: LlamaConfig, rank: number): LoraMatrices => {
+  const modules = new Map<string, { a: Float32Array; b: Float32Array }>()
+  for (let layer = 0; layer < config.layers; layer++)
+    for (const linear of LINEAR_LAYERS) {
+      const shape = linearShape(config, linear)
+      modules.set(`model.layers.${layer}.${linear}`, {
+        a: randomValues(rank * shape.in),
+        b: randomValues(shape.out * rank),
+      })
+    }
+  return { rank, alpha: rank, modules }
+}
+
+const randomPrompt = (config: LlamaConfig, length: number): number[] =>
+  Array.from({ length }, () => Math.floor(Math.random() * config.vocabSize))
+
+interface Timing {
+  /** when each token came */
+  tokensMs: number[]
+  cachedTokens: number
+}
+
+const answer = async (
+  generator: Generator,
+  request: { promptIds: number[]; lora: string | null; maxTokens: number; usePrefixCache?: boolean }
+): Promise<Timing> => {
+  const stream = generator.generate(
+    {
+      usePrefixCache: false,
+      ...request,
+      sampling: { temperature: 0, topP: 1, seed: 1 },
+      topLogprobs: 0,
+      constraint: null,
+      endIds: [],
+    },
+    never
+  )
+  const tokensMs: number[] = []
+  for (;;) {
+    const { done, value } = await stream.next()
+    if (done) return { tokensMs, cachedTokens: value.cachedTokens }
+    tokensMs.push(performance.now())
+  }
+}
+
+/** Tokens a second while all rows are being decoded. */
+const decodeSpeed = async (
+  generator: Generator,
+  config: LlamaConfig,
+  loras: (string | null)[]
+): Promise<number> => {
+  const timings = await Promise.all(
+    loras.map((lora) =>
+      answer(generator, {
+        promptIds: randomPrompt(config, PROMPT_TOKENS),
+        lora,
+        maxTokens: ANSWER_TOKENS,
+      })
+    )
+  )
+  // before that some rows still read their prompts, after that some have ended
+  const begin = Math.max(...timings.map(({ tokensMs }) => tokensMs[0]!))
+  const end = Math.min(...timings.map(({ tokensMs }) => tokensMs.at(-1)!))
+  const tokens = timings.flatMap(({ tokensMs }) => tokensMs).filter((ms) => ms > begin && ms <= end)
+  return (tokens.length / (end - begin)) * 1000
+}
+
+/** Prompt tokens a second up to the first token of the answer. */
+const prefillSpeed = async (
+  generator: Generator,
+  config: LlamaConfig,
+  lora: string | null
+): Promise<number> => {
+  const promptIds = randomPrompt(config, LONG_PROMPT_TOKENS)
+  const start = performance.now()
+  const { tokensMs } = await answer(generator, { promptIds, lora, maxTokens: 1 })
+  return (LONG_PROMPT_TOKENS / (tokensMs[0]! - start)) * 1000
+}
+
+/** Milliseconds to the first token of a prompt that is in the prefix cache but for its last tokens. */
+const cachedFirstTokenMs = async (generator: Generator, config: LlamaConfig): Promise<number> => {
+  const shared = randomPrompt(config, LONG_PROMPT_TOKENS)
+  const request = { lora: null, maxTokens: 1, usePrefixCache: true }
+  await answer(generator, { ...request, promptIds: shared })
+  const start = performance.now()
+  const { tokensMs, cachedTokens } = await answer(generator, {
+    ...request,
+    promptIds: [...shared, ...randomPrompt(config, 8)],
+  })
+  if (cachedTokens !== LONG_PROMPT_TOKENS) throw new Error('the prefix was not cached')
+  return tokensMs[0]! - start
+}
+
+/** What the peer prints, by figure. */
+const peerFigures = (command: string): Record<string, number> => {
+  const [program, ...rest] = command.split(' ')
+  const script = rest.find((argument) => /\.[cm]?[jt]s$/.test(argument))
+  const cwd = script ? dirname(resolve(script)) : process.cwd()
+  const output = execFileSync(program!, rest, { cwd, encoding: 'utf8' })
+  console.error(output)
+  const figures: Record<string, number> = {}
+  for (const [, rows, prefill, decode] of output.matchAll(
+    /B=(\d+).*prefill tok\/s med (\d+).*-> tok\/s med (\d+)/g
+  )) {
+    if (rows === '1') figures.prefill_tokens_per_second = Number(prefill)
+    figures[rows === '1' ? 'decode_tokens_per_second' : `decode_batch${rows}_tokens_per_second`] =
+      Number(decode)
+  }
+  return figures
+}
+
+const measure = async (
+  runs: number,
+  work: Record<string, () => Promise<number>>
+): Promise<Record<string, number[]>> => {
+  const results: Record<string, number[]> = {}
+  for (const [name, once] of Object.entries(work)) {
+    // the first run builds graphs and fills caches
+    await once()
+    results[name] = []
+    for (let run = 0; run < runs; run++) results[name].push(await once())
+    console.error(`${name}: ${results[name].map((value) => value.toFixed(1)).join(' ')}`)
+  }
+  return results
+}
+
+/** Eight rows that take turns among the loras. */
+const eight = (loras: (string | null)[]): (string | null)[] =>
+  Array.from({ length: 8 }, (_, index) => loras[index % loras.length]!)
+
+const main = async (): Promise<void> => {
+  const { values } = parseArgs({
+    options: {
+      model: { type: 'string' },
+      out: { type: 'string' },
+      runs: { type: 'string', default: '5' },
+      threads: { type: 'string', default: '2' },
+      rank: { type: 'string', default: '16' },
+      peer: { type: 'string' },
+    },
+  })
+  if (!values.model) throw new Error('--model <file.gguf or folder> is missing')
+  const begun = performance.now()
+  const model = await loadModel(values.model)
+  const { config } = model
+  const generator = await createGenerator({
+    config,
+    weights: model.weights,
+    loadLora: async () => randomLora(config, Number(values.rank)),
+    threads: Number(values.threads),
+  })
+  const startSeconds = (performance.now() - begun) / 1000
+  const results = await measure(Number(values.runs), {
+    decode_tokens_per_second: () => decodeSpeed(generator, config, [null]),
+    decode_batch8_tokens_per_second: () => decodeSpeed(generator, config, eight([null])),
+    prefill_tokens_per_second: () => prefillSpeed(generator, config, null),
+    cached_prefix_first_token: () => cachedFirstTokenMs(generator, config),
+    decode_lora_tokens_per_second: () => decodeSpeed(generator, config, ['a']),
+    decode_lora_batch8_tokens_per_second: () => decodeSpeed(generator, config, eight(['a'])),
+    decode_mixed_batch8_tokens_per_second: () =>
+      decodeSpeed(generator, config, eight(['a', 'b', 'c', null])),
+    prefill_lora_tokens_per_second: () => prefillSpeed(generator, config, 'a'),
+  })
+  const peak = process.resourceUsage().maxRSS / 1024
+  await generator.close()
+  model.close()
+  const figures: Record<string, Figure> = {
+    start: { value: startSeconds, unit: 's' },
+    peak_mb: { value: peak, unit: 'MB' },
+  }
+  const peer = values.peer ? peerFigures(values.peer) : {}
+  for (const [name, runs] of Object.entries(results)) {
+    const figure = spread(runs, name.endsWith('per_second') ? 'tokens/s' : 'ms')
+    const bar = peer[name]
+    figures[name] = bar === undefined ? figure : withBar(figure, '>=', bar)
+    if (bar !== undefined) figures[`peer_${name}`] = { value: bar, unit: 'tokens/s' }
+  }
+  console.log(formatFigures(figures))
+  if (values.out) writeReport(values.out, figures)
+}
+
+await main()
