@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Internalization } from '../src/core/internalization.ts'
 import type { JobObject } from '../src/openai/fine-tuning.ts'
+import { seededRandom } from '../src/random.ts'
 import { createProgress } from '../src/cli/output.ts'
 import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
 import { startReplayUpstream, type ReplayUpstream } from './harness/replay-upstream.ts'
@@ -29,17 +30,6 @@ const TRAIN_ROWS = 120
 const HOLDOUT_ROWS = 120
 const MAX_LIFE_MS = 4_000
 const FINISH_MS = 300_000
-
-/** Mulberry32: the same kills for the same seed. */
-const randomOf = (seed: number) => {
-  let state = seed
-  return (): number => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange', 'violet', 'white']
 
@@ -130,7 +120,7 @@ const waitForEnd = async (proxy: ProxyProcess): Promise<string> => {
 
 const run = async (): Promise<void> => {
   const rounds = Number(args.rounds)
-  const random = randomOf(Number(args.seed))
+  const random = seededRandom(Number(args.seed))
   const progress = createProgress(process.stderr.isTTY === true)
   const upstream = await startReplayUpstream()
   const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-crash-'))

@@ -5,7 +5,8 @@
  * answers. `npm run bench:gate -- --out file.json`
  */
 import { parseArgs } from 'node:util'
-import { bootstrapLowerBound, seededRandom } from '../src/core/statistics-bootstrap.ts'
+import { bootstrapLowerBound } from '../src/core/statistics-bootstrap.ts'
+import { seededRandom } from '../src/random.ts'
 import { chanceToPass, pairsForPower } from './gate/paired.ts'
 import {
   chosenStrategy,

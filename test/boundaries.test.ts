@@ -11,9 +11,10 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
  */
 const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean | string[] }> = {
   'src/errors.ts': { ours: [], packages: [], node: false },
+  'src/random.ts': { ours: [], packages: [], node: false },
   'src/openai': { ours: ['src/errors.ts'], packages: ['eventsource-parser', 'zod'], node: false },
   'src/core': {
-    ours: ['src/openai', 'src/errors.ts'],
+    ours: ['src/openai', 'src/errors.ts', 'src/random.ts'],
     packages: ['minisearch', 'lru-cache'],
     // a digest is a pure function
     node: ['node:crypto'],
@@ -67,7 +68,7 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
     node: true,
   },
   'adapters/onnx': {
-    ours: ['adapters/contract', 'src/openai', 'src/errors.ts'],
+    ours: ['adapters/contract', 'src/openai', 'src/errors.ts', 'src/random.ts'],
     packages: [
       'onnxruntime-node',
       'onnx-proto',

@@ -4,18 +4,8 @@
  * retrieved knowledge, and a frame of rules that all of them share.
  */
 import type { ChatMessage } from '../../src/openai/chat.ts'
+import { seededRandom } from '../../src/random.ts'
 import type { StreamRow } from './stream.ts'
-
-/** Mulberry32. */
-export const createRandom = (seed: number): (() => number) => {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 const NOUNS =
   'invoice parcel router garden ticket laptop window bridge engine camera meeting recipe bottle station library ladder museum wallet harbour pillow lantern orchard kettle saddle compass violin'.split(
@@ -43,7 +33,7 @@ export interface Dice {
 }
 
 export const createDice = (seed: number): Dice => {
-  const next = createRandom(seed)
+  const next = seededRandom(seed)
   const pick = <Item>(items: Item[]): Item => items[Math.floor(next() * items.length)]!
   const clause = (): string => `the ${pick(ADJECTIVES)} ${pick(NOUNS)} ${pick(VERBS)}`
   const openings = ['Why is it that', 'I noticed', 'Hello,', 'Since Monday', 'Please help:', 'Once']

@@ -2,7 +2,7 @@
 import type { Detector } from '../../src/core/detect.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import type { TemplateKey } from '../../src/core/template.ts'
-import { createRandom } from './applications.ts'
+import { seededRandom } from '../../src/random.ts'
 
 const WORDS =
   'account answer between certain customer decide exactly follow general however include journey known letter market never order people question rather second table under value without yellow'.split(
@@ -21,7 +21,7 @@ const BODY_CHARS = 8192
 
 /** Bodies of about 8 KB: one template of 100-character lines, another query each. */
 const bodies = (count: number, seed: number): string[] => {
-  const random = createRandom(seed)
+  const random = seededRandom(seed)
   let prompt = ''
   while (prompt.length < BODY_CHARS - 500) prompt += `- ${sentence(random, 14).trim()}.\n`
   return Array.from({ length: count }, (_, index) =>
@@ -69,7 +69,7 @@ export const feedDistinct = (
   count: number,
   progress: (done: number) => void
 ): void => {
-  const random = createRandom(count)
+  const random = seededRandom(count)
   for (let index = 0; index < count; index++) {
     const lines = 1 + Math.floor(random() * 6)
     let text = ''

@@ -14,7 +14,8 @@ import { failingSlices, sliceFigures, type SliceFigures } from './gate-slices.ts
 import type { ArmName } from './internalization.ts'
 import type { ConfidenceStatistic } from './route.ts'
 import { proportionLowerBound, tangoLowerBound } from './statistics.ts'
-import { bootstrapLowerBound, effectiveRows, seededRandom } from './statistics-bootstrap.ts'
+import { seededRandom } from '../random.ts'
+import { bootstrapLowerBound, effectiveRows } from './statistics-bootstrap.ts'
 
 export type ResponseType = 'json' | 'label' | 'code' | 'short-text' | 'free-text'
 

@@ -1,21 +1,7 @@
 /**
- * Resampling: a seeded generator, the cluster bootstrap for graded similarities and the effective
+ * Resampling: the cluster bootstrap for graded similarities and the effective
  * sample size of clustered binary outcomes. Knows nothing of what the clusters are.
  */
-
-/**
- * Seeded uniform numbers in [0, 1): mulberry32, 32 bits of state, period 2^32. Good enough to
- * resample with; not for secrets.
- */
-export const seededRandom = (seed: number): (() => number) => {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
-}
 
 export interface ClusterSums {
   /** sum of the values of each cluster */

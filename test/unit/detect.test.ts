@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { seededRandom } from '../../src/random.ts'
 import { scoreTemplates } from '../../bench/detect/score.ts'
-import { createRandom } from '../../bench/detect/applications.ts'
+import {} from '../../bench/detect/applications.ts'
 import type { StreamRow } from '../../bench/detect/stream.ts'
 import { syntheticStream } from '../../bench/detect/synthetic.ts'
 import { createDetector, type Candidate, type Detector } from '../../src/core/detect.ts'
@@ -20,7 +21,7 @@ const RULES = [
 const WORDS = 'apple river lamp chair storm velvet copper island mirror ticket walnut engine'.split(
   ' '
 )
-const random = createRandom(11)
+const random = seededRandom(11)
 const pick = <Item>(items: Item[]): Item => items[Math.floor(random() * items.length)]!
 const sentence = (): string => `${Array.from({ length: 7 }, () => pick(WORDS)).join(' ')}?`
 const system = (content: string): ChatMessage => ({ role: 'system', content })

@@ -11,7 +11,7 @@ import {
   type RankedRows,
 } from '../../src/core/gate-selective.ts'
 import { sliceFigures } from '../../src/core/gate-slices.ts'
-import { seededRandom } from '../../src/core/statistics-bootstrap.ts'
+import { seededRandom } from '../../src/random.ts'
 
 /** Rows whose chance to agree falls with the place; `chance` maps place 0..1 to it. */
 const heldOut = (

@@ -20,7 +20,7 @@ import {
   type LoraManifest,
 } from '../../adapters/onnx/train/lora-file.ts'
 import { createLoraLayout, initLora } from '../../adapters/onnx/train/lora-layout.ts'
-import { seededRandom } from '../../adapters/onnx/train/random.ts'
+import { seededRandom } from '../../src/random.ts'
 import { readStateFile, writeStateFile } from '../../adapters/onnx/train/state-file.ts'
 import { openFrozenModel } from '../../adapters/onnx/train/weights-file.ts'
 import { AppError } from '../../src/errors.ts'

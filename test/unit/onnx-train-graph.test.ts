@@ -2,7 +2,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { describe, expect, it } from 'vitest'
 import { packBatch, sharedPrefixTokens, type PackedBatch } from '../../adapters/onnx/train/batch.ts'
 import { createLoraLayout, type LoraLayout } from '../../adapters/onnx/train/lora-layout.ts'
-import { seededRandom } from '../../adapters/onnx/train/random.ts'
+import { seededRandom } from '../../src/random.ts'
 import {
   buildTrainingGraph,
   type TrainingGraphOptions,

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { seededRandom } from '../../src/random.ts'
 import {
   binomialLowerTail,
   holm,
@@ -10,11 +11,7 @@ import {
   tangoLowerBound,
   tangoNonInferiority,
 } from '../../src/core/statistics.ts'
-import {
-  bootstrapLowerBound,
-  effectiveRows,
-  seededRandom,
-} from '../../src/core/statistics-bootstrap.ts'
+import { bootstrapLowerBound, effectiveRows } from '../../src/core/statistics-bootstrap.ts'
 
 const binomialBySum = (k: number, n: number, p: number): number => {
   let term = (1 - p) ** n

@@ -4,6 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { seededRandom } from '../../../src/random.ts'
 import type { LlamaConfig } from '../llama-config.ts'
 import { byteCharacters, type TokenizerJson } from './text-tokenizer.ts'
 import { expectedTensors } from './weight-file.ts'
@@ -33,17 +34,6 @@ const MERGES: [string, string][] = [
   ['i', 'n'],
   ['e', 'r'],
 ]
-
-/** Mulberry32: 32 bits of state, enough for weights. */
-const uniform = (seed: number): (() => number) => {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 const tokenizerJson = (): TokenizerJson => {
   const tokens = [
@@ -92,7 +82,7 @@ const randomTensor = (shape: number[], random: () => number): Float32Array => {
 }
 
 const safetensors = (config: LlamaConfig, seed: number): Uint8Array => {
-  const random = uniform(seed)
+  const random = seededRandom(seed)
   const header: Record<string, unknown> = {}
   const parts: Uint8Array[] = []
   let offset = 0

@@ -1,7 +1,7 @@
 /** In which order rows are trained, which of them share a batch, and how much fits in memory. Pure. */
 import type { LlamaConfig } from '../llama-config.ts'
 import { rowLength, sharedPrefixTokens, type TokenizedRow } from './batch.ts'
-import { deriveSeed, seededRandom, shuffle } from './random.ts'
+import { deriveSeed, seededRandom, shuffle } from '../../../src/random.ts'
 
 /** Batches whose rows are drawn together and sorted by length among themselves. */
 const CHUNK_BATCHES = 4

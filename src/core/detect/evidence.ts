@@ -3,30 +3,11 @@
  * exchanges: dependence of features of the answer on the value (G statistic), and words of the
  * value that come back in the answer. Deterministic for a seed.
  */
+import { seededRandom, shuffle } from '../../random.ts'
 
 const PERMUTATIONS = 499
 const SIGNIFICANCE = 0.01
 const MIN_ANSWERED = 20
-
-/** Mulberry32: uniform in [0, 1). */
-const createRandom = (seed: number): (() => number) => {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
-const shuffle = (order: Int32Array, random: () => number): void => {
-  for (let index = order.length - 1; index > 0; index--) {
-    const other = Math.floor(random() * (index + 1))
-    const held = order[index]!
-    order[index] = order[other]!
-    order[other] = held
-  }
-}
 
 const codes = (values: string[]): Int32Array => {
   const known = new Map<string, number>()
@@ -120,7 +101,7 @@ export const influence = (
   })
   const answers = rows.map(({ answer }) => answer)
   if (rows.length < MIN_ANSWERED || new Set(answers).size < 2) return null
-  const random = createRandom(seed)
+  const random = seededRandom(seed)
   const valueCodes = codes(rows.map(({ value }) => value.trim().toLowerCase()))
   const probabilities = answerFeatures(answers).map((feature) =>
     permutationTest(rows.length, (order) => dependence(valueCodes, feature, order), random)

@@ -1,4 +1,4 @@
-/** A small seeded generator, so that a seed gives the same training run everywhere. */
+/** One small seeded generator for everything that must come out the same twice. */
 
 /**
  * Uniform in [0, 1), 32 bits of state (Mulberry32, public domain, T. Ettinger 2017).
@@ -19,7 +19,10 @@ export const deriveSeed = (seed: number, stream: number): number =>
   Math.floor(seededRandom(Math.imul(seed, 0x9e3779b1) ^ stream)() * 2 ** 32)
 
 /** Fisher–Yates in place. */
-export const shuffle = <T>(items: T[], random: () => number): T[] => {
+export const shuffle = <Items extends { [index: number]: unknown; length: number }>(
+  items: Items,
+  random: () => number
+): Items => {
   for (let i = items.length - 1; i > 0; i--) {
     const j = Math.floor(random() * (i + 1))
     ;[items[i], items[j]] = [items[j]!, items[i]!]
