@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { seededRandom } from '../../src/random.ts'
 import { scoreTemplates } from '../../bench/detect/score.ts'
-import {} from '../../bench/detect/applications.ts'
 import type { StreamRow } from '../../bench/detect/stream.ts'
 import { syntheticStream } from '../../bench/detect/synthetic.ts'
 import { createDetector, type Candidate, type Detector } from '../../src/core/detect.ts'
