@@ -1,6 +1,13 @@
 import { assert, nat, option, property, string, uint8Array } from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { BaseCache, decodeBody, digestOf, encodeBody } from '../../src/store/sqlite/body-codec.ts'
+import { BaseCache } from '../../src/store/sqlite/base-cache.ts'
+import {
+  decodeBody,
+  digestOf,
+  encodeDifference,
+  encodeWhole,
+  overlapOf,
+} from '../../src/store/sqlite/body-codec.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 
@@ -8,6 +15,9 @@ const baseOf = (text: string) => {
   const bytes = Buffer.from(text)
   return { digest: digestOf(bytes), text: bytes, ratio: 0.5 }
 }
+
+const encodeBody = (text: Buffer, base: Buffer | null) =>
+  base === null ? encodeWhole(text) : encodeDifference(text, base, overlapOf(text, base))
 
 const template = (query: string): string =>
   JSON.stringify({
@@ -68,34 +78,49 @@ describe('base cache', () => {
   it('finds the relative of a text and nothing for a stranger', () => {
     const cache = new BaseCache(() => 0)
     const text = template('Where is my card?')
-    cache.add('tenant-a', text, baseOf(text))
-    expect(cache.find('tenant-a', template('I lost my phone'))?.text.toString()).toBe(text)
-    expect(cache.find('tenant-a', '{"messages":[]}')).toBeNull()
+    cache.add('tenant-a', baseOf(text))
+    expect(
+      cache.find('tenant-a', Buffer.from(template('I lost my phone')))?.base.text.toString()
+    ).toBe(text)
+    expect(cache.find('tenant-a', Buffer.from('{"messages":[]}'))).toBeNull()
+  })
+
+  it('finds the relative that shares its start, then the one that shares lines elsewhere', () => {
+    const cache = new BaseCache(() => 0)
+    const texts = ['a', 'b'].map(
+      (letter) => `${letter.repeat(2000)}\\n${'shared line '.repeat(300)}`
+    )
+    for (const text of texts) cache.add('tenant-a', baseOf(text))
+    const byStart = cache.find('tenant-a', Buffer.from(`${texts[0]}!`))
+    expect(byStart?.base.text.toString()).toBe(texts[0])
+    expect(byStart).toMatchObject({ prefixBytes: texts[0]!.length, suffixBytes: 0 })
+    const byLine = cache.find('tenant-a', Buffer.from(`new\\n${'shared line '.repeat(300)}`))
+    expect(byLine?.suffixBytes).toBeGreaterThan(3600)
   })
 
   it('keeps tenants apart', () => {
     const cache = new BaseCache(() => 0)
     const text = template('Where is my card?')
-    cache.add('tenant-a', text, baseOf(text))
-    expect(cache.find('tenant-b', text)).toBeNull()
+    cache.add('tenant-a', baseOf(text))
+    expect(cache.find('tenant-b', Buffer.from(text))).toBeNull()
   })
 
   it('lets no base outlive its day, so that retention holds', () => {
     let now = 0
     const cache = new BaseCache(() => now)
     const text = template('Where is my card?')
-    cache.add('tenant-a', text, baseOf(text))
+    cache.add('tenant-a', baseOf(text))
     now = DAY_MS
-    expect(cache.find('tenant-a', text)).not.toBeNull()
+    expect(cache.find('tenant-a', Buffer.from(text))).not.toBeNull()
     now = DAY_MS + 1
-    expect(cache.find('tenant-a', text)).toBeNull()
+    expect(cache.find('tenant-a', Buffer.from(text))).toBeNull()
   })
 
   it('drops the least used when its bytes are spent', () => {
-    const cache = new BaseCache(() => 0, 20_000)
+    const cache = new BaseCache(() => 0, 16_000)
     const texts = [1, 2, 3, 4, 5, 6].map((index) => `${index} `.repeat(2000))
-    for (const text of texts) cache.add('tenant-a', text, baseOf(text))
-    expect(texts.map((text) => cache.find('tenant-a', text) !== null)).toEqual([
+    for (const text of texts) cache.add('tenant-a', baseOf(text))
+    expect(texts.map((text) => cache.find('tenant-a', Buffer.from(text)) !== null)).toEqual([
       false,
       false,
       false,

@@ -98,7 +98,7 @@ describe('store thread', () => {
   })
 
   it('refuses appends beyond what may wait', async () => {
-    const store = await openSqliteStore({ dataDir, maxPendingBytes: 20_000 })
+    const store = await openSqliteStore({ dataDir, maxPendingBytes: 10_000 })
     const results = await Promise.allSettled(
       Array.from({ length: 5 }, (_, index) => store.records.append([exampleRecord(index)]))
     )

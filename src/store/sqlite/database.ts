@@ -11,6 +11,7 @@ import type { LibSQLDatabase } from 'drizzle-orm/libsql/driver-core'
 import { drizzle } from 'drizzle-orm/libsql/sqlite3'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { AppError } from '../../errors.ts'
+import type { SqlTransaction } from './statements.ts'
 
 export interface DatabaseOptions {
   dataDir: string
@@ -32,6 +33,8 @@ export type Transaction = Parameters<Parameters<Database['transaction']>[0]>[0]
 export interface Connection {
   read: <T>(work: (db: Database) => Promise<T>) => Promise<T>
   write: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>
+  /** as `write`, without the query builder */
+  writeSql: <T>(work: (tx: SqlTransaction) => Promise<T>) => Promise<T>
   close: () => Promise<void>
 }
 
@@ -147,6 +150,22 @@ export const inTransaction = async <T>(
   }
 }
 
+/** As above, for plain SQL. */
+const inSqlTransaction = async <T>(
+  client: Client,
+  work: (tx: SqlTransaction) => Promise<T>
+): Promise<T> => {
+  const tx = await client.transaction('write')
+  try {
+    const result = await work(tx)
+    await tx.commit()
+    return result
+  } finally {
+    // rolls back what is still open, and nothing where SQLite has done so
+    tx.close()
+  }
+}
+
 const connection = (client: Client, db: Database, path: string): Connection => {
   let last: Promise<unknown> = Promise.resolve()
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
@@ -159,6 +178,7 @@ const connection = (client: Client, db: Database, path: string): Connection => {
   return {
     read: (work) => inTurn(() => work(db)),
     write: (work) => inTurn(() => inTransaction(db, work)),
+    writeSql: (work) => inTurn(() => inSqlTransaction(client, work)),
     close: () =>
       inTurn(async () => {
         // the driver leaves it to the garbage collector; an empty log makes the file whole
@@ -185,6 +205,8 @@ export const openDatabase = async (options: DatabaseOptions): Promise<Connection
     try {
       await configure(client, options)
       const db = drizzle(client)
+      // a migration replaces tables that others refer to, sqlite.org/lang_altertable.html §7
+      await client.execute('PRAGMA foreign_keys = OFF')
       await migrate(db, options.migrationsFolder ?? packagedMigrations())
       await client.execute('PRAGMA foreign_keys = ON')
       return connection(client, db, path)

@@ -4,7 +4,6 @@
  */
 import { Worker } from 'node:worker_threads'
 import { AppError } from '../../errors.ts'
-import type { ExchangeRecord } from '../../core/record.ts'
 import type { Store } from '../store.ts'
 import type { DatabaseOptions } from './database.ts'
 import {
@@ -15,9 +14,10 @@ import {
   type Opened,
   type Reply,
 } from './messages.ts'
+import { packRecords } from './packed-records.ts'
 
 export interface SqliteOptions extends DatabaseOptions {
-  /** bodies that may wait to be written; an append beyond it is refused */
+  /** records that may wait to be written; an append beyond it is refused */
   maxPendingBytes?: number
 }
 
@@ -54,7 +54,13 @@ const opened = (worker: Worker): Promise<void> =>
   })
 
 interface Channel {
-  call: (area: Area | null, method: string, parameters: unknown[]) => Promise<unknown>
+  /** @param transfer buffers of the parameters that change hands */
+  call: (
+    area: Area | null,
+    method: string,
+    parameters: unknown[],
+    transfer?: ArrayBuffer[]
+  ) => Promise<unknown>
 }
 
 const openChannel = (worker: Worker): Channel => {
@@ -77,12 +83,12 @@ const openChannel = (worker: Worker): Channel => {
   })
   worker.on('exit', () => end(new AppError('store-unavailable', 'the store is closed')))
   return {
-    call: (area, method, parameters) =>
+    call: (area, method, parameters, transfer = []) =>
       new Promise((resolve, reject) => {
         if (ended !== null) return reject(ended)
         const call: Call = { id: nextId++, area, method, parameters }
         waiting.set(call.id, { resolve, reject })
-        worker.postMessage(call, [])
+        worker.postMessage(call, transfer)
         if (area === null) ended = new AppError('store-unavailable', 'the store is closed')
       }),
   }
@@ -96,24 +102,18 @@ const areaOf = <A extends Area>({ call }: Channel, area: A): Store[A] =>
     ])
   ) as unknown as Store[A]
 
-const charsOf = (records: ExchangeRecord[]): number =>
-  records.reduce((sum, { request, response }) => sum + request.length + (response?.length ?? 0), 0)
-
 /** Refuses what would let waiting appends fill the memory. */
-const boundedAppend = (
-  append: Store['records']['append'],
-  maxPendingBytes: number
-): Store['records']['append'] => {
+const boundedAppend = ({ call }: Channel, maxPendingBytes: number): Store['records']['append'] => {
   let pendingBytes = 0
   return async (records) => {
-    // two bytes a character at most, as the engine keeps strings
-    const bytes = 2 * charsOf(records)
+    const packed = packRecords(records)
+    const bytes = packed.bodies.byteLength + packed.rows.length
     if (pendingBytes > 0 && pendingBytes + bytes > maxPendingBytes) {
       throw new AppError('overloaded', `${pendingBytes} bytes wait to be logged already`)
     }
     pendingBytes += bytes
     try {
-      await append(records)
+      await call('records', 'append', [packed], [packed.bodies])
     } finally {
       pendingBytes -= bytes
     }
@@ -132,10 +132,9 @@ export const openSqliteStore = async ({
   const worker = startThread(options)
   await opened(worker)
   const channel = openChannel(worker)
-  const records = areaOf(channel, 'records')
   let closing: Promise<void> | null = null
   return {
-    records: { ...records, append: boundedAppend(records.append, maxPendingBytes) },
+    records: { ...areaOf(channel, 'records'), append: boundedAppend(channel, maxPendingBytes) },
     templates: areaOf(channel, 'templates'),
     internalizations: areaOf(channel, 'internalizations'),
     routes: areaOf(channel, 'routes'),

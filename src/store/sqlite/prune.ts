@@ -6,7 +6,7 @@
 import { and, inArray, isNotNull, lt, sql } from 'drizzle-orm'
 import type { RecordStore } from '../store.ts'
 import { deleteUnreferenced } from './bodies.ts'
-import type { BaseCache } from './body-codec.ts'
+import type { BaseCache } from './base-cache.ts'
 import type { Connection, Transaction } from './database.ts'
 import { records } from './schema.ts'
 

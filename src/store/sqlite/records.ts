@@ -1,54 +1,17 @@
-/** The log: exchange records with their bodies, appended in batches. */
+/** The log as it is read, tagged and pruned; `append.ts` writes it. */
 import { and, asc, between, desc, eq, gt, inArray, isNotNull, lt } from 'drizzle-orm'
-import type { ExchangeRecord, StoredRecord } from '../../core/record.ts'
+import type { StoredRecord } from '../../core/record.ts'
 import type { RecordQuery, RecordStore } from '../store.ts'
-import { readTexts, storeTexts, type ScopedText } from './bodies.ts'
-import type { BaseCache } from './body-codec.ts'
+import { readTexts } from './bodies.ts'
+import type { BaseCache } from './base-cache.ts'
 import { inChunks } from './chunks.ts'
-import type { Connection, Database, Transaction } from './database.ts'
+import type { Connection, Database } from './database.ts'
 import { prune } from './prune.ts'
 import { records } from './schema.ts'
-import { addTotals, count, countRouted, type Totals } from './totals.ts'
+import { executeIn, type SqlTransaction } from './statements.ts'
+import { addTotals, count, type Totals } from './totals.ts'
 
 type RecordRow = typeof records.$inferSelect
-
-const scopedTexts = ({ tenant, request, response }: ExchangeRecord): ScopedText[] => [
-  { scope: `${tenant} request`, text: request },
-  ...(response === null ? [] : [{ scope: `${tenant} response`, text: response }]),
-]
-
-/** Those whose id is neither in the log nor earlier in the list. */
-const unknownRecords = async (tx: Transaction, added: ExchangeRecord[]) => {
-  const byId = new Map<string, ExchangeRecord>()
-  for (const record of added) if (!byId.has(record.id)) byId.set(record.id, record)
-  const rows = await tx
-    .select({ id: records.id })
-    .from(records)
-    .where(inArray(records.id, [...byId.keys()]))
-  for (const { id } of rows) byId.delete(id)
-  return [...byId.values()]
-}
-
-const insertRecords = async (
-  tx: Transaction,
-  cache: BaseCache,
-  added: ExchangeRecord[]
-): Promise<void> => {
-  const fresh = await unknownRecords(tx, added)
-  if (fresh.length === 0) return
-  const bodyIds = (await storeTexts(tx, cache, fresh.flatMap(scopedTexts))).values()
-  const totals: Totals = new Map()
-  await tx.insert(records).values(
-    fresh.map(({ request: _request, response, ...row }) => ({
-      ...row,
-      requestBody: bodyIds.next().value!,
-      responseBody: response === null ? null : bodyIds.next().value!,
-      templateVersion: row.route?.templateVersion ?? null,
-    }))
-  )
-  for (const record of fresh) countRouted(totals, record)
-  await addTotals(tx, totals)
-}
 
 const toRecords = async (
   db: Database,
@@ -87,46 +50,37 @@ const listRows = (db: Database, query: RecordQuery): Promise<RecordRow[]> => {
 
 /** Moves the records to the template, and their count with them. */
 const tagRecords = async (
-  tx: Transaction,
+  tx: SqlTransaction,
   ids: string[],
   templateVersion: string
 ): Promise<void> => {
-  const { id, at } = records
-  const rows = await tx
-    .select({ id, at, was: records.templateVersion })
-    .from(records)
-    .where(inArray(id, ids))
+  const rows = await executeIn(
+    tx,
+    'select id, at, template_version as was from records where id in',
+    ids
+  )
   const moved = rows.filter(({ was }) => was !== templateVersion)
   const totals: Totals = new Map()
-  for (const row of moved) {
-    count(totals, templateVersion, { requests: 1, lastSeen: row.at })
-    if (row.was !== null) count(totals, row.was, { requests: -1 })
+  for (const { at, was } of moved) {
+    count(totals, templateVersion, { requests: 1, lastSeen: Number(at) })
+    if (was !== null) count(totals, String(was), { requests: -1 })
   }
-  await tx
-    .update(records)
-    .set({ templateVersion })
-    .where(
-      inArray(
-        id,
-        moved.map((row) => row.id)
-      )
-    )
+  await executeIn(
+    tx,
+    'update records set template_version = ? where id in',
+    moved.map(({ id }) => String(id)),
+    [templateVersion]
+  )
   await addTotals(tx, totals)
 }
 
-/** Writes records in one transaction; those whose id is in the log already are skipped. */
-export const recordWriter =
-  ({ write }: Connection, cache: BaseCache) =>
-  (added: ExchangeRecord[]): Promise<void> =>
-    write((tx) => insertRecords(tx, cache, added))
-
-/** @param append how records get to `recordWriter` */
+/** @param append how records get to `recordWriter` (append.ts) */
 export const createRecordStore = (
   connection: Connection,
   cache: BaseCache,
   append: RecordStore['append']
 ): RecordStore => {
-  const { read, write } = connection
+  const { read, writeSql } = connection
   return {
     append,
     list: (query) =>
@@ -141,7 +95,7 @@ export const createRecordStore = (
         return ids.flatMap((id) => byId.get(id) ?? [])
       }),
     tagTemplate: async (ids, version) => {
-      for (const chunk of inChunks(ids)) await write((tx) => tagRecords(tx, chunk, version))
+      for (const chunk of inChunks(ids)) await writeSql((tx) => tagRecords(tx, chunk, version))
     },
     prune: (before) => prune(connection, cache, before),
   }

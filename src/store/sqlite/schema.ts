@@ -1,6 +1,7 @@
 /**
  * The tables of the embedded database. A record row is small and fixed; its request and response
- * lie in `bodies`, one row per distinct content. Columns in JSON hold the domain types as they are.
+ * lie in `bodies`, one row per whole text however often it occurs. Every index is paid with each
+ * record of the log, so those that most rows do not need are partial. Columns in JSON hold the domain types as they are.
  */
 import { sql } from 'drizzle-orm'
 import {
@@ -26,8 +27,8 @@ export const bodies = sqliteTable(
   'bodies',
   {
     id: integer('id').primaryKey(),
-    /** SHA-256 of the text */
-    digest: blob('digest', { mode: 'buffer' }).notNull().unique(),
+    /** SHA-256 of a whole text; a difference has none, since finding it again costs more than it */
+    digest: blob('digest', { mode: 'buffer' }),
     /** the body that this one is a difference to; that one has none itself */
     base: integer('base').references((): AnySQLiteColumn => bodies.id),
     prefixBytes: integer('prefix_bytes').notNull(),
@@ -35,6 +36,9 @@ export const bodies = sqliteTable(
     data: blob('data', { mode: 'buffer' }).notNull(),
   },
   (table) => [
+    uniqueIndex('bodies_digest')
+      .on(table.digest)
+      .where(sql`digest is not null`),
     index('bodies_base')
       .on(table.base)
       .where(sql`base is not null`),
@@ -67,7 +71,9 @@ export const records = sqliteTable(
     index('records_at_with_bodies')
       .on(table.at)
       .where(sql`request_body is not null`),
-    index('records_template').on(table.templateVersion, table.sequence),
+    index('records_template')
+      .on(table.templateVersion, table.sequence)
+      .where(sql`template_version is not null`),
     index('records_request_body').on(table.requestBody),
     index('records_response_body').on(table.responseBody),
   ]

@@ -1,9 +1,10 @@
 /** Running totals of a template version, written in the transaction of the rows they count. */
-import { eq, sql } from 'drizzle-orm'
+import { eq } from 'drizzle-orm'
 import type { ExchangeRecord } from '../../core/record.ts'
 import type { TemplateStats } from '../store.ts'
-import type { Database, Transaction } from './database.ts'
+import type { Database } from './database.ts'
 import { templateTotals } from './schema.ts'
+import { bulkInsert, type SqlTransaction } from './statements.ts'
 
 export type Totals = Map<string, TemplateStats>
 
@@ -33,7 +34,10 @@ export const count = (totals: Totals, version: string, more: Partial<TemplateSta
 }
 
 /** A routed record belongs to its route's template from the start; others are tagged later. */
-export const countRouted = (totals: Totals, { at, route }: ExchangeRecord): void => {
+export const countRouted = (
+  totals: Totals,
+  { at, route }: Pick<ExchangeRecord, 'at' | 'route'>
+): void => {
   if (route === null) return
   const answered = route.outcome === 'answered'
   count(totals, route.templateVersion, {
@@ -46,25 +50,23 @@ export const countRouted = (totals: Totals, { at, route }: ExchangeRecord): void
   })
 }
 
-export const addTotals = async (tx: Transaction, totals: Totals): Promise<void> => {
-  for (const [version, added] of totals) {
-    const { requests, answered, fallbacks, promptTokensSaved, savedUsd, lastSeen } = templateTotals
-    await tx
-      .insert(templateTotals)
-      .values({ version, ...added })
-      .onConflictDoUpdate({
-        target: templateTotals.version,
-        set: {
-          requests: sql`${requests} + ${added.requests}`,
-          answered: sql`${answered} + ${added.answered}`,
-          fallbacks: sql`${fallbacks} + ${added.fallbacks}`,
-          promptTokensSaved: sql`${promptTokensSaved} + ${added.promptTokensSaved}`,
-          savedUsd: sql`${savedUsd} + ${added.savedUsd}`,
-          lastSeen: sql`max(coalesce(${lastSeen}, excluded.last_seen), coalesce(excluded.last_seen, ${lastSeen}))`,
-        },
-      })
-  }
-}
+const insertTotals = bulkInsert(
+  templateTotals,
+  ['version', 'requests', 'answered', 'fallbacks', 'promptTokensSaved', 'savedUsd', 'lastSeen'],
+  `on conflict (version) do update set
+    requests = requests + excluded.requests,
+    answered = answered + excluded.answered,
+    fallbacks = fallbacks + excluded.fallbacks,
+    prompt_tokens_saved = prompt_tokens_saved + excluded.prompt_tokens_saved,
+    saved_usd = saved_usd + excluded.saved_usd,
+    last_seen = max(coalesce(last_seen, excluded.last_seen), coalesce(excluded.last_seen, last_seen))`
+)
+
+export const addTotals = (tx: SqlTransaction, totals: Totals): Promise<void> =>
+  insertTotals(
+    tx,
+    [...totals].map(([version, added]) => ({ version, ...added }))
+  )
 
 export const readTotals = async (db: Database, version: string): Promise<TemplateStats> => {
   const [row] = await db.select().from(templateTotals).where(eq(templateTotals.version, version))
