@@ -131,7 +131,10 @@ interface Comparison {
 /** Arms and latencies, asked at an engine of their own on the same loras. */
 const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
   const { dataDir, internalization, template, test, train } = input
-  const process = await startOnnxEngine({ modelPath: required('model'), dataDir })
+  const process = await startOnnxEngine({
+    modelPath: required('model'),
+    dataDir: join(dataDir, 'engine'),
+  })
   const engine = createEngine({
     name: 'bench',
     baseUrl: process.baseUrl,

@@ -207,37 +207,67 @@ const buildApp = async (parts: Parts, registry: Registry) => {
   return { app, proxy }
 }
 
-/** @param options.worker whether the cold path runs beside the proxy */
-export const startServer = async (
+/** What was opened, closed in reverse order; the first failure does not keep the rest open. */
+const createClosers = () => {
+  const closers: (() => Promise<void> | void)[] = []
+  return {
+    add: (close: () => Promise<void> | void): void => void closers.push(close),
+    async closeAll(): Promise<void> {
+      for (const close of closers.splice(0).reverse())
+        await Promise.resolve(close()).catch(() => {})
+    },
+  }
+}
+
+const open = async (
   config: Config,
-  options: { worker: boolean }
-): Promise<Server> => {
+  options: { worker: boolean },
+  onClose: ReturnType<typeof createClosers>['add']
+): Promise<Logger> => {
   const logger = createLogger(config.logLevel)
   const store = await openStore(config)
+  onClose(() => store.close())
   const engine = config.engine.kind === 'none' ? null : await openEngine(config)
+  onClose(async () => engine?.close())
+  const worker = options.worker ? startWorker(config, engine) : null
+  onClose(async () => worker?.close())
   const queue = createLogQueue({
     append: store.records.append,
     maxBytes: config.proxy.logQueueMaxBytes,
     batchSize: LOG_BATCH,
     now: () => performance.now(),
   })
+  onClose(() => queue.close(LOG_FLUSH_MS))
   const routes = await watchRoutes(store, logger)
-  const worker = options.worker ? startWorker(config, engine) : null
+  onClose(routes.stop)
   const parts: Parts = { config, store, logger, queue, engine, worker, routes }
   const { app, proxy } = await buildApp(parts, new Registry())
+  onClose(() => proxy.close())
   const { server, port } = await listen(app.fetch, config)
+  onClose(() => drain(server))
   logger.info({ host: config.host, port, upstream: config.upstream.baseUrl }, 'listening')
+  return logger
+}
 
-  const closeAll = async (): Promise<void> => {
-    logger.info('draining')
-    await drain(server)
-    routes.stop()
-    await proxy.close()
-    await queue.close(LOG_FLUSH_MS)
-    await worker?.close()
-    await engine?.close()
-    await store.close()
+/**
+ * @param options.worker whether the cold path runs beside the proxy
+ * @throws AppError of the part that could not be opened; what was open by then is closed
+ */
+export const startServer = async (
+  config: Config,
+  options: { worker: boolean }
+): Promise<Server> => {
+  const closers = createClosers()
+  try {
+    const logger = await open(config, options, closers.add)
+    return {
+      close: () => {
+        logger.info('draining')
+        return closers.closeAll()
+      },
+    }
+  } catch (error) {
+    await closers.closeAll()
+    throw error
   }
-  let closing: Promise<void> | null = null
-  return { close: () => (closing ??= closeAll()) }
 }

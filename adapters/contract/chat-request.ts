@@ -68,6 +68,7 @@ const schema = z
         type: z.enum(['text', 'json_object'], { error: 'must be text or json_object' }),
       })
       .nullish(),
+    cache_prompt: z.boolean().nullish(),
     structured_outputs: z
       .strictObject({ choice: z.array(z.string().min(1)).nonempty().max(MAX_CHOICES) })
       .nullish(),
@@ -106,6 +107,7 @@ export const parseChatRequest = (body: unknown): ChatRequest => {
   if (parsed.top_logprobs) request.top_logprobs = parsed.top_logprobs
   if (parsed.response_format?.type === 'json_object')
     request.response_format = { type: 'json_object' }
+  if (parsed.cache_prompt === false) request.cache_prompt = false
   if (parsed.structured_outputs) request.structured_outputs = parsed.structured_outputs
   return request
 }

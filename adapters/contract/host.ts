@@ -15,6 +15,7 @@ import { JobQueue, type JobQueueOptions } from './jobs.ts'
 import type { Log } from './log.ts'
 
 const MIB = 1024 * 1024
+const KEEP_ALIVE_MS = 120_000
 
 const DEFAULT_LIMITS = {
   maxBodyBytes: 32 * MIB,
@@ -79,7 +80,13 @@ export interface ListeningServer {
 export const listen = (app: Hono, port = 0): Promise<ListeningServer> =>
   new Promise((resolve, reject) => {
     const server: ServerType = serve(
-      { fetch: app.fetch, hostname: '127.0.0.1', port },
+      {
+        fetch: app.fetch,
+        hostname: '127.0.0.1',
+        port,
+        // a client that reuses a connection must not meet its end while a step blocks this loop
+        serverOptions: { keepAliveTimeout: KEEP_ALIVE_MS },
+      },
       (info: AddressInfo) =>
         resolve({
           port: info.port,

@@ -135,7 +135,7 @@ class OnnxBackend implements EngineBackend {
         topLogprobs: request.top_logprobs ?? 0,
         choices: request.structured_outputs?.choice ?? null,
         jsonObject: request.response_format?.type === 'json_object',
-        usePrefixCache: true,
+        usePrefixCache: request.cache_prompt !== false,
       },
       signal
     )

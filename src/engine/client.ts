@@ -36,6 +36,8 @@ interface List<Item> {
 }
 
 const PAGE_SIZE = 100
+/** messages come seldom: among so many events the newest figures are found */
+const NEWEST_EVENTS = 10
 
 const jobPath = (id: string, part = ''): string =>
   `/fine_tuning/jobs/${encodeURIComponent(id)}${part}`
@@ -149,6 +151,11 @@ export const createEngine = (options: EngineOptions): Engine => {
       ),
     jobEvents: (id, after) =>
       listAll<JobEvent>(call, jobPath(id, '/events'), [['order', 'asc']], after),
+    async jobMetrics(id) {
+      const path = jobPath(id, `/events?limit=${NEWEST_EVENTS}`)
+      const { data } = await call.json<List<JobEvent>>(path)
+      return data.find((event) => event.type === 'metrics')?.data ?? null
+    },
     cancelJob: (id) => post<JobObject>(jobPath(id, '/cancel'), {}),
     complete: (request, { signal } = {}) =>
       post<ChatCompletion>(

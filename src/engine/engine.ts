@@ -40,6 +40,8 @@ export interface Engine {
   findJobs(metadata: Record<string, string>): Promise<JobObject[]>
   /** Events oldest first, behind the given event id. */
   jobEvents(id: string, after?: string): Promise<JobEvent[]>
+  /** Figures of the job's newest metrics event; null before the first. */
+  jobMetrics(id: string): Promise<Record<string, number | null> | null>
   cancelJob(id: string): Promise<JobObject>
   complete(request: ChatRequest, options?: { signal?: AbortSignal }): Promise<ChatCompletion>
   /** Tokens as they come; ending the iteration early stops the generation. */

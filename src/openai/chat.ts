@@ -38,6 +38,8 @@ export interface ChatRequest {
   user?: string | null
   /** vLLM's constrained decoding; `choice` lists the only answers allowed (engine contract). */
   structured_outputs?: { choice?: string[] } | null
+  /** llama.cpp's name: false computes the whole prompt anew, for honest measurements */
+  cache_prompt?: boolean | null
   [field: string]: unknown
 }
 

@@ -21,13 +21,12 @@ export const reportProgress = async (
   context: StageContext,
   job: JobObject
 ): Promise<void> => {
-  const events = await engine.jobEvents(job.id)
   const progress: StageProgress = {
     arm: context.arm,
     stage: context.stage,
     jobId: job.id,
     status: job.status,
-    metrics: events.findLast((event) => event.type === 'metrics')?.data ?? null,
+    metrics: await engine.jobMetrics(job.id),
     at: deps.now(),
   }
   const bytes = new TextEncoder().encode(JSON.stringify(progress))

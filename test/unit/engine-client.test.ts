@@ -80,6 +80,8 @@ describe('engine client', () => {
     const events = await engine.jobEvents(job.id)
     expect(events[0]!.message).toBe('Started')
     expect(await engine.jobEvents(job.id, events.at(-2)!.id)).toEqual(events.slice(-1))
+    const newest = events.findLast((event) => event.type === 'metrics')!
+    expect(await engine.jobMetrics(job.id)).toEqual(newest.data)
     const messages = ROWS[0]!.messages.slice(0, -1)
     const answer = await engine.complete({ model: lora, messages, logprobs: true })
     expect(answer.choices[0]!.message.content).toBe('It is Paris')

@@ -1,6 +1,7 @@
 /**
  * From a row of log-probabilities to the next token. Knows nothing of text or graphs.
  */
+import { seededRandom } from '../../../src/random.ts'
 import type { Constraint } from './constraint.ts'
 
 export interface SamplingOptions {
@@ -27,17 +28,6 @@ interface Candidates {
   ids: ArrayLike<number>
   /** log-probability of the i-th candidate */
   logprobs: Float32Array
-}
-
-/** mulberry32: 32 bits of state, uniform in [0, 1); public domain, T. Ettinger. */
-const seededRandom = (seed: number): (() => number) => {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
 
 const argmax = (values: Float32Array): number => {
