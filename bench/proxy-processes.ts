@@ -1,7 +1,7 @@
 /** Processes of the proxy benchmark: starting and ending them, and the CPU time they have used. */
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -34,10 +34,31 @@ export const cpuMicros = (target: Target): number =>
 const childrenOf = (pid: number): number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
 
-/** `upstream`, `fetch` or `ours` of `proxy-server.ts`. */
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+/** inside the package, where dependencies and migrations are found as from the real build */
+const BUILD = join(ROOT, 'dist', 'bench-proxy')
+const TSC = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
+
+/** Builds what is measured as production is built: tsx slows down what it translates. */
+export const build = (): void => {
+  mkdirSync(BUILD, { recursive: true })
+  const config = {
+    extends: join(ROOT, 'tsconfig.build.json'),
+    compilerOptions: { rootDir: ROOT, outDir: BUILD },
+    include: [],
+    files: [join(ROOT, 'bench', 'proxy-server.ts')],
+  }
+  const path = join(BUILD, 'tsconfig.json')
+  writeFileSync(path, JSON.stringify(config))
+  execFileSync(process.execPath, [TSC, '-p', path], { stdio: ['ignore', 'inherit', 'inherit'] })
+}
+
+export const removeBuild = (): void => rmSync(BUILD, { recursive: true, force: true })
+
+/** `upstream`, `fetch` or `ours` of `proxy-server.ts`, from the build. */
 export const startServer = async (kind: string, ...rest: string[]): Promise<Target> => {
-  const script = fileURLToPath(new URL('./proxy-server.ts', import.meta.url))
-  const child = spawn(process.execPath, ['--import', 'tsx', script, kind, ...rest], {
+  const script = join(BUILD, 'bench', 'proxy-server.js')
+  const child = spawn(process.execPath, [script, kind, ...rest], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, NODE_ENV: 'production' },
   })

@@ -11,7 +11,15 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { LogQueueStats } from '../src/proxy/log-queue.ts'
 import { load, loadGenerator, type Load } from './proxy-load.ts'
-import { cpuMicros, isInstalled, startNginx, startServer, type Target } from './proxy-processes.ts'
+import {
+  build,
+  cpuMicros,
+  isInstalled,
+  removeBuild,
+  startNginx,
+  startServer,
+  type Target,
+} from './proxy-processes.ts'
 import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
 
 const CPU_BAR = 5.2
@@ -150,6 +158,7 @@ const main = async (): Promise<void> => {
     folder,
   }
   log(`load by ${loadGenerator}`)
+  build()
   const upstream = await startServer('upstream')
   const targets = await startTargets(folder, upstream)
   try {
@@ -163,6 +172,7 @@ const main = async (): Promise<void> => {
   } finally {
     for (const target of Object.values(targets)) await target.stop()
     await upstream.stop()
+    removeBuild()
     rmSync(folder, { recursive: true, force: true })
   }
 }
