@@ -13,15 +13,17 @@ export interface Exchange {
   /** '' when the body is no chat request */
   model: string
   streamed: boolean
-  /** the request's body as text */
-  text: string
+  /**
+   * The original bytes, for the upstream (invariant 3) and the log. Not their text: it would wait
+   * for the log inside the engine's heap, to be copied at every collection.
+   */
+  body: Buffer
 }
 
-/** A request that was received whole. The original bytes are kept for the upstream (invariant 3). */
+/** A request that was received whole. */
 export interface Received {
   incoming: IncomingMessage
   client: Client
-  body: Buffer
   /** when the last byte of the body was there, milliseconds since the epoch */
   completeAt: number
   exchange: Exchange

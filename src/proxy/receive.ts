@@ -68,12 +68,8 @@ const parseChatRequest = (text: string): ChatRequest | null => {
   return readable ? (parsed as ChatRequest) : null
 }
 
-/** Memory of a log entry beside its texts. */
+/** Memory of a log entry beside its bodies. */
 const ENTRY_BYTES = 512
-
-/** A string of ASCII takes one byte a character, any other at most two. */
-const textBytes = (text: string, utf8Bytes: number): number =>
-  text.length === utf8Bytes ? utf8Bytes : 2 * text.length
 
 /**
  * The request as a whole, or null when the client left in the middle of it.
@@ -88,8 +84,7 @@ export const receive = async (
   const body = await receiveBody(incoming, limits.maxBodyBytes)
   if (body === null) return null
   const completeAt = now()
-  const text = body.toString('utf8')
-  const request = parseChatRequest(text)
+  const request = parseChatRequest(body.toString('utf8'))
   const exchange = {
     id: newId(),
     at,
@@ -97,8 +92,9 @@ export const receive = async (
     path: incoming.url ?? '',
     model: request?.model ?? '',
     streamed: request?.stream === true,
-    text,
+    body,
   }
-  const bytes = ENTRY_BYTES + textBytes(text, body.length)
-  return { incoming, client, body, completeAt, exchange, request, bytes }
+  // the body is a view of what was read from the connection, all of which it holds on to
+  const bytes = ENTRY_BYTES + body.buffer.byteLength
+  return { incoming, client, completeAt, exchange, request, bytes }
 }

@@ -20,7 +20,7 @@ const baseOf = (exchange: Exchange, endedAt: number) => ({
   model: exchange.model,
   path: exchange.path,
   streamed: exchange.streamed,
-  request: exchange.text,
+  request: exchange.body.toString('utf8'),
   durationMs: endedAt - exchange.at,
 })
 
