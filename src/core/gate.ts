@@ -80,6 +80,11 @@ export interface HeldOutRow {
 export interface GateInput {
   /** in the plan's order */
   arms: { arm: ArmName; rows: HeldOutRow[] }[]
+  /**
+   * The arm that data other than these rows has chosen. Only it can be promoted, so that alpha is
+   * not shared among the arms; null lets these rows choose and shares it.
+   */
+  chosenArm?: number | null
   responseType: ResponseType
   /** agreement that may be lost, 0 to 1 */
   margin: number
@@ -260,19 +265,20 @@ const rejection = (winner: ArmFigures | undefined, input: Required<GateInput>): 
 }
 
 /**
- * Chooses arm, statistic and threshold, and whether to promote. Every candidate (arm and statistic)
- * is tested on all held-out rows at its equal share of alpha; method and power:
+ * Chooses arm, statistic and threshold, and whether to promote. Every candidate (arm and statistic;
+ * statistic alone where the arm is chosen) is tested on all held-out rows at its share of alpha; method and power:
  * docs/decisions/2026-11-25-selective-gate-test.md.
  */
 export const decide = (given: GateInput): Verdict => {
-  const input = { alpha: 0.05, minCoverage: 0.2, ...given }
-  const { responseType, margin, alpha, minCoverage } = input
-  const candidates = input.arms.reduce(
+  const input = { alpha: 0.05, minCoverage: 0.2, chosenArm: null, ...given }
+  const { responseType, margin, alpha, minCoverage, chosenArm } = input
+  const eligible = chosenArm === null ? input.arms : [input.arms[chosenArm]!]
+  const candidates = eligible.reduce(
     (sum, { rows }) => sum + statisticsOf(rows, responseType).length,
     0
   )
   const arms = input.arms.map((arm) => armFigures(arm, input, alpha / Math.max(1, candidates)))
-  const arm = winnerOf(arms)
+  const arm = chosenArm ?? winnerOf(arms)
   const winner = arms[arm]
   const fresh = (input.arms[arm]?.rows ?? []).flatMap((row) => row.upstreamSimilarity ?? [])
   const reason = rejection(winner, input)

@@ -103,5 +103,9 @@ export const respondFromUpstream = (
   why: UpstreamReason | null
 ): void => {
   count(deps.metrics, why)
-  deps.upstream.send(received.incoming, received.exchange.body, new ChatPassage(deps, received, why))
+  deps.upstream.send(
+    received.incoming,
+    received.exchange.body,
+    new ChatPassage(deps, received, why)
+  )
 }

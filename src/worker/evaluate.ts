@@ -136,6 +136,16 @@ const contextOf = async (
   }
 }
 
+/**
+ * The arm whose last stage has the lower loss on validation rows, which lie before the held-out
+ * ones; null when an engine gives none. The query-only arm wins a tie: it came cheaper.
+ */
+const chosenArm = ({ arms }: InternalizationPlan): number | null => {
+  const losses = arms.map((arm) => arm.results.at(-1)?.metrics.valid_loss ?? null)
+  const known = losses.filter((loss) => loss !== null)
+  return known.length < losses.length ? null : losses.indexOf(Math.min(...known))
+}
+
 const verdictOf = (
   context: EvaluationContext,
   rows: EvaluationRow[],
@@ -163,6 +173,7 @@ const verdictOf = (
             }
       }),
     })),
+    chosenArm: chosenArm(context.plan),
     responseType: context.responseType,
     margin: context.deps.config.margin,
     minCoverage: context.deps.config.minCoverage,

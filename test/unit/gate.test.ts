@@ -134,6 +134,19 @@ describe('decide', () => {
     expect(verdict.arms[1]!.coverage).toBeGreaterThan(verdict.arms[0]!.coverage)
   })
 
+  it('spends no alpha on arms when other data has chosen one, and promotes only that one', () => {
+    const arms: GateInput['arms'] = [
+      { arm: 'query-only', rows: heldOut(1000, wellRanked) },
+      { arm: 'schedule', rows: heldOut(1000, (place) => wellRanked(place) - 0.3) },
+    ]
+    const levelOf = (chosenArm: number | null): number =>
+      decide({ ...input([]), arms, chosenArm }).arms[0]!.candidates![0]!.tests[0]!.level
+    expect(levelOf(0)).toBeCloseTo(2 * levelOf(null), 12)
+    const verdict = decide({ ...input([]), arms, chosenArm: 1 })
+    expect(verdict.arm).toBe(1)
+    expect(verdict.verdict).toBe('reject')
+  })
+
   it('forgives disagreement that the upstream has with itself', () => {
     expect(noisy(null).verdict).toBe('reject')
     const verdict = noisy(0.9)
