@@ -29,6 +29,8 @@ const { values: args } = parseArgs({
 const TRAIN_ROWS = 120
 const HOLDOUT_ROWS = 120
 const MAX_LIFE_MS = 4_000
+/** so many that kills soon meet training and evaluation too */
+const REQUESTS_A_LIFE = 60
 const FINISH_MS = 300_000
 
 const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange', 'violet', 'white']
@@ -146,7 +148,7 @@ const run = async (): Promise<void> => {
       for (const { state } of await internalizationsOf(proxy)) states.add(state.name)
       const killed = new Promise<void>((resolve) => setTimeout(resolve, random() * MAX_LIFE_MS))
       await Promise.all([
-        traffic(proxy, 12).then(() => noteRecords(proxy, seen).catch(() => undefined)),
+        traffic(proxy, REQUESTS_A_LIFE).then(() => noteRecords(proxy, seen).catch(() => undefined)),
         killed.then(() => proxy.kill()),
       ])
       progress.update('kills', round + 1, rounds, [...states].join(' '))
