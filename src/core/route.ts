@@ -125,21 +125,37 @@ export const trafficPosition = (match: Match): number =>
   ) /
   2 ** 32
 
-/** What the engine is asked: the prompt removed, greedy, with log-probabilities. */
+/**
+ * What a lora is asked, in evaluation and in serving alike: the prompt removed, greedy, with
+ * log-probabilities, so that what was proven is what answers.
+ */
+export const loraRequest = (
+  { lora, labels }: Pick<Route, 'lora' | 'labels'>,
+  match: Match,
+  maxTokens: number
+): ChatRequest => ({
+  model: lora,
+  messages: studentMessages(match, EMPTY_PROMPT),
+  temperature: 0,
+  logprobs: true,
+  max_tokens: maxTokens,
+  ...(labels ? { structured_outputs: { choice: labels } } : {}),
+})
+
+/** The same for a client's request, within its own limits. */
 export const adaptedRequest = (
   route: Route,
   match: Match,
   request: ChatRequest,
   maxTokens: number
 ): ChatRequest => ({
-  model: route.lora,
-  messages: studentMessages(match, EMPTY_PROMPT),
+  ...loraRequest(
+    route,
+    match,
+    Math.min(request.max_completion_tokens ?? request.max_tokens ?? maxTokens, maxTokens)
+  ),
   stream_options: { include_usage: true },
-  temperature: 0,
-  logprobs: true,
-  max_tokens: Math.min(request.max_completion_tokens ?? request.max_tokens ?? maxTokens, maxTokens),
   ...(request.stop ? { stop: request.stop } : {}),
-  ...(route.labels ? { structured_outputs: { choice: route.labels } } : {}),
 })
 
 /** Neutral element of a statistic: the confidence of an answer without tokens. */

@@ -5,12 +5,12 @@
  */
 import { decide } from '../core/gate.ts'
 import type { Internalization, InternalizationPlan } from '../core/internalization.ts'
-import { EMPTY_PROMPT, studentMessages } from '../core/prompt.ts'
+import { loraRequest } from '../core/route.ts'
 import { detectResponseType, hardGate, similarity } from '../core/score.ts'
 import type { ResponseType, Verdict } from '../core/gate.ts'
 import type { Template } from '../core/template.ts'
 import type { Engine } from '../engine/engine.ts'
-import type { ChatCompletion, ChatRequest } from '../openai/chat.ts'
+import type { ChatCompletion } from '../openai/chat.ts'
 import type { EvaluationRow } from '../store/store.ts'
 import type { WorkerDeps } from './deps.ts'
 import { answerOf, exchangesByIds, type Exchange } from './exchanges.ts'
@@ -31,21 +31,6 @@ interface EvaluationContext {
   longestChars: number
 }
 
-/** The request that evaluation and the live route send for one match. */
-export const adaptedRequest = (
-  lora: string,
-  exchange: Exchange,
-  labels: string[] | null,
-  maxTokens: number
-): ChatRequest => ({
-  model: lora,
-  messages: studentMessages(exchange.match, EMPTY_PROMPT),
-  temperature: 0,
-  max_tokens: maxTokens,
-  logprobs: true,
-  ...(labels === null ? {} : { structured_outputs: { choice: labels } }),
-})
-
 const logprobsOf = (completion: ChatCompletion): number[] =>
   completion.choices[0]?.logprobs?.content?.map((token) => token.logprob) ?? []
 
@@ -57,7 +42,7 @@ const evaluateRow = async (
   const { engine, plan, responseType, internalization } = context
   const lora = plan.arms[arm]!.results.at(-1)!.lora
   const completion = await engine.complete(
-    adaptedRequest(lora, exchange, plan.labels, context.maxTokens)
+    loraRequest({ lora, labels: plan.labels }, exchange.match, context.maxTokens)
   )
   const logprobs = logprobsOf(completion)
   const content = completion.choices[0]?.message.content

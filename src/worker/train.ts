@@ -2,7 +2,7 @@
  * One stage of one arm: its rows, its job, its result. The job is looked up by its metadata before
  * it is created, so that no stage is trained twice however often the process dies.
  */
-import { compressTemplate, textSegments } from '../core/compress.ts'
+import { compressTemplate, constantExamples, textSegments } from '../core/compress.ts'
 import { trainingRow } from '../core/dataset.ts'
 import type {
   Arm,
@@ -16,7 +16,6 @@ import type { Template } from '../core/template.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { JobObject, TrainingRow } from '../openai/fine-tuning.ts'
 import { segmentTokens } from './plan.ts'
-import { constantExamples } from '../core/compress.ts'
 import type { WorkerDeps } from './deps.ts'
 import { exchangesByIds, type Exchange } from './exchanges.ts'
 
