@@ -45,7 +45,9 @@ const { values: args } = parseArgs({
     train: { type: 'string', default: '1500' },
     holdout: { type: 'string', default: '1000' },
     'test-rows': { type: 'string', default: '500' },
-    'arm-rows': { type: 'string', default: '200' },
+    'arm-rows': { type: 'string', default: '500' },
+    // a row with the whole prompt takes seconds
+    'full-prompt-rows': { type: 'string', default: '200' },
     minutes: { type: 'string', default: '0' },
     schedule: { type: 'string', default: 'linear' },
     margin: { type: 'string', default: '0.05' },
@@ -112,6 +114,8 @@ const waitForVerdict = async (proxy: ProxyProcess): Promise<Internalization> => 
   }
 }
 
+const FULL_PROMPT_ARMS = new Set<BenchArm>(['base-full', 'tuned-full'])
+
 const ARM_FIGURES: Record<BenchArm, string> = {
   'base-full': 'accuracy_base_full',
   'base-query': 'accuracy_base_query',
@@ -142,31 +146,41 @@ const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
     fetch,
     timeoutMs: 600_000,
   })
-  const rows = Number(args['arm-rows'])
+  const rowsOf = (arm: BenchArm) => {
+    const count = Number(args[FULL_PROMPT_ARMS.has(arm) ? 'full-prompt-rows' : 'arm-rows'])
+    return { rows: test.rows.slice(0, count), requests: test.requests.slice(0, count) }
+  }
   const context: ArmContext = {
     engine,
     template,
     internalization,
     type: detectResponseType(test.rows.map((row) => row.answer)),
-    rows: test.rows.slice(0, rows),
-    requests: test.requests.slice(0, rows),
+    rows: test.rows,
+    requests: test.requests,
   }
   const figures: Record<string, Figure> = {}
   try {
     const winner = internalization.plan!.arms[internalization.verdict?.arm ?? 0]!
     const lora = winner.results.at(-1)!.lora
-    Object.assign(figures, latencyFigures(await measureLatencies(context, lora, LATENCY_ROUNDS)), {
-      arm_rows: { value: context.rows.length, unit: 'rows' },
-    })
+    Object.assign(figures, latencyFigures(await measureLatencies(context, lora, LATENCY_ROUNDS)))
     for (const arm of armNames()) {
       progress.update(`arm ${arm}`, 0, 1)
-      const value = await runArm(arm, context, {
-        requests: train.requests,
-        answers: train.rows.map((row) => row.answer),
-        seconds: (Number(args.minutes) || 20) * 60,
-      })
+      const asked = rowsOf(arm)
+      const value = await runArm(
+        arm,
+        { ...context, ...asked },
+        {
+          requests: train.requests,
+          answers: train.rows.map((row) => row.answer),
+          seconds: (Number(args.minutes) || 20) * 60,
+        }
+      )
       progress.update(`arm ${arm}`, 1, 1, percent(value))
       figures[ARM_FIGURES[arm]] = { value, unit: 'share' }
+      figures[FULL_PROMPT_ARMS.has(arm) ? 'full_prompt_rows' : 'arm_rows'] = {
+        value: asked.rows.length,
+        unit: 'rows',
+      }
     }
     return figures
   } finally {
@@ -186,6 +200,10 @@ const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, 
   SCHEDULE: args.schedule,
   MARGIN: args.margin,
 })
+
+const save = (figures: Record<string, Figure>): void => {
+  if (args.out !== undefined) writeReport(args.out, figures)
+}
 
 const show = (figures: Record<string, Figure>, testNote: string): void => {
   progress.stop()
@@ -251,6 +269,8 @@ const run = async (): Promise<void> => {
           mean(test.rows.map((row) => row.answer.length / 4))
         )
       )
+    // what took an hour is written down before anything else can fail
+    save(figures)
     if (internalization.plan !== null)
       Object.assign(figures, await compare({ dataDir, internalization, template, test, train }))
   } finally {
@@ -259,7 +279,7 @@ const run = async (): Promise<void> => {
     if (!args.keep) rmSync(dataDir, { recursive: true, force: true })
   }
   show(figures, testSource.note)
-  if (args.out !== undefined) writeReport(args.out, figures)
+  save(figures)
 }
 
 await run()

@@ -23,8 +23,11 @@ const READ_AHEAD = 1.5
 const EFFECT_ROWS = 32
 /** Above this many segments the loss is measured on runs of neighbours, to bound its cost. */
 const MAX_EFFECT_GROUPS = 16
-/** Share of the training time that the query-only arm gets; its rows cost a fraction (method §4). */
-const QUERY_ONLY_TIME_SHARE = 0.4
+/**
+ * Share of the training time that the query-only arm gets. Its rows cost a fraction (method §4), so
+ * that under a budget it can make all its steps where a schedule's early stages make a handful.
+ */
+const QUERY_ONLY_TIME_SHARE = 0.6
 
 const baseModelOf = async (engine: Engine): Promise<ModelObject> => {
   const base = (await engine.models()).find((model) => model.parent === undefined)
