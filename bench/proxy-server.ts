@@ -4,12 +4,12 @@
  * (the product's hot path, logging into a real SQLite store). Prints its port, then serves until
  * its input closes; `ours` then prints the counts of its log.
  */
-import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
 import { Hono } from 'hono'
 import { Registry } from 'prom-client'
+import { v7 as timeOrderedId } from 'uuid'
 import { createLogQueue, type LogQueueStats } from '../src/proxy/log-queue.ts'
 import { createMetrics } from '../src/proxy/metrics.ts'
 import { createProxy } from '../src/proxy/proxy.ts'
@@ -61,8 +61,6 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
   const queue = createLogQueue({
     append: store.records.append,
     maxBytes: 64 * MEBIBYTE,
-    batchSize: 100,
-    now,
   })
   const tenants = createTenants({ secret: 'bench', ttlMs: 3_600_000, maxEntries: 1000, now })
   const table = compileRouteTable(liveRoutes(tenants.of({ authorization: AUTHORIZATION })))
@@ -71,7 +69,7 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
     routes: () => table,
     engines: new Map(),
     tenants,
-    log: (entry) => queue.push(entry),
+    log: (exchange) => queue.push(exchange),
     metrics: createMetrics(new Registry(), () => queue.stats()),
     savedUsd: () => null,
     limits: {
@@ -84,7 +82,7 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
     echoModel: false,
     breaker: { maxFailures: 3, pauseMs: 10_000 },
     now,
-    newId: randomUUID,
+    newId: timeOrderedId,
   })
   serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }, ({ port }) => announce(port))
   const finish = async (): Promise<void> => {

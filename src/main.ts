@@ -2,11 +2,11 @@
  * Composition root: config → store → engine → app + worker → listen → drain. Everything that has an
  * effect is opened here and passed on; only this file and the CLI import adapters, and lazily.
  */
-import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Registry } from 'prom-client'
+import { v7 as timeOrderedId } from 'uuid'
 import { createAdminApp } from './admin/app.ts'
 import { createApp } from './app.ts'
 import type { Config } from './config.ts'
@@ -31,7 +31,6 @@ import type { ReplayUpstream, WorkerDeps } from './worker/deps.ts'
 const ENGINE_NAME = 'default'
 const ENGINE_CALL_TIMEOUT_MS = 600_000
 const LOG_FLUSH_MS = 10_000
-const LOG_BATCH = 100
 const MAX_TENANTS = 100_000
 const BREAKER = { maxFailures: 3, pauseMs: 10_000 }
 const ADAPTED_MAX_TOKENS = 1024
@@ -47,7 +46,10 @@ export interface OpenEngine {
 
 export const openStore = async (config: Config): Promise<Store> => {
   await prepareDataDir(config.dataDir)
-  return openSqliteStore({ dataDir: config.dataDir })
+  return openSqliteStore({
+    dataDir: config.dataDir,
+    maxAnswerBytes: config.proxy.captureMaxBytes,
+  })
 }
 
 const engineAt = (baseUrl: string, token: string | null): Engine =>
@@ -174,7 +176,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
       maxEntries: MAX_TENANTS,
       now: Date.now,
     }),
-    log: (entry) => queue.push(entry),
+    log: (exchange) => queue.push(exchange),
     metrics: createMetrics(registry, () => queue.stats()),
     savedUsd: (model, tokens, usage) => savedUsd(prices, model, tokens, usage),
     limits: {
@@ -187,7 +189,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
     echoModel: config.proxy.echoModel,
     breaker: BREAKER,
     now: () => performance.timeOrigin + performance.now(),
-    newId: randomUUID,
+    newId: timeOrderedId,
   })
   const admin = createAdminApp({
     store,
@@ -234,8 +236,6 @@ const open = async (
   const queue = createLogQueue({
     append: store.records.append,
     maxBytes: config.proxy.logQueueMaxBytes,
-    batchSize: LOG_BATCH,
-    now: () => performance.now(),
   })
   onClose(() => queue.close(LOG_FLUSH_MS))
   const routes = await watchRoutes(store, logger)

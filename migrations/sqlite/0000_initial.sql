@@ -1,15 +1,12 @@
 CREATE TABLE `bodies` (
 	`id` integer PRIMARY KEY NOT NULL,
 	`digest` blob NOT NULL,
-	`base` integer,
-	`prefix_bytes` integer NOT NULL,
-	`suffix_bytes` integer NOT NULL,
-	`data` blob NOT NULL,
-	FOREIGN KEY (`base`) REFERENCES `bodies`(`id`) ON UPDATE no action ON DELETE no action
+	`newest_at` integer NOT NULL,
+	`data` blob NOT NULL
 );
 --> statement-breakpoint
 CREATE UNIQUE INDEX `bodies_digest_unique` ON `bodies` (`digest`);--> statement-breakpoint
-CREATE INDEX `bodies_base` ON `bodies` (`base`) WHERE base is not null;--> statement-breakpoint
+CREATE INDEX `bodies_newest_at` ON `bodies` (`newest_at`);--> statement-breakpoint
 CREATE TABLE `evaluations` (
 	`internalization_id` text NOT NULL,
 	`arm` integer NOT NULL,
@@ -51,31 +48,15 @@ CREATE TABLE `internalizations` (
 CREATE INDEX `internalizations_template` ON `internalizations` (`template_version`);--> statement-breakpoint
 CREATE UNIQUE INDEX `internalizations_in_work` ON `internalizations` (`template_version`) WHERE state_name in ('candidate', 'training', 'evaluating', 'approval');--> statement-breakpoint
 CREATE TABLE `records` (
-	`sequence` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
+	`sequence` integer PRIMARY KEY NOT NULL,
 	`id` text NOT NULL,
 	`at` integer NOT NULL,
-	`tenant` text NOT NULL,
-	`model` text NOT NULL,
-	`path` text NOT NULL,
-	`streamed` integer NOT NULL,
-	`status` integer NOT NULL,
-	`first_byte_ms` real,
-	`duration_ms` real NOT NULL,
-	`request_body` integer,
-	`response_body` integer,
-	`usage` text,
-	`route` text,
-	`template_version` text,
-	FOREIGN KEY (`request_body`) REFERENCES `bodies`(`id`) ON UPDATE no action ON DELETE no action,
-	FOREIGN KEY (`response_body`) REFERENCES `bodies`(`id`) ON UPDATE no action ON DELETE no action
+	`answered` integer NOT NULL,
+	`template_version` text
 );
 --> statement-breakpoint
 CREATE UNIQUE INDEX `records_id_unique` ON `records` (`id`);--> statement-breakpoint
-CREATE INDEX `records_at` ON `records` (`at`);--> statement-breakpoint
-CREATE INDEX `records_at_with_bodies` ON `records` (`at`) WHERE request_body is not null;--> statement-breakpoint
-CREATE INDEX `records_template` ON `records` (`template_version`,`sequence`);--> statement-breakpoint
-CREATE INDEX `records_request_body` ON `records` (`request_body`);--> statement-breakpoint
-CREATE INDEX `records_response_body` ON `records` (`response_body`);--> statement-breakpoint
+CREATE INDEX `records_template` ON `records` (`template_version`,`sequence`) WHERE template_version is not null;--> statement-breakpoint
 CREATE TABLE `revisions` (
 	`name` text PRIMARY KEY NOT NULL,
 	`value` integer NOT NULL
@@ -86,6 +67,15 @@ CREATE TABLE `routes` (
 	`route` text NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE `segments` (
+	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
+	`oldest_at` integer NOT NULL,
+	`oldest_body_at` integer,
+	`data` blob NOT NULL
+);
+--> statement-breakpoint
+CREATE INDEX `segments_oldest_at` ON `segments` (`oldest_at`);--> statement-breakpoint
+CREATE INDEX `segments_oldest_body_at` ON `segments` (`oldest_body_at`) WHERE oldest_body_at is not null;--> statement-breakpoint
 CREATE TABLE `snapshots` (
 	`name` text PRIMARY KEY NOT NULL,
 	`value` blob NOT NULL

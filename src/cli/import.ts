@@ -8,6 +8,7 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { Command } from 'commander'
+import { batchOf } from '../core/exchange-batch.ts'
 import type { ExchangeRecord } from '../core/record.ts'
 import { loadSecrets } from '../data-dir.ts'
 import { AppError } from '../errors.ts'
@@ -131,11 +132,11 @@ const importFile = (path: string, options: ImportOptions): Promise<void> =>
       if (text.trim() === '') continue
       batch.push(recordOfLine(text, { tenant, model: options.model, at: Date.now(), lineNumber }))
       if (batch.length < BATCH_ROWS) continue
-      await store.records.append(batch)
+      await store.records.append(batchOf(batch))
       batch = []
       progress.update('imported', bytes, size)
     }
-    await store.records.append(batch)
+    await store.records.append(batchOf(batch))
     progress.update('imported', size, size)
     progress.stop()
     print(options.json ? { lines: lineNumber, tenant } : `${lineNumber} lines for tenant ${tenant}`)

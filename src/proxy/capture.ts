@@ -1,6 +1,6 @@
 /**
  * What the log keeps of an upstream's answer while it passes: references to the chunks, up to a
- * limit in bytes. Reading them happens afterwards, in `record.ts`.
+ * limit in bytes. The store reads them afterwards.
  */
 import type { ClientHeaders } from './headers.ts'
 

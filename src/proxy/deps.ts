@@ -1,7 +1,7 @@
 /** What the hot path needs from outside, passed in once. */
+import type { CapturedExchange } from '../core/exchange-batch.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Usage } from '../openai/chat.ts'
-import type { LogEntry } from './log-queue.ts'
 import type { ProxyMetrics } from './metrics.ts'
 import type { RouteTable } from './route-table.ts'
 import type { Tenants } from './tenants.ts'
@@ -10,7 +10,7 @@ import type { Upstream } from './upstream.ts'
 export interface ProxyLimits {
   /** of a chat completion's request; a larger one is refused with 413 */
   maxBodyBytes: number
-  /** of an answer that the log keeps, encoded and decoded; a larger one is logged without text */
+  /** of an answer that the log keeps; a larger one is logged without text */
   captureMaxBytes: number
   /** for a whole answer of a lora; after it the upstream is asked */
   adaptedTimeoutMs: number
@@ -29,7 +29,7 @@ export interface ProxyDeps {
   engines: ReadonlyMap<string, Engine>
   tenants: Tenants
   /** takes an exchange that is over; must not block and must not throw */
-  log: (entry: LogEntry) => void
+  log: (exchange: CapturedExchange) => void
   metrics: ProxyMetrics
   /** money saved by one answer, null without a price */
   savedUsd: (model: string, promptTokensSaved: number, usage: Usage | null) => number | null

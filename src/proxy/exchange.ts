@@ -13,10 +13,7 @@ export interface Exchange {
   /** '' when the body is no chat request */
   model: string
   streamed: boolean
-  /**
-   * The original bytes, for the upstream (invariant 3) and the log. Not their text: it would wait
-   * for the log inside the engine's heap, to be copied at every collection.
-   */
+  /** the original bytes, for the upstream (invariant 3) and the log */
   body: Buffer
 }
 
@@ -29,8 +26,6 @@ export interface Received {
   exchange: Exchange
   /** null when the body is no chat request: the upstream's to refuse */
   request: ChatRequest | null
-  /** memory that a log entry of this request takes */
-  bytes: number
 }
 
 /** How an exchange with the upstream ended. */

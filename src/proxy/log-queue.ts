@@ -1,91 +1,88 @@
 /**
- * The bounded queue between the proxy and the store. A request only ever pushes; records are built
- * and written afterwards, in batches. When the store cannot keep up, new entries are dropped and
- * counted. Knows nothing of databases: `append` is handed in.
+ * The bounded queue between the proxy and the store. An exchange that is over is copied into the
+ * batch under way, so that nothing of its request stays alive; batches are written one after the
+ * other. When the store cannot keep up, new exchanges are dropped and counted. Knows nothing of
+ * databases: `append` is handed in.
  */
 import { once } from 'node:events'
-import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
-import type { ExchangeRecord } from '../core/record.ts'
-
-/** An exchange as captured; the record is built from it when its turn comes. */
-export interface LogEntry {
-  /** memory that the entry holds on to */
-  bytes: number
-  build: () => ExchangeRecord | Promise<ExchangeRecord>
-}
+import { setTimeout as delay } from 'node:timers/promises'
+import {
+  ExchangeBatchWriter,
+  roomOf,
+  type CapturedExchange,
+  type ExchangeBatch,
+} from '../core/exchange-batch.ts'
 
 export interface LogQueueStats {
+  /** exchanges that wait, and the memory of their batches */
   queued: number
   queuedBytes: number
   written: number
-  /** entries refused because the queue was full, or given up at the end */
+  /** exchanges refused because the queue was full, or given up at the end */
   dropped: number
-  /** entries whose record could not be built */
-  unreadable: number
   /** batches that the store refused; each was tried again */
   storeFailures: number
 }
 
 export interface LogQueue {
-  push(entry: LogEntry): void
+  push(exchange: CapturedExchange): void
   stats(): LogQueueStats
   /** Writes what is queued, for at most `timeoutMs`; drops and counts the rest. */
   close(timeoutMs: number): Promise<void>
 }
 
 export interface LogQueueOptions {
-  /** Durable when it resolves; a record that is appended twice must be kept once. */
-  append: (records: ExchangeRecord[]) => Promise<void>
-  /** everything queued and everything in the batch under way */
+  /**
+   * Durable when it resolves; an exchange that is appended twice must be kept once. The batch's
+   * memory is written anew after that.
+   */
+  append: (batch: ExchangeBatch) => Promise<void>
+  /** of all batches together */
   maxBytes: number
-  batchSize: number
-  /** milliseconds; decides when to give the event loop back to the requests */
-  now: () => number
-  /** how long entries gather before they are written */
+  /** of a batch; an exchange that needs more has one of its own */
+  batchBytes?: number
+  /** how long exchanges gather before they are written */
   gatherMs?: number
   retryMs?: number
 }
 
-/** Building records holds up requests on the same thread: never longer than this at a time. */
-const BUILD_SLICE_MS = 2
+const DEFAULT_BATCH_BYTES = 2 ** 20
+/** larger ones make the store's transactions long */
+const MAX_BATCH_EXCHANGES = 128
 const MAX_RETRY_FACTOR = 50
 
 class Queue implements LogQueue {
   private readonly options: Required<LogQueueOptions>
-  private entries: LogEntry[] = []
-  private batch: LogEntry[] = []
+  /** the last one takes what is pushed; the first one may be on its way to the store */
+  private readonly batches: ExchangeBatchWriter[] = []
+  /** memory of a written batch, for the next one */
+  private spare: SharedArrayBuffer | null = null
   private bytes = 0
+  private queued = 0
   private written = 0
   private dropped = 0
-  private unreadable = 0
   private storeFailures = 0
   private running: Promise<void> | null = null
   private closing = false
   private readonly stop = new AbortController()
 
   constructor(options: LogQueueOptions) {
-    this.options = { gatherMs: 50, retryMs: 100, ...options }
+    const batchBytes = Math.min(DEFAULT_BATCH_BYTES, options.maxBytes)
+    this.options = { batchBytes, gatherMs: 50, retryMs: 100, ...options }
   }
 
-  push(entry: LogEntry): void {
-    if (this.closing || this.bytes + entry.bytes > this.options.maxBytes) {
+  push(exchange: CapturedExchange): void {
+    if (this.closing || !this.take(exchange)) {
       this.dropped++
       return
     }
-    this.bytes += entry.bytes
-    this.entries.push(entry)
+    this.queued++
     this.running ??= this.run()
   }
 
   stats(): LogQueueStats {
-    return {
-      queued: this.entries.length + this.batch.length,
-      queuedBytes: this.bytes,
-      written: this.written,
-      dropped: this.dropped,
-      unreadable: this.unreadable,
-      storeFailures: this.storeFailures,
-    }
+    const { queued, bytes, written, dropped, storeFailures } = this
+    return { queued, queuedBytes: bytes, written, dropped, storeFailures }
   }
 
   async close(timeoutMs: number): Promise<void> {
@@ -95,49 +92,55 @@ class Queue implements LogQueue {
     clearTimeout(timer)
   }
 
+  /** @returns false when there is no room */
+  private take(exchange: CapturedExchange): boolean {
+    const open = this.batches.at(-1)
+    if (open?.add(exchange) === true) return true
+    const bytes = Math.max(this.options.batchBytes, roomOf(exchange))
+    if (this.bytes + bytes > this.options.maxBytes) return false
+    this.bytes += bytes
+    const batch = new ExchangeBatchWriter(this.memory(bytes), MAX_BATCH_EXCHANGES)
+    this.batches.push(batch)
+    return batch.add(exchange)
+  }
+
+  private memory(bytes: number): SharedArrayBuffer {
+    const { spare } = this
+    if (spare === null || spare.byteLength !== bytes) return new SharedArrayBuffer(bytes)
+    this.spare = null
+    return spare
+  }
+
   private async run(): Promise<void> {
     await this.pause(this.options.gatherMs, this.closing)
-    while (this.entries.length > 0 && !this.stop.signal.aborted) {
-      this.batch = this.entries.splice(0, this.options.batchSize)
-      const records = await this.buildAll(this.batch)
-      const stored = await this.store(records)
-      if (stored) this.written += records.length
-      else this.dropped += records.length
-      this.bytes -= this.batch.reduce((sum, entry) => sum + entry.bytes, 0)
-      this.batch = []
-      if (this.entries.length < this.options.batchSize) {
-        await this.pause(this.options.gatherMs, this.closing)
-      }
+    while (this.batches.length > 0 && !this.stop.signal.aborted) {
+      const batch = this.batches[0]!.seal()
+      if (await this.store(batch)) {
+        this.written += batch.count
+        this.spare = batch.buffer
+      } else this.dropped += batch.count
+      this.forget(batch)
+      if (this.batches.length < 2) await this.pause(this.options.gatherMs, this.closing)
     }
-    this.dropped += this.entries.length
-    this.bytes -= this.entries.reduce((sum, entry) => sum + entry.bytes, 0)
-    this.entries = []
+    while (this.batches.length > 0) {
+      const batch = this.batches[0]!.seal()
+      this.dropped += batch.count
+      this.forget(batch)
+    }
     this.running = null
   }
 
-  private async buildAll(entries: LogEntry[]): Promise<ExchangeRecord[]> {
-    const records: ExchangeRecord[] = []
-    let sliceStart = this.options.now()
-    for (const entry of entries) {
-      try {
-        records.push(await entry.build())
-      } catch {
-        this.unreadable++
-      }
-      if (this.options.now() - sliceStart >= BUILD_SLICE_MS) {
-        await nextTurn()
-        sliceStart = this.options.now()
-      }
-    }
-    return records
+  private forget({ buffer, count }: ExchangeBatch): void {
+    this.batches.shift()
+    this.bytes -= buffer.byteLength
+    this.queued -= count
   }
 
   /** Tries until the store takes the batch or the queue is told to stop. */
-  private async store(records: ExchangeRecord[]): Promise<boolean> {
-    if (records.length === 0) return true
+  private async store(batch: ExchangeBatch): Promise<boolean> {
     for (let factor = 1; ; factor = Math.min(factor * 2, MAX_RETRY_FACTOR)) {
       try {
-        await this.untilStopped(this.options.append(records))
+        await this.untilStopped(this.options.append(batch))
         return true
       } catch {
         if (this.stop.signal.aborted) return false

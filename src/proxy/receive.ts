@@ -68,9 +68,6 @@ const parseChatRequest = (text: string): ChatRequest | null => {
   return readable ? (parsed as ChatRequest) : null
 }
 
-/** Memory of a log entry beside its bodies. */
-const ENTRY_BYTES = 512
-
 /**
  * The request as a whole, or null when the client left in the middle of it.
  * @throws AppError `body-too-large`
@@ -94,7 +91,5 @@ export const receive = async (
     streamed: request?.stream === true,
     body,
   }
-  // the body is a view of what was read from the connection, all of which it holds on to
-  const bytes = ENTRY_BYTES + body.buffer.byteLength
-  return { incoming, client, completeAt, exchange, request, bytes }
+  return { incoming, client, completeAt, exchange, request }
 }

@@ -1,5 +1,5 @@
 /** Fourth step, when a route answers: the lora's answer as the client asked for it, and its record. */
-import type { ExchangeRecord, RouteOutcome } from '../core/record.ts'
+import type { RouteOutcome } from '../core/record.ts'
 import type { ChatRequest } from '../openai/chat.ts'
 import { renderCompletion, renderEvents, type RenderedAnswer } from '../openai/render.ts'
 import { askLora, type FaultReason, type LoraAnswer } from './ask-lora.ts'
@@ -7,7 +7,6 @@ import type { Breaker } from './breaker.ts'
 import type { ChatDeps } from './deps.ts'
 import type { Received } from './exchange.ts'
 import { routeHeaders } from './headers.ts'
-import type { LogEntry } from './log-queue.ts'
 import type { MatchedRoute } from './match.ts'
 import { recordOfLora } from './record.ts'
 import type { Decision } from './route.ts'
@@ -111,25 +110,22 @@ const outcomeOf = (
   savedUsd: given && deps.savedUsd(model, route.templateTokens, given.rendered.usage),
 })
 
-/** Made out of the caller's sight, so that the entry keeps the record alive and not the request. */
-const entryOf = (record: ExchangeRecord, bytes: number): LogEntry => ({
-  bytes,
-  build: () => record,
-})
-
 const logAnswer = (
   deps: ChatDeps,
   received: Received,
   matched: MatchedRoute,
   given: GivenAnswer | null
 ): void => {
-  const response = given && JSON.stringify(renderCompletion(given.rendered))
-  const { exchange, bytes } = received
-  const record = recordOfLora(
-    exchange,
-    given && { response, usage: given.rendered.usage },
-    outcomeOf(deps, exchange, matched, given),
-    { firstByteAt: given?.at ?? null, endedAt: deps.now() }
+  const { exchange } = received
+  deps.log(
+    recordOfLora(
+      exchange,
+      given && {
+        response: JSON.stringify(renderCompletion(given.rendered)),
+        usage: given.rendered.usage,
+      },
+      outcomeOf(deps, exchange, matched, given),
+      { firstByteAt: given?.at ?? null, endedAt: deps.now() }
+    )
   )
-  deps.log(entryOf(record, bytes + 2 * (response?.length ?? 0)))
 }

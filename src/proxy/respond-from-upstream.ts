@@ -1,14 +1,13 @@
 /** Fourth step for everything that no lora answers: the upstream's own answer, and its record. */
-import type { ExchangeRecord, RouteOutcome } from '../core/record.ts'
+import type { RouteOutcome } from '../core/record.ts'
 import type { FaultReason } from './ask-lora.ts'
 import { Capture } from './capture.ts'
 import type { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
-import type { Exchange, ExchangeEnd, Received } from './exchange.ts'
+import type { ExchangeEnd, Received } from './exchange.ts'
 import { routeHeaders } from './headers.ts'
-import type { LogEntry } from './log-queue.ts'
 import type { MatchedRoute } from './match.ts'
-import { recordOfUpstream, type UpstreamEnd } from './record.ts'
+import { recordOfUpstream } from './record.ts'
 import type { SkipReason } from './route.ts'
 import type { Passage } from './upstream.ts'
 
@@ -46,27 +45,6 @@ const count = (metrics: ChatDeps['metrics'], why: UpstreamReason | null): void =
   metrics.fallback(why.reason)
 }
 
-/** An exchange that is over. Holds on to what the record needs and to nothing else of the request. */
-class UpstreamEntry implements LogEntry {
-  readonly bytes: number
-  private readonly exchange: Exchange
-  private readonly capture: Capture
-  private readonly endedAt: number
-  private readonly end: UpstreamEnd
-
-  constructor(received: Received, capture: Capture, endedAt: number, end: UpstreamEnd) {
-    this.bytes = received.bytes + capture.bytes
-    this.exchange = received.exchange
-    this.capture = capture
-    this.endedAt = endedAt
-    this.end = end
-  }
-
-  build(): Promise<ExchangeRecord> {
-    return recordOfUpstream(this.exchange, this.capture, this.endedAt, this.end)
-  }
-}
-
 /** A chat completion's answer on its way, and what is done when it is over. */
 class ChatPassage implements Passage {
   readonly client: Client
@@ -86,13 +64,11 @@ class ChatPassage implements Passage {
   }
 
   onEnd(end: ExchangeEnd): void {
-    const { tenants, limits, log, now } = this.deps
+    const { tenants, log, now } = this.deps
     const { received, capture, why } = this
     if (capture.status !== 0) tenants.observe(received.exchange.tenant, capture.status)
     const route = why && outcomeOf(why)
-    log(
-      new UpstreamEntry(received, capture, now(), { end, route, maxBytes: limits.captureMaxBytes })
-    )
+    log(recordOfUpstream(received.exchange, capture, now(), { end, route }))
   }
 }
 

@@ -3,7 +3,8 @@
  * database cannot be reached or written; the errors a method adds are named beside it.
  */
 import type { HistoryEntry, Internalization } from '../core/internalization.ts'
-import type { ExchangeRecord, StoredRecord } from '../core/record.ts'
+import type { ExchangeBatch } from '../core/exchange-batch.ts'
+import type { StoredRecord } from '../core/record.ts'
 import type { Route } from '../core/route.ts'
 import type { Template } from '../core/template.ts'
 
@@ -21,15 +22,18 @@ export interface RecordQuery {
 }
 
 export interface RecordStore {
-  /** Durable when it resolves. An id that exists already is skipped, so a retry is harmless. */
-  append(records: ExchangeRecord[]): Promise<void>
+  /**
+   * Durable when it resolves. An id that exists already is skipped, so a retry is harmless. The
+   * batch's bytes must stay as they are until then.
+   */
+  append(batch: ExchangeBatch): Promise<void>
   list(query: RecordQuery): Promise<StoredRecord[]>
   /** In the order of the ids; those that are not in the log are left out. */
   byIds(ids: string[]): Promise<StoredRecord[]>
   /** Ids that are not in the log are skipped. */
   tagTemplate(ids: string[], templateVersion: string): Promise<void>
   /**
-   * Deletes bodies and rows older than the given times (ms); returns what was deleted. A record
+   * Deletes bodies and records older than the given times (ms); returns how many. A record
    * whose bodies are gone has the request '' and the response null.
    */
   prune(before: { bodies: number; records: number }): Promise<{ bodies: number; records: number }>

@@ -3,6 +3,7 @@
  * speaks vitest; an implementation's test file calls `describeStore`.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { batchOf } from '../../src/core/exchange-batch.ts'
 import type { Store } from '../../src/store/store.ts'
 import {
   exampleEvaluation,
@@ -23,7 +24,7 @@ export interface StorePlace {
 const appendEach = (target: Store, from: number, count: number) =>
   Promise.all(
     Array.from({ length: count }, (_, index) =>
-      target.records.append([exampleRecord(from + index)])
+      target.records.append(batchOf([exampleRecord(from + index)]))
     )
   )
 
@@ -61,7 +62,7 @@ export const describeStore = (name: string, prepare: () => Promise<StorePlace>):
           exampleRecord(4, { request: '{"broken', response: '' }),
           exampleRecord(5, { request: '{ "spaced" : "ünïcödé \\ud83d\\ude00 \u0000" }\n' }),
         ]
-        await store.records.append(records)
+        await store.records.append(batchOf(records))
         const stored = await store.records.list({ limit: 10 })
         expect(stored).toMatchObject(records)
         expect(stored.map(({ templateVersion }) => templateVersion)).toEqual([
@@ -74,20 +75,26 @@ export const describeStore = (name: string, prepare: () => Promise<StorePlace>):
       })
 
       it('skips an id that exists, in the log or in the same call', async () => {
-        await store.records.append([exampleRecord(1), exampleRecord(1, { model: 'other' })])
-        await store.records.append([exampleRecord(1, { model: 'other' }), exampleRecord(2)])
+        await store.records.append(
+          batchOf([exampleRecord(1), exampleRecord(1, { model: 'other' })])
+        )
+        await store.records.append(
+          batchOf([exampleRecord(1, { model: 'other' }), exampleRecord(2)])
+        )
         const stored = await store.records.list({ limit: 10 })
         expect(idsOf(stored)).toEqual(['record-1', 'record-2'])
         expect(stored[0]!.model).toBe('gpt-4o-mini')
       })
 
       it('takes an empty list', async () => {
-        await store.records.append([])
+        await store.records.append(batchOf([]))
         expect(await store.records.list({ limit: 10 })).toEqual([])
       })
 
       it('pages through the log in both directions without a gap', async () => {
-        await store.records.append(Array.from({ length: 130 }, (_, index) => exampleRecord(index)))
+        await store.records.append(
+          batchOf(Array.from({ length: 130 }, (_, index) => exampleRecord(index)))
+        )
         for (const order of ['asc', 'desc'] as const) {
           const seen: number[] = []
           let after: number | undefined
@@ -107,12 +114,14 @@ export const describeStore = (name: string, prepare: () => Promise<StorePlace>):
       })
 
       it('lists one template, answered records only, and without bodies on request', async () => {
-        await store.records.append([
-          exampleRecord(1),
-          exampleRecord(2, { status: 500 }),
-          exampleRecord(3, { response: null }),
-          exampleRecord(4),
-        ])
+        await store.records.append(
+          batchOf([
+            exampleRecord(1),
+            exampleRecord(2, { status: 500 }),
+            exampleRecord(3, { response: null }),
+            exampleRecord(4),
+          ])
+        )
         await store.records.tagTemplate(['record-1', 'record-2', 'record-3'], 'version-1')
         const tagged = await store.records.list({ limit: 10, templateVersion: 'version-1' })
         expect(idsOf(tagged)).toEqual(['record-1', 'record-2', 'record-3'])
@@ -122,7 +131,7 @@ export const describeStore = (name: string, prepare: () => Promise<StorePlace>):
       })
 
       it('finds records by id in the order asked, leaving out unknown ones', async () => {
-        await store.records.append([exampleRecord(1), exampleRecord(2)])
+        await store.records.append(batchOf([exampleRecord(1), exampleRecord(2)]))
         const found = await store.records.byIds(['record-2', 'nobody', 'record-1'])
         expect(idsOf(found)).toEqual(['record-2', 'record-1'])
         expect(found[0]!.request).toBe(exampleRecord(2).request)
@@ -130,14 +139,16 @@ export const describeStore = (name: string, prepare: () => Promise<StorePlace>):
 
       it('resolves each of many simultaneous appends with its record in the log', async () => {
         const records = Array.from({ length: 300 }, (_, index) => exampleRecord(index))
-        await Promise.all(records.map((record) => store.records.append([record])))
+        await Promise.all(records.map((record) => store.records.append(batchOf([record]))))
         expect(await store.records.list({ limit: 1000 })).toHaveLength(300)
       })
 
       it('prunes bodies and rows by age and keeps what younger records need', async () => {
         const shared = exampleRecord(0).request
         await store.records.append(
-          Array.from({ length: 6 }, (_, index) => exampleRecord(index, { request: shared }))
+          batchOf(
+            Array.from({ length: 6 }, (_, index) => exampleRecord(index, { request: shared }))
+          )
         )
         const deleted = await store.records.prune({ bodies: 1_004, records: 1_002 })
         expect(deleted.records).toBe(2)
@@ -154,11 +165,11 @@ export const describeStore = (name: string, prepare: () => Promise<StorePlace>):
 
       it('keeps similar texts readable when the ones they resemble are pruned', async () => {
         const records = Array.from({ length: 40 }, (_, index) => exampleRecord(index))
-        await store.records.append(records)
+        await store.records.append(batchOf(records))
         await store.records.prune({ bodies: 1_030, records: 0 })
         const left = await store.records.byIds(['record-35'])
         expect(left[0]!.request).toBe(records[35]!.request)
-        await store.records.append([exampleRecord(40)])
+        await store.records.append(batchOf([exampleRecord(40)]))
         const [added] = await store.records.byIds(['record-40'])
         expect(added!.request).toBe(exampleRecord(40).request)
         const rest = await store.records.prune({ bodies: 9_999, records: 9_999 })
@@ -167,10 +178,10 @@ export const describeStore = (name: string, prepare: () => Promise<StorePlace>):
       })
 
       it('never gives a pruned sequence again', async () => {
-        await store.records.append([exampleRecord(1), exampleRecord(2)])
+        await store.records.append(batchOf([exampleRecord(1), exampleRecord(2)]))
         const last = (await store.records.list({ limit: 1, order: 'desc' }))[0]!.sequence
         await store.records.prune({ bodies: 9_999, records: 9_999 })
-        await store.records.append([exampleRecord(3)])
+        await store.records.append(batchOf([exampleRecord(3)]))
         const [next] = await store.records.list({ limit: 1 })
         expect(next!.sequence).toBeGreaterThan(last)
       })
@@ -187,16 +198,18 @@ export const describeStore = (name: string, prepare: () => Promise<StorePlace>):
       })
 
       it('counts tagged and routed records, and keeps the count when they are pruned', async () => {
-        await store.records.append([
-          exampleRecord(1, { route: exampleOutcome() }),
-          exampleRecord(2, {
-            route: exampleOutcome({ outcome: 'fallback', promptTokensSaved: 0, savedUsd: null }),
-          }),
-          exampleRecord(3),
-        ])
+        await store.records.append(
+          batchOf([
+            exampleRecord(1, { route: exampleOutcome() }),
+            exampleRecord(2, {
+              route: exampleOutcome({ outcome: 'fallback', promptTokensSaved: 0, savedUsd: null }),
+            }),
+            exampleRecord(3),
+          ])
+        )
         await store.records.tagTemplate(['record-1', 'record-3', 'nobody'], 'version-1')
         await store.records.tagTemplate(['record-3'], 'version-1')
-        await store.records.append([exampleRecord(1, { route: exampleOutcome() })])
+        await store.records.append(batchOf([exampleRecord(1, { route: exampleOutcome() })]))
         const stats = {
           requests: 3,
           answered: 1,
@@ -211,7 +224,7 @@ export const describeStore = (name: string, prepare: () => Promise<StorePlace>):
       })
 
       it('moves the count with a record that is tagged anew', async () => {
-        await store.records.append([exampleRecord(1)])
+        await store.records.append(batchOf([exampleRecord(1)]))
         await store.records.tagTemplate(['record-1'], 'v1')
         await store.records.tagTemplate(['record-1'], 'v2')
         expect((await store.templates.stats('v1')).requests).toBe(0)
@@ -351,7 +364,7 @@ export const describeStore = (name: string, prepare: () => Promise<StorePlace>):
     })
 
     it('keeps everything over closing and opening', async () => {
-      await store.records.append([exampleRecord(1)])
+      await store.records.append(batchOf([exampleRecord(1)]))
       await store.templates.upsert([exampleTemplate()])
       await store.internalizations.create(exampleInternalization())
       await store.routes.put(exampleRoute())
@@ -376,7 +389,7 @@ export const describeStore = (name: string, prepare: () => Promise<StorePlace>):
     })
 
     it('finishes what waits and refuses what comes after closing', async () => {
-      const waiting = store.records.append([exampleRecord(1)])
+      const waiting = store.records.append(batchOf([exampleRecord(1)]))
       await store.close()
       await waiting
       await expect(store.records.list({ limit: 1 })).rejects.toMatchObject({

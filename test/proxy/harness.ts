@@ -4,13 +4,20 @@ import type { ClientRequest, OutgoingHttpHeaders, Server, ServerResponse } from 
 import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
 import { Registry } from 'prom-client'
+import {
+  ExchangeBatchWriter,
+  readBatch,
+  roomOf,
+  type CapturedExchange,
+  type ExchangeBatch,
+} from '../../src/core/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/record.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
-import type { LogEntry } from '../../src/proxy/log-queue.ts'
 import { createMetrics } from '../../src/proxy/metrics.ts'
 import { createProxy } from '../../src/proxy/proxy.ts'
 import { compileRouteTable } from '../../src/proxy/route-table.ts'
 import { createTenants } from '../../src/proxy/tenants.ts'
+import { readRecords } from '../../src/store/captured.ts'
 
 export const CHAT_PATH = '/v1/chat/completions'
 export const AUTHORIZATION = 'Bearer sk-test-0123456789abcdef'
@@ -104,13 +111,22 @@ export interface Harness {
   close(): Promise<void>
 }
 
+const MAX_ANSWER_BYTES = 2 ** 20
+
+const batchCaptured = (exchanges: CapturedExchange[]): ExchangeBatch => {
+  const room = exchanges.reduce((sum, exchange) => sum + roomOf(exchange), 0)
+  const writer = new ExchangeBatchWriter(new SharedArrayBuffer(room))
+  for (const exchange of exchanges) writer.add(exchange)
+  return writer.seal()
+}
+
 const NO_ROUTES = compileRouteTable([])
 
 const now = (): number => performance.timeOrigin + performance.now()
 
 export const startHarness = async (overrides: Partial<ProxyDeps> = {}): Promise<Harness> => {
   const upstream = await startUpstream()
-  const entries: LogEntry[] = []
+  const exchanges: CapturedExchange[] = []
   const registry = new Registry()
   let ids = 0
   const deps: ProxyDeps = {
@@ -118,19 +134,18 @@ export const startHarness = async (overrides: Partial<ProxyDeps> = {}): Promise<
     routes: () => NO_ROUTES,
     engines: new Map(),
     tenants: createTenants({ secret: 'secret', ttlMs: 60_000, maxEntries: 100, now }),
-    log: (entry) => entries.push(entry),
+    log: (exchange) => exchanges.push(exchange),
     metrics: createMetrics(registry, () => ({
       queued: 0,
       queuedBytes: 0,
       written: 0,
       dropped: 0,
-      unreadable: 0,
       storeFailures: 0,
     })),
     savedUsd: () => null,
     limits: {
       maxBodyBytes: 32 * 2 ** 20,
-      captureMaxBytes: 2 ** 20,
+      captureMaxBytes: MAX_ANSWER_BYTES,
       adaptedTimeoutMs: 2000,
       adaptedMaxTokens: 256,
       upstreamTimeoutMs: 10_000,
@@ -151,7 +166,14 @@ export const startHarness = async (overrides: Partial<ProxyDeps> = {}): Promise<
     upstream,
     registry,
     deps,
-    records: () => Promise.all(entries.map((entry) => entry.build())),
+    records: async () =>
+      (await readRecords(readBatch(batchCaptured(exchanges)), MAX_ANSWER_BYTES)).map(
+        ({ request, response, ...rest }) => ({
+          ...rest,
+          request: request.toString(),
+          response: response === null ? null : response.toString(),
+        })
+      ),
     close: async () => {
       server.closeAllConnections()
       server.close()

@@ -1,11 +1,16 @@
 import { EventEmitter, once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import type { ExchangeRecord } from '../../src/core/record.ts'
-import { createLogQueue, type LogEntry, type LogQueueOptions } from '../../src/proxy/log-queue.ts'
+import {
+  readBatch,
+  roomOf,
+  type CapturedExchange,
+  type ExchangeBatch,
+} from '../../src/core/exchange-batch.ts'
+import { createLogQueue, type LogQueueOptions } from '../../src/proxy/log-queue.ts'
 import { eventually } from './harness.ts'
 
-const record = (id: string): ExchangeRecord => ({
+const exchange = (id: string, request = '{}'): CapturedExchange => ({
   id,
   at: 0,
   tenant: 't',
@@ -15,21 +20,23 @@ const record = (id: string): ExchangeRecord => ({
   status: 200,
   firstByteMs: 1,
   durationMs: 2,
-  request: '{}',
-  response: '{}',
-  usage: null,
   route: null,
+  form: { kind: 'read', usage: null },
+  request: Buffer.from(request),
+  answer: [Buffer.from('{"a'), Buffer.from('":1}')],
 })
 
-const entry = (id: string, bytes = 10): LogEntry => ({ bytes, build: () => record(id) })
+/** of an exchange whose id has two characters */
+const ROOM = roomOf(exchange('r0'))
+
+const idsOf = (batch: ExchangeBatch): string[] => readBatch(batch).map(({ id }) => id)
 
 const collect = (options: Partial<LogQueueOptions> = {}) => {
   const batches: string[][] = []
   const queue = createLogQueue({
-    append: async (records) => void batches.push(records.map(({ id }) => id)),
-    maxBytes: 1000,
-    batchSize: 4,
-    now: () => performance.now(),
+    append: async (batch) => void batches.push(idsOf(batch)),
+    maxBytes: 100 * ROOM,
+    batchBytes: 4 * ROOM,
     gatherMs: 1,
     retryMs: 1,
     ...options,
@@ -39,121 +46,141 @@ const collect = (options: Partial<LogQueueOptions> = {}) => {
 
 const never = (): Promise<void> => new Promise(() => {})
 
+/** The bytes that a batch needs are estimated from above, so it may hold more than it says. */
+const pushUntilFull = (queue: ReturnType<typeof collect>['queue'], count: number): number => {
+  for (let i = 0; i < count; i++) queue.push(exchange(`r${i % 10}`))
+  return queue.stats().queued
+}
+
 describe('the log queue', () => {
-  it('writes in order and in batches', async () => {
-    const { queue, batches } = collect()
-    for (let i = 0; i < 10; i++) queue.push(entry(`r${i}`))
+  it('writes every field and byte in order, in batches', async () => {
+    const written: ReturnType<typeof readBatch> = []
+    let batches = 0
+    const { queue } = collect({
+      append: async (batch) => {
+        batches++
+        // copies: the memory is written anew
+        for (const read of readBatch(batch))
+          written.push({
+            ...read,
+            request: Buffer.from(read.request),
+            answer: Buffer.from(read.answer!),
+          })
+      },
+    })
+    for (let i = 0; i < 40; i++) queue.push(exchange(`r${i}`, `{"ü":${i}}`))
     await queue.close(1000)
-    expect(batches.map((batch) => batch.length)).toEqual([4, 4, 2])
-    expect(batches.flat()).toEqual(Array.from({ length: 10 }, (_unused, i) => `r${i}`))
-    expect(queue.stats()).toMatchObject({ written: 10, dropped: 0, queued: 0, queuedBytes: 0 })
+    expect(written.map(({ id }) => id)).toEqual(Array.from({ length: 40 }, (_unused, i) => `r${i}`))
+    const { answer: _answer, ...expected } = exchange('r7', '{"ü":7}')
+    expect(written[7]).toMatchObject(expected)
+    expect(written[7]!.answer!.toString()).toBe('{"a":1}')
+    expect(batches).toBeGreaterThan(2)
+    expect(queue.stats()).toMatchObject({ written: 40, dropped: 0, queued: 0, queuedBytes: 0 })
   })
 
   it('goes on after a quiet time', async () => {
     const { queue, batches } = collect()
-    queue.push(entry('a'))
+    queue.push(exchange('a'))
     await eventually(() => batches.length === 1)
     await delay(20)
-    queue.push(entry('b'))
+    queue.push(exchange('b'))
     await eventually(() => batches.length === 2)
     expect(batches).toEqual([['a'], ['b']])
     await queue.close(1000)
   })
 
+  it('keeps what was pushed, not what the memory of the request becomes', async () => {
+    const { queue, batches } = collect()
+    const reused = exchange('a')
+    queue.push(reused)
+    reused.request.fill(0)
+    reused.id = 'b'
+    await queue.close(1000)
+    expect(batches).toEqual([['a']])
+  })
+
+  it('gives an exchange that is larger than a batch one of its own', async () => {
+    const { queue, batches } = collect()
+    queue.push(exchange('a'))
+    queue.push(exchange('b', 'x'.repeat(10 * ROOM)))
+    queue.push(exchange('c'))
+    await queue.close(1000)
+    expect(batches.flat()).toEqual(['a', 'b', 'c'])
+    expect(queue.stats()).toMatchObject({ dropped: 0, queuedBytes: 0 })
+  })
+
   it('drops and counts what does not fit while the store is stuck', async () => {
-    const { queue } = collect({ append: never, maxBytes: 100 })
-    for (let i = 0; i < 25; i++) queue.push(entry(`r${i}`))
-    expect(queue.stats()).toMatchObject({ dropped: 15, queuedBytes: 100 })
+    const { queue } = collect({ append: never, maxBytes: 8 * ROOM })
+    const taken = pushUntilFull(queue, 60)
+    expect(taken).toBeGreaterThanOrEqual(8)
+    expect(taken).toBeLessThan(60)
+    expect(queue.stats()).toMatchObject({ dropped: 60 - taken, queuedBytes: 8 * ROOM })
     await delay(10)
-    queue.push(entry('late'))
-    expect(queue.stats()).toMatchObject({ dropped: 16, queuedBytes: 100 })
+    queue.push(exchange('late'))
+    expect(queue.stats()).toMatchObject({ dropped: 61 - taken, queuedBytes: 8 * ROOM })
     await queue.close(10)
-    expect(queue.stats()).toMatchObject({ dropped: 26, written: 0, queued: 0, queuedBytes: 0 })
+    expect(queue.stats()).toMatchObject({ dropped: 61, written: 0, queued: 0, queuedBytes: 0 })
   })
 
   it('has room again once the store keeps up', async () => {
     const gate = new EventEmitter()
     const opened = once(gate, 'open')
-    const { queue } = collect({ append: async () => void (await opened), maxBytes: 20 })
-    queue.push(entry('a'))
-    queue.push(entry('b'))
-    queue.push(entry('c'))
+    const { queue } = collect({ append: async () => void (await opened), maxBytes: 4 * ROOM })
+    const taken = pushUntilFull(queue, 20)
     gate.emit('open')
-    await eventually(() => queue.stats().written === 2)
-    queue.push(entry('d'))
+    await eventually(() => queue.stats().written === taken)
+    queue.push(exchange('d'))
     await queue.close(1000)
-    expect(queue.stats()).toMatchObject({ written: 3, dropped: 1 })
+    expect(queue.stats()).toMatchObject({ written: taken + 1, dropped: 20 - taken })
   })
 
   it('tries again until the store takes the batch, and loses nothing', async () => {
     let failures = 3
     const written: string[] = []
     const { queue } = collect({
-      append: async (records) => {
+      append: async (batch) => {
         if (failures-- > 0) throw new Error('disk full')
-        written.push(...records.map(({ id }) => id))
+        written.push(...idsOf(batch))
       },
     })
-    for (let i = 0; i < 6; i++) queue.push(entry(`r${i}`))
+    for (let i = 0; i < 6; i++) queue.push(exchange(`r${i}`))
     await eventually(() => written.length === 6)
     expect(written).toEqual(['r0', 'r1', 'r2', 'r3', 'r4', 'r5'])
     expect(queue.stats()).toMatchObject({ storeFailures: 3, dropped: 0, written: 6 })
     await queue.close(1000)
   })
 
+  it('does not touch a batch that the store still reads', async () => {
+    const seen: string[][] = []
+    const { queue } = collect({
+      append: async (batch) => {
+        const before = idsOf(batch)
+        await delay(5)
+        expect(idsOf(batch)).toEqual(before)
+        seen.push(before)
+      },
+    })
+    for (let i = 0; i < 30; i++) {
+      queue.push(exchange(`r${i}`))
+      await delay(1)
+    }
+    await queue.close(1000)
+    expect(seen.flat()).toEqual(Array.from({ length: 30 }, (_unused, i) => `r${i}`))
+    expect(queue.stats()).toMatchObject({ storeFailures: 0, written: 30 })
+  })
+
   it('gives up at the end when the store fails for good', async () => {
     const { queue } = collect({ append: () => Promise.reject(new Error('gone')) })
-    queue.push(entry('a'))
+    queue.push(exchange('a'))
     await queue.close(30)
     expect(queue.stats()).toMatchObject({ dropped: 1, written: 0, queued: 0 })
   })
 
-  it('counts a record that cannot be built and writes the others', async () => {
-    const { queue, batches } = collect()
-    queue.push(entry('a'))
-    queue.push({ bytes: 10, build: () => Promise.reject(new Error('broken')) })
-    queue.push(entry('b'))
-    await queue.close(1000)
-    expect(batches).toEqual([['a', 'b']])
-    expect(queue.stats()).toMatchObject({ unreadable: 1, written: 2, queuedBytes: 0 })
-  })
-
-  it('builds nothing while a request is pushing', () => {
-    let built = 0
-    const { queue } = collect()
-    queue.push({ bytes: 1, build: () => record(`r${++built}`) })
-    expect(built).toBe(0)
-  })
-
-  it('gives the event loop back between slow records', async () => {
-    let turns = 0
-    let counting = true
-    const count = (): void => {
-      turns++
-      if (counting) setImmediate(count)
-    }
-    const { queue } = collect({ batchSize: 50, maxBytes: 10_000 })
-    for (let i = 0; i < 10; i++) {
-      queue.push({
-        bytes: 1,
-        build: () => {
-          const until = performance.now() + 3
-          while (performance.now() < until);
-          return record(`r${i}`)
-        },
-      })
-    }
-    setImmediate(count)
-    await queue.close(1000)
-    counting = false
-    expect(turns).toBeGreaterThanOrEqual(10)
-  })
-
   it('takes nothing more once it is closing', async () => {
     const { queue, batches } = collect()
-    queue.push(entry('a'))
+    queue.push(exchange('a'))
     const closing = queue.close(1000)
-    queue.push(entry('b'))
+    queue.push(exchange('b'))
     await closing
     expect(batches).toEqual([['a']])
     expect(queue.stats().dropped).toBe(1)

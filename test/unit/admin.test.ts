@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Hono } from 'hono'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { batchOf } from '../../src/core/exchange-batch.ts'
 import { createAdminApp } from '../../src/admin/app.ts'
 import { toAppError } from '../../src/errors.ts'
 import { errorBody } from '../../src/openai/error-body.ts'
@@ -145,7 +146,7 @@ describe('admin API', () => {
 
   describe('templates', () => {
     it('lists anchors, slots, traffic and the newest internalization', async () => {
-      await store.records.append([exampleRecord(1, { route: exampleOutcome() })])
+      await store.records.append(batchOf([exampleRecord(1, { route: exampleOutcome() })]))
       await store.internalizations.create(
         exampleInternalization('old', { state: { name: 'failed', cause: 'x' } })
       )
@@ -268,7 +269,7 @@ describe('admin API', () => {
     })
 
     it('shows prompted and adapted answers side by side', async () => {
-      await store.records.append([matchingRecord(1), matchingRecord(2)])
+      await store.records.append(batchOf([matchingRecord(1), matchingRecord(2)]))
       await store.internalizations.create(exampleApproved())
       await store.internalizations.addEvaluations([
         exampleEvaluation('record-1', { arm: 1, logprobMin: -0.5, answer: 'other', similarity: 0 }),
@@ -313,7 +314,7 @@ describe('admin API', () => {
     }
 
     it('pages through records, with bodies only on request', async () => {
-      await store.records.append([1, 2, 3].map((index) => exampleRecord(index)))
+      await store.records.append(batchOf([1, 2, 3].map((index) => exampleRecord(index))))
       const first = (await get<Page>('/records?limit=2')).body
       expect(first.data.map(({ id }) => id)).toEqual(['record-3', 'record-2'])
       expect(first.data[0]).not.toHaveProperty('request')
@@ -336,13 +337,15 @@ describe('admin API', () => {
 
     it('adds up savings over templates', async () => {
       await store.templates.upsert([exampleTemplate('version-2')])
-      await store.records.append([
-        exampleRecord(1, { route: exampleOutcome() }),
-        exampleRecord(2, { route: exampleOutcome({ templateVersion: 'version-2' }) }),
-        exampleRecord(3, {
-          route: exampleOutcome({ outcome: 'fallback', promptTokensSaved: 0, savedUsd: null }),
-        }),
-      ])
+      await store.records.append(
+        batchOf([
+          exampleRecord(1, { route: exampleOutcome() }),
+          exampleRecord(2, { route: exampleOutcome({ templateVersion: 'version-2' }) }),
+          exampleRecord(3, {
+            route: exampleOutcome({ outcome: 'fallback', promptTokensSaved: 0, savedUsd: null }),
+          }),
+        ])
+      )
       expect((await get('/savings')).body).toMatchObject({
         requests: 3,
         answered: 2,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { batchOf } from '../../src/core/exchange-batch.ts'
 import { databasePath, type DatabaseOptions } from '../../src/store/sqlite/database.ts'
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open.ts'
@@ -38,7 +39,7 @@ describe('SQLite file', () => {
 
   it('is made in a folder that does not exist yet', async () => {
     const store = await open({ dataDir: join(dataDir, 'a', 'b') })
-    await store.records.append([exampleRecord(1)])
+    await store.records.append(batchOf([exampleRecord(1)]))
     expect(await store.records.list({ limit: 10 })).toHaveLength(1)
     await store.close()
   })
@@ -57,7 +58,7 @@ describe('SQLite file', () => {
   it('takes at most a third of the raw size for prompts that recur', async () => {
     const store = await open({ dataDir })
     const records = Array.from({ length: 1000 }, (_, index) => exampleRecord(index))
-    await store.records.append(records)
+    await store.records.append(batchOf(records))
     await store.close()
     const raw = records.reduce((sum, { request, response }) => sum + (request + response).length, 0)
     expect(readFileSync(databasePath(dataDir)).length).toBeLessThan(raw / 3)
@@ -66,7 +67,7 @@ describe('SQLite file', () => {
   it('gives pruned room back to the disk', async () => {
     const store = await open({ dataDir })
     await store.records.append(
-      Array.from({ length: 100 }, (_, index) => exampleRecord(index, { request: noise() }))
+      batchOf(Array.from({ length: 100 }, (_, index) => exampleRecord(index, { request: noise() })))
     )
     await store.close()
     const full = readFileSync(databasePath(dataDir)).length
@@ -84,7 +85,7 @@ describe('SQLite file', () => {
       [1, 2, 3].map((index) => exampleRecord(index).request)
     )
     expect(await store.templates.list()).toEqual([exampleTemplate()])
-    await store.records.append([exampleRecord(4)])
+    await store.records.append(batchOf([exampleRecord(4)]))
     expect(await store.records.list({ limit: 10 })).toHaveLength(4)
     await store.close()
   })
@@ -120,7 +121,9 @@ describe('SQLite file that cannot be used', () => {
 
   it('that is damaged asks for a backup', async () => {
     const store = await open({ dataDir })
-    await store.records.append(Array.from({ length: 100 }, (_, index) => exampleRecord(index)))
+    await store.records.append(
+      batchOf(Array.from({ length: 100 }, (_, index) => exampleRecord(index)))
+    )
     await store.close()
     const bytes = readFileSync(databasePath(dataDir))
     bytes.fill(0xff, 4096)
@@ -170,7 +173,7 @@ describe('SQLite file that cannot be used', () => {
     let appended = 0
     const fill = async (): Promise<void> => {
       for (;;) {
-        await store.records.append([exampleRecord(appended, { request: noise() })])
+        await store.records.append(batchOf([exampleRecord(appended, { request: noise() })]))
         appended++
       }
     }
@@ -180,7 +183,7 @@ describe('SQLite file that cannot be used', () => {
     })
     expect(await store.records.list({ limit: 10_000 })).toHaveLength(appended)
     await store.records.prune({ bodies: 1_000 + appended / 2, records: 0 })
-    await store.records.append([exampleRecord(appended, { request: noise() })])
+    await store.records.append(batchOf([exampleRecord(appended, { request: noise() })]))
     expect(await store.records.list({ limit: 10_000 })).toHaveLength(appended + 1)
     await store.close()
   })

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { batchOf } from '../../src/core/exchange-batch.ts'
 import { databasePath } from '../../src/store/sqlite/database.ts'
 import { METHODS, type Area } from '../../src/store/sqlite/messages.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open.ts'
@@ -26,9 +27,9 @@ describe('store thread', () => {
       expect(Object.keys(store[area])).toEqual(Object.keys(METHODS[area]))
     }
     const record = exampleRecord(1)
-    await store.records.append([record])
+    await store.records.append(batchOf([record]))
     expect(await store.records.byIds([record.id])).toEqual([
-      { ...record, sequence: 1, templateVersion: null },
+      { ...record, sequence: expect.any(Number), templateVersion: null },
     ])
     await store.snapshots.put('sketch', Uint8Array.of(1, 2, 255))
     expect(await store.snapshots.get('sketch')).toEqual(Uint8Array.of(1, 2, 255))
@@ -43,7 +44,7 @@ describe('store thread', () => {
     let ticks = 0
     const timer = setInterval(() => ticks++, 2)
     const started = performance.now()
-    await store.records.append(records)
+    await store.records.append(batchOf(records))
     const elapsedMs = performance.now() - started
     clearInterval(timer)
     expect(ticks).toBeGreaterThan(elapsedMs / 40)
@@ -58,7 +59,7 @@ describe('store thread', () => {
     await Promise.all(
       [store, other].flatMap((target, side) =>
         Array.from({ length: 60 }, (_, index) =>
-          target.records.append([exampleRecord(side * 1000 + index)])
+          target.records.append(batchOf([exampleRecord(side * 1000 + index)]))
         )
       )
     )
@@ -69,7 +70,7 @@ describe('store thread', () => {
 
   it('finishes what waits and refuses what comes after closing', async () => {
     const store = await openSqliteStore({ dataDir })
-    const waiting = store.records.append([exampleRecord(1)])
+    const waiting = store.records.append(batchOf([exampleRecord(1)]))
     const closing = store.close()
     await expect(store.records.list({ limit: 1 })).rejects.toMatchObject({
       code: 'store-unavailable',
@@ -100,7 +101,7 @@ describe('store thread', () => {
   it('refuses appends beyond what may wait', async () => {
     const store = await openSqliteStore({ dataDir, maxPendingBytes: 10_000 })
     const results = await Promise.allSettled(
-      Array.from({ length: 5 }, (_, index) => store.records.append([exampleRecord(index)]))
+      Array.from({ length: 5 }, (_, index) => store.records.append(batchOf([exampleRecord(index)])))
     )
     expect(results.map(({ status }) => status)).toEqual([
       'fulfilled',
@@ -110,7 +111,7 @@ describe('store thread', () => {
       'rejected',
     ])
     expect(results[2]).toMatchObject({ reason: { code: 'overloaded' } })
-    await store.records.append([exampleRecord(9)])
+    await store.records.append(batchOf([exampleRecord(9)]))
     await store.close()
   })
 })
@@ -118,12 +119,13 @@ describe('store thread', () => {
 /** Appends one record after another and prints each id once it is durable. */
 const APPENDER = `
 import { openLocalStore } from './src/store/sqlite/local.ts'
+import { batchOf } from './src/core/exchange-batch.ts'
 import { exampleRecord } from './test/fixtures/examples.ts'
 const [dataDir, from] = process.argv.slice(1)
 const store = await openLocalStore({ dataDir }, Date.now)
 for (let index = Number(from); ; index++) {
   const record = exampleRecord(index)
-  store.records.append([record]).then(() => process.stdout.write(record.id + '\\n'))
+  store.records.append(batchOf([record])).then(() => process.stdout.write(record.id + '\\n'))
   if (index % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 5))
 }
 `

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createFakeBackend } from '../../adapters/fake/backend.ts'
 import { openEngineHost, type EngineHost } from '../../adapters/contract/host.ts'
+import { batchOf } from '../../src/core/exchange-batch.ts'
 import { parseConfig } from '../../src/config.ts'
 import type { ExchangeRecord } from '../../src/core/record.ts'
 import { createEngine } from '../../src/engine/client.ts'
@@ -109,7 +110,9 @@ describe('the worker', () => {
     store = await openSqliteStore({ dataDir: folder })
     events = []
     await openEngine()
-    await store.records.append(Array.from({ length: ROWS }, (_, number) => recordOf(number)))
+    await store.records.append(
+      batchOf(Array.from({ length: ROWS }, (_, number) => recordOf(number)))
+    )
   })
 
   afterEach(async () => {

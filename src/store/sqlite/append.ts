@@ -1,70 +1,84 @@
 /**
- * The log's way in: exchange records with their bodies, in batches. It is paid with every request,
- * so it is kept cheap: a handful of statements a batch, no query builder.
+ * The log's way in: records with their bodies, in batches. It is paid with every request, so it is
+ * kept cheap: a handful of statements a batch, no query builder.
  */
+import type { BatchedExchange } from '../../core/exchange-batch.ts'
+import { readRecords, type RecordBytes } from '../captured.ts'
 import type { BaseCache } from './base-cache.ts'
 import type { Connection } from './database.ts'
-import type { RecordBytes } from './packed-records.ts'
-import { records } from './schema.ts'
-import { bulkInsert, executeIn, type SqlTransaction } from './statements.ts'
+import { inChunks } from './chunks.ts'
+import { MAX_SEGMENT_RECORDS, placeOf, sequenceOf } from './segment-codec.ts'
+import { insertSegment, replaceSegment } from './segments.ts'
+import type { SqlTransaction } from './statements.ts'
 import { storeTexts, type ScopedText } from './store-bodies.ts'
 import { addTotals, countRouted, type Totals } from './totals.ts'
 
-const insertRows = bulkInsert(records, [
-  'id',
-  'at',
-  'tenant',
-  'model',
-  'path',
-  'streamed',
-  'status',
-  'firstByteMs',
-  'durationMs',
-  'requestBody',
-  'responseBody',
-  'usage',
-  'route',
-  'templateVersion',
-])
-
-const scopedTexts = ({ tenant, request, response }: RecordBytes): ScopedText[] => {
-  const text = { scope: `${tenant} request`, text: request }
-  return response === null ? [text] : [text, { scope: `${tenant} response`, text: response }]
+const scopedTexts = ({ tenant, at, request, response }: RecordBytes): ScopedText[] => {
+  const text = { scope: `${tenant} request`, text: request, at }
+  return response === null ? [text] : [text, { scope: `${tenant} response`, text: response, at }]
 }
 
-/** Those whose id is neither in the log nor earlier in the list. */
-const unknownRecords = async (tx: SqlTransaction, added: RecordBytes[]): Promise<RecordBytes[]> => {
-  const byId = new Map<string, RecordBytes>()
-  for (const record of added) if (!byId.has(record.id)) byId.set(record.id, record)
-  const known = await executeIn(tx, 'select id from records where id in', [...byId.keys()])
-  for (const { id } of known) byId.delete(id as string)
-  return [...byId.values()]
-}
+const isAnswered = ({ status, response }: RecordBytes): boolean =>
+  status >= 200 && status < 300 && response !== null
 
+/** One parameter for all rows: to bind each value takes longer than to insert them. */
+const INSERT_RECORDS = `insert into records (sequence, id, at, answered, template_version)
+  select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 from json_each(?) where true
+  on conflict (id) do nothing`
+
+/** @returns places of those whose id was neither in the log nor earlier in the list */
 const insertRecords = async (
+  tx: SqlTransaction,
+  segment: number,
+  added: RecordBytes[]
+): Promise<Set<number>> => {
+  const rows = added.map((record, place) => [
+    sequenceOf(segment, place),
+    record.id,
+    record.at,
+    Number(isAnswered(record)),
+    record.route?.templateVersion ?? null,
+  ])
+  const { rowsAffected } = await tx.execute({ sql: INSERT_RECORDS, args: [JSON.stringify(rows)] })
+  if (rowsAffected === rows.length) return new Set(added.keys())
+  const inserted = await tx.execute({
+    sql: 'select sequence from records where sequence >= ?',
+    args: [sequenceOf(segment, 0)],
+  })
+  return new Set(inserted.rows.map(({ sequence }) => placeOf(sequence as number)))
+}
+
+const append = async (
   tx: SqlTransaction,
   cache: BaseCache,
   added: RecordBytes[]
 ): Promise<void> => {
-  const fresh = await unknownRecords(tx, added)
-  if (fresh.length === 0) return
-  const bodyIds = (await storeTexts(tx, cache, fresh.flatMap(scopedTexts))).values()
-  await insertRows(
-    tx,
-    fresh.map(({ response, ...row }) => ({
-      ...row,
-      requestBody: bodyIds.next().value!,
-      responseBody: response === null ? null : bodyIds.next().value!,
-      templateVersion: row.route?.templateVersion ?? null,
-    }))
-  )
+  const texts = (await storeTexts(tx, cache, added.flatMap(scopedTexts))).values()
+  const segment = added.map(({ response, ...rest }) => ({
+    ...rest,
+    request: texts.next().value!,
+    response: response === null ? null : texts.next().value!,
+  }))
+  const id = await insertSegment(tx, segment)
+  const inserted = await insertRecords(tx, id, added)
+  if (inserted.size < added.length) {
+    const left = segment.map((record, place) => (inserted.has(place) ? record : null))
+    await replaceSegment(tx, id, left)
+  }
   const totals: Totals = new Map()
-  for (const record of fresh) countRouted(totals, record)
+  for (const place of inserted) countRouted(totals, added[place]!)
   await addTotals(tx, totals)
 }
 
-/** Writes records in one transaction; those whose id is in the log already are skipped. */
-export const recordWriter =
-  ({ writeSql }: Connection, cache: BaseCache) =>
-  (added: RecordBytes[]): Promise<void> =>
-    writeSql((tx) => insertRecords(tx, cache, added))
+/**
+ * Writes exchanges in one transaction; those whose id is in the log already are skipped.
+ * @param maxAnswerBytes as in `readRecords`
+ */
+export const exchangeWriter =
+  ({ writeSql }: Connection, cache: BaseCache, maxAnswerBytes: number) =>
+  async (exchanges: BatchedExchange[]): Promise<void> => {
+    const records = await readRecords(exchanges, maxAnswerBytes)
+    await writeSql(async (tx) => {
+      for (const chunk of inChunks(records, MAX_SEGMENT_RECORDS)) await append(tx, cache, chunk)
+    })
+  }

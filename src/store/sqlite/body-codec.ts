@@ -90,12 +90,10 @@ export const overlapOf = (text: Buffer, base: Buffer): Overlap => {
   return { prefixBytes, suffixBytes: commonSuffix(text, base, rest) }
 }
 
-/** The text whole. */
-export const encodeWhole = (text: Buffer): EncodedBody => ({
-  prefixBytes: 0,
-  suffixBytes: 0,
-  data: deflate(text, null),
-})
+/** The text whole, as raw deflate. */
+export const encodeWhole = (text: Buffer): Buffer => deflate(text, null)
+
+export const decodeWhole = (data: Buffer): Buffer => inflateRawSync(data)
 
 /** The text as a difference to the base. */
 export const encodeDifference = (
@@ -108,8 +106,7 @@ export const encodeDifference = (
   return { prefixBytes, suffixBytes, data: deflate(middle, dictionary) }
 }
 
-export const decodeBody = (body: EncodedBody, base: Buffer | null): Buffer => {
-  if (base === null) return inflateRawSync(body.data)
+export const decodeDifference = (body: EncodedBody, base: Buffer): Buffer => {
   const dictionary = dictionaryOf(base, body.prefixBytes, body.suffixBytes)
   return Buffer.concat([
     base.subarray(0, body.prefixBytes),

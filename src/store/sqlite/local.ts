@@ -1,47 +1,41 @@
 /** The store on the calling thread. `thread.ts` runs it; `open.ts` is what the product uses. */
-import type { ExchangeRecord } from '../../core/record.ts'
+import { readBatch } from '../../core/exchange-batch.ts'
 import type { Store } from '../store.ts'
-import { recordWriter } from './append.ts'
+import { exchangeWriter } from './append.ts'
 import { createBatcher } from './batcher.ts'
 import { BaseCache } from './base-cache.ts'
 import { openDatabase, type DatabaseOptions } from './database.ts'
 import { createInternalizationStore } from './internalizations.ts'
-import { unpackRecords, type PackedRecords, type RecordBytes } from './packed-records.ts'
 import { createRecordStore } from './records.ts'
 import { createRouteStore } from './routes.ts'
 import { createSnapshotStore } from './snapshots.ts'
 import { createTemplateStore } from './templates.ts'
 
-export interface LocalStore extends Store {
-  /** `records.append` of what `packRecords` has made */
-  appendPacked: (packed: PackedRecords) => Promise<void>
+export interface LocalOptions extends DatabaseOptions {
+  /** of a decoded answer; a larger one is left out of its record */
+  maxAnswerBytes?: number
 }
 
-const toBytes = ({ request, response, ...row }: ExchangeRecord): RecordBytes => ({
-  ...row,
-  request: Buffer.from(request),
-  response: response === null ? null : Buffer.from(response),
-})
+const DEFAULT_MAX_ANSWER_BYTES = 4 * 2 ** 20
 
 /**
  * Two of them on one file need a thread each: one that waits for the other's lock blocks its thread.
  * @throws AppError as `openDatabase`
  */
 export const openLocalStore = async (
-  options: DatabaseOptions,
+  { maxAnswerBytes = DEFAULT_MAX_ANSWER_BYTES, ...options }: LocalOptions,
   now: () => number
-): Promise<LocalStore> => {
+): Promise<Store> => {
   const connection = await openDatabase(options)
   const cache = new BaseCache(now)
-  const batcher = createBatcher(recordWriter(connection, cache))
+  const batcher = createBatcher(exchangeWriter(connection, cache, maxAnswerBytes))
   let closing: Promise<void> | null = null
   return {
-    records: createRecordStore(connection, cache, (added) => batcher.add(added.map(toBytes))),
+    records: createRecordStore(connection, cache, (batch) => batcher.add(readBatch(batch))),
     templates: createTemplateStore(connection),
     internalizations: createInternalizationStore(connection),
     routes: createRouteStore(connection),
     snapshots: createSnapshotStore(connection),
-    appendPacked: (packed) => batcher.add(unpackRecords(packed)),
     close: () => (closing ??= batcher.flush().then(connection.close)),
   }
 }

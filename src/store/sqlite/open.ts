@@ -5,7 +5,7 @@
 import { Worker } from 'node:worker_threads'
 import { AppError } from '../../errors.ts'
 import type { Store } from '../store.ts'
-import type { DatabaseOptions } from './database.ts'
+import type { LocalOptions } from './local.ts'
 import {
   fromWireError,
   METHODS,
@@ -14,9 +14,8 @@ import {
   type Opened,
   type Reply,
 } from './messages.ts'
-import { packRecords } from './packed-records.ts'
 
-export interface SqliteOptions extends DatabaseOptions {
+export interface SqliteOptions extends LocalOptions {
   /** records that may wait to be written; an append beyond it is refused */
   maxPendingBytes?: number
 }
@@ -29,7 +28,7 @@ interface Waiting {
 }
 
 /** Node 20 cannot load TypeScript in a thread by itself: from sources, tsx is registered first. */
-const startThread = (options: DatabaseOptions): Worker => {
+const startThread = (options: LocalOptions): Worker => {
   const fromSources = import.meta.url.endsWith('.ts')
   if (!fromSources) {
     return new Worker(new URL('./thread.js', import.meta.url), { workerData: options })
@@ -54,13 +53,7 @@ const opened = (worker: Worker): Promise<void> =>
   })
 
 interface Channel {
-  /** @param transfer buffers of the parameters that change hands */
-  call: (
-    area: Area | null,
-    method: string,
-    parameters: unknown[],
-    transfer?: ArrayBuffer[]
-  ) => Promise<unknown>
+  call: (area: Area | null, method: string, parameters: unknown[]) => Promise<unknown>
 }
 
 const openChannel = (worker: Worker): Channel => {
@@ -83,12 +76,12 @@ const openChannel = (worker: Worker): Channel => {
   })
   worker.on('exit', () => end(new AppError('store-unavailable', 'the store is closed')))
   return {
-    call: (area, method, parameters, transfer = []) =>
+    call: (area, method, parameters) =>
       new Promise((resolve, reject) => {
         if (ended !== null) return reject(ended)
         const call: Call = { id: nextId++, area, method, parameters }
         waiting.set(call.id, { resolve, reject })
-        worker.postMessage(call, transfer)
+        worker.postMessage(call, [])
         if (area === null) ended = new AppError('store-unavailable', 'the store is closed')
       }),
   }
@@ -105,15 +98,14 @@ const areaOf = <A extends Area>({ call }: Channel, area: A): Store[A] =>
 /** Refuses what would let waiting appends fill the memory. */
 const boundedAppend = ({ call }: Channel, maxPendingBytes: number): Store['records']['append'] => {
   let pendingBytes = 0
-  return async (records) => {
-    const packed = packRecords(records)
-    const bytes = packed.bodies.byteLength + packed.rows.length
+  return async (batch) => {
+    const bytes = batch.byteLength
     if (pendingBytes > 0 && pendingBytes + bytes > maxPendingBytes) {
       throw new AppError('overloaded', `${pendingBytes} bytes wait to be logged already`)
     }
     pendingBytes += bytes
     try {
-      await call('records', 'append', [packed], [packed.bodies])
+      await call('records', 'append', [batch])
     } finally {
       pendingBytes -= bytes
     }

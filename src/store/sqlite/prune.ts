@@ -1,69 +1,76 @@
 /**
- * Retention: old bodies and old rows go, in many short transactions so that appends get through in
- * between, and the room goes back to the disk. A body that others are a difference to stays until
- * they are gone; `body-codec.ts` bounds how long that can be.
+ * Retention: old bodies and old records go, in many short transactions so that appends get through
+ * in between, and the room goes back to the disk. A whole text stays as long as a younger record is
+ * a difference to it; `base-cache.ts` bounds how long that can be.
  */
-import { and, inArray, isNotNull, lt, sql } from 'drizzle-orm'
+import { sql } from 'drizzle-orm'
 import type { RecordStore } from '../store.ts'
-import { deleteUnreferenced } from './bodies.ts'
+import { deleteUnneeded } from './bodies.ts'
 import type { BaseCache } from './base-cache.ts'
-import type { Connection, Transaction } from './database.ts'
-import { records } from './schema.ts'
+import type { Connection } from './database.ts'
+import { decodeSegment, sequenceOf, type SegmentRecord } from './segment-codec.ts'
+import { replaceSegment } from './segments.ts'
+import { executeIn, type SqlTransaction } from './statements.ts'
 
-const PRUNED_ROWS_A_TRANSACTION = 500
+const SEGMENTS_A_TRANSACTION = 20
+const BODIES_A_TRANSACTION = 500
 /** pages given back to the disk at a time */
 const VACUUMED_PAGES = 1000
 
-const bodyIdsOf = (rows: { requestBody: number | null; responseBody: number | null }[]): number[] =>
-  rows.flatMap(({ requestBody, responseBody }) =>
-    [requestBody, responseBody].filter((id) => id !== null)
-  )
+type Before = Parameters<RecordStore['prune']>[0]
 
 interface Pruned {
-  rows: number
+  /** as they are left, by place */
+  segment: (SegmentRecord | null)[]
+  /** places of the records that went, and of those that lost their bodies */
+  records: number[]
+  stripped: number[]
   bodies: number
 }
 
-const pruneRecords = async (tx: Transaction, before: number): Promise<Pruned> => {
-  const oldest = tx
-    .select({ sequence: records.sequence })
-    .from(records)
-    .where(lt(records.at, before))
-    .limit(PRUNED_ROWS_A_TRANSACTION)
-  const rows = await tx
-    .delete(records)
-    .where(inArray(records.sequence, oldest))
-    .returning({ requestBody: records.requestBody, responseBody: records.responseBody })
-  return { rows: rows.length, bodies: await deleteUnreferenced(tx, bodyIdsOf(rows)) }
+const bodiesOf = ({ request, response }: SegmentRecord): number =>
+  Number(request !== null) + Number(response !== null)
+
+const pruneSegment = (segment: (SegmentRecord | null)[], before: Before): Pruned => {
+  const pruned: Pruned = { segment: [], records: [], stripped: [], bodies: 0 }
+  segment.forEach((record, place) => {
+    const isOld = record !== null && record.at < before.records
+    const isStripped = record !== null && !isOld && record.at < before.bodies
+    if (isOld) pruned.records.push(place)
+    if (isStripped) pruned.stripped.push(place)
+    if (isOld || isStripped) pruned.bodies += bodiesOf(record)
+    const left = isStripped ? { ...record, request: null, response: null } : record
+    pruned.segment.push(isOld ? null : left)
+  })
+  return pruned
 }
 
-const pruneBodies = async (tx: Transaction, before: number): Promise<Pruned> => {
-  const { sequence, requestBody, responseBody } = records
-  const rows = await tx
-    .select({ sequence, requestBody, responseBody })
-    .from(records)
-    .where(and(lt(records.at, before), isNotNull(requestBody)))
-    .limit(PRUNED_ROWS_A_TRANSACTION)
-  await tx
-    .update(records)
-    .set({ requestBody: null, responseBody: null })
-    .where(
-      inArray(
-        sequence,
-        rows.map((row) => row.sequence)
-      )
+interface Counts {
+  records: number
+  bodies: number
+}
+
+/** @returns null when no segment was left to prune */
+const pruneSome = async (tx: SqlTransaction, before: Before): Promise<Counts | null> => {
+  const { rows } = await tx.execute({
+    sql: 'select id, data from segments where oldest_at < ? or oldest_body_at < ? limit ?',
+    args: [before.records, before.bodies, SEGMENTS_A_TRANSACTION],
+  })
+  const counts = { records: 0, bodies: 0 }
+  for (const { id, data } of rows) {
+    const sequences = (places: number[]) => places.map((place) => sequenceOf(id as number, place))
+    const pruned = pruneSegment(decodeSegment(Buffer.from(data as ArrayBuffer)), before)
+    await executeIn(tx, 'delete from records where sequence in', sequences(pruned.records))
+    await executeIn(
+      tx,
+      'update records set answered = 0 where sequence in',
+      sequences(pruned.stripped)
     )
-  return { rows: rows.length, bodies: await deleteUnreferenced(tx, bodyIdsOf(rows)) }
-}
-
-const repeatWhileFull = async (step: () => Promise<Pruned>): Promise<Pruned> => {
-  const sum = { rows: 0, bodies: 0 }
-  for (;;) {
-    const { rows, bodies } = await step()
-    sum.rows += rows
-    sum.bodies += bodies
-    if (rows < PRUNED_ROWS_A_TRANSACTION) return sum
+    await replaceSegment(tx, id as number, pruned.segment)
+    counts.records += pruned.records.length
+    counts.bodies += pruned.bodies
   }
+  return rows.length === 0 ? null : counts
 }
 
 const giveBackPages = async ({ read }: Connection): Promise<void> => {
@@ -81,13 +88,21 @@ const giveBackPages = async ({ read }: Connection): Promise<void> => {
 export const prune = async (
   connection: Connection,
   cache: BaseCache,
-  before: Parameters<RecordStore['prune']>[0]
+  before: Before
 ): ReturnType<RecordStore['prune']> => {
-  const { write } = connection
-  // a base in memory could bring back a text that was just deleted
+  const { writeSql } = connection
+  // a text in memory could bring back one that was just deleted
   cache.clear()
-  const byRecord = await repeatWhileFull(() => write((tx) => pruneRecords(tx, before.records)))
-  const byBody = await repeatWhileFull(() => write((tx) => pruneBodies(tx, before.bodies)))
+  const sum = { records: 0, bodies: 0 }
+  for (;;) {
+    const counts = await writeSql((tx) => pruneSome(tx, before))
+    if (counts === null) break
+    sum.records += counts.records
+    sum.bodies += counts.bodies
+  }
+  const unneeded = Math.max(before.bodies, before.records)
+  const deleteSome = () => writeSql((tx) => deleteUnneeded(tx, unneeded, BODIES_A_TRANSACTION))
+  while ((await deleteSome()) === BODIES_A_TRANSACTION);
   await giveBackPages(connection)
-  return { records: byRecord.rows, bodies: byRecord.bodies + byBody.bodies }
+  return sum
 }

@@ -1,33 +1,74 @@
 /** The log as it is read, tagged and pruned; `append.ts` writes it. */
-import { and, asc, between, desc, eq, gt, inArray, isNotNull, lt } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, inArray, lt } from 'drizzle-orm'
 import type { StoredRecord } from '../../core/record.ts'
 import type { RecordQuery, RecordStore } from '../store.ts'
-import { readTexts } from './bodies.ts'
+import { readWholes } from './bodies.ts'
+import { decodeDifference } from './body-codec.ts'
 import type { BaseCache } from './base-cache.ts'
 import { inChunks } from './chunks.ts'
 import type { Connection, Database } from './database.ts'
 import { prune } from './prune.ts'
-import { records } from './schema.ts'
+import { records, segments } from './schema.ts'
+import {
+  decodeSegment,
+  placeOf,
+  segmentOf,
+  type SegmentRecord,
+  type StoredText,
+} from './segment-codec.ts'
 import { executeIn, type SqlTransaction } from './statements.ts'
 import { addTotals, count, type Totals } from './totals.ts'
 
 type RecordRow = typeof records.$inferSelect
+
+/** segments in memory at a time */
+const SEGMENTS_AT_ONCE = 50
+
+const textOf = (text: StoredText | null, wholes: Map<number, Buffer>): string | null => {
+  const whole = text === null ? undefined : wholes.get(text.body)
+  if (text === null || whole === undefined) return null
+  const bytes = text.difference === null ? whole : decodeDifference(text.difference, whole)
+  return bytes.toString('utf8')
+}
+
+/** The rows' records as their segments have them, by sequence. */
+const readSegmentRecords = async (
+  db: Database,
+  rows: RecordRow[]
+): Promise<Map<number, SegmentRecord>> => {
+  const found = new Map<number, SegmentRecord>()
+  const ids = [...new Set(rows.map(({ sequence }) => segmentOf(sequence)))]
+  for (const chunk of inChunks(ids, SEGMENTS_AT_ONCE)) {
+    const read = await db.select().from(segments).where(inArray(segments.id, chunk))
+    const decoded = new Map(read.map(({ id, data }) => [id, decodeSegment(data)]))
+    for (const { sequence } of rows) {
+      const record = decoded.get(segmentOf(sequence))?.[placeOf(sequence)]
+      if (record) found.set(sequence, record)
+    }
+  }
+  return found
+}
 
 const toRecords = async (
   db: Database,
   rows: RecordRow[],
   withBodies: boolean
 ): Promise<StoredRecord[]> => {
-  const ids = rows.flatMap(({ requestBody, responseBody }) => [
-    ...(requestBody === null ? [] : [requestBody]),
-    ...(responseBody === null ? [] : [responseBody]),
-  ])
-  const texts = await readTexts(db, withBodies ? ids : [])
-  return rows.map(({ requestBody, responseBody, ...row }) => ({
-    ...row,
-    request: (requestBody !== null ? texts.get(requestBody) : undefined) ?? '',
-    response: (responseBody !== null ? texts.get(responseBody) : undefined) ?? null,
-  }))
+  const bySequence = await readSegmentRecords(db, rows)
+  const texts = [...bySequence.values()].flatMap(({ request, response }) => [request, response])
+  const wholes = await readWholes(db, withBodies ? texts.flatMap((text) => text?.body ?? []) : [])
+  return rows.flatMap(({ sequence, templateVersion }) => {
+    const record = bySequence.get(sequence)
+    if (record === undefined) return []
+    const request = textOf(record.request, wholes) ?? ''
+    return {
+      ...record,
+      request,
+      response: textOf(record.response, wholes),
+      sequence,
+      templateVersion,
+    }
+  })
 }
 
 const listRows = (db: Database, query: RecordQuery): Promise<RecordRow[]> => {
@@ -40,8 +81,7 @@ const listRows = (db: Database, query: RecordQuery): Promise<RecordRow[]> => {
       and(
         templateVersion === undefined ? undefined : eq(records.templateVersion, templateVersion),
         after === undefined ? undefined : isBehind(records.sequence, after),
-        answeredOnly ? between(records.status, 200, 299) : undefined,
-        answeredOnly ? isNotNull(records.responseBody) : undefined
+        answeredOnly ? eq(records.answered, true) : undefined
       )
     )
     .orderBy((order === 'asc' ? asc : desc)(records.sequence))
@@ -74,7 +114,7 @@ const tagRecords = async (
   await addTotals(tx, totals)
 }
 
-/** @param append how records get to `recordWriter` (append.ts) */
+/** @param append how exchanges get to `exchangeWriter` (append.ts) */
 export const createRecordStore = (
   connection: Connection,
   cache: BaseCache,

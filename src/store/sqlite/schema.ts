@@ -1,7 +1,8 @@
 /**
- * The tables of the embedded database. A record row is small and fixed; its request and response
- * lie in `bodies`, one row per whole text however often it occurs. Every index is paid with each
- * record of the log, so those that most rows do not need are partial. Columns in JSON hold the domain types as they are.
+ * The tables of the embedded database. The log is written with every request, so it is cheap: the
+ * records of one write are one row of `segments`, a text that recurs is one row of `bodies`, and a
+ * record of its own has only what it is looked up by. Columns in JSON hold the domain types as they
+ * are.
  */
 import { sql } from 'drizzle-orm'
 import {
@@ -13,69 +14,62 @@ import {
   sqliteTable,
   text,
   uniqueIndex,
-  type AnySQLiteColumn,
 } from 'drizzle-orm/sqlite-core'
 import type { Verdict } from '../../core/gate.ts'
 import type { InternalizationPlan, InternalizationState } from '../../core/internalization.ts'
-import type { RouteOutcome } from '../../core/record.ts'
 import type { Route } from '../../core/route.ts'
 import type { Template } from '../../core/template.ts'
-import type { Usage } from '../../openai/chat.ts'
 
-/** Compressed texts; how the columns make up a text is `body-codec.ts`. */
+/** Whole texts, each once: what the segments' texts are, or are differences to. */
 export const bodies = sqliteTable(
   'bodies',
   {
     id: integer('id').primaryKey(),
-    /** SHA-256 of a whole text; a difference has none, since finding it again costs more than it */
-    digest: blob('digest', { mode: 'buffer' }),
-    /** the body that this one is a difference to; that one has none itself */
-    base: integer('base').references((): AnySQLiteColumn => bodies.id),
-    prefixBytes: integer('prefix_bytes').notNull(),
-    suffixBytes: integer('suffix_bytes').notNull(),
+    /** SHA-256 of the text */
+    digest: blob('digest', { mode: 'buffer' }).notNull().unique(),
+    /** when the newest record was that needs it */
+    newestAt: integer('newest_at').notNull(),
+    /** raw deflate */
+    data: blob('data', { mode: 'buffer' }).notNull(),
+  },
+  (table) => [index('bodies_newest_at').on(table.newestAt)]
+)
+
+/** The log itself: a row holds the records of one write (`segment-codec.ts`). */
+export const segments = sqliteTable(
+  'segments',
+  {
+    // autoincrement: sequences are made of it, so a pruned one is never given again
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    oldestAt: integer('oldest_at').notNull(),
+    /** of the records whose bodies are there; null when none are */
+    oldestBodyAt: integer('oldest_body_at'),
     data: blob('data', { mode: 'buffer' }).notNull(),
   },
   (table) => [
-    uniqueIndex('bodies_digest')
-      .on(table.digest)
-      .where(sql`digest is not null`),
-    index('bodies_base')
-      .on(table.base)
-      .where(sql`base is not null`),
+    index('segments_oldest_at').on(table.oldestAt),
+    index('segments_oldest_body_at')
+      .on(table.oldestBodyAt)
+      .where(sql`oldest_body_at is not null`),
   ]
 )
 
+/** What records are looked up by. */
 export const records = sqliteTable(
   'records',
   {
-    // autoincrement: a sequence is a cursor, so a pruned one is never given again
-    sequence: integer('sequence').primaryKey({ autoIncrement: true }),
+    /** segment and place in it (`segment-codec.ts`) */
+    sequence: integer('sequence').primaryKey(),
     id: text('id').notNull().unique(),
     at: integer('at').notNull(),
-    tenant: text('tenant').notNull(),
-    model: text('model').notNull(),
-    path: text('path').notNull(),
-    streamed: integer('streamed', { mode: 'boolean' }).notNull(),
-    status: integer('status').notNull(),
-    firstByteMs: real('first_byte_ms'),
-    durationMs: real('duration_ms').notNull(),
-    /** null once pruned */
-    requestBody: integer('request_body').references(() => bodies.id),
-    responseBody: integer('response_body').references(() => bodies.id),
-    usage: text('usage', { mode: 'json' }).$type<Usage>(),
-    route: text('route', { mode: 'json' }).$type<RouteOutcome>(),
+    /** status 2xx and a response that is there */
+    answered: integer('answered', { mode: 'boolean' }).notNull(),
     templateVersion: text('template_version'),
   },
   (table) => [
-    index('records_at').on(table.at),
-    index('records_at_with_bodies')
-      .on(table.at)
-      .where(sql`request_body is not null`),
     index('records_template')
       .on(table.templateVersion, table.sequence)
       .where(sql`template_version is not null`),
-    index('records_request_body').on(table.requestBody),
-    index('records_response_body').on(table.responseBody),
   ]
 )
 

@@ -1,10 +1,11 @@
 /**
- * The bodies table's way in: texts in, ids out. Each whole text has one row; texts alike are stored
- * as differences (`body-codec.ts`). Knows nothing of what a text means.
+ * The bodies table's way in: texts in, references out. Each whole text has one row; texts alike are
+ * differences to it (`body-codec.ts`), which the caller keeps. Knows nothing of what a text means.
  */
 import { isWorthwhile, type BaseCache } from './base-cache.ts'
 import { digestOf, encodeDifference, encodeWhole, type EncodedBody } from './body-codec.ts'
 import { bodies } from './schema.ts'
+import type { StoredText } from './segment-codec.ts'
 import { bulkInsert, executeIn, type SqlTransaction } from './statements.ts'
 
 export interface ScopedText {
@@ -12,6 +13,8 @@ export interface ScopedText {
   scope: string
   /** UTF-8 */
   text: Buffer
+  /** of its record; its whole text is kept as long */
+  at: number
 }
 
 /** A text that has or gets a row of its own. */
@@ -19,40 +22,33 @@ interface WholeText {
   digest: Buffer
   text: Buffer
   /** null when its row is there in all likelihood: then it is made only if it is not */
-  encoded: EncodedBody | null
+  data: Buffer | null
+  newestAt: number
 }
 
 /** How a text is stored: as a whole, or as a difference to one. */
 interface Form {
-  whole: WholeText
+  whole: Omit<WholeText, 'newestAt'>
   difference: EncodedBody | null
 }
 
-const insertBodies = bulkInsert(bodies, [
-  'id',
-  'digest',
-  'base',
-  'prefixBytes',
-  'suffixBytes',
-  'data',
-])
+const insertBodies = bulkInsert(bodies, ['id', 'digest', 'newestAt', 'data'])
 
 const keyOf = (digest: Buffer): string => digest.toString('latin1')
 
 /** The text as a whole; later texts may build on it. */
 const wholeForm = (cache: BaseCache, scope: string, text: Buffer): Form => {
   const digest = digestOf(text)
-  const encoded = encodeWhole(text)
-  const ratio = encoded.data.length / Math.max(1, text.length)
-  cache.add(scope, { digest, text, ratio })
-  return { whole: { digest, text, encoded }, difference: null }
+  const data = encodeWhole(text)
+  cache.add(scope, { digest, text, ratio: data.length / Math.max(1, text.length) })
+  return { whole: { digest, text, data }, difference: null }
 }
 
 const formOf = (cache: BaseCache, { scope, text }: ScopedText): Form => {
   const relative = cache.find(scope, text)
   if (relative === null) return wholeForm(cache, scope, text)
   const { base } = relative
-  const whole = { digest: base.digest, text: base.text, encoded: null }
+  const whole = { digest: base.digest, text: base.text, data: null }
   if (base.text.equals(text)) return { whole, difference: null }
   const difference = encodeDifference(text, base.text, relative)
   return isWorthwhile(difference, text, base)
@@ -73,39 +69,60 @@ const nextId = async (tx: SqlTransaction): Promise<number> => {
   return rows[0]!['next'] as number
 }
 
+/** Keeps rows that are there as long as the new records that need them. */
+const keepUntil = (tx: SqlTransaction, newestAt: [id: number, at: number][]): Promise<unknown> =>
+  tx.execute({
+    sql: `update bodies set newest_at = max(newest_at, needed.at)
+      from (select value ->> 0 as id, value ->> 1 as at from json_each(?)) as needed
+      where bodies.id = needed.id`,
+    args: [JSON.stringify(newestAt)],
+  })
+
+const wholesOf = (forms: Form[], texts: ScopedText[]): Map<string, WholeText> => {
+  const wholes = new Map<string, WholeText>()
+  forms.forEach(({ whole }, index) => {
+    const key = keyOf(whole.digest)
+    const { at } = texts[index]!
+    const known = wholes.get(key)
+    // the first one may be new and encoded, later ones are its users
+    if (known === undefined) wholes.set(key, { ...whole, newestAt: at })
+    else known.newestAt = Math.max(known.newestAt, at)
+  })
+  return wholes
+}
+
 /**
- * Stores what is new of the texts; also a base that is missing, after a rollback or another
- * process's pruning. @returns the body id of each, in order
+ * Stores what is new of the texts; also a whole one that is missing, after a rollback or another
+ * process's pruning. @returns for each text, in order, what its record refers to it by
  */
 export const storeTexts = async (
   tx: SqlTransaction,
   cache: BaseCache,
   texts: ScopedText[]
-): Promise<number[]> => {
+): Promise<StoredText[]> => {
   const forms = texts.map((text) => formOf(cache, text))
-  const wholes = new Map<string, WholeText>()
-  for (const { whole } of forms) {
-    const key = keyOf(whole.digest)
-    // the first one may be new and encoded, later ones are its users
-    if (!wholes.has(key)) wholes.set(key, whole)
-  }
+  const wholes = wholesOf(forms, texts)
   const ids = await readKnown(
     tx,
     [...wholes.values()].map(({ digest }) => digest)
   )
+  const kept: [number, number][] = []
   const rows: (typeof bodies.$inferSelect)[] = []
-  let id = await nextId(tx)
-  for (const [key, { digest, text, encoded }] of wholes) {
-    if (ids.has(key)) continue
-    ids.set(key, id)
-    rows.push({ id: id++, digest, base: null, ...(encoded ?? encodeWhole(text)) })
+  let free: number | null = null
+  for (const [key, { digest, text, data, newestAt }] of wholes) {
+    const known = ids.get(key)
+    if (known !== undefined) {
+      kept.push([known, newestAt])
+      continue
+    }
+    free ??= await nextId(tx)
+    ids.set(key, free)
+    rows.push({ id: free++, digest, newestAt, data: data ?? encodeWhole(text) })
   }
-  const bodyIds = forms.map(({ whole, difference }) => {
-    const base = ids.get(keyOf(whole.digest))!
-    if (difference === null) return base
-    rows.push({ id, digest: null, base, ...difference })
-    return id++
-  })
+  if (kept.length > 0) await keepUntil(tx, kept)
   await insertBodies(tx, rows)
-  return bodyIds
+  return forms.map(({ whole, difference }) => ({
+    body: ids.get(keyOf(whole.digest))!,
+    difference,
+  }))
 }
