@@ -457,17 +457,43 @@ describe('4-bit weights', () => {
     await Promise.all([fromFile.close(), float32.close()])
   })
 
-  it('have no offsets where every zero point is 8', () => {
+  it('take no inputs for offsets where every zero point is 8', () => {
     const part = {
       blocks: new Uint8Array(32),
       scales: Float32Array.of(1, 2),
       zeroPoints: Float32Array.of(8, 8),
       out: 2,
     }
-    expect(stackAffine([part], 32).offsets).toBeNull()
-    expect(stackAffine([{ ...part, zeroPoints: Float32Array.of(7, 8) }], 32).offsets).toEqual(
-      Float32Array.of(1, 0)
+    expect(stackAffine([part], 32)).toMatchObject({ in: 32, sums: 0 })
+    const affine = stackAffine([{ ...part, zeroPoints: Float32Array.of(7, 8) }], 32)
+    expect(affine).toMatchObject({ in: 32, sums: 32 })
+  })
+
+  it('keep the offsets of blocks to 1/196 of the largest one beside them', () => {
+    const inputs = 40 * 32
+    const zeroPoints = Float32Array.from({ length: 40 }, (_, block) => 8 + Math.sin(block) * 5)
+    const scales = Float32Array.from({ length: 40 }, (_, block) => 1 + (block % 3))
+    const matrix = stackAffine(
+      [{ blocks: new Uint8Array(inputs / 2), scales, zeroPoints, out: 1 }],
+      inputs
     )
+    expect(matrix.sums).toBe(64)
+    const value = (input: number): number => {
+      const code = (matrix.blocks[input >> 1]! >> (4 * (input & 1))) & 15
+      return matrix.scales[Math.floor(input / 32)]! * (code - 8)
+    }
+    const wholes = Array.from(zeroPoints, Math.round)
+    const wanted = wholes.map((whole, block) => scales[block]! * (whole - zeroPoints[block]!))
+    const largest = Math.max(...wanted.map(Math.abs))
+    wanted.forEach((offset, block) => {
+      const kept = value(inputs + block) + value(inputs + 64 + block)
+      expect(Math.abs(kept - offset)).toBeLessThanOrEqual(largest / 196 + 1e-6)
+    })
+    expect(value(inputs + 40)).toBe(0)
+    const zeros = wholes.map(
+      (_, block) => (matrix.zeroPoints![block >> 1]! >> (4 * (block & 1))) & 15
+    )
+    expect(zeros).toEqual(wholes)
   })
 
   it('need inputs in whole blocks of 32', async () => {

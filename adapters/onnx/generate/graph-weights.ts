@@ -4,7 +4,7 @@
  */
 import type { ElementType, GraphBuilder, TensorData } from '../graph.ts'
 import type { LlamaConfig, WeightSource } from '../llama-config.ts'
-import { BLOCK, quantize4, quantize8, stackAffine } from './quantize.ts'
+import { BLOCK, quantize4, quantize8, stackAffine, widthOf } from './quantize.ts'
 import type { QuantizedMatrix } from './quantize.ts'
 
 export type Precision = 'q4' | 'float32'
@@ -19,7 +19,9 @@ export class GraphWeights {
   private readonly config: LlamaConfig
   private readonly weights: WeightSource
   private readonly precision: Precision
-  private readonly blockSums = new Map<string, string>()
+  private readonly widened = new Map<string, string>()
+  private readonly zeroColumns = new Map<number, string>()
+  private nibbles: [four: string, mask: string] | null = null
   private readonly floatTables = new Set<string>()
   private readonly tables = new Map<string, QuantizedMatrix>()
 
@@ -137,71 +139,120 @@ export class GraphWeights {
   }
 
   private quantizedConstants(name: string, matrix: QuantizedMatrix): void {
-    const perRow = matrix.in / BLOCK
+    const perRow = widthOf(matrix) / BLOCK
     const bytes = (BLOCK * matrix.bits) / 8
     this.constant(`${name}.blocks`, 'uint8', [matrix.out, perRow, bytes], matrix.blocks)
     this.constant(`${name}.scales`, 'float32', [matrix.out * perRow], matrix.scales)
-    if (matrix.offsets)
-      this.constant(`${name}.offsets`, 'float32', [perRow, matrix.out], matrix.offsets)
+    if (matrix.zeroPoints) {
+      const dims = [matrix.out, Math.ceil(perRow / 2)]
+      this.constant(`${name}.zeros`, 'uint8', dims, matrix.zeroPoints)
+    }
   }
 
   private quantizedProduct(x: string, name: string, matrix: QuantizedMatrix): string {
-    const product = this.graph.contrib('MatMulNBits', [x, `${name}.blocks`, `${name}.scales`], {
+    const inputs = matrix.sums === 0 ? x : this.withSums(x, matrix)
+    const zeros = matrix.zeroPoints === null ? [] : [`${name}.zeros`]
+    const constants = [`${name}.blocks`, `${name}.scales`, ...zeros]
+    return this.graph.contrib('MatMulNBits', [inputs, ...constants], {
       N: matrix.out,
-      K: matrix.in,
+      K: widthOf(matrix),
       bits: matrix.bits,
       block_size: BLOCK,
       // activations in 8 bits; anything less multiplies in float32, 80 times slower
       accuracy_level: 4,
     })
-    if (!matrix.offsets) return product
-    return this.graph.op('Gemm', [this.sumBlocks(x), `${name}.offsets`, product])
   }
 
-  /** @returns `[tokens, in/32]` */
-  private sumBlocks(x: string): string {
+  /** @returns `[tokens, in + 2 · sums]`: the inputs and twice the sums of their blocks */
+  private withSums(x: string, matrix: QuantizedMatrix): string {
     const { graph } = this
-    let sums = this.blockSums.get(x)
-    if (sums === undefined) {
+    let widened = this.widened.get(x)
+    if (widened === undefined) {
       const blocks = graph.op('Reshape', [x, graph.int64([0, -1, BLOCK])])
-      sums = graph.op('ReduceSum', [blocks, graph.int64([2])], { keepdims: 0 })
-      this.blockSums.set(x, sums)
+      const sums = graph.op('ReduceSum', [blocks, graph.int64([2])], { keepdims: 0 })
+      const spare = matrix.sums - matrix.in / BLOCK
+      const padded = spare === 0 ? [sums] : [sums, this.zeros(x, spare)]
+      widened = graph.op('Concat', [x, ...padded, ...padded], { axis: 1 })
+      this.widened.set(x, widened)
     }
-    return sums
+    return widened
+  }
+
+  /** `[tokens, columns]`, made once for the whole graph. @param x any `[tokens, …]` */
+  private zeros(x: string, columns: number): string {
+    const { graph } = this
+    let zeros = this.zeroColumns.get(columns)
+    if (zeros === undefined) {
+      const shape = graph.op('Shape', [x])
+      const tokens = graph.op('Slice', [shape, graph.int64([0]), graph.int64([1])])
+      const dims = graph.op('Concat', [tokens, graph.int64([columns])], { axis: 0 })
+      zeros = graph.op('ConstantOfShape', [dims])
+      this.zeroColumns.set(columns, zeros)
+    }
+    return zeros
   }
 
   private dequantizeRows(name: string, matrix: QuantizedMatrix, ids: string): string {
     const { graph } = this
-    const perRow = matrix.in / BLOCK
+    const perRow = widthOf(matrix) / BLOCK
     const bytes = graph.op('Gather', [`${name}.blocks`, ids], { axis: 0 })
-    const codes = matrix.bits === 8 ? bytes : this.unpackNibbles(bytes, perRow)
-    const zero = Float32Array.of(matrix.bits === 8 ? 128 : 8)
+    const codes = matrix.bits === 8 ? bytes : this.unpackNibbles(bytes, [-1, perRow, BLOCK])
     const centred = graph.op('Sub', [
       graph.op('Cast', [codes], { to: FLOAT }),
-      graph.initializer(`${name}.zero`, 'float32', [], zero),
+      this.zeroPoints(name, matrix, ids),
     ])
     const table = graph.op('Reshape', [`${name}.scales`, graph.int64([matrix.out, perRow, 1])])
     const scaled = graph.op('Mul', [centred, graph.op('Gather', [table, ids], { axis: 0 })])
-    let values = scaled
-    if (matrix.offsets) {
-      const offsets = graph.op('Gather', [`${name}.offsets`, ids], { axis: 1 })
-      const perToken = graph.op('Transpose', [offsets], { perm: [1, 0] })
-      values = graph.op('Add', [scaled, graph.op('Unsqueeze', [perToken, graph.int64([2])])])
-    }
-    return graph.op('Reshape', [values, graph.int64([-1, matrix.in])])
+    const values = graph.op('Reshape', [scaled, graph.int64([-1, widthOf(matrix)])])
+    return matrix.sums === 0 ? values : this.addOffsets(values, matrix)
   }
 
-  /** @returns `[tokens, perRow, 32]`, low nibble first */
-  private unpackNibbles(bytes: string, perRow: number): string {
+  /** @returns `[tokens, perRow, 1]`, or one for all */
+  private zeroPoints(name: string, matrix: QuantizedMatrix, ids: string): string {
     const { graph } = this
-    const four = graph.initializer('nibble.bits', 'uint8', [], Uint8Array.of(4))
-    const mask = graph.initializer('nibble.mask', 'uint8', [], Uint8Array.of(15))
-    const axis = graph.int64([3])
+    if (matrix.zeroPoints === null) {
+      const zero = Float32Array.of(matrix.bits === 8 ? 128 : 8)
+      return graph.initializer(`${name}.zero`, 'float32', [], zero)
+    }
+    const perRow = widthOf(matrix) / BLOCK
+    const bytes = graph.op('Gather', [`${name}.zeros`, ids], { axis: 0 })
+    const pairs = 2 * Math.ceil(perRow / 2)
+    const nibbles = this.unpackNibbles(bytes, [-1, pairs, 1])
+    const range = [graph.int64([0]), graph.int64([perRow]), graph.int64([1])]
+    return graph.op('Cast', [graph.op('Slice', [nibbles, ...range])], { to: FLOAT })
+  }
+
+  /** @param values `[tokens, in + 2 · sums]`, the offsets of blocks in two parts behind */
+  private addOffsets(values: string, matrix: QuantizedMatrix): string {
+    const { graph } = this
+    const { in: inputs, sums } = matrix
+    const sizes = graph.int64([inputs, sums, sums])
+    const [own, coarse, fine] = graph.multi('', 'Split', [values, sizes], { axis: 1 }, 3)
+    const all = graph.op('Add', [coarse!, fine!])
+    const blocks = [graph.int64([0]), graph.int64([inputs / BLOCK]), graph.int64([1])]
+    const offsets = graph.op('Unsqueeze', [graph.op('Slice', [all, ...blocks]), graph.int64([2])])
+    const byBlock = graph.op('Reshape', [own!, graph.int64([0, -1, BLOCK])])
+    return graph.op('Reshape', [graph.op('Add', [byBlock, offsets]), graph.int64([-1, inputs])])
+  }
+
+  /** Two numbers a byte, low nibble first. @returns of the given shape */
+  private unpackNibbles(bytes: string, shape: number[]): string {
+    const { graph } = this
+    const [four, mask] = this.nibbleConstants()
+    const axis = graph.int64([-1])
     const halves = [
       graph.op('BitwiseAnd', [bytes, mask]),
       graph.op('BitShift', [bytes, four], { direction: 'RIGHT' }),
     ].map((half) => graph.op('Unsqueeze', [half, axis]))
-    const pairs = graph.op('Concat', halves, { axis: 3 })
-    return graph.op('Reshape', [pairs, graph.int64([-1, perRow, BLOCK])])
+    const pairs = graph.op('Concat', halves, { axis: -1 })
+    return graph.op('Reshape', [pairs, graph.int64(shape)])
+  }
+
+  private nibbleConstants(): [four: string, mask: string] {
+    this.nibbles ??= [
+      this.graph.initializer('nibble.bits', 'uint8', [], Uint8Array.of(4)),
+      this.graph.initializer('nibble.mask', 'uint8', [], Uint8Array.of(15)),
+    ]
+    return this.nibbles
   }
 }

@@ -2,10 +2,12 @@
  * Matrices as onnxruntime's `MatMulNBits` reads them: blocks of 32 weights along the inputs. Knows
  * nothing of files or layers.
  *
- * The operator is fast only with its implied zero point (8 or 128); with float zero points it
- * dequantizes the whole matrix at every step, which made one row 80 times slower. An affine block
- * is therefore split: `scale · (q − zero)` = `scale · (q − 8)` + `scale · (8 − zero)`, where the
- * second term is one constant a block and costs a small product with the sums of the input's blocks.
+ * The operator is fast only with whole zero points; with float ones it dequantizes the whole matrix
+ * at every step, which made one row 80 times slower. An affine block is therefore split:
+ * `scale · (q − zero)` = `scale · (q − whole)` + `scale · (whole − zero)`. The second term is one
+ * offset a block, to be multiplied with the sum of the block's inputs. The sums become further
+ * inputs, and the offsets their weights: once in 4 bits, and once more what that leaves, so that an
+ * offset is kept to 1/196 of the largest one beside it.
  */
 import { AppError } from '../../../src/errors.ts'
 
@@ -22,13 +24,20 @@ export interface QuantizedMatrix {
   bits: 4 | 8
   out: number
   in: number
-  /** `[out, in/32, 16]` (4 bits) or `[out, in/32, 32]` (8 bits) */
+  /** inputs for the sums of blocks, a multiple of 32; they stand twice behind `in`. 0 without offsets */
+  sums: number
+  /** `[out, (in + 2 · sums)/32, 16]` (4 bits) or `[…, 32]` (8 bits) */
   blocks: Uint8Array
-  /** `[out · in/32]` */
+  /** `[out · (in + 2 · sums)/32]` */
   scales: Float32Array
-  /** `[in/32, out]`: what one unit of a block's input sum adds; null when every zero point is 8 */
-  offsets: Float32Array | null
+  /** 4 bits a block, low nibble first, every row in whole bytes; null when all are 8 (128) */
+  zeroPoints: Uint8Array | null
 }
+
+const zeroBytes = (matrix: QuantizedMatrix): number => Math.ceil(widthOf(matrix) / BLOCK / 2)
+
+/** Inputs of the operator: the matrix's own and the sums. */
+export const widthOf = (matrix: QuantizedMatrix): number => matrix.in + 2 * matrix.sums
 
 const blocksPerRow = (inputs: number): number => {
   if (inputs % BLOCK !== 0)
@@ -78,7 +87,73 @@ export const quantize8 = (weights: Float32Array, out: number, inputs: number): Q
     const inverse = scale === 0 ? 0 : 1 / scale
     for (let i = start; i < start + BLOCK; i++) blocks[i] = Math.round(weights[i]! * inverse) + 128
   }
-  return { bits: 8, out, in: inputs, blocks, scales, offsets: null }
+  return { bits: 8, out, in: inputs, sums: 0, blocks, scales, zeroPoints: null }
+}
+
+/** 4 bits hold −8 … 7; the same range to both sides keeps the rest within half a step */
+const LEVELS = 7
+const ZERO_PAIR = 0x88
+
+const MAX_NIBBLE = 15
+
+/** The byte with its low or, for an odd index, its high half replaced. */
+const withNibble = (byte: number, index: number, nibble: number): number =>
+  index % 2 === 0 ? (byte & 0xf0) | nibble : (byte & 0x0f) | (nibble << 4)
+
+const wholeZero = (zeroPoint: number): number =>
+  Math.min(MAX_NIBBLE, Math.max(0, Math.round(zeroPoint)))
+
+/**
+ * Up to 32 offsets as two blocks, whose sum they are.
+ * @returns the scales of both
+ */
+const packOffsets = (
+  offsets: Float32Array,
+  coarse: Uint8Array,
+  fine: Uint8Array
+): [coarse: number, fine: number] => {
+  const largest = offsets.reduce((most, offset) => Math.max(most, Math.abs(offset)), 0)
+  const step = largest / LEVELS || 1
+  const fineStep = step / 2 / LEVELS
+  offsets.forEach((offset, index) => {
+    const steps = Math.round(offset / step)
+    const fineSteps = Math.round((offset - steps * step) / fineStep)
+    const byte = index >> 1
+    coarse[byte] = withNibble(coarse[byte]!, index, steps + 8)
+    fine[byte] = withNibble(fine[byte]!, index, fineSteps + 8)
+  })
+  return [step, fineStep]
+}
+
+/** Sets the zero points of one output, and puts what they leave behind its blocks. */
+const widenRow = (
+  matrix: QuantizedMatrix,
+  row: number,
+  part: { scales: Float32Array; zeroPoints: Float32Array }
+): void => {
+  const perRow = matrix.in / BLOCK
+  const first = (row * widthOf(matrix)) / BLOCK + perRow
+  const groups = matrix.sums / BLOCK
+  const zeros = matrix.zeroPoints!.subarray(row * zeroBytes(matrix))
+  part.zeroPoints.forEach((zero, block) => {
+    zeros[block >> 1] = withNibble(zeros[block >> 1]!, block, wholeZero(zero))
+  })
+  const offsets = part.scales.map((scale, block) => {
+    const zero = part.zeroPoints[block]!
+    return scale * (wholeZero(zero) - zero)
+  })
+  const bytesOf = (block: number): Uint8Array =>
+    matrix.blocks.subarray((block * BLOCK) / 2, ((block + 1) * BLOCK) / 2)
+  for (let group = 0; group < groups; group++) {
+    const [coarse, fine] = [first + group, first + groups + group]
+    const [step, fineStep] = packOffsets(
+      offsets.subarray(group * BLOCK, (group + 1) * BLOCK),
+      bytesOf(coarse),
+      bytesOf(fine)
+    )
+    matrix.scales[coarse] = step
+    matrix.scales[fine] = fineStep
+  }
 }
 
 /** Matrices with the same inputs, stacked along their outputs. */
@@ -88,20 +163,29 @@ export const stackAffine = (
 ): QuantizedMatrix => {
   const perRow = blocksPerRow(inputs)
   const out = parts.reduce((sum, part) => sum + part.out, 0)
-  const blocks = new Uint8Array((out * inputs) / 2)
-  const scales = new Float32Array(out * perRow)
-  const offsets = new Float32Array(out * perRow)
-  let symmetric = true
-  let row = 0
-  for (const part of parts) {
-    blocks.set(part.blocks, (row * inputs) / 2)
-    scales.set(part.scales, row * perRow)
-    for (let i = 0; i < part.scales.length; i++) {
-      const offset = part.scales[i]! * (8 - part.zeroPoints[i]!)
-      if (offset !== 0) symmetric = false
-      offsets[(i % perRow) * out + row + Math.floor(i / perRow)] = offset
-    }
-    row += part.out
+  const symmetric = parts.every(({ zeroPoints }) => zeroPoints.every((zero) => zero === 8))
+  const sums = symmetric ? 0 : Math.ceil(perRow / BLOCK) * BLOCK
+  const width = (inputs + 2 * sums) / BLOCK
+  const matrix: QuantizedMatrix = {
+    bits: 4,
+    out,
+    in: inputs,
+    sums,
+    blocks: new Uint8Array((out * width * BLOCK) / 2).fill(ZERO_PAIR),
+    scales: new Float32Array(out * width),
+    zeroPoints: symmetric ? null : new Uint8Array(out * Math.ceil(width / 2)).fill(ZERO_PAIR),
   }
-  return { bits: 4, out, in: inputs, blocks, scales, offsets: symmetric ? null : offsets }
+  let row = 0
+  for (const { blocks, scales, zeroPoints, out: rows } of parts)
+    for (let i = 0; i < rows; i++, row++) {
+      const own = [i * perRow, (i + 1) * perRow] as const
+      matrix.blocks.set(
+        blocks.subarray((i * inputs) / 2, ((i + 1) * inputs) / 2),
+        (row * width * BLOCK) / 2
+      )
+      matrix.scales.set(scales.subarray(...own), row * width)
+      const part = { scales: scales.subarray(...own), zeroPoints: zeroPoints.subarray(...own) }
+      if (sums > 0) widenRow(matrix, row, part)
+    }
+  return matrix
 }
