@@ -124,11 +124,9 @@ class DecodeGraphBuilder {
 
   /** One output for all layers: every output costs a copy. */
   private newCache(): void {
-    const { layers, kvHeads, headDim } = this.config
-    const axis = this.graph.int64([0])
-    const parts = this.present.map((value) => this.graph.op('Unsqueeze', [value, axis]))
-    const all = this.graph.op('Concat', parts, { axis: 0 })
-    this.graph.output('new_cache', all, 'float32', [2 * layers, 'B', kvHeads, 'T', headDim])
+    const { kvHeads, headDim } = this.config
+    const all = this.graph.op('Concat', this.present, { axis: 0 })
+    this.graph.output('new_cache', all, 'float32', ['LB', kvHeads, 'T', headDim])
   }
 
   /** @returns `[tokens, hidden]` */
@@ -208,7 +206,7 @@ class DecodeGraphBuilder {
  * Inputs: `ids` and `positions` int64 `[B, T]`; `past_lengths` int64 `[B]`; `rows` int64 `[R]`, indices
  * into the B·T tokens; under `pastNames` the cache, float32 `[B, kvHeads, capacity, headDim]`, the
  * capacity possibly 0; with `loras` the matrices (`loraInput`) and masks (`maskInput`).
- * Outputs: `logprobs` float32 `[R, vocab]`; `new_cache` float32 `[layers·2, B, kvHeads, T, headDim]`.
+ * Outputs: `logprobs` float32 `[R, vocab]`; `new_cache` float32 `[layers·2·B, kvHeads, T, headDim]`.
  */
 export const buildDecodeGraph = (
   config: LlamaConfig,

@@ -14,11 +14,9 @@ export class GraphAttention {
   private readonly graph: GraphBuilder
   private readonly config: LlamaConfig
   private readonly rotation: [cosines: string, sines: string]
-  private readonly shapes: Record<'tokens' | 'query' | 'queryHeads' | 'keys' | 'output', string>
-  /** `[B, 1, 1, P]`: places of the cache behind a row's end */
-  private readonly pastMask: string
-  /** `[1, 1, groups · T, T]`: new tokens that come later */
-  private readonly newMask: string
+  private readonly shapes: Record<'heads' | 'query' | 'output', string>
+  /** `[B, 1, groups · T, P + T]`: added to the scores of places that do not count */
+  private readonly mask: string
   /** sizes of past and new tokens, to take the scores apart again */
   private readonly spans: string
 
@@ -37,26 +35,11 @@ export class GraphAttention {
     graph.input('positions', 'int64', ['B', 'T'])
     graph.input('past_lengths', 'int64', ['B'])
     const shape = graph.op('Shape', [inputs.ids])
-    const batch = this.slice(shape, 0)
     const tokens = this.slice(shape, 1)
-    this.shapes = this.reshapes(shape, batch, tokens)
     const pastSize = this.slice(graph.op('Shape', [inputs.past]), 2)
+    this.shapes = this.reshapes(shape, tokens)
     this.spans = this.join(pastSize, tokens)
-    const zero = graph.initializer('score.zero', 'float32', [], Float32Array.of(0))
-    const masked = graph.initializer('score.masked', 'float32', [], Float32Array.of(MASKED))
-    const places = graph.op('Unsqueeze', [this.range(pastSize), graph.int64([0])])
-    const lengths = graph.op('Unsqueeze', ['past_lengths', graph.int64([1])])
-    const held = graph.op('Where', [graph.op('Less', [places, lengths]), zero, masked])
-    this.pastMask = graph.op('Unsqueeze', [held, graph.int64([1, 2])])
-    const order = this.range(tokens)
-    const seen = graph.op('GreaterOrEqual', [
-      graph.op('Unsqueeze', [order, graph.int64([1])]),
-      graph.op('Unsqueeze', [order, graph.int64([0])]),
-    ])
-    const causal = graph.op('Where', [seen, zero, masked])
-    const groups = Array<string>(config.heads / config.kvHeads).fill(causal)
-    const stacked = graph.op('Concat', groups, { axis: 0 })
-    this.newMask = graph.op('Unsqueeze', [stacked, graph.int64([0, 1])])
+    this.mask = this.buildMask(shape, tokens, pastSize)
   }
 
   /**
@@ -68,32 +51,16 @@ export class GraphAttention {
     past: { key: string; value: string }
   ): { output: string; key: string; value: string } {
     const { graph, shapes } = this
-    const { heads, kvHeads, headDim } = this.config
-    const width = { query: heads * headDim, key: kvHeads * headDim }
-    const [unrotated, flatValue] = graph.multi(
-      '',
-      'Split',
-      [qkv, graph.int64([width.query + width.key, width.key])],
-      { axis: 1 },
-      2
-    )
-    const rotated = graph.contrib(
-      'RotaryEmbedding',
-      [graph.op('Reshape', [unrotated!, shapes.tokens]), 'positions', ...this.rotation],
-      { interleaved: 0 }
-    )
-    const [flatQuery, flatKey] = graph.multi(
-      '',
-      'Split',
-      [rotated, graph.int64([width.query, width.key])],
-      { axis: 2 },
-      2
-    )
-    const byHead = this.transpose(graph.op('Reshape', [flatQuery!, shapes.query]), [0, 2, 3, 1, 4])
-    const query = graph.op('Reshape', [byHead, shapes.queryHeads])
-    const key = this.transpose(graph.op('Reshape', [flatKey!, shapes.keys]), [0, 2, 1, 3])
-    const value = this.transpose(graph.op('Reshape', [flatValue!, shapes.keys]), [0, 2, 1, 3])
-    return { output: this.weigh(query, { key, value }, past), key, value }
+    const { heads, kvHeads } = this.config
+    // heads first, once for all three: every node costs as much as a small product
+    const byHead = this.transpose(graph.op('Reshape', [qkv, shapes.heads]), [0, 2, 1, 3])
+    const [unrotated, value] = this.split(byHead, [heads + kvHeads, kvHeads])
+    const rotated = graph.contrib('RotaryEmbedding', [unrotated, 'positions', ...this.rotation], {
+      interleaved: 0,
+    })
+    const [query, key] = this.split(rotated, [heads, kvHeads])
+    const grouped = graph.op('Reshape', [query, shapes.query])
+    return { output: this.weigh(grouped, { key, value }, past), key, value }
   }
 
   /** softmax(query · keysᵀ / √headDim) · values, past and new tokens apart but for the softmax */
@@ -106,16 +73,13 @@ export class GraphAttention {
     const { heads, headDim } = this.config
     const scores = graph.op(
       'Concat',
-      [
-        graph.op('Add', [this.scores(query, past.key), this.pastMask]),
-        graph.op('Add', [this.scores(query, present.key), this.newMask]),
-      ],
+      [this.scores(query, past.key), this.scores(query, present.key)],
       { axis: 3 }
     )
     const [ofPast, ofNew] = graph.multi(
       '',
       'Split',
-      [graph.op('Softmax', [scores], { axis: -1 }), this.spans],
+      [graph.op('Softmax', [graph.op('Add', [scores, this.mask])], { axis: -1 }), this.spans],
       { axis: 3 },
       2
     )
@@ -123,7 +87,7 @@ export class GraphAttention {
       graph.op('MatMul', [ofPast!, past.value]),
       graph.op('MatMul', [ofNew!, present.value]),
     ])
-    const byToken = this.transpose(graph.op('Reshape', [sum, shapes.output]), [0, 3, 1, 2, 4])
+    const byToken = this.transpose(graph.op('Reshape', [sum, shapes.output]), [0, 2, 1, 3])
     return graph.op('Reshape', [byToken, graph.int64([-1, heads * headDim])])
   }
 
@@ -132,17 +96,45 @@ export class GraphAttention {
     return this.graph.contrib('FusedMatMul', [query, key], { transB: 1, alpha: { float: scale } })
   }
 
-  private reshapes(shape: string, batch: string, tokens: string): typeof this.shapes {
+  private reshapes(shape: string, tokens: string): typeof this.shapes {
     const { graph } = this
     const { heads, kvHeads, headDim } = this.config
-    const groups = heads / kvHeads
     return {
-      tokens: this.join(shape, graph.int64([-1])),
-      query: this.join(shape, graph.int64([kvHeads, groups, headDim])),
-      queryHeads: this.join(batch, graph.int64([kvHeads, -1, headDim])),
-      keys: this.join(shape, graph.int64([kvHeads, headDim])),
-      output: this.join(batch, graph.int64([kvHeads, groups]), tokens, graph.int64([headDim])),
+      heads: this.join(shape, graph.int64([heads + 2 * kvHeads, headDim])),
+      query: graph.int64([0, kvHeads, -1, headDim]),
+      output: this.join(graph.int64([-1, heads]), tokens, graph.int64([headDim])),
     }
+  }
+
+  private buildMask(shape: string, tokens: string, pastSize: string): string {
+    const { graph } = this
+    const groups = this.config.heads / this.config.kvHeads
+    const zero = graph.initializer('score.zero', 'float32', [], Float32Array.of(0))
+    const masked = graph.initializer('score.masked', 'float32', [], Float32Array.of(MASKED))
+    const places = graph.op('Unsqueeze', [this.range(pastSize), graph.int64([0])])
+    const lengths = graph.op('Unsqueeze', ['past_lengths', graph.int64([1])])
+    const held = graph.op('Where', [graph.op('Less', [places, lengths]), zero, masked])
+    const order = this.range(tokens)
+    const seen = graph.op('GreaterOrEqual', [
+      graph.op('Unsqueeze', [order, graph.int64([1])]),
+      graph.op('Unsqueeze', [order, graph.int64([0])]),
+    ])
+    const causal = graph.op('Where', [seen, zero, masked])
+    const ofNew = graph.op('Concat', Array<string>(groups).fill(causal), { axis: 0 })
+    const queries = graph.op('Mul', [tokens, graph.int64([groups])])
+    const rows = this.join(this.slice(shape, 0), graph.int64([1]), queries)
+    const parts = [
+      [graph.op('Unsqueeze', [held, graph.int64([1, 2])]), pastSize],
+      [graph.op('Unsqueeze', [ofNew, graph.int64([0, 1])]), tokens],
+    ].map(([part, size]) => graph.op('Expand', [part!, this.join(rows, size!)]))
+    return graph.op('Concat', parts, { axis: 3 })
+  }
+
+  /** Two parts along the heads. */
+  private split(value: string, sizes: [number, number]): [string, string] {
+    const { graph } = this
+    const parts = graph.multi('', 'Split', [value, graph.int64(sizes)], { axis: 1 }, 2)
+    return [parts[0]!, parts[1]!]
   }
 
   private transpose(value: string, perm: number[]): string {
