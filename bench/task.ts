@@ -55,6 +55,8 @@ const { values: args } = parseArgs({
     prices: { type: 'string' },
     out: { type: 'string' },
     keep: { type: 'boolean', default: false },
+    // goes on with a data directory that --keep left: what is live is asked, not trained again
+    data: { type: 'string' },
   },
 })
 
@@ -135,14 +137,14 @@ interface Comparison {
 /** Arms and latencies, asked at an engine of their own on the same loras. */
 const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
   const { dataDir, internalization, template, test, train } = input
-  const process = await startOnnxEngine({
+  const engineProcess = await startOnnxEngine({
     modelPath: required('model'),
     dataDir: join(dataDir, 'engine'),
   })
   const engine = createEngine({
     name: 'bench',
-    baseUrl: process.baseUrl,
-    token: process.token,
+    baseUrl: engineProcess.baseUrl,
+    token: engineProcess.token,
     fetch,
     timeoutMs: 600_000,
   })
@@ -184,7 +186,7 @@ const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
     }
     return figures
   } finally {
-    await process.close()
+    await engineProcess.close()
   }
 }
 
@@ -234,14 +236,17 @@ const run = async (): Promise<void> => {
   const test = await prepare(task, testRows, upstream, countTokens)
   await model.close()
 
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-bench-'))
+  const dataDir = args.data ?? mkdtempSync(join(tmpdir(), 'promptintern-bench-'))
+  const keep = args.keep || args.data !== undefined
+  if (keep) process.stderr.write(`data directory ${dataDir}\n`)
   const proxy = await startProxy(environment(dataDir, upstream))
   const figures: Record<string, Figure> = {}
   try {
-    await sendAll(proxy.baseUrl, train.requests, {
-      concurrency: TRAFFIC_LANES,
-      onDone: (done) => progress.update('traffic', done, train.requests.length),
-    })
+    if (args.data === undefined)
+      await sendAll(proxy.baseUrl, train.requests, {
+        concurrency: TRAFFIC_LANES,
+        onDone: (done) => progress.update('traffic', done, train.requests.length),
+      })
     const internalization = await waitForVerdict(proxy)
     const { state } = internalization
     figures.state = { value: state.name, unit: '' }
@@ -276,7 +281,7 @@ const run = async (): Promise<void> => {
   } finally {
     if (!proxy.exited()) await proxy.kill()
     await upstream.close()
-    if (!args.keep) rmSync(dataDir, { recursive: true, force: true })
+    if (!keep) rmSync(dataDir, { recursive: true, force: true })
   }
   show(figures, testSource.note)
   save(figures)
