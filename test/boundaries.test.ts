@@ -12,6 +12,7 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean | string[] }> = {
   'src/errors.ts': { ours: [], packages: [], node: false },
   'src/random.ts': { ours: [], packages: [], node: false },
+  'src/bearer-token.ts': { ours: [], packages: [], node: ['node:crypto'] },
   'src/openai': { ours: ['src/errors.ts'], packages: ['eventsource-parser', 'zod'], node: false },
   'src/core': {
     ours: ['src/openai', 'src/errors.ts', 'src/random.ts'],
@@ -30,7 +31,13 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
     node: true,
   },
   'src/proxy': {
-    ours: ['src/core', 'src/openai', 'src/errors.ts', 'src/engine/engine.ts'],
+    ours: [
+      'src/core',
+      'src/openai',
+      'src/errors.ts',
+      'src/bearer-token.ts',
+      'src/engine/engine.ts',
+    ],
     packages: ['hono', '@hono/node-server', 'undici', 'lru-cache', 'prom-client'],
     node: true,
   },
@@ -47,7 +54,14 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
     node: true,
   },
   'src/admin': {
-    ours: ['src/core', 'src/store/store.ts', 'src/store/promote.ts', 'src/openai', 'src/errors.ts'],
+    ours: [
+      'src/core',
+      'src/store/store.ts',
+      'src/store/promote.ts',
+      'src/openai',
+      'src/errors.ts',
+      'src/bearer-token.ts',
+    ],
     packages: ['hono', '@hono/zod-openapi', 'zod', 'prom-client'],
     node: true,
   },
@@ -58,7 +72,7 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
   },
   'src/config.ts': { ours: ['src/core', 'src/errors.ts'], packages: ['zod'], node: false },
   'adapters/contract': {
-    ours: ['src/openai', 'src/errors.ts'],
+    ours: ['src/openai', 'src/errors.ts', 'src/bearer-token.ts'],
     packages: ['hono', 'zod', '@hono/node-server'],
     node: true,
   },

@@ -2,10 +2,10 @@
  * The engine contract over HTTP (docs/contract.md): a thin Hono app on top of a backend, a file
  * store and a job queue. Knows nothing of models and of ports.
  */
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { Hono, type MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { bearerTokenCheck } from '../../src/bearer-token.ts'
 import { AppError, toAppError } from '../../src/errors.ts'
 import { errorBody } from '../../src/openai/error-body.ts'
 import type { EngineBackend } from './backend.ts'
@@ -40,13 +40,10 @@ export interface AppDeps {
 
 const MULTIPART_ENVELOPE_BYTES = 64 * 1024
 
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
-
-/** Digests have one length, so the comparison tells nothing about the token, not even its length. */
 const bearerAuth = (token: string): MiddlewareHandler => {
-  const expected = digest(`Bearer ${token}`)
+  const isGiven = bearerTokenCheck(token)
   return async (c, next) => {
-    if (!timingSafeEqual(digest(c.req.header('authorization') ?? ''), expected))
+    if (!isGiven(c.req.header('authorization')))
       throw new AppError('unauthorized', 'the bearer token is missing or wrong')
     await next()
   }

@@ -3,23 +3,21 @@
  * `/admin`; errors are thrown, and the app that mounts it renders them. Knows the store, but
  * neither engine nor worker: they see what changed here in the store.
  */
-import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { Hono, type MiddlewareHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
+import { bearerTokenCheck } from '../bearer-token.ts'
 import { AppError } from '../errors.ts'
 import type { AdminDeps } from './deps.ts'
 import { addInternalizationRoutes } from './internalization-routes.ts'
 import { addLogRoutes } from './log-routes.ts'
 import { addTemplateRoutes } from './template-routes.ts'
 
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
-
-/** Compares digests, so that time tells neither content nor length of the token. */
 const requireToken = (token: string): MiddlewareHandler => {
-  const expected = digest(`Bearer ${token}`)
+  const isGiven = bearerTokenCheck(token)
   return async (context, next) => {
-    if (!timingSafeEqual(digest(context.req.header('authorization') ?? ''), expected)) {
+    if (!isGiven(context.req.header('authorization'))) {
       throw new AppError('unauthorized', 'the admin API needs its token: authorization: Bearer …')
     }
     await next()
