@@ -24,7 +24,7 @@ import { createTenants } from './proxy/tenants.ts'
 import { watchRoutes, type RouteWatch } from './route-watch.ts'
 import { openSqliteStore } from './store/sqlite/open.ts'
 import type { Store } from './store/store.ts'
-import { startChild, type SupervisedChild } from './supervise.ts'
+import { forkModule, supervise, type SupervisedChild } from './supervise.ts'
 import type { ReplayUpstream, WorkerDeps } from './worker/deps.ts'
 
 /** The one engine of a configuration; routes carry this name, so it never changes. */
@@ -121,22 +121,19 @@ export const workerDeps = (
 const loadPrices = async (path: string | null): Promise<Price[]> =>
   path === null ? [] : parsePrices(await readFile(path, 'utf8'))
 
-const startWorker = (config: Config, engine: OpenEngine | null): SupervisedChild =>
-  startChild({
-    entry: new URL(import.meta.url.endsWith('.ts') ? './cli.ts' : './cli.js', import.meta.url),
-    arguments: ['worker'],
-    env: {
-      ...process.env,
-      DATA_DIR: config.dataDir,
-      ...(engine === null
-        ? { ENGINE: 'none' }
-        : {
-            ENGINE: 'http',
-            ENGINE_URL: engine.baseUrl,
-            ...(engine.token === null ? {} : { ENGINE_TOKEN: engine.token }),
-          }),
-    },
-  })
+const startWorker = (config: Config, engine: OpenEngine | null): SupervisedChild => {
+  const entry = new URL(import.meta.url.endsWith('.ts') ? './cli.ts' : './cli.js', import.meta.url)
+  const engineEnv =
+    engine === null
+      ? { ENGINE: 'none' }
+      : {
+          ENGINE: 'http',
+          ENGINE_URL: engine.baseUrl,
+          ...(engine.token === null ? {} : { ENGINE_TOKEN: engine.token }),
+        }
+  const env = { ...process.env, DATA_DIR: config.dataDir, ...engineEnv }
+  return supervise(() => forkModule(entry, { arguments: ['worker'], env }))
+}
 
 export interface Server {
   /** Drains and closes everything; idempotent. */

@@ -1,56 +1,65 @@
-/** A child process that is started again when it dies, with growing pauses. */
+/** Child processes that are started again when they die, with growing pauses. */
 import { fork, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-export interface ChildOptions {
-  entry: URL
-  arguments: string[]
-  env: NodeJS.ProcessEnv
-}
-
 export interface SupervisedChild {
+  /** of the process that runs now */
+  pid(): number | undefined
   isRunning(): boolean
   /** SIGTERM, then SIGKILL after a grace period. */
   close(): Promise<void>
 }
 
-const FIRST_PAUSE_MS = 500
+const FIRST_PAUSE_MS = 200
 const MAX_PAUSE_MS = 30_000
 /** A child that lived this long starts with the first pause again. */
 const STABLE_MS = 60_000
 const GRACE_MS = 20_000
 
-const exited = (child: ChildProcess): Promise<void> =>
+const hasEnded = (child: ChildProcess): boolean =>
   child.exitCode !== null || child.signalCode !== null
+
+const exited = (child: ChildProcess): Promise<void> =>
+  hasEnded(child)
     ? Promise.resolve()
     : new Promise((resolve) => child.once('exit', () => resolve()))
 
-export const startChild = (options: ChildOptions): SupervisedChild => {
-  let child: ChildProcess
+/** A module of ours as a process of its own, from the build as from the sources. */
+export const forkModule = (
+  entry: URL,
+  options: { arguments?: string[]; env: NodeJS.ProcessEnv }
+): ChildProcess =>
+  fork(fileURLToPath(entry), options.arguments ?? [], {
+    env: options.env,
+    execArgv: entry.pathname.endsWith('.ts') ? ['--import', 'tsx'] : [],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+
+/** @param first what runs already; without it the first one is spawned too */
+export const supervise = (spawn: () => ChildProcess, first = spawn()): SupervisedChild => {
+  let child = first
   let closing = false
   let pauseMs = FIRST_PAUSE_MS
   let timer: NodeJS.Timeout | undefined
 
-  const start = (): void => {
+  const restartOnExit = (): void => {
     const startedAt = performance.now()
-    const fromSources = options.entry.pathname.endsWith('.ts')
-    child = fork(fileURLToPath(options.entry), options.arguments, {
-      env: options.env,
-      execArgv: fromSources ? ['--import', 'tsx'] : [],
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    })
     child.on('error', () => {})
     child.once('exit', () => {
       if (closing) return
       if (performance.now() - startedAt > STABLE_MS) pauseMs = FIRST_PAUSE_MS
-      timer = setTimeout(start, pauseMs)
+      timer = setTimeout(() => {
+        child = spawn()
+        restartOnExit()
+      }, pauseMs)
       pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)
     })
   }
 
-  start()
+  restartOnExit()
   return {
-    isRunning: () => child.exitCode === null && child.signalCode === null,
+    pid: () => child.pid,
+    isRunning: () => !hasEnded(child),
     async close() {
       closing = true
       clearTimeout(timer)

@@ -13,6 +13,7 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
   'src/errors.ts': { ours: [], packages: [], node: false },
   'src/random.ts': { ours: [], packages: [], node: false },
   'src/bearer-token.ts': { ours: [], packages: [], node: ['node:crypto'] },
+  'src/supervise.ts': { ours: [], packages: [], node: ['node:child_process', 'node:url'] },
   'src/openai': { ours: ['src/errors.ts'], packages: ['eventsource-parser', 'zod'], node: false },
   'src/core': {
     ours: ['src/openai', 'src/errors.ts', 'src/random.ts'],
@@ -72,7 +73,7 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
   },
   'src/config.ts': { ours: ['src/core', 'src/errors.ts'], packages: ['zod'], node: false },
   'adapters/contract': {
-    ours: ['src/openai', 'src/errors.ts', 'src/bearer-token.ts'],
+    ours: ['src/openai', 'src/errors.ts', 'src/bearer-token.ts', 'src/supervise.ts'],
     packages: ['hono', 'zod', '@hono/node-server'],
     node: true,
   },

@@ -2,10 +2,10 @@
  * The outside of an engine's own process: starts it, learns its port, starts it again on the same
  * port when it dies. Knows nothing of what runs inside.
  */
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { fileURLToPath } from 'node:url'
 import { AppError } from '../../src/errors.ts'
+import { forkModule, supervise, type SupervisedChild } from '../../src/supervise.ts'
 import type { EngineReport } from './run-process.ts'
 
 export interface StartOptions {
@@ -18,24 +18,14 @@ export interface StartOptions {
   env?: Record<string, string>
 }
 
-export interface EngineProcess {
+export interface EngineProcess extends Pick<SupervisedChild, 'pid' | 'close'> {
   /** ends in `/v1` */
   baseUrl: string
   token: string
-  /** the process that runs now */
-  pid(): number | undefined
-  /** SIGTERM, then SIGKILL after a grace period. */
-  close(): Promise<void>
 }
 
-const FIRST_PAUSE_MS = 200
-const MAX_PAUSE_MS = 30_000
-/** a process that lived this long is started again after the first pause */
-const STABLE_MS = 60_000
-const GRACE_MS = 20_000
-
 const spawn = ({ entry, dataDir, env }: StartOptions, token: string, port: number): ChildProcess =>
-  fork(fileURLToPath(entry), [], {
+  forkModule(entry, {
     env: {
       ...process.env,
       ...env,
@@ -43,8 +33,6 @@ const spawn = ({ entry, dataDir, env }: StartOptions, token: string, port: numbe
       ENGINE_TOKEN: token,
       ENGINE_PORT: String(port),
     },
-    execArgv: entry.pathname.endsWith('.ts') ? ['--import', 'tsx'] : [],
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
 
 const reportOf = (child: ChildProcess, name: string): Promise<number> =>
@@ -61,18 +49,6 @@ const reportOf = (child: ChildProcess, name: string): Promise<number> =>
     )
   })
 
-const exited = (child: ChildProcess): Promise<void> =>
-  child.exitCode !== null || child.signalCode !== null
-    ? Promise.resolve()
-    : new Promise((resolve) => child.once('exit', () => resolve()))
-
-const terminate = async (child: ChildProcess): Promise<void> => {
-  child.kill('SIGTERM')
-  const killer = setTimeout(() => child.kill('SIGKILL'), GRACE_MS)
-  await exited(child)
-  clearTimeout(killer)
-}
-
 /**
  * Resolves when the engine listens. From then on a death is followed by a new start on the same
  * port, so that the base URL stays valid.
@@ -80,35 +56,13 @@ const terminate = async (child: ChildProcess): Promise<void> => {
  */
 export const startEngineProcess = async (options: StartOptions): Promise<EngineProcess> => {
   const token = randomBytes(32).toString('hex')
-  let child = spawn(options, token, 0)
-  const port = await reportOf(child, options.name)
-  let closing = false
-  let timer: NodeJS.Timeout | undefined
-  let pauseMs = FIRST_PAUSE_MS
-
-  const restartOnExit = (): void => {
-    const startedAt = performance.now()
-    child.on('error', () => undefined)
-    child.once('exit', () => {
-      if (closing) return
-      if (performance.now() - startedAt > STABLE_MS) pauseMs = FIRST_PAUSE_MS
-      timer = setTimeout(() => {
-        child = spawn(options, token, port)
-        restartOnExit()
-      }, pauseMs)
-      pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)
-    })
-  }
-
-  restartOnExit()
+  const first = spawn(options, token, 0)
+  const port = await reportOf(first, options.name)
+  const child = supervise(() => spawn(options, token, port), first)
   return {
     baseUrl: `http://127.0.0.1:${port}/v1`,
     token,
-    pid: () => child.pid,
-    async close() {
-      closing = true
-      clearTimeout(timer)
-      await terminate(child)
-    },
+    pid: child.pid,
+    close: child.close,
   }
 }
