@@ -5,7 +5,7 @@
  * nothing of what the bodies mean.
  */
 import type { Usage } from '../openai/chat.ts'
-import type { ExchangeRecord } from './record.ts'
+import type { ExchangeRecord, RouteOutcome } from './record.ts'
 
 /** How an answer's bytes are to be read. */
 export type AnswerForm =
@@ -40,20 +40,82 @@ export interface ExchangeBatch {
   count: number
 }
 
-/** lengths of head, request and answer, 32 bits each */
-const LENGTHS_BYTES = 12
+/**
+ * As a list of values: names would be half of its text. A form is its usage alone, or the rest of a
+ * raw one.
+ */
+type Head = [
+  id: string,
+  at: number,
+  tenant: string,
+  model: string,
+  path: string,
+  streamed: boolean,
+  status: number,
+  firstByteMs: number | null,
+  durationMs: number,
+  route: RouteOutcome | null,
+  form: [Usage | null] | [contentType: string, contentEncoding: string, complete: boolean],
+]
+
+/** 32 bits each: length of the head, gap before the request, lengths of request and answer */
+const LENGTHS_BYTES = 16
 const NO_ANSWER = 0xffff_ffff
 const MAX_UTF8_BYTES_PER_CHAR = 3
+/** shared memory is copied by words where source and target are aligned alike, else by bytes */
+const WORD_BYTES = 8
 
 const bytesOf = (chunks: Uint8Array[] | null): number =>
   chunks === null ? 0 : chunks.reduce((sum, { length }) => sum + length, 0)
 
 /** At most, and without the work of counting the bytes of its characters. */
 const roomFor = (head: string, { request, answer }: CapturedExchange): number =>
-  LENGTHS_BYTES + head.length * MAX_UTF8_BYTES_PER_CHAR + request.length + bytesOf(answer)
+  LENGTHS_BYTES +
+  head.length * MAX_UTF8_BYTES_PER_CHAR +
+  WORD_BYTES +
+  request.length +
+  bytesOf(answer)
 
-const headOf = ({ request: _request, answer: _answer, ...rest }: CapturedExchange): string =>
-  JSON.stringify(rest satisfies Rest)
+const headOf = (exchange: CapturedExchange): string => {
+  const { form } = exchange
+  const head: Head = [
+    exchange.id,
+    exchange.at,
+    exchange.tenant,
+    exchange.model,
+    exchange.path,
+    exchange.streamed,
+    exchange.status,
+    exchange.firstByteMs,
+    exchange.durationMs,
+    exchange.route,
+    form.kind === 'read' ? [form.usage] : [form.contentType, form.contentEncoding, form.complete],
+  ]
+  return JSON.stringify(head)
+}
+
+const fromHead = (text: string, request: Buffer, answer: Buffer | null): BatchedExchange => {
+  const head = JSON.parse(text) as Head
+  const form = head[10]
+  return {
+    id: head[0],
+    at: head[1],
+    tenant: head[2],
+    model: head[3],
+    path: head[4],
+    streamed: head[5],
+    status: head[6],
+    firstByteMs: head[7],
+    durationMs: head[8],
+    route: head[9],
+    form:
+      form.length === 1
+        ? { kind: 'read', usage: form[0] }
+        : { kind: 'raw', contentType: form[0], contentEncoding: form[1], complete: form[2] },
+    request,
+    answer,
+  }
+}
 
 /** Bytes that a batch needs to hold the exchange. */
 export const roomOf = (exchange: CapturedExchange): number => roomFor(headOf(exchange), exchange)
@@ -84,6 +146,8 @@ export class ExchangeBatchWriter {
     let at = used + LENGTHS_BYTES
     const headBytes = bytes.write(head, at)
     at += headBytes
+    const gap = (request.byteOffset - at) & (WORD_BYTES - 1)
+    at += gap
     bytes.set(request, at)
     at += request.length
     for (const chunk of answer ?? []) {
@@ -91,8 +155,9 @@ export class ExchangeBatchWriter {
       at += chunk.length
     }
     bytes.writeUInt32LE(headBytes, used)
-    bytes.writeUInt32LE(request.length, used + 4)
-    bytes.writeUInt32LE(answer === null ? NO_ANSWER : bytesOf(answer), used + 8)
+    bytes.writeUInt32LE(gap, used + 4)
+    bytes.writeUInt32LE(request.length, used + 8)
+    bytes.writeUInt32LE(answer === null ? NO_ANSWER : bytesOf(answer), used + 12)
     this.used = at
     this.count++
     return true
@@ -110,15 +175,18 @@ export const readBatch = ({ buffer, byteLength }: ExchangeBatch): BatchedExchang
   const exchanges: BatchedExchange[] = []
   for (let at = 0; at < byteLength;) {
     const headAt = at + LENGTHS_BYTES
-    const requestAt = headAt + bytes.readUInt32LE(at)
-    const answerAt = requestAt + bytes.readUInt32LE(at + 4)
-    const answerBytes = bytes.readUInt32LE(at + 8)
+    const headEnd = headAt + bytes.readUInt32LE(at)
+    const requestAt = headEnd + bytes.readUInt32LE(at + 4)
+    const answerAt = requestAt + bytes.readUInt32LE(at + 8)
+    const answerBytes = bytes.readUInt32LE(at + 12)
     at = answerBytes === NO_ANSWER ? answerAt : answerAt + answerBytes
-    exchanges.push({
-      ...(JSON.parse(bytes.toString('utf8', headAt, requestAt)) as Rest),
-      request: bytes.subarray(requestAt, answerAt),
-      answer: answerBytes === NO_ANSWER ? null : bytes.subarray(answerAt, at),
-    })
+    exchanges.push(
+      fromHead(
+        bytes.toString('utf8', headAt, headEnd),
+        bytes.subarray(requestAt, answerAt),
+        answerBytes === NO_ANSWER ? null : bytes.subarray(answerAt, at)
+      )
+    )
   }
   return exchanges
 }

@@ -111,8 +111,22 @@ export const readRecords = async (
     const read = readAnswer(exchange, maxAnswerBytes)
     // a promise costs as much as reading a small answer, and few answers are encoded
     const answer = read instanceof Promise ? await read : read
-    const { answer: _answer, form: _form, ...rest } = exchange
-    records.push({ ...rest, ...answer })
+    // field by field: this runs for every request, and to copy the rest takes longer than all else
+    records.push({
+      id: exchange.id,
+      at: exchange.at,
+      tenant: exchange.tenant,
+      model: exchange.model,
+      path: exchange.path,
+      streamed: exchange.streamed,
+      status: exchange.status,
+      firstByteMs: exchange.firstByteMs,
+      durationMs: exchange.durationMs,
+      route: exchange.route,
+      request: exchange.request,
+      response: answer.response,
+      usage: answer.usage,
+    })
   }
   return records
 }

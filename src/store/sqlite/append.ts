@@ -54,10 +54,10 @@ const append = async (
   added: RecordBytes[]
 ): Promise<void> => {
   const texts = (await storeTexts(tx, cache, added.flatMap(scopedTexts))).values()
-  const segment = added.map(({ response, ...rest }) => ({
-    ...rest,
+  const segment = added.map((record) => ({
+    head: record,
     request: texts.next().value!,
-    response: response === null ? null : texts.next().value!,
+    response: record.response === null ? null : texts.next().value!,
   }))
   const id = await insertSegment(tx, segment)
   const inserted = await insertRecords(tx, id, added)

@@ -12,6 +12,8 @@ export interface Base {
   /** what it takes up without a base, as a share of its length */
   ratio: number
   createdAt: number
+  /** what the last text that resembled it had in common with it */
+  overlap?: Overlap
 }
 
 /** A base and what a text shares with it. */
@@ -73,9 +75,9 @@ export class BaseCache {
     return this.findByProbe(scope, text) ?? this.findByPieces(scope, text)
   }
 
-  add(scope: string, { digest, text, ratio }: Omit<Base, 'createdAt'>): void {
+  add(scope: string, { digest, text, ratio }: Omit<Base, 'createdAt' | 'overlap'>): void {
     // a copy: the text is a view of its whole batch
-    const base = { digest, text: Buffer.from(text), ratio, createdAt: this.now() }
+    const base: Base = { digest, text: Buffer.from(text), ratio, createdAt: this.now() }
     const keys = [...probesOf(scope, text), ...piecesOf(scope, text)]
     const key = keyOf(base)
     this.bases.set(key, { base, keys })
@@ -92,7 +94,8 @@ export class BaseCache {
     for (const probe of probesOf(scope, text)) {
       const base = this.byKey.get(probe)
       if (base === undefined || !this.touch(base)) continue
-      const overlap = overlapOf(text, base.text)
+      const overlap = overlapOf(text, base.text, base.overlap)
+      base.overlap = overlap
       if (overlap.prefixBytes + overlap.suffixBytes >= MIN_SHARED * text.length) {
         return { base, ...overlap }
       }

@@ -27,28 +27,18 @@ export interface Overlap {
 
 export const digestOf = (text: Buffer): Buffer => hash('sha256', text, 'buffer')
 
-/** Length of the common start, by halving: comparing ranges is native, single bytes are not. */
-const commonPrefix = (a: Buffer, b: Buffer): number => {
-  let low = 0
-  let high = Math.min(a.length, b.length)
-  while (low < high) {
-    const middle = (low + high + 1) >> 1
-    if (a.compare(b, low, middle, low, middle) === 0) low = middle
-    else high = middle - 1
-  }
-  return low
-}
+/** Whether the ranges of `length` bytes from `at` and `otherAt` on are alike; native, so fast. */
+const isSame = (a: Buffer, at: number, b: Buffer, otherAt: number, length: number): boolean =>
+  a.compare(b, otherAt, otherAt + length, at, at + length) === 0
 
-/** Length of the common end, at most `limit`. */
-const commonSuffix = (a: Buffer, b: Buffer, limit: number): number => {
+/** Largest length up to `limit` that fits, by halving; `guess` first, since traffic repeats itself. */
+const longest = (limit: number, guess: number, fits: (length: number) => boolean): number => {
+  if (guess <= limit && fits(guess) && (guess === limit || !fits(guess + 1))) return guess
   let low = 0
   let high = limit
   while (low < high) {
     const middle = (low + high + 1) >> 1
-    const end = a.length - low
-    const otherEnd = b.length - low
-    const same = a.compare(b, b.length - middle, otherEnd, a.length - middle, end) === 0
-    if (same) low = middle
+    if (fits(middle)) low = middle
     else high = middle - 1
   }
   return low
@@ -84,10 +74,16 @@ const deflate = (text: Buffer, dictionary: Buffer | null): Buffer => {
   })
 }
 
-export const overlapOf = (text: Buffer, base: Buffer): Overlap => {
-  const prefixBytes = commonPrefix(text, base)
-  const rest = Math.min(text.length, base.length) - prefixBytes
-  return { prefixBytes, suffixBytes: commonSuffix(text, base, rest) }
+/** @param guess what the last text had in common with the base */
+export const overlapOf = (text: Buffer, base: Buffer, guess?: Overlap): Overlap => {
+  const shorter = Math.min(text.length, base.length)
+  const prefixBytes = longest(shorter, guess?.prefixBytes ?? 0, (length) =>
+    isSame(text, 0, base, 0, length)
+  )
+  const suffixBytes = longest(shorter - prefixBytes, guess?.suffixBytes ?? 0, (length) =>
+    isSame(text, text.length - length, base, base.length - length, length)
+  )
+  return { prefixBytes, suffixBytes }
 }
 
 /** The text whole, as raw deflate. */

@@ -34,8 +34,8 @@ const bodiesOf = ({ request, response }: SegmentRecord): number =>
 const pruneSegment = (segment: (SegmentRecord | null)[], before: Before): Pruned => {
   const pruned: Pruned = { segment: [], records: [], stripped: [], bodies: 0 }
   segment.forEach((record, place) => {
-    const isOld = record !== null && record.at < before.records
-    const isStripped = record !== null && !isOld && record.at < before.bodies
+    const isOld = record !== null && record.head.at < before.records
+    const isStripped = record !== null && !isOld && record.head.at < before.bodies
     if (isOld) pruned.records.push(place)
     if (isStripped) pruned.stripped.push(place)
     if (isOld || isStripped) pruned.bodies += bodiesOf(record)

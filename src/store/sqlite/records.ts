@@ -62,7 +62,7 @@ const toRecords = async (
     if (record === undefined) return []
     const request = textOf(record.request, wholes) ?? ''
     return {
-      ...record,
+      ...record.head,
       request,
       response: textOf(record.response, wholes),
       sequence,

@@ -6,7 +6,7 @@ export const hasBodies = ({ request, response }: SegmentRecord): boolean =>
   request !== null || response !== null
 
 const oldestOf = (segment: SegmentRecord[]): number | null =>
-  segment.length === 0 ? null : Math.min(...segment.map(({ at }) => at))
+  segment.length === 0 ? null : Math.min(...segment.map(({ head }) => head.at))
 
 /** @returns the new segment's id */
 export const insertSegment = async (
