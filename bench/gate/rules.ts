@@ -1,7 +1,7 @@
 /**
  * Ways to let the product's gate choose among arms, judged by what they let through. Only `by
  * validation loss` is what the worker does; `alpha shared` is its answer to an engine without
- * losses, and `by held-out rows` is wrong on purpose: it shows that the simulation sees it.
+ * losses, and `by held-out rows` breaks alpha on purpose, to show what choosing there would cost.
  */
 import { decide, type GateInput, type Verdict } from '../../src/core/gate.ts'
 import { armByValidationLoss } from '../../src/core/gate-arm.ts'
@@ -33,8 +33,8 @@ export interface Outcome {
   promoted: { coverage: number; agreement: number; broken: boolean } | null
 }
 
-/** A draw decided with one arm chosen, or null for none. */
-type DecideWith = (chosenArm: number | null) => Verdict
+/** A draw decided with one arm chosen, or null for none, at a level. */
+type DecideWith = (chosenArm: number | null, alpha?: number) => Verdict
 
 export type Rule = (decideWith: DecideWith, losses: [number, number]) => Verdict
 
@@ -43,14 +43,23 @@ export const byValidationLoss: Rule = (decideWith, losses) =>
 
 const alphaShared: Rule = (decideWith) => decideWith(null)
 
-const byHeldOutRows: Rule = (decideWith) => {
-  const [first, second] = [decideWith(0), decideWith(1)]
-  return second.arms[1]!.coverage > first.arms[0]!.coverage ? second : first
-}
+const widest = (a: Verdict, b: Verdict): Verdict =>
+  b.arms[b.arm]!.coverage > a.arms[a.arm]!.coverage ? b : a
+
+/** The arm with the lower loss gets the larger part of alpha, the other one the rest. */
+const favoured =
+  (share: number): Rule =>
+  (decideWith, losses) => {
+    const arm = armByValidationLoss(losses)!
+    return widest(decideWith(arm, share * ALPHA), decideWith(1 - arm, (1 - share) * ALPHA))
+  }
+
+const byHeldOutRows: Rule = (decideWith) => widest(decideWith(0), decideWith(1))
 
 export const rules: Record<string, Rule> = {
   'by validation loss': byValidationLoss,
   'alpha shared': alphaShared,
+  'four fifths of alpha by loss': favoured(0.8),
   'by held-out rows': byHeldOutRows,
 }
 
@@ -74,14 +83,14 @@ export const drawOutcomes = (setting: Setting, judges: Rule[], random: () => num
     ],
     responseType,
     margin,
-    alpha: ALPHA,
     minCoverage: MIN_COVERAGE,
     seed: 1,
   }
-  const decided = new Map<number | null, Verdict>()
-  const decideWith: DecideWith = (chosenArm) => {
-    const verdict = decided.get(chosenArm) ?? decide({ ...input, chosenArm })
-    decided.set(chosenArm, verdict)
+  const decided = new Map<string, Verdict>()
+  const decideWith: DecideWith = (chosenArm, alpha = ALPHA) => {
+    const key = `${chosenArm}/${alpha}`
+    const verdict = decided.get(key) ?? decide({ ...input, chosenArm, alpha })
+    decided.set(key, verdict)
     return verdict
   }
   return judges.map((rule) => outcomeOf(rule(decideWith, losses), setting))
