@@ -5,8 +5,8 @@
  * chance is left to simulate they are computed. `npm run bench:gate -- --out file.json`
  */
 import { parseArgs } from 'node:util'
-import { bootstrapLowerBound } from '../src/core/statistics-bootstrap.ts'
 import { seededRandom } from '../src/random.ts'
+import { bootstrapError } from './gate/bootstrap.ts'
 import {
   chanceToPass,
   chanceToPromote,
@@ -238,33 +238,17 @@ const measurePaired = (): Figures => {
   return figures
 }
 
-/** Graded answers at the border: mean difference −margin, rows in sessions of one or of four. */
+/** Graded answers at the border. */
 const measureBootstrap = ({ draws, random }: Run): Figures => {
-  const [margin, size] = [0.05, 600]
-  const shares = [1, 4].map((perSession) => {
-    const clusters = Array.from({ length: size }, (_, i) => String(Math.floor(i / perSession)))
-    let passed = 0
-    for (let draw = 0; draw < draws; draw++) {
-      let loss = 0
-      const differences = clusters.map((_, i) => {
-        // a quarter of the sessions loses 0.2 on average; the mean is −margin
-        if (i % perSession === 0) loss = random() < 0.25 ? 0.4 * random() : 0
-        return -loss
-      })
-      const bound = bootstrapLowerBound(differences, clusters, {
-        alpha: ALPHA,
-        random,
-        draws: 1000,
-      })
-      if (bound > -margin) passed++
-    }
-    return passed / draws
-  })
+  const [alone, shared] = [1, 4].map((rows) =>
+    bootstrapError(rows, { alpha: ALPHA, draws, random })
+  )
   print(`\nbootstrap of graded answers at the border, 600 rows: false promotion (%)`)
-  print(`sessions of one ${percent(shares[0]!)}, sessions of four ${percent(shares[1]!)}`)
+  print(`sessions of one ${percent(alone!)}, sessions of four ${percent(shared!)}`)
+  const unit = `share of ${draws} draws`
   return {
-    bootstrap_false_promotion_sessions_of_1: { value: shares[0]!, unit: `share of ${draws} draws` },
-    bootstrap_false_promotion_sessions_of_4: { value: shares[1]!, unit: `share of ${draws} draws` },
+    bootstrap_false_promotion_sessions_of_1: { value: alone!, unit },
+    bootstrap_false_promotion_sessions_of_4: { value: shared!, unit },
   }
 }
 
