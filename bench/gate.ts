@@ -1,202 +1,217 @@
 /**
  * Does the gate keep its promise, and what does it let through? Simulates held-out exchanges whose
- * truth is known: false promotions and coverage by confidence shape and held-out size, for the
- * chosen strategy and its rivals; exact error and power of the paired test; the bootstrap of graded
- * answers. `npm run bench:gate -- --out file.json`
+ * truth is known: the validation loss picks the arm, the product's own gate judges it. False
+ * promotions come with their upper 95 % limit, so that few draws prove little; where nothing but
+ * chance is left to simulate they are computed. `npm run bench:gate -- --out file.json`
  */
 import { parseArgs } from 'node:util'
-import { bootstrapLowerBound } from '../src/core/statistics-bootstrap.ts'
 import { seededRandom } from '../src/random.ts'
-import { chanceToPass, pairsForPower } from './gate/paired.ts'
+import { bootstrapError } from './gate/bootstrap.ts'
 import {
-  chosenStrategy,
-  labelStrategy,
-  sampleOf,
-  strategies,
-  type Choice,
-  type Strategy,
-} from './gate/strategies.ts'
-import { drawExchange, shapes, truthsOf, type Shape } from './gate/worlds.ts'
+  chanceToPass,
+  chanceToPromote,
+  chanceToPromotePaired,
+  pairsForPower,
+} from './gate/exact.ts'
+import { measure, type Measured } from './gate/measure.ts'
+import {
+  ALPHA,
+  byValidationLoss,
+  drawOutcomes,
+  MIN_COVERAGE,
+  rules,
+  type Setting,
+} from './gate/rules.ts'
+import { borderWorld, measuredWorld, pairedBorder, pairedWorld, worldsAt } from './gate/worlds.ts'
 import { formatFigures, writeReport, withBar, type Figure } from './report.ts'
 
-const ALPHA = 0.05
-const MIN_COVERAGE = 0.2
 const SIZES = [200, 600, 1000, 2000]
 const MARGINS = [0.05, 0.03]
 const DISCORDANCES = [0.05, 0.1, 0.2]
-/** The shape of the real model that the product must let through. */
-const MEASURED = 'banking77 as measured'
+/** Fresh upstream answers that the product buys unless configured. */
+const REPLAYS = 200
 
-interface Outcome {
-  promoted: number
-  false: number
-  /** mean true coverage, 0 for a rejection */
-  coverage: number
-  /** mean true agreement of what was promoted */
-  agreement: number
-  /** share of draws with true coverage ≥ 55 % and agreement ≥ 96 % */
-  wide: number
-  sure: number
-}
-
-type Truths = ReturnType<typeof truthsOf>
-
-const mean = (values: number[], count: number): number =>
-  values.reduce((sum, value) => sum + value, 0) / Math.max(1, count)
-
-const summarize = (choices: (Choice | null)[], truths: Truths, margin: number): Outcome => {
-  const reached = choices.flatMap((choice) =>
-    choice === null ? [] : truths[choice.arm]![choice.statistic].at(choice.threshold)
-  )
-  const share = (test: (one: (typeof reached)[number]) => boolean): number =>
-    reached.filter(test).length / choices.length
-  return {
-    promoted: reached.length / choices.length,
-    false: share(({ agreement }) => agreement < 1 - margin),
-    coverage: mean(
-      reached.map(({ coverage }) => coverage),
-      choices.length
-    ),
-    agreement: mean(
-      reached.map(({ agreement }) => agreement),
-      reached.length
-    ),
-    wide: share(({ coverage }) => coverage >= 0.55),
-    sure: share(({ agreement }) => agreement >= 0.96),
-  }
-}
-
-interface Setting {
-  shape: Shape
-  truths: Truths
-  margin: number
-  size: number
-}
-
-/** The same draws for every strategy. */
-const simulate = (
-  { shape, truths, margin, size }: Setting,
-  rivals: Record<string, Strategy>,
-  draws: number,
+interface Run {
+  draws: number
+  maxDraws: number
   random: () => number
-): Record<string, Outcome> => {
-  const options = { margin, alpha: ALPHA, minCoverage: MIN_COVERAGE }
-  const choices: Record<string, (Choice | null)[]> = {}
-  for (let draw = 0; draw < draws; draw++) {
-    const sample = sampleOf(Array.from({ length: size }, () => drawExchange(shape, random)))
-    for (const [name, strategy] of Object.entries(rivals))
-      (choices[name] ??= []).push(strategy(sample, options))
-  }
-  return Object.fromEntries(
-    Object.entries(choices).map(([name, made]) => [name, summarize(made, truths, margin)])
-  )
 }
+
+type Figures = Record<string, Figure>
 
 const percent = (value: number): string => `${(100 * value).toFixed(1)}`.padStart(6)
 
-const HEAD = 'promoted  false  coverage  agreement  cov≥55  agr≥96 (%)'
-
-const line = (name: string, outcome: Outcome): string =>
-  [
-    name.padEnd(34),
-    percent(outcome.promoted),
-    percent(outcome.false),
-    percent(outcome.coverage),
-    '  ',
-    outcome.promoted === 0 ? '     –' : percent(outcome.agreement),
-    '  ',
-    percent(outcome.wide),
-    percent(outcome.sure),
-  ].join(' ')
-
 const print = (text: string): void => void process.stdout.write(`${text}\n`)
 
-/** Every strategy, averaged over the shapes that deserve promotion and those that do not. */
-const compareStrategies = (draws: number, random: () => number): void => {
-  const margin = 0.05
-  const worlds = Object.entries(shapes(margin)).map(([name, shape]) => ({
-    name,
-    shape,
-    truths: truthsOf(shape, random),
-  }))
-  for (const size of SIZES) {
-    const outcomes = worlds.map(({ shape, truths }) =>
-      simulate({ shape, truths, margin, size }, strategies, draws, random)
-    )
-    print(`\nstrategies, ${size} held out, margin 5 points, ${draws} draws of each shape`)
-    print(`${''.padEnd(34)} mean coverage  worst false  coverage on "${MEASURED}" (%)`)
-    for (const name of Object.keys(strategies)) {
-      const own = outcomes.map((outcome) => outcome[name]!)
-      const coverage = own.reduce((sum, outcome) => sum + outcome.coverage, 0) / own.length
-      const worst = Math.max(...own.map((outcome) => outcome.false))
-      const measured = own[worlds.findIndex((world) => world.name === MEASURED)]!
-      const columns = [percent(coverage), percent(worst), percent(measured.coverage)]
-      print(`${name.padEnd(34)} ${columns.join('        ')}`)
-    }
-  }
-}
+const HEAD = `${''.padEnd(34)} draws  promoted  false  ≤ (95 %)  coverage  agreement  first arm (%)`
+
+const line = (name: string, measured: Measured): string =>
+  [
+    name.padEnd(34),
+    String(measured.draws).padStart(5),
+    '  ',
+    percent(measured.promoted),
+    percent(measured.broken),
+    '  ',
+    percent(measured.brokenUpper),
+    '  ',
+    percent(measured.coverage),
+    '   ',
+    measured.promoted === 0 ? '     –' : percent(measured.agreement),
+    '   ',
+    percent(measured.firstArm),
+  ].join(' ')
 
 const key = (name: string): string => name.replace(/\W+/g, '_').replace(/_$/, '')
 
-/** Times as many draws where the first ones come near the bar. */
-const CLOSER_LOOK = 5
+const placeOf = (name: string, size: number, margin: number): string =>
+  `${key(name)}_${size}_margin_${100 * margin}`
 
-/** The chosen strategy in one setting; a suspicious share of false promotions is measured anew. */
-const measureSetting = (setting: Setting, draws: number, random: () => number): Outcome => {
-  const measure = (count: number): Outcome =>
-    simulate(setting, { chosen: chosenStrategy }, count, random)['chosen']!
-  const first = measure(draws)
-  return first.false > ALPHA / 2 ? measure(CLOSER_LOOK * draws) : first
+/** Figures of one setting; its limit has a bar unless the error is computed elsewhere. */
+const figuresOf = (place: string, measured: Measured, isBarred = true): Figures => {
+  const { draws, promoted, broken, brokenUpper, coverage } = measured
+  const unit = `share of ${draws} draws`
+  const upper = { value: brokenUpper, unit: `upper 95 % limit, ${draws} draws` }
+  return {
+    [`false_promotion_${place}`]: { value: broken, unit },
+    [`false_promotion_upper_95_${place}`]: isBarred ? withBar(upper, '<=', ALPHA) : upper,
+    [`power_${place}`]: { value: promoted, unit },
+    [`coverage_${place}`]: { value: coverage, unit },
+  }
 }
 
-/** The chosen strategy by shape, size and margin. */
-const measureChosen = (draws: number, random: () => number): Record<string, Figure> => {
-  const figures: Record<string, Figure> = {}
-  let worst = 0
+const simulate = (setting: Setting, { draws, maxDraws, random }: Run): Measured =>
+  measure(() => drawOutcomes(setting, [byValidationLoss], random), {
+    draws,
+    maxDraws,
+    bar: ALPHA,
+  })[0]!
+
+const exactFigure = (value: number): Figure => withBar({ value, unit: 'share, exact' }, '<=', ALPHA)
+
+/** Computed: an arm that is just too bad at every confidence, the worst there is for the gate. */
+const computeBorder = (): Figures => {
+  const figures: Figures = {}
+  print('\nfalse promotion where every answer is just too bad, exact (%)')
+  print('margin, held out: no fresh answers; all fresh, by discordance (upper bound)')
   for (const margin of MARGINS) {
-    for (const [name, shape] of Object.entries(shapes(margin))) {
-      const truths = truthsOf(shape, random)
-      print(`\n${name}, margin ${100 * margin} points, ${draws} draws\n${''.padEnd(34)} ${HEAD}`)
-      for (const size of SIZES) {
-        const setting = { shape, truths, margin, size }
-        const chosen = measureSetting(setting, draws, random)
-        print(line(`${size} held out`, chosen))
-        worst = Math.max(worst, chosen.false)
-        const place = `${key(name)}_${size}_margin_${100 * margin}`
-        figures[`false_promotion_${place}`] = {
-          value: chosen.false,
-          unit: `share of ${draws} draws`,
-        }
-        figures[`power_${place}`] = { value: chosen.promoted, unit: `share of ${draws} draws` }
-        figures[`coverage_${place}`] = { value: chosen.coverage, unit: `share of ${draws} draws` }
-      }
+    const options = { margin, alpha: ALPHA, minCoverage: MIN_COVERAGE }
+    for (const size of SIZES) {
+      const alone = chanceToPromote(size, 1 - margin, options)
+      figures[`false_promotion_exact_${placeOf('border', size, margin)}`] = exactFigure(alone)
+      const paired = DISCORDANCES.map((discordance) => {
+        const truth = { discordance: Math.max(discordance, margin), difference: -margin }
+        const error = chanceToPromotePaired(size, truth, options)
+        const name = placeOf(`paired ${100 * discordance} discordant`, size, margin)
+        figures[`false_promotion_exact_${name}`] = exactFigure(error)
+        return percent(error)
+      })
+      print(`${100 * margin}, ${String(size).padStart(4)}: ${percent(alone)}; ${paired.join(' ')}`)
     }
   }
-  figures['false_promotion_worst'] = withBar({ value: worst, unit: 'share' }, '<=', ALPHA)
+  return figures
+}
+
+/** Labels: every world by size at one margin. */
+const measureWorlds = (margin: number, run: Run): Figures => {
+  const figures: Figures = {}
+  for (const [name, world] of Object.entries(worldsAt(margin))) {
+    const isBorder = name === 'border everywhere'
+    print(`\n${name}, margin ${100 * margin} points\n${HEAD}`)
+    for (const size of SIZES) {
+      const setting = { world, margin, size }
+      const measured = simulate(setting, isBorder ? { ...run, maxDraws: run.draws } : run)
+      print(line(`${size} held out`, measured))
+      Object.assign(figures, figuresOf(placeOf(name, size, margin), measured, !isBorder))
+    }
+  }
+  return figures
+}
+
+/** The rule beside its rivals, on the same draws: half as many, since no bar hangs on them. */
+const compareRules = ({ draws, random }: Run): Figures => {
+  const [margin, size, figures] = [0.05, 1000, {} as Figures]
+  const half = Math.ceil(draws / 2)
+  for (const [name, world] of Object.entries(worldsAt(margin))) {
+    print(`\n${name}, 1000 held out, margin 5 points\n${HEAD}`)
+    const draw = () => drawOutcomes({ world, margin, size }, Object.values(rules), random)
+    const results = measure(draw, { draws: half, maxDraws: half, bar: ALPHA })
+    Object.keys(rules).forEach((rule, i) => {
+      print(line(rule, results[i]!))
+      const place = `rule_${key(rule)}_${placeOf(name, size, margin)}`
+      Object.assign(figures, figuresOf(place, results[i]!, false))
+    })
+  }
+  return figures
+}
+
+/** Power with fresh answers to every row, by discordance; its errors are computed. */
+const measureDiscordance = (margin: number, run: Run): Figures => {
+  const figures: Figures = {}
+  const half = Math.ceil(run.draws / 2)
+  for (const discordance of DISCORDANCES) {
+    const title = `${100 * discordance} discordant, as good as the upstream`
+    print(`\n${title}, all fresh, margin ${100 * margin} points\n${HEAD}`)
+    for (const size of SIZES) {
+      const setting = { world: pairedWorld(discordance, 0), margin, size, replays: size }
+      const measured = simulate(setting, { ...run, draws: half, maxDraws: half })
+      print(line(`${size} held out`, measured))
+      Object.assign(figures, figuresOf(placeOf(title, size, margin), measured, false))
+    }
+  }
+  return figures
+}
+
+/** As many fresh upstream answers as the product buys: at the border, and as good as that. */
+const measureSomeFresh = (run: Run): Figures => {
+  const [margin, discordance, figures] = [0.05, 0.1, {} as Figures]
+  const worlds = {
+    'some fresh, at the border': pairedBorder(discordance, margin),
+    'some fresh, as good as the upstream': pairedWorld(discordance, 0),
+  }
+  for (const [name, world] of Object.entries(worlds)) {
+    print(`\n${name}, 10 discordant, margin 5 points\n${HEAD}`)
+    for (const size of SIZES.filter((rows) => rows > REPLAYS)) {
+      const measured = simulate({ world, margin, size, replays: REPLAYS }, run)
+      print(line(`${size} held out`, measured))
+      Object.assign(figures, figuresOf(placeOf(name, size, margin), measured))
+    }
+  }
+  return figures
+}
+
+/** JSON shares alpha between its two statistics. */
+const measureTwoStatistics = (run: Run): Figures => {
+  const [margin, figures] = [0.05, {} as Figures]
+  const worlds = { 'border as json': borderWorld(margin), 'banking77 as json': measuredWorld }
+  for (const [name, world] of Object.entries(worlds)) {
+    print(`\n${name}, margin 5 points\n${HEAD}`)
+    for (const size of SIZES) {
+      const measured = simulate({ world, margin, size, responseType: 'json' }, run)
+      print(line(`${size} held out`, measured))
+      Object.assign(figures, figuresOf(placeOf(name, size, margin), measured))
+    }
+  }
   return figures
 }
 
 /** The label model that the product must let through: 1,000 held out, margin 5 points. */
-const measureTarget = (draws: number, random: () => number): Record<string, Figure> => {
-  const shape = shapes(0.05)[MEASURED]!
-  const setting = { shape, truths: truthsOf(shape, random), margin: 0.05, size: 1000 }
-  const { labels } = simulate(setting, { labels: labelStrategy }, draws, random)
-  const { agreement, coverage, wide, sure, false: broken } = labels!
-  print(`\n${MEASURED}, as labels, margin 5 points, ${draws} draws\n${''.padEnd(34)} ${HEAD}`)
-  print(line('1000 held out', labels!))
-  const share = (value: number): Figure => ({ value, unit: `share of ${draws} draws` })
+const measureTarget = (run: Run): Figures => {
+  const target = simulate({ world: measuredWorld, margin: 0.05, size: 1000 }, run)
+  print(`\nthe target: banking77 as measured, margin 5 points\n${HEAD}`)
+  print(line('1000 held out', target))
+  const share = (value: number): Figure => ({ value, unit: `share of ${target.draws} draws` })
   return {
-    target_agreement: withBar(share(agreement), '>=', 0.96),
-    target_coverage: withBar(share(coverage), '>=', 0.55),
-    target_draws_with_coverage_55: withBar(share(wide), '>=', 0.5),
-    target_draws_with_agreement_96: withBar(share(sure), '>=', 0.5),
-    target_false_promotion: withBar(share(broken), '<=', ALPHA),
+    target_agreement: withBar(share(target.agreement), '>=', 0.96),
+    target_coverage: withBar(share(target.coverage), '>=', 0.55),
+    target_draws_with_coverage_55: withBar(share(target.wide), '>=', 0.5),
+    target_draws_with_agreement_96: withBar(share(target.sure), '>=', 0.5),
   }
 }
 
 /** Exact: the paired test at the border, at equality, and how many pairs it needs. */
-const measurePaired = (): Record<string, Figure> => {
-  const figures: Record<string, Figure> = {}
+const measurePaired = (): Figures => {
+  const figures: Figures = {}
   print('\npaired test (Tango): false promotion at the border, power at equality (%), exact')
   for (const margin of MARGINS) {
     const options = { margin, alpha: ALPHA }
@@ -223,59 +238,76 @@ const measurePaired = (): Record<string, Figure> => {
   return figures
 }
 
-/** Graded answers at the border: mean difference −margin, rows in sessions of one or of four. */
-const measureBootstrap = (draws: number, random: () => number): Record<string, Figure> => {
-  const [margin, size] = [0.05, 600]
-  const shares = [1, 4].map((perSession) => {
-    const clusters = Array.from({ length: size }, (_, i) => String(Math.floor(i / perSession)))
-    let passed = 0
-    for (let draw = 0; draw < draws; draw++) {
-      let loss = 0
-      const differences = clusters.map((_, i) => {
-        // a quarter of the sessions loses 0.2 on average; the mean is −margin
-        if (i % perSession === 0) loss = random() < 0.25 ? 0.4 * random() : 0
-        return -loss
-      })
-      const bound = bootstrapLowerBound(differences, clusters, {
-        alpha: ALPHA,
-        random,
-        draws: 1000,
-      })
-      if (bound > -margin) passed++
-    }
-    return passed / draws
-  })
+/** Graded answers at the border. */
+const measureBootstrap = ({ draws, random }: Run): Figures => {
+  const [alone, shared] = [1, 4].map((rows) =>
+    bootstrapError(rows, { alpha: ALPHA, draws, random })
+  )
   print(`\nbootstrap of graded answers at the border, 600 rows: false promotion (%)`)
-  print(`sessions of one ${percent(shares[0]!)}, sessions of four ${percent(shares[1]!)}`)
+  print(`sessions of one ${percent(alone!)}, sessions of four ${percent(shared!)}`)
+  const unit = `share of ${draws} draws`
   return {
-    bootstrap_false_promotion_sessions_of_1: { value: shares[0]!, unit: `share of ${draws} draws` },
-    bootstrap_false_promotion_sessions_of_4: { value: shares[1]!, unit: `share of ${draws} draws` },
+    bootstrap_false_promotion_sessions_of_1: { value: alone!, unit },
+    bootstrap_false_promotion_sessions_of_4: { value: shared!, unit },
   }
 }
+
+/** The worst of everything that has a bar: limits of what was drawn, and what was computed. */
+const worstOf = (figures: Figures): Figures => {
+  const barred = Object.entries(figures).filter(
+    ([name, { bar }]) => name.startsWith('false_promotion') && bar !== undefined
+  )
+  const worst = (name: string, isExact: boolean): Figures => {
+    const some = barred.filter(([own]) => own.startsWith('false_promotion_exact') === isExact)
+    if (some.length === 0) return {}
+    const value = Math.max(...some.map(([, figure]) => Number(figure.value)))
+    return { [name]: withBar({ value, unit: `worst of ${some.length} settings` }, '<=', ALPHA) }
+  }
+  return {
+    ...worst('false_promotion_worst_upper_95', false),
+    ...worst('false_promotion_worst_exact', true),
+  }
+}
+
+const partsOf = (run: Run): Record<string, () => Figures> => ({
+  exact: computeBorder,
+  target: () => measureTarget(run),
+  'worlds-5': () => measureWorlds(0.05, run),
+  'worlds-3': () => measureWorlds(0.03, run),
+  rules: () => compareRules(run),
+  'paired-5': () => measureDiscordance(0.05, run),
+  'paired-3': () => measureDiscordance(0.03, run),
+  'some-fresh': () => measureSomeFresh(run),
+  'two-statistics': () => measureTwoStatistics(run),
+  tango: measurePaired,
+  bootstrap: () => measureBootstrap(run),
+})
 
 const main = (): void => {
   const { values } = parseArgs({
     options: {
       out: { type: 'string' },
-      /** draws of each setting for the chosen strategy; its rivals get a fifth */
-      draws: { type: 'string', default: '200' },
+      /** names of parts, all unless given */
+      parts: { type: 'string' },
+      /** of each setting; ten, a hundred times as many where its limit is above the bar */
+      draws: { type: 'string', default: '400' },
+      'max-draws': { type: 'string', default: '40000' },
       seed: { type: 'string', default: '20261125' },
     },
   })
-  const draws = Number(values.draws)
-  const random = seededRandom(Number(values.seed))
-  compareStrategies(Math.max(2, Math.round(draws / 5)), random)
-  const figures = {
-    ...measureChosen(draws, random),
-    ...measureTarget(draws, random),
-    ...measurePaired(),
-    ...measureBootstrap(draws, random),
+  const numbers = { draws: Number(values.draws), maxDraws: Number(values['max-draws']) }
+  const parts = partsOf({ ...numbers, random: seededRandom(Number(values.seed)) })
+  const figures: Figures = {}
+  const wanted = values.parts?.split(',') ?? Object.keys(parts)
+  const unknown = wanted.filter((name) => parts[name] === undefined)
+  if (unknown.length > 0) throw new RangeError(`no part ${unknown.join(', ')}`)
+  for (const name of wanted) {
+    Object.assign(figures, parts[name]!())
+    // after each part, because the whole takes long
+    if (values.out !== undefined) writeReport(values.out, { ...figures, ...worstOf(figures) })
   }
-  const named = Object.entries(figures).filter(([name]) =>
-    /^(?:target|false_promotion_worst)/.test(name)
-  )
-  print(`\n${formatFigures(Object.fromEntries(named))}`)
-  if (values.out !== undefined) writeReport(values.out, figures)
+  const named = Object.entries(figures).filter(([name]) => name.startsWith('target'))
+  print(`\n${formatFigures({ ...Object.fromEntries(named), ...worstOf(figures) })}`)
 }
 
 main()

@@ -164,7 +164,7 @@ export interface SelectiveOptions {
   starts?: number
 }
 
-/** Simulated in bench/gate.ts: few rows cannot pay for more than one start. */
+/** docs/experiments.md: few rows cannot pay for more than one start. */
 const startsFor = (rows: number): number => (rows < 400 ? 1 : 4)
 
 /** Tests of all fixed ranks, least coverage first. Every passed one is guaranteed at once. */

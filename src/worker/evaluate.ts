@@ -4,6 +4,7 @@
  * the next is asked, so a crash repeats no paid call.
  */
 import { decide } from '../core/gate.ts'
+import { armByValidationLoss } from '../core/gate-arm.ts'
 import type { Internalization, InternalizationPlan } from '../core/internalization.ts'
 import { loraRequest } from '../core/route.ts'
 import { detectResponseType, hardGate, similarity } from '../core/score.ts'
@@ -121,16 +122,6 @@ const contextOf = async (
   }
 }
 
-/**
- * The arm whose last stage has the lower loss on validation rows, which lie before the held-out
- * ones; null when an engine gives none. The query-only arm wins a tie: it came cheaper.
- */
-const chosenArm = ({ arms }: InternalizationPlan): number | null => {
-  const losses = arms.map((arm) => arm.results.at(-1)?.metrics.valid_loss ?? null)
-  const known = losses.filter((loss) => loss !== null)
-  return known.length < losses.length ? null : losses.indexOf(Math.min(...known))
-}
-
 const verdictOf = (
   context: EvaluationContext,
   rows: EvaluationRow[],
@@ -158,7 +149,9 @@ const verdictOf = (
             }
       }),
     })),
-    chosenArm: chosenArm(context.plan),
+    chosenArm: armByValidationLoss(
+      context.plan.arms.map((arm) => arm.results.at(-1)?.metrics.valid_loss ?? null)
+    ),
     responseType: context.responseType,
     margin: context.deps.config.margin,
     minCoverage: context.deps.config.minCoverage,

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decide, type GateInput, type HeldOutRow } from '../../src/core/gate.ts'
+import { armByValidationLoss } from '../../src/core/gate-arm.ts'
 import {
   fallbackProcedure,
   minimumRows,
@@ -310,5 +311,18 @@ describe('sliceFigures', () => {
       ['unlucky', true],
       ['bad', false],
     ])
+  })
+})
+
+describe('the arm by validation loss', () => {
+  it('is the one with the lowest loss, the earlier one at a tie', () => {
+    expect(armByValidationLoss([0.4, 0.1])).toBe(1)
+    expect(armByValidationLoss([0.2, 0.2])).toBe(0)
+  })
+
+  it('is unknown when an arm has no loss, as after training that diverged', () => {
+    expect(armByValidationLoss([0.4, null])).toBeNull()
+    expect(armByValidationLoss([0.4, Number.NaN])).toBeNull()
+    expect(armByValidationLoss([])).toBeNull()
   })
 })
