@@ -1,7 +1,8 @@
 /**
- * Ways to let the product's gate choose among arms, judged by what they let through. Only `by
- * validation loss` is what the worker does; `alpha shared` is its answer to an engine without
- * losses, and `by held-out rows` breaks alpha on purpose, to show what choosing there would cost.
+ * Ways to let the product's gate choose among arms, judged by what they let through. `favoured by
+ * loss` is what the worker does; `picked by loss` was, and leaves the other arm no chance; `alpha
+ * shared` is the answer to an engine without losses, and `by held-out rows` breaks alpha on purpose,
+ * to show what choosing there would cost.
  */
 import { decide, type GateInput, type Verdict } from '../../src/core/gate.ts'
 import { armByValidationLoss } from '../../src/core/gate-arm.ts'
@@ -33,33 +34,28 @@ export interface Outcome {
   promoted: { coverage: number; agreement: number; broken: boolean } | null
 }
 
-/** A draw decided with one arm chosen, or null for none, at a level. */
-type DecideWith = (chosenArm: number | null, alpha?: number) => Verdict
+/** A draw decided with one arm favoured, or null for none; with `alone` the other arm is left out. */
+type DecideWith = (arm: number | null, alone?: boolean) => Verdict
 
 export type Rule = (decideWith: DecideWith, losses: [number, number]) => Verdict
 
-export const byValidationLoss: Rule = (decideWith, losses) =>
-  decideWith(armByValidationLoss(losses))
+export const favouredByLoss: Rule = (decideWith, losses) => decideWith(armByValidationLoss(losses))
+
+const pickedByLoss: Rule = (decideWith, losses) => decideWith(armByValidationLoss(losses), true)
 
 const alphaShared: Rule = (decideWith) => decideWith(null)
 
-const widest = (a: Verdict, b: Verdict): Verdict =>
-  b.arms[b.arm]!.coverage > a.arms[a.arm]!.coverage ? b : a
+const byHeldOutRows: Rule = (decideWith) => {
+  const [first, second] = [decideWith(0, true), decideWith(1, true)]
+  return coverageOf(second) > coverageOf(first) ? second : first
+}
 
-/** The arm with the lower loss gets the larger part of alpha, the other one the rest. */
-const favoured =
-  (share: number): Rule =>
-  (decideWith, losses) => {
-    const arm = armByValidationLoss(losses)!
-    return widest(decideWith(arm, share * ALPHA), decideWith(1 - arm, (1 - share) * ALPHA))
-  }
-
-const byHeldOutRows: Rule = (decideWith) => widest(decideWith(0), decideWith(1))
+const coverageOf = ({ arm, arms }: Verdict): number => arms[arm]!.coverage
 
 export const rules: Record<string, Rule> = {
-  'by validation loss': byValidationLoss,
+  'favoured by loss': favouredByLoss,
+  'picked by loss': pickedByLoss,
   'alpha shared': alphaShared,
-  'four fifths of alpha by loss': favoured(0.8),
   'by held-out rows': byHeldOutRows,
 }
 
@@ -69,6 +65,11 @@ const outcomeOf = ({ verdict, arm, arms }: Verdict, { world, margin }: Setting):
   const truth = truthAt(world.arms[arm]!, confidence, threshold)
   const broken = truth.agreement < requiredAgreement(world, margin)
   return { arm, promoted: { ...truth, broken } }
+}
+
+const decideAlone = (input: GateInput, arm: number): Verdict => {
+  const verdict = decide({ ...input, arms: [input.arms[arm]!] })
+  return { ...verdict, arm, arms: input.arms.map(() => verdict.arms[0]!) }
 }
 
 /** One draw of a setting, judged by every rule. */
@@ -87,9 +88,12 @@ export const drawOutcomes = (setting: Setting, judges: Rule[], random: () => num
     seed: 1,
   }
   const decided = new Map<string, Verdict>()
-  const decideWith: DecideWith = (chosenArm, alpha = ALPHA) => {
-    const key = `${chosenArm}/${alpha}`
-    const verdict = decided.get(key) ?? decide({ ...input, chosenArm, alpha })
+  const decideWith: DecideWith = (arm, alone = false) => {
+    const key = `${arm}/${alone}`
+    const known = decided.get(key)
+    if (known !== undefined) return known
+    const verdict =
+      alone && arm !== null ? decideAlone(input, arm) : decide({ ...input, favouredArm: arm })
     decided.set(key, verdict)
     return verdict
   }

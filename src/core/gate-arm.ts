@@ -1,6 +1,6 @@
 /**
- * Which arm the gate tests. Looks at validation losses alone, never at a held-out row, so that the
- * chosen arm may be tested at the whole alpha. Knows nothing of how an engine measures its loss.
+ * Which arm the gate favours. Looks at validation losses alone, never at a held-out row, so that
+ * alpha may be split by it. Knows nothing of how an engine measures its loss.
  */
 
 /**

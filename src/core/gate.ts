@@ -81,10 +81,10 @@ export interface GateInput {
   /** in the plan's order */
   arms: { arm: ArmName; rows: HeldOutRow[] }[]
   /**
-   * The arm that data other than these rows has chosen. Only it can be promoted, so that alpha is
-   * not shared among the arms; null lets these rows choose and shares it.
+   * The arm that data other than these rows speaks for. It is tested at most of alpha, and the
+   * others share the rest; null gives all the same.
    */
-  chosenArm?: number | null
+  favouredArm?: number | null
   responseType: ResponseType
   /** agreement that may be lost, 0 to 1 */
   margin: number
@@ -264,21 +264,30 @@ const rejection = (winner: ArmFigures | undefined, input: Required<GateInput>): 
     : `worse than the upstream by more than 10 points on ${failing.map(({ slice }) => slice).join(', ')}`
 }
 
+/** Of alpha, for the favoured arm: docs/decisions/2026-11-25-arm-favoured-by-validation.md */
+export const FAVOURED_SHARE = 0.8
+
+/** Shares of alpha by arm; they sum to 1, and are fixed before a held-out row is looked at. */
+const alphaShares = (arms: number, favoured: number | null): number[] =>
+  Array.from({ length: arms }, (_, arm) => {
+    if (favoured === null || arms === 1) return 1 / arms
+    return arm === favoured ? FAVOURED_SHARE : (1 - FAVOURED_SHARE) / (arms - 1)
+  })
+
 /**
- * Chooses arm, statistic and threshold, and whether to promote. Every candidate (arm and statistic;
- * statistic alone where the arm is chosen) is tested on all held-out rows at its share of alpha; method and power:
+ * Chooses arm, statistic and threshold, and whether to promote. Every candidate (an arm with a
+ * statistic) is tested on all held-out rows at its share of alpha; method and power:
  * docs/decisions/2026-11-25-selective-gate-test.md.
  */
 export const decide = (given: GateInput): Verdict => {
-  const input = { alpha: 0.05, minCoverage: 0.2, chosenArm: null, ...given }
-  const { responseType, margin, alpha, minCoverage, chosenArm } = input
-  const eligible = chosenArm === null ? input.arms : [input.arms[chosenArm]!]
-  const candidates = eligible.reduce(
-    (sum, { rows }) => sum + statisticsOf(rows, responseType).length,
-    0
-  )
-  const arms = input.arms.map((arm) => armFigures(arm, input, alpha / Math.max(1, candidates)))
-  const arm = chosenArm ?? winnerOf(arms)
+  const input = { alpha: 0.05, minCoverage: 0.2, favouredArm: null, ...given }
+  const { responseType, margin, alpha, minCoverage } = input
+  const shares = alphaShares(input.arms.length, input.favouredArm)
+  const arms = input.arms.map((arm, index) => {
+    const statistics = statisticsOf(arm.rows, responseType).length
+    return armFigures(arm, input, (alpha * shares[index]!) / Math.max(1, statistics))
+  })
+  const arm = winnerOf(arms)
   const winner = arms[arm]
   const fresh = (input.arms[arm]?.rows ?? []).flatMap((row) => row.upstreamSimilarity ?? [])
   const reason = rejection(winner, input)

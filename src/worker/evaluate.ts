@@ -149,7 +149,7 @@ const verdictOf = (
             }
       }),
     })),
-    chosenArm: armByValidationLoss(
+    favouredArm: armByValidationLoss(
       context.plan.arms.map((arm) => arm.results.at(-1)?.metrics.valid_loss ?? null)
     ),
     responseType: context.responseType,

@@ -135,17 +135,17 @@ describe('decide', () => {
     expect(verdict.arms[1]!.coverage).toBeGreaterThan(verdict.arms[0]!.coverage)
   })
 
-  it('spends no alpha on arms when other data has chosen one, and promotes only that one', () => {
+  it('gives four fifths of alpha to the favoured arm, and lets the other one win all the same', () => {
     const arms: GateInput['arms'] = [
       { arm: 'query-only', rows: heldOut(1000, wellRanked) },
       { arm: 'schedule', rows: heldOut(1000, (place) => wellRanked(place) - 0.3) },
     ]
-    const levelOf = (chosenArm: number | null): number =>
-      decide({ ...input([]), arms, chosenArm }).arms[0]!.candidates![0]!.tests[0]!.level
-    expect(levelOf(0)).toBeCloseTo(2 * levelOf(null), 12)
-    const verdict = decide({ ...input([]), arms, chosenArm: 1 })
-    expect(verdict.arm).toBe(1)
-    expect(verdict.verdict).toBe('reject')
+    const levelOf = (favouredArm: number | null): number =>
+      decide({ ...input([]), arms, favouredArm }).arms[0]!.candidates![0]!.tests[0]!.level
+    expect(levelOf(0) / levelOf(null)).toBeCloseTo(0.8 / 0.5, 12)
+    expect(levelOf(0) + levelOf(1)).toBeCloseTo(2 * levelOf(null), 12)
+    const verdict = decide({ ...input([]), arms, favouredArm: 1 })
+    expect(verdict).toMatchObject({ arm: 0, verdict: 'promote' })
   })
 
   it('forgives disagreement that the upstream has with itself', () => {
