@@ -7,9 +7,11 @@
  *   npm run bench:detect -- --synthetic 1          (a generated stream; the number is its seed)
  *   npm run bench:detect -- --distinct 10000000
  */
+import { spawnSync } from 'node:child_process'
 import { Command } from 'commander'
 import { createDetector, DEFAULT_DETECTOR_OPTIONS, type Detector } from '../src/core/detect.ts'
 import type { TemplateKey } from '../src/core/template.ts'
+import { build } from './harness/build.ts'
 import { feedDistinct, measureCost } from './detect/cost.ts'
 import { scoreTemplates } from './detect/score.ts'
 import { readStream, type StreamRow } from './detect/stream.ts'
@@ -18,6 +20,7 @@ import { formatFigures, spread, withBar, writeReport, type Figure } from './repo
 
 /** the stream's time 0 to 1 stands for a week */
 const STREAM_MS = 7 * 24 * 3600 * 1000
+const SCRIPT = 'bench/detect.ts'
 const COST_RUNS = 5
 const KEY: TemplateKey = { tenant: 'bench', model: 'bench', tools: '', responseFormat: '' }
 
@@ -145,13 +148,30 @@ const options = new Command()
   .parse()
   .opts<Options>()
 
-const figures: Figures =
-  options.distinct === undefined
-    ? await streamFigures(
-        options.traffic === undefined
-          ? { ...options, synthetic: options.synthetic ?? '1' }
-          : options
-      )
-    : distinctFigures(Number(options.distinct))
-if (options.out !== undefined) writeReport(options.out, figures)
-process.stdout.write(`${formatFigures(figures)}\n`)
+const measure = async (): Promise<void> => {
+  const figures: Figures =
+    options.distinct === undefined
+      ? await streamFigures(
+          options.traffic === undefined
+            ? { ...options, synthetic: options.synthetic ?? '1' }
+            : options
+        )
+      : distinctFigures(Number(options.distinct))
+  if (options.out !== undefined) writeReport(options.out, figures)
+  process.stdout.write(`${formatFigures(figures)}\n`)
+}
+
+/** Memory and time are those of the built detector. */
+const measureBuilt = (): void => {
+  const built = build('detect', [SCRIPT])
+  try {
+    const command = [built.pathOf(SCRIPT), ...process.argv.slice(2)]
+    const { status } = spawnSync(process.execPath, command, { stdio: 'inherit' })
+    process.exitCode = status ?? 1
+  } finally {
+    built.remove()
+  }
+}
+
+if (import.meta.url.endsWith('.ts')) measureBuilt()
+else await measure()

@@ -1,12 +1,11 @@
 /** Processes of the proxy benchmark: starting and ending them, and the CPU time they have used. */
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 
 export interface Target {
   port: number
@@ -34,31 +33,15 @@ export const cpuMicros = (target: Target): number =>
 const childrenOf = (pid: number): number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
-/** inside the package, where dependencies and migrations are found as from the real build */
-const BUILD = join(ROOT, 'dist', 'bench-proxy')
-const TSC = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
-
-/** Builds what is measured as production is built: tsx slows down what it translates. */
-export const build = (): void => {
-  mkdirSync(BUILD, { recursive: true })
-  const config = {
-    extends: join(ROOT, 'tsconfig.build.json'),
-    compilerOptions: { rootDir: ROOT, outDir: BUILD },
-    include: [],
-    // the thread is started by its path, so nothing imports it
-    files: ['bench/proxy-server.ts', 'src/store/sqlite/thread.ts'].map((file) => join(ROOT, file)),
-  }
-  const path = join(BUILD, 'tsconfig.json')
-  writeFileSync(path, JSON.stringify(config))
-  execFileSync(process.execPath, [TSC, '-p', path], { stdio: ['ignore', 'inherit', 'inherit'] })
-}
-
-export const removeBuild = (): void => rmSync(BUILD, { recursive: true, force: true })
-
-/** `upstream`, `fetch` or `ours` of `proxy-server.ts`, from the build. */
-export const startServer = async (kind: string, ...rest: string[]): Promise<Target> => {
-  const script = join(BUILD, 'bench', 'proxy-server.js')
+/**
+ * `upstream`, `fetch` or `ours`.
+ * @param script the built `proxy-server.ts`
+ */
+export const startServer = async (
+  script: string,
+  kind: string,
+  ...rest: string[]
+): Promise<Target> => {
   const child = spawn(process.execPath, [script, kind, ...rest], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, NODE_ENV: 'production' },

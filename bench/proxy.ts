@@ -10,18 +10,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { LogQueueStats } from '../src/proxy/log-queue.ts'
+import { build } from './harness/build.ts'
 import { load, loadGenerator, type Load } from './proxy-load.ts'
-import {
-  build,
-  cpuMicros,
-  isInstalled,
-  removeBuild,
-  startNginx,
-  startServer,
-  type Target,
-} from './proxy-processes.ts'
+import { cpuMicros, isInstalled, startNginx, startServer, type Target } from './proxy-processes.ts'
 import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
 
+const SERVER = 'bench/proxy-server.ts'
 const CPU_BAR = 5.2
 /** A JIT is measured when it has compiled: requests before the first round, or seconds at most. */
 const WARM_UP_REQUESTS = 30_000
@@ -131,13 +125,17 @@ const logFigures = ({ written, dropped }: LogQueueStats): Record<string, Figure>
   log_dropped_share: { value: dropped / Math.max(1, written + dropped), unit: 'share' },
 })
 
-const startTargets = async (folder: string, upstream: Target): Promise<Record<string, Target>> => {
+const startTargets = async (
+  script: string,
+  folder: string,
+  upstream: Target
+): Promise<Record<string, Target>> => {
   const url = `http://127.0.0.1:${upstream.port}`
   const targets: Record<string, Target> = {}
   if (isInstalled('nginx')) targets.nginx = await startNginx(folder, upstream.port)
   else log('SKIPPED nginx: not installed, so cpu_vs_nginx has no figure')
-  targets.hono_fetch = await startServer('fetch', url)
-  targets.ours = await startServer('ours', url, join(folder, 'data'))
+  targets.hono_fetch = await startServer(script, 'fetch', url)
+  targets.ours = await startServer(script, 'ours', url, join(folder, 'data'))
   return targets
 }
 
@@ -158,9 +156,11 @@ const main = async (): Promise<void> => {
     folder,
   }
   log(`load by ${loadGenerator}`)
-  build()
-  const upstream = await startServer('upstream')
-  const targets = await startTargets(folder, upstream)
+  // the thread is started by its path, so nothing imports it
+  const built = build('proxy', [SERVER, 'src/store/sqlite/thread.ts'])
+  const script = built.pathOf(SERVER)
+  const upstream = await startServer(script, 'upstream')
+  const targets = await startTargets(script, folder, upstream)
   try {
     const rounds = await runRounds(targets, settings)
     const logStats = JSON.parse(await targets.ours!.stop()) as LogQueueStats
@@ -172,7 +172,7 @@ const main = async (): Promise<void> => {
   } finally {
     for (const target of Object.values(targets)) await target.stop()
     await upstream.stop()
-    removeBuild()
+    built.remove()
     rmSync(folder, { recursive: true, force: true })
   }
 }

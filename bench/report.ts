@@ -72,7 +72,11 @@ export const createReport = (figures: Record<string, Figure>): Report => ({
   commit: commit(),
   date: new Date().toISOString(),
   machine: machine(),
-  command: ['tsx', `bench/${basename(process.argv[1] ?? '')}`, ...process.argv.slice(2)].join(' '),
+  command: [
+    'tsx',
+    `bench/${basename(process.argv[1] ?? '').replace(/\.js$/, '.ts')}`,
+    ...process.argv.slice(2),
+  ].join(' '),
   figures,
 })
 
