@@ -92,9 +92,7 @@ export const quantize8 = (weights: Float32Array, out: number, inputs: number): Q
 
 /** 4 bits hold −8 … 7; the same range to both sides keeps the rest within half a step */
 const LEVELS = 7
-/** two weights of 0, and of 1, around the zero point 8 */
 const ZERO_PAIR = 0x88
-const ONE_PAIR = 0x99
 
 const MAX_NIBBLE = 15
 
@@ -190,19 +188,4 @@ export const stackAffine = (
       if (sums > 0) widenRow(matrix, row, part)
     }
   return matrix
-}
-
-/** The matrix that gives the sums of its inputs' blocks, twice, each time in `sums` outputs. */
-export const summingMatrix = (inputs: number, sums: number): QuantizedMatrix => {
-  const perRow = blocksPerRow(inputs)
-  const out = 2 * sums
-  const blocks = new Uint8Array((out * inputs) / 2).fill(ZERO_PAIR)
-  const bytes = BLOCK / 2
-  for (let block = 0; block < perRow; block++)
-    for (const row of [block, sums + block]) {
-      const at = row * perRow + block
-      blocks.fill(ONE_PAIR, at * bytes, (at + 1) * bytes)
-    }
-  const scales = new Float32Array(out * perRow).fill(1)
-  return { bits: 4, out, in: inputs, sums: 0, blocks, scales, zeroPoints: null }
 }
