@@ -5,7 +5,13 @@
  * nothing of what the bodies mean.
  */
 import type { Usage } from '../openai/chat.ts'
-import type { ExchangeRecord, RouteOutcome } from './record.ts'
+import {
+  packHead,
+  unpackHead,
+  type ExchangeRecord,
+  type PackedHead,
+  type RecordHead,
+} from './record.ts'
 
 /** How an answer's bytes are to be read. */
 export type AnswerForm =
@@ -20,17 +26,22 @@ export type AnswerForm =
       complete: boolean
     }
 
-type Rest = Omit<ExchangeRecord, 'request' | 'response' | 'usage'> & { form: AnswerForm }
-
 /** An exchange that is over, its bodies as bytes. */
-export type CapturedExchange = Rest & {
+export interface CapturedExchange {
+  head: RecordHead
+  form: AnswerForm
   request: Uint8Array
   /** in pieces as they came; null when none did, or more than the log keeps */
   answer: Uint8Array[] | null
 }
 
 /** One of a batch. The bytes are views of it: whoever keeps one longer copies it. */
-export type BatchedExchange = Rest & { request: Buffer; answer: Buffer | null }
+export interface BatchedExchange {
+  head: RecordHead
+  form: AnswerForm
+  request: Buffer
+  answer: Buffer | null
+}
 
 /** Shared memory, so that handing it to a thread copies nothing; its writer owns it. */
 export interface ExchangeBatch {
@@ -40,25 +51,13 @@ export interface ExchangeBatch {
   count: number
 }
 
-/**
- * As a list of values: names would be half of its text. A form is its usage alone, or the rest of a
- * raw one.
- */
-type Head = [
-  id: string,
-  at: number,
-  tenant: string,
-  model: string,
-  path: string,
-  streamed: boolean,
-  status: number,
-  firstByteMs: number | null,
-  durationMs: number,
-  route: RouteOutcome | null,
+/** All but the bodies. A form is its usage alone, or the rest of a raw one. */
+type Preamble = [
+  head: PackedHead,
   form: [Usage | null] | [contentType: string, contentEncoding: string, complete: boolean],
 ]
 
-/** 32 bits each: length of the head, gap before the request, lengths of request and answer */
+/** 32 bits each: length of the preamble, gap before the request, lengths of request and answer */
 const LENGTHS_BYTES = 16
 const NO_ANSWER = 0xffff_ffff
 const MAX_UTF8_BYTES_PER_CHAR = 3
@@ -69,56 +68,35 @@ const bytesOf = (chunks: Uint8Array[] | null): number =>
   chunks === null ? 0 : chunks.reduce((sum, { length }) => sum + length, 0)
 
 /** At most, and without the work of counting the bytes of its characters. */
-const roomFor = (head: string, { request, answer }: CapturedExchange): number =>
+const roomFor = (preamble: string, { request, answer }: CapturedExchange): number =>
   LENGTHS_BYTES +
-  head.length * MAX_UTF8_BYTES_PER_CHAR +
+  preamble.length * MAX_UTF8_BYTES_PER_CHAR +
   WORD_BYTES +
   request.length +
   bytesOf(answer)
 
-const headOf = (exchange: CapturedExchange): string => {
-  const { form } = exchange
-  const head: Head = [
-    exchange.id,
-    exchange.at,
-    exchange.tenant,
-    exchange.model,
-    exchange.path,
-    exchange.streamed,
-    exchange.status,
-    exchange.firstByteMs,
-    exchange.durationMs,
-    exchange.route,
+const preambleOf = ({ head, form }: CapturedExchange): string => {
+  const preamble: Preamble = [
+    packHead(head),
     form.kind === 'read' ? [form.usage] : [form.contentType, form.contentEncoding, form.complete],
   ]
-  return JSON.stringify(head)
+  return JSON.stringify(preamble)
 }
 
-const fromHead = (text: string, request: Buffer, answer: Buffer | null): BatchedExchange => {
-  const head = JSON.parse(text) as Head
-  const form = head[10]
+const readPreamble = (text: string): { head: RecordHead; form: AnswerForm } => {
+  const [head, form] = JSON.parse(text) as Preamble
   return {
-    id: head[0],
-    at: head[1],
-    tenant: head[2],
-    model: head[3],
-    path: head[4],
-    streamed: head[5],
-    status: head[6],
-    firstByteMs: head[7],
-    durationMs: head[8],
-    route: head[9],
+    head: unpackHead(head),
     form:
       form.length === 1
         ? { kind: 'read', usage: form[0] }
         : { kind: 'raw', contentType: form[0], contentEncoding: form[1], complete: form[2] },
-    request,
-    answer,
   }
 }
 
 /** Bytes that a batch needs to hold the exchange. */
-export const roomOf = (exchange: CapturedExchange): number => roomFor(headOf(exchange), exchange)
+export const roomOf = (exchange: CapturedExchange): number =>
+  roomFor(preambleOf(exchange), exchange)
 
 /** Fills one batch. */
 export class ExchangeBatchWriter {
@@ -140,24 +118,25 @@ export class ExchangeBatchWriter {
   add(exchange: CapturedExchange): boolean {
     if (this.sealed || this.count === this.maxCount) return false
     const { bytes, used } = this
-    const head = headOf(exchange)
-    if (used + roomFor(head, exchange) > bytes.length) return false
+    const preamble = preambleOf(exchange)
+    if (used + roomFor(preamble, exchange) > bytes.length) return false
     const { request, answer } = exchange
     let at = used + LENGTHS_BYTES
-    const headBytes = bytes.write(head, at)
-    at += headBytes
+    const preambleBytes = bytes.write(preamble, at)
+    at += preambleBytes
     const gap = (request.byteOffset - at) & (WORD_BYTES - 1)
     at += gap
     bytes.set(request, at)
     at += request.length
+    const answerAt = at
     for (const chunk of answer ?? []) {
       bytes.set(chunk, at)
       at += chunk.length
     }
-    bytes.writeUInt32LE(headBytes, used)
+    bytes.writeUInt32LE(preambleBytes, used)
     bytes.writeUInt32LE(gap, used + 4)
     bytes.writeUInt32LE(request.length, used + 8)
-    bytes.writeUInt32LE(answer === null ? NO_ANSWER : bytesOf(answer), used + 12)
+    bytes.writeUInt32LE(answer === null ? NO_ANSWER : at - answerAt, used + 12)
     this.used = at
     this.count++
     return true
@@ -174,35 +153,38 @@ export const readBatch = ({ buffer, byteLength }: ExchangeBatch): BatchedExchang
   const bytes = Buffer.from(buffer, 0, byteLength)
   const exchanges: BatchedExchange[] = []
   for (let at = 0; at < byteLength;) {
-    const headAt = at + LENGTHS_BYTES
-    const headEnd = headAt + bytes.readUInt32LE(at)
-    const requestAt = headEnd + bytes.readUInt32LE(at + 4)
+    const preambleAt = at + LENGTHS_BYTES
+    const preambleEnd = preambleAt + bytes.readUInt32LE(at)
+    const requestAt = preambleEnd + bytes.readUInt32LE(at + 4)
     const answerAt = requestAt + bytes.readUInt32LE(at + 8)
     const answerBytes = bytes.readUInt32LE(at + 12)
     at = answerBytes === NO_ANSWER ? answerAt : answerAt + answerBytes
-    exchanges.push(
-      fromHead(
-        bytes.toString('utf8', headAt, headEnd),
-        bytes.subarray(requestAt, answerAt),
-        answerBytes === NO_ANSWER ? null : bytes.subarray(answerAt, at)
-      )
-    )
+    const { head, form } = readPreamble(bytes.toString('utf8', preambleAt, preambleEnd))
+    exchanges.push({
+      head,
+      form,
+      request: bytes.subarray(requestAt, answerAt),
+      answer: answerBytes === NO_ANSWER ? null : bytes.subarray(answerAt, at),
+    })
   }
   return exchanges
 }
 
-const capturedOf = ({ request, response, usage, ...rest }: ExchangeRecord): CapturedExchange => ({
-  ...rest,
+/** A batch of just these. */
+export const batchCaptured = (exchanges: CapturedExchange[]): ExchangeBatch => {
+  const room = exchanges.reduce((sum, exchange) => sum + roomOf(exchange), 0)
+  const writer = new ExchangeBatchWriter(new SharedArrayBuffer(room))
+  for (const exchange of exchanges) writer.add(exchange)
+  return writer.seal()
+}
+
+const capturedOf = ({ request, response, usage, ...head }: ExchangeRecord): CapturedExchange => ({
+  head,
   form: { kind: 'read', usage },
   request: Buffer.from(request),
   answer: response === null ? null : [Buffer.from(response)],
 })
 
 /** A batch of records that are read already: imported ones. */
-export const batchOf = (records: ExchangeRecord[]): ExchangeBatch => {
-  const exchanges = records.map(capturedOf)
-  const room = exchanges.reduce((sum, exchange) => sum + roomOf(exchange), 0)
-  const writer = new ExchangeBatchWriter(new SharedArrayBuffer(room))
-  for (const exchange of exchanges) writer.add(exchange)
-  return writer.seal()
-}
+export const batchOf = (records: ExchangeRecord[]): ExchangeBatch =>
+  batchCaptured(records.map(capturedOf))

@@ -36,6 +36,49 @@ export interface ExchangeRecord {
   route: RouteOutcome | null
 }
 
+/** A record without its bodies and what is read from them. */
+export type RecordHead = Omit<ExchangeRecord, 'request' | 'response' | 'usage'>
+
+/** A head as a list of values, in JSON half as long as with their names. */
+export type PackedHead = [
+  id: string,
+  at: number,
+  tenant: string,
+  model: string,
+  path: string,
+  streamed: boolean,
+  status: number,
+  firstByteMs: number | null,
+  durationMs: number,
+  route: RouteOutcome | null,
+]
+
+export const packHead = (head: RecordHead): PackedHead => [
+  head.id,
+  head.at,
+  head.tenant,
+  head.model,
+  head.path,
+  head.streamed,
+  head.status,
+  head.firstByteMs,
+  head.durationMs,
+  head.route,
+]
+
+export const unpackHead = (packed: PackedHead): RecordHead => ({
+  id: packed[0],
+  at: packed[1],
+  tenant: packed[2],
+  model: packed[3],
+  path: packed[4],
+  streamed: packed[5],
+  status: packed[6],
+  firstByteMs: packed[7],
+  durationMs: packed[8],
+  route: packed[9],
+})
+
 /** A record as read back: with its place in the log and the template the worker found in it. */
 export interface StoredRecord extends ExchangeRecord {
   /** strictly increasing; a cursor into the log */

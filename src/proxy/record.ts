@@ -19,16 +19,18 @@ interface Ending {
 }
 
 const captured = (exchange: Exchange, ending: Ending): CapturedExchange => ({
-  id: exchange.id,
-  at: Math.floor(exchange.at),
-  tenant: exchange.tenant,
-  model: exchange.model,
-  path: exchange.path,
-  streamed: exchange.streamed,
-  status: ending.status,
-  firstByteMs: ending.firstByteAt === null ? null : ending.firstByteAt - exchange.at,
-  durationMs: ending.endedAt - exchange.at,
-  route: ending.route,
+  head: {
+    id: exchange.id,
+    at: Math.floor(exchange.at),
+    tenant: exchange.tenant,
+    model: exchange.model,
+    path: exchange.path,
+    streamed: exchange.streamed,
+    status: ending.status,
+    firstByteMs: ending.firstByteAt === null ? null : ending.firstByteAt - exchange.at,
+    durationMs: ending.endedAt - exchange.at,
+    route: ending.route,
+  },
   form: ending.form,
   request: exchange.body,
   answer: ending.answer,

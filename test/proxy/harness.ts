@@ -4,13 +4,7 @@ import type { ClientRequest, OutgoingHttpHeaders, Server, ServerResponse } from 
 import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
 import { Registry } from 'prom-client'
-import {
-  ExchangeBatchWriter,
-  readBatch,
-  roomOf,
-  type CapturedExchange,
-  type ExchangeBatch,
-} from '../../src/core/exchange-batch.ts'
+import { batchCaptured, readBatch, type CapturedExchange } from '../../src/core/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/record.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import { createMetrics } from '../../src/proxy/metrics.ts'
@@ -113,13 +107,6 @@ export interface Harness {
 
 const MAX_ANSWER_BYTES = 2 ** 20
 
-const batchCaptured = (exchanges: CapturedExchange[]): ExchangeBatch => {
-  const room = exchanges.reduce((sum, exchange) => sum + roomOf(exchange), 0)
-  const writer = new ExchangeBatchWriter(new SharedArrayBuffer(room))
-  for (const exchange of exchanges) writer.add(exchange)
-  return writer.seal()
-}
-
 const NO_ROUTES = compileRouteTable([])
 
 const now = (): number => performance.timeOrigin + performance.now()
@@ -168,8 +155,9 @@ export const startHarness = async (overrides: Partial<ProxyDeps> = {}): Promise<
     deps,
     records: async () =>
       (await readRecords(readBatch(batchCaptured(exchanges)), MAX_ANSWER_BYTES)).map(
-        ({ request, response, ...rest }) => ({
-          ...rest,
+        ({ head, usage, request, response }) => ({
+          ...head,
+          usage,
           request: request.toString(),
           response: response === null ? null : response.toString(),
         })

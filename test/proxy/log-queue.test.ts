@@ -11,16 +11,18 @@ import { createLogQueue, type LogQueueOptions } from '../../src/proxy/log-queue.
 import { eventually } from './harness.ts'
 
 const exchange = (id: string, request = '{}'): CapturedExchange => ({
-  id,
-  at: 0,
-  tenant: 't',
-  model: 'm',
-  path: '/v1/chat/completions',
-  streamed: false,
-  status: 200,
-  firstByteMs: 1,
-  durationMs: 2,
-  route: null,
+  head: {
+    id,
+    at: 0,
+    tenant: 't',
+    model: 'm',
+    path: '/v1/chat/completions',
+    streamed: false,
+    status: 200,
+    firstByteMs: 1,
+    durationMs: 2,
+    route: null,
+  },
   form: { kind: 'read', usage: null },
   request: Buffer.from(request),
   answer: [Buffer.from('{"a'), Buffer.from('":1}')],
@@ -29,7 +31,7 @@ const exchange = (id: string, request = '{}'): CapturedExchange => ({
 /** of an exchange whose id has two characters */
 const ROOM = roomOf(exchange('r0'))
 
-const idsOf = (batch: ExchangeBatch): string[] => readBatch(batch).map(({ id }) => id)
+const idsOf = (batch: ExchangeBatch): string[] => readBatch(batch).map(({ head }) => head.id)
 
 const collect = (options: Partial<LogQueueOptions> = {}) => {
   const batches: string[][] = []
@@ -70,7 +72,9 @@ describe('the log queue', () => {
     })
     for (let i = 0; i < 40; i++) queue.push(exchange(`r${i}`, `{"ü":${i}}`))
     await queue.close(1000)
-    expect(written.map(({ id }) => id)).toEqual(Array.from({ length: 40 }, (_unused, i) => `r${i}`))
+    expect(written.map(({ head }) => head.id)).toEqual(
+      Array.from({ length: 40 }, (_unused, i) => `r${i}`)
+    )
     const { answer: _answer, ...expected } = exchange('r7', '{"ü":7}')
     expect(written[7]).toMatchObject(expected)
     expect(written[7]!.answer!.toString()).toBe('{"a":1}')
@@ -94,7 +98,7 @@ describe('the log queue', () => {
     const reused = exchange('a')
     queue.push(reused)
     reused.request.fill(0)
-    reused.id = 'b'
+    reused.head.id = 'b'
     await queue.close(1000)
     expect(batches).toEqual([['a']])
   })

@@ -4,7 +4,15 @@
  */
 import type { ElementType, GraphBuilder, TensorData } from '../graph.ts'
 import type { LlamaConfig, WeightSource } from '../llama-config.ts'
-import { BLOCK, quantize4, quantize8, stackAffine, widthOf } from './quantize.ts'
+import {
+  BLOCK,
+  blocksOf,
+  quantize4,
+  quantize8,
+  stackAffine,
+  widthOf,
+  zeroBytesOf,
+} from './quantize.ts'
 import type { QuantizedMatrix } from './quantize.ts'
 
 export type Precision = 'q4' | 'float32'
@@ -139,12 +147,12 @@ export class GraphWeights {
   }
 
   private quantizedConstants(name: string, matrix: QuantizedMatrix): void {
-    const perRow = widthOf(matrix) / BLOCK
+    const perRow = blocksOf(matrix)
     const bytes = (BLOCK * matrix.bits) / 8
     this.constant(`${name}.blocks`, 'uint8', [matrix.out, perRow, bytes], matrix.blocks)
     this.constant(`${name}.scales`, 'float32', [matrix.out * perRow], matrix.scales)
     if (matrix.zeroPoints) {
-      const dims = [matrix.out, Math.ceil(perRow / 2)]
+      const dims = [matrix.out, zeroBytesOf(matrix)]
       this.constant(`${name}.zeros`, 'uint8', dims, matrix.zeroPoints)
     }
   }
@@ -194,7 +202,7 @@ export class GraphWeights {
 
   private dequantizeRows(name: string, matrix: QuantizedMatrix, ids: string): string {
     const { graph } = this
-    const perRow = widthOf(matrix) / BLOCK
+    const perRow = blocksOf(matrix)
     const bytes = graph.op('Gather', [`${name}.blocks`, ids], { axis: 0 })
     const codes = matrix.bits === 8 ? bytes : this.unpackNibbles(bytes, [-1, perRow, BLOCK])
     const centred = graph.op('Sub', [
@@ -214,10 +222,9 @@ export class GraphWeights {
       const zero = Float32Array.of(matrix.bits === 8 ? 128 : 8)
       return graph.initializer(`${name}.zero`, 'float32', [], zero)
     }
-    const perRow = widthOf(matrix) / BLOCK
+    const perRow = blocksOf(matrix)
     const bytes = graph.op('Gather', [`${name}.zeros`, ids], { axis: 0 })
-    const pairs = 2 * Math.ceil(perRow / 2)
-    const nibbles = this.unpackNibbles(bytes, [-1, pairs, 1])
+    const nibbles = this.unpackNibbles(bytes, [-1, 2 * zeroBytesOf(matrix), 1])
     const range = [graph.int64([0]), graph.int64([perRow]), graph.int64([1])]
     return graph.op('Cast', [graph.op('Slice', [nibbles, ...range])], { to: FLOAT })
   }

@@ -34,10 +34,16 @@ export interface QuantizedMatrix {
   zeroPoints: Uint8Array | null
 }
 
-const zeroBytes = (matrix: QuantizedMatrix): number => Math.ceil(widthOf(matrix) / BLOCK / 2)
+type Inputs = Pick<QuantizedMatrix, 'in' | 'sums'>
 
 /** Inputs of the operator: the matrix's own and the sums. */
-export const widthOf = (matrix: QuantizedMatrix): number => matrix.in + 2 * matrix.sums
+export const widthOf = (matrix: Inputs): number => matrix.in + 2 * matrix.sums
+
+/** Blocks of one output. */
+export const blocksOf = (matrix: Inputs): number => widthOf(matrix) / BLOCK
+
+/** Bytes of one output's zero points. */
+export const zeroBytesOf = (matrix: Inputs): number => Math.ceil(blocksOf(matrix) / 2)
 
 const blocksPerRow = (inputs: number): number => {
   if (inputs % BLOCK !== 0)
@@ -132,9 +138,9 @@ const widenRow = (
   part: { scales: Float32Array; zeroPoints: Float32Array }
 ): void => {
   const perRow = matrix.in / BLOCK
-  const first = (row * widthOf(matrix)) / BLOCK + perRow
+  const first = row * blocksOf(matrix) + perRow
   const groups = matrix.sums / BLOCK
-  const zeros = matrix.zeroPoints!.subarray(row * zeroBytes(matrix))
+  const zeros = matrix.zeroPoints!.subarray(row * zeroBytesOf(matrix))
   part.zeroPoints.forEach((zero, block) => {
     zeros[block >> 1] = withNibble(zeros[block >> 1]!, block, wholeZero(zero))
   })
@@ -165,7 +171,7 @@ export const stackAffine = (
   const out = parts.reduce((sum, part) => sum + part.out, 0)
   const symmetric = parts.every(({ zeroPoints }) => zeroPoints.every((zero) => zero === 8))
   const sums = symmetric ? 0 : Math.ceil(perRow / BLOCK) * BLOCK
-  const width = (inputs + 2 * sums) / BLOCK
+  const width = blocksOf({ in: inputs, sums })
   const matrix: QuantizedMatrix = {
     bits: 4,
     out,
@@ -173,7 +179,9 @@ export const stackAffine = (
     sums,
     blocks: new Uint8Array((out * width * BLOCK) / 2).fill(ZERO_PAIR),
     scales: new Float32Array(out * width),
-    zeroPoints: symmetric ? null : new Uint8Array(out * Math.ceil(width / 2)).fill(ZERO_PAIR),
+    zeroPoints: symmetric
+      ? null
+      : new Uint8Array(out * zeroBytesOf({ in: inputs, sums })).fill(ZERO_PAIR),
   }
   let row = 0
   for (const { blocks, scales, zeroPoints, out: rows } of parts)

@@ -13,13 +13,14 @@ import type { SqlTransaction } from './statements.ts'
 import { storeTexts, type ScopedText } from './store-bodies.ts'
 import { addTotals, countRouted, type Totals } from './totals.ts'
 
-const scopedTexts = ({ tenant, at, request, response }: RecordBytes): ScopedText[] => {
+const scopedTexts = ({ head, request, response }: RecordBytes): ScopedText[] => {
+  const { tenant, at } = head
   const text = { scope: `${tenant} request`, text: request, at }
   return response === null ? [text] : [text, { scope: `${tenant} response`, text: response, at }]
 }
 
-const isAnswered = ({ status, response }: RecordBytes): boolean =>
-  status >= 200 && status < 300 && response !== null
+const isAnswered = ({ head, response }: RecordBytes): boolean =>
+  head.status >= 200 && head.status < 300 && response !== null
 
 /** One parameter for all rows: to bind each value takes longer than to insert them. */
 const INSERT_RECORDS = `insert into records (sequence, id, at, answered, template_version)
@@ -34,10 +35,10 @@ const insertRecords = async (
 ): Promise<Set<number>> => {
   const rows = added.map((record, place) => [
     sequenceOf(segment, place),
-    record.id,
-    record.at,
+    record.head.id,
+    record.head.at,
     Number(isAnswered(record)),
-    record.route?.templateVersion ?? null,
+    record.head.route?.templateVersion ?? null,
   ])
   const { rowsAffected } = await tx.execute({ sql: INSERT_RECORDS, args: [JSON.stringify(rows)] })
   if (rowsAffected === rows.length) return new Set(added.keys())
@@ -55,7 +56,8 @@ const append = async (
 ): Promise<void> => {
   const texts = (await storeTexts(tx, cache, added.flatMap(scopedTexts))).values()
   const segment = added.map((record) => ({
-    head: record,
+    head: record.head,
+    usage: record.usage,
     request: texts.next().value!,
     response: record.response === null ? null : texts.next().value!,
   }))
@@ -66,7 +68,7 @@ const append = async (
     await replaceSegment(tx, id, left)
   }
   const totals: Totals = new Map()
-  for (const place of inserted) countRouted(totals, added[place]!)
+  for (const place of inserted) countRouted(totals, added[place]!.head)
   await addTotals(tx, totals)
 }
 

@@ -9,7 +9,7 @@ import { deleteUnneeded } from './bodies.ts'
 import type { BaseCache } from './base-cache.ts'
 import type { Connection } from './database.ts'
 import { decodeSegment, sequenceOf, type SegmentRecord } from './segment-codec.ts'
-import { replaceSegment } from './segments.ts'
+import { bodyCount, replaceSegment } from './segments.ts'
 import { executeIn, type SqlTransaction } from './statements.ts'
 
 const SEGMENTS_A_TRANSACTION = 20
@@ -28,9 +28,6 @@ interface Pruned {
   bodies: number
 }
 
-const bodiesOf = ({ request, response }: SegmentRecord): number =>
-  Number(request !== null) + Number(response !== null)
-
 const pruneSegment = (segment: (SegmentRecord | null)[], before: Before): Pruned => {
   const pruned: Pruned = { segment: [], records: [], stripped: [], bodies: 0 }
   segment.forEach((record, place) => {
@@ -38,7 +35,7 @@ const pruneSegment = (segment: (SegmentRecord | null)[], before: Before): Pruned
     const isStripped = record !== null && !isOld && record.head.at < before.bodies
     if (isOld) pruned.records.push(place)
     if (isStripped) pruned.stripped.push(place)
-    if (isOld || isStripped) pruned.bodies += bodiesOf(record)
+    if (isOld || isStripped) pruned.bodies += bodyCount(record)
     const left = isStripped ? { ...record, request: null, response: null } : record
     pruned.segment.push(isOld ? null : left)
   })

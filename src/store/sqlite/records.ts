@@ -63,6 +63,7 @@ const toRecords = async (
     const request = textOf(record.request, wholes) ?? ''
     return {
       ...record.head,
+      usage: record.usage,
       request,
       response: textOf(record.response, wholes),
       sequence,

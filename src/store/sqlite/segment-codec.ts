@@ -4,7 +4,7 @@
  * database.
  */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
-import type { ExchangeRecord, RouteOutcome } from '../../core/record.ts'
+import { packHead, unpackHead, type PackedHead, type RecordHead } from '../../core/record.ts'
 import type { Usage } from '../../openai/chat.ts'
 import type { EncodedBody } from './body-codec.ts'
 
@@ -14,10 +14,9 @@ export interface StoredText {
   difference: EncodedBody | null
 }
 
-type RecordHead = Omit<ExchangeRecord, 'request' | 'response'>
-
 export interface SegmentRecord {
   head: RecordHead
+  usage: Usage | null
   /** null once pruned */
   request: StoredText | null
   response: StoredText | null
@@ -37,19 +36,9 @@ export const placeOf = (sequence: number): number => sequence % PLACES
 /** body, and for a difference: prefix bytes, suffix bytes, length of the data */
 type PackedText = [number] | [number, number, number, number]
 
-/** As a list of values: names would be half of its text. */
 type PackedRecord = [
-  id: string,
-  at: number,
-  tenant: string,
-  model: string,
-  path: string,
-  streamed: boolean,
-  status: number,
-  firstByteMs: number | null,
-  durationMs: number,
+  head: PackedHead,
   usage: Usage | null,
-  route: RouteOutcome | null,
   request: PackedText | null,
   response: PackedText | null,
 ]
@@ -63,37 +52,9 @@ const packText = (text: StoredText | null, payload: Buffer[]): PackedText | null
 }
 
 const packRecord = (
-  { head, request, response }: SegmentRecord,
+  { head, usage, request, response }: SegmentRecord,
   payload: Buffer[]
-): PackedRecord => [
-  head.id,
-  head.at,
-  head.tenant,
-  head.model,
-  head.path,
-  head.streamed,
-  head.status,
-  head.firstByteMs,
-  head.durationMs,
-  head.usage,
-  head.route,
-  packText(request, payload),
-  packText(response, payload),
-]
-
-const unpackHead = (packed: PackedRecord): RecordHead => ({
-  id: packed[0],
-  at: packed[1],
-  tenant: packed[2],
-  model: packed[3],
-  path: packed[4],
-  streamed: packed[5],
-  status: packed[6],
-  firstByteMs: packed[7],
-  durationMs: packed[8],
-  usage: packed[9],
-  route: packed[10],
-})
+): PackedRecord => [packHead(head), usage, packText(request, payload), packText(response, payload)]
 
 /** @param records by place; null for one that was pruned */
 export const encodeSegment = (records: (SegmentRecord | null)[]): Buffer => {
@@ -120,14 +81,15 @@ const textReader = (payload: Buffer): ((text: PackedText | null) => StoredText |
 
 export const decodeSegment = (segment: Buffer): (SegmentRecord | null)[] => {
   const headEnd = 4 + segment.readUInt32LE(0)
-  const head = inflateRawSync(segment.subarray(4, headEnd)).toString('utf8')
+  const heads = inflateRawSync(segment.subarray(4, headEnd)).toString('utf8')
   const readText = textReader(segment.subarray(headEnd))
-  return (JSON.parse(head) as (PackedRecord | null)[]).map(
+  return (JSON.parse(heads) as (PackedRecord | null)[]).map(
     (packed) =>
       packed && {
-        head: unpackHead(packed),
-        request: readText(packed[11]),
-        response: readText(packed[12]),
+        head: unpackHead(packed[0]),
+        usage: packed[1],
+        request: readText(packed[2]),
+        response: readText(packed[3]),
       }
   )
 }

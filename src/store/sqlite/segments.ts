@@ -2,8 +2,10 @@
 import { encodeSegment, type SegmentRecord } from './segment-codec.ts'
 import type { SqlTransaction } from './statements.ts'
 
-export const hasBodies = ({ request, response }: SegmentRecord): boolean =>
-  request !== null || response !== null
+export const bodyCount = ({ request, response }: SegmentRecord): number =>
+  Number(request !== null) + Number(response !== null)
+
+const hasBodies = (record: SegmentRecord): boolean => bodyCount(record) > 0
 
 const oldestOf = (segment: SegmentRecord[]): number | null =>
   segment.length === 0 ? null : Math.min(...segment.map(({ head }) => head.at))

@@ -1,6 +1,6 @@
 /** Running totals of a template version, written in the transaction of the rows they count. */
 import { eq } from 'drizzle-orm'
-import type { ExchangeRecord } from '../../core/record.ts'
+import type { RecordHead } from '../../core/record.ts'
 import type { TemplateStats } from '../store.ts'
 import type { Database } from './database.ts'
 import { templateTotals } from './schema.ts'
@@ -34,10 +34,7 @@ export const count = (totals: Totals, version: string, more: Partial<TemplateSta
 }
 
 /** A routed record belongs to its route's template from the start; others are tagged later. */
-export const countRouted = (
-  totals: Totals,
-  { at, route }: Pick<ExchangeRecord, 'at' | 'route'>
-): void => {
+export const countRouted = (totals: Totals, { at, route }: RecordHead): void => {
   if (route === null) return
   const answered = route.outcome === 'answered'
   count(totals, route.templateVersion, {
