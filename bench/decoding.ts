@@ -5,8 +5,9 @@
  *   npm run bench:decoding -- --model <file.gguf> [--out <file.json>] [--runs 5] [--threads 2]
  *     [--rank 16] [--peer '<command>']
  *
- * A peer is a program that measures the same and prints lines with `B=<rows>`, `prefill tok/s med
- * <n>` and `-> tok/s med <n>`; it runs in the same minutes and ours must not be slower.
+ * A peer is a program that prints lines with `B=<rows>`, `prefill tok/s med <n>` and `-> tok/s med
+ * <n>`: rows by the median step, prefill of 128 tokens. So is ours measured. The peer runs once in
+ * every round, because a shared machine drifts, and ours must not be slower by the median of ratios.
  */
 import { execFileSync } from 'node:child_process'
 import { dirname, resolve } from 'node:path'
@@ -22,6 +23,8 @@ import type { Figure } from './report.ts'
 
 const PROMPT_TOKENS = 64
 const ANSWER_TOKENS = 48
+/** as the peer's */
+const PREFILL_TOKENS = 128
 const LONG_PROMPT_TOKENS = 512
 
 const never = new AbortController().signal
@@ -75,7 +78,9 @@ const answer = async (
   }
 }
 
-/** Tokens a second while all rows are being decoded. */
+const median = (values: number[]): number => spread(values, '').value as number
+
+/** Tokens a second by the median step while all rows are being decoded. */
 const decodeSpeed = async (
   generator: Generator,
   config: LlamaConfig,
@@ -93,20 +98,26 @@ const decodeSpeed = async (
   // before that some rows still read their prompts, after that some have ended
   const begin = Math.max(...timings.map(({ tokensMs }) => tokensMs[0]!))
   const end = Math.min(...timings.map(({ tokensMs }) => tokensMs.at(-1)!))
-  const tokens = timings.flatMap(({ tokensMs }) => tokensMs).filter((ms) => ms > begin && ms <= end)
-  return (tokens.length / (end - begin)) * 1000
+  const times = timings[0]!.tokensMs.filter((ms) => ms > begin && ms <= end)
+  const steps = times.slice(1).map((ms, index) => ms - times[index]!)
+  return (loras.length * 1000) / median(steps)
 }
 
-/** Prompt tokens a second up to the first token of the answer. */
+/** Prompt tokens a second up to the first token of the answer, in the median of five. */
 const prefillSpeed = async (
   generator: Generator,
   config: LlamaConfig,
-  lora: string | null
+  lora: string | null,
+  tokens = PREFILL_TOKENS
 ): Promise<number> => {
-  const promptIds = randomPrompt(config, LONG_PROMPT_TOKENS)
-  const start = performance.now()
-  const { tokensMs } = await answer(generator, { promptIds, lora, maxTokens: 1 })
-  return (LONG_PROMPT_TOKENS / (tokensMs[0]! - start)) * 1000
+  const speeds: number[] = []
+  for (let i = 0; i < 5; i++) {
+    const promptIds = randomPrompt(config, tokens)
+    const start = performance.now()
+    const { tokensMs } = await answer(generator, { promptIds, lora, maxTokens: 1 })
+    speeds.push((tokens / (tokensMs[0]! - start)) * 1000)
+  }
+  return median(speeds)
 }
 
 /** Milliseconds to the first token of a prompt that is in the prefix cache but for its last tokens. */
@@ -124,13 +135,12 @@ const cachedFirstTokenMs = async (generator: Generator, config: LlamaConfig): Pr
 }
 
 /** What the peer prints, by figure. */
-const peerFigures = (command: string): Record<string, number> => {
+const peerFigures = (command: string): Round => {
   const [program, ...rest] = command.split(' ')
   const script = rest.find((argument) => /\.[cm]?[jt]s$/.test(argument))
   const cwd = script ? dirname(resolve(script)) : process.cwd()
   const output = execFileSync(program!, rest, { cwd, encoding: 'utf8' })
-  console.error(output)
-  const figures: Record<string, number> = {}
+  const figures: Round = {}
   for (const [, rows, prefill, decode] of output.matchAll(
     /B=(\d+).*prefill tok\/s med (\d+).*-> tok\/s med (\d+)/g
   )) {
@@ -141,19 +151,50 @@ const peerFigures = (command: string): Record<string, number> => {
   return figures
 }
 
+type Round = Record<string, number>
+
+/** Every figure and the peer's, round by round. */
 const measure = async (
-  runs: number,
-  work: Record<string, () => Promise<number>>
-): Promise<Record<string, number[]>> => {
-  const results: Record<string, number[]> = {}
-  for (const [name, once] of Object.entries(work)) {
-    // the first run builds graphs and fills caches
-    await once()
-    results[name] = []
-    for (let run = 0; run < runs; run++) results[name].push(await once())
-    console.error(`${name}: ${results[name].map((value) => value.toFixed(1)).join(' ')}`)
+  rounds: number,
+  work: Record<string, () => Promise<number>>,
+  peer: () => Round
+): Promise<{ ours: Round; peer: Round }[]> => {
+  // the first run builds graphs and fills caches
+  for (const once of Object.values(work)) await once()
+  const results: { ours: Round; peer: Round }[] = []
+  for (let i = 0; i < rounds; i++) {
+    const ours: Round = {}
+    for (const [name, once] of Object.entries(work)) ours[name] = await once()
+    const round = { ours, peer: peer() }
+    console.error(`round ${i + 1}: ${JSON.stringify(round)}`)
+    results.push(round)
   }
   return results
+}
+
+const unitOf = (name: string): string => (name.endsWith('per_second') ? 'tokens/s' : 'ms')
+
+const figuresOf = (rounds: { ours: Round; peer: Round }[]): Record<string, Figure> => {
+  const figures: Record<string, Figure> = {}
+  const of = (read: (round: { ours: Round; peer: Round }) => number): number[] => rounds.map(read)
+  for (const name of Object.keys(rounds[0]!.ours)) {
+    figures[name] = spread(
+      of(({ ours }) => ours[name]!),
+      unitOf(name)
+    )
+    if (rounds[0]!.peer[name] === undefined) continue
+    figures[`peer_${name}`] = spread(
+      of(({ peer }) => peer[name]!),
+      unitOf(name)
+    )
+    const ratio = spread(
+      of(({ ours, peer }) => ours[name]! / peer[name]!),
+      'ratio'
+    )
+    const key = `${name.replace('_tokens_per_second', '')}_vs_peer`
+    figures[key] = withBar(ratio, '>=', 1)
+  }
+  return figures
 }
 
 /** Eight rows that take turns among the loras. */
@@ -173,7 +214,7 @@ const main = async (): Promise<void> => {
   })
   if (!values.model) throw new Error('--model <file.gguf or folder> is missing')
   const begun = performance.now()
-  const model = await loadModel(values.model)
+  const model = await loadModel(values.model, 'q4')
   const { config } = model
   const generator = await createGenerator({
     config,
@@ -182,30 +223,31 @@ const main = async (): Promise<void> => {
     threads: Number(values.threads),
   })
   const startSeconds = (performance.now() - begun) / 1000
-  const results = await measure(Number(values.runs), {
-    decode_tokens_per_second: () => decodeSpeed(generator, config, [null]),
-    decode_batch8_tokens_per_second: () => decodeSpeed(generator, config, eight([null])),
-    prefill_tokens_per_second: () => prefillSpeed(generator, config, null),
-    cached_prefix_first_token: () => cachedFirstTokenMs(generator, config),
-    decode_lora_tokens_per_second: () => decodeSpeed(generator, config, ['a']),
-    decode_lora_batch8_tokens_per_second: () => decodeSpeed(generator, config, eight(['a'])),
-    decode_mixed_batch8_tokens_per_second: () =>
-      decodeSpeed(generator, config, eight(['a', 'b', 'c', null])),
-    prefill_lora_tokens_per_second: () => prefillSpeed(generator, config, 'a'),
-  })
+  const { peer } = values
+  const rounds = await measure(
+    Number(values.runs),
+    {
+      decode_tokens_per_second: () => decodeSpeed(generator, config, [null]),
+      decode_batch8_tokens_per_second: () => decodeSpeed(generator, config, eight([null])),
+      prefill_tokens_per_second: () => prefillSpeed(generator, config, null),
+      prefill_long_tokens_per_second: () =>
+        prefillSpeed(generator, config, null, LONG_PROMPT_TOKENS),
+      cached_prefix_first_token: () => cachedFirstTokenMs(generator, config),
+      decode_lora_tokens_per_second: () => decodeSpeed(generator, config, ['a']),
+      decode_lora_batch8_tokens_per_second: () => decodeSpeed(generator, config, eight(['a'])),
+      decode_mixed_batch8_tokens_per_second: () =>
+        decodeSpeed(generator, config, eight(['a', 'b', 'c', null])),
+      prefill_lora_tokens_per_second: () => prefillSpeed(generator, config, 'a'),
+    },
+    () => (peer === undefined ? {} : peerFigures(peer))
+  )
   const peak = process.resourceUsage().maxRSS / 1024
   await generator.close()
   model.close()
   const figures: Record<string, Figure> = {
     start: { value: startSeconds, unit: 's' },
     peak_mb: { value: peak, unit: 'MB' },
-  }
-  const peer = values.peer ? peerFigures(values.peer) : {}
-  for (const [name, runs] of Object.entries(results)) {
-    const figure = spread(runs, name.endsWith('per_second') ? 'tokens/s' : 'ms')
-    const bar = peer[name]
-    figures[name] = bar === undefined ? figure : withBar(figure, '>=', bar)
-    if (bar !== undefined) figures[`peer_${name}`] = { value: bar, unit: 'tokens/s' }
+    ...figuresOf(rounds),
   }
   console.log(formatFigures(figures))
   if (values.out) writeReport(values.out, figures)

@@ -22,7 +22,7 @@ import { createGenerator, type Generator, type GeneratorOptions } from './genera
 import { generateText, type Vocabulary } from './generate/text.ts'
 import { Loras } from './loras.ts'
 import { Losses } from './losses.ts'
-import { loadModel, type LoadedModel } from './model/load-model.ts'
+import { loadModel, type LoadedModel, type Precision } from './model/load-model.ts'
 import { checkRows, type TokenizedRow } from './train/batch.ts'
 import { runTrainingJob } from './training-jobs.ts'
 
@@ -33,10 +33,10 @@ export interface OnnxBackendOptions {
   dataDir: string
   threads: number
   log: Log
-  /** limits and precision of serving; the defaults are the generator's */
-  generator?: Partial<
-    Pick<GeneratorOptions, 'precision' | 'maxRows' | 'maxCacheBytes' | 'maxLoraBytes'>
-  >
+  /** of the weights, in serving and in training; q4 by default */
+  precision?: Precision
+  /** limits of serving; the defaults are the generator's */
+  generator?: Partial<Pick<GeneratorOptions, 'maxRows' | 'maxCacheBytes' | 'maxLoraBytes'>>
   checkpointSeconds?: number
   /** told the process id of every training process */
   onTrainingProcess?: (pid: number | undefined) => void
@@ -193,11 +193,11 @@ class OnnxBackend implements EngineBackend {
  * @throws AppError `invalid-model`, `store-unavailable`
  */
 export const createOnnxBackend = async (options: OnnxBackendOptions): Promise<EngineBackend> => {
-  const { modelPath, dataDir, threads, checkpointSeconds, log } = options
-  const model = await loadModel(modelPath)
+  const { modelPath, precision = 'q4', dataDir, threads, checkpointSeconds, log } = options
+  const model = await loadModel(modelPath, precision)
   const lorasDir = join(dataDir, 'loras')
   const cacheDir = join(dataDir, 'cache')
-  const setup = { modelPath, cacheDir, lorasDir, threads, checkpointSeconds }
+  const setup = { modelPath, precision, cacheDir, lorasDir, threads, checkpointSeconds }
   try {
     const loras = await Loras.open(lorasDir, model, log)
     const generator = await createGenerator({

@@ -2,10 +2,12 @@
 import type { ErrorCode } from '../../src/errors.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import type { TrainInput, TrainProgress, TrainResult } from '../contract/backend.ts'
+import type { Precision } from './model/load-model.ts'
 
 /** Where a child finds the model; sent first. */
 export interface ChildSetup {
   modelPath: string
+  precision: Precision
   /** flat float32 weights, shared by all children */
   cacheDir: string
   lorasDir: string

@@ -1,4 +1,5 @@
 /** The shape of a Llama-family decoder, in one vocabulary for GGUF and Hugging Face files. */
+import type { QuantizedMatrix } from './quantize.ts'
 
 export interface LlamaConfig {
   vocabSize: number
@@ -57,9 +58,6 @@ export interface WeightSource {
    * @throws AppError `invalid-model` naming the missing or ill-shaped tensor
    */
   float32(name: string): Float32Array
-  /**
-   * 4-bit blocks as `MatMulNBits` wants them (block 32: `blocks` uint8 `[out, in/32, 16]`, `scales`
-   * float32 `[out·in/32]`, `zeroPoints` float32 of the same length), when the file holds them so.
-   */
-  q4?(name: string): { blocks: Uint8Array; scales: Float32Array; zeroPoints: Float32Array } | null
+  /** The matrix in blocks, which `float32` is worth; null for norms. Absent: serve in float32. */
+  quantized?(name: string): QuantizedMatrix | null
 }

@@ -32,8 +32,8 @@ const fail = (call: number | null, thrown: unknown): void => {
   report({ kind: 'failed', call, error: { code, message, param } })
 }
 
-const open = async ({ modelPath, cacheDir }: ChildSetup): Promise<OpenModel> => {
-  const model = await loadModel(modelPath)
+const open = async ({ modelPath, precision, cacheDir }: ChildSetup): Promise<OpenModel> => {
+  const model = await loadModel(modelPath, precision)
   return { model, frozen: await openFrozenModel(cacheDir, model) }
 }
 

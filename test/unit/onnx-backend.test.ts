@@ -27,7 +27,7 @@ const open = (options: Partial<OnnxBackendOptions> = {}): Promise<EngineBackend>
     threads: 1,
     checkpointSeconds: 0.001,
     log,
-    generator: { precision: 'float32' },
+    precision: 'float32',
     onTrainingProcess: (pid) => pids.push(pid),
     ...options,
   })
@@ -109,7 +109,6 @@ describe('a trained lora', () => {
     const generator = await createGenerator({
       config: model.config,
       weights: model.weights,
-      precision: 'float32',
       threads: 1,
       loadLora: (id) => loras.matrices(id),
     })

@@ -60,7 +60,6 @@ describe('constrained generation', () => {
       config: tinyConfig,
       weights: tinyWeights(),
       loadLora: () => Promise.reject(new Error('there are no loras here')),
-      precision: 'float32',
       threads: 1,
     })
   })

@@ -7,7 +7,7 @@ import type {
   GenerationEnd,
   GenerationRequest,
 } from '../../adapters/onnx/generate/row.ts'
-import { quantize4, stackAffine } from '../../adapters/onnx/generate/quantize.ts'
+import { quantizedWeights } from '../../adapters/onnx/model/quantized-weights.ts'
 import { AppError } from '../../src/errors.ts'
 import {
   mergedWeights,
@@ -34,7 +34,6 @@ const create = (options: Partial<GeneratorOptions> = {}): Promise<Generator> =>
     config: tinyConfig,
     weights: tinyWeights(),
     loadLora,
-    precision: 'float32',
     threads: 1,
     ...options,
   })
@@ -398,27 +397,11 @@ describe('limits', () => {
   })
 })
 
-/** The tiny model's weights as 4 bits keep them, for the matrices whose name has one of the parts. */
-const rounded = (parts: string[]): { float32(name: string): Float32Array } => {
-  const base = tinyWeights()
-  return {
-    float32(name) {
-      const weights = base.float32(name)
-      if (!parts.some((part) => name.includes(part))) return weights
-      const { blocks, scales, zeroPoints } = quantize4(weights)
-      return weights.map((_, index) => {
-        const block = Math.floor(index / 32)
-        const nibble = (blocks[index >> 1]! >> (4 * (index & 1))) & 15
-        return scales[block]! * (nibble - zeroPoints[block]!)
-      })
-    },
-  }
-}
-
 describe('4-bit weights', () => {
-  it('stay close to float32 with the same weights', async () => {
-    const q4 = await create({ precision: 'q4' })
-    const float32 = await create({ weights: rounded(['_proj']) })
+  it('score close to float32 with the same weights', async () => {
+    const weights = quantizedWeights(tinyConfig, tinyWeights())
+    const q4 = await create({ weights })
+    const float32 = await create({ weights: { float32: (name) => weights.float32(name) } })
     const row = prompt(5, 60)
     const options = { from: 1, lora: 'lora-a', usePrefixCache: false }
     const [approximate, exact] = [
@@ -433,72 +416,8 @@ describe('4-bit weights', () => {
     await Promise.all([q4.close(), float32.close()])
   })
 
-  it('are taken from the file as they are when it has them', async () => {
-    const asked: string[] = []
-    const base = tinyWeights()
-    const file = {
-      ...base,
-      q4(name: string) {
-        asked.push(name)
-        return quantize4(base.float32(name))
-      },
-    }
-    const fromFile = await create({ precision: 'q4', weights: file })
-    const row = prompt(6, 20)
-    const options = { from: 1, lora: null, usePrefixCache: false }
-    const scores = await fromFile.score(row, options, never)
-    expect(asked).toContain('model.layers.1.mlp.down_proj.weight')
-    expect(asked).toContain('model.embed_tokens.weight')
-    expect(scores.every((score) => score <= 0)).toBe(true)
-    const float32 = await create({ weights: rounded(['_proj', 'embed']) })
-    const exact = await float32.score(row, options, never)
-    const errors = scores.map((score, index) => Math.abs(score - exact[index]!))
-    expect(errors.reduce((sum, error) => sum + error, 0) / errors.length).toBeLessThan(0.25)
-    await Promise.all([fromFile.close(), float32.close()])
-  })
-
-  it('take no inputs for offsets where every zero point is 8', () => {
-    const part = {
-      blocks: new Uint8Array(32),
-      scales: Float32Array.of(1, 2),
-      zeroPoints: Float32Array.of(8, 8),
-      out: 2,
-    }
-    expect(stackAffine([part], 32)).toMatchObject({ in: 32, sums: 0 })
-    const affine = stackAffine([{ ...part, zeroPoints: Float32Array.of(7, 8) }], 32)
-    expect(affine).toMatchObject({ in: 32, sums: 32 })
-  })
-
-  it('keep the offsets of blocks to 1/196 of the largest one beside them', () => {
-    const inputs = 40 * 32
-    const zeroPoints = Float32Array.from({ length: 40 }, (_, block) => 8 + Math.sin(block) * 5)
-    const scales = Float32Array.from({ length: 40 }, (_, block) => 1 + (block % 3))
-    const matrix = stackAffine(
-      [{ blocks: new Uint8Array(inputs / 2), scales, zeroPoints, out: 1 }],
-      inputs
-    )
-    expect(matrix.sums).toBe(64)
-    const value = (input: number): number => {
-      const code = (matrix.blocks[input >> 1]! >> (4 * (input & 1))) & 15
-      return matrix.scales[Math.floor(input / 32)]! * (code - 8)
-    }
-    const wholes = Array.from(zeroPoints, Math.round)
-    const wanted = wholes.map((whole, block) => scales[block]! * (whole - zeroPoints[block]!))
-    const largest = Math.max(...wanted.map(Math.abs))
-    wanted.forEach((offset, block) => {
-      const kept = value(inputs + block) + value(inputs + 64 + block)
-      expect(Math.abs(kept - offset)).toBeLessThanOrEqual(largest / 196 + 1e-6)
-    })
-    expect(value(inputs + 40)).toBe(0)
-    const zeros = wholes.map(
-      (_, block) => (matrix.zeroPoints![block >> 1]! >> (4 * (block & 1))) & 15
-    )
-    expect(zeros).toEqual(wholes)
-  })
-
-  it('need inputs in whole blocks of 32', async () => {
+  it('need inputs in whole blocks of 32', () => {
     const config = { ...tinyConfig, intermediateSize: 80 }
-    const broken = create({ config, weights: tinyWeights(config), precision: 'q4' })
-    await expect(broken).rejects.toMatchObject({ code: 'invalid-model' })
+    expect(() => quantizedWeights(config, tinyWeights(config))).toThrow(/80 inputs/)
   })
 })

@@ -8,7 +8,6 @@ import { linearShape } from '../llama-config.ts'
 import type { LinearLayer, LlamaConfig, WeightSource } from '../llama-config.ts'
 import { GraphAttention } from './graph-attention.ts'
 import { GraphWeights } from './graph-weights.ts'
-import type { Precision } from './graph-weights.ts'
 
 /** Linear layers with the same input are one product. Their loras are fused the same way. */
 export const LINEAR_GROUPS = [
@@ -52,7 +51,6 @@ export interface DecodeGraph {
 }
 
 interface GraphOptions {
-  precision: Precision
   /** false leaves out the inputs of loras, which cost a sixth of a step even when they are empty */
   loras: boolean
   /** positions the rotation tables cover */
@@ -69,13 +67,12 @@ class DecodeGraphBuilder {
   private readonly present: string[] = []
 
   constructor(config: LlamaConfig, weights: WeightSource, options: GraphOptions) {
-    const { precision, maxPositions } = options
     this.config = config
     this.loras = options.loras
-    this.weights = new GraphWeights(this.graph, { config, weights, precision })
+    this.weights = new GraphWeights(this.graph, config, weights)
     const ids = this.graph.input('ids', 'int64', ['B', 'T'])
     this.declareInputs()
-    const rotation = this.weights.rotation(maxPositions)
+    const rotation = this.weights.rotation(options.maxPositions)
     const past = pastNames(0)[0]
     this.attention = new GraphAttention(this.graph, config, { ids, past, rotation })
   }
@@ -115,7 +112,7 @@ class DecodeGraphBuilder {
       for (const parts of [1, 2, 3])
         this.graph.input(maskInput(parts), 'float32', ['N', `M${parts}`])
     for (const name of this.pastNames())
-      this.graph.input(name, 'float32', ['B', kvHeads, 'P', headDim])
+      this.graph.input(name, 'float32', ['B', kvHeads, 1, 'P', headDim])
   }
 
   private pastNames(): string[] {
@@ -204,8 +201,8 @@ class DecodeGraphBuilder {
 
 /**
  * Inputs: `ids` and `positions` int64 `[B, T]`; `past_lengths` int64 `[B]`; `rows` int64 `[R]`, indices
- * into the B·T tokens; under `pastNames` the cache, float32 `[B, kvHeads, capacity, headDim]`, the
- * capacity possibly 0; with `loras` the matrices (`loraInput`) and masks (`maskInput`).
+ * into the B·T tokens; under `pastNames` the cache, float32 `[B, kvHeads, 1, capacity, headDim]`,
+ * the capacity possibly 0; with `loras` the matrices (`loraInput`) and masks (`maskInput`).
  * Outputs: `logprobs` float32 `[R, vocab]`; `new_cache` float32 `[layers·2·B, kvHeads, T, headDim]`.
  */
 export const buildDecodeGraph = (

@@ -6,7 +6,6 @@ import { env, InferenceSession, Tensor } from 'onnxruntime-node'
 import { AppError } from '../../../src/errors.ts'
 import type { LlamaConfig, WeightSource } from '../llama-config.ts'
 import { buildDecodeGraph } from './decode-graph.ts'
-import type { Precision } from './graph-weights.ts'
 import type { CacheTensors } from './kv-cache.ts'
 import { loraMasks } from './lora-pool.ts'
 import type { LoraFeeds } from './lora-pool.ts'
@@ -36,7 +35,6 @@ export interface Decoder {
 export interface DecoderOptions {
   config: LlamaConfig
   weights: WeightSource
-  precision: Precision
   maxPositions: number
   threads: number
 }
@@ -72,8 +70,8 @@ interface DecodeSession {
 }
 
 const createSession = async (options: DecoderOptions, loras: boolean): Promise<DecodeSession> => {
-  const { config, weights, precision, maxPositions, threads } = options
-  const graph = buildDecodeGraph(config, weights, { precision, maxPositions, loras })
+  const { config, weights, maxPositions, threads } = options
+  const graph = buildDecodeGraph(config, weights, { maxPositions, loras })
   try {
     const session = await InferenceSession.create(graph.model, {
       externalData: graph.externalData,

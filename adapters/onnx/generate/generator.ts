@@ -5,7 +5,6 @@
 import { AppError } from '../../../src/errors.ts'
 import type { LlamaConfig, WeightSource } from '../llama-config.ts'
 import { Batcher } from './batcher.ts'
-import type { Precision } from './graph-weights.ts'
 import { createDecoder } from './decoder.ts'
 import { cacheBytesPerToken, KvCache } from './kv-cache.ts'
 import { LoraPool } from './lora-pool.ts'
@@ -21,8 +20,6 @@ export interface GeneratorOptions {
   weights: WeightSource
   /** Reads a lora; called once while it stays in memory. @throws AppError `not-found` */
   loadLora: (id: string) => Promise<LoraMatrices>
-  /** `float32` is for exactness and four times the size */
-  precision?: Precision
   threads?: number
   /** the context window: the smallest of this, the model's own, and what the cache can hold */
   maxPositions?: number
@@ -74,7 +71,7 @@ const closedByClient = (): AppError =>
 
 /** The parts the options describe, wired. */
 const assemble = async (options: GeneratorOptions) => {
-  const { config, weights, loadLora, precision = 'q4', threads = 2, maxRows = 8 } = options
+  const { config, weights, loadLora, threads = 2, maxRows = 8 } = options
   const { maxQueued = 256, chunkTokens = 128 } = options
   const { maxCacheBytes = 1024 * MEBIBYTE, maxLoraBytes = 512 * MEBIBYTE } = options
   const { maxPrefixBytes = 512 * MEBIBYTE } = options
@@ -82,7 +79,7 @@ const assemble = async (options: GeneratorOptions) => {
   const affordable = Math.floor(maxCacheBytes / cacheBytesPerToken(config))
   const wanted = Math.min(options.maxPositions ?? Infinity, config.maxPositions)
   const maxPositions = Math.min(wanted, affordable)
-  const decoder = await createDecoder({ config, weights, precision, maxPositions, threads })
+  const decoder = await createDecoder({ config, weights, maxPositions, threads })
   const cache = new KvCache(
     { ...config, maxPositions },
     { maxBytes: maxCacheBytes, maxSlots: maxRows }

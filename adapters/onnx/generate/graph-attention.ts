@@ -14,15 +14,15 @@ export class GraphAttention {
   private readonly graph: GraphBuilder
   private readonly config: LlamaConfig
   private readonly rotation: [cosines: string, sines: string]
-  private readonly shapes: Record<'heads' | 'query' | 'output', string>
-  /** `[B, 1, groups · T, P + T]`: added to the scores of places that do not count */
+  private readonly shapes: Record<'heads' | 'query' | 'group', string>
+  /** `[B, 1, 1, T, P + T]`: added to the scores of places that do not count */
   private readonly mask: string
   /** sizes of past and new tokens, to take the scores apart again */
   private readonly spans: string
 
   /**
    * Declares the inputs `positions` int64 `[B, T]` and `past_lengths` int64 `[B]`.
-   * @param past a cache input, `[B, kvHeads, P, headDim]`
+   * @param past a cache input, `[B, kvHeads, 1, P, headDim]`
    */
   constructor(
     graph: GraphBuilder,
@@ -36,8 +36,8 @@ export class GraphAttention {
     graph.input('past_lengths', 'int64', ['B'])
     const shape = graph.op('Shape', [inputs.ids])
     const tokens = this.slice(shape, 1)
-    const pastSize = this.slice(graph.op('Shape', [inputs.past]), 2)
-    this.shapes = this.reshapes(shape, tokens)
+    const pastSize = this.slice(graph.op('Shape', [inputs.past]), 3)
+    this.shapes = this.reshapes(shape)
     this.spans = this.join(pastSize, tokens)
     this.mask = this.buildMask(shape, tokens, pastSize)
   }
@@ -60,55 +60,61 @@ export class GraphAttention {
     })
     const [query, key] = this.split(rotated, [heads, kvHeads])
     const grouped = graph.op('Reshape', [query, shapes.query])
-    return { output: this.weigh(grouped, { key, value }, past), key, value }
+    const [ownKey, ownValue] = [key, value].map((x) => graph.op('Reshape', [x, shapes.group]))
+    return { output: this.weigh(grouped, { key: ownKey!, value: ownValue! }, past), key, value }
   }
 
-  /** softmax(query · keysᵀ / √headDim) · values, past and new tokens apart but for the softmax */
+  /**
+   * softmax(query · keysᵀ) · values, past and new tokens apart but for the softmax.
+   *
+   * Keys and values are broadcast over the heads of a group. While one token is decoded these are
+   * products of a vector and a matrix, which onnxruntime computes without copying the matrix first;
+   * the heads of a group as rows of one product would need the copy, and so would a factor beside it.
+   * @param query `[B, kvHeads, groups, T, headDim]`, scaled
+   */
   private weigh(
     query: string,
     present: { key: string; value: string },
     past: { key: string; value: string }
   ): string {
-    const { graph, shapes } = this
+    const { graph } = this
     const { heads, headDim } = this.config
     const scores = graph.op(
       'Concat',
       [this.scores(query, past.key), this.scores(query, present.key)],
-      { axis: 3 }
+      { axis: 4 }
     )
     const [ofPast, ofNew] = graph.multi(
       '',
       'Split',
       [graph.op('Softmax', [graph.op('Add', [scores, this.mask])], { axis: -1 }), this.spans],
-      { axis: 3 },
+      { axis: 4 },
       2
     )
     const sum = graph.op('Add', [
       graph.op('MatMul', [ofPast!, past.value]),
       graph.op('MatMul', [ofNew!, present.value]),
     ])
-    const byToken = this.transpose(graph.op('Reshape', [sum, shapes.output]), [0, 2, 1, 3])
+    const byToken = this.transpose(sum, [0, 3, 1, 2, 4])
     return graph.op('Reshape', [byToken, graph.int64([-1, heads * headDim])])
   }
 
   private scores(query: string, key: string): string {
-    const scale = 1 / Math.sqrt(this.config.headDim)
-    return this.graph.contrib('FusedMatMul', [query, key], { transB: 1, alpha: { float: scale } })
+    return this.graph.contrib('FusedMatMul', [query, key], { transB: 1 })
   }
 
-  private reshapes(shape: string, tokens: string): typeof this.shapes {
+  private reshapes(shape: string): typeof this.shapes {
     const { graph } = this
     const { heads, kvHeads, headDim } = this.config
     return {
       heads: this.join(shape, graph.int64([heads + 2 * kvHeads, headDim])),
-      query: graph.int64([0, kvHeads, -1, headDim]),
-      output: this.join(graph.int64([-1, heads]), tokens, graph.int64([headDim])),
+      query: graph.int64([0, kvHeads, heads / kvHeads, -1, headDim]),
+      group: graph.int64([0, kvHeads, 1, -1, headDim]),
     }
   }
 
   private buildMask(shape: string, tokens: string, pastSize: string): string {
     const { graph } = this
-    const groups = this.config.heads / this.config.kvHeads
     const zero = graph.initializer('score.zero', 'float32', [], Float32Array.of(0))
     const masked = graph.initializer('score.masked', 'float32', [], Float32Array.of(MASKED))
     const places = graph.op('Unsqueeze', [this.range(pastSize), graph.int64([0])])
@@ -120,14 +126,12 @@ export class GraphAttention {
       graph.op('Unsqueeze', [order, graph.int64([0])]),
     ])
     const causal = graph.op('Where', [seen, zero, masked])
-    const ofNew = graph.op('Concat', Array<string>(groups).fill(causal), { axis: 0 })
-    const queries = graph.op('Mul', [tokens, graph.int64([groups])])
-    const rows = this.join(this.slice(shape, 0), graph.int64([1]), queries)
+    const rows = this.join(this.slice(shape, 0), graph.int64([1, 1]), tokens)
     const parts = [
-      [graph.op('Unsqueeze', [held, graph.int64([1, 2])]), pastSize],
-      [graph.op('Unsqueeze', [ofNew, graph.int64([0, 1])]), tokens],
+      [graph.op('Unsqueeze', [held, graph.int64([1, 2, 3])]), pastSize],
+      [graph.op('Unsqueeze', [causal, graph.int64([0, 1, 2])]), tokens],
     ].map(([part, size]) => graph.op('Expand', [part!, this.join(rows, size!)]))
-    return graph.op('Concat', parts, { axis: 3 })
+    return graph.op('Concat', parts, { axis: 4 })
   }
 
   /** Two parts along the heads. */

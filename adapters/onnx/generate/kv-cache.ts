@@ -2,7 +2,7 @@
  * Keys and values of the rows in the batch, in memory that the graph reads without a copy. Knows
  * nothing of requests: rows are slots 0, 1, 2, … and the caller keeps them gapless.
  *
- * Every layer has one tensor for keys and one for values, `[slots, kvHeads, capacity, headDim]`; a
+ * Every layer has one tensor for keys and one for values, `[slots, kvHeads, 1, capacity, headDim]`; a
  * run of slots is therefore a tensor of its own without copying. Attention visits the whole capacity,
  * so it stays close to the longest row.
  */
@@ -76,7 +76,7 @@ export class KvCache {
     if (!view) {
       const { kvHeads, headDim } = this.config
       const size = kvHeads * this.capacity * headDim
-      const dims = [count, kvHeads, empty ? 0 : this.capacity, headDim]
+      const dims = [count, kvHeads, 1, empty ? 0 : this.capacity, headDim]
       const [from, to] = empty ? [0, 0] : [first * size, (first + count) * size]
       view = this.tensors.map((data) => new Tensor('float32', data.subarray(from, to), dims))
       this.views.set(key, view)

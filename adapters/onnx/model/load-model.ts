@@ -10,15 +10,19 @@ import { createChatRenderer, type ChatRenderer } from './chat-renderer.ts'
 import { readFolderModel } from './folder-model.ts'
 import { readGgufModel } from './gguf-model.ts'
 import type { ModelParts } from './model-parts.ts'
+import { quantizedWeights } from './quantized-weights.ts'
 import { createTextTokenizer, type TextTokenizer, type TokenizerJson } from './text-tokenizer.ts'
 import { createWeightSource, expectedTensors, hashTensors } from './weight-file.ts'
 
+/** `float32` keeps what the file says; `q4` is what is served, see `quantized-weights.ts`. */
+export type Precision = 'q4' | 'float32'
+
 export interface LoadedModel {
   config: LlamaConfig
-  weights: Required<WeightSource>
+  weights: WeightSource
   tokenizer: TextTokenizer
   chat: ChatRenderer
-  /** sha256 over configuration, vocabulary and tensors (a sample of each); the same on every machine */
+  /** sha256 over configuration, vocabulary, tensors (a sample of each) and precision; the same everywhere */
   fingerprint: string
   /** sha256 over all that decides which ids a text gets */
   tokenizerHash: string
@@ -69,8 +73,12 @@ const languageParts = (parts: ModelParts): { tokenizer: TextTokenizer; chat: Cha
   return { tokenizer: complete, chat: createChatRenderer(chatTemplate, templateTokens, complete) }
 }
 
-const fingerprintOf = ({ config, tokenizer, tensors }: ModelParts): string => {
+const fingerprintOf = (
+  { config, tokenizer, tensors }: ModelParts,
+  precision: Precision
+): string => {
   const hash = createHash('sha256')
+  hash.update(`${precision}\n`)
   hash.update(JSON.stringify(Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1))))
   hash.update(JSON.stringify(tokenizer.model))
   hashTensors(hash, config, tensors)
@@ -107,18 +115,22 @@ const readParts = async (path: string): Promise<ModelParts> => {
  * @throws AppError `invalid-model` that names what is wrong: no such path, another architecture, a
  * missing, ill-shaped or truncated tensor, a tokenizer or template that is missing or unsupported
  */
-export const loadModel = async (path: string): Promise<LoadedModel> => {
+export const loadModel = async (
+  path: string,
+  precision: Precision = 'float32'
+): Promise<LoadedModel> => {
   const parts = await readParts(path)
   const close = (): void => {
     for (const file of parts.files) file.close()
   }
   try {
-    const weights = createWeightSource(parts.config, parts.tensors)
+    const stored = createWeightSource(parts.config, parts.tensors)
+    const weights = precision === 'q4' ? quantizedWeights(parts.config, stored) : stored
     return {
       config: parts.config,
       weights,
       ...languageParts(parts),
-      fingerprint: fingerprintOf(parts),
+      fingerprint: fingerprintOf(parts, precision),
       tokenizerHash: tokenizerHashOf(parts.tokenizer),
       parameters: countParameters(parts.config),
       name: parts.name,

@@ -102,36 +102,3 @@ export const decodeTensor = (
   DECODERS[type](bytes, output)
   return output
 }
-
-export interface FourBitBlocks {
-  /** two elements a byte, the even one in the low nibble: `[blocks, 16]` */
-  blocks: Uint8Array
-  scales: Float32Array
-  /** weight = (nibble − zeroPoint) · scale */
-  zeroPoints: Float32Array
-}
-
-/** Stored Q4_0 or Q4_1 rows in `MatMulNBits`' arrangement, without loss. */
-export const decodeFourBit = (type: 'Q4_0' | 'Q4_1', bytes: Uint8Array): FourBitBlocks => {
-  const header = type === 'Q4_1' ? 4 : 2
-  const count = bytes.length / (header + 16)
-  const blocks = new Uint8Array(count * 16)
-  const scales = new Float32Array(count)
-  const zeroPoints = new Float32Array(count)
-  for (let block = 0; block < count; block++) {
-    const at = block * (header + 16)
-    const scale = halfAt(bytes, at)
-    const minimum = type === 'Q4_1' ? halfAt(bytes, at + 2) : -8 * scale
-    // a constant block (scale 0) is its minimum: nibbles stay 0 under scale 1
-    scales[block] = scale === 0 ? 1 : scale
-    zeroPoints[block] = -minimum / scales[block]!
-    if (scale === 0) continue
-    for (let i = 0; i < 8; i++) {
-      const first = bytes[at + header + 2 * i]!
-      const second = bytes[at + header + 2 * i + 1]!
-      blocks[block * 16 + i] = (first & 15) | ((second & 15) << 4)
-      blocks[block * 16 + 8 + i] = (first >> 4) | (second & 0xf0)
-    }
-  }
-  return { blocks, scales, zeroPoints }
-}

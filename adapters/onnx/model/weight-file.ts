@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { AppError } from '../../../src/errors.ts'
 import { LINEAR_LAYERS, linearShape, type LlamaConfig, type WeightSource } from '../llama-config.ts'
-import { decodeFourBit, decodeTensor, rowBytes, type StoredType } from './tensor-types.ts'
+import { decodeTensor, rowBytes, type StoredType } from './tensor-types.ts'
 
 export interface StoredTensor {
   type: StoredType
@@ -132,7 +132,7 @@ const readRows = (name: string, tensor: StoredTensor): Uint8Array => {
 export const createWeightSource = (
   config: LlamaConfig,
   tensors: ReadonlyMap<string, StoredTensor>
-): Required<WeightSource> => {
+): WeightSource => {
   checkTensors(config, tensors)
   const tensorNamed = (name: string): StoredTensor => {
     const tensor = tensors.get(name)
@@ -143,12 +143,6 @@ export const createWeightSource = (
     float32: (name) => {
       const tensor = tensorNamed(name)
       return decodeTensor(tensor.type, readRows(name, tensor), elementsOf(tensor.shape))
-    },
-    q4: (name) => {
-      const tensor = tensorNamed(name)
-      return tensor.type === 'Q4_0' || tensor.type === 'Q4_1'
-        ? decodeFourBit(tensor.type, readRows(name, tensor))
-        : null
     },
   }
 }
