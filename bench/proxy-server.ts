@@ -9,13 +9,14 @@ import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
 import { Hono } from 'hono'
 import { Registry } from 'prom-client'
-import { v7 as timeOrderedId } from 'uuid'
 import { createLogQueue, type LogQueueStats } from '../src/proxy/log-queue.ts'
+import { listen } from '../src/http-server.ts'
 import { createMetrics } from '../src/proxy/metrics.ts'
 import { createProxy } from '../src/proxy/proxy.ts'
 import { compileRouteTable } from '../src/proxy/route-table.ts'
 import { createTenants } from '../src/proxy/tenants.ts'
 import { openSqliteStore } from '../src/store/sqlite/open.ts'
+import { timeOrderedId } from '../src/time-ordered-id.ts'
 import { AUTHORIZATION, liveRoutes, UPSTREAM_ANSWER } from './proxy-traffic.ts'
 
 const MEBIBYTE = 2 ** 20
@@ -64,7 +65,7 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
   })
   const tenants = createTenants({ secret: 'bench', ttlMs: 3_600_000, maxEntries: 1000, now })
   const table = compileRouteTable(liveRoutes(tenants.of({ authorization: AUTHORIZATION })))
-  const { app } = createProxy({
+  const { app, takes } = createProxy({
     upstreamBaseUrl: upstreamUrl,
     routes: () => table,
     engines: new Map(),
@@ -82,9 +83,9 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
     echoModel: false,
     breaker: { maxFailures: 3, pauseMs: 10_000 },
     now,
-    newId: timeOrderedId,
+    newId: () => timeOrderedId(),
   })
-  serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }, ({ port }) => announce(port))
+  announce((await listen(app, takes, { port: 0, host: '127.0.0.1' })).port)
   const finish = async (): Promise<void> => {
     await queue.close(60_000)
     const stats: LogQueueStats = queue.stats()

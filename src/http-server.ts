@@ -1,38 +1,45 @@
 /** Opening and draining the one listening socket. */
+import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { serve, type ServerType } from '@hono/node-server'
+import { getRequestListener } from '@hono/node-server'
 import type { createApp } from './app.ts'
 import type { Config } from './config.ts'
 import { AppError } from './errors.ts'
+import type { Proxy } from './proxy/proxy.ts'
 
 const DRAIN_MS = 60_000
 
-/** @throws AppError `invalid-config` when the address cannot be taken */
+/**
+ * @param takes sees a request before the app does, which gets what it refuses
+ * @throws AppError `invalid-config` when the address cannot be taken
+ */
 export const listen = (
-  fetchHandler: ReturnType<typeof createApp>['fetch'],
-  config: Config
-): Promise<{ server: ServerType; port: number }> =>
+  { fetch }: Pick<ReturnType<typeof createApp>, 'fetch'>,
+  takes: Proxy['takes'],
+  { port, host }: Pick<Config, 'port' | 'host'>
+): Promise<{ server: Server; port: number }> =>
   new Promise((resolve, reject) => {
-    const server = serve(
-      { fetch: fetchHandler, port: config.port, hostname: config.host },
-      (info: AddressInfo) => resolve({ server, port: info.port })
-    )
+    const behind = getRequestListener(fetch, { hostname: host })
+    const server = createServer((incoming, outgoing) => {
+      if (!takes(incoming, outgoing)) void behind(incoming, outgoing)
+    })
     server.once('error', (cause) =>
-      reject(
-        new AppError('invalid-config', `cannot listen on ${config.host}:${config.port}`, { cause })
-      )
+      reject(new AppError('invalid-config', `cannot listen on ${host}:${port}`, { cause }))
+    )
+    server.listen(port, host, () =>
+      resolve({ server, port: (server.address() as AddressInfo).port })
     )
   })
 
 /** Connections that are open finish within the limit, then they are cut. */
-export const drain = (server: ServerType): Promise<void> =>
+export const drain = (server: Server): Promise<void> =>
   new Promise((resolve) => {
     const timer = setTimeout(() => {
-      if ('closeAllConnections' in server) server.closeAllConnections()
+      server.closeAllConnections()
     }, DRAIN_MS)
     server.close(() => {
       clearTimeout(timer)
       resolve()
     })
-    if ('closeIdleConnections' in server) server.closeIdleConnections()
+    server.closeIdleConnections()
   })

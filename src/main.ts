@@ -6,7 +6,6 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Registry } from 'prom-client'
-import { v7 as timeOrderedId } from 'uuid'
 import { createAdminApp } from './admin/app.ts'
 import { createApp } from './app.ts'
 import type { Config } from './config.ts'
@@ -25,6 +24,7 @@ import { watchRoutes, type RouteWatch } from './route-watch.ts'
 import { openSqliteStore } from './store/sqlite/open.ts'
 import type { Store } from './store/store.ts'
 import { forkModule, supervise, type SupervisedChild } from './supervise.ts'
+import { timeOrderedId } from './time-ordered-id.ts'
 import type { ReplayUpstream, WorkerDeps } from './worker/deps.ts'
 
 /** The one engine of a configuration; routes carry this name, so it never changes. */
@@ -186,7 +186,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
     echoModel: config.proxy.echoModel,
     breaker: BREAKER,
     now: () => performance.timeOrigin + performance.now(),
-    newId: timeOrderedId,
+    newId: () => timeOrderedId(),
   })
   const admin = createAdminApp({
     store,
@@ -240,7 +240,7 @@ const open = async (
   const parts: Parts = { config, store, logger, queue, engine, worker, routes }
   const { app, proxy } = await buildApp(parts, new Registry())
   onClose(() => proxy.close())
-  const { server, port } = await listen(app.fetch, config)
+  const { server, port } = await listen(app, proxy.takes, config)
   onClose(() => drain(server))
   logger.info({ host: config.host, port, upstream: config.upstream.baseUrl }, 'listening')
   return logger

@@ -12,6 +12,7 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean | string[] }> = {
   'src/errors.ts': { ours: [], packages: [], node: false },
   'src/random.ts': { ours: [], packages: [], node: false },
+  'src/time-ordered-id.ts': { ours: [], packages: [], node: ['node:crypto'] },
   'src/bearer-token.ts': { ours: [], packages: [], node: ['node:crypto'] },
   'src/supervise.ts': { ours: [], packages: [], node: ['node:child_process', 'node:url'] },
   'src/openai': { ours: ['src/errors.ts'], packages: ['eventsource-parser', 'zod'], node: false },

@@ -11,10 +11,13 @@ import {
   type MessagePattern,
   type Taken,
 } from './match/message-pattern.ts'
+import { createByteProbe, mayPass, type ByteProbe } from './match/byte-probe.ts'
+import type { Outline } from './match/outline.ts'
 import { createProbes, passes, type Probe } from './match/probe.ts'
 import { keyText } from './match/template-key.ts'
 import type { Match, Template, TemplateKey } from './template.ts'
 
+export { outlineOf, type Outline } from './match/outline.ts'
 export { templateKeyOf } from './match/template-key.ts'
 
 export interface Matcher {
@@ -24,6 +27,8 @@ export interface Matcher {
    * nothing. Where several templates fit, the one with the most constant text wins; null on a tie.
    */
   match(key: TemplateKey, messages: ChatMessage[]): Match | null
+  /** False when `match` would find nothing in the request that the bytes are. */
+  mayMatch(bytes: Buffer, outline: Outline): boolean
   readonly size: number
 }
 
@@ -32,6 +37,7 @@ interface Compiled {
   patterns: MessagePattern[]
   anchorChars: number
   probe: Probe
+  byteProbe: ByteProbe
 }
 
 /** Templates of one key and one sequence of roles. */
@@ -41,6 +47,9 @@ interface Bucket {
   maxTurnsAfter: number
   entries: Compiled[]
 }
+
+const byteProbeOf = ({ model }: Template, patterns: MessagePattern[], probe: Probe): ByteProbe =>
+  createByteProbe(model, patterns[probe.message]!.prefix, probe)
 
 const createBucket = (templates: Template[]): Bucket => {
   const usable = templates.flatMap((template) => {
@@ -56,6 +65,7 @@ const createBucket = (templates: Template[]): Bucket => {
       patterns,
       anchorChars: patterns.reduce((sum, pattern) => sum + pattern.anchorChars, 0),
       probe: probes[index]!,
+      byteProbe: byteProbeOf(template, patterns, probes[index]!),
     })),
   }
 }
@@ -170,5 +180,12 @@ export const compileMatcher = (templates: Template[]): Matcher => {
     const turns = turnsAfter(messages, texts, template.messages.length)
     return turns && { template, ...best.taken, turns }
   }
-  return { match, size: distinct.length }
+  const byteProbes = [...index.values()].flatMap((buckets) =>
+    [...buckets.values()].flatMap(({ entries }) => entries.map(({ byteProbe }) => byteProbe))
+  )
+  const mayMatch = (bytes: Buffer, outline: Outline): boolean => {
+    for (const byteProbe of byteProbes) if (mayPass(byteProbe, bytes, outline)) return true
+    return false
+  }
+  return { match, mayMatch, size: distinct.length }
 }

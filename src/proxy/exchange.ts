@@ -24,7 +24,7 @@ export interface Received {
   /** when the last byte of the body was there, milliseconds since the epoch */
   completeAt: number
   exchange: Exchange
-  /** null when the body is no chat request: the upstream's to refuse */
+  /** null when no template can be in it, or when it is no chat request: the upstream's to refuse */
   request: ChatRequest | null
 }
 

@@ -3,6 +3,7 @@
  * through. Both work on Node's own request and response (`RESPONSE_ALREADY_SENT`), which keeps the
  * bytes and costs a fraction of web streams.
  */
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { Hono } from 'hono'
@@ -19,6 +20,11 @@ export type ProxyApp = Hono<{ Bindings: HttpBindings }>
 
 export interface Proxy {
   app: ProxyApp
+  /**
+   * The short way for what the proxy is there for: a chat completion by its plain path goes around
+   * the app. @returns false, and nothing is done, for everything else
+   */
+  takes(incoming: IncomingMessage, outgoing: ServerResponse): boolean
   /** Cuts the connections to the upstream; drain the server first. */
   close(): Promise<void>
 }
@@ -30,6 +36,9 @@ export interface Proxy {
 const alreadySent = ({ incoming }: HttpBindings): Response | Promise<Response> =>
   incoming.method === 'HEAD' ? new Promise<Response>(() => {}) : RESPONSE_ALREADY_SENT
 
+const isChat = ({ method, headers }: IncomingMessage, path: string | undefined): boolean =>
+  method === 'POST' && path === CHAT_PATH && headers[BYPASS_HEADER] !== 'true'
+
 export const createProxy = (deps: ProxyDeps): Proxy => {
   const upstream = createUpstream(deps.upstreamBaseUrl, {
     idleTimeoutMs: deps.limits.upstreamTimeoutMs,
@@ -39,11 +48,14 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
   const passThrough = createPassThrough(upstream, deps.metrics)
   // one handler for all: with a second one that matches, Hono runs its middleware machinery
   const app = (new Hono() as ProxyApp).all('*', ({ env, req }) => {
-    const { method, headers } = env.incoming
-    const isChat = method === 'POST' && req.path === CHAT_PATH && headers[BYPASS_HEADER] !== 'true'
-    if (isChat) void answerChat(env)
+    if (isChat(env.incoming, req.path)) void answerChat(env)
     else passThrough(env)
     return alreadySent(env)
   })
-  return { app, close: () => upstream.close() }
+  const takes: Proxy['takes'] = (incoming, outgoing) => {
+    const isTaken = isChat(incoming, incoming.url)
+    if (isTaken) void answerChat({ incoming, outgoing })
+    return isTaken
+  }
+  return { app, takes, close: () => upstream.close() }
 }

@@ -1,5 +1,6 @@
 /** First step of a chat completion: its whole body, within a limit, and what it says. */
 import type { IncomingMessage } from 'node:http'
+import { outlineOf, type Outline } from '../core/match.ts'
 import { AppError } from '../errors.ts'
 import type { ChatRequest } from '../openai/chat.ts'
 import type { Client } from './client.ts'
@@ -68,27 +69,40 @@ const parseChatRequest = (text: string): ChatRequest | null => {
   return readable ? (parsed as ChatRequest) : null
 }
 
+/** True also when the routes cannot be asked: the next step asks them again, and counts the fault. */
+const mayMatch = ({ routes }: ChatDeps, body: Buffer, outline: Outline): boolean => {
+  try {
+    return routes().matcher.mayMatch(body, outline)
+  } catch {
+    return true
+  }
+}
+
 /**
  * The request as a whole, or null when the client left in the middle of it.
  * @throws AppError `body-too-large`
  */
 export const receive = async (
-  { limits, tenants, now, newId }: ChatDeps,
+  deps: ChatDeps,
   incoming: IncomingMessage,
   client: Client
 ): Promise<Received | null> => {
+  const { limits, tenants, now, newId } = deps
   const at = now()
   const body = await receiveBody(incoming, limits.maxBodyBytes)
   if (body === null) return null
   const completeAt = now()
-  const request = parseChatRequest(body.toString('utf8'))
+  const outline = outlineOf(body)
+  // most of what no template is in needs no parsing
+  const isParsed = outline === null || mayMatch(deps, body, outline)
+  const request = isParsed ? parseChatRequest(body.toString('utf8')) : null
   const exchange = {
     id: newId(),
     at,
     tenant: tenants.of(incoming.headers),
     path: incoming.url ?? '',
-    model: request?.model ?? '',
-    streamed: request?.stream === true,
+    model: isParsed ? (request?.model ?? '') : outline.model,
+    streamed: isParsed ? request?.stream === true : outline.streamed,
     body,
   }
   return { incoming, client, completeAt, exchange, request }

@@ -2,10 +2,10 @@
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { ClientRequest, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { serve } from '@hono/node-server'
 import { Registry } from 'prom-client'
 import { batchCaptured, readBatch, type CapturedExchange } from '../../src/core/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/record.ts'
+import { listen as listenWith } from '../../src/http-server.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import { createMetrics } from '../../src/proxy/metrics.ts'
 import { createProxy } from '../../src/proxy/proxy.ts'
@@ -144,9 +144,8 @@ export const startHarness = async (overrides: Partial<ProxyDeps> = {}): Promise<
     ...overrides,
   }
   const proxy = createProxy(deps)
-  const server = serve({ fetch: proxy.app.fetch, port: 0, hostname: '127.0.0.1' }) as Server
-  await new Promise<void>((resolve) => server.on('listening', resolve))
-  const { port } = server.address() as AddressInfo
+  const address = { port: 0, host: '127.0.0.1' }
+  const { server, port } = await listenWith(proxy.app, proxy.takes, address)
   return {
     port,
     baseUrl: `http://127.0.0.1:${port}/v1`,

@@ -1,0 +1,67 @@
+/**
+ * Rules templates out by a request's bytes, before they are parsed. Never wrong: it looks only at the
+ * opening of a text up to the first character that JSON can be written with in several ways.
+ */
+import type { Outline } from './outline.ts'
+import type { Probe } from './probe.ts'
+
+export interface ByteProbe {
+  model: string
+  message: number
+  /** from the first byte of the message's text */
+  offsets: number[]
+  codes: number[]
+}
+
+/**
+ * Characters that every JSON writer writes as themselves. Some escape quotes, slashes, `<`, `>`, `&`,
+ * `=`, `'`, `+`, backticks or whatever is not ASCII; the newline is `\n` for all.
+ */
+const PLAIN = /^[ !#-%(-*,-.0-;?-[\]^_a-~\n]*/
+
+/** The bytes of the longest plain opening, and where each character of it begins. */
+const plainOpening = (text: string): { bytes: Buffer; starts: number[] } => {
+  const plain = PLAIN.exec(text)![0]
+  const starts: number[] = []
+  let at = 0
+  for (const character of plain) {
+    starts.push(at)
+    at += character === '\n' ? 2 : 1
+  }
+  return { bytes: Buffer.from(plain.replaceAll('\n', '\\n')), starts }
+}
+
+/**
+ * @param prefix what the probed message begins with
+ * @param probe its offsets tell the template from its rivals
+ */
+export const createByteProbe = (model: string, prefix: string, probe: Probe): ByteProbe => {
+  const { bytes, starts } = plainOpening(prefix)
+  const chars = new Set(probe.headOffsets.filter((offset) => offset < starts.length))
+  // the far end rules out most of what is no rival
+  if (starts.length > 0) chars.add(starts.length - 1)
+  const offsets = [...chars].map((char) => starts[char]!)
+  return {
+    model,
+    message: probe.message,
+    offsets,
+    codes: offsets.map((offset) => bytes[offset]!),
+  }
+}
+
+/** False when the request's bytes cannot be one of the template. */
+export const mayPass = (
+  { model, message, offsets, codes }: ByteProbe,
+  bytes: Buffer,
+  outline: Outline
+): boolean => {
+  if (outline.model !== model) return false
+  const start = outline.contents[message]
+  if (start === undefined) return false
+  // a list of parts: the text is somewhere in it
+  if (start < 0) return true
+  for (let index = 0; index < offsets.length; index++) {
+    if (bytes[start + offsets[index]!] !== codes[index]) return false
+  }
+  return true
+}
