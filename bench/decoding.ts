@@ -134,13 +134,20 @@ const cachedFirstTokenMs = async (generator: Generator, config: LlamaConfig): Pr
   return tokensMs[0]! - start
 }
 
+type Figures = Record<string, number>
+
+interface Round {
+  ours: Figures
+  peer: Figures
+}
+
 /** What the peer prints, by figure. */
-const peerFigures = (command: string): Round => {
+const peerFigures = (command: string): Figures => {
   const [program, ...rest] = command.split(' ')
   const script = rest.find((argument) => /\.[cm]?[jt]s$/.test(argument))
   const cwd = script ? dirname(resolve(script)) : process.cwd()
   const output = execFileSync(program!, rest, { cwd, encoding: 'utf8' })
-  const figures: Round = {}
+  const figures: Figures = {}
   for (const [, rows, prefill, decode] of output.matchAll(
     /B=(\d+).*prefill tok\/s med (\d+).*-> tok\/s med (\d+)/g
   )) {
@@ -151,19 +158,17 @@ const peerFigures = (command: string): Round => {
   return figures
 }
 
-type Round = Record<string, number>
-
 /** Every figure and the peer's, round by round. */
 const measure = async (
   rounds: number,
   work: Record<string, () => Promise<number>>,
-  peer: () => Round
-): Promise<{ ours: Round; peer: Round }[]> => {
+  peer: () => Figures
+): Promise<Round[]> => {
   // the first run builds graphs and fills caches
   for (const once of Object.values(work)) await once()
-  const results: { ours: Round; peer: Round }[] = []
+  const results: Round[] = []
   for (let i = 0; i < rounds; i++) {
-    const ours: Round = {}
+    const ours: Figures = {}
     for (const [name, once] of Object.entries(work)) ours[name] = await once()
     const round = { ours, peer: peer() }
     console.error(`round ${i + 1}: ${JSON.stringify(round)}`)
@@ -174,9 +179,9 @@ const measure = async (
 
 const unitOf = (name: string): string => (name.endsWith('per_second') ? 'tokens/s' : 'ms')
 
-const figuresOf = (rounds: { ours: Round; peer: Round }[]): Record<string, Figure> => {
+const figuresOf = (rounds: Round[]): Record<string, Figure> => {
   const figures: Record<string, Figure> = {}
-  const of = (read: (round: { ours: Round; peer: Round }) => number): number[] => rounds.map(read)
+  const of = (read: (round: Round) => number): number[] => rounds.map(read)
   for (const name of Object.keys(rounds[0]!.ours)) {
     figures[name] = spread(
       of(({ ours }) => ours[name]!),

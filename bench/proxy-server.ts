@@ -83,7 +83,7 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
     echoModel: false,
     breaker: { maxFailures: 3, pauseMs: 10_000 },
     now,
-    newId: () => timeOrderedId(),
+    newId: timeOrderedId,
   })
   announce((await listen(app, takes, { port: 0, host: '127.0.0.1' })).port)
   const finish = async (): Promise<void> => {

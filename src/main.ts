@@ -186,7 +186,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
     echoModel: config.proxy.echoModel,
     breaker: BREAKER,
     now: () => performance.timeOrigin + performance.now(),
-    newId: () => timeOrderedId(),
+    newId: timeOrderedId,
   })
   const admin = createAdminApp({
     store,

@@ -2,6 +2,8 @@
  * Matrices as onnxruntime's `MatMulNBits` reads them fastest: symmetric blocks of 32 weights along the
  * inputs. Knows nothing of files or layers. Why not affine ones: docs/decisions.
  */
+import { concatenate } from './concatenate.ts'
+
 export const BLOCK = 32
 
 export interface QuantizedMatrix {
@@ -83,25 +85,9 @@ export const dequantize = ({ bits, codes, scales }: QuantizedMatrix): Float32Arr
   return weights
 }
 
-const join = <T extends Uint8Array | Float32Array>(parts: T[], whole: T): T => {
-  let offset = 0
-  for (const part of parts) {
-    whole.set(part, offset)
-    offset += part.length
-  }
-  return whole
-}
-
-const total = (parts: { length: number }[]): number =>
-  parts.reduce((sum, { length }) => sum + length, 0)
-
 /** Matrices of the same bits and inputs, one below the other. */
-export const stack = (parts: QuantizedMatrix[]): QuantizedMatrix => {
-  const codes = parts.map((part) => part.codes)
-  const scales = parts.map((part) => part.scales)
-  return {
-    bits: parts[0]!.bits,
-    codes: join(codes, new Uint8Array(total(codes))),
-    scales: join(scales, new Float32Array(total(scales))),
-  }
-}
+export const stack = (parts: QuantizedMatrix[]): QuantizedMatrix => ({
+  bits: parts[0]!.bits,
+  codes: concatenate(parts.map((part) => part.codes)),
+  scales: concatenate(parts.map((part) => part.scales)),
+})

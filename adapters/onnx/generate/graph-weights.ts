@@ -2,9 +2,10 @@
  * The model's constants in a graph under construction: 4-bit, 8-bit and float32 matrices, norms and
  * rotation tables, and the products with them. Knows nothing of attention or loras.
  */
+import { concatenate } from '../concatenate.ts'
 import type { ElementType, GraphBuilder, TensorData } from '../graph.ts'
 import type { LlamaConfig, WeightSource } from '../llama-config.ts'
-import { BLOCK, type QuantizedMatrix, stack } from '../quantize.ts'
+import { BLOCK, stack } from '../quantize.ts'
 
 /** ONNX's number of the type float32 */
 const FLOAT = 1
@@ -14,14 +15,21 @@ interface Shape {
   in: number
 }
 
+/** A matrix in the graph. */
+interface Matrix extends Shape {
+  name: string
+  /** null for float32 */
+  bits: 4 | 8 | null
+}
+
 export class GraphWeights {
   /** the large constants, to be passed beside the model */
   readonly externalData: { path: string; data: Uint8Array }[] = []
   private readonly graph: GraphBuilder
   private readonly config: LlamaConfig
   private readonly weights: WeightSource
-  /** tables whose constants are in the graph */
-  private readonly tables = new Set<string>()
+  /** what is in the graph, by name */
+  private readonly matrices = new Map<string, Matrix>()
 
   constructor(graph: GraphBuilder, config: LlamaConfig, weights: WeightSource) {
     this.graph = graph
@@ -62,10 +70,9 @@ export class GraphWeights {
    * @param ids `[tokens]`
    */
   rows(name: string, ids: string): string {
-    const { graph, weights } = this
+    const { graph } = this
     const { vocabSize, hiddenSize } = this.config
-    this.table(name)
-    if (!weights.quantized) return graph.op('Gather', [name, ids], { axis: 0 })
+    if (this.table(name).bits === null) return graph.op('Gather', [name, ids], { axis: 0 })
     const codes = graph.op('Gather', [`${name}.codes`, ids], { axis: 0 })
     const zero = graph.initializer(`${name}.zero`, 'float32', [], Float32Array.of(128))
     const centred = graph.op('Sub', [graph.op('Cast', [codes], { to: FLOAT }), zero])
@@ -77,8 +84,7 @@ export class GraphWeights {
 
   /** `x · tableᵀ`, `[tokens, hidden]` to `[tokens, vocab]` */
   tableProduct(x: string, name: string): string {
-    this.table(name)
-    return this.anyProduct(x, name, { out: this.config.vocabSize, in: this.config.hiddenSize }, 8)
+    return this.multiply(x, this.table(name))
   }
 
   /**
@@ -91,21 +97,9 @@ export class GraphWeights {
     parts: readonly { name: string; out: number }[],
     inputs: number
   ): string {
-    const { weights } = this
-    const shape = { out: parts.reduce((sum, part) => sum + part.out, 0), in: inputs }
-    if (weights.quantized) {
-      const matrices = parts.map((part) => weights.quantized!(part.name)!)
-      this.quantizedConstants(name, shape, stack(matrices))
-    } else {
-      const stacked = new Float32Array(shape.out * inputs)
-      let offset = 0
-      for (const part of parts) {
-        stacked.set(weights.float32(part.name), offset)
-        offset += part.out * inputs
-      }
-      this.constant(name, 'float32', [shape.out, inputs], stacked)
-    }
-    return this.anyProduct(x, name, shape, 4)
+    const out = parts.reduce((sum, part) => sum + part.out, 0)
+    const names = parts.map((part) => part.name)
+    return this.multiply(x, this.matrix(name, names, { out, in: inputs }))
   }
 
   private constant(name: string, type: ElementType, dims: number[], data: TensorData): string {
@@ -118,28 +112,37 @@ export class GraphWeights {
     })
   }
 
-  /** A `[vocab, hidden]` table's constants, once for embedding and head. */
-  private table(name: string): void {
-    if (this.tables.has(name)) return
-    this.tables.add(name)
+  private table(name: string): Matrix {
+    return this.matrix(name, [name], { out: this.config.vocabSize, in: this.config.hiddenSize })
+  }
+
+  /** Declares the parts' constants as one matrix, once: embedding and head may be the same. */
+  private matrix(name: string, parts: string[], shape: Shape): Matrix {
+    const known = this.matrices.get(name)
+    if (known) return known
     const { weights } = this
-    const shape = { out: this.config.vocabSize, in: this.config.hiddenSize }
-    if (weights.quantized) this.quantizedConstants(name, shape, weights.quantized(name)!)
-    else this.constant(name, 'float32', [shape.out, shape.in], weights.float32(name))
+    const matrix: Matrix = { name, ...shape, bits: null }
+    if (weights.quantized) {
+      const quantized = stack(parts.map((part) => weights.quantized!(part)!))
+      matrix.bits = quantized.bits
+      const perRow = shape.in / BLOCK
+      const bytes = (BLOCK * quantized.bits) / 8
+      this.constant(`${name}.codes`, 'uint8', [shape.out, perRow, bytes], quantized.codes)
+      this.constant(`${name}.scales`, 'float32', [shape.out * perRow], quantized.scales)
+    } else {
+      const stacked = concatenate(parts.map((part) => weights.float32(part)))
+      this.constant(name, 'float32', [shape.out, shape.in], stacked)
+    }
+    this.matrices.set(name, matrix)
+    return matrix
   }
 
-  private quantizedConstants(name: string, shape: Shape, matrix: QuantizedMatrix): void {
-    const perRow = shape.in / BLOCK
-    const bytes = (BLOCK * matrix.bits) / 8
-    this.constant(`${name}.codes`, 'uint8', [shape.out, perRow, bytes], matrix.codes)
-    this.constant(`${name}.scales`, 'float32', [shape.out * perRow], matrix.scales)
-  }
-
-  private anyProduct(x: string, name: string, shape: Shape, bits: 4 | 8): string {
-    if (!this.weights.quantized) return this.graph.op('Gemm', [x, name], { transB: 1 })
+  private multiply(x: string, matrix: Matrix): string {
+    const { name, bits } = matrix
+    if (bits === null) return this.graph.op('Gemm', [x, name], { transB: 1 })
     return this.graph.contrib('MatMulNBits', [x, `${name}.codes`, `${name}.scales`], {
-      N: shape.out,
-      K: shape.in,
+      N: matrix.out,
+      K: matrix.in,
       bits,
       block_size: BLOCK,
       // activations in 8 bits; anything less multiplies in float32, 80 times slower

@@ -7,6 +7,7 @@
  */
 import { Tensor } from 'onnxruntime-node'
 import { AppError } from '../../../src/errors.ts'
+import { concatenate } from '../concatenate.ts'
 import type { LlamaConfig } from '../llama-config.ts'
 import { groupShape, LINEAR_GROUPS, loraInput, maskInput } from './decode-graph.ts'
 import type { LinearGroup } from './decode-graph.ts'
@@ -86,16 +87,6 @@ const fusePair = (
     column += outs
   })
   return { a, b }
-}
-
-const concatenate = (parts: Float32Array[]): Float32Array => {
-  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let offset = 0
-  for (const part of parts) {
-    all.set(part, offset)
-    offset += part.length
-  }
-  return all
 }
 
 const NO_LORAS: LoraFeeds = { feeds: {}, rank: 0, columns: new Map() }
