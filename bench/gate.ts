@@ -44,7 +44,7 @@ const percent = (value: number): string => `${(100 * value).toFixed(1)}`.padStar
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`)
 
-const HEAD = `${''.padEnd(34)} draws  promoted  false  ≤ (95 %)  coverage  agreement  first arm (%)`
+const HEAD = `${''.padEnd(34)} draws  promoted  false  ≤ (95 %)  coverage  agreement  ≥ 96 %  first arm (%)`
 
 const line = (name: string, measured: Measured): string =>
   [
@@ -59,6 +59,8 @@ const line = (name: string, measured: Measured): string =>
     percent(measured.coverage),
     '   ',
     measured.promoted === 0 ? '     –' : percent(measured.agreement),
+    ' ',
+    percent(measured.sure),
     '   ',
     percent(measured.firstArm),
   ].join(' ')

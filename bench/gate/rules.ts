@@ -1,8 +1,8 @@
 /**
- * Ways to let the product's gate choose among arms, judged by what they let through. `favoured by
- * loss` is what the worker does; `picked by loss` was, and leaves the other arm no chance; `alpha
- * shared` is the answer to an engine without losses, and `by held-out rows` breaks alpha on purpose,
- * to show what choosing there would cost.
+ * Ways to let the product's gate choose an arm and a threshold, judged by what they let through.
+ * `favoured by loss` is what the worker does; `picked by loss` was, and leaves the other arm no
+ * chance; `alpha shared` is the answer to an engine without losses, and `by held-out rows` breaks
+ * alpha on purpose, to show what choosing there would cost. The others use more or less of the margin.
  */
 import { decide, type GateInput, type Verdict } from '../../src/core/gate.ts'
 import { armByValidationLoss } from '../../src/core/gate-arm.ts'
@@ -34,21 +34,37 @@ export interface Outcome {
   promoted: { coverage: number; agreement: number; broken: boolean } | null
 }
 
-/** A draw decided with one arm favoured, or null for none; with `alone` the other arm is left out. */
-type DecideWith = (arm: number | null, alone?: boolean) => Verdict
+/**
+ * A draw decided with one arm favoured, or null for none; with `alone` the other arm is left out.
+ * `usedMargin` is the product's own unless given.
+ */
+type DecideWith = (
+  arm: number | null,
+  options?: { alone?: boolean; usedMargin?: number }
+) => Verdict
 
 export type Rule = (decideWith: DecideWith, losses: [number, number]) => Verdict
 
 export const favouredByLoss: Rule = (decideWith, losses) => decideWith(armByValidationLoss(losses))
 
-const pickedByLoss: Rule = (decideWith, losses) => decideWith(armByValidationLoss(losses), true)
+const pickedByLoss: Rule = (decideWith, losses) =>
+  decideWith(armByValidationLoss(losses), { alone: true })
 
 const alphaShared: Rule = (decideWith) => decideWith(null)
 
 const byHeldOutRows: Rule = (decideWith) => {
-  const [first, second] = [decideWith(0, true), decideWith(1, true)]
+  const [first, second] = [0, 1].map((arm) => decideWith(arm, { alone: true })) as [
+    Verdict,
+    Verdict,
+  ]
   return coverageOf(second) > coverageOf(first) ? second : first
 }
+
+/** Favoured by loss, but the threshold may show more or less of the margin. */
+const usingMargin =
+  (usedMargin: number): Rule =>
+  (decideWith, losses) =>
+    decideWith(armByValidationLoss(losses), { usedMargin })
 
 const coverageOf = ({ arm, arms }: Verdict): number => arms[arm]!.coverage
 
@@ -57,6 +73,10 @@ export const rules: Record<string, Rule> = {
   'picked by loss': pickedByLoss,
   'alpha shared': alphaShared,
   'by held-out rows': byHeldOutRows,
+  'widest that passes': usingMargin(1),
+  'eight tenths of the margin': usingMargin(0.8),
+  'half of the margin': usingMargin(0.5),
+  'four tenths of the margin': usingMargin(0.4),
 }
 
 const outcomeOf = ({ verdict, arm, arms }: Verdict, { world, margin }: Setting): Outcome => {
@@ -88,12 +108,13 @@ export const drawOutcomes = (setting: Setting, judges: Rule[], random: () => num
     seed: 1,
   }
   const decided = new Map<string, Verdict>()
-  const decideWith: DecideWith = (arm, alone = false) => {
-    const key = `${arm}/${alone}`
+  const decideWith: DecideWith = (arm, { alone = false, usedMargin } = {}) => {
+    const key = `${arm}/${alone}/${usedMargin}`
     const known = decided.get(key)
     if (known !== undefined) return known
+    const own = usedMargin === undefined ? input : { ...input, usedMargin }
     const verdict =
-      alone && arm !== null ? decideAlone(input, arm) : decide({ ...input, favouredArm: arm })
+      alone && arm !== null ? decideAlone(own, arm) : decide({ ...own, favouredArm: arm })
     decided.set(key, verdict)
     return verdict
   }

@@ -59,6 +59,18 @@ const FIRST_RUN: [Shape, Shape] = [
   ],
 ]
 
+/** 82 % right over all, falling without steps, so that many thresholds lie near the border. */
+const GRADUAL: Shape = [
+  [0.2, 0.995],
+  [0.1, 0.985],
+  [0.1, 0.975],
+  [0.1, 0.96],
+  [0.1, 0.93],
+  [0.05, 0.89],
+  [0.05, 0.83],
+  [0.3, 0.5],
+]
+
 const twice = (shape: Shape): World => ({ arms: [shape, shape] })
 
 const beside = (shape: Shape): World => ({
@@ -74,6 +86,7 @@ export const measuredWorld: World = beside(MEASURED)
 export const worldsAt = (margin: number): Record<string, World> => ({
   'banking77 as measured': measuredWorld,
   'banking77, first whole run': { arms: FIRST_RUN },
+  'gradual decline': beside(GRADUAL),
   'label noise at the top': beside([
     [0.08, 0.955],
     [0.5, 0.985],

@@ -24,6 +24,8 @@ export interface ThresholdTest {
   /** rows above the threshold */
   rows: number
   disagreements: number
+  /** observed loss of agreement against the upstream's own, a share of the rows */
+  loss: number
   threshold: number
   /**
    * H0: agreement above the threshold is at most the upstream's own minus the margin. Null where
@@ -130,6 +132,13 @@ const pairedPValue = (ranked: RankedRows, rows: number, worth: number, margin: n
   return tangoNonInferiority(counts, margin)
 }
 
+/** Share of the first `rows` that disagree, less the upstream's own share where it was asked. */
+const observedLoss = ({ agrees, upstreamAgrees }: RankedRows, rows: number): number => {
+  const asked = rows - countWhere(upstreamAgrees, rows, -1)
+  const noise = asked === 0 ? 0 : countWhere(upstreamAgrees, rows, 0) / asked
+  return countWhere(agrees, rows, 0) / rows - noise
+}
+
 /**
  * p-value of "agreement among the first `rows` is at most the upstream's own minus the margin".
  * Without fresh upstream answers its own agreement is taken as 1 and the binomial tail is exact.
@@ -186,14 +195,25 @@ export const testThresholds = (ranked: RankedRows, options: SelectiveOptions): T
   return counts.map((rows, place) => ({
     rows,
     disagreements: countWhere(agrees, rows, 0),
+    loss: observedLoss(ranked, rows),
     threshold: thresholdAt(confidence, rows),
     ...outcomes[place]!,
   }))
 }
 
-/** The test with the most rows among those that passed. */
-export const widestPassed = (tests: ThresholdTest[]): ThresholdTest | null =>
-  tests.reduce<ThresholdTest | null>(
-    (best, test) => (test.passed && (best === null || test.rows > best.rows) ? test : best),
-    null
-  )
+/**
+ * Of the tests that passed the widest that shows a loss of at most `tolerated`; where none does, the
+ * one with the least loss. All of them are guaranteed at once, so any choice among them is free.
+ */
+export const chooseThreshold = (
+  tests: ThresholdTest[],
+  tolerated: number
+): ThresholdTest | null => {
+  const passed = tests.filter((test) => test.passed)
+  const roomy = passed.filter(({ loss }) => loss <= tolerated)
+  const [best] =
+    roomy.length > 0
+      ? roomy.toSorted((a, b) => b.rows - a.rows)
+      : passed.toSorted((a, b) => a.loss - b.loss || b.rows - a.rows)
+  return best ?? null
+}

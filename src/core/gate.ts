@@ -5,8 +5,8 @@
  * Knows nothing of engines, prices or how answers were compared (`score.ts`).
  */
 import {
+  chooseThreshold,
   testThresholds,
-  widestPassed,
   type RankedRows,
   type ThresholdTest,
 } from './gate-selective.ts'
@@ -19,7 +19,7 @@ import { bootstrapLowerBound, effectiveRows } from './statistics-bootstrap.ts'
 
 export type ResponseType = 'json' | 'label' | 'code' | 'short-text' | 'free-text'
 
-/** One statistic of one arm: every threshold that was tested, and the widest that passed. */
+/** One statistic of one arm: every threshold that was tested, and the one chosen among those that passed. */
 export interface CandidateFigures {
   confidence: ConfidenceStatistic
   passed: ThresholdTest | null
@@ -91,6 +91,8 @@ export interface GateInput {
   alpha?: number
   /** a route that answers less than this is not worth having */
   minCoverage?: number
+  /** of the margin, 0 to 1: the loss that a threshold may show and still be taken for its width */
+  usedMargin?: number
   seed: number
 }
 
@@ -210,7 +212,7 @@ const armFigures = (
   const nothing = { threshold: null, coverage: 0, agreementAnswered: 0, agreementAnsweredBound: 0 }
   const candidates = statisticsOf(rows, input.responseType).map((confidence): CandidateFigures => {
     const tests = testThresholds(rank(rows, confidence, cut), { ...input, alpha })
-    return { confidence, passed: widestPassed(tests), tests }
+    return { confidence, passed: chooseThreshold(tests, input.usedMargin * input.margin), tests }
   })
   if (candidates.length === 0) return { ...figures, confidence: 'sum', ...nothing }
   const best = candidates.reduce(better)
@@ -267,6 +269,13 @@ const rejection = (winner: ArmFigures | undefined, input: Required<GateInput>): 
 /** Of alpha, for the favoured arm: docs/decisions/2026-11-25-arm-favoured-by-validation.md */
 export const FAVOURED_SHARE = 0.8
 
+/**
+ * The widest threshold that passes lies where chance favoured it, and its last answers are the worst
+ * of all. A little narrower costs a point of coverage and leaves room under the margin:
+ * docs/decisions/2026-11-25-selective-gate-test.md.
+ */
+const USED_MARGIN = 0.6
+
 /** Shares of alpha by arm; they sum to 1, and are fixed before a held-out row is looked at. */
 const alphaShares = (arms: number, favoured: number | null): number[] =>
   Array.from({ length: arms }, (_, arm) => {
@@ -280,7 +289,13 @@ const alphaShares = (arms: number, favoured: number | null): number[] =>
  * docs/decisions/2026-11-25-selective-gate-test.md.
  */
 export const decide = (given: GateInput): Verdict => {
-  const input = { alpha: 0.05, minCoverage: 0.2, favouredArm: null, ...given }
+  const input = {
+    alpha: 0.05,
+    minCoverage: 0.2,
+    favouredArm: null,
+    usedMargin: USED_MARGIN,
+    ...given,
+  }
   const { responseType, margin, alpha, minCoverage } = input
   const shares = alphaShares(input.arms.length, input.favouredArm)
   const arms = input.arms.map((arm, index) => {

@@ -3,13 +3,14 @@ import { describe, expect, it } from 'vitest'
 import { decide, type GateInput, type HeldOutRow } from '../../src/core/gate.ts'
 import { armByValidationLoss } from '../../src/core/gate-arm.ts'
 import {
+  chooseThreshold,
   fallbackProcedure,
   minimumRows,
   startPlaces,
   testedRanks,
   testThresholds,
-  widestPassed,
   type RankedRows,
+  type ThresholdTest,
 } from '../../src/core/gate-selective.ts'
 import { sliceFigures } from '../../src/core/gate-slices.ts'
 import { seededRandom } from '../../src/random.ts'
@@ -72,6 +73,18 @@ const partly = (upstream: number) =>
 
 const candidates = (given: HeldOutRow[], responseType: GateInput['responseType']) =>
   decide(input(given, { responseType })).arms[0]!.candidates!.map(({ confidence }) => confidence)
+
+const thresholdTest = (rows: number, loss: number, passed = true): ThresholdTest => ({
+  rows,
+  disagreements: Math.round(loss * rows),
+  loss,
+  threshold: -rows,
+  pValue: 0.01,
+  level: 0.05,
+  passed,
+})
+/** of the chosen one, where a loss of 0.03 is tolerated */
+const rowsOf = (tests: ThresholdTest[]) => chooseThreshold(tests, 0.03)?.rows ?? null
 
 describe('decide', () => {
   it('answers the confident part of a model that plain parity must refuse', () => {
@@ -279,13 +292,26 @@ describe('testThresholds', () => {
       fc.property(fc.integer({ min: 0, max: 500 }), (seed) => {
         const random = seededRandom(seed)
         const rows = ranked(Array.from({ length: 400 }, () => (random() < 0.97 ? 1 : 0)))
-        const coverage = (margin: number) =>
-          widestPassed(testThresholds(rows, { margin, alpha: 0.05, minCoverage: 0.4, starts: 1 }))
-            ?.rows ?? 0
-        expect(coverage(0.08)).toBeGreaterThanOrEqual(coverage(0.04))
+        const passed = (margin: number) =>
+          testThresholds(rows, { margin, alpha: 0.05, minCoverage: 0.4, starts: 1 }).filter(
+            (test) => test.passed
+          ).length
+        expect(passed(0.08)).toBeGreaterThanOrEqual(passed(0.04))
       }),
       { numRuns: 50 }
     )
+  })
+
+  it('counts as loss what the upstream does not lose itself, from the rows that it was asked on', () => {
+    const rows = ranked([
+      ...Array.from({ length: 190 }, () => 1),
+      ...Array.from({ length: 10 }, () => 0),
+    ])
+    const lossOfAll = () =>
+      testThresholds(rows, { margin: 0.08, alpha: 0.05, minCoverage: 1 }).at(-1)!.loss
+    expect(lossOfAll()).toBeCloseTo(0.05)
+    rows.upstreamAgrees.fill(1, 0, 98).fill(0, 98, 100)
+    expect(lossOfAll()).toBeCloseTo(0.03)
   })
 
   it('calls a pass only what the exact bound confirms', () => {
@@ -293,6 +319,27 @@ describe('testThresholds', () => {
     const rows = ranked(Array.from({ length: 800 }, (_, i) => (random() < 1 - i / 4000 ? 1 : 0)))
     for (const test of testThresholds(rows, { margin: 0.05, alpha: 0.05, minCoverage: 0.2 }))
       if (test.passed) expect(test.disagreements / test.rows).toBeLessThan(0.05)
+  })
+})
+
+describe('chooseThreshold', () => {
+  it('takes the widest whose loss is tolerated', () => {
+    expect(
+      rowsOf([thresholdTest(200, 0.01), thresholdTest(400, 0.03), thresholdTest(500, 0.036)])
+    ).toBe(400)
+    expect(
+      rowsOf([thresholdTest(200, 0.01), thresholdTest(400, 0.02), thresholdTest(500, 0.02, false)])
+    ).toBe(400)
+  })
+
+  it('takes the one with the least loss where every loss is larger', () => {
+    expect(
+      rowsOf([thresholdTest(200, 0.034), thresholdTest(400, 0.032), thresholdTest(500, 0.036)])
+    ).toBe(400)
+  })
+
+  it('takes nothing that did not pass', () => {
+    expect(rowsOf([thresholdTest(200, 0, false)])).toBeNull()
   })
 })
 
