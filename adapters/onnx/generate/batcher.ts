@@ -10,7 +10,7 @@
  * token, so that a long prompt delays the others by one chunk at a time.
  */
 import { AppError } from '../../../src/errors.ts'
-import type { Decoder } from './decoder.ts'
+import type { Decoder, Prediction } from './decoder.ts'
 import type { KvCache } from './kv-cache.ts'
 import type { LoraPool } from './lora-pool.ts'
 import { PREFIX_BLOCK } from './prefix-cache.ts'
@@ -189,12 +189,13 @@ export class Batcher {
     const start = row.length
     const wanted = row.wanted(start, count)
     const places = wanted.map((position) => position - start)
-    const { logprobs, newCache } = await decoder.run({
+    const { predictions, newCache } = await decoder.run({
       rows: [{ ids: row.ids.slice(start, start + count), pastLength: start, lora: row.lora }],
       cache: cache.bind(slot, [start]),
       loras: loras.feedsFor([row.lora]),
       // the graph wants one place at least
       wanted: places.length === 0 ? [count - 1] : places,
+      distributions: row.needsDistribution && places.length > 0,
     })
     if (this.cancelled.delete(row)) return this.stopReading()
     cache.append(slot, [start], newCache)
@@ -203,7 +204,7 @@ export class Batcher {
     if (whole) this.keepPrefix(row, slot)
     let goesOn = false
     for (const [index, position] of wanted.entries())
-      goesOn = row.receive(position, logprobs[index]!)
+      goesOn = row.receive(position, predictions[index]!)
     if (!whole) return
     if (!goesOn) return this.stopReading()
     this.reading = null
@@ -229,7 +230,7 @@ export class Batcher {
     if (batch.length === 0) return
     try {
       const lengths = batch.map(({ length }) => length)
-      const { logprobs, newCache } = await decoder.run({
+      const { predictions, newCache } = await decoder.run({
         rows: batch.map(({ ids, length, lora }) => ({
           ids: [ids[length]!],
           pastLength: length,
@@ -238,19 +239,20 @@ export class Batcher {
         cache: cache.bind(0, lengths),
         loras: loras.feedsFor(batch.map(({ lora }) => lora)),
         wanted: batch.map((_, index) => index),
+        distributions: batch.some((row) => row.needsDistribution),
       })
       cache.append(0, lengths, newCache)
-      this.advance(logprobs)
+      this.advance(predictions)
     } catch (error) {
       for (const row of batch) this.cancel(row, error)
     }
   }
 
-  private advance(logprobs: Float32Array[]): void {
+  private advance(predictions: Prediction[]): void {
     for (let slot = this.decoding.length - 1; slot >= 0; slot--) {
       const row = this.decoding[slot]!
       row.length++
-      if (this.cancelled.has(row) || !row.receive(row.length - 1, logprobs[slot]!))
+      if (this.cancelled.has(row) || !row.receive(row.length - 1, predictions[slot]!))
         this.remove(slot)
     }
   }

@@ -189,12 +189,17 @@ class DecodeGraphBuilder {
     return [normed!, sum!]
   }
 
+  /** The best token by itself: whoever wants no other is spared a copy of the whole vocabulary. */
   private head(normed: string): void {
     const { graph, config } = this
     const wanted = graph.op('Gather', [normed, 'rows'], { axis: 0 })
     const table = config.tiedEmbeddings ? EMBEDDING : 'lm_head.weight'
     const logits = this.weights.tableProduct(wanted, table)
     const logprobs = graph.op('LogSoftmax', [logits], { axis: 1 })
+    const best = graph.op('ArgMax', [logprobs], { axis: 1, keepdims: 1 })
+    const bestLogprob = graph.op('GatherElements', [logprobs, best], { axis: 1 })
+    graph.output('best', best, 'int64', ['R', 1])
+    graph.output('best_logprob', bestLogprob, 'float32', ['R', 1])
     graph.output('logprobs', logprobs, 'float32', ['R', config.vocabSize])
   }
 }
@@ -203,7 +208,8 @@ class DecodeGraphBuilder {
  * Inputs: `ids` and `positions` int64 `[B, T]`; `past_lengths` int64 `[B]`; `rows` int64 `[R]`, indices
  * into the B·T tokens; under `pastNames` the cache, float32 `[B, kvHeads, 1, capacity, headDim]`,
  * the capacity possibly 0; with `loras` the matrices (`loraInput`) and masks (`maskInput`).
- * Outputs: `logprobs` float32 `[R, vocab]`; `new_cache` float32 `[layers·2·B, kvHeads, T, headDim]`.
+ * Outputs: `logprobs` float32 `[R, vocab]`, and of them the first of the largest: `best` int64
+ * `[R, 1]`, `best_logprob` float32 `[R, 1]`; `new_cache` float32 `[layers·2·B, kvHeads, T, headDim]`.
  */
 export const buildDecodeGraph = (
   config: LlamaConfig,

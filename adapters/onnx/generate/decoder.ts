@@ -9,6 +9,7 @@ import { buildDecodeGraph } from './decode-graph.ts'
 import type { CacheTensors } from './kv-cache.ts'
 import { loraMasks } from './lora-pool.ts'
 import type { LoraFeeds } from './lora-pool.ts'
+import type { TokenChoice } from './sampler.ts'
 
 export interface DecodeStep {
   /** the new tokens, the same number in every row */
@@ -16,13 +17,22 @@ export interface DecodeStep {
   /** of the rows, in their order */
   cache: CacheTensors
   loras: LoraFeeds
-  /** indices into the rows' tokens in order, where log-probabilities are wanted; at least one */
+  /** indices into the rows' tokens in order behind which a token is wanted; at least one */
   wanted: readonly number[]
+  /** false gives the most probable tokens only, which spares a copy of every distribution */
+  distributions: boolean
+}
+
+/** What the model says behind one token. */
+export interface Prediction {
+  best: TokenChoice
+  /** natural log-probabilities `[vocab]`; null unless the step asked for distributions */
+  logprobs: Float32Array | null
 }
 
 export interface DecodeResult {
-  /** `[vocab]` for each wanted token */
-  logprobs: Float32Array[]
+  /** one for each wanted token */
+  predictions: Prediction[]
   /** keys and values of the new tokens, `[layers·2, rows, kvHeads, tokens, headDim]` */
   newCache: Float32Array
 }
@@ -62,6 +72,23 @@ const stepFeeds = ({ rows, loras, wanted }: DecodeStep): Record<string, Tensor> 
       [rows.length]
     ),
   }
+}
+
+const BEST_ONLY = ['best', 'best_logprob', 'new_cache']
+const WITH_DISTRIBUTIONS = [...BEST_ONLY, 'logprobs']
+
+const predictionsOf = (
+  results: InferenceSession.ReturnType,
+  count: number,
+  vocabSize: number
+): Prediction[] => {
+  const ids = results.best!.data as BigInt64Array
+  const ofBest = results.best_logprob!.data as Float32Array
+  const all = results.logprobs?.data as Float32Array | undefined
+  return Array.from({ length: count }, (_, index) => ({
+    best: { tokenId: Number(ids[index]), logprob: ofBest[index]! },
+    logprobs: all?.subarray(index * vocabSize, (index + 1) * vocabSize) ?? null,
+  }))
 }
 
 interface DecodeSession {
@@ -104,13 +131,10 @@ export const createDecoder = async (options: DecoderOptions): Promise<Decoder> =
         : await (adapted ??= createSession(options, true))
       const feeds = stepFeeds(step)
       for (const [index, tensor] of step.cache.entries()) feeds[pastNames[index]!] = tensor
-      const { logprobs, new_cache: newCache } = await session.run(feeds)
-      const all = logprobs!.data as Float32Array
+      const results = await session.run(feeds, step.distributions ? WITH_DISTRIBUTIONS : BEST_ONLY)
       return {
-        logprobs: step.wanted.map((_, index) =>
-          all.subarray(index * vocabSize, (index + 1) * vocabSize)
-        ),
-        newCache: newCache!.data as Float32Array,
+        predictions: predictionsOf(results, step.wanted.length, vocabSize),
+        newCache: results.new_cache!.data as Float32Array,
       }
     },
     async close() {

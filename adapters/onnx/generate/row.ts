@@ -3,6 +3,7 @@
  * it. Knows nothing of the graph or of other rows.
  */
 import type { Constraint } from './constraint.ts'
+import type { Prediction } from './decoder.ts'
 import { Sampler } from './sampler.ts'
 import type { SampledToken, SamplingOptions } from './sampler.ts'
 
@@ -38,19 +39,21 @@ export interface GenerationEnd {
 export interface Row {
   readonly lora: string | null
   readonly usePrefixCache: boolean
+  /** false when the most probable tokens are enough */
+  readonly needsDistribution: boolean
   /** the tokens known so far: first the prompt, then what was said */
   readonly ids: readonly number[]
   /** how many of these need not be computed when their keys and values are at hand */
   readonly reusable: number
   /** how many of these the cache holds; back to 0 when the row has to give up its place */
   length: number
-  /** Of the tokens `start` to `start + count`, those whose log-probabilities are wanted. */
+  /** Of the tokens `start` to `start + count`, those behind which a prediction is wanted. */
   wanted(start: number, count: number): number[]
   /**
-   * @param position of the token behind which the log-probabilities stand
+   * @param position of the token behind which the prediction stands
    * @returns true when one more token is known now, false when the row has ended
    */
-  receive(position: number, logprobs: Float32Array): boolean
+  receive(position: number, prediction: Prediction): boolean
   setCached(tokens: number): void
   fail(error: unknown): void
 }
@@ -86,6 +89,7 @@ class Channel<Item, End> {
 export class GenerationRow implements Row {
   readonly lora: string | null
   readonly usePrefixCache: boolean
+  readonly needsDistribution: boolean
   readonly ids: number[]
   length = 0
   private readonly request: GenerationRequest
@@ -98,8 +102,10 @@ export class GenerationRow implements Row {
     this.request = request
     this.lora = request.lora
     this.usePrefixCache = request.usePrefixCache
+    const { constraint, sampling, topLogprobs } = request
+    this.needsDistribution = constraint !== null || sampling.temperature > 0 || topLogprobs > 0
     this.ids = [...request.promptIds]
-    this.sampler = new Sampler(request.sampling, request.topLogprobs)
+    this.sampler = new Sampler(sampling, topLogprobs)
   }
 
   get reusable(): number {
@@ -115,8 +121,10 @@ export class GenerationRow implements Row {
     return last < start + count ? [last] : []
   }
 
-  receive(_position: number, logprobs: Float32Array): boolean {
-    const token = this.sampler.choose(logprobs, this.request.constraint)
+  receive(_position: number, { best, logprobs }: Prediction): boolean {
+    const token = this.needsDistribution
+      ? this.sampler.choose(logprobs!, this.request.constraint)
+      : { ...best, top: [] }
     if (!token) return this.end('stop')
     if (!this.say(token)) return false
     // what is certain costs no step: an answer is over once only one choice is left
@@ -163,6 +171,7 @@ export class GenerationRow implements Row {
 export class ScoreRow implements Row {
   readonly lora: string | null
   readonly usePrefixCache: boolean
+  readonly needsDistribution = true
   readonly ids: readonly number[]
   readonly reusable: number
   readonly result: Promise<number[]>
@@ -193,10 +202,10 @@ export class ScoreRow implements Row {
     return Array.from({ length: Math.max(0, end - first) }, (_, index) => first + index)
   }
 
-  receive(position: number, logprobs: Float32Array): boolean {
+  receive(position: number, { logprobs }: Prediction): boolean {
     // a row that had to give up its place begins again
     if (position === this.from - 1) this.logprobs.length = 0
-    this.logprobs.push(logprobs[this.next[position]!]!)
+    this.logprobs.push(logprobs![this.next[position]!]!)
     if (position === this.ids.length - 1) this.resolve(this.logprobs)
     return false
   }
