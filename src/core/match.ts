@@ -11,7 +11,7 @@ import {
   type MessagePattern,
   type Taken,
 } from './match/message-pattern.ts'
-import { createByteProbe, mayPass, type ByteProbe } from './match/byte-probe.ts'
+import { createByteProbe, createByteTest, type ByteProbe } from './match/byte-probe.ts'
 import type { Outline } from './match/outline.ts'
 import { createProbes, passes, type Probe } from './match/probe.ts'
 import { keyText } from './match/template-key.ts'
@@ -183,9 +183,5 @@ export const compileMatcher = (templates: Template[]): Matcher => {
   const byteProbes = [...index.values()].flatMap((buckets) =>
     [...buckets.values()].flatMap(({ entries }) => entries.map(({ byteProbe }) => byteProbe))
   )
-  const mayMatch = (bytes: Buffer, outline: Outline): boolean => {
-    for (const byteProbe of byteProbes) if (mayPass(byteProbe, bytes, outline)) return true
-    return false
-  }
-  return { match, mayMatch, size: distinct.length }
+  return { match, mayMatch: createByteTest(byteProbes), size: distinct.length }
 }

@@ -58,18 +58,33 @@ export interface ClientHeaders {
   hasLength: boolean
 }
 
-const asText = (value: Buffer | string): string =>
-  typeof value === 'string' ? value : value.toString('latin1')
+/**
+ * Texts of buffers that are parts of one text, as the headers of an answer are when they came in one
+ * piece: to decode it once and to cut it takes a fifth of decoding each.
+ */
+const textsOf = (parts: readonly Buffer[]): string[] => {
+  const [first, last] = [parts[0], parts.at(-1)]
+  if (first === undefined || last === undefined) return []
+  const { buffer, byteOffset: start } = first
+  const length = last.buffer === buffer ? last.byteOffset + last.length - start : 0
+  const whole = length > 0 ? Buffer.from(buffer, start, length).toString('latin1') : ''
+  return parts.map((part) => {
+    const from = part.byteOffset - start
+    const isInside = part.buffer === buffer && from >= 0 && from + part.length <= whole.length
+    return isInside ? whole.slice(from, from + part.length) : part.toString('latin1')
+  })
+}
 
 /** What the upstream answered → what the client gets, and what the log must know of it. */
 export const headersForClient = (
-  raw: readonly (Buffer | string)[],
+  raw: readonly Buffer[],
   added: readonly string[]
 ): ClientHeaders => {
   const result: ClientHeaders = { raw: [], contentEncoding: '', contentType: '', hasLength: false }
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = asText(raw[i]!)
-    const value = asText(raw[i + 1]!)
+  const texts = textsOf(raw)
+  for (let i = 0; i + 1 < texts.length; i += 2) {
+    const name = texts[i]!
+    const value = texts[i + 1]!
     const lowerName = name.toLowerCase()
     if (HOP_BY_HOP.has(lowerName)) continue
     result.raw.push(name, value)

@@ -4,7 +4,6 @@
  * other. When the store cannot keep up, new exchanges are dropped and counted. Knows nothing of
  * databases: `append` is handed in.
  */
-import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
   ExchangeBatchWriter,
@@ -65,6 +64,8 @@ class Queue implements LogQueue {
   private running: Promise<void> | null = null
   private closing = false
   private readonly stop = new AbortController()
+  /** ends the wait for the batch that is on its way to the store */
+  private giveUp = (): void => {}
 
   constructor(options: LogQueueOptions) {
     const batchBytes = Math.min(DEFAULT_BATCH_BYTES, options.maxBytes)
@@ -87,7 +88,10 @@ class Queue implements LogQueue {
 
   async close(timeoutMs: number): Promise<void> {
     this.closing = true
-    const timer = setTimeout(() => this.stop.abort(), timeoutMs)
+    const timer = setTimeout(() => {
+      this.stop.abort()
+      this.giveUp()
+    }, timeoutMs)
     await this.running
     clearTimeout(timer)
   }
@@ -151,18 +155,11 @@ class Queue implements LogQueue {
   }
 
   /** A store that never answers must not hold up the end of the process. */
-  private async untilStopped(work: Promise<void>): Promise<void> {
-    const { signal } = this.stop
-    const done = new AbortController()
-    const stopped = once(signal, 'abort', { signal: done.signal }).then(() => {
-      throw new Error('the log queue was stopped')
+  private untilStopped(work: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.giveUp = () => reject(new Error('the log queue was stopped'))
+      work.then(resolve, reject)
     })
-    try {
-      await Promise.race([work, stopped])
-    } finally {
-      stopped.catch(() => {})
-      done.abort()
-    }
   }
 
   private async pause(ms: number, skip: boolean): Promise<void> {

@@ -18,6 +18,9 @@ interface Ending {
   form: AnswerForm
 }
 
+/** Milliseconds without the digits that no clock means, which every record would be longer by. */
+const wholeMicros = (ms: number): number => Math.round(ms * 1000) / 1000
+
 const captured = (exchange: Exchange, ending: Ending): CapturedExchange => ({
   head: {
     id: exchange.id,
@@ -27,8 +30,8 @@ const captured = (exchange: Exchange, ending: Ending): CapturedExchange => ({
     path: exchange.path,
     streamed: exchange.streamed,
     status: ending.status,
-    firstByteMs: ending.firstByteAt === null ? null : ending.firstByteAt - exchange.at,
-    durationMs: ending.endedAt - exchange.at,
+    firstByteMs: ending.firstByteAt === null ? null : wholeMicros(ending.firstByteAt - exchange.at),
+    durationMs: wholeMicros(ending.endedAt - exchange.at),
     route: ending.route,
   },
   form: ending.form,

@@ -28,55 +28,56 @@ export interface Passage {
 
 const CLIENT_LEFT = new Error('the client closed the connection')
 
-/** One answer on its way. Every method is called by undici, in the order of the declarations. */
+/**
+ * One answer on its way. Every method is called by undici, in the order of the declarations. This is
+ * the older of its two interfaces, which the newer one is translated to: that takes the headers
+ * apart before anybody asks, in a tenth of the time we need in all.
+ */
 class UpstreamAnswer implements Dispatcher.DispatchHandler {
   private readonly passage: Passage
-  private controller: Dispatcher.DispatchController | null = null
-  private readonly resume = (): void => this.controller?.resume()
+  private abort: ((error: Error) => void) | null = null
+  private resume: () => void = () => {}
 
   constructor(passage: Passage) {
     this.passage = passage
-    passage.client.onGone(() => this.controller?.abort(CLIENT_LEFT))
+    passage.client.onGone(() => this.abort?.(CLIENT_LEFT))
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.controller = controller
+  onConnect(abort: (error: Error) => void): void {
+    this.abort = abort
     // the client may have left while the request waited for a connection
-    if (this.passage.client.gone) controller.abort(CLIENT_LEFT)
+    if (this.passage.client.gone) abort(CLIENT_LEFT)
   }
 
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    _headers: unknown,
-    statusText?: string
-  ): void {
-    if (status < 200) return
+  onHeaders(status: number, raw: Buffer[], resume: () => void, statusText: string): boolean {
+    if (status < 200) return true
+    this.resume = resume
     const { client, addedHeaders, capture } = this.passage
-    const raw = (controller.rawHeaders ?? []) as readonly (Buffer | string)[]
     const headers = headersForClient(raw, addedHeaders)
     capture?.begin(status, headers)
     // the upstream's own date passes; where it sends none, none is made up
     client.outgoing.sendDate = false
-    client.outgoing.writeHead(status, statusText ?? '', headers.raw)
+    client.outgoing.writeHead(status, statusText, headers.raw)
     // headers of a stream must not wait for its first event; with a known length both come at once
     if (!headers.hasLength) client.outgoing.flushHeaders()
+    return true
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  /** @returns false when nothing more is to come until `resume` */
+  onData(chunk: Buffer): boolean {
     this.passage.capture?.add(chunk)
     const { outgoing } = this.passage.client
-    if (outgoing.write(chunk)) return
-    controller.pause()
-    outgoing.once('drain', this.resume)
+    const takesMore = outgoing.write(chunk)
+    if (!takesMore) outgoing.once('drain', this.resume)
+    return takesMore
   }
 
-  onResponseEnd(): void {
+  onComplete(): void {
     this.passage.client.outgoing.end()
     this.passage.onEnd('complete')
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+  onError(error: Error): void {
     const { client, addedHeaders } = this.passage
     if (client.gone) return this.passage.onEnd('client-gone')
     if (client.canBeAnswered) client.sendError(connectionError(error), addedHeaders)

@@ -49,19 +49,52 @@ export const createByteProbe = (model: string, prefix: string, probe: Probe): By
   }
 }
 
-/** False when the request's bytes cannot be one of the template. */
-export const mayPass = (
-  { model, message, offsets, codes }: ByteProbe,
-  bytes: Buffer,
-  outline: Outline
-): boolean => {
-  if (outline.model !== model) return false
-  const start = outline.contents[message]
-  if (start === undefined) return false
-  // a list of parts: the text is somewhere in it
-  if (start < 0) return true
+const fits = ({ offsets, codes }: ByteProbe, bytes: Buffer, start: number): boolean => {
   for (let index = 0; index < offsets.length; index++) {
     if (bytes[start + offsets[index]!] !== codes[index]) return false
   }
   return true
+}
+
+/** Probes that look at one message's same place first, by the byte that they want to see there. */
+interface Place {
+  message: number
+  /** −1 for probes that look at nothing */
+  offset: number
+  byCode: Map<number | undefined, ByteProbe[]>
+}
+
+const placesOf = (probes: ByteProbe[]): Place[] => {
+  const places = new Map<string, Place>()
+  for (const probe of probes) {
+    const { message } = probe
+    const offset = probe.offsets[0] ?? -1
+    const key = `${message} ${offset}`
+    const place = places.get(key) ?? { message, offset, byCode: new Map() }
+    places.set(key, place)
+    const alike = place.byCode.get(probe.codes[0])
+    if (alike) alike.push(probe)
+    else place.byCode.set(probe.codes[0], [probe])
+  }
+  return [...places.values()]
+}
+
+/** @returns a test that is false when the request's bytes cannot be one of any probe's template */
+export const createByteTest = (
+  probes: ByteProbe[]
+): ((bytes: Buffer, outline: Outline) => boolean) => {
+  const byModel = new Map<string, Place[]>()
+  for (const model of new Set(probes.map((probe) => probe.model)))
+    byModel.set(model, placesOf(probes.filter((probe) => probe.model === model)))
+  return (bytes, { model, contents }) => {
+    for (const { message, offset, byCode } of byModel.get(model) ?? []) {
+      const start = contents[message]
+      if (start === undefined) continue
+      // a list of parts: the text is somewhere in it
+      if (start < 0) return true
+      const alike = byCode.get(offset < 0 ? undefined : bytes[start + offset])
+      if (alike?.some((probe) => fits(probe, bytes, start))) return true
+    }
+    return false
+  }
 }

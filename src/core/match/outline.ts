@@ -21,6 +21,11 @@ const CLOSE_LIST = 0x5d
 const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
 
+const MODEL = Buffer.from('model')
+const STREAM = Buffer.from('stream')
+const MESSAGES = Buffer.from('messages')
+const CONTENT = Buffer.from('content')
+
 /** a search by the platform pays off behind so many bytes */
 const SHORT_BYTES = 24
 /** strings and escaped quotes to look at; what has more is parsed in the same time */
@@ -43,26 +48,24 @@ class OutlineReader {
 
   read(): Outline {
     const outline: Outline = { model: '', streamed: false, contents: [] }
-    const seen = new Set<string>()
-    this.object((key) => {
-      // of equal keys a parser takes the last one; nobody sends that
-      if (seen.has(key)) throw GIVE_UP
-      seen.add(key)
-      if (key === 'model') outline.model = this.plainString()
-      else if (key === 'stream') outline.streamed = this.isTrue()
-      else if (key === 'messages') this.messages(outline.contents)
+    let [models, streams, lists] = [0, 0, 0]
+    this.object((from, to) => {
+      if (this.isText(MODEL, from, to) && ++models === 1) outline.model = this.plainString()
+      else if (this.isText(STREAM, from, to) && ++streams === 1) outline.streamed = this.isTrue()
+      else if (this.isText(MESSAGES, from, to) && ++lists === 1) this.messages(outline.contents)
       else this.value()
     })
     this.space()
-    if (this.at !== this.bytes.length) throw GIVE_UP
+    // of equal keys a parser takes the last one; nobody sends that
+    if (this.at !== this.bytes.length || models > 1 || streams > 1 || lists > 1) throw GIVE_UP
     return outline
   }
 
   private messages(contents: number[]): void {
     this.list(() => {
       let content: number | null = null
-      this.object((key) => {
-        if (key !== 'content') return this.value()
+      this.object((from, to) => {
+        if (!this.isText(CONTENT, from, to)) return this.value()
         if (content !== null) throw GIVE_UP
         content = this.bytes[this.at] === QUOTE ? this.at + 1 : -1
         this.value()
@@ -71,17 +74,20 @@ class OutlineReader {
     })
   }
 
-  private object(member: (key: string) => void): void {
+  /** @param member gets where its key begins and ends, and moves behind its value */
+  private object(member: (from: number, to: number) => void): void {
     this.expect(OPEN_OBJECT)
     this.space()
     if (this.takes(CLOSE_OBJECT)) return
     do {
       this.space()
-      const key = this.key()
+      const from = this.at + 1
+      const to = this.string()
+      this.requirePlain(from, to)
       this.space()
       this.expect(COLON)
       this.space()
-      member(key)
+      member(from, to)
       this.space()
     } while (this.takes(COMMA))
     this.expect(CLOSE_OBJECT)
@@ -141,12 +147,15 @@ class OutlineReader {
     return this.literal() === 'true'
   }
 
-  private key(): string {
-    const from = this.at + 1
-    const text = this.bytes.toString('latin1', from, this.string())
-    // an escaped key could be any
-    if (text.includes('\\')) throw GIVE_UP
-    return text
+  /** An escaped key could be any. */
+  private requirePlain(from: number, to: number): void {
+    for (let at = from; at < to; at++) if (this.bytes[at] === BACKSLASH) throw GIVE_UP
+  }
+
+  private isText(text: Buffer, from: number, to: number): boolean {
+    if (to - from !== text.length) return false
+    for (let i = 0; i < text.length; i++) if (this.bytes[from + i] !== text[i]) return false
+    return true
   }
 
   private plainString(): string {

@@ -22,9 +22,28 @@ const scopedTexts = ({ head, request, response }: RecordBytes): ScopedText[] => 
 const isAnswered = ({ head, response }: RecordBytes): boolean =>
   head.status >= 200 && head.status < 300 && response !== null
 
-/** One parameter for all rows: to bind each value takes longer than to insert them. */
+/** digits of a time, in milliseconds for as long as dates have them */
+const AT_DIGITS = 16
+
+/** What a record is looked up by, as one text; ids and versions have no line breaks. */
+const rowText = (record: RecordBytes): string => {
+  const { id, at, route } = record.head
+  const time = String(at).padStart(AT_DIGITS, '0')
+  return `${Number(isAnswered(record))}${time}${id}\n${route?.templateVersion ?? ''}`
+}
+
+/**
+ * One parameter for all rows: to bind each value takes longer than to insert them. And one text for
+ * a row: a list would be read anew for each of its values.
+ */
 const INSERT_RECORDS = `insert into records (sequence, id, at, answered, template_version)
-  select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 from json_each(?) where true
+  select
+    ? + key,
+    substr(value, ${AT_DIGITS + 2}, instr(value, char(10)) - ${AT_DIGITS + 2}),
+    substr(value, 2, ${AT_DIGITS}),
+    substr(value, 1, 1),
+    nullif(substr(value, instr(value, char(10)) + 1), '')
+  from json_each(?) where true
   on conflict (id) do nothing`
 
 /** @returns places of those whose id was neither in the log nor earlier in the list */
@@ -33,15 +52,11 @@ const insertRecords = async (
   segment: number,
   added: RecordBytes[]
 ): Promise<Set<number>> => {
-  const rows = added.map((record, place) => [
-    sequenceOf(segment, place),
-    record.head.id,
-    record.head.at,
-    Number(isAnswered(record)),
-    record.head.route?.templateVersion ?? null,
-  ])
-  const { rowsAffected } = await tx.execute({ sql: INSERT_RECORDS, args: [JSON.stringify(rows)] })
-  if (rowsAffected === rows.length) return new Set(added.keys())
+  const { rowsAffected } = await tx.execute({
+    sql: INSERT_RECORDS,
+    args: [sequenceOf(segment, 0), JSON.stringify(added.map(rowText))],
+  })
+  if (rowsAffected === added.length) return new Set(added.keys())
   const inserted = await tx.execute({
     sql: 'select sequence from records where sequence >= ?',
     args: [sequenceOf(segment, 0)],
