@@ -232,9 +232,6 @@ const main = async (): Promise<void> => {
   const rounds = await measure(
     Number(values.runs),
     {
-      decode_tokens_per_second: () => decodeSpeed(generator, config, [null]),
-      decode_batch8_tokens_per_second: () => decodeSpeed(generator, config, eight([null])),
-      prefill_tokens_per_second: () => prefillSpeed(generator, config, null),
       prefill_long_tokens_per_second: () =>
         prefillSpeed(generator, config, null, LONG_PROMPT_TOKENS),
       cached_prefix_first_token: () => cachedFirstTokenMs(generator, config),
@@ -243,6 +240,10 @@ const main = async (): Promise<void> => {
       decode_mixed_batch8_tokens_per_second: () =>
         decodeSpeed(generator, config, eight(['a', 'b', 'c', null])),
       prefill_lora_tokens_per_second: () => prefillSpeed(generator, config, 'a'),
+      // next to the peer, so that the machine is the same for both
+      prefill_tokens_per_second: () => prefillSpeed(generator, config, null),
+      decode_batch8_tokens_per_second: () => decodeSpeed(generator, config, eight([null])),
+      decode_tokens_per_second: () => decodeSpeed(generator, config, [null]),
     },
     () => (peer === undefined ? {} : peerFigures(peer))
   )
