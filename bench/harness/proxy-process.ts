@@ -109,9 +109,14 @@ export const startProxy = async (env: Record<string, string>): Promise<ProxyProc
     baseUrl,
     pid: child.pid!,
     async admin<T>(path: string, init: RequestInit = {}): Promise<T> {
-      const response = await fetch(`${baseUrl}/admin/api${path}`, {
-        ...init,
-        headers: { ...init.headers, authorization: `Bearer ${ADMIN_TOKEN}` },
+      const headers = { ...init.headers, authorization: `Bearer ${ADMIN_TOKEN}` }
+      const ask = (): Promise<Response> =>
+        fetch(`${baseUrl}/admin/api${path}`, { ...init, headers })
+      const isRepeatable = init.method === undefined
+      // a kept connection may be closed by the server just when it is used again
+      const response = await ask().catch((error: unknown) => {
+        if (!isRepeatable || child.exitCode !== null) throw error
+        return ask()
       })
       const text = await response.text()
       if (!response.ok) throw new Error(`admin ${path}: ${response.status} ${text}`)

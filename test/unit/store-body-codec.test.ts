@@ -14,7 +14,8 @@ const DAY_MS = 24 * 60 * 60 * 1000
 
 const baseOf = (text: string) => {
   const bytes = Buffer.from(text)
-  return { digest: digestOf(bytes), text: bytes, ratio: 0.5 }
+  const digest = digestOf(bytes)
+  return { digest, key: digest.toString('latin1'), text: bytes, ratio: 0.5 }
 }
 
 const encode = (text: Buffer, base: Buffer) => encodeDifference(text, base, overlapOf(text, base))

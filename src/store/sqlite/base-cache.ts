@@ -8,6 +8,8 @@ import { overlapOf, type EncodedBody, type Overlap } from './body-codec.ts'
 
 export interface Base {
   digest: Buffer
+  /** the digest as a string to look up by */
+  key: string
   text: Buffer
   /** what it takes up without a base, as a share of its length */
   ratio: number
@@ -35,12 +37,11 @@ const DEFAULT_CACHE_BYTES = 32 * 2 ** 20
 const MAX_BASE_BYTES = 2 ** 20
 const MAX_BASE_AGE_MS = 24 * 60 * 60 * 1000
 
-const keyOf = ({ digest }: Base): string => digest.toString('latin1')
+const probeOffsets = (text: Buffer): number[] =>
+  PROBE_OFFSETS.filter((offset) => text.length >= offset + PROBE_BYTES)
 
-const probesOf = (scope: string, text: Buffer): string[] =>
-  PROBE_OFFSETS.filter((offset) => text.length >= offset + PROBE_BYTES).map(
-    (offset) => `${scope}\n@${offset}\n${text.toString('latin1', offset, offset + PROBE_BYTES)}`
-  )
+const probeAt = (offset: number, scope: string, text: Buffer): string =>
+  `${scope}\n@${offset}\n${text.toString('latin1', offset, offset + PROBE_BYTES)}`
 
 /** The longest lines and strings of a JSON text: what relatives share is likely among them. */
 const piecesOf = (scope: string, text: Buffer): string[] =>
@@ -75,11 +76,11 @@ export class BaseCache {
     return this.findByProbe(scope, text) ?? this.findByPieces(scope, text)
   }
 
-  add(scope: string, { digest, text, ratio }: Omit<Base, 'createdAt' | 'overlap'>): void {
+  add(scope: string, { digest, key, text, ratio }: Omit<Base, 'createdAt' | 'overlap'>): void {
     // a copy: the text is a view of its whole batch
-    const base: Base = { digest, text: Buffer.from(text), ratio, createdAt: this.now() }
-    const keys = [...probesOf(scope, text), ...piecesOf(scope, text)]
-    const key = keyOf(base)
+    const base: Base = { digest, key, text: Buffer.from(text), ratio, createdAt: this.now() }
+    const probes = probeOffsets(text).map((offset) => probeAt(offset, scope, text))
+    const keys = [...probes, ...piecesOf(scope, text)]
     this.bases.set(key, { base, keys })
     // too large a text is not taken
     if (this.bases.has(key)) for (const each of keys) this.byKey.set(each, base)
@@ -91,8 +92,8 @@ export class BaseCache {
 
   /** In constant time, where splitting a text takes as long as writing its record. */
   private findByProbe(scope: string, text: Buffer): Relative | null {
-    for (const probe of probesOf(scope, text)) {
-      const base = this.byKey.get(probe)
+    for (const offset of probeOffsets(text)) {
+      const base = this.byKey.get(probeAt(offset, scope, text))
       if (base === undefined || !this.touch(base)) continue
       const overlap = overlapOf(text, base.text, base.overlap)
       base.overlap = overlap
@@ -120,12 +121,11 @@ export class BaseCache {
 
   /** @returns false for one that is too old, which is gone then */
   private touch(base: Base): boolean {
-    const key = keyOf(base)
     if (this.now() - base.createdAt > MAX_BASE_AGE_MS) {
-      this.bases.delete(key)
+      this.bases.delete(base.key)
       return false
     }
-    this.bases.get(key)
+    this.bases.get(base.key)
     return true
   }
 }

@@ -20,6 +20,8 @@ export interface ScopedText {
 /** A text that has or gets a row of its own. */
 interface WholeText {
   digest: Buffer
+  /** the digest as a string to look up by */
+  key: string
   text: Buffer
   /** null when its row is there in all likelihood: then it is made only if it is not */
   data: Buffer | null
@@ -39,16 +41,17 @@ const keyOf = (digest: Buffer): string => digest.toString('latin1')
 /** The text as a whole; later texts may build on it. */
 const wholeForm = (cache: BaseCache, scope: string, text: Buffer): Form => {
   const digest = digestOf(text)
+  const key = keyOf(digest)
   const data = encodeWhole(text)
-  cache.add(scope, { digest, text, ratio: data.length / Math.max(1, text.length) })
-  return { whole: { digest, text, data }, difference: null }
+  cache.add(scope, { digest, key, text, ratio: data.length / Math.max(1, text.length) })
+  return { whole: { digest, key, text, data }, difference: null }
 }
 
 const formOf = (cache: BaseCache, { scope, text }: ScopedText): Form => {
   const relative = cache.find(scope, text)
   if (relative === null) return wholeForm(cache, scope, text)
   const { base } = relative
-  const whole = { digest: base.digest, text: base.text, data: null }
+  const whole = { digest: base.digest, key: base.key, text: base.text, data: null }
   if (base.text.equals(text)) return { whole, difference: null }
   const difference = encodeDifference(text, base.text, relative)
   return isWorthwhile(difference, text, base)
@@ -81,11 +84,10 @@ const keepUntil = (tx: SqlTransaction, newestAt: [id: number, at: number][]): Pr
 const wholesOf = (forms: Form[], texts: ScopedText[]): Map<string, WholeText> => {
   const wholes = new Map<string, WholeText>()
   forms.forEach(({ whole }, index) => {
-    const key = keyOf(whole.digest)
     const { at } = texts[index]!
-    const known = wholes.get(key)
+    const known = wholes.get(whole.key)
     // the first one may be new and encoded, later ones are its users
-    if (known === undefined) wholes.set(key, { ...whole, newestAt: at })
+    if (known === undefined) wholes.set(whole.key, { ...whole, newestAt: at })
     else known.newestAt = Math.max(known.newestAt, at)
   })
   return wholes
@@ -122,7 +124,7 @@ export const storeTexts = async (
   if (kept.length > 0) await keepUntil(tx, kept)
   await insertBodies(tx, rows)
   return forms.map(({ whole, difference }) => ({
-    body: ids.get(keyOf(whole.digest))!,
+    body: ids.get(whole.key)!,
     difference,
   }))
 }
