@@ -15,7 +15,7 @@ import { GraphBuilder } from '../adapters/onnx/graph.ts'
 import { LINEAR_LAYERS, linearShape, type LlamaConfig } from '../adapters/onnx/llama-config.ts'
 import { adamWStep, createAdamW } from '../adapters/onnx/train/adamw.ts'
 import { packBatch, type PackedBatch, type TokenizedRow } from '../adapters/onnx/train/batch.ts'
-import { elements, frozenTensors } from '../adapters/onnx/train/frozen-tensors.ts'
+import { elements, modelTensors } from '../adapters/onnx/model-tensors.ts'
 import { createLoraLayout, initLora } from '../adapters/onnx/train/lora-layout.ts'
 import { seededRandom } from '../src/random.ts'
 import { TrainingSession } from '../adapters/onnx/train/training-session.ts'
@@ -62,7 +62,7 @@ const openModel = async (
     }
   }
   const config = { ...smolShape, layers }
-  const dims = new Map(frozenTensors(config).map((tensor) => [tensor.name, tensor.dims]))
+  const dims = new Map(modelTensors(config).map((tensor) => [tensor.name, tensor.dims]))
   const float32 = (name: string): Float32Array => {
     const shape = dims.get(name)!
     const scale = shape.length === 1 ? 0 : 1.7 / Math.sqrt(shape[1]!)

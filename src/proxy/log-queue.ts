@@ -45,9 +45,9 @@ export interface LogQueueOptions {
   retryMs?: number
 }
 
-const DEFAULT_BATCH_BYTES = 2 ** 20
+const DEFAULT_BATCH_BYTES = 4 * 2 ** 20
 /** larger ones make the store's transactions long */
-const MAX_BATCH_EXCHANGES = 128
+const MAX_BATCH_EXCHANGES = 256
 const MAX_RETRY_FACTOR = 50
 
 class Queue implements LogQueue {

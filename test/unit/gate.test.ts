@@ -6,10 +6,10 @@ import {
   chooseThreshold,
   fallbackProcedure,
   minimumRows,
-  startPlaces,
   testedRanks,
   testThresholds,
   type RankedRows,
+  type Start,
   type ThresholdTest,
 } from '../../src/core/gate-selective.ts'
 import { sliceFigures } from '../../src/core/gate-slices.ts'
@@ -56,8 +56,11 @@ const ranked = (agrees: number[]): RankedRows => ({
 
 const noisy = (upstream: number | null) => decide(input(heldOut(2000, () => 0.9, { upstream })))
 
-const run = (pValues: number[], starts: number[]) =>
+const run = (pValues: number[], starts: Start[]) =>
   fallbackProcedure(pValues.length, (place) => pValues[place]!, { starts, alpha: 0.05 })
+
+const equally = (...places: number[]): Start[] =>
+  places.map((place) => ({ place, share: 1 / places.length }))
 
 const slice = (name: string, size: number, right: number) =>
   Array.from({ length: size }, (_, i) => ({
@@ -252,25 +255,36 @@ describe('testedRanks', () => {
 
 describe('fallbackProcedure', () => {
   it('stops at the first failure and goes on at the next start with its own share', () => {
-    const outcome = run([0.01, 0.2, 0.001, 0.02, 0.03], [0, 3])
+    const outcome = run([0.01, 0.2, 0.001, 0.02, 0.03], equally(0, 3))
     expect(outcome.map(({ passed }) => passed)).toEqual([true, false, false, true, false])
     expect(outcome[2]!.pValue).toBeNull()
   })
 
   it('hands the level of a passed sequence on to the next start', () => {
-    const outcome = run([0.01, 0.04], [0, 1])
+    const outcome = run([0.01, 0.04], equally(0, 1))
     expect(outcome.map(({ level }) => level)).toEqual([0.025, 0.05])
     expect(outcome[1]!.passed).toBe(true)
+  })
+
+  it('gives a start its own share, and both shares where two begin at one place', () => {
+    const starts = [
+      { place: 0, share: 0.25 },
+      { place: 1, share: 0.5 },
+      { place: 1, share: 0.25 },
+    ]
+    const [first, second] = run([0.2, 0.03], starts)
+    expect(first!.level).toBeCloseTo(0.0125)
+    expect(second!.level).toBeCloseTo(0.0375)
   })
 
   it('never spends more than alpha at once', () => {
     fc.assert(
       fc.property(
         fc.array(fc.double({ min: 0, max: 0.1, noNaN: true }), { minLength: 1, maxLength: 40 }),
-        fc.integer({ min: 1, max: 8 }),
-        (pValues, count) => {
-          const outcome = run(pValues, startPlaces(pValues.length, count))
-          for (const { level } of outcome) expect(level).toBeLessThanOrEqual(0.05 + 1e-12)
+        fc.array(fc.nat(39), { minLength: 1, maxLength: 8 }),
+        (pValues, places) => {
+          for (const { level } of run(pValues, equally(...places)))
+            expect(level).toBeLessThanOrEqual(0.05 + 1e-12)
         }
       )
     )
@@ -293,9 +307,12 @@ describe('testThresholds', () => {
         const random = seededRandom(seed)
         const rows = ranked(Array.from({ length: 400 }, () => (random() < 0.97 ? 1 : 0)))
         const passed = (margin: number) =>
-          testThresholds(rows, { margin, alpha: 0.05, minCoverage: 0.4, starts: 1 }).filter(
-            (test) => test.passed
-          ).length
+          testThresholds(rows, {
+            margin,
+            alpha: 0.05,
+            minCoverage: 0.4,
+            starts: equally(0),
+          }).filter((test) => test.passed).length
         expect(passed(0.08)).toBeGreaterThanOrEqual(passed(0.04))
       }),
       { numRuns: 50 }

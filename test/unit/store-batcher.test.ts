@@ -8,7 +8,7 @@ describe('batcher', () => {
       batches.push(items)
     })
     await Promise.all(Array.from({ length: 420 }, (_, index) => add([index])))
-    expect(batches.map(({ length }) => length)).toEqual([50, 250, 120])
+    expect(batches.map(({ length }) => length)).toEqual([50, 256, 114])
     expect(batches.flat()).toEqual(Array.from({ length: 420 }, (_, index) => index))
   })
 
@@ -28,7 +28,7 @@ describe('batcher', () => {
       sizes.push(items.length)
     })
     await add(Array.from({ length: 600 }, (_, index) => index))
-    expect(sizes).toEqual([250, 250, 100])
+    expect(sizes).toEqual([256, 256, 88])
   })
 
   it('flushes what waits, and nothing at all', async () => {

@@ -6,13 +6,14 @@ import { createHash } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { AppError } from '../../../src/errors.ts'
 import type { LlamaConfig, WeightSource } from '../llama-config.ts'
+import { parameterCount } from '../model-tensors.ts'
 import { createChatRenderer, type ChatRenderer } from './chat-renderer.ts'
 import { readFolderModel } from './folder-model.ts'
 import { readGgufModel } from './gguf-model.ts'
 import type { ModelParts } from './model-parts.ts'
 import { quantizedWeights } from './quantized-weights.ts'
 import { createTextTokenizer, type TextTokenizer, type TokenizerJson } from './text-tokenizer.ts'
-import { createWeightSource, expectedTensors, hashTensors } from './weight-file.ts'
+import { createWeightSource, hashTensors } from './weight-file.ts'
 
 /** `float32` keeps what the file says; `q4` is what is served, see `quantized-weights.ts`. */
 export type Precision = 'q4' | 'float32'
@@ -95,11 +96,6 @@ const tokenizerHashOf = ({
     .update(JSON.stringify([model, added_tokens, normalizer, pre_tokenizer]))
     .digest('hex')
 
-const countParameters = (config: LlamaConfig): number =>
-  [...expectedTensors(config).values()]
-    .map((shape) => shape.reduce((product, size) => product * size, 1))
-    .reduce((sum, size) => sum + size, 0)
-
 const readParts = async (path: string): Promise<ModelParts> => {
   const stats = statSync(path, { throwIfNoEntry: false })
   if (!stats)
@@ -132,7 +128,7 @@ export const loadModel = async (
       ...languageParts(parts),
       fingerprint: fingerprintOf(parts, precision),
       tokenizerHash: tokenizerHashOf(parts.tokenizer),
-      parameters: countParameters(parts.config),
+      parameters: parameterCount(parts.config),
       name: parts.name,
       close,
     }

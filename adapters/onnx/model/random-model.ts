@@ -6,8 +6,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { seededRandom } from '../../../src/random.ts'
 import type { LlamaConfig } from '../llama-config.ts'
+import { modelTensors } from '../model-tensors.ts'
 import { byteCharacters, type TokenizerJson } from './text-tokenizer.ts'
-import { expectedTensors } from './weight-file.ts'
 
 /** Default shape: two layers, 64 wide, grouped heads; whole 4-bit blocks in every row. */
 export type RandomModelOptions = { seed: number } & Partial<
@@ -86,9 +86,9 @@ const safetensors = (config: LlamaConfig, seed: number): Uint8Array => {
   const header: Record<string, unknown> = {}
   const parts: Uint8Array[] = []
   let offset = 0
-  for (const [name, shape] of expectedTensors(config)) {
-    const data = new Uint8Array(randomTensor(shape, random).buffer)
-    header[name] = { dtype: 'F32', shape, data_offsets: [offset, offset + data.length] }
+  for (const { name, dims } of modelTensors(config)) {
+    const data = new Uint8Array(randomTensor(dims, random).buffer)
+    header[name] = { dtype: 'F32', shape: dims, data_offsets: [offset, offset + data.length] }
     parts.push(data)
     offset += data.length
   }

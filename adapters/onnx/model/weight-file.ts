@@ -5,7 +5,8 @@
 import { createHash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { AppError } from '../../../src/errors.ts'
-import { LINEAR_LAYERS, linearShape, type LlamaConfig, type WeightSource } from '../llama-config.ts'
+import type { LlamaConfig, WeightSource } from '../llama-config.ts'
+import { elements, modelTensors } from '../model-tensors.ts'
 import { decodeTensor, rowBytes, type StoredType } from './tensor-types.ts'
 
 export interface StoredTensor {
@@ -55,8 +56,6 @@ export class OpenFile {
   }
 }
 
-const elementsOf = (shape: number[]): number => shape.reduce((product, size) => product * size, 1)
-
 const storedBytes = (name: string, tensor: StoredTensor): number => {
   const columns = tensor.shape.at(-1)!
   const bytes = rowBytes(tensor.type, columns)
@@ -65,26 +64,7 @@ const storedBytes = (name: string, tensor: StoredTensor): number => {
       'invalid-model',
       `tensor ${name} has rows of ${columns} ${tensor.type} elements, which is not a whole number of blocks`
     )
-  return bytes * (elementsOf(tensor.shape) / columns)
-}
-
-/** Every tensor a decoder of this shape needs, with its shape. */
-export const expectedTensors = (config: LlamaConfig): Map<string, number[]> => {
-  const { hiddenSize, vocabSize, layers } = config
-  const expected = new Map<string, number[]>([
-    ['model.embed_tokens.weight', [vocabSize, hiddenSize]],
-    ['model.norm.weight', [hiddenSize]],
-  ])
-  if (!config.tiedEmbeddings) expected.set('lm_head.weight', [vocabSize, hiddenSize])
-  for (let layer = 0; layer < layers; layer++) {
-    expected.set(`model.layers.${layer}.input_layernorm.weight`, [hiddenSize])
-    expected.set(`model.layers.${layer}.post_attention_layernorm.weight`, [hiddenSize])
-    for (const linear of LINEAR_LAYERS) {
-      const shape = linearShape(config, linear)
-      expected.set(`model.layers.${layer}.${linear}.weight`, [shape.out, shape.in])
-    }
-  }
-  return expected
+  return bytes * (elements(tensor.shape) / columns)
 }
 
 /**
@@ -93,13 +73,13 @@ export const expectedTensors = (config: LlamaConfig): Map<string, number[]> => {
  * @throws AppError `invalid-model` naming the tensor
  */
 const checkTensors = (config: LlamaConfig, tensors: ReadonlyMap<string, StoredTensor>): void => {
-  for (const [name, shape] of expectedTensors(config)) {
+  for (const { name, dims } of modelTensors(config)) {
     const tensor = tensors.get(name)
     if (!tensor) throw new AppError('invalid-model', `the model has no tensor ${name}`)
-    if (tensor.shape.join() !== shape.join())
+    if (tensor.shape.join() !== dims.join())
       throw new AppError(
         'invalid-model',
-        `tensor ${name} has shape [${tensor.shape.join(', ')}], expected [${shape.join(', ')}]`
+        `tensor ${name} has shape [${tensor.shape.join(', ')}], expected [${dims.join(', ')}]`
       )
     const end = tensor.offset + storedBytes(name, tensor)
     if (end > tensor.file.size)
@@ -142,7 +122,7 @@ export const createWeightSource = (
   return {
     float32: (name) => {
       const tensor = tensorNamed(name)
-      return decodeTensor(tensor.type, readRows(name, tensor), elementsOf(tensor.shape))
+      return decodeTensor(tensor.type, readRows(name, tensor), elements(tensor.shape))
     },
   }
 }
@@ -159,7 +139,7 @@ export const hashTensors = (
   config: LlamaConfig,
   tensors: ReadonlyMap<string, StoredTensor>
 ): void => {
-  for (const name of expectedTensors(config).keys()) {
+  for (const { name } of modelTensors(config)) {
     const tensor = tensors.get(name)!
     const length = storedBytes(name, tensor)
     hash.update(`${name} ${tensor.type} ${tensor.shape.join()}\n`)

@@ -7,7 +7,7 @@ import { GraphBuilder, type ExternalData, type TensorData } from '../graph.ts'
 import type { LlamaConfig } from '../llama-config.ts'
 import { Attention, causalMask, type AttentionPlan, type Segment } from './attention.ts'
 import { DecoderLayer, type DecoderContext, type LoraGradients } from './decoder.ts'
-import { frozenTensors } from './frozen-tensors.ts'
+import { modelTensors } from '../model-tensors.ts'
 import { GraphOps, type FloatType } from './graph-ops.ts'
 import type { LoraLayout } from './lora-layout.ts'
 
@@ -169,7 +169,7 @@ export const buildTrainingGraph = (options: TrainingGraphOptions): Uint8Array =>
     throw new RangeError('gradients need a lora layout and a fixed prefix')
   const ops = new GraphOps(new GraphBuilder('lora_training'), options.type)
   const { graph } = ops
-  for (const { name, dims } of frozenTensors(config))
+  for (const { name, dims } of modelTensors(config))
     graph.initializer(name, options.type, dims, options.frozen(name))
   const ids = graph.input('ids', 'int64', ['list'])
   const context: DecoderContext = {

@@ -15,10 +15,10 @@ import {
   type TokenizedRow,
 } from './batch.ts'
 import { hashRows, loadCheckpoint, type Checkpoint } from './checkpoint.ts'
-import { parameterCount } from './frozen-tensors.ts'
 import { resolveHyperparameters, type ResolvedHyperparameters } from './hyperparameters.ts'
 import { createLoraLayout, initLora, type LoraLayout } from './lora-layout.ts'
 import { deriveSeed, seededRandom, shuffle } from '../../../src/random.ts'
+import { parameterCount } from '../model-tensors.ts'
 import type { FrozenModel } from './weights-file.ts'
 
 export interface TrainLoraInput {

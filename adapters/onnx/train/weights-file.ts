@@ -9,7 +9,7 @@ import { basename, dirname, join } from 'node:path'
 import { AppError } from '../../../src/errors.ts'
 import type { ExternalData } from '../graph.ts'
 import type { LlamaConfig, WeightSource } from '../llama-config.ts'
-import { elements, frozenTensors } from './frozen-tensors.ts'
+import { elements, modelTensors } from '../model-tensors.ts'
 
 /** A base model as training reads it. */
 export interface FrozenModel {
@@ -30,7 +30,7 @@ const STALE_MS = 10 * 60_000
 const layOut = (config: LlamaConfig, location: string) => {
   const tensors = new Map<string, ExternalData>()
   let offset = 0
-  for (const { name, dims } of frozenTensors(config)) {
+  for (const { name, dims } of modelTensors(config)) {
     const length = elements(dims) * Float32Array.BYTES_PER_ELEMENT
     tensors.set(name, { location, offset, length })
     offset = Math.ceil((offset + length) / ALIGNMENT) * ALIGNMENT

@@ -1,0 +1,34 @@
+/** Which tensors a Llama-family model has, for every reader of its weights. Knows nothing of files. */
+import { LINEAR_LAYERS, linearShape, type LlamaConfig } from './llama-config.ts'
+
+export interface ModelTensor {
+  /** Hugging Face's name */
+  name: string
+  dims: number[]
+}
+
+const NORMS = ['input_layernorm', 'post_attention_layernorm']
+
+/** All tensors in a fixed order; `lm_head.weight` only where it is not the embedding. */
+export const modelTensors = (config: LlamaConfig): ModelTensor[] => {
+  const { hiddenSize, vocabSize, layers, tiedEmbeddings } = config
+  const tensors: ModelTensor[] = [
+    { name: 'model.embed_tokens.weight', dims: [vocabSize, hiddenSize] },
+    { name: 'model.norm.weight', dims: [hiddenSize] },
+  ]
+  if (!tiedEmbeddings) tensors.push({ name: 'lm_head.weight', dims: [vocabSize, hiddenSize] })
+  for (let layer = 0; layer < layers; layer++) {
+    const prefix = `model.layers.${layer}`
+    for (const norm of NORMS) tensors.push({ name: `${prefix}.${norm}.weight`, dims: [hiddenSize] })
+    for (const linear of LINEAR_LAYERS) {
+      const shape = linearShape(config, linear)
+      tensors.push({ name: `${prefix}.${linear}.weight`, dims: [shape.out, shape.in] })
+    }
+  }
+  return tensors
+}
+
+export const elements = (dims: number[]): number => dims.reduce((product, dim) => product * dim, 1)
+
+export const parameterCount = (config: LlamaConfig): number =>
+  modelTensors(config).reduce((sum, { dims }) => sum + elements(dims), 0)
