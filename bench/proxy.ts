@@ -132,9 +132,10 @@ const startTargets = async (
 ): Promise<Record<string, Target>> => {
   const url = `http://127.0.0.1:${upstream.port}`
   const targets: Record<string, Target> = {}
+  targets.hono_fetch = await startServer(script, 'fetch', url)
+  // next to ours, because the bar is a ratio to it
   if (isInstalled('nginx')) targets.nginx = await startNginx(folder, upstream.port)
   else log('SKIPPED nginx: not installed, so cpu_vs_nginx has no figure')
-  targets.hono_fetch = await startServer(script, 'fetch', url)
   targets.ours = await startServer(script, 'ours', url, join(folder, 'data'))
   return targets
 }
