@@ -15,7 +15,7 @@ import { parseArgs } from 'node:util'
 import { createGenerator } from '../adapters/onnx/generate/generator.ts'
 import type { Generator } from '../adapters/onnx/generate/generator.ts'
 import type { LoraMatrices } from '../adapters/onnx/generate/lora-pool.ts'
-import { LINEAR_LAYERS, linearShape } from '../adapters/onnx/llama-config.ts'
+import { LINEAR_LAYERS, linearShape, moduleName } from '../adapters/onnx/llama-config.ts'
 import type { LlamaConfig } from '../adapters/onnx/llama-config.ts'
 import { loadModel } from '../adapters/onnx/model/load-model.ts'
 import { formatFigures, spread, withBar, writeReport } from './report.ts'
@@ -38,7 +38,7 @@ const randomLora = (config: LlamaConfig, rank: number): LoraMatrices => {
   for (let layer = 0; layer < config.layers; layer++)
     for (const linear of LINEAR_LAYERS) {
       const shape = linearShape(config, linear)
-      modules.set(`model.layers.${layer}.${linear}`, {
+      modules.set(moduleName(layer, linear), {
         a: randomValues(rank * shape.in),
         b: randomValues(shape.out * rank),
       })

@@ -29,6 +29,10 @@ export const LINEAR_LAYERS = [
 
 export type LinearLayer = (typeof LINEAR_LAYERS)[number]
 
+/** Hugging Face's name of a linear layer's module; its weight and its lora are named after it. */
+export const moduleName = (layer: number, linear: LinearLayer): string =>
+  `model.layers.${layer}.${linear}`
+
 /** Rows (outputs) and columns (inputs) of a linear layer's weight `[out, in]`. */
 export const linearShape = (
   config: LlamaConfig,

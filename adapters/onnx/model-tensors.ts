@@ -1,5 +1,5 @@
 /** Which tensors a Llama-family model has, for every reader of its weights. Knows nothing of files. */
-import { LINEAR_LAYERS, linearShape, type LlamaConfig } from './llama-config.ts'
+import { LINEAR_LAYERS, linearShape, moduleName, type LlamaConfig } from './llama-config.ts'
 
 export interface ModelTensor {
   /** Hugging Face's name */
@@ -18,11 +18,11 @@ export const modelTensors = (config: LlamaConfig): ModelTensor[] => {
   ]
   if (!tiedEmbeddings) tensors.push({ name: 'lm_head.weight', dims: [vocabSize, hiddenSize] })
   for (let layer = 0; layer < layers; layer++) {
-    const prefix = `model.layers.${layer}`
-    for (const norm of NORMS) tensors.push({ name: `${prefix}.${norm}.weight`, dims: [hiddenSize] })
+    for (const norm of NORMS)
+      tensors.push({ name: `model.layers.${layer}.${norm}.weight`, dims: [hiddenSize] })
     for (const linear of LINEAR_LAYERS) {
       const shape = linearShape(config, linear)
-      tensors.push({ name: `${prefix}.${linear}.weight`, dims: [shape.out, shape.in] })
+      tensors.push({ name: `${moduleName(layer, linear)}.weight`, dims: [shape.out, shape.in] })
     }
   }
   return tensors

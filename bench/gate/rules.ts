@@ -34,49 +34,43 @@ export interface Outcome {
   promoted: { coverage: number; agreement: number; broken: boolean } | null
 }
 
-/**
- * A draw decided with one arm favoured, or null for none; with `alone` the other arm is left out.
- * `usedMargin` is the product's own unless given.
- */
-type DecideWith = (
-  arm: number | null,
-  options?: { alone?: boolean; usedMargin?: number }
-) => Verdict
+interface DecideOptions {
+  /** leaves the other arm out */
+  alone?: boolean
+  /** the product's own unless given */
+  usedMargin?: number
+}
+
+/** A draw decided with one arm favoured, or null for none. */
+type DecideWith = (arm: number | null, options?: DecideOptions) => Verdict
 
 export type Rule = (decideWith: DecideWith, losses: [number, number]) => Verdict
 
-export const favouredByLoss: Rule = (decideWith, losses) => decideWith(armByValidationLoss(losses))
+const favouredWith =
+  (options: DecideOptions): Rule =>
+  (decideWith, losses) =>
+    decideWith(armByValidationLoss(losses), options)
 
-const pickedByLoss: Rule = (decideWith, losses) =>
-  decideWith(armByValidationLoss(losses), { alone: true })
+export const favouredByLoss = favouredWith({})
 
 const alphaShared: Rule = (decideWith) => decideWith(null)
 
 const byHeldOutRows: Rule = (decideWith) => {
-  const [first, second] = [0, 1].map((arm) => decideWith(arm, { alone: true })) as [
-    Verdict,
-    Verdict,
-  ]
+  const [first, second] = [decideWith(0, { alone: true }), decideWith(1, { alone: true })]
   return coverageOf(second) > coverageOf(first) ? second : first
 }
-
-/** Favoured by loss, but the threshold may show more or less of the margin. */
-const usingMargin =
-  (usedMargin: number): Rule =>
-  (decideWith, losses) =>
-    decideWith(armByValidationLoss(losses), { usedMargin })
 
 const coverageOf = ({ arm, arms }: Verdict): number => arms[arm]!.coverage
 
 export const rules: Record<string, Rule> = {
   'favoured by loss': favouredByLoss,
-  'picked by loss': pickedByLoss,
+  'picked by loss': favouredWith({ alone: true }),
   'alpha shared': alphaShared,
   'by held-out rows': byHeldOutRows,
-  'widest that passes': usingMargin(1),
-  'eight tenths of the margin': usingMargin(0.8),
-  'half of the margin': usingMargin(0.5),
-  'four tenths of the margin': usingMargin(0.4),
+  'widest that passes': favouredWith({ usedMargin: 1 }),
+  'eight tenths of the margin': favouredWith({ usedMargin: 0.8 }),
+  'half of the margin': favouredWith({ usedMargin: 0.5 }),
+  'four tenths of the margin': favouredWith({ usedMargin: 0.4 }),
 }
 
 const outcomeOf = ({ verdict, arm, arms }: Verdict, { world, margin }: Setting): Outcome => {

@@ -66,8 +66,11 @@ const waitUntilReady = async (child: ChildProcess, baseUrl: string): Promise<voi
   throw new Error('the server was not ready within 180 s')
 }
 
+const hasExited = ({ exitCode, signalCode }: ChildProcess): boolean =>
+  exitCode !== null || signalCode !== null
+
 const exitOf = (child: ChildProcess): Promise<void> =>
-  child.exitCode !== null || child.signalCode !== null
+  hasExited(child)
     ? Promise.resolve()
     : new Promise((resolve) => child.once('exit', () => resolve()))
 
@@ -115,7 +118,7 @@ export const startProxy = async (env: Record<string, string>): Promise<ProxyProc
       const isRepeatable = init.method === undefined
       // a kept connection may be closed by the server just when it is used again
       const response = await ask().catch((error: unknown) => {
-        if (!isRepeatable || child.exitCode !== null) throw error
+        if (!isRepeatable || hasExited(child)) throw error
         return ask()
       })
       const text = await response.text()
@@ -123,7 +126,7 @@ export const startProxy = async (env: Record<string, string>): Promise<ProxyProc
       return JSON.parse(text) as T
     },
     peakMiB: () => peak,
-    exited: () => child.exitCode !== null || child.signalCode !== null,
+    exited: () => hasExited(child),
     async stop(graceMs = 30_000) {
       child.kill('SIGTERM')
       const timer = setTimeout(() => killTree(child.pid!), graceMs)

@@ -134,11 +134,10 @@ const pairedPValue = (ranked: RankedRows, rows: number, worth: number, margin: n
   return tangoNonInferiority(counts, margin)
 }
 
-/** Share of the first `rows` that disagree, less the upstream's own share where it was asked. */
-const observedLoss = ({ agrees, upstreamAgrees }: RankedRows, rows: number): number => {
+/** Share of the first `rows` on which the upstream disagrees with itself, as far as it was asked. */
+const upstreamNoise = ({ upstreamAgrees }: RankedRows, rows: number): number => {
   const asked = rows - countWhere(upstreamAgrees, rows, -1)
-  const noise = asked === 0 ? 0 : countWhere(upstreamAgrees, rows, 0) / asked
-  return countWhere(agrees, rows, 0) / rows - noise
+  return asked === 0 ? 0 : countWhere(upstreamAgrees, rows, 0) / asked
 }
 
 /**
@@ -208,13 +207,16 @@ export const testThresholds = (ranked: RankedRows, options: SelectiveOptions): T
       alpha,
     }
   )
-  return counts.map((rows, place) => ({
-    rows,
-    disagreements: countWhere(agrees, rows, 0),
-    loss: observedLoss(ranked, rows),
-    threshold: thresholdAt(confidence, rows),
-    ...outcomes[place]!,
-  }))
+  return counts.map((rows, place) => {
+    const disagreements = countWhere(agrees, rows, 0)
+    return {
+      rows,
+      disagreements,
+      loss: disagreements / rows - upstreamNoise(ranked, rows),
+      threshold: thresholdAt(confidence, rows),
+      ...outcomes[place]!,
+    }
+  })
 }
 
 /**

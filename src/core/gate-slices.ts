@@ -2,6 +2,7 @@
  * No part of the traffic may pay for the average: each slice with enough answered rows is tested
  * for a loss of more than ten points. Knows nothing of thresholds or arms.
  */
+import { groupBy } from './group-by.ts'
 import { binomialLowerTail, holm } from './statistics.ts'
 
 const MIN_SLICE_ROWS = 50
@@ -27,13 +28,8 @@ interface SliceRow {
 const shareOf = (values: boolean[]): number => values.filter(Boolean).length / values.length
 
 const groupBySlice = (rows: SliceRow[]): [string, SliceRow[]][] => {
-  const groups = new Map<string, SliceRow[]>()
-  for (const row of rows) {
-    if (row.slice === undefined) continue
-    const group = groups.get(row.slice)
-    if (group === undefined) groups.set(row.slice, [row])
-    else group.push(row)
-  }
+  const sliced = rows.filter((row) => row.slice !== undefined)
+  const groups = groupBy(sliced, (row) => row.slice!)
   return [...groups].filter(([, group]) => group.length >= MIN_SLICE_ROWS)
 }
 

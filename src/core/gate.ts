@@ -19,7 +19,7 @@ import { bootstrapLowerBound, effectiveRows } from './statistics-bootstrap.ts'
 
 export type ResponseType = 'json' | 'label' | 'code' | 'short-text' | 'free-text'
 
-/** One statistic of one arm: every threshold that was tested, and the one chosen among those that passed. */
+/** One statistic of one arm: all thresholds tested, and of those that passed the one chosen. */
 export interface CandidateFigures {
   confidence: ConfidenceStatistic
   passed: ThresholdTest | null

@@ -5,13 +5,14 @@
  */
 import type { ChatMessage } from '../openai/chat.ts'
 import { messageText } from './detect/scan.ts'
+import { groupBy } from './group-by.ts'
 import {
   compileMessage,
   matchText,
   type MessagePattern,
   type Taken,
 } from './match/message-pattern.ts'
-import { createByteProbe, createByteTest, type ByteProbe } from './match/byte-probe.ts'
+import { createByteProbe, createByteTest } from './match/byte-probe.ts'
 import type { Outline } from './match/outline.ts'
 import { createProbes, passes, type Probe } from './match/probe.ts'
 import { keyText } from './match/template-key.ts'
@@ -37,7 +38,6 @@ interface Compiled {
   patterns: MessagePattern[]
   anchorChars: number
   probe: Probe
-  byteProbe: ByteProbe
 }
 
 /** Templates of one key and one sequence of roles. */
@@ -47,9 +47,6 @@ interface Bucket {
   maxTurnsAfter: number
   entries: Compiled[]
 }
-
-const byteProbeOf = ({ model }: Template, patterns: MessagePattern[], probe: Probe): ByteProbe =>
-  createByteProbe(model, patterns[probe.message]!.prefix, probe)
 
 const createBucket = (templates: Template[]): Bucket => {
   const usable = templates.flatMap((template) => {
@@ -65,19 +62,8 @@ const createBucket = (templates: Template[]): Bucket => {
       patterns,
       anchorChars: patterns.reduce((sum, pattern) => sum + pattern.anchorChars, 0),
       probe: probes[index]!,
-      byteProbe: byteProbeOf(template, patterns, probes[index]!),
     })),
   }
-}
-
-const groupBy = <Item>(items: Item[], name: (item: Item) => string): Map<string, Item[]> => {
-  const groups = new Map<string, Item[]>()
-  for (const item of items) {
-    const group = groups.get(name(item))
-    if (group) group.push(item)
-    else groups.set(name(item), [item])
-  }
-  return groups
 }
 
 const rolesText = (messages: { role: string }[], count: number): string => {
@@ -180,8 +166,10 @@ export const compileMatcher = (templates: Template[]): Matcher => {
     const turns = turnsAfter(messages, texts, template.messages.length)
     return turns && { template, ...best.taken, turns }
   }
-  const byteProbes = [...index.values()].flatMap((buckets) =>
-    [...buckets.values()].flatMap(({ entries }) => entries.map(({ byteProbe }) => byteProbe))
-  )
+  const byteProbes = [...index.values()]
+    .flatMap((buckets) => [...buckets.values()].flatMap(({ entries }) => entries))
+    .map(({ template, patterns, probe }) =>
+      createByteProbe(template.model, patterns[probe.message]!.prefix, probe)
+    )
   return { match, mayMatch: createByteTest(byteProbes), size: distinct.length }
 }

@@ -30,8 +30,8 @@ const CLIENT_LEFT = new Error('the client closed the connection')
 
 /**
  * One answer on its way. Every method is called by undici, in the order of the declarations. This is
- * the older of its two interfaces, which the newer one is translated to: that takes the headers
- * apart before anybody asks, in a tenth of the time we need in all.
+ * the older of its two interfaces, deprecated but what the newer one is translated to; and that takes
+ * all headers apart before anybody asks (docs/experiments.md).
  */
 class UpstreamAnswer implements Dispatcher.DispatchHandler {
   private readonly passage: Passage

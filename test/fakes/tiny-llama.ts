@@ -3,7 +3,7 @@
  * generation. Its answers mean nothing; they are only the same every time.
  */
 import type { LlamaConfig, WeightSource } from '../../adapters/onnx/llama-config.ts'
-import { LINEAR_LAYERS, linearShape } from '../../adapters/onnx/llama-config.ts'
+import { LINEAR_LAYERS, linearShape, moduleName } from '../../adapters/onnx/llama-config.ts'
 import type { LoraMatrices } from '../../adapters/onnx/generate/lora-pool.ts'
 import type { Vocabulary } from '../../adapters/onnx/generate/text.ts'
 
@@ -78,7 +78,7 @@ export const tinyLora = (seed: number, rank: number, config = tinyConfig): LoraM
   for (let layer = 0; layer < config.layers; layer++)
     for (const linear of LINEAR_LAYERS) {
       const shape = linearShape(config, linear)
-      modules.set(`model.layers.${layer}.${linear}`, {
+      modules.set(moduleName(layer, linear), {
         a: values(rank * shape.in),
         b: values(shape.out * rank),
       })

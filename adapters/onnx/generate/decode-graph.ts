@@ -4,7 +4,7 @@
  * of requests, loras' names or memory limits.
  */
 import { GraphBuilder } from '../graph.ts'
-import { linearShape } from '../llama-config.ts'
+import { linearShape, moduleName } from '../llama-config.ts'
 import type { LinearLayer, LlamaConfig, WeightSource } from '../llama-config.ts'
 import { GraphAttention } from './graph-attention.ts'
 import { GraphWeights } from './graph-weights.ts'
@@ -152,7 +152,7 @@ class DecodeGraphBuilder {
   private baseProduct(layer: number, group: LinearGroup, x: string): string {
     const { outs, in: inputs } = groupShape(this.config, group)
     const parts = group.layers.map((part, index) => ({
-      name: `model.layers.${layer}.${part}.weight`,
+      name: `${moduleName(layer, part)}.weight`,
       out: outs[index]!,
     }))
     return this.weights.product(x, `layers.${layer}.${group.name}`, parts, inputs)

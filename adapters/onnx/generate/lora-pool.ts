@@ -8,7 +8,7 @@
 import { Tensor } from 'onnxruntime-node'
 import { AppError } from '../../../src/errors.ts'
 import { concatenate } from '../concatenate.ts'
-import type { LlamaConfig } from '../llama-config.ts'
+import { moduleName, type LlamaConfig } from '../llama-config.ts'
 import { groupShape, LINEAR_GROUPS, loraInput, maskInput } from './decode-graph.ts'
 import type { LinearGroup } from './decode-graph.ts'
 
@@ -75,7 +75,7 @@ const fusePair = (
   let column = 0
   group.layers.forEach((part, index) => {
     const outs = shape.outs[index]!
-    const own = lora.modules.get(`model.layers.${layer}.${part}`)
+    const own = lora.modules.get(moduleName(layer, part))
     if (own) {
       if (own.a.length !== rank * shape.in || own.b.length !== outs * rank)
         throw new AppError('invalid-model', `lora of layer ${layer} ${part} has another shape`)

@@ -3,10 +3,9 @@
  * W' = W + (alpha / rank) · B·A, so that every linear layer costs one matrix product in each
  * direction; A and B get their gradients from the layer's input and output gradient alone.
  */
-import type { LinearLayer, LlamaConfig } from '../llama-config.ts'
+import { moduleName, type LinearLayer, type LlamaConfig } from '../llama-config.ts'
 import type { Attention, AttentionState } from './attention.ts'
 import type { GraphOps, Norm, RotaryTables } from './graph-ops.ts'
-import { moduleName } from './lora-layout.ts'
 
 export interface LoraMatrices {
   a: string

@@ -2,7 +2,7 @@
  * Where each lora matrix lies in one flat vector: the optimizer sees the vector, the graph and the
  * file format see the matrices. Knows nothing of files or of onnxruntime.
  */
-import { LINEAR_LAYERS, linearShape, type LinearLayer, type LlamaConfig } from '../llama-config.ts'
+import { LINEAR_LAYERS, linearShape, moduleName, type LlamaConfig } from '../llama-config.ts'
 
 export interface LoraEntry {
   /** `model.layers.3.mlp.up_proj` */
@@ -22,9 +22,6 @@ export interface LoraLayout {
   /** elements of the flat vector */
   length: number
 }
-
-export const moduleName = (layer: number, linear: LinearLayer): string =>
-  `model.layers.${layer}.${linear}`
 
 /** A and B of all seven linear layers of every decoder layer, in a fixed order. */
 export const createLoraLayout = (config: LlamaConfig, rank: number, alpha: number): LoraLayout => {

@@ -2,6 +2,7 @@
  * Rules templates out by a request's bytes, before they are parsed. Never wrong: it looks only at the
  * opening of a text up to the first character that JSON can be written with in several ways.
  */
+import { groupBy } from '../group-by.ts'
 import type { Outline } from './outline.ts'
 import type { Probe } from './probe.ts'
 
@@ -59,40 +60,34 @@ const fits = ({ offsets, codes }: ByteProbe, bytes: Buffer, start: number): bool
 /** Probes that look at one message's same place first, by the byte that they want to see there. */
 interface Place {
   message: number
-  /** −1 for probes that look at nothing */
-  offset: number
+  /** undefined where nothing is looked at */
+  offset: number | undefined
   byCode: Map<number | undefined, ByteProbe[]>
 }
 
-const placesOf = (probes: ByteProbe[]): Place[] => {
-  const places = new Map<string, Place>()
-  for (const probe of probes) {
-    const { message } = probe
-    const offset = probe.offsets[0] ?? -1
-    const key = `${message} ${offset}`
-    const place = places.get(key) ?? { message, offset, byCode: new Map() }
-    places.set(key, place)
-    const alike = place.byCode.get(probe.codes[0])
-    if (alike) alike.push(probe)
-    else place.byCode.set(probe.codes[0], [probe])
-  }
-  return [...places.values()]
-}
+const placesOf = (probes: ByteProbe[]): Place[] =>
+  [...groupBy(probes, ({ message, offsets }) => `${message} ${offsets[0]}`).values()].map(
+    (alike) => ({
+      message: alike[0]!.message,
+      offset: alike[0]!.offsets[0],
+      byCode: groupBy(alike, ({ codes }) => codes[0]),
+    })
+  )
 
 /** @returns a test that is false when the request's bytes cannot be one of any probe's template */
 export const createByteTest = (
   probes: ByteProbe[]
 ): ((bytes: Buffer, outline: Outline) => boolean) => {
-  const byModel = new Map<string, Place[]>()
-  for (const model of new Set(probes.map((probe) => probe.model)))
-    byModel.set(model, placesOf(probes.filter((probe) => probe.model === model)))
+  const byModel = new Map(
+    [...groupBy(probes, ({ model }) => model)].map(([model, own]) => [model, placesOf(own)])
+  )
   return (bytes, { model, contents }) => {
     for (const { message, offset, byCode } of byModel.get(model) ?? []) {
       const start = contents[message]
       if (start === undefined) continue
       // a list of parts: the text is somewhere in it
       if (start < 0) return true
-      const alike = byCode.get(offset < 0 ? undefined : bytes[start + offset])
+      const alike = byCode.get(offset === undefined ? undefined : bytes[start + offset])
       if (alike?.some((probe) => fits(probe, bytes, start))) return true
     }
     return false
