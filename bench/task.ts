@@ -177,7 +177,8 @@ const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
           seconds: (Number(args.minutes) || 20) * 60,
         }
       )
-      progress.update(`arm ${arm}`, 1, 1, percent(value))
+      progress.update(`arm ${arm}`, 1, 1, value === null ? 'not trained' : percent(value))
+      if (value === null) continue
       figures[ARM_FIGURES[arm]] = { value, unit: 'share' }
       figures[FULL_PROMPT_ARMS.has(arm) ? 'full_prompt_rows' : 'arm_rows'] = {
         value: asked.rows.length,

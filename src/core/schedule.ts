@@ -107,6 +107,26 @@ const effortShares = (stages: number): number[] => {
   )
 }
 
+/**
+ * A stage with the prompt that makes fewer steps than this has learned next to nothing from it
+ * (docs/experiments.md).
+ */
+export const LEAST_PROMPTED_STEPS = 50
+
+/**
+ * Steps that the first stage, which has the whole prompt, can make in its slice of the time.
+ * @param seconds of all stages together
+ * @param secondsPerStep of one optimizer step with the whole prompt
+ */
+export const affordableFirstSteps = (
+  schedule: { schedule: ScheduleName; stages: number },
+  seconds: number,
+  secondsPerStep: number
+): number => {
+  const [first] = effortShares(stageShares(schedule.schedule, schedule.stages).length)
+  return Math.floor((seconds * first!) / secondsPerStep)
+}
+
 /** Where each stage lies on the one learning-rate curve: [start, end] as shares of all progress. */
 const spans = (shares: number[]): [number, number][] => {
   const total = shares.reduce((sum, share) => sum + share, 0)

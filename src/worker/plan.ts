@@ -7,7 +7,7 @@ import { leastEffectFirst, textSegments, type TextSegment } from '../core/compre
 import { splitExchanges } from '../core/dataset.ts'
 import type { Arm, ArmName, InternalizationPlan } from '../core/internalization.ts'
 import { studentMessages } from '../core/prompt.ts'
-import { planStages } from '../core/schedule.ts'
+import { affordableFirstSteps, LEAST_PROMPTED_STEPS, planStages } from '../core/schedule.ts'
 import { knownLabels } from '../core/score.ts'
 import type { ScheduleName } from '../core/schedule.ts'
 import type { Template } from '../core/template.ts'
@@ -63,55 +63,82 @@ const meanLoss = async (
   return losses.reduce((sum, loss) => sum + loss, 0) / losses.length
 }
 
-/** Rise of the base model's loss when a segment is left out (method §2), one value a segment. */
+interface SegmentEffects {
+  /** rise of the base model's loss when a segment is left out (method §2) */
+  effects: number[]
+  /** of one pass over the rows with the whole template */
+  passSeconds: number
+}
+
 const segmentEffects = async (
+  deps: WorkerDeps,
   engine: Engine,
   model: string,
   segments: TextSegment[],
   exchanges: Exchange[]
-): Promise<number[]> => {
+): Promise<SegmentEffects> => {
   const groups = segments.map((_, index) => groupOf(index, segments.length))
   const without = (group: number): string =>
     segments
       .filter((_, index) => groups[index] !== group)
       .map((segment) => segment.text)
       .join('')
-  const full = await meanLoss(engine, model, without(-1), exchanges)
-  const effects: number[] = []
+  const losses: number[] = []
   for (const group of new Set(groups))
-    effects[group] = (await meanLoss(engine, model, without(group), exchanges)) - full
-  return groups.map((group) => effects[group]!)
+    losses[group] = await meanLoss(engine, model, without(group), exchanges)
+  // last, when the engine is warm
+  const begun = deps.now()
+  const full = await meanLoss(engine, model, without(-1), exchanges)
+  const passSeconds = (deps.now() - begun) / 1000
+  return { effects: groups.map((group) => losses[group]! - full), passSeconds }
 }
 
-const armNames = (config: WorkerDeps['config']): { name: ArmName; schedule: ScheduleName }[] => [
-  { name: 'query-only', schedule: 'single-stage' },
-  ...(config.schedule === 'single-stage'
-    ? []
-    : [{ name: 'schedule' as const, schedule: config.schedule }]),
-]
-
-const timeShare = (name: ArmName, arms: number): number => {
-  if (arms === 1) return 1
-  return name === 'query-only' ? QUERY_ONLY_TIME_SHARE : 1 - QUERY_ONLY_TIME_SHARE
+/**
+ * Whether the schedule is trained beside the query-only arm. Under a time budget its stages with a
+ * prompt must have the time to teach something, else the query-only arm has better use for it.
+ * @param passSeconds of one pass over `EFFECT_ROWS` rows with the whole template: with the way back,
+ * an optimizer step over a quarter of the rows takes about as long
+ */
+const hasScheduleArm = (deps: WorkerDeps, passSeconds: number): boolean => {
+  const { config } = deps
+  if (config.schedule === 'single-stage') return false
+  if (config.trainSeconds === null) return true
+  const seconds = config.trainSeconds * (1 - QUERY_ONLY_TIME_SHARE)
+  const steps = affordableFirstSteps(config, seconds, passSeconds)
+  if (steps >= LEAST_PROMPTED_STEPS) return true
+  deps.log({
+    level: 'warn',
+    message: `the ${config.schedule} schedule is left out: too little time for steps with the prompt`,
+    data: { trainSeconds: config.trainSeconds, steps, least: LEAST_PROMPTED_STEPS },
+  })
+  return false
 }
 
-const planArms = (
-  config: WorkerDeps['config'],
-  facts: { parameters: number | null; templateTokens: number; rows: number }
-): Arm[] => {
-  const names = armNames(config)
-  return names.map(({ name, schedule }) => ({
+interface ArmFacts {
+  parameters: number | null
+  templateTokens: number
+  rows: number
+  passSeconds: number
+}
+
+const planArms = (deps: WorkerDeps, { passSeconds, ...facts }: ArmFacts): Arm[] => {
+  const { trainSeconds, schedule, stages, examples } = deps.config
+  const arm = (name: ArmName, shape: ScheduleName, timeShare: number): Arm => ({
     name,
     stages: planStages({
-      schedule,
-      stages: config.stages,
-      examples: config.examples,
+      schedule: shape,
+      stages,
+      examples,
       ...facts,
-      secondsBudget:
-        config.trainSeconds === null ? null : config.trainSeconds * timeShare(name, names.length),
+      secondsBudget: trainSeconds === null ? null : trainSeconds * timeShare,
     }),
     results: [],
-  }))
+  })
+  if (!hasScheduleArm(deps, passSeconds)) return [arm('query-only', 'single-stage', 1)]
+  return [
+    arm('query-only', 'single-stage', QUERY_ONLY_TIME_SHARE),
+    arm('schedule', schedule, 1 - QUERY_ONLY_TIME_SHARE),
+  ]
 }
 
 const chooseRows = async (
@@ -144,17 +171,26 @@ const requireRows = async (
   return rows
 }
 
-/** Every segment of the template with its tokens and the order in which stages drop them. */
+interface Compression {
+  /** in which stages drop the template's segments */
+  dropOrder: number[]
+  templateTokens: number
+  passSeconds: number
+}
+
 const planCompression = async (
+  deps: WorkerDeps,
   engine: Engine,
   baseModel: string,
   template: Template,
   train: Exchange[]
-): Promise<{ dropOrder: number[]; templateTokens: number }> => {
+): Promise<Compression> => {
   const segments = textSegments(template)
   const tokens = await segmentTokens(engine, baseModel, segments)
-  const effects = await segmentEffects(engine, baseModel, segments, train.slice(-EFFECT_ROWS))
+  const rows = train.slice(-EFFECT_ROWS)
+  const { effects, passSeconds } = await segmentEffects(deps, engine, baseModel, segments, rows)
   return {
+    passSeconds,
     dropOrder: leastEffectFirst(
       effects,
       segments.map((segment) => segment.protected)
@@ -170,7 +206,13 @@ export const planInternalization = async (
 ): Promise<InternalizationPlan> => {
   const { train, holdout } = await requireRows(deps, template)
   const base = await baseModelOf(engine)
-  const { dropOrder, templateTokens } = await planCompression(engine, base.id, template, train)
+  const { dropOrder, templateTokens, passSeconds } = await planCompression(
+    deps,
+    engine,
+    base.id,
+    template,
+    train
+  )
   return {
     schedule: deps.config.schedule,
     engine: engine.name,
@@ -181,7 +223,8 @@ export const planInternalization = async (
     labels: knownLabels(train.map((exchange) => exchange.answer)),
     dropOrder,
     templateTokens,
-    arms: planArms(deps.config, {
+    arms: planArms(deps, {
+      passSeconds,
       parameters: base.parameters ?? null,
       templateTokens,
       rows: train.length,

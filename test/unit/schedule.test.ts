@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
+  affordableFirstSteps,
   defaultHyperparameters,
   planStages,
   stageShares,
@@ -36,6 +37,15 @@ const rank = (templateTokens: number, rows: number) =>
 
 const epochs = (rows: number) =>
   defaultHyperparameters({ parameters: 135e6, templateTokens: 800, rows }).n_epochs
+
+describe('affordableFirstSteps', () => {
+  it('is what the first stage’s slice of the time holds', () => {
+    // 60 % for three early stages of four, so a fifth of 1,000 seconds
+    expect(affordableFirstSteps({ schedule: 'linear', stages: 4 }, 1000, 3.9)).toBe(51)
+    expect(affordableFirstSteps({ schedule: 'linear', stages: 4 }, 1000, 4.1)).toBe(48)
+    expect(affordableFirstSteps({ schedule: 'full-prompt', stages: 4 }, 1000, 4)).toBe(250)
+  })
+})
 
 describe('stageShares', () => {
   it('falls linearly from everything to nothing', () => {

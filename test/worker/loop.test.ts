@@ -146,6 +146,25 @@ describe('the worker', () => {
     expect(rates).toEqual(rates.toSorted((a, b) => b - a))
   })
 
+  it.each([
+    { minutes: '20', arms: ['query-only', 'schedule'], seconds: [720, 480] },
+    { minutes: '10', arms: ['query-only'], seconds: [600] },
+  ])('trains in $minutes minutes what has the time to learn: $arms', async (limited) => {
+    // every reading of the clock is a second later, so a pass over the prompt takes a second
+    let seconds = 1_800_000_000
+    const { config, ...rest } = depsOf({ now: () => ++seconds * 1000 })
+    const trainSeconds = Number(limited.minutes) * 60
+    await runUntilIdle({ ...rest, config: { ...config, trainSeconds } })
+    const { arms } = (await store.internalizations.list())[0]!.plan!
+    expect(arms.map((arm) => arm.name)).toEqual(limited.arms)
+    const given = arms.map((arm) =>
+      arm.stages.reduce((sum, stage) => sum + stage.hyperparameters.max_seconds!, 0)
+    )
+    given.forEach((sum, index) => expect(sum).toBeCloseTo(limited.seconds[index]!, 6))
+    const leftOut = events.some((event) => event.message.includes('schedule is left out'))
+    expect(leftOut).toBe(limited.arms.length === 1)
+  })
+
   it('goes live by itself with AUTO_PROMOTE', async () => {
     const config = { ...depsOf().config, autoPromote: true }
     const worker = await createWorker(depsOf({ config }))
