@@ -1,144 +1,36 @@
 /**
  * How fast the embedded engine generates: tokens a second alone and in a batch of 8, with and without
- * loras, and how fast it reads prompts. Runs in this process, without HTTP.
+ * loras, and how fast it reads prompts. Without HTTP.
  *
  *   npm run bench:decoding -- --model <file.gguf> [--out <file.json>] [--runs 5] [--threads 2]
  *     [--rank 16] [--peer '<command>']
  *
  * A peer is a program that prints lines with `B=<rows>`, `prefill tok/s med <n>` and `-> tok/s med
- * <n>`: rows by the median step, prefill of 128 tokens. So is ours measured. The peer runs once in
- * every round, because a shared machine drifts, and ours must not be slower by the median of ratios.
+ * <n>`: rows by the median step, prefill of 128 tokens. So is ours measured. Ours and the peer run in
+ * turn, each time in a new process: a shared machine drifts, and where a process's memory happens to
+ * lie makes it faster or slower by several per cent as long as it lives. Ours must not be slower by
+ * the median of ratios.
  */
 import { execFileSync } from 'node:child_process'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { createGenerator } from '../adapters/onnx/generate/generator.ts'
-import type { Generator } from '../adapters/onnx/generate/generator.ts'
-import type { LoraMatrices } from '../adapters/onnx/generate/lora-pool.ts'
-import { LINEAR_LAYERS, linearShape, moduleName } from '../adapters/onnx/llama-config.ts'
-import type { LlamaConfig } from '../adapters/onnx/llama-config.ts'
-import { loadModel } from '../adapters/onnx/model/load-model.ts'
 import { formatFigures, spread, withBar, writeReport } from './report.ts'
 import type { Figure } from './report.ts'
 
-const PROMPT_TOKENS = 64
-const ANSWER_TOKENS = 48
-/** as the peer's */
-const PREFILL_TOKENS = 128
-const LONG_PROMPT_TOKENS = 512
-
-const never = new AbortController().signal
-
-const randomValues = (length: number): Float32Array =>
-  Float32Array.from({ length }, () => (Math.random() - 0.5) * 0.01)
-
-/** Random matrices: speed does not depend on their values. */
-const randomLora = (config: LlamaConfig, rank: number): LoraMatrices => {
-  const modules = new Map<string, { a: Float32Array; b: Float32Array }>()
-  for (let layer = 0; layer < config.layers; layer++)
-    for (const linear of LINEAR_LAYERS) {
-      const shape = linearShape(config, linear)
-      modules.set(moduleName(layer, linear), {
-        a: randomValues(rank * shape.in),
-        b: randomValues(shape.out * rank),
-      })
-    }
-  return { rank, alpha: rank, modules }
-}
-
-const randomPrompt = (config: LlamaConfig, length: number): number[] =>
-  Array.from({ length }, () => Math.floor(Math.random() * config.vocabSize))
-
-interface Timing {
-  /** when each token came */
-  tokensMs: number[]
-  cachedTokens: number
-}
-
-const answer = async (
-  generator: Generator,
-  request: { promptIds: number[]; lora: string | null; maxTokens: number; usePrefixCache?: boolean }
-): Promise<Timing> => {
-  const stream = generator.generate(
-    {
-      usePrefixCache: false,
-      ...request,
-      sampling: { temperature: 0, topP: 1, seed: 1 },
-      topLogprobs: 0,
-      constraint: null,
-      endIds: [],
-    },
-    never
-  )
-  const tokensMs: number[] = []
-  for (;;) {
-    const { done, value } = await stream.next()
-    if (done) return { tokensMs, cachedTokens: value.cachedTokens }
-    tokensMs.push(performance.now())
-  }
-}
-
-const median = (values: number[]): number => spread(values, '').value as number
-
-/** Tokens a second by the median step while all rows are being decoded. */
-const decodeSpeed = async (
-  generator: Generator,
-  config: LlamaConfig,
-  loras: (string | null)[]
-): Promise<number> => {
-  const timings = await Promise.all(
-    loras.map((lora) =>
-      answer(generator, {
-        promptIds: randomPrompt(config, PROMPT_TOKENS),
-        lora,
-        maxTokens: ANSWER_TOKENS,
-      })
-    )
-  )
-  // before that some rows still read their prompts, after that some have ended
-  const begin = Math.max(...timings.map(({ tokensMs }) => tokensMs[0]!))
-  const end = Math.min(...timings.map(({ tokensMs }) => tokensMs.at(-1)!))
-  const times = timings[0]!.tokensMs.filter((ms) => ms > begin && ms <= end)
-  const steps = times.slice(1).map((ms, index) => ms - times[index]!)
-  return (loras.length * 1000) / median(steps)
-}
-
-/** Prompt tokens a second up to the first token of the answer, in the median of five. */
-const prefillSpeed = async (
-  generator: Generator,
-  config: LlamaConfig,
-  lora: string | null,
-  tokens = PREFILL_TOKENS
-): Promise<number> => {
-  const speeds: number[] = []
-  for (let i = 0; i < 5; i++) {
-    const promptIds = randomPrompt(config, tokens)
-    const start = performance.now()
-    const { tokensMs } = await answer(generator, { promptIds, lora, maxTokens: 1 })
-    speeds.push((tokens / (tokensMs[0]! - start)) * 1000)
-  }
-  return median(speeds)
-}
-
-/** Milliseconds to the first token of a prompt that is in the prefix cache but for its last tokens. */
-const cachedFirstTokenMs = async (generator: Generator, config: LlamaConfig): Promise<number> => {
-  const shared = randomPrompt(config, LONG_PROMPT_TOKENS)
-  const request = { lora: null, maxTokens: 1, usePrefixCache: true }
-  await answer(generator, { ...request, promptIds: shared })
-  const start = performance.now()
-  const { tokensMs, cachedTokens } = await answer(generator, {
-    ...request,
-    promptIds: [...shared, ...randomPrompt(config, 8)],
-  })
-  if (cachedTokens !== LONG_PROMPT_TOKENS) throw new Error('the prefix was not cached')
-  return tokensMs[0]! - start
-}
+const SCRIPT = join(import.meta.dirname, 'decoding-process.ts')
 
 type Figures = Record<string, number>
 
 interface Round {
   ours: Figures
   peer: Figures
+}
+
+const ourFigures = (...args: string[]): Figures => {
+  const output = execFileSync(process.execPath, [...process.execArgv, SCRIPT, ...args], {
+    encoding: 'utf8',
+  })
+  return JSON.parse(output) as Figures
 }
 
 /** What the peer prints, by figure. */
@@ -158,26 +50,11 @@ const peerFigures = (command: string): Figures => {
   return figures
 }
 
-/** Every figure and the peer's, round by round. */
-const measure = async (
-  rounds: number,
-  work: Record<string, () => Promise<number>>,
-  peer: () => Figures
-): Promise<Round[]> => {
-  // the first run builds graphs and fills caches
-  for (const once of Object.values(work)) await once()
-  const results: Round[] = []
-  for (let i = 0; i < rounds; i++) {
-    const ours: Figures = {}
-    for (const [name, once] of Object.entries(work)) ours[name] = await once()
-    const round = { ours, peer: peer() }
-    console.error(`round ${i + 1}: ${JSON.stringify(round)}`)
-    results.push(round)
-  }
-  return results
+const unitOf = (name: string): string => {
+  if (name === 'start') return 's'
+  if (name === 'peak_mb') return 'MB'
+  return name.endsWith('per_second') ? 'tokens/s' : 'ms'
 }
-
-const unitOf = (name: string): string => (name.endsWith('per_second') ? 'tokens/s' : 'ms')
 
 const figuresOf = (rounds: Round[]): Record<string, Figure> => {
   const figures: Record<string, Figure> = {}
@@ -202,11 +79,7 @@ const figuresOf = (rounds: Round[]): Record<string, Figure> => {
   return figures
 }
 
-/** Eight rows that take turns among the loras. */
-const eight = (loras: (string | null)[]): (string | null)[] =>
-  Array.from({ length: 8 }, (_, index) => loras[index % loras.length]!)
-
-const main = async (): Promise<void> => {
+const main = (): void => {
   const { values } = parseArgs({
     options: {
       model: { type: 'string' },
@@ -217,46 +90,17 @@ const main = async (): Promise<void> => {
       peer: { type: 'string' },
     },
   })
-  if (!values.model) throw new Error('--model <file.gguf or folder> is missing')
-  const begun = performance.now()
-  const model = await loadModel(values.model, 'q4')
-  const { config } = model
-  const generator = await createGenerator({
-    config,
-    weights: model.weights,
-    loadLora: async () => randomLora(config, Number(values.rank)),
-    threads: Number(values.threads),
+  const { model, peer } = values
+  if (!model) throw new Error('--model <file.gguf or folder> is missing')
+  const rounds = Array.from({ length: Number(values.runs) }, (_, index): Round => {
+    const ours = ourFigures(model, values.threads, values.rank)
+    const round = { ours, peer: peer === undefined ? {} : peerFigures(peer) }
+    console.error(`round ${index + 1}: ${JSON.stringify(round)}`)
+    return round
   })
-  const startSeconds = (performance.now() - begun) / 1000
-  const { peer } = values
-  const rounds = await measure(
-    Number(values.runs),
-    {
-      prefill_long_tokens_per_second: () =>
-        prefillSpeed(generator, config, null, LONG_PROMPT_TOKENS),
-      cached_prefix_first_token: () => cachedFirstTokenMs(generator, config),
-      decode_lora_tokens_per_second: () => decodeSpeed(generator, config, ['a']),
-      decode_lora_batch8_tokens_per_second: () => decodeSpeed(generator, config, eight(['a'])),
-      decode_mixed_batch8_tokens_per_second: () =>
-        decodeSpeed(generator, config, eight(['a', 'b', 'c', null])),
-      prefill_lora_tokens_per_second: () => prefillSpeed(generator, config, 'a'),
-      // next to the peer, so that the machine is the same for both
-      prefill_tokens_per_second: () => prefillSpeed(generator, config, null),
-      decode_batch8_tokens_per_second: () => decodeSpeed(generator, config, eight([null])),
-      decode_tokens_per_second: () => decodeSpeed(generator, config, [null]),
-    },
-    () => (peer === undefined ? {} : peerFigures(peer))
-  )
-  const peak = process.resourceUsage().maxRSS / 1024
-  await generator.close()
-  model.close()
-  const figures: Record<string, Figure> = {
-    start: { value: startSeconds, unit: 's' },
-    peak_mb: { value: peak, unit: 'MB' },
-    ...figuresOf(rounds),
-  }
+  const figures = figuresOf(rounds)
   console.log(formatFigures(figures))
   if (values.out) writeReport(values.out, figures)
 }
 
-await main()
+main()
