@@ -49,13 +49,18 @@ const DEFAULT_BATCH_BYTES = 4 * 2 ** 20
 /** larger ones make the store's transactions long */
 const MAX_BATCH_EXCHANGES = 256
 const MAX_RETRY_FACTOR = 50
+/** Batches that gather while one is written, when there is much to log. */
+const MAX_SPARES = 4
 
 class Queue implements LogQueue {
   private readonly options: Required<LogQueueOptions>
   /** the last one takes what is pushed; the first one may be on its way to the store */
   private readonly batches: ExchangeBatchWriter[] = []
-  /** memory of a written batch, for the next one */
-  private spare: SharedArrayBuffer | null = null
+  /**
+   * Memory of written batches, for the next ones: new memory costs a fault a page when it is first
+   * written, and makes the collector run. It counts as free, since no other is made while there is some.
+   */
+  private readonly spares: SharedArrayBuffer[] = []
   private bytes = 0
   private queued = 0
   private written = 0
@@ -109,10 +114,15 @@ class Queue implements LogQueue {
   }
 
   private memory(bytes: number): SharedArrayBuffer {
-    const { spare } = this
-    if (spare === null || spare.byteLength !== bytes) return new SharedArrayBuffer(bytes)
-    this.spare = null
-    return spare
+    const spare = bytes === this.options.batchBytes ? this.spares.pop() : undefined
+    if (spare !== undefined) return spare
+    this.spares.length = 0
+    return new SharedArrayBuffer(bytes)
+  }
+
+  private keep(buffer: SharedArrayBuffer): void {
+    const fits = buffer.byteLength === this.options.batchBytes
+    if (fits && this.spares.length < MAX_SPARES) this.spares.push(buffer)
   }
 
   private async run(): Promise<void> {
@@ -121,7 +131,7 @@ class Queue implements LogQueue {
       const batch = this.batches[0]!.seal()
       if (await this.store(batch)) {
         this.written += batch.count
-        this.spare = batch.buffer
+        this.keep(batch.buffer)
       } else this.dropped += batch.count
       this.forget(batch)
       if (this.batches.length < 2) await this.pause(this.options.gatherMs, this.closing)

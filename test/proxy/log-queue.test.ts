@@ -103,6 +103,28 @@ describe('the log queue', () => {
     expect(batches).toEqual([['a']])
   })
 
+  it('fills the memory of written batches anew, after several at once, too', async () => {
+    const memory = new Set<SharedArrayBuffer>()
+    let batches = 0
+    const written: string[] = []
+    const { queue } = collect({
+      append: async (batch) => {
+        batches++
+        memory.add(batch.buffer)
+        written.push(...idsOf(batch))
+      },
+    })
+    const ids = Array.from({ length: 120 }, (_unused, i) => `r${i}`)
+    for (let i = 0; i < ids.length; i += 24) {
+      for (const id of ids.slice(i, i + 24)) queue.push(exchange(id))
+      await eventually(() => queue.stats().queued === 0)
+    }
+    await queue.close(1000)
+    expect(written).toEqual(ids)
+    expect(batches).toBeGreaterThan(14)
+    expect(memory.size).toBeLessThanOrEqual(6)
+  })
+
   it('gives an exchange that is larger than a batch one of its own', async () => {
     const { queue, batches } = collect()
     queue.push(exchange('a'))
