@@ -152,16 +152,18 @@ class Queue implements LogQueue {
 
   /** Tries until the store takes the batch or the queue is told to stop. */
   private async store(batch: ExchangeBatch): Promise<boolean> {
-    for (let factor = 1; ; factor = Math.min(factor * 2, MAX_RETRY_FACTOR)) {
+    const { signal } = this.stop
+    for (let factor = 1; !signal.aborted; factor = Math.min(factor * 2, MAX_RETRY_FACTOR)) {
       try {
         await this.untilStopped(this.options.append(batch))
         return true
       } catch {
-        if (this.stop.signal.aborted) return false
+        if (signal.aborted) break
         this.storeFailures++
         await this.pause(this.options.retryMs * factor, false)
       }
     }
+    return false
   }
 
   /** A store that never answers must not hold up the end of the process. */

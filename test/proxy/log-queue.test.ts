@@ -202,6 +202,22 @@ describe('the log queue', () => {
     expect(queue.stats()).toMatchObject({ dropped: 1, written: 0, queued: 0 })
   })
 
+  it('asks the store no more when it is told to end while it waits to try again', async () => {
+    let attempts = 0
+    const { queue } = collect({
+      append: () => {
+        attempts++
+        return Promise.reject(new Error('gone'))
+      },
+      retryMs: 60_000,
+    })
+    queue.push(exchange('a'))
+    await eventually(() => queue.stats().storeFailures === 1)
+    await queue.close(10)
+    expect(attempts).toBe(1)
+    expect(queue.stats()).toMatchObject({ dropped: 1, queued: 0 })
+  })
+
   it('takes nothing more once it is closing', async () => {
     const { queue, batches } = collect()
     queue.push(exchange('a'))
