@@ -6,6 +6,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { startOnnxEngine } from '../adapters/onnx/index.ts'
 import { loadModel } from '../adapters/onnx/model/load-model.ts'
@@ -34,6 +35,8 @@ import { sendAll } from './harness/traffic.ts'
 const CLIENT_MODEL = 'gpt-4o-mini'
 const TRAFFIC_LANES = 8
 const LATENCY_ROUNDS = 15
+/** The proxy looks for new routes every second; until then requests go to the upstream. */
+const ROUTE_PICKUP_MS = 2000
 const FINISHED = new Set(['live', 'rejected', 'failed', 'approval'])
 
 const { values: args } = parseArgs({
@@ -255,6 +258,7 @@ const run = async (): Promise<void> => {
       'reason' in state ? state.reason : (internalization.verdict?.reason ?? 'no verdict')
     figures.reason = { value: reason, unit: '' }
     Object.assign(figures, trainingFigures(internalization))
+    await delay(ROUTE_PICKUP_MS)
     const outcomes = await sendAll(proxy.baseUrl, test.requests, {
       concurrency: TRAFFIC_LANES,
       onDone: (done) => progress.update('test rows', done, test.requests.length),

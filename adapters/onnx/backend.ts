@@ -206,6 +206,7 @@ export const createOnnxBackend = async (options: OnnxBackendOptions): Promise<En
       weights: model.weights,
       loadLora: (id) => loras.matrices(id),
       threads,
+      expectsLoras: loras.list().length > 0,
     })
     return new OnnxBackend({ model, loras, generator, losses: new Losses(setup), setup, options })
   } catch (error) {

@@ -382,6 +382,27 @@ describe('limits', () => {
     await generator.close()
   })
 
+  it.each([
+    { expectsLoras: true, when: 'at the start where loras are expected' },
+    { expectsLoras: false, when: 'for the first lora otherwise' },
+  ])('reads the weights for loras $when', async ({ expectsLoras }) => {
+    const stored = tinyWeights()
+    let reads = 0
+    const weights = {
+      float32: (name: string) => {
+        reads++
+        return stored.float32(name)
+      },
+    }
+    const generator = await create({ weights, expectsLoras })
+    const atStart = reads
+    await collect(generator, request(prompt(1, 4)))
+    expect(reads).toBe(atStart)
+    await collect(generator, request(prompt(1, 4), { lora: 'lora-a' }))
+    expect(reads).toBe(expectsLoras ? atStart : 2 * atStart)
+    await generator.close()
+  })
+
   it('fails waiting and running requests when it is closed', async () => {
     const generator = await create({ maxRows: 1 })
     const pending = [1, 2].map((seed) =>

@@ -47,6 +47,8 @@ export interface DecoderOptions {
   weights: WeightSource
   maxPositions: number
   threads: number
+  /** build the graph for loras at once, and not when the first one is used: that takes seconds */
+  expectsLoras: boolean
 }
 
 const int64 = (values: readonly number[], dims: number[]): Tensor =>
@@ -113,15 +115,16 @@ const createSession = async (options: DecoderOptions, loras: boolean): Promise<D
 }
 
 /**
- * The base model alone has a graph of its own; that for loras is built when the first one is used,
- * and holds the weights a second time.
+ * The base model alone has a graph of its own; that for loras holds the weights a second time, so it
+ * is built only where loras are expected or when the first one is used.
  * @throws AppError `invalid-model` when the weights do not fit the configuration
  */
 export const createDecoder = async (options: DecoderOptions): Promise<Decoder> => {
   // warnings of the library go to stderr past our log
   env.logLevel = 'error'
   const plain = await createSession(options, false)
-  let adapted: Promise<DecodeSession> | null = null
+  let adapted = options.expectsLoras ? createSession(options, true) : null
+  await adapted
   const { vocabSize } = options.config
   return {
     async run(step) {

@@ -21,6 +21,8 @@ export interface GeneratorOptions {
   /** Reads a lora; called once while it stays in memory. @throws AppError `not-found` */
   loadLora: (id: string) => Promise<LoraMatrices>
   threads?: number
+  /** true has the first request with a lora wait no longer than others; false by default */
+  expectsLoras?: boolean
   /** the context window: the smallest of this, the model's own, and what the cache can hold */
   maxPositions?: number
   maxRows?: number
@@ -71,7 +73,7 @@ const closedByClient = (): AppError =>
 
 /** The parts the options describe, wired. */
 const assemble = async (options: GeneratorOptions) => {
-  const { config, weights, loadLora, threads = 2, maxRows = 8 } = options
+  const { config, weights, loadLora, threads = 2, expectsLoras = false, maxRows = 8 } = options
   const { maxQueued = 256, chunkTokens = 128 } = options
   const { maxCacheBytes = 1024 * MEBIBYTE, maxLoraBytes = 512 * MEBIBYTE } = options
   const { maxPrefixBytes = 512 * MEBIBYTE } = options
@@ -79,7 +81,7 @@ const assemble = async (options: GeneratorOptions) => {
   const affordable = Math.floor(maxCacheBytes / cacheBytesPerToken(config))
   const wanted = Math.min(options.maxPositions ?? Infinity, config.maxPositions)
   const maxPositions = Math.min(wanted, affordable)
-  const decoder = await createDecoder({ config, weights, maxPositions, threads })
+  const decoder = await createDecoder({ config, weights, maxPositions, threads, expectsLoras })
   const cache = new KvCache(
     { ...config, maxPositions },
     { maxBytes: maxCacheBytes, maxSlots: maxRows }
