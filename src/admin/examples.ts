@@ -3,6 +3,7 @@ import type { z } from '@hono/zod-openapi'
 import type { Internalization } from '../core/internalization.ts'
 import { compileMatcher, templateKeyOf, type Matcher } from '../core/match.ts'
 import type { StoredRecord } from '../core/record.ts'
+import { confidenceOf, type ConfidenceStatistic } from '../core/route.ts'
 import type { ChatCompletion, ChatRequest } from '../openai/chat.ts'
 import type { EvaluationRow, Store } from '../store/store.ts'
 import type { exampleSchema } from './schemas.ts'
@@ -29,9 +30,9 @@ const answerOf = (record: StoredRecord): string | null => {
 }
 
 const byConfidence =
-  (statistic: 'sum' | 'min') =>
+  (statistic: ConfidenceStatistic) =>
   (a: EvaluationRow, b: EvaluationRow): number =>
-    statistic === 'sum' ? b.logprobSum - a.logprobSum : b.logprobMin - a.logprobMin
+    confidenceOf(statistic, b) - confidenceOf(statistic, a)
 
 /** @param options.arm index into the plan; the verdict's winner, or the first, when absent */
 export const examplesOf = async (

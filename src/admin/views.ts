@@ -2,7 +2,7 @@
 import type { z } from '@hono/zod-openapi'
 import type { Internalization } from '../core/internalization.ts'
 import type { StoredRecord } from '../core/record.ts'
-import type { Route } from '../core/route.ts'
+import { confidenceOf, type ConfidenceStatistic, type Route } from '../core/route.ts'
 import type { Anchor, Segment, Slot, Template } from '../core/template.ts'
 import type { EvaluationRow, TemplateStats } from '../store/store.ts'
 import type {
@@ -86,9 +86,9 @@ export const templateSummary = (
 export const exampleView = (
   row: EvaluationRow,
   said: { query: string | null; answer: string | null },
-  rule: { confidence: 'sum' | 'min'; threshold: number | null }
+  rule: { confidence: ConfidenceStatistic; threshold: number | null }
 ): z.infer<typeof exampleSchema> => {
-  const confidence = rule.confidence === 'sum' ? row.logprobSum : row.logprobMin
+  const confidence = confidenceOf(rule.confidence, row)
   return {
     recordId: row.recordId,
     query: said.query,

@@ -12,7 +12,7 @@ import {
 } from './gate-selective.ts'
 import { failingSlices, sliceFigures, type SliceFigures } from './gate-slices.ts'
 import type { ArmName } from './internalization.ts'
-import type { ConfidenceStatistic } from './route.ts'
+import { confidenceOf, type ConfidenceStatistic } from './route.ts'
 import { proportionLowerBound, tangoLowerBound } from './statistics.ts'
 import { seededRandom } from '../random.ts'
 import { bootstrapLowerBound, effectiveRows } from './statistics-bootstrap.ts'
@@ -71,6 +71,8 @@ export interface HeldOutRow {
   /** natural-log probabilities of the answer's tokens */
   logprobSum: number
   logprobMin: number
+  /** natural logarithm, of what like queries were answered (`neighbours.ts`); null without one */
+  opinion?: number | null
   /** a fresh upstream answer against the logged one; null when none was bought */
   upstreamSimilarity: number | null
   session: string
@@ -116,8 +118,8 @@ const mean = (values: number[]): number =>
 
 const STATISTICS: ConfidenceStatistic[] = ['sum', 'min']
 
-const confidenceOf = (row: HeldOutRow, statistic: ConfidenceStatistic): number => {
-  const value = statistic === 'sum' ? row.logprobSum : row.logprobMin
+const rankingOf = (row: HeldOutRow, statistic: ConfidenceStatistic): number => {
+  const value = confidenceOf(statistic, { ...row, opinion: row.opinion ?? null })
   return Number.isNaN(value) ? -Infinity : value
 }
 
@@ -128,7 +130,7 @@ const sessionsOf = (rows: HeldOutRow[]): string[] | null => {
 
 const byConfidence = (rows: HeldOutRow[], statistic: ConfidenceStatistic): HeldOutRow[] =>
   rows.toSorted((a, b) => {
-    const [first, second] = [confidenceOf(a, statistic), confidenceOf(b, statistic)]
+    const [first, second] = [rankingOf(a, statistic), rankingOf(b, statistic)]
     return first === second ? 0 : second - first
   })
 
@@ -140,7 +142,7 @@ const upstreamAgrees = (row: HeldOutRow, cut: number): -1 | 0 | 1 => {
 const rank = (rows: HeldOutRow[], statistic: ConfidenceStatistic, cut: number): RankedRows => {
   const sorted = byConfidence(rows, statistic)
   return {
-    confidence: Float64Array.from(sorted, (row) => confidenceOf(row, statistic)),
+    confidence: Float64Array.from(sorted, (row) => rankingOf(row, statistic)),
     agrees: Uint8Array.from(sorted, (row) => (row.similarity >= cut ? 1 : 0)),
     upstreamAgrees: Int8Array.from(sorted, (row) => upstreamAgrees(row, cut)),
     sessions: sessionsOf(sorted),
@@ -182,12 +184,14 @@ const sameOrder = (rows: HeldOutRow[]): boolean => {
 
 /**
  * Statistics worth a share of alpha. A label's sum is its log-probability among all labels, so its
- * minimum has nothing to add (equal within two points where it was measured); in longer answers
- * either may separate better, unless both rank the rows alike.
+ * minimum has nothing to add (equal within two points where it was measured), and a second opinion
+ * much; in longer answers either may separate better, unless both rank the rows alike.
  */
 const statisticsOf = (rows: HeldOutRow[], type: ResponseType): ConfidenceStatistic[] => {
   if (rows.length === 0) return []
-  return type === 'label' || sameOrder(rows) ? ['sum'] : STATISTICS
+  if (type === 'label')
+    return rows.every((row) => typeof row.opinion === 'number') ? ['sum-with-neighbours'] : ['sum']
+  return sameOrder(rows) ? ['sum'] : STATISTICS
 }
 
 const better = (a: CandidateFigures, b: CandidateFigures): CandidateFigures => {

@@ -4,16 +4,20 @@
  * byte of it reaches the client. Knows nothing of the client's connection.
  */
 import { AppError } from '../errors.ts'
+import type { SecondOpinion } from '../core/neighbours.ts'
 import {
   adaptedRequest,
   answerFault,
   FULL_CONFIDENCE,
   updateConfidence,
+  withOpinion,
   type Route,
 } from '../core/route.ts'
+import { queryText } from '../core/template.ts'
 import type { Engine, GeneratedDelta } from '../engine/engine.ts'
 import type { ChatRequest, FinishReason, Usage } from '../openai/chat.ts'
 import type { MatchedRoute } from './match.ts'
+import type { Opinions } from './opinions.ts'
 
 /** Why the lora's answer was not given. */
 export type FaultReason =
@@ -39,6 +43,8 @@ export interface AskOptions {
   maxTokens: number
   /** aborted when the client goes away */
   signal: AbortSignal
+  /** asked where the route's confidence counts a second opinion */
+  opinions: Opinions
 }
 
 const fault = (reason: FaultReason, confidence: number | null = null): LoraAnswer => ({
@@ -73,8 +79,11 @@ class Draft {
     return !(this.confidence >= this.route.threshold)
   }
 
-  judge(request: ChatRequest): LoraAnswer {
-    const { content, confidence, usage } = this
+  /** @param second null where the route wants none */
+  judge(request: ChatRequest, second: SecondOpinion | null, query: string): LoraAnswer {
+    const { content, usage } = this
+    if (second !== null) this.confidence = withOpinion(this.confidence, second(query, content))
+    const { confidence } = this
     if (this.finishReason === 'length') return fault('length', confidence)
     // no reason at all: the stream was cut off
     if (this.finishReason !== 'stop') return fault('engine-error')
@@ -86,21 +95,31 @@ class Draft {
   }
 }
 
+/** @returns null for an answer that is unsure before it ends */
 const generate = async (
   deltas: AsyncIterable<GeneratedDelta>,
-  draft: Draft,
-  request: ChatRequest,
+  route: Route,
   signal: AbortSignal
-): Promise<LoraAnswer> => {
+): Promise<Draft | null> => {
+  const draft = new Draft(route)
   let isOver = false
   for await (const delta of deltas) {
     signal.throwIfAborted()
     draft.add(delta)
     isOver ||= Boolean(delta.finishReason)
     // leaving the loop ends the iteration, which stops the generation
-    if (draft.isUnsure && !isOver) return fault('low-confidence')
+    if (draft.isUnsure && !isOver) return null
   }
-  return draft.judge(request)
+  return draft
+}
+
+/** null where the route wants none; a failure to read it is ours, and not the engine's. */
+const opinionFor = async (
+  { confidence, internalizationId }: Route,
+  opinions: Opinions
+): Promise<SecondOpinion | null | 'failed'> => {
+  if (confidence !== 'sum-with-neighbours') return null
+  return opinions(internalizationId).catch(() => 'failed' as const)
 }
 
 const faultOfError = (error: unknown): FaultReason => {
@@ -120,7 +139,7 @@ export const askLora = async (
   engine: Engine,
   { route, match }: MatchedRoute,
   request: ChatRequest,
-  { timeoutMs, maxTokens, signal }: AskOptions
+  { timeoutMs, maxTokens, signal, opinions }: AskOptions
 ): Promise<LoraAnswer> => {
   const deadline = new AbortController()
   const timer = setTimeout(
@@ -130,9 +149,12 @@ export const askLora = async (
   const stop = AbortSignal.any([deadline.signal, signal])
   try {
     const deltas = engine.stream(adaptedRequest(route, match, request, maxTokens), { signal: stop })
-    const generating = generate(deltas, new Draft(route), request, stop)
+    const asking = Promise.all([generate(deltas, route, stop), opinionFor(route, opinions)])
     // an engine that does not heed its signal must not hold the client up
-    return await Promise.race([generating, whenAborted(stop)])
+    const [draft, second] = await Promise.race([asking, whenAborted(stop)])
+    if (draft === null) return fault('low-confidence')
+    if (second === 'failed') return fault('internal')
+    return draft.judge(request, second, queryText(match))
   } catch (error) {
     if (signal.aborted) return fault('client-closed')
     return fault(deadline.signal.aborted ? 'engine-timeout' : faultOfError(error))

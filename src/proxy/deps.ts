@@ -3,6 +3,7 @@ import type { CapturedExchange } from '../core/exchange-batch.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Usage } from '../openai/chat.ts'
 import type { ProxyMetrics } from './metrics.ts'
+import type { Opinions } from './opinions.ts'
 import type { RouteTable } from './route-table.ts'
 import type { Tenants } from './tenants.ts'
 import type { Upstream } from './upstream.ts'
@@ -25,6 +26,8 @@ export interface ProxyDeps {
   upstreamBaseUrl: string
   /** the current snapshot; asked once a request */
   routes: () => RouteTable
+  /** second opinions by the internalization that a route came from */
+  opinions: Opinions
   /** engines by the name that routes carry */
   engines: ReadonlyMap<string, Engine>
   tenants: Tenants
