@@ -7,7 +7,6 @@
  * form in which it is searched, so that a process that answers only has to read its bytes.
  */
 import { AppError } from '../errors.ts'
-import { groupBy } from './group-by.ts'
 
 export interface LoggedQuery {
   query: string
@@ -39,11 +38,14 @@ export type SecondOpinion = (query: string, answer: string) => number
 export const neighboursName = (internalizationId: string): string =>
   `neighbours/${internalizationId}`
 
-/** The newest are kept. 3 MB at most, of queries of usual length. */
+/** The newest are kept: as many queries, and features of all together; 8 MB at most. */
 const MAX_QUERIES = 4000
+const MAX_FEATURES = 1_000_000
+/** more than there are queries, so that a feature and a query fit into one number */
+const OWNERS = 2 ** 16
 const GRAM_LENGTHS = [3, 4, 5]
 /** longer queries are told by their beginning */
-const MAX_CHARS = 2000
+const MAX_CHARS = 500
 /** a query counts e times less for every so much that it is less like the new one, as a cosine */
 const WIDTH = 0.06
 /** share of an answer that no query like this one was given */
@@ -78,29 +80,62 @@ const featuresOf = (query: string): Set<number> => {
 const weightOf = ({ answerOf, starts }: NeighbourIndex, feature: number): number =>
   Math.log(answerOf.length / (starts[feature + 1]! - starts[feature]!))
 
+/** The newest queries with their features, as many as there is room for. */
+const newestOf = (logged: readonly LoggedQuery[]): { answer: string; features: Set<number> }[] => {
+  const kept: { answer: string; features: Set<number> }[] = []
+  let room = MAX_FEATURES
+  for (let i = logged.length - 1; i >= 0 && kept.length < MAX_QUERIES; i--) {
+    const { query, answer } = logged[i]!
+    const features = featuresOf(query)
+    room -= features.size
+    if (room < 0) break
+    kept.push({ answer, features })
+  }
+  return kept.reverse()
+}
+
+/** Every pair of a feature and a query as one number, by feature and then by query. */
+const sortedPairs = (queries: readonly { features: Set<number> }[]): Float64Array => {
+  const pairs = new Float64Array(queries.reduce((sum, { features }) => sum + features.size, 0))
+  let at = 0
+  for (const [owner, { features }] of queries.entries())
+    for (const feature of features) pairs[at++] = feature * OWNERS + owner
+  return pairs.sort()
+}
+
 const buildIndex = (logged: readonly LoggedQuery[]): NeighbourIndex => {
-  const kept = logged.slice(-MAX_QUERIES)
-  const answers = [...new Set(kept.map(({ answer }) => answer))]
+  const queries = newestOf(logged)
+  const answers = [...new Set(queries.map(({ answer }) => answer))]
   const numbers = new Map(answers.map((answer, number) => [answer, number]))
-  const pairs = kept.flatMap(({ query }, owner) =>
-    [...featuresOf(query)].map((feature) => ({ feature, owner }))
-  )
-  // what one query alone has finds no other
-  const lists = [...groupBy(pairs, ({ feature }) => feature).entries()]
-    .filter(([, list]) => list.length > 1)
-    .sort(([a], [b]) => a - b)
-  const starts = new Uint32Array(lists.length + 1)
-  for (const [i, [, list]] of lists.entries()) starts[i + 1] = starts[i]! + list.length
+  const pairs = sortedPairs(queries)
+  const features: number[] = []
+  const starts = [0]
+  const postings: number[] = []
+  for (let from = 0; from < pairs.length;) {
+    const feature = Math.floor(pairs[from]! / OWNERS)
+    let to = from + 1
+    while (to < pairs.length && Math.floor(pairs[to]! / OWNERS) === feature) to++
+    // what one query alone has finds no other
+    if (to - from > 1) {
+      features.push(feature)
+      for (let i = from; i < to; i++) postings.push(pairs[i]! % OWNERS)
+      starts.push(postings.length)
+    }
+    from = to
+  }
   const index: NeighbourIndex = {
     answers,
-    answerOf: Uint16Array.from(kept, ({ answer }) => numbers.get(answer)!),
-    norms: new Float32Array(kept.length),
-    features: Uint32Array.from(lists, ([feature]) => feature),
-    starts,
-    postings: Uint16Array.from(lists.flatMap(([, list]) => list.map(({ owner }) => owner))),
+    answerOf: Uint16Array.from(queries, ({ answer }) => numbers.get(answer)!),
+    norms: new Float32Array(queries.length),
+    features: Uint32Array.from(features),
+    starts: Uint32Array.from(starts),
+    postings: Uint16Array.from(postings),
   }
-  for (const [feature, [, list]] of lists.entries())
-    for (const { owner } of list) index.norms[owner]! += weightOf(index, feature) ** 2
+  for (let feature = 0; feature < features.length; feature++) {
+    const square = weightOf(index, feature) ** 2
+    for (let i = starts[feature]!; i < starts[feature + 1]!; i++)
+      index.norms[postings[i]!]! += square
+  }
   index.norms.forEach((square, owner) => (index.norms[owner] = Math.sqrt(square)))
   return index
 }

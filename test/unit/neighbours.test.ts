@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { encodeNeighbours, secondOpinion } from '../../src/core/neighbours.ts'
+import { seededRandom } from '../../src/random.ts'
 
 const LOGGED = [
   { query: 'My card has not arrived yet', answer: 'card_arrival' },
@@ -74,6 +75,19 @@ describe('the second opinion', () => {
     const text = Buffer.from(bytes).toString('latin1')
     expect(text).toContain('card_arrival')
     for (const word of ['matter', 'forgot', 'abroad']) expect(text).not.toContain(word)
+    expect(Math.exp(secondOpinion(bytes)('change my PIN', 'change_pin'))).toBeGreaterThan(0.8)
+  })
+
+  it('has a limit in bytes, however long the queries are', () => {
+    const random = seededRandom(3)
+    const word = (): string => Math.floor(random() * 2 ** 20).toString(36)
+    const long = Array.from({ length: 3000 }, () => ({
+      query: Array.from({ length: 300 }, word).join(' '),
+      answer: 'long',
+    }))
+    const bytes = encodeNeighbours([...long, ...LOGGED])
+    expect(bytes.length).toBeGreaterThan(2 ** 20)
+    expect(bytes.length).toBeLessThan(8 * 2 ** 20)
     expect(Math.exp(secondOpinion(bytes)('change my PIN', 'change_pin'))).toBeGreaterThan(0.8)
   })
 
