@@ -119,7 +119,7 @@ const mean = (values: number[]): number =>
 const STATISTICS: ConfidenceStatistic[] = ['sum', 'min']
 
 const rankingOf = (row: HeldOutRow, statistic: ConfidenceStatistic): number => {
-  const value = confidenceOf(statistic, { ...row, opinion: row.opinion ?? null })
+  const value = confidenceOf(statistic, row)
   return Number.isNaN(value) ? -Infinity : value
 }
 

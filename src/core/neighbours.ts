@@ -7,6 +7,7 @@
  * form in which it is searched, so that a process that answers only has to read its bytes.
  */
 import { AppError } from '../errors.ts'
+import { wordsOf } from './words.ts'
 
 export interface LoggedQuery {
   query: string
@@ -51,8 +52,6 @@ const WIDTH = 0.06
 /** share of an answer that no query like this one was given */
 const LEAST_SHARE = 1e-3
 
-const WORD = /[\p{L}\p{N}]+/gu
-
 /** FNV-1a of UTF-16 units, 32 bits. */
 const hashOf = (text: string, kind: number): number => {
   let hash = 0x811c9dc5 ^ kind
@@ -62,7 +61,7 @@ const hashOf = (text: string, kind: number): number => {
 
 /** Hashes of words, of pairs of words, and of 3 to 5 characters in a row. */
 const featuresOf = (query: string): Set<number> => {
-  const words = query.slice(0, MAX_CHARS).toLowerCase().match(WORD) ?? []
+  const words = wordsOf(query.slice(0, MAX_CHARS))
   const features = new Set<number>()
   for (const [index, word] of words.entries()) {
     features.add(hashOf(word, 1))

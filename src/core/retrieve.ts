@@ -3,6 +3,7 @@
  * nothing of stages; the caller says how many.
  */
 import MiniSearch from 'minisearch'
+import { wordsOf } from './words.ts'
 
 export interface PoolExample {
   id: string
@@ -30,8 +31,7 @@ const LAMBDA = 0.7
 const CANDIDATES_PER_EXAMPLE = 8
 const MIN_CANDIDATES = 32
 
-const wordSet = (text: string): Set<string> =>
-  new Set(text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [])
+const wordSet = (text: string): Set<string> => new Set(wordsOf(text))
 
 /** Shared words over all words, 0 to 1; two texts without words are equal. */
 const jaccard = (a: Set<string>, b: Set<string>): number => {

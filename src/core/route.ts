@@ -164,11 +164,11 @@ const OPINION_WEIGHT = 0.05
 
 /**
  * The confidence of a whole answer.
- * @param answer.opinion what `SecondOpinion` says of it; null where it was not asked
+ * @param answer.opinion what `SecondOpinion` says of it; null or absent where it was not asked
  */
 export const confidenceOf = (
   statistic: ConfidenceStatistic,
-  answer: { logprobSum: number; logprobMin: number; opinion: number | null }
+  answer: { logprobSum: number; logprobMin: number; opinion?: number | null }
 ): number => {
   if (statistic === 'min') return answer.logprobMin
   if (statistic === 'sum') return answer.logprobSum

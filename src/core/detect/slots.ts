@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { Slot, SlotEvidence } from '../template.ts'
+import { wordsOf } from '../words.ts'
 import { influence, isInfluential } from './evidence.ts'
 import { maskOf } from './mask.ts'
 
@@ -99,7 +100,7 @@ const slotName = (before: string, taken: Set<string>): string => {
       .replace(/[\s:=]+$/u, '')
       .split(/[|.;,:]/u)
       .at(-1) ?? ''
-  const found = label.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []
+  const found = wordsOf(label)
   const telling = found.filter((word) => !STOP_WORDS.has(word))
   // a label is named by its head, running text by the words next to the value
   const chosen = /[:=]\s*$/u.test(line)
