@@ -1,7 +1,8 @@
 /**
- * One decoder layer, forward and backward. The loras are merged into their weights once per step,
- * W' = W + (alpha / rank) · B·A, so that every linear layer costs one matrix product in each
- * direction; A and B get their gradients from the layer's input and output gradient alone.
+ * One decoder layer, forward and backward. The loras stay beside their frozen weights, y = x Wᵀ +
+ * scale · (x Aᵀ) Bᵀ: onnxruntime packs a constant W once for every step, and a merged one it would
+ * have to add up and pack in each. Layers that share their input join their thin products, because
+ * reading x costs more than multiplying it.
  */
 import { moduleName, type LinearLayer, type LlamaConfig } from '../llama-config.ts'
 import type { Attention, AttentionState } from './attention.ts'
@@ -31,7 +32,6 @@ interface LayerState {
   /** after the attention's residual */
   middle: string
   middleNorm: Norm
-  gate: string
   sigmoid: string
   silu: string
   up: string
@@ -50,7 +50,10 @@ export type LoraGradients = Map<string, LoraMatrices>
 export class DecoderLayer {
   private readonly context: DecoderContext
   private readonly layer: number
-  private readonly merged = new Map<LinearLayer, string>()
+  /** `P` of `linears` for each layer, `[tokens, rank]` */
+  private readonly projected = new Map<LinearLayer, string>()
+  /** the A of layers that share their input, one below the other, by the first of them */
+  private readonly joinedA = new Map<LinearLayer, string>()
   private state: LayerState | null = null
 
   constructor(context: DecoderContext, layer: number) {
@@ -65,15 +68,15 @@ export class DecoderLayer {
     const inputNorm = ops.rmsNorm(x, this.weight('input_layernorm'), rmsNormEps)
     const rotate = (y: string, count: number) =>
       ops.rotate(y, count, headDim, positions, rotary.cos, rotary.sin)
-    const attended = attention.forward(
-      rotate(this.linear('self_attn.q_proj', inputNorm.y), heads),
-      rotate(this.linear('self_attn.k_proj', inputNorm.y), kvHeads),
-      this.linear('self_attn.v_proj', inputNorm.y)
+    const [q, k, v] = this.linears(
+      ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'],
+      inputNorm.y
     )
-    const middle = ops.add(x, this.linear('self_attn.o_proj', attended.output))
+    const attended = attention.forward(rotate(q, heads), rotate(k, kvHeads), v)
+    const [o] = this.linears(['self_attn.o_proj'], attended.output)
+    const middle = ops.add(x, o)
     const middleNorm = ops.rmsNorm(middle, this.weight('post_attention_layernorm'), rmsNormEps)
-    const gate = this.linear('mlp.gate_proj', middleNorm.y)
-    const up = this.linear('mlp.up_proj', middleNorm.y)
+    const [gate, up] = this.linears(['mlp.gate_proj', 'mlp.up_proj'], middleNorm.y)
     const sigmoid = ops.graph.op('Sigmoid', [gate])
     const silu = ops.mul(gate, sigmoid)
     const hidden = ops.mul(silu, up)
@@ -83,13 +86,13 @@ export class DecoderLayer {
       attention: attended,
       middle,
       middleNorm,
-      gate,
       sigmoid,
       silu,
       up,
       hidden,
     }
-    return ops.add(middle, this.linear('mlp.down_proj', hidden))
+    const [down] = this.linears(['mlp.down_proj'], hidden)
+    return ops.add(middle, down)
   }
 
   /**
@@ -101,9 +104,11 @@ export class DecoderLayer {
     const { ops } = this.context
     const state = this.state!
     const dMiddle = ops.add(dy, this.mlpBackward(dy, state, gradients))
-    const output: LinearLayer = 'self_attn.o_proj'
-    this.loraBackward([{ linear: output, dy: dMiddle }], state.attention.output, gradients)
-    const dAttended = this.inputGradient(output, dMiddle)
+    const dAttended = this.linearsBackward(
+      [{ linear: 'self_attn.o_proj', dy: dMiddle }],
+      state.attention.output,
+      gradients
+    )!
     const input = this.attentionBackward(dAttended, state, gradients, needsInput)
     return input === null ? null : ops.add(dMiddle, input)
   }
@@ -111,18 +116,16 @@ export class DecoderLayer {
   private mlpBackward(dy: string, state: LayerState, gradients: LoraGradients): string {
     const { ops } = this.context
     const { middle, middleNorm, sigmoid, silu, up, hidden } = state
-    this.loraBackward([{ linear: 'mlp.down_proj', dy }], hidden, gradients)
-    const dHidden = this.inputGradient('mlp.down_proj', dy)
+    const dHidden = this.linearsBackward([{ linear: 'mlp.down_proj', dy }], hidden, gradients)!
     const dUp = ops.mul(dHidden, silu)
-    // silu' = σ + silu − silu · σ
-    const slope = ops.add(sigmoid, ops.sub(silu, ops.mul(silu, sigmoid)))
-    const dGate = ops.mul(ops.mul(dHidden, up), slope)
+    // silu' · up = (σ + silu · (1 − σ)) · up = hidden + σ · (up − hidden)
+    const slope = ops.add(hidden, ops.mul(sigmoid, ops.sub(up, hidden)))
+    const dGate = ops.mul(dHidden, slope)
     const outputs: OutputGradient[] = [
-      { linear: 'mlp.up_proj', dy: dUp },
       { linear: 'mlp.gate_proj', dy: dGate },
+      { linear: 'mlp.up_proj', dy: dUp },
     ]
-    this.loraBackward(outputs, middleNorm.y, gradients)
-    const dNorm = this.inputGradients(outputs)
+    const dNorm = this.linearsBackward(outputs, middleNorm.y, gradients)!
     const weight = this.weight('post_attention_layernorm')
     return ops.rmsNormBackward(dNorm, middle, weight, middleNorm.inverse)
   }
@@ -138,71 +141,77 @@ export class DecoderLayer {
     const unrotate = (y: string, count: number) =>
       ops.rotate(y, count, config.headDim, positions, rotary.cos, rotary.negativeSin)
     const outputs: OutputGradient[] = [
-      { linear: 'self_attn.v_proj', dy: dv },
-      { linear: 'self_attn.k_proj', dy: unrotate(dk, config.kvHeads) },
       { linear: 'self_attn.q_proj', dy: unrotate(dq, config.heads) },
+      { linear: 'self_attn.k_proj', dy: unrotate(dk, config.kvHeads) },
+      { linear: 'self_attn.v_proj', dy: dv },
     ]
-    this.loraBackward(outputs, inputNorm.y, gradients)
-    if (!needsInput) return null
+    const dNorm = this.linearsBackward(outputs, inputNorm.y, gradients, needsInput)
+    if (dNorm === null) return null
     const weight = this.weight('input_layernorm')
-    return ops.rmsNormBackward(this.inputGradients(outputs), x, weight, inputNorm.inverse)
+    return ops.rmsNormBackward(dNorm, x, weight, inputNorm.inverse)
+  }
+
+  /** `y = x Wᵀ + P Bᵀ`, `P = scale · x Aᵀ`, of layers that share their input. */
+  private linears<const L extends LinearLayer[]>(
+    linears: L,
+    x: string
+  ): { [I in keyof L]: string } {
+    const { ops, loras, loraScale } = this.context
+    const outputs = linears.map((linear) => ops.gemm(x, this.weight(linear), { transB: true }))
+    if (loras.size > 0) {
+      const pairs = linears.map((linear) => this.lora(linear))
+      const a = ops.concat(
+        pairs.map((lora) => lora.a),
+        0
+      )
+      const joined = ops.gemm(x, a, { transB: true, alpha: loraScale })
+      const projected = ops.splitEqually(joined, linears.length, 1)
+      linears.forEach((linear, i) => {
+        // an Add is faster than the product's own addend, which is copied by one thread
+        const correction = ops.gemm(projected[i]!, pairs[i]!.b, { transB: true })
+        outputs[i] = ops.add(outputs[i]!, correction)
+        this.projected.set(linear, projected[i]!)
+      })
+      this.joinedA.set(linears[0]!, a)
+    }
+    return outputs as { [I in keyof L]: string }
+  }
+
+  /**
+   * For the layers of one call of `linears`, in its order: `dB = dyᵀ P`, `dA = Qᵀ x` and
+   * `dx = Σ dy W + Q A` with `Q = scale · dy B`.
+   * @returns dx, or null where it is not wanted
+   */
+  private linearsBackward(
+    outputs: OutputGradient[],
+    x: string,
+    gradients: LoraGradients,
+    needsInput = true
+  ): string | null {
+    const { ops, loraScale } = this.context
+    const dProjected = ops.concat(
+      outputs.map(({ linear, dy }) => ops.gemm(dy, this.lora(linear).b, { alpha: loraScale })),
+      1
+    )
+    const joinedGradient = ops.gemm(dProjected, x, { transA: true })
+    const dA = ops.splitEqually(joinedGradient, outputs.length, 0)
+    outputs.forEach(({ linear, dy }, i) => {
+      const b = ops.gemm(dy, this.projected.get(linear)!, { transA: true })
+      gradients.set(moduleName(this.layer, linear), { a: dA[i]!, b })
+    })
+    if (!needsInput) return null
+    const correction = ops.gemm(dProjected, this.joinedA.get(outputs[0]!.linear)!)
+    return outputs.reduce(
+      (sum, { linear, dy }) => ops.add(sum, ops.gemm(dy, this.weight(linear))),
+      correction
+    )
+  }
+
+  private lora(linear: LinearLayer): LoraMatrices {
+    return this.context.loras.get(moduleName(this.layer, linear))!
   }
 
   private weight(name: string): string {
     return `model.layers.${this.layer}.${name}.weight`
-  }
-
-  private linear(linear: LinearLayer, x: string): string {
-    return this.context.ops.gemm(x, this.effectiveWeight(linear), { transB: true })
-  }
-
-  /** W', or W where no lora sits on the layer; `[out, in]`. */
-  private effectiveWeight(linear: LinearLayer): string {
-    const known = this.merged.get(linear)
-    if (known !== undefined) return known
-    const { ops, loras, loraScale } = this.context
-    const lora = loras.get(moduleName(this.layer, linear))
-    const weight = this.weight(linear)
-    const merged =
-      lora === undefined ? weight : ops.gemm(lora.b, lora.a, { alpha: loraScale }, weight)
-    this.merged.set(linear, merged)
-    return merged
-  }
-
-  /** The sum of what the layers send back to the input they share. */
-  private inputGradients(outputs: OutputGradient[]): string {
-    const [first, ...rest] = outputs
-    return rest.reduce(
-      (sum, { linear, dy }) => this.inputGradient(linear, dy, sum),
-      this.inputGradient(first!.linear, first!.dy)
-    )
-  }
-
-  private inputGradient(linear: LinearLayer, dy: string, more?: string): string {
-    return this.context.ops.gemm(dy, this.effectiveWeight(linear), {}, more)
-  }
-
-  /**
-   * dB = scale · dyᵀ (x Aᵀ), dA = scale · (dy B)ᵀ x, for layers that share their input: their thin
-   * products are joined, because reading x costs more than multiplying it.
-   */
-  private loraBackward(outputs: OutputGradient[], x: string, gradients: LoraGradients): void {
-    const { ops, loras, loraScale } = this.context
-    const names = outputs.map(({ linear }) => moduleName(this.layer, linear))
-    const matrices = names.map((name) => loras.get(name)!)
-    const joinedA = ops.concat(
-      matrices.map(({ a }) => a),
-      0
-    )
-    const projected = ops.splitEqually(ops.gemm(x, joinedA, { transB: true }), names.length, 1)
-    const dProjected = outputs.map(({ dy }, i) =>
-      ops.gemm(dy, matrices[i]!.b, { alpha: loraScale })
-    )
-    const joinedGradient = ops.gemm(ops.concat(dProjected, 1), x, { transA: true })
-    const dA = ops.splitEqually(joinedGradient, names.length, 0)
-    outputs.forEach(({ dy }, i) => {
-      const b = ops.gemm(dy, projected[i]!, { transA: true, alpha: loraScale })
-      gradients.set(names[i]!, { a: dA[i]!, b })
-    })
   }
 }

@@ -91,10 +91,9 @@ export class GraphOps {
     return this.graph.op('ReduceMax', [x, this.graph.int64([rank - 1])], { keepdims: 1 })
   }
 
-  /** `alpha · a·b (+ c)` of matrices. */
-  gemm(a: string, b: string, options: MatMulOptions = {}, c?: string): string {
-    return this.graph.op('Gemm', c === undefined ? [a, b] : [a, b, c], fusedAttributes(options))
-  }
+  /** `alpha · a·b` of matrices. */
+  gemm = (a: string, b: string, options: MatMulOptions = {}): string =>
+    this.graph.op('Gemm', [a, b], fusedAttributes(options))
 
   /** `alpha · a·b` over the last two axes of tensors of `rank` axes. */
   matmul(a: string, b: string, rank: number, options: MatMulOptions = {}): string {
