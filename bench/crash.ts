@@ -1,7 +1,9 @@
 /**
  * Kills the whole server (proxy, worker, engine) with SIGKILL at random moments of the loop, from
  * first traffic to live, and counts what got lost: records that the admin API had shown before a
- * kill, stages that were trained to completion twice, and whether the loop still ends live.
+ * kill, stages that were trained to completion twice, and whether the loop still ends live. A loop
+ * that a restart finds live is followed by one on an empty directory, so that no kill is spent on
+ * what is over.
  */
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -66,12 +68,19 @@ const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, 
   LOG_LEVEL: 'error',
 })
 
-interface Seen {
-  ids: Set<string>
+/** One data directory, from empty to live. */
+interface Loop {
+  dataDir: string
+  /** ids of the records that its store has shown: those are acknowledged */
+  seen: Set<string>
 }
 
-/** Notes every record that the store has shown: those are acknowledged. */
-const noteRecords = async (proxy: ProxyProcess, seen: Seen): Promise<Set<string>> => {
+const newLoop = (): Loop => ({
+  dataDir: mkdtempSync(join(tmpdir(), 'promptintern-crash-')),
+  seen: new Set(),
+})
+
+const noteRecords = async (proxy: ProxyProcess, seen: Set<string>): Promise<Set<string>> => {
   const stored = new Set<string>()
   let after = 0
   for (;;) {
@@ -82,12 +91,12 @@ const noteRecords = async (proxy: ProxyProcess, seen: Seen): Promise<Set<string>
     if (data.length < 500) break
     after = data.at(-1)!.sequence
   }
-  for (const id of stored) seen.ids.add(id)
+  for (const id of stored) seen.add(id)
   return stored
 }
 
-const lostRecords = async (proxy: ProxyProcess, seen: Seen): Promise<number> => {
-  const before = new Set(seen.ids)
+const lostRecords = async (proxy: ProxyProcess, seen: Set<string>): Promise<number> => {
+  const before = new Set(seen)
   const stored = await noteRecords(proxy, seen)
   return [...before].filter((id) => !stored.has(id)).length
 }
@@ -125,51 +134,68 @@ const run = async (): Promise<void> => {
   const random = seededRandom(Number(args.seed))
   const progress = createProgress(process.stderr.isTTY === true)
   const upstream = await startReplayUpstream()
-  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-crash-'))
-  const seen: Seen = { ids: new Set() }
-  const states = new Set<string>()
+  const states = new Map<string, number>()
+  const sums = { loops: 0, acknowledged: 0, lost: 0, trainedTwice: 0, clientErrors: 0 }
+  let loop = newLoop()
   let next = 0
-  let lost = 0
-  let clientErrors = 0
 
   const traffic = async (proxy: ProxyProcess, count: number): Promise<void> => {
     const requests = Array.from({ length: count }, () => requestOf(next++))
     for (const [index, request] of requests.entries())
       upstream.add(request.messages, COLOURS[(next - count + index) % COLOURS.length]!, 120)
     await sendAll(proxy.baseUrl, requests, { concurrency: 4 }).catch(() => {
-      clientErrors += 1
+      sums.clientErrors += 1
     })
+  }
+
+  /** @returns the server after a start, its records compared with those acknowledged before */
+  const restart = async (): Promise<ProxyProcess> => {
+    const proxy = await startProxy(environment(loop.dataDir, upstream))
+    sums.lost += await lostRecords(proxy, loop.seen)
+    return proxy
+  }
+
+  const finish = async (proxy: ProxyProcess): Promise<void> => {
+    await proxy.stop()
+    sums.loops += 1
+    sums.acknowledged += loop.seen.size
+    sums.trainedTwice += stagesTrainedTwice(loop.dataDir)
+    rmSync(loop.dataDir, { recursive: true })
   }
 
   try {
     for (let round = 0; round < rounds; round++) {
-      const proxy = await startProxy(environment(dataDir, upstream))
-      lost += await lostRecords(proxy, seen)
-      for (const { state } of await internalizationsOf(proxy)) states.add(state.name)
+      let proxy = await restart()
+      const state = (await internalizationsOf(proxy)).at(-1)?.state.name ?? 'logging'
+      states.set(state, (states.get(state) ?? 0) + 1)
+      if (state === 'live') {
+        await finish(proxy)
+        loop = newLoop()
+        proxy = await restart()
+      }
       const killed = new Promise<void>((resolve) => setTimeout(resolve, random() * MAX_LIFE_MS))
       await Promise.all([
-        traffic(proxy, REQUESTS_A_LIFE).then(() => noteRecords(proxy, seen).catch(() => undefined)),
+        traffic(proxy, REQUESTS_A_LIFE).then(() =>
+          noteRecords(proxy, loop.seen).catch(() => undefined)
+        ),
         killed.then(() => proxy.kill()),
       ])
-      progress.update('kills', round + 1, rounds, [...states].join(' '))
+      progress.update('kills', round + 1, rounds, [...states.keys()].join(' '))
     }
-    const proxy = await startProxy(environment(dataDir, upstream))
-    lost += await lostRecords(proxy, seen)
-    await traffic(proxy, Math.max(0, 2 * (TRAIN_ROWS + HOLDOUT_ROWS) - seen.ids.size))
+    const proxy = await restart()
+    await traffic(proxy, Math.max(0, 2 * (TRAIN_ROWS + HOLDOUT_ROWS) - loop.seen.size))
     const end = await waitForEnd(proxy)
-    await proxy.stop()
+    await finish(proxy)
     progress.stop()
+    const seenStates = [...states].map(([name, count]) => `${name} ${count}`).join(', ')
     const figures: Record<string, Figure> = {
       kills: { value: rounds, unit: 'kills' },
-      records_acknowledged: { value: seen.ids.size, unit: 'records' },
-      records_lost: withBar({ value: lost, unit: 'records' }, '<=', 0),
-      stages_trained_twice: withBar(
-        { value: stagesTrainedTwice(dataDir), unit: 'stages' },
-        '<=',
-        0
-      ),
-      client_batches_cut: { value: clientErrors, unit: 'batches' },
-      states_seen_at_restart: { value: [...states].join(' '), unit: '' },
+      loops: { value: sums.loops, unit: 'loops' },
+      records_acknowledged: { value: sums.acknowledged, unit: 'records' },
+      records_lost: withBar({ value: sums.lost, unit: 'records' }, '<=', 0),
+      stages_trained_twice: withBar({ value: sums.trainedTwice, unit: 'stages' }, '<=', 0),
+      client_batches_cut: { value: sums.clientErrors, unit: 'batches' },
+      states_seen_at_restart: { value: seenStates, unit: '' },
       end_state: { value: end, unit: '', bar: '= live', holds: end === 'live' },
     }
     process.stdout.write(`${formatFigures(figures)}\n`)
@@ -177,7 +203,7 @@ const run = async (): Promise<void> => {
     process.exitCode = Object.values(figures).every((figure) => figure.holds !== false) ? 0 : 1
   } finally {
     await upstream.close()
-    rmSync(dataDir, { recursive: true, force: true })
+    rmSync(loop.dataDir, { recursive: true, force: true })
   }
 }
 
