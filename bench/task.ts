@@ -18,7 +18,14 @@ import type { Template } from '../src/core/template.ts'
 import { createEngine } from '../src/engine/client.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
 import { formatFigures, writeReport, type Figure } from './report.ts'
-import { ARMS, measureLatencies, runArm, type ArmContext, type BenchArm } from './task/arms.ts'
+import {
+  ARMS,
+  measureLatencies,
+  recognizedOf,
+  runArm,
+  type ArmContext,
+  type BenchArm,
+} from './task/arms.ts'
 import {
   costFigures,
   latencyFigures,
@@ -38,6 +45,11 @@ const LATENCY_ROUNDS = 15
 /** The proxy looks for new routes every second; until then requests go to the upstream. */
 const ROUTE_PICKUP_MS = 2000
 const FINISHED = new Set(['live', 'rejected', 'failed', 'approval'])
+/** A template may leave some requests to the upstream, so there may have to be more traffic. */
+const MORE_TRAFFIC = 0.05
+const MOST_TRAFFIC = 1.2
+/** how long the worker may take to read a batch of the log */
+const CANDIDATE_MS = 20_000
 
 const { values: args } = parseArgs({
   options: {
@@ -103,19 +115,55 @@ const prepare = async (
 
 const progress = createProgress(process.stderr.isTTY === true)
 
+const newestInternalization = async (proxy: ProxyProcess): Promise<Internalization | null> => {
+  if (proxy.exited()) throw new Error('the server ended before there was a verdict')
+  const { data } = await proxy.admin<{ data: Internalization[] }>('/internalizations')
+  return data.at(-1) ?? null
+}
+
+const beginsSoon = async (proxy: ProxyProcess): Promise<boolean> => {
+  const deadline = Date.now() + CANDIDATE_MS
+  while (Date.now() < deadline) {
+    if ((await newestInternalization(proxy)) !== null) return true
+    await delay(1000)
+  }
+  return false
+}
+
+/** Sends the first `wanted` requests, then more by and by until an internalization begins. */
+const sendTraffic = async (
+  proxy: ProxyProcess,
+  requests: ChatRequest[],
+  wanted: number
+): Promise<void> => {
+  let sent = 0
+  do {
+    const end = sent === 0 ? wanted : sent + Math.ceil(wanted * MORE_TRAFFIC)
+    const batch = requests.slice(sent, end)
+    await sendAll(proxy.baseUrl, batch, {
+      concurrency: TRAFFIC_LANES,
+      onDone: (done) => progress.update('traffic', sent + done, Math.max(wanted, sent + done)),
+    })
+    sent += batch.length
+    if (await beginsSoon(proxy)) return
+  } while (sent < requests.length)
+  const { data } = await proxy.admin<{ data: unknown[] }>('/templates')
+  throw new Error(
+    `no internalization began after ${sent} requests; templates: ${JSON.stringify(data)}`
+  )
+}
+
 const waitForVerdict = async (proxy: ProxyProcess): Promise<Internalization> => {
   for (;;) {
-    if (proxy.exited()) throw new Error('the server ended before there was a verdict')
-    const { data } = await proxy.admin<{ data: Internalization[] }>('/internalizations')
-    const newest = data.at(-1)
-    if (newest !== undefined) {
+    const newest = await newestInternalization(proxy)
+    if (newest !== null) {
       const { state } = newest
       const detail = state.name === 'training' ? `arm ${state.arm} stage ${state.stage}` : ''
       progress.update(`state ${state.name} ${detail}`, 1, 1)
       if (FINISHED.has(state.name))
         return proxy.admin<Internalization>(`/internalizations/${newest.id}`)
     }
-    await new Promise((resolve) => setTimeout(resolve, 2000))
+    await delay(2000)
   }
 }
 
@@ -151,17 +199,18 @@ const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
     fetch,
     timeoutMs: 600_000,
   })
+  const recognized = recognizedOf(template, test)
   const rowsOf = (arm: BenchArm) => {
     const count = Number(args[FULL_PROMPT_ARMS.has(arm) ? 'full-prompt-rows' : 'arm-rows'])
-    return { rows: test.rows.slice(0, count), requests: test.requests.slice(0, count) }
+    return { rows: recognized.rows.slice(0, count), requests: recognized.requests.slice(0, count) }
   }
+  const trained = recognizedOf(template, train)
   const context: ArmContext = {
     engine,
     template,
     internalization,
     type: detectResponseType(test.rows.map((row) => row.answer)),
-    rows: test.rows,
-    requests: test.requests,
+    ...recognized,
   }
   const figures: Record<string, Figure> = {}
   try {
@@ -175,8 +224,8 @@ const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
         arm,
         { ...context, ...asked },
         {
-          requests: train.requests,
-          answers: train.rows.map((row) => row.answer),
+          requests: trained.requests.slice(0, Number(args.train)),
+          answers: trained.rows.map((row) => row.answer).slice(0, Number(args.train)),
           seconds: (Number(args.minutes) || 20) * 60,
         }
       )
@@ -235,8 +284,11 @@ const run = async (): Promise<void> => {
     model.chat.render(request.messages, { addGenerationPrompt: true, defaultSystem: true }).ids
       .length
   const wanted = Number(args.train) + Number(args.holdout)
-  const train = await prepare(task, task.train.slice(0, wanted), upstream, countTokens)
   const testRows = readRows(testSource.path).slice(0, Number(args['test-rows']))
+  const tested = new Set(testRows.map((row) => row.query))
+  const spare = task.train.slice(wanted, wanted * MOST_TRAFFIC)
+  const traffic = [...task.train.slice(0, wanted), ...spare.filter((row) => !tested.has(row.query))]
+  const train = await prepare(task, traffic, upstream, countTokens)
   const test = await prepare(task, testRows, upstream, countTokens)
   await model.close()
 
@@ -246,11 +298,7 @@ const run = async (): Promise<void> => {
   const proxy = await startProxy(environment(dataDir, upstream))
   const figures: Record<string, Figure> = {}
   try {
-    if (args.data === undefined)
-      await sendAll(proxy.baseUrl, train.requests, {
-        concurrency: TRAFFIC_LANES,
-        onDone: (done) => progress.update('traffic', done, train.requests.length),
-      })
+    if (args.data === undefined) await sendTraffic(proxy, train.requests, wanted)
     const internalization = await waitForVerdict(proxy)
     const { state } = internalization
     figures.state = { value: state.name, unit: '' }

@@ -26,16 +26,32 @@ export interface ArmContext {
   template: Template
   internalization: Internalization
   type: ResponseType
+  /** recognized by the template */
   rows: TaskRow[]
   requests: ChatRequest[]
 }
 
-const matchOf = (context: ArmContext, request: ChatRequest): Match => {
-  const match = compileMatcher([context.template]).match(
-    templateKeyOf(request, context.template.tenant),
-    request.messages
-  )
-  if (match === null) throw new Error('a test request does not match the template')
+const matching = (template: Template): ((request: ChatRequest) => Match | null) => {
+  const matcher = compileMatcher([template])
+  return (request) => matcher.match(templateKeyOf(request, template.tenant), request.messages)
+}
+
+/** The requests that the template recognizes, with their rows: arms are asked nothing else. */
+export const recognizedOf = (
+  template: Template,
+  { rows, requests }: { rows: TaskRow[]; requests: ChatRequest[] }
+): { rows: TaskRow[]; requests: ChatRequest[] } => {
+  const match = matching(template)
+  const known = requests.map((request) => match(request) !== null)
+  return {
+    rows: rows.filter((_, index) => known[index]),
+    requests: requests.filter((_, index) => known[index]),
+  }
+}
+
+const matchOf = ({ template }: ArmContext, request: ChatRequest): Match => {
+  const match = matching(template)(request)
+  if (match === null) throw new Error('the template does not recognize the request')
   return match
 }
 
