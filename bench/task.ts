@@ -154,14 +154,16 @@ const sendTraffic = async (
 }
 
 const waitForVerdict = async (proxy: ProxyProcess): Promise<Internalization> => {
-  for (;;) {
+  for (let before = ''; ;) {
     const newest = await newestInternalization(proxy)
     if (newest !== null) {
       const { state } = newest
       const detail = state.name === 'training' ? `arm ${state.arm} stage ${state.stage}` : ''
       progress.update(`state ${state.name} ${detail}`, 1, 1)
-      if (FINISHED.has(state.name))
+      // approval is passed on the way to live, unless something keeps it from there
+      if (FINISHED.has(state.name) && (state.name !== 'approval' || before === 'approval'))
         return proxy.admin<Internalization>(`/internalizations/${newest.id}`)
+      before = state.name
     }
     await delay(2000)
   }
