@@ -9,11 +9,10 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { Internalization } from '../src/core/internalization.ts'
 import type { JobObject } from '../src/openai/fine-tuning.ts'
 import { seededRandom } from '../src/random.ts'
 import { createProgress } from '../src/cli/output.ts'
-import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
+import { newestInternalization, startProxy, type ProxyProcess } from './harness/proxy-process.ts'
 import { startReplayUpstream, type ReplayUpstream } from './harness/replay-upstream.ts'
 import { sendAll } from './harness/traffic.ts'
 import { formatFigures, withBar, writeReport, type Figure } from './report.ts'
@@ -114,13 +113,10 @@ const stagesTrainedTwice = (dataDir: string): number => {
   return [...done.values()].filter((count) => count > 1).length
 }
 
-const internalizationsOf = async (proxy: ProxyProcess): Promise<Internalization[]> =>
-  (await proxy.admin<{ data: Internalization[] }>('/internalizations')).data
-
 const waitForEnd = async (proxy: ProxyProcess): Promise<string> => {
   const deadline = Date.now() + FINISH_MS
   while (Date.now() < deadline) {
-    const state = (await internalizationsOf(proxy)).at(-1)?.state
+    const state = (await newestInternalization(proxy))?.state
     if (state?.name === 'live') return 'live'
     if (state?.name === 'failed') return `failed: ${state.cause}`
     if (state?.name === 'rejected') return `rejected: ${state.reason}`
@@ -166,7 +162,7 @@ const run = async (): Promise<void> => {
   try {
     for (let round = 0; round < rounds; round++) {
       let proxy = await restart()
-      const state = (await internalizationsOf(proxy)).at(-1)?.state.name ?? 'logging'
+      const state = (await newestInternalization(proxy))?.state.name ?? 'logging'
       states.set(state, (states.get(state) ?? 0) + 1)
       if (state === 'live') {
         await finish(proxy)

@@ -20,6 +20,7 @@ import type { ChatRequest } from '../src/openai/chat.ts'
 import { formatFigures, writeReport, type Figure } from './report.ts'
 import {
   ARMS,
+  matching,
   measureLatencies,
   recognizedOf,
   runArm,
@@ -35,7 +36,7 @@ import {
   type Rendered,
 } from './task/figures.ts'
 import { loadTask, readRows, renderRequest, type Task, type TaskRow } from './harness/data.ts'
-import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
+import { newestInternalization, startProxy, type ProxyProcess } from './harness/proxy-process.ts'
 import { startReplayUpstream, type ReplayUpstream } from './harness/replay-upstream.ts'
 import { sendAll } from './harness/traffic.ts'
 
@@ -114,12 +115,6 @@ const prepare = async (
 }
 
 const progress = createProgress(process.stderr.isTTY === true)
-
-const newestInternalization = async (proxy: ProxyProcess): Promise<Internalization | null> => {
-  if (proxy.exited()) throw new Error('the server ended before there was a verdict')
-  const { data } = await proxy.admin<{ data: Internalization[] }>('/internalizations')
-  return data.at(-1) ?? null
-}
 
 const beginsSoon = async (proxy: ProxyProcess): Promise<boolean> => {
   const deadline = Date.now() + CANDIDATE_MS
@@ -201,18 +196,21 @@ const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
     fetch,
     timeoutMs: 600_000,
   })
-  const recognized = recognizedOf(template, test)
-  const rowsOf = (arm: BenchArm) => {
-    const count = Number(args[FULL_PROMPT_ARMS.has(arm) ? 'full-prompt-rows' : 'arm-rows'])
-    return { rows: recognized.rows.slice(0, count), requests: recognized.requests.slice(0, count) }
-  }
-  const trained = recognizedOf(template, train)
+  const match = matching(template)
+  const rowsOf = (arm: BenchArm) =>
+    recognizedOf(
+      match,
+      test,
+      Number(args[FULL_PROMPT_ARMS.has(arm) ? 'full-prompt-rows' : 'arm-rows'])
+    )
+  const trained = recognizedOf(match, train, Number(args.train))
   const context: ArmContext = {
     engine,
     template,
+    match,
     internalization,
     type: detectResponseType(test.rows.map((row) => row.answer)),
-    ...recognized,
+    ...recognizedOf(match, test),
   }
   const figures: Record<string, Figure> = {}
   try {
@@ -226,8 +224,8 @@ const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
         arm,
         { ...context, ...asked },
         {
-          requests: trained.requests.slice(0, Number(args.train)),
-          answers: trained.rows.map((row) => row.answer).slice(0, Number(args.train)),
+          requests: trained.requests,
+          answers: trained.rows.map((row) => row.answer),
           seconds: (Number(args.minutes) || 20) * 60,
         }
       )

@@ -4,6 +4,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import type { Internalization } from '../../src/core/internalization.ts'
 
 export const ADMIN_TOKEN = 'bench-admin-token'
 
@@ -138,4 +139,13 @@ export const startProxy = async (env: Record<string, string>): Promise<ProxyProc
       await end()
     },
   }
+}
+
+/** @returns null before the first one; @throws Error when the server has ended by itself */
+export const newestInternalization = async (
+  proxy: ProxyProcess
+): Promise<Internalization | null> => {
+  if (proxy.exited()) throw new Error('the server ended by itself')
+  const { data } = await proxy.admin<{ data: Internalization[] }>('/internalizations')
+  return data.at(-1) ?? null
 }

@@ -21,36 +21,42 @@ export const isRight = (type: ResponseType, answer: string, row: TaskRow): boole
     (right) => similarity(type, answer, right) === 1
   )
 
-export interface ArmContext {
-  engine: Engine
-  template: Template
-  internalization: Internalization
-  type: ResponseType
-  /** recognized by the template */
+export interface AskedRows {
   rows: TaskRow[]
   requests: ChatRequest[]
 }
 
-const matching = (template: Template): ((request: ChatRequest) => Match | null) => {
+/** Its requests are those that the template recognizes: arms are asked nothing else. */
+export interface ArmContext extends AskedRows {
+  engine: Engine
+  template: Template
+  match: (request: ChatRequest) => Match | null
+  internalization: Internalization
+  type: ResponseType
+}
+
+/** Recognizes requests by one template, which is compiled once. */
+export const matching = (template: Template): ((request: ChatRequest) => Match | null) => {
   const matcher = compileMatcher([template])
   return (request) => matcher.match(templateKeyOf(request, template.tenant), request.messages)
 }
 
-/** The requests that the template recognizes, with their rows: arms are asked nothing else. */
+/** The first `count` requests that the template recognizes, with their rows. */
 export const recognizedOf = (
-  template: Template,
-  { rows, requests }: { rows: TaskRow[]; requests: ChatRequest[] }
-): { rows: TaskRow[]; requests: ChatRequest[] } => {
-  const match = matching(template)
-  const known = requests.map((request) => match(request) !== null)
+  match: ArmContext['match'],
+  { rows, requests }: AskedRows,
+  count = Infinity
+): AskedRows => {
+  const places = [...requests.keys()].filter((place) => match(requests[place]!) !== null)
+  const taken = places.slice(0, count)
   return {
-    rows: rows.filter((_, index) => known[index]),
-    requests: requests.filter((_, index) => known[index]),
+    rows: taken.map((place) => rows[place]!),
+    requests: taken.map((place) => requests[place]!),
   }
 }
 
-const matchOf = ({ template }: ArmContext, request: ChatRequest): Match => {
-  const match = matching(template)(request)
+const matchOf = ({ match: recognize }: ArmContext, request: ChatRequest): Match => {
+  const match = recognize(request)
   if (match === null) throw new Error('the template does not recognize the request')
   return match
 }
