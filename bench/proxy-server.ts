@@ -13,7 +13,6 @@ import { createLogQueue, type LogQueueStats } from '../src/proxy/log-queue.ts'
 import { listen } from '../src/http-server.ts'
 import { createMetrics } from '../src/proxy/metrics.ts'
 import { createProxy } from '../src/proxy/proxy.ts'
-import { createOpinions } from '../src/proxy/opinions.ts'
 import { compileRouteTable } from '../src/proxy/route-table.ts'
 import { createTenants } from '../src/proxy/tenants.ts'
 import { openSqliteStore } from '../src/store/sqlite/open.ts'
@@ -69,7 +68,6 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
   const { app, takes } = createProxy({
     upstreamBaseUrl: upstreamUrl,
     routes: () => table,
-    opinions: createOpinions({ load: store.snapshots.get, maxBytes: 64 * MEBIBYTE }),
     engines: new Map(),
     tenants,
     log: (exchange) => queue.push(exchange),

@@ -18,7 +18,6 @@ import { drain, listen } from './http-server.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { createLogQueue, type LogQueue } from './proxy/log-queue.ts'
 import { createMetrics } from './proxy/metrics.ts'
-import { createOpinions } from './proxy/opinions.ts'
 import { createProxy } from './proxy/proxy.ts'
 import { createTenants } from './proxy/tenants.ts'
 import { watchRoutes, type RouteWatch } from './route-watch.ts'
@@ -33,8 +32,6 @@ const ENGINE_NAME = 'default'
 const ENGINE_CALL_TIMEOUT_MS = 600_000
 const LOG_FLUSH_MS = 10_000
 const MAX_TENANTS = 100_000
-/** of all indexes of logged queries in memory */
-const OPINIONS_MAX_BYTES = 64 * 2 ** 20
 const BREAKER = { maxFailures: 3, pauseMs: 10_000 }
 const ADAPTED_MAX_TOKENS = 1024
 const REPLAY_TIMEOUT_MS = 120_000
@@ -169,7 +166,6 @@ const buildApp = async (parts: Parts, registry: Registry) => {
   const proxy = createProxy({
     upstreamBaseUrl: config.upstream.baseUrl,
     routes: routes.table,
-    opinions: createOpinions({ load: store.snapshots.get, maxBytes: OPINIONS_MAX_BYTES }),
     engines: new Map(engine === null ? [] : [[ENGINE_NAME, engine.engine]]),
     tenants: createTenants({
       secret: config.proxy.tenantSecret ?? secrets.tenantSecret,

@@ -71,8 +71,6 @@ export interface HeldOutRow {
   /** natural-log probabilities of the answer's tokens */
   logprobSum: number
   logprobMin: number
-  /** natural logarithm, of what like queries were answered (`neighbours.ts`); null without one */
-  opinion?: number | null
   /** a fresh upstream answer against the logged one; null when none was bought */
   upstreamSimilarity: number | null
   session: string
@@ -184,14 +182,12 @@ const sameOrder = (rows: HeldOutRow[]): boolean => {
 
 /**
  * Statistics worth a share of alpha. A label's sum is its log-probability among all labels, so its
- * minimum has nothing to add (equal within two points where it was measured), and a second opinion
- * much; in longer answers either may separate better, unless both rank the rows alike.
+ * minimum has nothing to add (equal within two points where it was measured); in longer answers
+ * either may separate better, unless both rank the rows alike.
  */
 const statisticsOf = (rows: HeldOutRow[], type: ResponseType): ConfidenceStatistic[] => {
   if (rows.length === 0) return []
-  if (type === 'label')
-    return rows.every((row) => typeof row.opinion === 'number') ? ['sum-with-neighbours'] : ['sum']
-  return sameOrder(rows) ? ['sum'] : STATISTICS
+  return type === 'label' || sameOrder(rows) ? ['sum'] : STATISTICS
 }
 
 const better = (a: CandidateFigures, b: CandidateFigures): CandidateFigures => {

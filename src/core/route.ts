@@ -9,8 +9,8 @@ import type { ChatRequest, TokenLogprob } from '../openai/chat.ts'
 import { EMPTY_PROMPT, studentMessages } from './prompt.ts'
 import type { Match, Template } from './template.ts'
 
-/** Of the log-probabilities of an answer's tokens; `sum-with-neighbours` adds a second opinion. */
-export type ConfidenceStatistic = 'sum' | 'min' | 'sum-with-neighbours'
+/** Of the log-probabilities of an answer's tokens. */
+export type ConfidenceStatistic = 'sum' | 'min'
 
 export interface Route {
   template: Template
@@ -159,32 +159,18 @@ export const adaptedRequest = (
   ...(request.stop ? { stop: request.stop } : {}),
 })
 
-/** How much of the second opinion counts (docs/experiments.md). */
-const OPINION_WEIGHT = 0.05
-
-/**
- * The confidence of a whole answer.
- * @param answer.opinion what `SecondOpinion` says of it; null or absent where it was not asked
- */
+/** The confidence of a whole answer. */
 export const confidenceOf = (
   statistic: ConfidenceStatistic,
-  answer: { logprobSum: number; logprobMin: number; opinion?: number | null }
-): number => {
-  if (statistic === 'min') return answer.logprobMin
-  if (statistic === 'sum') return answer.logprobSum
-  return withOpinion(answer.logprobSum, answer.opinion ?? -Infinity)
-}
-
-/** The sum of an answer's log-probabilities with the second opinion on it. */
-export const withOpinion = (logprobSum: number, opinion: number): number =>
-  logprobSum + OPINION_WEIGHT * opinion
+  { logprobSum, logprobMin }: { logprobSum: number; logprobMin: number }
+): number => (statistic === 'sum' ? logprobSum : logprobMin)
 
 /** Neutral element of a statistic: the confidence of an answer without tokens. */
 export const FULL_CONFIDENCE = 0
 
 /**
- * The statistic after more tokens, without a second opinion. It can only fall (log-probabilities and
- * opinions are at most 0), so an answer below its threshold in mid-generation stays below it.
+ * The statistic after more tokens. Both can only fall (a log-probability is at most 0), so an
+ * answer that is below its threshold in mid-generation stays below it.
  */
 export const updateConfidence = (
   statistic: ConfidenceStatistic,
@@ -193,7 +179,7 @@ export const updateConfidence = (
 ): number => {
   let updated = confidence
   for (const { logprob } of logprobs) {
-    updated = statistic === 'min' ? Math.min(updated, logprob) : updated + logprob
+    updated = statistic === 'sum' ? updated + logprob : Math.min(updated, logprob)
   }
   return updated
 }

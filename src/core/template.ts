@@ -83,7 +83,3 @@ export interface Match {
   /** messages after the template's own (conversation turns), as sent */
   turns: { role: string; content: string }[]
 }
-
-/** What the end user asked, with the conversation behind it, as one text. */
-export const queryText = ({ query, turns }: Pick<Match, 'query' | 'turns'>): string =>
-  [query, ...turns.map((turn) => turn.content)].join('\n')

@@ -4,20 +4,16 @@
  * byte of it reaches the client. Knows nothing of the client's connection.
  */
 import { AppError } from '../errors.ts'
-import type { SecondOpinion } from '../core/neighbours.ts'
 import {
   adaptedRequest,
   answerFault,
   FULL_CONFIDENCE,
   updateConfidence,
-  withOpinion,
   type Route,
 } from '../core/route.ts'
-import { queryText } from '../core/template.ts'
 import type { Engine, GeneratedDelta } from '../engine/engine.ts'
 import type { ChatRequest, FinishReason, Usage } from '../openai/chat.ts'
 import type { MatchedRoute } from './match.ts'
-import type { Opinions } from './opinions.ts'
 
 /** Why the lora's answer was not given. */
 export type FaultReason =
@@ -43,8 +39,6 @@ export interface AskOptions {
   maxTokens: number
   /** aborted when the client goes away */
   signal: AbortSignal
-  /** asked where the route's confidence counts a second opinion */
-  opinions: Opinions
 }
 
 const fault = (reason: FaultReason, confidence: number | null = null): LoraAnswer => ({
@@ -79,11 +73,8 @@ class Draft {
     return !(this.confidence >= this.route.threshold)
   }
 
-  /** @param second null where the route wants none */
-  judge(request: ChatRequest, second: SecondOpinion | null, query: string): LoraAnswer {
-    const { content, usage } = this
-    if (second !== null) this.confidence = withOpinion(this.confidence, second(query, content))
-    const { confidence } = this
+  judge(request: ChatRequest): LoraAnswer {
+    const { content, confidence, usage } = this
     if (this.finishReason === 'length') return fault('length', confidence)
     // no reason at all: the stream was cut off
     if (this.finishReason !== 'stop') return fault('engine-error')
@@ -95,31 +86,21 @@ class Draft {
   }
 }
 
-/** @returns null for an answer that is unsure before it ends */
 const generate = async (
   deltas: AsyncIterable<GeneratedDelta>,
-  route: Route,
+  draft: Draft,
+  request: ChatRequest,
   signal: AbortSignal
-): Promise<Draft | null> => {
-  const draft = new Draft(route)
+): Promise<LoraAnswer> => {
   let isOver = false
   for await (const delta of deltas) {
     signal.throwIfAborted()
     draft.add(delta)
     isOver ||= Boolean(delta.finishReason)
     // leaving the loop ends the iteration, which stops the generation
-    if (draft.isUnsure && !isOver) return null
+    if (draft.isUnsure && !isOver) return fault('low-confidence')
   }
-  return draft
-}
-
-/** null where the route wants none; a failure to read it is ours, and not the engine's. */
-const opinionFor = async (
-  { confidence, internalizationId }: Route,
-  opinions: Opinions
-): Promise<SecondOpinion | null | 'failed'> => {
-  if (confidence !== 'sum-with-neighbours') return null
-  return opinions(internalizationId).catch(() => 'failed' as const)
+  return draft.judge(request)
 }
 
 const faultOfError = (error: unknown): FaultReason => {
@@ -139,7 +120,7 @@ export const askLora = async (
   engine: Engine,
   { route, match }: MatchedRoute,
   request: ChatRequest,
-  { timeoutMs, maxTokens, signal, opinions }: AskOptions
+  { timeoutMs, maxTokens, signal }: AskOptions
 ): Promise<LoraAnswer> => {
   const deadline = new AbortController()
   const timer = setTimeout(
@@ -149,12 +130,9 @@ export const askLora = async (
   const stop = AbortSignal.any([deadline.signal, signal])
   try {
     const deltas = engine.stream(adaptedRequest(route, match, request, maxTokens), { signal: stop })
-    const asking = Promise.all([generate(deltas, route, stop), opinionFor(route, opinions)])
+    const generating = generate(deltas, new Draft(route), request, stop)
     // an engine that does not heed its signal must not hold the client up
-    const [draft, second] = await Promise.race([asking, whenAborted(stop)])
-    if (draft === null) return fault('low-confidence')
-    if (second === 'failed') return fault('internal')
-    return draft.judge(request, second, queryText(match))
+    return await Promise.race([generating, whenAborted(stop)])
   } catch (error) {
     if (signal.aborted) return fault('client-closed')
     return fault(deadline.signal.aborted ? 'engine-timeout' : faultOfError(error))

@@ -3,7 +3,6 @@ import type { CapturedExchange } from '../core/exchange-batch.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Usage } from '../openai/chat.ts'
 import type { ProxyMetrics } from './metrics.ts'
-import type { Opinions } from './opinions.ts'
 import type { RouteTable } from './route-table.ts'
 import type { Tenants } from './tenants.ts'
 import type { Upstream } from './upstream.ts'
@@ -26,8 +25,6 @@ export interface ProxyDeps {
   upstreamBaseUrl: string
   /** the current snapshot; asked once a request */
   routes: () => RouteTable
-  /** second opinions by the internalization that a route came from */
-  opinions: Opinions
   /** engines by the name that routes carry */
   engines: ReadonlyMap<string, Engine>
   tenants: Tenants

@@ -60,7 +60,6 @@ export const respondFromLora = async (
     timeoutMs: limits.adaptedTimeoutMs,
     maxTokens: limits.adaptedMaxTokens,
     signal: abort.signal,
-    opinions: deps.opinions,
   })
   report(breaker, answer)
 

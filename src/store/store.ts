@@ -64,8 +64,6 @@ export interface EvaluationRow {
   answer: string
   logprobSum: number
   logprobMin: number
-  /** second opinion on the answer, at most 0; null where there is none */
-  opinion: number | null
   /** agreement of the adapted answer with the logged one, 0 to 1 */
   similarity: number
   /** a fresh answer of the upstream to the same request, when one was bought */

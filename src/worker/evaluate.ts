@@ -6,12 +6,6 @@
 import { decide } from '../core/gate.ts'
 import { armByValidationLoss } from '../core/gate-arm.ts'
 import type { Internalization, InternalizationPlan } from '../core/internalization.ts'
-import {
-  encodeNeighbours,
-  neighboursName,
-  secondOpinion,
-  type SecondOpinion,
-} from '../core/neighbours.ts'
 import { loraRequest } from '../core/route.ts'
 import { detectResponseType, hardGate, similarity } from '../core/score.ts'
 import type { ResponseType, Verdict } from '../core/gate.ts'
@@ -36,8 +30,6 @@ interface EvaluationContext {
   maxTokens: number
   /** of the logged answers */
   longestChars: number
-  /** null where answers are no labels */
-  opinion: SecondOpinion | null
 }
 
 const logprobsOf = (completion: ChatCompletion): number[] =>
@@ -68,7 +60,6 @@ const evaluateRow = async (
     answer,
     logprobSum: logprobs.reduce((sum, logprob) => sum + logprob, 0),
     logprobMin: Math.min(0, ...logprobs),
-    opinion: context.opinion?.(exchange.query, answer) ?? null,
     similarity: isWhole && broken === null ? similarity(responseType, answer, exchange.answer) : 0,
     upstreamAnswer: null,
     upstreamSimilarity: null,
@@ -106,17 +97,6 @@ const evaluateBatch = (
     })
   )
 
-/** Makes the index that will answer beside the lora, and keeps it where the proxy finds it. */
-const secondOpinionOn = async (
-  { store }: WorkerDeps,
-  internalization: Internalization,
-  train: Exchange[]
-): Promise<SecondOpinion> => {
-  const index = encodeNeighbours(train)
-  await store.snapshots.put(neighboursName(internalization.id), index)
-  return secondOpinion(index)
-}
-
 const contextOf = async (
   deps: WorkerDeps,
   engine: Engine,
@@ -128,7 +108,6 @@ const contextOf = async (
   const train = await exchangesByIds(deps.store, template, plan.trainRecordIds)
   const answers = [...train, ...holdout].map((exchange) => exchange.answer)
   const longest = answers.reduce((best, answer) => (answer.length > best.length ? answer : best))
-  const responseType = detectResponseType(train.map((exchange) => exchange.answer))
   return {
     holdout,
     context: {
@@ -136,9 +115,7 @@ const contextOf = async (
       engine,
       internalization,
       plan,
-      responseType,
-      opinion:
-        responseType === 'label' ? await secondOpinionOn(deps, internalization, train) : null,
+      responseType: detectResponseType(train.map((exchange) => exchange.answer)),
       longestChars: longest.length,
       maxTokens: Math.ceil((await engine.countTokens(plan.baseModel, longest)) * LENGTH_SLACK) + 8,
     },
@@ -167,7 +144,6 @@ const verdictOf = (
               similarity: row.similarity,
               logprobSum: row.logprobSum,
               logprobMin: row.logprobMin,
-              opinion: row.opinion,
               upstreamSimilarity: upstream?.get(exchange.id)?.upstreamSimilarity ?? null,
               session: exchange.session,
             }

@@ -2,7 +2,7 @@
  * From log records to exchanges: a request that the template recognizes, with the answer that the
  * upstream gave. Records that a lora answered are left out, or a lora would learn from itself.
  */
-import { queryText, type Match, type Template } from '../core/template.ts'
+import type { Match, Template } from '../core/template.ts'
 import { compileMatcher, type Matcher } from '../core/match.ts'
 import { templateKeyOf } from '../core/match/template-key.ts'
 import type { StoredRecord } from '../core/record.ts'
@@ -57,7 +57,7 @@ export const exchangeOf = (matcher: Matcher, record: StoredRecord): Exchange | n
     id: record.id,
     at: record.at,
     session: match.turns.length === 0 ? record.id : (match.turns[0]?.content ?? record.id),
-    query: queryText(match),
+    query: [match.query, ...match.turns.map((turn) => turn.content)].join('\n'),
     answer,
     match,
   }

@@ -119,7 +119,6 @@ export const startHarness = async (overrides: Partial<ProxyDeps> = {}): Promise<
   const deps: ProxyDeps = {
     upstreamBaseUrl: upstream.url,
     routes: () => NO_ROUTES,
-    opinions: () => Promise.reject(new Error('no opinions')),
     engines: new Map(),
     tenants: createTenants({ secret: 'secret', ttlMs: 60_000, maxEntries: 100, now }),
     log: (exchange) => exchanges.push(exchange),

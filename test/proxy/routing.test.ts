@@ -136,8 +136,6 @@ const restart = async (
   await acceptCredential()
 }
 
-const unreadable = (): Promise<never> => Promise.reject(new Error('not readable'))
-
 const expectFallback = async (body: string, reason: string): Promise<void> => {
   const answer = await send(harness.port, body)
   expect(answer.headers['x-promptintern-reason']).toBe(reason)
@@ -228,38 +226,6 @@ describe('a live route', () => {
     await restart({}, { confidence: 'min', threshold: -0.25 })
     const answer = await send(harness.port, chatBody('where is my card'))
     expect(answer.headers['x-promptintern-confidence']).toBe('-0.2')
-  })
-
-  it.each([
-    { opinion: -1, confidence: '-0.35', route: 'answered' },
-    { opinion: -3, confidence: null, route: 'fallback' },
-  ])('counts a second opinion of $opinion: $route', async ({ opinion, confidence, route }) => {
-    const asked: string[][] = []
-    const opinions: ProxyDeps['opinions'] = async (id) => (query, answer) => {
-      asked.push([id, query, answer])
-      return opinion
-    }
-    await restart({ opinions }, { confidence: 'sum-with-neighbours', threshold: -0.4 })
-    const answer = await send(harness.port, chatBody('where is my card'))
-    expect(answer.headers['x-promptintern-route']).toBe(route)
-    expect(asked).toEqual([['internalization-1', 'where is my card', 'card_lost']])
-    if (confidence === null) expect(answer.headers['x-promptintern-reason']).toBe('low-confidence')
-    else expect(Number(answer.headers['x-promptintern-confidence'])).toBeCloseTo(Number(confidence))
-  })
-
-  it('does not wait for a second opinion on an answer that is unsure without it', async () => {
-    await restart({ opinions: unreadable }, { confidence: 'sum-with-neighbours', threshold: -0.05 })
-    await expectFallback(chatBody('where is my card'), 'low-confidence')
-  })
-
-  it('leaves the answer to the upstream when the second opinion cannot be read', async () => {
-    await restart({ opinions: unreadable }, { confidence: 'sum-with-neighbours', threshold: -0.4 })
-    for (let i = 0; i < 5; i++) {
-      harness.upstream.requests.length = 0
-      await expectFallback(chatBody('where is my card'), 'internal')
-    }
-    // the engine is not to blame and is asked each time
-    expect(engine.asked).toHaveLength(5)
   })
 
   it('is not asked when the caller bypasses it', async () => {

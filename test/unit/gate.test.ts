@@ -216,31 +216,6 @@ describe('decide', () => {
     expect(candidates(alike, 'json')).toEqual(['sum'])
   })
 
-  it('ranks labels with the second opinion where every row has one', () => {
-    const rows = heldOut(400, () => 0.99).map((row) => ({ ...row, opinion: -1 }))
-    expect(candidates(rows, 'label')).toEqual(['sum-with-neighbours'])
-    expect(candidates(rows, 'json')).toEqual(['sum', 'min'])
-    expect(candidates([{ ...rows[0]!, opinion: null }, ...rows.slice(1)], 'label')).toEqual(['sum'])
-  })
-
-  it('promotes by a second opinion that knows what the lora does not', () => {
-    // the lora is as sure of wrong answers as of right ones
-    const rows = heldOut(600, () => 0.7).map((row) => ({
-      ...row,
-      logprobSum: row.logprobSum / 100,
-    }))
-    const informed = rows.map((row) => ({ ...row, opinion: row.similarity === 1 ? -0.1 : -4 }))
-    expect(decide(input(rows, { responseType: 'label' })).verdict).toBe('reject')
-    const verdict = decide(input(informed, { responseType: 'label' }))
-    expect(verdict).toMatchObject({
-      verdict: 'promote',
-      arms: [{ confidence: 'sum-with-neighbours', agreementAnswered: 1 }],
-    })
-    expect(verdict.arms[0]!.coverage).toBeGreaterThan(0.6)
-    // a threshold is a confidence: the sum and a twentieth of the opinion
-    expect(verdict.arms[0]!.threshold).toBeGreaterThan(-0.05)
-  })
-
   it('keeps its promise on fresh rows: thresholds that break it are rarer than one in twenty', () => {
     // agreement is 0.949 wherever the threshold lies, so every promotion is a false one
     let promoted = 0

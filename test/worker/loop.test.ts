@@ -8,7 +8,6 @@ import { batchOf } from '../../src/core/exchange-batch.ts'
 import { parseConfig } from '../../src/config.ts'
 import type { ExchangeRecord } from '../../src/core/record.ts'
 import { createEngine } from '../../src/engine/client.ts'
-import { createOpinions } from '../../src/proxy/opinions.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { AppError } from '../../src/errors.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open.ts'
@@ -164,20 +163,6 @@ describe('the worker', () => {
     given.forEach((sum, index) => expect(sum).toBeCloseTo(limited.seconds[index]!, 6))
     const leftOut = events.some((event) => event.message.includes('schedule is left out'))
     expect(leftOut).toBe(limited.arms.length === 1)
-  })
-
-  it('judges labels with a second opinion, which the proxy finds beside the route', async () => {
-    await runUntilIdle(depsOf())
-    const { id, verdict } = (await store.internalizations.list())[0]!
-    expect(verdict!.arms.map(({ confidence }) => confidence)).toEqual([
-      'sum-with-neighbours',
-      'sum-with-neighbours',
-    ])
-    const rows = await store.internalizations.evaluations(id)
-    const opinion = await createOpinions({ load: store.snapshots.get, maxBytes: 2 ** 20 })(id)
-    expect(rows.every((row) => row.opinion !== null && row.opinion <= 0)).toBe(true)
-    const query = 'Order 9999: 3 tins of green paint, please.'
-    expect(opinion(query, 'green')).toBeGreaterThan(opinion(query, 'blue'))
   })
 
   it('goes live by itself with AUTO_PROMOTE', async () => {

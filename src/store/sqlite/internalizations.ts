@@ -106,7 +106,6 @@ export const createInternalizationStore = (connection: Connection): Internalizat
               answer: sql`excluded.answer`,
               logprobSum: sql`excluded.logprob_sum`,
               logprobMin: sql`excluded.logprob_min`,
-              opinion: sql`excluded.opinion`,
               similarity: sql`excluded.similarity`,
               upstreamAnswer: sql`excluded.upstream_answer`,
               upstreamSimilarity: sql`excluded.upstream_similarity`,

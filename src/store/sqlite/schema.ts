@@ -139,7 +139,6 @@ export const evaluations = sqliteTable(
     answer: text('answer').notNull(),
     logprobSum: real('logprob_sum').notNull(),
     logprobMin: real('logprob_min').notNull(),
-    opinion: real('opinion'),
     similarity: real('similarity').notNull(),
     upstreamAnswer: text('upstream_answer'),
     upstreamSimilarity: real('upstream_similarity'),
