@@ -16,7 +16,9 @@ import type { Internalization } from '../src/core/internalization.ts'
 import { detectResponseType } from '../src/core/score.ts'
 import type { Template } from '../src/core/template.ts'
 import { createEngine } from '../src/engine/client.ts'
+import type { Engine } from '../src/engine/engine.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
+import type { JobStatus } from '../src/openai/fine-tuning.ts'
 import { formatFigures, writeReport, type Figure } from './report.ts'
 import {
   ARMS,
@@ -182,6 +184,14 @@ interface Comparison {
   train: Rendered
 }
 
+const LEFT_OVER = new Set<JobStatus>(['queued', 'running'])
+
+/** A call that was ended may have left a job, which would train beside what is measured here. */
+const cancelLeftovers = async (engine: Engine): Promise<void> => {
+  for (const job of await engine.findJobs({}))
+    if (LEFT_OVER.has(job.status)) await engine.cancelJob(job.id)
+}
+
 /** Arms and latencies, asked at an engine of their own on the same loras. */
 const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
   const { dataDir, internalization, template, test, train } = input
@@ -214,6 +224,7 @@ const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
   }
   const figures: Record<string, Figure> = {}
   try {
+    await cancelLeftovers(engine)
     const winner = internalization.plan!.arms[internalization.verdict?.arm ?? 0]!
     const lora = winner.results.at(-1)!.lora
     Object.assign(figures, latencyFigures(await measureLatencies(context, lora, LATENCY_ROUNDS)))
