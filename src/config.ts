@@ -43,6 +43,8 @@ const SCHEMA = z.object({
   ENGINE_URL: optional,
   ENGINE_TOKEN: optional,
   ENGINE_THREADS: whole(0),
+  HF_ENDPOINT: z.url().default('https://huggingface.co'),
+  HF_TOKEN: optional,
   ADAPTED_TIMEOUT_MS: whole(10_000, 1),
   ECHO_MODEL: flag(false),
   TRAFFIC_SHARE: share(1),
@@ -83,6 +85,7 @@ export interface Config {
     tenantSecret: string | null
   }
   pricesFile: string | null
+  hub: { endpoint: string; token: string | null }
   retention: { bodiesMs: number; recordsMs: number }
   engine:
     | { kind: 'none' }
@@ -160,6 +163,7 @@ const configOf = (env: Environment): Config => ({
     tenantSecret: env.TENANT_SECRET,
   },
   pricesFile: env.PRICES_FILE,
+  hub: { endpoint: env.HF_ENDPOINT.replace(/\/+$/, ''), token: env.HF_TOKEN },
   retention: {
     bodiesMs: env.BODY_RETENTION_DAYS * DAY_MS,
     recordsMs: env.RECORD_RETENTION_DAYS * DAY_MS,
