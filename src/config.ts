@@ -55,6 +55,7 @@ const SCHEMA = z.object({
   TRAIN_ROWS: whole(500, 1),
   HOLDOUT_ROWS: whole(500, 1),
   TRAIN_MINUTES: z.coerce.number().min(0).default(0),
+  TRAINING_METHOD: z.enum(['auto', 'supervised']).default('auto'),
   SCHEDULE: z
     .enum(['linear', 'exponential', 'inverse-exponential', 'single-stage', 'full-prompt'])
     .default('linear'),
@@ -132,6 +133,7 @@ const internalizeOf = (env: Environment): Config['internalize'] => ({
   trainRows: env.TRAIN_ROWS,
   holdoutRows: env.HOLDOUT_ROWS,
   trainSeconds: env.TRAIN_MINUTES === 0 ? null : env.TRAIN_MINUTES * 60,
+  method: env.TRAINING_METHOD,
   schedule: env.SCHEDULE,
   stages: env.STAGES,
   examples: env.EXAMPLES,

@@ -88,7 +88,7 @@ const withTeacher = (row: TokenizedRow): TokenizedRow => ({
       (id + 5) % tinyConfig.vocabSize,
       (id + 9) % tinyConfig.vocabSize,
     ]),
-    probabilities: row.completionIds.flatMap(() => [0.6, 0.3, 0.1]),
+    probabilities: row.completionIds.flatMap(() => [0.5, 0.2, 0.1]),
   },
 })
 

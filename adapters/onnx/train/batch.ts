@@ -12,7 +12,7 @@ export interface SoftTargets {
   width: number
   /** `[completionIds.length × width]` */
   ids: ArrayLike<number>
-  /** as many; those of one position add up to 1 */
+  /** as many; what those of a position leave of 1 belongs to all other tokens together */
   probabilities: ArrayLike<number>
 }
 
@@ -114,6 +114,10 @@ const targetAt = (
     probabilities: places.map((place) => targets.probabilities[place]!),
   }
 }
+
+/** A token itself leaves nothing, so that its padding (id 0) is of no consequence. */
+const restOf = ({ probabilities }: TokenList['targets'][number]): number =>
+  Math.max(0, 1 - probabilities.reduce((sum, probability) => sum + probability, 0))
 
 /** Most targets that a token of the rows has. */
 export const targetWidth = (rows: TokenizedRow[]): number =>
@@ -265,6 +269,7 @@ const pack = (
         list.targets.flatMap(({ ids }) => [...ids, ...padding(ids.length)]),
         [labels, width]
       ),
+      target_rest: float(list.targets.map(restOf), [labels, 1]),
       target_probabilities: float(
         list.targets.flatMap(({ probabilities }) => [
           ...probabilities,

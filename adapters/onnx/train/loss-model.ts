@@ -68,13 +68,16 @@ export class LossModel {
   }
 
   /**
-   * The base model's most probable tokens at every completion token, as targets to learn from: what
-   * it says of less probable ones is left out, and the rest made to add up to 1.
+   * The base model's most probable tokens at every completion token, as targets to learn from.
    * @throws AppError `context-length-exceeded`, `invalid-request`
    */
   async targetsOfRows(rows: TokenizedRow[], width: number): Promise<SoftTargets[]> {
     const outputs = await this.outputOfRows(rows, null, width)
-    return outputs.map((output) => softTargets(output, width))
+    return outputs.map(({ topIds, topProbabilities }) => ({
+      width,
+      ids: Array.from(topIds, Number),
+      probabilities: topProbabilities,
+    }))
   }
 
   private enqueue<T>(task: () => Promise<T>): Promise<T> {
@@ -185,19 +188,4 @@ const byRow = (
       topProbabilities: topProbabilities.slice(from * topTokens, to * topTokens),
     }
   })
-}
-
-const softTargets = ({ topIds, topProbabilities }: RowOutput, width: number): SoftTargets => {
-  const sums = Array.from({ length: topIds.length / width }, (_, position) =>
-    topProbabilities
-      .subarray(position * width, (position + 1) * width)
-      .reduce((sum, probability) => sum + probability, 0)
-  )
-  return {
-    width,
-    ids: Array.from(topIds, Number),
-    probabilities: topProbabilities.map(
-      (probability, place) => probability / sums[Math.floor(place / width)]!
-    ),
-  }
 }

@@ -136,46 +136,57 @@ const splitLoras = (ops: GraphOps, layout: LoraLayout): DecoderContext['loras'] 
   return loras
 }
 
-/** Mean of rows of the head, weighted `[labels, width]`: the head's transpose times the targets. */
-const expectedRow = (ops: GraphOps, head: string, ids: string, probabilities: string): string => {
-  const { graph } = ops
-  const weights = graph.op('Unsqueeze', [probabilities, graph.int64([2])])
-  const weighted = ops.mul(ops.gather(head, ids), weights)
-  return graph.op('ReduceSum', [weighted, graph.int64([1])], { keepdims: 0 })
-}
+/** Keeps logarithms and quotients of probabilities finite: the smallest normal float32 (87 nats). */
+const LEAST_PROBABILITY = 1.2e-38
+/** The same for what is left of 1, which float32 knows to seven digits. */
+const LEAST_REST = 1e-6
 
 /**
- * The output head at label positions only: loss (cross-entropy with the targets), the most probable
- * tokens where they are asked for, and the gradient of its normalized input.
+ * The output head at label positions only: loss, the most probable tokens where they are asked for,
+ * and the gradient of its normalized input. The loss is the cross-entropy with the targets, all
+ * tokens that they do not name taken together: leaving these out would teach a lora to be surer
+ * than its teacher.
  */
 const lossHead = (ops: GraphOps, config: LlamaConfig, normalized: string, topTokens: number) => {
   const { graph } = ops
   const labelRows = graph.input('label_rows', 'int64', ['labels'])
-  const targetIds = graph.input('target_ids', 'int64', ['labels', 'width'])
-  const target = graph.input('target_probabilities', ops.type, ['labels', 'width'])
+  const ids = graph.input('target_ids', 'int64', ['labels', 'width'])
+  const targets = graph.input('target_probabilities', ops.type, ['labels', 'width'])
+  const targetRest = graph.input('target_rest', ops.type, ['labels', 1])
   const weights = graph.input('label_weights', ops.type, ['labels', 1])
   const head = config.tiedEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight'
+  const atLeast = (value: string, least: number): string =>
+    graph.op('Max', [value, ops.constant([least], [])])
+  const sumOf = (value: string): string =>
+    graph.op('ReduceSum', [value, graph.int64([1])], { keepdims: 1 })
   const logits = ops.gemm(ops.gather(normalized, labelRows), head, { transB: true })
   const probabilities = graph.op('Softmax', [logits], { axis: 1 })
-  const chosen = graph.op('GatherElements', [probabilities, targetIds], { axis: 1 })
-  // the smallest normal float32 keeps a hopeless label finite (87 nats)
-  const bounded = graph.op('Max', [chosen, ops.constant([1.2e-38], [])])
-  const nats = ops.mul(graph.op('Neg', [graph.op('Log', [bounded])]), target)
-  const losses = graph.op('ReduceSum', [nats, graph.int64([1])], { keepdims: 1 })
+  const named = graph.op('GatherElements', [probabilities, ids], { axis: 1 })
+  const rest = atLeast(ops.sub(ops.constant([1], []), sumOf(named)), LEAST_REST)
+  const nats = (probability: string): string => graph.op('Neg', [graph.op('Log', [probability])])
+  const losses = ops.add(
+    sumOf(ops.mul(nats(atLeast(named, LEAST_PROBABILITY)), targets)),
+    ops.mul(nats(rest), targetRest)
+  )
   graph.output('losses', losses, ops.type, ['labels', 1])
   const weighted = ops.mul(losses, weights)
   graph.output('loss', graph.op('ReduceSum', [weighted], { keepdims: 0 }), ops.type, [])
   if (topTokens > 0) {
     const count = graph.int64([topTokens])
-    const [top, ids] = graph.multi('', 'TopK', [probabilities, count], { axis: 1 }, 2)
+    const [top, topIds] = graph.multi('', 'TopK', [probabilities, count], { axis: 1 }, 2)
     graph.output('top_probabilities', top!, ops.type, ['labels', topTokens])
-    graph.output('top_ids', ids!, 'int64', ['labels', topTokens])
+    graph.output('top_ids', topIds!, 'int64', ['labels', topTokens])
   }
   return () => {
-    // d loss / d logits = p − target, so the head's transpose needs no matrix of the vocabulary
+    // d loss / d logits = p − target, where the rest's target is spread like p; so the head's
+    // transpose needs no matrix of the vocabulary but p itself
+    const spread = graph.op('Div', [targetRest, rest])
+    const own = ops.sub(targets, ops.mul(named, spread))
+    const rows = ops.mul(ops.gather(head, ids), graph.op('Unsqueeze', [own, graph.int64([2])]))
+    const wanted = graph.op('ReduceSum', [rows, graph.int64([1])], { keepdims: 0 })
     const expected = ops.gemm(probabilities, head)
-    const wanted = expectedRow(ops, head, targetIds, target)
-    const difference = ops.mul(ops.sub(expected, wanted), weights)
+    const unspread = ops.sub(expected, ops.mul(expected, spread))
+    const difference = ops.mul(ops.sub(unspread, wanted), weights)
     // rows without a label point at a row of zeros behind the labels
     const zero = ops.constant(new Float32Array(config.hiddenSize), [1, config.hiddenSize])
     const labelOfRow = graph.input('label_of_row', 'int64', ['list'])
