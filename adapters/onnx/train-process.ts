@@ -67,14 +67,14 @@ const askTeacher = async (
 }
 
 const rowsToLearn = async (
-  open: OpenModel,
+  opened: OpenModel,
   task: TrainTask,
   threads: number,
   hooks: TrainHooks
 ): Promise<TokenizedRow[]> => {
-  const rows = task.rows.map((row) => studentRow(open.model.chat, row))
+  const rows = task.rows.map((row) => studentRow(opened.model.chat, row))
   if (task.method === 'supervised') return rows
-  const targets = await askTeacher(open, task, threads, hooks)
+  const targets = await askTeacher(opened, task, threads, hooks)
   return rows.map((row, index) => ({ ...row, targets: targets[index]! }))
 }
 

@@ -39,7 +39,7 @@ export interface Application {
 
 /**
  * 0: a bare table and its keys. 1: sentences around it, one column, every value once. 2: values that
- * repeat, formats, few-shot examples. 3: exceptions, two columns, topics. 4: 300 to 900 tokens.
+ * repeat, formats, few-shot examples. 3: exceptions, two columns, topics. 4: some 300 to 900 tokens.
  */
 export const DIFFICULTIES = [0, 1, 2, 3, 4] as const
 export type Difficulty = (typeof DIFFICULTIES)[number]
@@ -78,7 +78,7 @@ const rowCount = (random: Random, difficulty: Difficulty): number => {
     [5, 16],
     [6, 24],
     [8, 30],
-    [24, 56],
+    [30, 60],
   ][difficulty]! as [number, number]
   return whole(random, from, to)
 }
@@ -86,7 +86,9 @@ const rowCount = (random: Random, difficulty: Difficulty): number => {
 const drawKeys = (random: Random, difficulty: Difficulty): Pick<Table, 'keys' | 'questions'> => {
   const count = rowCount(random, difficulty)
   const draw = difficulty < 3 ? 0 : random()
-  if (draw < 0.6) return { keys: items(random, count), questions: ITEM_QUESTIONS }
+  // the lists of topics and units are short
+  if (draw < 0.6 || (difficulty === 4 && draw > 0.85))
+    return { keys: items(random, count), questions: ITEM_QUESTIONS }
   if (draw < 0.85)
     return {
       keys: shuffled(random, TOPICS).slice(0, count),

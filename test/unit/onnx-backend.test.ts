@@ -94,6 +94,9 @@ afterAll(async () => {
   rmSync(root, { recursive: true })
 })
 
+const distance = (losses: number[], teacher: number[]): number =>
+  Math.max(...losses.map((loss, row) => Math.abs(loss - teacher[row]!)))
+
 describe('a lora that learns from the base model with the prompt', () => {
   const instructions = { role: 'system', content: 'Say what comes next, in the order given.' }
   const taught = rows.map((row) => ({
@@ -103,9 +106,6 @@ describe('a lora that learns from the base model with the prompt', () => {
   const asRead = taught.map(({ teacher_messages: read, messages }) => ({
     messages: [...read, messages.at(-1)!],
   }))
-  const distance = (losses: number[], teacher: number[]): number =>
-    Math.max(...losses.map((loss, row) => Math.abs(loss - teacher[row]!)))
-
   it('says without the prompt what the base model says with it, not the answers', async () => {
     const { losses: teacher } = await backend.loss('tiny', asRead)
     const { losses: before } = await backend.loss('tiny', rows)

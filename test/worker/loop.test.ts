@@ -123,22 +123,22 @@ describe('the worker', () => {
     rmSync(folder, { recursive: true, force: true })
   })
 
-  describe('where the engine can distil', () => {
-    /** The fake engine, as one that holds weights of a fingerprint and knows of self-distillation. */
-    const distilling = (fingerprint: string, jobs: JobRequest[]): Engine => ({
-      ...engine,
-      models: async () =>
-        (await engine.models()).map((model) => ({
-          ...model,
-          fingerprint,
-          training_methods: ['supervised', 'self-distillation'],
-        })),
-      createJob: (request) => {
-        jobs.push(request)
-        return engine.createJob({ ...request, method: { type: 'supervised' } })
-      },
-    })
+  /** The fake engine, as one that holds weights of a fingerprint and knows of self-distillation. */
+  const distilling = (fingerprint: string, jobs: JobRequest[]): Engine => ({
+    ...engine,
+    models: async () =>
+      (await engine.models()).map((model) => ({
+        ...model,
+        fingerprint,
+        training_methods: ['supervised', 'self-distillation'],
+      })),
+    createJob: (request) => {
+      jobs.push(request)
+      return engine.createJob({ ...request, method: { type: 'supervised' } })
+    },
+  })
 
+  describe('where the engine can distil', () => {
     it.each([
       ['fp_upstream', 'auto', 'self-distillation'],
       ['fp_other', 'auto', 'supervised'],
