@@ -6,6 +6,8 @@ import type { AddressInfo } from 'node:net'
 const COMMIT = 'c'.repeat(40)
 /** From this size on the hub keeps files apart from git, under their sha256. */
 const LARGE_BYTES = 1000
+/** Between the last bytes and the cut. */
+const CUT_AFTER_MS = 100
 
 export interface FakeHub {
   endpoint: string
@@ -47,7 +49,8 @@ const sendFile = (
   response.writeHead(from > 0 ? 206 : 200, { 'content-length': bytes.length })
   const cut = hub.cuts.shift() ?? null
   if (cut === null) return void response.end(bytes)
-  response.write(bytes.subarray(0, cut), () => response.destroy())
+  // later, since an error also drops what the reader has not taken yet
+  response.write(bytes.subarray(0, cut), () => setTimeout(() => response.destroy(), CUT_AFTER_MS))
 }
 
 const answer = (hub: FakeHub, request: IncomingMessage, response: ServerResponse): void => {
