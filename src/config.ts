@@ -43,6 +43,8 @@ const SCHEMA = z.object({
   ENGINE_URL: optional,
   ENGINE_TOKEN: optional,
   ENGINE_THREADS: whole(0),
+  HF_ENDPOINT: z.url().default('https://huggingface.co'),
+  HF_TOKEN: optional,
   ADAPTED_TIMEOUT_MS: whole(10_000, 1),
   ECHO_MODEL: flag(false),
   TRAFFIC_SHARE: share(1),
@@ -53,6 +55,7 @@ const SCHEMA = z.object({
   TRAIN_ROWS: whole(500, 1),
   HOLDOUT_ROWS: whole(500, 1),
   TRAIN_MINUTES: z.coerce.number().min(0).default(0),
+  TRAINING_METHOD: z.enum(['auto', 'supervised']).default('auto'),
   SCHEDULE: z
     .enum(['linear', 'exponential', 'inverse-exponential', 'single-stage', 'full-prompt'])
     .default('linear'),
@@ -83,6 +86,7 @@ export interface Config {
     tenantSecret: string | null
   }
   pricesFile: string | null
+  hub: { endpoint: string; token: string | null }
   retention: { bodiesMs: number; recordsMs: number }
   engine:
     | { kind: 'none' }
@@ -129,6 +133,7 @@ const internalizeOf = (env: Environment): Config['internalize'] => ({
   trainRows: env.TRAIN_ROWS,
   holdoutRows: env.HOLDOUT_ROWS,
   trainSeconds: env.TRAIN_MINUTES === 0 ? null : env.TRAIN_MINUTES * 60,
+  method: env.TRAINING_METHOD,
   schedule: env.SCHEDULE,
   stages: env.STAGES,
   examples: env.EXAMPLES,
@@ -160,6 +165,7 @@ const configOf = (env: Environment): Config => ({
     tenantSecret: env.TENANT_SECRET,
   },
   pricesFile: env.PRICES_FILE,
+  hub: { endpoint: env.HF_ENDPOINT.replace(/\/+$/, ''), token: env.HF_TOKEN },
   retention: {
     bodiesMs: env.BODY_RETENTION_DAYS * DAY_MS,
     recordsMs: env.RECORD_RETENTION_DAYS * DAY_MS,

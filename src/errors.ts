@@ -20,6 +20,9 @@ const HTTP_STATUS = {
   'engine-unavailable': 503,
   overloaded: 503,
   'upstream-unavailable': 502,
+  'checksum-mismatch': 502,
+  'hub-unavailable': 503,
+  'disk-full': 507,
   'engine-timeout': 504,
 } as const
 

@@ -55,6 +55,7 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
     packages: [],
     node: true,
   },
+  'src/models': { ours: ['src/errors.ts'], packages: ['zod'], node: true },
   'src/admin': {
     ours: [
       'src/core',

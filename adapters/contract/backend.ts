@@ -6,6 +6,7 @@ import type { ChatMessage, ChatRequest, TokenLogprob, Usage } from '../../src/op
 import type {
   Hyperparameters,
   ModelObject,
+  TrainingMethod,
   TrainingMetrics,
   TrainingRow,
 } from '../../src/openai/fine-tuning.ts'
@@ -27,6 +28,7 @@ export interface TrainInput {
   model: string
   rows: TrainingRow[]
   validationRows: TrainingRow[]
+  method: TrainingMethod
   hyperparameters: Hyperparameters
   seed: number
   suffix: string | null

@@ -16,6 +16,8 @@ export interface AnswerHead {
   /** seconds since the epoch */
   created: number
   model: string
+  /** stands for weights and rendering; absent where the backend names none */
+  system_fingerprint?: string
 }
 
 /** Reads a generation to its end. */
@@ -37,10 +39,8 @@ export const completionBody = (
   answer: CompletionEnd & { text: string; logprobs: TokenLogprob[] },
   withLogprobs: boolean
 ): ChatCompletion => ({
-  id: head.id,
+  ...head,
   object: 'chat.completion',
-  created: head.created,
-  model: head.model,
   choices: [
     {
       index: 0,
@@ -58,10 +58,8 @@ const chunk = (
   logprobs: TokenLogprob[] | null,
   finishReason: FinishReason | null
 ): ChatChunk => ({
-  id: head.id,
+  ...head,
   object: 'chat.completion.chunk',
-  created: head.created,
-  model: head.model,
   choices: [
     {
       index: 0,

@@ -75,7 +75,14 @@ export const chatRoutes = ({ backend, limits, now, newId, log }: AppDeps): Hono 
     if (clientGone.aborted) abort.abort()
     clientGone.addEventListener('abort', () => abort.abort(), { once: true })
     const created = Math.floor(now() / 1000)
-    const head = { id: `chatcmpl-${newId()}`, created, model: request.model }
+    const { model } = request
+    const fingerprint = backend.models().find(({ id }) => id === model)?.fingerprint
+    const head = {
+      id: `chatcmpl-${newId()}`,
+      created,
+      model,
+      ...(fingerprint === undefined ? {} : { system_fingerprint: fingerprint }),
+    }
     const answer = { head, request, abort, generation: complete(request, abort.signal) }
     return request.stream ? streamed(c, answer, log) : whole(c, answer)
   })

@@ -33,7 +33,9 @@ const schema = z.strictObject({
   hyperparameters: hyperparameters.optional(),
   method: z
     .strictObject({
-      type: z.literal('supervised', { error: 'this engine trains with supervised only' }),
+      type: z.enum(['supervised', 'self-distillation'], {
+        error: 'must be supervised or self-distillation',
+      }),
     })
     .nullish(),
   seed: z.int().nonnegative().nullish(),
@@ -49,7 +51,7 @@ const schema = z.strictObject({
     .nullish(),
 })
 
-export type CheckedJobRequest = Required<Omit<JobRequest, 'method'>> & {
+export type CheckedJobRequest = Required<JobRequest> & {
   validation_file: string | null
   suffix: string | null
 }
@@ -62,6 +64,7 @@ export const parseJobRequest = (body: unknown): CheckedJobRequest => {
     training_file: parsed.training_file,
     validation_file: parsed.validation_file ?? null,
     hyperparameters: parsed.hyperparameters ?? {},
+    method: parsed.method ?? { type: 'supervised' },
     seed: parsed.seed ?? 0,
     suffix: parsed.suffix ?? null,
     metadata: parsed.metadata ?? {},

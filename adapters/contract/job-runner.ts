@@ -3,7 +3,7 @@
  * queue and of what becomes of the result.
  */
 import { AppError } from '../../src/errors.ts'
-import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
+import type { TrainingMethod, TrainingRow } from '../../src/openai/fine-tuning.ts'
 import type { EngineBackend, TrainHooks, TrainProgress, TrainResult } from './backend.ts'
 import type { FileStore } from './files.ts'
 import { EventWriter, type EventWriterOptions } from './job-events.ts'
@@ -17,8 +17,29 @@ export interface RunDeps extends EventWriterOptions {
 
 export interface JobData {
   model: string
+  /** absent in records from before there was a choice */
+  method?: { type: TrainingMethod }
   training_file: string
   validation_file: string | null
+}
+
+const methodOf = ({ method }: JobData): TrainingMethod => method?.type ?? 'supervised'
+
+/** @throws AppError `invalid-request` when the engine has no such method, or rows lack a teacher */
+const checkMethod = ({ backend }: RunDeps, job: JobData, rows: TrainingRow[]): void => {
+  const method = methodOf(job)
+  const known = backend.models().find(({ id }) => id === job.model)?.training_methods ?? []
+  if (!known.includes(method))
+    throw new AppError('invalid-request', `${job.model} is trained by ${known.join(', ')} only`, {
+      param: 'method',
+    })
+  const without = rows.findIndex((row) => row.teacher_messages === undefined)
+  if (method === 'self-distillation' && without >= 0)
+    throw new AppError(
+      'invalid-request',
+      `file ${job.training_file}, row ${without + 1}: ${method} needs teacher_messages`,
+      { param: 'training_file' }
+    )
 }
 
 /**
@@ -26,9 +47,10 @@ export interface JobData {
  * @throws AppError `invalid-request` with the line at fault, `context-length-exceeded`, `not-found`
  */
 export const readRows = async (
-  { files, backend }: RunDeps,
+  deps: RunDeps,
   job: JobData
 ): Promise<{ rows: TrainingRow[]; validationRows: TrainingRow[] }> => {
+  const { files, backend } = deps
   const read = async (fileId: string, param: string) => {
     const rows = parseRows(await files.read(fileId), { fileId, param })
     if (rows.length === 0)
@@ -37,6 +59,7 @@ export const readRows = async (
     return rows
   }
   const rows = await read(job.training_file, 'training_file')
+  checkMethod(deps, job, rows)
   const validationFile = job.validation_file
   return {
     rows,
@@ -89,7 +112,17 @@ export const trainJob = async (
   const checkpointDir = store.checkpointDir(job.id)
   try {
     return await deps.backend.train(
-      { jobId: job.id, model, ...data, hyperparameters, seed, suffix, metadata, checkpointDir },
+      {
+        jobId: job.id,
+        model,
+        ...data,
+        method: methodOf(job),
+        hyperparameters,
+        seed,
+        suffix,
+        metadata,
+        checkpointDir,
+      },
       hooks
     )
   } finally {

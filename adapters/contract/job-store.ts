@@ -75,6 +75,7 @@ const brokenRecord = async (dir: string, id: string, error: unknown): Promise<Jo
       training_file: '',
       validation_file: null,
       hyperparameters: {},
+      method: { type: 'supervised' },
       seed: 0,
       metadata: {},
       trained_tokens: null,

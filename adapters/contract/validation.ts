@@ -79,6 +79,7 @@ export const rowSchema: z.ZodType<TrainingRow> = z
   .strictObject({
     messages: z.array(messageSchema).min(2, { error: 'must hold a prompt and a completion' }),
     weight: z.number().nonnegative().optional(),
+    teacher_messages: messagesSchema.optional(),
   })
   .refine((row) => row.messages.at(-1)?.role === 'assistant', {
     path: ['messages'],

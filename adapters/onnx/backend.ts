@@ -2,12 +2,12 @@
  * The embedded engine: one base model and its loras. Generates in this process, trains and computes
  * losses in child processes. Knows nothing of HTTP, files of rows or job records.
  */
-import { randomInt } from 'node:crypto'
+import { createHash, randomInt } from 'node:crypto'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { AppError } from '../../src/errors.ts'
 import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
-import type { ModelObject, TrainingRow } from '../../src/openai/fine-tuning.ts'
+import type { ModelObject, TrainingMethod, TrainingRow } from '../../src/openai/fine-tuning.ts'
 import type {
   CompletionEnd,
   EngineBackend,
@@ -24,6 +24,7 @@ import { Loras } from './loras.ts'
 import { Losses } from './losses.ts'
 import { loadModel, type LoadedModel, type Precision } from './model/load-model.ts'
 import { checkRows, type TokenizedRow } from './train/batch.ts'
+import { studentRow, teacherRow } from './train/render-rows.ts'
 import { runTrainingJob } from './training-jobs.ts'
 
 export interface OnnxBackendOptions {
@@ -41,6 +42,12 @@ export interface OnnxBackendOptions {
   /** told the process id of every training process */
   onTrainingProcess?: (pid: number | undefined) => void
 }
+
+const METHODS: TrainingMethod[] = ['supervised', 'self-distillation']
+
+/** Of the weights and of how a chat is rendered for them. */
+const fingerprintOf = ({ fingerprint, chat }: LoadedModel): string =>
+  `fp_${createHash('sha256').update(`${fingerprint}\n${chat.templateHash}`).digest('hex').slice(0, 20)}`
 
 /** Rows rendered between two turns of the event loop, so that serving goes on meanwhile. */
 const ROWS_PER_TURN = 32
@@ -77,11 +84,11 @@ class OnnxBackend implements EngineBackend {
       object: 'model' as const,
       owned_by: 'promptintern',
       max_model_len: generator.maxPositions,
-      training_methods: ['supervised'],
+      training_methods: METHODS,
       parameters: model.parameters,
     }
     return [
-      { id: model.name, created: 0, ...common },
+      { id: model.name, created: 0, fingerprint: fingerprintOf(model), ...common },
       ...loras.list().map(({ id, created }) => ({ id, created, parent: model.name, ...common })),
     ]
   }
@@ -91,11 +98,14 @@ class OnnxBackend implements EngineBackend {
     if (rows.length === 0) throw new AppError('invalid-request', 'there are no rows to train on')
     const { chat, config } = this.parts.model
     const rendered: TokenizedRow[] = []
+    const taught: TokenizedRow[] = []
     for (const [index, row] of rows.entries()) {
       if (index % ROWS_PER_TURN === 0) await nextTurn()
-      rendered.push({ ...chat.renderRow(row, { defaultSystem: false }), weight: row.weight ?? 1 })
+      rendered.push(studentRow(chat, row))
+      if (row.teacher_messages !== undefined) taught.push(teacherRow(chat, row))
     }
     checkRows(rendered, config)
+    checkRows(taught, config)
   }
 
   async train(input: TrainInput, hooks: TrainHooks): Promise<TrainResult> {

@@ -6,13 +6,13 @@ import { readFile } from 'node:fs/promises'
 import { constants, setPriority } from 'node:os'
 import { join } from 'node:path'
 import { AppError, toAppError } from '../../src/errors.ts'
-import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import type { TrainHooks, TrainResult } from '../contract/backend.ts'
 import type { ChildReport, ChildRequest, ChildSetup, TrainTask } from './child-messages.ts'
 import { loadModel, type LoadedModel } from './model/load-model.ts'
-import type { TokenizedRow } from './train/batch.ts'
+import type { SoftTargets, TokenizedRow } from './train/batch.ts'
 import { readLora, readOptimizer, writeLora } from './train/lora-file.ts'
 import { LossModel } from './train/loss-model.ts'
+import { scoredRow, studentRow, teacherRow } from './train/render-rows.ts'
 import { trainLora, type TrainedLora } from './train/trainer.ts'
 import { type FrozenModel, openFrozenModel } from './train/weights-file.ts'
 
@@ -37,12 +37,46 @@ const open = async ({ modelPath, precision, cacheDir }: ChildSetup): Promise<Ope
   return { model, frozen: await openFrozenModel(cacheDir, model) }
 }
 
-const renderRows = (
-  { chat }: LoadedModel,
-  rows: TrainingRow[],
-  defaultSystem: boolean
-): TokenizedRow[] =>
-  rows.map((row) => ({ ...chat.renderRow(row, { defaultSystem }), weight: row.weight ?? 1 }))
+/** Tokens a teacher names at each place of an answer (top-k of the divergence, method §5). */
+const TEACHER_TOKENS = 20
+/** Rows between two lines of progress. */
+const TEACHER_ROWS = 128
+
+/** What the base model says of each answer when it reads the whole prompt. */
+const askTeacher = async (
+  { model, frozen }: OpenModel,
+  { rows }: TrainTask,
+  threads: number,
+  hooks: TrainHooks
+): Promise<SoftTargets[]> => {
+  const width = Math.min(TEACHER_TOKENS, model.config.vocabSize)
+  const teacher = new LossModel(frozen, { threads })
+  const targets: SoftTargets[] = []
+  try {
+    while (targets.length < rows.length) {
+      hooks.signal.throwIfAborted()
+      const next = rows.slice(targets.length, targets.length + TEACHER_ROWS)
+      const read = next.map((row) => teacherRow(model.chat, row))
+      targets.push(...(await teacher.targetsOfRows(read, width)))
+      hooks.onMessage('info', `the teacher has read ${targets.length} of ${rows.length} rows`)
+    }
+    return targets
+  } finally {
+    await teacher.close()
+  }
+}
+
+const rowsToLearn = async (
+  opened: OpenModel,
+  task: TrainTask,
+  threads: number,
+  hooks: TrainHooks
+): Promise<TokenizedRow[]> => {
+  const rows = task.rows.map((row) => studentRow(opened.model.chat, row))
+  if (task.method === 'supervised') return rows
+  const targets = await askTeacher(opened, task, threads, hooks)
+  return rows.map((row, index) => ({ ...row, targets: targets[index]! }))
+}
 
 /** Writes the lora; the optimizer's state stays beside it while the learning-rate curve goes on. */
 const store = async (
@@ -78,7 +112,8 @@ const train = async (setup: ChildSetup, taskFile: string, signal: AbortSignal): 
   // serving comes first where cores are short
   setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL)
   const task = JSON.parse(await readFile(taskFile, 'utf8')) as TrainTask
-  const { model, frozen } = await open(setup)
+  const opened = await open(setup)
+  const { model, frozen } = opened
   const start = task.lora === null ? null : await readLora(join(setup.lorasDir, task.lora), model)
   const optimizer = start && (await readOptimizer(join(setup.lorasDir, start.id), start.layout))
   const hooks: TrainHooks = {
@@ -89,8 +124,8 @@ const train = async (setup: ChildSetup, taskFile: string, signal: AbortSignal): 
   const trained = await trainLora(
     {
       model: frozen,
-      rows: renderRows(model, task.rows, false),
-      validationRows: renderRows(model, task.validationRows, false),
+      rows: await rowsToLearn(opened, task, setup.threads, hooks),
+      validationRows: task.validationRows.map((row) => studentRow(model.chat, row)),
       hyperparameters: task.hyperparameters,
       seed: task.seed,
       start: start && { layout: start.layout, theta: start.theta, optimizer },
@@ -116,8 +151,7 @@ const computeLosses = async (
   opening ??= openForLosses(setup)
   const { model, losses } = await opening
   const lora = id === null ? null : await readLora(join(setup.lorasDir, id), model)
-  // a lora reads prompts as it was trained on them, the base model as it is asked by clients
-  const rendered = renderRows(model, rows, lora === null).map((row) => ({ ...row, weight: 1 }))
+  const rendered = rows.map((row) => scoredRow(model.chat, row, lora === null))
   return { kind: 'losses', call, ...(await losses.lossOfRows(rendered, lora)) }
 }
 

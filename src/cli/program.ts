@@ -4,6 +4,7 @@ import { detectCommand } from './detect.ts'
 import { evaluateCommand } from './evaluate.ts'
 import { importCommand } from './import.ts'
 import { internalizeCommand } from './internalize.ts'
+import { modelsCommand } from './models.ts'
 import { promoteCommand } from './promote.ts'
 import { rollbackCommand } from './rollback.ts'
 import { serveCommand } from './serve.ts'
@@ -25,6 +26,7 @@ export const createProgram = (): Command => {
     promoteCommand,
     rollbackCommand,
     statusCommand,
+    modelsCommand,
   ])
     program.addCommand(command())
   return program
@@ -33,11 +35,15 @@ export const createProgram = (): Command => {
 const helpOf = (command: Command): string =>
   command.configureHelp({ helpWidth: 80 }).helpInformation().trim()
 
+const pathOf = (command: Command): string =>
+  command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`
+
 /** docs/cli.md: the help of every verb, as it is printed. */
 export const helpDocument = (): string => {
   const program = createProgram()
-  const sections = program.commands.map(
-    (command) => `## promptintern ${command.name()}\n\n\`\`\`\n${helpOf(command)}\n\`\`\``
+  const verbs = program.commands.flatMap((command) => [command, ...command.commands])
+  const sections = verbs.map(
+    (command) => `## ${pathOf(command)}\n\n\`\`\`\n${helpOf(command)}\n\`\`\``
   )
   return `# Command line
 

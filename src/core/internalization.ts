@@ -2,7 +2,7 @@
  * The work on one template version: its states, its plan and its history.
  * candidate → training → evaluating → approval → live → retired; ends rejected and failed.
  */
-import type { Hyperparameters, TrainingMetrics } from '../openai/fine-tuning.ts'
+import type { Hyperparameters, TrainingMethod, TrainingMetrics } from '../openai/fine-tuning.ts'
 import type { Verdict } from './gate.ts'
 import type { ScheduleName } from './schedule.ts'
 
@@ -56,6 +56,8 @@ export interface InternalizationPlan {
   dropOrder: number[]
   /** tokens of the full template text in the base model's tokenizer */
   templateTokens: number
+  /** absent in plans from before there was a choice: supervised */
+  method?: TrainingMethod
   arms: Arm[]
 }
 
@@ -92,6 +94,8 @@ export interface InternalizeOptions {
   holdoutRows: number
   /** training time of all arms together; null: no limit */
   trainSeconds: number | null
+  /** `auto`: self-distillation where the engine holds the upstream's weights */
+  method: 'auto' | 'supervised'
   schedule: ScheduleName
   stages: number
   /** examples retrieved for a row of the first stage */

@@ -9,7 +9,15 @@ export interface TrainingRow {
   messages: ChatMessage[]
   /** contract: multiplies the row's loss, default 1 */
   weight?: number
+  /** contract: what the teacher reads before the same completion, for `self-distillation` */
+  teacher_messages?: ChatMessage[]
 }
+
+/**
+ * `supervised` learns the completion; contract: `self-distillation` learns what the base model says
+ * at each of the completion's tokens when it reads `teacher_messages`.
+ */
+export type TrainingMethod = 'supervised' | 'self-distillation'
 
 export interface FileObject {
   id: string
@@ -49,7 +57,7 @@ export interface JobRequest {
   training_file: string
   validation_file?: string | null
   hyperparameters?: Hyperparameters
-  method?: { type: 'supervised' }
+  method?: { type: TrainingMethod }
   seed?: number
   suffix?: string | null
   metadata?: Record<string, string>
@@ -66,6 +74,7 @@ export interface JobObject {
   training_file: string
   validation_file: string | null
   hyperparameters: Hyperparameters
+  method: { type: TrainingMethod }
   seed: number
   metadata: Record<string, string>
   trained_tokens: number | null
@@ -104,7 +113,9 @@ export interface ModelObject {
   /** contract */
   max_model_len?: number
   /** contract: training methods this model accepts as a base */
-  training_methods?: string[]
+  training_methods?: TrainingMethod[]
+  /** contract: stands for weights and rendering; `system_fingerprint` of its completions */
+  fingerprint?: string
   /** contract: number of parameters of the base model, decides default hyperparameters */
   parameters?: number
 }

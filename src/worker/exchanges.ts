@@ -6,7 +6,7 @@ import type { Match, Template } from '../core/template.ts'
 import { compileMatcher, type Matcher } from '../core/match.ts'
 import { templateKeyOf } from '../core/match/template-key.ts'
 import type { StoredRecord } from '../core/record.ts'
-import type { ChatCompletion, ChatRequest } from '../openai/chat.ts'
+import type { ChatCompletion, ChatMessage, ChatRequest } from '../openai/chat.ts'
 import type { Store } from '../store/store.ts'
 
 export interface Exchange {
@@ -17,6 +17,10 @@ export interface Exchange {
   query: string
   answer: string
   match: Match
+  /** the request's, as the upstream read them */
+  messages: ChatMessage[]
+  /** `system_fingerprint` of the upstream's answer */
+  fingerprint: string | null
 }
 
 const parse = <T>(text: string | null): T | null => {
@@ -42,17 +46,18 @@ export const answerOf = (responseText: string | null): string | null => {
   return typeof content === 'string' && content !== '' ? content : null
 }
 
-const matchRecord = (matcher: Matcher, record: StoredRecord): Match | null => {
-  const request = requestOf(record)
-  if (request === null) return null
-  return matcher.match(templateKeyOf(request, record.tenant), request.messages)
+const fingerprintOf = (responseText: string | null): string | null => {
+  const fingerprint = parse<ChatCompletion>(responseText)?.system_fingerprint
+  return typeof fingerprint === 'string' ? fingerprint : null
 }
 
 export const exchangeOf = (matcher: Matcher, record: StoredRecord): Exchange | null => {
   if (record.route?.outcome === 'answered') return null
   const answer = answerOf(record.response)
-  const match = answer === null ? null : matchRecord(matcher, record)
-  if (answer === null || match === null) return null
+  const request = requestOf(record)
+  if (answer === null || request === null) return null
+  const match = matcher.match(templateKeyOf(request, record.tenant), request.messages)
+  if (match === null) return null
   return {
     id: record.id,
     at: record.at,
@@ -60,6 +65,8 @@ export const exchangeOf = (matcher: Matcher, record: StoredRecord): Exchange | n
     query: [match.query, ...match.turns.map((turn) => turn.content)].join('\n'),
     answer,
     match,
+    messages: request.messages,
+    fingerprint: fingerprintOf(record.response),
   }
 }
 

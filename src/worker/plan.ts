@@ -13,7 +13,7 @@ import type { ScheduleName } from '../core/schedule.ts'
 import type { Template } from '../core/template.ts'
 import type { Engine } from '../engine/engine.ts'
 import { AppError } from '../errors.ts'
-import type { ModelObject } from '../openai/fine-tuning.ts'
+import type { ModelObject, TrainingMethod } from '../openai/fine-tuning.ts'
 import type { WorkerDeps } from './deps.ts'
 import { loadExchanges, type Exchange } from './exchanges.ts'
 
@@ -199,6 +199,20 @@ const planCompression = async (
   }
 }
 
+/**
+ * Self-distillation where the logged answers came from the engine's own base model with the prompt:
+ * then its log-probabilities say more than the answers do (method §5).
+ */
+const methodFor = (deps: WorkerDeps, base: ModelObject, train: Exchange[]): TrainingMethod => {
+  const canDistil = base.training_methods?.includes('self-distillation') === true
+  const isTeacher = train.every(
+    ({ fingerprint }) => fingerprint !== null && fingerprint === base.fingerprint
+  )
+  return deps.config.method === 'auto' && canDistil && isTeacher
+    ? 'self-distillation'
+    : 'supervised'
+}
+
 export const planInternalization = async (
   deps: WorkerDeps,
   engine: Engine,
@@ -223,6 +237,7 @@ export const planInternalization = async (
     labels: knownLabels(train.map((exchange) => exchange.answer)),
     dropOrder,
     templateTokens,
+    method: methodFor(deps, base, train),
     arms: planArms(deps, {
       passSeconds,
       parameters: base.parameters ?? null,

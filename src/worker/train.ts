@@ -14,7 +14,7 @@ import type { FewShot, StagePrompt } from '../core/prompt.ts'
 import { createExampleIndex } from '../core/retrieve.ts'
 import type { Template } from '../core/template.ts'
 import type { Engine } from '../engine/engine.ts'
-import type { JobObject, TrainingRow } from '../openai/fine-tuning.ts'
+import type { JobObject, TrainingMethod, TrainingRow } from '../openai/fine-tuning.ts'
 import { segmentTokens } from './plan.ts'
 import type { WorkerDeps } from './deps.ts'
 import { exchangesByIds, type Exchange } from './exchanges.ts'
@@ -56,8 +56,15 @@ const stageText = async (engine: Engine, context: StageContext): Promise<StageTe
   }
 }
 
-/** Training rows of a stage; the answers are the logged ones, byte for byte, in every stage. */
-const stageRows = (exchanges: Exchange[], text: StageText, retrieved: number): TrainingRow[] => {
+/**
+ * Training rows of a stage; the answers are the logged ones, byte for byte, in every stage. A
+ * teacher reads the request as it was sent.
+ */
+const stageRows = (
+  exchanges: Exchange[],
+  text: StageText,
+  { retrieved, method }: { retrieved: number; method: TrainingMethod }
+): TrainingRow[] => {
   const index = createExampleIndex(exchanges)
   return exchanges.map((exchange) => {
     const prompt: StagePrompt = {
@@ -68,7 +75,8 @@ const stageRows = (exchanges: Exchange[], text: StageText, retrieved: number): T
           ? []
           : index.retrieve(exchange.query, { k: retrieved, excludeId: exchange.id }),
     }
-    return trainingRow(exchange.match, prompt, exchange.answer)
+    const row = trainingRow(exchange.match, prompt, exchange.answer)
+    return method === 'supervised' ? row : { ...row, teacher_messages: exchange.messages }
   })
 }
 
@@ -91,7 +99,11 @@ const createJob = async (
   const { plan, template, stage } = context
   const arm = plan.arms[context.arm]!
   const exchanges = await exchangesByIds(deps.store, template, plan.trainRecordIds)
-  const rows = stageRows(exchanges, await stageText(engine, context), arm.stages[stage]!.examples)
+  const method = plan.method ?? 'supervised'
+  const rows = stageRows(exchanges, await stageText(engine, context), {
+    retrieved: arm.stages[stage]!.examples,
+    method,
+  })
   const validation = Math.min(MAX_VALIDATION_ROWS, Math.floor(rows.length * VALIDATION_SHARE))
   const name = `${context.internalization.id}-${context.arm}-${stage}`
   const trainingFile = await engine.uploadRows(
@@ -107,6 +119,7 @@ const createJob = async (
     training_file: trainingFile,
     validation_file: validationFile,
     hyperparameters: arm.stages[stage]!.hyperparameters,
+    method: { type: method },
     seed: plan.seed,
     metadata: metadataOf(context),
   })

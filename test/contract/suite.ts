@@ -10,7 +10,12 @@ import OpenAI, { APIError, toFile } from 'openai'
 import type { FineTuningJob } from 'openai/resources/fine-tuning/jobs/jobs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ChatMessage } from '../../src/openai/chat.ts'
-import type { Hyperparameters, JobRequest, TrainingRow } from '../../src/openai/fine-tuning.ts'
+import type {
+  Hyperparameters,
+  JobRequest,
+  ModelObject,
+  TrainingRow,
+} from '../../src/openai/fine-tuning.ts'
 
 export interface RunningEngine {
   /** ends in `/v1` */
@@ -384,6 +389,28 @@ export const describeContract = (
         expect(error.message).toMatch(/row 2|line 2/)
       })
 
+      it('distils where it says so, from rows with a teacher alone', async () => {
+        const model = await driver.client.models.retrieve(baseModel)
+        const methods = (model as unknown as ModelObject).training_methods
+        const request = async (changes: object) => ({
+          model: baseModel,
+          training_file: await driver.upload(rows.map((row) => ({ ...row, ...changes }))),
+          hyperparameters: shortTraining,
+          method: { type: 'self-distillation' as const },
+        })
+        const refused = await driver.post('/fine_tuning/jobs', await request({}))
+        expect(refused.status).toBe(400)
+        const teacher_messages = [{ role: 'user', content: 'Read this first.' }]
+        const response = await driver.post('/fine_tuning/jobs', await request({ teacher_messages }))
+        expect(response.status).toBe(methods?.includes('self-distillation') ? 200 : 400)
+        if (!response.ok) return
+        const { id } = (await response.json()) as FineTuningJob
+        expect(await driver.finished(id)).toMatchObject({
+          status: 'succeeded',
+          method: { type: 'self-distillation' },
+        })
+      })
+
       it('refuses unknown models, files, methods and fields', async () => {
         const training_file = await driver.upload(rows)
         const request = { model: baseModel, training_file }
@@ -402,7 +429,10 @@ export const describeContract = (
       it('lists the base model with its limits and loras with their parent', async () => {
         const models = (await driver.client.models.list()).data
         const base = models.find((model) => model.id === baseModel)
-        expect(base).toMatchObject({ object: 'model', training_methods: ['supervised'] })
+        expect(base).toMatchObject({
+          object: 'model',
+          training_methods: expect.arrayContaining(['supervised']),
+        })
         expect(base).toMatchObject({
           max_model_len: expect.any(Number),
           parameters: expect.any(Number),

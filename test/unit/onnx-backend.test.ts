@@ -50,6 +50,7 @@ const input = (overrides: Partial<TrainInput> = {}): TrainInput => ({
   model: 'tiny',
   rows,
   validationRows: rows.slice(0, 2),
+  method: 'supervised',
   hyperparameters: { rank: 8, learning_rate: 1e-2, batch_size: 4, max_steps: 60 },
   seed: 1,
   suffix: null,
@@ -91,6 +92,42 @@ beforeAll(async () => {
 afterAll(async () => {
   await backend.close()
   rmSync(root, { recursive: true })
+})
+
+const distance = (losses: number[], teacher: number[]): number =>
+  Math.max(...losses.map((loss, row) => Math.abs(loss - teacher[row]!)))
+
+describe('a lora that learns from the base model with the prompt', () => {
+  const instructions = { role: 'system', content: 'Say what comes next, in the order given.' }
+  const taught = rows.map((row) => ({
+    ...row,
+    teacher_messages: [instructions, ...row.messages.slice(0, -1)],
+  }))
+  const asRead = taught.map(({ teacher_messages: read, messages }) => ({
+    messages: [...read, messages.at(-1)!],
+  }))
+  it('says without the prompt what the base model says with it, not the answers', async () => {
+    const { losses: teacher } = await backend.loss('tiny', asRead)
+    const { losses: before } = await backend.loss('tiny', rows)
+    const messages: string[] = []
+    const { model } = await backend.train(
+      input({ rows: taught, method: 'self-distillation' }),
+      hooks({ onMessage: (_, message) => messages.push(message) })
+    )
+    const { losses } = await backend.loss(model, rows)
+    expect(distance(losses, teacher)).toBeLessThan(0.3 * distance(before, teacher))
+    // the answers themselves stay as improbable as they are to the teacher
+    expect(Math.min(...losses)).toBeGreaterThan(0.5 * Math.min(...teacher))
+    expect(messages).toContain(`the teacher has read ${rows.length} of ${rows.length} rows`)
+  })
+
+  it('is refused when what the teacher reads is over the context', async () => {
+    const long = { role: 'system', content: 'word '.repeat(2000) }
+    const row = { ...rows[0]!, teacher_messages: [long, ...rows[0]!.messages.slice(0, -1)] }
+    await expect(backend.validateTraining('tiny', [row])).rejects.toMatchObject({
+      code: 'context-length-exceeded',
+    })
+  })
 })
 
 describe('a trained lora', () => {

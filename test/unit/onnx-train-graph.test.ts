@@ -1,6 +1,11 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { describe, expect, it } from 'vitest'
-import { packBatch, sharedPrefixTokens, type PackedBatch } from '../../adapters/onnx/train/batch.ts'
+import {
+  packBatch,
+  sharedPrefixTokens,
+  type PackedBatch,
+  type TokenizedRow,
+} from '../../adapters/onnx/train/batch.ts'
 import { createLoraLayout, type LoraLayout } from '../../adapters/onnx/train/lora-layout.ts'
 import { seededRandom } from '../../src/random.ts'
 import {
@@ -73,6 +78,20 @@ const sampledCoordinates = (layout: LoraLayout, perMatrix: number): number[] => 
   )
 }
 
+/** Three tokens a position, the row's own the most probable. */
+const withTeacher = (row: TokenizedRow): TokenizedRow => ({
+  ...row,
+  targets: {
+    width: 3,
+    ids: row.completionIds.flatMap((id) => [
+      id,
+      (id + 5) % tinyConfig.vocabSize,
+      (id + 9) % tinyConfig.vocabSize,
+    ]),
+    probabilities: row.completionIds.flatMap(() => [0.5, 0.2, 0.1]),
+  },
+})
+
 const layout = createLoraLayout(tinyConfig, 4, 8)
 const theta = randomTheta(layout, 5)
 
@@ -107,6 +126,42 @@ describe('training graph', () => {
       expect(worst).toBeLessThan(1e-8)
     }
   )
+
+  it('has the gradient of finite differences for what a teacher says', async () => {
+    const rows = randomRows(tinyConfig, 3, { seed: 9, prefixTokens: 11 }).map(withTeacher)
+    // targets of different widths in one batch
+    rows[1]!.targets = undefined
+    const run = await openGraph({ type: 'float64', prefixTokens: 11 })
+    const batch = packBatch(rows, tinyConfig, 11)
+    const { gradient } = await run(batch, theta)
+    const step = 1e-5
+    let worst = 0
+    for (const i of sampledCoordinates(layout, 1)) {
+      const moved = Float64Array.from(theta)
+      moved[i] = theta[i]! + step
+      const above = (await run(batch, moved)).loss
+      moved[i] = theta[i]! - step
+      worst = Math.max(
+        worst,
+        Math.abs((above - (await run(batch, moved)).loss) / (2 * step) - gradient[i]!)
+      )
+    }
+    expect(Math.max(...gradient.map(Math.abs))).toBeGreaterThan(1e-3)
+    expect(worst).toBeLessThan(1e-8)
+  })
+
+  it('learns a teacher that is certain as the tokens themselves', async () => {
+    const rows = randomRows(tinyConfig, 3, { seed: 9, prefixTokens: 3 })
+    const certain = rows.map((row) => ({
+      ...row,
+      targets: { width: 1, ids: row.completionIds, probabilities: row.completionIds.map(() => 1) },
+    }))
+    const run = await openGraph({ type: 'float32', prefixTokens: 0 })
+    const hard = await run(packBatch(rows, tinyConfig, 0), theta)
+    const soft = await run(packBatch(certain, tinyConfig, 0), theta)
+    expect(soft.loss).toBe(hard.loss)
+    expect(soft.gradient).toEqual(hard.gradient)
+  })
 
   it('agrees between the fused float32 and the plain float64 variant', async () => {
     const rows = randomRows(tinyConfig, 4, { seed: 9, prefixTokens: 11 })

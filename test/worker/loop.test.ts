@@ -10,6 +10,7 @@ import type { ExchangeRecord } from '../../src/core/record.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { AppError } from '../../src/errors.ts'
+import type { JobRequest, TrainingRow } from '../../src/openai/fine-tuning.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { WorkerDeps, WorkerEvent } from '../../src/worker/deps.ts'
@@ -44,6 +45,7 @@ const recordOf = (number: number): ExchangeRecord => ({
     ],
   }),
   response: JSON.stringify({
+    system_fingerprint: 'fp_upstream',
     choices: [
       {
         index: 0,
@@ -119,6 +121,48 @@ describe('the worker', () => {
     await host.close()
     await store.close()
     rmSync(folder, { recursive: true, force: true })
+  })
+
+  /** The fake engine, as one that holds weights of a fingerprint and knows of self-distillation. */
+  const distilling = (fingerprint: string, jobs: JobRequest[]): Engine => ({
+    ...engine,
+    models: async () =>
+      (await engine.models()).map((model) => ({
+        ...model,
+        fingerprint,
+        training_methods: ['supervised', 'self-distillation'],
+      })),
+    createJob: (request) => {
+      jobs.push(request)
+      return engine.createJob({ ...request, method: { type: 'supervised' } })
+    },
+  })
+
+  describe('where the engine can distil', () => {
+    it.each([
+      ['fp_upstream', 'auto', 'self-distillation'],
+      ['fp_other', 'auto', 'supervised'],
+      ['fp_upstream', 'supervised', 'supervised'],
+    ] as const)('with %s, %s, it uses %s', async (fingerprint, setting, method) => {
+      const jobs: JobRequest[] = []
+      const uploaded: TrainingRow[] = []
+      const rest = depsOf()
+      await runUntilIdle({
+        ...rest,
+        config: { ...rest.config, method: setting },
+        engine: {
+          ...distilling(fingerprint, jobs),
+          uploadRows: (rows, filename) => {
+            uploaded.push(...rows)
+            return engine.uploadRows(rows, filename)
+          },
+        },
+      })
+      expect(await stateName()).toBe('approval')
+      expect(new Set(jobs.map((job) => job.method?.type))).toEqual(new Set([method]))
+      const read = uploaded.map((row) => row.teacher_messages?.[0]?.content)
+      expect(new Set(read)).toEqual(new Set([method === 'supervised' ? undefined : PROMPT]))
+    })
   })
 
   it('goes from the log to an internalization that waits for approval', async () => {

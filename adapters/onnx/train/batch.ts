@@ -7,6 +7,15 @@ import type { LlamaConfig } from '../llama-config.ts'
 import { causalMask } from './attention.ts'
 import { headRows, prefixBlocks } from './training-graph.ts'
 
+/** What a teacher says at each completion token: `width` tokens a position, most probable first. */
+export interface SoftTargets {
+  width: number
+  /** `[completionIds.length × width]` */
+  ids: ArrayLike<number>
+  /** as many; what those of a position leave of 1 belongs to all other tokens together */
+  probabilities: ArrayLike<number>
+}
+
 export interface TokenizedRow {
   /** at least one token; no loss on them */
   promptIds: number[]
@@ -14,6 +23,8 @@ export interface TokenizedRow {
   completionIds: number[]
   /** multiplies the row's loss */
   weight: number
+  /** what the completion's tokens are learned as; absent: as themselves */
+  targets?: SoftTargets
 }
 
 export interface PackedInput {
@@ -86,9 +97,31 @@ interface TokenList {
   /** list indices of each row's own tokens */
   rows: number[][]
   labelRows: number[]
-  labels: number[]
+  /** of each label */
+  targets: { ids: number[]; probabilities: number[] }[]
   labelWeights: number[]
 }
+
+/** What the completion's token at `index` is learned as. */
+const targetAt = (
+  { completionIds, targets }: TokenizedRow,
+  index: number
+): TokenList['targets'][number] => {
+  if (targets === undefined) return { ids: [completionIds[index]!], probabilities: [1] }
+  const places = Array.from({ length: targets.width }, (_, i) => index * targets.width + i)
+  return {
+    ids: places.map((place) => targets.ids[place]!),
+    probabilities: places.map((place) => targets.probabilities[place]!),
+  }
+}
+
+/** A token itself leaves nothing, so that its padding (id 0) is of no consequence. */
+const restOf = ({ probabilities }: TokenList['targets'][number]): number =>
+  Math.max(0, 1 - probabilities.reduce((sum, probability) => sum + probability, 0))
+
+/** Most targets that a token of the rows has. */
+export const targetWidth = (rows: TokenizedRow[]): number =>
+  rows.reduce((width, { targets }) => Math.max(width, targets?.width ?? 1), 1)
 
 /** The last token of a row is only a label, so it is not computed. */
 const layOut = (rows: TokenizedRow[], prefixTokens: number, weightSum: number): TokenList => {
@@ -98,16 +131,17 @@ const layOut = (rows: TokenizedRow[], prefixTokens: number, weightSum: number): 
     positions: ids.map((_, i) => i),
     rows: [],
     labelRows: [],
-    labels: [],
+    targets: [],
     labelWeights: [],
   }
-  for (const { promptIds, completionIds, weight } of rows) {
+  for (const row of rows) {
+    const { promptIds, completionIds, weight } = row
     const all = [...promptIds, ...completionIds]
     const own: number[] = []
     for (let position = prefixTokens; position < all.length - 1; position++) {
       if (position + 1 >= promptIds.length) {
         list.labelRows.push(ids.length)
-        list.labels.push(all[position + 1]!)
+        list.targets.push(targetAt(row, position + 1 - promptIds.length))
         list.labelWeights.push(weightSum === 0 ? 0 : weight / weightSum)
       }
       own.push(ids.length)
@@ -210,7 +244,9 @@ const pack = (
     Array.from({ length: group * longest }, (_, i) => (i % longest < own.length ? 1 : 0))
   )
   const tokens = list.ids.length
-  const labels = list.labels.length
+  const labels = list.targets.length
+  const width = targetWidth(rows)
+  const padding = (length: number): number[] => Array<number>(width - length).fill(0)
   const labelOfRow = Array<number>(tokens).fill(labels)
   list.labelRows.forEach((row, label) => (labelOfRow[row] = label))
   // keys lie in one stretch for the whole prefix, queries block by block
@@ -229,7 +265,18 @@ const pack = (
       output_rows: int64(outputRows, [tokens, heads]),
       key_gradient_rows: int64(segmentRows(list, whole, kvHeads, 1, longest), [tokens, kvHeads]),
       label_rows: int64(list.labelRows, [labels]),
-      labels: int64(list.labels, [labels]),
+      target_ids: int64(
+        list.targets.flatMap(({ ids }) => [...ids, ...padding(ids.length)]),
+        [labels, width]
+      ),
+      target_rest: float(list.targets.map(restOf), [labels, 1]),
+      target_probabilities: float(
+        list.targets.flatMap(({ probabilities }) => [
+          ...probabilities,
+          ...padding(probabilities.length),
+        ]),
+        [labels, width]
+      ),
       label_weights: float(list.labelWeights, [labels, 1]),
       label_of_row: int64(labelOfRow, [tokens]),
     },

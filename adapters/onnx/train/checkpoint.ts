@@ -27,11 +27,14 @@ export interface Checkpoint {
 
 const fileIn = (folder: string): string => join(folder, 'checkpoint.bin')
 
-/** Hash of tokens and weights: the data a lora was trained on. */
+/** Hash of tokens, targets and weights: the data a lora was trained on. */
 export const hashRows = (rows: TokenizedRow[]): string => {
   const hash = createHash('sha256')
-  for (const { promptIds, completionIds, weight } of rows)
+  for (const { promptIds, completionIds, weight, targets } of rows) {
     hash.update(`${promptIds.join()};${completionIds.join()};${weight}\n`)
+    if (targets !== undefined)
+      hash.update(`${Array.from(targets.ids).join()};${Array.from(targets.probabilities).join()}\n`)
+  }
   return hash.digest('hex')
 }
 

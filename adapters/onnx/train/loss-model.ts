@@ -1,6 +1,7 @@
 /**
- * The loss of rows under a base model or one of its loras, without gradients. Rows that begin
- * alike are computed with their prefix once. Knows nothing of jobs or of HTTP.
+ * What a base model or one of its loras says of rows, without gradients: their loss, and the most
+ * probable tokens. Rows that begin alike are computed with their prefix once. Knows nothing of jobs
+ * or of HTTP.
  */
 import {
   checkRows,
@@ -8,6 +9,7 @@ import {
   packDynamicBatch,
   rowLength,
   sharedPrefixTokens,
+  type SoftTargets,
   type TokenizedRow,
 } from './batch.ts'
 import type { LoraLayout } from './lora-layout.ts'
@@ -27,6 +29,8 @@ export interface RowLosses {
   /** completion tokens of each row */
   tokens: number[]
 }
+
+type RowOutput = Pick<StepOutput, 'losses' | 'topIds' | 'topProbabilities'>
 
 interface Lora {
   layout: LoraLayout
@@ -56,8 +60,24 @@ export class LossModel {
    * @throws AppError `context-length-exceeded`, `invalid-request`
    */
   async lossOfRows(rows: TokenizedRow[], lora: Lora | null): Promise<RowLosses> {
-    checkRows(rows, this.model.config)
-    return this.enqueue(() => this.lossOfGroups(rows, lora))
+    const outputs = await this.outputOfRows(rows, lora, 0)
+    return {
+      losses: outputs.map(({ losses }) => mean(losses)),
+      tokens: rows.map((row) => row.completionIds.length),
+    }
+  }
+
+  /**
+   * The base model's most probable tokens at every completion token, as targets to learn from.
+   * @throws AppError `context-length-exceeded`, `invalid-request`
+   */
+  async targetsOfRows(rows: TokenizedRow[], width: number): Promise<SoftTargets[]> {
+    const outputs = await this.outputOfRows(rows, null, width)
+    return outputs.map(({ topIds, topProbabilities }) => ({
+      width,
+      ids: Array.from(topIds, Number),
+      probabilities: topProbabilities,
+    }))
   }
 
   private enqueue<T>(task: () => Promise<T>): Promise<T> {
@@ -66,43 +86,58 @@ export class LossModel {
     return result
   }
 
-  private async lossOfGroups(rows: TokenizedRow[], lora: Lora | null): Promise<RowLosses> {
-    const losses = Array<number>(rows.length)
-    for (const group of groupByPrefix(rows)) {
-      const members = group.map((row) => rows[row]!)
-      const values = await this.lossOfGroup(members, lora)
-      group.forEach((row, i) => (losses[row] = values[i]!))
-    }
-    return { losses, tokens: rows.map((row) => row.completionIds.length) }
+  private outputOfRows(
+    rows: TokenizedRow[],
+    lora: Lora | null,
+    topTokens: number
+  ): Promise<RowOutput[]> {
+    checkRows(rows, this.model.config)
+    return this.enqueue(async () => {
+      const outputs = Array<RowOutput>(rows.length)
+      for (const group of groupByPrefix(rows)) {
+        const members = group.map((row) => rows[row]!)
+        const values = await this.outputOfGroup(members, lora, topTokens)
+        group.forEach((row, i) => (outputs[row] = values[i]!))
+      }
+      return outputs
+    })
   }
 
-  private async lossOfGroup(rows: TokenizedRow[], lora: Lora | null): Promise<number[]> {
+  private async outputOfGroup(
+    rows: TokenizedRow[],
+    lora: Lora | null,
+    topTokens: number
+  ): Promise<RowOutput[]> {
     const { config } = this.model
     const shared = rows.length > 1 ? sharedPrefixTokens(rows) : 0
     const prefixTokens = shared >= MIN_PREFIX_TOKENS ? shared : 0
-    const session = await this.session(lora?.layout ?? null, prefixTokens > 0)
+    const session = await this.session(lora?.layout ?? null, prefixTokens > 0, topTokens)
     const maxBytes = this.options.maxBytes ?? DEFAULT_MAX_BYTES
     // equally long rows together: padding costs attention
     const order = rows.map((_, i) => i)
     order.sort((a, b) => rowLength(rows[a]!) - rowLength(rows[b]!))
     const sorted = order.map((i) => rows[i]!)
-    const values: number[] = []
+    const values: RowOutput[] = []
     for (const part of splitByMemory(sorted, config, prefixTokens, {
       gradients: false,
       maxBytes,
     })) {
       const pack = prefixTokens > 0 ? packDynamicBatch : packBatch
       const output = await session.run(pack(part, config, prefixTokens), lora?.theta ?? null)
-      values.push(...rowMeans(part, output))
+      values.push(...byRow(part, output, topTokens))
     }
-    const losses = Array<number>(rows.length)
-    order.forEach((row, i) => (losses[row] = values[i]!))
-    return losses
+    const outputs = Array<RowOutput>(rows.length)
+    order.forEach((row, i) => (outputs[row] = values[i]!))
+    return outputs
   }
 
-  private async session(layout: LoraLayout | null, withPrefix: boolean): Promise<TrainingSession> {
+  private async session(
+    layout: LoraLayout | null,
+    withPrefix: boolean,
+    topTokens: number
+  ): Promise<TrainingSession> {
     const shape = layout === null ? 'base' : `${layout.rank}/${layout.alpha}`
-    const key = `${shape} ${withPrefix}`
+    const key = `${shape} ${withPrefix} ${topTokens}`
     const known = this.sessions.get(key)
     this.sessions.delete(key)
     const session =
@@ -113,6 +148,7 @@ export class LossModel {
         prefixTokens: withPrefix ? 'dynamic' : 0,
         maxPositions: this.model.config.maxPositions,
         gradients: false,
+        topTokens,
         threads: this.options.threads,
       }))
     this.sessions.set(key, session)
@@ -133,11 +169,23 @@ export class LossModel {
   }
 }
 
-const rowMeans = (rows: TokenizedRow[], { losses }: StepOutput): number[] => {
+const mean = (values: Float32Array): number =>
+  values.reduce((total, nats) => total + nats, 0) / values.length
+
+/** A batch's outputs, row by row. */
+const byRow = (
+  rows: TokenizedRow[],
+  { losses, topIds, topProbabilities }: StepOutput,
+  topTokens: number
+): RowOutput[] => {
   let at = 0
   return rows.map(({ completionIds: { length } }) => {
-    const sum = losses.subarray(at, at + length).reduce((total, nats) => total + nats, 0)
-    at += length
-    return sum / length
+    const [from, to] = [at, at + length]
+    at = to
+    return {
+      losses: losses.slice(from, to),
+      topIds: topIds.slice(from * topTokens, to * topTokens),
+      topProbabilities: topProbabilities.slice(from * topTokens, to * topTokens),
+    }
   })
 }

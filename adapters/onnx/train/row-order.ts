@@ -1,6 +1,6 @@
 /** In which order rows are trained, which of them share a batch, and how much fits in memory. Pure. */
 import type { LlamaConfig } from '../llama-config.ts'
-import { rowLength, sharedPrefixTokens, type TokenizedRow } from './batch.ts'
+import { rowLength, sharedPrefixTokens, targetWidth, type TokenizedRow } from './batch.ts'
 import { deriveSeed, seededRandom, shuffle } from '../../../src/random.ts'
 
 /** Batches whose rows are drawn together and sorted by length among themselves. */
@@ -55,7 +55,8 @@ export const activationBytes = (
     heads * (rows.length * longest * (prefixTokens + longest) + (prefixTokens * prefixTokens) / 2)
   const layer = tokens * (9 * hiddenSize + 4 * intermediateSize) + scores
   const kept = gradients ? config.layers * layer + 2 * layer : 2 * layer + scores
-  return FLOAT_BYTES * (kept + 3 * labels * vocabSize)
+  const head = labels * (3 * vocabSize + 2 * targetWidth(rows) * hiddenSize)
+  return FLOAT_BYTES * (kept + head)
 }
 
 /** Cuts rows, in order, into parts that fit the memory; a row that does not fit stands alone. */

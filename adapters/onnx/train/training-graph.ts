@@ -25,6 +25,8 @@ export interface TrainingGraphOptions {
   /** longest row that will be fed, for the rotary tables */
   maxPositions: number
   gradients: boolean
+  /** most probable tokens given out with their probabilities at every label */
+  topTokens?: number
   /** float64 is the plain variant for gradient checks */
   type: FloatType
 }
@@ -134,27 +136,57 @@ const splitLoras = (ops: GraphOps, layout: LoraLayout): DecoderContext['loras'] 
   return loras
 }
 
-/** The output head at label positions only: loss, and the gradient of its normalized input. */
-const lossHead = (ops: GraphOps, config: LlamaConfig, normalized: string) => {
+/** Keeps logarithms and quotients of probabilities finite: the smallest normal float32 (87 nats). */
+const LEAST_PROBABILITY = 1.2e-38
+/** The same for what is left of 1, which float32 knows to seven digits. */
+const LEAST_REST = 1e-6
+
+/**
+ * The output head at label positions only: loss, the most probable tokens where they are asked for,
+ * and the gradient of its normalized input. The loss is the cross-entropy with the targets, all
+ * tokens that they do not name taken together: leaving these out would teach a lora to be surer
+ * than its teacher.
+ */
+const lossHead = (ops: GraphOps, config: LlamaConfig, normalized: string, topTokens: number) => {
   const { graph } = ops
   const labelRows = graph.input('label_rows', 'int64', ['labels'])
-  const labels = graph.input('labels', 'int64', ['labels'])
+  const ids = graph.input('target_ids', 'int64', ['labels', 'width'])
+  const targets = graph.input('target_probabilities', ops.type, ['labels', 'width'])
+  const targetRest = graph.input('target_rest', ops.type, ['labels', 1])
   const weights = graph.input('label_weights', ops.type, ['labels', 1])
   const head = config.tiedEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight'
+  const atLeast = (value: string, least: number): string =>
+    graph.op('Max', [value, ops.constant([least], [])])
+  const sumOf = (value: string): string =>
+    graph.op('ReduceSum', [value, graph.int64([1])], { keepdims: 1 })
   const logits = ops.gemm(ops.gather(normalized, labelRows), head, { transB: true })
   const probabilities = graph.op('Softmax', [logits], { axis: 1 })
-  const column = graph.op('Unsqueeze', [labels, graph.int64([1])])
-  const chosen = graph.op('GatherElements', [probabilities, column], { axis: 1 })
-  // the smallest normal float32 keeps a hopeless label finite (87 nats)
-  const bounded = graph.op('Max', [chosen, ops.constant([1.2e-38], [])])
-  const losses = graph.op('Neg', [graph.op('Log', [bounded])])
+  const named = graph.op('GatherElements', [probabilities, ids], { axis: 1 })
+  const rest = atLeast(ops.sub(ops.constant([1], []), sumOf(named)), LEAST_REST)
+  const nats = (probability: string): string => graph.op('Neg', [graph.op('Log', [probability])])
+  const losses = ops.add(
+    sumOf(ops.mul(nats(atLeast(named, LEAST_PROBABILITY)), targets)),
+    ops.mul(nats(rest), targetRest)
+  )
   graph.output('losses', losses, ops.type, ['labels', 1])
   const weighted = ops.mul(losses, weights)
   graph.output('loss', graph.op('ReduceSum', [weighted], { keepdims: 0 }), ops.type, [])
+  if (topTokens > 0) {
+    const count = graph.int64([topTokens])
+    const [top, topIds] = graph.multi('', 'TopK', [probabilities, count], { axis: 1 }, 2)
+    graph.output('top_probabilities', top!, ops.type, ['labels', topTokens])
+    graph.output('top_ids', topIds!, 'int64', ['labels', topTokens])
+  }
   return () => {
-    // d loss / d logits = p − onehot(label), so the head's transpose needs no one-hot matrix
+    // d loss / d logits = p − target, where the rest's target is spread like p; so the head's
+    // transpose needs no matrix of the vocabulary but p itself
+    const spread = graph.op('Div', [targetRest, rest])
+    const own = ops.sub(targets, ops.mul(named, spread))
+    const rows = ops.mul(ops.gather(head, ids), graph.op('Unsqueeze', [own, graph.int64([2])]))
+    const wanted = graph.op('ReduceSum', [rows, graph.int64([1])], { keepdims: 0 })
     const expected = ops.gemm(probabilities, head)
-    const difference = ops.mul(ops.sub(expected, ops.gather(head, labels)), weights)
+    const unspread = ops.sub(expected, ops.mul(expected, spread))
+    const difference = ops.mul(ops.sub(unspread, wanted), weights)
     // rows without a label point at a row of zeros behind the labels
     const zero = ops.constant(new Float32Array(config.hiddenSize), [1, config.hiddenSize])
     const labelOfRow = graph.input('label_of_row', 'int64', ['list'])
@@ -185,7 +217,7 @@ export const buildTrainingGraph = (options: TrainingGraphOptions): Uint8Array =>
   let x = ops.gather('model.embed_tokens.weight', ids)
   for (const layer of layers) x = layer.forward(x)
   const norm = ops.rmsNorm(x, 'model.norm.weight', config.rmsNormEps)
-  const headBackward = lossHead(ops, config, norm.y)
+  const headBackward = lossHead(ops, config, norm.y, options.topTokens ?? 0)
   if (layout !== null && wantsGradients) {
     const dNorm = headBackward()
     const dx = ops.rmsNormBackward(dNorm, x, 'model.norm.weight', norm.inverse)

@@ -18,6 +18,7 @@ export interface TrainingSessionOptions {
   prefixTokens: number | 'dynamic'
   maxPositions: number
   gradients: boolean
+  topTokens?: number
   threads?: number
 }
 
@@ -27,6 +28,9 @@ export interface StepOutput {
   losses: Float32Array
   /** of the flat lora vector; empty in a loss graph */
   gradient: Float32Array
+  /** `[labels × topTokens]`, most probable first; empty where none are asked for */
+  topIds: BigInt64Array
+  topProbabilities: Float32Array
 }
 
 const tensorOf = ({ type, data, dims }: PackedBatch['inputs'][string]): Tensor =>
@@ -79,6 +83,9 @@ export class TrainingSession {
       loss: Number(outputs.loss!.data[0]),
       losses: outputs.losses!.data as Float32Array,
       gradient: (outputs.gradient?.data as Float32Array | undefined) ?? new Float32Array(),
+      topIds: (outputs.top_ids?.data as BigInt64Array | undefined) ?? new BigInt64Array(),
+      topProbabilities:
+        (outputs.top_probabilities?.data as Float32Array | undefined) ?? new Float32Array(),
     }
   }
 

@@ -1,0 +1,242 @@
+/**
+ * Draws applications: a system prompt that defines a task, and people's questions with the answers
+ * that the prompt asks for. Seed and difficulty decide everything. Knows nothing of tokens or models.
+ */
+import { FIELDS, TOPICS, UNITS } from './lexicon.ts'
+import {
+  BARE_RULES,
+  EXCEPTION_RULES,
+  FLAGS,
+  ITEM_QUESTIONS,
+  OPENINGS,
+  POLICIES,
+  TOPIC_QUESTIONS,
+} from './phrases.ts'
+import {
+  capitalized,
+  chance,
+  code,
+  CODE_KINDS,
+  companyName,
+  distinct,
+  inventedWord,
+  items,
+  pick,
+  shuffled,
+  whole,
+  type Random,
+} from './world.ts'
+
+export interface Question {
+  query: string
+  answer: string
+}
+
+export interface Application {
+  system: string
+  ask(random: Random): Question
+}
+
+/**
+ * 0: a bare table and its keys. 1: sentences around it, one column, every value once. 2: values that
+ * repeat, formats, few-shot examples. 3: exceptions, two columns, topics. 4: some 300 to 900 tokens.
+ */
+export const DIFFICULTIES = [0, 1, 2, 3, 4] as const
+export type Difficulty = (typeof DIFFICULTIES)[number]
+
+interface Table {
+  keys: string[]
+  /** the questions that ask for a key */
+  questions: readonly string[]
+  fields: string[]
+  /** `[key][field]` */
+  values: string[][]
+}
+
+type Format = 'bare' | 'pair' | 'json'
+
+interface Exception {
+  flag: string
+  value: string
+}
+
+const LAYOUTS: readonly ((key: string, values: string[]) => string)[] = [
+  (key, values) => `${key}: ${values.join(', ')}`,
+  (key, values) => `${key} = ${values.join(', ')}`,
+  (key, values) => `${key} -> ${values.join(', ')}`,
+  (key, values) => `- ${key}: ${values.join(', ')}`,
+  (key, values) => `| ${[key, ...values].join(' | ')} |`,
+  (key, values) => `${key} is ${values.join(' and ')}`,
+]
+
+const fill = (text: string, values: Record<string, string>): string =>
+  text.replaceAll(/\{(\w+)\}/g, (whole_, name: string) => values[name] ?? whole_)
+
+const rowCount = (random: Random, difficulty: Difficulty): number => {
+  const [from, to] = [
+    [4, 10],
+    [5, 16],
+    [6, 24],
+    [8, 30],
+    [30, 60],
+  ][difficulty]! as [number, number]
+  return whole(random, from, to)
+}
+
+const drawKeys = (random: Random, difficulty: Difficulty): Pick<Table, 'keys' | 'questions'> => {
+  const count = rowCount(random, difficulty)
+  const draw = difficulty < 3 ? 0 : random()
+  // the lists of topics and units are short
+  if (draw < 0.6 || (difficulty === 4 && draw > 0.85))
+    return { keys: items(random, count), questions: ITEM_QUESTIONS }
+  if (draw < 0.85)
+    return {
+      keys: shuffled(random, TOPICS).slice(0, count),
+      questions: TOPIC_QUESTIONS,
+    }
+  return { keys: shuffled(random, UNITS).slice(0, count), questions: ITEM_QUESTIONS }
+}
+
+/** Every value once while a table is to be read, later a few values for many keys. */
+const drawColumn = (random: Random, difficulty: Difficulty, rows: number): string[] => {
+  const kind = pick(random, CODE_KINDS)
+  const draw = (): string => code(random, kind)
+  const values = distinct(rows, draw)
+  if (difficulty < 2 || chance(random, 0.5)) return values
+  const pool = values.slice(0, whole(random, Math.min(4, rows), rows))
+  return values.map(() => pick(random, pool))
+}
+
+const drawTable = (random: Random, difficulty: Difficulty): Table => {
+  const { keys, questions } = drawKeys(random, difficulty)
+  const columns = difficulty >= 3 && chance(random, 0.3) ? 2 : 1
+  const fields = shuffled(random, FIELDS).slice(0, columns)
+  const drawn = fields.map(() => drawColumn(random, difficulty, keys.length))
+  return {
+    keys,
+    questions,
+    fields,
+    values: keys.map((_, row) => drawn.map((column) => column[row]!)),
+  }
+}
+
+const render = (format: Format, fields: string[], values: string[]): string => {
+  if (format === 'json')
+    return JSON.stringify(Object.fromEntries(fields.map((field, i) => [field, values[i]])))
+  if (format === 'pair') return fields.map((field, i) => `${field}=${values[i]}`).join(' ')
+  return values.join(', ')
+}
+
+const formatRule = (random: Random, format: Format, fields: string[]): string => {
+  if (format === 'json')
+    return `Answer as JSON: ${render(
+      'json',
+      fields,
+      fields.map(() => '...')
+    )}`
+  if (format === 'pair')
+    return `Answer as ${render(
+      'pair',
+      fields,
+      fields.map(() => '...')
+    )}.`
+  return fill(pick(random, BARE_RULES), { field: fields.join(' and the ') })
+}
+
+const drawFormat = (random: Random, difficulty: Difficulty): Format => {
+  if (difficulty < 2) return 'bare'
+  const draw = random()
+  if (draw < 0.5) return 'bare'
+  return draw < 0.75 ? 'json' : 'pair'
+}
+
+/** Texts of one application, in its wording. */
+class Drawn implements Application {
+  readonly system: string
+  private readonly table: Table
+  private readonly format: Format
+  private readonly exception: Exception | null
+
+  constructor(random: Random, difficulty: Difficulty) {
+    this.table = drawTable(random, difficulty)
+    this.format = drawFormat(random, difficulty)
+    const { fields, values } = this.table
+    this.exception =
+      difficulty >= 3 && fields.length === 1 && chance(random, 0.5)
+        ? { flag: inventedWord(random), value: pick(random, values)[0]! }
+        : null
+    this.system = difficulty === 0 ? this.rows(random) : this.prompt(random, difficulty)
+  }
+
+  ask(random: Random): Question {
+    const { keys, questions, values } = this.table
+    const row = whole(random, 0, keys.length - 1)
+    const query = this.word(random, pick(random, questions), keys[row]!)
+    if (this.exception === null || !chance(random, 0.2))
+      return { query, answer: this.answer(values[row]!) }
+    const { flag, value } = this.exception
+    const remark = fill(pick(random, FLAGS), { flag })
+    return { query: `${query} ${remark}`, answer: this.answer([value]) }
+  }
+
+  /** The key alone, as the bare table has it. */
+  askForKey(random: Random): Question {
+    const { keys, values } = this.table
+    const row = whole(random, 0, keys.length - 1)
+    return { query: keys[row]!, answer: this.answer(values[row]!) }
+  }
+
+  private answer(values: string[]): string {
+    return render(this.format, this.table.fields, values)
+  }
+
+  private word(random: Random, question: string, item: string): string {
+    const field = this.table.fields.join(' and ')
+    const text = fill(question, { item, field })
+    return chance(random, 0.4) ? capitalized(text) : text
+  }
+
+  private rows(random: Random): string {
+    const { keys, values } = this.table
+    const layout = pick(random, LAYOUTS)
+    return keys.map((key, row) => layout(key, values[row]!)).join('\n')
+  }
+
+  private examples(random: Random): string {
+    const shown = Array.from({ length: whole(random, 1, 3) }, () => this.ask(random))
+    return [
+      'Examples:',
+      ...shown.flatMap(({ query, answer }) => [`Q: ${query}`, `A: ${answer}`]),
+    ].join('\n')
+  }
+
+  private prompt(random: Random, difficulty: Difficulty): string {
+    const { fields } = this.table
+    const names = { company: companyName(random), place: companyName(random).split(' ')[0]! }
+    const policies = shuffled(random, POLICIES).slice(
+      0,
+      difficulty < 3 ? 0 : whole(random, 0, difficulty === 4 ? 8 : 3)
+    )
+    const exception = this.exception && {
+      ...this.exception,
+      field: fields[0]!,
+    }
+    const sentences = [
+      pick(random, OPENINGS),
+      ...shuffled(random, [
+        `Each entry of the list has a ${fields.join(' and a ')}.`,
+        formatRule(random, this.format, fields),
+        ...(exception === null ? [] : [fill(pick(random, EXCEPTION_RULES), exception)]),
+        ...policies,
+      ]),
+    ]
+    const parts = [sentences.map((text) => fill(text, names)).join(' '), this.rows(random)]
+    if (difficulty >= 2 && chance(random, 0.4)) parts.push(this.examples(random))
+    return parts.join('\n')
+  }
+}
+
+export const drawApplication = (random: Random, difficulty: Difficulty): Application => {
+  const drawn = new Drawn(random, difficulty)
+  return difficulty === 0 ? { system: drawn.system, ask: (next) => drawn.askForKey(next) } : drawn
+}

@@ -1,0 +1,143 @@
+/**
+ * Brings one file of a hub to the disk: resumes what an earlier call left, checks length and
+ * checksum, and only then gives the file its name. Knows nothing of models.
+ */
+import { createHash, type Hash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { open, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { AppError } from '../errors.ts'
+import {
+  openFile,
+  type Checksum,
+  type HubFile,
+  type HubOptions,
+  type HubRepository,
+} from './hub.ts'
+
+export interface DownloadOptions {
+  hub: HubOptions
+  /** bytes of the file that are here */
+  onProgress: (bytes: number) => void
+  /** before a cut connection is opened again */
+  retryMs: number
+}
+
+/** In a row, without a byte in between. */
+const MAX_FRUITLESS_ATTEMPTS = 4
+
+const sizeOf = async (path: string): Promise<number | null> =>
+  stat(path).then(
+    ({ size }) => size,
+    () => null
+  )
+
+/** @param size of the whole file, which git hashes ahead of the bytes */
+const startHash = ({ algorithm }: Checksum, size: number): Hash =>
+  algorithm === 'sha256' ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`)
+
+const matches = async (path: string, file: HubFile): Promise<boolean> => {
+  if ((await sizeOf(path)) !== file.size) return false
+  const hash = startHash(file.checksum, file.size)
+  for await (const piece of createReadStream(path)) hash.update(piece as Uint8Array)
+  return hash.digest('hex') === file.checksum.hex
+}
+
+/** Other contents of the same name get another name, so a resume never mixes two. */
+const partPath = (folder: string, { name, checksum }: HubFile): string =>
+  join(folder, `${name}.${checksum.hex.slice(0, 12)}.part`)
+
+/** Appends what the hub sends, until it ends or breaks. */
+const append = async (
+  repository: HubRepository,
+  file: HubFile,
+  path: string,
+  { hub, onProgress }: DownloadOptions
+): Promise<void> => {
+  const here = (await sizeOf(path)) ?? 0
+  const { offset, body } = await openFile(hub, repository, file, here)
+  const handle = await open(path, offset === 0 ? 'w' : 'a')
+  let bytes = offset
+  try {
+    for await (const piece of body) {
+      bytes += piece.length
+      if (bytes > file.size)
+        throw new AppError('checksum-mismatch', `the hub sends more than ${file.name} should have`)
+      await handle.writeFile(piece)
+      onProgress(bytes)
+    }
+  } finally {
+    await handle.close()
+  }
+}
+
+const isCut = (error: unknown): boolean =>
+  error instanceof AppError && error.code === 'hub-unavailable'
+
+const fill = async (
+  repository: HubRepository,
+  file: HubFile,
+  path: string,
+  options: DownloadOptions
+): Promise<void> => {
+  let fruitless = 0
+  for (let before = (await sizeOf(path)) ?? 0; before < file.size;) {
+    const failure = await append(repository, file, path, options).then(
+      () => null,
+      (error: unknown) => error
+    )
+    if (failure !== null && !isCut(failure)) throw failure
+    const now = (await sizeOf(path)) ?? 0
+    fruitless = now > before ? 0 : fruitless + 1
+    before = now
+    if (now >= file.size) return
+    if (fruitless === MAX_FRUITLESS_ATTEMPTS)
+      throw failure ?? new AppError('hub-unavailable', `the hub ends ${file.name} at byte ${now}`)
+    await delay(options.retryMs * 2 ** fruitless)
+  }
+}
+
+const fillAndCheck = async (
+  repository: HubRepository,
+  file: HubFile,
+  part: string,
+  options: DownloadOptions
+): Promise<void> => {
+  await fill(repository, file, part, options)
+  if (file.size === 0) await writeFile(part, '')
+  if (!(await matches(part, file)))
+    throw new AppError(
+      'checksum-mismatch',
+      `${file.name} arrived with another checksum than the hub names; it was deleted, pull it again`
+    )
+}
+
+/** Bytes of the file that need not come any more. */
+export const bytesHere = async (folder: string, file: HubFile): Promise<number> =>
+  (await sizeOf(join(folder, file.name))) ?? (await sizeOf(partPath(folder, file))) ?? 0
+
+/**
+ * Downloads the file into the folder, or finds it there already. What a broken call leaves is a
+ * `.part` file, with which the next call goes on.
+ * @throws AppError `checksum-mismatch`, `not-found`, `unauthorized`, `hub-unavailable`; what the disk
+ * throws
+ */
+export const downloadFile = async (
+  repository: HubRepository,
+  file: HubFile,
+  folder: string,
+  options: DownloadOptions
+): Promise<void> => {
+  const path = join(folder, file.name)
+  if (await matches(path, file)) return options.onProgress(file.size)
+  const part = partPath(folder, file)
+  try {
+    await fillAndCheck(repository, file, part, options)
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'checksum-mismatch')
+      await rm(part, { force: true })
+    throw error
+  }
+  await rename(part, path)
+}

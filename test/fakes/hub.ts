@@ -1,0 +1,90 @@
+/** A server on loopback that plays the Hugging Face hub: one repository, faults on demand. */
+import { createHash } from 'node:crypto'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+const COMMIT = 'c'.repeat(40)
+/** From this size on the hub keeps files apart from git, under their sha256. */
+const LARGE_BYTES = 1000
+/** Between the last bytes and the cut. */
+const CUT_AFTER_MS = 100
+
+export interface FakeHub {
+  endpoint: string
+  /** `name range` of every file asked for */
+  requests: string[]
+  files: Map<string, Buffer>
+  /** names of files whose bytes are not those that the checksum was made of */
+  damaged: Set<string>
+  /** bytes after which the connection is cut, one entry an answer; null lets it be */
+  cuts: (number | null)[]
+  ranges: boolean
+  /** the only token that may see the repository */
+  token: string | null
+  /** accepts requests and answers none */
+  silent: boolean
+  close(): Promise<void>
+}
+
+const sibling = (name: string, bytes: Buffer) => ({
+  rfilename: name,
+  size: bytes.length,
+  blobId: createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex'),
+  ...(bytes.length < LARGE_BYTES
+    ? {}
+    : { lfs: { sha256: createHash('sha256').update(bytes).digest('hex'), size: bytes.length } }),
+})
+
+const sendFile = (
+  hub: FakeHub,
+  name: string,
+  request: IncomingMessage,
+  response: ServerResponse
+): void => {
+  const range = request.headers.range
+  hub.requests.push(`${name}${range === undefined ? '' : ` ${range}`}`)
+  const from = hub.ranges && range !== undefined ? Number(/\d+/.exec(range)?.[0]) : 0
+  const stored = hub.files.get(name)!
+  const bytes = (hub.damaged.has(name) ? stored.map((byte) => byte ^ 1) : stored).subarray(from)
+  response.writeHead(from > 0 ? 206 : 200, { 'content-length': bytes.length })
+  const cut = hub.cuts.shift() ?? null
+  if (cut === null) return void response.end(bytes)
+  // later, since an error also drops what the reader has not taken yet
+  response.write(bytes.subarray(0, cut), () => setTimeout(() => response.destroy(), CUT_AFTER_MS))
+}
+
+const answer = (hub: FakeHub, request: IncomingMessage, response: ServerResponse): void => {
+  const path = decodeURIComponent(new URL(request.url!, 'http://hub').pathname)
+  if (hub.silent) return
+  if (hub.token !== null && request.headers.authorization !== `Bearer ${hub.token}`)
+    return void response.writeHead(401).end()
+  if (path === '/api/models/acme/tiny/revision/main') {
+    response.writeHead(200, { 'content-type': 'application/json' })
+    const siblings = [...hub.files].map(([name, bytes]) => sibling(name, bytes))
+    return void response.end(JSON.stringify({ sha: COMMIT, siblings }))
+  }
+  const name = path.replace(`/acme/tiny/resolve/${COMMIT}/`, '')
+  if (!hub.files.has(name)) return void response.writeHead(404).end()
+  sendFile(hub, name, request, response)
+}
+
+export const startFakeHub = async (files: Record<string, Buffer>): Promise<FakeHub> => {
+  const server = createServer((request, response) => answer(hub, request, response))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const hub: FakeHub = {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests: [],
+    files: new Map(Object.entries(files)),
+    damaged: new Set(),
+    cuts: [],
+    ranges: true,
+    token: null,
+    silent: false,
+    close: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections()
+        server.close(() => resolve())
+      }),
+  }
+  return hub
+}

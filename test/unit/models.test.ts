@@ -1,0 +1,184 @@
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { checkModel } from '../../adapters/onnx/check-model.ts'
+import { writeRandomModel } from '../../adapters/onnx/model/random-model.ts'
+import { pullModel, type PullOptions } from '../../src/models/pull.ts'
+import { seededRandom } from '../../src/random.ts'
+import { startFakeHub, type FakeHub } from '../fakes/hub.ts'
+
+const randomBytes = (length: number, seed: number): Buffer => {
+  const random = seededRandom(seed)
+  return Buffer.from(Uint8Array.from({ length }, () => random() * 256))
+}
+
+const WEIGHTS = randomBytes(300_000, 1)
+const FILES = {
+  'README.md': Buffer.from('# tiny'),
+  LICENSE: Buffer.from('Apache-2.0'),
+  'config.json': Buffer.from('{"model_type":"llama"}'),
+  'tokenizer.json': randomBytes(2000, 2),
+  'onnx/model.safetensors': randomBytes(10, 3),
+  '../escape.safetensors': randomBytes(10, 4),
+  'model.safetensors': WEIGHTS,
+  'tiny.Q4_1.gguf': randomBytes(5000, 5),
+}
+const PULLED = ['LICENSE', 'config.json', 'model.safetensors', 'tokenizer.json']
+
+let hub: FakeHub
+let modelsDir: string
+let seen: [string, number, number][]
+
+beforeEach(async () => {
+  hub = await startFakeHub(FILES)
+  modelsDir = mkdtempSync(join(tmpdir(), 'models-'))
+  seen = []
+})
+afterEach(async () => {
+  await hub.close()
+  rmSync(modelsDir, { recursive: true })
+})
+
+const pull = (
+  options: { ggufFile?: string; repository?: string; hub?: Partial<PullOptions['hub']> } = {}
+): Promise<string> =>
+  pullModel(
+    {
+      repository: options.repository ?? 'acme/tiny',
+      revision: 'main',
+      ggufFile: options.ggufFile ?? null,
+    },
+    {
+      hub: { endpoint: hub.endpoint, token: null, fetch, timeoutMs: 2000, ...options.hub },
+      modelsDir,
+      onProgress: (...progress) => seen.push(progress),
+      retryMs: 1,
+    }
+  )
+
+const folder = (): string => join(modelsDir, 'acme--tiny')
+const weightRequests = (): string[] =>
+  hub.requests.filter((request) => request.startsWith('model.safetensors'))
+
+describe('promptintern models pull', () => {
+  it('brings the files of a model, whole and nothing else', async () => {
+    expect(await pull()).toBe(folder())
+    expect(readdirSync(folder()).sort()).toEqual(PULLED)
+    expect(readFileSync(join(folder(), 'model.safetensors')).equals(WEIGHTS)).toBe(true)
+    expect(seen.at(-1)).toEqual(['model.safetensors', WEIGHTS.length, WEIGHTS.length])
+  })
+
+  it('asks for no file that is here, and again for one that was changed', async () => {
+    await pull()
+    writeFileSync(join(folder(), 'config.json'), '{"model_type":"other"}')
+    hub.requests.length = 0
+    await pull()
+    expect(hub.requests).toEqual(['config.json'])
+    expect(readFileSync(join(folder(), 'config.json')).equals(FILES['config.json'])).toBe(true)
+  })
+
+  it('goes on at the byte where a connection was cut', async () => {
+    // the four files before the weights are not cut
+    hub.cuts = [null, null, null, 70_000, 50_000]
+    await pull()
+    const offsets = weightRequests().map((request) => Number(/\d+/.exec(request)?.[0] ?? 0))
+    expect(offsets).toHaveLength(3)
+    expect(offsets[0]).toBe(0)
+    expect(offsets[1]).toBeGreaterThan(0)
+    expect(offsets[2]).toBeGreaterThan(offsets[1]!)
+    expect(readFileSync(join(folder(), 'model.safetensors')).equals(WEIGHTS)).toBe(true)
+  })
+
+  it('keeps what came before it gave up, for the next call', async () => {
+    hub.cuts = [null, null, null, 100_000, 0, 0, 0, 0]
+    await expect(pull()).rejects.toMatchObject({ code: 'hub-unavailable' })
+    expect(readdirSync(folder()).filter((name) => name.endsWith('.part'))).toHaveLength(1)
+    hub.requests.length = 0
+    await pull()
+    expect(hub.requests).toHaveLength(1)
+    expect(hub.requests[0]).toMatch(/^model\.safetensors bytes=[1-9]\d*-$/)
+    expect(readdirSync(folder()).sort()).toEqual(PULLED)
+  })
+
+  it('starts over where the server serves no ranges', async () => {
+    hub.ranges = false
+    hub.cuts = [null, null, null, 100_000]
+    await pull()
+    expect(readFileSync(join(folder(), 'model.safetensors')).equals(WEIGHTS)).toBe(true)
+  })
+
+  it.each(['model.safetensors', 'config.json'])(
+    'deletes %s when its checksum is wrong, and says so',
+    async (name) => {
+      hub.damaged.add(name)
+      await expect(pull()).rejects.toMatchObject({
+        code: 'checksum-mismatch',
+        message: expect.stringContaining(name),
+      })
+      expect(readdirSync(folder()).filter((file) => file.startsWith(name))).toEqual([])
+      hub.damaged.clear()
+      await pull()
+      expect(readdirSync(folder()).sort()).toEqual(PULLED)
+    }
+  )
+
+  it('takes one GGUF file with its licence', async () => {
+    expect(await pull({ ggufFile: 'tiny.Q4_1.gguf' })).toBe(join(folder(), 'tiny.Q4_1.gguf'))
+    expect(readdirSync(folder()).sort()).toEqual(['LICENSE', 'tiny.Q4_1.gguf'])
+  })
+
+  it('names the GGUF files of a repository when another is asked for, or no folder is there', async () => {
+    await expect(pull({ ggufFile: 'big.gguf' })).rejects.toThrow(/no GGUF file big.*tiny\.Q4_1/)
+    hub.files.delete('config.json')
+    await expect(pull()).rejects.toThrow(/no config\.json.*tiny\.Q4_1/)
+  })
+
+  it('says what to do when the hub cannot be reached or does not answer', async () => {
+    hub.silent = true
+    await expect(pull({ hub: { timeoutMs: 50 } })).rejects.toThrow(/cannot be reached.*50 ms/)
+    await hub.close()
+    await expect(pull()).rejects.toThrow(/cannot be reached \(ECONNREFUSED\).*HF_ENDPOINT/)
+    expect(existsSync(folder())).toBe(false)
+  })
+
+  it('shows a private model to its token alone', async () => {
+    hub.token = 'hf_secret'
+    await expect(pull()).rejects.toThrow(/needs a token in HF_TOKEN/)
+    await expect(pull({ hub: { token: 'hf_other' } })).rejects.toMatchObject({
+      code: 'unauthorized',
+    })
+    await pull({ hub: { token: 'hf_secret' } })
+    expect(readdirSync(folder()).sort()).toEqual(PULLED)
+  })
+
+  it.each([
+    ['acme/none', 'not-found'],
+    ['../../etc', 'invalid-request'],
+    ['acme', 'invalid-request'],
+  ])('refuses %s', async (repository, code) => {
+    await expect(pull({ repository })).rejects.toMatchObject({ code })
+  })
+})
+
+describe('promptintern models check', () => {
+  it('tells what a model is and what it says first', async () => {
+    const path = join(modelsDir, 'random')
+    writeRandomModel(path, { seed: 3 })
+    const found = await checkModel(path)
+    expect(found).toMatchObject({ name: 'random', layers: 2, hiddenSize: 64 })
+    expect(found.firstLogprob).toBeLessThan(0)
+    expect(found.contextTokens).toBeGreaterThan(0)
+  })
+
+  it('names a damaged weight', async () => {
+    const path = join(modelsDir, 'damaged')
+    writeRandomModel(path, { seed: 3 })
+    const file = join(path, 'model.safetensors')
+    const bytes = readFileSync(file)
+    // every value of the last tensors becomes an infinity or no number
+    bytes.fill(0xff, bytes.length - 4096)
+    writeFileSync(file, bytes)
+    await expect(checkModel(path)).rejects.toMatchObject({ code: 'invalid-model' })
+  })
+})
