@@ -18,7 +18,7 @@ import type { Template } from '../src/core/template.ts'
 import { createEngine } from '../src/engine/client.ts'
 import type { Engine } from '../src/engine/engine.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
-import type { JobStatus } from '../src/openai/fine-tuning.ts'
+import { isUnfinished } from '../src/openai/fine-tuning.ts'
 import { formatFigures, writeReport, type Figure } from './report.ts'
 import {
   ARMS,
@@ -184,12 +184,9 @@ interface Comparison {
   train: Rendered
 }
 
-const LEFT_OVER = new Set<JobStatus>(['queued', 'running'])
-
 /** A call that was ended may have left a job, which would train beside what is measured here. */
 const cancelLeftovers = async (engine: Engine): Promise<void> => {
-  for (const job of await engine.findJobs({}))
-    if (LEFT_OVER.has(job.status)) await engine.cancelJob(job.id)
+  for (const job of await engine.findJobs({})) if (isUnfinished(job)) await engine.cancelJob(job.id)
 }
 
 /** Arms and latencies, asked at an engine of their own on the same loras. */

@@ -62,6 +62,8 @@ export interface TrainResult {
 /** Errors are AppErrors; `not-found` for an unknown model in every method. */
 export interface EngineBackend {
   models(): ModelObject[]
+  /** The model's `fingerprint`; null where it has none. Asked with every completion. */
+  fingerprint(model: string): string | null
   /**
    * Throws what would make the job fail: no rows, a row over the context, a lora of another base.
    * @throws AppError `invalid-request`, `context-length-exceeded`, `not-found`

@@ -76,12 +76,12 @@ export const chatRoutes = ({ backend, limits, now, newId, log }: AppDeps): Hono 
     clientGone.addEventListener('abort', () => abort.abort(), { once: true })
     const created = Math.floor(now() / 1000)
     const { model } = request
-    const fingerprint = backend.models().find(({ id }) => id === model)?.fingerprint
+    const fingerprint = backend.fingerprint(model)
     const head = {
       id: `chatcmpl-${newId()}`,
       created,
       model,
-      ...(fingerprint === undefined ? {} : { system_fingerprint: fingerprint }),
+      ...(fingerprint === null ? {} : { system_fingerprint: fingerprint }),
     }
     const answer = { head, request, abort, generation: complete(request, abort.signal) }
     return request.stream ? streamed(c, answer, log) : whole(c, answer)

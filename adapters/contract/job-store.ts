@@ -5,7 +5,7 @@
 import { appendFile, mkdir, readFile, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '../../src/errors.ts'
-import type { JobEvent, JobObject } from '../../src/openai/fine-tuning.ts'
+import { isUnfinished, type JobEvent, type JobObject } from '../../src/openai/fine-tuning.ts'
 import { storageError, writeAtomically } from './disk.ts'
 import type { CheckedJobRequest } from './job-request.ts'
 import type { Log } from './log.ts'
@@ -43,8 +43,7 @@ export const newRecord = (
   bestStep: 0,
 })
 
-export const finished = ({ job }: JobRecord): boolean =>
-  job.status !== 'queued' && job.status !== 'running'
+export const finished = ({ job }: JobRecord): boolean => !isUnfinished(job)
 
 export interface JobStore {
   /** Oldest first. A job whose file is broken appears as failed, with the reason. */

@@ -70,6 +70,10 @@ class FakeBackend implements EngineBackend {
     return [this.modelObject(baseModel), ...loras.map((lora) => this.modelObject(lora.id, lora))]
   }
 
+  fingerprint(): null {
+    return null
+  }
+
   async validateTraining(model: string, rows: TrainingRow[]): Promise<void> {
     this.memoryOf(model)
     if (rows.length === 0) throw new AppError('invalid-request', 'there are no rows to train on')

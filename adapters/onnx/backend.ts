@@ -70,12 +70,14 @@ interface Parts {
 class OnnxBackend implements EngineBackend {
   private readonly parts: Parts
   private readonly vocabulary: Vocabulary
+  private readonly baseFingerprint: string
   /** loras that jobs start from or losses are computed of, by number of users */
   private readonly users = new Map<string, number>()
 
   constructor(parts: Parts) {
     this.parts = parts
     this.vocabulary = vocabularyOf(parts.model)
+    this.baseFingerprint = fingerprintOf(parts.model)
   }
 
   models(): ModelObject[] {
@@ -88,9 +90,13 @@ class OnnxBackend implements EngineBackend {
       parameters: model.parameters,
     }
     return [
-      { id: model.name, created: 0, fingerprint: fingerprintOf(model), ...common },
+      { id: model.name, created: 0, fingerprint: this.baseFingerprint, ...common },
       ...loras.list().map(({ id, created }) => ({ id, created, parent: model.name, ...common })),
     ]
+  }
+
+  fingerprint(model: string): string | null {
+    return model === this.parts.model.name ? this.baseFingerprint : null
   }
 
   async validateTraining(model: string, rows: TrainingRow[]): Promise<void> {

@@ -14,6 +14,7 @@ import { trainingRow } from '../../src/core/dataset.ts'
 import type { Match, Template } from '../../src/core/template.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
+import { isUnfinished } from '../../src/openai/fine-tuning.ts'
 import type { TaskRow } from '../harness/data.ts'
 
 export const isRight = (type: ResponseType, answer: string, row: TaskRow): boolean =>
@@ -131,7 +132,7 @@ const tunedFull = async (
     seed: internalization.plan!.seed,
   })
   let state = job
-  while (state.status === 'queued' || state.status === 'running') {
+  while (isUnfinished(state)) {
     await new Promise((resolve) => setTimeout(resolve, 2000))
     state = await engine.getJob(job.id)
   }

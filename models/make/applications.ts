@@ -2,6 +2,7 @@
  * Draws applications: a system prompt that defines a task, and people's questions with the answers
  * that the prompt asks for. Seed and difficulty decide everything. Knows nothing of tokens or models.
  */
+import { shuffle } from '../../src/random.ts'
 import { FIELDS, TOPICS, UNITS } from './lexicon.ts'
 import {
   BARE_RULES,
@@ -22,7 +23,6 @@ import {
   inventedWord,
   items,
   pick,
-  shuffled,
   whole,
   type Random,
 } from './world.ts'
@@ -91,10 +91,10 @@ const drawKeys = (random: Random, difficulty: Difficulty): Pick<Table, 'keys' | 
     return { keys: items(random, count), questions: ITEM_QUESTIONS }
   if (draw < 0.85)
     return {
-      keys: shuffled(random, TOPICS).slice(0, count),
+      keys: shuffle([...TOPICS], random).slice(0, count),
       questions: TOPIC_QUESTIONS,
     }
-  return { keys: shuffled(random, UNITS).slice(0, count), questions: ITEM_QUESTIONS }
+  return { keys: shuffle([...UNITS], random).slice(0, count), questions: ITEM_QUESTIONS }
 }
 
 /** Every value once while a table is to be read, later a few values for many keys. */
@@ -110,7 +110,7 @@ const drawColumn = (random: Random, difficulty: Difficulty, rows: number): strin
 const drawTable = (random: Random, difficulty: Difficulty): Table => {
   const { keys, questions } = drawKeys(random, difficulty)
   const columns = difficulty >= 3 && chance(random, 0.3) ? 2 : 1
-  const fields = shuffled(random, FIELDS).slice(0, columns)
+  const fields = shuffle([...FIELDS], random).slice(0, columns)
   const drawn = fields.map(() => drawColumn(random, difficulty, keys.length))
   return {
     keys,
@@ -128,19 +128,10 @@ const render = (format: Format, fields: string[], values: string[]): string => {
 }
 
 const formatRule = (random: Random, format: Format, fields: string[]): string => {
-  if (format === 'json')
-    return `Answer as JSON: ${render(
-      'json',
-      fields,
-      fields.map(() => '...')
-    )}`
-  if (format === 'pair')
-    return `Answer as ${render(
-      'pair',
-      fields,
-      fields.map(() => '...')
-    )}.`
-  return fill(pick(random, BARE_RULES), { field: fields.join(' and the ') })
+  if (format === 'bare') return fill(pick(random, BARE_RULES), { field: fields.join(' and the ') })
+  const dots = fields.map(() => '...')
+  const shape = render(format, fields, dots)
+  return format === 'json' ? `Answer as JSON: ${shape}` : `Answer as ${shape}.`
 }
 
 const drawFormat = (random: Random, difficulty: Difficulty): Format => {
@@ -213,7 +204,7 @@ class Drawn implements Application {
   private prompt(random: Random, difficulty: Difficulty): string {
     const { fields } = this.table
     const names = { company: companyName(random), place: companyName(random).split(' ')[0]! }
-    const policies = shuffled(random, POLICIES).slice(
+    const policies = shuffle([...POLICIES], random).slice(
       0,
       difficulty < 3 ? 0 : whole(random, 0, difficulty === 4 ? 8 : 3)
     )
@@ -223,12 +214,15 @@ class Drawn implements Application {
     }
     const sentences = [
       pick(random, OPENINGS),
-      ...shuffled(random, [
-        `Each entry of the list has a ${fields.join(' and a ')}.`,
-        formatRule(random, this.format, fields),
-        ...(exception === null ? [] : [fill(pick(random, EXCEPTION_RULES), exception)]),
-        ...policies,
-      ]),
+      ...shuffle(
+        [
+          `Each entry of the list has a ${fields.join(' and a ')}.`,
+          formatRule(random, this.format, fields),
+          ...(exception === null ? [] : [fill(pick(random, EXCEPTION_RULES), exception)]),
+          ...policies,
+        ],
+        random
+      ),
     ]
     const parts = [sentences.map((text) => fill(text, names)).join(' '), this.rows(random)]
     if (difficulty >= 2 && chance(random, 0.4)) parts.push(this.examples(random))

@@ -64,12 +64,3 @@ export const distinct = <T>(count: number, draw: () => T): T[] => {
 
 export const items = (random: Random, count: number): string[] =>
   distinct(count, () => itemName(random))
-
-export const shuffled = <T>(random: Random, values: readonly T[]): T[] => {
-  const result = [...values]
-  for (let i = result.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1))
-    ;[result[i], result[j]] = [result[j]!, result[i]!]
-  }
-  return result
-}

@@ -69,19 +69,14 @@ const pull = async (
   const request = requestOf(wanted, revision)
   const { hub } = parseConfig(process.env)
   const progress = createProgress(process.stderr.isTTY === true)
-  try {
-    const path = await pullModel(request, {
-      hub: { ...hub, fetch, timeoutMs: HUB_TIMEOUT_MS },
-      modelsDir: modelsDir(),
-      onProgress: (name, bytes, total) =>
-        progress.update(name, bytes, total, `${Math.round(bytes / 1e6)} MB`),
-      retryMs: RETRY_MS,
-    })
-    progress.stop()
-    print(json ? { path } : `MODEL_PATH=${path}`)
-  } finally {
-    progress.stop()
-  }
+  const path = await pullModel(request, {
+    hub: { ...hub, fetch, timeoutMs: HUB_TIMEOUT_MS },
+    modelsDir: modelsDir(),
+    onProgress: (name, bytes, total) =>
+      progress.update(name, bytes, total, `${Math.round(bytes / 1e6)} MB`),
+    retryMs: RETRY_MS,
+  }).finally(() => progress.stop())
+  print(json ? { path } : `MODEL_PATH=${path}`)
 }
 
 const check = async (path: string, options: OutputOptions): Promise<void> => {

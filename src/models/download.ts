@@ -52,12 +52,11 @@ const partPath = (folder: string, { name, checksum }: HubFile): string =>
 const append = async (
   repository: HubRepository,
   file: HubFile,
-  path: string,
+  part: { path: string; bytes: number },
   { hub, onProgress }: DownloadOptions
 ): Promise<void> => {
-  const here = (await sizeOf(path)) ?? 0
-  const { offset, body } = await openFile(hub, repository, file, here)
-  const handle = await open(path, offset === 0 ? 'w' : 'a')
+  const { offset, body } = await openFile(hub, repository, file, part.bytes)
+  const handle = await open(part.path, offset === 0 ? 'w' : 'a')
   let bytes = offset
   try {
     for await (const piece of body) {
@@ -83,7 +82,7 @@ const fill = async (
 ): Promise<void> => {
   let fruitless = 0
   for (let before = (await sizeOf(path)) ?? 0; before < file.size;) {
-    const failure = await append(repository, file, path, options).then(
+    const failure = await append(repository, file, { path, bytes: before }, options).then(
       () => null,
       (error: unknown) => error
     )

@@ -52,6 +52,10 @@ export interface Hyperparameters {
 
 export type JobStatus = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled'
 
+/** Whether a job still has work before it. */
+export const isUnfinished = ({ status }: { status: JobStatus }): boolean =>
+  status === 'queued' || status === 'running'
+
 export interface JobRequest {
   model: string
   training_file: string

@@ -37,23 +37,27 @@ export const requestOf = (record: StoredRecord): ChatRequest | null => {
   return request !== null && Array.isArray(request.messages) ? request : null
 }
 
-/** The text a completion ends with; null for tool calls, refusals and answers that were cut. */
-export const answerOf = (responseText: string | null): string | null => {
-  const choice = parse<ChatCompletion>(responseText)?.choices?.[0]
+const answerOfCompletion = (completion: ChatCompletion | null): string | null => {
+  const choice = completion?.choices?.[0]
   if (choice === undefined || choice.finish_reason !== 'stop') return null
   const { content, tool_calls: toolCalls } = choice.message
   if (toolCalls !== undefined && toolCalls.length > 0) return null
   return typeof content === 'string' && content !== '' ? content : null
 }
 
-const fingerprintOf = (responseText: string | null): string | null => {
-  const fingerprint = parse<ChatCompletion>(responseText)?.system_fingerprint
+/** The text a completion ends with; null for tool calls, refusals and answers that were cut. */
+export const answerOf = (responseText: string | null): string | null =>
+  answerOfCompletion(parse<ChatCompletion>(responseText))
+
+const fingerprintOf = (completion: ChatCompletion | null): string | null => {
+  const fingerprint = completion?.system_fingerprint
   return typeof fingerprint === 'string' ? fingerprint : null
 }
 
 export const exchangeOf = (matcher: Matcher, record: StoredRecord): Exchange | null => {
   if (record.route?.outcome === 'answered') return null
-  const answer = answerOf(record.response)
+  const completion = parse<ChatCompletion>(record.response)
+  const answer = answerOfCompletion(completion)
   const request = requestOf(record)
   if (answer === null || request === null) return null
   const match = matcher.match(templateKeyOf(request, record.tenant), request.messages)
@@ -66,7 +70,7 @@ export const exchangeOf = (matcher: Matcher, record: StoredRecord): Exchange | n
     answer,
     match,
     messages: request.messages,
-    fingerprint: fingerprintOf(record.response),
+    fingerprint: fingerprintOf(completion),
   }
 }
 

@@ -7,7 +7,7 @@ import { transition } from '../core/transitions.ts'
 import type { Template } from '../core/template.ts'
 import type { Engine } from '../engine/engine.ts'
 import { AppError, toAppError } from '../errors.ts'
-import type { JobObject } from '../openai/fine-tuning.ts'
+import { isUnfinished, type JobObject } from '../openai/fine-tuning.ts'
 import { goLive, type PromotionContext } from '../store/promote.ts'
 import type { WorkerDeps } from './deps.ts'
 import { evaluate } from './evaluate.ts'
@@ -83,7 +83,7 @@ const train = async (
 ): Promise<StepOutcome> => {
   const job = await stageJob(deps, engine, context)
   if (job.status === 'succeeded') return finishStage(deps, engine, context, job)
-  if (job.status === 'queued' || job.status === 'running') {
+  if (isUnfinished(job)) {
     await reportProgress(deps, engine, context, job)
     return 'waiting'
   }
