@@ -8,22 +8,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { startOnnxEngine } from '../adapters/onnx/index.ts'
 import { loadModel } from '../adapters/onnx/model/load-model.ts'
 import { createProgress, percent, table } from '../src/cli/output.ts'
 import { parsePrices } from '../src/core/prices.ts'
 import type { Internalization } from '../src/core/internalization.ts'
 import { detectResponseType } from '../src/core/score.ts'
 import type { Template } from '../src/core/template.ts'
-import { createEngine } from '../src/engine/client.ts'
 import type { Engine } from '../src/engine/engine.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
 import { isUnfinished } from '../src/openai/fine-tuning.ts'
 import { formatFigures, writeReport, type Figure } from './report.ts'
 import {
   ARMS,
+  adaptedMessages,
   matching,
-  measureLatencies,
   recognizedOf,
   runArm,
   type ArmContext,
@@ -37,6 +35,8 @@ import {
   trainingFigures,
   type Rendered,
 } from './task/figures.ts'
+import { openEngine } from './harness/engine.ts'
+import { measureLatencies } from './harness/latency.ts'
 import { loadTask, readRows, renderRequest, type Task, type TaskRow } from './harness/data.ts'
 import { newestInternalization, startProxy, type ProxyProcess } from './harness/proxy-process.ts'
 import { startReplayUpstream, type ReplayUpstream } from './harness/replay-upstream.ts'
@@ -192,16 +192,9 @@ const cancelLeftovers = async (engine: Engine): Promise<void> => {
 /** Arms and latencies, asked at an engine of their own on the same loras. */
 const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
   const { dataDir, internalization, template, test, train } = input
-  const engineProcess = await startOnnxEngine({
+  const { engine, close } = await openEngine({
     modelPath: required('model'),
     dataDir: join(dataDir, 'engine'),
-  })
-  const engine = createEngine({
-    name: 'bench',
-    baseUrl: engineProcess.baseUrl,
-    token: engineProcess.token,
-    fetch,
-    timeoutMs: 600_000,
   })
   const match = matching(template)
   const rowsOf = (arm: BenchArm) =>
@@ -224,7 +217,13 @@ const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
     await cancelLeftovers(engine)
     const winner = internalization.plan!.arms[internalization.verdict?.arm ?? 0]!
     const lora = winner.results.at(-1)!.lora
-    Object.assign(figures, latencyFigures(await measureLatencies(context, lora, LATENCY_ROUNDS)))
+    const { baseModel: base, labels } = internalization.plan!
+    const pairs = context.requests.slice(0, LATENCY_ROUNDS).map((request) => ({
+      full: request.messages,
+      adapted: adaptedMessages(context)(request),
+    }))
+    const latencies = await measureLatencies(engine, { base, lora, labels }, pairs)
+    Object.assign(figures, latencyFigures(latencies))
     for (const arm of armNames()) {
       progress.update(`arm ${arm}`, 0, 1)
       const asked = rowsOf(arm)
@@ -247,7 +246,7 @@ const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
     }
     return figures
   } finally {
-    await engineProcess.close()
+    await close()
   }
 }
 

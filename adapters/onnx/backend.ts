@@ -34,7 +34,7 @@ export interface OnnxBackendOptions {
   dataDir: string
   threads: number
   log: Log
-  /** of the weights, in serving and in training; q4 by default */
+  /** of the weights, in serving and in training; by default what `loadModel` calls auto */
   precision?: Precision
   /** limits of serving; the defaults are the generator's */
   generator?: Partial<Pick<GeneratorOptions, 'maxRows' | 'maxCacheBytes' | 'maxLoraBytes'>>
@@ -209,8 +209,9 @@ class OnnxBackend implements EngineBackend {
  * @throws AppError `invalid-model`, `store-unavailable`
  */
 export const createOnnxBackend = async (options: OnnxBackendOptions): Promise<EngineBackend> => {
-  const { modelPath, precision = 'q4', dataDir, threads, checkpointSeconds, log } = options
-  const model = await loadModel(modelPath, precision)
+  const { modelPath, dataDir, threads, checkpointSeconds, log } = options
+  const model = await loadModel(modelPath, options.precision ?? 'auto')
+  const { precision } = model
   const lorasDir = join(dataDir, 'loras')
   const cacheDir = join(dataDir, 'cache')
   const setup = { modelPath, precision, cacheDir, lorasDir, threads, checkpointSeconds }

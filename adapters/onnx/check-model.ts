@@ -61,7 +61,7 @@ const firstTokenOf = async (model: LoadedModel) => {
  * @throws AppError `invalid-model` that names what is missing or wrong
  */
 export const checkModel = async (path: string): Promise<ModelCheck> => {
-  const model = await loadModel(path, 'q4')
+  const model = await loadModel(path, 'auto')
   try {
     const { name, parameters, config, fingerprint } = model
     return {

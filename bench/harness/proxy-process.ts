@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Internalization } from '../../src/core/internalization.ts'
 
-export const ADMIN_TOKEN = 'bench-admin-token'
+export const ADMIN_TOKEN = 'local-admin-token'
 
 export interface ProxyProcess {
   baseUrl: string

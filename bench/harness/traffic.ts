@@ -8,6 +8,7 @@ export interface Outcome {
   route: string
   reason: string | null
   promptTokens: number
+  answerTokens: number
   firstTokenMs: number
   lastTokenMs: number
 }
@@ -26,17 +27,20 @@ const ask = async (client: OpenAI, request: ChatRequest): Promise<Outcome> => {
   let answer = ''
   let firstTokenMs = 0
   let promptTokens = 0
+  let answerTokens = 0
   for await (const chunk of stream) {
     const text = chunk.choices[0]?.delta.content ?? ''
     if (text !== '' && firstTokenMs === 0) firstTokenMs = performance.now() - start
     answer += text
     promptTokens = chunk.usage?.prompt_tokens ?? promptTokens
+    answerTokens = chunk.usage?.completion_tokens ?? answerTokens
   }
   return {
     answer,
     route: response.headers.get('x-promptintern-route') ?? 'upstream',
     reason: response.headers.get('x-promptintern-reason'),
     promptTokens,
+    answerTokens,
     firstTokenMs,
     lastTokenMs: performance.now() - start,
   }
@@ -46,9 +50,10 @@ const ask = async (client: OpenAI, request: ChatRequest): Promise<Outcome> => {
 export const sendAll = async (
   baseUrl: string,
   requests: ChatRequest[],
-  options: { concurrency: number; onDone?: (done: number) => void }
+  options: { concurrency: number; apiKey?: string; onDone?: (done: number) => void }
 ): Promise<Outcome[]> => {
-  const client = new OpenAI({ baseURL: `${baseUrl}/v1`, apiKey: 'bench-client-key', maxRetries: 0 })
+  const { apiKey = 'bench-client-key' } = options
+  const client = new OpenAI({ baseURL: `${baseUrl}/v1`, apiKey, maxRetries: 0 })
   const outcomes: Outcome[] = []
   let next = 0
   let done = 0

@@ -91,7 +91,8 @@ const accuracy = async (
   return right / context.rows.length
 }
 
-const student = (context: ArmContext) => (request: ChatRequest) =>
+/** What the lora is asked in place of the request. */
+export const adaptedMessages = (context: ArmContext) => (request: ChatRequest) =>
   studentMessages(matchOf(context, request), EMPTY_PROMPT)
 
 const loraOf = (context: ArmContext, name: string): string | null => {
@@ -159,71 +160,13 @@ export const runArm = async (
     case 'base-full':
       return accuracy(context, baseModel, (request) => request.messages, null)
     case 'base-query':
-      return accuracy(context, baseModel, student(context), null)
+      return accuracy(context, baseModel, adaptedMessages(context), null)
     case 'query-only':
     case 'schedule': {
       const lora = loraOf(context, arm)
-      return lora === null ? null : accuracy(context, lora, student(context), labels)
+      return lora === null ? null : accuracy(context, lora, adaptedMessages(context), labels)
     }
     case 'tuned-full':
       return tunedFull(context, train.requests, train.answers, train.seconds)
   }
-}
-
-export interface LatencySample {
-  firstTokenMs: number
-  lastTokenMs: number
-}
-
-const timed = async (engine: Engine, request: ChatRequest): Promise<LatencySample> => {
-  const start = performance.now()
-  let firstTokenMs = 0
-  for await (const delta of engine.stream(request))
-    if (firstTokenMs === 0 && delta.logprobs.length + delta.text.length > 0)
-      firstTokenMs = performance.now() - start
-  return { firstTokenMs, lastTokenMs: performance.now() - start }
-}
-
-export interface Latencies {
-  fullNoCache: LatencySample[]
-  fullCached: LatencySample[]
-  adapted: LatencySample[]
-}
-
-const withOtherQuery = (messages: ChatMessage[]): ChatMessage[] =>
-  messages.map((message, index) =>
-    index === messages.length - 1
-      ? { ...message, content: `${String(message.content)} ...` }
-      : message
-  )
-
-/** One request at a time, the three kinds in turn, so that drift of the machine hits all alike. */
-export const measureLatencies = async (
-  context: ArmContext,
-  lora: string,
-  rounds: number
-): Promise<Latencies> => {
-  const { engine, internalization } = context
-  const { baseModel, labels } = internalization.plan!
-  const shared = { temperature: 0, logprobs: true }
-  const result: Latencies = { fullNoCache: [], fullCached: [], adapted: [] }
-  for (const request of context.requests.slice(0, rounds)) {
-    // the same answer length for all three: the labels, or the same number of tokens
-    const answer = labels === null ? { max_tokens: 16 } : { structured_outputs: { choice: labels } }
-    const full = { ...shared, ...answer, model: baseModel, messages: request.messages }
-    result.fullNoCache.push(await timed(engine, { ...full, cache_prompt: false }))
-    // the provider's best case: everything before the end user's message is in its cache
-    await timed(engine, { ...full, messages: withOtherQuery(request.messages) })
-    result.fullCached.push(await timed(engine, full))
-    result.adapted.push(
-      await timed(engine, {
-        ...shared,
-        ...answer,
-        model: lora,
-        messages: student(context)(request),
-        cache_prompt: false,
-      })
-    )
-  }
-  return result
 }

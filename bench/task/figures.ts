@@ -6,7 +6,8 @@ import type { ChatRequest } from '../../src/openai/chat.ts'
 import type { TaskRow } from '../harness/data.ts'
 import type { Outcome } from '../harness/traffic.ts'
 import { spread, withBar, type Figure } from '../report.ts'
-import { isRight, type Latencies } from './arms.ts'
+import type { Latencies } from '../harness/latency.ts'
+import { isRight } from './arms.ts'
 
 /** Rows as their application sends them. */
 export interface Rendered {

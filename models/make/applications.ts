@@ -3,7 +3,7 @@
  * that the prompt asks for. Seed and difficulty decide everything. Knows nothing of tokens or models.
  */
 import { shuffle } from '../../src/random.ts'
-import { FIELDS, TOPICS, UNITS } from './lexicon.ts'
+import { FIELDS, TOPICS, UNITS, WEEKDAYS } from './lexicon.ts'
 import {
   BARE_RULES,
   EXCEPTION_RULES,
@@ -203,7 +203,11 @@ class Drawn implements Application {
 
   private prompt(random: Random, difficulty: Difficulty): string {
     const { fields } = this.table
-    const names = { company: companyName(random), place: companyName(random).split(' ')[0]! }
+    const names = {
+      company: companyName(random),
+      place: companyName(random).split(' ')[0]!,
+      day: pick(random, WEEKDAYS),
+    }
     const policies = shuffle([...POLICIES], random).slice(
       0,
       difficulty < 3 ? 0 : whole(random, 0, difficulty === 4 ? 8 : 3)

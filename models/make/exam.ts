@@ -7,10 +7,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { startOnnxEngine } from '../../adapters/onnx/index.ts'
+import { openEngine } from '../../bench/harness/engine.ts'
 import { formatFigures, writeReport, type Figure } from '../../bench/report.ts'
 import { createProgress } from '../../src/cli/output.ts'
-import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
 import { deriveSeed, seededRandom } from '../../src/random.ts'
@@ -90,19 +89,12 @@ const examine = async (engine: Engine): Promise<Record<string, Figure>> => {
 }
 
 const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-exam-'))
-const engineProcess = await startOnnxEngine({ modelPath: args.model, dataDir })
+const { engine, close } = await openEngine({ modelPath: args.model, dataDir })
 try {
-  const engine = createEngine({
-    name: 'exam',
-    baseUrl: engineProcess.baseUrl,
-    token: engineProcess.token,
-    fetch,
-    timeoutMs: 60_000,
-  })
   const figures = await examine(engine)
   process.stdout.write(`${formatFigures(figures)}\n`)
   if (args.out !== undefined) writeReport(args.out, figures)
 } finally {
-  await engineProcess.close()
+  await close()
   rmSync(dataDir, { recursive: true, force: true })
 }

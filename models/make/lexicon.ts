@@ -36,3 +36,5 @@ export const FIELDS = words(
 )
 
 export const UNITS = words('crate pallet bundle drum roll sack dozen gross carton bale reel case')
+
+export const WEEKDAYS = words('Monday Tuesday Wednesday Thursday Friday')

@@ -1,28 +1,40 @@
 /**
  * Prints dialogues for pretraining, one JSON line each, until the reader goes away:
- * `tsx models/make/print-dialogues.ts --seed 1 --difficulty 2 --questions 12`
+ * `tsx models/make/print-dialogues.ts --seed 1 --kind 2 --questions 12`
+ * The kind is a difficulty of applications, or small-talk.
  */
 import { once } from 'node:events'
 import { parseArgs } from 'node:util'
 import { deriveSeed, seededRandom } from '../../src/random.ts'
-import { DIFFICULTIES, drawApplication, type Difficulty } from './applications.ts'
+import { DIFFICULTIES, drawApplication, type Application } from './applications.ts'
+import { drawSmallTalk } from './small-talk.ts'
+import type { Random } from './world.ts'
 
 const { values: args } = parseArgs({
   options: {
     seed: { type: 'string' },
-    difficulty: { type: 'string' },
+    kind: { type: 'string' },
     questions: { type: 'string', default: '12' },
     count: { type: 'string' },
   },
 })
 
-const difficulty = DIFFICULTIES.find((value) => String(value) === args.difficulty)
-if (difficulty === undefined || args.seed === undefined)
-  throw new Error(`--seed <number> and --difficulty <${DIFFICULTIES.join('|')}> are needed`)
+const KINDS = new Map<string, (random: Random) => Application>([
+  ...DIFFICULTIES.map(
+    (difficulty) =>
+      [String(difficulty), (random: Random) => drawApplication(random, difficulty)] as const
+  ),
+  ['small-talk', drawSmallTalk],
+])
 
-const dialogue = (seed: number, level: Difficulty): string => {
+const kinds = [...KINDS.keys()]
+const draw = KINDS.get(args.kind ?? '')
+if (draw === undefined || args.seed === undefined)
+  throw new Error(`--seed <number> and --kind <${kinds.join('|')}> are needed`)
+
+const dialogue = (seed: number): string => {
   const random = seededRandom(seed)
-  const application = drawApplication(random, level)
+  const application = draw(random)
   // with replacement: what was asked already says nothing about what comes next
   const questions = Array.from({ length: Number(args.questions) }, () => application.ask(random))
   return `${JSON.stringify({ system: application.system, questions })}\n`
@@ -31,9 +43,7 @@ const dialogue = (seed: number, level: Difficulty): string => {
 process.stdout.on('error', () => process.exit(0))
 const count = args.count === undefined ? Infinity : Number(args.count)
 for (let index = 0; index < count; index++) {
-  const line = dialogue(
-    deriveSeed(Number(args.seed), index * DIFFICULTIES.length + difficulty),
-    difficulty
-  )
+  const seed = deriveSeed(Number(args.seed), index * KINDS.size + kinds.indexOf(args.kind!))
+  const line = dialogue(seed)
   if (!process.stdout.write(line)) await once(process.stdout, 'drain')
 }

@@ -22,6 +22,7 @@ const startOnnx = async (dataDir: string): Promise<RunningEngine> => {
     modelPath,
     dataDir,
     threads: 1,
+    precision: 'q4',
     checkpointSeconds: 0.5,
     log,
   })

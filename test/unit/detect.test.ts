@@ -222,6 +222,19 @@ describe('detection', () => {
     expect(slotsOf(templates[0])).toMatchObject([{ name: 'today', kept: false }])
   })
 
+  it('takes a weekday in a prompt of one long line for a slot, not for five prompts', () => {
+    const days = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday']
+    const prompt = (index: number): string =>
+      `${RULES.replaceAll('\n', ' ')} Today is ${days[index % days.length]}. Answer with the label alone.`
+    const exchanges = repeat(200, (index) => ({
+      messages: [system(prompt(index)), user(sentence())],
+      response: `label ${index % 3}`,
+    }))
+    const [template, ...others] = found(exchanges)
+    expect(others).toEqual([])
+    expect(kindsOf(template)).toEqual([['anchor', 'slot', 'anchor'], ['query']])
+  })
+
   it('leaves whitespace variants out of the template', () => {
     const exchanges = repeat(100, (index) => ({
       messages: [system(index % 5 === 0 ? `${RULES}\n` : RULES), user(sentence())],

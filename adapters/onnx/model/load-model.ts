@@ -15,8 +15,14 @@ import { quantizedWeights } from './quantized-weights.ts'
 import { createTextTokenizer, type TextTokenizer, type TokenizerJson } from './text-tokenizer.ts'
 import { createWeightSource, hashTensors } from './weight-file.ts'
 
-/** `float32` keeps what the file says; `q4` is what is served, see `quantized-weights.ts`. */
+/** `float32` keeps what the file says; `q4` is what large models are served in, see `quantized-weights.ts`. */
 export type Precision = 'q4' | 'float32'
+
+/**
+ * Below, 4 bits cost answers (the narrower a layer, the more) and save neither time nor memory that
+ * anybody misses; docs/experiments.md has figures.
+ */
+const SMALLEST_Q4_PARAMETERS = 50e6
 
 export interface LoadedModel {
   config: LlamaConfig
@@ -28,6 +34,8 @@ export interface LoadedModel {
   /** sha256 over all that decides which ids a text gets */
   tokenizerHash: string
   parameters: number
+  /** of the weights */
+  precision: Precision
   /** the file's or folder's name */
   name: string
   /** Closes the files; `weights` must not be used afterwards. */
@@ -108,12 +116,13 @@ const readParts = async (path: string): Promise<ModelParts> => {
 
 /**
  * @param path a GGUF file (F32, F16, BF16, Q8_0, Q4_0, Q4_1) or a Hugging Face folder (F32, F16, BF16)
+ * @param wanted `auto` is how a model of its size is served
  * @throws AppError `invalid-model` that names what is wrong: no such path, another architecture, a
  * missing, ill-shaped or truncated tensor, a tokenizer or template that is missing or unsupported
  */
 export const loadModel = async (
   path: string,
-  precision: Precision = 'float32'
+  wanted: Precision | 'auto' = 'float32'
 ): Promise<LoadedModel> => {
   const parts = await readParts(path)
   const close = (): void => {
@@ -121,6 +130,9 @@ export const loadModel = async (
   }
   try {
     const stored = createWeightSource(parts.config, parts.tensors)
+    const parameters = parameterCount(parts.config)
+    const precision =
+      wanted === 'auto' ? (parameters < SMALLEST_Q4_PARAMETERS ? 'float32' : 'q4') : wanted
     const weights = precision === 'q4' ? quantizedWeights(parts.config, stored) : stored
     return {
       config: parts.config,
@@ -128,7 +140,8 @@ export const loadModel = async (
       ...languageParts(parts),
       fingerprint: fingerprintOf(parts, precision),
       tokenizerHash: tokenizerHashOf(parts.tokenizer),
-      parameters: parameterCount(parts.config),
+      parameters,
+      precision,
       name: parts.name,
       close,
     }

@@ -76,6 +76,33 @@ const isPooled = (group: LineGroup, groups: LineGroup[], sets: Set<number>[]): b
   return overlapping.length >= POOL_OVERLAPS
 }
 
+/** Characters of `line` between what it has in common with `other` at its beginning and at its end. */
+const charsApart = (line: string, other: string): number => {
+  const most = Math.min(line.length, other.length)
+  let head = 0
+  while (head < most && line[head] === other[head]) head++
+  let tail = 0
+  while (tail < most - head && line.at(-1 - tail) === other.at(-1 - tail)) tail++
+  return line.length - head - tail
+}
+
+/**
+ * Characters of a group that no other group of some weight has. A paragraph with a weekday in it is
+ * one long line for each of the days: little of each is its own, so it is a slot's place, no block.
+ */
+const ownChars = (group: LineGroup, groups: LineGroup[], least: number, text: LineText): number => {
+  const others = groups
+    .filter((other) => other !== group && other.support >= least)
+    .flatMap(({ lines }) => lines.map((line) => text(lineOfKey(line))))
+  return group.lines
+    .map((key) => text(lineOfKey(key)))
+    .reduce(
+      (sum, line) =>
+        sum + others.reduce((own, other) => Math.min(own, charsApart(line, other)), line.length),
+      0
+    )
+}
+
 /** Splits off a large block of lines that only some samples have. */
 const splitByBlock = (samples: Sample[], least: number, text: LineText): Sample[][] | null => {
   const sets = samples.map(lineKeys)
@@ -84,7 +111,9 @@ const splitByBlock = (samples: Sample[], least: number, text: LineText): Sample[
   const blocks = groups
     .filter(({ chars, support }) => chars >= needed && support >= least && support < samples.length)
     .sort((left, right) => right.chars * right.support - left.chars * left.support)
-  const block = blocks.find((group) => !isPooled(group, groups, sets))
+  const block = blocks.find(
+    (group) => !isPooled(group, groups, sets) && ownChars(group, groups, least, text) >= needed
+  )
   if (!block) return null
   const holds = samples.map((_, index) => sets[index]!.has(block.lines[0]!))
   return [samples.filter((_, index) => holds[index]), samples.filter((_, index) => !holds[index])]

@@ -1,0 +1,359 @@
+/**
+ * The product in three minutes, nothing scripted: the tiny model answers as the upstream, two
+ * applications send their prompts through the proxy, and the proxy does what it does.
+ * `npm run demo -- [--seed n] [--model path] [--minutes n] [--price-input usd] [--price-output usd] [--keep] [--json]`
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { openEngine, type RunningEngine } from '../bench/harness/engine.ts'
+import { ADMIN_TOKEN, startProxy, type ProxyProcess } from '../bench/harness/proxy-process.ts'
+import { percent } from '../src/cli/output.ts'
+import type { ChatRequest } from '../src/openai/chat.ts'
+import {
+  adaptedMessagesOf,
+  askProxy,
+  askUpstream,
+  measure,
+  type Live,
+  type Measured,
+} from './measure.ts'
+import { createScreen, silentScreen, type Screen } from './screen.ts'
+import {
+  drawTraffic,
+  interleave,
+  withOneLetterChanged,
+  type DemoApplication,
+  type DemoTraffic,
+} from './traffic.ts'
+import {
+  showStages,
+  showTemplate,
+  showVerdict,
+  waitForLog,
+  waitForTemplates,
+  waitForVerdict,
+  type InternalizationView,
+  type TemplateView,
+} from './watch.ts'
+
+const TINY = fileURLToPath(new URL('../models/tiny', import.meta.url))
+
+const { values: args } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    model: { type: 'string', default: TINY },
+    /** of training, for each application */
+    minutes: { type: 'string' },
+    'price-input': { type: 'string', default: '0.15' },
+    'price-output': { type: 'string', default: '0.60' },
+    keep: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+})
+
+const TRAIN_ROWS = 300
+const HOLDOUT_ROWS = 240
+/** The log's records are told apart by what the users wrote; a few may not be told apart. */
+const SPARE_ROWS = 20
+const FRESH_ROWS = 150
+const NOISE = 40
+/** What the tiny model needs, and what a real one does at least. */
+const TINY_MINUTES = 0.7
+const MODEL_MINUTES = 20
+/** The proxy looks for new routes every second. */
+const PICKUP_SECONDS = 10
+
+const minutes = Number(args.minutes ?? (args.model === TINY ? TINY_MINUTES : MODEL_MINUTES))
+const prices = { input: Number(args['price-input']), output: Number(args['price-output']) }
+
+interface Stage {
+  screen: Screen
+  upstream: RunningEngine
+  proxy: ProxyProcess
+}
+
+const environment = (upstream: RunningEngine, dataDir: string): Record<string, string> => ({
+  DATA_DIR: dataDir,
+  UPSTREAM_BASE_URL: upstream.baseUrl,
+  ENGINE: 'http',
+  ENGINE_URL: upstream.baseUrl,
+  ENGINE_TOKEN: upstream.token,
+  AUTO_PROMOTE: 'true',
+  TRAIN_ROWS: String(TRAIN_ROWS),
+  HOLDOUT_ROWS: String(HOLDOUT_ROWS),
+  TRAIN_MINUTES: String(minutes),
+  STAGES: '3',
+})
+
+const sendTraffic = async ({ screen, upstream, proxy }: Stage, traffic: DemoTraffic) => {
+  const { applications, noise } = traffic
+  screen.heading(
+    '1  Two applications send requests, each with its prompt; others send what they like'
+  )
+  const requests = interleave([...applications.map(({ logged }) => logged), noise])
+  await askProxy(proxy, upstream.token, requests, (done) =>
+    screen.progress.update('requests', done, requests.length)
+  )
+  screen.progress.stop()
+  const logged = await waitForLog(proxy, requests.length)
+  screen.say(
+    `${logged} requests answered by the upstream and logged, ${noise.length} of them noise.`
+  )
+}
+
+const findTemplates = async (
+  { screen, proxy }: Stage,
+  applications: DemoApplication[]
+): Promise<TemplateView[]> => {
+  screen.heading('2  Prompts that recur')
+  const prompts = applications.map(({ logged }) => String(logged[0]!.messages[0]!.content))
+  const templates = await waitForTemplates(proxy, prompts)
+  templates.forEach((template, index) => showTemplate(screen, applications[index]!.name, template))
+  return templates
+}
+
+const internalize = async (
+  { screen, proxy }: Stage,
+  applications: DemoApplication[],
+  templates: TemplateView[]
+): Promise<InternalizationView[]> => {
+  screen.heading('3  A lora learns each prompt, while the prompt is taken away')
+  const seconds = templates.length * (minutes * 60 * 2 + 60)
+  const rows = await Promise.all(
+    templates.map((template, index) =>
+      waitForVerdict(proxy, screen, applications[index]!.name, template, seconds)
+    )
+  )
+  screen.progress.stop()
+  rows.forEach((row, index) => showStages(screen, applications[index]!.name, row))
+  screen.heading('4  The verdict, on requests that were held out')
+  rows.forEach((row, index) => showVerdict(screen, applications[index]!.name, row))
+  return rows
+}
+
+/** Asks until a lora answers: the first requests may come before the proxy has seen the route. */
+const firstAnswered = async ({ proxy, upstream }: Stage, requests: ChatRequest[]) => {
+  const deadline = Date.now() + PICKUP_SECONDS * 1000
+  for (let index = 0; Date.now() < deadline; index = (index + 1) % requests.length) {
+    const request = requests[index]!
+    const [outcome] = await askProxy(proxy, upstream.token, [request])
+    if (outcome!.route === 'answered') return { request, outcome: outcome! }
+    await delay(100)
+  }
+  return null
+}
+
+const showBeforeAndAfter = async (stage: Stage, { application, template }: Live): Promise<void> => {
+  const { screen } = stage
+  screen.heading('5  The same client, now answered without the prompt')
+  const shown = await firstAnswered(stage, application.fresh)
+  if (shown === null) throw new Error(`${application.name} is live, but nothing was answered`)
+  const { request, outcome } = shown
+  const [before] = await askUpstream(stage.upstream, [request])
+  screen.say(`before, ${before!.promptTokens} prompt tokens:`)
+  for (const { role, content } of request.messages) screen.quote(`${role}: ${String(content)}`)
+  screen.say(`→ ${before!.answer}`)
+  screen.say(`now, ${outcome.promptTokens} prompt tokens:`)
+  for (const { role, content } of adaptedMessagesOf(template, request))
+    screen.quote(`${role}: ${String(content)}`)
+  screen.say(`→ ${outcome.answer}`)
+}
+
+const measureAll = async (
+  { screen, proxy, upstream }: Stage,
+  live: Live[]
+): Promise<Measured[]> => {
+  screen.heading('6  Fresh questions, against what the upstream says')
+  const measured: Measured[] = []
+  for (const one of live)
+    measured.push(
+      await measure({ proxy, upstream, prices }, one, (done, total) =>
+        screen.progress.update(`${one.application.name} fresh requests`, done, total)
+      )
+    )
+  screen.progress.stop()
+  return measured
+}
+
+const milliseconds = ({ value }: { value: number | string }): string => Number(value).toFixed(1)
+
+const closingTable = (live: Live[], measured: Measured[]): string[][] => {
+  const row = (name: string, before: (m: Measured) => string, after: (m: Measured) => string) => [
+    name,
+    ...measured.flatMap((one) => [before(one), after(one)]),
+  ]
+  return [
+    ['', ...live.flatMap(({ application: { name } }) => [`${name} before`, `${name} now`])],
+    row(
+      'prompt tokens',
+      (m) => m.promptTokensBefore.toFixed(0),
+      (m) => m.promptTokensAfter.toFixed(0)
+    ),
+    row(
+      'first token, ms',
+      (m) => milliseconds(m.latencies.full.firstToken),
+      (m) => milliseconds(m.latencies.adapted.firstToken)
+    ),
+    row(
+      '  prefix cached',
+      (m) => milliseconds(m.latencies.fullCached.firstToken),
+      () => ''
+    ),
+    row(
+      'last token, ms',
+      (m) => milliseconds(m.latencies.full.lastToken),
+      (m) => milliseconds(m.latencies.adapted.lastToken)
+    ),
+    row(
+      '  prefix cached',
+      (m) => milliseconds(m.latencies.fullCached.lastToken),
+      () => ''
+    ),
+    row(
+      'USD, 1M requests',
+      (m) => m.usdPerMillionBefore.toFixed(2),
+      (m) => m.usdPerMillionAfter.toFixed(2)
+    ),
+    row(
+      'answered',
+      () => '',
+      (m) => percent(m.coverage)
+    ),
+    row(
+      '  as the upstream',
+      () => '',
+      (m) => percent(m.agreement)
+    ),
+  ]
+}
+
+const showClosing = ({ screen }: Stage, live: Live[], measured: Measured[]): void => {
+  live.forEach(({ application: { name } }, index) => {
+    const { promptTokensBefore, promptTokensAfter } = measured[index]!
+    screen.compare(`${name}: prompt tokens a request`, promptTokensBefore, promptTokensAfter)
+  })
+  screen.table(closingTable(live, measured))
+  screen.say(
+    `${FRESH_ROWS} requests each; milliseconds are medians of one request at a time. Prices: ` +
+      `${prices.input} USD a million prompt tokens, ${prices.output} USD a million of answers ` +
+      '(--price-input, --price-output); what runs on this machine is not counted.'
+  )
+}
+
+/** @returns whether the changed request went to the upstream and got the upstream's own answer */
+const changeOneLetter = async (stage: Stage, { application }: Live): Promise<boolean> => {
+  const { screen, proxy, upstream } = stage
+  screen.heading('7  One letter of the prompt is changed')
+  const request = withOneLetterChanged(application.fresh[0]!)
+  const [outcome] = await askProxy(proxy, upstream.token, [request])
+  const [direct] = await askUpstream(upstream, [request])
+  const isUntouched =
+    outcome!.route === 'upstream' &&
+    outcome!.answer === direct!.answer &&
+    outcome!.promptTokens === direct!.promptTokens
+  screen.say(
+    isUntouched
+      ? `No template knows it: it went to the upstream as it was, ${outcome!.promptTokens} prompt tokens, and the answer is the upstream's: ${outcome!.answer}`
+      : `It should have gone to the upstream as it was, but: ${JSON.stringify({ outcome, direct })}`
+  )
+  return isUntouched
+}
+
+interface Result {
+  seconds: number
+  seed: number
+  model: string
+  applications: {
+    name: string
+    state: string
+    reason: string | null
+    measured: Measured | null
+  }[]
+  changedLetterWentUpstream: boolean | null
+}
+
+const play = async (stage: Stage, begun: number): Promise<Result> => {
+  const [model] = await stage.upstream.engine.models()
+  const traffic = drawTraffic(model!.id, Number(args.seed), {
+    logged: TRAIN_ROWS + HOLDOUT_ROWS + SPARE_ROWS,
+    fresh: FRESH_ROWS,
+    noise: NOISE,
+  })
+  const { applications } = traffic
+  await sendTraffic(stage, traffic)
+  const templates = await findTemplates(stage, applications)
+  const internalizations = await internalize(stage, applications, templates)
+  const live = applications.flatMap((application, index): Live[] =>
+    internalizations[index]!.state.name === 'live'
+      ? [{ application, template: templates[index]!, internalization: internalizations[index]! }]
+      : []
+  )
+  let measured: Measured[] = []
+  let isUntouched: boolean | null = null
+  if (live.length > 0) {
+    await showBeforeAndAfter(stage, live[0]!)
+    measured = await measureAll(stage, live)
+    showClosing(stage, live, measured)
+    isUntouched = await changeOneLetter(stage, live[0]!)
+  }
+  return {
+    seconds: (performance.now() - begun) / 1000,
+    seed: Number(args.seed),
+    model: model!.id,
+    applications: applications.map(({ name }, index) => ({
+      name,
+      state: internalizations[index]!.state.name,
+      reason: internalizations[index]!.verdict?.reason ?? null,
+      measured: measured[live.findIndex(({ application }) => application.name === name)] ?? null,
+    })),
+    changedLetterWentUpstream: isUntouched,
+  }
+}
+
+const isWhole = (result: Result): boolean =>
+  result.changedLetterWentUpstream === true &&
+  result.applications.every(({ state }) => state === 'live')
+
+const interrupted = (): Promise<void> =>
+  new Promise((resolve) => {
+    process.once('SIGINT', () => resolve())
+    process.once('SIGTERM', () => resolve())
+  })
+
+const showHowToLook = ({ screen, proxy }: Stage): Promise<void> => {
+  screen.heading('The server goes on; Ctrl-C ends it')
+  screen.say(`admin API: ${proxy.baseUrl}/admin/api/openapi.json`)
+  screen.say(`curl -H 'authorization: Bearer ${ADMIN_TOKEN}' ${proxy.baseUrl}/admin/api/savings`)
+  return interrupted()
+}
+
+const run = async (): Promise<boolean> => {
+  const begun = performance.now()
+  const screen = args.json ? silentScreen() : createScreen(process.stdout)
+  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-demo-'))
+  const closers: (() => Promise<void>)[] = [
+    async () => rmSync(dataDir, { recursive: true, force: true }),
+  ]
+  try {
+    const upstream = await openEngine({ modelPath: args.model, dataDir: join(dataDir, 'engine') })
+    closers.push(() => upstream.close())
+    const proxy = await startProxy(environment(upstream, join(dataDir, 'proxy')))
+    closers.push(() => proxy.stop())
+    const stage = { screen, upstream, proxy }
+    const result = await Promise.race([play(stage, begun), interrupted().then(() => null)])
+    if (result === null) return false
+    if (args.json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`)
+    screen.say(`\n${result.seconds.toFixed(0)} seconds.`)
+    if (args.keep) await showHowToLook(stage)
+    return isWhole(result)
+  } finally {
+    screen.progress.stop()
+    for (const close of closers.reverse()) await close()
+  }
+}
+
+process.exitCode = (await run()) ? 0 : 1

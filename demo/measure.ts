@@ -1,0 +1,143 @@
+/** After going live: fresh queries through the proxy against the upstream's own answers. */
+import type { RunningEngine } from '../bench/harness/engine.ts'
+import { measureLatencies, type LatencySample } from '../bench/harness/latency.ts'
+import type { ProxyProcess } from '../bench/harness/proxy-process.ts'
+import { sendAll, type Outcome } from '../bench/harness/traffic.ts'
+import { spread, type Figure } from '../bench/report.ts'
+import { compileMatcher } from '../src/core/match.ts'
+import { templateKeyOf } from '../src/core/match/template-key.ts'
+import { EMPTY_PROMPT, studentMessages } from '../src/core/prompt.ts'
+import { detectResponseType, similarity } from '../src/core/score.ts'
+import type { ChatMessage, ChatRequest } from '../src/openai/chat.ts'
+import type { DemoApplication } from './traffic.ts'
+import type { InternalizationView, TemplateView } from './watch.ts'
+
+const LANES = 8
+const LATENCY_ROUNDS = 15
+
+/** US dollars per million tokens. */
+export interface Prices {
+  input: number
+  output: number
+}
+
+export interface Measured {
+  /** of the fresh requests, share that was answered without the prompt */
+  coverage: number
+  /** of those, share that says what the upstream says */
+  agreement: number
+  /** means over the fresh requests */
+  promptTokensBefore: number
+  promptTokensAfter: number
+  answerTokens: number
+  usdPerMillionBefore: number
+  usdPerMillionAfter: number
+  latencies: Record<'full' | 'fullCached' | 'adapted', { firstToken: Figure; lastToken: Figure }>
+}
+
+export interface Live {
+  application: DemoApplication
+  template: TemplateView
+  internalization: InternalizationView
+}
+
+const mean = (values: number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length)
+
+/** What the lora is asked in place of a request. @throws Error when the template does not recognize it */
+export const adaptedMessagesOf = (template: TemplateView, request: ChatRequest): ChatMessage[] => {
+  const match = compileMatcher([template]).match(
+    templateKeyOf(request, template.tenant),
+    request.messages
+  )
+  if (match === null) throw new Error('the template does not recognize the request')
+  return studentMessages(match, EMPTY_PROMPT)
+}
+
+const latencyOf = (samples: LatencySample[]) => ({
+  firstToken: spread(
+    samples.map(({ firstTokenMs }) => firstTokenMs),
+    'ms'
+  ),
+  lastToken: spread(
+    samples.map(({ lastTokenMs }) => lastTokenMs),
+    'ms'
+  ),
+})
+
+const latenciesOf = async (
+  { engine }: RunningEngine,
+  { application, template, internalization }: Live
+): Promise<Measured['latencies']> => {
+  const { baseModel: base, arms, labels } = internalization.plan!
+  const lora = arms[internalization.verdict!.arm]!.results.at(-1)!.lora
+  const pairs = application.fresh.slice(0, LATENCY_ROUNDS).map((request) => ({
+    full: request.messages,
+    adapted: adaptedMessagesOf(template, request),
+  }))
+  const measured = await measureLatencies(engine, { base, lora, labels }, pairs)
+  return {
+    full: latencyOf(measured.fullNoCache),
+    fullCached: latencyOf(measured.fullCached),
+    adapted: latencyOf(measured.adapted),
+  }
+}
+
+/** Sends an application's fresh requests to the upstream itself. */
+export const askUpstream = (
+  upstream: RunningEngine,
+  requests: ChatRequest[],
+  onDone?: (done: number) => void
+): Promise<Outcome[]> =>
+  sendAll(upstream.baseUrl.replace(/\/v1$/, ''), requests, {
+    concurrency: LANES,
+    apiKey: upstream.token,
+    ...(onDone === undefined ? {} : { onDone }),
+  })
+
+export const askProxy = (
+  proxy: ProxyProcess,
+  apiKey: string,
+  requests: ChatRequest[],
+  onDone?: (done: number) => void
+): Promise<Outcome[]> =>
+  sendAll(proxy.baseUrl, requests, {
+    concurrency: LANES,
+    apiKey,
+    ...(onDone === undefined ? {} : { onDone }),
+  })
+
+export const measure = async (
+  { proxy, upstream, prices }: { proxy: ProxyProcess; upstream: RunningEngine; prices: Prices },
+  live: Live,
+  onDone: (done: number, total: number) => void
+): Promise<Measured> => {
+  const { fresh } = live.application
+  const outcomes = await askProxy(proxy, upstream.token, fresh, (done) =>
+    onDone(done, 2 * fresh.length)
+  )
+  const truth = await askUpstream(upstream, fresh, (done) =>
+    onDone(fresh.length + done, 2 * fresh.length)
+  )
+  const type = detectResponseType(truth.map(({ answer }) => answer))
+  const answered = outcomes.flatMap((outcome, index) =>
+    outcome.route === 'answered' ? [{ outcome, right: truth[index]!.answer }] : []
+  )
+  const coverage = answered.length / fresh.length
+  const promptTokensBefore = mean(truth.map(({ promptTokens }) => promptTokens))
+  const promptTokensAfter = mean(outcomes.map(({ promptTokens }) => promptTokens))
+  const answerTokens = mean(truth.map(({ answerTokens: tokens }) => tokens))
+  const usdPerMillionBefore = promptTokensBefore * prices.input + answerTokens * prices.output
+  return {
+    coverage,
+    agreement: mean(
+      answered.map(({ outcome, right }) => (similarity(type, outcome.answer, right) === 1 ? 1 : 0))
+    ),
+    promptTokensBefore,
+    promptTokensAfter,
+    answerTokens,
+    usdPerMillionBefore,
+    usdPerMillionAfter: (1 - coverage) * usdPerMillionBefore,
+    latencies: await latenciesOf(upstream, live),
+  }
+}

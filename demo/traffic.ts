@@ -1,0 +1,112 @@
+/**
+ * What the demo's clients send: two applications with a prompt each, and unrelated noise. One seed
+ * decides everything. Pure; nothing here knows the proxy.
+ */
+import { drawApplication, type Application, type Question } from '../models/make/applications.ts'
+import { WEEKDAYS } from '../models/make/lexicon.ts'
+import { drawSmallTalk } from '../models/make/small-talk.ts'
+import { pick, type Random } from '../models/make/world.ts'
+import type { ChatRequest } from '../src/openai/chat.ts'
+import { deriveSeed, seededRandom } from '../src/random.ts'
+
+const DIFFICULTY = 4
+const MAX_TOKENS = 40
+/** Questions of an application that people word in too few ways run out. */
+const MOST_DRAWS = 20
+
+export interface DemoApplication {
+  name: string
+  /** requests with different queries: those that are logged, and those that are asked afterwards */
+  logged: ChatRequest[]
+  fresh: ChatRequest[]
+}
+
+export interface DemoTraffic {
+  applications: DemoApplication[]
+  noise: ChatRequest[]
+}
+
+export interface TrafficSize {
+  /** of each application */
+  logged: number
+  fresh: number
+  noise: number
+}
+
+/** `count` questions with different wording, or null when people would not ask in so many ways. */
+const differentQuestions = (
+  application: Application,
+  random: Random,
+  count: number
+): Question[] | null => {
+  const questions = new Map<string, Question>()
+  for (let draw = 0; draw < count * MOST_DRAWS && questions.size < count; draw++) {
+    const question = application.ask(random)
+    questions.set(question.query, question)
+  }
+  return questions.size < count ? null : [...questions.values()]
+}
+
+/** The prompt as its application sends it on a day: the one part of it that changes. */
+const onDay = (system: string, day: string): string => system.replace('\n', ` Today is ${day}.\n`)
+
+const requestOf = (model: string, system: string, query: string): ChatRequest => ({
+  model,
+  messages: [
+    ...(system === '' ? [] : [{ role: 'system', content: system }]),
+    { role: 'user', content: query },
+  ],
+  temperature: 0,
+  max_tokens: MAX_TOKENS,
+})
+
+const drawDemoApplication = (
+  model: string,
+  name: string,
+  seed: number,
+  { logged, fresh }: TrafficSize
+): DemoApplication => {
+  for (let attempt = 0; ; attempt++) {
+    const random = seededRandom(deriveSeed(seed, attempt))
+    const application = drawApplication(random, DIFFICULTY)
+    const questions = differentQuestions(application, random, logged + fresh)
+    if (questions === null) continue
+    const requests = questions.map(({ query }) =>
+      requestOf(model, onDay(application.system, pick(random, WEEKDAYS)), query)
+    )
+    return { name, logged: requests.slice(0, logged), fresh: requests.slice(logged) }
+  }
+}
+
+const drawNoise = (model: string, seed: number, count: number): ChatRequest[] => {
+  const random = seededRandom(seed)
+  return Array.from({ length: count }, () => {
+    const { system, ask } = drawSmallTalk(random)
+    return requestOf(model, system, ask(random).query)
+  })
+}
+
+/** @param model the name that clients ask for */
+export const drawTraffic = (model: string, seed: number, size: TrafficSize): DemoTraffic => ({
+  applications: ['A', 'B'].map((name, index) =>
+    drawDemoApplication(model, name, deriveSeed(seed, index + 1), size)
+  ),
+  noise: drawNoise(model, deriveSeed(seed, 0), size.noise),
+})
+
+/** Requests of all lists, so mixed that each list is spread evenly over the whole. */
+export const interleave = (lists: ChatRequest[][]): ChatRequest[] =>
+  lists
+    .flatMap((list) => list.map((request, index) => ({ request, at: (index + 0.5) / list.length })))
+    .sort((a, b) => a.at - b.at)
+    .map(({ request }) => request)
+
+/** The same request with one letter in the middle of its system prompt changed. */
+export const withOneLetterChanged = (request: ChatRequest): ChatRequest => {
+  const [system, ...others] = request.messages
+  const text = String(system!.content)
+  const at = text.length >> 1
+  const letter = text[at] === 'x' ? 'y' : 'x'
+  const changed = { ...system!, content: text.slice(0, at) + letter + text.slice(at + 1) }
+  return { ...request, messages: [changed, ...others] }
+}

@@ -1,0 +1,152 @@
+/** Follows the proxy through its admin API and shows what it does: log, templates, training, verdicts. */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { z } from '@hono/zod-openapi'
+import type { ProxyProcess } from '../bench/harness/proxy-process.ts'
+import type { internalizationSchema, templateSchema } from '../src/admin/schemas.ts'
+import { percent } from '../src/cli/output.ts'
+import type { Arm } from '../src/core/internalization.ts'
+import type { Segment } from '../src/core/template.ts'
+import type { StageProgress } from '../src/worker/progress.ts'
+import type { Screen } from './screen.ts'
+
+export type TemplateView = z.infer<typeof templateSchema>
+export type InternalizationView = z.infer<typeof internalizationSchema>
+
+const POLL_MS = 400
+const PREVIEW_CHARS = 60
+/** States that the worker does not leave by itself. */
+const ENDS = new Set(['live', 'approval', 'rejected', 'failed'])
+
+const poll = async <T>(
+  seconds: number,
+  what: string,
+  look: () => Promise<T | null>
+): Promise<T> => {
+  const deadline = Date.now() + seconds * 1000
+  while (Date.now() < deadline) {
+    const found = await look()
+    if (found !== null) return found
+    await delay(POLL_MS)
+  }
+  throw new Error(`${what} did not happen within ${seconds} s`)
+}
+
+const list = async <T>(proxy: ProxyProcess, path: string): Promise<T[]> => {
+  if (proxy.exited()) throw new Error('the proxy ended by itself')
+  return (await proxy.admin<{ data: T[] }>(path)).data
+}
+
+/** Resolves when the log's queue is written. @returns requests logged */
+export const waitForLog = (proxy: ProxyProcess, requests: number): Promise<number> =>
+  poll(30, 'logging', async () => {
+    const { log } = await proxy.admin<{ log: { written: number } }>('/status')
+    return log.written >= requests ? log.written : null
+  })
+
+/** Resolves when `count` templates are known whose prompts contain the given texts, in their order. */
+export const waitForTemplates = (proxy: ProxyProcess, prompts: string[]): Promise<TemplateView[]> =>
+  poll(60, 'finding templates', async () => {
+    const summaries = await list<TemplateView>(proxy, '/templates')
+    const templates = await Promise.all(
+      summaries.map(({ version }) => proxy.admin<TemplateView>(`/templates/${version}`))
+    )
+    const found = prompts.map((prompt) =>
+      templates.find(({ anchors }) => prompt.includes(anchors.preview))
+    )
+    return found.every((template) => template !== undefined) ? found : null
+  })
+
+const shortened = (text: string): string => {
+  const line = text.replaceAll('\n', ' ⏎ ')
+  return line.length <= PREVIEW_CHARS ? line : `${line.slice(0, PREVIEW_CHARS)}…`
+}
+
+const describe = (segment: Segment): string => {
+  switch (segment.kind) {
+    case 'anchor':
+      return `template  ${segment.text.length} characters: ${shortened(segment.text)}`
+    case 'slot':
+      return (
+        `slot      ${segment.name}` +
+        (segment.values === undefined ? '' : `, one of ${segment.values.join(', ')}`) +
+        (segment.kept ? '; kept' : '; has no effect on answers, dropped')
+      )
+    case 'examples':
+      return `examples  ${segment.name}`
+    case 'query':
+      return 'query     what the user wrote, kept to the letter'
+  }
+}
+
+export const showTemplate = (screen: Screen, name: string, template: TemplateView): void => {
+  screen.say(`${name}: found in ${template.stats.requests} requests`)
+  for (const { role, segments } of template.messages)
+    for (const segment of segments) screen.say(`  ${role.padEnd(6)} ${describe(segment)}`)
+}
+
+const stageName = (name: string, arm: Arm, stage: number): string =>
+  `${name} ${arm.name} ${stage + 1}/${arm.stages.length}`
+
+const showProgress = (screen: Screen, name: string, row: InternalizationView): void => {
+  const { state, plan } = row
+  if (plan === null) return
+  if (state.name === 'evaluating') {
+    const asked = plan.holdoutRecordIds.length * plan.arms.length
+    screen.progress.update(`${name} held-out answers`, row.evaluatedRows, asked)
+  }
+  const live = row.progress as StageProgress | null
+  if (state.name !== 'training' || live?.metrics == null) return
+  const arm = plan.arms[live.arm]!
+  const { step, total_steps: total, train_loss: loss } = live.metrics
+  screen.progress.update(
+    stageName(name, arm, live.stage),
+    Math.min(step ?? 0, total ?? 1),
+    total ?? 1,
+    `loss ${(loss ?? 0).toFixed(3)}, ${percent(arm.stages[live.stage]!.templateShare)} of the prompt`
+  )
+}
+
+/** Resolves when the template's internalization is live, or ended otherwise. */
+export const waitForVerdict = (
+  proxy: ProxyProcess,
+  screen: Screen,
+  name: string,
+  template: TemplateView,
+  seconds: number
+): Promise<InternalizationView> =>
+  poll(seconds, `the verdict on ${name}`, async () => {
+    const rows = await list<InternalizationView>(proxy, '/internalizations')
+    const row = rows.findLast(({ templateVersion }) => templateVersion === template.version)
+    if (row === undefined) return null
+    const view = await proxy.admin<InternalizationView>(`/internalizations/${row.id}`)
+    showProgress(screen, name, view)
+    return ENDS.has(view.state.name) ? view : null
+  })
+
+export const showStages = (screen: Screen, name: string, { plan }: InternalizationView): void => {
+  const rows = (plan?.arms ?? []).flatMap((arm) =>
+    arm.results.map(({ measuredRate, metrics }, stage) => [
+      stageName(name, arm, stage),
+      percent(measuredRate),
+      String(metrics.steps),
+      metrics.train_loss.toFixed(3),
+      metrics.valid_loss === null ? '–' : metrics.valid_loss.toFixed(3),
+      `${metrics.seconds.toFixed(1)} s`,
+    ])
+  )
+  screen.table([['stage', 'of the prompt', 'steps', 'loss', 'held-out loss', 'time'], ...rows])
+}
+
+export const showVerdict = (screen: Screen, name: string, row: InternalizationView): void => {
+  const { verdict } = row
+  if (verdict === null) {
+    screen.say(`${name}: ${row.state.name} ${'cause' in row.state ? row.state.cause : ''}`)
+    return
+  }
+  const winner = verdict.arms[verdict.arm]!
+  const bound = percent(winner.agreementAnsweredBound)
+  screen.say(
+    `${name}: ${verdict.verdict}; ${verdict.reason} on ${winner.rows} held-out requests; ` +
+      `with ${percent(1 - (verdict.alpha ?? 0.05))} confidence at least ${bound} of what it answers agrees`
+  )
+}
