@@ -2,10 +2,14 @@
  * What the demo's clients send: two applications with a prompt each, and unrelated noise. One seed
  * decides everything. Pure; nothing here knows the proxy.
  */
-import { drawApplication, type Application, type Question } from '../models/make/applications.ts'
-import { WEEKDAYS } from '../models/make/lexicon.ts'
+import {
+  drawApplication,
+  ticketLine,
+  type Application,
+  type Question,
+} from '../models/make/applications.ts'
 import { drawSmallTalk } from '../models/make/small-talk.ts'
-import { pick, type Random } from '../models/make/world.ts'
+import { whole, type Random } from '../models/make/world.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
 import { deriveSeed, seededRandom } from '../src/random.ts'
 
@@ -47,9 +51,6 @@ const differentQuestions = (
   return questions.size < count ? null : [...questions.values()]
 }
 
-/** The prompt as its application sends it on a day: the one part of it that changes. */
-const onDay = (system: string, day: string): string => system.replace('\n', ` Today is ${day}.\n`)
-
 const requestOf = (model: string, system: string, query: string): ChatRequest => ({
   model,
   messages: [
@@ -72,7 +73,7 @@ const drawDemoApplication = (
     const questions = differentQuestions(application, random, logged + fresh)
     if (questions === null) continue
     const requests = questions.map(({ query }) =>
-      requestOf(model, onDay(application.system, pick(random, WEEKDAYS)), query)
+      requestOf(model, `${application.system}\n${ticketLine(whole(random, 1000, 9999))}`, query)
     )
     return { name, logged: requests.slice(0, logged), fresh: requests.slice(logged) }
   }

@@ -3,7 +3,7 @@
  * that the prompt asks for. Seed and difficulty decide everything. Knows nothing of tokens or models.
  */
 import { shuffle } from '../../src/random.ts'
-import { FIELDS, TOPICS, UNITS, WEEKDAYS } from './lexicon.ts'
+import { FIELDS, TOPICS, UNITS } from './lexicon.ts'
 import {
   BARE_RULES,
   EXCEPTION_RULES,
@@ -53,7 +53,8 @@ interface Table {
   values: string[][]
 }
 
-type Format = 'bare' | 'pair' | 'json'
+const FORMATS = ['bare', 'pair', 'json'] as const
+type Format = (typeof FORMATS)[number]
 
 interface Exception {
   flag: string
@@ -68,6 +69,9 @@ const LAYOUTS: readonly ((key: string, values: string[]) => string)[] = [
   (key, values) => `| ${[key, ...values].join(' | ')} |`,
   (key, values) => `${key} is ${values.join(' and ')}`,
 ]
+
+/** What many applications put behind their prompt: it says which request this is, and nothing else. */
+export const ticketLine = (ticket: number): string => `Ticket ${ticket}`
 
 const fill = (text: string, values: Record<string, string>): string =>
   text.replaceAll(/\{(\w+)\}/g, (whole_, name: string) => values[name] ?? whole_)
@@ -136,9 +140,7 @@ const formatRule = (random: Random, format: Format, fields: string[]): string =>
 
 const drawFormat = (random: Random, difficulty: Difficulty): Format => {
   if (difficulty < 2) return 'bare'
-  const draw = random()
-  if (draw < 0.5) return 'bare'
-  return draw < 0.75 ? 'json' : 'pair'
+  return pick(random, FORMATS)
 }
 
 /** Texts of one application, in its wording. */
@@ -206,7 +208,6 @@ class Drawn implements Application {
     const names = {
       company: companyName(random),
       place: companyName(random).split(' ')[0]!,
-      day: pick(random, WEEKDAYS),
     }
     const policies = shuffle([...POLICIES], random).slice(
       0,
@@ -230,6 +231,7 @@ class Drawn implements Application {
     ]
     const parts = [sentences.map((text) => fill(text, names)).join(' '), this.rows(random)]
     if (difficulty >= 2 && chance(random, 0.4)) parts.push(this.examples(random))
+    if (difficulty >= 2 && chance(random, 0.2)) parts.push(ticketLine(whole(random, 1000, 9999)))
     return parts.join('\n')
   }
 }

@@ -36,5 +36,3 @@ export const FIELDS = words(
 )
 
 export const UNITS = words('crate pallet bundle drum roll sack dozen gross carton bale reel case')
-
-export const WEEKDAYS = words('Monday Tuesday Wednesday Thursday Friday')

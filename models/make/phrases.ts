@@ -1,5 +1,4 @@
-/** How prompts are worded and how people ask. `{item}`, `{field}`, `{company}`, `{place}`,
- * `{day}` are filled in. */
+/** How prompts are worded and how people ask. `{item}`, `{field}`, `{company}`, `{place}` are filled in. */
 
 export const OPENINGS = [
   'You work for {company}.',
@@ -24,7 +23,6 @@ export const POLICIES = [
   'Do not explain your answer.',
   'Deliveries leave from {place} twice a day.',
   'If in doubt, read the list again.',
-  'Today is {day}.',
 ] as const
 
 export const BARE_RULES = [
