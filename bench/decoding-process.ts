@@ -5,10 +5,9 @@
  */
 import { createGenerator } from '../adapters/onnx/generate/generator.ts'
 import type { Generator } from '../adapters/onnx/generate/generator.ts'
-import type { LoraMatrices } from '../adapters/onnx/generate/lora-pool.ts'
-import { LINEAR_LAYERS, linearShape, moduleName } from '../adapters/onnx/llama-config.ts'
 import type { LlamaConfig } from '../adapters/onnx/llama-config.ts'
 import { loadModel } from '../adapters/onnx/model/load-model.ts'
+import { answer, randomLora, randomPrompt } from './decoding/answer.ts'
 import { spread } from './report.ts'
 
 const PROMPT_TOKENS = 64
@@ -16,57 +15,6 @@ const ANSWER_TOKENS = 48
 /** as the peer's */
 const PREFILL_TOKENS = 128
 const LONG_PROMPT_TOKENS = 512
-
-const never = new AbortController().signal
-
-const randomValues = (length: number): Float32Array =>
-  Float32Array.from({ length }, () => (Math.random() - 0.5) * 0.01)
-
-/** Random matrices: speed does not depend on their values. */
-const randomLora = (config: LlamaConfig, rank: number): LoraMatrices => {
-  const modules = new Map<string, { a: Float32Array; b: Float32Array }>()
-  for (let layer = 0; layer < config.layers; layer++)
-    for (const linear of LINEAR_LAYERS) {
-      const shape = linearShape(config, linear)
-      modules.set(moduleName(layer, linear), {
-        a: randomValues(rank * shape.in),
-        b: randomValues(shape.out * rank),
-      })
-    }
-  return { rank, alpha: rank, modules }
-}
-
-const randomPrompt = (config: LlamaConfig, length: number): number[] =>
-  Array.from({ length }, () => Math.floor(Math.random() * config.vocabSize))
-
-interface Timing {
-  /** when each token came */
-  tokensMs: number[]
-  cachedTokens: number
-}
-
-const answer = async (
-  generator: Generator,
-  request: { promptIds: number[]; lora: string | null; maxTokens: number; usePrefixCache?: boolean }
-): Promise<Timing> => {
-  const stream = generator.generate(
-    {
-      usePrefixCache: false,
-      ...request,
-      sampling: { temperature: 0, topP: 1, seed: 1 },
-      topLogprobs: 0,
-      constraint: null,
-      endIds: [],
-    },
-    never
-  )
-  const tokensMs: number[] = []
-  for (;;) {
-    const { done, value } = await stream.next()
-    if (done) return { tokensMs, cachedTokens: value.cachedTokens }
-    tokensMs.push(performance.now())
-  }
-}
 
 const median = (values: number[]): number => spread(values, '').value as number
 

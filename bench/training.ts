@@ -13,67 +13,25 @@ import { parseArgs } from 'node:util'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { GraphBuilder } from '../adapters/onnx/graph.ts'
 import { LINEAR_LAYERS, linearShape, type LlamaConfig } from '../adapters/onnx/llama-config.ts'
-import { adamWStep, createAdamW } from '../adapters/onnx/train/adamw.ts'
-import { packBatch, type PackedBatch, type TokenizedRow } from '../adapters/onnx/train/batch.ts'
-import { elements, modelTensors } from '../adapters/onnx/model-tensors.ts'
-import { createLoraLayout, initLora } from '../adapters/onnx/train/lora-layout.ts'
-import { seededRandom } from '../src/random.ts'
-import { TrainingSession } from '../adapters/onnx/train/training-session.ts'
-import { openFrozenModel, type FrozenModel } from '../adapters/onnx/train/weights-file.ts'
+import { packBatch, type TokenizedRow } from '../adapters/onnx/train/batch.ts'
+import type { FrozenModel } from '../adapters/onnx/train/weights-file.ts'
 import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
+import {
+  milliseconds,
+  openModel,
+  openTrainer,
+  random,
+  RANK,
+  randomRow,
+  randomTokens,
+  SMOL_SHAPE,
+  THREADS,
+} from './training/trainer.ts'
 
-const RANK = 16
-const THREADS = 2
 /** short exchanges: rows of 32 tokens, 8 of them answer; a training job's batch, twice, four times */
 const SHORT = { rows: [8, 16, 32], promptTokens: 25, completionTokens: 8 }
 const SHARED = { prefixTokens: 800, rows: 16, promptTokens: 20, completionTokens: 20 }
 const MATMUL_SIZE = 1536
-/** ids that every model's vocabulary has */
-const TOKEN_IDS = 4096
-
-const smolShape: LlamaConfig = {
-  vocabSize: 49152,
-  hiddenSize: 576,
-  layers: 30,
-  heads: 9,
-  kvHeads: 3,
-  headDim: 64,
-  intermediateSize: 1536,
-  ropeTheta: 100_000,
-  rmsNormEps: 1e-5,
-  maxPositions: 8192,
-  tiedEmbeddings: true,
-}
-
-const random = seededRandom(1)
-
-const openModel = async (
-  path: string | undefined,
-  cacheDir: string,
-  layers: number
-): Promise<FrozenModel> => {
-  if (path !== undefined) {
-    const { loadModel } = await import('../adapters/onnx/model/load-model.ts')
-    const loaded = await loadModel(path)
-    try {
-      return await openFrozenModel(cacheDir, loaded)
-    } finally {
-      loaded.close()
-    }
-  }
-  const config = { ...smolShape, layers }
-  const dims = new Map(modelTensors(config).map((tensor) => [tensor.name, tensor.dims]))
-  const float32 = (name: string): Float32Array => {
-    const shape = dims.get(name)!
-    const scale = shape.length === 1 ? 0 : 1.7 / Math.sqrt(shape[1]!)
-    const values = new Float32Array(elements(shape))
-    for (let i = 0; i < values.length; i++)
-      values[i] = shape.length === 1 ? 1 : (2 * random() - 1) * scale
-    return values
-  }
-  const model = { config, weights: { float32 }, fingerprint: `random-${layers}-layers` }
-  return openFrozenModel(cacheDir, model)
-}
 
 /** Milliseconds of one large float32 matrix product, the mean over about a second. */
 const openMatmul = async (): Promise<() => Promise<number>> => {
@@ -100,25 +58,6 @@ const openMatmul = async (): Promise<() => Promise<number>> => {
   }
 }
 
-const milliseconds = async (work: () => Promise<unknown>): Promise<number> => {
-  const start = performance.now()
-  await work()
-  return performance.now() - start
-}
-
-const randomTokens = (length: number): number[] =>
-  Array.from({ length }, () => Math.floor(random() * TOKEN_IDS))
-
-const randomRow = (
-  prefix: number[],
-  promptTokens: number,
-  completionTokens: number
-): TokenizedRow => ({
-  promptIds: [...prefix, ...randomTokens(promptTokens)],
-  completionIds: randomTokens(completionTokens),
-  weight: 1,
-})
-
 /**
  * Floating-point operations that a step of separate rows needs, whatever the graph does besides:
  * frozen layers forward and to their inputs, loras forward, backward and to their own gradients,
@@ -139,37 +78,6 @@ const usefulOperations = (config: LlamaConfig, rows: TokenizedRow[]): number => 
     const head = 2 * (2 * vocabSize * hiddenSize * completionIds.length)
     return sum + layers * (tokens * (frozen + lora) + attention) + head
   }, 0)
-}
-
-interface Trainer {
-  step(batch: PackedBatch): Promise<void>
-  close(): Promise<void>
-}
-
-/** A whole optimizer step, as training makes it. */
-const openTrainer = async (
-  model: FrozenModel,
-  prefixTokens: number,
-  maxPositions: number
-): Promise<Trainer> => {
-  const layout = createLoraLayout(model.config, RANK, 2 * RANK)
-  const session = await TrainingSession.open({
-    model,
-    layout,
-    prefixTokens,
-    maxPositions,
-    gradients: true,
-    threads: THREADS,
-  })
-  const theta = initLora(layout, random)
-  const state = createAdamW(layout.length)
-  return {
-    step: async (batch) => {
-      const { gradient } = await session.run(batch, theta)
-      adamWStep(theta, gradient, state, { learningRate: 1e-4, weightDecay: 0, clipNorm: 1 })
-    },
-    close: () => session.close(),
-  }
 }
 
 const peakGigabytes = (): number => (process.resourceUsage().maxRSS * 1024) / 1e9
@@ -246,7 +154,7 @@ const { values: options } = parseArgs({
     model: { type: 'string' },
     cache: { type: 'string' },
     runs: { type: 'string', default: '5' },
-    layers: { type: 'string', default: String(smolShape.layers) },
+    layers: { type: 'string', default: String(SMOL_SHAPE.layers) },
   },
 })
 const runs = Number(options.runs)

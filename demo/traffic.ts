@@ -10,6 +10,7 @@ import {
 } from '../models/make/applications.ts'
 import { drawSmallTalk } from '../models/make/small-talk.ts'
 import { whole, type Random } from '../models/make/world.ts'
+import { normalizeQuery } from '../src/core/dataset.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
 import { deriveSeed, seededRandom } from '../src/random.ts'
 
@@ -37,7 +38,7 @@ export interface TrafficSize {
   noise: number
 }
 
-/** `count` questions with different wording, or null when people would not ask in so many ways. */
+/** `count` questions that the proxy takes for different ones, or null when people would not ask in so many ways. */
 const differentQuestions = (
   application: Application,
   random: Random,
@@ -46,7 +47,7 @@ const differentQuestions = (
   const questions = new Map<string, Question>()
   for (let draw = 0; draw < count * MOST_DRAWS && questions.size < count; draw++) {
     const question = application.ask(random)
-    questions.set(question.query, question)
+    questions.set(normalizeQuery(question.query), question)
   }
   return questions.size < count ? null : [...questions.values()]
 }

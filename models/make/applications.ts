@@ -39,7 +39,7 @@ export interface Application {
 
 /**
  * 0: a bare table and its keys. 1: sentences around it, one column, every value once. 2: values that
- * repeat, formats, few-shot examples. 3: exceptions, two columns, topics. 4: some 300 to 900 tokens.
+ * repeat, formats, few-shot examples. 3: exceptions, topics, units. 4: some 300 to 900 tokens.
  */
 export const DIFFICULTIES = [0, 1, 2, 3, 4] as const
 export type Difficulty = (typeof DIFFICULTIES)[number]
@@ -48,9 +48,10 @@ interface Table {
   keys: string[]
   /** the questions that ask for a key */
   questions: readonly string[]
-  fields: string[]
-  /** `[key][field]` */
-  values: string[][]
+  /** what the values are */
+  field: string
+  /** one for each key */
+  values: string[]
 }
 
 const FORMATS = ['bare', 'pair', 'json'] as const
@@ -61,13 +62,13 @@ interface Exception {
   value: string
 }
 
-const LAYOUTS: readonly ((key: string, values: string[]) => string)[] = [
-  (key, values) => `${key}: ${values.join(', ')}`,
-  (key, values) => `${key} = ${values.join(', ')}`,
-  (key, values) => `${key} -> ${values.join(', ')}`,
-  (key, values) => `- ${key}: ${values.join(', ')}`,
-  (key, values) => `| ${[key, ...values].join(' | ')} |`,
-  (key, values) => `${key} is ${values.join(' and ')}`,
+const LAYOUTS: readonly ((key: string, value: string) => string)[] = [
+  (key, value) => `${key}: ${value}`,
+  (key, value) => `${key} = ${value}`,
+  (key, value) => `${key} -> ${value}`,
+  (key, value) => `- ${key}: ${value}`,
+  (key, value) => `| ${key} | ${value} |`,
+  (key, value) => `${key} is ${value}`,
 ]
 
 /** What many applications put behind their prompt: it says which request this is, and nothing else. */
@@ -102,7 +103,7 @@ const drawKeys = (random: Random, difficulty: Difficulty): Pick<Table, 'keys' | 
 }
 
 /** Every value once while a table is to be read, later a few values for many keys. */
-const drawColumn = (random: Random, difficulty: Difficulty, rows: number): string[] => {
+const drawValues = (random: Random, difficulty: Difficulty, rows: number): string[] => {
   const kind = pick(random, CODE_KINDS)
   const draw = (): string => code(random, kind)
   const values = distinct(rows, draw)
@@ -113,28 +114,24 @@ const drawColumn = (random: Random, difficulty: Difficulty, rows: number): strin
 
 const drawTable = (random: Random, difficulty: Difficulty): Table => {
   const { keys, questions } = drawKeys(random, difficulty)
-  const columns = difficulty >= 3 && chance(random, 0.3) ? 2 : 1
-  const fields = shuffle([...FIELDS], random).slice(0, columns)
-  const drawn = fields.map(() => drawColumn(random, difficulty, keys.length))
-  return {
-    keys,
-    questions,
-    fields,
-    values: keys.map((_, row) => drawn.map((column) => column[row]!)),
+  const field = pick(random, FIELDS)
+  return { keys, questions, field, values: drawValues(random, difficulty, keys.length) }
+}
+
+const render = (format: Format, field: string, value: string): string => {
+  switch (format) {
+    case 'bare':
+      return value
+    case 'pair':
+      return `${field}=${value}`
+    case 'json':
+      return JSON.stringify({ [field]: value })
   }
 }
 
-const render = (format: Format, fields: string[], values: string[]): string => {
-  if (format === 'json')
-    return JSON.stringify(Object.fromEntries(fields.map((field, i) => [field, values[i]])))
-  if (format === 'pair') return fields.map((field, i) => `${field}=${values[i]}`).join(' ')
-  return values.join(', ')
-}
-
-const formatRule = (random: Random, format: Format, fields: string[]): string => {
-  if (format === 'bare') return fill(pick(random, BARE_RULES), { field: fields.join(' and the ') })
-  const dots = fields.map(() => '...')
-  const shape = render(format, fields, dots)
+const formatRule = (random: Random, format: Format, field: string): string => {
+  if (format === 'bare') return fill(pick(random, BARE_RULES), { field })
+  const shape = render(format, field, '...')
   return format === 'json' ? `Answer as JSON: ${shape}` : `Answer as ${shape}.`
 }
 
@@ -153,10 +150,9 @@ class Drawn implements Application {
   constructor(random: Random, difficulty: Difficulty) {
     this.table = drawTable(random, difficulty)
     this.format = drawFormat(random, difficulty)
-    const { fields, values } = this.table
     this.exception =
-      difficulty >= 3 && fields.length === 1 && chance(random, 0.5)
-        ? { flag: inventedWord(random), value: pick(random, values)[0]! }
+      difficulty >= 3 && chance(random, 0.5)
+        ? { flag: inventedWord(random), value: pick(random, this.table.values) }
         : null
     this.system = difficulty === 0 ? this.rows(random) : this.prompt(random, difficulty)
   }
@@ -169,7 +165,7 @@ class Drawn implements Application {
       return { query, answer: this.answer(values[row]!) }
     const { flag, value } = this.exception
     const remark = fill(pick(random, FLAGS), { flag })
-    return { query: `${query} ${remark}`, answer: this.answer([value]) }
+    return { query: `${query} ${remark}`, answer: this.answer(value) }
   }
 
   /** The key alone, as the bare table has it. */
@@ -179,13 +175,12 @@ class Drawn implements Application {
     return { query: keys[row]!, answer: this.answer(values[row]!) }
   }
 
-  private answer(values: string[]): string {
-    return render(this.format, this.table.fields, values)
+  private answer(value: string): string {
+    return render(this.format, this.table.field, value)
   }
 
   private word(random: Random, question: string, item: string): string {
-    const field = this.table.fields.join(' and ')
-    const text = fill(question, { item, field })
+    const text = fill(question, { item, field: this.table.field })
     return chance(random, 0.4) ? capitalized(text) : text
   }
 
@@ -204,7 +199,7 @@ class Drawn implements Application {
   }
 
   private prompt(random: Random, difficulty: Difficulty): string {
-    const { fields } = this.table
+    const { field } = this.table
     const names = {
       company: companyName(random),
       place: companyName(random).split(' ')[0]!,
@@ -213,16 +208,13 @@ class Drawn implements Application {
       0,
       difficulty < 3 ? 0 : whole(random, 0, difficulty === 4 ? 8 : 3)
     )
-    const exception = this.exception && {
-      ...this.exception,
-      field: fields[0]!,
-    }
+    const exception = this.exception && { ...this.exception, field }
     const sentences = [
       pick(random, OPENINGS),
       ...shuffle(
         [
-          `Each entry of the list has a ${fields.join(' and a ')}.`,
-          formatRule(random, this.format, fields),
+          `Each entry of the list has a ${field}.`,
+          formatRule(random, this.format, field),
           ...(exception === null ? [] : [fill(pick(random, EXCEPTION_RULES), exception)]),
           ...policies,
         ],

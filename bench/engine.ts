@@ -1,0 +1,203 @@
+/**
+ * The embedded engine against what a user would pick instead, on the same machine in the same run:
+ * training against PyTorch with PEFT, decoding and reading prompts against llama.cpp, a hundred loras
+ * against one, and what an idle engine costs.
+ *
+ *   npm run bench:engine -- --model <file.gguf> [--out <file.json>] [--runs 5] [--threads 2]
+ *     [--python <python with torch, transformers and peft>]
+ *     [--llama <folder of node-llama-cpp 3.21.1>] [--tiny models/tiny]
+ *
+ * Peers are installed by the one who compares: `pip install torch transformers peft`, `npm install
+ * --prefix <dir> node-llama-cpp@3.21.1`. Without them their figures are left out. Every measurement is
+ * a process of its own, ours and the peer's in turn; a figure is the median of the rounds' ratios.
+ */
+import { execFileSync } from 'node:child_process'
+import { readFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { pathToFileURL } from 'node:url'
+import type { startOnnxEngine } from '../adapters/onnx/index.ts'
+import { loadModel } from '../adapters/onnx/model/load-model.ts'
+import { createProgress } from '../src/cli/output.ts'
+import { STEPS, TRAINING } from './engine/workload.ts'
+import { build } from './harness/build.ts'
+import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
+
+const RANK = 16
+const IDLE_MS = 3000
+
+const { values: args } = parseArgs({
+  options: {
+    model: { type: 'string' },
+    out: { type: 'string' },
+    runs: { type: 'string', default: '5' },
+    threads: { type: 'string', default: '2' },
+    python: { type: 'string' },
+    llama: { type: 'string' },
+    tiny: { type: 'string', default: 'models/tiny' },
+  },
+})
+const modelPath = args.model
+if (modelPath === undefined) throw new Error('--model <file.gguf> is missing')
+const runs = Number(args.runs)
+const progress = createProgress(process.stderr.isTTY === true)
+
+type Sample = Record<string, number>
+
+const here = (name: string): string => join(import.meta.dirname, name)
+
+const run = (program: string, ...rest: string[]): Sample => {
+  const output = execFileSync(program, rest, { encoding: 'utf8', maxBuffer: 2 ** 24 })
+  return JSON.parse(output.trim().split('\n').at(-1)!) as Sample
+}
+
+const ours = (script: string, ...rest: string[]): Sample =>
+  run(process.execPath, ...process.execArgv, here(script), ...rest)
+
+/** Both sides in turn, a process each. */
+const rounds = async (
+  name: string,
+  measureOurs: () => Sample,
+  measurePeer: (() => Sample) | null
+): Promise<{ ours: Sample[]; peer: Sample[] }> => {
+  const samples = { ours: [] as Sample[], peer: [] as Sample[] }
+  for (let round = 0; round < runs; round++) {
+    samples.ours.push(measureOurs())
+    if (measurePeer !== null) samples.peer.push(measurePeer())
+    progress.update(name, round + 1, runs)
+  }
+  return samples
+}
+
+const column = (samples: Sample[], name: string): number[] => samples.map((sample) => sample[name]!)
+
+const ratio = (above: number[], below: number[]): Figure =>
+  spread(
+    above.map((value, index) => value / below[index]!),
+    'ratio'
+  )
+
+const trainingFigures = async (cacheDir: string): Promise<Record<string, Figure>> => {
+  const { config, close } = await loadModel(modelPath)
+  close()
+  const { python, threads } = args
+  const given = { config, training: TRAINING, steps: STEPS, threads: Number(threads) }
+  const measured = await rounds(
+    'training',
+    () => ours('engine/training-process.ts', modelPath, cacheDir),
+    python === undefined ? null : () => run(python, here('engine/peft.py'), JSON.stringify(given))
+  )
+  const of = (name: string): number[] => column(measured.ours, name)
+  const peer = (name: string): number[] => column(measured.peer, name)
+  const figures: Record<string, Figure> = {
+    training_ms_a_row_short: spread(of('short'), 'ms'),
+    training_ms_a_row_prompted: spread(of('prompted'), 'ms'),
+    training_ms_a_row_packed: spread(of('packed'), 'ms'),
+  }
+  if (python === undefined) return figures
+  Object.assign(figures, {
+    pytorch_ms_a_row_short: spread(peer('short'), 'ms'),
+    pytorch_ms_a_row_prompted: spread(peer('prompted'), 'ms'),
+    training_vs_pytorch_fp32: withBar(ratio(peer('prompted'), of('prompted')), '>=', 1.3),
+    training_short_rows_vs_pytorch_fp32: withBar(ratio(peer('short'), of('short')), '>=', 1.3),
+    packed_training_vs_pytorch_fp32: withBar(ratio(peer('prompted'), of('packed')), '>=', 6),
+  })
+  if (measured.peer[0]!.short_bfloat16 !== undefined)
+    Object.assign(figures, {
+      training_vs_pytorch_bf16: ratio(peer('prompted_bfloat16'), of('prompted')),
+      packed_training_vs_pytorch_bf16: ratio(peer('prompted_bfloat16'), of('packed')),
+    })
+  return figures
+}
+
+const DECODING = {
+  decode_vs_llamacpp_1: ['decode_tokens_per_second', 0.9],
+  decode_vs_llamacpp_8: ['decode_batch8_tokens_per_second', 1],
+  prefill_vs_llamacpp: ['prefill_tokens_per_second', 0.9],
+} as const
+
+const decodingFigures = async (): Promise<Record<string, Figure>> => {
+  const { llama, threads } = args
+  const measured = await rounds(
+    'decoding',
+    () => ours('decoding-process.ts', modelPath, threads, String(RANK)),
+    llama === undefined
+      ? null
+      : () => run(process.execPath, here('engine/llama-process.mjs'), modelPath, threads, llama)
+  )
+  const figures: Record<string, Figure> = {}
+  for (const [name, [speed, bar]] of Object.entries(DECODING)) {
+    figures[speed] = spread(column(measured.ours, speed), 'tokens/s')
+    if (llama === undefined) continue
+    const peer = column(measured.peer, speed)
+    figures[`llamacpp_${speed}`] = spread(peer, 'tokens/s')
+    figures[name] = withBar(ratio(column(measured.ours, speed), peer), '>=', bar)
+  }
+  return figures
+}
+
+const loraFigures = async (): Promise<Record<string, Figure>> => {
+  const { ours: samples } = await rounds(
+    'a hundred loras',
+    () => ours('engine/loras-process.ts', modelPath, args.threads, String(RANK)),
+    null
+  )
+  const of = (name: string): number[] => column(samples, name)
+  return {
+    requests_per_second_1_lora: spread(of('requests_per_second_1'), 'requests/s'),
+    requests_per_second_100_loras: spread(of('requests_per_second_100'), 'requests/s'),
+    loras_100_vs_1: ratio(of('requests_per_second_100'), of('requests_per_second_1')),
+    loras_loaded_for_100: spread(of('loads'), 'loads'),
+    loras_requests_failed: withBar(spread(of('failed'), 'requests'), '<=', 0),
+  }
+}
+
+const residentMiB = (pid: number): number =>
+  Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024
+
+/** As production starts it: built. */
+const idleFigures = async (): Promise<Record<string, Figure>> => {
+  const built = build('engine', ['adapters/onnx/index.ts', 'adapters/onnx/process.ts'])
+  const module = pathToFileURL(built.pathOf('adapters/onnx/index.ts')).href
+  const { startOnnxEngine: start } = (await import(module)) as {
+    startOnnxEngine: typeof startOnnxEngine
+  }
+  const seconds: number[] = []
+  const megabytes: number[] = []
+  try {
+    for (let round = 0; round < runs; round++) {
+      const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-bench-'))
+      const begun = performance.now()
+      const engine = await start({ modelPath: args.tiny, dataDir })
+      seconds.push((performance.now() - begun) / 1000)
+      await delay(IDLE_MS)
+      megabytes.push(residentMiB(engine.pid()!))
+      await engine.close()
+      rmSync(dataDir, { recursive: true })
+      progress.update('cold start', round + 1, runs)
+    }
+  } finally {
+    built.remove()
+  }
+  return {
+    cold_start_s: withBar(spread(seconds, 's'), '<=', 1.5),
+    idle_mb: withBar(spread(megabytes, 'MiB'), '<=', 250),
+  }
+}
+
+const cacheDir = mkdtempSync(join(tmpdir(), 'promptintern-bench-'))
+try {
+  const figures = {
+    ...(await idleFigures()),
+    ...(await decodingFigures()),
+    ...(await loraFigures()),
+    ...(await trainingFigures(cacheDir)),
+  }
+  progress.stop()
+  if (args.out !== undefined) writeReport(args.out, figures)
+  process.stdout.write(`${formatFigures(figures)}\n`)
+} finally {
+  rmSync(cacheDir, { recursive: true })
+}

@@ -1,0 +1,72 @@
+/**
+ * One process of `engine.ts`: requests a second with one lora and with a hundred whose matrices do not
+ * all fit into memory at once; one line of JSON.
+ *
+ *   tsx bench/engine/loras-process.ts <model> <threads> <rank>
+ */
+import { createGenerator, type Generator } from '../../adapters/onnx/generate/generator.ts'
+import { loadModel } from '../../adapters/onnx/model/load-model.ts'
+import { answer, randomLora, randomPrompt } from '../decoding/answer.ts'
+
+const LORAS = 100
+const REQUESTS = 400
+const LANES = 8
+const PROMPT_TOKENS = 24
+const ANSWER_TOKENS = 8
+/** of the hundred, how many fit at once */
+const RESIDENT = 24
+
+const bytesOf = (lora: ReturnType<typeof randomLora>): number =>
+  [...lora.modules.values()].reduce((sum, { a, b }) => sum + a.byteLength + b.byteLength, 0)
+
+const [path, threads, rank] = process.argv.slice(2)
+const model = await loadModel(path!, 'auto')
+const { config } = model
+const lora = randomLora(config, Number(rank))
+let loads = 0
+const generator: Generator = await createGenerator({
+  config,
+  weights: model.weights,
+  loadLora: async () => {
+    loads += 1
+    return lora
+  },
+  threads: Number(threads),
+  expectsLoras: true,
+  maxLoraBytes: RESIDENT * bytesOf(lora),
+})
+
+/** Requests a second, and how many failed. */
+const throughput = async (nameOf: (index: number) => string) => {
+  let next = 0
+  let failed = 0
+  const lane = async (): Promise<void> => {
+    while (next < REQUESTS) {
+      const promptIds = randomPrompt(config, PROMPT_TOKENS)
+      const request = { promptIds, lora: nameOf(next++), maxTokens: ANSWER_TOKENS }
+      await answer(generator, request).catch(() => failed++)
+    }
+  }
+  const begun = performance.now()
+  await Promise.all(Array.from({ length: LANES }, lane))
+  return { perSecond: (REQUESTS * 1000) / (performance.now() - begun), failed }
+}
+
+// skewed as traffic is: half of the requests ask for ten of the loras
+const mixed = (index: number): string =>
+  `lora-${index % 2 === 0 ? (index / 2) % 10 : (index * 37) % LORAS}`
+
+await throughput(() => 'lora-0')
+const one = await throughput(() => 'lora-0')
+loads = 0
+const hundred = await throughput(mixed)
+console.log(
+  JSON.stringify({
+    requests_per_second_1: one.perSecond,
+    requests_per_second_100: hundred.perSecond,
+    failed: one.failed + hundred.failed,
+    loads,
+  })
+)
+await generator.close()
+model.close()

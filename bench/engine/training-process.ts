@@ -1,0 +1,51 @@
+/**
+ * One process of `engine.ts`: milliseconds a row that training takes, as one line of JSON.
+ *
+ *   tsx bench/engine/training-process.ts <model> <cache folder>
+ */
+import { packBatch } from '../../adapters/onnx/train/batch.ts'
+import type { FrozenModel } from '../../adapters/onnx/train/weights-file.ts'
+import { spread } from '../report.ts'
+import {
+  milliseconds,
+  openModel,
+  openTrainer,
+  randomRow,
+  randomTokens,
+} from '../training/trainer.ts'
+import { STEPS, TRAINING } from './workload.ts'
+
+type Workload = (typeof TRAINING)['short' | 'prompted']
+
+/** In the median of some steps, after one that builds what it needs. */
+const msPerRow = async (
+  model: FrozenModel,
+  workload: Workload,
+  isPacked: boolean
+): Promise<number> => {
+  const { rows: count, prefixTokens, promptTokens, completionTokens } = workload
+  const prefix = randomTokens(prefixTokens)
+  const rows = Array.from({ length: count }, () =>
+    randomRow(prefix, promptTokens, completionTokens)
+  )
+  const sharedTokens = isPacked ? prefixTokens : 0
+  const longest = prefixTokens + promptTokens + completionTokens
+  const trainer = await openTrainer(model, sharedTokens, longest)
+  const batch = packBatch(rows, model.config, sharedTokens)
+  await trainer.step(batch)
+  const times: number[] = []
+  for (let step = 0; step < STEPS; step++)
+    times.push((await milliseconds(() => trainer.step(batch))) / count)
+  await trainer.close()
+  return Number(spread(times, 'ms').value)
+}
+
+const [path, cacheDir] = process.argv.slice(2)
+const model = await openModel(path, cacheDir!, 0)
+console.log(
+  JSON.stringify({
+    short: await msPerRow(model, TRAINING.short, false),
+    prompted: await msPerRow(model, TRAINING.prompted, false),
+    packed: await msPerRow(model, TRAINING.prompted, true),
+  })
+)
