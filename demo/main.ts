@@ -7,20 +7,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { openEngine, type RunningEngine } from '../bench/harness/engine.ts'
 import { ADMIN_TOKEN, startProxy, type ProxyProcess } from '../bench/harness/proxy-process.ts'
-import { percent } from '../src/cli/output.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
-import {
-  adaptedMessagesOf,
-  askProxy,
-  askUpstream,
-  measure,
-  type Live,
-  type Measured,
-} from './measure.ts'
+import { adaptedMessagesOf, askProxy, askUpstream, measure, type Live } from './measure.ts'
+import { isWhole, type DemoResult, type Measured } from './result.ts'
+import { showClosing } from './closing.ts'
 import { createScreen, silentScreen, type Screen } from './screen.ts'
 import {
   drawTraffic,
@@ -40,7 +33,8 @@ import {
   type TemplateView,
 } from './watch.ts'
 
-const TINY = fileURLToPath(new URL('../models/tiny', import.meta.url))
+/** as seen from the package's root, where npm runs its scripts */
+const TINY = 'models/tiny'
 
 const { values: args } = parseArgs({
   options: {
@@ -179,71 +173,6 @@ const measureAll = async (
   return measured
 }
 
-const milliseconds = ({ value }: { value: number | string }): string => Number(value).toFixed(1)
-
-const closingTable = (live: Live[], measured: Measured[]): string[][] => {
-  const row = (name: string, before: (m: Measured) => string, after: (m: Measured) => string) => [
-    name,
-    ...measured.flatMap((one) => [before(one), after(one)]),
-  ]
-  return [
-    ['', ...live.flatMap(({ application: { name } }) => [`${name} before`, `${name} now`])],
-    row(
-      'prompt tokens',
-      (m) => m.promptTokensBefore.toFixed(0),
-      (m) => m.promptTokensAfter.toFixed(0)
-    ),
-    row(
-      'first token, ms',
-      (m) => milliseconds(m.latencies.full.firstToken),
-      (m) => milliseconds(m.latencies.adapted.firstToken)
-    ),
-    row(
-      '  prefix cached',
-      (m) => milliseconds(m.latencies.fullCached.firstToken),
-      () => ''
-    ),
-    row(
-      'last token, ms',
-      (m) => milliseconds(m.latencies.full.lastToken),
-      (m) => milliseconds(m.latencies.adapted.lastToken)
-    ),
-    row(
-      '  prefix cached',
-      (m) => milliseconds(m.latencies.fullCached.lastToken),
-      () => ''
-    ),
-    row(
-      'USD, 1M requests',
-      (m) => m.usdPerMillionBefore.toFixed(2),
-      (m) => m.usdPerMillionAfter.toFixed(2)
-    ),
-    row(
-      'answered',
-      () => '',
-      (m) => percent(m.coverage)
-    ),
-    row(
-      '  as the upstream',
-      () => '',
-      (m) => percent(m.agreement)
-    ),
-  ]
-}
-
-const showClosing = ({ screen }: Stage, live: Live[], measured: Measured[]): void => {
-  live.forEach(({ application: { name } }, index) => {
-    const { promptTokensBefore, promptTokensAfter } = measured[index]!
-    screen.compare(`${name}: prompt tokens a request`, promptTokensBefore, promptTokensAfter)
-  })
-  screen.table(closingTable(live, measured))
-  screen.say(
-    `${FRESH_ROWS} requests each; milliseconds are medians of one request at a time. Prices: ` +
-      `${prices.input} USD a million prompt tokens, ${prices.output} USD a million of answers ` +
-      '(--price-input, --price-output); what runs on this machine is not counted.'
-  )
-}
-
 /** @returns whether the changed request went to the upstream and got the upstream's own answer */
 const changeOneLetter = async (stage: Stage, { application }: Live): Promise<boolean> => {
   const { screen, proxy, upstream } = stage
@@ -263,20 +192,8 @@ const changeOneLetter = async (stage: Stage, { application }: Live): Promise<boo
   return isUntouched
 }
 
-interface Result {
-  seconds: number
-  seed: number
-  model: string
-  applications: {
-    name: string
-    state: string
-    reason: string | null
-    measured: Measured | null
-  }[]
-  changedLetterWentUpstream: boolean | null
-}
-
-const play = async (stage: Stage, begun: number): Promise<Result> => {
+const play = async (stage: Stage, begun: number): Promise<DemoResult> => {
+  const { screen } = stage
   const [model] = await stage.upstream.engine.models()
   const traffic = drawTraffic(model!.id, Number(args.seed), {
     logged: TRAIN_ROWS + HOLDOUT_ROWS + SPARE_ROWS,
@@ -297,7 +214,8 @@ const play = async (stage: Stage, begun: number): Promise<Result> => {
   if (live.length > 0) {
     await showBeforeAndAfter(stage, live[0]!)
     measured = await measureAll(stage, live)
-    showClosing(stage, live, measured)
+    const names = live.map(({ application }) => application.name)
+    showClosing(screen, names, measured, prices)
     isUntouched = await changeOneLetter(stage, live[0]!)
   }
   return {
@@ -313,10 +231,6 @@ const play = async (stage: Stage, begun: number): Promise<Result> => {
     changedLetterWentUpstream: isUntouched,
   }
 }
-
-const isWhole = (result: Result): boolean =>
-  result.changedLetterWentUpstream === true &&
-  result.applications.every(({ state }) => state === 'live')
 
 const interrupted = (): Promise<void> =>
   new Promise((resolve) => {

@@ -3,12 +3,13 @@ import type { RunningEngine } from '../bench/harness/engine.ts'
 import { measureLatencies, type LatencySample } from '../bench/harness/latency.ts'
 import type { ProxyProcess } from '../bench/harness/proxy-process.ts'
 import { sendAll, type Outcome } from '../bench/harness/traffic.ts'
-import { spread, type Figure } from '../bench/report.ts'
+import { spread } from '../bench/report.ts'
 import { compileMatcher } from '../src/core/match.ts'
 import { templateKeyOf } from '../src/core/match/template-key.ts'
 import { EMPTY_PROMPT, studentMessages } from '../src/core/prompt.ts'
 import { detectResponseType, similarity } from '../src/core/score.ts'
 import type { ChatMessage, ChatRequest } from '../src/openai/chat.ts'
+import type { Latency, Measured } from './result.ts'
 import type { DemoApplication } from './traffic.ts'
 import type { InternalizationView, TemplateView } from './watch.ts'
 
@@ -19,20 +20,6 @@ const LATENCY_ROUNDS = 15
 export interface Prices {
   input: number
   output: number
-}
-
-export interface Measured {
-  /** of the fresh requests, share that was answered without the prompt */
-  coverage: number
-  /** of those, share that says what the upstream says */
-  agreement: number
-  /** means over the fresh requests */
-  promptTokensBefore: number
-  promptTokensAfter: number
-  answerTokens: number
-  usdPerMillionBefore: number
-  usdPerMillionAfter: number
-  latencies: Record<'full' | 'fullCached' | 'adapted', { firstToken: Figure; lastToken: Figure }>
 }
 
 export interface Live {
@@ -54,7 +41,7 @@ export const adaptedMessagesOf = (template: TemplateView, request: ChatRequest):
   return studentMessages(match, EMPTY_PROMPT)
 }
 
-const latencyOf = (samples: LatencySample[]) => ({
+const latencyOf = (samples: LatencySample[]): Latency => ({
   firstToken: spread(
     samples.map(({ firstTokenMs }) => firstTokenMs),
     'ms'
@@ -125,16 +112,17 @@ export const measure = async (
   )
   const coverage = answered.length / fresh.length
   const promptTokensBefore = mean(truth.map(({ promptTokens }) => promptTokens))
-  const promptTokensAfter = mean(outcomes.map(({ promptTokens }) => promptTokens))
   const answerTokens = mean(truth.map(({ answerTokens: tokens }) => tokens))
   const usdPerMillionBefore = promptTokensBefore * prices.input + answerTokens * prices.output
   return {
+    requests: fresh.length,
     coverage,
     agreement: mean(
       answered.map(({ outcome, right }) => (similarity(type, outcome.answer, right) === 1 ? 1 : 0))
     ),
     promptTokensBefore,
-    promptTokensAfter,
+    promptTokensAfter: mean(answered.map(({ outcome }) => outcome.promptTokens)),
+    promptTokensRouted: mean(outcomes.map(({ promptTokens }) => promptTokens)),
     answerTokens,
     usdPerMillionBefore,
     usdPerMillionAfter: (1 - coverage) * usdPerMillionBefore,

@@ -88,8 +88,11 @@ const killTree = (root: number): void => {
 /** @param env added to the environment; PORT and ADMIN_TOKEN are set here */
 export const startProxy = async (env: Record<string, string>): Promise<ProxyProcess> => {
   const port = await freePort()
-  const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
-  const child = spawn(process.execPath, ['--import', 'tsx', cli, 'serve'], {
+  const isBuilt = import.meta.url.endsWith('.js')
+  const cli = fileURLToPath(
+    new URL(isBuilt ? '../../src/cli.js' : '../../src/cli.ts', import.meta.url)
+  )
+  const child = spawn(process.execPath, [...(isBuilt ? [] : ['--import', 'tsx']), cli, 'serve'], {
     env: { LOG_LEVEL: 'warn', ...process.env, ...env, PORT: String(port), ADMIN_TOKEN },
     stdio: ['ignore', 'inherit', 'inherit'],
   })

@@ -1,0 +1,47 @@
+/** What a run of the demo found, as `--json` prints it. */
+import type { Figure } from '../bench/report.ts'
+
+export interface Latency {
+  firstToken: Figure
+  lastToken: Figure
+}
+
+export interface Measured {
+  /** fresh requests that were sent */
+  requests: number
+  /** share of them that was answered without the prompt */
+  coverage: number
+  /** of those, share that says what the upstream says */
+  agreement: number
+  /** mean over the fresh requests, as the upstream counts */
+  promptTokensBefore: number
+  /** mean over the answered ones */
+  promptTokensAfter: number
+  /** mean over all of them, those that went to the upstream with their prompt included */
+  promptTokensRouted: number
+  answerTokens: number
+  usdPerMillionBefore: number
+  usdPerMillionAfter: number
+  latencies: Record<'full' | 'fullCached' | 'adapted', Latency>
+}
+
+export interface DemoResult {
+  seconds: number
+  seed: number
+  model: string
+  applications: {
+    name: string
+    state: string
+    /** why it went live, or why not */
+    reason: string | null
+    /** null when it is not live */
+    measured: Measured | null
+  }[]
+  /** null when nothing is live */
+  changedLetterWentUpstream: boolean | null
+}
+
+/** Whether everything happened that the demo is to show. */
+export const isWhole = (result: DemoResult): boolean =>
+  result.changedLetterWentUpstream === true &&
+  result.applications.every(({ state }) => state === 'live')

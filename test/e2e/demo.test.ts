@@ -1,0 +1,36 @@
+/** The whole loop with the model that ships with the project: what `npm run demo` plays, as JSON. */
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import type { DemoResult } from '../../demo/result.ts'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const TIMEOUT_MS = 900_000
+/** none of the seeds that docs report */
+const SEED = '77'
+
+describe('the demo', () => {
+  it(
+    'takes two applications from their first request to answers without a prompt',
+    async () => {
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        ['--import', 'tsx', 'demo/main.ts', '--seed', SEED, '--json'],
+        { cwd: ROOT, timeout: TIMEOUT_MS, maxBuffer: 2 ** 24 }
+      )
+      const { applications, changedLetterWentUpstream } = JSON.parse(stdout) as DemoResult
+      expect(applications.map(({ state, reason }) => ({ state, reason }))).toEqual([
+        { state: 'live', reason: expect.stringContaining('agreement') },
+        { state: 'live', reason: expect.stringContaining('agreement') },
+      ])
+      for (const { measured } of applications) {
+        expect(measured!.coverage).toBeGreaterThanOrEqual(0.8)
+        expect(measured!.agreement).toBeGreaterThanOrEqual(0.95)
+        expect(measured!.promptTokensAfter).toBeLessThan(0.1 * measured!.promptTokensBefore)
+      }
+      expect(changedLetterWentUpstream).toBe(true)
+    },
+    TIMEOUT_MS
+  )
+})
