@@ -12,7 +12,7 @@ import { openEngine, type RunningEngine } from '../bench/harness/engine.ts'
 import { ADMIN_TOKEN, startProxy, type ProxyProcess } from '../bench/harness/proxy-process.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
 import { adaptedMessagesOf, askProxy, askUpstream, measure, type Live } from './measure.ts'
-import { isWhole, type DemoResult, type Measured } from './result.ts'
+import { isWhole, type ArmResult, type DemoResult, type Measured } from './result.ts'
 import { showClosing } from './closing.ts'
 import { createScreen, silentScreen, type Screen } from './screen.ts'
 import {
@@ -196,6 +196,14 @@ const changeOneLetter = async (stage: Stage, { application }: Live): Promise<boo
   return isUntouched
 }
 
+const armResults = ({ plan, verdict }: InternalizationView): ArmResult[] =>
+  (verdict?.arms ?? []).map(({ arm, agreement, coverage }, index) => ({
+    arm,
+    trainSeconds: plan!.arms[index]!.results.reduce((sum, { metrics }) => sum + metrics.seconds, 0),
+    agreement,
+    coverage,
+  }))
+
 const play = async (stage: Stage, begun: number): Promise<DemoResult> => {
   const { screen } = stage
   const [model] = await stage.upstream.engine.models()
@@ -230,6 +238,7 @@ const play = async (stage: Stage, begun: number): Promise<DemoResult> => {
       name,
       state: internalizations[index]!.state.name,
       reason: internalizations[index]!.verdict?.reason ?? null,
+      arms: armResults(internalizations[index]!),
       measured: measured[live.findIndex(({ application }) => application.name === name)] ?? null,
     })),
     changedLetterWentUpstream: isUntouched,
@@ -248,6 +257,9 @@ const showHowToLook = ({ screen, proxy }: Stage): Promise<void> => {
   screen.say(`curl -H 'authorization: Bearer ${ADMIN_TOKEN}' ${proxy.baseUrl}/admin/api/savings`)
   return interrupted()
 }
+
+// the screen is the demo's own; what fails is still told
+process.env.LOG_LEVEL ??= 'error'
 
 const run = async (): Promise<boolean> => {
   const begun = performance.now()

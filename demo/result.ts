@@ -25,6 +25,16 @@ export interface Measured {
   latencies: Record<'full' | 'fullCached' | 'adapted', Latency>
 }
 
+/** One way of training, judged on held-out requests. */
+export interface ArmResult {
+  arm: string
+  /** of all stages */
+  trainSeconds: number
+  /** share of the held-out answers, if all were given */
+  agreement: number
+  coverage: number
+}
+
 export interface DemoResult {
   seconds: number
   seed: number
@@ -34,6 +44,7 @@ export interface DemoResult {
     state: string
     /** why it went live, or why not */
     reason: string | null
+    arms: ArmResult[]
     /** null when it is not live */
     measured: Measured | null
   }[]

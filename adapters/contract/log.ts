@@ -6,9 +6,16 @@ export type Log = (
   fields?: Record<string, unknown>
 ) => void
 
-/** JSON lines on stderr; stdout stays free. */
+const LEVELS = ['debug', 'info', 'warn', 'error', 'silent']
+
+/**
+ * JSON lines on stderr; stdout stays free.
+ * @param least LOG_LEVEL: lower levels are not written; info when it is none of them
+ */
 export const stderrLog =
-  (engine: string, now: () => number): Log =>
+  (engine: string, now: () => number, least = 'info'): Log =>
   (level, message, fields = {}) => {
+    const lowest = LEVELS.includes(least) ? least : 'info'
+    if (LEVELS.indexOf(level) < LEVELS.indexOf(lowest)) return
     process.stderr.write(`${JSON.stringify({ level, at: now(), engine, message, ...fields })}\n`)
   }

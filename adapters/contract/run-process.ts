@@ -6,7 +6,7 @@ import { type Log, stderrLog } from './log.ts'
 
 export interface EngineProcessOptions {
   name: string
-  /** the process's environment: ENGINE_TOKEN, ENGINE_DATA_DIR, ENGINE_PORT (default 0) */
+  /** the process's environment: ENGINE_TOKEN, ENGINE_DATA_DIR, ENGINE_PORT (default 0), LOG_LEVEL */
   env: Record<string, string | undefined>
   createBackend(dataDir: string, log: Log): Promise<EngineBackend>
 }
@@ -48,7 +48,7 @@ const sendReport = (report: EngineReport): Promise<void> =>
  * engine that cannot start tells `{ error: { code, message } }` and exits with 1.
  */
 export const runEngineProcess = async (options: EngineProcessOptions): Promise<void> => {
-  const log = stderrLog(options.name, Date.now)
+  const log = stderrLog(options.name, Date.now, options.env['LOG_LEVEL'])
   let close: (() => Promise<void>) | undefined
   const stop = (): void => void Promise.resolve(close?.()).finally(() => process.exit(0))
   // before the model is loaded: a parent that dies meanwhile must not leave an orphan
