@@ -1,7 +1,7 @@
 /**
  * The product in three minutes, nothing scripted: the tiny model answers as the upstream, two
  * applications send their prompts through the proxy, and the proxy does what it does.
- * `npm run demo -- [--seed n] [--model path] [--minutes n] [--price-input usd] [--price-output usd] [--keep] [--json]`
+ * `npm run demo -- [--seed n] [--model path] [--minutes n] [--schedule linear] [--price-input usd] [--price-output usd] [--keep] [--json]`
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -42,6 +42,8 @@ const { values: args } = parseArgs({
     model: { type: 'string', default: TINY },
     // of training, for each application
     minutes: { type: 'string' },
+    // linear trains the progressive stages, too, which takes another minute
+    schedule: { type: 'string', default: 'single-stage' },
     'price-input': { type: 'string', default: '0.15' },
     'price-output': { type: 'string', default: '0.60' },
     keep: { type: 'boolean', default: false },
@@ -49,7 +51,7 @@ const { values: args } = parseArgs({
   },
 })
 
-const TRAIN_ROWS = 240
+const TRAIN_ROWS = 400
 const HOLDOUT_ROWS = 240
 /** The log's records are told apart by what the users wrote; a few may not be told apart. */
 const SPARE_ROWS = 20
@@ -82,6 +84,7 @@ const environment = (upstream: RunningEngine, dataDir: string): Record<string, s
   TRAIN_ROWS: String(TRAIN_ROWS),
   HOLDOUT_ROWS: String(HOLDOUT_ROWS),
   TRAIN_MINUTES: String(minutes),
+  SCHEDULE: args.schedule,
   STAGES: '3',
   // examples that a row retrieves make the early stages twice as long
   EXAMPLES: '0',

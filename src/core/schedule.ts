@@ -46,8 +46,14 @@ export interface TrainingFacts {
 const MILLION = 1e6
 const SMALL_MODEL = 200 * MILLION
 
-/** 2e-4 up to 3B, 1e-4 above; models under 200M stand five times that (docs/experiments.md). */
+const TINY_MODEL = 20 * MILLION
+
+/**
+ * 2e-4 up to 3B, 1e-4 above; models under 200M stand five times that, those under 20M fifteen times
+ * (docs/experiments.md).
+ */
 const learningRate = (parameters: number): number => {
+  if (parameters < TINY_MODEL) return 3e-3
   if (parameters < SMALL_MODEL) return 1e-3
   return parameters < 4000 * MILLION ? 2e-4 : 1e-4
 }

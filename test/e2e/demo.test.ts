@@ -25,7 +25,7 @@ describe('the demo', () => {
         { state: 'live', reason: expect.stringContaining('agreement') },
       ])
       for (const { measured } of applications) {
-        expect(measured!.coverage).toBeGreaterThanOrEqual(0.8)
+        expect(measured!.coverage).toBeGreaterThanOrEqual(0.5)
         expect(measured!.agreement).toBeGreaterThanOrEqual(0.95)
         expect(measured!.promptTokensAfter).toBeLessThan(0.1 * measured!.promptTokensBefore)
       }

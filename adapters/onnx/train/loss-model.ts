@@ -14,6 +14,7 @@ import {
 } from './batch.ts'
 import type { LoraLayout } from './lora-layout.ts'
 import { groupByPrefix, splitByMemory } from './row-order.ts'
+import { trustedTargets } from './teacher-targets.ts'
 import { TrainingSession, type StepOutput } from './training-session.ts'
 import type { FrozenModel } from './weights-file.ts'
 
@@ -73,11 +74,12 @@ export class LossModel {
    */
   async targetsOfRows(rows: TokenizedRow[], width: number): Promise<SoftTargets[]> {
     const outputs = await this.outputOfRows(rows, null, width)
-    return outputs.map(({ topIds, topProbabilities }) => ({
-      width,
-      ids: Array.from(topIds, Number),
-      probabilities: topProbabilities,
-    }))
+    return outputs.map(({ topIds, topProbabilities }, row) =>
+      trustedTargets(
+        { width, ids: Array.from(topIds, Number), probabilities: topProbabilities },
+        rows[row]!.completionIds
+      )
+    )
   }
 
   private enqueue<T>(task: () => Promise<T>): Promise<T> {
