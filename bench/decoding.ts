@@ -14,32 +14,24 @@
 import { execFileSync } from 'node:child_process'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { runScript, type Sample } from './harness/run-script.ts'
 import { formatFigures, spread, withBar, writeReport } from './report.ts'
 import type { Figure } from './report.ts'
 
 const SCRIPT = join(import.meta.dirname, 'decoding-process.ts')
 
-type Figures = Record<string, number>
-
 interface Round {
-  ours: Figures
-  peer: Figures
-}
-
-const ourFigures = (...args: string[]): Figures => {
-  const output = execFileSync(process.execPath, [...process.execArgv, SCRIPT, ...args], {
-    encoding: 'utf8',
-  })
-  return JSON.parse(output) as Figures
+  ours: Sample
+  peer: Sample
 }
 
 /** What the peer prints, by figure. */
-const peerFigures = (command: string): Figures => {
+const peerFigures = (command: string): Sample => {
   const [program, ...rest] = command.split(' ')
   const script = rest.find((argument) => /\.[cm]?[jt]s$/.test(argument))
   const cwd = script ? dirname(resolve(script)) : process.cwd()
   const output = execFileSync(program!, rest, { cwd, encoding: 'utf8' })
-  const figures: Figures = {}
+  const figures: Sample = {}
   for (const [, rows, prefill, decode] of output.matchAll(
     /B=(\d+).*prefill tok\/s med (\d+).*-> tok\/s med (\d+)/g
   )) {
@@ -93,7 +85,7 @@ const main = (): void => {
   const { model, peer } = values
   if (!model) throw new Error('--model <file.gguf or folder> is missing')
   const rounds = Array.from({ length: Number(values.runs) }, (_, index): Round => {
-    const ours = ourFigures(model, values.threads, values.rank)
+    const ours = runScript(SCRIPT, model, values.threads, values.rank)
     const round = { ours, peer: peer === undefined ? {} : peerFigures(peer) }
     console.error(`round ${index + 1}: ${JSON.stringify(round)}`)
     return round

@@ -11,8 +11,7 @@
  * --prefix <dir> node-llama-cpp@3.21.1`. Without them their figures are left out. Every measurement is
  * a process of its own, ours and the peer's in turn; a figure is the median of the rounds' ratios.
  */
-import { execFileSync } from 'node:child_process'
-import { readFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -23,6 +22,8 @@ import { loadModel } from '../adapters/onnx/model/load-model.ts'
 import { createProgress } from '../src/cli/output.ts'
 import { STEPS, TRAINING } from './engine/workload.ts'
 import { build } from './harness/build.ts'
+import { residentMiB } from './harness/proxy-process.ts'
+import { runProgram, runScript, type Sample } from './harness/run-script.ts'
 import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
 
 const RANK = 16
@@ -44,17 +45,7 @@ if (modelPath === undefined) throw new Error('--model <file.gguf> is missing')
 const runs = Number(args.runs)
 const progress = createProgress(process.stderr.isTTY === true)
 
-type Sample = Record<string, number>
-
 const here = (name: string): string => join(import.meta.dirname, name)
-
-const run = (program: string, ...rest: string[]): Sample => {
-  const output = execFileSync(program, rest, { encoding: 'utf8', maxBuffer: 2 ** 24 })
-  return JSON.parse(output.trim().split('\n').at(-1)!) as Sample
-}
-
-const ours = (script: string, ...rest: string[]): Sample =>
-  run(process.execPath, ...process.execArgv, here(script), ...rest)
 
 /** Both sides in turn, a process each. */
 const rounds = async (
@@ -86,8 +77,10 @@ const trainingFigures = async (cacheDir: string): Promise<Record<string, Figure>
   const given = { config, training: TRAINING, steps: STEPS, threads: Number(threads) }
   const measured = await rounds(
     'training',
-    () => ours('engine/training-process.ts', modelPath, cacheDir),
-    python === undefined ? null : () => run(python, here('engine/peft.py'), JSON.stringify(given))
+    () => runScript(here('engine/training-process.ts'), modelPath, cacheDir),
+    python === undefined
+      ? null
+      : () => runProgram(python, here('engine/peft.py'), JSON.stringify(given))
   )
   const of = (name: string): number[] => column(measured.ours, name)
   const peer = (name: string): number[] => column(measured.peer, name)
@@ -122,10 +115,11 @@ const decodingFigures = async (): Promise<Record<string, Figure>> => {
   const { llama, threads } = args
   const measured = await rounds(
     'decoding',
-    () => ours('decoding-process.ts', modelPath, threads, String(RANK)),
+    () => runScript(here('decoding-process.ts'), modelPath, threads, String(RANK)),
     llama === undefined
       ? null
-      : () => run(process.execPath, here('engine/llama-process.mjs'), modelPath, threads, llama)
+      : () =>
+          runProgram(process.execPath, here('engine/llama-process.mjs'), modelPath, threads, llama)
   )
   const figures: Record<string, Figure> = {}
   for (const [name, [speed, bar]] of Object.entries(DECODING)) {
@@ -141,7 +135,7 @@ const decodingFigures = async (): Promise<Record<string, Figure>> => {
 const loraFigures = async (): Promise<Record<string, Figure>> => {
   const { ours: samples } = await rounds(
     'a hundred loras',
-    () => ours('engine/loras-process.ts', modelPath, args.threads, String(RANK)),
+    () => runScript(here('engine/loras-process.ts'), modelPath, args.threads, String(RANK)),
     null
   )
   const of = (name: string): number[] => column(samples, name)
@@ -153,9 +147,6 @@ const loraFigures = async (): Promise<Record<string, Figure>> => {
     loras_requests_failed: withBar(spread(of('failed'), 'requests'), '<=', 0),
   }
 }
-
-const residentMiB = (pid: number): number =>
-  Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024
 
 /** As production starts it: built. */
 const idleFigures = async (): Promise<Record<string, Figure>> => {
@@ -173,7 +164,9 @@ const idleFigures = async (): Promise<Record<string, Figure>> => {
       const engine = await start({ modelPath: args.tiny, dataDir })
       seconds.push((performance.now() - begun) / 1000)
       await delay(IDLE_MS)
-      megabytes.push(residentMiB(engine.pid()!))
+      const resident = residentMiB(engine.pid()!)
+      if (resident === 0) throw new Error('the engine is gone')
+      megabytes.push(resident)
       await engine.close()
       rmSync(dataDir, { recursive: true })
       progress.update('cold start', round + 1, runs)

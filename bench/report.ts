@@ -26,6 +26,10 @@ export interface Report {
   figures: Record<string, Figure>
 }
 
+/** 0 without values. */
+export const mean = (values: number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length)
+
 /** Median of the runs with minimum and maximum. @throws RangeError without runs */
 export const spread = (runs: number[], unit: string): Figure => {
   if (runs.length === 0) throw new RangeError('a figure needs at least one run')

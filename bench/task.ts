@@ -17,24 +17,16 @@ import type { Template } from '../src/core/template.ts'
 import type { Engine } from '../src/engine/engine.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
 import { isUnfinished } from '../src/openai/fine-tuning.ts'
-import { formatFigures, writeReport, type Figure } from './report.ts'
-import {
-  ARMS,
-  adaptedMessages,
-  matching,
-  recognizedOf,
-  runArm,
-  type ArmContext,
-  type BenchArm,
-} from './task/arms.ts'
+import { formatFigures, mean, writeReport, type Figure } from './report.ts'
+import { ARMS, recognizedOf, runArm, type ArmContext, type BenchArm } from './task/arms.ts'
 import {
   costFigures,
   latencyFigures,
-  mean,
   productFigures,
   trainingFigures,
   type Rendered,
 } from './task/figures.ts'
+import { adaptedMessages, matching } from './harness/adapted.ts'
 import { openEngine } from './harness/engine.ts'
 import { measureLatencies } from './harness/latency.ts'
 import { loadTask, readRows, renderRequest, type Task, type TaskRow } from './harness/data.ts'
@@ -218,11 +210,12 @@ const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
     const winner = internalization.plan!.arms[internalization.verdict?.arm ?? 0]!
     const lora = winner.results.at(-1)!.lora
     const { baseModel: base, labels } = internalization.plan!
-    const pairs = context.requests.slice(0, LATENCY_ROUNDS).map((request) => ({
-      full: request.messages,
-      adapted: adaptedMessages(context)(request),
-    }))
-    const latencies = await measureLatencies(engine, { base, lora, labels }, pairs)
+    const latencies = await measureLatencies(
+      engine,
+      { base, lora, labels },
+      context.requests.slice(0, LATENCY_ROUNDS),
+      adaptedMessages(match)
+    )
     Object.assign(figures, latencyFigures(latencies))
     for (const arm of armNames()) {
       progress.update(`arm ${arm}`, 0, 1)

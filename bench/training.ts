@@ -22,14 +22,13 @@ import {
   openTrainer,
   random,
   RANK,
-  randomRow,
-  randomTokens,
+  randomRows,
   SMOL_SHAPE,
   THREADS,
 } from './training/trainer.ts'
 
 /** short exchanges: rows of 32 tokens, 8 of them answer; a training job's batch, twice, four times */
-const SHORT = { rows: [8, 16, 32], promptTokens: 25, completionTokens: 8 }
+const SHORT = { rows: [8, 16, 32], prefixTokens: 0, promptTokens: 25, completionTokens: 8 }
 const SHARED = { prefixTokens: 800, rows: 16, promptTokens: 20, completionTokens: 20 }
 const MATMUL_SIZE = 1536
 
@@ -85,10 +84,7 @@ const peakGigabytes = (): number => (process.resourceUsage().maxRSS * 1024) / 1e
 /** Milliseconds a sample, packed behind one prefix and as separate rows; peak memory of the first. */
 const measureSharedPrefix = async (model: FrozenModel, runs: number) => {
   const { prefixTokens, promptTokens, completionTokens } = SHARED
-  const prefix = randomTokens(prefixTokens)
-  const rows = Array.from({ length: SHARED.rows }, () =>
-    randomRow(prefix, promptTokens, completionTokens)
-  )
+  const rows = randomRows(SHARED)
   const longest = prefixTokens + promptTokens + completionTokens
   const shared = await openTrainer(model, prefixTokens, longest)
   const packed = packBatch(rows, model.config, prefixTokens)
@@ -114,9 +110,7 @@ const measureShortRows = async (model: FrozenModel, runs: number): Promise<Speed
   const matmul = await openMatmul()
   const trainer = await openTrainer(model, 0, 64)
   const batches = SHORT.rows.map((count) => {
-    const rows = Array.from({ length: count }, () =>
-      randomRow([], SHORT.promptTokens, SHORT.completionTokens)
-    )
+    const rows = randomRows({ ...SHORT, rows: count })
     const operations = usefulOperations(model.config, rows)
     const speed: Speed = { tokensPerSecond: [], useful: [], ceiling: [], share: [] }
     return { batch: packBatch(rows, model.config, 0), operations, speed }

@@ -8,10 +8,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { adaptedMessages, matching } from '../bench/harness/adapted.ts'
 import { openEngine, type RunningEngine } from '../bench/harness/engine.ts'
 import { ADMIN_TOKEN, startProxy, type ProxyProcess } from '../bench/harness/proxy-process.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
-import { adaptedMessagesOf, askProxy, askUpstream, measure, type Live } from './measure.ts'
+import { askProxy, askUpstream, measure, type Live } from './measure.ts'
 import { isWhole, type ArmResult, type DemoResult, type Measured } from './result.ts'
 import { showClosing } from './closing.ts'
 import { createScreen, silentScreen, type Screen } from './screen.ts'
@@ -159,7 +160,7 @@ const showBeforeAndAfter = async (stage: Stage, { application, template }: Live)
   for (const { role, content } of request.messages) screen.quote(`${role}: ${String(content)}`)
   screen.say(`→ ${before!.answer}`)
   screen.say(`now, ${outcome.promptTokens} prompt tokens:`)
-  for (const { role, content } of adaptedMessagesOf(template, request))
+  for (const { role, content } of adaptedMessages(matching(template))(request))
     screen.quote(`${role}: ${String(content)}`)
   screen.say(`→ ${outcome.answer}`)
 }
@@ -208,7 +209,6 @@ const armResults = ({ plan, verdict }: InternalizationView): ArmResult[] =>
   }))
 
 const play = async (stage: Stage, begun: number): Promise<DemoResult> => {
-  const { screen } = stage
   const [model] = await stage.upstream.engine.models()
   const traffic = drawTraffic(model!.id, Number(args.seed), {
     logged: TRAIN_ROWS + HOLDOUT_ROWS + SPARE_ROWS,
@@ -230,7 +230,7 @@ const play = async (stage: Stage, begun: number): Promise<DemoResult> => {
     await showBeforeAndAfter(stage, live[0]!)
     measured = await measureAll(stage, live)
     const names = live.map(({ application }) => application.name)
-    showClosing(screen, names, measured, prices)
+    showClosing(stage.screen, names, measured, prices)
     isUntouched = await changeOneLetter(stage, live[0]!)
   }
   return {
@@ -254,11 +254,10 @@ const interrupted = (): Promise<void> =>
     process.once('SIGTERM', () => resolve())
   })
 
-const showHowToLook = ({ screen, proxy }: Stage): Promise<void> => {
+const showHowToLook = ({ screen, proxy }: Stage): void => {
   screen.heading('The server goes on; Ctrl-C ends it')
   screen.say(`admin API: ${proxy.baseUrl}/admin/api/openapi.json`)
   screen.say(`curl -H 'authorization: Bearer ${ADMIN_TOKEN}' ${proxy.baseUrl}/admin/api/savings`)
-  return interrupted()
 }
 
 // the screen is the demo's own; what fails is still told
@@ -266,7 +265,8 @@ process.env.LOG_LEVEL ??= 'error'
 
 const run = async (): Promise<boolean> => {
   const begun = performance.now()
-  const screen = args.json ? silentScreen() : createScreen(process.stdout)
+  const stopped = interrupted().then(() => null)
+  const screen = args.json ? silentScreen : createScreen(process.stdout)
   const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-demo-'))
   const closers: (() => Promise<void>)[] = [
     async () => rmSync(dataDir, { recursive: true, force: true }),
@@ -277,11 +277,14 @@ const run = async (): Promise<boolean> => {
     const proxy = await startProxy(environment(upstream, join(dataDir, 'proxy')))
     closers.push(() => proxy.stop())
     const stage = { screen, upstream, proxy }
-    const result = await Promise.race([play(stage, begun), interrupted().then(() => null)])
+    const result = await Promise.race([play(stage, begun), stopped])
     if (result === null) return false
     if (args.json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`)
     screen.say(`\n${result.seconds.toFixed(0)} seconds.`)
-    if (args.keep) await showHowToLook(stage)
+    if (args.keep) {
+      showHowToLook(stage)
+      await stopped
+    }
     return isWhole(result)
   } finally {
     screen.progress.stop()

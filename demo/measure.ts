@@ -1,14 +1,12 @@
 /** After going live: fresh queries through the proxy against the upstream's own answers. */
+import { adaptedMessages, matching } from '../bench/harness/adapted.ts'
 import type { RunningEngine } from '../bench/harness/engine.ts'
 import { measureLatencies, type LatencySample } from '../bench/harness/latency.ts'
 import type { ProxyProcess } from '../bench/harness/proxy-process.ts'
 import { sendAll, type Outcome } from '../bench/harness/traffic.ts'
-import { spread } from '../bench/report.ts'
-import { compileMatcher } from '../src/core/match.ts'
-import { templateKeyOf } from '../src/core/match/template-key.ts'
-import { EMPTY_PROMPT, studentMessages } from '../src/core/prompt.ts'
+import { mean, spread } from '../bench/report.ts'
 import { detectResponseType, similarity } from '../src/core/score.ts'
-import type { ChatMessage, ChatRequest } from '../src/openai/chat.ts'
+import type { ChatRequest } from '../src/openai/chat.ts'
 import type { Latency, Measured } from './result.ts'
 import type { DemoApplication } from './traffic.ts'
 import type { InternalizationView, TemplateView } from './watch.ts'
@@ -28,19 +26,6 @@ export interface Live {
   internalization: InternalizationView
 }
 
-const mean = (values: number[]): number =>
-  values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length)
-
-/** What the lora is asked in place of a request. @throws Error when the template does not recognize it */
-export const adaptedMessagesOf = (template: TemplateView, request: ChatRequest): ChatMessage[] => {
-  const match = compileMatcher([template]).match(
-    templateKeyOf(request, template.tenant),
-    request.messages
-  )
-  if (match === null) throw new Error('the template does not recognize the request')
-  return studentMessages(match, EMPTY_PROMPT)
-}
-
 const latencyOf = (samples: LatencySample[]): Latency => ({
   firstToken: spread(
     samples.map(({ firstTokenMs }) => firstTokenMs),
@@ -58,11 +43,12 @@ const latenciesOf = async (
 ): Promise<Measured['latencies']> => {
   const { baseModel: base, arms, labels } = internalization.plan!
   const lora = arms[internalization.verdict!.arm]!.results.at(-1)!.lora
-  const pairs = application.fresh.slice(0, LATENCY_ROUNDS).map((request) => ({
-    full: request.messages,
-    adapted: adaptedMessagesOf(template, request),
-  }))
-  const measured = await measureLatencies(engine, { base, lora, labels }, pairs)
+  const measured = await measureLatencies(
+    engine,
+    { base, lora, labels },
+    application.fresh.slice(0, LATENCY_ROUNDS),
+    adaptedMessages(matching(template))
+  )
   return {
     full: latencyOf(measured.fullNoCache),
     fullCached: latencyOf(measured.fullCached),
@@ -70,7 +56,7 @@ const latenciesOf = async (
   }
 }
 
-/** Sends an application's fresh requests to the upstream itself. */
+/** Past the proxy. */
 export const askUpstream = (
   upstream: RunningEngine,
   requests: ChatRequest[],
@@ -79,7 +65,7 @@ export const askUpstream = (
   sendAll(upstream.baseUrl.replace(/\/v1$/, ''), requests, {
     concurrency: LANES,
     apiKey: upstream.token,
-    ...(onDone === undefined ? {} : { onDone }),
+    onDone,
   })
 
 export const askProxy = (
@@ -91,7 +77,7 @@ export const askProxy = (
   sendAll(proxy.baseUrl, requests, {
     concurrency: LANES,
     apiKey,
-    ...(onDone === undefined ? {} : { onDone }),
+    onDone,
   })
 
 export const measure = async (

@@ -39,22 +39,20 @@ export const wrap = (text: string, width: number): string[] => {
 }
 
 /** Line ends in a quoted text are shown, not made: a table of fifty rows is to stay readable. */
-const LINE_END = ' ⏎ '
+export const onOneLine = (text: string): string => text.replaceAll('\n', ' ⏎ ')
 
-/** @param write gets whole lines; null shows nothing but bars' final lines */
-const createTextScreen = (
-  write: (line: string) => void,
-  { columns, isTerminal }: { columns: number; isTerminal: boolean }
-): Screen => {
+/** @param stream where a person reads; its width decides the layout */
+export const createScreen = (stream: NodeJS.WriteStream): Screen => {
+  const columns = Math.min(stream.columns ?? DEFAULT_COLUMNS, MOST_COLUMNS)
+  const isTerminal = stream.isTTY === true
+  const write = (line: string): void => void stream.write(`${line}\n`)
   const strong = (text: string): string => (isTerminal ? styleText('bold', text) : text)
   const faint = (text: string): string => (isTerminal ? styleText('dim', text) : text)
   return {
     heading: (text) => write(`\n${strong(text)}`),
     say: (text) => wrap(text, columns).forEach(write),
     quote: (text) =>
-      wrap(text.replaceAll('\n', LINE_END), columns - 2).forEach((line) =>
-        write(`${faint('│')} ${line}`)
-      ),
+      wrap(onOneLine(text), columns - 2).forEach((line) => write(`${faint('│')} ${line}`)),
     table: (rows) => write(table(rows)),
     compare(name, before, after) {
       const length = (amount: number): number =>
@@ -68,7 +66,8 @@ const createTextScreen = (
   }
 }
 
-const silent: Screen = {
+/** For programs, which read the result alone. */
+export const silentScreen: Screen = {
   heading: () => {},
   say: () => {},
   quote: () => {},
@@ -76,13 +75,3 @@ const silent: Screen = {
   compare: () => {},
   progress: { update: () => {}, stop: () => {} },
 }
-
-/** @param stream where a person reads; its width decides the layout */
-export const createScreen = (stream: NodeJS.WriteStream): Screen =>
-  createTextScreen((line) => void stream.write(`${line}\n`), {
-    columns: Math.min(stream.columns ?? DEFAULT_COLUMNS, MOST_COLUMNS),
-    isTerminal: stream.isTTY === true,
-  })
-
-/** For programs, which read the result alone. */
-export const silentScreen = (): Screen => silent

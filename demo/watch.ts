@@ -4,10 +4,10 @@ import type { z } from '@hono/zod-openapi'
 import type { ProxyProcess } from '../bench/harness/proxy-process.ts'
 import type { internalizationSchema, templateSchema } from '../src/admin/schemas.ts'
 import { percent } from '../src/cli/output.ts'
-import type { Arm } from '../src/core/internalization.ts'
+import { stageName } from '../src/core/internalization.ts'
 import type { Segment } from '../src/core/template.ts'
 import type { StageProgress } from '../src/worker/progress.ts'
-import type { Screen } from './screen.ts'
+import { onOneLine, type Screen } from './screen.ts'
 
 export type TemplateView = z.infer<typeof templateSchema>
 export type InternalizationView = z.infer<typeof internalizationSchema>
@@ -43,7 +43,7 @@ export const waitForLog = (proxy: ProxyProcess, requests: number): Promise<numbe
     return log.written >= requests ? log.written : null
   })
 
-/** Resolves when `count` templates are known whose prompts contain the given texts, in their order. */
+/** Resolves when a template of each prompt is known. @returns them in the order of the prompts */
 export const waitForTemplates = (proxy: ProxyProcess, prompts: string[]): Promise<TemplateView[]> =>
   poll(60, 'finding templates', async () => {
     const summaries = await list<TemplateView>(proxy, '/templates')
@@ -57,7 +57,7 @@ export const waitForTemplates = (proxy: ProxyProcess, prompts: string[]): Promis
   })
 
 const shortened = (text: string): string => {
-  const line = text.replaceAll('\n', ' ⏎ ')
+  const line = onOneLine(text)
   return line.length <= PREVIEW_CHARS ? line : `${line.slice(0, PREVIEW_CHARS)}…`
 }
 
@@ -84,9 +84,6 @@ export const showTemplate = (screen: Screen, name: string, template: TemplateVie
     for (const segment of segments) screen.say(`  ${role.padEnd(6)} ${describe(segment)}`)
 }
 
-const stageName = (name: string, arm: Arm, stage: number): string =>
-  `${name} ${arm.name} ${stage + 1}/${arm.stages.length}`
-
 const showProgress = (screen: Screen, name: string, row: InternalizationView): void => {
   const { state, plan } = row
   if (plan === null) return
@@ -99,7 +96,7 @@ const showProgress = (screen: Screen, name: string, row: InternalizationView): v
   const arm = plan.arms[live.arm]!
   const { step, total_steps: total, train_loss: loss } = live.metrics
   screen.progress.update(
-    stageName(name, arm, live.stage),
+    `${name} ${stageName(arm, live.stage)}`,
     Math.min(step ?? 0, total ?? 1),
     total ?? 1,
     `loss ${(loss ?? 0).toFixed(3)}, ${percent(arm.stages[live.stage]!.templateShare)} of the prompt`
@@ -126,7 +123,7 @@ export const waitForVerdict = (
 export const showStages = (screen: Screen, name: string, { plan }: InternalizationView): void => {
   const rows = (plan?.arms ?? []).flatMap((arm) =>
     arm.results.map(({ measuredRate, metrics }, stage) => [
-      stageName(name, arm, stage),
+      `${name} ${stageName(arm, stage)}`,
       percent(measuredRate),
       String(metrics.steps),
       metrics.train_loss.toFixed(3),

@@ -12,10 +12,10 @@ const LEVELS = ['debug', 'info', 'warn', 'error', 'silent']
  * JSON lines on stderr; stdout stays free.
  * @param least LOG_LEVEL: lower levels are not written; info when it is none of them
  */
-export const stderrLog =
-  (engine: string, now: () => number, least = 'info'): Log =>
-  (level, message, fields = {}) => {
-    const lowest = LEVELS.includes(least) ? least : 'info'
-    if (LEVELS.indexOf(level) < LEVELS.indexOf(lowest)) return
+export const stderrLog = (engine: string, now: () => number, least = 'info'): Log => {
+  const lowest = LEVELS.indexOf(LEVELS.includes(least) ? least : 'info')
+  return (level, message, fields = {}) => {
+    if (LEVELS.indexOf(level) < lowest) return
     process.stderr.write(`${JSON.stringify({ level, at: now(), engine, message, ...fields })}\n`)
   }
+}

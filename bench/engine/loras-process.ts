@@ -7,6 +7,7 @@
 import { createGenerator, type Generator } from '../../adapters/onnx/generate/generator.ts'
 import { loadModel } from '../../adapters/onnx/model/load-model.ts'
 import { answer, randomLora, randomPrompt } from '../decoding/answer.ts'
+import { inLanes } from '../harness/lanes.ts'
 
 const LORAS = 100
 const REQUESTS = 400
@@ -38,17 +39,15 @@ const generator: Generator = await createGenerator({
 
 /** Requests a second, and how many failed. */
 const throughput = async (nameOf: (index: number) => string) => {
-  let next = 0
+  const names = Array.from({ length: REQUESTS }, (_, index) => nameOf(index))
   let failed = 0
-  const lane = async (): Promise<void> => {
-    while (next < REQUESTS) {
-      const promptIds = randomPrompt(config, PROMPT_TOKENS)
-      const request = { promptIds, lora: nameOf(next++), maxTokens: ANSWER_TOKENS }
-      await answer(generator, request).catch(() => failed++)
-    }
-  }
   const begun = performance.now()
-  await Promise.all(Array.from({ length: LANES }, lane))
+  await inLanes(LANES, names, async (name) => {
+    const promptIds = randomPrompt(config, PROMPT_TOKENS)
+    await answer(generator, { promptIds, lora: name, maxTokens: ANSWER_TOKENS }).catch(
+      () => failed++
+    )
+  })
   return { perSecond: (REQUESTS * 1000) / (performance.now() - begun), failed }
 }
 

@@ -6,13 +6,7 @@
 import { packBatch } from '../../adapters/onnx/train/batch.ts'
 import type { FrozenModel } from '../../adapters/onnx/train/weights-file.ts'
 import { spread } from '../report.ts'
-import {
-  milliseconds,
-  openModel,
-  openTrainer,
-  randomRow,
-  randomTokens,
-} from '../training/trainer.ts'
+import { milliseconds, openModel, openTrainer, randomRows } from '../training/trainer.ts'
 import { STEPS, TRAINING } from './workload.ts'
 
 type Workload = (typeof TRAINING)['short' | 'prompted']
@@ -24,10 +18,7 @@ const msPerRow = async (
   isPacked: boolean
 ): Promise<number> => {
   const { rows: count, prefixTokens, promptTokens, completionTokens } = workload
-  const prefix = randomTokens(prefixTokens)
-  const rows = Array.from({ length: count }, () =>
-    randomRow(prefix, promptTokens, completionTokens)
-  )
+  const rows = randomRows(workload)
   const sharedTokens = isPacked ? prefixTokens : 0
   const longest = prefixTokens + promptTokens + completionTokens
   const trainer = await openTrainer(model, sharedTokens, longest)

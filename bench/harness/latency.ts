@@ -13,13 +13,6 @@ export interface Latencies {
   adapted: LatencySample[]
 }
 
-export interface LatencyPair {
-  /** as the application sends it */
-  full: ChatMessage[]
-  /** as the lora is asked */
-  adapted: ChatMessage[]
-}
-
 const timed = async (engine: Engine, request: ChatRequest): Promise<LatencySample> => {
   const start = performance.now()
   let firstTokenMs = 0
@@ -36,25 +29,34 @@ const withOtherQuery = (messages: ChatMessage[]): ChatMessage[] =>
       : message
   )
 
-/** One request at a time, the three kinds in turn, so that drift of the machine hits all alike. */
+/**
+ * One request at a time, the three kinds in turn, so that drift of the machine hits all alike.
+ * @param adaptedMessages what the lora is asked in place of a request
+ */
 export const measureLatencies = async (
   engine: Engine,
   models: { base: string; lora: string; labels: string[] | null },
-  pairs: LatencyPair[]
+  requests: ChatRequest[],
+  adaptedMessages: (request: ChatRequest) => ChatMessage[]
 ): Promise<Latencies> => {
   const { base, lora, labels } = models
   const result: Latencies = { fullNoCache: [], fullCached: [], adapted: [] }
   // the same answer length for all three: the labels, or the same number of tokens
   const answer = labels === null ? { max_tokens: 16 } : { structured_outputs: { choice: labels } }
   const shared = { temperature: 0, logprobs: true, ...answer }
-  for (const { full, adapted } of pairs) {
-    const request = { ...shared, model: base, messages: full }
+  for (const asked of requests) {
+    const request = { ...shared, model: base, messages: asked.messages }
     result.fullNoCache.push(await timed(engine, { ...request, cache_prompt: false }))
     // the provider's best case: everything before the end user's message is in its cache
-    await timed(engine, { ...request, messages: withOtherQuery(full) })
+    await timed(engine, { ...request, messages: withOtherQuery(asked.messages) })
     result.fullCached.push(await timed(engine, request))
     result.adapted.push(
-      await timed(engine, { ...shared, model: lora, messages: adapted, cache_prompt: false })
+      await timed(engine, {
+        ...shared,
+        model: lora,
+        messages: adaptedMessages(asked),
+        cache_prompt: false,
+      })
     )
   }
   return result

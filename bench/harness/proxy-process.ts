@@ -53,8 +53,11 @@ export const processTree = (root: number): number[] => {
   return tree
 }
 
+/** 0 when the process is gone. */
+export const residentMiB = (pid: number): number => statusField(pid, 'VmRSS') / 1024
+
 const treeMiB = (root: number): number =>
-  processTree(root).reduce((sum, pid) => sum + statusField(pid, 'VmRSS'), 0) / 1024
+  processTree(root).reduce((sum, pid) => sum + residentMiB(pid), 0)
 
 const waitUntilReady = async (child: ChildProcess, baseUrl: string): Promise<void> => {
   const deadline = Date.now() + 180_000

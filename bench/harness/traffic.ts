@@ -1,6 +1,7 @@
 /** Sends a task's rows through the proxy with the official client and notes what came back. */
 import OpenAI from 'openai'
 import type { ChatRequest } from '../../src/openai/chat.ts'
+import { inLanes } from './lanes.ts'
 
 export interface Outcome {
   answer: string
@@ -55,16 +56,11 @@ export const sendAll = async (
   const { apiKey = 'bench-client-key' } = options
   const client = new OpenAI({ baseURL: `${baseUrl}/v1`, apiKey, maxRetries: 0 })
   const outcomes: Outcome[] = []
-  let next = 0
   let done = 0
-  const lane = async (): Promise<void> => {
-    while (next < requests.length) {
-      const index = next++
-      outcomes[index] = await ask(client, requests[index]!)
-      done += 1
-      options.onDone?.(done)
-    }
-  }
-  await Promise.all(Array.from({ length: options.concurrency }, lane))
+  await inLanes(options.concurrency, requests, async (request, index) => {
+    outcomes[index] = await ask(client, request)
+    done += 1
+    options.onDone?.(done)
+  })
   return outcomes
 }

@@ -6,15 +6,14 @@
 import { similarity } from '../../src/core/score.ts'
 import type { ResponseType } from '../../src/core/gate.ts'
 import type { Internalization } from '../../src/core/internalization.ts'
-import { compileMatcher } from '../../src/core/match.ts'
-import { templateKeyOf } from '../../src/core/match/template-key.ts'
-import { EMPTY_PROMPT, studentMessages } from '../../src/core/prompt.ts'
+import { studentMessages } from '../../src/core/prompt.ts'
 import { compressTemplate, constantExamples, textSegments } from '../../src/core/compress.ts'
 import { trainingRow } from '../../src/core/dataset.ts'
-import type { Match, Template } from '../../src/core/template.ts'
+import type { Template } from '../../src/core/template.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
 import { isUnfinished } from '../../src/openai/fine-tuning.ts'
+import { adaptedMessages, matchOf, type Recognize } from '../harness/adapted.ts'
 import type { TaskRow } from '../harness/data.ts'
 
 export const isRight = (type: ResponseType, answer: string, row: TaskRow): boolean =>
@@ -31,20 +30,14 @@ export interface AskedRows {
 export interface ArmContext extends AskedRows {
   engine: Engine
   template: Template
-  match: (request: ChatRequest) => Match | null
+  match: Recognize
   internalization: Internalization
   type: ResponseType
 }
 
-/** Recognizes requests by one template, which is compiled once. */
-export const matching = (template: Template): ((request: ChatRequest) => Match | null) => {
-  const matcher = compileMatcher([template])
-  return (request) => matcher.match(templateKeyOf(request, template.tenant), request.messages)
-}
-
 /** The first `count` requests that the template recognizes, with their rows. */
 export const recognizedOf = (
-  match: ArmContext['match'],
+  match: Recognize,
   { rows, requests }: AskedRows,
   count = Infinity
 ): AskedRows => {
@@ -54,12 +47,6 @@ export const recognizedOf = (
     rows: taken.map((place) => rows[place]!),
     requests: taken.map((place) => requests[place]!),
   }
-}
-
-const matchOf = ({ match: recognize }: ArmContext, request: ChatRequest): Match => {
-  const match = recognize(request)
-  if (match === null) throw new Error('the template does not recognize the request')
-  return match
 }
 
 const PARALLEL = 8
@@ -91,10 +78,6 @@ const accuracy = async (
   return right / context.rows.length
 }
 
-/** What the lora is asked in place of the request. */
-export const adaptedMessages = (context: ArmContext) => (request: ChatRequest) =>
-  studentMessages(matchOf(context, request), EMPTY_PROMPT)
-
 const loraOf = (context: ArmContext, name: string): string | null => {
   const arm = context.internalization.plan!.arms.find((candidate) => candidate.name === name)
   return arm?.results.at(-1)!.lora ?? null
@@ -120,7 +103,7 @@ const tunedFull = async (
     retrievedExamples: [],
   }
   const rows = train.map((request, index) =>
-    trainingRow(matchOf(context, request), prompt, answers[index]!)
+    trainingRow(matchOf(context.match, request), prompt, answers[index]!)
   )
   const job = await engine.createJob({
     model: internalization.plan!.baseModel,
@@ -141,7 +124,7 @@ const tunedFull = async (
   return accuracy(
     context,
     state.fine_tuned_model,
-    (request) => studentMessages(matchOf(context, request), prompt),
+    (request) => studentMessages(matchOf(context.match, request), prompt),
     internalization.plan!.labels
   )
 }
@@ -160,11 +143,11 @@ export const runArm = async (
     case 'base-full':
       return accuracy(context, baseModel, (request) => request.messages, null)
     case 'base-query':
-      return accuracy(context, baseModel, adaptedMessages(context), null)
+      return accuracy(context, baseModel, adaptedMessages(context.match), null)
     case 'query-only':
     case 'schedule': {
       const lora = loraOf(context, arm)
-      return lora === null ? null : accuracy(context, lora, adaptedMessages(context), labels)
+      return lora === null ? null : accuracy(context, lora, adaptedMessages(context.match), labels)
     }
     case 'tuned-full':
       return tunedFull(context, train.requests, train.answers, train.seconds)

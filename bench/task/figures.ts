@@ -5,7 +5,7 @@ import { detectResponseType } from '../../src/core/score.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import type { TaskRow } from '../harness/data.ts'
 import type { Outcome } from '../harness/traffic.ts'
-import { spread, withBar, type Figure } from '../report.ts'
+import { mean, spread, withBar, type Figure } from '../report.ts'
 import type { Latencies } from '../harness/latency.ts'
 import { isRight } from './arms.ts'
 
@@ -16,9 +16,6 @@ export interface Rendered {
   /** tokens of each whole prompt in the base model's tokenizer, chat markers included */
   promptTokens: number[]
 }
-
-export const mean = (values: number[]): number =>
-  values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length)
 
 const share = (count: number, of: number): number => (of === 0 ? 0 : count / of)
 

@@ -15,7 +15,7 @@ import { seededRandom } from '../../src/random.ts'
 export const RANK = 16
 export const THREADS = 2
 /** ids that every model's vocabulary has */
-const TOKEN_IDS = 4096
+const TOKEN_IDS = 2048
 
 export const SMOL_SHAPE: LlamaConfig = {
   vocabSize: 49152,
@@ -66,10 +66,10 @@ export const milliseconds = async (work: () => Promise<unknown>): Promise<number
   return performance.now() - start
 }
 
-export const randomTokens = (length: number): number[] =>
+const randomTokens = (length: number): number[] =>
   Array.from({ length }, () => Math.floor(random() * TOKEN_IDS))
 
-export const randomRow = (
+const randomRow = (
   prefix: number[],
   promptTokens: number,
   completionTokens: number
@@ -78,6 +78,21 @@ export const randomRow = (
   completionIds: randomTokens(completionTokens),
   weight: 1,
 })
+
+export interface RowShape {
+  rows: number
+  prefixTokens: number
+  promptTokens: number
+  completionTokens: number
+}
+
+/** Rows behind one prefix. */
+export const randomRows = (shape: RowShape): TokenizedRow[] => {
+  const prefix = randomTokens(shape.prefixTokens)
+  return Array.from({ length: shape.rows }, () =>
+    randomRow(prefix, shape.promptTokens, shape.completionTokens)
+  )
+}
 
 export interface Trainer {
   step(batch: PackedBatch): Promise<void>

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openEngine } from '../../bench/harness/engine.ts'
+import { inLanes } from '../../bench/harness/lanes.ts'
 import { formatFigures, writeReport, type Figure } from '../../bench/report.ts'
 import { createProgress } from '../../src/cli/output.ts'
 import type { Engine } from '../../src/engine/engine.ts'
@@ -49,17 +50,12 @@ const drawTasks = (difficulty: Difficulty): Task[] =>
 
 /** Share of the answers that are right to the last letter. */
 const shareRight = async (engine: Engine, model: string, tasks: Task[]): Promise<number> => {
-  const waiting = [...tasks]
   let right = 0
-  const lane = async (): Promise<void> => {
-    for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) {
-      const { messages, answer } = task
-      const request = { model, messages, temperature: 0, max_tokens: MAX_TOKENS }
-      const completion = await engine.complete(request)
-      if (completion.choices[0]?.message.content === answer) right++
-    }
-  }
-  await Promise.all(Array.from({ length: LANES }, lane))
+  await inLanes(LANES, tasks, async ({ messages, answer }) => {
+    const request = { model, messages, temperature: 0, max_tokens: MAX_TOKENS }
+    const completion = await engine.complete(request)
+    if (completion.choices[0]?.message.content === answer) right++
+  })
   return right / tasks.length
 }
 

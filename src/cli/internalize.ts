@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
-import { newInternalization, type Internalization } from '../core/internalization.ts'
+import { newInternalization, stageName, type Internalization } from '../core/internalization.ts'
 import { AppError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { WorkerDeps } from '../worker/deps.ts'
@@ -40,9 +40,8 @@ const show = async (
   const live = await readProgress(store, internalization.id)
   if (live?.metrics == null) return
   const { step, total_steps: total, train_loss: loss, eta_seconds: eta } = live.metrics
-  const name = `${plan.arms[live.arm]!.name} ${live.stage + 1}/${plan.arms[live.arm]!.stages.length}`
   progress.update(
-    name,
+    stageName(plan.arms[live.arm]!, live.stage),
     step ?? 0,
     total ?? 1,
     `loss ${(loss ?? 0).toFixed(3)}  ${Math.round(eta ?? 0)} s left`

@@ -42,6 +42,10 @@ export interface Arm {
   results: StageResult[]
 }
 
+/** For people: the arm, and which of its stages. */
+export const stageName = (arm: Arm, stage: number): string =>
+  `${arm.name} ${stage + 1}/${arm.stages.length}`
+
 /** Fixed when training starts, so that a crash resumes the same plan. */
 export interface InternalizationPlan {
   schedule: ScheduleName
