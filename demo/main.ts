@@ -1,7 +1,7 @@
 /**
  * The product in three minutes, nothing scripted: the tiny model answers as the upstream, two
  * applications send their prompts through the proxy, and the proxy does what it does.
- * `npm run demo -- [--seed n] [--model path] [--minutes n] [--schedule linear] [--price-input usd] [--price-output usd] [--keep] [--json]`
+ * `npm run demo -- [--seed n] [--model path] [--minutes n] [--schedule single-stage] [--price-input usd] [--price-output usd] [--keep] [--json]`
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -43,8 +43,7 @@ const { values: args } = parseArgs({
     model: { type: 'string', default: TINY },
     // of training, for each application
     minutes: { type: 'string' },
-    // linear trains the progressive stages, too, which takes another minute
-    schedule: { type: 'string', default: 'single-stage' },
+    schedule: { type: 'string', default: 'linear' },
     'price-input': { type: 'string', default: '0.15' },
     'price-output': { type: 'string', default: '0.60' },
     keep: { type: 'boolean', default: false },
@@ -87,6 +86,8 @@ const environment = (upstream: RunningEngine, dataDir: string): Record<string, s
   TRAIN_MINUTES: String(minutes),
   SCHEDULE: args.schedule,
   STAGES: '3',
+  // three minutes are not enough for both
+  QUERY_ONLY_ARM: 'false',
   // examples that a row retrieves make the early stages twice as long
   EXAMPLES: '0',
 })

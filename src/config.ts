@@ -60,6 +60,7 @@ const SCHEMA = z.object({
     .enum(['linear', 'exponential', 'inverse-exponential', 'single-stage', 'full-prompt'])
     .default('linear'),
   STAGES: whole(4, 1),
+  QUERY_ONLY_ARM: flag(true),
   EXAMPLES: whole(4),
   SEED: whole(20240702),
   MARGIN: share(0.05),
@@ -136,6 +137,7 @@ const internalizeOf = (env: Environment): Config['internalize'] => ({
   method: env.TRAINING_METHOD,
   schedule: env.SCHEDULE,
   stages: env.STAGES,
+  queryOnlyArm: env.QUERY_ONLY_ARM,
   examples: env.EXAMPLES,
   seed: env.SEED,
   margin: env.MARGIN,

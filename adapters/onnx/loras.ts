@@ -6,7 +6,7 @@ import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError, toAppError } from '../../src/errors.ts'
 import type { Log } from '../contract/log.ts'
-import type { LoraMatrices } from './generate/lora-pool.ts'
+import type { LoraMatrices } from './generate/fused-lora.ts'
 import type { LoadedModel } from './model/load-model.ts'
 import { type LoraManifest, readLora, type StoredLora } from './train/lora-file.ts'
 

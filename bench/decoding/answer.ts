@@ -1,6 +1,6 @@
 /** One request to a generator, timed, with loras and prompts of random numbers. */
 import type { Generator } from '../../adapters/onnx/generate/generator.ts'
-import type { LoraMatrices } from '../../adapters/onnx/generate/lora-pool.ts'
+import type { LoraMatrices } from '../../adapters/onnx/generate/fused-lora.ts'
 import { LINEAR_LAYERS, linearShape, moduleName } from '../../adapters/onnx/llama-config.ts'
 import type { LlamaConfig } from '../../adapters/onnx/llama-config.ts'
 

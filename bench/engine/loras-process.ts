@@ -4,6 +4,7 @@
  *
  *   tsx bench/engine/loras-process.ts <model> <threads> <rank>
  */
+import { fuseLora } from '../../adapters/onnx/generate/fused-lora.ts'
 import { createGenerator, type Generator } from '../../adapters/onnx/generate/generator.ts'
 import { loadModel } from '../../adapters/onnx/model/load-model.ts'
 import { answer, randomLora, randomPrompt } from '../decoding/answer.ts'
@@ -14,11 +15,8 @@ const REQUESTS = 400
 const LANES = 8
 const PROMPT_TOKENS = 24
 const ANSWER_TOKENS = 8
-/** of the hundred, how many fit at once */
+/** of the hundred, how many fit at once, the second copy of those in one batch included */
 const RESIDENT = 24
-
-const bytesOf = (lora: ReturnType<typeof randomLora>): number =>
-  [...lora.modules.values()].reduce((sum, { a, b }) => sum + a.byteLength + b.byteLength, 0)
 
 const [path, threads, rank] = process.argv.slice(2)
 const model = await loadModel(path!, 'auto')
@@ -34,7 +32,7 @@ const generator: Generator = await createGenerator({
   },
   threads: Number(threads),
   expectsLoras: true,
-  maxLoraBytes: RESIDENT * bytesOf(lora),
+  maxLoraBytes: RESIDENT * fuseLora(config, 'lora', lora).bytes,
 })
 
 /** Requests a second, and how many failed. */

@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import { parseConfig } from '../config.ts'
 import { AppError } from '../errors.ts'
 import { KNOWN_MODELS } from '../models/known.ts'
+import { packageFolder } from '../package-folder.ts'
 import { modelFolder, pullModel, type PullRequest } from '../models/pull.ts'
 import { createProgress, print, table, type OutputOptions } from './output.ts'
 
@@ -30,7 +31,9 @@ const list = (options: OutputOptions): void => {
   const folder = modelsDir()
   const pulled = pulledModels(folder)
   const known = KNOWN_MODELS.map((model) => {
-    const path = modelFolder(folder, model.repository)
+    const { name, repository } = model
+    if (repository === null) return { ...model, path: join(packageFolder(), 'models', name) }
+    const path = modelFolder(folder, repository)
     return { ...model, path: pulled.includes(path) ? path : null }
   })
   const others = pulled.filter((path) => !known.some((model) => model.path === path))
@@ -59,6 +62,8 @@ const requestOf = (wanted: string, revision: string): PullRequest => {
       'not-found',
       `no model is called ${name}; give owner/name of the hub, or one of ${KNOWN_MODELS.map((model) => model.name).join(', ')}`
     )
+  if (known?.repository === null)
+    throw new AppError('invalid-request', `${name} ships with the package: see models list`)
   return { repository: known?.repository ?? name, revision, ggufFile }
 }
 

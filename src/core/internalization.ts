@@ -102,6 +102,8 @@ export interface InternalizeOptions {
   method: 'auto' | 'supervised'
   schedule: ScheduleName
   stages: number
+  /** train without the prompt from the start, too, beside the schedule */
+  queryOnlyArm: boolean
   /** examples retrieved for a row of the first stage */
   examples: number
   seed: number

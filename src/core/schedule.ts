@@ -3,7 +3,7 @@
  * effort is divided among the stages. Knows nothing of templates, rows or engines; a stage's prompt
  * is made by `compress.ts` and `retrieve.ts`.
  */
-import type { Hyperparameters } from '../openai/fine-tuning.ts'
+import { defaultLearningRate, type Hyperparameters } from '../openai/fine-tuning.ts'
 import type { StagePlan } from './internalization.ts'
 
 export type ScheduleName =
@@ -23,13 +23,16 @@ const SHAPES: Record<'linear' | 'exponential' | 'inverse-exponential', (x: numbe
  * Share of the prompt that each stage has, falling from 1 to 0 (PromptIntern, arXiv 2407.02211,
  * section on progressive internalization). `single-stage` trains without the prompt only,
  * `full-prompt` with all of it only; a progressive schedule of one stage is `single-stage`.
+ *
+ * In self-distillation the first stage has less than 1 already: with the whole prompt the student is
+ * its own teacher, and there is nothing to learn.
  */
-export const stageShares = (name: ScheduleName, stages = 4): number[] => {
+export const stageShares = (name: ScheduleName, stages: number, distils = false): number[] => {
   if (name === 'full-prompt') return [1]
   if (name === 'single-stage' || stages <= 1) return [0]
   return Array.from({ length: stages }, (_, k) => {
     if (k === stages - 1) return 0
-    return SHAPES[name](k / (stages - 1))
+    return SHAPES[name](distils ? (k + 1) / stages : k / (stages - 1))
   })
 }
 
@@ -43,20 +46,7 @@ export interface TrainingFacts {
   rows: number
 }
 
-const MILLION = 1e6
-const SMALL_MODEL = 200 * MILLION
-
-const TINY_MODEL = 20 * MILLION
-
-/**
- * 2e-4 up to 3B, 1e-4 above; models under 200M stand five times that, those under 20M fifteen times
- * (docs/experiments.md).
- */
-const learningRate = (parameters: number): number => {
-  if (parameters < TINY_MODEL) return 3e-3
-  if (parameters < SMALL_MODEL) return 1e-3
-  return parameters < 4000 * MILLION ? 2e-4 : 1e-4
-}
+const SMALL_MODEL = 200e6
 
 /**
  * Defaults of one arm's whole training: LoRA rank 16, or 32 for long templates and many rows;
@@ -72,7 +62,7 @@ export const defaultHyperparameters = (
   return {
     rank: facts.templateTokens > 2000 || facts.rows > 2000 ? 32 : 16,
     alpha: 32,
-    learning_rate: learningRate(parameters),
+    learning_rate: defaultLearningRate(parameters),
     batch_size: batchSize,
     n_epochs: epochs,
     max_steps: Math.max(1, Math.ceil((facts.rows * epochs) / batchSize)),
@@ -95,16 +85,17 @@ const secondsAtShare = (share: number): number => 0.1 + 0.6 * share
 export interface StagePlanInput extends TrainingFacts {
   schedule: ScheduleName
   stages: number
+  /** whether the lora learns from its own base model with the whole prompt */
+  distils?: boolean
   /** few-shot examples that a full prompt has */
   examples: number
   /** override the defaults; steps and epochs are those of all stages together */
   hyperparameters?: Hyperparameters
   /** wall-clock seconds of all stages together; null or absent is no limit */
   secondsBudget?: number | null
-  secondsPerShare?: (share: number) => number
 }
 
-/** Share of the effort (steps, or seconds under a budget) that each stage gets; sums to 1. */
+/** Share of the time that each stage gets; sums to 1. */
 const effortShares = (stages: number): number[] => {
   if (stages === 1) return [1]
   const last = Math.max(LAST_STAGE_SHARE, 1 / stages)
@@ -144,12 +135,19 @@ const spans = (shares: number[]): [number, number][] => {
   })
 }
 
-/** Whole steps of each stage; what rounding leaves goes to the last stage. */
-const divideSteps = (total: number, shares: number[]): number[] => {
-  const early = shares.slice(0, -1).map((share) => Math.max(1, Math.floor(total * share)))
-  const spent = early.reduce((sum, steps) => sum + steps, 0)
+/**
+ * Whole steps of each stage for its share of the time: those with more of the prompt cost more and
+ * are fewer. What rounding leaves goes to the last stage.
+ */
+const divideSteps = (total: number, effort: number[], prompts: number[]): number[] => {
+  const weights = effort.map((share, k) => share / secondsAtShare(prompts[k]!))
+  const sum = weights.reduce((all, weight) => all + weight, 0)
+  const early = weights
+    .slice(0, -1)
+    .map((weight) => Math.max(1, Math.floor((total * weight) / sum)))
+  const spent = early.reduce((all, steps) => all + steps, 0)
   const least = Math.ceil((spent * LAST_STAGE_SHARE) / (1 - LAST_STAGE_SHARE))
-  return [...early, Math.max(1, shares.length === 1 ? total : least, total - spent)]
+  return [...early, Math.max(1, least, total - spent)]
 }
 
 const warmup = (stage: number, steps: number, share: number): number =>
@@ -158,36 +156,16 @@ const warmup = (stage: number, steps: number, share: number): number =>
     : Math.min(MAX_REWARMUP_SHARE, REWARMUP_STEPS / steps)
 
 /**
- * Steps that fit in a stage's seconds, when the last stage's steps are what its seconds were meant
- * for: early stages cost more a row and get fewer.
- */
-const affordableSteps = (
-  steps: number[],
-  effort: number[],
-  prompts: number[],
-  secondsPerShare: (share: number) => number
-): number[] => {
-  const last = steps.length - 1
-  const secondsOfLast = steps[last]! * secondsPerShare(prompts[last]!)
-  return steps.map((most, k) => {
-    const seconds = (secondsOfLast * effort[k]!) / effort[last]!
-    return Math.max(1, Math.min(most, Math.floor(seconds / secondsPerShare(prompts[k]!))))
-  })
-}
-
-/**
  * The stages of one arm. The last stage has at least 40 % of the optimizer steps and of the time,
  * and all stages lie on one learning-rate curve. Under a time budget each stage has its slice as
- * `max_seconds`, and early stages have no more steps than such a slice holds beside the last one's.
+ * `max_seconds`, too.
  */
 export const planStages = (input: StagePlanInput): StagePlan[] => {
-  const prompts = stageShares(input.schedule, input.stages)
+  const prompts = stageShares(input.schedule, input.stages, input.distils)
   const effort = effortShares(prompts.length)
   const base = { ...defaultHyperparameters(input), ...input.hyperparameters }
-  const whole = divideSteps(base.max_steps, effort)
+  const steps = divideSteps(base.max_steps, effort, prompts)
   const seconds = input.secondsBudget ?? null
-  const perShare = input.secondsPerShare ?? secondsAtShare
-  const steps = seconds === null ? whole : affordableSteps(whole, effort, prompts, perShare)
   const spanOf = spans(seconds === null ? steps : effort)
   return prompts.map((templateShare, k) => {
     const share = spanOf[k]![1] - spanOf[k]![0]

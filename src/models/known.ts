@@ -1,8 +1,8 @@
 /** Models that the embedded engine is known to run, by short names. */
 export interface KnownModel {
   name: string
-  /** on the Hugging Face hub */
-  repository: string
+  /** on the Hugging Face hub; null ships with the package, in `models/<name>` */
+  repository: string | null
   parameters: string
   /** of all files that are pulled */
   megabytes: number
@@ -10,6 +10,13 @@ export interface KnownModel {
 }
 
 export const KNOWN_MODELS: readonly KnownModel[] = [
+  {
+    name: 'tiny',
+    repository: null,
+    parameters: '3.9M',
+    megabytes: 8,
+    licence: 'Apache-2.0',
+  },
   {
     name: 'smollm2-135m',
     repository: 'HuggingFaceTB/SmolLM2-135M-Instruct',

@@ -50,6 +50,19 @@ export interface Hyperparameters {
   schedule_span?: [number, number]
 }
 
+const MILLION = 1e6
+
+/**
+ * Peak of the learning-rate curve where nobody sets it: 2e-4 up to 4 billion parameters, 1e-4 above;
+ * models under 200 million bear, and need, five times that, those under 20 million fifteen times
+ * (docs/experiments.md).
+ */
+export const defaultLearningRate = (parameters: number): number => {
+  if (parameters < 20 * MILLION) return 3e-3
+  if (parameters < 200 * MILLION) return 1e-3
+  return parameters < 4000 * MILLION ? 2e-4 : 1e-4
+}
+
 export type JobStatus = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled'
 
 /** Whether a job still has work before it. */

@@ -5,11 +5,16 @@
  */
 import { leastEffectFirst, textSegments, type TextSegment } from '../core/compress.ts'
 import { splitExchanges } from '../core/dataset.ts'
-import type { Arm, ArmName, InternalizationPlan } from '../core/internalization.ts'
+import type {
+  Arm,
+  ArmName,
+  InternalizationPlan,
+  InternalizeOptions,
+} from '../core/internalization.ts'
 import { studentMessages } from '../core/prompt.ts'
 import { affordableFirstSteps, LEAST_PROMPTED_STEPS, planStages } from '../core/schedule.ts'
 import { knownLabels } from '../core/score.ts'
-import type { ScheduleName } from '../core/schedule.ts'
+import type { ScheduleName, TrainingFacts } from '../core/schedule.ts'
 import type { Template } from '../core/template.ts'
 import type { Engine } from '../engine/engine.ts'
 import { AppError } from '../errors.ts'
@@ -93,8 +98,17 @@ const segmentEffects = async (
   return { effects: groups.map((group) => losses[group]! - full), passSeconds }
 }
 
+/** Where everything is dropped at once, what a segment is worth does not matter. */
+const withoutEffects = (segments: TextSegment[]): SegmentEffects => ({
+  effects: segments.map(() => 0),
+  passSeconds: 0,
+})
+
+const scheduleTimeShare = ({ queryOnlyArm }: InternalizeOptions): number =>
+  queryOnlyArm ? 1 - QUERY_ONLY_TIME_SHARE : 1
+
 /**
- * Whether the schedule is trained beside the query-only arm. Under a time budget its stages with a
+ * Whether the schedule is trained, and not the query-only arm alone. Under a time budget its stages with a
  * prompt must have the time to teach something, else the query-only arm has better use for it.
  * @param passSeconds of one pass over `EFFECT_ROWS` rows with the whole template: with the way back,
  * an optimizer step over a quarter of the rows takes about as long
@@ -103,7 +117,7 @@ const hasScheduleArm = (deps: WorkerDeps, passSeconds: number): boolean => {
   const { config } = deps
   if (config.schedule === 'single-stage') return false
   if (config.trainSeconds === null) return true
-  const seconds = config.trainSeconds * (1 - QUERY_ONLY_TIME_SHARE)
+  const seconds = config.trainSeconds * scheduleTimeShare(config)
   const steps = affordableFirstSteps(config, seconds, passSeconds)
   if (steps >= LEAST_PROMPTED_STEPS) return true
   deps.log({
@@ -114,31 +128,29 @@ const hasScheduleArm = (deps: WorkerDeps, passSeconds: number): boolean => {
   return false
 }
 
-interface ArmFacts {
-  parameters: number | null
-  templateTokens: number
-  rows: number
+interface ArmFacts extends TrainingFacts {
   passSeconds: number
+  method: TrainingMethod
 }
 
-const planArms = (deps: WorkerDeps, { passSeconds, ...facts }: ArmFacts): Arm[] => {
-  const { trainSeconds, schedule, stages, examples } = deps.config
+const planArms = (deps: WorkerDeps, { passSeconds, method, ...facts }: ArmFacts): Arm[] => {
+  const { trainSeconds, schedule, stages, examples, queryOnlyArm } = deps.config
   const arm = (name: ArmName, shape: ScheduleName, timeShare: number): Arm => ({
     name,
     stages: planStages({
       schedule: shape,
       stages,
       examples,
+      distils: method === 'self-distillation',
       ...facts,
       secondsBudget: trainSeconds === null ? null : trainSeconds * timeShare,
     }),
     results: [],
   })
   if (!hasScheduleArm(deps, passSeconds)) return [arm('query-only', 'single-stage', 1)]
-  return [
-    arm('query-only', 'single-stage', QUERY_ONLY_TIME_SHARE),
-    arm('schedule', schedule, 1 - QUERY_ONLY_TIME_SHARE),
-  ]
+  const scheduled = arm('schedule', schedule, scheduleTimeShare(deps.config))
+  if (!queryOnlyArm) return [scheduled]
+  return [arm('query-only', 'single-stage', QUERY_ONLY_TIME_SHARE), scheduled]
 }
 
 const chooseRows = async (
@@ -188,7 +200,10 @@ const planCompression = async (
   const segments = textSegments(template)
   const tokens = await segmentTokens(engine, baseModel, segments)
   const rows = train.slice(-EFFECT_ROWS)
-  const { effects, passSeconds } = await segmentEffects(deps, engine, baseModel, segments, rows)
+  const { effects, passSeconds } =
+    deps.config.schedule === 'single-stage'
+      ? withoutEffects(segments)
+      : await segmentEffects(deps, engine, baseModel, segments, rows)
   return {
     passSeconds,
     dropOrder: leastEffectFirst(
@@ -227,6 +242,7 @@ export const planInternalization = async (
     template,
     train
   )
+  const method = methodFor(deps, base, train)
   return {
     schedule: deps.config.schedule,
     engine: engine.name,
@@ -237,8 +253,9 @@ export const planInternalization = async (
     labels: knownLabels(train.map((exchange) => exchange.answer)),
     dropOrder,
     templateTokens,
-    method: methodFor(deps, base, train),
+    method,
     arms: planArms(deps, {
+      method,
       passSeconds,
       parameters: base.parameters ?? null,
       templateTokens,

@@ -4,7 +4,7 @@
  */
 import type { LlamaConfig, WeightSource } from '../../adapters/onnx/llama-config.ts'
 import { LINEAR_LAYERS, linearShape, moduleName } from '../../adapters/onnx/llama-config.ts'
-import type { LoraMatrices } from '../../adapters/onnx/generate/lora-pool.ts'
+import type { LoraMatrices } from '../../adapters/onnx/generate/fused-lora.ts'
 import type { Vocabulary } from '../../adapters/onnx/generate/text.ts'
 
 const LONGER_TOKENS = [

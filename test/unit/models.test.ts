@@ -1,9 +1,10 @@
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { checkModel } from '../../adapters/onnx/check-model.ts'
 import { writeRandomModel } from '../../adapters/onnx/model/random-model.ts'
+import { modelsCommand } from '../../src/cli/models.ts'
 import { pullModel, type PullOptions } from '../../src/models/pull.ts'
 import { seededRandom } from '../../src/random.ts'
 import { startFakeHub, type FakeHub } from '../fakes/hub.ts'
@@ -158,6 +159,22 @@ describe('promptintern models pull', () => {
     ['acme', 'invalid-request'],
   ])('refuses %s', async (repository, code) => {
     await expect(pull({ repository })).rejects.toMatchObject({ code })
+  })
+})
+
+describe('promptintern models list', () => {
+  it('says where the model lies that ships with the package', async () => {
+    const written = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
+    try {
+      await modelsCommand().parseAsync(['list', '--json'], { from: 'user' })
+      const { known } = JSON.parse(written.mock.calls.map(([text]) => text).join('')) as {
+        known: { name: string; path: string | null }[]
+      }
+      const { path } = known.find(({ name }) => name === 'tiny')!
+      expect(existsSync(join(path!, 'model.safetensors'))).toBe(true)
+    } finally {
+      written.mockRestore()
+    }
   })
 })
 

@@ -369,6 +369,24 @@ describe('limits', () => {
     await Promise.all([generator.close(), roomy.close()])
   })
 
+  it('does not read a lora at every step while it waits for room', async () => {
+    const loads: string[] = []
+    const generator = await create({
+      // one lora at a time
+      maxLoraBytes: 100_000,
+      loadLora: (id) => {
+        loads.push(id)
+        return loadLora(id)
+      },
+    })
+    const wanted = ['lora-a', 'lora-b'].map((lora, index) =>
+      request(prompt(index, 5), { lora, maxTokens: 40 })
+    )
+    await Promise.all(wanted.map((one) => collect(generator, one)))
+    expect(loads).toEqual(['lora-a', 'lora-b', 'lora-b'])
+    await generator.close()
+  })
+
   it('refuses to forget a lora in use and forgets it afterwards', async () => {
     const generator = await create()
     const wanted = request(prompt(1, 4), { lora: 'lora-a', maxTokens: 50 })

@@ -77,6 +77,15 @@ describe('stageShares', () => {
     expect(late).toBeGreaterThan(linear!)
   })
 
+  it('leaves out the stage with the whole prompt in self-distillation', () => {
+    expect(stageShares('linear', 3, true).map((share) => share.toFixed(3))).toEqual([
+      '0.667',
+      '0.333',
+      '0.000',
+    ])
+    expect(stageShares('linear', 1, true)).toEqual([0])
+  })
+
   it('has one stage where nothing progresses', () => {
     expect(stageShares('single-stage', 4)).toEqual([0])
     expect(stageShares('full-prompt', 4)).toEqual([1])
@@ -111,13 +120,23 @@ describe('planStages', () => {
     )
   })
 
-  it('takes fewer steps with the long prompt when time is short', () => {
-    const steps = planStages({ ...banking, secondsBudget: 1200 }).map(
-      ({ hyperparameters }) => hyperparameters.max_steps!
-    )
+  it('takes fewer steps with the long prompt, whether or not time is short', () => {
+    const [steps, inTime] = [null, 1200].map((secondsBudget) =>
+      planStages({ ...banking, secondsBudget }).map(
+        ({ hyperparameters }) => hyperparameters.max_steps!
+      )
+    ) as [number[], number[]]
+    expect(inTime).toEqual(steps)
+    expect(sum(steps)).toBe(defaultHyperparameters(banking).max_steps)
     expect(steps[0]).toBeLessThan(steps[1]!)
     expect(steps[1]).toBeLessThan(steps[2]!)
     expect(steps[3]! / sum(steps)).toBeGreaterThan(0.6)
+  })
+
+  it('has no more examples than prompt when the lora learns from its own base model', () => {
+    const plan = planStages({ ...banking, examples: 6, distils: true })
+    expect(plan.map(({ examples }) => examples)).toEqual([4, 3, 1, 0])
+    expect(plan.at(-1)!.templateShare).toBe(0)
   })
 
   it('removes the examples along with the template', () => {
@@ -144,7 +163,7 @@ describe('planStages', () => {
 
 describe('defaultHyperparameters', () => {
   it('follows the size of the model', () => {
-    expect([135e6, 1.5e9, 7e9, null].map(rate)).toEqual([1e-3, 2e-4, 1e-4, 2e-4])
+    expect([4e6, 135e6, 1.5e9, 7e9, null].map(rate)).toEqual([3e-3, 1e-3, 2e-4, 1e-4, 2e-4])
   })
 
   it('doubles the rank for long templates and many rows', () => {

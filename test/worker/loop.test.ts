@@ -191,23 +191,28 @@ describe('the worker', () => {
   })
 
   it.each([
-    { minutes: '20', arms: ['query-only', 'schedule'], seconds: [720, 480] },
-    { minutes: '10', arms: ['query-only'], seconds: [600] },
-  ])('trains in $minutes minutes what has the time to learn: $arms', async (limited) => {
-    // every reading of the clock is a second later, so a pass over the prompt takes a second
-    let seconds = 1_800_000_000
-    const { config, ...rest } = depsOf({ now: () => ++seconds * 1000 })
-    const trainSeconds = Number(limited.minutes) * 60
-    await runUntilIdle({ ...rest, config: { ...config, trainSeconds } })
-    const { arms } = (await store.internalizations.list())[0]!.plan!
-    expect(arms.map((arm) => arm.name)).toEqual(limited.arms)
-    const given = arms.map((arm) =>
-      arm.stages.reduce((sum, stage) => sum + stage.hyperparameters.max_seconds!, 0)
-    )
-    given.forEach((sum, index) => expect(sum).toBeCloseTo(limited.seconds[index]!, 6))
-    const leftOut = events.some((event) => event.message.includes('schedule is left out'))
-    expect(leftOut).toBe(limited.arms.length === 1)
-  })
+    { minutes: '20', queryOnlyArm: true, arms: ['query-only', 'schedule'], seconds: [720, 480] },
+    { minutes: '20', queryOnlyArm: false, arms: ['schedule'], seconds: [1200] },
+    { minutes: '10', queryOnlyArm: true, arms: ['query-only'], seconds: [600] },
+  ])(
+    'trains in $minutes minutes what is wanted and has the time to learn: $arms',
+    async (limited) => {
+      // every reading of the clock is a second later, so a pass over the prompt takes a second
+      let seconds = 1_800_000_000
+      const { config, ...rest } = depsOf({ now: () => ++seconds * 1000 })
+      const { queryOnlyArm, minutes } = limited
+      const trainSeconds = Number(minutes) * 60
+      await runUntilIdle({ ...rest, config: { ...config, trainSeconds, queryOnlyArm } })
+      const { arms } = (await store.internalizations.list())[0]!.plan!
+      expect(arms.map((arm) => arm.name)).toEqual(limited.arms)
+      const given = arms.map((arm) =>
+        arm.stages.reduce((sum, stage) => sum + stage.hyperparameters.max_seconds!, 0)
+      )
+      given.forEach((sum, index) => expect(sum).toBeCloseTo(limited.seconds[index]!, 6))
+      const leftOut = events.some((event) => event.message.includes('schedule is left out'))
+      expect(leftOut).toBe(!limited.arms.includes('schedule'))
+    }
+  )
 
   it('goes live by itself with AUTO_PROMOTE', async () => {
     const config = { ...depsOf().config, autoPromote: true }

@@ -7,8 +7,8 @@ import { AppError } from '../../../src/errors.ts'
 import type { LlamaConfig, WeightSource } from '../llama-config.ts'
 import { buildDecodeGraph } from './decode-graph.ts'
 import type { CacheTensors } from './kv-cache.ts'
-import { loraMasks } from './lora-pool.ts'
-import type { LoraFeeds } from './lora-pool.ts'
+import { loraMasks } from './fused-lora.ts'
+import type { LoraFeeds } from './fused-lora.ts'
 import type { TokenChoice } from './sampler.ts'
 
 export interface DecodeStep {

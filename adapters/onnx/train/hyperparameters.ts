@@ -1,6 +1,6 @@
 /** Defaults of a training job and its learning rate over time. Pure. */
 import { AppError } from '../../../src/errors.ts'
-import type { Hyperparameters } from '../../../src/openai/fine-tuning.ts'
+import { defaultLearningRate, type Hyperparameters } from '../../../src/openai/fine-tuning.ts'
 
 export type ResolvedHyperparameters = Required<
   Omit<Hyperparameters, 'max_steps' | 'max_seconds'>
@@ -20,8 +20,6 @@ export interface JobShape {
 
 const DEFAULT_RANK = 16
 const DEFAULT_ALPHA = 32
-/** small models bear, and need, far larger steps */
-const SMALL_MODEL_PARAMETERS = 200e6
 
 const check = (holds: boolean, param: string, rule: string): void => {
   if (!holds)
@@ -60,7 +58,7 @@ export const resolveHyperparameters = (
   const resolved: ResolvedHyperparameters = {
     rank: given.rank ?? start?.rank ?? DEFAULT_RANK,
     alpha: given.alpha ?? start?.alpha ?? DEFAULT_ALPHA,
-    learning_rate: given.learning_rate ?? (parameters < SMALL_MODEL_PARAMETERS ? 1e-3 : 2e-4),
+    learning_rate: given.learning_rate ?? defaultLearningRate(parameters),
     batch_size: batchSize,
     n_epochs: epochs,
     weight_decay: given.weight_decay ?? 0,

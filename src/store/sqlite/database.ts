@@ -2,15 +2,16 @@
  * Opens the database file: settings, migrations, and what a driver error means to a person. Knows
  * no table.
  */
-import { existsSync, mkdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { createClient, LibsqlError, type Client } from '@libsql/client/sqlite3'
 import { sql } from 'drizzle-orm'
 import type { LibSQLDatabase } from 'drizzle-orm/libsql/driver-core'
 import { drizzle } from 'drizzle-orm/libsql/sqlite3'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { AppError } from '../../errors.ts'
+import { packageFolder } from '../../package-folder.ts'
 import type { SqlTransaction } from './statements.ts'
 
 export interface DatabaseOptions {
@@ -41,17 +42,7 @@ export interface Connection {
 const FILE_NAME = 'promptintern.sqlite'
 const PAGE_BYTES = 4096
 
-/** The package's `migrations/sqlite`, from the sources as from `dist`. */
-const packagedMigrations = (): string => {
-  let folder = dirname(fileURLToPath(import.meta.url))
-  while (!existsSync(join(folder, 'package.json'))) {
-    if (folder === dirname(folder)) {
-      throw new AppError('invalid-config', 'the package lacks its migrations folder; reinstall it')
-    }
-    folder = dirname(folder)
-  }
-  return join(folder, 'migrations', 'sqlite')
-}
+const packagedMigrations = (): string => join(packageFolder(), 'migrations', 'sqlite')
 
 /** What to do, by SQLite's primary result code. */
 const ADVICE: Record<string, string> = {
