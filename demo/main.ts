@@ -51,7 +51,7 @@ const { values: args } = parseArgs({
   },
 })
 
-const TRAIN_ROWS = 400
+const TRAIN_ROWS = 480
 const HOLDOUT_ROWS = 240
 /** The log's records are told apart by what the users wrote; a few may not be told apart. */
 const SPARE_ROWS = 20
@@ -241,6 +241,7 @@ const play = async (stage: Stage, begun: number): Promise<DemoResult> => {
     applications: applications.map(({ name }, index) => ({
       name,
       state: internalizations[index]!.state.name,
+      method: internalizations[index]!.plan?.method ?? null,
       reason: internalizations[index]!.verdict?.reason ?? null,
       arms: armResults(internalizations[index]!),
       measured: measured[live.findIndex(({ application }) => application.name === name)] ?? null,

@@ -1,5 +1,6 @@
 /** What a run of the demo found, as `--json` prints it. */
 import type { Figure } from '../bench/report.ts'
+import type { TrainingMethod } from '../src/openai/fine-tuning.ts'
 
 export interface Latency {
   firstToken: Figure
@@ -42,6 +43,8 @@ export interface DemoResult {
   applications: {
     name: string
     state: string
+    /** how its loras learned; null when no training was planned */
+    method: TrainingMethod | null
     /** why it went live, or why not */
     reason: string | null
     arms: ArmResult[]

@@ -24,6 +24,7 @@ import {
   items,
   pick,
   whole,
+  type CodeKind,
   type Random,
 } from './world.ts'
 
@@ -35,6 +36,13 @@ export interface Question {
 export interface Application {
   system: string
   ask(random: Random): Question
+}
+
+export interface ListApplication extends Application {
+  /** lines of its list */
+  entries: number
+  /** what its answers look like */
+  codes: CodeKind
 }
 
 /**
@@ -50,6 +58,7 @@ interface Table {
   questions: readonly string[]
   /** what the values are */
   field: string
+  codes: CodeKind
   /** one for each key */
   values: string[]
 }
@@ -103,19 +112,22 @@ const drawKeys = (random: Random, difficulty: Difficulty): Pick<Table, 'keys' | 
 }
 
 /** Every value once while a table is to be read, later a few values for many keys. */
-const drawValues = (random: Random, difficulty: Difficulty, rows: number): string[] => {
-  const kind = pick(random, CODE_KINDS)
-  const draw = (): string => code(random, kind)
-  const values = distinct(rows, draw)
-  if (difficulty < 2 || chance(random, 0.5)) return values
+const drawValues = (
+  random: Random,
+  difficulty: Difficulty,
+  rows: number
+): Pick<Table, 'codes' | 'values'> => {
+  const codes = pick(random, CODE_KINDS)
+  const values = distinct(rows, () => code(random, codes))
+  if (difficulty < 2 || chance(random, 0.5)) return { codes, values }
   const pool = values.slice(0, whole(random, Math.min(4, rows), rows))
-  return values.map(() => pick(random, pool))
+  return { codes, values: values.map(() => pick(random, pool)) }
 }
 
 const drawTable = (random: Random, difficulty: Difficulty): Table => {
   const { keys, questions } = drawKeys(random, difficulty)
   const field = pick(random, FIELDS)
-  return { keys, questions, field, values: drawValues(random, difficulty, keys.length) }
+  return { keys, questions, field, ...drawValues(random, difficulty, keys.length) }
 }
 
 const render = (format: Format, field: string, value: string): string => {
@@ -141,7 +153,7 @@ const drawFormat = (random: Random, difficulty: Difficulty): Format => {
 }
 
 /** Texts of one application, in its wording. */
-class Drawn implements Application {
+class Drawn implements ListApplication {
   readonly system: string
   private readonly table: Table
   private readonly format: Format
@@ -155,6 +167,14 @@ class Drawn implements Application {
         ? { flag: inventedWord(random), value: pick(random, this.table.values) }
         : null
     this.system = difficulty === 0 ? this.rows(random) : this.prompt(random, difficulty)
+  }
+
+  get entries(): number {
+    return this.table.keys.length
+  }
+
+  get codes(): CodeKind {
+    return this.table.codes
   }
 
   ask(random: Random): Question {
@@ -228,7 +248,9 @@ class Drawn implements Application {
   }
 }
 
-export const drawApplication = (random: Random, difficulty: Difficulty): Application => {
+export const drawApplication = (random: Random, difficulty: Difficulty): ListApplication => {
   const drawn = new Drawn(random, difficulty)
-  return difficulty === 0 ? { system: drawn.system, ask: (next) => drawn.askForKey(next) } : drawn
+  if (difficulty > 0) return drawn
+  const { system, entries, codes } = drawn
+  return { system, entries, codes, ask: (next) => drawn.askForKey(next) }
 }

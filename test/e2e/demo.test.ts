@@ -24,7 +24,9 @@ describe('the demo', () => {
         { state: 'live', reason: expect.stringContaining('agreement') },
         { state: 'live', reason: expect.stringContaining('agreement') },
       ])
-      for (const { measured } of applications) {
+      for (const { measured, method, arms } of applications) {
+        expect(method).toBe('self-distillation')
+        expect(arms.map(({ arm }) => arm)).toEqual(['schedule'])
         expect(measured!.coverage).toBeGreaterThanOrEqual(0.5)
         expect(measured!.agreement).toBeGreaterThanOrEqual(0.9)
         expect(measured!.promptTokensAfter).toBeLessThan(0.1 * measured!.promptTokensBefore)
