@@ -12,7 +12,7 @@ import type { DemoApplication } from './traffic.ts'
 import type { InternalizationView, TemplateView } from './watch.ts'
 
 const LANES = 8
-const LATENCY_ROUNDS = 15
+const LATENCY_ROUNDS = 10
 
 /** US dollars per million tokens. */
 export interface Prices {

@@ -14,6 +14,11 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
   'src/random.ts': { ours: [], packages: [], node: false },
   'src/time-ordered-id.ts': { ours: [], packages: [], node: ['node:crypto'] },
   'src/bearer-token.ts': { ours: [], packages: [], node: ['node:crypto'] },
+  'src/package-folder.ts': {
+    ours: ['src/errors.ts'],
+    packages: [],
+    node: ['node:fs', 'node:path', 'node:url'],
+  },
   'src/supervise.ts': { ours: [], packages: [], node: ['node:child_process', 'node:url'] },
   'src/openai': { ours: ['src/errors.ts'], packages: ['eventsource-parser', 'zod'], node: false },
   'src/core': {
@@ -28,7 +33,7 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
     node: false,
   },
   'src/store': {
-    ours: ['src/core', 'src/openai', 'src/errors.ts'],
+    ours: ['src/core', 'src/openai', 'src/errors.ts', 'src/package-folder.ts'],
     packages: ['drizzle-orm', '@libsql/client', 'lru-cache'],
     node: true,
   },
