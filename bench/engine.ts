@@ -80,7 +80,7 @@ const trainingFigures = async (cacheDir: string): Promise<Record<string, Figure>
     () => runScript(here('engine/training-process.ts'), modelPath, cacheDir),
     python === undefined
       ? null
-      : () => runProgram(python, here('engine/peft.py'), JSON.stringify(given))
+      : () => runProgram(python, here('engine/pytorch.py'), JSON.stringify(given))
   )
   const of = (name: string): number[] => column(measured.ours, name)
   const peer = (name: string): number[] => column(measured.peer, name)

@@ -3,7 +3,7 @@ One process of engine.ts: the same training with PyTorch, transformers and PEFT 
 would write it; milliseconds a row as one line of JSON. Weights are random: speed does not depend on
 them.
 
-    python bench/engine/peft.py '{"config": {...}, "training": {...}, "steps": 3, "threads": 2}'
+    python bench/engine/pytorch.py '{"config": {...}, "training": {...}, "steps": 3, "threads": 2}'
 """
 import json
 import sys
