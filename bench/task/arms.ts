@@ -15,6 +15,7 @@ import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
 import { isUnfinished } from '../../src/openai/fine-tuning.ts'
 import { adaptedMessages, matchOf, type Recognize } from '../harness/adapted.ts'
 import type { TaskRow } from '../harness/data.ts'
+import { inLanes } from '../harness/lanes.ts'
 
 export const isRight = (type: ResponseType, answer: string, row: TaskRow): boolean =>
   [row.answer, ...(row.meta.alt_answers ?? [])].some(
@@ -58,23 +59,18 @@ const accuracy = async (
   labels: string[] | null
 ): Promise<number> => {
   let right = 0
-  for (let start = 0; start < context.rows.length; start += PARALLEL) {
-    const rows = context.rows.slice(start, start + PARALLEL)
-    const answers = await Promise.all(
-      rows.map(async (_, index) => {
-        const request = context.requests[start + index]!
-        const completion = await context.engine.complete({
-          model,
-          messages: messagesOf(request),
-          temperature: 0,
-          max_tokens: request.max_tokens ?? 256,
-          ...(labels === null ? {} : { structured_outputs: { choice: labels } }),
-        })
-        return String(completion.choices[0]?.message.content ?? '')
-      })
-    )
-    right += rows.filter((row, index) => isRight(context.type, answers[index]!, row)).length
-  }
+  await inLanes(PARALLEL, context.rows, async (row, index) => {
+    const request = context.requests[index]!
+    const completion = await context.engine.complete({
+      model,
+      messages: messagesOf(request),
+      temperature: 0,
+      max_tokens: request.max_tokens ?? 256,
+      ...(labels === null ? {} : { structured_outputs: { choice: labels } }),
+    })
+    const answer = String(completion.choices[0]?.message.content ?? '')
+    if (isRight(context.type, answer, row)) right++
+  })
   return right / context.rows.length
 }
 

@@ -108,8 +108,8 @@ const scheduleTimeShare = ({ queryOnlyArm }: InternalizeOptions): number =>
   queryOnlyArm ? 1 - QUERY_ONLY_TIME_SHARE : 1
 
 /**
- * Whether the schedule is trained, and not the query-only arm alone. Under a time budget its stages with a
- * prompt must have the time to teach something, else the query-only arm has better use for it.
+ * Whether the schedule is trained, and not the query-only arm alone. Under a time budget its stages
+ * with a prompt must have the time to teach something, else the query-only arm has better use for it.
  * @param passSeconds of one pass over `EFFECT_ROWS` rows with the whole template: with the way back,
  * an optimizer step over a quarter of the rows takes about as long
  */

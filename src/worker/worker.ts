@@ -13,8 +13,6 @@ import { advance, promotionContext } from './internalize.ts'
 import { hasEnoughDistinct } from './plan.ts'
 
 const IDLE_MS = 1_000
-/** While a job trains: its end is a step for the next one to begin. */
-const WAITING_MS = 250
 const FAILURE_MS = 5_000
 const PRUNE_EVERY_MS = 3_600_000
 /** Distinct exchanges are fewer than requests: a start is tried again after this much more traffic. */
@@ -56,7 +54,6 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
   const detect: DetectLoop = await createDetectLoop(deps)
   const triedAt = new Map<string, number>()
   let prunedAt = 0
-  let isWaiting = false
 
   const prune = async (): Promise<void> => {
     if (deps.now() - prunedAt < PRUNE_EVERY_MS) return
@@ -68,14 +65,12 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
   }
 
   const advanceOldest = async (): Promise<boolean> => {
-    isWaiting = false
     if (deps.engine === null) return false
     const active = (await deps.store.internalizations.list())
       .filter((row) => isInWork(row.state))
       .sort((a, b) => a.createdAt - b.createdAt)
     for (const row of active) {
       if ((await advance(deps, deps.engine, row)) === 'advanced') return true
-      isWaiting = row.state.name === 'training'
       // one that only waits for a person must not hold up the others
       if (row.state.name !== 'approval') return false
     }
@@ -95,7 +90,7 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
     async run(signal) {
       while (!signal.aborted) {
         try {
-          if (!(await step())) await deps.sleep(isWaiting ? WAITING_MS : IDLE_MS, signal)
+          if (!(await step())) await deps.sleep(IDLE_MS, signal)
         } catch (thrown) {
           const error = toAppError(thrown)
           deps.log({ level: 'error', message: error.message, data: { code: error.code } })

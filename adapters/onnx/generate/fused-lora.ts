@@ -41,22 +41,33 @@ export interface LoraFeeds {
   columns: ReadonlyMap<string, { first: number; rank: number }>
 }
 
-const places = (config: LlamaConfig): { layer: number; group: LinearGroup }[] =>
+interface Place {
+  layer: number
+  group: LinearGroup
+}
+
+const places = (config: LlamaConfig): Place[] =>
   Array.from({ length: config.layers }, (_, layer) =>
     LINEAR_GROUPS.map((group) => ({ layer, group }))
   ).flat()
 
-const fusePair = (
+/** Room for a lora of this rank. */
+export const emptyPairs = (config: LlamaConfig, rank: number): FusedPair[] =>
+  places(config).map(({ group }) => {
+    const shape = groupShape(config, group)
+    const rows = group.layers.length * rank
+    return { a: new Float32Array(rows * shape.in), b: new Float32Array(rows * shape.out) }
+  })
+
+/** Writes what the lora has at this place into its pair; the rest stays 0. */
+const fill = (
+  { a, b }: FusedPair,
   config: LlamaConfig,
   lora: LoraMatrices,
-  layer: number,
-  group: LinearGroup
-): FusedPair => {
+  { layer, group }: Place
+): void => {
   const { rank } = lora
   const shape = groupShape(config, group)
-  const parts = group.layers.length
-  const a = new Float32Array(parts * rank * shape.in)
-  const b = new Float32Array(parts * rank * shape.out)
   const scale = lora.alpha / rank
   let column = 0
   group.layers.forEach((part, index) => {
@@ -72,22 +83,14 @@ const fusePair = (
     }
     column += outs
   })
-  return { a, b }
 }
 
 /** @throws AppError `invalid-model` when a matrix has another shape than the model's */
 export const fuseLora = (config: LlamaConfig, id: string, lora: LoraMatrices): FusedLora => {
-  const pairs = places(config).map(({ layer, group }) => fusePair(config, lora, layer, group))
+  const pairs = emptyPairs(config, lora.rank)
+  places(config).forEach((place, index) => fill(pairs[index]!, config, lora, place))
   return { id, rank: lora.rank, bytes: bytesOf(pairs), pairs }
 }
-
-/** Room for a lora of this rank. */
-export const emptyPairs = (config: LlamaConfig, rank: number): FusedPair[] =>
-  places(config).map(({ group }) => {
-    const shape = groupShape(config, group)
-    const rows = group.layers.length * rank
-    return { a: new Float32Array(rows * shape.in), b: new Float32Array(rows * shape.out) }
-  })
 
 export const bytesOf = (pairs: FusedPair[]): number =>
   pairs.reduce((sum, { a, b }) => sum + a.byteLength + b.byteLength, 0)

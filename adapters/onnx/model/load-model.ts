@@ -20,7 +20,7 @@ export type Precision = 'q4' | 'float32'
 
 /**
  * Below, 4 bits cost answers (the narrower a layer, the more) and save neither time nor memory that
- * anybody misses.
+ * anybody misses; bench/RESULTS.md, "The demo", has figures.
  */
 const SMALLEST_Q4_PARAMETERS = 50e6
 
