@@ -181,16 +181,24 @@ const idleFigures = async (): Promise<Record<string, Figure>> => {
 }
 
 const cacheDir = mkdtempSync(join(tmpdir(), 'promptintern-bench-'))
-try {
-  const figures = {
-    ...(await idleFigures()),
-    ...(await decodingFigures()),
-    ...(await loraFigures()),
-    ...(await trainingFigures(cacheDir)),
-  }
-  progress.stop()
-  if (args.out !== undefined) writeReport(args.out, figures)
-  process.stdout.write(`${formatFigures(figures)}\n`)
-} finally {
-  rmSync(cacheDir, { recursive: true })
+const parts: Record<string, () => Promise<Record<string, Figure>>> = {
+  idle: idleFigures,
+  decoding: decodingFigures,
+  loras: loraFigures,
+  training: () => trainingFigures(cacheDir),
 }
+const figures: Record<string, Figure> = {}
+const failures: string[] = []
+// a part takes minutes: what one has measured must not be lost because another fails
+for (const [name, measurePart] of Object.entries(parts))
+  try {
+    Object.assign(figures, await measurePart())
+    if (args.out !== undefined) writeReport(args.out, figures)
+  } catch (error) {
+    failures.push(`${name} could not be measured: ${String(error)}`)
+  }
+progress.stop()
+rmSync(cacheDir, { recursive: true })
+process.stdout.write(`${formatFigures(figures)}\n`)
+for (const failure of failures) process.stderr.write(`${failure}\n`)
+process.exitCode = failures.length === 0 ? 0 : 1

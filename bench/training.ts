@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { GraphBuilder } from '../adapters/onnx/graph.ts'
 import { LINEAR_LAYERS, linearShape, type LlamaConfig } from '../adapters/onnx/llama-config.ts'
-import { packBatch, type TokenizedRow } from '../adapters/onnx/train/batch.ts'
+import type { TokenizedRow } from '../adapters/onnx/train/batch.ts'
 import type { FrozenModel } from '../adapters/onnx/train/weights-file.ts'
 import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
 import {
@@ -87,7 +87,7 @@ const measureSharedPrefix = async (model: FrozenModel, runs: number) => {
   const rows = randomRows(SHARED)
   const longest = prefixTokens + promptTokens + completionTokens
   const shared = await openTrainer(model, prefixTokens, longest)
-  const packed = packBatch(rows, model.config, prefixTokens)
+  const packed = shared.pack(rows)
   await shared.step(packed)
   const together: number[] = []
   for (let i = 0; i < runs; i++)
@@ -95,7 +95,7 @@ const measureSharedPrefix = async (model: FrozenModel, runs: number) => {
   await shared.close()
   const peak = peakGigabytes()
   const separate = await openTrainer(model, 0, longest)
-  const alone = packBatch(rows.slice(0, 1), model.config, 0)
+  const alone = separate.pack(rows.slice(0, 1))
   await separate.step(alone)
   const apart: number[] = []
   for (let i = 0; i < runs; i++) apart.push(await milliseconds(() => separate.step(alone)))
@@ -113,7 +113,7 @@ const measureShortRows = async (model: FrozenModel, runs: number): Promise<Speed
     const rows = randomRows({ ...SHORT, rows: count })
     const operations = usefulOperations(model.config, rows)
     const speed: Speed = { tokensPerSecond: [], useful: [], ceiling: [], share: [] }
-    return { batch: packBatch(rows, model.config, 0), operations, speed }
+    return { batch: trainer.pack(rows), operations, speed }
   })
   for (const { batch } of batches) await trainer.step(batch)
   await matmul()

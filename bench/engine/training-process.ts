@@ -3,13 +3,12 @@
  *
  *   tsx bench/engine/training-process.ts <model> <cache folder>
  */
-import { packBatch } from '../../adapters/onnx/train/batch.ts'
 import type { FrozenModel } from '../../adapters/onnx/train/weights-file.ts'
 import { spread } from '../report.ts'
 import { milliseconds, openModel, openTrainer, randomRows } from '../training/trainer.ts'
 import { STEPS, TRAINING } from './workload.ts'
 
-type Workload = (typeof TRAINING)['short' | 'prompted']
+type Workload = (typeof TRAINING)['short' | 'prompted' | 'packed']
 
 /** In the median of some steps, after one that builds what it needs. */
 const msPerRow = async (
@@ -22,7 +21,7 @@ const msPerRow = async (
   const sharedTokens = isPacked ? prefixTokens : 0
   const longest = prefixTokens + promptTokens + completionTokens
   const trainer = await openTrainer(model, sharedTokens, longest)
-  const batch = packBatch(rows, model.config, sharedTokens)
+  const batch = trainer.pack(rows)
   await trainer.step(batch)
   const times: number[] = []
   for (let step = 0; step < STEPS; step++)
@@ -37,6 +36,6 @@ console.log(
   JSON.stringify({
     short: await msPerRow(model, TRAINING.short, false),
     prompted: await msPerRow(model, TRAINING.prompted, false),
-    packed: await msPerRow(model, TRAINING.prompted, true),
+    packed: await msPerRow(model, TRAINING.packed, true),
   })
 )

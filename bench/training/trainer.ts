@@ -3,10 +3,11 @@
  * random weights in the shape of SmolLM2-135M.
  */
 import { adamWStep, createAdamW } from '../../adapters/onnx/train/adamw.ts'
-import type { PackedBatch, TokenizedRow } from '../../adapters/onnx/train/batch.ts'
+import { packBatch, type PackedBatch, type TokenizedRow } from '../../adapters/onnx/train/batch.ts'
 import type { LlamaConfig } from '../../adapters/onnx/llama-config.ts'
 import { elements, modelTensors } from '../../adapters/onnx/model-tensors.ts'
 import { createLoraLayout, initLora } from '../../adapters/onnx/train/lora-layout.ts'
+import { tokenBlocks } from '../../adapters/onnx/train/token-blocks.ts'
 import { TrainingSession } from '../../adapters/onnx/train/training-session.ts'
 import { openFrozenModel, type FrozenModel } from '../../adapters/onnx/train/weights-file.ts'
 import { loadModel } from '../../adapters/onnx/model/load-model.ts'
@@ -96,6 +97,8 @@ export const randomRows = (shape: RowShape): TokenizedRow[] => {
 
 export interface Trainer {
   step(batch: PackedBatch): Promise<void>
+  /** rows laid out for its graph */
+  pack(rows: TokenizedRow[]): PackedBatch
   close(): Promise<void>
 }
 
@@ -106,10 +109,11 @@ export const openTrainer = async (
   maxPositions: number
 ): Promise<Trainer> => {
   const layout = createLoraLayout(model.config, RANK, 2 * RANK)
+  const blocks = tokenBlocks(prefixTokens, maxPositions)
   const session = await TrainingSession.open({
     model,
     layout,
-    prefixTokens,
+    ...blocks,
     maxPositions,
     gradients: true,
     threads: THREADS,
@@ -117,6 +121,7 @@ export const openTrainer = async (
   const theta = initLora(layout, random)
   const state = createAdamW(layout.length)
   return {
+    pack: (rows) => packBatch(rows, model.config, blocks),
     step: async (batch) => {
       const { gradient } = await session.run(batch, theta)
       adamWStep(theta, gradient, state, { learningRate: 1e-4, weightDecay: 0, clipNorm: 1 })

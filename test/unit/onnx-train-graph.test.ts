@@ -33,6 +33,7 @@ const openGraph = async (
       options.type === 'float64' ? Float64Array.from(weights.float32(name)) : weights.float32(name),
     maxPositions: config.maxPositions,
     gradients: true,
+    rowBlocks: 1,
     ...options,
   })
   const session = await InferenceSession.create(graph, {
@@ -97,18 +98,26 @@ const theta = randomTheta(layout, 5)
 
 describe('training graph', () => {
   it.each([
-    ['separate rows', 0, 2],
-    ['a shared prefix', 11, 2],
-    ['a prefix of several blocks', 270, 1],
+    ['separate rows', 0, 1, 2],
+    ['separate rows in blocks', 0, 3, 2],
+    ['a shared prefix', 11, 1, 2],
+    ['rows in blocks behind a shared prefix', 11, 2, 2],
+    ['a prefix of several blocks', 270, 1, 1],
   ])(
     'has the gradient of finite differences in float64 with %s',
-    async (_, prefixTokens, layers) => {
+    async (_, prefixTokens, rowBlocks, layers) => {
       const config = { ...tinyConfig, layers }
       const ownLayout = createLoraLayout(config, 4, 8)
       const start = randomTheta(ownLayout, 5)
       const rows = randomRows(config, 4, { seed: 9, prefixTokens: prefixTokens || 3 })
-      const batch = packBatch(rows, config, prefixTokens)
-      const run = await openGraph({ type: 'float64', prefixTokens, config, layout: ownLayout })
+      const batch = packBatch(rows, config, { prefixTokens, rowBlocks })
+      const run = await openGraph({
+        type: 'float64',
+        prefixTokens,
+        rowBlocks,
+        config,
+        layout: ownLayout,
+      })
       const { gradient } = await run(batch, start)
       const step = 1e-5
       let worst = 0
@@ -132,7 +141,7 @@ describe('training graph', () => {
     // targets of different widths in one batch
     rows[1]!.targets = undefined
     const run = await openGraph({ type: 'float64', prefixTokens: 11 })
-    const batch = packBatch(rows, tinyConfig, 11)
+    const batch = packBatch(rows, tinyConfig, { prefixTokens: 11, rowBlocks: 1 })
     const { gradient } = await run(batch, theta)
     const step = 1e-5
     let worst = 0
@@ -157,15 +166,15 @@ describe('training graph', () => {
       targets: { width: 1, ids: row.completionIds, probabilities: row.completionIds.map(() => 1) },
     }))
     const run = await openGraph({ type: 'float32', prefixTokens: 0 })
-    const hard = await run(packBatch(rows, tinyConfig, 0), theta)
-    const soft = await run(packBatch(certain, tinyConfig, 0), theta)
+    const hard = await run(packBatch(rows, tinyConfig, { prefixTokens: 0, rowBlocks: 1 }), theta)
+    const soft = await run(packBatch(certain, tinyConfig, { prefixTokens: 0, rowBlocks: 1 }), theta)
     expect(soft.loss).toBe(hard.loss)
     expect(soft.gradient).toEqual(hard.gradient)
   })
 
   it('agrees between the fused float32 and the plain float64 variant', async () => {
     const rows = randomRows(tinyConfig, 4, { seed: 9, prefixTokens: 11 })
-    const batch = packBatch(rows, tinyConfig, 11)
+    const batch = packBatch(rows, tinyConfig, { prefixTokens: 11, rowBlocks: 1 })
     const fused = await (await openGraph({ type: 'float32', prefixTokens: 11 }))(batch, theta)
     const plain = await (await openGraph({ type: 'float64', prefixTokens: 11 }))(batch, theta)
     expect(fused.loss).toBeCloseTo(plain.loss, 5)
@@ -179,8 +188,14 @@ describe('training graph', () => {
       expect(sharedPrefixTokens(rows)).toBeGreaterThanOrEqual(prefixTokens)
       const packed = await openGraph({ type: 'float32', prefixTokens })
       const separate = await openGraph({ type: 'float32', prefixTokens: 0 })
-      const together = await packed(packBatch(rows, tinyConfig, prefixTokens), theta)
-      const apart = await separate(packBatch(rows, tinyConfig, 0), theta)
+      const together = await packed(
+        packBatch(rows, tinyConfig, { prefixTokens, rowBlocks: 1 }),
+        theta
+      )
+      const apart = await separate(
+        packBatch(rows, tinyConfig, { prefixTokens: 0, rowBlocks: 1 }),
+        theta
+      )
       expect(together.loss).toBeCloseTo(apart.loss, 5)
       expect(relativeError(together.gradient, apart.gradient)).toBeLessThan(1e-5)
       expect(relativeError(together.losses, apart.losses)).toBeLessThan(1e-5)
@@ -192,11 +207,17 @@ describe('training graph', () => {
     rows[2]!.weight = 2.5
     const run = await openGraph({ type: 'float32', prefixTokens: 0 })
     const weightSum = rows.reduce((sum, row) => sum + row.weight * row.completionIds.length, 0)
-    const together = await run(packBatch(rows, tinyConfig, 0), theta)
+    const together = await run(
+      packBatch(rows, tinyConfig, { prefixTokens: 0, rowBlocks: 1 }),
+      theta
+    )
     const sum = new Float64Array(layout.length)
     let loss = 0
     for (const row of rows) {
-      const alone = await run(packBatch([row], tinyConfig, 0, weightSum), theta)
+      const alone = await run(
+        packBatch([row], tinyConfig, { prefixTokens: 0, rowBlocks: 1 }, weightSum),
+        theta
+      )
       loss += alone.loss
       alone.gradient.forEach((value, i) => (sum[i] = sum[i]! + value))
     }
@@ -204,9 +225,46 @@ describe('training graph', () => {
     expect(relativeError(together.gradient, sum)).toBeLessThan(1e-5)
   })
 
+  it.each([
+    [0, 2],
+    [0, 4],
+    [11, 3],
+  ])(
+    'gives rows behind %d shared tokens the same in %d blocks as in one',
+    async (prefixTokens, rowBlocks) => {
+      // the shortest ends in the first blocks
+      const rows = randomRows(tinyConfig, 4, { seed: 8, prefixTokens, lengths: [2, 30, 9, 17] })
+      const results = []
+      for (const blocks of [
+        { prefixTokens, rowBlocks: 1 },
+        { prefixTokens, rowBlocks },
+      ]) {
+        const run = await openGraph({ type: 'float32', ...blocks })
+        results.push(await run(packBatch(rows, tinyConfig, blocks), theta))
+      }
+      const [whole, cut] = results
+      expect(cut!.loss).toBeCloseTo(whole!.loss, 5)
+      expect(relativeError(cut!.gradient, whole!.gradient)).toBeLessThan(1e-5)
+      expect(relativeError(cut!.losses, whole!.losses)).toBeLessThan(1e-5)
+    }
+  )
+
+  it('takes rows with fewer tokens than blocks', async () => {
+    const rows = randomRows(tinyConfig, 2, { seed: 8, prefixTokens: 0, lengths: [2, 3] })
+    const whole = await openGraph({ type: 'float32', prefixTokens: 0 })
+    const cut = await openGraph({ type: 'float32', prefixTokens: 0, rowBlocks: 9 })
+    const expected = await whole(
+      packBatch(rows, tinyConfig, { prefixTokens: 0, rowBlocks: 1 }),
+      theta
+    )
+    const actual = await cut(packBatch(rows, tinyConfig, { prefixTokens: 0, rowBlocks: 9 }), theta)
+    expect(actual.loss).toBeCloseTo(expected.loss, 5)
+    expect(relativeError(actual.gradient, expected.gradient)).toBeLessThan(1e-5)
+  })
+
   it('computes the same losses without gradients, and those of the base model without a lora', async () => {
     const rows = randomRows(tinyConfig, 3, { seed: 2, prefixTokens: 6 })
-    const batch = packBatch(rows, tinyConfig, 6)
+    const batch = packBatch(rows, tinyConfig, { prefixTokens: 6, rowBlocks: 1 })
     const training = await openGraph({ type: 'float32', prefixTokens: 6 })
     const loss = await openGraph({ type: 'float32', prefixTokens: 6, gradients: false })
     const base = await openGraph({
@@ -225,7 +283,7 @@ describe('training graph', () => {
   it('reads an output head of its own where the model has one', async () => {
     const config = { ...tinyConfig, tiedEmbeddings: false }
     const rows = randomRows(config, 3, { seed: 2, prefixTokens: 6 })
-    const batch = packBatch(rows, config, 6)
+    const batch = packBatch(rows, config, { prefixTokens: 6, rowBlocks: 1 })
     const tied = await openGraph({ type: 'float32', prefixTokens: 6 })
     const own = await openGraph({ type: 'float32', prefixTokens: 6, config })
     const plain = await openGraph({ type: 'float64', prefixTokens: 6, config })

@@ -6,6 +6,7 @@ import {
   resolveHyperparameters,
 } from '../../adapters/onnx/train/hyperparameters.ts'
 import { epochBatches, groupByPrefix, splitByMemory } from '../../adapters/onnx/train/row-order.ts'
+import { prefixSpans, rowSpans, tokenBlocks } from '../../adapters/onnx/train/token-blocks.ts'
 import { randomRows, tinyConfig } from '../fixtures/tiny-training.ts'
 
 const row = (promptIds: number[]) => ({ promptIds, completionIds: [1], weight: 1 })
@@ -113,13 +114,43 @@ describe('order of rows', () => {
 
   it('cuts a batch by memory and keeps its order', () => {
     const rows = randomRows(tinyConfig, 9, { seed: 3, prefixTokens: 5 })
-    const parts = splitByMemory(rows, tinyConfig, 5, { gradients: true, maxBytes: 400_000 })
+    const parts = splitByMemory(
+      rows,
+      tinyConfig,
+      { prefixTokens: 5, rowBlocks: 1 },
+      { gradients: true, maxBytes: 400_000 }
+    )
     expect(parts.length).toBeGreaterThan(1)
     expect(parts.length).toBeLessThan(9)
     expect(parts.flat()).toEqual(rows)
-    const alone = splitByMemory(rows, tinyConfig, 5, { gradients: true, maxBytes: 1 })
+    const alone = splitByMemory(
+      rows,
+      tinyConfig,
+      { prefixTokens: 5, rowBlocks: 1 },
+      { gradients: true, maxBytes: 1 }
+    )
     expect(alone).toHaveLength(9)
   })
+})
+
+describe('blocks of tokens', () => {
+  it('are more where rows are longer behind their prefix', () => {
+    expect(tokenBlocks(0, 33)).toEqual({ prefixTokens: 0, rowBlocks: 1 })
+    expect(tokenBlocks(800, 840)).toEqual({ prefixTokens: 800, rowBlocks: 1 })
+    expect(tokenBlocks(0, 840)).toEqual({ prefixTokens: 0, rowBlocks: 4 })
+  })
+
+  it.each([prefixSpans(600), rowSpans(600, 3), rowSpans(601, 4), rowSpans(5, 5)])(
+    'cover all tokens, none of them empty',
+    (...spans) => {
+      expect(spans[0]!.from).toBe(0)
+      expect([5, 600, 601]).toContain(spans.at(-1)!.to)
+      spans.forEach(({ from, to }, i) => {
+        expect(to).toBeGreaterThan(from)
+        if (i > 0) expect(from).toBe(spans[i - 1]!.to)
+      })
+    }
+  )
 })
 
 describe('common prefixes', () => {

@@ -1,9 +1,10 @@
 /**
  * Causal attention of a token list, forward and backward, where many continuations share one
- * prefix. The list is cut into segments: blocks of the prefix, then all continuations together as
- * one padded batch. A segment's queries see the keys of the whole prefix before it in one matrix
- * product per key head, and themselves causally; the two softmaxes are merged by their
- * normalizers. So nothing is quadratic in the packed length and the prefix is computed once.
+ * prefix. The list is cut into segments: blocks of the prefix, then blocks of all continuations
+ * together, padded to one length. A segment's queries see the keys of the whole prefix before it in
+ * one matrix product per key head, and those of their own block and continuation causally; the two
+ * softmaxes are merged by their normalizers. So nothing is quadratic in the packed length and the
+ * prefix is computed once.
  *
  * Rows: queries, keys and values of the list are tables of heads, `[tokens · heads, headDim]`.
  * Segments pick from them by row number, which moves between the ragged list and the padded
@@ -15,10 +16,12 @@ import type { GraphOps } from './graph-ops.ts'
 export interface Segment {
   /** row of each query, `[kvHeads, continuations, group · tokens]` */
   queryRows: string
-  /** row of each key, `[kvHeads, continuations, tokens]` */
+  /** row of each key, `[kvHeads, continuations, keys]`: the block's own, and a continuation's before it */
   keyRows: string
-  /** 0 where a query sees a key of its own continuation, else very negative, `[group · tokens, tokens]` */
+  /** 0 where a query sees a key of its own continuation, else very negative, `[group · tokens, keys]` */
   causalMask: string
+  /** what `Pad` takes to fill `[kvHeads, continuations, keys, headDim]` up to all of the continuation's keys; null where it has them */
+  keyPads: string | null
   /** 1 for queries, 0 for padding, `[1, continuations, group · tokens, 1]`; null where nothing is padded */
   queryMask: string | null
   /** rows of the prefix's keys before the segment, `[kvHeads, tokens]`; null at the very start */
@@ -27,9 +30,9 @@ export interface Segment {
 }
 
 export interface AttentionPlan {
-  /** blocks of the prefix, in order */
+  /** blocks in order; the last of the continuations' has all of their keys */
   prefix: Segment[]
-  continuations: Segment
+  continuations: Segment[]
   prefixTokens: number
   /** where each head of each token lies among all segments' queries, `[tokens, heads]` */
   outputRows: string
@@ -63,10 +66,10 @@ export interface AttentionState {
   segments: SegmentState[]
 }
 
-/** The causal mask of one segment, `[group · tokens, tokens]`. */
-export const causalMask = (group: number, tokens: number): Float32Array =>
-  Float32Array.from({ length: group * tokens * tokens }, (_, i) =>
-    i % tokens <= Math.floor(i / tokens) % tokens ? 0 : -1e9
+/** The causal mask of one segment whose queries are the last of its keys, `[group · queries, keys]`. */
+export const causalMask = (group: number, queries: number, keys: number): Float32Array =>
+  Float32Array.from({ length: group * queries * keys }, (_, i) =>
+    i % keys <= (Math.floor(i / keys) % queries) + keys - queries ? 0 : -1e9
   )
 
 export class Attention {
@@ -87,7 +90,7 @@ export class Attention {
     const { ops, config } = this
     const rows = (x: string) => ops.reshape(x, [-1, config.headDim])
     const tables = { q: rows(q), k: rows(k), v: rows(v) }
-    const segments = [...this.plan.prefix, this.plan.continuations].map((segment) =>
+    const segments = [...this.plan.prefix, ...this.plan.continuations].map((segment) =>
       this.segmentForward(segment, tables)
     )
     const outputs = ops.concat(
@@ -194,9 +197,10 @@ export class Attention {
       ops.reshape(ops.gather(ops.concat(values.map(rows), 0), index), [-1, width * headDim])
     const keyLike = (own: 'dk' | 'dv', context: 'dkContext' | 'dvContext') => {
       const self = gradients.map((gradient) => gradient[own])
-      const prefix = self.slice(0, -1)
+      const prefix = self.slice(0, plan.prefix.length)
       const sums = prefix.length === 0 ? [] : [this.prefixSum(prefix, gradients, context)]
-      return list([...sums, self.at(-1)!], plan.keyGradientRows, kvHeads)
+      const ofRows = this.rowSum(self.slice(plan.prefix.length))
+      return list([...sums, ofRows], plan.keyGradientRows, kvHeads)
     }
     return {
       dq: list(
@@ -229,6 +233,16 @@ export class Attention {
       sum = ops.add(sum, missing === 0 ? value : ops.graph.op('Pad', [value, pads]))
     }
     return sum
+  }
+
+  /** What the continuations' keys receive: each block has those of the blocks before it too. */
+  private rowSum(blocks: string[]): string {
+    const { ops, plan } = this
+    const whole = blocks.map((block, i) => {
+      const { keyPads } = plan.continuations[i]!
+      return keyPads === null ? block : ops.graph.op('Pad', [block, keyPads])
+    })
+    return whole.reduce((sum, block) => ops.add(sum, block))
   }
 
   private segmentBackward(state: SegmentState, table: string) {

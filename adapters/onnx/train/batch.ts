@@ -5,7 +5,8 @@
 import { AppError } from '../../../src/errors.ts'
 import type { LlamaConfig } from '../llama-config.ts'
 import { causalMask } from './attention.ts'
-import { headRows, prefixBlocks } from './training-graph.ts'
+import { headRows, prefixSpans, rowSpans, type Span, type TokenBlocks } from './token-blocks.ts'
+import { rowInput } from './training-graph.ts'
 
 /** What a teacher says at each completion token: `width` tokens a position, most probable first. */
 export interface SoftTargets {
@@ -153,31 +154,47 @@ const layOut = (rows: TokenizedRow[], prefixTokens: number, weightSum: number): 
   return list
 }
 
-/** Where each head of each token lies in the segments' order: prefix blocks, then the batch. */
+/** Tokens of one segment: of each continuation those that it has, and how many it is padded to. */
+interface SegmentTokens {
+  tokens: number[][]
+  width: number
+}
+
+const range = (from: number, to: number): number[] =>
+  Array.from({ length: to - from }, (_, i) => from + i)
+
+const prefixSegment = ({ from, to }: Span): SegmentTokens => ({
+  tokens: [range(from, to)],
+  width: to - from,
+})
+
+/** The rows' tokens in a span. */
+const rowSegment = (rows: number[][], { from, to }: Span): SegmentTokens => ({
+  tokens: rows.map((own) => own.slice(from, to)),
+  width: to - from,
+})
+
+/** Where each head of each token of the list lies in the segments' order. */
 const segmentRows = (
-  list: TokenList,
-  blocks: { from: number; to: number }[],
+  listTokens: number,
+  segments: SegmentTokens[],
   kvHeads: number,
-  headsPerKey: number,
-  longest: number
+  headsPerKey: number
 ): number[] => {
   const heads = kvHeads * headsPerKey
-  const rows = Array<number>(list.ids.length * heads)
+  const rows = Array<number>(listTokens * heads)
   let start = 0
-  const place = (segment: number[][], width: number) => {
+  for (const { tokens, width } of segments) {
     for (let key = 0; key < kvHeads; key++)
-      segment.forEach((tokens, continuation) => {
+      tokens.forEach((own, continuation) => {
         for (let member = 0; member < headsPerKey; member++)
-          tokens.forEach((token, t) => {
-            const outer = (key * segment.length + continuation) * headsPerKey + member
+          own.forEach((token, t) => {
+            const outer = (key * tokens.length + continuation) * headsPerKey + member
             rows[token * heads + key * headsPerKey + member] = start + outer * width + t
           })
       })
-    start += heads * segment.length * width
+    start += heads * tokens.length * width
   }
-  for (const { from, to } of blocks)
-    place([Array.from({ length: to - from }, (_, i) => from + i)], to - from)
-  place(list.rows, longest)
   return rows
 }
 
@@ -196,8 +213,66 @@ const dynamicPrefixInputs = (
       group * prefixTokens,
     ]),
     prefix_key_rows: int64(keyRows, [kvHeads, 1, prefixTokens]),
-    prefix_mask: float(causalMask(group, prefixTokens), [group * prefixTokens, prefixTokens]),
+    prefix_mask: float(causalMask(group, prefixTokens, prefixTokens), [
+      group * prefixTokens,
+      prefixTokens,
+    ]),
     context_rows: int64(keyRows, [kvHeads, prefixTokens]),
+  }
+}
+
+/** What one block of the rows' own tokens takes: its queries, and the keys up to its end. */
+const rowBlockInputs = (
+  { kvHeads, heads }: LlamaConfig,
+  rows: number[][],
+  { block, span, longest }: { block: number; span: Span; longest: number }
+): Record<string, PackedInput> => {
+  const group = heads / kvHeads
+  const { from, to } = span
+  const queries = to - from
+  // padding repeats a row's first token: finite values that no mask lets through
+  const padded = (start: number): number[][] =>
+    rows.map((own) => range(start, to).map((t) => own[t] ?? own[0]!))
+  const present = rows.flatMap((own) =>
+    Array.from({ length: group * queries }, (_, i) => (from + (i % queries) < own.length ? 1 : 0))
+  )
+  return {
+    [rowInput('query_rows', block)]: int64(headRows(kvHeads, group, padded(from)), [
+      kvHeads,
+      rows.length,
+      group * queries,
+    ]),
+    [rowInput('key_rows', block)]: int64(headRows(kvHeads, 1, padded(0)), [
+      kvHeads,
+      rows.length,
+      to,
+    ]),
+    [rowInput('causal_mask', block)]: float(causalMask(group, queries, to), [group * queries, to]),
+    [rowInput('query_mask', block)]: float(present, [1, rows.length, group * queries, 1]),
+    [rowInput('key_pads', block)]: int64([0, 0, 0, 0, 0, 0, longest - to, 0], [8]),
+  }
+}
+
+/** What the head takes: which rows of the list have a label, and what each is to be. */
+const headInputs = (list: TokenList, width: number): Record<string, PackedInput> => {
+  const { labelRows, targets, labelWeights } = list
+  const labels = targets.length
+  const padding = (length: number): number[] => Array<number>(width - length).fill(0)
+  const labelOfRow = Array<number>(list.ids.length).fill(labels)
+  labelRows.forEach((row, label) => (labelOfRow[row] = label))
+  return {
+    label_rows: int64(labelRows, [labels]),
+    target_ids: int64(
+      targets.flatMap(({ ids }) => [...ids, ...padding(ids.length)]),
+      [labels, width]
+    ),
+    target_rest: float(targets.map(restOf), [labels, 1]),
+    target_probabilities: float(
+      targets.flatMap(({ probabilities }) => [...probabilities, ...padding(probabilities.length)]),
+      [labels, width]
+    ),
+    label_weights: float(labelWeights, [labels, 1]),
+    label_of_row: int64(labelOfRow, [list.ids.length]),
   }
 }
 
@@ -207,78 +282,63 @@ export const packDynamicBatch = (
   config: LlamaConfig,
   prefixTokens: number
 ): PackedBatch => {
-  const whole = [{ from: 0, to: prefixTokens }]
-  const batch = pack(rows, config, prefixTokens, totalLabelWeight(rows), whole)
+  const batch = pack(rows, config, { prefixTokens, rowBlocks: 1 }, totalLabelWeight(rows), [
+    { from: 0, to: prefixTokens },
+  ])
   return { ...batch, inputs: { ...batch.inputs, ...dynamicPrefixInputs(config, prefixTokens) } }
 }
 
 /**
- * @param prefixTokens as the graph was built; all rows must share them
+ * @param blocks as the graph was built; all rows must share the prefix
  * @param weightSum what label weights are divided by: `totalLabelWeight` of the whole batch, of
  * which these rows may be a part
  */
 export const packBatch = (
   rows: TokenizedRow[],
   config: LlamaConfig,
-  prefixTokens: number,
+  blocks: TokenBlocks,
   weightSum = totalLabelWeight(rows)
-): PackedBatch => pack(rows, config, prefixTokens, weightSum, prefixBlocks(prefixTokens))
+): PackedBatch => pack(rows, config, blocks, weightSum, prefixSpans(blocks.prefixTokens))
 
 const pack = (
   rows: TokenizedRow[],
   config: LlamaConfig,
-  prefixTokens: number,
+  { prefixTokens, rowBlocks }: TokenBlocks,
   weightSum: number,
-  blocks: { from: number; to: number }[]
+  prefix: Span[]
 ): PackedBatch => {
   const { heads, kvHeads } = config
-  const group = heads / kvHeads
   const list = layOut(rows, prefixTokens, weightSum)
-  const count = rows.length
-  const longest = Math.max(...list.rows.map((own) => own.length))
-  // padding repeats a row's first token: finite values that no mask lets through
-  const padded = list.rows.map((own) =>
-    Array.from({ length: longest }, (_, t) => own[t] ?? own[0]!)
-  )
-  const present = list.rows.flatMap((own) =>
-    Array.from({ length: group * longest }, (_, i) => (i % longest < own.length ? 1 : 0))
-  )
+  // no block is empty, however short the rows are
+  const longest = Math.max(rowBlocks, ...list.rows.map((own) => own.length))
+  const spans = rowSpans(longest, rowBlocks)
+  const queries = [
+    ...prefix.map(prefixSegment),
+    ...spans.map((span) => rowSegment(list.rows, span)),
+  ]
+  // keys lie in one stretch for the whole prefix and for all of a row
+  const keys = [
+    prefixSegment({ from: 0, to: prefixTokens }),
+    rowSegment(list.rows, { from: 0, to: longest }),
+  ]
   const tokens = list.ids.length
-  const labels = list.targets.length
-  const width = targetWidth(rows)
-  const padding = (length: number): number[] => Array<number>(width - length).fill(0)
-  const labelOfRow = Array<number>(tokens).fill(labels)
-  list.labelRows.forEach((row, label) => (labelOfRow[row] = label))
-  // keys lie in one stretch for the whole prefix, queries block by block
-  const whole = prefixTokens === 0 ? [] : [{ from: 0, to: prefixTokens }]
-  const outputRows = segmentRows(list, blocks, kvHeads, group, longest)
+  const outputRows = segmentRows(tokens, queries, kvHeads, heads / kvHeads)
+  const keyGradientRows = segmentRows(tokens, keys, kvHeads, 1)
+  const blocks = spans.map((span, block) =>
+    rowBlockInputs(config, list.rows, { block, span, longest })
+  )
   return {
     tokens,
-    labels,
-    inputs: {
-      ids: int64(list.ids, [tokens]),
-      positions: int64(list.positions, [tokens, 1]),
-      query_rows: int64(headRows(kvHeads, group, padded), [kvHeads, count, group * longest]),
-      key_rows: int64(headRows(kvHeads, 1, padded), [kvHeads, count, longest]),
-      causal_mask: float(causalMask(group, longest), [group * longest, longest]),
-      query_mask: float(present, [1, count, group * longest, 1]),
-      output_rows: int64(outputRows, [tokens, heads]),
-      key_gradient_rows: int64(segmentRows(list, whole, kvHeads, 1, longest), [tokens, kvHeads]),
-      label_rows: int64(list.labelRows, [labels]),
-      target_ids: int64(
-        list.targets.flatMap(({ ids }) => [...ids, ...padding(ids.length)]),
-        [labels, width]
-      ),
-      target_rest: float(list.targets.map(restOf), [labels, 1]),
-      target_probabilities: float(
-        list.targets.flatMap(({ probabilities }) => [
-          ...probabilities,
-          ...padding(probabilities.length),
-        ]),
-        [labels, width]
-      ),
-      label_weights: float(list.labelWeights, [labels, 1]),
-      label_of_row: int64(labelOfRow, [tokens]),
-    },
+    labels: list.targets.length,
+    inputs: Object.assign(
+      {
+        ids: int64(list.ids, [tokens]),
+        positions: int64(list.positions, [tokens, 1]),
+        output_rows: int64(outputRows, [tokens, heads]),
+        key_gradient_rows: int64(keyGradientRows, [tokens, kvHeads]),
+      },
+      headInputs(list, targetWidth(rows)),
+      ...blocks
+    ),
   }
 }

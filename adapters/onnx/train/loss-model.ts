@@ -42,6 +42,8 @@ const DEFAULT_MAX_BYTES = 2 ** 30
 /** a shorter prefix costs more operators than it saves */
 const MIN_PREFIX_TOKENS = 8
 const MAX_SESSIONS = 2
+/** one graph for rows of all lengths, most of which are short */
+const ROW_BLOCKS = 1
 
 export class LossModel {
   private readonly model: FrozenModel
@@ -113,6 +115,7 @@ export class LossModel {
     const { config } = this.model
     const shared = rows.length > 1 ? sharedPrefixTokens(rows) : 0
     const prefixTokens = shared >= MIN_PREFIX_TOKENS ? shared : 0
+    const blocks = { prefixTokens, rowBlocks: ROW_BLOCKS }
     const session = await this.session(lora?.layout ?? null, prefixTokens > 0, topTokens)
     const maxBytes = this.options.maxBytes ?? DEFAULT_MAX_BYTES
     // equally long rows together: padding costs attention
@@ -120,12 +123,15 @@ export class LossModel {
     order.sort((a, b) => rowLength(rows[a]!) - rowLength(rows[b]!))
     const sorted = order.map((i) => rows[i]!)
     const values: RowOutput[] = []
-    for (const part of splitByMemory(sorted, config, prefixTokens, {
+    for (const part of splitByMemory(sorted, config, blocks, {
       gradients: false,
       maxBytes,
     })) {
-      const pack = prefixTokens > 0 ? packDynamicBatch : packBatch
-      const output = await session.run(pack(part, config, prefixTokens), lora?.theta ?? null)
+      const batch =
+        prefixTokens > 0
+          ? packDynamicBatch(part, config, prefixTokens)
+          : packBatch(part, config, blocks)
+      const output = await session.run(batch, lora?.theta ?? null)
       values.push(...byRow(part, output, topTokens))
     }
     const outputs = Array<RowOutput>(rows.length)
@@ -148,6 +154,7 @@ export class LossModel {
         model: this.model,
         layout,
         prefixTokens: withPrefix ? 'dynamic' : 0,
+        rowBlocks: ROW_BLOCKS,
         maxPositions: this.model.config.maxPositions,
         gradients: false,
         topTokens,

@@ -1,6 +1,7 @@
 /** In which order rows are trained, which of them share a batch, and how much fits in memory. Pure. */
 import type { LlamaConfig } from '../llama-config.ts'
 import { rowLength, sharedPrefixTokens, targetWidth, type TokenizedRow } from './batch.ts'
+import type { TokenBlocks } from './token-blocks.ts'
 import { deriveSeed, seededRandom, shuffle } from '../../../src/random.ts'
 
 /** Batches whose rows are drawn together and sorted by length among themselves. */
@@ -43,7 +44,7 @@ const FLOAT_BYTES = 4
 export const activationBytes = (
   rows: TokenizedRow[],
   config: LlamaConfig,
-  prefixTokens: number,
+  { prefixTokens, rowBlocks }: TokenBlocks,
   gradients: boolean
 ): number => {
   const { hiddenSize, intermediateSize, heads, vocabSize } = config
@@ -51,8 +52,10 @@ export const activationBytes = (
   const longest = Math.max(...own)
   const tokens = prefixTokens + own.reduce((sum, length) => sum + length, 0)
   const labels = rows.reduce((sum, row) => sum + row.completionIds.length, 0)
+  // of n blocks one sees itself alone, one all n
+  const seen = longest * ((rowBlocks + 1) / (2 * rowBlocks))
   const scores =
-    heads * (rows.length * longest * (prefixTokens + longest) + (prefixTokens * prefixTokens) / 2)
+    heads * (rows.length * longest * (prefixTokens + seen) + (prefixTokens * prefixTokens) / 2)
   const layer = tokens * (9 * hiddenSize + 4 * intermediateSize) + scores
   const kept = gradients ? config.layers * layer + 2 * layer : 2 * layer + scores
   const head = labels * (3 * vocabSize + 2 * targetWidth(rows) * hiddenSize)
@@ -63,14 +66,14 @@ export const activationBytes = (
 export const splitByMemory = (
   rows: TokenizedRow[],
   config: LlamaConfig,
-  prefixTokens: number,
+  blocks: TokenBlocks,
   options: { gradients: boolean; maxBytes: number }
 ): TokenizedRow[][] => {
   const parts: TokenizedRow[][] = []
   let part: TokenizedRow[] = []
   for (const row of rows) {
     const grown = [...part, row]
-    const bytes = activationBytes(grown, config, prefixTokens, options.gradients)
+    const bytes = activationBytes(grown, config, blocks, options.gradients)
     if (part.length > 0 && bytes > options.maxBytes) {
       parts.push(part)
       part = [row]

@@ -58,7 +58,7 @@ export const trainLora = async (
   const session = await TrainingSession.open({
     model,
     layout: job.layout,
-    prefixTokens: job.prefixTokens,
+    ...job.blocks,
     maxPositions: Math.max(...job.lengths),
     gradients: true,
     threads: options.threads,
@@ -139,14 +139,14 @@ const trainStep = async (
   { theta, optimizer, counters }: Checkpoint,
   rows: TokenizedRow[]
 ): Promise<number> => {
-  const { input, hyperparameters, prefixTokens, options } = job
+  const { input, hyperparameters, blocks, options } = job
   const { config } = input.model
   const weightSum = totalLabelWeight(rows)
   let loss = 0
   let gradient: Float32Array | null = null
   const memory = { gradients: true, maxBytes: options.maxBytes }
-  for (const part of splitByMemory(rows, config, prefixTokens, memory)) {
-    const batch = packBatch(part, config, prefixTokens, weightSum)
+  for (const part of splitByMemory(rows, config, blocks, memory)) {
+    const batch = packBatch(part, config, blocks, weightSum)
     const output = await session.run(batch, theta)
     loss += output.loss
     counters.tokens += batch.tokens

@@ -10,6 +10,7 @@ import { DecoderLayer, type DecoderContext, type LoraGradients } from './decoder
 import { modelTensors } from '../model-tensors.ts'
 import { GraphOps, type FloatType } from './graph-ops.ts'
 import type { LoraLayout } from './lora-layout.ts'
+import { headRows, prefixSpans, type Span } from './token-blocks.ts'
 
 export interface TrainingGraphOptions {
   config: LlamaConfig
@@ -22,6 +23,8 @@ export interface TrainingGraphOptions {
    * from each batch, only without gradients
    */
   prefixTokens: number | 'dynamic'
+  /** into how many blocks the rows' own tokens are cut (`token-blocks.ts`) */
+  rowBlocks: number
   /** longest row that will be fed, for the rotary tables */
   maxPositions: number
   gradients: boolean
@@ -31,41 +34,13 @@ export interface TrainingGraphOptions {
   type: FloatType
 }
 
-/**
- * A prefix is computed in blocks, so that its attention costs half a square and not a whole one.
- * Smaller blocks save more and cost more operators.
- */
-const PREFIX_BLOCK_TOKENS = 256
-
-/** Head rows of the token list: row `token · heads + head`, in the order of a segment's axes. */
-export const headRows = (kvHeads: number, headsPerKey: number, tokens: number[][]): number[] => {
-  const rows: number[] = []
-  for (let key = 0; key < kvHeads; key++)
-    for (const continuation of tokens)
-      for (let member = 0; member < headsPerKey; member++)
-        for (const token of continuation)
-          rows.push(token * kvHeads * headsPerKey + key * headsPerKey + member)
-  return rows
-}
-
-/** First tokens of the prefix's blocks. */
-export const prefixBlocks = (prefixTokens: number): { from: number; to: number }[] =>
-  Array.from({ length: Math.ceil(prefixTokens / PREFIX_BLOCK_TOKENS) }, (_, block) => ({
-    from: block * PREFIX_BLOCK_TOKENS,
-    to: Math.min(prefixTokens, (block + 1) * PREFIX_BLOCK_TOKENS),
-  }))
-
 const range = (from: number, to: number): number[] =>
   Array.from({ length: to - from }, (_, i) => from + i)
 
 const contextRows = (ops: GraphOps, { kvHeads }: LlamaConfig, tokens: number): string | null =>
   tokens === 0 ? null : ops.indices(headRows(kvHeads, 1, [range(0, tokens)]), [kvHeads, tokens])
 
-const prefixSegment = (
-  ops: GraphOps,
-  config: LlamaConfig,
-  { from, to }: { from: number; to: number }
-): Segment => {
+const prefixSegment = (ops: GraphOps, config: LlamaConfig, { from, to }: Span): Segment => {
   const { kvHeads, heads } = config
   const group = heads / kvHeads
   const tokens = to - from
@@ -76,7 +51,8 @@ const prefixSegment = (
       group * tokens,
     ]),
     keyRows: ops.indices(headRows(kvHeads, 1, [range(from, to)]), [kvHeads, 1, tokens]),
-    causalMask: ops.constant(causalMask(group, tokens), [group * tokens, tokens]),
+    causalMask: ops.constant(causalMask(group, tokens, tokens), [group * tokens, tokens]),
+    keyPads: null,
     queryMask: null,
     contextRows: contextRows(ops, config, from),
     contextTokens: from,
@@ -88,35 +64,59 @@ const dynamicPrefix = ({ graph, type }: GraphOps, { kvHeads }: LlamaConfig): Seg
   queryRows: graph.input('prefix_query_rows', 'int64', [kvHeads, 1, 'prefix_group_tokens']),
   keyRows: graph.input('prefix_key_rows', 'int64', [kvHeads, 1, 'prefix']),
   causalMask: graph.input('prefix_mask', type, ['prefix_group_tokens', 'prefix']),
+  keyPads: null,
   queryMask: null,
   contextRows: null,
   contextTokens: 0,
 })
 
+/** Names of a block's inputs. */
+export const rowInput = (
+  name: 'query_rows' | 'key_rows' | 'causal_mask' | 'query_mask' | 'key_pads',
+  block: number
+): string => `${name}.${block}`
+
+/** A block of the rows' own tokens, whose lengths each batch decides. */
+const rowSegment = (
+  { graph, type }: GraphOps,
+  { kvHeads }: LlamaConfig,
+  { block, isLast }: { block: number; isLast: boolean }
+): Omit<Segment, 'contextRows' | 'contextTokens'> => {
+  const [queries, keys] = [`group_tokens.${block}`, `keys.${block}`]
+  const rows = 'continuations'
+  return {
+    queryRows: graph.input(rowInput('query_rows', block), 'int64', [kvHeads, rows, queries]),
+    keyRows: graph.input(rowInput('key_rows', block), 'int64', [kvHeads, rows, keys]),
+    causalMask: graph.input(rowInput('causal_mask', block), type, [queries, keys]),
+    queryMask: graph.input(rowInput('query_mask', block), type, [1, rows, queries, 1]),
+    keyPads: isLast ? null : graph.input(rowInput('key_pads', block), 'int64', [8]),
+  }
+}
+
 const attentionPlan = (
   ops: GraphOps,
   config: LlamaConfig,
-  prefixTokens: number | 'dynamic'
+  { prefixTokens, rowBlocks }: Pick<TrainingGraphOptions, 'prefixTokens' | 'rowBlocks'>
 ): AttentionPlan => {
   const { graph } = ops
   const { heads, kvHeads } = config
   const dynamic = prefixTokens === 'dynamic'
-  const staticTokens = dynamic ? 0 : prefixTokens
+  const contextTokens = dynamic ? 0 : prefixTokens
+  const context = {
+    contextRows: dynamic
+      ? graph.input('context_rows', 'int64', [kvHeads, 'prefix'])
+      : contextRows(ops, config, prefixTokens),
+    contextTokens,
+  }
   return {
-    prefixTokens: staticTokens,
+    prefixTokens: contextTokens,
     prefix: dynamic
       ? [dynamicPrefix(ops, config)]
-      : prefixBlocks(prefixTokens).map((block) => prefixSegment(ops, config, block)),
-    continuations: {
-      queryRows: graph.input('query_rows', 'int64', [kvHeads, 'continuations', 'group_tokens']),
-      keyRows: graph.input('key_rows', 'int64', [kvHeads, 'continuations', 'tokens']),
-      causalMask: graph.input('causal_mask', ops.type, ['group_tokens', 'tokens']),
-      queryMask: graph.input('query_mask', ops.type, [1, 'continuations', 'group_tokens', 1]),
-      contextRows: dynamic
-        ? graph.input('context_rows', 'int64', [kvHeads, 'prefix'])
-        : contextRows(ops, config, prefixTokens),
-      contextTokens: staticTokens,
-    },
+      : prefixSpans(prefixTokens).map((span) => prefixSegment(ops, config, span)),
+    continuations: Array.from({ length: rowBlocks }, (_, block) => ({
+      ...rowSegment(ops, config, { block, isLast: block === rowBlocks - 1 }),
+      ...context,
+    })),
     outputRows: graph.input('output_rows', 'int64', ['list', heads]),
     keyGradientRows: graph.input('key_gradient_rows', 'int64', ['list', kvHeads]),
   }
@@ -207,7 +207,7 @@ export const buildTrainingGraph = (options: TrainingGraphOptions): Uint8Array =>
   const context: DecoderContext = {
     ops,
     config,
-    attention: new Attention(ops, attentionPlan(ops, config, prefixTokens), config),
+    attention: new Attention(ops, attentionPlan(ops, config, options), config),
     rotary: ops.rotaryTables(options.maxPositions, config.headDim, config.ropeTheta),
     positions: graph.input('positions', 'int64', ['list', 1]),
     loras: layout === null ? new Map() : splitLoras(ops, layout),

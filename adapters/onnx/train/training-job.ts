@@ -17,6 +17,7 @@ import {
 import { hashRows, loadCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { resolveHyperparameters, type ResolvedHyperparameters } from './hyperparameters.ts'
 import { createLoraLayout, initLora, type LoraLayout } from './lora-layout.ts'
+import { tokenBlocks, type TokenBlocks } from './token-blocks.ts'
 import { deriveSeed, seededRandom, shuffle } from '../../../src/random.ts'
 import { parameterCount } from '../model-tensors.ts'
 import type { FrozenModel } from './weights-file.ts'
@@ -56,7 +57,7 @@ export interface Job {
   hyperparameters: ResolvedHyperparameters
   layout: LoraLayout
   identity: string
-  prefixTokens: number
+  blocks: TokenBlocks
   dataHash: string
   lengths: number[]
   validationRows: TokenizedRow[]
@@ -80,6 +81,7 @@ export const prepareJob = (
     start: start?.layout ?? null,
   })
   const shared = sharedPrefixTokens(rows)
+  const lengths = rows.map(rowLength)
   const dataHash = hashRows(rows)
   return {
     input,
@@ -93,8 +95,8 @@ export const prepareJob = (
     layout: createLoraLayout(model.config, hyperparameters.rank, hyperparameters.alpha),
     dataHash,
     identity: identify(input, hyperparameters, dataHash),
-    prefixTokens: shared >= MIN_PREFIX_TOKENS ? shared : 0,
-    lengths: rows.map(rowLength),
+    blocks: tokenBlocks(shared >= MIN_PREFIX_TOKENS ? shared : 0, Math.max(...lengths)),
+    lengths,
     validationRows: shuffle([...input.validationRows], seededRandom(deriveSeed(seed, -2))).slice(
       0,
       MAX_VALIDATION_ROWS

@@ -16,6 +16,7 @@ export interface TrainingSessionOptions {
   model: FrozenModel
   layout: LoraLayout | null
   prefixTokens: number | 'dynamic'
+  rowBlocks: number
   maxPositions: number
   gradients: boolean
   topTokens?: number

@@ -1,0 +1,53 @@
+/**
+ * How attention cuts tokens into blocks, so that it costs half a square and not a whole one: the
+ * prefix that rows share, and then each row's own tokens. Smaller blocks save more and cost more
+ * operators. Graph and batch must be cut alike. Pure.
+ */
+
+const BLOCK_TOKENS = 256
+
+export interface TokenBlocks {
+  /** tokens that all rows of a batch share; 0 for separate rows */
+  prefixTokens: number
+  /** into how many blocks the rows' own tokens are cut */
+  rowBlocks: number
+}
+
+/** A stretch of tokens, `to` not included. */
+export interface Span {
+  from: number
+  to: number
+}
+
+/**
+ * The cut for rows that share `prefixTokens`.
+ * @param longest tokens of the longest row, the prefix included
+ */
+export const tokenBlocks = (prefixTokens: number, longest: number): TokenBlocks => ({
+  prefixTokens,
+  rowBlocks: Math.max(1, Math.ceil((longest - prefixTokens) / BLOCK_TOKENS)),
+})
+
+export const prefixSpans = (prefixTokens: number): Span[] =>
+  Array.from({ length: Math.ceil(prefixTokens / BLOCK_TOKENS) }, (_, block) => ({
+    from: block * BLOCK_TOKENS,
+    to: Math.min(prefixTokens, (block + 1) * BLOCK_TOKENS),
+  }))
+
+/** `tokens` in so many parts of equal length, give or take one; at least one token each needs as many. */
+export const rowSpans = (tokens: number, rowBlocks: number): Span[] =>
+  Array.from({ length: rowBlocks }, (_, block) => ({
+    from: Math.floor((block * tokens) / rowBlocks),
+    to: Math.floor(((block + 1) * tokens) / rowBlocks),
+  }))
+
+/** Head rows of the token list: row `token · heads + head`, in the order of a segment's axes. */
+export const headRows = (kvHeads: number, headsPerKey: number, tokens: number[][]): number[] => {
+  const rows: number[] = []
+  for (let key = 0; key < kvHeads; key++)
+    for (const continuation of tokens)
+      for (let member = 0; member < headsPerKey; member++)
+        for (const token of continuation)
+          rows.push(token * kvHeads * headsPerKey + key * headsPerKey + member)
+  return rows
+}
