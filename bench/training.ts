@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { GraphBuilder } from '../adapters/onnx/graph.ts'
 import { LINEAR_LAYERS, linearShape, type LlamaConfig } from '../adapters/onnx/llama-config.ts'
-import type { TokenizedRow } from '../adapters/onnx/train/batch.ts'
+import type { TokenizedRow } from '../adapters/onnx/train/rows.ts'
 import type { FrozenModel } from '../adapters/onnx/train/weights-file.ts'
 import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
 import {

@@ -23,7 +23,7 @@ import { generateText, type Vocabulary } from './generate/text.ts'
 import { Loras } from './loras.ts'
 import { Losses } from './losses.ts'
 import { loadModel, type LoadedModel, type Precision } from './model/load-model.ts'
-import { checkRows, type TokenizedRow } from './train/batch.ts'
+import { checkRows, type TokenizedRow } from './train/rows.ts'
 import { studentRow, teacherRow } from './train/render-rows.ts'
 import { runTrainingJob } from './training-jobs.ts'
 

@@ -3,7 +3,8 @@
  * random weights in the shape of SmolLM2-135M.
  */
 import { adamWStep, createAdamW } from '../../adapters/onnx/train/adamw.ts'
-import { packBatch, type PackedBatch, type TokenizedRow } from '../../adapters/onnx/train/batch.ts'
+import { packBatch, type PackedBatch } from '../../adapters/onnx/train/batch.ts'
+import type { TokenizedRow } from '../../adapters/onnx/train/rows.ts'
 import type { LlamaConfig } from '../../adapters/onnx/llama-config.ts'
 import { elements, modelTensors } from '../../adapters/onnx/model-tensors.ts'
 import { createLoraLayout, initLora } from '../../adapters/onnx/train/lora-layout.ts'

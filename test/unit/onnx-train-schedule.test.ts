@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { adamWStep, createAdamW } from '../../adapters/onnx/train/adamw.ts'
-import { sharedPrefixTokens } from '../../adapters/onnx/train/batch.ts'
+import { sharedPrefixTokens } from '../../adapters/onnx/train/rows.ts'
 import {
   learningRateAt,
   resolveHyperparameters,

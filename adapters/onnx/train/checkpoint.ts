@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AdamWState } from './adamw.ts'
-import type { TokenizedRow } from './batch.ts'
+import type { TokenizedRow } from './rows.ts'
 import { readStateFile, writeStateFile } from './state-file.ts'
 
 export interface JobCounters {

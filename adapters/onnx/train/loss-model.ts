@@ -3,15 +3,14 @@
  * probable tokens. Rows that begin alike are computed with their prefix once. Knows nothing of jobs
  * or of HTTP.
  */
+import { packBatch, packDynamicBatch } from './batch.ts'
 import {
   checkRows,
-  packBatch,
-  packDynamicBatch,
   rowLength,
   sharedPrefixTokens,
   type SoftTargets,
   type TokenizedRow,
-} from './batch.ts'
+} from './rows.ts'
 import type { LoraLayout } from './lora-layout.ts'
 import { groupByPrefix, splitByMemory } from './row-order.ts'
 import { trustedTargets } from './teacher-targets.ts'

@@ -1,7 +1,7 @@
 /** Training rows as tokens: what a lora reads, and what its teacher reads before the same answer. */
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
 import type { ChatRenderer } from '../model/chat-renderer.ts'
-import type { TokenizedRow } from './batch.ts'
+import type { TokenizedRow } from './rows.ts'
 
 /** A lora is served without the chat template's default system message. */
 export const studentRow = (chat: ChatRenderer, row: TrainingRow): TokenizedRow => ({

@@ -1,6 +1,6 @@
 /** In which order rows are trained, which of them share a batch, and how much fits in memory. Pure. */
 import type { LlamaConfig } from '../llama-config.ts'
-import { rowLength, sharedPrefixTokens, targetWidth, type TokenizedRow } from './batch.ts'
+import { rowLength, sharedPrefixTokens, targetWidth, type TokenizedRow } from './rows.ts'
 import type { TokenBlocks } from './token-blocks.ts'
 import { deriveSeed, seededRandom, shuffle } from '../../../src/random.ts'
 

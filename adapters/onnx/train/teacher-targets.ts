@@ -1,5 +1,5 @@
 /** What of a teacher's probabilities a lora is to learn. Pure. */
-import type { SoftTargets } from './batch.ts'
+import type { SoftTargets } from './rows.ts'
 
 /** Of its most probable token's probability: below, the teacher would have gone on otherwise. */
 const LEAST_SHARE = 0.9

@@ -13,7 +13,7 @@ import {
   sharedPrefixTokens,
   totalLabelWeight,
   type TokenizedRow,
-} from './batch.ts'
+} from './rows.ts'
 import { hashRows, loadCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { resolveHyperparameters, type ResolvedHyperparameters } from './hyperparameters.ts'
 import { createLoraLayout, initLora, type LoraLayout } from './lora-layout.ts'
