@@ -187,7 +187,8 @@ def exam(level: int) -> float:
 # --- training -------------------------------------------------------------------------------------
 
 checkpoint_path, log_path = args.out / "checkpoint.pt", args.out / "log.jsonl"
-state = {"step": 0, "tokens": 0, "seconds": 0.0, "open_levels": 1}
+# an exported model has been through all difficulties
+state = {"step": 0, "tokens": 0, "seconds": 0.0, "open_levels": len(DIFFICULTIES) if args.start else 1}
 if checkpoint_path.exists():
     saved = torch.load(checkpoint_path)
     state = saved["state"]
