@@ -95,9 +95,7 @@ const environment = (upstream: RunningEngine, dataDir: string): Record<string, s
 
 const sendTraffic = async ({ screen, upstream, proxy }: Stage, traffic: DemoTraffic) => {
   const { applications, noise } = traffic
-  screen.heading(
-    '1  Two applications send requests, each with its prompt; others send what they like'
-  )
+  screen.heading('1  Two applications send their prompts; others send what they like')
   const requests = interleave([...applications.map(({ logged }) => logged), noise])
   await askProxy(proxy, upstream.token, requests, (done) =>
     screen.progress.update('requests', done, requests.length)
@@ -260,7 +258,8 @@ const interrupted = (): Promise<void> =>
 const showHowToLook = ({ screen, proxy }: Stage): void => {
   screen.heading('The server goes on; Ctrl-C ends it')
   screen.say(`admin API: ${proxy.baseUrl}/admin/api/openapi.json`)
-  screen.say(`curl -H 'authorization: Bearer ${ADMIN_TOKEN}' ${proxy.baseUrl}/admin/api/savings`)
+  screen.say(`curl -H 'authorization: Bearer ${ADMIN_TOKEN}' \\`)
+  screen.say(`  ${proxy.baseUrl}/admin/api/savings`)
 }
 
 // the screen is the demo's own; what fails is still told

@@ -4,7 +4,7 @@ import type { z } from '@hono/zod-openapi'
 import type { ProxyProcess } from '../bench/harness/proxy-process.ts'
 import type { internalizationSchema, templateSchema } from '../src/admin/schemas.ts'
 import { percent } from '../src/cli/output.ts'
-import { stageName } from '../src/core/internalization.ts'
+import { stageName, type Arm } from '../src/core/internalization.ts'
 import type { Segment } from '../src/core/template.ts'
 import type { StageProgress } from '../src/worker/progress.ts'
 import { onOneLine, type Screen } from './screen.ts'
@@ -14,8 +14,8 @@ export type InternalizationView = z.infer<typeof internalizationSchema>
 
 const POLL_MS = 400
 const PREVIEW_CHARS = 60
-/** States that the worker does not leave by itself. */
-const ENDS = new Set(['live', 'approval', 'rejected', 'failed'])
+/** States that the worker does not leave by itself; it promotes what waits for approval. */
+const ENDS = new Set(['live', 'rejected', 'failed'])
 
 const poll = async <T>(
   seconds: number,
@@ -84,23 +84,33 @@ export const showTemplate = (screen: Screen, name: string, template: TemplateVie
     for (const segment of segments) screen.say(`  ${role.padEnd(6)} ${describe(segment)}`)
 }
 
+/** Fills the bars of an arm's first stages. */
+const fill = (screen: Screen, name: string, arm: Arm, stages: number): void => {
+  for (let stage = 0; stage < stages; stage++)
+    screen.progress.update(`${name} ${stageName(arm, stage)}`, 1, 1)
+}
+
 const showProgress = (screen: Screen, name: string, row: InternalizationView): void => {
   const { state, plan } = row
   if (plan === null) return
-  if (state.name === 'evaluating') {
-    const asked = plan.holdoutRecordIds.length * plan.arms.length
-    screen.progress.update(`${name} held-out answers`, row.evaluatedRows, asked)
-  }
   const live = row.progress as StageProgress | null
-  if (state.name !== 'training' || live?.metrics == null) return
-  const arm = plan.arms[live.arm]!
-  const { step, total_steps: total, train_loss: loss } = live.metrics
-  screen.progress.update(
-    `${name} ${stageName(arm, live.stage)}`,
-    Math.min(step ?? 0, total ?? 1),
-    total ?? 1,
-    `loss ${(loss ?? 0).toFixed(3)}, ${percent(arm.stages[live.stage]!.templateShare)} of the prompt`
-  )
+  if (state.name === 'training') {
+    if (live?.metrics == null) return
+    const arm = plan.arms[live.arm]!
+    const { step, total_steps: total, train_loss: loss } = live.metrics
+    fill(screen, name, arm, live.stage)
+    screen.progress.update(
+      `${name} ${stageName(arm, live.stage)}`,
+      Math.min(step ?? 0, total ?? 1),
+      total ?? 1,
+      `loss ${(loss ?? 0).toFixed(3)}, ${percent(arm.stages[live.stage]!.templateShare)} of prompt`
+    )
+    return
+  }
+  if (state.name === 'candidate') return
+  for (const arm of plan.arms) fill(screen, name, arm, arm.results.length)
+  const asked = plan.holdoutRecordIds.length * plan.arms.length
+  screen.progress.update(`${name} held-out answers`, row.evaluatedRows, asked)
 }
 
 /** Resolves when the template's internalization is live, or ended otherwise. */

@@ -42,7 +42,8 @@ const terminalProgress = (): Progress => {
       format: '{name} {bar} {percentage}% {detail}',
       stream: process.stderr,
       hideCursor: true,
-      barsize: 30,
+      // with the longest detail a line has 80 columns
+      barsize: 20,
     },
     Presets.shades_classic
   )
