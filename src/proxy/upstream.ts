@@ -50,9 +50,12 @@ class UpstreamAnswer implements Dispatcher.DispatchHandler {
   }
 
   onHeaders(status: number, raw: Buffer[], resume: () => void, statusText: string): boolean {
-    if (status < 200) return true
-    this.resume = resume
     const { client, addedHeaders, capture } = this.passage
+    if (status < 200) {
+      client.sendHint(status, statusText, headersForClient(raw, []).raw)
+      return true
+    }
+    this.resume = resume
     const headers = headersForClient(raw, addedHeaders)
     capture?.begin(status, headers)
     // the upstream's own date passes; where it sends none, none is made up
@@ -72,8 +75,10 @@ class UpstreamAnswer implements Dispatcher.DispatchHandler {
     return takesMore
   }
 
-  onComplete(): void {
-    this.passage.client.outgoing.end()
+  onComplete(trailers: (Buffer | string)[] | null): void {
+    const { outgoing } = this.passage.client
+    if (trailers !== null && trailers.length > 0) outgoing.addTrailers(pairsOf(trailers))
+    outgoing.end()
     this.passage.onEnd('complete')
   }
 
@@ -84,6 +89,14 @@ class UpstreamAnswer implements Dispatcher.DispatchHandler {
     else client.break()
     this.passage.onEnd('upstream-failed')
   }
+}
+
+/** Header fields as `addTrailers` takes them; undici declares strings and gives buffers. */
+const pairsOf = (raw: readonly (Buffer | string)[]): [string, string][] => {
+  const texts = raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')))
+  return texts.flatMap((name, i): [string, string][] =>
+    i % 2 === 0 ? [[name, texts[i + 1] ?? '']] : []
+  )
 }
 
 /** undici refuses what it cannot put on the wire: that is the client's fault, not the upstream's. */
