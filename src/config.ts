@@ -30,6 +30,7 @@ const SCHEMA = z.object({
   UPSTREAM_API_KEY: optional,
   UPSTREAM_TIMEOUT_SECONDS: whole(600, 1),
   MAX_BODY_BYTES: whole(32 * 2 ** 20, 1024),
+  MAX_IN_FLIGHT_BYTES: whole(256 * 2 ** 20, 1024),
   LOG_QUEUE_MAX_BYTES: whole(64 * 2 ** 20, 1024),
   CAPTURE_MAX_BYTES: whole(4 * 2 ** 20, 1024),
   TENANT_SECRET: optional,
@@ -79,6 +80,7 @@ export interface Config {
   upstream: { baseUrl: string; apiKey: string | null; timeoutMs: number }
   proxy: {
     maxBodyBytes: number
+    maxInFlightBytes: number
     logQueueMaxBytes: number
     captureMaxBytes: number
     adaptedTimeoutMs: number
@@ -159,6 +161,7 @@ const configOf = (env: Environment): Config => ({
   },
   proxy: {
     maxBodyBytes: env.MAX_BODY_BYTES,
+    maxInFlightBytes: env.MAX_IN_FLIGHT_BYTES,
     logQueueMaxBytes: env.LOG_QUEUE_MAX_BYTES,
     captureMaxBytes: env.CAPTURE_MAX_BYTES,
     adaptedTimeoutMs: env.ADAPTED_TIMEOUT_MS,

@@ -16,6 +16,7 @@ import type { Engine } from './engine/engine.ts'
 import { AppError } from './errors.ts'
 import { drain, listen } from './http-server.ts'
 import { createLogger, type Logger } from './logger.ts'
+import { createBodyBudget } from './proxy/body-budget.ts'
 import { createLogQueue, type LogQueue } from './proxy/log-queue.ts'
 import { createMetrics } from './proxy/metrics.ts'
 import { createProxy } from './proxy/proxy.ts'
@@ -173,6 +174,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
       maxEntries: MAX_TENANTS,
       now: Date.now,
     }),
+    bodies: createBodyBudget(config.proxy.maxInFlightBytes),
     log: (exchange) => queue.push(exchange),
     metrics: createMetrics(registry, () => queue.stats()),
     savedUsd: (model, tokens, usage) => savedUsd(prices, model, tokens, usage),

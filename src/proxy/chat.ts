@@ -9,6 +9,7 @@ import { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
 import type { Received } from './exchange.ts'
 import { matchRoute, type MatchedRoute } from './match.ts'
+import { passThrough } from './pass-through.ts'
 import { receive } from './receive.ts'
 import { respondFromLora } from './respond-from-lora.ts'
 import { respondFromUpstream, type UpstreamReason } from './respond-from-upstream.ts'
@@ -57,7 +58,11 @@ const answer = async (
   client: Client
 ): Promise<void> => {
   const received = await receive(deps, incoming, client)
-  if (received === null) return
+  if (received === 'client-left') return
+  if (received === 'no-room') {
+    deps.metrics.request('unread')
+    return passThrough(deps.upstream, incoming, client)
+  }
   const matched = match(deps, received)
   deps.metrics.overhead(deps.now() - received.completeAt)
   const why = matched && (await respondFromRoute(deps, router, received, matched))

@@ -20,6 +20,11 @@ export class Client {
     })
   }
 
+  /** Called once, when the answer is finished or the connection closed. */
+  onOver(listener: () => void): void {
+    this.outgoing.once('close', listener)
+  }
+
   /** One listener at a time: whoever works on the answer now. Called at once when already gone. */
   onGone(listener: () => void): void {
     this.whenGone = listener

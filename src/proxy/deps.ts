@@ -2,6 +2,7 @@
 import type { CapturedExchange } from '../core/exchange-batch.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Usage } from '../openai/chat.ts'
+import type { BodyBudget } from './body-budget.ts'
 import type { ProxyMetrics } from './metrics.ts'
 import type { RouteTable } from './route-table.ts'
 import type { Tenants } from './tenants.ts'
@@ -28,6 +29,8 @@ export interface ProxyDeps {
   /** engines by the name that routes carry */
   engines: ReadonlyMap<string, Engine>
   tenants: Tenants
+  /** for the bodies of chat completions, until they are answered */
+  bodies: BodyBudget
   /** takes an exchange that is over; must not block and must not throw */
   log: (exchange: CapturedExchange) => void
   metrics: ProxyMetrics

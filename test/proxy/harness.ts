@@ -6,6 +6,7 @@ import { Registry } from 'prom-client'
 import { batchCaptured, readBatch, type CapturedExchange } from '../../src/core/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/record.ts'
 import { listen as listenWith } from '../../src/http-server.ts'
+import { createBodyBudget } from '../../src/proxy/body-budget.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import { createMetrics } from '../../src/proxy/metrics.ts'
 import { createProxy } from '../../src/proxy/proxy.ts'
@@ -121,6 +122,7 @@ export const startHarness = async (overrides: Partial<ProxyDeps> = {}): Promise<
     routes: () => NO_ROUTES,
     engines: new Map(),
     tenants: createTenants({ secret: 'secret', ttlMs: 60_000, maxEntries: 100, now }),
+    bodies: createBodyBudget(256 * 2 ** 20),
     log: (exchange) => exchanges.push(exchange),
     metrics: createMetrics(registry, () => ({
       queued: 0,
