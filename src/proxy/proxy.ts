@@ -12,10 +12,12 @@ import { Client } from './client.ts'
 import type { ProxyDeps } from './deps.ts'
 import { BYPASS_HEADER } from './headers.ts'
 import { passThrough } from './pass-through.ts'
+import { createRetries } from './retries.ts'
 import { createUpstream } from './upstream.ts'
 
 const CHAT_PATH = '/v1/chat/completions'
 const CONNECT_TIMEOUT_MS = 10_000
+const RETRIES = { maxAttempts: 3, baseMs: 100, requestsPerRetry: 10, burst: 20 }
 
 export type ProxyApp = Hono<{ Bindings: HttpBindings }>
 
@@ -44,6 +46,7 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
   const upstream = createUpstream(deps.upstreamBaseUrl, {
     idleTimeoutMs: deps.limits.upstreamTimeoutMs,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    retries: createRetries({ ...RETRIES, random: Math.random }),
   })
   const answerChat = createChatHandler({ ...deps, upstream })
   // one handler for all: with a second one that matches, Hono runs its middleware machinery

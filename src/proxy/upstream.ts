@@ -10,11 +10,13 @@ import type { Capture } from './capture.ts'
 import type { Client } from './client.ts'
 import type { ExchangeEnd } from './exchange.ts'
 import { headersForClient, headersForUpstream } from './headers.ts'
+import type { Retries } from './retries.ts'
 
 export interface UpstreamOptions {
   /** for the first byte and between two bytes of an answer; reasoning models think for minutes */
   idleTimeoutMs: number
   connectTimeoutMs: number
+  retries: Retries
 }
 
 export interface Passage {
@@ -35,11 +37,15 @@ const CLIENT_LEFT = new Error('the client closed the connection')
  */
 class UpstreamAnswer implements Dispatcher.DispatchHandler {
   private readonly passage: Passage
+  /** takes over a request that was never sent; false when it is not tried again */
+  private readonly tryAgain: () => boolean
+  /** null until the request has a connection */
   private abort: ((error: Error) => void) | null = null
   private resume: () => void = () => {}
 
-  constructor(passage: Passage) {
+  constructor(passage: Passage, tryAgain: () => boolean) {
     this.passage = passage
+    this.tryAgain = tryAgain
     passage.client.onGone(() => this.abort?.(CLIENT_LEFT))
   }
 
@@ -85,6 +91,7 @@ class UpstreamAnswer implements Dispatcher.DispatchHandler {
   onError(error: Error): void {
     const { client, addedHeaders } = this.passage
     if (client.gone) return this.passage.onEnd('client-gone')
+    if (this.abort === null && isPassing(error) && this.tryAgain()) return
     if (client.canBeAnswered) client.sendError(connectionError(error), addedHeaders)
     else client.break()
     this.passage.onEnd('upstream-failed')
@@ -98,6 +105,11 @@ const pairsOf = (raw: readonly (Buffer | string)[]): [string, string][] => {
     i % 2 === 0 ? [[name, texts[i + 1] ?? '']] : []
   )
 }
+
+/** Failures to connect that may be over in a moment; a time-out has been waited for already. */
+const PASSING = new Set(['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN'])
+
+const isPassing = ({ code }: Error & { code?: string }): boolean => PASSING.has(code ?? '')
 
 /** undici refuses what it cannot put on the wire: that is the client's fault, not the upstream's. */
 const connectionError = (cause: Error & { code?: string }): AppError =>
@@ -141,21 +153,42 @@ export const createUpstream = (baseUrl: string, options: UpstreamOptions): Upstr
     headersTimeout: options.idleTimeoutMs,
     bodyTimeout: options.idleTimeoutMs,
   })
+  const { retries } = options
+  const send = (
+    incoming: IncomingMessage,
+    body: Buffer | Readable | null,
+    passage: Passage,
+    attempts: number
+  ): void => {
+    const tryAgain = (): boolean => {
+      // a stream is gone with the attempt that was to send it
+      const waitMs = body === null || Buffer.isBuffer(body) ? retries.next(attempts) : null
+      if (waitMs === null) return false
+      const timer = setTimeout(() => send(incoming, body, passage, attempts + 1), waitMs)
+      passage.client.onGone(() => {
+        clearTimeout(timer)
+        passage.onEnd('client-gone')
+      })
+      return true
+    }
+    pool.dispatch(
+      {
+        path: rewritePath(incoming.url ?? '/'),
+        method: (incoming.method ?? 'GET') as Dispatcher.HttpMethod,
+        headers: headersForUpstream(
+          incoming.rawHeaders,
+          incoming.headers.connection,
+          !Buffer.isBuffer(body)
+        ),
+        body,
+      },
+      new UpstreamAnswer(passage, tryAgain)
+    )
+  }
   return {
     send: (incoming, body, passage) => {
-      pool.dispatch(
-        {
-          path: rewritePath(incoming.url ?? '/'),
-          method: (incoming.method ?? 'GET') as Dispatcher.HttpMethod,
-          headers: headersForUpstream(
-            incoming.rawHeaders,
-            incoming.headers.connection,
-            !Buffer.isBuffer(body)
-          ),
-          body,
-        },
-        new UpstreamAnswer(passage)
-      )
+      retries.request()
+      send(incoming, body, passage, 1)
     },
     close: () => pool.destroy(),
   }
