@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import type { InternalizeOptions } from './core/internalization.ts'
+import { DETECTOR_NAMES, type RedactOptions } from './core/redact.ts'
 import { AppError } from './errors.ts'
 
 const flag = (fallback: boolean) =>
@@ -18,6 +19,45 @@ const optional = z
   .string()
   .optional()
   .transform((value) => (value === undefined || value === '' ? null : value))
+
+/** Names of detectors, separated by commas. */
+const detectors = z
+  .string()
+  .default('')
+  .transform((value) => value.split(',').map((name) => name.trim()))
+  .transform((names) => names.filter((name) => name !== ''))
+  .pipe(z.array(z.enum(DETECTOR_NAMES)))
+
+const isPattern = (source: string): boolean => {
+  try {
+    return !new RegExp(source, 'u').test('')
+  } catch {
+    return false
+  }
+}
+
+/** Regular expressions by label, as a JSON object. */
+const patterns = z
+  .string()
+  .default('{}')
+  .transform((value, context) => {
+    try {
+      return JSON.parse(value) as unknown
+    } catch {
+      context.addIssue('no JSON')
+      return z.NEVER
+    }
+  })
+  .pipe(
+    z.record(
+      z.string(),
+      z.string().refine(isPattern, 'no regular expression, or one that matches nothing at all')
+    )
+  )
+  .refine(
+    (record) => Object.keys(record).every((label) => /^[A-Z][A-Z_]*$/.test(label)),
+    'labels are capital letters'
+  )
 
 const SCHEMA = z.object({
   HOST: z.string().default('127.0.0.1'),
@@ -36,6 +76,9 @@ const SCHEMA = z.object({
   TENANT_SECRET: optional,
   CREDENTIAL_TTL_SECONDS: whole(3600, 1),
   PRICES_FILE: optional,
+  CAPTURE_SHARE: share(1),
+  REDACT: detectors,
+  REDACT_PATTERNS: patterns,
   BODY_RETENTION_DAYS: whole(30, 1),
   RECORD_RETENTION_DAYS: whole(365, 1),
 
@@ -87,7 +130,10 @@ export interface Config {
     echoModel: boolean
     credentialTtlMs: number
     tenantSecret: string | null
+    captureShare: number
   }
+  /** null when nothing is taken out */
+  redact: RedactOptions | null
   pricesFile: string | null
   hub: { endpoint: string; token: string | null }
   retention: { bodiesMs: number; recordsMs: number }
@@ -129,6 +175,11 @@ const engineOf = (env: Environment): Config['engine'] => {
   }
 }
 
+const redactOf = ({ REDACT, REDACT_PATTERNS }: Environment): RedactOptions | null =>
+  REDACT.length === 0 && Object.keys(REDACT_PATTERNS).length === 0
+    ? null
+    : { detectors: REDACT, patterns: REDACT_PATTERNS }
+
 const internalizeOf = (env: Environment): Config['internalize'] => ({
   minSessions: env.DETECT_MIN_SESSIONS,
   auto: env.AUTO_INTERNALIZE,
@@ -168,7 +219,9 @@ const configOf = (env: Environment): Config => ({
     echoModel: env.ECHO_MODEL,
     credentialTtlMs: env.CREDENTIAL_TTL_SECONDS * 1000,
     tenantSecret: env.TENANT_SECRET,
+    captureShare: env.CAPTURE_SHARE,
   },
+  redact: redactOf(env),
   pricesFile: env.PRICES_FILE,
   hub: { endpoint: env.HF_ENDPOINT.replace(/\/+$/, ''), token: env.HF_TOKEN },
   retention: {

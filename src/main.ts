@@ -50,6 +50,7 @@ export const openStore = async (config: Config): Promise<Store> => {
   return openSqliteStore({
     dataDir: config.dataDir,
     maxAnswerBytes: config.proxy.captureMaxBytes,
+    redact: config.redact,
   })
 }
 
@@ -175,6 +176,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
       now: Date.now,
     }),
     bodies: createBodyBudget(config.proxy.maxInFlightBytes),
+    isSampled: () => Math.random() < config.proxy.captureShare,
     log: (exchange) => queue.push(exchange),
     metrics: createMetrics(registry, () => queue.stats()),
     savedUsd: (model, tokens, usage) => savedUsd(prices, model, tokens, usage),

@@ -13,6 +13,8 @@ export interface Exchange {
   /** '' when the body is no chat request */
   model: string
   streamed: boolean
+  /** whether the log gets it */
+  isCaptured: boolean
   /** the original bytes, for the upstream (invariant 3) and the log */
   body: Buffer
 }

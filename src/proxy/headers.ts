@@ -19,8 +19,11 @@ const HOP_BY_HOP = new Set([
 /** `true` sends a request straight to the upstream, unread and unlogged. */
 export const BYPASS_HEADER = 'x-promptintern-bypass'
 
+/** `false` keeps an exchange out of the log. */
+export const CAPTURE_HEADER = 'x-promptintern-capture'
+
 /** Rewritten by the upstream client, or spoken to the proxy alone. */
-const NOT_FORWARDED = new Set([...HOP_BY_HOP, 'host', 'expect', BYPASS_HEADER])
+const NOT_FORWARDED = new Set([...HOP_BY_HOP, 'host', 'expect', BYPASS_HEADER, CAPTURE_HEADER])
 
 const NONE: ReadonlySet<string> = new Set()
 

@@ -6,6 +6,7 @@ import type { ChatRequest } from '../openai/chat.ts'
 import type { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
 import type { Received } from './exchange.ts'
+import { CAPTURE_HEADER } from './headers.ts'
 
 const tooLarge = (maxBytes: number): AppError =>
   new AppError(
@@ -131,6 +132,7 @@ export const receive = async (
     path: incoming.url ?? '',
     model: isParsed ? (request?.model ?? '') : outline.model,
     streamed: isParsed ? request?.stream === true : outline.streamed,
+    isCaptured: incoming.headers[CAPTURE_HEADER] !== 'false' && deps.isSampled(),
     body,
   }
   return { incoming, client, completeAt, exchange, request }

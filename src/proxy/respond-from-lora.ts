@@ -117,6 +117,7 @@ const logAnswer = (
   given: GivenAnswer | null
 ): void => {
   const { exchange } = received
+  if (!exchange.isCaptured) return
   deps.log(
     recordOfLora(
       exchange,

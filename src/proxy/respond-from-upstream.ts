@@ -67,6 +67,7 @@ class ChatPassage implements Passage {
     const { tenants, log, now } = this.deps
     const { received, capture, why } = this
     if (capture.status !== 0) tenants.observe(received.exchange.tenant, capture.status)
+    if (!received.exchange.isCaptured) return
     const route = why && outcomeOf(why)
     log(recordOfUpstream(received.exchange, capture, now(), { end, route }))
   }
