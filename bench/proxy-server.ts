@@ -82,6 +82,7 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
       adaptedTimeoutMs: 10_000,
       adaptedMaxTokens: 1024,
       upstreamTimeoutMs: 600_000,
+      keepAliveMs: 0,
     },
     echoModel: false,
     breaker: { maxFailures: 3, pauseMs: 10_000 },

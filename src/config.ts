@@ -72,6 +72,7 @@ const SCHEMA = z.object({
   MAX_BODY_BYTES: whole(32 * 2 ** 20, 1024),
   MAX_IN_FLIGHT_BYTES: whole(256 * 2 ** 20, 1024),
   LOG_QUEUE_MAX_BYTES: whole(64 * 2 ** 20, 1024),
+  KEEP_ALIVE_SECONDS: z.coerce.number().min(0).default(0),
   CAPTURE_MAX_BYTES: whole(4 * 2 ** 20, 1024),
   TENANT_SECRET: optional,
   CREDENTIAL_TTL_SECONDS: whole(3600, 1),
@@ -131,6 +132,7 @@ export interface Config {
     credentialTtlMs: number
     tenantSecret: string | null
     captureShare: number
+    keepAliveMs: number
   }
   /** null when nothing is taken out */
   redact: RedactOptions | null
@@ -220,6 +222,7 @@ const configOf = (env: Environment): Config => ({
     credentialTtlMs: env.CREDENTIAL_TTL_SECONDS * 1000,
     tenantSecret: env.TENANT_SECRET,
     captureShare: env.CAPTURE_SHARE,
+    keepAliveMs: env.KEEP_ALIVE_SECONDS * 1000,
   },
   redact: redactOf(env),
   pricesFile: env.PRICES_FILE,

@@ -186,6 +186,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
       adaptedTimeoutMs: config.proxy.adaptedTimeoutMs,
       adaptedMaxTokens: ADAPTED_MAX_TOKENS,
       upstreamTimeoutMs: config.upstream.timeoutMs,
+      keepAliveMs: config.proxy.keepAliveMs,
     },
     echoModel: config.proxy.echoModel,
     breaker: BREAKER,

@@ -19,6 +19,8 @@ export interface ProxyLimits {
   adaptedMaxTokens: number
   /** how long the upstream may be silent */
   upstreamTimeoutMs: number
+  /** silence of a stream after which a comment is sent into it; 0 sends none */
+  keepAliveMs: number
 }
 
 export interface ProxyDeps {

@@ -46,6 +46,7 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
   const upstream = createUpstream(deps.upstreamBaseUrl, {
     idleTimeoutMs: deps.limits.upstreamTimeoutMs,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    keepAliveMs: deps.limits.keepAliveMs,
     retries: createRetries({ ...RETRIES, random: Math.random }),
   })
   const answerChat = createChatHandler({ ...deps, upstream })

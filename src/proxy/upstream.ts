@@ -9,7 +9,8 @@ import { AppError } from '../errors.ts'
 import type { Capture } from './capture.ts'
 import type { Client } from './client.ts'
 import type { ExchangeEnd } from './exchange.ts'
-import { headersForClient, headersForUpstream } from './headers.ts'
+import { headersForClient, headersForUpstream, type ClientHeaders } from './headers.ts'
+import { KeepAlive } from './keep-alive.ts'
 import type { Retries } from './retries.ts'
 
 export interface UpstreamOptions {
@@ -17,6 +18,8 @@ export interface UpstreamOptions {
   idleTimeoutMs: number
   connectTimeoutMs: number
   retries: Retries
+  /** silence of a stream after which a comment is sent into it; 0 sends none */
+  keepAliveMs: number
 }
 
 export interface Passage {
@@ -42,9 +45,13 @@ class UpstreamAnswer implements Dispatcher.DispatchHandler {
   /** null until the request has a connection */
   private abort: ((error: Error) => void) | null = null
   private resume: () => void = () => {}
+  private readonly keepAliveMs: number
+  /** null where no comment may be sent */
+  private keepAlive: KeepAlive | null = null
 
-  constructor(passage: Passage, tryAgain: () => boolean) {
+  constructor(passage: Passage, keepAliveMs: number, tryAgain: () => boolean) {
     this.passage = passage
+    this.keepAliveMs = keepAliveMs
     this.tryAgain = tryAgain
     passage.client.onGone(() => this.abort?.(CLIENT_LEFT))
   }
@@ -69,12 +76,15 @@ class UpstreamAnswer implements Dispatcher.DispatchHandler {
     client.outgoing.writeHead(status, statusText, headers.raw)
     // headers of a stream must not wait for its first event; with a known length both come at once
     if (!headers.hasLength) client.outgoing.flushHeaders()
+    if (this.keepAliveMs > 0 && takesComments(headers))
+      this.keepAlive = new KeepAlive(client.outgoing, this.keepAliveMs)
     return true
   }
 
   /** @returns false when nothing more is to come until `resume` */
   onData(chunk: Buffer): boolean {
     this.passage.capture?.add(chunk)
+    this.keepAlive?.sent(chunk)
     const { outgoing } = this.passage.client
     const takesMore = outgoing.write(chunk)
     if (!takesMore) outgoing.once('drain', this.resume)
@@ -105,6 +115,10 @@ const pairsOf = (raw: readonly (Buffer | string)[]): [string, string][] => {
     i % 2 === 0 ? [[name, texts[i + 1] ?? '']] : []
   )
 }
+
+/** A stream of events that is read as it is. */
+const takesComments = ({ contentType, contentEncoding, hasLength }: ClientHeaders): boolean =>
+  contentType.startsWith('text/event-stream') && contentEncoding === '' && !hasLength
 
 /** Failures to connect that may be over in a moment; a time-out has been waited for already. */
 const PASSING = new Set(['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN'])
@@ -182,7 +196,7 @@ export const createUpstream = (baseUrl: string, options: UpstreamOptions): Upstr
         ),
         body,
       },
-      new UpstreamAnswer(passage, tryAgain)
+      new UpstreamAnswer(passage, options.keepAliveMs, tryAgain)
     )
   }
   return {

@@ -108,6 +108,15 @@ export interface Harness {
 
 const MAX_ANSWER_BYTES = 2 ** 20
 
+export const LIMITS: ProxyDeps['limits'] = {
+  maxBodyBytes: 32 * 2 ** 20,
+  captureMaxBytes: MAX_ANSWER_BYTES,
+  adaptedTimeoutMs: 2000,
+  adaptedMaxTokens: 256,
+  upstreamTimeoutMs: 10_000,
+  keepAliveMs: 0,
+}
+
 const NO_ROUTES = compileRouteTable([])
 
 const now = (): number => performance.timeOrigin + performance.now()
@@ -133,13 +142,7 @@ export const startHarness = async (overrides: Partial<ProxyDeps> = {}): Promise<
       storeFailures: 0,
     })),
     savedUsd: () => null,
-    limits: {
-      maxBodyBytes: 32 * 2 ** 20,
-      captureMaxBytes: MAX_ANSWER_BYTES,
-      adaptedTimeoutMs: 2000,
-      adaptedMaxTokens: 256,
-      upstreamTimeoutMs: 10_000,
-    },
+    limits: LIMITS,
     echoModel: false,
     breaker: { maxFailures: 3, pauseMs: 60_000 },
     now,
