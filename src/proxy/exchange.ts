@@ -30,5 +30,11 @@ export interface Received {
   request: ChatRequest | null
 }
 
+/** A request that a live template was found in. */
+export interface Recognized extends Received {
+  /** our own time from the complete request until it was found, milliseconds */
+  overheadMs: number
+}
+
 /** How an exchange with the upstream ended. */
 export type ExchangeEnd = 'complete' | 'client-gone' | 'upstream-failed'

@@ -104,6 +104,7 @@ export interface RouteHeaders {
   route: 'answered' | 'fallback' | 'upstream'
   template: string
   lora: string
+  overheadMs: number
   confidence?: number | null
   promptTokensSaved?: number
   reason?: string | null
@@ -118,6 +119,8 @@ export const routeHeaders = (decision: RouteHeaders): string[] => {
     decision.template,
     'x-promptintern-lora',
     decision.lora,
+    'x-promptintern-overhead-ms',
+    decision.overheadMs.toFixed(3),
   ]
   if (typeof decision.confidence === 'number') {
     headers.push('x-promptintern-confidence', String(decision.confidence))
