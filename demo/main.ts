@@ -51,12 +51,12 @@ const { values: args } = parseArgs({
   },
 })
 
-const TRAIN_ROWS = 400
+const TRAIN_ROWS = 520
 /** With fewer, one wrong answer among the surest of all stops the gate's first test. */
 const HOLDOUT_ROWS = 400
 /** The log's records are told apart by what the users wrote; a few may not be told apart. */
 const SPARE_ROWS = 20
-const FRESH_ROWS = 150
+const FRESH_ROWS = 200
 const NOISE = 40
 /** The tiny model makes all its steps, whatever the machine; 0 is no limit. */
 const TINY_MINUTES = 0
