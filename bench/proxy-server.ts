@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
 import { Hono } from 'hono'
 import { Registry } from 'prom-client'
+import { createBodyBudget } from '../src/proxy/body-budget.ts'
 import { createLogQueue, type LogQueueStats } from '../src/proxy/log-queue.ts'
 import { listen } from '../src/http-server.ts'
 import { createMetrics } from '../src/proxy/metrics.ts'
@@ -70,6 +71,8 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
     routes: () => table,
     engines: new Map(),
     tenants,
+    bodies: createBodyBudget(256 * MEBIBYTE),
+    isSampled: () => true,
     log: (exchange) => queue.push(exchange),
     metrics: createMetrics(new Registry(), () => queue.stats()),
     savedUsd: () => null,
@@ -79,6 +82,7 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
       adaptedTimeoutMs: 10_000,
       adaptedMaxTokens: 1024,
       upstreamTimeoutMs: 600_000,
+      keepAliveMs: 0,
     },
     echoModel: false,
     breaker: { maxFailures: 3, pauseMs: 10_000 },

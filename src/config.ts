@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import type { InternalizeOptions } from './core/internalization.ts'
+import { DETECTOR_NAMES, type RedactOptions } from './core/redact.ts'
 import { AppError } from './errors.ts'
 
 const flag = (fallback: boolean) =>
@@ -19,6 +20,45 @@ const optional = z
   .optional()
   .transform((value) => (value === undefined || value === '' ? null : value))
 
+/** Names of detectors, separated by commas. */
+const detectors = z
+  .string()
+  .default('')
+  .transform((value) => value.split(',').map((name) => name.trim()))
+  .transform((names) => names.filter((name) => name !== ''))
+  .pipe(z.array(z.enum(DETECTOR_NAMES)))
+
+const isPattern = (source: string): boolean => {
+  try {
+    return !new RegExp(source, 'u').test('')
+  } catch {
+    return false
+  }
+}
+
+/** Regular expressions by label, as a JSON object. */
+const patterns = z
+  .string()
+  .default('{}')
+  .transform((value, context) => {
+    try {
+      return JSON.parse(value) as unknown
+    } catch {
+      context.addIssue('no JSON')
+      return z.NEVER
+    }
+  })
+  .pipe(
+    z.record(
+      z.string(),
+      z.string().refine(isPattern, 'no regular expression, or one that matches nothing at all')
+    )
+  )
+  .refine(
+    (record) => Object.keys(record).every((label) => /^[A-Z][A-Z_]*$/.test(label)),
+    'labels are capital letters'
+  )
+
 const SCHEMA = z.object({
   HOST: z.string().default('127.0.0.1'),
   PORT: whole(8787).pipe(z.number().max(65535)),
@@ -30,11 +70,16 @@ const SCHEMA = z.object({
   UPSTREAM_API_KEY: optional,
   UPSTREAM_TIMEOUT_SECONDS: whole(600, 1),
   MAX_BODY_BYTES: whole(32 * 2 ** 20, 1024),
+  MAX_IN_FLIGHT_BYTES: whole(256 * 2 ** 20, 1024),
   LOG_QUEUE_MAX_BYTES: whole(64 * 2 ** 20, 1024),
+  KEEP_ALIVE_SECONDS: z.coerce.number().min(0).default(0),
   CAPTURE_MAX_BYTES: whole(4 * 2 ** 20, 1024),
   TENANT_SECRET: optional,
   CREDENTIAL_TTL_SECONDS: whole(3600, 1),
   PRICES_FILE: optional,
+  CAPTURE_SHARE: share(1),
+  REDACT: detectors,
+  REDACT_PATTERNS: patterns,
   BODY_RETENTION_DAYS: whole(30, 1),
   RECORD_RETENTION_DAYS: whole(365, 1),
 
@@ -79,13 +124,18 @@ export interface Config {
   upstream: { baseUrl: string; apiKey: string | null; timeoutMs: number }
   proxy: {
     maxBodyBytes: number
+    maxInFlightBytes: number
     logQueueMaxBytes: number
     captureMaxBytes: number
     adaptedTimeoutMs: number
     echoModel: boolean
     credentialTtlMs: number
     tenantSecret: string | null
+    captureShare: number
+    keepAliveMs: number
   }
+  /** null when nothing is taken out */
+  redact: RedactOptions | null
   pricesFile: string | null
   hub: { endpoint: string; token: string | null }
   retention: { bodiesMs: number; recordsMs: number }
@@ -127,6 +177,11 @@ const engineOf = (env: Environment): Config['engine'] => {
   }
 }
 
+const redactOf = ({ REDACT, REDACT_PATTERNS }: Environment): RedactOptions | null =>
+  REDACT.length === 0 && Object.keys(REDACT_PATTERNS).length === 0
+    ? null
+    : { detectors: REDACT, patterns: REDACT_PATTERNS }
+
 const internalizeOf = (env: Environment): Config['internalize'] => ({
   minSessions: env.DETECT_MIN_SESSIONS,
   auto: env.AUTO_INTERNALIZE,
@@ -159,13 +214,17 @@ const configOf = (env: Environment): Config => ({
   },
   proxy: {
     maxBodyBytes: env.MAX_BODY_BYTES,
+    maxInFlightBytes: env.MAX_IN_FLIGHT_BYTES,
     logQueueMaxBytes: env.LOG_QUEUE_MAX_BYTES,
     captureMaxBytes: env.CAPTURE_MAX_BYTES,
     adaptedTimeoutMs: env.ADAPTED_TIMEOUT_MS,
     echoModel: env.ECHO_MODEL,
     credentialTtlMs: env.CREDENTIAL_TTL_SECONDS * 1000,
     tenantSecret: env.TENANT_SECRET,
+    captureShare: env.CAPTURE_SHARE,
+    keepAliveMs: env.KEEP_ALIVE_SECONDS * 1000,
   },
+  redact: redactOf(env),
   pricesFile: env.PRICES_FILE,
   hub: { endpoint: env.HF_ENDPOINT.replace(/\/+$/, ''), token: env.HF_TOKEN },
   retention: {

@@ -16,6 +16,7 @@ import type { Engine } from './engine/engine.ts'
 import { AppError } from './errors.ts'
 import { drain, listen } from './http-server.ts'
 import { createLogger, type Logger } from './logger.ts'
+import { createBodyBudget } from './proxy/body-budget.ts'
 import { createLogQueue, type LogQueue } from './proxy/log-queue.ts'
 import { createMetrics } from './proxy/metrics.ts'
 import { createProxy } from './proxy/proxy.ts'
@@ -49,6 +50,7 @@ export const openStore = async (config: Config): Promise<Store> => {
   return openSqliteStore({
     dataDir: config.dataDir,
     maxAnswerBytes: config.proxy.captureMaxBytes,
+    redact: config.redact,
   })
 }
 
@@ -173,6 +175,8 @@ const buildApp = async (parts: Parts, registry: Registry) => {
       maxEntries: MAX_TENANTS,
       now: Date.now,
     }),
+    bodies: createBodyBudget(config.proxy.maxInFlightBytes),
+    isSampled: () => Math.random() < config.proxy.captureShare,
     log: (exchange) => queue.push(exchange),
     metrics: createMetrics(registry, () => queue.stats()),
     savedUsd: (model, tokens, usage) => savedUsd(prices, model, tokens, usage),
@@ -182,6 +186,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
       adaptedTimeoutMs: config.proxy.adaptedTimeoutMs,
       adaptedMaxTokens: ADAPTED_MAX_TOKENS,
       upstreamTimeoutMs: config.upstream.timeoutMs,
+      keepAliveMs: config.proxy.keepAliveMs,
     },
     echoModel: config.proxy.echoModel,
     breaker: BREAKER,

@@ -7,8 +7,9 @@ import type { HttpBindings } from '@hono/node-server'
 import { toAppError } from '../errors.ts'
 import { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
-import type { Received } from './exchange.ts'
+import type { Received, Recognized } from './exchange.ts'
 import { matchRoute, type MatchedRoute } from './match.ts'
+import { passThrough } from './pass-through.ts'
 import { receive } from './receive.ts'
 import { respondFromLora } from './respond-from-lora.ts'
 import { respondFromUpstream, type UpstreamReason } from './respond-from-upstream.ts'
@@ -29,24 +30,25 @@ const match = (deps: ChatDeps, { request, exchange }: Received): MatchedRoute | 
 const respondFromRoute = async (
   deps: ChatDeps,
   router: Router,
-  received: Received,
+  received: Recognized,
   matched: MatchedRoute
 ): Promise<UpstreamReason | null> => {
-  const { request, exchange, client } = received
+  const { request, exchange, client, overheadMs } = received
+  const common = { matched, overheadMs }
   if (request === null) return null
   try {
     const decision = router(matched, request, exchange.tenant)
     if (decision.target === 'upstream') {
-      return { matched, route: 'upstream', reason: decision.reason, confidence: null }
+      return { ...common, route: 'upstream', reason: decision.reason, confidence: null }
     }
     const fault = await respondFromLora(deps, received, request, matched, decision)
-    return fault && { matched, route: 'fallback', ...fault }
+    return fault && { ...common, route: 'fallback', ...fault }
   } catch {
     if (client.outgoing.headersSent) {
       client.break()
       return null
     }
-    return { matched, route: 'fallback', reason: 'internal', confidence: null }
+    return { ...common, route: 'fallback', reason: 'internal', confidence: null }
   }
 }
 
@@ -57,10 +59,16 @@ const answer = async (
   client: Client
 ): Promise<void> => {
   const received = await receive(deps, incoming, client)
-  if (received === null) return
+  if (received === 'client-left') return
+  if (received === 'no-room') {
+    deps.metrics.request('unread')
+    return passThrough(deps.upstream, incoming, client)
+  }
   const matched = match(deps, received)
-  deps.metrics.overhead(deps.now() - received.completeAt)
-  const why = matched && (await respondFromRoute(deps, router, received, matched))
+  const overheadMs = deps.now() - received.completeAt
+  deps.metrics.overhead(overheadMs)
+  const why =
+    matched && (await respondFromRoute(deps, router, { ...received, overheadMs }, matched))
   if (matched === null || why !== null) respondFromUpstream(deps, received, why)
 }
 

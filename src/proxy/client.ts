@@ -20,6 +20,11 @@ export class Client {
     })
   }
 
+  /** Called once, when the answer is finished or the connection closed. */
+  onOver(listener: () => void): void {
+    this.outgoing.once('close', listener)
+  }
+
   /** One listener at a time: whoever works on the answer now. Called at once when already gone. */
   onGone(listener: () => void): void {
     this.whenGone = listener
@@ -47,8 +52,24 @@ export class Client {
     this.sendJson(error.status, JSON.stringify(errorBody(error)), headers)
   }
 
+  /**
+   * An interim answer, 102 or 103 (RFC 9110 §15.2). Only where it cannot get between two answers of
+   * the connection, and not to HTTP/1.0, which does not know any.
+   * @param headers flat list
+   */
+  sendHint(status: number, statusText: string, headers: readonly string[]): void {
+    const { outgoing } = this
+    if (!this.canBeAnswered || outgoing.req.httpVersion !== '1.1') return
+    const lines = [`HTTP/1.1 ${status} ${statusText}`]
+    for (let i = 0; i + 1 < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`)
+    // null while an earlier answer is still on its way
+    outgoing.socket?.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
+  }
+
   /** Ends a begun answer so that nobody takes it for a whole one. */
   break(): void {
+    // what was begun is said, even if its headers were still waiting for the body
+    if (this.outgoing.headersSent) this.outgoing.flushHeaders()
     this.outgoing.destroy()
   }
 }

@@ -2,6 +2,7 @@
 import type { CapturedExchange } from '../core/exchange-batch.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Usage } from '../openai/chat.ts'
+import type { BodyBudget } from './body-budget.ts'
 import type { ProxyMetrics } from './metrics.ts'
 import type { RouteTable } from './route-table.ts'
 import type { Tenants } from './tenants.ts'
@@ -18,6 +19,8 @@ export interface ProxyLimits {
   adaptedMaxTokens: number
   /** how long the upstream may be silent */
   upstreamTimeoutMs: number
+  /** silence of a stream after which a comment is sent into it; 0 sends none */
+  keepAliveMs: number
 }
 
 export interface ProxyDeps {
@@ -28,6 +31,10 @@ export interface ProxyDeps {
   /** engines by the name that routes carry */
   engines: ReadonlyMap<string, Engine>
   tenants: Tenants
+  /** for the bodies of chat completions, until they are answered */
+  bodies: BodyBudget
+  /** whether the next exchange is logged, unless its client says no */
+  isSampled: () => boolean
   /** takes an exchange that is over; must not block and must not throw */
   log: (exchange: CapturedExchange) => void
   metrics: ProxyMetrics

@@ -13,6 +13,8 @@ export interface Exchange {
   /** '' when the body is no chat request */
   model: string
   streamed: boolean
+  /** whether the log gets it */
+  isCaptured: boolean
   /** the original bytes, for the upstream (invariant 3) and the log */
   body: Buffer
 }
@@ -26,6 +28,12 @@ export interface Received {
   exchange: Exchange
   /** null when no template can be in it, or when it is no chat request: the upstream's to refuse */
   request: ChatRequest | null
+}
+
+/** A request that a live template was found in. */
+export interface Recognized extends Received {
+  /** our own time from the complete request until it was found, milliseconds */
+  overheadMs: number
 }
 
 /** How an exchange with the upstream ended. */

@@ -19,8 +19,11 @@ const HOP_BY_HOP = new Set([
 /** `true` sends a request straight to the upstream, unread and unlogged. */
 export const BYPASS_HEADER = 'x-promptintern-bypass'
 
+/** `false` keeps an exchange out of the log. */
+export const CAPTURE_HEADER = 'x-promptintern-capture'
+
 /** Rewritten by the upstream client, or spoken to the proxy alone. */
-const NOT_FORWARDED = new Set([...HOP_BY_HOP, 'host', 'expect', BYPASS_HEADER])
+const NOT_FORWARDED = new Set([...HOP_BY_HOP, 'host', 'expect', BYPASS_HEADER, CAPTURE_HEADER])
 
 const NONE: ReadonlySet<string> = new Set()
 
@@ -101,6 +104,7 @@ export interface RouteHeaders {
   route: 'answered' | 'fallback' | 'upstream'
   template: string
   lora: string
+  overheadMs: number
   confidence?: number | null
   promptTokensSaved?: number
   reason?: string | null
@@ -115,6 +119,8 @@ export const routeHeaders = (decision: RouteHeaders): string[] => {
     decision.template,
     'x-promptintern-lora',
     decision.lora,
+    'x-promptintern-overhead-ms',
+    decision.overheadMs.toFixed(3),
   ]
   if (typeof decision.confidence === 'number') {
     headers.push('x-promptintern-confidence', String(decision.confidence))

@@ -6,9 +6,10 @@ import type { SkipReason } from './route.ts'
 
 /**
  * `answered` by a lora, `fallback` after one was asked, `skipped` although a template matched,
- * `upstream` without a match, `passed` through unread.
+ * `upstream` without a match, `passed` through because it is no chat completion, `unread` because
+ * too many bodies were in memory.
  */
-export type RequestOutcome = 'answered' | 'fallback' | 'skipped' | 'upstream' | 'passed'
+export type RequestOutcome = 'answered' | 'fallback' | 'skipped' | 'upstream' | 'passed' | 'unread'
 
 export interface ProxyMetrics {
   request(outcome: RequestOutcome): void

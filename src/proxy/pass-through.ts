@@ -1,12 +1,10 @@
 /**
- * Every request that is no chat completion, and those that ask for no reading: streamed to the
- * upstream and back, unread, unbuffered and unlogged.
+ * Every request that is no chat completion, those that ask for no reading, and those for whose body
+ * there is no room: streamed to the upstream and back, unread, unbuffered and unlogged.
  */
 import type { IncomingMessage } from 'node:http'
 import { PassThrough } from 'node:stream'
-import type { HttpBindings } from '@hono/node-server'
-import { Client } from './client.ts'
-import type { ProxyMetrics } from './metrics.ts'
+import type { Client } from './client.ts'
 import type { Upstream } from './upstream.ts'
 
 const hasBody = ({ headers }: IncomingMessage): boolean =>
@@ -24,14 +22,10 @@ const bodyOf = (incoming: IncomingMessage): PassThrough => {
   return incoming.pipe(body)
 }
 
-export const createPassThrough =
-  (upstream: Upstream, metrics: ProxyMetrics) =>
-  ({ incoming, outgoing }: HttpBindings): void => {
-    metrics.request('passed')
-    upstream.send(incoming, hasBody(incoming) ? bodyOf(incoming) : null, {
-      client: new Client(outgoing),
-      addedHeaders: [],
-      capture: null,
-      onEnd: () => {},
-    })
-  }
+export const passThrough = (upstream: Upstream, incoming: IncomingMessage, client: Client): void =>
+  upstream.send(incoming, hasBody(incoming) ? bodyOf(incoming) : null, {
+    client,
+    addedHeaders: [],
+    capture: null,
+    onEnd: () => {},
+  })

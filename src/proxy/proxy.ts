@@ -8,13 +8,16 @@ import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { Hono } from 'hono'
 import { createChatHandler } from './chat.ts'
+import { Client } from './client.ts'
 import type { ProxyDeps } from './deps.ts'
 import { BYPASS_HEADER } from './headers.ts'
-import { createPassThrough } from './pass-through.ts'
+import { passThrough } from './pass-through.ts'
+import { createRetries } from './retries.ts'
 import { createUpstream } from './upstream.ts'
 
 const CHAT_PATH = '/v1/chat/completions'
 const CONNECT_TIMEOUT_MS = 10_000
+const RETRIES = { maxAttempts: 3, baseMs: 100, requestsPerRetry: 10, burst: 20 }
 
 export type ProxyApp = Hono<{ Bindings: HttpBindings }>
 
@@ -43,13 +46,17 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
   const upstream = createUpstream(deps.upstreamBaseUrl, {
     idleTimeoutMs: deps.limits.upstreamTimeoutMs,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    keepAliveMs: deps.limits.keepAliveMs,
+    retries: createRetries({ ...RETRIES, random: Math.random }),
   })
   const answerChat = createChatHandler({ ...deps, upstream })
-  const passThrough = createPassThrough(upstream, deps.metrics)
   // one handler for all: with a second one that matches, Hono runs its middleware machinery
   const app = (new Hono() as ProxyApp).all('*', ({ env, req }) => {
     if (isChat(env.incoming, req.path)) void answerChat(env)
-    else passThrough(env)
+    else {
+      deps.metrics.request('passed')
+      passThrough(upstream, env.incoming, new Client(env.outgoing))
+    }
     return alreadySent(env)
   })
   const takes: Proxy['takes'] = (incoming, outgoing) => {

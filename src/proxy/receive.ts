@@ -6,6 +6,7 @@ import type { ChatRequest } from '../openai/chat.ts'
 import type { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
 import type { Received } from './exchange.ts'
+import { CAPTURE_HEADER } from './headers.ts'
 
 const tooLarge = (maxBytes: number): AppError =>
   new AppError(
@@ -20,28 +21,56 @@ const discard = (incoming: IncomingMessage): void => {
   incoming.resume()
 }
 
+/** Gives back what was read, so that the body can be streamed from its first byte. */
+const putBack = (incoming: IncomingMessage, chunks: Buffer[]): void => {
+  incoming.removeAllListeners('data')
+  incoming.pause()
+  incoming.unshift(Buffer.concat(chunks))
+}
+
+/** Why a body was not read to its end. */
+type Unread = 'client-left' | 'no-room'
+
 /**
- * @returns the body, or null when the client went away before it was complete
+ * Takes room for the body before it is there, where its length is known; all of it is given back when
+ * the exchange is over.
  * @throws AppError `body-too-large`
  */
-const receiveBody = (incoming: IncomingMessage, maxBytes: number): Promise<Buffer | null> =>
+const receiveBody = (
+  { limits: { maxBodyBytes }, bodies }: ChatDeps,
+  incoming: IncomingMessage,
+  client: Client
+): Promise<Buffer | Unread> =>
   new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let bytes = 0
-    incoming.on('error', () => resolve(null))
-    incoming.on('close', () => resolve(null))
-    if (Number(incoming.headers['content-length'] ?? 0) > maxBytes) {
+    let taken = 0
+    const take = (more: number): boolean => {
+      if (!bodies.take(more)) return false
+      taken += more
+      return true
+    }
+    client.onOver(() => bodies.give(taken))
+    incoming.on('error', () => resolve('client-left'))
+    incoming.on('close', () => resolve('client-left'))
+    const declared = Number(incoming.headers['content-length'] ?? 0)
+    if (declared > maxBodyBytes) {
       discard(incoming)
-      reject(tooLarge(maxBytes))
+      reject(tooLarge(maxBodyBytes))
       return
     }
+    if (!take(declared)) return resolve('no-room')
     incoming.on('data', (chunk: Buffer) => {
       bytes += chunk.length
       chunks.push(chunk)
-      if (bytes <= maxBytes) return
-      chunks.length = 0
-      discard(incoming)
-      reject(tooLarge(maxBytes))
+      if (bytes > maxBodyBytes) {
+        chunks.length = 0
+        discard(incoming)
+        reject(tooLarge(maxBodyBytes))
+      } else if (bytes > taken && !take(bytes - taken)) {
+        putBack(incoming, chunks)
+        resolve('no-room')
+      }
     })
     incoming.on('end', () =>
       resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes))
@@ -79,18 +108,18 @@ const mayMatch = ({ routes }: ChatDeps, body: Buffer, outline: Outline): boolean
 }
 
 /**
- * The request as a whole, or null when the client left in the middle of it.
+ * The request as a whole, or why there is none; `no-room` leaves the body to be streamed.
  * @throws AppError `body-too-large`
  */
 export const receive = async (
   deps: ChatDeps,
   incoming: IncomingMessage,
   client: Client
-): Promise<Received | null> => {
-  const { limits, tenants, now, newId } = deps
+): Promise<Received | Unread> => {
+  const { tenants, now, newId } = deps
   const at = now()
-  const body = await receiveBody(incoming, limits.maxBodyBytes)
-  if (body === null) return null
+  const body = await receiveBody(deps, incoming, client)
+  if (typeof body === 'string') return body
   const completeAt = now()
   const outline = outlineOf(body)
   // most of what no template is in needs no parsing
@@ -103,6 +132,7 @@ export const receive = async (
     path: incoming.url ?? '',
     model: isParsed ? (request?.model ?? '') : outline.model,
     streamed: isParsed ? request?.stream === true : outline.streamed,
+    isCaptured: incoming.headers[CAPTURE_HEADER] !== 'false' && deps.isSampled(),
     body,
   }
   return { incoming, client, completeAt, exchange, request }

@@ -5,7 +5,7 @@ import { renderCompletion, renderEvents, type RenderedAnswer } from '../openai/r
 import { askLora, type FaultReason, type LoraAnswer } from './ask-lora.ts'
 import type { Breaker } from './breaker.ts'
 import type { ChatDeps } from './deps.ts'
-import type { Received } from './exchange.ts'
+import type { Received, Recognized } from './exchange.ts'
 import { routeHeaders } from './headers.ts'
 import type { MatchedRoute } from './match.ts'
 import { recordOfLora } from './record.ts'
@@ -46,7 +46,7 @@ const send = (
  */
 export const respondFromLora = async (
   deps: ChatDeps,
-  received: Received,
+  received: Recognized,
   request: ChatRequest,
   matched: MatchedRoute,
   { engine, breaker }: Extract<Decision, { target: 'lora' }>
@@ -81,6 +81,7 @@ export const respondFromLora = async (
     lora: route.lora,
     confidence: answer.confidence,
     promptTokensSaved: route.templateTokens,
+    overheadMs: received.overheadMs,
   })
   send(received, request, rendered, headers)
   metrics.request('answered')
@@ -117,6 +118,7 @@ const logAnswer = (
   given: GivenAnswer | null
 ): void => {
   const { exchange } = received
+  if (!exchange.isCaptured) return
   deps.log(
     recordOfLora(
       exchange,

@@ -18,6 +18,7 @@ export interface UpstreamReason {
   route: 'fallback' | 'upstream'
   reason: FaultReason | SkipReason
   confidence: number | null
+  overheadMs: number
 }
 
 const outcomeOf = ({ matched, reason, confidence }: UpstreamReason): RouteOutcome => ({
@@ -30,13 +31,14 @@ const outcomeOf = ({ matched, reason, confidence }: UpstreamReason): RouteOutcom
   savedUsd: null,
 })
 
-const headersOf = ({ matched, route, reason, confidence }: UpstreamReason): string[] =>
+const headersOf = ({ matched, route, reason, confidence, overheadMs }: UpstreamReason): string[] =>
   routeHeaders({
     route,
     template: matched.route.template.version,
     lora: matched.route.lora,
     confidence,
     reason,
+    overheadMs,
   })
 
 const count = (metrics: ChatDeps['metrics'], why: UpstreamReason | null): void => {
@@ -67,6 +69,7 @@ class ChatPassage implements Passage {
     const { tenants, log, now } = this.deps
     const { received, capture, why } = this
     if (capture.status !== 0) tenants.observe(received.exchange.tenant, capture.status)
+    if (!received.exchange.isCaptured) return
     const route = why && outcomeOf(why)
     log(recordOfUpstream(received.exchange, capture, now(), { end, route }))
   }

@@ -9,12 +9,17 @@ import { AppError } from '../errors.ts'
 import type { Capture } from './capture.ts'
 import type { Client } from './client.ts'
 import type { ExchangeEnd } from './exchange.ts'
-import { headersForClient, headersForUpstream } from './headers.ts'
+import { headersForClient, headersForUpstream, type ClientHeaders } from './headers.ts'
+import { KeepAlive } from './keep-alive.ts'
+import type { Retries } from './retries.ts'
 
 export interface UpstreamOptions {
   /** for the first byte and between two bytes of an answer; reasoning models think for minutes */
   idleTimeoutMs: number
   connectTimeoutMs: number
+  retries: Retries
+  /** silence of a stream after which a comment is sent into it; 0 sends none */
+  keepAliveMs: number
 }
 
 export interface Passage {
@@ -35,11 +40,19 @@ const CLIENT_LEFT = new Error('the client closed the connection')
  */
 class UpstreamAnswer implements Dispatcher.DispatchHandler {
   private readonly passage: Passage
+  /** takes over a request that was never sent; false when it is not tried again */
+  private readonly tryAgain: () => boolean
+  /** null until the request has a connection */
   private abort: ((error: Error) => void) | null = null
   private resume: () => void = () => {}
+  private readonly keepAliveMs: number
+  /** null where no comment may be sent */
+  private keepAlive: KeepAlive | null = null
 
-  constructor(passage: Passage) {
+  constructor(passage: Passage, keepAliveMs: number, tryAgain: () => boolean) {
     this.passage = passage
+    this.keepAliveMs = keepAliveMs
+    this.tryAgain = tryAgain
     passage.client.onGone(() => this.abort?.(CLIENT_LEFT))
   }
 
@@ -50,9 +63,12 @@ class UpstreamAnswer implements Dispatcher.DispatchHandler {
   }
 
   onHeaders(status: number, raw: Buffer[], resume: () => void, statusText: string): boolean {
-    if (status < 200) return true
-    this.resume = resume
     const { client, addedHeaders, capture } = this.passage
+    if (status < 200) {
+      client.sendHint(status, statusText, headersForClient(raw, []).raw)
+      return true
+    }
+    this.resume = resume
     const headers = headersForClient(raw, addedHeaders)
     capture?.begin(status, headers)
     // the upstream's own date passes; where it sends none, none is made up
@@ -60,31 +76,54 @@ class UpstreamAnswer implements Dispatcher.DispatchHandler {
     client.outgoing.writeHead(status, statusText, headers.raw)
     // headers of a stream must not wait for its first event; with a known length both come at once
     if (!headers.hasLength) client.outgoing.flushHeaders()
+    if (this.keepAliveMs > 0 && takesComments(headers))
+      this.keepAlive = new KeepAlive(client.outgoing, this.keepAliveMs)
     return true
   }
 
   /** @returns false when nothing more is to come until `resume` */
   onData(chunk: Buffer): boolean {
     this.passage.capture?.add(chunk)
+    this.keepAlive?.sent(chunk)
     const { outgoing } = this.passage.client
     const takesMore = outgoing.write(chunk)
     if (!takesMore) outgoing.once('drain', this.resume)
     return takesMore
   }
 
-  onComplete(): void {
-    this.passage.client.outgoing.end()
+  onComplete(trailers: (Buffer | string)[] | null): void {
+    const { outgoing } = this.passage.client
+    if (trailers !== null && trailers.length > 0) outgoing.addTrailers(pairsOf(trailers))
+    outgoing.end()
     this.passage.onEnd('complete')
   }
 
   onError(error: Error): void {
     const { client, addedHeaders } = this.passage
     if (client.gone) return this.passage.onEnd('client-gone')
+    if (this.abort === null && isPassing(error) && this.tryAgain()) return
     if (client.canBeAnswered) client.sendError(connectionError(error), addedHeaders)
     else client.break()
     this.passage.onEnd('upstream-failed')
   }
 }
+
+/** Header fields as `addTrailers` takes them; undici declares strings and gives buffers. */
+const pairsOf = (raw: readonly (Buffer | string)[]): [string, string][] => {
+  const texts = raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')))
+  return texts.flatMap((name, i): [string, string][] =>
+    i % 2 === 0 ? [[name, texts[i + 1] ?? '']] : []
+  )
+}
+
+/** A stream of events that is read as it is. */
+const takesComments = ({ contentType, contentEncoding, hasLength }: ClientHeaders): boolean =>
+  contentType.startsWith('text/event-stream') && contentEncoding === '' && !hasLength
+
+/** Failures to connect that may be over in a moment; a time-out has been waited for already. */
+const PASSING = new Set(['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN'])
+
+const isPassing = ({ code }: Error & { code?: string }): boolean => PASSING.has(code ?? '')
 
 /** undici refuses what it cannot put on the wire: that is the client's fault, not the upstream's. */
 const connectionError = (cause: Error & { code?: string }): AppError =>
@@ -128,21 +167,42 @@ export const createUpstream = (baseUrl: string, options: UpstreamOptions): Upstr
     headersTimeout: options.idleTimeoutMs,
     bodyTimeout: options.idleTimeoutMs,
   })
+  const { retries } = options
+  const send = (
+    incoming: IncomingMessage,
+    body: Buffer | Readable | null,
+    passage: Passage,
+    attempts: number
+  ): void => {
+    const tryAgain = (): boolean => {
+      // a stream is gone with the attempt that was to send it
+      const waitMs = body === null || Buffer.isBuffer(body) ? retries.next(attempts) : null
+      if (waitMs === null) return false
+      const timer = setTimeout(() => send(incoming, body, passage, attempts + 1), waitMs)
+      passage.client.onGone(() => {
+        clearTimeout(timer)
+        passage.onEnd('client-gone')
+      })
+      return true
+    }
+    pool.dispatch(
+      {
+        path: rewritePath(incoming.url ?? '/'),
+        method: (incoming.method ?? 'GET') as Dispatcher.HttpMethod,
+        headers: headersForUpstream(
+          incoming.rawHeaders,
+          incoming.headers.connection,
+          !Buffer.isBuffer(body)
+        ),
+        body,
+      },
+      new UpstreamAnswer(passage, options.keepAliveMs, tryAgain)
+    )
+  }
   return {
     send: (incoming, body, passage) => {
-      pool.dispatch(
-        {
-          path: rewritePath(incoming.url ?? '/'),
-          method: (incoming.method ?? 'GET') as Dispatcher.HttpMethod,
-          headers: headersForUpstream(
-            incoming.rawHeaders,
-            incoming.headers.connection,
-            !Buffer.isBuffer(body)
-          ),
-          body,
-        },
-        new UpstreamAnswer(passage)
-      )
+      retries.request()
+      send(incoming, body, passage, 1)
     },
     close: () => pool.destroy(),
   }

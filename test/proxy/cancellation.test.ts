@@ -215,6 +215,7 @@ describe('limits', () => {
     adaptedTimeoutMs: 100,
     adaptedMaxTokens: 10,
     upstreamTimeoutMs: 1000,
+    keepAliveMs: 0,
   }
 
   it('refuses a body over the limit in OpenAI`s format', async () => {

@@ -6,6 +6,7 @@ import { Registry } from 'prom-client'
 import { batchCaptured, readBatch, type CapturedExchange } from '../../src/core/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/record.ts'
 import { listen as listenWith } from '../../src/http-server.ts'
+import { createBodyBudget } from '../../src/proxy/body-budget.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import { createMetrics } from '../../src/proxy/metrics.ts'
 import { createProxy } from '../../src/proxy/proxy.ts'
@@ -107,6 +108,15 @@ export interface Harness {
 
 const MAX_ANSWER_BYTES = 2 ** 20
 
+export const LIMITS: ProxyDeps['limits'] = {
+  maxBodyBytes: 32 * 2 ** 20,
+  captureMaxBytes: MAX_ANSWER_BYTES,
+  adaptedTimeoutMs: 2000,
+  adaptedMaxTokens: 256,
+  upstreamTimeoutMs: 10_000,
+  keepAliveMs: 0,
+}
+
 const NO_ROUTES = compileRouteTable([])
 
 const now = (): number => performance.timeOrigin + performance.now()
@@ -121,6 +131,8 @@ export const startHarness = async (overrides: Partial<ProxyDeps> = {}): Promise<
     routes: () => NO_ROUTES,
     engines: new Map(),
     tenants: createTenants({ secret: 'secret', ttlMs: 60_000, maxEntries: 100, now }),
+    bodies: createBodyBudget(256 * 2 ** 20),
+    isSampled: () => true,
     log: (exchange) => exchanges.push(exchange),
     metrics: createMetrics(registry, () => ({
       queued: 0,
@@ -130,13 +142,7 @@ export const startHarness = async (overrides: Partial<ProxyDeps> = {}): Promise<
       storeFailures: 0,
     })),
     savedUsd: () => null,
-    limits: {
-      maxBodyBytes: 32 * 2 ** 20,
-      captureMaxBytes: MAX_ANSWER_BYTES,
-      adaptedTimeoutMs: 2000,
-      adaptedMaxTokens: 256,
-      upstreamTimeoutMs: 10_000,
-    },
+    limits: LIMITS,
     echoModel: false,
     breaker: { maxFailures: 3, pauseMs: 60_000 },
     now,

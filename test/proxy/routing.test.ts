@@ -140,6 +140,7 @@ const expectFallback = async (body: string, reason: string): Promise<void> => {
   const answer = await send(harness.port, body)
   expect(answer.headers['x-promptintern-reason']).toBe(reason)
   expect(answer.headers['x-promptintern-route']).toMatch(/^(fallback|upstream)$/)
+  expect(Number(answer.headers['x-promptintern-overhead-ms'])).toBeGreaterThan(0)
   expect(JSON.parse(answer.body.toString())).toEqual(completion('from the upstream'))
   expect(harness.upstream.requests.map((request) => request.body.toString())).toEqual([body])
   const { route, response } = await lastRecord()
@@ -174,6 +175,7 @@ describe('a live route', () => {
       'x-promptintern-prompt-tokens-saved': '40',
     })
     expect(Number(answer.headers['x-promptintern-confidence'])).toBeCloseTo(-0.3)
+    expect(Number(answer.headers['x-promptintern-overhead-ms'])).toBeGreaterThan(0)
     expect(engine.asked).toEqual([
       {
         model: 'lora-abc',

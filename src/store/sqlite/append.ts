@@ -3,6 +3,7 @@
  * kept cheap: a handful of statements a batch, no query builder.
  */
 import type { BatchedExchange } from '../../core/exchange-batch.ts'
+import type { Redactor } from '../../core/redact.ts'
 import { readRecords, type RecordBytes } from '../captured.ts'
 import type { BaseCache } from './base-cache.ts'
 import type { Connection } from './database.ts'
@@ -87,14 +88,31 @@ const append = async (
   await addTotals(tx, totals)
 }
 
+const redacted = (record: RecordBytes, redact: Redactor): RecordBytes => {
+  const { request, response } = record
+  const texts = response === null ? [request] : [request, response]
+  const [newRequest, newResponse] = redact(texts.map((bytes) => bytes.toString('utf8')))
+  return {
+    ...record,
+    request: Buffer.from(newRequest!),
+    response: newResponse === undefined ? null : Buffer.from(newResponse),
+  }
+}
+
 /**
  * Writes exchanges in one transaction; those whose id is in the log already are skipped.
  * @param maxAnswerBytes as in `readRecords`
+ * @param redact what the bodies go through before they are written; null leaves them as they are
  */
 export const exchangeWriter =
-  ({ writeSql }: Connection, cache: BaseCache, maxAnswerBytes: number) =>
+  (
+    { writeSql }: Connection,
+    cache: BaseCache,
+    { maxAnswerBytes, redact }: { maxAnswerBytes: number; redact: Redactor | null }
+  ) =>
   async (exchanges: BatchedExchange[]): Promise<void> => {
-    const records = await readRecords(exchanges, maxAnswerBytes)
+    const read = await readRecords(exchanges, maxAnswerBytes)
+    const records = redact === null ? read : read.map((record) => redacted(record, redact))
     await writeSql(async (tx) => {
       for (const chunk of inChunks(records, MAX_SEGMENT_RECORDS)) await append(tx, cache, chunk)
     })

@@ -1,5 +1,6 @@
 /** The store on the calling thread. `thread.ts` runs it; `open.ts` is what the product uses. */
 import { readBatch } from '../../core/exchange-batch.ts'
+import { createRedactor, type RedactOptions } from '../../core/redact.ts'
 import type { Store } from '../store.ts'
 import { exchangeWriter } from './append.ts'
 import { createBatcher } from './batcher.ts'
@@ -14,6 +15,8 @@ import { createTemplateStore } from './templates.ts'
 export interface LocalOptions extends DatabaseOptions {
   /** of a decoded answer; a larger one is left out of its record */
   maxAnswerBytes?: number
+  /** what is taken out of bodies before they are written; null or absent is nothing */
+  redact?: RedactOptions | null
 }
 
 const DEFAULT_MAX_ANSWER_BYTES = 4 * 2 ** 20
@@ -23,12 +26,17 @@ const DEFAULT_MAX_ANSWER_BYTES = 4 * 2 ** 20
  * @throws AppError as `openDatabase`
  */
 export const openLocalStore = async (
-  { maxAnswerBytes = DEFAULT_MAX_ANSWER_BYTES, ...options }: LocalOptions,
+  { maxAnswerBytes = DEFAULT_MAX_ANSWER_BYTES, redact = null, ...options }: LocalOptions,
   now: () => number
 ): Promise<Store> => {
   const connection = await openDatabase(options)
   const cache = new BaseCache(now)
-  const batcher = createBatcher(exchangeWriter(connection, cache, maxAnswerBytes))
+  const batcher = createBatcher(
+    exchangeWriter(connection, cache, {
+      maxAnswerBytes,
+      redact: redact === null ? null : createRedactor(redact),
+    })
+  )
   let closing: Promise<void> | null = null
   return {
     records: createRecordStore(connection, cache, (batch) => batcher.add(readBatch(batch))),

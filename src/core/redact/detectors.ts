@@ -1,0 +1,107 @@
+/**
+ * What personal data and secrets look like in text. A detector proposes by its pattern and decides by
+ * a check where there is one (check digits, shape), so that order numbers and dates stay. Patterns
+ * have bounded repeats: no text makes them slow.
+ */
+
+export interface Detector {
+  /** in the placeholder: `[EMAIL_1]` */
+  label: string
+  /** global */
+  pattern: RegExp
+  /** whether a match is one; absent: always */
+  accepts?: (match: string) => boolean
+  /** what two spellings of one value have in common; absent: the match as it is */
+  canonical?: (match: string) => string
+}
+
+const digitsOf = (text: string): string => text.replaceAll(/\D/g, '')
+
+/** ISO/IEC 7812-1, annex B. */
+const passesLuhn = (digits: string): boolean => {
+  let sum = 0
+  for (let i = 0; i < digits.length; i++) {
+    const digit = Number(digits[digits.length - 1 - i])
+    const weighted = i % 2 === 0 ? digit : 2 * digit
+    sum += weighted > 9 ? weighted - 9 : weighted
+  }
+  return sum % 10 === 0
+}
+
+/** ISO 13616: letters as numbers from 10 on, the first four characters last, modulo 97. */
+const passesModulo97 = (iban: string): boolean => {
+  let remainder = 0
+  for (const character of iban.slice(4) + iban.slice(0, 4))
+    for (const digit of String(Number.parseInt(character, 36)))
+      remainder = (10 * remainder + Number(digit)) % 97
+  return remainder === 1
+}
+
+const isCard = (match: string): boolean => {
+  const digits = digitsOf(match)
+  // the first digit of payment cards; a row of one digit passes Luhn's test by chance
+  return /^[2-6]/.test(digits) && new Set(digits).size > 1 && passesLuhn(digits)
+}
+
+const compact = (match: string): string => match.replaceAll(' ', '')
+
+const isIban = (match: string): boolean => {
+  const iban = compact(match)
+  return iban.length >= 15 && iban.length <= 34 && passesModulo97(iban)
+}
+
+/** Not a date, an address of the internet, a version or a plain number. */
+const isPhone = (match: string): boolean => {
+  const digits = digitsOf(match)
+  if (/^(?:\+|00)\(?[1-9]/.test(match)) return digits.length >= 8 && digits.length <= 17
+  if (digits.length < 9 || digits.length > 12) return false
+  if (/^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}\b|^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}\b/.test(match)) return false
+  if (/^(?:\d{1,3}\.){3}\d{1,3}$/.test(match)) return false
+  // a trunk prefix, an area in brackets, or three groups as in North America
+  return /^0\d{1,4}[ /-]|^\(\d{2,5}\) ?|^\d{3}[-. ]\d{3}[-. ]\d{4}$/.test(match)
+}
+
+const KEYS = [
+  'sk-[A-Za-z0-9_-]{20,200}',
+  'AKIA[0-9A-Z]{16}',
+  'gh[pousr]_[A-Za-z0-9]{36,255}',
+  'github_pat_[A-Za-z0-9_]{22,255}',
+  'glpat-[A-Za-z0-9_-]{20,100}',
+  'xox[abeprs]-[A-Za-z0-9-]{10,250}',
+  'AIza[0-9A-Za-z_-]{35}',
+  'hf_[A-Za-z0-9]{30,100}',
+  String.raw`eyJ[A-Za-z0-9_-]{10,2000}\.[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{10,1000}`,
+]
+
+/** By the name that configuration gives them, in the order in which they look. */
+export const DETECTORS = {
+  key: { label: 'KEY', pattern: new RegExp(`(?<![A-Za-z0-9_-])(?:${KEYS.join('|')})`, 'g') },
+  email: {
+    label: 'EMAIL',
+    pattern:
+      /(?<![\p{L}\p{N}._%+-])[\p{L}\p{N}._%+-]{1,64}@(?:[\p{L}\p{N}-]{1,63}\.){1,8}\p{L}{2,24}/gu,
+    canonical: (match) => match.toLowerCase(),
+  },
+  iban: {
+    label: 'IBAN',
+    pattern: /(?<![A-Z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Z0-9])/g,
+    accepts: isIban,
+    canonical: compact,
+  },
+  card: {
+    label: 'CARD',
+    pattern: /(?<![\d.])\d(?:[ -]?\d){12,18}(?![\d.]\d)/g,
+    accepts: isCard,
+    canonical: digitsOf,
+  },
+  phone: {
+    label: 'PHONE',
+    pattern: /(?<![\w.+-])(?:\+|00)?\(?\d[\d ()./-]{6,20}\d(?![\w-])/g,
+    accepts: isPhone,
+    canonical: digitsOf,
+  },
+} as const satisfies Record<string, Detector>
+
+export type DetectorName = keyof typeof DETECTORS
+
+export const DETECTOR_NAMES = Object.keys(DETECTORS) as DetectorName[]

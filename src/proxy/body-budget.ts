@@ -1,0 +1,22 @@
+/** Bytes of request bodies that are in memory at the same time, over all clients. */
+export interface BodyBudget {
+  /** @returns false when so many do not fit; then none are taken */
+  take(bytes: number): boolean
+  give(bytes: number): void
+  inUse(): number
+}
+
+export const createBodyBudget = (maxBytes: number): BodyBudget => {
+  let used = 0
+  return {
+    take: (bytes) => {
+      if (used + bytes > maxBytes) return false
+      used += bytes
+      return true
+    },
+    give: (bytes) => {
+      used -= bytes
+    },
+    inUse: () => used,
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * The differential suite: each case once straight to the upstream and once through the proxy. What
+ * the upstream received and what the client received must be the same, byte for byte, but for what
+ * is meant for one connection only (RFC 9110 §7.6.1) and how a body is framed.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startHarness, type Harness } from '../proxy/harness.ts'
+import { CASES, type Case } from './cases.ts'
+import {
+  converse,
+  startScriptedUpstream,
+  valueOf,
+  type Conversation,
+  type Message,
+  type ScriptedUpstream,
+  type Step,
+} from './wire.ts'
+
+/** Of one connection, or how a body is framed on it; `expect` is answered by whoever is asked. */
+const OF_THE_CONNECTION = new Set([
+  'connection',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'content-length',
+  'host',
+  'expect',
+])
+
+const endToEnd = (headers: string[]): string[] => {
+  const declared = (valueOf(headers, 'connection') ?? '').toLowerCase().split(/ *, */)
+  return headers.flatMap((name, i) => {
+    const lower = name.toLowerCase()
+    return i % 2 === 1 || OF_THE_CONNECTION.has(lower) || declared.includes(lower)
+      ? []
+      : [name, headers[i + 1]!]
+  })
+}
+
+/** The promised length, where there is one, so that it can be compared where it is the message. */
+const lengthOf = ({ headers, body }: Message): string =>
+  valueOf(headers, 'content-length') ?? String(body.length)
+
+const asRequest = (message: Message) => ({
+  target: message.startLine.replace(/ HTTP\/1\.[01]$/, ''),
+  headers: endToEnd(message.headers),
+  length: lengthOf(message),
+  body: message.body.toString('latin1'),
+  complete: message.complete,
+})
+
+const asResponse = (message: Message) => ({
+  // a status line without a reason may keep its blank
+  status: message.startLine.replace(/^HTTP\/1\.[01] /, '').trim(),
+  headers: endToEnd(message.headers),
+  length: lengthOf(message),
+  body: message.body.toString('latin1'),
+  trailers: message.trailers,
+  complete: message.complete,
+})
+
+interface Seen {
+  requests: ReturnType<typeof asRequest>[]
+  responses: ReturnType<typeof asResponse>[]
+}
+
+let upstream: ScriptedUpstream
+let harness: Harness
+
+beforeAll(async () => {
+  upstream = await startScriptedUpstream()
+  harness = await startHarness({ upstreamBaseUrl: `http://127.0.0.1:${upstream.port}` })
+})
+
+afterAll(async () => {
+  await harness.close()
+  upstream.close()
+})
+
+const withHost = (steps: Step[], port: number): Step[] =>
+  steps.map((step) =>
+    typeof step === 'string' ? step.replaceAll('{host}', `127.0.0.1:${port}`) : step
+  )
+
+const isContinue = ({ startLine }: Message): boolean => startLine.includes(' 100 ')
+
+const play = async ({ request, response, methods, atOnce }: Case, port: number): Promise<Seen> => {
+  upstream.requests.length = 0
+  upstream.script = { steps: response, atOnce }
+  const conversation: Conversation = await converse(port, withHost(request, port), methods)
+  expect(upstream.requests.map(({ headers }) => valueOf(headers, 'host'))).toEqual(
+    upstream.requests.map(() => `127.0.0.1:${upstream.port}`)
+  )
+  return {
+    requests: upstream.requests.map(asRequest),
+    responses: conversation.responses.filter((message) => !isContinue(message)).map(asResponse),
+  }
+}
+
+describe('through the proxy as without it', () => {
+  it('is asked in many ways', () => {
+    expect(CASES.length).toBeGreaterThanOrEqual(150)
+    expect(new Set(CASES.map(({ name }) => name)).size).toBe(CASES.length)
+  })
+
+  it.each(CASES.map((one) => [one.name, one] as const))('%s', async (_, one) => {
+    const direct = await play(one, upstream.port)
+    const proxied = await play(one, harness.port)
+    // with an early answer the upstream may not have read everything
+    if (!one.atOnce) expect(proxied.requests).toEqual(direct.requests)
+    if (one.expects === 'bad-gateway') {
+      expect(proxied.responses).toMatchObject([{ status: '502 Bad Gateway', complete: true }])
+      expect(JSON.parse(proxied.responses[0]!.body)).toMatchObject({
+        error: { code: 'upstream_unavailable' },
+      })
+      return
+    }
+    if (one.expects === 'broken')
+      expect(direct.responses.map(({ complete }) => complete)).toEqual([false])
+    expect(proxied.responses).toEqual(direct.responses)
+  })
+})

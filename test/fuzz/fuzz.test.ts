@@ -1,0 +1,135 @@
+/**
+ * The request parser, the stream reader and the whole proxy under bytes that nobody meant to send.
+ * What once broke belongs into the corpus.
+ */
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { compileMatcher, outlineOf } from '../../src/core/match.ts'
+import { createRedactor, DETECTOR_NAMES } from '../../src/core/redact.ts'
+import { createAccumulator } from '../../src/openai/accumulate.ts'
+import type { ChatRequest } from '../../src/openai/chat.ts'
+import { seededRandom } from '../../src/random.ts'
+import { chatBody, send, startHarness, type Harness } from '../proxy/harness.ts'
+import { mutations, readCorpus } from './mutate.ts'
+
+const SEED = 20261126
+const REQUESTS = readCorpus(join(import.meta.dirname, 'corpus', 'requests'))
+const STREAMS = readCorpus(join(import.meta.dirname, 'corpus', 'streams'))
+
+/** Behind the empty line. */
+const bodyOf = (request: Buffer): Buffer => request.subarray(request.indexOf('\r\n\r\n') + 4)
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const take = function* <T>(values: Iterable<T>, count: number): Generator<T> {
+  let left = count
+  for (const value of values) {
+    if (left-- === 0) return
+    yield value
+  }
+}
+
+describe('a request`s body', () => {
+  const matcher = compileMatcher([])
+
+  it('is outlined as the parser reads it, or not at all', () => {
+    let outlined = 0
+    for (const bytes of take(mutations(REQUESTS.map(bodyOf), SEED), 200_000)) {
+      const outline = outlineOf(bytes)
+      if (outline === null) continue
+      expect(matcher.mayMatch(bytes, outline)).toBe(false)
+      const request = parsed(bytes.toString('utf8')) as Partial<ChatRequest> | undefined
+      if (request === undefined) continue
+      outlined++
+      expect(outline.streamed).toBe(request.stream === true)
+      expect(outline.model).toBe(request.model ?? '')
+    }
+    expect(outlined).toBeGreaterThan(500)
+  })
+
+  it('stays JSON when it is redacted', () => {
+    const redact = createRedactor({ detectors: DETECTOR_NAMES, patterns: {} })
+    for (const bytes of take(mutations(REQUESTS.map(bodyOf), SEED + 1), 20_000)) {
+      const text = bytes.toString('utf8')
+      const [redacted] = redact([text])
+      expect(parsed(redacted!) === undefined).toBe(parsed(text) === undefined)
+    }
+  })
+})
+
+describe('a stream', () => {
+  it('adds up to the same wherever it is cut, and never throws', () => {
+    const random = seededRandom(SEED)
+    let completions = 0
+    for (const bytes of take(mutations(STREAMS, SEED), 60_000)) {
+      const [whole, cut] = [createAccumulator(), createAccumulator()]
+      whole.push(bytes)
+      for (let at = 0; at < bytes.length;) {
+        const end = at + 1 + Math.floor(random() * 40)
+        cut.push(bytes.subarray(at, end))
+        at = end
+      }
+      expect(cut.completion()).toEqual(whole.completion())
+      expect(cut.isDone()).toBe(whole.isDone())
+      if (whole.completion() !== null) completions++
+    }
+    expect(completions).toBeGreaterThan(1000)
+  })
+
+  it('cannot change what objects are made of', () => {
+    const accumulator = createAccumulator()
+    const chunk =
+      '{"id":"1","choices":[{"index":0,"delta":{"__proto__":{"polluted":1},"content":"a"}}]}'
+    accumulator.push(Buffer.from(`data: ${chunk}\n\n`))
+    accumulator.completion()
+    expect(({} as { polluted?: number }).polluted).toBeUndefined()
+  })
+})
+
+/** Everything that comes back until the other side closes. */
+const exchange = (port: number, bytes: Buffer): Promise<string> =>
+  new Promise((resolve) => {
+    const chunks: Buffer[] = []
+    const socket = connect(port, '127.0.0.1')
+    socket.on('data', (chunk) => chunks.push(chunk))
+    socket.on('error', () => {})
+    socket.on('close', () => resolve(Buffer.concat(chunks).toString('latin1')))
+    socket.end(bytes)
+  })
+
+describe('the proxy', () => {
+  let harness: Harness
+  beforeAll(async () => {
+    harness = await startHarness()
+  })
+  afterAll(() => harness.close())
+
+  it('answers in HTTP or closes, and goes on with everybody else', async () => {
+    for (const bytes of take(mutations(REQUESTS, SEED), 4000)) {
+      const text = await exchange(harness.port, bytes)
+      expect(text === '' || /^HTTP\/1\.1 [1-5]\d\d /.test(text)).toBe(true)
+    }
+    for (const { headers } of harness.upstream.requests)
+      expect(headers.host).toBe(new URL(harness.upstream.url).host)
+    expect((await send(harness.port, chatBody('hi'))).status).toBe(200)
+  })
+
+  it('hands on whatever stream comes, byte by byte', async () => {
+    for (const stream of take(mutations(STREAMS, SEED), 2000)) {
+      harness.upstream.respond = (_request, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' })
+        response.end(stream)
+      }
+      const { body } = await send(harness.port, chatBody('hi', { stream: true }))
+      expect(body.equals(stream)).toBe(true)
+    }
+    expect((await harness.records()).length).toBeGreaterThanOrEqual(2000)
+  })
+})

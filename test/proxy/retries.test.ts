@@ -1,0 +1,92 @@
+import { createServer } from 'node:http'
+import { createServer as createTcpServer, type AddressInfo } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import { createRetries } from '../../src/proxy/retries.ts'
+import { chatBody, send, startHarness, type Harness } from './harness.ts'
+
+const options = { maxAttempts: 3, baseMs: 100, requestsPerRetry: 10, burst: 2, random: () => 0.5 }
+
+describe('retries', () => {
+  it('wait longer each time and end', () => {
+    const retries = createRetries({ ...options, burst: 10 })
+    expect([1, 2, 3].map((attempts) => retries.next(attempts))).toEqual([75, 150, null])
+  })
+
+  it('are paid for by requests', () => {
+    const retries = createRetries(options)
+    expect([1, 1, 1].map((attempts) => retries.next(attempts) !== null)).toEqual([
+      true,
+      true,
+      false,
+    ])
+    for (let i = 0; i < 10; i++) retries.request()
+    expect(retries.next(1)).not.toBeNull()
+    expect(retries.next(1)).toBeNull()
+  })
+
+  it('are no more at once than the burst, however many requests there were', () => {
+    const retries = createRetries(options)
+    for (let i = 0; i < 1000; i++) retries.request()
+    expect([1, 1, 1].map((attempts) => retries.next(attempts) !== null)).toEqual([
+      true,
+      true,
+      false,
+    ])
+  })
+})
+
+const freePort = async (): Promise<number> => {
+  const server = createTcpServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+let harness: Harness | null = null
+afterEach(() => harness?.close())
+
+describe('an upstream that is away for a moment', () => {
+  it('gets a request as soon as it is back', async () => {
+    const port = await freePort()
+    harness = await startHarness({ upstreamBaseUrl: `http://127.0.0.1:${port}` })
+    const upstream = createServer((_incoming, outgoing) => outgoing.end('{"back":true}'))
+    const answer = send(harness.port, chatBody('hi'))
+    setTimeout(() => upstream.listen(port, '127.0.0.1'), 30)
+    expect((await answer).body.toString()).toBe('{"back":true}')
+    expect(await harness.records()).toHaveLength(1)
+    upstream.closeAllConnections()
+    upstream.close()
+  })
+
+  it('is not asked again once it may have read something', async () => {
+    let connections = 0
+    const upstream = createTcpServer((socket) => {
+      connections++
+      socket.on('error', () => {})
+      socket.once('data', () => socket.destroy())
+    })
+    await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
+    const { port } = upstream.address() as AddressInfo
+    harness = await startHarness({ upstreamBaseUrl: `http://127.0.0.1:${port}` })
+    expect((await send(harness.port, chatBody('hi'))).status).toBe(502)
+    expect(connections).toBe(1)
+    upstream.close()
+  })
+
+  it('keeps nobody waiting who has left', async () => {
+    harness = await startHarness({ upstreamBaseUrl: `http://127.0.0.1:${await freePort()}` })
+    const leaving = send(harness.port, chatBody('hi'), {
+      onRequest: (request) => setTimeout(() => request.destroy(), 20),
+    })
+    await expect(leaving).rejects.toThrow()
+    await new Promise((resolve) => setTimeout(resolve, 400))
+    expect((await harness.records()).map(({ status }) => status)).toEqual([499])
+  })
+
+  it('is said to be away when it stays away', async () => {
+    harness = await startHarness({ upstreamBaseUrl: `http://127.0.0.1:${await freePort()}` })
+    expect((await send(harness.port, chatBody('hi'))).status).toBe(502)
+    expect((await harness.records()).map(({ status }) => status)).toEqual([502])
+  })
+})

@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest'
+import { parseConfig } from '../../src/config.ts'
+
+const mistakesOf = (env: Record<string, string>): string => {
+  try {
+    parseConfig(env)
+  } catch (error) {
+    return String(error)
+  }
+  throw new Error('no mistake was found')
+}
+
+describe('the configuration', () => {
+  it('takes nothing out of bodies by default', () => {
+    expect(parseConfig({}).redact).toBeNull()
+  })
+
+  it('reads detectors and patterns', () => {
+    const { redact } = parseConfig({
+      REDACT: 'email, card,',
+      REDACT_PATTERNS: String.raw`{"STAFF": "\\bE\\d{6}\\b"}`,
+    })
+    expect(redact).toEqual({
+      detectors: ['email', 'card'],
+      patterns: { STAFF: String.raw`\bE\d{6}\b` },
+    })
+  })
+
+  it.each([
+    [{ REDACT: 'emails' }, /REDACT/],
+    [{ REDACT_PATTERNS: '{' }, /REDACT_PATTERNS: no JSON/],
+    [{ REDACT_PATTERNS: '{"STAFF":"("}' }, /REDACT_PATTERNS.STAFF: no regular expression/],
+    [{ REDACT_PATTERNS: '{"STAFF":"x*"}' }, /matches nothing at all/],
+    [{ REDACT_PATTERNS: '{"staff 1":"x"}' }, /capital letters/],
+    [{ CAPTURE_SHARE: '2' }, /CAPTURE_SHARE/],
+    [{ ENGINE: 'onnx' }, /MODEL_PATH: needed/],
+    [{ HOST: '0.0.0.0' }, /ADMIN_TOKEN: needed/],
+  ])('says what is wrong with %j', (env, expected) => {
+    expect(mistakesOf(env)).toMatch(expected)
+  })
+
+  it('says all at once', () => {
+    expect(mistakesOf({ PORT: '70000', MARGIN: '7' })).toMatch(/PORT[^]*MARGIN/)
+  })
+})

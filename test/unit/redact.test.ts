@@ -1,0 +1,111 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { createRedactor, DETECTOR_NAMES, type DetectorName } from '../../src/core/redact.ts'
+
+const all = createRedactor({ detectors: DETECTOR_NAMES, patterns: {} })
+const one = (text: string): string => all([text])[0]!
+
+const FOUND: [DetectorName, string, string][] = [
+  ['email', 'ask ann.b+x@mail.example.co.uk now', 'ask [EMAIL_1] now'],
+  ['email', 'Ann <ann@example.com>, bob@example.com', 'Ann <[EMAIL_1]>, [EMAIL_2]'],
+  ['email', 'jürgen@müller.de', '[EMAIL_1]'],
+  ['phone', 'call +49 30 901820 or +1 (415) 555-2671.', 'call [PHONE_1] or [PHONE_2].'],
+  ['phone', 'call 0151 23456789', 'call [PHONE_1]'],
+  ['phone', '(020) 7946 0958', '[PHONE_1]'],
+  ['phone', '415-555-2671 and 0049 30 901820', '[PHONE_1] and [PHONE_2]'],
+  ['card', 'pay with 4111 1111 1111 1111 today', 'pay with [CARD_1] today'],
+  ['card', '5500-0000-0000-0004, 340000000000009', '[CARD_1], [CARD_2]'],
+  ['iban', 'to DE89 3704 0044 0532 0130 00, please', 'to [IBAN_1], please'],
+  ['iban', 'GB82WEST12345698765432', '[IBAN_1]'],
+  ['iban', 'NO9386011117947', '[IBAN_1]'],
+  ['key', 'sk-proj-abcdefghijklmnopqrstuvwx', '[KEY_1]'],
+  ['key', 'AKIAIOSFODNN7EXAMPLE', '[KEY_1]'],
+  ['key', `token ghp_${'a1B2'.repeat(9)}`, 'token [KEY_1]'],
+  [
+    'key',
+    'Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N',
+    'Bearer [KEY_1]',
+  ],
+]
+
+const LEFT = [
+  'on 2026-11-26 at 10:15, version 1.20.300',
+  'order 1234567890, ticket 4711-0815',
+  'from 26.11.2026 to 2026/12/24 12:00',
+  'host 192.168.100.200 and 10.0.0.1:8080',
+  'card 4111 1111 1111 1112 has a wrong digit',
+  '0000 0000 0000 0000',
+  'DE89 3704 0044 0532 0130 01 has a wrong digit',
+  'a@b, @home, user@localhost, 5 @ 3.50',
+  'price 1,234,567.89 or 1234567.8901234',
+  'sk-short, ask-me-anything-about-everything-here',
+  'id 0190a2c4-7d11-7b1e-a2c4-0190a2c47d11',
+  '1732629120123456',
+]
+
+describe('a redactor', () => {
+  it.each(FOUND)('finds a %s in %j', (_, text, expected) => {
+    expect(one(text)).toBe(expected)
+  })
+
+  it.each(LEFT)('leaves %j', (text) => {
+    expect(one(text)).toBe(text)
+  })
+
+  it('gives one value one placeholder in all texts of a record, however it is spelled', () => {
+    expect(
+      all([
+        'Ann@example.com, bob@example.com',
+        'ann@EXAMPLE.com: 4111111111111111',
+        '4111-1111-1111-1111',
+      ])
+    ).toEqual(['[EMAIL_1], [EMAIL_2]', '[EMAIL_1]: [CARD_1]', '[CARD_1]'])
+    expect(all(['bob@example.com'])).toEqual(['[EMAIL_1]'])
+  })
+
+  it('looks for nothing but what it is told', () => {
+    const onlyCards = createRedactor({ detectors: ['card'], patterns: {} })
+    expect(onlyCards(['a@example.com 4111111111111111'])).toEqual(['a@example.com [CARD_1]'])
+  })
+
+  it('takes patterns of its own', () => {
+    const staff = createRedactor({ detectors: [], patterns: { STAFF: String.raw`\bE\d{6}\b` } })
+    expect(staff(['E123456 and E1234567 and E654321'])).toEqual([
+      '[STAFF_1] and E1234567 and [STAFF_2]',
+    ])
+    expect(() => createRedactor({ detectors: [], patterns: { X: '(' } })).toThrow(SyntaxError)
+  })
+
+  it('keeps JSON as it is but for the strings that change', () => {
+    const text =
+      '{ "n": 4915112345678.5,"created":1732629120, "s" : ["x\\u00e9", "a\\u0040example.com"],"s":1e3 }'
+    expect(one(text)).toBe(
+      '{ "n": 4915112345678.5,"created":1732629120, "s" : ["x\\u00e9", "[EMAIL_1]"],"s":1e3 }'
+    )
+  })
+
+  it('finds a card that is a number, and keys of objects', () => {
+    expect(one('{"card":4111111111111111,"a@example.com":1}')).toBe(
+      '{"card":"[CARD_1]","[EMAIL_1]":1}'
+    )
+  })
+
+  it('leaves JSON that can be read, whatever is in it', () => {
+    fc.assert(
+      fc.property(fc.json({ stringUnit: 'binary' }), (text) => {
+        expect(() => JSON.parse(one(text))).not.toThrow()
+      })
+    )
+    fc.assert(
+      fc.property(fc.constantFrom(...FOUND), fc.string(), ([, text], around) => {
+        const json = JSON.stringify({ around, text: `${around} ${text}` })
+        expect(JSON.parse(one(json)) as object).toHaveProperty('text')
+      })
+    )
+  })
+
+  it('comes to an end on texts that make patterns backtrack', () => {
+    const texts = ['a.'.repeat(50_000), '1 '.repeat(50_000), `eyJ${'a'.repeat(100_000)}`]
+    expect(all(texts).map(({ length }) => length)).toEqual(texts.map(({ length }) => length))
+  })
+})
