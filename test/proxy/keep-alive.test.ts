@@ -9,7 +9,7 @@ const COMMENT = ': keep-alive\n\n'
 let harness: Harness
 
 beforeEach(async () => {
-  harness = await startHarness({ limits: { ...LIMITS, keepAliveMs: 30 } })
+  harness = await startHarness({ limits: { ...LIMITS, keepAliveMs: 40 } })
 })
 afterEach(() => harness.close())
 
@@ -19,7 +19,7 @@ const withSilence =
   async (_request, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream', ...headers })
     for (const [index, part] of parts.entries()) {
-      if (index > 0) await delay(100)
+      if (index > 0) await delay(400)
       response.write(part)
     }
     response.end()
