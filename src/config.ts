@@ -24,8 +24,12 @@ const optional = z
 const detectors = z
   .string()
   .default('')
-  .transform((value) => value.split(',').map((name) => name.trim()))
-  .transform((names) => names.filter((name) => name !== ''))
+  .transform((value) =>
+    value
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== '')
+  )
   .pipe(z.array(z.enum(DETECTOR_NAMES)))
 
 const isPattern = (source: string): boolean => {

@@ -1,6 +1,5 @@
 /** Opening and draining the one listening socket. */
-import { createServer, STATUS_CODES } from 'node:http'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { createServer, STATUS_CODES, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
@@ -54,16 +53,13 @@ const refuse = (error: Error & { code?: string }, socket: Duplex): void => {
  * comes first; a request that breaks off ends what was begun for it.
  */
 const refuseUnreadable = (server: Server): void => {
-  const latest = new WeakMap<Duplex, { incoming: IncomingMessage; outgoing: ServerResponse }>()
-  server.prependListener('request', (incoming, outgoing) =>
-    latest.set(incoming.socket, { incoming, outgoing })
-  )
+  const latest = new WeakMap<Duplex, ServerResponse>()
+  server.prependListener('request', ({ socket }, outgoing) => latest.set(socket, outgoing))
   server.on('clientError', (error, socket) => {
-    const exchange = latest.get(socket)
-    if (exchange === undefined || exchange.outgoing.writableEnded) refuse(error, socket)
-    else if (exchange.incoming.complete)
-      exchange.outgoing.once('close', () => refuse(error, socket))
-    else if (exchange.outgoing.headersSent) socket.destroy()
+    const outgoing = latest.get(socket)
+    if (outgoing === undefined || outgoing.writableEnded) refuse(error, socket)
+    else if (outgoing.req.complete) outgoing.once('close', () => refuse(error, socket))
+    else if (outgoing.headersSent) socket.destroy()
     else refuse(error, socket)
   })
 }

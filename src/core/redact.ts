@@ -3,7 +3,8 @@
  * in all texts of a record, so that what refers to what stays readable. Works on JSON texts without
  * reading them anew: all but the strings that change stays byte by byte. Pure.
  */
-import { DETECTORS, type Detector, type DetectorName } from './redact/detectors.ts'
+import { isJson } from './json.ts'
+import { DETECTOR_NAMES, DETECTORS, type Detector, type DetectorName } from './redact/detectors.ts'
 
 export { DETECTOR_NAMES, type DetectorName } from './redact/detectors.ts'
 
@@ -23,9 +24,9 @@ const detectorsOf = ({ detectors, patterns }: RedactOptions): Detector[] => [
     pattern: new RegExp(source, 'gu'),
   })),
   // in the order of the table, whatever the configuration's is: an IBAN has a card's digits in it
-  ...(Object.keys(DETECTORS) as DetectorName[])
-    .filter((name) => detectors.includes(name))
-    .map((name): Detector => DETECTORS[name]),
+  ...DETECTOR_NAMES.filter((name) => detectors.includes(name)).map(
+    (name): Detector => DETECTORS[name]
+  ),
 ]
 
 /** The placeholders of one record. */
@@ -46,15 +47,6 @@ class Placeholders {
 }
 
 const STRINGS_AND_NUMBERS = /"(?:[^"\\]|\\.)*"|-?\d{13,19}(?![\d.eE])/g
-
-const isJson = (text: string): boolean => {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
-}
 
 /** @throws SyntaxError for a pattern that is no regular expression */
 export const createRedactor = (options: RedactOptions): Redactor => {

@@ -6,6 +6,7 @@
  */
 import { hash } from 'node:crypto'
 import type { ChatRequest, TokenLogprob } from '../openai/chat.ts'
+import { isJson } from './json.ts'
 import { EMPTY_PROMPT, studentMessages } from './prompt.ts'
 import type { Match, Template } from './template.ts'
 
@@ -182,15 +183,6 @@ export const updateConfidence = (
     updated = statistic === 'sum' ? updated + logprob : Math.min(updated, logprob)
   }
   return updated
-}
-
-const isJson = (text: string): boolean => {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
 }
 
 /**

@@ -8,21 +8,23 @@ export class Client {
   /** the connection closed before the answer was finished */
   gone = false
   private whenGone: (() => void) | null = null
+  private whenOver: (() => void) | null = null
 
   constructor(outgoing: ServerResponse) {
     this.outgoing = outgoing
     // a write behind a reset connection reports here; `close` follows and is what counts
     outgoing.on('error', () => {})
     outgoing.on('close', () => {
+      this.whenOver?.()
       if (outgoing.writableFinished) return
       this.gone = true
       this.whenGone?.()
     })
   }
 
-  /** Called once, when the answer is finished or the connection closed. */
+  /** One listener; called once, when the answer is finished or the connection closed. */
   onOver(listener: () => void): void {
-    this.outgoing.once('close', listener)
+    this.whenOver = listener
   }
 
   /** One listener at a time: whoever works on the answer now. Called at once when already gone. */

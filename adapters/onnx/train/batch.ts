@@ -5,7 +5,14 @@
 import type { LlamaConfig } from '../llama-config.ts'
 import { causalMask } from './attention.ts'
 import { targetWidth, totalLabelWeight, type TokenizedRow } from './rows.ts'
-import { headRows, prefixSpans, rowSpans, type Span, type TokenBlocks } from './token-blocks.ts'
+import {
+  headRows,
+  prefixSpans,
+  range,
+  rowSpans,
+  type Span,
+  type TokenBlocks,
+} from './token-blocks.ts'
 import { rowInput } from './training-graph.ts'
 
 export interface PackedInput {
@@ -98,9 +105,6 @@ interface SegmentTokens {
   width: number
 }
 
-const range = (from: number, to: number): number[] =>
-  Array.from({ length: to - from }, (_, i) => from + i)
-
 const prefixSegment = ({ from, to }: Span): SegmentTokens => ({
   tokens: [range(from, to)],
   width: to - from,
@@ -142,7 +146,7 @@ const dynamicPrefixInputs = (
   prefixTokens: number
 ): Record<string, PackedInput> => {
   const group = heads / kvHeads
-  const tokens = Array.from({ length: prefixTokens }, (_, i) => i)
+  const tokens = range(0, prefixTokens)
   const keyRows = headRows(kvHeads, 1, [tokens])
   return {
     prefix_query_rows: int64(headRows(kvHeads, group, [tokens]), [

@@ -14,6 +14,7 @@ import {
 import type { LoraLayout } from './lora-layout.ts'
 import { groupByPrefix, splitByMemory } from './row-order.ts'
 import { trustedTargets } from './teacher-targets.ts'
+import { worthwhilePrefix } from './token-blocks.ts'
 import { TrainingSession, type StepOutput } from './training-session.ts'
 import type { FrozenModel } from './weights-file.ts'
 
@@ -38,8 +39,6 @@ interface Lora {
 }
 
 const DEFAULT_MAX_BYTES = 2 ** 30
-/** a shorter prefix costs more operators than it saves */
-const MIN_PREFIX_TOKENS = 8
 const MAX_SESSIONS = 2
 /** one graph for rows of all lengths, most of which are short */
 const ROW_BLOCKS = 1
@@ -112,8 +111,7 @@ export class LossModel {
     topTokens: number
   ): Promise<RowOutput[]> {
     const { config } = this.model
-    const shared = rows.length > 1 ? sharedPrefixTokens(rows) : 0
-    const prefixTokens = shared >= MIN_PREFIX_TOKENS ? shared : 0
+    const prefixTokens = rows.length > 1 ? worthwhilePrefix(sharedPrefixTokens(rows)) : 0
     const blocks = { prefixTokens, rowBlocks: ROW_BLOCKS }
     const session = await this.session(lora?.layout ?? null, prefixTokens > 0, topTokens)
     const maxBytes = this.options.maxBytes ?? DEFAULT_MAX_BYTES

@@ -5,6 +5,12 @@
  */
 
 const BLOCK_TOKENS = 256
+/** a shorter prefix costs more operators than it saves */
+const MIN_PREFIX_TOKENS = 8
+
+/** Of the tokens that rows share, those that are worth computing apart: all or none. */
+export const worthwhilePrefix = (shared: number): number =>
+  shared >= MIN_PREFIX_TOKENS ? shared : 0
 
 export interface TokenBlocks {
   /** tokens that all rows of a batch share; 0 for separate rows */
@@ -18,6 +24,10 @@ export interface Span {
   from: number
   to: number
 }
+
+/** `from` … `to` − 1 */
+export const range = (from: number, to: number): number[] =>
+  Array.from({ length: to - from }, (_, i) => from + i)
 
 /**
  * The cut for rows that share `prefixTokens`.

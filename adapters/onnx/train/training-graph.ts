@@ -10,7 +10,7 @@ import { DecoderLayer, type DecoderContext, type LoraGradients } from './decoder
 import { modelTensors } from '../model-tensors.ts'
 import { GraphOps, type FloatType } from './graph-ops.ts'
 import type { LoraLayout } from './lora-layout.ts'
-import { headRows, prefixSpans, type Span } from './token-blocks.ts'
+import { headRows, prefixSpans, range, type Span } from './token-blocks.ts'
 
 export interface TrainingGraphOptions {
   config: LlamaConfig
@@ -33,9 +33,6 @@ export interface TrainingGraphOptions {
   /** float64 is the plain variant for gradient checks */
   type: FloatType
 }
-
-const range = (from: number, to: number): number[] =>
-  Array.from({ length: to - from }, (_, i) => from + i)
 
 const contextRows = (ops: GraphOps, { kvHeads }: LlamaConfig, tokens: number): string | null =>
   tokens === 0 ? null : ops.indices(headRows(kvHeads, 1, [range(0, tokens)]), [kvHeads, tokens])

@@ -17,7 +17,7 @@ import {
 import { hashRows, loadCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { resolveHyperparameters, type ResolvedHyperparameters } from './hyperparameters.ts'
 import { createLoraLayout, initLora, type LoraLayout } from './lora-layout.ts'
-import { tokenBlocks, type TokenBlocks } from './token-blocks.ts'
+import { tokenBlocks, worthwhilePrefix, type TokenBlocks } from './token-blocks.ts'
 import { deriveSeed, seededRandom, shuffle } from '../../../src/random.ts'
 import { parameterCount } from '../model-tensors.ts'
 import type { FrozenModel } from './weights-file.ts'
@@ -46,8 +46,6 @@ export interface TrainLoraOptions {
 const DEFAULT_CHECKPOINT_SECONDS = 60
 const DEFAULT_MAX_BYTES = 3.5 * 2 ** 30
 const MAX_VALIDATION_ROWS = 256
-/** a shorter prefix costs more operators than it saves */
-const MIN_PREFIX_TOKENS = 8
 
 /** What stays the same during a job. */
 export interface Job {
@@ -80,7 +78,7 @@ export const prepareJob = (
     parameters: parameterCount(model.config),
     start: start?.layout ?? null,
   })
-  const shared = sharedPrefixTokens(rows)
+  const prefixTokens = worthwhilePrefix(sharedPrefixTokens(rows))
   const lengths = rows.map(rowLength)
   const dataHash = hashRows(rows)
   return {
@@ -95,7 +93,7 @@ export const prepareJob = (
     layout: createLoraLayout(model.config, hyperparameters.rank, hyperparameters.alpha),
     dataHash,
     identity: identify(input, hyperparameters, dataHash),
-    blocks: tokenBlocks(shared >= MIN_PREFIX_TOKENS ? shared : 0, Math.max(...lengths)),
+    blocks: tokenBlocks(prefixTokens, Math.max(...lengths)),
     lengths,
     validationRows: shuffle([...input.validationRows], seededRandom(deriveSeed(seed, -2))).slice(
       0,
