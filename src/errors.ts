@@ -12,6 +12,8 @@ const HTTP_STATUS = {
   'request-timeout': 408,
   conflict: 409,
   'body-too-large': 413,
+  'rate-limited': 429,
+  'budget-exceeded': 429,
   'headers-too-large': 431,
   'client-closed': 499,
   'invalid-config': 500,
@@ -35,12 +37,19 @@ export class AppError extends Error {
   readonly code: ErrorCode
   /** The request parameter at fault, in OpenAI's `error.param` sense. */
   readonly param: string | null
+  /** when it is worth asking again, where that is known; sent as `retry-after` */
+  readonly retryAfterSeconds: number | null
 
-  constructor(code: ErrorCode, message: string, options: { cause?: unknown; param?: string } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { cause?: unknown; param?: string; retryAfterSeconds?: number } = {}
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'AppError'
     this.code = code
     this.param = options.param ?? null
+    this.retryAfterSeconds = options.retryAfterSeconds ?? null
   }
 
   get status(): number {

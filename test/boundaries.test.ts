@@ -20,7 +20,12 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
     node: ['node:fs', 'node:path', 'node:url'],
   },
   'src/supervise.ts': { ours: [], packages: [], node: ['node:child_process', 'node:url'] },
-  'src/openai': { ours: ['src/errors.ts'], packages: ['eventsource-parser', 'zod'], node: false },
+  'src/openai': {
+    ours: ['src/errors.ts'],
+    packages: ['eventsource-parser', 'zod'],
+    // decoding is a pure function
+    node: ['node:util', 'node:zlib'],
+  },
   'src/core': {
     ours: ['src/openai', 'src/errors.ts', 'src/random.ts'],
     packages: ['minisearch', 'lru-cache'],

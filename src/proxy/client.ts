@@ -51,7 +51,9 @@ export class Client {
 
   /** An error of the proxy itself, in OpenAI's format. */
   sendError(error: AppError, headers: string[] = []): void {
-    this.sendJson(error.status, JSON.stringify(errorBody(error)), headers)
+    const { status, retryAfterSeconds } = error
+    const retry = retryAfterSeconds === null ? [] : ['retry-after', String(retryAfterSeconds)]
+    this.sendJson(status, JSON.stringify(errorBody(error)), [...retry, ...headers])
   }
 
   /**

@@ -25,6 +25,9 @@ export const CAPTURE_HEADER = 'x-promptintern-capture'
 /** Rewritten by the upstream client, or spoken to the proxy alone. */
 const NOT_FORWARDED = new Set([...HOP_BY_HOP, 'host', 'expect', BYPASS_HEADER, CAPTURE_HEADER])
 
+/** What a caller may prove itself with; see `tenants.ts`. */
+const CREDENTIALS = new Set(['authorization', 'api-key'])
+
 const NONE: ReadonlySet<string> = new Set()
 
 /** Names that a `connection` header declares as hop-by-hop. */
@@ -36,11 +39,12 @@ const declaredHopByHop = (connection: string | undefined): ReadonlySet<string> =
 /**
  * What a client sent → what the upstream gets.
  * @param keepLength false where the body is sent as one buffer, whose length undici writes itself
+ * @param apiKey sent in place of the client's own credential; null forwards that
  */
 export const headersForUpstream = (
   raw: readonly string[],
   connection: string | undefined,
-  keepLength: boolean
+  { keepLength, apiKey }: { keepLength: boolean; apiKey: string | null }
 ): string[] => {
   const declared = declaredHopByHop(connection)
   const kept: string[] = []
@@ -48,8 +52,10 @@ export const headersForUpstream = (
     const name = raw[i]!.toLowerCase()
     if (NOT_FORWARDED.has(name) || declared.has(name)) continue
     if (!keepLength && name === 'content-length') continue
+    if (apiKey !== null && CREDENTIALS.has(name)) continue
     kept.push(raw[i]!, raw[i + 1]!)
   }
+  if (apiKey !== null) kept.push('authorization', `Bearer ${apiKey}`)
   return kept
 }
 

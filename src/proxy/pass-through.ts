@@ -25,6 +25,7 @@ const bodyOf = (incoming: IncomingMessage): PassThrough => {
 export const passThrough = (upstream: Upstream, incoming: IncomingMessage, client: Client): void =>
   upstream.send(incoming, hasBody(incoming) ? bodyOf(incoming) : null, {
     client,
+    apiKey: null,
     addedHeaders: [],
     capture: null,
     onEnd: () => {},

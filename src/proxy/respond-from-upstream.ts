@@ -50,6 +50,7 @@ const count = (metrics: ChatDeps['metrics'], why: UpstreamReason | null): void =
 /** A chat completion's answer on its way, and what is done when it is over. */
 class ChatPassage implements Passage {
   readonly client: Client
+  readonly apiKey = null
   readonly addedHeaders: string[]
   readonly capture: Capture
   private readonly deps: ChatDeps

@@ -24,6 +24,8 @@ export interface UpstreamOptions {
 
 export interface Passage {
   client: Client
+  /** sent in place of the client's own credential; null forwards that */
+  apiKey: string | null
   /** headers that the client gets beside the upstream's own */
   addedHeaders: string[]
   /** null for exchanges that are not logged */
@@ -189,11 +191,10 @@ export const createUpstream = (baseUrl: string, options: UpstreamOptions): Upstr
       {
         path: rewritePath(incoming.url ?? '/'),
         method: (incoming.method ?? 'GET') as Dispatcher.HttpMethod,
-        headers: headersForUpstream(
-          incoming.rawHeaders,
-          incoming.headers.connection,
-          !Buffer.isBuffer(body)
-        ),
+        headers: headersForUpstream(incoming.rawHeaders, incoming.headers.connection, {
+          keepLength: !Buffer.isBuffer(body),
+          apiKey: passage.apiKey,
+        }),
         body,
       },
       new UpstreamAnswer(passage, options.keepAliveMs, tryAgain)
