@@ -48,6 +48,7 @@ const schema = z
     stream_options: z
       .strictObject({
         include_usage: z.boolean().optional(),
+        continuous_usage_stats: z.boolean().optional(),
         include_obfuscation: z.boolean().optional(),
       })
       .nullish(),
@@ -98,7 +99,13 @@ export const parseChatRequest = (body: unknown): ChatRequest => {
   const maxTokens = parsed.max_completion_tokens ?? parsed.max_tokens
   if (maxTokens != null) request.max_tokens = maxTokens
   if (parsed.stream) request.stream = true
-  if (parsed.stream_options?.include_usage) request.stream_options = { include_usage: true }
+  if (parsed.stream_options?.include_usage) {
+    const { continuous_usage_stats } = parsed.stream_options
+    request.stream_options = {
+      include_usage: true,
+      ...(continuous_usage_stats ? { continuous_usage_stats } : {}),
+    }
+  }
   if (parsed.temperature != null) request.temperature = parsed.temperature
   if (parsed.top_p != null) request.top_p = parsed.top_p
   if (parsed.seed != null) request.seed = parsed.seed

@@ -5,6 +5,7 @@ import type {
   ChatRequest,
   FinishReason,
   TokenLogprob,
+  Usage,
 } from '../../src/openai/chat.ts'
 import type { CompletionEnd, TokenDelta } from './backend.ts'
 
@@ -70,26 +71,40 @@ const chunk = (
   ],
 })
 
-/**
- * The chunks of a streamed answer: role, text as it comes, finish reason, usage when asked for.
- * @param first the generation's first step, taken already
- */
+const usageOf = (promptTokens: number, completionTokens: number): Usage => ({
+  prompt_tokens: promptTokens,
+  completion_tokens: completionTokens,
+  total_tokens: promptTokens + completionTokens,
+})
+
+/** A generation whose first step is taken already. */
+export interface Begun {
+  first: IteratorResult<TokenDelta, CompletionEnd>
+  generation: Generation
+  /** what it reads, where every chunk says what was used so far; else null */
+  promptTokens: number | null
+}
+
+/** The chunks of a streamed answer: role, text as it comes, finish reason, usage when asked for. */
 export async function* chunks(
   head: AnswerHead,
   request: ChatRequest,
-  first: IteratorResult<TokenDelta, CompletionEnd>,
-  generation: Generation
+  { first, generation, promptTokens }: Begun
 ): AsyncGenerator<ChatChunk> {
   const withLogprobs = request.logprobs === true
-  yield chunk(head, { role: 'assistant', content: '' }, null, null)
+  let completionTokens = 0
+  const soFar = () =>
+    promptTokens === null ? {} : { usage: usageOf(promptTokens, completionTokens) }
+  yield { ...chunk(head, { role: 'assistant', content: '' }, null, null), ...soFar() }
   let step = first
   while (!step.done) {
     const { text, logprobs } = step.value
+    completionTokens += logprobs.length
     if (text !== '' || withLogprobs)
-      yield chunk(head, { content: text }, withLogprobs ? logprobs : null, null)
+      yield { ...chunk(head, { content: text }, withLogprobs ? logprobs : null, null), ...soFar() }
     step = await generation.next()
   }
-  yield chunk(head, {}, null, step.value.finishReason)
+  yield { ...chunk(head, {}, null, step.value.finishReason), ...soFar() }
   if (request.stream_options?.include_usage)
     yield { ...chunk(head, {}, null, null), choices: [], usage: step.value.usage }
 }

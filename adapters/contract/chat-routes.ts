@@ -18,6 +18,7 @@ import type { Log } from './log.ts'
 import { parseJson } from './validation.ts'
 
 interface Answer {
+  backend: EngineBackend
   head: AnswerHead
   request: ChatRequest
   generation: Generation
@@ -47,13 +48,16 @@ const whole = async (c: Context, { head, request, generation, abort }: Answer) =
 }
 
 const streamed = async (c: Context, answer: Answer, log: Log) => {
-  const { head, request, generation, abort } = answer
+  const { backend, head, request, generation, abort } = answer
   // the first token decides between an error status and a stream
   const first = await generation.next()
+  const promptTokens = request.stream_options?.continuous_usage_stats
+    ? await backend.countTokens(request.model, request.messages)
+    : null
   return streamSSE(c, async (stream) => {
     stream.onAbort(() => abort.abort())
     try {
-      for await (const chunk of chunks(head, request, first, generation))
+      for await (const chunk of chunks(head, request, { first, generation, promptTokens }))
         await stream.writeSSE({ data: JSON.stringify(chunk) })
       if (!abort.signal.aborted) await stream.writeSSE({ data: '[DONE]' })
     } catch (thrown) {
@@ -83,7 +87,8 @@ export const chatRoutes = ({ backend, limits, now, newId, log }: AppDeps): Hono 
       model,
       ...(fingerprint === null ? {} : { system_fingerprint: fingerprint }),
     }
-    const answer = { head, request, abort, generation: complete(request, abort.signal) }
+    const generation = complete(request, abort.signal)
+    const answer = { backend, head, request, abort, generation }
     return request.stream ? streamed(c, answer, log) : whole(c, answer)
   })
 }

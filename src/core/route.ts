@@ -156,7 +156,8 @@ export const adaptedRequest = (
     match,
     Math.min(request.max_completion_tokens ?? request.max_tokens ?? maxTokens, maxTokens)
   ),
-  stream_options: { include_usage: true },
+  // so that an answer that nobody waits for any more has cost something
+  stream_options: { include_usage: true, continuous_usage_stats: true },
   ...(request.stop ? { stop: request.stop } : {}),
 })
 

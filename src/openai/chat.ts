@@ -22,7 +22,8 @@ export interface ChatRequest {
   model: string
   messages: ChatMessage[]
   stream?: boolean | null
-  stream_options?: { include_usage?: boolean } | null
+  /** `continuous_usage_stats` is vLLM's: every chunk has the usage so far */
+  stream_options?: { include_usage?: boolean; continuous_usage_stats?: boolean } | null
   max_tokens?: number | null
   max_completion_tokens?: number | null
   temperature?: number | null

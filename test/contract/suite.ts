@@ -42,6 +42,7 @@ export interface Capabilities {
 
 export type Feature =
   | 'memorizing'
+  | 'continuous-usage'
   | 'slow-answer'
   | 'seed'
   | 'json-object'
@@ -560,6 +561,26 @@ export const describeContract = (
         expect(logprobs).toHaveLength(expected.length)
         for (const [index, logprob] of logprobs.entries())
           expect(logprob).toBeCloseTo(expected[index]!, 3)
+      })
+
+      needs('continuous-usage', 'counts along in a stream when asked to', async () => {
+        const stream = await driver.client.chat.completions.create({
+          model: lora,
+          messages: firstPrompt as Params['messages'],
+          max_tokens: 24,
+          stream: true,
+          stream_options: { include_usage: true, continuous_usage_stats: true } as object,
+        })
+        const usages: OpenAI.CompletionUsage[] = []
+        for await (const { usage } of stream) usages.push(usage!)
+        const whole = await chat()
+        expect(usages.at(-1)).toMatchObject(whole.usage!)
+        expect(new Set(usages.map(({ prompt_tokens }) => prompt_tokens))).toEqual(
+          new Set([whole.usage!.prompt_tokens])
+        )
+        const counts = usages.map(({ completion_tokens }) => completion_tokens)
+        expect(counts).toEqual(counts.toSorted((a, b) => a - b))
+        expect(counts[0]).toBe(0)
       })
 
       it('gives every token a log-probability of at most 0', async () => {
