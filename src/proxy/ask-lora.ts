@@ -30,7 +30,13 @@ export type FaultReason =
 
 export type LoraAnswer =
   | { given: true; content: string; confidence: number; usage: Usage | null }
-  | { given: false; reason: FaultReason; confidence: number | null }
+  | {
+      given: false
+      reason: FaultReason
+      confidence: number | null
+      /** what it cost until then, where the engine counts along */
+      usage: Usage | null
+    }
 
 export interface AskOptions {
   /** for the whole answer */
@@ -45,6 +51,7 @@ const fault = (reason: FaultReason, confidence: number | null = null): LoraAnswe
   given: false,
   reason,
   confidence,
+  usage: null,
 })
 
 /** One answer as it grows. */
@@ -128,13 +135,14 @@ export const askLora = async (
     timeoutMs
   )
   const stop = AbortSignal.any([deadline.signal, signal])
+  const draft = new Draft(route)
   try {
     const deltas = engine.stream(adaptedRequest(route, match, request, maxTokens), { signal: stop })
-    const generating = generate(deltas, new Draft(route), request, stop)
+    const generating = generate(deltas, draft, request, stop)
     // an engine that does not heed its signal must not hold the client up
     return await Promise.race([generating, whenAborted(stop)])
   } catch (error) {
-    if (signal.aborted) return fault('client-closed')
+    if (signal.aborted) return { ...fault('client-closed'), usage: draft.usage }
     return fault(deadline.signal.aborted ? 'engine-timeout' : faultOfError(error))
   } finally {
     clearTimeout(timer)

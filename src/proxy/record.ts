@@ -64,17 +64,17 @@ export const recordOfUpstream = (
     },
   })
 
-/** An answer of the lora; `answer` null when the client went away before there was one. */
+/** An answer of the lora; `response` null when the client went away before there was one. */
 export const recordOfLora = (
   exchange: Exchange,
-  answer: { response: string; usage: Usage | null } | null,
+  { response, usage }: { response: string | null; usage: Usage | null },
   route: RouteOutcome,
   times: { firstByteAt: number | null; endedAt: number }
 ): CapturedExchange =>
   captured(exchange, {
-    status: answer === null ? CLIENT_CLOSED : 200,
+    status: response === null ? CLIENT_CLOSED : 200,
     ...times,
     route,
-    answer: answer === null ? null : [Buffer.from(answer.response)],
-    form: { kind: 'read', usage: answer?.usage ?? null },
+    answer: response === null ? null : [Buffer.from(response)],
+    form: { kind: 'read', usage },
   })

@@ -1,6 +1,6 @@
 /** Fourth step, when a route answers: the lora's answer as the client asked for it, and its record. */
 import type { RouteOutcome } from '../core/record.ts'
-import type { ChatRequest } from '../openai/chat.ts'
+import type { ChatRequest, Usage } from '../openai/chat.ts'
 import { renderCompletion, renderEvents, type RenderedAnswer } from '../openai/render.ts'
 import { askLora, type FaultReason, type LoraAnswer } from './ask-lora.ts'
 import type { Breaker } from './breaker.ts'
@@ -64,7 +64,7 @@ export const respondFromLora = async (
   report(breaker, answer)
 
   if (client.gone) {
-    logAnswer(deps, received, matched, null)
+    logAnswer(deps, received, matched, { given: null, usage: answer.usage })
     return null
   }
   if (!answer.given) return { reason: answer.reason, confidence: answer.confidence }
@@ -86,7 +86,8 @@ export const respondFromLora = async (
   send(received, request, rendered, headers)
   metrics.request('answered')
   metrics.tokensSaved(route.templateTokens)
-  logAnswer(deps, received, matched, { rendered, confidence: answer.confidence, at: now() })
+  const given = { rendered, confidence: answer.confidence, at: now() }
+  logAnswer(deps, received, matched, { given, usage: answer.usage })
   return null
 }
 
@@ -115,17 +116,14 @@ const logAnswer = (
   deps: ChatDeps,
   received: Received,
   matched: MatchedRoute,
-  given: GivenAnswer | null
+  { given, usage }: { given: GivenAnswer | null; usage: Usage | null }
 ): void => {
   const { exchange } = received
   if (!exchange.isCaptured) return
   deps.log(
     recordOfLora(
       exchange,
-      given && {
-        response: JSON.stringify(renderCompletion(given.rendered)),
-        usage: given.rendered.usage,
-      },
+      { response: given && JSON.stringify(renderCompletion(given.rendered)), usage },
       outcomeOf(deps, exchange, matched, given),
       { firstByteAt: given?.at ?? null, endedAt: deps.now() }
     )

@@ -180,7 +180,7 @@ describe('a live route', () => {
       {
         model: 'lora-abc',
         messages: [{ role: 'user', content: 'where is my card' }],
-        stream_options: { include_usage: true },
+        stream_options: { include_usage: true, continuous_usage_stats: true },
         temperature: 0,
         logprobs: true,
         max_tokens: 20,
@@ -510,21 +510,43 @@ describe('a request that does not match', () => {
 })
 
 describe('a client that leaves while a lora is asked', () => {
-  it('stops the generation, and nobody else is asked', async () => {
-    engine.generate = forEver
-    const leaving = send(harness.port, chatBody('where is my card'), {
-      onRequest: (request) =>
-        void eventually(() => engine.asked.length === 1).then(() => request.destroy()),
+  const leaveWhen = async (isTime: () => boolean, stream: boolean): Promise<ExchangeRecord> => {
+    const leaving = send(harness.port, chatBody('where is my card', { stream }), {
+      onRequest: (request) => void eventually(isTime).then(() => request.destroy()),
     })
     await expect(leaving).rejects.toThrow()
     await eventually(() => engine.signals[0]?.aborted === true)
     await eventually(async () => (await lastRecord()).status === 499)
-    expect((await lastRecord()).route).toMatchObject({
-      outcome: 'fallback',
-      reason: 'client-closed',
-    })
     expect(harness.upstream.requests).toEqual([])
-  })
+    const record = await lastRecord()
+    expect(record.route).toMatchObject({ outcome: 'fallback', reason: 'client-closed' })
+    expect(record).toMatchObject({ streamed: stream, response: null })
+    return record
+  }
+
+  it.each([false, true])(
+    'before its first token stops the generation, and nobody else is asked (stream: %s)',
+    async (stream) => {
+      engine.generate = forEver
+      const { usage } = await leaveWhen(() => engine.asked.length === 1, stream)
+      expect(usage).toBeNull()
+    }
+  )
+
+  it.each([false, true])(
+    'after its first token stops the generation; what it cost is logged (stream: %s)',
+    async (stream) => {
+      const soFar = { prompt_tokens: 7, completion_tokens: 1, total_tokens: 8 }
+      let isBegun = false
+      engine.generate = async function* () {
+        yield { ...token('card', -0.1), usage: soFar }
+        isBegun = true
+        yield* forEver({ model: '', messages: [] })
+      }
+      const { usage } = await leaveWhen(() => isBegun, stream)
+      expect(usage).toEqual(soFar)
+    }
+  )
 })
 
 describe('the traffic share', () => {
