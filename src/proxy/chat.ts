@@ -58,11 +58,14 @@ const answer = async (
   incoming: IncomingMessage,
   client: Client
 ): Promise<void> => {
-  const received = await receive(deps, incoming, client)
+  // before the body is read: whoever has no key costs nothing
+  const caller = deps.access && deps.access.callerOf(incoming.headers)
+  const received = await receive(deps, incoming, client, caller)
   if (received === 'client-left') return
   if (received === 'no-room') {
+    caller?.admitUnread()
     deps.metrics.request('unread')
-    return passThrough(deps.upstream, incoming, client)
+    return passThrough(deps, incoming, client)
   }
   const matched = match(deps, received)
   const overheadMs = deps.now() - received.completeAt
@@ -80,8 +83,9 @@ export const createChatHandler = (deps: ChatDeps): ((bindings: HttpBindings) => 
     try {
       await answer(deps, router, incoming, client)
     } catch (error) {
-      if (outgoing.headersSent) client.break()
-      else client.sendError(toAppError(error))
+      if (outgoing.headersSent) return client.break()
+      deps.metrics.request('refused')
+      client.sendError(toAppError(error))
     }
   }
 }

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import { outlineOf, type Outline } from '../core/match.ts'
 import { AppError } from '../errors.ts'
 import type { ChatRequest } from '../openai/chat.ts'
+import type { Caller } from './access.ts'
 import type { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
 import type { Received } from './exchange.ts'
@@ -109,12 +110,14 @@ const mayMatch = ({ routes }: ChatDeps, body: Buffer, outline: Outline): boolean
 
 /**
  * The request as a whole, or why there is none; `no-room` leaves the body to be streamed.
- * @throws AppError `body-too-large`
+ * @param caller null where clients' own keys are forwarded
+ * @throws AppError `body-too-large`, and those of `Caller.admit`
  */
 export const receive = async (
   deps: ChatDeps,
   incoming: IncomingMessage,
-  client: Client
+  client: Client,
+  caller: Caller | null
 ): Promise<Received | Unread> => {
   const { tenants, now, newId } = deps
   const at = now()
@@ -123,7 +126,7 @@ export const receive = async (
   const completeAt = now()
   const outline = outlineOf(body)
   // most of what no template is in needs no parsing
-  const isParsed = outline === null || mayMatch(deps, body, outline)
+  const isParsed = outline === null || caller?.isReadFirst || mayMatch(deps, body, outline)
   const request = isParsed ? parseChatRequest(body.toString('utf8')) : null
   const exchange = {
     id: newId(),
@@ -135,5 +138,6 @@ export const receive = async (
     isCaptured: incoming.headers[CAPTURE_HEADER] !== 'false' && deps.isSampled(),
     body,
   }
-  return { incoming, client, completeAt, exchange, request }
+  const charge = caller && caller.admit(request)
+  return { incoming, client, completeAt, exchange, request, charge }
 }

@@ -10,6 +10,7 @@ import { routeHeaders } from './headers.ts'
 import type { MatchedRoute } from './match.ts'
 import { recordOfLora } from './record.ts'
 import type { Decision } from './route.ts'
+import { settleLora } from './settle.ts'
 
 /** Faults that say that the engine is unwell, not that it was unsure. */
 const ENGINE_FAULTS = new Set<FaultReason>(['engine-error', 'engine-timeout'])
@@ -64,7 +65,7 @@ export const respondFromLora = async (
   report(breaker, answer)
 
   if (client.gone) {
-    logAnswer(deps, received, matched, null)
+    finish(deps, received, matched, null)
     return null
   }
   if (!answer.given) return { reason: answer.reason, confidence: answer.confidence }
@@ -86,7 +87,7 @@ export const respondFromLora = async (
   send(received, request, rendered, headers)
   metrics.request('answered')
   metrics.tokensSaved(route.templateTokens)
-  logAnswer(deps, received, matched, { rendered, confidence: answer.confidence, at: now() })
+  finish(deps, received, matched, { rendered, confidence: answer.confidence, at: now() })
   return null
 }
 
@@ -111,13 +112,15 @@ const outcomeOf = (
   savedUsd: given && deps.savedUsd(model, route.templateTokens, given.rendered.usage),
 })
 
-const logAnswer = (
+/** What is left to do when the exchange is over: its key's limits and its record. */
+const finish = (
   deps: ChatDeps,
   received: Received,
   matched: MatchedRoute,
   given: GivenAnswer | null
 ): void => {
-  const { exchange } = received
+  const { exchange, charge } = received
+  if (charge !== null) settleLora(charge, given && given.rendered)
   if (!exchange.isCaptured) return
   deps.log(
     recordOfLora(
