@@ -48,13 +48,14 @@ const isCount = (value: unknown): value is number =>
 
 /** What a request may use at most, as far as that can be told. */
 export const estimateRequest = (request: ChatRequest): Usage => {
-  const limit = request.max_completion_tokens ?? request.max_tokens
+  const limits = [request.max_completion_tokens, request.max_tokens].filter(isCount)
   const choices = isCount(request.n) ? Math.max(1, request.n) : 1
   return usageOf(
     request.messages.reduce((sum, message) => sum + tokensOfMessage(message), 0) +
       tokensOfJson(request.tools) +
       tokensOfJson(request.response_format),
-    choices * (isCount(limit) ? limit : DEFAULT_COMPLETION_TOKENS)
+    // which of two an upstream heeds is its own affair
+    choices * (limits.length > 0 ? Math.max(...limits) : DEFAULT_COMPLETION_TOKENS)
   )
 }
 

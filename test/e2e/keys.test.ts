@@ -91,6 +91,17 @@ describe('issued keys', () => {
     expect(upstream.requests[0]!.headers.authorization).toBe(`Bearer ${UPSTREAM_KEY}`)
   })
 
+  it('are whose logs an import is, as they are whose requests', async () => {
+    const file = join(dataDir, 'logs.jsonl')
+    writeFileSync(
+      file,
+      `${JSON.stringify({ messages: [{ role: 'user', content: 'hi' }], response: 'yes' })}\n`
+    )
+    env.CALLER_KEY = secret
+    const imported = await cli<{ tenant: string }>('import', file, '--key-env', 'CALLER_KEY')
+    expect(imported.tenant).toBe(`issued:${id}`)
+  })
+
   it('keep their budget over a restart', async () => {
     // 15 cents are spent, 26 are wanted
     await statusBecomes(429)

@@ -1,3 +1,4 @@
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { BudgetAccount, dayOf, firstDayOf, type BudgetPeriod } from '../../src/core/budget.ts'
 
@@ -46,6 +47,33 @@ describe('a budget', () => {
 
   it('never lets a call in that costs more than all of it', () => {
     expect(open(1, { period: 'day' }).refusal(1.01, NOON)).toEqual({ waitMs: null })
+  })
+
+  it('is never overspent by calls that keep to their reservations, in whatever order they end', () => {
+    const call = fc.record({
+      wanted: fc.integer({ min: 1, max: 40 }),
+      share: fc.double({ min: 0, max: 1, noNaN: true }),
+      endsAfter: fc.integer({ min: 0, max: 5 }),
+    })
+    fc.assert(
+      fc.property(fc.array(call, { maxLength: 50 }), (calls) => {
+        const account = open(100)
+        let spent = 0
+        const running: { end: () => void; endsAt: number }[] = []
+        calls.forEach(({ wanted, share, endsAfter }, step) => {
+          for (const { end, endsAt } of running) if (endsAt === step) end()
+          if (account.refusal(wanted, NOON) !== null) return
+          const reservation = account.reserve(wanted, NOON)
+          const end = (): void => {
+            spent += wanted * share
+            account.settle(reservation, wanted * share, NOON)
+          }
+          running.push({ end, endsAt: step + 1 + endsAfter })
+        })
+        for (const { end, endsAt } of running) if (endsAt >= calls.length) end()
+        expect(spent).toBeLessThanOrEqual(100 + 1e-6)
+      })
+    )
   })
 
   it('is not cut short by sums in floating point', () => {
