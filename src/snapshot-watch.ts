@@ -34,14 +34,21 @@ export const watchSnapshot = async <T>(
     seen = newest
     logger.info({ revision: newest }, `${name} replaced`)
   }
+  const poll = async (): Promise<void> => {
+    try {
+      await refresh()
+      current = true
+    } catch (error) {
+      current = false
+      logger.error({ error: toAppError(error).message }, `${name} not current`)
+    }
+  }
+  let polling: Promise<void> | null = null
   const timer = setInterval(() => {
-    refresh().then(
-      () => (current = true),
-      (error: unknown) => {
-        current = false
-        logger.error({ error: toAppError(error).message }, `${name} not current`)
-      }
-    )
+    // of two polls at once the slower one could bring back what was replaced
+    polling ??= poll().finally(() => {
+      polling = null
+    })
   }, POLL_MS)
   return { snapshot: () => snapshot, isCurrent: () => current, stop: () => clearInterval(timer) }
 }

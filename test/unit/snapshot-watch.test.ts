@@ -6,12 +6,20 @@ const POLL_MS = 1000
 const silent = { info: () => {}, error: () => {} }
 
 describe('a watched snapshot', () => {
-  const store = { revision: 1, value: 'first', reads: 0, isDown: false }
+  const fresh = {
+    revision: 1,
+    value: 'first',
+    reads: 0,
+    isDown: false,
+    answers: Promise.resolve(),
+    release: (): void => {},
+  }
+  const store = { ...fresh }
   let watch: SnapshotWatch<string>
 
   beforeEach(async () => {
     vi.useFakeTimers()
-    Object.assign(store, { revision: 1, value: 'first', reads: 0, isDown: false })
+    Object.assign(store, fresh)
     watch = await watchSnapshot(
       {
         name: 'things',
@@ -21,7 +29,9 @@ describe('a watched snapshot', () => {
         },
         read: async () => {
           store.reads++
-          return store.value
+          const { value } = store
+          await store.answers
+          return value
         },
       },
       silent
@@ -55,6 +65,19 @@ describe('a watched snapshot', () => {
     store.isDown = false
     await vi.advanceTimersByTimeAsync(2 * POLL_MS)
     expect([watch.snapshot(), watch.isCurrent()]).toEqual(['second', true])
+  })
+
+  it('asks one thing at a time: a slow answer does not bring back what was replaced', async () => {
+    store.answers = new Promise((resolve) => {
+      store.release = resolve
+    })
+    change('second')
+    await vi.advanceTimersByTimeAsync(3 * POLL_MS)
+    expect(store.reads).toBe(2)
+    change('third')
+    store.release()
+    await vi.advanceTimersByTimeAsync(2 * POLL_MS)
+    expect(watch.snapshot()).toBe('third')
   })
 
   it('asks no more when it is stopped', async () => {
