@@ -67,6 +67,19 @@ export const estimateCompletion = (promptTokens: number, { choices }: ChatComple
     choices.reduce((sum, { message }) => sum + tokensOfJson(message), 0)
   )
 
-/** The usage that an answer carries, if it can be counted with. */
-export const countableUsage = (usage: Usage | null): Usage | null =>
-  isCount(usage?.prompt_tokens) && isCount(usage.completion_tokens) ? usage : null
+/**
+ * The usage that an answer carries, if it can be counted with: sums that once took up what is no
+ * number are lost for good.
+ */
+export const countableUsage = (usage: Usage | null): Usage | null => {
+  if (!isCount(usage?.prompt_tokens) || !isCount(usage.completion_tokens)) return null
+  const { prompt_tokens, completion_tokens, prompt_tokens_details: details } = usage
+  const ofPrompt = (value: unknown): number => (isCount(value) ? Math.min(value, prompt_tokens) : 0)
+  return {
+    ...usageOf(prompt_tokens, completion_tokens),
+    prompt_tokens_details: {
+      cached_tokens: ofPrompt(details?.cached_tokens),
+      cache_write_tokens: ofPrompt(details?.cache_write_tokens),
+    },
+  }
+}

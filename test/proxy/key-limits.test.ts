@@ -133,6 +133,29 @@ describe('a budget', () => {
   })
 })
 
+describe('usage that is no number', () => {
+  const ANSWERS = [
+    { prompt_tokens: 9, completion_tokens: 3, prompt_tokens_details: { cached_tokens: 'all' } },
+    { prompt_tokens: 9, completion_tokens: 3, prompt_tokens_details: { cached_tokens: 1e9 } },
+    { prompt_tokens: 9, completion_tokens: 3, prompt_tokens_details: null },
+    { prompt_tokens: -1, completion_tokens: 3 },
+    { prompt_tokens: 9 },
+    'much',
+    [],
+    null,
+  ]
+
+  it.each(ANSWERS)('does not spoil the sums: %j', async (usage) => {
+    await start({ ...budget(0.5), tokensPerMinute: 60 })
+    keyed.harness.upstream.respond = respondJson({ ...completion('x'), usage })
+    const { tokens, usd } = await spendOf(ask())
+    expect(tokens).toBeGreaterThanOrEqual(12)
+    expect(tokens).toBeLessThanOrEqual(PROMPT_TOKENS + 60)
+    expect(usd).toBeGreaterThan(0)
+    expect(usd).toBeLessThan(1)
+  })
+})
+
 describe('tokens a minute', () => {
   it('are reserved before the call and come back at the speed of the limit', async () => {
     await start({ tokensPerMinute: 30 })
