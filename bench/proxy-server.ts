@@ -71,6 +71,7 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
     routes: () => table,
     engines: new Map(),
     tenants,
+    access: null,
     bodies: createBodyBudget(256 * MEBIBYTE),
     isSampled: () => true,
     log: (exchange) => queue.push(exchange),

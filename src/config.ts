@@ -72,6 +72,7 @@ const SCHEMA = z.object({
 
   UPSTREAM_BASE_URL: z.url().default('https://api.openai.com/v1'),
   UPSTREAM_API_KEY: optional,
+  ACCESS: z.enum(['forward', 'keys']).default('forward'),
   UPSTREAM_TIMEOUT_SECONDS: whole(600, 1),
   MAX_BODY_BYTES: whole(32 * 2 ** 20, 1024),
   MAX_IN_FLIGHT_BYTES: whole(256 * 2 ** 20, 1024),
@@ -125,6 +126,8 @@ export interface Config {
   dataDir: string
   logLevel: Environment['LOG_LEVEL']
   adminToken: string | null
+  /** `keys` asks for keys that the proxy issued, and has an `upstream.apiKey` */
+  access: Environment['ACCESS']
   upstream: { baseUrl: string; apiKey: string | null; timeoutMs: number }
   proxy: {
     maxBodyBytes: number
@@ -164,6 +167,11 @@ const engineMistakes = (env: Environment): string[] => {
     return ['ENGINE_URL: needed with ENGINE=http']
   return []
 }
+
+const accessMistakes = (env: Environment): string[] =>
+  env.ACCESS === 'keys' && env.UPSTREAM_API_KEY === null
+    ? ['UPSTREAM_API_KEY: needed with ACCESS=keys, where callers have none for the upstream']
+    : []
 
 const exposureMistakes = (env: Environment): string[] =>
   env.ADMIN_TOKEN === null && !LOOPBACK.has(env.HOST)
@@ -211,6 +219,7 @@ const configOf = (env: Environment): Config => ({
   dataDir: env.DATA_DIR,
   logLevel: env.LOG_LEVEL,
   adminToken: env.ADMIN_TOKEN,
+  access: env.ACCESS,
   upstream: {
     baseUrl: env.UPSTREAM_BASE_URL.replace(/\/+$/, ''),
     apiKey: env.UPSTREAM_API_KEY,
@@ -246,7 +255,7 @@ const configOf = (env: Environment): Config => ({
 export const parseConfig = (env: Record<string, string | undefined>): Config => {
   const parsed = SCHEMA.safeParse(env)
   const mistakes = parsed.success
-    ? [...engineMistakes(parsed.data), ...exposureMistakes(parsed.data)]
+    ? [engineMistakes, accessMistakes, exposureMistakes].flatMap((find) => find(parsed.data))
     : parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
   if (!parsed.success || mistakes.length > 0)
     throw new AppError('invalid-config', `invalid configuration\n  ${mistakes.join('\n  ')}`)

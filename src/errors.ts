@@ -7,6 +7,7 @@ const HTTP_STATUS = {
   'invalid-request': 400,
   'context-length-exceeded': 400,
   unauthorized: 401,
+  'invalid-api-key': 401,
   forbidden: 403,
   'not-found': 404,
   'request-timeout': 408,

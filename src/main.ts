@@ -15,13 +15,15 @@ import { createEngine } from './engine/client.ts'
 import type { Engine } from './engine/engine.ts'
 import { AppError } from './errors.ts'
 import { drain, listen } from './http-server.ts'
+import { openAccess, type IssuedAccess } from './issued-access.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { createBodyBudget } from './proxy/body-budget.ts'
 import { createLogQueue, type LogQueue } from './proxy/log-queue.ts'
 import { createMetrics } from './proxy/metrics.ts'
 import { createProxy } from './proxy/proxy.ts'
+import { compileRouteTable, type RouteTable } from './proxy/route-table.ts'
 import { createTenants } from './proxy/tenants.ts'
-import { watchRoutes, type RouteWatch } from './route-watch.ts'
+import { watchSnapshot, type SnapshotWatch } from './snapshot-watch.ts'
 import { openSqliteStore } from './store/sqlite/open.ts'
 import type { Store } from './store/store.ts'
 import { forkModule, supervise, type SupervisedChild } from './supervise.ts'
@@ -149,7 +151,10 @@ interface Parts {
   queue: LogQueue
   engine: OpenEngine | null
   worker: SupervisedChild | null
-  routes: RouteWatch
+  routes: SnapshotWatch<RouteTable>
+  prices: Price[]
+  /** null where clients' own keys are forwarded */
+  issued: IssuedAccess | null
 }
 
 const statusOf = (parts: Parts) => ({
@@ -157,24 +162,26 @@ const statusOf = (parts: Parts) => ({
   engineReachable: parts.engine !== null,
   worker: parts.worker === null ? 'elsewhere' : parts.worker.isRunning() ? 'running' : 'restarting',
   log: parts.queue.stats(),
-  routes: parts.routes.table().byVersion.size,
+  routes: parts.routes.snapshot().byVersion.size,
 })
 
 const buildApp = async (parts: Parts, registry: Registry) => {
-  const { config, store, queue, engine, routes } = parts
+  const { config, store, queue, engine, routes, prices, issued } = parts
   const secrets = await loadSecrets(config.dataDir)
   const adminToken = config.adminToken ?? secrets.adminToken
-  const prices = await loadPrices(config.pricesFile)
   const proxy = createProxy({
     upstreamBaseUrl: config.upstream.baseUrl,
-    routes: routes.table,
+    routes: routes.snapshot,
     engines: new Map(engine === null ? [] : [[ENGINE_NAME, engine.engine]]),
-    tenants: createTenants({
-      secret: config.proxy.tenantSecret ?? secrets.tenantSecret,
-      ttlMs: config.proxy.credentialTtlMs,
-      maxEntries: MAX_TENANTS,
-      now: Date.now,
-    }),
+    tenants:
+      issued?.tenants ??
+      createTenants({
+        secret: config.proxy.tenantSecret ?? secrets.tenantSecret,
+        ttlMs: config.proxy.credentialTtlMs,
+        maxEntries: MAX_TENANTS,
+        now: Date.now,
+      }),
+    access: issued?.access ?? null,
     bodies: createBodyBudget(config.proxy.maxInFlightBytes),
     isSampled: () => Math.random() < config.proxy.captureShare,
     log: (exchange) => queue.push(exchange),
@@ -205,7 +212,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
     admin,
     registry,
     adminToken,
-    readiness: () => ({ store: routes.isCurrent() }),
+    readiness: () => ({ store: routes.isCurrent() && (issued?.isCurrent() ?? true) }),
     onUnexpected: (error) => parts.logger.error({ error: String(error) }, 'unexpected'),
   })
   return { app, proxy }
@@ -240,9 +247,19 @@ const open = async (
     maxBytes: config.proxy.logQueueMaxBytes,
   })
   onClose(() => queue.close(LOG_FLUSH_MS))
-  const routes = await watchRoutes(store, logger)
+  const routes = await watchSnapshot(
+    {
+      name: 'route table',
+      revision: store.routes.revision,
+      read: async () => compileRouteTable(await store.routes.list()),
+    },
+    logger
+  )
   onClose(routes.stop)
-  const parts: Parts = { config, store, logger, queue, engine, worker, routes }
+  const prices = await loadPrices(config.pricesFile)
+  const issued = await openAccess(config, store, prices, logger)
+  onClose(async () => issued?.close())
+  const parts: Parts = { config, store, logger, queue, engine, worker, routes, prices, issued }
   const { app, proxy } = await buildApp(parts, new Registry())
   onClose(() => proxy.close())
   const { server, port } = await listen(app, proxy.takes, config)

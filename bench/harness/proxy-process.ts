@@ -88,8 +88,14 @@ const killTree = (root: number): void => {
   }
 }
 
-/** @param env added to the environment; PORT and ADMIN_TOKEN are set here */
-export const startProxy = async (env: Record<string, string>): Promise<ProxyProcess> => {
+/**
+ * @param env added to the environment; PORT and ADMIN_TOKEN are set here
+ * @param log open file that gets the server's log in place of ours
+ */
+export const startProxy = async (
+  env: Record<string, string>,
+  log?: number
+): Promise<ProxyProcess> => {
   const port = await freePort()
   const isBuilt = import.meta.url.endsWith('.js')
   const cli = fileURLToPath(
@@ -97,7 +103,7 @@ export const startProxy = async (env: Record<string, string>): Promise<ProxyProc
   )
   const child = spawn(process.execPath, [...(isBuilt ? [] : ['--import', 'tsx']), cli, 'serve'], {
     env: { LOG_LEVEL: 'warn', ...process.env, ...env, PORT: String(port), ADMIN_TOKEN },
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: ['ignore', 'inherit', log ?? 'inherit'],
   })
   const baseUrl = `http://127.0.0.1:${port}`
   let peak = 0

@@ -8,12 +8,15 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { Command } from 'commander'
+import type { Config } from '../config.ts'
 import { batchOf } from '../core/exchange-batch.ts'
 import type { ExchangeRecord } from '../core/record.ts'
 import { loadSecrets } from '../data-dir.ts'
 import { AppError } from '../errors.ts'
 import type { ChatCompletion, ChatMessage, ChatRequest } from '../openai/chat.ts'
-import { createTenants } from '../proxy/tenants.ts'
+import { compileKeyTable, createKeyFinder, tenantsOfKeys } from '../proxy/access.ts'
+import { createTenants, type Tenants } from '../proxy/tenants.ts'
+import type { Store } from '../store/store.ts'
 import { withStore } from './context.ts'
 import { createProgress, print, type OutputOptions } from './output.ts'
 
@@ -116,10 +119,19 @@ const credentialOf = (name: string): string => {
   return `Bearer ${key}`
 }
 
+/** Tenants as the proxy makes them of its callers' keys. */
+const tenantsOf = async (store: Store, { access, proxy, dataDir }: Config): Promise<Tenants> => {
+  if (access === 'keys') {
+    const keys = compileKeyTable(await store.keys.list())
+    return tenantsOfKeys(createKeyFinder(() => keys))
+  }
+  const secret = proxy.tenantSecret ?? (await loadSecrets(dataDir)).tenantSecret
+  return createTenants({ secret, ttlMs: 0, maxEntries: 1, now: Date.now })
+}
+
 const importFile = (path: string, options: ImportOptions): Promise<void> =>
   withStore(async (store, config) => {
-    const secret = config.proxy.tenantSecret ?? (await loadSecrets(config.dataDir)).tenantSecret
-    const tenants = createTenants({ secret, ttlMs: 0, maxEntries: 1, now: Date.now })
+    const tenants = await tenantsOf(store, config)
     const tenant = tenants.of({ authorization: credentialOf(options.keyEnv) })
     const progress = createProgress(process.stderr.isTTY === true)
     const { size } = await stat(path)

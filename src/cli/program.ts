@@ -4,6 +4,7 @@ import { detectCommand } from './detect.ts'
 import { evaluateCommand } from './evaluate.ts'
 import { importCommand } from './import.ts'
 import { internalizeCommand } from './internalize.ts'
+import { keysCommand } from './keys.ts'
 import { modelsCommand } from './models.ts'
 import { promoteCommand } from './promote.ts'
 import { rollbackCommand } from './rollback.ts'
@@ -26,6 +27,7 @@ export const createProgram = (): Command => {
     promoteCommand,
     rollbackCommand,
     statusCommand,
+    keysCommand,
     modelsCommand,
   ])
     program.addCommand(command())

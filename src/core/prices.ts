@@ -88,6 +88,21 @@ export const findPrice = (prices: readonly Price[], model: string): Price | null
 
 const PER_MILLION = 1e-6
 
+/** Dollars for one call, with what the provider's cache served and took at its own prices. */
+export const usageUsd = (price: Price, usage: Usage): number => {
+  const { prompt_tokens: prompt, completion_tokens: completion, prompt_tokens_details } = usage
+  const cached = prompt_tokens_details?.cached_tokens ?? 0
+  const written = prompt_tokens_details?.cache_write_tokens ?? 0
+  const plain = Math.max(0, prompt - cached - written)
+  return (
+    PER_MILLION *
+    (plain * price.input +
+      cached * price.cachedInput +
+      written * (price.cacheWrite ?? price.input) +
+      completion * price.output)
+  )
+}
+
 /** What reading the recurring prompt costs the caller today when the cache is warm. */
 const cachedInput = (price: Price, prefixTokens: number): number =>
   prefixTokens >= (price.minCachedPrefixTokens ?? 0) ? price.cachedInput : price.input

@@ -1,5 +1,5 @@
 /** OpenAI's error body, from an AppError. */
-import type { AppError } from '../errors.ts'
+import type { AppError, ErrorCode } from '../errors.ts'
 
 export interface ErrorBody {
   error: { message: string; type: string; param: string | null; code: string }
@@ -11,6 +11,12 @@ const TYPE_BY_STATUS: Record<number, string> = {
   429: 'rate_limit_error',
 }
 
+/** OpenAI's own names, by which clients decide whether to ask again. */
+const WIRE_CODES: Partial<Record<ErrorCode, string>> = {
+  'rate-limited': 'rate_limit_exceeded',
+  'budget-exceeded': 'insufficient_quota',
+}
+
 const errorType = (status: number): string =>
   TYPE_BY_STATUS[status] ?? (status < 500 ? 'invalid_request_error' : 'server_error')
 
@@ -20,6 +26,6 @@ export const errorBody = (error: AppError): ErrorBody => ({
     message: error.message,
     type: errorType(error.status),
     param: error.param,
-    code: error.code.replaceAll('-', '_'),
+    code: WIRE_CODES[error.code] ?? error.code.replaceAll('-', '_'),
   },
 })

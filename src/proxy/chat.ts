@@ -5,12 +5,13 @@
 import type { IncomingMessage } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
 import { toAppError } from '../errors.ts'
+import type { Caller } from './access.ts'
 import { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
 import type { Received, Recognized } from './exchange.ts'
 import { matchRoute, type MatchedRoute } from './match.ts'
 import { passThrough } from './pass-through.ts'
-import { receive } from './receive.ts'
+import { receive, type Unread } from './receive.ts'
 import { respondFromLora } from './respond-from-lora.ts'
 import { respondFromUpstream, type UpstreamReason } from './respond-from-upstream.ts'
 import { createRouter, type Router } from './route.ts'
@@ -52,17 +53,38 @@ const respondFromRoute = async (
   }
 }
 
+/**
+ * Receives from a caller with an issued key: who has none is refused before the body is read, who is
+ * over a limit after it.
+ * @throws AppError as the methods of `Caller`
+ */
+const receiveFrom = async (
+  deps: ChatDeps,
+  caller: Caller,
+  incoming: IncomingMessage,
+  client: Client
+): Promise<Received | Unread> => {
+  const received = await receive(deps, incoming, client, caller.isReadFirst)
+  if (received === 'no-room') caller.admitUnread()
+  return typeof received === 'string'
+    ? received
+    : { ...received, charge: caller.admit(received.request) }
+}
+
 const answer = async (
   deps: ChatDeps,
   router: Router,
   incoming: IncomingMessage,
   client: Client
 ): Promise<void> => {
-  const received = await receive(deps, incoming, client)
+  const received =
+    deps.access === null
+      ? await receive(deps, incoming, client, false)
+      : await receiveFrom(deps, deps.access.callerOf(incoming.headers), incoming, client)
   if (received === 'client-left') return
   if (received === 'no-room') {
     deps.metrics.request('unread')
-    return passThrough(deps.upstream, incoming, client)
+    return passThrough(deps, incoming, client)
   }
   const matched = match(deps, received)
   const overheadMs = deps.now() - received.completeAt
@@ -80,8 +102,9 @@ export const createChatHandler = (deps: ChatDeps): ((bindings: HttpBindings) => 
     try {
       await answer(deps, router, incoming, client)
     } catch (error) {
-      if (outgoing.headersSent) client.break()
-      else client.sendError(toAppError(error))
+      if (outgoing.headersSent) return client.break()
+      deps.metrics.request('refused')
+      client.sendError(toAppError(error))
     }
   }
 }

@@ -2,6 +2,7 @@
 import type { CapturedExchange } from '../core/exchange-batch.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Usage } from '../openai/chat.ts'
+import type { Access } from './access.ts'
 import type { BodyBudget } from './body-budget.ts'
 import type { ProxyMetrics } from './metrics.ts'
 import type { RouteTable } from './route-table.ts'
@@ -31,6 +32,8 @@ export interface ProxyDeps {
   /** engines by the name that routes carry */
   engines: ReadonlyMap<string, Engine>
   tenants: Tenants
+  /** null where clients' own keys are forwarded */
+  access: Access | null
   /** for the bodies of chat completions, until they are answered */
   bodies: BodyBudget
   /** whether the next exchange is logged, unless its client says no */
@@ -54,4 +57,6 @@ export interface ProxyDeps {
 /** The same with the way to the upstream built. */
 export interface ChatDeps extends ProxyDeps {
   upstream: Upstream
+  /** sent in place of the clients' own credentials; null forwards those */
+  upstreamApiKey: string | null
 }

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { ChatRequest } from '../openai/chat.ts'
 import type { Client } from './client.ts'
+import type { Charge } from './limits.ts'
 
 /** What the log needs to know of a request. */
 export interface Exchange {
@@ -28,6 +29,8 @@ export interface Received {
   exchange: Exchange
   /** null when no template can be in it, or when it is no chat request: the upstream's to refuse */
   request: ChatRequest | null
+  /** what it holds of its key's limits; null where nothing is counted */
+  charge: Charge | null
 }
 
 /** A request that a live template was found in. */

@@ -5,7 +5,7 @@
 import type { IncomingMessage } from 'node:http'
 import { PassThrough } from 'node:stream'
 import type { Client } from './client.ts'
-import type { Upstream } from './upstream.ts'
+import type { ChatDeps } from './deps.ts'
 
 const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
@@ -22,10 +22,14 @@ const bodyOf = (incoming: IncomingMessage): PassThrough => {
   return incoming.pipe(body)
 }
 
-export const passThrough = (upstream: Upstream, incoming: IncomingMessage, client: Client): void =>
+export const passThrough = (
+  { upstream, upstreamApiKey }: Pick<ChatDeps, 'upstream' | 'upstreamApiKey'>,
+  incoming: IncomingMessage,
+  client: Client
+): void =>
   upstream.send(incoming, hasBody(incoming) ? bodyOf(incoming) : null, {
     client,
-    apiKey: null,
+    apiKey: upstreamApiKey,
     addedHeaders: [],
     capture: null,
     onEnd: () => {},

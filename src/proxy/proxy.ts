@@ -7,9 +7,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { Hono } from 'hono'
+import { toAppError } from '../errors.ts'
 import { createChatHandler } from './chat.ts'
 import { Client } from './client.ts'
-import type { ProxyDeps } from './deps.ts'
+import type { ChatDeps, ProxyDeps } from './deps.ts'
 import { BYPASS_HEADER } from './headers.ts'
 import { passThrough } from './pass-through.ts'
 import { createRetries } from './retries.ts'
@@ -42,6 +43,18 @@ const alreadySent = ({ incoming }: HttpBindings): Response | Promise<Response> =
 const isChat = ({ method, headers }: IncomingMessage, path: string | undefined): boolean =>
   method === 'POST' && path === CHAT_PATH && headers[BYPASS_HEADER] !== 'true'
 
+/** Everything but what is read. */
+const pass = (deps: ChatDeps, incoming: IncomingMessage, client: Client): void => {
+  try {
+    if (deps.access !== null) deps.access.callerOf(incoming.headers).admitPassage(incoming)
+  } catch (error) {
+    deps.metrics.request('refused')
+    return client.sendError(toAppError(error))
+  }
+  deps.metrics.request('passed')
+  passThrough(deps, incoming, client)
+}
+
 export const createProxy = (deps: ProxyDeps): Proxy => {
   const upstream = createUpstream(deps.upstreamBaseUrl, {
     idleTimeoutMs: deps.limits.upstreamTimeoutMs,
@@ -49,14 +62,13 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
     keepAliveMs: deps.limits.keepAliveMs,
     retries: createRetries({ ...RETRIES, random: Math.random }),
   })
-  const answerChat = createChatHandler({ ...deps, upstream })
+  const upstreamApiKey = deps.access?.upstreamApiKey ?? null
+  const chatDeps: ChatDeps = { ...deps, upstream, upstreamApiKey }
+  const answerChat = createChatHandler(chatDeps)
   // one handler for all: with a second one that matches, Hono runs its middleware machinery
   const app = (new Hono() as ProxyApp).all('*', ({ env, req }) => {
     if (isChat(env.incoming, req.path)) void answerChat(env)
-    else {
-      deps.metrics.request('passed')
-      passThrough(upstream, env.incoming, new Client(env.outgoing))
-    }
+    else pass(chatDeps, env.incoming, new Client(env.outgoing))
     return alreadySent(env)
   })
   const takes: Proxy['takes'] = (incoming, outgoing) => {

@@ -29,7 +29,7 @@ const putBack = (incoming: IncomingMessage, chunks: Buffer[]): void => {
 }
 
 /** Why a body was not read to its end. */
-type Unread = 'client-left' | 'no-room'
+export type Unread = 'client-left' | 'no-room'
 
 /**
  * Takes room for the body before it is there, where its length is known; all of it is given back when
@@ -109,19 +109,21 @@ const mayMatch = ({ routes }: ChatDeps, body: Buffer, outline: Outline): boolean
 
 /**
  * The request as a whole, or why there is none; `no-room` leaves the body to be streamed.
+ * @param isReadFirst whether the request must be read, even where no template is in it
  * @throws AppError `body-too-large`
  */
 export const receive = async (
   deps: ChatDeps,
   incoming: IncomingMessage,
-  client: Client
+  client: Client,
+  isReadFirst: boolean
 ): Promise<Received | Unread> => {
   const { tenants, now, newId } = deps
   const at = now()
   const body = await receiveBody(deps, incoming, client)
   if (typeof body === 'string') return body
   const completeAt = now()
-  const outline = outlineOf(body)
+  const outline = isReadFirst ? null : outlineOf(body)
   // most of what no template is in needs no parsing
   const isParsed = outline === null || mayMatch(deps, body, outline)
   const request = isParsed ? parseChatRequest(body.toString('utf8')) : null
@@ -135,5 +137,5 @@ export const receive = async (
     isCaptured: incoming.headers[CAPTURE_HEADER] !== 'false' && deps.isSampled(),
     body,
   }
-  return { incoming, client, completeAt, exchange, request }
+  return { incoming, client, completeAt, exchange, request, charge: null }
 }

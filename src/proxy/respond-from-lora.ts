@@ -10,6 +10,7 @@ import { routeHeaders } from './headers.ts'
 import type { MatchedRoute } from './match.ts'
 import { recordOfLora } from './record.ts'
 import type { Decision } from './route.ts'
+import { settleLora } from './settle.ts'
 
 /** Faults that say that the engine is unwell, not that it was unsure. */
 const ENGINE_FAULTS = new Set<FaultReason>(['engine-error', 'engine-timeout'])
@@ -64,7 +65,7 @@ export const respondFromLora = async (
   report(breaker, answer)
 
   if (client.gone) {
-    logAnswer(deps, received, matched, { given: null, usage: answer.usage })
+    finish(deps, received, matched, { given: null, usage: answer.usage })
     return null
   }
   if (!answer.given) return { reason: answer.reason, confidence: answer.confidence }
@@ -87,7 +88,7 @@ export const respondFromLora = async (
   metrics.request('answered')
   metrics.tokensSaved(route.templateTokens)
   const given = { rendered, confidence: answer.confidence, at: now() }
-  logAnswer(deps, received, matched, { given, usage: answer.usage })
+  finish(deps, received, matched, { given, usage: answer.usage })
   return null
 }
 
@@ -112,13 +113,15 @@ const outcomeOf = (
   savedUsd: given && deps.savedUsd(model, route.templateTokens, given.rendered.usage),
 })
 
-const logAnswer = (
+/** What is left to do when the exchange is over: its key's limits and its record. */
+const finish = (
   deps: ChatDeps,
   received: Received,
   matched: MatchedRoute,
   { given, usage }: { given: GivenAnswer | null; usage: Usage | null }
 ): void => {
-  const { exchange } = received
+  const { exchange, charge } = received
+  if (charge !== null) settleLora(charge, usage, given !== null)
   if (!exchange.isCaptured) return
   deps.log(
     recordOfLora(

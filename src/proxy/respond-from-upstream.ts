@@ -9,6 +9,7 @@ import { routeHeaders } from './headers.ts'
 import type { MatchedRoute } from './match.ts'
 import { recordOfUpstream } from './record.ts'
 import type { SkipReason } from './route.ts'
+import { settleUpstream } from './settle.ts'
 import type { Passage } from './upstream.ts'
 
 /** Why the upstream answers although a live template matched. */
@@ -50,7 +51,7 @@ const count = (metrics: ChatDeps['metrics'], why: UpstreamReason | null): void =
 /** A chat completion's answer on its way, and what is done when it is over. */
 class ChatPassage implements Passage {
   readonly client: Client
-  readonly apiKey = null
+  readonly apiKey: string | null
   readonly addedHeaders: string[]
   readonly capture: Capture
   private readonly deps: ChatDeps
@@ -62,13 +63,16 @@ class ChatPassage implements Passage {
     this.received = received
     this.why = why
     this.client = received.client
+    this.apiKey = deps.upstreamApiKey
     this.addedHeaders = why ? headersOf(why) : []
     this.capture = new Capture(deps.limits.captureMaxBytes, deps.now)
   }
 
   onEnd(end: ExchangeEnd): void {
-    const { tenants, log, now } = this.deps
+    const { tenants, log, now, limits } = this.deps
     const { received, capture, why } = this
+    const { charge } = received
+    if (charge !== null) void settleUpstream(charge, capture, end, limits.captureMaxBytes)
     if (capture.status !== 0) tenants.observe(received.exchange.tenant, capture.status)
     if (!received.exchange.isCaptured) return
     const route = why && outcomeOf(why)

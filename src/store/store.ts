@@ -4,6 +4,7 @@
  */
 import type { HistoryEntry, Internalization } from '../core/internalization.ts'
 import type { ExchangeBatch } from '../core/exchange-batch.ts'
+import type { DailySpend, IssuedKey, Spend } from '../core/issued-key.ts'
 import type { StoredRecord } from '../core/record.ts'
 import type { Route } from '../core/route.ts'
 import type { Template } from '../core/template.ts'
@@ -101,6 +102,24 @@ export interface RouteStore {
   revision(): Promise<number>
 }
 
+export interface KeyStore {
+  /** @throws AppError `conflict` when the id or the hash exists */
+  create(key: IssuedKey): Promise<void>
+  /** oldest first, with those that were revoked */
+  list(): Promise<IssuedKey[]>
+  /**
+   * Harmless to repeat: the first time stays. Returns the key as it is now.
+   * @throws AppError `not-found` when the id is unknown
+   */
+  revoke(id: string, at: number): Promise<IssuedKey>
+  /** Changes whenever a key is created or revoked; cheap enough to poll every second. */
+  revision(): Promise<number>
+  /** Added to what is there. */
+  addSpend(rows: DailySpend[]): Promise<void>
+  /** Sums by key, from a day (since the epoch) on; keys that used nothing are left out. */
+  spend(fromDay: number): Promise<Map<string, Spend>>
+}
+
 /** Small blobs by name: the detector's sketch, the log cursor. */
 export interface SnapshotStore {
   get(name: string): Promise<Uint8Array | null>
@@ -112,6 +131,7 @@ export interface Store {
   templates: TemplateStore
   internalizations: InternalizationStore
   routes: RouteStore
+  keys: KeyStore
   snapshots: SnapshotStore
   /** Flushes and closes; every later call is refused with `store-unavailable`. */
   close(): Promise<void>

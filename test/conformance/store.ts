@@ -2,12 +2,14 @@
  * What every implementation of the store must do, as one suite. Lives with the tests, because it
  * speaks vitest; an implementation's test file calls `describeStore`.
  */
+import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/exchange-batch.ts'
 import type { Store } from '../../src/store/store.ts'
 import {
   exampleEvaluation,
   exampleInternalization,
+  exampleKey,
   exampleOutcome,
   exampleRecord,
   exampleRoute,
@@ -348,6 +350,75 @@ export const describeStore = (name: string, prepare: () => Promise<StorePlace>):
       })
     })
 
+    describe('keys', () => {
+      it('gives back every field, oldest first', async () => {
+        const limited = exampleKey('a', {
+          createdAt: 2_000,
+          limits: {
+            models: ['gpt-4o*'],
+            requestsPerMinute: 60,
+            tokensPerMinute: 10_000,
+            budget: { usd: 0.5, period: 'month' },
+          },
+        })
+        await store.keys.create(limited)
+        await store.keys.create(exampleKey('b'))
+        expect(await store.keys.list()).toEqual([exampleKey('b'), limited])
+      })
+
+      it('refuses an id and a hash that exist, without saying the hash', async () => {
+        await store.keys.create(exampleKey('a'))
+        for (const twin of [
+          exampleKey('a', { hash: 'other' }),
+          exampleKey('b', { hash: exampleKey('a').hash }),
+        ]) {
+          const refused = await store.keys.create(twin).catch((error: unknown) => error)
+          expect(refused).toMatchObject({ code: 'conflict' })
+          expect(inspect(refused)).not.toContain(twin.hash)
+        }
+        expect(await store.keys.list()).toHaveLength(1)
+      })
+
+      it('revokes once: the first time stays', async () => {
+        await store.keys.create(exampleKey('a'))
+        const revoked = await store.keys.revoke('a', 5_000)
+        expect(revoked).toEqual(exampleKey('a', { revokedAt: 5_000 }))
+        expect(await store.keys.revoke('a', 6_000)).toEqual(revoked)
+        expect(await store.keys.list()).toEqual([revoked])
+        await expect(store.keys.revoke('nobody', 1)).rejects.toMatchObject({ code: 'not-found' })
+      })
+
+      it('shows every change of another process in its revision', async () => {
+        const other = await openOther()
+        const revisions = [await other.keys.revision()]
+        await store.keys.create(exampleKey('a'))
+        revisions.push(await other.keys.revision())
+        await store.keys.revoke('a', 5_000)
+        revisions.push(await other.keys.revision())
+        expect(new Set(revisions).size).toBe(3)
+        await store.routes.put(exampleRoute())
+        await store.keys.addSpend([{ keyId: 'a', day: 1, requests: 1, tokens: 1, usd: 1 }])
+        expect(await other.keys.revision()).toBe(revisions[2])
+      })
+
+      it('adds up what keys spent, from a day on', async () => {
+        const other = await openOther()
+        const row = { keyId: 'a', day: 10, requests: 1, tokens: 100, usd: 0.25 }
+        await store.keys.addSpend([])
+        await store.keys.addSpend([row, { ...row, day: 11 }, { ...row, keyId: 'b' }])
+        await other.keys.addSpend([row])
+        expect(await store.keys.spend(0)).toEqual(
+          new Map([
+            ['a', { requests: 3, tokens: 300, usd: 0.75 }],
+            ['b', { requests: 1, tokens: 100, usd: 0.25 }],
+          ])
+        )
+        expect(await store.keys.spend(11)).toEqual(
+          new Map([['a', { requests: 1, tokens: 100, usd: 0.25 }]])
+        )
+      })
+    })
+
     describe('snapshots', () => {
       it('keeps the last bytes of each name', async () => {
         expect(await store.snapshots.get('sketch')).toBeNull()
@@ -368,12 +439,14 @@ export const describeStore = (name: string, prepare: () => Promise<StorePlace>):
       await store.templates.upsert([exampleTemplate()])
       await store.internalizations.create(exampleInternalization())
       await store.routes.put(exampleRoute())
+      await store.keys.create(exampleKey('a'))
       await store.close()
       store = await place.open()
       expect(idsOf(await store.records.list({ limit: 10 }))).toEqual(['record-1'])
       expect(await store.templates.list()).toEqual([exampleTemplate()])
       expect(await store.internalizations.list()).toEqual([exampleInternalization()])
       expect(await store.routes.list()).toEqual([exampleRoute()])
+      expect(await store.keys.list()).toEqual([exampleKey('a')])
     })
 
     it('lets two processes append and read at once', async () => {

@@ -131,6 +131,7 @@ export const startHarness = async (overrides: Partial<ProxyDeps> = {}): Promise<
     routes: () => NO_ROUTES,
     engines: new Map(),
     tenants: createTenants({ secret: 'secret', ttlMs: 60_000, maxEntries: 100, now }),
+    access: null,
     bodies: createBodyBudget(256 * 2 ** 20),
     isSampled: () => true,
     log: (exchange) => exchanges.push(exchange),

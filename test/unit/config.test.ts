@@ -35,8 +35,15 @@ describe('the configuration', () => {
     [{ CAPTURE_SHARE: '2' }, /CAPTURE_SHARE/],
     [{ ENGINE: 'onnx' }, /MODEL_PATH: needed/],
     [{ HOST: '0.0.0.0' }, /ADMIN_TOKEN: needed/],
+    [{ ACCESS: 'keys' }, /UPSTREAM_API_KEY: needed/],
+    [{ ACCESS: 'key' }, /ACCESS/],
   ])('says what is wrong with %j', (env, expected) => {
     expect(mistakesOf(env)).toMatch(expected)
+  })
+
+  it('forwards clients’ own keys by default', () => {
+    expect(parseConfig({}).access).toBe('forward')
+    expect(parseConfig({ ACCESS: 'keys', UPSTREAM_API_KEY: 'sk-1' }).access).toBe('keys')
   })
 
   it('says all at once', () => {

@@ -10,7 +10,7 @@ import { openLocalStore } from '../../src/store/sqlite/local.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open.ts'
 import type { Store } from '../../src/store/store.ts'
 import { describeStore } from '../conformance/store.ts'
-import { exampleRecord, exampleTemplate } from '../fixtures/examples.ts'
+import { exampleKey, exampleRecord, exampleTemplate } from '../fixtures/examples.ts'
 
 const temporaryFolder = (): string => mkdtempSync(join(tmpdir(), 'store-'))
 
@@ -87,6 +87,8 @@ describe('SQLite file', () => {
     expect(await store.templates.list()).toEqual([exampleTemplate()])
     await store.records.append(batchOf([exampleRecord(4)]))
     expect(await store.records.list({ limit: 10 })).toHaveLength(4)
+    await store.keys.create(exampleKey('a'))
+    expect(await store.keys.list()).toEqual([exampleKey('a')])
     await store.close()
   })
 })

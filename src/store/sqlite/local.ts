@@ -7,6 +7,7 @@ import { createBatcher } from './batcher.ts'
 import { BaseCache } from './base-cache.ts'
 import { openDatabase, type DatabaseOptions } from './database.ts'
 import { createInternalizationStore } from './internalizations.ts'
+import { createKeyStore } from './keys.ts'
 import { createRecordStore } from './records.ts'
 import { createRouteStore } from './routes.ts'
 import { createSnapshotStore } from './snapshots.ts'
@@ -43,6 +44,7 @@ export const openLocalStore = async (
     templates: createTemplateStore(connection),
     internalizations: createInternalizationStore(connection),
     routes: createRouteStore(connection),
+    keys: createKeyStore(connection),
     snapshots: createSnapshotStore(connection),
     close: () => (closing ??= batcher.flush().then(connection.close)),
   }

@@ -2,6 +2,7 @@
 import { AppError, toAppError, type ErrorCode } from '../../errors.ts'
 import type {
   InternalizationStore,
+  KeyStore,
   RecordStore,
   RouteStore,
   SnapshotStore,
@@ -43,6 +44,14 @@ export const METHODS: Methods = {
     remove: true,
     revision: true,
   } satisfies Record<keyof RouteStore, true>,
+  keys: {
+    create: true,
+    list: true,
+    revoke: true,
+    revision: true,
+    addSpend: true,
+    spend: true,
+  } satisfies Record<keyof KeyStore, true>,
   snapshots: { get: true, put: true } satisfies Record<keyof SnapshotStore, true>,
 }
 

@@ -130,6 +130,7 @@ export const openSqliteStore = async ({
     templates: areaOf(channel, 'templates'),
     internalizations: areaOf(channel, 'internalizations'),
     routes: areaOf(channel, 'routes'),
+    keys: areaOf(channel, 'keys'),
     snapshots: areaOf(channel, 'snapshots'),
     close: () => (closing ??= channel.call(null, 'close', []).then(() => undefined)),
   }

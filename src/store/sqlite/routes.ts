@@ -1,20 +1,11 @@
 /** The live routes. Each change raises a counter that other processes watch. */
 import { asc, eq, sql } from 'drizzle-orm'
 import type { RouteStore } from '../store.ts'
-import type { Connection, Transaction } from './database.ts'
-import { revisions, routes } from './schema.ts'
+import type { Connection } from './database.ts'
+import { raiseRevision, readRevision } from './revisions.ts'
+import { routes } from './schema.ts'
 
 const REVISION = 'routes'
-
-const raiseRevision = async (tx: Transaction): Promise<void> => {
-  await tx
-    .insert(revisions)
-    .values({ name: REVISION, value: 1 })
-    .onConflictDoUpdate({
-      target: revisions.name,
-      set: { value: sql`${revisions.value} + 1` },
-    })
-}
 
 export const createRouteStore = ({ read, write }: Connection): RouteStore => ({
   list: () =>
@@ -31,7 +22,7 @@ export const createRouteStore = ({ read, write }: Connection): RouteStore => ({
           target: routes.templateVersion,
           set: { route: sql`excluded.route` },
         })
-      await raiseRevision(tx)
+      await raiseRevision(tx, REVISION)
     }),
   remove: (templateVersion) =>
     write(async (tx) => {
@@ -39,11 +30,7 @@ export const createRouteStore = ({ read, write }: Connection): RouteStore => ({
         .delete(routes)
         .where(eq(routes.templateVersion, templateVersion))
         .returning({ templateVersion: routes.templateVersion })
-      if (removed.length > 0) await raiseRevision(tx)
+      if (removed.length > 0) await raiseRevision(tx, REVISION)
     }),
-  revision: () =>
-    read(async (db) => {
-      const [row] = await db.select().from(revisions).where(eq(revisions.name, REVISION))
-      return row?.value ?? 0
-    }),
+  revision: () => read((db) => readRevision(db, REVISION)),
 })

@@ -17,6 +17,7 @@ import {
 } from 'drizzle-orm/sqlite-core'
 import type { Verdict } from '../../core/gate.ts'
 import type { InternalizationPlan, InternalizationState } from '../../core/internalization.ts'
+import type { KeyLimits } from '../../core/issued-key.ts'
 import type { Route } from '../../core/route.ts'
 import type { Template } from '../../core/template.ts'
 
@@ -150,6 +151,32 @@ export const routes = sqliteTable('routes', {
   templateVersion: text('template_version').primaryKey(),
   route: text('route', { mode: 'json' }).$type<Route>().notNull(),
 })
+
+/** Keys that the proxy issued; revoked ones stay. */
+export const keys = sqliteTable('keys', {
+  id: text('id').primaryKey(),
+  name: text('name').notNull(),
+  /** SHA-256 of the secret, hex digits */
+  hash: text('hash').notNull().unique(),
+  tenant: text('tenant').notNull(),
+  limits: text('limits', { mode: 'json' }).$type<KeyLimits>().notNull(),
+  createdAt: integer('created_at').notNull(),
+  revokedAt: integer('revoked_at'),
+})
+
+/** What a key used in a day. No reference: what was spent counts, whatever becomes of its key. */
+export const keySpend = sqliteTable(
+  'key_spend',
+  {
+    keyId: text('key_id').notNull(),
+    /** since the epoch, UTC */
+    day: integer('day').notNull(),
+    requests: integer('requests').notNull(),
+    tokens: integer('tokens').notNull(),
+    usd: real('usd').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.keyId, table.day] })]
+)
 
 /** One row a kind of change, raised with it: how other processes notice. */
 export const revisions = sqliteTable('revisions', {

@@ -1,0 +1,66 @@
+/** Issued keys, and what they used by day. */
+import { asc, eq, gte, sql, sum } from 'drizzle-orm'
+import type { IssuedKey } from '../../core/issued-key.ts'
+import { AppError } from '../../errors.ts'
+import type { KeyStore } from '../store.ts'
+import { isConstraintError, type Connection, type Transaction } from './database.ts'
+import { raiseRevision, readRevision } from './revisions.ts'
+import { keys, keySpend } from './schema.ts'
+import { bulkInsert } from './statements.ts'
+
+const REVISION = 'keys'
+
+const insertSpend = bulkInsert(
+  keySpend,
+  ['keyId', 'day', 'requests', 'tokens', 'usd'],
+  `on conflict (key_id, day) do update set
+    requests = requests + excluded.requests,
+    tokens = tokens + excluded.tokens,
+    usd = usd + excluded.usd`
+)
+
+const insert = async (tx: Transaction, key: IssuedKey): Promise<void> => {
+  try {
+    await tx.insert(keys).values(key)
+  } catch (error) {
+    if (!isConstraintError(error)) throw error
+    // without its cause, which quotes the row with the hash in it
+    throw new AppError('conflict', `key ${key.id} exists`)
+  }
+}
+
+export const createKeyStore = ({ read, write, writeSql }: Connection): KeyStore => ({
+  create: (key) =>
+    write(async (tx) => {
+      await insert(tx, key)
+      await raiseRevision(tx, REVISION)
+    }),
+  list: () => read((db) => db.select().from(keys).orderBy(asc(keys.createdAt), asc(keys.id))),
+  revoke: (id, at) =>
+    write(async (tx) => {
+      const [revoked] = await tx
+        .update(keys)
+        .set({ revokedAt: sql`coalesce(${keys.revokedAt}, ${at})` })
+        .where(eq(keys.id, id))
+        .returning()
+      if (revoked === undefined) throw new AppError('not-found', `there is no key ${id}`)
+      await raiseRevision(tx, REVISION)
+      return revoked
+    }),
+  revision: () => read((db) => readRevision(db, REVISION)),
+  addSpend: (rows) => writeSql((tx) => insertSpend(tx, rows)),
+  spend: (fromDay) =>
+    read(async (db) => {
+      const rows = await db
+        .select({
+          keyId: keySpend.keyId,
+          requests: sum(keySpend.requests).mapWith(Number),
+          tokens: sum(keySpend.tokens).mapWith(Number),
+          usd: sum(keySpend.usd).mapWith(Number),
+        })
+        .from(keySpend)
+        .where(gte(keySpend.day, fromDay))
+        .groupBy(keySpend.keyId)
+      return new Map(rows.map(({ keyId, ...spend }) => [keyId, spend]))
+    }),
+})

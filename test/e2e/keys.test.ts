@@ -1,0 +1,140 @@
+/** Issued keys as an operator meets them: the command line beside the running server. */
+import { execFile } from 'node:child_process'
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startProxy, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import { hashOfSecret } from '../../src/core/issued-key.ts'
+import {
+  chatBody,
+  eventually,
+  send,
+  startUpstream,
+  type FakeUpstream,
+  type RawAnswer,
+} from '../proxy/harness.ts'
+import { PRICES, UPSTREAM_KEY } from '../proxy/keyed.ts'
+
+interface ShownKey {
+  id: string
+  secret?: string
+  spent: { tokens: number; usd: number } | null
+  revokedAt: number | null
+}
+
+describe('issued keys', () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-keys-'))
+  const logPath = join(dataDir, 'server.log')
+  const log = openSync(logPath, 'a')
+  let upstream: FakeUpstream
+  let proxy: ProxyProcess
+  let env: Record<string, string>
+  let secret: string
+  let id: string
+
+  const cli = async <T>(...parameters: string[]): Promise<T> => {
+    const entry = resolve('src/cli.ts')
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--import', 'tsx', entry, ...parameters, '--json'],
+      { env: { ...process.env, ...env } }
+    )
+    return JSON.parse(stdout) as T
+  }
+
+  const ask = (): Promise<RawAnswer> =>
+    send(Number(new URL(proxy.baseUrl).port), chatBody('hi', { max_tokens: 6 }), {
+      headers: { authorization: `Bearer ${secret}` },
+    })
+
+  const statusBecomes = (status: number): Promise<void> =>
+    eventually(async () => (await ask()).status === status)
+
+  beforeAll(async () => {
+    upstream = await startUpstream()
+    const prices = join(dataDir, 'prices.json')
+    writeFileSync(prices, JSON.stringify(PRICES))
+    env = {
+      DATA_DIR: dataDir,
+      ACCESS: 'keys',
+      UPSTREAM_API_KEY: UPSTREAM_KEY,
+      UPSTREAM_BASE_URL: upstream.url,
+      PRICES_FILE: prices,
+      LOG_LEVEL: 'debug',
+    }
+    proxy = await startProxy(env, log)
+  })
+
+  afterAll(async () => {
+    await proxy.stop()
+    upstream.close()
+    closeSync(log)
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+
+  it('are taken by the running server soon after they were created', async () => {
+    const budget = ['--budget-usd', '0.3', '--budget-period', 'month']
+    const created = await cli<ShownKey>('keys', 'create', '--name', 'team', ...budget)
+    id = created.id
+    secret = created.secret!
+    await statusBecomes(200)
+    expect(upstream.requests[0]!.headers.authorization).toBe(`Bearer ${UPSTREAM_KEY}`)
+  })
+
+  it('are whose logs an import is, as they are whose requests', async () => {
+    const file = join(dataDir, 'logs.jsonl')
+    writeFileSync(
+      file,
+      `${JSON.stringify({ messages: [{ role: 'user', content: 'hi' }], response: 'yes' })}\n`
+    )
+    env.CALLER_KEY = secret
+    const imported = await cli<{ tenant: string }>('import', file, '--key-env', 'CALLER_KEY')
+    expect(imported.tenant).toBe(`issued:${id}`)
+  })
+
+  it('keep their budget over a restart', async () => {
+    // 15 cents are spent, 26 are wanted
+    await statusBecomes(429)
+    await proxy.stop()
+    proxy = await startProxy(env, log)
+    expect((await ask()).status).toBe(429)
+    expect(upstream.requests).toHaveLength(1)
+    const [listed] = await cli<ShownKey[]>('keys', 'list')
+    expect(listed).toMatchObject({ id, spent: { tokens: 12, usd: 0.15 } })
+  })
+
+  it('are refused soon after they were revoked', async () => {
+    const revoked = await cli<ShownKey>('keys', 'revoke', id)
+    expect(revoked.revokedAt).not.toBeNull()
+    await statusBecomes(401)
+  })
+
+  it('are nowhere but with their holders: not on disk, in the log or in the admin API', async () => {
+    const admin = await Promise.all(
+      ['/records?limit=10', '/status', '/templates', '/internalizations'].map((path) =>
+        proxy.admin<unknown>(path)
+      )
+    )
+    expect(JSON.stringify(admin)).toContain(`issued:${id}`)
+    const listed = await cli<ShownKey[]>('keys', 'list')
+    const written = readFileSync(logPath, 'utf8')
+    expect(written).toContain('listening')
+    const outside = [JSON.stringify(admin), JSON.stringify(listed), written].join()
+    for (const hidden of [secret, secret.slice(3), hashOfSecret(secret), UPSTREAM_KEY])
+      expect(outside).not.toContain(hidden)
+    const files = readdirSync(dataDir).filter((name) => name.startsWith('promptintern.sqlite'))
+    expect(files.length).toBeGreaterThan(0)
+    for (const name of files)
+      expect(readFileSync(join(dataDir, name)).includes(secret.slice(3))).toBe(false)
+  })
+})

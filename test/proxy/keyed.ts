@@ -1,0 +1,74 @@
+/** The harness where callers present issued keys, with a clock and a price list of the test's. */
+import {
+  hashOfSecret,
+  secretOf,
+  type IssuedKey,
+  type KeyLimits,
+} from '../../src/core/issued-key.ts'
+import type { Price } from '../../src/core/prices.ts'
+import { findPrice } from '../../src/core/prices.ts'
+import {
+  compileKeyTable,
+  createAccess,
+  createKeyFinder,
+  tenantsOfKeys,
+} from '../../src/proxy/access.ts'
+import type { ProxyDeps } from '../../src/proxy/deps.ts'
+import { createLimits } from '../../src/proxy/limits.ts'
+import { exampleKey } from '../fixtures/examples.ts'
+import { startHarness, type Harness } from './harness.ts'
+
+export const UPSTREAM_KEY = 'sk-of-the-operator'
+
+/** Dollars that are easy to add up: a token of a prompt is 1 cent, one of an answer is 2. */
+export const PRICES: Price[] = [
+  { model: 'gpt-4o-mini', asOf: '2026-11-01', input: 10_000, cachedInput: 5_000, output: 20_000 },
+]
+
+/** A secret for a test's key, the same at every call. */
+export const secretFor = (id: string): string =>
+  secretOf(Buffer.from(hashOfSecret(`secret of ${id}`), 'hex'))
+
+export const keyFor = (id: string, limits: Partial<KeyLimits> = {}): IssuedKey => {
+  const key = exampleKey(id, { hash: hashOfSecret(secretFor(id)) })
+  return { ...key, limits: { ...key.limits, ...limits } }
+}
+
+export interface Keyed {
+  harness: Harness
+  /** milliseconds since the epoch, as limits see it */
+  clock: { now: number }
+  /** what was handed to the store, in order */
+  spends: { keyId: string; tokens: number; usd: number }[]
+  /** replaces the snapshot, as the watch does */
+  replaceKeys(keys: IssuedKey[]): void
+}
+
+export const startKeyed = async (
+  keys: IssuedKey[],
+  overrides: Partial<ProxyDeps> = {}
+): Promise<Keyed> => {
+  const clock = { now: Date.parse('2026-11-26T12:00:00Z') }
+  const spends: Keyed['spends'] = []
+  let table = compileKeyTable(keys)
+  const findKey = createKeyFinder(() => table)
+  const limits = createLimits({
+    priceOf: (model) => findPrice(PRICES, model),
+    spentUsd: () => 0,
+    spend: (keyId, tokens, usd) => void spends.push({ keyId, tokens, usd }),
+    now: () => clock.now,
+  })
+  const harness = await startHarness({
+    tenants: tenantsOfKeys(findKey),
+    access: createAccess(findKey, limits, UPSTREAM_KEY),
+    ...overrides,
+  })
+  return {
+    harness,
+    clock,
+    spends,
+    replaceKeys: (next) => {
+      table = compileKeyTable(next)
+    },
+  }
+}

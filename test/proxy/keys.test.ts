@@ -1,0 +1,196 @@
+import { inspect } from 'node:util'
+import OpenAI, { RateLimitError } from 'openai'
+import { afterEach, describe, expect, it } from 'vitest'
+import { createBodyBudget } from '../../src/proxy/body-budget.ts'
+import type { IssuedKey } from '../../src/core/issued-key.ts'
+import { AUTHORIZATION, chatBody, completion, send, type RawAnswer } from './harness.ts'
+import { keyFor, secretFor, startKeyed, UPSTREAM_KEY, type Keyed } from './keyed.ts'
+
+let keyed: Keyed
+
+const start = async (...parameters: Parameters<typeof startKeyed>): Promise<void> => {
+  keyed = await startKeyed(...parameters)
+}
+
+afterEach(() => keyed.harness.close())
+
+const bearer = (id: string): { authorization: string } => ({
+  authorization: `Bearer ${secretFor(id)}`,
+})
+
+const errorOf = ({ body }: RawAnswer): OpenAI.ErrorObject =>
+  (JSON.parse(body.toString()) as { error: OpenAI.ErrorObject }).error
+
+const ask = (id: string, extra: Record<string, unknown> = {}): Promise<RawAnswer> =>
+  send(keyed.harness.port, chatBody('hi', extra), { headers: bearer(id) })
+
+/** Every way to the upstream that there is. */
+const WAYS = [
+  { name: 'a chat completion', method: 'POST', path: '/v1/chat/completions' },
+  { name: 'one by a path with a query', method: 'POST', path: '/v1/chat/completions?a=1' },
+  { name: 'one that bypasses', method: 'POST', path: '/v1/chat/completions', bypass: true },
+  { name: 'embeddings', method: 'POST', path: '/v1/embeddings' },
+  { name: 'the list of models', method: 'GET', path: '/v1/models' },
+  { name: 'a path outside /v1', method: 'GET', path: '/anything' },
+]
+
+const go = (way: (typeof WAYS)[number], headers: Record<string, string>): Promise<RawAnswer> =>
+  send(keyed.harness.port, way.method === 'GET' ? null : chatBody('hi'), {
+    method: way.method,
+    path: way.path,
+    headers: { ...headers, ...(way.bypass ? { 'x-promptintern-bypass': 'true' } : {}) },
+  })
+
+describe.each(WAYS)('where keys are issued, $name', (way) => {
+  it('gets nothing without a good key, and the upstream hears nothing', async () => {
+    const revoked: IssuedKey = { ...keyFor('revoked'), revokedAt: 1 }
+    await start([keyFor('a'), revoked])
+    const secret = secretFor('a')
+    for (const authorization of [
+      '',
+      'Bearer ',
+      AUTHORIZATION,
+      `Bearer ${UPSTREAM_KEY}`,
+      bearer('revoked').authorization,
+      bearer('nobody').authorization,
+      `Bearer ${secret.slice(0, -1)}`,
+      `Bearer ${keyFor('a').hash}`,
+      `Basic ${secret}`,
+    ]) {
+      const answer = await go(way, { authorization })
+      expect(answer.status).toBe(401)
+      expect(errorOf(answer)).toMatchObject({
+        type: 'authentication_error',
+        code: 'invalid_api_key',
+      })
+    }
+    expect(keyed.harness.upstream.requests).toEqual([])
+    expect(await keyed.harness.records()).toEqual([])
+    expect(await keyed.harness.registry.metrics()).toContain(
+      'promptintern_requests_total{route="refused"} 9'
+    )
+  })
+
+  it('goes on with the operator’s key in place of the caller’s', async () => {
+    await start([keyFor('a')])
+    const account = { 'openai-organization': 'org-1', 'OpenAI-Project': 'proj-1' }
+    expect((await go(way, { ...bearer('a'), ...account, 'x-kept': '1' })).status).toBe(200)
+    const [request] = keyed.harness.upstream.requests
+    expect(request!.headers.authorization).toBe(`Bearer ${UPSTREAM_KEY}`)
+    expect(request!.headers['x-kept']).toBe('1')
+    expect(request!.rawHeaders.join().toLowerCase()).not.toContain('org')
+    expect(inspect(request)).not.toContain(secretFor('a'))
+  })
+})
+
+describe('a caller with an issued key', () => {
+  it('may send it as api-key, too', async () => {
+    await start([keyFor('a')])
+    const sent = await send(keyed.harness.port, chatBody('hi'), {
+      headers: ['host', 'localhost', 'api-key', secretFor('a'), 'content-type', 'application/json'],
+    })
+    expect(sent.status).toBe(200)
+  })
+
+  it('is the tenant of its records', async () => {
+    await start([keyFor('a'), { ...keyFor('b'), tenant: 'issued:a' }])
+    await ask('a')
+    await ask('b')
+    const tenants = (await keyed.harness.records()).map(({ tenant }) => tenant)
+    expect(tenants).toEqual(['issued:a', 'issued:a'])
+  })
+
+  it('leaves no trace of its secret and its hash in records, errors, headers and metrics', async () => {
+    await start([keyFor('a', { models: ['gpt-4o-mini'], requestsPerMinute: 3 })])
+    const answers = [await ask('a'), await ask('a', { model: 'other' }), await ask('a')]
+    answers.push(await ask('a'), await ask('a'))
+    expect(answers.map(({ status }) => status)).toEqual([200, 403, 200, 200, 429])
+    const { harness } = keyed
+    const traces = [
+      ...answers.map(({ body, rawHeaders }) => body.toString() + rawHeaders.join()),
+      JSON.stringify(await harness.records()),
+      await harness.registry.metrics(),
+      JSON.stringify(harness.upstream.requests.map(({ rawHeaders }) => rawHeaders)),
+    ].join()
+    expect(traces).not.toContain(secretFor('a'))
+    expect(traces).not.toContain(keyFor('a').hash)
+  })
+
+  it('may use the models of its key alone', async () => {
+    await start([keyFor('a', { models: ['gpt-4o*'] })])
+    expect((await ask('a')).status).toBe(200)
+    const refused = await ask('a', { model: 'o4' })
+    expect(refused.status).toBe(403)
+    expect(errorOf(refused)).toMatchObject({ param: 'model', code: 'forbidden' })
+    expect(keyed.harness.upstream.requests).toHaveLength(1)
+  })
+
+  it.each(WAYS.slice(2))(
+    'cannot get around limits that need reading by $name',
+    async ({ path, method, bypass = false }) => {
+      await start([keyFor('a', { models: ['gpt-4o*'] })])
+      const way = { name: '', path, method, bypass }
+      const { status } = await go(way, bearer('a'))
+      expect(status).toBe(path === '/v1/models' ? 200 : 403)
+    }
+  )
+
+  it('cannot get around them by a body that is no chat request, or one without room', async () => {
+    await start([keyFor('a', { models: ['gpt-4o*'] }), keyFor('b')], {
+      bodies: createBodyBudget(100),
+    })
+    const large = { metadata: 'x'.repeat(200) }
+    const refused = await ask('a', large)
+    expect([refused.status, refused.headers['retry-after']]).toEqual([503, '1'])
+    expect((await ask('b', large)).status).toBe(200)
+    const broken = await send(keyed.harness.port, '{"model":"gpt-4o"', { headers: bearer('a') })
+    expect(broken.status).toBe(400)
+    expect(keyed.harness.upstream.requests).toHaveLength(1)
+  })
+
+  it('is told when it may ask again, in the way that OpenAI’s client understands', async () => {
+    await start([keyFor('a', { requestsPerMinute: 2 })])
+    const client = new OpenAI({
+      apiKey: secretFor('a'),
+      baseURL: keyed.harness.baseUrl,
+      maxRetries: 0,
+    })
+    const create = (): Promise<unknown> =>
+      client.chat.completions.create({
+        model: 'gpt-4o-mini',
+        messages: [{ role: 'user', content: 'hi' }],
+      })
+    await create()
+    await client.models.list()
+    const error = await create().catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(RateLimitError)
+    const { code, headers } = error as InstanceType<typeof RateLimitError>
+    expect(code).toBe('rate_limit_exceeded')
+    expect(headers.get('retry-after')).toBe('30')
+    keyed.clock.now += 30_000
+    await create()
+    expect(keyed.harness.upstream.requests).toHaveLength(3)
+  })
+
+  it('shares no limit with another one', async () => {
+    await start([keyFor('a', { requestsPerMinute: 1 }), keyFor('b', { requestsPerMinute: 1 })])
+    const answers = [await ask('a'), await ask('b'), await ask('a')]
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 429])
+  })
+
+  it('is refused from the next request on when the key is revoked', async () => {
+    await start([keyFor('a')])
+    expect((await ask('a')).status).toBe(200)
+    keyed.replaceKeys([{ ...keyFor('a'), revokedAt: 1 }])
+    expect((await ask('a')).status).toBe(401)
+    expect(keyed.harness.upstream.requests).toHaveLength(1)
+  })
+
+  it('gets the upstream’s bytes: a key changes nothing else', async () => {
+    await start([keyFor('a', { tokensPerMinute: 10_000 })])
+    const body = chatBody('hi', { x_unknown: { a: [1, 2] } })
+    const { body: answer } = await send(keyed.harness.port, body, { headers: bearer('a') })
+    expect(JSON.parse(answer.toString())).toEqual(completion('from the upstream'))
+    expect(keyed.harness.upstream.requests[0]!.body.toString()).toBe(body)
+  })
+})

@@ -1,0 +1,95 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { BudgetAccount, dayOf, firstDayOf, type BudgetPeriod } from '../../src/core/budget.ts'
+
+const at = (text: string): number => Date.parse(text)
+const NOON = at('2026-11-26T12:00:00Z')
+const TEN_MINUTES = 600_000
+
+const open = (usd: number, { period = 'total' as BudgetPeriod, spent = 0, now = NOON } = {}) =>
+  new BudgetAccount({ usd, period }, spent, now)
+
+describe('a budget', () => {
+  it('reserves before the call, so that calls at the same time cannot spend it twice', () => {
+    const account = open(1)
+    const first = account.reserve(0.6, NOON)
+    expect(account.refusal(0.6, NOON)).toEqual({ waitMs: 1000 })
+    expect(account.refusal(0.4, NOON)).toBeNull()
+    account.settle(first, 0.1, NOON)
+    expect(account.refusal(0.9, NOON)).toBeNull()
+    expect(account.refusal(0.91, NOON)).toEqual({ waitMs: null })
+  })
+
+  it('forgets a reservation that was never settled after ten minutes', () => {
+    const account = open(1)
+    const lost = account.reserve(1, NOON)
+    account.reserve(0, NOON + 1)
+    expect(account.refusal(0.1, NOON + TEN_MINUTES - 1)).not.toBeNull()
+    expect(account.refusal(1, NOON + TEN_MINUTES)).toBeNull()
+    account.settle(lost, 0.7, NOON + TEN_MINUTES)
+    expect(account.refusal(0.4, NOON + TEN_MINUTES)).not.toBeNull()
+    expect(account.refusal(0.3, NOON + TEN_MINUTES)).toBeNull()
+  })
+
+  it('counts what was spent before it was opened', () => {
+    expect(open(1, { spent: 0.9 }).refusal(0.2, NOON)).not.toBeNull()
+  })
+
+  it('says when it begins anew, and does', () => {
+    const daily = open(1, { period: 'day', spent: 1 })
+    expect(daily.refusal(1, NOON)).toEqual({ waitMs: 12 * 3_600_000 })
+    expect(daily.refusal(1, at('2026-11-27T00:00:00Z'))).toBeNull()
+    const monthly = open(1, { period: 'month', spent: 1 })
+    expect(monthly.refusal(1, NOON)).toEqual({ waitMs: at('2026-12-01T00:00:00Z') - NOON })
+    expect(monthly.refusal(1, at('2026-12-01T00:00:00Z'))).toBeNull()
+    expect(open(1, { spent: 1 }).refusal(1, at('2099-01-01T00:00:00Z'))).toEqual({ waitMs: null })
+  })
+
+  it('never lets a call in that costs more than all of it', () => {
+    expect(open(1, { period: 'day' }).refusal(1.01, NOON)).toEqual({ waitMs: null })
+  })
+
+  it('is never overspent by calls that keep to their reservations, in whatever order they end', () => {
+    const call = fc.record({
+      wanted: fc.integer({ min: 1, max: 40 }),
+      share: fc.double({ min: 0, max: 1, noNaN: true }),
+      endsAfter: fc.integer({ min: 0, max: 5 }),
+    })
+    fc.assert(
+      fc.property(fc.array(call, { maxLength: 50 }), (calls) => {
+        const account = open(100)
+        let spent = 0
+        const running: { end: () => void; endsAt: number }[] = []
+        calls.forEach(({ wanted, share, endsAfter }, step) => {
+          for (const { end, endsAt } of running) if (endsAt === step) end()
+          if (account.refusal(wanted, NOON) !== null) return
+          const reservation = account.reserve(wanted, NOON)
+          const end = (): void => {
+            spent += wanted * share
+            account.settle(reservation, wanted * share, NOON)
+          }
+          running.push({ end, endsAt: step + 1 + endsAfter })
+        })
+        for (const { end, endsAt } of running) if (endsAt >= calls.length) end()
+        expect(spent).toBeLessThanOrEqual(100 + 1e-6)
+      })
+    )
+  })
+
+  it('is not cut short by sums in floating point', () => {
+    const account = open(0.3)
+    for (let i = 0; i < 3; i++) {
+      expect(account.refusal(0.1, NOON)).toBeNull()
+      account.settle(account.reserve(0.1, NOON), 0.1, NOON)
+    }
+    expect(account.refusal(0.0001, NOON)).not.toBeNull()
+  })
+})
+
+describe('a period', () => {
+  it('is one of UTC', () => {
+    expect(firstDayOf('day', at('2026-11-26T23:59:59Z'))).toBe(dayOf(NOON))
+    expect(firstDayOf('month', at('2026-12-31T23:59:59Z'))).toBe(dayOf(at('2026-12-01T00:00:00Z')))
+    expect(firstDayOf('total', NOON)).toBe(0)
+  })
+})

@@ -1,0 +1,73 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { RateLimit } from '../../src/core/rate-limit.ts'
+
+const steps = fc.array(
+  fc.record({
+    pauseMs: fc.integer({ min: 0, max: 90_000 }),
+    amount: fc.integer({ min: 1, max: 30 }),
+  }),
+  { maxLength: 60 }
+)
+
+describe('a rate limit', () => {
+  it('lets a minute’s worth pass at once, and then as much as time brings', () => {
+    const limit = new RateLimit(60, 0)
+    for (let i = 0; i < 60; i++) {
+      expect(limit.waitMs(1, 0)).toBe(0)
+      limit.take(1, 0)
+    }
+    expect(limit.waitMs(1, 0)).toBe(1000)
+    expect(limit.waitMs(1, 999)).toBeCloseTo(1)
+    expect(limit.waitMs(1, 1000)).toBe(0)
+    expect(limit.waitMs(61, 3_600_000)).toBe(Infinity)
+  })
+
+  it('never lets more pass than a minute’s worth and what time brought since', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 60 }), steps, (perMinute, requests) => {
+        const limit = new RateLimit(perMinute, 0)
+        let [now, taken] = [0, 0]
+        for (const { pauseMs, amount } of requests) {
+          now += pauseMs
+          if (limit.waitMs(amount, now) > 0) continue
+          limit.take(amount, now)
+          taken += amount
+          expect(taken).toBeLessThanOrEqual(perMinute + (perMinute * now) / 60_000 + 1e-6)
+        }
+      })
+    )
+  })
+
+  it('says exactly when the next one passes', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 30, max: 60 }), steps, (perMinute, requests) => {
+        const limit = new RateLimit(perMinute, 0)
+        let now = 0
+        for (const { amount } of requests) {
+          const waitMs = limit.waitMs(amount, now)
+          if (waitMs > 1) expect(limit.waitMs(amount, now + waitMs - 1)).toBeGreaterThan(0)
+          now += Math.ceil(waitMs) + 1
+          expect(limit.waitMs(amount, now)).toBe(0)
+          limit.take(amount, now)
+        }
+      })
+    )
+  })
+
+  it('remembers what was taken beyond it, and takes back no more than it holds', () => {
+    const limit = new RateLimit(60, 0)
+    limit.take(90, 0)
+    expect(limit.waitMs(1, 0)).toBe(31_000)
+    limit.take(-1000, 0)
+    expect(limit.waitMs(60, 0)).toBe(0)
+    limit.take(60, 0)
+    expect(limit.waitMs(1, 0)).toBe(1000)
+  })
+
+  it('gains nothing from a clock that is set back', () => {
+    const limit = new RateLimit(60, 100_000)
+    limit.take(60, 100_000)
+    expect(limit.waitMs(1, 0)).toBe(1000)
+  })
+})

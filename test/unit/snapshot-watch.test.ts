@@ -1,0 +1,89 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { watchSnapshot, type SnapshotWatch } from '../../src/snapshot-watch.ts'
+
+const POLL_MS = 1000
+
+const silent = { info: () => {}, error: () => {} }
+
+describe('a watched snapshot', () => {
+  const fresh = {
+    revision: 1,
+    value: 'first',
+    reads: 0,
+    isDown: false,
+    answers: Promise.resolve(),
+    release: (): void => {},
+  }
+  const store = { ...fresh }
+  let watch: SnapshotWatch<string>
+
+  beforeEach(async () => {
+    vi.useFakeTimers()
+    Object.assign(store, fresh)
+    watch = await watchSnapshot(
+      {
+        name: 'things',
+        revision: async () => {
+          if (store.isDown) throw new Error('gone')
+          return store.revision
+        },
+        read: async () => {
+          store.reads++
+          const { value } = store
+          await store.answers
+          return value
+        },
+      },
+      silent
+    )
+  })
+
+  afterEach(() => {
+    watch.stop()
+    vi.useRealTimers()
+  })
+
+  const change = (value: string): void => {
+    store.value = value
+    store.revision++
+  }
+
+  it('is replaced within two polls of a change, and read no more often', async () => {
+    expect(watch.snapshot()).toBe('first')
+    change('second')
+    await vi.advanceTimersByTimeAsync(2 * POLL_MS)
+    expect(watch.snapshot()).toBe('second')
+    await vi.advanceTimersByTimeAsync(10 * POLL_MS)
+    expect(store.reads).toBe(2)
+  })
+
+  it('stays while the store is gone, says so, and catches up', async () => {
+    store.isDown = true
+    change('second')
+    await vi.advanceTimersByTimeAsync(2 * POLL_MS)
+    expect([watch.snapshot(), watch.isCurrent()]).toEqual(['first', false])
+    store.isDown = false
+    await vi.advanceTimersByTimeAsync(2 * POLL_MS)
+    expect([watch.snapshot(), watch.isCurrent()]).toEqual(['second', true])
+  })
+
+  it('asks one thing at a time: a slow answer does not bring back what was replaced', async () => {
+    store.answers = new Promise((resolve) => {
+      store.release = resolve
+    })
+    change('second')
+    await vi.advanceTimersByTimeAsync(3 * POLL_MS)
+    expect(store.reads).toBe(2)
+    change('third')
+    store.release()
+    await vi.advanceTimersByTimeAsync(2 * POLL_MS)
+    expect(watch.snapshot()).toBe('third')
+  })
+
+  it('asks no more when it is stopped', async () => {
+    watch.stop()
+    change('second')
+    await vi.advanceTimersByTimeAsync(10 * POLL_MS)
+    expect(store.reads).toBe(1)
+  })
+})
