@@ -29,7 +29,7 @@ import {
   showVerdict,
   waitForLog,
   waitForTemplates,
-  waitForVerdict,
+  waitForVerdicts,
   type InternalizationView,
   type TemplateView,
 } from './watch.ts'
@@ -63,8 +63,6 @@ const NOISE = 40
 /** The tiny model makes all its steps, whatever the machine; 0 is no limit. */
 const TINY_MINUTES = 0
 const MODEL_MINUTES = 20
-/** for both arms of an application, where training has no limit of its own */
-const MOST_MINUTES = 10
 /** The proxy looks for new routes every second. */
 const PICKUP_SECONDS = 10
 
@@ -127,11 +125,9 @@ const internalize = async (
   templates: TemplateView[]
 ): Promise<InternalizationView[]> => {
   screen.heading('3  A lora learns each prompt, while the prompt is taken away')
-  const seconds = templates.length * ((minutes || MOST_MINUTES) * 60 + 120)
-  const rows = await Promise.all(
-    templates.map((template, index) =>
-      waitForVerdict(proxy, screen, applications[index]!.name, template, seconds)
-    )
+  const rows = await waitForVerdicts(
+    { proxy, screen },
+    templates.map((template, index) => ({ name: applications[index]!.name, template }))
   )
   screen.progress.stop()
   rows.forEach((row, index) => showStages(screen, applications[index]!.name, row))

@@ -13,6 +13,8 @@ export type TemplateView = z.infer<typeof templateSchema>
 export type InternalizationView = z.infer<typeof internalizationSchema>
 
 const POLL_MS = 400
+/** A large model reads many prompts between two lines of progress. */
+const STALL_MS = 15 * 60_000
 const PREVIEW_CHARS = 60
 /** States that the worker does not leave by itself; it promotes what waits for approval. */
 const ENDS = new Set(['live', 'rejected', 'failed'])
@@ -95,12 +97,14 @@ const showProgress = (screen: Screen, name: string, row: InternalizationView): v
   if (plan === null) return
   const live = row.progress as StageProgress | null
   if (state.name === 'training') {
-    if (live?.metrics == null) return
+    if (live === null) return
     const arm = plan.arms[live.arm]!
-    const { step, total_steps: total, train_loss: loss } = live.metrics
     fill(screen, name, arm, live.stage)
+    const stage = `${name} ${stageName(arm, live.stage)}`
+    if (live.metrics === null) return screen.progress.update(stage, 0, 1, live.message ?? '')
+    const { step, total_steps: total, train_loss: loss } = live.metrics
     screen.progress.update(
-      `${name} ${stageName(arm, live.stage)}`,
+      stage,
       Math.min(step ?? 0, total ?? 1),
       total ?? 1,
       `loss ${(loss ?? 0).toFixed(3)}, ${percent(arm.stages[live.stage]!.templateShare)} of prompt`
@@ -113,22 +117,53 @@ const showProgress = (screen: Screen, name: string, row: InternalizationView): v
   screen.progress.update(`${name} held-out answers`, row.evaluatedRows, asked)
 }
 
-/** Resolves when the template's internalization is live, or ended otherwise. */
-export const waitForVerdict = (
-  proxy: ProxyProcess,
-  screen: Screen,
+/** The template's newest internalization, shown as far as it is; null before there is one. */
+const look = async (
+  { proxy, screen }: Watched,
   name: string,
-  template: TemplateView,
-  seconds: number
-): Promise<InternalizationView> =>
-  poll(seconds, `the verdict on ${name}`, async () => {
-    const rows = await list<InternalizationView>(proxy, '/internalizations')
-    const row = rows.findLast(({ templateVersion }) => templateVersion === template.version)
-    if (row === undefined) return null
-    const view = await proxy.admin<InternalizationView>(`/internalizations/${row.id}`)
-    showProgress(screen, name, view)
-    return ENDS.has(view.state.name) ? view : null
-  })
+  template: TemplateView
+): Promise<InternalizationView | null> => {
+  const rows = await list<InternalizationView>(proxy, '/internalizations')
+  const row = rows.findLast(({ templateVersion }) => templateVersion === template.version)
+  if (row === undefined) return null
+  const view = await proxy.admin<InternalizationView>(`/internalizations/${row.id}`)
+  showProgress(screen, name, view)
+  return view
+}
+
+/** What changes while something is done; when that was looked at does not count. */
+const movementOf = (view: InternalizationView | null): unknown => {
+  const { message, metrics } = (view?.progress ?? {}) as Partial<StageProgress>
+  return [view?.revision, view?.evaluatedRows, message, metrics]
+}
+
+export interface Watched {
+  proxy: ProxyProcess
+  screen: Screen
+}
+
+/**
+ * Resolves when the internalization of every template is live, or ended otherwise. How long that
+ * takes depends on model and machine: it goes on as long as anything moves.
+ */
+export const waitForVerdicts = async (
+  watched: Watched,
+  templates: { name: string; template: TemplateView }[]
+): Promise<InternalizationView[]> => {
+  let seen = ''
+  let movedAt = Date.now()
+  while (Date.now() - movedAt < STALL_MS) {
+    const views = []
+    for (const { name, template } of templates) views.push(await look(watched, name, template))
+    const ended = views.filter((view) => view !== null && ENDS.has(view.state.name))
+    if (ended.length === views.length) return ended as InternalizationView[]
+    const movement = JSON.stringify(views.map(movementOf))
+    if (movement !== seen) movedAt = Date.now()
+    seen = movement
+    await delay(POLL_MS)
+  }
+  throw new Error(`nothing moved for ${STALL_MS / 60_000} minutes: ${seen}`)
+}
 
 export const showStages = (screen: Screen, name: string, { plan }: InternalizationView): void => {
   const rows = (plan?.arms ?? []).flatMap((arm) =>

@@ -151,10 +151,13 @@ export const createEngine = (options: EngineOptions): Engine => {
       ),
     jobEvents: (id, after) =>
       listAll<JobEvent>(call, jobPath(id, '/events'), [['order', 'asc']], after),
-    async jobMetrics(id) {
+    async jobProgress(id) {
       const path = jobPath(id, `/events?limit=${NEWEST_EVENTS}`)
       const { data } = await call.json<List<JobEvent>>(path)
-      return data.find((event) => event.type === 'metrics')?.data ?? null
+      return {
+        message: data[0]?.message ?? null,
+        metrics: data.find((event) => event.type === 'metrics')?.data ?? null,
+      }
     },
     cancelJob: (id) => post<JobObject>(jobPath(id, '/cancel'), {}),
     complete: (request, { signal } = {}) =>

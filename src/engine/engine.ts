@@ -28,6 +28,14 @@ export interface GeneratedDelta {
   usage?: Usage | null
 }
 
+/** How far a job is, by its newest events. */
+export interface JobProgress {
+  /** null before the first event */
+  message: string | null
+  /** of the newest metrics event; null before the first */
+  metrics: Record<string, number | null> | null
+}
+
 /** Every method rejects with AppError `engine-unavailable` or `engine-timeout`, or the engine's own 4xx. */
 export interface Engine {
   readonly name: string
@@ -40,8 +48,7 @@ export interface Engine {
   findJobs(metadata: Record<string, string>): Promise<JobObject[]>
   /** Events oldest first, behind the given event id. */
   jobEvents(id: string, after?: string): Promise<JobEvent[]>
-  /** Figures of the job's newest metrics event; null before the first. */
-  jobMetrics(id: string): Promise<Record<string, number | null> | null>
+  jobProgress(id: string): Promise<JobProgress>
   cancelJob(id: string): Promise<JobObject>
   complete(request: ChatRequest, options?: { signal?: AbortSignal }): Promise<ChatCompletion>
   /** Tokens as they come; ending the iteration early stops the generation. */

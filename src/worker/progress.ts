@@ -1,17 +1,16 @@
 /** Live figures of the running stage, kept under a name where admin API and CLI find them. */
 import type { JobObject } from '../openai/fine-tuning.ts'
 import { progressSnapshot } from '../core/internalization.ts'
-import type { Engine } from '../engine/engine.ts'
+import type { Engine, JobProgress } from '../engine/engine.ts'
 import type { Store } from '../store/store.ts'
 import type { StageContext } from './train.ts'
 
-export interface StageProgress {
+/** `metrics` are step, total_steps, train_loss, eta_seconds, … */
+export interface StageProgress extends JobProgress {
   arm: number
   stage: number
   jobId: string
   status: JobObject['status']
-  /** figures of the engine's newest metrics event: step, total_steps, train_loss, eta_seconds, … */
-  metrics: Record<string, number | null> | null
   at: number
 }
 
@@ -26,7 +25,7 @@ export const reportProgress = async (
     stage: context.stage,
     jobId: job.id,
     status: job.status,
-    metrics: await engine.jobMetrics(job.id),
+    ...(await engine.jobProgress(job.id)),
     at: deps.now(),
   }
   const bytes = new TextEncoder().encode(JSON.stringify(progress))

@@ -509,21 +509,21 @@ describe('a request that does not match', () => {
   })
 })
 
-describe('a client that leaves while a lora is asked', () => {
-  const leaveWhen = async (isTime: () => boolean, stream: boolean): Promise<ExchangeRecord> => {
-    const leaving = send(harness.port, chatBody('where is my card', { stream }), {
-      onRequest: (request) => void eventually(isTime).then(() => request.destroy()),
-    })
-    await expect(leaving).rejects.toThrow()
-    await eventually(() => engine.signals[0]?.aborted === true)
-    await eventually(async () => (await lastRecord()).status === 499)
-    expect(harness.upstream.requests).toEqual([])
-    const record = await lastRecord()
-    expect(record.route).toMatchObject({ outcome: 'fallback', reason: 'client-closed' })
-    expect(record).toMatchObject({ streamed: stream, response: null })
-    return record
-  }
+const leaveWhen = async (isTime: () => boolean, stream: boolean): Promise<ExchangeRecord> => {
+  const leaving = send(harness.port, chatBody('where is my card', { stream }), {
+    onRequest: (request) => void eventually(isTime).then(() => request.destroy()),
+  })
+  await expect(leaving).rejects.toThrow()
+  await eventually(() => engine.signals[0]?.aborted === true)
+  await eventually(async () => (await lastRecord()).status === 499)
+  expect(harness.upstream.requests).toEqual([])
+  const record = await lastRecord()
+  expect(record.route).toMatchObject({ outcome: 'fallback', reason: 'client-closed' })
+  expect(record).toMatchObject({ streamed: stream, response: null })
+  return record
+}
 
+describe('a client that leaves while a lora is asked', () => {
   it.each([false, true])(
     'before its first token stops the generation, and nobody else is asked (stream: %s)',
     async (stream) => {

@@ -81,7 +81,10 @@ describe('engine client', () => {
     expect(events[0]!.message).toBe('Started')
     expect(await engine.jobEvents(job.id, events.at(-2)!.id)).toEqual(events.slice(-1))
     const newest = events.findLast((event) => event.type === 'metrics')!
-    expect(await engine.jobMetrics(job.id)).toEqual(newest.data)
+    expect(await engine.jobProgress(job.id)).toEqual({
+      message: events.at(-1)!.message,
+      metrics: newest.data,
+    })
     const messages = ROWS[0]!.messages.slice(0, -1)
     const answer = await engine.complete({ model: lora, messages, logprobs: true })
     expect(answer.choices[0]!.message.content).toBe('It is Paris')
