@@ -77,6 +77,7 @@ const SCHEMA = z.object({
   MAX_IN_FLIGHT_BYTES: whole(256 * 2 ** 20, 1024),
   LOG_QUEUE_MAX_BYTES: whole(64 * 2 ** 20, 1024),
   KEEP_ALIVE_SECONDS: z.coerce.number().min(0).default(0),
+  STREAM_USAGE: z.enum(['as-asked', 'always']).default('as-asked'),
   CAPTURE_MAX_BYTES: whole(4 * 2 ** 20, 1024),
   TENANT_SECRET: optional,
   CREDENTIAL_TTL_SECONDS: whole(3600, 1),
@@ -137,6 +138,7 @@ export interface Config {
     tenantSecret: string | null
     captureShare: number
     keepAliveMs: number
+    streamUsage: Environment['STREAM_USAGE']
   }
   /** null when nothing is taken out */
   redact: RedactOptions | null
@@ -227,6 +229,7 @@ const configOf = (env: Environment): Config => ({
     tenantSecret: env.TENANT_SECRET,
     captureShare: env.CAPTURE_SHARE,
     keepAliveMs: env.KEEP_ALIVE_SECONDS * 1000,
+    streamUsage: env.STREAM_USAGE,
   },
   redact: redactOf(env),
   pricesFile: env.PRICES_FILE,

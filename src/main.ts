@@ -188,6 +188,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
       upstreamTimeoutMs: config.upstream.timeoutMs,
       keepAliveMs: config.proxy.keepAliveMs,
     },
+    asksForUsage: config.proxy.streamUsage === 'always',
     echoModel: config.proxy.echoModel,
     breaker: BREAKER,
     now: () => performance.timeOrigin + performance.now(),

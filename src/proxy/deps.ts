@@ -41,6 +41,8 @@ export interface ProxyDeps {
   /** money saved by one answer, null without a price */
   savedUsd: (model: string, promptTokensSaved: number, usage: Usage | null) => number | null
   limits: ProxyLimits
+  /** streams are asked for their usage, which their clients do not see unless they asked, too */
+  asksForUsage: boolean
   /** answers carry the requested model's name instead of the lora's id */
   echoModel: boolean
   /** after so many failures in a row an engine is left alone for the pause */

@@ -28,5 +28,6 @@ export const passThrough = (upstream: Upstream, incoming: IncomingMessage, clien
     apiKey: null,
     addedHeaders: [],
     capture: null,
+    hidesUsage: false,
     onEnd: () => {},
   })

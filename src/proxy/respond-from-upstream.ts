@@ -1,5 +1,6 @@
 /** Fourth step for everything that no lora answers: the upstream's own answer, and its record. */
 import type { RouteOutcome } from '../core/record.ts'
+import { askForUsage } from '../openai/ask-usage.ts'
 import type { FaultReason } from './ask-lora.ts'
 import { Capture } from './capture.ts'
 import type { Client } from './client.ts'
@@ -53,12 +54,18 @@ class ChatPassage implements Passage {
   readonly apiKey = null
   readonly addedHeaders: string[]
   readonly capture: Capture
+  readonly hidesUsage: boolean
   private readonly deps: ChatDeps
   private readonly received: Received
   private readonly why: UpstreamReason | null
 
-  constructor(deps: ChatDeps, received: Received, why: UpstreamReason | null) {
+  constructor(
+    deps: ChatDeps,
+    received: Received,
+    { why, hidesUsage }: { why: UpstreamReason | null; hidesUsage: boolean }
+  ) {
     this.deps = deps
+    this.hidesUsage = hidesUsage
     this.received = received
     this.why = why
     this.client = received.client
@@ -76,16 +83,21 @@ class ChatPassage implements Passage {
   }
 }
 
-/** Sends the original bytes; the client gets the upstream's bytes. @param why null without a match */
+/**
+ * Sends the original bytes; the client gets the upstream's bytes. With `STREAM_USAGE=always` a stream
+ * is asked for its usage, and the client's is the same without it. @param why null without a match
+ */
 export const respondFromUpstream = (
   deps: ChatDeps,
   received: Received,
   why: UpstreamReason | null
 ): void => {
   count(deps.metrics, why)
+  const { incoming, exchange } = received
+  const asking = deps.asksForUsage && exchange.streamed ? askForUsage(exchange.body) : null
   deps.upstream.send(
-    received.incoming,
-    received.exchange.body,
-    new ChatPassage(deps, received, why)
+    incoming,
+    asking ?? exchange.body,
+    new ChatPassage(deps, received, { why, hidesUsage: asking !== null })
   )
 }
