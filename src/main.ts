@@ -9,7 +9,7 @@ import { Registry } from 'prom-client'
 import { createAdminApp } from './admin/app.ts'
 import { createApp } from './app.ts'
 import type { Config } from './config.ts'
-import { parsePrices, savedUsd, type Price } from './core/prices.ts'
+import { costUsd, parsePrices, savedUsd, type Price } from './core/prices.ts'
 import { loadSecrets, prepareDataDir } from './data-dir.ts'
 import { createEngine } from './engine/client.ts'
 import type { Engine } from './engine/engine.ts'
@@ -200,6 +200,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
     now: Date.now,
     status: () => statusOf(parts),
     trafficShare: config.internalize.trafficShare,
+    costUsd: (model, usage) => costUsd(prices, model, usage),
   })
   const app = createApp({
     proxy: proxy.app,

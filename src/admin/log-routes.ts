@@ -52,7 +52,7 @@ const statusRoute = createRoute({
   ),
 })
 
-export const addLogRoutes = (app: OpenAPIHono, { store, status }: AdminDeps): void => {
+export const addLogRoutes = (app: OpenAPIHono, { store, status, costUsd }: AdminDeps): void => {
   app.openapi(recordsRoute, async (context) => {
     const { limit, after, order, template, bodies } = context.req.valid('query')
     const rows = await store.records.list({
@@ -62,7 +62,7 @@ export const addLogRoutes = (app: OpenAPIHono, { store, status }: AdminDeps): vo
       ...(after === undefined ? {} : { after }),
       ...(template === undefined ? {} : { templateVersion: template }),
     })
-    const data = rows.map((row) => recordView(row, bodies === 'true'))
+    const data = rows.map((row) => recordView(row, bodies === 'true', costUsd))
     const next = rows.length < limit ? null : rows.at(-1)!.sequence
     return context.json({ data, next }, 200)
   })

@@ -4,6 +4,7 @@
  */
 import { AppError } from '../errors.ts'
 import type { Usage } from '../openai/chat.ts'
+import { tokenCounts } from '../openai/usage.ts'
 
 /** US dollars per million tokens. */
 export interface Price {
@@ -136,7 +137,38 @@ export const savingsOfRequest = (request: AnsweredRequest): RequestSavings => {
   return { totalUsd, promptUsd, modelUsd: totalUsd - promptUsd }
 }
 
-/** Dollars saved by one answer on own hardware; null without a price of the model. */
+/**
+ * What the provider charges for one answer, cached tokens and writes to its cache at their own
+ * prices; null where it does not say what was read and written.
+ */
+export const requestCost = (price: Price, usage: Usage): number | null => {
+  const { input, cachedInput: cached, cacheWrite, output } = tokenCounts(usage)
+  if (input === null || output === null) return null
+  const [hits, writes] = [cached ?? 0, cacheWrite ?? 0]
+  const plain = Math.max(0, input - hits - writes)
+  return (
+    PER_MILLION *
+    (plain * price.input +
+      hits * price.cachedInput +
+      writes * (price.cacheWrite ?? price.input) +
+      output * price.output)
+  )
+}
+
+/** The same by the model's name; null also without a price of it and without usage. */
+export const costUsd = (
+  prices: readonly Price[],
+  model: string,
+  usage: Usage | null
+): number | null => {
+  const price = usage && findPrice(prices, model)
+  return price && requestCost(price, usage)
+}
+
+/**
+ * Dollars saved by one answer on own hardware; null without a price of the model. Where the engine
+ * does not say what it read and wrote, the removed prompt alone is credited.
+ */
 export const savedUsd = (
   prices: readonly Price[],
   model: string,
@@ -145,11 +177,12 @@ export const savedUsd = (
 ): number | null => {
   const price = findPrice(prices, model)
   if (price === null) return null
+  const counts = usage && tokenCounts(usage)
   return savingsOfRequest({
     price,
     adaptedPrice: null,
     promptTokensSaved,
-    promptTokens: usage?.prompt_tokens ?? 0,
-    completionTokens: usage?.completion_tokens ?? 0,
+    promptTokens: counts?.input ?? 0,
+    completionTokens: counts?.output ?? 0,
   }).totalUsd
 }
