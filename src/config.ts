@@ -82,6 +82,7 @@ const SCHEMA = z.object({
   TENANT_SECRET: optional,
   CREDENTIAL_TTL_SECONDS: whole(3600, 1),
   PRICES_FILE: optional,
+  ESTIMATE_USAGE: flag(true),
   CAPTURE_SHARE: share(1),
   REDACT: detectors,
   REDACT_PATTERNS: patterns,
@@ -143,6 +144,7 @@ export interface Config {
   /** null when nothing is taken out */
   redact: RedactOptions | null
   pricesFile: string | null
+  estimateUsage: boolean
   hub: { endpoint: string; token: string | null }
   retention: { bodiesMs: number; recordsMs: number }
   engine:
@@ -233,6 +235,7 @@ const configOf = (env: Environment): Config => ({
   },
   redact: redactOf(env),
   pricesFile: env.PRICES_FILE,
+  estimateUsage: env.ESTIMATE_USAGE,
   hub: { endpoint: env.HF_ENDPOINT.replace(/\/+$/, ''), token: env.HF_TOKEN },
   retention: {
     bodiesMs: env.BODY_RETENTION_DAYS * DAY_MS,

@@ -200,6 +200,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
     now: Date.now,
     status: () => statusOf(parts),
     trafficShare: config.internalize.trafficShare,
+    estimatesUsage: config.estimateUsage,
     costUsd: (model, usage) => costUsd(prices, model, usage),
   })
   const app = createApp({

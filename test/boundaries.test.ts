@@ -39,7 +39,7 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
   },
   'src/store': {
     ours: ['src/core', 'src/openai', 'src/errors.ts', 'src/package-folder.ts'],
-    packages: ['drizzle-orm', '@libsql/client', 'lru-cache'],
+    packages: ['drizzle-orm', '@libsql/client', 'lru-cache', 'gpt-tokenizer'],
     node: true,
   },
   'src/proxy': {

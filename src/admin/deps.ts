@@ -13,5 +13,7 @@ export interface AdminDeps {
   trafficShare: number
   /** what the provider charges for an answer, null without a price or usage */
   costUsd: (model: string, usage: Usage | null) => number | null
+  /** whether records without usage are shown with an estimate of it */
+  estimatesUsage: boolean
   newId: () => string
 }

@@ -52,13 +52,17 @@ const statusRoute = createRoute({
   ),
 })
 
-export const addLogRoutes = (app: OpenAPIHono, { store, status, costUsd }: AdminDeps): void => {
+export const addLogRoutes = (
+  app: OpenAPIHono,
+  { store, status, costUsd, estimatesUsage }: AdminDeps
+): void => {
   app.openapi(recordsRoute, async (context) => {
     const { limit, after, order, template, bodies } = context.req.valid('query')
     const rows = await store.records.list({
       limit,
       order,
       bodies: bodies === 'true',
+      estimates: estimatesUsage,
       ...(after === undefined ? {} : { after }),
       ...(template === undefined ? {} : { templateVersion: template }),
     })

@@ -143,6 +143,9 @@ export const recordSchema = z
     durationMs: z.number(),
     templateVersion: z.string().nullable(),
     usage: stored<Usage>('as the upstream counted; null where it did not say').nullable(),
+    estimatedUsage: stored<Usage>(
+      'counted by a tokenizer where the upstream did not say; not what it bills'
+    ).nullable(),
     costUsd: z
       .number()
       .nullable()

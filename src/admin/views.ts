@@ -104,12 +104,16 @@ export const exampleView = (
 
 /** @param costUsd of an answer of the upstream */
 export const recordView = (
-  { request, response, ...row }: StoredRecord,
+  { request, response, estimatedUsage = null, ...row }: StoredRecord,
   withBodies: boolean,
   costUsd: (model: string, usage: Usage | null) => number | null
 ): z.infer<typeof recordSchema> => {
   const isOwn = row.route?.outcome === 'answered'
-  const view = { ...row, costUsd: isOwn ? null : costUsd(row.model, row.usage) }
+  const view = {
+    ...row,
+    estimatedUsage,
+    costUsd: isOwn ? null : costUsd(row.model, row.usage),
+  }
   return withBodies ? { ...view, request, response } : view
 }
 

@@ -19,6 +19,8 @@ export interface RecordQuery {
   answeredOnly?: boolean
   /** false: leaves the bodies out, as if they were pruned; default true */
   bodies?: boolean
+  /** true: records without usage get `estimatedUsage`; default false */
+  estimates?: boolean
 }
 
 export interface RecordStore {

@@ -86,6 +86,24 @@ export const describeStore = (name: string, prepare: () => Promise<StorePlace>):
         expect(stored[0]!.model).toBe('gpt-4o-mini')
       })
 
+      it('estimates a missing usage where that is asked for, with bodies and without', async () => {
+        const pruned = exampleRecord(3, { usage: null, response: null })
+        await store.records.append(
+          batchOf([exampleRecord(1), exampleRecord(2, { usage: null }), pruned])
+        )
+        for (const bodies of [true, false]) {
+          const stored = await store.records.list({ limit: 10, bodies, estimates: true })
+          expect(stored.map(({ usage }) => usage)).toEqual([exampleRecord(1).usage, null, null])
+          const [counted, estimated, unanswered] = stored
+          expect(counted).not.toHaveProperty('estimatedUsage')
+          expect(unanswered).not.toHaveProperty('estimatedUsage')
+          expect(estimated?.estimatedUsage?.prompt_tokens).toBeGreaterThan(500)
+          expect(stored.map(({ request }) => request !== '')).toEqual([bodies, bodies, bodies])
+        }
+        for (const record of await store.records.list({ limit: 10 }))
+          expect(record).not.toHaveProperty('estimatedUsage')
+      })
+
       it('takes an empty list', async () => {
         await store.records.append(batchOf([]))
         expect(await store.records.list({ limit: 10 })).toEqual([])

@@ -78,6 +78,7 @@ describe('admin API', () => {
           now: () => now++,
           status: () => ({ engine: 'onnx', routes: 3 }),
           trafficShare: 1,
+          estimatesUsage: true,
           costUsd: (_model, usage) => usage && usage.prompt_tokens / 1000,
           newId: () => 'new-id',
         })
@@ -345,8 +346,8 @@ describe('admin API', () => {
         ])
       )
       expect((await get<Page>('/records?order=asc')).body.data).toMatchObject([
-        { usage: exampleRecord(1).usage, costUsd: 0.801 },
-        { usage: null, costUsd: null },
+        { usage: exampleRecord(1).usage, estimatedUsage: null, costUsd: 0.801 },
+        { usage: null, estimatedUsage: { completion_tokens: 3 }, costUsd: null },
         // a lora answered: the upstream charges nothing
         { costUsd: null },
       ])
