@@ -14,11 +14,13 @@ import { loadSecrets, prepareDataDir } from './data-dir.ts'
 import { createEngine } from './engine/client.ts'
 import type { Engine } from './engine/engine.ts'
 import { AppError } from './errors.ts'
+import { watchEventLoop, type EventLoopWatch } from './event-loop.ts'
 import { drain, listen } from './http-server.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { createBodyBudget } from './proxy/body-budget.ts'
 import { createLogQueue, type LogQueue } from './proxy/log-queue.ts'
 import { createMetrics } from './proxy/metrics.ts'
+import { registerProcessMetrics } from './proxy/process-metrics.ts'
 import { createProxy } from './proxy/proxy.ts'
 import { createTenants } from './proxy/tenants.ts'
 import { watchRoutes, type RouteWatch } from './route-watch.ts'
@@ -150,6 +152,7 @@ interface Parts {
   engine: OpenEngine | null
   worker: SupervisedChild | null
   routes: RouteWatch
+  eventLoop: EventLoopWatch
 }
 
 const statusOf = (parts: Parts) => ({
@@ -161,10 +164,16 @@ const statusOf = (parts: Parts) => ({
 })
 
 const buildApp = async (parts: Parts, registry: Registry) => {
-  const { config, store, queue, engine, routes } = parts
+  const { config, store, queue, engine, routes, eventLoop } = parts
   const secrets = await loadSecrets(config.dataDir)
   const adminToken = config.adminToken ?? secrets.adminToken
   const prices = await loadPrices(config.pricesFile)
+  const bodies = createBodyBudget(config.proxy.maxInFlightBytes)
+  registerProcessMetrics(registry, {
+    bodyBytes: bodies.inUse,
+    usage: store.records.usageTotals,
+    eventLoop: eventLoop.read,
+  })
   const proxy = createProxy({
     upstreamBaseUrl: config.upstream.baseUrl,
     routes: routes.table,
@@ -175,7 +184,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
       maxEntries: MAX_TENANTS,
       now: Date.now,
     }),
-    bodies: createBodyBudget(config.proxy.maxInFlightBytes),
+    bodies,
     isSampled: () => Math.random() < config.proxy.captureShare,
     log: (exchange) => queue.push(exchange),
     metrics: createMetrics(registry, () => queue.stats()),
@@ -245,7 +254,9 @@ const open = async (
   onClose(() => queue.close(LOG_FLUSH_MS))
   const routes = await watchRoutes(store, logger)
   onClose(routes.stop)
-  const parts: Parts = { config, store, logger, queue, engine, worker, routes }
+  const eventLoop = watchEventLoop()
+  onClose(eventLoop.stop)
+  const parts: Parts = { config, store, logger, queue, engine, worker, routes, eventLoop }
   const { app, proxy } = await buildApp(parts, new Registry())
   onClose(() => proxy.close())
   const { server, port } = await listen(app, proxy.takes, config)

@@ -88,8 +88,14 @@ const killTree = (root: number): void => {
   }
 }
 
-/** @param env added to the environment; PORT and ADMIN_TOKEN are set here */
-export const startProxy = async (env: Record<string, string>): Promise<ProxyProcess> => {
+/**
+ * @param env added to the environment; PORT and ADMIN_TOKEN are set here
+ * @param onLog gets what the server and its children log, which else goes to our own stderr
+ */
+export const startProxy = async (
+  env: Record<string, string>,
+  onLog?: (text: string) => void
+): Promise<ProxyProcess> => {
   const port = await freePort()
   const isBuilt = import.meta.url.endsWith('.js')
   const cli = fileURLToPath(
@@ -97,8 +103,9 @@ export const startProxy = async (env: Record<string, string>): Promise<ProxyProc
   )
   const child = spawn(process.execPath, [...(isBuilt ? [] : ['--import', 'tsx']), cli, 'serve'], {
     env: { LOG_LEVEL: 'warn', ...process.env, ...env, PORT: String(port), ADMIN_TOKEN },
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: ['ignore', 'inherit', onLog === undefined ? 'inherit' : 'pipe'],
   })
+  child.stderr?.setEncoding('utf8').on('data', onLog!)
   const baseUrl = `http://127.0.0.1:${port}`
   let peak = 0
   const sampler = setInterval(() => {

@@ -59,7 +59,7 @@ const answer = async (
   client: Client
 ): Promise<void> => {
   const received = await receive(deps, incoming, client)
-  if (received === 'client-left') return
+  if (received === 'client-left') return deps.metrics.cancelled('before-answer')
   if (received === 'no-room') {
     deps.metrics.request('unread')
     return passThrough(deps.upstream, incoming, client)

@@ -56,14 +56,17 @@ export const respondFromLora = async (
   const { route } = matched
   const abort = new AbortController()
   client.onGone(() => abort.abort())
+  metrics.engineAsked(engine.name)
   const answer = await askLora(engine, matched, request, {
     timeoutMs: limits.adaptedTimeoutMs,
     maxTokens: limits.adaptedMaxTokens,
     signal: abort.signal,
   })
+  metrics.engineDone(engine.name)
   report(breaker, answer)
 
   if (client.gone) {
+    metrics.cancelled('before-answer')
     logAnswer(deps, received, matched, null)
     return null
   }
@@ -85,30 +88,28 @@ export const respondFromLora = async (
   })
   send(received, request, rendered, headers)
   metrics.request('answered')
-  metrics.tokensSaved(route.templateTokens)
-  logAnswer(deps, received, matched, { rendered, confidence: answer.confidence, at: now() })
+  const savedUsd = deps.savedUsd(exchange.model, route.templateTokens, answer.usage)
+  metrics.saved(route.templateTokens, savedUsd)
+  const { confidence } = answer
+  logAnswer(deps, received, matched, { rendered, confidence, savedUsd, at: now() })
   return null
 }
 
 interface GivenAnswer {
   rendered: RenderedAnswer
   confidence: number
+  savedUsd: number | null
   at: number
 }
 
-const outcomeOf = (
-  deps: ChatDeps,
-  { model }: { model: string },
-  { route }: MatchedRoute,
-  given: GivenAnswer | null
-): RouteOutcome => ({
+const outcomeOf = ({ route }: MatchedRoute, given: GivenAnswer | null): RouteOutcome => ({
   templateVersion: route.template.version,
   lora: route.lora,
   outcome: given ? 'answered' : 'fallback',
   reason: given ? null : 'client-closed',
   confidence: given?.confidence ?? null,
   promptTokensSaved: given ? route.templateTokens : 0,
-  savedUsd: given && deps.savedUsd(model, route.templateTokens, given.rendered.usage),
+  savedUsd: given && given.savedUsd,
 })
 
 const logAnswer = (
@@ -126,7 +127,7 @@ const logAnswer = (
         response: JSON.stringify(renderCompletion(given.rendered)),
         usage: given.rendered.usage,
       },
-      outcomeOf(deps, exchange, matched, given),
+      outcomeOf(matched, given),
       { firstByteAt: given?.at ?? null, endedAt: deps.now() }
     )
   )

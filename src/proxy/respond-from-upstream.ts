@@ -74,8 +74,11 @@ class ChatPassage implements Passage {
   }
 
   onEnd(end: ExchangeEnd): void {
-    const { tenants, log, now } = this.deps
-    const { received, capture, why } = this
+    const { tenants, metrics, log, now } = this.deps
+    const { received, capture, why, client } = this
+    metrics.upstreamAnswered(capture.status)
+    if (end === 'client-gone')
+      metrics.cancelled(client.outgoing.headersSent ? 'during-answer' : 'before-answer')
     if (capture.status !== 0) tenants.observe(received.exchange.tenant, capture.status)
     if (!received.exchange.isCaptured) return
     const route = why && outcomeOf(why)

@@ -7,6 +7,7 @@ import type { ExchangeBatch } from '../core/exchange-batch.ts'
 import type { StoredRecord } from '../core/record.ts'
 import type { Route } from '../core/route.ts'
 import type { Template } from '../core/template.ts'
+import type { UsageTotals } from '../core/usage-totals.ts'
 
 export interface RecordQuery {
   templateVersion?: string
@@ -29,6 +30,8 @@ export interface RecordStore {
    * batch's bytes must stay as they are until then.
    */
   append(batch: ExchangeBatch): Promise<void>
+  /** Of the records that were appended here since the store was opened. */
+  usageTotals(): Promise<UsageTotals>
   list(query: RecordQuery): Promise<StoredRecord[]>
   /** In the order of the ids; those that are not in the log are left out. */
   byIds(ids: string[]): Promise<StoredRecord[]>

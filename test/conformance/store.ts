@@ -104,6 +104,32 @@ export const describeStore = (name: string, prepare: () => Promise<StorePlace>):
           expect(record).not.toHaveProperty('estimatedUsage')
       })
 
+      it('peers 3.7: adds up the usage of what was appended, once, and counts where there is none', async () => {
+        const own = exampleRecord(3, { route: exampleOutcome() })
+        const records = [
+          exampleRecord(1, {
+            usage: {
+              prompt_tokens: 100,
+              completion_tokens: 7,
+              total_tokens: 107,
+              prompt_tokens_details: { cached_tokens: 64 },
+            },
+          }),
+          exampleRecord(2, { usage: null }),
+          own,
+          exampleRecord(4, { usage: null, status: 502, response: null }),
+        ]
+        await store.records.append(batchOf(records))
+        await store.records.append(batchOf(records.slice(0, 2)))
+        const none = { cachedInput: 0, cacheWrite: 0, reasoning: 0 }
+        expect(await store.records.usageTotals()).toEqual({
+          upstream: { ...none, input: 100, cachedInput: 64, output: 7, unknown: 1 },
+          lora: { ...none, input: own.usage!.prompt_tokens, output: 4, unknown: 0 },
+        })
+        const other = await openOther()
+        expect((await other.records.usageTotals()).upstream.input).toBe(0)
+      })
+
       it('takes an empty list', async () => {
         await store.records.append(batchOf([]))
         expect(await store.records.list({ limit: 10 })).toEqual([])

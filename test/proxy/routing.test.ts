@@ -539,6 +539,10 @@ describe('the traffic share', () => {
   })
 })
 
+/** What the engine's gauge shows, undefined for nothing. */
+const engineGauge = async (name: string): Promise<string | undefined> =>
+  new RegExp(`_engine_${name}\\{engine="hand"\\} (\\d)`).exec(await harness.registry.metrics())?.[1]
+
 describe('metrics', () => {
   it('count outcomes, reasons and saved tokens', async () => {
     await send(harness.port, chatBody('where is my card'))
@@ -550,5 +554,44 @@ describe('metrics', () => {
     expect(text).toContain('promptintern_fallbacks_total{reason="several-choices"} 1')
     expect(text).toContain('promptintern_prompt_tokens_saved_total 40')
     expect(text).toContain('promptintern_overhead_seconds_count 3')
+  })
+
+  it('count money where there is a price, and never downwards', async () => {
+    const amounts = [0.25, null, -1]
+    await restart({ savedUsd: () => amounts.shift() ?? null })
+    while (amounts.length > 0) expect(await routeOf('where is my card')).toBe('answered')
+    expect(await harness.registry.metrics()).toContain('promptintern_saved_usd_total 0.25')
+  })
+
+  it('show what waits for the engine, and who left before its answer', async () => {
+    engine.generate = forEver
+    const leaving = send(harness.port, chatBody('where is my card'), {
+      onRequest: (request) =>
+        void eventually(async () => (await engineGauge('requests_in_flight')) === '1').then(() =>
+          request.destroy()
+        ),
+    })
+    await expect(leaving).rejects.toThrow()
+    await eventually(async () => (await engineGauge('requests_in_flight')) === '0')
+    expect(await harness.registry.metrics()).toContain(
+      'promptintern_cancellations_total{phase="before-answer"} 1'
+    )
+  })
+
+  it('show the breaker of the engine', async () => {
+    let time = 0
+    await restart({ breaker: { maxFailures: 1, pauseMs: 1000 }, now: () => time })
+    expect(await engineGauge('breaker_state')).toBe('0')
+    const { generate } = engine
+    engine.generate = () => {
+      throw new Error('broken')
+    }
+    await routeOf('hi')
+    expect(await engineGauge('breaker_state')).toBe('2')
+    time = 1000
+    expect(await engineGauge('breaker_state')).toBe('1')
+    engine.generate = generate
+    expect(await routeOf('hi')).toBe('answered')
+    expect(await engineGauge('breaker_state')).toBe('0')
   })
 })

@@ -128,16 +128,14 @@ const tagRecords = async (
   await addTotals(tx, totals)
 }
 
-/** @param append how exchanges get to `exchangeWriter` (append.ts) */
+/** All but what has to do with writing. */
 export const createRecordStore = (
   connection: Connection,
-  cache: BaseCache,
-  append: RecordStore['append']
-): RecordStore => {
+  cache: BaseCache
+): Omit<RecordStore, 'append' | 'usageTotals'> => {
   const { read, writeSql } = connection
   const estimate = createEstimator()
   return {
-    append,
     list: async (query) => {
       const { bodies = true, estimates = false } = query
       const needsBodies = estimates && !bodies ? lacksUsage : () => bodies
