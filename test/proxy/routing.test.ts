@@ -149,7 +149,7 @@ const expectFallback = async (body: string, reason: string): Promise<void> => {
 }
 
 describe('a live route', () => {
-  it('answers with the prompt removed, and says so', async () => {
+  it('peers 3.6: answers with the prompt removed, and says so', async () => {
     await restart({ savedUsd: (_model, tokens) => tokens / 1000 })
     const answer = await send(
       harness.port,
@@ -217,7 +217,7 @@ describe('a live route', () => {
     expect(engine.asked[0]?.structured_outputs).toEqual({ choice: ['card_lost', 'other'] })
   })
 
-  it('echoes the requested model when configured to', async () => {
+  it('peers 3.6: echoes the requested model when configured to', async () => {
     await restart({ echoModel: true })
     const answer = await send(harness.port, chatBody('where is my card'))
     expect(JSON.parse(answer.body.toString()).model).toBe('gpt-4o-mini')
@@ -264,7 +264,7 @@ describe('the official client', () => {
     expect((await lastRecord()).streamed).toBe(true)
   })
 
-  it('gets no usage chunk that it did not ask for', async () => {
+  it('peers 3.7: gets no usage chunk that it did not ask for', async () => {
     const stream = await client().chat.completions.create({ ...request, stream: true })
     for await (const chunk of stream) expect('usage' in chunk).toBe(false)
   })
