@@ -83,6 +83,8 @@ const SCHEMA = z.object({
   CREDENTIAL_TTL_SECONDS: whole(3600, 1),
   PRICES_FILE: optional,
   ESTIMATE_USAGE: flag(true),
+  OTEL_EXPORTER_OTLP_ENDPOINT: optional.pipe(z.url().nullable()),
+  OTEL_SERVICE_NAME: z.string().default('promptintern-proxy'),
   CAPTURE_SHARE: share(1),
   REDACT: detectors,
   REDACT_PATTERNS: patterns,
@@ -145,6 +147,8 @@ export interface Config {
   redact: RedactOptions | null
   pricesFile: string | null
   estimateUsage: boolean
+  /** null when no spans are sent */
+  tracing: { endpoint: string; serviceName: string } | null
   hub: { endpoint: string; token: string | null }
   retention: { bodiesMs: number; recordsMs: number }
   engine:
@@ -236,6 +240,10 @@ const configOf = (env: Environment): Config => ({
   redact: redactOf(env),
   pricesFile: env.PRICES_FILE,
   estimateUsage: env.ESTIMATE_USAGE,
+  tracing:
+    env.OTEL_EXPORTER_OTLP_ENDPOINT === null
+      ? null
+      : { endpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT, serviceName: env.OTEL_SERVICE_NAME },
   hub: { endpoint: env.HF_ENDPOINT.replace(/\/+$/, ''), token: env.HF_TOKEN },
   retention: {
     bodiesMs: env.BODY_RETENTION_DAYS * DAY_MS,

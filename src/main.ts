@@ -26,6 +26,7 @@ import { createTenants } from './proxy/tenants.ts'
 import { watchRoutes, type RouteWatch } from './route-watch.ts'
 import { openSqliteStore } from './store/sqlite/open.ts'
 import type { Store } from './store/store.ts'
+import type { Tracing } from './tracing/start.ts'
 import { forkModule, supervise, type SupervisedChild } from './supervise.ts'
 import { timeOrderedId } from './time-ordered-id.ts'
 import type { ReplayUpstream, WorkerDeps } from './worker/deps.ts'
@@ -125,6 +126,17 @@ export const workerDeps = (
 const loadPrices = async (path: string | null): Promise<Price[]> =>
   path === null ? [] : parsePrices(await readFile(path, 'utf8'))
 
+/** The exporter and all that belongs to it is loaded only where there is a collector. */
+const openTracing = async ({ tracing, upstream, proxy }: Config): Promise<Tracing | null> => {
+  if (tracing === null) return null
+  const { startTracing } = await import('./tracing/start.ts')
+  return startTracing({
+    ...tracing,
+    upstreamBaseUrl: upstream.baseUrl,
+    maxAnswerBytes: proxy.captureMaxBytes,
+  })
+}
+
 const startWorker = (config: Config, engine: OpenEngine | null): SupervisedChild => {
   const entry = new URL(import.meta.url.endsWith('.ts') ? './cli.ts' : './cli.js', import.meta.url)
   const engineEnv =
@@ -153,6 +165,7 @@ interface Parts {
   worker: SupervisedChild | null
   routes: RouteWatch
   eventLoop: EventLoopWatch
+  tracing: Tracing | null
 }
 
 const statusOf = (parts: Parts) => ({
@@ -187,6 +200,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
     bodies,
     isSampled: () => Math.random() < config.proxy.captureShare,
     log: (exchange) => queue.push(exchange),
+    trace: parts.tracing && parts.tracing.trace,
     metrics: createMetrics(registry, () => queue.stats()),
     savedUsd: (model, tokens, usage) => savedUsd(prices, model, tokens, usage),
     limits: {
@@ -256,7 +270,10 @@ const open = async (
   onClose(routes.stop)
   const eventLoop = watchEventLoop()
   onClose(eventLoop.stop)
-  const parts: Parts = { config, store, logger, queue, engine, worker, routes, eventLoop }
+  const tracing = await openTracing(config)
+  onClose(async () => tracing?.close())
+  const running = { engine, worker, routes, eventLoop, tracing }
+  const parts: Parts = { config, store, logger, queue, ...running }
   const { app, proxy } = await buildApp(parts, new Registry())
   onClose(() => proxy.close())
   const { server, port } = await listen(app, proxy.takes, config)

@@ -53,6 +53,17 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
     packages: ['hono', '@hono/node-server', 'undici', 'lru-cache', 'prom-client'],
     node: true,
   },
+  'src/tracing': {
+    ours: ['src/core', 'src/openai'],
+    packages: [
+      '@opentelemetry/api',
+      '@opentelemetry/core',
+      '@opentelemetry/exporter-trace-otlp-http',
+      '@opentelemetry/resources',
+      '@opentelemetry/sdk-trace-base',
+    ],
+    node: false,
+  },
   'src/worker': {
     ours: [
       'src/core',
@@ -168,6 +179,16 @@ describe('import rule', () => {
     expect(violation('src/proxy/x.ts', '../store/store.ts')).not.toBeNull()
     expect(violation('src/core/x.ts', 'node:fs')).not.toBeNull()
     expect(violation('adapters/fake/x.ts', 'onnxruntime-node')).not.toBeNull()
+  })
+
+  it('loads spans and tokenizers only where they are needed', () => {
+    const eager = /^import (?!type\b)[^'"]*['"](?:@opentelemetry\/|gpt-tokenizer|[./]*tracing\/)/m
+    const offenders = filesUnder('src').filter(
+      (file) =>
+        !file.startsWith('src/tracing/') && eager.test(readFileSync(join(root, file), 'utf8'))
+    )
+    expect(offenders).toEqual([])
+    expect(eager.test("import { startTracing } from './tracing/start.ts'")).toBe(true)
   })
 
   it('lets only the composition root and the CLI import adapters', () => {

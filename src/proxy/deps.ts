@@ -37,6 +37,8 @@ export interface ProxyDeps {
   isSampled: () => boolean
   /** takes an exchange that is over; must not block and must not throw */
   log: (exchange: CapturedExchange) => void
+  /** takes the same exchanges and those that are not logged, for spans; null without tracing */
+  trace: ((exchange: CapturedExchange, traceparent: unknown) => void) | null
   metrics: ProxyMetrics
   /** money saved by one answer, null without a price */
   savedUsd: (model: string, promptTokensSaved: number, usage: Usage | null) => number | null

@@ -118,17 +118,17 @@ const logAnswer = (
   matched: MatchedRoute,
   given: GivenAnswer | null
 ): void => {
-  const { exchange } = received
-  if (!exchange.isCaptured) return
-  deps.log(
-    recordOfLora(
-      exchange,
-      given && {
-        response: JSON.stringify(renderCompletion(given.rendered)),
-        usage: given.rendered.usage,
-      },
-      outcomeOf(matched, given),
-      { firstByteAt: given?.at ?? null, endedAt: deps.now() }
-    )
+  const { exchange, incoming } = received
+  if (!exchange.isCaptured && deps.trace === null) return
+  const record = recordOfLora(
+    exchange,
+    given && {
+      response: JSON.stringify(renderCompletion(given.rendered)),
+      usage: given.rendered.usage,
+    },
+    outcomeOf(matched, given),
+    { firstByteAt: given?.at ?? null, endedAt: deps.now() }
   )
+  if (exchange.isCaptured) deps.log(record)
+  deps.trace?.(record, incoming.headers.traceparent)
 }

@@ -74,15 +74,18 @@ class ChatPassage implements Passage {
   }
 
   onEnd(end: ExchangeEnd): void {
-    const { tenants, metrics, log, now } = this.deps
+    const { tenants, metrics, log, trace, now } = this.deps
     const { received, capture, why, client } = this
     metrics.upstreamAnswered(capture.status)
     if (end === 'client-gone')
       metrics.cancelled(client.outgoing.headersSent ? 'during-answer' : 'before-answer')
     if (capture.status !== 0) tenants.observe(received.exchange.tenant, capture.status)
-    if (!received.exchange.isCaptured) return
+    const { isCaptured } = received.exchange
+    if (!isCaptured && trace === null) return
     const route = why && outcomeOf(why)
-    log(recordOfUpstream(received.exchange, capture, now(), { end, route }))
+    const record = recordOfUpstream(received.exchange, capture, now(), { end, route })
+    if (isCaptured) log(record)
+    trace?.(record, received.incoming.headers.traceparent)
   }
 }
 
