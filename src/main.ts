@@ -15,6 +15,7 @@ import { createEngine } from './engine/client.ts'
 import type { Engine } from './engine/engine.ts'
 import { AppError } from './errors.ts'
 import { watchEventLoop, type EventLoopWatch } from './event-loop.ts'
+import { watchHealth, type Health } from './health.ts'
 import { drain, listen } from './http-server.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { createBodyBudget } from './proxy/body-budget.ts'
@@ -26,6 +27,7 @@ import { createTenants } from './proxy/tenants.ts'
 import { watchRoutes, type RouteWatch } from './route-watch.ts'
 import { openSqliteStore } from './store/sqlite/open.ts'
 import type { Store } from './store/store.ts'
+import { openTracing } from './tracing/open.ts'
 import type { Tracing } from './tracing/start.ts'
 import { forkModule, supervise, type SupervisedChild } from './supervise.ts'
 import { timeOrderedId } from './time-ordered-id.ts'
@@ -126,17 +128,6 @@ export const workerDeps = (
 const loadPrices = async (path: string | null): Promise<Price[]> =>
   path === null ? [] : parsePrices(await readFile(path, 'utf8'))
 
-/** The exporter and all that belongs to it is loaded only where there is a collector. */
-const openTracing = async ({ tracing, upstream, proxy }: Config): Promise<Tracing | null> => {
-  if (tracing === null) return null
-  const { startTracing } = await import('./tracing/start.ts')
-  return startTracing({
-    ...tracing,
-    upstreamBaseUrl: upstream.baseUrl,
-    maxAnswerBytes: proxy.captureMaxBytes,
-  })
-}
-
 const startWorker = (config: Config, engine: OpenEngine | null): SupervisedChild => {
   const entry = new URL(import.meta.url.endsWith('.ts') ? './cli.ts' : './cli.js', import.meta.url)
   const engineEnv =
@@ -166,18 +157,19 @@ interface Parts {
   routes: RouteWatch
   eventLoop: EventLoopWatch
   tracing: Tracing | null
+  health: Health
 }
 
 const statusOf = (parts: Parts) => ({
   engine: parts.config.engine.kind,
-  engineReachable: parts.engine !== null,
+  engineReachable: parts.health.engineIsReachable() === true,
   worker: parts.worker === null ? 'elsewhere' : parts.worker.isRunning() ? 'running' : 'restarting',
   log: parts.queue.stats(),
   routes: parts.routes.table().byVersion.size,
 })
 
 const buildApp = async (parts: Parts, registry: Registry) => {
-  const { config, store, queue, engine, routes, eventLoop } = parts
+  const { config, store, queue, engine, routes, eventLoop, health } = parts
   const secrets = await loadSecrets(config.dataDir)
   const adminToken = config.adminToken ?? secrets.adminToken
   const prices = await loadPrices(config.pricesFile)
@@ -186,6 +178,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
     bodyBytes: bodies.inUse,
     usage: store.records.usageTotals,
     eventLoop: eventLoop.read,
+    engines: () => (engine === null ? [] : [[ENGINE_NAME, health.engineIsReachable() === true]]),
   })
   const proxy = createProxy({
     upstreamBaseUrl: config.upstream.baseUrl,
@@ -231,7 +224,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
     admin,
     registry,
     adminToken,
-    readiness: () => ({ store: routes.isCurrent() }),
+    readiness: () => ({ store: routes.isCurrent(), log: health.logIsTaken() }),
     onUnexpected: (error) => parts.logger.error({ error: String(error) }, 'unexpected'),
   })
   return { app, proxy }
@@ -270,9 +263,17 @@ const open = async (
   onClose(routes.stop)
   const eventLoop = watchEventLoop()
   onClose(eventLoop.stop)
-  const tracing = await openTracing(config)
+  const tracing = await openTracing(
+    config.tracing && {
+      ...config.tracing,
+      upstreamBaseUrl: config.upstream.baseUrl,
+      maxAnswerBytes: config.proxy.captureMaxBytes,
+    }
+  )
   onClose(async () => tracing?.close())
-  const running = { engine, worker, routes, eventLoop, tracing }
+  const health = watchHealth({ logStats: () => queue.stats(), engine: engine?.engine ?? null })
+  onClose(health.stop)
+  const running = { engine, worker, routes, eventLoop, tracing, health }
   const parts: Parts = { config, store, logger, queue, ...running }
   const { app, proxy } = await buildApp(parts, new Registry())
   onClose(() => proxy.close())

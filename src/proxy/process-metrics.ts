@@ -16,6 +16,8 @@ export interface ProcessReadings {
   /** of the records that this process has logged; may fail with the store */
   usage: () => Promise<UsageTotals>
   eventLoop: () => EventLoopDelays
+  /** engines by name, and whether they answered when they were last asked */
+  engines: () => [name: string, isReachable: boolean][]
 }
 
 /** Prometheus' names have no capitals. */
@@ -59,7 +61,7 @@ const tokensOf = (totals: UsageTotals): Labeled[] =>
 
 export const registerProcessMetrics = (
   registry: Registry,
-  { bodyBytes, usage, eventLoop }: ProcessReadings
+  { bodyBytes, usage, eventLoop, engines }: ProcessReadings
 ): void => {
   registerUsage(
     registry,
@@ -87,6 +89,15 @@ export const registerProcessMetrics = (
     registers: [registry],
     collect: () => bodies.set(bodyBytes()),
   })
+  registerReading(
+    registry,
+    {
+      name: 'promptintern_engine_reachable',
+      help: '1 when the engine answered when it was last asked, else 0',
+      label: 'engine',
+    },
+    () => engines().map(([name, isReachable]) => [name, Number(isReachable)])
+  )
   registerReading(
     registry,
     {

@@ -80,6 +80,14 @@ describe('a server', () => {
     expect(text).toContain('promptintern_tokens_total{by="upstream",kind="output"} 3')
   })
 
+  it('is alive and ready, and says that its engine answers', async () => {
+    expect(await (await fetch(`${proxy.baseUrl}/healthz`)).json()).toEqual({ status: 'ok' })
+    const ready = await fetch(`${proxy.baseUrl}/readyz`)
+    expect(await ready.json()).toEqual({ status: 'ready', checks: { store: true, log: true } })
+    expect(await metrics()).toContain('promptintern_engine_reachable{engine="default"} 1')
+    expect(await proxy.admin('/status')).toMatchObject({ engineReachable: true })
+  })
+
   it('peers 4.13: logs neither keys nor bodies, whatever goes wrong', async () => {
     await (await ask(chat())).text()
     await (await ask(chat({ stream: true }))).text()

@@ -52,7 +52,12 @@ const eventLoop = () => ({ median: 0.001, p99: 0.02, max: 0.3 })
 
 const register = (usage: ProcessReadings['usage']): Registry => {
   const registry = new Registry()
-  registerProcessMetrics(registry, { bodyBytes: () => 42, usage, eventLoop })
+  registerProcessMetrics(registry, {
+    bodyBytes: () => 42,
+    usage,
+    eventLoop,
+    engines: () => [['hand', false]],
+  })
   return registry
 }
 
@@ -69,6 +74,7 @@ describe('metrics that are read', () => {
     expect(text).toContain('promptintern_tokens_total{by="upstream",kind="input"} 801')
     expect(text).toContain('promptintern_tokens_total{by="lora",kind="output"} 4')
     expect(text).toContain('promptintern_answers_without_usage_total{by="upstream"} 1')
+    expect(text).toContain('promptintern_engine_reachable{engine="hand"} 0')
     expect(text).toContain('promptintern_bodies_in_flight_bytes 42')
     expect(text).toContain('promptintern_event_loop_delay_seconds{quantile="0.99"} 0.02')
   })
