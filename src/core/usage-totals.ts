@@ -28,17 +28,22 @@ const nothing = (): UsageTotal => ({
 
 export const noUsage = (): UsageTotals => ({ upstream: nothing(), lora: nothing() })
 
-/** Adds one record. An answer without usage counts as unknown, not as 0 tokens. */
+const UNKNOWN: TokenCounts = {
+  input: null,
+  cachedInput: null,
+  cacheWrite: null,
+  output: null,
+  reasoning: null,
+}
+
+/** Adds one record. An answer whose usage says nothing counts as unknown, not as 0 tokens. */
 export const addUsage = (
   totals: UsageTotals,
   { head, usage, response }: { head: RecordHead; usage: Usage | null; response: unknown }
 ): void => {
   const total = head.route?.outcome === 'answered' ? totals.lora : totals.upstream
   const isAnswer = response !== null && head.status >= 200 && head.status < 300
-  if (usage === null) {
-    if (isAnswer) total.unknown++
-    return
-  }
-  const counts = tokenCounts(usage)
+  const counts = usage === null ? UNKNOWN : tokenCounts(usage)
+  if (isAnswer && counts.input === null && counts.output === null) total.unknown++
   for (const kind of TOKEN_KINDS) total[kind] += counts[kind] ?? 0
 }

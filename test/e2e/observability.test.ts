@@ -8,6 +8,7 @@ import { ADMIN_TOKEN, startProxy, type ProxyProcess } from '../../bench/harness/
 import {
   CHAT_PATH,
   completion,
+  eventually,
   respondJson,
   startUpstream,
   type FakeUpstream,
@@ -71,13 +72,32 @@ describe('a server', () => {
 
   it('counts the tokens of what it logs', async () => {
     await (await ask(chat())).text()
-    let text = await metrics()
-    for (let tries = 0; tries < 100 && !text.includes('kind="input"} 9'); tries++) {
-      await new Promise((resolve) => setTimeout(resolve, 50))
+    let text = ''
+    await eventually(async () => {
       text = await metrics()
-    }
-    expect(text).toContain('promptintern_tokens_total{by="upstream",kind="input"} 9')
+      return text.includes('promptintern_tokens_total{by="upstream",kind="input"} 9')
+    })
     expect(text).toContain('promptintern_tokens_total{by="upstream",kind="output"} 3')
+  })
+
+  it('peers 3.7: shows a record without usage as such, beside an estimate', async () => {
+    const { usage: _, ...uncounted } = completion('four or five words')
+    upstream.respond = respondJson(uncounted)
+    await (await ask(chat({ user: 'uncounted' }))).text()
+    let record: { usage: unknown; request?: string; estimatedUsage?: { prompt_tokens: number } } = {
+      usage: undefined,
+    }
+    await eventually(async () => {
+      const { data } = await proxy.admin<{ data: (typeof record)[] }>(
+        '/records?limit=1&bodies=true'
+      )
+      record = data[0] ?? record
+      return record.request?.includes('uncounted') === true
+    })
+    expect(record.usage).toBeNull()
+    expect(record.estimatedUsage).toMatchObject({ completion_tokens: 4 })
+    expect(record.estimatedUsage?.prompt_tokens).toBeGreaterThan(7)
+    expect(await metrics()).toContain('promptintern_answers_without_usage_total{by="upstream"} 1')
   })
 
   it('is alive and ready, and says that its engine answers', async () => {
