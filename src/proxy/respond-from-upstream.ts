@@ -5,7 +5,7 @@ import type { FaultReason } from './ask-lora.ts'
 import { Capture } from './capture.ts'
 import type { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
-import type { ExchangeEnd, Received } from './exchange.ts'
+import type { Exchange, ExchangeEnd, Received } from './exchange.ts'
 import { routeHeaders } from './headers.ts'
 import type { MatchedRoute } from './match.ts'
 import { recordOfUpstream } from './record.ts'
@@ -48,6 +48,13 @@ const count = (metrics: ChatDeps['metrics'], why: UpstreamReason | null): void =
   metrics.fallback(why.reason)
 }
 
+interface PassageOptions {
+  /** null without a match */
+  why: UpstreamReason | null
+  /** the body that asks for usage; null when the original is sent */
+  asking: Buffer | null
+}
+
 /** A chat completion's answer on its way, and what is done when it is over. */
 class ChatPassage implements Passage {
   readonly client: Client
@@ -58,14 +65,12 @@ class ChatPassage implements Passage {
   private readonly deps: ChatDeps
   private readonly received: Received
   private readonly why: UpstreamReason | null
+  private readonly askingBytes: number
 
-  constructor(
-    deps: ChatDeps,
-    received: Received,
-    { why, hidesUsage }: { why: UpstreamReason | null; hidesUsage: boolean }
-  ) {
+  constructor(deps: ChatDeps, received: Received, { why, asking }: PassageOptions) {
     this.deps = deps
-    this.hidesUsage = hidesUsage
+    this.hidesUsage = asking !== null
+    this.askingBytes = asking?.length ?? 0
     this.received = received
     this.why = why
     this.client = received.client
@@ -74,8 +79,9 @@ class ChatPassage implements Passage {
   }
 
   onEnd(end: ExchangeEnd): void {
-    const { tenants, metrics, log, trace, now } = this.deps
-    const { received, capture, why, client } = this
+    const { tenants, bodies, metrics, log, trace, now } = this.deps
+    const { received, capture, why, client, askingBytes } = this
+    if (askingBytes > 0) bodies.give(askingBytes)
     metrics.upstreamAnswered(capture.status)
     if (end === 'client-gone')
       metrics.cancelled(client.outgoing.headersSent ? 'during-answer' : 'before-answer')
@@ -89,6 +95,15 @@ class ChatPassage implements Passage {
   }
 }
 
+/** The copy takes room like a body; where there is none the original is sent, and usage stays unknown. */
+const askingBody = (
+  { asksForUsage, bodies }: ChatDeps,
+  { streamed, body }: Exchange
+): Buffer | null => {
+  const asking = asksForUsage && streamed ? askForUsage(body) : null
+  return asking !== null && bodies.take(asking.length) ? asking : null
+}
+
 /**
  * Sends the original bytes; the client gets the upstream's bytes. With `STREAM_USAGE=always` a stream
  * is asked for its usage, and the client's is the same without it. @param why null without a match
@@ -100,10 +115,10 @@ export const respondFromUpstream = (
 ): void => {
   count(deps.metrics, why)
   const { incoming, exchange } = received
-  const asking = deps.asksForUsage && exchange.streamed ? askForUsage(exchange.body) : null
+  const asking = askingBody(deps, exchange)
   deps.upstream.send(
     incoming,
     asking ?? exchange.body,
-    new ChatPassage(deps, received, { why, hidesUsage: asking !== null })
+    new ChatPassage(deps, received, { why, asking })
   )
 }

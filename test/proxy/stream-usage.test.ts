@@ -1,6 +1,15 @@
 import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
-import { chatBody, LIMITS, send, startHarness, type Harness, type Responder } from './harness.ts'
+import { createBodyBudget } from '../../src/proxy/body-budget.ts'
+import {
+  chatBody,
+  eventually,
+  LIMITS,
+  send,
+  startHarness,
+  type Harness,
+  type Responder,
+} from './harness.ts'
 
 const chunk = (fields: Record<string, unknown>): string =>
   `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'm', ...fields })}\n\n`
@@ -70,6 +79,21 @@ describe('the usage of a stream', () => {
     await start()
     await send(harness.port, chatBody('hi'))
     expect(harness.upstream.requests[0]?.body.toString()).toBe(chatBody('hi'))
+  })
+
+  it('is not asked for where there is no room for a second body, and takes none for good', async () => {
+    const body = chatBody('hi', { stream: true })
+    const bodies = createBodyBudget(2 * body.length)
+    await start({ bodies })
+    expect((await send(harness.port, body)).body.toString()).toBe(WITHOUT)
+    expect(harness.upstream.requests[0]?.body.toString()).toBe(body)
+    await eventually(() => bodies.inUse() === 0)
+    await harness.close()
+    const roomy = createBodyBudget(3 * body.length)
+    await start({ bodies: roomy })
+    expect((await send(harness.port, body)).body.toString()).toBe(WITHOUT)
+    expect(await usageOfRecord()).toEqual(USAGE)
+    await eventually(() => roomy.inUse() === 0)
   })
 
   it('passes where the answer is encoded or has a length', async () => {
