@@ -85,6 +85,8 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
       upstreamTimeoutMs: 600_000,
       keepAliveMs: 0,
     },
+    trace: null,
+    asksForUsage: false,
     echoModel: false,
     breaker: { maxFailures: 3, pauseMs: 10_000 },
     now,

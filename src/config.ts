@@ -78,10 +78,14 @@ const SCHEMA = z.object({
   MAX_IN_FLIGHT_BYTES: whole(256 * 2 ** 20, 1024),
   LOG_QUEUE_MAX_BYTES: whole(64 * 2 ** 20, 1024),
   KEEP_ALIVE_SECONDS: z.coerce.number().min(0).default(0),
+  STREAM_USAGE: z.enum(['as-asked', 'always']).default('as-asked'),
   CAPTURE_MAX_BYTES: whole(4 * 2 ** 20, 1024),
   TENANT_SECRET: optional,
   CREDENTIAL_TTL_SECONDS: whole(3600, 1),
   PRICES_FILE: optional,
+  ESTIMATE_USAGE: flag(true),
+  OTEL_EXPORTER_OTLP_ENDPOINT: optional.pipe(z.url().nullable()),
+  OTEL_SERVICE_NAME: z.string().default('promptintern-proxy'),
   CAPTURE_SHARE: share(1),
   REDACT: detectors,
   REDACT_PATTERNS: patterns,
@@ -140,10 +144,14 @@ export interface Config {
     tenantSecret: string | null
     captureShare: number
     keepAliveMs: number
+    streamUsage: Environment['STREAM_USAGE']
   }
   /** null when nothing is taken out */
   redact: RedactOptions | null
   pricesFile: string | null
+  estimateUsage: boolean
+  /** null when no spans are sent */
+  tracing: { endpoint: string; serviceName: string } | null
   hub: { endpoint: string; token: string | null }
   retention: { bodiesMs: number; recordsMs: number }
   engine:
@@ -236,9 +244,15 @@ const configOf = (env: Environment): Config => ({
     tenantSecret: env.TENANT_SECRET,
     captureShare: env.CAPTURE_SHARE,
     keepAliveMs: env.KEEP_ALIVE_SECONDS * 1000,
+    streamUsage: env.STREAM_USAGE,
   },
   redact: redactOf(env),
   pricesFile: env.PRICES_FILE,
+  estimateUsage: env.ESTIMATE_USAGE,
+  tracing:
+    env.OTEL_EXPORTER_OTLP_ENDPOINT === null
+      ? null
+      : { endpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT, serviceName: env.OTEL_SERVICE_NAME },
   hub: { endpoint: env.HF_ENDPOINT.replace(/\/+$/, ''), token: env.HF_TOKEN },
   retention: {
     bodiesMs: env.BODY_RETENTION_DAYS * DAY_MS,

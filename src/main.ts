@@ -9,23 +9,28 @@ import { Registry } from 'prom-client'
 import { createAdminApp } from './admin/app.ts'
 import { createApp } from './app.ts'
 import type { Config } from './config.ts'
-import { parsePrices, savedUsd, type Price } from './core/prices.ts'
+import { costUsd, parsePrices, savedUsd, type Price } from './core/prices.ts'
 import { loadSecrets, prepareDataDir } from './data-dir.ts'
 import { createEngine } from './engine/client.ts'
 import type { Engine } from './engine/engine.ts'
 import { AppError } from './errors.ts'
+import { watchEventLoop, type EventLoopWatch } from './event-loop.ts'
+import { watchHealth, type Health } from './health.ts'
 import { drain, listen } from './http-server.ts'
 import { openAccess, type IssuedAccess } from './issued-access.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { createBodyBudget } from './proxy/body-budget.ts'
 import { createLogQueue, type LogQueue } from './proxy/log-queue.ts'
 import { createMetrics } from './proxy/metrics.ts'
+import { registerProcessMetrics } from './proxy/process-metrics.ts'
 import { createProxy } from './proxy/proxy.ts'
 import { compileRouteTable, type RouteTable } from './proxy/route-table.ts'
 import { createTenants } from './proxy/tenants.ts'
 import { watchSnapshot, type SnapshotWatch } from './snapshot-watch.ts'
 import { openSqliteStore } from './store/sqlite/open.ts'
 import type { Store } from './store/store.ts'
+import { openTracing } from './tracing/open.ts'
+import type { Tracing } from './tracing/start.ts'
 import { forkModule, supervise, type SupervisedChild } from './supervise.ts'
 import { timeOrderedId } from './time-ordered-id.ts'
 import type { ReplayUpstream, WorkerDeps } from './worker/deps.ts'
@@ -155,20 +160,30 @@ interface Parts {
   prices: Price[]
   /** null where clients' own keys are forwarded */
   issued: IssuedAccess | null
+  eventLoop: EventLoopWatch
+  tracing: Tracing | null
+  health: Health
 }
 
 const statusOf = (parts: Parts) => ({
   engine: parts.config.engine.kind,
-  engineReachable: parts.engine !== null,
+  engineReachable: parts.health.engineIsReachable() === true,
   worker: parts.worker === null ? 'elsewhere' : parts.worker.isRunning() ? 'running' : 'restarting',
   log: parts.queue.stats(),
   routes: parts.routes.snapshot().byVersion.size,
 })
 
 const buildApp = async (parts: Parts, registry: Registry) => {
-  const { config, store, queue, engine, routes, prices, issued } = parts
+  const { config, store, queue, engine, routes, prices, issued, eventLoop, health } = parts
   const secrets = await loadSecrets(config.dataDir)
   const adminToken = config.adminToken ?? secrets.adminToken
+  const bodies = createBodyBudget(config.proxy.maxInFlightBytes)
+  registerProcessMetrics(registry, {
+    bodyBytes: bodies.inUse,
+    usage: store.records.usageTotals,
+    eventLoop: eventLoop.read,
+    engines: () => (engine === null ? [] : [[ENGINE_NAME, health.engineIsReachable() === true]]),
+  })
   const proxy = createProxy({
     upstreamBaseUrl: config.upstream.baseUrl,
     routes: routes.snapshot,
@@ -182,9 +197,10 @@ const buildApp = async (parts: Parts, registry: Registry) => {
         now: Date.now,
       }),
     access: issued?.access ?? null,
-    bodies: createBodyBudget(config.proxy.maxInFlightBytes),
+    bodies,
     isSampled: () => Math.random() < config.proxy.captureShare,
     log: (exchange) => queue.push(exchange),
+    trace: parts.tracing && parts.tracing.trace,
     metrics: createMetrics(registry, () => queue.stats()),
     savedUsd: (model, tokens, usage) => savedUsd(prices, model, tokens, usage),
     limits: {
@@ -195,6 +211,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
       upstreamTimeoutMs: config.upstream.timeoutMs,
       keepAliveMs: config.proxy.keepAliveMs,
     },
+    asksForUsage: config.proxy.streamUsage === 'always',
     echoModel: config.proxy.echoModel,
     breaker: BREAKER,
     now: () => performance.timeOrigin + performance.now(),
@@ -206,13 +223,18 @@ const buildApp = async (parts: Parts, registry: Registry) => {
     now: Date.now,
     status: () => statusOf(parts),
     trafficShare: config.internalize.trafficShare,
+    estimatesUsage: config.estimateUsage,
+    costUsd: (model, usage) => costUsd(prices, model, usage),
   })
   const app = createApp({
     proxy: proxy.app,
     admin,
     registry,
     adminToken,
-    readiness: () => ({ store: routes.isCurrent() && (issued?.isCurrent() ?? true) }),
+    readiness: () => ({
+      store: routes.isCurrent() && (issued?.isCurrent() ?? true),
+      log: health.logIsTaken(),
+    }),
     onUnexpected: (error) => parts.logger.error({ error: String(error) }, 'unexpected'),
   })
   return { app, proxy }
@@ -259,7 +281,20 @@ const open = async (
   const prices = await loadPrices(config.pricesFile)
   const issued = await openAccess(config, store, prices, logger)
   onClose(async () => issued?.close())
-  const parts: Parts = { config, store, logger, queue, engine, worker, routes, prices, issued }
+  const eventLoop = watchEventLoop()
+  onClose(eventLoop.stop)
+  const tracing = await openTracing(
+    config.tracing && {
+      ...config.tracing,
+      upstreamBaseUrl: config.upstream.baseUrl,
+      maxAnswerBytes: config.proxy.captureMaxBytes,
+    }
+  )
+  onClose(async () => tracing?.close())
+  const health = watchHealth({ logStats: () => queue.stats(), engine: engine?.engine ?? null })
+  onClose(health.stop)
+  const running = { engine, worker, routes, prices, issued, eventLoop, tracing, health }
+  const parts: Parts = { config, store, logger, queue, ...running }
   const { app, proxy } = await buildApp(parts, new Registry())
   onClose(() => proxy.close())
   const { server, port } = await listen(app, proxy.takes, config)

@@ -39,7 +39,7 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
   },
   'src/store': {
     ours: ['src/core', 'src/openai', 'src/errors.ts', 'src/package-folder.ts'],
-    packages: ['drizzle-orm', '@libsql/client', 'lru-cache'],
+    packages: ['drizzle-orm', '@libsql/client', 'lru-cache', 'gpt-tokenizer'],
     node: true,
   },
   'src/proxy': {
@@ -52,6 +52,17 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
     ],
     packages: ['hono', '@hono/node-server', 'undici', 'lru-cache', 'prom-client'],
     node: true,
+  },
+  'src/tracing': {
+    ours: ['src/core', 'src/openai'],
+    packages: [
+      '@opentelemetry/api',
+      '@opentelemetry/core',
+      '@opentelemetry/exporter-trace-otlp-http',
+      '@opentelemetry/resources',
+      '@opentelemetry/sdk-trace-base',
+    ],
+    node: false,
   },
   'src/worker': {
     ours: [
@@ -168,6 +179,17 @@ describe('import rule', () => {
     expect(violation('src/proxy/x.ts', '../store/store.ts')).not.toBeNull()
     expect(violation('src/core/x.ts', 'node:fs')).not.toBeNull()
     expect(violation('adapters/fake/x.ts', 'onnxruntime-node')).not.toBeNull()
+  })
+
+  it('loads spans and tokenizers only where they are needed', () => {
+    const eager =
+      /^import (?!type\b)[^'"]*['"](?:@opentelemetry\/|gpt-tokenizer|[./]*tracing\/start\.ts|\.\/start\.ts)/m
+    const offenders = filesUnder('src').filter(
+      (file) =>
+        file !== 'src/tracing/start.ts' && eager.test(readFileSync(join(root, file), 'utf8'))
+    )
+    expect(offenders).toEqual([])
+    expect(eager.test("import { startTracing } from './tracing/start.ts'")).toBe(true)
   })
 
   it('lets only the composition root and the CLI import adapters', () => {

@@ -90,11 +90,11 @@ const killTree = (root: number): void => {
 
 /**
  * @param env added to the environment; PORT and ADMIN_TOKEN are set here
- * @param log open file that gets the server's log in place of ours
+ * @param onLog gets what the server and its children log, which else goes to our own stderr
  */
 export const startProxy = async (
   env: Record<string, string>,
-  log?: number
+  onLog?: (text: string) => void
 ): Promise<ProxyProcess> => {
   const port = await freePort()
   const isBuilt = import.meta.url.endsWith('.js')
@@ -103,8 +103,9 @@ export const startProxy = async (
   )
   const child = spawn(process.execPath, [...(isBuilt ? [] : ['--import', 'tsx']), cli, 'serve'], {
     env: { LOG_LEVEL: 'warn', ...process.env, ...env, PORT: String(port), ADMIN_TOKEN },
-    stdio: ['ignore', 'inherit', log ?? 'inherit'],
+    stdio: ['ignore', 'inherit', onLog === undefined ? 'inherit' : 'pipe'],
   })
+  child.stderr?.setEncoding('utf8').on('data', onLog!)
   const baseUrl = `http://127.0.0.1:${port}`
   let peak = 0
   const sampler = setInterval(() => {

@@ -1,4 +1,5 @@
 /** What the admin API needs from outside, passed in once. */
+import type { Usage } from '../openai/chat.ts'
 import type { Store } from '../store/store.ts'
 
 export interface AdminDeps {
@@ -10,5 +11,9 @@ export interface AdminDeps {
   status: () => Record<string, unknown>
   /** share of the matching requests that a route made here may answer, 0 to 1 */
   trafficShare: number
+  /** what the provider charges for an answer, null without a price or usage */
+  costUsd: (model: string, usage: Usage | null) => number | null
+  /** whether records without usage are shown with an estimate of it */
+  estimatesUsage: boolean
   newId: () => string
 }

@@ -52,17 +52,21 @@ const statusRoute = createRoute({
   ),
 })
 
-export const addLogRoutes = (app: OpenAPIHono, { store, status }: AdminDeps): void => {
+export const addLogRoutes = (
+  app: OpenAPIHono,
+  { store, status, costUsd, estimatesUsage }: AdminDeps
+): void => {
   app.openapi(recordsRoute, async (context) => {
     const { limit, after, order, template, bodies } = context.req.valid('query')
     const rows = await store.records.list({
       limit,
       order,
       bodies: bodies === 'true',
+      estimates: estimatesUsage,
       ...(after === undefined ? {} : { after }),
       ...(template === undefined ? {} : { templateVersion: template }),
     })
-    const data = rows.map((row) => recordView(row, bodies === 'true'))
+    const data = rows.map((row) => recordView(row, bodies === 'true', costUsd))
     const next = rows.length < limit ? null : rows.at(-1)!.sequence
     return context.json({ data, next }, 200)
   })

@@ -142,7 +142,14 @@ export const recordSchema = z
     firstByteMs: z.number().nullable(),
     durationMs: z.number(),
     templateVersion: z.string().nullable(),
-    usage: stored<Usage>('as the upstream counted').nullable(),
+    usage: stored<Usage>('as the upstream counted; null where it did not say').nullable(),
+    estimatedUsage: stored<Usage>(
+      'counted by a tokenizer where the upstream did not say; not what it bills'
+    ).nullable(),
+    costUsd: z
+      .number()
+      .nullable()
+      .describe('what the upstream charges; null without usage or price, and for a lora`s answer'),
     route: stored<RouteOutcome>('what routing did, when a live template matched').nullable(),
     request: z.string().optional(),
     response: z.string().nullable().optional(),

@@ -4,6 +4,7 @@ import type { Internalization } from '../core/internalization.ts'
 import type { StoredRecord } from '../core/record.ts'
 import { confidenceOf, type ConfidenceStatistic, type Route } from '../core/route.ts'
 import type { Anchor, Segment, Slot, Template } from '../core/template.ts'
+import type { Usage } from '../openai/chat.ts'
 import type { EvaluationRow, TemplateStats } from '../store/store.ts'
 import type {
   exampleSchema,
@@ -101,10 +102,20 @@ export const exampleView = (
   }
 }
 
+/** @param costUsd of an answer of the upstream */
 export const recordView = (
-  { request, response, ...row }: StoredRecord,
-  withBodies: boolean
-): z.infer<typeof recordSchema> => (withBodies ? { ...row, request, response } : row)
+  { request, response, estimatedUsage = null, ...row }: StoredRecord,
+  withBodies: boolean,
+  costUsd: (model: string, usage: Usage | null) => number | null
+): z.infer<typeof recordSchema> => {
+  const isOwn = row.route?.outcome === 'answered'
+  const view = {
+    ...row,
+    estimatedUsage,
+    costUsd: isOwn ? null : costUsd(row.model, row.usage),
+  }
+  return withBodies ? { ...view, request, response } : view
+}
 
 const sum = (rows: TemplateStats[], figure: Exclude<keyof TemplateStats, 'lastSeen'>): number =>
   rows.reduce((total, row) => total + row[figure], 0)

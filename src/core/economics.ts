@@ -5,6 +5,7 @@
  * upstream, p' of the adapted model, c coverage, V calls a month.
  */
 import type { Usage } from '../openai/chat.ts'
+import { tokenCounts } from '../openai/usage.ts'
 import type { Price } from './prices.ts'
 
 /** Token counts of one call, and how much of the prompt the provider's cache serves. */
@@ -30,11 +31,9 @@ export interface CallCosts {
 
 /** Share of prompt tokens that came from the provider's cache over the logged calls. */
 export const cacheHitShare = (usages: readonly Usage[]): number => {
-  const prompt = usages.reduce((sum, usage) => sum + usage.prompt_tokens, 0)
-  const cached = usages.reduce(
-    (sum, usage) => sum + (usage.prompt_tokens_details?.cached_tokens ?? 0),
-    0
-  )
+  const counts = usages.map(tokenCounts)
+  const prompt = counts.reduce((sum, { input }) => sum + (input ?? 0), 0)
+  const cached = counts.reduce((sum, { cachedInput }) => sum + (cachedInput ?? 0), 0)
   return prompt === 0 ? 0 : Math.min(1, cached / prompt)
 }
 

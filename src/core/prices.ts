@@ -4,6 +4,7 @@
  */
 import { AppError } from '../errors.ts'
 import type { Usage } from '../openai/chat.ts'
+import { tokenCounts } from '../openai/usage.ts'
 
 /** US dollars per million tokens. */
 export interface Price {
@@ -88,21 +89,6 @@ export const findPrice = (prices: readonly Price[], model: string): Price | null
 
 const PER_MILLION = 1e-6
 
-/** Dollars for one call, with what the provider's cache served and took at its own prices. */
-export const usageUsd = (price: Price, usage: Usage): number => {
-  const { prompt_tokens: prompt, completion_tokens: completion, prompt_tokens_details } = usage
-  const cached = prompt_tokens_details?.cached_tokens ?? 0
-  const written = prompt_tokens_details?.cache_write_tokens ?? 0
-  const plain = Math.max(0, prompt - cached - written)
-  return (
-    PER_MILLION *
-    (plain * price.input +
-      cached * price.cachedInput +
-      written * (price.cacheWrite ?? price.input) +
-      completion * price.output)
-  )
-}
-
 /** What reading the recurring prompt costs the caller today when the cache is warm. */
 const cachedInput = (price: Price, prefixTokens: number): number =>
   prefixTokens >= (price.minCachedPrefixTokens ?? 0) ? price.cachedInput : price.input
@@ -151,7 +137,38 @@ export const savingsOfRequest = (request: AnsweredRequest): RequestSavings => {
   return { totalUsd, promptUsd, modelUsd: totalUsd - promptUsd }
 }
 
-/** Dollars saved by one answer on own hardware; null without a price of the model. */
+/**
+ * What the provider charges for one answer, cached tokens and writes to its cache at their own
+ * prices; null where it does not say what was read and written.
+ */
+export const requestCost = (price: Price, usage: Usage): number | null => {
+  const { input, cachedInput: cached, cacheWrite, output } = tokenCounts(usage)
+  if (input === null || output === null) return null
+  const [hits, writes] = [cached ?? 0, cacheWrite ?? 0]
+  const plain = Math.max(0, input - hits - writes)
+  return (
+    PER_MILLION *
+    (plain * price.input +
+      hits * price.cachedInput +
+      writes * (price.cacheWrite ?? price.input) +
+      output * price.output)
+  )
+}
+
+/** The same by the model's name; null also without a price of it and without usage. */
+export const costUsd = (
+  prices: readonly Price[],
+  model: string,
+  usage: Usage | null
+): number | null => {
+  const price = usage && findPrice(prices, model)
+  return price && requestCost(price, usage)
+}
+
+/**
+ * Dollars saved by one answer on own hardware; null without a price of the model. Where the engine
+ * does not say what it read and wrote, the removed prompt alone is credited.
+ */
 export const savedUsd = (
   prices: readonly Price[],
   model: string,
@@ -160,11 +177,12 @@ export const savedUsd = (
 ): number | null => {
   const price = findPrice(prices, model)
   if (price === null) return null
+  const counts = usage && tokenCounts(usage)
   return savingsOfRequest({
     price,
     adaptedPrice: null,
     promptTokensSaved,
-    promptTokens: usage?.prompt_tokens ?? 0,
-    completionTokens: usage?.completion_tokens ?? 0,
+    promptTokens: counts?.input ?? 0,
+    completionTokens: counts?.output ?? 0,
   }).totalUsd
 }

@@ -84,4 +84,6 @@ export interface StoredRecord extends ExchangeRecord {
   /** strictly increasing; a cursor into the log */
   sequence: number
   templateVersion: string | null
+  /** counted by a tokenizer where `usage` is null; only where it was asked for */
+  estimatedUsage?: Usage | null
 }

@@ -10,6 +10,7 @@ import type {
   ContentPart,
   Usage,
 } from '../openai/chat.ts'
+import { tokenCounts } from '../openai/usage.ts'
 
 const BYTES_PER_TOKEN = 4
 /** of an image or a sound, whose bytes say nothing about its tokens */
@@ -72,14 +73,15 @@ export const estimateCompletion = (promptTokens: number, { choices }: ChatComple
  * number are lost for good.
  */
 export const countableUsage = (usage: Usage | null): Usage | null => {
-  if (!isCount(usage?.prompt_tokens) || !isCount(usage.completion_tokens)) return null
-  const { prompt_tokens, completion_tokens, prompt_tokens_details: details } = usage
-  const ofPrompt = (value: unknown): number => (isCount(value) ? Math.min(value, prompt_tokens) : 0)
+  if (usage === null) return null
+  const { input, output, cachedInput, cacheWrite } = tokenCounts(usage)
+  if (input === null || output === null) return null
+  const ofInput = (count: number | null): number => Math.min(count ?? 0, input)
   return {
-    ...usageOf(prompt_tokens, completion_tokens),
+    ...usageOf(input, output),
     prompt_tokens_details: {
-      cached_tokens: ofPrompt(details?.cached_tokens),
-      cache_write_tokens: ofPrompt(details?.cache_write_tokens),
+      cached_tokens: ofInput(cachedInput),
+      cache_write_tokens: ofInput(cacheWrite),
     },
   }
 }

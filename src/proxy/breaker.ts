@@ -1,10 +1,14 @@
 /** Keeps requests away from an engine that fails, so that nobody waits for its timeout in vain. */
 
+/** `half-open`: the pause is over, and the next caller tries. */
+export type BreakerState = 'closed' | 'half-open' | 'open'
+
 export interface Breaker {
   /** Whether the engine may be asked; after the pause one caller at a time may try. */
   allows(): boolean
   succeeded(): void
   failed(): void
+  state(): BreakerState
 }
 
 export interface BreakerOptions {
@@ -31,6 +35,10 @@ export const createBreaker = ({ maxFailures, pauseMs, now }: BreakerOptions): Br
     failed: () => {
       failures++
       if (failures >= maxFailures) openUntil = now() + pauseMs
+    },
+    state: () => {
+      if (failures < maxFailures) return 'closed'
+      return now() < openUntil ? 'open' : 'half-open'
     },
   }
 }

@@ -81,7 +81,7 @@ const answer = async (
     deps.access === null
       ? await receive(deps, incoming, client, false)
       : await receiveFrom(deps, deps.access.callerOf(incoming.headers), incoming, client)
-  if (received === 'client-left') return
+  if (received === 'client-left') return deps.metrics.cancelled('before-answer')
   if (received === 'no-room') {
     deps.metrics.request('unread')
     return passThrough(deps, incoming, client)

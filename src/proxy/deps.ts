@@ -40,10 +40,14 @@ export interface ProxyDeps {
   isSampled: () => boolean
   /** takes an exchange that is over; must not block and must not throw */
   log: (exchange: CapturedExchange) => void
+  /** takes the same exchanges and those that are not logged, for spans; null without tracing */
+  trace: ((exchange: CapturedExchange, traceparent: unknown) => void) | null
   metrics: ProxyMetrics
   /** money saved by one answer, null without a price */
   savedUsd: (model: string, promptTokensSaved: number, usage: Usage | null) => number | null
   limits: ProxyLimits
+  /** streams are asked for their usage, which their clients do not see unless they asked, too */
+  asksForUsage: boolean
   /** answers carry the requested model's name instead of the lora's id */
   echoModel: boolean
   /** after so many failures in a row an engine is left alone for the pause */

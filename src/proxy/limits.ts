@@ -4,7 +4,7 @@
  */
 import { BudgetAccount, type BudgetPeriod } from '../core/budget.ts'
 import { isMetered, isReadFirst, type IssuedKey } from '../core/issued-key.ts'
-import { usageUsd, type Price } from '../core/prices.ts'
+import { requestCost, type Price } from '../core/prices.ts'
 import { RateLimit } from '../core/rate-limit.ts'
 import { estimateRequest } from '../core/token-estimate.ts'
 import { AppError } from '../errors.ts'
@@ -106,7 +106,7 @@ export const createLimits = ({ priceOf, spentUsd, spend, now }: LimitsOptions): 
   const admitMetered = (key: IssuedKey, request: ChatRequest): Charge => {
     const counters = countersOf(key)
     const price = priceFor(key, request.model, priceOf)
-    const usdOf = (usage: Usage): number => (price === null ? 0 : usageUsd(price, usage))
+    const usdOf = (usage: Usage): number => (price && requestCost(price, usage)) ?? 0
     const estimate = estimateRequest(request)
     const wanted = { tokens: estimate.total_tokens, usd: usdOf(estimate) }
     checkRequests(counters, key, now())

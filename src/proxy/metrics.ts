@@ -1,8 +1,14 @@
-/** Prometheus metrics of the hot path. Label values come from fixed sets, never from a client. */
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { LogQueueStats } from './log-queue.ts'
+/**
+ * Prometheus metrics of the hot path. Label values come from fixed sets, never from a client.
+ * docs/metrics.md has the whole list; `process-metrics.ts` registers what is only read.
+ */
+import { Counter, Histogram, type Registry } from 'prom-client'
 import type { FaultReason } from './ask-lora.ts'
+import type { BreakerState } from './breaker.ts'
+import { registerLogMetrics } from './log-metrics.ts'
+import type { LogQueueStats } from './log-queue.ts'
 import type { SkipReason } from './route.ts'
+import { createTally, registerReading } from './tally.ts'
 
 /**
  * `answered` by a lora, `fallback` after one was asked, `skipped` although a template matched,
@@ -15,32 +21,30 @@ export type RequestOutcome =
 export interface ProxyMetrics {
   request(outcome: RequestOutcome): void
   fallback(reason: FaultReason | SkipReason): void
-  tokensSaved(tokens: number): void
+  /** by an answer of a lora; money null without a price */
+  saved(promptTokens: number, usd: number | null): void
   /** from the complete request to the moment the upstream or the engine was asked */
   overhead(milliseconds: number): void
+  /** the client of a chat completion left before it had the whole answer */
+  cancelled(phase: CancelPhase): void
+  /** @param status of the upstream's answer to a chat completion; 0 when there was none */
+  upstreamAnswered(status: number): void
+  engineAsked(engine: string): void
+  engineDone(engine: string): void
+  /** called once an engine */
+  watchBreaker(engine: string, state: () => BreakerState): void
 }
 
 const OVERHEAD_BUCKETS_SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25]
 
-const registerLogMetrics = (registry: Registry, logStats: () => LogQueueStats): void => {
-  const gauges: [string, string, (stats: LogQueueStats) => number][] = [
-    ['promptintern_log_queued_bytes', 'Bytes waiting for the store', (stats) => stats.queuedBytes],
-    ['promptintern_log_written_total', 'Records the store has taken', (stats) => stats.written],
-    ['promptintern_log_dropped_total', 'Records dropped: store too slow', (stats) => stats.dropped],
-    ['promptintern_log_store_failures_total', 'Batches refused', (stats) => stats.storeFailures],
-  ]
-  for (const [name, help, read] of gauges) {
-    // a gauge, because its value is the queue's own count and is only copied when it is asked for
-    const gauge: Gauge = new Gauge({
-      name,
-      help,
-      registers: [registry],
-      collect: () => gauge.set(read(logStats())),
-    })
-  }
-}
+const CANCEL_PHASES = ['before-answer', 'during-answer'] as const
+export type CancelPhase = (typeof CANCEL_PHASES)[number]
 
-export const createMetrics = (registry: Registry, logStats: () => LogQueueStats): ProxyMetrics => {
+const STATUS_CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const
+
+const BREAKER_READINGS: Record<BreakerState, number> = { closed: 0, 'half-open': 1, open: 2 }
+
+const createRequestMetrics = (registry: Registry) => {
   const registers = [registry]
   const requests = new Counter({
     name: 'promptintern_requests_total',
@@ -54,22 +58,102 @@ export const createMetrics = (registry: Registry, logStats: () => LogQueueStats)
     labelNames: ['reason'],
     registers,
   })
-  const saved = new Counter({
-    name: 'promptintern_prompt_tokens_saved_total',
-    help: 'Prompt tokens that no model had to read',
-    registers,
-  })
   const overhead = new Histogram({
     name: 'promptintern_overhead_seconds',
     help: 'Time of our own before the upstream or the engine is asked',
     buckets: OVERHEAD_BUCKETS_SECONDS,
     registers,
   })
+  return {
+    request: (outcome: RequestOutcome) => requests.inc({ route: outcome }),
+    fallback: (reason: FaultReason | SkipReason) => fallbacks.inc({ reason }),
+    overhead: (milliseconds: number) => overhead.observe(milliseconds / 1000),
+  }
+}
+
+const createSavingMetrics = (registry: Registry) => {
+  const registers = [registry]
+  const tokens = new Counter({
+    name: 'promptintern_prompt_tokens_saved_total',
+    help: 'Prompt tokens that no model had to read',
+    registers,
+  })
+  const usd = new Counter({
+    name: 'promptintern_saved_usd_total',
+    help: 'US dollars saved against the cached-input price, where there is a price',
+    registers,
+  })
+  return {
+    saved: (promptTokens: number, dollars: number | null) => {
+      tokens.inc(promptTokens)
+      // a price file may say that the lora's tokens cost more: a counter cannot fall
+      if (dollars !== null && dollars > 0) usd.inc(dollars)
+    },
+  }
+}
+
+const createOutcomeMetrics = (registry: Registry) => {
+  const cancellations = createTally(
+    registry,
+    {
+      name: 'promptintern_cancellations_total',
+      help: 'Chat completions whose client left before it had the whole answer',
+      label: 'phase',
+    },
+    CANCEL_PHASES
+  )
+  const classes = createTally(
+    registry,
+    {
+      name: 'promptintern_upstream_responses_total',
+      help: 'Answers of the upstream to chat completions by class of status',
+      label: 'class',
+    },
+    STATUS_CLASSES
+  )
+  return {
+    cancelled: (phase: CancelPhase) => void cancellations[phase]++,
+    upstreamAnswered: (status: number) =>
+      void classes[STATUS_CLASSES[Math.floor(status / 100)] ?? 'none']++,
+  }
+}
+
+const createEngineMetrics = (registry: Registry) => {
+  const inFlight = new Map<string, number>()
+  const breakers = new Map<string, () => BreakerState>()
+  const add = (engine: string, more: number): void =>
+    void inFlight.set(engine, (inFlight.get(engine) ?? 0) + more)
+  registerReading(
+    registry,
+    {
+      name: 'promptintern_engine_requests_in_flight',
+      help: 'Requests that wait for a lora',
+      label: 'engine',
+    },
+    () => inFlight
+  )
+  registerReading(
+    registry,
+    {
+      name: 'promptintern_engine_breaker_state',
+      help: '0 closed, 1 half-open: the next request tries, 2 open: nobody asks the engine',
+      label: 'engine',
+    },
+    () => [...breakers].map(([engine, state]) => [engine, BREAKER_READINGS[state()]])
+  )
+  return {
+    engineAsked: (engine: string) => add(engine, 1),
+    engineDone: (engine: string) => add(engine, -1),
+    watchBreaker: (engine: string, state: () => BreakerState) => void breakers.set(engine, state),
+  }
+}
+
+export const createMetrics = (registry: Registry, logStats: () => LogQueueStats): ProxyMetrics => {
   registerLogMetrics(registry, logStats)
   return {
-    request: (outcome) => requests.inc({ route: outcome }),
-    fallback: (reason) => fallbacks.inc({ reason }),
-    tokensSaved: (tokens) => saved.inc(tokens),
-    overhead: (milliseconds) => overhead.observe(milliseconds / 1000),
+    ...createRequestMetrics(registry),
+    ...createSavingMetrics(registry),
+    ...createOutcomeMetrics(registry),
+    ...createEngineMetrics(registry),
   }
 }

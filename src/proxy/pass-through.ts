@@ -32,5 +32,6 @@ export const passThrough = (
     apiKey: upstreamApiKey,
     addedHeaders: [],
     capture: null,
+    hidesUsage: false,
     onEnd: () => {},
   })

@@ -57,14 +57,17 @@ export const respondFromLora = async (
   const { route } = matched
   const abort = new AbortController()
   client.onGone(() => abort.abort())
+  metrics.engineAsked(engine.name)
   const answer = await askLora(engine, matched, request, {
     timeoutMs: limits.adaptedTimeoutMs,
     maxTokens: limits.adaptedMaxTokens,
     signal: abort.signal,
   })
+  metrics.engineDone(engine.name)
   report(breaker, answer)
 
   if (client.gone) {
+    metrics.cancelled('before-answer')
     finish(deps, received, matched, { given: null, usage: answer.usage })
     return null
   }
@@ -86,31 +89,28 @@ export const respondFromLora = async (
   })
   send(received, request, rendered, headers)
   metrics.request('answered')
-  metrics.tokensSaved(route.templateTokens)
-  const given = { rendered, confidence: answer.confidence, at: now() }
-  finish(deps, received, matched, { given, usage: answer.usage })
+  const { confidence, usage } = answer
+  const savedUsd = deps.savedUsd(exchange.model, route.templateTokens, usage)
+  metrics.saved(route.templateTokens, savedUsd)
+  finish(deps, received, matched, { given: { rendered, confidence, savedUsd, at: now() }, usage })
   return null
 }
 
 interface GivenAnswer {
   rendered: RenderedAnswer
   confidence: number
+  savedUsd: number | null
   at: number
 }
 
-const outcomeOf = (
-  deps: ChatDeps,
-  { model }: { model: string },
-  { route }: MatchedRoute,
-  given: GivenAnswer | null
-): RouteOutcome => ({
+const outcomeOf = ({ route }: MatchedRoute, given: GivenAnswer | null): RouteOutcome => ({
   templateVersion: route.template.version,
   lora: route.lora,
   outcome: given ? 'answered' : 'fallback',
   reason: given ? null : 'client-closed',
   confidence: given?.confidence ?? null,
   promptTokensSaved: given ? route.templateTokens : 0,
-  savedUsd: given && deps.savedUsd(model, route.templateTokens, given.rendered.usage),
+  savedUsd: given && given.savedUsd,
 })
 
 /** What is left to do when the exchange is over: its key's limits and its record. */
@@ -120,15 +120,15 @@ const finish = (
   matched: MatchedRoute,
   { given, usage }: { given: GivenAnswer | null; usage: Usage | null }
 ): void => {
-  const { exchange, charge } = received
+  const { exchange, incoming, charge } = received
   if (charge !== null) settleLora(charge, usage, given !== null)
-  if (!exchange.isCaptured) return
-  deps.log(
-    recordOfLora(
-      exchange,
-      { response: given && JSON.stringify(renderCompletion(given.rendered)), usage },
-      outcomeOf(deps, exchange, matched, given),
-      { firstByteAt: given?.at ?? null, endedAt: deps.now() }
-    )
+  if (!exchange.isCaptured && deps.trace === null) return
+  const record = recordOfLora(
+    exchange,
+    { response: given && JSON.stringify(renderCompletion(given.rendered)), usage },
+    outcomeOf(matched, given),
+    { firstByteAt: given?.at ?? null, endedAt: deps.now() }
   )
+  if (exchange.isCaptured) deps.log(record)
+  deps.trace?.(record, incoming.headers.traceparent)
 }

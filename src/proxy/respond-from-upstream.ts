@@ -1,10 +1,11 @@
 /** Fourth step for everything that no lora answers: the upstream's own answer, and its record. */
 import type { RouteOutcome } from '../core/record.ts'
+import { askForUsage } from '../openai/ask-usage.ts'
 import type { FaultReason } from './ask-lora.ts'
 import { Capture } from './capture.ts'
 import type { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
-import type { ExchangeEnd, Received } from './exchange.ts'
+import type { Exchange, ExchangeEnd, Received } from './exchange.ts'
 import { routeHeaders } from './headers.ts'
 import type { MatchedRoute } from './match.ts'
 import { recordOfUpstream } from './record.ts'
@@ -48,18 +49,29 @@ const count = (metrics: ChatDeps['metrics'], why: UpstreamReason | null): void =
   metrics.fallback(why.reason)
 }
 
+interface PassageOptions {
+  /** null without a match */
+  why: UpstreamReason | null
+  /** the body that asks for usage; null when the original is sent */
+  asking: Buffer | null
+}
+
 /** A chat completion's answer on its way, and what is done when it is over. */
 class ChatPassage implements Passage {
   readonly client: Client
   readonly apiKey: string | null
   readonly addedHeaders: string[]
   readonly capture: Capture
+  readonly hidesUsage: boolean
   private readonly deps: ChatDeps
   private readonly received: Received
   private readonly why: UpstreamReason | null
+  private readonly askingBytes: number
 
-  constructor(deps: ChatDeps, received: Received, why: UpstreamReason | null) {
+  constructor(deps: ChatDeps, received: Received, { why, asking }: PassageOptions) {
     this.deps = deps
+    this.hidesUsage = asking !== null
+    this.askingBytes = asking?.length ?? 0
     this.received = received
     this.why = why
     this.client = received.client
@@ -69,27 +81,48 @@ class ChatPassage implements Passage {
   }
 
   onEnd(end: ExchangeEnd): void {
-    const { tenants, log, now, limits } = this.deps
-    const { received, capture, why } = this
+    const { tenants, bodies, metrics, log, trace, now, limits } = this.deps
+    const { received, capture, why, client, askingBytes } = this
     const { charge } = received
     if (charge !== null) void settleUpstream(charge, capture, end, limits.captureMaxBytes)
+    if (askingBytes > 0) bodies.give(askingBytes)
+    metrics.upstreamAnswered(capture.status)
+    if (end === 'client-gone')
+      metrics.cancelled(client.outgoing.headersSent ? 'during-answer' : 'before-answer')
     if (capture.status !== 0) tenants.observe(received.exchange.tenant, capture.status)
-    if (!received.exchange.isCaptured) return
+    const { isCaptured } = received.exchange
+    if (!isCaptured && trace === null) return
     const route = why && outcomeOf(why)
-    log(recordOfUpstream(received.exchange, capture, now(), { end, route }))
+    const record = recordOfUpstream(received.exchange, capture, now(), { end, route })
+    if (isCaptured) log(record)
+    trace?.(record, received.incoming.headers.traceparent)
   }
 }
 
-/** Sends the original bytes; the client gets the upstream's bytes. @param why null without a match */
+/** The copy takes room like a body; where there is none the original is sent, and usage stays unknown. */
+const askingBody = (
+  { asksForUsage, bodies }: ChatDeps,
+  { streamed, body }: Exchange
+): Buffer | null => {
+  const asking = asksForUsage && streamed ? askForUsage(body) : null
+  return asking !== null && bodies.take(asking.length) ? asking : null
+}
+
+/**
+ * Sends the original bytes; the client gets the upstream's bytes. With `STREAM_USAGE=always` a stream
+ * is asked for its usage, and the client's is the same without it. @param why null without a match
+ */
 export const respondFromUpstream = (
   deps: ChatDeps,
   received: Received,
   why: UpstreamReason | null
 ): void => {
   count(deps.metrics, why)
+  const { incoming, exchange } = received
+  const asking = askingBody(deps, exchange)
   deps.upstream.send(
-    received.incoming,
-    received.exchange.body,
-    new ChatPassage(deps, received, why)
+    incoming,
+    asking ?? exchange.body,
+    new ChatPassage(deps, received, { why, asking })
   )
 }

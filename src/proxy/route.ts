@@ -4,6 +4,7 @@ import type { ChatRequest } from '../openai/chat.ts'
 import type { Engine } from '../engine/engine.ts'
 import { createBreaker, type Breaker } from './breaker.ts'
 import type { MatchedRoute } from './match.ts'
+import type { ProxyMetrics } from './metrics.ts'
 import type { Tenants } from './tenants.ts'
 
 /** Why the lora was not asked. */
@@ -18,19 +19,18 @@ export interface RouterDeps {
   engines: ReadonlyMap<string, Engine>
   tenants: Tenants
   breaker: { maxFailures: number; pauseMs: number }
+  metrics: Pick<ProxyMetrics, 'watchBreaker'>
   now: () => number
 }
 
 export type Router = (matched: MatchedRoute, request: ChatRequest, tenant: string) => Decision
 
-export const createRouter = ({ engines, tenants, breaker, now }: RouterDeps): Router => {
+export const createRouter = ({ engines, tenants, breaker, metrics, now }: RouterDeps): Router => {
   const breakers = new Map<string, Breaker>()
-  const breakerOf = (engine: string): Breaker => {
-    const known = breakers.get(engine)
-    if (known) return known
+  for (const { name } of engines.values()) {
     const created = createBreaker({ ...breaker, now })
-    breakers.set(engine, created)
-    return created
+    breakers.set(name, created)
+    metrics.watchBreaker(name, created.state)
   }
 
   const skipReason = (
@@ -50,8 +50,8 @@ export const createRouter = ({ engines, tenants, breaker, now }: RouterDeps): Ro
     const skipped = skipReason(matched, request, tenant)
     if (skipped) return { target: 'upstream', reason: skipped }
     const engine = engines.get(matched.route.engine)
-    if (!engine) return { target: 'upstream', reason: 'engine-missing' }
-    const engineBreaker = breakerOf(engine.name)
+    const engineBreaker = engine && breakers.get(engine.name)
+    if (!engineBreaker) return { target: 'upstream', reason: 'engine-missing' }
     return engineBreaker.allows()
       ? { target: 'lora', engine, breaker: engineBreaker }
       : { target: 'upstream', reason: 'engine-paused' }

@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { Pool, type Dispatcher } from 'undici'
 import { AppError } from '../errors.ts'
+import { UsageFilter } from '../openai/hide-usage.ts'
 import type { Capture } from './capture.ts'
 import type { Client } from './client.ts'
 import type { ExchangeEnd } from './exchange.ts'
@@ -30,6 +31,8 @@ export interface Passage {
   addedHeaders: string[]
   /** null for exchanges that are not logged */
   capture: Capture | null
+  /** the client did not ask for the usage that its stream ends with */
+  hidesUsage: boolean
   onEnd(end: ExchangeEnd): void
 }
 
@@ -50,6 +53,8 @@ class UpstreamAnswer implements Dispatcher.DispatchHandler {
   private readonly keepAliveMs: number
   /** null where no comment may be sent */
   private keepAlive: KeepAlive | null = null
+  /** null where everything passes */
+  private usageFilter: UsageFilter | null = null
 
   constructor(passage: Passage, keepAliveMs: number, tryAgain: () => boolean) {
     this.passage = passage
@@ -78,23 +83,27 @@ class UpstreamAnswer implements Dispatcher.DispatchHandler {
     client.outgoing.writeHead(status, statusText, headers.raw)
     // headers of a stream must not wait for its first event; with a known length both come at once
     if (!headers.hasLength) client.outgoing.flushHeaders()
-    if (this.keepAliveMs > 0 && takesComments(headers))
+    if (this.keepAliveMs > 0 && isPlainEventStream(headers))
       this.keepAlive = new KeepAlive(client.outgoing, this.keepAliveMs)
+    if (this.passage.hidesUsage && isPlainEventStream(headers)) this.usageFilter = new UsageFilter()
     return true
   }
 
   /** @returns false when nothing more is to come until `resume` */
   onData(chunk: Buffer): boolean {
     this.passage.capture?.add(chunk)
-    this.keepAlive?.sent(chunk)
+    const shown = this.usageFilter === null ? chunk : this.usageFilter.push(chunk)
+    if (shown.length === 0) return true
+    this.keepAlive?.sent(shown)
     const { outgoing } = this.passage.client
-    const takesMore = outgoing.write(chunk)
+    const takesMore = outgoing.write(shown)
     if (!takesMore) outgoing.once('drain', this.resume)
     return takesMore
   }
 
   onComplete(trailers: (Buffer | string)[] | null): void {
     const { outgoing } = this.passage.client
+    if (this.usageFilter !== null) outgoing.write(this.usageFilter.end())
     if (trailers !== null && trailers.length > 0) outgoing.addTrailers(pairsOf(trailers))
     outgoing.end()
     this.passage.onEnd('complete')
@@ -118,8 +127,8 @@ const pairsOf = (raw: readonly (Buffer | string)[]): [string, string][] => {
   )
 }
 
-/** A stream of events that is read as it is. */
-const takesComments = ({ contentType, contentEncoding, hasLength }: ClientHeaders): boolean =>
+/** A stream of events that is read as it is, and may get longer or shorter. */
+const isPlainEventStream = ({ contentType, contentEncoding, hasLength }: ClientHeaders): boolean =>
   contentType.startsWith('text/event-stream') && contentEncoding === '' && !hasLength
 
 /** Failures to connect that may be over in a moment; a time-out has been waited for already. */

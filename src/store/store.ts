@@ -8,6 +8,7 @@ import type { DailySpend, IssuedKey, Spend } from '../core/issued-key.ts'
 import type { StoredRecord } from '../core/record.ts'
 import type { Route } from '../core/route.ts'
 import type { Template } from '../core/template.ts'
+import type { UsageTotals } from '../core/usage-totals.ts'
 
 export interface RecordQuery {
   templateVersion?: string
@@ -20,6 +21,8 @@ export interface RecordQuery {
   answeredOnly?: boolean
   /** false: leaves the bodies out, as if they were pruned; default true */
   bodies?: boolean
+  /** true: records without usage get `estimatedUsage`; default false */
+  estimates?: boolean
 }
 
 export interface RecordStore {
@@ -28,6 +31,8 @@ export interface RecordStore {
    * batch's bytes must stay as they are until then.
    */
   append(batch: ExchangeBatch): Promise<void>
+  /** Of the records that were appended here since the store was opened. */
+  usageTotals(): Promise<UsageTotals>
   list(query: RecordQuery): Promise<StoredRecord[]>
   /** In the order of the ids; those that are not in the log are left out. */
   byIds(ids: string[]): Promise<StoredRecord[]>

@@ -88,6 +88,50 @@ export const describeStore = (name: string, prepare: () => Promise<StorePlace>):
         expect(stored[0]!.model).toBe('gpt-4o-mini')
       })
 
+      it('estimates a missing usage where that is asked for, with bodies and without', async () => {
+        const pruned = exampleRecord(3, { usage: null, response: null })
+        await store.records.append(
+          batchOf([exampleRecord(1), exampleRecord(2, { usage: null }), pruned])
+        )
+        for (const bodies of [true, false]) {
+          const stored = await store.records.list({ limit: 10, bodies, estimates: true })
+          expect(stored.map(({ usage }) => usage)).toEqual([exampleRecord(1).usage, null, null])
+          const [counted, estimated, unanswered] = stored
+          expect(counted).not.toHaveProperty('estimatedUsage')
+          expect(unanswered).not.toHaveProperty('estimatedUsage')
+          expect(estimated?.estimatedUsage?.prompt_tokens).toBeGreaterThan(500)
+          expect(stored.map(({ request }) => request !== '')).toEqual([bodies, bodies, bodies])
+        }
+        for (const record of await store.records.list({ limit: 10 }))
+          expect(record).not.toHaveProperty('estimatedUsage')
+      })
+
+      it('peers 3.7: adds up the usage of what was appended, once, and counts where there is none', async () => {
+        const own = exampleRecord(3, { route: exampleOutcome() })
+        const records = [
+          exampleRecord(1, {
+            usage: {
+              prompt_tokens: 100,
+              completion_tokens: 7,
+              total_tokens: 107,
+              prompt_tokens_details: { cached_tokens: 64 },
+            },
+          }),
+          exampleRecord(2, { usage: null }),
+          own,
+          exampleRecord(4, { usage: null, status: 502, response: null }),
+        ]
+        await store.records.append(batchOf(records))
+        await store.records.append(batchOf(records.slice(0, 2)))
+        const none = { cachedInput: 0, cacheWrite: 0, reasoning: 0 }
+        expect(await store.records.usageTotals()).toEqual({
+          upstream: { ...none, input: 100, cachedInput: 64, output: 7, unknown: 1 },
+          lora: { ...none, input: own.usage!.prompt_tokens, output: 4, unknown: 0 },
+        })
+        const other = await openOther()
+        expect((await other.records.usageTotals()).upstream.input).toBe(0)
+      })
+
       it('takes an empty list', async () => {
         await store.records.append(batchOf([]))
         expect(await store.records.list({ limit: 10 })).toEqual([])
@@ -145,7 +189,7 @@ export const describeStore = (name: string, prepare: () => Promise<StorePlace>):
         expect(await store.records.list({ limit: 1000 })).toHaveLength(300)
       })
 
-      it('prunes bodies and rows by age and keeps what younger records need', async () => {
+      it('peers 3.11: prunes bodies and rows by age and keeps what younger records need', async () => {
         const shared = exampleRecord(0).request
         await store.records.append(
           batchOf(

@@ -1,14 +1,6 @@
 /** Issued keys as an operator meets them: the command line beside the running server. */
 import { execFile } from 'node:child_process'
-import {
-  closeSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -34,8 +26,8 @@ interface ShownKey {
 
 describe('issued keys', () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-keys-'))
-  const logPath = join(dataDir, 'server.log')
-  const log = openSync(logPath, 'a')
+  let written = ''
+  const onLog = (text: string): void => void (written += text)
   let upstream: FakeUpstream
   let proxy: ProxyProcess
   let env: Record<string, string>
@@ -72,13 +64,12 @@ describe('issued keys', () => {
       PRICES_FILE: prices,
       LOG_LEVEL: 'debug',
     }
-    proxy = await startProxy(env, log)
+    proxy = await startProxy(env, onLog)
   })
 
   afterAll(async () => {
     await proxy.stop()
     upstream.close()
-    closeSync(log)
     rmSync(dataDir, { recursive: true, force: true })
   })
 
@@ -106,7 +97,7 @@ describe('issued keys', () => {
     // 15 cents are spent, 26 are wanted
     await statusBecomes(429)
     await proxy.stop()
-    proxy = await startProxy(env, log)
+    proxy = await startProxy(env, onLog)
     expect((await ask()).status).toBe(429)
     expect(upstream.requests).toHaveLength(1)
     const [listed] = await cli<ShownKey[]>('keys', 'list')
@@ -127,7 +118,6 @@ describe('issued keys', () => {
     )
     expect(JSON.stringify(admin)).toContain(`issued:${id}`)
     const listed = await cli<ShownKey[]>('keys', 'list')
-    const written = readFileSync(logPath, 'utf8')
     expect(written).toContain('listening')
     const outside = [JSON.stringify(admin), JSON.stringify(listed), written].join()
     for (const hidden of [secret, secret.slice(3), hashOfSecret(secret), UPSTREAM_KEY])

@@ -179,7 +179,7 @@ describe('an upstream that fails', () => {
 })
 
 describe('a slow client', () => {
-  it('slows the upstream down instead of filling the memory', async () => {
+  it('peers 3.13: slows the upstream down instead of filling the memory', async () => {
     let written = 0
     harness.upstream.respond = (_request, response) => {
       response.writeHead(200, { 'content-type': 'application/octet-stream' })

@@ -36,7 +36,7 @@ const valuesOf = (rawHeaders: string[], name: string): string[] =>
   rawHeaders.flatMap((value, i) => (i % 2 === 1 && rawHeaders[i - 1] === name ? [value] : []))
 
 describe('a request that no route answers', () => {
-  it('reaches the upstream byte by byte, with fields and spaces nobody knows', async () => {
+  it('peers 3.5: reaches the upstream byte by byte, with fields and spaces nobody knows', async () => {
     const body =
       '{ "model":"gpt-4o-mini",\n "x_unknown" : [1, 2.50, 1e3], "messages":[{"role":"user","content":"h\\u00e9"}] }'
     await send(harness.port, body)
@@ -190,7 +190,7 @@ describe('a request that no route answers', () => {
     expect(harness.upstream.requests[0]?.body.length).toBe(body.length)
   })
 
-  it('logs an answer over the capture limit without its text', async () => {
+  it('peers 3.11: logs an answer over the capture limit without its text', async () => {
     harness.upstream.respond = respondJson(completion('x'.repeat(2 * 2 ** 20)))
     const answer = await send(harness.port, chatBody('hi'))
     expect(answer.body.length).toBeGreaterThan(2 * 2 ** 20)

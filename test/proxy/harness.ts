@@ -144,6 +144,8 @@ export const startHarness = async (overrides: Partial<ProxyDeps> = {}): Promise<
     })),
     savedUsd: () => null,
     limits: LIMITS,
+    trace: null,
+    asksForUsage: false,
     echoModel: false,
     breaker: { maxFailures: 3, pauseMs: 60_000 },
     now,

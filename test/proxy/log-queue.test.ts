@@ -135,7 +135,7 @@ describe('the log queue', () => {
     expect(queue.stats()).toMatchObject({ dropped: 0, queuedBytes: 0 })
   })
 
-  it('drops and counts what does not fit while the store is stuck', async () => {
+  it('peers 3.12: drops and counts what does not fit while the store is stuck', async () => {
     const { queue } = collect({ append: never, maxBytes: 8 * ROOM })
     const taken = pushUntilFull(queue, 60)
     expect(taken).toBeGreaterThanOrEqual(8)
@@ -160,7 +160,7 @@ describe('the log queue', () => {
     expect(queue.stats()).toMatchObject({ written: taken + 1, dropped: 20 - taken })
   })
 
-  it('tries again until the store takes the batch, and loses nothing', async () => {
+  it('peers 3.12: tries again until the store takes the batch, and loses nothing', async () => {
     let failures = 3
     const written: string[] = []
     const { queue } = collect({

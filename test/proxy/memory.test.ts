@@ -112,7 +112,7 @@ describe('the room of a body', () => {
     await strict.close()
   })
 
-  it('stays within its limit with hundreds of large bodies at once', async () => {
+  it('peers 3.13: stays within its limit with hundreds of large bodies at once', async () => {
     let most = 0
     harness.upstream.respond = (_request, response) => {
       most = Math.max(most, bodies.inUse())

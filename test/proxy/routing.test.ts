@@ -149,7 +149,7 @@ const expectFallback = async (body: string, reason: string): Promise<void> => {
 }
 
 describe('a live route', () => {
-  it('answers with the prompt removed, and says so', async () => {
+  it('peers 3.6: answers with the prompt removed, and says so', async () => {
     await restart({ savedUsd: (_model, tokens) => tokens / 1000 })
     const answer = await send(
       harness.port,
@@ -217,7 +217,7 @@ describe('a live route', () => {
     expect(engine.asked[0]?.structured_outputs).toEqual({ choice: ['card_lost', 'other'] })
   })
 
-  it('echoes the requested model when configured to', async () => {
+  it('peers 3.6: echoes the requested model when configured to', async () => {
     await restart({ echoModel: true })
     const answer = await send(harness.port, chatBody('where is my card'))
     expect(JSON.parse(answer.body.toString()).model).toBe('gpt-4o-mini')
@@ -264,7 +264,7 @@ describe('the official client', () => {
     expect((await lastRecord()).streamed).toBe(true)
   })
 
-  it('gets no usage chunk that it did not ask for', async () => {
+  it('peers 3.7: gets no usage chunk that it did not ask for', async () => {
     const stream = await client().chat.completions.create({ ...request, stream: true })
     for await (const chunk of stream) expect('usage' in chunk).toBe(false)
   })
@@ -561,6 +561,10 @@ describe('the traffic share', () => {
   })
 })
 
+/** What the engine's gauge shows, undefined for nothing. */
+const engineGauge = async (name: string): Promise<string | undefined> =>
+  new RegExp(`_engine_${name}\\{engine="hand"\\} (\\d)`).exec(await harness.registry.metrics())?.[1]
+
 describe('metrics', () => {
   it('count outcomes, reasons and saved tokens', async () => {
     await send(harness.port, chatBody('where is my card'))
@@ -572,5 +576,44 @@ describe('metrics', () => {
     expect(text).toContain('promptintern_fallbacks_total{reason="several-choices"} 1')
     expect(text).toContain('promptintern_prompt_tokens_saved_total 40')
     expect(text).toContain('promptintern_overhead_seconds_count 3')
+  })
+
+  it('count money where there is a price, and never downwards', async () => {
+    const amounts = [0.25, null, -1]
+    await restart({ savedUsd: () => amounts.shift() ?? null })
+    while (amounts.length > 0) expect(await routeOf('where is my card')).toBe('answered')
+    expect(await harness.registry.metrics()).toContain('promptintern_saved_usd_total 0.25')
+  })
+
+  it('show what waits for the engine, and who left before its answer', async () => {
+    engine.generate = forEver
+    const leaving = send(harness.port, chatBody('where is my card'), {
+      onRequest: (request) =>
+        void eventually(async () => (await engineGauge('requests_in_flight')) === '1').then(() =>
+          request.destroy()
+        ),
+    })
+    await expect(leaving).rejects.toThrow()
+    await eventually(async () => (await engineGauge('requests_in_flight')) === '0')
+    expect(await harness.registry.metrics()).toContain(
+      'promptintern_cancellations_total{phase="before-answer"} 1'
+    )
+  })
+
+  it('show the breaker of the engine', async () => {
+    let time = 0
+    await restart({ breaker: { maxFailures: 1, pauseMs: 1000 }, now: () => time })
+    expect(await engineGauge('breaker_state')).toBe('0')
+    const { generate } = engine
+    engine.generate = () => {
+      throw new Error('broken')
+    }
+    await routeOf('hi')
+    expect(await engineGauge('breaker_state')).toBe('2')
+    time = 1000
+    expect(await engineGauge('breaker_state')).toBe('1')
+    engine.generate = generate
+    expect(await routeOf('hi')).toBe('answered')
+    expect(await engineGauge('breaker_state')).toBe('0')
   })
 })

@@ -78,6 +78,8 @@ describe('admin API', () => {
           now: () => now++,
           status: () => ({ engine: 'onnx', routes: 3 }),
           trafficShare: 1,
+          estimatesUsage: true,
+          costUsd: (_model, usage) => usage && usage.prompt_tokens / 1000,
           newId: () => 'new-id',
         })
       )
@@ -335,7 +337,23 @@ describe('admin API', () => {
       })
     })
 
-    it('adds up savings over templates', async () => {
+    it('peers 3.7: shows a missing usage as missing, and its cost, too', async () => {
+      await store.records.append(
+        batchOf([
+          exampleRecord(1),
+          exampleRecord(2, { usage: null }),
+          exampleRecord(3, { route: exampleOutcome() }),
+        ])
+      )
+      expect((await get<Page>('/records?order=asc')).body.data).toMatchObject([
+        { usage: exampleRecord(1).usage, estimatedUsage: null, costUsd: 0.801 },
+        { usage: null, estimatedUsage: { completion_tokens: 3 }, costUsd: null },
+        // a lora answered: the upstream charges nothing
+        { costUsd: null },
+      ])
+    })
+
+    it('peers 3.9: adds up savings over templates, and credits fallbacks with none', async () => {
       await store.templates.upsert([exampleTemplate('version-2')])
       await store.records.append(
         batchOf([

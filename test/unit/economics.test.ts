@@ -180,6 +180,14 @@ describe('savingsOfRequest', () => {
     expect(savedUsd([large], 'other', 2000, null)).toBeNull()
     expect(savedUsd([large], 'large', 2000, null)).toBeCloseTo(0.001, 12)
   })
+
+  it('peers 3.9: credits no more than the upstream with its own cache would have charged', () => {
+    const read = { prompt_tokens: 60, completion_tokens: 10, total_tokens: 70 }
+    expect(savedUsd([large], 'large', 2000, read)).toBeCloseTo(
+      (2000 * large.cachedInput + 60 * large.input + 10 * large.output) / 1e6,
+      12
+    )
+  })
 })
 
 describe('parsePrices', () => {

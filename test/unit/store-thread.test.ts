@@ -38,7 +38,7 @@ describe('store thread', () => {
     await store.close()
   })
 
-  it('leaves the event loop free while it writes', async () => {
+  it('peers 3.12: leaves the event loop free while it writes', async () => {
     const store = await openSqliteStore({ dataDir })
     const records = Array.from({ length: 600 }, (_, index) => exampleRecord(index))
     let ticks = 0
@@ -150,7 +150,7 @@ const appendUntilKilled = (dataDir: string, from: number, lifeMs: number): Promi
   })
 
 describe('kill -9 at random moments', () => {
-  it('loses no acknowledged record in five rounds', async () => {
+  it('peers 3.12: loses no acknowledged record in five rounds', async () => {
     const dataDir = temporaryFolder()
     const acknowledged: string[] = []
     for (let round = 0; round < 5; round++) {

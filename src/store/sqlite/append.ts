@@ -65,11 +65,12 @@ const insertRecords = async (
   return new Set(inserted.rows.map(({ sequence }) => placeOf(sequence as number)))
 }
 
+/** @returns those that were not in the log */
 const append = async (
   tx: SqlTransaction,
   cache: BaseCache,
   added: RecordBytes[]
-): Promise<void> => {
+): Promise<RecordBytes[]> => {
   const texts = (await storeTexts(tx, cache, added.flatMap(scopedTexts))).values()
   const segment = added.map((record) => ({
     head: record.head,
@@ -83,9 +84,11 @@ const append = async (
     const left = segment.map((record, place) => (inserted.has(place) ? record : null))
     await replaceSegment(tx, id, left)
   }
+  const newRecords = added.filter((_record, place) => inserted.has(place))
   const totals: Totals = new Map()
-  for (const place of inserted) countRouted(totals, added[place]!.head)
+  for (const { head } of newRecords) countRouted(totals, head)
   await addTotals(tx, totals)
+  return newRecords
 }
 
 const redacted = (record: RecordBytes, redact: Redactor): RecordBytes => {
@@ -99,21 +102,32 @@ const redacted = (record: RecordBytes, redact: Redactor): RecordBytes => {
   }
 }
 
+interface WriterOptions {
+  maxAnswerBytes: number
+  redact: Redactor | null
+  onWritten: (records: RecordBytes[]) => void
+}
+
 /**
  * Writes exchanges in one transaction; those whose id is in the log already are skipped.
  * @param maxAnswerBytes as in `readRecords`
  * @param redact what the bodies go through before they are written; null leaves them as they are
+ * @param onWritten gets what was not skipped, once it is durable
  */
 export const exchangeWriter =
   (
     { writeSql }: Connection,
     cache: BaseCache,
-    { maxAnswerBytes, redact }: { maxAnswerBytes: number; redact: Redactor | null }
+    { maxAnswerBytes, redact, onWritten }: WriterOptions
   ) =>
   async (exchanges: BatchedExchange[]): Promise<void> => {
     const read = await readRecords(exchanges, maxAnswerBytes)
     const records = redact === null ? read : read.map((record) => redacted(record, redact))
-    await writeSql(async (tx) => {
-      for (const chunk of inChunks(records, MAX_SEGMENT_RECORDS)) await append(tx, cache, chunk)
+    const written = await writeSql(async (tx) => {
+      const chunks: RecordBytes[][] = []
+      for (const chunk of inChunks(records, MAX_SEGMENT_RECORDS))
+        chunks.push(await append(tx, cache, chunk))
+      return chunks.flat()
     })
+    onWritten(written)
   }

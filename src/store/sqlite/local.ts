@@ -1,6 +1,7 @@
 /** The store on the calling thread. `thread.ts` runs it; `open.ts` is what the product uses. */
 import { readBatch } from '../../core/exchange-batch.ts'
 import { createRedactor, type RedactOptions } from '../../core/redact.ts'
+import { addUsage, noUsage } from '../../core/usage-totals.ts'
 import type { Store } from '../store.ts'
 import { exchangeWriter } from './append.ts'
 import { createBatcher } from './batcher.ts'
@@ -32,15 +33,23 @@ export const openLocalStore = async (
 ): Promise<Store> => {
   const connection = await openDatabase(options)
   const cache = new BaseCache(now)
+  const totals = noUsage()
   const batcher = createBatcher(
     exchangeWriter(connection, cache, {
       maxAnswerBytes,
       redact: redact === null ? null : createRedactor(redact),
+      onWritten: (records) => {
+        for (const record of records) addUsage(totals, record)
+      },
     })
   )
   let closing: Promise<void> | null = null
   return {
-    records: createRecordStore(connection, cache, (batch) => batcher.add(readBatch(batch))),
+    records: {
+      ...createRecordStore(connection, cache),
+      append: (batch) => batcher.add(readBatch(batch)),
+      usageTotals: () => Promise.resolve(structuredClone(totals)),
+    },
     templates: createTemplateStore(connection),
     internalizations: createInternalizationStore(connection),
     routes: createRouteStore(connection),

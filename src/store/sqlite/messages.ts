@@ -18,6 +18,7 @@ type Methods = { [A in Area]: Record<keyof Store[A], true> }
 export const METHODS: Methods = {
   records: {
     append: true,
+    usageTotals: true,
     list: true,
     byIds: true,
     tagTemplate: true,

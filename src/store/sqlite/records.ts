@@ -1,6 +1,7 @@
 /** The log as it is read, tagged and pruned; `append.ts` writes it. */
 import { and, asc, desc, eq, gt, inArray, lt } from 'drizzle-orm'
 import type { StoredRecord } from '../../core/record.ts'
+import { createEstimator, lacksUsage } from '../estimates.ts'
 import type { RecordQuery, RecordStore } from '../store.ts'
 import { readWholes } from './bodies.ts'
 import { decodeDifference } from './body-codec.ts'
@@ -49,14 +50,20 @@ const readSegmentRecords = async (
   return found
 }
 
+/** @param needsBodies of a record; without them it is as if they were pruned */
 const toRecords = async (
   db: Database,
   rows: RecordRow[],
-  withBodies: boolean
+  needsBodies: (record: SegmentRecord) => boolean
 ): Promise<StoredRecord[]> => {
   const bySequence = await readSegmentRecords(db, rows)
-  const texts = [...bySequence.values()].flatMap(({ request, response }) => [request, response])
-  const wholes = await readWholes(db, withBodies ? texts.flatMap((text) => text?.body ?? []) : [])
+  const texts = [...bySequence.values()]
+    .filter(needsBodies)
+    .flatMap(({ request, response }) => [request, response])
+  const wholes = await readWholes(
+    db,
+    texts.flatMap((text) => text?.body ?? [])
+  )
   return rows.flatMap(({ sequence, templateVersion }) => {
     const record = bySequence.get(sequence)
     if (record === undefined) return []
@@ -71,6 +78,12 @@ const toRecords = async (
     }
   })
 }
+
+const withoutBodies = (record: StoredRecord): StoredRecord => ({
+  ...record,
+  request: '',
+  response: null,
+})
 
 const listRows = (db: Database, query: RecordQuery): Promise<RecordRow[]> => {
   const { templateVersion, order = 'asc', limit, after, answeredOnly = false } = query
@@ -115,23 +128,27 @@ const tagRecords = async (
   await addTotals(tx, totals)
 }
 
-/** @param append how exchanges get to `exchangeWriter` (append.ts) */
+/** All but what has to do with writing. */
 export const createRecordStore = (
   connection: Connection,
-  cache: BaseCache,
-  append: RecordStore['append']
-): RecordStore => {
+  cache: BaseCache
+): Omit<RecordStore, 'append' | 'usageTotals'> => {
   const { read, writeSql } = connection
+  const estimate = createEstimator()
   return {
-    append,
-    list: (query) =>
-      read(async (db) => toRecords(db, await listRows(db, query), query.bodies ?? true)),
+    list: async (query) => {
+      const { bodies = true, estimates = false } = query
+      const needsBodies = estimates && !bodies ? lacksUsage : () => bodies
+      const found = await read(async (db) => toRecords(db, await listRows(db, query), needsBodies))
+      const page = estimates ? await estimate(found) : found
+      return bodies ? page : page.map(withoutBodies)
+    },
     byIds: (ids) =>
       read(async (db) => {
         const byId = new Map<string, StoredRecord>()
         for (const chunk of inChunks([...new Set(ids)])) {
           const rows = await db.select().from(records).where(inArray(records.id, chunk))
-          for (const record of await toRecords(db, rows, true)) byId.set(record.id, record)
+          for (const record of await toRecords(db, rows, () => true)) byId.set(record.id, record)
         }
         return ids.flatMap((id) => byId.get(id) ?? [])
       }),

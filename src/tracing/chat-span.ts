@@ -1,0 +1,95 @@
+/**
+ * A chat completion that is over, as a span by OpenTelemetry's conventions for generative AI. Says
+ * what was asked of whom and what it took, never what was said. Pure.
+ */
+import type { CapturedExchange } from '../core/exchange-batch.ts'
+import type { ReadAnswer } from '../openai/read-answer.ts'
+import { tokenCounts } from '../openai/usage.ts'
+
+export interface ChatSpan {
+  name: string
+  /** milliseconds since the epoch */
+  startMs: number
+  endMs: number
+  attributes: Record<string, string | number | string[]>
+  /** null where the client got what it asked for */
+  errorType: string | null
+}
+
+interface Responded {
+  id?: unknown
+  model?: unknown
+  choices?: { finish_reason?: unknown }[]
+}
+
+type Attributes = Record<string, unknown>
+
+const MAX_NAME_CHARS = 100
+
+/** What is there: absent is not 0. */
+const present = (attributes: Attributes): ChatSpan['attributes'] =>
+  Object.fromEntries(
+    Object.entries(attributes).filter(([, value]) => value !== null && value !== undefined)
+  ) as ChatSpan['attributes']
+
+const textOf = (value: unknown): string | null => (typeof value === 'string' ? value : null)
+
+const parse = (response: Buffer | null): Responded => {
+  try {
+    const parsed = JSON.parse(response?.toString('utf8') ?? '{}') as Responded | null
+    return typeof parsed === 'object' && parsed !== null ? parsed : {}
+  } catch {
+    return {}
+  }
+}
+
+const finishReasons = ({ choices }: Responded): string[] | null => {
+  if (!Array.isArray(choices)) return null
+  const reasons = choices.flatMap((choice) => textOf(choice?.finish_reason) ?? [])
+  return reasons.length === 0 ? null : reasons
+}
+
+const responseAttributes = ({ response, usage }: ReadAnswer): Attributes => {
+  const responded = parse(response)
+  const counts = usage && tokenCounts(usage)
+  return {
+    'gen_ai.response.id': textOf(responded.id),
+    'gen_ai.response.model': textOf(responded.model),
+    'gen_ai.response.finish_reasons': finishReasons(responded),
+    'gen_ai.usage.input_tokens': counts?.input,
+    'gen_ai.usage.output_tokens': counts?.output,
+    'gen_ai.usage.cache_read.input_tokens': counts?.cachedInput,
+  }
+}
+
+/** @param upstream where the request went unless a lora answered */
+export const chatSpan = (
+  { head }: CapturedExchange,
+  answer: ReadAnswer,
+  upstream: { address: string; port: number }
+): ChatSpan => {
+  const { route, status, model } = head
+  const isOwn = route?.outcome === 'answered'
+  const errorType = status >= 400 ? String(status) : null
+  return {
+    name: `chat ${model}`.trim().slice(0, MAX_NAME_CHARS),
+    startMs: head.at,
+    endMs: head.at + head.durationMs,
+    errorType,
+    attributes: present({
+      'gen_ai.operation.name': 'chat',
+      'gen_ai.provider.name': isOwn ? 'promptintern' : 'openai',
+      'gen_ai.request.model': model,
+      ...responseAttributes(answer),
+      'server.address': isOwn ? null : upstream.address,
+      'server.port': isOwn ? null : upstream.port,
+      'http.response.status_code': status,
+      'error.type': errorType,
+      'promptintern.route': route?.outcome ?? 'upstream',
+      'promptintern.reason': route?.reason,
+      'promptintern.template': route?.templateVersion,
+      'promptintern.lora': route?.lora,
+      'promptintern.prompt_tokens_saved': isOwn ? route.promptTokensSaved : null,
+    }),
+  }
+}

@@ -1,0 +1,128 @@
+/** What the real server tells of itself: metrics, health, logs. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ADMIN_TOKEN, startProxy, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import {
+  CHAT_PATH,
+  completion,
+  eventually,
+  respondJson,
+  startUpstream,
+  type FakeUpstream,
+} from '../proxy/harness.ts'
+
+const KEY = 'sk-secret-key-0123456789'
+const WORDS = 'pelican-quartz'
+
+const documented = (): string[] => {
+  const path = fileURLToPath(new URL('../../docs/metrics.md', import.meta.url))
+  return [...readFileSync(path, 'utf8').matchAll(/^\| `(promptintern_\w+)` \| (\w+) \|/gm)].map(
+    ([, name, type]) => `${name} ${type}`
+  )
+}
+
+const chat = (extra: Record<string, unknown> = {}): string =>
+  JSON.stringify({ model: 'm', messages: [{ role: 'user', content: WORDS }], ...extra })
+
+describe('a server', () => {
+  let upstream: FakeUpstream
+  let proxy: ProxyProcess
+  let log = ''
+  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-observed-'))
+
+  const ask = (body: string, headers: Record<string, string> = {}): Promise<Response> =>
+    fetch(proxy.baseUrl + CHAT_PATH, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${KEY}`, ...headers },
+      body,
+    })
+  const metrics = async (): Promise<string> => {
+    const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
+    return (await fetch(`${proxy.baseUrl}/metrics`, { headers })).text()
+  }
+
+  beforeAll(async () => {
+    upstream = await startUpstream()
+    upstream.respond = respondJson(completion(`an answer about ${WORDS}`))
+    proxy = await startProxy(
+      {
+        DATA_DIR: dataDir,
+        UPSTREAM_BASE_URL: `${upstream.url}/v1`,
+        ENGINE: 'fake',
+        LOG_LEVEL: 'debug',
+      },
+      (text) => (log += text)
+    )
+  })
+  afterAll(async () => {
+    await proxy.stop()
+    upstream.close()
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+
+  it('shows the metrics that docs/metrics.md has, no more and no less', async () => {
+    const shown = [...(await metrics()).matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(
+      ([, name, type]) => `${name} ${type}`
+    )
+    expect(shown.sort()).toEqual(documented().sort())
+  })
+
+  it('counts the tokens of what it logs', async () => {
+    await (await ask(chat())).text()
+    let text = ''
+    await eventually(async () => {
+      text = await metrics()
+      return text.includes('promptintern_tokens_total{by="upstream",kind="input"} 9')
+    })
+    expect(text).toContain('promptintern_tokens_total{by="upstream",kind="output"} 3')
+  })
+
+  it('peers 3.7: shows a record without usage as such, beside an estimate', async () => {
+    const { usage: _, ...uncounted } = completion('four or five words')
+    upstream.respond = respondJson(uncounted)
+    await (await ask(chat({ user: 'uncounted' }))).text()
+    let record: { usage: unknown; request?: string; estimatedUsage?: { prompt_tokens: number } } = {
+      usage: undefined,
+    }
+    await eventually(async () => {
+      const { data } = await proxy.admin<{ data: (typeof record)[] }>(
+        '/records?limit=1&bodies=true'
+      )
+      record = data[0] ?? record
+      return record.request?.includes('uncounted') === true
+    })
+    expect(record.usage).toBeNull()
+    expect(record.estimatedUsage).toMatchObject({ completion_tokens: 4 })
+    expect(record.estimatedUsage?.prompt_tokens).toBeGreaterThan(7)
+    expect(await metrics()).toContain('promptintern_answers_without_usage_total{by="upstream"} 1')
+  })
+
+  it('is alive and ready, and says that its engine answers', async () => {
+    expect(await (await fetch(`${proxy.baseUrl}/healthz`)).json()).toEqual({ status: 'ok' })
+    const ready = await fetch(`${proxy.baseUrl}/readyz`)
+    expect(await ready.json()).toEqual({ status: 'ready', checks: { store: true, log: true } })
+    expect(await metrics()).toContain('promptintern_engine_reachable{engine="default"} 1')
+    expect(await proxy.admin('/status')).toMatchObject({ engineReachable: true })
+  })
+
+  it('peers 4.13: logs neither keys nor bodies, whatever goes wrong', async () => {
+    await (await ask(chat())).text()
+    await (await ask(chat({ stream: true }))).text()
+    await (await ask(`{"broken ${WORDS}`)).text()
+    upstream.respond = (_request, response) => response.destroy()
+    await (await ask(chat())).text()
+    await fetch(`${proxy.baseUrl}/admin/api/records`, {
+      headers: { authorization: `Bearer ${KEY}` },
+    })
+    await fetch(`${proxy.baseUrl}/admin/api/internalizations/${WORDS}`, {
+      headers: { authorization: `Bearer ${ADMIN_TOKEN}` },
+    })
+    await proxy.stop()
+    expect(log).toContain('"msg":"listening"')
+    expect(log).toContain('"msg":"draining"')
+    for (const secret of [KEY, ADMIN_TOKEN, WORDS]) expect(log).not.toContain(secret)
+  })
+})
