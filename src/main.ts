@@ -2,31 +2,37 @@
  * Composition root: config → store → engine → app + worker → listen → drain. Everything that has an
  * effect is opened here and passed on; only this file and the CLI import adapters, and lazily.
  */
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Registry } from 'prom-client'
 import { createAdminApp } from './admin/app.ts'
 import { createApp } from './app.ts'
+import { createClosers, type Closers } from './closers.ts'
 import type { Config } from './config.ts'
-import { parsePrices, savedUsd, type Price } from './core/prices.ts'
+import { loadPrices, loadUpstreams } from './config-files.ts'
+import { savedUsd } from './core/prices.ts'
 import { loadSecrets, prepareDataDir } from './data-dir.ts'
 import { createEngine } from './engine/client.ts'
 import type { Engine } from './engine/engine.ts'
 import { AppError } from './errors.ts'
-import { drain, listen } from './http-server.ts'
+import { listen } from './http-server.ts'
+import { createLastResort } from './last-resort.ts'
+import { watchLoad } from './load-watch.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { createBodyBudget } from './proxy/body-budget.ts'
+import { Load } from './proxy/load.ts'
 import { createLogQueue, type LogQueue } from './proxy/log-queue.ts'
-import { createMetrics } from './proxy/metrics.ts'
+import { createMetrics, registerLoadMetrics } from './proxy/metrics.ts'
 import { createProxy } from './proxy/proxy.ts'
 import { createTenants } from './proxy/tenants.ts'
+import type { NamedUpstream } from './proxy/upstream-choice.ts'
+import { createReplay } from './replay.ts'
 import { watchRoutes, type RouteWatch } from './route-watch.ts'
 import { openSqliteStore } from './store/sqlite/open.ts'
 import type { Store } from './store/store.ts'
 import { forkModule, supervise, type SupervisedChild } from './supervise.ts'
 import { timeOrderedId } from './time-ordered-id.ts'
-import type { ReplayUpstream, WorkerDeps } from './worker/deps.ts'
+import type { WorkerDeps } from './worker/deps.ts'
 
 /** The one engine of a configuration; routes carry this name, so it never changes. */
 const ENGINE_NAME = 'default'
@@ -35,7 +41,10 @@ const LOG_FLUSH_MS = 10_000
 const MAX_TENANTS = 100_000
 const BREAKER = { maxFailures: 3, pauseMs: 10_000 }
 const ADAPTED_MAX_TOKENS = 1024
-const REPLAY_TIMEOUT_MS = 120_000
+const UPSTREAM_BREAKER = { maxFailures: 5, pauseMs: 10_000 }
+
+/** Milliseconds since the epoch as it was when the process began: nobody can set this clock. */
+const monotonicNow = (): number => performance.timeOrigin + performance.now()
 
 export interface OpenEngine {
   engine: Engine
@@ -87,41 +96,26 @@ export const openEngine = async (config: Config): Promise<OpenEngine> => {
   }
 }
 
-/** Asks the upstream with the operator's key; null on any failure, since the gate can do without. */
-const createReplay = (config: Config): ReplayUpstream | null => {
-  const { apiKey, baseUrl } = config.upstream
-  if (apiKey === null) return null
-  return async (requestBody) => {
-    const { stream_options: _, ...request } = JSON.parse(requestBody) as Record<string, unknown>
-    const body = { ...request, stream: false }
-    const response = await fetch(`${baseUrl}/chat/completions`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${apiKey}` },
-      body: JSON.stringify(body),
-      signal: AbortSignal.timeout(REPLAY_TIMEOUT_MS),
-    }).catch(() => null)
-    return response?.ok ? await response.text() : null
-  }
+export interface WorkerParts {
+  engine: Engine | null
+  logger: Logger
+  upstreams: readonly NamedUpstream[]
 }
 
 export const workerDeps = (
   config: Config,
   store: Store,
-  engine: Engine | null,
-  logger: Logger
+  { engine, logger, upstreams }: WorkerParts
 ): WorkerDeps => ({
   store,
   engine,
   config: config.internalize,
   retention: config.retention,
-  replayUpstream: createReplay(config),
+  replayUpstream: createReplay({ standard: config.upstream, upstreams, fetch }),
   now: Date.now,
   sleep: (ms, signal) => delay(ms, undefined, { signal }).catch(() => {}),
   log: ({ level, message, data }) => logger[level]({ part: 'worker', ...data }, message),
 })
-
-const loadPrices = async (path: string | null): Promise<Price[]> =>
-  path === null ? [] : parsePrices(await readFile(path, 'utf8'))
 
 const startWorker = (config: Config, engine: OpenEngine | null): SupervisedChild => {
   const entry = new URL(import.meta.url.endsWith('.ts') ? './cli.ts' : './cli.js', import.meta.url)
@@ -140,16 +134,21 @@ const startWorker = (config: Config, engine: OpenEngine | null): SupervisedChild
 export interface Server {
   /** Drains and closes everything; idempotent. */
   close(): Promise<void>
+  /** For errors that nobody caught: logs and counts them. */
+  onUncaught(error: unknown): void
 }
 
 interface Parts {
   config: Config
+  upstreams: NamedUpstream[]
   store: Store
   logger: Logger
   queue: LogQueue
   engine: OpenEngine | null
   worker: SupervisedChild | null
   routes: RouteWatch
+  load: Load
+  isDraining: () => boolean
 }
 
 const statusOf = (parts: Parts) => ({
@@ -164,9 +163,15 @@ const buildApp = async (parts: Parts, registry: Registry) => {
   const { config, store, queue, engine, routes } = parts
   const secrets = await loadSecrets(config.dataDir)
   const adminToken = config.adminToken ?? secrets.adminToken
-  const prices = await loadPrices(config.pricesFile)
+  const prices = await loadPrices(config)
   const proxy = createProxy({
     upstreamBaseUrl: config.upstream.baseUrl,
+    failover: {
+      upstreams: parts.upstreams,
+      breaker: UPSTREAM_BREAKER,
+      retryAfterMaxMs: config.upstream.retryAfterMaxMs,
+    },
+    load: parts.load,
     routes: routes.table,
     engines: new Map(engine === null ? [] : [[ENGINE_NAME, engine.engine]]),
     tenants: createTenants({
@@ -190,7 +195,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
     },
     echoModel: config.proxy.echoModel,
     breaker: BREAKER,
-    now: () => performance.timeOrigin + performance.now(),
+    now: monotonicNow,
     newId: timeOrderedId,
   })
   const admin = createAdminApp({
@@ -206,29 +211,25 @@ const buildApp = async (parts: Parts, registry: Registry) => {
     registry,
     adminToken,
     readiness: () => ({ store: routes.isCurrent() }),
+    isDraining: parts.isDraining,
     onUnexpected: (error) => parts.logger.error({ error: String(error) }, 'unexpected'),
   })
   return { app, proxy }
 }
 
-/** What was opened, closed in reverse order; the first failure does not keep the rest open. */
-const createClosers = () => {
-  const closers: (() => Promise<void> | void)[] = []
-  return {
-    add: (close: () => Promise<void> | void): void => void closers.push(close),
-    async closeAll(): Promise<void> {
-      for (const close of closers.splice(0).reverse())
-        await Promise.resolve(close()).catch(() => {})
-    },
-  }
+interface Opened {
+  /** The first thing of a drain: those who ask whether the server is ready are told no. */
+  beginDrain(): void
+  onUncaught(error: unknown): void
 }
 
 const open = async (
   config: Config,
   options: { worker: boolean },
-  onClose: ReturnType<typeof createClosers>['add']
-): Promise<Logger> => {
+  onClose: Closers['add']
+): Promise<Opened> => {
   const logger = createLogger(config.logLevel)
+  const upstreams = await loadUpstreams(config, process.env)
   const store = await openStore(config)
   onClose(() => store.close())
   const engine = config.engine.kind === 'none' ? null : await openEngine(config)
@@ -242,13 +243,35 @@ const open = async (
   onClose(() => queue.close(LOG_FLUSH_MS))
   const routes = await watchRoutes(store, logger)
   onClose(routes.stop)
-  const parts: Parts = { config, store, logger, queue, engine, worker, routes }
-  const { app, proxy } = await buildApp(parts, new Registry())
+  const load = new Load(config.shed)
+  if (config.shed.maxDelayMs > 0) onClose(watchLoad(load))
+  let isDraining = false
+  const parts: Parts = {
+    config,
+    upstreams,
+    store,
+    logger,
+    queue,
+    engine,
+    worker,
+    routes,
+    load,
+    isDraining: () => isDraining,
+  }
+  const registry = new Registry()
+  registerLoadMetrics(registry, load)
+  const { app, proxy } = await buildApp(parts, registry)
   onClose(() => proxy.close())
-  const { server, port } = await listen(app, proxy.takes, config)
-  onClose(() => drain(server))
+  const { port, drain } = await listen(app, proxy.takes, config, config.server)
+  onClose(() => drain(config.server.drainMs))
   logger.info({ host: config.host, port, upstream: config.upstream.baseUrl }, 'listening')
-  return logger
+  return {
+    beginDrain: () => {
+      isDraining = true
+      logger.info('draining')
+    },
+    onUncaught: createLastResort(logger, registry),
+  }
 }
 
 /**
@@ -261,12 +284,13 @@ export const startServer = async (
 ): Promise<Server> => {
   const closers = createClosers()
   try {
-    const logger = await open(config, options, closers.add)
+    const { beginDrain, onUncaught } = await open(config, options, closers.add)
     return {
       close: () => {
-        logger.info('draining')
+        beginDrain()
         return closers.closeAll()
       },
+      onUncaught,
     }
   } catch (error) {
     await closers.closeAll()

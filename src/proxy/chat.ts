@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
-import { toAppError } from '../errors.ts'
+import { AppError, toAppError } from '../errors.ts'
 import { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
 import type { Received, Recognized } from './exchange.ts'
@@ -52,6 +52,21 @@ const respondFromRoute = async (
   }
 }
 
+/**
+ * Streams what there is no room for to the upstream. Where the model decides which upstream that is,
+ * an unread request cannot go anywhere: its credential may be meant for another.
+ */
+const respondUnread = (deps: ChatDeps, incoming: IncomingMessage, client: Client): void => {
+  if (deps.failover.upstreams.length === 0) {
+    deps.metrics.request('unread')
+    return passThrough(deps.upstream, incoming, client)
+  }
+  deps.metrics.request('shed')
+  const message = 'there is no room for the request; try again soon'
+  client.sendError(new AppError('overloaded', message, { retryAfterSeconds: 1 }))
+  incoming.resume()
+}
+
 const answer = async (
   deps: ChatDeps,
   router: Router,
@@ -61,8 +76,7 @@ const answer = async (
   const received = await receive(deps, incoming, client)
   if (received === 'client-left') return
   if (received === 'no-room') {
-    deps.metrics.request('unread')
-    return passThrough(deps.upstream, incoming, client)
+    return respondUnread(deps, incoming, client)
   }
   const matched = match(deps, received)
   const overheadMs = deps.now() - received.completeAt
@@ -76,7 +90,7 @@ const answer = async (
 export const createChatHandler = (deps: ChatDeps): ((bindings: HttpBindings) => Promise<void>) => {
   const router = createRouter(deps)
   return async ({ incoming, outgoing }) => {
-    const client = new Client(outgoing)
+    const client = new Client(outgoing, deps.load)
     try {
       await answer(deps, router, incoming, client)
     } catch (error) {

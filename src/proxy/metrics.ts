@@ -2,18 +2,25 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { LogQueueStats } from './log-queue.ts'
 import type { FaultReason } from './ask-lora.ts'
+import type { Load } from './load.ts'
 import type { SkipReason } from './route.ts'
 
 /**
  * `answered` by a lora, `fallback` after one was asked, `skipped` although a template matched,
  * `upstream` without a match, `passed` through because it is no chat completion, `unread` because
- * too many bodies were in memory.
+ * too many bodies were in memory, `shed` because the proxy had too much to do.
  */
-export type RequestOutcome = 'answered' | 'fallback' | 'skipped' | 'upstream' | 'passed' | 'unread'
+export type RequestOutcome =
+  'answered' | 'fallback' | 'skipped' | 'upstream' | 'passed' | 'unread' | 'shed'
+
+/** Why another upstream was asked. */
+export type FailoverReason = 'not-connected' | 'unavailable' | 'paused'
 
 export interface ProxyMetrics {
   request(outcome: RequestOutcome): void
   fallback(reason: FaultReason | SkipReason): void
+  /** @param upstream a name of the upstreams file, whom another stands in for */
+  failover(upstream: string, reason: FailoverReason): void
   tokensSaved(tokens: number): void
   /** from the complete request to the moment the upstream or the engine was asked */
   overhead(milliseconds: number): void
@@ -39,6 +46,22 @@ const registerLogMetrics = (registry: Registry, logStats: () => LogQueueStats): 
   }
 }
 
+/** What the process has to do, as `Load` sees it. */
+export const registerLoadMetrics = (registry: Registry, load: Load): void => {
+  const inFlight: Gauge = new Gauge({
+    name: 'promptintern_in_flight_requests',
+    help: 'Requests that are being answered',
+    registers: [registry],
+    collect: () => inFlight.set(load.inFlight),
+  })
+  const delay: Gauge = new Gauge({
+    name: 'promptintern_event_loop_delay_seconds',
+    help: 'How late the event loop was in the last second, on average',
+    registers: [registry],
+    collect: () => delay.set(load.delayMs / 1000),
+  })
+}
+
 export const createMetrics = (registry: Registry, logStats: () => LogQueueStats): ProxyMetrics => {
   const registers = [registry]
   const requests = new Counter({
@@ -51,6 +74,12 @@ export const createMetrics = (registry: Registry, logStats: () => LogQueueStats)
     name: 'promptintern_fallbacks_total',
     help: 'Requests with a live template that the upstream answered, by reason',
     labelNames: ['reason'],
+    registers,
+  })
+  const failovers = new Counter({
+    name: 'promptintern_upstream_failovers_total',
+    help: 'Requests that another upstream was asked for, by the one that had no answer',
+    labelNames: ['upstream', 'reason'],
     registers,
   })
   const saved = new Counter({
@@ -68,6 +97,7 @@ export const createMetrics = (registry: Registry, logStats: () => LogQueueStats)
   return {
     request: (outcome) => requests.inc({ route: outcome }),
     fallback: (reason) => fallbacks.inc({ reason }),
+    failover: (upstream, reason) => failovers.inc({ upstream, reason }),
     tokensSaved: (tokens) => saved.inc(tokens),
     overhead: (milliseconds) => overhead.observe(milliseconds / 1000),
   }

@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { Hono } from 'hono'
+import { AppError } from '../errors.ts'
 import { createChatHandler } from './chat.ts'
 import { Client } from './client.ts'
 import type { ProxyDeps } from './deps.ts'
@@ -14,6 +15,7 @@ import { BYPASS_HEADER } from './headers.ts'
 import { passThrough } from './pass-through.ts'
 import { createRetries } from './retries.ts'
 import { createUpstream } from './upstream.ts'
+import { createUpstreams, type Upstreams } from './upstreams.ts'
 
 const CHAT_PATH = '/v1/chat/completions'
 const CONNECT_TIMEOUT_MS = 10_000
@@ -28,7 +30,7 @@ export interface Proxy {
    * the app. @returns false, and nothing is done, for everything else
    */
   takes(incoming: IncomingMessage, outgoing: ServerResponse): boolean
-  /** Cuts the connections to the upstream; drain the server first. */
+  /** Cuts the connections to the upstreams; drain the server first. */
   close(): Promise<void>
 }
 
@@ -42,27 +44,69 @@ const alreadySent = ({ incoming }: HttpBindings): Response | Promise<Response> =
 const isChat = ({ method, headers }: IncomingMessage, path: string | undefined): boolean =>
   method === 'POST' && path === CHAT_PATH && headers[BYPASS_HEADER] !== 'true'
 
+const shed = ({ metrics, load }: ProxyDeps, outgoing: ServerResponse): void => {
+  metrics.request('shed')
+  const message = 'the proxy has more to do than it can; try again soon'
+  const refusal = new AppError('overloaded', message, { retryAfterSeconds: 1 })
+  new Client(outgoing, load).sendError(refusal)
+}
+
+/** Opens a way to an upstream, with a budget of its own for retries. */
+const openerFor =
+  ({ limits }: ProxyDeps) =>
+  (baseUrl: string) => {
+    const retries = createRetries({ ...RETRIES, random: Math.random })
+    const upstream = createUpstream(baseUrl, {
+      idleTimeoutMs: limits.upstreamTimeoutMs,
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      keepAliveMs: limits.keepAliveMs,
+      retries,
+    })
+    return { upstream, retries }
+  }
+
+const openUpstreams = (deps: ProxyDeps) => {
+  const open = openerFor(deps)
+  const standard = open(deps.upstreamBaseUrl)
+  const { upstreams, retryAfterMaxMs } = deps.failover
+  const several: Upstreams | null =
+    upstreams.length === 0 && retryAfterMaxMs === 0
+      ? null
+      : createUpstreams({
+          ...deps,
+          keepAliveMs: deps.limits.keepAliveMs,
+          retryAfterMaxMs,
+          standard,
+          open,
+        })
+  return { upstream: standard.upstream, upstreams: several }
+}
+
 export const createProxy = (deps: ProxyDeps): Proxy => {
-  const upstream = createUpstream(deps.upstreamBaseUrl, {
-    idleTimeoutMs: deps.limits.upstreamTimeoutMs,
-    connectTimeoutMs: CONNECT_TIMEOUT_MS,
-    keepAliveMs: deps.limits.keepAliveMs,
-    retries: createRetries({ ...RETRIES, random: Math.random }),
-  })
-  const answerChat = createChatHandler({ ...deps, upstream })
+  const { upstream, upstreams } = openUpstreams(deps)
+  const { load } = deps
+  const answerChat = createChatHandler({ ...deps, upstream, upstreams })
   // one handler for all: with a second one that matches, Hono runs its middleware machinery
   const app = (new Hono() as ProxyApp).all('*', ({ env, req }) => {
-    if (isChat(env.incoming, req.path)) void answerChat(env)
+    if (load.isFull) shed(deps, env.outgoing)
+    else if (isChat(env.incoming, req.path)) void answerChat(env)
     else {
       deps.metrics.request('passed')
-      passThrough(upstream, env.incoming, new Client(env.outgoing))
+      passThrough(upstream, env.incoming, new Client(env.outgoing, load))
     }
     return alreadySent(env)
   })
   const takes: Proxy['takes'] = (incoming, outgoing) => {
     const isTaken = isChat(incoming, incoming.url)
-    if (isTaken) void answerChat({ incoming, outgoing })
+    if (isTaken && load.isFull) shed(deps, outgoing)
+    else if (isTaken) void answerChat({ incoming, outgoing })
     return isTaken
   }
-  return { app, takes, close: () => upstream.close() }
+  return {
+    app,
+    takes,
+    close: async () => {
+      await Promise.all([upstream.close(), upstreams?.close()])
+    },
+  }
 }

@@ -9,7 +9,8 @@ import { routeHeaders } from './headers.ts'
 import type { MatchedRoute } from './match.ts'
 import { recordOfUpstream } from './record.ts'
 import type { SkipReason } from './route.ts'
-import type { Passage } from './upstream.ts'
+import { acceptanceOf } from './tenants.ts'
+import type { AnsweredBy, Passage } from './upstream-answer.ts'
 
 /** Why the upstream answers although a live template matched. */
 export interface UpstreamReason {
@@ -66,13 +67,21 @@ class ChatPassage implements Passage {
     this.capture = new Capture(deps.limits.captureMaxBytes, deps.now)
   }
 
-  onEnd(end: ExchangeEnd): void {
-    const { tenants, log, now } = this.deps
+  onEnd(end: ExchangeEnd, answeredBy?: AnsweredBy): void {
+    const { log, now } = this.deps
     const { received, capture, why } = this
-    if (capture.status !== 0) tenants.observe(received.exchange.tenant, capture.status)
+    if (capture.status !== 0) this.observe(answeredBy)
     if (!received.exchange.isCaptured) return
     const route = why && outcomeOf(why)
     log(recordOfUpstream(received.exchange, capture, now(), { end, route }))
+  }
+
+  /** A key is proven only by an upstream that has seen it. */
+  private observe(answeredBy: AnsweredBy | undefined): void {
+    const { capture, deps, received } = this
+    if ((answeredBy?.apiKey ?? this.apiKey) !== null) return
+    const acceptance = acceptanceOf(received.exchange.tenant, answeredBy?.name ?? null)
+    deps.tenants.observe(acceptance, capture.status)
   }
 }
 
@@ -83,9 +92,8 @@ export const respondFromUpstream = (
   why: UpstreamReason | null
 ): void => {
   count(deps.metrics, why)
-  deps.upstream.send(
-    received.incoming,
-    received.exchange.body,
-    new ChatPassage(deps, received, why)
-  )
+  const { incoming, exchange } = received
+  const passage = new ChatPassage(deps, received, why)
+  if (deps.upstreams === null) deps.upstream.send(incoming, exchange.body, passage)
+  else deps.upstreams.send(incoming, exchange.body, passage, exchange.model)
 }

@@ -4,7 +4,8 @@ import type { ChatRequest } from '../openai/chat.ts'
 import type { Engine } from '../engine/engine.ts'
 import { createBreaker, type Breaker } from './breaker.ts'
 import type { MatchedRoute } from './match.ts'
-import type { Tenants } from './tenants.ts'
+import { acceptanceOf, type Tenants } from './tenants.ts'
+import type { Upstreams } from './upstreams.ts'
 
 /** Why the lora was not asked. */
 export type SkipReason =
@@ -17,13 +18,15 @@ export interface RouterDeps {
   /** engines by the name that routes carry */
   engines: ReadonlyMap<string, Engine>
   tenants: Tenants
+  upstreams: Pick<Upstreams, 'nameFor'> | null
   breaker: { maxFailures: number; pauseMs: number }
   now: () => number
 }
 
 export type Router = (matched: MatchedRoute, request: ChatRequest, tenant: string) => Decision
 
-export const createRouter = ({ engines, tenants, breaker, now }: RouterDeps): Router => {
+export const createRouter = (deps: RouterDeps): Router => {
+  const { engines, tenants, upstreams, breaker, now } = deps
   const breakers = new Map<string, Breaker>()
   const breakerOf = (engine: string): Breaker => {
     const known = breakers.get(engine)
@@ -39,7 +42,8 @@ export const createRouter = ({ engines, tenants, breaker, now }: RouterDeps): Ro
     tenant: string
   ): SkipReason | null => {
     // a request without a key that the upstream takes must not learn what a lora knows
-    if (!tenants.accepted(tenant)) return 'credential-not-accepted'
+    const upstream = upstreams === null ? null : upstreams.nameFor(request.model)
+    if (!tenants.accepted(acceptanceOf(tenant, upstream))) return 'credential-not-accepted'
     const ineligible = eligibility(request, route)
     if (ineligible) return ineligible
     const inShare = route.trafficShare >= 1 || trafficPosition(match) < route.trafficShare
