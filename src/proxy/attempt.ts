@@ -50,10 +50,16 @@ export class Attempt implements Dispatcher.DispatchHandler {
 
   /** Gives the client what was held. */
   release(): void {
-    if (this.head === null) return
+    const { head } = this
+    if (head === null) return
     this.pass()
-    this.answer.onHeaders(...this.head)
-    this.head[2]()
+    // undici parses one answer at a time, and may just be in another one
+    queueMicrotask(() => {
+      if (!this.isPassing()) return
+      this.answer.onHeaders(...head)
+      const [, , resume] = head
+      resume()
+    })
   }
 
   /** The client has left. */

@@ -53,6 +53,14 @@ export const respondJson =
     response.end(JSON.stringify(value))
   }
 
+/** Answers that wait until they are told to be given, one by one. */
+export const onDemand = (value: unknown) => {
+  const waiting: (() => void)[] = []
+  const respond: Responder = (request, response) =>
+    waiting.push(() => respondJson(value)(request, response))
+  return { respond, answer: () => waiting.shift()?.(), waiting: () => waiting.length }
+}
+
 const listen = (server: Server): Promise<number> =>
   new Promise((resolve) => {
     server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))

@@ -15,8 +15,10 @@ import {
   chatBody,
   completion,
   eventually,
+  NO_FAILOVER,
   send,
   startHarness,
+  startUpstream,
   type Harness,
 } from './harness.ts'
 
@@ -273,6 +275,17 @@ describe('the official client', () => {
     const final = await client().chat.completions.stream(request).finalChatCompletion()
     expect(final.choices[0]?.message.content).toBe('card_lost')
     expect(final.model).toBe('lora-abc')
+  })
+
+  it('with a key that only another upstream has accepted never gets a lora`s answer', async () => {
+    const second = await startUpstream()
+    const other = { name: 'other', baseUrl: second.url, apiKey: null, fallback: [] }
+    const upstreams = [{ ...other, models: ['gpt-9'] }]
+    await restart({ failover: { ...NO_FAILOVER, upstreams } })
+    expect(second.requests).toHaveLength(1)
+    expect(await reasonOf('hi')).toBe('credential-not-accepted')
+    expect(await routeOf('hi')).toBe('answered')
+    second.close()
   })
 
   it('with a key the upstream has not accepted never gets a lora`s answer', async () => {
