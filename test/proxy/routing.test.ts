@@ -3,15 +3,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { AppError } from '../../src/errors.ts'
 import type { ExchangeRecord } from '../../src/core/record.ts'
 import type { Route } from '../../src/core/route.ts'
-import type { Template } from '../../src/core/template.ts'
 import type { Engine, GeneratedDelta } from '../../src/engine/engine.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import { templateKeyOf } from '../../src/core/match.ts'
-import { createTenants } from '../../src/proxy/tenants.ts'
 import { compileRouteTable } from '../../src/proxy/route-table.ts'
+import { PROMPT, ROUTE, TEMPLATE } from '../fixtures/lora-route.ts'
 import {
-  AUTHORIZATION,
   chatBody,
   completion,
   eventually,
@@ -21,35 +19,6 @@ import {
   startUpstream,
   type Harness,
 } from './harness.ts'
-
-const PROMPT = 'Sort the question.'
-
-const TENANTS = { secret: 'secret', ttlMs: 60_000, maxEntries: 100, now: () => performance.now() }
-
-const TEMPLATE: Template = {
-  tenant: createTenants(TENANTS).of({ authorization: AUTHORIZATION }),
-  model: 'gpt-4o-mini',
-  tools: '',
-  responseFormat: '',
-  version: 'version-1',
-  messages: [
-    { role: 'system', segments: [{ kind: 'anchor', text: PROMPT }] },
-    { role: 'user', segments: [{ kind: 'query' }] },
-  ],
-  maxTurnsAfter: 0,
-}
-
-const ROUTE: Route = {
-  template: TEMPLATE,
-  internalizationId: 'internalization-1',
-  engine: 'hand',
-  lora: 'lora-abc',
-  confidence: 'sum',
-  threshold: -1,
-  labels: null,
-  trafficShare: 1,
-  templateTokens: 40,
-}
 
 const token = (text: string, logprob: number): GeneratedDelta => ({
   text,
