@@ -7,12 +7,12 @@ import { chatBody, send, startHarness, type Harness } from './harness.ts'
 const options = { maxAttempts: 3, baseMs: 100, requestsPerRetry: 10, burst: 2, random: () => 0.5 }
 
 describe('retries', () => {
-  it('wait longer each time and end', () => {
+  it('peers 3.21: wait longer each time and end', () => {
     const retries = createRetries({ ...options, burst: 10 })
     expect([1, 2, 3].map((attempts) => retries.next(attempts))).toEqual([75, 150, null])
   })
 
-  it('are paid for by requests', () => {
+  it('peers 3.21: are paid for by requests', () => {
     const retries = createRetries(options)
     expect([1, 1, 1].map((attempts) => retries.next(attempts) !== null)).toEqual([
       true,
@@ -59,7 +59,7 @@ describe('an upstream that is away for a moment', () => {
     upstream.close()
   })
 
-  it('is not asked again once it may have read something', async () => {
+  it('peers 3.21: is not asked again once it may have read something', async () => {
     let connections = 0
     const upstream = createTcpServer((socket) => {
       connections++

@@ -387,7 +387,7 @@ describe('the upstream gets the original bytes when', () => {
     await expectFallback(chatBody('where is my card'), 'engine-error')
   })
 
-  it('the engine fails before or after its first token', async () => {
+  it('peers 3.22: the engine fails before or after its first token', async () => {
     engine.generate = async function* () {
       yield token('card', -0.1)
       throw new AppError('engine-unavailable', 'gone')
@@ -407,7 +407,7 @@ describe('the upstream gets the original bytes when', () => {
     await expectFallback(chatBody('where is my card'), 'engine-refused')
   })
 
-  it('the engine takes too long, even one that does not heed its signal', async () => {
+  it('peers 3.22: the engine takes too long, even one that does not heed its signal', async () => {
     await restart({ limits: { ...harness.deps.limits, adaptedTimeoutMs: 50 } })
     engine.generate = forEver
     await expectFallback(chatBody('where is my card'), 'engine-timeout')
@@ -522,7 +522,7 @@ describe('the traffic share', () => {
 })
 
 describe('metrics', () => {
-  it('count outcomes, reasons and saved tokens', async () => {
+  it('peers 3.22: count outcomes, reasons and saved tokens', async () => {
     await send(harness.port, chatBody('where is my card'))
     await send(harness.port, chatBody('where is my card', { n: 2 }))
     const text = await harness.registry.metrics()
