@@ -18,9 +18,33 @@ export interface Connections {
 const isOver = ({ writableFinished, destroyed }: ServerResponse): boolean =>
   writableFinished || destroyed
 
+/**
+ * Tells answers that their connection has closed while they waited behind another one: Node tells only
+ * the one whose turn it is, and the others would go on for nobody.
+ */
+const createLine = () => {
+  const waiting = new Map<Socket, Set<ServerResponse>>()
+  return {
+    join: (socket: Socket, answer: ServerResponse): void => {
+      const line = waiting.get(socket) ?? new Set()
+      waiting.set(socket, line.add(answer))
+      answer.once('close', () => line.delete(answer))
+    },
+    closed: (socket: Socket): void => {
+      for (const answer of waiting.get(socket) ?? []) {
+        if (answer.socket !== null) continue
+        answer.destroy()
+        answer.emit('close')
+      }
+      waiting.delete(socket)
+    },
+  }
+}
+
 /** Follows connections from the start; a request costs one entry in a map. */
 export const trackConnections = (server: Server): Connections => {
   const answers = new Map<Socket, ServerResponse | null>()
+  const line = createLine()
   let isDraining = false
   /** Says `connection: close` in the answer, and closes behind it where its head is sent already. */
   const closeBehind = (socket: Socket, answer: ServerResponse): void => {
@@ -31,10 +55,14 @@ export const trackConnections = (server: Server): Connections => {
   }
   server.on('connection', (socket: Socket) => {
     answers.set(socket, null)
-    socket.once('close', () => answers.delete(socket))
+    socket.once('close', () => {
+      answers.delete(socket)
+      line.closed(socket)
+    })
   })
   server.prependListener('request', ({ socket }, answer) => {
     answers.set(socket, answer)
+    if (answer.socket === null) line.join(socket, answer)
     if (isDraining) closeBehind(socket, answer)
   })
   const closeUnused = (): void => {

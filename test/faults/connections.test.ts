@@ -130,6 +130,24 @@ describe('clients that trickle', () => {
   })
 })
 
+describe('a client that leaves with requests in line behind one', () => {
+  it('peers 3.1: frees the upstream and leaves nothing counted and no memory taken', async () => {
+    const harness = await startHarness()
+    harness.upstream.respond = () => {}
+    const body = chatBody('hi')
+    const post = `POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+    const upload = 'POST /v1/files HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi'
+    const { socket } = open(harness.port, post + post + upload + post)
+    await eventually(() => harness.upstream.requests.length === 4)
+    expect(harness.deps.load.inFlight).toBe(4)
+    socket.destroy()
+    await eventually(() => harness.upstream.aborted === 4)
+    await eventually(() => harness.deps.load.inFlight === 0)
+    expect(harness.deps.bodies.inUse()).toBe(0)
+    await harness.close()
+  })
+})
+
 describe('floods of headers', () => {
   it('are refused with 431, hundreds at once, while others are served', async () => {
     const harness = await startHarness()
