@@ -85,6 +85,8 @@ export class Turns implements Judge {
     if (status >= 500) this.target.breaker.failed()
     else this.target.breaker.succeeded()
     if (FALLBACK_STATUSES.has(status) && this.passOver(attempt)) return
+    // an error of a stand-in, such as 401 for its key, says less than the first one
+    if (status >= 400 && this.releaseHeld()) return attempt.drop()
     if (RETRY_STATUSES.has(status) && this.askAgain(attempt, rawHeaders)) return
     this.pass(attempt)
   }
@@ -150,19 +152,15 @@ export class Turns implements Judge {
     attempt.pass()
   }
 
-  /** For an answer that says that there is none. @returns false when nobody has a better one */
+  /** For an answer that says that there is none. @returns false when nobody is left */
   private passOver(attempt: Attempt): boolean {
-    if (this.turnToNext('unavailable')) {
-      if (this.held?.isHeld) attempt.drop()
-      else {
-        attempt.hold()
-        this.held = attempt
-      }
-      return true
+    if (!this.turnToNext('unavailable')) return false
+    if (this.held?.isHeld) attempt.drop()
+    else {
+      attempt.hold()
+      this.held = attempt
     }
-    if (!this.held?.isHeld) return false
-    attempt.drop()
-    return this.releaseHeld()
+    return true
   }
 
   private releaseHeld(): boolean {

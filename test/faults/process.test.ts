@@ -126,7 +126,7 @@ describe('SIGTERM', () => {
     await eventually(() => text.includes('data: 1'))
     child.kill('SIGTERM')
     await eventually(() =>
-      send(port, chatBody('hi')).then(
+      send(port, null, { method: 'GET', path: '/healthz' }).then(
         () => false,
         () => true
       )

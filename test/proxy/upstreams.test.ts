@@ -216,6 +216,7 @@ describe('without a better answer the client gets', () => {
 
   it.each<[string, Responder]>([
     ['has none either', respondJson({ error: {} }, 502)],
+    ['is not to be had with its key', respondJson({ error: {} }, 401)],
     ['breaks off', breakOff],
   ])('the first one, whole and unchanged, when the stand-in %s', async (_, respond) => {
     await start(eastAndWest())
