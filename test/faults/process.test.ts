@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import {
+  AUTHORIZATION,
   CHAT_PATH,
   chatBody,
   completion,
@@ -88,6 +89,34 @@ describe('a server that cannot start', () => {
     server = await spawnServer({ UPSTREAMS_FILE: file })
     expect(await server.exit).toBe(1)
     expect(server.log()).toMatch(/entry 0.baseUrl[^]*entry 0.models/)
+    rmSync(folder, { recursive: true })
+  })
+})
+
+describe('a server with an upstreams file', () => {
+  it('asks by model name, with keys of its environment, and stands in', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'promptintern-faults-'))
+    const file = join(folder, 'upstreams.json')
+    const entries = [
+      { name: 'away', baseUrl: 'http://127.0.0.1:1', models: ['gpt-4o*'], fallback: ['here'] },
+      { name: 'here', baseUrl: upstream.url, apiKeyEnv: 'HERE_KEY', models: ['here-1'] },
+    ]
+    writeFileSync(file, JSON.stringify(entries))
+    const { port, metrics } = await start({ UPSTREAMS_FILE: file, HERE_KEY: 'sk-here' })
+    upstream.requests.length = 0
+    const byModel = async (model: string) =>
+      (await send(port, chatBody('hi', { model }))).headers['x-promptintern-upstream']
+    expect(await byModel('gpt-4o-mini')).toBe('here')
+    expect(await byModel('here-1')).toBe('here')
+    expect(await byModel('gpt-3')).toBe('default')
+    expect(upstream.requests.map(({ headers }) => headers.authorization)).toEqual([
+      'Bearer sk-here',
+      'Bearer sk-here',
+      AUTHORIZATION,
+    ])
+    expect(await metrics()).toContain(
+      'promptintern_upstream_failovers_total{upstream="away",reason="not-connected"} 1'
+    )
     rmSync(folder, { recursive: true })
   })
 })

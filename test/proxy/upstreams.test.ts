@@ -1,5 +1,6 @@
 import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createBodyBudget } from '../../src/proxy/body-budget.ts'
 import { retryAfterMs } from '../../src/proxy/retries.ts'
 import { acceptanceOf } from '../../src/proxy/tenants.ts'
 import type { NamedUpstream } from '../../src/proxy/upstream-choice.ts'
@@ -119,13 +120,26 @@ describe('several upstreams', () => {
     expect(east.requests).toEqual([])
   })
 
-  it('refuse what there is no room to read, as nobody knows whose it is', async () => {
-    await start(eastAndWest(), { bodies: { take: () => false, give: () => {}, inUse: () => 0 } })
-    const answer = await ask()
+  it.each([
+    ['with its length', {}],
+    ['in chunks', { 'transfer-encoding': 'chunked' }],
+  ])('refuse what there is no room to read, %s: nobody knows whose it is', async (_, headers) => {
+    await start(eastAndWest(), { bodies: createBodyBudget(10) })
+    const answer = await send(
+      harness.port,
+      'transfer-encoding' in headers ? null : chatBody('hi'),
+      {
+        headers,
+        onRequest: (request) => {
+          if ('transfer-encoding' in headers) request.write(chatBody('hi'))
+        },
+      }
+    )
     expect(answer.status).toBe(503)
     expect(answer.headers['retry-after']).toBe('1')
-    expect(JSON.parse(answer.text).error.code).toBe('overloaded')
+    expect(JSON.parse(answer.body.toString()).error.code).toBe('overloaded')
     expect([east, west, harness.upstream].flatMap(({ requests }) => requests)).toEqual([])
+    await eventually(() => harness.deps.bodies.inUse() === 0)
   })
 })
 
