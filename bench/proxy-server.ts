@@ -12,6 +12,7 @@ import { Registry } from 'prom-client'
 import { createBodyBudget } from '../src/proxy/body-budget.ts'
 import { createLogQueue, type LogQueueStats } from '../src/proxy/log-queue.ts'
 import { listen } from '../src/http-server.ts'
+import { Load } from '../src/proxy/load.ts'
 import { createMetrics } from '../src/proxy/metrics.ts'
 import { createProxy } from '../src/proxy/proxy.ts'
 import { compileRouteTable } from '../src/proxy/route-table.ts'
@@ -68,6 +69,8 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
   const table = compileRouteTable(liveRoutes(tenants.of({ authorization: AUTHORIZATION })))
   const { app, takes } = createProxy({
     upstreamBaseUrl: upstreamUrl,
+    failover: { upstreams: [], breaker: { maxFailures: 5, pauseMs: 10_000 }, retryAfterMaxMs: 0 },
+    load: new Load({ maxInFlight: 10_000, maxDelayMs: 500 }),
     routes: () => table,
     engines: new Map(),
     tenants,

@@ -18,13 +18,15 @@ export interface AppDeps {
   adminToken: string | null
   /** what must be true before traffic may come, by name; nothing by default */
   readiness?: () => Record<string, boolean>
+  /** whether the server is on its way to its end; never by default */
+  isDraining?: () => boolean
   /** unexpected errors, with their cause; the client only sees message and code */
   onUnexpected?: (error: unknown) => void
 }
 
 /**
  * Own paths first, then the proxy for everything else. `/healthz` says that the process lives,
- * `/readyz` answers 503 until every part is ready.
+ * `/readyz` answers 503 until every part is ready, and again while the server drains.
  */
 export const createApp = ({
   proxy,
@@ -32,12 +34,14 @@ export const createApp = ({
   registry,
   adminToken,
   readiness = () => ({}),
+  isDraining = () => false,
   onUnexpected = () => {},
 }: AppDeps): ProxyApp =>
   (new Hono() as ProxyApp)
     .get('/healthz', (context) => context.json({ status: 'ok' }))
     .get('/readyz', (context) => {
       const checks = readiness()
+      if (isDraining()) return context.json({ status: 'draining', checks }, 503)
       const isReady = Object.values(checks).every(Boolean)
       return context.json({ status: isReady ? 'ready' : 'not-ready', checks }, isReady ? 200 : 503)
     })

@@ -68,12 +68,18 @@ const SCHEMA = z.object({
   PORT: whole(8787).pipe(z.number().max(65535)),
   DATA_DIR: z.string().default('./data'),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  MAX_CONNECTIONS: whole(16_384, 1),
+  MAX_IN_FLIGHT_REQUESTS: whole(10_000, 1),
+  SHED_DELAY_MS: whole(500),
+  DRAIN_SECONDS: z.coerce.number().min(0).default(60),
   ADMIN_TOKEN: optional,
 
   UPSTREAM_BASE_URL: z.url().default('https://api.openai.com/v1'),
   UPSTREAM_API_KEY: optional,
   ACCESS: z.enum(['forward', 'keys']).default('forward'),
   UPSTREAM_TIMEOUT_SECONDS: whole(600, 1),
+  UPSTREAMS_FILE: optional,
+  RETRY_AFTER_MAX_SECONDS: z.coerce.number().min(0).default(0),
   MAX_BODY_BYTES: whole(32 * 2 ** 20, 1024),
   MAX_IN_FLIGHT_BYTES: whole(256 * 2 ** 20, 1024),
   LOG_QUEUE_MAX_BYTES: whole(64 * 2 ** 20, 1024),
@@ -132,7 +138,17 @@ export interface Config {
   adminToken: string | null
   /** `keys` asks for keys that the proxy issued, and has an `upstream.apiKey` */
   access: Environment['ACCESS']
-  upstream: { baseUrl: string; apiKey: string | null; timeoutMs: number }
+  server: { maxConnections: number; drainMs: number }
+  /** `maxDelayMs` of the event loop; 0 sets no limit */
+  shed: { maxInFlight: number; maxDelayMs: number }
+  upstream: {
+    baseUrl: string
+    apiKey: string | null
+    timeoutMs: number
+    /** of further upstreams, by model name */
+    file: string | null
+    retryAfterMaxMs: number
+  }
   proxy: {
     maxBodyBytes: number
     maxInFlightBytes: number
@@ -228,10 +244,14 @@ const configOf = (env: Environment): Config => ({
   logLevel: env.LOG_LEVEL,
   adminToken: env.ADMIN_TOKEN,
   access: env.ACCESS,
+  server: { maxConnections: env.MAX_CONNECTIONS, drainMs: env.DRAIN_SECONDS * 1000 },
+  shed: { maxInFlight: env.MAX_IN_FLIGHT_REQUESTS, maxDelayMs: env.SHED_DELAY_MS },
   upstream: {
     baseUrl: env.UPSTREAM_BASE_URL.replace(/\/+$/, ''),
     apiKey: env.UPSTREAM_API_KEY,
     timeoutMs: env.UPSTREAM_TIMEOUT_SECONDS * 1000,
+    file: env.UPSTREAMS_FILE,
+    retryAfterMaxMs: env.RETRY_AFTER_MAX_SECONDS * 1000,
   },
   proxy: {
     maxBodyBytes: env.MAX_BODY_BYTES,

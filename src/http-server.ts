@@ -1,20 +1,37 @@
 /** Opening and draining the one listening socket. */
-import { createServer, STATUS_CODES, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, STATUS_CODES, type Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
 import type { createApp } from './app.ts'
 import type { Config } from './config.ts'
+import { trackConnections, type Connections } from './connections.ts'
 import { AppError } from './errors.ts'
 import { errorBody } from './openai/error-body.ts'
 import type { Proxy } from './proxy/proxy.ts'
 
-const DRAIN_MS = 60_000
-/** Longer than load balancers keep theirs, so that none sends into a connection that is closing. */
-const KEEP_ALIVE_MS = 75_000
-/** A head, and a whole request, must be there by then: whoever trickles bytes holds nothing for long. */
-const HEAD_TIMEOUT_MS = 60_000
-const REQUEST_TIMEOUT_MS = 300_000
+export interface ListenOptions {
+  /** a further connection is closed at once */
+  maxConnections: number
+  /** of a connection without a request */
+  keepAliveMs: number
+  /** by then a request's head must be there */
+  headMs: number
+  /** by then a whole request must be there */
+  requestMs: number
+  /** how often the two are looked at */
+  checkMs: number
+}
+
+const DEFAULTS: ListenOptions = {
+  maxConnections: 16_384,
+  // longer than load balancers keep theirs, so that none sends into a connection that is closing
+  keepAliveMs: 75_000,
+  // whoever trickles bytes holds nothing for long
+  headMs: 60_000,
+  requestMs: 300_000,
+  checkMs: 30_000,
+}
 
 /** What Node's parser says → what the client is told. */
 const refusalOf = (code: string | undefined): AppError => {
@@ -52,16 +69,21 @@ const refuse = (error: Error & { code?: string }, socket: Duplex): void => {
  * Refuses what the parser cannot read. Behind a whole request that is still being answered its answer
  * comes first; a request that breaks off ends what was begun for it.
  */
-const refuseUnreadable = (server: Server): void => {
-  const latest = new WeakMap<Duplex, ServerResponse>()
-  server.prependListener('request', ({ socket }, outgoing) => latest.set(socket, outgoing))
+const refuseUnreadable = (server: Server, connections: Connections): void => {
   server.on('clientError', (error, socket) => {
-    const outgoing = latest.get(socket)
-    if (outgoing === undefined || outgoing.writableEnded) refuse(error, socket)
+    const outgoing = connections.latest(socket as Socket)
+    if (outgoing === null || outgoing.writableEnded) refuse(error, socket)
     else if (outgoing.req.complete) outgoing.once('close', () => refuse(error, socket))
     else if (outgoing.headersSent) socket.destroy()
     else refuse(error, socket)
   })
+}
+
+export interface Listening {
+  server: Server
+  port: number
+  /** Ends what is open, and cuts what is not over within the limit. */
+  drain: Connections['drain']
 }
 
 /**
@@ -71,36 +93,35 @@ const refuseUnreadable = (server: Server): void => {
 export const listen = (
   { fetch }: Pick<ReturnType<typeof createApp>, 'fetch'>,
   takes: Proxy['takes'],
-  { port, host }: Pick<Config, 'port' | 'host'>
-): Promise<{ server: Server; port: number }> =>
+  { port, host }: Pick<Config, 'port' | 'host'>,
+  options: Partial<ListenOptions> = {}
+): Promise<Listening> =>
   new Promise((resolve, reject) => {
+    const { maxConnections, keepAliveMs, headMs, requestMs, checkMs } = { ...DEFAULTS, ...options }
     const behind = getRequestListener(fetch, { hostname: host })
     const timeouts = {
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      headersTimeout: HEAD_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: keepAliveMs,
+      headersTimeout: headMs,
+      requestTimeout: requestMs,
+      connectionsCheckingInterval: checkMs,
     }
     const server = createServer(timeouts, (incoming, outgoing) => {
       if (!takes(incoming, outgoing)) void behind(incoming, outgoing)
     })
-    refuseUnreadable(server)
-    server.once('error', (cause) =>
+    server.maxConnections = maxConnections
+    const connections = trackConnections(server)
+    refuseUnreadable(server, connections)
+    const refused = (cause: Error): void =>
       reject(new AppError('invalid-config', `cannot listen on ${host}:${port}`, { cause }))
-    )
-    server.listen(port, host, () =>
-      resolve({ server, port: (server.address() as AddressInfo).port })
-    )
-  })
-
-/** Connections that are open finish within the limit, then they are cut. */
-export const drain = (server: Server): Promise<void> =>
-  new Promise((resolve) => {
-    const timer = setTimeout(() => {
-      server.closeAllConnections()
-    }, DRAIN_MS)
-    server.close(() => {
-      clearTimeout(timer)
-      resolve()
+    server.once('error', refused)
+    server.listen(port, host, () => {
+      server.off('error', refused)
+      // an accept that fails, as when no file may be opened any more, costs that connection alone
+      server.on('error', () => {})
+      resolve({
+        server,
+        port: (server.address() as AddressInfo).port,
+        drain: connections.drain,
+      })
     })
-    server.closeIdleConnections()
   })

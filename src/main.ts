@@ -2,30 +2,36 @@
  * Composition root: config → store → engine → app + worker → listen → drain. Everything that has an
  * effect is opened here and passed on; only this file and the CLI import adapters, and lazily.
  */
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Registry } from 'prom-client'
 import { createAdminApp } from './admin/app.ts'
 import { createApp } from './app.ts'
+import { createClosers, type Closers } from './closers.ts'
 import type { Config } from './config.ts'
-import { costUsd, parsePrices, savedUsd, type Price } from './core/prices.ts'
+import { loadPrices, loadUpstreams } from './config-files.ts'
+import { costUsd, savedUsd, type Price } from './core/prices.ts'
 import { loadSecrets, prepareDataDir } from './data-dir.ts'
 import { createEngine } from './engine/client.ts'
 import type { Engine } from './engine/engine.ts'
 import { AppError } from './errors.ts'
 import { watchEventLoop, type EventLoopWatch } from './event-loop.ts'
 import { watchHealth, type Health } from './health.ts'
-import { drain, listen } from './http-server.ts'
+import { listen } from './http-server.ts'
 import { openAccess, type IssuedAccess } from './issued-access.ts'
+import { createLastResort } from './last-resort.ts'
+import { watchLoad } from './load-watch.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { createBodyBudget } from './proxy/body-budget.ts'
+import { Load } from './proxy/load.ts'
 import { createLogQueue, type LogQueue } from './proxy/log-queue.ts'
 import { createMetrics } from './proxy/metrics.ts'
 import { registerProcessMetrics } from './proxy/process-metrics.ts'
 import { createProxy } from './proxy/proxy.ts'
 import { compileRouteTable, type RouteTable } from './proxy/route-table.ts'
 import { createTenants } from './proxy/tenants.ts'
+import type { NamedUpstream } from './proxy/upstream-choice.ts'
+import { createReplay } from './replay.ts'
 import { watchSnapshot, type SnapshotWatch } from './snapshot-watch.ts'
 import { openSqliteStore } from './store/sqlite/open.ts'
 import type { Store } from './store/store.ts'
@@ -33,7 +39,7 @@ import { openTracing } from './tracing/open.ts'
 import type { Tracing } from './tracing/start.ts'
 import { forkModule, supervise, type SupervisedChild } from './supervise.ts'
 import { timeOrderedId } from './time-ordered-id.ts'
-import type { ReplayUpstream, WorkerDeps } from './worker/deps.ts'
+import type { WorkerDeps } from './worker/deps.ts'
 
 /** The one engine of a configuration; routes carry this name, so it never changes. */
 const ENGINE_NAME = 'default'
@@ -42,7 +48,10 @@ const LOG_FLUSH_MS = 10_000
 const MAX_TENANTS = 100_000
 const BREAKER = { maxFailures: 3, pauseMs: 10_000 }
 const ADAPTED_MAX_TOKENS = 1024
-const REPLAY_TIMEOUT_MS = 120_000
+const UPSTREAM_BREAKER = { maxFailures: 5, pauseMs: 10_000 }
+
+/** Milliseconds since the epoch as it was when the process began: nobody can set this clock. */
+const monotonicNow = (): number => performance.timeOrigin + performance.now()
 
 export interface OpenEngine {
   engine: Engine
@@ -94,41 +103,26 @@ export const openEngine = async (config: Config): Promise<OpenEngine> => {
   }
 }
 
-/** Asks the upstream with the operator's key; null on any failure, since the gate can do without. */
-const createReplay = (config: Config): ReplayUpstream | null => {
-  const { apiKey, baseUrl } = config.upstream
-  if (apiKey === null) return null
-  return async (requestBody) => {
-    const { stream_options: _, ...request } = JSON.parse(requestBody) as Record<string, unknown>
-    const body = { ...request, stream: false }
-    const response = await fetch(`${baseUrl}/chat/completions`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${apiKey}` },
-      body: JSON.stringify(body),
-      signal: AbortSignal.timeout(REPLAY_TIMEOUT_MS),
-    }).catch(() => null)
-    return response?.ok ? await response.text() : null
-  }
+export interface WorkerParts {
+  engine: Engine | null
+  logger: Logger
+  upstreams: readonly NamedUpstream[]
 }
 
 export const workerDeps = (
   config: Config,
   store: Store,
-  engine: Engine | null,
-  logger: Logger
+  { engine, logger, upstreams }: WorkerParts
 ): WorkerDeps => ({
   store,
   engine,
   config: config.internalize,
   retention: config.retention,
-  replayUpstream: createReplay(config),
+  replayUpstream: createReplay({ standard: config.upstream, upstreams, fetch }),
   now: Date.now,
   sleep: (ms, signal) => delay(ms, undefined, { signal }).catch(() => {}),
   log: ({ level, message, data }) => logger[level]({ part: 'worker', ...data }, message),
 })
-
-const loadPrices = async (path: string | null): Promise<Price[]> =>
-  path === null ? [] : parsePrices(await readFile(path, 'utf8'))
 
 const startWorker = (config: Config, engine: OpenEngine | null): SupervisedChild => {
   const entry = new URL(import.meta.url.endsWith('.ts') ? './cli.ts' : './cli.js', import.meta.url)
@@ -147,10 +141,13 @@ const startWorker = (config: Config, engine: OpenEngine | null): SupervisedChild
 export interface Server {
   /** Drains and closes everything; idempotent. */
   close(): Promise<void>
+  /** For errors that nobody caught: logs and counts them. */
+  onUncaught(error: unknown): void
 }
 
 interface Parts {
   config: Config
+  upstreams: NamedUpstream[]
   store: Store
   logger: Logger
   queue: LogQueue
@@ -163,6 +160,8 @@ interface Parts {
   eventLoop: EventLoopWatch
   tracing: Tracing | null
   health: Health
+  load: Load
+  isDraining: () => boolean
 }
 
 const statusOf = (parts: Parts) => ({
@@ -179,6 +178,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
   const adminToken = config.adminToken ?? secrets.adminToken
   const bodies = createBodyBudget(config.proxy.maxInFlightBytes)
   registerProcessMetrics(registry, {
+    inFlight: () => parts.load.inFlight,
     bodyBytes: bodies.inUse,
     usage: store.records.usageTotals,
     eventLoop: eventLoop.read,
@@ -186,6 +186,12 @@ const buildApp = async (parts: Parts, registry: Registry) => {
   })
   const proxy = createProxy({
     upstreamBaseUrl: config.upstream.baseUrl,
+    failover: {
+      upstreams: parts.upstreams,
+      breaker: UPSTREAM_BREAKER,
+      retryAfterMaxMs: config.upstream.retryAfterMaxMs,
+    },
+    load: parts.load,
     routes: routes.snapshot,
     engines: new Map(engine === null ? [] : [[ENGINE_NAME, engine.engine]]),
     tenants:
@@ -214,7 +220,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
     asksForUsage: config.proxy.streamUsage === 'always',
     echoModel: config.proxy.echoModel,
     breaker: BREAKER,
-    now: () => performance.timeOrigin + performance.now(),
+    now: monotonicNow,
     newId: timeOrderedId,
   })
   const admin = createAdminApp({
@@ -235,29 +241,25 @@ const buildApp = async (parts: Parts, registry: Registry) => {
       store: routes.isCurrent() && (issued?.isCurrent() ?? true),
       log: health.logIsTaken(),
     }),
+    isDraining: parts.isDraining,
     onUnexpected: (error) => parts.logger.error({ error: String(error) }, 'unexpected'),
   })
   return { app, proxy }
 }
 
-/** What was opened, closed in reverse order; the first failure does not keep the rest open. */
-const createClosers = () => {
-  const closers: (() => Promise<void> | void)[] = []
-  return {
-    add: (close: () => Promise<void> | void): void => void closers.push(close),
-    async closeAll(): Promise<void> {
-      for (const close of closers.splice(0).reverse())
-        await Promise.resolve(close()).catch(() => {})
-    },
-  }
+interface Opened {
+  /** The first thing of a drain: those who ask whether the server is ready are told no. */
+  beginDrain(): void
+  onUncaught(error: unknown): void
 }
 
 const open = async (
   config: Config,
   options: { worker: boolean },
-  onClose: ReturnType<typeof createClosers>['add']
-): Promise<Logger> => {
+  onClose: Closers['add']
+): Promise<Opened> => {
   const logger = createLogger(config.logLevel)
+  const upstreams = await loadUpstreams(config, process.env)
   const store = await openStore(config)
   onClose(() => store.close())
   const engine = config.engine.kind === 'none' ? null : await openEngine(config)
@@ -278,11 +280,13 @@ const open = async (
     logger
   )
   onClose(routes.stop)
-  const prices = await loadPrices(config.pricesFile)
+  const prices = await loadPrices(config)
   const issued = await openAccess(config, store, prices, logger)
   onClose(async () => issued?.close())
   const eventLoop = watchEventLoop()
   onClose(eventLoop.stop)
+  const load = new Load(config.shed)
+  if (config.shed.maxDelayMs > 0) onClose(watchLoad(load))
   const tracing = await openTracing(
     config.tracing && {
       ...config.tracing,
@@ -293,14 +297,37 @@ const open = async (
   onClose(async () => tracing?.close())
   const health = watchHealth({ logStats: () => queue.stats(), engine: engine?.engine ?? null })
   onClose(health.stop)
-  const running = { engine, worker, routes, prices, issued, eventLoop, tracing, health }
-  const parts: Parts = { config, store, logger, queue, ...running }
-  const { app, proxy } = await buildApp(parts, new Registry())
+  let isDraining = false
+  const parts: Parts = {
+    config,
+    upstreams,
+    store,
+    logger,
+    queue,
+    engine,
+    worker,
+    routes,
+    prices,
+    issued,
+    eventLoop,
+    tracing,
+    health,
+    load,
+    isDraining: () => isDraining,
+  }
+  const registry = new Registry()
+  const { app, proxy } = await buildApp(parts, registry)
   onClose(() => proxy.close())
-  const { server, port } = await listen(app, proxy.takes, config)
-  onClose(() => drain(server))
+  const { port, drain } = await listen(app, proxy.takes, config, config.server)
+  onClose(() => drain(config.server.drainMs))
   logger.info({ host: config.host, port, upstream: config.upstream.baseUrl }, 'listening')
-  return logger
+  return {
+    beginDrain: () => {
+      isDraining = true
+      logger.info('draining')
+    },
+    onUncaught: createLastResort(logger, registry),
+  }
 }
 
 /**
@@ -313,12 +340,13 @@ export const startServer = async (
 ): Promise<Server> => {
   const closers = createClosers()
   try {
-    const logger = await open(config, options, closers.add)
+    const { beginDrain, onUncaught } = await open(config, options, closers.add)
     return {
       close: () => {
-        logger.info('draining')
+        beginDrain()
         return closers.closeAll()
       },
+      onUncaught,
     }
   } catch (error) {
     await closers.closeAll()

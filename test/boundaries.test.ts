@@ -94,6 +94,11 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
     packages: ['hono'],
     node: false,
   },
+  'src/upstreams-file.ts': {
+    ours: ['src/errors.ts', 'src/proxy/upstream-choice.ts'],
+    packages: ['zod'],
+    node: false,
+  },
   'src/config.ts': { ours: ['src/core', 'src/errors.ts'], packages: ['zod'], node: false },
   'adapters/contract': {
     ours: ['src/openai', 'src/errors.ts', 'src/bearer-token.ts', 'src/supervise.ts'],

@@ -1,5 +1,6 @@
 /** What every verb opens: configuration, store and, where it needs one, an engine. */
 import { parseConfig, type Config } from '../config.ts'
+import { loadUpstreams } from '../config-files.ts'
 import { AppError } from '../errors.ts'
 import { lockDataDir } from '../data-dir.ts'
 import { openEngine, openStore, workerDeps, type OpenEngine } from '../main.ts'
@@ -33,7 +34,9 @@ export const withWorker = async <T>(
   try {
     engine = options.engine === 'needed' ? await openEngine(config) : null
     const logger = createLogger(config.logLevel)
-    return await use(workerDeps(config, store, engine?.engine ?? null, logger), config)
+    const upstreams = await loadUpstreams(config, process.env)
+    const parts = { engine: engine?.engine ?? null, logger, upstreams }
+    return await use(workerDeps(config, store, parts), config)
   } finally {
     await engine?.close()
     await store.close()

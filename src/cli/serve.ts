@@ -10,6 +10,8 @@ const stopSignal = (): Promise<void> =>
 
 const serve = async (options: { worker: boolean }): Promise<void> => {
   const server = await startServer(parseConfig(process.env), { worker: options.worker })
+  // not before: what goes wrong while it starts ends the process with code 1
+  process.on('uncaughtException', server.onUncaught)
   await stopSignal()
   await server.close()
 }

@@ -1,10 +1,10 @@
-/** Keeps requests away from an engine that fails, so that nobody waits for its timeout in vain. */
+/** Keeps requests away from an engine or upstream that fails: nobody waits for its timeout in vain. */
 
 /** `half-open`: the pause is over, and the next caller tries. */
 export type BreakerState = 'closed' | 'half-open' | 'open'
 
 export interface Breaker {
-  /** Whether the engine may be asked; after the pause one caller at a time may try. */
+  /** Whether it may be asked; after the pause one caller at a time may try. */
   allows(): boolean
   succeeded(): void
   failed(): void
@@ -24,7 +24,9 @@ export const createBreaker = ({ maxFailures, pauseMs, now }: BreakerOptions): Br
   return {
     allows: () => {
       if (failures < maxFailures) return true
-      if (now() < openUntil) return false
+      const leftMs = openUntil - now()
+      // more than a pause is left only when the clock was set back
+      if (leftMs > 0 && leftMs <= pauseMs) return false
       // the caller who passes is the probe; the others wait for its result or for another pause
       openUntil = now() + pauseMs
       return true

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
-import { toAppError } from '../errors.ts'
+import { AppError, toAppError } from '../errors.ts'
 import type { Caller } from './access.ts'
 import { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
@@ -71,6 +71,21 @@ const receiveFrom = async (
     : { ...received, charge: caller.admit(received.request) }
 }
 
+/**
+ * Streams what there is no room for to the upstream. Where the model decides which upstream that is,
+ * an unread request cannot go anywhere: its credential may be meant for another.
+ */
+const respondUnread = (deps: ChatDeps, incoming: IncomingMessage, client: Client): void => {
+  if (deps.failover.upstreams.length === 0) {
+    deps.metrics.request('unread')
+    return passThrough(deps, incoming, client)
+  }
+  deps.metrics.request('shed')
+  const message = 'there is no room for the request; try again soon'
+  client.sendError(new AppError('overloaded', message, { retryAfterSeconds: 1 }))
+  incoming.resume()
+}
+
 const answer = async (
   deps: ChatDeps,
   router: Router,
@@ -83,8 +98,7 @@ const answer = async (
       : await receiveFrom(deps, deps.access.callerOf(incoming.headers), incoming, client)
   if (received === 'client-left') return deps.metrics.cancelled('before-answer')
   if (received === 'no-room') {
-    deps.metrics.request('unread')
-    return passThrough(deps, incoming, client)
+    return respondUnread(deps, incoming, client)
   }
   const matched = match(deps, received)
   const overheadMs = deps.now() - received.completeAt
@@ -98,7 +112,7 @@ const answer = async (
 export const createChatHandler = (deps: ChatDeps): ((bindings: HttpBindings) => Promise<void>) => {
   const router = createRouter(deps)
   return async ({ incoming, outgoing }) => {
-    const client = new Client(outgoing)
+    const client = new Client(outgoing, deps.load)
     try {
       await answer(deps, router, incoming, client)
     } catch (error) {

@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import { AppError } from '../errors.ts'
 import { errorBody } from '../openai/error-body.ts'
+import type { Load } from './load.ts'
 
 export class Client {
   readonly outgoing: ServerResponse
@@ -10,11 +11,14 @@ export class Client {
   private whenGone: (() => void) | null = null
   private whenOver: (() => void) | null = null
 
-  constructor(outgoing: ServerResponse) {
+  /** @param load in which it counts as one request until it is over */
+  constructor(outgoing: ServerResponse, load: Pick<Load, 'inFlight'>) {
     this.outgoing = outgoing
+    load.inFlight++
     // a write behind a reset connection reports here; `close` follows and is what counts
     outgoing.on('error', () => {})
     outgoing.on('close', () => {
+      load.inFlight--
       this.whenOver?.()
       if (outgoing.writableFinished) return
       this.gone = true

@@ -4,10 +4,12 @@ import type { Engine } from '../engine/engine.ts'
 import type { Usage } from '../openai/chat.ts'
 import type { Access } from './access.ts'
 import type { BodyBudget } from './body-budget.ts'
+import type { Load } from './load.ts'
 import type { ProxyMetrics } from './metrics.ts'
 import type { RouteTable } from './route-table.ts'
 import type { Tenants } from './tenants.ts'
 import type { Upstream } from './upstream.ts'
+import type { FailoverOptions, Upstreams } from './upstreams.ts'
 
 export interface ProxyLimits {
   /** of a chat completion's request; a larger one is refused with 413 */
@@ -27,6 +29,10 @@ export interface ProxyLimits {
 export interface ProxyDeps {
   /** `https://host` or `https://host/path`; the path stands for the client's `/v1` */
   upstreamBaseUrl: string
+  /** other upstreams, and when one is asked again */
+  failover: FailoverOptions
+  /** what is too much is refused */
+  load: Load
   /** the current snapshot; asked once a request */
   routes: () => RouteTable
   /** engines by the name that routes carry */
@@ -58,9 +64,11 @@ export interface ProxyDeps {
   newId: () => string
 }
 
-/** The same with the way to the upstream built. */
+/** The same with the ways to the upstreams built. */
 export interface ChatDeps extends ProxyDeps {
   upstream: Upstream
   /** sent in place of the clients' own credentials; null forwards those */
   upstreamApiKey: string | null
+  /** null where a request has one way alone, which is `upstream` */
+  upstreams: Upstreams | null
 }

@@ -25,8 +25,19 @@ export const CAPTURE_HEADER = 'x-promptintern-capture'
 /** Rewritten by the upstream client, or spoken to the proxy alone. */
 const NOT_FORWARDED = new Set([...HOP_BY_HOP, 'host', 'expect', BYPASS_HEADER, CAPTURE_HEADER])
 
-/** What a caller may prove itself with; see `tenants.ts`. */
-const CREDENTIALS = new Set(['authorization', 'api-key'])
+/** In which upstream's name an answer comes; only with an upstreams file. */
+export const UPSTREAM_HEADER = 'x-promptintern-upstream'
+
+/** What a caller may prove itself with anywhere, and whose account it names. */
+const CREDENTIALS = new Set([
+  'authorization',
+  'api-key',
+  'x-api-key',
+  'x-goog-api-key',
+  'cookie',
+  'openai-organization',
+  'openai-project',
+])
 
 /** Whose account a call belongs to: with a key of ours, that is not the caller's to say. */
 const ACCOUNT = new Set(['openai-organization', 'openai-project'])
@@ -85,6 +96,14 @@ const textsOf = (parts: readonly Buffer[]): string[] => {
     const isInside = part.buffer === buffer && from >= 0 && from + part.length <= whole.length
     return isInside ? whole.slice(from, from + part.length) : part.toString('latin1')
   })
+}
+
+/** The first value of a header in an upstream's list; null without one. @param name in lower case */
+export const headerOf = (raw: readonly Buffer[], name: string): string | null => {
+  const at = raw.findIndex(
+    (part, i) => i % 2 === 0 && part.toString('latin1').toLowerCase() === name
+  )
+  return at < 0 ? null : (raw[at + 1]?.toString('latin1') ?? null)
 }
 
 /** What the upstream answered → what the client gets, and what the log must know of it. */

@@ -13,14 +13,20 @@ import { createTally, registerReading } from './tally.ts'
 /**
  * `answered` by a lora, `fallback` after one was asked, `skipped` although a template matched,
  * `upstream` without a match, `passed` through because it is no chat completion, `unread` because
- * too many bodies were in memory, `refused` with an error of our own.
+ * too many bodies were in memory, `refused` with an error of our own, `shed` because the proxy had too
+ * much to do.
  */
 export type RequestOutcome =
-  'answered' | 'fallback' | 'skipped' | 'upstream' | 'passed' | 'unread' | 'refused'
+  'answered' | 'fallback' | 'skipped' | 'upstream' | 'passed' | 'unread' | 'refused' | 'shed'
+
+/** Why another upstream was asked. */
+export type FailoverReason = 'not-connected' | 'unavailable' | 'paused'
 
 export interface ProxyMetrics {
   request(outcome: RequestOutcome): void
   fallback(reason: FaultReason | SkipReason): void
+  /** @param upstream a name of the upstreams file, whom another stands in for */
+  failover(upstream: string, reason: FailoverReason): void
   /** by an answer of a lora; money null without a price */
   saved(promptTokens: number, usd: number | null): void
   /** from the complete request to the moment the upstream or the engine was asked */
@@ -58,6 +64,12 @@ const createRequestMetrics = (registry: Registry) => {
     labelNames: ['reason'],
     registers,
   })
+  const failovers = new Counter({
+    name: 'promptintern_upstream_failovers_total',
+    help: 'Requests that another upstream was asked for, by the one that had no answer',
+    labelNames: ['upstream', 'reason'],
+    registers,
+  })
   const overhead = new Histogram({
     name: 'promptintern_overhead_seconds',
     help: 'Time of our own before the upstream or the engine is asked',
@@ -67,6 +79,7 @@ const createRequestMetrics = (registry: Registry) => {
   return {
     request: (outcome: RequestOutcome) => requests.inc({ route: outcome }),
     fallback: (reason: FaultReason | SkipReason) => fallbacks.inc({ reason }),
+    failover: (upstream: string, reason: FailoverReason) => failovers.inc({ upstream, reason }),
     overhead: (milliseconds: number) => overhead.observe(milliseconds / 1000),
   }
 }

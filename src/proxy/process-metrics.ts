@@ -11,6 +11,8 @@ export interface EventLoopDelays {
 }
 
 export interface ProcessReadings {
+  /** requests that are being answered */
+  inFlight: () => number
   /** bytes of request bodies in memory */
   bodyBytes: () => number
   /** of the records that this process has logged; may fail with the store */
@@ -61,7 +63,7 @@ const tokensOf = (totals: UsageTotals): Labeled[] =>
 
 export const registerProcessMetrics = (
   registry: Registry,
-  { bodyBytes, usage, eventLoop, engines }: ProcessReadings
+  { inFlight, bodyBytes, usage, eventLoop, engines }: ProcessReadings
 ): void => {
   registerUsage(
     registry,
@@ -83,6 +85,12 @@ export const registerProcessMetrics = (
     },
     (totals) => ANSWERERS.map((by) => [{ by }, totals[by].unknown])
   )
+  const requests: Gauge = new Gauge({
+    name: 'promptintern_in_flight_requests',
+    help: 'Requests that are being answered',
+    registers: [registry],
+    collect: () => requests.set(inFlight()),
+  })
   const bodies: Gauge = new Gauge({
     name: 'promptintern_bodies_in_flight_bytes',
     help: 'Request bodies of chat completions in memory',

@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { Hono } from 'hono'
-import { toAppError } from '../errors.ts'
+import { AppError, toAppError } from '../errors.ts'
 import { createChatHandler } from './chat.ts'
 import { Client } from './client.ts'
 import type { ChatDeps, ProxyDeps } from './deps.ts'
@@ -15,6 +15,7 @@ import { BYPASS_HEADER } from './headers.ts'
 import { passThrough } from './pass-through.ts'
 import { createRetries } from './retries.ts'
 import { createUpstream } from './upstream.ts'
+import { createUpstreams, type Upstreams } from './upstreams.ts'
 
 const CHAT_PATH = '/v1/chat/completions'
 const CONNECT_TIMEOUT_MS = 10_000
@@ -29,7 +30,7 @@ export interface Proxy {
    * the app. @returns false, and nothing is done, for everything else
    */
   takes(incoming: IncomingMessage, outgoing: ServerResponse): boolean
-  /** Cuts the connections to the upstream; drain the server first. */
+  /** Cuts the connections to the upstreams; drain the server first. */
   close(): Promise<void>
 }
 
@@ -55,26 +56,68 @@ const pass = (deps: ChatDeps, incoming: IncomingMessage, client: Client): void =
   passThrough(deps, incoming, client)
 }
 
+const shed = ({ metrics, load }: ProxyDeps, outgoing: ServerResponse): void => {
+  metrics.request('shed')
+  const message = 'the proxy has more to do than it can; try again soon'
+  const refusal = new AppError('overloaded', message, { retryAfterSeconds: 1 })
+  new Client(outgoing, load).sendError(refusal)
+}
+
+/** Opens a way to an upstream, with a budget of its own for retries. */
+const openerFor =
+  ({ limits }: ProxyDeps) =>
+  (baseUrl: string) => {
+    const retries = createRetries({ ...RETRIES, random: Math.random })
+    const upstream = createUpstream(baseUrl, {
+      idleTimeoutMs: limits.upstreamTimeoutMs,
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      keepAliveMs: limits.keepAliveMs,
+      retries,
+    })
+    return { upstream, retries }
+  }
+
+const openUpstreams = (deps: ProxyDeps) => {
+  const open = openerFor(deps)
+  const standard = open(deps.upstreamBaseUrl)
+  const { upstreams, retryAfterMaxMs } = deps.failover
+  const several: Upstreams | null =
+    upstreams.length === 0 && retryAfterMaxMs === 0
+      ? null
+      : createUpstreams({
+          ...deps,
+          keepAliveMs: deps.limits.keepAliveMs,
+          retryAfterMaxMs,
+          standard,
+          open,
+        })
+  return { upstream: standard.upstream, upstreams: several }
+}
+
 export const createProxy = (deps: ProxyDeps): Proxy => {
-  const upstream = createUpstream(deps.upstreamBaseUrl, {
-    idleTimeoutMs: deps.limits.upstreamTimeoutMs,
-    connectTimeoutMs: CONNECT_TIMEOUT_MS,
-    keepAliveMs: deps.limits.keepAliveMs,
-    retries: createRetries({ ...RETRIES, random: Math.random }),
-  })
+  const { upstream, upstreams } = openUpstreams(deps)
+  const { load } = deps
   const upstreamApiKey = deps.access?.upstreamApiKey ?? null
-  const chatDeps: ChatDeps = { ...deps, upstream, upstreamApiKey }
+  const chatDeps: ChatDeps = { ...deps, upstream, upstreams, upstreamApiKey }
   const answerChat = createChatHandler(chatDeps)
   // one handler for all: with a second one that matches, Hono runs its middleware machinery
   const app = (new Hono() as ProxyApp).all('*', ({ env, req }) => {
-    if (isChat(env.incoming, req.path)) void answerChat(env)
-    else pass(chatDeps, env.incoming, new Client(env.outgoing))
+    if (load.isFull) shed(deps, env.outgoing)
+    else if (isChat(env.incoming, req.path)) void answerChat(env)
+    else pass(chatDeps, env.incoming, new Client(env.outgoing, load))
     return alreadySent(env)
   })
   const takes: Proxy['takes'] = (incoming, outgoing) => {
     const isTaken = isChat(incoming, incoming.url)
-    if (isTaken) void answerChat({ incoming, outgoing })
+    if (isTaken && load.isFull) shed(deps, outgoing)
+    else if (isTaken) void answerChat({ incoming, outgoing })
     return isTaken
   }
-  return { app, takes, close: () => upstream.close() }
+  return {
+    app,
+    takes,
+    close: async () => {
+      await Promise.all([upstream.close(), upstreams?.close()])
+    },
+  }
 }

@@ -11,7 +11,8 @@ import type { MatchedRoute } from './match.ts'
 import { recordOfUpstream } from './record.ts'
 import type { SkipReason } from './route.ts'
 import { settleUpstream } from './settle.ts'
-import type { Passage } from './upstream.ts'
+import { acceptanceOf } from './tenants.ts'
+import type { AnsweredBy, Passage } from './upstream-answer.ts'
 
 /** Why the upstream answers although a live template matched. */
 export interface UpstreamReason {
@@ -80,8 +81,8 @@ class ChatPassage implements Passage {
     this.capture = new Capture(deps.limits.captureMaxBytes, deps.now)
   }
 
-  onEnd(end: ExchangeEnd): void {
-    const { tenants, bodies, metrics, log, trace, now, limits } = this.deps
+  onEnd(end: ExchangeEnd, answeredBy?: AnsweredBy): void {
+    const { bodies, metrics, log, trace, now, limits } = this.deps
     const { received, capture, why, client, askingBytes } = this
     const { charge } = received
     if (charge !== null) void settleUpstream(charge, capture, end, limits.captureMaxBytes)
@@ -89,13 +90,21 @@ class ChatPassage implements Passage {
     metrics.upstreamAnswered(capture.status)
     if (end === 'client-gone')
       metrics.cancelled(client.outgoing.headersSent ? 'during-answer' : 'before-answer')
-    if (capture.status !== 0) tenants.observe(received.exchange.tenant, capture.status)
+    if (capture.status !== 0) this.observe(answeredBy)
     const { isCaptured } = received.exchange
     if (!isCaptured && trace === null) return
     const route = why && outcomeOf(why)
     const record = recordOfUpstream(received.exchange, capture, now(), { end, route })
     if (isCaptured) log(record)
     trace?.(record, received.incoming.headers.traceparent)
+  }
+
+  /** A key is proven only by an upstream that has seen it. */
+  private observe(answeredBy: AnsweredBy | undefined): void {
+    const { capture, deps, received } = this
+    if ((answeredBy?.apiKey ?? this.apiKey) !== null) return
+    const acceptance = acceptanceOf(received.exchange.tenant, answeredBy?.name ?? null)
+    deps.tenants.observe(acceptance, capture.status)
   }
 }
 
@@ -120,9 +129,8 @@ export const respondFromUpstream = (
   count(deps.metrics, why)
   const { incoming, exchange } = received
   const asking = askingBody(deps, exchange)
-  deps.upstream.send(
-    incoming,
-    asking ?? exchange.body,
-    new ChatPassage(deps, received, { why, asking })
-  )
+  const body = asking ?? exchange.body
+  const passage = new ChatPassage(deps, received, { why, asking })
+  if (deps.upstreams === null) deps.upstream.send(incoming, body, passage)
+  else deps.upstreams.send(incoming, body, passage, exchange.model)
 }

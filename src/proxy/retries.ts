@@ -25,6 +25,18 @@ export interface RetryOptions {
   random: () => number
 }
 
+/**
+ * How long `retry-after` asks to wait (RFC 9110 §10.2.3): seconds or a date.
+ * @param now milliseconds since the epoch
+ * @returns milliseconds; null without the header and when it is neither
+ */
+export const retryAfterMs = (value: string | null, now: number): number | null => {
+  if (value === null) return null
+  if (/^\d+$/.test(value)) return Number(value) * 1000
+  const at = Date.parse(value)
+  return Number.isNaN(at) ? null : Math.max(0, at - now)
+}
+
 export const createRetries = ({
   maxAttempts,
   baseMs,

@@ -5,7 +5,8 @@ import type { Engine } from '../engine/engine.ts'
 import { createBreaker, type Breaker } from './breaker.ts'
 import type { MatchedRoute } from './match.ts'
 import type { ProxyMetrics } from './metrics.ts'
-import type { Tenants } from './tenants.ts'
+import { acceptanceOf, type Tenants } from './tenants.ts'
+import type { Upstreams } from './upstreams.ts'
 
 /** Why the lora was not asked. */
 export type SkipReason =
@@ -18,6 +19,7 @@ export interface RouterDeps {
   /** engines by the name that routes carry */
   engines: ReadonlyMap<string, Engine>
   tenants: Tenants
+  upstreams: Pick<Upstreams, 'nameFor'> | null
   breaker: { maxFailures: number; pauseMs: number }
   metrics: Pick<ProxyMetrics, 'watchBreaker'>
   now: () => number
@@ -25,7 +27,8 @@ export interface RouterDeps {
 
 export type Router = (matched: MatchedRoute, request: ChatRequest, tenant: string) => Decision
 
-export const createRouter = ({ engines, tenants, breaker, metrics, now }: RouterDeps): Router => {
+export const createRouter = (deps: RouterDeps): Router => {
+  const { engines, tenants, upstreams, breaker, metrics, now } = deps
   const breakers = new Map<string, Breaker>()
   for (const { name } of engines.values()) {
     const created = createBreaker({ ...breaker, now })
@@ -39,7 +42,8 @@ export const createRouter = ({ engines, tenants, breaker, metrics, now }: Router
     tenant: string
   ): SkipReason | null => {
     // a request without a key that the upstream takes must not learn what a lora knows
-    if (!tenants.accepted(tenant)) return 'credential-not-accepted'
+    const upstream = upstreams === null ? null : upstreams.nameFor(request.model)
+    if (!tenants.accepted(acceptanceOf(tenant, upstream))) return 'credential-not-accepted'
     const ineligible = eligibility(request, route)
     if (ineligible) return ineligible
     const inShare = route.trafficShare >= 1 || trafficPosition(match) < route.trafficShare

@@ -10,11 +10,18 @@ import { LRUCache } from 'lru-cache'
 export interface Tenants {
   /** HMAC-SHA256 of the credential in `authorization` or `api-key`, 32 hex digits (128 bits). */
   of(headers: IncomingHttpHeaders): string
-  /** The upstream answered this tenant's credential with `status`. */
+  /** The upstream answered this tenant's credential with `status`. @param tenant `acceptanceOf` it */
   observe(tenant: string, status: number): void
   /** Whether the upstream has accepted the credential within the last `ttlMs`. */
   accepted(tenant: string): boolean
 }
+
+/**
+ * As whom an upstream has accepted a tenant: what one takes proves nothing to another.
+ * @param upstream null without an upstreams file
+ */
+export const acceptanceOf = (tenant: string, upstream: string | null): string =>
+  upstream === null ? tenant : `${tenant} ${upstream}`
 
 export interface TenantsOptions {
   secret: string
@@ -56,7 +63,10 @@ export const createTenants = ({ secret, ttlMs, maxEntries, now }: TenantsOptions
     },
     accepted: (tenant) => {
       const at = acceptedAt.get(tenant)
-      return at !== undefined && now() - at < ttlMs
+      if (at === undefined) return false
+      const ageMs = now() - at
+      // what lies ahead was seen before the clock was set back: nobody knows how long ago
+      return ageMs >= 0 && ageMs < ttlMs
     },
   }
 }

@@ -41,6 +41,14 @@ describe('the app', () => {
     })
   })
 
+  it('is not ready while it drains, whatever its parts say', async () => {
+    expect(await get(appOf({ isDraining: () => true }), '/readyz')).toEqual({
+      status: 503,
+      body: '{"status":"draining","checks":{"store":true}}',
+    })
+    expect((await get(appOf({ isDraining: () => true }), '/healthz')).status).toBe(200)
+  })
+
   it('shows metrics to those who know the token', async () => {
     const app = appOf()
     expect((await get(app, '/metrics')).status).toBe(401)

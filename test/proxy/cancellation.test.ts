@@ -50,24 +50,24 @@ const leaveWhileWaiting = async (body: string): Promise<void> => {
 }
 
 describe('a client that leaves', () => {
-  it('before the first byte of an answer frees the upstream', async () => {
+  it('peers 3.1: before the first byte of an answer frees the upstream', async () => {
     await leaveWhileWaiting(chatBody('hi'))
     expect((await harness.records())[0]).toMatchObject({ status: 499, response: null, usage: null })
   })
 
-  it('before the first byte of a stream frees the upstream', async () => {
+  it('peers 3.1: before the first byte of a stream frees the upstream', async () => {
     await leaveWhileWaiting(chatBody('hi', { stream: true }))
     expect((await harness.records())[0]).toMatchObject({ status: 499, streamed: true })
   })
 
-  it('in the middle of an answer frees the upstream', async () => {
+  it('peers 3.1: in the middle of an answer frees the upstream', async () => {
     harness.upstream.respond = beginJson
     await send(harness.port, chatBody('hi'), { onData: (request) => request.destroy() })
     await eventually(isFreed)
     expect((await harness.records())[0]).toMatchObject({ status: 499, response: null })
   })
 
-  it('in the middle of a stream frees the upstream; what came is logged', async () => {
+  it('peers 3.1: in the middle of a stream frees the upstream; what came is logged', async () => {
     harness.upstream.respond = streamForEver
     await send(harness.port, chatBody('hi', { stream: true }), {
       onData: (request) => request.destroy(),

@@ -98,7 +98,7 @@ describe('a request that no route answers', () => {
     )
   })
 
-  it('passes an error with its status, body and retry-after', async () => {
+  it('peers 3.4: passes an error with its status, body and retry-after', async () => {
     const error = { error: { message: 'slow down', type: 'rate_limit_error', code: null } }
     harness.upstream.respond = respondJson(error, 429, { 'retry-after': '7' })
     const answer = await send(harness.port, chatBody('hi', { stream: true }))
@@ -132,7 +132,7 @@ describe('a request that no route answers', () => {
     })
   })
 
-  it('passes the headers of a stream before its first event', async () => {
+  it('peers 3.2: passes the headers of a stream before its first event', async () => {
     let sawHeaders = false
     harness.upstream.respond = (_request, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' })
@@ -148,7 +148,7 @@ describe('a request that no route answers', () => {
   it.each([
     ['gzip', gzipSync],
     ['br', brotliCompressSync],
-  ])('passes %s as it is and reads it for the log', async (encoding, compress) => {
+  ])('peers 3.15: passes %s as it is and reads it for the log', async (encoding, compress) => {
     const packed = compress(JSON.stringify(completion('packed')))
     harness.upstream.respond = (_request, response) => {
       response.writeHead(200, {

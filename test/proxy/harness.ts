@@ -5,9 +5,10 @@ import type { AddressInfo } from 'node:net'
 import { Registry } from 'prom-client'
 import { batchCaptured, readBatch, type CapturedExchange } from '../../src/core/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/record.ts'
-import { listen as listenWith } from '../../src/http-server.ts'
+import { listen as listenWith, type ListenOptions } from '../../src/http-server.ts'
 import { createBodyBudget } from '../../src/proxy/body-budget.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
+import { Load } from '../../src/proxy/load.ts'
 import { createMetrics } from '../../src/proxy/metrics.ts'
 import { createProxy } from '../../src/proxy/proxy.ts'
 import { compileRouteTable } from '../../src/proxy/route-table.ts'
@@ -51,6 +52,14 @@ export const respondJson =
     response.writeHead(status, { 'content-type': 'application/json', ...headers })
     response.end(JSON.stringify(value))
   }
+
+/** Answers that wait until they are told to be given, one by one. */
+export const onDemand = (value: unknown) => {
+  const waiting: (() => void)[] = []
+  const respond: Responder = (request, response) =>
+    waiting.push(() => respondJson(value)(request, response))
+  return { respond, answer: () => waiting.shift()?.(), waiting: () => waiting.length }
+}
 
 const listen = (server: Server): Promise<number> =>
   new Promise((resolve) => {
@@ -101,6 +110,7 @@ export interface Harness {
   upstream: FakeUpstream
   registry: Registry
   deps: ProxyDeps
+  drain(limitMs: number): Promise<void>
   /** the record of every exchange that has ended so far */
   records(): Promise<ExchangeRecord[]>
   close(): Promise<void>
@@ -117,17 +127,28 @@ export const LIMITS: ProxyDeps['limits'] = {
   keepAliveMs: 0,
 }
 
+export const NO_FAILOVER: ProxyDeps['failover'] = {
+  upstreams: [],
+  breaker: { maxFailures: 3, pauseMs: 60_000 },
+  retryAfterMaxMs: 0,
+}
+
 const NO_ROUTES = compileRouteTable([])
 
 const now = (): number => performance.timeOrigin + performance.now()
 
-export const startHarness = async (overrides: Partial<ProxyDeps> = {}): Promise<Harness> => {
+export const startHarness = async (
+  overrides: Partial<ProxyDeps> = {},
+  options: Partial<ListenOptions> = {}
+): Promise<Harness> => {
   const upstream = await startUpstream()
   const exchanges: CapturedExchange[] = []
   const registry = new Registry()
   let ids = 0
   const deps: ProxyDeps = {
     upstreamBaseUrl: upstream.url,
+    failover: NO_FAILOVER,
+    load: new Load({ maxInFlight: 10_000, maxDelayMs: 0 }),
     routes: () => NO_ROUTES,
     engines: new Map(),
     tenants: createTenants({ secret: 'secret', ttlMs: 60_000, maxEntries: 100, now }),
@@ -154,9 +175,10 @@ export const startHarness = async (overrides: Partial<ProxyDeps> = {}): Promise<
   }
   const proxy = createProxy(deps)
   const address = { port: 0, host: '127.0.0.1' }
-  const { server, port } = await listenWith(proxy.app, proxy.takes, address)
+  const { server, port, drain } = await listenWith(proxy.app, proxy.takes, address, options)
   return {
     port,
+    drain,
     baseUrl: `http://127.0.0.1:${port}/v1`,
     upstream,
     registry,

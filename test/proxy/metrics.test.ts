@@ -53,6 +53,7 @@ const eventLoop = () => ({ median: 0.001, p99: 0.02, max: 0.3 })
 const register = (usage: ProcessReadings['usage']): Registry => {
   const registry = new Registry()
   registerProcessMetrics(registry, {
+    inFlight: () => 3,
     bodyBytes: () => 42,
     usage,
     eventLoop,
@@ -71,6 +72,7 @@ describe('metrics that are read', () => {
     ])
       addUsage(totals, { ...record, head: record })
     const text = await register(() => Promise.resolve(totals)).metrics()
+    expect(text).toContain('promptintern_in_flight_requests 3')
     expect(text).toContain('promptintern_tokens_total{by="upstream",kind="input"} 801')
     expect(text).toContain('promptintern_tokens_total{by="lora",kind="output"} 4')
     expect(text).toContain('promptintern_answers_without_usage_total{by="upstream"} 1')

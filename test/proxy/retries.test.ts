@@ -2,17 +2,17 @@ import { createServer } from 'node:http'
 import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createRetries } from '../../src/proxy/retries.ts'
-import { chatBody, send, startHarness, type Harness } from './harness.ts'
+import { chatBody, eventually, send, startHarness, type Harness } from './harness.ts'
 
 const options = { maxAttempts: 3, baseMs: 100, requestsPerRetry: 10, burst: 2, random: () => 0.5 }
 
 describe('retries', () => {
-  it('wait longer each time and end', () => {
+  it('peers 3.21: wait longer each time and end', () => {
     const retries = createRetries({ ...options, burst: 10 })
     expect([1, 2, 3].map((attempts) => retries.next(attempts))).toEqual([75, 150, null])
   })
 
-  it('are paid for by requests', () => {
+  it('peers 3.21: are paid for by requests', () => {
     const retries = createRetries(options)
     expect([1, 1, 1].map((attempts) => retries.next(attempts) !== null)).toEqual([
       true,
@@ -59,7 +59,7 @@ describe('an upstream that is away for a moment', () => {
     upstream.close()
   })
 
-  it('is not asked again once it may have read something', async () => {
+  it('peers 3.21: is not asked again once it may have read something', async () => {
     let connections = 0
     const upstream = createTcpServer((socket) => {
       connections++
@@ -75,12 +75,16 @@ describe('an upstream that is away for a moment', () => {
   })
 
   it('keeps nobody waiting who has left', async () => {
-    harness = await startHarness({ upstreamBaseUrl: `http://127.0.0.1:${await freePort()}` })
+    let isReceived = false
+    harness = await startHarness({
+      upstreamBaseUrl: `http://127.0.0.1:${await freePort()}`,
+      isSampled: () => (isReceived = true),
+    })
     const leaving = send(harness.port, chatBody('hi'), {
-      onRequest: (request) => setTimeout(() => request.destroy(), 20),
+      onRequest: (request) => void eventually(() => isReceived).then(() => request.destroy()),
     })
     await expect(leaving).rejects.toThrow()
-    await new Promise((resolve) => setTimeout(resolve, 400))
+    await eventually(async () => (await harness.records()).length > 0)
     expect((await harness.records()).map(({ status }) => status)).toEqual([499])
   })
 

@@ -3,51 +3,22 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { AppError } from '../../src/errors.ts'
 import type { ExchangeRecord } from '../../src/core/record.ts'
 import type { Route } from '../../src/core/route.ts'
-import type { Template } from '../../src/core/template.ts'
 import type { Engine, GeneratedDelta } from '../../src/engine/engine.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import { templateKeyOf } from '../../src/core/match.ts'
-import { createTenants } from '../../src/proxy/tenants.ts'
 import { compileRouteTable } from '../../src/proxy/route-table.ts'
+import { PROMPT, ROUTE, TEMPLATE } from '../fixtures/lora-route.ts'
 import {
-  AUTHORIZATION,
   chatBody,
   completion,
   eventually,
+  NO_FAILOVER,
   send,
   startHarness,
+  startUpstream,
   type Harness,
 } from './harness.ts'
-
-const PROMPT = 'Sort the question.'
-
-const TENANTS = { secret: 'secret', ttlMs: 60_000, maxEntries: 100, now: () => performance.now() }
-
-const TEMPLATE: Template = {
-  tenant: createTenants(TENANTS).of({ authorization: AUTHORIZATION }),
-  model: 'gpt-4o-mini',
-  tools: '',
-  responseFormat: '',
-  version: 'version-1',
-  messages: [
-    { role: 'system', segments: [{ kind: 'anchor', text: PROMPT }] },
-    { role: 'user', segments: [{ kind: 'query' }] },
-  ],
-  maxTurnsAfter: 0,
-}
-
-const ROUTE: Route = {
-  template: TEMPLATE,
-  internalizationId: 'internalization-1',
-  engine: 'hand',
-  lora: 'lora-abc',
-  confidence: 'sum',
-  threshold: -1,
-  labels: null,
-  trafficShare: 1,
-  templateTokens: 40,
-}
 
 const token = (text: string, logprob: number): GeneratedDelta => ({
   text,
@@ -275,6 +246,17 @@ describe('the official client', () => {
     expect(final.model).toBe('lora-abc')
   })
 
+  it('with a key that only another upstream has accepted never gets a lora`s answer', async () => {
+    const second = await startUpstream()
+    const other = { name: 'other', baseUrl: second.url, apiKey: null, fallback: [] }
+    const upstreams = [{ ...other, models: ['gpt-9'] }]
+    await restart({ failover: { ...NO_FAILOVER, upstreams } })
+    expect(second.requests).toHaveLength(1)
+    expect(await reasonOf('hi')).toBe('credential-not-accepted')
+    expect(await routeOf('hi')).toBe('answered')
+    second.close()
+  })
+
   it('with a key the upstream has not accepted never gets a lora`s answer', async () => {
     harness.upstream.respond = (_request, response) => {
       response.writeHead(401, { 'content-type': 'application/json' })
@@ -405,7 +387,7 @@ describe('the upstream gets the original bytes when', () => {
     await expectFallback(chatBody('where is my card'), 'engine-error')
   })
 
-  it('the engine fails before or after its first token', async () => {
+  it('peers 3.22: the engine fails before or after its first token', async () => {
     engine.generate = async function* () {
       yield token('card', -0.1)
       throw new AppError('engine-unavailable', 'gone')
@@ -425,7 +407,7 @@ describe('the upstream gets the original bytes when', () => {
     await expectFallback(chatBody('where is my card'), 'engine-refused')
   })
 
-  it('the engine takes too long, even one that does not heed its signal', async () => {
+  it('peers 3.22: the engine takes too long, even one that does not heed its signal', async () => {
     await restart({ limits: { ...harness.deps.limits, adaptedTimeoutMs: 50 } })
     engine.generate = forEver
     await expectFallback(chatBody('where is my card'), 'engine-timeout')
@@ -566,7 +548,7 @@ const engineGauge = async (name: string): Promise<string | undefined> =>
   new RegExp(`_engine_${name}\\{engine="hand"\\} (\\d)`).exec(await harness.registry.metrics())?.[1]
 
 describe('metrics', () => {
-  it('count outcomes, reasons and saved tokens', async () => {
+  it('peers 3.22: count outcomes, reasons and saved tokens', async () => {
     await send(harness.port, chatBody('where is my card'))
     await send(harness.port, chatBody('where is my card', { n: 2 }))
     const text = await harness.registry.metrics()

@@ -46,6 +46,18 @@ describe('a tenant', () => {
     expect(tenants.accepted('a')).toBe(false)
   })
 
+  it('is not taken for accepted when the clock is set back, and is again when it catches up', () => {
+    let time = 10_000
+    const tenants = createTenants({ secret: 's', ttlMs: 1000, maxEntries: 9, now: () => time })
+    tenants.observe('tenant', 200)
+    time = 0
+    expect(tenants.accepted('tenant')).toBe(false)
+    time = 10_500
+    expect(tenants.accepted('tenant')).toBe(true)
+    time = 1e12
+    expect(tenants.accepted('tenant')).toBe(false)
+  })
+
   it('is forgotten at once when the upstream refuses the credential', () => {
     const tenants = create()
     tenants.observe('a', 200)

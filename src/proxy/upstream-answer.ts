@@ -1,0 +1,142 @@
+/** The upstream's answer on its way to the client, byte by byte. */
+import type { Dispatcher } from 'undici'
+import { AppError } from '../errors.ts'
+import { UsageFilter } from '../openai/hide-usage.ts'
+import type { Capture } from './capture.ts'
+import type { Client } from './client.ts'
+import type { ExchangeEnd } from './exchange.ts'
+import { headersForClient, type ClientHeaders } from './headers.ts'
+import { KeepAlive } from './keep-alive.ts'
+
+/** The upstream whose answer, or failure, an exchange ended with. */
+export interface AnsweredBy {
+  /** null without an upstreams file */
+  name: string | null
+  /** sent in place of the client's own credential */
+  apiKey: string | null
+}
+
+export interface Passage {
+  client: Client
+  /** sent in place of the client's own credential; null forwards that */
+  apiKey: string | null
+  /** headers that the client gets beside the upstream's own */
+  addedHeaders: string[]
+  /** null for exchanges that are not logged */
+  capture: Capture | null
+  /** the client did not ask for the usage that its stream ends with */
+  hidesUsage: boolean
+  /** @param answeredBy where there is more than one way to an answer */
+  onEnd(end: ExchangeEnd, answeredBy?: AnsweredBy): void
+}
+
+export const CLIENT_LEFT = new Error('the client closed the connection')
+
+/**
+ * One answer on its way. Every method is called by undici, in the order of the declarations. This is
+ * the older of its two interfaces, deprecated but what the newer one is translated to; and that takes
+ * all headers apart before anybody asks (docs/experiments.md).
+ */
+export class UpstreamAnswer implements Dispatcher.DispatchHandler {
+  private readonly passage: Passage
+  /** takes over a request that was never sent; false when it is not tried again */
+  private readonly tryAgain: () => boolean
+  /** null until the request has a connection */
+  private abort: ((error: Error) => void) | null = null
+  private resume: () => void = () => {}
+  private readonly keepAliveMs: number
+  /** null where no comment may be sent */
+  private keepAlive: KeepAlive | null = null
+  /** null where everything passes */
+  private usageFilter: UsageFilter | null = null
+
+  constructor(passage: Passage, keepAliveMs: number, tryAgain: () => boolean) {
+    this.passage = passage
+    this.keepAliveMs = keepAliveMs
+    this.tryAgain = tryAgain
+    passage.client.onGone(() => this.abort?.(CLIENT_LEFT))
+  }
+
+  onConnect(abort: (error: Error) => void): void {
+    this.abort = abort
+    // the client may have left while the request waited for a connection
+    if (this.passage.client.gone) abort(CLIENT_LEFT)
+  }
+
+  onHeaders(status: number, raw: Buffer[], resume: () => void, statusText: string): boolean {
+    const { client, addedHeaders, capture } = this.passage
+    if (status < 200) {
+      client.sendHint(status, statusText, headersForClient(raw, []).raw)
+      return true
+    }
+    this.resume = resume
+    const headers = headersForClient(raw, addedHeaders)
+    capture?.begin(status, headers)
+    // the upstream's own date passes; where it sends none, none is made up
+    client.outgoing.sendDate = false
+    client.outgoing.writeHead(status, statusText, headers.raw)
+    // headers of a stream must not wait for its first event; with a known length both come at once
+    if (!headers.hasLength) client.outgoing.flushHeaders()
+    if (this.keepAliveMs > 0 && isPlainEventStream(headers))
+      this.keepAlive = new KeepAlive(client.outgoing, this.keepAliveMs)
+    if (this.passage.hidesUsage && isPlainEventStream(headers)) this.usageFilter = new UsageFilter()
+    return true
+  }
+
+  /** @returns false when nothing more is to come until `resume` */
+  onData(chunk: Buffer): boolean {
+    this.passage.capture?.add(chunk)
+    const shown = this.usageFilter === null ? chunk : this.usageFilter.push(chunk)
+    if (shown.length === 0) return true
+    this.keepAlive?.sent(shown)
+    const { outgoing } = this.passage.client
+    const takesMore = outgoing.write(shown)
+    if (!takesMore) outgoing.once('drain', this.resume)
+    return takesMore
+  }
+
+  onComplete(trailers: (Buffer | string)[] | null): void {
+    const { outgoing } = this.passage.client
+    if (this.usageFilter !== null) outgoing.write(this.usageFilter.end())
+    if (trailers !== null && trailers.length > 0) outgoing.addTrailers(pairsOf(trailers))
+    outgoing.end()
+    this.passage.onEnd('complete')
+  }
+
+  onError(error: Error): void {
+    const { client, addedHeaders } = this.passage
+    if (client.gone) return this.passage.onEnd('client-gone')
+    if (this.abort === null && isPassing(error) && this.tryAgain()) return
+    if (client.canBeAnswered) client.sendError(connectionError(error), addedHeaders)
+    else client.break()
+    this.passage.onEnd('upstream-failed')
+  }
+}
+
+/** Header fields as `addTrailers` takes them; undici declares strings and gives buffers. */
+const pairsOf = (raw: readonly (Buffer | string)[]): [string, string][] => {
+  const texts = raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')))
+  return texts.flatMap((name, i): [string, string][] =>
+    i % 2 === 0 ? [[name, texts[i + 1] ?? '']] : []
+  )
+}
+
+/** A stream of events that is read as it is, and may get longer or shorter. */
+const isPlainEventStream = ({ contentType, contentEncoding, hasLength }: ClientHeaders): boolean =>
+  contentType.startsWith('text/event-stream') && contentEncoding === '' && !hasLength
+
+/** Failures to connect that may be over in a moment; a time-out has been waited for already. */
+const PASSING = new Set(['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN'])
+
+export const isPassing = ({ code }: Error & { code?: string }): boolean => PASSING.has(code ?? '')
+
+/** undici refuses what it cannot put on the wire: that is the client's fault, not the upstream's. */
+export const isUnsendable = ({ code }: Error & { code?: string }): boolean =>
+  code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED'
+
+const connectionError = (cause: Error): AppError =>
+  isUnsendable(cause)
+    ? new AppError('invalid-request', `the request cannot be forwarded: ${cause.message}`, {
+        cause,
+      })
+    : new AppError('upstream-unavailable', 'the connection to the upstream failed', { cause })

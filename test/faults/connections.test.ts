@@ -1,0 +1,165 @@
+/** Clients that hold connections, trickle bytes or flood headers: the others are served. */
+import { connect, type Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import {
+  CHAT_PATH,
+  chatBody,
+  eventually,
+  send,
+  startHarness,
+  startUpstream,
+  type Harness,
+} from '../proxy/harness.ts'
+import { startServerProcess } from './server-process.ts'
+
+interface OpenConnection {
+  socket: Socket
+  text: string
+}
+
+const open = (port: number, bytes: string): OpenConnection => {
+  const connection = { socket: connect(port, '127.0.0.1'), text: '' }
+  connection.socket.on('error', () => {})
+  connection.socket.on('data', (chunk: Buffer) => (connection.text += chunk.toString()))
+  connection.socket.write(bytes)
+  return connection
+}
+
+const times = <T>(count: number, make: (index: number) => T): T[] =>
+  Array.from({ length: count }, (_, index) => make(index))
+
+const SPARE_FILES = 500
+
+/** Files that this process may have open, and so may its children. */
+const maxFiles = (): number => {
+  const report = process.report.getReport() as unknown as {
+    userLimits?: { open_files: { soft: number | 'unlimited' } }
+  }
+  return Number(report.userLimits?.open_files.soft ?? 1024) || Infinity
+}
+
+describe('idle connections', () => {
+  const count = [10_000, 2_000].find((wanted) => wanted + SPARE_FILES <= maxFiles())
+
+  it.skipIf(count === undefined)(
+    `do not keep others from being served: ${count ?? `skipped, ${maxFiles()} open files are too few`}`,
+    { timeout: 120_000 },
+    async () => {
+      const upstream = await startUpstream()
+      const server = await startServerProcess({ UPSTREAM_BASE_URL: upstream.url })
+      const idle: OpenConnection[] = []
+      for (let i = 0; i < count! / 500; i++) {
+        const more = times(500, () => open(server.port, 'GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n'))
+        idle.push(...more)
+        await eventually(() => more.every(({ text }) => text.includes('200 OK')))
+      }
+      const answers = await Promise.all(times(100, () => send(server.port, chatBody('hi'))))
+      expect(answers.map(({ status }) => status)).toEqual(times(100, () => 200))
+      expect(idle.filter(({ socket }) => socket.closed)).toEqual([])
+      // they are connections still, not only sockets of ours
+      const [first, last] = [idle[0]!, idle.at(-1)!]
+      for (const connection of [first, last]) {
+        connection.text = ''
+        connection.socket.write('GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n')
+      }
+      await eventually(() => first.text.includes('200 OK') && last.text.includes('200 OK'))
+      for (const { socket } of idle) socket.destroy()
+      await server.remove()
+      upstream.close()
+    }
+  )
+})
+
+/** Of a request whose body is to come. */
+const headOf = (path: string) => `POST ${path} HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n`
+
+/** A byte now and then, as long as somebody takes it. */
+const trickle = async (connections: OpenConnection[]): Promise<void> => {
+  while (connections.some(({ socket }) => !socket.closed)) {
+    for (const { socket } of connections) if (socket.writable) socket.write('x')
+    await delay(20)
+  }
+}
+
+describe('clients that trickle', () => {
+  let harness: Harness
+  const LIMITS = { headMs: 300, requestMs: 600, checkMs: 50 }
+
+  beforeEach(async () => {
+    harness = await startHarness({}, LIMITS)
+  })
+  afterEach(() => harness.close())
+
+  it.each([
+    ['heads', `POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\nx-slow: `],
+    ['bodies of chat completions', headOf(CHAT_PATH)],
+    ['uploads', headOf('/v1/files')],
+  ])('%s are told so and cut, while others are served', async (_, bytes) => {
+    const connections = times(100, () => open(harness.port, bytes))
+    const trickling = trickle(connections)
+    expect((await send(harness.port, chatBody('hi'))).status).toBe(200)
+    await trickling
+    // whoever writes at that very moment may find the connection reset before it has read why
+    const told = connections.filter(({ text }) => text !== '').map(({ text }) => text)
+    expect(told.length).toBeGreaterThan(0)
+    for (const text of told) {
+      expect(text).toMatch(/^HTTP\/1.1 408 /)
+      expect(JSON.parse(text.split('\r\n\r\n')[1]!).error.code).toBe('request_timeout')
+    }
+    await eventually(() => harness.deps.load.inFlight === 0)
+    await eventually(() => harness.deps.bodies.inUse() === 0)
+    expect((await send(harness.port, chatBody('hi'))).status).toBe(200)
+  })
+
+  it('uploads free the upstream', async () => {
+    const upload = open(harness.port, headOf('/v1/files'))
+    await trickle([upload])
+    await eventually(() => harness.upstream.aborted === 1)
+    expect(harness.upstream.requests).toEqual([])
+  })
+
+  it('are not those whose answer takes longer than a request may', async () => {
+    harness.upstream.respond = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write('data: 1\n\n')
+      setTimeout(() => response.end('data: [DONE]\n\n'), 2 * LIMITS.requestMs)
+    }
+    const answer = await send(harness.port, chatBody('hi', { stream: true }))
+    expect([answer.body.toString(), answer.complete]).toEqual(['data: 1\n\ndata: [DONE]\n\n', true])
+  })
+})
+
+describe('a client that leaves with requests in line behind one', () => {
+  it('peers 3.1: frees the upstream and leaves nothing counted and no memory taken', async () => {
+    const harness = await startHarness()
+    harness.upstream.respond = () => {}
+    const body = chatBody('hi')
+    const post = `POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+    const upload = 'POST /v1/files HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi'
+    const { socket } = open(harness.port, post + post + upload + post)
+    await eventually(() => harness.upstream.requests.length === 4)
+    expect(harness.deps.load.inFlight).toBe(4)
+    socket.destroy()
+    await eventually(() => harness.upstream.aborted === 4)
+    await eventually(() => harness.deps.load.inFlight === 0)
+    expect(harness.deps.bodies.inUse()).toBe(0)
+    await harness.close()
+  })
+})
+
+describe('floods of headers', () => {
+  it('are refused with 431, hundreds at once, while others are served', async () => {
+    const harness = await startHarness()
+    const flood = `GET /v1/models HTTP/1.1\r\nhost: a\r\n${'x-flood: 0123456789abcdef\r\n'.repeat(5000)}`
+    const floods = times(300, () => open(harness.port, flood))
+    expect((await send(harness.port, chatBody('hi'))).status).toBe(200)
+    await eventually(() => floods.every(({ socket }) => socket.closed))
+    const refused = floods.filter(({ text }) => text.startsWith('HTTP/1.1 431 '))
+    // whoever still sends may find the connection closed before the refusal is read
+    expect(refused.length).toBeGreaterThan(0)
+    expect(floods.filter(({ text }) => text.includes(' 200 '))).toEqual([])
+    expect(harness.upstream.requests).toHaveLength(1)
+    await harness.close()
+  })
+})

@@ -1,0 +1,101 @@
+/** The engine's process is killed while it answers: the upstream answers with the original request. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { EngineProcess } from '../../adapters/contract/start-process.ts'
+import { startFakeEngine } from '../../adapters/fake/index.ts'
+import { createEngine } from '../../src/engine/client.ts'
+import type { Engine } from '../../src/engine/engine.ts'
+import { compileRouteTable } from '../../src/proxy/route-table.ts'
+import { ROUTE } from '../fixtures/lora-route.ts'
+import {
+  chatBody,
+  completion,
+  eventually,
+  LIMITS,
+  send,
+  startHarness,
+  type Harness,
+} from '../proxy/harness.ts'
+
+let harness: Harness
+let engineProcess: EngineProcess
+let dataDir: string
+
+/** how far the engine is with the answer under way */
+let progress: { asked: boolean; deltas: number }
+
+/** The engine as it is, but for its progress, which the test sees. */
+const watched = (engine: Engine): Engine => ({
+  ...engine,
+  name: engine.name,
+  async *stream(...asked) {
+    progress = { asked: true, deltas: 0 }
+    for await (const delta of engine.stream(...asked)) {
+      progress.deltas++
+      yield delta
+    }
+  },
+})
+
+const start = async (faults: Parameters<typeof startFakeEngine>[0]['faults']): Promise<void> => {
+  dataDir = mkdtempSync(join(tmpdir(), 'promptintern-faults-'))
+  engineProcess = await startFakeEngine({ dataDir, ...(faults === undefined ? {} : { faults }) })
+  const engine = watched(createEngine({ name: 'hand', ...engineProcess, fetch }))
+  // the fake engine's base model answers as a lora would
+  const table = compileRouteTable([{ ...ROUTE, lora: 'fake-base', threshold: -1e9 }])
+  harness = await startHarness({
+    routes: () => table,
+    engines: new Map([['hand', engine]]),
+    limits: { ...LIMITS, adaptedTimeoutMs: 30_000 },
+    breaker: { maxFailures: 3, pauseMs: 1 },
+  })
+  // the upstream accepts the credential
+  await send(harness.port, chatBody('no match', { model: 'gpt-9' }))
+  harness.upstream.requests.length = 0
+  progress = { asked: false, deltas: 0 }
+}
+
+afterEach(async () => {
+  await harness.close()
+  await engineProcess.close()
+  rmSync(dataDir, { recursive: true, force: true })
+})
+
+const expectUpstream = async (when: () => boolean): Promise<void> => {
+  const body = chatBody('where is my card')
+  const asking = send(harness.port, body)
+  await eventually(when)
+  process.kill(engineProcess.pid()!, 'SIGKILL')
+  const answer = await asking
+  expect(answer.headers['x-promptintern-reason']).toBe('engine-error')
+  expect(JSON.parse(answer.body.toString())).toEqual(completion('from the upstream'))
+  expect(harness.upstream.requests.map((request) => request.body.toString())).toEqual([body])
+}
+
+const route = async (): Promise<unknown> =>
+  (await send(harness.port, chatBody('where is my card'))).headers['x-promptintern-route']
+
+describe('an engine that is killed', () => {
+  it('before its first token leaves the answer to the upstream', async () => {
+    await start({ firstTokenMs: 20_000 })
+    await expectUpstream(() => progress.asked)
+  })
+
+  it('in the middle of its answer leaves it to the upstream, whole', async () => {
+    await start({ tokenMs: 1000 })
+    await expectUpstream(() => progress.deltas > 0)
+  })
+
+  it('answers again once it is back', async () => {
+    await start({})
+    expect(await route()).toBe('answered')
+    process.kill(engineProcess.pid()!, 'SIGKILL')
+    const routes: unknown[] = []
+    await eventually(async () => {
+      routes.push(await route())
+      return routes.includes('fallback') && routes.at(-1) === 'answered'
+    })
+  })
+})

@@ -1,0 +1,184 @@
+/** Faults of the process as a whole: what nobody caught, a log that cannot be written, its end. */
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import {
+  AUTHORIZATION,
+  CHAT_PATH,
+  chatBody,
+  completion,
+  eventually,
+  respondJson,
+  send,
+  startUpstream,
+  type FakeUpstream,
+} from '../proxy/harness.ts'
+import { spawnServer, startServerProcess, type ServerProcess } from './server-process.ts'
+
+/** At SIGUSR2: a promise that nobody handles, an error that nobody catches, an event without a listener. */
+const FAULTS = `
+import { EventEmitter } from 'node:events'
+process.on('SIGUSR2', () => {
+  Promise.reject(new Error('rejected by nobody'))
+  setTimeout(() => { throw new Error('thrown at nobody') })
+  setTimeout(() => new EventEmitter().emit('error', new Error('an event for nobody')))
+})`
+
+let upstream: FakeUpstream
+let server: ServerProcess | null = null
+
+beforeAll(async () => {
+  upstream = await startUpstream()
+})
+afterAll(() => upstream.close())
+afterEach(async () => {
+  await server?.remove()
+  server = null
+  upstream.respond = respondJson(completion('from the upstream'))
+})
+
+const start = async (...[env, options]: Partial<Parameters<typeof startServerProcess>>) =>
+  (server = await startServerProcess({ UPSTREAM_BASE_URL: upstream.url, ...env }, options))
+
+describe('what nobody caught', () => {
+  it('is logged and counted, and the server goes on', async () => {
+    const { port, child, metrics, log, exit } = await start({}, { before: FAULTS })
+    for (const times of [1, 2]) {
+      child.kill('SIGUSR2')
+      await eventually(async () =>
+        (await metrics()).includes(`promptintern_unexpected_errors_total ${times * 3}\n`)
+      )
+    }
+    expect((await send(port, chatBody('hi'))).status).toBe(200)
+    expect(child.exitCode).toBeNull()
+    await eventually(() =>
+      ['rejected by nobody', 'thrown at nobody', 'an event for nobody'].every((text) =>
+        log().includes(text)
+      )
+    )
+    child.kill('SIGTERM')
+    expect(await exit).toBe(0)
+  })
+
+  it('while the server starts ends it with code 1', async () => {
+    const before = `setImmediate(() => Promise.reject(new Error('too early')))`
+    server = await spawnServer({}, { before })
+    expect(await server.exit).toBe(1)
+    expect(server.log()).toContain('too early')
+  })
+})
+
+describe('a server that cannot start', () => {
+  it('says why and ends with code 1: its port is taken', async () => {
+    server = await spawnServer({ PORT: new URL(upstream.url).port })
+    expect(await server.exit).toBe(1)
+    expect(server.log()).toContain('cannot listen on')
+  })
+
+  it('says why and ends with code 1: its upstreams file is wrong or not there', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'promptintern-faults-'))
+    const file = join(folder, 'upstreams.json')
+    server = await spawnServer({ UPSTREAMS_FILE: file })
+    expect(await server.exit).toBe(1)
+    expect(server.log()).toContain(`UPSTREAMS_FILE: ${file} cannot be read`)
+    await server.remove()
+    writeFileSync(file, '[{ "name": "default" }]')
+    server = await spawnServer({ UPSTREAMS_FILE: file })
+    expect(await server.exit).toBe(1)
+    expect(server.log()).toMatch(/entry 0.baseUrl[^]*entry 0.models/)
+    rmSync(folder, { recursive: true })
+  })
+})
+
+describe('a server with an upstreams file', () => {
+  it('asks by model name, with keys of its environment, and stands in', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'promptintern-faults-'))
+    const file = join(folder, 'upstreams.json')
+    const entries = [
+      { name: 'away', baseUrl: 'http://127.0.0.1:1', models: ['gpt-4o*'], fallback: ['here'] },
+      { name: 'here', baseUrl: upstream.url, apiKeyEnv: 'HERE_KEY', models: ['here-1'] },
+    ]
+    writeFileSync(file, JSON.stringify(entries))
+    const { port, metrics } = await start({ UPSTREAMS_FILE: file, HERE_KEY: 'sk-here' })
+    upstream.requests.length = 0
+    const byModel = async (model: string) =>
+      (await send(port, chatBody('hi', { model }))).headers['x-promptintern-upstream']
+    expect(await byModel('gpt-4o-mini')).toBe('here')
+    expect(await byModel('here-1')).toBe('here')
+    expect(await byModel('gpt-3')).toBe('default')
+    expect(upstream.requests.map(({ headers }) => headers.authorization)).toEqual([
+      'Bearer sk-here',
+      'Bearer sk-here',
+      AUTHORIZATION,
+    ])
+    expect(await metrics()).toContain(
+      'promptintern_upstream_failovers_total{upstream="away",reason="not-connected"} 1'
+    )
+    rmSync(folder, { recursive: true })
+  })
+})
+
+describe('a log that cannot be written', () => {
+  it.skipIf(!existsSync('/dev/full'))('ends nothing (needs /dev/full)', async () => {
+    const full = openSync('/dev/full', 'w')
+    const { port, child, metrics, exit } = await start(
+      { LOG_LEVEL: 'debug' },
+      { stderr: full, before: FAULTS }
+    )
+    closeSync(full)
+    child.kill('SIGUSR2')
+    await eventually(async () =>
+      (await metrics()).includes('promptintern_unexpected_errors_total 3\n')
+    )
+    expect((await send(port, chatBody('hi'))).status).toBe(200)
+    child.kill('SIGTERM')
+    expect(await exit).toBe(0)
+  })
+})
+
+describe('SIGTERM', () => {
+  it('lets a stream end, says that the server drains, and ends it with code 0', async () => {
+    const { port, child, exit } = await start({})
+    const streams: ServerResponse[] = []
+    upstream.respond = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n')
+      streams.push(response)
+    }
+    const socket = connect(port, '127.0.0.1')
+    let text = ''
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    socket.write(`POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}`)
+    await eventually(() => text.includes('data: 1'))
+    child.kill('SIGTERM')
+    await eventually(() =>
+      send(port, null, { method: 'GET', path: '/healthz' }).then(
+        () => false,
+        () => true
+      )
+    )
+    socket.write('GET /readyz HTTP/1.1\r\nhost: a\r\n\r\n')
+    expect(child.exitCode).toBeNull()
+    streams[0]!.end('data: [DONE]\n\n')
+    await closed
+    expect(text).toMatch(
+      /data: 1\n\n[^]*data: \[DONE\]\n\n[^]*HTTP\/1.1 503 [^]*connection: close[^]*"draining"/i
+    )
+    expect(await exit).toBe(0)
+  })
+
+  it('ends the server within DRAIN_SECONDS, whatever still goes on', async () => {
+    const { port, child, exit } = await start({ DRAIN_SECONDS: '0.2' })
+    upstream.respond = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n')
+    }
+    const streaming = send(port, chatBody('hi', { stream: true }), {
+      onData: () => child.kill('SIGTERM'),
+    })
+    expect((await streaming).complete).toBe(false)
+    expect(await exit).toBe(0)
+  })
+})

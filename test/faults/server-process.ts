@@ -1,0 +1,91 @@
+/** The real server as a child process to which faults happen: its port, its log and its exit. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const ADMIN_TOKEN = 'faults-admin-token'
+
+const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
+const START_MS = 40_000
+
+export interface ServerProcess {
+  port: number
+  child: ChildProcess
+  /** the code; null when a signal ended it */
+  exit: Promise<number | null>
+  /** what it has written to stderr, unless that went elsewhere */
+  log(): string
+  metrics(): Promise<string>
+  /** ends it at once and removes its data */
+  remove(): Promise<void>
+}
+
+export interface SpawnOptions {
+  /** file descriptor; a pipe by default */
+  stderr?: number
+  /** JavaScript that runs before the server */
+  before?: string
+  /** largest file it may write, in units of 512 bytes */
+  maxFileBlocks?: number
+}
+
+const freePort = async (): Promise<number> => {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise<void>((resolve) => server.close(() => resolve()))
+  return port
+}
+
+/** Starts it without waiting until it serves. */
+export const spawnServer = async (
+  env: Record<string, string>,
+  { stderr, before = '', maxFileBlocks }: SpawnOptions = {}
+): Promise<ServerProcess> => {
+  const port = Number(env['PORT'] ?? (await freePort()))
+  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-faults-'))
+  const imports = ['tsx', `data:text/javascript,${encodeURIComponent(before)}`]
+  const command = [...imports.flatMap((name) => ['--import', name]), CLI, 'serve', '--no-worker']
+  const limit = maxFileBlocks === undefined ? '' : `ulimit -f ${maxFileBlocks} && `
+  const child = spawn('sh', ['-c', `${limit}exec "$0" "$@"`, process.execPath, ...command], {
+    env: { ...process.env, DATA_DIR: dataDir, ADMIN_TOKEN, ...env, PORT: String(port) },
+    stdio: ['ignore', 'ignore', stderr ?? 'pipe'],
+  })
+  let log = ''
+  child.stderr?.on('data', (chunk: Buffer) => (log += chunk.toString()))
+  const exit = new Promise<number | null>((resolve) => child.once('close', resolve))
+  return {
+    port,
+    child,
+    exit,
+    log: () => log,
+    metrics: async () => {
+      const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
+      return (await fetch(`http://127.0.0.1:${port}/metrics`, { headers })).text()
+    },
+    remove: async () => {
+      child.kill('SIGKILL')
+      await exit
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** @throws Error with its log when it ends or is not ready in time */
+export const startServerProcess = async (
+  env: Record<string, string>,
+  options: SpawnOptions = {}
+): Promise<ServerProcess> => {
+  const server = await spawnServer(env, options)
+  const deadline = Date.now() + START_MS
+  while (Date.now() < deadline && server.child.exitCode === null) {
+    const ready = await fetch(`http://127.0.0.1:${server.port}/readyz`).catch(() => null)
+    if (ready?.ok) return server
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  await server.remove()
+  throw new Error(`the server does not serve: ${server.log()}`)
+}

@@ -1,0 +1,98 @@
+/** The store fails or the disk is full: requests go on, records wait, and what cannot wait is counted. */
+import { randomBytes } from 'node:crypto'
+import { afterEach, describe, expect, it } from 'vitest'
+import { readBatch } from '../../src/core/exchange-batch.ts'
+import { createLogQueue, type LogQueueOptions } from '../../src/proxy/log-queue.ts'
+import {
+  chatBody,
+  eventually,
+  send,
+  startHarness,
+  startUpstream,
+  type Harness,
+} from '../proxy/harness.ts'
+import { startServerProcess } from './server-process.ts'
+
+const noSpace = (): Error =>
+  Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
+
+let harness: Harness
+afterEach(() => harness.close())
+
+const startWith = async (append: LogQueueOptions['append'], maxBytes: number) => {
+  const queue = createLogQueue({ append, maxBytes, gatherMs: 1, retryMs: 1 })
+  harness = await startHarness({ log: (exchange) => queue.push(exchange) })
+  return queue
+}
+
+const askTimes = async (count: number): Promise<number[]> => {
+  const answers = Array.from({ length: count }, (_, i) => send(harness.port, chatBody(`${i}`)))
+  return (await Promise.all(answers)).map(({ status }) => status)
+}
+
+const ok = (count: number): number[] => Array.from({ length: count }, () => 200)
+
+describe('a store that refuses everything', () => {
+  it('stops no request, and gets every record when it is back', async () => {
+    let isDown = true
+    const written: string[] = []
+    const queue = await startWith(async (batch) => {
+      if (isDown) throw noSpace()
+      for (const { request } of readBatch(batch)) written.push(Buffer.from(request).toString())
+    }, 2 ** 24)
+    expect(await askTimes(50)).toEqual(ok(50))
+    await eventually(() => queue.stats().storeFailures > 2)
+    expect(written).toEqual([])
+    isDown = false
+    await eventually(() => queue.stats().queued === 0)
+    expect(new Set(written)).toEqual(
+      new Set(Array.from({ length: 50 }, (_, i) => chatBody(`${i}`)))
+    )
+    expect(queue.stats()).toMatchObject({ written: 50, dropped: 0 })
+  })
+
+  it('costs records beyond the queue`s limit, which are counted, and no request', async () => {
+    const maxBytes = 2 ** 16
+    const queue = await startWith(() => Promise.reject(noSpace()), maxBytes)
+    expect(await askTimes(300)).toEqual(ok(300))
+    await eventually(() => queue.stats().queued + queue.stats().dropped === 300)
+    expect(queue.stats().dropped).toBeGreaterThan(0)
+    expect(queue.stats().queuedBytes).toBeLessThanOrEqual(maxBytes)
+    await queue.close(0)
+    expect(queue.stats()).toMatchObject({ written: 0, dropped: 300 })
+  })
+
+  it('or never answers, holds no request up', async () => {
+    const queue = await startWith(() => new Promise(() => {}), 2 ** 16)
+    expect(await askTimes(50)).toEqual(ok(50))
+    await queue.close(10)
+    expect(queue.stats()).toMatchObject({ written: 0, dropped: 50, queued: 0 })
+  })
+})
+
+describe('a full disk', () => {
+  it('stops no request of the real server with its real store', async () => {
+    harness = await startHarness()
+    const upstream = await startUpstream()
+    // a limit on the size of files is what a test can do to a disk
+    const server = await startServerProcess(
+      { UPSTREAM_BASE_URL: upstream.url, LOG_LEVEL: 'silent' },
+      { maxFileBlocks: 4096 }
+    )
+    const failures = async (): Promise<number> => {
+      const text = await server.metrics()
+      return Number(/promptintern_log_store_failures_total (\d+)/.exec(text)?.[1])
+    }
+    const statuses: number[] = []
+    await eventually(async () => {
+      const body = chatBody(randomBytes(300_000).toString('base64'))
+      statuses.push((await send(server.port, body)).status)
+      return (await failures()) > 0
+    })
+    for (let i = 0; i < 10; i++) statuses.push((await send(server.port, chatBody('hi'))).status)
+    expect(new Set(statuses)).toEqual(new Set([200]))
+    expect(server.child.exitCode).toBeNull()
+    await server.remove()
+    upstream.close()
+  })
+})

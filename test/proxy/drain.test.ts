@@ -1,0 +1,154 @@
+import { Agent, request as httpRequest } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { listen } from '../../src/http-server.ts'
+import {
+  CHAT_PATH,
+  chatBody,
+  eventually,
+  onDemand,
+  send,
+  startHarness,
+  type Harness,
+  type Responder,
+} from './harness.ts'
+
+const LONG_MS = 30_000
+
+let harness: Harness
+
+beforeEach(async () => {
+  harness = await startHarness()
+})
+afterEach(() => harness.close())
+
+/** Streams that go on until they are told to end. */
+const stream = () => {
+  const ends: (() => void)[] = []
+  const respond: Responder = (_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.write('data: 1\n\n')
+    ends.push(() => response.end('data: [DONE]\n\n'))
+  }
+  return { respond, end: () => ends.shift()?.(), isOpen: () => ends.length > 0 }
+}
+
+const isClosed = (socket: Socket): boolean => socket.closed
+
+/** A connection whose first request was answered and that waits for a next one. */
+const keptConnection = async (): Promise<Socket> => {
+  const socket = connect(harness.port, '127.0.0.1')
+  let text = ''
+  socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
+  socket.on('error', () => {})
+  socket.write('GET /v1/models HTTP/1.1\r\nhost: a\r\n\r\n')
+  await eventually(() => text.includes('from the upstream'))
+  return socket
+}
+
+describe('a server that drains', () => {
+  it('takes no new connection, and lets a stream come to its end', async () => {
+    const { respond, end, isOpen } = stream()
+    harness.upstream.respond = respond
+    const streaming = send(harness.port, chatBody('hi', { stream: true }))
+    await eventually(isOpen)
+    let isDrained = false
+    const drained = harness.drain(LONG_MS).then(() => (isDrained = true))
+    await expect(send(harness.port, chatBody('hi'))).rejects.toThrow(/ECONNREFUSED/)
+    expect(isDrained).toBe(false)
+    end()
+    const answer = await streaming
+    expect(answer.body.toString()).toBe('data: 1\n\ndata: [DONE]\n\n')
+    expect(answer.complete).toBe(true)
+    await drained
+  })
+
+  it('closes a kept connection behind its stream, although the head promised more', async () => {
+    const { respond, end, isOpen } = stream()
+    harness.upstream.respond = respond
+    const agent = new Agent({ keepAlive: true })
+    const closed = new Promise<void>((resolve) => {
+      httpRequest({ agent, host: '127.0.0.1', port: harness.port, method: 'POST', path: CHAT_PATH })
+        .on('socket', (socket) => socket.on('close', () => resolve()))
+        .on('response', (response) => response.resume())
+        .end(chatBody('hi', { stream: true }))
+    })
+    await eventually(isOpen)
+    const drained = harness.drain(LONG_MS)
+    end()
+    await Promise.all([closed, drained])
+    agent.destroy()
+  })
+
+  it('says `connection: close` in answers that had not begun', async () => {
+    const { respond, answer } = onDemand({ late: true })
+    harness.upstream.respond = respond
+    const waiting = send(harness.port, chatBody('hi'), { headers: { connection: 'keep-alive' } })
+    await eventually(() => harness.upstream.requests.length === 1)
+    const drained = harness.drain(LONG_MS)
+    answer()
+    const { status, headers, body } = await waiting
+    expect([status, headers.connection, body.toString()]).toEqual([200, 'close', '{"late":true}'])
+    await drained
+  })
+
+  it('answers a request that comes behind a stream, and closes then', async () => {
+    const { respond, end, isOpen } = stream()
+    harness.upstream.respond = respond
+    const socket = connect(harness.port, '127.0.0.1')
+    let text = ''
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    const post = `POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}`
+    socket.write(post)
+    await eventually(() => isOpen() && text.includes('data: 1'))
+    const drained = harness.drain(LONG_MS)
+    harness.upstream.respond = (_request, response) => response.end('{"second":true}')
+    socket.write(post)
+    await eventually(() => harness.upstream.requests.length === 2)
+    end()
+    await drained
+    await eventually(() => isClosed(socket))
+    expect(text).toMatch(/\[DONE\][^]*HTTP\/1.1 200 OK\r\n[^]*connection: close[^]*"second":true/i)
+  })
+
+  it('closes idle connections at once and those that never asked after a moment', async () => {
+    const socket = await keptConnection()
+    const silent = connect(harness.port, '127.0.0.1')
+    silent.on('error', () => {}).resume()
+    await new Promise((resolve) => silent.once('connect', resolve))
+    const drained = harness.drain(LONG_MS)
+    await eventually(() => isClosed(socket))
+    await drained
+    await eventually(() => isClosed(silent))
+  })
+
+  it('cuts what is not over in time, so that nobody takes it for whole', async () => {
+    const { respond, isOpen } = stream()
+    harness.upstream.respond = respond
+    const streaming = send(harness.port, chatBody('hi', { stream: true }))
+    await eventually(isOpen)
+    await harness.drain(50)
+    expect((await streaming).complete).toBe(false)
+  })
+
+  it('does not cut an answer that is ended but not yet read', async () => {
+    const whole = Buffer.alloc(32 * 2 ** 20, 'x')
+    const { port, drain } = await listen(
+      { fetch: () => new Response() },
+      (_incoming, outgoing) => {
+        outgoing.end(whole)
+        return true
+      },
+      { port: 0, host: '127.0.0.1' }
+    )
+    const socket = connect(port, '127.0.0.1')
+    socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n')
+    await new Promise((resolve) => socket.once('readable', resolve))
+    const drained = drain(LONG_MS)
+    let bytes = 0
+    socket.on('data', (chunk: Buffer) => (bytes += chunk.length))
+    await drained
+    await eventually(() => isClosed(socket))
+    expect(bytes).toBeGreaterThan(whole.length)
+  })
+})

@@ -1,0 +1,541 @@
+import { createServer as createTcpServer, type AddressInfo } from 'node:net'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createBodyBudget } from '../../src/proxy/body-budget.ts'
+import { retryAfterMs } from '../../src/proxy/retries.ts'
+import { acceptanceOf } from '../../src/proxy/tenants.ts'
+import type { NamedUpstream } from '../../src/proxy/upstream-choice.ts'
+import {
+  AUTHORIZATION,
+  CHAT_PATH,
+  chatBody,
+  completion,
+  eventually,
+  NO_FAILOVER,
+  onDemand,
+  respondJson,
+  send,
+  startHarness,
+  startUpstream,
+  type FakeUpstream,
+  type Harness,
+  type Responder,
+} from './harness.ts'
+
+const NAME = 'x-promptintern-upstream'
+const NOBODY = 'http://127.0.0.1:1'
+
+let east: FakeUpstream
+let west: FakeUpstream
+let harness: Harness
+
+const entry = (overrides: Partial<NamedUpstream>): NamedUpstream => ({
+  name: 'east',
+  baseUrl: east.url,
+  apiKey: null,
+  models: ['gpt-4o*'],
+  fallback: ['west'],
+  ...overrides,
+})
+
+const eastAndWest = (
+  eastern: Partial<NamedUpstream> = {},
+  western: Partial<NamedUpstream> = {}
+): NamedUpstream[] => [
+  entry(eastern),
+  entry({
+    name: 'west',
+    baseUrl: west.url,
+    apiKey: 'sk-west',
+    models: ['west-1'],
+    fallback: [],
+    ...western,
+  }),
+]
+
+const start = async (
+  upstreams: NamedUpstream[],
+  overrides: Parameters<typeof startHarness>[0] = {}
+): Promise<void> => {
+  harness = await startHarness({ failover: { ...NO_FAILOVER, upstreams }, ...overrides })
+}
+
+beforeEach(async () => {
+  east = await startUpstream()
+  west = await startUpstream()
+  east.respond = respondJson(completion('from the east'))
+  west.respond = respondJson(completion('from the west'))
+})
+afterEach(async () => {
+  await harness.close()
+  east.close()
+  west.close()
+})
+
+const withModel = (model: string): string => chatBody('hi', { model })
+
+const ask = async (body = chatBody('hi'), path = CHAT_PATH) => {
+  const answer = await send(harness.port, body, { path })
+  return { ...answer, text: answer.body.toString(), by: answer.headers[NAME] }
+}
+
+const breakOff: Responder = (_request, response) => response.destroy()
+
+describe('several upstreams', () => {
+  it('are asked by model name, with the client`s own bytes, and say whose answer it is', async () => {
+    await start(eastAndWest())
+    const bodies = ['gpt-4o-mini', 'west-1', 'gpt-3'].map(withModel)
+    const answers = []
+    for (const body of bodies) answers.push(await ask(body))
+    expect(answers.map(({ by }) => by)).toEqual(['east', 'west', 'default'])
+    expect(answers[0]!.text).toBe(JSON.stringify(completion('from the east')))
+    const received = [east, west, harness.upstream].map(({ requests }) =>
+      requests.map(({ body }) => body.toString())
+    )
+    expect(received).toEqual(bodies.map((body) => [body]))
+  })
+
+  it.each([
+    ['a model spelled with an escape', chatBody('hi').replace('gpt-4o', 'gpt-4\\u006f')],
+    ['messages that are none', '{"model":"gpt-4o","messages":"hi"}'],
+  ])('are asked by model name for %s', async (_, body) => {
+    await start(eastAndWest())
+    expect((await ask(body)).by).toBe('east')
+    expect(east.requests[0]?.body.toString()).toBe(body)
+  })
+
+  it.each(['{"model":', '{}', '[]', 'null', '{"model":4}', ''])(
+    'leave the body %j without a model to the default',
+    async (body) => {
+      await start([entry({ models: ['*'], fallback: [] })])
+      expect((await ask(body)).by).toBe('default')
+      expect(harness.upstream.requests[0]?.body.toString()).toBe(body)
+    }
+  )
+
+  it('leave to the default what is no chat completion or is not to be read', async () => {
+    await start(eastAndWest())
+    await send(harness.port, withModel('gpt-4o'), { path: '/v1/embeddings' })
+    await send(harness.port, chatBody('hi'), { headers: { 'x-promptintern-bypass': 'true' } })
+    expect(harness.upstream.requests).toHaveLength(2)
+    expect(east.requests).toEqual([])
+  })
+
+  it.each([
+    ['with its length', {}],
+    ['in chunks', { 'transfer-encoding': 'chunked' }],
+  ])('refuse what there is no room to read, %s: nobody knows whose it is', async (_, headers) => {
+    await start(eastAndWest(), { bodies: createBodyBudget(10) })
+    const answer = await send(
+      harness.port,
+      'transfer-encoding' in headers ? null : chatBody('hi'),
+      {
+        headers,
+        onRequest: (request) => {
+          if ('transfer-encoding' in headers) request.write(chatBody('hi'))
+        },
+      }
+    )
+    expect(answer.status).toBe(503)
+    expect(answer.headers['retry-after']).toBe('1')
+    expect(JSON.parse(answer.body.toString()).error.code).toBe('overloaded')
+    expect([east, west, harness.upstream].flatMap(({ requests }) => requests)).toEqual([])
+    await eventually(() => harness.deps.bodies.inUse() === 0)
+  })
+})
+
+describe('a stand-in', () => {
+  it.each([502, 503, 504, 529])('answers instead of %i', async (status) => {
+    await start(eastAndWest())
+    east.respond = respondJson({ error: {} }, status)
+    const answer = await ask()
+    expect([answer.status, answer.by]).toEqual([200, 'west'])
+    expect(answer.text).toBe(JSON.stringify(completion('from the west')))
+    expect(west.requests[0]?.body.toString()).toBe(chatBody('hi'))
+    const [record] = await harness.records()
+    expect(record).toMatchObject({ status: 200 })
+    expect(JSON.parse(record!.response!)).toEqual(completion('from the west'))
+    expect(await harness.registry.metrics()).toContain(
+      'promptintern_upstream_failovers_total{upstream="east",reason="unavailable"} 1'
+    )
+  })
+
+  it.each([200, 400, 401, 404, 408, 429, 500, 501, 520])('does not for %i', async (status) => {
+    await start(eastAndWest())
+    const error = { error: { message: 'm', code: null } }
+    east.respond = respondJson(error, status, { 'retry-after': '7', 'x-ratelimit-a': '0' })
+    const answer = await ask()
+    expect([answer.status, answer.by, answer.text]).toEqual([status, 'east', JSON.stringify(error)])
+    expect(answer.headers).toMatchObject({ 'retry-after': '7', 'x-ratelimit-a': '0' })
+    expect(west.requests).toEqual([])
+  })
+
+  it('answers when no connection was made', async () => {
+    await start(eastAndWest({ baseUrl: NOBODY }))
+    expect((await ask()).by).toBe('west')
+    expect(await harness.registry.metrics()).toContain(
+      'promptintern_upstream_failovers_total{upstream="east",reason="not-connected"} 1'
+    )
+  })
+
+  it('streams, and the answer that it stands in for is broken off', async () => {
+    await start(eastAndWest())
+    east.respond = (_request, response) => void response.writeHead(503).write('its rest is to come')
+    west.respond = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write('data: 1\n\n')
+      setTimeout(() => response.end('data: [DONE]\n\n'), 20)
+    }
+    const answer = await ask(chatBody('hi', { stream: true }))
+    expect([answer.text, answer.complete]).toEqual(['data: 1\n\ndata: [DONE]\n\n', true])
+    await eventually(() => east.aborted === 1)
+  })
+
+  it('peers 3.21: is not asked once the first may have read the request', async () => {
+    await start(eastAndWest())
+    east.respond = breakOff
+    const answer = await ask()
+    expect([answer.status, answer.by]).toEqual([502, 'east'])
+    expect(west.requests).toEqual([])
+  })
+
+  it('peers 3.21: is not asked once the client has seen a byte', async () => {
+    await start(eastAndWest())
+    east.respond = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write('data: 1\n\n', () => setTimeout(() => response.destroy(), 10))
+    }
+    const answer = await ask(chatBody('hi', { stream: true }))
+    expect([answer.text, answer.complete]).toEqual(['data: 1\n\n', false])
+    expect(west.requests).toEqual([])
+  })
+
+  it('is not asked once the client has seen an interim answer', async () => {
+    await start(eastAndWest())
+    east.respond = (_request, response) => {
+      response.writeEarlyHints({ link: '</a>; rel=preload' })
+      response.writeHead(503).end('busy')
+    }
+    const answer = await ask()
+    expect([answer.status, answer.text, answer.by]).toEqual([503, 'busy', 'east'])
+    expect(west.requests).toEqual([])
+  })
+})
+
+describe('without a better answer the client gets', () => {
+  const busy = 'x'.repeat(3_000_000)
+  const sayBusy: Responder = (_request, response) => {
+    response.writeHead(503, 'Very busy', { 'retry-after': '9', 'x-first': 'yes' })
+    response.end(busy)
+  }
+
+  it.each<[string, Responder]>([
+    ['has none either', respondJson({ error: {} }, 502)],
+    ['is not to be had with its key', respondJson({ error: {} }, 401)],
+    ['breaks off', breakOff],
+  ])('the first one, whole and unchanged, when the stand-in %s', async (_, respond) => {
+    await start(eastAndWest())
+    east.respond = sayBusy
+    west.respond = respond
+    const answer = await ask()
+    expect([answer.status, answer.statusText, answer.by]).toEqual([503, 'Very busy', 'east'])
+    expect(answer.headers).toMatchObject({ 'retry-after': '9', 'x-first': 'yes' })
+    expect(answer.text).toBe(busy)
+    expect(west.requests).toHaveLength(1)
+    expect((await harness.records()).map(({ status }) => status)).toEqual([503])
+  })
+
+  it('the first one when nobody listens at the stand-in`s', async () => {
+    await start(eastAndWest({}, { baseUrl: NOBODY }))
+    east.respond = sayBusy
+    expect((await ask()).text).toBe(busy)
+  })
+
+  it('the only one that there is', async () => {
+    await start(eastAndWest({ baseUrl: NOBODY }))
+    west.respond = sayBusy
+    expect(await ask()).toMatchObject({ status: 503, text: busy, by: 'west' })
+  })
+
+  it('502 when nobody is there', async () => {
+    await start(eastAndWest({ baseUrl: NOBODY }, { baseUrl: NOBODY }))
+    const answer = await ask()
+    expect(answer.status).toBe(502)
+    expect(JSON.parse(answer.text).error.code).toBe('upstream_unavailable')
+    expect((await harness.records()).map(({ status }) => status)).toEqual([502])
+  })
+})
+
+describe('a client that leaves while a stand-in is asked', () => {
+  it('frees both upstreams and is logged once', async () => {
+    await start(eastAndWest())
+    east.respond = (_request, response) => void response.writeHead(503).write('its rest is to come')
+    west.respond = () => {}
+    const leaving = send(harness.port, chatBody('hi'), {
+      onRequest: (request) =>
+        void eventually(() => west.requests.length === 1).then(() => request.destroy()),
+    })
+    await expect(leaving).rejects.toThrow()
+    await eventually(() => west.aborted === 1 && east.aborted === 1)
+    expect((await harness.records()).map(({ status }) => status)).toEqual([499])
+  })
+})
+
+const asClient = (path = CHAT_PATH) =>
+  send(harness.port, chatBody('hi'), {
+    path,
+    headers: {
+      authorization: 'Bearer sk-client',
+      'api-key': 'client-api-key',
+      'X-Api-Key': 'client-api-key',
+      cookie: 'session=client',
+      'OpenAI-Organization': 'org-client',
+      'OpenAI-Project': 'proj-client',
+    },
+  })
+const seenBy = ({ requests }: FakeUpstream): string =>
+  JSON.stringify(requests.map(({ rawHeaders, url }) => [rawHeaders, url]))
+
+describe('a credential', () => {
+  const SECRETS = ['sk-client', 'client-api-key', 'session=client', 'org-client', 'proj-client']
+
+  beforeEach(() => {
+    east.respond = respondJson({ error: {} }, 503)
+  })
+
+  it('goes to the upstream of its model', async () => {
+    await start(eastAndWest({ fallback: [] }))
+    await asClient()
+    for (const secret of SECRETS) expect(seenBy(east)).toContain(secret)
+  })
+
+  it('never goes to a stand-in, which has its own', async () => {
+    await start(eastAndWest())
+    expect((await asClient()).headers[NAME]).toBe('west')
+    expect(west.requests[0]?.headers.authorization).toBe('Bearer sk-west')
+    for (const secret of SECRETS) expect(seenBy(west)).not.toContain(secret)
+  })
+
+  it('never goes to a stand-in that has none: it is not asked at all', async () => {
+    await start(eastAndWest({}, { apiKey: null }))
+    expect((await asClient()).status).toBe(503)
+    east.close()
+    expect((await asClient()).status).toBe(502)
+    expect(west.requests).toEqual([])
+  })
+
+  it('in the query never goes to a stand-in', async () => {
+    await start(eastAndWest())
+    expect((await asClient(`${CHAT_PATH}?key=sk-client`)).status).toBe(503)
+    expect(west.requests).toEqual([])
+  })
+
+  it('is replaced where the first choice has its own', async () => {
+    await start(eastAndWest({ apiKey: 'sk-east' }))
+    await asClient()
+    expect(east.requests[0]?.headers.authorization).toBe('Bearer sk-east')
+    for (const secret of SECRETS) expect(seenBy(east)).not.toContain(secret)
+  })
+
+  it('counts as accepted only by an upstream that has seen it, and only for that one', async () => {
+    await start([
+      ...eastAndWest({ apiKey: 'sk-east' }),
+      entry({ name: 'plain', baseUrl: east.url, models: ['plain'], fallback: [] }),
+    ])
+    const { tenants } = harness.deps
+    const tenant = tenants.of({ authorization: AUTHORIZATION })
+    const accepted = (upstream: string | null) => tenants.accepted(acceptanceOf(tenant, upstream))
+    const all = () => [null, 'default', 'east', 'west', 'plain'].map(accepted)
+    expect((await ask()).by).toBe('west')
+    east.respond = respondJson(completion('hi'))
+    expect((await ask()).by).toBe('east')
+    expect(all()).toEqual([false, false, false, false, false])
+    await ask(withModel('plain'))
+    expect(all()).toEqual([false, false, false, false, true])
+    await ask(withModel('gpt-3'))
+    expect(all()).toEqual([false, true, false, false, true])
+  })
+})
+
+const askTimes = async (count: number): Promise<unknown[]> => {
+  const by = []
+  for (let i = 0; i < count; i++) by.push((await ask()).by)
+  return by
+}
+
+describe('an upstream that keeps failing', () => {
+  const fail = respondJson({ error: {} }, 500)
+  let time: number
+
+  const startWithClock = (upstreams: NamedUpstream[]): Promise<void> => {
+    time = 0
+    const breaker = { maxFailures: 3, pauseMs: 1000 }
+    return start(upstreams, {
+      now: () => time,
+      failover: { ...NO_FAILOVER, upstreams, breaker },
+    })
+  }
+
+  it('is passed over until the pause is over, and then probed once', async () => {
+    await startWithClock(eastAndWest())
+    east.respond = fail
+    expect(await askTimes(5)).toEqual(['east', 'east', 'east', 'west', 'west'])
+    time = 1000
+    expect(await askTimes(2)).toEqual(['east', 'west'])
+    time = 2000
+    east.respond = respondJson(completion('well again'))
+    expect(await askTimes(2)).toEqual(['east', 'east'])
+    expect(await harness.registry.metrics()).toContain(
+      'promptintern_upstream_failovers_total{upstream="east",reason="paused"} 3'
+    )
+  })
+
+  it('gets one request at a time while it is probed', async () => {
+    await startWithClock(eastAndWest())
+    east.respond = fail
+    await askTimes(3)
+    time = 1000
+    const { respond, answer } = onDemand(completion('well again'))
+    east.respond = respond
+    const probe = ask()
+    await eventually(() => east.requests.length === 4)
+    expect(await askTimes(3)).toEqual(['west', 'west', 'west'])
+    answer()
+    expect((await probe).by).toBe('east')
+    east.respond = respondJson(completion('well again'))
+    expect(await askTimes(1)).toEqual(['east'])
+  })
+
+  it('is passed over after failures to connect and after broken connections, too', async () => {
+    await startWithClock(eastAndWest())
+    east.respond = breakOff
+    expect(await askTimes(4)).toEqual(['east', 'east', 'east', 'west'])
+  })
+
+  it('is asked all the same when it is alone', async () => {
+    await startWithClock(eastAndWest({ fallback: [] }))
+    east.respond = fail
+    expect(await askTimes(6)).toEqual(Array.from({ length: 6 }, () => 'east'))
+    expect(east.requests).toHaveLength(6)
+  })
+
+  it('is asked all the same when the others keep failing as well', async () => {
+    await startWithClock(eastAndWest())
+    east.respond = fail
+    west.respond = fail
+    await askTimes(6)
+    const [before] = [east.requests.length]
+    const answer = await ask()
+    expect([answer.status, answer.by]).toEqual([500, 'east'])
+    expect(east.requests.length).toBe(before + 1)
+  })
+
+  it('is not blamed for what the client sent or for a client that left', async () => {
+    await startWithClock(eastAndWest())
+    east.respond = respondJson({ error: {} }, 400)
+    await askTimes(4)
+    east.respond = () => {}
+    for (let i = 1; i <= 4; i++) {
+      const leaving = send(harness.port, chatBody('hi'), {
+        onRequest: (request) =>
+          void eventually(() => east.requests.length === 4 + i).then(() => request.destroy()),
+      })
+      await expect(leaving).rejects.toThrow()
+      await eventually(() => east.aborted === i)
+    }
+    east.respond = respondJson(completion('well'))
+    expect(await askTimes(1)).toEqual(['east'])
+  })
+})
+
+const busyTimes =
+  (times: number, status: number, retryAfter: string): Responder =>
+  (request, response) =>
+    harness.upstream.requests.length <= times
+      ? respondJson({ error: {} }, status, { 'retry-after': retryAfter })(request, response)
+      : respondJson(completion('at last'))(request, response)
+
+describe('an upstream that says when to ask again', () => {
+  const retrying = { failover: { ...NO_FAILOVER, retryAfterMaxMs: 1000 } }
+
+  it.each([429, 503])('is asked again after %i, with the same bytes', async (status) => {
+    harness = await startHarness(retrying)
+    harness.upstream.respond = busyTimes(1, status, '0')
+    const answer = await ask()
+    expect([answer.status, answer.by]).toEqual([200, undefined])
+    expect(harness.upstream.requests.map(({ body }) => body.toString())).toEqual([
+      chatBody('hi'),
+      chatBody('hi'),
+    ])
+    expect(await harness.records()).toHaveLength(1)
+  })
+
+  it('peers 3.21: is asked no more often than the budget allows; its last answer passes', async () => {
+    harness = await startHarness(retrying)
+    harness.upstream.respond = busyTimes(99, 429, '0')
+    expect((await ask()).status).toBe(429)
+    expect(harness.upstream.requests).toHaveLength(3)
+  })
+
+  it.each([
+    ['longer than the limit', '2'],
+    ['at no time that can be read', 'soon'],
+  ])('is not asked again %s', async (_, retryAfter) => {
+    harness = await startHarness(retrying)
+    harness.upstream.respond = busyTimes(1, 429, retryAfter)
+    const answer = await ask()
+    expect([answer.status, answer.headers['retry-after']]).toEqual([429, retryAfter])
+    expect(harness.upstream.requests).toHaveLength(1)
+  })
+
+  it('is not asked again where that is off, and not for what is no chat completion', async () => {
+    harness = await startHarness()
+    harness.upstream.respond = busyTimes(99, 429, '0')
+    expect((await ask()).status).toBe(429)
+    expect(harness.upstream.requests).toHaveLength(1)
+    await harness.close()
+    harness = await startHarness(retrying)
+    harness.upstream.respond = busyTimes(99, 429, '0')
+    expect((await ask('{}', '/v1/embeddings')).status).toBe(429)
+    expect(harness.upstream.requests).toHaveLength(1)
+  })
+
+  it('is not asked again for a client that has left', async () => {
+    harness = await startHarness(retrying)
+    harness.upstream.respond = busyTimes(1, 429, '1')
+    const leaving = send(harness.port, chatBody('hi'), {
+      onRequest: (request) =>
+        void eventually(() => harness.upstream.aborted + harness.upstream.requests.length > 0).then(
+          () => setTimeout(() => request.destroy(), 20)
+        ),
+    })
+    await expect(leaving).rejects.toThrow()
+    await eventually(async () => (await harness.records()).length === 1)
+    expect((await harness.records())[0]).toMatchObject({ status: 499 })
+    expect(harness.upstream.requests).toHaveLength(1)
+  })
+
+  it('says so in seconds or with a date', () => {
+    const now = Date.parse('Wed, 25 Nov 2026 07:28:00 GMT')
+    const inMs = (value: string | null) => retryAfterMs(value, now)
+    expect(['2', '0', 'Wed, 25 Nov 2026 07:28:03 GMT'].map(inMs)).toEqual([2000, 0, 3000])
+    expect(inMs('Wed, 25 Nov 2026 07:27:00 GMT')).toBe(0)
+    expect([null, '', 'soon', '-'].map(inMs)).toEqual([null, null, null, null])
+  })
+})
+
+describe('an upstream of the file that is away for a moment', () => {
+  it('gets a request as soon as it is back, where nobody stands in', async () => {
+    const probe = createTcpServer()
+    await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
+    const { port } = probe.address() as AddressInfo
+    await new Promise((resolve) => probe.close(resolve))
+    await start(eastAndWest({ baseUrl: `http://127.0.0.1:${port}`, fallback: [] }))
+    const answer = ask()
+    const back = createTcpServer((socket) =>
+      socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nback'))
+    )
+    setTimeout(() => back.listen(port, '127.0.0.1'), 30)
+    expect((await answer).text).toBe('back')
+    back.close()
+  })
+})

@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest'
+import { createReplay } from '../../src/replay.ts'
+import type { NamedUpstream } from '../../src/proxy/upstream-choice.ts'
+
+const entry = (name: string, apiKey: string | null): NamedUpstream => ({
+  name,
+  baseUrl: `https://${name}/v1`,
+  apiKey,
+  models: [`${name}-*`],
+  fallback: [],
+})
+
+const asked: [string, RequestInit][] = []
+const answering = (status: number): typeof fetch =>
+  (async (url: string, init: RequestInit) => {
+    asked.push([url, init])
+    return new Response('{"answer":1}', { status })
+  }) as typeof fetch
+
+const replayWith = (standardKey: string | null, answer: typeof fetch = answering(200)) => {
+  asked.length = 0
+  return createReplay({
+    standard: { baseUrl: 'https://standard/v1', apiKey: standardKey },
+    upstreams: [entry('east', 'sk-east'), entry('plain', null)],
+    fetch: answer,
+  })
+}
+
+const body = (model: string) =>
+  JSON.stringify({ model, stream: true, stream_options: { include_usage: true } })
+
+describe('a replay', () => {
+  it('asks the upstream of its model, with that upstream`s key, for a whole answer', async () => {
+    const replay = replayWith('sk-standard')!
+    expect(await replay(body('east-1'))).toBe('{"answer":1}')
+    expect(await replay(body('gpt-4o'))).toBe('{"answer":1}')
+    const seen = asked.map(([url, { headers, body: sent }]) => [
+      url,
+      (headers as Record<string, string>)['authorization'],
+      JSON.parse(String(sent)),
+    ])
+    expect(seen).toEqual([
+      ['https://east/v1/chat/completions', 'Bearer sk-east', { model: 'east-1', stream: false }],
+      [
+        'https://standard/v1/chat/completions',
+        'Bearer sk-standard',
+        { model: 'gpt-4o', stream: false },
+      ],
+    ])
+  })
+
+  it('asks nobody whose key is not there, and never with another`s', async () => {
+    expect(await replayWith('sk-standard')!(body('plain-1'))).toBeNull()
+    expect(await replayWith(null)!(body('gpt-4o'))).toBeNull()
+    expect(asked).toEqual([])
+  })
+
+  it('is null on any failure, and is not there without any key', async () => {
+    expect(await replayWith('k', answering(500))!(body('gpt-4o'))).toBeNull()
+    const failing = (() => Promise.reject(new Error('away'))) as typeof fetch
+    expect(await replayWith('k', failing)!(body('gpt-4o'))).toBeNull()
+    const standard = { baseUrl: 'https://standard/v1', apiKey: null }
+    expect(createReplay({ standard, upstreams: [], fetch: failing })).toBeNull()
+  })
+})

@@ -1,0 +1,94 @@
+import { describe, expect, it } from 'vitest'
+import { findUpstream, standInsOf } from '../../src/proxy/upstream-choice.ts'
+import { parseUpstreams } from '../../src/upstreams-file.ts'
+
+const EAST = {
+  name: 'east',
+  baseUrl: 'https://east.example/v1/',
+  apiKeyEnv: 'EAST_KEY',
+  models: ['gpt-4o', 'gpt-4o-*'],
+  fallback: ['west'],
+}
+const WEST = { name: 'west', baseUrl: 'http://west', apiKeyEnv: 'WEST_KEY', models: ['w*'] }
+const ENV = { EAST_KEY: 'sk-east', WEST_KEY: 'sk-west' }
+
+const parse = (entries: unknown[], env: Record<string, string> = ENV) =>
+  parseUpstreams(JSON.stringify(entries), env)
+
+describe('the upstreams file', () => {
+  it('is read with its keys', () => {
+    const { apiKeyEnv: _, ...east } = EAST
+    expect(parse([EAST, WEST])).toEqual([
+      { ...east, baseUrl: 'https://east.example/v1', apiKey: 'sk-east' },
+      { name: 'west', baseUrl: 'http://west', apiKey: 'sk-west', models: ['w*'], fallback: [] },
+    ])
+  })
+
+  it('may leave the client`s own credential in place', () => {
+    expect(parse([{ name: 'a', baseUrl: 'http://a', models: ['*'] }])[0]?.apiKey).toBeNull()
+  })
+
+  it.each<[string, unknown[], RegExp]>([
+    [
+      'a stand-in that would get another`s keys',
+      [EAST, { ...WEST, apiKeyEnv: undefined }],
+      /west needs an apiKeyEnv/,
+    ],
+    ['a stand-in that is not there', [EAST], /west is no entry/],
+    ['an entry that stands in for itself', [{ ...WEST, fallback: ['west'] }], /the entry itself/],
+    ['a name twice', [WEST, WEST], /the name is taken/],
+    ['the name of the default', [{ ...WEST, name: 'default' }], /UPSTREAM_BASE_URL/],
+    ['a name that no header holds', [{ ...WEST, name: 'a b' }], /entry 0.name/],
+    ['a key that is not there', [{ ...WEST, apiKeyEnv: 'NONE' }], /NONE is not in/],
+    ['a pattern with a star in the middle', [{ ...WEST, models: ['a*b'] }], /one \* at its end/],
+    ['an empty pattern', [{ ...WEST, models: [''] }], /entry 0.models.0/],
+    ['no pattern', [{ ...WEST, models: [] }], /entry 0.models/],
+    ['no URL', [{ ...WEST, baseUrl: 'ftp://a' }], /http or https/],
+    ['a field that nobody knows', [{ ...WEST, model: 'x' }], /model/],
+  ])('is refused with %s', (_, entries, message) => {
+    expect(() => parse(entries)).toThrow(message)
+  })
+
+  it('is refused with all its mistakes at once', () => {
+    expect(() => parse([{ ...EAST, baseUrl: 'x', models: [] }, { name: '' }])).toThrow(
+      /entry 0.baseUrl[^]*entry 0.models[^]*entry 1.name/
+    )
+    expect(() => parse([EAST, { ...WEST, fallback: ['x', 'y'] }], {})).toThrow(
+      /EAST_KEY[^]*WEST_KEY[^]*x is no entry[^]*y is no entry/
+    )
+  })
+
+  it('is refused when it is no list or no JSON, and without its keys in the message', () => {
+    expect(() => parseUpstreams('{}', ENV)).toThrow(/the list/)
+    expect(() => parseUpstreams('[', ENV)).toThrow(/not JSON/)
+    expect(() => parse([{ ...WEST, fallback: ['x'] }])).not.toThrow(/sk-west/)
+    expect(() => parse([WEST], { WEST_KEY: 'two\nlines' })).toThrow(/no key that a header can hold/)
+  })
+})
+
+describe('the upstream of a model', () => {
+  const entries = parse([EAST, WEST, { ...WEST, name: 'all', models: ['*'] }])
+  const nameFor = (model: string) => findUpstream(entries, model)?.name
+
+  it('is the first whose pattern fits, to the letter or by its beginning', () => {
+    expect(['gpt-4o', 'gpt-4o-mini', 'w', 'gpt-4', 'GPT-4o'].map(nameFor)).toEqual([
+      'east',
+      'east',
+      'west',
+      'all',
+      'all',
+    ])
+  })
+
+  it('is none for what has no model', () => {
+    expect(findUpstream(entries, '')).toBeNull()
+  })
+
+  it('has no stand-in without a key of its own, whatever the file says', () => {
+    const keyless = entries.map((entry) =>
+      entry.name === 'west' ? { ...entry, apiKey: null } : entry
+    )
+    expect(standInsOf(entries, entries[0]!).map(({ name }) => name)).toEqual(['west'])
+    expect(standInsOf(keyless, entries[0]!)).toEqual([])
+  })
+})
