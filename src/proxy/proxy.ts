@@ -14,6 +14,7 @@ import { BYPASS_HEADER } from './headers.ts'
 import { passThrough } from './pass-through.ts'
 import { createRetries } from './retries.ts'
 import { createUpstream } from './upstream.ts'
+import { asksForWebSocket, refuseWebSocket } from './web-socket.ts'
 
 const CHAT_PATH = '/v1/chat/completions'
 const CONNECT_TIMEOUT_MS = 10_000
@@ -53,7 +54,10 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
   // one handler for all: with a second one that matches, Hono runs its middleware machinery
   const app = (new Hono() as ProxyApp).all('*', ({ env, req }) => {
     if (isChat(env.incoming, req.path)) void answerChat(env)
-    else {
+    else if (asksForWebSocket(env.incoming)) {
+      deps.metrics.request('refused')
+      refuseWebSocket(new Client(env.outgoing))
+    } else {
       deps.metrics.request('passed')
       passThrough(upstream, env.incoming, new Client(env.outgoing))
     }
