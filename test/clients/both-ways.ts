@@ -5,12 +5,16 @@
 import { expect } from 'vitest'
 import type { Harness, UpstreamRequest } from '../proxy/harness.ts'
 
-/** Of one connection (RFC 9110 §7.6.1), and the upstream's own address. */
-const OF_THE_CONNECTION = new Set(['host', 'connection', 'keep-alive'])
+/**
+ * Of one connection (RFC 9110 §7.6.1), and the upstream's own address; a length's value is compared,
+ * not how its name is written.
+ */
+const NOT_COMPARED = new Set(['host', 'connection', 'keep-alive', 'content-length'])
 
 interface SentRequest {
   line: string
   headers: [string, string][]
+  length: string | undefined
   body: string
 }
 
@@ -22,10 +26,9 @@ const sentRequest = ({ method, url, rawHeaders, headers, body }: UpstreamRequest
   return {
     line: `${method} ${url}`,
     headers: rawHeaders.flatMap((name, i): [string, string][] =>
-      i % 2 === 1 || OF_THE_CONNECTION.has(name.toLowerCase())
-        ? []
-        : [[name, plain(rawHeaders[i + 1]!)]]
+      i % 2 === 1 || NOT_COMPARED.has(name.toLowerCase()) ? [] : [[name, plain(rawHeaders[i + 1]!)]]
     ),
+    length: headers['content-length'],
     body: plain(body.toString('latin1')),
   }
 }
