@@ -7,7 +7,7 @@ import type { SkipReason } from './route.ts'
 /**
  * `answered` by a lora, `fallback` after one was asked, `skipped` although a template matched,
  * `upstream` without a match, `passed` through because it is no chat completion, `unread` because
- * too many bodies were in memory, `refused` because it asks for a WebSocket.
+ * too many bodies were in memory, `refused` with an error of our own.
  */
 export type RequestOutcome =
   'answered' | 'fallback' | 'skipped' | 'upstream' | 'passed' | 'unread' | 'refused'
