@@ -7,11 +7,13 @@ import { residentMiB, type Target } from '../proxy-processes.ts'
 import type { ProductStats } from '../proxy-server.ts'
 import { log, type Part } from './part.ts'
 import { runMix } from './mix-load.ts'
-import { fitLine, isFlat } from './slope.ts'
+import { blockMeans, fitLine, isFlat } from './slope.ts'
 import { startOurs } from './targets.ts'
 
 const SAMPLE_MS = 1000
 const SETTLING_SHARE = 1 / 3
+/** Ten seconds each in ten minutes: a few rounds of the garbage collector. */
+const BLOCKS = 40
 
 interface Sample {
   /** minutes */
@@ -42,7 +44,7 @@ export const mix: Part = async ({ settings, script, upstream }, add) => {
     const counts = await runMix(ours, AbortSignal.timeout(settings.mixMinutes * 60_000))
     stop()
     const settled = samples.slice(Math.floor(samples.length * SETTLING_SHARE))
-    const line = fitLine(settled)
+    const line = fitLine(blockMeans(settled, BLOCKS))
     const { slope, standardError } = line
     for (const [name, { requests, failed }] of Object.entries(counts)) {
       log(`mix, ${name}: ${requests} requests, ${failed} failed`)

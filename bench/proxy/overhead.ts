@@ -113,10 +113,10 @@ export const overhead: Part = async ({ settings, targets: start }, add) => {
         })
       }
     }
+    for (const [name, target] of targets)
+      add({ [`resident_mib_${name}`]: { value: residentMiB(target), unit: 'MiB' } })
   } finally {
     for (const [index, cell] of CELLS.entries())
       add(figuresOf(rounds[index]!, names, index === 0 ? '' : `_${nameOf(cell)}`))
-    for (const [name, target] of targets)
-      add({ [`resident_mib_${name}`]: { value: residentMiB(target), unit: 'MiB' } })
   }
 }

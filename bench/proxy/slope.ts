@@ -5,12 +5,31 @@ export interface Line {
   standardError: number
 }
 
+interface Point {
+  x: number
+  y: number
+}
+
 /**
- * Ordinary least squares of y on x. The standard error takes residuals as independent; where they
- * are not, it is too small, and a line is called flat too seldom rather than too often.
+ * Means of neighbours. Memory goes up and down with the garbage collector, so that one sample says
+ * little that the one before has not said, and a standard error over samples would be too small.
+ * @param count how many at most; each is of as many points, but for the last
+ */
+export const blockMeans = (points: readonly Point[], count: number): Point[] => {
+  const size = Math.ceil(points.length / count)
+  return Array.from({ length: Math.ceil(points.length / size) }, (_, block) => {
+    const part = points.slice(block * size, (block + 1) * size)
+    const mean = (read: (point: Point) => number): number =>
+      part.reduce((sum, point) => sum + read(point), 0) / part.length
+    return { x: mean(({ x }) => x), y: mean(({ y }) => y) }
+  })
+}
+
+/**
+ * Ordinary least squares of y on x; the standard error takes residuals as independent.
  * @param points at least three, not all at one x
  */
-export const fitLine = (points: readonly { x: number; y: number }[]): Line => {
+export const fitLine = (points: readonly Point[]): Line => {
   const count = points.length
   const meanX = points.reduce((sum, { x }) => sum + x, 0) / count
   const meanY = points.reduce((sum, { y }) => sum + y, 0) / count
