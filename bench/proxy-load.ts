@@ -4,8 +4,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Pool } from 'undici'
-import { isInstalled } from './proxy-processes.ts'
-import { REQUEST_BODY, REQUEST_HEADERS, SERIAL } from './proxy-traffic.ts'
+import { isInstalled, type Target } from './proxy-processes.ts'
+import { percentile } from './proxy/percentile.ts'
+import { CHAT_PATH, SERIAL } from './proxy-traffic.ts'
 
 export interface Load {
   requests: number
@@ -13,10 +14,13 @@ export interface Load {
   requestsPerSecond: number
   p50Ms: number
   p99Ms: number
+  p999Ms: number
 }
 
 export interface LoadOptions {
-  port: number
+  target: Target
+  /** with `SERIAL` in it, so that no two bodies are equal */
+  body: string
   seconds: number
   /** requests in flight */
   concurrency: number
@@ -24,17 +28,20 @@ export interface LoadOptions {
   folder: string
 }
 
-const PATH = '/v1/chat/completions'
+/** What stands before and behind the serial number. */
+const aroundSerial = (body: string): [string, string] => {
+  const [head = '', tail = ''] = body.split(SERIAL)
+  return [head, tail]
+}
 
-/** Where the serial number of a request stands, so that no two bodies are equal. */
-const [BODY_HEAD = '', BODY_TAIL = ''] = REQUEST_BODY.split(SERIAL)
-
-const WRK_SCRIPT = `
+const wrkScript = ({ body, target }: LoadOptions): string => {
+  const [head, tail] = aroundSerial(body)
+  return `
 local serial = 0
-local head = ${JSON.stringify(BODY_HEAD)}
-local tail = ${JSON.stringify(BODY_TAIL)}
+local head = ${JSON.stringify(head)}
+local tail = ${JSON.stringify(tail)}
 wrk.method = "POST"
-${Object.entries(REQUEST_HEADERS)
+${Object.entries(target.headers)
   .map(([name, value]) => `wrk.headers["${name}"] = "${value}"`)
   .join('\n')}
 request = function()
@@ -43,11 +50,13 @@ request = function()
 end
 done = function(summary, latency)
   local errors = summary.errors
-  io.write(string.format('{"requests":%d,"failed":%d,"seconds":%f,"p50":%f,"p99":%f}\\n',
+  io.write(string.format('{"requests":%d,"failed":%d,"seconds":%f,"p50":%f,"p99":%f,"p999":%f}\\n',
     summary.requests, errors.connect + errors.read + errors.write + errors.status,
-    summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
+    summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
+    latency:percentile(99.9) / 1e3))
 end
 `
+}
 
 interface WrkSummary {
   requests: number
@@ -55,12 +64,14 @@ interface WrkSummary {
   seconds: number
   p50: number
   p99: number
+  p999: number
 }
 
-const loadByWrk = async ({ port, seconds, concurrency, folder }: LoadOptions): Promise<Load> => {
+const loadByWrk = async (load: LoadOptions): Promise<Load> => {
+  const { target, seconds, concurrency, folder } = load
   const script = join(folder, 'post.lua')
-  writeFileSync(script, WRK_SCRIPT)
-  const url = `http://127.0.0.1:${port}${PATH}`
+  writeFileSync(script, wrkScript(load))
+  const url = `http://127.0.0.1:${target.port}${CHAT_PATH}`
   const options = ['-t', '1', '-c', String(concurrency), '-d', `${seconds}s`, '--latency']
   const { stdout } = await promisify(execFile)('wrk', [...options, '-s', script, url])
   const summary = JSON.parse(stdout.slice(stdout.lastIndexOf('{'))) as WrkSummary
@@ -70,14 +81,13 @@ const loadByWrk = async ({ port, seconds, concurrency, folder }: LoadOptions): P
     requestsPerSecond: summary.requests / summary.seconds,
     p50Ms: summary.p50,
     p99Ms: summary.p99,
+    p999Ms: summary.p999,
   }
 }
 
-const percentile = (sorted: number[], share: number): number =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
-
-const loadByClient = async ({ port, seconds, concurrency }: LoadOptions): Promise<Load> => {
-  const pool = new Pool(`http://127.0.0.1:${port}`, { connections: concurrency })
+const loadByClient = async ({ target, body, seconds, concurrency }: LoadOptions): Promise<Load> => {
+  const [head, tail] = aroundSerial(body)
+  const pool = new Pool(`http://127.0.0.1:${target.port}`, { connections: concurrency })
   const latencies: number[] = []
   let failed = 0
   let serial = 0
@@ -86,12 +96,11 @@ const loadByClient = async ({ port, seconds, concurrency }: LoadOptions): Promis
   const sendUntilEnd = async (): Promise<void> => {
     while (performance.now() < end) {
       const sentAt = performance.now()
-      const body = BODY_HEAD + String(++serial).padStart(SERIAL.length, '0') + BODY_TAIL
       const answer = await pool.request({
-        path: PATH,
+        path: CHAT_PATH,
         method: 'POST',
-        headers: REQUEST_HEADERS,
-        body,
+        headers: target.headers,
+        body: head + String(++serial).padStart(SERIAL.length, '0') + tail,
       })
       await answer.body.dump()
       if (answer.statusCode !== 200) failed++
@@ -108,6 +117,7 @@ const loadByClient = async ({ port, seconds, concurrency }: LoadOptions): Promis
     requestsPerSecond: latencies.length / elapsedSeconds,
     p50Ms: percentile(sorted, 0.5),
     p99Ms: percentile(sorted, 0.99),
+    p999Ms: percentile(sorted, 0.999),
   }
 }
 

@@ -1,14 +1,16 @@
 /** Processes of the proxy benchmark: starting and ending them, and the CPU time they have used. */
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
+import { REQUEST_HEADERS } from './proxy-traffic.ts'
 
 export interface Target {
   port: number
+  /** of every request to it */
+  headers: Record<string, string>
   /** all processes whose CPU time counts */
   pids: () => number[]
   /** ends it; resolves with the last line it printed */
@@ -30,7 +32,18 @@ const cpuMicrosOf = (pid: number): number => {
 export const cpuMicros = (target: Target): number =>
   target.pids().reduce((sum, pid) => sum + cpuMicrosOf(pid), 0)
 
-const childrenOf = (pid: number): number[] =>
+const kilobytesOf = (pid: number, field: 'VmRSS' | 'VmHWM'): number => {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? Number.NaN)
+}
+
+/** Resident memory of all its processes, in MiB: now, or the most there ever was. */
+export const residentMiB = (target: Target, when: 'now' | 'peak' = 'now'): number =>
+  target
+    .pids()
+    .reduce((sum, pid) => sum + kilobytesOf(pid, when === 'now' ? 'VmRSS' : 'VmHWM') / 1024, 0)
+
+export const childrenOf = (pid: number): number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
 
 /**
@@ -55,6 +68,7 @@ export const startServer = async (
   const { port } = JSON.parse(lines[0]) as { port: number }
   return {
     port,
+    headers: REQUEST_HEADERS,
     pids: () => [child.pid!],
     stop: async () => {
       child.stdin.end()
@@ -67,7 +81,7 @@ export const startServer = async (
 export const isInstalled = (program: string): boolean =>
   spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
 
-const freePort = async (): Promise<number> => {
+export const freePort = async (): Promise<number> => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -76,63 +90,12 @@ const freePort = async (): Promise<number> => {
   return port
 }
 
-const nginxConfig = (port: number, upstreamPort: number): string => `
-daemon off;
-worker_processes 1;
-pid nginx.pid;
-error_log stderr error;
-events { worker_connections 1024; }
-http {
-  access_log off;
-  client_body_temp_path body;
-  proxy_temp_path proxy;
-  fastcgi_temp_path fastcgi;
-  uwsgi_temp_path uwsgi;
-  scgi_temp_path scgi;
-  client_body_buffer_size 64k;
-  keepalive_requests 1000000;
-  upstream mock { server 127.0.0.1:${upstreamPort}; keepalive 256; keepalive_requests 1000000; }
-  server {
-    listen 127.0.0.1:${port};
-    location / {
-      proxy_pass http://mock;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_buffering off;
-      proxy_request_buffering off;
-    }
-  }
-}
-`
-
-const isListening = async (port: number, child: ChildProcess): Promise<boolean> => {
+/** Whether it answers at all within five seconds. */
+export const isListening = async (port: number, child: ChildProcess): Promise<boolean> => {
   for (let i = 0; i < 100 && child.exitCode === null; i++) {
     const answer = await fetch(`http://127.0.0.1:${port}/`).catch(() => null)
     if (answer) return true
     await delay(50)
   }
   return false
-}
-
-const NGINX = 'nginx'
-
-/** nginx as it would stand there for the same job: no buffering, connections kept. */
-export const startNginx = async (folder: string, upstreamPort: number): Promise<Target> => {
-  const port = await freePort()
-  const config = join(folder, 'nginx.conf')
-  writeFileSync(config, nginxConfig(port, upstreamPort))
-  const child = spawn(NGINX, ['-p', folder, '-c', config], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
-  const exited = once(child, 'exit')
-  if (!(await isListening(port, child))) throw new Error('nginx did not start')
-  return {
-    port,
-    pids: () => [child.pid!, ...childrenOf(child.pid!)],
-    stop: async () => {
-      child.kill('SIGTERM')
-      await exited
-      return ''
-    },
-  }
 }

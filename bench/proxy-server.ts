@@ -2,9 +2,8 @@
  * One server of the proxy benchmark, as a process of its own so that its CPU time can be read:
  * `upstream`, `fetch` (Hono with the platform's fetch, the usual way to write a proxy) or `ours`
  * (the product's hot path, logging into a real SQLite store). Prints its port, then serves until
- * its input closes; `ours` then prints the counts of its log.
+ * its input closes; `ours` then prints its counts.
  */
-import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
 import { Hono } from 'hono'
@@ -19,9 +18,17 @@ import { compileRouteTable } from '../src/proxy/route-table.ts'
 import { createTenants } from '../src/proxy/tenants.ts'
 import { openSqliteStore } from '../src/store/sqlite/open.ts'
 import { timeOrderedId } from '../src/time-ordered-id.ts'
-import { AUTHORIZATION, liveRoutes, UPSTREAM_ANSWER } from './proxy-traffic.ts'
+import { createUpstream } from './proxy/upstream.ts'
+import { AUTHORIZATION, liveRoutes } from './proxy-traffic.ts'
 
 const MEBIBYTE = 2 ** 20
+const TEMPLATES = 200
+
+/** What `ours` prints when it ends. */
+export interface ProductStats extends LogQueueStats {
+  /** requests by what became of them */
+  outcomes: Record<string, number>
+}
 
 const now = (): number => performance.timeOrigin + performance.now()
 
@@ -30,18 +37,7 @@ const announce = (port: number): void => {
 }
 
 const startUpstream = (): void => {
-  const headers = {
-    'content-type': 'application/json',
-    'content-length': UPSTREAM_ANSWER.length,
-    'x-request-id': 'req_0123456789abcdef',
-    'openai-processing-ms': '12',
-    'x-ratelimit-remaining-requests': '9999',
-    'openai-version': '2020-10-01',
-  }
-  const server = createServer((incoming, response) => {
-    incoming.resume()
-    incoming.on('end', () => response.writeHead(200, headers).end(UPSTREAM_ANSWER))
-  })
+  const server = createUpstream()
   server.listen(0, '127.0.0.1', () => announce((server.address() as AddressInfo).port))
   process.stdin.on('end', () => process.exit(0)).resume()
 }
@@ -66,7 +62,11 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
     maxBytes: 64 * MEBIBYTE,
   })
   const tenants = createTenants({ secret: 'bench', ttlMs: 3_600_000, maxEntries: 1000, now })
-  const table = compileRouteTable(liveRoutes(tenants.of({ authorization: AUTHORIZATION })))
+  const table = compileRouteTable(
+    liveRoutes(tenants.of({ authorization: AUTHORIZATION }), TEMPLATES)
+  )
+  const metrics = createMetrics(new Registry(), () => queue.stats())
+  const outcomes: Record<string, number> = {}
   const { app, takes } = createProxy({
     upstreamBaseUrl: upstreamUrl,
     failover: { upstreams: [], breaker: { maxFailures: 5, pauseMs: 10_000 }, retryAfterMaxMs: 0 },
@@ -78,7 +78,13 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
     bodies: createBodyBudget(256 * MEBIBYTE),
     isSampled: () => true,
     log: (exchange) => queue.push(exchange),
-    metrics: createMetrics(new Registry(), () => queue.stats()),
+    metrics: {
+      ...metrics,
+      request: (outcome) => {
+        outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
+        metrics.request(outcome)
+      },
+    },
     savedUsd: () => null,
     limits: {
       maxBodyBytes: 32 * MEBIBYTE,
@@ -98,7 +104,7 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
   announce((await listen(app, takes, { port: 0, host: '127.0.0.1' })).port)
   const finish = async (): Promise<void> => {
     await queue.close(60_000)
-    const stats: LogQueueStats = queue.stats()
+    const stats: ProductStats = { ...queue.stats(), outcomes }
     await store.close()
     console.log(JSON.stringify(stats))
     process.exit(0)

@@ -1,12 +1,12 @@
 /**
- * The traffic of the proxy benchmark: requests of 8 KB whose prompt is a near miss of 200 live
- * templates (the same opening, another end), so that all of matching is paid and the upstream
- * answers. Every request is another one: a log that stores equal bodies once gets no discount.
+ * The traffic of the proxy benchmark: requests whose prompt is a near miss of all live templates (the
+ * same opening, another end), so that all of matching is paid and the upstream answers. Every request
+ * is another one: a log that stores equal bodies once gets no discount.
  */
 import type { Route } from '../src/core/route.ts'
 
 export const AUTHORIZATION = 'Bearer sk-bench-0123456789abcdef0123456789abcdef'
-export const TEMPLATES = 200
+export const CHAT_PATH = '/v1/chat/completions'
 /** replaced by digits, so that the length stays the same */
 export const SERIAL = '0000000000'
 
@@ -14,16 +14,29 @@ const MODEL = 'gpt-4o-mini'
 const OPENING = 'You are a careful assistant for ACME. Follow policy 12. '
   .repeat(110)
   .slice(0, 6144)
-const QUESTION = 'Customer asks about order 4711, please help. '.repeat(42)
+const QUESTION = 'Customer asks about order 4711, please help. '
+const KILOBYTE = 1024
 
-export const REQUEST_BODY = JSON.stringify({
-  model: MODEL,
-  temperature: 0.2,
-  messages: [
-    { role: 'system', content: `${OPENING} variant of nobody` },
-    { role: 'user', content: `${QUESTION}${SERIAL}` },
-  ],
-})
+export interface BodyOptions {
+  kilobytes: number
+  stream?: boolean
+  /** what stands behind the opening; by default what no template has */
+  variant?: string
+}
+
+/** With `SERIAL` in it. */
+export const requestBody = ({ kilobytes, stream = false, variant }: BodyOptions): string => {
+  const questions = Math.ceil((kilobytes * KILOBYTE - OPENING.length) / QUESTION.length)
+  return JSON.stringify({
+    model: MODEL,
+    temperature: 0.2,
+    ...(stream ? { stream } : {}),
+    messages: [
+      { role: 'system', content: `${OPENING} variant ${variant ?? 'of nobody'}` },
+      { role: 'user', content: `${QUESTION.repeat(questions)}${SERIAL}` },
+    ],
+  })
+}
 
 export const REQUEST_HEADERS: Record<string, string> = {
   'content-type': 'application/json',
@@ -34,8 +47,9 @@ export const REQUEST_HEADERS: Record<string, string> = {
   'x-stainless-runtime': 'node',
 }
 
-export const liveRoutes = (tenant: string): Route[] =>
-  Array.from({ length: TEMPLATES }, (_unused, i) => ({
+/** Routes whose templates share all but the end of their prompt. */
+export const liveRoutes = (tenant: string, count: number): Route[] =>
+  Array.from({ length: count }, (_unused, i) => ({
     template: {
       tenant,
       model: MODEL,

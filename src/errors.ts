@@ -21,6 +21,7 @@ const HTTP_STATUS = {
   'invalid-model': 500,
   'invalid-state': 409,
   internal: 500,
+  'not-implemented': 501,
   'store-unavailable': 503,
   'engine-unavailable': 503,
   overloaded: 503,

@@ -16,6 +16,7 @@ import { passThrough } from './pass-through.ts'
 import { createRetries } from './retries.ts'
 import { createUpstream } from './upstream.ts'
 import { createUpstreams, type Upstreams } from './upstreams.ts'
+import { asksForWebSocket, refuseWebSocket } from './web-socket.ts'
 
 const CHAT_PATH = '/v1/chat/completions'
 const CONNECT_TIMEOUT_MS = 10_000
@@ -46,6 +47,10 @@ const isChat = ({ method, headers }: IncomingMessage, path: string | undefined):
 
 /** Everything but what is read. */
 const pass = (deps: ChatDeps, incoming: IncomingMessage, client: Client): void => {
+  if (asksForWebSocket(incoming)) {
+    deps.metrics.request('refused')
+    return refuseWebSocket(client)
+  }
   try {
     if (deps.access !== null) deps.access.callerOf(incoming.headers).admitPassage(incoming)
   } catch (error) {

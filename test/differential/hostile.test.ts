@@ -121,18 +121,21 @@ describe('a request that could be read in two ways', () => {
     expect(upstream.requests[0]!.headers.join()).not.toContain('evil')
   })
 
-  it.each([
-    [
-      'an upgrade to HTTP/2',
-      ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMA'],
-    ],
-    [
-      'an upgrade to a websocket',
-      ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: x'],
-    ],
-  ])('is not upgraded: %s', async (_, headers) => {
+  it('is not upgraded to HTTP/2', async () => {
+    const headers = ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMA']
     const { responses } = await converse(harness.port, [get(...headers)], PATIENCE)
     expect(responses[0]?.startLine).toBe('HTTP/1.1 200 OK')
     expect(valueOf(upstream.requests[0]!.headers, 'upgrade')).toBeUndefined()
+  })
+
+  it.each(['websocket', 'WebSocket', 'h2c, websocket'])('is no %s', async (protocol) => {
+    const headers = ['Connection: Upgrade', `Upgrade: ${protocol}`, 'Sec-WebSocket-Key: x']
+    const { responses } = await converse(harness.port, [get(...headers)], PATIENCE)
+    expect(responses[0]?.startLine).toBe('HTTP/1.1 501 Not Implemented')
+    expect(valueOf(responses[0]!.headers, 'connection')).toBe('close')
+    expect(JSON.parse(responses[0]!.body.toString())).toMatchObject({
+      error: { code: 'not_implemented', message: expect.stringContaining('WebSocket') },
+    })
+    expect(upstream.requests).toEqual([])
   })
 })

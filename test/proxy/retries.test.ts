@@ -76,16 +76,17 @@ describe('an upstream that is away for a moment', () => {
 
   it('keeps nobody waiting who has left', async () => {
     let isReceived = false
-    harness = await startHarness({
+    const started = await startHarness({
       upstreamBaseUrl: `http://127.0.0.1:${await freePort()}`,
       isSampled: () => (isReceived = true),
     })
-    const leaving = send(harness.port, chatBody('hi'), {
+    harness = started
+    const leaving = send(started.port, chatBody('hi'), {
       onRequest: (request) => void eventually(() => isReceived).then(() => request.destroy()),
     })
     await expect(leaving).rejects.toThrow()
-    await eventually(async () => (await harness.records()).length > 0)
-    expect((await harness.records()).map(({ status }) => status)).toEqual([499])
+    await eventually(async () => (await started.records()).length > 0)
+    expect((await started.records()).map(({ status }) => status)).toEqual([499])
   })
 
   it('is said to be away when it stays away', async () => {

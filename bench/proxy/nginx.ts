@@ -1,0 +1,61 @@
+/** nginx, the floor of the proxy benchmark. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { childrenOf, freePort, isListening, type Target } from '../proxy-processes.ts'
+import { REQUEST_HEADERS } from '../proxy-traffic.ts'
+
+const nginxConfig = (port: number, upstreamPort: number): string => `
+daemon off;
+worker_processes 1;
+pid nginx.pid;
+error_log stderr error;
+events { worker_connections 1024; }
+http {
+  access_log off;
+  client_body_temp_path body;
+  proxy_temp_path proxy;
+  fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi;
+  scgi_temp_path scgi;
+  client_body_buffer_size 64k;
+  client_max_body_size 64m;
+  keepalive_requests 1000000;
+  upstream mock { server 127.0.0.1:${upstreamPort}; keepalive 256; keepalive_requests 1000000; }
+  server {
+    listen 127.0.0.1:${port};
+    location / {
+      proxy_pass http://mock;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_buffering off;
+      proxy_request_buffering off;
+    }
+  }
+}
+`
+
+const NGINX = 'nginx'
+
+/** nginx as it would stand there for the same job: no buffering, connections kept. */
+export const startNginx = async (folder: string, upstreamPort: number): Promise<Target> => {
+  const port = await freePort()
+  const config = join(folder, 'nginx.conf')
+  writeFileSync(config, nginxConfig(port, upstreamPort))
+  const child = spawn(NGINX, ['-p', folder, '-c', config], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  const exited = once(child, 'exit')
+  if (!(await isListening(port, child))) throw new Error('nginx did not start')
+  return {
+    port,
+    headers: REQUEST_HEADERS,
+    pids: () => [child.pid!, ...childrenOf(child.pid!)],
+    stop: async () => {
+      child.kill('SIGTERM')
+      await exited
+      return ''
+    },
+  }
+}

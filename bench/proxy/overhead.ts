@@ -1,0 +1,122 @@
+/** Part `overhead`: answers at once, 8 and 64 KB, 1 and 64 in flight, logging on. */
+import { load, loadGenerator, type Load } from '../proxy-load.ts'
+import { residentMiB, type Target } from '../proxy-processes.ts'
+import { requestBody } from '../proxy-traffic.ts'
+import { withBar } from '../report.ts'
+import { withCpu } from './cpu.ts'
+import {
+  log,
+  measureEach,
+  OURS,
+  overRounds,
+  present,
+  ratioTo,
+  type Figures,
+  type Part,
+  type Round,
+  type Settings,
+} from './part.ts'
+
+const CPU_BAR = 5.2
+/** A JIT is measured when it has compiled. */
+const WARM_UP_REQUESTS = 30_000
+const WARM_UP_SLICE_SECONDS = 2
+
+interface Cell {
+  kilobytes: number
+  concurrency: number
+}
+
+/** The first is the one that figures without a suffix are of. */
+const CELLS: Cell[] = [
+  { kilobytes: 8, concurrency: 64 },
+  { kilobytes: 8, concurrency: 1 },
+  { kilobytes: 64, concurrency: 64 },
+  { kilobytes: 64, concurrency: 1 },
+]
+
+const nameOf = ({ kilobytes, concurrency }: Cell): string => `${kilobytes}kb_${concurrency}`
+
+interface Measured extends Load {
+  cpuMicrosPerRequest: number
+}
+
+const loadOf = (target: Target, cell: Cell, seconds: number, { folder }: Settings) =>
+  load({ target, body: requestBody(cell), concurrency: cell.concurrency, seconds, folder })
+
+const measure = async (target: Target, cell: Cell, settings: Settings): Promise<Measured> => {
+  const { result, cpuMicros } = await withCpu(target, () =>
+    loadOf(target, cell, settings.seconds, settings)
+  )
+  if (result.failed > 0) throw new Error(`${result.failed} of ${result.requests} requests failed`)
+  return { ...result, cpuMicrosPerRequest: cpuMicros / result.requests }
+}
+
+const warmUp = async (target: Target, settings: Settings): Promise<void> => {
+  const slice = Math.min(WARM_UP_SLICE_SECONDS, settings.warmUpSeconds)
+  let [requests, seconds] = [0, 0]
+  while (seconds < settings.warmUpSeconds && requests < WARM_UP_REQUESTS) {
+    requests += (await loadOf(target, CELLS[0]!, slice, settings)).requests
+    seconds += slice
+  }
+}
+
+const COLUMNS: [string, string, (measured: Measured) => number][] = [
+  ['cpu_us', 'µs/request', (measured) => measured.cpuMicrosPerRequest],
+  ['requests_per_second', '1/s', (measured) => measured.requestsPerSecond],
+  ['p50_ms', 'ms', (measured) => measured.p50Ms],
+  ['p99_ms', 'ms', (measured) => measured.p99Ms],
+  ['p999_ms', 'ms', (measured) => measured.p999Ms],
+]
+
+const figuresOf = (rounds: Round<Measured>[], names: string[], suffix: string): Figures => {
+  const figures: Parameters<typeof present>[0] = {}
+  for (const name of names) {
+    for (const [column, unit, read] of COLUMNS) {
+      const of = ({ [name]: measured }: Round<Measured>) => (measured ? read(measured) : null)
+      figures[`${column}_${name}${suffix}`] = overRounds(rounds, of, unit)
+    }
+  }
+  for (const other of names.filter((name) => name !== OURS)) {
+    const cpu = ratioTo(rounds, other, (measured) => measured.cpuMicrosPerRequest)
+    const hasBar = other === 'nginx' && suffix === ''
+    figures[`cpu_vs_${other}${suffix}`] = cpu && hasBar ? withBar(cpu, '<=', CPU_BAR) : cpu
+    figures[`throughput_vs_${other}${suffix}`] = ratioTo(
+      rounds,
+      other,
+      (measured) => measured.requestsPerSecond
+    )
+  }
+  return present(figures)
+}
+
+/** Rounds go through all cells and targets, so that drift hits all alike. */
+export const overhead: Part = async ({ settings, targets: start }, add) => {
+  const targets = new Map(await start())
+  const names = [...targets.keys()]
+  log(`load by ${loadGenerator}`)
+  await measureEach(targets, {}, (target) => warmUp(target, settings))
+  const rounds = CELLS.map((): Round<Measured>[] => [])
+  try {
+    for (let i = 0; i < settings.rounds; i++) {
+      for (const [index, cell] of CELLS.entries()) {
+        const round: Round<Measured> = {}
+        rounds[index]!.push(round)
+        await measureEach(targets, round, async (target, name) => {
+          const measured = await measure(target, cell, settings)
+          log(
+            `round ${i + 1}, ${nameOf(cell)}, ${name}: ` +
+              `${measured.requestsPerSecond.toFixed(0)} req/s, ` +
+              `${measured.cpuMicrosPerRequest.toFixed(0)} µs CPU, p99 ${measured.p99Ms.toFixed(2)} ms`
+          )
+          return measured
+        })
+      }
+    }
+    for (const [name, target] of targets)
+      add({ [`resident_mib_${name}`]: { value: residentMiB(target), unit: 'MiB' } })
+  } finally {
+    for (const [index, cell] of CELLS.entries())
+      add(figuresOf(rounds[index]!, names, index === 0 ? '' : `_${nameOf(cell)}`))
+  }
+}

@@ -1,0 +1,87 @@
+/** What the parts of the proxy benchmark have in common. */
+import type { Target } from '../proxy-processes.ts'
+import { spread, type Figure } from '../report.ts'
+
+export interface Settings {
+  rounds: number
+  /** of one measurement */
+  seconds: number
+  /** at most, for each target, before the first round */
+  warmUpSeconds: number
+  mixMinutes: number
+  /** for files */
+  folder: string
+}
+
+export type Figures = Record<string, Figure>
+
+/** A part adds what it has measured even when it fails on the way. */
+export type Part = (bench: Bench, add: (figures: Figures) => void) => Promise<void>
+
+export interface Bench {
+  settings: Settings
+  /** the built `proxy-server.ts` */
+  script: string
+  /** the built file of a source file */
+  pathOf: (file: string) => string
+  upstream: Target
+  /** the servers that are compared, ours last, by name; started when they are first asked for */
+  targets: () => Promise<ReadonlyMap<string, Target>>
+}
+
+export const log = (message: string): void => {
+  console.error(message)
+}
+
+export const OURS = 'ours'
+
+/** One measurement of each target, by the target's name. */
+export type Round<Measured> = Record<string, Measured>
+
+/** Median, minimum and maximum of what each round says; rounds without the target say nothing. */
+export const overRounds = <Measured>(
+  rounds: Round<Measured>[],
+  read: (round: Round<Measured>) => number | null,
+  unit: string
+): Figure | null => {
+  const values = rounds.flatMap((round) => read(round) ?? [])
+  return values.length === 0 ? null : spread(values, unit)
+}
+
+/** Ours over another's, round by round, because a shared machine drifts. */
+export const ratioTo = <Measured>(
+  rounds: Round<Measured>[],
+  other: string,
+  read: (measured: Measured) => number
+): Figure | null =>
+  overRounds(
+    rounds,
+    ({ [OURS]: ours, [other]: theirs }) => (ours && theirs ? read(ours) / read(theirs) : null),
+    'ratio'
+  )
+
+/** Leaves out what could not be measured. */
+export const present = (figures: Record<string, Figure | null>): Figures =>
+  Object.fromEntries(
+    Object.entries(figures).filter((entry): entry is [string, Figure] => entry[1] !== null)
+  )
+
+/**
+ * Measures each target into the round. Another's server that fails is left out from then on, so that
+ * it takes no figure of the others with it; ours must not fail.
+ */
+export const measureEach = async <Measured>(
+  targets: Map<string, Target>,
+  round: Round<Measured>,
+  measure: (target: Target, name: string) => Promise<Measured>
+): Promise<void> => {
+  for (const [name, target] of targets) {
+    try {
+      round[name] = await measure(target, name)
+    } catch (error) {
+      if (name === OURS) throw error
+      log(`SKIPPED ${name} from here on: ${String(error)}`)
+      targets.delete(name)
+    }
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * Part `streaming`: answers that come token by token, 8 and 64 KB, 1 and 64 in flight. `direct` is
+ * the upstream without any server between, so that what a server adds can be told from what the
+ * machine takes.
+ */
+import type { Target } from '../proxy-processes.ts'
+import { requestBody } from '../proxy-traffic.ts'
+import { withCpu } from './cpu.ts'
+import {
+  log,
+  measureEach,
+  OURS,
+  overRounds,
+  present,
+  ratioTo,
+  type Figures,
+  type Part,
+  type Round,
+} from './part.ts'
+import { percentile } from './percentile.ts'
+import { loadStreams } from './stream-load.ts'
+
+interface Cell {
+  kilobytes: number
+  concurrency: number
+  chunks: number
+  everyMs: number
+}
+
+/** Long streams under load, for the cost of a chunk; short ones alone, for many first bytes. */
+const LONG = { concurrency: 64, chunks: 128, everyMs: 10 }
+const SHORT = { concurrency: 1, chunks: 8, everyMs: 5 }
+/** The first two are those that figures without a suffix are of. */
+const CELLS: Cell[] = [
+  { kilobytes: 8, ...LONG },
+  { kilobytes: 8, ...SHORT },
+  { kilobytes: 64, ...LONG },
+  { kilobytes: 64, ...SHORT },
+]
+
+const DIRECT = 'direct'
+
+const nameOf = ({ kilobytes, concurrency }: Cell): string => `${kilobytes}kb_${concurrency}`
+
+interface Measured {
+  cpuMicrosPerChunk: number
+  delayMs: number[]
+  firstByteMs: number[]
+}
+
+const sorted = (values: number[]): number[] => values.toSorted((a, b) => a - b)
+
+const measure = async (target: Target, cell: Cell, seconds: number): Promise<Measured> => {
+  const body = requestBody({ ...cell, stream: true })
+  const { result, cpuMicros } = await withCpu(target, () =>
+    loadStreams({ ...cell, target, body, seconds })
+  )
+  if (result.chunks !== result.streams * cell.chunks)
+    throw new Error(`${result.chunks} chunks of ${result.streams} streams came`)
+  return {
+    cpuMicrosPerChunk: cpuMicros / result.chunks,
+    delayMs: sorted(result.chunkDelayMs),
+    firstByteMs: sorted(result.firstByteMs),
+  }
+}
+
+const SHARES = { p50: 0.5, p99: 0.99, p999: 0.999 }
+
+type Read = (measured: Measured) => number
+
+const cpuPerChunk: Read = (measured) => measured.cpuMicrosPerChunk
+
+/** A short stream's CPU is its request's, and that of the upstream is nobody's question. */
+const hasCpu = (name: string, { chunks }: Cell): boolean =>
+  name !== DIRECT && chunks === LONG.chunks
+
+const COLUMNS: [string, string, Read][] = [
+  ['cpu_us_per_chunk', 'µs/chunk', cpuPerChunk],
+  ...Object.entries(SHARES).flatMap(([name, share]): [string, string, Read][] => [
+    [`chunk_delay_${name}_ms`, 'ms', ({ delayMs }) => percentile(delayMs, share)],
+    [`first_byte_${name}_ms`, 'ms', ({ firstByteMs }) => percentile(firstByteMs, share)],
+  ]),
+]
+
+const RATIOS: Record<string, Read> = {
+  cpu_per_chunk: cpuPerChunk,
+  chunk_delay: ({ delayMs }) => percentile(delayMs, SHARES.p50),
+  first_byte: ({ firstByteMs }) => percentile(firstByteMs, SHARES.p50),
+}
+
+const figuresOf = (rounds: Round<Measured>[], names: string[], cell: Cell): Figures => {
+  const suffix = nameOf(cell)
+  const figures: Parameters<typeof present>[0] = {}
+  for (const name of names) {
+    for (const [column, unit, read] of COLUMNS) {
+      if (read === cpuPerChunk && !hasCpu(name, cell)) continue
+      const of = ({ [name]: measured }: Round<Measured>) => (measured ? read(measured) : null)
+      figures[`${column}_${name}_${suffix}`] = overRounds(rounds, of, unit)
+    }
+  }
+  for (const other of names.filter((name) => name !== OURS)) {
+    for (const [ratio, read] of Object.entries(RATIOS)) {
+      if (read === cpuPerChunk && !hasCpu(other, cell)) continue
+      figures[`${ratio}_vs_${other}_${suffix}`] = ratioTo(rounds, other, read)
+    }
+  }
+  return present(figures)
+}
+
+/** A chunk's cost and delay under load, the first byte alone. */
+const headlines = (underLoad: Round<Measured>[], alone: Round<Measured>[]): Figures =>
+  present({
+    cpu_per_chunk_vs_nginx: ratioTo(underLoad, 'nginx', RATIOS.cpu_per_chunk!),
+    chunk_delay_vs_nginx: ratioTo(underLoad, 'nginx', RATIOS.chunk_delay!),
+    first_byte_vs_nginx: ratioTo(alone, 'nginx', RATIOS.first_byte!),
+  })
+
+const say = (cell: Cell, name: string, measured: Measured): void => {
+  const [delay, first] = [RATIOS.chunk_delay!(measured), RATIOS.first_byte!(measured)]
+  log(
+    `streams, ${nameOf(cell)}, ${name}: ${measured.cpuMicrosPerChunk.toFixed(1)} µs CPU a chunk, ` +
+      `delay ${delay.toFixed(3)} ms, first byte ${first.toFixed(2)} ms`
+  )
+}
+
+export const streaming: Part = async ({ settings, targets: start, upstream }, add) => {
+  const targets = new Map([[DIRECT, upstream], ...(await start())])
+  const names = [...targets.keys()]
+  const warmUpSeconds = Math.min(settings.warmUpSeconds, settings.seconds)
+  await measureEach(targets, {}, (target) => measure(target, CELLS[0]!, warmUpSeconds))
+  const rounds = CELLS.map((): Round<Measured>[] => [])
+  try {
+    for (let i = 0; i < settings.rounds; i++) {
+      for (const [index, cell] of CELLS.entries()) {
+        const round: Round<Measured> = {}
+        rounds[index]!.push(round)
+        await measureEach(targets, round, async (target, name) => {
+          const measured = await measure(target, cell, settings.seconds)
+          say(cell, name, measured)
+          return measured
+        })
+      }
+    }
+  } finally {
+    add(headlines(rounds[0]!, rounds[1]!))
+    for (const [index, cell] of CELLS.entries()) add(figuresOf(rounds[index]!, names, cell))
+  }
+}

@@ -1,0 +1,160 @@
+/** The AI SDK's usual calls, by both of its providers, as without the proxy; and with a lora. */
+import { createOpenAI } from '@ai-sdk/openai'
+import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
+import {
+  embedMany,
+  generateText,
+  Output,
+  stepCountIs,
+  streamText,
+  tool,
+  type LanguageModel,
+} from 'ai'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import type { Harness } from '../proxy/harness.ts'
+import { bothWays, collect } from './both-ways.ts'
+import { ANSWER, MODEL, PROMPT, QUESTION, startLiveLora } from './live-lora.ts'
+import { API_KEY } from './openai-upstream.ts'
+import { IMAGE } from './questions.ts'
+
+let harness: Harness & { lora: string }
+
+beforeAll(async () => {
+  harness = await startLiveLora()
+})
+afterAll(() => harness.close())
+
+const PROVIDERS: Record<string, (baseURL: string) => LanguageModel> = {
+  '@ai-sdk/openai, chat': (baseURL) => createOpenAI({ apiKey: API_KEY, baseURL }).chat(MODEL),
+  '@ai-sdk/openai, responses': (baseURL) => createOpenAI({ apiKey: API_KEY, baseURL })(MODEL),
+  '@ai-sdk/openai-compatible': (baseURL) =>
+    createOpenAICompatible({
+      name: 'openai',
+      apiKey: API_KEY,
+      baseURL,
+      includeUsage: true,
+      supportsStructuredOutputs: true,
+    })(MODEL),
+}
+
+const ASKED = { system: 'Be short.', prompt: 'Grüezi – 你好 🙂', maxRetries: 0 }
+
+const weather = tool({
+  description: 'The weather of a city',
+  inputSchema: z.object({ city: z.string() }),
+  execute: ({ city }) => `rain in ${city}`,
+})
+
+describe.each(Object.entries(PROVIDERS))('%s', (_, modelOf) => {
+  const both = <Result>(call: (model: LanguageModel) => Promise<Result>): Promise<Result> =>
+    bothWays(harness, (baseURL) => call(modelOf(baseURL)))
+
+  it('generates', async () => {
+    const said = await both(async (model) => {
+      const { text, usage, finishReason } = await generateText({ ...ASKED, model })
+      return { text, usage, finishReason }
+    })
+    expect(said.text).toContain('Grüezi – 你好 🙂')
+    expect(said.finishReason).toBe('stop')
+    expect(said.usage.totalTokens).toBeGreaterThan(0)
+  })
+
+  it('streams', async () => {
+    const said = await both(async (model) => {
+      const stream = streamText({ ...ASKED, model })
+      return { deltas: await collect(stream.textStream), usage: await stream.usage }
+    })
+    expect(said.deltas.length).toBeGreaterThan(3)
+    expect(said.usage.totalTokens).toBeGreaterThan(0)
+  })
+
+  it.each([false, true])('calls a tool and reads its result, streaming: %s', async (isStreamed) => {
+    const said = await both(async (model) => {
+      const request = { ...ASKED, model, tools: { weather }, stopWhen: stepCountIs(3) }
+      const given = isStreamed ? streamText(request) : await generateText(request)
+      return { text: await given.text, steps: (await given.steps).length }
+    })
+    expect(said).toEqual({ text: expect.stringContaining('rain in Zürich'), steps: 2 })
+  })
+
+  it('gives structured output', async () => {
+    const schema = z.object({ label: z.enum(['card_lost', 'card_late']), sure: z.boolean() })
+    const given = await both(async (model) => {
+      const { output } = await generateText({ ...ASKED, model, output: Output.object({ schema }) })
+      return output
+    })
+    expect(given).toEqual({ label: 'card_lost', sure: true })
+  })
+
+  it('shows an image', async () => {
+    const said = await both(async (model) => {
+      const { text } = await generateText({
+        model,
+        maxRetries: 0,
+        messages: [
+          {
+            role: 'user',
+            content: [
+              { type: 'text', text: 'What is this?' },
+              { type: 'image', image: IMAGE, mediaType: 'image/png' },
+            ],
+          },
+        ],
+      })
+      return text
+    })
+    expect(said).toContain('image')
+  })
+})
+
+describe.each(['@ai-sdk/openai, chat', '@ai-sdk/openai-compatible'])(
+  '%s where a lora answers',
+  (name) => {
+    const asked = () => ({
+      model: PROVIDERS[name]!(harness.baseUrl),
+      system: PROMPT,
+      prompt: QUESTION,
+      maxRetries: 0,
+    })
+
+    it('generates', async () => {
+      harness.upstream.requests.length = 0
+      const { text, usage, response } = await generateText(asked())
+      expect(text).toBe(ANSWER)
+      expect(usage).toMatchObject({ inputTokens: 12, outputTokens: 3, totalTokens: 15 })
+      expect(response.modelId).toBe(harness.lora)
+      expect(harness.upstream.requests).toEqual([])
+    })
+
+    it('streams, with usage', async () => {
+      harness.upstream.requests.length = 0
+      const stream = streamText(asked())
+      expect((await collect(stream.textStream)).join('')).toBe(ANSWER)
+      expect(await stream.usage).toMatchObject({ totalTokens: 15 })
+      expect(harness.upstream.requests).toEqual([])
+    })
+
+    it('leaves tools to the upstream', async () => {
+      harness.upstream.requests.length = 0
+      const { toolCalls } = await generateText({ ...asked(), tools: { weather } })
+      expect(toolCalls).toHaveLength(1)
+      expect(harness.upstream.requests).toHaveLength(1)
+    })
+  }
+)
+
+describe('embeddings of the AI SDK', () => {
+  it('come for many texts', async () => {
+    const { embeddings } = await bothWays(harness, async (baseURL) => {
+      const model = createOpenAI({ apiKey: API_KEY, baseURL }).embedding('text-embedding-3-small')
+      const { embeddings: given } = await embedMany({
+        model,
+        values: ['one', 'zwei'],
+        maxRetries: 0,
+      })
+      return { embeddings: given }
+    })
+    expect(embeddings).toHaveLength(2)
+  })
+})

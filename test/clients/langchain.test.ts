@@ -1,0 +1,126 @@
+/** LangChain's usual calls through the proxy as without it, and with a lora that answers. */
+import { HumanMessage, SystemMessage, ToolMessage } from '@langchain/core/messages'
+import { tool } from '@langchain/core/tools'
+import { ChatOpenAI, OpenAIEmbeddings } from '@langchain/openai'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import type { Harness } from '../proxy/harness.ts'
+import { bothWays, collect } from './both-ways.ts'
+import { ANSWER, MODEL, PROMPT, QUESTION, startLiveLora } from './live-lora.ts'
+import { API_KEY } from './openai-upstream.ts'
+import { IMAGE_URL } from './questions.ts'
+
+let harness: Harness & { lora: string }
+
+beforeAll(async () => {
+  harness = await startLiveLora()
+})
+afterAll(() => harness.close())
+
+const chatOf = (baseURL: string): ChatOpenAI =>
+  new ChatOpenAI({
+    model: MODEL,
+    apiKey: API_KEY,
+    maxRetries: 0,
+    configuration: { baseURL },
+  })
+
+const both = <Result>(call: (chat: ChatOpenAI) => Promise<Result>): Promise<Result> =>
+  bothWays(harness, (baseURL) => call(chatOf(baseURL)))
+
+const MESSAGES = [new SystemMessage('Be short.'), new HumanMessage('Grüezi – 你好 🙂')]
+
+const weather = tool(({ city }) => `rain in ${city}`, {
+  name: 'weather',
+  description: 'The weather of a city',
+  schema: z.object({ city: z.string() }),
+})
+
+describe('LangChain', () => {
+  it('invokes', async () => {
+    const said = await both(async (chat) => {
+      const { content, usage_metadata, response_metadata } = await chat.invoke(MESSAGES)
+      return { content, usage_metadata, response_metadata }
+    })
+    expect(said.content).toContain('Grüezi – 你好 🙂')
+    expect(said.usage_metadata!.total_tokens).toBeGreaterThan(0)
+  })
+
+  it('streams', async () => {
+    const chunks = await both(async (chat) =>
+      (await collect(await chat.stream(MESSAGES))).map(({ content, usage_metadata }) => ({
+        content,
+        usage_metadata,
+      }))
+    )
+    expect(chunks.map(({ content }) => content).join('')).toContain('Grüezi – 你好 🙂')
+    expect(chunks.some(({ usage_metadata }) => usage_metadata !== undefined)).toBe(true)
+  })
+
+  it('calls a tool and reads its result', async () => {
+    const said = await both(async (chat) => {
+      const withTools = chat.bindTools([weather])
+      const called = await withTools.invoke(MESSAGES)
+      const results = await Promise.all(called.tool_calls!.map((call) => weather.invoke(call)))
+      const answer = await withTools.invoke([...MESSAGES, called, ...(results as ToolMessage[])])
+      return answer.content
+    })
+    expect(said).toContain('rain in Zürich')
+  })
+
+  it('gives structured output', async () => {
+    const schema = z.object({ label: z.enum(['card_lost', 'card_late']), sure: z.boolean() })
+    const given = await both((chat) => chat.withStructuredOutput(schema).invoke(MESSAGES))
+    expect(given).toEqual({ label: 'card_lost', sure: true })
+  })
+
+  it('shows an image', async () => {
+    const image = new HumanMessage({
+      content: [
+        { type: 'text', text: 'What is this?' },
+        { type: 'image_url', image_url: { url: IMAGE_URL } },
+      ],
+    })
+    const said = await both(async (chat) => (await chat.invoke([image])).content)
+    expect(said).toContain('[image of')
+  })
+
+  it('embeds', async () => {
+    const vectors = await bothWays(harness, (baseURL) =>
+      new OpenAIEmbeddings({
+        model: 'text-embedding-3-small',
+        apiKey: API_KEY,
+        maxRetries: 0,
+        configuration: { baseURL },
+      }).embedDocuments(['one', 'zwei'])
+    )
+    expect(vectors).toHaveLength(2)
+  })
+
+  describe('where a lora answers', () => {
+    const asked = [new SystemMessage(PROMPT), new HumanMessage(QUESTION)]
+
+    it('invokes', async () => {
+      harness.upstream.requests.length = 0
+      const said = await chatOf(harness.baseUrl).invoke(asked)
+      expect(said.content).toBe(ANSWER)
+      expect(said.response_metadata).toMatchObject({ model_name: harness.lora })
+      expect(said.usage_metadata).toMatchObject({ input_tokens: 12, output_tokens: 3 })
+      expect(harness.upstream.requests).toEqual([])
+    })
+
+    it('streams, with usage', async () => {
+      harness.upstream.requests.length = 0
+      const chunks = await collect(await chatOf(harness.baseUrl).stream(asked))
+      expect(chunks.map(({ content }) => content).join('')).toBe(ANSWER)
+      const whole = chunks.reduce((sum, chunk) => sum.concat(chunk))
+      expect(whole.usage_metadata).toMatchObject({ input_tokens: 12, output_tokens: 3 })
+      expect(harness.upstream.requests).toEqual([])
+    })
+
+    it('leaves tools to the upstream', async () => {
+      const called = await both((chat) => chat.bindTools([weather]).invoke(asked))
+      expect(called.tool_calls).toHaveLength(1)
+    })
+  })
+})

@@ -1,0 +1,121 @@
+/** The official client where a lora answers, and where it must not. */
+import OpenAI from 'openai'
+import { zodResponseFormat } from 'openai/helpers/zod'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import type { Harness } from '../proxy/harness.ts'
+import { bothWays, collect } from './both-ways.ts'
+import { ANSWER, MODEL, PROMPT, QUESTION, startLiveLora } from './live-lora.ts'
+import { API_KEY } from './openai-upstream.ts'
+import { IMAGE_URL, TOOLS } from './questions.ts'
+
+let harness: Harness & { lora: string }
+let client: OpenAI
+
+beforeAll(async () => {
+  harness = await startLiveLora()
+  client = new OpenAI({ apiKey: API_KEY, baseURL: harness.baseUrl, maxRetries: 0 })
+})
+afterAll(() => harness.close())
+beforeEach(() => {
+  harness.upstream.requests.length = 0
+})
+
+const REQUEST = {
+  model: MODEL,
+  messages: [
+    { role: 'system' as const, content: PROMPT },
+    { role: 'user' as const, content: QUESTION },
+  ],
+}
+
+const USAGE = { prompt_tokens: 12, completion_tokens: 3, total_tokens: 15 }
+
+describe('a lora', () => {
+  it('answers at once, with usage and the reason why', async () => {
+    const { data, response, request_id } = await client.chat.completions
+      .create(REQUEST)
+      .withResponse()
+    expect(data).toEqual({
+      id: expect.stringMatching(/^chatcmpl-/),
+      object: 'chat.completion',
+      created: expect.any(Number),
+      model: harness.lora,
+      choices: [
+        {
+          index: 0,
+          message: { role: 'assistant', content: ANSWER, refusal: null },
+          logprobs: null,
+          finish_reason: 'stop',
+        },
+      ],
+      usage: USAGE,
+    })
+    expect(data.id).toBe(`chatcmpl-${request_id}`)
+    expect(response.headers.get('x-promptintern-route')).toBe('answered')
+    expect(response.headers.get('x-promptintern-lora')).toBe(harness.lora)
+    expect(harness.upstream.requests).toEqual([])
+  })
+
+  it('answers in a stream, with usage where it is asked for', async () => {
+    const chunks = await collect(
+      await client.chat.completions.create({
+        ...REQUEST,
+        stream: true,
+        stream_options: { include_usage: true },
+      })
+    )
+    expect(chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('')).toBe(ANSWER)
+    expect(chunks.at(-1)).toMatchObject({ choices: [], usage: USAGE })
+    expect(harness.upstream.requests).toEqual([])
+  })
+
+  it('is assembled by the client’s helpers', async () => {
+    const stream = client.chat.completions.stream(REQUEST)
+    expect(await stream.finalContent()).toBe(ANSWER)
+    const parsed = await client.chat.completions.parse(REQUEST)
+    expect(parsed.choices[0]!.message.content).toBe(ANSWER)
+    expect(harness.upstream.requests).toEqual([])
+  })
+})
+
+const both = <Result>(call: (to: OpenAI) => Promise<Result>): Promise<Result> =>
+  bothWays(harness, (baseURL) => call(client.withOptions({ baseURL })))
+
+describe('the upstream answers in place of the lora', () => {
+  it.each<[string, Partial<OpenAI.ChatCompletionCreateParamsNonStreaming>]>([
+    ['tools', { tools: TOOLS }],
+    ['several choices', { n: 2 }],
+    ['log-probabilities', { logprobs: true }],
+    ['structured output', { response_format: zodResponseFormat(z.object({ a: z.string() }), 'a') }],
+    ['another model', { model: 'gpt-4o' }],
+    [
+      'one character more in the prompt',
+      { messages: [{ role: 'system', content: `${PROMPT} ` }, REQUEST.messages[1]!] },
+    ],
+    [
+      'an image',
+      {
+        messages: [
+          REQUEST.messages[0]!,
+          {
+            role: 'user',
+            content: [
+              { type: 'text', text: QUESTION },
+              { type: 'image_url', image_url: { url: IMAGE_URL } },
+            ],
+          },
+        ],
+      },
+    ],
+  ])('when asked for %s', async (_, extra) => {
+    const answer = await both((to) => to.chat.completions.create({ ...REQUEST, ...extra }))
+    expect(answer.id).toBe('chatcmpl-mock')
+  })
+
+  it('when nothing like the question was learned', async () => {
+    const messages = [REQUEST.messages[0]!, { role: 'user' as const, content: 'Sing!' }]
+    const answer = await both((to) => to.chat.completions.create({ ...REQUEST, messages }))
+    expect(answer.id).toBe('chatcmpl-mock')
+  })
+})

@@ -1,0 +1,75 @@
+/**
+ * The Python client's usual calls, where there is a Python that has it: `PYTHON` names one, else
+ * `python3` is tried.
+ */
+import { execFile, spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Harness } from '../proxy/harness.ts'
+import { bothWays } from './both-ways.ts'
+import { ANSWER, PROMPT, QUESTION, startLiveLora } from './live-lora.ts'
+import { API_KEY } from './openai-upstream.ts'
+
+const PYTHON = process.env.PYTHON ?? 'python3'
+const SCRIPT = fileURLToPath(new URL('usual_calls.py', import.meta.url))
+
+const { status } = spawnSync(PYTHON, ['-c', 'import openai'])
+const why = status === 0 ? '' : ` (skipped: ${PYTHON} has no package openai)`
+
+type Results = Record<string, unknown>
+
+const run = async (
+  baseUrl: string,
+  which: 'all' | 'answered',
+  prompt: string
+): Promise<Results> => {
+  const options = { env: { ...process.env, NO_PROXY: '*' }, maxBuffer: 2 ** 26 }
+  const rest = [baseUrl, API_KEY, which, prompt, QUESTION]
+  const { stdout } = await promisify(execFile)(PYTHON, [SCRIPT, ...rest], options)
+  return JSON.parse(stdout) as Results
+}
+
+interface Completion {
+  model: string
+  choices: { message: { content: string } }[]
+  usage: unknown
+}
+
+interface Chunk {
+  choices: { delta: { content: string | null } }[]
+  usage: unknown
+}
+
+const textOf = (chunks: Chunk[]): string =>
+  chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('')
+
+describe.skipIf(status !== 0)(`the Python client${why}`, () => {
+  let harness: Harness & { lora: string }
+
+  beforeAll(async () => {
+    harness = await startLiveLora()
+  })
+  afterAll(() => harness.close())
+
+  it('gets the same answers, and sends the same bytes, as without the proxy', async () => {
+    const results = await bothWays(harness, (baseUrl) => run(baseUrl, 'all', 'Be short.'))
+    expect(Object.keys(results).length).toBeGreaterThan(15)
+  })
+
+  it('reads what a lora answers', async () => {
+    harness.upstream.requests.length = 0
+    const results = await run(harness.baseUrl, 'answered', PROMPT)
+    const { chat, chat_stream, chat_helper, chat_async } = results
+    const usage = { prompt_tokens: 12, completion_tokens: 3, total_tokens: 15 }
+    for (const completion of [chat, chat_helper] as Completion[]) {
+      expect(completion.model).toBe(harness.lora)
+      expect(completion.choices[0]!.message.content).toBe(ANSWER)
+    }
+    expect((chat as Completion).usage).toMatchObject(usage)
+    expect(textOf(chat_stream as Chunk[])).toBe(ANSWER)
+    expect((chat_stream as Chunk[]).at(-1)!.usage).toMatchObject(usage)
+    expect(textOf(chat_async as Chunk[])).toBe(ANSWER)
+    expect(harness.upstream.requests).toEqual([])
+  })
+})

@@ -1,0 +1,32 @@
+/** What the tests of several clients ask. */
+
+/** One black pixel. */
+const PIXEL =
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
+
+export const IMAGE = Buffer.from(PIXEL, 'base64')
+export const IMAGE_URL = `data:image/png;base64,${PIXEL}`
+
+/** The head of a WAV file without samples. */
+export const AUDIO = 'UklGRiQAAABXQVZFZm10IBAAAAABAAEARKwAAIhYAQACABAAZGF0YQAAAAA='
+
+/** A function as chat completions take it. */
+export const WEATHER = {
+  type: 'function' as const,
+  function: {
+    name: 'weather',
+    description: 'The weather of a city',
+    parameters: {
+      type: 'object',
+      properties: { city: { type: 'string' }, days: { type: 'integer' } },
+      required: ['city', 'days'],
+    },
+  },
+}
+
+const TIME = {
+  type: 'function' as const,
+  function: { name: 'time', parameters: { type: 'object', properties: {} } },
+}
+
+export const TOOLS = [WEATHER, TIME]
