@@ -72,7 +72,7 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
     engines: new Map(),
     tenants,
     bodies: createBodyBudget(256 * MEBIBYTE),
-    isSampled: () => true,
+    isCaptured: () => true,
     log: (exchange) => queue.push(exchange),
     metrics: createMetrics(new Registry(), () => queue.stats()),
     savedUsd: () => null,

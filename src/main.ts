@@ -9,6 +9,7 @@ import { Registry } from 'prom-client'
 import { createAdminApp } from './admin/app.ts'
 import { createApp } from './app.ts'
 import type { Config } from './config.ts'
+import { compileCaptureRule } from './core/capture-rule.ts'
 import { parsePrices, savedUsd, type Price } from './core/prices.ts'
 import { loadSecrets, prepareDataDir } from './data-dir.ts'
 import { createEngine } from './engine/client.ts'
@@ -176,7 +177,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
       now: Date.now,
     }),
     bodies: createBodyBudget(config.proxy.maxInFlightBytes),
-    isSampled: () => Math.random() < config.proxy.captureShare,
+    isCaptured: compileCaptureRule(config.capture, Math.random),
     log: (exchange) => queue.push(exchange),
     metrics: createMetrics(registry, () => queue.stats()),
     savedUsd: (model, tokens, usage) => savedUsd(prices, model, tokens, usage),

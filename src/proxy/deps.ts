@@ -33,8 +33,8 @@ export interface ProxyDeps {
   tenants: Tenants
   /** for the bodies of chat completions, until they are answered */
   bodies: BodyBudget
-  /** whether the next exchange is logged, unless its client says no */
-  isSampled: () => boolean
+  /** whether the tenant's next exchange is logged, unless its client says no */
+  isCaptured: (tenant: string) => boolean
   /** takes an exchange that is over; must not block and must not throw */
   log: (exchange: CapturedExchange) => void
   metrics: ProxyMetrics

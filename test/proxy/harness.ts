@@ -132,7 +132,7 @@ export const startHarness = async (overrides: Partial<ProxyDeps> = {}): Promise<
     engines: new Map(),
     tenants: createTenants({ secret: 'secret', ttlMs: 60_000, maxEntries: 100, now }),
     bodies: createBodyBudget(256 * 2 ** 20),
-    isSampled: () => true,
+    isCaptured: () => true,
     log: (exchange) => exchanges.push(exchange),
     metrics: createMetrics(registry, () => ({
       queued: 0,
