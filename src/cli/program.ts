@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { detectCommand } from './detect.ts'
 import { evaluateCommand } from './evaluate.ts'
+import { forgetCommand } from './forget.ts'
 import { importCommand } from './import.ts'
 import { internalizeCommand } from './internalize.ts'
 import { modelsCommand } from './models.ts'
@@ -26,6 +27,7 @@ export const createProgram = (): Command => {
     promoteCommand,
     rollbackCommand,
     statusCommand,
+    forgetCommand,
     modelsCommand,
   ])
     program.addCommand(command())

@@ -7,6 +7,7 @@ import { compileMatcher } from '../core/match.ts'
 import { templateKeyOf } from '../core/match/template-key.ts'
 import type { StoredRecord } from '../core/record.ts'
 import type { Template } from '../core/template.ts'
+import type { Store } from '../store/store.ts'
 import type { WorkerDeps } from './deps.ts'
 import { answerOf, requestOf } from './exchanges.ts'
 
@@ -125,6 +126,9 @@ const storeTemplates = async (
       data: { version: template.version, tenant: template.tenant, model: template.model },
     })
 }
+
+/** The sketch holds samples of the log's text. */
+export const dropSketch = (store: Store): Promise<void> => store.snapshots.remove(SNAPSHOT)
 
 export const createDetectLoop = async (deps: WorkerDeps): Promise<DetectLoop> => {
   const detector = createDetector({ minSessions: deps.config.minSessions })

@@ -10,7 +10,9 @@ import { settleRoutes } from '../store/promote.ts'
 import type { WorkerDeps } from './deps.ts'
 import { createDetectLoop, type DetectLoop } from './detect.ts'
 import { advance, promotionContext } from './internalize.ts'
+import { settleForgotten } from './forget.ts'
 import { hasEnoughDistinct } from './plan.ts'
+import { pruneTrainingFiles } from './training-files.ts'
 
 const IDLE_MS = 1_000
 const FAILURE_MS = 5_000
@@ -51,7 +53,7 @@ const startCandidates = async (
 
 export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
   await settleRoutes(deps.store, promotionContext(deps))
-  const detect: DetectLoop = await createDetectLoop(deps)
+  let detect: DetectLoop = await createDetectLoop(deps)
   const triedAt = new Map<string, number>()
   let prunedAt = 0
 
@@ -62,6 +64,8 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
       bodies: deps.now() - deps.retention.bodiesMs,
       records: deps.now() - deps.retention.recordsMs,
     })
+    if (deps.engine !== null)
+      await pruneTrainingFiles(deps.engine, await deps.store.internalizations.list())
   }
 
   const advanceOldest = async (): Promise<boolean> => {
@@ -78,6 +82,7 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
   }
 
   const step = async (): Promise<boolean> => {
+    if (await settleForgotten(deps)) detect = await createDetectLoop(deps)
     const { read, settled } = await detect.step()
     const started = deps.config.auto && settled && (await startCandidates(deps, triedAt))
     const advanced = await advanceOldest()

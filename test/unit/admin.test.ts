@@ -134,6 +134,7 @@ describe('admin API', () => {
         'get /status',
         'get /templates',
         'get /templates/{version}',
+        'post /forget',
         'post /internalizations/{id}/approve',
         'post /internalizations/{id}/reject',
         'post /internalizations/{id}/retire',
@@ -364,6 +365,7 @@ describe('admin API', () => {
         routes: 3,
         templates: 1,
         internalizations: { approval: 1 },
+        forgetting: 0,
       })
     })
   })
