@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { newInternalization } from '../core/internalization.ts'
 import { isInWork } from '../core/transitions.ts'
+import type { Engine } from '../engine/engine.ts'
 import { toAppError } from '../errors.ts'
 import { settleRoutes } from '../store/promote.ts'
 import type { WorkerDeps } from './deps.ts'
@@ -51,6 +52,16 @@ const startCandidates = async (
   return started
 }
 
+/** An engine that is away keeps its files until the next time, and holds up nothing. */
+const pruneFiles = async (deps: WorkerDeps, engine: Engine): Promise<void> => {
+  try {
+    await pruneTrainingFiles(engine, await deps.store.internalizations.list())
+  } catch (thrown) {
+    const { message, code } = toAppError(thrown)
+    deps.log({ level: 'warn', message: `training files stay: ${message}`, data: { code } })
+  }
+}
+
 export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
   await settleRoutes(deps.store, promotionContext(deps))
   let detect: DetectLoop = await createDetectLoop(deps)
@@ -64,8 +75,7 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
       bodies: deps.now() - deps.retention.bodiesMs,
       records: deps.now() - deps.retention.recordsMs,
     })
-    if (deps.engine !== null)
-      await pruneTrainingFiles(deps.engine, await deps.store.internalizations.list())
+    if (deps.engine !== null) await pruneFiles(deps, deps.engine)
   }
 
   const advanceOldest = async (): Promise<boolean> => {
