@@ -9,7 +9,7 @@ import type { Engine } from '../engine/engine.ts'
 import { toAppError } from '../errors.ts'
 import { settleRoutes } from '../store/promote.ts'
 import type { WorkerDeps } from './deps.ts'
-import { createDetectLoop, type DetectLoop } from './detect.ts'
+import { createDetectLoop, dropOldSketch, type DetectLoop } from './detect.ts'
 import { advance, promotionContext } from './internalize.ts'
 import { settleForgotten } from './forget.ts'
 import { hasEnoughDistinct } from './plan.ts'
@@ -75,6 +75,7 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
       bodies: deps.now() - deps.retention.bodiesMs,
       records: deps.now() - deps.retention.recordsMs,
     })
+    if (await dropOldSketch(deps)) detect = await createDetectLoop(deps)
     if (deps.engine !== null) await pruneFiles(deps, deps.engine)
   }
 

@@ -3,7 +3,7 @@
  * that are redacted are in no file, and what is forgotten by the command line is gone from all.
  */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -15,6 +15,7 @@ import {
   type ProxyProcess,
 } from '../../bench/harness/proxy-process.ts'
 import { startReplayUpstream, type ReplayUpstream } from '../../bench/harness/replay-upstream.ts'
+import { filesWith } from '../fixtures/files-with.ts'
 import type { ForgetReport } from '../../src/store/forget.ts'
 
 const SHELVES = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
@@ -47,11 +48,7 @@ describe('governance', () => {
     HOLDOUT_ROWS: '120',
   }
 
-  const filesWith = (text: string): string[] =>
-    readdirSync(dataDir, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name))
-      .filter((path) => readFileSync(path, 'latin1').includes(text))
+  const found = (text: string): string[] => filesWith(dataDir, text)
 
   const ask = async (messages: OpenAI.ChatCompletionMessageParam[]): Promise<string | null> => {
     const { choices } = await client.chat.completions.create({ model: 'gpt-4o-mini', messages })
@@ -103,10 +100,10 @@ describe('governance', () => {
     await waitForApproval()
     expect(upstream.counts).toEqual({ answered: 301, unknown: 0 })
     // what was not redacted is seen: in the log, and in the rows that were uploaded
-    const seen = filesWith('[EMAIL_1]')
+    const seen = found('[EMAIL_1]')
     expect(seen.some((path) => path.includes('promptintern.sqlite'))).toBe(true)
     expect(seen.some((path) => path.includes(join('engine', 'files')))).toBe(true)
-    expect(filesWith(DOMAIN)).toEqual([])
+    expect(found(DOMAIN)).toEqual([])
     const { data } = await proxy.admin<{ data: object[] }>('/records?bodies=true&limit=500')
     expect(data).toHaveLength(301)
     expect(JSON.stringify(data)).not.toContain(DOMAIN)
@@ -116,14 +113,14 @@ describe('governance', () => {
     const { tenants } = await cli<{ tenants: { tenant: string; records: number }[] }>('status')
     expect(tenants).toMatchObject([{ records: 301 }])
     const { tenant } = tenants[0]!
-    expect(filesWith('tins of').length).toBeGreaterThan(0)
+    expect(found('tins of').length).toBeGreaterThan(0)
     const dry = await cli<ForgetReport>('forget', '--tenant', tenant, '--dry-run')
     expect(dry).toMatchObject({ records: 301, task: null, learned: [{ trained: 120 }] })
     const report = await cli<Done>('forget', '--tenant', tenant, '--retire')
     expect(report).toMatchObject({ records: 301, bodies: 602, isDone: true })
     expect(report.learned).toMatchObject([{ state: 'rejected', trained: 120, heldOut: 120 }])
-    expect(filesWith('tins of')).toEqual([])
-    expect(filesWith('warehouse')).toEqual([])
+    expect(found('tins of')).toEqual([])
+    expect(found('warehouse')).toEqual([])
     expect((await proxy.admin<{ forgetting: number }>('/status')).forgetting).toBe(0)
     // and it logs on
     expect(await ask(messagesOf(7))).toBe(SHELVES[7 % 6])

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createClient, type Client } from '@libsql/client/sqlite3'
@@ -11,6 +11,7 @@ import { openLocalStore } from '../../src/store/sqlite/local.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open.ts'
 import type { Store } from '../../src/store/store.ts'
 import { exampleEvaluation, exampleInternalization, exampleRecord } from '../fixtures/examples.ts'
+import { filesWith } from '../fixtures/files-with.ts'
 
 const MARKER = 'Zyxomma-petiolatum'
 const DAY_MS = 86_400_000
@@ -44,8 +45,7 @@ describe('forgetting, in the bytes of the files', () => {
     rmSync(dataDir, { recursive: true })
   })
 
-  const isInFiles = (text: string): boolean =>
-    readdirSync(dataDir).some((name) => readFileSync(join(dataDir, name), 'latin1').includes(text))
+  const isInFiles = (text: string): boolean => filesWith(dataDir, text).length > 0
 
   const wholeTexts = async (): Promise<string[]> => {
     const { rows } = await client.execute('select data from bodies')

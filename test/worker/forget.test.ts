@@ -1,5 +1,5 @@
 /** Forgetting from the log to the engine's files, with the fake engine behind its real host. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -20,6 +20,7 @@ import type { WorkerDeps, WorkerEvent } from '../../src/worker/deps.ts'
 import { settleForgotten } from '../../src/worker/forget.ts'
 import { createWorker, type Worker } from '../../src/worker/worker.ts'
 import { exampleRecord } from '../fixtures/examples.ts'
+import { filesWith } from '../fixtures/files-with.ts'
 
 const SHELVES = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const PROMPT =
@@ -103,11 +104,8 @@ describe('forgetting', () => {
     )
 
   /** Files under the data directory, loras apart: what they learned is their weights. */
-  const filesWith = (text: string): string[] =>
-    readdirSync(folder, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name))
-      .filter((path) => !path.includes('/loras/') && readFileSync(path, 'latin1').includes(text))
+  const found = (text: string): string[] =>
+    filesWith(folder, text).filter((path) => !path.includes('/loras/'))
 
   const goLiveNow = async (): Promise<Internalization> =>
     goLive(store, await newest(), { by: 'admin', now, trafficShare: 1 })
@@ -147,7 +145,7 @@ describe('forgetting', () => {
     const { id, plan, templateVersion } = await runUntil('approval')
     await goLiveNow()
     expect(plan!.trainRecordIds).toContain(`record-${MARKED}`)
-    const before = filesWith(MARKER)
+    const before = found(MARKER)
     expect(before.some((path) => path.includes('/engine/files/'))).toBe(true)
     expect(before.some((path) => path.includes('.sqlite'))).toBe(true)
     const loras = new Set(plan!.arms.flatMap(({ results }) => results.map(({ lora }) => lora)))
@@ -160,8 +158,8 @@ describe('forgetting', () => {
     ])
     await worker.step()
     expect(await forgetTasks(store)).toEqual([])
-    expect(filesWith(MARKER)).toEqual([])
-    expect(filesWith(USER)).toEqual([])
+    expect(found(MARKER)).toEqual([])
+    expect(found(USER)).toEqual([])
     // only named
     expect(await store.routes.list()).toHaveLength(1)
     const served = (await engine.models()).map((model) => model.id)
@@ -208,7 +206,7 @@ describe('forgetting', () => {
     const jobs = await engine.findJobs({ internalization_id: id })
     expect(jobs.map(({ status }) => status)).not.toContain('running')
     expect(jobs.map(({ status }) => status)).not.toContain('queued')
-    expect(filesWith(MARKER)).toEqual([])
+    expect(found(MARKER)).toEqual([])
   })
 
   it('takes a tenant as a whole: records, templates and labels, but not the totals', async () => {
@@ -223,7 +221,7 @@ describe('forgetting', () => {
     expect((await newest()).plan!.labels).toBeNull()
     expect((await store.templates.totals())[0]).toEqual({ version: templateVersion, ...before })
     expect(await store.internalizations.evaluations(id)).toEqual([])
-    for (const text of [MARKER, 'tins of', 'warehouse']) expect(filesWith(text)).toEqual([])
+    for (const text of [MARKER, 'tins of', 'warehouse']) expect(found(text)).toEqual([])
     expect(await store.records.list({ limit: 9 })).toMatchObject([{ tenant: 'tenant-b' }])
     // and it stays away: nothing of it is left to find
     for (let round = 0; round < 5; round++) {
@@ -243,11 +241,11 @@ describe('forgetting', () => {
     expect(events.at(-1)!.message).toContain('it is away')
     expect(await forgetTasks(store)).toHaveLength(1)
     // the database is clean already, and is not written anew again
-    expect(filesWith(MARKER).every((path) => path.includes('/engine/'))).toBe(true)
+    expect(found(MARKER).every((path) => path.includes('/engine/'))).toBe(true)
     const scrubbed = { ...store, records: { ...store.records, scrub: () => Promise.reject() } }
     await settleForgotten(depsOf({ store: scrubbed }))
     expect(await forgetTasks(store)).toEqual([])
-    expect(filesWith(MARKER)).toEqual([])
+    expect(found(MARKER)).toEqual([])
   })
 
   it('ends what an interrupted one began, and names what that one named', async () => {
@@ -273,12 +271,36 @@ describe('forgetting', () => {
     expect(report).toMatchObject({ records: 0, learned: [{ id, state: 'retired', trained: 1 }] })
     await worker.step()
     expect(await forgetTasks(store)).toEqual([])
-    expect(filesWith(MARKER)).toEqual([])
+    expect(found(MARKER)).toEqual([])
     expect(await forgetBy({ user: USER })).toMatchObject({ records: 0, learned: [], task: null })
   })
 
   it('wants to know what', async () => {
     await expect(forgetBy({})).rejects.toMatchObject({ code: 'invalid-request' })
+  })
+
+  it('peers 3.11: keeps no sample for longer than bodies twice', async () => {
+    const kept = 10 * 86_400_000
+    worker = await createWorker(depsOf({ retention: { bodiesMs: kept, recordsMs: 1e15 } }))
+    const isSampled = async (text: string): Promise<boolean> =>
+      Buffer.from((await store.snapshots.get('detector')) ?? []).includes(
+        Buffer.from(text, 'utf16le')
+      )
+    for (let round = 0; round < 10; round++) {
+      now += 60_001
+      await worker.step()
+    }
+    now += kept - 1_000_000
+    await worker.step()
+    expect(await isSampled('warehouse')).toBe(true)
+    now += 3_600_000
+    await worker.step()
+    expect(await store.snapshots.get('detector')).toBeNull()
+    await store.records.append(batchOf([exampleRecord(9000, { at: now })]))
+    now += 60_001
+    await worker.step()
+    expect(await isSampled('assistant of a bank')).toBe(true)
+    expect(await isSampled('warehouse')).toBe(false)
   })
 
   it('peers 3.11: keeps no training file once its internalization has trained', async () => {
