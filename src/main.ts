@@ -50,7 +50,7 @@ export const openStore = async (config: Config): Promise<Store> => {
   await prepareDataDir(config.dataDir)
   return openSqliteStore({
     dataDir: config.dataDir,
-    maxAnswerBytes: config.proxy.captureMaxBytes,
+    maxTextBytes: config.proxy.captureMaxBytes,
     redact: config.redact,
   })
 }

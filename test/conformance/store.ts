@@ -144,7 +144,7 @@ export const describeStore = (name: string, prepare: () => Promise<StorePlace>):
         expect(await store.records.list({ limit: 1000 })).toHaveLength(300)
       })
 
-      it('prunes bodies and rows by age and keeps what younger records need', async () => {
+      it('peers 3.11: prunes bodies and rows by age and keeps what younger records need', async () => {
         const shared = exampleRecord(0).request
         await store.records.append(
           batchOf(

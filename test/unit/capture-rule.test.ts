@@ -13,7 +13,7 @@ describe('the capture rule', () => {
     expect(capturedOf({})).toEqual([A, B])
   })
 
-  it('takes the listed tenants alone, and never an excepted one', () => {
+  it('peers 4.12: takes the listed tenants alone, and never an excepted one', () => {
     expect(capturedOf({ CAPTURE_TENANTS: A })).toEqual([A])
     expect(capturedOf({ CAPTURE_EXCEPT: ` ${A}, ` })).toEqual([B])
     expect(capturedOf({ CAPTURE_TENANTS: `${A},${B}`, CAPTURE_EXCEPT: B })).toEqual([A])

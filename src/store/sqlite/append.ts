@@ -101,17 +101,17 @@ const redacted = (record: RecordBytes, redact: Redactor): RecordBytes => {
 
 /**
  * Writes exchanges in one transaction; those whose id is in the log already are skipped.
- * @param maxAnswerBytes as in `readRecords`
+ * @param maxTextBytes of a request or an answer, see `readRecords`
  * @param redact what the bodies go through before they are written; null leaves them as they are
  */
 export const exchangeWriter =
   (
     { writeSql }: Connection,
     cache: BaseCache,
-    { maxAnswerBytes, redact }: { maxAnswerBytes: number; redact: Redactor | null }
+    { maxTextBytes, redact }: { maxTextBytes: number; redact: Redactor | null }
   ) =>
   async (exchanges: BatchedExchange[]): Promise<void> => {
-    const read = await readRecords(exchanges, maxAnswerBytes)
+    const read = await readRecords(exchanges, maxTextBytes)
     const records = redact === null ? read : read.map((record) => redacted(record, redact))
     await writeSql(async (tx) => {
       for (const chunk of inChunks(records, MAX_SEGMENT_RECORDS)) await append(tx, cache, chunk)
