@@ -23,8 +23,9 @@ interface Named {
 
 /** @param request a request's body */
 const namesUser = (request: string, user: string): boolean => {
-  // most requests need no parsing; a name with other than plain characters may be written in two ways
-  if (/^[\w@.+-]+$/.test(user) && !request.includes(user)) return false
+  // most requests need no parsing: plain characters are written as they are, or as \u escapes
+  const isPlain = /^[\w@.+-]+$/.test(user)
+  if (isPlain && !request.includes(user) && !request.includes('\\u')) return false
   try {
     const body = JSON.parse(request) as Named | null
     const names = [body?.user, body?.safety_identifier, body?.metadata?.user_id]

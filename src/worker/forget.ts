@@ -3,9 +3,16 @@
  * more go, the database's files are cleaned, the engine deletes its copies. Each task is repeated
  * until all of it is done.
  */
-import { isInWork } from '../core/transitions.ts'
+import { isInWork, transition } from '../core/transitions.ts'
 import { toAppError } from '../errors.ts'
-import { endTask, forgetTasks, readTask, saveTask, type ForgetTask } from '../store/forget-task.ts'
+import {
+  endTask,
+  forgetTasks,
+  readTask,
+  saveTask,
+  type ForgetTask,
+  type LearnedCount,
+} from '../store/forget-task.ts'
 import type { WorkerDeps } from './deps.ts'
 import { dropSketch } from './detect.ts'
 import { deleteTrainingData } from './training-files.ts'
@@ -29,11 +36,38 @@ const removeTemplate = async ({ store, now }: ForgetDeps, version: string): Prom
   await store.templates.remove(version)
 }
 
-const cleanStore = async (deps: ForgetDeps, name: string, task: ForgetTask): Promise<void> => {
+/** Ends what was planned while the records went: nobody could name it. */
+const endPlanned = async ({ store, now }: ForgetDeps): Promise<LearnedCount[]> => {
+  const ended: LearnedCount[] = []
+  for (const row of await store.internalizations.list()) {
+    if (row.plan === null || (row.state.name !== 'training' && row.state.name !== 'evaluating'))
+      continue
+    const ids = row.plan.trainRecordIds
+    const trained = ids.length - (await store.records.byIds(ids)).length
+    if (trained === 0) continue
+    const cause = 'records that it trains on were forgotten'
+    await store.internalizations.save(transition(row, { name: 'failed', cause }), 'worker', now())
+    ended.push({ id: row.id, trained, heldOut: 0 })
+  }
+  return ended
+}
+
+/** @returns the task with what else the engine has to delete */
+const cleanStore = async (
+  deps: ForgetDeps,
+  name: string,
+  task: ForgetTask
+): Promise<ForgetTask> => {
+  const cleaned = {
+    ...task,
+    learned: [...task.learned, ...(await endPlanned(deps))],
+    isScrubbed: true,
+  }
   await dropSketch(deps.store)
   for (const version of task.templates) await removeTemplate(deps, version)
   await deps.store.records.scrub()
-  await saveTask(deps.store, name, { ...task, isScrubbed: true })
+  await saveTask(deps.store, name, cleaned)
+  return cleaned
 }
 
 /** @returns false when there is no engine to ask */
@@ -51,8 +85,8 @@ const cleanEngine = async (
 
 const settle = async (deps: ForgetDeps, name: string, task: ForgetTask): Promise<void> => {
   try {
-    if (!task.isScrubbed) await cleanStore(deps, name, task)
-    if (!(await cleanEngine(deps, task))) return
+    const cleaned = task.isScrubbed ? task : await cleanStore(deps, name, task)
+    if (!(await cleanEngine(deps, cleaned))) return
     await endTask(deps.store, name)
     deps.log({ level: 'info', message: 'forgotten', data: { task: name } })
   } catch (thrown) {

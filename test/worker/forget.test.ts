@@ -209,6 +209,32 @@ describe('forgetting', () => {
     expect(found(MARKER)).toEqual([])
   })
 
+  it('ends what was planned while the record went', async () => {
+    const planning: Store = {
+      ...store,
+      records: {
+        ...store.records,
+        // what was learned has been looked up by now
+        select: async (selection, after) => {
+          await runUntil('training')
+          return store.records.select(selection, after)
+        },
+        forget: async (selection) => {
+          const counts = await store.records.forget(selection)
+          await worker.step()
+          return counts
+        },
+      },
+    }
+    const request = { selection: { user: USER }, retire: false, dryRun: false }
+    const context = { by: 'cli', now, trafficShare: 1, newId: () => 'planning' }
+    expect((await forget(planning, request, context)).learned).toEqual([])
+    await worker.step()
+    expect((await newest()).state).toMatchObject({ name: 'failed' })
+    expect(await forgetTasks(store)).toEqual([])
+    expect(found(MARKER)).toEqual([])
+  })
+
   it('takes a tenant as a whole: records, templates and labels, but not the totals', async () => {
     const { id, templateVersion } = await runUntil('approval')
     const before = await store.templates.stats(templateVersion)
