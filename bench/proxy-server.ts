@@ -76,7 +76,7 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
     tenants,
     access: null,
     bodies: createBodyBudget(256 * MEBIBYTE),
-    isSampled: () => true,
+    isCaptured: () => true,
     log: (exchange) => queue.push(exchange),
     metrics: {
       ...metrics,

@@ -19,6 +19,7 @@ import { createScreen, silentScreen, type Screen } from './screen.ts'
 import {
   drawTraffic,
   interleave,
+  MAX_TOKENS,
   withOneLetterChanged,
   type DemoApplication,
   type DemoTraffic,
@@ -98,13 +99,29 @@ const sendTraffic = async ({ screen, upstream, proxy }: Stage, traffic: DemoTraf
   const { applications, noise } = traffic
   screen.heading('1  Two applications send their prompts; others send what they like')
   const requests = interleave([...applications.map(({ logged }) => logged), noise])
-  await askProxy(proxy, upstream.token, requests, (done) =>
+  const outcomes = await askProxy(proxy, upstream.token, requests, (done) =>
     screen.progress.update('requests', done, requests.length)
   )
   screen.progress.stop()
   const logged = await waitForLog(proxy, requests.length)
   screen.say(
     `${logged} requests answered by the upstream and logged, ${noise.length} of them noise.`
+  )
+  const cutOff = new Set(requests.filter((_, index) => outcomes[index]!.answerTokens >= MAX_TOKENS))
+  for (const application of applications) requireWholeAnswers(application, cutOff)
+}
+
+/** Answers that were cut off are not learned from: without enough others nothing would begin. */
+const requireWholeAnswers = (
+  { name, logged }: DemoApplication,
+  cutOff: ReadonlySet<ChatRequest>
+): void => {
+  const whole = logged.filter((request) => !cutOff.has(request)).length
+  if (whole >= TRAIN_ROWS + HOLDOUT_ROWS) return
+  throw new Error(
+    `The model does not do as the prompt of application ${name} says: ${logged.length - whole} of its ` +
+      `${logged.length} answers were longer than ${MAX_TOKENS} tokens and cut off. Such answers are not ` +
+      `learned from, and the ${whole} others are too few. Try a model that follows instructions better.`
   )
 }
 
@@ -293,4 +310,8 @@ const run = async (): Promise<boolean> => {
   }
 }
 
-process.exitCode = (await run()) ? 0 : 1
+const isGood = await run().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error)
+  return false
+})
+process.exitCode = isGood ? 0 : 1

@@ -15,7 +15,8 @@ import type { ChatRequest } from '../src/openai/chat.ts'
 import { deriveSeed, seededRandom, shuffle } from '../src/random.ts'
 
 const DIFFICULTY = 4
-const MAX_TOKENS = 40
+/** A longer answer is cut off. */
+export const MAX_TOKENS = 40
 /** So that the requests that are learned from show each entry some ten times. */
 const MOST_ENTRIES = 40
 /** Where the tiny model itself errs least, such as `B73` (models/tiny/README.md): a lora learns its errors too. */

@@ -3,6 +3,7 @@
  * row in docs/configuration.md (a test holds the two together).
  */
 import { z } from 'zod'
+import type { CaptureRule } from './core/capture-rule.ts'
 import type { InternalizeOptions } from './core/internalization.ts'
 import { DETECTOR_NAMES, type RedactOptions } from './core/redact.ts'
 import { AppError } from './errors.ts'
@@ -20,8 +21,8 @@ const optional = z
   .optional()
   .transform((value) => (value === undefined || value === '' ? null : value))
 
-/** Names of detectors, separated by commas. */
-const detectors = z
+/** Separated by commas. */
+const names = z
   .string()
   .default('')
   .transform((value) =>
@@ -30,7 +31,19 @@ const detectors = z
       .map((name) => name.trim())
       .filter((name) => name !== '')
   )
-  .pipe(z.array(z.enum(DETECTOR_NAMES)))
+
+const detectors = names.pipe(z.array(z.enum(DETECTOR_NAMES)))
+
+const tenants = names.pipe(
+  z.array(
+    z
+      .string()
+      .regex(
+        /^(?:[0-9a-f]{32}|issued:[\w.-]{1,64})$/,
+        'a tenant is 32 hex digits, or issued: and a label: promptintern status'
+      )
+  )
+)
 
 const isPattern = (source: string): boolean => {
   try {
@@ -93,6 +106,8 @@ const SCHEMA = z.object({
   OTEL_EXPORTER_OTLP_ENDPOINT: optional.pipe(z.url().nullable()),
   OTEL_SERVICE_NAME: z.string().default('promptintern-proxy'),
   CAPTURE_SHARE: share(1),
+  CAPTURE_TENANTS: tenants,
+  CAPTURE_EXCEPT: tenants,
   REDACT: detectors,
   REDACT_PATTERNS: patterns,
   BODY_RETENTION_DAYS: whole(30, 1),
@@ -158,10 +173,10 @@ export interface Config {
     echoModel: boolean
     credentialTtlMs: number
     tenantSecret: string | null
-    captureShare: number
     keepAliveMs: number
     streamUsage: Environment['STREAM_USAGE']
   }
+  capture: CaptureRule
   /** null when nothing is taken out */
   redact: RedactOptions | null
   pricesFile: string | null
@@ -262,9 +277,13 @@ const configOf = (env: Environment): Config => ({
     echoModel: env.ECHO_MODEL,
     credentialTtlMs: env.CREDENTIAL_TTL_SECONDS * 1000,
     tenantSecret: env.TENANT_SECRET,
-    captureShare: env.CAPTURE_SHARE,
     keepAliveMs: env.KEEP_ALIVE_SECONDS * 1000,
     streamUsage: env.STREAM_USAGE,
+  },
+  capture: {
+    tenants: env.CAPTURE_TENANTS,
+    except: env.CAPTURE_EXCEPT,
+    share: env.CAPTURE_SHARE,
   },
   redact: redactOf(env),
   pricesFile: env.PRICES_FILE,

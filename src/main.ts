@@ -10,6 +10,7 @@ import { createApp } from './app.ts'
 import { createClosers, type Closers } from './closers.ts'
 import type { Config } from './config.ts'
 import { loadPrices, loadUpstreams } from './config-files.ts'
+import { compileCaptureRule } from './core/capture-rule.ts'
 import { costUsd, savedUsd, type Price } from './core/prices.ts'
 import { loadSecrets, prepareDataDir } from './data-dir.ts'
 import { createEngine } from './engine/client.ts'
@@ -65,7 +66,7 @@ export const openStore = async (config: Config): Promise<Store> => {
   await prepareDataDir(config.dataDir)
   return openSqliteStore({
     dataDir: config.dataDir,
-    maxAnswerBytes: config.proxy.captureMaxBytes,
+    maxTextBytes: config.proxy.captureMaxBytes,
     redact: config.redact,
   })
 }
@@ -204,7 +205,7 @@ const buildApp = async (parts: Parts, registry: Registry) => {
       }),
     access: issued?.access ?? null,
     bodies,
-    isSampled: () => Math.random() < config.proxy.captureShare,
+    isCaptured: compileCaptureRule(config.capture, Math.random),
     log: (exchange) => queue.push(exchange),
     trace: parts.tracing && parts.tracing.trace,
     metrics: createMetrics(registry, () => queue.stats()),

@@ -179,6 +179,8 @@ export class JobQueue {
 
   /** A job that ran when the process died goes on, unless it keeps dying at the same place. */
   private async recover(record: JobRecord): Promise<void> {
+    // killed between its end and the removal
+    await this.removeCheckpoint(record)
     if (record.job.status !== 'running') return
     record.resumes += 1
     if (record.resumes > this.options.maxResumes) {

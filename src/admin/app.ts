@@ -10,6 +10,7 @@ import { HTTPException } from 'hono/http-exception'
 import { bearerTokenCheck } from '../bearer-token.ts'
 import { AppError } from '../errors.ts'
 import type { AdminDeps } from './deps.ts'
+import { addForgetRoutes } from './forget-routes.ts'
 import { addInternalizationRoutes } from './internalization-routes.ts'
 import { addLogRoutes } from './log-routes.ts'
 import { addTemplateRoutes } from './template-routes.ts'
@@ -65,6 +66,7 @@ export const createAdminApp = ({ newId = randomUUID, ...options }: AdminOptions)
   addTemplateRoutes(api, deps)
   addInternalizationRoutes(api, deps)
   addLogRoutes(api, deps)
+  addForgetRoutes(api, deps)
   describeApi(api)
   return (
     new Hono()

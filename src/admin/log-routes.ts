@@ -1,5 +1,6 @@
 /** The log, what was saved over it, and how the process is. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
+import { forgetTasks } from '../store/forget-task.ts'
 import type { AdminDeps } from './deps.ts'
 import { recordSchema, responses, savingsSchema } from './schemas.ts'
 import { recordView, savingsView } from './views.ts'
@@ -46,6 +47,7 @@ const statusRoute = createRoute({
       .object({
         templates: z.number(),
         internalizations: z.record(z.string(), z.number()).describe('how many in which state'),
+        forgetting: z.number().describe('what was forgotten and is not cleaned up after yet'),
       })
       .loose(),
     'The running process'
@@ -72,11 +74,7 @@ export const addLogRoutes = (
   })
 
   app.openapi(savingsRoute, async (context) => {
-    const templates = []
-    for (const { version } of await store.templates.list()) {
-      templates.push({ version, ...(await store.templates.stats(version)) })
-    }
-    return context.json(savingsView(templates), 200)
+    return context.json(savingsView(await store.templates.totals()), 200)
   })
 
   app.openapi(statusRoute, async (context) => {
@@ -85,6 +83,7 @@ export const addLogRoutes = (
       internalizations[state.name] = (internalizations[state.name] ?? 0) + 1
     }
     const templates = (await store.templates.list()).length
-    return context.json({ ...status(), templates, internalizations }, 200)
+    const forgetting = (await forgetTasks(store)).length
+    return context.json({ ...status(), templates, internalizations, forgetting }, 200)
   })
 }

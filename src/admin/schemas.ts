@@ -164,6 +164,44 @@ export const savingsSchema = statsSchema
 
 export const reasonSchema = z.object({ reason: z.string().min(1).max(1000).optional() })
 
+export const forgetRequestSchema = z
+  .object({
+    recordIds: z.array(z.string()).min(1).max(1000).optional(),
+    tenant: z.string().min(1).optional().describe('the hash that records and templates show'),
+    user: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('`user`, `safety_identifier` or `metadata.user_id` of the request as logged'),
+    retire: z
+      .boolean()
+      .default(false)
+      .describe('also take the routes of the loras trained on them back, and delete the loras'),
+    dryRun: z.boolean().default(false).describe('only count and name'),
+  })
+  .openapi('ForgetRequest', { description: 'Records must fit all that is given' })
+
+export const forgetReportSchema = z
+  .object({
+    dryRun: z.boolean(),
+    records: z.number(),
+    bodies: z.number().nullable().describe('null in a dry run'),
+    learned: z
+      .array(
+        z.object({
+          id: z.string().describe('of an internalization that the records were part of'),
+          templateVersion: z.string(),
+          state: z.string().describe('afterwards'),
+          trained: z.number().describe('its training rows among the records'),
+          heldOut: z.number().describe('its held-out rows among them'),
+          loras: z.array(z.string()),
+        })
+      )
+      .describe('what was learned from them'),
+    task: z.string().nullable().describe('what the worker has to do yet; null for nothing'),
+  })
+  .openapi('ForgetReport')
+
 export const errorSchema = z
   .object({
     error: z.object({

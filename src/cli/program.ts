@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { detectCommand } from './detect.ts'
 import { evaluateCommand } from './evaluate.ts'
+import { forgetCommand } from './forget.ts'
 import { importCommand } from './import.ts'
 import { internalizeCommand } from './internalize.ts'
 import { keysCommand } from './keys.ts'
@@ -28,6 +29,7 @@ export const createProgram = (): Command => {
     rollbackCommand,
     statusCommand,
     keysCommand,
+    forgetCommand,
     modelsCommand,
   ])
     program.addCommand(command())

@@ -19,12 +19,34 @@ const stateText = (state: Internalization['state']): string => {
   }
 }
 
+/** so many of the newest records are looked at for the tenants */
+const TENANT_RECORDS = 1000
+
+interface TenantRow {
+  tenant: string
+  records: number
+  lastSeen: string
+}
+
+/** Who sends: the hashes that CAPTURE_TENANTS, CAPTURE_EXCEPT and forget take. */
+const recentTenants = async (store: Store): Promise<TenantRow[]> => {
+  const newest = await store.records.list({ order: 'desc', limit: TENANT_RECORDS, bodies: false })
+  const tenants = new Map<string, TenantRow>()
+  for (const { tenant, at } of newest) {
+    const lastSeen = new Date(at).toISOString()
+    const row = tenants.get(tenant) ?? { tenant, records: 0, lastSeen }
+    tenants.set(tenant, { ...row, records: row.records + 1 })
+  }
+  return [...tenants.values()]
+}
+
 const collect = async (store: Store) => {
   const internalizations = await store.internalizations.list()
   const routes = await store.routes.list()
   const templates = await Promise.all(
     (await store.templates.list()).map(async (template) => ({
       version: template.version,
+      tenant: template.tenant,
       model: template.model,
       ...(await store.templates.stats(template.version)),
       internalizations: internalizations
@@ -38,21 +60,27 @@ const collect = async (store: Store) => {
       .filter((row) => row.state.name === 'training')
       .map((row) => readProgress(store, row.id))
   )
-  return { templates, progress: progress.filter((row) => row !== null) }
+  return {
+    templates,
+    progress: progress.filter((row) => row !== null),
+    tenants: await recentTenants(store),
+  }
 }
 
 const status = (options: OutputOptions): Promise<void> =>
   withStore(async (store) => {
-    const { templates, progress } = await collect(store)
-    if (options.json) return print({ templates, progress })
+    const collected = await collect(store)
+    if (options.json) return print(collected)
+    const { templates, tenants } = collected
     print(
       table([
-        ['template', 'requests', 'answered', 'tokens saved', 'state', 'coverage'],
+        ['template', 'tenant', 'requests', 'answered', 'tokens saved', 'state', 'coverage'],
         ...templates.map((row) => {
           const newest = row.internalizations.at(-1)
           const winner = newest?.verdict?.arms[newest.verdict.arm]
           return [
             row.version,
+            row.tenant,
             String(row.requests),
             String(row.answered),
             String(row.promptTokensSaved),
@@ -62,10 +90,17 @@ const status = (options: OutputOptions): Promise<void> =>
         }),
       ])
     )
+    print('')
+    print(
+      table([
+        ['tenant', `of the newest ${TENANT_RECORDS} records`, 'last seen'],
+        ...tenants.map(({ tenant, records, lastSeen }) => [tenant, String(records), lastSeen]),
+      ])
+    )
   })
 
 export const statusCommand = (): Command =>
   new Command('status')
-    .description('templates, their internalizations, routes and savings')
+    .description('templates, their internalizations, routes and savings; tenants by hash')
     .option('--json', 'print JSON')
     .action(status)

@@ -28,7 +28,7 @@ export interface ExchangeRecord {
   status: number
   firstByteMs: number | null
   durationMs: number
-  /** request body as sent, UTF-8 */
+  /** request body as sent, UTF-8, its attachments apart (`attachments.ts`); '' over the log's limit */
   request: string
   /** chat completion (streams are accumulated) or error body as JSON text; null when none arrived */
   response: string | null

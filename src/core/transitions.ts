@@ -14,8 +14,8 @@ const NEXT: Record<StateName, StateName[]> = {
   evaluating: ['approval', 'rejected', 'failed'],
   approval: ['live', 'rejected'],
   live: ['retired'],
-  // a rollback of its successor brings it back
-  retired: ['live'],
+  // a rollback of its successor brings it back, unless it is retired for another reason meanwhile
+  retired: ['live', 'retired'],
   rejected: [],
   failed: [],
 }

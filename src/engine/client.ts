@@ -141,6 +141,10 @@ export const createEngine = (options: EngineOptions): Engine => {
       form.set('file', new Blob(rows.map((row) => `${JSON.stringify(row)}\n`)), filename)
       return (await post<FileObject>('/files', form, long)).id
     },
+    files: () => listAll<FileObject>(call, '/files', []),
+    async deleteFile(id) {
+      await call.json(`/files/${encodeURIComponent(id)}`, { method: 'DELETE' })
+    },
     createJob: (request) => post<JobObject>('/fine_tuning/jobs', request, long),
     getJob: (id) => call.json<JobObject>(jobPath(id)),
     findJobs: (metadata) =>

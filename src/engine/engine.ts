@@ -11,6 +11,7 @@ import type {
   Usage,
 } from '../openai/chat.ts'
 import type {
+  FileObject,
   JobEvent,
   JobObject,
   JobRequest,
@@ -42,6 +43,10 @@ export interface Engine {
   models(): Promise<ModelObject[]>
   /** @returns the file's id */
   uploadRows(rows: TrainingRow[], filename: string): Promise<string>
+  /** Newest first. */
+  files(): Promise<FileObject[]>
+  /** Rejects with `conflict` while a job that has not finished needs it. */
+  deleteFile(id: string): Promise<void>
   createJob(request: JobRequest): Promise<JobObject>
   getJob(id: string): Promise<JobObject>
   /** Jobs whose metadata has all the given pairs, newest first. */

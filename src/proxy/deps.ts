@@ -42,8 +42,8 @@ export interface ProxyDeps {
   access: Access | null
   /** for the bodies of chat completions, until they are answered */
   bodies: BodyBudget
-  /** whether the next exchange is logged, unless its client says no */
-  isSampled: () => boolean
+  /** whether the tenant's next exchange is logged, unless its client says no */
+  isCaptured: (tenant: string) => boolean
   /** takes an exchange that is over; must not block and must not throw */
   log: (exchange: CapturedExchange) => void
   /** takes the same exchanges and those that are not logged, for spans; null without tracing */

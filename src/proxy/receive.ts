@@ -127,14 +127,15 @@ export const receive = async (
   // most of what no template is in needs no parsing
   const isParsed = outline === null || mayMatch(deps, body, outline)
   const request = isParsed ? parseChatRequest(body.toString('utf8')) : null
+  const tenant = tenants.of(incoming.headers)
   const exchange = {
     id: newId(),
     at,
-    tenant: tenants.of(incoming.headers),
+    tenant,
     path: incoming.url ?? '',
     model: isParsed ? (request?.model ?? '') : outline.model,
     streamed: isParsed ? request?.stream === true : outline.streamed,
-    isCaptured: incoming.headers[CAPTURE_HEADER] !== 'false' && deps.isSampled(),
+    isCaptured: incoming.headers[CAPTURE_HEADER] !== 'false' && deps.isCaptured(tenant),
     body,
   }
   return { incoming, client, completeAt, exchange, request, charge: null }

@@ -2,6 +2,7 @@
  * Captured exchanges → records: answers are decoded, streams added up, usage read. Every store does
  * this on its own side of the log queue, where it delays no request.
  */
+import { withoutAttachments } from '../core/attachments.ts'
 import type { BatchedExchange } from '../core/exchange-batch.ts'
 import type { RecordHead } from '../core/record.ts'
 import type { Usage } from '../openai/chat.ts'
@@ -23,21 +24,31 @@ const answerOf = (
     ? { response: answer, usage: form.usage }
     : readAnswer({ ...form, body: answer }, maxBytes)
 
-/** @param maxAnswerBytes of a decoded answer; a larger one is left out of its record */
+const EMPTY = Buffer.alloc(0)
+
+const requestOf = (request: Buffer, maxBytes: number): Buffer => {
+  const text = withoutAttachments(request)
+  return text.length > maxBytes ? EMPTY : text
+}
+
+/**
+ * @param maxBytes of a request without its attachments and of a decoded answer; a larger one is left
+ * out of its record
+ */
 export const readRecords = async (
   exchanges: BatchedExchange[],
-  maxAnswerBytes: number
+  maxBytes: number
 ): Promise<RecordBytes[]> => {
   const records: RecordBytes[] = []
   for (const exchange of exchanges) {
-    const read = answerOf(exchange, maxAnswerBytes)
+    const read = answerOf(exchange, maxBytes)
     // few answers are encoded
     const answer = read instanceof Promise ? await read : read
     records.push({
       head: exchange.head,
       usage: answer.usage,
-      request: exchange.request,
-      response: answer.response,
+      request: requestOf(exchange.request, maxBytes),
+      response: answer.response && withoutAttachments(answer.response),
     })
   }
   return records

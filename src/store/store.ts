@@ -7,6 +7,7 @@ import type { ExchangeBatch } from '../core/exchange-batch.ts'
 import type { DailySpend, IssuedKey, Spend } from '../core/issued-key.ts'
 import type { StoredRecord } from '../core/record.ts'
 import type { Route } from '../core/route.ts'
+import type { Selection } from '../core/selection.ts'
 import type { Template } from '../core/template.ts'
 import type { UsageTotals } from '../core/usage-totals.ts'
 
@@ -40,12 +41,34 @@ export interface RecordStore {
   tagTemplate(ids: string[], templateVersion: string): Promise<void>
   /**
    * Deletes bodies and records older than the given times (ms); returns how many. A record
-   * whose bodies are gone has the request '' and the response null.
+   * whose bodies are gone has the request '' and the response null; its evaluations keep their
+   * figures and lose their answers.
    */
   prune(before: { bodies: number; records: number }): Promise<{ bodies: number; records: number }>
+  /** Looks through the next part of the log behind the cursor; start with 0. */
+  select(selection: Selection, after: number): Promise<SelectedRecords>
+  /**
+   * Deletes what the selection fits, with its evaluations; then no text is left that is not of a
+   * record in the log. Begun again it ends what an interrupted one began. What is appended meanwhile
+   * may stay. @throws AppError `conflict` when another one is begun before this one has ended
+   */
+  forget(selection: Selection): Promise<{ bodies: number; records: number }>
+  /**
+   * Leaves nothing of deleted text in the files. Takes as long as writing the database anew; appends
+   * wait. @throws AppError `conflict` while another process reads
+   */
+  scrub(): Promise<void>
 }
 
-/** Running totals: pruned records stay counted. */
+export interface SelectedRecords {
+  ids: string[]
+  /** those that the records are tagged with */
+  templateVersions: string[]
+  /** cursor; null at the end of the log */
+  next: number | null
+}
+
+/** Running totals: pruned and forgotten records stay counted. */
 export interface TemplateStats {
   requests: number
   answered: number
@@ -60,6 +83,10 @@ export interface TemplateStore {
   get(version: string): Promise<Template | null>
   list(): Promise<Template[]>
   stats(version: string): Promise<TemplateStats>
+  /** Of every version that was ever counted, also those that are removed. */
+  totals(): Promise<({ version: string } & TemplateStats)[]>
+  /** Its running totals stay. */
+  remove(version: string): Promise<void>
 }
 
 /** One held-out row answered by one arm: saved one by one so that a crash repeats none. */
@@ -125,10 +152,13 @@ export interface KeyStore {
   spend(fromDay: number): Promise<Map<string, Spend>>
 }
 
-/** Small blobs by name: the detector's sketch, the log cursor. */
+/** Small blobs by name: the detector's sketch with the log cursor, what is being forgotten. */
 export interface SnapshotStore {
   get(name: string): Promise<Uint8Array | null>
   put(name: string, value: Uint8Array): Promise<void>
+  remove(name: string): Promise<void>
+  /** those that begin so, in order */
+  names(prefix: string): Promise<string[]>
 }
 
 export interface Store {

@@ -7,10 +7,12 @@ import { compileMatcher } from '../core/match.ts'
 import { templateKeyOf } from '../core/match/template-key.ts'
 import type { StoredRecord } from '../core/record.ts'
 import type { Template } from '../core/template.ts'
+import type { Store } from '../store/store.ts'
 import type { WorkerDeps } from './deps.ts'
 import { answerOf, requestOf } from './exchanges.ts'
 
 const SNAPSHOT = 'detector'
+const BEGUN = 'detector-begun'
 const CURSOR_BYTES = 8
 const PAGE_ROWS = 500
 /** Making templates of samples costs up to a second: not for every record that comes in. */
@@ -124,6 +126,28 @@ const storeTemplates = async (
       message: 'template found',
       data: { version: template.version, tenant: template.tenant, model: template.model },
     })
+}
+
+/** The sketch holds samples of the log's text. */
+export const dropSketch = async (store: Store): Promise<void> => {
+  await store.snapshots.remove(SNAPSHOT)
+  await store.snapshots.remove(BEGUN)
+}
+
+/**
+ * Drops a sketch that was begun longer ago than bodies are kept: what it samples is of the log as it
+ * is. @returns whether it did
+ */
+export const dropOldSketch = async ({ store, now, retention }: WorkerDeps): Promise<boolean> => {
+  const begun = await store.snapshots.get(BEGUN)
+  if (begun === null) {
+    await store.snapshots.put(BEGUN, new TextEncoder().encode(String(now())))
+    return false
+  }
+  const age = now() - Number(new TextDecoder().decode(begun))
+  if (age < retention.bodiesMs) return false
+  await dropSketch(store)
+  return true
 }
 
 export const createDetectLoop = async (deps: WorkerDeps): Promise<DetectLoop> => {

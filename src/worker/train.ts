@@ -18,6 +18,7 @@ import type { JobObject, TrainingMethod, TrainingRow } from '../openai/fine-tuni
 import { segmentTokens } from './plan.ts'
 import type { WorkerDeps } from './deps.ts'
 import { exchangesByIds, type Exchange } from './exchanges.ts'
+import { trainingFileName } from './training-files.ts'
 
 /** The newest training rows, set apart for the engine's validation loss. */
 const VALIDATION_SHARE = 0.05
@@ -105,15 +106,14 @@ const createJob = async (
     method,
   })
   const validation = Math.min(MAX_VALIDATION_ROWS, Math.floor(rows.length * VALIDATION_SHARE))
-  const name = `${context.internalization.id}-${context.arm}-${stage}`
   const trainingFile = await engine.uploadRows(
     rows.slice(0, rows.length - validation),
-    `${name}-train.jsonl`
+    trainingFileName(context, 'train')
   )
   const validationFile =
     validation === 0
       ? null
-      : await engine.uploadRows(rows.slice(-validation), `${name}-valid.jsonl`)
+      : await engine.uploadRows(rows.slice(-validation), trainingFileName(context, 'valid'))
   return engine.createJob({
     model: startModel(plan, arm, stage),
     training_file: trainingFile,

@@ -5,12 +5,15 @@
 import { randomUUID } from 'node:crypto'
 import { newInternalization } from '../core/internalization.ts'
 import { isInWork } from '../core/transitions.ts'
+import type { Engine } from '../engine/engine.ts'
 import { toAppError } from '../errors.ts'
 import { settleRoutes } from '../store/promote.ts'
 import type { WorkerDeps } from './deps.ts'
-import { createDetectLoop, type DetectLoop } from './detect.ts'
+import { createDetectLoop, dropOldSketch, type DetectLoop } from './detect.ts'
 import { advance, promotionContext } from './internalize.ts'
+import { settleForgotten } from './forget.ts'
 import { hasEnoughDistinct } from './plan.ts'
+import { pruneTrainingFiles } from './training-files.ts'
 
 const IDLE_MS = 1_000
 const FAILURE_MS = 5_000
@@ -49,9 +52,19 @@ const startCandidates = async (
   return started
 }
 
+/** An engine that is away keeps its files until the next time, and holds up nothing. */
+const pruneFiles = async (deps: WorkerDeps, engine: Engine): Promise<void> => {
+  try {
+    await pruneTrainingFiles(engine, await deps.store.internalizations.list())
+  } catch (thrown) {
+    const { message, code } = toAppError(thrown)
+    deps.log({ level: 'warn', message: `training files stay: ${message}`, data: { code } })
+  }
+}
+
 export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
   await settleRoutes(deps.store, promotionContext(deps))
-  const detect: DetectLoop = await createDetectLoop(deps)
+  let detect: DetectLoop = await createDetectLoop(deps)
   const triedAt = new Map<string, number>()
   let prunedAt = 0
 
@@ -62,6 +75,8 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
       bodies: deps.now() - deps.retention.bodiesMs,
       records: deps.now() - deps.retention.recordsMs,
     })
+    if (await dropOldSketch(deps)) detect = await createDetectLoop(deps)
+    if (deps.engine !== null) await pruneFiles(deps, deps.engine)
   }
 
   const advanceOldest = async (): Promise<boolean> => {
@@ -78,6 +93,7 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
   }
 
   const step = async (): Promise<boolean> => {
+    if (await settleForgotten(deps)) detect = await createDetectLoop(deps)
     const { read, settled } = await detect.step()
     const started = deps.config.auto && settled && (await startCandidates(deps, triedAt))
     const advanced = await advanceOldest()

@@ -5,6 +5,7 @@
 import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/exchange-batch.ts'
+import type { Selection } from '../../src/core/selection.ts'
 import type { Store } from '../../src/store/store.ts'
 import {
   exampleEvaluation,
@@ -221,6 +222,127 @@ export const describeStore = (name: string, prepare: () => Promise<StorePlace>):
         const rest = await store.records.prune({ bodies: 9_999, records: 9_999 })
         expect(rest.records).toBe(41)
         expect(await store.records.list({ limit: 1 })).toEqual([])
+      })
+
+      it('peers 3.11: takes the answers out of evaluations with their records` bodies', async () => {
+        await store.records.append(batchOf([exampleRecord(1), exampleRecord(2)]))
+        await store.internalizations.create(exampleInternalization())
+        const bought = { upstreamAnswer: 'bought', upstreamSimilarity: 1 }
+        const rows = ['record-1', 'record-2', 'gone'].map((id) => exampleEvaluation(id, bought))
+        await store.internalizations.addEvaluations([
+          ...rows,
+          exampleEvaluation('record-1', { arm: 1 }),
+        ])
+        await store.records.prune({ bodies: 1_002, records: 0 })
+        const kept = await store.internalizations.evaluations('internalization-1')
+        expect(
+          kept.map(({ recordId, answer, upstreamAnswer }) => [recordId, answer, upstreamAnswer])
+        ).toEqual([
+          ['gone', '', ''],
+          ['record-1', '', ''],
+          ['record-2', 'intent_1', 'bought'],
+          ['record-1', '', null],
+        ])
+        expect(kept[0]).toMatchObject({ similarity: 1, logprobSum: -0.5, upstreamSimilarity: 1 })
+      })
+
+      it('selects by id, tenant and user, part by part', async () => {
+        const users = [
+          { user: 'ann' },
+          { safety_identifier: 'ann' },
+          { metadata: { user_id: 'ann' } },
+        ]
+        const strangers = [{ user: 'bob' }, { messages: [{ role: 'user', content: 'ann' }] }]
+        await store.records.append(
+          batchOf(
+            [...users, ...strangers].map((request, index) =>
+              exampleRecord(index, {
+                request: JSON.stringify(request),
+                tenant: index === 0 ? 'tenant-b' : 'tenant-a',
+              })
+            )
+          )
+        )
+        await store.records.append(batchOf([exampleRecord(9, { request: '"ann' })]))
+        await store.records.tagTemplate(['record-2', 'record-4'], 'version-1')
+        const select = async (selection: Selection) => {
+          const ids: string[] = []
+          const versions: string[] = []
+          for (let after: number | null = 0; after !== null;) {
+            const page = await store.records.select(selection, after)
+            ids.push(...page.ids)
+            versions.push(...page.templateVersions)
+            after = page.next
+          }
+          return { ids, versions }
+        }
+        expect(await select({ user: 'ann' })).toEqual({
+          ids: ['record-0', 'record-1', 'record-2'],
+          versions: ['version-1'],
+        })
+        expect((await select({ user: 'ann', tenant: 'tenant-a' })).ids).toEqual([
+          'record-1',
+          'record-2',
+        ])
+        expect(await select({ tenant: 'tenant-b' })).toEqual({ ids: ['record-0'], versions: [] })
+        expect((await select({ recordIds: ['record-9', 'x', 'record-1'] })).ids).toEqual([
+          'record-1',
+          'record-9',
+        ])
+        expect((await select({ recordIds: ['record-0'], tenant: 'tenant-a' })).ids).toEqual([])
+      })
+
+      it('forgets what is selected, and every other record reads as before', async () => {
+        // each record is stored as a difference to the first
+        const records = Array.from({ length: 300 }, (_, index) =>
+          exampleRecord(index, { tenant: index % 3 === 0 ? 'tenant-b' : 'tenant-a' })
+        )
+        await store.records.append(batchOf(records))
+        await store.internalizations.create(exampleInternalization())
+        await store.internalizations.addEvaluations([
+          exampleEvaluation('record-0'),
+          exampleEvaluation('record-1'),
+        ])
+        const gone = ['record-0', 'record-1', 'record-7']
+        expect(await store.records.forget({ recordIds: gone })).toEqual({ records: 3, bodies: 6 })
+        const left = records.filter(({ id }) => !gone.includes(id))
+        expect(await store.records.list({ limit: 1000 })).toMatchObject(left)
+        expect(await store.records.byIds(gone)).toEqual([])
+        const evaluations = await store.internalizations.evaluations('internalization-1')
+        expect(evaluations).toEqual([])
+        const inB = left.filter(({ tenant }) => tenant === 'tenant-b').length
+        expect(await store.records.forget({ tenant: 'tenant-b' })).toEqual({
+          records: inB,
+          bodies: 2 * inB,
+        })
+        const inA = left.filter(({ tenant }) => tenant === 'tenant-a')
+        expect(await store.records.list({ limit: 1000 })).toMatchObject(inA)
+        expect(await store.records.forget({ tenant: 'tenant-b' })).toEqual({
+          records: 0,
+          bodies: 0,
+        })
+        await store.records.prune({ bodies: 1_200, records: 0 })
+        const young = inA.filter(({ at }) => at >= 1_200)
+        expect(await store.records.byIds(idsOf(young))).toMatchObject(young)
+      })
+
+      it('forgets while others append, and loses none of theirs', async () => {
+        const other = await openOther()
+        await appendEach(other, 0, 60)
+        const [, forgotten] = await Promise.all([
+          appendEach(other, 1000, 200),
+          store.records.forget({ recordIds: ['record-0', 'record-1', 'record-2'] }),
+        ])
+        expect(forgotten.records).toBe(3)
+        await appendEach(other, 2000, 20)
+        const seen = await store.records.list({ limit: 1000 })
+        expect(seen).toHaveLength(277)
+        for (const record of seen) {
+          const index = Number(record.id.replace('record-', ''))
+          expect(record.request).toBe(exampleRecord(index).request)
+        }
+        await store.records.scrub()
+        expect(await other.records.list({ limit: 1000 })).toEqual(seen)
       })
 
       it('never gives a pruned sequence again', async () => {
@@ -469,6 +591,17 @@ export const describeStore = (name: string, prepare: () => Promise<StorePlace>):
         await store.snapshots.put('sketch', Uint8Array.of(1, 2, 3))
         await store.snapshots.put('sketch', Uint8Array.of(0, 255))
         expect(await store.snapshots.get('sketch')).toEqual(Uint8Array.of(0, 255))
+      })
+
+      it('removes and finds by name', async () => {
+        for (const snapshot of ['forget:b', 'progress:a', 'forget:a', 'forget']) {
+          await store.snapshots.put(snapshot, Uint8Array.of(1))
+        }
+        expect(await store.snapshots.names('forget:')).toEqual(['forget:a', 'forget:b'])
+        await store.snapshots.remove('forget:a')
+        await store.snapshots.remove('nothing')
+        expect(await store.snapshots.names('forget:')).toEqual(['forget:b'])
+        expect(await store.snapshots.get('forget:a')).toBeNull()
       })
 
       it('holds megabytes', async () => {

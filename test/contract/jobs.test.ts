@@ -71,6 +71,18 @@ describe('job queue', () => {
     )
   })
 
+  it('peers 3.11: keeps no checkpoint of a job that a kill left behind after its end', async () => {
+    const dataDir = await temporaryFolder()
+    const first = await startTestEngine(dataDir)
+    const job = await finished(first.engine, (await submit(first)).id)
+    await first.host.close()
+    const checkpoint = join(dataDir, 'jobs', job.id, 'checkpoint')
+    await mkdir(checkpoint)
+    await writeFile(join(checkpoint, 'task.json'), '{"rows":["a text"]}')
+    await startTestEngine(dataDir)
+    expect(await readdir(join(dataDir, 'jobs', job.id))).not.toContain('checkpoint')
+  })
+
   it('gives up on a job that was interrupted too often at the same place', async () => {
     const dataDir = await temporaryFolder()
     const job = await interruptedJob(dataDir, 100_000)

@@ -1,11 +1,13 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { chatBody, send, startHarness, type Harness } from './harness.ts'
+import { compileCaptureRule } from '../../src/core/capture-rule.ts'
+import { createTenants } from '../../src/proxy/tenants.ts'
+import { AUTHORIZATION, chatBody, send, startHarness, type Harness } from './harness.ts'
 
 let harness: Harness
 afterEach(() => harness.close())
 
 describe('an exchange that is not to be logged', () => {
-  it('is answered and left out when its client says so', async () => {
+  it('peers 4.12: is answered and left out when its client says so', async () => {
     harness = await startHarness()
     const answer = await send(harness.port, chatBody('hi'), {
       headers: { 'x-promptintern-capture': 'false' },
@@ -19,14 +21,26 @@ describe('an exchange that is not to be logged', () => {
 
   it('is left out when it is not in the sample', async () => {
     const sample = [true, false, true]
-    harness = await startHarness({ isSampled: () => sample.shift() === true })
+    harness = await startHarness({ isCaptured: () => sample.shift() === true })
     for (const text of ['a', 'b', 'c']) await send(harness.port, chatBody(text))
     const requests = (await harness.records()).map(({ request }) => request)
     expect(requests).toEqual([chatBody('a'), chatBody('c')])
   })
 
+  it('peers 4.12: is left out when its tenant is excepted, and its neighbour`s is kept', async () => {
+    const tenants = createTenants({ secret: 's', ttlMs: 1000, maxEntries: 10, now: () => 0 })
+    const rule = { tenants: [], except: [tenants.of({ authorization: AUTHORIZATION })], share: 1 }
+    harness = await startHarness({ tenants, isCaptured: compileCaptureRule(rule, () => 0) })
+    await send(harness.port, chatBody('unlogged'))
+    const headers = { authorization: 'Bearer sk-test-neighbour' }
+    await send(harness.port, chatBody('logged'), { headers })
+    expect(harness.upstream.requests).toHaveLength(2)
+    const requests = (await harness.records()).map(({ request }) => request)
+    expect(requests).toEqual([chatBody('logged')])
+  })
+
   it('still proves its caller`s key', async () => {
-    harness = await startHarness({ isSampled: () => false })
+    harness = await startHarness({ isCaptured: () => false })
     const authorization = 'Bearer sk-test-unlogged'
     await send(harness.port, chatBody('hi'), { headers: { authorization } })
     const { tenants } = harness.deps

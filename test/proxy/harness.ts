@@ -154,7 +154,7 @@ export const startHarness = async (
     tenants: createTenants({ secret: 'secret', ttlMs: 60_000, maxEntries: 100, now }),
     access: null,
     bodies: createBodyBudget(256 * 2 ** 20),
-    isSampled: () => true,
+    isCaptured: () => true,
     log: (exchange) => exchanges.push(exchange),
     metrics: createMetrics(registry, () => ({
       queued: 0,

@@ -78,7 +78,7 @@ describe('an upstream that is away for a moment', () => {
     let isReceived = false
     const started = await startHarness({
       upstreamBaseUrl: `http://127.0.0.1:${await freePort()}`,
-      isSampled: () => (isReceived = true),
+      isCaptured: () => (isReceived = true),
     })
     harness = started
     const leaving = send(started.port, chatBody('hi'), {

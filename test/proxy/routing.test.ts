@@ -175,6 +175,13 @@ describe('a live route', () => {
     expect(JSON.parse(record.response!)).toEqual(JSON.parse(answer.body.toString()))
   })
 
+  it('answers a tenant whose traffic is not logged, and logs nothing of it', async () => {
+    await restart({ isCaptured: () => false })
+    expect(await routeOf('where is my card')).toBe('answered')
+    expect(engine.asked).toHaveLength(1)
+    expect(await harness.records()).toEqual([])
+  })
+
   it('passes the user`s words on letter by letter, the template`s text among them', async () => {
     const query = `${PROMPT} Ignore it.\n\n  ${PROMPT}`
     await send(harness.port, chatBody(query))

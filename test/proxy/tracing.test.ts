@@ -119,7 +119,7 @@ describe('the span of a chat completion', () => {
   })
 
   it('is there for exchanges that are not logged, encoded, failed, or left by the client', async () => {
-    await start({ isSampled: () => false })
+    await start({ isCaptured: () => false })
     const { upstream, port } = harness
     upstream.respond = (_request, response) => {
       response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' })

@@ -136,6 +136,7 @@ describe('admin API', () => {
         'get /status',
         'get /templates',
         'get /templates/{version}',
+        'post /forget',
         'post /internalizations/{id}/approve',
         'post /internalizations/{id}/reject',
         'post /internalizations/{id}/retire',
@@ -382,7 +383,58 @@ describe('admin API', () => {
         routes: 3,
         templates: 1,
         internalizations: { approval: 1 },
+        forgetting: 0,
       })
+    })
+  })
+
+  describe('forget', () => {
+    beforeEach(async () => {
+      await store.records.append(batchOf([1, 2, 3].map((index) => exampleRecord(index))))
+      await store.internalizations.create(exampleApproved('a'))
+    })
+
+    it('peers 4.12: deletes and names what was learned', async () => {
+      const body = { recordIds: ['record-1', 'record-3', 'nobody'] }
+      const learned = [
+        {
+          id: 'a',
+          templateVersion: 'version-1',
+          state: 'approval',
+          trained: 1,
+          heldOut: 1,
+          loras: ['lora-of-arm-0', 'lora-of-arm-1'],
+        },
+      ]
+      expect((await post('/forget', { ...body, dryRun: true })).body).toEqual({
+        dryRun: true,
+        records: 2,
+        bodies: null,
+        learned,
+        task: null,
+      })
+      expect(await store.records.list({ limit: 9 })).toHaveLength(3)
+      expect((await post('/forget', body)).body).toEqual({
+        dryRun: false,
+        records: 2,
+        bodies: 4,
+        learned,
+        task: 'forget:new-id',
+      })
+      expect((await store.records.list({ limit: 9 })).map(({ id }) => id)).toEqual(['record-2'])
+      expect((await get('/status')).body).toMatchObject({ forgetting: 1 })
+    })
+
+    it('says what is wrong with a request', async () => {
+      expect(await post('/forget', {})).toMatchObject({
+        status: 400,
+        body: { error: { code: 'invalid_request' } },
+      })
+      expect(await post('/forget', { recordIds: [] })).toMatchObject({
+        status: 400,
+        body: { error: { param: 'recordIds' } },
+      })
+      expect(await store.records.list({ limit: 9 })).toHaveLength(3)
     })
   })
 })

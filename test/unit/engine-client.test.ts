@@ -94,6 +94,12 @@ describe('engine client', () => {
     expect(await engine.countTokens(lora, 'two words')).toBe(2)
     expect(await engine.countTokens(lora, messages)).toBe(answer.usage!.prompt_tokens)
     expect((await engine.models()).find(({ id }) => id === lora)!.parent).toBe('fake-base')
+    expect((await engine.files()).map(({ id, filename }) => [id, filename])).toEqual([
+      [training_file, 'rows.jsonl'],
+    ])
+    await engine.deleteFile(training_file)
+    expect(await engine.files()).toEqual([])
+    await expect(engine.deleteFile(training_file)).rejects.toMatchObject({ code: 'not-found' })
     await engine.deleteModel(lora)
     await expect(engine.complete({ model: lora, messages })).rejects.toMatchObject({
       code: 'not-found',

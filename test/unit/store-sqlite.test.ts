@@ -19,6 +19,9 @@ const open = (options: DatabaseOptions): Promise<Store> => openLocalStore(option
 /** a text that does not compress */
 const noise = (): string => randomBytes(20_000).toString('base64')
 
+const image = (data: string): string =>
+  JSON.stringify({ image_url: { url: `data:image/png;base64,${data}` } })
+
 describeStore('SQLite store', async () => {
   const dataDir = temporaryFolder()
   return {
@@ -62,6 +65,20 @@ describe('SQLite file', () => {
     await store.close()
     const raw = records.reduce((sum, { request, response }) => sum + (request + response).length, 0)
     expect(readFileSync(databasePath(dataDir)).length).toBeLessThan(raw / 3)
+  })
+
+  it('peers 3.11: keeps no text over the cap, and no base64 of an image', async () => {
+    const store = await openLocalStore({ dataDir, maxTextBytes: 1000 }, Date.now)
+    await store.records.append(
+      batchOf([
+        exampleRecord(1, { request: 'x'.repeat(1001) }),
+        exampleRecord(2, { request: image('A'.repeat(5000)) }),
+      ])
+    )
+    const [large, picture] = await store.records.list({ limit: 2 })
+    expect(large).toMatchObject({ request: '', response: exampleRecord(1).response })
+    expect(picture!.request).toBe(image('[5000 base64 characters]'))
+    await store.close()
   })
 
   it('gives pruned room back to the disk', async () => {

@@ -20,7 +20,7 @@ training: training evaluating failed
 evaluating: approval rejected failed
 approval: live rejected
 live: retired
-retired: live
+retired: live retired
 rejected:
 failed:`
 

@@ -103,14 +103,14 @@ const redacted = (record: RecordBytes, redact: Redactor): RecordBytes => {
 }
 
 interface WriterOptions {
-  maxAnswerBytes: number
+  maxTextBytes: number
   redact: Redactor | null
   onWritten: (records: RecordBytes[]) => void
 }
 
 /**
  * Writes exchanges in one transaction; those whose id is in the log already are skipped.
- * @param maxAnswerBytes as in `readRecords`
+ * @param maxTextBytes of a request or an answer, see `readRecords`
  * @param redact what the bodies go through before they are written; null leaves them as they are
  * @param onWritten gets what was not skipped, once it is durable
  */
@@ -118,10 +118,10 @@ export const exchangeWriter =
   (
     { writeSql }: Connection,
     cache: BaseCache,
-    { maxAnswerBytes, redact, onWritten }: WriterOptions
+    { maxTextBytes, redact, onWritten }: WriterOptions
   ) =>
   async (exchanges: BatchedExchange[]): Promise<void> => {
-    const read = await readRecords(exchanges, maxAnswerBytes)
+    const read = await readRecords(exchanges, maxTextBytes)
     const records = redact === null ? read : read.map((record) => redacted(record, redact))
     const written = await writeSql(async (tx) => {
       const chunks: RecordBytes[][] = []

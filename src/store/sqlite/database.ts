@@ -81,6 +81,8 @@ const configure = async (client: Client, options: DatabaseOptions): Promise<void
   // before the first table, or pruned pages could never be given back to the disk
   await client.execute('PRAGMA auto_vacuum = INCREMENTAL')
   await client.execute('PRAGMA journal_mode = WAL')
+  // what is deleted is overwritten, or retention would leave it in free pages
+  await client.execute('PRAGMA secure_delete = ON')
   // NORMAL loses acknowledged rows at a power cut
   await client.execute('PRAGMA synchronous = FULL')
   if (options.maxBytes !== undefined) {

@@ -15,20 +15,20 @@ import { createSnapshotStore } from './snapshots.ts'
 import { createTemplateStore } from './templates.ts'
 
 export interface LocalOptions extends DatabaseOptions {
-  /** of a decoded answer; a larger one is left out of its record */
-  maxAnswerBytes?: number
+  /** of a request and of a decoded answer; a larger one is left out of its record */
+  maxTextBytes?: number
   /** what is taken out of bodies before they are written; null or absent is nothing */
   redact?: RedactOptions | null
 }
 
-const DEFAULT_MAX_ANSWER_BYTES = 4 * 2 ** 20
+const DEFAULT_MAX_TEXT_BYTES = 4 * 2 ** 20
 
 /**
  * Two of them on one file need a thread each: one that waits for the other's lock blocks its thread.
  * @throws AppError as `openDatabase`
  */
 export const openLocalStore = async (
-  { maxAnswerBytes = DEFAULT_MAX_ANSWER_BYTES, redact = null, ...options }: LocalOptions,
+  { maxTextBytes = DEFAULT_MAX_TEXT_BYTES, redact = null, ...options }: LocalOptions,
   now: () => number
 ): Promise<Store> => {
   const connection = await openDatabase(options)
@@ -36,7 +36,7 @@ export const openLocalStore = async (
   const totals = noUsage()
   const batcher = createBatcher(
     exchangeWriter(connection, cache, {
-      maxAnswerBytes,
+      maxTextBytes,
       redact: redact === null ? null : createRedactor(redact),
       onWritten: (records) => {
         for (const record of records) addUsage(totals, record)

@@ -23,12 +23,17 @@ export const METHODS: Methods = {
     byIds: true,
     tagTemplate: true,
     prune: true,
+    select: true,
+    forget: true,
+    scrub: true,
   } satisfies Record<keyof RecordStore, true>,
   templates: {
     upsert: true,
     get: true,
     list: true,
     stats: true,
+    totals: true,
+    remove: true,
   } satisfies Record<keyof TemplateStore, true>,
   internalizations: {
     create: true,
@@ -53,7 +58,10 @@ export const METHODS: Methods = {
     addSpend: true,
     spend: true,
   } satisfies Record<keyof KeyStore, true>,
-  snapshots: { get: true, put: true } satisfies Record<keyof SnapshotStore, true>,
+  snapshots: { get: true, put: true, remove: true, names: true } satisfies Record<
+    keyof SnapshotStore,
+    true
+  >,
 }
 
 /** `close` has no area. */

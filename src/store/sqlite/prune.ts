@@ -8,6 +8,7 @@ import type { RecordStore } from '../store.ts'
 import { deleteUnneeded } from './bodies.ts'
 import type { BaseCache } from './base-cache.ts'
 import type { Connection } from './database.ts'
+import { blankAnswers } from './scrub.ts'
 import { decodeSegment, sequenceOf, type SegmentRecord } from './segment-codec.ts'
 import { bodyCount, replaceSegment } from './segments.ts'
 import { executeIn, type SqlTransaction } from './statements.ts'
@@ -100,6 +101,7 @@ export const prune = async (
   const unneeded = Math.max(before.bodies, before.records)
   const deleteSome = () => writeSql((tx) => deleteUnneeded(tx, unneeded, BODIES_A_TRANSACTION))
   while ((await deleteSome()) === BODIES_A_TRANSACTION);
+  await writeSql((tx) => blankAnswers(tx, before.bodies))
   await giveBackPages(connection)
   return sum
 }

@@ -3,20 +3,15 @@ import { and, asc, desc, eq, gt, inArray, lt } from 'drizzle-orm'
 import type { StoredRecord } from '../../core/record.ts'
 import { createEstimator, lacksUsage } from '../estimates.ts'
 import type { RecordQuery, RecordStore } from '../store.ts'
-import { readWholes } from './bodies.ts'
-import { decodeDifference } from './body-codec.ts'
+import { readWholes, textOf } from './bodies.ts'
 import type { BaseCache } from './base-cache.ts'
 import { inChunks } from './chunks.ts'
 import type { Connection, Database } from './database.ts'
+import { forget, select } from './forget.ts'
 import { prune } from './prune.ts'
 import { records, segments } from './schema.ts'
-import {
-  decodeSegment,
-  placeOf,
-  segmentOf,
-  type SegmentRecord,
-  type StoredText,
-} from './segment-codec.ts'
+import { scrub } from './scrub.ts'
+import { decodeSegment, placeOf, segmentOf, type SegmentRecord } from './segment-codec.ts'
 import { executeIn, type SqlTransaction } from './statements.ts'
 import { addTotals, count, type Totals } from './totals.ts'
 
@@ -24,13 +19,6 @@ type RecordRow = typeof records.$inferSelect
 
 /** segments in memory at a time */
 const SEGMENTS_AT_ONCE = 50
-
-const textOf = (text: StoredText | null, wholes: Map<number, Buffer>): string | null => {
-  const whole = text === null ? undefined : wholes.get(text.body)
-  if (text === null || whole === undefined) return null
-  const bytes = text.difference === null ? whole : decodeDifference(text.difference, whole)
-  return bytes.toString('utf8')
-}
 
 /** The rows' records as their segments have them, by sequence. */
 const readSegmentRecords = async (
@@ -61,7 +49,7 @@ const toRecords = async (
     .filter(needsBodies)
     .flatMap(({ request, response }) => [request, response])
   const wholes = await readWholes(
-    db,
+    db.$client,
     texts.flatMap((text) => text?.body ?? [])
   )
   return rows.flatMap(({ sequence, templateVersion }) => {
@@ -156,5 +144,8 @@ export const createRecordStore = (
       for (const chunk of inChunks(ids)) await writeSql((tx) => tagRecords(tx, chunk, version))
     },
     prune: (before) => prune(connection, cache, before),
+    select: (selection, after) => select(connection, selection, after),
+    forget: (selection) => forget(connection, cache, selection),
+    scrub: () => scrub(connection),
   }
 }

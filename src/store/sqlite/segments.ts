@@ -1,6 +1,6 @@
-/** Rows of the segments table, written. `records.ts` reads them. */
+/** Rows of the segments table, written, and found one after the other. */
 import { encodeSegment, type SegmentRecord } from './segment-codec.ts'
-import type { SqlTransaction } from './statements.ts'
+import { executeIn, type SqlRunner, type SqlTransaction } from './statements.ts'
 
 export const bodyCount = ({ request, response }: SegmentRecord): number =>
   Number(request !== null) + Number(response !== null)
@@ -37,4 +37,28 @@ export const replaceSegment = async (
     sql: 'update segments set oldest_at = ?, oldest_body_at = ?, data = ? where id = ?',
     args: [oldestOf(kept), oldestOf(kept.filter(hasBodies)), encodeSegment(segment), id],
   })
+}
+
+/** In the order of the log; the last ones come in as it is read. */
+export const segmentIdsAfter = async (
+  runner: SqlRunner,
+  after: number,
+  limit: number
+): Promise<number[]> => {
+  const { rows } = await runner.execute({
+    sql: 'select id from segments where id > ? order by id limit ?',
+    args: [after, limit],
+  })
+  return rows.map(({ id }) => id as number)
+}
+
+export const readSegments = async (
+  runner: SqlRunner,
+  ids: number[]
+): Promise<{ id: number; data: Buffer }[]> => {
+  const rows = await executeIn(runner, 'select id, data from segments where id in', ids)
+  return rows.map(({ id, data }) => ({
+    id: id as number,
+    data: Buffer.from(data as ArrayBuffer),
+  }))
 }

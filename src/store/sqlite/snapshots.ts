@@ -1,5 +1,5 @@
 /** Blobs by name. */
-import { eq } from 'drizzle-orm'
+import { asc, eq, sql } from 'drizzle-orm'
 import type { SnapshotStore } from '../store.ts'
 import type { Connection } from './database.ts'
 import { snapshots } from './schema.ts'
@@ -17,5 +17,19 @@ export const createSnapshotStore = ({ read, write }: Connection): SnapshotStore 
         .insert(snapshots)
         .values({ name, value })
         .onConflictDoUpdate({ target: snapshots.name, set: { value } })
+    }),
+  remove: (name) =>
+    write(async (tx) => {
+      await tx.delete(snapshots).where(eq(snapshots.name, name))
+    }),
+  names: (prefix) =>
+    read(async (db) => {
+      const { name } = snapshots
+      const rows = await db
+        .select({ name })
+        .from(snapshots)
+        .where(sql`substr(${name}, 1, ${prefix.length}) = ${prefix}`)
+        .orderBy(asc(name))
+      return rows.map((row) => row.name)
     }),
 })

@@ -9,6 +9,9 @@ import { inChunks } from './chunks.ts'
 
 export type SqlTransaction = Transaction
 
+/** What runs a statement: a transaction, or the connection between two. */
+export type SqlRunner = Pick<Transaction, 'execute'>
+
 const placeholders = (count: number): string => `(${Array(count).fill('?').join(',')})`
 
 /**
@@ -46,7 +49,7 @@ export const bulkInsert = <T extends SQLiteTable, K extends keyof InferInsertMod
  * @returns the rows it gives
  */
 export const executeIn = async (
-  tx: SqlTransaction,
+  runner: SqlRunner,
   statement: string,
   values: InValue[],
   first: InValue[] = []
@@ -54,7 +57,7 @@ export const executeIn = async (
   const rows: Row[] = []
   for (const chunk of inChunks(values)) {
     const sql = `${statement} ${placeholders(chunk.length)}`
-    const result = await tx.execute({ sql, args: [...first, ...chunk] })
+    const result = await runner.execute({ sql, args: [...first, ...chunk] })
     rows.push(...result.rows)
   }
   return rows

@@ -22,8 +22,7 @@ interface WholeText {
   digest: Buffer
   /** the digest as a string to look up by */
   key: string
-  text: Buffer
-  /** null when its row is there in all likelihood: then it is made only if it is not */
+  /** null for one of the cache, whose row is there unless it was deleted */
   data: Buffer | null
   newestAt: number
 }
@@ -44,14 +43,14 @@ const wholeForm = (cache: BaseCache, scope: string, text: Buffer): Form => {
   const key = keyOf(digest)
   const data = encodeWhole(text)
   cache.add(scope, { digest, key, text, ratio: data.length / Math.max(1, text.length) })
-  return { whole: { digest, key, text, data }, difference: null }
+  return { whole: { digest, key, data }, difference: null }
 }
 
 const formOf = (cache: BaseCache, { scope, text }: ScopedText): Form => {
   const relative = cache.find(scope, text)
   if (relative === null) return wholeForm(cache, scope, text)
   const { base } = relative
-  const whole = { digest: base.digest, key: base.key, text: base.text, data: null }
+  const whole = { digest: base.digest, key: base.key, data: null }
   if (base.text.equals(text)) return { whole, difference: null }
   const difference = encodeDifference(text, base.text, relative)
   return isWorthwhile(difference, text, base)
@@ -94,8 +93,7 @@ const wholesOf = (forms: Form[], texts: ScopedText[]): Map<string, WholeText> =>
 }
 
 /**
- * Stores what is new of the texts; also a whole one that is missing, after a rollback or another
- * process's pruning. @returns for each text, in order, what its record refers to it by
+ * Stores what is new of the texts. @returns for each text, in order, what its record refers to it by
  */
 export const storeTexts = async (
   tx: SqlTransaction,
@@ -108,10 +106,16 @@ export const storeTexts = async (
     tx,
     [...wholes.values()].map(({ digest }) => digest)
   )
+  const isGone = ([key, { data }]: [string, WholeText]): boolean => data === null && !ids.has(key)
+  if ([...wholes].some(isGone)) {
+    // rolled back, pruned or forgotten since: a text that was deleted must not come back from memory
+    cache.clear()
+    return storeTexts(tx, cache, texts)
+  }
   const kept: [number, number][] = []
   const rows: (typeof bodies.$inferSelect)[] = []
   let free: number | null = null
-  for (const [key, { digest, text, data, newestAt }] of wholes) {
+  for (const [key, { digest, data, newestAt }] of wholes) {
     const known = ids.get(key)
     if (known !== undefined) {
       kept.push([known, newestAt])
@@ -119,7 +123,7 @@ export const storeTexts = async (
     }
     free ??= await nextId(tx)
     ids.set(key, free)
-    rows.push({ id: free++, digest, newestAt, data: data ?? encodeWhole(text) })
+    rows.push({ id: free++, digest, newestAt, data: data! })
   }
   if (kept.length > 0) await keepUntil(tx, kept)
   await insertBodies(tx, rows)

@@ -3,7 +3,7 @@ import { asc, eq, sql } from 'drizzle-orm'
 import type { TemplateStore } from '../store.ts'
 import type { Connection } from './database.ts'
 import { templates } from './schema.ts'
-import { readTotals } from './totals.ts'
+import { readAllTotals, readTotals } from './totals.ts'
 
 export const createTemplateStore = ({ read, write }: Connection): TemplateStore => ({
   upsert: (upserted) =>
@@ -30,4 +30,9 @@ export const createTemplateStore = ({ read, write }: Connection): TemplateStore 
       return rows.map(({ template }) => template)
     }),
   stats: (version) => read((db) => readTotals(db, version)),
+  totals: () => read(readAllTotals),
+  remove: (version) =>
+    write(async (tx) => {
+      await tx.delete(templates).where(eq(templates.version, version))
+    }),
 })

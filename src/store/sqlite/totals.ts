@@ -1,5 +1,5 @@
 /** Running totals of a template version, written in the transaction of the rows they count. */
-import { eq } from 'drizzle-orm'
+import { asc, eq } from 'drizzle-orm'
 import type { RecordHead } from '../../core/record.ts'
 import type { TemplateStats } from '../store.ts'
 import type { Database } from './database.ts'
@@ -71,3 +71,6 @@ export const readTotals = async (db: Database, version: string): Promise<Templat
   const { version: _version, ...stats } = row
   return stats
 }
+
+export const readAllTotals = (db: Database): Promise<({ version: string } & TemplateStats)[]> =>
+  db.select().from(templateTotals).orderBy(asc(templateTotals.version))

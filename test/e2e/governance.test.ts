@@ -1,0 +1,139 @@
+/**
+ * What is kept and what is not, on the disk of the real server with its worker and engine: values
+ * that are redacted are in no file, and what is forgotten by the command line is gone from all.
+ */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import OpenAI from 'openai'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  newestInternalization,
+  startProxy,
+  type ProxyProcess,
+} from '../../bench/harness/proxy-process.ts'
+import { startReplayUpstream, type ReplayUpstream } from '../../bench/harness/replay-upstream.ts'
+import { filesWith } from '../fixtures/files-with.ts'
+import type { ForgetReport } from '../../src/store/forget.ts'
+
+const SHELVES = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
+const PROMPT =
+  'You sort paint orders for a warehouse. Read the order and name the shelf it goes to.\n' +
+  'Answer with the shelf alone: no punctuation, no explanation, lower case.'
+const DOMAIN = 'mail-example.com'
+
+const messagesOf = (number: number) => [
+  { role: 'system' as const, content: PROMPT },
+  {
+    role: 'user' as const,
+    content: `Order ${number} of c${number}@${DOMAIN}: ${(number % 7) + 1} tins of ${SHELVES[number % 6]} paint`,
+  },
+]
+
+type Done = ForgetReport & { isDone: boolean }
+
+describe('governance', () => {
+  let upstream: ReplayUpstream
+  let proxy: ProxyProcess
+  let client: OpenAI
+  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-governance-'))
+  const env = {
+    DATA_DIR: dataDir,
+    ENGINE: 'fake',
+    REDACT: 'email',
+    DETECT_MIN_SESSIONS: '40',
+    TRAIN_ROWS: '120',
+    HOLDOUT_ROWS: '120',
+  }
+
+  const found = (text: string): string[] => filesWith(dataDir, text)
+
+  const ask = async (messages: OpenAI.ChatCompletionMessageParam[]): Promise<string | null> => {
+    const { choices } = await client.chat.completions.create({ model: 'gpt-4o-mini', messages })
+    return choices[0]!.message.content
+  }
+
+  const cli = async <T>(...words: string[]): Promise<T> => {
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--import', 'tsx', 'src/cli.ts', ...words, '--json'],
+      { env: { ...process.env, ...env } }
+    )
+    return JSON.parse(stdout) as T
+  }
+
+  const waitForApproval = async (): Promise<void> => {
+    const deadline = Date.now() + 50_000
+    for (;;) {
+      const newest = await newestInternalization(proxy)
+      if (newest?.state.name === 'approval') return
+      if (Date.now() > deadline) throw new Error(`still ${JSON.stringify(newest?.state)}`)
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+  }
+
+  beforeAll(async () => {
+    upstream = await startReplayUpstream()
+    proxy = await startProxy({ ...env, UPSTREAM_BASE_URL: upstream.baseUrl })
+    client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
+  })
+
+  afterAll(async () => {
+    await proxy.stop()
+    await upstream.close()
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+
+  it('peers 4.12: writes no redacted value into any file, while client and upstream see it', async () => {
+    for (let start = 0; start < 300; start += 10) {
+      const numbers = Array.from({ length: 10 }, (_, index) => start + index)
+      // the upstream answers the very messages that it knows
+      for (const number of numbers) upstream.add(messagesOf(number), SHELVES[number % 6]!, 60)
+      const answers = await Promise.all(numbers.map((number) => ask(messagesOf(number))))
+      expect(answers).toEqual(numbers.map((number) => SHELVES[number % 6]))
+    }
+    const question = [{ role: 'user' as const, content: 'Who ordered?' }]
+    upstream.add(question, `It was c1@${DOMAIN}.`, 5)
+    expect(await ask(question)).toBe(`It was c1@${DOMAIN}.`)
+    await waitForApproval()
+    expect(upstream.counts).toEqual({ answered: 301, unknown: 0 })
+    // what was not redacted is seen: in the log, and in the rows that were uploaded
+    const seen = found('[EMAIL_1]')
+    expect(seen.some((path) => path.includes('promptintern.sqlite'))).toBe(true)
+    expect(seen.some((path) => path.includes(join('engine', 'files')))).toBe(true)
+    expect(found(DOMAIN)).toEqual([])
+    const { data } = await proxy.admin<{ data: object[] }>('/records?bodies=true&limit=500')
+    expect(data).toHaveLength(301)
+    expect(JSON.stringify(data)).not.toContain(DOMAIN)
+  })
+
+  it('peers 4.12: forgets beside the running server, and nothing of it is left on the disk', async () => {
+    const { tenants } = await cli<{ tenants: { tenant: string; records: number }[] }>('status')
+    expect(tenants).toMatchObject([{ records: 301 }])
+    const { tenant } = tenants[0]!
+    expect(found('tins of').length).toBeGreaterThan(0)
+    const dry = await cli<ForgetReport>('forget', '--tenant', tenant, '--dry-run')
+    expect(dry).toMatchObject({ records: 301, task: null, learned: [{ trained: 120 }] })
+    const report = await cli<Done>('forget', '--tenant', tenant, '--retire')
+    expect(report).toMatchObject({ records: 301, bodies: 602, isDone: true })
+    expect(report.learned).toMatchObject([{ state: 'rejected', trained: 120, heldOut: 120 }])
+    expect(found('tins of')).toEqual([])
+    expect(found('warehouse')).toEqual([])
+    expect((await proxy.admin<{ forgetting: number }>('/status')).forgetting).toBe(0)
+    // and it logs on
+    expect(await ask(messagesOf(7))).toBe(SHELVES[7 % 6])
+  })
+
+  it('says so when nothing fits, without a server too', async () => {
+    await proxy.stop()
+    const nothing = await cli<ForgetReport>('forget', '--user', 'nobody')
+    expect(nothing).toMatchObject({ records: 0, learned: [], task: null })
+    const [row] = (await cli<{ tenants: { tenant: string }[] }>('status')).tenants
+    expect(await cli('forget', '--tenant', row!.tenant)).toMatchObject({
+      records: 1,
+      isDone: true,
+    })
+  })
+})

@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest'
+import { parseConfig } from '../../src/config.ts'
+import { compileCaptureRule } from '../../src/core/capture-rule.ts'
+
+const A = 'a'.repeat(32)
+const B = 'b'.repeat(32)
+
+const capturedOf = (env: Record<string, string>, random = () => 0.5): string[] =>
+  [A, B].filter(compileCaptureRule(parseConfig(env).capture, random))
+
+describe('the capture rule', () => {
+  it('takes all tenants by default', () => {
+    expect(capturedOf({})).toEqual([A, B])
+  })
+
+  it('peers 4.12: takes the listed tenants alone, and never an excepted one', () => {
+    expect(capturedOf({ CAPTURE_TENANTS: A })).toEqual([A])
+    expect(capturedOf({ CAPTURE_EXCEPT: ` ${A}, ` })).toEqual([B])
+    expect(capturedOf({ CAPTURE_TENANTS: `${A},${B}`, CAPTURE_EXCEPT: B })).toEqual([A])
+  })
+
+  it('samples what it takes', () => {
+    expect(capturedOf({ CAPTURE_SHARE: '0.4' })).toEqual([])
+    expect(capturedOf({ CAPTURE_TENANTS: A, CAPTURE_SHARE: '0.4' })).toEqual([])
+    expect(capturedOf({ CAPTURE_TENANTS: A, CAPTURE_SHARE: '0.6' })).toEqual([A])
+  })
+
+  it('refuses what is no tenant', () => {
+    expect(() => parseConfig({ CAPTURE_TENANTS: 'sk-live-key' })).toThrow(/CAPTURE_TENANTS/)
+  })
+})
