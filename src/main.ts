@@ -5,54 +5,37 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Registry } from 'prom-client'
-import { createAdminApp } from './admin/app.ts'
-import { createApp } from './app.ts'
+import { assemble, type Parts } from './assemble.ts'
 import { createClosers, type Closers } from './closers.ts'
 import type { Config } from './config.ts'
 import { loadPrices, loadUpstreams } from './config-files.ts'
-import { compileCaptureRule } from './core/capture-rule.ts'
-import { costUsd, savedUsd, type Price } from './core/prices.ts'
 import { loadSecrets, prepareDataDir } from './data-dir.ts'
 import { createEngine } from './engine/client.ts'
 import type { Engine } from './engine/engine.ts'
 import { AppError } from './errors.ts'
-import { watchEventLoop, type EventLoopWatch } from './event-loop.ts'
-import { watchHealth, type Health } from './health.ts'
+import { watchEventLoop } from './event-loop.ts'
+import { watchHealth } from './health.ts'
 import { listen } from './http-server.ts'
-import { openAccess, type IssuedAccess } from './issued-access.ts'
+import { openAccess } from './issued-access.ts'
 import { createLastResort } from './last-resort.ts'
 import { watchLoad } from './load-watch.ts'
 import { createLogger, type Logger } from './logger.ts'
-import { createBodyBudget } from './proxy/body-budget.ts'
 import { Load } from './proxy/load.ts'
-import { createLogQueue, type LogQueue } from './proxy/log-queue.ts'
-import { createMetrics } from './proxy/metrics.ts'
-import { registerProcessMetrics } from './proxy/process-metrics.ts'
-import { createProxy } from './proxy/proxy.ts'
-import { compileRouteTable, type RouteTable } from './proxy/route-table.ts'
-import { createTenants } from './proxy/tenants.ts'
+import { createLogQueue } from './proxy/log-queue.ts'
+import { compileRouteTable } from './proxy/route-table.ts'
 import type { NamedUpstream } from './proxy/upstream-choice.ts'
 import { createReplay } from './replay.ts'
-import { watchSnapshot, type SnapshotWatch } from './snapshot-watch.ts'
+import { watchSnapshot } from './snapshot-watch.ts'
 import { openSqliteStore } from './store/sqlite/open.ts'
 import type { Store } from './store/store.ts'
 import { openTracing } from './tracing/open.ts'
-import type { Tracing } from './tracing/start.ts'
 import { forkModule, supervise, type SupervisedChild } from './supervise.ts'
-import { timeOrderedId } from './time-ordered-id.ts'
 import type { WorkerDeps } from './worker/deps.ts'
 
 /** The one engine of a configuration; routes carry this name, so it never changes. */
 const ENGINE_NAME = 'default'
 const ENGINE_CALL_TIMEOUT_MS = 600_000
 const LOG_FLUSH_MS = 10_000
-const MAX_TENANTS = 100_000
-const BREAKER = { maxFailures: 3, pauseMs: 10_000 }
-const ADAPTED_MAX_TOKENS = 1024
-const UPSTREAM_BREAKER = { maxFailures: 5, pauseMs: 10_000 }
-
-/** Milliseconds since the epoch as it was when the process began: nobody can set this clock. */
-const monotonicNow = (): number => performance.timeOrigin + performance.now()
 
 export interface OpenEngine {
   engine: Engine
@@ -146,108 +129,6 @@ export interface Server {
   onUncaught(error: unknown): void
 }
 
-interface Parts {
-  config: Config
-  upstreams: NamedUpstream[]
-  store: Store
-  logger: Logger
-  queue: LogQueue
-  engine: OpenEngine | null
-  worker: SupervisedChild | null
-  routes: SnapshotWatch<RouteTable>
-  prices: Price[]
-  /** null where clients' own keys are forwarded */
-  issued: IssuedAccess | null
-  eventLoop: EventLoopWatch
-  tracing: Tracing | null
-  health: Health
-  load: Load
-  isDraining: () => boolean
-}
-
-const statusOf = (parts: Parts) => ({
-  engine: parts.config.engine.kind,
-  engineReachable: parts.health.engineIsReachable() === true,
-  worker: parts.worker === null ? 'elsewhere' : parts.worker.isRunning() ? 'running' : 'restarting',
-  log: parts.queue.stats(),
-  routes: parts.routes.snapshot().byVersion.size,
-})
-
-const buildApp = async (parts: Parts, registry: Registry) => {
-  const { config, store, queue, engine, routes, prices, issued, eventLoop, health } = parts
-  const secrets = await loadSecrets(config.dataDir)
-  const adminToken = config.adminToken ?? secrets.adminToken
-  const bodies = createBodyBudget(config.proxy.maxInFlightBytes)
-  registerProcessMetrics(registry, {
-    inFlight: () => parts.load.inFlight,
-    bodyBytes: bodies.inUse,
-    usage: store.records.usageTotals,
-    eventLoop: eventLoop.read,
-    engines: () => (engine === null ? [] : [[ENGINE_NAME, health.engineIsReachable() === true]]),
-  })
-  const proxy = createProxy({
-    upstreamBaseUrl: config.upstream.baseUrl,
-    failover: {
-      upstreams: parts.upstreams,
-      breaker: UPSTREAM_BREAKER,
-      retryAfterMaxMs: config.upstream.retryAfterMaxMs,
-    },
-    load: parts.load,
-    routes: routes.snapshot,
-    engines: new Map(engine === null ? [] : [[ENGINE_NAME, engine.engine]]),
-    tenants:
-      issued?.tenants ??
-      createTenants({
-        secret: config.proxy.tenantSecret ?? secrets.tenantSecret,
-        ttlMs: config.proxy.credentialTtlMs,
-        maxEntries: MAX_TENANTS,
-        now: Date.now,
-      }),
-    access: issued?.access ?? null,
-    bodies,
-    isCaptured: compileCaptureRule(config.capture, Math.random),
-    log: (exchange) => queue.push(exchange),
-    trace: parts.tracing && parts.tracing.trace,
-    metrics: createMetrics(registry, () => queue.stats()),
-    savedUsd: (model, tokens, usage) => savedUsd(prices, model, tokens, usage),
-    limits: {
-      maxBodyBytes: config.proxy.maxBodyBytes,
-      captureMaxBytes: config.proxy.captureMaxBytes,
-      adaptedTimeoutMs: config.proxy.adaptedTimeoutMs,
-      adaptedMaxTokens: ADAPTED_MAX_TOKENS,
-      upstreamTimeoutMs: config.upstream.timeoutMs,
-      keepAliveMs: config.proxy.keepAliveMs,
-    },
-    asksForUsage: config.proxy.streamUsage === 'always',
-    echoModel: config.proxy.echoModel,
-    breaker: BREAKER,
-    now: monotonicNow,
-    newId: timeOrderedId,
-  })
-  const admin = createAdminApp({
-    store,
-    token: adminToken,
-    now: Date.now,
-    status: () => statusOf(parts),
-    trafficShare: config.internalize.trafficShare,
-    estimatesUsage: config.estimateUsage,
-    costUsd: (model, usage) => costUsd(prices, model, usage),
-  })
-  const app = createApp({
-    proxy: proxy.app,
-    admin,
-    registry,
-    adminToken,
-    readiness: () => ({
-      store: routes.isCurrent() && (issued?.isCurrent() ?? true),
-      log: health.logIsTaken(),
-    }),
-    isDraining: parts.isDraining,
-    onUnexpected: (error) => parts.logger.error({ error: String(error) }, 'unexpected'),
-  })
-  return { app, proxy }
-}
-
 interface Opened {
   /** The first thing of a drain: those who ask whether the server is ready are told no. */
   beginDrain(): void
@@ -301,11 +182,12 @@ const open = async (
   let isDraining = false
   const parts: Parts = {
     config,
+    secrets: await loadSecrets(config.dataDir),
     upstreams,
     store,
     logger,
     queue,
-    engine,
+    engine: engine?.engine ?? null,
     worker,
     routes,
     prices,
@@ -317,7 +199,7 @@ const open = async (
     isDraining: () => isDraining,
   }
   const registry = new Registry()
-  const { app, proxy } = await buildApp(parts, registry)
+  const { app, proxy } = assemble(parts, registry)
   onClose(() => proxy.close())
   const { port, drain } = await listen(app, proxy.takes, config, config.server)
   onClose(() => drain(config.server.drainMs))

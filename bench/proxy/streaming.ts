@@ -17,6 +17,7 @@ import {
   type Part,
   type Round,
 } from './part.ts'
+import { withBar } from '../report.ts'
 import { percentile } from './percentile.ts'
 import { loadStreams } from './stream-load.ts'
 
@@ -108,12 +109,17 @@ const figuresOf = (rounds: Round<Measured>[], names: string[], cell: Cell): Figu
 }
 
 /** A chunk's cost and delay under load, the first byte alone. */
-const headlines = (underLoad: Round<Measured>[], alone: Round<Measured>[]): Figures =>
-  present({
-    cpu_per_chunk_vs_nginx: ratioTo(underLoad, 'nginx', RATIOS.cpu_per_chunk!),
-    chunk_delay_vs_nginx: ratioTo(underLoad, 'nginx', RATIOS.chunk_delay!),
-    first_byte_vs_nginx: ratioTo(alone, 'nginx', RATIOS.first_byte!),
+const headlines = (underLoad: Round<Measured>[], alone: Round<Measured>[]): Figures => {
+  const ratio = (rounds: Round<Measured>[], name: string, bar: number) => {
+    const figure = ratioTo(rounds, 'nginx', RATIOS[name]!)
+    return figure && withBar(figure, '<=', bar)
+  }
+  return present({
+    cpu_per_chunk_vs_nginx: ratio(underLoad, 'cpu_per_chunk', 3),
+    chunk_delay_vs_nginx: ratio(underLoad, 'chunk_delay', 1.2),
+    first_byte_vs_nginx: ratio(alone, 'first_byte', 3),
   })
+}
 
 const say = (cell: Cell, name: string, measured: Measured): void => {
   const [delay, first] = [RATIOS.chunk_delay!(measured), RATIOS.first_byte!(measured)]

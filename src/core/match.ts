@@ -14,7 +14,7 @@ import {
 } from './match/message-pattern.ts'
 import { createByteProbe, createByteTest } from './match/byte-probe.ts'
 import type { Outline } from './match/outline.ts'
-import { createProbes, passes, type Probe } from './match/probe.ts'
+import { createProbeIndex, createProbes, type Probe } from './match/probe.ts'
 import { keyText } from './match/template-key.ts'
 import type { Match, Template, TemplateKey } from './template.ts'
 
@@ -46,6 +46,8 @@ interface Bucket {
   /** the most messages that may follow in any template of the bucket */
   maxTurnsAfter: number
   entries: Compiled[]
+  /** visits the entries that texts may be of */
+  candidates: (texts: string[], visit: (compiled: Compiled) => void) => void
 }
 
 const createBucket = (templates: Template[]): Bucket => {
@@ -54,15 +56,17 @@ const createBucket = (templates: Template[]): Bucket => {
     return patterns.every((pattern) => pattern !== null) ? [{ template, patterns }] : []
   })
   const probes = createProbes(usable.map(({ patterns }) => patterns))
+  const entries = usable.map(({ template, patterns }, index) => ({
+    template,
+    patterns,
+    anchorChars: patterns.reduce((sum, pattern) => sum + pattern.anchorChars, 0),
+    probe: probes[index]!,
+  }))
   return {
     messages: templates[0]!.messages.length,
     maxTurnsAfter: Math.max(...templates.map(({ maxTurnsAfter }) => maxTurnsAfter)),
-    entries: usable.map(({ template, patterns }, index) => ({
-      template,
-      patterns,
-      anchorChars: patterns.reduce((sum, pattern) => sum + pattern.anchorChars, 0),
-      probe: probes[index]!,
-    })),
+    entries,
+    candidates: createProbeIndex(entries),
   }
 }
 
@@ -117,15 +121,14 @@ interface Found {
 const search = (bucket: Bucket, texts: string[], best: Found | null): Found | null => {
   const turns = texts.length - bucket.messages
   let found = best
-  for (const compiled of bucket.entries) {
-    if (turns > compiled.template.maxTurnsAfter) continue
-    if (!passes(compiled.probe, texts[compiled.probe.message]!)) continue
-    if (found && compiled.anchorChars < found.compiled.anchorChars) continue
+  bucket.candidates(texts, (compiled) => {
+    if (turns > compiled.template.maxTurnsAfter) return
+    if (found && compiled.anchorChars < found.compiled.anchorChars) return
     const taken = take(compiled, texts)
-    if (!taken) continue
+    if (!taken) return
     const tied = found !== null && found.compiled.anchorChars === compiled.anchorChars
     found = { compiled, taken, tied }
-  }
+  })
   return found
 }
 

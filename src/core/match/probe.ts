@@ -3,6 +3,7 @@
  * where it differs from every other template of its bucket. Prompts of one application share
  * kilobytes of opening, so comparing those for two hundred templates would cost milliseconds.
  */
+import { groupBy } from '../group-by.ts'
 import type { MessagePattern } from './message-pattern.ts'
 
 export interface Probe {
@@ -104,7 +105,7 @@ export const createProbes = (bucket: MessagePattern[][]): Probe[] => {
 }
 
 /** False when the text cannot be the template's message. */
-export const passes = (probe: Probe, text: string): boolean => {
+const passes = (probe: Probe, text: string): boolean => {
   if (probe.chars >= 0 ? text.length !== probe.chars : text.length < probe.minChars) return false
   const { headOffsets, headCodes, tailOffsets, tailCodes } = probe
   for (let index = 0; index < headOffsets.length; index++) {
@@ -114,4 +115,49 @@ export const passes = (probe: Probe, text: string): boolean => {
     if (text.charCodeAt(text.length - tailOffsets[index]!) !== tailCodes[index]) return false
   }
   return true
+}
+
+/** Entries whose probes look at the same places, by what they want to see there. */
+interface Alike<Entry> {
+  message: number
+  headOffsets: number[]
+  byCodes: Map<number, Entry[]>
+}
+
+/** Of the characters at the offsets; equal for different ones now and then, never the other way. */
+const hashOfHead = (text: string, offsets: number[]): number => {
+  let hash = 0
+  for (let index = 0; index < offsets.length; index++) {
+    hash = (Math.imul(hash, 31) + text.charCodeAt(offsets[index]!)) | 0
+  }
+  return hash
+}
+
+const hashOfCodes = (codes: number[]): number =>
+  hashOfHead(String.fromCharCode(...codes), [...codes.keys()])
+
+/**
+ * Finds the entries whose probes a request may pass without a look at each of the others: a thousand
+ * templates of one stem differ in the same few places.
+ */
+export const createProbeIndex = <Entry extends { probe: Probe }>(
+  entries: Entry[]
+): ((texts: string[], visit: (entry: Entry) => void) => void) => {
+  const places = groupBy(entries, ({ probe }) => `${probe.message} ${probe.headOffsets.join()}`)
+  const groups = [...places.values()].map((alike): Alike<Entry> => {
+    const { message, headOffsets } = alike[0]!.probe
+    return {
+      message,
+      headOffsets,
+      byCodes: groupBy(alike, ({ probe }) => hashOfCodes(probe.headCodes)),
+    }
+  })
+  return (texts, visit) => {
+    for (const { message, headOffsets, byCodes } of groups) {
+      const text = texts[message]!
+      for (const entry of byCodes.get(hashOfHead(text, headOffsets)) ?? []) {
+        if (passes(entry.probe, text)) visit(entry)
+      }
+    }
+  }
 }

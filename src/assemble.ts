@@ -1,0 +1,143 @@
+/**
+ * What the server answers with, put together from its open parts: proxy, admin API, metrics, health.
+ * Opens nothing itself.
+ */
+import { Registry } from 'prom-client'
+import { createAdminApp } from './admin/app.ts'
+import { createApp } from './app.ts'
+import type { Config } from './config.ts'
+import { compileCaptureRule } from './core/capture-rule.ts'
+import { costUsd, savedUsd, type Price } from './core/prices.ts'
+import type { Secrets } from './data-dir.ts'
+import type { Engine } from './engine/engine.ts'
+import type { EventLoopWatch } from './event-loop.ts'
+import type { Health } from './health.ts'
+import type { IssuedAccess } from './issued-access.ts'
+import type { Logger } from './logger.ts'
+import { createBodyBudget } from './proxy/body-budget.ts'
+import type { Load } from './proxy/load.ts'
+import type { LogQueue } from './proxy/log-queue.ts'
+import { createMetrics } from './proxy/metrics.ts'
+import { registerProcessMetrics } from './proxy/process-metrics.ts'
+import { createProxy } from './proxy/proxy.ts'
+import type { RouteTable } from './proxy/route-table.ts'
+import { createTenants } from './proxy/tenants.ts'
+import type { NamedUpstream } from './proxy/upstream-choice.ts'
+import type { SnapshotWatch } from './snapshot-watch.ts'
+import type { Store } from './store/store.ts'
+import type { SupervisedChild } from './supervise.ts'
+import { timeOrderedId } from './time-ordered-id.ts'
+import type { Tracing } from './tracing/start.ts'
+
+const MAX_TENANTS = 100_000
+const BREAKER = { maxFailures: 3, pauseMs: 10_000 }
+const ADAPTED_MAX_TOKENS = 1024
+const UPSTREAM_BREAKER = { maxFailures: 5, pauseMs: 10_000 }
+
+/** Milliseconds since the epoch as it was when the process began: nobody can set this clock. */
+const monotonicNow = (): number => performance.timeOrigin + performance.now()
+
+export interface Parts {
+  config: Config
+  /** in place of what the configuration does not have */
+  secrets: Secrets
+  upstreams: NamedUpstream[]
+  store: Store
+  logger: Logger
+  queue: LogQueue
+  engine: Engine | null
+  worker: SupervisedChild | null
+  routes: SnapshotWatch<RouteTable>
+  prices: Price[]
+  /** null where clients' own keys are forwarded */
+  issued: IssuedAccess | null
+  eventLoop: EventLoopWatch
+  tracing: Tracing | null
+  health: Health
+  load: Load
+  isDraining: () => boolean
+}
+
+const statusOf = (parts: Parts) => ({
+  engine: parts.config.engine.kind,
+  engineReachable: parts.health.engineIsReachable() === true,
+  worker: parts.worker === null ? 'elsewhere' : parts.worker.isRunning() ? 'running' : 'restarting',
+  log: parts.queue.stats(),
+  routes: parts.routes.snapshot().byVersion.size,
+})
+
+/** @returns the app, and the proxy within it, which sees chat completions before the app does */
+export const assemble = (parts: Parts, registry: Registry) => {
+  const { config, secrets, store, queue, engine, routes, prices, issued } = parts
+  const { eventLoop, health } = parts
+  const adminToken = config.adminToken ?? secrets.adminToken
+  const bodies = createBodyBudget(config.proxy.maxInFlightBytes)
+  registerProcessMetrics(registry, {
+    inFlight: () => parts.load.inFlight,
+    bodyBytes: bodies.inUse,
+    usage: store.records.usageTotals,
+    eventLoop: eventLoop.read,
+    engines: () => (engine === null ? [] : [[engine.name, health.engineIsReachable() === true]]),
+  })
+  const proxy = createProxy({
+    upstreamBaseUrl: config.upstream.baseUrl,
+    failover: {
+      upstreams: parts.upstreams,
+      breaker: UPSTREAM_BREAKER,
+      retryAfterMaxMs: config.upstream.retryAfterMaxMs,
+    },
+    load: parts.load,
+    routes: routes.snapshot,
+    engines: new Map(engine === null ? [] : [[engine.name, engine]]),
+    tenants:
+      issued?.tenants ??
+      createTenants({
+        secret: config.proxy.tenantSecret ?? secrets.tenantSecret,
+        ttlMs: config.proxy.credentialTtlMs,
+        maxEntries: MAX_TENANTS,
+        now: Date.now,
+      }),
+    access: issued?.access ?? null,
+    bodies,
+    isCaptured: compileCaptureRule(config.capture, Math.random),
+    log: (exchange) => queue.push(exchange),
+    trace: parts.tracing && parts.tracing.trace,
+    metrics: createMetrics(registry, () => queue.stats()),
+    savedUsd: (model, tokens, usage) => savedUsd(prices, model, tokens, usage),
+    limits: {
+      maxBodyBytes: config.proxy.maxBodyBytes,
+      captureMaxBytes: config.proxy.captureMaxBytes,
+      adaptedTimeoutMs: config.proxy.adaptedTimeoutMs,
+      adaptedMaxTokens: ADAPTED_MAX_TOKENS,
+      upstreamTimeoutMs: config.upstream.timeoutMs,
+      keepAliveMs: config.proxy.keepAliveMs,
+    },
+    asksForUsage: config.proxy.streamUsage === 'always',
+    echoModel: config.proxy.echoModel,
+    breaker: BREAKER,
+    now: monotonicNow,
+    newId: timeOrderedId,
+  })
+  const admin = createAdminApp({
+    store,
+    token: adminToken,
+    now: Date.now,
+    status: () => statusOf(parts),
+    trafficShare: config.internalize.trafficShare,
+    estimatesUsage: config.estimateUsage,
+    costUsd: (model, usage) => costUsd(prices, model, usage),
+  })
+  const app = createApp({
+    proxy: proxy.app,
+    admin,
+    registry,
+    adminToken,
+    readiness: () => ({
+      store: routes.isCurrent() && (issued?.isCurrent() ?? true),
+      log: health.logIsTaken(),
+    }),
+    isDraining: parts.isDraining,
+    onUnexpected: (error) => parts.logger.error({ error: String(error) }, 'unexpected'),
+  })
+  return { app, proxy }
+}
