@@ -182,22 +182,10 @@ describe('matching among many templates', () => {
   ]
 
   it('finds the right one of 300 that share their first and last 6,000 characters', () => {
-    for (const index of [0, 7, 150, 299]) {
+    for (let index = 0; index < 300; index++) {
       expect(matcher.match(KEY, messagesOf(index))?.template.version).toBe(`v${index}`)
     }
     expect(matcher.match(KEY, messagesOf(300))).toBeNull()
-  })
-
-  it('needs well under 100 µs for each', () => {
-    const requests = Array.from({ length: 200 }, (_, index) => messagesOf(index))
-    for (let round = 0; round < 5; round++)
-      for (const messages of requests) matcher.match(KEY, messages)
-    const rounds = Array.from({ length: 9 }, () => {
-      const start = performance.now()
-      for (const messages of requests) matcher.match(KEY, messages)
-      return ((performance.now() - start) * 1000) / requests.length
-    })
-    expect(Math.min(...rounds)).toBeLessThan(100)
   })
 
   it('prefers the template with more constant text and refuses a tie', () => {
