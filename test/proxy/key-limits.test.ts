@@ -59,7 +59,7 @@ const heldAnswers = (): { respond: Responder; release: () => void } => {
 
 describe('a budget', () => {
   // 20 tokens are reserved: 14 at 1 cent, 6 at 2 cents, 26 cents; the answer takes 9 and 3: 15 cents
-  it('is checked before the call', async () => {
+  it('peers 3.10: is checked before the call', async () => {
     await start(budget(0.25))
     const refused = await ask()
     expect(refused.status).toBe(429)
@@ -70,7 +70,7 @@ describe('a budget', () => {
     expect(keyed.harness.upstream.requests).toEqual([])
   })
 
-  it('is shared by requests at the same time: they cannot overspend it together', async () => {
+  it('peers 3.10: is shared by requests at the same time: they cannot overspend it together', async () => {
     await start(budget(0.6))
     const held = heldAnswers()
     keyed.harness.upstream.respond = held.respond
@@ -88,7 +88,7 @@ describe('a budget', () => {
     expect(keyed.spends.map(({ usd }) => usd)).toEqual([0.15, 0.15, 0.15])
   })
 
-  it('lets a reservation expire whose settlement was lost', async () => {
+  it('peers 3.10: lets a reservation expire whose settlement was lost', async () => {
     await start(budget(0.3))
     keyed.harness.upstream.respond = heldAnswers().respond
     const lost = ask().catch(() => null)
