@@ -5,8 +5,8 @@ import type {
   ChatRequest,
   FinishReason,
   TokenLogprob,
-  Usage,
 } from '../../src/openai/chat.ts'
+import { usageOf } from '../../src/openai/usage.ts'
 import type { CompletionEnd, TokenDelta } from './backend.ts'
 
 export type Generation = AsyncGenerator<TokenDelta, CompletionEnd, undefined>
@@ -69,12 +69,6 @@ const chunk = (
       finish_reason: finishReason,
     },
   ],
-})
-
-const usageOf = (promptTokens: number, completionTokens: number): Usage => ({
-  prompt_tokens: promptTokens,
-  completion_tokens: completionTokens,
-  total_tokens: promptTokens + completionTokens,
 })
 
 /** A generation whose first step is taken already. */

@@ -4,6 +4,7 @@
  * is OpenAI's. Pure; the tokenizer is handed in.
  */
 import type { ChatCompletion, ChatMessage, ChatRequest, Usage } from '../openai/chat.ts'
+import { usageOf } from '../openai/usage.ts'
 
 /** Number of tokens of a text. */
 export type CountTokens = (text: string) => number
@@ -65,15 +66,8 @@ const promptTokens = (request: ChatRequest, count: CountTokens): number => {
 const completionTokens = ({ choices }: ChatCompletion, count: CountTokens): number =>
   choices.reduce((sum, { message }) => sum + total(textsOf(message), count), 0)
 
-const estimate = (request: ChatRequest, response: ChatCompletion, count: CountTokens): Usage => {
-  const prompt = promptTokens(request, count)
-  const completion = completionTokens(response, count)
-  return {
-    prompt_tokens: prompt,
-    completion_tokens: completion,
-    total_tokens: prompt + completion,
-  }
-}
+const estimate = (request: ChatRequest, response: ChatCompletion, count: CountTokens): Usage =>
+  usageOf(promptTokens(request, count), completionTokens(response, count))
 
 /**
  * @param request and response as the log has them, JSON

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { Budget } from './budget.ts'
+import { isModelIn } from './model-pattern.ts'
 
 export interface KeyLimits {
   /** names of models, a `*` at the end stands for any rest; null allows all */
@@ -73,5 +74,4 @@ export const isMetered = ({ limits }: IssuedKey): boolean =>
 export const isReadFirst = (key: IssuedKey): boolean => key.limits.models !== null || isMetered(key)
 
 export const allowsModel = ({ models }: KeyLimits, model: string): boolean =>
-  models === null ||
-  models.some((name) => (name.endsWith('*') ? model.startsWith(name.slice(0, -1)) : model === name))
+  models === null || isModelIn(models, model)

@@ -10,7 +10,7 @@ import type {
   ContentPart,
   Usage,
 } from '../openai/chat.ts'
-import { tokenCounts } from '../openai/usage.ts'
+import { tokenCounts, usageOf } from '../openai/usage.ts'
 
 const BYTES_PER_TOKEN = 4
 /** of an image or a sound, whose bytes say nothing about its tokens */
@@ -37,12 +37,6 @@ const tokensOfMessage = ({ content, tool_calls: toolCalls }: ChatMessage): numbe
     TOKENS_PER_MESSAGE + tokensOfJson(toolCalls)
   )
 }
-
-const usageOf = (promptTokens: number, completionTokens: number): Usage => ({
-  prompt_tokens: promptTokens,
-  completion_tokens: completionTokens,
-  total_tokens: promptTokens + completionTokens,
-})
 
 const isCount = (value: unknown): value is number =>
   typeof value === 'number' && Number.isFinite(value) && value >= 0

@@ -4,6 +4,13 @@
  */
 import type { Usage } from './chat.ts'
 
+/** A usage in OpenAI's shape, of what was counted here. */
+export const usageOf = (promptTokens: number, completionTokens: number): Usage => ({
+  prompt_tokens: promptTokens,
+  completion_tokens: completionTokens,
+  total_tokens: promptTokens + completionTokens,
+})
+
 /** Tokens; null where the provider does not say: absent is not 0. */
 export interface TokenCounts {
   /** all that the model read, from a cache or not */

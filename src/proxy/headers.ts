@@ -39,9 +39,6 @@ const CREDENTIALS = new Set([
   'openai-project',
 ])
 
-/** Whose account a call belongs to: with a key of ours, that is not the caller's to say. */
-const ACCOUNT = new Set(['openai-organization', 'openai-project'])
-
 const NONE: ReadonlySet<string> = new Set()
 
 /** Names that a `connection` header declares as hop-by-hop. */
@@ -66,7 +63,7 @@ export const headersForUpstream = (
     const name = raw[i]!.toLowerCase()
     if (NOT_FORWARDED.has(name) || declared.has(name)) continue
     if (!keepLength && name === 'content-length') continue
-    if (apiKey !== null && (CREDENTIALS.has(name) || ACCOUNT.has(name))) continue
+    if (apiKey !== null && CREDENTIALS.has(name)) continue
     kept.push(raw[i]!, raw[i + 1]!)
   }
   if (apiKey !== null) kept.push('authorization', `Bearer ${apiKey}`)

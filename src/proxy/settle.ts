@@ -2,18 +2,19 @@
 import { countableUsage, estimateCompletion } from '../core/token-estimate.ts'
 import type { ChatCompletion, Usage } from '../openai/chat.ts'
 import { readAnswer } from '../openai/read-answer.ts'
+import { usageOf } from '../openai/usage.ts'
 import type { Capture } from './capture.ts'
 import type { ExchangeEnd } from './exchange.ts'
 import type { Charge } from './limits.ts'
 
-const NOTHING: Usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }
+const NOTHING = usageOf(0, 0)
 
 /** An upstream that answered with an error, or not at all, has counted nothing. */
 const isFree = ({ status }: Capture, end: ExchangeEnd): boolean =>
   status === 0 ? end === 'upstream-failed' : status < 200 || status >= 300
 
 /** @returns null when neither the answer's usage nor its text is known */
-const usageOf = async (
+const usedBy = async (
   { estimate }: Charge,
   capture: Capture,
   end: ExchangeEnd,
@@ -43,7 +44,7 @@ export const settleUpstream = async (
   maxBytes: number
 ): Promise<void> => {
   if (isFree(capture, end)) return charge.settle(NOTHING, 'upstream')
-  const usage = await usageOf(charge, capture, end, maxBytes).catch(() => null)
+  const usage = await usedBy(charge, capture, end, maxBytes).catch(() => null)
   charge.settle(usage ?? charge.estimate, 'upstream')
 }
 

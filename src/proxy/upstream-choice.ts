@@ -1,4 +1,5 @@
 /** Which upstreams may answer a model's requests. Pure. */
+import { isModelIn } from '../core/model-pattern.ts'
 
 /** An entry of the upstreams file, with its key read. */
 export interface NamedUpstream {
@@ -15,18 +16,13 @@ export interface NamedUpstream {
 /** The upstream of all that no entry is for; no entry may be called so. */
 export const DEFAULT_UPSTREAM = 'default'
 
-const fits = (pattern: string, model: string): boolean =>
-  pattern.endsWith('*') ? model.startsWith(pattern.slice(0, -1)) : model === pattern
-
 /** @returns the first entry that a model's requests are for; null where they are for no entry */
 export const findUpstream = (
   entries: readonly NamedUpstream[],
   model: string
 ): NamedUpstream | null =>
   // what has no model's name is no chat completion that could be read
-  model === ''
-    ? null
-    : (entries.find(({ models }) => models.some((pattern) => fits(pattern, model))) ?? null)
+  model === '' ? null : (entries.find(({ models }) => isModelIn(models, model)) ?? null)
 
 /**
  * Who stands in for an entry, in order. An upstream without a key of its own never does: it would get
