@@ -42,6 +42,11 @@ export interface Arm {
   results: StageResult[]
 }
 
+/** Every lora that was trained for it, of all arms and stages. */
+export const lorasOf = ({ plan }: Internalization): string[] => [
+  ...new Set(plan?.arms.flatMap(({ results }) => results.map(({ lora }) => lora))),
+]
+
 /** For people: the arm, and which of its stages. */
 export const stageName = (arm: Arm, stage: number): string =>
   `${arm.name} ${stage + 1}/${arm.stages.length}`

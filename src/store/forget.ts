@@ -3,7 +3,11 @@
  * back where that is wanted, deletes the records, and leaves the rest to the worker as a task
  * (`forget-task.ts`). The task is written first, so one that is interrupted is ended by the next.
  */
-import type { Internalization, InternalizationState } from '../core/internalization.ts'
+import {
+  lorasOf,
+  type Internalization,
+  type InternalizationState,
+} from '../core/internalization.ts'
 import { isEmptySelection, type Selection } from '../core/selection.ts'
 import { transition } from '../core/transitions.ts'
 import { AppError } from '../errors.ts'
@@ -52,10 +56,6 @@ export interface ForgetReport {
 }
 
 const REASON = 'it was trained on records that were forgotten'
-
-const lorasOf = ({ plan }: Internalization): string[] => [
-  ...new Set(plan?.arms.flatMap(({ results }) => results.map(({ lora }) => lora))),
-]
 
 const endedState = ({ state }: Internalization, retire: boolean): InternalizationState | null => {
   switch (state.name) {

@@ -3,6 +3,7 @@
  * more go, the database's files are cleaned, the engine deletes its copies. Each task is repeated
  * until all of it is done.
  */
+import { lorasOf } from '../core/internalization.ts'
 import { isInWork, transition } from '../core/transitions.ts'
 import { toAppError } from '../errors.ts'
 import {
@@ -72,14 +73,15 @@ const cleanStore = async (
 
 /** @returns false when there is no engine to ask */
 const cleanEngine = async (
-  { engine }: ForgetDeps,
+  { engine, store }: ForgetDeps,
   { learned, loras }: ForgetTask
 ): Promise<boolean> => {
   // held-out rows are never uploaded
   const trained = learned.filter(({ trained: rows }) => rows > 0).map(({ id }) => id)
   if (trained.length === 0) return true
   if (engine === null) return false
-  await deleteTrainingData(engine, trained, loras)
+  const noted = new Set((await store.internalizations.list()).flatMap(lorasOf))
+  await deleteTrainingData(engine, trained, { named: loras, noted })
   return true
 }
 

@@ -17,9 +17,9 @@ const internalizationOf = (filename: string): string | null =>
   /^(.+)-\d+-\d+-(?:train|valid)\.jsonl$/.exec(filename)?.[1] ?? null
 
 /** @param codes of refusals that are no failure here */
-const unless = async (codes: ErrorCode[], deletion: Promise<void>): Promise<void> => {
+const unless = async (codes: ErrorCode[], request: Promise<unknown>): Promise<void> => {
   try {
-    await deletion
+    await request
   } catch (error) {
     if (!codes.includes(toAppError(error).code)) throw error
   }
@@ -30,19 +30,27 @@ const filesOf = async (engine: Engine, ids: Set<string>): Promise<string[]> =>
     .filter(({ filename }) => ids.has(internalizationOf(filename) ?? ''))
     .map(({ id }) => id)
 
-/** Stops what still trains on it, and deletes files, checkpoints and the loras that are named. */
+/**
+ * Stops what still trains on them, and deletes their files and checkpoints, the loras that are named,
+ * and those of jobs whose end nobody noted: nobody could name them.
+ * @param noted every lora that an internalization knows
+ */
 export const deleteTrainingData = async (
   engine: Engine,
   internalizations: string[],
-  loras: string[]
+  { named, noted }: { named: string[]; noted: Set<string> }
 ): Promise<void> => {
+  const unwanted = new Set(named)
   for (const internalization_id of internalizations) {
-    for (const job of await engine.findJobs({ internalization_id }))
-      if (isUnfinished(job)) await engine.cancelJob(job.id)
+    for (const job of (await engine.findJobs({ internalization_id })).filter(isUnfinished))
+      // one that was quicker has ended, too
+      await unless(['conflict'], engine.cancelJob(job.id))
+    for (const { fine_tuned_model: lora } of await engine.findJobs({ internalization_id }))
+      if (lora !== null && !noted.has(lora)) unwanted.add(lora)
   }
   for (const file of await filesOf(engine, new Set(internalizations)))
     await unless(['not-found'], engine.deleteFile(file))
-  for (const lora of loras) await unless(['not-found'], engine.deleteModel(lora))
+  for (const lora of unwanted) await unless(['not-found'], engine.deleteModel(lora))
 }
 
 /**

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createFakeBackend } from '../../adapters/fake/backend.ts'
 import { openEngineHost, type EngineHost } from '../../adapters/contract/host.ts'
 import { batchOf } from '../../src/core/exchange-batch.ts'
@@ -11,6 +11,7 @@ import type { Internalization } from '../../src/core/internalization.ts'
 import type { ExchangeRecord } from '../../src/core/record.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
+import { isUnfinished } from '../../src/openai/fine-tuning.ts'
 import { forgetTasks } from '../../src/store/forget-task.ts'
 import { forget, type ForgetReport, type ForgetRequest } from '../../src/store/forget.ts'
 import { goLive } from '../../src/store/promote.ts'
@@ -206,6 +207,26 @@ describe('forgetting', () => {
     const jobs = await engine.findJobs({ internalization_id: id })
     expect(jobs.map(({ status }) => status)).not.toContain('running')
     expect(jobs.map(({ status }) => status)).not.toContain('queued')
+    expect(found(MARKER)).toEqual([])
+  })
+
+  it('deletes the lora of a job that ended while it was being stopped', async () => {
+    const { id } = await runUntil('training')
+    await worker.step()
+    const late: Engine = {
+      ...engine,
+      cancelJob: async (job) => {
+        await vi.waitUntil(async () => !isUnfinished(await engine.getJob(job)), 20_000)
+        return engine.cancelJob(job)
+      },
+    }
+    await forgetBy({ user: USER })
+    await settleForgotten(depsOf({ engine: late }))
+    const [job] = await engine.findJobs({ internalization_id: id })
+    expect(job!.status).toBe('succeeded')
+    const served = (await engine.models()).map((model) => model.id)
+    expect(served).not.toContain(job!.fine_tuned_model)
+    expect(await forgetTasks(store)).toEqual([])
     expect(found(MARKER)).toEqual([])
   })
 
