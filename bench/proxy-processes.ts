@@ -47,7 +47,7 @@ export const childrenOf = (pid: number): number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
 
 /**
- * `upstream`, `fetch` or `ours`.
+ * `upstream`, `fetch`, `bare` or `ours`.
  * @param script the built `proxy-server.ts`
  */
 export const startServer = async (
@@ -57,7 +57,8 @@ export const startServer = async (
 ): Promise<Target> => {
   const child = spawn(process.execPath, [script, kind, ...rest], {
     stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...process.env, NODE_ENV: 'production' },
+    // as in the Dockerfile
+    env: { ...process.env, NODE_ENV: 'production', MALLOC_ARENA_MAX: '2' },
   })
   const lines: string[] = []
   const output = createInterface({ input: child.stdout })

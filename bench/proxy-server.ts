@@ -1,13 +1,16 @@
 /**
  * One server of the proxy benchmark, as a process of its own so that its CPU time can be read:
- * `upstream`, `fetch` (Hono with the platform's fetch, the usual way to write a proxy) or `ours`
- * (the product's hot path, logging into a real SQLite store). Prints its port, then serves until
+ * `upstream`, `fetch` (Hono with the platform's fetch, the usual way to write a proxy), `bare` (Node's
+ * server and undici with nothing between: what no proxy on Node can do without) or `ours` (the
+ * product's hot path, logging into a real SQLite store). Prints its port, then serves until
  * its input closes; `ours` then prints its counts.
  */
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
 import { Hono } from 'hono'
 import { Registry } from 'prom-client'
+import { Pool, type Dispatcher } from 'undici'
 import { createBodyBudget } from '../src/proxy/body-budget.ts'
 import { createLogQueue, type LogQueueStats } from '../src/proxy/log-queue.ts'
 import { listen } from '../src/http-server.ts'
@@ -52,6 +55,37 @@ const startFetchProxy = (upstreamUrl: string): void => {
     return new Response(answer.body, { status: answer.status, headers: answer.headers })
   })
   serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }, ({ port }) => announce(port))
+  process.stdin.on('end', () => process.exit(0)).resume()
+}
+
+/** Reads nothing and keeps nothing; a fault ends the process. */
+const startBareProxy = (upstreamUrl: string): void => {
+  const pool = new Pool(upstreamUrl, { pipelining: 1 })
+  const server = createServer((incoming, outgoing) => {
+    const chunks: Buffer[] = []
+    incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+    incoming.on('end', () => {
+      const headers = { ...incoming.headers }
+      delete headers.connection
+      const method = incoming.method as Dispatcher.HttpMethod
+      pool.dispatch(
+        { path: incoming.url ?? '/', method, headers, body: Buffer.concat(chunks) },
+        {
+          onConnect: () => {},
+          onHeaders: (status, raw) => {
+            outgoing.writeHead(status, raw!.map(String))
+            return true
+          },
+          onData: (chunk) => outgoing.write(chunk),
+          onComplete: () => void outgoing.end(),
+          onError: (error) => {
+            throw error
+          },
+        }
+      )
+    })
+  })
+  server.listen(0, '127.0.0.1', () => announce((server.address() as AddressInfo).port))
   process.stdin.on('end', () => process.exit(0)).resume()
 }
 
@@ -115,4 +149,5 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
 const [kind, upstreamUrl = '', dataDir = ''] = process.argv.slice(2)
 if (kind === 'upstream') startUpstream()
 else if (kind === 'fetch') startFetchProxy(upstreamUrl)
+else if (kind === 'bare') startBareProxy(upstreamUrl)
 else await startProduct(upstreamUrl, dataDir)

@@ -1,7 +1,6 @@
 /**
  * Part `streaming`: answers that come token by token, 8 and 64 KB, 1 and 64 in flight. `direct` is
- * the upstream without any server between, so that what a server adds can be told from what the
- * machine takes.
+ * the upstream without any server between: what a server adds to the first byte is the difference.
  */
 import type { Target } from '../proxy-processes.ts'
 import { requestBody } from '../proxy-traffic.ts'
@@ -17,7 +16,7 @@ import {
   type Part,
   type Round,
 } from './part.ts'
-import { withBar } from '../report.ts'
+import { withBar, type Figure } from '../report.ts'
 import { percentile } from './percentile.ts'
 import { loadStreams } from './stream-load.ts'
 
@@ -28,20 +27,25 @@ interface Cell {
   everyMs: number
 }
 
-/** Long streams under load, for the cost of a chunk; short ones alone, for many first bytes. */
+/** Long streams under load, for the cost of a chunk. */
 const LONG = { concurrency: 64, chunks: 128, everyMs: 10 }
-const SHORT = { concurrency: 1, chunks: 8, everyMs: 5 }
+/** Short ones alone, one behind the other, for many first bytes. */
+const SHORT = { concurrency: 1, chunks: 1, everyMs: 0 }
+/** The same where every process has slept meanwhile. */
+const PAUSED = { concurrency: 1, chunks: 8, everyMs: 5 }
 /** The first two are those that figures without a suffix are of. */
 const CELLS: Cell[] = [
   { kilobytes: 8, ...LONG },
   { kilobytes: 8, ...SHORT },
+  { kilobytes: 8, ...PAUSED },
   { kilobytes: 64, ...LONG },
   { kilobytes: 64, ...SHORT },
 ]
 
 const DIRECT = 'direct'
 
-const nameOf = ({ kilobytes, concurrency }: Cell): string => `${kilobytes}kb_${concurrency}`
+const nameOf = ({ kilobytes, concurrency, everyMs }: Cell): string =>
+  `${kilobytes}kb_${concurrency}${everyMs === PAUSED.everyMs ? '_paused' : ''}`
 
 interface Measured {
   cpuMicrosPerChunk: number
@@ -83,11 +87,19 @@ const COLUMNS: [string, string, Read][] = [
   ]),
 ]
 
-const RATIOS: Record<string, Read> = {
-  cpu_per_chunk: cpuPerChunk,
-  chunk_delay: ({ delayMs }) => percentile(delayMs, SHARES.p50),
-  first_byte: ({ firstByteMs }) => percentile(firstByteMs, SHARES.p50),
-}
+const chunkDelay: Read = ({ delayMs }) => percentile(delayMs, SHARES.p50)
+const firstByte: Read = ({ firstByteMs }) => percentile(firstByteMs, SHARES.p50)
+
+/** What ours adds to the first byte, over what the other adds. */
+const firstByteAddedTo = (rounds: Round<Measured>[], other: string): Figure | null =>
+  overRounds(
+    rounds,
+    ({ [OURS]: ours, [other]: theirs, [DIRECT]: direct }) =>
+      ours && theirs && direct
+        ? (firstByte(ours) - firstByte(direct)) / (firstByte(theirs) - firstByte(direct))
+        : null,
+    'ratio'
+  )
 
 const figuresOf = (rounds: Round<Measured>[], names: string[], cell: Cell): Figures => {
   const suffix = nameOf(cell)
@@ -100,29 +112,29 @@ const figuresOf = (rounds: Round<Measured>[], names: string[], cell: Cell): Figu
     }
   }
   for (const other of names.filter((name) => name !== OURS)) {
-    for (const [ratio, read] of Object.entries(RATIOS)) {
-      if (read === cpuPerChunk && !hasCpu(other, cell)) continue
-      figures[`${ratio}_vs_${other}_${suffix}`] = ratioTo(rounds, other, read)
-    }
+    if (hasCpu(other, cell))
+      figures[`cpu_per_chunk_vs_${other}_${suffix}`] = ratioTo(rounds, other, cpuPerChunk)
+    figures[`chunk_delay_vs_${other}_${suffix}`] = ratioTo(rounds, other, chunkDelay)
+    if (other !== DIRECT)
+      figures[`first_byte_vs_${other}_${suffix}`] = firstByteAddedTo(rounds, other)
   }
   return present(figures)
 }
 
+const atMost = (figure: Figure | null, bar: number): Figure | null =>
+  figure && withBar(figure, '<=', bar)
+
 /** A chunk's cost and delay under load, the first byte alone. */
 const headlines = (underLoad: Round<Measured>[], alone: Round<Measured>[]): Figures => {
-  const ratio = (rounds: Round<Measured>[], name: string, bar: number) => {
-    const figure = ratioTo(rounds, 'nginx', RATIOS[name]!)
-    return figure && withBar(figure, '<=', bar)
-  }
   return present({
-    cpu_per_chunk_vs_nginx: ratio(underLoad, 'cpu_per_chunk', 3),
-    chunk_delay_vs_nginx: ratio(underLoad, 'chunk_delay', 1.2),
-    first_byte_vs_nginx: ratio(alone, 'first_byte', 3),
+    cpu_per_chunk_vs_nginx: atMost(ratioTo(underLoad, 'nginx', cpuPerChunk), 3),
+    chunk_delay_vs_nginx: atMost(ratioTo(underLoad, 'nginx', chunkDelay), 1.2),
+    first_byte_vs_nginx: atMost(firstByteAddedTo(alone, 'nginx'), 3),
   })
 }
 
 const say = (cell: Cell, name: string, measured: Measured): void => {
-  const [delay, first] = [RATIOS.chunk_delay!(measured), RATIOS.first_byte!(measured)]
+  const [delay, first] = [chunkDelay(measured), firstByte(measured)]
   log(
     `streams, ${nameOf(cell)}, ${name}: ${measured.cpuMicrosPerChunk.toFixed(1)} µs CPU a chunk, ` +
       `delay ${delay.toFixed(3)} ms, first byte ${first.toFixed(2)} ms`

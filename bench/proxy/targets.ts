@@ -20,6 +20,7 @@ export const startTargets = async (
 ): Promise<Map<string, Target>> => {
   const targets = new Map<string, Target>()
   targets.set('hono_fetch', await startServer(script, 'fetch', urlOf(upstream)))
+  targets.set('bare', await startServer(script, 'bare', urlOf(upstream)))
   try {
     targets.set('portkey', await startPortkey(join(folder, 'portkey'), urlOf(upstream)))
   } catch (error) {

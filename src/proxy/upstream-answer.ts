@@ -44,6 +44,7 @@ export class UpstreamAnswer implements Dispatcher.DispatchHandler {
   /** null until the request has a connection */
   private abort: ((error: Error) => void) | null = null
   private resume: () => void = () => {}
+  private isHeadSent = false
   private readonly keepAliveMs: number
   /** null where no comment may be sent */
   private keepAlive: KeepAlive | null = null
@@ -75,8 +76,8 @@ export class UpstreamAnswer implements Dispatcher.DispatchHandler {
     // the upstream's own date passes; where it sends none, none is made up
     client.outgoing.sendDate = false
     client.outgoing.writeHead(status, statusText, headers.raw)
-    // headers of a stream must not wait for its first event; with a known length both come at once
-    if (!headers.hasLength) client.outgoing.flushHeaders()
+    // headers of a stream must not wait for its first event, and go with it where both came at once
+    if (!headers.hasLength) process.nextTick(() => this.sendHead())
     if (this.keepAliveMs > 0 && isPlainEventStream(headers))
       this.keepAlive = new KeepAlive(client.outgoing, this.keepAliveMs)
     if (this.passage.hidesUsage && isPlainEventStream(headers)) this.usageFilter = new UsageFilter()
@@ -90,6 +91,7 @@ export class UpstreamAnswer implements Dispatcher.DispatchHandler {
     if (shown.length === 0) return true
     this.keepAlive?.sent(shown)
     const { outgoing } = this.passage.client
+    this.isHeadSent = true
     const takesMore = outgoing.write(shown)
     if (!takesMore) outgoing.once('drain', this.resume)
     return takesMore
@@ -110,6 +112,11 @@ export class UpstreamAnswer implements Dispatcher.DispatchHandler {
     if (client.canBeAnswered) client.sendError(connectionError(error), addedHeaders)
     else client.break()
     this.passage.onEnd('upstream-failed')
+  }
+
+  private sendHead(): void {
+    const { outgoing } = this.passage.client
+    if (!this.isHeadSent && !outgoing.writableEnded && !outgoing.destroyed) outgoing.flushHeaders()
   }
 }
 
