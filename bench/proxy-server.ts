@@ -58,7 +58,7 @@ const startFetchProxy = (upstreamUrl: string): void => {
   process.stdin.on('end', () => process.exit(0)).resume()
 }
 
-/** Reads nothing and keeps nothing; a fault ends the process. */
+/** Reads nothing, keeps nothing, repeats nothing. */
 const startBareProxy = (upstreamUrl: string): void => {
   const pool = new Pool(upstreamUrl, { pipelining: 1 })
   const server = createServer((incoming, outgoing) => {
@@ -78,9 +78,8 @@ const startBareProxy = (upstreamUrl: string): void => {
           },
           onData: (chunk) => outgoing.write(chunk),
           onComplete: () => void outgoing.end(),
-          onError: (error) => {
-            throw error
-          },
+          onError: () =>
+            void (outgoing.headersSent ? outgoing.destroy() : outgoing.writeHead(502).end()),
         }
       )
     })
