@@ -29,15 +29,15 @@ interface Cell {
 
 /** Long streams under load, for the cost of a chunk. */
 const LONG = { concurrency: 64, chunks: 128, everyMs: 10 }
-/** Short ones alone, one behind the other, for many first bytes. */
-const SHORT = { concurrency: 1, chunks: 1, everyMs: 0 }
-/** The same where every process has slept meanwhile. */
-const PAUSED = { concurrency: 1, chunks: 8, everyMs: 5 }
+/** Short ones alone, for many first bytes; every process has slept before. */
+const SHORT = { concurrency: 1, chunks: 8, everyMs: 5 }
+/** The same where none had time to. */
+const BACK_TO_BACK = { concurrency: 1, chunks: 1, everyMs: 0 }
 /** The first two are those that figures without a suffix are of. */
 const CELLS: Cell[] = [
   { kilobytes: 8, ...LONG },
   { kilobytes: 8, ...SHORT },
-  { kilobytes: 8, ...PAUSED },
+  { kilobytes: 8, ...BACK_TO_BACK },
   { kilobytes: 64, ...LONG },
   { kilobytes: 64, ...SHORT },
 ]
@@ -45,7 +45,7 @@ const CELLS: Cell[] = [
 const DIRECT = 'direct'
 
 const nameOf = ({ kilobytes, concurrency, everyMs }: Cell): string =>
-  `${kilobytes}kb_${concurrency}${everyMs === PAUSED.everyMs ? '_paused' : ''}`
+  `${kilobytes}kb_${concurrency}${everyMs === BACK_TO_BACK.everyMs ? '_back_to_back' : ''}`
 
 interface Measured {
   cpuMicrosPerChunk: number
