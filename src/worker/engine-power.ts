@@ -154,5 +154,9 @@ class Power implements EnginePower {
   }
 }
 
-export const openEnginePower = async (deps: PowerDeps, parts: PowerParts): Promise<EnginePower> =>
-  new Power(deps, parts, await readMemory(deps.store))
+export const openEnginePower = async (deps: PowerDeps, parts: PowerParts): Promise<EnginePower> => {
+  const memory = await readMemory(deps.store)
+  if (memory.startedAt !== null)
+    deps.log({ level: 'info', message: 'a start was begun before: the engine is waited for' })
+  return new Power(deps, parts, memory)
+}

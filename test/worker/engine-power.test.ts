@@ -70,7 +70,7 @@ const round = async (worker: Worker, ms = SECOND_MS): Promise<void> => {
 }
 
 const runUntil = async (worker: Worker, isReached: () => Promise<boolean>): Promise<void> => {
-  for (let rounds = 0; rounds < 5000; rounds++) {
+  for (let rounds = 0; rounds < 20_000; rounds++) {
     if (await isReached()) return
     await round(worker)
   }
@@ -161,10 +161,11 @@ describe('an engine that is started and stopped by commands', () => {
       ENGINE_START_COMMAND: [
         `cd "${ROOT}"`,
         `export ENGINE_PORT="$(echo "$ENGINE_URL" | sed 's/.*:\\([0-9]*\\).*/\\1/')"`,
-        `${process.execPath} --import tsx adapters/fake/process.ts > "${folder}/engine.log" 2>&1 &`,
-        `echo $! > "${pidFile}"`,
+        // a parent that reaps it, and says when it is gone
+        `(${process.execPath} --import tsx adapters/fake/process.ts & echo $! > "${pidFile}"`,
+        `wait $!; [ "$(cat "${pidFile}")" = $! ] && rm "${pidFile}") > "${folder}/engine.log" 2>&1 &`,
       ].join('\n'),
-      ENGINE_STOP_COMMAND: `kill "$(cat "${pidFile}")"; while kill -0 "$(cat "${pidFile}")" 2>/dev/null; do sleep 0.02; done; rm "${pidFile}"`,
+      ENGINE_STOP_COMMAND: `kill "$(cat "${pidFile}")"; while [ -e "${pidFile}" ]; do sleep 0.02; done`,
       ENGINE_START_MINUTES: DAY_MINUTES,
       ENGINE_IDLE_MINUTES: idleMinutes,
     }
