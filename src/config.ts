@@ -117,6 +117,10 @@ const SCHEMA = z.object({
   MODEL_PATH: optional,
   ENGINE_URL: optional,
   ENGINE_TOKEN: optional,
+  ENGINE_START_COMMAND: optional,
+  ENGINE_STOP_COMMAND: optional,
+  ENGINE_START_MINUTES: z.coerce.number().positive().default(10),
+  ENGINE_IDLE_MINUTES: z.coerce.number().min(0).default(15),
   ENGINE_THREADS: whole(0),
   HF_ENDPOINT: z.url().default('https://huggingface.co'),
   HF_TOKEN: optional,
@@ -144,6 +148,15 @@ const SCHEMA = z.object({
 })
 
 type Environment = z.infer<typeof SCHEMA>
+
+/** A machine that the worker starts for the engine, by shell commands. */
+export interface EngineMachine {
+  startCommand: string
+  /** null: it is never stopped */
+  stopCommand: string | null
+  startMs: number
+  idleMs: number
+}
 
 export interface Config {
   host: string
@@ -189,13 +202,14 @@ export interface Config {
     | { kind: 'none' }
     | { kind: 'fake' }
     | { kind: 'onnx'; modelPath: string; threads: number }
-    | { kind: 'http'; url: string; token: string | null }
+    | { kind: 'http'; url: string; token: string | null; machine: EngineMachine | null }
   internalize: InternalizeOptions
 }
 
 /** The keys of the environment that the program reads, for the documentation's test. */
 export const CONFIG_KEYS = Object.keys(SCHEMA.shape)
 
+const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
 
@@ -204,6 +218,16 @@ const engineMistakes = (env: Environment): string[] => {
     return ['MODEL_PATH: needed with ENGINE=onnx (a GGUF file or a Hugging Face folder)']
   if (env.ENGINE === 'http' && env.ENGINE_URL === null)
     return ['ENGINE_URL: needed with ENGINE=http']
+  return []
+}
+
+const machineMistakes = (env: Environment): string[] => {
+  if (env.ENGINE_START_COMMAND !== null && env.ENGINE !== 'http')
+    return ['ENGINE_START_COMMAND: only with ENGINE=http, whose machine it starts']
+  if (env.ENGINE_STOP_COMMAND !== null && env.ENGINE_START_COMMAND === null)
+    return [
+      'ENGINE_STOP_COMMAND: needs ENGINE_START_COMMAND, since only what was started is stopped',
+    ]
   return []
 }
 
@@ -217,12 +241,27 @@ const exposureMistakes = (env: Environment): string[] =>
     ? [`ADMIN_TOKEN: needed when HOST (${env.HOST}) is not a loopback address`]
     : []
 
+const machineOf = (env: Environment): EngineMachine | null =>
+  env.ENGINE_START_COMMAND === null
+    ? null
+    : {
+        startCommand: env.ENGINE_START_COMMAND,
+        stopCommand: env.ENGINE_STOP_COMMAND,
+        startMs: env.ENGINE_START_MINUTES * MINUTE_MS,
+        idleMs: env.ENGINE_IDLE_MINUTES * MINUTE_MS,
+      }
+
 const engineOf = (env: Environment): Config['engine'] => {
   switch (env.ENGINE) {
     case 'onnx':
       return { kind: 'onnx', modelPath: env.MODEL_PATH!, threads: env.ENGINE_THREADS }
     case 'http':
-      return { kind: 'http', url: env.ENGINE_URL!, token: env.ENGINE_TOKEN }
+      return {
+        kind: 'http',
+        url: env.ENGINE_URL!,
+        token: env.ENGINE_TOKEN,
+        machine: machineOf(env),
+      }
     default:
       return { kind: env.ENGINE }
   }
@@ -308,7 +347,9 @@ const configOf = (env: Environment): Config => ({
 export const parseConfig = (env: Record<string, string | undefined>): Config => {
   const parsed = SCHEMA.safeParse(env)
   const mistakes = parsed.success
-    ? [engineMistakes, accessMistakes, exposureMistakes].flatMap((find) => find(parsed.data))
+    ? [engineMistakes, machineMistakes, accessMistakes, exposureMistakes].flatMap((find) =>
+        find(parsed.data)
+      )
     : parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
   if (!parsed.success || mistakes.length > 0)
     throw new AppError('invalid-config', `invalid configuration\n  ${mistakes.join('\n  ')}`)

@@ -12,6 +12,7 @@ import { loadPrices, loadUpstreams } from './config-files.ts'
 import { loadSecrets, prepareDataDir } from './data-dir.ts'
 import { createEngine } from './engine/client.ts'
 import type { Engine } from './engine/engine.ts'
+import { engineCommandsOf } from './engine-commands.ts'
 import { AppError } from './errors.ts'
 import { watchEventLoop } from './event-loop.ts'
 import { watchHealth } from './health.ts'
@@ -100,6 +101,7 @@ export const workerDeps = (
 ): WorkerDeps => ({
   store,
   engine,
+  engineCommands: engineCommandsOf(config.engine, process.env),
   config: config.internalize,
   retention: config.retention,
   replayUpstream: createReplay({ standard: config.upstream, upstreams, fetch }),

@@ -20,6 +20,11 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
     node: ['node:fs', 'node:path', 'node:url'],
   },
   'src/supervise.ts': { ours: [], packages: [], node: ['node:child_process', 'node:url'] },
+  'src/shell-command.ts': {
+    ours: [],
+    packages: [],
+    node: ['node:child_process', 'node:net', 'node:timers/promises'],
+  },
   'src/openai': {
     ours: ['src/errors.ts'],
     packages: ['eventsource-parser', 'zod'],

@@ -56,7 +56,7 @@ const runToEnd = async (deps: WorkerDeps, id: string): Promise<Internalization> 
       await show(deps.store, row, progress)
       if (!WORKING.has(row.state.name)) return row
       const outcome = await advance(deps, deps.engine!, row)
-      if (outcome === 'waiting') await deps.sleep(POLL_MS)
+      if (outcome !== 'advanced') await deps.sleep(POLL_MS)
     }
   } finally {
     progress.stop()

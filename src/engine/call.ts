@@ -60,11 +60,15 @@ const errorOf = async (engine: string, response: Response): Promise<AppError> =>
   const text = await response.text()
   let error: Partial<ErrorBody['error']> = {}
   try {
-    error = (JSON.parse(text) as ErrorBody).error
+    error = (JSON.parse(text) as Partial<ErrorBody> | null)?.error ?? {}
   } catch {
     // not the contract's format: a proxy in between, or another service
   }
-  const code = CODE_BY_STATUS[response.status] ?? 'engine-unavailable'
+  // the router of a machine that was stopped says 404 in the engine's place
+  const isRouter = response.status === 404 && error.message === undefined
+  const code = isRouter
+    ? 'engine-unavailable'
+    : (CODE_BY_STATUS[response.status] ?? 'engine-unavailable')
   const message = error.message ?? `status ${response.status}: ${text.slice(0, 200)}`
   return new AppError(
     error.code === 'context_length_exceeded' ? 'context-length-exceeded' : code,

@@ -13,10 +13,34 @@ export interface WorkerEvent {
   data?: Record<string, unknown>
 }
 
+export interface CommandResult {
+  /** null when a signal ended it */
+  exitCode: number | null
+  /** `limit`: it took too long; `caller`: the worker stopped */
+  endedBy: 'itself' | 'limit' | 'caller'
+  /** of its output, without secrets; null when it said nothing */
+  lastLine: string | null
+}
+
+/** Never rejects; the signal kills it. */
+export type EngineCommand = (signal: AbortSignal) => Promise<CommandResult>
+
+/** How the worker starts and stops the engine's machine. */
+export interface EngineCommands {
+  start: EngineCommand
+  /** null: it is never stopped */
+  stop: EngineCommand | null
+  /** how long the engine may take to answer after the start command */
+  startMs: number
+  idleMs: number
+}
+
 export interface WorkerDeps {
   store: Store
   /** null: nothing is trained, detection still runs */
   engine: Engine | null
+  /** null: the engine comes and goes by itself */
+  engineCommands: EngineCommands | null
   config: InternalizeOptions
   /** age at which bodies and records are deleted */
   retention: { bodiesMs: number; recordsMs: number }

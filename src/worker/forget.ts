@@ -14,8 +14,10 @@ import {
   type ForgetTask,
   type LearnedCount,
 } from '../store/forget-task.ts'
+import type { Store } from '../store/store.ts'
 import type { WorkerDeps } from './deps.ts'
 import { dropSketch } from './detect.ts'
+import { isEngineLost } from './engine-watch.ts'
 import { deleteTrainingData } from './training-files.ts'
 
 export type ForgetDeps = Pick<WorkerDeps, 'store' | 'engine' | 'now' | 'log'>
@@ -85,28 +87,46 @@ const cleanEngine = async (
   return true
 }
 
-const settle = async (deps: ForgetDeps, name: string, task: ForgetTask): Promise<void> => {
+/** @returns whether the engine did not answer */
+const settle = async (deps: ForgetDeps, name: string, task: ForgetTask): Promise<boolean> => {
   try {
     const cleaned = task.isScrubbed ? task : await cleanStore(deps, name, task)
-    if (!(await cleanEngine(deps, cleaned))) return
+    if (!(await cleanEngine(deps, cleaned))) return false
     await endTask(deps.store, name)
     deps.log({ level: 'info', message: 'forgotten', data: { task: name } })
+    return false
   } catch (thrown) {
     const error = toAppError(thrown)
     const data = { task: name, code: error.code }
     deps.log({ level: 'warn', message: `forgetting is tried again: ${error.message}`, data })
+    return isEngineLost(error)
   }
 }
 
-/** @returns whether what the detector knows is of no use any more */
-export const settleForgotten = async (deps: ForgetDeps): Promise<boolean> => {
-  let isDetectorStale = false
+/** Whether a task waits for the engine, or will when the store is clean. */
+export const needsEngine = async (store: Store): Promise<boolean> => {
+  for (const name of await forgetTasks(store)) {
+    const task = await readTask(store, name)
+    if (task?.isForgotten && task.learned.some(({ trained }) => trained > 0)) return true
+  }
+  return false
+}
+
+export interface SettleOutcome {
+  /** what the detector knows is of no use any more */
+  isDetectorStale: boolean
+  /** the engine did not answer */
+  isEngineLost: boolean
+}
+
+export const settleForgotten = async (deps: ForgetDeps): Promise<SettleOutcome> => {
+  const outcome: SettleOutcome = { isDetectorStale: false, isEngineLost: false }
   for (const name of await forgetTasks(deps.store)) {
     const task = await readTask(deps.store, name)
     // its records are being deleted yet
     if (task === null || !task.isForgotten) continue
-    if (!task.isScrubbed) isDetectorStale = true
-    await settle(deps, name, task)
+    if (!task.isScrubbed) outcome.isDetectorStale = true
+    if (await settle(deps, name, task)) outcome.isEngineLost = true
   }
-  return isDetectorStale
+  return outcome
 }

@@ -6,22 +6,23 @@ import type { Internalization, InternalizationState } from '../core/internalizat
 import { transition } from '../core/transitions.ts'
 import type { Template } from '../core/template.ts'
 import type { Engine } from '../engine/engine.ts'
-import { AppError, toAppError } from '../errors.ts'
+import { AppError, toAppError, type ErrorCode } from '../errors.ts'
 import { isUnfinished, type JobObject } from '../openai/fine-tuning.ts'
 import { goLive, type PromotionContext } from '../store/promote.ts'
 import type { WorkerDeps } from './deps.ts'
+import { isEngineLost } from './engine-watch.ts'
 import { evaluate } from './evaluate.ts'
 import { planInternalization } from './plan.ts'
 import { reportProgress } from './progress.ts'
 import { stageJob, stageResult, type StageContext } from './train.ts'
 
-/** `waiting`: nothing to do until the engine or a person moves. */
-export type StepOutcome = 'advanced' | 'waiting'
+/** `waiting`: nothing to do until the engine or a person moves; `engine-lost`: it did not answer. */
+export type StepOutcome = 'advanced' | 'waiting' | 'engine-lost'
 
 const BY = 'worker'
 
 /** Failures that pass: the step is tried again later and the internalization stays where it is. */
-const TRANSIENT = new Set(['engine-unavailable', 'engine-timeout', 'store-unavailable', 'conflict'])
+const TRANSIENT = new Set<ErrorCode>(['store-unavailable', 'conflict'])
 
 export const promotionContext = (deps: WorkerDeps): PromotionContext => ({
   by: BY,
@@ -165,6 +166,7 @@ export const advance = async (
       message: error.message,
       data: { internalization: internalization.id, code: error.code, stack: error.stack },
     })
+    if (isEngineLost(error)) return 'engine-lost'
     if (TRANSIENT.has(error.code)) return 'waiting'
     await save(deps, internalization, { name: 'failed', cause: error.message })
     return 'advanced'

@@ -10,10 +10,10 @@ import { toAppError } from '../errors.ts'
 import { settleRoutes } from '../store/promote.ts'
 import type { WorkerDeps } from './deps.ts'
 import { createDetectLoop, dropOldSketch, type DetectLoop } from './detect.ts'
+import { openEngineAccess } from './engine-access.ts'
 import { advance, promotionContext } from './internalize.ts'
 import { settleForgotten } from './forget.ts'
 import { hasEnoughDistinct } from './plan.ts'
-import { pruneTrainingFiles } from './training-files.ts'
 
 const IDLE_MS = 1_000
 const FAILURE_MS = 5_000
@@ -24,8 +24,10 @@ const RETRY_GROWTH = 1.1
 export interface Worker {
   /** One round over everything. @returns whether anything moved */
   step(): Promise<boolean>
-  /** Rounds until the signal aborts; failures are logged and tried again. */
+  /** Rounds until the signal aborts; failures are logged and tried again. Closes at the end. */
   run(signal: AbortSignal): Promise<void>
+  /** Ends what runs beside the rounds. */
+  close(): Promise<void>
 }
 
 /** Begins an internalization for every template with enough answered traffic and none so far. */
@@ -52,21 +54,12 @@ const startCandidates = async (
   return started
 }
 
-/** An engine that is away keeps its files until the next time, and holds up nothing. */
-const pruneFiles = async (deps: WorkerDeps, engine: Engine): Promise<void> => {
-  try {
-    await pruneTrainingFiles(engine, await deps.store.internalizations.list())
-  } catch (thrown) {
-    const { message, code } = toAppError(thrown)
-    deps.log({ level: 'warn', message: `training files stay: ${message}`, data: { code } })
-  }
-}
-
 export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
   await settleRoutes(deps.store, promotionContext(deps))
   let detect: DetectLoop = await createDetectLoop(deps)
   const triedAt = new Map<string, number>()
   let prunedAt = 0
+  const access = await openEngineAccess(deps)
 
   const prune = async (): Promise<void> => {
     if (deps.now() - prunedAt < PRUNE_EVERY_MS) return
@@ -76,27 +69,34 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
       records: deps.now() - deps.retention.recordsMs,
     })
     if (await dropOldSketch(deps)) detect = await createDetectLoop(deps)
-    if (deps.engine !== null) await pruneFiles(deps, deps.engine)
+    await access.pruneFiles()
   }
 
-  const advanceOldest = async (): Promise<boolean> => {
+  const advanceOldest = async (present: Engine | null): Promise<boolean> => {
     if (deps.engine === null) return false
     const active = (await deps.store.internalizations.list())
       .filter((row) => isInWork(row.state))
       .sort((a, b) => a.createdAt - b.createdAt)
     for (const row of active) {
-      if ((await advance(deps, deps.engine, row)) === 'advanced') return true
+      const needsEngine = row.state.name !== 'approval'
+      if (needsEngine && present === null) return false
+      const outcome = await advance(deps, deps.engine, row)
+      if (outcome === 'advanced') return true
+      if (outcome === 'engine-lost') access.lost()
       // one that only waits for a person must not hold up the others
-      if (row.state.name !== 'approval') return false
+      if (needsEngine) return false
     }
     return false
   }
 
   const step = async (): Promise<boolean> => {
-    if (await settleForgotten(deps)) detect = await createDetectLoop(deps)
+    const engine = await access.open()
+    const forgotten = await settleForgotten({ ...deps, engine })
+    if (forgotten.isDetectorStale) detect = await createDetectLoop(deps)
+    if (forgotten.isEngineLost) access.lost()
     const { read, settled } = await detect.step()
     const started = deps.config.auto && settled && (await startCandidates(deps, triedAt))
-    const advanced = await advanceOldest()
+    const advanced = await advanceOldest(engine)
     await prune()
     return read > 0 || started || advanced
   }
@@ -113,6 +113,8 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
           await deps.sleep(FAILURE_MS, signal)
         }
       }
+      await access.close()
     },
+    close: access.close,
   }
 }

@@ -34,6 +34,8 @@ describe('the configuration', () => {
     [{ REDACT_PATTERNS: '{"staff 1":"x"}' }, /capital letters/],
     [{ CAPTURE_SHARE: '2' }, /CAPTURE_SHARE/],
     [{ ENGINE: 'onnx' }, /MODEL_PATH: needed/],
+    [{ ENGINE_START_COMMAND: 'up' }, /ENGINE_START_COMMAND: only with ENGINE=http/],
+    [{ ENGINE_STOP_COMMAND: 'down' }, /ENGINE_STOP_COMMAND: needs ENGINE_START_COMMAND/],
     [{ HOST: '0.0.0.0' }, /ADMIN_TOKEN: needed/],
     [{ ACCESS: 'keys' }, /UPSTREAM_API_KEY: needed/],
     [{ ACCESS: 'key' }, /ACCESS/],
@@ -44,6 +46,15 @@ describe('the configuration', () => {
   it('forwards clients’ own keys by default', () => {
     expect(parseConfig({}).access).toBe('forward')
     expect(parseConfig({ ACCESS: 'keys', UPSTREAM_API_KEY: 'sk-1' }).access).toBe('keys')
+  })
+
+  it('reads how the engine is started and stopped', () => {
+    const http = { ENGINE: 'http', ENGINE_URL: 'http://gpu.example/v1' }
+    expect(parseConfig(http).engine).toMatchObject({ machine: null })
+    const started = parseConfig({ ...http, ENGINE_START_COMMAND: 'up', ENGINE_IDLE_MINUTES: '2' })
+    expect(started.engine).toMatchObject({
+      machine: { startCommand: 'up', stopCommand: null, startMs: 600_000, idleMs: 120_000 },
+    })
   })
 
   it('says all at once', () => {

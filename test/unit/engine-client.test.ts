@@ -156,6 +156,14 @@ describe('engine client', () => {
     })
     const { engine } = engineAnswering(() => new Response(page))
     await expect(engine.models()).rejects.toMatchObject({ code: 'engine-unavailable' })
+    // what routers say where a machine is stopped
+    for (const body of ['', page, '{"detail":"Not Found"}', 'null']) {
+      const router = engineAnswering(() => new Response(body, { status: 404 })).engine
+      await expect(router.models()).rejects.toMatchObject({
+        code: 'engine-unavailable',
+        message: expect.stringContaining('status 404'),
+      })
+    }
   })
 
   it('calls an engine unavailable when nothing listens, and names the cause', async () => {

@@ -71,6 +71,7 @@ describe('forgetting', () => {
   const depsOf = (changes: Partial<WorkerDeps> = {}): WorkerDeps => ({
     store,
     engine,
+    engineCommands: null,
     config: parseConfig({ DETECT_MIN_SESSIONS: '40', TRAIN_ROWS: '120', HOLDOUT_ROWS: '120' })
       .internalize,
     retention: { bodiesMs: 1e15, recordsMs: 1e15 },

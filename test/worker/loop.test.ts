@@ -6,7 +6,6 @@ import { createFakeBackend } from '../../adapters/fake/backend.ts'
 import { openEngineHost, type EngineHost } from '../../adapters/contract/host.ts'
 import { batchOf } from '../../src/core/exchange-batch.ts'
 import { parseConfig } from '../../src/config.ts'
-import type { ExchangeRecord } from '../../src/core/record.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { AppError } from '../../src/errors.ts'
@@ -15,48 +14,7 @@ import { openSqliteStore } from '../../src/store/sqlite/open.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { WorkerDeps, WorkerEvent } from '../../src/worker/deps.ts'
 import { createWorker } from '../../src/worker/worker.ts'
-
-const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
-const PROMPT = [
-  'You sort paint orders for a warehouse. Read the order and name the shelf it goes to.',
-  'Shelves are named after the colour that the customer asks for.',
-  'Answer with the shelf alone: no punctuation, no explanation, lower case.',
-].join('\n')
-const ROWS = 260
-
-const recordOf = (number: number): ExchangeRecord => ({
-  id: `record-${number}`,
-  at: 1_700_000_000_000 + number * 1000,
-  tenant: 'tenant-a',
-  model: 'gpt-4o-mini',
-  path: '/v1/chat/completions',
-  streamed: false,
-  status: 200,
-  firstByteMs: 1,
-  durationMs: 2,
-  request: JSON.stringify({
-    model: 'gpt-4o-mini',
-    messages: [
-      { role: 'system', content: PROMPT },
-      {
-        role: 'user',
-        content: `Order ${number}: ${(number % 7) + 1} tins of ${COLOURS[number % 6]} paint, please.`,
-      },
-    ],
-  }),
-  response: JSON.stringify({
-    system_fingerprint: 'fp_upstream',
-    choices: [
-      {
-        index: 0,
-        message: { role: 'assistant', content: COLOURS[number % 6] },
-        finish_reason: 'stop',
-      },
-    ],
-  }),
-  usage: null,
-  route: null,
-})
+import { COLOURS, orderRecord, ORDERS, PROMPT } from '../fixtures/paint-orders.ts'
 
 describe('the worker', () => {
   let folder: string
@@ -84,6 +42,7 @@ describe('the worker', () => {
   const depsOf = (changes: Partial<WorkerDeps> = {}): WorkerDeps => ({
     store,
     engine,
+    engineCommands: null,
     config: parseConfig({ DETECT_MIN_SESSIONS: '40', TRAIN_ROWS: '120', HOLDOUT_ROWS: '120' })
       .internalize,
     retention: { bodiesMs: 1e15, recordsMs: 1e15 },
@@ -112,9 +71,7 @@ describe('the worker', () => {
     store = await openSqliteStore({ dataDir: folder })
     events = []
     await openEngine()
-    await store.records.append(
-      batchOf(Array.from({ length: ROWS }, (_, number) => recordOf(number)))
-    )
+    await store.records.append(batchOf(ORDERS))
   })
 
   afterEach(async () => {
@@ -284,7 +241,7 @@ describe('the worker', () => {
     const replayUpstream = async (request: string): Promise<string> => {
       asked.push(request)
       const number = Number(/Order (\d+)/.exec(request)![1])
-      return recordOf(number).response!
+      return orderRecord(number).response!
     }
     const config = { ...depsOf().config, upstreamReplays: 30 }
     await runUntilIdle(depsOf({ replayUpstream, config }))

@@ -1,0 +1,88 @@
+/** What the worker needs the engine for, and the engine where it answers. */
+import type { EngineNeed } from '../core/engine-power.ts'
+import type { Engine } from '../engine/engine.ts'
+import { toAppError } from '../errors.ts'
+import { isUnfinished } from '../openai/fine-tuning.ts'
+import type { WorkerDeps } from './deps.ts'
+import { openEnginePower } from './engine-power.ts'
+import { watchEngine } from './engine-watch.ts'
+import { needsEngine } from './forget.ts'
+import { pruneTrainingFiles } from './training-files.ts'
+
+export interface EngineAccess {
+  /** The engine, when something needs it and it answers; else null. */
+  open(): Promise<Engine | null>
+  /** A call found it away. */
+  lost(): void
+  /** Deletes training files that nobody needs; an engine that is away keeps them until the next time. */
+  pruneFiles(): Promise<void>
+  close(): Promise<void>
+}
+
+const WITHOUT_ENGINE: EngineAccess = {
+  open: async () => null,
+  lost: () => {},
+  pruneFiles: async () => {},
+  close: async () => {},
+}
+
+const needOf = async ({ store }: WorkerDeps, engine: Engine): Promise<EngineNeed | null> => {
+  const rows = await store.internalizations.list()
+  const isWorking = rows.some(({ state: { name } }) =>
+    ['candidate', 'training', 'evaluating'].includes(name)
+  )
+  if (isWorking || (await needsEngine(store))) return 'work'
+  const isServed = rows.some(
+    ({ state, plan }) => state.name === 'live' && plan?.engine === engine.name
+  )
+  return isServed ? 'routes' : null
+}
+
+/** Also jobs of others, whose engine it may be as well; one that is away has none that runs. */
+const isTraining = async (engine: Engine): Promise<boolean> => {
+  try {
+    return (await engine.findJobs({})).some(isUnfinished)
+  } catch {
+    return false
+  }
+}
+
+const pruneFiles = async (deps: WorkerDeps, engine: Engine): Promise<void> => {
+  try {
+    await pruneTrainingFiles(engine, await deps.store.internalizations.list())
+  } catch (thrown) {
+    const { message, code } = toAppError(thrown)
+    deps.log({ level: 'warn', message: `training files stay: ${message}`, data: { code } })
+  }
+}
+
+export const openEngineAccess = async (deps: WorkerDeps): Promise<EngineAccess> => {
+  const { engine, engineCommands } = deps
+  if (engine === null) return WITHOUT_ENGINE
+  const watch = watchEngine(engine, deps)
+  const prune = async (): Promise<void> => {
+    const present = await watch.present()
+    if (present !== null) await pruneFiles(deps, present)
+  }
+  const beforeStop = async (): Promise<boolean> => {
+    if ((await watch.present()) === null) return true
+    if (await isTraining(engine)) return false
+    await prune()
+    return true
+  }
+  const power =
+    engineCommands === null
+      ? null
+      : await openEnginePower(deps, { commands: engineCommands, watch, beforeStop })
+  return {
+    async open() {
+      const need = await needOf(deps, engine)
+      const present = need === null ? null : await watch.present()
+      await power?.settle(need)
+      return present
+    },
+    lost: watch.lost,
+    pruneFiles: prune,
+    close: async () => power?.close(),
+  }
+}
