@@ -149,6 +149,7 @@ def run_engine_process(name: str, env: Mapping[str, str], create_backend: Create
     """
     log = json_log(name, env.get("LOG_LEVEL", "info"))
     logging.basicConfig(handlers=[LogHandler(log)], level=logging.WARNING, force=True)
+    logging.captureWarnings(True)
     try:
         asyncio.run(_run(env, create_backend, log))
         return 0
