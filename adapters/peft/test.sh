@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Tests of the GPU engine: pytest, then the contract suite against the real server. Without a Python
+# that has its packages it says why it runs none.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+export PEFT_PYTHON="${PEFT_PYTHON:-adapters/peft/.venv/bin/python}"
+
+run_none() {
+  echo "test:peft runs nothing: $1 (adapters/peft/README.md says how to install it)"
+  exit 0
+}
+
+command -v "$PEFT_PYTHON" >/dev/null || run_none "no Python at $PEFT_PYTHON"
+imports=$("$PEFT_PYTHON" -c 'import torch, transformers, peft, uvicorn, pytest, httpx' 2>&1) ||
+  run_none "${imports##*$'\n'}"
+
+"$PEFT_PYTHON" -m pytest adapters/peft/tests
+npx vitest run test/contract/peft.test.ts

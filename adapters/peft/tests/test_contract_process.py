@@ -1,0 +1,144 @@
+"""The engine as a process: its report, its end, and the server that has no model."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from conftest import HEADERS, ROWS, TOKEN, until
+from memory_backend import BASE
+
+FOLDER = Path(__file__).resolve().parent
+MEMORY_SERVER = FOLDER / "memory_server.py"
+SERVER = FOLDER.parent / "server.py"
+
+Spawn = Callable[..., Awaitable[Process]]
+
+
+@pytest.fixture
+async def spawn(tmp_path: Path) -> AsyncIterator[Spawn]:
+    """Starts a script with an engine's environment; killed when the test is over."""
+    processes: list[Process] = []
+
+    async def start(script: Path, **env: str) -> Process:
+        engine = {
+            "ENGINE_TOKEN": TOKEN,
+            "ENGINE_DATA_DIR": str(tmp_path / "data"),
+            "ENGINE_PORT": "0",
+        }
+        everything = {**os.environ, **engine, **env}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, str(script), stdout=PIPE, stderr=PIPE, env=everything
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def report_of(process: Process) -> dict[str, Any]:
+    assert process.stdout is not None
+    return json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
+
+
+async def connect(process: Process) -> httpx.AsyncClient:
+    port = (await report_of(process))["port"]
+    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=HEADERS, timeout=60)
+
+
+async def terminate(process: Process) -> int:
+    process.send_signal(signal.SIGTERM)
+    return await asyncio.wait_for(process.wait(), 20)
+
+
+async def test_ends_on_sigterm_and_goes_on_with_its_training(spawn: Spawn, tmp_path: Path) -> None:
+    first = await spawn(MEMORY_SERVER)
+    async with await connect(first) as client:
+        content = "\n".join(map(json.dumps, ROWS)).encode()
+        form = {"data": {"purpose": "fine-tune"}, "files": {"file": content}}
+        training_file = (await client.post("/v1/files", **form)).json()["id"]
+        steps = {"max_steps": 400}
+        body = {"model": BASE, "training_file": training_file, "hyperparameters": steps}
+        job_id = (await client.post("/v1/fine_tuning/jobs", json=body)).json()["id"]
+        path = f"/v1/fine_tuning/jobs/{job_id}"
+
+        async def events() -> str:
+            return (await client.get(f"{path}/events")).text
+
+        await until(events, lambda text: "Step" in text)
+        assert await terminate(first) == 0
+    record = json.loads((tmp_path / "data" / "jobs" / job_id / "job.json").read_text())
+    assert record["job"]["status"] == "running"
+    second = await spawn(MEMORY_SERVER)
+    async with await connect(second) as client:
+
+        async def status() -> str:
+            return (await client.get(path)).json()["status"]
+
+        await until(status, lambda word: word == "succeeded")
+        told = (await client.get(f"{path}/events")).text
+        assert "Resumed after a restart" in told
+        assert "Goes on from step" in told
+    assert await terminate(second) == 0
+
+
+async def test_ends_soon_while_an_answer_is_under_way(spawn: Spawn) -> None:
+    process = await spawn(MEMORY_SERVER)
+    async with await connect(process) as client:
+        messages = [{"role": "user", "content": "word " * 1900}]
+        body = {"model": BASE, "messages": messages, "stream": True}
+        async with client.stream("POST", "/v1/chat/completions", json=body) as response:
+            await anext(response.aiter_bytes())
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(process.wait(), 15) == 0
+
+
+async def test_answers_401_to_an_upload_before_it_is_read(spawn: Spawn) -> None:
+    process = await spawn(MEMORY_SERVER)
+    async with await connect(process) as client:
+        content = b"x" * 8 * 1024 * 1024
+        headers = {"authorization": "Bearer wrong"}
+        response = await client.post("/v1/files", content=content, headers=headers)
+        assert response.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("env", "hint"),
+    [
+        ({"ENGINE_TOKEN": ""}, "ENGINE_TOKEN is not set"),
+        ({"ENGINE_DATA_DIR": ""}, "ENGINE_DATA_DIR is not set"),
+        ({"ENGINE_PORT": "many"}, "ENGINE_PORT is no port: many"),
+        ({"ENGINE_HOST": "192.0.2.1"}, "cannot listen on 192.0.2.1:0"),
+        ({"ENGINE_MODEL": ""}, "ENGINE_MODEL is not set"),
+    ],
+)
+async def test_tells_why_it_cannot_start(spawn: Spawn, env: dict[str, str], hint: str) -> None:
+    process = await spawn(SERVER, **env)
+    report = await report_of(process)
+    assert report["error"]["code"] == "invalid_config"
+    assert hint in report["error"]["message"]
+    assert await process.wait() == 1
+    assert process.stderr is not None
+    lines = (await process.stderr.read()).decode().splitlines()
+    assert json.loads(lines[-1])["message"] == "the engine cannot start"
+
+
+async def test_tells_why_its_folder_cannot_be_used(spawn: Spawn, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "jobs").write_text("a file where a folder should be")
+    process = await spawn(MEMORY_SERVER)
+    report = await report_of(process)
+    assert report["error"]["code"] == "store_unavailable"
+    assert await process.wait() == 1
