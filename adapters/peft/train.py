@@ -1,7 +1,7 @@
 """
 Trains one lora: `python train.py task.json`. Text in, weights out; the file below is read from top
-to bottom. It says how it goes in JSON lines on stdout, and ends when its stdin does, because that is
-when its parent is gone. SIGTERM stops it after a checkpoint, from which the same task goes on.
+to bottom. It says how it goes in JSON lines on stdout, and ends when its stdin does, because then
+its parent is gone. SIGTERM stops it after a checkpoint, from which the same task goes on.
 
 Lines: {"kind": "progress", …}, {"kind": "message", "level", "message"} and as the last one
 {"kind": "trained", "model", "trained_tokens", "metrics"} or {"kind": "failed", "error": {…}}.
@@ -106,7 +106,8 @@ def end_with_parent() -> None:
     """Ends this process as soon as stdin is closed."""
 
     def wait() -> None:
-        while sys.stdin.buffer.read(4096):
+        # not through sys.stdin, whose lock this thread would hold when the process exits
+        while os.read(sys.stdin.fileno(), 4096):
             pass
         os._exit(1)
 
@@ -186,9 +187,7 @@ def train(task: Task, reporter: Reporter, stop: threading.Event) -> None:
     if resumed:
         step = state.counters.step
         reporter.on_message("info", f"resumed from the checkpoint at step {step}")
-    model = LoraModel(
-        weights, job.layout, state.theta, checkpointing=task.gradient_checkpointing
-    )
+    model = LoraModel(weights, job.layout, state.theta, checkpointing=task.gradient_checkpointing)
     trainer = Trainer(
         job,
         model,

@@ -225,9 +225,7 @@ async def _in_turns(rows: list[Row], render: Callable[[Row], Any]) -> list[Any]:
     return rendered
 
 
-async def open_backend(
-    model_path: Path, data_dir: Path, log: Log, **options: Any
-) -> PeftBackend:
+async def open_backend(model_path: Path, data_dir: Path, log: Log, **options: Any) -> PeftBackend:
     """
     Loads the model and its loras and is ready to serve when it returns. `options` are fields of
     `Options`.

@@ -22,8 +22,9 @@ def stringify(value: Any, indent: int | None = None) -> str:
 
 def _write(value: Any, indent: int | None, margin: str) -> str:
     if isinstance(value, dict):
+        colon = ":" if indent is None else ": "
         pairs = [
-            f"{_scalar(key)}:{'' if indent is None else ' '}{_write(item, indent, _inner(indent, margin))}"
+            f"{_scalar(key)}{colon}{_write(item, indent, _inner(indent, margin))}"
             for key, item in _ordered(value)
         ]
         return _bracket("{", pairs, "}", indent, margin)

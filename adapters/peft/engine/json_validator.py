@@ -1,5 +1,5 @@
 """
-JSON (RFC 8259) checked byte by byte: is this the beginning of one JSON object? States are immutable,
+JSON (RFC 8259) checked byte by byte: is this the beginning of one JSON object? States never change,
 so that many continuations can be tried from one. Knows nothing of tokens.
 """
 

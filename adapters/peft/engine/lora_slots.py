@@ -1,5 +1,5 @@
 """
-Loras on a model in memory, as PEFT's adapters: one is active at a time, the least recently used ones
+Loras on a model in memory, as PEFT's adapters: one is active at a time, those not used for longest
 make room. Used by one thread. Knows nothing of files or of requests.
 """
 
@@ -20,7 +20,7 @@ ReadLora = Callable[[str], StoredLora]
 
 
 class LoraSlots:
-    """`probe_ids` are a prompt by which a loaded lora proves that it changes what the model says."""
+    """`probe_ids` are a prompt on which a loaded lora must change what the model says."""
 
     def __init__(
         self,

@@ -55,7 +55,7 @@ class Loras:
         return [record for record in self._records.values() if record.problem is None]
 
     def require(self, lora: str) -> LoraRecord:
-        """Raises EngineError `not_found`; `invalid_request` with the reason where it cannot serve."""
+        """Raises EngineError `not_found`; `invalid_request` with the reason it cannot serve."""
         record = self._records.get(lora)
         if record is None:
             raise EngineError("not_found", f"no model {lora}", "model")

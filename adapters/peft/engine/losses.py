@@ -67,8 +67,6 @@ def label_weights(
 ) -> torch.Tensor:
     """What each completion token's nats count in the loss: [labels]."""
     weights = [
-        row.weight / weight_sum if weight_sum else 0.0
-        for row in rows
-        for _ in row.completion_ids
+        row.weight / weight_sum if weight_sum else 0.0 for row in rows for _ in row.completion_ids
     ]
     return torch.tensor(weights, device=device)

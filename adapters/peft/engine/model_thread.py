@@ -1,7 +1,7 @@
 """
 One thread that computes with a model, a piece at a time, for many callers in turn. Work is an
-iterator: each `next` is one piece, None has nothing to hand over. A caller that leaves its loop ends
-its work before the next piece. Knows nothing of models.
+iterator: each `next` is one piece, None has nothing to hand over. Who leaves the loop ends the work
+before its next piece. Knows nothing of models.
 """
 
 from __future__ import annotations

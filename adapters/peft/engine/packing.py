@@ -80,9 +80,7 @@ def _pad(rows: Sequence[TokenizedRow]) -> PackedRows:
     places: list[int] = []
     for number, row in enumerate(rows):
         # padding stands behind every real token, so that causal attention never sees it
-        ids[number, : row.length - 1] = torch.tensor(
-            [*row.prompt_ids, *row.completion_ids][:-1]
-        )
+        ids[number, : row.length - 1] = torch.tensor([*row.prompt_ids, *row.completion_ids][:-1])
         first = number * longest + len(row.prompt_ids) - 1
         places += range(first, first + len(row.completion_ids))
     return PackedRows(

@@ -43,8 +43,8 @@ class ChatRenderer:
         self, messages: Sequence[Message], *, default_system: bool, weight: float = 1.0
     ) -> TokenizedRow:
         """
-        A training row as serving sees it: the prompt's ids are those of `prompt_ids`, the completion
-        is what the template writes after that, up to the token that ends the turn.
+        A training row as serving sees it: the prompt's ids are those of `prompt_ids`, the
+        completion is what the template writes after that, up to the token that ends the turn.
 
         Raises EngineError `invalid_request` as `ChatTemplate.render_answered`.
         """
@@ -72,7 +72,9 @@ def student_row(chat: ChatRenderer, row: Row) -> TokenizedRow:
 def teacher_row(chat: ChatRenderer, row: Row) -> TokenizedRow:
     """The base model with the whole prompt, read as a client's request is."""
     if row.teacher_messages is None:
-        raise EngineError("invalid_request", "self-distillation needs teacher_messages in every row")
+        raise EngineError(
+            "invalid_request", "self-distillation needs teacher_messages in every row"
+        )
     return chat.row([*row.teacher_messages, row.messages[-1]], default_system=True)
 
 

@@ -1,7 +1,7 @@
 """
-Text to token ids and back, for byte-pair vocabularies in the form of a `tokenizer.json`. Adds to the
-library two things: control tokens are found only where the caller says so, and every token has
-bytes, so that streams can be cut between the bytes of one character.
+Text to token ids and back, for byte-pair vocabularies in the form of a `tokenizer.json`. Adds
+to the library two things: control tokens are found only where the caller says so, and every token
+has bytes, so that streams can be cut between the bytes of one character.
 """
 
 from __future__ import annotations
@@ -14,6 +14,16 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from contract.errors import EngineError
+
+#: fields that files leave out and the library wants
+ADDED_TOKEN = {
+    "special": False,
+    "single_word": False,
+    "lstrip": False,
+    "rstrip": False,
+    "normalized": True,
+}
+BYTE_LEVEL = {"add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
 
@@ -36,7 +46,7 @@ def _steps(step: dict[str, Any] | None, children: str) -> list[dict[str, Any]]:
 
 
 def _prefix_scheme(source: dict[str, Any]) -> str:
-    """Where SentencePiece's `▁` is put: before every stretch between control tokens, or the first."""
+    """Where SentencePiece's `▁` is put: before every stretch between control tokens or the first."""
     if any(step["type"] == "Prepend" for step in _steps(source.get("normalizer"), "normalizers")):
         return "always"
     for step in _steps(source.get("pre_tokenizer"), "pretokenizers"):
@@ -82,10 +92,27 @@ def _sentencepiece_bytes(token: str) -> bytes:
     return bytes([int(byte[1], 16)]) if byte else token.replace("▁", " ").encode()
 
 
+def _complete(step: dict[str, Any] | None) -> dict[str, Any] | None:
+    """With the fields that the library insists on, also those that decide nothing here."""
+    if step is None:
+        return None
+    children = {
+        name: [_complete(child) for child in step[name]]
+        for name in ("normalizers", "pretokenizers", "decoders")
+        if name in step
+    }
+    defaults = BYTE_LEVEL if step["type"] == "ByteLevel" else {}
+    return {**defaults, **step, **children}
+
+
 def _plain_tokenizer(source: dict[str, Any], control_ids: set[int]) -> Tokenizer:
     """The tokenizer without its control tokens: what it makes of text that is only text."""
     model = source["model"]
-    added = [token for token in source["added_tokens"] if token["id"] not in control_ids]
+    added = [
+        {**ADDED_TOKEN, **token}
+        for token in source["added_tokens"]
+        if token["id"] not in control_ids
+    ]
     vocabulary = {token: i for token, i in model["vocab"].items() if i not in control_ids}
     # the library gives an added token the id it has in the vocabulary, else the next free one
     vocabulary |= {token["content"]: token["id"] for token in added}
@@ -98,7 +125,7 @@ def _plain_tokenizer(source: dict[str, Any], control_ids: set[int]) -> Tokenizer
         "padding": None,
     }
     for part in ("normalizer", "pre_tokenizer", "decoder"):
-        plain.setdefault(part, None)
+        plain[part] = _complete(plain.get(part))
     plain.setdefault("version", "1.0")
     return Tokenizer.from_str(json.dumps(plain))
 
@@ -146,7 +173,7 @@ class TextTokenizer:
         return tokenizer.encode(text, add_special_tokens=False).ids if text else []
 
     def encode_rendered(self, text: str, guard: str, *, continues: bool = False) -> list[int]:
-        """Ids of what a template wrote: control tokens are such, `guard` characters are left out."""
+        """Ids of what a template wrote: control tokens count, `guard` characters are left out."""
         pieces = self._pattern.split(text) if self._pattern else [text]
         ids: list[int] = []
         for index, piece in enumerate(pieces):

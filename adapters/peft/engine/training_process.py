@@ -70,9 +70,7 @@ async def run_training(task: Mapping[str, Any], folder: Path, hooks: TrainHooks)
             best_step, restarts = outcome.step, 0
         what = f"the training process died (status {status}) after step {outcome.step}"
         if restarts == MAX_RESTARTS:
-            raise EngineError(
-                "internal", f"{what}, {restarts + 1} times; is there enough memory?"
-            )
+            raise EngineError("internal", f"{what}, {restarts + 1} times; is there enough memory?")
         restarts += 1
         hooks.on_message("warn", f"{what}; it goes on from its checkpoint")
 

@@ -68,7 +68,7 @@ def _read_header(path: Path) -> dict[str, StoredTensor]:
             return {
                 name: _stored(path, 8 + length, name, entry)
                 for name, entry in header.items()
-                # older checkpoints carry the rotary frequencies, which follow from the configuration
+                # older checkpoints carry the rotary frequencies, which the configuration gives
                 if name != "__metadata__" and not name.endswith(".rotary_emb.inv_freq")
             }
         except (ValueError, KeyError, TypeError) as error:

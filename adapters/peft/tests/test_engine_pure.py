@@ -52,7 +52,9 @@ def test_numbers_are_written_as_javascript_writes_them():
 
 
 def test_json_has_array_indexes_first_and_keeps_characters():
-    assert stringify({"b": 1, "10": 2, "9": "é\u2028\ud800"}) == '{"9":"é\u2028\\ud800","10":2,"b":1}'
+    assert (
+        stringify({"b": 1, "10": 2, "9": "é\u2028\ud800"}) == '{"9":"é\u2028\\ud800","10":2,"b":1}'
+    )
     assert stringify({"a": [], "b": {"c": [1]}}, 2) == json.dumps(
         {"a": [], "b": {"c": [1]}}, indent=2
     )
@@ -142,14 +144,14 @@ def test_choices_report_the_models_own_probabilities():
 
 
 @pytest.mark.parametrize(
-    "text", ['{}', '{"a": [1, -2.5e+3, true, null, {"b": "\\u00e9\\n"}]}', '{"é": "🙂"}']
+    "text", ["{}", '{"a": [1, -2.5e+3, true, null, {"b": "\\u00e9\\n"}]}', '{"é": "🙂"}']
 )
 def test_objects_are_read_to_their_end(text):
     state = feed(START, text.encode())
     assert state is not None and state.place == "complete"
     for cut in range(len(text.encode())):
         begun = feed(START, text.encode()[:cut])
-        assert begun is not None and 0 < bytes_to_end(begun)
+        assert begun is not None and bytes_to_end(begun) > 0
 
 
 @pytest.mark.parametrize("text", ["[", '{"a" 1', "{'", '{"a": 01', '{"\xff'])

@@ -123,9 +123,7 @@ def test_it_ends_with_its_parent(tmp_path, model_path):
 
 
 def test_a_stage_goes_on_with_its_optimizer(tmp_path, model_path):
-    first = task_file(
-        tmp_path, model_path, hyperparameters={**SHORT, "schedule_span": [0, 0.5]}
-    )
+    first = task_file(tmp_path, model_path, hyperparameters={**SHORT, "schedule_span": [0, 0.5]})
     lora = trained(first)["model"]
     base = open_base_model(model_path)
     folder = tmp_path / "loras" / lora
@@ -240,8 +238,10 @@ def test_packing_gives_the_gradient_of_separate_rows(tmp_path, checkpointing):
     packed = gradient_of(model, [rows])
     assert float((packed - separate).norm() / separate.norm()) <= 1e-5
     # rows with nothing in common are padded
-    short = [TokenizedRow(one.prompt_ids[number + 1 :], one.completion_ids, one.weight)
-             for number, one in enumerate(rows)]
+    short = [
+        TokenizedRow(one.prompt_ids[number + 1 :], one.completion_ids, one.weight)
+        for number, one in enumerate(rows)
+    ]
     assert pack_rows(short).mask is None
     separate = gradient_of(model, [[one] for one in short])
     assert float((gradient_of(model, [short]) - separate).norm() / separate.norm()) <= 1e-5

@@ -1,4 +1,4 @@
-"""A tiny Llama with random weights as a Hugging Face folder, and rows for it. It knows no language."""
+"""A tiny Llama with random weights as a Hugging Face folder, and rows for it."""
 
 from __future__ import annotations
 
@@ -54,10 +54,6 @@ def write_tiny_model(folder: Path, *, seed: int = 11, positions: int = 512) -> P
                 "id": number,
                 "content": content,
                 "special": True,
-                "single_word": False,
-                "lstrip": False,
-                "rstrip": False,
-                "normalized": False,
             }
             for number, content in enumerate(CONTROL)
         ],
@@ -65,14 +61,10 @@ def write_tiny_model(folder: Path, *, seed: int = 11, positions: int = 512) -> P
         "pre_tokenizer": {
             "type": "ByteLevel",
             "add_prefix_space": False,
-            "trim_offsets": True,
-            "use_regex": True,
         },
         "decoder": {
             "type": "ByteLevel",
             "add_prefix_space": False,
-            "trim_offsets": True,
-            "use_regex": True,
         },
         "post_processor": None,
     }
