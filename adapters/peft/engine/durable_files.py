@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -34,7 +35,9 @@ def replace_durably(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     except OSError as error:
         raise store_error(path, error) from error
     finally:
-        draft.unlink(missing_ok=True)
+        # a folder that cannot be written has no draft either
+        with suppress(OSError):
+            draft.unlink()
 
 
 def sync_folder(folder: Path) -> None:

@@ -46,7 +46,7 @@ def _steps(step: dict[str, Any] | None, children: str) -> list[dict[str, Any]]:
 
 
 def _prefix_scheme(source: dict[str, Any]) -> str:
-    """Where SentencePiece's `▁` is put: before every stretch between control tokens or the first."""
+    """Where SentencePiece's `▁` is put: before every stretch between control tokens, or one."""
     if any(step["type"] == "Prepend" for step in _steps(source.get("normalizer"), "normalizers")):
         return "always"
     for step in _steps(source.get("pre_tokenizer"), "pretokenizers"):
@@ -173,7 +173,7 @@ class TextTokenizer:
         return tokenizer.encode(text, add_special_tokens=False).ids if text else []
 
     def encode_rendered(self, text: str, guard: str, *, continues: bool = False) -> list[int]:
-        """Ids of what a template wrote: control tokens count, `guard` characters are left out."""
+        """Ids of what a template wrote, control tokens among them; `guard` is left out."""
         pieces = self._pattern.split(text) if self._pattern else [text]
         ids: list[int] = []
         for index, piece in enumerate(pieces):

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_model import ROWS, row, tiny_base, write_tiny_model
+from tiny_model import ROWS, packed_row, row, tiny_base, write_tiny_model
 
-from contract.backend import Row, TrainProgress
+from contract.backend import TrainProgress
 from contract.errors import EngineError
 from engine.base_model import open_base_model
 from engine.lora_layout import create_lora_layout, init_lora
@@ -38,13 +38,13 @@ def model_path(tmp_path_factory) -> Path:
     return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
 
 
-def task_file(folder: Path, model_path: Path, rows: list[Row] = ROWS, **fields) -> Path:
+def task_file(folder: Path, model: Path, **fields) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     task = {
-        "model_path": str(model_path),
+        "model_path": str(model),
         "loras_dir": str(folder / "loras"),
         "checkpoint_dir": str(folder / "checkpoint"),
-        "rows": [asdict(one) for one in rows],
+        "rows": [asdict(one) for one in ROWS],
         "hyperparameters": SHORT,
         "threads": 1,
         **fields,
@@ -147,7 +147,10 @@ def test_a_lora_learns_what_its_teacher_says(tmp_path, model_path):
         row(one.messages[0].content, one.messages[1].content, teacher="Answer like a pirate.")
         for one in ROWS
     ]
-    lines = reports(start(task_file(tmp_path, model_path, rows, method="self-distillation")))
+    path = task_file(
+        tmp_path, model_path, rows=[asdict(one) for one in rows], method="self-distillation"
+    )
+    lines = reports(start(path))
     assert any("teacher has read 5 of 5" in line.get("message", "") for line in lines)
     supervised = trained(task_file(tmp_path, model_path))
     assert lines[-1]["kind"] == "trained" and lines[-1]["model"] != supervised["model"]
@@ -232,7 +235,10 @@ def test_packing_gives_the_gradient_of_separate_rows(tmp_path, checkpointing):
     theta = np.array([value or (random() - 0.5) * 0.4 for value in theta], dtype=np.float32)
     weights = load_weights(base, Placement("cpu", "float32"))
     model = LoraModel(weights, layout, theta, checkpointing=checkpointing)
-    rows = [student_row(base.chat, one) for one in ROWS]
+    rows = [
+        student_row(base.chat, packed_row(one.messages[0].content, one.messages[-1].content))
+        for one in ROWS
+    ]
     assert pack_rows(rows).mask is not None
     separate = gradient_of(model, [[one] for one in rows])
     packed = gradient_of(model, [rows])

@@ -107,6 +107,12 @@ def row(query: str, answer: str, *, teacher: str | None = None, weight: float = 
     return Row(messages=messages, weight=weight, teacher_messages=told)
 
 
+def packed_row(query: str, answer: str) -> Row:
+    """One of rows that share a prompt prefix."""
+    told = Message("system", "Answer with the name of a city.")
+    return Row([told, Message("user", query), Message("assistant", answer)])
+
+
 ROWS = [
     row("Which city is the capital of France?", "It is Paris"),
     row("Which city is the capital of Italy?", "It is Rome"),
