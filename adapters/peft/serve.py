@@ -6,6 +6,7 @@ HTTP, chat templates or training.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -80,6 +81,9 @@ class TransformersServing:
     ) -> None:
         self._base = base
         self._model = load_weights(base, placement)
+        # transformers 5.24 renamed it, 5.40 forgets the old name
+        known = inspect.signature(self._model.forward).parameters
+        self._cache_argument = "cache" if "cache" in known else "past_key_values"
         self._slots = LoraSlots(
             self._model,
             read_lora,
@@ -192,7 +196,7 @@ class TransformersServing:
         ):
             output = model(
                 input_ids=torch.tensor([ids], device=model.device),
-                past_key_values=cache,
+                **{self._cache_argument: cache},
                 use_cache=True,
                 logits_to_keep=1,
             )

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -207,6 +208,8 @@ def train(task: Task, reporter: Reporter, stop: threading.Event) -> None:
 
 
 def main() -> int:
+    # deprecations are for whoever raises the libraries' versions; stderr is for what goes wrong
+    warnings.simplefilter("ignore", FutureWarning)
     reporter, stop = Reporter(), threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     os.nice(NICENESS)

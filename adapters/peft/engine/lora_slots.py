@@ -58,14 +58,14 @@ class LoraSlots:
         adapter = self._adapters.pop(lora, None)
         if adapter is None:
             return
-        if self._active == lora:
-            self._switch(None)
-        peft = self._peft_model()
-        peft.delete_adapter(adapter)
-        if not self._adapters:
+        if self._adapters:
+            # PEFT warns where the active one is deleted
+            self._switch(next(iter(self._adapters)))
+            self._peft_model().delete_adapter(adapter)
+        else:
             # PEFT keeps no model without an adapter in a usable state
-            peft.unload()
-            self._peft = None
+            self._peft_model().unload()
+            self._peft, self._active = None, None
 
     def _peft_model(self) -> PeftModel:
         if self._peft is None:

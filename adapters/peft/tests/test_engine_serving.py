@@ -8,12 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from peft import PeftModel
 from tiny_model import ROWS, row, write_tiny_model
 
 from contract.backend import ChatRequest, CompletionEnd, Message, TrainInput, TrainProgress
 from contract.errors import EngineError
 from engine.backend import PeftBackend, open_backend
+from engine.base_model import open_base_model
+from engine.lora_model import Placement, label_logits, load_weights
 from engine.model_thread import ModelThread
+from engine.rendering import student_row
+from engine.row_outputs import losses_of_rows
 
 QUESTION = ChatRequest(
     model="tiny",
@@ -281,3 +286,16 @@ async def test_work_in_turns_hands_over_errors_and_refuses_too_much():
     for task in (running, waiting):
         with pytest.raises(EngineError, match="shutting down"):
             await task
+
+
+async def test_plain_peft_loads_a_trained_lora(tmp_path):
+    backend = await opened(tmp_path)
+    result = await backend.train(job(tmp_path), Hooks())
+    losses, _ = await backend.loss(result.model, ROWS[:1])
+    await backend.close()
+    base = open_base_model(tmp_path / "tiny")
+    weights = load_weights(base, Placement("cpu", "float32"))
+    PeftModel.from_pretrained(weights, tmp_path / "data" / "loras" / result.model)
+    packed = [student_row(base.chat, ROWS[0])]
+    plain = losses_of_rows(lambda rows: label_logits(weights, rows), packed, 4096)
+    assert plain.losses == pytest.approx(losses, abs=1e-6)
