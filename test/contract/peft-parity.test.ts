@@ -2,12 +2,14 @@
  * Both engines train the same lora: one random model, the same rows, seed and rank. Skipped where
  * there is no Python with torch (PEFT_PYTHON names it).
  */
-import { execFileSync, spawn } from 'node:child_process'
+import { execFile, execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { promisify } from 'node:util'
 import { afterAll, describe, expect, it } from 'vitest'
+import { createOnnxBackend } from '../../adapters/onnx/backend.ts'
 import { loadModel } from '../../adapters/onnx/model/load-model.ts'
 import { writeRandomModel } from '../../adapters/onnx/model/random-model.ts'
 import { readLora, writeLora } from '../../adapters/onnx/train/lora-file.ts'
@@ -42,7 +44,8 @@ const hyperparameters = { rank: 8, batch_size: 8, max_steps: STEPS, weight_decay
 const folder = mkdtempSync(join(tmpdir(), 'peft-parity-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 const modelPath = join(folder, 'tiny')
-const lorasDir = join(folder, 'loras')
+const dataDir = join(folder, 'data')
+const lorasDir = join(dataDir, 'loras')
 
 interface Trained {
   losses: number[]
@@ -105,32 +108,78 @@ const trainThere = async (name: string, fields: Record<string, unknown>): Promis
   return { losses, lora: last.model }
 }
 
-describe('parity of peft and onnx', () => {
-  it('gives the same losses and loras that both load', { timeout: 300_000 }, async (context) => {
-    const reason = missing()
-    if (reason !== null) return context.skip(reason)
-    writeRandomModel(modelPath, { seed: 11 })
-    const here = await trainHere()
-    const there = await trainThere('fresh', {})
-    expect(here.losses).toHaveLength(STEPS)
-    expect(there.losses).toHaveLength(STEPS)
-    here.losses.forEach((loss, step) => expect(there.losses[step]).toBeCloseTo(loss, 4))
+interface Asked {
+  model: string
+  prompts: string[]
+  max_tokens: number
+}
 
-    const model = await loadModel(modelPath, 'float32')
-    const [own, other] = await Promise.all(
-      [here.lora, there.lora].map((id) => readLora(join(lorasDir, id), model))
-    )
-    model.close()
-    expect(other!.manifest).toEqual(own!.manifest)
-    const largest = own!.theta.reduce((most, value, i) => {
-      return Math.max(most, Math.abs(value - other!.theta[i]!))
-    }, 0)
-    expect(largest).toBeLessThan(1e-3)
-    // a next stage in Python starts from the lora that was made here
-    const next = await trainThere('next', {
-      lora: here.lora,
-      hyperparameters: { ...hyperparameters, max_steps: 1 },
-    })
-    expect(next.losses[0]).toBeLessThan(here.losses[0]! / 2)
+const answersHere = async ({ model, prompts, max_tokens }: Asked): Promise<string[]> => {
+  const log = (): void => undefined
+  const backend = await createOnnxBackend({
+    modelPath,
+    dataDir,
+    threads: 2,
+    precision: 'float32',
+    log,
   })
+  const answers: string[] = []
+  for (const content of prompts) {
+    const request = { model, messages: [{ role: 'user', content }], max_tokens, temperature: 0 }
+    let answer = ''
+    const deltas = backend.complete(request, new AbortController().signal)
+    for await (const delta of deltas) answer += delta.text
+    answers.push(answer)
+  }
+  await backend.close()
+  return answers
+}
+
+const answersThere = async (asked: Asked): Promise<string[]> => {
+  const file = join(folder, 'asked.json')
+  writeFileSync(file, JSON.stringify(asked))
+  const script = join(PEFT, 'tests/greedy_answers.py')
+  const { stdout } = await promisify(execFile)(PYTHON, [script, modelPath, dataDir, file])
+  return JSON.parse(stdout) as string[]
+}
+
+describe('parity of peft and onnx', () => {
+  it(
+    'gives the same losses, loras that both load, and the same answers',
+    { timeout: 300_000 },
+    async (context) => {
+      const reason = missing()
+      if (reason !== null) return context.skip(reason)
+      writeRandomModel(modelPath, { seed: 11 })
+      const here = await trainHere()
+      const there = await trainThere('fresh', {})
+      expect(here.losses).toHaveLength(STEPS)
+      expect(there.losses).toHaveLength(STEPS)
+      here.losses.forEach((loss, step) => expect(there.losses[step]).toBeCloseTo(loss, 4))
+
+      const model = await loadModel(modelPath, 'float32')
+      const [own, other] = await Promise.all(
+        [here.lora, there.lora].map((id) => readLora(join(lorasDir, id), model))
+      )
+      model.close()
+      expect(other!.manifest).toEqual(own!.manifest)
+      const largest = own!.theta.reduce((most, value, i) => {
+        return Math.max(most, Math.abs(value - other!.theta[i]!))
+      }, 0)
+      expect(largest).toBeLessThan(1e-3)
+      // a next stage in Python starts from the lora that was made here
+      const next = await trainThere('next', {
+        lora: here.lora,
+        hyperparameters: { ...hyperparameters, max_steps: 1 },
+      })
+      expect(next.losses[0]).toBeLessThan(here.losses[0]! / 2)
+
+      // greedy answers of the base model and of a lora
+      const prompts = Array.from({ length: 50 }, (_, i) => `Where does train ${i} go?`)
+      for (const id of ['tiny', there.lora]) {
+        const asked = { model: id, prompts, max_tokens: 12 }
+        expect(await answersThere(asked)).toEqual(await answersHere(asked))
+      }
+    }
+  )
 })
