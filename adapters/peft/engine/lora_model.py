@@ -1,0 +1,133 @@
+"""
+A base model in torch with one lora on all its linear layers, put there by PEFT. The lora's matrices
+are views into one flat vector, so that optimizer, checkpoint and file see the vector.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers.utils import logging
+
+from contract.errors import EngineError
+from engine.base_model import BaseModel
+from engine.lora_layout import LoraLayout
+from engine.model_config import LINEAR_LAYERS
+from engine.packing import PackedRows
+
+ADAPTER = "default"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where and how exactly a model computes."""
+
+    device: str
+    dtype: Literal["float32", "bfloat16"]
+    four_bit: bool = False
+
+    def __post_init__(self) -> None:
+        if self.four_bit and importlib.util.find_spec("bitsandbytes") is None:
+            raise EngineError(
+                "invalid_request", "a 4-bit base model needs bitsandbytes; install it"
+            )
+
+
+def default_placement() -> Placement:
+    """bfloat16 on a GPU, float32 on the CPU."""
+    if torch.cuda.is_available():
+        return Placement("cuda", "bfloat16")
+    return Placement("cpu", "float32")
+
+
+def load_weights(base: BaseModel, placement: Placement) -> PreTrainedModel:
+    """The base model, frozen, ready to compute. Raises EngineError `invalid_model`."""
+    # stderr is for lines of JSON
+    logging.disable_progress_bar()
+    options: dict[str, Any] = {"dtype": getattr(torch, placement.dtype)}
+    if placement.four_bit:
+        from transformers import BitsAndBytesConfig
+
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=options["dtype"]
+        )
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            base.folder,
+            attn_implementation="sdpa",
+            attention_dropout=0.0,
+            local_files_only=True,
+            **options,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise EngineError("invalid_model", f"{base.folder} cannot be loaded: {error}") from error
+    if not placement.four_bit:
+        model.to(placement.device)
+    return model.eval().requires_grad_(False)
+
+
+def lora_config(rank: int, alpha: float) -> LoraConfig:
+    """A plain lora on all linear layers."""
+    return LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=0.0,
+        bias="none",
+        target_modules=[linear.split(".")[1] for linear in LINEAR_LAYERS],
+        task_type="CAUSAL_LM",
+    )
+
+
+def matrix_of(model: PreTrainedModel, module: str, matrix: str, adapter: str) -> torch.Tensor:
+    """The parameter A or B of an adapter at a linear layer."""
+    layer = model.get_submodule(module)
+    return getattr(layer, f"lora_{matrix}")[adapter].weight
+
+
+class LoraModel:
+    """The model that training computes with."""
+
+    def __init__(
+        self, model: PreTrainedModel, layout: LoraLayout, theta: np.ndarray, *, checkpointing: bool
+    ) -> None:
+        self._model = model
+        self.device = next(model.parameters()).device
+        self.theta = torch.tensor(theta, device=self.device)
+        self.gradient = torch.zeros_like(self.theta)
+        get_peft_model(model, lora_config(layout.rank, layout.alpha))
+        self._bind(layout)
+        if checkpointing:
+            # only a model in training mode recomputes activations
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+            model.train()
+
+    def _bind(self, layout: LoraLayout) -> None:
+        for entry in layout.entries:
+            parameter = matrix_of(self._model, entry.module, entry.matrix, ADAPTER)
+            stretch = slice(entry.offset, entry.offset + entry.length)
+            parameter.data = self.theta[stretch].view(entry.shape)
+            parameter.grad = self.gradient[stretch].view(entry.shape)
+
+    def label_logits(self, packed: PackedRows) -> torch.Tensor:
+        """What the lora says at every completion token: [labels, vocabulary]."""
+        return label_logits(self._model, packed)
+
+
+def label_logits(model: PreTrainedModel, packed: PackedRows) -> torch.Tensor:
+    """What a model says at every completion token: [labels, vocabulary]."""
+    device = model.device
+    with torch.autocast(device.type, torch.bfloat16, enabled=model.dtype == torch.bfloat16):
+        hidden = model.model(
+            input_ids=packed.ids.to(device),
+            position_ids=packed.positions.to(device),
+            attention_mask=None if packed.mask is None else packed.mask.to(device),
+            use_cache=False,
+        ).last_hidden_state
+        at_labels = hidden.flatten(0, 1)[packed.label_places.to(device)]
+        return model.lm_head(at_labels)

@@ -1,0 +1,218 @@
+"""
+A lora on disk: a folder in PEFT's format with a manifest that pins what it was trained on, named by
+the hash of both. Folders appear whole or not at all and never change; the optimizer's state may lie
+beside, for a next stage to go on with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+
+from contract.errors import EngineError
+from engine.base_model import BaseModel
+from engine.durable_files import store_error, sync_folder, write_durably
+from engine.javascript_json import stringify
+from engine.lora_layout import LoraLayout, create_lora_layout
+from engine.model_config import LINEAR_LAYERS
+from engine.safetensors_file import decode_safetensors, encode_safetensors
+from engine.state_file import StateFile, read_state_file, write_state_file
+
+WEIGHTS = "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
+MANIFEST = "manifest.json"
+OPTIMIZER = "optimizer.bin"
+
+
+@dataclass(frozen=True)
+class LoraManifest:
+    """Fields in the order in which the file has them."""
+
+    base_model: str
+    base_fingerprint: str
+    tokenizer_hash: str
+    chat_template_hash: str
+    data_hash: str
+    #: the lora that training started from
+    parent: str | None
+    seed: int
+    hyperparameters: dict[str, Any]
+    #: how prompts were rendered, and must be when it serves
+    rendering: dict[str, bool]
+    suffix: str | None
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True)
+class OptimizerState:
+    step: int
+    #: first and second moments, as long as the lora's flat vector
+    m: np.ndarray
+    v: np.ndarray
+
+
+@dataclass(frozen=True)
+class StoredLora:
+    id: str
+    layout: LoraLayout
+    #: [layout.length], float32
+    theta: np.ndarray
+
+
+def write_lora(
+    loras_dir: Path,
+    layout: LoraLayout,
+    theta: np.ndarray,
+    manifest: LoraManifest,
+    optimizer: OptimizerState | None,
+) -> str:
+    """
+    Writes `<loras_dir>/<id>` and gives the id. The same weights and manifest written twice are one
+    lora; the optimizer's state is no part of it.
+
+    Raises EngineError `store_unavailable`.
+    """
+    weights = encode_safetensors(
+        (entry.tensor_name, theta[entry.offset : entry.offset + entry.length].reshape(entry.shape))
+        for entry in layout.entries
+    )
+    pinned = _json(asdict(manifest))
+    target = loras_dir / _lora_id(weights, pinned, manifest.suffix)
+    if target.exists():
+        return target.name
+    draft = loras_dir / f".draft-{uuid4()}"
+    try:
+        draft.mkdir(parents=True)
+        write_durably(draft / WEIGHTS, [weights])
+        write_durably(draft / ADAPTER_CONFIG, [_json(_adapter_config(layout, manifest))])
+        write_durably(draft / MANIFEST, [pinned])
+        if optimizer is not None:
+            state = StateFile({"step": optimizer.step}, [optimizer.m, optimizer.v])
+            write_state_file(draft / OPTIMIZER, state)
+        os.rename(draft, target)
+        sync_folder(loras_dir)
+    except OSError as error:
+        # another writer may have been faster with the same content
+        if not target.exists():
+            raise store_error(target, error) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return target.name
+
+
+def _json(value: Any) -> bytes:
+    return f"{stringify(value, 2)}\n".encode()
+
+
+def _lora_id(weights: bytes, manifest: bytes, suffix: str | None) -> str:
+    digest = hashlib.sha256(weights + manifest).hexdigest()
+    return "-".join(part for part in ("lora", suffix, digest) if part is not None)
+
+
+def _adapter_config(layout: LoraLayout, manifest: LoraManifest) -> dict[str, Any]:
+    """The fields that PEFT needs to load the folder onto the base model."""
+    return {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": manifest.base_model,
+        "r": layout.rank,
+        "lora_alpha": layout.alpha,
+        "lora_dropout": 0,
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "inference_mode": True,
+        "init_lora_weights": True,
+        "target_modules": [linear.split(".")[1] for linear in LINEAR_LAYERS],
+        "modules_to_save": None,
+    }
+
+
+def _read_part(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise EngineError("invalid_model", f"{folder.name} has no readable {name}") from error
+
+
+def _parse(content: bytes, source: str) -> dict[str, Any]:
+    try:
+        value = json.loads(content)
+    except ValueError as error:
+        raise EngineError("invalid_model", f"{source} is damaged") from error
+    if not isinstance(value, dict):
+        raise EngineError("invalid_model", f"{source} is damaged")
+    return value
+
+
+def read_lora(folder: Path, base: BaseModel) -> StoredLora:
+    """
+    Reads and checks a lora against the base model it is to sit on.
+
+    Raises EngineError `invalid_model` when it is incomplete, damaged, or made for another base
+    model, tokenizer or chat template.
+    """
+    weights = _read_part(folder, WEIGHTS)
+    adapter = _parse(_read_part(folder, ADAPTER_CONFIG), f"{folder.name}/{ADAPTER_CONFIG}")
+    pinned = _read_part(folder, MANIFEST)
+    manifest = _parse(pinned, f"{folder.name}/{MANIFEST}")
+    _check_origin(folder.name, manifest, base)
+    rank, alpha = adapter.get("r"), adapter.get("lora_alpha")
+    if not isinstance(rank, int) or rank < 1 or not isinstance(alpha, (int, float)) or alpha <= 0:
+        raise EngineError(
+            "invalid_model", f"{folder.name}/{ADAPTER_CONFIG} has no valid r and lora_alpha"
+        )
+    layout = create_lora_layout(base.config, rank, alpha)
+    theta = _gather(layout, weights, f"{folder.name}/{WEIGHTS}")
+    if _lora_id(weights, pinned, manifest.get("suffix")) != folder.name:
+        raise EngineError(
+            "invalid_model", f"{folder.name} is damaged: its content does not match its name"
+        )
+    return StoredLora(folder.name, layout, theta)
+
+
+def _check_origin(lora: str, manifest: dict[str, Any], base: BaseModel) -> None:
+    if manifest.get("base_fingerprint") != base.fingerprint:
+        raise EngineError(
+            "invalid_model",
+            f"{lora} was trained on another base model ({manifest.get('base_model')})",
+        )
+    # a prompt is only what it was in training when the same text gives the same tokens
+    for field, own, name in (
+        ("tokenizer_hash", base.tokenizer_hash, "tokenizer"),
+        ("chat_template_hash", base.chat.template_hash, "chat template"),
+    ):
+        if manifest.get(field) != own:
+            raise EngineError("invalid_model", f"{lora} was trained with another {name}")
+
+
+def _gather(layout: LoraLayout, weights: bytes, source: str) -> np.ndarray:
+    tensors = decode_safetensors(weights, source)
+    theta = np.empty(layout.length, dtype=np.float32)
+    for entry in layout.entries:
+        tensor = tensors.get(entry.tensor_name)
+        if tensor is None:
+            raise EngineError("invalid_model", f"{source} lacks {entry.tensor_name}")
+        if tensor.shape != entry.shape:
+            raise EngineError(
+                "invalid_model",
+                f"{source}: {entry.tensor_name} is {list(tensor.shape)}, not {list(entry.shape)}",
+            )
+        theta[entry.offset : entry.offset + entry.length] = tensor.ravel()
+    return theta
+
+
+def read_optimizer(folder: Path, layout: LoraLayout) -> OptimizerState | None:
+    """What training left beside a lora; None when there is nothing that fits."""
+    state = read_state_file(folder / OPTIMIZER)
+    if state is None or [len(vector) for vector in state.vectors] != [layout.length] * 2:
+        return None
+    step = state.header.get("step")
+    return OptimizerState(step, *state.vectors) if isinstance(step, int) else None

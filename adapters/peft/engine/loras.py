@@ -1,0 +1,87 @@
+"""
+The loras of one base model on disk. A folder that is damaged, or was made for another base model,
+tokenizer or chat template, is kept, reported and not served. Knows nothing of torch.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from contract.errors import EngineError
+from contract.log import Log
+from engine.base_model import BaseModel
+from engine.durable_files import store_error
+from engine.lora_store import StoredLora, read_lora
+
+
+@dataclass(frozen=True)
+class LoraRecord:
+    id: str
+    #: seconds since the epoch
+    created: int
+    #: why it is not served; None when it is
+    problem: str | None
+
+
+class Loras:
+    """
+    Reads and checks every lora once.
+
+    Raises EngineError `store_unavailable` when the folder cannot be used.
+    """
+
+    def __init__(self, folder: Path, base: BaseModel, log: Log) -> None:
+        self.folder = folder
+        self._base = base
+        self._records: dict[str, LoraRecord] = {}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            names = sorted(os.listdir(folder))
+        except OSError as error:
+            raise store_error(folder, error) from error
+        for name in names:
+            if name.startswith("."):
+                # drafts of writers that died; nothing trains while an engine starts
+                shutil.rmtree(folder / name, ignore_errors=True)
+                continue
+            record = self.add(name)
+            if record.problem is not None:
+                log("warn", "a lora is not served", {"lora": name, "problem": record.problem})
+
+    def serving(self) -> list[LoraRecord]:
+        return [record for record in self._records.values() if record.problem is None]
+
+    def require(self, lora: str) -> LoraRecord:
+        """Raises EngineError `not_found`; `invalid_request` with the reason it cannot serve."""
+        record = self._records.get(lora)
+        if record is None:
+            raise EngineError("not_found", f"no model {lora}", "model")
+        if record.problem is not None:
+            raise EngineError("invalid_request", record.problem, "model")
+        return record
+
+    def add(self, lora: str) -> LoraRecord:
+        """Takes up a folder that training has just written."""
+        problem = None
+        try:
+            self.read(lora)
+        except EngineError as error:
+            problem = error.message
+        created = int((self.folder / lora).stat().st_mtime)
+        record = LoraRecord(lora, created, problem)
+        self._records[lora] = record
+        return record
+
+    def read(self, lora: str) -> StoredLora:
+        """Raises EngineError `invalid_model`."""
+        return read_lora(self.folder / lora, self._base)
+
+    def remove(self, lora: str) -> None:
+        """Gone from the list at once, from disk in one step."""
+        del self._records[lora]
+        draft = self.folder / f".removed-{lora}"
+        os.rename(self.folder / lora, draft)
+        shutil.rmtree(draft, ignore_errors=True)

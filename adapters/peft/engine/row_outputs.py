@@ -1,0 +1,84 @@
+"""
+What a model says of rows, without gradients: their losses, and the most probable tokens. Rows that
+begin alike are computed with their prefix once. Knows nothing of jobs or of HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from engine.losses import label_losses
+from engine.packing import PackedRows, pack_rows, split_rows
+from engine.row_order import group_by_prefix
+from engine.rows import SoftTargets, TokenizedRow
+
+#: a packed batch to what the model says at its completion tokens, [labels, vocabulary]
+LabelLogits = Callable[[PackedRows], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class RowLosses:
+    #: mean nats per completion token of each row
+    losses: list[float]
+    #: completion tokens of each row
+    tokens: list[int]
+
+    @property
+    def mean(self) -> float:
+        """Nats per completion token of all rows together."""
+        nats = sum(loss * count for loss, count in zip(self.losses, self.tokens, strict=True))
+        return nats / sum(self.tokens)
+
+
+def parts_of(rows: Sequence[TokenizedRow], max_tokens: int) -> list[list[int]]:
+    """Row numbers of what is computed together."""
+    parts: list[list[int]] = []
+    for group in group_by_prefix(rows):
+        # equally long rows together: padding costs attention
+        order = sorted(group, key=lambda row: rows[row].length)
+        cut = split_rows([rows[number] for number in order], max_tokens)
+        start = 0
+        for part in cut:
+            parts.append(order[start : start + len(part)])
+            start += len(part)
+    return parts
+
+
+def part_losses(logits_of: LabelLogits, rows: Sequence[TokenizedRow]) -> list[float]:
+    """Mean nats per completion token of each row, as themselves."""
+    packed = pack_rows(rows)
+    with torch.no_grad():
+        hard = [replace(row, targets=None) for row in rows]
+        nats = label_losses(logits_of(packed), hard)
+    return [float(values.mean()) for values in nats.split(packed.label_counts)]
+
+
+def losses_of_rows(
+    logits_of: LabelLogits, rows: Sequence[TokenizedRow], max_tokens: int
+) -> RowLosses:
+    """`rows` is not empty and was checked."""
+    losses = [0.0] * len(rows)
+    for part in parts_of(rows, max_tokens):
+        values = part_losses(logits_of, [rows[number] for number in part])
+        for number, value in zip(part, values, strict=True):
+            losses[number] = value
+    return RowLosses(losses, [len(row.completion_ids) for row in rows])
+
+
+def targets_of_rows(
+    logits_of: LabelLogits, rows: Sequence[TokenizedRow], *, width: int, max_tokens: int
+) -> Iterator[tuple[int, SoftTargets]]:
+    """The most probable tokens at every completion token, with the row's number, part by part."""
+    for part in parts_of(rows, max_tokens):
+        packed = pack_rows([rows[number] for number in part])
+        with torch.no_grad():
+            probabilities = torch.softmax(logits_of(packed).float(), dim=1)
+        shares, ids = probabilities.topk(width, dim=1)
+        places = zip(
+            part, ids.split(packed.label_counts), shares.split(packed.label_counts), strict=True
+        )
+        for number, row_ids, row_shares in places:
+            yield number, SoftTargets(row_ids.cpu().numpy(), row_shares.cpu().numpy())

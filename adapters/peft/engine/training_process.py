@@ -1,0 +1,102 @@
+"""
+Runs training jobs in processes of their own: one that dies is started again from its checkpoint.
+Knows nothing of models or of HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contract.backend import TrainHooks, TrainProgress, TrainResult
+from contract.errors import EngineError
+from engine.durable_files import replace_durably
+
+SCRIPT = Path(__file__).resolve().parent.parent / "train.py"
+#: restarts without getting any further before a job counts as failed
+MAX_RESTARTS = 2
+#: seconds; a step may take some, and the checkpoint follows it
+STOP_GRACE = 15.0
+#: bytes of one line of a training process
+MAX_LINE = 16 * 2**20
+
+
+@dataclass
+class _Outcome:
+    """What one process reported until it ended."""
+
+    step: int = 0
+    result: TrainResult | None = None
+    error: EngineError | None = None
+
+    def read(self, line: bytes, hooks: TrainHooks) -> None:
+        report: dict[str, Any] = json.loads(line)
+        kind = report.pop("kind")
+        if kind == "progress":
+            progress = TrainProgress(**report)
+            self.step = progress.step
+            hooks.on_progress(progress)
+        elif kind == "message":
+            hooks.on_message(report["level"], report["message"])
+        elif kind == "trained":
+            self.result = TrainResult(**report)
+        elif kind == "failed":
+            self.error = EngineError(**report["error"])
+
+
+async def run_training(task: Mapping[str, Any], folder: Path, hooks: TrainHooks) -> TrainResult:
+    """
+    `task` has the fields of `train.Task`, `folder` keeps its file and its checkpoints.
+
+    Raises what training raises; EngineError `internal` when its process keeps dying,
+    `store_unavailable`. Cancelling stops it after a checkpoint.
+    """
+    task_file = folder / "task.json"
+    replace_durably(task_file, [json.dumps(task).encode()])
+    best_step, restarts = 0, 0
+    while True:
+        outcome, status = await _run_once(task_file, hooks)
+        if outcome.result is not None:
+            return outcome.result
+        if outcome.error is not None:
+            raise outcome.error
+        if outcome.step > best_step:
+            best_step, restarts = outcome.step, 0
+        what = f"the training process died (status {status}) after step {outcome.step}"
+        if restarts == MAX_RESTARTS:
+            raise EngineError("internal", f"{what}, {restarts + 1} times; is there enough memory?")
+        restarts += 1
+        hooks.on_message("warn", f"{what}; it goes on from its checkpoint")
+
+
+async def _run_once(task_file: Path, hooks: TrainHooks) -> tuple[_Outcome, int]:
+    # its stdin ends with this process, and it with its stdin; its stderr is this process's
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(SCRIPT), str(task_file), stdin=PIPE, stdout=PIPE, limit=MAX_LINE
+    )
+    outcome = _Outcome()
+    try:
+        if process.stdout is not None:
+            async for line in process.stdout:
+                outcome.read(line, hooks)
+        return outcome, await process.wait()
+    finally:
+        await asyncio.shield(_stop(process))
+
+
+async def _stop(process: Process) -> None:
+    """Returns when the process has ended."""
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), STOP_GRACE)
+    except asyncio.TimeoutError:
+        process.kill()
+        await process.wait()

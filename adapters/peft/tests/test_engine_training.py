@@ -1,0 +1,324 @@
+"""Training as a whole, in processes of its own, and the exactness of packing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_model import ROWS, packed_row, row, tiny_base, write_tiny_model
+
+from contract.backend import TrainProgress
+from contract.errors import EngineError
+from engine.base_model import open_base_model
+from engine.lora_layout import create_lora_layout, init_lora
+from engine.lora_model import LoraModel, Placement, load_weights
+from engine.lora_store import WEIGHTS, read_lora, read_optimizer
+from engine.losses import label_losses, label_weights
+from engine.packing import pack_rows
+from engine.rendering import student_row
+from engine.rows import TokenizedRow, total_label_weight
+from engine.seeded_random import seeded_random
+from engine.trainer import Trainer
+from engine.training_job import initial_state, prepare_job
+
+SCRIPT = Path(__file__).parent.parent / "train.py"
+SHORT = {"rank": 4, "learning_rate": 1e-2, "batch_size": 3, "max_steps": 12}
+
+
+@pytest.fixture(scope="module")
+def model_path(tmp_path_factory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+def task_file(folder: Path, model: Path, **fields) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    task = {
+        "model_path": str(model),
+        "loras_dir": str(folder / "loras"),
+        "checkpoint_dir": str(folder / "checkpoint"),
+        "rows": [asdict(one) for one in ROWS],
+        "hyperparameters": SHORT,
+        "threads": 1,
+        **fields,
+    }
+    path = folder / "task.json"
+    path.write_text(json.dumps(task), "utf-8")
+    return path
+
+
+def start(path: Path) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def reports(process: subprocess.Popen) -> list[dict]:
+    with process:
+        return [json.loads(line) for line in process.stdout]
+
+
+def trained(path: Path) -> dict:
+    lines = reports(start(path))
+    assert lines[-1]["kind"] == "trained", lines[-1]
+    return lines[-1]
+
+
+def kill_after(path: Path, steps: int, how: signal.Signals) -> int:
+    process = start(path)
+    for line in process.stdout:
+        report = json.loads(line)
+        if report["kind"] == "progress" and report["step"] >= steps:
+            process.send_signal(how)
+            break
+    with process:
+        process.stdout.read()
+    return process.returncode
+
+
+def test_the_same_job_gives_the_same_lora_and_lowers_the_loss(tmp_path, model_path):
+    fields = {"validation_rows": [asdict(one) for one in ROWS[:2]], "suffix": "cards"}
+    lines = reports(start(task_file(tmp_path / "a", model_path, **fields)))
+    steps = [line for line in lines if line["kind"] == "progress"]
+    assert [line["step"] for line in steps] == list(range(1, 13))
+    assert steps[-1]["train_loss"] < steps[0]["train_loss"]
+    assert lines[-1]["metrics"]["valid_loss"] > 0
+    again = trained(task_file(tmp_path / "b", model_path, **fields))
+    assert lines[-1]["model"] == again["model"] and again["model"].startswith("lora-cards-")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_job_that_was_ended_goes_on_and_gives_the_same_lora(tmp_path, model_path, how):
+    hyperparameters = {**SHORT, "max_steps": 60}
+    whole = trained(task_file(tmp_path / "a", model_path, hyperparameters=hyperparameters))
+    # SIGTERM leaves a checkpoint by itself, SIGKILL only what is there
+    seconds = 0 if how == signal.SIGKILL else 60
+    cut = task_file(
+        tmp_path / "b", model_path, hyperparameters=hyperparameters, checkpoint_seconds=seconds
+    )
+    assert kill_after(cut, 5, how) in (-signal.SIGKILL, 128 + signal.SIGTERM)
+    lines = reports(start(cut))
+    assert any("resumed" in line.get("message", "") for line in lines)
+    assert lines[-1]["model"] == whole["model"]
+
+
+def test_it_ends_with_its_parent(tmp_path, model_path):
+    hyperparameters = {**SHORT, "max_steps": 100_000}
+    process = start(task_file(tmp_path, model_path, hyperparameters=hyperparameters))
+    process.stdout.readline()
+    process.stdin.close()
+    process.stdout.read()
+    assert process.wait(30) == 1
+    assert not any((tmp_path / "loras").glob("*"))
+
+
+def test_a_stage_goes_on_with_its_optimizer(tmp_path, model_path):
+    first = task_file(tmp_path, model_path, hyperparameters={**SHORT, "schedule_span": [0, 0.5]})
+    lora = trained(first)["model"]
+    base = open_base_model(model_path)
+    folder = tmp_path / "loras" / lora
+    stored = read_lora(folder, base)
+    optimizer = read_optimizer(folder, stored.layout)
+    assert optimizer is not None and optimizer.step == 12 and optimizer.v.any()
+    second = task_file(
+        tmp_path,
+        model_path,
+        lora=lora,
+        hyperparameters={"max_steps": 3, "schedule_span": [0.5, 1]},
+    )
+    result = trained(second)
+    manifest = json.loads((tmp_path / "loras" / result["model"] / "manifest.json").read_text())
+    assert manifest["parent"] == lora and manifest["hyperparameters"]["rank"] == 4
+    assert not (tmp_path / "loras" / result["model"] / "optimizer.bin").exists()
+
+
+def test_a_lora_learns_what_its_teacher_says(tmp_path, model_path):
+    rows = [
+        row(one.messages[0].content, one.messages[1].content, teacher="Answer like a pirate.")
+        for one in ROWS
+    ]
+    path = task_file(
+        tmp_path, model_path, rows=[asdict(one) for one in rows], method="self-distillation"
+    )
+    lines = reports(start(path))
+    assert any("teacher has read 5 of 5" in line.get("message", "") for line in lines)
+    supervised = trained(task_file(tmp_path, model_path))
+    assert lines[-1]["kind"] == "trained" and lines[-1]["model"] != supervised["model"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "says"),
+    [
+        ({"model_path": "/nowhere"}, "invalid_model", "no model folder"),
+        ({"rows": []}, "invalid_request", "no rows"),
+        ({"rows": [asdict(row("word " * 300, "Yes"))]}, "context_length_exceeded", "row 1"),
+        ({"rows": [asdict(row("a", "b", weight=0))]}, "invalid_request", "weight 0"),
+        ({"hyperparameters": {"rank": 0}}, "invalid_request", "rank"),
+        ({"method": "self-distillation"}, "invalid_request", "teacher_messages"),
+        ({"four_bit": True}, "invalid_request", "bitsandbytes"),
+    ],
+)
+def test_a_bad_task_fails_with_what_to_do(tmp_path, model_path, fields, code, says):
+    lines = reports(start(task_file(tmp_path, model_path, **fields)))
+    assert lines[-1]["error"]["code"] == code and says in lines[-1]["error"]["message"]
+
+
+@pytest.mark.parametrize("part", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_broken_model_folder_is_refused_with_its_file(tmp_path, part):
+    folder = write_tiny_model(tmp_path / "tiny")
+    file = folder / part
+    file.write_bytes(file.read_bytes()[:-200])
+    with pytest.raises(EngineError, match=part) as caught:
+        open_base_model(folder)
+    assert caught.value.code == "invalid_model"
+    file.unlink()
+    with pytest.raises(EngineError, match=part):
+        open_base_model(folder)
+
+
+def test_other_architectures_and_missing_templates_are_refused(tmp_path):
+    folder = write_tiny_model(tmp_path / "tiny")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "mamba"}))
+    with pytest.raises(EngineError, match="mamba"):
+        open_base_model(folder)
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tokenizer_config.json").write_text("{}")
+    with pytest.raises(EngineError, match="no chat template"):
+        open_base_model(folder)
+
+
+def test_a_damaged_lora_is_refused(tmp_path, model_path):
+    lora = trained(task_file(tmp_path, model_path))["model"]
+    base = open_base_model(model_path)
+    folder = tmp_path / "loras" / lora
+    weights = (folder / WEIGHTS).read_bytes()
+    (folder / WEIGHTS).write_bytes(weights[:-8])
+    with pytest.raises(EngineError, match="truncated"):
+        read_lora(folder, base)
+    (folder / WEIGHTS).write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
+    with pytest.raises(EngineError, match="does not match its name"):
+        read_lora(folder, base)
+    (folder / WEIGHTS).write_bytes(weights)
+    assert read_lora(folder, base).id == lora
+    other = open_base_model(write_tiny_model(tmp_path / "other", seed=2))
+    with pytest.raises(EngineError, match="another base model"):
+        read_lora(folder, other)
+
+
+def gradient_of(model: LoraModel, parts: list[list[TokenizedRow]]) -> torch.Tensor:
+    rows = [one for part in parts for one in part]
+    model.gradient.zero_()
+    for part in parts:
+        nats = label_losses(model.label_logits(pack_rows(part)), part)
+        weights = label_weights(part, total_label_weight(rows), model.device)
+        (nats * weights).sum().backward()
+    return model.gradient.clone()
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_packing_gives_the_gradient_of_separate_rows(tmp_path, checkpointing):
+    base = tiny_base(tmp_path)
+    layout = create_lora_layout(base.config, 4, 8)
+    random = seeded_random(3)
+    theta = init_lora(layout, random)
+    theta = np.array([value or (random() - 0.5) * 0.4 for value in theta], dtype=np.float32)
+    weights = load_weights(base, Placement("cpu", "float32"))
+    model = LoraModel(weights, layout, theta, checkpointing=checkpointing)
+    rows = [
+        student_row(base.chat, packed_row(one.messages[0].content, one.messages[-1].content))
+        for one in ROWS
+    ]
+    assert pack_rows(rows).mask is not None
+    separate = gradient_of(model, [[one] for one in rows])
+    packed = gradient_of(model, [rows])
+    assert float((packed - separate).norm() / separate.norm()) <= 1e-5
+    # rows with nothing in common are padded
+    short = [
+        TokenizedRow(one.prompt_ids[number + 1 :], one.completion_ids, one.weight)
+        for number, one in enumerate(rows)
+    ]
+    assert pack_rows(short).mask is None
+    separate = gradient_of(model, [[one] for one in short])
+    assert float((gradient_of(model, [short]) - separate).norm() / separate.norm()) <= 1e-5
+
+
+class Hooks:
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+        self.messages: list[str] = []
+
+    def on_progress(self, progress: TrainProgress) -> None:
+        self.losses.append(progress.train_loss)
+
+    def on_message(self, level: str, message: str) -> None:
+        self.messages.append(message)
+
+
+def losses_of_training(folder: Path, run_out_at: int | None) -> Hooks:
+    """Trains in this process; a batch of more tokens than `run_out_at` runs out of memory."""
+    base = tiny_base(folder)
+    job = prepare_job(
+        base,
+        [student_row(base.chat, one) for one in ROWS],
+        [],
+        given=SHORT,
+        seed=1,
+        start=None,
+        checkpoint_dir=folder / "checkpoint",
+        placement="float32",
+    )
+    state, _ = initial_state(job)
+    weights = load_weights(base, Placement("cpu", "float32"))
+    model = LoraModel(weights, job.layout, state.theta, checkpointing=False)
+    plain, hooks = model.label_logits, Hooks()
+
+    def scarce(packed):
+        if run_out_at is not None and packed.tokens > run_out_at:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return plain(packed)
+
+    model.label_logits = scarce
+    trainer = Trainer(
+        job,
+        model,
+        state,
+        hooks,
+        max_tokens=400,
+        checkpoint_seconds=60,
+        asked_to_stop=lambda: False,
+    )
+    trainer.run()
+    return hooks
+
+
+def test_out_of_memory_makes_parts_smaller_and_says_so(tmp_path):
+    plenty = losses_of_training(tmp_path / "a", None)
+    scarce = losses_of_training(tmp_path / "b", 120)
+    assert plenty.messages == [] and "out of memory" in scarce.messages[0]
+    assert scarce.losses == pytest.approx(plenty.losses, abs=1e-4)
+    with pytest.raises(EngineError, match="too small for a row"):
+        losses_of_training(tmp_path / "c", 10)
+
+
+def test_a_full_disk_is_told(tmp_path, model_path):
+    path = task_file(tmp_path, model_path, checkpoint_dir="/dev/full/checkpoint")
+    lines = reports(start(path))
+    assert lines[-1]["error"]["code"] == "store_unavailable"
+
+
+def test_no_process_is_left_behind(tmp_path, model_path):
+    process = start(task_file(tmp_path, model_path))
+    assert reports(process)[-1]["kind"] == "trained"
+    with pytest.raises(ProcessLookupError):
+        os.kill(process.pid, 0)
