@@ -114,8 +114,9 @@ interface Asked {
   max_tokens: number
 }
 
+const log = (): void => undefined
+
 const answersHere = async ({ model, prompts, max_tokens }: Asked): Promise<string[]> => {
-  const log = (): void => undefined
   const backend = await createOnnxBackend({
     modelPath,
     dataDir,
