@@ -83,7 +83,7 @@ const describePeft = (): void => {
     ],
     oversizedRow: row('word '.repeat(200), 'Yes'),
     shortTraining: { ...training, max_steps: 60 },
-    longTraining: { ...training, max_steps: 200 },
+    longTraining: { ...training, max_steps: 80 },
     slowPrompt: null,
     lacks: {
       'slow-answer': 'a model tiny enough for tests answers faster than its client can go away',
