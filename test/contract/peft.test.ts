@@ -45,6 +45,8 @@ const startPeft =
         ENGINE_DATA_DIR: dataDir,
         ENGINE_MODEL: modelPath,
         ENGINE_PORT: '0',
+        // a model this tiny gains nothing from threads, and on a busy machine they wait for each other
+        OMP_NUM_THREADS: '1',
       },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
