@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tests of the GPU engine: pytest, then the contract suite against the real server. Without a Python
-# that has its packages it says why it runs none.
+# Tests of the GPU engine: pytest, the contract suite against the real server, and parity with the
+# embedded engine. Without a Python that has its packages it says why it runs none.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PEFT_PYTHON="${PEFT_PYTHON:-adapters/peft/.venv/bin/python}"
@@ -15,4 +15,4 @@ imports=$("$PEFT_PYTHON" -c 'import torch, transformers, peft, uvicorn, pytest, 
   run_none "${imports##*$'\n'}"
 
 "$PEFT_PYTHON" -m pytest adapters/peft/tests
-npx vitest run test/contract/peft.test.ts
+npx vitest run test/contract/peft.test.ts test/contract/peft-parity.test.ts

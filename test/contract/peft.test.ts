@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { afterAll, describe, it } from 'vitest'
+import { afterAll, describe, it, vi } from 'vitest'
 import { writeRandomModel } from '../../adapters/onnx/model/random-model.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import { describeContract, type RunningEngine } from './suite.ts'
@@ -71,6 +71,8 @@ const row = (query: string, answer: string): TrainingRow => ({
 const training = { rank: 8, learning_rate: 1e-2, batch_size: 4 }
 
 const describePeft = (): void => {
+  // each job is a process that loads torch
+  vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 })
   const modelFolder = mkdtempSync(join(tmpdir(), 'contract-peft-'))
   const modelPath = join(modelFolder, 'tiny')
   writeRandomModel(modelPath, { seed: 11 })

@@ -54,7 +54,8 @@ export type Feature =
 type Params = OpenAI.ChatCompletionCreateParamsNonStreaming
 
 const POLL_MS = 20
-const DEADLINE_MS = 45_000
+/** An engine whose trainer is a process of its own loads its libraries for every job. */
+const DEADLINE_MS = 120_000
 
 const until = async <Value>(
   read: () => Promise<Value>,
