@@ -1,14 +1,7 @@
 import { createFakeBackend } from '../../adapters/fake/backend.ts'
 import { listen, openEngineHost } from '../../adapters/contract/host.ts'
-import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
+import { row } from './harness.ts'
 import { type RunningEngine, describeContract } from './suite.ts'
-
-const row = (query: string, answer: string): TrainingRow => ({
-  messages: [
-    { role: 'user', content: query },
-    { role: 'assistant', content: answer },
-  ],
-})
 
 const TOKEN = 'contract-token'
 const SLOW_ANSWER = Array.from({ length: 400 }, (_, index) => `word${index}`).join(' ')

@@ -5,8 +5,8 @@ import { afterAll } from 'vitest'
 import { listen, openEngineHost } from '../../adapters/contract/host.ts'
 import { createOnnxBackend } from '../../adapters/onnx/backend.ts'
 import { writeRandomModel } from '../../adapters/onnx/model/random-model.ts'
-import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import { describeContract, type RunningEngine } from './suite.ts'
+import { tinyModel } from './tiny-model.ts'
 
 const modelFolder = mkdtempSync(join(tmpdir(), 'contract-onnx-'))
 const modelPath = join(modelFolder, 'tiny')
@@ -38,28 +38,4 @@ const startOnnx = async (dataDir: string): Promise<RunningEngine> => {
   }
 }
 
-const row = (query: string, answer: string): TrainingRow => ({
-  messages: [
-    { role: 'user', content: query },
-    { role: 'assistant', content: answer },
-  ],
-})
-
-const training = { rank: 8, learning_rate: 1e-2, batch_size: 4 }
-
-describeContract('onnx', startOnnx, {
-  baseModel: 'tiny',
-  rows: [
-    row('Which city is the capital of France?', 'It is Paris'),
-    row('Which city is the capital of Italy?', 'It is Rome'),
-    row('How many legs has a spider?', 'Eight legs'),
-    row('Is it cold?', 'Yes, 3 °C'),
-  ],
-  oversizedRow: row('word '.repeat(200), 'Yes'),
-  shortTraining: { ...training, max_steps: 60 },
-  longTraining: { ...training, max_steps: 200 },
-  slowPrompt: null,
-  lacks: {
-    'slow-answer': 'a model tiny enough for tests answers faster than its client can go away',
-  },
-})
+describeContract('onnx', startOnnx, tinyModel(200))

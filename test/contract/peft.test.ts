@@ -7,8 +7,8 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, it, vi } from 'vitest'
 import { writeRandomModel } from '../../adapters/onnx/model/random-model.ts'
-import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import { describeContract, type RunningEngine } from './suite.ts'
+import { tinyModel } from './tiny-model.ts'
 
 const fromRoot = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
@@ -61,15 +61,6 @@ const startPeft =
     }
   }
 
-const row = (query: string, answer: string): TrainingRow => ({
-  messages: [
-    { role: 'user', content: query },
-    { role: 'assistant', content: answer },
-  ],
-})
-
-const training = { rank: 8, learning_rate: 1e-2, batch_size: 4 }
-
 const describePeft = (): void => {
   // each job is a process that loads torch
   vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 })
@@ -77,22 +68,7 @@ const describePeft = (): void => {
   const modelPath = join(modelFolder, 'tiny')
   writeRandomModel(modelPath, { seed: 11 })
   afterAll(() => rmSync(modelFolder, { recursive: true }))
-  describeContract('peft', startPeft(modelPath), {
-    baseModel: 'tiny',
-    rows: [
-      row('Which city is the capital of France?', 'It is Paris'),
-      row('Which city is the capital of Italy?', 'It is Rome'),
-      row('How many legs has a spider?', 'Eight legs'),
-      row('Is it cold?', 'Yes, 3 °C'),
-    ],
-    oversizedRow: row('word '.repeat(200), 'Yes'),
-    shortTraining: { ...training, max_steps: 60 },
-    longTraining: { ...training, max_steps: 80 },
-    slowPrompt: null,
-    lacks: {
-      'slow-answer': 'a model tiny enough for tests answers faster than its client can go away',
-    },
-  })
+  describeContract('peft', startPeft(modelPath), tinyModel(80))
 }
 
 const reason = missing()

@@ -16,7 +16,8 @@ def storage_error(what: str, cause: BaseException) -> EngineError:
     return EngineError("store_unavailable", f"{what}: {cause}")
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Makes renames inside the folder durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -46,7 +47,7 @@ def write_atomically(path: Path, content: bytes | BinaryIO) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         _remove_quietly(temporary)
         raise storage_error(f"{path} cannot be written", error) from error

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
+from contract.disk import sync_folder
 from contract.errors import EngineError
 
 
@@ -38,15 +39,6 @@ def replace_durably(path: Path, parts: Iterable[bytes | memoryview]) -> None:
         # a folder that cannot be written has no draft either
         with suppress(OSError):
             draft.unlink()
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes renames inside the folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def store_error(path: Path, error: OSError) -> EngineError:

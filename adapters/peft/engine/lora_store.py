@@ -17,9 +17,10 @@ from uuid import uuid4
 
 import numpy as np
 
+from contract.disk import sync_folder
 from contract.errors import EngineError
 from engine.base_model import BaseModel
-from engine.durable_files import store_error, sync_folder, write_durably
+from engine.durable_files import store_error, write_durably
 from engine.javascript_json import stringify
 from engine.lora_layout import LoraLayout, create_lora_layout
 from engine.model_config import LINEAR_LAYERS
