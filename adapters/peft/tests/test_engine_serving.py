@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from peft import PeftModel
-from tiny_model import ROWS, row, write_tiny_model
 
 from contract.backend import ChatRequest, CompletionEnd, Message, TrainInput, TrainProgress
 from contract.errors import EngineError
@@ -19,6 +18,7 @@ from engine.lora_model import Placement, label_logits, load_weights
 from engine.model_thread import ModelThread
 from engine.rendering import student_row
 from engine.row_outputs import losses_of_rows
+from tiny_model import ROWS, row, write_tiny_model
 
 QUESTION = ChatRequest(
     model="tiny",

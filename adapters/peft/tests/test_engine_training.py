@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_model import ROWS, packed_row, row, tiny_base, write_tiny_model
 
 from contract.backend import TrainProgress
 from contract.errors import EngineError
@@ -28,6 +27,7 @@ from engine.rows import TokenizedRow, total_label_weight
 from engine.seeded_random import seeded_random
 from engine.trainer import Trainer
 from engine.training_job import initial_state, prepare_job
+from tiny_model import ROWS, packed_row, row, tiny_base, write_tiny_model
 
 SCRIPT = Path(__file__).parent.parent / "train.py"
 SHORT = {"rank": 4, "learning_rate": 1e-2, "batch_size": 3, "max_steps": 12}
