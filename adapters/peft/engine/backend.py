@@ -227,6 +227,8 @@ class PeftBackend:
             "gradient_checkpointing": options.recomputes_activations(self._base.config.parameters),
             "max_tokens": options.max_training_tokens,
             "checkpoint_seconds": options.checkpoint_seconds,
+            "early_stop_patience": options.early_stop_patience,
+            "replay_share": options.replay_share,
             "threads": options.threads,
         }
 
