@@ -9,14 +9,7 @@ from contract.backend import Backend
 from contract.log import Log
 from contract.process import required, run_engine_process
 from mirror.mirrored_backend import MirroredBackend
-from mirror.mirroring import Mirroring
-from mirror.object_store import open_object_store
-from mirror.restore import prepare_mirror
-
-
-def open_mirror(url: str, data_dir: Path, log: Log) -> Mirroring:
-    """Brings what the store has. Raises EngineError `invalid_config`, `store_unavailable`."""
-    return Mirroring(prepare_mirror(open_object_store(url), data_dir, log), log)
+from mirror.mirroring import open_mirroring
 
 
 async def open_local_backend(data_dir: Path, log: Log) -> Backend:
@@ -31,11 +24,10 @@ async def open_local_backend(data_dir: Path, log: Log) -> Backend:
 
 
 async def create_backend(data_dir: Path, log: Log) -> Backend:
-    url = os.environ.get("ENGINE_CHECKPOINT_URL")
-    if not url:
-        return await open_local_backend(data_dir, log)
-    mirroring = await asyncio.to_thread(open_mirror, url, data_dir, log)
-    return MirroredBackend(await open_local_backend(data_dir, log), mirroring)
+    # before the model side looks at its loras: a new machine may have to fetch them
+    mirroring = await asyncio.to_thread(open_mirroring, os.environ, data_dir, log)
+    backend = await open_local_backend(data_dir, log)
+    return backend if mirroring is None else MirroredBackend(backend, mirroring)
 
 
 if __name__ == "__main__":

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
+from pathlib import Path
 
+from contract.errors import EngineError
 from contract.log import Log
 from mirror.mirror import Mirror, TakenOver
-from mirror.object_store import StoreError
+from mirror.object_store import StoreError, open_object_store
+from mirror.restore import prepare_mirror
 
 #: seconds between two looks at the directory
-INTERVAL = 5.0
+DEFAULT_INTERVAL = 5.0
 #: seconds between two attempts after failures
 LONGEST_PAUSE = 60.0
 
 
 class Mirroring:
-    def __init__(self, mirror: Mirror, log: Log, interval: float = INTERVAL) -> None:
+    def __init__(self, mirror: Mirror, log: Log, interval: float) -> None:
         self._mirror = mirror
         self._log = log
         self._interval = interval
@@ -75,3 +79,31 @@ class Mirroring:
             self._wake.wait_for(lambda: self._closing or self._asked > self._begun, pause)
             self._begun = self._asked
             return None if self._closing else self._begun
+
+
+def open_mirroring(env: Mapping[str, str], data_dir: Path, log: Log) -> Mirroring | None:
+    """
+    None without ENGINE_CHECKPOINT_URL. The data directory has what the store has when it returns;
+    copying begins with `start`.
+
+    Raises EngineError `invalid_config`, `store_unavailable`.
+    """
+    url = env.get("ENGINE_CHECKPOINT_URL")
+    if not url:
+        return None
+    interval = _interval(env.get("ENGINE_MIRROR_SECONDS"))
+    return Mirroring(prepare_mirror(open_object_store(url), data_dir, log), log, interval)
+
+
+def _interval(text: str | None) -> float:
+    if not text:
+        return DEFAULT_INTERVAL
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 < seconds < 3600:
+        raise EngineError(
+            "invalid_config", f"ENGINE_MIRROR_SECONDS is {text!r}: give seconds, over 0"
+        )
+    return seconds

@@ -13,7 +13,7 @@ from contract.errors import EngineError
 from memory_store import MemoryStore
 from mirror.index import INDEX, decode_index, encode_index
 from mirror.mirror import Mirror, TakenOver
-from mirror.mirroring import Mirroring
+from mirror.mirroring import Mirroring, open_mirroring
 from mirror.object_store import StoreError, open_object_store
 from mirror.restore import MARKER, prepare_mirror
 
@@ -249,3 +249,11 @@ def test_a_url_that_is_none_is_told():
     with pytest.raises(EngineError, match="ENGINE_CHECKPOINT_URL cannot be used") as caught:
         open_object_store("ftp://host/folder")
     assert caught.value.code == "invalid_config"
+
+
+@pytest.mark.parametrize("seconds", ["soon", "0", "-1", "nan"])
+def test_a_wrong_interval_is_told(tmp_path, seconds):
+    env = {"ENGINE_CHECKPOINT_URL": f"file://{tmp_path}", "ENGINE_MIRROR_SECONDS": seconds}
+    with pytest.raises(EngineError, match="ENGINE_MIRROR_SECONDS"):
+        open_mirroring(env, tmp_path, silent)
+    assert open_mirroring({}, tmp_path, silent) is None
