@@ -28,7 +28,7 @@ from engine.base_model import BaseModel, open_base_model
 from engine.distillation import Distillation
 from engine.lora_model import LoraModel, Placement, load_weights
 from engine.lora_store import LoraManifest, read_lora, read_optimizer, write_lora
-from engine.ranks import Ranks, join_ranks
+from engine.ranks import PeerLost, Ranks, join_ranks
 from engine.rendering import student_row, teacher_row
 from engine.rows import TokenizedRow, hash_rows
 from engine.task import Task, read_task
@@ -184,6 +184,9 @@ def main() -> int:
         ranks.leave()
     except Stopped:
         return STOPPED_STATUS
+    except PeerLost:
+        # without a word, as if this one had died too: the parent starts all of them again
+        return 1
     except EngineError as error:
         reporter.fail(error.code, error.message, error.param)
         return 1

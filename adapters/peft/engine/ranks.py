@@ -7,7 +7,9 @@ by a clock, a signal or a loss they decide alike, or they would wait for each ot
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -15,9 +17,29 @@ import torch.distributed as dist
 
 Item = TypeVar("Item")
 
+#: how long one may wait for the others, who may read long rows or write a checkpoint meanwhile
+PATIENCE = timedelta(hours=1)
+
+
+class PeerLost(Exception):
+    """Another process has died. What became of it is for that process, or its launcher, to tell."""
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise PeerLost(str(error)) from error
+
 
 class Ranks:
-    """One process alone, unless `join_ranks` made it one of several."""
+    """
+    One process alone, unless `join_ranks` made it one of several. What all must do together raises
+    PeerLost.
+    """
 
     def __init__(self, rank: int = 0, size: int = 1, device: str = "cpu") -> None:
         self.rank = rank
@@ -36,7 +58,8 @@ class Ranks:
     def add_up(self, tensor: torch.Tensor) -> None:
         """In place: the sum over all processes."""
         if self.size > 1:
-            dist.all_reduce(tensor)
+            with _together():
+                dist.all_reduce(tensor)
 
     def totals(self, *values: float) -> list[float]:
         """Each value's sum over all processes."""
@@ -53,7 +76,8 @@ class Ranks:
         if self.size == 1:
             return value
         box = [value]
-        dist.broadcast_object_list(box, src=0, device=torch.device(self.device))
+        with _together():
+            dist.broadcast_object_list(box, src=0, device=torch.device(self.device))
         return box[0]
 
     def gather(self, items: Sequence[Item]) -> list[Item]:
@@ -61,7 +85,8 @@ class Ranks:
         if self.size == 1:
             return list(items)
         parts: list[Any] = [None] * self.size
-        dist.all_gather_object(parts, list(items))
+        with _together():
+            dist.all_gather_object(parts, list(items))
         return [
             parts[rank][place]
             for place in range(max(map(len, parts)))
@@ -82,5 +107,5 @@ def join_ranks(device: str, env: Mapping[str, str] = os.environ) -> Ranks:
     if device != "cpu":
         device = f"cuda:{env['LOCAL_RANK']}"
         torch.cuda.set_device(device)
-    dist.init_process_group("gloo" if device == "cpu" else "nccl")
+    dist.init_process_group("gloo" if device == "cpu" else "nccl", timeout=PATIENCE)
     return Ranks(dist.get_rank(), size, device)
