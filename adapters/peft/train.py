@@ -24,6 +24,7 @@ import torch
 
 from contract.backend import TrainProgress
 from contract.errors import EngineError
+from engine.attention import choose_attention
 from engine.base_model import BaseModel, open_base_model
 from engine.distillation import Distillation
 from engine.lora_model import LoraModel, Placement, load_weights
@@ -131,7 +132,10 @@ def train(task: Task, ranks: Ranks, reporter: Reporter, stop: threading.Event) -
         torch.set_num_threads(task.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     base = open_base_model(Path(task.model_path))
-    weights = load_weights(base, Placement(ranks.device, task.dtype, task.four_bit))
+    attention = choose_attention(
+        task.attention, ranks.device, getattr(torch, task.dtype), base.config.head_dim, reporter
+    )
+    weights = load_weights(base, Placement(ranks.device, task.dtype, task.four_bit), attention)
     budget = TokenBudget(task.max_tokens, reporter)
     if task.method == "supervised":
         rows = [student_row(base.chat, row) for row in task.rows]

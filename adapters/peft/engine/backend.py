@@ -26,6 +26,7 @@ from contract.backend import (
 )
 from contract.errors import EngineError
 from contract.log import Log
+from engine.attention import Attention
 from engine.base_model import BaseModel, open_base_model
 from engine.lora_model import Placement, default_placement
 from engine.loras import Loras
@@ -50,6 +51,8 @@ class Options:
     four_bit_training: bool = False
     #: None: on a GPU, from RECOMPUTED_PARAMETERS on
     gradient_checkpointing: bool | None = None
+    #: of packed rows in training; None: flex on a GPU where it works
+    attention: Attention | None = None
     #: seconds between two checkpoints of a training job
     checkpoint_seconds: float = 60
     #: tokens of one forward and backward pass in training
@@ -227,6 +230,7 @@ class PeftBackend:
             "dtype": options.placement.dtype,
             "four_bit": options.four_bit_training,
             "gradient_checkpointing": options.recomputes_activations(self._base.config.parameters),
+            "attention": options.attention,
             "max_tokens": options.max_training_tokens,
             "checkpoint_seconds": options.checkpoint_seconds,
             "early_stop_patience": options.early_stop_patience,

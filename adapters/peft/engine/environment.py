@@ -14,6 +14,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contract.errors import EngineError
+from engine.attention import Attention
 from engine.backend import Options
 from engine.lora_model import Placement
 
@@ -45,6 +46,7 @@ class _Variables(BaseModel):
     dtype: Literal["float32", "bfloat16"] | None = None
     four_bit: bool = False
     gradient_checkpointing: bool | None = None
+    attention: Attention | None = None
     max_training_tokens: Count | None = None
     checkpoint_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60
     early_stop_patience: Annotated[int, Field(ge=0)] = 0
@@ -76,6 +78,7 @@ def read_options(env: Mapping[str, str], machine: Machine) -> Options:
         placement=Placement(device, read.dtype or ("bfloat16" if is_gpu else "float32")),
         four_bit_training=read.four_bit,
         gradient_checkpointing=read.gradient_checkpointing,
+        attention=read.attention,
         checkpoint_seconds=read.checkpoint_seconds,
         max_training_tokens=read.max_training_tokens or training_tokens,
         early_stop_patience=read.early_stop_patience,
@@ -96,6 +99,8 @@ def _faults(read: _Variables, device: str, machine: Machine) -> list[str]:
             f"ENGINE_DEVICE is {device}, but torch sees {machine.gpus} GPUs: "
             "install torch for CUDA and a driver, or set ENGINE_DEVICE=cpu"
         )
+    if device == "cpu" and read.attention == "flex":
+        faults.append("ENGINE_ATTENTION=flex trains on a GPU only: set ENGINE_ATTENTION=sdpa")
     if read.four_bit and not machine.has_bitsandbytes:
         faults.append(
             "ENGINE_FOUR_BIT needs bitsandbytes: install it (pip install bitsandbytes), "

@@ -31,6 +31,8 @@ class Task:
     dtype: Literal["float32", "bfloat16"] = "float32"
     four_bit: bool = False
     gradient_checkpointing: bool = False
+    #: of packed rows; None: flex on a GPU where it works
+    attention: Literal["sdpa", "flex"] | None = None
     #: tokens of one forward and backward pass; larger batches are accumulated from parts
     max_tokens: int = 4096
     checkpoint_seconds: float = 60

@@ -166,6 +166,7 @@ def test_a_lora_learns_what_its_teacher_says(tmp_path, model_path):
         ({"rows": [asdict(row("a", "b", weight=0))]}, "invalid_request", "weight 0"),
         ({"hyperparameters": {"rank": 0}}, "invalid_request", "rank"),
         ({"method": "self-distillation"}, "invalid_request", "teacher_messages"),
+        ({"attention": "flex"}, "invalid_request", "GPU only"),
         ({"four_bit": True}, "invalid_request", "bitsandbytes"),
     ],
 )
