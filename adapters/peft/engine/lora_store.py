@@ -17,10 +17,9 @@ from uuid import uuid4
 
 import numpy as np
 
-from contract.disk import sync_folder
+from contract.disk import storage_error, sync_folder, write_durably
 from contract.errors import EngineError
 from engine.base_model import BaseModel
-from engine.durable_files import store_error, write_durably
 from engine.javascript_json import stringify
 from engine.lora_layout import LoraLayout, create_lora_layout
 from engine.model_config import LINEAR_LAYERS
@@ -103,7 +102,7 @@ def write_lora(
     except OSError as error:
         # another writer may have been faster with the same content
         if not target.exists():
-            raise store_error(target, error) from error
+            raise storage_error(f"{target} cannot be written", error) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return target.name

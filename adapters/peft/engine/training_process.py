@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from contract.backend import TrainHooks, TrainProgress, TrainResult
+from contract.disk import replace_durably
 from contract.errors import EngineError
-from engine.durable_files import replace_durably
 
 SCRIPT = Path(__file__).resolve().parent.parent / "train.py"
 #: restarts without getting any further before a job counts as failed

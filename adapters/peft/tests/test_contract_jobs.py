@@ -163,19 +163,21 @@ async def test_fails_a_job_whose_end_cannot_be_written_and_runs_it_again(
     first = await start(Faults(step_seconds=0.01))
     job_id = (await first.submit(20)).json()["id"]
     await trains(first, job_id)
-    # the temporary file of an atomic write cannot be made where a folder lies
-    blocked = record_path(tmp_path, job_id).with_name("job.json.tmp")
-    await until(lambda: asyncio.to_thread(_make_folder, blocked), bool)
+    record = record_path(tmp_path, job_id)
+    kept = record.with_name("kept")
+    await until(lambda: asyncio.to_thread(_put_a_folder_in_place_of, record, kept), bool)
     failed = await first.finished(job_id)
     assert (failed["status"], failed["error"]["code"]) == ("failed", "store_unavailable")
     assert (tmp_path / "jobs" / job_id / "checkpoint").exists()
     await first.host.close()
-    blocked.rmdir()
+    record.rmdir()
+    kept.rename(record)
     assert (await (await start()).finished(job_id))["status"] == "succeeded"
 
 
-def _make_folder(path: Path) -> bool:
-    """Whether it worked: a write may be under way under that name."""
+def _put_a_folder_in_place_of(path: Path, kept: Path) -> bool:
+    """No file can be renamed over a folder. Whether it worked: a write may have come between."""
+    path.replace(kept)
     try:
         path.mkdir()
         return True
