@@ -33,6 +33,8 @@ class Faults:
     step_seconds: float = 0.0
     token_seconds: float = 0.0
     fail_at_step: int | None = None
+    fails_with: str = "internal"
+    """the error's code"""
     die_after_tokens: int | None = None
     ignores_cancelling: bool = False
     loss: float = 1.0
@@ -159,7 +161,7 @@ class MemoryBackend:
 
     async def _step(self, step: int) -> None:
         if step == self.faults.fail_at_step:
-            raise EngineError("internal", f"fails at step {step}, as told")
+            raise EngineError(self.faults.fails_with, f"fails at step {step}, as told")
         try:
             await asyncio.sleep(self.faults.step_seconds)
         except asyncio.CancelledError:

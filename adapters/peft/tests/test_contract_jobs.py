@@ -60,6 +60,20 @@ async def test_reports_a_training_that_fails_and_trains_the_next_job(start: Star
     assert (await engine.submit(**key)).json()["id"] == second["id"]
 
 
+async def test_keeps_no_checkpoint_of_a_training_that_found_its_disk_full(
+    start: Start, tmp_path: Path
+) -> None:
+    engine = await start(Faults(fail_at_step=3, fails_with="store_unavailable"))
+    job_id = (await engine.submit()).json()["id"]
+    assert (await engine.finished(job_id))["error"]["code"] == "store_unavailable"
+    checkpoint = tmp_path / "jobs" / job_id / "checkpoint"
+
+    async def is_there() -> bool:
+        return checkpoint.exists()
+
+    await until(is_there, lambda there: not there)
+
+
 async def test_goes_on_from_the_checkpoint_and_removes_it_at_the_end(
     start: Start, tmp_path: Path
 ) -> None:
