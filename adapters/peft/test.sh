@@ -3,6 +3,7 @@
 # embedded engine. Without a Python that has its packages it says why it runs none.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+PACKAGES=torch,transformers,peft,jinja2,starlette,uvicorn,python_multipart,pytest,pytest_asyncio,httpx
 export PEFT_PYTHON="${PEFT_PYTHON:-adapters/peft/.venv/bin/python}"
 
 run_none() {
@@ -11,7 +12,7 @@ run_none() {
 }
 
 command -v "$PEFT_PYTHON" >/dev/null || run_none "no Python at $PEFT_PYTHON"
-imports=$("$PEFT_PYTHON" -c 'import torch, transformers, peft, uvicorn, pytest, httpx' 2>&1) ||
+imports=$("$PEFT_PYTHON" -c "import $PACKAGES" 2>&1) ||
   run_none "${imports##*$'\n'}"
 
 "$PEFT_PYTHON" -m pytest adapters/peft/tests

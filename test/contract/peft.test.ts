@@ -13,7 +13,7 @@ import { tinyModel } from './tiny-model.ts'
 const fromRoot = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
 const python = process.env['PEFT_PYTHON'] ?? fromRoot('adapters/peft/.venv/bin/python')
-const PACKAGES = ['torch', 'transformers', 'peft', 'starlette', 'uvicorn']
+const PACKAGES = ['torch', 'transformers', 'peft', 'starlette', 'uvicorn', 'python_multipart']
 const TOKEN = 'contract-token'
 
 /** Why the engine cannot run here; null when it can. */
