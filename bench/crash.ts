@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util'
 import type { JobObject } from '../src/openai/fine-tuning.ts'
 import { seededRandom } from '../src/random.ts'
 import { createProgress } from '../src/cli/output.ts'
+import { orderOf, shelfOf } from './harness/paint-orders.ts'
 import { newestInternalization, startProxy, type ProxyProcess } from './harness/proxy-process.ts'
 import { startReplayUpstream, type ReplayUpstream } from './harness/replay-upstream.ts'
 import { sendAll } from './harness/traffic.ts'
@@ -33,27 +34,6 @@ const MAX_LIFE_MS = 4_000
 /** so many that kills soon meet training and evaluation too */
 const REQUESTS_A_LIFE = 60
 const FINISH_MS = 300_000
-
-const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange', 'violet', 'white']
-
-const PROMPT = [
-  'You sort paint orders for a warehouse. Read the order and name the shelf it goes to.',
-  'Shelves are named after the colour that the customer asks for.',
-  'Answer with the shelf alone: no punctuation, no explanation, lower case.',
-  'An order that names two colours goes to the shelf of the first one.',
-].join('\n')
-
-const requestOf = (number: number) => ({
-  model: 'gpt-4o-mini',
-  temperature: 0,
-  messages: [
-    { role: 'system', content: PROMPT },
-    {
-      role: 'user',
-      content: `Order ${number}: ${(number % 9) + 1} tins of ${COLOURS[number % COLOURS.length]} paint, please.`,
-    },
-  ],
-})
 
 const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, string> => ({
   DATA_DIR: dataDir,
@@ -136,10 +116,9 @@ const run = async (): Promise<void> => {
   let next = 0
 
   const traffic = async (proxy: ProxyProcess, count: number): Promise<void> => {
-    const requests = Array.from({ length: count }, () => requestOf(next++))
-    for (const [index, request] of requests.entries())
-      upstream.add(request.messages, COLOURS[(next - count + index) % COLOURS.length]!, 120)
-    await sendAll(proxy.baseUrl, requests, { concurrency: 4 }).catch(() => {
+    const numbers = Array.from({ length: count }, () => next++)
+    for (const number of numbers) upstream.add(orderOf(number).messages, shelfOf(number), 120)
+    await sendAll(proxy.baseUrl, numbers.map(orderOf), { concurrency: 4 }).catch(() => {
       sums.clientErrors += 1
     })
   }

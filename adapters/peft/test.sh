@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tests of the GPU engine: pytest, the contract suite against the real server, and parity with the
-# embedded engine. Without a Python that has its packages it says why it runs none.
+# Tests of the GPU engine: pytest, the contract suite against the real server, parity with the
+# embedded engine, and the whole loop. Without a Python that has its packages it says why it runs none.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 PACKAGES=torch,transformers,peft,jinja2,starlette,uvicorn,python_multipart,pytest,pytest_asyncio,httpx
@@ -16,4 +16,4 @@ imports=$("$PEFT_PYTHON" -c "import $PACKAGES" 2>&1) ||
   run_none "${imports##*$'\n'}"
 
 "$PEFT_PYTHON" -m pytest adapters/peft/tests
-npx vitest run test/contract/peft.test.ts test/contract/peft-parity.test.ts
+npx vitest run test/contract/peft.test.ts test/contract/peft-parity.test.ts test/e2e/peft-loop.test.ts
