@@ -14,8 +14,10 @@ async def create_backend(data_dir: Path, log: Log) -> Backend:
     model_path = Path(required(os.environ, "ENGINE_MODEL"))
     # torch takes seconds to load: a wrong environment is told before
     from engine.backend import open_backend
+    from engine.environment import read_options, this_machine
 
-    return await open_backend(model_path=model_path, data_dir=data_dir, log=log)
+    options = read_options(os.environ, this_machine())
+    return await open_backend(model_path=model_path, data_dir=data_dir, log=log, **vars(options))
 
 
 if __name__ == "__main__":

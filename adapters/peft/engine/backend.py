@@ -36,6 +36,8 @@ from engine.training_process import run_training
 from serve import Generation, Serving, TransformersServing
 
 METHODS = ["supervised", "self-distillation"]
+#: a smaller base model's activations fit beside its weights; recomputing costs a third more time
+RECOMPUTED_PARAMETERS = 10**9
 #: rows rendered between two turns of the event loop, so that serving goes on meanwhile
 ROWS_PER_TURN = 32
 
@@ -46,16 +48,29 @@ class Options:
 
     placement: Placement
     four_bit_training: bool = False
-    gradient_checkpointing: bool = False
+    #: None: on a GPU, from RECOMPUTED_PARAMETERS on
+    gradient_checkpointing: bool | None = None
     #: seconds between two checkpoints of a training job
     checkpoint_seconds: float = 60
     #: tokens of one forward and backward pass in training
     max_training_tokens: int = 4096
+    #: validations without a better loss before a last stage ends; 0 never ends early
+    early_stop_patience: int = 0
+    #: share of a self-distillation's rows that the teacher answers anew
+    replay_share: float = 0
+    #: processes that share the batches of a training job, on a GPU each
+    processes: int = 1
     #: loras kept in memory, and requests that take turns
     max_loras: int = 32
     max_running: int = 8
     #: of the CPU in training; None is torch's choice
     threads: int | None = None
+
+    def recomputes_activations(self, parameters: int) -> bool:
+        """Whether a base model of this size trains with gradient checkpointing."""
+        if self.gradient_checkpointing is not None:
+            return self.gradient_checkpointing
+        return self.placement.device != "cpu" and parameters >= RECOMPUTED_PARAMETERS
 
 
 class PeftBackend:
@@ -209,7 +224,7 @@ class PeftBackend:
             "device": options.placement.device,
             "dtype": options.placement.dtype,
             "four_bit": options.four_bit_training,
-            "gradient_checkpointing": options.gradient_checkpointing,
+            "gradient_checkpointing": options.recomputes_activations(self._base.config.parameters),
             "max_tokens": options.max_training_tokens,
             "checkpoint_seconds": options.checkpoint_seconds,
             "threads": options.threads,
