@@ -2,15 +2,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { fromRoot } from './from-root.ts'
 
 const PACKAGES = ['torch', 'transformers', 'peft', 'starlette', 'uvicorn', 'python_multipart']
 const TOKEN = 'peft-process-token'
-
-const fromRoot = (path: string): string => {
-  const isBuilt = import.meta.url.endsWith('.js')
-  return fileURLToPath(new URL(`${isBuilt ? '../' : ''}../../${path}`, import.meta.url))
-}
 
 const python = process.env['PEFT_PYTHON'] ?? fromRoot('adapters/peft/.venv/bin/python')
 
