@@ -1,5 +1,6 @@
 """Files that survive a crash: whole or not there at all. Knows nothing of what they hold."""
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -14,15 +15,20 @@ DRAFT = ".draft"
 #: bytes that are in memory at a time when a file is copied
 COPY_BYTES = 1024 * 1024
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 Part = bytes | memoryview
 
 
 def storage_error(what: str, cause: BaseException) -> EngineError:
-    """A failed read or write as clients may see it: what failed and the system's reason."""
+    """A failed read or write as clients may see it: what failed, and the system's reason."""
     if isinstance(cause, EngineError):
         return cause
-    reason = cause.strerror if isinstance(cause, OSError) else None
-    return EngineError("store_unavailable", f"{what}: {reason or cause}")
+    reason, advice = str(cause), ""
+    if isinstance(cause, OSError):
+        reason = cause.strerror or reason
+        advice = "; make room on that disk" if cause.errno in FULL else ""
+    return EngineError("store_unavailable", f"{what}: {reason}{advice}")
 
 
 def sync_folder(folder: Path) -> None:

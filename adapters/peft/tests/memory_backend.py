@@ -19,6 +19,7 @@ from contract.backend import (
     TrainProgress,
     TrainResult,
 )
+from contract.disk import replace_durably
 from contract.errors import EngineError
 from memory_model import Memory, count_messages, digest, tokens_of
 
@@ -92,8 +93,7 @@ class MemoryBackend:
             hooks.on_message("info", f"Goes on from step {done}")
         for step in range(done + 1, total + 1):
             await self._step(step)
-            job.checkpoint_dir.mkdir(parents=True, exist_ok=True)
-            checkpoint.write_text(str(step))
+            replace_durably(checkpoint, [str(step).encode()])
             hooks.on_progress(TrainProgress(step, total, 100.0, self.faults.loss, None, 1.0))
         lora = f"lora-{digest(memory.table, job.model, job.seed, job.suffix)}"
         (self._folder / f"{lora}.json").write_text(json.dumps(memory.table))
