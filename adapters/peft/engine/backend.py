@@ -115,7 +115,9 @@ class PeftBackend:
     async def train(self, job: TrainInput, hooks: TrainHooks) -> TrainResult:
         lora = self._lora_of(job.model)
         with self._using(lora):
-            result = await run_training(self._task(job, lora), job.checkpoint_dir, hooks)
+            result = await run_training(
+                self._task(job, lora), job.checkpoint_dir, hooks, self._options.processes
+            )
         record = await asyncio.to_thread(self._loras.add, result.model)
         if record.problem is not None:
             raise EngineError("internal", f"the trained lora is unusable: {record.problem}")
@@ -227,6 +229,8 @@ class PeftBackend:
             "gradient_checkpointing": options.recomputes_activations(self._base.config.parameters),
             "max_tokens": options.max_training_tokens,
             "checkpoint_seconds": options.checkpoint_seconds,
+            "early_stop_patience": options.early_stop_patience,
+            "replay_share": options.replay_share,
             "threads": options.threads,
         }
 

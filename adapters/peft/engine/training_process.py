@@ -9,7 +9,7 @@ import asyncio
 import json
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,18 +54,30 @@ class _Outcome:
             self.error = EngineError(**report["error"])
 
 
-async def run_training(task: Mapping[str, Any], folder: Path, hooks: TrainHooks) -> TrainResult:
+def training_command(task_file: Path, processes: int) -> list[str]:
+    """What trains a task: one process, or torchrun with several that share its batches."""
+    if processes == 1:
+        return [sys.executable, str(SCRIPT), str(task_file)]
+    # --standalone: on this machine, at a free port
+    launcher = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return [sys.executable, "-m", *launcher, str(SCRIPT), str(task_file)]
+
+
+async def run_training(
+    task: Mapping[str, Any], folder: Path, hooks: TrainHooks, processes: int = 1
+) -> TrainResult:
     """
-    `task` has the fields of `train.Task`, `folder` keeps its file and its checkpoints.
+    `task` has the fields of `task.Task`, `folder` keeps its file and its checkpoints.
 
     Raises what training raises; EngineError `engine_unavailable` when its process keeps dying,
     `store_unavailable`. Cancelling stops it after a checkpoint.
     """
     task_file = folder / "task.json"
     replace_durably(task_file, [json.dumps(task).encode()])
+    command = training_command(task_file, processes)
     best_step, restarts = 0, 0
     while True:
-        outcome, status = await _run_once(task_file, hooks)
+        outcome, status = await _run_once(command, hooks)
         if outcome.result is not None:
             return outcome.result
         if outcome.error is not None:
@@ -80,10 +92,10 @@ async def run_training(task: Mapping[str, Any], folder: Path, hooks: TrainHooks)
         hooks.on_message("warn", f"{what}; it goes on from its checkpoint")
 
 
-async def _run_once(task_file: Path, hooks: TrainHooks) -> tuple[_Outcome, int]:
+async def _run_once(command: Sequence[str], hooks: TrainHooks) -> tuple[_Outcome, int]:
     # its stdin ends with this process, and it with its stdin; its stderr is this process's
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(SCRIPT), str(task_file), stdin=PIPE, stdout=PIPE, limit=MAX_LINE
+        *command, stdin=PIPE, stdout=PIPE, limit=MAX_LINE
     )
     outcome = _Outcome()
     try:
@@ -106,4 +118,7 @@ async def _stop(process: Process) -> None:
         await asyncio.wait_for(process.wait(), STOP_GRACE)
     except asyncio.TimeoutError:
         process.kill()
+        if process.stdin is not None:
+            # what a launcher has started outlives it, but not this
+            process.stdin.close()
         await process.wait()
