@@ -14,8 +14,8 @@ import torch
 from transformers import GenerationConfig, PreTrainedModel
 
 from contract.backend import TrainHooks
+from contract.disk import replace_durably
 from engine.base_model import BaseModel
-from engine.durable_files import replace_durably
 from engine.ranks import Ranks
 from engine.rows import TokenizedRow
 from engine.seeded_random import derive_seed, seeded_random, shuffled

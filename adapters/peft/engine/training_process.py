@@ -15,12 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from contract.backend import TrainHooks, TrainProgress, TrainResult
+from contract.disk import replace_durably
 from contract.errors import EngineError
-from engine.durable_files import replace_durably
 
 SCRIPT = Path(__file__).resolve().parent.parent / "train.py"
 #: restarts without getting any further before a job counts as failed
 MAX_RESTARTS = 2
+CAUSES = (
+    "status -9 is mostly the system's, for want of memory: give it more, set "
+    "ENGINE_MAX_TRAINING_TOKENS lower, or use a smaller model"
+)
 #: seconds; a step may take some, and the checkpoint follows it
 STOP_GRACE = 15.0
 #: bytes of one line of a training process
@@ -65,7 +69,7 @@ async def run_training(
     """
     `task` has the fields of `task.Task`, `folder` keeps its file and its checkpoints.
 
-    Raises what training raises; EngineError `internal` when its process keeps dying,
+    Raises what training raises; EngineError `engine_unavailable` when its process keeps dying,
     `store_unavailable`. Cancelling stops it after a checkpoint.
     """
     task_file = folder / "task.json"
@@ -82,7 +86,8 @@ async def run_training(
             best_step, restarts = outcome.step, 0
         what = f"the training process died (status {status}) after step {outcome.step}"
         if restarts == MAX_RESTARTS:
-            raise EngineError("internal", f"{what}, {restarts + 1} times; is there enough memory?")
+            message = f"{what}, {restarts + 1} times without getting further; {CAUSES}"
+            raise EngineError("engine_unavailable", message)
         restarts += 1
         hooks.on_message("warn", f"{what}; it goes on from its checkpoint")
 
@@ -96,7 +101,9 @@ async def _run_once(command: Sequence[str], hooks: TrainHooks) -> tuple[_Outcome
     try:
         if process.stdout is not None:
             async for line in process.stdout:
-                outcome.read(line, hooks)
+                # one that was killed may leave half a line
+                if line.endswith(b"\n"):
+                    outcome.read(line, hooks)
         return outcome, await process.wait()
     finally:
         await asyncio.shield(_stop(process))

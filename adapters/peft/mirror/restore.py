@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from contract.disk import storage_error, write_atomically
+from contract.disk import replace_durably, storage_error
 from contract.errors import EngineError
 from contract.log import Log
 from mirror.index import FOLDERS, INDEX, Entry, Index, encode_index
@@ -81,7 +81,7 @@ def _read_marker(data_dir: Path) -> Marker | None:
 
 
 def _write_marker(data_dir: Path, marker: Marker) -> None:
-    write_atomically(data_dir / MARKER, json.dumps(asdict(marker)).encode())
+    replace_durably(data_dir / MARKER, [json.dumps(asdict(marker)).encode()])
 
 
 def _restore(store: ObjectStore, data_dir: Path, writer: str, log: Log) -> None:
