@@ -25,6 +25,7 @@ from engine.packing import pack_rows
 from engine.rendering import student_row
 from engine.rows import TokenizedRow, total_label_weight
 from engine.seeded_random import seeded_random
+from engine.token_budget import TokenBudget
 from engine.trainer import Trainer
 from engine.training_job import initial_state, prepare_job
 from tiny_model import ROWS, packed_row, row, tiny_base, write_tiny_model
@@ -165,6 +166,7 @@ def test_a_lora_learns_what_its_teacher_says(tmp_path, model_path):
         ({"rows": [asdict(row("a", "b", weight=0))]}, "invalid_request", "weight 0"),
         ({"hyperparameters": {"rank": 0}}, "invalid_request", "rank"),
         ({"method": "self-distillation"}, "invalid_request", "teacher_messages"),
+        ({"attention": "flex"}, "invalid_request", "GPU only"),
         ({"four_bit": True}, "invalid_request", "bitsandbytes"),
     ],
 )
@@ -277,6 +279,7 @@ def losses_of_training(folder: Path, run_out_at: int | None) -> Hooks:
         start=None,
         checkpoint_dir=folder / "checkpoint",
         placement="float32",
+        source="",
     )
     state, _ = initial_state(job)
     weights = load_weights(base, Placement("cpu", "float32"))
@@ -294,7 +297,7 @@ def losses_of_training(folder: Path, run_out_at: int | None) -> Hooks:
         model,
         state,
         hooks,
-        max_tokens=400,
+        budget=TokenBudget(400, hooks),
         checkpoint_seconds=60,
         asked_to_stop=lambda: False,
     )
