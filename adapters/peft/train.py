@@ -56,8 +56,13 @@ class Reporter:
         self.say("message", level=level, message=message)
 
     def say(self, kind: str, **fields: Any) -> None:
-        if self.speaks:
+        if not self.speaks:
+            return
+        try:
             print(json.dumps({"kind": kind, **fields}), flush=True)
+        except BrokenPipeError:
+            # the parent is gone, and nobody is left to tell it to, also not when Python ends
+            os._exit(1)
 
     def fail(self, code: str, message: str, param: str | None) -> None:
         """Every process tells its own fault: the others do not know of it."""

@@ -40,8 +40,8 @@ class _Outcome:
     error: EngineError | None = None
 
     def read(self, line: bytes, hooks: TrainHooks) -> None:
-        report: dict[str, Any] = json.loads(line)
-        kind = report.pop("kind")
+        report = _report_of(line)
+        kind = report.pop("kind", None)
         if kind == "progress":
             progress = TrainProgress(**report)
             self.step = progress.step
@@ -52,6 +52,15 @@ class _Outcome:
             self.result = TrainResult(**report)
         elif kind == "failed":
             self.error = EngineError(**report["error"])
+
+
+def _report_of(line: bytes) -> dict[str, Any]:
+    """Empty for what is none: half a line of a process that was killed, a library's own words."""
+    try:
+        report = json.loads(line)
+    except ValueError:
+        return {}
+    return report if isinstance(report, dict) else {}
 
 
 def training_command(task_file: Path, processes: int) -> list[str]:
@@ -101,9 +110,7 @@ async def _run_once(command: Sequence[str], hooks: TrainHooks) -> tuple[_Outcome
     try:
         if process.stdout is not None:
             async for line in process.stdout:
-                # one that was killed may leave half a line
-                if line.endswith(b"\n"):
-                    outcome.read(line, hooks)
+                outcome.read(line, hooks)
         return outcome, await process.wait()
     finally:
         await asyncio.shield(_stop(process))

@@ -55,12 +55,13 @@ def task_file(folder: Path, model: Path, **fields) -> Path:
     return path
 
 
-def start(path: Path) -> subprocess.Popen:
+def start(path: Path, **streams: int) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), str(path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        **streams,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def use_script(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None
     monkeypatch.setattr(training_process, "SCRIPT", script)
 
 
-async def test_half_a_line_of_a_killed_process_is_no_report(tmp_path, monkeypatch):
+async def test_neither_half_a_line_nor_what_a_library_prints_is_a_report(tmp_path, monkeypatch):
     """The first start is killed in the middle of a line, the second one trains."""
     use_script(
         monkeypatch,
@@ -56,6 +57,8 @@ mark = pathlib.Path({str(tmp_path / "mark")!r})
 line = json.dumps({STEP!r})
 if not mark.exists():
     mark.touch()
+    print("a library says 100 %")
+    print(100)
     print(line)
     print(line[:20], end="", flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -81,6 +84,17 @@ async def test_a_full_disk_before_the_first_step_is_told(tmp_path):
     with full_disk(), pytest.raises(EngineError, match="make room") as caught:
         await run_training({}, tmp_path, Hooks())
     assert caught.value.code == "store_unavailable"
+
+
+def test_ends_without_a_word_when_nobody_reads_it_any_more(tmp_path):
+    model = write_tiny_model(tmp_path / "tiny")
+    many = {**SHORT, "max_steps": 100_000}
+    path = task_file(tmp_path / "job", model, hyperparameters=many)
+    with start(path, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
 
 
 def test_a_disk_that_gets_full_fails_the_job_and_keeps_its_last_checkpoint(tmp_path):
