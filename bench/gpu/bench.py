@@ -173,7 +173,8 @@ class Bench:
     def _loop(self, model: Path) -> None:
         with self._engine(model) as engine:
             say(f"the whole loop on {self._options.data.name} with {engine.model}")
-            figures = run_loop(engine, self._options.data, self._folder)
+            options = self._options.loop_options
+            figures = run_loop(engine, self._options.data, self._folder, options)
         self.report.figures |= {
             f"{engine.model}_loop_{name}": figure for name, figure in figures.items()
         }

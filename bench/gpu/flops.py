@@ -7,8 +7,8 @@ A product with a weight of n elements costs a token 2n forward. Backward it cost
 gradient of its input and 2n for the gradient of the weight. The base is frozen, so its weights need
 the former alone, 4n in all; a lora's matrices need both, 6n. Three things are less:
 
-- nothing that is trained lies before the first layer's query, key and value products, so they need
-  no gradient of their input: 2n;
+- nothing that is trained lies before the first layer's query, key and value products, so they and
+  their loras' A need no gradient of their input: 2n less;
 - the head is computed at completion tokens alone, since only they carry loss;
 - the embedding is looked up and not multiplied.
 
@@ -71,8 +71,11 @@ def lora_elements(config: ModelConfig, rank: int) -> int:
 
 def step_flops(config: ModelConfig, rank: int, work: Work) -> int:
     """Of one forward and backward pass; see the head of this file."""
-    base = 4 * config.layers * linear_elements(config) - 2 * linear_elements(config, FIRST_LINEARS)
+    base = 4 * config.layers * linear_elements(config)
     lora = 6 * config.layers * lora_elements(config, rank)
+    first = 2 * (
+        linear_elements(config, FIRST_LINEARS) + len(FIRST_LINEARS) * rank * config.hidden_size
+    )
     head = 4 * config.vocab_size * config.hidden_size
     attention = 12 * config.layers * config.heads * config.head_dim
-    return work.tokens * (base + lora) + work.labels * head + work.pairs * attention
+    return work.tokens * (base + lora - first) + work.labels * head + work.pairs * attention

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from gpu.report import Figure, Figures
@@ -23,7 +24,7 @@ class LoopFailed(Exception):
     """With the reason."""
 
 
-def run_loop(engine: Engine, task: Path, folder: Path, rest: tuple[str, ...] = ()) -> Figures:
+def run_loop(engine: Engine, task: Path, folder: Path, rest: Sequence[str]) -> Figures:
     """`rest` are further options of `bench:task`. Raises LoopFailed."""
     if shutil.which("npm") is None or not (ROOT / "node_modules").exists():
         raise LoopFailed("there is no Node with the project's packages; run `npm ci`")

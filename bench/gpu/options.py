@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,6 +33,13 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     add("--arms", type=_arms, default=ARM_NAMES, metavar="LIST", help=f"of {','.join(ARM_NAMES)}")
     add("--out", type=Path, metavar="FILE.json")
     add("--data", type=Path, metavar="FOLDER", help="task of the whole loop; without it no loop")
+    add(
+        "--loop-options",
+        type=shlex.split,
+        default=[],
+        metavar="TEXT",
+        help="of npm run bench:task, such as '--train 500 --arms none'",
+    )
     add("--work-dir", type=Path, metavar="FOLDER", help="keeps the random weights for next time")
     add("--rounds", type=int, default=3)
     add("--warmup", type=int, default=3, help="optimizer steps before those that count")
