@@ -59,7 +59,7 @@ class Training:
     warmup: int = 3
     steps: int = 10
     #: of one forward and backward pass
-    max_tokens: int = 8192
+    max_tokens: int = 4096
 
     @property
     def alpha(self) -> int:
@@ -138,26 +138,32 @@ def _other_work(arm: Arm, base: BaseModel, rows: list[Row], tokens: float) -> li
 def _run_trl(
     arm: Arm, base: BaseModel, rows: list[Row], training: Training, folder: Path
 ) -> Sample:
-    read = tokenized(base, rows)
     given = {
         "model_path": str(base.folder),
-        "rows": [_masked(row) for row in read],
+        "rows": [_masked(row) for row in tokenized(base, rows)],
         "rank": training.rank,
         "alpha": training.alpha,
-        "batch": len(read),
-        "micro_batch": micro_batch(read, training.max_tokens),
+        "batch": len(rows),
         "steps": training.warmup + training.steps,
         "learning_rate": default_learning_rate(base.config.parameters),
         "device": training.device,
         "dtype": training.dtype,
         "gradient_checkpointing": arm.checkpointing,
     }
-    with _process("gpu.trl_arm", folder, given) as process:
-        output = process.stdout.read()
-    if process.returncode != 0:
-        raise ArmFailed(_last_words(folder))
-    result = json.loads(output.splitlines()[-1])
-    return _sample(result["step_ends"], result["peak_memory_bytes"], training.warmup, ())
+    warnings: list[str] = []
+    for micro in micro_batches(tokenized(base, rows), training.max_tokens):
+        with _process("gpu.trl_arm", folder, {**given, "micro_batch": micro}) as process:
+            output = process.stdout.read()
+        if process.returncode == 0:
+            result = json.loads(output.splitlines()[-1])
+            memory = result["peak_memory_bytes"]
+            return _sample(result["step_ends"], memory, training.warmup, warnings)
+        reason = _last_words(folder)
+        if "out of memory" not in reason:
+            break
+        # smaller parts, as the engine does by itself
+        warnings = [f"out of memory with {micro} rows at a time"]
+    raise ArmFailed(reason)
 
 
 def _masked(row: TokenizedRow) -> dict[str, list[int]]:
@@ -165,11 +171,13 @@ def _masked(row: TokenizedRow) -> dict[str, list[int]]:
     return {"input_ids": [*row.prompt_ids, *row.completion_ids], "completion_mask": mask}
 
 
-def micro_batch(rows: Sequence[TokenizedRow], max_tokens: int) -> int:
-    """The most rows that share a batch evenly and have at most so many tokens together."""
-    longest = max(row.length for row in rows)
-    fitting = max(1, max_tokens // longest)
-    return max(n for n in range(1, len(rows) + 1) if len(rows) % n == 0 and n <= fitting)
+def micro_batches(rows: Sequence[TokenizedRow], max_tokens: int) -> list[int]:
+    """
+    Rows at a time that share a batch evenly, the most first: so many that they have at most
+    `max_tokens` together, but at least one.
+    """
+    fitting = max(1, max_tokens // max(row.length for row in rows))
+    return [n for n in range(len(rows), 0, -1) if len(rows) % n == 0 and n <= fitting]
 
 
 @contextmanager

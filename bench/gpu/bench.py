@@ -73,7 +73,7 @@ class Bench:
         self._note_what_runs()
         if "contract" in parts:
             self._part("contract", self._contract)
-        for source in (*options.model, *options.shapes):
+        for number, source in enumerate((*options.model, *options.shapes)):
             model = self._part(f"{Path(source).name}_weights", self._folder_of, source)
             if model is None:
                 continue
@@ -81,7 +81,7 @@ class Bench:
                 self._part(f"{model.name}_training", self._training, model)
             if "serving" in parts:
                 self._part(f"{model.name}_serving", self._serving, model)
-            if "loop" in parts and options.data is not None:
+            if "loop" in parts and options.data is not None and number == 0:
                 self._part(f"{model.name}_loop", self._loop, model)
         self._name_bars_left_out()
         self._save()

@@ -32,7 +32,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     add("--parts", type=_parts, default=PARTS, metavar="LIST", help=f"of {','.join(PARTS)}")
     add("--arms", type=_arms, default=ARM_NAMES, metavar="LIST", help=f"of {','.join(ARM_NAMES)}")
     add("--out", type=Path, metavar="FILE.json")
-    add("--data", type=Path, metavar="FOLDER", help="task of the whole loop; without it no loop")
+    add("--data", type=Path, metavar="FOLDER", help="task of the whole loop")
     add(
         "--loop-options",
         type=shlex.split,
@@ -49,7 +49,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     add("--prefix-tokens", type=int, default=800)
     add("--query-tokens", type=int, default=20)
     add("--answer-tokens", type=int, default=20)
-    add("--max-tokens", type=int, default=8192, help="of one forward and backward pass")
+    add("--max-tokens", type=int, default=4096, help="of one forward and backward pass")
     add("--concurrency", type=_numbers, default=(1, 32, 256), metavar="LIST")
     add("--requests", type=int, default=32, help="at least so many requests of every run")
     add("--peak-tflops", type=float, help="of a card that bench/gpu/peaks.py does not have")

@@ -26,7 +26,7 @@ from tiny_model import tiny_base
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 sys.path.append(str(ROOT / "bench"))
 
-from gpu.arms import ARMS, Training, micro_batch, run_arm  # noqa: E402
+from gpu.arms import ARMS, Training, micro_batches, run_arm  # noqa: E402
 from gpu.contract_suite import SuiteFailed, read_result  # noqa: E402
 from gpu.flops import Work, packed_work, separate_work, step_flops  # noqa: E402
 from gpu.options import parse_options  # noqa: E402
@@ -169,9 +169,9 @@ def test_a_random_model_opens_and_all_its_tokens_are_text(tmp_path: Path) -> Non
 
 def test_a_batch_is_shared_evenly() -> None:
     rows = [row([1] * 90, [1] * 10)] * 16
-    assert micro_batch(rows, 100) == 1
-    assert micro_batch(rows, 799) == 4
-    assert micro_batch(rows, 10_000) == 16
+    assert micro_batches(rows, 99) == [1]
+    assert micro_batches(rows, 799) == [4, 2, 1]
+    assert micro_batches(rows, 10_000) == [16, 8, 4, 2, 1]
 
 
 def test_reads_what_vitest_reports() -> None:
