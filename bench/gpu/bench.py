@@ -120,7 +120,7 @@ class Bench:
     def _folder_of(self, source: Path | str) -> Path:
         """Of a model. Random weights are written by a process, which gives its memory back."""
         if isinstance(source, Path):
-            return source
+            return source.resolve()
         folder = (self._options.work_dir or self._folder) / source
         say(f"random weights in the shape of {source}")
         command = [sys.executable, "-m", "gpu.shapes", source, str(folder)]

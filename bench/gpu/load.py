@@ -42,7 +42,12 @@ async def _run(engine: Engine, bodies: Sequence[dict], concurrency: int) -> Load
     limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
     load, waiting = Load(), iter(bodies)
     async with httpx.AsyncClient(
-        base_url=engine.base_url, headers=engine.headers, limits=limits, timeout=TIMEOUT_SECONDS
+        base_url=engine.base_url,
+        headers=engine.headers,
+        limits=limits,
+        timeout=TIMEOUT_SECONDS,
+        # the engine is on this machine, whatever proxy the environment names
+        trust_env=False,
     ) as client:
 
         async def lane() -> None:

@@ -92,7 +92,7 @@ def training_figures(
     figures |= _ratios(samples, with_bars)
     if shares:
         best = max(shares, key=lambda figure: figure.value)
-        has_bar = with_bars and base.name == BAR_SHAPE
+        has_bar = with_bars and base.name.lower() == BAR_SHAPE
         figures["best_share_of_peak"] = at_least(best, SHARE_OF_PEAK_BAR) if has_bar else best
     return {f"{base.name}_{name}": figure for name, figure in figures.items()}
 
