@@ -129,9 +129,10 @@ class Bench:
 
     def _contract(self) -> None:
         say("contract suite")
-        figures, failures = run_suite(self._folder)
-        self.report.figures |= figures
-        self.report.failures |= failures
+        result = run_suite(self._folder)
+        self.report.figures |= result.figures
+        self.report.failures |= result.failures
+        self.report.notes += [f"skipped: {name}" for name in result.skipped]
 
     def _training(self, model: Path) -> None:
         options = self._options

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from gpu.report import Figure, Figures
@@ -20,8 +21,17 @@ class SuiteFailed(Exception):
     """With the reason."""
 
 
-def run_suite(folder: Path) -> tuple[Figures, dict[str, str]]:
-    """Figures, and the tests that failed with their reason. Raises SuiteFailed where none ran."""
+@dataclass(frozen=True)
+class SuiteResult:
+    figures: Figures
+    #: by test, with the reason
+    failures: dict[str, str]
+    #: names of tests
+    skipped: list[str]
+
+
+def run_suite(folder: Path) -> SuiteResult:
+    """Raises SuiteFailed where no test ran."""
     if shutil.which("npx") is None or not (ROOT / "node_modules" / "vitest").exists():
         raise SuiteFailed("there is no Node with the project's packages; run `npm ci`")
     result = folder / "suite.json"
@@ -41,24 +51,22 @@ def run_suite(folder: Path) -> tuple[Figures, dict[str, str]]:
     return read_result(json.loads(result.read_text("utf-8")))
 
 
-def read_result(result: dict) -> tuple[Figures, dict[str, str]]:
+def read_result(result: dict) -> SuiteResult:
     """Of vitest's JSON reporter. Raises SuiteFailed where no test was carried out."""
     tests = [test for file in result["testResults"] for test in file["assertionResults"]]
-    by_status = {
-        status: [test for test in tests if test["status"] == status]
-        for status in ("passed", "failed")
-    }
-    passed, failed = len(by_status["passed"]), len(by_status["failed"])
-    if passed + failed == 0:
+    passed = [test for test in tests if test["status"] == "passed"]
+    failed = [test for test in tests if test["status"] == "failed"]
+    skipped = [test for test in tests if test["status"] not in ("passed", "failed")]
+    if not passed and not failed:
         names = [name for test in tests for name in test["ancestorTitles"]]
         raise SuiteFailed(f"no test ran: {names[0] if names else 'the suite is empty'}")
     figures = {
-        "contract_passed": Figure(float(passed), "tests"),
-        "contract_failed": Figure(float(failed), "tests", bar="<= 0", holds=failed == 0),
-        "contract_skipped": Figure(float(len(tests) - passed - failed), "tests"),
+        "contract_passed": Figure(float(len(passed)), "tests"),
+        "contract_failed": Figure(float(len(failed)), "tests", bar="<= 0", holds=not failed),
+        "contract_skipped": Figure(float(len(skipped)), "tests"),
     }
-    failures = {test["fullName"]: _reason(test) for test in by_status["failed"]}
-    return figures, failures
+    failures = {test["fullName"]: _reason(test) for test in failed}
+    return SuiteResult(figures, failures, [test["fullName"] for test in skipped])
 
 
 def _reason(test: dict) -> str:

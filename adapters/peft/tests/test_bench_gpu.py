@@ -180,14 +180,15 @@ def test_reads_what_vitest_reports() -> None:
 
     failed = one("b", "failed", failureMessages=["Error: no\n  at x"])
     tests = [one("a", "passed"), failed, one("c", "skipped")]
-    figures, failures = read_result({"testResults": [{"assertionResults": tests}]})
-    assert {name: figure.value for name, figure in figures.items()} == {
+    result = read_result({"testResults": [{"assertionResults": tests}]})
+    assert {name: figure.value for name, figure in result.figures.items()} == {
         "contract_passed": 1,
         "contract_failed": 1,
         "contract_skipped": 1,
     }
-    assert figures["contract_failed"].holds is False
-    assert failures == {"b": "Error: no"}
+    assert result.figures["contract_failed"].holds is False
+    assert result.failures == {"b": "Error: no"}
+    assert result.skipped == ["c"]
     with pytest.raises(SuiteFailed, match="no test ran: suite"):
         read_result({"testResults": [{"assertionResults": [one("c", "skipped")]}]})
 
