@@ -13,9 +13,13 @@ async def create_backend(data_dir: Path, log: Log) -> Backend:
     """Raises EngineError: what is missing, and what to do."""
     model_path = Path(required(os.environ, "ENGINE_MODEL"))
     # torch takes seconds to load: a wrong environment is told before
-    from engine.backend import open_backend
+    import torch
 
-    return await open_backend(model_path=model_path, data_dir=data_dir, log=log)
+    from engine.backend import open_backend
+    from engine.vllm.options import vllm_options
+
+    vllm = vllm_options(os.environ, has_cuda=torch.cuda.is_available())
+    return await open_backend(model_path=model_path, data_dir=data_dir, log=log, vllm=vllm)
 
 
 if __name__ == "__main__":

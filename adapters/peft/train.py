@@ -27,8 +27,9 @@ from contract.errors import EngineError
 from engine.base_model import BaseModel, open_base_model
 from engine.lora_model import LoraModel, Placement, label_logits, load_weights
 from engine.lora_store import LoraManifest, read_lora, read_optimizer, write_lora
+from engine.probe import measure_probe
 from engine.rendering import student_row, teacher_row
-from engine.row_outputs import targets_of_rows
+from engine.row_outputs import completion_nats, targets_of_rows
 from engine.rows import TokenizedRow, check_rows, trusted_targets
 from engine.trainer import Stopped, Trainer
 from engine.training_job import Job, Start, initial_state, prepare_job
@@ -68,6 +69,8 @@ class Task:
     checkpoint_seconds: float = 60
     #: of the CPU; None is torch's choice
     threads: int | None = None
+    #: of the GPU's memory; the rest belongs to serving
+    memory_share: float = 1.0
 
 
 def read_task(path: Path) -> Task:
@@ -115,6 +118,11 @@ def end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+def placement(task: Task) -> str:
+    """How exactly the task computes."""
+    return f"{task.dtype}{' 4-bit' if task.four_bit else ''}"
+
+
 def prepare(task: Task, base: BaseModel, rows: list[TokenizedRow]) -> Job:
     start = None
     if task.lora is not None:
@@ -129,7 +137,7 @@ def prepare(task: Task, base: BaseModel, rows: list[TokenizedRow]) -> Job:
         seed=task.seed,
         start=start,
         checkpoint_dir=Path(task.checkpoint_dir),
-        placement=f"{task.dtype}{' 4-bit' if task.four_bit else ''}",
+        placement=placement(task),
     )
 
 
@@ -155,8 +163,8 @@ def rows_to_learn(
     return rows
 
 
-def store(task: Task, base: BaseModel, job: Job, trainer: Trainer) -> str:
-    """Writes the lora; the optimizer's state stays beside it while the curve goes on."""
+def store(task: Task, base: BaseModel, job: Job, trainer: Trainer, model: LoraModel) -> str:
+    """Writes the lora with its probe, and the optimizer's state while the curve goes on."""
     manifest = LoraManifest(
         base_model=base.name,
         base_fingerprint=base.fingerprint,
@@ -173,12 +181,20 @@ def store(task: Task, base: BaseModel, job: Job, trainer: Trainer) -> str:
     state = trainer.state
     continues = job.hyperparameters.schedule_span[1] < 1
     optimizer = state.optimizer if continues else None
-    return write_lora(Path(task.loras_dir), job.layout, state.theta, manifest, optimizer)
+    probe = measure_probe(
+        job.rows,
+        lambda row: completion_nats(model.base_label_logits, row),
+        lambda row: completion_nats(model.label_logits, row),
+        placement(task),
+    )
+    return write_lora(Path(task.loras_dir), job.layout, state.theta, manifest, optimizer, probe)
 
 
 def train(task: Task, reporter: Reporter, stop: threading.Event) -> None:
     if task.threads is not None:
         torch.set_num_threads(task.threads)
+    if task.memory_share < 1 and task.device.startswith("cuda"):
+        torch.cuda.set_per_process_memory_fraction(task.memory_share)
     torch.use_deterministic_algorithms(True, warn_only=True)
     base = open_base_model(Path(task.model_path))
     weights = load_weights(base, Placement(task.device, task.dtype, task.four_bit))
@@ -201,7 +217,7 @@ def train(task: Task, reporter: Reporter, stop: threading.Event) -> None:
     trainer.run()
     reporter.say(
         "trained",
-        model=store(task, base, job, trainer),
+        model=store(task, base, job, trainer, model),
         trained_tokens=trainer.counters.tokens,
         metrics=trainer.metrics(),
     )

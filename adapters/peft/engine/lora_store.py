@@ -24,6 +24,7 @@ from engine.durable_files import store_error, write_durably
 from engine.javascript_json import stringify
 from engine.lora_layout import LoraLayout, create_lora_layout
 from engine.model_config import LINEAR_LAYERS
+from engine.probe import PROBE, Probe, encode_probe
 from engine.safetensors_file import decode_safetensors, encode_safetensors
 from engine.state_file import StateFile, read_state_file, write_state_file
 
@@ -67,6 +68,15 @@ class StoredLora:
     #: [layout.length], float32
     theta: np.ndarray
 
+    @property
+    def changes(self) -> bool:
+        """False for one whose B is zero, as before training: it says what the base model says."""
+        return any(
+            self.theta[entry.offset : entry.offset + entry.length].any()
+            for entry in self.layout.entries
+            if entry.matrix == "B"
+        )
+
 
 def write_lora(
     loras_dir: Path,
@@ -74,10 +84,11 @@ def write_lora(
     theta: np.ndarray,
     manifest: LoraManifest,
     optimizer: OptimizerState | None,
+    probe: Probe | None = None,
 ) -> str:
     """
     Writes `<loras_dir>/<id>` and gives the id. The same weights and manifest written twice are one
-    lora; the optimizer's state is no part of it.
+    lora; the optimizer's state and the probe lie beside and are no part of it.
 
     Raises EngineError `store_unavailable`.
     """
@@ -98,6 +109,8 @@ def write_lora(
         if optimizer is not None:
             state = StateFile({"step": optimizer.step}, [optimizer.m, optimizer.v])
             write_state_file(draft / OPTIMIZER, state)
+        if probe is not None:
+            write_durably(draft / PROBE, [encode_probe(probe)])
         os.rename(draft, target)
         sync_folder(loras_dir)
     except OSError as error:
