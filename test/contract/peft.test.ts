@@ -13,7 +13,7 @@ import { tinyModel } from './tiny-model.ts'
 const fromRoot = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
 const python = process.env['PEFT_PYTHON'] ?? fromRoot('adapters/peft/.venv/bin/python')
-const PACKAGES = ['torch', 'transformers', 'peft', 'starlette', 'uvicorn']
+const PACKAGES = ['torch', 'transformers', 'peft', 'starlette', 'uvicorn', 'httpx']
 const TOKEN = 'contract-token'
 
 /** Why the engine cannot run here; null when it can. */
@@ -35,12 +35,19 @@ const portOf = async (child: ChildProcess): Promise<number> => {
   throw new Error('the engine ended without a report')
 }
 
+/** vLLM's API, spoken by a server that computes with transformers, as `ENGINE_VLLM_COMMAND`. */
+const BY_STAND_IN = {
+  ENGINE_SERVING: 'vllm',
+  ENGINE_VLLM_COMMAND: `${python} ${fromRoot('adapters/peft/tests/vllm_stand_in.py')}`,
+}
+
 const startPeft =
-  (modelPath: string) =>
+  (modelPath: string, serving: Record<string, string>) =>
   async (dataDir: string): Promise<RunningEngine> => {
     const child = spawn(python, [fromRoot('adapters/peft/server.py')], {
       env: {
         ...process.env,
+        ...serving,
         ENGINE_TOKEN: TOKEN,
         ENGINE_DATA_DIR: dataDir,
         ENGINE_MODEL: modelPath,
@@ -68,7 +75,10 @@ const describePeft = (): void => {
   const modelPath = join(modelFolder, 'tiny')
   writeRandomModel(modelPath, { seed: 11 })
   afterAll(() => rmSync(modelFolder, { recursive: true }))
-  describeContract('peft', startPeft(modelPath), tinyModel(80))
+  const byTransformers = startPeft(modelPath, { ENGINE_SERVING: 'transformers' })
+  describeContract('peft', byTransformers, tinyModel(80))
+  const byStandIn = startPeft(modelPath, BY_STAND_IN)
+  describeContract("peft, vLLM's API by a stand-in", byStandIn, tinyModel(80))
 }
 
 const reason = missing()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
 
 Change = Callable[[str], Awaitable[None]]
@@ -21,6 +21,15 @@ class _Resident:
         self.leaving = False
         self.idle = asyncio.Event()
         self.idle.set()
+
+    def enter(self) -> None:
+        self.users += 1
+        self.idle.clear()
+
+    def leave(self) -> None:
+        self.users -= 1
+        if self.users == 0:
+            self.idle.set()
 
 
 class Residency:
@@ -44,23 +53,30 @@ class Residency:
     @asynccontextmanager
     async def use(self, lora: str) -> AsyncIterator[None]:
         """The lora is loaded and stays so inside. Raises what loading raises."""
-        while (resident := self._usable(lora)) is None:
-            # a request that is given up leaves no half-made change behind
-            await asyncio.shield(_unwatched(self._bring(lora)))
+        resident = await self._entered(lora)
         self._residents.move_to_end(lora)
-        resident.users += 1
-        resident.idle.clear()
         try:
             yield
         finally:
-            resident.users -= 1
-            if resident.users == 0:
-                resident.idle.set()
+            resident.leave()
 
     async def drop(self, lora: str) -> None:
         """Unloads a lora, if it is there, after its requests."""
         async with self._changing:
             await self._remove(lora)
+
+    async def _entered(self, lora: str) -> _Resident:
+        resident = self._usable(lora)
+        if resident is not None:
+            resident.enter()
+            return resident
+        bringing = asyncio.create_task(self._bring(lora))
+        try:
+            # a request that is given up leaves no half-made change behind
+            return await asyncio.shield(bringing)
+        except asyncio.CancelledError:
+            bringing.add_done_callback(_leave_again)
+            raise
 
     def _usable(self, lora: str) -> _Resident | None:
         resident = self._residents.get(lora)
@@ -68,16 +84,19 @@ class Residency:
             return None
         return resident
 
-    async def _bring(self, lora: str) -> None:
+    async def _bring(self, lora: str) -> _Resident:
+        """Loaded and entered: the next change must not take it away before it was used."""
         async with self._changing:
-            if self._usable(lora) is not None:
-                return
-            self._forget_former()
-            while len(self._residents) >= self._max_loras:
-                await self._remove(self._next_to_leave())
-            created = _Resident(self._incarnation())
-            await self._load(lora)
-            self._residents[lora] = created
+            resident = self._usable(lora)
+            if resident is None:
+                self._forget_former()
+                while len(self._residents) >= self._max_loras:
+                    await self._remove(self._next_to_leave())
+                resident = _Resident(self._incarnation())
+                await self._load(lora)
+                self._residents[lora] = resident
+            resident.enter()
+            return resident
 
     def _forget_former(self) -> None:
         now = self._incarnation()
@@ -102,8 +121,7 @@ class Residency:
             await self._unload(lora)
 
 
-def _unwatched(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-    """A task whose failure is no news when nobody waits for it any more."""
-    task = asyncio.create_task(work)
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())
-    return task
+def _leave_again(bringing: asyncio.Task[_Resident]) -> None:
+    """For a request that was given up while its lora was loaded; nobody hears of a failure."""
+    if not bringing.cancelled() and bringing.exception() is None:
+        bringing.result().leave()
