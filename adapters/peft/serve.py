@@ -47,6 +47,8 @@ class Generation:
     #: the only answers allowed
     choices: Sequence[str] | None
     json_object: bool
+    #: what is computed of the prompt may be found and kept
+    cache_prompt: bool = True
 
 
 class Serving(Protocol):

@@ -18,9 +18,14 @@ async def open_local_backend(data_dir: Path, log: Log) -> Backend:
     # torch takes seconds to load: a wrong environment is told before
     from engine.backend import open_backend
     from engine.environment import read_options, this_machine
+    from engine.vllm.options import vllm_options
 
-    options = read_options(os.environ, this_machine())
-    return await open_backend(model_path=model_path, data_dir=data_dir, log=log, **vars(options))
+    machine = this_machine()
+    options = read_options(os.environ, machine)
+    vllm = vllm_options(os.environ, has_cuda=machine.gpus > 0)
+    return await open_backend(
+        model_path=model_path, data_dir=data_dir, log=log, vllm=vllm, **vars(options)
+    )
 
 
 async def create_backend(data_dir: Path, log: Log) -> Backend:

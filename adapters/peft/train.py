@@ -29,8 +29,10 @@ from engine.base_model import BaseModel, open_base_model
 from engine.distillation import Distillation
 from engine.lora_model import LoraModel, Placement, load_weights
 from engine.lora_store import LoraManifest, read_lora, read_optimizer, write_lora
+from engine.probe import measure_probe
 from engine.ranks import PeerLost, Ranks, join_ranks
 from engine.rendering import student_row, teacher_row
+from engine.row_outputs import completion_nats
 from engine.rows import TokenizedRow, hash_rows
 from engine.task import Task, read_task
 from engine.token_budget import TokenBudget
@@ -82,6 +84,11 @@ def end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+def placement(task: Task) -> str:
+    """How exactly the task computes."""
+    return f"{task.dtype}{' 4-bit' if task.four_bit else ''}"
+
+
 def prepare(task: Task, base: BaseModel, rows: list[TokenizedRow]) -> Job:
     start = None
     if task.lora is not None:
@@ -96,7 +103,7 @@ def prepare(task: Task, base: BaseModel, rows: list[TokenizedRow]) -> Job:
         seed=task.seed,
         start=start,
         checkpoint_dir=Path(task.checkpoint_dir),
-        placement=f"{task.dtype}{' 4-bit' if task.four_bit else ''}",
+        placement=placement(task),
         source=source_of(task, base),
         patience=task.early_stop_patience,
     )
@@ -111,8 +118,8 @@ def source_of(task: Task, base: BaseModel) -> str:
     return json.dumps(facts)
 
 
-def store(task: Task, base: BaseModel, job: Job, trainer: Trainer) -> str:
-    """Writes the lora; the optimizer's state stays beside it while the curve goes on."""
+def store(task: Task, base: BaseModel, job: Job, trainer: Trainer, model: LoraModel) -> str:
+    """Writes the lora with its probe, and the optimizer's state while the curve goes on."""
     manifest = LoraManifest(
         base_model=base.name,
         base_fingerprint=base.fingerprint,
@@ -129,12 +136,20 @@ def store(task: Task, base: BaseModel, job: Job, trainer: Trainer) -> str:
     state = trainer.state
     continues = job.hyperparameters.schedule_span[1] < 1
     optimizer = state.optimizer if continues else None
-    return write_lora(Path(task.loras_dir), job.layout, state.theta, manifest, optimizer)
+    probe = measure_probe(
+        job.rows,
+        lambda row: completion_nats(model.base_label_logits, row),
+        lambda row: completion_nats(model.label_logits, row),
+        placement(task),
+    )
+    return write_lora(Path(task.loras_dir), job.layout, state.theta, manifest, optimizer, probe)
 
 
 def train(task: Task, ranks: Ranks, reporter: Reporter, stop: threading.Event) -> None:
     if task.threads is not None:
         torch.set_num_threads(task.threads)
+    if task.memory_share < 1 and task.device.startswith("cuda"):
+        torch.cuda.set_per_process_memory_fraction(task.memory_share)
     torch.use_deterministic_algorithms(True, warn_only=True)
     base = open_base_model(Path(task.model_path))
     attention = choose_attention(
@@ -172,7 +187,7 @@ def train(task: Task, ranks: Ranks, reporter: Reporter, stop: threading.Event) -
     if ranks.leads:
         reporter.say(
             "trained",
-            model=store(task, base, job, trainer),
+            model=store(task, base, job, trainer, model),
             trained_tokens=trainer.counters.tokens,
             metrics=trainer.metrics(),
         )

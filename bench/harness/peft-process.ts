@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fromRoot } from './from-root.ts'
 
-const PACKAGES = ['torch', 'transformers', 'peft', 'starlette', 'uvicorn', 'python_multipart']
+const PACKAGES = ['torch', 'transformers', 'peft', 'starlette', 'uvicorn', 'httpx', 'python_multipart']
 const TOKEN = 'peft-process-token'
 
 const python = process.env['PEFT_PYTHON'] ?? fromRoot('adapters/peft/.venv/bin/python')
@@ -15,6 +15,12 @@ export const missingForPeft = (): string | null => {
   const { error, stdout } = spawnSync(python, ['-c', check], { encoding: 'utf8' })
   if (error) return `no Python at ${python}`
   return stdout.trim() === '' ? null : `${python} lacks ${stdout.trim()}`
+}
+
+/** vLLM's API, spoken by a server that computes with transformers. */
+export const BY_STAND_IN = {
+  ENGINE_SERVING: 'vllm',
+  ENGINE_VLLM_COMMAND: `${python} ${fromRoot('adapters/peft/tests/vllm_stand_in.py')}`,
 }
 
 export interface PeftProcess {

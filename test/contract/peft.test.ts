@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, it, vi } from 'vitest'
 import { writeRandomModel } from '../../adapters/onnx/model/random-model.ts'
-import { missingForPeft, startPeftProcess } from '../../bench/harness/peft-process.ts'
+import { BY_STAND_IN, missingForPeft, startPeftProcess } from '../../bench/harness/peft-process.ts'
 import { describeContract } from './suite.ts'
 import { tinyModel } from './tiny-model.ts'
 
@@ -14,7 +14,16 @@ const describePeft = (): void => {
   const modelPath = join(modelFolder, 'tiny')
   writeRandomModel(modelPath, { seed: 11 })
   afterAll(() => rmSync(modelFolder, { recursive: true }))
-  describeContract('peft', (dataDir) => startPeftProcess({ modelPath, dataDir }), tinyModel(80))
+  describeContract(
+    'peft',
+    (dataDir) => startPeftProcess({ modelPath, dataDir, env: { ENGINE_SERVING: 'transformers' } }),
+    tinyModel(80)
+  )
+  describeContract(
+    "peft, vLLM's API by a stand-in",
+    (dataDir) => startPeftProcess({ modelPath, dataDir, env: BY_STAND_IN }),
+    tinyModel(80)
+  )
 }
 
 const reason = missingForPeft()

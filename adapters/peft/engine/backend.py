@@ -10,7 +10,7 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,15 @@ from contract.errors import EngineError
 from contract.log import Log
 from engine.attention import Attention
 from engine.base_model import BaseModel, open_base_model
+from engine.gpu_sharing import Apart, GpuSharing, Pause
 from engine.lora_model import Placement, default_placement
 from engine.loras import Loras
 from engine.rendering import scored_row, student_row, teacher_row
 from engine.rows import check_rows
 from engine.sampler import Sampling
 from engine.training_process import run_training
+from engine.vllm.opening import open_vllm
+from engine.vllm.options import VllmOptions
 from serve import Generation, Serving, TransformersServing
 
 METHODS = ["supervised", "self-distillation"]
@@ -68,6 +71,10 @@ class Options:
     max_running: int = 8
     #: of the CPU in training; None is torch's choice
     threads: int | None = None
+    #: of the GPU's memory in training
+    training_share: float = 1.0
+    #: that can be served; None is any
+    max_lora_rank: int | None = None
 
     def recomputes_activations(self, parameters: int) -> bool:
         """Whether a base model of this size trains with gradient checkpointing."""
@@ -79,11 +86,19 @@ class Options:
 class PeftBackend:
     """Implements contract.backend.Backend."""
 
-    def __init__(self, base: BaseModel, loras: Loras, serving: Serving, options: Options) -> None:
+    def __init__(
+        self,
+        base: BaseModel,
+        loras: Loras,
+        serving: Serving,
+        options: Options,
+        sharing: GpuSharing,
+    ) -> None:
         self._base = base
         self._loras = loras
         self._serving = serving
         self._options = options
+        self._sharing = sharing
         #: requests and jobs that use a lora
         self._users: Counter[str] = Counter()
 
@@ -117,14 +132,18 @@ class PeftBackend:
 
     async def train(self, job: TrainInput, hooks: TrainHooks) -> TrainResult:
         lora = self._lora_of(job.model)
+        self._check_rank(job.hyperparameters.get("rank"))
         with self._using(lora):
-            result = await run_training(
-                self._task(job, lora), job.checkpoint_dir, hooks, self._options.processes
-            )
-        record = await asyncio.to_thread(self._loras.add, result.model)
+            async with self._sharing.training():
+                result = await run_training(
+                    self._task(job, lora), job.checkpoint_dir, hooks, self._options.processes
+                )
+        record = await asyncio.to_thread(self._loras.examine, result.model)
         if record.problem is not None:
             raise EngineError("internal", f"the trained lora is unusable: {record.problem}")
+        # nobody hears of it before it can answer
         await self._serving.load(result.model)
+        self._loras.announce(record)
         return result
 
     async def complete(self, request: ChatRequest) -> AsyncIterator[TokenDelta | CompletionEnd]:
@@ -175,6 +194,17 @@ class PeftBackend:
         """The lora's id, or None for the base model."""
         return None if model == self._base.name else self._loras.require(model).id
 
+    def _check_rank(self, rank: int | None) -> None:
+        """Before training, because a lora that cannot be served is trained in vain."""
+        most = self._options.max_lora_rank
+        if rank is not None and most is not None and rank > most:
+            raise EngineError(
+                "invalid_request",
+                f"rank {rank} is more than vLLM was started for, {most}; raise "
+                "ENGINE_VLLM_MAX_LORA_RANK",
+                "hyperparameters.rank",
+            )
+
     @contextmanager
     def _using(self, lora: str | None) -> Iterator[None]:
         if lora is None:
@@ -210,6 +240,7 @@ class PeftBackend:
             top_logprobs=request.top_logprobs,
             choices=request.choice,
             json_object=request.json_object,
+            cache_prompt=request.cache_prompt,
         )
 
     def _task(self, job: TrainInput, lora: str | None) -> dict[str, Any]:
@@ -236,6 +267,7 @@ class PeftBackend:
             "early_stop_patience": options.early_stop_patience,
             "replay_share": options.replay_share,
             "threads": options.threads,
+            "memory_share": options.training_share,
         }
 
 
@@ -248,16 +280,25 @@ async def _in_turns(rows: list[Row], render: Callable[[Row], Any]) -> list[Any]:
     return rendered
 
 
-async def open_backend(model_path: Path, data_dir: Path, log: Log, **options: Any) -> PeftBackend:
+async def open_backend(
+    model_path: Path, data_dir: Path, log: Log, *, vllm: VllmOptions | None = None, **options: Any
+) -> PeftBackend:
     """
-    Loads the model and its loras and is ready to serve when it returns. `options` are fields of
-    `Options`.
+    Loads the model and its loras and is ready to serve when it returns, by vLLM where it has
+    options, else by transformers in this process. `options` are fields of `Options`.
 
-    Raises EngineError `invalid_model`, `store_unavailable`.
+    Raises EngineError `invalid_model`, `store_unavailable`, `engine_unavailable`.
     """
     chosen = Options(**{"placement": default_placement(), **options})
     base = await asyncio.to_thread(open_base_model, model_path)
     loras = await asyncio.to_thread(Loras, data_dir / "loras", base, log)
+    if vllm is not None:
+        served = replace(
+            chosen, max_lora_rank=vllm.max_lora_rank, training_share=vllm.training_share
+        )
+        server = await open_vllm(base, chosen.placement.dtype, loras, vllm, log)
+        sharing = Pause(server) if vllm.sharing == "pause" else Apart()
+        return PeftBackend(base, loras, server, served, sharing)
     serving = await asyncio.to_thread(
         lambda: TransformersServing(
             base,
@@ -267,4 +308,4 @@ async def open_backend(model_path: Path, data_dir: Path, log: Log, **options: An
             max_running=chosen.max_running,
         )
     )
-    return PeftBackend(base, loras, serving, chosen)
+    return PeftBackend(base, loras, serving, chosen, Apart())

@@ -103,7 +103,7 @@ class LoraModel:
         self.device = next(model.parameters()).device
         self.theta = torch.tensor(theta, device=self.device)
         self.gradient = torch.zeros_like(self.theta)
-        get_peft_model(model, lora_config(layout.rank, layout.alpha))
+        self._peft = get_peft_model(model, lora_config(layout.rank, layout.alpha))
         self._bind(layout)
         if checkpointing:
             # only a model in training mode recomputes activations
@@ -120,6 +120,11 @@ class LoraModel:
     def label_logits(self, packed: PackedRows) -> torch.Tensor:
         """What the lora says at every completion token: [labels, vocabulary]."""
         return label_logits(self._model, packed)
+
+    def base_label_logits(self, packed: PackedRows) -> torch.Tensor:
+        """What the base model says there, with the lora switched off."""
+        with self._peft.disable_adapter():
+            return label_logits(self._model, packed)
 
 
 def label_logits(model: PreTrainedModel, packed: PackedRows) -> torch.Tensor:

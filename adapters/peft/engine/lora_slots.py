@@ -122,10 +122,5 @@ class LoraSlots:
             raise EngineError(
                 "invalid_model", f"{stored.id} makes the model say numbers that are none"
             )
-        changes = any(
-            stored.theta[entry.offset : entry.offset + entry.length].any()
-            for entry in stored.layout.entries
-            if entry.matrix == "B"
-        )
-        if changes and bool(torch.equal(before, after)):
+        if stored.changes and bool(torch.equal(before, after)):
             raise EngineError("internal", f"{stored.id} is loaded but changes nothing")

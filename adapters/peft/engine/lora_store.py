@@ -23,6 +23,7 @@ from engine.base_model import BaseModel
 from engine.javascript_json import stringify
 from engine.lora_layout import LoraLayout, create_lora_layout
 from engine.model_config import LINEAR_LAYERS
+from engine.probe import PROBE, Probe, encode_probe
 from engine.safetensors_file import decode_safetensors, encode_safetensors
 from engine.state_file import StateFile, read_state_file, write_state_file
 
@@ -66,6 +67,15 @@ class StoredLora:
     #: [layout.length], float32
     theta: np.ndarray
 
+    @property
+    def changes(self) -> bool:
+        """False for one whose B is zero, as before training: it says what the base model says."""
+        return any(
+            self.theta[entry.offset : entry.offset + entry.length].any()
+            for entry in self.layout.entries
+            if entry.matrix == "B"
+        )
+
 
 def write_lora(
     loras_dir: Path,
@@ -73,10 +83,12 @@ def write_lora(
     theta: np.ndarray,
     manifest: LoraManifest,
     optimizer: OptimizerState | None,
+    probe: Probe | None = None,
 ) -> str:
     """
     Writes `<loras_dir>/<id>` and gives the id. The same weights and manifest written twice are one
-    lora; the optimizer's state is no part of it. A folder of that name that is damaged is replaced.
+    lora; the optimizer's state and the probe lie beside and are no part of it. A folder of that name
+    that is damaged is replaced.
 
     Raises EngineError `store_unavailable`.
     """
@@ -101,6 +113,8 @@ def write_lora(
         if optimizer is not None:
             state = StateFile({"step": optimizer.step}, [optimizer.m, optimizer.v])
             write_state_file(draft / OPTIMIZER, state)
+        if probe is not None:
+            write_durably(draft / PROBE, [encode_probe(probe)])
         if target.exists():
             shutil.rmtree(target)
         os.rename(draft, target)

@@ -47,7 +47,8 @@ class Loras:
                 # drafts of writers that died; nothing trains while an engine starts
                 shutil.rmtree(folder / name, ignore_errors=True)
                 continue
-            record = self.add(name)
+            record = self.examine(name)
+            self.announce(record)
             if record.problem is not None:
                 log("warn", "a lora is not served", {"lora": name, "problem": record.problem})
 
@@ -63,17 +64,19 @@ class Loras:
             raise EngineError("invalid_request", record.problem, "model")
         return record
 
-    def add(self, lora: str) -> LoraRecord:
-        """Takes up a folder that training has just written."""
+    def examine(self, lora: str) -> LoraRecord:
+        """What a folder is good for; it is not listed yet."""
         problem = None
         try:
             self.read(lora)
         except EngineError as error:
             problem = error.message
         created = int((self.folder / lora).stat().st_mtime)
-        record = LoraRecord(lora, created, problem)
-        self._records[lora] = record
-        return record
+        return LoraRecord(lora, created, problem)
+
+    def announce(self, record: LoraRecord) -> None:
+        """From now on it is listed, and served where it has no problem."""
+        self._records[record.id] = record
 
     def read(self, lora: str) -> StoredLora:
         """Raises EngineError `invalid_model`."""

@@ -49,6 +49,13 @@ def parts_of(rows: Sequence[TokenizedRow], max_tokens: int) -> list[list[int]]:
     return parts
 
 
+def completion_nats(logits_of: LabelLogits, row: TokenizedRow) -> list[float]:
+    """Log-probability of every completion token."""
+    with torch.no_grad():
+        losses = label_losses(logits_of(pack_rows([row])), [replace(row, targets=None)])
+    return (-losses).tolist()
+
+
 def part_losses(logits_of: LabelLogits, rows: Sequence[TokenizedRow]) -> list[float]:
     """Mean nats per completion token of each row, as themselves."""
     packed = pack_rows(rows)

@@ -1,0 +1,46 @@
+"""
+The proof that a loaded lora is active: on its probe it changes what vLLM says as it did when
+training ended. Its request is also the warm-up: the first one of a lora moves it to the GPU.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.base_model import BaseModel
+from engine.lora_store import StoredLora
+from engine.probe import contradiction, read_probe, tolerance_of
+from engine.vllm.client import VllmClient
+
+
+async def completion_nats(
+    client: VllmClient, model: str, prompt: Sequence[int], completion: Sequence[int]
+) -> list[float]:
+    """Log-probability of every completion token. Raises as `VllmClient.score`."""
+    scores = await client.score(model, [*prompt, *completion])
+    return scores[len(prompt) - 1 :]
+
+
+async def disproof(
+    client: VllmClient, base: BaseModel, dtype: str, stored: StoredLora, folder: Path
+) -> str | None:
+    """Why the lora is not what was trained; None when it is."""
+    probe = await asyncio.to_thread(read_probe, folder)
+    if probe is None:
+        return await _changes_nothing(client, base, stored)
+    without, with_it = await asyncio.gather(
+        completion_nats(client, base.name, probe.prompt_ids, probe.completion_ids),
+        completion_nats(client, stored.id, probe.prompt_ids, probe.completion_ids),
+    )
+    return contradiction(probe, without, with_it, tolerance_of(probe.placement, dtype))
+
+
+async def _changes_nothing(client: VllmClient, base: BaseModel, stored: StoredLora) -> str | None:
+    """Of a lora without a probe, such as the embedded engine's, any change will do."""
+    ids = base.tokenizer.encode_text("A probe of 1 lora.")
+    without, with_it = await asyncio.gather(
+        client.score(base.name, ids), client.score(stored.id, ids)
+    )
+    return "it changes nothing there" if stored.changes and without == with_it else None
