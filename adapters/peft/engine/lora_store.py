@@ -87,8 +87,8 @@ def write_lora(
 ) -> str:
     """
     Writes `<loras_dir>/<id>` and gives the id. The same weights and manifest written twice are one
-    lora; the optimizer's state and the probe lie beside and are no part of it. A folder of that name
-    that is damaged is replaced.
+    lora; the optimizer's state and the probe lie beside and are no part of it. A folder of that
+    name that is damaged is replaced.
 
     Raises EngineError `store_unavailable`.
     """
