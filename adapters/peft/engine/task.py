@@ -42,6 +42,8 @@ class Task:
     replay_share: float = 0
     #: of the CPU; None is torch's choice
     threads: int | None = None
+    #: of the GPU's memory; the rest belongs to serving
+    memory_share: float = 1.0
 
 
 def read_task(path: Path) -> Task:
