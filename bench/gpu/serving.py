@@ -66,7 +66,7 @@ def measure(
     rounds: int,
     say: Callable[[str], None],
 ) -> tuple[Measured, dict[str, str]]:
-    """Runs by arm and concurrency, and why there are none."""
+    """Runs by arm and concurrency, and where requests failed, with the reason."""
     bodies = {arm: _bodies(arm, engine.model, lora, rows, traffic.answer_tokens) for arm in ARMS}
     for arm in ARMS:
         # whatever is compiled or loaded at first use, and the prefix into the cache

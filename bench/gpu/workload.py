@@ -26,16 +26,12 @@ def make_rows(base: BaseModel, sizes: Sizes, count: int, seed: int = 1) -> list[
     """`count` rows with the same system prompt, each with a query and an answer of its own."""
     draw = random.Random(seed)
 
-    def own(system: str) -> Row:
-        """The shortest row behind it, with a query that no other row begins like."""
-        return _row(system, _word(draw), _word(draw))
-
     def prefix_tokens(system: str) -> int:
         pair = [_row(system, first, "a") for first in ("a", "b")]
         return shared_prefix_tokens([student_row(base.chat, row) for row in pair])
 
     system = _grow(prefix_tokens, sizes.prefix, draw)
-    return [_fill(base, own(system), sizes, draw) for _ in range(count)]
+    return [_row_behind(system, base, sizes, draw) for _ in range(count)]
 
 
 def query_only(row: Row) -> Row:
@@ -57,30 +53,24 @@ def _row(system: str, query: str, answer: str) -> Row:
     return Row(messages=[Message(role, text) for role, text in texts])
 
 
-def _fill(base: BaseModel, row: Row, sizes: Sizes, draw: random.Random) -> Row:
-    system, query, answer = (message.content for message in row.messages)
-    grown_query = _grow(
-        lambda text: len(student_row(base.chat, _row(system, text, answer)).prompt_ids),
-        sizes.prefix + sizes.query,
-        draw,
-        query,
-    )
-    grown_answer = _grow(
-        lambda text: len(student_row(base.chat, _row(system, grown_query, text)).completion_ids),
-        sizes.answer,
-        draw,
-        answer,
-    )
-    return _row(system, grown_query, grown_answer)
+def _row_behind(system: str, base: BaseModel, sizes: Sizes, draw: random.Random) -> Row:
+    def prompt_tokens(query: str) -> int:
+        return len(student_row(base.chat, _row(system, query, "a")).prompt_ids)
+
+    def answer_tokens(answer: str) -> int:
+        return len(student_row(base.chat, _row(system, "a", answer)).completion_ids)
+
+    query = _grow(prompt_tokens, sizes.prefix + sizes.query, draw)
+    return _row(system, query, _grow(answer_tokens, sizes.answer, draw))
 
 
 def _word(draw: random.Random) -> str:
     return "".join(draw.choices(string.ascii_lowercase, k=3))
 
 
-def _grow(measure: Callable[[str], int], tokens: int, draw: random.Random, text: str = "") -> str:
-    """Text of words, the first one that measures so many tokens."""
-    text = text or _word(draw)
+def _grow(measure: Callable[[str], int], tokens: int, draw: random.Random) -> str:
+    """The first text of ever more words that measures so many tokens."""
+    text = _word(draw)
     while measure(text) < tokens:
         text = f"{text} {_word(draw)}"
     return text

@@ -202,8 +202,11 @@ def test_published_shapes_are_the_default_where_no_model_is_given() -> None:
 
 def test_the_script_measures_and_a_part_that_fails_leaves_the_others(tmp_path: Path) -> None:
     out = tmp_path / "gpu.json"
+    # a folder that is there already is taken
+    write_random_model(tmp_path / "tiny", "tiny", device="cpu", dtype="float32")
     options = {
         "--device": "cpu",
+        "--work-dir": str(tmp_path),
         "--shapes": "tiny",
         "--model": str(tmp_path / "missing"),
         "--parts": "training,serving",
