@@ -203,8 +203,9 @@ class JobStore:
         return _parse_events(text, job_id)
 
     def _append(self, job_id: str, event: dict[str, Any]) -> None:
-        # a crash may have left half a line: the first append of a process starts a new one
+        # a crash or a full disk may have left half a line: what follows starts a new one
         separator = "" if job_id in self._appended else "\n"
+        self._appended.discard(job_id)
         with open(self._events_path(job_id), "a", encoding="utf-8") as file:
             file.write(f"{separator}{json.dumps(event)}\n")
         self._appended.add(job_id)

@@ -28,10 +28,15 @@ def row(query: str, answer: str) -> dict[str, Any]:
 ROWS = [row("Which city is the capital of France?", "It is Paris"), row("A spider?", "Eight legs")]
 
 
-async def until(read: Callable[[], Awaitable[Any]], good: Callable[[Any], bool]) -> Any:
+async def until(
+    read: Callable[[], Awaitable[Any]],
+    good: Callable[[Any], bool],
+    *,
+    seconds: float = DEADLINE_SECONDS,
+) -> Any:
     """Polls until the value is good."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + DEADLINE_SECONDS
+    deadline = loop.time() + seconds
     while not good(value := await read()):
         assert loop.time() < deadline, f"still {value}"
         await asyncio.sleep(0.005)

@@ -32,3 +32,9 @@ async def connect(process: Process) -> httpx.AsyncClient:
 async def terminate(process: Process) -> int:
     process.send_signal(signal.SIGTERM)
     return await asyncio.wait_for(process.wait(), 20)
+
+
+async def upload(client: httpx.AsyncClient, rows: list[dict[str, Any]]) -> httpx.Response:
+    content = "\n".join(map(json.dumps, rows)).encode()
+    files = {"file": ("rows.jsonl", content)}
+    return await client.post("/v1/files", data={"purpose": "fine-tune"}, files=files)

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import httpx
 
 from conftest import ROWS, until
-from engine_process import MEMORY_SERVER, Spawn, connect, terminate
+from engine_process import MEMORY_SERVER, Spawn, connect, terminate, upload
 from full_disk import full_disk
 from memory_backend import BASE
 
 FULL = "make room on that disk"
 JOBS = "/v1/fine_tuning/jobs"
-
-
-async def upload(client: httpx.AsyncClient) -> httpx.Response:
-    content = "\n".join(map(json.dumps, ROWS)).encode()
-    return await client.post(
-        "/v1/files", data={"purpose": "fine-tune"}, files={"file": ("rows.jsonl", content)}
-    )
 
 
 async def submit(client: httpx.AsyncClient, file_id: str, steps: int) -> httpx.Response:
@@ -39,9 +31,9 @@ def says_full(response: httpx.Response) -> bool:
 async def test_takes_neither_file_nor_job_and_both_again(spawn: Spawn, tmp_path: Path) -> None:
     process = await spawn(MEMORY_SERVER)
     async with await connect(process) as client:
-        kept = (await upload(client)).json()["id"]
+        kept = (await upload(client, ROWS)).json()["id"]
         with full_disk(process.pid):
-            assert says_full(await upload(client))
+            assert says_full(await upload(client, ROWS))
             assert says_full(await submit(client, kept, 3))
             assert (await client.get(JOBS)).json()["data"] == []
             # what needs no disk goes on
@@ -49,7 +41,7 @@ async def test_takes_neither_file_nor_job_and_both_again(spawn: Spawn, tmp_path:
             body = {"model": BASE, "messages": messages}
             assert (await client.post("/v1/chat/completions", json=body)).status_code == 200
         assert not list(tmp_path.rglob("*.draft"))
-        assert (await upload(client)).status_code == 200
+        assert (await upload(client, ROWS)).status_code == 200
         assert (await submit(client, kept, 3)).status_code == 200
     assert await terminate(process) == 0
 
@@ -57,7 +49,7 @@ async def test_takes_neither_file_nor_job_and_both_again(spawn: Spawn, tmp_path:
 async def test_a_job_whose_end_finds_no_room_fails_and_runs_again(spawn: Spawn) -> None:
     first = await spawn(MEMORY_SERVER)
     async with await connect(first) as client:
-        job_id = (await submit(client, (await upload(client)).json()["id"], 400)).json()["id"]
+        job_id = (await submit(client, (await upload(client, ROWS)).json()["id"], 400)).json()["id"]
         path = f"{JOBS}/{job_id}"
 
         async def status() -> str:

@@ -8,16 +8,14 @@ from pathlib import Path
 import pytest
 
 from conftest import ROWS, until
-from engine_process import MEMORY_SERVER, SERVER, Spawn, connect, report_of, terminate
+from engine_process import MEMORY_SERVER, SERVER, Spawn, connect, report_of, terminate, upload
 from memory_backend import BASE
 
 
 async def test_ends_on_sigterm_and_goes_on_with_its_training(spawn: Spawn, tmp_path: Path) -> None:
     first = await spawn(MEMORY_SERVER)
     async with await connect(first) as client:
-        content = "\n".join(map(json.dumps, ROWS)).encode()
-        form = {"data": {"purpose": "fine-tune"}, "files": {"file": content}}
-        training_file = (await client.post("/v1/files", **form)).json()["id"]
+        training_file = (await upload(client, ROWS)).json()["id"]
         steps = {"max_steps": 400}
         body = {"model": BASE, "training_file": training_file, "hyperparameters": steps}
         job_id = (await client.post("/v1/fine_tuning/jobs", json=body)).json()["id"]
