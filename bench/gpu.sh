@@ -2,10 +2,11 @@
 # The GPU engine measured on this machine: contract suite, training against TRL, serving, the whole
 # loop. `bench/gpu.sh --help` has the options, adapters/peft/README.md says what the figures are.
 # PEFT_PYTHON names a Python that has the packages; without it they are installed beside the engine,
-# and with them the group of pyproject.toml that ENGINE_GROUP names.
+# and with them vLLM, or another group of pyproject.toml that ENGINE_GROUP names, or none.
 set -euo pipefail
 root="$(cd "$(dirname "$0")/.." && pwd)"
 engine="$root/adapters/peft"
+group="${ENGINE_GROUP-vllm}"
 python="${PEFT_PYTHON:-$engine/.venv/bin/python}"
 
 install_packages() {
@@ -16,7 +17,7 @@ install_packages() {
     uv="$engine/.venv/bin/uv"
   fi
   "$uv" sync --project "$engine" --locked --inexact --group bench \
-    ${ENGINE_GROUP:+--group "$ENGINE_GROUP"}
+    ${group:+--group "$group"}
 }
 
 [[ -n "${PEFT_PYTHON:-}" || -x "$python" ]] || install_packages >&2

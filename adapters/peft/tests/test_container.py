@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -105,7 +106,9 @@ def test_the_lock_is_of_these_dependencies() -> None:
     packages = tomllib.loads(LOCK.read_text("utf-8"))["package"]
     own = next(one for one in packages if one["name"] == project["project"]["name"])
     locked = own["metadata"]
-    assert named(locked["requires-dist"]) == required(project["project"]["dependencies"])
+    extras = project["project"]["optional-dependencies"].values()
+    dependencies = [*project["project"]["dependencies"], *chain.from_iterable(extras)]
+    assert named(locked["requires-dist"]) == required(dependencies)
     groups = {name: named(entries) for name, entries in locked["requires-dev"].items()}
     wanted = {name: required(texts) for name, texts in project["dependency-groups"].items()}
     assert groups == wanted
