@@ -26,7 +26,7 @@ from mirror.index import INDEX, Index, decode_index  # noqa: E402
 ROOT = Path(__file__).parent.parent
 HEADERS = {"authorization": "Bearer t"}
 DEADLINE_SECONDS = 120
-STEPS = 250
+STEPS = 400
 
 
 @pytest.fixture
