@@ -118,6 +118,12 @@ def source_of(task: Task, base: BaseModel) -> str:
     return json.dumps(facts)
 
 
+def lacks_optimizer(job: Job) -> bool:
+    """Whether a later stage misses what the stage before should have left beside its lora."""
+    goes_on = job.hyperparameters.schedule_span[0] > 0
+    return goes_on and job.start is not None and job.start.optimizer is None
+
+
 def store(task: Task, base: BaseModel, job: Job, trainer: Trainer, model: LoraModel) -> str:
     """Writes the lora with its probe, and the optimizer's state while the curve goes on."""
     manifest = LoraManifest(
@@ -172,6 +178,12 @@ def train(task: Task, ranks: Ranks, reporter: Reporter, stop: threading.Event) -
     if resumed:
         step = state.counters.step
         reporter.on_message("info", f"resumed from the checkpoint at step {step}")
+    elif lacks_optimizer(job):
+        reporter.on_message(
+            "warn",
+            f"{task.lora} has no readable optimizer.bin: this stage begins with a new optimizer, "
+            "and its first steps are less sure",
+        )
     model = LoraModel(weights, job.layout, state.theta, checkpointing=task.gradient_checkpointing)
     trainer = Trainer(
         job,

@@ -142,6 +142,10 @@ def test_a_stage_goes_on_with_its_optimizer(tmp_path, model_path):
     manifest = json.loads((tmp_path / "loras" / result["model"] / "manifest.json").read_text())
     assert manifest["parent"] == lora and manifest["hyperparameters"]["rank"] == 4
     assert not (tmp_path / "loras" / result["model"] / "optimizer.bin").exists()
+    (folder / "optimizer.bin").write_bytes(b"cut off")
+    lines = reports(start(second))
+    assert lines[-1]["kind"] == "trained" and lines[-1]["model"] != result["model"]
+    assert any("no readable optimizer.bin" in line.get("message", "") for line in lines)
 
 
 def test_a_lora_learns_what_its_teacher_says(tmp_path, model_path):
