@@ -4,7 +4,15 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fromRoot } from './from-root.ts'
 
-const PACKAGES = ['torch', 'transformers', 'peft', 'starlette', 'uvicorn', 'httpx', 'python_multipart']
+const PACKAGES = [
+  'torch',
+  'transformers',
+  'peft',
+  'starlette',
+  'uvicorn',
+  'httpx',
+  'python_multipart',
+]
 const TOKEN = 'peft-process-token'
 
 const python = process.env['PEFT_PYTHON'] ?? fromRoot('adapters/peft/.venv/bin/python')
