@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from pathlib import Path
 
@@ -257,3 +258,25 @@ def test_a_wrong_interval_is_told(tmp_path, seconds):
     with pytest.raises(EngineError, match="ENGINE_MIRROR_SECONDS"):
         open_mirroring(env, tmp_path, silent)
     assert open_mirroring({}, tmp_path, silent) is None
+
+
+def test_a_missing_library_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    with pytest.raises(EngineError, match="pip install obstore"):
+        open_object_store("s3://bucket")
+
+
+def test_a_store_that_cannot_be_reached_ends_the_start(tmp_path, monkeypatch):
+    pytest.importorskip("obstore", reason="obstore is not installed")
+    monkeypatch.setattr("mirror.object_store.RETRIES", {"max_retries": 0})
+    for name, value in {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(EngineError, match="check the URL, the credentials") as caught:
+        open_mirroring({"ENGINE_CHECKPOINT_URL": "s3://bucket/team"}, tmp_path, silent)
+    assert caught.value.code == "store_unavailable"
