@@ -15,7 +15,8 @@ const commandLine = (pid: number): string => {
 
 const victimOf = (command: string): Victim | null => {
   if (/train\.py\b/.test(command)) return 'trainer'
-  return /\bvllm\b/.test(command) ? 'vllm' : null
+  // what only watches over it has its command line too
+  return /\bvllm\b/.test(command) && !command.includes('leash') ? 'vllm' : null
 }
 
 export const victimsOf = (serverPid: number): Map<Victim, number> => {
