@@ -98,7 +98,7 @@ class PeftBackend:
         self._loras = loras
         self._serving = serving
         self._options = options
-        self._sharing = sharing
+        self.sharing = sharing
         #: requests and jobs that use a lora
         self._users: Counter[str] = Counter()
 
@@ -134,7 +134,7 @@ class PeftBackend:
         lora = self._lora_of(job.model)
         self._check_rank(job.hyperparameters.get("rank"))
         with self._using(lora):
-            async with self._sharing.training():
+            async with self.sharing.training():
                 result = await run_training(
                     self._task(job, lora), job.checkpoint_dir, hooks, self._options.processes
                 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -328,20 +330,45 @@ async def test_serving_pauses_once_for_jobs_that_overlap_and_resumes_whatever_ha
     assert serving.calls == ["pause", "resume"] * 2
 
 
-async def test_a_child_and_what_it_started_end_together(tmp_path):
-    script = (
-        "import subprocess, sys, time\n"
-        "below = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
-        "print(below.pid, flush=True)\n"
-        "time.sleep(60)\n"
-    )
+BELOW = (
+    "import subprocess, sys, time\n"
+    "below = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+    "print(below.pid, flush=True)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("then", "status"),
+    [
+        # by itself, by a signal, because it is asked to, because it does not listen
+        ("sys.exit(3)", 3),
+        ("import os; os.kill(os.getpid(), 9)", 128 + 9),
+        ("time.sleep(60)", None),
+        ("import signal; signal.signal(15, 1); print('deaf', flush=True); time.sleep(60)", None),
+    ],
+)
+async def test_a_child_and_what_it_started_end_together(then, status):
     lines: list[str] = []
-    child = await start_child([sys.executable, "-c", script], {}, lines.append)
-    while not lines:
+    child = await start_child([sys.executable, "-c", BELOW + then], {}, lines.append)
+    while len(lines) < (2 if "deaf" in then else 1):
         await asyncio.sleep(0.01)
-    await child.end(5)
+    if status is not None:
+        assert await asyncio.wait_for(child.wait(), 20) == status
+    await asyncio.wait_for(child.end(0.5), 20)
     assert child.ended
     await gone(int(lines[0]))
+
+
+async def test_a_child_ends_with_its_leash():
+    lines: list[str] = []
+    code = "import os, time; print(os.getpid(), os.getppid(), flush=True); time.sleep(60)"
+    child = await start_child([sys.executable, "-c", code], {}, lines.append)
+    while not lines:
+        await asyncio.sleep(0.01)
+    pid, leash = map(int, lines[0].split())
+    os.kill(leash, signal.SIGKILL)
+    await gone(pid)
+    await child.end(0)
 
 
 async def gone(pid: int) -> None:

@@ -24,18 +24,20 @@ TEMPLATE = (
 )
 
 
-def write_tiny_model(folder: Path, *, seed: int = 11, positions: int = 512) -> Path:
+def write_tiny_model(
+    folder: Path, *, seed: int = 11, positions: int = 512, head_dim: int = 16
+) -> Path:
     tokens = [*CONTROL, *byte_characters(), *("".join(pair) for pair in MERGES)]
     config = {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
         "hidden_act": "silu",
         "vocab_size": len(tokens),
-        "hidden_size": 64,
+        "hidden_size": 4 * head_dim,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
-        "head_dim": 16,
+        "head_dim": head_dim,
         "intermediate_size": 96,
         "rope_theta": 10000,
         "rms_norm_eps": 1e-5,

@@ -42,6 +42,7 @@ def arguments() -> argparse.Namespace:
         parser.add_argument(f"--{name}", required=True)
     for name in ("max-model-len", "max-loras", "max-cpu-loras", "max-lora-rank"):
         parser.add_argument(f"--{name}", required=True, type=int)
+    parser.add_argument("--lora-target-modules", required=True, nargs="+")
     parser.add_argument("--gpu-memory-utilization", required=True, type=float)
     for name in (
         "enable-lora",

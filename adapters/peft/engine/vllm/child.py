@@ -1,12 +1,11 @@
 """
-A command as a process group of its own that ends with this process. Knows nothing of what it runs.
+A command that ends with this process, and with it all that it started. Knows nothing of what it
+runs.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections import deque
@@ -17,6 +16,8 @@ from pathlib import Path
 LEASH = Path(__file__).parent / "leash.py"
 #: of its output, for the message when it ends
 KEPT_LINES = 30
+#: seconds
+POLL, LAST_WORDS_SECONDS = 0.05, 1.0
 #: bytes of one line
 MAX_LINE = 2**20
 
@@ -35,28 +36,30 @@ class Child:
 
     async def wait(self) -> int:
         """The exit status, once its output has been read."""
-        status = await self._process.wait()
-        # what it started may hold the other end of the pipe
-        await asyncio.wait({self._reading}, timeout=1)
-        return status
+        await self._exited()
+        await asyncio.wait({self._reading}, timeout=LAST_WORDS_SECONDS)
+        return self._process.returncode or 0
 
     def last_words(self) -> str:
         """What it wrote last, on stdout or stderr."""
         return "\n".join(self._lines)
 
     async def end(self, grace_seconds: float) -> None:
-        """SIGTERM, then SIGKILL, for all of the group. Returns when it is over."""
+        """SIGTERM, then SIGKILL, for all that it started. Returns when it is over."""
         if not self.ended:
-            self._signal(signal.SIGTERM)
-            await asyncio.wait({asyncio.ensure_future(self._process.wait())}, timeout=grace_seconds)
-        # also what outlived the one that started it
-        self._signal(signal.SIGKILL)
-        await self._process.wait()
+            self._process.terminate()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._exited(), grace_seconds)
+        if self._process.stdin is not None:
+            # the end of the leash
+            self._process.stdin.close()
+        await self._exited()
         self._reading.cancel()
 
-    def _signal(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, number)
+    async def _exited(self) -> None:
+        # its own wait() ends only when nobody holds the pipe any more, up to Python 3.12
+        while not self.ended:
+            await asyncio.sleep(POLL)
 
     async def _read(self, on_line: Callable[[str], None]) -> None:
         stdout = self._process.stdout

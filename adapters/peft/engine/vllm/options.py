@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from contract.errors import EngineError
 from engine.base_model import BaseModel
+from engine.model_config import LINEAR_LAYERS
 
 #: ranks that vLLM reserves memory for
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -124,6 +125,8 @@ def serve_command(options: VllmOptions, base: BaseModel, dtype: str, socket: Pat
         *("--max-loras", str(options.max_batch_loras)),
         *("--max-cpu-loras", str(options.max_loras)),
         *("--max-lora-rank", str(options.max_lora_rank)),
+        # not the output layer, whose rows vLLM 0.32 mistakes when it scores prompts
+        *("--lora-target-modules", *(linear.split(".")[1] for linear in LINEAR_LAYERS)),
         *("--gpu-memory-utilization", str(options.serving_share)),
         *sleeps,
         "--disable-uvicorn-access-log",

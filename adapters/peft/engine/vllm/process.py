@@ -25,7 +25,7 @@ STOP_GRACE = 10.0
 #: health checks in a row without an answer before it counts as hanging
 MAX_MISSES = 3
 
-State = Literal["down", "starting", "running"]
+State = Literal["down", "starting", "running", "closed"]
 WHAT_TO_DO = (
     "The last lines usually say why: too little GPU memory (ENGINE_VLLM_MEMORY), a command that is "
     "not there (ENGINE_VLLM_COMMAND), an argument it does not know (ENGINE_VLLM_ARGS). "
@@ -74,13 +74,13 @@ class VllmProcess:
     async def wait_running(self) -> None:
         """Raises EngineError `engine_unavailable` when a start takes too long."""
         with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._until("running"), self._start_seconds)
+            await asyncio.wait_for(self._until("running", "closed"), self._start_seconds)
         self.require_running()
 
     async def hold(self) -> None:
         """Nothing is started from now on. Returns when no start is under way."""
         self._held = True
-        await self._until("running", "down")
+        await self._until("running", "down", "closed")
 
     async def release(self) -> None:
         async with self._changed:
@@ -98,7 +98,7 @@ class VllmProcess:
             self._supervisor.cancel()
             with suppress(asyncio.CancelledError):
                 await self._supervisor
-        await self._set("down", "the engine is shutting down")
+        await self._set("closed", "the engine is shutting down")
         if self._child is not None:
             await self._child.end(STOP_GRACE)
 
@@ -167,9 +167,7 @@ class VllmProcess:
         how = f"ended with status {ending.result()}" if ending.done() else "does not answer"
         await self._set("down", f"vLLM {how} and is started again; try later")
         self._log("error", f"vLLM {how}", {"said": child.last_words()})
-        # what it started may have outlived it
         await child.end(0)
-        ending.cancel()
 
     async def _set(self, state: State, why: str) -> None:
         async with self._changed:

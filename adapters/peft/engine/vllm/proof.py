@@ -30,17 +30,15 @@ async def disproof(
     probe = await asyncio.to_thread(read_probe, folder)
     if probe is None:
         return await _changes_nothing(client, base, stored)
-    without, with_it = await asyncio.gather(
-        completion_nats(client, base.name, probe.prompt_ids, probe.completion_ids),
-        completion_nats(client, stored.id, probe.prompt_ids, probe.completion_ids),
-    )
+    # one after the other, each in a batch of its own: the proof is of the lora alone
+    without = await completion_nats(client, base.name, probe.prompt_ids, probe.completion_ids)
+    with_it = await completion_nats(client, stored.id, probe.prompt_ids, probe.completion_ids)
     return contradiction(probe, without, with_it, tolerance_of(probe.placement, dtype))
 
 
 async def _changes_nothing(client: VllmClient, base: BaseModel, stored: StoredLora) -> str | None:
     """Of a lora without a probe, such as the embedded engine's, any change will do."""
     ids = base.tokenizer.encode_text("A probe of 1 lora.")
-    without, with_it = await asyncio.gather(
-        client.score(base.name, ids), client.score(stored.id, ids)
-    )
+    without = await client.score(base.name, ids)
+    with_it = await client.score(stored.id, ids)
     return "it changes nothing there" if stored.changes and without == with_it else None

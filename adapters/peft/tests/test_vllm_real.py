@@ -1,0 +1,152 @@
+"""
+The same against vLLM itself, where VLLM_COMMAND says how it is started: `/opt/vllm/bin/vllm serve`,
+and behind it what it needs there (`--enforce-eager` where compiling takes long).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from contract.backend import CompletionEnd
+from contract.errors import EngineError
+from engine.backend import PeftBackend, open_backend
+from engine.lora_model import Placement
+from engine.probe import PROBE
+from engine.text_tokenizer import ADDED_TOKEN, BYTE_LEVEL
+from engine.vllm.options import VllmOptions
+from test_engine_serving import QUESTION, answer
+from test_vllm_serving import alike, eventually, of_lora
+from tiny_lora import write_tiny_lora
+from tiny_model import ROWS, write_tiny_model
+
+COMMAND = shlex.split(os.environ.get("VLLM_COMMAND", ""))
+pytestmark = pytest.mark.skipif(
+    not COMMAND, reason="VLLM_COMMAND does not say how vLLM is started; its wheels need CUDA"
+)
+#: no GPU, nothing to sleep on
+SHARING = "pause" if torch.cuda.is_available() else "split"
+#: other kernels
+NATS = 2e-3
+
+
+def complete_tokenizer(folder: Path) -> None:
+    """With the fields that the tokenizers library insists on."""
+    file = folder / "tokenizer.json"
+    tokenizer = json.loads(file.read_text())
+    tokenizer["version"] = "1.0"
+    tokenizer["added_tokens"] = [
+        {**ADDED_TOKEN, "normalized": False, **token} for token in tokenizer["added_tokens"]
+    ]
+    for part in ("pre_tokenizer", "decoder"):
+        tokenizer[part] = {**BYTE_LEVEL, **tokenizer[part]}
+    file.write_text(json.dumps(tokenizer))
+    settings = folder / "tokenizer_config.json"
+    kind = {"tokenizer_class": "PreTrainedTokenizerFast"}
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), **kind}))
+
+
+def log(level: str, message: str, fields: object = None, **_: object) -> None:
+    print(level, message, fields)
+
+
+async def opened(folder: Path, vllm: VllmOptions | None) -> PeftBackend:
+    placement = Placement("cpu", "float32")
+    return await open_backend(
+        folder / "tiny", folder / "data", log, vllm=vllm, placement=placement, threads=1
+    )
+
+
+async def test_vllm_itself_answers_as_transformers_does_and_comes_back(tmp_path):
+    # vLLM's attention knows no narrower heads
+    complete_tokenizer(write_tiny_model(tmp_path / "tiny", head_dim=64))
+    loras = [
+        write_tiny_lora(tmp_path / "tiny", tmp_path / "data" / "loras", seed=seed)
+        for seed in (1, 2, 3)
+    ]
+    (tmp_path / "data" / "loras" / loras[2] / PROBE).unlink()
+    requests = [
+        QUESTION,
+        replace(QUESTION, top_logprobs=3, cache_prompt=False),
+        *(of_lora(lora, top_logprobs=1) for lora in loras),
+    ]
+    transformers = await opened(tmp_path, None)
+    expected = [await answer(transformers, request) for request in requests]
+    losses = [await transformers.loss(model, ROWS) for model in ("tiny", *loras)]
+    await transformers.close()
+
+    at = next((n for n, part in enumerate(COMMAND) if part == "serve"), len(COMMAND) - 1) + 1
+    options = VllmOptions(
+        command=tuple(COMMAND[:at]),
+        arguments=tuple(COMMAND[at:]),
+        environment=dict(os.environ),
+        sharing=SHARING,
+        memory_share=0.1,
+        max_loras=2,
+        max_batch_loras=1,
+        max_lora_rank=8,
+        start_seconds=300,
+    )
+    backend = await opened(tmp_path, options)
+    try:
+        await check(backend, tmp_path, loras, requests, expected, losses)
+    finally:
+        await backend.close()
+    assert engine_processes(tmp_path) == []
+
+
+async def check(backend, folder, loras, requests, expected, losses) -> None:
+    for request, (text, entries, end) in zip(requests, expected, strict=True):
+        served = await answer(backend, request)
+        assert (served[0], served[2]) == (text, end) and alike(served[1], entries, NATS)
+    for model, (values, tokens) in zip(("tiny", *loras), losses, strict=True):
+        served_losses, served_tokens = await backend.loss(model, ROWS)
+        assert served_losses == pytest.approx(values, abs=NATS) and served_tokens == tokens
+
+    sampled = replace(QUESTION, temperature=1.5, top_p=0.9, seed=4)
+    first = await answer(backend, sampled)
+    assert first == await answer(backend, sampled)
+    stopped, _, end = await answer(backend, replace(sampled, stop=[first[0][5:8]]))
+    assert first[0].startswith(stopped) and end.finish_reason == "stop"
+    chosen, _, end = await answer(backend, replace(QUESTION, choice=["card", "card_arrival"]))
+    assert chosen in ("card", "card_arrival") and end.finish_reason == "stop"
+    written, _, end = await answer(backend, replace(QUESTION, json_object=True, max_tokens=64))
+    assert written.lstrip().startswith("{")
+    stream = backend.complete(replace(QUESTION, max_tokens=400))
+    await anext(stream)
+    await stream.aclose()
+
+    async with backend.sharing.training():
+        if SHARING == "pause":
+            with pytest.raises(EngineError, match="upstream"):
+                await answer(backend, QUESTION)
+    assert await eventually(backend, of_lora(loras[0])) == expected[2][0]
+
+    stream = backend.complete(replace(QUESTION, model=loras[0], max_tokens=400))
+    await anext(stream)
+    for pid in engine_processes(folder):
+        os.kill(pid, signal.SIGKILL)
+    with pytest.raises(EngineError) as caught:
+        assert not any([isinstance(item, CompletionEnd) async for item in stream])
+    assert caught.value.code == "engine_unavailable"
+    assert await eventually(backend, of_lora(loras[0]), seconds=300) == expected[2][0]
+
+
+def engine_processes(folder: Path) -> list[int]:
+    """Those that were started to serve the model of this folder, without the leash."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            command = Path(f"/proc/{name}/cmdline").read_text()
+        except OSError:
+            continue
+        if str(folder / "tiny") in command and "leash.py" not in command:
+            found.append(int(name))
+    return found
