@@ -33,13 +33,14 @@ async def until(
     good: Callable[[Any], bool],
     *,
     seconds: float = DEADLINE_SECONDS,
+    pause: float = 0.005,
 ) -> Any:
     """Polls until the value is good."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     while not good(value := await read()):
         assert loop.time() < deadline, f"still {value}"
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(pause)
     return value
 
 
