@@ -27,16 +27,16 @@ from contract.backend import (
 from contract.errors import EngineError
 from contract.log import Log
 from engine.base_model import BaseModel, open_base_model
-from engine.gpu_sharing import Apart, GpuSharing, Pause
+from engine.gpu_sharing import GpuSharing
 from engine.lora_model import Placement, default_placement
 from engine.loras import Loras
 from engine.rendering import scored_row, student_row, teacher_row
 from engine.rows import check_rows
 from engine.sampler import Sampling
+from engine.served_by import open_transformers_serving, open_vllm_serving
 from engine.training_process import run_training
-from engine.vllm.opening import open_vllm
 from engine.vllm.options import VllmOptions
-from serve import Generation, Serving, TransformersServing
+from serve import Generation, Serving
 
 METHODS = ["supervised", "self-distillation"]
 #: rows rendered between two turns of the event loop, so that serving goes on meanwhile
@@ -269,20 +269,17 @@ async def open_backend(
     chosen = Options(**{"placement": default_placement(), **options})
     base = await asyncio.to_thread(open_base_model, model_path)
     loras = await asyncio.to_thread(Loras, data_dir / "loras", base, log)
-    if vllm is not None:
-        served = replace(
-            chosen, max_lora_rank=vllm.max_lora_rank, training_share=vllm.training_share
-        )
-        server = await open_vllm(base, chosen.placement.dtype, loras, vllm, log)
-        sharing = Pause(server) if vllm.sharing == "pause" else Apart()
-        return PeftBackend(base, loras, server, served, sharing)
-    serving = await asyncio.to_thread(
-        lambda: TransformersServing(
+    if vllm is None:
+        serving, sharing = await open_transformers_serving(
             base,
             chosen.placement,
-            loras.read,
+            loras,
             max_loras=chosen.max_loras,
             max_running=chosen.max_running,
         )
-    )
-    return PeftBackend(base, loras, serving, chosen, Apart())
+    else:
+        serving, sharing = await open_vllm_serving(base, chosen.placement, loras, vllm, log)
+        chosen = replace(
+            chosen, max_lora_rank=vllm.max_lora_rank, training_share=vllm.training_share
+        )
+    return PeftBackend(base, loras, serving, chosen, sharing)
