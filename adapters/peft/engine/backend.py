@@ -28,6 +28,7 @@ from contract.errors import EngineError
 from contract.log import Log
 from engine.base_model import BaseModel, open_base_model
 from engine.gpu_sharing import GpuSharing
+from engine.hyperparameters import DEFAULT_RANK
 from engine.lora_model import Placement, default_placement
 from engine.loras import Loras
 from engine.rendering import scored_row, student_row, teacher_row
@@ -114,7 +115,9 @@ class PeftBackend:
 
     async def train(self, job: TrainInput, hooks: TrainHooks) -> TrainResult:
         lora = self._lora_of(job.model)
-        self._check_rank(job.hyperparameters.get("rank"))
+        # one that starts from a lora has its rank, which is served already
+        if lora is None:
+            self._check_rank(job.hyperparameters.get("rank") or DEFAULT_RANK)
         with self._using(lora):
             async with self.sharing.training():
                 result = await run_training(self._task(job, lora), job.checkpoint_dir, hooks)
@@ -174,10 +177,10 @@ class PeftBackend:
         """The lora's id, or None for the base model."""
         return None if model == self._base.name else self._loras.require(model).id
 
-    def _check_rank(self, rank: int | None) -> None:
+    def _check_rank(self, rank: int) -> None:
         """Before training, because a lora that cannot be served is trained in vain."""
         most = self._options.max_lora_rank
-        if rank is not None and most is not None and rank > most:
+        if most is not None and rank > most:
             raise EngineError(
                 "invalid_request",
                 f"rank {rank} is more than vLLM was started for, {most}; raise "
