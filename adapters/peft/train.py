@@ -29,7 +29,7 @@ from engine.base_model import BaseModel, open_base_model
 from engine.distillation import Distillation
 from engine.lora_model import LoraModel, Placement, load_weights
 from engine.lora_store import LoraManifest, read_lora, read_optimizer, write_lora
-from engine.probe import measure_probe
+from engine.probe import measure_probe, probe_rows
 from engine.ranks import PeerLost, Ranks, join_ranks
 from engine.rendering import student_row, teacher_row
 from engine.row_outputs import completion_nats
@@ -143,7 +143,7 @@ def store(task: Task, base: BaseModel, job: Job, trainer: Trainer, model: LoraMo
     continues = job.hyperparameters.schedule_span[1] < 1
     optimizer = state.optimizer if continues else None
     probe = measure_probe(
-        job.rows,
+        probe_rows(base.chat),
         lambda row: completion_nats(model.base_label_logits, row),
         lambda row: completion_nats(model.label_logits, row),
         placement(task),

@@ -28,16 +28,17 @@ from contract.errors import EngineError
 from contract.log import Log
 from engine.attention import Attention
 from engine.base_model import BaseModel, open_base_model
-from engine.gpu_sharing import Apart, GpuSharing, Pause
+from engine.gpu_sharing import GpuSharing
+from engine.hyperparameters import DEFAULT_RANK
 from engine.lora_model import Placement, default_placement
 from engine.loras import Loras
 from engine.rendering import scored_row, student_row, teacher_row
 from engine.rows import check_rows
 from engine.sampler import Sampling
+from engine.served_by import open_transformers_serving, open_vllm_serving
 from engine.training_process import run_training
-from engine.vllm.opening import open_vllm
 from engine.vllm.options import VllmOptions
-from serve import Generation, Serving, TransformersServing
+from serve import Generation, Serving
 
 METHODS = ["supervised", "self-distillation"]
 #: a smaller base model's activations fit beside its weights; recomputing costs a third more time
@@ -132,7 +133,9 @@ class PeftBackend:
 
     async def train(self, job: TrainInput, hooks: TrainHooks) -> TrainResult:
         lora = self._lora_of(job.model)
-        self._check_rank(job.hyperparameters.get("rank"))
+        # one that starts from a lora has its rank, which is served already
+        if lora is None:
+            self._check_rank(job.hyperparameters.get("rank") or DEFAULT_RANK)
         with self._using(lora):
             async with self.sharing.training():
                 result = await run_training(
@@ -194,10 +197,10 @@ class PeftBackend:
         """The lora's id, or None for the base model."""
         return None if model == self._base.name else self._loras.require(model).id
 
-    def _check_rank(self, rank: int | None) -> None:
+    def _check_rank(self, rank: int) -> None:
         """Before training, because a lora that cannot be served is trained in vain."""
         most = self._options.max_lora_rank
-        if rank is not None and most is not None and rank > most:
+        if most is not None and rank > most:
             raise EngineError(
                 "invalid_request",
                 f"rank {rank} is more than vLLM was started for, {most}; raise "
@@ -292,20 +295,17 @@ async def open_backend(
     chosen = Options(**{"placement": default_placement(), **options})
     base = await asyncio.to_thread(open_base_model, model_path)
     loras = await asyncio.to_thread(Loras, data_dir / "loras", base, log)
-    if vllm is not None:
-        served = replace(
-            chosen, max_lora_rank=vllm.max_lora_rank, training_share=vllm.training_share
-        )
-        server = await open_vllm(base, chosen.placement.dtype, loras, vllm, log)
-        sharing = Pause(server) if vllm.sharing == "pause" else Apart()
-        return PeftBackend(base, loras, server, served, sharing)
-    serving = await asyncio.to_thread(
-        lambda: TransformersServing(
+    if vllm is None:
+        serving, sharing = await open_transformers_serving(
             base,
             chosen.placement,
-            loras.read,
+            loras,
             max_loras=chosen.max_loras,
             max_running=chosen.max_running,
         )
-    )
-    return PeftBackend(base, loras, serving, chosen, Apart())
+    else:
+        serving, sharing = await open_vllm_serving(base, chosen.placement, loras, vllm, log)
+        chosen = replace(
+            chosen, max_lora_rank=vllm.max_lora_rank, training_share=vllm.training_share
+        )
+    return PeftBackend(base, loras, serving, chosen, sharing)

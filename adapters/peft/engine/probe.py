@@ -1,6 +1,9 @@
 """
-What a lora changed on one of its rows when training ended, kept beside it, and whether a server's
+What a lora changed on a given text when training ended, kept beside it, and whether a server's
 answers agree. Knows nothing of how either computes.
+
+The texts are made up: a row of training would show more, but it is somebody's, and would lie here
+for as long as the lora.
 
 Changes are compared and not values: another kernel or a base in fewer bits says everything a little
 otherwise, with and without the lora, and what both share drops out.
@@ -15,11 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
+from contract.backend import Message
+from engine.rendering import ChatRenderer
 from engine.rows import TokenizedRow
 
 PROBE = "probe.json"
-#: rows looked at for the one that shows most, and the longest that is taken
-MAX_ROWS, MAX_TOKENS = 8, 2048
+#: a lora that learned to answer in its own way finds some of these less likely than before
+QUESTION = "What is the answer to this question?"
+ANSWERS = ("Yes.", "I do not know what you mean.", '{"answer": 1}', "other")
 
 
 @dataclass(frozen=True)
@@ -54,21 +60,29 @@ def tolerance_of(*placements: str) -> Tolerance:
     return next(TOLERANCES[kind] for kind in ("4-bit", "bfloat16", "float32") if kind in joined)
 
 
+def probe_rows(chat: ChatRenderer) -> list[TokenizedRow]:
+    """The question with each of its answers, as a lora reads them."""
+    return [
+        chat.row([Message("user", QUESTION), Message("assistant", text)], default_system=False)
+        for text in ANSWERS
+    ]
+
+
 def measure_probe(
     rows: Sequence[TokenizedRow],
     base_nats: Callable[[TokenizedRow], list[float]],
     lora_nats: Callable[[TokenizedRow], list[float]],
     placement: str,
-) -> Probe | None:
+) -> Probe:
     """
-    The row, among the first few, on which the lora changes most; None where all are too long.
-    `base_nats` and `lora_nats` give the log-probability of every completion token.
+    The row on which the lora changes most. `base_nats` and `lora_nats` give the log-probability of
+    every completion token.
     """
     probes = [
         Probe(row.prompt_ids, row.completion_ids, base_nats(row), lora_nats(row), placement)
-        for row in [row for row in rows if row.length <= MAX_TOKENS][:MAX_ROWS]
+        for row in rows
     ]
-    return max(probes, key=lambda probe: _size(_change(probe.base, probe.lora)), default=None)
+    return max(probes, key=lambda probe: _size(_change(probe.base, probe.lora)))
 
 
 def encode_probe(probe: Probe) -> bytes:

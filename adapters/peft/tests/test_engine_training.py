@@ -22,6 +22,7 @@ from engine.lora_model import LoraModel, Placement, load_weights
 from engine.lora_store import WEIGHTS, read_lora, read_optimizer
 from engine.losses import label_losses, label_weights
 from engine.packing import pack_rows
+from engine.probe import read_probe
 from engine.rendering import student_row
 from engine.rows import TokenizedRow, total_label_weight
 from engine.seeded_random import seeded_random
@@ -95,6 +96,9 @@ def test_the_same_job_gives_the_same_lora_and_lowers_the_loss(tmp_path, model_pa
     assert [line["step"] for line in steps] == list(range(1, 13))
     assert steps[-1]["train_loss"] < steps[0]["train_loss"]
     assert lines[-1]["metrics"]["valid_loss"] > 0
+    probe = read_probe(tmp_path / "a" / "loras" / lines[-1]["model"])
+    # it shows what the lora changed
+    assert probe is not None and abs(sum(probe.lora) - sum(probe.base)) > 0.1
     again = trained(task_file(tmp_path / "b", model_path, **fields))
     assert lines[-1]["model"] == again["model"] and again["model"].startswith("lora-cards-")
 

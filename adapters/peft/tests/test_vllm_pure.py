@@ -189,12 +189,11 @@ def test_a_probe_is_the_row_that_shows_most_and_is_kept(tmp_path):
     made = measure_probe(
         rows, lambda row: [-3.0], lambda row: [-3.0 + changes[row.completion_ids[0]]], "float32"
     )
-    assert made is not None and made.completion_ids == [4]
+    assert made.completion_ids == [4]
     (tmp_path / "probe.json").write_bytes(encode_probe(made))
     assert read_probe(tmp_path) == made
     (tmp_path / "probe.json").write_bytes(encode_probe(made)[:-9])
     assert read_probe(tmp_path) is None
-    assert measure_probe([], lambda row: [], lambda row: [], "float32") is None
 
 
 def test_a_served_change_must_be_the_trained_one():

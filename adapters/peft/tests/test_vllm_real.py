@@ -22,7 +22,7 @@ from engine.lora_model import Placement
 from engine.probe import PROBE
 from engine.text_tokenizer import ADDED_TOKEN, BYTE_LEVEL
 from engine.vllm.options import VllmOptions
-from test_engine_serving import QUESTION, answer
+from test_engine_serving import QUESTION, Hooks, answer, job
 from test_vllm_serving import alike, eventually, of_lora
 from tiny_lora import write_tiny_lora
 from tiny_model import ROWS, write_tiny_model
@@ -127,6 +127,10 @@ async def check(backend, folder, loras, requests, expected, losses) -> None:
         if SHARING == "pause":
             with pytest.raises(EngineError, match="upstream"):
                 await answer(backend, QUESTION)
+    # loaded and proved before it is announced
+    learned = {"rank": 4, "learning_rate": 5e-3, "batch_size": 5, "max_steps": 60}
+    trained = (await backend.train(job(folder, hyperparameters=learned), Hooks())).model
+    assert (await answer(backend, of_lora(trained)))[0] == ROWS[0].messages[-1].content
     assert await eventually(backend, of_lora(loras[0])) == expected[2][0]
 
     stream = backend.complete(replace(QUESTION, model=loras[0], max_tokens=400))

@@ -10,11 +10,9 @@ from engine.base_model import open_base_model
 from engine.lora_layout import create_lora_layout, init_lora
 from engine.lora_model import LoraModel, Placement, load_weights
 from engine.lora_store import LoraManifest, write_lora
-from engine.probe import measure_probe
-from engine.rendering import student_row
+from engine.probe import measure_probe, probe_rows
 from engine.row_outputs import completion_nats
 from engine.seeded_random import seeded_random
-from tiny_model import ROWS
 
 
 def write_tiny_lora(model_path: Path, loras_dir: Path, *, seed: int = 1, rank: int = 4) -> str:
@@ -27,7 +25,7 @@ def write_tiny_lora(model_path: Path, loras_dir: Path, *, seed: int = 1, rank: i
     weights = load_weights(base, Placement("cpu", "float32"))
     model = LoraModel(weights, layout, theta, checkpointing=False)
     probe = measure_probe(
-        [student_row(base.chat, row) for row in ROWS],
+        probe_rows(base.chat),
         lambda row: completion_nats(model.base_label_logits, row),
         lambda row: completion_nats(model.label_logits, row),
         "float32",

@@ -179,9 +179,7 @@ class VllmServing:
     @asynccontextmanager
     async def _using(self, lora: str | None) -> AsyncIterator[str]:
         """The name that vLLM has for the model, which stays loaded inside."""
-        if not self._awake.is_set():
-            raise EngineError("engine_unavailable", PAUSED)
-        self._process.require_running()
+        self._require_awake()
         self._running += 1
         self._drained.clear()
         try:
@@ -189,11 +187,18 @@ class VllmServing:
                 yield self._base.name
             else:
                 async with self._residency.use(lora):
+                    # loading takes a while
+                    self._require_awake()
                     yield lora
         finally:
             self._running -= 1
             if self._running == 0:
                 self._drained.set()
+
+    def _require_awake(self) -> None:
+        if not self._awake.is_set():
+            raise EngineError("engine_unavailable", PAUSED)
+        self._process.require_running()
 
     async def _load(self, lora: str) -> None:
         """

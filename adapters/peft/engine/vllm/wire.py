@@ -39,7 +39,8 @@ def completion_body(model: str, request: Generation, end_ids: Sequence[int]) -> 
         "max_tokens": request.max_tokens,
         "temperature": request.sampling.temperature,
         "top_p": request.sampling.top_p,
-        "seed": request.sampling.seed,
+        # -1 is none to vLLM
+        "seed": request.sampling.seed % 2**63,
         "stop_token_ids": list(end_ids),
         "stream": True,
         # of the sampled token, and of so many others
