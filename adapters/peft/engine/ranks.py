@@ -41,10 +41,14 @@ class Ranks:
     PeerLost.
     """
 
-    def __init__(self, rank: int = 0, size: int = 1, device: str = "cpu") -> None:
+    def __init__(
+        self, rank: int = 0, size: int = 1, device: str = "cpu", *, shards_base: bool = False
+    ) -> None:
         self.rank = rank
         self.size = size
         self.device = device
+        #: whether each holds a part of the base model, so that a pass through it takes all of them
+        self.in_step = shards_base and size > 1
 
     @property
     def leads(self) -> bool:
@@ -99,7 +103,9 @@ class Ranks:
             dist.destroy_process_group()
 
 
-def join_ranks(device: str, env: Mapping[str, str] = os.environ) -> Ranks:
+def join_ranks(
+    device: str, env: Mapping[str, str] = os.environ, *, shards_base: bool = False
+) -> Ranks:
     """The process's place among those that torchrun has started; alone without torchrun."""
     size = int(env.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -108,4 +114,4 @@ def join_ranks(device: str, env: Mapping[str, str] = os.environ) -> Ranks:
         device = f"cuda:{env['LOCAL_RANK']}"
         torch.cuda.set_device(device)
     dist.init_process_group("gloo" if device == "cpu" else "nccl", timeout=PATIENCE)
-    return Ranks(dist.get_rank(), size, device)
+    return Ranks(dist.get_rank(), size, device, shards_base=shards_base)
