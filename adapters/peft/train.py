@@ -30,7 +30,7 @@ from engine.distillation import Distillation
 from engine.lora_model import LoraModel, Placement, load_weights
 from engine.lora_store import LoraManifest, read_lora, read_optimizer, write_lora
 from engine.probe import Probe, measure_probe
-from engine.ranks import PeerLost, Ranks, join_ranks
+from engine.ranks import PeerLost, Ranks, is_of_a_lost_peer, join_ranks
 from engine.rendering import student_row, teacher_row
 from engine.row_outputs import completion_nats
 from engine.rows import TokenizedRow, hash_rows
@@ -229,6 +229,8 @@ def main() -> int:
         reporter.fail(error.code, error.message, error.param)
         return 1
     except Exception as error:  # whatever it is, the parent should say it
+        if is_of_a_lost_peer(error):
+            return 1
         reporter.fail("internal", repr(error), None)
         raise
     return 0

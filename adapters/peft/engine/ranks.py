@@ -35,6 +35,20 @@ def _together() -> Iterator[None]:
         raise PeerLost(str(error)) from error
 
 
+def is_of_a_lost_peer(error: BaseException) -> bool:
+    """
+    Whether it comes out of torch's collectives, also those that a sharded model's pass makes. They
+    fail when another process has died, and gloo has no class of error for it.
+    """
+    if not isinstance(error, RuntimeError) or isinstance(error, torch.OutOfMemoryError):
+        return False
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    raised_in = "" if frame is None else frame.tb_frame.f_globals.get("__name__", "")
+    return raised_in.startswith("torch.distributed.")
+
+
 class Ranks:
     """
     One process alone, unless `join_ranks` made it one of several. What all must do together raises

@@ -38,7 +38,7 @@ class TokenBudget:
             try:
                 return compute(self.max_tokens)
             except torch.OutOfMemoryError as error:
-                self._refuse_single_row(max(row.length for row in rows), error)
+                self._refuse_single_row(max((row.length for row in rows), default=0), error)
                 self._refuse_to_shrink(error)
             # behind the handler: it holds on to the frames that hold the memory
             self._halve()
