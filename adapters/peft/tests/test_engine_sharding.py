@@ -143,8 +143,8 @@ def test_one_process_alone_waits_for_nobody():
         raise AssertionError("not called")
 
     assert not Ranks(shards_base=True).in_step
-    with in_step(Ranks(shards_base=True), compute) as label_logits_of:
-        assert label_logits_of is compute
+    with in_step(Ranks(shards_base=True), compute) as given:
+        assert given is compute
 
 
 def test_a_base_in_four_bits_is_not_shared_out(tmp_path, monkeypatch):
