@@ -29,8 +29,8 @@ from engine.base_model import BaseModel, open_base_model
 from engine.distillation import Distillation
 from engine.lora_model import LoraModel, Placement, load_weights
 from engine.lora_store import LoraManifest, read_lora, read_optimizer, write_lora
-from engine.probe import measure_probe, probe_rows
-from engine.ranks import PeerLost, Ranks, join_ranks
+from engine.probe import Probe, measure_probe, probe_rows
+from engine.ranks import PeerLost, Ranks, is_of_a_lost_peer, join_ranks
 from engine.rendering import student_row, teacher_row
 from engine.row_outputs import completion_nats
 from engine.rows import TokenizedRow, hash_rows
@@ -124,7 +124,7 @@ def lacks_optimizer(job: Job) -> bool:
     return goes_on and job.start is not None and job.start.optimizer is None
 
 
-def store(task: Task, base: BaseModel, job: Job, trainer: Trainer, model: LoraModel) -> str:
+def store(task: Task, base: BaseModel, job: Job, trainer: Trainer, probe: Probe) -> str:
     """Writes the lora with its probe, and the optimizer's state while the curve goes on."""
     manifest = LoraManifest(
         base_model=base.name,
@@ -142,12 +142,6 @@ def store(task: Task, base: BaseModel, job: Job, trainer: Trainer, model: LoraMo
     state = trainer.state
     continues = job.hyperparameters.schedule_span[1] < 1
     optimizer = state.optimizer if continues else None
-    probe = measure_probe(
-        probe_rows(base.chat),
-        lambda row: completion_nats(model.base_label_logits, row),
-        lambda row: completion_nats(model.label_logits, row),
-        placement(task),
-    )
     return write_lora(Path(task.loras_dir), job.layout, state.theta, manifest, optimizer, probe)
 
 
@@ -161,8 +155,9 @@ def train(task: Task, ranks: Ranks, reporter: Reporter, stop: threading.Event) -
     attention = choose_attention(
         task.attention, ranks.device, getattr(torch, task.dtype), base.config.head_dim, reporter
     )
-    weights = load_weights(base, Placement(ranks.device, task.dtype, task.four_bit), attention)
-    budget = TokenBudget(task.max_tokens, reporter)
+    exactness = Placement(ranks.device, task.dtype, task.four_bit)
+    weights = load_weights(base, exactness, attention, ranks)
+    budget = TokenBudget(task.max_tokens, reporter, shrinks=not ranks.in_step)
     if task.method == "supervised":
         rows = [student_row(base.chat, row) for row in task.rows]
     else:
@@ -196,10 +191,17 @@ def train(task: Task, ranks: Ranks, reporter: Reporter, stop: threading.Event) -
         ranks=ranks,
     )
     trainer.run()
+    # not by the leader alone: where the base is shared out, a pass takes all ranks
+    probe = measure_probe(
+        probe_rows(base.chat),
+        lambda row: completion_nats(model.base_label_logits, row),
+        lambda row: completion_nats(model.label_logits, row),
+        placement(task),
+    )
     if ranks.leads:
         reporter.say(
             "trained",
-            model=store(task, base, job, trainer, model),
+            model=store(task, base, job, trainer, probe),
             trained_tokens=trainer.counters.tokens,
             metrics=trainer.metrics(),
         )
@@ -214,7 +216,7 @@ def main() -> int:
     end_with_parent()
     try:
         task = read_task(Path(sys.argv[1]))
-        ranks = join_ranks(task.device)
+        ranks = join_ranks(task.device, shards_base=task.shard_base)
         reporter.speaks = ranks.leads
         train(task, ranks, reporter, stop)
         ranks.leave()
@@ -227,6 +229,8 @@ def main() -> int:
         reporter.fail(error.code, error.message, error.param)
         return 1
     except Exception as error:  # whatever it is, the parent should say it
+        if is_of_a_lost_peer(error):
+            return 1
         reporter.fail("internal", repr(error), None)
         raise
     return 0

@@ -67,6 +67,8 @@ class Options:
     replay_share: float = 0
     #: processes that share the batches of a training job, on a GPU each
     processes: int = 1
+    #: whether each of them holds a part of the base model in training, and not all of it
+    shard_base: bool = False
     #: loras kept in memory, and requests that take turns
     max_loras: int = 32
     max_running: int = 8
@@ -264,6 +266,7 @@ class PeftBackend:
             "dtype": options.placement.dtype,
             "four_bit": options.four_bit_training,
             "gradient_checkpointing": options.recomputes_activations(self._base.config.parameters),
+            "shard_base": options.shard_base,
             "attention": options.attention,
             "max_tokens": options.max_training_tokens,
             "checkpoint_seconds": options.checkpoint_seconds,

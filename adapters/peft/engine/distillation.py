@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from transformers import PreTrainedModel
@@ -20,6 +21,7 @@ from engine.rendering import student_row, teacher_row
 from engine.replay import replay_answers
 from engine.row_outputs import targets_of_rows
 from engine.rows import SoftTargets, TokenizedRow, check_rows, trusted_targets
+from engine.sharding import in_step
 from engine.token_budget import TokenBudget
 
 #: tokens a teacher names at each place of an answer
@@ -84,17 +86,13 @@ class Distillation:
         own = self._ranks.share(read)
         targets: dict[int, SoftTargets] = {}
         width = min(TEACHER_TOKENS, self._base.config.vocab_size)
-        found = targets_of_rows(
-            lambda packed: label_logits(self._weights, packed),
-            own,
-            width=width,
-            budget=self._budget,
-        )
-        for number, target in found:
-            targets[number] = target
-            if len(targets) % TEACHER_ROWS == 0 or len(targets) == len(own):
-                # as many have been read by each of the others
-                count = min(len(read), len(targets) * self._ranks.size)
-                message = f"the teacher has read {count} of {len(read)} rows"
-                self._hooks.on_message("info", message)
+        with in_step(self._ranks, partial(label_logits, self._weights)) as logits_of:
+            found = targets_of_rows(logits_of, own, width=width, budget=self._budget)
+            for number, target in found:
+                targets[number] = target
+                if len(targets) % TEACHER_ROWS == 0 or len(targets) == len(own):
+                    # as many have been read by each of the others
+                    count = min(len(read), len(targets) * self._ranks.size)
+                    message = f"the teacher has read {count} of {len(read)} rows"
+                    self._hooks.on_message("info", message)
         return self._ranks.gather([targets[number] for number in range(len(own))])

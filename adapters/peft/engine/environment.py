@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from contract.errors import EngineError
 from engine.attention import Attention
 from engine.backend import Options
-from engine.lora_model import Placement
+from engine.lora_model import NO_FOUR_BIT_PARTS, Placement
 
 #: tokens of one forward and backward pass; a GPU is busy with no fewer, a CPU with 4096
 GPU_TRAINING_TOKENS = 16_384
@@ -52,6 +52,7 @@ class _Variables(BaseModel):
     early_stop_patience: Annotated[int, Field(ge=0)] = 0
     replay_share: Annotated[float, Field(ge=0, le=1)] = 0
     processes: Count = 1
+    shard_base: bool = False
     max_loras: Count = 32
     max_running: Count = 8
     threads: Count | None = None
@@ -84,6 +85,7 @@ def read_options(env: Mapping[str, str], machine: Machine) -> Options:
         early_stop_patience=read.early_stop_patience,
         replay_share=read.replay_share,
         processes=read.processes,
+        shard_base=read.shard_base,
         max_loras=read.max_loras,
         max_running=read.max_running,
         threads=read.threads,
@@ -110,6 +112,13 @@ def _faults(read: _Variables, device: str, machine: Machine) -> list[str]:
         faults.append("ENGINE_PROCESSES takes one GPU each: set ENGINE_DEVICE=cuda")
     if device == "cuda" and read.processes > max(1, machine.gpus):
         faults.append(f"ENGINE_PROCESSES is {read.processes}, but there are {machine.gpus} GPUs")
+    if read.shard_base and read.processes == 1:
+        faults.append(
+            "ENGINE_SHARD_BASE shares the base model out over several processes: set "
+            "ENGINE_PROCESSES to 2 or more, or unset ENGINE_SHARD_BASE"
+        )
+    if read.shard_base and read.four_bit:
+        faults.append(NO_FOUR_BIT_PARTS)
     return faults
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
+from types import MethodType
 from typing import Any, Literal
 
 import numpy as np
@@ -21,8 +22,14 @@ from engine.base_model import BaseModel
 from engine.lora_layout import LoraLayout
 from engine.model_config import LINEAR_LAYERS
 from engine.packing import PackedRows
+from engine.ranks import Ranks
+from engine.sharding import shard_base
 
 ADAPTER = "default"
+NO_FOUR_BIT_PARTS = (
+    "a base model in 4 bits cannot be shared out over GPUs: unset ENGINE_SHARD_BASE, each GPU then "
+    "holds all of it, or unset ENGINE_FOUR_BIT"
+)
 
 
 @dataclass(frozen=True)
@@ -48,9 +55,18 @@ def default_placement() -> Placement:
 
 
 def load_weights(
-    base: BaseModel, placement: Placement, attention: Attention = "sdpa"
+    base: BaseModel,
+    placement: Placement,
+    attention: Attention = "sdpa",
+    ranks: Ranks | None = None,
 ) -> PreTrainedModel:
-    """The base model, frozen, ready to compute. Raises EngineError `invalid_model`."""
+    """
+    The base model, frozen, ready to compute; the part of it that is this one's where `ranks` share
+    it out. Raises EngineError `invalid_model`, `invalid_request` for parts of a 4-bit base.
+    """
+    is_shared = ranks is not None and ranks.in_step
+    if is_shared and placement.four_bit:
+        raise EngineError("invalid_request", NO_FOUR_BIT_PARTS)
     # stderr is for lines of JSON
     logging.disable_progress_bar()
     options: dict[str, Any] = {"dtype": getattr(torch, placement.dtype)}
@@ -70,9 +86,13 @@ def load_weights(
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise EngineError("invalid_model", f"{base.folder} cannot be loaded: {error}") from error
-    if not placement.four_bit:
+    model.eval().requires_grad_(False)
+    model.label_logits = MethodType(_label_logits, model)
+    if is_shared:
+        shard_base(model, ranks)
+    elif not placement.four_bit:
         model.to(placement.device)
-    return model.eval().requires_grad_(False)
+    return model
 
 
 def lora_config(rank: int, alpha: float) -> LoraConfig:
@@ -128,7 +148,11 @@ class LoraModel:
 
 
 def label_logits(model: PreTrainedModel, packed: PackedRows) -> torch.Tensor:
-    """What a model says at every completion token: [labels, vocabulary]."""
+    """What a model of `load_weights` says at every completion token: [labels, vocabulary]."""
+    return model.label_logits(packed)
+
+
+def _label_logits(model: PreTrainedModel, packed: PackedRows) -> torch.Tensor:
     device = model.device
     with torch.autocast(device.type, torch.bfloat16, enabled=model.dtype == torch.bfloat16):
         hidden = model.model(

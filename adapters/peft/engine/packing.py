@@ -39,6 +39,17 @@ class PackedRows:
         return None if self.owners is None else dense_mask(self.owners)
 
 
+#: the least that a model can compute
+ONE_TOKEN = PackedRows(
+    ids=torch.zeros(1, 1, dtype=torch.long),
+    positions=torch.zeros(1, 1, dtype=torch.long),
+    owners=None,
+    label_places=torch.zeros(1, dtype=torch.long),
+    label_counts=[1],
+    tokens=1,
+)
+
+
 def is_seen(owners: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
     """
     Whether queries see keys, both given as places, in the places' common shape: keys at or before

@@ -35,16 +35,34 @@ def _together() -> Iterator[None]:
         raise PeerLost(str(error)) from error
 
 
+def is_of_a_lost_peer(error: BaseException) -> bool:
+    """
+    Whether it comes out of torch's collectives, also those that a sharded model's pass makes. They
+    fail when another process has died, and gloo has no class of error for it.
+    """
+    if not isinstance(error, RuntimeError) or isinstance(error, torch.OutOfMemoryError):
+        return False
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    raised_in = "" if frame is None else frame.tb_frame.f_globals.get("__name__", "")
+    return raised_in.startswith("torch.distributed.")
+
+
 class Ranks:
     """
     One process alone, unless `join_ranks` made it one of several. What all must do together raises
     PeerLost.
     """
 
-    def __init__(self, rank: int = 0, size: int = 1, device: str = "cpu") -> None:
+    def __init__(
+        self, rank: int = 0, size: int = 1, device: str = "cpu", *, shards_base: bool = False
+    ) -> None:
         self.rank = rank
         self.size = size
         self.device = device
+        #: whether each holds a part of the base model, so that a pass through it takes all of them
+        self.in_step = shards_base and size > 1
 
     @property
     def leads(self) -> bool:
@@ -99,7 +117,9 @@ class Ranks:
             dist.destroy_process_group()
 
 
-def join_ranks(device: str, env: Mapping[str, str] = os.environ) -> Ranks:
+def join_ranks(
+    device: str, env: Mapping[str, str] = os.environ, *, shards_base: bool = False
+) -> Ranks:
     """The process's place among those that torchrun has started; alone without torchrun."""
     size = int(env.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -108,4 +128,4 @@ def join_ranks(device: str, env: Mapping[str, str] = os.environ) -> Ranks:
         device = f"cuda:{env['LOCAL_RANK']}"
         torch.cuda.set_device(device)
     dist.init_process_group("gloo" if device == "cpu" else "nccl", timeout=PATIENCE)
-    return Ranks(dist.get_rank(), size, device)
+    return Ranks(dist.get_rank(), size, device, shards_base=shards_base)

@@ -56,16 +56,24 @@ def replay_answers(
     longest = max(len(row.completion_ids) for row in rows)
     drawn: list[Answer] = []
     own = ranks.share(chosen)
-    for count, number in enumerate(own, 1):
+    asked = _fill_up(own, chosen, ranks.size) if ranks.in_step else own
+    for count, number in enumerate(asked, 1):
         torch.manual_seed(derive_seed(derive_seed(seed, STREAM), number))
-        drawn.append((number, _answer(base, weights, rows[number].prompt_ids, longest)))
-        if count % REPORTED == 0 or count == len(own):
+        ids = _answer(base, weights, rows[number].prompt_ids, longest, in_step=ranks.in_step)
+        drawn.append((number, ids))
+        if count % REPORTED == 0 or count == len(asked):
             done = min(len(chosen), count * ranks.size)
             hooks.on_message("info", f"the teacher has answered {done} of {len(chosen)} prompts")
-    answers = [(number, ids) for number, ids in ranks.gather(drawn) if ids[-1] in base.eos_ids]
+    gathered = ranks.gather(drawn[: len(own)])
+    answers = [(number, ids) for number, ids in gathered if ids[-1] in base.eos_ids]
     if ranks.leads:
         replace_durably(folder / FILE, [json.dumps(answers).encode()])
     return answers
+
+
+def _fill_up(own: list[int], chosen: Sequence[int], size: int) -> list[int]:
+    """As many as the leader has: one that has fewer must take part, if only for the others."""
+    return [*own, *chosen[: math.ceil(len(chosen) / size) - len(own)]]
 
 
 def _read(path: Path) -> list[Answer] | None:
@@ -76,9 +84,17 @@ def _read(path: Path) -> list[Answer] | None:
 
 
 def _answer(
-    base: BaseModel, weights: PreTrainedModel, prompt_ids: list[int], longest: int
+    base: BaseModel,
+    weights: PreTrainedModel,
+    prompt_ids: list[int],
+    longest: int,
+    *,
+    in_step: bool,
 ) -> list[int]:
-    """Ids of one answer; without an end token when it is too long."""
+    """
+    Ids of one answer; without an end token when it is too long. `in_step` goes on with passes
+    until the longest of all ranks' answers is there.
+    """
     config = GenerationConfig(
         do_sample=True,
         temperature=1.0,
@@ -89,5 +105,10 @@ def _answer(
         pad_token_id=base.eos_ids[0],
     )
     prompt = torch.tensor([prompt_ids], device=weights.device)
-    ids = weights.generate(prompt, attention_mask=torch.ones_like(prompt), generation_config=config)
+    ids = weights.generate(
+        prompt,
+        attention_mask=torch.ones_like(prompt),
+        generation_config=config,
+        synced_gpus=in_step,
+    )
     return ids[0, len(prompt_ids) :].tolist()

@@ -31,6 +31,8 @@ class Task:
     dtype: Literal["float32", "bfloat16"] = "float32"
     four_bit: bool = False
     gradient_checkpointing: bool = False
+    #: over the processes that train together; else each holds all of it
+    shard_base: bool = False
     #: of packed rows; None: flex on a GPU where it works
     attention: Literal["sdpa", "flex"] | None = None
     #: tokens of one forward and backward pass; larger batches are accumulated from parts

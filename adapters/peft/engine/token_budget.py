@@ -15,24 +15,31 @@ Result = TypeVar("Result")
 
 
 class TokenBudget:
-    """Half as many tokens from the moment on when memory is too small, for the rest of a job."""
+    """
+    Half as many tokens from the moment on when memory is too small, for the rest of a job. One
+    that does not shrink is for a pass that several make together: whoever runs out of memory in
+    the middle of it leaves the others waiting, and none can begin it again.
+    """
 
-    def __init__(self, max_tokens: int, hooks: TrainHooks) -> None:
+    def __init__(self, max_tokens: int, hooks: TrainHooks, *, shrinks: bool = True) -> None:
         self.max_tokens = max_tokens
         self._hooks = hooks
+        self._shrinks = shrinks
 
     def within(self, rows: Sequence[TokenizedRow], compute: Callable[[int], Result]) -> Result:
         """
         What `compute` gives, which is told the tokens of one pass over the rows. It is called again
         from its beginning, with fewer, as often as memory is too small.
 
-        Raises EngineError `internal` when a row alone is too long for the memory.
+        Raises EngineError `internal` when a row alone is too long for the memory, or too many are
+        for a budget that does not shrink.
         """
         while True:
             try:
                 return compute(self.max_tokens)
             except torch.OutOfMemoryError as error:
-                self._refuse_single_row(max(row.length for row in rows), error)
+                self._refuse_single_row(max((row.length for row in rows), default=0), error)
+                self._refuse_to_shrink(error)
             # behind the handler: it holds on to the frames that hold the memory
             self._halve()
 
@@ -42,6 +49,15 @@ class TokenBudget:
                 "internal",
                 f"memory is too small for a row of {longest} tokens; "
                 "use gradient checkpointing, a 4-bit base or a smaller model",
+            ) from error
+
+    def _refuse_to_shrink(self, error: BaseException) -> None:
+        if not self._shrinks:
+            raise EngineError(
+                "internal",
+                f"memory is too small for {self.max_tokens} tokens at a time, and is not tried "
+                "with fewer where the base model is shared out over GPUs; set "
+                f"ENGINE_MAX_TRAINING_TOKENS to {self.max_tokens // 2} or less",
             ) from error
 
     def _halve(self) -> None:

@@ -174,7 +174,8 @@ class Trainer:
     def _gradient(self, rows: list[TokenizedRow]) -> tuple[float, int]:
         """Loss of a batch, and the tokens computed; leaves its gradient in the model."""
         own = self._ranks.share(rows)
-        compute = partial(accumulate_gradient, self._model, own, total_label_weight(rows))
+        weight_sum = total_label_weight(rows)
+        compute = partial(accumulate_gradient, self._model, own, weight_sum, self._ranks)
         loss, tokens = self._ranks.totals(*self._budget.within(own, compute))
         self._ranks.add_up(self._model.gradient)
         return loss, int(tokens)

@@ -8,6 +8,7 @@ from functools import partial
 from engine.ranks import Ranks
 from engine.row_outputs import LabelLogits, losses_of_rows
 from engine.rows import TokenizedRow
+from engine.sharding import in_step
 from engine.token_budget import TokenBudget
 
 #: progress at which validation runs, besides the end
@@ -27,9 +28,10 @@ def validation_loss(
     """Nats per completion token, each of the ranks computing its share of the rows."""
     own = ranks.share(rows)
     nats, tokens = 0.0, 0
-    if own:
-        losses = budget.within(own, partial(losses_of_rows, logits_of, own))
-        tokens = sum(losses.tokens)
-        nats = losses.mean * tokens
+    with in_step(ranks, logits_of) as label_logits:
+        if own:
+            losses = budget.within(own, partial(losses_of_rows, label_logits, own))
+            tokens = sum(losses.tokens)
+            nats = losses.mean * tokens
     all_nats, all_tokens = ranks.totals(nats, tokens)
     return all_nats / all_tokens

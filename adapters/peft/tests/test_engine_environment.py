@@ -7,7 +7,7 @@ import pytest
 from contract.errors import EngineError
 from engine.backend import Options
 from engine.environment import GPU_TRAINING_TOKENS, Machine, read_options
-from engine.lora_model import Placement
+from engine.lora_model import NO_FOUR_BIT_PARTS, Placement
 
 CPU = Machine(gpus=0, has_bitsandbytes=False)
 GPUS = Machine(gpus=2, has_bitsandbytes=True)
@@ -53,6 +53,11 @@ def test_every_variable_is_read():
     )
 
 
+def test_the_base_is_shared_out_over_processes():
+    env = {"ENGINE_PROCESSES": "2", "ENGINE_SHARD_BASE": "true"}
+    assert read_options(env, GPUS).shard_base and not read_options({}, GPUS).shard_base
+
+
 def test_an_empty_variable_is_not_set():
     assert read_options({"ENGINE_THREADS": "", "ENGINE_DEVICE": ""}, CPU).threads is None
 
@@ -81,6 +86,12 @@ def test_large_models_on_a_gpu_recompute_activations():
         ({"ENGINE_REPLAY_SHARE": "2"}, CPU, "ENGINE_REPLAY_SHARE is '2'"),
         ({"ENGINE_PROCESSES": "3"}, GPUS, "ENGINE_PROCESSES is 3, but there are 2 GPUs"),
         ({"ENGINE_PROCESSES": "2", "ENGINE_DEVICE": "cuda:1"}, GPUS, "set ENGINE_DEVICE=cuda"),
+        ({"ENGINE_SHARD_BASE": "true"}, GPUS, "set ENGINE_PROCESSES to 2 or more"),
+        (
+            {"ENGINE_SHARD_BASE": "1", "ENGINE_PROCESSES": "2", "ENGINE_FOUR_BIT": "1"},
+            GPUS,
+            NO_FOUR_BIT_PARTS,
+        ),
     ],
 )
 def test_a_mistake_names_its_variable(env, machine, says):

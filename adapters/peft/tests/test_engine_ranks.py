@@ -4,49 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from engine.ranks import Ranks, join_ranks
 from engine.training_process import run_training, training_command
 from in_process import Hooks
-from tiny_model import ROWS, row, write_tiny_model
-
-TAUGHT = [
-    row(one.messages[0].content, one.messages[1].content, teacher="Answer like a pirate.")
-    for one in ROWS
-]
+from several_processes import TAUGHT, KillsOnce, follower_of, task_of, trained
+from tiny_model import write_tiny_model
 
 
 @pytest.fixture(scope="module")
 def model_path(tmp_path_factory) -> Path:
     return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
-
-
-def task_of(folder: Path, model: Path, max_steps: int = 8, **fields: Any) -> dict[str, Any]:
-    return {
-        "model_path": str(model),
-        "loras_dir": str(folder / "loras"),
-        "checkpoint_dir": str(folder / "job"),
-        "rows": [asdict(one) for one in ROWS],
-        "validation_rows": [asdict(one) for one in ROWS[:3]],
-        "hyperparameters": {"rank": 4, "batch_size": 3, "max_steps": max_steps},
-        "threads": 1,
-        **fields,
-    }
-
-
-def trained(folder: Path, model: Path, processes: int, **fields: Any) -> tuple[Hooks, dict]:
-    hooks = Hooks()
-    task = task_of(folder, model, **fields)
-    result = asyncio.run(run_training(task, folder / "job", hooks, processes))
-    assert (folder / "loras" / result.model).is_dir()
-    return hooks, result.metrics
 
 
 def test_one_process_needs_no_launcher(tmp_path):
@@ -90,33 +62,6 @@ def test_two_processes_train_as_one_does(tmp_path, model_path, fields):
     if fields:
         answers = [(tmp_path / n / "job/replay.json").read_text() for n in "12"]
         assert answers[0] == answers[1]
-
-
-class KillsOnce(Hooks):
-    """Kills a process that does not lead when training has got somewhere."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self._task_file = str(folder / "job" / "task.json")
-        self.killed = 0
-
-    def on_progress(self, progress: Any) -> None:
-        super().on_progress(progress)
-        if progress.step >= 3 and not self.killed:
-            self.killed = follower_of(self._task_file)
-            os.kill(self.killed, signal.SIGKILL)
-
-
-def follower_of(task_file: str) -> int:
-    for entry in Path("/proc").iterdir():
-        try:
-            command = (entry / "cmdline").read_bytes().decode().split("\0")
-            environment = (entry / "environ").read_bytes().decode(errors="replace").split("\0")
-        except (OSError, ValueError):
-            continue
-        if task_file in command and "RANK=1" in environment:
-            return int(entry.name)
-    raise AssertionError("no second process")
 
 
 def test_when_one_dies_all_go_on_from_the_checkpoint(tmp_path, model_path):
