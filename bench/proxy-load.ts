@@ -34,19 +34,26 @@ const aroundSerial = (body: string): [string, string] => {
   return [head, tail]
 }
 
+/** Formats one request and changes its number: the load generator shares the cores with the servers. */
 const wrkScript = ({ body, target }: LoadOptions): string => {
   const [head, tail] = aroundSerial(body)
   return `
 local serial = 0
-local head = ${JSON.stringify(head)}
-local tail = ${JSON.stringify(tail)}
+local head = ""
+local tail = ""
 wrk.method = "POST"
 ${Object.entries(target.headers)
   .map(([name, value]) => `wrk.headers["${name}"] = "${value}"`)
   .join('\n')}
+init = function()
+  local whole = wrk.format(nil, nil, nil, ${JSON.stringify(head + SERIAL + tail)})
+  local from, to = whole:find("${SERIAL}", 1, true)
+  head = whole:sub(1, from - 1)
+  tail = whole:sub(to + 1)
+end
 request = function()
   serial = serial + 1
-  return wrk.format(nil, nil, nil, head .. string.format("%0${SERIAL.length}d", serial) .. tail)
+  return head .. string.format("%0${SERIAL.length}d", serial) .. tail
 end
 done = function(summary, latency)
   local errors = summary.errors

@@ -72,6 +72,13 @@ export const liveRoutes = (tenant: string, count: number): Route[] =>
     templateTokens: 1200,
   }))
 
+export const UPSTREAM_HEADERS = {
+  'x-request-id': 'req_0123456789abcdef',
+  'openai-processing-ms': '12',
+  'x-ratelimit-remaining-requests': '9999',
+  'openai-version': '2020-10-01',
+}
+
 export const UPSTREAM_ANSWER = Buffer.from(
   JSON.stringify({
     id: 'chatcmpl-abc123abc123abc123abc123abc1',

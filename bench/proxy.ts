@@ -1,8 +1,9 @@
 /**
  * What does the proxy cost? In one run beside nginx (the floor), Node's server and undici bare (the
- * floor on Node), Hono with fetch (the usual way) and Portkey's gateway (the nearest neighbour), with logging on and 200 live templates. Rounds are
- * interleaved, and ratios are taken within a round, because a shared machine drifts. A part that
- * fails leaves what it has measured by then, and the others go on.
+ * floor on Node), Hono with fetch (the usual way) and Portkey's gateway (the nearest neighbour), with
+ * logging on and 200 live templates. Rounds are interleaved, and ratios are taken within a round,
+ * because a shared machine drifts. A part that fails leaves what it has measured by then, and the
+ * others go on.
  *
  *   npm run bench:proxy -- [--out file.json] [--parts overhead,streaming,matching,in-flight,mix]
  *     [--rounds 3] [--seconds 4] [--warm-up-seconds 30] [--mix-minutes 0]
@@ -12,15 +13,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build } from './harness/build.ts'
-import { startServer, type Target } from './proxy-processes.ts'
-import type { ProductStats } from './proxy-server.ts'
+import { startServer } from './proxy-processes.ts'
 import { inFlight } from './proxy/in-flight.ts'
 import { matching, MATCHING_PROCESS } from './proxy/matching.ts'
 import { mix } from './proxy/mix.ts'
 import { overhead } from './proxy/overhead.ts'
-import { log, OURS, type Bench, type Figures, type Part, type Settings } from './proxy/part.ts'
+import { log, type Bench, type Figures, type Part, type Settings } from './proxy/part.ts'
 import { streaming } from './proxy/streaming.ts'
-import { startTargets } from './proxy/targets.ts'
 import { formatFigures, writeReport } from './report.ts'
 
 const SERVER = 'bench/proxy-server.ts'
@@ -55,21 +54,6 @@ const readOptions = (): { out?: string; parts: string[]; settings: Omit<Settings
   }
 }
 
-const logFigures = ({ written, dropped }: ProductStats): Figures => ({
-  log_written: { value: written, unit: 'records' },
-  log_dropped_share: { value: dropped / Math.max(1, written + dropped), unit: 'share' },
-})
-
-/** Ends what is compared, ours last. @returns what ours says of its log */
-const stopTargets = async (targets: ReadonlyMap<string, Target>): Promise<Figures> => {
-  let figures: Figures = {}
-  for (const [name, target] of targets) {
-    const last = await target.stop()
-    if (name === OURS) figures = logFigures(JSON.parse(last) as ProductStats)
-  }
-  return figures
-}
-
 /** Figures as they come; `failed` when a part did not end well. */
 const runParts = async (bench: Bench, names: string[], save: (figures: Figures) => void) => {
   let failed = false
@@ -91,14 +75,7 @@ const main = async (): Promise<void> => {
   const { pathOf, remove } = build('proxy', [SERVER, STORE_THREAD, MATCHING_PROCESS])
   const script = pathOf(SERVER)
   const upstream = await startServer(script, 'upstream')
-  let targets: ReturnType<typeof startTargets> | null = null
-  const bench: Bench = {
-    settings: { ...settings, folder },
-    script,
-    pathOf,
-    upstream,
-    targets: () => (targets ??= startTargets(script, folder, upstream)),
-  }
+  const bench: Bench = { settings: { ...settings, folder }, script, pathOf, upstream }
   const figures: Figures = {}
   const save = (more: Figures): void => {
     Object.assign(figures, more)
@@ -107,7 +84,6 @@ const main = async (): Promise<void> => {
   try {
     if (await runParts(bench, parts, save)) process.exitCode = 1
   } finally {
-    if (targets) save(await stopTargets(await targets))
     console.log(formatFigures(figures))
     await upstream.stop()
     remove()

@@ -8,7 +8,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { loadModel } from '../adapters/onnx/model/load-model.ts'
 import { createProgress, percent, table } from '../src/cli/output.ts'
 import { parsePrices } from '../src/core/prices.ts'
 import type { Internalization } from '../src/core/internalization.ts'
@@ -26,8 +25,8 @@ import {
   trainingFigures,
   type Rendered,
 } from './task/figures.ts'
+import { embeddedEngine, remoteEngine } from './task/engines.ts'
 import { adaptedMessages, matching } from './harness/adapted.ts'
-import { openEngine } from './harness/engine.ts'
 import { measureLatencies } from './harness/latency.ts'
 import { loadTask, readRows, renderRequest, type Task, type TaskRow } from './harness/data.ts'
 import { newestInternalization, startProxy, type ProxyProcess } from './harness/proxy-process.ts'
@@ -52,6 +51,8 @@ const { values: args } = parseArgs({
     test: { type: 'string' },
     prefix: { type: 'string' },
     model: { type: 'string' },
+    // an engine that runs already, in place of the embedded one with --model; ENGINE_TOKEN is its token
+    'engine-url': { type: 'string' },
     train: { type: 'string', default: '1500' },
     holdout: { type: 'string', default: '1000' },
     'test-rows': { type: 'string', default: '500' },
@@ -76,6 +77,12 @@ const required = (name: 'task' | 'model'): string => {
   return value
 }
 
+const engineUrl = args['engine-url']
+const taskEngine =
+  engineUrl === undefined
+    ? embeddedEngine(required('model'))
+    : remoteEngine(engineUrl, process.env['ENGINE_TOKEN'] ?? null)
+
 const armNames = (): BenchArm[] => {
   if (args.arms === 'none') return []
   return args.arms.split(',').map((name) => {
@@ -97,11 +104,10 @@ const testFile = (folder: string): { path: string; note: string } => {
 const prepare = async (
   task: Task,
   rows: TaskRow[],
-  upstream: ReplayUpstream,
-  countTokens: (request: ChatRequest) => number
+  upstream: ReplayUpstream
 ): Promise<Rendered> => {
   const requests = rows.map((row) => renderRequest(task, row, CLIENT_MODEL))
-  const promptTokens = requests.map(countTokens)
+  const promptTokens = await taskEngine.countTokens(requests)
   requests.forEach((request, index) =>
     upstream.add(request.messages, rows[index]!.answer, promptTokens[index]!)
   )
@@ -184,10 +190,7 @@ const cancelLeftovers = async (engine: Engine): Promise<void> => {
 /** Arms and latencies, asked at an engine of their own on the same loras. */
 const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
   const { dataDir, internalization, template, test, train } = input
-  const { engine, close } = await openEngine({
-    modelPath: required('model'),
-    dataDir: join(dataDir, 'engine'),
-  })
+  const { engine, close } = await taskEngine.open(dataDir)
   const match = matching(template)
   const rowsOf = (arm: BenchArm) =>
     recognizedOf(
@@ -246,8 +249,7 @@ const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
 const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, string> => ({
   DATA_DIR: dataDir,
   UPSTREAM_BASE_URL: upstream.baseUrl,
-  ENGINE: 'onnx',
-  MODEL_PATH: required('model'),
+  ...taskEngine.environment,
   AUTO_PROMOTE: 'true',
   TRAIN_ROWS: args.train,
   HOLDOUT_ROWS: args.holdout,
@@ -279,18 +281,13 @@ const run = async (): Promise<void> => {
   const task = loadTask(required('task'), args.prefix)
   const testSource = testFile(required('task'))
   const upstream = await startReplayUpstream()
-  const model = await loadModel(required('model'))
-  const countTokens = (request: ChatRequest): number =>
-    model.chat.render(request.messages, { addGenerationPrompt: true, defaultSystem: true }).ids
-      .length
   const wanted = Number(args.train) + Number(args.holdout)
   const testRows = readRows(testSource.path).slice(0, Number(args['test-rows']))
   const tested = new Set(testRows.map((row) => row.query))
   const spare = task.train.slice(wanted, wanted * MOST_TRAFFIC)
   const traffic = [...task.train.slice(0, wanted), ...spare.filter((row) => !tested.has(row.query))]
-  const train = await prepare(task, traffic, upstream, countTokens)
-  const test = await prepare(task, testRows, upstream, countTokens)
-  await model.close()
+  const train = await prepare(task, traffic, upstream)
+  const test = await prepare(task, testRows, upstream)
 
   const dataDir = args.data ?? mkdtempSync(join(tmpdir(), 'promptintern-bench-'))
   const keep = args.keep || args.data !== undefined

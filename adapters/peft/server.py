@@ -1,5 +1,6 @@
 """The GPU engine: environment → backend → HTTP contract. README.md has the environment."""
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -7,19 +8,31 @@ from pathlib import Path
 from contract.backend import Backend
 from contract.log import Log
 from contract.process import required, run_engine_process
+from mirror.mirrored_backend import MirroredBackend
+from mirror.mirroring import open_mirroring
 
 
-async def create_backend(data_dir: Path, log: Log) -> Backend:
+async def open_local_backend(data_dir: Path, log: Log) -> Backend:
     """Raises EngineError: what is missing, and what to do."""
     model_path = Path(required(os.environ, "ENGINE_MODEL"))
     # torch takes seconds to load: a wrong environment is told before
-    import torch
-
     from engine.backend import open_backend
+    from engine.environment import read_options, this_machine
     from engine.vllm.options import vllm_options
 
-    vllm = vllm_options(os.environ, has_cuda=torch.cuda.is_available())
-    return await open_backend(model_path=model_path, data_dir=data_dir, log=log, vllm=vllm)
+    machine = this_machine()
+    options = read_options(os.environ, machine)
+    vllm = vllm_options(os.environ, has_cuda=machine.gpus > 0)
+    return await open_backend(
+        model_path=model_path, data_dir=data_dir, log=log, vllm=vllm, **vars(options)
+    )
+
+
+async def create_backend(data_dir: Path, log: Log) -> Backend:
+    # before the model side looks at its loras: a new machine may have to fetch them
+    mirroring = await asyncio.to_thread(open_mirroring, os.environ, data_dir, log)
+    backend = await open_local_backend(data_dir, log)
+    return backend if mirroring is None else MirroredBackend(backend, mirroring)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Tests of the GPU engine: pytest, the contract suite against the real server, and parity with the
-# embedded engine. Without a Python that has its packages it says why it runs none.
+# Tests of the GPU engine: pytest, the contract suite against the real server, parity with the
+# embedded engine, and the whole loop. Without a Python that has its packages it says why it runs none.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+PACKAGES=torch,transformers,peft,jinja2,starlette,uvicorn,python_multipart,pytest,pytest_asyncio,httpx
 export PEFT_PYTHON="${PEFT_PYTHON:-adapters/peft/.venv/bin/python}"
 
 run_none() {
@@ -11,8 +12,8 @@ run_none() {
 }
 
 command -v "$PEFT_PYTHON" >/dev/null || run_none "no Python at $PEFT_PYTHON"
-imports=$("$PEFT_PYTHON" -c 'import torch, transformers, peft, uvicorn, pytest, httpx' 2>&1) ||
+imports=$("$PEFT_PYTHON" -c "import $PACKAGES" 2>&1) ||
   run_none "${imports##*$'\n'}"
 
 "$PEFT_PYTHON" -m pytest adapters/peft/tests
-npx vitest run test/contract/peft.test.ts test/contract/peft-parity.test.ts
+npx vitest run test/contract/peft.test.ts test/contract/peft-parity.test.ts test/e2e/peft-loop.test.ts

@@ -1,7 +1,8 @@
 """
 Trains one lora: `python train.py task.json`. Text in, weights out; the file below is read from top
 to bottom. It says how it goes in JSON lines on stdout, and ends when its stdin does, because then
-its parent is gone. SIGTERM stops it after a checkpoint, from which the same task goes on.
+its parent is gone. SIGTERM stops it after a checkpoint, from which the same task goes on. Several
+processes that torchrun starts share the work of one task.
 
 Lines: {"kind": "progress", …}, {"kind": "message", "level", "message"} and as the last one
 {"kind": "trained", "model", "trained_tokens", "metrics"} or {"kind": "failed", "error": {…}}.
@@ -15,86 +16,40 @@ import signal
 import sys
 import threading
 import warnings
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from transformers import PreTrainedModel
 
-from contract.backend import Message, Row, TrainProgress
+from contract.backend import TrainProgress
 from contract.errors import EngineError
+from engine.attention import choose_attention
 from engine.base_model import BaseModel, open_base_model
-from engine.lora_model import LoraModel, Placement, label_logits, load_weights
+from engine.distillation import Distillation
+from engine.lora_model import LoraModel, Placement, load_weights
 from engine.lora_store import LoraManifest, read_lora, read_optimizer, write_lora
 from engine.probe import measure_probe, probe_rows
+from engine.ranks import PeerLost, Ranks, join_ranks
 from engine.rendering import student_row, teacher_row
-from engine.row_outputs import completion_nats, targets_of_rows
-from engine.rows import TokenizedRow, check_rows, trusted_targets
+from engine.row_outputs import completion_nats
+from engine.rows import TokenizedRow, hash_rows
+from engine.task import Task, read_task
+from engine.token_budget import TokenBudget
 from engine.trainer import Stopped, Trainer
 from engine.training_job import Job, Start, initial_state, prepare_job
 
-#: tokens a teacher names at each place of an answer
-TEACHER_TOKENS = 20
-#: rows between two messages about the teacher's progress
-TEACHER_ROWS = 128
 #: exit status after SIGTERM, as a shell reports it
 STOPPED_STATUS = 128 + signal.SIGTERM
 #: serving comes first where cores are short
 NICENESS = 10
 
 
-@dataclass(frozen=True)
-class Task:
-    """The task file, field by field."""
-
-    model_path: str
-    loras_dir: str
-    checkpoint_dir: str
-    rows: list[Row]
-    validation_rows: list[Row] = field(default_factory=list)
-    method: Literal["supervised", "self-distillation"] = "supervised"
-    hyperparameters: dict[str, Any] = field(default_factory=dict)
-    seed: int = 0
-    #: id of the lora to start from; None starts a new one
-    lora: str | None = None
-    suffix: str | None = None
-    metadata: dict[str, str] = field(default_factory=dict)
-    device: str = "cpu"
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    four_bit: bool = False
-    gradient_checkpointing: bool = False
-    #: tokens of one forward and backward pass; larger batches are accumulated from parts
-    max_tokens: int = 4096
-    checkpoint_seconds: float = 60
-    #: of the CPU; None is torch's choice
-    threads: int | None = None
-    #: of the GPU's memory; the rest belongs to serving
-    memory_share: float = 1.0
-
-
-def read_task(path: Path) -> Task:
-    """Raises EngineError `invalid_request` for a file that is no task."""
-    try:
-        fields = json.loads(path.read_text("utf-8"))
-        for name in ("rows", "validation_rows"):
-            fields[name] = [_read_row(row) for row in fields.get(name, [])]
-        return Task(**fields)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise EngineError("invalid_request", f"{path} is not a training task: {error}") from error
-
-
-def _read_row(row: dict[str, Any]) -> Row:
-    teacher = row.get("teacher_messages")
-    return Row(
-        messages=[Message(**message) for message in row["messages"]],
-        weight=row.get("weight", 1.0),
-        teacher_messages=None if teacher is None else [Message(**item) for item in teacher],
-    )
-
-
 class Reporter:
-    """JSON lines on stdout."""
+    """JSON lines on stdout; of several processes only the leader speaks of how it goes."""
+
+    def __init__(self) -> None:
+        self.speaks = True
 
     def on_progress(self, progress: TrainProgress) -> None:
         self.say("progress", **asdict(progress))
@@ -103,7 +58,18 @@ class Reporter:
         self.say("message", level=level, message=message)
 
     def say(self, kind: str, **fields: Any) -> None:
-        print(json.dumps({"kind": kind, **fields}), flush=True)
+        if not self.speaks:
+            return
+        try:
+            print(json.dumps({"kind": kind, **fields}), flush=True)
+        except BrokenPipeError:
+            # the parent is gone, and nobody is left to tell it to, also not when Python ends
+            os._exit(1)
+
+    def fail(self, code: str, message: str, param: str | None) -> None:
+        """Every process tells its own fault: the others do not know of it."""
+        self.speaks = True
+        self.say("failed", error={"code": code, "message": message, "param": param})
 
 
 def end_with_parent() -> None:
@@ -138,29 +104,24 @@ def prepare(task: Task, base: BaseModel, rows: list[TokenizedRow]) -> Job:
         start=start,
         checkpoint_dir=Path(task.checkpoint_dir),
         placement=placement(task),
+        source=source_of(task, base),
+        patience=task.early_stop_patience,
     )
 
 
-def rows_to_learn(
-    task: Task, base: BaseModel, weights: PreTrainedModel, reporter: Reporter
-) -> list[TokenizedRow]:
-    rows = [student_row(base.chat, row) for row in task.rows]
-    if task.method == "supervised":
-        return rows
-    read = [teacher_row(base.chat, row) for row in task.rows]
-    check_rows(read, base.config.max_positions)
-    answers = targets_of_rows(
-        lambda packed: label_logits(weights, packed),
-        read,
-        width=min(TEACHER_TOKENS, base.config.vocab_size),
-        max_tokens=task.max_tokens,
-    )
-    for count, (number, targets) in enumerate(answers, 1):
-        trusted = trusted_targets(targets, read[number].completion_ids)
-        rows[number] = replace(rows[number], targets=trusted)
-        if count % TEACHER_ROWS == 0 or count == len(rows):
-            reporter.on_message("info", f"the teacher has read {count} of {len(rows)} rows")
-    return rows
+def source_of(task: Task, base: BaseModel) -> str:
+    """What the rows are made of. A teacher's targets differ in their last bits between machines."""
+    facts: list[Any] = [hash_rows([student_row(base.chat, row) for row in task.rows])]
+    if task.method == "self-distillation":
+        facts.append(hash_rows([teacher_row(base.chat, row) for row in task.rows]))
+        facts.append(task.replay_share)
+    return json.dumps(facts)
+
+
+def lacks_optimizer(job: Job) -> bool:
+    """Whether a later stage misses what the stage before should have left beside its lora."""
+    goes_on = job.hyperparameters.schedule_span[0] > 0
+    return goes_on and job.start is not None and job.start.optimizer is None
 
 
 def store(task: Task, base: BaseModel, job: Job, trainer: Trainer, model: LoraModel) -> str:
@@ -190,37 +151,58 @@ def store(task: Task, base: BaseModel, job: Job, trainer: Trainer, model: LoraMo
     return write_lora(Path(task.loras_dir), job.layout, state.theta, manifest, optimizer, probe)
 
 
-def train(task: Task, reporter: Reporter, stop: threading.Event) -> None:
+def train(task: Task, ranks: Ranks, reporter: Reporter, stop: threading.Event) -> None:
     if task.threads is not None:
         torch.set_num_threads(task.threads)
     if task.memory_share < 1 and task.device.startswith("cuda"):
         torch.cuda.set_per_process_memory_fraction(task.memory_share)
     torch.use_deterministic_algorithms(True, warn_only=True)
     base = open_base_model(Path(task.model_path))
-    weights = load_weights(base, Placement(task.device, task.dtype, task.four_bit))
-    # the teacher is the model before it carries a lora
-    job = prepare(task, base, rows_to_learn(task, base, weights, reporter))
+    attention = choose_attention(
+        task.attention, ranks.device, getattr(torch, task.dtype), base.config.head_dim, reporter
+    )
+    weights = load_weights(base, Placement(ranks.device, task.dtype, task.four_bit), attention)
+    budget = TokenBudget(task.max_tokens, reporter)
+    if task.method == "supervised":
+        rows = [student_row(base.chat, row) for row in task.rows]
+    else:
+        # the teacher is the model before it carries a lora
+        rows = Distillation(base, weights, reporter, budget=budget, ranks=ranks).rows_to_learn(
+            task.rows,
+            replay_share=task.replay_share,
+            seed=task.seed,
+            folder=Path(task.checkpoint_dir),
+        )
+    job = prepare(task, base, rows)
     state, resumed = initial_state(job)
     if resumed:
         step = state.counters.step
         reporter.on_message("info", f"resumed from the checkpoint at step {step}")
+    elif lacks_optimizer(job):
+        reporter.on_message(
+            "warn",
+            f"{task.lora} has no readable optimizer.bin: this stage begins with a new optimizer, "
+            "and its first steps are less sure",
+        )
     model = LoraModel(weights, job.layout, state.theta, checkpointing=task.gradient_checkpointing)
     trainer = Trainer(
         job,
         model,
         state,
         reporter,
-        max_tokens=task.max_tokens,
+        budget=budget,
         checkpoint_seconds=task.checkpoint_seconds,
         asked_to_stop=stop.is_set,
+        ranks=ranks,
     )
     trainer.run()
-    reporter.say(
-        "trained",
-        model=store(task, base, job, trainer, model),
-        trained_tokens=trainer.counters.tokens,
-        metrics=trainer.metrics(),
-    )
+    if ranks.leads:
+        reporter.say(
+            "trained",
+            model=store(task, base, job, trainer, model),
+            trained_tokens=trainer.counters.tokens,
+            metrics=trainer.metrics(),
+        )
 
 
 def main() -> int:
@@ -231,15 +213,21 @@ def main() -> int:
     os.nice(NICENESS)
     end_with_parent()
     try:
-        train(read_task(Path(sys.argv[1])), reporter, stop)
+        task = read_task(Path(sys.argv[1]))
+        ranks = join_ranks(task.device)
+        reporter.speaks = ranks.leads
+        train(task, ranks, reporter, stop)
+        ranks.leave()
     except Stopped:
         return STOPPED_STATUS
+    except PeerLost:
+        # without a word, as if this one had died too: the parent starts all of them again
+        return 1
     except EngineError as error:
-        fault = {"code": error.code, "message": error.message, "param": error.param}
-        reporter.say("failed", error=fault)
+        reporter.fail(error.code, error.message, error.param)
         return 1
     except Exception as error:  # whatever it is, the parent should say it
-        reporter.say("failed", error={"code": "internal", "message": repr(error), "param": None})
+        reporter.fail("internal", repr(error), None)
         raise
     return 0
 

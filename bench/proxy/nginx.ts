@@ -1,12 +1,13 @@
-/** nginx, the floor of the proxy benchmark. */
+/** nginx: the floor of the proxy benchmark, and its cheapest upstream. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { childrenOf, freePort, isListening, type Target } from '../proxy-processes.ts'
-import { REQUEST_HEADERS } from '../proxy-traffic.ts'
+import { REQUEST_HEADERS, UPSTREAM_ANSWER, UPSTREAM_HEADERS } from '../proxy-traffic.ts'
 
-const nginxConfig = (port: number, upstreamPort: number): string => `
+/** What every nginx of the benchmark has in common. @param servers what is in its `http` block */
+const nginxConfig = (servers: string): string => `
 daemon off;
 worker_processes 1;
 pid nginx.pid;
@@ -22,6 +23,11 @@ http {
   client_body_buffer_size 64k;
   client_max_body_size 64m;
   keepalive_requests 1000000;
+  ${servers}
+}
+`
+
+const proxyServer = (port: number, upstreamPort: number): string => `
   upstream mock { server 127.0.0.1:${upstreamPort}; keepalive 256; keepalive_requests 1000000; }
   server {
     listen 127.0.0.1:${port};
@@ -33,16 +39,27 @@ http {
       proxy_request_buffering off;
     }
   }
-}
+`
+
+const answeringServer = (port: number): string => `
+  default_type application/json;
+  server {
+    listen 127.0.0.1:${port};
+    location / {
+      ${Object.entries(UPSTREAM_HEADERS)
+        .map(([name, value]) => `add_header ${name} ${value};`)
+        .join('\n      ')}
+      return 200 '${UPSTREAM_ANSWER.toString()}';
+    }
+  }
 `
 
 const NGINX = 'nginx'
 
-/** nginx as it would stand there for the same job: no buffering, connections kept. */
-export const startNginx = async (folder: string, upstreamPort: number): Promise<Target> => {
-  const port = await freePort()
+const start = async (folder: string, port: number, servers: string): Promise<Target> => {
+  mkdirSync(folder, { recursive: true })
   const config = join(folder, 'nginx.conf')
-  writeFileSync(config, nginxConfig(port, upstreamPort))
+  writeFileSync(config, nginxConfig(servers))
   const child = spawn(NGINX, ['-p', folder, '-c', config], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
@@ -58,4 +75,16 @@ export const startNginx = async (folder: string, upstreamPort: number): Promise<
       return ''
     },
   }
+}
+
+/** nginx as it would stand there for the same job: no buffering, connections kept. */
+export const startNginx = async (folder: string, upstreamPort: number): Promise<Target> => {
+  const port = await freePort()
+  return start(folder, port, proxyServer(port, upstreamPort))
+}
+
+/** An upstream that gives the usual answer, and takes as little of the two cores as one can. */
+export const startNginxUpstream = async (folder: string): Promise<Target> => {
+  const port = await freePort()
+  return start(folder, port, answeringServer(port))
 }

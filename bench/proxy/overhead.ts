@@ -1,21 +1,27 @@
 /** Part `overhead`: answers at once, 8 and 64 KB, 1 and 64 in flight, logging on. */
+import { join } from 'node:path'
 import { load, loadGenerator, type Load } from '../proxy-load.ts'
-import { residentMiB, type Target } from '../proxy-processes.ts'
+import { isInstalled, residentMiB, type Target } from '../proxy-processes.ts'
+import type { ProductStats } from '../proxy-server.ts'
 import { requestBody } from '../proxy-traffic.ts'
 import { withBar } from '../report.ts'
 import { withCpu } from './cpu.ts'
+import { startNginxUpstream } from './nginx.ts'
 import {
   log,
   measureEach,
+  measureRounds,
   OURS,
   overRounds,
   present,
   ratioTo,
+  type Bench,
   type Figures,
   type Part,
   type Round,
   type Settings,
 } from './part.ts'
+import { withTargets } from './targets.ts'
 
 /** Both with 8 KB bodies and 64 in flight. */
 const CPU_BAR = 4.5
@@ -92,33 +98,57 @@ const figuresOf = (rounds: Round<Measured>[], names: string[], suffix: string): 
   return present(figures)
 }
 
-/** Rounds go through all cells and targets, so that drift hits all alike. */
-export const overhead: Part = async ({ settings, targets: start }, add) => {
-  const targets = new Map(await start())
+const logFigures = ({ written, dropped }: ProductStats): Figures => ({
+  log_written: { value: written, unit: 'records' },
+  log_dropped_share: { value: dropped / Math.max(1, written + dropped), unit: 'share' },
+})
+
+const compare = async (
+  targets: Map<string, Target>,
+  settings: Settings,
+  add: (figures: Figures) => void
+): Promise<void> => {
   const names = [...targets.keys()]
-  log(`load by ${loadGenerator}`)
   await measureEach(targets, {}, (target) => warmUp(target, settings))
-  const rounds = CELLS.map((): Round<Measured>[] => [])
-  try {
-    for (let i = 0; i < settings.rounds; i++) {
-      for (const [index, cell] of CELLS.entries()) {
-        const round: Round<Measured> = {}
-        rounds[index]!.push(round)
-        await measureEach(targets, round, async (target, name) => {
-          const measured = await measure(target, cell, settings)
-          log(
-            `round ${i + 1}, ${nameOf(cell)}, ${name}: ` +
-              `${measured.requestsPerSecond.toFixed(0)} req/s, ` +
-              `${measured.cpuMicrosPerRequest.toFixed(0)} µs CPU, p99 ${measured.p99Ms.toFixed(2)} ms`
-          )
-          return measured
-        })
-      }
+  await measureRounds(
+    targets,
+    { cells: CELLS, rounds: settings.rounds },
+    async (target, cell, name) => {
+      const measured = await measure(target, cell, settings)
+      log(
+        `${nameOf(cell)}, ${name}: ${measured.requestsPerSecond.toFixed(0)} req/s, ` +
+          `${measured.cpuMicrosPerRequest.toFixed(0)} µs CPU, p99 ${measured.p99Ms.toFixed(2)} ms`
+      )
+      return measured
+    },
+    (rounds) => {
+      for (const [index, cell] of CELLS.entries())
+        add(figuresOf(rounds[index]!, names, index === 0 ? '' : `_${nameOf(cell)}`))
     }
-    for (const [name, target] of targets)
-      add({ [`resident_mib_${name}`]: { value: residentMiB(target), unit: 'MiB' } })
+  )
+  for (const [name, target] of targets)
+    add({ [`resident_mib_${name}`]: { value: residentMiB(target), unit: 'MiB' } })
+}
+
+/** An upstream in Node takes half of what a server under test does, from the same two cores. */
+const withUpstream = async (
+  { settings: { folder }, upstream }: Bench,
+  work: (upstream: Target) => Promise<void>
+): Promise<void> => {
+  if (!isInstalled('nginx')) return work(upstream)
+  const cheapest = await startNginxUpstream(join(folder, 'upstream'))
+  try {
+    await work(cheapest)
   } finally {
-    for (const [index, cell] of CELLS.entries())
-      add(figuresOf(rounds[index]!, names, index === 0 ? '' : `_${nameOf(cell)}`))
+    await cheapest.stop()
   }
+}
+
+export const overhead: Part = async (bench, add) => {
+  log(`load by ${loadGenerator}`)
+  await withUpstream(bench, async (upstream) => {
+    const compared = { ...bench, name: 'overhead', upstream }
+    const stats = await withTargets(compared, (targets) => compare(targets, bench.settings, add))
+    add(logFigures(stats))
+  })
 }

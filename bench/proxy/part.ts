@@ -24,9 +24,8 @@ export interface Bench {
   script: string
   /** the built file of a source file */
   pathOf: (file: string) => string
+  /** answers as a request asks it to */
   upstream: Target
-  /** the servers that are compared, ours last, by name; started when they are first asked for */
-  targets: () => Promise<ReadonlyMap<string, Target>>
 }
 
 export const log = (message: string): void => {
@@ -83,5 +82,29 @@ export const measureEach = async <Measured>(
       log(`SKIPPED ${name} from here on: ${String(error)}`)
       targets.delete(name)
     }
+  }
+}
+
+/**
+ * Measures all cells and targets in every round, so that drift hits all alike.
+ * @param whenOver gets the rounds of each cell, also when one fails on the way
+ */
+export const measureRounds = async <Cell, Measured>(
+  targets: Map<string, Target>,
+  { cells, rounds: count }: { cells: readonly Cell[]; rounds: number },
+  measure: (target: Target, cell: Cell, name: string) => Promise<Measured>,
+  whenOver: (rounds: Round<Measured>[][]) => void
+): Promise<void> => {
+  const rounds = cells.map((): Round<Measured>[] => [])
+  try {
+    for (let i = 0; i < count; i++) {
+      for (const [index, cell] of cells.entries()) {
+        const round: Round<Measured> = {}
+        rounds[index]!.push(round)
+        await measureEach(targets, round, (target, name) => measure(target, cell, name))
+      }
+    }
+  } finally {
+    whenOver(rounds)
   }
 }

@@ -15,7 +15,19 @@ const VERSION = '1.15.2'
 /** With what its own range of versions gives today, every stream is answered 500 on Node 20. */
 const OVERRIDES = { '@hono/node-server': '1.13.8' }
 
-const install = async (folder: string): Promise<void> => {
+/**
+ * `npx @portkey-ai/gateway` as its README has it, which keeps a log for its console, and the same
+ * without.
+ */
+export type PortkeyMode = 'as its README starts it' | 'headless'
+
+const FLAGS: Record<PortkeyMode, string[]> = {
+  'as its README starts it': [],
+  headless: ['--headless'],
+}
+
+/** Into a folder that does not exist yet. */
+export const installPortkey = async (folder: string): Promise<void> => {
   mkdirSync(folder)
   const manifest = { private: true, dependencies: { [PACKAGE]: VERSION }, overrides: OVERRIDES }
   writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
@@ -23,12 +35,15 @@ const install = async (folder: string): Promise<void> => {
   await promisify(execFile)('npm', ['install', ...flags], { cwd: folder })
 }
 
-/** @throws when the package cannot be had, or when it does not start */
-export const startPortkey = async (folder: string, upstreamUrl: string): Promise<Target> => {
-  await install(folder)
+/** @throws when it does not start */
+export const startPortkey = async (
+  folder: string,
+  upstreamUrl: string,
+  mode: PortkeyMode
+): Promise<Target> => {
   const entry = join(folder, 'node_modules', PACKAGE, 'build', 'start-server.js')
   const port = await freePort()
-  const child = spawn(process.execPath, [entry, `--port=${port}`, '--headless'], {
+  const child = spawn(process.execPath, [entry, `--port=${port}`, ...FLAGS[mode]], {
     stdio: 'ignore',
     env: { ...process.env, NODE_ENV: 'production' },
   })

@@ -8,6 +8,7 @@ import { withCpu } from './cpu.ts'
 import {
   log,
   measureEach,
+  measureRounds,
   OURS,
   overRounds,
   present,
@@ -15,10 +16,12 @@ import {
   type Figures,
   type Part,
   type Round,
+  type Settings,
 } from './part.ts'
 import { withBar, type Figure } from '../report.ts'
 import { percentile } from './percentile.ts'
 import { loadStreams } from './stream-load.ts'
+import { withTargets } from './targets.ts'
 
 interface Cell {
   kilobytes: number
@@ -141,26 +144,32 @@ const say = (cell: Cell, name: string, measured: Measured): void => {
   )
 }
 
-export const streaming: Part = async ({ settings, targets: start, upstream }, add) => {
-  const targets = new Map([[DIRECT, upstream], ...(await start())])
+const compare = async (
+  targets: Map<string, Target>,
+  settings: Settings,
+  add: (figures: Figures) => void
+): Promise<void> => {
   const names = [...targets.keys()]
   const warmUpSeconds = Math.min(settings.warmUpSeconds, settings.seconds)
   await measureEach(targets, {}, (target) => measure(target, CELLS[0]!, warmUpSeconds))
-  const rounds = CELLS.map((): Round<Measured>[] => [])
-  try {
-    for (let i = 0; i < settings.rounds; i++) {
-      for (const [index, cell] of CELLS.entries()) {
-        const round: Round<Measured> = {}
-        rounds[index]!.push(round)
-        await measureEach(targets, round, async (target, name) => {
-          const measured = await measure(target, cell, settings.seconds)
-          say(cell, name, measured)
-          return measured
-        })
-      }
+  await measureRounds(
+    targets,
+    { cells: CELLS, rounds: settings.rounds },
+    async (target, cell, name) => {
+      const measured = await measure(target, cell, settings.seconds)
+      say(cell, name, measured)
+      return measured
+    },
+    (rounds) => {
+      add(headlines(rounds[0]!, rounds[1]!))
+      for (const [index, cell] of CELLS.entries()) add(figuresOf(rounds[index]!, names, cell))
     }
-  } finally {
-    add(headlines(rounds[0]!, rounds[1]!))
-    for (const [index, cell] of CELLS.entries()) add(figuresOf(rounds[index]!, names, cell))
-  }
+  )
+}
+
+export const streaming: Part = async (bench, add) => {
+  const { upstream, settings } = bench
+  await withTargets({ ...bench, name: 'streaming', upstream }, (targets) =>
+    compare(new Map([[DIRECT, upstream], ...targets]), settings, add)
+  )
 }

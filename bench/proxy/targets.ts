@@ -1,9 +1,16 @@
 /** The servers that are compared, each a process of its own before one upstream. */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { isInstalled, startServer, type Target } from '../proxy-processes.ts'
+import type { ProductStats } from '../proxy-server.ts'
 import { startNginx } from './nginx.ts'
-import { log, OURS } from './part.ts'
-import { startPortkey } from './portkey.ts'
+import { log, OURS, type Bench } from './part.ts'
+import { installPortkey, startPortkey, type PortkeyMode } from './portkey.ts'
+
+const PORTKEY_MODES: Record<string, PortkeyMode> = {
+  portkey: 'as its README starts it',
+  portkey_headless: 'headless',
+}
 
 const urlOf = ({ port }: Target): string => `http://127.0.0.1:${port}`
 
@@ -12,22 +19,54 @@ export const startOurs = (script: string, upstream: Target, dataDir: string): Pr
 
 const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-/** Ours comes last, next to nginx, because the bar is a ratio to it. */
-export const startTargets = async (
-  script: string,
-  folder: string,
+interface TargetsOptions extends Pick<Bench, 'script' | 'settings'> {
+  /** of the part that compares them */
+  name: string
   upstream: Target
-): Promise<Map<string, Target>> => {
-  const targets = new Map<string, Target>()
-  targets.set('hono_fetch', await startServer(script, 'fetch', urlOf(upstream)))
-  targets.set('bare', await startServer(script, 'bare', urlOf(upstream)))
+}
+
+const startPortkeys = async (
+  { settings: { folder }, upstream }: TargetsOptions,
+  targets: Map<string, Target>
+): Promise<void> => {
+  const installed = join(folder, 'portkey')
   try {
-    targets.set('portkey', await startPortkey(join(folder, 'portkey'), urlOf(upstream)))
+    if (!existsSync(installed)) await installPortkey(installed)
+    for (const [name, mode] of Object.entries(PORTKEY_MODES))
+      targets.set(name, await startPortkey(installed, urlOf(upstream), mode))
   } catch (error) {
     log(`SKIPPED portkey, so nothing is compared with it: ${reason(error)}`)
   }
-  if (isInstalled('nginx')) targets.set('nginx', await startNginx(folder, upstream.port))
-  else log('SKIPPED nginx: not installed, so nothing is compared with it')
+}
+
+/** Ours comes last, next to nginx, because the bar is a ratio to it. */
+const startTargets = async (
+  options: TargetsOptions,
+  targets: Map<string, Target>
+): Promise<void> => {
+  const { script, settings, name, upstream } = options
+  const folder = join(settings.folder, name)
+  targets.set('hono_fetch', await startServer(script, 'fetch', urlOf(upstream)))
+  targets.set('bare', await startServer(script, 'bare', urlOf(upstream)))
+  await startPortkeys(options, targets)
+  if (isInstalled('nginx')) {
+    targets.set('nginx', await startNginx(join(folder, 'nginx'), upstream.port))
+  } else log('SKIPPED nginx: not installed, so nothing is compared with it')
   targets.set(OURS, await startOurs(script, upstream, join(folder, 'data')))
-  return targets
+}
+
+/** @param work may take servers out of the map it gets. @returns what ours says at its end */
+export const withTargets = async (
+  options: TargetsOptions,
+  work: (targets: Map<string, Target>) => Promise<void>
+): Promise<ProductStats> => {
+  const targets = new Map<string, Target>()
+  let last = ''
+  try {
+    await startTargets(options, targets)
+    await work(new Map(targets))
+  } finally {
+    for (const target of targets.values()) last = await target.stop()
+  }
+  return JSON.parse(last) as ProductStats
 }

@@ -5,18 +5,11 @@
  * answer at once.
  */
 import { createServer, type Server, type ServerResponse } from 'node:http'
-import { UPSTREAM_ANSWER } from '../proxy-traffic.ts'
+import { UPSTREAM_ANSWER, UPSTREAM_HEADERS } from '../proxy-traffic.ts'
 
 /** Digits of the time in a chunk, so that all chunks have one length. */
 const TIME_DIGITS = 20
 const LONGEST_HOLD_MS = 60_000
-
-const COMMON_HEADERS = {
-  'x-request-id': 'req_0123456789abcdef',
-  'openai-processing-ms': '12',
-  'x-ratelimit-remaining-requests': '9999',
-  'openai-version': '2020-10-01',
-}
 
 /** Nanoseconds of the machine's monotonic clock, which all processes share. */
 const nowDigits = (): string => process.hrtime.bigint().toString().padStart(TIME_DIGITS, '0')
@@ -28,7 +21,10 @@ const chunk = (): string =>
   `"at":"${nowDigits()}"}\n\n`
 
 const stream = (response: ServerResponse, chunks: number, everyMs: number): void => {
-  response.writeHead(200, { ...COMMON_HEADERS, 'content-type': 'text/event-stream; charset=utf-8' })
+  response.writeHead(200, {
+    ...UPSTREAM_HEADERS,
+    'content-type': 'text/event-stream; charset=utf-8',
+  })
   let sent = 0
   const send = (): void => {
     // whoever reads slowly is waited for
@@ -49,7 +45,7 @@ const whole = (response: ServerResponse, bytes: number): void => {
       ? UPSTREAM_ANSWER
       : Buffer.concat([UPSTREAM_ANSWER, Buffer.alloc(bytes - UPSTREAM_ANSWER.length, ' ')])
   const headers = { 'content-type': 'application/json', 'content-length': body.length }
-  response.writeHead(200, { ...headers, ...COMMON_HEADERS }).end(body)
+  response.writeHead(200, { ...headers, ...UPSTREAM_HEADERS }).end(body)
 }
 
 const createHolds = () => {

@@ -4,6 +4,7 @@ import { AppError } from '../errors.ts'
 import { UsageFilter } from '../openai/hide-usage.ts'
 import type { Capture } from './capture.ts'
 import type { Client } from './client.ts'
+import { atEndOfTurn } from './end-of-turn.ts'
 import type { ExchangeEnd } from './exchange.ts'
 import { headersForClient, type ClientHeaders } from './headers.ts'
 import { KeepAlive } from './keep-alive.ts'
@@ -45,6 +46,9 @@ export class UpstreamAnswer implements Dispatcher.DispatchHandler {
   private abort: ((error: Error) => void) | null = null
   private resume: () => void = () => {}
   private isHeadSent = false
+  /** nothing goes out before the turn ends */
+  private isHeld = false
+  private isComplete = false
   private readonly keepAliveMs: number
   /** null where no comment may be sent */
   private keepAlive: KeepAlive | null = null
@@ -76,8 +80,9 @@ export class UpstreamAnswer implements Dispatcher.DispatchHandler {
     // the upstream's own date passes; where it sends none, none is made up
     client.outgoing.sendDate = false
     client.outgoing.writeHead(status, statusText, headers.raw)
+    if (headers.hasLength) this.hold()
     // headers of a stream must not wait for its first event, and go with it where both came at once
-    if (!headers.hasLength) process.nextTick(() => this.sendHead())
+    else process.nextTick(() => this.sendHead())
     if (this.keepAliveMs > 0 && isPlainEventStream(headers))
       this.keepAlive = new KeepAlive(client.outgoing, this.keepAliveMs)
     if (this.passage.hidesUsage && isPlainEventStream(headers)) this.usageFilter = new UsageFilter()
@@ -101,17 +106,35 @@ export class UpstreamAnswer implements Dispatcher.DispatchHandler {
     const { outgoing } = this.passage.client
     if (this.usageFilter !== null) outgoing.write(this.usageFilter.end())
     if (trailers !== null && trailers.length > 0) outgoing.addTrailers(pairsOf(trailers))
-    outgoing.end()
+    if (this.isHeld) this.isComplete = true
+    else outgoing.end()
     this.passage.onEnd('complete')
   }
 
   onError(error: Error): void {
     const { client, addedHeaders } = this.passage
+    this.release()
     if (client.gone) return this.passage.onEnd('client-gone')
     if (this.abort === null && isPassing(error) && this.tryAgain()) return
     if (client.canBeAnswered) client.sendError(connectionError(error), addedHeaders)
     else client.break()
     this.passage.onEnd('upstream-failed')
+  }
+
+  /** Most answers of known length come whole in one turn, several in the same: they go out together. */
+  private hold(): void {
+    this.isHeld = true
+    this.passage.client.outgoing.cork()
+    atEndOfTurn(() => {
+      this.release()
+      if (this.isComplete) this.passage.client.outgoing.end()
+    })
+  }
+
+  private release(): void {
+    if (!this.isHeld) return
+    this.isHeld = false
+    this.passage.client.outgoing.uncork()
   }
 
   private sendHead(): void {

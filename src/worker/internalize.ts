@@ -3,6 +3,7 @@
  * candidate → training(arm, stage) → evaluating → approval → live; see core/transitions.ts.
  */
 import type { Internalization, InternalizationState } from '../core/internalization.ts'
+import { afterFailure } from '../core/stage-retry.ts'
 import { transition } from '../core/transitions.ts'
 import type { Template } from '../core/template.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -14,7 +15,7 @@ import { isEngineLost } from './engine-watch.ts'
 import { evaluate } from './evaluate.ts'
 import { planInternalization } from './plan.ts'
 import { reportProgress } from './progress.ts'
-import { stageJob, stageResult, type StageContext } from './train.ts'
+import { createStageJob, stageJobs, stageResult, type StageContext } from './train.ts'
 
 /** `waiting`: nothing to do until the engine or a person moves; `engine-lost`: it did not answer. */
 export type StepOutcome = 'advanced' | 'waiting' | 'engine-lost'
@@ -82,16 +83,21 @@ const train = async (
   engine: Engine,
   context: StageContext
 ): Promise<StepOutcome> => {
-  const job = await stageJob(deps, engine, context)
+  const jobs = await stageJobs(engine, context)
+  const job = jobs[0] ?? (await createStageJob(deps, engine, context))
   if (job.status === 'succeeded') return finishStage(deps, engine, context, job)
   if (isUnfinished(job)) {
     await reportProgress(deps, engine, context, job)
     return 'waiting'
   }
-  throw new AppError(
-    'invalid-state',
-    `job ${job.id} of stage ${context.stage} ${job.status}: ${job.error?.message ?? 'no reason given'}`
-  )
+  const ending = `job ${job.id} of stage ${context.stage} ${job.status}: ${job.error?.message ?? 'no reason given'}`
+  const next = afterFailure(jobs, deps.now())
+  // a job that was cancelled by hand is not created again
+  if (next === 'give-up') throw new AppError('invalid-state', ending)
+  if (next === 'wait') return 'waiting'
+  deps.log({ level: 'warn', message: `${ending}; it is tried again`, data: { job: job.id } })
+  await createStageJob(deps, engine, context)
+  return 'advanced'
 }
 
 const judge = async (

@@ -92,7 +92,7 @@ const metadataOf = ({ internalization, arm, stage }: StageContext): Record<strin
 const startModel = (plan: InternalizationPlan, arm: Arm, stage: number): string =>
   stage === 0 ? plan.baseModel : arm.results[stage - 1]!.lora
 
-const createJob = async (
+export const createStageJob = async (
   deps: WorkerDeps,
   engine: Engine,
   context: StageContext
@@ -125,19 +125,14 @@ const createJob = async (
   })
 }
 
-/** The stage's job, found or created. A job that was cancelled by hand is not created again. */
-export const stageJob = async (
-  deps: WorkerDeps,
-  engine: Engine,
-  context: StageContext
-): Promise<JobObject> => {
+/** The stage's jobs so far, newest first. */
+export const stageJobs = (engine: Engine, context: StageContext): Promise<JobObject[]> => {
   const { internalization_id, arm, stage } = metadataOf(context)
-  const [existing] = await engine.findJobs({
+  return engine.findJobs({
     internalization_id: internalization_id!,
     arm: arm!,
     stage: stage!,
   })
-  return existing ?? createJob(deps, engine, context)
 }
 
 export const stageResult = async (

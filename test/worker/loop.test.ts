@@ -251,6 +251,29 @@ describe('the worker', () => {
     expect(verdict!.upstreamAgreement).toBe(1)
   })
 
+  it('trains a stage again whose machine failed, and goes on', async () => {
+    const doomed = new Set<string>()
+    const failing: Engine = {
+      ...engine,
+      createJob: async (request) => {
+        if (doomed.size === 2) return engine.createJob(request)
+        const { idempotency_key: _, ...metadata } = request.metadata!
+        const job = await engine.createJob({ ...request, metadata })
+        doomed.add(job.id)
+        return job
+      },
+      findJobs: async (metadata) =>
+        (await engine.findJobs(metadata)).map((job) => {
+          if (!doomed.has(job.id)) return job
+          const error = { code: 'engine_unavailable', message: 'killed, as told', param: null }
+          return { ...job, status: 'failed', finished_at: 1, error }
+        }),
+    }
+    await runUntilIdle(depsOf({ engine: failing }))
+    expect(await stateName()).toBe('approval')
+    expect(events.filter(({ message }) => message.includes('it is tried again'))).toHaveLength(2)
+  })
+
   it('ends failed with the cause when a job fails', async () => {
     await host.close()
     const dataDir = join(folder, 'engine')

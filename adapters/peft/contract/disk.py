@@ -1,19 +1,34 @@
 """Files that survive a crash: whole or not there at all. Knows nothing of what they hold."""
 
+import errno
 import os
-import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
+from uuid import uuid4
 
 from contract.errors import EngineError
 
+#: ends the names of files that are being written
+DRAFT = ".draft"
+#: bytes that are in memory at a time when a file is copied
+COPY_BYTES = 1024 * 1024
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+Part = bytes | memoryview
+
 
 def storage_error(what: str, cause: BaseException) -> EngineError:
-    """A failed read or write as clients may see it: what failed and the system's reason."""
+    """A failed read or write as clients may see it: what failed, and the system's reason."""
     if isinstance(cause, EngineError):
         return cause
-    return EngineError("store_unavailable", f"{what}: {cause}")
+    reason, advice = str(cause), ""
+    if isinstance(cause, OSError):
+        reason = cause.strerror or reason
+        advice = "; make room on that disk" if cause.errno in FULL else ""
+    return EngineError("store_unavailable", f"{what}: {reason}{advice}")
 
 
 def sync_folder(folder: Path) -> None:
@@ -25,29 +40,43 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _remove_quietly(path: Path) -> None:
-    # the error that led here is the one to tell
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
+def parts_of(file: BinaryIO) -> Iterator[bytes]:
+    """What is left of an open file, piece by piece."""
+    return iter(lambda: file.read(COPY_BYTES), b"")
 
 
-def write_atomically(path: Path, content: bytes | BinaryIO) -> None:
+def write_durably(path: Path, parts: Iterable[Part]) -> None:
+    """Writes a new file and returns when its bytes are on disk. Raises OSError."""
+    with open(path, "xb") as file:
+        for part in parts:
+            file.write(part)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_durably(path: Path, parts: Iterable[Part]) -> None:
     """
-    Replaces the file at `path` in one step: written beside it, synced, renamed.
+    Replaces the file at `path` in one step: written beside it, synced, renamed. Its folder is made
+    when it is missing.
 
-    Raises EngineError `store_unavailable`, and the old file stays.
+    Raises EngineError `store_unavailable` with the system's reason, and the old file stays.
     """
-    temporary = path.with_name(f"{path.name}.tmp")
+    # a name of its own: a process that is dying may still write the same file
+    draft = path.with_name(f"{path.name}.{uuid4()}{DRAFT}")
     try:
-        with open(temporary, "wb") as file:
-            if isinstance(content, bytes):
-                file.write(content)
-            else:
-                shutil.copyfileobj(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_durably(draft, parts)
+        os.replace(draft, path)
         sync_folder(path.parent)
     except OSError as error:
-        _remove_quietly(temporary)
         raise storage_error(f"{path} cannot be written", error) from error
+    finally:
+        # a folder that cannot be written has no draft either
+        with suppress(OSError):
+            draft.unlink()
+
+
+def remove_drafts(folder: Path) -> None:
+    """What writers left that died; nobody may be writing in the folder. Raises OSError."""
+    for draft in folder.glob(f"*{DRAFT}"):
+        draft.unlink(missing_ok=True)

@@ -53,7 +53,7 @@ def file_routes(deps: AppDeps) -> list[Route]:
 
     async def create(request: Request) -> Response:
         async with _upload(request) as upload:
-            return JSONResponse(await files.create(upload, jobs.is_file_spent))
+            return JSONResponse(await files.create(upload, jobs.records.is_file_spent))
 
     async def list_files(request: Request) -> Response:
         purpose = request.query_params.get("purpose")
@@ -70,7 +70,7 @@ def file_routes(deps: AppDeps) -> list[Route]:
 
     async def delete(request: Request) -> Response:
         file_id = files.get(request.path_params["id"])["id"]
-        if jobs.needs_file(file_id):
+        if jobs.records.needs_file(file_id):
             message = f"a job that has not finished needs file {file_id}"
             raise EngineError("conflict", message)
         await files.remove(file_id)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from contract.disk import storage_error, write_atomically
+from contract.disk import parts_of, remove_drafts, replace_durably, storage_error
 from contract.errors import EngineError
 from contract.log import Log
 
@@ -54,6 +54,11 @@ def _read_description(path: Path, log: Log) -> list[FileObject]:
 
 def _load_files(folder: Path, log: Log) -> list[FileObject]:
     folder.mkdir(parents=True, exist_ok=True)
+    remove_drafts(folder)
+    for content in folder.glob("*.jsonl"):
+        # killed before the description was written: nobody was told of the file
+        if not content.with_suffix(".json").exists():
+            content.unlink()
     loaded = [_read_description(path, log) for path in sorted(folder.glob("*.json"))]
     return sorted((file for files in loaded for file in files), key=lambda f: f["created_at"])
 
@@ -138,9 +143,9 @@ class FileStore:
         }
 
     def _write(self, file: FileObject, content: BinaryIO) -> None:
-        write_atomically(self._content_path(file["id"]), content)
+        replace_durably(self._content_path(file["id"]), parts_of(content))
         try:
-            write_atomically(self._description_path(file["id"]), json.dumps(file).encode())
+            replace_durably(self._description_path(file["id"]), [json.dumps(file).encode()])
         except EngineError:
             # content that nobody was told of must not take a full disk's room
             self._unlink(file["id"])

@@ -12,10 +12,15 @@ class JobEnds:
     def __init__(self, options: EventOptions) -> None:
         self._options = options
         self._writing: dict[str, asyncio.Task[None]] = {}
+        self._unwritten: set[str] = set()
 
     def is_open(self, record: JobRecord) -> bool:
         """Whether the job has neither an end nor one that is being written."""
         return not record.is_finished and record.id not in self._writing
+
+    def is_on_disk(self, record: JobRecord) -> bool:
+        """Whether the next start will find the job finished."""
+        return record.is_finished and record.id not in self._unwritten
 
     async def write(self, record: JobRecord, message: str, **changes: Any) -> None:
         """Who comes second finds the end that the first one gave the job."""
@@ -45,6 +50,7 @@ class JobEnds:
             reason = to_engine_error(thrown).message
             fields = {"job": record.id, "error": reason}
             self._options.log("error", "the end of a job cannot be saved", fields)
+            self._unwritten.add(record.id)
             error = {"code": "store_unavailable", "message": reason, "param": None}
             failed = record.with_job(status="failed", finished_at=finished_at, error=error)
             record.job = failed.job

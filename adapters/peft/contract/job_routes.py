@@ -34,10 +34,11 @@ def job_routes(deps: AppDeps) -> list[Route]:
 
     async def list_jobs(request: Request) -> Response:
         params = request.query_params
-        return JSONResponse(list_body(jobs.find(_metadata_filter(params)), page_query(params)))
+        found = jobs.records.find(_metadata_filter(params))
+        return JSONResponse(list_body(found, page_query(params)))
 
     async def describe(request: Request) -> Response:
-        return JSONResponse(jobs.get(request.path_params["id"]))
+        return JSONResponse(jobs.records.get(request.path_params["id"]).job)
 
     async def cancel(request: Request) -> Response:
         return JSONResponse(await jobs.cancel(request.path_params["id"]))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from contract.disk import storage_error, write_atomically
+from contract.disk import remove_drafts, replace_durably, storage_error
 from contract.job_request import JobRequest
 from contract.log import Log
 
@@ -177,6 +177,7 @@ class JobStore:
 
     def _load_one(self, folder: Path) -> list[JobRecord]:
         try:
+            remove_drafts(folder)
             return [_parse_record((folder / "job.json").read_text("utf-8"), folder.name)]
         except FileNotFoundError:
             # killed while the job was being created: nobody was told of it
@@ -187,11 +188,7 @@ class JobStore:
             return [_broken_record(folder, error)]
 
     def _save(self, job_id: str, text: bytes) -> None:
-        try:
-            (self._folder / job_id).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise storage_error(f"{self._folder} cannot be written", error) from error
-        write_atomically(self._folder / job_id / "job.json", text)
+        replace_durably(self._folder / job_id / "job.json", [text])
 
     def _events_path(self, job_id: str) -> Path:
         return self._folder / job_id / "events.jsonl"
@@ -206,8 +203,9 @@ class JobStore:
         return _parse_events(text, job_id)
 
     def _append(self, job_id: str, event: dict[str, Any]) -> None:
-        # a crash may have left half a line: the first append of a process starts a new one
+        # a crash or a full disk may have left half a line: what follows starts a new one
         separator = "" if job_id in self._appended else "\n"
+        self._appended.discard(job_id)
         with open(self._events_path(job_id), "a", encoding="utf-8") as file:
             file.write(f"{separator}{json.dumps(event)}\n")
         self._appended.add(job_id)

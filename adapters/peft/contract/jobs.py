@@ -1,6 +1,6 @@
 """
-The job queue: takes requests, runs them one at a time (or as many as configured), keeps their
-records, resumes what a crash interrupted. Knows nothing of HTTP and of how a model is trained.
+The job queue: takes requests, runs them one at a time (or as many as configured), resumes what a
+crash interrupted. Knows nothing of HTTP and of how a model is trained.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from contract.error_body import to_engine_error
 from contract.errors import EngineError
 from contract.job_ends import JobEnds
 from contract.job_events import finite
+from contract.job_records import JobRecords
 from contract.job_request import JobRequest, find_by_key, parse_job_request
 from contract.job_runner import Abort, JobData, RunDeps, read_rows, train_job
 from contract.job_store import Job, JobRecord, new_record
@@ -37,20 +38,20 @@ class _Running:
 
 
 class JobQueue:
-    """Open it with `open_queue`."""
+    """Open it with `open_queue`; `records` has what it knows."""
 
     def __init__(
         self,
         deps: RunDeps,
         new_id: Callable[[], str],
         limits: QueueLimits,
-        records: list[JobRecord],
+        records: JobRecords,
     ) -> None:
         self._deps = deps
         self._store = deps.events.store
         self._new_id = new_id
         self._limits = limits
-        self._records = {record.id: record for record in records}
+        self.records = records
         self._running: dict[str, _Running] = {}
         self._ends = JobEnds(deps.events)
         # one after the other, so that two requests with one key cannot both find nothing
@@ -69,18 +70,9 @@ class JobQueue:
         async with self._creating:
             return await self._create_checked(request)
 
-    def get(self, job_id: str) -> Job:
-        """Raises EngineError `not_found`."""
-        return self._record(job_id).job
-
-    def find(self, metadata: dict[str, str]) -> list[Job]:
-        """Jobs whose metadata has all the pairs, newest first."""
-        jobs = (record.job for record in reversed(self._records.values()))
-        return [job for job in jobs if metadata.items() <= job["metadata"].items()]
-
     async def events(self, job_id: str) -> list[dict[str, Any]]:
         """Oldest first. Raises EngineError `not_found`, `store_unavailable`."""
-        self._record(job_id)
+        self.records.get(job_id)
         return await self._store.events(job_id)
 
     async def cancel(self, job_id: str) -> Job:
@@ -90,7 +82,7 @@ class JobQueue:
 
         Raises EngineError `not_found`, `conflict` when the job has succeeded or failed.
         """
-        record = self._record(job_id)
+        record = self.records.get(job_id)
         status = record.job["status"]
         if status == "cancelled":
             return record.job
@@ -104,22 +96,9 @@ class JobQueue:
             raise EngineError("conflict", f"job {job_id} has succeeded meanwhile")
         return record.job
 
-    def needs_file(self, file_id: str) -> bool:
-        """Whether a job that has not finished needs the file."""
-        return any(not record.is_finished for record in self._users(file_id))
-
-    def is_file_spent(self, file_id: str) -> bool:
-        """Whether the file has served jobs that are all finished."""
-        users = self._users(file_id)
-        return bool(users) and all(record.is_finished for record in users)
-
-    def needs_model(self, model: str) -> bool:
-        """Whether a job that has not finished starts from the model."""
-        return any(record.job["model"] == model for record in self._unfinished())
-
     async def start(self) -> None:
         """Takes up what a crash interrupted and starts what is queued."""
-        for record in list(self._records.values()):
+        for record in self.records:
             await self._recover(record)
         self._start_next()
 
@@ -132,46 +111,29 @@ class JobQueue:
             one.abort.set()
         await asyncio.gather(*(one.done for one in running))
 
-    def _users(self, file_id: str) -> list[JobRecord]:
-        return [
-            record
-            for record in self._records.values()
-            if file_id in (record.job["training_file"], record.job["validation_file"])
-        ]
-
-    def _unfinished(self) -> list[JobRecord]:
-        return [record for record in self._records.values() if not record.is_finished]
-
-    def _record(self, job_id: str) -> JobRecord:
-        record = self._records.get(job_id)
-        if record is None:
-            raise EngineError("not_found", f"no job {job_id}")
-        return record
-
     async def _create_checked(self, request: JobRequest) -> Job:
         if self._is_closed:
             raise EngineError("overloaded", "the engine is shutting down")
-        existing = find_by_key((record.job for record in self._records.values()), request)
+        existing = find_by_key((record.job for record in self.records), request)
         if existing is not None:
             return existing
-        if len(self._unfinished()) >= self._limits.max_unfinished:
+        if len(self.records.unfinished()) >= self._limits.max_unfinished:
             message = f"{self._limits.max_unfinished} jobs are waiting already"
             raise EngineError("overloaded", message)
         files = (request.training_file, request.validation_file)
         await read_rows(self._deps, JobData(request.model, request.method, *files))
-        sequence = max((record.sequence for record in self._records.values()), default=0) + 1
-        created_at = int(self._deps.events.now())
-        record = new_record(request, f"ftjob-{self._new_id()}", created_at, sequence)
+        job_id, created_at = f"ftjob-{self._new_id()}", int(self._deps.events.now())
+        record = new_record(request, job_id, created_at, self.records.next_sequence())
         await self._store.save(record)
-        self._records[record.id] = record
+        self.records.add(record)
         await self._forget_oldest()
         self._start_next()
         return record.job
 
     async def _forget_oldest(self) -> None:
-        finished = [record for record in self._records.values() if record.is_finished]
+        finished = self.records.finished()
         for record in finished[: max(0, len(finished) - self._limits.max_finished)]:
-            del self._records[record.id]
+            self.records.remove(record)
             await self._store.remove(record.id)
 
     async def _recover(self, record: JobRecord) -> None:
@@ -191,8 +153,7 @@ class JobQueue:
         await self._remove_checkpoint(record)
 
     def _start_next(self) -> None:
-        waiting = [record for record in self._unfinished() if record.job["status"] == "queued"]
-        for record in waiting[: self._limits.max_running - len(self._running)]:
+        for record in self.records.queued()[: self._limits.max_running - len(self._running)]:
             if self._is_closed:
                 return
             record.job = {**record.job, "status": "running"}
@@ -236,8 +197,7 @@ class JobQueue:
 
     async def _remove_checkpoint(self, record: JobRecord) -> None:
         """What a job needs no more; one whose end is not on disk will be run again and needs it."""
-        error = record.job["error"] or {}
-        if not record.is_finished or error.get("code") == "store_unavailable":
+        if not self._ends.is_on_disk(record):
             return
         try:
             await self._store.remove_checkpoint(record.id)
@@ -247,8 +207,7 @@ class JobQueue:
 
     async def _discard(self, model: str) -> None:
         """A lora of a job cancelled at the last moment; equal weights may be another job's."""
-        used = (record.job["fine_tuned_model"] for record in self._records.values())
-        if model not in used:
+        if not self.records.has_made(model):
             await self._deps.backend.delete_model(model)
 
 
@@ -260,7 +219,7 @@ async def open_queue(
 
     Raises EngineError `store_unavailable`.
     """
-    records = await deps.events.store.load()
+    records = JobRecords(await deps.events.store.load())
     queue = JobQueue(deps, new_id, limits or QueueLimits(), records)
     await queue.start()
     return queue

@@ -60,7 +60,9 @@ class BearerToken:
         digest = sha256(given.encode("latin-1")).digest()
         is_open = scope["path"] == "/healthz"
         if not is_open and not hmac.compare_digest(digest, self._expected):
-            raise EngineError("unauthorized", "the bearer token is missing or wrong")
+            raise EngineError(
+                "unauthorized", "the bearer token is missing or wrong; it is ENGINE_TOKEN's value"
+            )
         await self._app(scope, receive, send)
 
 

@@ -69,7 +69,7 @@ def model_routes(deps: AppDeps) -> list[Route]:
         if model.get("parent") is None:
             message = f"{model_id} is a base model and stays"
             raise EngineError("invalid_request", message, "model")
-        if jobs.needs_model(model_id):
+        if jobs.records.needs_model(model_id):
             message = f"a job that has not finished starts from {model_id}"
             raise EngineError("conflict", message)
         await backend.delete_model(model_id)

@@ -22,6 +22,9 @@ from contract.errors import EngineError
 
 Shape = TypeVar("Shape")
 
+LARGEST_WHOLE = 2**53 - 1
+"""JSON numbers beyond are not whole everywhere."""
+
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -71,11 +74,18 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+def _number(text: str) -> int | float:
+    """JSON has one kind of number: 5.0 is 5, as every client in JavaScript reads it."""
+    value = float(text)
+    is_whole = value.is_integer() and abs(value) <= LARGEST_WHOLE
+    return int(value) if is_whole else value
+
+
 def load_json(text: str | bytes) -> Any:
     """Raises ValueError when the text is not JSON in UTF-8; NaN and Infinity are not."""
     try:
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
-        value = json.loads(decoded, parse_constant=_refuse_constant)
+        value = json.loads(decoded, parse_float=_number, parse_constant=_refuse_constant)
         return _well_formed(value) if "\\ud" in decoded or "\\uD" in decoded else value
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
@@ -132,9 +142,6 @@ def not_empty(items: list) -> list:
 
 Messages = Annotated[list[MessageShape], AfterValidator(not_empty)]
 ModelName = Annotated[str, Field(min_length=1)]
-
-LARGEST_WHOLE = 2**53 - 1
-"""JSON numbers beyond are not whole everywhere."""
 
 Whole = Annotated[int, Field(ge=0, le=LARGEST_WHOLE)]
 PositiveWhole = Annotated[int, Field(ge=1, le=LARGEST_WHOLE)]

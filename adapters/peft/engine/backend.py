@@ -26,6 +26,7 @@ from contract.backend import (
 )
 from contract.errors import EngineError
 from contract.log import Log
+from engine.attention import Attention
 from engine.base_model import BaseModel, open_base_model
 from engine.gpu_sharing import GpuSharing
 from engine.hyperparameters import DEFAULT_RANK
@@ -40,6 +41,8 @@ from engine.vllm.options import VllmOptions
 from serve import Generation, Serving
 
 METHODS = ["supervised", "self-distillation"]
+#: a smaller base model's activations fit beside its weights; recomputing costs a third more time
+RECOMPUTED_PARAMETERS = 10**9
 #: rows rendered between two turns of the event loop, so that serving goes on meanwhile
 ROWS_PER_TURN = 32
 
@@ -50,11 +53,20 @@ class Options:
 
     placement: Placement
     four_bit_training: bool = False
-    gradient_checkpointing: bool = False
+    #: None: on a GPU, from RECOMPUTED_PARAMETERS on
+    gradient_checkpointing: bool | None = None
+    #: of packed rows in training; None: flex on a GPU where it works
+    attention: Attention | None = None
     #: seconds between two checkpoints of a training job
     checkpoint_seconds: float = 60
     #: tokens of one forward and backward pass in training
     max_training_tokens: int = 4096
+    #: validations without a better loss before a last stage ends; 0 never ends early
+    early_stop_patience: int = 0
+    #: share of a self-distillation's rows that the teacher answers anew
+    replay_share: float = 0
+    #: processes that share the batches of a training job, on a GPU each
+    processes: int = 1
     #: loras kept in memory, and requests that take turns
     max_loras: int = 32
     max_running: int = 8
@@ -64,6 +76,12 @@ class Options:
     training_share: float = 1.0
     #: that can be served; None is any
     max_lora_rank: int | None = None
+
+    def recomputes_activations(self, parameters: int) -> bool:
+        """Whether a base model of this size trains with gradient checkpointing."""
+        if self.gradient_checkpointing is not None:
+            return self.gradient_checkpointing
+        return self.placement.device != "cpu" and parameters >= RECOMPUTED_PARAMETERS
 
 
 class PeftBackend:
@@ -120,7 +138,9 @@ class PeftBackend:
             self._check_rank(job.hyperparameters.get("rank") or DEFAULT_RANK)
         with self._using(lora):
             async with self.sharing.training():
-                result = await run_training(self._task(job, lora), job.checkpoint_dir, hooks)
+                result = await run_training(
+                    self._task(job, lora), job.checkpoint_dir, hooks, self._options.processes
+                )
         record = await asyncio.to_thread(self._loras.examine, result.model)
         if record.problem is not None:
             raise EngineError("internal", f"the trained lora is unusable: {record.problem}")
@@ -243,9 +263,12 @@ class PeftBackend:
             "device": options.placement.device,
             "dtype": options.placement.dtype,
             "four_bit": options.four_bit_training,
-            "gradient_checkpointing": options.gradient_checkpointing,
+            "gradient_checkpointing": options.recomputes_activations(self._base.config.parameters),
+            "attention": options.attention,
             "max_tokens": options.max_training_tokens,
             "checkpoint_seconds": options.checkpoint_seconds,
+            "early_stop_patience": options.early_stop_patience,
+            "replay_share": options.replay_share,
             "threads": options.threads,
             "memory_share": options.training_share,
         }

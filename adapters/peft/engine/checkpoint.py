@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.best_weights import BestWeights
 from engine.lora_store import OptimizerState
 from engine.state_file import StateFile, read_state_file, write_state_file
 
@@ -26,6 +27,8 @@ class Counters:
     recent_losses: list[float] = field(default_factory=list)
     valid_loss: float | None = None
     validations: int = 0
+    #: ended before its last step, because the validation loss fell no more
+    ended_early: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Checkpoint:
     counters: Counters
     theta: np.ndarray
     optimizer: OptimizerState
+    #: None where the last weights are the result whatever their loss
+    best: BestWeights | None = None
 
 
 def save_checkpoint(folder: Path, identity: str, checkpoint: Checkpoint) -> None:
@@ -48,6 +53,10 @@ def save_checkpoint(folder: Path, identity: str, checkpoint: Checkpoint) -> None
         "optimizerStep": optimizer.step,
     }
     vectors = [checkpoint.theta, optimizer.m, optimizer.v]
+    best = checkpoint.best
+    if best is not None:
+        header["best"] = {"loss": best.loss, "step": best.step, "misses": best.misses}
+        vectors.append(best.theta)
     write_state_file(folder / FILE, StateFile(header, vectors))
 
 
@@ -56,8 +65,10 @@ def load_checkpoint(folder: Path, identity: str, length: int) -> Checkpoint | No
     state = read_state_file(folder / FILE)
     if state is None or state.header.get("identity") != identity:
         return None
-    if [len(vector) for vector in state.vectors] != [length] * 3:
+    known = state.header.get("best")
+    if [len(vector) for vector in state.vectors] != [length] * (3 if known is None else 4):
         return None
-    theta, m, v = state.vectors
+    theta, m, v, *thetas = state.vectors
     optimizer = OptimizerState(state.header["optimizerStep"], m, v)
-    return Checkpoint(Counters(**state.header["counters"]), theta, optimizer)
+    best = None if known is None else BestWeights(theta=thetas[0], **known)
+    return Checkpoint(Counters(**state.header["counters"]), theta, optimizer, best)

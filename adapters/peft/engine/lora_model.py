@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging
 
 from contract.errors import EngineError
+from engine.attention import Attention, implementation_of, mask_for
 from engine.base_model import BaseModel
 from engine.lora_layout import LoraLayout
 from engine.model_config import LINEAR_LAYERS
@@ -46,7 +47,9 @@ def default_placement() -> Placement:
     return Placement("cpu", "float32")
 
 
-def load_weights(base: BaseModel, placement: Placement) -> PreTrainedModel:
+def load_weights(
+    base: BaseModel, placement: Placement, attention: Attention = "sdpa"
+) -> PreTrainedModel:
     """The base model, frozen, ready to compute. Raises EngineError `invalid_model`."""
     # stderr is for lines of JSON
     logging.disable_progress_bar()
@@ -60,7 +63,7 @@ def load_weights(base: BaseModel, placement: Placement) -> PreTrainedModel:
     try:
         model = AutoModelForCausalLM.from_pretrained(
             base.folder,
-            attn_implementation="sdpa",
+            attn_implementation=implementation_of(attention),
             attention_dropout=0.0,
             local_files_only=True,
             **options,
@@ -131,7 +134,7 @@ def label_logits(model: PreTrainedModel, packed: PackedRows) -> torch.Tensor:
         hidden = model.model(
             input_ids=packed.ids.to(device),
             position_ids=packed.positions.to(device),
-            attention_mask=None if packed.mask is None else packed.mask.to(device),
+            attention_mask=mask_for(model, packed),
             use_cache=False,
         ).last_hidden_state
         at_labels = hidden.flatten(0, 1)[packed.label_places.to(device)]

@@ -17,10 +17,9 @@ from uuid import uuid4
 
 import numpy as np
 
-from contract.disk import sync_folder
+from contract.disk import storage_error, sync_folder, write_durably
 from contract.errors import EngineError
 from engine.base_model import BaseModel
-from engine.durable_files import store_error, write_durably
 from engine.javascript_json import stringify
 from engine.lora_layout import LoraLayout, create_lora_layout
 from engine.model_config import LINEAR_LAYERS
@@ -88,7 +87,8 @@ def write_lora(
 ) -> str:
     """
     Writes `<loras_dir>/<id>` and gives the id. The same weights and manifest written twice are one
-    lora; the optimizer's state and the probe lie beside and are no part of it.
+    lora; the optimizer's state and the probe lie beside and are no part of it. A folder of that
+    name that is damaged is replaced.
 
     Raises EngineError `store_unavailable`.
     """
@@ -97,29 +97,42 @@ def write_lora(
         for entry in layout.entries
     )
     pinned = _json(asdict(manifest))
+    parts = {
+        WEIGHTS: weights,
+        ADAPTER_CONFIG: _json(_adapter_config(layout, manifest)),
+        MANIFEST: pinned,
+    }
     target = loras_dir / _lora_id(weights, pinned, manifest.suffix)
-    if target.exists():
+    if _holds(target, parts):
         return target.name
     draft = loras_dir / f".draft-{uuid4()}"
     try:
         draft.mkdir(parents=True)
-        write_durably(draft / WEIGHTS, [weights])
-        write_durably(draft / ADAPTER_CONFIG, [_json(_adapter_config(layout, manifest))])
-        write_durably(draft / MANIFEST, [pinned])
+        for name, content in parts.items():
+            write_durably(draft / name, [content])
         if optimizer is not None:
             state = StateFile({"step": optimizer.step}, [optimizer.m, optimizer.v])
             write_state_file(draft / OPTIMIZER, state)
         if probe is not None:
             write_durably(draft / PROBE, [encode_probe(probe)])
+        if target.exists():
+            shutil.rmtree(target)
         os.rename(draft, target)
         sync_folder(loras_dir)
     except OSError as error:
         # another writer may have been faster with the same content
-        if not target.exists():
-            raise store_error(target, error) from error
+        if not _holds(target, parts):
+            raise storage_error(f"{target} cannot be written", error) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return target.name
+
+
+def _holds(folder: Path, parts: dict[str, bytes]) -> bool:
+    try:
+        return all((folder / name).read_bytes() == content for name, content in parts.items())
+    except OSError:
+        return False
 
 
 def _json(value: Any) -> bytes:
@@ -153,16 +166,16 @@ def _read_part(folder: Path, name: str) -> bytes:
     try:
         return (folder / name).read_bytes()
     except OSError as error:
-        raise EngineError("invalid_model", f"{folder.name} has no readable {name}") from error
+        raise _Damaged(f"{folder.name} has no readable {name}") from error
 
 
 def _parse(content: bytes, source: str) -> dict[str, Any]:
     try:
         value = json.loads(content)
     except ValueError as error:
-        raise EngineError("invalid_model", f"{source} is damaged") from error
+        raise _Damaged(f"{source} is damaged") from error
     if not isinstance(value, dict):
-        raise EngineError("invalid_model", f"{source} is damaged")
+        raise _Damaged(f"{source} is damaged")
     return value
 
 
@@ -171,8 +184,23 @@ def read_lora(folder: Path, base: BaseModel) -> StoredLora:
     Reads and checks a lora against the base model it is to sit on.
 
     Raises EngineError `invalid_model` when it is incomplete, damaged, or made for another base
-    model, tokenizer or chat template.
+    model, tokenizer or chat template, and says what to do.
     """
+    try:
+        return _read_parts(folder, base)
+    except _Damaged as error:
+        advice = "put its files back from a copy, or delete the lora and train it again"
+        raise EngineError("invalid_model", f"{error.message}; {advice}") from error
+
+
+class _Damaged(EngineError):
+    """The lora's own files are not what training wrote."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("invalid_model", message)
+
+
+def _read_parts(folder: Path, base: BaseModel) -> StoredLora:
     weights = _read_part(folder, WEIGHTS)
     adapter = _parse(_read_part(folder, ADAPTER_CONFIG), f"{folder.name}/{ADAPTER_CONFIG}")
     pinned = _read_part(folder, MANIFEST)
@@ -180,15 +208,11 @@ def read_lora(folder: Path, base: BaseModel) -> StoredLora:
     _check_origin(folder.name, manifest, base)
     rank, alpha = adapter.get("r"), adapter.get("lora_alpha")
     if not isinstance(rank, int) or rank < 1 or not isinstance(alpha, (int, float)) or alpha <= 0:
-        raise EngineError(
-            "invalid_model", f"{folder.name}/{ADAPTER_CONFIG} has no valid r and lora_alpha"
-        )
+        raise _Damaged(f"{folder.name}/{ADAPTER_CONFIG} has no valid r and lora_alpha")
     layout = create_lora_layout(base.config, rank, alpha)
     theta = _gather(layout, weights, f"{folder.name}/{WEIGHTS}")
     if _lora_id(weights, pinned, manifest.get("suffix")) != folder.name:
-        raise EngineError(
-            "invalid_model", f"{folder.name} is damaged: its content does not match its name"
-        )
+        raise _Damaged(f"{folder.name} is damaged: its content does not match its name")
     return StoredLora(folder.name, layout, theta)
 
 
@@ -196,7 +220,8 @@ def _check_origin(lora: str, manifest: dict[str, Any], base: BaseModel) -> None:
     if manifest.get("base_fingerprint") != base.fingerprint:
         raise EngineError(
             "invalid_model",
-            f"{lora} was trained on another base model ({manifest.get('base_model')})",
+            f"{lora} was trained on another base model ({manifest.get('base_model')}); "
+            "serve it with that model, or train it again on this one",
         )
     # a prompt is only what it was in training when the same text gives the same tokens
     for field, own, name in (
@@ -204,20 +229,26 @@ def _check_origin(lora: str, manifest: dict[str, Any], base: BaseModel) -> None:
         ("chat_template_hash", base.chat.template_hash, "chat template"),
     ):
         if manifest.get(field) != own:
-            raise EngineError("invalid_model", f"{lora} was trained with another {name}")
+            raise EngineError(
+                "invalid_model",
+                f"{lora} was trained with another {name}; put the model's own {name} back, "
+                "or train it again with this one",
+            )
 
 
 def _gather(layout: LoraLayout, weights: bytes, source: str) -> np.ndarray:
-    tensors = decode_safetensors(weights, source)
+    try:
+        tensors = decode_safetensors(weights, source)
+    except EngineError as error:
+        raise _Damaged(error.message) from error
     theta = np.empty(layout.length, dtype=np.float32)
     for entry in layout.entries:
         tensor = tensors.get(entry.tensor_name)
         if tensor is None:
-            raise EngineError("invalid_model", f"{source} lacks {entry.tensor_name}")
+            raise _Damaged(f"{source} lacks {entry.tensor_name}")
         if tensor.shape != entry.shape:
-            raise EngineError(
-                "invalid_model",
-                f"{source}: {entry.tensor_name} is {list(tensor.shape)}, not {list(entry.shape)}",
+            raise _Damaged(
+                f"{source}: {entry.tensor_name} is {list(tensor.shape)}, not {list(entry.shape)}"
             )
         theta[entry.offset : entry.offset + entry.length] = tensor.ravel()
     return theta

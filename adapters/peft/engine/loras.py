@@ -10,10 +10,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from contract.disk import storage_error
 from contract.errors import EngineError
 from contract.log import Log
 from engine.base_model import BaseModel
-from engine.durable_files import store_error
 from engine.lora_store import StoredLora, read_lora
 
 
@@ -41,7 +41,7 @@ class Loras:
             folder.mkdir(parents=True, exist_ok=True)
             names = sorted(os.listdir(folder))
         except OSError as error:
-            raise store_error(folder, error) from error
+            raise storage_error(f"{folder} cannot be used", error) from error
         for name in names:
             if name.startswith("."):
                 # drafts of writers that died; nothing trains while an engine starts

@@ -78,7 +78,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise EngineError("invalid_model", f"{path} is missing or unreadable") from error
+        raise EngineError(
+            "invalid_model", f"{path} is missing or unreadable; give a complete Hugging Face folder"
+        ) from error
     except ValueError as error:
         raise EngineError("invalid_model", f"{path} is not JSON: {error}") from error
     if not isinstance(value, dict):

@@ -24,14 +24,33 @@ class PackedRows:
     ids: torch.Tensor
     #: [sequences, tokens]
     positions: torch.Tensor
-    #: [1, 1, tokens, tokens], true where a query (rows) sees a key; None: causal
-    mask: torch.Tensor | None
+    #: [tokens], whose each token is: 0 is the prefix, n the n-th row; None: rows stand apart
+    owners: torch.Tensor | None
     #: where in the flattened tokens each completion token is predicted, row by row
     label_places: torch.Tensor
     #: completion tokens of each row
     label_counts: list[int]
     #: tokens computed, padding left out
     tokens: int
+
+    @property
+    def mask(self) -> torch.Tensor | None:
+        """As `dense_mask`; None: causal."""
+        return None if self.owners is None else dense_mask(self.owners)
+
+
+def is_seen(owners: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+    """
+    Whether queries see keys, both given as places, in the places' common shape: keys at or before
+    the query that are the prefix's or of its own row.
+    """
+    return (query >= key) & ((owners[key] == 0) | (owners[query] == owners[key]))
+
+
+def dense_mask(owners: torch.Tensor) -> torch.Tensor:
+    """[1, 1, tokens, tokens], true where a query (rows) sees a key."""
+    place = torch.arange(len(owners), device=owners.device)
+    return is_seen(owners, place[:, None], place[None, :])[None, None]
 
 
 def pack_rows(rows: Sequence[TokenizedRow]) -> PackedRows:
@@ -43,7 +62,6 @@ def pack_rows(rows: Sequence[TokenizedRow]) -> PackedRows:
 def _share_prefix(rows: Sequence[TokenizedRow], prefix: int) -> PackedRows:
     ids = rows[0].prompt_ids[:prefix]
     positions = list(range(prefix))
-    # 0 is the prefix, n the n-th row
     owners = [0] * prefix
     places: list[int] = []
     for number, row in enumerate(rows, 1):
@@ -56,22 +74,11 @@ def _share_prefix(rows: Sequence[TokenizedRow], prefix: int) -> PackedRows:
     return PackedRows(
         ids=torch.tensor([ids]),
         positions=torch.tensor([positions]),
-        mask=continuation_mask(torch.tensor(owners)),
+        owners=torch.tensor(owners),
         label_places=torch.tensor(places),
         label_counts=[len(row.completion_ids) for row in rows],
         tokens=len(ids),
     )
-
-
-def continuation_mask(owners: torch.Tensor) -> torch.Tensor:
-    """
-    `owners` [tokens] says whose each token is, 0 for the prefix. Gives [1, 1, tokens, tokens]: a
-    query sees keys at or before its place that are the prefix's or its own row's.
-    """
-    place = torch.arange(len(owners))
-    causal = place[:, None] >= place[None, :]
-    related = (owners[None, :] == 0) | (owners[:, None] == owners[None, :])
-    return (causal & related)[None, None]
 
 
 def _pad(rows: Sequence[TokenizedRow]) -> PackedRows:
@@ -86,7 +93,7 @@ def _pad(rows: Sequence[TokenizedRow]) -> PackedRows:
     return PackedRows(
         ids=ids,
         positions=torch.arange(longest).expand(len(rows), -1),
-        mask=None,
+        owners=None,
         label_places=torch.tensor(places),
         label_counts=[len(row.completion_ids) for row in rows],
         tokens=sum(row.length - 1 for row in rows),

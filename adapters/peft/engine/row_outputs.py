@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
@@ -14,6 +15,7 @@ from engine.losses import label_losses
 from engine.packing import PackedRows, pack_rows, split_rows
 from engine.row_order import group_by_prefix
 from engine.rows import SoftTargets, TokenizedRow
+from engine.token_budget import TokenBudget
 
 #: a packed batch to what the model says at its completion tokens, [labels, vocabulary]
 LabelLogits = Callable[[PackedRows], torch.Tensor]
@@ -76,16 +78,25 @@ def losses_of_rows(
 
 
 def targets_of_rows(
-    logits_of: LabelLogits, rows: Sequence[TokenizedRow], *, width: int, max_tokens: int
+    logits_of: LabelLogits, rows: Sequence[TokenizedRow], *, width: int, budget: TokenBudget
 ) -> Iterator[tuple[int, SoftTargets]]:
     """The most probable tokens at every completion token, with the row's number, part by part."""
-    for part in parts_of(rows, max_tokens):
-        packed = pack_rows([rows[number] for number in part])
+    for part in parts_of(rows, budget.max_tokens):
+        own = [rows[number] for number in part]
+        targets = budget.within(own, partial(_targets, logits_of, own, width))
+        yield from zip(part, targets, strict=True)
+
+
+def _targets(
+    logits_of: LabelLogits, rows: Sequence[TokenizedRow], width: int, max_tokens: int
+) -> list[SoftTargets]:
+    targets: list[SoftTargets] = []
+    for part in split_rows(rows, max_tokens):
+        packed = pack_rows(part)
         with torch.no_grad():
             probabilities = torch.softmax(logits_of(packed).float(), dim=1)
         shares, ids = probabilities.topk(width, dim=1)
-        places = zip(
-            part, ids.split(packed.label_counts), shares.split(packed.label_counts), strict=True
-        )
-        for number, row_ids, row_shares in places:
-            yield number, SoftTargets(row_ids.cpu().numpy(), row_shares.cpu().numpy())
+        counts = packed.label_counts
+        for row_ids, row_shares in zip(ids.split(counts), shares.split(counts), strict=True):
+            targets.append(SoftTargets(row_ids.cpu().numpy(), row_shares.cpu().numpy()))
+    return targets

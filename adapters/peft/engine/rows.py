@@ -48,7 +48,8 @@ def check_rows(rows: Sequence[TokenizedRow], max_positions: int) -> None:
         if row.length > max_positions:
             raise EngineError(
                 "context_length_exceeded",
-                f"row {number} has {row.length} tokens; the model's context is {max_positions}",
+                f"row {number} has {row.length} tokens; the model's context is {max_positions}: "
+                "leave the row out, or use a model that reads more",
             )
         if not row.prompt_ids or not row.completion_ids:
             raise EngineError("invalid_request", f"row {number} has an empty prompt or completion")

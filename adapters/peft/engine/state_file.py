@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.durable_files import replace_durably
+from contract.disk import replace_durably
 
 
 @dataclass(frozen=True)

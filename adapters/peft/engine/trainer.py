@@ -3,37 +3,40 @@ The steps of one training job. Knows nothing of tokenizers, HTTP, processes or o
 kept.
 
 It ends with the final weights and not with those of the lowest validation loss: the learning rate
-ends with them, and a next stage goes on from them with the same optimizer. Validation loss is
-reported a few times.
+ends with them, and a next stage goes on from them with the same optimizer. A job with a patience,
+which only a last stage has, ends with the best weights, and before its time when validation finds
+no better ones. Validation loss is reported a few times.
 """
 
 from __future__ import annotations
 
 import math
-import resource
 import time
 from collections.abc import Callable
+from functools import partial
 
+import numpy as np
 import torch
 
 from contract.backend import TrainHooks, TrainProgress
 from contract.errors import EngineError
 from engine.adamw import AdamW, adamw_step
+from engine.batch_gradient import accumulate_gradient
+from engine.best_weights import after_validation
 from engine.checkpoint import Checkpoint, Counters, save_checkpoint
 from engine.hyperparameters import learning_rate_at
 from engine.lora_model import LoraModel
 from engine.lora_store import OptimizerState
-from engine.losses import label_losses, label_weights
-from engine.packing import pack_rows, split_rows
+from engine.peak_memory import peak_memory_bytes
+from engine.ranks import Ranks
 from engine.row_order import batch_sequence
-from engine.row_outputs import losses_of_rows
 from engine.rows import TokenizedRow, total_label_weight
+from engine.token_budget import TokenBudget
 from engine.training_job import Job
+from engine.validation import validation_loss, validations_due
 
 #: the reported training loss is the mean of so many last steps
 RECENT_STEPS = 20
-#: progress at which validation runs, besides the end
-VALIDATE_AT = (0.25, 0.5, 0.75)
 
 
 class Stopped(Exception):
@@ -42,8 +45,8 @@ class Stopped(Exception):
 
 class Trainer:
     """
-    `max_tokens` is what one forward and backward pass computes; larger batches are accumulated from
-    parts. `asked_to_stop` is looked at before every step.
+    `budget` is what one forward and backward pass computes; larger batches are accumulated from
+    parts. `asked_to_stop` is looked at before every step. Of several `ranks` the leader writes.
     """
 
     def __init__(
@@ -53,19 +56,22 @@ class Trainer:
         state: Checkpoint,
         hooks: TrainHooks,
         *,
-        max_tokens: int,
+        budget: TokenBudget,
         checkpoint_seconds: float,
         asked_to_stop: Callable[[], bool],
+        ranks: Ranks | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._job = job
         self._model = model
         self._hooks = hooks
-        self._max_tokens = max_tokens
+        self._budget = budget
         self._checkpoint_seconds = checkpoint_seconds
         self._asked_to_stop = asked_to_stop
+        self._ranks = ranks or Ranks()
         self._now = now
         self.counters: Counters = state.counters
+        self._best = state.best
         kept = state.optimizer
         self._optimizer = AdamW(
             kept.step,
@@ -78,7 +84,7 @@ class Trainer:
         """Weights, optimizer and counters as they are now."""
         optimizer = self._optimizer
         kept = OptimizerState(optimizer.step, optimizer.m.cpu().numpy(), optimizer.v.cpu().numpy())
-        return Checkpoint(self.counters, self._model.theta.cpu().numpy(), kept)
+        return Checkpoint(self.counters, self._theta(), kept, self._best)
 
     def run(self) -> None:
         """
@@ -93,18 +99,20 @@ class Trainer:
         batches = batch_sequence(lengths, size, job.seed, counters.step)
         before, started = counters.elapsed_seconds, self._now()
         saved = started
-        while self._progress(counters.step) < 1:
-            if self._asked_to_stop():
+        while self._progress(counters.step) < 1 and not counters.ended_early:
+            if self._ranks.any(self._asked_to_stop()):
                 self._save()
                 raise Stopped
             loss = self._timed_step([job.rows[number] for number in next(batches)])
             self._validate_if_due()
-            counters.elapsed_seconds = before + self._now() - started
+            counters.elapsed_seconds = self._ranks.of_leader(before + self._now() - started)
             self._report(loss)
             if self._now() - saved >= self._checkpoint_seconds:
                 self._save()
                 saved = self._now()
-        self._validate()
+        if not counters.ended_early:
+            self._validate()
+        self._keep_best()
         self._save()
 
     def metrics(self) -> dict[str, float | int | None]:
@@ -117,11 +125,15 @@ class Trainer:
             "tokens_per_second": self._tokens_per_second(),
             "train_loss": sum(recent) / (len(recent) or 1),
             "valid_loss": counters.valid_loss,
-            "peak_memory_bytes": _peak_memory_bytes(self._model.device),
+            "peak_memory_bytes": peak_memory_bytes(self._model.device),
         }
 
     def _save(self) -> None:
-        save_checkpoint(self._job.checkpoint_dir, self._job.identity, self.state)
+        if self._ranks.leads:
+            save_checkpoint(self._job.checkpoint_dir, self._job.identity, self.state)
+
+    def _theta(self) -> np.ndarray:
+        return self._model.theta.cpu().numpy()
 
     def _progress(self, step: float) -> float:
         """Share of the job that is done, by steps or by time, whichever is further."""
@@ -140,7 +152,7 @@ class Trainer:
         return loss
 
     def _step(self, rows: list[TokenizedRow]) -> float:
-        loss, tokens = self._gradient_in_memory(rows)
+        loss, tokens = self._gradient(rows)
         # the middle of the step, so that neither the first nor the last step has rate 0
         progress = self._progress(self.counters.step + 0.5)
         hyperparameters = self._job.hyperparameters
@@ -159,53 +171,46 @@ class Trainer:
         self.counters.tokens += tokens
         return loss
 
-    def _gradient_in_memory(self, rows: list[TokenizedRow]) -> tuple[float, int]:
-        """Smaller parts, as often as memory is too small; the gradient is the same."""
-        while True:
-            try:
-                return self._accumulate(rows)
-            except torch.cuda.OutOfMemoryError as error:
-                longest = max(row.length for row in rows)
-                if self._max_tokens <= longest:
-                    raise EngineError(
-                        "internal",
-                        f"memory is too small for a row of {longest} tokens; "
-                        "use gradient checkpointing, a 4-bit base or a smaller model",
-                    ) from error
-            self._max_tokens //= 2
-            torch.cuda.empty_cache()
-            self._hooks.on_message(
-                "warn",
-                f"out of memory: from now on at most {self._max_tokens} tokens at a time",
-            )
-
-    def _accumulate(self, rows: list[TokenizedRow]) -> tuple[float, int]:
-        """Loss of one batch, and the tokens computed; leaves its gradient in the model."""
-        model = self._model
-        model.gradient.zero_()
-        weight_sum = total_label_weight(rows)
-        total, tokens = 0.0, 0
-        for part in split_rows(rows, self._max_tokens):
-            packed = pack_rows(part)
-            nats = label_losses(model.label_logits(packed), part)
-            loss = (nats * label_weights(part, weight_sum, model.device)).sum()
-            loss.backward()
-            total += float(loss.detach())
-            tokens += packed.tokens
-        return total, tokens
+    def _gradient(self, rows: list[TokenizedRow]) -> tuple[float, int]:
+        """Loss of a batch, and the tokens computed; leaves its gradient in the model."""
+        own = self._ranks.share(rows)
+        compute = partial(accumulate_gradient, self._model, own, total_label_weight(rows))
+        loss, tokens = self._ranks.totals(*self._budget.within(own, compute))
+        self._ranks.add_up(self._model.gradient)
+        return loss, int(tokens)
 
     def _validate_if_due(self) -> None:
-        progress = self._progress(self.counters.step)
-        due = sum(progress >= at for at in VALIDATE_AT)
+        progress, patience = self._progress(self.counters.step), self._job.patience
+        due = validations_due(progress, patience)
         if due > self.counters.validations and progress < 1:
             self._validate()
             self.counters.validations = due
+            self.counters.ended_early = self._best is not None and self._best.misses >= patience
 
     def _validate(self) -> None:
         rows = self._job.validation_rows
-        if rows:
-            losses = losses_of_rows(self._model.label_logits, rows, self._max_tokens)
-            self.counters.valid_loss = losses.mean
+        if not rows:
+            return
+        loss = validation_loss(self._model.label_logits, rows, self._budget, self._ranks)
+        self.counters.valid_loss = loss
+        if self._job.patience:
+            self._best = after_validation(
+                self._best, loss, self.counters.step, self._theta().copy()
+            )
+
+    def _keep_best(self) -> None:
+        best, counters = self._best, self.counters
+        if best is None:
+            return
+        if best.step < counters.step:
+            ended = f"stopped early at step {counters.step}: " if counters.ended_early else ""
+            self._hooks.on_message(
+                "info",
+                f"{ended}the validation loss was lowest at step {best.step} ({best.loss:.4f}), "
+                "whose weights are kept",
+            )
+        self._model.theta.copy_(torch.from_numpy(best.theta))
+        counters.valid_loss = best.loss
 
     def _tokens_per_second(self) -> float:
         counters = self.counters
@@ -213,21 +218,16 @@ class Trainer:
 
     def _report(self, loss: float) -> None:
         counters = self.counters
-        progress = self._progress(counters.step)
+        progress = 1.0 if counters.ended_early else self._progress(counters.step)
+        planned = int(self._job.hyperparameters.total_steps)
         self._hooks.on_progress(
             TrainProgress(
                 step=counters.step,
-                total_steps=int(self._job.hyperparameters.total_steps),
+                # the last step is one that is reported in any case
+                total_steps=counters.step if counters.ended_early else planned,
                 tokens_per_second=self._tokens_per_second(),
                 train_loss=loss,
                 valid_loss=counters.valid_loss,
                 eta_seconds=counters.elapsed_seconds / progress * (1 - progress),
             )
         )
-
-
-def _peak_memory_bytes(device: torch.device) -> int:
-    """Of the GPU where it trains there, else of this process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -46,6 +46,8 @@ class Job:
     #: two jobs with the same one compute the same
     identity: str
     checkpoint_dir: Path
+    #: validations without a better loss before the job ends; 0 trains to the end
+    patience: int = 0
 
 
 def prepare_job(
@@ -58,9 +60,13 @@ def prepare_job(
     start: Start | None,
     checkpoint_dir: Path,
     placement: str,
+    source: str,
+    patience: int = 0,
 ) -> Job:
     """
-    `given` are the request's hyperparameters, `placement` says how exactly the model computes.
+    `given` are the request's hyperparameters, `placement` says how exactly the model computes,
+    `source` stands for what the rows were made of.
+    `patience` counts for the last stage alone, and only with rows to validate on.
 
     Raises EngineError `invalid_request`, `context_length_exceeded`.
     """
@@ -75,6 +81,8 @@ def prepare_job(
         given, JobShape(len(rows), base.config.parameters, shape)
     )
     data_hash = hash_rows(rows)
+    if hyperparameters.schedule_span[1] < 1 or not validation_rows:
+        patience = 0
     return Job(
         rows=rows,
         validation_rows=_some(validation_rows, seed),
@@ -84,9 +92,11 @@ def prepare_job(
         start=start,
         data_hash=data_hash,
         identity=_identify(
-            [base.fingerprint, hyperparameters.as_dict(), seed, data_hash, placement], start
+            [base.fingerprint, hyperparameters.as_dict(), seed, source, placement, patience],
+            start,
         ),
         checkpoint_dir=checkpoint_dir,
+        patience=patience,
     )
 
 

@@ -9,18 +9,22 @@ import asyncio
 import json
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from contract.backend import TrainHooks, TrainProgress, TrainResult
+from contract.disk import replace_durably
 from contract.errors import EngineError
-from engine.durable_files import replace_durably
 
 SCRIPT = Path(__file__).resolve().parent.parent / "train.py"
 #: restarts without getting any further before a job counts as failed
 MAX_RESTARTS = 2
+CAUSES = (
+    "status -9 is mostly the system's, for want of memory: give it more, set "
+    "ENGINE_MAX_TRAINING_TOKENS lower, or use a smaller model"
+)
 #: seconds; a step may take some, and the checkpoint follows it
 STOP_GRACE = 15.0
 #: bytes of one line of a training process
@@ -36,8 +40,8 @@ class _Outcome:
     error: EngineError | None = None
 
     def read(self, line: bytes, hooks: TrainHooks) -> None:
-        report: dict[str, Any] = json.loads(line)
-        kind = report.pop("kind")
+        report = _report_of(line)
+        kind = report.pop("kind", None)
         if kind == "progress":
             progress = TrainProgress(**report)
             self.step = progress.step
@@ -50,18 +54,39 @@ class _Outcome:
             self.error = EngineError(**report["error"])
 
 
-async def run_training(task: Mapping[str, Any], folder: Path, hooks: TrainHooks) -> TrainResult:
-    """
-    `task` has the fields of `train.Task`, `folder` keeps its file and its checkpoints.
+def _report_of(line: bytes) -> dict[str, Any]:
+    """Empty for what is none: half a line of a process that was killed, a library's own words."""
+    try:
+        report = json.loads(line)
+    except ValueError:
+        return {}
+    return report if isinstance(report, dict) else {}
 
-    Raises what training raises; EngineError `internal` when its process keeps dying,
+
+def training_command(task_file: Path, processes: int) -> list[str]:
+    """What trains a task: one process, or torchrun with several that share its batches."""
+    if processes == 1:
+        return [sys.executable, str(SCRIPT), str(task_file)]
+    # --standalone: on this machine, at a free port
+    launcher = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return [sys.executable, "-m", *launcher, str(SCRIPT), str(task_file)]
+
+
+async def run_training(
+    task: Mapping[str, Any], folder: Path, hooks: TrainHooks, processes: int = 1
+) -> TrainResult:
+    """
+    `task` has the fields of `task.Task`, `folder` keeps its file and its checkpoints.
+
+    Raises what training raises; EngineError `engine_unavailable` when its process keeps dying,
     `store_unavailable`. Cancelling stops it after a checkpoint.
     """
     task_file = folder / "task.json"
     replace_durably(task_file, [json.dumps(task).encode()])
+    command = training_command(task_file, processes)
     best_step, restarts = 0, 0
     while True:
-        outcome, status = await _run_once(task_file, hooks)
+        outcome, status = await _run_once(command, hooks)
         if outcome.result is not None:
             return outcome.result
         if outcome.error is not None:
@@ -70,15 +95,16 @@ async def run_training(task: Mapping[str, Any], folder: Path, hooks: TrainHooks)
             best_step, restarts = outcome.step, 0
         what = f"the training process died (status {status}) after step {outcome.step}"
         if restarts == MAX_RESTARTS:
-            raise EngineError("internal", f"{what}, {restarts + 1} times; is there enough memory?")
+            message = f"{what}, {restarts + 1} times without getting further; {CAUSES}"
+            raise EngineError("engine_unavailable", message)
         restarts += 1
         hooks.on_message("warn", f"{what}; it goes on from its checkpoint")
 
 
-async def _run_once(task_file: Path, hooks: TrainHooks) -> tuple[_Outcome, int]:
+async def _run_once(command: Sequence[str], hooks: TrainHooks) -> tuple[_Outcome, int]:
     # its stdin ends with this process, and it with its stdin; its stderr is this process's
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(SCRIPT), str(task_file), stdin=PIPE, stdout=PIPE, limit=MAX_LINE
+        *command, stdin=PIPE, stdout=PIPE, limit=MAX_LINE
     )
     outcome = _Outcome()
     try:
@@ -99,4 +125,7 @@ async def _stop(process: Process) -> None:
         await asyncio.wait_for(process.wait(), STOP_GRACE)
     except asyncio.TimeoutError:
         process.kill()
+        if process.stdin is not None:
+            # what a launcher has started outlives it, but not this
+            process.stdin.close()
         await process.wait()

@@ -18,6 +18,8 @@ from engine.model_config import ModelConfig, read_json
 
 SAMPLE_BYTES = 64 * 1024
 MAX_HEADER_BYTES = 100_000_000
+AGAIN = "download the model again"
+MIXED = "config.json and the weights belong to different models"
 BYTES = {"F32": 4, "F16": 2, "BF16": 2}
 
 
@@ -58,11 +60,11 @@ def _weight_files(folder: Path) -> list[str]:
 
 def _read_header(path: Path) -> dict[str, StoredTensor]:
     if not path.exists():
-        raise EngineError("invalid_model", f"{path} is missing")
+        raise EngineError("invalid_model", f"{path} is missing; {AGAIN}")
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > min(MAX_HEADER_BYTES, path.stat().st_size - 8):
-            raise EngineError("invalid_model", f"{path} is damaged or not a safetensors file")
+            raise EngineError("invalid_model", f"{path} is damaged or no safetensors file; {AGAIN}")
         try:
             header = json.loads(file.read(length))
             return {
@@ -72,7 +74,7 @@ def _read_header(path: Path) -> dict[str, StoredTensor]:
                 if name != "__metadata__" and not name.endswith(".rotary_emb.inv_freq")
             }
         except (ValueError, KeyError, TypeError) as error:
-            raise EngineError("invalid_model", f"{path} has a damaged header") from error
+            raise EngineError("invalid_model", f"{path} has a damaged header; {AGAIN}") from error
 
 
 def _stored(path: Path, start: int, name: str, entry: dict) -> StoredTensor:
@@ -88,18 +90,17 @@ def _stored(path: Path, start: int, name: str, entry: dict) -> StoredTensor:
 def _check_tensor(name: str, shape: tuple[int, ...], tensors: dict[str, StoredTensor]) -> None:
     tensor = tensors.get(name)
     if tensor is None:
-        raise EngineError("invalid_model", f"the model has no tensor {name}")
+        raise EngineError("invalid_model", f"the model has no tensor {name}; {MIXED}")
     if tensor.shape != shape:
         raise EngineError(
             "invalid_model",
-            f"tensor {name} has shape {list(tensor.shape)}, expected {list(shape)}",
+            f"tensor {name} has shape {list(tensor.shape)}, expected {list(shape)}; {MIXED}",
         )
     size, end = tensor.path.stat().st_size, tensor.offset + tensor.length
     if end > size:
         raise EngineError(
             "invalid_model",
-            f"{tensor.path} ends inside tensor {name} ({size} of {end} bytes); "
-            "the download is incomplete",
+            f"{tensor.path} ends inside tensor {name} ({size} of {end} bytes); {AGAIN}",
         )
 
 

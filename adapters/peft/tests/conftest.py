@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +14,9 @@ import httpx
 import pytest
 
 from contract.host import Host, HostOptions, open_host
+from engine_process import HEADERS, TOKEN, Spawn
 from memory_backend import BASE, Faults, MemoryBackend
 
-TOKEN = "test-token"
-HEADERS = {"authorization": f"Bearer {TOKEN}"}
 DEADLINE_SECONDS = 20
 
 
@@ -26,10 +28,15 @@ def row(query: str, answer: str) -> dict[str, Any]:
 ROWS = [row("Which city is the capital of France?", "It is Paris"), row("A spider?", "Eight legs")]
 
 
-async def until(read: Callable[[], Awaitable[Any]], good: Callable[[Any], bool]) -> Any:
+async def until(
+    read: Callable[[], Awaitable[Any]],
+    good: Callable[[Any], bool],
+    *,
+    seconds: float = DEADLINE_SECONDS,
+) -> Any:
     """Polls until the value is good."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + DEADLINE_SECONDS
+    deadline = loop.time() + seconds
     while not good(value := await read()):
         assert loop.time() < deadline, f"still {value}"
         await asyncio.sleep(0.005)
@@ -99,3 +106,28 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
     yield open_engine
     for engine in engines:
         await engine.close()
+
+
+@pytest.fixture
+async def spawn(tmp_path: Path) -> AsyncIterator[Spawn]:
+    """Starts a script with an engine's environment; killed when the test is over."""
+    processes: list[Process] = []
+
+    async def start(script: Path, **env: str) -> Process:
+        engine = {
+            "ENGINE_TOKEN": TOKEN,
+            "ENGINE_DATA_DIR": str(tmp_path / "data"),
+            "ENGINE_PORT": "0",
+        }
+        everything = {**os.environ, **engine, **env}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, str(script), stdout=PIPE, stderr=PIPE, env=everything
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()

@@ -19,6 +19,7 @@ from contract.backend import (
     TrainProgress,
     TrainResult,
 )
+from contract.disk import replace_durably
 from contract.errors import EngineError
 from memory_model import Memory, count_messages, digest, tokens_of
 
@@ -33,6 +34,8 @@ class Faults:
     step_seconds: float = 0.0
     token_seconds: float = 0.0
     fail_at_step: int | None = None
+    fails_with: str = "internal"
+    """the error's code"""
     die_after_tokens: int | None = None
     ignores_cancelling: bool = False
     loss: float = 1.0
@@ -90,8 +93,7 @@ class MemoryBackend:
             hooks.on_message("info", f"Goes on from step {done}")
         for step in range(done + 1, total + 1):
             await self._step(step)
-            job.checkpoint_dir.mkdir(parents=True, exist_ok=True)
-            checkpoint.write_text(str(step))
+            replace_durably(checkpoint, [str(step).encode()])
             hooks.on_progress(TrainProgress(step, total, 100.0, self.faults.loss, None, 1.0))
         lora = f"lora-{digest(memory.table, job.model, job.seed, job.suffix)}"
         (self._folder / f"{lora}.json").write_text(json.dumps(memory.table))
@@ -159,7 +161,7 @@ class MemoryBackend:
 
     async def _step(self, step: int) -> None:
         if step == self.faults.fail_at_step:
-            raise EngineError("internal", f"fails at step {step}, as told")
+            raise EngineError(self.faults.fails_with, f"fails at step {step}, as told")
         try:
             await asyncio.sleep(self.faults.step_seconds)
         except asyncio.CancelledError:

@@ -102,16 +102,26 @@ async def test_leaves_out_a_file_with_a_broken_description(start: Start, tmp_pat
     assert any("broken description" in message for message in second.logged)
 
 
+async def test_removes_what_a_crash_left_of_an_upload(start: Start, tmp_path: Path) -> None:
+    first = await start()
+    whole = (await first.upload(b"{}")).json()["id"]
+    folder = tmp_path / "files"
+    (folder / "file-1.jsonl.0000.draft").write_text("half a fi")
+    (folder / "file-2.jsonl").write_text("a file that nobody was told of")
+    await start()
+    assert sorted(path.name for path in folder.iterdir()) == [f"{whole}.json", f"{whole}.jsonl"]
+
+
 async def test_says_why_a_full_disk_takes_no_file(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = await start()
 
-    def full(path: Path, content: object) -> None:
+    def full(path: Path, parts: object) -> None:
         raise EngineError("store_unavailable", f"{path} cannot be written: no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(contract.files, "write_atomically", full)
+        patch.setattr(contract.files, "replace_durably", full)
         response = await engine.upload(b"{}")
         assert outcome(response) == (503, "store_unavailable")
         assert "no space left" in response.json()["error"]["message"]

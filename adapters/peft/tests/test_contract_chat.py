@@ -219,3 +219,15 @@ async def test_refuses_a_tokenize_request_with_both_or_neither(start: Start) -> 
         assert response.status_code == 400
     response = await engine.client.post("/v1/tokenize", json={"model": BASE, "prompt": ""})
     assert response.json() == {"count": 0, "max_model_len": 2048}
+
+
+def test_reads_a_whole_number_however_it_is_written() -> None:
+    for written in ("5", "5.0", "0.5e1"):
+        body = (
+            f'{{"model": "m", "messages": [{{"role": "user", "content": "a"}}], "seed": {written}}}'
+        )
+        assert parse_chat_request(parse_json(body.encode())).request.seed == 5
+    assert parse_json(b"[0.5, 1e400, 1e300]") == [0.5, float("inf"), 1e300]
+    half = {**BODY, "max_tokens": 5.5}
+    with pytest.raises(EngineError, match="max_tokens"):
+        parse_chat_request(parse_json(json.dumps(half).encode()))

@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from conftest import Start
 from contract.backend import TrainProgress
 from contract.job_events import EventOptions, EventWriter
 from contract.job_store import JobStore
+from full_disk import full_disk
 from memory_backend import Faults
 
 JOB = "ftjob-1"
@@ -77,6 +80,17 @@ async def test_survive_a_line_that_a_crash_tore(tmp_path: Path) -> None:
     events = await reopened.events(JOB)
     assert [event["message"] for event in events] == ["first", "second"]
     assert [event["id"] for event in events] == [f"ftevent-{JOB}-0", f"ftevent-{JOB}-1"]
+
+
+async def test_survive_a_disk_that_gets_full_in_the_middle_of_a_line(tmp_path: Path) -> None:
+    store, _, _ = open_writer(tmp_path, 10)
+    await store.append_event(JOB, {"message": "first"})
+    size = (tmp_path / JOB / "events.jsonl").stat().st_size
+    with full_disk(max_bytes=size + 9), pytest.raises(OSError, match="too large"):
+        await store.append_event(JOB, {"message": "second"})
+    assert (tmp_path / JOB / "events.jsonl").stat().st_size == size + 9
+    await store.append_event(JOB, {"message": "third"})
+    assert [event["message"] for event in await store.events(JOB)] == ["first", "third"]
 
 
 async def test_one_that_cannot_be_written_is_missed_and_training_goes_on(

@@ -60,6 +60,20 @@ async def test_reports_a_training_that_fails_and_trains_the_next_job(start: Star
     assert (await engine.submit(**key)).json()["id"] == second["id"]
 
 
+async def test_keeps_no_checkpoint_of_a_training_that_found_its_disk_full(
+    start: Start, tmp_path: Path
+) -> None:
+    engine = await start(Faults(fail_at_step=3, fails_with="store_unavailable"))
+    job_id = (await engine.submit()).json()["id"]
+    assert (await engine.finished(job_id))["error"]["code"] == "store_unavailable"
+    checkpoint = tmp_path / "jobs" / job_id / "checkpoint"
+
+    async def is_there() -> bool:
+        return checkpoint.exists()
+
+    await until(is_there, lambda there: not there)
+
+
 async def test_goes_on_from_the_checkpoint_and_removes_it_at_the_end(
     start: Start, tmp_path: Path
 ) -> None:
@@ -163,19 +177,21 @@ async def test_fails_a_job_whose_end_cannot_be_written_and_runs_it_again(
     first = await start(Faults(step_seconds=0.01))
     job_id = (await first.submit(20)).json()["id"]
     await trains(first, job_id)
-    # the temporary file of an atomic write cannot be made where a folder lies
-    blocked = record_path(tmp_path, job_id).with_name("job.json.tmp")
-    await until(lambda: asyncio.to_thread(_make_folder, blocked), bool)
+    record = record_path(tmp_path, job_id)
+    kept = record.with_name("kept")
+    await until(lambda: asyncio.to_thread(_put_a_folder_in_place_of, record, kept), bool)
     failed = await first.finished(job_id)
     assert (failed["status"], failed["error"]["code"]) == ("failed", "store_unavailable")
     assert (tmp_path / "jobs" / job_id / "checkpoint").exists()
     await first.host.close()
-    blocked.rmdir()
+    record.rmdir()
+    kept.rename(record)
     assert (await (await start()).finished(job_id))["status"] == "succeeded"
 
 
-def _make_folder(path: Path) -> bool:
-    """Whether it worked: a write may be under way under that name."""
+def _put_a_folder_in_place_of(path: Path, kept: Path) -> bool:
+    """No file can be renamed over a folder. Whether it worked: a write may have come between."""
+    path.replace(kept)
     try:
         path.mkdir()
         return True

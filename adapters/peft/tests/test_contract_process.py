@@ -2,73 +2,20 @@
 
 import asyncio
 import json
-import os
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
-from conftest import HEADERS, ROWS, TOKEN, until
+from conftest import ROWS, until
+from engine_process import MEMORY_SERVER, SERVER, Spawn, connect, report_of, terminate, upload
 from memory_backend import BASE
-
-FOLDER = Path(__file__).resolve().parent
-MEMORY_SERVER = FOLDER / "memory_server.py"
-SERVER = FOLDER.parent / "server.py"
-
-Spawn = Callable[..., Awaitable[Process]]
-
-
-@pytest.fixture
-async def spawn(tmp_path: Path) -> AsyncIterator[Spawn]:
-    """Starts a script with an engine's environment; killed when the test is over."""
-    processes: list[Process] = []
-
-    async def start(script: Path, **env: str) -> Process:
-        engine = {
-            "ENGINE_TOKEN": TOKEN,
-            "ENGINE_DATA_DIR": str(tmp_path / "data"),
-            "ENGINE_PORT": "0",
-        }
-        everything = {**os.environ, **engine, **env}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, str(script), stdout=PIPE, stderr=PIPE, env=everything
-        )
-        processes.append(process)
-        return process
-
-    yield start
-    for process in processes:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-async def report_of(process: Process) -> dict[str, Any]:
-    assert process.stdout is not None
-    return json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
-
-
-async def connect(process: Process) -> httpx.AsyncClient:
-    port = (await report_of(process))["port"]
-    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=HEADERS, timeout=60)
-
-
-async def terminate(process: Process) -> int:
-    process.send_signal(signal.SIGTERM)
-    return await asyncio.wait_for(process.wait(), 20)
 
 
 async def test_ends_on_sigterm_and_goes_on_with_its_training(spawn: Spawn, tmp_path: Path) -> None:
     first = await spawn(MEMORY_SERVER)
     async with await connect(first) as client:
-        content = "\n".join(map(json.dumps, ROWS)).encode()
-        form = {"data": {"purpose": "fine-tune"}, "files": {"file": content}}
-        training_file = (await client.post("/v1/files", **form)).json()["id"]
+        training_file = (await upload(client, ROWS)).json()["id"]
         steps = {"max_steps": 400}
         body = {"model": BASE, "training_file": training_file, "hyperparameters": steps}
         job_id = (await client.post("/v1/fine_tuning/jobs", json=body)).json()["id"]

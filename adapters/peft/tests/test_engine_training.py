@@ -26,6 +26,7 @@ from engine.probe import read_probe
 from engine.rendering import student_row
 from engine.rows import TokenizedRow, total_label_weight
 from engine.seeded_random import seeded_random
+from engine.token_budget import TokenBudget
 from engine.trainer import Trainer
 from engine.training_job import initial_state, prepare_job
 from tiny_model import ROWS, packed_row, row, tiny_base, write_tiny_model
@@ -55,12 +56,13 @@ def task_file(folder: Path, model: Path, **fields) -> Path:
     return path
 
 
-def start(path: Path) -> subprocess.Popen:
+def start(path: Path, **streams: int) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), str(path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        **streams,
     )
 
 
@@ -144,6 +146,10 @@ def test_a_stage_goes_on_with_its_optimizer(tmp_path, model_path):
     manifest = json.loads((tmp_path / "loras" / result["model"] / "manifest.json").read_text())
     assert manifest["parent"] == lora and manifest["hyperparameters"]["rank"] == 4
     assert not (tmp_path / "loras" / result["model"] / "optimizer.bin").exists()
+    (folder / "optimizer.bin").write_bytes(b"cut off")
+    lines = reports(start(second))
+    assert lines[-1]["kind"] == "trained" and lines[-1]["model"] != result["model"]
+    assert any("no readable optimizer.bin" in line.get("message", "") for line in lines)
 
 
 def test_a_lora_learns_what_its_teacher_says(tmp_path, model_path):
@@ -169,6 +175,7 @@ def test_a_lora_learns_what_its_teacher_says(tmp_path, model_path):
         ({"rows": [asdict(row("a", "b", weight=0))]}, "invalid_request", "weight 0"),
         ({"hyperparameters": {"rank": 0}}, "invalid_request", "rank"),
         ({"method": "self-distillation"}, "invalid_request", "teacher_messages"),
+        ({"attention": "flex"}, "invalid_request", "GPU only"),
         ({"four_bit": True}, "invalid_request", "bitsandbytes"),
     ],
 )
@@ -281,6 +288,7 @@ def losses_of_training(folder: Path, run_out_at: int | None) -> Hooks:
         start=None,
         checkpoint_dir=folder / "checkpoint",
         placement="float32",
+        source="",
     )
     state, _ = initial_state(job)
     weights = load_weights(base, Placement("cpu", "float32"))
@@ -298,7 +306,7 @@ def losses_of_training(folder: Path, run_out_at: int | None) -> Hooks:
         model,
         state,
         hooks,
-        max_tokens=400,
+        budget=TokenBudget(400, hooks),
         checkpoint_seconds=60,
         asked_to_stop=lambda: False,
     )

@@ -1,0 +1,122 @@
+"""
+Environment variables → Options. All mistakes are told at once, each with its variable. Pure:
+what the machine has comes in as an argument.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from contract.errors import EngineError
+from engine.attention import Attention
+from engine.backend import Options
+from engine.lora_model import Placement
+
+#: tokens of one forward and backward pass; a GPU is busy with no fewer, a CPU with 4096
+GPU_TRAINING_TOKENS = 16_384
+
+Count = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True)
+class Machine:
+    gpus: int
+    has_bitsandbytes: bool
+
+
+def this_machine() -> Machine:
+    return Machine(
+        gpus=torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        has_bitsandbytes=importlib.util.find_spec("bitsandbytes") is not None,
+    )
+
+
+class _Variables(BaseModel):
+    """Names without `ENGINE_`; None is the default of the device or of the model's size."""
+
+    model_config = ConfigDict(alias_generator=lambda name: f"ENGINE_{name.upper()}")
+
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] | None = None
+    dtype: Literal["float32", "bfloat16"] | None = None
+    four_bit: bool = False
+    gradient_checkpointing: bool | None = None
+    attention: Attention | None = None
+    max_training_tokens: Count | None = None
+    checkpoint_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60
+    early_stop_patience: Annotated[int, Field(ge=0)] = 0
+    replay_share: Annotated[float, Field(ge=0, le=1)] = 0
+    processes: Count = 1
+    max_loras: Count = 32
+    max_running: Count = 8
+    threads: Count | None = None
+
+
+def read_options(env: Mapping[str, str], machine: Machine) -> Options:
+    """
+    The variables are in README.md; an empty one is as one that is not set.
+
+    Raises EngineError `invalid_config`.
+    """
+    given = {name: value for name, value in env.items() if value != ""}
+    try:
+        read = _Variables.model_validate(given)
+    except ValidationError as error:
+        raise _config_error([_told(finding) for finding in error.errors()]) from error
+    device = read.device or ("cuda" if machine.gpus else "cpu")
+    is_gpu = device != "cpu"
+    faults = _faults(read, device, machine)
+    if faults:
+        raise _config_error(faults)
+    training_tokens = GPU_TRAINING_TOKENS if is_gpu else Options.max_training_tokens
+    return Options(
+        placement=Placement(device, read.dtype or ("bfloat16" if is_gpu else "float32")),
+        four_bit_training=read.four_bit,
+        gradient_checkpointing=read.gradient_checkpointing,
+        attention=read.attention,
+        checkpoint_seconds=read.checkpoint_seconds,
+        max_training_tokens=read.max_training_tokens or training_tokens,
+        early_stop_patience=read.early_stop_patience,
+        replay_share=read.replay_share,
+        processes=read.processes,
+        max_loras=read.max_loras,
+        max_running=read.max_running,
+        threads=read.threads,
+    )
+
+
+def _faults(read: _Variables, device: str, machine: Machine) -> list[str]:
+    """What this machine cannot do."""
+    faults = []
+    index = int(device.partition(":")[2] or 0)
+    if device != "cpu" and index >= machine.gpus:
+        faults.append(
+            f"ENGINE_DEVICE is {device}, but torch sees {machine.gpus} GPUs: "
+            "install torch for CUDA and a driver, or set ENGINE_DEVICE=cpu"
+        )
+    if device == "cpu" and read.attention == "flex":
+        faults.append("ENGINE_ATTENTION=flex trains on a GPU only: set ENGINE_ATTENTION=sdpa")
+    if read.four_bit and not machine.has_bitsandbytes:
+        faults.append(
+            "ENGINE_FOUR_BIT needs bitsandbytes: install it (pip install bitsandbytes), "
+            "or unset ENGINE_FOUR_BIT"
+        )
+    if device.startswith("cuda:") and read.processes > 1:
+        faults.append("ENGINE_PROCESSES takes one GPU each: set ENGINE_DEVICE=cuda")
+    if device == "cuda" and read.processes > max(1, machine.gpus):
+        faults.append(f"ENGINE_PROCESSES is {read.processes}, but there are {machine.gpus} GPUs")
+    return faults
+
+
+def _told(finding: Any) -> str:
+    name = finding["loc"][0]
+    return f"{name} is {finding['input']!r}: {finding['msg']}"
+
+
+def _config_error(faults: list[str]) -> EngineError:
+    return EngineError("invalid_config", "; ".join(faults))

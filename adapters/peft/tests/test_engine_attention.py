@@ -1,0 +1,101 @@
+"""Rows that share a prefix are kept apart by FlexAttention as by a dense mask."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from contract.errors import EngineError
+from engine.attention import FLEX, block_mask, choose_attention, mask_for, why_not_flex
+from engine.base_model import BaseModel
+from engine.lora_model import Placement, label_logits, load_weights
+from engine.packing import dense_mask, pack_rows
+from engine.rendering import student_row
+from engine.rows import TokenizedRow
+from in_process import CPU, Hooks
+from tiny_model import packed_row, tiny_base
+
+#: several blocks of 128 tokens, and a last one that is not full
+QUESTIONS = [f"Which city has number {number}? {'It is far. ' * 4}" for number in range(12)]
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> BaseModel:
+    return tiny_base(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def rows(base) -> list[TokenizedRow]:
+    return [student_row(base.chat, packed_row(question, "Rome")) for question in QUESTIONS]
+
+
+def test_blocks_and_dense_masks_say_the_same(rows):
+    owners = pack_rows(rows).owners
+    assert len(owners) > 500 and len(owners) % 128
+    mask = block_mask(owners)
+    dense = torch.zeros(len(owners), len(owners), dtype=torch.bool)
+    for query in range(len(owners)):
+        places = torch.tensor([query])
+        keys = torch.arange(len(owners))
+        dense[query] = mask.mask_mod(torch.tensor(0), torch.tensor(0), places, keys)
+    assert torch.equal(dense, dense_mask(owners)[0, 0])
+    # some blocks are left out although they lie before their queries
+    assert mask.sparsity() > 40
+
+
+@torch.no_grad()
+def test_flex_gives_the_logits_of_separate_rows(base, rows):
+    dense, flex = load_weights(base, CPU), load_weights(base, CPU, "flex")
+    assert flex.config._attn_implementation == FLEX
+    packed = pack_rows(rows)
+    assert not isinstance(mask_for(flex, packed), torch.Tensor)
+    separate = torch.cat([label_logits(dense, pack_rows([row])) for row in rows])
+    together = label_logits(flex, packed)
+    assert float((together - separate).norm() / separate.norm()) <= 1e-5
+    # rows without a common prefix need no mask
+    short = [TokenizedRow(row.prompt_ids[i:], row.completion_ids, 1) for i, row in enumerate(rows)]
+    padded = pack_rows(short)
+    assert mask_for(flex, padded) is None
+    assert torch.allclose(label_logits(flex, padded), label_logits(dense, padded), atol=1e-5)
+
+
+def test_on_the_cpu_it_is_not_used():
+    hooks = Hooks()
+    assert choose_attention(None, "cpu", torch.float32, 16, hooks) == "sdpa"
+    assert choose_attention("sdpa", "cpu", torch.float32, 16, hooks) == "sdpa"
+    with pytest.raises(EngineError, match="use sdpa"):
+        choose_attention("flex", "cpu", torch.float32, 16, hooks)
+    assert hooks.messages == []
+
+
+def test_where_it_does_not_work_dense_attention_is_used_and_told(monkeypatch):
+    hooks = Hooks()
+    monkeypatch.setattr("engine.attention.why_not_flex", lambda *_: "no C compiler")
+    assert choose_attention(None, "cuda", torch.bfloat16, 64, hooks) == "sdpa"
+    assert "no C compiler" in hooks.messages[0]
+    monkeypatch.setattr("engine.attention.why_not_flex", lambda *_: None)
+    assert choose_attention(None, "cuda", torch.bfloat16, 64, hooks) == "flex"
+    assert choose_attention("sdpa", "cuda", torch.bfloat16, 64, hooks) == "sdpa"
+
+
+def test_an_attempt_that_fails_gives_the_reason():
+    # it has no gradient on the CPU
+    assert "CPU" in why_not_flex("cpu", torch.float32, 16)
+
+
+@needs_gpu
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_on_a_gpu_it_gives_what_dense_attention_gives(dtype):
+    assert why_not_flex("cuda", dtype, 64) is None
+
+
+@needs_gpu
+def test_on_a_gpu_a_model_gives_the_logits_of_separate_rows(base, rows):
+    gpu = Placement("cuda", "float32")
+    flex, dense = load_weights(base, gpu, "flex"), load_weights(base, gpu)
+    with torch.no_grad():
+        separate = torch.cat([label_logits(dense, pack_rows([row])) for row in rows])
+        together = label_logits(flex, pack_rows(rows))
+    assert float((together - separate).norm() / separate.norm()) <= 1e-3

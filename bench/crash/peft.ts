@@ -1,0 +1,182 @@
+/**
+ * Kills the Python engine's processes with SIGKILL at random moments of the loop: the trainer, the
+ * server, and vLLM where ENGINE_SERVING names it. A dead server is started again on its port and its
+ * folder, as a supervisor does; the proxy lives on. Counts jobs without an end, loras that are served
+ * and not whole, records and answers lost, and processes left behind.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { createEngine } from '../../src/engine/client.ts'
+import type { Engine } from '../../src/engine/engine.ts'
+import { isUnfinished } from '../../src/openai/fine-tuning.ts'
+import { seededRandom } from '../../src/random.ts'
+import { fromRoot } from '../harness/from-root.ts'
+import { orderOf, shelfOf } from '../harness/paint-orders.ts'
+import { missingForPeft, startPeftProcess, type PeftProcess } from '../harness/peft-process.ts'
+import { startProxy, type ProxyProcess } from '../harness/proxy-process.ts'
+import { startReplayUpstream, type ReplayUpstream } from '../harness/replay-upstream.ts'
+import { sendAll } from '../harness/traffic.ts'
+import type { Figure } from '../report.ts'
+import {
+  endOf,
+  jobsOf,
+  lostRecords,
+  noteRecords,
+  stagesTrainedTwice,
+  waitForEnd,
+} from './checks.ts'
+import { trainersIn, victimsOf, type Victim } from './engine-tree.ts'
+import { damagedLoras } from './loras.ts'
+import type { CrashOptions } from './server.ts'
+import { emptyTally, figuresOf } from './tally.ts'
+
+const ROWS = 120
+const SPARE_ROWS = 20
+/** Loading torch takes some seconds, a stage of the tiny model ten to thirty. */
+const MAX_LIFE_MS = 20_000
+const FINISH_MS = 600_000
+/** asked while a lora is live and the server dies */
+const LIVE_REQUESTS = 40
+
+/** From empty directories to the internalization's end. */
+interface Loop {
+  engineDir: string
+  engine: PeftProcess
+  client: Engine
+  proxy: ProxyProcess
+  /** ids of the records that the store has shown */
+  seen: Set<string>
+}
+
+const proxyEnvironment = (
+  dataDir: string,
+  upstream: ReplayUpstream,
+  engine: PeftProcess
+): Record<string, string> => ({
+  DATA_DIR: dataDir,
+  UPSTREAM_BASE_URL: upstream.baseUrl,
+  ENGINE: 'http',
+  ENGINE_URL: engine.baseUrl,
+  ENGINE_TOKEN: engine.token,
+  AUTO_PROMOTE: 'true',
+  DETECT_MIN_SESSIONS: '60',
+  TRAIN_ROWS: String(ROWS),
+  HOLDOUT_ROWS: String(ROWS),
+  STAGES: '2',
+  QUERY_ONLY_ARM: 'false',
+  EXAMPLES: '0',
+  // the engine is away again and again, which is said each time
+  LOG_LEVEL: 'silent',
+})
+
+/** @throws Error where the engine cannot run */
+export const crashPeft = async (options: CrashOptions): Promise<Record<string, Figure>> => {
+  const missing = missingForPeft()
+  if (missing !== null) throw new Error(missing)
+  const { rounds, progress } = options
+  const random = seededRandom(options.seed)
+  const modelPath = options.model ?? fromRoot('models/tiny')
+  const upstream = await startReplayUpstream()
+  const folder = mkdtempSync(join(tmpdir(), 'promptintern-crash-'))
+  const tally = emptyTally()
+  let next = 0
+
+  const startEngine = (engineDir: string, port = 0): Promise<PeftProcess> =>
+    startPeftProcess({
+      modelPath,
+      dataDir: engineDir,
+      port,
+      // so often that most restarts find one
+      env: { ENGINE_CHECKPOINT_SECONDS: '1', LOG_LEVEL: 'silent' },
+    })
+
+  const startLoop = async (): Promise<Loop> => {
+    const name = `loop-${tally.ends.length}`
+    const engineDir = join(folder, name, 'engine')
+    const engine = await startEngine(engineDir)
+    const { baseUrl, token } = engine
+    const proxyDir = join(folder, name, 'proxy')
+    const proxy = await startProxy(proxyEnvironment(proxyDir, upstream, engine))
+    const client = createEngine({ name: 'peft', baseUrl, token, fetch })
+    return { engineDir, engine, client, proxy, seen: new Set() }
+  }
+
+  const ask = async ({ proxy, seen }: Loop, count: number): Promise<void> => {
+    const numbers = Array.from({ length: count }, () => next++)
+    for (const number of numbers) upstream.add(orderOf(number).messages, shelfOf(number), 120)
+    await sendAll(proxy.baseUrl, numbers.map(orderOf), { concurrency: 4 }).catch(() => {
+      tally.unansweredBatches += 1
+    })
+    await noteRecords(proxy, seen)
+  }
+
+  const checkLoras = async ({ engineDir, client }: Loop): Promise<void> => {
+    tally.damagedLoras += damagedLoras(engineDir, await client.models()).length
+  }
+
+  /** Every second kill, where there is a choice, is not the server's. */
+  const choose = (victims: Map<Victim, number>): Victim => {
+    const others = [...victims.keys()].filter((victim) => victim !== 'server')
+    if (others.length === 0 || random() < 0.5) return 'server'
+    return others[Math.floor(random() * others.length)]!
+  }
+
+  const kill = async (loop: Loop): Promise<void> => {
+    const victims = victimsOf(loop.engine.pid)
+    const victim = choose(victims)
+    tally.kills.push(victim)
+    progress.update('kills', tally.kills.length, rounds, victim)
+    if (victim !== 'server') {
+      process.kill(victims.get(victim)!, 'SIGKILL')
+      return
+    }
+    await loop.engine.kill()
+    loop.engine = await startEngine(loop.engineDir, loop.engine.port)
+    await checkLoras(loop)
+  }
+
+  const killUntilEnd = async (loop: Loop): Promise<void> => {
+    while (tally.kills.length < rounds) {
+      await delay(random() * MAX_LIFE_MS)
+      if ((await endOf(loop.proxy)) !== null) return
+      await kill(loop)
+    }
+  }
+
+  const finish = async (loop: Loop): Promise<void> => {
+    const end = await waitForEnd(loop.proxy, FINISH_MS)
+    // a live lora whose engine dies costs no answer
+    if (end === 'live' && tally.kills.length < rounds)
+      await Promise.all([ask(loop, LIVE_REQUESTS), kill(loop)])
+    await checkLoras(loop)
+    while ((await loop.client.findJobs({})).some(isUnfinished)) await delay(500)
+    tally.recordsLost += await lostRecords(loop.proxy, loop.seen)
+    tally.recordsAcknowledged += loop.seen.size
+    await loop.proxy.stop()
+    await loop.engine.close()
+    const jobs = jobsOf(loop.engineDir)
+    tally.jobs.push(...jobs.map(({ status }) => status))
+    tally.stagesTrainedTwice += stagesTrainedTwice(jobs)
+    tally.trainersLeftBehind += trainersIn(loop.engineDir).length
+    tally.ends.push(end)
+  }
+
+  let loop: Loop | null = null
+  try {
+    while (tally.kills.length < rounds) {
+      loop = await startLoop()
+      await Promise.all([ask(loop, 2 * ROWS + SPARE_ROWS), killUntilEnd(loop)])
+      await finish(loop)
+      loop = null
+    }
+    progress.stop()
+    return figuresOf(tally)
+  } finally {
+    await loop?.proxy.kill()
+    await loop?.engine.kill()
+    await upstream.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}

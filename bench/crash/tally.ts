@@ -1,0 +1,56 @@
+/** What a run with kills has counted, and its figures. */
+import { withBar, type Figure } from '../report.ts'
+import type { Victim } from './engine-tree.ts'
+
+export interface Tally {
+  kills: Victim[]
+  /** how each internalization ended */
+  ends: string[]
+  /** status of every job at the end */
+  jobs: string[]
+  recordsAcknowledged: number
+  recordsLost: number
+  stagesTrainedTwice: number
+  damagedLoras: number
+  unansweredBatches: number
+  trainersLeftBehind: number
+}
+
+export const emptyTally = (): Tally => ({
+  kills: [],
+  ends: [],
+  jobs: [],
+  recordsAcknowledged: 0,
+  recordsLost: 0,
+  stagesTrainedTwice: 0,
+  damagedLoras: 0,
+  unansweredBatches: 0,
+  trainersLeftBehind: 0,
+})
+
+const counted = (names: string[]): Figure => {
+  const counts = new Map<string, number>()
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
+  return { value: [...counts].map(([name, count]) => `${name} ${count}`).join(', '), unit: '' }
+}
+
+const none = (value: number, unit: string): Figure => withBar({ value, unit }, '<=', 0)
+
+const isEnd = (status: string): boolean => status === 'succeeded' || status === 'failed'
+const isGood = (end: string): boolean => end === 'live' || end.startsWith('rejected')
+
+export const figuresOf = (tally: Tally): Record<string, Figure> => {
+  return {
+    kills: { value: tally.kills.length, unit: 'kills' },
+    killed: counted(tally.kills),
+    jobs: counted(tally.jobs),
+    jobs_without_end: none(tally.jobs.filter((status) => !isEnd(status)).length, 'jobs'),
+    stages_trained_twice: none(tally.stagesTrainedTwice, 'stages'),
+    loras_served_damaged: none(tally.damagedLoras, 'loras'),
+    records_acknowledged: { value: tally.recordsAcknowledged, unit: 'records' },
+    records_lost: none(tally.recordsLost, 'records'),
+    request_batches_cut: none(tally.unansweredBatches, 'batches'),
+    trainers_left_behind: none(tally.trainersLeftBehind, 'processes'),
+    ends: { ...counted(tally.ends), bar: 'live or rejected', holds: tally.ends.every(isGood) },
+  }
+}

@@ -1,0 +1,98 @@
+/** The Python engine as a process: what it needs to run here, its start, its end. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fromRoot } from './from-root.ts'
+
+const PACKAGES = [
+  'torch',
+  'transformers',
+  'peft',
+  'starlette',
+  'uvicorn',
+  'httpx',
+  'python_multipart',
+]
+const TOKEN = 'peft-process-token'
+
+const python = process.env['PEFT_PYTHON'] ?? fromRoot('adapters/peft/.venv/bin/python')
+
+/** Why the engine cannot run here; null when it can. */
+export const missingForPeft = (): string | null => {
+  const check = `import importlib.util as i; print(*[p for p in ${JSON.stringify(PACKAGES)} if i.find_spec(p) is None])`
+  const { error, stdout } = spawnSync(python, ['-c', check], { encoding: 'utf8' })
+  if (error) return `no Python at ${python}`
+  return stdout.trim() === '' ? null : `${python} lacks ${stdout.trim()}`
+}
+
+/** vLLM's API, spoken by a server that computes with transformers. */
+export const BY_STAND_IN = {
+  ENGINE_SERVING: 'vllm',
+  ENGINE_VLLM_COMMAND: `${python} ${fromRoot('adapters/peft/tests/vllm_stand_in.py')}`,
+}
+
+export interface PeftProcess {
+  /** ends in `/v1` */
+  baseUrl: string
+  token: string
+  port: number
+  pid: number
+  exited(): boolean
+  /** SIGTERM, and wait */
+  close(): Promise<void>
+  /** SIGKILL of the server alone, and wait */
+  kill(): Promise<void>
+}
+
+/** Where the engine listens. @throws what it reports instead */
+const portOf = async (child: ChildProcess): Promise<number> => {
+  const lines = createInterface({ input: child.stdout! })
+  for await (const line of lines) {
+    const report = JSON.parse(line) as { port: number } | { error: { message: string } }
+    if ('port' in report) return report.port
+    throw new Error(report.error.message)
+  }
+  throw new Error('the engine ended without a report')
+}
+
+/**
+ * Resolves when the engine listens.
+ * @param options.port 0 takes a free one; a restart names the one it had
+ * @param options.env more of adapters/peft/README.md's environment
+ * @throws Error with what the engine reports instead
+ */
+export const startPeftProcess = async (options: {
+  modelPath: string
+  dataDir: string
+  port?: number
+  env?: Record<string, string>
+}): Promise<PeftProcess> => {
+  const child = spawn(python, [fromRoot('adapters/peft/server.py')], {
+    env: {
+      ...process.env,
+      ENGINE_TOKEN: TOKEN,
+      ENGINE_DATA_DIR: options.dataDir,
+      ENGINE_MODEL: options.modelPath,
+      ENGINE_PORT: String(options.port ?? 0),
+      // a model this tiny gains nothing from threads, and on a busy machine they wait for each other
+      OMP_NUM_THREADS: '1',
+      ...options.env,
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const ended = once(child, 'exit')
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    child.kill(signal)
+    await ended
+  }
+  const port = await portOf(child)
+  return {
+    baseUrl: `http://127.0.0.1:${port}/v1`,
+    token: TOKEN,
+    port,
+    pid: child.pid!,
+    exited: () => child.exitCode !== null || child.signalCode !== null,
+    close: () => end('SIGTERM'),
+    kill: () => end('SIGKILL'),
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * The whole loop with the Python engine: the real server and the engine as processes, a client's
+ * traffic, training on the CPU, the gate, and an answer without the prompt. Skipped where there is
+ * no Python with torch (PEFT_PYTHON names it).
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import {
+  missingForPeft,
+  startPeftProcess,
+  type PeftProcess,
+} from '../../bench/harness/peft-process.ts'
+import {
+  newestInternalization,
+  startProxy,
+  type ProxyProcess,
+} from '../../bench/harness/proxy-process.ts'
+import { startReplayUpstream } from '../../bench/harness/replay-upstream.ts'
+import { sendAll } from '../../bench/harness/traffic.ts'
+import { orderOf, shelfOf } from '../../bench/harness/paint-orders.ts'
+
+const MODEL = resolve(import.meta.dirname, '../../models/tiny')
+const TIMEOUT_MS = 300_000
+const ROWS = 120
+
+const endOf = async (proxy: ProxyProcess): Promise<{ name: string; reason?: string }> => {
+  const deadline = Date.now() + TIMEOUT_MS
+  for (;;) {
+    const state = (await newestInternalization(proxy))?.state
+    if (state !== undefined && ['live', 'rejected', 'failed'].includes(state.name)) return state
+    if (Date.now() > deadline) throw new Error(`still ${state?.name ?? 'nothing'}`)
+    await new Promise((done) => setTimeout(done, 200))
+  }
+}
+
+describe('the loop with the Python engine', () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'peft-loop-'))
+  const closers: (() => Promise<unknown>)[] = []
+  afterAll(async () => {
+    for (const close of closers.reverse()) await close()
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+
+  const startAll = async (engine: PeftProcess) => {
+    closers.push(() => engine.close())
+    const upstream = await startReplayUpstream()
+    closers.push(() => upstream.close())
+    const proxy = await startProxy({
+      DATA_DIR: join(dataDir, 'proxy'),
+      UPSTREAM_BASE_URL: upstream.baseUrl,
+      ENGINE: 'http',
+      ENGINE_URL: engine.baseUrl,
+      ENGINE_TOKEN: engine.token,
+      AUTO_PROMOTE: 'true',
+      DETECT_MIN_SESSIONS: '40',
+      TRAIN_ROWS: String(ROWS),
+      HOLDOUT_ROWS: String(ROWS),
+      SCHEDULE: 'single-stage',
+      QUERY_ONLY_ARM: 'false',
+      EXAMPLES: '0',
+    })
+    closers.push(() => proxy.stop())
+    return { upstream, proxy }
+  }
+
+  it('goes from traffic to an answer without the prompt', { timeout: TIMEOUT_MS }, async (test) => {
+    const missing = missingForPeft()
+    if (missing !== null) return test.skip(missing)
+    const engine = await startPeftProcess({ modelPath: MODEL, dataDir: join(dataDir, 'engine') })
+    const { upstream, proxy } = await startAll(engine)
+    const ask = (first: number, count: number) => {
+      const numbers = Array.from({ length: count }, (_, index) => first + index)
+      for (const number of numbers) upstream.add(orderOf(number).messages, shelfOf(number), 120)
+      return sendAll(proxy.baseUrl, numbers.map(orderOf), { concurrency: 4 })
+    }
+    await ask(0, 2 * ROWS + 20)
+    expect(await endOf(proxy)).toMatchObject({ name: 'live' })
+    await expect
+      .poll(async () => (await ask(1001, 1))[0], { timeout: 10_000, interval: 200 })
+      .toMatchObject({ route: 'answered', answer: shelfOf(1001) })
+  })
+})
