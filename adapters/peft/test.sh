@@ -3,7 +3,7 @@
 # embedded engine, and the whole loop. Without a Python that has its packages it says why it runs none.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-PACKAGES=torch,transformers,peft,jinja2,starlette,uvicorn,python_multipart,pytest,pytest_asyncio,httpx
+PACKAGES=torch,transformers,peft,jinja2,starlette,uvicorn,python_multipart,pytest,pytest_asyncio,xdist,httpx
 export PEFT_PYTHON="${PEFT_PYTHON:-adapters/peft/.venv/bin/python}"
 
 run_none() {
@@ -15,5 +15,6 @@ command -v "$PEFT_PYTHON" >/dev/null || run_none "no Python at $PEFT_PYTHON"
 imports=$("$PEFT_PYTHON" -c "import $PACKAGES" 2>&1) ||
   run_none "${imports##*$'\n'}"
 
-"$PEFT_PYTHON" -m pytest adapters/peft/tests
+# models this tiny gain nothing from threads; two tests at a time do
+OMP_NUM_THREADS=1 "$PEFT_PYTHON" -m pytest --quiet --numprocesses 2 adapters/peft/tests
 npx vitest run test/contract/peft.test.ts test/contract/peft-parity.test.ts test/e2e/peft-loop.test.ts

@@ -24,7 +24,7 @@ from tiny_model import write_tiny_model
 
 JOBS = "/v1/fine_tuning/jobs"
 #: never three of one in a row: a trainer that dies so often at one place is given up
-VICTIMS = ["trainer", "server", "trainer", "server", "server", "trainer"]
+VICTIMS = ["trainer", "server", "server", "trainer"]
 LONGEST_LIFE = 3.0
 #: training yields to whatever else the machine does, the asking test included
 END_SECONDS = 400
