@@ -16,8 +16,8 @@ async def open_local_backend(data_dir: Path, log: Log) -> Backend:
     """Raises EngineError: what is missing, and what to do."""
     model_path = Path(required(os.environ, "ENGINE_MODEL"))
     # torch takes seconds to load: a wrong environment is told before
-    from engine.backend import open_backend
     from engine.environment import read_options, this_machine
+    from engine.opening import open_backend
     from engine.vllm.options import vllm_options
 
     machine = this_machine()

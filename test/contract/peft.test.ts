@@ -7,6 +7,15 @@ import { BY_STAND_IN, missingForPeft, startPeftProcess } from '../../bench/harne
 import { describeContract } from './suite.ts'
 import { tinyModel } from './tiny-model.ts'
 
+/** How vLLM itself is started, where it is installed: its wheels need CUDA. */
+const vllm = process.env['VLLM_COMMAND']
+
+const SERVING: Record<string, Record<string, string>> = {
+  peft: { ENGINE_SERVING: 'transformers' },
+  "peft, vLLM's API by a stand-in": BY_STAND_IN,
+  ...(vllm && { 'peft, vLLM': { ENGINE_SERVING: 'vllm', ENGINE_VLLM_COMMAND: vllm } }),
+}
+
 const describePeft = (): void => {
   // each job is a process that loads torch
   vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 })
@@ -14,16 +23,13 @@ const describePeft = (): void => {
   const modelPath = join(modelFolder, 'tiny')
   writeRandomModel(modelPath, { seed: 11 })
   afterAll(() => rmSync(modelFolder, { recursive: true }))
-  describeContract(
-    'peft',
-    (dataDir) => startPeftProcess({ modelPath, dataDir, env: { ENGINE_SERVING: 'transformers' } }),
-    tinyModel(80)
-  )
-  describeContract(
-    "peft, vLLM's API by a stand-in",
-    (dataDir) => startPeftProcess({ modelPath, dataDir, env: BY_STAND_IN }),
-    tinyModel(80)
-  )
+  for (const [name, env] of Object.entries(SERVING)) {
+    describeContract(
+      name,
+      (dataDir) => startPeftProcess({ modelPath, dataDir, env }),
+      tinyModel(80)
+    )
+  }
 }
 
 const reason = missingForPeft()

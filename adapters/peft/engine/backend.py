@@ -10,8 +10,7 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 from contract.backend import (
@@ -25,65 +24,20 @@ from contract.backend import (
     TrainResult,
 )
 from contract.errors import EngineError
-from contract.log import Log
-from engine.attention import Attention
-from engine.base_model import BaseModel, open_base_model
+from engine.base_model import BaseModel
 from engine.gpu_sharing import GpuSharing
 from engine.hyperparameters import DEFAULT_RANK
-from engine.lora_model import Placement, default_placement
 from engine.loras import Loras
+from engine.options import Options
 from engine.rendering import scored_row, student_row, teacher_row
 from engine.rows import check_rows
 from engine.sampler import Sampling
-from engine.served_by import open_transformers_serving, open_vllm_serving
 from engine.training_process import run_training
-from engine.vllm.options import VllmOptions
 from serve import Generation, Serving
 
 METHODS = ["supervised", "self-distillation"]
-#: a smaller base model's activations fit beside its weights; recomputing costs a third more time
-RECOMPUTED_PARAMETERS = 10**9
 #: rows rendered between two turns of the event loop, so that serving goes on meanwhile
 ROWS_PER_TURN = 32
-
-
-@dataclass(frozen=True)
-class Options:
-    """How the engine computes."""
-
-    placement: Placement
-    four_bit_training: bool = False
-    #: None: on a GPU, from RECOMPUTED_PARAMETERS on
-    gradient_checkpointing: bool | None = None
-    #: of packed rows in training; None: flex on a GPU where it works
-    attention: Attention | None = None
-    #: seconds between two checkpoints of a training job
-    checkpoint_seconds: float = 60
-    #: tokens of one forward and backward pass in training
-    max_training_tokens: int = 4096
-    #: validations without a better loss before a last stage ends; 0 never ends early
-    early_stop_patience: int = 0
-    #: share of a self-distillation's rows that the teacher answers anew
-    replay_share: float = 0
-    #: processes that share the batches of a training job, on a GPU each
-    processes: int = 1
-    #: whether each of them holds a part of the base model in training, and not all of it
-    shard_base: bool = False
-    #: loras kept in memory, and requests that take turns
-    max_loras: int = 32
-    max_running: int = 8
-    #: of the CPU in training; None is torch's choice
-    threads: int | None = None
-    #: of the GPU's memory in training
-    training_share: float = 1.0
-    #: that can be served; None is any
-    max_lora_rank: int | None = None
-
-    def recomputes_activations(self, parameters: int) -> bool:
-        """Whether a base model of this size trains with gradient checkpointing."""
-        if self.gradient_checkpointing is not None:
-            return self.gradient_checkpointing
-        return self.placement.device != "cpu" and parameters >= RECOMPUTED_PARAMETERS
 
 
 class PeftBackend:
@@ -284,31 +238,3 @@ async def _in_turns(rows: list[Row], render: Callable[[Row], Any]) -> list[Any]:
             await asyncio.sleep(0)
         rendered.append(render(row))
     return rendered
-
-
-async def open_backend(
-    model_path: Path, data_dir: Path, log: Log, *, vllm: VllmOptions | None = None, **options: Any
-) -> PeftBackend:
-    """
-    Loads the model and its loras and is ready to serve when it returns, by vLLM where it has
-    options, else by transformers in this process. `options` are fields of `Options`.
-
-    Raises EngineError `invalid_model`, `store_unavailable`, `engine_unavailable`.
-    """
-    chosen = Options(**{"placement": default_placement(), **options})
-    base = await asyncio.to_thread(open_base_model, model_path)
-    loras = await asyncio.to_thread(Loras, data_dir / "loras", base, log)
-    if vllm is None:
-        serving, sharing = await open_transformers_serving(
-            base,
-            chosen.placement,
-            loras,
-            max_loras=chosen.max_loras,
-            max_running=chosen.max_running,
-        )
-    else:
-        serving, sharing = await open_vllm_serving(base, chosen.placement, loras, vllm, log)
-        chosen = replace(
-            chosen, max_lora_rank=vllm.max_lora_rank, training_share=vllm.training_share
-        )
-    return PeftBackend(base, loras, serving, chosen, sharing)

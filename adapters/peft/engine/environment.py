@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contract.errors import EngineError
 from engine.attention import Attention
-from engine.backend import Options
 from engine.lora_model import NO_FOUR_BIT_PARTS, Placement
+from engine.options import Options
 
 #: tokens of one forward and backward pass; a GPU is busy with no fewer, a CPU with 4096
 GPU_TRAINING_TOKENS = 16_384

@@ -15,8 +15,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from contract.backend import ChatRequest, Message, TokenDelta  # noqa: E402
-from engine.backend import open_backend  # noqa: E402
 from engine.lora_model import Placement  # noqa: E402
+from engine.opening import open_backend  # noqa: E402
 
 
 def warn(level: str, message: str, fields: Any = None, **more: Any) -> None:

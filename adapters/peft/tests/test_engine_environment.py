@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from contract.errors import EngineError
-from engine.backend import Options
 from engine.environment import GPU_TRAINING_TOKENS, Machine, read_options
 from engine.lora_model import NO_FOUR_BIT_PARTS, Placement
+from engine.options import Options
 
 CPU = Machine(gpus=0, has_bitsandbytes=False)
 GPUS = Machine(gpus=2, has_bitsandbytes=True)

@@ -12,10 +12,11 @@ from peft import PeftModel
 
 from contract.backend import ChatRequest, CompletionEnd, Message, TrainInput, TrainProgress
 from contract.errors import EngineError
-from engine.backend import PeftBackend, open_backend
+from engine.backend import PeftBackend
 from engine.base_model import open_base_model
 from engine.lora_model import Placement, label_logits, load_weights
 from engine.model_thread import ModelThread
+from engine.opening import open_backend
 from engine.rendering import student_row
 from engine.row_outputs import losses_of_rows
 from tiny_model import ROWS, row, write_tiny_model

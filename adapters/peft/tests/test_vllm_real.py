@@ -17,8 +17,9 @@ import torch
 
 from contract.backend import CompletionEnd
 from contract.errors import EngineError
-from engine.backend import PeftBackend, open_backend
+from engine.backend import PeftBackend
 from engine.lora_model import Placement
+from engine.opening import open_backend
 from engine.probe import PROBE
 from engine.text_tokenizer import ADDED_TOKEN, BYTE_LEVEL
 from engine.vllm.options import VllmOptions

@@ -16,7 +16,8 @@ import pytest
 
 from contract.backend import ChatRequest, CompletionEnd
 from contract.errors import EngineError
-from engine.backend import PeftBackend, open_backend
+from engine.backend import PeftBackend
+from engine.opening import open_backend
 from engine.probe import PROBE
 from engine.vllm.options import VllmOptions
 from test_engine_serving import QUESTION, Hooks, answer, job
