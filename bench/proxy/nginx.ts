@@ -23,6 +23,7 @@ http {
   client_body_buffer_size 64k;
   client_max_body_size 64m;
   keepalive_requests 1000000;
+  keepalive_timeout 3600s;
   ${servers}
 }
 `
