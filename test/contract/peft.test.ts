@@ -7,13 +7,9 @@ import { BY_STAND_IN, missingForPeft, startPeftProcess } from '../../bench/harne
 import { describeContract } from './suite.ts'
 import { tinyModel } from './tiny-model.ts'
 
-/** How vLLM itself is started, where it is installed: its wheels need CUDA. */
-const vllm = process.env['VLLM_COMMAND']
-
 const SERVING: Record<string, Record<string, string>> = {
   peft: { ENGINE_SERVING: 'transformers' },
   "peft, vLLM's API by a stand-in": BY_STAND_IN,
-  ...(vllm && { 'peft, vLLM': { ENGINE_SERVING: 'vllm', ENGINE_VLLM_COMMAND: vllm } }),
 }
 
 const describePeft = (): void => {
