@@ -1,10 +1,9 @@
 /** The real server as a child process, watched from outside: readiness, memory, admin API, end. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { readFileSync, readdirSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Internalization } from '../../src/core/internalization.ts'
+import { freePort } from './free-port.ts'
 
 export const ADMIN_TOKEN = 'local-admin-token'
 
@@ -20,14 +19,6 @@ export interface ProxyProcess {
   /** SIGTERM and wait; SIGKILL of the whole tree after `graceMs` */
   stop(graceMs?: number): Promise<void>
   kill(): Promise<void>
-}
-
-const freePort = async (): Promise<number> => {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise<void>((resolve) => server.close(() => resolve()))
-  return port
 }
 
 const statusField = (pid: number, field: string): number => {

@@ -3,7 +3,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { childrenOf, freePort, isListening, type Target } from '../proxy-processes.ts'
+import { freePort } from '../harness/free-port.ts'
+import { childrenOf, isListening, type Target } from '../proxy-processes.ts'
 import { REQUEST_HEADERS, UPSTREAM_ANSWER, UPSTREAM_HEADERS } from '../proxy-traffic.ts'
 
 /** What every nginx of the benchmark has in common. @param servers what is in its `http` block */

@@ -7,24 +7,14 @@ import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { freePort, isListening, type Target } from '../proxy-processes.ts'
+import { freePort } from '../harness/free-port.ts'
+import { isListening, type Target } from '../proxy-processes.ts'
 import { REQUEST_HEADERS } from '../proxy-traffic.ts'
 
 const PACKAGE = '@portkey-ai/gateway'
 const VERSION = '1.15.2'
 /** With what its own range of versions gives today, every stream is answered 500 on Node 20. */
 const OVERRIDES = { '@hono/node-server': '1.13.8' }
-
-/**
- * `npx @portkey-ai/gateway` as its README has it, which keeps a log for its console, and the same
- * without.
- */
-export type PortkeyMode = 'as its README starts it' | 'headless'
-
-const FLAGS: Record<PortkeyMode, string[]> = {
-  'as its README starts it': [],
-  headless: ['--headless'],
-}
 
 /** Into a folder that does not exist yet. */
 export const installPortkey = async (folder: string): Promise<void> => {
@@ -39,11 +29,11 @@ export const installPortkey = async (folder: string): Promise<void> => {
 export const startPortkey = async (
   folder: string,
   upstreamUrl: string,
-  mode: PortkeyMode
+  flags: string[]
 ): Promise<Target> => {
   const entry = join(folder, 'node_modules', PACKAGE, 'build', 'start-server.js')
   const port = await freePort()
-  const child = spawn(process.execPath, [entry, `--port=${port}`, ...FLAGS[mode]], {
+  const child = spawn(process.execPath, [entry, `--port=${port}`, ...flags], {
     stdio: 'ignore',
     env: { ...process.env, NODE_ENV: 'production' },
   })

@@ -5,12 +5,10 @@ import { isInstalled, startServer, type Target } from '../proxy-processes.ts'
 import type { ProductStats } from '../proxy-server.ts'
 import { startNginx } from './nginx.ts'
 import { log, OURS, type Bench } from './part.ts'
-import { installPortkey, startPortkey, type PortkeyMode } from './portkey.ts'
+import { installPortkey, startPortkey } from './portkey.ts'
 
-const PORTKEY_MODES: Record<string, PortkeyMode> = {
-  portkey: 'as its README starts it',
-  portkey_headless: 'headless',
-}
+/** As its README starts it, with a log for its console; and without. */
+const PORTKEY_FLAGS = { portkey: [], portkey_headless: ['--headless'] }
 
 const urlOf = ({ port }: Target): string => `http://127.0.0.1:${port}`
 
@@ -32,8 +30,8 @@ const startPortkeys = async (
   const installed = join(folder, 'portkey')
   try {
     if (!existsSync(installed)) await installPortkey(installed)
-    for (const [name, mode] of Object.entries(PORTKEY_MODES))
-      targets.set(name, await startPortkey(installed, urlOf(upstream), mode))
+    for (const [name, flags] of Object.entries(PORTKEY_FLAGS))
+      targets.set(name, await startPortkey(installed, urlOf(upstream), flags))
   } catch (error) {
     log(`SKIPPED portkey, so nothing is compared with it: ${reason(error)}`)
   }

@@ -1,10 +1,10 @@
 /** The real server as a child process to which faults happen: its port, its log and its exit. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../../bench/harness/free-port.ts'
 
 export const ADMIN_TOKEN = 'faults-admin-token'
 
@@ -30,14 +30,6 @@ export interface SpawnOptions {
   before?: string
   /** largest file it may write, in units of 512 bytes */
   maxFileBlocks?: number
-}
-
-const freePort = async (): Promise<number> => {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise<void>((resolve) => server.close(() => resolve()))
-  return port
 }
 
 /** Starts it without waiting until it serves. */

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
+import { freePort } from '../../bench/harness/free-port.ts'
 import { createRetries } from '../../src/proxy/retries.ts'
 import { chatBody, eventually, send, startHarness, type Harness } from './harness.ts'
 
@@ -34,14 +35,6 @@ describe('retries', () => {
     ])
   })
 })
-
-const freePort = async (): Promise<number> => {
-  const server = createTcpServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 let harness: Harness | null = null
 afterEach(() => harness?.close())

@@ -3,13 +3,13 @@
  * shell commands, and one that is away for hours by the test's clock.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openEngineHost, type EngineHost } from '../../adapters/contract/host.ts'
 import { createFakeBackend } from '../../adapters/fake/backend.ts'
+import { freePort } from '../../bench/harness/free-port.ts'
 import { parseConfig } from '../../src/config.ts'
 import { batchOf } from '../../src/core/exchange-batch.ts'
 import type { Internalization } from '../../src/core/internalization.ts'
@@ -22,6 +22,7 @@ import type { Store } from '../../src/store/store.ts'
 import type { EngineCommand, EngineCommands, WorkerDeps } from '../../src/worker/deps.ts'
 import { createWorker, type Worker } from '../../src/worker/worker.ts'
 import { ORDERS } from '../fixtures/paint-orders.ts'
+import { workerDeps } from './worker-deps.ts'
 
 const SECOND_MS = 1_000
 const HOUR_MS = 3_600_000
@@ -43,18 +44,15 @@ const stateName = async (): Promise<string> => (await newest())?.state.name ?? '
 
 const count = (message: string): number => messages.filter((said) => said.includes(message)).length
 
-const depsOf = (engine: Engine, engineCommands: EngineCommands | null): WorkerDeps => ({
-  store,
-  engine,
-  engineCommands,
-  config: parseConfig({ DETECT_MIN_SESSIONS: '40', TRAIN_ROWS: '120', HOLDOUT_ROWS: '120' })
-    .internalize,
-  retention: { bodiesMs: 1e15, recordsMs: 1e15 },
-  replayUpstream: null,
-  now: () => now,
-  sleep: () => Promise.resolve(),
-  log: ({ message }) => void messages.push(message),
-})
+const depsOf = (engine: Engine, engineCommands: EngineCommands | null): WorkerDeps =>
+  workerDeps({
+    store,
+    engine,
+    engineCommands,
+    now: () => now,
+    sleep: () => Promise.resolve(),
+    log: ({ message }) => void messages.push(message),
+  })
 
 const open = async (deps: WorkerDeps): Promise<Worker> => {
   const worker = await createWorker(deps)
@@ -82,14 +80,6 @@ const runUntilState = (worker: Worker, wanted: string): Promise<void> =>
 
 const runFor = async (worker: Worker, ms: number, stepMs = 20 * SECOND_MS): Promise<void> => {
   for (let passed = 0; passed < ms; passed += stepMs) await round(worker, stepMs)
-}
-
-const freePort = async (): Promise<number> => {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise<void>((resolve) => server.close(() => resolve()))
-  return port
 }
 
 const approve = async (): Promise<unknown> =>

@@ -6,7 +6,6 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createFakeBackend } from '../../adapters/fake/backend.ts'
 import { openEngineHost, type EngineHost } from '../../adapters/contract/host.ts'
 import { batchOf } from '../../src/core/exchange-batch.ts'
-import { parseConfig } from '../../src/config.ts'
 import type { Internalization } from '../../src/core/internalization.ts'
 import type { ExchangeRecord } from '../../src/core/record.ts'
 import { createEngine } from '../../src/engine/client.ts'
@@ -22,6 +21,7 @@ import { settleForgotten } from '../../src/worker/forget.ts'
 import { createWorker, type Worker } from '../../src/worker/worker.ts'
 import { exampleRecord } from '../fixtures/examples.ts'
 import { filesWith } from '../fixtures/files-with.ts'
+import { workerDeps } from './worker-deps.ts'
 
 const SHELVES = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const PROMPT =
@@ -68,19 +68,15 @@ describe('forgetting', () => {
   let now: number
   let ids: number
 
-  const depsOf = (changes: Partial<WorkerDeps> = {}): WorkerDeps => ({
-    store,
-    engine,
-    engineCommands: null,
-    config: parseConfig({ DETECT_MIN_SESSIONS: '40', TRAIN_ROWS: '120', HOLDOUT_ROWS: '120' })
-      .internalize,
-    retention: { bodiesMs: 1e15, recordsMs: 1e15 },
-    replayUpstream: null,
-    now: () => now,
-    sleep: () => Promise.resolve(),
-    log: (event) => void events.push(event),
-    ...changes,
-  })
+  const depsOf = (changes: Partial<WorkerDeps> = {}): WorkerDeps =>
+    workerDeps({
+      store,
+      engine,
+      now: () => now,
+      sleep: () => Promise.resolve(),
+      log: (event) => void events.push(event),
+      ...changes,
+    })
 
   const newest = async (): Promise<Internalization> => (await store.internalizations.list()).at(-1)!
 

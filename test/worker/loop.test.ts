@@ -5,7 +5,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createFakeBackend } from '../../adapters/fake/backend.ts'
 import { openEngineHost, type EngineHost } from '../../adapters/contract/host.ts'
 import { batchOf } from '../../src/core/exchange-batch.ts'
-import { parseConfig } from '../../src/config.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { AppError } from '../../src/errors.ts'
@@ -15,6 +14,7 @@ import type { Store } from '../../src/store/store.ts'
 import type { WorkerDeps, WorkerEvent } from '../../src/worker/deps.ts'
 import { createWorker } from '../../src/worker/worker.ts'
 import { COLOURS, orderRecord, ORDERS, PROMPT } from '../fixtures/paint-orders.ts'
+import { workerDeps } from './worker-deps.ts'
 
 describe('the worker', () => {
   let folder: string
@@ -39,19 +39,15 @@ describe('the worker', () => {
     })
   }
 
-  const depsOf = (changes: Partial<WorkerDeps> = {}): WorkerDeps => ({
-    store,
-    engine,
-    engineCommands: null,
-    config: parseConfig({ DETECT_MIN_SESSIONS: '40', TRAIN_ROWS: '120', HOLDOUT_ROWS: '120' })
-      .internalize,
-    retention: { bodiesMs: 1e15, recordsMs: 1e15 },
-    replayUpstream: null,
-    now: Date.now,
-    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms, 5))),
-    log: (event) => void events.push(event),
-    ...changes,
-  })
+  const depsOf = (changes: Partial<WorkerDeps> = {}): WorkerDeps =>
+    workerDeps({
+      store,
+      engine,
+      now: Date.now,
+      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms, 5))),
+      log: (event) => void events.push(event),
+      ...changes,
+    })
 
   const runUntilIdle = async (deps: WorkerDeps): Promise<void> => {
     const worker = await createWorker(deps)

@@ -21,6 +21,9 @@ from engine.options import Options
 #: tokens of one forward and backward pass; a GPU is busy with no fewer, a CPU with 4096
 GPU_TRAINING_TOKENS = 16_384
 
+#: variables that the device decides with
+OF_DEVICE = {"device", "dtype", "max_training_tokens"}
+
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -44,18 +47,20 @@ class _Variables(BaseModel):
 
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] | None = None
     dtype: Literal["float32", "bfloat16"] | None = None
-    four_bit: bool = False
-    gradient_checkpointing: bool | None = None
-    attention: Attention | None = None
+    four_bit_training: Annotated[bool, Field(alias="ENGINE_FOUR_BIT")] = Options.four_bit_training
+    gradient_checkpointing: bool | None = Options.gradient_checkpointing
+    attention: Attention | None = Options.attention
     max_training_tokens: Count | None = None
-    checkpoint_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60
-    early_stop_patience: Annotated[int, Field(ge=0)] = 0
-    replay_share: Annotated[float, Field(ge=0, le=1)] = 0
-    processes: Count = 1
-    shard_base: bool = False
-    max_loras: Count = 32
-    max_running: Count = 8
-    threads: Count | None = None
+    checkpoint_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = (
+        Options.checkpoint_seconds
+    )
+    early_stop_patience: Annotated[int, Field(ge=0)] = Options.early_stop_patience
+    replay_share: Annotated[float, Field(ge=0, le=1)] = Options.replay_share
+    processes: Count = Options.processes
+    shard_base: bool = Options.shard_base
+    max_loras: Count = Options.max_loras
+    max_running: Count = Options.max_running
+    threads: Count | None = Options.threads
 
 
 def read_options(env: Mapping[str, str], machine: Machine) -> Options:
@@ -77,18 +82,8 @@ def read_options(env: Mapping[str, str], machine: Machine) -> Options:
     training_tokens = GPU_TRAINING_TOKENS if is_gpu else Options.max_training_tokens
     return Options(
         placement=Placement(device, read.dtype or ("bfloat16" if is_gpu else "float32")),
-        four_bit_training=read.four_bit,
-        gradient_checkpointing=read.gradient_checkpointing,
-        attention=read.attention,
-        checkpoint_seconds=read.checkpoint_seconds,
         max_training_tokens=read.max_training_tokens or training_tokens,
-        early_stop_patience=read.early_stop_patience,
-        replay_share=read.replay_share,
-        processes=read.processes,
-        shard_base=read.shard_base,
-        max_loras=read.max_loras,
-        max_running=read.max_running,
-        threads=read.threads,
+        **read.model_dump(exclude=OF_DEVICE),
     )
 
 
@@ -103,7 +98,7 @@ def _faults(read: _Variables, device: str, machine: Machine) -> list[str]:
         )
     if device == "cpu" and read.attention == "flex":
         faults.append("ENGINE_ATTENTION=flex trains on a GPU only: set ENGINE_ATTENTION=sdpa")
-    if read.four_bit and not machine.has_bitsandbytes:
+    if read.four_bit_training and not machine.has_bitsandbytes:
         faults.append(
             "ENGINE_FOUR_BIT needs bitsandbytes: install it (pip install bitsandbytes), "
             "or unset ENGINE_FOUR_BIT"
@@ -117,7 +112,7 @@ def _faults(read: _Variables, device: str, machine: Machine) -> list[str]:
             "ENGINE_SHARD_BASE shares the base model out over several processes: set "
             "ENGINE_PROCESSES to 2 or more, or unset ENGINE_SHARD_BASE"
         )
-    if read.shard_base and read.four_bit:
+    if read.shard_base and read.four_bit_training:
         faults.append(NO_FOUR_BIT_PARTS)
     return faults
 

@@ -13,35 +13,20 @@ import pytest
 from contract.errors import EngineError
 from engine.base_model import BaseModel, open_base_model
 from engine.lora_layout import create_lora_layout, init_lora
-from engine.lora_store import ADAPTER_CONFIG, MANIFEST, WEIGHTS, LoraManifest, read_lora, write_lora
+from engine.lora_store import ADAPTER_CONFIG, MANIFEST, WEIGHTS, read_lora, write_lora
 from engine.loras import Loras
 from engine.seeded_random import seeded_random
 from full_disk import full_disk
+from tiny_lora import tiny_manifest
 from tiny_model import tiny_base
 
 ADVICE = "train it again"
 
 
-def manifest_of(base: BaseModel) -> LoraManifest:
-    return LoraManifest(
-        base_model=base.name,
-        base_fingerprint=base.fingerprint,
-        tokenizer_hash=base.tokenizer_hash,
-        chat_template_hash=base.chat.template_hash,
-        data_hash="0",
-        parent=None,
-        seed=0,
-        hyperparameters={},
-        rendering={"default_system_message": False},
-        suffix=None,
-        metadata={},
-    )
-
-
 def write(base: BaseModel, folder: Path) -> Path:
     layout = create_lora_layout(base.config, 2, 4)
     theta = init_lora(layout, seeded_random(1)).astype(np.float32)
-    return folder / write_lora(folder, layout, theta, manifest_of(base), None)
+    return folder / write_lora(folder, layout, theta, tiny_manifest(base), None)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 
-from contract.backend import TrainProgress
 from contract.errors import EngineError
 from engine.base_model import open_base_model
 from engine.lora_layout import create_lora_layout, init_lora
@@ -26,13 +25,10 @@ from engine.probe import read_probe
 from engine.rendering import student_row
 from engine.rows import TokenizedRow, total_label_weight
 from engine.seeded_random import seeded_random
-from engine.token_budget import TokenBudget
-from engine.trainer import Trainer
-from engine.training_job import initial_state, prepare_job
+from in_process import HYPERPARAMETERS, Hooks, scarce, trainer_of
 from tiny_model import ROWS, packed_row, row, tiny_base, write_tiny_model
 
 SCRIPT = Path(__file__).parent.parent / "train.py"
-SHORT = {"rank": 4, "learning_rate": 1e-2, "batch_size": 3, "max_steps": 12}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +43,7 @@ def task_file(folder: Path, model: Path, **fields) -> Path:
         "loras_dir": str(folder / "loras"),
         "checkpoint_dir": str(folder / "checkpoint"),
         "rows": [asdict(one) for one in ROWS],
-        "hyperparameters": SHORT,
+        "hyperparameters": HYPERPARAMETERS,
         "threads": 1,
         **fields,
     }
@@ -105,7 +101,7 @@ def test_the_same_job_gives_the_same_lora_and_lowers_the_loss(tmp_path, model_pa
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_job_that_was_ended_goes_on_and_gives_the_same_lora(tmp_path, model_path, how):
-    hyperparameters = {**SHORT, "max_steps": 60}
+    hyperparameters = {**HYPERPARAMETERS, "max_steps": 60}
     whole = trained(task_file(tmp_path / "a", model_path, hyperparameters=hyperparameters))
     # SIGTERM leaves a checkpoint by itself, SIGKILL only what is there
     seconds = 0 if how == signal.SIGKILL else 60
@@ -119,7 +115,7 @@ def test_a_job_that_was_ended_goes_on_and_gives_the_same_lora(tmp_path, model_pa
 
 
 def test_it_ends_with_its_parent(tmp_path, model_path):
-    hyperparameters = {**SHORT, "max_steps": 100_000}
+    hyperparameters = {**HYPERPARAMETERS, "max_steps": 100_000}
     process = start(task_file(tmp_path, model_path, hyperparameters=hyperparameters))
     process.stdout.readline()
     process.stdin.close()
@@ -129,7 +125,9 @@ def test_it_ends_with_its_parent(tmp_path, model_path):
 
 
 def test_a_stage_goes_on_with_its_optimizer(tmp_path, model_path):
-    first = task_file(tmp_path, model_path, hyperparameters={**SHORT, "schedule_span": [0, 0.5]})
+    first = task_file(
+        tmp_path, model_path, hyperparameters={**HYPERPARAMETERS, "schedule_span": [0, 0.5]}
+    )
     lora = trained(first)["model"]
     base = open_base_model(model_path)
     folder = tmp_path / "loras" / lora
@@ -264,63 +262,23 @@ def test_packing_gives_the_gradient_of_separate_rows(tmp_path, checkpointing):
     assert float((gradient_of(model, [short]) - separate).norm() / separate.norm()) <= 1e-5
 
 
-class Hooks:
-    def __init__(self) -> None:
-        self.losses: list[float] = []
-        self.messages: list[str] = []
-
-    def on_progress(self, progress: TrainProgress) -> None:
-        self.losses.append(progress.train_loss)
-
-    def on_message(self, level: str, message: str) -> None:
-        self.messages.append(message)
-
-
-def losses_of_training(folder: Path, run_out_at: int | None) -> Hooks:
+def hooks_of_training(folder: Path, run_out_at: int) -> Hooks:
     """Trains in this process; a batch of more tokens than `run_out_at` runs out of memory."""
-    base = tiny_base(folder)
-    job = prepare_job(
-        base,
-        [student_row(base.chat, one) for one in ROWS],
-        [],
-        given=SHORT,
-        seed=1,
-        start=None,
-        checkpoint_dir=folder / "checkpoint",
-        placement="float32",
-        source="",
-    )
-    state, _ = initial_state(job)
-    weights = load_weights(base, Placement("cpu", "float32"))
-    model = LoraModel(weights, job.layout, state.theta, checkpointing=False)
-    plain, hooks = model.label_logits, Hooks()
-
-    def scarce(packed):
-        if run_out_at is not None and packed.tokens > run_out_at:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return plain(packed)
-
-    model.label_logits = scarce
-    trainer = Trainer(
-        job,
-        model,
-        state,
-        hooks,
-        budget=TokenBudget(400, hooks),
-        checkpoint_seconds=60,
-        asked_to_stop=lambda: False,
-    )
+    hooks = Hooks()
+    trainer, model = trainer_of(tiny_base(folder), folder / "checkpoint", hooks, max_tokens=400)
+    model.label_logits = scarce(model.label_logits, run_out_at)
     trainer.run()
     return hooks
 
 
 def test_out_of_memory_makes_parts_smaller_and_says_so(tmp_path):
-    plenty = losses_of_training(tmp_path / "a", None)
-    scarce = losses_of_training(tmp_path / "b", 120)
-    assert plenty.messages == [] and "out of memory" in scarce.messages[0]
-    assert scarce.losses == pytest.approx(plenty.losses, abs=1e-4)
+    plenty = hooks_of_training(tmp_path / "a", 4096)
+    scant = hooks_of_training(tmp_path / "b", 120)
+    assert plenty.messages == [] and "out of memory" in scant.messages[0]
+    losses = [[progress.train_loss for progress in one.progress] for one in (scant, plenty)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
     with pytest.raises(EngineError, match="too small for a row"):
-        losses_of_training(tmp_path / "c", 10)
+        hooks_of_training(tmp_path / "c", 10)
 
 
 def test_a_full_disk_is_told(tmp_path, model_path):

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 import engine.training_process as training_process
-from contract.backend import TrainProgress
 from contract.errors import EngineError
 from engine.training_process import run_training
 from full_disk import full_disk
-from test_engine_training import SHORT, start, task_file
+from in_process import HYPERPARAMETERS, Hooks
+from test_engine_training import start, task_file
 from tiny_model import write_tiny_model
 
 STEP = {
@@ -26,18 +26,6 @@ STEP = {
     "eta_seconds": 0.0,
 }
 TRAINED = {"kind": "trained", "model": "lora-1", "trained_tokens": 3, "metrics": {}}
-
-
-class Hooks:
-    def __init__(self) -> None:
-        self.steps: list[int] = []
-        self.warnings: list[str] = []
-
-    def on_progress(self, progress: TrainProgress) -> None:
-        self.steps.append(progress.step)
-
-    def on_message(self, level: str, message: str) -> None:
-        self.warnings.append(message)
 
 
 def use_script(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
@@ -67,8 +55,8 @@ print(json.dumps({TRAINED!r}))
     )
     hooks = Hooks()
     result = await run_training({}, tmp_path, hooks)
-    assert result.model == "lora-1" and hooks.steps == [1]
-    assert "died (status -9) after step 1" in hooks.warnings[0]
+    assert result.model == "lora-1" and [progress.step for progress in hooks.progress] == [1]
+    assert "died (status -9) after step 1" in hooks.messages[0]
 
 
 async def test_a_process_that_keeps_dying_fails_the_job_with_what_to_do(tmp_path, monkeypatch):
@@ -77,7 +65,7 @@ async def test_a_process_that_keeps_dying_fails_the_job_with_what_to_do(tmp_path
     with pytest.raises(EngineError, match="want of memory.*ENGINE_MAX_TRAINING_TOKENS") as caught:
         await run_training({}, tmp_path, hooks)
     assert caught.value.code == "engine_unavailable"
-    assert len(hooks.warnings) == training_process.MAX_RESTARTS
+    assert len(hooks.messages) == training_process.MAX_RESTARTS
 
 
 async def test_a_full_disk_before_the_first_step_is_told(tmp_path):
@@ -88,7 +76,7 @@ async def test_a_full_disk_before_the_first_step_is_told(tmp_path):
 
 def test_ends_without_a_word_when_nobody_reads_it_any_more(tmp_path):
     model = write_tiny_model(tmp_path / "tiny")
-    many = {**SHORT, "max_steps": 100_000}
+    many = {**HYPERPARAMETERS, "max_steps": 100_000}
     path = task_file(tmp_path / "job", model, hyperparameters=many)
     with start(path, stderr=subprocess.PIPE) as process:
         process.stdout.readline()
@@ -99,7 +87,7 @@ def test_ends_without_a_word_when_nobody_reads_it_any_more(tmp_path):
 
 def test_a_disk_that_gets_full_fails_the_job_and_keeps_its_last_checkpoint(tmp_path):
     model = write_tiny_model(tmp_path / "tiny")
-    steps = {**SHORT, "max_steps": 60}
+    steps = {**HYPERPARAMETERS, "max_steps": 60}
     path = task_file(tmp_path / "job", model, hyperparameters=steps, checkpoint_seconds=0)
     process = start(path)
     lines = []

@@ -6,13 +6,29 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.base_model import open_base_model
+from engine.base_model import BaseModel, open_base_model
 from engine.lora_layout import create_lora_layout, init_lora
 from engine.lora_model import LoraModel, Placement, load_weights
 from engine.lora_store import LoraManifest, write_lora
 from engine.probe import measure_probe, probe_rows
 from engine.row_outputs import completion_nats
 from engine.seeded_random import seeded_random
+
+
+def tiny_manifest(base: BaseModel, *, seed: int = 0) -> LoraManifest:
+    return LoraManifest(
+        base_model=base.name,
+        base_fingerprint=base.fingerprint,
+        tokenizer_hash=base.tokenizer_hash,
+        chat_template_hash=base.chat.template_hash,
+        data_hash="none",
+        parent=None,
+        seed=seed,
+        hyperparameters={},
+        rendering={"default_system_message": False},
+        suffix=None,
+        metadata={},
+    )
 
 
 def write_tiny_lora(model_path: Path, loras_dir: Path, *, seed: int = 1, rank: int = 4) -> str:
@@ -30,17 +46,4 @@ def write_tiny_lora(model_path: Path, loras_dir: Path, *, seed: int = 1, rank: i
         lambda row: completion_nats(model.label_logits, row),
         "float32",
     )
-    manifest = LoraManifest(
-        base_model=base.name,
-        base_fingerprint=base.fingerprint,
-        tokenizer_hash=base.tokenizer_hash,
-        chat_template_hash=base.chat.template_hash,
-        data_hash="none",
-        parent=None,
-        seed=seed,
-        hyperparameters={},
-        rendering={"default_system_message": False},
-        suffix=None,
-        metadata={},
-    )
-    return write_lora(loras_dir, layout, theta, manifest, None, probe)
+    return write_lora(loras_dir, layout, theta, tiny_manifest(base, seed=seed), None, probe)
