@@ -47,8 +47,10 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
     packages: ['drizzle-orm', '@libsql/client', 'lru-cache', 'gpt-tokenizer'],
     node: true,
   },
+  'src/http1': { ours: [], packages: [], node: ['node:net', 'node:tls'] },
   'src/proxy': {
     ours: [
+      'src/http1',
       'src/core',
       'src/openai',
       'src/errors.ts',

@@ -4,6 +4,9 @@ import type { ChatRequest } from '../openai/chat.ts'
 import type { Client } from './client.ts'
 import type { Charge } from './limits.ts'
 
+/** What an upstream is asked with, whoever read it. */
+export type RequestHead = Pick<IncomingMessage, 'method' | 'url' | 'headers' | 'rawHeaders'>
+
 /** What the log needs to know of a request. */
 export interface Exchange {
   id: string

@@ -3,13 +3,12 @@
  * client has seen nothing, and only where the upstream has not begun to work on it or says itself that
  * it cannot: a request that may be under way is paid for.
  */
-import type { IncomingMessage } from 'node:http'
 import { Attempt, type Judge } from './attempt.ts'
 import type { Breaker } from './breaker.ts'
 import { headerOf, UPSTREAM_HEADER } from './headers.ts'
 import type { ProxyMetrics } from './metrics.ts'
 import { retryAfterMs, type Retries } from './retries.ts'
-import type { ExchangeEnd } from './exchange.ts'
+import type { ExchangeEnd, RequestHead } from './exchange.ts'
 import { sendLater, type Upstream } from './upstream.ts'
 import { isPassing, isUnsendable, UpstreamAnswer, type Passage } from './upstream-answer.ts'
 
@@ -52,7 +51,7 @@ const passageTo = (target: Target, passage: Passage): Passage => ({
 
 export class Turns implements Judge {
   private readonly deps: TurnsDeps
-  private readonly incoming: IncomingMessage
+  private readonly incoming: RequestHead
   private readonly body: Buffer
   private readonly passage: Passage
   /** not asked yet, the first choice first */
@@ -65,7 +64,7 @@ export class Turns implements Judge {
 
   constructor(
     deps: TurnsDeps,
-    request: { incoming: IncomingMessage; body: Buffer; passage: Passage },
+    request: { incoming: RequestHead; body: Buffer; passage: Passage },
     targets: readonly [Target, ...Target[]]
   ) {
     this.deps = deps
@@ -80,7 +79,7 @@ export class Turns implements Judge {
     this.turnTo(this.next() ?? this.target)
   }
 
-  begun(attempt: Attempt, status: number, rawHeaders: Buffer[]): void {
+  begun(attempt: Attempt, status: number, headers: string[]): void {
     // what the client has begun to see cannot be taken back, an interim answer included
     if (status < 200) return this.pass(attempt)
     if (status >= 500) this.target.breaker.failed()
@@ -88,7 +87,7 @@ export class Turns implements Judge {
     if (FALLBACK_STATUSES.has(status) && this.passOver(attempt)) return
     // an error of a stand-in, such as 401 for its key, says less than the first one
     if (status >= 400 && this.releaseHeld()) return attempt.drop()
-    if (RETRY_STATUSES.has(status) && this.askAgain(attempt, rawHeaders)) return
+    if (RETRY_STATUSES.has(status) && this.askAgain(attempt, headers)) return
     this.pass(attempt)
   }
 
@@ -170,10 +169,10 @@ export class Turns implements Judge {
     return true
   }
 
-  private askAgain(attempt: Attempt, rawHeaders: Buffer[]): boolean {
+  private askAgain(attempt: Attempt, headers: string[]): boolean {
     const { now, retryAfterMaxMs } = this.deps
     if (retryAfterMaxMs === 0) return false
-    const waitMs = retryAfterMs(headerOf(rawHeaders, 'retry-after'), now())
+    const waitMs = retryAfterMs(headerOf(headers, 'retry-after'), now())
     if (waitMs === null || waitMs > retryAfterMaxMs || !this.askLater(waitMs)) return false
     attempt.drop()
     return true
