@@ -19,6 +19,8 @@ export interface Reading {
   keepAliveMs: number | null
   /** the code of the error that it ended with */
   error: string | null
+  /** what it says */
+  refusal: string | null
 }
 
 export const MAX_HEAD_BYTES = 16 * 1024
@@ -35,6 +37,7 @@ export const readAnswer = (pieces: readonly Buffer[]): Reading => {
     isReusable: false,
     keepAliveMs: null,
     error: null,
+    refusal: null,
   }
   const take = (): void => {
     for (;;) {
@@ -63,6 +66,7 @@ export const readAnswer = (pieces: readonly Buffer[]): Reading => {
     }
   } catch (error) {
     if (!(error instanceof Http1Error)) throw error
+    reading.refusal = error.message.replace('the answer is no HTTP/1.1: ', '')
     reading.error = error.code
   }
   reading.trailers = parser.trailers
