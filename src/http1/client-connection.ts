@@ -73,9 +73,12 @@ export class ClientConnection {
     this.exchange = exchange
     this.movedAt = owner.ticks
     this.parser = new ResponseParser(limits.maxHeadBytes)
-    socket.once(connector.readyEvent, () => this.begin())
-    socket.on('data', (chunk) => this.received(chunk))
-    socket.on('end', () => this.ended())
+    socket.once(connector.readyEvent, () => {
+      this.isConnected = true
+      socket.on('data', (chunk) => this.received(chunk))
+      socket.on('end', () => this.ended())
+      this.begin()
+    })
     socket.on('error', (error) => this.fail(error))
     socket.on('close', () => {
       // what came before the end is still to be handed on
@@ -126,7 +129,6 @@ export class ClientConnection {
   private begin(): void {
     const { exchange } = this
     if (exchange === null) return
-    this.isConnected = true
     this.movedAt = this.owner.ticks
     const { handler } = exchange
     try {

@@ -340,6 +340,13 @@ describe('TLS', () => {
     expect(secure.sockets).toHaveLength(1)
   })
 
+  it('is an error with Node`s code when the upstream hangs up inside of it', async () => {
+    upstream.opened = (socket) => socket.once('data', () => socket.end())
+    const { calls, error } = await ask(open({}, `https://127.0.0.1:${upstream.port}`))
+    expect(calls).toEqual(['error'])
+    expect(error).toMatchObject({ code: 'ECONNRESET' })
+  })
+
   it.each([
     ['an unknown signer', 'localhost', {}, 'DEPTH_ZERO_SELF_SIGNED_CERT'],
     ['another name', '127.0.0.1', { ca: CERTIFICATE }, 'ERR_TLS_CERT_ALTNAME_INVALID'],
