@@ -2,9 +2,9 @@
  * The way to the upstream: one connection pool. `Pool.dispatch` costs a sixth of `fetch`
  * (bench/proxy.ts compares them).
  */
-import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { Pool, type Dispatcher } from 'undici'
+import type { RequestHead } from '../http1/plain-head.ts'
 import { headersForUpstream } from './headers.ts'
 import type { Retries } from './retries.ts'
 import { UpstreamAnswer, type Passage } from './upstream-answer.ts'
@@ -20,10 +20,10 @@ export interface UpstreamOptions {
 
 export interface Upstream {
   /** @param body null for none; a buffer is sent with its length, a stream as the client frames it */
-  send(incoming: IncomingMessage, body: Buffer | Readable | null, passage: Passage): void
+  send(incoming: RequestHead, body: Buffer | Readable | null, passage: Passage): void
   /** Asks once; the handler sees the answer. @param apiKey as in `Passage` */
   ask(
-    incoming: IncomingMessage,
+    incoming: RequestHead,
     body: Buffer | Readable | null,
     apiKey: string | null,
     handler: Dispatcher.DispatchHandler
@@ -84,7 +84,7 @@ export const createUpstream = (baseUrl: string, options: UpstreamOptions): Upstr
     )
   }
   const send = (
-    incoming: IncomingMessage,
+    incoming: RequestHead,
     body: Buffer | Readable | null,
     passage: Passage,
     attempts: number
