@@ -54,7 +54,7 @@ export const trackConnections = (server: Server): Connections => {
     if (!answer.headersSent) answer.shouldKeepAlive = false
     // a request that waited for the end of this answer is begun by then
     answer.once('close', () =>
-      process.nextTick(() => {
+      setImmediate(() => {
         if (answers.get(socket) === answer) socket.destroySoon()
       })
     )
