@@ -18,8 +18,7 @@ export interface Connections {
   drain(limitMs: number): Promise<void>
 }
 
-const isOver = ({ writableFinished, destroyed }: Outgoing): boolean =>
-  writableFinished || destroyed
+const isOver = ({ writableFinished, destroyed }: Outgoing): boolean => writableFinished || destroyed
 
 /**
  * Tells answers that their connection has closed while they waited behind another one: Node tells only

@@ -116,8 +116,7 @@ export class PlainAnswer extends EventEmitter implements Outgoing {
     this.socket.cork()
     this.flushHeaders()
     if (chunk !== undefined) this.writeBody(chunk)
-    if (this.framing === 'chunked')
-      this.socket.write(`${LAST_CHUNK}${this.trailers}\r\n`, 'latin1')
+    if (this.framing === 'chunked') this.socket.write(`${LAST_CHUNK}${this.trailers}\r\n`, 'latin1')
     this.socket.uncork()
     // most answers are in the kernel's hands by now
     if (this.socket.writableLength === 0) this.finish()

@@ -67,7 +67,7 @@ const readFields = (
 ): Pick<RequestHead, 'rawHeaders' | 'headers'> | null => {
   const rawHeaders: string[] = []
   const headers: Record<string, string> = {}
-  for (let from = at; from < text.length; ) {
+  for (let from = at; from < text.length;) {
     const to = text.indexOf(LINE_END, from)
     const colon = text.indexOf(':', from)
     if (colon < 0 || colon > to) return null
