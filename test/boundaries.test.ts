@@ -50,7 +50,7 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
   'src/http1': {
     ours: [],
     packages: [],
-    node: ['node:events', 'node:http', 'node:net'],
+    node: ['node:events', 'node:http', 'node:net', 'node:tls'],
   },
   'src/proxy': {
     ours: [

@@ -2,12 +2,12 @@
  * One upstream asked for an answer that may not be the client's: its judge looks at it first. What the
  * judge has not decided yet is held, with its body unread on the connection.
  */
-import type { Dispatcher } from 'undici'
+import type { AnswerHandler } from '../http1/answer-handler.ts'
 import { CLIENT_LEFT, type UpstreamAnswer } from './upstream-answer.ts'
 
 export interface Judge {
   /** An answer has begun, or an interim one; decides by `pass`, `hold` or `drop`. */
-  begun(attempt: Attempt, status: number, rawHeaders: Buffer[]): void
+  begun(attempt: Attempt, status: number, headers: string[]): void
   /**
    * No answer came.
    * @param wasSent whether the upstream may have read something of the request
@@ -18,7 +18,7 @@ export interface Judge {
 
 const NOT_WANTED = new Error('another answer is given')
 
-export class Attempt implements Dispatcher.DispatchHandler {
+export class Attempt implements AnswerHandler {
   private readonly judge: Judge
   private readonly answer: UpstreamAnswer
   private state: 'asking' | 'held' | 'passing' | 'over' = 'asking'
@@ -53,7 +53,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     const { head } = this
     if (head === null) return
     this.pass()
-    // undici parses one answer at a time, and may just be in another one
+    // another attempt may just be at its end, which comes first
     queueMicrotask(() => {
       if (!this.isPassing()) return
       this.answer.onHeaders(...head)
@@ -84,7 +84,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     return this.isPassing() && this.answer.onData(chunk)
   }
 
-  onComplete(trailers: (Buffer | string)[] | null): void {
+  onComplete(trailers: string[]): void {
     if (this.isPassing()) this.answer.onComplete(trailers)
   }
 

@@ -1,6 +1,6 @@
 /**
- * Which headers cross the proxy. Header lists are flat (`[name, value, name, value, …]`), as Node
- * and undici have them on the wire: order, case and duplicates are kept.
+ * Which headers cross the proxy. Header lists are flat (`[name, value, name, value, …]`), as they
+ * are on the wire: order, case and duplicates are kept.
  */
 
 /** RFC 9110 §7.6.1: meant for one connection. `expect` is answered by our own server. */
@@ -49,7 +49,7 @@ const declaredHopByHop = (connection: string | undefined): ReadonlySet<string> =
 
 /**
  * What a client sent → what the upstream gets.
- * @param keepLength false where the body is sent as one buffer, whose length undici writes itself
+ * @param keepLength false where the body is sent as one buffer, whose length the client writes itself
  * @param apiKey sent in place of the client's own credential; null forwards that
  */
 export const headersForUpstream = (
@@ -78,41 +78,21 @@ export interface ClientHeaders {
   hasLength: boolean
 }
 
-/**
- * Texts of buffers that are parts of one text, as the headers of an answer are when they came in one
- * piece: to decode it once and to cut it takes a fifth of decoding each.
- */
-const textsOf = (parts: readonly Buffer[]): string[] => {
-  const [first, last] = [parts[0], parts.at(-1)]
-  if (first === undefined || last === undefined) return []
-  const { buffer, byteOffset: start } = first
-  const length = last.buffer === buffer ? last.byteOffset + last.length - start : 0
-  const whole = length > 0 ? Buffer.from(buffer, start, length).toString('latin1') : ''
-  return parts.map((part) => {
-    const from = part.byteOffset - start
-    const isInside = part.buffer === buffer && from >= 0 && from + part.length <= whole.length
-    return isInside ? whole.slice(from, from + part.length) : part.toString('latin1')
-  })
-}
-
 /** The first value of a header in an upstream's list; null without one. @param name in lower case */
-export const headerOf = (raw: readonly Buffer[], name: string): string | null => {
-  const at = raw.findIndex(
-    (part, i) => i % 2 === 0 && part.toString('latin1').toLowerCase() === name
-  )
-  return at < 0 ? null : (raw[at + 1]?.toString('latin1') ?? null)
+export const headerOf = (raw: readonly string[], name: string): string | null => {
+  const at = raw.findIndex((text, i) => i % 2 === 0 && text.toLowerCase() === name)
+  return at < 0 ? null : (raw[at + 1] ?? null)
 }
 
 /** What the upstream answered → what the client gets, and what the log must know of it. */
 export const headersForClient = (
-  raw: readonly Buffer[],
+  raw: readonly string[],
   added: readonly string[]
 ): ClientHeaders => {
   const result: ClientHeaders = { raw: [], contentEncoding: '', contentType: '', hasLength: false }
-  const texts = textsOf(raw)
-  for (let i = 0; i + 1 < texts.length; i += 2) {
-    const name = texts[i]!
-    const value = texts[i + 1]!
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i]!
+    const value = raw[i + 1]!
     const lowerName = name.toLowerCase()
     if (HOP_BY_HOP.has(lowerName)) continue
     result.raw.push(name, value)

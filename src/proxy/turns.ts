@@ -80,7 +80,7 @@ export class Turns implements Judge {
     this.turnTo(this.next() ?? this.target)
   }
 
-  begun(attempt: Attempt, status: number, rawHeaders: Buffer[]): void {
+  begun(attempt: Attempt, status: number, headers: string[]): void {
     // what the client has begun to see cannot be taken back, an interim answer included
     if (status < 200) return this.pass(attempt)
     if (status >= 500) this.target.breaker.failed()
@@ -88,7 +88,7 @@ export class Turns implements Judge {
     if (FALLBACK_STATUSES.has(status) && this.passOver(attempt)) return
     // an error of a stand-in, such as 401 for its key, says less than the first one
     if (status >= 400 && this.releaseHeld()) return attempt.drop()
-    if (RETRY_STATUSES.has(status) && this.askAgain(attempt, rawHeaders)) return
+    if (RETRY_STATUSES.has(status) && this.askAgain(attempt, headers)) return
     this.pass(attempt)
   }
 
@@ -170,10 +170,10 @@ export class Turns implements Judge {
     return true
   }
 
-  private askAgain(attempt: Attempt, rawHeaders: Buffer[]): boolean {
+  private askAgain(attempt: Attempt, headers: string[]): boolean {
     const { now, retryAfterMaxMs } = this.deps
     if (retryAfterMaxMs === 0) return false
-    const waitMs = retryAfterMs(headerOf(rawHeaders, 'retry-after'), now())
+    const waitMs = retryAfterMs(headerOf(headers, 'retry-after'), now())
     if (waitMs === null || waitMs > retryAfterMaxMs || !this.askLater(waitMs)) return false
     attempt.drop()
     return true

@@ -1,6 +1,6 @@
 /** The upstream's answer on its way to the client, byte by byte. */
-import type { Dispatcher } from 'undici'
 import { AppError } from '../errors.ts'
+import type { AnswerHandler } from '../http1/answer-handler.ts'
 import { UsageFilter } from '../openai/hide-usage.ts'
 import type { Capture } from './capture.ts'
 import type { Client } from './client.ts'
@@ -33,12 +33,8 @@ export interface Passage {
 
 export const CLIENT_LEFT = new Error('the client closed the connection')
 
-/**
- * One answer on its way. Every method is called by undici, in the order of the declarations. This is
- * the older of its two interfaces, deprecated but what the newer one is translated to; and that takes
- * all headers apart before anybody asks (docs/experiments.md).
- */
-export class UpstreamAnswer implements Dispatcher.DispatchHandler {
+/** One answer on its way. */
+export class UpstreamAnswer implements AnswerHandler {
   private readonly passage: Passage
   /** takes over a request that was never sent; false when it is not tried again */
   private readonly tryAgain: () => boolean
@@ -68,7 +64,7 @@ export class UpstreamAnswer implements Dispatcher.DispatchHandler {
     if (this.passage.client.gone) abort(CLIENT_LEFT)
   }
 
-  onHeaders(status: number, raw: Buffer[], resume: () => void, statusText: string): boolean {
+  onHeaders(status: number, raw: string[], resume: () => void, statusText: string): boolean {
     const { client, addedHeaders, capture } = this.passage
     if (status < 200) {
       client.sendHint(status, statusText, headersForClient(raw, []).raw)
@@ -102,10 +98,10 @@ export class UpstreamAnswer implements Dispatcher.DispatchHandler {
     return takesMore
   }
 
-  onComplete(trailers: (Buffer | string)[] | null): void {
+  onComplete(trailers: string[]): void {
     const { outgoing } = this.passage.client
     if (this.usageFilter !== null) outgoing.write(this.usageFilter.end())
-    if (trailers !== null && trailers.length > 0) outgoing.addTrailers(pairsOf(trailers))
+    if (trailers.length > 0) outgoing.addTrailers(pairsOf(trailers))
     if (this.isHeld) this.isComplete = true
     else outgoing.end()
     this.passage.onEnd('complete')
@@ -143,13 +139,9 @@ export class UpstreamAnswer implements Dispatcher.DispatchHandler {
   }
 }
 
-/** Header fields as `addTrailers` takes them; undici declares strings and gives buffers. */
-const pairsOf = (raw: readonly (Buffer | string)[]): [string, string][] => {
-  const texts = raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')))
-  return texts.flatMap((name, i): [string, string][] =>
-    i % 2 === 0 ? [[name, texts[i + 1] ?? '']] : []
-  )
-}
+/** Header fields as `addTrailers` takes them. */
+const pairsOf = (raw: readonly string[]): [string, string][] =>
+  raw.flatMap((name, i): [string, string][] => (i % 2 === 0 ? [[name, raw[i + 1] ?? '']] : []))
 
 /** A stream of events that is read as it is, and may get longer or shorter. */
 const isPlainEventStream = ({ contentType, contentEncoding, hasLength }: ClientHeaders): boolean =>
@@ -160,9 +152,12 @@ const PASSING = new Set(['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNRE
 
 export const isPassing = ({ code }: Error & { code?: string }): boolean => PASSING.has(code ?? '')
 
-/** undici refuses what it cannot put on the wire: that is the client's fault, not the upstream's. */
+/** What our own client and undici say of what they cannot put on the wire. */
+const UNSENDABLE = new Set(['unsendable', 'UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED'])
+
+/** The client's fault, not the upstream's. */
 export const isUnsendable = ({ code }: Error & { code?: string }): boolean =>
-  code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED'
+  UNSENDABLE.has(code ?? '')
 
 const connectionError = (cause: Error): AppError =>
   isUnsendable(cause)
