@@ -9,6 +9,15 @@ import { withCpu } from './proxy/cpu.ts'
 import { load } from './proxy-load.ts'
 import { requestBody } from './proxy-traffic.ts'
 
+import { writeFileSync } from 'node:fs'
+const startProfiled = (script: string, ...rest: string[]) => {
+  const old = process.execPath
+  writeFileSync('/tmp/nodeprof', `#!/bin/sh\nexec ${old} --cpu-prof --cpu-prof-dir=/tmp/prof --cpu-prof-interval=250 "$@"\n`, { mode: 0o755 })
+  process.execPath = '/tmp/nodeprof'
+  const result = startServer(script, ...(rest as [string]))
+  process.execPath = old
+  return result
+}
 const SERVER = 'bench/proxy-server.ts'
 const THREAD = 'src/store/sqlite/thread.ts'
 const kinds = (process.argv[2] ?? 'nginx,bare,ours').split(',')
@@ -22,7 +31,7 @@ const url = `http://127.0.0.1:${up.port}`
 const targets = new Map<string, Target>()
 for (const kind of kinds) {
   if (kind === 'nginx') targets.set(kind, await startNginx(join(folder, 'nginx'), up.port))
-  else targets.set(kind, await startServer(kind.length < 4 ? (kind === 'raw' ? '/tmp/raw.mjs' : '/tmp/raw2.mjs') : pathOf(SERVER), kind, url, join(folder, kind)))
+  else targets.set(kind, await (process.env.PROF && kind === 'ours' ? startProfiled : startServer)(kind.length < 4 ? (kind === 'raw' ? '/tmp/raw.mjs' : '/tmp/raw2.mjs') : pathOf(SERVER), kind, url, join(folder, kind)))
 }
 const threads = (pid: number): Map<string, number> => {
   const sums = new Map<string, number>()

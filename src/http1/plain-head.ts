@@ -31,8 +31,8 @@ const MAX_HEAD_BYTES = 16_384
 const HEAD_END = '\r\n\r\n'
 const LINE_END = '\r\n'
 
-/** What RFC 9110 §5.5 forbids in values, what older texts allow beyond ASCII, and half a line end. */
-const NOT_PLAIN = /[^\t\r\n\x20-\x7e]|\r(?!\n)|(?<!\r)\n/
+/** ASCII without control characters: less than RFC 9110 §5.5 allows, and no part of a line end. */
+const PLAIN_VALUE = /^[\t\x20-\x7e]*$/
 /** RFC 9110 §5.6.2 */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const LENGTH = /^[1-9][0-9]{0,9}$/
@@ -60,6 +60,25 @@ const trimmed = (text: string, from: number, to: number): string => {
   return text.slice(start, end)
 }
 
+/** Names that clients have sent → as `headers` has them, null where they are not plain. */
+const keys = new Map<string, string | null>()
+const MAX_KEYS = 1000
+const MAX_KEY_CHARS = 64
+
+const keyFor = (name: string): string | null => {
+  const key = name.toLowerCase()
+  return TOKEN.test(name) && !NODES_OWN.has(key) ? key : null
+}
+
+/** Clients send the same names again and again. */
+const keyOf = (name: string): string | null => {
+  const known = keys.get(name)
+  if (known !== undefined) return known
+  const key = keyFor(name)
+  if (keys.size < MAX_KEYS && name.length <= MAX_KEY_CHARS) keys.set(name, key)
+  return key
+}
+
 /** @returns null where a line is not plain. @param at behind the start line */
 const readFields = (
   text: string,
@@ -72,10 +91,11 @@ const readFields = (
     const colon = text.indexOf(':', from)
     if (colon < 0 || colon > to) return null
     const name = text.slice(from, colon)
-    const key = name.toLowerCase()
+    const key = keyOf(name)
     // `in` also finds what every object has: a header by such a name is not plain either
-    if (!TOKEN.test(name) || NODES_OWN.has(key) || key in headers) return null
+    if (key === null || key in headers) return null
     const value = trimmed(text, colon + 1, to)
+    if (!PLAIN_VALUE.test(value)) return null
     rawHeaders.push(name, value)
     headers[key] = value
     from = to + LINE_END.length
@@ -106,7 +126,7 @@ export const createPlainHeadReader = (path: string): PlainHeadReader => {
     const headBytes = end + HEAD_END.length
     if (headBytes > MAX_HEAD_BYTES) return 'other'
     const text = bytes.toString('latin1', 0, end + LINE_END.length)
-    const fields = NOT_PLAIN.test(text) ? null : readFields(text, startLine.length)
+    const fields = readFields(text, startLine.length)
     if (fields === null) return 'other'
     const { host, connection, 'content-length': length = '' } = fields.headers
     const kept = isKept(connection)
