@@ -13,6 +13,18 @@ const LAST_CHUNK = '0\r\n'
 
 const WHOLE_REQUEST = { httpVersion: '1.1', complete: true } as const
 
+const MAX_COPIED_BYTES = 16_384
+
+/** @param bytes of the chunk */
+const joined = (before: string, chunk: string | Buffer, bytes: number, after: string): Buffer => {
+  const whole = Buffer.allocUnsafe(before.length + bytes + after.length)
+  whole.write(before, 'latin1')
+  if (typeof chunk === 'string') whole.write(chunk, before.length)
+  else whole.set(chunk, before.length)
+  whole.write(after, before.length + bytes, 'latin1')
+  return whole
+}
+
 type Framing = 'length' | 'chunked' | 'none'
 
 /** Emits `close` once, when all is sent or the connection is gone, and `drain`. */
@@ -65,6 +77,7 @@ export class PlainAnswer extends EventEmitter implements Outgoing {
       if (UNSAFE.test(headers[i]!) || UNSAFE.test(headers[i + 1]!))
         throw new TypeError(`header ${name} has a character that no header may have`)
     }
+    if (UNSAFE.test(statusText)) throw new TypeError('the status has a character that none may have')
     if (this.sendDate && !hasDate) head += `Date: ${new Date().toUTCString()}\r\n`
     head += this.shouldKeepAlive
       ? `Connection: keep-alive\r\nKeep-Alive: ${this.keepAlive}\r\n`
@@ -77,9 +90,7 @@ export class PlainAnswer extends EventEmitter implements Outgoing {
   }
 
   flushHeaders(): void {
-    if (this.head === null) return
-    this.socket.write(this.head, 'latin1')
-    this.head = null
+    if (this.head !== null) this.socket.write(this.takeHead(), 'latin1')
   }
 
   cork(): void {
@@ -94,11 +105,7 @@ export class PlainAnswer extends EventEmitter implements Outgoing {
   write(chunk: string | Buffer): boolean {
     if (this.writableEnded || this.destroyed) return false
     if (!this.headersSent) this.writeHead(200, [])
-    this.socket.cork()
-    this.flushHeaders()
-    const takesMore = this.writeBody(chunk)
-    this.socket.uncork()
-    return takesMore
+    return this.send(chunk, '')
   }
 
   addTrailers(trailers: [string, string][]): void {
@@ -113,11 +120,8 @@ export class PlainAnswer extends EventEmitter implements Outgoing {
     if (!this.headersSent)
       this.writeHead(200, ['Content-Length', String(Buffer.byteLength(chunk ?? ''))])
     this.writableEnded = true
-    this.socket.cork()
-    this.flushHeaders()
-    if (chunk !== undefined) this.writeBody(chunk)
-    if (this.framing === 'chunked') this.socket.write(`${LAST_CHUNK}${this.trailers}\r\n`, 'latin1')
-    this.socket.uncork()
+    const isChunked = this.framing === 'chunked'
+    this.send(chunk ?? '', isChunked ? `${LAST_CHUNK}${this.trailers}\r\n` : '')
     // most answers are in the kernel's hands by now
     if (this.socket.writableLength === 0) this.finish()
     else this.socket.write('', () => this.finish())
@@ -137,14 +141,37 @@ export class PlainAnswer extends EventEmitter implements Outgoing {
     this.emit('close')
   }
 
-  private writeBody(chunk: string | Buffer): boolean {
-    const bytes = Buffer.byteLength(chunk)
+  private takeHead(): string {
+    const head = this.head ?? ''
+    this.head = null
+    return head
+  }
+
+  /**
+   * Writes a piece of the body, with the head before it if that waits, and what ends the body behind it.
+   * @returns as `write`
+   */
+  private send(chunk: string | Buffer, ending: string): boolean {
+    const bytes = this.framing === 'none' ? 0 : Buffer.byteLength(chunk)
+    const before = this.takeHead()
     // an empty chunk would be the last one
-    if (this.framing === 'none' || bytes === 0) return true
-    if (this.framing === 'length') return this.socket.write(chunk)
-    this.socket.write(`${bytes.toString(16)}\r\n`, 'latin1')
-    this.socket.write(chunk)
-    return this.socket.write('\r\n', 'latin1')
+    if (bytes === 0) return this.put(before + ending, '', 0, '')
+    if (this.framing === 'length') return this.put(before, chunk, bytes, ending)
+    return this.put(`${before}${bytes.toString(16)}\r\n`, chunk, bytes, `\r\n${ending}`)
+  }
+
+  /** Small parts are copied together: a write of its own costs more. */
+  private put(before: string, chunk: string | Buffer, bytes: number, after: string): boolean {
+    const { socket } = this
+    if (bytes === 0) return before === '' || socket.write(before, 'latin1')
+    if (before === '' && after === '') return socket.write(chunk)
+    if (bytes <= MAX_COPIED_BYTES) return socket.write(joined(before, chunk, bytes, after))
+    socket.cork()
+    socket.write(before, 'latin1')
+    socket.write(chunk)
+    const takesMore = socket.write(after, 'latin1')
+    socket.uncork()
+    return takesMore
   }
 
   private finish(): void {
