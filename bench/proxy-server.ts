@@ -100,7 +100,7 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
   )
   const metrics = createMetrics(new Registry(), () => queue.stats())
   const outcomes: Record<string, number> = {}
-  const { app, takes } = createProxy({
+  const proxy = createProxy({
     upstreamBaseUrl: upstreamUrl,
     failover: { upstreams: [], breaker: { maxFailures: 5, pauseMs: 10_000 }, retryAfterMaxMs: 0 },
     load: new Load({ maxInFlight: 10_000, maxDelayMs: 500 }),
@@ -134,7 +134,7 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
     now,
     newId: timeOrderedId,
   })
-  announce((await listen(app, takes, { port: 0, host: '127.0.0.1' })).port)
+  announce((await listen(proxy.app, proxy, { port: 0, host: '127.0.0.1' })).port)
   const finish = async (): Promise<void> => {
     await queue.close(60_000)
     const stats: ProductStats = { ...queue.stats(), outcomes }

@@ -1,13 +1,16 @@
 /** Which connections are open and what each is doing, so that the end of the server cuts none short. */
+import type { Server } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
-import type { Server, ServerResponse } from 'node:http'
+import type { Outgoing } from './http1/outgoing.ts'
 
 /** A connection that has sent nothing yet may be about to. */
 const FIRST_REQUEST_MS = 1_000
 
 export interface Connections {
   /** the newest answer of a connection; null before its first request */
-  latest(socket: Socket): ServerResponse | null
+  latest(socket: Socket): Outgoing | null
+  /** An answer that Node's server knows nothing of is now the newest. */
+  begun(socket: Socket, answer: Outgoing): void
   /**
    * Takes no new connection, closes those without a request, and the others behind their answer.
    * What is not over within the limit is cut.
@@ -15,17 +18,16 @@ export interface Connections {
   drain(limitMs: number): Promise<void>
 }
 
-const isOver = ({ writableFinished, destroyed }: ServerResponse): boolean =>
-  writableFinished || destroyed
+const isOver = ({ writableFinished, destroyed }: Outgoing): boolean => writableFinished || destroyed
 
 /**
  * Tells answers that their connection has closed while they waited behind another one: Node tells only
  * the one whose turn it is, and the others would go on for nobody.
  */
 const createLine = () => {
-  const waiting = new Map<Socket, Set<ServerResponse>>()
+  const waiting = new Map<Socket, Set<Outgoing>>()
   return {
-    join: (socket: Socket, answer: ServerResponse): void => {
+    join: (socket: Socket, answer: Outgoing): void => {
       const line = waiting.get(socket) ?? new Set()
       waiting.set(socket, line.add(answer))
       answer.once('close', () => line.delete(answer))
@@ -43,15 +45,18 @@ const createLine = () => {
 
 /** Follows connections from the start; a request costs one entry in a map. */
 export const trackConnections = (server: Server): Connections => {
-  const answers = new Map<Socket, ServerResponse | null>()
+  const answers = new Map<Socket, Outgoing | null>()
   const line = createLine()
   let isDraining = false
   /** Says `connection: close` in the answer, and closes behind it where its head is sent already. */
-  const closeBehind = (socket: Socket, answer: ServerResponse): void => {
+  const closeBehind = (socket: Socket, answer: Outgoing): void => {
     if (!answer.headersSent) answer.shouldKeepAlive = false
-    answer.once('close', () => {
-      if (answers.get(socket) === answer) socket.destroySoon()
-    })
+    // a request that waited for the end of this answer is begun by then
+    answer.once('close', () =>
+      setImmediate(() => {
+        if (answers.get(socket) === answer) socket.destroySoon()
+      })
+    )
   }
   server.on('connection', (socket: Socket) => {
     answers.set(socket, null)
@@ -60,10 +65,13 @@ export const trackConnections = (server: Server): Connections => {
       line.closed(socket)
     })
   })
-  server.prependListener('request', ({ socket }, answer) => {
+  const begun = (socket: Socket, answer: Outgoing): void => {
     answers.set(socket, answer)
-    if (answer.socket === null) line.join(socket, answer)
     if (isDraining) closeBehind(socket, answer)
+  }
+  server.prependListener('request', ({ socket }, answer) => {
+    begun(socket, answer)
+    if (answer.socket === null) line.join(socket, answer)
   })
   const closeUnused = (): void => {
     for (const [socket, answer] of answers) if (answer === null) socket.destroySoon()
@@ -87,5 +95,5 @@ export const trackConnections = (server: Server): Connections => {
         else closeBehind(socket, answer)
       }
     })
-  return { latest: (socket) => answers.get(socket) ?? null, drain }
+  return { latest: (socket) => answers.get(socket) ?? null, begun, drain }
 }

@@ -8,6 +8,8 @@ import type { Config } from './config.ts'
 import { trackConnections, type Connections } from './connections.ts'
 import { AppError } from './errors.ts'
 import { errorBody } from './openai/error-body.ts'
+import type { Outgoing } from './http1/outgoing.ts'
+import { servePlain } from './http1/plain-server.ts'
 import type { Proxy } from './proxy/proxy.ts'
 
 export interface ListenOptions {
@@ -87,12 +89,12 @@ export interface Listening {
 }
 
 /**
- * @param takes sees a request before the app does, which gets what it refuses
+ * @param proxy sees a request before the app does, which gets what it refuses
  * @throws AppError `invalid-config` when the address cannot be taken
  */
 export const listen = (
   { fetch }: Pick<ReturnType<typeof createApp>, 'fetch'>,
-  takes: Proxy['takes'],
+  { takes, plain }: Pick<Proxy, 'takes' | 'plain'>,
   { port, host }: Pick<Config, 'port' | 'host'>,
   options: Partial<ListenOptions> = {}
 ): Promise<Listening> =>
@@ -109,6 +111,9 @@ export const listen = (
       if (!takes(incoming, outgoing)) void behind(incoming, outgoing)
     })
     server.maxConnections = maxConnections
+    const limits = { keepAliveMs, headMs, requestMs }
+    const begun = (socket: Socket, answer: Outgoing): void => connections.begun(socket, answer)
+    servePlain(server, plain, { limits, checkMs, begun })
     const connections = trackConnections(server)
     refuseUnreadable(server, connections)
     const refused = (cause: Error): void =>

@@ -5,13 +5,15 @@
 import type { IncomingMessage } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
 import { AppError, toAppError } from '../errors.ts'
+import type { PlainWork } from '../http1/plain-connection.ts'
+import type { RequestHead } from '../http1/plain-head.ts'
 import type { Caller } from './access.ts'
 import { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
 import type { Received, Recognized } from './exchange.ts'
 import { matchRoute, type MatchedRoute } from './match.ts'
 import { passThrough } from './pass-through.ts'
-import { receive, type Unread } from './receive.ts'
+import { read, receive, type Whole } from './receive.ts'
 import { respondFromLora } from './respond-from-lora.ts'
 import { respondFromUpstream, type UpstreamReason } from './respond-from-upstream.ts'
 import { createRouter, type Router } from './route.ts'
@@ -54,24 +56,6 @@ const respondFromRoute = async (
 }
 
 /**
- * Receives from a caller with an issued key: who has none is refused before the body is read, who is
- * over a limit after it.
- * @throws AppError as the methods of `Caller`
- */
-const receiveFrom = async (
-  deps: ChatDeps,
-  caller: Caller,
-  incoming: IncomingMessage,
-  client: Client
-): Promise<Received | Unread> => {
-  const received = await receive(deps, incoming, client, caller.isReadFirst)
-  if (received === 'no-room') caller.admitUnread()
-  return typeof received === 'string'
-    ? received
-    : { ...received, charge: caller.admit(received.request) }
-}
-
-/**
  * Streams what there is no room for to the upstream. Where the model decides which upstream that is,
  * an unread request cannot go anywhere: its credential may be meant for another.
  */
@@ -86,20 +70,23 @@ const respondUnread = (deps: ChatDeps, incoming: IncomingMessage, client: Client
   incoming.resume()
 }
 
+/** @throws AppError `invalid-api-key` where keys are issued and none of them is presented */
+const callerOf = ({ access }: ChatDeps, { headers }: RequestHead): Caller | null =>
+  access === null ? null : access.callerOf(headers)
+
+/**
+ * Answers what is there as a whole.
+ * @param caller null where callers present their provider's keys
+ * @throws AppError as `Caller.admit`
+ */
 const answer = async (
   deps: ChatDeps,
   router: Router,
-  incoming: IncomingMessage,
-  client: Client
+  whole: Whole,
+  caller: Caller | null
 ): Promise<void> => {
-  const received =
-    deps.access === null
-      ? await receive(deps, incoming, client, false)
-      : await receiveFrom(deps, deps.access.callerOf(incoming.headers), incoming, client)
-  if (received === 'client-left') return deps.metrics.cancelled('before-answer')
-  if (received === 'no-room') {
-    return respondUnread(deps, incoming, client)
-  }
+  const received = read(deps, whole, caller?.isReadFirst ?? false)
+  if (caller !== null) received.charge = caller.admit(received.request)
   const matched = match(deps, received)
   const overheadMs = deps.now() - received.completeAt
   deps.metrics.overhead(overheadMs)
@@ -108,17 +95,77 @@ const answer = async (
   if (matched === null || why !== null) respondFromUpstream(deps, received, why)
 }
 
-/** The handler never rejects: an error that nobody caught would end the process. */
-export const createChatHandler = (deps: ChatDeps): ((bindings: HttpBindings) => Promise<void>) => {
+/**
+ * Receives and answers. Who presents no issued key where one is needed is refused before the body is
+ * read, who is over a limit after it.
+ * @throws AppError as `receive`, `callerOf` and `answer`
+ */
+const receiveAndAnswer = async (
+  deps: ChatDeps,
+  router: Router,
+  incoming: IncomingMessage,
+  client: Client
+): Promise<void> => {
+  const caller = callerOf(deps, incoming)
+  const received = await receive(deps, incoming, client)
+  if (received === 'client-left') return deps.metrics.cancelled('before-answer')
+  if (received === 'no-room') {
+    caller?.admitUnread()
+    return respondUnread(deps, incoming, client)
+  }
+  await answer(deps, router, received, caller)
+}
+
+/** What works on chat completions; no method ever throws or rejects: nobody would catch it. */
+export interface ChatHandler {
+  /** Node's request, whose body is still to come. */
+  receive(bindings: HttpBindings): Promise<void>
+  /** @returns null where a plain request needs more care: no room, not admitted, too large */
+  takes(head: RequestHead, bodyBytes: number): PlainWork | null
+}
+
+export const createChatHandler = (deps: ChatDeps): ChatHandler => {
   const router = createRouter(deps)
-  return async ({ incoming, outgoing }) => {
-    const client = new Client(outgoing, deps.load)
+  const { bodies, limits, metrics, now } = deps
+  const work = async (client: Client, answering: () => Promise<void>): Promise<void> => {
     try {
-      await answer(deps, router, incoming, client)
+      await answering()
     } catch (error) {
-      if (outgoing.headersSent) return client.break()
-      deps.metrics.request('refused')
+      if (client.outgoing.headersSent) return client.break()
+      metrics.request('refused')
       client.sendError(toAppError(error))
     }
+  }
+  const isAdmitted = (head: RequestHead): boolean => {
+    try {
+      callerOf(deps, head)
+      return true
+    } catch {
+      return false
+    }
+  }
+  return {
+    receive: ({ incoming, outgoing }) => {
+      const client = new Client(outgoing, deps.load)
+      return work(client, () => receiveAndAnswer(deps, router, incoming, client))
+    },
+    takes: (incoming, bodyBytes) => {
+      if (bodyBytes > limits.maxBodyBytes || !isAdmitted(incoming)) return null
+      if (!bodies.take(bodyBytes)) return null
+      const at = now()
+      return {
+        begin: (body, outgoing) => {
+          const client = new Client(outgoing, deps.load)
+          client.onOver(() => bodies.give(bodyBytes))
+          void work(client, () =>
+            answer(deps, router, { incoming, client, at, body }, callerOf(deps, incoming))
+          )
+        },
+        abandon: () => {
+          bodies.give(bodyBytes)
+          metrics.cancelled('before-answer')
+        },
+      }
+    },
   }
 }

@@ -1,11 +1,8 @@
 /** One chat completion on its way through the proxy. */
-import type { IncomingMessage } from 'node:http'
+import type { RequestHead } from '../http1/plain-head.ts'
 import type { ChatRequest } from '../openai/chat.ts'
 import type { Client } from './client.ts'
 import type { Charge } from './limits.ts'
-
-/** What an upstream is asked with, whoever read it. */
-export type RequestHead = Pick<IncomingMessage, 'method' | 'url' | 'headers' | 'rawHeaders'>
 
 /** What the log needs to know of a request. */
 export interface Exchange {
@@ -25,7 +22,7 @@ export interface Exchange {
 
 /** A request that was received whole. */
 export interface Received {
-  incoming: IncomingMessage
+  incoming: RequestHead
   client: Client
   /** when the last byte of the body was there, milliseconds since the epoch */
   completeAt: number

@@ -1,7 +1,8 @@
-/** First step of a chat completion: its whole body, within a limit, and what it says. */
+/** First steps of a chat completion: its whole body, within a limit, and what it says. */
 import type { IncomingMessage } from 'node:http'
 import { outlineOf, type Outline } from '../core/match.ts'
 import { AppError } from '../errors.ts'
+import type { RequestHead } from '../http1/plain-head.ts'
 import type { ChatRequest } from '../openai/chat.ts'
 import type { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
@@ -107,21 +108,25 @@ const mayMatch = ({ routes }: ChatDeps, body: Buffer, outline: Outline): boolean
   }
 }
 
+/** A chat completion whose body is there. */
+export interface Whole {
+  incoming: RequestHead
+  client: Client
+  /** when its head was there, milliseconds since the epoch */
+  at: number
+  body: Buffer
+}
+
 /**
- * The request as a whole, or why there is none; `no-room` leaves the body to be streamed.
+ * What it says, as far as that must be known.
  * @param isReadFirst whether the request must be read, even where no template is in it
- * @throws AppError `body-too-large`
  */
-export const receive = async (
+export const read = (
   deps: ChatDeps,
-  incoming: IncomingMessage,
-  client: Client,
+  { incoming, client, at, body }: Whole,
   isReadFirst: boolean
-): Promise<Received | Unread> => {
+): Received => {
   const { tenants, now, newId } = deps
-  const at = now()
-  const body = await receiveBody(deps, incoming, client)
-  if (typeof body === 'string') return body
   const completeAt = now()
   const outline = isReadFirst ? null : outlineOf(body)
   // most of what no template is in needs no parsing
@@ -139,4 +144,18 @@ export const receive = async (
     body,
   }
   return { incoming, client, completeAt, exchange, request, charge: null }
+}
+
+/**
+ * The request as a whole, or why there is none; `no-room` leaves the body to be streamed.
+ * @throws AppError `body-too-large`
+ */
+export const receive = async (
+  deps: ChatDeps,
+  incoming: IncomingMessage,
+  client: Client
+): Promise<Whole | Unread> => {
+  const at = deps.now()
+  const body = await receiveBody(deps, incoming, client)
+  return typeof body === 'string' ? body : { incoming, client, at, body }
 }

@@ -3,12 +3,13 @@
  * client has seen nothing, and only where the upstream has not begun to work on it or says itself that
  * it cannot: a request that may be under way is paid for.
  */
+import type { RequestHead } from '../http1/plain-head.ts'
 import { Attempt, type Judge } from './attempt.ts'
 import type { Breaker } from './breaker.ts'
 import { headerOf, UPSTREAM_HEADER } from './headers.ts'
 import type { ProxyMetrics } from './metrics.ts'
 import { retryAfterMs, type Retries } from './retries.ts'
-import type { ExchangeEnd, RequestHead } from './exchange.ts'
+import type { ExchangeEnd } from './exchange.ts'
 import { sendLater, type Upstream } from './upstream.ts'
 import { isPassing, isUnsendable, UpstreamAnswer, type Passage } from './upstream-answer.ts'
 

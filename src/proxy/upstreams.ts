@@ -1,6 +1,6 @@
 /** All upstreams together: who is asked for a model, and who stands in. */
+import type { RequestHead } from '../http1/plain-head.ts'
 import { createBreaker, type BreakerOptions } from './breaker.ts'
-import type { RequestHead } from './exchange.ts'
 import type { Retries } from './retries.ts'
 import { Turns, type Target, type TurnsDeps } from './turns.ts'
 import {

@@ -1,6 +1,6 @@
 /** What is no request, or not one that two readers would read alike, never reaches the upstream. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { startHarness, type Harness } from '../proxy/harness.ts'
+import { CHAT_PATH, startHarness, type Harness } from '../proxy/harness.ts'
 import { converse, startScriptedUpstream, valueOf, type ScriptedUpstream } from './wire.ts'
 
 let upstream: ScriptedUpstream
@@ -65,10 +65,20 @@ const REFUSED: [string, string, status?: number][] = [
   ['a header without end', `GET /v1/files HTTP/1.1\r\nHost: a\r\nX-A: ${'x'.repeat(50_000)}`, 431],
 ]
 
+const ON_FILES = /^(?:GET|POST) \/v1\/files /
+/** The same on the path that is read without Node's parser, as long as nothing is wrong. */
+const ON_PLAIN_PATH = REFUSED.filter(([, bytes]) => ON_FILES.test(bytes)).map(
+  ([name, bytes, status = 400]): [string, string, number] => [
+    `${name}, in a chat completion`,
+    bytes.replace(ON_FILES, `POST ${CHAT_PATH} `),
+    status,
+  ]
+)
+
 const PATIENCE = ['GET']
 
 describe('bytes that are no request', () => {
-  it.each(REFUSED)('%s', async (_, bytes, status = 400) => {
+  it.each([...REFUSED, ...ON_PLAIN_PATH])('%s', async (_, bytes, status = 400) => {
     const { responses } = await converse(harness.port, [bytes], PATIENCE)
     expect(responses.map(({ startLine }) => startLine.split(' ')[1])).toEqual([String(status)])
     expect(upstream.requests).toEqual([])

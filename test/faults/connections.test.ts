@@ -131,17 +131,22 @@ describe('clients that trickle', () => {
 })
 
 describe('a client that leaves with requests in line behind one', () => {
-  it('peers 3.1: frees the upstream and leaves nothing counted and no memory taken', async () => {
+  const body = chatBody('hi')
+  const post = `POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+  const upload = 'POST /v1/files HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi'
+
+  it.each([
+    // plain ones wait for each other
+    ['plain', [post, post, upload, post], 1],
+    ['others', [upload, post, upload, post], 4],
+  ])('peers 3.1: frees the upstream and takes no memory: %s', async (_, requests, begun) => {
     const harness = await startHarness()
     harness.upstream.respond = () => {}
-    const body = chatBody('hi')
-    const post = `POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n${body}`
-    const upload = 'POST /v1/files HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi'
-    const { socket } = open(harness.port, post + post + upload + post)
-    await eventually(() => harness.upstream.requests.length === 4)
-    expect(harness.deps.load.inFlight).toBe(4)
+    const { socket } = open(harness.port, requests.join(''))
+    await eventually(() => harness.upstream.requests.length === begun)
+    expect(harness.deps.load.inFlight).toBe(begun)
     socket.destroy()
-    await eventually(() => harness.upstream.aborted === 4)
+    await eventually(() => harness.upstream.aborted === begun)
     await eventually(() => harness.deps.load.inFlight === 0)
     expect(harness.deps.bodies.inUse()).toBe(0)
     await harness.close()

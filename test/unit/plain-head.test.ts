@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest'
+import { createPlainHeadReader } from '../../src/http1/plain-head.ts'
+
+const PATH = '/v1/chat/completions'
+const START = `POST ${PATH} HTTP/1.1`
+const PLAIN = ['Host: a', 'Content-Length: 2']
+
+const readHead = createPlainHeadReader(PATH)
+const read = (text: string) => readHead(Buffer.from(text, 'latin1'))
+const head = (...lines: string[]): string => [START, ...lines, '', ''].join('\r\n')
+
+describe('a plain head', () => {
+  it('is read with its fields in order, in their case, without the blanks around values', () => {
+    const lines = ['hOST: a:80', 'Authorization:Bearer  x \t', 'X-Empty:', 'content-length: 12']
+    expect(read(`${head(...lines)}{"a`)).toEqual({
+      method: 'POST',
+      url: PATH,
+      rawHeaders: 'hOST|a:80|Authorization|Bearer  x|X-Empty||content-length|12'.split('|'),
+      headers: { host: 'a:80', authorization: 'Bearer  x', 'x-empty': '', 'content-length': '12' },
+      headBytes: head(...lines).length,
+      bodyBytes: 12,
+      isKept: true,
+    })
+  })
+
+  it.each([
+    ['keep-alive', true],
+    ['Keep-Alive', true],
+    ['close', false],
+    ['Close', false],
+  ])('with `connection: %s` is followed by another: %s', (connection, isKept) => {
+    expect(read(head(...PLAIN, `Connection: ${connection}`))).toMatchObject({ isKept })
+  })
+
+  it('is incomplete at every byte before its end', () => {
+    const text = head(...PLAIN)
+    for (let length = 0; length < text.length; length++)
+      expect(read(text.slice(0, length))).toBe('incomplete')
+    expect(read(text)).toMatchObject({ bodyBytes: 2 })
+  })
+})
+
+describe('a head that is Node`s to read', () => {
+  it.each([
+    ['another method', `GET ${PATH} HTTP/1.1\r\n`],
+    ['another path', 'POST /v1/models HTTP/1.1\r\n'],
+    ['a longer path', `POST ${PATH}/x HTTP/1.1\r\n`],
+    ['a query', `POST ${PATH}?a=b HTTP/1.1\r\n`],
+    ['a whole URL', `POST http://a${PATH} HTTP/1.1\r\n`],
+    ['HTTP/1.0', `POST ${PATH} HTTP/1.0\r\n`],
+    ['two blanks', `POST  ${PATH} HTTP/1.1\r\n`],
+    ['a line feed alone', `${START}\nHost: a\n\n`],
+    ['an empty line before', `\r\n${head(...PLAIN)}`],
+    ['a TLS greeting', '\u0016\u0003\u0001'],
+  ])('is known by its first line: %s', (_, text) => {
+    expect(read(text)).toBe('other')
+  })
+
+  it.each([
+    ['no host', ['Content-Length: 2']],
+    ['two hosts', [...PLAIN, 'Host: b']],
+    ['no length', ['Host: a']],
+    ['nothing behind it', ['Host: a', 'Content-Length: 0']],
+    ['a length with a sign', ['Host: a', 'Content-Length: +2']],
+    ['a length with a zero before', ['Host: a', 'Content-Length: 02']],
+    ['a length in hex', ['Host: a', 'Content-Length: 0x2']],
+    ['a length beyond all sizes', ['Host: a', 'Content-Length: 99999999999']],
+    ['two lengths', [...PLAIN, 'Content-Length: 2']],
+    ['a list of lengths', ['Host: a', 'Content-Length: 2, 2']],
+    ['both lengths', [...PLAIN, 'Transfer-Encoding: chunked']],
+    ['a transfer coding', ['Host: a', 'Transfer-Encoding: chunked']],
+    ['an expectation', [...PLAIN, 'Expect: 100-continue']],
+    ['an upgrade', [...PLAIN, 'Connection: Upgrade', 'Upgrade: websocket']],
+    ['a named hop', [...PLAIN, 'Connection: keep-alive, x-hop']],
+    ['trailers to come', [...PLAIN, 'Trailer: x']],
+    ['a name twice', [...PLAIN, 'X-A: 1', 'x-a: 2']],
+    ['a name that objects have', [...PLAIN, '__proto__: x']],
+    ['a blank before the colon', [...PLAIN, 'X-A : 1']],
+    ['a blank before the name', [...PLAIN, ' X-A: 1']],
+    ['a line that goes on', [...PLAIN, 'X-A: 1', '\tmore']],
+    ['no name', [...PLAIN, ': 1']],
+    ['no colon', [...PLAIN, 'nothing']],
+    ['a bare line feed', [...PLAIN, 'X-A: 1\nX-B: 2']],
+    ['a bare carriage return', [...PLAIN, 'X-A: 1\rX-B: 2']],
+    ['a control character', [...PLAIN, 'X-A: 1\u0001']],
+    ['a zero', [...PLAIN, 'X-A: 1\u0000']],
+    ['bytes beyond ASCII in a value', [...PLAIN, 'X-A: \u00e9']],
+    ['bytes beyond ASCII in a name', [...PLAIN, 'X-\u00e9: 1']],
+  ])('is not guessed at: %s', (_, lines) => {
+    expect(read(head(...lines))).toBe('other')
+  })
+
+  it.each([
+    ['with its end', head(...PLAIN, `X-A: ${'x'.repeat(17_000)}`)],
+    ['without an end', `${START}\r\nX-A: ${'x'.repeat(17_000)}`],
+  ])('is not kept beyond the limit, %s', (_, text) => {
+    expect(read(text)).toBe('other')
+  })
+})
