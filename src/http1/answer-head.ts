@@ -1,5 +1,6 @@
 /** The head of an answer, and what it says of the body and the connection. Pure, on text. */
 import { invalidAnswer } from './http1-error.ts'
+import { TOKEN } from './token.ts'
 
 export interface StatusLine {
   /** of HTTP/1.x: 0 or 1 */
@@ -11,9 +12,6 @@ export interface StatusLine {
 /** RFC 9112 §4. The reason may be missing, and the space before it with it, as some servers have it. */
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: (.*))?$/
 const BEGINNING = 'HTTP/1.'
-
-/** RFC 9110 §5.6.2 */
-const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/
 
 const SPACE = 0x20
 const TAB = 0x09

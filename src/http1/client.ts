@@ -157,12 +157,12 @@ class Pool implements Http1Client, ConnectionOwner {
 
   private open(exchange: Exchange): void {
     const { connector, connections } = this
-    if (connections.size === 0) this.ticking = setInterval(() => this.tick(), this.tickMs).unref()
     try {
       connections.add(new ClientConnection(connector, exchange, this, this.limits))
     } catch (error) {
-      exchange.handler.onError(error as Error)
+      return exchange.handler.onError(error as Error)
     }
+    if (connections.size === 1) this.ticking = setInterval(() => this.tick(), this.tickMs).unref()
   }
 
   private tick(): void {
