@@ -1,5 +1,6 @@
 /** The head of an answer, and what it says of the body and the connection. Pure, on text. */
 import { invalidAnswer } from './http1-error.ts'
+import { TOKEN } from './token.ts'
 
 export interface StatusLine {
   /** of HTTP/1.x: 0 or 1 */
@@ -11,9 +12,6 @@ export interface StatusLine {
 /** RFC 9112 §4. The reason may be missing, and the space before it with it, as some servers have it. */
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: (.*))?$/
 const BEGINNING = 'HTTP/1.'
-
-/** RFC 9110 §5.6.2 */
-const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/
 
 const SPACE = 0x20
 const TAB = 0x09
@@ -81,69 +79,85 @@ export interface Framing {
   keepAliveMs: number | null
 }
 
-/** What the headers that are about this connection and message say. */
+/** What the headers that are about this message and connection say; null for those that are not there. */
 interface Transfer {
-  lengths: string[]
-  codings: string[]
-  options: string[]
-  keepAlive: string
+  length: string | null
+  /** lists, in lower case */
+  coding: string | null
+  connection: string | null
+  keepAlive: string | null
 }
 
-const listed = (value: string): string[] =>
-  value.split(',').map((item) => item.trim().toLowerCase())
+/** RFC 9112 §6.3 leaves it open to take equal lengths as one; this is the stricter way. */
+const onlyLength = (known: string | null, value: string): string => {
+  if (known !== null) throw invalidAnswer('it has more than one length')
+  return value
+}
+
+/** Lists in several lines are one list (RFC 9110 §5.3). */
+const joined = (known: string | null, value: string): string =>
+  known === null ? value.toLowerCase() : `${known},${value.toLowerCase()}`
 
 const transferOf = (headers: readonly string[]): Transfer => {
-  const transfer: Transfer = { lengths: [], codings: [], options: [], keepAlive: '' }
+  const found: Transfer = { length: null, coding: null, connection: null, keepAlive: null }
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = headers[i]!
-    // most names have another length, and need not be looked at
+    // most names are of another length, and need no look
     if (name.length !== 10 && name.length !== 14 && name.length !== 17) continue
-    const value = headers[i + 1]!
     const lowerName = name.toLowerCase()
-    if (lowerName === 'content-length') transfer.lengths.push(value)
-    else if (lowerName === 'transfer-encoding') transfer.codings.push(...listed(value))
-    else if (lowerName === 'connection') transfer.options.push(...listed(value))
-    else if (lowerName === 'keep-alive') transfer.keepAlive += value
+    const value = headers[i + 1]!
+    if (lowerName === 'content-length') found.length = onlyLength(found.length, value)
+    else if (lowerName === 'transfer-encoding') found.coding = joined(found.coding, value)
+    else if (lowerName === 'connection') found.connection = joined(found.connection, value)
+    else if (lowerName === 'keep-alive') found.keepAlive = joined(found.keepAlive, value)
   }
-  return transfer
+  return found
 }
 
+const itemsOf = (list: string): string[] => list.split(',').map((item) => item.trim())
+
+/** Of a list in lower case. */
+const hasItem = (list: string | null, item: string): boolean =>
+  list !== null && list.includes(item) && itemsOf(list).includes(item)
+
 /**
- * RFC 9112 §6.3, in its stricter readings: a length beside a transfer coding is refused, and so is a
- * second length, even an equal one. What is no list that ends with `chunked` lasts until the close.
+ * RFC 9112 §6.3. A length beside a transfer coding, which may be an attack, is refused. Where the last
+ * coding is not `chunked`, a body lasts until the connection is closed.
  */
-const bodyOf = (status: number, { lengths, codings }: Transfer): BodyFraming => {
-  if (lengths.length + Math.sign(codings.length) > 1)
-    throw invalidAnswer('it says more than once how long it is')
-  if (codings.length === 1 && codings[0] === '') throw invalidAnswer('its transfer coding is empty')
-  const [length = null] = lengths
+const bodyOf = (status: number, { length, coding }: Transfer): BodyFraming => {
+  if (length !== null && coding !== null)
+    throw invalidAnswer('it has both a length and a transfer coding')
+  if (coding === '') throw invalidAnswer('its transfer coding is empty')
   const bytes = Number(length)
   if (length !== null && !(/^\d+$/.test(length) && Number.isSafeInteger(bytes)))
     throw invalidAnswer('its length is no number')
   if (status < 200 || status === 204 || status === 304) return { kind: 'length', bytes: 0 }
-  if (length !== null) return { kind: 'length', bytes }
-  return codings.at(-1) === 'chunked' ? { kind: 'chunked' } : { kind: 'until-close' }
+  if (coding === null) return length === null ? { kind: 'until-close' } : { kind: 'length', bytes }
+  return itemsOf(coding).at(-1) === 'chunked' ? { kind: 'chunked' } : { kind: 'until-close' }
 }
 
 /** `timeout` is of practice, not of a standard: RFC 2068 §19.7.1.1 left its parameters open. */
-const keepAliveOf = (value: string): number | null => {
-  const seconds = /timeout=(\d+)/i.exec(value)?.[1]
-  return seconds === undefined ? null : Number(seconds) * 1000
+const keepAliveOf = (value: string | null): number | null => {
+  const seconds = value === null ? null : /timeout=(\d+)/.exec(value)
+  return seconds === null ? null : Number(seconds[1]) * 1000
 }
 
-/** @throws Http1Error `invalid-answer` when what it says of its length is not one thing */
+/** @throws Http1Error `invalid-answer` when it says more than one thing of its length, or none clearly */
 export const framingOf = (
   { minorVersion, status }: StatusLine,
   headers: readonly string[]
 ): Framing => {
   const transfer = transferOf(headers)
-  const { options, codings } = transfer
+  const { connection, coding, keepAlive } = transfer
   const body = bodyOf(status, transfer)
-  // RFC 9112 §9.3; a coding in HTTP/1.0, which has none, is not to be relied on (§6.1)
-  const isKept = minorVersion === 1 ? true : options.includes('keep-alive') && codings.length === 0
+  // RFC 9112 §9.3; a transfer coding in HTTP/1.0, which has none, is not to be relied on (§6.1)
+  const isKept =
+    minorVersion === 1
+      ? !hasItem(connection, 'close')
+      : hasItem(connection, 'keep-alive') && !hasItem(connection, 'close') && coding === null
   return {
     body,
-    persists: isKept && !options.includes('close') && body.kind !== 'until-close',
-    keepAliveMs: keepAliveOf(transfer.keepAlive),
+    persists: isKept && body.kind !== 'until-close',
+    keepAliveMs: keepAliveOf(keepAlive),
   }
 }

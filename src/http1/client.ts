@@ -14,6 +14,7 @@ import {
 import { createConnector, type Connector } from './connector.ts'
 import { Http1Error } from './http1-error.ts'
 import { postHead, type PostRequest } from './post-head.ts'
+import { Scratch } from './scratch.ts'
 
 export interface Http1ClientOptions {
   /** of a connection, TLS included */
@@ -56,6 +57,7 @@ const keptMs = (hintMs: number | null): number =>
 
 class Pool implements Http1Client, ConnectionOwner {
   ticks = 0
+  readonly scratch = new Scratch()
   private readonly host: string
   private readonly connector: Connector
   private readonly limits: ConnectionLimits
@@ -155,12 +157,12 @@ class Pool implements Http1Client, ConnectionOwner {
 
   private open(exchange: Exchange): void {
     const { connector, connections } = this
-    if (connections.size === 0) this.ticking = setInterval(() => this.tick(), this.tickMs).unref()
     try {
       connections.add(new ClientConnection(connector, exchange, this, this.limits))
     } catch (error) {
-      exchange.handler.onError(error as Error)
+      return exchange.handler.onError(error as Error)
     }
+    if (connections.size === 1) this.ticking = setInterval(() => this.tick(), this.tickMs).unref()
   }
 
   private tick(): void {

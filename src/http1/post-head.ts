@@ -1,5 +1,6 @@
 /** The head of a request with a body in one piece, as it goes over the wire. Pure. */
 import { Http1Error } from './http1-error.ts'
+import { TOKEN } from './token.ts'
 
 export interface PostRequest {
   /** origin form (RFC 9112 §3.2.1) */
@@ -10,8 +11,6 @@ export interface PostRequest {
 }
 
 const PATH = /^\/[!-~]*$/
-/** RFC 9110 §5.6.2 */
-const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/
 /** RFC 9110 §5.5; as characters of latin1, which is how they are written. */
 const VALUE = /^[\t -~\x80-\xff]*$/
 

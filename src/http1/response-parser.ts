@@ -10,15 +10,17 @@ import {
   parseStatusLine,
   parseTrailer,
   type Framing,
-  type StatusLine,
 } from './answer-head.ts'
 import { ByteQueue } from './byte-queue.ts'
 import { chunkSizeOf } from './chunk-size.ts'
 import { Http1Error, invalidAnswer } from './http1-error.ts'
 
-export interface AnswerHead extends StatusLine, Framing {
+export interface AnswerHead {
+  status: number
+  statusText: string
   /** flat list in latin1 */
   headers: string[]
+  framing: Framing
 }
 
 /**
@@ -82,7 +84,7 @@ export class ResponseParser {
 
   /** Another answer may follow: this one is over, and nothing that nobody asked for stands behind it. */
   get isReusable(): boolean {
-    return this.state === 'over' && this.head!.persists && this.queue.isEmpty
+    return this.state === 'over' && this.head!.framing.persists && this.queue.isEmpty
   }
 
   /** Makes ready for the next answer. */
@@ -131,12 +133,13 @@ export class ResponseParser {
     }
     const lineEnd = text.indexOf('\r\n')
     const statusLine = parseStatusLine(lineEnd < 0 ? text : text.slice(0, lineEnd))
+    const { status, statusText } = statusLine
     const headers = lineEnd < 0 ? [] : parseFields(text.slice(lineEnd + 2))
     const framing = framingOf(statusLine, headers)
-    if (statusLine.status === SWITCHING_PROTOCOLS)
+    if (status === SWITCHING_PROTOCOLS)
       throw invalidAnswer('it changes to a protocol that nobody asked for')
-    this.head = { ...statusLine, ...framing, headers }
-    if (statusLine.status < 200) return 'interim'
+    this.head = { status, statusText, headers, framing }
+    if (status < 200) return 'interim'
     this.begin(framing)
     return 'head'
   }
