@@ -77,7 +77,8 @@ export class PlainAnswer extends EventEmitter implements Outgoing {
       if (UNSAFE.test(headers[i]!) || UNSAFE.test(headers[i + 1]!))
         throw new TypeError(`header ${name} has a character that no header may have`)
     }
-    if (UNSAFE.test(statusText)) throw new TypeError('the status has a character that none may have')
+    if (UNSAFE.test(statusText))
+      throw new TypeError('the status has a character that none may have')
     if (this.sendDate && !hasDate) head += `Date: ${new Date().toUTCString()}\r\n`
     head += this.shouldKeepAlive
       ? `Connection: keep-alive\r\nKeep-Alive: ${this.keepAlive}\r\n`
