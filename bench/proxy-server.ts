@@ -1,7 +1,7 @@
 /**
  * One server of the proxy benchmark, as a process of its own so that its CPU time can be read:
  * `upstream`, `fetch` (Hono with the platform's fetch, the usual way to write a proxy), `bare` (Node's
- * server and undici with nothing between: what no proxy on Node can do without) or `ours` (the
+ * server and undici with nothing between: the parts that proxies on Node are made of) or `ours` (the
  * product's hot path, logging into a real SQLite store). Prints its port, then serves until
  * its input closes; `ours` then prints its counts.
  */
