@@ -1,6 +1,6 @@
 /** The head of an answer, and what it says of the body and the connection. Pure, on text. */
+import { TOKEN, valueIn } from './field-text.ts'
 import { invalidAnswer } from './http1-error.ts'
-import { TOKEN } from './token.ts'
 
 export interface StatusLine {
   /** of HTTP/1.x: 0 or 1 */
@@ -13,9 +13,6 @@ export interface StatusLine {
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: (.*))?$/
 const BEGINNING = 'HTTP/1.'
 
-const SPACE = 0x20
-const TAB = 0x09
-
 /** Whether a text may become a status line: who speaks another protocol may never end what it says. */
 export const mayBeHead = (text: string): boolean =>
   text.startsWith(BEGINNING) || BEGINNING.startsWith(text)
@@ -25,15 +22,6 @@ export const parseStatusLine = (line: string): StatusLine => {
   const [, minorVersion, status, statusText = ''] = STATUS_LINE.exec(line) ?? []
   if (status === undefined) throw invalidAnswer('its first line is no status line')
   return { minorVersion: Number(minorVersion), status: Number(status), statusText }
-}
-
-const isBlank = (code: number): boolean => code === SPACE || code === TAB
-
-/** Without the blanks around it, which are not part of a value (RFC 9112 §5.1). */
-const valueIn = (text: string, from: number, to: number): string => {
-  while (from < to && isBlank(text.charCodeAt(from))) from++
-  while (to > from && isBlank(text.charCodeAt(to - 1))) to--
-  return text.slice(from, to)
 }
 
 /**

@@ -6,6 +6,7 @@
  * connection is read. All else is Node's to read or to refuse.
  */
 import type { IncomingHttpHeaders } from 'node:http'
+import { TOKEN, valueIn } from './field-text.ts'
 
 /** As in Node's IncomingMessage, whose place it takes. */
 export interface RequestHead {
@@ -33,8 +34,6 @@ const LINE_END = '\r\n'
 
 /** ASCII without control characters: less than RFC 9110 §5.5 allows, and no part of a line end. */
 const PLAIN_VALUE = /^[\t\x20-\x7e]*$/
-/** RFC 9110 §5.6.2 */
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const LENGTH = /^[1-9][0-9]{0,9}$/
 
 /** They say how something is to be read, or mean more than their text. */
@@ -49,16 +48,6 @@ const NODES_OWN = new Set([
   'http2-settings',
   'set-cookie',
 ])
-
-const isBlank = (code: number): boolean => code === 0x20 || code === 0x09
-
-/** Without the blanks around it (RFC 9110 §5.5). Linear, where a regular expression may not be. */
-const trimmed = (text: string, from: number, to: number): string => {
-  let [start, end] = [from, to]
-  while (start < end && isBlank(text.charCodeAt(start))) start++
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end--
-  return text.slice(start, end)
-}
 
 /** Names that clients have sent → as `headers` has them, null where they are not plain. */
 const keys = new Map<string, string | null>()
@@ -94,7 +83,7 @@ const readFields = (
     const key = keyOf(name)
     // `in` also finds what every object has: a header by such a name is not plain either
     if (key === null || key in headers) return null
-    const value = trimmed(text, colon + 1, to)
+    const value = valueIn(text, colon + 1, to)
     if (!PLAIN_VALUE.test(value)) return null
     rawHeaders.push(name, value)
     headers[key] = value

@@ -1,6 +1,6 @@
 /** The head of a request with a body in one piece, as it goes over the wire. Pure. */
+import { TOKEN } from './field-text.ts'
 import { Http1Error } from './http1-error.ts'
-import { TOKEN } from './token.ts'
 
 export interface PostRequest {
   /** origin form (RFC 9112 §3.2.1) */
