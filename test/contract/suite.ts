@@ -488,7 +488,9 @@ export const describeContract = (
                   body: JSON.stringify({ model, messages: capabilities.slowPrompt }),
                   signal: abort.signal,
                 }).catch(() => null)
-            if (!(pending instanceof Promise)) await pending.read()
+            // a plain request shows nothing before its end; it must be there before the deletion
+            if (pending instanceof Promise) await sleep(100)
+            else await pending.read()
             const refused = await until(
               () => failureOf(driver.client.models.delete(model)),
               (error) => error.status === 409

@@ -5,7 +5,6 @@ and behind it what it needs there (`--enforce-eager` where compiling takes long)
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
@@ -21,7 +20,6 @@ from engine.backend import PeftBackend
 from engine.lora_model import Placement
 from engine.opening import open_backend
 from engine.probe import PROBE
-from engine.text_tokenizer import ADDED_TOKEN, BYTE_LEVEL
 from engine.vllm.options import VllmOptions
 from test_engine_serving import QUESTION, Hooks, answer, job
 from test_vllm_serving import alike, eventually, of_lora
@@ -38,22 +36,6 @@ SHARING = "pause" if torch.cuda.is_available() else "split"
 NATS = 2e-3
 
 
-def complete_tokenizer(folder: Path) -> None:
-    """With the fields that the tokenizers library insists on."""
-    file = folder / "tokenizer.json"
-    tokenizer = json.loads(file.read_text())
-    tokenizer["version"] = "1.0"
-    tokenizer["added_tokens"] = [
-        {**ADDED_TOKEN, "normalized": False, **token} for token in tokenizer["added_tokens"]
-    ]
-    for part in ("pre_tokenizer", "decoder"):
-        tokenizer[part] = {**BYTE_LEVEL, **tokenizer[part]}
-    file.write_text(json.dumps(tokenizer))
-    settings = folder / "tokenizer_config.json"
-    kind = {"tokenizer_class": "PreTrainedTokenizerFast"}
-    settings.write_text(json.dumps({**json.loads(settings.read_text()), **kind}))
-
-
 def log(level: str, message: str, fields: object = None, **_: object) -> None:
     print(level, message, fields)
 
@@ -67,7 +49,7 @@ async def opened(folder: Path, vllm: VllmOptions | None) -> PeftBackend:
 
 async def test_vllm_itself_answers_as_transformers_does_and_comes_back(tmp_path):
     # vLLM's attention knows no narrower heads
-    complete_tokenizer(write_tiny_model(tmp_path / "tiny", head_dim=64))
+    write_tiny_model(tmp_path / "tiny", head_dim=64)
     loras = [
         write_tiny_lora(tmp_path / "tiny", tmp_path / "data" / "loras", seed=seed)
         for seed in (1, 2, 3)
