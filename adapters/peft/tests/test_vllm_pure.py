@@ -358,15 +358,21 @@ async def test_a_child_and_what_it_started_end_together(then, status):
     await gone(int(lines[0]))
 
 
-async def test_a_child_ends_with_its_leash():
+@pytest.mark.parametrize("hangup", [signal.SIG_DFL, signal.SIG_IGN])
+async def test_a_child_and_what_it_started_end_with_its_leash(hangup):
     lines: list[str] = []
-    code = "import os, time; print(os.getpid(), os.getppid(), flush=True); time.sleep(60)"
-    child = await start_child([sys.executable, "-c", code], {}, lines.append)
-    while not lines:
+    code = BELOW + "import os; print(os.getpid(), os.getppid(), flush=True); time.sleep(60)"
+    before = signal.signal(signal.SIGHUP, hangup)
+    try:
+        child = await start_child([sys.executable, "-c", code], {}, lines.append)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    while len(lines) < 2:
         await asyncio.sleep(0.01)
-    pid, leash = map(int, lines[0].split())
+    below, (pid, leash) = int(lines[0]), map(int, lines[1].split())
     os.kill(leash, signal.SIGKILL)
     await gone(pid)
+    await gone(below)
     await child.end(0)
 
 
