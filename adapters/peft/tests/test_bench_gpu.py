@@ -208,9 +208,9 @@ def test_it_serves_with_what_the_engine_would_choose(
     options = parse_options(given)
     monkeypatch.setenv("ENGINE_SERVING", "vllm")
     monkeypatch.setenv("ENGINE_VLLM_COMMAND", "/opt/vllm/bin/vllm serve")
-    assert Bench(options, tmp_path).run().notes == ["served by vllm"]
+    assert "served by vllm" in Bench(options, tmp_path).run().notes
     monkeypatch.setenv("ENGINE_SERVING", "")
-    assert Bench(options, tmp_path).run().notes == ["served by transformers"]
+    assert "served by transformers" in Bench(options, tmp_path).run().notes
     monkeypatch.setenv("ENGINE_SERVING", "magic")
     with pytest.raises(BenchFailed, match="ENGINE_SERVING is magic"):
         Bench(options, tmp_path)

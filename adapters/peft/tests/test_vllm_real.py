@@ -20,9 +20,11 @@ from engine.backend import PeftBackend
 from engine.lora_model import Placement
 from engine.opening import open_backend
 from engine.probe import PROBE
+from engine.vllm.child import LEASH
 from engine.vllm.options import VllmOptions
 from test_engine_serving import QUESTION, Hooks, answer, job
-from test_vllm_serving import alike, eventually, of_lora
+from test_vllm_pure import gone
+from test_vllm_serving import alike, all_pids, eventually, of_lora
 from tiny_lora import write_tiny_lora
 from tiny_model import ROWS, write_tiny_model
 
@@ -80,9 +82,12 @@ async def test_vllm_itself_answers_as_transformers_does_and_comes_back(tmp_path)
     backend = await opened(tmp_path, options)
     try:
         await check(backend, tmp_path, loras, requests, expected, losses)
+        running = engine_processes(tmp_path)
     finally:
         await backend.close()
-    assert engine_processes(tmp_path) == []
+    assert running
+    for pid in running:
+        await gone(pid)
 
 
 async def check(backend, folder, loras, requests, expected, losses) -> None:
@@ -118,22 +123,45 @@ async def check(backend, folder, loras, requests, expected, losses) -> None:
 
     stream = backend.complete(replace(QUESTION, model=loras[0], max_tokens=400))
     await anext(stream)
-    for pid in engine_processes(folder):
-        os.kill(pid, signal.SIGKILL)
+    running = engine_processes(folder)
+    # the one that was started, and what computes
+    assert len(running) > 1
+    os.kill(leash_of(folder), signal.SIGKILL)
     with pytest.raises(EngineError) as caught:
         assert not any([isinstance(item, CompletionEnd) async for item in stream])
     assert caught.value.code == "engine_unavailable"
+    for pid in running:
+        await gone(pid)
     assert await eventually(backend, of_lora(loras[0]), seconds=300) == expected[2][0]
 
 
 def engine_processes(folder: Path) -> list[int]:
-    """Those that were started to serve the model of this folder, without the leash."""
-    found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            command = Path(f"/proc/{name}/cmdline").read_text()
-        except OSError:
-            continue
-        if str(folder / "tiny") in command and "leash.py" not in command:
-            found.append(int(name))
-    return found
+    """What runs in the session of the one that serves the model of this folder, itself included."""
+    for pid in all_pids():
+        command = command_of(pid)
+        if str(folder / "tiny") in command and LEASH.name not in command:
+            return [other for other in all_pids() if session_of(other) == pid]
+    return []
+
+
+def leash_of(folder: Path) -> int:
+    commands = {pid: command_of(pid) for pid in all_pids()}
+    return next(
+        pid
+        for pid, command in commands.items()
+        if str(folder / "tiny") in command and LEASH.name in command
+    )
+
+
+def command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None

@@ -72,10 +72,10 @@ class Place:
 
     def processes(self) -> list[int]:
         """Of the stand-ins of this folder."""
-        return [pid for pid in _all_pids() if str(self.folder / "tiny") in _arguments(pid)]
+        return [pid for pid in all_pids() if str(self.folder / "tiny") in _arguments(pid)]
 
 
-def _all_pids() -> list[int]:
+def all_pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
