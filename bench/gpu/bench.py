@@ -52,7 +52,7 @@ def say(text: str) -> None:
 def _serving_name(device: str) -> str:
     """What the engine would serve with by itself. Raises BenchFailed."""
     try:
-        options = vllm_options(os.environ, has_cuda=device == "cuda")
+        options = vllm_options(os.environ, on_gpu=device == "cuda")
     except EngineError as error:
         raise BenchFailed(error.message) from error
     return "transformers" if options is None else "vllm"

@@ -41,10 +41,10 @@ def asked(**fields) -> Generation:
 
 def test_the_environment_decides_who_serves():
     command = {"ENGINE_VLLM_COMMAND": "/opt/vllm serve"}
-    assert vllm_options({}, has_cuda=False) is None
-    assert vllm_options(command, has_cuda=False) is None
-    assert vllm_options({**command, "ENGINE_SERVING": "transformers"}, has_cuda=True) is None
-    chosen = vllm_options(command, has_cuda=True)
+    assert vllm_options({}, on_gpu=False) is None
+    assert vllm_options(command, on_gpu=False) is None
+    assert vllm_options({**command, "ENGINE_SERVING": "transformers"}, on_gpu=True) is None
+    chosen = vllm_options(command, on_gpu=True)
     assert chosen is not None and chosen.command == ("/opt/vllm", "serve")
     assert (chosen.sharing, chosen.serving_share, chosen.training_share) == ("pause", 0.9, 1.0)
     split = vllm_options(
@@ -55,7 +55,7 @@ def test_the_environment_decides_who_serves():
             "ENGINE_VLLM_ARGS": "--seed 1",
             "ENGINE_TOKEN": "secret",
         },
-        has_cuda=False,
+        on_gpu=False,
     )
     assert split is not None and split.arguments == ("--seed", "1")
     assert split.training_share == pytest.approx(0.5)
@@ -76,7 +76,7 @@ def test_the_environment_decides_who_serves():
 )
 def test_a_wrong_variable_is_named(variables, names):
     with pytest.raises(EngineError, match=names) as caught:
-        vllm_options({"ENGINE_VLLM_COMMAND": "vllm", **variables}, has_cuda=True)
+        vllm_options({"ENGINE_VLLM_COMMAND": "vllm", **variables}, on_gpu=True)
     assert caught.value.code == "invalid_config"
 
 
