@@ -8,8 +8,12 @@ const FEW_LORAS = {
   ENGINE_VLLM_MAX_LORA_RANK: '8',
 }
 
-/** There is nothing to sleep on, and the memory is everybody's. */
-const WITHOUT_GPU = { ENGINE_GPU_SHARING: 'split', ENGINE_VLLM_MEMORY: '0.1' }
+/** There is nothing to sleep on; memory and cores are everybody's, and vLLM would take every core. */
+const WITHOUT_GPU = {
+  ENGINE_GPU_SHARING: 'split',
+  ENGINE_VLLM_MEMORY: '0.1',
+  VLLM_CPU_OMP_THREADS_BIND: 'nobind',
+}
 
 /**
  * The engine's environment.
