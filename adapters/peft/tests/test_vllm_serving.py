@@ -232,6 +232,10 @@ async def test_a_lora_that_cannot_be_loaded_says_why(place):
     place.faults(load="fail")
     with pytest.raises(EngineError, match="there is no room for it"):
         await answer(backend, of_lora(lora))
+    place.faults(load="ending")
+    with pytest.raises(EngineError, match="EngineCore") as caught:
+        await answer(backend, of_lora(lora))
+    assert caught.value.code == "engine_unavailable"
 
 
 async def test_while_a_job_trains_requests_are_refused_and_then_served_again(place):
