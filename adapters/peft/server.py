@@ -22,7 +22,7 @@ async def open_local_backend(data_dir: Path, log: Log) -> Backend:
 
     machine = this_machine()
     options = read_options(os.environ, machine)
-    vllm = vllm_options(os.environ, has_cuda=machine.gpus > 0)
+    vllm = vllm_options(os.environ, on_gpu=options.placement.device != "cpu")
     return await open_backend(
         model_path=model_path, data_dir=data_dir, log=log, vllm=vllm, **vars(options)
     )

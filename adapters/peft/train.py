@@ -189,6 +189,7 @@ def train(task: Task, ranks: Ranks, reporter: Reporter, stop: threading.Event) -
         checkpoint_seconds=task.checkpoint_seconds,
         asked_to_stop=stop.is_set,
         ranks=ranks,
+        min_prefix_tokens=task.min_prefix_tokens,
     )
     trainer.run()
     # not by the leader alone: where the base is shared out, a pass takes all ranks

@@ -1,9 +1,9 @@
-/** The Python engine's processes, told apart by their command lines. */
-import { readFileSync, readdirSync } from 'node:fs'
+/** The Python engine's processes: told apart by their command lines, and which of them are left. */
+import { readFileSync } from 'node:fs'
 import { processTree } from '../harness/proxy-process.ts'
 
 /** Who can be killed apart from the others; the server is the root of the tree. */
-export type Victim = 'server' | 'trainer' | 'vllm'
+export type Victim = 'server' | 'trainer' | 'vllm' | 'leash'
 
 const commandLine = (pid: number): string => {
   try {
@@ -15,8 +15,9 @@ const commandLine = (pid: number): string => {
 
 const victimOf = (command: string): Victim | null => {
   if (/train\.py\b/.test(command)) return 'trainer'
-  // what only watches over it has its command line too
-  return /\bvllm\b/.test(command) && !command.includes('leash') ? 'vllm' : null
+  // what watches over vLLM has its command line too
+  if (/leash\.py\b/.test(command)) return 'leash'
+  return /\bvllm\b/.test(command) ? 'vllm' : null
 }
 
 export const victimsOf = (serverPid: number): Map<Victim, number> => {
@@ -29,12 +30,28 @@ export const victimsOf = (serverPid: number): Map<Victim, number> => {
   return victims
 }
 
-/** Training processes that work in the folder, whoever their parent is by now. */
-export const trainersIn = (folder: string): number[] =>
-  readdirSync('/proc')
-    .map(Number)
-    .filter(Number.isInteger)
-    .filter((pid) => {
-      const command = commandLine(pid)
-      return victimOf(command) === 'trainer' && command.includes(folder)
-    })
+/** Processes by their number, with their start, because the number may be another's later. */
+export type Noted = Map<number, string>
+
+/** Ticks from the machine's start to the process's; null when nothing but its status is left. */
+const startOf = (pid: number): string | null => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // behind the name, which may hold spaces
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' ? null : fields[19]!
+  } catch {
+    return null
+  }
+}
+
+/** Notes the server and all below it; those whose parent dies are not found that way any more. */
+export const noteTree = (serverPid: number, noted: Noted): void => {
+  for (const pid of processTree(serverPid)) {
+    const start = startOf(pid)
+    if (start !== null) noted.set(pid, start)
+  }
+}
+
+export const stillRunning = (noted: Noted): number[] =>
+  [...noted].filter(([pid, start]) => startOf(pid) === start).map(([pid]) => pid)

@@ -1,8 +1,8 @@
 /**
  * Kills the Python engine's processes with SIGKILL at random moments of the loop: the trainer, the
- * server, and vLLM where ENGINE_SERVING names it. A dead server is started again on its port and its
- * folder, as a supervisor does; the proxy lives on. Counts jobs without an end, loras that are served
- * and not whole, records and answers lost, and processes left behind.
+ * server, and where ENGINE_SERVING names it vLLM and its leash. A dead server is started again on
+ * its port and its folder, as a supervisor does; the proxy lives on. Counts jobs without an end,
+ * loras that are served and not whole, records and answers lost, and processes left behind.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -27,7 +27,7 @@ import {
   stagesTrainedTwice,
   waitForEnd,
 } from './checks.ts'
-import { trainersIn, victimsOf, type Victim } from './engine-tree.ts'
+import { noteTree, stillRunning, victimsOf, type Noted, type Victim } from './engine-tree.ts'
 import { damagedLoras } from './loras.ts'
 import type { CrashOptions } from './server.ts'
 import { emptyTally, figuresOf } from './tally.ts'
@@ -48,6 +48,8 @@ interface Loop {
   proxy: ProxyProcess
   /** ids of the records that the store has shown */
   seen: Set<string>
+  /** of the engine, before each kill */
+  processes: Noted
 }
 
 const proxyEnvironment = (
@@ -100,7 +102,7 @@ export const crashPeft = async (options: CrashOptions): Promise<Record<string, F
     const proxyDir = join(folder, name, 'proxy')
     const proxy = await startProxy(proxyEnvironment(proxyDir, upstream, engine))
     const client = createEngine({ name: 'peft', baseUrl, token, fetch })
-    return { engineDir, engine, client, proxy, seen: new Set() }
+    return { engineDir, engine, client, proxy, seen: new Set(), processes: new Map() }
   }
 
   const ask = async ({ proxy, seen }: Loop, count: number): Promise<void> => {
@@ -124,6 +126,7 @@ export const crashPeft = async (options: CrashOptions): Promise<Record<string, F
   }
 
   const kill = async (loop: Loop): Promise<void> => {
+    noteTree(loop.engine.pid, loop.processes)
     const victims = victimsOf(loop.engine.pid)
     const victim = choose(victims)
     tally.kills.push(victim)
@@ -155,11 +158,12 @@ export const crashPeft = async (options: CrashOptions): Promise<Record<string, F
     tally.recordsLost += await lostRecords(loop.proxy, loop.seen)
     tally.recordsAcknowledged += loop.seen.size
     await loop.proxy.stop()
+    noteTree(loop.engine.pid, loop.processes)
     await loop.engine.close()
     const jobs = jobsOf(loop.engineDir)
     tally.jobs.push(...jobs.map(({ status }) => status))
     tally.stagesTrainedTwice += stagesTrainedTwice(jobs)
-    tally.trainersLeftBehind += trainersIn(loop.engineDir).length
+    tally.processesLeftBehind += stillRunning(loop.processes).length
     tally.ends.push(end)
   }
 

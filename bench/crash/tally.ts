@@ -13,7 +13,7 @@ export interface Tally {
   stagesTrainedTwice: number
   damagedLoras: number
   unansweredBatches: number
-  trainersLeftBehind: number
+  processesLeftBehind: number
 }
 
 export const emptyTally = (): Tally => ({
@@ -25,7 +25,7 @@ export const emptyTally = (): Tally => ({
   stagesTrainedTwice: 0,
   damagedLoras: 0,
   unansweredBatches: 0,
-  trainersLeftBehind: 0,
+  processesLeftBehind: 0,
 })
 
 const counted = (names: string[]): Figure => {
@@ -50,7 +50,7 @@ export const figuresOf = (tally: Tally): Record<string, Figure> => {
     records_acknowledged: { value: tally.recordsAcknowledged, unit: 'records' },
     records_lost: none(tally.recordsLost, 'records'),
     request_batches_cut: none(tally.unansweredBatches, 'batches'),
-    trainers_left_behind: none(tally.trainersLeftBehind, 'processes'),
+    processes_left_behind: none(tally.processesLeftBehind, 'processes'),
     ends: { ...counted(tally.ends), bar: 'live or rejected', holds: tally.ends.every(isGood) },
   }
 }

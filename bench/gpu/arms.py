@@ -18,6 +18,7 @@ from contract.backend import Row
 from engine.base_model import BaseModel
 from engine.hyperparameters import default_learning_rate
 from engine.rows import TokenizedRow
+from engine.training_process import SCRIPT
 from gpu.flops import packed_work, separate_work
 from gpu.workload import tokenized
 
@@ -107,11 +108,13 @@ def _run_engine(
         "dtype": training.dtype,
         "gradient_checkpointing": arm.checkpointing,
         "max_tokens": training.max_tokens,
+        # no prefix is that long, so rows stand below each other
+        **({} if arm.rows == "packed" else {"min_prefix_tokens": sys.maxsize}),
         # none while steps are timed
         "checkpoint_seconds": 1e9,
     }
     ends, warnings, last = [], [], {}
-    with _process("gpu.engine_arm", folder, task, arm.rows) as process:
+    with _process([str(SCRIPT)], folder, task) as process:
         # a step's line is written when the step is over
         for line in process.stdout:
             last = json.loads(line)
@@ -152,7 +155,7 @@ def _run_trl(
     }
     warnings: list[str] = []
     for micro in micro_batches(tokenized(base, rows), training.max_tokens):
-        with _process("gpu.trl_arm", folder, {**given, "micro_batch": micro}) as process:
+        with _process(["-m", "gpu.trl_arm"], folder, {**given, "micro_batch": micro}) as process:
             output = process.stdout.read()
         if process.returncode == 0:
             result = json.loads(output.splitlines()[-1])
@@ -181,14 +184,17 @@ def micro_batches(rows: Sequence[TokenizedRow], max_tokens: int) -> list[int]:
 
 
 @contextmanager
-def _process(module: str, folder: Path, given: dict, *rest: str) -> Iterator[subprocess.Popen]:
-    """Has ended when the block has; what it logs is in the folder."""
+def _process(script: Sequence[str], folder: Path, given: dict) -> Iterator[subprocess.Popen]:
+    """
+    Python's arguments and a file with what is given. Has ended when the block has; what it logs is
+    in the folder.
+    """
     path = folder / "given.json"
     path.write_text(json.dumps(given), "utf-8")
     with (
         (folder / LOG).open("w") as log,
         subprocess.Popen(
-            [sys.executable, "-m", module, str(path), *rest],
+            [sys.executable, *script, str(path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import os
 import shlex
 import subprocess
 import sys
@@ -17,7 +17,9 @@ from typing import Any, TypeVar
 
 import torch
 
+from contract.errors import EngineError
 from engine.base_model import open_base_model
+from engine.vllm.options import vllm_options
 from gpu import machine
 from gpu.arms import ARMS, Training
 from gpu.contract_suite import run_suite
@@ -47,13 +49,23 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def _serving_name(device: str) -> str:
+    """What the engine would serve with by itself. Raises BenchFailed."""
+    try:
+        options = vllm_options(os.environ, on_gpu=device == "cuda")
+    except EngineError as error:
+        raise BenchFailed(error.message) from error
+    return "transformers" if options is None else "vllm"
+
+
 class Bench:
-    """Raises BenchFailed where the device is missing. `folder` gets what is thrown away."""
+    """Raises BenchFailed where the device or vLLM is missing. `folder` gets what is thrown away."""
 
     def __init__(self, options: Namespace, folder: Path) -> None:
         if options.device == "cuda" and not torch.cuda.is_available():
             raise BenchFailed("there is no CUDA device; --device cpu tries the script out")
         self._device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self._serving_name = _serving_name(self._device)
         self._options = options
         self._folder = folder
         self._sizes = Sizes(options.prefix_tokens, options.query_tokens, options.answer_tokens)
@@ -183,11 +195,6 @@ class Bench:
     def _engine(self, model: Path) -> AbstractContextManager[Engine]:
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         return running_engine(model, folder, {"ENGINE_SERVING": self._serving_name})
-
-    @property
-    def _serving_name(self) -> str:
-        has_vllm = importlib.util.find_spec("vllm") is not None
-        return "vllm" if self._device == "cuda" and has_vllm else "transformers"
 
     @property
     def _with_bars(self) -> bool:

@@ -2,32 +2,67 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, it, vi } from 'vitest'
-import { writeRandomModel } from '../../adapters/onnx/model/random-model.ts'
+import {
+  writeRandomModel,
+  type RandomModelOptions,
+} from '../../adapters/onnx/model/random-model.ts'
 import { BY_STAND_IN, missingForPeft, startPeftProcess } from '../../bench/harness/peft-process.ts'
-import { describeContract } from './suite.ts'
+import { row } from './harness.ts'
+import { describeContract, type Capabilities } from './suite.ts'
 import { tinyModel } from './tiny-model.ts'
+import { byVllmItself } from './vllm-itself.ts'
 
-const SERVING: Record<string, Record<string, string>> = {
-  peft: { ENGINE_SERVING: 'transformers' },
-  "peft, vLLM's API by a stand-in": BY_STAND_IN,
+interface Serving {
+  name: string
+  /** of the engine */
+  env: Record<string, string>
+  capabilities: Capabilities
+  shape?: Omit<RandomModelOptions, 'seed'>
+  /** why it cannot be tried here */
+  missing?: string | null
 }
 
-const describePeft = (): void => {
-  // each job is a process that loads torch
-  vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 })
-  const modelFolder = mkdtempSync(join(tmpdir(), 'contract-peft-'))
-  const modelPath = join(modelFolder, 'tiny')
-  writeRandomModel(modelPath, { seed: 11 })
-  afterAll(() => rmSync(modelFolder, { recursive: true }))
-  for (const [name, env] of Object.entries(SERVING)) {
-    describeContract(
-      name,
-      (dataDir) => startPeftProcess({ modelPath, dataDir, env }),
-      tinyModel(80)
-    )
-  }
+const usual = tinyModel(80)
+/** Soon learned, and long: one token at a time over a connection takes seconds. */
+const laughter = row('Laugh', 'ha '.repeat(100))
+const slow: Capabilities = {
+  ...usual,
+  rows: [...usual.rows, laughter],
+  slowPrompt: laughter.messages.slice(0, -1),
+  lacks: {},
 }
 
-const reason = missingForPeft()
-if (reason === null) describePeft()
-else describe.skip(`engine contract: peft (${reason})`, () => it('is skipped', () => undefined))
+const vllm = process.env['VLLM_COMMAND'] ?? ''
+
+const SERVINGS: Serving[] = [
+  { name: 'peft', env: { ENGINE_SERVING: 'transformers' }, capabilities: usual },
+  { name: "peft, vLLM's API by a stand-in", env: BY_STAND_IN, capabilities: slow },
+  {
+    name: 'peft, vLLM itself',
+    env: byVllmItself(vllm),
+    capabilities: slow,
+    // its attention knows no narrower heads
+    shape: { hiddenSize: 256, heads: 4 },
+    missing: vllm === '' ? 'VLLM_COMMAND does not say how it is started' : null,
+  },
+]
+
+const modelFolder = mkdtempSync(join(tmpdir(), 'contract-peft-'))
+afterAll(() => rmSync(modelFolder, { recursive: true }))
+
+const describePeft = ({ name, env, capabilities, shape }: Serving): void => {
+  const modelPath = join(modelFolder, name, 'tiny')
+  writeRandomModel(modelPath, { seed: 11, ...shape })
+  describeContract(name, (dataDir) => startPeftProcess({ modelPath, dataDir, env }), capabilities)
+}
+
+// each job is a process that loads torch, and vLLM takes a minute or two to start
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 })
+const missingForAll = missingForPeft()
+for (const serving of SERVINGS) {
+  const reason = missingForAll ?? serving.missing ?? null
+  if (reason === null) describePeft(serving)
+  else
+    describe.skip(`engine contract: ${serving.name} (${reason})`, () =>
+      it('is skipped', () => undefined))
+}

@@ -135,7 +135,8 @@ export const describeContract = (
 
   const needs = (feature: Feature, title: string, body: () => Promise<void>): void => {
     const reason = lacks[feature]
-    it(title, async (context) => {
+    // on a machine that stalls for seconds, a slow answer ends before anybody can leave it
+    it(title, { retry: feature === 'slow-answer' ? 2 : 0 }, async (context) => {
       if (reason !== undefined) context.skip(`${name}: ${reason}`)
       await body()
     })
@@ -473,22 +474,24 @@ export const describeContract = (
             seed: 100,
           })
           const model = (await driver.finished(id)).fine_tuned_model!
+          const ask = { model, messages: capabilities.slowPrompt }
+          const askedAt = Date.now()
+          await (await driver.post('/chat/completions', ask)).text()
+          const wholeAnswerMs = Date.now() - askedAt
           for (const stream of [true, false]) {
             const abort = new AbortController()
-            const request = driver.post.bind(null, '/chat/completions', {
-              model,
-              messages: capabilities.slowPrompt,
-              stream,
-            })
+            const request = driver.post.bind(null, '/chat/completions', { ...ask, stream })
             const pending = stream
               ? (await request()).body!.getReader()
               : fetch(`${driver.engine.baseUrl}/chat/completions`, {
                   method: 'POST',
                   headers: { authorization: `Bearer ${driver.engine.token}` },
-                  body: JSON.stringify({ model, messages: capabilities.slowPrompt }),
+                  body: JSON.stringify(ask),
                   signal: abort.signal,
                 }).catch(() => null)
-            if (!(pending instanceof Promise)) await pending.read()
+            // a plain request shows nothing before its end; it must be there before the deletion
+            if (pending instanceof Promise) await sleep(100)
+            else await pending.read()
             const refused = await until(
               () => failureOf(driver.client.models.delete(model)),
               (error) => error.status === 409
@@ -508,7 +511,7 @@ export const describeContract = (
               Boolean
             )
             expect(deleted).toBe(true)
-            expect(Date.now() - startedAt).toBeLessThan(800)
+            expect(Date.now() - startedAt).toBeLessThan(wholeAnswerMs / 2)
           }
         }
       )

@@ -35,22 +35,37 @@ const MERGES: [string, string][] = [
   ['e', 'r'],
 ]
 
+/** With every field that Hugging Face's tokenizers library insists on, so that vLLM reads it too. */
 const tokenizerJson = (): TokenizerJson => {
   const tokens = [
     ...CONTROL_TOKENS,
     ...byteCharacters().keys(),
     ...MERGES.map((pair) => pair.join('')),
   ]
+  const byteLevel = {
+    type: 'ByteLevel',
+    add_prefix_space: false,
+    trim_offsets: true,
+    use_regex: true,
+  }
+  const controlToken = {
+    special: true,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+  }
   return {
+    version: '1.0',
     model: {
       type: 'BPE',
       vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
       merges: MERGES,
     },
-    added_tokens: CONTROL_TOKENS.map((content, id) => ({ id, content, special: true })),
+    added_tokens: CONTROL_TOKENS.map((content, id) => ({ id, content, ...controlToken })),
     normalizer: null,
-    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, use_regex: true },
-    decoder: { type: 'ByteLevel' },
+    pre_tokenizer: byteLevel,
+    decoder: byteLevel,
     post_processor: null,
   }
 }
@@ -124,6 +139,7 @@ export const writeRandomModel = (folder: string, options: RandomModelOptions): v
   write('config.json', huggingFaceConfig(config))
   write('tokenizer.json', tokenizer)
   write('tokenizer_config.json', {
+    tokenizer_class: 'PreTrainedTokenizerFast',
     bos_token: '<|endoftext|>',
     eos_token: '<|im_end|>',
     chat_template: CHAT_TEMPLATE,

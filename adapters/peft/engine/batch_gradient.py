@@ -17,6 +17,7 @@ def accumulate_gradient(
     rows: Sequence[TokenizedRow],
     weight_sum: float,
     ranks: Ranks,
+    min_prefix_tokens: int,
     max_tokens: int,
 ) -> tuple[float, int]:
     """
@@ -28,8 +29,8 @@ def accumulate_gradient(
     model.gradient.zero_()
     total, tokens = 0.0, 0
     with in_step(ranks, model.label_logits, backward=True) as label_logits:
-        for part in split_rows(rows, max_tokens):
-            packed = pack_rows(part)
+        for part in split_rows(rows, max_tokens, min_prefix_tokens):
+            packed = pack_rows(part, min_prefix_tokens)
             nats = label_losses(label_logits(packed), part)
             loss = (nats * label_weights(part, weight_sum, model.device)).sum()
             loss.backward()

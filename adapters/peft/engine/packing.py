@@ -12,10 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from engine.rows import TokenizedRow, shared_prefix_tokens
-
-#: a shorter prefix saves less than the larger mask costs
-MIN_PREFIX_TOKENS = 8
+from engine.rows import MIN_PREFIX_TOKENS, TokenizedRow, shared_prefix_tokens
 
 
 @dataclass(frozen=True)
@@ -64,10 +61,12 @@ def dense_mask(owners: torch.Tensor) -> torch.Tensor:
     return is_seen(owners, place[:, None], place[None, :])[None, None]
 
 
-def pack_rows(rows: Sequence[TokenizedRow]) -> PackedRows:
+def pack_rows(
+    rows: Sequence[TokenizedRow], min_prefix_tokens: int = MIN_PREFIX_TOKENS
+) -> PackedRows:
     """`rows` is not empty. A row's last token is only a label, so it is not computed."""
     prefix = shared_prefix_tokens(rows) if len(rows) > 1 else 0
-    return _share_prefix(rows, prefix) if prefix >= MIN_PREFIX_TOKENS else _pad(rows)
+    return _share_prefix(rows, prefix) if prefix >= min_prefix_tokens else _pad(rows)
 
 
 def _share_prefix(rows: Sequence[TokenizedRow], prefix: int) -> PackedRows:
@@ -111,22 +110,24 @@ def _pad(rows: Sequence[TokenizedRow]) -> PackedRows:
     )
 
 
-def split_rows(rows: Sequence[TokenizedRow], max_tokens: int) -> list[list[TokenizedRow]]:
+def split_rows(
+    rows: Sequence[TokenizedRow], max_tokens: int, min_prefix_tokens: int = MIN_PREFIX_TOKENS
+) -> list[list[TokenizedRow]]:
     """
     Cuts rows, in order, into parts of at most `max_tokens` computed tokens (padding counts); a row
     that is longer stands alone.
     """
     parts: list[list[TokenizedRow]] = []
     for row in rows:
-        if parts and _computed_tokens([*parts[-1], row]) <= max_tokens:
+        if parts and _computed_tokens([*parts[-1], row], min_prefix_tokens) <= max_tokens:
             parts[-1].append(row)
         else:
             parts.append([row])
     return parts
 
 
-def _computed_tokens(rows: Sequence[TokenizedRow]) -> int:
+def _computed_tokens(rows: Sequence[TokenizedRow], min_prefix_tokens: int) -> int:
     prefix = shared_prefix_tokens(rows)
-    if prefix >= MIN_PREFIX_TOKENS:
+    if prefix >= min_prefix_tokens:
         return prefix + sum(row.length - 1 - prefix for row in rows)
     return len(rows) * (max(row.length for row in rows) - 1)

@@ -14,6 +14,8 @@ from engine.javascript_json import number_text
 
 #: of its most probable token's probability: below, the teacher would have gone on otherwise
 LEAST_SHARE = 0.9
+#: a shorter prefix that rows share saves less than the larger mask costs
+MIN_PREFIX_TOKENS = 8
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from contract.backend import Message, Row
 from contract.errors import EngineError
+from engine.rows import MIN_PREFIX_TOKENS
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Task:
     attention: Literal["sdpa", "flex"] | None = None
     #: tokens of one forward and backward pass; larger batches are accumulated from parts
     max_tokens: int = 4096
+    #: a prefix that rows of a step share is computed once when it has so many
+    min_prefix_tokens: int = MIN_PREFIX_TOKENS
     checkpoint_seconds: float = 60
     #: validations without a better loss before a last stage ends; 0 never ends early
     early_stop_patience: int = 0

@@ -30,7 +30,7 @@ from engine.lora_store import OptimizerState
 from engine.peak_memory import peak_memory_bytes
 from engine.ranks import Ranks
 from engine.row_order import batch_sequence
-from engine.rows import TokenizedRow, total_label_weight
+from engine.rows import MIN_PREFIX_TOKENS, TokenizedRow, total_label_weight
 from engine.token_budget import TokenBudget
 from engine.training_job import Job
 from engine.validation import validation_loss, validations_due
@@ -47,6 +47,7 @@ class Trainer:
     """
     `budget` is what one forward and backward pass computes; larger batches are accumulated from
     parts. `asked_to_stop` is looked at before every step. Of several `ranks` the leader writes.
+    A step computes prefixes that rows share once, from `min_prefix_tokens` on.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Trainer:
         checkpoint_seconds: float,
         asked_to_stop: Callable[[], bool],
         ranks: Ranks | None = None,
+        min_prefix_tokens: int = MIN_PREFIX_TOKENS,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._job = job
@@ -69,6 +71,7 @@ class Trainer:
         self._checkpoint_seconds = checkpoint_seconds
         self._asked_to_stop = asked_to_stop
         self._ranks = ranks or Ranks()
+        self._min_prefix_tokens = min_prefix_tokens
         self._now = now
         self.counters: Counters = state.counters
         self._best = state.best
@@ -175,7 +178,14 @@ class Trainer:
         """Loss of a batch, and the tokens computed; leaves its gradient in the model."""
         own = self._ranks.share(rows)
         weight_sum = total_label_weight(rows)
-        compute = partial(accumulate_gradient, self._model, own, weight_sum, self._ranks)
+        compute = partial(
+            accumulate_gradient,
+            self._model,
+            own,
+            weight_sum,
+            self._ranks,
+            self._min_prefix_tokens,
+        )
         loss, tokens = self._ranks.totals(*self._budget.within(own, compute))
         self._ranks.add_up(self._model.gradient)
         return loss, int(tokens)

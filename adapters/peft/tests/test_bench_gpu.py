@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent.parent
 sys.path.append(str(ROOT / "bench"))
 
 from gpu.arms import ARMS, Training, micro_batches, run_arm  # noqa: E402
+from gpu.bench import Bench, BenchFailed  # noqa: E402
 from gpu.contract_suite import SuiteFailed, read_result  # noqa: E402
 from gpu.flops import Work, packed_work, separate_work, step_flops  # noqa: E402
 from gpu.options import parse_options  # noqa: E402
@@ -198,6 +199,21 @@ def test_published_shapes_are_the_default_where_no_model_is_given() -> None:
     assert parse_options(["--model", "x"]).shapes == []
     with pytest.raises(SystemExit):
         parse_options(["--parts", "cooking"])
+
+
+def test_it_serves_with_what_the_engine_would_choose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ["--device", "cpu", "--model", str(tmp_path / "missing"), "--parts", "serving"]
+    options = parse_options(given)
+    monkeypatch.setenv("ENGINE_SERVING", "vllm")
+    monkeypatch.setenv("ENGINE_VLLM_COMMAND", "/opt/vllm/bin/vllm serve")
+    assert "served by vllm" in Bench(options, tmp_path).run().notes
+    monkeypatch.setenv("ENGINE_SERVING", "")
+    assert "served by transformers" in Bench(options, tmp_path).run().notes
+    monkeypatch.setenv("ENGINE_SERVING", "magic")
+    with pytest.raises(BenchFailed, match="ENGINE_SERVING is magic"):
+        Bench(options, tmp_path)
 
 
 def test_the_script_measures_and_a_part_that_fails_leaves_the_others(tmp_path: Path) -> None:

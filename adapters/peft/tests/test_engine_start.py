@@ -1,4 +1,7 @@
-"""Base models that the server cannot start with: one line says what is wrong and what to do."""
+"""
+How the server starts: what serves, and base models that it cannot start with, of which one line
+says what is wrong and what to do.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.environment import Machine
 from engine_process import SERVER, Spawn, report_of
+from server import open_local_backend
 from tiny_model import write_tiny_model
 
 
@@ -50,3 +55,22 @@ async def test_tells_what_is_wrong_with_the_model(
     assert str(folder) in error["message"] or "tensor" in error["message"]
     assert says in error["message"]
     assert await process.wait() == 1
+
+
+async def test_vllm_serves_by_itself_where_the_engine_is_on_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def opened(**options):
+        return options
+
+    monkeypatch.setattr("engine.environment.this_machine", lambda: Machine(1, False))
+    monkeypatch.setattr("engine.opening.open_backend", opened)
+    monkeypatch.setenv("ENGINE_MODEL", str(tmp_path))
+    monkeypatch.setenv("ENGINE_VLLM_COMMAND", "vllm serve")
+
+    async def serves() -> bool:
+        return (await open_local_backend(tmp_path, lambda *_, **__: None))["vllm"] is not None
+
+    assert await serves()
+    monkeypatch.setenv("ENGINE_DEVICE", "cpu")
+    assert not await serves()

@@ -249,6 +249,8 @@ def test_packing_gives_the_gradient_of_separate_rows(tmp_path, checkpointing):
         for one in ROWS
     ]
     assert pack_rows(rows).mask is not None
+    # unless their prefix is told to be too short
+    assert pack_rows(rows, min_prefix_tokens=1000).mask is None
     separate = gradient_of(model, [[one] for one in rows])
     packed = gradient_of(model, [rows])
     assert float((packed - separate).norm() / separate.norm()) <= 1e-5

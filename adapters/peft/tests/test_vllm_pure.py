@@ -41,10 +41,10 @@ def asked(**fields) -> Generation:
 
 def test_the_environment_decides_who_serves():
     command = {"ENGINE_VLLM_COMMAND": "/opt/vllm serve"}
-    assert vllm_options({}, has_cuda=False) is None
-    assert vllm_options(command, has_cuda=False) is None
-    assert vllm_options({**command, "ENGINE_SERVING": "transformers"}, has_cuda=True) is None
-    chosen = vllm_options(command, has_cuda=True)
+    assert vllm_options({}, on_gpu=False) is None
+    assert vllm_options(command, on_gpu=False) is None
+    assert vllm_options({**command, "ENGINE_SERVING": "transformers"}, on_gpu=True) is None
+    chosen = vllm_options(command, on_gpu=True)
     assert chosen is not None and chosen.command == ("/opt/vllm", "serve")
     assert (chosen.sharing, chosen.serving_share, chosen.training_share) == ("pause", 0.9, 1.0)
     split = vllm_options(
@@ -55,7 +55,7 @@ def test_the_environment_decides_who_serves():
             "ENGINE_VLLM_ARGS": "--seed 1",
             "ENGINE_TOKEN": "secret",
         },
-        has_cuda=False,
+        on_gpu=False,
     )
     assert split is not None and split.arguments == ("--seed", "1")
     assert split.training_share == pytest.approx(0.5)
@@ -76,7 +76,7 @@ def test_the_environment_decides_who_serves():
 )
 def test_a_wrong_variable_is_named(variables, names):
     with pytest.raises(EngineError, match=names) as caught:
-        vllm_options({"ENGINE_VLLM_COMMAND": "vllm", **variables}, has_cuda=True)
+        vllm_options({"ENGINE_VLLM_COMMAND": "vllm", **variables}, on_gpu=True)
     assert caught.value.code == "invalid_config"
 
 
@@ -358,15 +358,21 @@ async def test_a_child_and_what_it_started_end_together(then, status):
     await gone(int(lines[0]))
 
 
-async def test_a_child_ends_with_its_leash():
+@pytest.mark.parametrize("hangup", [signal.SIG_DFL, signal.SIG_IGN])
+async def test_a_child_and_what_it_started_end_with_its_leash(hangup):
     lines: list[str] = []
-    code = "import os, time; print(os.getpid(), os.getppid(), flush=True); time.sleep(60)"
-    child = await start_child([sys.executable, "-c", code], {}, lines.append)
-    while not lines:
+    code = BELOW + "import os; print(os.getpid(), os.getppid(), flush=True); time.sleep(60)"
+    before = signal.signal(signal.SIGHUP, hangup)
+    try:
+        child = await start_child([sys.executable, "-c", code], {}, lines.append)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    while len(lines) < 2:
         await asyncio.sleep(0.01)
-    pid, leash = map(int, lines[0].split())
+    below, (pid, leash) = int(lines[0]), map(int, lines[1].split())
     os.kill(leash, signal.SIGKILL)
     await gone(pid)
+    await gone(below)
     await child.end(0)
 
 

@@ -5,7 +5,6 @@ and behind it what it needs there (`--enforce-eager` where compiling takes long)
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
@@ -21,10 +20,11 @@ from engine.backend import PeftBackend
 from engine.lora_model import Placement
 from engine.opening import open_backend
 from engine.probe import PROBE
-from engine.text_tokenizer import ADDED_TOKEN, BYTE_LEVEL
+from engine.vllm.child import LEASH
 from engine.vllm.options import VllmOptions
 from test_engine_serving import QUESTION, Hooks, answer, job
-from test_vllm_serving import alike, eventually, of_lora
+from test_vllm_pure import gone
+from test_vllm_serving import alike, all_pids, eventually, of_lora
 from tiny_lora import write_tiny_lora
 from tiny_model import ROWS, write_tiny_model
 
@@ -36,22 +36,6 @@ pytestmark = pytest.mark.skipif(
 SHARING = "pause" if torch.cuda.is_available() else "split"
 #: other kernels
 NATS = 2e-3
-
-
-def complete_tokenizer(folder: Path) -> None:
-    """With the fields that the tokenizers library insists on."""
-    file = folder / "tokenizer.json"
-    tokenizer = json.loads(file.read_text())
-    tokenizer["version"] = "1.0"
-    tokenizer["added_tokens"] = [
-        {**ADDED_TOKEN, "normalized": False, **token} for token in tokenizer["added_tokens"]
-    ]
-    for part in ("pre_tokenizer", "decoder"):
-        tokenizer[part] = {**BYTE_LEVEL, **tokenizer[part]}
-    file.write_text(json.dumps(tokenizer))
-    settings = folder / "tokenizer_config.json"
-    kind = {"tokenizer_class": "PreTrainedTokenizerFast"}
-    settings.write_text(json.dumps({**json.loads(settings.read_text()), **kind}))
 
 
 def log(level: str, message: str, fields: object = None, **_: object) -> None:
@@ -67,7 +51,7 @@ async def opened(folder: Path, vllm: VllmOptions | None) -> PeftBackend:
 
 async def test_vllm_itself_answers_as_transformers_does_and_comes_back(tmp_path):
     # vLLM's attention knows no narrower heads
-    complete_tokenizer(write_tiny_model(tmp_path / "tiny", head_dim=64))
+    write_tiny_model(tmp_path / "tiny", head_dim=64)
     loras = [
         write_tiny_lora(tmp_path / "tiny", tmp_path / "data" / "loras", seed=seed)
         for seed in (1, 2, 3)
@@ -98,9 +82,12 @@ async def test_vllm_itself_answers_as_transformers_does_and_comes_back(tmp_path)
     backend = await opened(tmp_path, options)
     try:
         await check(backend, tmp_path, loras, requests, expected, losses)
+        running = engine_processes(tmp_path)
     finally:
         await backend.close()
-    assert engine_processes(tmp_path) == []
+    assert running
+    for pid in running:
+        await gone(pid)
 
 
 async def check(backend, folder, loras, requests, expected, losses) -> None:
@@ -136,22 +123,45 @@ async def check(backend, folder, loras, requests, expected, losses) -> None:
 
     stream = backend.complete(replace(QUESTION, model=loras[0], max_tokens=400))
     await anext(stream)
-    for pid in engine_processes(folder):
-        os.kill(pid, signal.SIGKILL)
+    running = engine_processes(folder)
+    # the one that was started, and what computes
+    assert len(running) > 1
+    os.kill(leash_of(folder), signal.SIGKILL)
     with pytest.raises(EngineError) as caught:
         assert not any([isinstance(item, CompletionEnd) async for item in stream])
     assert caught.value.code == "engine_unavailable"
+    for pid in running:
+        await gone(pid)
     assert await eventually(backend, of_lora(loras[0]), seconds=300) == expected[2][0]
 
 
 def engine_processes(folder: Path) -> list[int]:
-    """Those that were started to serve the model of this folder, without the leash."""
-    found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            command = Path(f"/proc/{name}/cmdline").read_text()
-        except OSError:
-            continue
-        if str(folder / "tiny") in command and "leash.py" not in command:
-            found.append(int(name))
-    return found
+    """What runs in the session of the one that serves the model of this folder, itself included."""
+    for pid in all_pids():
+        command = command_of(pid)
+        if str(folder / "tiny") in command and LEASH.name not in command:
+            return [other for other in all_pids() if session_of(other) == pid]
+    return []
+
+
+def leash_of(folder: Path) -> int:
+    commands = {pid: command_of(pid) for pid in all_pids()}
+    return next(
+        pid
+        for pid, command in commands.items()
+        if str(folder / "tiny") in command and LEASH.name in command
+    )
+
+
+def command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None

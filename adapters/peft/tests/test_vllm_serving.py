@@ -72,10 +72,10 @@ class Place:
 
     def processes(self) -> list[int]:
         """Of the stand-ins of this folder."""
-        return [pid for pid in _all_pids() if str(self.folder / "tiny") in _arguments(pid)]
+        return [pid for pid in all_pids() if str(self.folder / "tiny") in _arguments(pid)]
 
 
-def _all_pids() -> list[int]:
+def all_pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
@@ -232,6 +232,10 @@ async def test_a_lora_that_cannot_be_loaded_says_why(place):
     place.faults(load="fail")
     with pytest.raises(EngineError, match="there is no room for it"):
         await answer(backend, of_lora(lora))
+    place.faults(load="ending")
+    with pytest.raises(EngineError, match="EngineCore") as caught:
+        await answer(backend, of_lora(lora))
+    assert caught.value.code == "engine_unavailable"
 
 
 async def test_while_a_job_trains_requests_are_refused_and_then_served_again(place):

@@ -14,6 +14,20 @@ from engine.safetensors_file import encode_safetensors
 from engine.text_tokenizer import byte_characters
 
 CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+#: with every field that Hugging Face's tokenizers library insists on, so that vLLM reads it too
+CONTROL_TOKEN = {
+    "special": True,
+    "single_word": False,
+    "lstrip": False,
+    "rstrip": False,
+    "normalized": False,
+}
+BYTE_LEVEL = {
+    "type": "ByteLevel",
+    "add_prefix_space": False,
+    "trim_offsets": True,
+    "use_regex": True,
+}
 MERGES = [["t", "h"], ["th", "e"], ["Ġ", "the"], ["i", "n"], ["e", "r"]]
 #: ChatML with a default system message
 TEMPLATE = (
@@ -46,31 +60,23 @@ def write_tiny_model(
         "eos_token_id": CONTROL.index("<|im_end|>"),
     }
     tokenizer = {
+        "version": "1.0",
         "model": {
             "type": "BPE",
             "vocab": {token: number for number, token in enumerate(tokens)},
             "merges": MERGES,
         },
         "added_tokens": [
-            {
-                "id": number,
-                "content": content,
-                "special": True,
-            }
+            {**CONTROL_TOKEN, "id": number, "content": content}
             for number, content in enumerate(CONTROL)
         ],
         "normalizer": None,
-        "pre_tokenizer": {
-            "type": "ByteLevel",
-            "add_prefix_space": False,
-        },
-        "decoder": {
-            "type": "ByteLevel",
-            "add_prefix_space": False,
-        },
+        "pre_tokenizer": BYTE_LEVEL,
+        "decoder": BYTE_LEVEL,
         "post_processor": None,
     }
     settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
         "bos_token": "<|endoftext|>",
         "eos_token": "<|im_end|>",
         "chat_template": TEMPLATE,

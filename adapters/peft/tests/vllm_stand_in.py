@@ -3,7 +3,7 @@ Stands in for `vllm serve`: the part of its API that the engine uses, computed b
 PEFT on a tiny model. `STAND_IN_FOLDER` has `faults.json`, read anew each time, and gets `calls`.
 
 Faults: `start` (`exit`, `hang`), `die_after` (tokens of all answers), `load` (`fail`, `ignore`: the
-lora is not applied), `sleep` and `wake` (`fail`).
+lora is not applied, `ending`: whatever computes is gone), `sleep` and `wake` (`fail`).
 """
 
 from __future__ import annotations

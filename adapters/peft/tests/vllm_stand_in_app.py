@@ -170,6 +170,8 @@ class Api:
             return error(400, f"The lora adapter '{lora}' has already been loaded.")
         if self.fault("load") == "fail":
             return error(500, "there is no room for it")
+        if self.fault("load") == "ending":
+            return error(500, "EngineCore encountered an issue")
         async with self.computing:
             try:
                 await asyncio.to_thread(self.model.load, lora, folder)
@@ -201,7 +203,7 @@ class Api:
         return JSONResponse({"status": "awake"})
 
     async def health(self, _: Request) -> Response:
-        return Response()
+        return Response(status_code=503 if self.fault("load") == "ending" else 200)
 
 
 def create_app(

@@ -74,7 +74,8 @@ class VllmClient:
     async def load_lora(self, name: str, folder: Path) -> None:
         """
         May be repeated. Raises EngineError `internal` when vLLM refuses it, which it does for every
-        reason with the status of a fault of its own.
+        reason with the status of a fault of its own; also for its own end, which is no fault of
+        the lora's.
         """
         # in place: a request that was given up in between has left the name behind
         body = {"lora_name": name, "lora_path": str(folder.resolve()), "load_inplace": True}
@@ -83,6 +84,8 @@ class VllmClient:
             response = await self._http.post(url, json=body, timeout=CHANGE_SECONDS)
         if response.status_code != 200:
             said = failure(response.status_code, _json(response)).message
+            if not await self.healthy():
+                raise EngineError("engine_unavailable", said)
             raise EngineError("internal", f"the lora {name} cannot be loaded. {said}")
 
     async def unload_lora(self, name: str) -> None:

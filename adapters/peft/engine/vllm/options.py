@@ -75,15 +75,16 @@ class VllmOptions:
         return 1.0 if self.sharing == "pause" else max(0.05, 0.95 - self.serving_share)
 
 
-def vllm_options(environ: Mapping[str, str], *, has_cuda: bool) -> VllmOptions | None:
+def vllm_options(environ: Mapping[str, str], *, on_gpu: bool) -> VllmOptions | None:
     """
-    None where transformers serves: by ENGINE_SERVING, or because CUDA or vLLM is missing.
+    None where transformers serves: by ENGINE_SERVING, or because the engine is on no GPU or there
+    is no vLLM.
 
     Raises EngineError `invalid_config`.
     """
     command = tuple(shlex.split(environ.get("ENGINE_VLLM_COMMAND", "")))
     has_vllm = bool(command) or importlib.util.find_spec("vllm") is not None
-    default = "vllm" if has_cuda and has_vllm else "transformers"
+    default = "vllm" if on_gpu and has_vllm else "transformers"
     if _one_of(environ, "ENGINE_SERVING", SERVERS, default) == "transformers":
         return None
     if not has_vllm:
