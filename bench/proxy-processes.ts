@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
+import { statFieldsOf } from './harness/process-stat.ts'
 import { REQUEST_HEADERS } from './proxy-traffic.ts'
 
 export interface Target {
@@ -22,9 +23,7 @@ const TICKS_PER_SECOND = ticksPerSecond()
 
 /** User and system time of a process with all its threads, in microseconds (proc(5)). */
 const cpuMicrosOf = (pid: number): number => {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  // the name in parentheses may hold spaces; utime and stime are the 12th and 13th field behind it
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const fields = statFieldsOf(pid)
   return ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND) * 1e6
 }
 

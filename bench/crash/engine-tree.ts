@@ -1,5 +1,6 @@
 /** The Python engine's processes: told apart by their command lines, and which of them are left. */
 import { readFileSync } from 'node:fs'
+import { statFieldsOf } from '../harness/process-stat.ts'
 import { processTree } from '../harness/proxy-process.ts'
 
 /** Who can be killed apart from the others; the server is the root of the tree. */
@@ -36,9 +37,7 @@ export type Noted = Map<number, string>
 /** Ticks from the machine's start to the process's; null when nothing but its status is left. */
 const startOf = (pid: number): string | null => {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // behind the name, which may hold spaces
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const fields = statFieldsOf(pid)
     return fields[0] === 'Z' ? null : fields[19]!
   } catch {
     return null

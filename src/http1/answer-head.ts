@@ -108,6 +108,10 @@ const itemsOf = (list: string): string[] => list.split(',').map((item) => item.t
 const hasItem = (list: string | null, item: string): boolean =>
   list !== null && list.includes(item) && itemsOf(list).includes(item)
 
+/** RFC 9110 §6.4.1; answers to HEAD are not looked at. */
+export const hasNoBody = (status: number): boolean =>
+  status < 200 || status === 204 || status === 304
+
 /**
  * RFC 9112 §6.3. A length beside a transfer coding, which may be an attack, is refused. Where the last
  * coding is not `chunked`, a body lasts until the connection is closed.
@@ -119,7 +123,7 @@ const bodyOf = (status: number, { length, coding }: Transfer): BodyFraming => {
   const bytes = Number(length)
   if (length !== null && !(/^\d+$/.test(length) && Number.isSafeInteger(bytes)))
     throw invalidAnswer('its length is no number')
-  if (status < 200 || status === 204 || status === 304) return { kind: 'length', bytes: 0 }
+  if (hasNoBody(status)) return { kind: 'length', bytes: 0 }
   if (coding === null) return length === null ? { kind: 'until-close' } : { kind: 'length', bytes }
   return itemsOf(coding).at(-1) === 'chunked' ? { kind: 'chunked' } : { kind: 'until-close' }
 }

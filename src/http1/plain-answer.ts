@@ -2,10 +2,8 @@
 import { EventEmitter } from 'node:events'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
+import { hasNoBody } from './answer-head.ts'
 import type { Outgoing } from './outgoing.ts'
-
-/** RFC 9110 §6.4.1 */
-const hasNoBody = (status: number): boolean => status === 204 || status === 304
 
 /** What would end a line too early, and so begin another one. */
 const UNSAFE = /[^\t\x20-\x7e\x80-\xff]/

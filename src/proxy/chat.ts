@@ -136,12 +136,12 @@ export const createChatHandler = (deps: ChatDeps): ChatHandler => {
       client.sendError(toAppError(error))
     }
   }
-  const isAdmitted = (head: RequestHead): boolean => {
+  /** Who calls, as an object because there may be nobody to name; null for who is to be refused. */
+  const admitted = (head: RequestHead): { caller: Caller | null } | null => {
     try {
-      callerOf(deps, head)
-      return true
+      return { caller: callerOf(deps, head) }
     } catch {
-      return false
+      return null
     }
   }
   return {
@@ -150,16 +150,14 @@ export const createChatHandler = (deps: ChatDeps): ChatHandler => {
       return work(client, () => receiveAndAnswer(deps, router, incoming, client))
     },
     takes: (incoming, bodyBytes) => {
-      if (bodyBytes > limits.maxBodyBytes || !isAdmitted(incoming)) return null
-      if (!bodies.take(bodyBytes)) return null
+      const by = bodyBytes > limits.maxBodyBytes ? null : admitted(incoming)
+      if (by === null || !bodies.take(bodyBytes)) return null
       const at = now()
       return {
         begin: (body, outgoing) => {
           const client = new Client(outgoing, deps.load)
           client.onOver(() => bodies.give(bodyBytes))
-          void work(client, () =>
-            answer(deps, router, { incoming, client, at, body }, callerOf(deps, incoming))
-          )
+          void work(client, () => answer(deps, router, { incoming, client, at, body }, by.caller))
         },
         abandon: () => {
           bodies.give(bodyBytes)

@@ -30,6 +30,8 @@ const slow: Capabilities = {
   rows: [...usual.rows, laughter],
   slowPrompt: laughter.messages.slice(0, -1),
   lacks: {},
+  // on a machine that stalls for seconds, a slow answer ends before anybody can leave it
+  retries: { 'slow-answer': 2 },
 }
 
 const vllm = process.env['VLLM_COMMAND'] ?? ''

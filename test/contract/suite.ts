@@ -38,6 +38,8 @@ export interface Capabilities {
   slowPrompt: ChatMessage[] | null
   /** feature → why the engine lacks it */
   lacks?: Partial<Record<Feature, string>>
+  /** feature → how often it may be tried again, where the machine and not the engine is at fault */
+  retries?: Partial<Record<Feature, number>>
 }
 
 export type Feature =
@@ -129,14 +131,13 @@ export const describeContract = (
   startEngine: (dataDir: string) => Promise<RunningEngine>,
   capabilities: Capabilities
 ): void => {
-  const { baseModel, rows, shortTraining, longTraining, lacks = {} } = capabilities
+  const { baseModel, rows, shortTraining, longTraining, lacks = {}, retries = {} } = capabilities
   const firstPrompt = rows[0]!.messages.slice(0, -1)
   const firstAnswer = rows[0]!.messages.at(-1)!.content as string
 
   const needs = (feature: Feature, title: string, body: () => Promise<void>): void => {
     const reason = lacks[feature]
-    // on a machine that stalls for seconds, a slow answer ends before anybody can leave it
-    it(title, { retry: feature === 'slow-answer' ? 2 : 0 }, async (context) => {
+    it(title, { retry: retries[feature] ?? 0 }, async (context) => {
       if (reason !== undefined) context.skip(`${name}: ${reason}`)
       await body()
     })
@@ -475,9 +476,6 @@ export const describeContract = (
           })
           const model = (await driver.finished(id)).fine_tuned_model!
           const ask = { model, messages: capabilities.slowPrompt }
-          const askedAt = Date.now()
-          await (await driver.post('/chat/completions', ask)).text()
-          const wholeAnswerMs = Date.now() - askedAt
           for (const stream of [true, false]) {
             const abort = new AbortController()
             const request = driver.post.bind(null, '/chat/completions', { ...ask, stream })
@@ -511,7 +509,7 @@ export const describeContract = (
               Boolean
             )
             expect(deleted).toBe(true)
-            expect(Date.now() - startedAt).toBeLessThan(wholeAnswerMs / 2)
+            expect(Date.now() - startedAt).toBeLessThan(800)
           }
         }
       )
