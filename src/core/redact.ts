@@ -46,7 +46,8 @@ class Placeholders {
   }
 }
 
-const STRINGS_AND_NUMBERS = /"(?:[^"\\]|\\.)*"|-?\d{13,19}(?![\d.eE])/g
+/** Whole numbers only: digits of a fraction or an exponent are no value of their own. */
+const STRINGS_AND_NUMBERS = /"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{13,19}(?![\d.eE])/g
 
 /** @throws SyntaxError for a pattern that is no regular expression */
 export const createRedactor = (options: RedactOptions): Redactor => {

@@ -90,6 +90,15 @@ describe('a redactor', () => {
     )
   })
 
+  it.each([
+    '-0.00447769471557983',
+    '1e-4111111111111111',
+    '1E+4111111111111111',
+    '4111111111111111.5',
+  ])('takes no digits out of the number %s', (number) => {
+    expect(one(`{"n":${number}}`)).toBe(`{"n":${number}}`)
+  })
+
   it('leaves JSON that can be read, whatever is in it', () => {
     fc.assert(
       fc.property(fc.json({ stringUnit: 'binary' }), (text) => {
