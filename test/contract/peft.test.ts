@@ -34,6 +34,14 @@ const slow: Capabilities = {
   retries: { 'slow-answer': 2 },
 }
 
+/** vLLM's attention knows no narrower heads. */
+const WIDE = { hiddenSize: 256, heads: 4 }
+/** At the usual rate, whether such a model learns its rows is up to how a processor rounds. */
+const wide: Capabilities = {
+  ...slow,
+  shortTraining: { ...slow.shortTraining, learning_rate: 3e-3 },
+}
+
 const vllm = process.env['VLLM_COMMAND'] ?? ''
 
 const SERVINGS: Serving[] = [
@@ -42,9 +50,8 @@ const SERVINGS: Serving[] = [
   {
     name: 'peft, vLLM itself',
     env: byVllmItself(vllm),
-    capabilities: slow,
-    // its attention knows no narrower heads
-    shape: { hiddenSize: 256, heads: 4 },
+    capabilities: wide,
+    shape: WIDE,
     missing: vllm === '' ? 'VLLM_COMMAND does not say how it is started' : null,
   },
 ]

@@ -111,6 +111,14 @@ async def check(backend, folder, loras, requests, expected, losses) -> None:
     await anext(stream)
     await stream.aclose()
 
+    # it would end if it read a lora again that it has loaded
+    stream = backend.complete(replace(QUESTION, model=loras[0], max_tokens=40))
+    await anext(stream)
+    lora_folder = folder / "data" / "loras" / loras[0]
+    away = lora_folder.rename(lora_folder.with_name("away"))
+    assert isinstance([item async for item in stream][-1], CompletionEnd)
+    away.rename(lora_folder)
+
     async with backend.sharing.training():
         if SHARING == "pause":
             with pytest.raises(EngineError, match="upstream"):

@@ -169,6 +169,17 @@ async def test_leaving_ends_the_generation_and_frees_the_lora(place):
     assert caught.value.code == "not_found"
 
 
+async def test_what_is_loaded_needs_its_folder_no_more(place):
+    lora = place.lora()
+    backend = await place.open()
+    stream = backend.complete(replace(QUESTION, model=lora, max_tokens=40))
+    first = await anext(stream)
+    folder = place.folder / "data" / "loras" / lora
+    folder.rename(folder.with_name("gone"))
+    items = [first, *[item async for item in stream]]
+    assert isinstance(items[-1], CompletionEnd)
+
+
 async def test_few_places_serve_many_loras_each_loaded_again_on_demand(place):
     loras = [place.lora(seed=seed) for seed in (1, 2, 3)]
     backend = await place.open(max_loras=2, max_batch_loras=1)
@@ -259,9 +270,10 @@ async def test_while_a_job_trains_requests_are_refused_and_then_served_again(pla
     with pytest.raises(asyncio.CancelledError):
         await training
     assert len(place.calls("wake")) == 1
-    # proved again after the sleep
+    # loaded and proved again after the sleep, under a name that is still taken
     assert (await answer(backend, of_lora(lora)))[2].completion_tokens > 0
-    assert place.calls("load") == [f"load {lora}"] * 2
+    assert place.calls("load") == [f"load {lora}"] * 3
+    assert place.calls("unload") == [f"unload {lora}"]
 
 
 @pytest.mark.parametrize("fault", ["sleep", "wake"])

@@ -35,6 +35,8 @@ class Model:
         self.peft: PeftModel | None = None
         #: adapter names by lora; None is one that is silently not applied
         self.loras: dict[str, str | None] = {}
+        #: folders of loras that were loaded in place, which vLLM reads anew in every step
+        self.read_anew: dict[str, Path] = {}
         self.made = 0
         self.max_rank = options.max_lora_rank
 
@@ -53,6 +55,10 @@ class Model:
 
     def logprobs(self, lora: str | None, ids: list[int]) -> np.ndarray:
         """Of what follows every token: [tokens, vocabulary]."""
+        folder = None if lora is None else self.read_anew.get(lora)
+        if folder is not None and not folder.exists():
+            # an error in a step is the end of vLLM's engine core
+            os.kill(os.getpid(), signal.SIGKILL)
         adapter = None if lora is None else self.loras[lora]
         if adapter is not None:
             self.peft.set_adapter(adapter)
@@ -166,7 +172,8 @@ class Api:
         body = await request.json()
         lora, folder = body["lora_name"], Path(body["lora_path"])
         self.note(f"load {lora}")
-        if lora in self.model.loras and not body["load_inplace"]:
+        in_place = body.get("load_inplace", False)
+        if lora in self.model.loras and not in_place:
             return error(400, f"The lora adapter '{lora}' has already been loaded.")
         if self.fault("load") == "fail":
             return error(500, "there is no room for it")
@@ -177,6 +184,8 @@ class Api:
                 await asyncio.to_thread(self.model.load, lora, folder)
             except (ValueError, OSError) as failed:
                 return error(500, str(failed))
+        if in_place:
+            self.model.read_anew[lora] = folder
         if self.fault("load") == "ignore":
             self.model.loras[lora] = None
         return Response("Success")

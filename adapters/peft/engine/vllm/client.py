@@ -77,16 +77,25 @@ class VllmClient:
         reason with the status of a fault of its own; also for its own end, which is no fault of
         the lora's.
         """
-        # in place: a request that was given up in between has left the name behind
-        body = {"lora_name": name, "lora_path": str(folder.resolve()), "load_inplace": True}
-        with _away():
-            url = "/v1/load_lora_adapter"
-            response = await self._http.post(url, json=body, timeout=CHANGE_SECONDS)
+        response = await self._load(name, folder)
+        if response.status_code == 400:
+            # a sleep, or a request that was given up in between, has left the name behind
+            await self.unload_lora(name)
+            response = await self._load(name, folder)
         if response.status_code != 200:
             said = failure(response.status_code, _json(response)).message
             if not await self.healthy():
                 raise EngineError("engine_unavailable", said)
             raise EngineError("internal", f"the lora {name} cannot be loaded. {said}")
+
+    async def _load(self, name: str, folder: Path) -> httpx.Response:
+        """
+        Never with `load_inplace`: vLLM would read the folder anew in every step of every answer,
+        and end when it is gone while the last answer is being given up.
+        """
+        body = {"lora_name": name, "lora_path": str(folder.resolve())}
+        with _away():
+            return await self._http.post("/v1/load_lora_adapter", json=body, timeout=CHANGE_SECONDS)
 
     async def unload_lora(self, name: str) -> None:
         await self._post("/v1/unload_lora_adapter", {"lora_name": name}, CHANGE_SECONDS)
