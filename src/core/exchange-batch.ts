@@ -57,23 +57,17 @@ type Preamble = [
   form: [Usage | null] | [contentType: string, contentEncoding: string, complete: boolean],
 ]
 
-/** 32 bits each: length of the preamble, gap before the request, lengths of request and answer */
-const LENGTHS_BYTES = 16
+/** 32 bits each: lengths of the preamble, the request and the answer */
+const LENGTHS_BYTES = 12
 const NO_ANSWER = 0xffff_ffff
 const MAX_UTF8_BYTES_PER_CHAR = 3
-/** shared memory is copied by words where source and target are aligned alike, else by bytes */
-const WORD_BYTES = 8
 
 const bytesOf = (chunks: Uint8Array[] | null): number =>
   chunks === null ? 0 : chunks.reduce((sum, { length }) => sum + length, 0)
 
 /** At most, and without the work of counting the bytes of its characters. */
 const roomFor = (preamble: string, { request, answer }: CapturedExchange): number =>
-  LENGTHS_BYTES +
-  preamble.length * MAX_UTF8_BYTES_PER_CHAR +
-  WORD_BYTES +
-  request.length +
-  bytesOf(answer)
+  LENGTHS_BYTES + preamble.length * MAX_UTF8_BYTES_PER_CHAR + request.length + bytesOf(answer)
 
 const preambleOf = ({ head, form }: CapturedExchange): string => {
   const preamble: Preamble = [
@@ -97,6 +91,15 @@ const readPreamble = (text: string): { head: RecordHead; form: AnswerForm } => {
 /** Bytes that a batch needs to hold the exchange. */
 export const roomOf = (exchange: CapturedExchange): number =>
   roomFor(preambleOf(exchange), exchange)
+
+/**
+ * `fill` with as many bytes as there are is a plain copy, where `set` copies shared memory word by word,
+ * in up to seven times as long. @returns the place behind it
+ */
+const copyTo = (shared: Buffer, at: number, bytes: Uint8Array): number => {
+  if (bytes.length > 0) shared.fill(bytes, at, at + bytes.length)
+  return at + bytes.length
+}
 
 /** Fills one batch. */
 export class ExchangeBatchWriter {
@@ -123,20 +126,12 @@ export class ExchangeBatchWriter {
     const { request, answer } = exchange
     let at = used + LENGTHS_BYTES
     const preambleBytes = bytes.write(preamble, at)
-    at += preambleBytes
-    const gap = (request.byteOffset - at) & (WORD_BYTES - 1)
-    at += gap
-    bytes.set(request, at)
-    at += request.length
+    at = copyTo(bytes, at + preambleBytes, request)
     const answerAt = at
-    for (const chunk of answer ?? []) {
-      bytes.set(chunk, at)
-      at += chunk.length
-    }
+    for (const chunk of answer ?? []) at = copyTo(bytes, at, chunk)
     bytes.writeUInt32LE(preambleBytes, used)
-    bytes.writeUInt32LE(gap, used + 4)
-    bytes.writeUInt32LE(request.length, used + 8)
-    bytes.writeUInt32LE(answer === null ? NO_ANSWER : at - answerAt, used + 12)
+    bytes.writeUInt32LE(request.length, used + 4)
+    bytes.writeUInt32LE(answer === null ? NO_ANSWER : at - answerAt, used + 8)
     this.used = at
     this.count++
     return true
@@ -154,12 +149,11 @@ export const readBatch = ({ buffer, byteLength }: ExchangeBatch): BatchedExchang
   const exchanges: BatchedExchange[] = []
   for (let at = 0; at < byteLength;) {
     const preambleAt = at + LENGTHS_BYTES
-    const preambleEnd = preambleAt + bytes.readUInt32LE(at)
-    const requestAt = preambleEnd + bytes.readUInt32LE(at + 4)
-    const answerAt = requestAt + bytes.readUInt32LE(at + 8)
-    const answerBytes = bytes.readUInt32LE(at + 12)
+    const requestAt = preambleAt + bytes.readUInt32LE(at)
+    const answerAt = requestAt + bytes.readUInt32LE(at + 4)
+    const answerBytes = bytes.readUInt32LE(at + 8)
     at = answerBytes === NO_ANSWER ? answerAt : answerAt + answerBytes
-    const { head, form } = readPreamble(bytes.toString('utf8', preambleAt, preambleEnd))
+    const { head, form } = readPreamble(bytes.toString('utf8', preambleAt, requestAt))
     exchanges.push({
       head,
       form,

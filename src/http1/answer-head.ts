@@ -1,5 +1,5 @@
 /** The head of an answer, and what it says of the body and the connection. Pure, on text. */
-import { TOKEN, valueIn } from './field-text.ts'
+import { FIELD_VALUE, fieldKey, valueIn } from './field-text.ts'
 import { invalidAnswer } from './http1-error.ts'
 
 export interface StatusLine {
@@ -10,7 +10,7 @@ export interface StatusLine {
 }
 
 /** RFC 9112 §4. The reason may be missing, and the space before it with it, as some servers have it. */
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: (.*))?$/
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t -~\x80-\xff]*))?$/
 const BEGINNING = 'HTTP/1.'
 
 /** Whether a text may become a status line: who speaks another protocol may never end what it says. */
@@ -27,7 +27,7 @@ export const parseStatusLine = (line: string): StatusLine => {
 /**
  * Field lines (RFC 9112 §5) as a flat list. Folded lines are refused (§5.2), and so is a blank before
  * the colon (§5.1).
- * @param text lines with CR LF between them and no other line end
+ * @param text lines with CR LF between them
  * @throws Http1Error `invalid-answer`
  */
 export const parseFields = (text: string): string[] => {
@@ -37,8 +37,12 @@ export const parseFields = (text: string): string[] => {
     const end = next < 0 ? text.length : next
     const colon = text.indexOf(':', at)
     const name = text.slice(at, colon)
-    if (colon < 0 || colon > end || !TOKEN.test(name)) throw invalidAnswer('a header has no name')
-    fields.push(name, valueIn(text, colon + 1, end))
+    if (colon < 0 || colon > end || fieldKey(name) === null)
+      throw invalidAnswer('a header has no name')
+    const value = valueIn(text, colon + 1, end)
+    // a bare CR or LF is among them (RFC 9112 §2.2)
+    if (!FIELD_VALUE.test(value)) throw invalidAnswer('a header has control characters')
+    fields.push(name, value)
     at = end + 2
   }
   return fields
@@ -92,12 +96,12 @@ const transferOf = (headers: readonly string[]): Transfer => {
     const name = headers[i]!
     // most names are of another length, and need no look
     if (name.length !== 10 && name.length !== 14 && name.length !== 17) continue
-    const lowerName = name.toLowerCase()
+    const key = fieldKey(name)
     const value = headers[i + 1]!
-    if (lowerName === 'content-length') found.length = onlyLength(found.length, value)
-    else if (lowerName === 'transfer-encoding') found.coding = joined(found.coding, value)
-    else if (lowerName === 'connection') found.connection = joined(found.connection, value)
-    else if (lowerName === 'keep-alive') found.keepAlive = joined(found.keepAlive, value)
+    if (key === 'content-length') found.length = onlyLength(found.length, value)
+    else if (key === 'transfer-encoding') found.coding = joined(found.coding, value)
+    else if (key === 'connection') found.connection = joined(found.connection, value)
+    else if (key === 'keep-alive') found.keepAlive = joined(found.keepAlive, value)
   }
   return found
 }

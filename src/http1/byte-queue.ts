@@ -9,11 +9,6 @@ const LINE_END_BYTES = 2
 // oxlint-disable-next-line no-control-regex
 const MALFORMED = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n/
 
-const checked = (text: string): string => {
-  if (MALFORMED.test(text)) throw invalidAnswer('it has control characters or bare line ends')
-  return text
-}
-
 const tooLong = (maxBytes: number): Error =>
   invalidAnswer(`a part of it has more than ${maxBytes} bytes`)
 
@@ -42,9 +37,9 @@ export class ByteQueue {
    * The text before a mark, in latin1; the mark is passed over.
    * @param mark ends with CR LF
    * @param maxBytes of the text
-   * @returns null while the mark is not there
-   * @throws Http1Error `invalid-answer` when the text is longer, and for malformed text as soon as it
-   * is seen, since its mark may never come
+   * @returns null while the mark is not there; what it returns was not looked into
+   * @throws Http1Error `invalid-answer` when the text is longer, and for malformed text without its
+   * mark, which may never come
    */
   textUntil(mark: Buffer, maxBytes: number): string | null {
     const { bytes, at } = this
@@ -55,7 +50,7 @@ export class ByteQueue {
     }
     if (end - at > maxBytes) throw tooLong(maxBytes)
     this.advance(end + mark.length)
-    return checked(bytes.toString('latin1', at, end))
+    return bytes.toString('latin1', at, end)
   }
 
   /** All that there is, in latin1, without a CR at its end that may be half of a line end. */
@@ -66,7 +61,9 @@ export class ByteQueue {
   }
 
   private checkBegun(maxBytes: number): void {
-    if (checked(this.begunText()).length > maxBytes) throw tooLong(maxBytes)
+    const text = this.begunText()
+    if (MALFORMED.test(text)) throw invalidAnswer('it has control characters or bare line ends')
+    if (text.length > maxBytes) throw tooLong(maxBytes)
   }
 
   /** What was read is let go of: it may be a view of much more memory. */

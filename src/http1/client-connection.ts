@@ -6,12 +6,14 @@ import type { Socket } from 'node:net'
 import type { AnswerHandler } from './answer-handler.ts'
 import type { Connector } from './connector.ts'
 import { Http1Error } from './http1-error.ts'
+import { lengthLine } from './post-head.ts'
 import { ResponseParser } from './response-parser.ts'
 import type { Scratch } from './scratch.ts'
 
 /** A request that was asked for, in the form in which it is written. */
 export interface Exchange {
-  head: string
+  /** all but the length of the body */
+  head: Buffer
   body: Buffer
   handler: AnswerHandler
 }
@@ -66,7 +68,7 @@ export class ClientConnection {
     owner: ConnectionOwner,
     limits: ConnectionLimits
   ) {
-    const socket = connector.open()
+    const socket = connector.open((chunk) => this.received(chunk))
     this.socket = socket
     this.owner = owner
     this.limits = limits
@@ -75,7 +77,6 @@ export class ClientConnection {
     this.parser = new ResponseParser(limits.maxHeadBytes)
     socket.once(connector.readyEvent, () => {
       this.isConnected = true
-      socket.on('data', (chunk) => this.received(chunk))
       socket.on('end', () => this.ended())
       this.begin()
     })
@@ -145,16 +146,19 @@ export class ClientConnection {
   /** In one piece, which costs the system less than two, where it is small enough to be copied. */
   private write({ head, body }: Exchange): void {
     const { socket } = this
+    const length = lengthLine(body)
     if (body.length > MOST_COPIED_BYTES) {
       socket.cork()
-      socket.write(head, 'latin1')
+      socket.write(head)
+      socket.write(length, 'latin1')
       socket.write(body)
       return socket.uncork()
     }
     const { scratch } = this.owner
-    const whole = scratch.room(head.length + body.length)
-    whole.write(head, 'latin1')
-    body.copy(whole, head.length)
+    const whole = scratch.room(head.length + length.length + body.length)
+    whole.set(head)
+    whole.write(length, head.length, 'latin1')
+    whole.set(body, head.length + length.length)
     socket.write(whole)
     if (socket.writableLength > 0) scratch.leave()
   }

@@ -13,7 +13,7 @@ import {
 } from './client-connection.ts'
 import { createConnector, type Connector } from './connector.ts'
 import { Http1Error } from './http1-error.ts'
-import { postHead, type PostRequest } from './post-head.ts'
+import { postHead } from './post-head.ts'
 import { Scratch } from './scratch.ts'
 
 export interface Http1ClientOptions {
@@ -30,8 +30,10 @@ export interface Http1ClientOptions {
 }
 
 export interface Http1Client {
-  /** All errors go to the handler, an unsendable request's at once. */
-  dispatch(request: PostRequest, handler: AnswerHandler): void
+  /** What requests that are alike but for their bodies begin with. As `postHead`, which says more. */
+  headOf(path: string, headers: readonly string[]): Buffer
+  /** All errors go to the handler. @param head of `headOf` */
+  dispatch(head: Buffer, body: Buffer, handler: AnswerHandler): void
   /** Ends all exchanges with an error. Resolves when all connections have closed. */
   close(): Promise<void>
 }
@@ -88,13 +90,14 @@ class Pool implements Http1Client, ConnectionOwner {
     }
   }
 
-  dispatch(request: PostRequest, handler: AnswerHandler): void {
-    try {
-      if (this.isClosed) throw new Http1Error('client-closed', 'the client is closed')
-      this.waiting.push({ head: postHead(this.host, request), body: request.body, handler })
-    } catch (error) {
-      return handler.onError(error as Error)
-    }
+  headOf(path: string, headers: readonly string[]): Buffer {
+    return postHead(this.host, path, headers)
+  }
+
+  dispatch(head: Buffer, body: Buffer, handler: AnswerHandler): void {
+    if (this.isClosed)
+      return handler.onError(new Http1Error('client-closed', 'the client is closed'))
+    this.waiting.push({ head, body, handler })
     this.scheduleTurn()
   }
 

@@ -1,7 +1,24 @@
 /** What header fields are made of, in requests and answers alike. */
 
 /** A name of a header, and of much else (RFC 9110 §5.6.2). */
-export const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/
+const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/
+
+/** RFC 9110 §5.5, as characters of latin1: no control characters, and so no part of a line end. */
+export const FIELD_VALUE = /^[\t -~\x80-\xff]*$/
+
+/** Names that were seen → in lower case, null where they are none: the same come again and again. */
+const keys = new Map<string, string | null>()
+const MAX_KEYS = 1000
+const MAX_KEY_CHARS = 64
+
+/** A header's name in lower case; null for what is no name (RFC 9110 §5.1). */
+export const fieldKey = (name: string): string | null => {
+  const known = keys.get(name)
+  if (known !== undefined) return known
+  const key = TOKEN.test(name) ? name.toLowerCase() : null
+  if (keys.size < MAX_KEYS && name.length <= MAX_KEY_CHARS) keys.set(name, key)
+  return key
+}
 
 const SPACE = 0x20
 const TAB = 0x09

@@ -3,10 +3,9 @@ import { EventEmitter } from 'node:events'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { hasNoBody } from './answer-head.ts'
+import { FIELD_VALUE, fieldKey } from './field-text.ts'
 import type { Outgoing } from './outgoing.ts'
 
-/** What would end a line too early, and so begin another one. */
-const UNSAFE = /[^\t\x20-\x7e\x80-\xff]/
 const LAST_CHUNK = '0\r\n'
 
 const WHOLE_REQUEST = { httpVersion: '1.1', complete: true } as const
@@ -69,13 +68,14 @@ export class PlainAnswer extends EventEmitter implements Outgoing {
     let [hasLength, hasDate] = [false, false]
     for (let i = 0; i + 1 < headers.length; i += 2) {
       head += `${headers[i]}: ${headers[i + 1]}\r\n`
-      const name = headers[i]!.toLowerCase()
-      if (name === 'content-length') hasLength = true
-      else if (name === 'date') hasDate = true
-      if (UNSAFE.test(headers[i]!) || UNSAFE.test(headers[i + 1]!))
+      const name = headers[i]!
+      const key = fieldKey(name)
+      if (key === null || !FIELD_VALUE.test(headers[i + 1]!))
         throw new TypeError(`header ${name} has a character that no header may have`)
+      if (key === 'content-length') hasLength = true
+      else if (key === 'date') hasDate = true
     }
-    if (UNSAFE.test(statusText))
+    if (!FIELD_VALUE.test(statusText))
       throw new TypeError('the status has a character that none may have')
     if (this.sendDate && !hasDate) head += `Date: ${new Date().toUTCString()}\r\n`
     head += this.shouldKeepAlive
@@ -109,7 +109,7 @@ export class PlainAnswer extends EventEmitter implements Outgoing {
 
   addTrailers(trailers: [string, string][]): void {
     for (const [name, value] of trailers) {
-      if (UNSAFE.test(value)) throw new TypeError(`trailer ${name} has a forbidden character`)
+      if (!FIELD_VALUE.test(value)) throw new TypeError(`trailer ${name} has a forbidden character`)
       this.trailers += `${name}: ${value}\r\n`
     }
   }

@@ -101,7 +101,7 @@ export class PlainConnection {
     if (this.state === 'kept') this.enter('head')
     const head = this.deps.readHead(this.ahead)
     if (head === 'incomplete') return
-    const work = head === 'other' ? null : this.deps.takes(head, head.bodyBytes)
+    const work = head === 'other' ? null : this.deps.takes(head.request, head.bodyBytes)
     if (work === null) this.handOver()
     else this.expect(work, head as PlainHead)
   }

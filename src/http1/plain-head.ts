@@ -6,19 +6,23 @@
  * connection is read. All else is Node's to read or to refuse.
  */
 import type { IncomingHttpHeaders } from 'node:http'
-import { TOKEN, valueIn } from './field-text.ts'
+import { LRUCache } from 'lru-cache'
+import { fieldKey, valueIn } from './field-text.ts'
 
 /** As in Node's IncomingMessage, whose place it takes. */
 export interface RequestHead {
   method?: string | undefined
   url?: string | undefined
-  /** names and values in turn, as they came */
+  /** names and values in turn, as they came; a plain one's without `content-length` */
   rawHeaders: string[]
   /** by names in lower case */
   headers: IncomingHttpHeaders
+  /** one object stands for all heads that are alike */
+  recurs?: boolean
 }
 
-export interface PlainHead extends RequestHead {
+export interface PlainHead {
+  request: RequestHead
   /** of the head itself, with the empty line */
   headBytes: number
   /** as declared, at least 1 */
@@ -29,12 +33,19 @@ export interface PlainHead extends RequestHead {
 
 /** Node's own limit of a head. */
 const MAX_HEAD_BYTES = 16_384
-const HEAD_END = '\r\n\r\n'
+const HEAD_END = Buffer.from('\r\n\r\n')
 const LINE_END = '\r\n'
 
 /** ASCII without control characters: less than RFC 9110 §5.5 allows, and no part of a line end. */
 const PLAIN_VALUE = /^[\t\x20-\x7e]*$/
 const LENGTH = /^[1-9][0-9]{0,9}$/
+const LENGTH_NAME = 'content-length'
+const LENGTH_LINES = [`${LINE_END}content-length: `, `${LINE_END}Content-Length: `]
+
+/** Of heads that are remembered. */
+const MAX_KNOWN_BYTES = 2 ** 20
+/** its text, its fields, and what the upstream gets of them */
+const KNOWN_BYTES_PER_CHAR = 4
 
 /** They say how something is to be read, or mean more than their text. */
 const NODES_OWN = new Set([
@@ -49,25 +60,6 @@ const NODES_OWN = new Set([
   'set-cookie',
 ])
 
-/** Names that clients have sent → as `headers` has them, null where they are not plain. */
-const keys = new Map<string, string | null>()
-const MAX_KEYS = 1000
-const MAX_KEY_CHARS = 64
-
-const keyFor = (name: string): string | null => {
-  const key = name.toLowerCase()
-  return TOKEN.test(name) && !NODES_OWN.has(key) ? key : null
-}
-
-/** Clients send the same names again and again. */
-const keyOf = (name: string): string | null => {
-  const known = keys.get(name)
-  if (known !== undefined) return known
-  const key = keyFor(name)
-  if (keys.size < MAX_KEYS && name.length <= MAX_KEY_CHARS) keys.set(name, key)
-  return key
-}
-
 /** @returns null where a line is not plain. @param at behind the start line */
 const readFields = (
   text: string,
@@ -80,12 +72,12 @@ const readFields = (
     const colon = text.indexOf(':', from)
     if (colon < 0 || colon > to) return null
     const name = text.slice(from, colon)
-    const key = keyOf(name)
+    const key = fieldKey(name)
     // `in` also finds what every object has: a header by such a name is not plain either
-    if (key === null || key in headers) return null
+    if (key === null || NODES_OWN.has(key) || key in headers) return null
     const value = valueIn(text, colon + 1, to)
     if (!PLAIN_VALUE.test(value)) return null
-    rawHeaders.push(name, value)
+    if (key !== LENGTH_NAME) rawHeaders.push(name, value)
     headers[key] = value
     from = to + LINE_END.length
   }
@@ -98,6 +90,87 @@ const isKept = (connection = 'keep-alive'): boolean | null => {
   return option === 'keep-alive' || (option === 'close' ? false : null)
 }
 
+/** A head but for the length of its body, which is all that differs between many a client's requests. */
+type KnownHead = Pick<PlainHead, 'request' | 'isKept'>
+
+/** @returns null where a head is not plain. @param at behind the start line */
+const readHead = (
+  text: string,
+  path: string,
+  at: number
+): (KnownHead & { bodyBytes: number }) | null => {
+  const fields = readFields(text, at)
+  if (fields === null) return null
+  const { rawHeaders, headers } = fields
+  const { [LENGTH_NAME]: length = '', ...others } = headers
+  const kept = isKept(headers.connection)
+  if (headers.host === undefined || kept === null || !LENGTH.test(length)) return null
+  const request: RequestHead = { method: 'POST', url: path, rawHeaders, headers: others }
+  return { request, isKept: kept, bodyBytes: Number(length) }
+}
+
+/** Where the digits of `content-length` are, in the two ways in which clients write that line. */
+const lengthIn = (text: string): { from: number; to: number } | null => {
+  for (const line of LENGTH_LINES) {
+    const at = text.indexOf(line)
+    if (at < 0) continue
+    const from = at + line.length
+    return { from, to: text.indexOf(LINE_END, from) }
+  }
+  return null
+}
+
+/**
+ * Reads heads, of which most have come before but for the length of the body: they are recognized as a
+ * text. What was never plain is not remembered, so the texts of two heads without their lengths are
+ * alike only where the heads are.
+ */
+class Reader {
+  private readonly path: string
+  private readonly startLine: string
+  private readonly known = new LRUCache<string, KnownHead>({
+    maxSize: MAX_KNOWN_BYTES,
+    maxEntrySize: MAX_KNOWN_BYTES / 8,
+    sizeCalculation: (_head, text) => text.length * KNOWN_BYTES_PER_CHAR,
+  })
+
+  constructor(path: string) {
+    this.path = path
+    this.startLine = `POST ${path} HTTP/1.1${LINE_END}`
+  }
+
+  read(bytes: Buffer): PlainHead | 'incomplete' | 'other' {
+    const { startLine } = this
+    const end = bytes.indexOf(HEAD_END)
+    const headBytes = end + HEAD_END.length
+    if (end < 0) {
+      const begun = bytes.toString('latin1', 0, startLine.length)
+      return startLine.startsWith(begun) && bytes.length <= MAX_HEAD_BYTES ? 'incomplete' : 'other'
+    }
+    if (headBytes > MAX_HEAD_BYTES) return 'other'
+    const text = bytes.toString('latin1', 0, end + LINE_END.length)
+    if (!text.startsWith(startLine)) return 'other'
+    const head = this.headOf(text)
+    if (head === null) return 'other'
+    const { request, isKept, bodyBytes } = head
+    return { request, isKept, bodyBytes, headBytes }
+  }
+
+  private headOf(text: string): Omit<PlainHead, 'headBytes'> | null {
+    const place = lengthIn(text)
+    const length = place === null ? '' : text.slice(place.from, place.to)
+    const rest = place === null ? '' : text.slice(0, place.from) + text.slice(place.to)
+    const known = place === null ? undefined : this.known.get(rest)
+    if (known !== undefined && LENGTH.test(length))
+      return { request: known.request, isKept: known.isKept, bodyBytes: Number(length) }
+    const head = readHead(text, this.path, this.startLine.length)
+    if (head === null || place === null) return head
+    const request = { ...head.request, recurs: true }
+    this.known.set(rest, { request, isKept: head.isKept })
+    return { ...head, request }
+  }
+}
+
 /**
  * Reads a request from its first byte on, with whatever came behind its head.
  * @returns `incomplete` while it may become a plain head, `other` as soon as it cannot
@@ -106,21 +179,6 @@ export type PlainHeadReader = (bytes: Buffer) => PlainHead | 'incomplete' | 'oth
 
 /** @param path whose requests are plain: `POST <path> HTTP/1.1` and nothing else */
 export const createPlainHeadReader = (path: string): PlainHeadReader => {
-  const startLine = `POST ${path} HTTP/1.1${LINE_END}`
-  return (bytes) => {
-    const begun = bytes.toString('latin1', 0, startLine.length)
-    if (!startLine.startsWith(begun)) return 'other'
-    const end = bytes.indexOf(HEAD_END)
-    if (end < 0) return bytes.length > MAX_HEAD_BYTES ? 'other' : 'incomplete'
-    const headBytes = end + HEAD_END.length
-    if (headBytes > MAX_HEAD_BYTES) return 'other'
-    const text = bytes.toString('latin1', 0, end + LINE_END.length)
-    const fields = readFields(text, startLine.length)
-    if (fields === null) return 'other'
-    const { host, connection, 'content-length': length = '' } = fields.headers
-    const kept = isKept(connection)
-    if (host === undefined || kept === null || !LENGTH.test(length)) return 'other'
-    const bodyBytes = Number(length)
-    return { method: 'POST', url: path, ...fields, headBytes, bodyBytes, isKept: kept }
-  }
+  const reader = new Reader(path)
+  return (bytes) => reader.read(bytes)
 }

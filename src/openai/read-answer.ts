@@ -7,10 +7,8 @@ import { brotliDecompress, constants, gunzip, inflate } from 'node:zlib'
 import { createAccumulator } from './accumulate.ts'
 import type { Usage } from './chat.ts'
 
-/** An answer's bytes and what is needed to read them. */
-export interface RawAnswer {
-  /** null when none came */
-  body: Buffer | null
+/** What is needed to read an answer's bytes. */
+export interface AnswerEncoding {
   contentType: string
   contentEncoding: string
   /** false when it broke off */
@@ -89,11 +87,13 @@ const readJson = (body: Buffer): ReadAnswer => {
 }
 
 /**
+ * @param body null when none came
  * @param maxBytes of a decoded answer; a larger one counts as none
  * @returns a promise only where the body is encoded: it costs as much as reading a small answer
  */
 export const readAnswer = (
-  { body, contentType, contentEncoding, complete }: RawAnswer,
+  body: Buffer | null,
+  { contentType, contentEncoding, complete }: AnswerEncoding,
   maxBytes: number
 ): ReadAnswer | Promise<ReadAnswer> => {
   const read = (plain: Buffer | null): ReadAnswer => {

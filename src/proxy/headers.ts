@@ -3,6 +3,8 @@
  * are on the wire: order, case and duplicates are kept.
  */
 
+import { fieldKey } from '../http1/field-text.ts'
+
 /** RFC 9110 §7.6.1: meant for one connection. `expect` is answered by our own server. */
 const HOP_BY_HOP = new Set([
   'connection',
@@ -39,6 +41,8 @@ const CREDENTIALS = new Set([
   'openai-project',
 ])
 
+const keyOf = (name: string): string => fieldKey(name) ?? name.toLowerCase()
+
 const NONE: ReadonlySet<string> = new Set()
 
 /** Names that a `connection` header declares as hop-by-hop. */
@@ -60,7 +64,7 @@ export const headersForUpstream = (
   const declared = declaredHopByHop(connection)
   const kept: string[] = []
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = raw[i]!.toLowerCase()
+    const name = keyOf(raw[i]!)
     if (NOT_FORWARDED.has(name) || declared.has(name)) continue
     if (!keepLength && name === 'content-length') continue
     if (apiKey !== null && CREDENTIALS.has(name)) continue
@@ -80,7 +84,7 @@ export interface ClientHeaders {
 
 /** The first value of a header in an upstream's list; null without one. @param name in lower case */
 export const headerOf = (raw: readonly string[], name: string): string | null => {
-  const at = raw.findIndex((text, i) => i % 2 === 0 && text.toLowerCase() === name)
+  const at = raw.findIndex((text, i) => i % 2 === 0 && keyOf(text) === name)
   return at < 0 ? null : (raw[at + 1] ?? null)
 }
 
@@ -93,12 +97,12 @@ export const headersForClient = (
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i]!
     const value = raw[i + 1]!
-    const lowerName = name.toLowerCase()
-    if (HOP_BY_HOP.has(lowerName)) continue
+    const key = keyOf(name)
+    if (HOP_BY_HOP.has(key)) continue
     result.raw.push(name, value)
-    if (lowerName === 'content-length') result.hasLength = true
-    else if (lowerName === 'content-type') result.contentType = value
-    else if (lowerName === 'content-encoding') result.contentEncoding = value.toLowerCase()
+    if (key === 'content-length') result.hasLength = true
+    else if (key === 'content-type') result.contentType = value
+    else if (key === 'content-encoding') result.contentEncoding = value.toLowerCase()
   }
   result.raw.push(...added)
   return result

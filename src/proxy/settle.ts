@@ -23,8 +23,8 @@ const usedBy = async (
   const { chunks, contentType, contentEncoding, truncated } = capture
   if (truncated || chunks.length === 0) return null
   const body = Buffer.concat(chunks)
-  const complete = end === 'complete'
-  const answer = await readAnswer({ body, contentType, contentEncoding, complete }, maxBytes)
+  const encoding = { contentType, contentEncoding, complete: end === 'complete' }
+  const answer = await readAnswer(body, encoding, maxBytes)
   const usage = countableUsage(answer.usage)
   if (usage !== null || answer.response === null) return usage
   const completion = JSON.parse(answer.response.toString()) as Partial<ChatCompletion>

@@ -78,20 +78,45 @@ export const createUpstream = (baseUrl: string, options: UpstreamOptions): Upstr
     maxHeadBytes: maxHeaderSize,
   })
   const { retries, keepAliveMs } = options
+  const headersFor = (
+    { rawHeaders, headers }: RequestHead,
+    whose: { keepLength: boolean; apiKey: string | null }
+  ): string[] => headersForUpstream(rawHeaders, headers.connection, whose)
+  const recurring = new WeakMap<RequestHead, { apiKey: string | null; head: Buffer }>()
+  /** @throws Http1Error `unsendable` */
+  const postHeadOf = (incoming: RequestHead, apiKey: string | null): Buffer => {
+    const known = incoming.recurs ? recurring.get(incoming) : undefined
+    if (known?.apiKey === apiKey) return known.head
+    const path = rewritePath(incoming.url ?? '/')
+    const head = client.headOf(path, headersFor(incoming, { keepLength: false, apiKey }))
+    if (incoming.recurs) recurring.set(incoming, { apiKey, head })
+    return head
+  }
+  const post = (
+    incoming: RequestHead,
+    body: Buffer,
+    apiKey: string | null,
+    handler: AnswerHandler
+  ): void => {
+    let head: Buffer
+    try {
+      head = postHeadOf(incoming, apiKey)
+    } catch (error) {
+      return handler.onError(error as Error)
+    }
+    client.dispatch(head, body, handler)
+  }
   const ask: Upstream['ask'] = (incoming, body, apiKey, handler) => {
-    const { method = 'GET', url = '/', rawHeaders } = incoming
-    const path = rewritePath(url)
-    const headers = headersForUpstream(rawHeaders, incoming.headers.connection, {
-      keepLength: !Buffer.isBuffer(body),
-      apiKey,
-    })
-    if (method === 'POST' && Buffer.isBuffer(body))
-      client.dispatch({ path, headers, body }, handler)
-    else
-      pool.dispatch(
-        { path, method: method as Dispatcher.HttpMethod, headers, body },
-        undiciHandler(handler)
-      )
+    const { method = 'GET', url = '/' } = incoming
+    const isWhole = Buffer.isBuffer(body)
+    if (method === 'POST' && isWhole) return post(incoming, body, apiKey, handler)
+    const options = {
+      path: rewritePath(url),
+      method: method as Dispatcher.HttpMethod,
+      headers: headersFor(incoming, { keepLength: !isWhole, apiKey }),
+      body,
+    }
+    pool.dispatch(options, undiciHandler(handler))
   }
   const send = (
     incoming: RequestHead,

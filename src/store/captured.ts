@@ -22,7 +22,7 @@ const answerOf = (
 ): ReadAnswer | Promise<ReadAnswer> =>
   form.kind === 'read'
     ? { response: answer, usage: form.usage }
-    : readAnswer({ ...form, body: answer }, maxBytes)
+    : readAnswer(answer, form, maxBytes)
 
 const EMPTY = Buffer.alloc(0)
 

@@ -71,7 +71,7 @@ const readExchange = (
   const body = answer === null ? null : Buffer.concat(answer)
   return form.kind === 'read'
     ? { response: body, usage: form.usage }
-    : readAnswer({ ...form, body }, maxBytes)
+    : readAnswer(body, form, maxBytes)
 }
 
 /** Each answer is read here once more, which takes as long as the store takes for it. */

@@ -85,7 +85,7 @@ interface Stricter {
 
 const STRICTER: Stricter[] = [
   {
-    refusal: 'it has control characters or bare line ends',
+    refusal: 'its first line is no status line',
     why: 'undici takes them in the reason, and they would go to the client',
     examples: [EMPTY_ANSWER.replace('OK', '\u0001')],
   },

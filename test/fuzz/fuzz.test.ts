@@ -56,6 +56,11 @@ const readByNode = (bytes: Buffer): Promise<IncomingMessage | null> =>
     })
   })
 
+const withoutLength = (raw: string[]): string[] => {
+  const at = raw.findIndex((text, i) => i % 2 === 0 && text.toLowerCase() === 'content-length')
+  return raw.toSpliced(at, 2)
+}
+
 describe('a request`s head', () => {
   it('is plain only where Node reads the same', async () => {
     const readHead = createPlainHeadReader('/v1/chat/completions')
@@ -66,10 +71,11 @@ describe('a request`s head', () => {
       if (typeof head === 'string') continue
       plain++
       const incoming = await readByNode(bytes)
-      const { method, url, rawHeaders, headers, bodyBytes, isKept } = head
-      expect(incoming).toMatchObject({ method, url, rawHeaders, httpVersion: '1.1' })
-      expect(incoming!.headers).toEqual(headers)
-      expect(Number(incoming!.headers['content-length'])).toBe(bodyBytes)
+      const { request, bodyBytes, isKept } = head
+      const { method, url, rawHeaders, headers } = request
+      expect(incoming).toMatchObject({ method, url, httpVersion: '1.1' })
+      expect(withoutLength(incoming!.rawHeaders)).toEqual(rawHeaders)
+      expect(incoming!.headers).toEqual({ ...headers, 'content-length': String(bodyBytes) })
       expect(incoming!.headers.connection?.toLowerCase() !== 'close').toBe(isKept)
     }
     expect(plain).toBeGreaterThan(1000)

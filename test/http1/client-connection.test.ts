@@ -29,7 +29,11 @@ it('leaves the memory of a request that is not yet sent alone', () => {
   const limits = { connectTicks: 1, idleTicks: 1, maxHeadBytes: 1000 }
   const send = (body: string) => {
     const slow = slowSocket()
-    const exchange = { head: 'head:', body: Buffer.from(body), handler: new Recorder() }
+    const exchange = {
+      head: Buffer.from('head:'),
+      body: Buffer.from(body),
+      handler: new Recorder(),
+    }
     const connector = { open: () => slow.socket, readyEvent: 'connect' as const }
     const connection = new ClientConnection(connector, exchange, owner, limits)
     slow.socket.emit('connect')
@@ -38,8 +42,8 @@ it('leaves the memory of a request that is not yet sent alone', () => {
   }
   const [first, second] = [send('first'), send('other')]
   expect([first, second].map(({ written }) => written.map(String))).toEqual([
-    ['head:first'],
-    ['head:other'],
+    ['head:content-length: 5\r\n\r\nfirst'],
+    ['head:content-length: 5\r\n\r\nother'],
   ])
   for (const { release } of [first, second]) release()
 })

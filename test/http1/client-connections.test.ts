@@ -192,7 +192,7 @@ describe('an exchange that is broken off', () => {
       recorder.heard = (call) => {
         if (call === when) recorder.abort(REASON)
       }
-      client.dispatch({ path: '/', headers: [], body: Buffer.alloc(0) }, recorder)
+      client.dispatch(client.headOf('/', []), Buffer.alloc(0), recorder)
       await settle()
       expect(recorder.calls).toEqual([...ANSWERED.slice(0, ANSWERED.indexOf(when) + 1), 'error'])
       expect(recorder.error).toBe(REASON)

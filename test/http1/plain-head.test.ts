@@ -13,10 +13,13 @@ describe('a plain head', () => {
   it('is read with its fields in order, in their case, without the blanks around values', () => {
     const lines = ['hOST: a:80', 'Authorization:Bearer  x \t', 'X-Empty:', 'content-length: 12']
     expect(read(`${head(...lines)}{"a`)).toEqual({
-      method: 'POST',
-      url: PATH,
-      rawHeaders: 'hOST|a:80|Authorization|Bearer  x|X-Empty||content-length|12'.split('|'),
-      headers: { host: 'a:80', authorization: 'Bearer  x', 'x-empty': '', 'content-length': '12' },
+      request: {
+        method: 'POST',
+        url: PATH,
+        rawHeaders: 'hOST|a:80|Authorization|Bearer  x|X-Empty|'.split('|'),
+        headers: { host: 'a:80', authorization: 'Bearer  x', 'x-empty': '' },
+        recurs: true,
+      },
       headBytes: head(...lines).length,
       bodyBytes: 12,
       isKept: true,
@@ -37,6 +40,71 @@ describe('a plain head', () => {
     for (let length = 0; length < text.length; length++)
       expect(read(text.slice(0, length))).toBe('incomplete')
     expect(read(text)).toMatchObject({ bodyBytes: 2 })
+  })
+})
+
+describe('a head that came before', () => {
+  const requestOf = (...lines: string[]) => {
+    const found = read(head(...lines))
+    return typeof found === 'string' ? found : { ...found.request, bodyBytes: found.bodyBytes }
+  }
+  const objectOf = (...lines: string[]) => {
+    const found = read(head(...lines))
+    return typeof found === 'string' ? found : found.request
+  }
+
+  it.each(['Content-Length', 'content-length'])(
+    'is the same but for its length, where that line is %s',
+    (name) => {
+      const [two, twenty] = [objectOf('Host: a', `${name}: 2`), objectOf('Host: a', `${name}: 20`)]
+      expect(two).toBe(twenty)
+      expect(read(head('Host: a', `${name}: 20`))).toMatchObject({ bodyBytes: 20 })
+    }
+  )
+
+  it('is another one with another value, name or order', () => {
+    const one = objectOf(...PLAIN, 'X-A: 1')
+    for (const lines of [
+      [...PLAIN, 'X-A: 2'],
+      [...PLAIN, 'x-a: 1'],
+      ['X-A: 1', ...PLAIN],
+      [...PLAIN, 'X-A: 1', 'X-B: 1'],
+    ])
+      expect(objectOf(...lines)).not.toEqual(one)
+  })
+
+  it('does not take digits elsewhere for the length', () => {
+    for (const line of ['X-Content-Length: 7', 'X: Content-Length: 7', 'X: \tcontent-length: 7']) {
+      const [name = '', value = ''] = line.split(/: (.*)/s)
+      for (const digits of ['7', '8']) {
+        const sent = value.replace('7', digits).trim()
+        expect(requestOf(...PLAIN, line.replace('7', digits))).toMatchObject({
+          rawHeaders: ['Host', 'a', name, sent],
+          bodyBytes: 2,
+        })
+      }
+    }
+  })
+
+  it.each(['', '0', '02', '2x', '-2', '99999999999'])(
+    'needs a length that is one: %j',
+    (length) => {
+      expect(requestOf(...PLAIN)).toMatchObject({ bodyBytes: 2 })
+      expect(requestOf('Host: a', `Content-Length: ${length}`)).toBe('other')
+    }
+  )
+
+  it('needs one length', () => {
+    expect(requestOf('Host: a', 'content-length: 2')).toMatchObject({ bodyBytes: 2 })
+    expect(requestOf('Host: a', 'content-length: 2', 'Content-Length: 3')).toBe('other')
+    expect(requestOf('Host: a', 'Content-Length: 3', 'content-length: 2')).toBe('other')
+  })
+
+  it('is read anew when thousands came in between', () => {
+    const first = objectOf(...PLAIN)
+    for (let i = 0; i < 5000; i++) read(head(...PLAIN, `X-A: ${i}${'x'.repeat(100)}`))
+    expect(objectOf(...PLAIN)).toEqual(first)
+    expect(objectOf(...PLAIN)).not.toBe(first)
   })
 })
 

@@ -76,7 +76,7 @@ export const BODY = Buffer.from('{"a":1}')
 
 export const dispatch = (client: Http1Client, body = BODY): Recorder => {
   const recorder = new Recorder()
-  client.dispatch({ path: '/v1/x?y', headers: ['X-A', '1', 'x-a', '2'], body }, recorder)
+  client.dispatch(client.headOf('/v1/x?y', ['X-A', '1', 'x-a', '2']), body, recorder)
   return recorder
 }
 

@@ -97,9 +97,9 @@ export class BaseCache {
       if (base === undefined || !this.touch(base)) continue
       const overlap = overlapOf(text, base.text, base.overlap)
       base.overlap = overlap
-      if (overlap.prefixBytes + overlap.suffixBytes >= MIN_SHARED * text.length) {
-        return { base, ...overlap }
-      }
+      const { prefixBytes, suffixBytes } = overlap
+      if (prefixBytes + suffixBytes >= MIN_SHARED * text.length)
+        return { base, prefixBytes, suffixBytes }
     }
     return null
   }

@@ -31,9 +31,16 @@ export const digestOf = (text: Buffer): Buffer => hash('sha256', text, 'buffer')
 const isSame = (a: Buffer, at: number, b: Buffer, otherAt: number, length: number): boolean =>
   a.compare(b, otherAt, otherAt + length, at, at + length) === 0
 
-/** Largest length up to `limit` that fits, by halving; `guess` first, since traffic repeats itself. */
-const longest = (limit: number, guess: number, fits: (length: number) => boolean): number => {
-  if (guess <= limit && fits(guess) && (guess === limit || !fits(guess + 1))) return guess
+interface Guess {
+  length: number
+  /** whether what fits with this length does not with one more */
+  isLongest: (length: number) => boolean
+}
+
+/** Largest length up to `limit` that fits, by halving; the guess first, since traffic repeats itself. */
+const longest = (limit: number, guess: Guess, fits: (length: number) => boolean): number => {
+  const { length, isLongest } = guess
+  if (length <= limit && fits(length) && (length === limit || isLongest(length))) return length
   let low = 0
   let high = limit
   while (low < high) {
@@ -77,11 +84,18 @@ const deflate = (text: Buffer, dictionary: Buffer | null): Buffer => {
 /** @param guess what the last text had in common with the base */
 export const overlapOf = (text: Buffer, base: Buffer, guess?: Overlap): Overlap => {
   const shorter = Math.min(text.length, base.length)
-  const prefixBytes = longest(shorter, guess?.prefixBytes ?? 0, (length) =>
-    isSame(text, 0, base, 0, length)
+  const prefixBytes = longest(
+    shorter,
+    { length: guess?.prefixBytes ?? 0, isLongest: (length) => text[length] !== base[length] },
+    (length) => isSame(text, 0, base, 0, length)
   )
-  const suffixBytes = longest(shorter - prefixBytes, guess?.suffixBytes ?? 0, (length) =>
-    isSame(text, text.length - length, base, base.length - length, length)
+  const suffixBytes = longest(
+    shorter - prefixBytes,
+    {
+      length: guess?.suffixBytes ?? 0,
+      isLongest: (length) => text[text.length - 1 - length] !== base[base.length - 1 - length],
+    },
+    (length) => isSame(text, text.length - length, base, base.length - length, length)
   )
   return { prefixBytes, suffixBytes }
 }
