@@ -1,7 +1,8 @@
 /**
  * Whose request is it, and is the credential a good one? A tenant is a keyed hash of the caller's
  * credential. The credential itself leaves this file nowhere: it is not stored and not logged, and
- * in memory it is only the key of a small cache, since hashing is 4 % of a request's CPU time.
+ * in memory it is only the key of a small cache, since hashing is 4 % of a request's CPU time (and part
+ * of the heads that `plain-head.ts` recognizes).
  */
 import { createHmac } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
