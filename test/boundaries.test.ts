@@ -49,7 +49,7 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
   },
   'src/http1': {
     ours: [],
-    packages: [],
+    packages: ['lru-cache'],
     node: ['node:events', 'node:http', 'node:net', 'node:tls'],
   },
   'src/proxy': {
