@@ -15,6 +15,7 @@ import {
   overRounds,
   present,
   ratioTo,
+  warmUp,
   type Bench,
   type Figures,
   type Part,
@@ -26,10 +27,6 @@ import { withTargets } from './targets.ts'
 /** Both with 8 KB bodies and 64 in flight. */
 const CPU_BAR = 4.5
 const PORTKEY_THROUGHPUT_BAR = 18
-/** A JIT is measured when it has compiled. */
-const WARM_UP_REQUESTS = 30_000
-const WARM_UP_SLICE_SECONDS = 2
-
 interface Cell {
   kilobytes: number
   concurrency: number
@@ -67,15 +64,6 @@ const measure = async (target: Target, cell: Cell, settings: Settings): Promise<
   const second = await measureOnce(target, cell, settings)
   if (second.failed > 0) throw new Error(`${second.failed} of ${second.requests} requests failed`)
   return second
-}
-
-const warmUp = async (target: Target, settings: Settings): Promise<void> => {
-  const slice = Math.min(WARM_UP_SLICE_SECONDS, settings.warmUpSeconds)
-  let [requests, seconds] = [0, 0]
-  while (seconds < settings.warmUpSeconds && requests < WARM_UP_REQUESTS) {
-    requests += (await loadOf(target, CELLS[0]!, slice, settings)).requests
-    seconds += slice
-  }
 }
 
 const COLUMNS: [string, string, (measured: Measured) => number][] = [
@@ -118,7 +106,12 @@ const compare = async (
   add: (figures: Figures) => void
 ): Promise<void> => {
   const names = [...targets.keys()]
-  await measureEach(targets, {}, (target) => warmUp(target, settings))
+  await measureEach(targets, {}, (target) =>
+    warmUp(
+      settings,
+      async (seconds) => (await loadOf(target, CELLS[0]!, seconds, settings)).requests
+    )
+  )
   await measureRounds(
     targets,
     { cells: CELLS, rounds: settings.rounds },

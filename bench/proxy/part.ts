@@ -65,6 +65,23 @@ export const present = (figures: Record<string, Figure | null>): Figures =>
     Object.entries(figures).filter((entry): entry is [string, Figure] => entry[1] !== null)
   )
 
+/** A JIT is measured when it has compiled. */
+const WARM_UP_REQUESTS = 30_000
+const WARM_UP_SLICE_SECONDS = 2
+
+/** Loads until the compiler has seen enough, or time is up. @param load returns its requests */
+export const warmUp = async (
+  { warmUpSeconds }: Settings,
+  load: (seconds: number) => Promise<number>
+): Promise<void> => {
+  const slice = Math.min(WARM_UP_SLICE_SECONDS, warmUpSeconds)
+  let [requests, seconds] = [0, 0]
+  while (seconds < warmUpSeconds && requests < WARM_UP_REQUESTS) {
+    requests += await load(slice)
+    seconds += slice
+  }
+}
+
 /**
  * Measures each target into the round. Another's server that fails is left out from then on, so that
  * it takes no figure of the others with it; ours must not fail.

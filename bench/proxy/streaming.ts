@@ -13,6 +13,7 @@ import {
   overRounds,
   present,
   ratioTo,
+  warmUp,
   type Figures,
   type Part,
   type Round,
@@ -45,6 +46,9 @@ const CELLS: Cell[] = [
   { kilobytes: 64, ...SHORT },
 ]
 
+/** As many requests as there is time for: long streams are few, and a first byte is a request's. */
+const MANY = { kilobytes: 8, concurrency: 64, chunks: 1, everyMs: 0 }
+
 const DIRECT = 'direct'
 
 const nameOf = ({ kilobytes, concurrency, everyMs }: Cell): string =>
@@ -58,11 +62,11 @@ interface Measured {
 
 const sorted = (values: number[]): number[] => values.toSorted((a, b) => a - b)
 
+const load = (target: Target, cell: Cell, seconds: number) =>
+  loadStreams({ ...cell, target, body: requestBody({ ...cell, stream: true }), seconds })
+
 const measure = async (target: Target, cell: Cell, seconds: number): Promise<Measured> => {
-  const body = requestBody({ ...cell, stream: true })
-  const { result, cpuMicros } = await withCpu(target, () =>
-    loadStreams({ ...cell, target, body, seconds })
-  )
+  const { result, cpuMicros } = await withCpu(target, () => load(target, cell, seconds))
   if (result.chunks !== result.streams * cell.chunks)
     throw new Error(`${result.chunks} chunks of ${result.streams} streams came`)
   return {
@@ -150,8 +154,11 @@ const compare = async (
   add: (figures: Figures) => void
 ): Promise<void> => {
   const names = [...targets.keys()]
-  const warmUpSeconds = Math.min(settings.warmUpSeconds, settings.seconds)
-  await measureEach(targets, {}, (target) => measure(target, CELLS[0]!, warmUpSeconds))
+  const longSeconds = Math.min(settings.warmUpSeconds, settings.seconds)
+  await measureEach(targets, {}, async (target) => {
+    await warmUp(settings, async (seconds) => (await load(target, MANY, seconds)).streams)
+    await load(target, CELLS[0]!, longSeconds)
+  })
   await measureRounds(
     targets,
     { cells: CELLS, rounds: settings.rounds },
