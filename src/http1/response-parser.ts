@@ -157,15 +157,16 @@ export class ResponseParser {
   }
 
   private readChunkSize(): ParserEvent | null {
-    const line = this.queue.textUntil(LINE_END, this.maxHeadBytes)
+    const size = this.queue.hexLine()
+    const line = size < 0 ? this.queue.textUntil(LINE_END, this.maxHeadBytes) : ''
     if (line === null) return 'more'
-    this.missing = chunkSizeOf(line)
+    this.missing = size < 0 ? chunkSizeOf(line) : size
     this.state = this.missing === 0 ? 'trailers' : 'chunk-data'
     return null
   }
 
   private readChunkEnd(): ParserEvent | null {
-    if (this.queue.textUntil(LINE_END, 0) === null) return 'more'
+    if (!this.queue.lineEnd() && this.queue.textUntil(LINE_END, 0) === null) return 'more'
     this.state = 'chunk-size'
     return null
   }
