@@ -85,7 +85,7 @@ const readFields = (
 }
 
 /** What `connection` says about that; null where it says more (RFC 9110 §7.6.1). */
-const isKept = (connection = 'keep-alive'): boolean | null => {
+const keepsConnection = (connection = 'keep-alive'): boolean | null => {
   const option = connection.toLowerCase()
   return option === 'keep-alive' || (option === 'close' ? false : null)
 }
@@ -103,7 +103,7 @@ const readHead = (
   if (fields === null) return null
   const { rawHeaders, headers } = fields
   const { [LENGTH_NAME]: length = '', ...others } = headers
-  const kept = isKept(headers.connection)
+  const kept = keepsConnection(headers.connection)
   if (headers.host === undefined || kept === null || !LENGTH.test(length)) return null
   const request: RequestHead = { method: 'POST', url: path, rawHeaders, headers: others }
   return { request, isKept: kept, bodyBytes: Number(length) }

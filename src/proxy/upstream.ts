@@ -63,6 +63,11 @@ export const sendLater = (passage: Passage, waitMs: number, send: () => void): v
   })
 }
 
+const headersFor = (
+  { rawHeaders, headers }: RequestHead,
+  whose: { keepLength: boolean; apiKey: string | null }
+): string[] => headersForUpstream(rawHeaders, headers.connection, whose)
+
 export const createUpstream = (baseUrl: string, options: UpstreamOptions): Upstream => {
   const base = new URL(baseUrl)
   const rewritePath = pathRewriter(base)
@@ -78,10 +83,6 @@ export const createUpstream = (baseUrl: string, options: UpstreamOptions): Upstr
     maxHeadBytes: maxHeaderSize,
   })
   const { retries, keepAliveMs } = options
-  const headersFor = (
-    { rawHeaders, headers }: RequestHead,
-    whose: { keepLength: boolean; apiKey: string | null }
-  ): string[] => headersForUpstream(rawHeaders, headers.connection, whose)
   const recurring = new WeakMap<RequestHead, { apiKey: string | null; head: Buffer }>()
   /** @throws Http1Error `unsendable` */
   const postHeadOf = (incoming: RequestHead, apiKey: string | null): Buffer => {
@@ -110,13 +111,13 @@ export const createUpstream = (baseUrl: string, options: UpstreamOptions): Upstr
     const { method = 'GET', url = '/' } = incoming
     const isWhole = Buffer.isBuffer(body)
     if (method === 'POST' && isWhole) return post(incoming, body, apiKey, handler)
-    const options = {
+    const request = {
       path: rewritePath(url),
       method: method as Dispatcher.HttpMethod,
       headers: headersFor(incoming, { keepLength: !isWhole, apiKey }),
       body,
     }
-    pool.dispatch(options, undiciHandler(handler))
+    pool.dispatch(request, undiciHandler(handler))
   }
   const send = (
     incoming: RequestHead,
