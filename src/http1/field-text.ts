@@ -11,12 +11,16 @@ const keys = new Map<string, string | null>()
 const MAX_KEYS = 1000
 const MAX_KEY_CHARS = 64
 
+/** A part of a text keeps all of it in memory: 16 KiB of a head for one name. */
+export const copyOf = (part: string): string => Buffer.from(part).toString()
+
 /** A header's name in lower case; null for what is no name (RFC 9110 §5.1). */
 export const fieldKey = (name: string): string | null => {
   const known = keys.get(name)
   if (known !== undefined) return known
-  const key = TOKEN.test(name) ? name.toLowerCase() : null
-  if (keys.size < MAX_KEYS && name.length <= MAX_KEY_CHARS) keys.set(name, key)
+  const own = copyOf(name)
+  const key = TOKEN.test(own) ? own.toLowerCase() : null
+  if (keys.size < MAX_KEYS && own.length <= MAX_KEY_CHARS) keys.set(own, key)
   return key
 }
 

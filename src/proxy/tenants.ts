@@ -7,6 +7,7 @@
 import { createHmac } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { LRUCache } from 'lru-cache'
+import { copyOf } from '../http1/field-text.ts'
 
 export interface Tenants {
   /** HMAC-SHA256 of the credential in `authorization` or `api-key`, 32 hex digits (128 bits). */
@@ -54,7 +55,7 @@ export const createTenants = ({ secret, ttlMs, maxEntries, now }: TenantsOptions
       const known = hashes.get(credential)
       if (known !== undefined) return known
       const tenant = hashOf(credential)
-      if (credential.length <= MAX_CACHED_CHARS) hashes.set(credential, tenant)
+      if (credential.length <= MAX_CACHED_CHARS) hashes.set(copyOf(credential), tenant)
       return tenant
     },
     observe: (tenant, status) => {
