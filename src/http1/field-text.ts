@@ -18,9 +18,10 @@ export const copyOf = (part: string): string => Buffer.from(part).toString()
 export const fieldKey = (name: string): string | null => {
   const known = keys.get(name)
   if (known !== undefined) return known
-  const own = copyOf(name)
+  const isKept = keys.size < MAX_KEYS && name.length <= MAX_KEY_CHARS
+  const own = isKept ? copyOf(name) : name
   const key = TOKEN.test(own) ? own.toLowerCase() : null
-  if (keys.size < MAX_KEYS && own.length <= MAX_KEY_CHARS) keys.set(own, key)
+  if (isKept) keys.set(own, key)
   return key
 }
 

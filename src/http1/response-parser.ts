@@ -157,11 +157,16 @@ export class ResponseParser {
   }
 
   private readChunkSize(): ParserEvent | null {
+    // by far the most: a size and nothing else
     const size = this.queue.hexLine()
-    const line = size < 0 ? this.queue.textUntil(LINE_END, this.maxHeadBytes) : ''
-    if (line === null) return 'more'
-    this.missing = size < 0 ? chunkSizeOf(line) : size
-    this.state = this.missing === 0 ? 'trailers' : 'chunk-data'
+    if (size >= 0) return this.beginChunk(size)
+    const line = this.queue.textUntil(LINE_END, this.maxHeadBytes)
+    return line === null ? 'more' : this.beginChunk(chunkSizeOf(line))
+  }
+
+  private beginChunk(bytes: number): null {
+    this.missing = bytes
+    this.state = bytes === 0 ? 'trailers' : 'chunk-data'
     return null
   }
 

@@ -83,11 +83,13 @@ describe('a request', () => {
     ['a colon in a name', { headers: ['X:A', '1'] }],
     ['a line end in a name', { headers: ['X\r\nA', '1'] }],
     ['an empty name', { headers: ['', '1'] }],
-  ] satisfies [string, Odd][])('has no head with %s', (_, odd: Odd) => {
+  ] satisfies [string, Odd][])('is refused with %s, and nothing is sent', async (_, odd: Odd) => {
     const { path = '/', headers = [] } = odd
     expect(() => client.headOf(path, headers)).toThrow(
       expect.objectContaining({ code: 'unsendable' })
     )
+    await settle()
+    expect(upstream.sockets).toHaveLength(0)
   })
 })
 
