@@ -16,6 +16,8 @@ export interface AnswerHandler {
   onHeaders(status: number, headers: string[], resume: () => void, statusText: string): boolean
   /** @returns false when nothing more is to come until `resume` */
   onData(chunk: Buffer): boolean
+  /** All that has come was handed on, and the answer is not over. */
+  onIdle(): void
   onComplete(trailers: string[]): void
   /** Nothing follows. Without `onConnect` before it, nothing was sent. */
   onError(error: Error): void

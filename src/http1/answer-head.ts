@@ -17,8 +17,13 @@ const BEGINNING = 'HTTP/1.'
 export const mayBeHead = (text: string): boolean =>
   text.startsWith(BEGINNING) || BEGINNING.startsWith(text)
 
+/** As most servers have it. */
+const USUAL_STATUS_LINE = 'HTTP/1.1 200 OK'
+const USUAL_STATUS: StatusLine = { minorVersion: 1, status: 200, statusText: 'OK' }
+
 /** @throws Http1Error `invalid-answer` */
 export const parseStatusLine = (line: string): StatusLine => {
+  if (line === USUAL_STATUS_LINE) return USUAL_STATUS
   const [, minorVersion, status, statusText = ''] = STATUS_LINE.exec(line) ?? []
   if (status === undefined) throw invalidAnswer('its first line is no status line')
   return { minorVersion: Number(minorVersion), status: Number(status), statusText }
@@ -106,7 +111,8 @@ const transferOf = (headers: readonly string[]): Transfer => {
   return found
 }
 
-const itemsOf = (list: string): string[] => list.split(',').map((item) => item.trim())
+const itemsOf = (list: string): string[] =>
+  list.includes(',') ? list.split(',').map((item) => item.trim()) : [list]
 
 /** Of a list in lower case. */
 const hasItem = (list: string | null, item: string): boolean =>

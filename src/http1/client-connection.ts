@@ -181,6 +181,7 @@ export class ClientConnection {
     this.isReading = true
     try {
       while (this.step());
+      this.exchange?.handler.onIdle()
     } catch (error) {
       this.fail(toError(error))
     }

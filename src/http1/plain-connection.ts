@@ -60,6 +60,8 @@ export class PlainConnection {
   private since: number
   /** what was read and not looked at yet */
   private ahead: Buffer = NOTHING
+  /** a connection's requests are mostly alike */
+  private latest: PlainHead['known'] = null
   private work: PlainWork | null = null
   private parts: Buffer[] = []
   private missing = 0
@@ -99,14 +101,15 @@ export class PlainConnection {
 
   private readHead(): void {
     if (this.state === 'kept') this.enter('head')
-    const head = this.deps.readHead(this.ahead)
+    const head = this.deps.readHead(this.ahead, this.latest)
     if (head === 'incomplete') return
     const work = head === 'other' ? null : this.deps.takes(head.request, head.bodyBytes)
     if (work === null) this.handOver()
     else this.expect(work, head as PlainHead)
   }
 
-  private expect(work: PlainWork, { headBytes, bodyBytes, isKept }: PlainHead): void {
+  private expect(work: PlainWork, { headBytes, bodyBytes, isKept, known }: PlainHead): void {
+    this.latest = known
     this.state = 'body'
     this.isKept = isKept
     this.work = work

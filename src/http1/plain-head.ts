@@ -29,6 +29,8 @@ export interface PlainHead {
   bodyBytes: number
   /** whether the connection may have another request */
   isKept: boolean
+  /** what another head that is alike is recognized by; null where none is looked for */
+  known: KnownHead | null
 }
 
 /** Node's own limit of a head. */
@@ -44,8 +46,8 @@ const LENGTH_LINES = [`${LINE_END}content-length: `, `${LINE_END}Content-Length:
 
 /** Of heads that are remembered. */
 const MAX_KNOWN_BYTES = 2 ** 20
-/** its text, its fields, and what the upstream gets of them */
-const KNOWN_BYTES_PER_CHAR = 4
+/** its text, its bytes, its fields, and what the upstream gets of them */
+const KNOWN_BYTES_PER_CHAR = 5
 
 /** They say how something is to be read, or mean more than their text. */
 const NODES_OWN = new Set([
@@ -91,14 +93,46 @@ const keepsConnection = (connection = 'keep-alive'): boolean | null => {
 }
 
 /** A head but for the length of its body, which is all that differs between many a client's requests. */
-type KnownHead = Pick<PlainHead, 'request' | 'isKept'>
+interface KnownHead extends Pick<PlainHead, 'request' | 'isKept'> {
+  /** its bytes up to the digits of that length */
+  before: Buffer
+  /** and behind them, to its end */
+  behind: Buffer
+}
+
+const ZERO = 0x30
+const NINE = 0x39
+const MAX_LENGTH_DIGITS = 10
+
+/** A loop, since for so few bytes a call of the platform's takes longer. */
+const standsAt = (part: Buffer, bytes: Buffer, at: number): boolean => {
+  for (let i = 0; i < part.length; i++) if (bytes[at + i] !== part[i]) return false
+  return true
+}
+
+/** The head once more, with whatever length; null for any other. */
+const readAgain = (bytes: Buffer, known: KnownHead): PlainHead | null => {
+  const { before, behind, request, isKept } = known
+  if (!standsAt(before, bytes, 0)) return null
+  const from = before.length
+  let [bodyBytes, at] = [0, from]
+  for (; at < from + MAX_LENGTH_DIGITS; at++) {
+    const digit = bytes[at] ?? 0
+    if (digit < ZERO || digit > NINE) break
+    bodyBytes = bodyBytes * 10 + digit - ZERO
+  }
+  // as `LENGTH` has it
+  if (at === from || bytes[from] === ZERO || !standsAt(behind, bytes, at)) return null
+  const headBytes = at + behind.length
+  return headBytes > MAX_HEAD_BYTES ? null : { request, isKept, bodyBytes, headBytes, known }
+}
 
 /** @returns null where a head is not plain. @param at behind the start line */
 const readHead = (
   text: string,
   path: string,
   at: number
-): (KnownHead & { bodyBytes: number }) | null => {
+): Pick<PlainHead, 'request' | 'isKept' | 'bodyBytes'> | null => {
   const fields = readFields(text, at)
   if (fields === null) return null
   const { rawHeaders, headers } = fields
@@ -139,7 +173,9 @@ class Reader {
     this.startLine = `POST ${path} HTTP/1.1${LINE_END}`
   }
 
-  read(bytes: Buffer): PlainHead | 'incomplete' | 'other' {
+  read(bytes: Buffer, latest: KnownHead | null): PlainHead | 'incomplete' | 'other' {
+    const again = latest === null ? null : readAgain(bytes, latest)
+    if (again !== null) return again
     const { startLine } = this
     const end = bytes.indexOf(HEAD_END)
     const headBytes = end + HEAD_END.length
@@ -152,33 +188,44 @@ class Reader {
     if (!text.startsWith(startLine)) return 'other'
     const head = this.headOf(text)
     if (head === null) return 'other'
-    const { request, isKept, bodyBytes } = head
-    return { request, isKept, bodyBytes, headBytes }
+    return { ...head, headBytes }
   }
 
   private headOf(text: string): Omit<PlainHead, 'headBytes'> | null {
     const place = lengthIn(text)
     const length = place === null ? '' : text.slice(place.from, place.to)
-    const rest = place === null ? '' : text.slice(0, place.from) + text.slice(place.to)
-    const known = place === null ? undefined : this.known.get(rest)
+    const before = place === null ? '' : text.slice(0, place.from)
+    const behind = place === null ? '' : `${text.slice(place.to)}${LINE_END}`
+    const known = place === null ? undefined : this.known.get(before + behind)
     if (known !== undefined && LENGTH.test(length))
-      return { request: known.request, isKept: known.isKept, bodyBytes: Number(length) }
+      return { request: known.request, isKept: known.isKept, bodyBytes: Number(length), known }
     const head = readHead(text, this.path, this.startLine.length)
-    if (head === null || place === null) return head
+    if (head === null || place === null) return head && { ...head, known: null }
+    const { isKept, bodyBytes } = head
     const request = { ...head.request, recurs: true }
-    this.known.set(rest, { request, isKept: head.isKept })
-    return { ...head, request }
+    const recurring: KnownHead = {
+      request,
+      isKept,
+      before: Buffer.from(before, 'latin1'),
+      behind: Buffer.from(behind, 'latin1'),
+    }
+    this.known.set(before + behind, recurring)
+    return { request, isKept, bodyBytes, known: recurring }
   }
 }
 
 /**
  * Reads a request from its first byte on, with whatever came behind its head.
+ * @param latest of the head that came before it
  * @returns `incomplete` while it may become a plain head, `other` as soon as it cannot
  */
-export type PlainHeadReader = (bytes: Buffer) => PlainHead | 'incomplete' | 'other'
+export type PlainHeadReader = (
+  bytes: Buffer,
+  latest: KnownHead | null
+) => PlainHead | 'incomplete' | 'other'
 
 /** @param path whose requests are plain: `POST <path> HTTP/1.1` and nothing else */
 export const createPlainHeadReader = (path: string): PlainHeadReader => {
   const reader = new Reader(path)
-  return (bytes) => reader.read(bytes)
+  return (bytes, latest) => reader.read(bytes, latest)
 }

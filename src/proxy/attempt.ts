@@ -84,6 +84,10 @@ export class Attempt implements AnswerHandler {
     return this.isPassing() && this.answer.onData(chunk)
   }
 
+  onIdle(): void {
+    if (this.isPassing()) this.answer.onIdle()
+  }
+
   onComplete(trailers: string[]): void {
     if (this.isPassing()) this.answer.onComplete(trailers)
   }

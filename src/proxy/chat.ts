@@ -10,7 +10,7 @@ import type { RequestHead } from '../http1/plain-head.ts'
 import type { Caller } from './access.ts'
 import { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
-import type { Received, Recognized } from './exchange.ts'
+import type { Received } from './exchange.ts'
 import { matchRoute, type MatchedRoute } from './match.ts'
 import { passThrough } from './pass-through.ts'
 import { read, receive, type Whole } from './receive.ts'
@@ -33,7 +33,7 @@ const match = (deps: ChatDeps, { request, exchange }: Received): MatchedRoute | 
 const respondFromRoute = async (
   deps: ChatDeps,
   router: Router,
-  received: Recognized,
+  received: Received,
   matched: MatchedRoute
 ): Promise<UpstreamReason | null> => {
   const { request, exchange, client, overheadMs } = received
@@ -74,25 +74,39 @@ const respondUnread = (deps: ChatDeps, incoming: IncomingMessage, client: Client
 const callerOf = ({ access }: ChatDeps, { headers }: RequestHead): Caller | null =>
   access === null ? null : access.callerOf(headers)
 
+/** Answers what a live template was found in. */
+const answerMatched = async (
+  deps: ChatDeps,
+  router: Router,
+  received: Received,
+  matched: MatchedRoute
+): Promise<void> => {
+  const why = await respondFromRoute(deps, router, received, matched)
+  if (why !== null) respondFromUpstream(deps, received, why)
+}
+
 /**
  * Answers what is there as a whole.
  * @param caller null where callers present their provider's keys
+ * @returns null where the upstream was asked at once
  * @throws AppError as `Caller.admit`
  */
-const answer = async (
+const answer = (
   deps: ChatDeps,
   router: Router,
   whole: Whole,
   caller: Caller | null
-): Promise<void> => {
+): Promise<void> | null => {
   const received = read(deps, whole, caller?.isReadFirst ?? false)
   if (caller !== null) received.charge = caller.admit(received.request)
   const matched = match(deps, received)
-  const overheadMs = deps.now() - received.completeAt
-  deps.metrics.overhead(overheadMs)
-  const why =
-    matched && (await respondFromRoute(deps, router, { ...received, overheadMs }, matched))
-  if (matched === null || why !== null) respondFromUpstream(deps, received, why)
+  received.overheadMs = deps.now() - received.completeAt
+  if (matched === null) {
+    respondFromUpstream(deps, received, null)
+    return null
+  }
+  deps.metrics.overhead(received.overheadMs)
+  return answerMatched(deps, router, received, matched)
 }
 
 /**
@@ -127,14 +141,10 @@ export interface ChatHandler {
 export const createChatHandler = (deps: ChatDeps): ChatHandler => {
   const router = createRouter(deps)
   const { bodies, limits, metrics, now } = deps
-  const work = async (client: Client, answering: () => Promise<void>): Promise<void> => {
-    try {
-      await answering()
-    } catch (error) {
-      if (client.outgoing.headersSent) return client.break()
-      metrics.request('refused')
-      client.sendError(toAppError(error))
-    }
+  const failed = (client: Client, error: unknown): void => {
+    if (client.outgoing.headersSent) return client.break()
+    metrics.request('refused')
+    client.sendError(toAppError(error))
   }
   /** Who calls, as an object because there may be nobody to name; null for who is to be refused. */
   const admitted = (head: RequestHead): { caller: Caller | null } | null => {
@@ -145,9 +155,13 @@ export const createChatHandler = (deps: ChatDeps): ChatHandler => {
     }
   }
   return {
-    receive: ({ incoming, outgoing }) => {
+    receive: async ({ incoming, outgoing }) => {
       const client = new Client(outgoing, deps.load)
-      return work(client, () => receiveAndAnswer(deps, router, incoming, client))
+      try {
+        await receiveAndAnswer(deps, router, incoming, client)
+      } catch (error) {
+        failed(client, error)
+      }
     },
     takes: (incoming, bodyBytes) => {
       const by = bodyBytes > limits.maxBodyBytes ? null : admitted(incoming)
@@ -157,7 +171,12 @@ export const createChatHandler = (deps: ChatDeps): ChatHandler => {
         begin: (body, outgoing) => {
           const client = new Client(outgoing, deps.load)
           client.onOver(() => bodies.give(bodyBytes))
-          void work(client, () => answer(deps, router, { incoming, client, at, body }, by.caller))
+          const whole = { incoming, client, at, body }
+          try {
+            answer(deps, router, whole, by.caller)?.catch((error) => failed(client, error))
+          } catch (error) {
+            failed(client, error)
+          }
         },
         abandon: () => {
           bodies.give(bodyBytes)

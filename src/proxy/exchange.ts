@@ -2,22 +2,64 @@
 import type { RequestHead } from '../http1/plain-head.ts'
 import type { ChatRequest } from '../openai/chat.ts'
 import type { Client } from './client.ts'
+import type { ProxyDeps } from './deps.ts'
+import { CAPTURE_HEADER } from './headers.ts'
 import type { Charge } from './limits.ts'
 
-/** What the log needs to know of a request. */
-export interface Exchange {
-  id: string
+type ExchangeDeps = Pick<ProxyDeps, 'tenants' | 'newId' | 'isCaptured'>
+
+interface Request {
   /** milliseconds since the epoch */
   at: number
-  tenant: string
-  path: string
   /** '' when the body is no chat request */
   model: string
   streamed: boolean
-  /** whether the log gets it */
-  isCaptured: boolean
   /** the original bytes, for the upstream (invariant 3) and the log */
   body: Buffer
+}
+
+/**
+ * What the log needs to know of a request. What the upstream is not asked with is found out when it is
+ * first asked for, which is mostly behind the request: a process that has slept pays for each step
+ * before it ten times what it pays under load.
+ */
+export class Exchange {
+  readonly at: number
+  readonly model: string
+  readonly streamed: boolean
+  readonly body: Buffer
+  private readonly deps: ExchangeDeps
+  private readonly incoming: RequestHead
+  private knownId: string | null = null
+  private knownTenant: string | null = null
+  private knownCaptured: boolean | null = null
+
+  constructor(deps: ExchangeDeps, incoming: RequestHead, { at, model, streamed, body }: Request) {
+    this.deps = deps
+    this.incoming = incoming
+    this.at = at
+    this.model = model
+    this.streamed = streamed
+    this.body = body
+  }
+
+  get id(): string {
+    return (this.knownId ??= this.deps.newId())
+  }
+
+  get tenant(): string {
+    return (this.knownTenant ??= this.deps.tenants.of(this.incoming.headers))
+  }
+
+  get path(): string {
+    return this.incoming.url ?? ''
+  }
+
+  /** Whether the log gets it. */
+  get isCaptured(): boolean {
+    return (this.knownCaptured ??=
+      this.incoming.headers[CAPTURE_HEADER] !== 'false' && this.deps.isCaptured(this.tenant))
+  }
 }
 
 /** A request that was received whole. */
@@ -26,17 +68,13 @@ export interface Received {
   client: Client
   /** when the last byte of the body was there, milliseconds since the epoch */
   completeAt: number
+  /** our own time from then until the upstream or the engine was asked, milliseconds */
+  overheadMs: number
   exchange: Exchange
   /** null when no template can be in it, or when it is no chat request: the upstream's to refuse */
   request: ChatRequest | null
   /** what it holds of its key's limits; null where nothing is counted */
   charge: Charge | null
-}
-
-/** A request that a live template was found in. */
-export interface Recognized extends Received {
-  /** our own time from the complete request until it was found, milliseconds */
-  overheadMs: number
 }
 
 /** How an exchange with the upstream ended. */

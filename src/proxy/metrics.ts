@@ -16,8 +16,17 @@ import { createTally, registerReading } from './tally.ts'
  * too many bodies were in memory, `refused` with an error of our own, `shed` because the proxy had too
  * much to do.
  */
-export type RequestOutcome =
-  'answered' | 'fallback' | 'skipped' | 'upstream' | 'passed' | 'unread' | 'refused' | 'shed'
+const REQUEST_OUTCOMES = [
+  'answered',
+  'fallback',
+  'skipped',
+  'upstream',
+  'passed',
+  'unread',
+  'refused',
+  'shed',
+] as const
+export type RequestOutcome = (typeof REQUEST_OUTCOMES)[number]
 
 /** Why another upstream was asked. */
 export type FailoverReason = 'not-connected' | 'unavailable' | 'paused'
@@ -52,12 +61,15 @@ const BREAKER_READINGS: Record<BreakerState, number> = { closed: 0, 'half-open':
 
 const createRequestMetrics = (registry: Registry) => {
   const registers = [registry]
-  const requests = new Counter({
-    name: 'promptintern_requests_total',
-    help: 'Requests by what became of them',
-    labelNames: ['route'],
-    registers,
-  })
+  const requests = createTally(
+    registry,
+    {
+      name: 'promptintern_requests_total',
+      help: 'Requests by what became of them',
+      label: 'route',
+    },
+    REQUEST_OUTCOMES
+  )
   const fallbacks = new Counter({
     name: 'promptintern_fallbacks_total',
     help: 'Requests with a live template that the upstream answered, by reason',
@@ -77,7 +89,7 @@ const createRequestMetrics = (registry: Registry) => {
     registers,
   })
   return {
-    request: (outcome: RequestOutcome) => requests.inc({ route: outcome }),
+    request: (outcome: RequestOutcome) => void requests[outcome]++,
     fallback: (reason: FaultReason | SkipReason) => fallbacks.inc({ reason }),
     failover: (upstream: string, reason: FailoverReason) => failovers.inc({ upstream, reason }),
     overhead: (milliseconds: number) => overhead.observe(milliseconds / 1000),

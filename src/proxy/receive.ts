@@ -6,8 +6,7 @@ import type { RequestHead } from '../http1/plain-head.ts'
 import type { ChatRequest } from '../openai/chat.ts'
 import type { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
-import type { Received } from './exchange.ts'
-import { CAPTURE_HEADER } from './headers.ts'
+import { Exchange, type Received } from './exchange.ts'
 
 const tooLarge = (maxBytes: number): AppError =>
   new AppError(
@@ -126,24 +125,18 @@ export const read = (
   { incoming, client, at, body }: Whole,
   isReadFirst: boolean
 ): Received => {
-  const { tenants, now, newId } = deps
-  const completeAt = now()
+  const completeAt = deps.now()
   const outline = isReadFirst ? null : outlineOf(body)
   // most of what no template is in needs no parsing
   const isParsed = outline === null || mayMatch(deps, body, outline)
   const request = isParsed ? parseChatRequest(body.toString('utf8')) : null
-  const tenant = tenants.of(incoming.headers)
-  const exchange = {
-    id: newId(),
+  const exchange = new Exchange(deps, incoming, {
     at,
-    tenant,
-    path: incoming.url ?? '',
     model: isParsed ? (request?.model ?? '') : outline.model,
     streamed: isParsed ? request?.stream === true : outline.streamed,
-    isCaptured: incoming.headers[CAPTURE_HEADER] !== 'false' && deps.isCaptured(tenant),
     body,
-  }
-  return { incoming, client, completeAt, exchange, request, charge: null }
+  })
+  return { incoming, client, completeAt, overheadMs: 0, exchange, request, charge: null }
 }
 
 /**

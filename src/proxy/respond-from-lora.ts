@@ -5,7 +5,7 @@ import { renderCompletion, renderEvents, type RenderedAnswer } from '../openai/r
 import { askLora, type FaultReason, type LoraAnswer } from './ask-lora.ts'
 import type { Breaker } from './breaker.ts'
 import type { ChatDeps } from './deps.ts'
-import type { Received, Recognized } from './exchange.ts'
+import type { Received } from './exchange.ts'
 import { routeHeaders } from './headers.ts'
 import type { MatchedRoute } from './match.ts'
 import { recordOfLora } from './record.ts'
@@ -47,7 +47,7 @@ const send = (
  */
 export const respondFromLora = async (
   deps: ChatDeps,
-  received: Recognized,
+  received: Received,
   request: ChatRequest,
   matched: MatchedRoute,
   { engine, breaker }: Extract<Decision, { target: 'lora' }>

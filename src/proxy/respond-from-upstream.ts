@@ -87,6 +87,8 @@ class ChatPassage implements Passage {
     const { charge } = received
     if (charge !== null) void settleUpstream(charge, capture, end, limits.captureMaxBytes)
     if (askingBytes > 0) bodies.give(askingBytes)
+    // with a match it is counted before the lora is asked
+    if (why === null) metrics.overhead(received.overheadMs)
     metrics.upstreamAnswered(capture.status)
     if (end === 'client-gone')
       metrics.cancelled(client.outgoing.headersSent ? 'during-answer' : 'before-answer')
@@ -126,11 +128,11 @@ export const respondFromUpstream = (
   received: Received,
   why: UpstreamReason | null
 ): void => {
-  count(deps.metrics, why)
   const { incoming, exchange } = received
   const asking = askingBody(deps, exchange)
   const body = asking ?? exchange.body
   const passage = new ChatPassage(deps, received, { why, asking })
   if (deps.upstreams === null) deps.upstream.send(incoming, body, passage)
   else deps.upstreams.send(incoming, body, passage, exchange.model)
+  count(deps.metrics, why)
 }

@@ -16,6 +16,8 @@ export const undiciHandler = (handler: AnswerHandler): Dispatcher.DispatchHandle
     const headers = textsOf(controller.rawHeaders)
     const wantsMore = handler.onHeaders(status, headers, () => controller.resume(), statusText)
     if (!wantsMore) controller.pause()
+    // undici does not say when it has handed on all that it has read
+    process.nextTick(() => handler.onIdle())
   },
   onResponseData: (controller, chunk) => {
     if (!handler.onData(chunk)) controller.pause()

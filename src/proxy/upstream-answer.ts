@@ -41,7 +41,8 @@ export class UpstreamAnswer implements AnswerHandler {
   /** null until the request has a connection */
   private abort: ((error: Error) => void) | null = null
   private resume: () => void = () => {}
-  private isHeadSent = false
+  /** a stream's head goes out with its first event, or alone where that has not come yet */
+  private isHeadWaiting = false
   /** nothing goes out before the turn ends */
   private isHeld = false
   private isComplete = false
@@ -77,8 +78,7 @@ export class UpstreamAnswer implements AnswerHandler {
     client.outgoing.sendDate = false
     client.outgoing.writeHead(status, statusText, headers.raw)
     if (headers.hasLength) this.hold()
-    // headers of a stream must not wait for its first event, and go with it where both came at once
-    else process.nextTick(() => this.sendHead())
+    else this.isHeadWaiting = true
     if (this.keepAliveMs > 0 && isPlainEventStream(headers))
       this.keepAlive = new KeepAlive(client.outgoing, this.keepAliveMs)
     if (this.passage.hidesUsage && isPlainEventStream(headers)) this.usageFilter = new UsageFilter()
@@ -92,10 +92,17 @@ export class UpstreamAnswer implements AnswerHandler {
     if (shown.length === 0) return true
     this.keepAlive?.sent(shown)
     const { outgoing } = this.passage.client
-    this.isHeadSent = true
+    this.isHeadWaiting = false
     const takesMore = outgoing.write(shown)
     if (!takesMore) outgoing.once('drain', this.resume)
     return takesMore
+  }
+
+  onIdle(): void {
+    const { outgoing } = this.passage.client
+    if (this.isHeadWaiting && !outgoing.writableEnded && !outgoing.destroyed)
+      outgoing.flushHeaders()
+    this.isHeadWaiting = false
   }
 
   onComplete(trailers: string[]): void {
@@ -131,11 +138,6 @@ export class UpstreamAnswer implements AnswerHandler {
     if (!this.isHeld) return
     this.isHeld = false
     this.passage.client.outgoing.uncork()
-  }
-
-  private sendHead(): void {
-    const { outgoing } = this.passage.client
-    if (!this.isHeadSent && !outgoing.writableEnded && !outgoing.destroyed) outgoing.flushHeaders()
   }
 }
 

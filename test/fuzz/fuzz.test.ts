@@ -9,7 +9,7 @@ import { Duplex } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { compileMatcher, outlineOf } from '../../src/core/match.ts'
 import { createRedactor, DETECTOR_NAMES } from '../../src/core/redact.ts'
-import { createPlainHeadReader } from '../../src/http1/plain-head.ts'
+import { createPlainHeadReader, type PlainHead } from '../../src/http1/plain-head.ts'
 import { createAccumulator } from '../../src/openai/accumulate.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import { seededRandom } from '../../src/random.ts'
@@ -66,10 +66,13 @@ describe('a request`s head', () => {
     const readHead = createPlainHeadReader('/v1/chat/completions')
     const heads = REQUESTS.map(headOf)
     let plain = 0
+    let latest: PlainHead['known'] = null
     for (const bytes of take(mutations(heads, SEED), 100_000)) {
-      const head = readHead(bytes)
+      const head = readHead(bytes, null)
+      expect(readHead(bytes, latest)).toEqual(head)
       if (typeof head === 'string') continue
       plain++
+      latest = head.known
       const incoming = await readByNode(bytes)
       const { request, bodyBytes, isKept } = head
       const { method, url, rawHeaders, headers } = request

@@ -126,6 +126,20 @@ describe('an answer', () => {
     expect(await ask()).toMatchObject({ calls: ANSWERED, body: 'all of it' })
   })
 
+  it('says when all that has come was handed on', async () => {
+    const recorder = dispatch()
+    const heard: string[] = []
+    recorder.heard = (call) => heard.push(call)
+    const [head, body] = OK.split(/(?<=\r\n\r\n)/)
+    upstream.answer = says(head!)
+    await recorder.begun
+    await settle()
+    expect(heard).toEqual(['connect', 'headers', 'idle'])
+    upstream.sockets[0]!.write(body!)
+    await recorder.over
+    expect(heard.slice(3)).toEqual(['data', 'complete'])
+  })
+
   it('counts when it comes before the request was written', async () => {
     const refusal = 'HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno'
     upstream.opened = (socket) => {

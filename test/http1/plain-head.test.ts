@@ -1,12 +1,18 @@
 import { describe, expect, it } from 'vitest'
-import { createPlainHeadReader } from '../../src/http1/plain-head.ts'
+import { createPlainHeadReader, type PlainHead } from '../../src/http1/plain-head.ts'
 
 const PATH = '/v1/chat/completions'
 const START = `POST ${PATH} HTTP/1.1`
 const PLAIN = ['Host: a', 'Content-Length: 2']
 
 const readHead = createPlainHeadReader(PATH)
-const read = (text: string) => readHead(Buffer.from(text, 'latin1'))
+let latest: PlainHead['known'] = null
+/** As a connection reads that gets all heads of this file, one after another. */
+const read = (text: string) => {
+  const found = readHead(Buffer.from(text, 'latin1'), latest)
+  if (typeof found !== 'string') latest = found.known
+  return found
+}
 const head = (...lines: string[]): string => [START, ...lines, '', ''].join('\r\n')
 
 describe('a plain head', () => {
@@ -23,6 +29,7 @@ describe('a plain head', () => {
       headBytes: head(...lines).length,
       bodyBytes: 12,
       isKept: true,
+      known: expect.anything(),
     })
   })
 
@@ -54,6 +61,32 @@ const bodyBytesOf = (...lines: string[]) => {
 }
 
 describe('a head that came before', () => {
+  it('is recognized by its bytes where it is the one before, and by its text where it is not', () => {
+    const lines = ['X-A: 1', 'Content-Length: 2', 'Host: a']
+    const request = requestOf(...lines)
+    for (const other of [lines, [...PLAIN, 'X-A: 2']]) {
+      requestOf(...other)
+      expect(requestOf(...lines)).toBe(request)
+      expect(bodyBytesOf('X-A: 1', 'Content-Length: 34567', 'Host: a')).toBe(34567)
+    }
+  })
+
+  it('is incomplete at every byte before its end, and has its end where it was', () => {
+    const text = head(...PLAIN, 'X-A: 1')
+    read(text)
+    for (let length = 0; length < text.length; length++)
+      expect(read(text.slice(0, length))).toBe('incomplete')
+    expect(read(`${text}{}`)).toMatchObject({ headBytes: text.length })
+    expect(read(`${text.replace(': 2', ': 22')}{}`)).toMatchObject({ headBytes: text.length + 1 })
+  })
+
+  it('is Node`s to refuse when a longer length makes it too long', () => {
+    const room = 16_384 - head(...PLAIN, 'X-A: ').length
+    const lines = [...PLAIN, `X-A: ${'x'.repeat(room)}`]
+    expect(read(head(...lines))).toMatchObject({ bodyBytes: 2 })
+    expect(read(head(...lines).replace(': 2', ': 22'))).toBe('other')
+  })
+
   it.each(['Content-Length', 'content-length'])(
     'is the same but for its length, where that line is %s',
     (name) => {

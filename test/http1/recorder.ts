@@ -54,6 +54,10 @@ export class Recorder implements AnswerHandler {
     return this.wantsMore
   }
 
+  onIdle(): void {
+    this.heard('idle')
+  }
+
   onComplete(trailers: string[]): void {
     this.trailers = trailers
     this.hear('complete')
