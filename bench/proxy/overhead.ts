@@ -56,14 +56,18 @@ const measureOnce = async (target: Target, cell: Cell, settings: Settings): Prom
   return { ...result, cpuMicrosPerRequest: cpuMicros / result.requests }
 }
 
-/** Once more where a request failed, as one in thousands may. @throws Error when one fails again */
+const MAX_TRIES = 4
+
+/** Again where a request failed, as one in thousands may. @throws Error when one fails every time */
 const measure = async (target: Target, cell: Cell, settings: Settings): Promise<Measured> => {
-  const first = await measureOnce(target, cell, settings)
-  if (first.failed === 0) return first
-  log(`${nameOf(cell)}: ${first.failed} of ${first.requests} requests failed; measured once more`)
-  const second = await measureOnce(target, cell, settings)
-  if (second.failed > 0) throw new Error(`${second.failed} of ${second.requests} requests failed`)
-  return second
+  for (let tries = 1; ; tries++) {
+    const measured = await measureOnce(target, cell, settings)
+    const { failed, requests } = measured
+    if (failed === 0) return measured
+    const message = `${nameOf(cell)}: ${failed} of ${requests} requests failed`
+    if (tries === MAX_TRIES) throw new Error(message)
+    log(`${message}; measured again`)
+  }
 }
 
 const COLUMNS: [string, string, (measured: Measured) => number][] = [
