@@ -193,14 +193,18 @@ class Reader {
 
   private headOf(text: string): Omit<PlainHead, 'headBytes'> | null {
     const place = lengthIn(text)
-    const length = place === null ? '' : text.slice(place.from, place.to)
-    const before = place === null ? '' : text.slice(0, place.from)
-    const behind = place === null ? '' : `${text.slice(place.to)}${LINE_END}`
-    const known = place === null ? undefined : this.known.get(before + behind)
+    if (place === null) {
+      const head = readHead(text, this.path, this.startLine.length)
+      return head && { ...head, known: null }
+    }
+    const before = text.slice(0, place.from)
+    const behind = `${text.slice(place.to)}${LINE_END}`
+    const length = text.slice(place.from, place.to)
+    const known = this.known.get(before + behind)
     if (known !== undefined && LENGTH.test(length))
       return { request: known.request, isKept: known.isKept, bodyBytes: Number(length), known }
     const head = readHead(text, this.path, this.startLine.length)
-    if (head === null || place === null) return head && { ...head, known: null }
+    if (head === null) return null
     const { isKept, bodyBytes } = head
     const request = { ...head.request, recurs: true }
     const recurring: KnownHead = {
