@@ -12,32 +12,14 @@ const WHOLE_REQUEST = { httpVersion: '1.1', complete: true } as const
 
 const MAX_COPIED_BYTES = 16_384
 
-/** Up to so many characters a loop takes less than a call of the platform's. */
-const SHORT_CHARS = 16
-
-/** @param text of latin1 */
-const writeAt = (whole: Buffer, text: string, at: number): void => {
-  if (text.length > SHORT_CHARS) whole.write(text, at, 'latin1')
-  else for (let i = 0; i < text.length; i++) whole[at + i] = text.charCodeAt(i)
-}
-
 /** @param bytes of the chunk */
 const joined = (before: string, chunk: string | Buffer, bytes: number, after: string): Buffer => {
   const whole = Buffer.allocUnsafe(before.length + bytes + after.length)
-  writeAt(whole, before, 0)
+  whole.write(before, 'latin1')
   if (typeof chunk === 'string') whole.write(chunk, before.length)
   else whole.set(chunk, before.length)
-  writeAt(whole, after, before.length + bytes)
+  whole.write(after, before.length + bytes, 'latin1')
   return whole
-}
-
-const HEX_DIGITS = '0123456789abcdef'
-
-/** What stands before a chunk, as `toString(16)` has it, which is a call of the platform's too. */
-const sizeLine = (bytes: number): string => {
-  let line = '\r\n'
-  for (let rest = bytes; rest > 0; rest >>>= 4) line = HEX_DIGITS[rest & 15] + line
-  return line
 }
 
 type Framing = 'length' | 'chunked' | 'none'
@@ -174,7 +156,7 @@ export class PlainAnswer extends EventEmitter implements Outgoing {
     // an empty chunk would be the last one
     if (bytes === 0) return this.put(before + ending, '', 0, '')
     if (this.framing === 'length') return this.put(before, chunk, bytes, ending)
-    return this.put(before + sizeLine(bytes), chunk, bytes, `\r\n${ending}`)
+    return this.put(`${before}${bytes.toString(16)}\r\n`, chunk, bytes, `\r\n${ending}`)
   }
 
   /** Small parts are copied together: a write of its own costs more. */
