@@ -1,12 +1,12 @@
 /**
  * What does the proxy cost? In one run beside nginx (the floor), Node's server and undici bare (the
- * usual parts, which the plain path does without), Hono with fetch (the usual way) and Portkey's gateway (the nearest neighbour), with
- * logging on and 200 live templates. Rounds are interleaved, and ratios are taken within a round,
- * because a shared machine drifts. A part that fails leaves what it has measured by then, and the
- * others go on.
+ * usual parts, which the plain path does without), Hono with fetch (the usual way) and Portkey's
+ * gateway (the nearest neighbour), with logging on and 200 live templates. Rounds are interleaved,
+ * and ratios are taken within a round, because a shared machine drifts. A part that fails leaves
+ * what it has measured by then, and the others go on. As a whole it takes three quarters of an hour.
  *
  *   npm run bench:proxy -- [--out file.json] [--parts overhead,streaming,matching,in-flight,mix]
- *     [--rounds 3] [--seconds 4] [--warm-up-seconds 30] [--mix-minutes 0]
+ *     [--rounds 5] [--seconds 3] [--warm-up-seconds 12] [--mix-minutes 10]
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -33,10 +33,10 @@ const readOptions = (): { out?: string; parts: string[]; settings: Omit<Settings
     options: {
       out: { type: 'string' },
       parts: { type: 'string', default: Object.keys(PARTS).join() },
-      rounds: { type: 'string', default: '3' },
-      seconds: { type: 'string', default: '4' },
-      'warm-up-seconds': { type: 'string', default: '30' },
-      'mix-minutes': { type: 'string', default: '0' },
+      rounds: { type: 'string', default: '5' },
+      seconds: { type: 'string', default: '3' },
+      'warm-up-seconds': { type: 'string', default: '12' },
+      'mix-minutes': { type: 'string', default: '10' },
     },
   })
   const parts = values.parts.split(',')

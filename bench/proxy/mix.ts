@@ -33,10 +33,6 @@ const watchMemory = (target: Target): { samples: Sample[]; stop: () => void } =>
 }
 
 export const mix: Part = async ({ settings, script, upstream }, add) => {
-  if (settings.mixMinutes === 0) {
-    log('SKIPPED mix: --mix-minutes says how long it takes')
-    return
-  }
   const ours = await startOurs(script, upstream, join(settings.folder, 'mix'))
   let isRunning = true
   const { samples, stop } = watchMemory(ours)
