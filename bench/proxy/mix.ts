@@ -42,6 +42,8 @@ export const mix: Part = async ({ settings, script, upstream }, add) => {
     const settled = samples.slice(Math.floor(samples.length * SETTLING_SHARE))
     const line = fitLine(blockMeans(settled, BLOCKS))
     const { slope, standardError } = line
+    const means = blockMeans(samples, settings.mixMinutes * 2).map(({ y }) => Math.round(y))
+    log(`mix, MiB every half minute: ${means.join(' ')}`)
     for (const [name, { requests, failed }] of Object.entries(counts)) {
       log(`mix, ${name}: ${requests} requests, ${failed} failed`)
       add({ [`mix_failed_${name}`]: { value: failed, unit: `of ${requests} requests` } })

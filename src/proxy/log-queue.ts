@@ -47,7 +47,7 @@ export interface LogQueueOptions {
 
 const DEFAULT_BATCH_BYTES = 4 * 2 ** 20
 /** larger ones make the store's transactions long */
-const MAX_BATCH_EXCHANGES = 256
+const MAX_BATCH_EXCHANGES = 512
 const MAX_RETRY_FACTOR = 50
 /** Batches that gather while one is written, when there is much to log. */
 const MAX_SPARES = 4

@@ -7,9 +7,9 @@ describe('batcher', () => {
     const { add } = createBatcher(async (items: number[]) => {
       batches.push(items)
     })
-    await Promise.all(Array.from({ length: 420 }, (_, index) => add([index])))
-    expect(batches.map(({ length }) => length)).toEqual([50, 256, 114])
-    expect(batches.flat()).toEqual(Array.from({ length: 420 }, (_, index) => index))
+    await Promise.all(Array.from({ length: 620 }, (_, index) => add([index])))
+    expect(batches.map(({ length }) => length)).toEqual([50, 512, 58])
+    expect(batches.flat()).toEqual(Array.from({ length: 620 }, (_, index) => index))
   })
 
   it('lets a few wait no longer than a moment', async () => {
@@ -27,8 +27,8 @@ describe('batcher', () => {
     const { add } = createBatcher(async (items: number[]) => {
       sizes.push(items.length)
     })
-    await add(Array.from({ length: 600 }, (_, index) => index))
-    expect(sizes).toEqual([256, 256, 88])
+    await add(Array.from({ length: 1100 }, (_, index) => index))
+    expect(sizes).toEqual([512, 512, 76])
   })
 
   it('flushes what waits, and nothing at all', async () => {

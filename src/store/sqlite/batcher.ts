@@ -9,7 +9,7 @@ import { inChunks } from './chunks.ts'
 const PROMPT_ITEMS = 50
 const MAX_DELAY_MS = 20
 /** keeps a transaction, and with it the lock that other processes wait for, short */
-const MAX_WRITE_ITEMS = 256
+const MAX_WRITE_ITEMS = 512
 
 interface Entry<T> {
   items: T[]

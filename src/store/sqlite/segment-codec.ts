@@ -25,7 +25,7 @@ export interface SegmentRecord {
 /** places in a segment; a sequence is segment × this + place, and stays a safe integer */
 const PLACES = 1024
 /** a segment is read as a whole, so it is kept small */
-export const MAX_SEGMENT_RECORDS = 256
+export const MAX_SEGMENT_RECORDS = 512
 /** the heads of a segment's records are so much alike that more than the least saves little */
 const LEVEL = 1
 
