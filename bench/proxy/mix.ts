@@ -1,6 +1,6 @@
 /**
  * Part `mix`: memory under clients that wait, leave before and after the first byte, read slowly and
- * send megabytes. It is flat when its line over the last two thirds does not rise.
+ * send megabytes. It is flat when its line neither rises nor falls, once it has settled.
  */
 import { join } from 'node:path'
 import { residentMiB, type Target } from '../proxy-processes.ts'
@@ -11,8 +11,9 @@ import { blockMeans, fitLine, isFlat } from './slope.ts'
 import { startOurs } from './targets.ts'
 
 const SAMPLE_MS = 1000
-const SETTLING_SHARE = 1 / 3
-/** Ten seconds each in ten minutes: a few rounds of the garbage collector. */
+/** Of the time that is measured, before it: a process starts with more than it keeps, or with less. */
+const SETTLING_SHARE = 1 / 2
+/** A quarter of a minute each in ten minutes: a few rounds of the garbage collector. */
 const BLOCKS = 40
 
 interface Sample {
@@ -33,16 +34,18 @@ const watchMemory = (target: Target): { samples: Sample[]; stop: () => void } =>
 }
 
 export const mix: Part = async ({ settings, script, upstream }, add) => {
+  const settlingMinutes = settings.mixMinutes * SETTLING_SHARE
+  const minutes = settlingMinutes + settings.mixMinutes
   const ours = await startOurs(script, upstream, join(settings.folder, 'mix'))
   let isRunning = true
   const { samples, stop } = watchMemory(ours)
   try {
-    const counts = await runMix(ours, AbortSignal.timeout(settings.mixMinutes * 60_000))
+    const counts = await runMix(ours, AbortSignal.timeout(minutes * 60_000))
     stop()
-    const settled = samples.slice(Math.floor(samples.length * SETTLING_SHARE))
+    const settled = samples.filter(({ x }) => x >= settlingMinutes)
     const line = fitLine(blockMeans(settled, BLOCKS))
     const { slope, standardError } = line
-    const means = blockMeans(samples, settings.mixMinutes * 2).map(({ y }) => Math.round(y))
+    const means = blockMeans(samples, minutes * 2).map(({ y }) => Math.round(y))
     log(`mix, MiB every half minute: ${means.join(' ')}`)
     for (const [name, { requests, failed }] of Object.entries(counts)) {
       log(`mix, ${name}: ${requests} requests, ${failed} failed`)
