@@ -34,6 +34,10 @@ const watchMemory = (target: Target): { samples: Sample[]; stop: () => void } =>
 }
 
 export const mix: Part = async ({ settings, script, upstream }, add) => {
+  if (settings.mixMinutes === 0) {
+    log('SKIPPED mix: --mix-minutes is 0')
+    return
+  }
   const settlingMinutes = settings.mixMinutes * SETTLING_SHARE
   const minutes = settlingMinutes + settings.mixMinutes
   const ours = await startOurs(script, upstream, join(settings.folder, 'mix'))
