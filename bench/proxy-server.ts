@@ -134,7 +134,7 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
     now,
     newId: timeOrderedId,
   })
-  announce((await listen(proxy.app, proxy, { port: 0, host: '127.0.0.1' })).port)
+  announce((await listen(proxy.app, { port: 0, host: '127.0.0.1' })).port)
   const finish = async (): Promise<void> => {
     await queue.close(60_000)
     const stats: ProductStats = { ...queue.stats(), outcomes }

@@ -1,6 +1,6 @@
 /**
  * What does the proxy cost? In one run beside nginx (the floor), Node's server and undici bare (the
- * usual parts, which the plain path does without), Hono with fetch (the usual way) and Portkey's
+ * parts that the product is made of), Hono with fetch (the usual way) and Portkey's
  * gateway (the nearest neighbour), with logging on and 200 live templates. Rounds are interleaved,
  * and ratios are taken within a round, because a shared machine drifts. A part that fails leaves
  * what it has measured by then, and the others go on. As a whole it takes three quarters of an hour.

@@ -1,16 +1,13 @@
 /** Which connections are open and what each is doing, so that the end of the server cuts none short. */
-import type { Server } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
-import type { Outgoing } from './http1/outgoing.ts'
 
 /** A connection that has sent nothing yet may be about to. */
 const FIRST_REQUEST_MS = 1_000
 
 export interface Connections {
   /** the newest answer of a connection; null before its first request */
-  latest(socket: Socket): Outgoing | null
-  /** An answer that Node's server knows nothing of is now the newest. */
-  begun(socket: Socket, answer: Outgoing): void
+  latest(socket: Socket): ServerResponse | null
   /**
    * Takes no new connection, closes those without a request, and the others behind their answer.
    * What is not over within the limit is cut.
@@ -18,16 +15,17 @@ export interface Connections {
   drain(limitMs: number): Promise<void>
 }
 
-const isOver = ({ writableFinished, destroyed }: Outgoing): boolean => writableFinished || destroyed
+const isOver = ({ writableFinished, destroyed }: ServerResponse): boolean =>
+  writableFinished || destroyed
 
 /**
  * Tells answers that their connection has closed while they waited behind another one: Node tells only
  * the one whose turn it is, and the others would go on for nobody.
  */
 const createLine = () => {
-  const waiting = new Map<Socket, Set<Outgoing>>()
+  const waiting = new Map<Socket, Set<ServerResponse>>()
   return {
-    join: (socket: Socket, answer: Outgoing): void => {
+    join: (socket: Socket, answer: ServerResponse): void => {
       const line = waiting.get(socket) ?? new Set()
       waiting.set(socket, line.add(answer))
       answer.once('close', () => line.delete(answer))
@@ -45,11 +43,11 @@ const createLine = () => {
 
 /** Follows connections from the start; a request costs one entry in a map. */
 export const trackConnections = (server: Server): Connections => {
-  const answers = new Map<Socket, Outgoing | null>()
+  const answers = new Map<Socket, ServerResponse | null>()
   const line = createLine()
   let isDraining = false
   /** Says `connection: close` in the answer, and closes behind it where its head is sent already. */
-  const closeBehind = (socket: Socket, answer: Outgoing): void => {
+  const closeBehind = (socket: Socket, answer: ServerResponse): void => {
     if (!answer.headersSent) answer.shouldKeepAlive = false
     // a request that waited for the end of this answer is begun by then
     answer.once('close', () =>
@@ -65,12 +63,9 @@ export const trackConnections = (server: Server): Connections => {
       line.closed(socket)
     })
   })
-  const begun = (socket: Socket, answer: Outgoing): void => {
+  server.prependListener('request', ({ socket }, answer) => {
     answers.set(socket, answer)
     if (isDraining) closeBehind(socket, answer)
-  }
-  server.prependListener('request', ({ socket }, answer) => {
-    begun(socket, answer)
     if (answer.socket === null) line.join(socket, answer)
   })
   const closeUnused = (): void => {
@@ -95,5 +90,5 @@ export const trackConnections = (server: Server): Connections => {
         else closeBehind(socket, answer)
       }
     })
-  return { latest: (socket) => answers.get(socket) ?? null, begun, drain }
+  return { latest: (socket) => answers.get(socket) ?? null, drain }
 }

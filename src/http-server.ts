@@ -8,9 +8,6 @@ import type { Config } from './config.ts'
 import { trackConnections, type Connections } from './connections.ts'
 import { AppError } from './errors.ts'
 import { errorBody } from './openai/error-body.ts'
-import type { Outgoing } from './http1/outgoing.ts'
-import { servePlain } from './http1/plain-server.ts'
-import type { Proxy } from './proxy/proxy.ts'
 
 export interface ListenOptions {
   /** a further connection is closed at once */
@@ -88,32 +85,23 @@ export interface Listening {
   drain: Connections['drain']
 }
 
-/**
- * @param proxy sees a request before the app does, which gets what it refuses
- * @throws AppError `invalid-config` when the address cannot be taken
- */
+/** @throws AppError `invalid-config` when the address cannot be taken */
 export const listen = (
   { fetch }: Pick<ReturnType<typeof createApp>, 'fetch'>,
-  { takes, plain }: Pick<Proxy, 'takes' | 'plain'>,
   { port, host }: Pick<Config, 'port' | 'host'>,
   options: Partial<ListenOptions> = {}
 ): Promise<Listening> =>
   new Promise((resolve, reject) => {
     const { maxConnections, keepAliveMs, headMs, requestMs, checkMs } = { ...DEFAULTS, ...options }
-    const behind = getRequestListener(fetch, { hostname: host })
     const timeouts = {
       keepAliveTimeout: keepAliveMs,
       headersTimeout: headMs,
       requestTimeout: requestMs,
       connectionsCheckingInterval: checkMs,
     }
-    const server = createServer(timeouts, (incoming, outgoing) => {
-      if (!takes(incoming, outgoing)) void behind(incoming, outgoing)
-    })
+    const listener = getRequestListener(fetch, { hostname: host })
+    const server = createServer(timeouts, (incoming, outgoing) => void listener(incoming, outgoing))
     server.maxConnections = maxConnections
-    const limits = { keepAliveMs, headMs, requestMs }
-    const begun = (socket: Socket, answer: Outgoing): void => connections.begun(socket, answer)
-    servePlain(server, plain, { limits, checkMs, begun })
     const connections = trackConnections(server)
     refuseUnreadable(server, connections)
     const refused = (cause: Error): void =>

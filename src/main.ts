@@ -203,7 +203,7 @@ const open = async (
   const registry = new Registry()
   const { app, proxy } = assemble(parts, registry)
   onClose(() => proxy.close())
-  const { port, drain } = await listen(app, proxy, config, config.server)
+  const { port, drain } = await listen(app, config, config.server)
   onClose(() => drain(config.server.drainMs))
   logger.info({ host: config.host, port, upstream: config.upstream.baseUrl }, 'listening')
   return {

@@ -47,16 +47,10 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
     packages: ['drizzle-orm', '@libsql/client', 'lru-cache', 'gpt-tokenizer'],
     node: true,
   },
-  'src/http1': {
-    ours: [],
-    packages: ['lru-cache'],
-    node: ['node:events', 'node:http', 'node:net', 'node:tls'],
-  },
   'src/proxy': {
     ours: [
       'src/core',
       'src/openai',
-      'src/http1',
       'src/errors.ts',
       'src/bearer-token.ts',
       'src/engine/engine.ts',

@@ -2,7 +2,7 @@
  * One upstream asked for an answer that may not be the client's: its judge looks at it first. What the
  * judge has not decided yet is held, with its body unread on the connection.
  */
-import type { AnswerHandler } from '../http1/answer-handler.ts'
+import type { AnswerHandler } from './answer-handler.ts'
 import { CLIENT_LEFT, type UpstreamAnswer } from './upstream-answer.ts'
 
 export interface Judge {

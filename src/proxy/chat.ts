@@ -5,8 +5,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
 import { AppError, toAppError } from '../errors.ts'
-import type { PlainWork } from '../http1/plain-connection.ts'
-import type { RequestHead } from '../http1/plain-head.ts'
 import type { Caller } from './access.ts'
 import { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
@@ -71,7 +69,7 @@ const respondUnread = (deps: ChatDeps, incoming: IncomingMessage, client: Client
 }
 
 /** @throws AppError `invalid-api-key` where keys are issued and none of them is presented */
-const callerOf = ({ access }: ChatDeps, { headers }: RequestHead): Caller | null =>
+const callerOf = ({ access }: ChatDeps, { headers }: IncomingMessage): Caller | null =>
   access === null ? null : access.callerOf(headers)
 
 /** Answers what a live template was found in. */
@@ -130,59 +128,19 @@ const receiveAndAnswer = async (
   await answer(deps, router, received, caller)
 }
 
-/** What works on chat completions; no method ever throws or rejects: nobody would catch it. */
-export interface ChatHandler {
-  /** Node's request, whose body is still to come. */
-  receive(bindings: HttpBindings): Promise<void>
-  /** @returns null where a plain request needs more care: no room, not admitted, too large */
-  takes(head: RequestHead, bodyBytes: number): PlainWork | null
-}
+/** Answers one chat completion; never rejects, because its caller does not wait for it. */
+export type ChatHandler = (bindings: HttpBindings) => Promise<void>
 
 export const createChatHandler = (deps: ChatDeps): ChatHandler => {
   const router = createRouter(deps)
-  const { bodies, limits, metrics, now } = deps
-  const failed = (client: Client, error: unknown): void => {
-    if (client.outgoing.headersSent) return client.break()
-    metrics.request('refused')
-    client.sendError(toAppError(error))
-  }
-  /** Who calls, as an object because there may be nobody to name; null for who is to be refused. */
-  const admitted = (head: RequestHead): { caller: Caller | null } | null => {
+  return async ({ incoming, outgoing }) => {
+    const client = new Client(outgoing, deps.load)
     try {
-      return { caller: callerOf(deps, head) }
-    } catch {
-      return null
+      await receiveAndAnswer(deps, router, incoming, client)
+    } catch (error) {
+      if (client.outgoing.headersSent) return client.break()
+      deps.metrics.request('refused')
+      client.sendError(toAppError(error))
     }
-  }
-  return {
-    receive: async ({ incoming, outgoing }) => {
-      const client = new Client(outgoing, deps.load)
-      try {
-        await receiveAndAnswer(deps, router, incoming, client)
-      } catch (error) {
-        failed(client, error)
-      }
-    },
-    takes: (incoming, bodyBytes) => {
-      const by = bodyBytes > limits.maxBodyBytes ? null : admitted(incoming)
-      if (by === null || !bodies.take(bodyBytes)) return null
-      const at = now()
-      return {
-        begin: (body, outgoing) => {
-          const client = new Client(outgoing, deps.load)
-          client.onOver(() => bodies.give(bodyBytes))
-          const whole = { incoming, client, at, body }
-          try {
-            answer(deps, router, whole, by.caller)?.catch((error) => failed(client, error))
-          } catch (error) {
-            failed(client, error)
-          }
-        },
-        abandon: () => {
-          bodies.give(bodyBytes)
-          metrics.cancelled('before-answer')
-        },
-      }
-    },
   }
 }

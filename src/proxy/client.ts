@@ -1,18 +1,18 @@
 /** The client's end of an exchange: is anybody still listening? */
+import type { ServerResponse } from 'node:http'
 import { AppError } from '../errors.ts'
-import type { Outgoing } from '../http1/outgoing.ts'
 import { errorBody } from '../openai/error-body.ts'
 import type { Load } from './load.ts'
 
 export class Client {
-  readonly outgoing: Outgoing
+  readonly outgoing: ServerResponse
   /** the connection closed before the answer was finished */
   gone = false
   private whenGone: (() => void) | null = null
   private whenOver: (() => void) | null = null
 
   /** @param load in which it counts as one request until it is over */
-  constructor(outgoing: Outgoing, load: Pick<Load, 'inFlight'>) {
+  constructor(outgoing: ServerResponse, load: Pick<Load, 'inFlight'>) {
     this.outgoing = outgoing
     load.inFlight++
     // a write behind a reset connection reports here; `close` follows and is what counts

@@ -1,5 +1,5 @@
 /** One chat completion on its way through the proxy. */
-import type { RequestHead } from '../http1/plain-head.ts'
+import type { IncomingMessage } from 'node:http'
 import type { ChatRequest } from '../openai/chat.ts'
 import type { Client } from './client.ts'
 import type { ProxyDeps } from './deps.ts'
@@ -29,12 +29,16 @@ export class Exchange {
   readonly streamed: boolean
   readonly body: Buffer
   private readonly deps: ExchangeDeps
-  private readonly incoming: RequestHead
+  private readonly incoming: IncomingMessage
   private knownId: string | null = null
   private knownTenant: string | null = null
   private knownCaptured: boolean | null = null
 
-  constructor(deps: ExchangeDeps, incoming: RequestHead, { at, model, streamed, body }: Request) {
+  constructor(
+    deps: ExchangeDeps,
+    incoming: IncomingMessage,
+    { at, model, streamed, body }: Request
+  ) {
     this.deps = deps
     this.incoming = incoming
     this.at = at
@@ -64,7 +68,7 @@ export class Exchange {
 
 /** A request that was received whole. */
 export interface Received {
-  incoming: RequestHead
+  incoming: IncomingMessage
   client: Client
   /** when the last byte of the body was there, milliseconds since the epoch */
   completeAt: number

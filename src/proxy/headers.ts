@@ -3,8 +3,6 @@
  * are on the wire: order, case and duplicates are kept.
  */
 
-import { fieldKey } from '../http1/field-text.ts'
-
 /** RFC 9110 §7.6.1: meant for one connection. `expect` is answered by our own server. */
 const HOP_BY_HOP = new Set([
   'connection',
@@ -41,8 +39,6 @@ const CREDENTIALS = new Set([
   'openai-project',
 ])
 
-const keyOf = (name: string): string => fieldKey(name) ?? name.toLowerCase()
-
 const NONE: ReadonlySet<string> = new Set()
 
 /** Names that a `connection` header declares as hop-by-hop. */
@@ -64,7 +60,7 @@ export const headersForUpstream = (
   const declared = declaredHopByHop(connection)
   const kept: string[] = []
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = keyOf(raw[i]!)
+    const name = raw[i]!.toLowerCase()
     if (NOT_FORWARDED.has(name) || declared.has(name)) continue
     if (!keepLength && name === 'content-length') continue
     if (apiKey !== null && CREDENTIALS.has(name)) continue
@@ -84,7 +80,7 @@ export interface ClientHeaders {
 
 /** The first value of a header in an upstream's list; null without one. @param name in lower case */
 export const headerOf = (raw: readonly string[], name: string): string | null => {
-  const at = raw.findIndex((text, i) => i % 2 === 0 && keyOf(text) === name)
+  const at = raw.findIndex((text, i) => i % 2 === 0 && text.toLowerCase() === name)
   return at < 0 ? null : (raw[at + 1] ?? null)
 }
 
@@ -97,7 +93,7 @@ export const headersForClient = (
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i]!
     const value = raw[i + 1]!
-    const key = keyOf(name)
+    const key = name.toLowerCase()
     if (HOP_BY_HOP.has(key)) continue
     result.raw.push(name, value)
     if (key === 'content-length') result.hasLength = true

@@ -3,7 +3,7 @@
  * connections. Only between two events: inside of one a comment would be part of it (WHATWG HTML
  * §9.2.5). A client ignores them by the same standard.
  */
-import type { Outgoing } from '../http1/outgoing.ts'
+import type { ServerResponse } from 'node:http'
 
 const COMMENT = ': keep-alive\n\n'
 /** of what was sent, to see whether an event has just ended */
@@ -11,11 +11,11 @@ const TAIL_BYTES = 4
 const EVENT_END = /(?:\n\n|\r\r|\r\n\r\n)$/
 
 export class KeepAlive {
-  private readonly outgoing: Outgoing
+  private readonly outgoing: ServerResponse
   private readonly timer: NodeJS.Timeout
   private tail = Buffer.alloc(0)
 
-  constructor(outgoing: Outgoing, everyMs: number) {
+  constructor(outgoing: ServerResponse, everyMs: number) {
     this.outgoing = outgoing
     this.timer = setInterval(() => this.tick(), everyMs)
     outgoing.once('close', () => clearInterval(this.timer))

@@ -8,8 +8,6 @@ import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { Hono } from 'hono'
 import { AppError, toAppError } from '../errors.ts'
-import type { RequestHead } from '../http1/plain-head.ts'
-import type { PlainRoute } from '../http1/plain-server.ts'
 import { createChatHandler } from './chat.ts'
 import { Client } from './client.ts'
 import type { ChatDeps, ProxyDeps } from './deps.ts'
@@ -28,13 +26,6 @@ export type ProxyApp = Hono<{ Bindings: HttpBindings }>
 
 export interface Proxy {
   app: ProxyApp
-  /**
-   * The short way for what the proxy is there for: a chat completion by its plain path goes around
-   * the app. @returns false, and nothing is done, for everything else
-   */
-  takes(incoming: IncomingMessage, outgoing: ServerResponse): boolean
-  /** The shortest one, around Node's HTTP server. */
-  plain: PlainRoute
   /** Cuts the connections to the upstreams; drain the server first. */
   close(): Promise<void>
 }
@@ -46,7 +37,7 @@ export interface Proxy {
 const alreadySent = ({ incoming }: HttpBindings): Response | Promise<Response> =>
   incoming.method === 'HEAD' ? new Promise<Response>(() => {}) : RESPONSE_ALREADY_SENT
 
-const isChat = ({ method, headers }: RequestHead, path: string | undefined): boolean =>
+const isChat = ({ method, headers }: IncomingMessage, path: string): boolean =>
   method === 'POST' && path === CHAT_PATH && headers[BYPASS_HEADER] !== 'true'
 
 /** Everything but what is read. */
@@ -112,25 +103,12 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
   // one handler for all: with a second one that matches, Hono runs its middleware machinery
   const app = (new Hono() as ProxyApp).all('*', ({ env, req }) => {
     if (load.isFull) shed(deps, env.outgoing)
-    else if (isChat(env.incoming, req.path)) void chat.receive(env)
+    else if (isChat(env.incoming, req.path)) void chat(env)
     else pass(chatDeps, env.incoming, new Client(env.outgoing, load))
     return alreadySent(env)
   })
-  const takes: Proxy['takes'] = (incoming, outgoing) => {
-    const isTaken = isChat(incoming, incoming.url)
-    if (isTaken && load.isFull) shed(deps, outgoing)
-    else if (isTaken) void chat.receive({ incoming, outgoing })
-    return isTaken
-  }
-  const plain: PlainRoute = {
-    path: CHAT_PATH,
-    takes: (head, bodyBytes) =>
-      isChat(head, head.url) && !load.isFull ? chat.takes(head, bodyBytes) : null,
-  }
   return {
     app,
-    takes,
-    plain,
     close: async () => {
       await Promise.all([upstream.close(), upstreams?.close()])
     },

@@ -2,7 +2,6 @@
 import type { IncomingMessage } from 'node:http'
 import { outlineOf, type Outline } from '../core/match.ts'
 import { AppError } from '../errors.ts'
-import type { RequestHead } from '../http1/plain-head.ts'
 import type { ChatRequest } from '../openai/chat.ts'
 import type { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
@@ -109,7 +108,7 @@ const mayMatch = ({ routes }: ChatDeps, body: Buffer, outline: Outline): boolean
 
 /** A chat completion whose body is there. */
 export interface Whole {
-  incoming: RequestHead
+  incoming: IncomingMessage
   client: Client
   /** when its head was there, milliseconds since the epoch */
   at: number

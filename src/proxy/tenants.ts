@@ -1,13 +1,11 @@
 /**
  * Whose request is it, and is the credential a good one? A tenant is a keyed hash of the caller's
  * credential. The credential itself leaves this file nowhere: it is not stored and not logged, and
- * in memory it is only the key of a small cache, since hashing is 4 % of a request's CPU time (and part
- * of the heads that `plain-head.ts` recognizes).
+ * in memory it is only the key of a small cache, since hashing is 4 % of a request's CPU time.
  */
 import { createHmac } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { LRUCache } from 'lru-cache'
-import { copyOf } from '../http1/field-text.ts'
 
 export interface Tenants {
   /** HMAC-SHA256 of the credential in `authorization` or `api-key`, 32 hex digits (128 bits). */
@@ -55,7 +53,7 @@ export const createTenants = ({ secret, ttlMs, maxEntries, now }: TenantsOptions
       const known = hashes.get(credential)
       if (known !== undefined) return known
       const tenant = hashOf(credential)
-      if (credential.length <= MAX_CACHED_CHARS) hashes.set(copyOf(credential), tenant)
+      if (credential.length <= MAX_CACHED_CHARS) hashes.set(credential, tenant)
       return tenant
     },
     observe: (tenant, status) => {

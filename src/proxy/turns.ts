@@ -3,7 +3,7 @@
  * client has seen nothing, and only where the upstream has not begun to work on it or says itself that
  * it cannot: a request that may be under way is paid for.
  */
-import type { RequestHead } from '../http1/plain-head.ts'
+import type { IncomingMessage } from 'node:http'
 import { Attempt, type Judge } from './attempt.ts'
 import type { Breaker } from './breaker.ts'
 import { headerOf, UPSTREAM_HEADER } from './headers.ts'
@@ -52,7 +52,7 @@ const passageTo = (target: Target, passage: Passage): Passage => ({
 
 export class Turns implements Judge {
   private readonly deps: TurnsDeps
-  private readonly incoming: RequestHead
+  private readonly incoming: IncomingMessage
   private readonly body: Buffer
   private readonly passage: Passage
   /** not asked yet, the first choice first */
@@ -65,7 +65,7 @@ export class Turns implements Judge {
 
   constructor(
     deps: TurnsDeps,
-    request: { incoming: RequestHead; body: Buffer; passage: Passage },
+    request: { incoming: IncomingMessage; body: Buffer; passage: Passage },
     targets: readonly [Target, ...Target[]]
   ) {
     this.deps = deps

@@ -1,6 +1,6 @@
 /** undici's way to tell of an answer, turned into ours. */
 import type { Dispatcher } from 'undici'
-import type { AnswerHandler } from '../http1/answer-handler.ts'
+import type { AnswerHandler } from './answer-handler.ts'
 
 type RawHeaders = Dispatcher.DispatchController['rawHeaders']
 

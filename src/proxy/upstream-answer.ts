@@ -1,7 +1,7 @@
 /** The upstream's answer on its way to the client, byte by byte. */
 import { AppError } from '../errors.ts'
-import type { AnswerHandler } from '../http1/answer-handler.ts'
 import { UsageFilter } from '../openai/hide-usage.ts'
+import type { AnswerHandler } from './answer-handler.ts'
 import type { Capture } from './capture.ts'
 import type { Client } from './client.ts'
 import { atEndOfTurn } from './end-of-turn.ts'
@@ -154,8 +154,8 @@ const PASSING = new Set(['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNRE
 
 export const isPassing = ({ code }: Error & { code?: string }): boolean => PASSING.has(code ?? '')
 
-/** What our own client and undici say of what they cannot put on the wire. */
-const UNSENDABLE = new Set(['unsendable', 'UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED'])
+/** undici's codes for a request that it cannot put on the wire. */
+const UNSENDABLE = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED'])
 
 /** The client's fault, not the upstream's. */
 export const isUnsendable = ({ code }: Error & { code?: string }): boolean =>

@@ -1,13 +1,8 @@
-/**
- * The way to the upstream: a client of our own for what is in memory, as every chat completion is that
- * could be read, and undici for all that is streamed.
- */
-import { maxHeaderSize } from 'node:http'
+/** The connections to one upstream, and the requests that are sent over them. */
+import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { Pool, type Dispatcher } from 'undici'
-import type { AnswerHandler } from '../http1/answer-handler.ts'
-import { createHttp1Client } from '../http1/client.ts'
-import type { RequestHead } from '../http1/plain-head.ts'
+import type { AnswerHandler } from './answer-handler.ts'
 import { headersForUpstream } from './headers.ts'
 import type { Retries } from './retries.ts'
 import { undiciHandler } from './undici-handler.ts'
@@ -24,10 +19,10 @@ export interface UpstreamOptions {
 
 export interface Upstream {
   /** @param body null for none; a buffer is sent with its length, a stream as the client frames it */
-  send(incoming: RequestHead, body: Buffer | Readable | null, passage: Passage): void
+  send(incoming: IncomingMessage, body: Buffer | Readable | null, passage: Passage): void
   /** Asks once; the handler sees the answer. @param apiKey as in `Passage` */
   ask(
-    incoming: RequestHead,
+    incoming: IncomingMessage,
     body: Buffer | Readable | null,
     apiKey: string | null,
     handler: AnswerHandler
@@ -64,7 +59,7 @@ export const sendLater = (passage: Passage, waitMs: number, send: () => void): v
 }
 
 const headersFor = (
-  { rawHeaders, headers }: RequestHead,
+  { rawHeaders, headers }: IncomingMessage,
   whose: { keepLength: boolean; apiKey: string | null }
 ): string[] => headersForUpstream(rawHeaders, headers.connection, whose)
 
@@ -77,50 +72,19 @@ export const createUpstream = (baseUrl: string, options: UpstreamOptions): Upstr
     headersTimeout: options.idleTimeoutMs,
     bodyTimeout: options.idleTimeoutMs,
   })
-  const client = createHttp1Client(base, {
-    connectTimeoutMs: options.connectTimeoutMs,
-    idleTimeoutMs: options.idleTimeoutMs,
-    maxHeadBytes: maxHeaderSize,
-  })
   const { retries, keepAliveMs } = options
-  const recurring = new WeakMap<RequestHead, { apiKey: string | null; head: Buffer }>()
-  /** @throws Http1Error `unsendable` */
-  const postHeadOf = (incoming: RequestHead, apiKey: string | null): Buffer => {
-    const known = incoming.recurs ? recurring.get(incoming) : undefined
-    if (known?.apiKey === apiKey) return known.head
-    const path = rewritePath(incoming.url ?? '/')
-    const head = client.headOf(path, headersFor(incoming, { keepLength: false, apiKey }))
-    if (incoming.recurs) recurring.set(incoming, { apiKey, head })
-    return head
-  }
-  const post = (
-    incoming: RequestHead,
-    body: Buffer,
-    apiKey: string | null,
-    handler: AnswerHandler
-  ): void => {
-    let head: Buffer
-    try {
-      head = postHeadOf(incoming, apiKey)
-    } catch (error) {
-      return handler.onError(error as Error)
-    }
-    client.dispatch(head, body, handler)
-  }
   const ask: Upstream['ask'] = (incoming, body, apiKey, handler) => {
     const { method = 'GET', url = '/' } = incoming
-    const isWhole = Buffer.isBuffer(body)
-    if (method === 'POST' && isWhole) return post(incoming, body, apiKey, handler)
     const request = {
       path: rewritePath(url),
       method: method as Dispatcher.HttpMethod,
-      headers: headersFor(incoming, { keepLength: !isWhole, apiKey }),
+      headers: headersFor(incoming, { keepLength: !Buffer.isBuffer(body), apiKey }),
       body,
     }
     pool.dispatch(request, undiciHandler(handler))
   }
   const send = (
-    incoming: RequestHead,
+    incoming: IncomingMessage,
     body: Buffer | Readable | null,
     passage: Passage,
     attempts: number
@@ -140,8 +104,6 @@ export const createUpstream = (baseUrl: string, options: UpstreamOptions): Upstr
       send(incoming, body, passage, 1)
     },
     ask,
-    close: async () => {
-      await Promise.all([client.close(), pool.destroy()])
-    },
+    close: () => pool.destroy(),
   }
 }

@@ -1,5 +1,5 @@
 /** All upstreams together: who is asked for a model, and who stands in. */
-import type { RequestHead } from '../http1/plain-head.ts'
+import type { IncomingMessage } from 'node:http'
 import { createBreaker, type BreakerOptions } from './breaker.ts'
 import type { Retries } from './retries.ts'
 import { Turns, type Target, type TurnsDeps } from './turns.ts'
@@ -25,7 +25,7 @@ export interface Upstreams {
   /** Whom a model's requests are for; null without an upstreams file. */
   nameFor(model: string): string | null
   /** @param model '' when it is not known yet */
-  send(incoming: RequestHead, body: Buffer, passage: Passage, model: string): void
+  send(incoming: IncomingMessage, body: Buffer, passage: Passage, model: string): void
   close(): Promise<void>
 }
 

@@ -136,9 +136,8 @@ describe('a client that leaves with requests in line behind one', () => {
   const upload = 'POST /v1/files HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi'
 
   it.each([
-    // plain ones wait for each other
-    ['plain', [post, post, upload, post], 1],
-    ['others', [upload, post, upload, post], 4],
+    ['chat completions first', [post, post, upload, post], 4],
+    ['uploads first', [upload, post, upload, post], 4],
   ])('peers 3.1: frees the upstream and takes no memory: %s', async (_, requests, begun) => {
     const harness = await startHarness()
     harness.upstream.respond = () => {}

@@ -2,14 +2,11 @@
  * The request parser, the stream reader and the whole proxy under bytes that nobody meant to send.
  * What once broke belongs into the corpus.
  */
-import { createServer, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { Duplex } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { compileMatcher, outlineOf } from '../../src/core/match.ts'
 import { createRedactor, DETECTOR_NAMES } from '../../src/core/redact.ts'
-import { createPlainHeadReader, type PlainHead } from '../../src/http1/plain-head.ts'
 import { createAccumulator } from '../../src/openai/accumulate.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import { seededRandom } from '../../src/random.ts'
@@ -22,9 +19,6 @@ const STREAMS = readCorpus(join(import.meta.dirname, 'corpus', 'streams'))
 
 /** Behind the empty line. */
 const bodyOf = (request: Buffer): Buffer => request.subarray(request.indexOf('\r\n\r\n') + 4)
-
-/** With the empty line. */
-const headOf = (request: Buffer): Buffer => request.subarray(0, request.indexOf('\r\n\r\n') + 4)
 
 const parsed = (text: string): unknown => {
   try {
@@ -41,49 +35,6 @@ const take = function* <T>(values: Iterable<T>, count: number): Generator<T> {
     yield value
   }
 }
-
-/** The first request that Node's own server makes of bytes; null when it makes none of them. */
-const readByNode = (bytes: Buffer): Promise<IncomingMessage | null> =>
-  new Promise((resolve) => {
-    const server = createServer((incoming) => resolve(incoming))
-    server.on('clientError', () => resolve(null))
-    const connection = new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() })
-    server.emit('connection', connection)
-    connection.push(bytes)
-    setImmediate(() => {
-      connection.destroy()
-      resolve(null)
-    })
-  })
-
-const withoutLength = (raw: string[]): string[] => {
-  const at = raw.findIndex((text, i) => i % 2 === 0 && text.toLowerCase() === 'content-length')
-  return raw.toSpliced(at, 2)
-}
-
-describe('a request`s head', () => {
-  it('is plain only where Node reads the same', async () => {
-    const readHead = createPlainHeadReader('/v1/chat/completions')
-    const heads = REQUESTS.map(headOf)
-    let plain = 0
-    let latest: PlainHead['known'] = null
-    for (const bytes of take(mutations(heads, SEED), 100_000)) {
-      const head = readHead(bytes, null)
-      expect(readHead(bytes, latest)).toEqual(head)
-      if (typeof head === 'string') continue
-      plain++
-      latest = head.known
-      const incoming = await readByNode(bytes)
-      const { request, bodyBytes, isKept } = head
-      const { method, url, rawHeaders, headers } = request
-      expect(incoming).toMatchObject({ method, url, httpVersion: '1.1' })
-      expect(withoutLength(incoming!.rawHeaders)).toEqual(rawHeaders)
-      expect(incoming!.headers).toEqual({ ...headers, 'content-length': String(bodyBytes) })
-      expect(incoming!.headers.connection?.toLowerCase() !== 'close').toBe(isKept)
-    }
-    expect(plain).toBeGreaterThan(1000)
-  })
-})
 
 describe('a request`s body', () => {
   const matcher = compileMatcher([])

@@ -1,6 +1,8 @@
 import { Agent, request as httpRequest } from 'node:http'
 import { connect, type Socket } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
+import type { HttpBindings } from '@hono/node-server'
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
+import { Hono } from 'hono'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { listen } from '../../src/http-server.ts'
 import {
@@ -102,12 +104,13 @@ describe('a server that drains', () => {
     const post = `POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}`
     socket.write(post)
     await eventually(() => isOpen() && text.includes('data: 1'))
-    harness.upstream.respond = (_request, response) => response.end('{"second":true}')
+    const second = onDemand({ second: true })
+    harness.upstream.respond = second.respond
     socket.write(post)
-    // no sign tells that it has arrived: its turn comes when the stream is over
-    await delay(50)
+    await eventually(() => harness.upstream.requests.length === 2)
     const drained = harness.drain(LONG_MS)
     end()
+    second.answer()
     await drained
     await eventually(() => isClosed(socket))
     expect(text).toMatch(/\[DONE\][^]*HTTP\/1.1 200 OK\r\n[^]*connection: close[^]*"second":true/i)
@@ -136,14 +139,10 @@ describe('a server that drains', () => {
   it('does not cut an answer that is ended but not yet read', async () => {
     const whole = Buffer.alloc(32 * 2 ** 20, 'x')
     const { port, drain } = await listen(
-      { fetch: () => new Response() },
-      {
-        takes: (_incoming, outgoing) => {
-          outgoing.end(whole)
-          return true
-        },
-        plain: { path: '/plain', takes: () => null },
-      },
+      new Hono<{ Bindings: HttpBindings }>().get('*', ({ env }) => {
+        env.outgoing.end(whole)
+        return RESPONSE_ALREADY_SENT
+      }),
       { port: 0, host: '127.0.0.1' }
     )
     const socket = connect(port, '127.0.0.1')

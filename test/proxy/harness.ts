@@ -175,7 +175,7 @@ export const startHarness = async (
   }
   const proxy = createProxy(deps)
   const address = { port: 0, host: '127.0.0.1' }
-  const { server, port, drain } = await listenWith(proxy.app, proxy, address, options)
+  const { server, port, drain } = await listenWith(proxy.app, address, options)
   return {
     port,
     drain,

@@ -104,7 +104,7 @@ describe('a proxy whose event loop is late', () => {
       registry,
       adminToken: null,
     })
-    const own = await listen(app, proxy, { port: 0, host: '127.0.0.1' })
+    const own = await listen(app, { port: 0, host: '127.0.0.1' })
     const statuses = ['/healthz', '/readyz', '/metrics', '/admin/api/status', '/v1/models'].map(
       async (path) => (await send(own.port, null, { method: 'GET', path })).status
     )
