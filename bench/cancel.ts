@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { ANSWERS, KINDS } from './harness/route-rules.ts'
 import type { Route } from '../src/core/route.ts'
 import { createTenants } from '../src/proxy/tenants.ts'
 import { openSqliteStore } from '../src/store/sqlite/open.ts'
@@ -122,7 +123,8 @@ const routeOf = (tenant: string): Route => ({
   lora: LORA,
   confidence: 'sum',
   threshold: -1,
-  labels: null,
+  answers: ANSWERS,
+  kinds: KINDS,
   trafficShare: 1,
   templateTokens: 40,
 })

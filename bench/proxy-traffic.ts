@@ -3,6 +3,7 @@
  * same opening, another end), so that all of matching is paid and the upstream answers. Every request
  * is another one: a log that stores equal bodies once gets no discount.
  */
+import { ANSWERS, KINDS } from './harness/route-rules.ts'
 import type { Route } from '../src/core/route.ts'
 
 export const AUTHORIZATION = 'Bearer sk-bench-0123456789abcdef0123456789abcdef'
@@ -67,7 +68,8 @@ export const liveRoutes = (tenant: string, count: number): Route[] =>
     lora: `lora-${i}`,
     confidence: 'sum',
     threshold: -1,
-    labels: null,
+    answers: ANSWERS,
+    kinds: KINDS,
     trafficShare: 1,
     templateTokens: 1200,
   }))

@@ -212,10 +212,10 @@ const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
     await cancelLeftovers(engine)
     const winner = internalization.plan!.arms[internalization.verdict?.arm ?? 0]!
     const lora = winner.results.at(-1)!.lora
-    const { baseModel: base, labels } = internalization.plan!
+    const { baseModel: base, answers } = internalization.plan!
     const latencies = await measureLatencies(
       engine,
-      { base, lora, labels },
+      { base, lora, labels: answers.labels },
       context.requests.slice(0, LATENCY_ROUNDS),
       adaptedMessages(match)
     )

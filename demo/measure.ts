@@ -41,11 +41,11 @@ const latenciesOf = async (
   { engine }: RunningEngine,
   { application, template, internalization }: Live
 ): Promise<Measured['latencies']> => {
-  const { baseModel: base, arms, labels } = internalization.plan!
+  const { baseModel: base, arms, answers } = internalization.plan!
   const lora = arms[internalization.verdict!.arm]!.results.at(-1)!.lora
   const measured = await measureLatencies(
     engine,
-    { base, lora, labels },
+    { base, lora, labels: answers.labels },
     application.fresh.slice(0, LATENCY_ROUNDS),
     adaptedMessages(matching(template))
   )

@@ -121,7 +121,7 @@ const tunedFull = async (
     context,
     state.fine_tuned_model,
     (request) => studentMessages(matchOf(context.match, request), prompt),
-    internalization.plan!.labels
+    internalization.plan!.answers.labels
   )
 }
 
@@ -134,7 +134,8 @@ export const runArm = async (
   context: ArmContext,
   train: { requests: ChatRequest[]; answers: string[]; seconds: number }
 ): Promise<number | null> => {
-  const { baseModel, labels } = context.internalization.plan!
+  const { baseModel, answers } = context.internalization.plan!
+  const { labels } = answers
   switch (arm) {
     case 'base-full':
       return accuracy(context, baseModel, (request) => request.messages, null)

@@ -3,7 +3,11 @@
  * candidate → training → evaluating → approval → live → retired; ends rejected and failed.
  */
 import type { Hyperparameters, TrainingMethod, TrainingMetrics } from '../openai/fine-tuning.ts'
+import type { AnswerRules } from './answer-rules.ts'
+import type { Repeats } from './dataset.ts'
 import type { Verdict } from './gate.ts'
+import type { Outcome } from './outcome.ts'
+import type { ProvenKinds } from './request-kind.ts'
 import type { ScheduleName } from './schedule.ts'
 
 /** `schedule`: PromptIntern's progressive stages; `query-only`: one stage without the prompt. */
@@ -51,6 +55,19 @@ export const lorasOf = ({ plan }: Internalization): string[] => [
 export const stageName = (arm: Arm, stage: number): string =>
   `${arm.name} ${stage + 1}/${arm.stages.length}`
 
+/** What the log has of a template's exchanges when its internalization is planned. */
+export interface Population {
+  exchanges: number
+  conversations: number
+  /** exchanges by how the upstream answered */
+  outcomes: Partial<Record<Outcome['kind'], number>>
+  repeats: Repeats
+  /** training rows left out because the base model's context is too short for them */
+  tooLong: number
+  /** why no stage has a part of the prompt; null where they were not left out */
+  withoutPrompt: string | null
+}
+
 /** Fixed when training starts, so that a crash resumes the same plan. */
 export interface InternalizationPlan {
   schedule: ScheduleName
@@ -58,9 +75,15 @@ export interface InternalizationPlan {
   baseModel: string
   seed: number
   trainRecordIds: string[]
+  /** the sample of traffic as it comes */
   holdoutRecordIds: string[]
-  /** the known answers when the response type is a label, else null */
-  labels: string[] | null
+  /** the sample of questions that training does not have; shares records with the one of traffic */
+  unseenRecordIds: string[]
+  /** of all exchanges that the samples were drawn from */
+  population: Population
+  /** the kinds of requests that the sample of traffic contains */
+  kinds: ProvenKinds
+  answers: AnswerRules
   /** segment order for compression: indices into the template's segments, least effect first */
   dropOrder: number[]
   /** tokens of the full template text in the base model's tokenizer */

@@ -28,7 +28,8 @@ export const routeOf = (
     lora,
     confidence: figures.confidence,
     threshold: figures.threshold!,
-    labels: plan.labels,
+    answers: plan.answers,
+    kinds: plan.kinds,
     trafficShare,
     templateTokens: plan.templateTokens,
   }

@@ -6,8 +6,10 @@
  */
 import { hash } from 'node:crypto'
 import type { ChatRequest, TokenLogprob } from '../openai/chat.ts'
-import { isJson } from './json.ts'
+import type { AnswerRules } from './answer-rules.ts'
+import { DEFER_ANSWER } from './outcome.ts'
 import { EMPTY_PROMPT, studentMessages } from './prompt.ts'
+import type { ProvenKinds } from './request-kind.ts'
 import type { Match, Template } from './template.ts'
 
 /** Of the log-probabilities of an answer's tokens. */
@@ -21,8 +23,10 @@ export interface Route {
   confidence: ConfidenceStatistic
   /** natural-log probability; an answer below it is discarded and the upstream asked */
   threshold: number
-  /** the only answers allowed, when the response type is a label */
-  labels: string[] | null
+  /** the answers that may be given */
+  answers: AnswerRules
+  /** the requests that may be answered */
+  kinds: ProvenKinds
   /** 0 to 1, sticky by request hash */
   trafficShare: number
   /** tokens of the full template in the base model's tokenizer, for savings */
@@ -84,8 +88,8 @@ const hasItems = (value: unknown): boolean =>
     ? value.length > 0
     : typeof value === 'object' && value !== null && Object.keys(value).length > 0
 
-const wantsTools = (request: ChatRequest, route: Route): boolean =>
-  hasItems(request.functions) || (hasItems(request.tools) && route.template.tools === '')
+const wantsTools = (request: ChatRequest, template: Template): boolean =>
+  hasItems(request.functions) || (hasItems(request.tools) && template.tools === '')
 
 const wantsOtherThanText = (request: ChatRequest): boolean =>
   Array.isArray(request.modalities) && request.modalities.some((modality) => modality !== 'text')
@@ -99,13 +103,14 @@ const hasExtremeSampling = (request: ChatRequest): boolean =>
 /**
  * Whether a matched request asks for nothing but one greedy text answer. `temperature` up to 1,
  * `top_p`, `seed`, `stop` and token limits are served (greedily, within the limits); `store` asks
- * the upstream to keep the exchange, so only the upstream can fulfil it.
+ * the upstream to keep the exchange, so only the upstream can fulfil it. Decides which exchanges are a
+ * template's population and which requests its route answers, so that a proof is about the same.
  * @returns the reason why not, or null
  */
-export const eligibility = (request: ChatRequest, route: Route): Ineligibility | null => {
+export const eligibility = (request: ChatRequest, template: Template): Ineligibility | null => {
   if ((request.n ?? 1) !== 1) return 'several-choices'
   if (isPresent(request.logprobs) || isPresent(request.top_logprobs)) return 'logprobs'
-  if (wantsTools(request, route)) return 'tools'
+  if (wantsTools(request, template)) return 'tools'
   if (wantsOtherThanText(request)) return 'modality'
   if (hasExtremeSampling(request)) return 'sampling'
   if (isPresent(request.store)) return 'unsupported-field'
@@ -128,38 +133,32 @@ export const trafficPosition = (match: Match): number =>
   2 ** 32
 
 /**
- * What a lora is asked, in evaluation and in serving alike: the prompt removed, greedy, with
- * log-probabilities, so that what was proven is what answers.
+ * What a lora is asked in place of a request, in evaluation and in serving alike: the prompt removed,
+ * greedy, with log-probabilities, within the limits of the request. So what was proven is what
+ * answers.
+ * @param maxTokens further limit of the answer
  */
-export const loraRequest = (
-  { lora, labels }: Pick<Route, 'lora' | 'labels'>,
+export const adaptedRequest = (
+  { lora, answers }: { lora: string; answers: AnswerRules },
   match: Match,
-  maxTokens: number
+  request: ChatRequest,
+  maxTokens = Infinity
 ): ChatRequest => ({
   model: lora,
   messages: studentMessages(match, EMPTY_PROMPT),
   temperature: 0,
   logprobs: true,
-  max_tokens: maxTokens,
-  ...(labels ? { structured_outputs: { choice: labels } } : {}),
-})
-
-/** The same for a client's request, within its own limits. */
-export const adaptedRequest = (
-  route: Route,
-  match: Match,
-  request: ChatRequest,
-  maxTokens: number
-): ChatRequest => ({
-  ...loraRequest(
-    route,
-    match,
-    Math.min(request.max_completion_tokens ?? request.max_tokens ?? maxTokens, maxTokens)
+  max_tokens: Math.min(
+    request.max_completion_tokens ?? request.max_tokens ?? answers.maxTokens,
+    answers.maxTokens,
+    maxTokens
   ),
-  // so that an answer that nobody waits for any more has cost something
-  stream_options: { include_usage: true, continuous_usage_stats: true },
+  ...(answers.labels && { structured_outputs: { choice: choicesOf(answers.labels, answers) } }),
   ...(request.stop ? { stop: request.stop } : {}),
 })
+
+const choicesOf = (labels: string[], { defers }: AnswerRules): string[] =>
+  defers ? [...labels, DEFER_ANSWER] : labels
 
 /** The confidence of a whole answer. */
 export const confidenceOf = (
@@ -184,19 +183,4 @@ export const updateConfidence = (
     updated = statistic === 'sum' ? updated + logprob : Math.min(updated, logprob)
   }
   return updated
-}
-
-/**
- * Whether a finished answer keeps the promises of the request: one of the labels where the route
- * has them, JSON where the request asks for JSON. @returns the reason why not, or null
- */
-export const answerFault = (
-  answer: string,
-  request: ChatRequest,
-  route: Route
-): 'not-a-label' | 'not-json' | null => {
-  if (route.labels && !route.labels.includes(answer)) return 'not-a-label'
-  const format = request.response_format?.type
-  const wantsJson = format === 'json_object' || format === 'json_schema'
-  return wantsJson && !isJson(answer) ? 'not-json' : null
 }

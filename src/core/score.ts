@@ -62,7 +62,8 @@ const looksLikeCode = (answer: string): boolean => {
   return !head.includes('\n') && !isSentence && SHELL.test(head)
 }
 
-const isJsonContainer = (answer: string): boolean => {
+/** Whether a text is a JSON object or list, a code fence around it allowed. */
+export const isJsonContainer = (answer: string): boolean => {
   const value = parseJson(answer)
   return typeof value === 'object' && value !== null
 }
@@ -143,36 +144,9 @@ export const similarity = (type: ResponseType, adapted: string, logged: string):
   }
 }
 
-export interface HardGateContext {
-  labels: string[] | null
-  /** characters of the longest logged answer */
-  longestChars: number
-}
-
-/** Text that grows past the longest known answer by more has run away. */
-const MAX_LENGTH_RATIO = 2
-
-/** Ends of an answer that was cut: open quotes or brackets. */
-const isBalanced = (code: string): boolean => {
+/** False for an answer that was cut: open quotes or brackets. */
+export const isBalanced = (code: string): boolean => {
   const bare = code.split(QUOTED).filter((_, i) => i % 2 === 0)
   const count = (pattern: RegExp): number => bare.join('').match(pattern)?.length ?? 0
   return count(/\(/g) === count(/\)/g) && count(/"/g) % 2 === 0
-}
-
-/**
- * What no answer of a type may do, whatever its confidence: the reason it fails, or null. A failed
- * answer counts as similarity 0 in evaluation and goes to the upstream in serving.
- */
-export const hardGate = (
-  type: ResponseType,
-  answer: string,
-  { labels, longestChars }: HardGateContext
-): string | null => {
-  if (answer.trim() === '') return 'empty answer'
-  if (answer.length > longestChars * MAX_LENGTH_RATIO + 20) return 'answer too long'
-  if (type === 'json') return isJsonContainer(answer) ? null : 'not valid JSON'
-  if (type === 'code') return isBalanced(answer) ? null : 'unbalanced code'
-  if (type !== 'label' || labels === null) return null
-  const known = new Set(labels.map(normalizeLabel))
-  return known.has(normalizeLabel(answer)) ? null : 'unknown label'
 }

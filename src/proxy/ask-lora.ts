@@ -4,27 +4,18 @@
  * byte of it reaches the client. Knows nothing of the client's connection.
  */
 import { AppError } from '../errors.ts'
-import {
-  adaptedRequest,
-  answerFault,
-  FULL_CONFIDENCE,
-  updateConfidence,
-  type Route,
-} from '../core/route.ts'
+import { answerFault, endingFault, type AnswerFault } from '../core/answer-rules.ts'
+import { adaptedRequest, FULL_CONFIDENCE, updateConfidence, type Route } from '../core/route.ts'
 import type { Engine, GeneratedDelta } from '../engine/engine.ts'
 import type { ChatRequest, FinishReason, Usage } from '../openai/chat.ts'
 import type { MatchedRoute } from './match.ts'
 
 /** Why the lora's answer was not given. */
 export type FaultReason =
+  | AnswerFault
   | 'low-confidence'
-  | 'length'
-  | 'no-logprobs'
-  | 'not-a-label'
-  | 'not-json'
   | 'engine-timeout'
   | 'engine-refused'
-  | 'engine-error'
   | 'client-closed'
   | 'internal'
 
@@ -82,13 +73,10 @@ class Draft {
 
   judge(request: ChatRequest): LoraAnswer {
     const { content, confidence, usage } = this
-    if (this.finishReason === 'length') return fault('length', confidence)
-    // no reason at all: the stream was cut off
-    if (this.finishReason !== 'stop') return fault('engine-error')
-    // without log-probabilities every answer would look sure
-    if (this.tokens === 0) return fault('no-logprobs')
+    const ending = endingFault(this.finishReason, this.tokens)
+    if (ending) return fault(ending, ending === 'length' ? confidence : null)
     if (this.isUnsure) return fault('low-confidence', confidence)
-    const broken = answerFault(content, request, this.route)
+    const broken = answerFault(content, request, this.route.answers)
     return broken ? fault(broken, confidence) : { given: true, content, confidence, usage }
   }
 }
@@ -137,7 +125,12 @@ export const askLora = async (
   const stop = AbortSignal.any([deadline.signal, signal])
   const draft = new Draft(route)
   try {
-    const deltas = engine.stream(adaptedRequest(route, match, request, maxTokens), { signal: stop })
+    const asked: ChatRequest = {
+      ...adaptedRequest(route, match, request, maxTokens),
+      // so that an answer that is given up in its middle tells what it cost
+      stream_options: { include_usage: true, continuous_usage_stats: true },
+    }
+    const deltas = engine.stream(asked, { signal: stop })
     const generating = generate(deltas, draft, request, stop)
     // an engine that does not heed its signal must not hold the client up
     return await Promise.race([generating, whenAborted(stop)])

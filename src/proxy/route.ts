@@ -1,5 +1,6 @@
 /** Third step: whether a matched request is asked of the lora, and if not, why not. */
 import { eligibility, trafficPosition, type Ineligibility } from '../core/route.ts'
+import { isProven, kindOf } from '../core/request-kind.ts'
 import type { ChatRequest } from '../openai/chat.ts'
 import type { Engine } from '../engine/engine.ts'
 import { createBreaker, type Breaker } from './breaker.ts'
@@ -10,7 +11,12 @@ import type { Upstreams } from './upstreams.ts'
 
 /** Why the lora was not asked. */
 export type SkipReason =
-  Ineligibility | 'credential-not-accepted' | 'traffic-share' | 'engine-missing' | 'engine-paused'
+  | Ineligibility
+  | 'kind-not-proven'
+  | 'credential-not-accepted'
+  | 'traffic-share'
+  | 'engine-missing'
+  | 'engine-paused'
 
 export type Decision =
   { target: 'lora'; engine: Engine; breaker: Breaker } | { target: 'upstream'; reason: SkipReason }
@@ -44,8 +50,9 @@ export const createRouter = (deps: RouterDeps): Router => {
     // a request without a key that the upstream takes must not learn what a lora knows
     const upstream = upstreams === null ? null : upstreams.nameFor(request.model)
     if (!tenants.accepted(acceptanceOf(tenant, upstream))) return 'credential-not-accepted'
-    const ineligible = eligibility(request, route)
+    const ineligible = eligibility(request, route.template)
     if (ineligible) return ineligible
+    if (!isProven(route.kinds, kindOf(request, match))) return 'kind-not-proven'
     const inShare = route.trafficShare >= 1 || trafficPosition(match) < route.trafficShare
     return inShare ? null : 'traffic-share'
   }

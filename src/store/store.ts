@@ -89,7 +89,7 @@ export interface TemplateStore {
   remove(version: string): Promise<void>
 }
 
-/** One held-out row answered by one arm: saved one by one so that a crash repeats none. */
+/** One row answered by one arm: saved one by one so that a crash repeats none. */
 export interface EvaluationRow {
   internalizationId: string
   arm: number
@@ -97,8 +97,10 @@ export interface EvaluationRow {
   answer: string
   logprobSum: number
   logprobMin: number
-  /** agreement of the adapted answer with the logged one, 0 to 1 */
+  /** of the adapted answer to the logged one, 0 to 1; 0 where the logged outcome is no plain text */
   similarity: number
+  /** why a route would not give the answer, whatever its confidence; null where it may */
+  deferred: string | null
   /** a fresh answer of the upstream to the same request, when one was bought */
   upstreamAnswer: string | null
   upstreamSimilarity: number | null

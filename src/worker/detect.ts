@@ -5,11 +5,12 @@
 import { createDetector, type Candidate, type Detector } from '../core/detect.ts'
 import { compileMatcher } from '../core/match.ts'
 import { templateKeyOf } from '../core/match/template-key.ts'
+import { textOf } from '../core/outcome.ts'
 import type { StoredRecord } from '../core/record.ts'
 import type { Template } from '../core/template.ts'
 import type { Store } from '../store/store.ts'
 import type { WorkerDeps } from './deps.ts'
-import { answerOf, requestOf } from './exchanges.ts'
+import { outcomeOfText, requestOf } from './exchanges.ts'
 
 const SNAPSHOT = 'detector'
 const BEGUN = 'detector-begun'
@@ -80,7 +81,7 @@ const tagEarlierRecords = async (
 const observe = (detector: Detector, record: StoredRecord): void => {
   const request = requestOf(record)
   if (request === null) return
-  const answer = answerOf(record.response)
+  const answer = textOf(outcomeOfText(record.response))
   detector.observe({
     key: templateKeyOf(request, record.tenant),
     messages: request.messages,

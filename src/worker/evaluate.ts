@@ -1,86 +1,55 @@
 /**
- * Asks every arm's last lora the held-out queries, compares with the logged answers and, when the
+ * Asks every arm's last lora the held-out requests, compares with the logged outcomes and, when the
  * operator gave an upstream key, the upstream with itself. Each batch of answers is stored before
  * the next is asked, so a crash repeats no paid call.
  */
-import { decide } from '../core/gate.ts'
-import { armByValidationLoss } from '../core/gate-arm.ts'
+import { AGREEMENT_CUT, decide, type HeldOutRow, type Verdict } from '../core/gate.ts'
+import { armByValidationLoss, chooseStatistic } from '../core/gate-arm.ts'
 import type { Internalization, InternalizationPlan } from '../core/internalization.ts'
-import { loraRequest } from '../core/route.ts'
-import { detectResponseType, hardGate, similarity } from '../core/score.ts'
-import type { ResponseType, Verdict } from '../core/gate.ts'
+import { textOf } from '../core/outcome.ts'
+import { kindOf, lengthBands } from '../core/request-kind.ts'
+import type { ConfidenceStatistic } from '../core/route.ts'
 import type { Template } from '../core/template.ts'
 import type { Engine } from '../engine/engine.ts'
-import type { ChatCompletion } from '../openai/chat.ts'
 import type { EvaluationRow } from '../store/store.ts'
 import type { WorkerDeps } from './deps.ts'
-import { answerOf, exchangesByIds, type Exchange } from './exchanges.ts'
+import { evaluateRow, outcomeSimilarity } from './evaluate-row.ts'
+import { exchangesByIds, outcomeOfText, type Exchange } from './exchanges.ts'
+import { validationCount } from './stage-rows.ts'
 
 /** Asked at once, so that the engine can batch them. */
 const BATCH_ROWS = 16
-/** An adapted answer longer than this times the longest logged answer is cut: it is wrong anyway. */
-const LENGTH_SLACK = 2
 
 interface EvaluationContext {
   deps: WorkerDeps
   engine: Engine
   internalization: Internalization
   plan: InternalizationPlan
-  responseType: ResponseType
-  maxTokens: number
-  /** of the logged answers */
-  longestChars: number
 }
 
-const logprobsOf = (completion: ChatCompletion): number[] =>
-  completion.choices[0]?.logprobs?.content?.map((token) => token.logprob) ?? []
-
-const evaluateRow = async (
-  context: EvaluationContext,
-  arm: number,
-  exchange: Exchange
-): Promise<EvaluationRow> => {
-  const { engine, plan, responseType, internalization } = context
-  const lora = plan.arms[arm]!.results.at(-1)!.lora
-  const completion = await engine.complete(
-    loraRequest({ lora, labels: plan.labels }, exchange.match, context.maxTokens)
-  )
-  const logprobs = logprobsOf(completion)
-  const content = completion.choices[0]?.message.content
-  const answer = typeof content === 'string' ? content : ''
-  const isWhole = completion.choices[0]?.finish_reason === 'stop'
-  const broken = hardGate(responseType, answer, {
-    labels: plan.labels,
-    longestChars: context.longestChars,
-  })
-  return {
-    internalizationId: internalization.id,
-    arm,
-    recordId: exchange.id,
-    answer,
-    logprobSum: logprobs.reduce((sum, logprob) => sum + logprob, 0),
-    logprobMin: Math.min(0, ...logprobs),
-    similarity: isWhole && broken === null ? similarity(responseType, answer, exchange.answer) : 0,
-    upstreamAnswer: null,
-    upstreamSimilarity: null,
-  }
+/** The exchanges that an evaluation asks for. */
+interface EvaluationSets {
+  /** training rows that no optimizer step has seen; the confidence statistic is chosen by them */
+  validation: Exchange[]
+  /** of both samples, those of traffic first */
+  heldOut: Exchange[]
 }
 
-/** Fresh upstream answers for the first arm's rows only: the yardstick is the same for every arm. */
+/** A fresh upstream answer; the row as it is where none comes. */
 const withUpstream = async (
-  context: EvaluationContext,
+  { deps, plan }: EvaluationContext,
   row: EvaluationRow,
   exchange: Exchange
 ): Promise<EvaluationRow> => {
-  const { deps, responseType } = context
   const [record] = await deps.store.records.byIds([exchange.id])
   if (record === undefined || deps.replayUpstream === null) return row
-  const upstreamAnswer = answerOf(await deps.replayUpstream(record.request))
-  if (upstreamAnswer === null) return row
+  const response = await deps.replayUpstream(record.request)
+  if (response === null) return row
+  const outcome = outcomeOfText(response)
   return {
     ...row,
-    upstreamAnswer,
-    upstreamSimilarity: similarity(responseType, upstreamAnswer, exchange.answer),
+    upstreamAnswer: textOf(outcome) ?? '',
+    upstreamSimilarity: outcomeSimilarity(plan, outcome, exchange.outcome),
   }
 }
 
@@ -88,74 +57,108 @@ const evaluateBatch = (
   context: EvaluationContext,
   arm: number,
   batch: Exchange[],
-  replays: number
-): Promise<EvaluationRow[]> =>
-  Promise.all(
+  isReplayed: (exchange: Exchange, index: number) => boolean
+): Promise<EvaluationRow[]> => {
+  const { engine, plan, internalization } = context
+  const lora = plan.arms[arm]!.results.at(-1)!.lora
+  return Promise.all(
     batch.map(async (exchange, index) => {
-      const row = await evaluateRow(context, arm, exchange)
-      return index < replays ? withUpstream(context, row, exchange) : row
+      const row: EvaluationRow = {
+        internalizationId: internalization.id,
+        arm,
+        recordId: exchange.id,
+        ...(await evaluateRow(engine, plan, lora, exchange)),
+        upstreamAnswer: null,
+        upstreamSimilarity: null,
+      }
+      return isReplayed(exchange, index) ? withUpstream(context, row, exchange) : row
     })
   )
+}
 
-const contextOf = async (
-  deps: WorkerDeps,
-  engine: Engine,
-  internalization: Internalization,
+const setsOf = async (
+  { store }: WorkerDeps,
   plan: InternalizationPlan,
   template: Template
-): Promise<{ context: EvaluationContext; holdout: Exchange[] }> => {
-  const holdout = await exchangesByIds(deps.store, template, plan.holdoutRecordIds)
-  const train = await exchangesByIds(deps.store, template, plan.trainRecordIds)
-  const answers = [...train, ...holdout].map((exchange) => exchange.answer)
-  const longest = answers.reduce((best, answer) => (answer.length > best.length ? answer : best))
+): Promise<EvaluationSets> => {
+  const validation = plan.trainRecordIds.slice(
+    plan.trainRecordIds.length - validationCount(plan.trainRecordIds.length)
+  )
+  const heldOut = [...new Set([...plan.holdoutRecordIds, ...plan.unseenRecordIds])]
   return {
-    holdout,
-    context: {
-      deps,
-      engine,
-      internalization,
-      plan,
-      responseType: detectResponseType(train.map((exchange) => exchange.answer)),
-      longestChars: longest.length,
-      maxTokens: Math.ceil((await engine.countTokens(plan.baseModel, longest)) * LENGTH_SLACK) + 8,
-    },
+    validation: await exchangesByIds(store, template, validation),
+    heldOut: await exchangesByIds(store, template, heldOut),
   }
+}
+
+type RowsByRecord = ReadonlyMap<string, EvaluationRow>
+
+const statisticOf = (
+  { plan }: EvaluationContext,
+  answered: RowsByRecord,
+  validation: Exchange[]
+): ConfidenceStatistic =>
+  chooseStatistic(
+    validation.flatMap(({ id }) => {
+      const row = answered.get(id)
+      return row === undefined || row.deferred !== null ? [] : row
+    }),
+    AGREEMENT_CUT[plan.answers.responseType]
+  )
+
+/**
+ * The held-out rows of one arm as the gate judges them.
+ * @param upstream rows of the first arm, which alone have fresh upstream answers
+ */
+const heldOutRows = (
+  { plan }: EvaluationContext,
+  answered: RowsByRecord,
+  upstream: RowsByRecord,
+  heldOut: Exchange[]
+): HeldOutRow[] => {
+  const [traffic, unseen] = [new Set(plan.holdoutRecordIds), new Set(plan.unseenRecordIds)]
+  const kinds = heldOut.map(({ request, match }) => kindOf(request, match))
+  const bands = lengthBands(kinds.map(({ chars }) => chars))
+  return heldOut.flatMap(({ id, conversation }, i) => {
+    const row = answered.get(id)
+    if (row === undefined) return []
+    const { similarity, logprobSum, logprobMin, deferred } = row
+    return {
+      similarity,
+      logprobSum,
+      logprobMin,
+      deferred,
+      upstreamSimilarity: upstream.get(id)?.upstreamSimilarity ?? null,
+      conversation,
+      isTraffic: traffic.has(id),
+      isUnseen: unseen.has(id),
+      slices: [...kinds[i]!.traits, ...kinds[i]!.values, bands[i]!],
+    }
+  })
 }
 
 const verdictOf = (
   context: EvaluationContext,
   rows: EvaluationRow[],
-  holdout: Exchange[]
+  { validation, heldOut }: EvaluationSets
 ): Verdict => {
-  const byArm = new Map<number, Map<string, EvaluationRow>>()
-  for (const row of rows) {
-    const arm = byArm.get(row.arm) ?? new Map<string, EvaluationRow>()
-    byArm.set(row.arm, arm.set(row.recordId, row))
-  }
-  const upstream = byArm.get(0)
+  const { deps, plan } = context
+  const byArm = plan.arms.map(
+    (_, arm) => new Map(rows.filter((row) => row.arm === arm).map((row) => [row.recordId, row]))
+  )
   return decide({
-    arms: context.plan.arms.map((arm, index) => ({
-      arm: arm.name,
-      rows: holdout.flatMap((exchange) => {
-        const row = byArm.get(index)?.get(exchange.id)
-        return row === undefined
-          ? []
-          : {
-              similarity: row.similarity,
-              logprobSum: row.logprobSum,
-              logprobMin: row.logprobMin,
-              upstreamSimilarity: upstream?.get(exchange.id)?.upstreamSimilarity ?? null,
-              session: exchange.session,
-            }
-      }),
+    arms: plan.arms.map(({ name }, arm) => ({
+      arm: name,
+      statistic: statisticOf(context, byArm[arm]!, validation),
+      rows: heldOutRows(context, byArm[arm]!, byArm[0]!, heldOut),
     })),
     favouredArm: armByValidationLoss(
-      context.plan.arms.map((arm) => arm.results.at(-1)?.metrics.valid_loss ?? null)
+      plan.arms.map((arm) => arm.results.at(-1)?.metrics.valid_loss ?? null)
     ),
-    responseType: context.responseType,
-    margin: context.deps.config.margin,
-    minCoverage: context.deps.config.minCoverage,
-    seed: context.plan.seed,
+    responseType: plan.answers.responseType,
+    margin: deps.config.margin,
+    minCoverage: deps.config.minCoverage,
+    seed: plan.seed,
   })
 }
 
@@ -167,19 +170,27 @@ export const evaluate = async (
   plan: InternalizationPlan,
   template: Template
 ): Promise<Verdict> => {
-  const { context, holdout } = await contextOf(deps, engine, internalization, plan, template)
+  const context: EvaluationContext = { deps, engine, internalization, plan }
+  const sets = await setsOf(deps, plan, template)
   const done = await deps.store.internalizations.evaluations(internalization.id)
   const doneKeys = new Set(done.map((row) => `${row.arm}/${row.recordId}`))
+  const heldOut = new Set(sets.heldOut)
+  const all = [...sets.heldOut, ...sets.validation]
   for (let arm = 0; arm < plan.arms.length; arm++) {
-    const open = holdout.filter((exchange) => !doneKeys.has(`${arm}/${exchange.id}`))
+    const open = all.filter(({ id }) => !doneKeys.has(`${arm}/${id}`))
     for (let start = 0; start < open.length; start += BATCH_ROWS) {
-      const bought = done.filter((row) => row.upstreamAnswer !== null).length
-      const replays =
-        arm === 0 && deps.replayUpstream !== null ? deps.config.upstreamReplays - bought : 0
-      const rows = await evaluateBatch(context, arm, open.slice(start, start + BATCH_ROWS), replays)
+      const bought = done.filter((row) => row.upstreamSimilarity !== null).length
+      const replays = arm === 0 ? deps.config.upstreamReplays - bought : 0
+      const batch = open.slice(start, start + BATCH_ROWS)
+      const rows = await evaluateBatch(
+        context,
+        arm,
+        batch,
+        (exchange, index) => index < replays && heldOut.has(exchange)
+      )
       await deps.store.internalizations.addEvaluations(rows)
       done.push(...rows)
     }
   }
-  return verdictOf(context, done, holdout)
+  return verdictOf(context, done, sets)
 }

@@ -1,24 +1,28 @@
 /**
- * From log records to exchanges: a request that the template recognizes, with the answer that the
- * upstream gave. Records that a lora answered are left out, or a lora would learn from itself.
+ * From log records to a template's population: every request that the template recognizes, that a
+ * route may answer by its form, and that the upstream answered with 2xx, whatever the answer was.
+ * Records that a lora answered are left out, or a lora would learn from itself.
  */
-import type { Match, Template } from '../core/template.ts'
+import { conversationKeys } from '../core/conversation.ts'
 import { compileMatcher, type Matcher } from '../core/match.ts'
 import { templateKeyOf } from '../core/match/template-key.ts'
+import { outcomeOf, textOf, type Outcome } from '../core/outcome.ts'
 import type { StoredRecord } from '../core/record.ts'
-import type { ChatCompletion, ChatMessage, ChatRequest } from '../openai/chat.ts'
+import { eligibility } from '../core/route.ts'
+import type { Match, Template } from '../core/template.ts'
+import type { ChatCompletion, ChatRequest } from '../openai/chat.ts'
 import type { Store } from '../store/store.ts'
 
 export interface Exchange {
   id: string
   at: number
-  /** exchanges of one conversation share it */
-  session: string
+  /** one key for all turns of a conversation */
+  conversation: string
   query: string
-  answer: string
+  outcome: Outcome
   match: Match
-  /** the request's, as the upstream read them */
-  messages: ChatMessage[]
+  /** as the upstream read it */
+  request: ChatRequest
   /** `system_fingerprint` of the upstream's answer */
   fingerprint: string | null
 }
@@ -37,82 +41,94 @@ export const requestOf = (record: StoredRecord): ChatRequest | null => {
   return request !== null && Array.isArray(request.messages) ? request : null
 }
 
-const answerOfCompletion = (completion: ChatCompletion | null): string | null => {
-  const choice = completion?.choices?.[0]
-  if (choice === undefined || choice.finish_reason !== 'stop') return null
-  const { content, tool_calls: toolCalls } = choice.message
-  if (toolCalls !== undefined && toolCalls.length > 0) return null
-  return typeof content === 'string' && content !== '' ? content : null
-}
+/** @param responseText a completion; null or text that is none gives `unreadable` */
+export const outcomeOfText = (responseText: string | null): Outcome =>
+  outcomeOf(parse<ChatCompletion>(responseText))
 
-/** The text a completion ends with; null for tool calls, refusals and answers that were cut. */
-export const answerOf = (responseText: string | null): string | null =>
-  answerOfCompletion(parse<ChatCompletion>(responseText))
-
-const fingerprintOf = (completion: ChatCompletion | null): string | null => {
-  const fingerprint = completion?.system_fingerprint
+const fingerprintOf = (responseText: string | null): string | null => {
+  const fingerprint = parse<ChatCompletion>(responseText)?.['system_fingerprint']
   return typeof fingerprint === 'string' ? fingerprint : null
 }
 
-export const exchangeOf = (matcher: Matcher, record: StoredRecord): Exchange | null => {
-  if (record.route?.outcome === 'answered') return null
-  const completion = parse<ChatCompletion>(record.response)
-  const answer = answerOfCompletion(completion)
+const isAnsweredByUpstream = ({ status, route }: StoredRecord): boolean =>
+  status >= 200 && status < 300 && route?.outcome !== 'answered'
+
+/** A conversation's key is known when all of its turns are. */
+type SingleExchange = Omit<Exchange, 'conversation'>
+
+const exchangeOf = (matcher: Matcher, record: StoredRecord): SingleExchange | null => {
+  if (!isAnsweredByUpstream(record)) return null
   const request = requestOf(record)
-  if (answer === null || request === null) return null
+  if (request === null) return null
   const match = matcher.match(templateKeyOf(request, record.tenant), request.messages)
-  if (match === null) return null
+  if (match === null || eligibility(request, match.template) !== null) return null
   return {
     id: record.id,
     at: record.at,
-    session: match.turns.length === 0 ? record.id : (match.turns[0]?.content ?? record.id),
     query: [match.query, ...match.turns.map((turn) => turn.content)].join('\n'),
-    answer,
+    outcome: outcomeOfText(record.response),
     match,
-    messages: request.messages,
-    fingerprint: fingerprintOf(completion),
+    request,
+    fingerprint: fingerprintOf(record.response),
   }
+}
+
+/** @param exchanges in the order of time */
+const withConversations = (exchanges: SingleExchange[]): Exchange[] => {
+  const keys = conversationKeys(
+    exchanges.map(({ id, match, outcome }) => ({
+      id,
+      opening: match.query,
+      turns: match.turns,
+      answer: textOf(outcome),
+    }))
+  )
+  return exchanges.map((exchange, i) => ({ ...exchange, conversation: keys[i]! }))
 }
 
 const PAGE_ROWS = 500
 
-/** The template's exchanges, newest `limit` at most, in time order. */
+/** The template's population, newest `limit` exchanges at most, in time order. */
 export const loadExchanges = async (
   store: Store,
   template: Template,
   limit: number
 ): Promise<Exchange[]> => {
   const matcher = compileMatcher([template])
-  const exchanges: Exchange[] = []
+  const exchanges: SingleExchange[] = []
   let before: number | undefined
   while (exchanges.length < limit) {
     const page = await store.records.list({
       templateVersion: template.version,
       order: 'desc',
       limit: PAGE_ROWS,
-      answeredOnly: true,
       ...(before === undefined ? {} : { after: before }),
     })
     exchanges.push(...page.flatMap((record) => exchangeOf(matcher, record) ?? []))
     if (page.length < PAGE_ROWS) break
     before = page.at(-1)!.sequence
   }
-  return exchanges.slice(0, limit).reverse()
+  return withConversations(exchanges.slice(0, limit).reverse())
 }
 
-/** The exchanges of the given records, in the order of the ids. */
+/**
+ * The exchanges of the given records, in the order of the ids. Conversations are told apart by what
+ * these records alone say.
+ */
 export const exchangesByIds = async (
   store: Store,
   template: Template,
   ids: string[]
 ): Promise<Exchange[]> => {
   const matcher = compileMatcher([template])
-  const byId = new Map<string, Exchange>()
+  const byId = new Map<string, SingleExchange>()
   for (let start = 0; start < ids.length; start += PAGE_ROWS) {
     for (const record of await store.records.byIds(ids.slice(start, start + PAGE_ROWS))) {
       const exchange = exchangeOf(matcher, record)
       if (exchange !== null) byId.set(record.id, exchange)
     }
   }
-  return ids.flatMap((id) => byId.get(id) ?? [])
+  const inTime = [...byId.values()].toSorted((a, b) => a.at - b.at)
+  const known = new Map(withConversations(inTime).map((exchange) => [exchange.id, exchange]))
+  return ids.flatMap((id) => known.get(id) ?? [])
 }

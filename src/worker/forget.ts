@@ -3,7 +3,7 @@
  * more go, the database's files are cleaned, the engine deletes its copies. Each task is repeated
  * until all of it is done.
  */
-import { lorasOf } from '../core/internalization.ts'
+import { lorasOf, type Internalization, type InternalizationPlan } from '../core/internalization.ts'
 import { isInWork, transition } from '../core/transitions.ts'
 import { toAppError } from '../errors.ts'
 import {
@@ -22,6 +22,20 @@ import { deleteTrainingData } from './training-files.ts'
 
 export type ForgetDeps = Pick<WorkerDeps, 'store' | 'engine' | 'now' | 'log'>
 
+/** Without the words of answers and slots that plan and verdict name. */
+const withoutText = (row: Internalization, plan: InternalizationPlan): Internalization => ({
+  ...row,
+  plan: {
+    ...plan,
+    answers: { ...plan.answers, labels: null },
+    kinds: { ...plan.kinds, values: [] },
+  },
+  verdict: row.verdict && {
+    ...row.verdict,
+    arms: row.verdict.arms.map((arm) => ({ ...arm, slices: [] })),
+  },
+})
+
 /** A template is what its records have in common: without them, and without a route, it goes. */
 const removeTemplate = async ({ store, now }: ForgetDeps, version: string): Promise<void> => {
   const [left] = await store.records.list({ templateVersion: version, limit: 1, bodies: false })
@@ -31,10 +45,8 @@ const removeTemplate = async ({ store, now }: ForgetDeps, version: string): Prom
   const isNeeded = rows.some(({ state }) => state.name === 'live' || isInWork(state))
   if (left !== undefined || isNeeded) return
   for (const row of rows) {
-    if (!row.plan?.labels) continue
-    // answers' words
-    const plan = { ...row.plan, labels: null }
-    await store.internalizations.save({ ...row, plan }, 'worker', now())
+    if (row.plan === null) continue
+    await store.internalizations.save(withoutText(row, row.plan), 'worker', now())
   }
   await store.templates.remove(version)
 }

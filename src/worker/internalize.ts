@@ -46,6 +46,16 @@ const begin = async (
   template: Template
 ): Promise<StepOutcome> => {
   const planned = await planInternalization(deps, engine, template)
+  if ('refused' in planned) {
+    const { refused: reason } = planned
+    deps.log({
+      level: 'warn',
+      message: `nothing is trained: ${reason}`,
+      data: { template: template.version },
+    })
+    await save(deps, internalization, { name: 'rejected', reason })
+    return 'advanced'
+  }
   await save(deps, { ...internalization, plan: planned }, { name: 'training', arm: 0, stage: 0 })
   return 'advanced'
 }

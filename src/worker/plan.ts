@@ -3,15 +3,22 @@
  * held out, the known labels, the order in which template segments are dropped, the stages of every
  * arm. The plan is stored, so a crash goes on with the same one.
  */
-import { leastEffectFirst, textSegments, type TextSegment } from '../core/compress.ts'
-import { splitExchanges } from '../core/dataset.ts'
+import { mostChars, mostTokens, type AnswerRules } from '../core/answer-rules.ts'
+import {
+  constantExamples,
+  leastEffectFirst,
+  textSegments,
+  type TextSegment,
+} from '../core/compress.ts'
 import type {
   Arm,
   ArmName,
   InternalizationPlan,
   InternalizeOptions,
 } from '../core/internalization.ts'
+import { targetOf, textOf } from '../core/outcome.ts'
 import { studentMessages } from '../core/prompt.ts'
+import { kindOf, provenKinds } from '../core/request-kind.ts'
 import { affordableFirstSteps, LEAST_PROMPTED_STEPS, planStages } from '../core/schedule.ts'
 import { knownLabels } from '../core/score.ts'
 import type { ScheduleName, TrainingFacts } from '../core/schedule.ts'
@@ -20,10 +27,10 @@ import type { Engine } from '../engine/engine.ts'
 import { AppError } from '../errors.ts'
 import type { ModelObject, TrainingMethod } from '../openai/fine-tuning.ts'
 import type { WorkerDeps } from './deps.ts'
-import { loadExchanges, type Exchange } from './exchanges.ts'
+import type { Exchange } from './exchanges.ts'
+import { fitsContext, planRows, type PlannedRows, type PlanRefusal } from './plan-rows.ts'
+import { stageRows } from './stage-rows.ts'
 
-/** Rows beyond what the plan asks for are read so that deduplication still leaves enough. */
-const READ_AHEAD = 1.5
 /** Completions whose loss decides what a template segment is worth (method §2). */
 const EFFECT_ROWS = 32
 /** Above this many segments the loss is measured on runs of neighbours, to bound its cost. */
@@ -58,10 +65,10 @@ const meanLoss = async (
   text: string,
   exchanges: Exchange[]
 ): Promise<number> => {
-  const rows = exchanges.map(({ match, answer }) => ({
+  const rows = exchanges.map(({ match, outcome }) => ({
     messages: [
       ...studentMessages(match, { template: text, constantExamples: [], retrievedExamples: [] }),
-      { role: 'assistant', content: answer },
+      { role: 'assistant', content: targetOf(outcome) },
     ],
   }))
   const { losses } = await engine.loss(model, rows)
@@ -107,15 +114,25 @@ const withoutEffects = (segments: TextSegment[]): SegmentEffects => ({
 const scheduleTimeShare = ({ queryOnlyArm }: InternalizeOptions): number =>
   queryOnlyArm ? 1 - QUERY_ONLY_TIME_SHARE : 1
 
+interface ArmFacts extends TrainingFacts {
+  passSeconds: number
+  method: TrainingMethod
+  /** whether a stage may have a part of the prompt */
+  hasPrompt: boolean
+}
+
 /**
  * Whether the schedule is trained, and not the query-only arm alone. Under a time budget its stages
  * with a prompt must have the time to teach something, else the query-only arm has better use for it.
  * @param passSeconds of one pass over `EFFECT_ROWS` rows with the whole template: with the way back,
  * an optimizer step over a quarter of the rows takes about as long
  */
-const hasScheduleArm = (deps: WorkerDeps, passSeconds: number): boolean => {
+const hasScheduleArm = (
+  deps: WorkerDeps,
+  { passSeconds, hasPrompt }: Pick<ArmFacts, 'passSeconds' | 'hasPrompt'>
+): boolean => {
   const { config } = deps
-  if (config.schedule === 'single-stage') return false
+  if (!hasPrompt) return false
   if (config.trainSeconds === null) return true
   const seconds = config.trainSeconds * scheduleTimeShare(config)
   const steps = affordableFirstSteps(config, seconds, passSeconds)
@@ -128,12 +145,10 @@ const hasScheduleArm = (deps: WorkerDeps, passSeconds: number): boolean => {
   return false
 }
 
-interface ArmFacts extends TrainingFacts {
-  passSeconds: number
-  method: TrainingMethod
-}
-
-const planArms = (deps: WorkerDeps, { passSeconds, method, ...facts }: ArmFacts): Arm[] => {
+const planArms = (
+  deps: WorkerDeps,
+  { passSeconds, hasPrompt, method, ...facts }: ArmFacts
+): Arm[] => {
   const { trainSeconds, schedule, stages, examples, queryOnlyArm } = deps.config
   const arm = (name: ArmName, shape: ScheduleName, timeShare: number): Arm => ({
     name,
@@ -147,40 +162,11 @@ const planArms = (deps: WorkerDeps, { passSeconds, method, ...facts }: ArmFacts)
     }),
     results: [],
   })
-  if (!hasScheduleArm(deps, passSeconds)) return [arm('query-only', 'single-stage', 1)]
+  if (!hasScheduleArm(deps, { passSeconds, hasPrompt }))
+    return [arm('query-only', 'single-stage', 1)]
   const scheduled = arm('schedule', schedule, scheduleTimeShare(deps.config))
   if (!queryOnlyArm) return [scheduled]
   return [arm('query-only', 'single-stage', QUERY_ONLY_TIME_SHARE), scheduled]
-}
-
-const chooseRows = async (
-  deps: WorkerDeps,
-  template: Template
-): Promise<{ train: Exchange[]; holdout: Exchange[] }> => {
-  const { trainRows, holdoutRows } = deps.config
-  const limit = Math.ceil((trainRows + holdoutRows) * READ_AHEAD)
-  const exchanges = await loadExchanges(deps.store, template, limit)
-  return splitExchanges(exchanges, { trainRows, holdoutRows })
-}
-
-export const hasEnoughDistinct = async (deps: WorkerDeps, template: Template): Promise<boolean> => {
-  const { train, holdout } = await chooseRows(deps, template)
-  return train.length >= deps.config.trainRows && holdout.length >= deps.config.holdoutRows
-}
-
-/** @throws AppError `invalid-state` when the log holds too few distinct exchanges */
-const requireRows = async (
-  deps: WorkerDeps,
-  template: Template
-): Promise<{ train: Exchange[]; holdout: Exchange[] }> => {
-  const rows = await chooseRows(deps, template)
-  if (rows.train.length === 0 || rows.holdout.length === 0)
-    throw new AppError(
-      'invalid-state',
-      `template ${template.version} has ${rows.train.length} distinct exchanges to train on and ` +
-        `${rows.holdout.length} held out: send or import more traffic`
-    )
-  return rows
 }
 
 interface Compression {
@@ -190,20 +176,19 @@ interface Compression {
   passSeconds: number
 }
 
+/** @param hasPrompt whether some stage has a part of the prompt, so that its segments are weighed */
 const planCompression = async (
   deps: WorkerDeps,
   engine: Engine,
   baseModel: string,
-  template: Template,
-  train: Exchange[]
+  { template, train, hasPrompt }: { template: Template; train: Exchange[]; hasPrompt: boolean }
 ): Promise<Compression> => {
   const segments = textSegments(template)
   const tokens = await segmentTokens(engine, baseModel, segments)
-  const rows = train.slice(-EFFECT_ROWS)
-  const { effects, passSeconds } =
-    deps.config.schedule === 'single-stage'
-      ? withoutEffects(segments)
-      : await segmentEffects(deps, engine, baseModel, segments, rows)
+  const rows = train.filter(({ outcome }) => outcome.kind === 'text').slice(-EFFECT_ROWS)
+  const { effects, passSeconds } = hasPrompt
+    ? await segmentEffects(deps, engine, baseModel, segments, rows)
+    : withoutEffects(segments)
   return {
     passSeconds,
     dropOrder: leastEffectFirst(
@@ -216,46 +201,107 @@ const planCompression = async (
 
 /**
  * Self-distillation where the logged answers came from the engine's own base model with the prompt:
- * then its log-probabilities say more than the answers do (method §5).
+ * then its log-probabilities say more than the answers do (method §5). It reads the whole prompt,
+ * and has nothing to say where the target is to defer.
  */
-const methodFor = (deps: WorkerDeps, base: ModelObject, train: Exchange[]): TrainingMethod => {
+const methodFor = (
+  deps: WorkerDeps,
+  base: ModelObject,
+  train: Exchange[],
+  fitsPrompt: boolean
+): TrainingMethod => {
   const canDistil = base.training_methods?.includes('self-distillation') === true
   const isTeacher = train.every(
-    ({ fingerprint }) => fingerprint !== null && fingerprint === base.fingerprint
+    ({ fingerprint, outcome }) =>
+      outcome.kind === 'text' && fingerprint !== null && fingerprint === base.fingerprint
   )
-  return deps.config.method === 'auto' && canDistil && isTeacher
+  return deps.config.method === 'auto' && canDistil && isTeacher && fitsPrompt
     ? 'self-distillation'
     : 'supervised'
 }
 
+/** Whether the longest row of a first stage, with the whole prompt, fits the base model's context. */
+const fitsWithPrompt = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  base: ModelObject,
+  { template, train }: { template: Template; train: Exchange[] }
+): Promise<boolean> => {
+  const text = textSegments(template)
+    .map((segment) => segment.text)
+    .join('')
+  const rows = stageRows(
+    train,
+    { template: text, examples: constantExamples(template) },
+    { retrieved: deps.config.examples, method: 'supervised' }
+  )
+  const lengths = rows.map(({ messages }) =>
+    messages.reduce((sum, { content }) => sum + String(content ?? '').length, 0)
+  )
+  const longest = rows[lengths.indexOf(Math.max(...lengths))]!
+  return fitsContext(engine, base, longest.messages)
+}
+
+const answerRules = async (
+  engine: Engine,
+  baseModel: string,
+  { train, traffic, responseType }: PlannedRows
+): Promise<AnswerRules> => {
+  const learned = train.flatMap(({ outcome }) => textOf(outcome) ?? [])
+  const longest = [...learned, ...traffic.flatMap(({ outcome }) => textOf(outcome) ?? [])].reduce(
+    (best, answer) => (answer.length > best.length ? answer : best)
+  )
+  return {
+    responseType,
+    labels: responseType === 'label' ? knownLabels(learned) : null,
+    defers: train.some(({ outcome }) => outcome.kind !== 'text'),
+    maxChars: mostChars(longest.length),
+    maxTokens: mostTokens(await engine.countTokens(baseModel, longest)),
+  }
+}
+
+const idsOf = (exchanges: Exchange[]): string[] => exchanges.map(({ id }) => id)
+
+/** @returns a refusal where nothing that is trained could go live */
 export const planInternalization = async (
   deps: WorkerDeps,
   engine: Engine,
   template: Template
-): Promise<InternalizationPlan> => {
-  const { train, holdout } = await requireRows(deps, template)
+): Promise<InternalizationPlan | PlanRefusal> => {
   const base = await baseModelOf(engine)
-  const { dropOrder, templateTokens, passSeconds } = await planCompression(
-    deps,
-    engine,
-    base.id,
+  const rows = await planRows(deps, engine, base, template)
+  if ('refused' in rows) return rows
+  const { train, traffic, unseen } = rows
+  const fitsPrompt = await fitsWithPrompt(deps, engine, base, { template, train })
+  const hasPrompt = fitsPrompt && deps.config.schedule !== 'single-stage'
+  const { dropOrder, templateTokens, passSeconds } = await planCompression(deps, engine, base.id, {
     template,
-    train
-  )
-  const method = methodFor(deps, base, train)
+    train,
+    hasPrompt,
+  })
+  const method = methodFor(deps, base, train, fitsPrompt)
   return {
     schedule: deps.config.schedule,
     engine: engine.name,
     baseModel: base.id,
     seed: deps.config.seed,
-    trainRecordIds: train.map((exchange) => exchange.id),
-    holdoutRecordIds: holdout.map((exchange) => exchange.id),
-    labels: knownLabels(train.map((exchange) => exchange.answer)),
+    trainRecordIds: idsOf(train),
+    holdoutRecordIds: idsOf(traffic),
+    unseenRecordIds: idsOf(unseen),
+    population: {
+      ...rows.population,
+      withoutPrompt: fitsPrompt
+        ? null
+        : `the prompt does not fit the ${base.max_model_len} tokens of ${base.id}`,
+    },
+    kinds: provenKinds(traffic.map(({ request, match }) => kindOf(request, match))),
+    answers: await answerRules(engine, base.id, rows),
     dropOrder,
     templateTokens,
     method,
     arms: planArms(deps, {
       method,
+      hasPrompt,
       passSeconds,
       parameters: base.parameters ?? null,
       templateTokens,

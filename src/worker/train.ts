@@ -3,26 +3,20 @@
  * it is created, so that no stage is trained twice however often the process dies.
  */
 import { compressTemplate, constantExamples, textSegments } from '../core/compress.ts'
-import { trainingRow } from '../core/dataset.ts'
 import type {
   Arm,
   Internalization,
   InternalizationPlan,
   StageResult,
 } from '../core/internalization.ts'
-import type { FewShot, StagePrompt } from '../core/prompt.ts'
-import { createExampleIndex } from '../core/retrieve.ts'
 import type { Template } from '../core/template.ts'
 import type { Engine } from '../engine/engine.ts'
-import type { JobObject, TrainingMethod, TrainingRow } from '../openai/fine-tuning.ts'
+import type { JobObject } from '../openai/fine-tuning.ts'
 import { segmentTokens } from './plan.ts'
 import type { WorkerDeps } from './deps.ts'
-import { exchangesByIds, type Exchange } from './exchanges.ts'
+import { exchangesByIds } from './exchanges.ts'
+import { stageRows, validationCount, type StageText } from './stage-rows.ts'
 import { trainingFileName } from './training-files.ts'
-
-/** The newest training rows, set apart for the engine's validation loss. */
-const VALIDATION_SHARE = 0.05
-const MAX_VALIDATION_ROWS = 64
 
 export interface StageContext {
   internalization: Internalization
@@ -32,13 +26,10 @@ export interface StageContext {
   stage: number
 }
 
-interface StageText {
-  template: string
-  examples: FewShot[]
-  measuredRate: number
-}
-
-const stageText = async (engine: Engine, context: StageContext): Promise<StageText> => {
+const stageText = async (
+  engine: Engine,
+  context: StageContext
+): Promise<StageText & { measuredRate: number }> => {
   const { plan, template } = context
   const stage = plan.arms[context.arm]!.stages[context.stage]!
   const segments = textSegments(template)
@@ -55,30 +46,6 @@ const stageText = async (engine: Engine, context: StageContext): Promise<StageTe
     examples: examples.slice(0, Math.floor(examples.length * stage.templateShare)),
     measuredRate,
   }
-}
-
-/**
- * Training rows of a stage; the answers are the logged ones, byte for byte, in every stage. A
- * teacher reads the request as it was sent.
- */
-const stageRows = (
-  exchanges: Exchange[],
-  text: StageText,
-  { retrieved, method }: { retrieved: number; method: TrainingMethod }
-): TrainingRow[] => {
-  const index = createExampleIndex(exchanges)
-  return exchanges.map((exchange) => {
-    const prompt: StagePrompt = {
-      template: text.template,
-      constantExamples: text.examples,
-      retrievedExamples:
-        retrieved === 0
-          ? []
-          : index.retrieve(exchange.query, { k: retrieved, excludeId: exchange.id }),
-    }
-    const row = trainingRow(exchange.match, prompt, exchange.answer)
-    return method === 'supervised' ? row : { ...row, teacher_messages: exchange.messages }
-  })
 }
 
 const metadataOf = ({ internalization, arm, stage }: StageContext): Record<string, string> => ({
@@ -105,7 +72,7 @@ export const createStageJob = async (
     retrieved: arm.stages[stage]!.examples,
     method,
   })
-  const validation = Math.min(MAX_VALIDATION_ROWS, Math.floor(rows.length * VALIDATION_SHARE))
+  const validation = validationCount(rows.length)
   const trainingFile = await engine.uploadRows(
     rows.slice(0, rows.length - validation),
     trainingFileName(context, 'train')

@@ -13,7 +13,7 @@ import { createDetectLoop, dropOldSketch, type DetectLoop } from './detect.ts'
 import { openEngineAccess } from './engine-access.ts'
 import { advance, promotionContext } from './internalize.ts'
 import { settleForgotten } from './forget.ts'
-import { hasEnoughDistinct } from './plan.ts'
+import { hasEnoughRows } from './plan-rows.ts'
 
 const IDLE_MS = 1_000
 const FAILURE_MS = 5_000
@@ -46,7 +46,7 @@ const startCandidates = async (
     const usable = requests - answered
     if (usable < Math.max(needed, (triedAt.get(template.version) ?? 0) * RETRY_GROWTH)) continue
     triedAt.set(template.version, usable)
-    if (!(await hasEnoughDistinct(deps, template))) continue
+    if (!(await hasEnoughRows(deps, template))) continue
     await deps.store.internalizations.create(newInternalization(randomUUID(), template, deps.now()))
     deps.log({ level: 'info', message: 'candidate', data: { version: template.version } })
     started = true

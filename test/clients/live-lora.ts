@@ -5,6 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ANSWERS, KINDS } from '../fixtures/route-rules.ts'
 import { listen, openEngineHost } from '../../adapters/contract/host.ts'
 import { createFakeBackend } from '../../adapters/fake/backend.ts'
 import type { Route } from '../../src/core/route.ts'
@@ -81,7 +82,8 @@ const routeTo = (lora: string, tenant: string): Route => ({
   lora,
   confidence: 'sum',
   threshold: -0.5,
-  labels: null,
+  answers: ANSWERS,
+  kinds: KINDS,
   trafficShare: 1,
   templateTokens: 20,
 })

@@ -1,4 +1,5 @@
 /** A live route of one template and an engine that always answers `card_lost`, surely. */
+import { ANSWERS, KINDS } from '../fixtures/route-rules.ts'
 import type { Route } from '../../src/core/route.ts'
 import type { Engine, GeneratedDelta } from '../../src/engine/engine.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
@@ -50,7 +51,8 @@ export const routeFor = (tenant: string): Route => ({
   lora: 'lora-abc',
   confidence: 'sum',
   threshold: -1,
-  labels: null,
+  answers: ANSWERS,
+  kinds: KINDS,
   trafficShare: 1,
   templateTokens: 40,
 })

@@ -1,5 +1,6 @@
 import OpenAI from 'openai'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ANSWERS } from '../fixtures/route-rules.ts'
 import { AppError } from '../../src/errors.ts'
 import type { ExchangeRecord } from '../../src/core/record.ts'
 import type { Route } from '../../src/core/route.ts'
@@ -189,7 +190,7 @@ describe('a live route', () => {
   })
 
   it('lets only the known labels be answered', async () => {
-    await restart({}, { labels: ['card_lost', 'other'] })
+    await restart({}, { answers: { ...ANSWERS, labels: ['card_lost', 'other'] } })
     const answer = await send(harness.port, chatBody('where is my card'))
     expect(answer.headers['x-promptintern-route']).toBe('answered')
     expect(engine.asked[0]?.structured_outputs).toEqual({ choice: ['card_lost', 'other'] })
@@ -376,7 +377,7 @@ describe('the upstream gets the original bytes when', () => {
   })
 
   it('the answer is none of the labels', async () => {
-    await restart({}, { labels: ['other'] })
+    await restart({}, { answers: { ...ANSWERS, labels: ['other'] } })
     await expectFallback(chatBody('where is my card'), 'not-a-label')
   })
 

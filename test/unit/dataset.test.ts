@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { normalizeQuery, splitExchanges, trainingRow } from '../../src/core/dataset.ts'
+import { normalizeQuery, repeatsOf, splitPopulation, trainingRow } from '../../src/core/dataset.ts'
 import { EMPTY_PROMPT } from '../../src/core/prompt.ts'
 import type { Match } from '../../src/core/template.ts'
 
@@ -36,68 +36,100 @@ const matchOf = (query: string, requested: string): Match => ({
   turns: [],
 })
 
-const exchange = (i: number, query = `question number ${i}`, session = `session-${i}`) => ({
+const exchange = (i: number, query = `question number ${i}`, conversation = `chat-${i}`) => ({
   id: `id-${String(i).padStart(4, '0')}`,
   at: 1000 + i,
-  session,
+  conversation,
   query,
 })
 
 const many = (count: number) => Array.from({ length: count }, (_, i) => exchange(i))
 
-describe('splitExchanges', () => {
+const ids = (exchanges: { id: string }[]): string[] => exchanges.map(({ id }) => id)
+
+describe('splitPopulation', () => {
   it('holds the newest out and trains on the ones just before', () => {
-    const { train, holdout } = splitExchanges(many(100), { trainRows: 30, holdoutRows: 20 })
-    expect(train.map(({ id }) => id)).toEqual(
-      many(100)
-        .slice(50, 80)
-        .map(({ id }) => id)
-    )
-    expect(holdout.map(({ id }) => id)).toEqual(
-      many(100)
-        .slice(80)
-        .map(({ id }) => id)
-    )
+    const { train, traffic, unseen } = splitPopulation(many(100), {
+      trainRows: 30,
+      holdoutRows: 20,
+    })
+    expect(ids(train)).toEqual(ids(many(100).slice(50, 80)))
+    expect(ids(traffic)).toEqual(ids(many(100).slice(80)))
+    expect(ids(unseen)).toEqual(ids(traffic))
   })
 
   it('does not depend on the order in which the log is read', () => {
-    const forward = splitExchanges(many(50), { trainRows: 30, holdoutRows: 20 })
-    expect(splitExchanges(many(50).reverse(), { trainRows: 30, holdoutRows: 20 })).toEqual(forward)
+    const forward = splitPopulation(many(50), { trainRows: 30, holdoutRows: 20 })
+    expect(splitPopulation(many(50).reverse(), { trainRows: 30, holdoutRows: 20 })).toEqual(forward)
   })
 
-  it('counts a repeated query once, at its first time', () => {
+  it('holds repeats out as they come, also those of questions that train', () => {
     const rows = [...many(10), exchange(10, 'Question, number 3!'), exchange(11)]
-    const { train, holdout } = splitExchanges(rows, { trainRows: 8, holdoutRows: 3 })
-    expect(train).toHaveLength(8)
-    expect(holdout.map(({ query }) => query)).not.toContain('Question, number 3!')
+    const { traffic, unseen } = splitPopulation(rows, { trainRows: 8, holdoutRows: 3 })
+    expect(traffic.map(({ query }) => query)).toContain('Question, number 3!')
+    expect(unseen.map(({ query }) => query)).not.toContain('Question, number 3!')
   })
 
-  it('keeps the same query apart when a kept slot differs, on one side of the split', () => {
+  it('trains a repeated question once, with its newest answer', () => {
+    const rows = [exchange(0, 'hours?'), exchange(1, 'Hours'), ...many(40).slice(2)]
+    const { train } = splitPopulation(rows, { trainRows: 30, holdoutRows: 10 })
+    expect(ids(train)).toContain('id-0001')
+    expect(ids(train)).not.toContain('id-0000')
+  })
+
+  it('trains the same query with another kept slot as another question', () => {
     const rows = [
-      ...many(20),
-      { ...exchange(20, 'four'), match: matchOf('four', 'people') },
-      { ...exchange(21, 'four'), match: matchOf('four', 'time') },
-      { ...exchange(22, 'four'), match: matchOf('four', 'time') },
-      ...many(40).slice(23),
+      { ...exchange(0, 'four'), match: matchOf('four', 'people') },
+      { ...exchange(1, 'four'), match: matchOf('four', 'time') },
+      { ...exchange(2, 'four'), match: matchOf('four', 'time') },
+      ...many(40).slice(3),
     ]
-    const { train, holdout } = splitExchanges(rows, { trainRows: 21, holdoutRows: 10 })
-    const fours = [...train, ...holdout].filter(({ query }) => query === 'four')
-    expect(fours.length).toBeGreaterThanOrEqual(1)
-    expect(fours.length).toBeLessThanOrEqual(2)
-    expect(holdout).toHaveLength(10)
+    const { train } = splitPopulation(rows, { trainRows: 30, holdoutRows: 10 })
+    expect(ids(train).filter((id) => id < 'id-0003')).toEqual(['id-0000', 'id-0002'])
   })
 
-  it('shrinks both parts alike when the log is short', () => {
-    const { train, holdout } = splitExchanges(many(50), { trainRows: 150, holdoutRows: 50 })
-    expect([train.length, holdout.length]).toEqual([37, 12])
+  it('keeps questions that came once from training where traffic has few new ones', () => {
+    const frequent = (i: number) => exchange(i, `frequent ${i % 5}`)
+    const rows = [
+      ...many(300).map((row, i) => (i % 3 === 0 ? row : frequent(i))),
+      ...Array.from({ length: 50 }, (_, i) => frequent(300 + i)),
+    ]
+    const { train, traffic, unseen } = splitPopulation(rows, { trainRows: 60, holdoutRows: 50 })
+    expect(traffic.every(({ query }) => query.startsWith('frequent'))).toBe(true)
+    expect(unseen).toHaveLength(45)
+    expect(unseen.every(({ query }) => query.startsWith('question'))).toBe(true)
+    // traffic is what the lora is for, so its frequent questions are learned
+    expect(new Set(train.filter(({ query }) => query.startsWith('frequent'))).size).toBe(5)
+    expect(train).toHaveLength(60)
+  })
+
+  it('holds second turns out although they all begin with one greeting', () => {
+    const rows = Array.from({ length: 100 }, (_, i) => [
+      exchange(2 * i, 'hello', `chat-${i}`),
+      exchange(2 * i + 1, `hello\nquestion ${i}`, `chat-${i}`),
+    ]).flat()
+    const { train, traffic, unseen } = splitPopulation(rows, { trainRows: 60, holdoutRows: 40 })
+    expect(traffic.filter(({ query }) => query !== 'hello')).toHaveLength(20)
+    expect(unseen.length).toBeGreaterThanOrEqual(20)
+    const trained = new Set(train.map(({ conversation }) => conversation))
+    expect(traffic.filter(({ conversation }) => trained.has(conversation))).toEqual([])
+  })
+
+  it('shrinks all parts alike when the log is short', () => {
+    const { train, traffic } = splitPopulation(many(50), { trainRows: 150, holdoutRows: 50 })
+    expect([train.length, traffic.length]).toEqual([37, 12])
   })
 
   it('gives empty parts for an empty log', () => {
-    expect(splitExchanges([], { trainRows: 5, holdoutRows: 5 })).toEqual({ train: [], holdout: [] })
+    expect(splitPopulation([], { trainRows: 5, holdoutRows: 5 })).toEqual({
+      train: [],
+      traffic: [],
+      unseen: [],
+    })
   })
 
-  it('never shares a query or a session between the parts, and never gives more than asked', () => {
-    const row = fc.record({ at: fc.nat(60), session: fc.nat(25), query: fc.nat(40) })
+  it('never shares a conversation between the parts, and never tests a trained question as unseen', () => {
+    const row = fc.record({ at: fc.nat(60), conversation: fc.nat(25), query: fc.nat(40) })
     fc.assert(
       fc.property(
         fc.array(row, { maxLength: 80 }),
@@ -107,38 +139,51 @@ describe('splitExchanges', () => {
           const exchanges = rows.map((one, i) => ({
             id: `id-${i}`,
             at: one.at,
-            session: `s${one.session}`,
+            conversation: `c${one.conversation}`,
             query: `Query ${one.query}`,
           }))
-          const { train, holdout } = splitExchanges(exchanges, { trainRows, holdoutRows })
+          const split = splitPopulation(exchanges, { trainRows, holdoutRows })
+          const { train, traffic, unseen } = split
           expect(train.length).toBeLessThanOrEqual(trainRows)
-          expect(holdout.length).toBeLessThanOrEqual(holdoutRows)
-          const overlap = (of: (exchange: (typeof exchanges)[number]) => string) => {
-            const trained = new Set(train.map(of))
-            return holdout.filter((one) => trained.has(of(one)))
-          }
-          expect(overlap(({ query }) => normalizeQuery(query))).toEqual([])
-          expect(overlap(({ session }) => session)).toEqual([])
-          expect(new Set([...train, ...holdout].map(({ query }) => query)).size).toBe(
-            train.length + holdout.length
-          )
+          expect(traffic.length).toBeLessThanOrEqual(holdoutRows)
+          expect(unseen.length).toBeLessThanOrEqual(holdoutRows)
+          const trained = new Set(train.map(({ query }) => normalizeQuery(query)))
+          expect(trained.size).toBe(train.length)
+          expect(unseen.filter(({ query }) => trained.has(normalizeQuery(query)))).toEqual([])
+          const talked = new Set(train.map(({ conversation }) => conversation))
+          const heldOut = [...traffic, ...unseen]
+          expect(heldOut.filter(({ conversation }) => talked.has(conversation))).toEqual([])
         }
       ),
       { numRuns: 300 }
     )
   })
 
-  it('fills both parts whenever single-exchange sessions suffice', () => {
+  it('fills both parts whenever conversations of one exchange suffice', () => {
     fc.assert(
       fc.property(fc.nat(40), fc.nat(40), fc.nat(20), (trainRows, holdoutRows, spare) => {
-        const split = splitExchanges(many(trainRows + holdoutRows + spare), {
+        const split = splitPopulation(many(trainRows + holdoutRows + spare), {
           trainRows,
           holdoutRows,
         })
         expect(split.train).toHaveLength(trainRows)
-        expect(split.holdout).toHaveLength(holdoutRows)
+        expect(split.traffic).toHaveLength(holdoutRows)
       })
     )
+  })
+})
+
+describe('repeatsOf', () => {
+  it('counts repeated questions and those whose answers changed, the most frequent first', () => {
+    const rows = [
+      { ...exchange(0, 'hours?'), answer: 'nine' },
+      { ...exchange(1, 'price?'), answer: 'ten' },
+      { ...exchange(2, 'hours'), answer: 'nine' },
+      { ...exchange(3, 'price'), answer: 'twelve' },
+      { ...exchange(4, 'once'), answer: 'a' },
+    ]
+    const repeats = repeatsOf(rows, (a, b) => a.answer === b.answer)
+    expect(repeats).toEqual({ questions: 2, changed: 1, changedShare: 0.4, examples: ['id-0003'] })
   })
 })
 

@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { chrF } from '../../src/core/score-chrf.ts'
 import { canonicalJson, fieldF1 } from '../../src/core/score-json.ts'
-import { detectResponseType, hardGate, knownLabels, similarity } from '../../src/core/score.ts'
+import { detectResponseType, knownLabels, similarity } from '../../src/core/score.ts'
 
 const cycle = (values: string[], count: number) =>
   Array.from({ length: count }, (_, i) => values[i % values.length]!)
@@ -148,23 +148,5 @@ describe('JSON comparison', () => {
         expect(fieldF1(value, value)).toBe(1)
       })
     )
-  })
-})
-
-describe('hardGate', () => {
-  const context = { labels: ['card_arrival', 'age_limit'], longestChars: 30 }
-
-  it('lets known labels pass and names the failure of all else', () => {
-    expect(hardGate('label', 'Card_Arrival', context)).toBeNull()
-    expect(hardGate('label', 'card_arrivals', context)).toBe('unknown label')
-    expect(hardGate('label', ' ', context)).toBe('empty answer')
-    expect(hardGate('label', 'card_arrival'.repeat(9), context)).toBe('answer too long')
-  })
-
-  it('wants JSON to parse and code to be whole', () => {
-    expect(hardGate('json', '{"a": 1}', context)).toBeNull()
-    expect(hardGate('json', '{"a": 1', context)).toBe('not valid JSON')
-    expect(hardGate('code', 'echo "(" | wc', context)).toBeNull()
-    expect(hardGate('code', 'find . -name "*.c', context)).toBe('unbalanced code')
   })
 })

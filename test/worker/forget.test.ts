@@ -262,7 +262,7 @@ describe('forgetting', () => {
     expect(report.learned[0]).toMatchObject({ trained: 120, heldOut: 120 })
     await worker.step()
     expect(await store.templates.list()).toEqual([])
-    expect((await newest()).plan!.labels).toBeNull()
+    expect((await newest()).plan!.answers.labels).toBeNull()
     expect((await store.templates.totals())[0]).toEqual({ version: templateVersion, ...before })
     expect(await store.internalizations.evaluations(id)).toEqual([])
     for (const text of [MARKER, 'tins of', 'warehouse']) expect(found(text)).toEqual([])

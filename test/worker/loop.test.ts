@@ -125,7 +125,7 @@ describe('the worker', () => {
     const { plan, verdict } = internalization!
     expect(plan!.trainRecordIds).toHaveLength(120)
     expect(plan!.holdoutRecordIds).toHaveLength(120)
-    expect(plan!.labels!.toSorted()).toEqual(COLOURS)
+    expect(plan!.answers.labels!.toSorted()).toEqual(COLOURS)
     expect(plan!.arms.map((arm) => arm.results.length)).toEqual(
       plan!.arms.map((arm) => arm.stages.length)
     )

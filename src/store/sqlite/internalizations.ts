@@ -107,6 +107,7 @@ export const createInternalizationStore = (connection: Connection): Internalizat
               logprobSum: sql`excluded.logprob_sum`,
               logprobMin: sql`excluded.logprob_min`,
               similarity: sql`excluded.similarity`,
+              deferred: sql`excluded.deferred`,
               upstreamAnswer: sql`excluded.upstream_answer`,
               upstreamSimilarity: sql`excluded.upstream_similarity`,
             },

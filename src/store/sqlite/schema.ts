@@ -141,6 +141,7 @@ export const evaluations = sqliteTable(
     logprobSum: real('logprob_sum').notNull(),
     logprobMin: real('logprob_min').notNull(),
     similarity: real('similarity').notNull(),
+    deferred: text('deferred'),
     upstreamAnswer: text('upstream_answer'),
     upstreamSimilarity: real('upstream_similarity'),
   },

@@ -1,0 +1,50 @@
+/** The training rows of one stage, and how many of them are set apart. */
+import { trainingRow } from '../core/dataset.ts'
+import { targetOf, textOf } from '../core/outcome.ts'
+import type { FewShot, StagePrompt } from '../core/prompt.ts'
+import { createExampleIndex } from '../core/retrieve.ts'
+import type { TrainingMethod, TrainingRow } from '../openai/fine-tuning.ts'
+import type { Exchange } from './exchanges.ts'
+
+const VALIDATION_SHARE = 0.05
+const MAX_VALIDATION_ROWS = 64
+
+/**
+ * Of the training rows, the newest: no optimizer step sees them. The engine measures its validation
+ * loss on them, and the worker chooses the confidence statistic by them.
+ */
+export const validationCount = (rows: number): number =>
+  Math.min(MAX_VALIDATION_ROWS, Math.floor(rows * VALIDATION_SHARE))
+
+/** What a stage's prompt still has of the template. */
+export interface StageText {
+  template: string
+  examples: FewShot[]
+}
+
+/**
+ * Training rows of a stage; the targets are the same, byte for byte, in every stage. Only exchanges
+ * that were answered with text are shown as examples. A teacher reads the request as it was sent.
+ */
+export const stageRows = (
+  exchanges: Exchange[],
+  text: StageText,
+  { retrieved, method }: { retrieved: number; method: TrainingMethod }
+): TrainingRow[] => {
+  const index = createExampleIndex(
+    exchanges.flatMap(({ id, query, outcome }) => {
+      const answer = textOf(outcome)
+      return answer === null ? [] : [{ id, query, answer }]
+    })
+  )
+  return exchanges.map(({ id, query, match, outcome, request }) => {
+    const prompt: StagePrompt = {
+      template: text.template,
+      constantExamples: text.examples,
+      retrievedExamples:
+        retrieved === 0 ? [] : index.retrieve(query, { k: retrieved, excludeId: id }),
+    }
+    const row = trainingRow(match, prompt, targetOf(outcome))
+    return method === 'supervised' ? row : { ...row, teacher_messages: request.messages }
+  })
+}

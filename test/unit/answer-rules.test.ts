@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest'
+import {
+  answerFault,
+  endingFault,
+  mostChars,
+  type AnswerRules,
+} from '../../src/core/answer-rules.ts'
+import { DEFER_ANSWER } from '../../src/core/outcome.ts'
+import type { ChatRequest } from '../../src/openai/chat.ts'
+import { ANSWERS } from '../fixtures/route-rules.ts'
+
+const request = (extra: Partial<ChatRequest> = {}): ChatRequest => ({
+  model: 'm',
+  messages: [],
+  ...extra,
+})
+
+const fault = (
+  answer: string,
+  rules: Partial<AnswerRules>,
+  extra: Partial<ChatRequest> = {}
+): string | null => answerFault(answer, request(extra), { ...ANSWERS, ...rules })
+
+describe('an answer', () => {
+  it('must be one of the labels, letter by letter', () => {
+    const labels = { responseType: 'label', labels: ['card_arrival', 'age_limit'] } as const
+    expect(fault('card_arrival', { ...labels, labels: [...labels.labels] })).toBeNull()
+    expect(fault('Card_Arrival', { ...labels, labels: [...labels.labels] })).toBe('not-a-label')
+  })
+
+  it('must be JSON where the request asks for it, and where the log has nothing else', () => {
+    const json = { response_format: { type: 'json_object' } }
+    expect(fault('{"a": 1}', {}, json)).toBeNull()
+    expect(fault('{"a": 1', {}, json)).toBe('not-json')
+    expect(fault('{"a": 1}', { responseType: 'json' })).toBeNull()
+    expect(fault('sorry', { responseType: 'json' })).toBe('not-json')
+    expect(fault('free text', {}, { response_format: { type: 'text' } })).toBeNull()
+  })
+
+  it('must not be cut code, empty, or far longer than any that was logged', () => {
+    expect(fault('echo "(" | wc', { responseType: 'code' })).toBeNull()
+    expect(fault('find . -name "*.c', { responseType: 'code' })).toBe('unbalanced')
+    expect(fault(' \n', {})).toBe('empty')
+    const maxChars = mostChars(10)
+    expect(fault('x'.repeat(40), { maxChars })).toBeNull()
+    expect(fault('x'.repeat(41), { maxChars })).toBe('too-long')
+  })
+
+  it('may say that the upstream should answer', () => {
+    expect(fault(`${DEFER_ANSWER}\n`, { labels: ['a'] })).toBe('deferred')
+  })
+})
+
+describe('the end of an answer', () => {
+  it('must be whole and have log-probabilities', () => {
+    expect(endingFault('stop', 3)).toBeNull()
+    expect(endingFault('length', 3)).toBe('length')
+    expect(endingFault('tool_calls', 3)).toBe('engine-error')
+    expect(endingFault(null, 3)).toBe('engine-error')
+    expect(endingFault('stop', 0)).toBe('no-logprobs')
+  })
+})
