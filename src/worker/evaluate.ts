@@ -3,8 +3,8 @@
  * operator gave an upstream key, the upstream with itself. Each batch of answers is stored before
  * the next is asked, so a crash repeats no paid call.
  */
-import { decide } from '../core/gate.ts'
-import { armByValidationLoss } from '../core/gate-arm.ts'
+import { AGREEMENT_CUT, decide } from '../core/gate.ts'
+import { armByValidationLoss, chooseStatistic } from '../core/gate-arm.ts'
 import type { Internalization, InternalizationPlan } from '../core/internalization.ts'
 import { loraRequest } from '../core/route.ts'
 import { detectResponseType, hardGate, similarity } from '../core/score.ts'
@@ -136,6 +136,7 @@ const verdictOf = (
   return decide({
     arms: context.plan.arms.map((arm, index) => ({
       arm: arm.name,
+      statistic: chooseStatistic([], AGREEMENT_CUT[context.responseType]),
       rows: holdout.flatMap((exchange) => {
         const row = byArm.get(index)?.get(exchange.id)
         return row === undefined
@@ -145,7 +146,11 @@ const verdictOf = (
               logprobSum: row.logprobSum,
               logprobMin: row.logprobMin,
               upstreamSimilarity: upstream?.get(exchange.id)?.upstreamSimilarity ?? null,
-              session: exchange.session,
+              deferred: null,
+              conversation: exchange.session,
+              isTraffic: true,
+              isUnseen: true,
+              slices: [],
             }
       }),
     })),
