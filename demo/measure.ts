@@ -5,6 +5,7 @@ import { measureLatencies, type LatencySample } from '../bench/harness/latency.t
 import type { ProxyProcess } from '../bench/harness/proxy-process.ts'
 import { sendAll, type Outcome } from '../bench/harness/traffic.ts'
 import { mean, spread } from '../bench/report.ts'
+import { AGREEMENT_CUT } from '../src/core/gate.ts'
 import { detectResponseType, similarity } from '../src/core/score.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
 import type { Latency, Measured } from './result.ts'
@@ -104,7 +105,9 @@ export const measure = async (
     requests: fresh.length,
     coverage,
     agreement: mean(
-      answered.map(({ outcome, right }) => (similarity(type, outcome.answer, right) === 1 ? 1 : 0))
+      answered.map(({ outcome, right }) =>
+        similarity(type, outcome.answer, right) >= AGREEMENT_CUT[type] ? 1 : 0
+      )
     ),
     promptTokensBefore,
     promptTokensAfter: mean(answered.map(({ outcome }) => outcome.promptTokens)),

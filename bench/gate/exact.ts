@@ -2,6 +2,7 @@
  * Exact error and power: sums over all outcomes instead of drawing them. Of the paired score test
  * alone, and of the gate's whole sequence where confidence says nothing.
  */
+import { cutsOf } from '../../src/core/gate-samples.ts'
 import { testThresholds, type SelectiveOptions } from '../../src/core/gate-selective.ts'
 import { binomialLowerTail, tangoNonInferiority } from '../../src/core/statistics.ts'
 
@@ -66,12 +67,16 @@ export const pairsForPower = (
 const startsOf = (size: number, options: SelectiveOptions): { rows: number; level: number }[] => {
   // rows that agree everywhere pass every test, so the level rises by a share at each start
   const tests = testThresholds(
-    {
-      confidence: Float64Array.from({ length: size }, (_, i) => -i),
-      agrees: new Uint8Array(size).fill(1),
-      upstreamAgrees: new Int8Array(size).fill(-1),
-      sessions: null,
-    },
+    cutsOf(
+      Array.from({ length: size }, (_, i) => ({
+        confidence: -i,
+        agrees: true,
+        upstreamAgrees: null,
+        conversation: String(i),
+        isTraffic: true,
+        isUnseen: true,
+      }))
+    ),
     options
   )
   return tests.flatMap(({ rows, level }, i) => {

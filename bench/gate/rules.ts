@@ -5,12 +5,13 @@
  * alpha on purpose, to show what choosing there would cost. The others use more or less of the margin.
  */
 import { decide, type GateInput, type Verdict } from '../../src/core/gate.ts'
-import { armByValidationLoss } from '../../src/core/gate-arm.ts'
+import { armByValidationLoss, chooseStatistic } from '../../src/core/gate-arm.ts'
 import {
   drawHeldOut,
   drawValidationLosses,
   requiredAgreement,
   truthAt,
+  validationRows,
   type World,
 } from './worlds.ts'
 
@@ -24,7 +25,7 @@ export interface Setting {
   size: number
   /** of them with a fresh upstream answer */
   replays?: number
-  /** labels are judged by one statistic, JSON by two */
+  /** a label's statistic is the sum, that of JSON is chosen by validation rows */
   responseType?: 'label' | 'json'
 }
 
@@ -91,10 +92,14 @@ export const drawOutcomes = (setting: Setting, judges: Rule[], random: () => num
   const { world, margin, size, replays = 0, responseType = 'label' } = setting
   const losses = drawValidationLosses(world, size, random)
   const [queryOnly, schedule] = drawHeldOut(world, { size, replays }, random)
+  const validation =
+    responseType === 'label'
+      ? [[], []]
+      : drawHeldOut(world, { size: validationRows(size), replays: 0 }, random)
   const input: GateInput = {
     arms: [
-      { arm: 'query-only', rows: queryOnly },
-      { arm: 'schedule', rows: schedule },
+      { arm: 'query-only', statistic: chooseStatistic(validation[0]!, 1), rows: queryOnly },
+      { arm: 'schedule', statistic: chooseStatistic(validation[1]!, 1), rows: schedule },
     ],
     responseType,
     margin,

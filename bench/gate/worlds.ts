@@ -195,7 +195,11 @@ export const drawHeldOut = (
         logprobSum: -place,
         logprobMin: -(place + STATISTIC_NOISE * noise),
         upstreamSimilarity: i < replays ? Number(upstreamAgrees) : null,
-        session: String(i),
+        deferred: null,
+        conversation: String(i),
+        isTraffic: true,
+        isUnseen: true,
+        slices: [],
       })
     })
   }
@@ -205,7 +209,7 @@ export const drawHeldOut = (
 /** Training rows beside each held-out row, as in the task benchmark. */
 const TRAINING_ROWS_PER_HELD_OUT = 1.5
 /** The product's own rule: the newest 5 % of the training rows, 64 at most. */
-const validationRows = (heldOut: number): number =>
+export const validationRows = (heldOut: number): number =>
   Math.min(64, Math.floor(0.05 * TRAINING_ROWS_PER_HELD_OUT * heldOut))
 
 /**

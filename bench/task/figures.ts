@@ -1,7 +1,8 @@
 /** From outcomes and samples to named figures. Knows nothing of how they were measured. */
 import { type Price } from '../../src/core/prices.ts'
 import type { Internalization } from '../../src/core/internalization.ts'
-import { detectResponseType } from '../../src/core/score.ts'
+import { AGREEMENT_CUT } from '../../src/core/gate.ts'
+import { detectResponseType, similarity } from '../../src/core/score.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import type { TaskRow } from '../harness/data.ts'
 import type { Outcome } from '../harness/traffic.ts'
@@ -33,8 +34,8 @@ export const productFigures = (test: Rendered, outcomes: Outcome[]): ProductFigu
   const right = outcomes.filter((outcome, index) =>
     isRight(type, outcome.answer, test.rows[index]!)
   ).length
-  const agreeing = answered.filter(({ outcome, row }) =>
-    isRight(type, outcome.answer, { ...row, meta: { id: row.meta.id } })
+  const agreeing = answered.filter(
+    ({ outcome, row }) => similarity(type, outcome.answer, row.answer) >= AGREEMENT_CUT[type]
   ).length
   const fullTokens = mean(test.promptTokens)
   const answeredTokens = mean(answered.map(({ outcome }) => outcome.promptTokens))

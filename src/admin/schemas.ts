@@ -48,9 +48,27 @@ export const internalizationSummarySchema = z
       .object({
         verdict: z.enum(['promote', 'reject']),
         reason: z.string(),
-        agreement: z.number().describe('over all held-out rows, 0 to 1'),
-        coverage: z.number().describe('share of held-out rows that would be answered, 0 to 1'),
-        agreementAnswered: z.number().describe('agreement among those, 0 to 1'),
+        agreement: z
+          .number()
+          .describe('share that agrees if every held-out row that may be answered were, 0 to 1'),
+        coverage: z
+          .number()
+          .describe('share of the held-out traffic that would be answered, 0 to 1'),
+        agreementAnswered: z.number().describe('share of those that agrees, 0 to 1'),
+        agreementAnsweredBound: z.number().describe('its one-sided lower bound, 0 to 1'),
+        slices: z
+          .array(
+            z.object({
+              slice: z.string().describe("'turn 1', 'plan=pro'"),
+              rows: z.number().describe('answered'),
+              agreement: z.number(),
+              lowerBound: z.number().optional().describe('one-sided, 95 %'),
+              upstreamAgreement: z.number().describe('of the upstream with itself'),
+              pValue: z.number().describe('of a loss of at most ten points, Holm-adjusted'),
+              holds: z.boolean(),
+            })
+          )
+          .describe('parts of the traffic with at least 50 answered rows'),
       })
       .nullable()
       .describe('of the winning arm; null before evaluation'),
@@ -122,7 +140,7 @@ export const exampleSchema = z
     query: z.string().nullable().describe('null once the record is pruned'),
     promptedAnswer: z.string().nullable().describe('what the upstream answered, from the log'),
     adaptedAnswer: z.string(),
-    similarity: z.number().describe('of the two, 0 to 1'),
+    similarity: z.number().describe('graded, of the two, 0 to 1'),
     confidence: z.number().describe('natural-log probability, by the statistic of the arm'),
     isAboveThreshold: z.boolean().nullable().describe('null when no threshold passed'),
     freshUpstreamAnswer: z.string().nullable(),

@@ -1,26 +1,9 @@
 import { Command } from 'commander'
-import type { Verdict } from '../core/gate.ts'
 import { AppError } from '../errors.ts'
 import { evaluate as evaluateInternalization } from '../worker/evaluate.ts'
 import { withWorker } from './context.ts'
-import { percent, print, table, type OutputOptions } from './output.ts'
-
-const verdictText = (verdict: Verdict): string =>
-  [
-    `${verdict.verdict}: ${verdict.reason}`,
-    table([
-      ['arm', 'rows', 'agreement', 'coverage', 'agreement answered', 'lower bound', 'threshold'],
-      ...verdict.arms.map((arm, index) => [
-        `${arm.arm}${index === verdict.arm ? ' *' : ''}`,
-        String(arm.rows),
-        percent(arm.agreement),
-        percent(arm.coverage),
-        percent(arm.agreementAnswered),
-        percent(arm.agreementAnsweredBound),
-        arm.threshold === null ? 'none' : `${arm.confidence} ≥ ${arm.threshold.toFixed(4)}`,
-      ]),
-    ]),
-  ].join('\n')
+import { print, type OutputOptions } from './output.ts'
+import { verdictText } from './verdict-text.ts'
 
 const evaluate = (id: string, options: OutputOptions): Promise<void> =>
   withWorker(

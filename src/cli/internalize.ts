@@ -8,6 +8,7 @@ import { advance } from '../worker/internalize.ts'
 import { readProgress } from '../worker/progress.ts'
 import { withWorker } from './context.ts'
 import { createProgress, print, type OutputOptions, type Progress } from './output.ts'
+import { verdictText } from './verdict-text.ts'
 
 const WORKING = new Set<Internalization['state']['name']>(['candidate', 'training', 'evaluating'])
 const POLL_MS = 500
@@ -68,7 +69,8 @@ const internalize = (version: string, options: OutputOptions): Promise<void> =>
     async (deps) => {
       const { id, state, verdict } = await runToEnd(deps, await beginOrResume(deps, version))
       if (options.json) return print({ id, state, verdict })
-      print(`${id}  ${state.name}${verdict === null ? '' : `: ${verdict.reason}`}`)
+      print(`${id}  ${state.name}`)
+      if (verdict !== null) print(verdictText(verdict))
       if (state.name === 'approval') print(`approve it with: promptintern promote ${id}`)
     },
     { engine: 'needed' }

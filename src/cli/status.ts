@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import type { ArmFigures } from '../core/gate.ts'
 import type { Internalization } from '../core/internalization.ts'
 import type { Store } from '../store/store.ts'
 import { readProgress } from '../worker/progress.ts'
@@ -17,6 +18,21 @@ const stateText = (state: Internalization['state']): string => {
     default:
       return state.name
   }
+}
+
+/** Of what is answered, with its lower bound; and the slice that agrees least. */
+const agreementText = ({
+  threshold,
+  agreementAnswered,
+  agreementAnsweredBound,
+  slices = [],
+}: ArmFigures): string => {
+  if (threshold === null) return ''
+  const own = `${percent(agreementAnswered)} (≥ ${percent(agreementAnsweredBound)})`
+  const [worst] = slices.toSorted((a, b) => a.agreement - b.agreement)
+  return worst === undefined
+    ? own
+    : `${own}, ${worst.slice}: ${percent(worst.agreement)} of ${worst.rows}`
 }
 
 /** so many of the newest records are looked at for the tenants */
@@ -74,7 +90,16 @@ const status = (options: OutputOptions): Promise<void> =>
     const { templates, tenants } = collected
     print(
       table([
-        ['template', 'tenant', 'requests', 'answered', 'tokens saved', 'state', 'coverage'],
+        [
+          'template',
+          'tenant',
+          'requests',
+          'answered',
+          'tokens saved',
+          'state',
+          'coverage',
+          'agreement',
+        ],
         ...templates.map((row) => {
           const newest = row.internalizations.at(-1)
           const winner = newest?.verdict?.arms[newest.verdict.arm]
@@ -86,6 +111,7 @@ const status = (options: OutputOptions): Promise<void> =>
             String(row.promptTokensSaved),
             newest === undefined ? 'watching' : stateText(newest.state),
             winner === undefined ? '' : percent(winner.coverage),
+            winner === undefined ? '' : agreementText(winner),
           ]
         }),
       ])

@@ -1,69 +1,35 @@
 /**
  * Selective answering: from which confidence on may an adapted model answer by itself? Learn then
  * Test (arXiv 2110.01052) over confidence ranks that are fixed before any agreement is looked at.
- * Knows one ranking at a time; arms, statistics and verdicts are `gate.ts`.
+ * Knows one arm at a time; arms, slices and verdicts are `gate.ts`.
  *
  * Why ranks: given the confidence of row K+1, the rows above it are independent draws from
  * "confidence above that value", so the binomial tail on them is exact for that threshold.
+ *
+ * A threshold must hold for both samples. "One of them fails" is a union of two hypotheses, and it
+ * is rejected at level alpha where each is (Berger 1982, Technometrics 24:295): the p-value is the
+ * larger of the two, and alpha is not shared.
  */
-import { binomialLowerTail, proportionLowerBound, tangoNonInferiority } from './statistics.ts'
-import { effectiveRows } from './statistics-bootstrap.ts'
-
-/** Held-out rows of one arm, most confident first. */
-export interface RankedRows {
-  confidence: Float64Array
-  /** 1 where the adapted answer agrees with the logged one */
-  agrees: Uint8Array
-  /** 1 or 0 where a fresh upstream answer does or does not agree with the logged one, −1 unasked */
-  upstreamAgrees: Int8Array
-  /** null when every row has a session of its own */
-  sessions: string[] | null
-}
+import { leastPValue, lossOf, pValueOf, type Cut, type SampleCounts } from './gate-samples.ts'
 
 export interface ThresholdTest {
-  /** rows above the threshold */
+  /** traffic rows above the threshold */
   rows: number
   disagreements: number
-  /** observed loss of agreement against the upstream's own, a share of the rows */
+  /** the same of the unseen questions; absent in verdicts from before there were two samples */
+  unseen?: { rows: number; disagreements: number }
+  /** observed loss of agreement against the upstream's own, the larger one of both samples */
   loss: number
   threshold: number
   /**
-   * H0: agreement above the threshold is at most the upstream's own minus the margin. Null where
-   * the procedure had no level left, so that nothing was tested.
+   * H0: in traffic or among unseen questions agreement above the threshold is at most the
+   * upstream's own minus the margin. Null where the procedure had no level left, so that nothing
+   * was tested.
    */
   pValue: number | null
   /** significance level that the procedure had left for this test */
   level: number
   passed: boolean
-}
-
-/**
- * A threshold under every log-probability that an answer can have: answer everything. Finite,
- * because JSON has no infinity.
- */
-export const ANSWER_EVERYTHING = -1e9
-
-/** Level at which the upstream's own agreement is bounded before it is used (Berger, Boos 1994). */
-const UPSTREAM_BOUND_LEVEL = 0.001
-
-/** Fewest rows that can pass at all: (1 − margin)^rows ≤ level. */
-export const minimumRows = (margin: number, level: number): number =>
-  Math.ceil(Math.log(level) / Math.log1p(-margin))
-
-/**
- * Ranks to test, ascending, at evenly spaced coverages from `minCoverage` (but no fewer rows than
- * can pass) to everything. They depend on nothing but the number of rows.
- */
-export const testedRanks = (
-  rows: number,
-  { minCoverage, minRows, steps }: { minCoverage: number; minRows: number; steps: number }
-): number[] => {
-  const first = Math.max(1, Math.ceil(minCoverage * rows), minRows)
-  if (first > rows) return []
-  const ranks = Array.from({ length: steps }, (_, i) =>
-    Math.round(first + ((rows - first) * i) / Math.max(1, steps - 1))
-  )
-  return [...new Set([...ranks, rows])].sort((a, b) => a - b)
 }
 
 /** Where a sequence of tests may begin anew, and its share of alpha. */
@@ -81,7 +47,7 @@ export interface Start {
  */
 export const fallbackProcedure = (
   hypotheses: number,
-  pValueOf: (place: number) => number,
+  pValueAt: (place: number) => number,
   { starts, alpha }: { starts: Start[]; alpha: number }
 ): { pValue: number | null; level: number; passed: boolean }[] => {
   let carried = 0
@@ -89,85 +55,19 @@ export const fallbackProcedure = (
     // with few thresholds two may begin at the same one
     const here = starts.filter((start) => start.place === place)
     const level = carried + alpha * here.reduce((sum, { share }) => sum + share, 0)
-    const pValue = level > 0 ? pValueOf(place) : null
+    const pValue = level > 0 ? pValueAt(place) : null
     const passed = pValue !== null && pValue <= level
     carried = passed ? level : 0
     return { pValue, level, passed }
   })
 }
 
-/** Rows strictly above the confidence of the first row that is left out. */
-const rowsAbove = (confidence: Float64Array, rank: number): number => {
-  if (rank >= confidence.length) return confidence.length
-  let rows = rank
-  while (rows > 0 && confidence[rows - 1]! <= confidence[rank]!) rows--
-  return rows
-}
-
-/** Half way into the gap, so that last-digit noise of an engine moves no row across. */
-const thresholdAt = (confidence: Float64Array, rows: number): number => {
-  if (rows >= confidence.length) return ANSWER_EVERYTHING
-  const [last, next] = [confidence[rows - 1]!, confidence[rows]!]
-  return Number.isFinite(next) ? (last + next) / 2 : last
-}
-
-const countWhere = (values: ArrayLike<number>, rows: number, wanted: number): number => {
-  let count = 0
-  for (let i = 0; i < rows; i++) if (values[i] === wanted) count++
-  return count
-}
-
-/** p-value when every row has a fresh upstream answer: paired, Tango's score. */
-const pairedPValue = (ranked: RankedRows, rows: number, worth: number, margin: number): number => {
-  let onlyNew = 0
-  let onlyReference = 0
-  for (let i = 0; i < rows; i++) {
-    const [adapted, upstream] = [ranked.agrees[i]!, ranked.upstreamAgrees[i]!]
-    if (adapted > upstream) onlyNew++
-    if (adapted < upstream) onlyReference++
-  }
-  const counts = {
-    pairs: worth * rows,
-    onlyNew: worth * onlyNew,
-    onlyReference: worth * onlyReference,
-  }
-  return tangoNonInferiority(counts, margin)
-}
-
-/** Share of the first `rows` on which the upstream disagrees with itself, as far as it was asked. */
-const upstreamNoise = ({ upstreamAgrees }: RankedRows, rows: number): number => {
-  const asked = rows - countWhere(upstreamAgrees, rows, -1)
-  return asked === 0 ? 0 : countWhere(upstreamAgrees, rows, 0) / asked
-}
-
-/**
- * p-value of "agreement among the first `rows` is at most the upstream's own minus the margin".
- * Without fresh upstream answers its own agreement is taken as 1 and the binomial tail is exact.
- * With some, it is bounded from above first (Berger and Boos 1994: add the level of that bound).
- */
-const pValueAt = (ranked: RankedRows, rows: number, margin: number): number => {
-  if (rows === 0) return 1
-  const worth =
-    ranked.sessions === null
-      ? 1
-      : effectiveRows(ranked.agrees.subarray(0, rows), ranked.sessions.slice(0, rows)) / rows
-  const wrong = countWhere(ranked.agrees, rows, 0)
-  const fresh = rows - countWhere(ranked.upstreamAgrees, rows, -1)
-  if (fresh === rows) return pairedPValue(ranked, rows, worth, margin)
-  const absolute = binomialLowerTail(worth * wrong, worth * rows, margin)
-  if (fresh === 0) return absolute
-  const failures = countWhere(ranked.upstreamAgrees, rows, 0)
-  // the upstream disagrees with itself at least this often
-  const noise = proportionLowerBound(worth * failures, worth * fresh, UPSTREAM_BOUND_LEVEL)
-  const allowed = Math.min(1, margin + noise)
-  return Math.min(1, binomialLowerTail(worth * wrong, worth * rows, allowed) + UPSTREAM_BOUND_LEVEL)
-}
-
 export interface SelectiveOptions {
   margin: number
-  /** family-wise error over all thresholds of this ranking */
+  /** family-wise error over all thresholds of this arm */
   alpha: number
-  minCoverage: number
+  /** fewest traffic rows that a route must answer */
+  minAnswered: number
   /** thresholds that are tested */
   steps?: number
   /** where the sequence may start anew, as shares of its length */
@@ -184,54 +84,86 @@ const THREE_STARTS: Start[] = [
   { place: 0.375, share: 0.5 },
 ]
 
-/** Tests of all fixed ranks, least coverage first. Every passed one is guaranteed at once. */
-export const testThresholds = (ranked: RankedRows, options: SelectiveOptions): ThresholdTest[] => {
-  const { confidence, agrees } = ranked
-  const { margin, alpha, minCoverage, steps = 33 } = options
-  const starts = options.starts ?? (confidence.length < FEW_ROWS ? ONE_START : THREE_STARTS)
-  const ranks = testedRanks(confidence.length, {
-    minCoverage,
-    minRows: minimumRows(margin, alpha * starts[0]!.share),
-    steps,
+/** By the smaller one of both samples, as if all of it were answered. */
+const startsFor = (widest: Cut): Start[] =>
+  Math.min(widest.traffic.effectiveRows, widest.unseen.effectiveRows) < FEW_ROWS
+    ? ONE_START
+    : THREE_STARTS
+
+const samplesOf = ({ traffic, unseen }: Cut): SampleCounts[] => [traffic, unseen]
+
+/** Level of the test at which a sequence may start: a test that cannot pass there ends it. */
+export const startLevel = (
+  cuts: Cut[],
+  { alpha, starts }: Pick<SelectiveOptions, 'alpha' | 'starts'>
+): number => {
+  const widest = cuts.at(-1)
+  if (widest === undefined) return alpha
+  return alpha * Math.min(...(starts ?? startsFor(widest)).map(({ share }) => share))
+}
+
+/**
+ * Cuts to test, least coverage first: evenly spaced in answered traffic, from the first that
+ * answers enough and can pass to everything. They depend on confidences and conversations, on no
+ * answer. A rank within rows of equal confidence is the rank of their last one. A cut at which no
+ * test could pass would end the sequence without a disagreement, so it is left out.
+ */
+export const testedCuts = (cuts: Cut[], options: SelectiveOptions): Cut[] => {
+  const { margin, minAnswered, steps = 33 } = options
+  const level = startLevel(cuts, options)
+  const canPass = (cut: Cut): boolean =>
+    samplesOf(cut).every((sample) => leastPValue(sample, margin) <= level)
+  const first = cuts.findIndex((cut) => cut.traffic.rows >= minAnswered && canPass(cut))
+  if (first < 0) return []
+  const [least, most] = [cuts[first]!.traffic.rows, cuts.at(-1)!.traffic.rows]
+  const ranks = Array.from({ length: steps }, (_, i) =>
+    Math.round(least + ((most - least) * i) / Math.max(1, steps - 1))
+  )
+  let place = first
+  const wanted = ranks.map((rank) => {
+    while (cuts[place]!.traffic.rows < rank) place++
+    return cuts[place]!
   })
-  // tied confidences can leave no row above a rank, or the same rows above two
-  const counts = [...new Set(ranks.map((rank) => rowsAbove(confidence, rank)))].filter(Boolean)
+  return [...new Set(wanted)].filter(canPass)
+}
+
+/** Tests of all fixed ranks, least coverage first. Every passed one is guaranteed at once. */
+export const testThresholds = (cuts: Cut[], options: SelectiveOptions): ThresholdTest[] => {
+  const { margin, alpha } = options
+  const tested = testedCuts(cuts, options)
+  if (tested.length === 0) return []
+  const starts = options.starts ?? startsFor(cuts.at(-1)!)
   const outcomes = fallbackProcedure(
-    counts.length,
-    (place) => pValueAt(ranked, counts[place]!, margin),
+    tested.length,
+    (place) => Math.max(...samplesOf(tested[place]!).map((sample) => pValueOf(sample, margin))),
     {
       starts: starts.map(({ place, share }) => ({
-        place: Math.floor(place * counts.length),
+        place: Math.floor(place * tested.length),
         share,
       })),
       alpha,
     }
   )
-  return counts.map((rows, place) => {
-    const disagreements = countWhere(agrees, rows, 0)
-    return {
-      rows,
-      disagreements,
-      loss: disagreements / rows - upstreamNoise(ranked, rows),
-      threshold: thresholdAt(confidence, rows),
-      ...outcomes[place]!,
-    }
-  })
+  return tested.map((cut, place) => ({
+    rows: cut.traffic.rows,
+    disagreements: cut.traffic.disagreements,
+    unseen: { rows: cut.unseen.rows, disagreements: cut.unseen.disagreements },
+    loss: Math.max(...samplesOf(cut).map(lossOf)),
+    threshold: cut.threshold,
+    ...outcomes[place]!,
+  }))
 }
 
 /**
- * Of the tests that passed the widest that shows a loss of at most `tolerated`; where none does, the
- * one with the least loss. All of them are guaranteed at once, so any choice among them is free.
+ * The tests that passed, best first: the widest that shows a loss of at most `tolerated`, and after
+ * those the ones with the least loss. All of them are guaranteed at once, so any choice is free.
  */
-export const chooseThreshold = (
-  tests: ThresholdTest[],
-  tolerated: number
-): ThresholdTest | null => {
+export const byPreference = (tests: ThresholdTest[], tolerated: number): ThresholdTest[] => {
   const passed = tests.filter((test) => test.passed)
   const roomy = passed.filter(({ loss }) => loss <= tolerated)
-  const [best] =
-    roomy.length > 0
-      ? roomy.toSorted((a, b) => b.rows - a.rows)
-      : passed.toSorted((a, b) => a.loss - b.loss || b.rows - a.rows)
-  return best ?? null
+  const tight = passed.filter(({ loss }) => loss > tolerated)
+  return [
+    ...roomy.toSorted((a, b) => b.rows - a.rows),
+    ...tight.toSorted((a, b) => a.loss - b.loss || b.rows - a.rows),
+  ]
 }

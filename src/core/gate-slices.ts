@@ -3,15 +3,22 @@
  * for a loss of more than ten points. Knows nothing of thresholds or arms.
  */
 import { groupBy } from './group-by.ts'
-import { binomialLowerTail, holm } from './statistics.ts'
+import { binomialLowerTail, holm, proportionLowerBound } from './statistics.ts'
+import { effectiveRows } from './statistics-clusters.ts'
 
 const MIN_SLICE_ROWS = 50
 const SLICE_MARGIN = 0.1
+/** Of the lower bound that is shown, one-sided. */
+const BOUND_ALPHA = 0.05
 
 export interface SliceFigures {
+  /** 'turn 1', 'plan=pro' */
   slice: string
+  /** answered traffic rows */
   rows: number
   agreement: number
+  /** one-sided 95 % lower bound on the agreement; absent in older verdicts */
+  lowerBound?: number
   /** upstream's agreement with itself on the slice; 1 without fresh answers */
   upstreamAgreement: number
   /** Holm-adjusted, H0: the loss is at most ten points */
@@ -19,36 +26,46 @@ export interface SliceFigures {
   holds: boolean
 }
 
-interface SliceRow {
-  similarity: number
-  upstreamSimilarity: number | null
-  slice?: string
+export interface SliceRow {
+  agrees: boolean
+  upstreamAgrees: boolean | null
+  conversation: string
+  slices: string[]
 }
 
 const shareOf = (values: boolean[]): number => values.filter(Boolean).length / values.length
 
-const groupBySlice = (rows: SliceRow[]): [string, SliceRow[]][] => {
-  const sliced = rows.filter((row) => row.slice !== undefined)
-  const groups = groupBy(sliced, (row) => row.slice!)
-  return [...groups].filter(([, group]) => group.length >= MIN_SLICE_ROWS)
+const bySlice = (rows: SliceRow[]): [string, SliceRow[]][] => {
+  const pairs = rows.flatMap((row) => row.slices.map((slice) => ({ slice, row })))
+  return [...groupBy(pairs, ({ slice }) => slice)]
+    .map(([slice, group]): [string, SliceRow[]] => [slice, group.map(({ row }) => row)])
+    .filter(([, group]) => group.length >= MIN_SLICE_ROWS)
 }
 
 /**
  * Figures of every slice with at least 50 answered rows. A slice fails when its rows show, after
- * Holm's adjustment, a loss of more than ten points; fifty rows could not prove the contrary.
+ * Holm's adjustment over all slices, a loss of more than ten points; fifty rows could not prove the
+ * contrary. Never fails for one more agreement.
  */
 export const sliceFigures = (
   answered: SliceRow[],
-  { cut, alpha }: { cut: number; alpha: number }
+  { alpha }: { alpha: number }
 ): SliceFigures[] => {
-  const figures = groupBySlice(answered).map(([slice, rows]) => {
-    const fresh = rows.filter((row) => row.upstreamSimilarity !== null)
-    const upstreamAgreement =
-      fresh.length === 0 ? 1 : shareOf(fresh.map((row) => row.upstreamSimilarity! >= cut))
-    const agreement = shareOf(rows.map((row) => row.similarity >= cut))
+  const figures = bySlice(answered).map(([slice, rows]) => {
+    const fresh = rows.flatMap((row) => row.upstreamAgrees ?? [])
+    const upstreamAgreement = fresh.length === 0 ? 1 : shareOf(fresh)
+    const agreement = shareOf(rows.map((row) => row.agrees))
+    const trials = effectiveRows(rows.map((row) => row.conversation))
+    const successes = agreement * trials
     const least = Math.max(0, upstreamAgreement - SLICE_MARGIN)
-    const pValue = binomialLowerTail(Math.round(agreement * rows.length), rows.length, least)
-    return { slice, rows: rows.length, agreement, upstreamAgreement, pValue }
+    return {
+      slice,
+      rows: rows.length,
+      agreement,
+      lowerBound: proportionLowerBound(successes, trials, BOUND_ALPHA),
+      upstreamAgreement,
+      pValue: binomialLowerTail(successes, trials, least),
+    }
   })
   const adjusted = holm(figures.map((figure) => figure.pValue))
   return figures.map((figure, i) => ({

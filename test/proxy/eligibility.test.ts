@@ -1,12 +1,10 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
-  answerFault,
   eligibility,
   FULL_CONFIDENCE,
   trafficPosition,
   updateConfidence,
-  type Route,
 } from '../../src/core/route.ts'
 import type { Template } from '../../src/core/template.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'

@@ -208,6 +208,27 @@ describe('admin API', () => {
       expect((await get('/internalizations/b')).status).toBe(404)
     })
 
+    it('shows the slices of a verdict, and none for a verdict from before there were any', async () => {
+      const { verdict } = exampleApproved()
+      const slice = {
+        slice: 'turn 2',
+        rows: 80,
+        agreement: 0.95,
+        lowerBound: 0.89,
+        upstreamAgreement: 1,
+        pValue: 1,
+        holds: true,
+      }
+      const arms = verdict!.arms.map((arm) => ({ ...arm, slices: [slice] }))
+      await store.internalizations.create(exampleApproved('old'))
+      const changes = { templateVersion: 'version-2', verdict: { ...verdict!, arms } }
+      await store.internalizations.create(exampleApproved('new', changes))
+      expect((await get('/internalizations/new')).body).toMatchObject({
+        result: { agreementAnsweredBound: 0.96, slices: [slice] },
+      })
+      expect((await get('/internalizations/old')).body).toMatchObject({ result: { slices: [] } })
+    })
+
     it('approves: the route is live and the state says by whom', async () => {
       await store.internalizations.create(exampleApproved('a'))
       expect(await post('/internalizations/a/approve')).toMatchObject({

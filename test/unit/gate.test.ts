@@ -1,18 +1,5 @@
-import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decide, type GateInput, type HeldOutRow } from '../../src/core/gate.ts'
-import { armByValidationLoss } from '../../src/core/gate-arm.ts'
-import {
-  chooseThreshold,
-  fallbackProcedure,
-  minimumRows,
-  testedRanks,
-  testThresholds,
-  type RankedRows,
-  type Start,
-  type ThresholdTest,
-} from '../../src/core/gate-selective.ts'
-import { sliceFigures } from '../../src/core/gate-slices.ts'
 import { seededRandom } from '../../src/random.ts'
 
 /** Rows whose chance to agree falls with the place; `chance` maps place 0..1 to it. */
@@ -28,8 +15,12 @@ const heldOut = (
       similarity: random() < chance(place) ? 1 : 0,
       logprobSum: -place,
       logprobMin: -place * place - 0.1 * random(),
+      deferred: null,
       upstreamSimilarity: upstream === null ? null : Number(random() < upstream),
-      session: `session-${i}`,
+      conversation: `conversation-${i}`,
+      isTraffic: true,
+      isUnseen: true,
+      slices: [],
     }
   })
 }
@@ -40,54 +31,34 @@ const wellRanked = (place: number): number => {
 }
 
 const input = (rows: HeldOutRow[], options: Partial<GateInput> = {}): GateInput => ({
-  arms: [{ arm: 'query-only', rows }],
+  arms: [{ arm: 'query-only', statistic: 'sum', rows }],
   responseType: 'label',
   margin: 0.05,
   seed: 1,
   ...options,
 })
 
-const ranked = (agrees: number[]): RankedRows => ({
-  confidence: Float64Array.from(agrees, (_, i) => -i / agrees.length),
-  agrees: Uint8Array.from(agrees),
-  upstreamAgrees: new Int8Array(agrees.length).fill(-1),
-  sessions: null,
-})
-
 const noisy = (upstream: number | null) => decide(input(heldOut(2000, () => 0.9, { upstream })))
-
-const run = (pValues: number[], starts: Start[]) =>
-  fallbackProcedure(pValues.length, (place) => pValues[place]!, { starts, alpha: 0.05 })
-
-const equally = (...places: number[]): Start[] =>
-  places.map((place) => ({ place, share: 1 / places.length }))
-
-const slice = (name: string, size: number, right: number) =>
-  Array.from({ length: size }, (_, i) => ({
-    similarity: i < right ? 1 : 0,
-    upstreamSimilarity: null,
-    slice: name,
-  }))
 
 const partly = (upstream: number) =>
   heldOut(2000, () => 0.9, { upstream }).map((row, i) =>
     i % 4 === 0 ? row : { ...row, upstreamSimilarity: null }
   )
 
-const candidates = (given: HeldOutRow[], responseType: GateInput['responseType']) =>
-  decide(input(given, { responseType })).arms[0]!.candidates!.map(({ confidence }) => confidence)
+/** Every row in one of the samples alone. */
+const apart = (traffic: HeldOutRow[], unseen: HeldOutRow[]): HeldOutRow[] => [
+  ...traffic.map((row) => ({ ...row, isUnseen: false })),
+  ...unseen.map((row, i) => ({ ...row, isTraffic: false, conversation: `unseen-${i}` })),
+]
 
-const thresholdTest = (rows: number, loss: number, passed = true): ThresholdTest => ({
-  rows,
-  disagreements: Math.round(loss * rows),
-  loss,
-  threshold: -rows,
-  pValue: 0.01,
-  level: 0.05,
-  passed,
-})
-/** of the chosen one, where a loss of 0.03 is tolerated */
-const rowsOf = (tests: ThresholdTest[]) => chooseThreshold(tests, 0.03)?.rows ?? null
+/** By the chance to agree in each sample. */
+const verdictOfSamples = (traffic: number, unseen: number) => {
+  const rows = apart(
+    heldOut(1000, () => traffic),
+    heldOut(1000, () => unseen, { seed: 2 })
+  )
+  return decide(input(rows))
+}
 
 describe('decide', () => {
   it('answers the confident part of a model that plain parity must refuse', () => {
@@ -105,10 +76,11 @@ describe('decide', () => {
     expect(answered.length / rows.length).toBeCloseTo(arm!.coverage, 9)
   })
 
-  it('answers everything with a finite threshold when the model is as good as the upstream', () => {
-    const verdict = decide(input(heldOut(1000, () => 0.995)))
-    expect(verdict.arms[0]!.coverage).toBe(1)
-    expect(JSON.parse(JSON.stringify(verdict)).arms[0].threshold).toBeLessThan(-1e6)
+  it('answers no confidence below the lowest that it has seen, even when all answers agree', () => {
+    const rows = heldOut(1000, () => 1)
+    const [arm] = decide(input(rows)).arms
+    expect(arm!.coverage).toBe(1)
+    expect(arm!.threshold).toBe(Math.min(...rows.map(({ logprobSum }) => logprobSum)))
   })
 
   it('rejects a model whose confidence says nothing', () => {
@@ -118,10 +90,83 @@ describe('decide', () => {
     expect(verdict.arms[0]).toMatchObject({ threshold: null, coverage: 0 })
   })
 
-  it('rejects when even flawless answers would be too few to prove anything', () => {
+  it.each([
+    [300, 50],
+    [500, 50],
+    [1000, 60],
+  ])('promotes when all of %i rows agree, %i of them equally confident', (size, tied) => {
+    const rows = heldOut(size, () => 1).map((row, i) =>
+      i < tied ? { ...row, logprobSum: -0.5 } : row
+    )
+    expect(decide(input(rows))).toMatchObject({ verdict: 'promote', arms: [{ coverage: 1 }] })
+  })
+
+  it('rejects when even flawless answers would be too few to prove anything, and says how few', () => {
     const verdict = decide(input(heldOut(50, () => 1)))
     expect(verdict.verdict).toBe('reject')
-    expect(verdict.reason).toContain('too few')
+    expect(verdict.reason).toContain('the sample of traffic has 50 answerable rows and needs 59')
+    expect(verdict.reason).toContain('the sample of unseen questions has 50')
+  })
+
+  it('names the sample that is too small alone', () => {
+    const { reason } = decide(
+      input(
+        apart(
+          heldOut(500, () => 1),
+          heldOut(20, () => 1)
+        )
+      )
+    )
+    expect(reason).toContain('the sample of unseen questions has 20 answerable rows and needs 59')
+    expect(reason).not.toContain('the sample of traffic')
+  })
+
+  it('says what the rows of few conversations are worth', () => {
+    const rows = heldOut(400, () => 1).map((row, i) => ({ ...row, conversation: String(i % 40) }))
+    const { reason } = decide(input(rows))
+    expect(reason).toContain(
+      '400 answerable rows of conversations worth 40.0 single rows and needs 59'
+    )
+  })
+
+  it('needs agreement in traffic and among unseen questions', () => {
+    expect(verdictOfSamples(0.995, 0.995).verdict).toBe('promote')
+    expect(verdictOfSamples(0.995, 0.85).verdict).toBe('reject')
+    expect(verdictOfSamples(0.85, 0.995).verdict).toBe('reject')
+    const { samples } = verdictOfSamples(0.995, 0.98).arms[0]!
+    expect(samples!.traffic).toMatchObject({ rows: 1000, agreement: expect.closeTo(0.995, 2) })
+    expect(samples!.unseen).toMatchObject({ rows: 1000, agreement: expect.closeTo(0.98, 1) })
+    expect(samples!.unseen.bound).toBeGreaterThanOrEqual(0.95)
+  })
+
+  it('never answers deferred rows: they count in coverage and in no agreement', () => {
+    const rows = heldOut(1000, () => 1).map((row, i) =>
+      i % 4 === 0 ? { ...row, similarity: 0, logprobSum: 0, deferred: 'tool-calls' } : row
+    )
+    const verdict = decide(input(rows))
+    expect(verdict).toMatchObject({
+      verdict: 'promote',
+      arms: [
+        {
+          rows: 1000,
+          deferred: { 'tool-calls': 250 },
+          coverage: 0.75,
+          agreement: 1,
+          agreementAnswered: 1,
+        },
+      ],
+    })
+    const mostly = rows.map((row, i) => (i % 10 === 0 ? row : { ...row, deferred: 'tool-calls' }))
+    expect(decide(input(mostly)).reason).toContain('less than the least coverage of 20.0 %')
+  })
+
+  it('never answers without a finite confidence', () => {
+    const rows = heldOut(1000, () => 1).map((row, i) =>
+      i % 2 === 0 ? { ...row, logprobSum: Number.NaN } : row
+    )
+    const [arm] = decide(input(rows)).arms
+    expect(arm).toMatchObject({ coverage: 0.5, deferred: { 'no confidence': 500 } })
+    expect(Number.isFinite(arm!.threshold)).toBe(true)
   })
 
   it('rejects an evaluation without rows', () => {
@@ -142,8 +187,16 @@ describe('decide', () => {
 
   it('lets the arm win that answers more, and keeps the figures of both', () => {
     const arms: GateInput['arms'] = [
-      { arm: 'query-only', rows: heldOut(1000, (place) => (place < 0.4 ? 0.99 : 0.5)) },
-      { arm: 'schedule', rows: heldOut(1000, (place) => (place < 0.7 ? 0.99 : 0.5)) },
+      {
+        arm: 'query-only',
+        statistic: 'sum',
+        rows: heldOut(1000, (place) => (place < 0.4 ? 0.99 : 0.5)),
+      },
+      {
+        arm: 'schedule',
+        statistic: 'sum',
+        rows: heldOut(1000, (place) => (place < 0.7 ? 0.99 : 0.5)),
+      },
     ]
     const verdict = decide(input([], { arms }))
     expect(verdict.arm).toBe(1)
@@ -153,11 +206,15 @@ describe('decide', () => {
 
   it('gives four fifths of alpha to the favoured arm, and lets the other one win all the same', () => {
     const arms: GateInput['arms'] = [
-      { arm: 'query-only', rows: heldOut(1000, wellRanked) },
-      { arm: 'schedule', rows: heldOut(1000, (place) => wellRanked(place) - 0.3) },
+      { arm: 'query-only', statistic: 'sum', rows: heldOut(1000, wellRanked) },
+      {
+        arm: 'schedule',
+        statistic: 'sum',
+        rows: heldOut(1000, (place) => wellRanked(place) - 0.3),
+      },
     ]
     const levelOf = (favouredArm: number | null): number =>
-      decide({ ...input([]), arms, favouredArm }).arms[0]!.candidates![0]!.tests[0]!.level
+      decide({ ...input([]), arms, favouredArm }).arms[0]!.tests![0]!.level
     expect(levelOf(0) / levelOf(null)).toBeCloseTo(0.8 / 0.5, 12)
     expect(levelOf(0) + levelOf(1)).toBeCloseTo(2 * levelOf(null), 12)
     const verdict = decide({ ...input([]), arms, favouredArm: 1 })
@@ -176,24 +233,64 @@ describe('decide', () => {
     expect(decide(input(partly(1))).verdict).toBe('reject')
   })
 
-  it('counts sessions, not rows, when rows of a session repeat each other', () => {
+  it('counts conversations, not rows, when turns of a conversation repeat each other', () => {
     const once = heldOut(100, () => 0.99, { seed: 5 })
     const repeated = once.flatMap((row) => Array.from({ length: 10 }, () => row))
     expect(decide(input(heldOut(1000, () => 0.99))).verdict).toBe('promote')
-    const verdict = decide(input(repeated))
-    expect(verdict.arms[0]!.agreementAnsweredBound).toBeLessThan(0.97)
+    expect(decide(input(repeated)).arms[0]!.agreementAnsweredBound).toBeLessThan(0.97)
   })
 
-  it('rejects when a slice loses more than ten points', () => {
+  it('leaves a slice that loses more than ten points out of the route', () => {
+    const rows = heldOut(3000, () => 0.999).map((row, i) => {
+      const isHard = i % 40 === 0
+      return isHard
+        ? {
+            ...row,
+            logprobSum: row.logprobSum - 1,
+            similarity: i % 80 === 0 ? 0 : row.similarity,
+            slices: ['refunds', 'turn 1'],
+          }
+        : { ...row, slices: ['cards', 'turn 1'] }
+    })
+    const verdict = decide(input(rows))
+    const [arm] = verdict.arms
+    expect(verdict.verdict).toBe('promote')
+    expect(arm!.tests!.at(-1)).toMatchObject({ rows: 3000, passed: true })
+    expect(arm!.coverage).toBeGreaterThan(0.9)
+    expect(arm!.coverage).toBeLessThan(1)
+    expect(arm!.slices!.every(({ holds }) => holds)).toBe(true)
+    expect(arm!.slices!.map(({ slice }) => slice)).toContain('turn 1')
+  })
+
+  it('rejects with the figures of a slice that fails at every threshold', () => {
     const rows = heldOut(3000, () => 0.999).map((row, i) => ({
       ...row,
       similarity: i % 40 === 0 && i % 80 === 0 ? 0 : row.similarity,
-      slice: i % 40 === 0 ? 'refunds' : 'cards',
+      slices: [i % 40 === 0 ? 'refunds' : 'cards'],
     }))
-    const verdict = decide(input(rows))
+    // so many that every threshold answers enough of them
+    const verdict = decide(input(rows, { minCoverage: 0.9 }))
     expect(verdict.verdict).toBe('reject')
-    expect(verdict.reason).toContain('refunds')
+    expect(verdict.reason).toMatch(/refunds agrees on \d+\.\d % of \d+ rows/)
     expect(verdict.reason).not.toContain('cards')
+    expect(verdict.arms[0]!.slices!.map(({ slice }) => slice).sort()).toEqual(['cards', 'refunds'])
+  })
+
+  it('calls agreement what the promise counts, in figures and sentences, and similarity by its name', () => {
+    // seven of ten agree, the others are near: 0.7, under the cut of 0.8
+    const rows = heldOut(700, () => 1).map((row, i) => ({
+      ...row,
+      similarity: i % 10 < 7 ? 0.9 : 0.7,
+      upstreamSimilarity: i % 10 < 8 ? 1 : 0.7,
+    }))
+    const verdict = decide(input(rows, { responseType: 'short-text' }))
+    const [arm] = verdict.arms
+    expect(arm!.agreement).toBeCloseTo(0.7, 9)
+    expect(arm!.meanSimilarity).toBeCloseTo(0.84, 9)
+    expect(verdict.upstreamAgreement).toBeCloseTo(0.8, 9)
+    expect(arm!.differenceBound).toBeLessThan(-0.1)
+    expect(arm!.similarityDifferenceBound).toBeCloseTo(-0.1, 2)
+    expect(verdict.reason).toContain('agrees on 70.0 %')
   })
 
   it('bounds graded similarities by the bootstrap, the same for the same seed', () => {
@@ -204,16 +301,26 @@ describe('decide', () => {
     }))
     const verdict = decide(input(rows, { responseType: 'short-text' }))
     expect(verdict).toEqual(decide(input(rows, { responseType: 'short-text' })))
-    expect(verdict.arms[0]!.differenceBound).toBeCloseTo(-0.004, 2)
+    expect(verdict.arms[0]!.similarityDifferenceBound).toBeCloseTo(-0.004, 2)
     expect(verdict.verdict).toBe('promote')
   })
 
-  it('spends alpha on one statistic only for labels and where both rank alike', () => {
-    const rows = heldOut(400, () => 0.99)
-    expect(candidates(rows, 'json')).toEqual(['sum', 'min'])
-    expect(candidates(rows, 'label')).toEqual(['sum'])
-    const alike = rows.map((row) => ({ ...row, logprobMin: row.logprobSum }))
-    expect(candidates(alike, 'json')).toEqual(['sum'])
+  it('ranks by the statistic that it was given', () => {
+    const rows = heldOut(1000, wellRanked).map((row) => ({
+      ...row,
+      logprobMin: row.logprobSum,
+      logprobSum: 0,
+    }))
+    const verdictOf = (statistic: 'sum' | 'min') =>
+      decide(input([], { arms: [{ arm: 'query-only', statistic, rows }] }))
+    expect(verdictOf('min').verdict).toBe('promote')
+    expect(verdictOf('sum').verdict).toBe('reject')
+    expect(verdictOf('min').arms[0]!.confidence).toBe('min')
+  })
+
+  it('has all of the alpha of an arm for its thresholds, whatever the type of the answers', () => {
+    const rows = heldOut(300, () => 0.99)
+    expect(decide(input(rows, { responseType: 'json' })).arms[0]!.tests![0]!.level).toBe(0.05)
   })
 
   it('keeps its promise on fresh rows: thresholds that break it are rarer than one in twenty', () => {
@@ -222,171 +329,5 @@ describe('decide', () => {
     for (let seed = 0; seed < 200; seed++)
       if (decide(input(heldOut(600, () => 0.949, { seed }))).verdict === 'promote') promoted++
     expect(promoted).toBeLessThanOrEqual(14)
-  })
-})
-
-describe('testedRanks', () => {
-  it('starts where a pass is possible and ends with everything', () => {
-    fc.assert(
-      fc.property(
-        fc.integer({ min: 1, max: 5000 }),
-        fc.double({ min: 0.01, max: 1, noNaN: true }),
-        fc.integer({ min: 1, max: 200 }),
-        fc.integer({ min: 1, max: 60 }),
-        (rows, minCoverage, minRows, steps) => {
-          const ranks = testedRanks(rows, { minCoverage, minRows, steps })
-          if (minRows > rows) {
-            expect(ranks).toEqual([])
-            return
-          }
-          expect(ranks.at(-1)).toBe(rows)
-          expect(ranks[0]).toBeGreaterThanOrEqual(Math.min(rows, minRows))
-          expect(ranks).toEqual([...new Set(ranks)].sort((a, b) => a - b))
-        }
-      )
-    )
-  })
-
-  it('needs 59 rows at 5 points and 99 at 3', () => {
-    expect(minimumRows(0.05, 0.05)).toBe(59)
-    expect(minimumRows(0.03, 0.05)).toBe(99)
-  })
-})
-
-describe('fallbackProcedure', () => {
-  it('stops at the first failure and goes on at the next start with its own share', () => {
-    const outcome = run([0.01, 0.2, 0.001, 0.02, 0.03], equally(0, 3))
-    expect(outcome.map(({ passed }) => passed)).toEqual([true, false, false, true, false])
-    expect(outcome[2]!.pValue).toBeNull()
-  })
-
-  it('hands the level of a passed sequence on to the next start', () => {
-    const outcome = run([0.01, 0.04], equally(0, 1))
-    expect(outcome.map(({ level }) => level)).toEqual([0.025, 0.05])
-    expect(outcome[1]!.passed).toBe(true)
-  })
-
-  it('gives a start its own share, and both shares where two begin at one place', () => {
-    const starts = [
-      { place: 0, share: 0.25 },
-      { place: 1, share: 0.5 },
-      { place: 1, share: 0.25 },
-    ]
-    const [first, second] = run([0.2, 0.03], starts)
-    expect(first!.level).toBeCloseTo(0.0125)
-    expect(second!.level).toBeCloseTo(0.0375)
-  })
-
-  it('never spends more than alpha at once', () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.double({ min: 0, max: 0.1, noNaN: true }), { minLength: 1, maxLength: 40 }),
-        fc.array(fc.nat(39), { minLength: 1, maxLength: 8 }),
-        (pValues, places) => {
-          for (const { level } of run(pValues, equally(...places)))
-            expect(level).toBeLessThanOrEqual(0.05 + 1e-12)
-        }
-      )
-    )
-  })
-})
-
-describe('testThresholds', () => {
-  it('never separates rows of equal confidence', () => {
-    const rows = ranked(Array.from({ length: 500 }, () => 1))
-    rows.confidence = Float64Array.from(rows.confidence, (value) => Math.ceil(value * 4) / 4)
-    const tests = testThresholds(rows, { margin: 0.05, alpha: 0.05, minCoverage: 0.2 })
-    expect(tests.length).toBeGreaterThan(1)
-    for (const { rows: count, threshold } of tests)
-      expect(rows.confidence.filter((value) => value >= threshold)).toHaveLength(count)
-  })
-
-  it('passes no less when the margin is wider', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 0, max: 500 }), (seed) => {
-        const random = seededRandom(seed)
-        const rows = ranked(Array.from({ length: 400 }, () => (random() < 0.97 ? 1 : 0)))
-        const passed = (margin: number) =>
-          testThresholds(rows, {
-            margin,
-            alpha: 0.05,
-            minCoverage: 0.4,
-            starts: equally(0),
-          }).filter((test) => test.passed).length
-        expect(passed(0.08)).toBeGreaterThanOrEqual(passed(0.04))
-      }),
-      { numRuns: 50 }
-    )
-  })
-
-  it('counts as loss what the upstream does not lose itself, from the rows that it was asked on', () => {
-    const rows = ranked([
-      ...Array.from({ length: 190 }, () => 1),
-      ...Array.from({ length: 10 }, () => 0),
-    ])
-    const lossOfAll = () =>
-      testThresholds(rows, { margin: 0.08, alpha: 0.05, minCoverage: 1 }).at(-1)!.loss
-    expect(lossOfAll()).toBeCloseTo(0.05)
-    rows.upstreamAgrees.fill(1, 0, 98).fill(0, 98, 100)
-    expect(lossOfAll()).toBeCloseTo(0.03)
-  })
-
-  it('calls a pass only what the exact bound confirms', () => {
-    const random = seededRandom(9)
-    const rows = ranked(Array.from({ length: 800 }, (_, i) => (random() < 1 - i / 4000 ? 1 : 0)))
-    for (const test of testThresholds(rows, { margin: 0.05, alpha: 0.05, minCoverage: 0.2 }))
-      if (test.passed) expect(test.disagreements / test.rows).toBeLessThan(0.05)
-  })
-})
-
-describe('chooseThreshold', () => {
-  it('takes the widest whose loss is tolerated', () => {
-    expect(
-      rowsOf([thresholdTest(200, 0.01), thresholdTest(400, 0.03), thresholdTest(500, 0.036)])
-    ).toBe(400)
-    expect(
-      rowsOf([thresholdTest(200, 0.01), thresholdTest(400, 0.02), thresholdTest(500, 0.02, false)])
-    ).toBe(400)
-  })
-
-  it('takes the one with the least loss where every loss is larger', () => {
-    expect(
-      rowsOf([thresholdTest(200, 0.034), thresholdTest(400, 0.032), thresholdTest(500, 0.036)])
-    ).toBe(400)
-  })
-
-  it('takes nothing that did not pass', () => {
-    expect(rowsOf([thresholdTest(200, 0, false)])).toBeNull()
-  })
-})
-
-describe('sliceFigures', () => {
-  it('looks at slices with at least 50 rows only', () => {
-    const rows = [...slice('small', 49, 0), ...slice('large', 50, 50)]
-    expect(sliceFigures(rows, { cut: 1, alpha: 0.05 }).map((figure) => figure.slice)).toEqual([
-      'large',
-    ])
-  })
-
-  it('tolerates chance and names a loss that chance does not explain', () => {
-    const rows = [...slice('unlucky', 60, 52), ...slice('bad', 60, 42)]
-    const figures = sliceFigures(rows, { cut: 1, alpha: 0.05 })
-    expect(figures.map(({ slice: name, holds }) => [name, holds])).toEqual([
-      ['unlucky', true],
-      ['bad', false],
-    ])
-  })
-})
-
-describe('the arm by validation loss', () => {
-  it('is the one with the lowest loss, the earlier one at a tie', () => {
-    expect(armByValidationLoss([0.4, 0.1])).toBe(1)
-    expect(armByValidationLoss([0.2, 0.2])).toBe(0)
-  })
-
-  it('is unknown when an arm has no loss, as after training that diverged', () => {
-    expect(armByValidationLoss([0.4, null])).toBeNull()
-    expect(armByValidationLoss([0.4, Number.NaN])).toBeNull()
-    expect(armByValidationLoss([])).toBeNull()
   })
 })

@@ -11,7 +11,7 @@ import {
   tangoLowerBound,
   tangoNonInferiority,
 } from '../../src/core/statistics.ts'
-import { bootstrapLowerBound, effectiveRows } from '../../src/core/statistics-bootstrap.ts'
+import { bootstrapLowerBound, effectiveRows } from '../../src/core/statistics-clusters.ts'
 
 const binomialBySum = (k: number, n: number, p: number): number => {
   let term = (1 - p) ** n
@@ -179,16 +179,15 @@ describe('resampling', () => {
     expect(bound(clustered)).toBeLessThan(bound(alone) - 0.03)
   })
 
-  it('counts identical rows of a cluster as one and independent rows as themselves', () => {
-    const outcomes = Array.from({ length: 400 }, (_, i) => (i % 40 < 32 ? 1 : 0))
-    const clusters = outcomes.map((_, i) => String(i % 40))
-    expect(effectiveRows(outcomes, clusters)).toBeCloseTo(39, 0)
-    expect(
-      effectiveRows(
-        outcomes,
-        outcomes.map((_, i) => String(i))
-      )
-    ).toBe(400)
-    expect(effectiveRows([1, 1, 1, 1], ['a', 'a', 'b', 'b'])).toBe(2)
+  it('counts clusters of one size as one row each, and rows of their own as themselves', () => {
+    const clusters = Array.from({ length: 400 }, (_, i) => String(i % 40))
+    expect(effectiveRows(clusters)).toBeCloseTo(40, 9)
+    expect(effectiveRows(clusters.map((_, i) => String(i)))).toBe(400)
+    expect(effectiveRows([])).toBe(0)
+  })
+
+  it('lets a large cluster weigh on all: 1 of 10 and 90 of 1 are worth 52.6', () => {
+    const clusters = Array.from({ length: 100 }, (_, i) => (i < 10 ? 'large' : String(i)))
+    expect(effectiveRows(clusters)).toBeCloseTo(10_000 / 190, 9)
   })
 })

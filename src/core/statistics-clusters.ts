@@ -1,9 +1,39 @@
 /**
- * Resampling: the cluster bootstrap for graded similarities and the effective
- * sample size of clustered binary outcomes. Knows nothing of what the clusters are.
+ * What clustered values are worth: the effective sample size, and the cluster bootstrap for graded
+ * similarities. Knows nothing of what the clusters are.
  */
 
-export interface ClusterSums {
+/**
+ * Independent rows that clustered rows are worth, row by row: (Σn)² / Σn² over the sizes n of the
+ * clusters. This is Kish's design effect with an intra-class correlation of 1, used with exact
+ * binomial tails as Korn and Graubard 1998, Survey Methodology 24:193, do. The correlation is not
+ * estimated, so that the value depends on the sizes alone:
+ * docs/decisions/2026-11-28-conversations-counted-whole.md.
+ */
+export const createEffectiveRows = () => {
+  const sizes = new Map<string, number>()
+  let rows = 0
+  let squares = 0
+  return {
+    add(cluster: string): void {
+      const size = sizes.get(cluster) ?? 0
+      sizes.set(cluster, size + 1)
+      rows++
+      squares += 2 * size + 1
+    },
+    /** 0 without rows */
+    read: (): number => (rows === 0 ? 0 : (rows * rows) / squares),
+  }
+}
+
+/** The same for all rows at once. @param clusters one a row */
+export const effectiveRows = (clusters: Iterable<string>): number => {
+  const counter = createEffectiveRows()
+  for (const cluster of clusters) counter.add(cluster)
+  return counter.read()
+}
+
+interface ClusterSums {
   /** sum of the values of each cluster */
   sums: Float64Array
   /** number of values of each cluster */
@@ -11,7 +41,7 @@ export interface ClusterSums {
 }
 
 /** Adds values up by cluster; clusters in the order of their first value. */
-export const sumByCluster = (values: ArrayLike<number>, clusters: string[]): ClusterSums => {
+const sumByCluster = (values: ArrayLike<number>, clusters: string[]): ClusterSums => {
   const place = new Map<string, number>()
   for (const cluster of clusters) if (!place.has(cluster)) place.set(cluster, place.size)
   const sums = new Float64Array(place.size)
@@ -52,24 +82,4 @@ export const bootstrapLowerBound = (
   }
   means.sort()
   return means[Math.max(0, Math.ceil(alpha * draws) - 1)]!
-}
-
-/**
- * Rows that a clustered sample of binary outcomes is worth (Kish's design effect, used with exact
- * binomial tails as Korn and Graubard 1998, Survey Methodology 24:193, do). Rows in clusters of
- * their own are worth exactly themselves. Without any variance among the rows the clusters are all
- * there is to count.
- */
-export const effectiveRows = (outcomes: ArrayLike<number>, clusters: string[]): number => {
-  const rows = clusters.length
-  const { sums, counts } = sumByCluster(outcomes, clusters)
-  const size = sums.length
-  if (size === rows || size < 2) return size
-  const mean = sums.reduce((a, b) => a + b, 0) / rows
-  if (mean === 0 || mean === 1) return size
-  let spread = 0
-  for (let i = 0; i < size; i++) spread += (sums[i]! - mean * counts[i]!) ** 2
-  const clustered = ((size / (size - 1)) * spread) / (rows * rows)
-  const independent = (mean * (1 - mean)) / rows
-  return Math.max(1, rows / Math.max(1, clustered / independent))
 }

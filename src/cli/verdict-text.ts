@@ -1,0 +1,58 @@
+/** A verdict as tables for people. Verdicts of older versions have neither samples nor slices. */
+import type { ArmFigures, Verdict } from '../core/gate.ts'
+import { percent, table } from './output.ts'
+
+const armsTable = ({ arm: winner, arms }: Verdict): string =>
+  table([
+    ['arm', 'rows', 'agreement', 'coverage', 'agreement answered', 'lower bound', 'threshold'],
+    ...arms.map((arm, index) => [
+      `${arm.arm}${index === winner ? ' *' : ''}`,
+      String(arm.rows),
+      percent(arm.agreement),
+      percent(arm.coverage),
+      percent(arm.agreementAnswered),
+      percent(arm.agreementAnsweredBound),
+      arm.threshold === null ? 'none' : `${arm.confidence} ≥ ${arm.threshold.toFixed(4)}`,
+    ]),
+  ])
+
+const samplesTable = (samples: NonNullable<ArmFigures['samples']>): string =>
+  table([
+    ['sample', 'rows', 'answered', 'agreement', 'lower bound'],
+    ...(
+      [
+        ['traffic', samples.traffic],
+        ['unseen questions', samples.unseen],
+      ] as const
+    ).map(([name, { rows, answered, agreement, bound }]) => [
+      name,
+      String(rows),
+      String(answered),
+      percent(agreement),
+      percent(bound),
+    ]),
+  ])
+
+const slicesTable = (slices: NonNullable<ArmFigures['slices']>): string =>
+  table([
+    ['slice', 'rows', 'agreement', 'lower bound', 'upstream', ''],
+    ...slices.map(({ slice, rows, agreement, lowerBound, upstreamAgreement, holds }) => [
+      slice,
+      String(rows),
+      percent(agreement),
+      lowerBound === undefined ? '' : percent(lowerBound),
+      percent(upstreamAgreement),
+      holds ? 'holds' : 'fails',
+    ]),
+  ])
+
+/** The decision, every arm, and of the winner both samples and all slices. */
+export const verdictText = (verdict: Verdict): string => {
+  const { samples, slices = [] } = verdict.arms[verdict.arm] ?? {}
+  return [
+    `${verdict.verdict}: ${verdict.reason}`,
+    armsTable(verdict),
+    ...(samples === undefined ? [] : [samplesTable(samples)]),
+    ...(slices.length === 0 ? [] : [slicesTable(slices)]),
+  ].join('\n\n')
+}

@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest'
+import { verdictText } from '../../src/cli/verdict-text.ts'
+import { decide } from '../../src/core/gate.ts'
+import { exampleApproved } from '../fixtures/examples.ts'
+
+const verdict = decide({
+  arms: [
+    {
+      arm: 'query-only',
+      statistic: 'sum',
+      rows: Array.from({ length: 200 }, (_, i) => ({
+        similarity: i === 197 ? 0 : 1,
+        logprobSum: -i / 1000,
+        logprobMin: -i / 1000,
+        deferred: i % 10 === 0 ? 'tool-calls' : null,
+        upstreamSimilarity: null,
+        conversation: String(i),
+        isTraffic: true,
+        isUnseen: i % 2 === 1,
+        slices: [`plan=${i % 2 === 0 ? 'free' : 'pro'}`],
+      })),
+    },
+  ],
+  responseType: 'label',
+  margin: 0.05,
+  seed: 1,
+})
+
+describe('verdictText', () => {
+  it('shows the winner with both samples and its slices', () => {
+    const lines = verdictText(verdict).split('\n')
+    expect(lines[0]).toContain('promote')
+    expect(lines.find((line) => line.startsWith('query-only *'))).toContain('90.0 %')
+    expect(lines.find((line) => line.startsWith('traffic'))).toMatch(/200 +180 +99\.4 %/)
+    expect(lines.find((line) => line.startsWith('unseen questions'))).toMatch(/100 +100 +99\.0 %/)
+    expect(lines.find((line) => line.startsWith('plan=pro'))).toMatch(/100 +99\.0 %.*holds/)
+  })
+
+  it('shows a verdict from before there were samples and slices', () => {
+    const lines = verdictText(exampleApproved().verdict!).split('\n')
+    expect(lines[0]).toBe('promote: agreement above the bar')
+    expect(lines.find((line) => line.startsWith('query-only *'))).toContain('98.0 %')
+  })
+})
