@@ -3,7 +3,7 @@
  * come of them could go live. Reads the log; asks the engine only for the number of tokens.
  */
 import { splitPopulation, repeatsOf, type Split } from '../core/dataset.ts'
-import { minimumRows } from '../core/gate-selective.ts'
+import { minimumRows } from '../core/gate-samples.ts'
 import type { InternalizeOptions, Population } from '../core/internalization.ts'
 import { targetOf, textOf } from '../core/outcome.ts'
 import { EMPTY_PROMPT, studentMessages } from '../core/prompt.ts'
