@@ -6,7 +6,7 @@
  */
 import { hash } from 'node:crypto'
 import type { ChatRequest, TokenLogprob } from '../openai/chat.ts'
-import { isJson } from './json.ts'
+import type { AnswerFormats, FormatFault } from './answer-schema.ts'
 import { EMPTY_PROMPT, studentMessages } from './prompt.ts'
 import type { Match, Template } from './template.ts'
 
@@ -188,15 +188,14 @@ export const updateConfidence = (
 
 /**
  * Whether a finished answer keeps the promises of the request: one of the labels where the route
- * has them, JSON where the request asks for JSON. @returns the reason why not, or null
+ * has them, the form that the request asks for. @returns the reason why not, or null
  */
 export const answerFault = (
   answer: string,
   request: ChatRequest,
-  route: Route
-): 'not-a-label' | 'not-json' | null => {
-  if (route.labels && !route.labels.includes(answer)) return 'not-a-label'
-  const format = request.response_format?.type
-  const wantsJson = format === 'json_object' || format === 'json_schema'
-  return wantsJson && !isJson(answer) ? 'not-json' : null
-}
+  { labels, template }: Pick<Route, 'labels' | 'template'>,
+  formats: AnswerFormats
+): 'not-a-label' | FormatFault | null =>
+  labels && !labels.includes(answer)
+    ? 'not-a-label'
+    : formats.faultOf(answer, request, template.responseFormat)

@@ -4,6 +4,7 @@
  * byte of it reaches the client. Knows nothing of the client's connection.
  */
 import { AppError } from '../errors.ts'
+import type { AnswerFormats, FormatFault } from '../core/answer-schema.ts'
 import {
   adaptedRequest,
   answerFault,
@@ -21,7 +22,7 @@ export type FaultReason =
   | 'length'
   | 'no-logprobs'
   | 'not-a-label'
-  | 'not-json'
+  | FormatFault
   | 'engine-timeout'
   | 'engine-refused'
   | 'engine-error'
@@ -43,6 +44,7 @@ export interface AskOptions {
   timeoutMs: number
   /** answers are no longer than this, whatever the request allows */
   maxTokens: number
+  formats: AnswerFormats
   /** aborted when the client goes away */
   signal: AbortSignal
 }
@@ -80,7 +82,7 @@ class Draft {
     return !(this.confidence >= this.route.threshold)
   }
 
-  judge(request: ChatRequest): LoraAnswer {
+  judge(request: ChatRequest, formats: AnswerFormats): LoraAnswer {
     const { content, confidence, usage } = this
     if (this.finishReason === 'length') return fault('length', confidence)
     // no reason at all: the stream was cut off
@@ -88,7 +90,7 @@ class Draft {
     // without log-probabilities every answer would look sure
     if (this.tokens === 0) return fault('no-logprobs')
     if (this.isUnsure) return fault('low-confidence', confidence)
-    const broken = answerFault(content, request, this.route)
+    const broken = answerFault(content, request, this.route, formats)
     return broken ? fault(broken, confidence) : { given: true, content, confidence, usage }
   }
 }
@@ -97,7 +99,7 @@ const generate = async (
   deltas: AsyncIterable<GeneratedDelta>,
   draft: Draft,
   request: ChatRequest,
-  signal: AbortSignal
+  { formats, signal }: Pick<AskOptions, 'formats' | 'signal'>
 ): Promise<LoraAnswer> => {
   let isOver = false
   for await (const delta of deltas) {
@@ -107,7 +109,7 @@ const generate = async (
     // leaving the loop ends the iteration, which stops the generation
     if (draft.isUnsure && !isOver) return fault('low-confidence')
   }
-  return draft.judge(request)
+  return draft.judge(request, formats)
 }
 
 const faultOfError = (error: unknown): FaultReason => {
@@ -127,7 +129,7 @@ export const askLora = async (
   engine: Engine,
   { route, match }: MatchedRoute,
   request: ChatRequest,
-  { timeoutMs, maxTokens, signal }: AskOptions
+  { timeoutMs, maxTokens, formats, signal }: AskOptions
 ): Promise<LoraAnswer> => {
   const deadline = new AbortController()
   const timer = setTimeout(
@@ -138,7 +140,7 @@ export const askLora = async (
   const draft = new Draft(route)
   try {
     const deltas = engine.stream(adaptedRequest(route, match, request, maxTokens), { signal: stop })
-    const generating = generate(deltas, draft, request, stop)
+    const generating = generate(deltas, draft, request, { formats, signal: stop })
     // an engine that does not heed its signal must not hold the client up
     return await Promise.race([generating, whenAborted(stop)])
   } catch (error) {

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { createAnswerFormats } from '../../src/core/answer-schema.ts'
 import {
   answerFault,
   eligibility,
@@ -103,16 +104,18 @@ describe('the position in the traffic', () => {
   })
 })
 
+const faultOf = (answer: string, extra: Partial<ChatRequest>, route = ROUTE) =>
+  answerFault(answer, request(extra), route, createAnswerFormats())
+
 describe('a finished answer', () => {
-  it('must be a known label or JSON where that was asked for', () => {
+  it('must be a known label or an object where that was asked for', () => {
     const labelled = { ...ROUTE, labels: ['a', 'b'] }
-    expect(answerFault('a', request({}), labelled)).toBeNull()
-    expect(answerFault('A', request({}), labelled)).toBe('not-a-label')
-    const json = request({ response_format: { type: 'json_schema' } })
-    expect(answerFault('{"a": 1}', json, ROUTE)).toBeNull()
-    expect(answerFault('{"a": 1', json, ROUTE)).toBe('not-json')
-    expect(
-      answerFault('free text', request({ response_format: { type: 'text' } }), ROUTE)
-    ).toBeNull()
+    expect(faultOf('a', {}, labelled)).toBeNull()
+    expect(faultOf('A', {}, labelled)).toBe('not-a-label')
+    const json = { response_format: { type: 'json_object' } }
+    expect(faultOf('{"a": 1}', json)).toBeNull()
+    expect(faultOf('{"a": 1', json)).toBe('not-json')
+    expect(faultOf('42', json)).toBe('not-valid')
+    expect(faultOf('free text', { response_format: { type: 'text' } })).toBeNull()
   })
 })
