@@ -135,8 +135,12 @@ const partsOf = (value: unknown): number =>
     ? Object.values(value).reduce((sum: number, inner) => sum + 1 + partsOf(inner), 0)
     : 0
 
-const entriesOf = (value: unknown): number =>
-  typeof value === 'object' && value !== null ? Object.keys(value).length : 0
+/** Parts of a keyword's own; those of the schemas in its value are counted when they are read. */
+const ownPartsOf = (keyword: string, value: unknown): number => {
+  if (SCHEMAS.has(keyword)) return 1
+  const isCollection = LISTS.has(keyword) || MAPS.has(keyword)
+  return 1 + (isCollection ? Object.keys(value ?? {}).length : partsOf(value))
+}
 
 /** One schema on its way through its parts. */
 class Preparation {
@@ -163,7 +167,7 @@ class Preparation {
       const isNested = SCHEMAS.has(keyword) || LISTS.has(keyword) || MAPS.has(keyword)
       if (!isNested && !Object.hasOwn(VALUES, keyword)) continue
       if (keyword === 'format' && !isKnownFormat(value)) continue
-      const parts = 1 + (isNested ? entriesOf(value) : partsOf(value))
+      const parts = ownPartsOf(keyword, value)
       this.count(parts)
       cost += parts
       kept.push([
