@@ -33,7 +33,7 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
   },
   'src/core': {
     ours: ['src/openai', 'src/errors.ts', 'src/random.ts'],
-    packages: ['minisearch', 'lru-cache'],
+    packages: ['minisearch', 'lru-cache', 'ajv', 'ajv-formats', 're2js'],
     // a digest is a pure function
     node: ['node:crypto'],
   },

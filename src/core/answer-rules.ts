@@ -4,10 +4,11 @@
  * counts.
  */
 import type { ChatRequest, FinishReason } from '../openai/chat.ts'
+import type { AnswerFormats, FormatFault } from './answer-schema.ts'
 import type { ResponseType } from './gate.ts'
-import { isJson } from './json.ts'
 import { DEFER_ANSWER } from './outcome.ts'
 import { isBalanced, isJsonContainer } from './score.ts'
+import type { TemplateKey } from './template.ts'
 
 export interface AnswerRules {
   responseType: ResponseType
@@ -22,6 +23,7 @@ export interface AnswerRules {
 }
 
 export type AnswerFault =
+  | FormatFault
   | 'length'
   | 'engine-error'
   | 'no-logprobs'
@@ -29,7 +31,6 @@ export type AnswerFault =
   | 'empty'
   | 'too-long'
   | 'not-a-label'
-  | 'not-json'
   | 'unbalanced'
 
 /**
@@ -46,25 +47,25 @@ export const endingFault = (
   return tokens === 0 ? 'no-logprobs' : null
 }
 
-const wantsJson = ({ response_format: format }: ChatRequest): boolean =>
-  format?.type === 'json_object' || format?.type === 'json_schema'
-
 /**
- * Whether a finished answer keeps the promises of the request and looks like the upstream's answers:
- * one of the labels where there are such, JSON where the request or the log has JSON.
+ * Whether a finished answer has the form that the request asks for and looks like the upstream's
+ * answers: one of the labels where there are such, JSON where the log has nothing else.
  * @returns the reason why not, or null
  */
 export const answerFault = (
   answer: string,
   request: ChatRequest,
-  { responseType, labels, maxChars }: AnswerRules
+  { answers, template }: { answers: AnswerRules; template: Pick<TemplateKey, 'responseFormat'> },
+  formats: AnswerFormats
 ): AnswerFault | null => {
+  const { responseType, labels, maxChars } = answers
   const text = answer.trim()
   if (text === DEFER_ANSWER) return 'deferred'
   if (text === '') return 'empty'
   if (answer.length > maxChars) return 'too-long'
   if (labels !== null && !labels.includes(answer)) return 'not-a-label'
-  if (wantsJson(request) && !isJson(answer)) return 'not-json'
+  const misformed = formats.faultOf(answer, request, template.responseFormat)
+  if (misformed) return misformed
   if (responseType === 'json' && !isJsonContainer(answer)) return 'not-json'
   return responseType === 'code' && !isBalanced(answer) ? 'unbalanced' : null
 }

@@ -5,6 +5,7 @@
  */
 import { AppError } from '../errors.ts'
 import { answerFault, endingFault, type AnswerFault } from '../core/answer-rules.ts'
+import type { AnswerFormats } from '../core/answer-schema.ts'
 import { adaptedRequest, FULL_CONFIDENCE, updateConfidence, type Route } from '../core/route.ts'
 import type { Engine, GeneratedDelta } from '../engine/engine.ts'
 import type { ChatRequest, FinishReason, Usage } from '../openai/chat.ts'
@@ -34,6 +35,7 @@ export interface AskOptions {
   timeoutMs: number
   /** answers are no longer than this, whatever the request allows */
   maxTokens: number
+  formats: AnswerFormats
   /** aborted when the client goes away */
   signal: AbortSignal
 }
@@ -71,12 +73,12 @@ class Draft {
     return !(this.confidence >= this.route.threshold)
   }
 
-  judge(request: ChatRequest): LoraAnswer {
+  judge(request: ChatRequest, formats: AnswerFormats): LoraAnswer {
     const { content, confidence, usage } = this
     const ending = endingFault(this.finishReason, this.tokens)
     if (ending) return fault(ending, ending === 'length' ? confidence : null)
     if (this.isUnsure) return fault('low-confidence', confidence)
-    const broken = answerFault(content, request, this.route.answers)
+    const broken = answerFault(content, request, this.route, formats)
     return broken ? fault(broken, confidence) : { given: true, content, confidence, usage }
   }
 }
@@ -85,7 +87,7 @@ const generate = async (
   deltas: AsyncIterable<GeneratedDelta>,
   draft: Draft,
   request: ChatRequest,
-  signal: AbortSignal
+  { formats, signal }: Pick<AskOptions, 'formats' | 'signal'>
 ): Promise<LoraAnswer> => {
   let isOver = false
   for await (const delta of deltas) {
@@ -95,7 +97,7 @@ const generate = async (
     // leaving the loop ends the iteration, which stops the generation
     if (draft.isUnsure && !isOver) return fault('low-confidence')
   }
-  return draft.judge(request)
+  return draft.judge(request, formats)
 }
 
 const faultOfError = (error: unknown): FaultReason => {
@@ -115,7 +117,7 @@ export const askLora = async (
   engine: Engine,
   { route, match }: MatchedRoute,
   request: ChatRequest,
-  { timeoutMs, maxTokens, signal }: AskOptions
+  { timeoutMs, maxTokens, formats, signal }: AskOptions
 ): Promise<LoraAnswer> => {
   const deadline = new AbortController()
   const timer = setTimeout(
@@ -131,7 +133,7 @@ export const askLora = async (
       stream_options: { include_usage: true, continuous_usage_stats: true },
     }
     const deltas = engine.stream(asked, { signal: stop })
-    const generating = generate(deltas, draft, request, stop)
+    const generating = generate(deltas, draft, request, { formats, signal: stop })
     // an engine that does not heed its signal must not hold the client up
     return await Promise.race([generating, whenAborted(stop)])
   } catch (error) {

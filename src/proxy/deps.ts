@@ -1,4 +1,5 @@
 /** What the hot path needs from outside, passed in once. */
+import type { AnswerFormats } from '../core/answer-schema.ts'
 import type { CapturedExchange } from '../core/exchange-batch.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Usage } from '../openai/chat.ts'
@@ -67,6 +68,8 @@ export interface ProxyDeps {
 /** The same with the ways to the upstreams built. */
 export interface ChatDeps extends ProxyDeps {
   upstream: Upstream
+  /** checks what a lora answers against the request's response format */
+  formats: AnswerFormats
   /** sent in place of the clients' own credentials; null forwards those */
   upstreamApiKey: string | null
   /** null where a request has one way alone, which is `upstream` */

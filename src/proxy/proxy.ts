@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { Hono } from 'hono'
+import { createAnswerFormats } from '../core/answer-schema.ts'
 import { AppError, toAppError } from '../errors.ts'
 import { createChatHandler } from './chat.ts'
 import { Client } from './client.ts'
@@ -98,7 +99,8 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
   const { upstream, upstreams } = openUpstreams(deps)
   const { load } = deps
   const upstreamApiKey = deps.access?.upstreamApiKey ?? null
-  const chatDeps: ChatDeps = { ...deps, upstream, upstreams, upstreamApiKey }
+  const formats = createAnswerFormats()
+  const chatDeps: ChatDeps = { ...deps, upstream, upstreams, upstreamApiKey, formats }
   const chat = createChatHandler(chatDeps)
   // one handler for all: with a second one that matches, Hono runs its middleware machinery
   const app = (new Hono() as ProxyApp).all('*', ({ env, req }) => {

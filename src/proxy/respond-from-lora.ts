@@ -61,6 +61,7 @@ export const respondFromLora = async (
   const answer = await askLora(engine, matched, request, {
     timeoutMs: limits.adaptedTimeoutMs,
     maxTokens: limits.adaptedMaxTokens,
+    formats: deps.formats,
     signal: abort.signal,
   })
   metrics.engineDone(engine.name)

@@ -1,4 +1,5 @@
 /** Third step: whether a matched request is asked of the lora, and if not, why not. */
+import type { AnswerFormats } from '../core/answer-schema.ts'
 import { eligibility, trafficPosition, type Ineligibility } from '../core/route.ts'
 import { isProven, kindOf } from '../core/request-kind.ts'
 import type { ChatRequest } from '../openai/chat.ts'
@@ -15,6 +16,7 @@ export type SkipReason =
   | 'kind-not-proven'
   | 'credential-not-accepted'
   | 'traffic-share'
+  | 'response-format'
   | 'engine-missing'
   | 'engine-paused'
 
@@ -26,6 +28,7 @@ export interface RouterDeps {
   engines: ReadonlyMap<string, Engine>
   tenants: Tenants
   upstreams: Pick<Upstreams, 'nameFor'> | null
+  formats: AnswerFormats
   breaker: { maxFailures: number; pauseMs: number }
   metrics: Pick<ProxyMetrics, 'watchBreaker'>
   now: () => number
@@ -34,7 +37,7 @@ export interface RouterDeps {
 export type Router = (matched: MatchedRoute, request: ChatRequest, tenant: string) => Decision
 
 export const createRouter = (deps: RouterDeps): Router => {
-  const { engines, tenants, upstreams, breaker, metrics, now } = deps
+  const { engines, tenants, upstreams, formats, breaker, metrics, now } = deps
   const breakers = new Map<string, Breaker>()
   for (const { name } of engines.values()) {
     const created = createBreaker({ ...breaker, now })
@@ -54,7 +57,10 @@ export const createRouter = (deps: RouterDeps): Router => {
     if (ineligible) return ineligible
     if (!isProven(route.kinds, kindOf(request, match))) return 'kind-not-proven'
     const inShare = route.trafficShare >= 1 || trafficPosition(match) < route.trafficShare
-    return inShare ? null : 'traffic-share'
+    if (!inShare) return 'traffic-share'
+    // last, since the first request with a schema compiles it
+    const unsupported = formats.unsupported(request, route.template.responseFormat)
+    return unsupported === null ? null : 'response-format'
   }
 
   return (matched, request, tenant) => {

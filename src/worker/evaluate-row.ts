@@ -3,6 +3,7 @@
  * the route would, beside what the upstream answered.
  */
 import { answerFault, endingFault } from '../core/answer-rules.ts'
+import type { AnswerFormats } from '../core/answer-schema.ts'
 import type { InternalizationPlan } from '../core/internalization.ts'
 import { textOf, type Outcome } from '../core/outcome.ts'
 import { isProven, kindOf } from '../core/request-kind.ts'
@@ -35,7 +36,8 @@ const isRefusal = (error: unknown): boolean =>
 const answeredRow = (
   completion: ChatCompletion,
   { answers }: InternalizationPlan,
-  { outcome, request }: Exchange
+  { outcome, request, match: { template } }: Exchange,
+  formats: AnswerFormats
 ): AnsweredRow => {
   const choice = completion.choices[0]
   const content = choice?.message.content
@@ -44,7 +46,7 @@ const answeredRow = (
   const logged = textOf(outcome)
   const fault =
     endingFault(choice?.finish_reason ?? null, logprobs.length) ??
-    answerFault(answer, request, answers)
+    answerFault(answer, request, { answers, template }, formats)
   return {
     answer,
     logprobSum: logprobs.reduce((sum, logprob) => sum + logprob, 0),
@@ -55,12 +57,17 @@ const answeredRow = (
   }
 }
 
+export interface EvaluateDeps {
+  engine: Engine
+  formats: AnswerFormats
+}
+
 /**
  * @param lora of the arm
  * @throws AppError of the engine, but for requests that it will never answer
  */
 export const evaluateRow = async (
-  engine: Engine,
+  { engine, formats }: EvaluateDeps,
   plan: InternalizationPlan,
   lora: string,
   exchange: Exchange
@@ -69,7 +76,7 @@ export const evaluateRow = async (
   if (!isProven(plan.kinds, kindOf(request, match))) return notAsked('kind-not-proven')
   try {
     const asked = adaptedRequest({ lora, answers: plan.answers }, match, request)
-    return answeredRow(await engine.complete(asked), plan, exchange)
+    return answeredRow(await engine.complete(asked), plan, exchange, formats)
   } catch (error) {
     if (!isRefusal(error)) throw error
     return notAsked('engine-refused')

@@ -3,6 +3,7 @@
  * operator gave an upstream key, the upstream with itself. Each batch of answers is stored before
  * the next is asked, so a crash repeats no paid call.
  */
+import { createAnswerFormats } from '../core/answer-schema.ts'
 import { AGREEMENT_CUT, decide, type HeldOutRow, type Verdict } from '../core/gate.ts'
 import { armByValidationLoss, chooseStatistic } from '../core/gate-arm.ts'
 import type { Internalization, InternalizationPlan } from '../core/internalization.ts'
@@ -13,16 +14,15 @@ import type { Template } from '../core/template.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { EvaluationRow } from '../store/store.ts'
 import type { WorkerDeps } from './deps.ts'
-import { evaluateRow, outcomeSimilarity } from './evaluate-row.ts'
+import { evaluateRow, outcomeSimilarity, type EvaluateDeps } from './evaluate-row.ts'
 import { exchangesByIds, outcomeOfText, type Exchange } from './exchanges.ts'
 import { validationCount } from './stage-rows.ts'
 
 /** Asked at once, so that the engine can batch them. */
 const BATCH_ROWS = 16
 
-interface EvaluationContext {
+interface EvaluationContext extends EvaluateDeps {
   deps: WorkerDeps
-  engine: Engine
   internalization: Internalization
   plan: InternalizationPlan
 }
@@ -59,7 +59,7 @@ const evaluateBatch = (
   batch: Exchange[],
   isReplayed: (exchange: Exchange, index: number) => boolean
 ): Promise<EvaluationRow[]> => {
-  const { engine, plan, internalization } = context
+  const { plan, internalization } = context
   const lora = plan.arms[arm]!.results.at(-1)!.lora
   return Promise.all(
     batch.map(async (exchange, index) => {
@@ -67,7 +67,7 @@ const evaluateBatch = (
         internalizationId: internalization.id,
         arm,
         recordId: exchange.id,
-        ...(await evaluateRow(engine, plan, lora, exchange)),
+        ...(await evaluateRow(context, plan, lora, exchange)),
         upstreamAnswer: null,
         upstreamSimilarity: null,
       }
@@ -170,7 +170,8 @@ export const evaluate = async (
   plan: InternalizationPlan,
   template: Template
 ): Promise<Verdict> => {
-  const context: EvaluationContext = { deps, engine, internalization, plan }
+  const formats = createAnswerFormats()
+  const context: EvaluationContext = { deps, engine, formats, internalization, plan }
   const sets = await setsOf(deps, plan, template)
   const done = await deps.store.internalizations.evaluations(internalization.id)
   const doneKeys = new Set(done.map((row) => `${row.arm}/${row.recordId}`))

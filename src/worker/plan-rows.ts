@@ -2,6 +2,7 @@
  * Which exchanges an internalization trains on and which judge it, and whether anything that could
  * come of them could go live. Reads the log; asks the engine only for the number of tokens.
  */
+import { createAnswerFormats } from '../core/answer-schema.ts'
 import { splitPopulation, repeatsOf, type Split } from '../core/dataset.ts'
 import { minimumRows } from '../core/gate-samples.ts'
 import type { InternalizeOptions, Population } from '../core/internalization.ts'
@@ -120,6 +121,10 @@ const hopeless = (
   { traffic, unseen, responseType }: PlannedRows,
   { margin, minCoverage }: InternalizeOptions
 ): string | null => {
+  const { request, match } = traffic.at(-1)!
+  const unsupported = createAnswerFormats().unsupported(request, match.template.responseFormat)
+  if (unsupported !== null)
+    return `no answer can be checked against the response format: ${unsupported}`
   const answerable = textsOf(traffic).length / traffic.length
   if (answerable < minCoverage)
     return (

@@ -120,6 +120,77 @@ const expectFallback = async (body: string, reason: string): Promise<void> => {
   expect(JSON.parse(response!)).toEqual(completion('from the upstream'))
 }
 
+const LABEL_SCHEMA = {
+  type: 'object',
+  properties: { label: { type: 'string', enum: ['lost', 'found'] } },
+  required: ['label'],
+  additionalProperties: false,
+}
+
+const inSchema = (schema: unknown) => ({
+  response_format: { type: 'json_schema', json_schema: { name: 'answer', strict: true, schema } },
+})
+
+/** A route for the requests that have what the body has besides its messages. */
+const restartFor = (body: string): Promise<void> => {
+  const key = templateKeyOf(JSON.parse(body) as ChatRequest, TEMPLATE.tenant)
+  return restart({}, { template: { ...TEMPLATE, ...key } })
+}
+
+const saying = (content: string): Generate =>
+  async function* () {
+    yield token(content, -0.1)
+    yield STOP
+  }
+
+describe('a live route with a JSON schema', () => {
+  it('gives answers that fit, whole and as a stream', async () => {
+    const body = chatBody('where is my card', inSchema(LABEL_SCHEMA))
+    await restartFor(body)
+    engine.generate = saying('{"label": "lost"}')
+    const answer = await send(harness.port, body)
+    expect(answer.headers['x-promptintern-route']).toBe('answered')
+    expect(JSON.parse(answer.body.toString())).toMatchObject({
+      choices: [{ message: { content: '{"label": "lost"}' } }],
+    })
+    const { choices } = await client().chat.completions.parse({
+      ...(JSON.parse(body) as OpenAI.ChatCompletionCreateParamsNonStreaming),
+    })
+    expect(choices[0]?.message.content).toBe('{"label": "lost"}')
+    const stream = await send(harness.port, JSON.stringify({ ...JSON.parse(body), stream: true }))
+    expect(stream.headers['x-promptintern-route']).toBe('answered')
+    expect(stream.body.toString()).toContain('{\\"label\\": \\"lost\\"}')
+    expect(harness.upstream.requests).toEqual([])
+  })
+
+  it.each<[string, unknown]>([
+    ['a remote reference', { $ref: 'https://example.com/schema.json' }],
+    ['a pattern that takes for ever', { pattern: '^(?=(a+)+$)' }],
+    ['a megabyte', { enum: Array.from({ length: 60_000 }, (_unused, i) => `value-${i}`) }],
+    ['no schema at all', undefined],
+  ])('asks no lora where the schema cannot be checked: %s', async (_name, schema) => {
+    const body = chatBody('where is my card', inSchema(schema))
+    await restartFor(body)
+    engine.generate = saying('{}')
+    await expectFallback(body, 'response-format')
+    expect(engine.asked).toEqual([])
+  })
+
+  it('asks no lora for a format that it does not know', async () => {
+    const body = chatBody('where is my card', { response_format: { type: 'grammar' } })
+    await restartFor(body)
+    await expectFallback(body, 'response-format')
+    expect(engine.asked).toEqual([])
+  })
+
+  it('goes to the upstream where the schema refers to itself for ever', async () => {
+    const body = chatBody('where is my card', inSchema({ $ref: '#' }))
+    await restartFor(body)
+    engine.generate = saying('{}')
+    await expectFallback(body, 'not-valid')
+  })
+})
+
 describe('a live route', () => {
   it('peers 3.6: answers with the prompt removed, and says so', async () => {
     await restart({ savedUsd: (_model, tokens) => tokens / 1000 })
@@ -387,6 +458,18 @@ describe('the upstream gets the original bytes when', () => {
     await restart({}, { template: { ...TEMPLATE, ...key } })
     await expectFallback(body, 'not-json')
   })
+
+  it.each(['{"lbl":42}', '42', '{"label":"lost"', '{"label":"lost","label":"found"}'])(
+    'the answer does not fit the schema that was asked for: %s',
+    async (content) => {
+      for (const stream of [false, true]) {
+        const body = chatBody('where is my card', { ...inSchema(LABEL_SCHEMA), stream })
+        await restartFor(body)
+        engine.generate = saying(content)
+        await expectFallback(body, content.includes('"label"') ? 'not-json' : 'not-valid')
+      }
+    }
+  )
 
   it('the engine breaks off without a finish reason', async () => {
     engine.generate = async function* () {

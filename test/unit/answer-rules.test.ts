@@ -5,6 +5,7 @@ import {
   mostChars,
   type AnswerRules,
 } from '../../src/core/answer-rules.ts'
+import { createAnswerFormats } from '../../src/core/answer-schema.ts'
 import { DEFER_ANSWER } from '../../src/core/outcome.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import { ANSWERS } from '../fixtures/route-rules.ts'
@@ -19,7 +20,13 @@ const fault = (
   answer: string,
   rules: Partial<AnswerRules>,
   extra: Partial<ChatRequest> = {}
-): string | null => answerFault(answer, request(extra), { ...ANSWERS, ...rules })
+): string | null =>
+  answerFault(
+    answer,
+    request(extra),
+    { answers: { ...ANSWERS, ...rules }, template: { responseFormat: '' } },
+    createAnswerFormats()
+  )
 
 describe('an answer', () => {
   it('must be one of the labels, letter by letter', () => {
@@ -32,6 +39,7 @@ describe('an answer', () => {
     const json = { response_format: { type: 'json_object' } }
     expect(fault('{"a": 1}', {}, json)).toBeNull()
     expect(fault('{"a": 1', {}, json)).toBe('not-json')
+    expect(fault('42', {}, json)).toBe('not-valid')
     expect(fault('{"a": 1}', { responseType: 'json' })).toBeNull()
     expect(fault('sorry', { responseType: 'json' })).toBe('not-json')
     expect(fault('free text', {}, { response_format: { type: 'text' } })).toBeNull()
