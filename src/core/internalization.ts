@@ -93,6 +93,13 @@ export interface InternalizationPlan {
   arms: Arm[]
 }
 
+/**
+ * False for a plan of an earlier version, which knew neither population nor kinds of requests: what
+ * comes of it is not proven for what a route answers today.
+ */
+export const isCurrentPlan = (plan: InternalizationPlan | null): boolean =>
+  plan === null || (plan as Partial<InternalizationPlan>).kinds !== undefined
+
 export interface Internalization {
   id: string
   tenant: string

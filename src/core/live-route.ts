@@ -1,6 +1,6 @@
 /** The route that an approved internalization goes live with. */
 import { AppError } from '../errors.ts'
-import type { Internalization } from './internalization.ts'
+import { isCurrentPlan, type Internalization } from './internalization.ts'
 import type { Route } from './route.ts'
 import type { Template } from './template.ts'
 
@@ -18,7 +18,8 @@ export const routeOf = (
   const lora = verdict === null ? undefined : plan?.arms[verdict.arm]?.results.at(-1)?.lora
   const figures = verdict?.arms[verdict.arm]
   const hasPassed = verdict?.verdict === 'promote' && (figures?.threshold ?? null) !== null
-  if (plan === null || lora === undefined || figures === undefined || !hasPassed) {
+  const isUsable = plan !== null && isCurrentPlan(plan) && lora !== undefined
+  if (!isUsable || figures === undefined || !hasPassed) {
     throw new AppError('invalid-state', `internalization ${id} has no verdict to go live with`)
   }
   return {

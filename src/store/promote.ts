@@ -4,7 +4,11 @@
  * in between leaves requests at the upstream and `settleRoutes` at the next start ends the job.
  */
 import { isDeepStrictEqual } from 'node:util'
-import type { Internalization, InternalizationState } from '../core/internalization.ts'
+import {
+  isCurrentPlan,
+  type Internalization,
+  type InternalizationState,
+} from '../core/internalization.ts'
 import { routeOf } from '../core/live-route.ts'
 import { transition } from '../core/transitions.ts'
 import { AppError } from '../errors.ts'
@@ -68,9 +72,16 @@ const settleRoute = async (
   }
 }
 
-/** For the start of the worker: routes of all templates agree with the states again. */
+const OUTDATED = 'proved by an earlier version, for less than a route answers: internalize again'
+
+/**
+ * For the start of the worker: routes of all templates agree with the states again. What an earlier
+ * version proved retires.
+ */
 export const settleRoutes = async (store: Store, context: PromotionContext): Promise<void> => {
   const live = (await store.internalizations.list()).filter(({ state }) => state.name === 'live')
+  for (const row of live.filter(({ plan }) => !isCurrentPlan(plan)))
+    await saveState(store, row, { name: 'retired', reason: OUTDATED }, context)
   const routes = await store.routes.list()
   const versions = new Set([
     ...live.map((row) => row.templateVersion),

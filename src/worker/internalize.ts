@@ -2,7 +2,11 @@
  * One step of one internalization: reads its state, does one effect, writes the next state.
  * candidate → training(arm, stage) → evaluating → approval → live; see core/transitions.ts.
  */
-import type { Internalization, InternalizationState } from '../core/internalization.ts'
+import {
+  isCurrentPlan,
+  type Internalization,
+  type InternalizationState,
+} from '../core/internalization.ts'
 import { afterFailure } from '../core/stage-retry.ts'
 import { transition } from '../core/transitions.ts'
 import type { Template } from '../core/template.ts'
@@ -144,6 +148,8 @@ const step = async (
   template: Template
 ): Promise<StepOutcome> => {
   const { state } = internalization
+  if (!isCurrentPlan(internalization.plan))
+    throw new AppError('invalid-state', 'it was planned by an earlier version: internalize again')
   switch (state.name) {
     case 'candidate':
       return begin(deps, engine, internalization, template)

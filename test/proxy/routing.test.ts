@@ -1,6 +1,7 @@
 import OpenAI from 'openai'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { ANSWERS } from '../fixtures/route-rules.ts'
+import { ANSWERS, KINDS } from '../fixtures/route-rules.ts'
+import { DEFER_ANSWER } from '../../src/core/outcome.ts'
 import { AppError } from '../../src/errors.ts'
 import type { ExchangeRecord } from '../../src/core/record.ts'
 import type { Route } from '../../src/core/route.ts'
@@ -445,6 +446,34 @@ describe('the upstream gets the original bytes when', () => {
       yield { text: 'card', logprobs: [], finishReason: 'stop' }
     }
     await expectFallback(chatBody('where is my card'), 'no-logprobs')
+  })
+
+  it('the lora says that the upstream should answer', async () => {
+    engine.generate = async function* () {
+      yield { ...token(DEFER_ANSWER, -0.01), finishReason: 'stop' }
+    }
+    await expectFallback(chatBody('where is my card'), 'deferred')
+  })
+
+  it.each([
+    ['a parameter', { reasoning_effort: 'high' }, 'where is my card'],
+    ['a length', {}, 'where is my card? '.repeat(20)],
+  ])('the proof has no request with such %s', async (_, extra, question) => {
+    await restart({}, { kinds: { ...KINDS, maxChars: 100 } })
+    await expectFallback(chatBody(question, extra), 'kind-not-proven')
+    expect(engine.asked).toEqual([])
+  })
+
+  it('the proof has no second turn of a conversation', async () => {
+    await restart({}, { template: { ...TEMPLATE, maxTurnsAfter: 6 } })
+    const { messages, ...rest } = JSON.parse(chatBody('where is my card')) as ChatRequest
+    const second = [
+      ...messages,
+      { role: 'assistant', content: 'card_lost' },
+      { role: 'user', content: 'and my pin?' },
+    ]
+    await expectFallback(JSON.stringify({ ...rest, messages: second }), 'kind-not-proven')
+    expect(await routeOf('where is my card')).toBe('answered')
   })
 
   it('the answer is none of the labels', async () => {

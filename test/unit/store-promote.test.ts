@@ -7,6 +7,7 @@ import { goLive, retire, rollBack, settleRoutes } from '../../src/store/promote.
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
 import type { Store } from '../../src/store/store.ts'
 import { exampleApproved, exampleTemplate } from '../fixtures/examples.ts'
+import { ANSWERS, KINDS } from '../fixtures/route-rules.ts'
 
 const VERSION = 'version-1'
 
@@ -46,12 +47,26 @@ describe('promotion', () => {
         lora: 'lora-of-arm-1',
         confidence: 'min',
         threshold: -0.125,
-        labels: ['intent_1', 'intent_2'],
+        answers: { ...ANSWERS, responseType: 'label', labels: ['intent_1', 'intent_2'] },
+        kinds: KINDS,
         trafficShare: 0.5,
         templateTokens: 804,
       },
     ])
     expect((await store.internalizations.history('a')).at(-1)).toMatchObject({ by: 'admin' })
+  })
+
+  it('retires what an earlier version proved for fewer requests than a route answers', async () => {
+    await goLive(store, await create('a'), context())
+    const live = (await store.internalizations.get('a'))!
+    const { kinds: _, ...plan } = live.plan!
+    await store.internalizations.save({ ...live, plan: plan as typeof live.plan }, 'worker', now++)
+    await settleRoutes(store, context())
+    expect(await stateOf('a')).toMatchObject({
+      name: 'retired',
+      reason: expect.stringContaining('internalize again') as string,
+    })
+    expect(await routedTo()).toEqual([])
   })
 
   it('refuses what has not passed, and leaves it where it is', async () => {
