@@ -14,7 +14,9 @@ import {
   chanceToPromotePaired,
   pairsForPower,
 } from './gate/exact.ts'
+import { HEAD, key, line, percent, print, type Figures, type Run } from './gate/lines.ts'
 import { measure, type Measured } from './gate/measure.ts'
+import { mixParts, worstBroken } from './gate/mix-parts.ts'
 import {
   ALPHA,
   favouredByLoss,
@@ -31,41 +33,6 @@ const MARGINS = [0.05, 0.03]
 const DISCORDANCES = [0.05, 0.1, 0.2]
 /** Fresh upstream answers that the product buys unless configured. */
 const REPLAYS = 200
-
-interface Run {
-  draws: number
-  maxDraws: number
-  random: () => number
-}
-
-type Figures = Record<string, Figure>
-
-const percent = (value: number): string => `${(100 * value).toFixed(1)}`.padStart(6)
-
-const print = (text: string): void => void process.stdout.write(`${text}\n`)
-
-const HEAD = `${''.padEnd(34)} draws  promoted  false  ≤ (95 %)  coverage  agreement  ≥ 96 %  first arm (%)`
-
-const line = (name: string, measured: Measured): string =>
-  [
-    name.padEnd(34),
-    String(measured.draws).padStart(5),
-    '  ',
-    percent(measured.promoted),
-    percent(measured.broken),
-    '  ',
-    percent(measured.brokenUpper),
-    '  ',
-    percent(measured.coverage),
-    '   ',
-    measured.promoted === 0 ? '     –' : percent(measured.agreement),
-    ' ',
-    percent(measured.sure),
-    '   ',
-    percent(measured.firstArm),
-  ].join(' ')
-
-const key = (name: string): string => name.replace(/\W+/g, '_').replace(/_$/, '')
 
 const placeOf = (name: string, size: number, margin: number): string =>
   `${key(name)}_${size}_margin_${100 * margin}`
@@ -278,6 +245,9 @@ const worstOf = (figures: Figures): Figures => {
   return {
     ...worst('false_promotion_worst_upper_95', false),
     ...worst('false_promotion_worst_exact', true),
+    ...worstBroken('promise_broken_repeats', figures, 'repeats'),
+    ...worstBroken('promise_broken_tools', figures, 'tools'),
+    ...worstBroken('promise_broken_conversations', figures, 'conversations'),
   }
 }
 
@@ -293,6 +263,7 @@ const partsOf = (run: Run): Record<string, () => Figures> => ({
   'two-statistics': () => measureTwoStatistics(run),
   tango: measurePaired,
   bootstrap: () => measureBootstrap(run),
+  ...mixParts(run),
 })
 
 const main = (): void => {
@@ -303,7 +274,7 @@ const main = (): void => {
       parts: { type: 'string' },
       /** of each setting; ten, a hundred times as many where its limit is above the bar */
       draws: { type: 'string', default: '400' },
-      'max-draws': { type: 'string', default: '40000' },
+      'max-draws': { type: 'string', default: '4000' },
       seed: { type: 'string', default: '20261125' },
     },
   })

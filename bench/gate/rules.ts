@@ -32,7 +32,13 @@ export interface Setting {
 /** What one draw came to: the truth of what was promoted. */
 export interface Outcome {
   arm: number
-  promoted: { coverage: number; agreement: number; broken: boolean } | null
+  promoted: {
+    coverage: number
+    agreement: number
+    broken: boolean
+    /** a slice is answered that truly loses more than ten points */
+    weakSlice?: boolean
+  } | null
 }
 
 interface DecideOptions {

@@ -24,7 +24,7 @@ export interface World {
 }
 
 /** The least that counts as a broken promise. */
-const BEYOND = 1e-6
+export const BEYOND = 1e-6
 /** What the second arm loses where nothing else was measured. */
 const SECOND_ARM_LOSS = 0.01
 
@@ -134,7 +134,8 @@ export const pairedWorld = (discordance: number, loss: number): World => {
 export const pairedBorder = (discordance: number, margin: number): World =>
   pairedWorld(Math.max(discordance, margin + BEYOND), margin + BEYOND)
 
-const chanceAt = (shape: Shape, place: number): number => {
+/** Chance to agree at a place of the confidence scale. */
+export const chanceAt = (shape: Shape, place: number): number => {
   let passed = 0
   for (const [share, agreement] of shape) {
     passed += share
@@ -169,7 +170,7 @@ const drawLuck = (random: () => number): Luck => ({
 /** Share of exchanges on which both arms have the same luck. */
 const SHARED = 0.7
 
-const luckOfArms = (random: () => number): [Luck, Luck] => {
+export const luckOfArms = (random: () => number): [Luck, Luck] => {
   const first = drawLuck(random)
   return [first, random() < SHARED ? first : drawLuck(random)]
 }

@@ -105,18 +105,22 @@ const mean = (values: number[]): number =>
 
 export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
-type JudgedRow = RankedRow & HeldOutRow
+type JudgedRow = RankedRow & Pick<HeldOutRow, 'deferred' | 'similarity' | 'slices'>
 
 /** An answer without a finite confidence is above no threshold. */
 const judge = (row: HeldOutRow, statistic: ConfidenceStatistic, cut: number): JudgedRow => {
   const confidence = confidenceOf(statistic, row)
   const { deferred, similarity, upstreamSimilarity } = row
   return {
-    ...row,
-    deferred: deferred ?? (Number.isFinite(confidence) ? null : 'no confidence'),
     confidence,
     agrees: similarity >= cut,
     upstreamAgrees: upstreamSimilarity === null ? null : upstreamSimilarity >= cut,
+    conversation: row.conversation,
+    isTraffic: row.isTraffic,
+    isUnseen: row.isUnseen,
+    deferred: deferred ?? (Number.isFinite(confidence) ? null : 'no confidence'),
+    similarity,
+    slices: row.slices,
   }
 }
 
@@ -142,9 +146,11 @@ const differenceBound = (counts: SampleCounts | undefined, alpha: number): numbe
   return tangoLowerBound(pairs, alpha)
 }
 
+/** Over the same rows, of mean similarities. */
 const similarityDifferenceBound = (rows: HeldOutRow[], { alpha, seed }: FiguresOptions): number => {
-  const fresh = rows.filter((row) => row.upstreamSimilarity !== null)
-  const used = fresh.length > 0 ? fresh : rows
+  const possible = rows.filter((row) => row.isTraffic && row.deferred === null)
+  const fresh = possible.filter((row) => row.upstreamSimilarity !== null)
+  const used = fresh.length > 0 ? fresh : possible
   return bootstrapLowerBound(
     used.map((row) => row.similarity - (row.upstreamSimilarity ?? 1)),
     used.map((row) => row.conversation),
@@ -246,7 +252,7 @@ export const armFigures = (
     meanSimilarity: mean(possible.map((row) => row.similarity)),
     differenceBound: differenceBound(cuts.at(-1)?.traffic, options.alpha),
     ...(options.isGraded && possible.length > 0
-      ? { similarityDifferenceBound: similarityDifferenceBound(possible, options) }
+      ? { similarityDifferenceBound: similarityDifferenceBound(rows, options) }
       : {}),
     confidence: statistic,
     threshold: chosen?.threshold ?? null,

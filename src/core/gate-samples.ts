@@ -40,27 +40,29 @@ export interface Cut {
 }
 
 const createCounter = () => {
-  const counts = {
-    rows: 0,
-    disagreements: 0,
-    fresh: 0,
-    upstreamDisagreements: 0,
-    onlyAdapted: 0,
-    onlyUpstream: 0,
-  }
+  let [rows, disagreements, fresh, upstreamDisagreements] = [0, 0, 0, 0]
+  let [onlyAdapted, onlyUpstream] = [0, 0]
   const effective = createEffectiveRows()
   return {
     add({ agrees, upstreamAgrees, conversation }: RankedRow): void {
-      counts.rows++
+      rows++
       effective.add(conversation)
-      if (!agrees) counts.disagreements++
+      if (!agrees) disagreements++
       if (upstreamAgrees === null) return
-      counts.fresh++
-      if (!upstreamAgrees) counts.upstreamDisagreements++
-      if (agrees && !upstreamAgrees) counts.onlyAdapted++
-      if (!agrees && upstreamAgrees) counts.onlyUpstream++
+      fresh++
+      if (!upstreamAgrees) upstreamDisagreements++
+      if (agrees && !upstreamAgrees) onlyAdapted++
+      if (!agrees && upstreamAgrees) onlyUpstream++
     },
-    read: (): SampleCounts => ({ ...counts, effectiveRows: effective.read() }),
+    read: (): SampleCounts => ({
+      rows,
+      effectiveRows: effective.read(),
+      disagreements,
+      fresh,
+      upstreamDisagreements,
+      onlyAdapted,
+      onlyUpstream,
+    }),
   }
 }
 

@@ -74,9 +74,14 @@ export interface SelectiveOptions {
   starts?: Start[]
 }
 
-/** Few rows cannot pay for more than one start: docs/experiments.md. */
-const FEW_ROWS = 400
+/** Few rows cannot pay for several starts: docs/experiments.md, "Starts with two samples". */
+const ONE_START_BELOW_ROWS = 200
+const TWO_STARTS_BELOW_ROWS = 400
 const ONE_START: Start[] = [{ place: 0, share: 1 }]
+const TWO_STARTS: Start[] = [
+  { place: 0, share: 0.5 },
+  { place: 0.375, share: 0.5 },
+]
 /** Most for the last one, at half of the answers: there the most tests pass that pass anywhere. */
 const THREE_STARTS: Start[] = [
   { place: 0, share: 0.25 },
@@ -85,10 +90,11 @@ const THREE_STARTS: Start[] = [
 ]
 
 /** By the smaller one of both samples, as if all of it were answered. */
-const startsFor = (widest: Cut): Start[] =>
-  Math.min(widest.traffic.effectiveRows, widest.unseen.effectiveRows) < FEW_ROWS
-    ? ONE_START
-    : THREE_STARTS
+const startsFor = ({ traffic, unseen }: Cut): Start[] => {
+  const rows = Math.min(traffic.effectiveRows, unseen.effectiveRows)
+  if (rows < ONE_START_BELOW_ROWS) return ONE_START
+  return rows < TWO_STARTS_BELOW_ROWS ? TWO_STARTS : THREE_STARTS
+}
 
 const samplesOf = ({ traffic, unseen }: Cut): SampleCounts[] => [traffic, unseen]
 

@@ -319,7 +319,7 @@ describe('decide', () => {
   })
 
   it('has all of the alpha of an arm for its thresholds, whatever the type of the answers', () => {
-    const rows = heldOut(300, () => 0.99)
+    const rows = heldOut(199, () => 0.99)
     expect(decide(input(rows, { responseType: 'json' })).arms[0]!.tests![0]!.level).toBe(0.05)
   })
 

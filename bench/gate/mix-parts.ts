@@ -1,0 +1,190 @@
+/**
+ * Is the held-out sample what the route will meet? Populations with known truth, judged by the
+ * product's own gate at 5 points: the promise is broken where a promoted route agrees less than that
+ * with its traffic or with unseen questions.
+ */
+import { decide } from '../../src/core/gate.ts'
+import { withBar } from '../report.ts'
+import { HEAD, key, line, percent, print, type Figures, type Run } from './lines.ts'
+import { measure, type Measured } from './measure.ts'
+import {
+  conversations,
+  goodConversations,
+  MIX_MARGIN,
+  refusals,
+  repeats,
+  shifting,
+  tiedAndRight,
+  ties,
+  tools,
+  weakSlices,
+} from './mixes.ts'
+import { drawPopulation, truthOfPopulation, type Population } from './populations.ts'
+import { ALPHA, MIN_COVERAGE, type Outcome } from './rules.ts'
+
+const REQUIRED = 1 - MIX_MARGIN
+/** Of integrating the truth. */
+const ROUNDING = 1e-9
+/** A slice that agrees less is truly worse than ten points. */
+const SLICE_REQUIRED = 0.9
+
+/**
+ * One draw. Neither arm is better, so that chance favours one of them.
+ * @param later what the promoted route meets; the same population unless given
+ */
+const drawOutcome = (
+  population: Population,
+  size: number,
+  random: () => number,
+  later = population
+): Outcome => {
+  const [queryOnly, schedule] = drawPopulation(population, size, random)
+  const { verdict, arm, arms } = decide({
+    arms: [
+      { arm: 'query-only', statistic: 'sum', rows: queryOnly },
+      { arm: 'schedule', statistic: 'sum', rows: schedule },
+    ],
+    favouredArm: random() < 0.5 ? 0 : 1,
+    responseType: 'label',
+    margin: MIX_MARGIN,
+    minCoverage: MIN_COVERAGE,
+    seed: 1,
+  })
+  const { threshold } = arms[arm]!
+  if (verdict === 'reject' || threshold === null) return { arm, promoted: null }
+  const { coverage, traffic, unseen, worstSlice } = truthOfPopulation(later, threshold)
+  const broken = Math.min(traffic, unseen) < REQUIRED - ROUNDING
+  return {
+    arm,
+    promoted: { coverage, agreement: traffic, broken, weakSlice: worstSlice < SLICE_REQUIRED },
+  }
+}
+
+/** Most of these worlds lie at the border, where few draws prove nothing. */
+const MORE_DRAWS = 2.5
+
+const simulate = (population: Population, size: number, { draws, maxDraws, random }: Run) =>
+  measure(() => [drawOutcome(population, size, random)], { draws, maxDraws, bar: ALPHA })[0]!
+
+const figuresOf = (
+  place: string,
+  { draws, brokenUpper, promoted, coverage }: Measured
+): Figures => ({
+  [`promise_broken_upper_95_${place}`]: withBar(
+    { value: brokenUpper, unit: `upper 95 % limit, ${draws} draws` },
+    '<=',
+    ALPHA
+  ),
+  [`promoted_${place}`]: { value: promoted, unit: `share of ${draws} draws` },
+  [`coverage_${place}`]: { value: coverage, unit: `share of ${draws} draws` },
+})
+
+const BARRED = 'promise_broken_upper_95_'
+
+/** The worst limit of all figures that are one. @param prefix of the names, behind the common one */
+export const worstBroken = (name: string, figures: Figures, prefix = ''): Figures => {
+  const limits = Object.entries(figures).filter(([own]) => own.startsWith(BARRED + prefix))
+  if (limits.length === 0) return {}
+  const value = Math.max(...limits.map(([, figure]) => Number(figure.value)))
+  const unit = `largest upper 95 % limit of ${limits.length} worlds, share of draws`
+  return { [name]: withBar({ value, unit }, '<=', ALPHA) }
+}
+
+const measureAll = (
+  name: string,
+  worlds: Record<string, Population>,
+  sizes: number[],
+  run: Run
+): Figures => {
+  const figures: Figures = {}
+  for (const size of sizes) {
+    print(`\n${name}, ${size} rows of traffic, margin 5 points\n${HEAD}`)
+    for (const [world, population] of Object.entries(worlds)) {
+      const measured = simulate(population, size, { ...run, draws: MORE_DRAWS * run.draws })
+      print(line(world, measured))
+      Object.assign(figures, figuresOf(`${name}_${key(world)}_${size}`, measured))
+    }
+  }
+  return figures
+}
+
+/** How often a route goes live that answers a slice which loses more than ten points. */
+const measureWeakSlices = (run: Run): Figures => {
+  const figures: Figures = {}
+  const draws = Math.ceil(run.draws / 2)
+  print('\npromoted, and of that with a slice that truly loses more than 10 points (%); coverage')
+  for (const [world, population] of Object.entries(weakSlices)) {
+    const cells = [600, 1000, 2000].map((size) => {
+      const measured = simulate(population, size, { ...run, draws, maxDraws: draws })
+      const unit = `share of ${draws} draws`
+      figures[`weak_slice_promoted_${key(world)}_${size}`] = { value: measured.weakSlice, unit }
+      figures[`weak_slice_coverage_${key(world)}_${size}`] = { value: measured.coverage, unit }
+      const { promoted, weakSlice, coverage } = measured
+      return `${size}: ${percent(promoted)} ${percent(weakSlice)} ${percent(coverage)}`
+    })
+    print(`${world.padEnd(36)} ${cells.join('   ')}`)
+  }
+  return figures
+}
+
+/** What counting a conversation as one row costs an arm that is right on 99 %. */
+const measureConversationPower = (run: Run): Figures => {
+  const figures: Figures = {}
+  const draws = Math.ceil(run.draws / 2)
+  for (const size of [600, 2000]) {
+    print(`\nconversations, ${size} rows of traffic, margin 5 points\n${HEAD}`)
+    for (const [world, population] of Object.entries(goodConversations)) {
+      const measured = simulate(population, size, { ...run, draws, maxDraws: draws })
+      print(line(world, measured))
+      const value = measured.promoted
+      figures[`power_conversations_${key(world)}_${size}`] = {
+        value,
+        unit: `share of ${draws} draws`,
+      }
+    }
+  }
+  return figures
+}
+
+/** Flawless arms with equal confidences: each must be promoted. */
+const measureTiedAndRight = ({ draws, random }: Run): Figures => {
+  const sizes = [300, 500, 1000]
+  const shares = Object.values(tiedAndRight).flatMap((population) =>
+    sizes.map((size) => {
+      const few = { draws: Math.ceil(draws / 10), maxDraws: Math.ceil(draws / 10), random }
+      return simulate(population, size, few).promoted
+    })
+  )
+  const value = Math.min(...shares)
+  print(`\nall answers right, many equally confident: promoted in at least ${percent(value)} %`)
+  const unit = `share of draws, least of ${shares.length} settings`
+  return { ties_all_right_promoted: withBar({ value, unit }, '>=', 1) }
+}
+
+/** The hard kind grows after the proof. No bar: only a watch after the promotion can see it. */
+const measureShift = ({ draws, random }: Run): Figures => {
+  const figures: Figures = {}
+  print('\na hard kind grows after the proof, 1,000 rows: agreement of what is answered (%)')
+  for (const later of [0.1, 0.2, 0.4, 0.7]) {
+    const draw = () => [drawOutcome(shifting(0.1), 1000, random, shifting(later))]
+    const [measured] = measure(draw, { draws: draws / 4, maxDraws: draws / 4, bar: 0 })
+    const { agreement, broken } = measured!
+    print(
+      `10 → ${percent(later)} %: ${percent(agreement)}, below the promise in ${percent(broken)}`
+    )
+    figures[`shift_agreement_10_to_${100 * later}`] = { value: agreement, unit: 'share, mean' }
+    figures[`shift_below_promise_10_to_${100 * later}`] = { value: broken, unit: 'share of draws' }
+  }
+  return figures
+}
+
+export const mixParts = (run: Run): Record<string, () => Figures> => ({
+  repeats: () => measureAll('repeats', repeats, [600, 1000], run),
+  tools: () => measureAll('tools', tools, [600], run),
+  refusals: () => measureAll('refusals', refusals, [600, 1000], run),
+  conversations: () => measureAll('conversations', conversations, [600], run),
+  'conversation-power': () => measureConversationPower(run),
+  'weak-slices': () => measureWeakSlices(run),
+  ties: () => ({ ...measureAll('ties', ties, [600], run), ...measureTiedAndRight(run) }),
+  shift: () => measureShift(run),
+})
