@@ -15,6 +15,7 @@ import { isEngineLost } from './engine-watch.ts'
 import { evaluate } from './evaluate.ts'
 import { planInternalization } from './plan.ts'
 import { reportProgress } from './progress.ts'
+import { warnUnlessItPays } from './would-pay.ts'
 import { createStageJob, stageJobs, stageResult, type StageContext } from './train.ts'
 
 /** `waiting`: nothing to do until the engine or a person moves; `engine-lost`: it did not answer. */
@@ -46,6 +47,7 @@ const begin = async (
   template: Template
 ): Promise<StepOutcome> => {
   const planned = await planInternalization(deps, engine, template)
+  await warnUnlessItPays(deps, template)
   await save(deps, { ...internalization, plan: planned }, { name: 'training', arm: 0, stage: 0 })
   return 'advanced'
 }
