@@ -114,10 +114,9 @@ describe('removedShare', () => {
 
 describe('discardedShare', () => {
   it('tells fallbacks whose lora was asked from those that never reached it', () => {
-    const route = (asked?: boolean) =>
-      exampleOutcome({ outcome: 'fallback', ...(asked === undefined ? {} : { asked }) })
-    const calls = [undefined, undefined, undefined, true].map((asked) =>
-      call({ route: route(asked) })
+    const skipped = exampleOutcome({ outcome: 'fallback' })
+    const calls = [skipped, skipped, skipped, { ...skipped, asked: true }].map((route) =>
+      call({ route })
     )
     expect(discardedShare([...calls, call({ route: exampleOutcome() })])).toBe(0.25)
     expect(discardedShare([])).toBe(0)
