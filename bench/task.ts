@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { createProgress, percent, table } from '../src/cli/output.ts'
+import { parseConfig } from '../src/config.ts'
 import { parsePrices } from '../src/core/prices.ts'
 import type { Internalization } from '../src/core/internalization.ts'
 import { detectResponseType } from '../src/core/score.ts'
@@ -16,18 +17,14 @@ import type { Template } from '../src/core/template.ts'
 import type { Engine } from '../src/engine/engine.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
 import { isUnfinished } from '../src/openai/fine-tuning.ts'
-import { formatFigures, mean, writeReport, type Figure } from './report.ts'
+import { formatFigures, writeReport, type Figure } from './report.ts'
 import { ARMS, recognizedOf, runArm, type ArmContext, type BenchArm } from './task/arms.ts'
-import {
-  costFigures,
-  latencyFigures,
-  productFigures,
-  trainingFigures,
-  type Rendered,
-} from './task/figures.ts'
+import { costFigures, costTable, taskCalls, type TaskPrices } from './task/costs.ts'
+import { latencyFigures, productFigures, trainingFigures, type Rendered } from './task/figures.ts'
 import { embeddedEngine, remoteEngine } from './task/engines.ts'
 import { adaptedMessages, matching } from './harness/adapted.ts'
 import { measureLatencies } from './harness/latency.ts'
+import { fromRoot } from './harness/from-root.ts'
 import { loadTask, readRows, renderRequest, type Task, type TaskRow } from './harness/data.ts'
 import { newestInternalization, startProxy, type ProxyProcess } from './harness/proxy-process.ts'
 import { startReplayUpstream, type ReplayUpstream } from './harness/replay-upstream.ts'
@@ -63,7 +60,7 @@ const { values: args } = parseArgs({
     schedule: { type: 'string', default: 'linear' },
     margin: { type: 'string', default: '0.05' },
     arms: { type: 'string', default: 'base-full,base-query,query-only,schedule' },
-    prices: { type: 'string' },
+    prices: { type: 'string', default: fromRoot('bench/prices.json') },
     out: { type: 'string' },
     keep: { type: 'boolean', default: false },
     // goes on with a data directory that --keep left: what is live is asked, not trained again
@@ -258,6 +255,18 @@ const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, 
   MARGIN: args.margin,
 })
 
+/** What the engine costs an hour, for the figures: the key of the product. */
+const usdPerHour = parseConfig({
+  ENGINE_USD_PER_HOUR: process.env['ENGINE_USD_PER_HOUR'],
+}).engineUsdPerHour
+
+const taskPrices = (plan: Internalization['plan']): TaskPrices => ({
+  prices: parsePrices(readFileSync(args.prices, 'utf8')),
+  model: CLIENT_MODEL,
+  baseModel: plan?.baseModel ?? null,
+  usdPerHour,
+})
+
 const save = (figures: Record<string, Figure>): void => {
   if (args.out !== undefined) writeReport(args.out, figures)
 }
@@ -274,6 +283,11 @@ const show = (figures: Record<string, Figure>, testNote: string): void => {
         percent(Number(value)),
       ]),
     ])}\n`
+  )
+  const costs = costTable(figures)
+  if (costs.length === 0) return
+  process.stdout.write(
+    `\n${table([['USD per million requests', 'cache warm', 'no cache'], ...costs])}\n`
   )
 }
 
@@ -313,17 +327,8 @@ const run = async (): Promise<void> => {
     figures.peak_mb = { value: proxy.peakMiB(), unit: 'MiB' }
     const product = productFigures(test, outcomes)
     Object.assign(figures, product.figures)
-    if (args.prices !== undefined)
-      Object.assign(
-        figures,
-        costFigures(
-          parsePrices(readFileSync(args.prices, 'utf8')),
-          CLIENT_MODEL,
-          product,
-          Number(product.figures.coverage!.value),
-          mean(test.rows.map((row) => row.answer.length / 4))
-        )
-      )
+    const calls = taskCalls(test, outcomes, { lanes: TRAFFIC_LANES, ...product })
+    Object.assign(figures, costFigures(calls, taskPrices(internalization.plan)))
     // what took an hour is written down before anything else can fail
     save(figures)
     if (internalization.plan !== null)

@@ -7,6 +7,7 @@ import { createAdminApp } from './admin/app.ts'
 import { createApp } from './app.ts'
 import type { Config } from './config.ts'
 import { compileCaptureRule } from './core/capture-rule.ts'
+import { economicsSettings } from './config-files.ts'
 import { costUsd, savedUsd, type Price } from './core/prices.ts'
 import type { Secrets } from './data-dir.ts'
 import type { Engine } from './engine/engine.ts'
@@ -24,6 +25,7 @@ import type { RouteTable } from './proxy/route-table.ts'
 import { createTenants } from './proxy/tenants.ts'
 import type { NamedUpstream } from './proxy/upstream-choice.ts'
 import type { SnapshotWatch } from './snapshot-watch.ts'
+import { openEconomics } from './store/economics.ts'
 import type { Store } from './store/store.ts'
 import type { SupervisedChild } from './supervise.ts'
 import { timeOrderedId } from './time-ordered-id.ts'
@@ -126,6 +128,7 @@ export const assemble = (parts: Parts, registry: Registry) => {
     trafficShare: config.internalize.trafficShare,
     estimatesUsage: config.estimateUsage,
     costUsd: (model, usage) => costUsd(prices, model, usage),
+    economics: openEconomics(store, economicsSettings(config, prices), Date.now),
   })
   const app = createApp({
     proxy: proxy.app,

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Config } from './config.ts'
 import { parsePrices, type Price } from './core/prices.ts'
+import type { EconomicsSettings } from './core/template-economics.ts'
 import { AppError } from './errors.ts'
 import type { NamedUpstream } from './proxy/upstream-choice.ts'
 import { parseUpstreams } from './upstreams-file.ts'
@@ -14,6 +15,21 @@ const readText = (key: string, path: string): Promise<string> =>
 /** @throws AppError `invalid-config` */
 export const loadPrices = async ({ pricesFile }: Config): Promise<Price[]> =>
   pricesFile === null ? [] : parsePrices(await readText('PRICES_FILE', pricesFile))
+
+/** What savings are counted with. */
+export const economicsSettings = (config: Config, prices: Price[]): EconomicsSettings => ({
+  prices,
+  engineUsdPerHour: config.engineUsdPerHour,
+  captureShare: config.capture.share,
+  estimatesUsage: config.estimateUsage,
+  trafficShare: config.internalize.trafficShare,
+  trainSeconds: config.internalize.trainSeconds,
+  // without a key none is bought
+  upstreamReplays:
+    config.upstream.apiKey === null
+      ? 0
+      : Math.min(config.internalize.upstreamReplays, config.internalize.holdoutRows),
+})
 
 /**
  * @param env where the keys are that the file names

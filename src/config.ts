@@ -122,6 +122,9 @@ const SCHEMA = z.object({
   ENGINE_START_MINUTES: z.coerce.number().positive().default(10),
   ENGINE_IDLE_MINUTES: z.coerce.number().min(0).default(15),
   ENGINE_THREADS: whole(0),
+  ENGINE_USD_PER_HOUR: optional
+    .transform((value) => (value === null ? null : Number(value)))
+    .pipe(z.number().min(0).nullable()),
   HF_ENDPOINT: z.url().default('https://huggingface.co'),
   HF_TOKEN: optional,
   ADAPTED_TIMEOUT_MS: whole(10_000, 1),
@@ -193,6 +196,8 @@ export interface Config {
   /** null when nothing is taken out */
   redact: RedactOptions | null
   pricesFile: string | null
+  /** null: not set, and the engine's cost is left out of savings */
+  engineUsdPerHour: number | null
   estimateUsage: boolean
   /** null when no spans are sent */
   tracing: { endpoint: string; serviceName: string } | null
@@ -326,6 +331,7 @@ const configOf = (env: Environment): Config => ({
   },
   redact: redactOf(env),
   pricesFile: env.PRICES_FILE,
+  engineUsdPerHour: env.ENGINE_USD_PER_HOUR,
   estimateUsage: env.ESTIMATE_USAGE,
   tracing:
     env.OTEL_EXPORTER_OTLP_ENDPOINT === null

@@ -8,8 +8,9 @@ import { Registry } from 'prom-client'
 import { assemble, type Parts } from './assemble.ts'
 import { createClosers, type Closers } from './closers.ts'
 import type { Config } from './config.ts'
-import { loadPrices, loadUpstreams } from './config-files.ts'
+import { economicsSettings, loadPrices, loadUpstreams } from './config-files.ts'
 import { loadSecrets, prepareDataDir } from './data-dir.ts'
+import type { Price } from './core/prices.ts'
 import { createEngine } from './engine/client.ts'
 import type { Engine } from './engine/engine.ts'
 import { engineCommandsOf } from './engine-commands.ts'
@@ -27,6 +28,7 @@ import { compileRouteTable } from './proxy/route-table.ts'
 import type { NamedUpstream } from './proxy/upstream-choice.ts'
 import { createReplay } from './replay.ts'
 import { watchSnapshot } from './snapshot-watch.ts'
+import { openEconomics } from './store/economics.ts'
 import { openSqliteStore } from './store/sqlite/open.ts'
 import type { Store } from './store/store.ts'
 import { openTracing } from './tracing/open.ts'
@@ -92,18 +94,20 @@ export interface WorkerParts {
   engine: Engine | null
   logger: Logger
   upstreams: readonly NamedUpstream[]
+  prices: Price[]
 }
 
 export const workerDeps = (
   config: Config,
   store: Store,
-  { engine, logger, upstreams }: WorkerParts
+  { engine, logger, upstreams, prices }: WorkerParts
 ): WorkerDeps => ({
   store,
   engine,
   engineCommands: engineCommandsOf(config.engine, process.env),
   config: config.internalize,
   retention: config.retention,
+  economics: openEconomics(store, economicsSettings(config, prices), Date.now),
   replayUpstream: createReplay({ standard: config.upstream, upstreams, fetch }),
   now: Date.now,
   sleep: (ms, signal) => delay(ms, undefined, { signal }).catch(() => {}),

@@ -1,5 +1,4 @@
 /** From outcomes and samples to named figures. Knows nothing of how they were measured. */
-import { type Price } from '../../src/core/prices.ts'
 import type { Internalization } from '../../src/core/internalization.ts'
 import { AGREEMENT_CUT } from '../../src/core/gate.ts'
 import { detectResponseType, similarity } from '../../src/core/score.ts'
@@ -107,24 +106,5 @@ export const latencyFigures = (latencies: Latencies): Record<string, Figure> => 
       6
     ),
     latency_ratio_prefix_cache: spread(ratios(last('fullCached'), last('adapted')), 'ratio'),
-  }
-}
-
-/** US dollars per million requests at the upstream's prices, all sent there and as routed. */
-export const costFigures = (
-  prices: Price[],
-  model: string,
-  product: ProductFigures,
-  coverage: number,
-  outputTokens: number
-): Record<string, Figure> => {
-  const price = prices.find((candidate) => candidate.model === model)
-  if (price === undefined) return {}
-  const usd = (input: number) => product.fullTokens * input + outputTokens * price.output
-  return {
-    usd_per_million_list: { value: usd(price.input), unit: 'USD' },
-    usd_per_million_cached: { value: usd(price.cachedInput), unit: 'USD' },
-    usd_per_million_routed_list: { value: (1 - coverage) * usd(price.input), unit: 'USD' },
-    usd_per_million_routed_cached: { value: (1 - coverage) * usd(price.cachedInput), unit: 'USD' },
   }
 }

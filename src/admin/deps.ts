@@ -1,5 +1,6 @@
 /** What the admin API needs from outside, passed in once. */
 import type { Usage } from '../openai/chat.ts'
+import type { Economics } from '../store/economics.ts'
 import type { Store } from '../store/store.ts'
 
 export interface AdminDeps {
@@ -13,6 +14,7 @@ export interface AdminDeps {
   trafficShare: number
   /** what the provider charges for an answer, null without a price or usage */
   costUsd: (model: string, usage: Usage | null) => number | null
+  economics: Economics
   /** whether records without usage are shown with an estimate of it */
   estimatesUsage: boolean
   newId: () => string

@@ -2,7 +2,8 @@
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import { forgetTasks } from '../store/forget-task.ts'
 import type { AdminDeps } from './deps.ts'
-import { recordSchema, responses, savingsSchema } from './schemas.ts'
+import { savingsSchema } from './economics-schemas.ts'
+import { recordSchema, responses } from './schemas.ts'
 import { recordView, savingsView } from './views.ts'
 
 const recordsRoute = createRoute({
@@ -33,7 +34,7 @@ const recordsRoute = createRoute({
 const savingsRoute = createRoute({
   method: 'get',
   path: '/savings',
-  summary: 'What was answered and saved, in total and by template',
+  summary: 'What was answered and saved, gross and net, in total and by template',
   responses: responses(200, savingsSchema, 'Totals since the log began'),
 })
 
@@ -56,7 +57,7 @@ const statusRoute = createRoute({
 
 export const addLogRoutes = (
   app: OpenAPIHono,
-  { store, status, costUsd, estimatesUsage }: AdminDeps
+  { store, status, costUsd, estimatesUsage, economics }: AdminDeps
 ): void => {
   app.openapi(recordsRoute, async (context) => {
     const { limit, after, order, template, bodies } = context.req.valid('query')
@@ -74,7 +75,7 @@ export const addLogRoutes = (
   })
 
   app.openapi(savingsRoute, async (context) => {
-    return context.json(savingsView(await store.templates.totals()), 200)
+    return context.json(savingsView(await economics.savings()), 200)
   })
 
   app.openapi(statusRoute, async (context) => {

@@ -5,6 +5,8 @@ import type { RouteOutcome } from '../core/record.ts'
 import type { Template } from '../core/template.ts'
 import type { Verdict } from '../core/gate.ts'
 import type { Usage } from '../openai/chat.ts'
+import { economicsSchema } from './economics-schemas.ts'
+import { statsSchema } from './stats-schema.ts'
 
 /** A type of the domain as it is stored; described in words, not field by field. */
 const stored = <T>(description: string) =>
@@ -24,17 +26,6 @@ export const stateSchema = z
     z.object({ name: z.literal('failed'), cause: z.string() }),
   ])
   .openapi('InternalizationState')
-
-export const statsSchema = z
-  .object({
-    requests: z.number(),
-    answered: z.number().describe('by the adapted model'),
-    fallbacks: z.number().describe('matched a live route, but the upstream answered'),
-    promptTokensSaved: z.number(),
-    savedUsd: z.number().describe('against the cached-input price of the price file'),
-    lastSeen: time.nullable(),
-  })
-  .openapi('TemplateStats')
 
 export const internalizationSummarySchema = z
   .object({
@@ -96,6 +87,7 @@ export const templateSummarySchema = z
     hasExamples: z.boolean(),
     maxTurnsAfter: z.number(),
     stats: statsSchema,
+    economics: economicsSchema,
     internalization: internalizationSummarySchema.nullable().describe('the newest'),
     liveInternalizationId: z.string().nullable(),
   })
@@ -173,12 +165,6 @@ export const recordSchema = z
     response: z.string().nullable().optional(),
   })
   .openapi('Record')
-
-export const savingsSchema = statsSchema
-  .extend({
-    templates: z.array(statsSchema.extend({ version: z.string() })),
-  })
-  .openapi('Savings')
 
 export const reasonSchema = z.object({ reason: z.string().min(1).max(1000).optional() })
 

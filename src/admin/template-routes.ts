@@ -20,7 +20,7 @@ const params = z.object({ version: z.string() })
 const listRoute = createRoute({
   method: 'get',
   path: '/templates',
-  summary: 'Templates with their anchors, slots, traffic and savings',
+  summary: 'Templates with their anchors, slots, traffic, and whether internalizing them pays',
   responses: responses(200, listOf(templateSummarySchema), 'All templates'),
 })
 
@@ -67,26 +67,28 @@ const templateOf = async ({ store }: AdminDeps, wanted: string): Promise<Templat
 export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
   const { store, now, newId, trafficShare } = deps
 
-  app.openapi(listRoute, async (context) => {
+  const summaries = async (templates: Template[]) => {
+    const economics = await deps.economics.assess(templates)
     const internalizations = await store.internalizations.list()
     const routes = await store.routes.list()
-    const data = []
-    for (const template of await store.templates.list()) {
-      const stats = await store.templates.stats(template.version)
-      data.push(templateSummary(template, stats, internalizations, routes))
+    const summarized = []
+    for (const template of templates) {
+      const { version } = template
+      const stats = await store.templates.stats(version)
+      const facts = { stats, economics: economics.get(version)!, internalizations, routes }
+      summarized.push(templateSummary(template, facts))
     }
-    return context.json({ data }, 200)
+    return summarized
+  }
+
+  app.openapi(listRoute, async (context) => {
+    return context.json({ data: await summaries(await store.templates.list()) }, 200)
   })
 
   app.openapi(getRoute, async (context) => {
     const template = await templateOf(deps, context.req.valid('param').version)
-    const summary = templateSummary(
-      template,
-      await store.templates.stats(template.version),
-      await store.internalizations.list(),
-      await store.routes.list()
-    )
-    return context.json({ ...template, ...summary }, 200)
+    const [summary] = await summaries([template])
+    return context.json({ ...template, ...summary! }, 200)
   })
 
   app.openapi(internalizeRoute, async (context) => {

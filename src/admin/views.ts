@@ -3,14 +3,16 @@ import type { z } from '@hono/zod-openapi'
 import type { Internalization } from '../core/internalization.ts'
 import type { StoredRecord } from '../core/record.ts'
 import { confidenceOf, type ConfidenceStatistic, type Route } from '../core/route.ts'
+import type { TemplateEconomics } from '../core/template-economics.ts'
 import type { Anchor, Segment, Slot, Template } from '../core/template.ts'
 import type { Usage } from '../openai/chat.ts'
+import type { SavingsReport } from '../store/savings.ts'
 import type { EvaluationRow, TemplateStats } from '../store/store.ts'
+import type { savingsSchema } from './economics-schemas.ts'
 import type {
   exampleSchema,
   internalizationSummarySchema,
   recordSchema,
-  savingsSchema,
   templateSummarySchema,
 } from './schemas.ts'
 
@@ -53,12 +55,17 @@ const anchorsView = (segments: Segment[]) => {
   }
 }
 
-/** @param internalizations of all templates, oldest first */
+export interface TemplateFacts {
+  stats: TemplateStats
+  economics: TemplateEconomics
+  /** of all templates, oldest first */
+  internalizations: Internalization[]
+  routes: Route[]
+}
+
 export const templateSummary = (
   template: Template,
-  stats: TemplateStats,
-  internalizations: Internalization[],
-  routes: Route[]
+  { stats, economics, internalizations, routes }: TemplateFacts
 ): z.infer<typeof templateSummarySchema> => {
   const { version, tenant, model, maxTurnsAfter } = template
   const segments = template.messages.flatMap((message) => message.segments)
@@ -80,6 +87,7 @@ export const templateSummary = (
       })),
     hasExamples: segments.some(({ kind }) => kind === 'examples'),
     stats,
+    economics,
     internalization: newest === undefined ? null : internalizationSummary(newest),
     liveInternalizationId: route?.internalizationId ?? null,
   }
@@ -122,9 +130,10 @@ export const recordView = (
 const sum = (rows: TemplateStats[], figure: Exclude<keyof TemplateStats, 'lastSeen'>): number =>
   rows.reduce((total, row) => total + row[figure], 0)
 
-export const savingsView = (
-  templates: ({ version: string } & TemplateStats)[]
-): z.infer<typeof savingsSchema> => ({
+export const savingsView = ({
+  templates,
+  ...report
+}: SavingsReport): z.infer<typeof savingsSchema> => ({
   requests: sum(templates, 'requests'),
   answered: sum(templates, 'answered'),
   fallbacks: sum(templates, 'fallbacks'),
@@ -134,5 +143,6 @@ export const savingsView = (
     (latest, { lastSeen }) => (lastSeen !== null && lastSeen > (latest ?? -1) ? lastSeen : latest),
     null
   ),
+  ...report,
   templates,
 })

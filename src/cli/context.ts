@@ -1,9 +1,10 @@
 /** What every verb opens: configuration, store and, where it needs one, an engine. */
 import { parseConfig, type Config } from '../config.ts'
-import { loadUpstreams } from '../config-files.ts'
+import { economicsSettings, loadPrices, loadUpstreams } from '../config-files.ts'
 import { AppError } from '../errors.ts'
 import { lockDataDir } from '../data-dir.ts'
 import { openEngine, openStore, workerDeps, type OpenEngine } from '../main.ts'
+import { openEconomics, type Economics } from '../store/economics.ts'
 import type { Store } from '../store/store.ts'
 import { createLogger } from '../logger.ts'
 import type { WorkerDeps } from '../worker/deps.ts'
@@ -20,6 +21,10 @@ export const withStore = async <T>(
   }
 }
 
+/** For verbs that need no worker. */
+export const openStoreEconomics = async (store: Store, config: Config): Promise<Economics> =>
+  openEconomics(store, economicsSettings(config, await loadPrices(config)), Date.now)
+
 /** Opens what the cold path needs; refuses while another worker works on the same data directory. */
 export const withWorker = async <T>(
   use: (deps: WorkerDeps, config: Config) => Promise<T>,
@@ -35,7 +40,8 @@ export const withWorker = async <T>(
     engine = options.engine === 'needed' ? await openEngine(config) : null
     const logger = createLogger(config.logLevel)
     const upstreams = await loadUpstreams(config, process.env)
-    const parts = { engine: engine?.engine ?? null, logger, upstreams }
+    const prices = await loadPrices(config)
+    const parts = { engine: engine?.engine ?? null, logger, upstreams, prices }
     return await use(workerDeps(config, store, parts), config)
   } finally {
     await engine?.close()

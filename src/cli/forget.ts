@@ -47,7 +47,12 @@ const settleHere = async (store: Store, config: Config, task: string): Promise<v
   try {
     const logger = createLogger(config.logLevel)
     await settleForgotten(
-      workerDeps(config, store, { engine: engine?.engine ?? null, logger, upstreams: [] })
+      workerDeps(config, store, {
+        engine: engine?.engine ?? null,
+        logger,
+        upstreams: [],
+        prices: [],
+      })
     )
   } finally {
     await engine?.close()

@@ -9,6 +9,7 @@ import { keysCommand } from './keys.ts'
 import { modelsCommand } from './models.ts'
 import { promoteCommand } from './promote.ts'
 import { rollbackCommand } from './rollback.ts'
+import { savingsCommand } from './savings.ts'
 import { serveCommand } from './serve.ts'
 import { statusCommand } from './status.ts'
 import { workerCommand } from './worker.ts'
@@ -28,6 +29,7 @@ export const createProgram = (): Command => {
     promoteCommand,
     rollbackCommand,
     statusCommand,
+    savingsCommand,
     keysCommand,
     forgetCommand,
     modelsCommand,

@@ -1,9 +1,11 @@
 import { Command } from 'commander'
 import type { ArmFigures } from '../core/gate.ts'
+import type { Verdict } from '../core/economics.ts'
 import type { Internalization } from '../core/internalization.ts'
+import type { Economics } from '../store/economics.ts'
 import type { Store } from '../store/store.ts'
 import { readProgress } from '../worker/progress.ts'
-import { withStore } from './context.ts'
+import { openStoreEconomics, withStore } from './context.ts'
 import { percent, print, table, type OutputOptions } from './output.ts'
 
 const stateText = (state: Internalization['state']): string => {
@@ -34,6 +36,7 @@ const agreementText = ({
     ? own
     : `${own}, ${worst.slice}: ${percent(worst.agreement)} of ${worst.rows}`
 }
+const PAYS: Record<Verdict, string> = { pays: 'yes', 'does-not-pay': 'no', unknown: 'unknown' }
 
 /** so many of the newest records are looked at for the tenants */
 const TENANT_RECORDS = 1000
@@ -56,15 +59,18 @@ const recentTenants = async (store: Store): Promise<TenantRow[]> => {
   return [...tenants.values()]
 }
 
-const collect = async (store: Store) => {
+const collect = async (store: Store, economics: Economics) => {
   const internalizations = await store.internalizations.list()
   const routes = await store.routes.list()
+  const listed = await store.templates.list()
+  const assessed = await economics.assess(listed)
   const templates = await Promise.all(
-    (await store.templates.list()).map(async (template) => ({
+    listed.map(async (template) => ({
       version: template.version,
       tenant: template.tenant,
       model: template.model,
       ...(await store.templates.stats(template.version)),
+      economics: assessed.get(template.version)!,
       internalizations: internalizations
         .filter((row) => row.templateVersion === template.version)
         .map((row) => ({ id: row.id, state: row.state, verdict: row.verdict })),
@@ -84,8 +90,8 @@ const collect = async (store: Store) => {
 }
 
 const status = (options: OutputOptions): Promise<void> =>
-  withStore(async (store) => {
-    const collected = await collect(store)
+  withStore(async (store, config) => {
+    const collected = await collect(store, await openStoreEconomics(store, config))
     if (options.json) return print(collected)
     const { templates, tenants } = collected
     print(
@@ -99,6 +105,7 @@ const status = (options: OutputOptions): Promise<void> =>
           'state',
           'coverage',
           'agreement',
+          'pays',
         ],
         ...templates.map((row) => {
           const newest = row.internalizations.at(-1)
@@ -112,6 +119,7 @@ const status = (options: OutputOptions): Promise<void> =>
             newest === undefined ? 'watching' : stateText(newest.state),
             winner === undefined ? '' : percent(winner.coverage),
             winner === undefined ? '' : agreementText(winner),
+            `${PAYS[row.economics.verdict]}: ${row.economics.reason}`,
           ]
         }),
       ])

@@ -4,8 +4,6 @@
  * and O output tokens, h share of cache hits, w price factor of a cache write, p prices of the
  * upstream, p' of the adapted model, c coverage, V calls a month.
  */
-import type { Usage } from '../openai/chat.ts'
-import { tokenCounts } from '../openai/usage.ts'
 import type { Price } from './prices.ts'
 
 /** Token counts of one call, and how much of the prompt the provider's cache serves. */
@@ -15,96 +13,164 @@ export interface CallShape {
   /** query with the kept slots */
   queryTokens: number
   outputTokens: number
-  /** share of the template's tokens read from the provider's cache, 0 to 1 */
+  /** share of the prompt's tokens read from the provider's cache, 0 to 1 */
   cacheHitShare: number
+  /**
+   * share of them written to that cache; null where the provider does not say: then what is not read
+   * of the template is written
+   */
+  cacheWriteShare: number | null
 }
 
 /** Dollars per call. */
 export interface CallCosts {
-  /** what the caller pays today */
+  /** what the caller pays the upstream today */
   now: number
-  /** the smaller or tuned model with the whole prompt */
+  /** the adapted model with the whole prompt, its own caching */
   keep: number
-  /** the adapted model without it, falling back where it is unsure */
-  internalized: number
+  /** the adapted model without it */
+  adapted: number
 }
 
-/** Share of prompt tokens that came from the provider's cache over the logged calls. */
-export const cacheHitShare = (usages: readonly Usage[]): number => {
-  const counts = usages.map(tokenCounts)
-  const prompt = counts.reduce((sum, { input }) => sum + (input ?? 0), 0)
-  const cached = counts.reduce((sum, { cachedInput }) => sum + (cachedInput ?? 0), 0)
-  return prompt === 0 ? 0 : Math.min(1, cached / prompt)
-}
+const PER_MILLION = 1e-6
 
 /** T·(h·p_cached + (1−h)·w·p_in) + Q·p_in + O·p_out; prompts under the minimum are never cached. */
 const costWithPrompt = (call: CallShape, price: Price): number => {
-  const cacheable = call.templateTokens >= (price.minCachedPrefixTokens ?? 0)
-  const hits = cacheable ? call.cacheHitShare : 0
-  const write = cacheable ? (price.cacheWrite ?? price.input) : price.input
+  const prompt = call.templateTokens + call.queryTokens
+  const isCacheable = prompt >= (price.minCachedPrefixTokens ?? 0)
+  const read = isCacheable ? call.cacheHitShare * prompt : 0
+  const unsaid = Math.max(0, call.templateTokens - read)
+  const told = call.cacheWriteShare === null ? unsaid : call.cacheWriteShare * prompt
+  const written = isCacheable ? Math.min(told, prompt - read) : 0
   return (
-    1e-6 *
-    (call.templateTokens * (hits * price.cachedInput + (1 - hits) * write) +
-      call.queryTokens * price.input +
+    PER_MILLION *
+    (read * price.cachedInput +
+      written * (price.cacheWrite ?? price.input) +
+      (prompt - read - written) * price.input +
       call.outputTokens * price.output)
   )
 }
 
 const costWithoutPrompt = (call: CallShape, price: Price): number =>
-  1e-6 * (call.queryTokens * price.input + call.outputTokens * price.output)
+  PER_MILLION * (call.queryTokens * price.input + call.outputTokens * price.output)
 
 export interface Prices {
   upstream: Price
-  /** the adapted model; the same model with the prompt is what `keep` compares with */
-  adapted: Price
+  /** null: the adapted model runs on hardware that is paid by the hour, and a token costs nothing */
+  adapted: Price | null
+}
+
+export const callCosts = (call: CallShape, { upstream, adapted }: Prices): CallCosts => ({
+  now: costWithPrompt(call, upstream),
+  keep: adapted === null ? 0 : costWithPrompt(call, adapted),
+  adapted: adapted === null ? 0 : costWithoutPrompt(call, adapted),
+})
+
+/** Calls in whatever time is looked at, or shares of them. */
+export interface Volume {
+  /** that the adapted model answers itself */
+  answered: number
+  /** for which it is asked and its answer thrown away, so that both models cost */
+  discarded: number
 }
 
 /**
- * C_int = c·(Q·p'_in + O·p'_out) + (1−c)·(C_now + the discarded answer).
- * @param coverage share of requests that the adapted model answers, 0 to 1
+ * C_int = (1−c)·C_now + (c + d)·C_adapted, d the share of calls whose adapted answer is discarded.
+ * With the lora always asked c + d = 1.
  */
-export const callCosts = (call: CallShape, prices: Prices, coverage: number): CallCosts => {
-  const now = costWithPrompt(call, prices.upstream)
-  const adapted = costWithoutPrompt(call, prices.adapted)
+export const internalizedCost = (
+  { now, adapted }: CallCosts,
+  { answered, discarded }: Volume
+): number => (1 - answered) * now + (answered + discarded) * adapted
+
+/** Dollars in the same time. */
+export interface Savings {
+  /** by the change of model and by the removal of the prompt */
+  grossUsd: number
+  /** what the smaller model would save with the whole prompt */
+  byModelUsd: number
+  /** what it saves in addition because it does not read the prompt */
+  byPromptUsd: number
+  /** the adapted model's answers that were thrown away */
+  discardedUsd: number
+  engineUsd: number
+  /** training, and what the evaluation bought from the upstream */
+  trainingUsd: number
+  netUsd: number
+}
+
+export interface OwnCosts {
+  engineUsd: number
+  trainingUsd: number
+}
+
+/**
+ * Net = V·(C_now − C_int) − fixed. The removal of the prompt earns C_keep − C_adapted a call and the
+ * change of model C_now − C_keep, both for the calls that the adapted model answers.
+ */
+export const savingsOf = (
+  { now, keep, adapted }: CallCosts,
+  { answered, discarded }: Volume,
+  { engineUsd, trainingUsd }: OwnCosts
+): Savings => {
+  const byModelUsd = answered * (now - keep)
+  const byPromptUsd = answered * (keep - adapted)
+  const grossUsd = byModelUsd + byPromptUsd
+  const discardedUsd = discarded * adapted
   return {
-    now,
-    keep: costWithPrompt(call, prices.adapted),
-    internalized: coverage * adapted + (1 - coverage) * (now + adapted),
+    grossUsd,
+    byModelUsd,
+    byPromptUsd,
+    discardedUsd,
+    engineUsd,
+    trainingUsd,
+    netUsd: grossUsd - discardedUsd - engineUsd - trainingUsd,
   }
 }
 
+/**
+ * Shares of the engine's cost, by what each template saves before it: so each one's net has the sign
+ * that all together have, and one more template that saves something never looks like a loss.
+ * @param savedUsd before the engine's cost, of the templates that share it
+ */
+export const shareEngine = (engineUsd: number, savedUsd: readonly number[]): number[] => {
+  const total = savedUsd.reduce((sum, saved) => sum + Math.max(0, saved), 0)
+  return savedUsd.map((saved) =>
+    total === 0 ? engineUsd / savedUsd.length : (engineUsd * Math.max(0, saved)) / total
+  )
+}
+
+/** Shares of the matching calls, 0 to 1. */
+export interface Coverage extends Volume {
+  /** `assumed`: not trained yet, so the figures are the most that it can be */
+  source: 'assumed' | 'proven' | 'measured'
+}
+
 export interface Plan {
-  callsPerMonth: number
-  coverage: number
-  /** dollars a month that the engine costs whatever it answers: hourly hardware goes here */
-  fixedPerMonth: number
-  retrainingPerMonth: number
+  /** null where the log is too short to tell */
+  callsPerMonth: number | null
+  coverage: Coverage
+  /** dollars a month, this template's share */
+  engineUsd: number
   /** dollars, once */
   training: number
   evaluation: number
-  /** share of requests that stay on the upstream for good, as control */
-  controlShare: number
-  /** share of requests that both answer */
-  shadowShare: number
-  /** months until the template is expected to change */
-  lifeMonths: number
 }
 
-export type Advice = 'internalize' | 'swap-model' | 'do-not-internalize'
+export type Verdict = 'pays' | 'does-not-pay' | 'unknown'
 
-export interface Economics {
-  costs: CallCosts
-  /** S, dollars a month after everything that recurs */
-  savingsPerMonth: number
-  /** S_int, of the gross: what removing the prompt earns against keeping it on the same model */
-  promptSavingsPerMonth: number
-  /** what the smaller model earns with the prompt kept */
-  modelSavingsPerMonth: number
-  /** null when it never pays back */
+export interface Forecast {
+  verdict: Verdict
+  /** why, for a person to read */
+  reason: string
+  /** a month's; training is spread over six. Null where the calls a month are not known */
+  monthly: Savings | null
+  /** null when it never pays back, and where that is not known */
   paybackDays: number | null
-  advice: Advice
-  /** every bar that is missed, for a person to read; empty when all hold */
-  reasons: string[]
+  /** share of the calls that the adapted model must answer; over 1: it never pays */
+  breakEvenCoverage: number | null
+  /** less than a fifth of the savings comes from the removal of the prompt */
+  isModelAlone: boolean
 }
 
 const HORIZON_MONTHS = 6
@@ -113,51 +179,94 @@ const MAX_PAYBACK_DAYS = 60
 const MIN_PROMPT_SHARE = 0.2
 const DAYS_PER_MONTH = 365 / 12
 
-const missedBars = (figures: Omit<Economics, 'advice' | 'reasons'>, plan: Plan): string[] => {
-  const { savingsPerMonth, promptSavingsPerMonth, paybackDays } = figures
-  if (savingsPerMonth <= 0) return ['it would cost more than it saves']
-  const once = plan.training + plan.evaluation
-  const horizon = Math.min(plan.lifeMonths, HORIZON_MONTHS)
-  return [
-    savingsPerMonth * horizon < RETURN_ON_TRAINING * once &&
-      `savings over ${horizon} months are less than three times training and evaluation`,
-    paybackDays !== null &&
-      paybackDays > MAX_PAYBACK_DAYS &&
-      `pays back after ${Math.ceil(paybackDays)} days, more than ${MAX_PAYBACK_DAYS}`,
-    promptSavingsPerMonth < MIN_PROMPT_SHARE * savingsPerMonth &&
-      'less than a fifth of the savings comes from removing the prompt',
-  ].filter((reason) => reason !== false)
+/** Two digits at least, since a call costs parts of a cent. */
+export const dollars = (usd: number): string =>
+  Math.abs(usd) >= 1 || usd === 0 ? `${usd.toFixed(2)} USD` : `${Number(usd.toPrecision(2))} USD`
+
+const percentText = (share: number): string => `${Math.ceil(share * 100)} %`
+
+export const unknownForecast = (reason: string): Forecast => ({
+  verdict: 'unknown',
+  reason,
+  monthly: null,
+  paybackDays: null,
+  breakEvenCoverage: null,
+  isModelAlone: false,
+})
+
+/** Where it pays, c·C_now − C_adapted = engine/V: what the lora must answer when always asked. */
+const breakEven = ({ now, adapted }: CallCosts, engineUsdPerCall: number): number =>
+  (adapted + engineUsdPerCall) / now
+
+/** @returns null when every bar holds */
+const missedBar = (
+  savings: Savings,
+  once: number,
+  paybackDays: number | null,
+  most: string
+): string | null => {
+  const { engineUsd, trainingUsd } = savings
+  const recurring = savings.netUsd + trainingUsd
+  if (recurring <= 0)
+    return engineUsd > 0
+      ? `it saves ${most}${dollars(recurring + engineUsd)} a month, and its share of the engine costs ${dollars(engineUsd)}`
+      : `it would cost ${dollars(-recurring)} a month more than it saves`
+  if (recurring * HORIZON_MONTHS < RETURN_ON_TRAINING * once)
+    return `it saves ${most}${dollars(recurring * HORIZON_MONTHS)} in ${HORIZON_MONTHS} months, less than three times the ${dollars(once)} of training and evaluation`
+  if (paybackDays !== null && paybackDays > MAX_PAYBACK_DAYS)
+    return `training and evaluation come back after ${Math.ceil(paybackDays)} days, more than ${MAX_PAYBACK_DAYS}`
+  return null
 }
 
-/** Removing the prompt must pay; where only the smaller model does, swapping it is the advice. */
-const adviceOf = (reasons: string[], modelSavings: number): Advice => {
-  if (reasons.length === 0) return 'internalize'
-  return modelSavings > 0 ? 'swap-model' : 'do-not-internalize'
+const payingReason = (usd: number, breakEvenAt: number, source: Coverage['source']): string =>
+  source === 'assumed'
+    ? `it saves at most ${dollars(usd)} a month, and pays from a coverage of ${percentText(breakEvenAt)} on`
+    : `it saves ${dollars(usd)} a month`
+
+const isModelAlone = ({ grossUsd, byPromptUsd }: Savings): boolean =>
+  grossUsd > 0 && byPromptUsd < MIN_PROMPT_SHARE * grossUsd
+
+const judged = (costs: CallCosts, plan: Plan, calls: number): Forecast => {
+  const { answered, discarded, source } = plan.coverage
+  const once = plan.training + plan.evaluation
+  const monthly = savingsOf(
+    costs,
+    { answered: calls * answered, discarded: calls * discarded },
+    { engineUsd: plan.engineUsd, trainingUsd: once / HORIZON_MONTHS }
+  )
+  const recurring = monthly.netUsd + monthly.trainingUsd
+  const paybackDays = recurring > 0 ? (once / recurring) * DAYS_PER_MONTH : null
+  const most = source === 'assumed' ? 'at most ' : ''
+  const missed = missedBar(monthly, once, paybackDays, most)
+  const breakEvenCoverage = breakEven(costs, plan.engineUsd / calls)
+  return {
+    verdict: missed === null ? 'pays' : 'does-not-pay',
+    reason: missed ?? payingReason(recurring, breakEvenCoverage, source),
+    monthly,
+    paybackDays,
+    breakEvenCoverage,
+    isModelAlone: isModelAlone(monthly),
+  }
 }
 
 /**
- * Go if S·min(life, 6 months) ≥ 3·(train + evaluate), payback ≤ 60 days and S_int ≥ 20 % of S.
- * Hourly hardware has a price of 0 a token and its hours in `fixedPerMonth`: removing the prompt
- * then earns nothing by itself, and the advice says so. Latency, context room and rate limits are
- * reasons of their own that no dollar here stands for.
+ * Pays if S > 0, S·6 months ≥ 3·(train + evaluate) and payback ≤ 60 days, where S is what is saved a
+ * month after everything that recurs. Hourly hardware has its hours in `engineUsd` and no price a
+ * token: removing the prompt then earns nothing by itself, and `isModelAlone` says so. Latency,
+ * context room and rate limits are reasons of their own that no dollar here stands for.
  */
-export const assess = (call: CallShape, prices: Prices, plan: Plan): Economics => {
-  const costs = callCosts(call, prices, plan.coverage)
-  const perCall = costs.now - costs.internalized
-  const gross = plan.callsPerMonth * perCall
-  const control = plan.controlShare * gross
-  const shadow = plan.shadowShare * plan.callsPerMonth * costs.now
-  const savingsPerMonth = gross - control - shadow - plan.fixedPerMonth - plan.retrainingPerMonth
-  const figures = {
-    costs,
-    savingsPerMonth,
-    promptSavingsPerMonth: plan.callsPerMonth * (costs.keep - costs.internalized),
-    modelSavingsPerMonth: plan.callsPerMonth * (costs.now - costs.keep) - plan.fixedPerMonth,
-    paybackDays:
-      savingsPerMonth > 0
-        ? ((plan.training + plan.evaluation) / savingsPerMonth) * DAYS_PER_MONTH
-        : null,
-  }
-  const reasons = missedBars(figures, plan)
-  return { ...figures, advice: adviceOf(reasons, figures.modelSavingsPerMonth), reasons }
+export const forecast = (costs: CallCosts, plan: Plan): Forecast => {
+  if (costs.now <= costs.adapted)
+    return {
+      ...unknownForecast(
+        `an answer of the adapted model costs ${dollars(costs.adapted)} and one of the upstream ${dollars(costs.now)}`
+      ),
+      verdict: 'does-not-pay',
+    }
+  if (plan.callsPerMonth === null)
+    return unknownForecast(
+      'the log has less than a day of its calls, too little to tell how many come a month'
+    )
+  if (plan.callsPerMonth === 0) return unknownForecast('the log has no calls of it')
+  return judged(costs, plan, plan.callsPerMonth)
 }

@@ -93,50 +93,6 @@ const PER_MILLION = 1e-6
 const cachedInput = (price: Price, prefixTokens: number): number =>
   prefixTokens >= (price.minCachedPrefixTokens ?? 0) ? price.cachedInput : price.input
 
-export interface RequestSavings {
-  /** dollars that the caller did not pay the upstream, less what the adapted model cost */
-  totalUsd: number
-  /** of that, what reading no prompt saved, at the adapted model's own price */
-  promptUsd: number
-  /** the rest: a smaller model answered */
-  modelUsd: number
-}
-
-export interface AnsweredRequest {
-  /** of the upstream's model */
-  price: Price
-  /** of the adapted model; null when it runs on hardware that is paid for anyway */
-  adaptedPrice: Price | null
-  /** prompt tokens that the upstream would have read beside those the adapted model read */
-  promptTokensSaved: number
-  /** what the adapted model read and wrote */
-  promptTokens: number
-  completionTokens: number
-}
-
-/**
- * What one answered request saved. The removed prompt counts at the cached-input price, because
- * that is what a caller with a warm cache pays for a recurring prompt today.
- */
-export const savingsOfRequest = (request: AnsweredRequest): RequestSavings => {
-  const { price, adaptedPrice, promptTokensSaved, promptTokens, completionTokens } = request
-  const upstreamUsd =
-    PER_MILLION *
-    (promptTokensSaved * cachedInput(price, promptTokensSaved) +
-      promptTokens * price.input +
-      completionTokens * price.output)
-  const adaptedUsd =
-    adaptedPrice === null
-      ? 0
-      : PER_MILLION * (promptTokens * adaptedPrice.input + completionTokens * adaptedPrice.output)
-  const promptUsd =
-    adaptedPrice === null
-      ? 0
-      : PER_MILLION * promptTokensSaved * cachedInput(adaptedPrice, promptTokensSaved)
-  const totalUsd = upstreamUsd - adaptedUsd
-  return { totalUsd, promptUsd, modelUsd: totalUsd - promptUsd }
-}
-
 /**
  * What the provider charges for one answer, cached tokens and writes to its cache at their own
  * prices; null where it does not say what was read and written.
@@ -166,8 +122,10 @@ export const costUsd = (
 }
 
 /**
- * Dollars saved by one answer on own hardware; null without a price of the model. Where the engine
- * does not say what it read and wrote, the removed prompt alone is credited.
+ * Dollars that the caller did not pay the upstream for one answer; null without a price of the model.
+ * The removed prompt counts at the cached-input price, because that is what a caller with a warm cache
+ * pays for a recurring prompt today. Where the engine does not say what it read and wrote, the removed
+ * prompt alone is credited. Noted at each answer; what the answer cost is `economics.ts`.
  */
 export const savedUsd = (
   prices: readonly Price[],
@@ -178,11 +136,10 @@ export const savedUsd = (
   const price = findPrice(prices, model)
   if (price === null) return null
   const counts = usage && tokenCounts(usage)
-  return savingsOfRequest({
-    price,
-    adaptedPrice: null,
-    promptTokensSaved,
-    promptTokens: counts?.input ?? 0,
-    completionTokens: counts?.output ?? 0,
-  }).totalUsd
+  return (
+    PER_MILLION *
+    (promptTokensSaved * cachedInput(price, promptTokensSaved) +
+      (counts?.input ?? 0) * price.input +
+      (counts?.output ?? 0) * price.output)
+  )
 }

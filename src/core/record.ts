@@ -8,6 +8,8 @@ export interface RouteOutcome {
   /** `answered` by the lora, or `fallback` to the upstream for `reason` */
   outcome: 'answered' | 'fallback'
   reason: string | null
+  /** of a fallback: the lora was asked, and its answer thrown away; absent in older records */
+  asked?: boolean
   /** log-probability statistic the route decides by; null when no answer was finished */
   confidence: number | null
   /** prompt tokens that the upstream would have read and the lora did not, in the base tokenizer */

@@ -109,6 +109,7 @@ const outcomeOf = ({ route }: MatchedRoute, given: GivenAnswer | null): RouteOut
   lora: route.lora,
   outcome: given ? 'answered' : 'fallback',
   reason: given ? null : 'client-closed',
+  ...(given ? {} : { asked: true }),
   confidence: given?.confidence ?? null,
   promptTokensSaved: given ? route.templateTokens : 0,
   savedUsd: given && given.savedUsd,

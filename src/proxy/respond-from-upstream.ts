@@ -24,11 +24,12 @@ export interface UpstreamReason {
   overheadMs: number
 }
 
-const outcomeOf = ({ matched, reason, confidence }: UpstreamReason): RouteOutcome => ({
+const outcomeOf = ({ matched, route, reason, confidence }: UpstreamReason): RouteOutcome => ({
   templateVersion: matched.route.template.version,
   lora: matched.route.lora,
   outcome: 'fallback',
   reason,
+  ...(route === 'fallback' ? { asked: true } : {}),
   confidence,
   promptTokensSaved: 0,
   savedUsd: null,

@@ -1,6 +1,7 @@
 /** What the cold path needs from outside, passed in once. */
 import type { InternalizeOptions } from '../core/internalization.ts'
 import type { Engine } from '../engine/engine.ts'
+import type { Economics } from '../store/economics.ts'
 import type { Store } from '../store/store.ts'
 
 /** Asks the upstream again with the operator's own key; null when it gave no usable answer. */
@@ -44,6 +45,7 @@ export interface WorkerDeps {
   config: InternalizeOptions
   /** age at which bodies and records are deleted */
   retention: { bodiesMs: number; recordsMs: number }
+  economics: Economics
   /** null when the operator gave no upstream key */
   replayUpstream: ReplayUpstream | null
   now: () => number

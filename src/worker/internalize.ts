@@ -19,6 +19,7 @@ import { isEngineLost } from './engine-watch.ts'
 import { evaluate } from './evaluate.ts'
 import { planInternalization } from './plan.ts'
 import { reportProgress } from './progress.ts'
+import { warnUnlessItPays } from './would-pay.ts'
 import { createStageJob, stageJobs, stageResult, type StageContext } from './train.ts'
 
 /** `waiting`: nothing to do until the engine or a person moves; `engine-lost`: it did not answer. */
@@ -60,6 +61,7 @@ const begin = async (
     await save(deps, internalization, { name: 'rejected', reason })
     return 'advanced'
   }
+  await warnUnlessItPays(deps, template)
   await save(deps, { ...internalization, plan: planned }, { name: 'training', arm: 0, stage: 0 })
   return 'advanced'
 }

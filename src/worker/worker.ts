@@ -14,6 +14,7 @@ import { openEngineAccess } from './engine-access.ts'
 import { advance, promotionContext } from './internalize.ts'
 import { settleForgotten } from './forget.ts'
 import { hasEnoughRows } from './plan-rows.ts'
+import { createMayStart, type MayStart } from './would-pay.ts'
 
 const IDLE_MS = 1_000
 const FAILURE_MS = 5_000
@@ -30,10 +31,11 @@ export interface Worker {
   close(): Promise<void>
 }
 
-/** Begins an internalization for every template with enough answered traffic and none so far. */
+/** Begins one for every template with enough answered traffic and none so far, if that pays. */
 const startCandidates = async (
   deps: WorkerDeps,
-  triedAt: Map<string, number>
+  triedAt: Map<string, number>,
+  mayStart: MayStart
 ): Promise<boolean> => {
   const begun = new Set(
     (await deps.store.internalizations.list()).map((row) => row.templateVersion)
@@ -47,6 +49,7 @@ const startCandidates = async (
     if (usable < Math.max(needed, (triedAt.get(template.version) ?? 0) * RETRY_GROWTH)) continue
     triedAt.set(template.version, usable)
     if (!(await hasEnoughRows(deps, template))) continue
+    if (!(await mayStart(template))) continue
     await deps.store.internalizations.create(newInternalization(randomUUID(), template, deps.now()))
     deps.log({ level: 'info', message: 'candidate', data: { version: template.version } })
     started = true
@@ -58,6 +61,7 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
   await settleRoutes(deps.store, promotionContext(deps))
   let detect: DetectLoop = await createDetectLoop(deps)
   const triedAt = new Map<string, number>()
+  const mayStart = createMayStart(deps)
   let prunedAt = 0
   const access = await openEngineAccess(deps)
 
@@ -95,7 +99,7 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
     if (forgotten.isDetectorStale) detect = await createDetectLoop(deps)
     if (forgotten.isEngineLost) access.lost()
     const { read, settled } = await detect.step()
-    const started = deps.config.auto && settled && (await startCandidates(deps, triedAt))
+    const started = deps.config.auto && settled && (await startCandidates(deps, triedAt, mayStart))
     const advanced = await advanceOldest(engine)
     await prune()
     return read > 0 || started || advanced

@@ -118,6 +118,9 @@ const expectFallback = async (body: string, reason: string): Promise<void> => {
   expect(harness.upstream.requests.map((request) => request.body.toString())).toEqual([body])
   const { route, response } = await lastRecord()
   expect(route).toMatchObject({ outcome: 'fallback', reason, promptTokensSaved: 0, savedUsd: null })
+  // what a discarded answer cost is counted where the lora was asked, and only there
+  const wasAsked = answer.headers['x-promptintern-route'] === 'fallback'
+  expect(route!.asked).toBe(wasAsked ? true : undefined)
   expect(JSON.parse(response!)).toEqual(completion('from the upstream'))
 }
 
@@ -620,7 +623,7 @@ const leaveWhen = async (isTime: () => boolean, stream: boolean): Promise<Exchan
   await eventually(async () => (await lastRecord()).status === 499)
   expect(harness.upstream.requests).toEqual([])
   const record = await lastRecord()
-  expect(record.route).toMatchObject({ outcome: 'fallback', reason: 'client-closed' })
+  expect(record.route).toMatchObject({ outcome: 'fallback', reason: 'client-closed', asked: true })
   expect(record).toMatchObject({ streamed: stream, response: null })
   return record
 }

@@ -5,8 +5,13 @@ import { Hono } from 'hono'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/exchange-batch.ts'
 import { createAdminApp } from '../../src/admin/app.ts'
+import { parseConfig } from '../../src/config.ts'
+import { economicsSettings } from '../../src/config-files.ts'
 import { toAppError } from '../../src/errors.ts'
+import type { Savings } from '../../src/core/economics.ts'
+import type { TemplateEconomics } from '../../src/core/template-economics.ts'
 import { errorBody } from '../../src/openai/error-body.ts'
+import { openEconomics } from '../../src/store/economics.ts'
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
 import type { Store } from '../../src/store/store.ts'
 import {
@@ -19,6 +24,16 @@ import {
 } from '../fixtures/examples.ts'
 
 const TOKEN = 'admin-secret'
+
+/** A call of the examples costs 800 to 900 millionths of a dollar. */
+const EXAMPLE_PRICE = {
+  model: 'gpt-4o-mini',
+  asOf: '2026-11-01',
+  input: 1,
+  cachedInput: 0.5,
+  output: 10,
+}
+const DAY_MS = 86_400_000
 
 /** A record whose request the example template recognizes. */
 const matchingRecord = (index: number) => {
@@ -79,6 +94,11 @@ describe('admin API', () => {
           status: () => ({ engine: 'onnx', routes: 3 }),
           trafficShare: 1,
           estimatesUsage: true,
+          economics: openEconomics(
+            store,
+            economicsSettings(parseConfig({ ENGINE_USD_PER_HOUR: '2' }), [EXAMPLE_PRICE]),
+            () => now
+          ),
           costUsd: (_model, usage) => usage && usage.prompt_tokens / 1000,
           newId: () => 'new-id',
         })
@@ -172,6 +192,52 @@ describe('admin API', () => {
       const { body } = await get('/templates/version-1')
       expect(body).toMatchObject({ ...exampleTemplate() })
       expect((await get('/templates/nothing')).status).toBe(404)
+    })
+
+    it('says whether internalizing pays, and with which figures', async () => {
+      const usage = {
+        prompt_tokens: 1000,
+        completion_tokens: 10,
+        total_tokens: 1010,
+        prompt_tokens_details: { cached_tokens: 400 },
+      }
+      const records = [0, 1, 2, 3, 4].map((index) => ({
+        ...matchingRecord(index),
+        at: 1_000 + index * DAY_MS,
+        usage,
+      }))
+      await store.records.append(batchOf(records))
+      await store.records.tagTemplate(
+        records.map(({ id }) => id),
+        'version-1'
+      )
+      const { body } = await get<{ data: { economics: TemplateEconomics }[] }>('/templates')
+      const [{ economics }] = body.data as [{ economics: TemplateEconomics }]
+      expect(economics).toMatchObject({
+        verdict: 'does-not-pay',
+        price: EXAMPLE_PRICE,
+        adaptedPrice: null,
+        traffic: { calls: 5, from: 1_000, to: 1_000 + 4 * DAY_MS },
+        call: { promptTokens: 1000, outputTokens: 10, countedBy: 'upstream', cacheHitShare: 0.4 },
+        coverage: { answered: 1, source: 'assumed' },
+      })
+      expect(economics.perCallUsd!.now).toBeCloseTo(0.0009, 12)
+      expect(economics.call!.templateTokens).toBeGreaterThan(950)
+      expect(economics.reason).toContain('its share of the engine costs 1460.00 USD')
+      expect((await get('/templates/version-1')).body).toMatchObject({ economics })
+    })
+
+    it('does not know what it has no price for', async () => {
+      await store.templates.upsert([{ ...exampleTemplate(), model: 'unheard-of' }])
+      expect((await get<{ data: object[] }>('/templates')).body.data).toMatchObject([
+        {
+          economics: {
+            verdict: 'unknown',
+            reason: 'there is no price of unheard-of in PRICES_FILE',
+            monthly: null,
+          },
+        },
+      ])
     })
 
     it('starts work once', async () => {
@@ -394,6 +460,57 @@ describe('admin API', () => {
         savedUsd: 1,
         lastSeen: 1_003,
         templates: [{ version: 'version-1' }, { version: 'version-2', answered: 1 }],
+      })
+    })
+
+    it('shows savings gross and net: by model, by prompt, engine, training, discarded', async () => {
+      // a live lora of the fixture has trained for two minutes and was live for five hours
+      now = 50_000
+      await store.internalizations.create(exampleApproved('a'))
+      await post('/internalizations/a/approve')
+      now += 5 * 3_600_000
+      const counted = {
+        prompt_tokens: 1000,
+        completion_tokens: 10,
+        total_tokens: 1010,
+        prompt_tokens_details: { cached_tokens: 400 },
+      }
+      const fallback = exampleOutcome({ outcome: 'fallback', savedUsd: null, asked: true })
+      await store.records.append(
+        batchOf([
+          ...[1, 2, 3].map((index) => ({
+            ...matchingRecord(index),
+            usage: { prompt_tokens: 20, completion_tokens: 5, total_tokens: 25 },
+            route: exampleOutcome(),
+          })),
+          { ...matchingRecord(4), usage: counted, route: fallback },
+        ])
+      )
+      interface Body {
+        usd: Savings
+        templates: { version: string; usd: Savings }[]
+      }
+      const { body } = await get<Body>('/savings')
+      expect(body).toMatchObject({ answered: 3, savedUsd: 1.5, engineUsdPerHour: 2 })
+      // 600 tokens at 1, 400 at 0.5, 10 at 10 dollars a million
+      const { usd } = body
+      expect(usd.grossUsd).toBeCloseTo(3 * 0.0009, 12)
+      expect(usd.byModelUsd).toBeCloseTo(3 * 0.0009, 12)
+      // hardware that is paid by the hour reads a prompt for nothing
+      expect(usd).toMatchObject({ byPromptUsd: 0, discardedUsd: 0 })
+      expect(usd.engineUsd).toBeCloseTo(10, 4)
+      expect(usd.trainingUsd).toBeCloseTo((2 * 2) / 60, 12)
+      expect(usd.netUsd).toBeCloseTo(usd.grossUsd - usd.engineUsd - usd.trainingUsd, 12)
+      expect(body.templates).toMatchObject([{ version: 'version-1', usd }])
+    })
+
+    it('counts nothing as saved for what has no price, and says how much that is', async () => {
+      await store.templates.upsert([{ ...exampleTemplate(), model: 'unheard-of' }])
+      await store.records.append(batchOf([{ ...matchingRecord(1), route: exampleOutcome() }]))
+      expect((await get('/savings')).body).toMatchObject({
+        usd: null,
+        unpricedAnswers: 1,
+        templates: [{ usd: null, savedUsd: 0.5 }],
       })
     })
 

@@ -1,13 +1,14 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { assess, cacheHitShare, callCosts, type Plan } from '../../src/core/economics.ts'
 import {
-  findPrice,
-  parsePrices,
-  savedUsd,
-  savingsOfRequest,
-  type Price,
-} from '../../src/core/prices.ts'
+  callCosts,
+  forecast,
+  internalizedCost,
+  savingsOf,
+  shareEngine,
+  type Plan,
+} from '../../src/core/economics.ts'
+import { findPrice, parsePrices, savedUsd, type Price } from '../../src/core/prices.ts'
 import { AppError } from '../../src/errors.ts'
 
 const large: Price = {
@@ -26,18 +27,21 @@ const small: Price = {
   cachedInput: 0.1,
   output: 0.8,
 }
-const call = { templateTokens: 2000, queryTokens: 50, outputTokens: 10, cacheHitShare: 0.9 }
+const call = {
+  templateTokens: 2000,
+  queryTokens: 50,
+  outputTokens: 10,
+  cacheHitShare: 0.9,
+  cacheWriteShare: null,
+}
 const plan: Plan = {
   callsPerMonth: 1e6,
-  coverage: 0.6,
-  fixedPerMonth: 0,
-  retrainingPerMonth: 0,
+  coverage: { answered: 0.6, discarded: 0.4, source: 'proven' },
+  engineUsd: 0,
   training: 20,
   evaluation: 10,
-  controlShare: 0.05,
-  shadowShare: 0.01,
-  lifeMonths: 6,
 }
+const share = fc.double({ min: 0, max: 1, noNaN: true })
 
 const errorOf = (text: string): AppError => {
   try {
@@ -48,145 +52,214 @@ const errorOf = (text: string): AppError => {
   throw new Error('accepted')
 }
 
-const cost = (coverage: number) =>
-  callCosts(call, { upstream: large, adapted: small }, coverage).internalized
-
-const usage = (prompt: number, cached: number) => ({
-  prompt_tokens: prompt,
-  completion_tokens: 1,
-  total_tokens: prompt + 1,
-  prompt_tokens_details: { cached_tokens: cached },
-})
-
 describe('callCosts', () => {
   it('follows the formulas', () => {
-    const costs = callCosts(call, { upstream: large, adapted: small }, 0.6)
-    const now = (2000 * (0.9 * 0.5 + 0.1 * 2.5) + 50 * 2 + 10 * 8) / 1e6
-    const adapted = (50 * 0.2 + 10 * 0.8) / 1e6
+    const costs = callCosts(call, { upstream: large, adapted: small })
+    // 2,050 prompt tokens: 1,845 read from the cache, the other 155 of the template written to it
+    const now = (1845 * 0.5 + 155 * 2.5 + 50 * 2 + 10 * 8) / 1e6
     expect(costs.now).toBeCloseTo(now, 12)
-    expect(costs.keep).toBeCloseTo((2000 * (0.9 * 0.1 + 0.1 * 0.2) + 18) / 1e6, 12)
-    expect(costs.internalized).toBeCloseTo(0.6 * adapted + 0.4 * (now + adapted), 12)
+    expect(costs.keep).toBeCloseTo((1845 * 0.1 + 205 * 0.2 + 10 * 0.8) / 1e6, 12)
+    expect(costs.adapted).toBeCloseTo((50 * 0.2 + 10 * 0.8) / 1e6, 12)
+  })
+
+  it('takes what the provider says it wrote to its cache', () => {
+    const told = { ...call, cacheHitShare: 0, cacheWriteShare: 0 }
+    const { now } = callCosts(told, { upstream: large, adapted: null })
+    expect(now).toBeCloseTo((2050 * 2 + 10 * 8) / 1e6, 12)
   })
 
   it('knows that a short prompt is never cached, nor written to the cache', () => {
-    const short = { ...call, templateTokens: 1000 }
-    const { now } = callCosts(short, { upstream: large, adapted: small }, 1)
-    expect(now).toBeCloseTo((1000 * 2 + 50 * 2 + 10 * 8) / 1e6, 12)
+    const short = { ...call, templateTokens: 900 }
+    const { now } = callCosts(short, { upstream: large, adapted: small })
+    expect(now).toBeCloseTo((900 * 2 + 50 * 2 + 10 * 8) / 1e6, 12)
   })
 
-  it('costs more than today when nothing is answered', () => {
-    const { now, internalized } = callCosts(call, { upstream: large, adapted: small }, 0)
-    expect(internalized).toBeGreaterThan(now)
+  it('has the whole prompt at the cached price when the cache serves all of it', () => {
+    const { now } = callCosts({ ...call, cacheHitShare: 1 }, { upstream: large, adapted: null })
+    expect(now).toBeCloseTo((2050 * 0.5 + 10 * 8) / 1e6, 12)
+  })
+
+  it('has no cost per token on hardware that is paid by the hour', () => {
+    expect(callCosts(call, { upstream: large, adapted: null })).toMatchObject({
+      keep: 0,
+      adapted: 0,
+    })
+  })
+})
+
+describe('internalizedCost', () => {
+  const costs = callCosts(call, { upstream: large, adapted: small })
+  const costAt = (coverage: number) =>
+    internalizedCost(costs, { answered: coverage, discarded: 1 - coverage })
+
+  it('adds the discarded answers to what the upstream is paid', () => {
+    const { now, adapted } = costs
+    expect(costAt(0.6)).toBeCloseTo(0.6 * adapted + 0.4 * (now + adapted), 15)
+    expect(costAt(0)).toBeGreaterThan(now)
   })
 
   it('never gets dearer with more coverage', () => {
-    const share = fc.double({ min: 0, max: 1, noNaN: true })
     fc.assert(
       fc.property(share, share, (a, b) => {
-        expect(cost(Math.max(a, b))).toBeLessThanOrEqual(cost(Math.min(a, b)) + 1e-15)
+        expect(costAt(Math.max(a, b))).toBeLessThanOrEqual(costAt(Math.min(a, b)) + 1e-15)
       })
     )
   })
 })
 
-describe('assess', () => {
-  it('advises to internalize when a long prompt weighs on much traffic', () => {
-    const same = { ...small, model: 'adapted' }
-    const longer = { ...call, templateTokens: 8000, cacheHitShare: 0.2 }
-    const verdict = assess(longer, { upstream: small, adapted: same }, { ...plan, coverage: 0.9 })
-    expect(verdict.advice).toBe('internalize')
-    expect(verdict.reasons).toEqual([])
-    expect(verdict.paybackDays).toBeLessThan(60)
+describe('savingsOf', () => {
+  it('by hand: a thousand answers, a hundred discarded', () => {
+    const costs = { now: 0.004, keep: 0.0015, adapted: 0.0005 }
+    const savings = savingsOf(
+      costs,
+      { answered: 1000, discarded: 100 },
+      { engineUsd: 1, trainingUsd: 0.25 }
+    )
+    expect(savings.byModelUsd).toBeCloseTo(2.5, 12)
+    expect(savings.byPromptUsd).toBeCloseTo(1, 12)
+    expect(savings.grossUsd).toBeCloseTo(3.5, 12)
+    expect(savings.discardedUsd).toBeCloseTo(0.05, 12)
+    expect(savings.netUsd).toBeCloseTo(2.2, 12)
   })
 
-  it('keeps apart what the prompt and what the model earn', () => {
-    const { costs, promptSavingsPerMonth, modelSavingsPerMonth } = assess(
-      call,
-      { upstream: large, adapted: small },
-      plan
+  it('is the model and the prompt less what it costs, and V·(C_now − C_int) − fixed', () => {
+    const amount = fc.double({ min: 0, max: 1e6, noNaN: true })
+    const usd = fc.double({ min: 0, max: 1, noNaN: true })
+    fc.assert(
+      fc.property(
+        fc.record({ now: usd, keep: usd, adapted: usd }),
+        fc.record({ calls: amount, coverage: share }),
+        fc.record({ engineUsd: amount, trainingUsd: amount }),
+        (costs, { calls, coverage }, own) => {
+          const rates = { answered: coverage, discarded: 1 - coverage }
+          const volume = { answered: calls * coverage, discarded: calls * (1 - coverage) }
+          const savings = savingsOf(costs, volume, own)
+          const fixed = savings.discardedUsd + savings.engineUsd + savings.trainingUsd
+          expect(savings.netUsd).toBeCloseTo(savings.byModelUsd + savings.byPromptUsd - fixed, 4)
+          const saved = calls * (costs.now - internalizedCost(costs, rates))
+          expect(savings.netUsd).toBeCloseTo(saved - own.engineUsd - own.trainingUsd, 4)
+        }
+      )
     )
-    expect(promptSavingsPerMonth + modelSavingsPerMonth).toBeCloseTo(
-      1e6 * (costs.now - costs.internalized),
+  })
+})
+
+describe('shareEngine', () => {
+  it('goes by what each saves, so that no net has another sign than the whole', () => {
+    expect(shareEngine(100, [300, 100])).toEqual([75, 25])
+    expect(shareEngine(100, [300, -5])).toEqual([100, 0])
+    expect(shareEngine(100, [0, 0])).toEqual([50, 50])
+    expect(shareEngine(100, [])).toEqual([])
+  })
+
+  it('adds up to the whole cost', () => {
+    const saved = fc.array(fc.double({ min: -1e6, max: 1e6, noNaN: true }), { minLength: 1 })
+    fc.assert(
+      fc.property(saved, (amounts) => {
+        const sum = shareEngine(50, amounts).reduce((total, part) => total + part, 0)
+        expect(sum).toBeCloseTo(50, 6)
+      })
+    )
+  })
+})
+
+describe('forecast', () => {
+  const costs = callCosts(call, { upstream: large, adapted: small })
+  const hourly = callCosts(call, { upstream: large, adapted: null })
+
+  it('pays where much traffic carries a long prompt', () => {
+    const verdict = forecast(costs, plan)
+    expect(verdict.verdict).toBe('pays')
+    expect(verdict.reason).toMatch(/^it saves \d+\.\d\d USD a month$/)
+    expect(verdict.monthly!.netUsd).toBeCloseTo(
+      1e6 * (costs.now - internalizedCost(costs, plan.coverage)) - 30 / 6,
       6
     )
+    expect(verdict.paybackDays).toBeLessThan(60)
+    expect(verdict.isModelAlone).toBe(true)
   })
 
-  it('advises to swap the model when the prompt is not what costs', () => {
-    const verdict = assess(
-      { ...call, templateTokens: 100 },
-      { upstream: large, adapted: small },
-      { ...plan, coverage: 1 }
+  it('sees that the prompt is what pays where the model does not change', () => {
+    const same = callCosts(
+      { ...call, templateTokens: 8000, cacheHitShare: 0.2 },
+      { upstream: small, adapted: small }
     )
-    expect(verdict.advice).toBe('swap-model')
-    expect(verdict.reasons.join()).toContain('less than a fifth')
+    const { verdict, isModelAlone, monthly } = forecast(same, plan)
+    expect({ verdict, isModelAlone, byModel: monthly!.byModelUsd }).toEqual({
+      verdict: 'pays',
+      isModelAlone: false,
+      byModel: 0,
+    })
   })
 
-  it('advises against it when traffic is thin', () => {
-    const verdict = assess(
-      call,
-      { upstream: small, adapted: small },
-      { ...plan, callsPerMonth: 50 }
-    )
-    expect(verdict.advice).toBe('do-not-internalize')
-    expect(verdict.reasons.length).toBeGreaterThan(0)
+  it('does not pay where the engine costs more than all of it saves', () => {
+    const { verdict, reason, monthly, breakEvenCoverage } = forecast(hourly, {
+      ...plan,
+      callsPerMonth: 10_000,
+      engineUsd: 730,
+    })
+    expect(verdict).toBe('does-not-pay')
+    expect(reason).toContain('its share of the engine costs 730.00 USD')
+    expect(monthly!.netUsd).toBeLessThan(-700)
+    expect(breakEvenCoverage).toBeGreaterThan(1)
   })
 
-  it('says that on hourly hardware removing the prompt earns nothing by itself', () => {
-    const hourly = { ...small, input: 0, cachedInput: 0, output: 0 }
-    const verdict = assess(
-      call,
-      { upstream: large, adapted: hourly },
-      { ...plan, fixedPerMonth: 100 }
-    )
-    expect(verdict.promptSavingsPerMonth).toBeLessThanOrEqual(0)
-    expect(verdict.advice).toBe('swap-model')
+  it('does not pay where traffic is too thin for training to come back', () => {
+    const thin = forecast(costs, { ...plan, callsPerMonth: 5000 })
+    expect(thin).toMatchObject({ verdict: 'does-not-pay' })
+    expect(thin.reason).toContain('less than three times the 30.00 USD')
+    const slow = forecast(costs, { ...plan, callsPerMonth: 20_000, training: 35, evaluation: 0 })
+    expect(slow).toMatchObject({ verdict: 'does-not-pay' })
+    expect(slow.reason).toMatch(/come back after \d+ days, more than 60/)
   })
 
-  it('never pays back what it does not save', () => {
-    const verdict = assess(call, { upstream: small, adapted: large }, plan)
-    expect(verdict.savingsPerMonth).toBeLessThan(0)
-    expect(verdict).toMatchObject({ paybackDays: null, advice: 'do-not-internalize' })
+  it('does not pay where the adapted model is the dearer one, whatever the traffic', () => {
+    const dearer = callCosts({ ...call, templateTokens: 10 }, { upstream: small, adapted: large })
+    expect(forecast(dearer, { ...plan, callsPerMonth: null })).toMatchObject({
+      verdict: 'does-not-pay',
+      monthly: null,
+    })
+  })
+
+  it('says what discarded answers cost when there are too many of them', () => {
+    const rare = { answered: 0.01, discarded: 0.99, source: 'proven' as const }
+    const { verdict, reason } = forecast(costs, { ...plan, coverage: rare })
+    expect(verdict).toBe('does-not-pay')
+    expect(reason).toMatch(/^it would cost \d.* a month more than it saves$/)
+  })
+
+  it('does not know without traffic, or with less than a day of it', () => {
+    expect(forecast(costs, { ...plan, callsPerMonth: 0 })).toMatchObject({ verdict: 'unknown' })
+    const short = forecast(costs, { ...plan, callsPerMonth: null })
+    expect(short.verdict).toBe('unknown')
+    expect(short.reason).toContain('less than a day')
+  })
+
+  it('gives the least coverage for what is not trained yet', () => {
+    const coverage = { answered: 1, discarded: 0, source: 'assumed' as const }
+    const untrained = forecast(hourly, { ...plan, coverage, engineUsd: hourly.now * 1e6 * 0.25 })
+    expect(untrained.breakEvenCoverage).toBeCloseTo(0.25, 9)
+    expect(untrained.reason).toMatch(/^it saves at most .* and pays from a coverage of 25 % on$/)
   })
 })
 
-describe('cacheHitShare', () => {
-  it('weighs calls by their prompt tokens', () => {
-    expect(cacheHitShare([usage(1000, 900), usage(1000, 0)])).toBeCloseTo(0.45)
-    expect(cacheHitShare([])).toBe(0)
-  })
-})
-
-describe('savingsOfRequest', () => {
-  const request = { promptTokensSaved: 2000, promptTokens: 60, completionTokens: 10 }
-
-  it('counts the removed prompt at the price of a warm cache', () => {
-    const { totalUsd } = savingsOfRequest({ ...request, price: large, adaptedPrice: null })
-    expect(totalUsd).toBeCloseTo((2000 * 0.5 + 60 * 2 + 10 * 8) / 1e6, 12)
-  })
-
-  it('counts it at list price when it is too short to be cached', () => {
-    const short = { ...request, promptTokensSaved: 500 }
-    const { totalUsd } = savingsOfRequest({ ...short, price: large, adaptedPrice: null })
-    expect(totalUsd).toBeCloseTo((500 * 2 + 60 * 2 + 10 * 8) / 1e6, 12)
-  })
-
-  it('keeps apart the prompt and the smaller model', () => {
-    const savings = savingsOfRequest({ ...request, price: large, adaptedPrice: small })
-    expect(savings.promptUsd).toBeCloseTo((2000 * 0.1) / 1e6, 12)
-    expect(savings.promptUsd + savings.modelUsd).toBeCloseTo(savings.totalUsd, 15)
-  })
-
-  it('is unknown without a price of the model', () => {
-    expect(savedUsd([large], 'other', 2000, null)).toBeNull()
-    expect(savedUsd([large], 'large', 2000, null)).toBeCloseTo(0.001, 12)
-  })
+describe('savedUsd', () => {
+  const read = { prompt_tokens: 60, completion_tokens: 10, total_tokens: 70 }
 
   it('peers 3.9: credits no more than the upstream with its own cache would have charged', () => {
-    const read = { prompt_tokens: 60, completion_tokens: 10, total_tokens: 70 }
     expect(savedUsd([large], 'large', 2000, read)).toBeCloseTo(
       (2000 * large.cachedInput + 60 * large.input + 10 * large.output) / 1e6,
       12
     )
+  })
+
+  it('counts a prompt at list price when it is too short to be cached', () => {
+    expect(savedUsd([large], 'large', 500, read)).toBeCloseTo((500 * 2 + 60 * 2 + 10 * 8) / 1e6, 12)
+  })
+
+  it('is unknown without a price of the model, and the prompt alone without usage', () => {
+    expect(savedUsd([large], 'other', 2000, null)).toBeNull()
+    expect(savedUsd([large], 'large', 2000, null)).toBeCloseTo(0.001, 12)
   })
 })
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { cacheHitShare } from '../../src/core/economics.ts'
 import { costUsd, requestCost, type Price } from '../../src/core/prices.ts'
+import { upstreamTokens } from '../../src/core/template-traffic.ts'
 import type { Usage } from '../../src/openai/chat.ts'
 import { tokenCounts } from '../../src/openai/usage.ts'
 
@@ -128,7 +128,8 @@ describe('what an answer costs', () => {
   it.each(CACHED)('peers 3.8: is priced once a token, as %s counts them', (_provider, usage) => {
     const expected = dollars({ plain: 100, cached: 900, written: 0, out: 20 })
     expect(requestCost(price, usageOf(usage))).toBeCloseTo(expected, 12)
-    expect(cacheHitShare([usageOf(usage)])).toBeCloseTo(0.9, 12)
+    const call = { at: 0, status: 200, route: null, usage: usageOf(usage) }
+    expect(upstreamTokens([call])!.cacheHitShare).toBeCloseTo(0.9, 12)
   })
 
   it('peers 3.8: has writes to the cache at their own price, or at the input`s', () => {

@@ -1,5 +1,7 @@
 /** What a worker is opened with in tests: small data, nothing pruned, no upstream to ask again. */
 import { parseConfig } from '../../src/config.ts'
+import { economicsSettings } from '../../src/config-files.ts'
+import { openEconomics } from '../../src/store/economics.ts'
 import type { WorkerDeps } from '../../src/worker/deps.ts'
 
 /** What each test has of its own. */
@@ -11,5 +13,6 @@ export const workerDeps = (given: Pick<WorkerDeps, Given> & Partial<WorkerDeps>)
     .internalize,
   retention: { bodiesMs: 1e15, recordsMs: 1e15 },
   replayUpstream: null,
+  economics: openEconomics(given.store, economicsSettings(parseConfig({}), []), given.now),
   ...given,
 })

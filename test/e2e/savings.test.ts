@@ -1,0 +1,117 @@
+/** What a person reads on the command line about money, from a data directory with two days of log. */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { batchOf } from '../../src/core/exchange-batch.ts'
+import type { TemplateEconomics } from '../../src/core/template-economics.ts'
+import type { Template } from '../../src/core/template.ts'
+import { goLive } from '../../src/store/promote.ts'
+import type { SavingsReport } from '../../src/store/savings.ts'
+import { openSqliteStore } from '../../src/store/sqlite/open.ts'
+import { exampleApproved, exampleOutcome, exampleTemplate } from '../fixtures/examples.ts'
+import { PROMPT } from '../fixtures/paint-orders.ts'
+import { ORDER_PRICE, ORDER_USD, PRICED_ORDERS } from '../fixtures/priced-orders.ts'
+
+const HOUR_MS = 3_600_000
+const ANSWERED = 40
+const TEMPLATE: Template = {
+  ...exampleTemplate(),
+  messages: [
+    { role: 'system', segments: [{ kind: 'anchor', text: PROMPT }] },
+    { role: 'user', segments: [{ kind: 'query' }] },
+  ],
+}
+
+describe('the command line', () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-savings-'))
+  const pricesFile = join(dataDir, 'prices.json')
+
+  const cli = async (env: Record<string, string>, ...words: string[]): Promise<string> => {
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--import', 'tsx', 'src/cli.ts', ...words],
+      { env: { ...process.env, DATA_DIR: dataDir, ...env } }
+    )
+    return stdout
+  }
+  const priced = { PRICES_FILE: pricesFile, ENGINE_USD_PER_HOUR: '0.01' }
+
+  beforeAll(async () => {
+    // a fifth of the model's price for what loras are trained on
+    const base = { ...ORDER_PRICE, model: 'base', input: 0.4, cachedInput: 0.2, output: 2 }
+    writeFileSync(pricesFile, JSON.stringify([ORDER_PRICE, base]))
+    const store = await openSqliteStore({ dataDir })
+    await store.templates.upsert([TEMPLATE])
+    await store.internalizations.create(exampleApproved('a'))
+    await goLive(store, exampleApproved('a'), {
+      by: 'cli',
+      now: Date.now() - 10 * HOUR_MS,
+      trafficShare: 1,
+    })
+    const routes = [
+      ...Array.from({ length: ANSWERED }, () => exampleOutcome()),
+      ...Array.from({ length: 10 }, () =>
+        exampleOutcome({ outcome: 'fallback', savedUsd: null, asked: true })
+      ),
+      ...Array.from({ length: 10 }, () => exampleOutcome({ outcome: 'fallback', savedUsd: null })),
+    ]
+    const records = PRICED_ORDERS.map((order, index) => ({
+      ...order,
+      route: routes[index] ?? null,
+    }))
+    await store.records.append(batchOf(records))
+    await store.records.tagTemplate(
+      records.map(({ id }) => id),
+      TEMPLATE.version
+    )
+    await store.close()
+  })
+
+  afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
+
+  it('shows savings so far, gross and net', async () => {
+    const report = JSON.parse(await cli(priced, 'savings', '--json')) as SavingsReport & {
+      forecasts: TemplateEconomics[]
+    }
+    const usd = report.usd!
+    const { keep, adapted, now } = report.forecasts[0]!.perCallUsd!
+    expect(now).toBeCloseTo(ORDER_USD, 12)
+    expect(keep).toBeCloseTo(ORDER_USD / 5, 12)
+    expect(usd.byModelUsd).toBeCloseTo(ANSWERED * (now - keep), 9)
+    expect(usd.byPromptUsd).toBeCloseTo(ANSWERED * (keep - adapted), 9)
+    expect(usd.byPromptUsd).toBeGreaterThan(0)
+    // half of the twenty fallbacks had an answer that was thrown away
+    expect(usd.discardedUsd).toBeCloseTo(10 * adapted, 9)
+    expect(usd.engineUsd).toBeCloseTo(0.1, 3)
+    expect(usd.trainingUsd).toBeCloseTo((2 * 0.01) / 60, 9)
+    expect(usd.netUsd).toBeCloseTo(
+      usd.grossUsd - usd.discardedUsd - usd.engineUsd - usd.trainingUsd,
+      9
+    )
+    expect(report.forecasts[0]!.coverage).toEqual({
+      answered: 40 / 60,
+      discarded: 10 / 60,
+      source: 'measured',
+    })
+  })
+
+  it('says in words whether a template pays', async () => {
+    const text = await cli(priced, 'savings')
+    expect(text).toContain('by prompt')
+    expect(text).toMatch(/version-1 {2}does not pay: it saves [\d.]+ USD a month, .* 7\.30 USD/)
+    expect(text).toMatch(/engine: 10\.0 h live and 0\.0 h of training at 0\.01 USD/)
+    expect(await cli(priced, 'status')).toMatch(/version-1 .*no: it saves .* the engine costs/)
+    const free = await cli({ ...priced, ENGINE_USD_PER_HOUR: '' }, 'savings')
+    expect(free).toMatch(/version-1 {2}pays: it saves [\d.]+ USD a month/)
+    expect(free).toContain('ENGINE_USD_PER_HOUR is not set')
+  })
+
+  it('does not guess without a price', async () => {
+    const text = await cli({}, 'savings')
+    expect(text).toContain('unknown: there is no price of gpt-4o-mini in PRICES_FILE')
+    expect(text).toContain(`${ANSWERED} answers have no price and count nothing`)
+  })
+})

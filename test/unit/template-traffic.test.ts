@@ -1,0 +1,150 @@
+import { describe, expect, it } from 'vitest'
+import { liveHours } from '../../src/core/live-hours.ts'
+import { compileMatcher } from '../../src/core/match.ts'
+import {
+  callsPerMonth,
+  discardedShare,
+  removedShare,
+  upstreamTokens,
+  type LoggedCall,
+} from '../../src/core/template-traffic.ts'
+import type { Template } from '../../src/core/template.ts'
+import type { Usage } from '../../src/openai/chat.ts'
+import { exampleOutcome, exampleRecord, exampleTemplate } from '../fixtures/examples.ts'
+
+const usage = (prompt: number, completion: number, more: object = {}): Usage => ({
+  prompt_tokens: prompt,
+  completion_tokens: completion,
+  total_tokens: prompt + completion,
+  ...more,
+})
+const cached = (tokens: number) => ({ prompt_tokens_details: { cached_tokens: tokens } })
+const call = (changes: Partial<LoggedCall>): LoggedCall => ({
+  at: 0,
+  status: 200,
+  usage: null,
+  route: null,
+  ...changes,
+})
+
+describe('upstreamTokens', () => {
+  it('weighs the cache by prompt tokens, and knows what the provider does not say', () => {
+    const calls = [
+      call({ usage: usage(1000, 4, cached(900)) }),
+      call({ usage: usage(3000, 8, cached(0)) }),
+    ]
+    expect(upstreamTokens(calls)).toEqual({
+      calls: 2,
+      isEstimated: false,
+      promptTokens: 2000,
+      outputTokens: 6,
+      cacheHitShare: 0.225,
+      cacheWriteShare: null,
+    })
+    expect(upstreamTokens([call({ usage: usage(10, 1) })])).toMatchObject({ cacheHitShare: null })
+  })
+
+  it('leaves out what a lora answered, what failed, and what was not counted', () => {
+    const calls = [
+      call({ usage: usage(40, 4), route: exampleOutcome() }),
+      call({ usage: usage(5000, 4), status: 500 }),
+      call({ estimatedUsage: usage(700, 2) }),
+      call({ usage: usage(1000, 4), route: exampleOutcome({ outcome: 'fallback' }) }),
+    ]
+    expect(upstreamTokens(calls)).toMatchObject({
+      calls: 1,
+      promptTokens: 1000,
+      isEstimated: false,
+    })
+  })
+
+  it('takes estimates, and says so, where the upstream counted nothing at all', () => {
+    const calls = [call({ estimatedUsage: usage(700, 2) }), call({ estimatedUsage: null })]
+    expect(upstreamTokens(calls)).toMatchObject({ calls: 1, promptTokens: 700, isEstimated: true })
+    expect(upstreamTokens([call({})])).toBeNull()
+    expect(upstreamTokens([])).toBeNull()
+  })
+})
+
+describe('callsPerMonth', () => {
+  const day = 86_400_000
+
+  it('extrapolates from a day on, and counts what is not logged', () => {
+    const window = { calls: 120, from: 0, to: 2 * day }
+    expect(callsPerMonth(window, 1)).toBeCloseTo((60 * 365) / 12, 9)
+    expect(callsPerMonth(window, 0.5)).toBeCloseTo((120 * 365) / 12, 9)
+    expect(callsPerMonth({ ...window, to: day - 1 }, 1)).toBeNull()
+    expect(callsPerMonth(window, 0)).toBeNull()
+  })
+})
+
+describe('removedShare', () => {
+  const template: Template = {
+    ...exampleTemplate(),
+    messages: [
+      { role: 'system', segments: [{ kind: 'anchor', text: 'x'.repeat(90) }] },
+      { role: 'user', segments: [{ kind: 'query' }] },
+    ],
+  }
+  const matcher = compileMatcher([template])
+  const record = (system: string, query: string) => ({
+    ...exampleRecord(1, {
+      request: JSON.stringify({
+        model: 'gpt-4o-mini',
+        messages: [
+          { role: 'system', content: system },
+          { role: 'user', content: query },
+        ],
+      }),
+    }),
+    sequence: 1,
+    templateVersion: template.version,
+  })
+
+  it('is the part of the text that the adapted model does not read', () => {
+    const records = [record('x'.repeat(90), 'y'.repeat(10)), record('x'.repeat(90), 'é'.repeat(5))]
+    expect(removedShare(matcher, records)).toBeCloseTo(0.9, 12)
+  })
+
+  it('does not count requests of another prompt, and none whose text is gone', () => {
+    const other = record('z'.repeat(90), 'y'.repeat(10))
+    expect(removedShare(matcher, [other, { ...other, request: '' }])).toBeNull()
+  })
+})
+
+describe('discardedShare', () => {
+  it('tells fallbacks whose lora was asked from those that never reached it', () => {
+    const skipped = exampleOutcome({ outcome: 'fallback' })
+    const calls = [skipped, skipped, skipped, { ...skipped, asked: true }].map((route) =>
+      call({ route })
+    )
+    expect(discardedShare([...calls, call({ route: exampleOutcome() })])).toBe(0.25)
+    expect(discardedShare([])).toBe(0)
+  })
+})
+
+describe('liveHours', () => {
+  const hour = 3_600_000
+  const entry = (at: number, name: 'live' | 'approval') => ({
+    at: at * hour,
+    from: null,
+    to: { name },
+    by: 'worker',
+  })
+  const retired = (at: number) => ({
+    at: at * hour,
+    from: null,
+    to: { name: 'retired' as const, reason: 'x' },
+    by: 'cli',
+  })
+
+  it('counts an hour once in which several loras were live', () => {
+    const histories = [
+      [entry(0, 'approval'), entry(10, 'live'), retired(20), entry(30, 'live')],
+      [entry(15, 'live'), retired(25)],
+      [entry(12, 'live'), retired(13)],
+    ]
+    expect(liveHours(histories, 35 * hour)).toBe(20)
+    expect(liveHours([], 35 * hour)).toBe(0)
+  })
+})
