@@ -1,8 +1,10 @@
 /** Third step: whether a matched request is asked of the lora, and if not, why not. */
+import { findAmbiguousMember } from '../core/ambiguous-members.ts'
 import { eligibility, trafficPosition, type Ineligibility } from '../core/route.ts'
 import type { ChatRequest } from '../openai/chat.ts'
 import type { Engine } from '../engine/engine.ts'
 import { createBreaker, type Breaker } from './breaker.ts'
+import type { Exchange } from './exchange.ts'
 import type { MatchedRoute } from './match.ts'
 import type { ProxyMetrics } from './metrics.ts'
 import { acceptanceOf, type Tenants } from './tenants.ts'
@@ -10,7 +12,13 @@ import type { Upstreams } from './upstreams.ts'
 
 /** Why the lora was not asked. */
 export type SkipReason =
-  Ineligibility | 'credential-not-accepted' | 'traffic-share' | 'engine-missing' | 'engine-paused'
+  | Ineligibility
+  | 'no-credential'
+  | 'credential-not-accepted'
+  | 'ambiguous-members'
+  | 'traffic-share'
+  | 'engine-missing'
+  | 'engine-paused'
 
 export type Decision =
   { target: 'lora'; engine: Engine; breaker: Breaker } | { target: 'upstream'; reason: SkipReason }
@@ -25,7 +33,10 @@ export interface RouterDeps {
   now: () => number
 }
 
-export type Router = (matched: MatchedRoute, request: ChatRequest, tenant: string) => Decision
+/** What of an exchange decides. */
+type Asking = Pick<Exchange, 'tenant' | 'hasProof' | 'body'>
+
+export type Router = (matched: MatchedRoute, request: ChatRequest, asking: Asking) => Decision
 
 export const createRouter = (deps: RouterDeps): Router => {
   const { engines, tenants, upstreams, breaker, metrics, now } = deps
@@ -39,19 +50,22 @@ export const createRouter = (deps: RouterDeps): Router => {
   const skipReason = (
     { route, match }: MatchedRoute,
     request: ChatRequest,
-    tenant: string
+    { tenant, hasProof, body }: Asking
   ): SkipReason | null => {
+    if (!hasProof) return 'no-credential'
     // a request without a key that the upstream takes must not learn what a lora knows
     const upstream = upstreams === null ? null : upstreams.nameFor(request.model)
     if (!tenants.accepted(acceptanceOf(tenant, upstream))) return 'credential-not-accepted'
     const ineligible = eligibility(request, route)
     if (ineligible) return ineligible
     const inShare = route.trafficShare >= 1 || trafficPosition(match) < route.trafficShare
-    return inShare ? null : 'traffic-share'
+    if (!inShare) return 'traffic-share'
+    // the upstream might read another model or other messages, and then no template is in it
+    return findAmbiguousMember(body) === null ? null : 'ambiguous-members'
   }
 
-  return (matched, request, tenant) => {
-    const skipped = skipReason(matched, request, tenant)
+  return (matched, request, asking) => {
+    const skipped = skipReason(matched, request, asking)
     if (skipped) return { target: 'upstream', reason: skipped }
     const engine = engines.get(matched.route.engine)
     const engineBreaker = engine && breakers.get(engine.name)
