@@ -137,7 +137,7 @@ const writeRoute = async (dataDir: string): Promise<void> => {
     now: () => performance.now(),
   })
   const store = await openSqliteStore({ dataDir })
-  await store.routes.put(routeOf(tenants.of({ authorization: AUTHORIZATION })))
+  await store.routes.put(routeOf(tenants.of({ rawHeaders: ['authorization', AUTHORIZATION] })))
   await store.close()
 }
 

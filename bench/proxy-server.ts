@@ -14,6 +14,7 @@ import { Pool, type Dispatcher } from 'undici'
 import { createBodyBudget } from '../src/proxy/body-budget.ts'
 import { createLogQueue, type LogQueueStats } from '../src/proxy/log-queue.ts'
 import { listen } from '../src/http-server.ts'
+import { createCredentials } from '../src/proxy/credentials.ts'
 import { Load } from '../src/proxy/load.ts'
 import { createMetrics } from '../src/proxy/metrics.ts'
 import { createProxy } from '../src/proxy/proxy.ts'
@@ -96,7 +97,7 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
   })
   const tenants = createTenants({ secret: 'bench', ttlMs: 3_600_000, maxEntries: 1000, now })
   const table = compileRouteTable(
-    liveRoutes(tenants.of({ authorization: AUTHORIZATION }), TEMPLATES)
+    liveRoutes(tenants.of({ rawHeaders: ['authorization', AUTHORIZATION] }), TEMPLATES)
   )
   const metrics = createMetrics(new Registry(), () => queue.stats())
   const outcomes: Record<string, number> = {}
@@ -107,6 +108,8 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
     routes: () => table,
     engines: new Map(),
     tenants,
+    credentials: createCredentials(),
+    ownSecrets: ['token-of-the-bench'],
     access: null,
     bodies: createBodyBudget(256 * MEBIBYTE),
     isCaptured: () => true,

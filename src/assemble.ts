@@ -16,6 +16,7 @@ import type { Health } from './health.ts'
 import type { IssuedAccess } from './issued-access.ts'
 import type { Logger } from './logger.ts'
 import { createBodyBudget } from './proxy/body-budget.ts'
+import { createCredentials } from './proxy/credentials.ts'
 import type { Load } from './proxy/load.ts'
 import type { LogQueue } from './proxy/log-queue.ts'
 import { createMetrics } from './proxy/metrics.ts'
@@ -48,6 +49,8 @@ export interface Parts {
   logger: Logger
   queue: LogQueue
   engine: Engine | null
+  /** what the engine asks of its callers */
+  engineToken: string | null
   worker: SupervisedChild | null
   routes: SnapshotWatch<RouteTable>
   prices: Price[]
@@ -68,11 +71,27 @@ const statusOf = (parts: Parts) => ({
   routes: parts.routes.snapshot().byVersion.size,
 })
 
+/**
+ * What no request may take to an upstream. The engine's token may be a client's, too, where the engine
+ * stands behind an upstream's address: then it is that upstream's.
+ */
+const ownSecretsOf = ({ config, secrets, upstreams, engineToken }: Parts): string[] => {
+  const origins = [config.upstream, ...upstreams].map(({ baseUrl }) => new URL(baseUrl).origin)
+  const isUpstream =
+    config.engine.kind === 'http' && origins.includes(new URL(config.engine.url).origin)
+  return [
+    config.adminToken ?? secrets.adminToken,
+    config.proxy.tenantSecret ?? secrets.tenantSecret,
+    ...(engineToken === null || isUpstream ? [] : [engineToken]),
+  ]
+}
+
 /** @returns the app, and the proxy within it, which sees chat completions before the app does */
 export const assemble = (parts: Parts, registry: Registry) => {
   const { config, secrets, store, queue, engine, routes, prices, issued } = parts
   const { eventLoop, health } = parts
   const adminToken = config.adminToken ?? secrets.adminToken
+  const credentials = createCredentials(config.proxy.credentialNames)
   const bodies = createBodyBudget(config.proxy.maxInFlightBytes)
   registerProcessMetrics(registry, {
     inFlight: () => parts.load.inFlight,
@@ -98,7 +117,10 @@ export const assemble = (parts: Parts, registry: Registry) => {
         ttlMs: config.proxy.credentialTtlMs,
         maxEntries: MAX_TENANTS,
         now: Date.now,
+        credentials,
       }),
+    credentials,
+    ownSecrets: ownSecretsOf(parts),
     access: issued?.access ?? null,
     bodies,
     isCaptured: compileCaptureRule(config.capture, Math.random),

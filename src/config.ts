@@ -3,6 +3,7 @@
  * row in docs/configuration.md (a test holds the two together).
  */
 import { z } from 'zod'
+import { baseUrlSchema } from './base-url.ts'
 import type { CaptureRule } from './core/capture-rule.ts'
 import type { InternalizeOptions } from './core/internalization.ts'
 import { DETECTOR_NAMES, type RedactOptions } from './core/redact.ts'
@@ -31,6 +32,11 @@ const names = z
       .map((name) => name.trim())
       .filter((name) => name !== '')
   )
+
+/** Of headers and of query parameters. */
+const credentialNames = names
+  .transform((list) => list.map((name) => name.toLowerCase()))
+  .pipe(z.array(z.string().regex(/^[!#$%&'*+.^_`|~\w-]+$/, 'no name of a header')))
 
 const detectors = names.pipe(z.array(z.enum(DETECTOR_NAMES)))
 
@@ -87,7 +93,7 @@ const SCHEMA = z.object({
   DRAIN_SECONDS: z.coerce.number().min(0).default(60),
   ADMIN_TOKEN: optional,
 
-  UPSTREAM_BASE_URL: z.url().default('https://api.openai.com/v1'),
+  UPSTREAM_BASE_URL: baseUrlSchema('UPSTREAM_API_KEY').default('https://api.openai.com/v1'),
   UPSTREAM_API_KEY: optional,
   ACCESS: z.enum(['forward', 'keys']).default('forward'),
   UPSTREAM_TIMEOUT_SECONDS: whole(600, 1),
@@ -101,9 +107,12 @@ const SCHEMA = z.object({
   CAPTURE_MAX_BYTES: whole(4 * 2 ** 20, 1024),
   TENANT_SECRET: optional,
   CREDENTIAL_TTL_SECONDS: whole(3600, 1),
+  CREDENTIAL_NAMES: credentialNames,
   PRICES_FILE: optional,
   ESTIMATE_USAGE: flag(true),
-  OTEL_EXPORTER_OTLP_ENDPOINT: optional.pipe(z.url().nullable()),
+  OTEL_EXPORTER_OTLP_ENDPOINT: optional.pipe(
+    baseUrlSchema('OTEL_EXPORTER_OTLP_HEADERS').nullable()
+  ),
   OTEL_SERVICE_NAME: z.string().default('promptintern-proxy'),
   CAPTURE_SHARE: share(1),
   CAPTURE_TENANTS: tenants,
@@ -115,7 +124,7 @@ const SCHEMA = z.object({
 
   ENGINE: z.enum(['none', 'onnx', 'fake', 'http']).default('none'),
   MODEL_PATH: optional,
-  ENGINE_URL: optional,
+  ENGINE_URL: optional.pipe(baseUrlSchema('ENGINE_TOKEN').nullable()),
   ENGINE_TOKEN: optional,
   ENGINE_START_COMMAND: optional,
   ENGINE_STOP_COMMAND: optional,
@@ -125,7 +134,7 @@ const SCHEMA = z.object({
   ENGINE_USD_PER_HOUR: optional
     .transform((value) => (value === null ? null : Number(value)))
     .pipe(z.number().min(0).nullable()),
-  HF_ENDPOINT: z.url().default('https://huggingface.co'),
+  HF_ENDPOINT: baseUrlSchema('HF_TOKEN').default('https://huggingface.co'),
   HF_TOKEN: optional,
   ADAPTED_TIMEOUT_MS: whole(10_000, 1),
   ECHO_MODEL: flag(false),
@@ -188,6 +197,8 @@ export interface Config {
     adaptedTimeoutMs: number
     echoModel: boolean
     credentialTtlMs: number
+    /** of headers and query parameters that carry credentials, beside the known ones; in lower case */
+    credentialNames: string[]
     tenantSecret: string | null
     keepAliveMs: number
     streamUsage: Environment['STREAM_USAGE']
@@ -320,6 +331,7 @@ const configOf = (env: Environment): Config => ({
     adaptedTimeoutMs: env.ADAPTED_TIMEOUT_MS,
     echoModel: env.ECHO_MODEL,
     credentialTtlMs: env.CREDENTIAL_TTL_SECONDS * 1000,
+    credentialNames: env.CREDENTIAL_NAMES,
     tenantSecret: env.TENANT_SECRET,
     keepAliveMs: env.KEEP_ALIVE_SECONDS * 1000,
     streamUsage: env.STREAM_USAGE,

@@ -194,6 +194,7 @@ const open = async (
     logger,
     queue,
     engine: engine?.engine ?? null,
+    engineToken: engine?.token ?? null,
     worker,
     routes,
     prices,

@@ -1,12 +1,13 @@
 /** The file of upstreams by model name: pure, every mistake reported at once. */
 import { z } from 'zod'
+import { baseUrlSchema } from './base-url.ts'
 import { AppError } from './errors.ts'
 import { DEFAULT_UPSTREAM, type NamedUpstream } from './proxy/upstream-choice.ts'
 
 const ENTRY = z.strictObject({
   // it is sent in a header
   name: z.string().regex(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits or . _ -'),
-  baseUrl: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }),
+  baseUrl: baseUrlSchema('apiKeyEnv'),
   apiKeyEnv: z.string().min(1).optional(),
   models: z
     .array(

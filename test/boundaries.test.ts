@@ -105,12 +105,17 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
     packages: ['hono'],
     node: false,
   },
+  'src/base-url.ts': { ours: [], packages: ['zod'], node: false },
   'src/upstreams-file.ts': {
-    ours: ['src/errors.ts', 'src/proxy/upstream-choice.ts'],
+    ours: ['src/base-url.ts', 'src/errors.ts', 'src/proxy/upstream-choice.ts'],
     packages: ['zod'],
     node: false,
   },
-  'src/config.ts': { ours: ['src/core', 'src/errors.ts'], packages: ['zod'], node: false },
+  'src/config.ts': {
+    ours: ['src/base-url.ts', 'src/core', 'src/errors.ts'],
+    packages: ['zod'],
+    node: false,
+  },
   'adapters/contract': {
     ours: ['src/openai', 'src/errors.ts', 'src/bearer-token.ts', 'src/supervise.ts'],
     packages: ['hono', 'zod', '@hono/node-server'],

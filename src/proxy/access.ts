@@ -3,11 +3,13 @@
  * secrets leave this file nowhere; in memory they are only the keys of a small cache, as in
  * `tenants.ts`.
  */
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { LRUCache } from 'lru-cache'
+import { findAmbiguousMember, type AmbiguousMember } from '../core/ambiguous-members.ts'
 import { hashOfSecret, isReadFirst, isSecret, type IssuedKey } from '../core/issued-key.ts'
 import { AppError } from '../errors.ts'
 import type { ChatRequest } from '../openai/chat.ts'
+import type { Carrier } from './credentials.ts'
 import type { Charge, Limits } from './limits.ts'
 import type { Tenants } from './tenants.ts'
 
@@ -17,16 +19,28 @@ export type KeyTable = ReadonlyMap<string, IssuedKey>
 export const compileKeyTable = (keys: readonly IssuedKey[]): KeyTable =>
   new Map(keys.filter(({ revokedAt }) => revokedAt === null).map((key) => [key.hash, key]))
 
-/** @throws AppError `invalid-api-key` when no good key is presented */
-export type FindKey = (headers: IncomingHttpHeaders) => IssuedKey
+/**
+ * @throws AppError `invalid-api-key` when no good key is presented, or another one or anything else
+ * beside it
+ */
+export type FindKey = (carrier: Carrier) => IssuedKey
 
 /** Hashes remembered; secrets are of one length, so an entry takes about 300 bytes. */
 const MAX_HASHES = 1000
 
 const BEARER = /^bearer +/i
 
-const secretIn = ({ authorization, 'api-key': apiKey }: IncomingHttpHeaders): string =>
-  authorization === undefined ? String(apiKey ?? '') : authorization.replace(BEARER, '')
+/** The places where issued keys are looked for; all other credentials are neither read nor forwarded. */
+const PLACES = new Set(['authorization', 'api-key'])
+
+/** Whatever is presented as a key, each value once. */
+const presentedIn = ({ rawHeaders }: Carrier): Set<string> => {
+  const presented = new Set<string>()
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2)
+    if (PLACES.has(rawHeaders[i]!.toLowerCase()))
+      presented.add(rawHeaders[i + 1]!.replace(BEARER, ''))
+  return presented
+}
 
 /** @param table the current snapshot; asked once a call */
 export const createKeyFinder = (table: () => KeyTable): FindKey => {
@@ -38,8 +52,15 @@ export const createKeyFinder = (table: () => KeyTable): FindKey => {
     hashes.set(secret, hash)
     return hash
   }
-  return (headers) => {
-    const secret = secretIn(headers)
+  return (carrier) => {
+    const presented = presentedIn(carrier)
+    // which of several one means must not depend on the order of headers
+    if (presented.size > 1)
+      throw new AppError(
+        'invalid-api-key',
+        'authorization and api-key carry different keys: present one key alone'
+      )
+    const [secret = ''] = presented
     const key = isSecret(secret) ? table().get(hashOf(secret)) : undefined
     if (key !== undefined) return key
     throw new AppError(
@@ -51,7 +72,8 @@ export const createKeyFinder = (table: () => KeyTable): FindKey => {
 
 /** Tenants where keys are issued: a good key is accepted by itself, the upstream never sees it. */
 export const tenantsOfKeys = (findKey: FindKey): Tenants => ({
-  of: (headers) => findKey(headers).tenant,
+  of: (carrier) => findKey(carrier).tenant,
+  hasProof: () => true,
   observe: () => {},
   accepted: () => true,
 })
@@ -59,6 +81,20 @@ export const tenantsOfKeys = (findKey: FindKey): Tenants => ({
 /** Costs nothing and tells no one anything. */
 const isModelList = ({ method, url }: IncomingMessage): boolean =>
   method === 'GET' && url === '/v1/models'
+
+const MAX_SHOWN_CHARS = 64
+
+const ambiguousBody = ({ name, why, meant }: AmbiguousMember): AppError => {
+  const shown = JSON.stringify(name.slice(0, MAX_SHOWN_CHARS))
+  const mistake = {
+    twice: `the body has the member ${shown} twice, or in two spellings`,
+    spelling: `the body's member ${shown} could be read as ${JSON.stringify(meant)}`,
+    'too-complex': 'the body is nested too deeply or has too many members',
+  }[why]
+  return new AppError('invalid-request', `${mistake}, and this key has limits`, {
+    param: name.slice(0, MAX_SHOWN_CHARS),
+  })
+}
 
 /** Whose request it is, and the ways in that it has. */
 export class Caller {
@@ -73,8 +109,15 @@ export class Caller {
     this.isReadFirst = isReadFirst(key)
   }
 
-  /** Of a chat completion that was read. @throws AppError as `Limits.admit` */
-  admit(request: ChatRequest | null): Charge | null {
+  /**
+   * Of a chat completion that was read.
+   * @param body its bytes
+   * @throws AppError as `Limits.admit`, and `invalid-request` where limits depend on a body that the
+   * upstream may read differently
+   */
+  admit(request: ChatRequest | null, body: Buffer): Charge | null {
+    const ambiguous = this.isReadFirst && request !== null ? findAmbiguousMember(body) : null
+    if (ambiguous !== null) throw ambiguousBody(ambiguous)
     return this.limits.admit(this.key, request)
   }
 
@@ -111,12 +154,12 @@ export class Caller {
 /** What the hot path needs where keys are asked for. */
 export interface Access {
   /** @throws AppError `invalid-api-key` */
-  callerOf: (headers: IncomingHttpHeaders) => Caller
+  callerOf: (carrier: Carrier) => Caller
   /** what the upstream gets in place of a caller's key */
   upstreamApiKey: string
 }
 
 export const createAccess = (findKey: FindKey, limits: Limits, upstreamApiKey: string): Access => ({
-  callerOf: (headers) => new Caller(findKey(headers), limits),
+  callerOf: (carrier) => new Caller(findKey(carrier), limits),
   upstreamApiKey,
 })

@@ -38,7 +38,7 @@ const respondFromRoute = async (
   const common = { matched, overheadMs }
   if (request === null) return null
   try {
-    const decision = router(matched, request, exchange.tenant)
+    const decision = router(matched, request, exchange)
     if (decision.target === 'upstream') {
       return { ...common, route: 'upstream', reason: decision.reason, confidence: null }
     }
@@ -69,8 +69,8 @@ const respondUnread = (deps: ChatDeps, incoming: IncomingMessage, client: Client
 }
 
 /** @throws AppError `invalid-api-key` where keys are issued and none of them is presented */
-const callerOf = ({ access }: ChatDeps, { headers }: IncomingMessage): Caller | null =>
-  access === null ? null : access.callerOf(headers)
+const callerOf = ({ access }: ChatDeps, incoming: IncomingMessage): Caller | null =>
+  access === null ? null : access.callerOf(incoming)
 
 /** Answers what a live template was found in. */
 const answerMatched = async (
@@ -96,7 +96,7 @@ const answer = (
   caller: Caller | null
 ): Promise<void> | null => {
   const received = read(deps, whole, caller?.isReadFirst ?? false)
-  if (caller !== null) received.charge = caller.admit(received.request)
+  if (caller !== null) received.charge = caller.admit(received.request, whole.body)
   const matched = match(deps, received)
   received.overheadMs = deps.now() - received.completeAt
   if (matched === null) {

@@ -5,6 +5,7 @@ import type { Engine } from '../engine/engine.ts'
 import type { Usage } from '../openai/chat.ts'
 import type { Access } from './access.ts'
 import type { BodyBudget } from './body-budget.ts'
+import type { Credentials } from './credentials.ts'
 import type { Load } from './load.ts'
 import type { ProxyMetrics } from './metrics.ts'
 import type { RouteTable } from './route-table.ts'
@@ -39,6 +40,10 @@ export interface ProxyDeps {
   /** engines by the name that routes carry */
   engines: ReadonlyMap<string, Engine>
   tenants: Tenants
+  /** where requests carry them */
+  credentials: Credentials
+  /** a request that carries one of them is never forwarded */
+  ownSecrets: readonly string[]
   /** null where clients' own keys are forwarded */
   access: Access | null
   /** for the bodies of chat completions, until they are answered */

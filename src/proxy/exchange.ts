@@ -6,7 +6,7 @@ import type { ProxyDeps } from './deps.ts'
 import { CAPTURE_HEADER } from './headers.ts'
 import type { Charge } from './limits.ts'
 
-type ExchangeDeps = Pick<ProxyDeps, 'tenants' | 'newId' | 'isCaptured'>
+type ExchangeDeps = Pick<ProxyDeps, 'tenants' | 'credentials' | 'newId' | 'isCaptured'>
 
 interface Request {
   /** milliseconds since the epoch */
@@ -52,11 +52,17 @@ export class Exchange {
   }
 
   get tenant(): string {
-    return (this.knownTenant ??= this.deps.tenants.of(this.incoming.headers))
+    return (this.knownTenant ??= this.deps.tenants.of(this.incoming))
   }
 
+  /** Whether it carries a credential that an upstream could have accepted. */
+  get hasProof(): boolean {
+    return this.deps.tenants.hasProof(this.incoming)
+  }
+
+  /** As it may be stored: without the values of credentials. */
   get path(): string {
-    return this.incoming.url ?? ''
+    return this.deps.credentials.masked(this.incoming.url ?? '')
   }
 
   /** Whether the log gets it. */

@@ -2,19 +2,8 @@
  * Which headers cross the proxy. Header lists are flat (`[name, value, name, value, …]`), as they
  * are on the wire: order, case and duplicates are kept.
  */
-
-/** RFC 9110 §7.6.1: meant for one connection. `expect` is answered by our own server. */
-const HOP_BY_HOP = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
+import type { Credentials } from './credentials.ts'
+import { declaredHopByHop, HOP_BY_HOP } from './hop-by-hop.ts'
 
 /** `true` sends a request straight to the upstream, unread and unlogged. */
 export const BYPASS_HEADER = 'x-promptintern-bypass'
@@ -22,40 +11,22 @@ export const BYPASS_HEADER = 'x-promptintern-bypass'
 /** `false` keeps an exchange out of the log. */
 export const CAPTURE_HEADER = 'x-promptintern-capture'
 
-/** Rewritten by the upstream client, or spoken to the proxy alone. */
+/** Rewritten by the upstream client, answered by our own server (`expect`), or for the proxy alone. */
 const NOT_FORWARDED = new Set([...HOP_BY_HOP, 'host', 'expect', BYPASS_HEADER, CAPTURE_HEADER])
 
 /** In which upstream's name an answer comes; only with an upstreams file. */
 export const UPSTREAM_HEADER = 'x-promptintern-upstream'
 
-/** What a caller may prove itself with anywhere, and whose account it names. */
-const CREDENTIALS = new Set([
-  'authorization',
-  'api-key',
-  'x-api-key',
-  'x-goog-api-key',
-  'cookie',
-  'openai-organization',
-  'openai-project',
-])
-
-const NONE: ReadonlySet<string> = new Set()
-
-/** Names that a `connection` header declares as hop-by-hop. */
-const declaredHopByHop = (connection: string | undefined): ReadonlySet<string> => {
-  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return NONE
-  return new Set(connection.split(',').map((name) => name.trim().toLowerCase()))
-}
-
 /**
  * What a client sent → what the upstream gets.
  * @param keepLength false where the body is sent as one buffer, whose length the client writes itself
- * @param apiKey sent in place of the client's own credential; null forwards that
+ * @param apiKey sent in place of all credentials of the client; null forwards those
  */
 export const headersForUpstream = (
   raw: readonly string[],
   connection: string | undefined,
-  { keepLength, apiKey }: { keepLength: boolean; apiKey: string | null }
+  { keepLength, apiKey }: { keepLength: boolean; apiKey: string | null },
+  credentials: Pick<Credentials, 'isOne'>
 ): string[] => {
   const declared = declaredHopByHop(connection)
   const kept: string[] = []
@@ -63,7 +34,7 @@ export const headersForUpstream = (
     const name = raw[i]!.toLowerCase()
     if (NOT_FORWARDED.has(name) || declared.has(name)) continue
     if (!keepLength && name === 'content-length') continue
-    if (apiKey !== null && CREDENTIALS.has(name)) continue
+    if (apiKey !== null && credentials.isOne(name)) continue
     kept.push(raw[i]!, raw[i + 1]!)
   }
   if (apiKey !== null) kept.push('authorization', `Bearer ${apiKey}`)

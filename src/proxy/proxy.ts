@@ -13,6 +13,7 @@ import { createChatHandler } from './chat.ts'
 import { Client } from './client.ts'
 import type { ChatDeps, ProxyDeps } from './deps.ts'
 import { BYPASS_HEADER } from './headers.ts'
+import { createOwnSecretCheck, isOwnPath, type CarriesOwnSecret } from './own-secrets.ts'
 import { passThrough } from './pass-through.ts'
 import { createRetries } from './retries.ts'
 import { createUpstream } from './upstream.ts'
@@ -48,7 +49,7 @@ const pass = (deps: ChatDeps, incoming: IncomingMessage, client: Client): void =
     return refuseWebSocket(client)
   }
   try {
-    if (deps.access !== null) deps.access.callerOf(incoming.headers).admitPassage(incoming)
+    if (deps.access !== null) deps.access.callerOf(incoming).admitPassage(incoming)
   } catch (error) {
     deps.metrics.request('refused')
     return client.sendError(toAppError(error))
@@ -64,15 +65,39 @@ const shed = ({ metrics, load }: ProxyDeps, outgoing: ServerResponse): void => {
   new Client(outgoing, load).sendError(refusal)
 }
 
+/** @returns why a request must not reach an upstream; null where it may */
+const refusalOf = (
+  incoming: IncomingMessage,
+  carriesOwnSecret: CarriesOwnSecret
+): AppError | null => {
+  if (isOwnPath(incoming.url ?? ''))
+    return new AppError(
+      'not-found',
+      'this path is the proxy’s own in a spelling or with a method that it does not serve; nothing was forwarded'
+    )
+  if (carriesOwnSecret(incoming))
+    return new AppError(
+      'unauthorized',
+      'the request carries a secret of the proxy itself, such as the admin token, which is for /admin and /metrics; nothing was forwarded'
+    )
+  return null
+}
+
+const refuse = ({ metrics, load }: ProxyDeps, outgoing: ServerResponse, why: AppError): void => {
+  metrics.request('refused')
+  new Client(outgoing, load).sendError(why)
+}
+
 /** Opens a way to an upstream, with a budget of its own for retries. */
 const openerFor =
-  ({ limits }: ProxyDeps) =>
+  ({ limits, credentials }: ProxyDeps) =>
   (baseUrl: string) => {
     const retries = createRetries({ ...RETRIES, random: Math.random })
     const upstream = createUpstream(baseUrl, {
       idleTimeoutMs: limits.upstreamTimeoutMs,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       keepAliveMs: limits.keepAliveMs,
+      credentials,
       retries,
     })
     return { upstream, retries }
@@ -102,9 +127,12 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
   const formats = createAnswerFormats()
   const chatDeps: ChatDeps = { ...deps, upstream, upstreams, upstreamApiKey, formats }
   const chat = createChatHandler(chatDeps)
+  const carriesOwnSecret = createOwnSecretCheck(deps.ownSecrets, deps.credentials)
   // one handler for all: with a second one that matches, Hono runs its middleware machinery
   const app = (new Hono() as ProxyApp).all('*', ({ env, req }) => {
-    if (load.isFull) shed(deps, env.outgoing)
+    const refusal = refusalOf(env.incoming, carriesOwnSecret)
+    if (refusal !== null) refuse(deps, env.outgoing, refusal)
+    else if (load.isFull) shed(deps, env.outgoing)
     else if (isChat(env.incoming, req.path)) void chat(env)
     else pass(chatDeps, env.incoming, new Client(env.outgoing, load))
     return alreadySent(env)

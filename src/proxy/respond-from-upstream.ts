@@ -106,8 +106,10 @@ class ChatPassage implements Passage {
   private observe(answeredBy: AnsweredBy | undefined): void {
     const { capture, deps, received } = this
     if ((answeredBy?.apiKey ?? this.apiKey) !== null) return
+    if (!received.exchange.hasProof) return
     const acceptance = acceptanceOf(received.exchange.tenant, answeredBy?.name ?? null)
-    deps.tenants.observe(acceptance, capture.status)
+    const { at } = received.exchange
+    deps.tenants.observe(acceptance, capture.status, deps.now() - at)
   }
 }
 

@@ -1,10 +1,12 @@
 /** Third step: whether a matched request is asked of the lora, and if not, why not. */
 import type { AnswerFormats } from '../core/answer-schema.ts'
+import { findAmbiguousMember } from '../core/ambiguous-members.ts'
 import { eligibility, trafficPosition, type Ineligibility } from '../core/route.ts'
 import { isProven, kindOf } from '../core/request-kind.ts'
 import type { ChatRequest } from '../openai/chat.ts'
 import type { Engine } from '../engine/engine.ts'
 import { createBreaker, type Breaker } from './breaker.ts'
+import type { Exchange } from './exchange.ts'
 import type { MatchedRoute } from './match.ts'
 import type { ProxyMetrics } from './metrics.ts'
 import { acceptanceOf, type Tenants } from './tenants.ts'
@@ -14,7 +16,9 @@ import type { Upstreams } from './upstreams.ts'
 export type SkipReason =
   | Ineligibility
   | 'kind-not-proven'
+  | 'no-credential'
   | 'credential-not-accepted'
+  | 'ambiguous-members'
   | 'traffic-share'
   | 'response-format'
   | 'engine-missing'
@@ -34,7 +38,10 @@ export interface RouterDeps {
   now: () => number
 }
 
-export type Router = (matched: MatchedRoute, request: ChatRequest, tenant: string) => Decision
+/** What of an exchange decides. */
+type Asking = Pick<Exchange, 'tenant' | 'hasProof' | 'body'>
+
+export type Router = (matched: MatchedRoute, request: ChatRequest, asking: Asking) => Decision
 
 export const createRouter = (deps: RouterDeps): Router => {
   const { engines, tenants, upstreams, formats, breaker, metrics, now } = deps
@@ -48,8 +55,9 @@ export const createRouter = (deps: RouterDeps): Router => {
   const skipReason = (
     { route, match }: MatchedRoute,
     request: ChatRequest,
-    tenant: string
+    { tenant, hasProof, body }: Asking
   ): SkipReason | null => {
+    if (!hasProof) return 'no-credential'
     // a request without a key that the upstream takes must not learn what a lora knows
     const upstream = upstreams === null ? null : upstreams.nameFor(request.model)
     if (!tenants.accepted(acceptanceOf(tenant, upstream))) return 'credential-not-accepted'
@@ -58,13 +66,15 @@ export const createRouter = (deps: RouterDeps): Router => {
     if (!isProven(route.kinds, kindOf(request, match))) return 'kind-not-proven'
     const inShare = route.trafficShare >= 1 || trafficPosition(match) < route.trafficShare
     if (!inShare) return 'traffic-share'
+    // the upstream might read another model or other messages, and then no template is in it
+    if (findAmbiguousMember(body) !== null) return 'ambiguous-members'
     // last, since the first request with a schema compiles it
     const unsupported = formats.unsupported(request, route.template.responseFormat)
     return unsupported === null ? null : 'response-format'
   }
 
-  return (matched, request, tenant) => {
-    const skipped = skipReason(matched, request, tenant)
+  return (matched, request, asking) => {
+    const skipped = skipReason(matched, request, asking)
     if (skipped) return { target: 'upstream', reason: skipped }
     const engine = engines.get(matched.route.engine)
     const engineBreaker = engine && breakers.get(engine.name)

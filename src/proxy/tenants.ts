@@ -1,18 +1,32 @@
 /**
- * Whose request is it, and is the credential a good one? A tenant is a keyed hash of the caller's
- * credential. The credential itself leaves this file nowhere: it is not stored and not logged, and
- * in memory it is only the key of a small cache, since hashing is 4 % of a request's CPU time.
+ * Whose request is it, and are the credentials good ones? A tenant is a keyed hash of all credentials
+ * that a request carries. The credentials themselves leave this file nowhere: they are not stored and
+ * not logged, and in memory they are only the keys of a small cache, since hashing is 4 % of a request's
+ * CPU time.
  */
 import { createHmac } from 'node:crypto'
-import type { IncomingHttpHeaders } from 'node:http'
 import { LRUCache } from 'lru-cache'
+import {
+  areProof,
+  createCredentials,
+  type Carrier,
+  type Credential,
+  type Credentials,
+} from './credentials.ts'
 
 export interface Tenants {
-  /** HMAC-SHA256 of the credential in `authorization` or `api-key`, 32 hex digits (128 bits). */
-  of(headers: IncomingHttpHeaders): string
-  /** The upstream answered this tenant's credential with `status`. @param tenant `acceptanceOf` it */
-  observe(tenant: string, status: number): void
-  /** Whether the upstream has accepted the credential within the last `ttlMs`. */
+  /** HMAC-SHA256 of all credentials together, 32 hex digits (128 bits). */
+  of(carrier: Carrier): string
+  /** Whether there is a credential at all that an upstream could have accepted. */
+  hasProof(carrier: Carrier): boolean
+  /**
+   * The upstream answered this tenant's credentials with `status`.
+   * @param tenant `acceptanceOf` it
+   * @param ageMs how long ago the request came: a stream that began before its key was refused, and ends
+   * after it, proves nothing
+   */
+  observe(tenant: string, status: number, ageMs?: number): void
+  /** Whether the upstream has accepted just these credentials within the last `ttlMs`. */
   accepted(tenant: string): boolean
 }
 
@@ -29,37 +43,71 @@ export interface TenantsOptions {
   /** tenants remembered as accepted, and hashes remembered; an entry takes about 200 bytes */
   maxEntries: number
   now: () => number
+  /** where requests carry them; the known places by default */
+  credentials?: Credentials
 }
 
 const HEX_DIGITS = 32
-/** A longer credential is hashed every time, so that the cache is bounded in bytes. */
+/** Longer ones are hashed every time, so that the cache is bounded in bytes. */
 const MAX_CACHED_CHARS = 512
 const MAX_HASHES = 1000
 
-const credentialOf = (headers: IncomingHttpHeaders): string => {
-  const apiKey = headers['api-key']
-  return headers.authorization ?? (typeof apiKey === 'string' ? apiKey : '')
+/** Key refused, no money, not allowed; Google answers 400 to a key that is not valid. */
+const REFUSALS = new Set([400, 401, 402, 403])
+
+/**
+ * Credentials as one text, equal only for equal ones. One `authorization` with a scheme, or one
+ * `api-key` without a space, is its value: so was every tenant before there were more places, and
+ * templates keep theirs. All others begin with NUL, which no header's value has in it.
+ */
+const encode = (credentials: readonly Credential[]): string => {
+  const [first] = credentials
+  if (first === undefined) return ''
+  if (credentials.length === 1) {
+    const { name, value } = first
+    const hasSpace = value.includes(' ')
+    if (name === 'authorization' && hasSpace) return value
+    if (name === 'api-key' && !hasSpace && value !== '') return value
+  }
+  const parts = credentials.map(
+    ({ name, value }) => `${name.length}:${name}${value.length}:${value}`
+  )
+  return `\0${parts.join('')}`
 }
 
 /** A forgotten tenant costs one trip to the upstream, so the memory may be small. */
-export const createTenants = ({ secret, ttlMs, maxEntries, now }: TenantsOptions): Tenants => {
+export const createTenants = ({
+  secret,
+  ttlMs,
+  maxEntries,
+  now,
+  credentials = createCredentials(),
+}: TenantsOptions): Tenants => {
   const acceptedAt = new LRUCache<string, number>({ max: maxEntries })
+  // apart, so that refused strangers make no accepted tenant be forgotten
+  const refusedAt = new LRUCache<string, number>({ max: maxEntries })
   const hashes = new LRUCache<string, string>({ max: Math.min(maxEntries, MAX_HASHES) })
-  const hashOf = (credential: string): string =>
-    createHmac('sha256', secret).update(credential).digest('hex').slice(0, HEX_DIGITS)
+  const hashOf = (text: string): string =>
+    createHmac('sha256', secret).update(text).digest('hex').slice(0, HEX_DIGITS)
   return {
-    of: (headers) => {
-      const credential = credentialOf(headers)
-      const known = hashes.get(credential)
+    of: (carrier) => {
+      const text = encode(credentials.of(carrier))
+      const known = hashes.get(text)
       if (known !== undefined) return known
-      const tenant = hashOf(credential)
-      if (credential.length <= MAX_CACHED_CHARS) hashes.set(credential, tenant)
+      const tenant = hashOf(text)
+      if (text.length <= MAX_CACHED_CHARS) hashes.set(text, tenant)
       return tenant
     },
-    observe: (tenant, status) => {
-      if (status >= 200 && status < 300) acceptedAt.set(tenant, now())
-      // a revoked key must not be answered until its old acceptance runs out
-      else if (status === 401) acceptedAt.delete(tenant)
+    hasProof: (carrier) => areProof(credentials.of(carrier)),
+    observe: (tenant, status, ageMs = 0) => {
+      const at = now() - ageMs
+      if (status >= 200 && status < 300) {
+        if (at >= (refusedAt.get(tenant) ?? -Infinity)) acceptedAt.set(tenant, at)
+      } else if (REFUSALS.has(status)) {
+        // a revoked key must not be answered until its old acceptance runs out
+        acceptedAt.delete(tenant)
+        refusedAt.set(tenant, now())
+      }
     },
     accepted: (tenant) => {
       const at = acceptedAt.get(tenant)

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { Pool, type Dispatcher } from 'undici'
 import type { AnswerHandler } from './answer-handler.ts'
+import type { Credentials } from './credentials.ts'
 import { headersForUpstream } from './headers.ts'
 import type { Retries } from './retries.ts'
 import { undiciHandler } from './undici-handler.ts'
@@ -15,6 +16,8 @@ export interface UpstreamOptions {
   retries: Retries
   /** silence of a stream after which a comment is sent into it; 0 sends none */
   keepAliveMs: number
+  /** what is left out where a key is sent in place of the client's */
+  credentials: Credentials
 }
 
 export interface Upstream {
@@ -58,11 +61,6 @@ export const sendLater = (passage: Passage, waitMs: number, send: () => void): v
   })
 }
 
-const headersFor = (
-  { rawHeaders, headers }: IncomingMessage,
-  whose: { keepLength: boolean; apiKey: string | null }
-): string[] => headersForUpstream(rawHeaders, headers.connection, whose)
-
 export const createUpstream = (baseUrl: string, options: UpstreamOptions): Upstream => {
   const base = new URL(baseUrl)
   const rewritePath = pathRewriter(base)
@@ -72,13 +70,14 @@ export const createUpstream = (baseUrl: string, options: UpstreamOptions): Upstr
     headersTimeout: options.idleTimeoutMs,
     bodyTimeout: options.idleTimeoutMs,
   })
-  const { retries, keepAliveMs } = options
+  const { retries, keepAliveMs, credentials } = options
   const ask: Upstream['ask'] = (incoming, body, apiKey, handler) => {
-    const { method = 'GET', url = '/' } = incoming
+    const { method = 'GET', url = '/', rawHeaders, headers } = incoming
+    const whose = { keepLength: !Buffer.isBuffer(body), apiKey }
     const request = {
-      path: rewritePath(url),
+      path: rewritePath(apiKey === null ? url : credentials.withoutParameters(url)),
       method: method as Dispatcher.HttpMethod,
-      headers: headersFor(incoming, { keepLength: !Buffer.isBuffer(body), apiKey }),
+      headers: headersForUpstream(rawHeaders, headers.connection, whose, credentials),
       body,
     }
     pool.dispatch(request, undiciHandler(handler))

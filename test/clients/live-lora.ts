@@ -94,7 +94,9 @@ export const startLiveLora = async (): Promise<Harness & { lora: string }> => {
   const lora = await train(engine)
   const tenants = createTenants(TENANTS)
   const authorization = `Bearer ${API_KEY}`
-  const table = compileRouteTable([routeTo(lora, tenants.of({ authorization }))])
+  const table = compileRouteTable([
+    routeTo(lora, tenants.of({ rawHeaders: ['authorization', authorization] })),
+  ])
   const harness = await startHarness({
     routes: () => table,
     engines: new Map([['fake', engine]]),

@@ -1,10 +1,22 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { compileCaptureRule } from '../../src/core/capture-rule.ts'
 import { createTenants } from '../../src/proxy/tenants.ts'
-import { AUTHORIZATION, chatBody, send, startHarness, type Harness } from './harness.ts'
+import { AUTHORIZATION, CHAT_PATH, chatBody, send, startHarness, type Harness } from './harness.ts'
 
 let harness: Harness
 afterEach(() => harness.close())
+
+describe('a query with a credential', () => {
+  it('reaches the upstream, and the log without it', async () => {
+    harness = await startHarness()
+    const path = `${CHAT_PATH}?api-version=1&api-key=secret-of-ann`
+    await send(harness.port, chatBody('hi'), { path })
+    expect(harness.upstream.requests[0]!.url).toBe(path)
+    const [record] = await harness.records()
+    expect(record!.path).toBe(`${CHAT_PATH}?api-version=1&api-key=[CREDENTIAL]`)
+    expect(JSON.stringify(record)).not.toContain('secret-of-ann')
+  })
+})
 
 describe('an exchange that is not to be logged', () => {
   it('peers 4.12: is answered and left out when its client says so', async () => {
@@ -29,7 +41,11 @@ describe('an exchange that is not to be logged', () => {
 
   it('peers 4.12: is left out when its tenant is excepted, and its neighbour`s is kept', async () => {
     const tenants = createTenants({ secret: 's', ttlMs: 1000, maxEntries: 10, now: () => 0 })
-    const rule = { tenants: [], except: [tenants.of({ authorization: AUTHORIZATION })], share: 1 }
+    const rule = {
+      tenants: [],
+      except: [tenants.of({ rawHeaders: ['authorization', AUTHORIZATION] })],
+      share: 1,
+    }
     harness = await startHarness({ tenants, isCaptured: compileCaptureRule(rule, () => 0) })
     await send(harness.port, chatBody('unlogged'))
     const headers = { authorization: 'Bearer sk-test-neighbour' }
@@ -44,6 +60,8 @@ describe('an exchange that is not to be logged', () => {
     const authorization = 'Bearer sk-test-unlogged'
     await send(harness.port, chatBody('hi'), { headers: { authorization } })
     const { tenants } = harness.deps
-    expect(tenants.accepted(tenants.of({ authorization }))).toBe(true)
+    expect(tenants.accepted(tenants.of({ rawHeaders: ['authorization', authorization] }))).toBe(
+      true
+    )
   })
 })

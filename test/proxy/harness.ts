@@ -7,6 +7,7 @@ import { batchCaptured, readBatch, type CapturedExchange } from '../../src/core/
 import type { ExchangeRecord } from '../../src/core/record.ts'
 import { listen as listenWith, type ListenOptions } from '../../src/http-server.ts'
 import { createBodyBudget } from '../../src/proxy/body-budget.ts'
+import { createCredentials } from '../../src/proxy/credentials.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import { Load } from '../../src/proxy/load.ts'
 import { createMetrics } from '../../src/proxy/metrics.ts'
@@ -152,6 +153,8 @@ export const startHarness = async (
     routes: () => NO_ROUTES,
     engines: new Map(),
     tenants: createTenants({ secret: 'secret', ttlMs: 60_000, maxEntries: 100, now }),
+    credentials: createCredentials(),
+    ownSecrets: [],
     access: null,
     bodies: createBodyBudget(256 * 2 ** 20),
     isCaptured: () => true,

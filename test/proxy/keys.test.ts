@@ -92,6 +92,47 @@ describe('a caller with an issued key', () => {
     expect(sent.status).toBe(200)
   })
 
+  it('may send it in both places, and not another one or anything else beside it', async () => {
+    await start([keyFor('a'), keyFor('b')])
+    const [a, b] = [secretFor('a'), secretFor('b')]
+    const status = async (...headers: string[]): Promise<number> =>
+      (
+        await send(keyed.harness.port, chatBody('hi'), {
+          headers: ['host', 'localhost', 'content-type', 'application/json', ...headers],
+        })
+      ).status
+    expect(await status('authorization', `Bearer ${a}`, 'api-key', a)).toBe(200)
+    expect(await status('authorization', `Bearer ${a}`, 'Authorization', `Bearer ${a}`)).toBe(200)
+    for (const other of [b, 'sk-own', ''])
+      for (const headers of [
+        ['authorization', `Bearer ${a}`, 'api-key', other],
+        ['api-key', other, 'authorization', `Bearer ${a}`],
+        ['authorization', `Bearer ${a}`, 'authorization', `Bearer ${other}`],
+        ['api-key', a, 'api-key', other],
+      ])
+        expect([headers, await status(...headers)]).toEqual([headers, 401])
+    expect(keyed.harness.upstream.requests).toHaveLength(2)
+  })
+
+  it('is known by these places alone, and the upstream sees no other credential', async () => {
+    await start([keyFor('a')])
+    const others = ['x-api-key', 'x-goog-api-key', 'cookie', 'x-acme-token', 'x-auth-token']
+    const sent = await send(keyed.harness.port, chatBody('hi'), {
+      path: '/v1/chat/completions?key=sk-other&api-version=1&%74oken=sk-other',
+      headers: { ...bearer('a'), ...Object.fromEntries(others.map((name) => [name, 'sk-other'])) },
+    })
+    expect(sent.status).toBe(200)
+    const [request] = keyed.harness.upstream.requests
+    expect(inspect(request)).not.toContain('sk-other')
+    expect(request!.url).toBe('/v1/chat/completions?api-version=1')
+    for (const name of others) {
+      const answer = await send(keyed.harness.port, chatBody('hi'), {
+        headers: ['host', 'localhost', name, secretFor('a')],
+      })
+      expect([name, answer.status]).toEqual([name, 401])
+    }
+  })
+
   it('is the tenant of its records', async () => {
     await start([keyFor('a'), { ...keyFor('b'), tenant: 'issued:a' }])
     await ask('a')
@@ -146,6 +187,45 @@ describe('a caller with an issued key', () => {
     const broken = await send(keyed.harness.port, '{"model":"gpt-4o"', { headers: bearer('a') })
     expect(broken.status).toBe(400)
     expect(keyed.harness.upstream.requests).toHaveLength(1)
+  })
+
+  it.each([
+    ['model', '{"model":"gpt-4o-mini","messages":[],"Model":"o4"}', 'Model'],
+    ['model', '{"model":"o4","messages":[],"model":"gpt-4o-mini"}', 'model'],
+    ['model', '{"mod\\u0065l":"o4","messages":[],"model":"gpt-4o-mini"}', 'model'],
+    ['model', '{"model":"gpt-4o-mini","messages":[],"model\\u0000":"o4"}', 'model\u0000'],
+    [
+      'model',
+      '{"messages":[{"role":"user","content":[]}],"ｍodel":"o4","model":"gpt-4o-mini"}',
+      'ｍodel',
+    ],
+    ['max_tokens', '{"model":"gpt-4o-mini","messages":[],"maxTokens":9}', 'maxTokens'],
+    ['max_tokens', '{"model":"gpt-4o-mini","messages":[],"max_to\u212aens":9}', 'max_to\u212aens'],
+    ['n', '{"model":"gpt-4o-mini","messages":[],"N":9}', 'N'],
+    ['messages', '{"model":"gpt-4o-mini","messages":[{}],"messages":[]}', 'messages'],
+    ['service_tier', '{"model":"gpt-4o-mini","messages":[],"Service_Tier":"flex"}', 'Service_Tier'],
+    [
+      'content',
+      '{"model":"gpt-4o-mini","messages":[{"role":"user","content":"x","content":""}]}',
+      'content',
+    ],
+    ['content', '{"model":"gpt-4o-mini","messages":[{"role":"user","Content":"x"}]}', 'Content'],
+    [
+      'text',
+      '{"model":"gpt-4o-mini","messages":[{"role":"user","content":[{"text":"x","text":""}]}]}',
+      'text',
+    ],
+    ['tools', '{"model":"gpt-4o-mini","messages":[],"tools":[{"a":1,"a":2}]}', 'a'],
+  ])('cannot get around them by a body with two readings of %s: %s', async (_name, body, param) => {
+    await start([keyFor('a', { models: ['gpt-4o-mini'] }), keyFor('b')])
+    const refused = await send(keyed.harness.port, body, { headers: bearer('a') })
+    expect(refused.status).toBe(400)
+    expect(errorOf(refused)).toMatchObject({ code: 'invalid_request', param })
+    expect(errorOf(refused).message).toContain('this key has limits')
+    expect(keyed.harness.upstream.requests).toEqual([])
+    // a key without limits has the upstream's own reading
+    expect((await send(keyed.harness.port, body, { headers: bearer('b') })).status).toBe(200)
+    expect(keyed.harness.upstream.requests[0]!.body.toString()).toBe(body)
   })
 
   it('is told when it may ask again, in the way that OpenAI’s client understands', async () => {

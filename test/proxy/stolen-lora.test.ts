@@ -7,6 +7,7 @@ import { createTenants } from '../../src/proxy/tenants.ts'
 import { FakeLora, LORA_ANSWER, LORA_TOKENS, routeFor } from '../fakes/lora.ts'
 import {
   AUTHORIZATION,
+  CHAT_PATH,
   chatBody,
   completion,
   eventually,
@@ -15,6 +16,7 @@ import {
   startHarness,
   type Harness,
   type RawAnswer,
+  type Responder,
 } from './harness.ts'
 import { keyFor, secretFor, startKeyed, type Keyed } from './keyed.ts'
 
@@ -46,7 +48,7 @@ describe('a stolen lora: a caller whose key the upstream refuses', () => {
       maxEntries: 100,
       now: () => clock.now,
     })
-    const prepared = lora(tenants.of({ authorization: AUTHORIZATION }))
+    const prepared = lora(tenants.of({ rawHeaders: ['authorization', AUTHORIZATION] }))
     engine = prepared.engine
     harness = await startHarness({ tenants, ...prepared.overrides })
   }
@@ -107,6 +109,183 @@ describe('a stolen lora: a caller whose key the upstream refuses', () => {
     refuse()
     for (const stranger of ['Bearer sk-guessed', '', AUTHORIZATION.slice(0, -1)])
       await expectRefused(stranger)
+  })
+})
+
+interface Carried {
+  headers: string[]
+  query?: string
+}
+
+/** Where an upstream may take its credentials from. */
+const WAYS: { name: string; carry: (secret: string) => Carried }[] = [
+  { name: 'x-api-key', carry: (secret) => ({ headers: ['x-api-key', secret] }) },
+  { name: 'x-goog-api-key', carry: (secret) => ({ headers: ['X-Goog-Api-Key', secret] }) },
+  { name: 'api-key', carry: (secret) => ({ headers: ['api-key', secret] }) },
+  { name: 'a cookie', carry: (secret) => ({ headers: ['cookie', `session=${secret}; _ga=1`] }) },
+  { name: 'a query parameter', carry: (secret) => ({ headers: [], query: `?key=${secret}` }) },
+  { name: 'a header of a gateway', carry: (secret) => ({ headers: ['x-acme-token', secret] }) },
+  {
+    name: 'the second of two authorizations',
+    carry: (secret) => ({
+      headers: ['authorization', 'Bearer none', 'authorization', `Bearer ${secret}`],
+    }),
+  },
+]
+
+const raw = ({ headers, query = '' }: Carried) => ({
+  path: `${CHAT_PATH}${query}`,
+  headers: ['host', 'localhost', 'content-type', 'application/json', ...headers],
+})
+
+/** An upstream that knows who may come in, by whatever it is shown. */
+const gatekeeper =
+  (good: Set<string>): Responder =>
+  (request, response) => {
+    const shown = request.rawHeaders.join() + request.url
+    const isGood = [...good].some((secret) => shown.includes(secret))
+    respondJson(isGood ? completion('from the upstream') : UNAUTHORIZED, isGood ? 200 : 401)(
+      request,
+      response
+    )
+  }
+
+describe('a stolen lora where the upstream takes other credentials than an authorization', () => {
+  let harness: Harness
+  let engine: FakeLora
+  const good = new Set<string>()
+
+  const start = async (owner: Carried): Promise<void> => {
+    good.clear()
+    good.add('secret-of-ann')
+    const { path, headers } = raw(owner)
+    const prepared = lora(
+      createTenants({ secret: 'secret', ttlMs: 1, maxEntries: 1, now: () => 0 }).of({
+        rawHeaders: headers,
+        url: path,
+      })
+    )
+    engine = prepared.engine
+    harness = await startHarness(prepared.overrides)
+    harness.upstream.respond = gatekeeper(good)
+  }
+
+  const ask = (carried: Carried, body = chatBody('where is my card')): Promise<RawAnswer> =>
+    send(harness.port, body, raw(carried))
+
+  const expectAnswered = async (carried: Carried): Promise<void> => {
+    const asked = engine.asked.length
+    expect((await ask(carried)).body.toString()).toContain(LORA_ANSWER)
+    expect(engine.asked).toHaveLength(asked + 1)
+  }
+
+  const expectRefused = async (carried: Carried): Promise<void> => {
+    const asked = engine.asked.length
+    expect((await ask(carried)).status).toBe(401)
+    expect(engine.asked).toHaveLength(asked)
+  }
+
+  afterEach(() => harness.close())
+
+  it.each(WAYS)('goes to those who are accepted by $name, and to no others', async ({ carry }) => {
+    const ann = carry('secret-of-ann')
+    await start(ann)
+    await ask(ann)
+    await expectAnswered(ann)
+    await expectRefused(carry('guessed'))
+    await expectRefused({ headers: [] })
+    // refused strangers evict nobody
+    await expectAnswered(ann)
+  })
+
+  it('goes to nobody without a credential, even if the upstream answers everybody', async () => {
+    await start({ headers: [] })
+    harness.upstream.respond = respondJson(completion('from the upstream'))
+    for (const headers of [[], ['authorization', 'Bearer '], []]) {
+      const answer = await ask({ headers })
+      expect(answer.body.toString()).not.toContain(LORA_ANSWER)
+    }
+    expect((await ask({ headers: [] })).headers['x-promptintern-reason']).toBe('no-credential')
+    expect(engine.asked).toEqual([])
+  })
+
+  it('is not won back for a revoked key by another account’s good one beside it', async () => {
+    const revoked: Carried = { headers: ['authorization', 'Bearer secret-of-ann'] }
+    await start(revoked)
+    await ask(revoked)
+    await expectAnswered(revoked)
+    good.delete('secret-of-ann')
+    good.add('secret-of-bob')
+    await ask(revoked, chatBody('hi', { model: 'gpt-9' }))
+    const beside: Carried = { headers: [...revoked.headers, 'api-key', 'secret-of-bob'] }
+    expect((await ask(beside)).status).toBe(200)
+    expect((await ask(beside)).status).toBe(200)
+    await expectRefused(revoked)
+  })
+
+  it('goes to five credentials at once only as those five', async () => {
+    const five = ['authorization', 'api-key', 'x-api-key', 'x-goog-api-key', 'cookie']
+    const carried = (values: string[]): Carried => ({
+      headers: five.flatMap((name, i) => [name, values[i]!]),
+    })
+    const all = ['Bearer a', 'b', 'secret-of-ann', 'd', 'e=f']
+    await start(carried(all))
+    await ask(carried(all))
+    await expectAnswered(carried(all))
+    // good at the upstream, and another tenant, which has no route
+    const other = await ask(carried(['Bearer a', 'c', 'secret-of-ann', 'd', 'e=f']))
+    expect(JSON.parse(other.body.toString())).toEqual(completion('from the upstream'))
+    const single = await ask({ headers: ['x-api-key', 'secret-of-ann'] })
+    expect(JSON.parse(single.body.toString())).toEqual(completion('from the upstream'))
+    await expectRefused(carried(['Bearer a', 'b', 'guessed', 'd', 'e=f']))
+    expect(engine.asked).toHaveLength(1)
+  })
+
+  it.each([
+    ['a header of 32 KB', { headers: ['x-api-key', 'k'.repeat(32 * 1024)] }],
+    ['a query of 64 KB', { headers: [], query: `?key=${'k'.repeat(64 * 1024)}` }],
+  ])('is refused with %s before anything is hashed', async (_name, carried) => {
+    await start({ headers: ['x-api-key', 'secret-of-ann'] })
+    const answer = await ask(carried)
+    expect(answer.status).toBe(431)
+    expect(JSON.parse(answer.body.toString())).toMatchObject({
+      error: { code: 'headers_too_large' },
+    })
+    expect(harness.upstream.requests).toEqual([])
+  })
+
+  it.each([400, 401, 402, 403])(
+    'is over for a caller whom the upstream answers %i',
+    async (status) => {
+      const ann: Carried = { headers: ['x-api-key', 'secret-of-ann'] }
+      await start(ann)
+      await ask(ann)
+      await expectAnswered(ann)
+      harness.upstream.respond = respondJson(UNAUTHORIZED, status)
+      await ask(ann, chatBody('hi', { model: 'gpt-9' }))
+      expect((await ask(ann)).status).toBe(status)
+      expect(engine.asked).toHaveLength(1)
+    }
+  )
+
+  it('is not given for a body in which the upstream may read another model or other messages', async () => {
+    const ann: Carried = { headers: ['x-api-key', 'secret-of-ann'] }
+    await start(ann)
+    await ask(ann)
+    await expectAnswered(ann)
+    const plain = chatBody('where is my card')
+    for (const body of [
+      plain.replace('{', '{"model":"other",'),
+      plain.replace('{', '{"mod\\u0065l":"other",'),
+      plain.replace('{', '{"messages":[],'),
+      plain.replace('"content":"where', '"content":"what","content":"where'),
+    ]) {
+      const answer = await ask(ann, body)
+      expect(answer.headers['x-promptintern-reason']).toBe('ambiguous-members')
+      expect(JSON.parse(answer.body.toString())).toEqual(completion('from the upstream'))
+      expect(harness.upstream.requests.at(-1)!.body.toString()).toBe(body)
+    }
+    expect(engine.asked).toHaveLength(1)
   })
 })
 

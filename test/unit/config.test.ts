@@ -39,8 +39,40 @@ describe('the configuration', () => {
     [{ HOST: '0.0.0.0' }, /ADMIN_TOKEN: needed/],
     [{ ACCESS: 'keys' }, /UPSTREAM_API_KEY: needed/],
     [{ ACCESS: 'key' }, /ACCESS/],
+    [{ CREDENTIAL_NAMES: 'x-a, b c' }, /CREDENTIAL_NAMES.1: no name of a header/],
+    [{ UPSTREAM_BASE_URL: 'ftp://a' }, /UPSTREAM_BASE_URL: must be an http or https URL/],
   ])('says what is wrong with %j', (env, expected) => {
     expect(mistakesOf(env)).toMatch(expected)
+  })
+
+  it.each(['UPSTREAM_BASE_URL', 'ENGINE_URL', 'OTEL_EXPORTER_OTLP_ENDPOINT', 'HF_ENDPOINT'])(
+    'refuses secrets in %s without repeating them',
+    (key) => {
+      for (const url of [
+        'https://user:s3cret@host/v1',
+        'https://s3cret@host/v1',
+        'https://@host/v1',
+        'https://host/v1?api-key=s3cret',
+        'https://host/v1#s3cret',
+        'https://host/v1?',
+        'https://s3cret@',
+      ]) {
+        const mistakes = mistakesOf({ [key]: url })
+        expect(mistakes).toContain(`${key}: must`)
+        expect(mistakes).not.toContain('s3cret')
+      }
+      expect(mistakesOf({ [key]: 'https://user:s3cret@host/v1' })).toMatch(
+        /must have no user, password, query or fragment; a key belongs in \w+/
+      )
+      parseConfig({ [key]: 'https://host:8443/a/@b/v1' })
+    }
+  )
+
+  it('reads further names of credentials in lower case', () => {
+    expect(parseConfig({ CREDENTIAL_NAMES: 'X-Employee, sid' }).proxy.credentialNames).toEqual([
+      'x-employee',
+      'sid',
+    ])
   })
 
   it('forwards clients’ own keys by default', () => {

@@ -29,7 +29,8 @@ describe('a store that redacts', () => {
       dataDir,
       redact: { detectors: ['email', 'card'], patterns: { STAFF: String.raw`\bE\d{6}\b` } },
     })
-    const { request: _, response: __, usage: ___, ...head } = exampleRecord(1)
+    const { request: _, response: __, usage: ___, ...example } = exampleRecord(1)
+    const head = { ...example, path: '/v1/chat/completions?user=ann%40example.com' }
     const request = JSON.stringify({
       model: 'm',
       messages: [{ role: 'user', content: `I am E123456, ${EMAIL}. Charge ${CARD}.` }],
@@ -50,6 +51,7 @@ describe('a store that redacts', () => {
       ])
     )
     const [record] = await store.records.list({ limit: 1 })
+    expect(record!.path).toBe('/v1/chat/completions?user=[EMAIL_1]')
     expect(JSON.parse(record!.request)).toEqual({
       model: 'm',
       messages: [{ role: 'user', content: 'I am [STAFF_1], [EMAIL_1]. Charge [CARD_1].' }],

@@ -44,6 +44,7 @@ describe('the upstreams file', () => {
     ['an empty pattern', [{ ...WEST, models: [''] }], /entry 0.models.0/],
     ['no pattern', [{ ...WEST, models: [] }], /entry 0.models/],
     ['no URL', [{ ...WEST, baseUrl: 'ftp://a' }], /http or https/],
+    ['a password', [{ ...WEST, baseUrl: 'https://u:p@a' }], /no user, password, query/],
     ['a field that nobody knows', [{ ...WEST, model: 'x' }], /model/],
   ])('is refused with %s', (_, entries, message) => {
     expect(() => parse(entries)).toThrow(message)

@@ -97,12 +97,23 @@ const append = async (
   return newRecords
 }
 
+/** A query is percent-encoded, and detectors look for text. */
+const decoded = (path: string): string => {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
+  }
+}
+
 const redacted = (record: RecordBytes, redact: Redactor): RecordBytes => {
-  const { request, response } = record
-  const texts = response === null ? [request] : [request, response]
-  const [newRequest, newResponse] = redact(texts.map((bytes) => bytes.toString('utf8')))
+  const { head, request, response } = record
+  const path = decoded(head.path)
+  const bodies = (response === null ? [request] : [request, response]).map(String)
+  const [newPath, newRequest, newResponse] = redact([path, ...bodies])
   return {
     ...record,
+    head: newPath === path ? head : { ...head, path: newPath! },
     request: Buffer.from(newRequest!),
     response: newResponse === undefined ? null : Buffer.from(newResponse),
   }
@@ -117,7 +128,7 @@ interface WriterOptions {
 /**
  * Writes exchanges in one transaction; those whose id is in the log already are skipped.
  * @param maxTextBytes of a request or an answer, see `readRecords`
- * @param redact what the bodies go through before they are written; null leaves them as they are
+ * @param redact what bodies and paths go through before they are written; null leaves them as they are
  * @param onWritten gets what was not skipped, once it is durable
  */
 export const exchangeWriter =

@@ -1,0 +1,107 @@
+/**
+ * Requests that must never reach an upstream: those that carry a secret of the proxy's own, such as the
+ * admin token, and those for the proxy's own paths in whatever spelling.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import { parametersOf, type Carrier, type Credentials } from './credentials.ts'
+
+/** Answers are remembered for so many values, none longer than so many characters. */
+const MAX_REMEMBERED = 1000
+const MAX_REMEMBERED_CHARS = 512
+/** Of one header or query; the check is for mistakes, not for somebody who knows the secret. */
+const MAX_PARTS = 100
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
+
+const decoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+/** RFC 7617: user and password of `Basic …`. */
+const basicParts = (scheme: string, value: string): string[] =>
+  scheme.toLowerCase() === 'basic'
+    ? Buffer.from(value, 'base64').toString().split(':', MAX_PARTS)
+    : []
+
+/** A header's value, that behind a scheme, and those of cookies. */
+const valuesOf = (name: string, value: string): string[] => {
+  if (name === 'cookie')
+    return value
+      .split(';', MAX_PARTS)
+      .map((cookie) => decoded(cookie.slice(cookie.indexOf('=') + 1).trim()))
+  const at = value.search(/\s/)
+  if (at < 0) return [value]
+  const behind = value.slice(at).trim()
+  return [value, behind, ...basicParts(value.slice(0, at), behind)]
+}
+
+export type CarriesOwnSecret = (carrier: Carrier) => boolean
+
+/**
+ * Looks at every place for credentials, `proxy-authorization` included, and at all query parameters.
+ * Compares digests, so that time tells nothing of a secret.
+ * @param secrets none: the check costs nothing
+ */
+export const createOwnSecretCheck = (
+  secrets: readonly string[],
+  credentials: Pick<Credentials, 'isOne'>
+): CarriesOwnSecret => {
+  if (secrets.length === 0) return () => false
+  const digests = secrets.map(digest)
+  const known = new LRUCache<string, boolean>({ max: MAX_REMEMBERED })
+  const isOwn = (value: string): boolean => {
+    const remembered = known.get(value)
+    if (remembered !== undefined) return remembered
+    const found = digest(value)
+    const isOne = digests.filter((own) => timingSafeEqual(own, found)).length > 0
+    if (value.length <= MAX_REMEMBERED_CHARS) known.set(value, isOne)
+    return isOne
+  }
+  return ({ rawHeaders, url = '' }) => {
+    for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+      const name = rawHeaders[i]!.toLowerCase()
+      if (credentials.isOne(name) && valuesOf(name, rawHeaders[i + 1]!).some(isOwn)) return true
+    }
+    return parametersOf(url)
+      .slice(0, MAX_PARTS)
+      .some(({ value }) => isOwn(value) || isOwn(decoded(value)))
+  }
+}
+
+const OWN_PATHS = new Set(['admin', 'metrics', 'healthz', 'readyz'])
+
+/** The usual paths, which need no closer look. */
+const PLAIN_PATH = /^\/v1(?:\/[\w-]+)*(?:\?|$)/
+const ORIGIN = /^[a-z][a-z\d+.-]*:\/\/[^/?#\\]*/i
+/** Something between us and an upstream may decode more than once. */
+const MAX_DECODINGS = 4
+
+const decodedPath = (path: string): string => {
+  let text = path
+  for (let i = 0; i < MAX_DECODINGS && text.includes('%'); i++)
+    text = text.replaceAll(/%([\da-f]{2})/gi, (_, hex: string) =>
+      String.fromCharCode(Number.parseInt(hex, 16))
+    )
+  return text
+}
+
+/**
+ * Whether a request target is for the proxy itself: `/admin` also as `//admin/x`, `/Admin`, `/%61dmin`,
+ * `/v1/../admin`, `/admin;x`, `http://host/admin`.
+ */
+export const isOwnPath = (target: string): boolean => {
+  if (PLAIN_PATH.test(target)) return false
+  const path = decodedPath(target.replace(ORIGIN, '').split(/[?#]/, 1)[0]!)
+  const segments: string[] = []
+  for (const part of path.split(/[/\\]/)) {
+    const segment = part.split(/[;?#]/, 1)[0]!.trim()
+    if (segment === '..') segments.pop()
+    else if (segment !== '' && segment !== '.') segments.push(segment)
+  }
+  return OWN_PATHS.has(segments[0]?.toLowerCase() ?? '')
+}

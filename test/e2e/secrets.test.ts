@@ -1,0 +1,110 @@
+/** What the real server must not give away, as an operator and an upstream see it. */
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ADMIN_TOKEN, startProxy, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import { filesWith } from '../fixtures/files-with.ts'
+import {
+  AUTHORIZATION,
+  CHAT_PATH,
+  chatBody,
+  eventually,
+  send,
+  startUpstream,
+  type FakeUpstream,
+} from '../proxy/harness.ts'
+
+const SECRET = 'secret-in-the-query'
+
+interface Shown {
+  data: { path: string }[]
+}
+
+describe('secrets', () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-secrets-'))
+  let upstream: FakeUpstream
+  let proxy: ProxyProcess
+  let port: number
+  let log = ''
+
+  beforeAll(async () => {
+    upstream = await startUpstream()
+    proxy = await startProxy(
+      { DATA_DIR: dataDir, UPSTREAM_BASE_URL: upstream.url, LOG_LEVEL: 'debug' },
+      (text) => (log += text)
+    )
+    port = Number(new URL(proxy.baseUrl).port)
+  })
+
+  afterAll(async () => {
+    await proxy.stop()
+    upstream.close()
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+
+  it.each([
+    '/metrics/',
+    '/healthz/',
+    '//admin/api/templates',
+    '/Admin/api/templates',
+    '/%61dmin/api/no',
+    '/v1/models',
+    CHAT_PATH,
+  ])('the admin token does not reach the upstream by %s', async (path) => {
+    const isChat = path === CHAT_PATH
+    const { status } = await send(port, isChat ? chatBody('hi') : null, {
+      method: isChat ? 'POST' : 'GET',
+      path,
+      headers: { authorization: `Bearer ${ADMIN_TOKEN}` },
+    })
+    expect([401, 404]).toContain(status)
+    expect(upstream.requests).toEqual([])
+  })
+
+  it('the admin token opens what it is for', async () => {
+    for (const path of ['/metrics', '/admin/api/templates']) {
+      const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
+      expect((await send(port, null, { method: 'GET', path, headers })).status).toBe(200)
+    }
+  })
+
+  it('a query’s key reaches the upstream, and neither disk, admin API, metrics nor log', async () => {
+    const path = `${CHAT_PATH}?api-version=1&api-key=${SECRET}`
+    expect((await send(port, chatBody('hi'), { path })).status).toBe(200)
+    expect(upstream.requests.at(-1)!.url).toBe(path)
+    let shown: Shown = { data: [] }
+    await eventually(async () => {
+      shown = await proxy.admin<Shown>('/records')
+      return shown.data.length > 0
+    })
+    expect(shown.data[0]!.path).toBe(`${CHAT_PATH}?api-version=1&api-key=[CREDENTIAL]`)
+    const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
+    const metrics = await send(port, null, { method: 'GET', path: '/metrics', headers })
+    expect(metrics.body.toString() + log + JSON.stringify(shown)).not.toContain(SECRET)
+    expect(filesWith(dataDir, SECRET)).toEqual([])
+    expect(filesWith(dataDir, AUTHORIZATION)).toEqual([])
+  })
+
+  it.each([
+    ['UPSTREAM_BASE_URL', {}],
+    ['ENGINE_URL', { ENGINE: 'http' }],
+  ])('a password in %s ends the start, and is not shown', async (key, env) => {
+    const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli.ts', 'serve'], {
+      env: {
+        ...process.env,
+        DATA_DIR: dataDir,
+        ...env,
+        [key]: `http://user:${SECRET}@127.0.0.1:1`,
+      },
+    })
+    let said = ''
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    const code = await new Promise((resolve) => child.once('close', resolve))
+    expect(code).toBe(1)
+    expect(said).toContain(`${key}: must have no user, password`)
+    expect(said).not.toContain(SECRET)
+  })
+})

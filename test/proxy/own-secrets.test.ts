@@ -1,0 +1,138 @@
+/** The proxy's own secrets and paths stay with it, however a request is spelt. */
+import { connect } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import {
+  chatBody,
+  completion,
+  send,
+  startHarness,
+  type Harness,
+  type RawAnswer,
+  type SendOptions,
+} from './harness.ts'
+
+const TOKEN = 'token-of-the-admin'
+let harness: Harness
+
+const start = async (): Promise<void> => {
+  harness = await startHarness({ ownSecrets: ['tenant-secret', TOKEN] })
+}
+
+afterEach(() => harness.close())
+
+const codeOf = ({ body }: RawAnswer): unknown =>
+  (JSON.parse(body.toString()) as { error: { code: unknown } }).error.code
+
+const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`
+
+const CHAT = '/v1/chat/completions'
+
+/** Raw bytes, because clients tidy their targets up. @returns the status */
+const rawGet = (target: string): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const socket = connect(harness.port, '127.0.0.1', () =>
+      socket.write(`GET ${target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`)
+    )
+    let answer = ''
+    socket.on('data', (chunk) => (answer += chunk.toString()))
+    socket.on('close', () => resolve(Number(answer.slice(9, 12))))
+    socket.on('error', reject)
+  })
+
+describe('a secret of the proxy', () => {
+  it.each<[string, SendOptions]>([
+    ['authorization', { headers: { authorization: `Bearer ${TOKEN}` } }],
+    ['authorization in lower case', { headers: { authorization: `bearer  ${TOKEN}` } }],
+    ['authorization without a scheme', { headers: { authorization: TOKEN } }],
+    ['basic authorization', { headers: { authorization: basic(`admin:${TOKEN}`) } }],
+    ['a second authorization', { headers: ['authorization', 'a', 'authorization', TOKEN] }],
+    ['proxy-authorization', { headers: { 'proxy-authorization': `Bearer ${TOKEN}` } }],
+    ['api-key', { headers: { 'api-key': TOKEN } }],
+    ['x-api-key', { headers: { 'X-Api-Key': TOKEN } }],
+    ['x-admin-token', { headers: { 'x-admin-token': TOKEN } }],
+    ['a cookie', { headers: { cookie: `a=1; token=${TOKEN}` } }],
+    ['a query', { path: `${CHAT}?a=1&anything=${TOKEN}` }],
+    ['an encoded query', { path: `${CHAT}?a=%74${TOKEN.slice(1)}` }],
+    ['another path', { path: '/v1/files', headers: { authorization: `Bearer ${TOKEN}` } }],
+    ['the list of models', { path: '/v1/models', method: 'GET', headers: { 'api-key': TOKEN } }],
+    ['a request that bypasses', { headers: { 'api-key': TOKEN, 'x-promptintern-bypass': 'true' } }],
+    ['the tenant secret', { headers: { 'api-key': 'tenant-secret' } }],
+  ])('is not forwarded in %s', async (_name, options) => {
+    await start()
+    const headers = Array.isArray(options.headers)
+      ? ['host', 'localhost', ...options.headers]
+      : options.headers
+    const answer = await send(harness.port, options.method === 'GET' ? null : chatBody('hi'), {
+      ...options,
+      ...(headers === undefined ? {} : { headers }),
+    })
+    expect(answer.status).toBe(401)
+    expect(codeOf(answer)).toBe('unauthorized')
+    expect(answer.body.toString()).not.toContain(TOKEN)
+    expect(harness.upstream.requests).toEqual([])
+    expect(await harness.records()).toEqual([])
+    expect(await harness.registry.metrics()).toContain(
+      'promptintern_requests_total{route="refused"} 1'
+    )
+  })
+
+  it('is nothing that only resembles it', async () => {
+    await start()
+    for (const authorization of [`Bearer ${TOKEN}x`, `Bearer ${TOKEN.slice(1)}`, 'Bearer', '']) {
+      const answer = await send(harness.port, chatBody(TOKEN), { headers: { authorization } })
+      expect(JSON.parse(answer.body.toString())).toEqual(completion('from the upstream'))
+    }
+  })
+})
+
+describe('a path of the proxy', () => {
+  it.each([
+    '/metrics/',
+    '/metrics/x',
+    '/healthz/',
+    '/readyz?a',
+    '/Metrics',
+    '//metrics',
+    '//admin/api/templates',
+    '/admin',
+    '/Admin/api/templates',
+    '/%61dmin/api',
+    '/%2561dmin/api',
+    '/%2Fadmin',
+    '/./admin/api',
+    '/v1/../admin/api',
+    '/v1/%2e%2e/admin/api',
+    '/x/..%2fadmin',
+    '/\\admin',
+    '/admin;a=1/api',
+    '/;a/admin',
+    '/admin%20',
+    '/admin#x',
+    'http://localhost/admin/api',
+    'http://elsewhere.example//Admin',
+    'HTTP://elsewhere.example/metrics',
+  ])('is not forwarded as %s', async (target) => {
+    await start()
+    expect([target, await rawGet(target)]).toEqual([target, expect.toSatisfy(isRefusal)])
+    expect(harness.upstream.requests).toEqual([])
+  })
+
+  it('is answered in the format of OpenAI’s errors, for every method', async () => {
+    await start()
+    for (const method of ['GET', 'POST', 'DELETE']) {
+      const answer = await send(harness.port, null, { method, path: '/metrics/' })
+      expect([answer.status, codeOf(answer)]).toEqual([404, 'not_found'])
+    }
+  })
+
+  it.each(['/v1/models', '/v1/admin', '/administration', '/v1/metrics', '/', '/admin-x', '/v1//a'])(
+    'is not %s',
+    async (path) => {
+      await start()
+      expect((await send(harness.port, null, { method: 'GET', path })).status).toBe(200)
+      expect(harness.upstream.requests.map(({ url }) => url)).toEqual([path])
+    }
+  )
+})
+
+const isRefusal = (status: unknown): boolean => status === 404 || status === 400

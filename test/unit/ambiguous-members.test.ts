@@ -1,0 +1,79 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { findAmbiguousMember } from '../../src/core/ambiguous-members.ts'
+
+const find = (text: string) => findAmbiguousMember(Buffer.from(text))
+
+const nested = (depth: number, open: string, close: string): string =>
+  `{"tools":${open.repeat(depth)}1${close.repeat(depth)}}`
+
+describe('ambiguous members of a request', () => {
+  it('are none in what a serializer writes, spaced in whatever way', () => {
+    const name = fc.oneof(fc.string(), fc.constantFrom('a"b', '\\', '{', 'é', '__proto__'))
+    const value = fc.jsonValue({ maxDepth: 4 })
+    const request = fc.record({
+      model: fc.string(),
+      messages: fc.array(
+        fc.record({
+          role: fc.constantFrom('user', 'system'),
+          content: fc.oneof(
+            fc.string({ unit: 'binary' }),
+            fc.array(fc.record({ type: fc.constant('text'), text: fc.string() }))
+          ),
+        })
+      ),
+      tools: fc.array(fc.dictionary(name, value)),
+      response_format: value,
+    })
+    fc.assert(
+      fc.property(request, fc.constantFrom(0, 2, '\t'), (body, indent) => {
+        expect(find(JSON.stringify(body, null, indent))).toBeNull()
+      }),
+      { numRuns: 200 }
+    )
+  })
+
+  it('are found wherever a member of an object is said twice', () => {
+    const objects = fc.dictionary(fc.string({ minLength: 1 }), fc.jsonValue(), { minKeys: 1 })
+    fc.assert(
+      fc.property(objects, fc.nat(), fc.nat(8), (object, place, depth) => {
+        const names = Object.keys(object)
+        const name = names[place % names.length]!
+        const text = JSON.stringify(object)
+        const twice = `${text.slice(0, -1)},${JSON.stringify(name)}:0}`
+        const found = find(`{"tools":${'['.repeat(depth)}${twice}${']'.repeat(depth)}}`)
+        expect(found).toMatchObject({ name, why: 'twice' })
+      })
+    )
+  })
+
+  it('are names that differ in case where that decides, and nowhere else', () => {
+    expect(find('{"Model":"a"}')).toEqual({ name: 'Model', why: 'spelling', meant: 'model' })
+    expect(find('{"stream_options":{"includeUsage":true}}')).toMatchObject({ why: 'spelling' })
+    expect(find('{"top_p":1,"topP":2}')).toMatchObject({ name: 'topP', why: 'twice' })
+    for (const text of [
+      '{"tools":[{"properties":{"userId":1,"user_id":1,"Model":1}}]}',
+      '{"metadata":{"Foo":1,"foo":2,"MODEL":3}}',
+      '{"messages":[{"role":"a","content":"{\\"model\\":1,\\"model\\":2}"}]}',
+      '{"messages":[{"role":"a"},{"role":"b"}],"x_vendor":{"a":{},"b":{}}}',
+    ])
+      expect([text, find(text)]).toEqual([text, null])
+  })
+
+  it('are assumed where there is more than a request has', () => {
+    const members = Array.from({ length: 100_001 }, (_, i) => `"${i}":0`)
+    for (const text of [
+      nested(1_000_000, '[', ']'),
+      nested(1_000_000, '{"a":', '}'),
+      `{"tools":[${'{},'.repeat(200_000)}1]}`,
+      `{${members.join()}}`,
+    ])
+      expect(find(text)).toMatchObject({ why: 'too-complex' })
+    expect(find(nested(100, '[', ']'))).toBeNull()
+  })
+
+  it('are not looked for beyond the end of broken JSON', () => {
+    for (const text of ['', '{', '"', '{"a', '{"a\\', ']]]]', '{"a":1}}}{"a":1,'])
+      expect(find(text)).toBeNull()
+  })
+})
