@@ -10,10 +10,10 @@ import { compileCaptureRule } from './core/capture-rule.ts'
 import { costUsd, savedUsd, type Price } from './core/prices.ts'
 import type { Secrets } from './data-dir.ts'
 import type { Engine } from './engine/engine.ts'
+import type { ReportFault, ServerFault } from './fault-log.ts'
 import type { EventLoopWatch } from './event-loop.ts'
 import type { Health } from './health.ts'
 import type { IssuedAccess } from './issued-access.ts'
-import type { Logger } from './logger.ts'
 import { createBodyBudget } from './proxy/body-budget.ts'
 import type { Load } from './proxy/load.ts'
 import type { LogQueue } from './proxy/log-queue.ts'
@@ -43,7 +43,7 @@ export interface Parts {
   secrets: Secrets
   upstreams: NamedUpstream[]
   store: Store
-  logger: Logger
+  fault: ReportFault<ServerFault>
   queue: LogQueue
   engine: Engine | null
   worker: SupervisedChild | null
@@ -69,13 +69,14 @@ const statusOf = (parts: Parts) => ({
 /** @returns the app, and the proxy within it, which sees chat completions before the app does */
 export const assemble = (parts: Parts, registry: Registry) => {
   const { config, secrets, store, queue, engine, routes, prices, issued } = parts
-  const { eventLoop, health } = parts
+  const { eventLoop, health, fault } = parts
   const adminToken = config.adminToken ?? secrets.adminToken
   const bodies = createBodyBudget(config.proxy.maxInFlightBytes)
   registerProcessMetrics(registry, {
     inFlight: () => parts.load.inFlight,
     bodyBytes: bodies.inUse,
     usage: store.records.usageTotals,
+    fault,
     eventLoop: eventLoop.read,
     engines: () => (engine === null ? [] : [[engine.name, health.engineIsReachable() === true]]),
   })
@@ -103,6 +104,7 @@ export const assemble = (parts: Parts, registry: Registry) => {
     log: (exchange) => queue.push(exchange),
     trace: parts.tracing && parts.tracing.trace,
     metrics: createMetrics(registry, () => queue.stats()),
+    fault,
     savedUsd: (model, tokens, usage) => savedUsd(prices, model, tokens, usage),
     limits: {
       maxBodyBytes: config.proxy.maxBodyBytes,
@@ -122,6 +124,7 @@ export const assemble = (parts: Parts, registry: Registry) => {
     store,
     token: adminToken,
     now: Date.now,
+    refreshRoutes: routes.refresh,
     status: () => statusOf(parts),
     trafficShare: config.internalize.trafficShare,
     estimatesUsage: config.estimateUsage,
@@ -137,7 +140,7 @@ export const assemble = (parts: Parts, registry: Registry) => {
       log: health.logIsTaken(),
     }),
     isDraining: parts.isDraining,
-    onUnexpected: (error) => parts.logger.error({ error: String(error) }, 'unexpected'),
+    onFault: (error) => fault('request', error),
   })
   return { app, proxy }
 }

@@ -65,7 +65,7 @@ const templateOf = async ({ store }: AdminDeps, wanted: string): Promise<Templat
 }
 
 export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
-  const { store, now, newId, trafficShare } = deps
+  const { store, now, newId, trafficShare, refreshRoutes } = deps
 
   app.openapi(listRoute, async (context) => {
     const internalizations = await store.internalizations.list()
@@ -104,6 +104,7 @@ export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
       reason ?? 'rolled back',
       { by: 'admin', now: now(), trafficShare }
     )
+    await refreshRoutes()
     return context.json(
       {
         retired: internalizationSummary(retired),

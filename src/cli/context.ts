@@ -6,6 +6,7 @@ import { lockDataDir } from '../data-dir.ts'
 import { openEngine, openStore, workerDeps, type OpenEngine } from '../main.ts'
 import type { Store } from '../store/store.ts'
 import { createLogger } from '../logger.ts'
+import { childFault, openWorkerFaults } from '../open-faults.ts'
 import type { WorkerDeps } from '../worker/deps.ts'
 
 export const withStore = async <T>(
@@ -32,10 +33,12 @@ export const withWorker = async <T>(
   const store = await openStore(config)
   let engine: OpenEngine | null = null
   try {
-    engine = options.engine === 'needed' ? await openEngine(config) : null
     const logger = createLogger(config.logLevel)
+    const fault = openWorkerFaults(logger)
+    if (options.engine === 'needed')
+      engine = await openEngine(config, childFault(fault, 'engine-process'))
     const upstreams = await loadUpstreams(config, process.env)
-    const parts = { engine: engine?.engine ?? null, logger, upstreams }
+    const parts = { engine: engine?.engine ?? null, logger, fault, upstreams }
     return await use(workerDeps(config, store, parts), config)
   } finally {
     await engine?.close()

@@ -20,10 +20,13 @@ const WIRE_CODES: Partial<Record<ErrorCode, string>> = {
 const errorType = (status: number): string =>
   TYPE_BY_STATUS[status] ?? (status < 500 ? 'invalid_request_error' : 'server_error')
 
-/** The cause stays with the operator: only code, message and parameter reach the client. */
+/**
+ * The cause stays with the operator: only code, message and parameter reach the client. What no one
+ * expected has a message that may say anything, and it stays with the operator, too.
+ */
 export const errorBody = (error: AppError): ErrorBody => ({
   error: {
-    message: error.message,
+    message: error.code === 'internal' ? 'internal error' : error.message,
     type: errorType(error.status),
     param: error.param,
     code: WIRE_CODES[error.code] ?? error.code.replaceAll('-', '_'),

@@ -26,6 +26,7 @@ export type FaultReason =
   | 'engine-refused'
   | 'engine-error'
   | 'client-closed'
+  | 'route-gone'
   | 'internal'
 
 export type LoraAnswer =
@@ -45,6 +46,8 @@ export interface AskOptions {
   maxTokens: number
   /** aborted when the client goes away */
   signal: AbortSignal
+  /** takes what was thrown while the engine was asked, and what it was taken for */
+  onFault: (error: unknown, reason: FaultReason) => void
 }
 
 const fault = (reason: FaultReason, confidence: number | null = null): LoraAnswer => ({
@@ -84,7 +87,11 @@ class Draft {
     const { content, confidence, usage } = this
     if (this.finishReason === 'length') return fault('length', confidence)
     // no reason at all: the stream was cut off
-    if (this.finishReason !== 'stop') return fault('engine-error')
+    if (this.finishReason !== 'stop')
+      throw new AppError(
+        'engine-unavailable',
+        `the answer ended ${this.finishReason ?? 'without a reason'}`
+      )
     // without log-probabilities every answer would look sure
     if (this.tokens === 0) return fault('no-logprobs')
     if (this.isUnsure) return fault('low-confidence', confidence)
@@ -127,7 +134,7 @@ export const askLora = async (
   engine: Engine,
   { route, match }: MatchedRoute,
   request: ChatRequest,
-  { timeoutMs, maxTokens, signal }: AskOptions
+  { timeoutMs, maxTokens, signal, onFault }: AskOptions
 ): Promise<LoraAnswer> => {
   const deadline = new AbortController()
   const timer = setTimeout(
@@ -143,7 +150,9 @@ export const askLora = async (
     return await Promise.race([generating, whenAborted(stop)])
   } catch (error) {
     if (signal.aborted) return { ...fault('client-closed'), usage: draft.usage }
-    return fault(deadline.signal.aborted ? 'engine-timeout' : faultOfError(error))
+    const reason = deadline.signal.aborted ? 'engine-timeout' : faultOfError(error)
+    onFault(error, reason)
+    return fault(reason)
   } finally {
     clearTimeout(timer)
   }

@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { Hono } from 'hono'
-import { AppError, toAppError } from '../errors.ts'
+import { AppError, isFault, toAppError } from '../errors.ts'
 import { createChatHandler } from './chat.ts'
 import { Client } from './client.ts'
 import type { ChatDeps, ProxyDeps } from './deps.ts'
@@ -48,9 +48,11 @@ const pass = (deps: ChatDeps, incoming: IncomingMessage, client: Client): void =
   }
   try {
     if (deps.access !== null) deps.access.callerOf(incoming.headers).admitPassage(incoming)
-  } catch (error) {
+  } catch (thrown) {
+    const error = toAppError(thrown)
+    if (isFault(error)) deps.fault('request', thrown)
     deps.metrics.request('refused')
-    return client.sendError(toAppError(error))
+    return client.sendError(error)
   }
   deps.metrics.request('passed')
   passThrough(deps, incoming, client)
@@ -65,7 +67,7 @@ const shed = ({ metrics, load }: ProxyDeps, outgoing: ServerResponse): void => {
 
 /** Opens a way to an upstream, with a budget of its own for retries. */
 const openerFor =
-  ({ limits }: ProxyDeps) =>
+  ({ limits, fault }: ProxyDeps) =>
   (baseUrl: string) => {
     const retries = createRetries({ ...RETRIES, random: Math.random })
     const upstream = createUpstream(baseUrl, {
@@ -73,6 +75,7 @@ const openerFor =
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       keepAliveMs: limits.keepAliveMs,
       retries,
+      onFault: (error, host) => fault('upstream', error, { host }),
     })
     return { upstream, retries }
   }

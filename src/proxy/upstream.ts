@@ -15,6 +15,8 @@ export interface UpstreamOptions {
   retries: Retries
   /** silence of a stream after which a comment is sent into it; 0 sends none */
   keepAliveMs: number
+  /** takes every attempt that found no answer, or broke one off. @param host with its port */
+  onFault: (error: Error, host: string) => void
 }
 
 export interface Upstream {
@@ -27,6 +29,8 @@ export interface Upstream {
     apiKey: string | null,
     handler: AnswerHandler
   ): void
+  /** One of its answers did not come, or not to its end. */
+  failed(error: Error): void
   close(): Promise<void>
 }
 
@@ -73,6 +77,7 @@ export const createUpstream = (baseUrl: string, options: UpstreamOptions): Upstr
     bodyTimeout: options.idleTimeoutMs,
   })
   const { retries, keepAliveMs } = options
+  const failed = (error: Error): void => options.onFault(error, base.host)
   const ask: Upstream['ask'] = (incoming, body, apiKey, handler) => {
     const { method = 'GET', url = '/' } = incoming
     const request = {
@@ -96,7 +101,8 @@ export const createUpstream = (baseUrl: string, options: UpstreamOptions): Upstr
       sendLater(passage, waitMs, () => send(incoming, body, passage, attempts + 1))
       return true
     }
-    ask(incoming, body, passage.apiKey, new UpstreamAnswer(passage, keepAliveMs, tryAgain))
+    const answer = new UpstreamAnswer(passage, { keepAliveMs, tryAgain, failed })
+    ask(incoming, body, passage.apiKey, answer)
   }
   return {
     send: (incoming, body, passage) => {
@@ -104,6 +110,7 @@ export const createUpstream = (baseUrl: string, options: UpstreamOptions): Upstr
       send(incoming, body, passage, 1)
     },
     ask,
+    failed,
     close: () => pool.destroy(),
   }
 }

@@ -11,5 +11,6 @@ export const workerDeps = (given: Pick<WorkerDeps, Given> & Partial<WorkerDeps>)
     .internalize,
   retention: { bodiesMs: 1e15, recordsMs: 1e15 },
   replayUpstream: null,
+  fault: () => {},
   ...given,
 })
