@@ -7,7 +7,7 @@ import { bodyLimit } from 'hono/body-limit'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { bearerTokenCheck } from '../../src/bearer-token.ts'
 import { AppError, isFault, toAppError } from '../../src/errors.ts'
-import { errorBody } from '../../src/openai/error-body.ts'
+import { engineErrorBody } from '../../src/openai/error-body.ts'
 import type { EngineBackend } from './backend.ts'
 import { chatRoutes } from './chat-routes.ts'
 import { fileRoutes } from './file-routes.ts'
@@ -72,11 +72,14 @@ export const createContractApp = (deps: AppDeps): Hono => {
     .route('/v1', modelRoutes(deps))
     .route('/v1', chatRoutes({ ...deps, fault }))
     .notFound((c) =>
-      c.json(errorBody(new AppError('not-found', `no route ${c.req.method} ${c.req.path}`)), 404)
+      c.json(
+        engineErrorBody(new AppError('not-found', `no route ${c.req.method} ${c.req.path}`)),
+        404
+      )
     )
     .onError((thrown, c) => {
       const error = toAppError(thrown)
       if (isFault(error)) fault('request', thrown, { path: c.req.path })
-      return c.json(errorBody(error), error.status as ContentfulStatusCode)
+      return c.json(engineErrorBody(error), error.status as ContentfulStatusCode)
     })
 }

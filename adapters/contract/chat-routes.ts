@@ -3,7 +3,7 @@ import { type Context, Hono } from 'hono'
 import { streamSSE } from 'hono/streaming'
 import { AppError, toAppError } from '../../src/errors.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
-import { errorBody } from '../../src/openai/error-body.ts'
+import { engineErrorBody } from '../../src/openai/error-body.ts'
 import type { AppDeps } from './app.ts'
 import type { EngineBackend } from './backend.ts'
 import { parseChatRequest } from './chat-request.ts'
@@ -66,7 +66,7 @@ const streamed = async (c: Context, answer: Answer, fault: EngineFault) => {
       if (abort.signal.aborted) return
       fault('generation', thrown)
       // no [DONE] follows: a client must not take this for an end
-      await stream.writeSSE({ data: JSON.stringify(errorBody(toAppError(thrown))) })
+      await stream.writeSSE({ data: JSON.stringify(engineErrorBody(toAppError(thrown))) })
     }
   })
 }

@@ -103,7 +103,11 @@ export const trainJob = async (
   }
   const hooks: TrainHooks = {
     signal,
-    onMessage: (level, message) => afterwards(() => writer.message(level, message)),
+    onMessage: (level, message) => {
+      // such as a training process that was killed
+      if (level !== 'info') log(level, message, { job: job.id })
+      afterwards(() => writer.message(level, message))
+    },
     onProgress: (progress) => {
       noteProgress(record, progress)
       afterwards(() => write(progress))

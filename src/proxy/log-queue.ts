@@ -185,6 +185,7 @@ class Queue implements LogQueue {
 
   private async pause(ms: number, skip: boolean): Promise<void> {
     if (skip) return
+    // the signal ends the pause: that is its purpose
     await delay(ms, undefined, { signal: this.stop.signal }).catch(() => {})
   }
 }
