@@ -161,7 +161,7 @@ const idleFigures = async (): Promise<Record<string, Figure>> => {
     for (let round = 0; round < runs; round++) {
       const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-bench-'))
       const begun = performance.now()
-      const engine = await start({ modelPath: args.tiny, dataDir })
+      const engine = await start({ modelPath: args.tiny, dataDir, onFault: console.error })
       seconds.push((performance.now() - begun) / 1000)
       await delay(IDLE_MS)
       const resident = residentMiB(engine.pid()!)

@@ -11,6 +11,7 @@ import { serve } from '@hono/node-server'
 import { Hono } from 'hono'
 import { Registry } from 'prom-client'
 import { Pool, type Dispatcher } from 'undici'
+import type { ReportFault, ServerFault } from '../src/fault-log.ts'
 import { createBodyBudget } from '../src/proxy/body-budget.ts'
 import { createLogQueue, type LogQueueStats } from '../src/proxy/log-queue.ts'
 import { listen } from '../src/http-server.ts'
@@ -35,6 +36,9 @@ export interface ProductStats extends LogQueueStats {
 }
 
 const now = (): number => performance.timeOrigin + performance.now()
+
+/** A fault would make the figures worthless, so it is shown. */
+const fault: ReportFault<ServerFault> = (kind, error) => console.error(kind, error)
 
 const announce = (port: number): void => {
   console.log(JSON.stringify({ port }))
@@ -94,6 +98,7 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
   const queue = createLogQueue({
     append: store.records.append,
     maxBytes: 64 * MEBIBYTE,
+    fault,
   })
   const tenants = createTenants({ secret: 'bench', ttlMs: 3_600_000, maxEntries: 1000, now })
   const table = compileRouteTable(
@@ -121,6 +126,7 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
         metrics.request(outcome)
       },
     },
+    fault,
     savedUsd: () => null,
     limits: {
       maxBodyBytes: 32 * MEBIBYTE,
@@ -137,7 +143,7 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
     now,
     newId: timeOrderedId,
   })
-  announce((await listen(proxy.app, { port: 0, host: '127.0.0.1' })).port)
+  announce((await listen(proxy.app, { port: 0, host: '127.0.0.1' }, { fault })).port)
   const finish = async (): Promise<void> => {
     await queue.close(60_000)
     const stats: ProductStats = { ...queue.stats(), outcomes }

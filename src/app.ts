@@ -4,7 +4,7 @@
  */
 import { Hono } from 'hono'
 import { errorBody } from './openai/error-body.ts'
-import { toAppError } from './errors.ts'
+import { isFault, toAppError } from './errors.ts'
 import { createMetricsApp, type MetricsRegistry } from './proxy/metrics-app.ts'
 import type { ProxyApp } from './proxy/proxy.ts'
 
@@ -20,8 +20,8 @@ export interface AppDeps {
   readiness?: () => Record<string, boolean>
   /** whether the server is on its way to its end; never by default */
   isDraining?: () => boolean
-  /** unexpected errors, with their cause; the client only sees message and code */
-  onUnexpected?: (error: unknown) => void
+  /** takes errors that are no answer to what a client did */
+  onFault: (error: unknown) => void
 }
 
 /**
@@ -35,7 +35,7 @@ export const createApp = ({
   adminToken,
   readiness = () => ({}),
   isDraining = () => false,
-  onUnexpected = () => {},
+  onFault,
 }: AppDeps): ProxyApp =>
   (new Hono() as ProxyApp)
     .get('/healthz', (context) => context.json({ status: 'ok' }))
@@ -50,6 +50,6 @@ export const createApp = ({
     .route('/', proxy)
     .onError((error) => {
       const appError = toAppError(error)
-      if (appError.code === 'internal') onUnexpected(error)
+      if (isFault(appError)) onFault(error)
       return Response.json(errorBody(appError), { status: appError.status })
     })

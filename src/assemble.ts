@@ -11,10 +11,10 @@ import { economicsSettings } from './config-files.ts'
 import { costUsd, savedUsd, type Price } from './core/prices.ts'
 import type { Secrets } from './data-dir.ts'
 import type { Engine } from './engine/engine.ts'
+import type { ReportFault, ServerFault } from './fault-log.ts'
 import type { EventLoopWatch } from './event-loop.ts'
 import type { Health } from './health.ts'
 import type { IssuedAccess } from './issued-access.ts'
-import type { Logger } from './logger.ts'
 import { createBodyBudget } from './proxy/body-budget.ts'
 import { createCredentials } from './proxy/credentials.ts'
 import type { Load } from './proxy/load.ts'
@@ -46,7 +46,7 @@ export interface Parts {
   secrets: Secrets
   upstreams: NamedUpstream[]
   store: Store
-  logger: Logger
+  fault: ReportFault<ServerFault>
   queue: LogQueue
   engine: Engine | null
   /** what the engine asks of its callers */
@@ -89,7 +89,7 @@ const ownSecretsOf = ({ config, secrets, upstreams, engineToken }: Parts): strin
 /** @returns the app, and the proxy within it, which sees chat completions before the app does */
 export const assemble = (parts: Parts, registry: Registry) => {
   const { config, secrets, store, queue, engine, routes, prices, issued } = parts
-  const { eventLoop, health } = parts
+  const { eventLoop, health, fault } = parts
   const adminToken = config.adminToken ?? secrets.adminToken
   const credentials = createCredentials(config.proxy.credentialNames)
   const bodies = createBodyBudget(config.proxy.maxInFlightBytes)
@@ -97,6 +97,7 @@ export const assemble = (parts: Parts, registry: Registry) => {
     inFlight: () => parts.load.inFlight,
     bodyBytes: bodies.inUse,
     usage: store.records.usageTotals,
+    fault,
     eventLoop: eventLoop.read,
     engines: () => (engine === null ? [] : [[engine.name, health.engineIsReachable() === true]]),
   })
@@ -127,6 +128,7 @@ export const assemble = (parts: Parts, registry: Registry) => {
     log: (exchange) => queue.push(exchange),
     trace: parts.tracing && parts.tracing.trace,
     metrics: createMetrics(registry, () => queue.stats()),
+    fault,
     savedUsd: (model, tokens, usage) => savedUsd(prices, model, tokens, usage),
     limits: {
       maxBodyBytes: config.proxy.maxBodyBytes,
@@ -146,6 +148,7 @@ export const assemble = (parts: Parts, registry: Registry) => {
     store,
     token: adminToken,
     now: Date.now,
+    refreshRoutes: routes.refresh,
     status: () => statusOf(parts),
     trafficShare: config.internalize.trafficShare,
     estimatesUsage: config.estimateUsage,
@@ -162,7 +165,7 @@ export const assemble = (parts: Parts, registry: Registry) => {
       log: health.logIsTaken(),
     }),
     isDraining: parts.isDraining,
-    onUnexpected: (error) => parts.logger.error({ error: String(error) }, 'unexpected'),
+    onFault: (error) => fault('request', error),
   })
   return { app, proxy }
 }

@@ -63,6 +63,7 @@ const holderOf = async (path: string): Promise<number | null> => {
   try {
     return Number(await readFile(path, 'utf8'))
   } catch {
+    // given back meanwhile
     return null
   }
 }

@@ -1,6 +1,6 @@
 /** The operator's commands for the engine's machine, as the worker runs them. */
 import type { Config, EngineMachine } from './config.ts'
-import { createRedactor } from './core/redact.ts'
+import { maskSecrets } from './mask-secrets.ts'
 import { runShell } from './shell-command.ts'
 import type { EngineCommand, EngineCommands } from './worker/deps.ts'
 
@@ -11,19 +11,13 @@ const SECRET_NAME = /KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL/i
 const MIN_SECRET_CHARS = 6
 const MAX_LINE_CHARS = 300
 
-/** A URL's user, and what follows a word for a secret. */
-const SAID_SECRETS =
-  /(?<=:\/\/)[^\s/@]+(?=@)|(?<=(?:token|key|secret|password|bearer)["']?[\s:=]{1,3}["']?)(?!\[)[^\s"',;]{6,}/gi
-
-const redactKeys = createRedactor({ detectors: ['key'], patterns: {} })
-
 /** @param env whose values under a secret's name do not show, either */
-export const maskSecrets = (line: string, env: NodeJS.ProcessEnv): string => {
+export const maskLine = (line: string, env: NodeJS.ProcessEnv): string => {
   const known = Object.entries(env).filter(
     ([name, value]) => SECRET_NAME.test(name) && (value ?? '').length >= MIN_SECRET_CHARS
   )
   const masked = known.reduce((rest, [name, value]) => rest.replaceAll(value!, `[${name}]`), line)
-  return redactKeys([masked.replaceAll(SAID_SECRETS, '[SECRET]')])[0]!.slice(0, MAX_LINE_CHARS)
+  return maskSecrets(masked).slice(0, MAX_LINE_CHARS)
 }
 
 const commandOf = (command: string, limitMs: number, env: NodeJS.ProcessEnv): EngineCommand => {
@@ -31,7 +25,7 @@ const commandOf = (command: string, limitMs: number, env: NodeJS.ProcessEnv): En
     const result = await runShell(command, { env, limitMs, signal })
     return {
       ...result,
-      lastLine: result.lastLine === null ? null : maskSecrets(result.lastLine, env),
+      lastLine: result.lastLine === null ? null : maskLine(result.lastLine, env),
     }
   }
 }

@@ -59,6 +59,13 @@ export class AppError extends Error {
   }
 }
 
+/** Refusals by decision: the status is a server's, and nothing is wrong. */
+const DECISIONS = new Set<ErrorCode>(['overloaded', 'not-implemented'])
+
+/** Whether an operator should know, beside the client who is told. */
+export const isFault = ({ code, status }: AppError): boolean =>
+  status >= 500 && !DECISIONS.has(code)
+
 /** Anything thrown, as an AppError: unknown errors become `internal` with the cause kept. */
 export const toAppError = (error: unknown): AppError =>
   error instanceof AppError

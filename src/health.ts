@@ -1,5 +1,7 @@
 /** How log and engine are, looked at from time to time. Neither is asked on behalf of a request. */
 import { setTimeout as delay } from 'node:timers/promises'
+import { AppError } from './errors.ts'
+import type { ReportFault, ServerFault } from './fault-log.ts'
 import type { LogQueueStats } from './proxy/log-queue.ts'
 
 export interface Health {
@@ -13,6 +15,7 @@ export interface Health {
 export interface HealthOptions {
   logStats: () => LogQueueStats
   engine: { models(): Promise<unknown> } | null
+  fault: ReportFault<ServerFault>
   everyMs?: number
   /** for the engine's answer */
   timeoutMs?: number
@@ -24,6 +27,7 @@ const isStuck = (before: LogQueueStats, after: LogQueueStats): boolean =>
 export const watchHealth = ({
   logStats,
   engine,
+  fault,
   everyMs = 5000,
   timeoutMs = 5000,
 }: HealthOptions): Health => {
@@ -36,11 +40,15 @@ export const watchHealth = ({
     if (isAsking) return
     isAsking = true
     const answered = asked.models().then(
-      () => true,
-      () => false
+      () => null,
+      (error: unknown) => error
     )
     void answered.finally(() => (isAsking = false))
-    isReachable = await Promise.race([answered, delay(timeoutMs, false, { ref: false })])
+    const tooLate = new AppError('engine-timeout', `the engine said nothing for ${timeoutMs} ms`)
+    const error = await Promise.race([answered, delay(timeoutMs, tooLate, { ref: false })])
+    // that it is still away is no news
+    if (error !== null && isReachable === true) fault('engine-away', error)
+    isReachable = error === null
   }
   const timer = setInterval(() => {
     const newest = logStats()

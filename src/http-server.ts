@@ -2,11 +2,12 @@
 import { createServer, STATUS_CODES, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { getRequestListener } from '@hono/node-server'
+import { getRequestListener, RequestError } from '@hono/node-server'
 import type { createApp } from './app.ts'
 import type { Config } from './config.ts'
 import { trackConnections, type Connections } from './connections.ts'
-import { AppError } from './errors.ts'
+import { AppError, toAppError } from './errors.ts'
+import type { ReportFault, ServerFault } from './fault-log.ts'
 import { errorBody } from './openai/error-body.ts'
 
 export interface ListenOptions {
@@ -44,6 +45,16 @@ const refusalOf = (code: string | undefined): AppError => {
   }
 }
 
+/** A request that Hono cannot be asked with, such as one with an invalid host; or a fault of ours. */
+const answerUnroutable = (error: unknown, fault: ReportFault<ServerFault>): Response => {
+  const isRequests = error instanceof RequestError
+  if (!isRequests) fault('request', error)
+  const refusal = isRequests
+    ? new AppError('invalid-request', 'the target or the host of the request is not valid')
+    : toAppError(error)
+  return Response.json(errorBody(refusal), { status: refusal.status })
+}
+
 /** Answers what was never a request, in OpenAI's format, and closes the connection. */
 const refuse = (error: Error & { code?: string }, socket: Duplex): void => {
   if (!socket.writable || error.code === 'ECONNRESET') {
@@ -68,8 +79,14 @@ const refuse = (error: Error & { code?: string }, socket: Duplex): void => {
  * Refuses what the parser cannot read. Behind a whole request that is still being answered its answer
  * comes first; a request that breaks off ends what was begun for it.
  */
-const refuseUnreadable = (server: Server, connections: Connections): void => {
-  server.on('clientError', (error, socket) => {
+const refuseUnreadable = (
+  server: Server,
+  connections: Connections,
+  fault: ReportFault<ServerFault>
+): void => {
+  server.on('clientError', (error: Error & { code?: string }, socket) => {
+    // a client that goes away is none
+    if (error.code !== 'ECONNRESET') fault('unreadable-request', error)
     const outgoing = connections.latest(socket as Socket)
     if (outgoing === null || outgoing.writableEnded) refuse(error, socket)
     else if (outgoing.req.complete) outgoing.once('close', () => refuse(error, socket))
@@ -89,7 +106,7 @@ export interface Listening {
 export const listen = (
   { fetch }: Pick<ReturnType<typeof createApp>, 'fetch'>,
   { port, host }: Pick<Config, 'port' | 'host'>,
-  options: Partial<ListenOptions> = {}
+  { fault, ...options }: Partial<ListenOptions> & { fault: ReportFault<ServerFault> }
 ): Promise<Listening> =>
   new Promise((resolve, reject) => {
     const { maxConnections, keepAliveMs, headMs, requestMs, checkMs } = { ...DEFAULTS, ...options }
@@ -99,18 +116,21 @@ export const listen = (
       requestTimeout: requestMs,
       connectionsCheckingInterval: checkMs,
     }
-    const listener = getRequestListener(fetch, { hostname: host })
+    const listener = getRequestListener(fetch, {
+      hostname: host,
+      errorHandler: (error) => answerUnroutable(error, fault),
+    })
     const server = createServer(timeouts, (incoming, outgoing) => void listener(incoming, outgoing))
     server.maxConnections = maxConnections
     const connections = trackConnections(server)
-    refuseUnreadable(server, connections)
+    refuseUnreadable(server, connections, fault)
     const refused = (cause: Error): void =>
       reject(new AppError('invalid-config', `cannot listen on ${host}:${port}`, { cause }))
     server.once('error', refused)
     server.listen(port, host, () => {
       server.off('error', refused)
       // an accept that fails, as when no file may be opened any more, costs that connection alone
-      server.on('error', () => {})
+      server.on('error', (error) => fault('accept', error))
       resolve({
         server,
         port: (server.address() as AddressInfo).port,

@@ -2,7 +2,7 @@
 import type { Config } from './config.ts'
 import { BUDGET_PERIODS, firstDayOf, type BudgetPeriod } from './core/budget.ts'
 import { findPrice, type Price } from './core/prices.ts'
-import { toAppError } from './errors.ts'
+import type { ReportFault, ServerFault } from './fault-log.ts'
 import type { Logger } from './logger.ts'
 import { compileKeyTable, createAccess, createKeyFinder, tenantsOfKeys } from './proxy/access.ts'
 import type { Access } from './proxy/access.ts'
@@ -33,7 +33,8 @@ export const openAccess = async (
   { access, upstream }: Config,
   store: Store,
   prices: readonly Price[],
-  logger: Logger
+  logger: Logger,
+  fault: ReportFault<ServerFault>
 ): Promise<IssuedAccess | null> => {
   if (access === 'forward' || upstream.apiKey === null) return null
   const spentUsd = await readSpent(store, Date.now())
@@ -43,12 +44,12 @@ export const openAccess = async (
       revision: store.keys.revision,
       read: async () => compileKeyTable(await store.keys.list()),
     },
-    logger
+    logger,
+    fault
   )
   const spend = createSpendLog({
     write: store.keys.addSpend,
-    onError: (error) =>
-      logger.error({ error: toAppError(error).message }, 'what keys spent is not stored yet'),
+    onError: (error) => fault('spend', error),
     now: Date.now,
   })
   const findKey = createKeyFinder(keys.snapshot)

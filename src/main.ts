@@ -15,13 +15,14 @@ import { createEngine } from './engine/client.ts'
 import type { Engine } from './engine/engine.ts'
 import { engineCommandsOf } from './engine-commands.ts'
 import { AppError } from './errors.ts'
+import type { ReportFault, ServerFault, WorkerFault } from './fault-log.ts'
 import { watchEventLoop } from './event-loop.ts'
 import { watchHealth } from './health.ts'
 import { listen } from './http-server.ts'
 import { openAccess } from './issued-access.ts'
-import { createLastResort } from './last-resort.ts'
 import { watchLoad } from './load-watch.ts'
 import { createLogger, type Logger } from './logger.ts'
+import { childFault, openServerFaults } from './open-faults.ts'
 import { Load } from './proxy/load.ts'
 import { createLogQueue } from './proxy/log-queue.ts'
 import { compileRouteTable } from './proxy/route-table.ts'
@@ -32,7 +33,7 @@ import { openEconomics } from './store/economics.ts'
 import { openSqliteStore } from './store/sqlite/open.ts'
 import type { Store } from './store/store.ts'
 import { openTracing } from './tracing/open.ts'
-import { forkModule, supervise, type SupervisedChild } from './supervise.ts'
+import { forkModule, supervise, type OnChildFault, type SupervisedChild } from './supervise.ts'
 import type { WorkerDeps } from './worker/deps.ts'
 
 /** The one engine of a configuration; routes carry this name, so it never changes. */
@@ -66,8 +67,11 @@ const engineAt = (baseUrl: string, token: string | null): Engine =>
     timeoutMs: ENGINE_CALL_TIMEOUT_MS,
   })
 
-/** @throws AppError `invalid-config` without an engine, `invalid-model` when it cannot load its model */
-export const openEngine = async (config: Config): Promise<OpenEngine> => {
+/**
+ * @param onFault takes the deaths of an engine that is a child of this process
+ * @throws AppError `invalid-config` without an engine, `invalid-model` when it cannot load its model
+ */
+export const openEngine = async (config: Config, onFault: OnChildFault): Promise<OpenEngine> => {
   const dataDir = join(config.dataDir, 'engine')
   switch (config.engine.kind) {
     case 'none':
@@ -78,13 +82,13 @@ export const openEngine = async (config: Config): Promise<OpenEngine> => {
     }
     case 'fake': {
       const { startFakeEngine } = await import('../adapters/fake/index.ts')
-      const child = await startFakeEngine({ dataDir })
+      const child = await startFakeEngine({ dataDir, onFault })
       return { ...child, engine: engineAt(child.baseUrl, child.token) }
     }
     case 'onnx': {
       const { startOnnxEngine } = await import('../adapters/onnx/index.ts')
       const { modelPath, threads } = config.engine
-      const child = await startOnnxEngine({ dataDir, modelPath, threads })
+      const child = await startOnnxEngine({ dataDir, modelPath, threads, onFault })
       return { ...child, engine: engineAt(child.baseUrl, child.token) }
     }
   }
@@ -93,6 +97,7 @@ export const openEngine = async (config: Config): Promise<OpenEngine> => {
 export interface WorkerParts {
   engine: Engine | null
   logger: Logger
+  fault: ReportFault<WorkerFault>
   upstreams: readonly NamedUpstream[]
   prices: Price[]
 }
@@ -100,7 +105,7 @@ export interface WorkerParts {
 export const workerDeps = (
   config: Config,
   store: Store,
-  { engine, logger, upstreams, prices }: WorkerParts
+  { engine, logger, fault, upstreams, prices }: WorkerParts
 ): WorkerDeps => ({
   store,
   engine,
@@ -108,13 +113,19 @@ export const workerDeps = (
   config: config.internalize,
   retention: config.retention,
   economics: openEconomics(store, economicsSettings(config, prices), Date.now),
-  replayUpstream: createReplay({ standard: config.upstream, upstreams, fetch }),
+  replayUpstream: createReplay({ standard: config.upstream, upstreams, fetch, fault }),
   now: Date.now,
+  // the signal ends the pause: that is its purpose
   sleep: (ms, signal) => delay(ms, undefined, { signal }).catch(() => {}),
+  fault,
   log: ({ level, message, data }) => logger[level]({ part: 'worker', ...data }, message),
 })
 
-const startWorker = (config: Config, engine: OpenEngine | null): SupervisedChild => {
+const startWorker = (
+  config: Config,
+  engine: OpenEngine | null,
+  onFault: OnChildFault
+): SupervisedChild => {
   const entry = new URL(import.meta.url.endsWith('.ts') ? './cli.ts' : './cli.js', import.meta.url)
   const engineEnv =
     engine === null
@@ -125,51 +136,81 @@ const startWorker = (config: Config, engine: OpenEngine | null): SupervisedChild
           ...(engine.token === null ? {} : { ENGINE_TOKEN: engine.token }),
         }
   const env = { ...process.env, DATA_DIR: config.dataDir, ...engineEnv }
-  return supervise(() => forkModule(entry, { arguments: ['worker'], env }))
+  return supervise({ spawn: () => forkModule(entry, { arguments: ['worker'], env }), onFault })
 }
 
 export interface Server {
   /** Drains and closes everything; idempotent. */
   close(): Promise<void>
-  /** For errors that nobody caught: logs and counts them. */
+  /**
+   * For errors that nothing caught: the process goes on, because it serves many clients at once, and one
+   * request's fault must not end the others.
+   */
   onUncaught(error: unknown): void
 }
 
 interface Opened {
   /** The first thing of a drain: those who ask whether the server is ready are told no. */
   beginDrain(): void
-  onUncaught(error: unknown): void
 }
+
+interface Reporting {
+  logger: Logger
+  registry: Registry
+  fault: ReportFault<ServerFault>
+}
+
+/** The processes beside the proxy: its engine, where that is embedded, and the worker. */
+const openChildren = async (
+  config: Config,
+  options: { worker: boolean },
+  fault: ReportFault<ServerFault>,
+  onClose: Closers['add']
+): Promise<{ engine: OpenEngine | null; worker: SupervisedChild | null }> => {
+  const engine =
+    config.engine.kind === 'none'
+      ? null
+      : await openEngine(config, childFault(fault, 'engine-process'))
+  onClose(async () => engine?.close())
+  const worker = options.worker
+    ? startWorker(config, engine, childFault(fault, 'worker-process'))
+    : null
+  onClose(async () => worker?.close())
+  return { engine, worker }
+}
+
+const watchRoutes = ({ routes }: Store, { logger, fault }: Reporting) =>
+  watchSnapshot(
+    {
+      name: 'route table',
+      revision: routes.revision,
+      read: async () => compileRouteTable(await routes.list()),
+    },
+    logger,
+    fault
+  )
 
 const open = async (
   config: Config,
   options: { worker: boolean },
+  reporting: Reporting,
   onClose: Closers['add']
 ): Promise<Opened> => {
-  const logger = createLogger(config.logLevel)
+  const { logger, registry, fault } = reporting
   const upstreams = await loadUpstreams(config, process.env)
   const store = await openStore(config)
   onClose(() => store.close())
-  const engine = config.engine.kind === 'none' ? null : await openEngine(config)
-  onClose(async () => engine?.close())
-  const worker = options.worker ? startWorker(config, engine) : null
-  onClose(async () => worker?.close())
+  const { engine, worker } = await openChildren(config, options, fault, onClose)
   const queue = createLogQueue({
     append: store.records.append,
     maxBytes: config.proxy.logQueueMaxBytes,
+    fault,
   })
   onClose(() => queue.close(LOG_FLUSH_MS))
-  const routes = await watchSnapshot(
-    {
-      name: 'route table',
-      revision: store.routes.revision,
-      read: async () => compileRouteTable(await store.routes.list()),
-    },
-    logger
-  )
+  const routes = await watchRoutes(store, reporting)
   onClose(routes.stop)
   const prices = await loadPrices(config)
-  const issued = await openAccess(config, store, prices, logger)
+  const issued = await openAccess(config, store, prices, logger, fault)
   onClose(async () => issued?.close())
   const eventLoop = watchEventLoop()
   onClose(eventLoop.stop)
@@ -180,10 +221,15 @@ const open = async (
       ...config.tracing,
       upstreamBaseUrl: config.upstream.baseUrl,
       maxAnswerBytes: config.proxy.captureMaxBytes,
+      onFault: (error) => fault('traces', error),
     }
   )
   onClose(async () => tracing?.close())
-  const health = watchHealth({ logStats: () => queue.stats(), engine: engine?.engine ?? null })
+  const health = watchHealth({
+    logStats: () => queue.stats(),
+    engine: engine?.engine ?? null,
+    fault,
+  })
   onClose(health.stop)
   let isDraining = false
   const parts: Parts = {
@@ -191,7 +237,7 @@ const open = async (
     secrets: await loadSecrets(config.dataDir),
     upstreams,
     store,
-    logger,
+    fault,
     queue,
     engine: engine?.engine ?? null,
     engineToken: engine?.token ?? null,
@@ -205,10 +251,9 @@ const open = async (
     load,
     isDraining: () => isDraining,
   }
-  const registry = new Registry()
   const { app, proxy } = assemble(parts, registry)
   onClose(() => proxy.close())
-  const { port, drain } = await listen(app, config, config.server)
+  const { port, drain } = await listen(app, config, { ...config.server, fault })
   onClose(() => drain(config.server.drainMs))
   logger.info({ host: config.host, port, upstream: config.upstream.baseUrl }, 'listening')
   return {
@@ -216,7 +261,6 @@ const open = async (
       isDraining = true
       logger.info('draining')
     },
-    onUncaught: createLastResort(logger, registry),
   }
 }
 
@@ -228,15 +272,18 @@ export const startServer = async (
   config: Config,
   options: { worker: boolean }
 ): Promise<Server> => {
-  const closers = createClosers()
+  const logger = createLogger(config.logLevel)
+  const registry = new Registry()
+  const fault = openServerFaults(logger, registry)
+  const closers = createClosers((error) => fault('close', error))
   try {
-    const { beginDrain, onUncaught } = await open(config, options, closers.add)
+    const { beginDrain } = await open(config, options, { logger, registry, fault }, closers.add)
     return {
       close: () => {
         beginDrain()
         return closers.closeAll()
       },
-      onUncaught,
+      onUncaught: (error) => fault('uncaught', error),
     }
   } catch (error) {
     await closers.closeAll()

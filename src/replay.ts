@@ -1,4 +1,5 @@
 /** Held-out requests asked of the upstream once more, with a key of the operator's. */
+import type { ReportFault, WorkerFault } from './fault-log.ts'
 import { findUpstream, type NamedUpstream } from './proxy/upstream-choice.ts'
 import type { ReplayUpstream } from './worker/deps.ts'
 
@@ -9,6 +10,21 @@ export interface ReplayOptions {
   standard: { baseUrl: string; apiKey: string | null }
   upstreams: readonly NamedUpstream[]
   fetch: typeof fetch
+  fault: ReportFault<WorkerFault>
+}
+
+const ask = async (
+  fetch: ReplayOptions['fetch'],
+  { baseUrl, apiKey }: { baseUrl: string; apiKey: string },
+  request: Record<string, unknown>
+): Promise<string | null> => {
+  const response = await fetch(`${baseUrl}/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${apiKey}` },
+    body: JSON.stringify({ ...request, stream: false }),
+    signal: AbortSignal.timeout(REPLAY_TIMEOUT_MS),
+  })
+  return response.ok ? await response.text() : null
 }
 
 /**
@@ -20,6 +36,7 @@ export const createReplay = ({
   standard,
   upstreams,
   fetch,
+  fault,
 }: ReplayOptions): ReplayUpstream | null => {
   const hasKey = [standard, ...upstreams].some(({ apiKey }) => apiKey !== null)
   if (!hasKey) return null
@@ -27,12 +44,11 @@ export const createReplay = ({
     const { stream_options: _, ...request } = JSON.parse(requestBody) as Record<string, unknown>
     const { baseUrl, apiKey } = findUpstream(upstreams, String(request['model'])) ?? standard
     if (apiKey === null) return null
-    const response = await fetch(`${baseUrl}/chat/completions`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${apiKey}` },
-      body: JSON.stringify({ ...request, stream: false }),
-      signal: AbortSignal.timeout(REPLAY_TIMEOUT_MS),
-    }).catch(() => null)
-    return response?.ok ? await response.text() : null
+    try {
+      return await ask(fetch, { baseUrl, apiKey }, request)
+    } catch (error) {
+      fault('replay', error, { host: new URL(baseUrl).host })
+      return null
+    }
   }
 }

@@ -17,7 +17,7 @@ const STABLE_MS = 60_000
 const GRACE_MS = 20_000
 
 const hasEnded = (child: ChildProcess): boolean =>
-  child.exitCode !== null || child.signalCode !== null
+  child.pid === undefined || child.exitCode !== null || child.signalCode !== null
 
 const exited = (child: ChildProcess): Promise<void> =>
   hasEnded(child)
@@ -35,28 +35,60 @@ export const forkModule = (
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
 
-/** @param first what runs already; without it the first one is spawned too */
-export const supervise = (spawn: () => ChildProcess, first = spawn()): SupervisedChild => {
+/** Why a child ended, or what else went wrong with it. */
+export type OnChildFault = (
+  error: Error,
+  data: { pid: number | undefined; exitCode: number | null; signal: string | null }
+) => void
+
+export interface SuperviseOptions {
+  spawn: () => ChildProcess
+  /** runs already; without it the first one is spawned too */
+  first?: ChildProcess
+  onFault: OnChildFault
+}
+
+const endOf = ({ exitCode, signalCode }: ChildProcess): string =>
+  signalCode === null ? `with exit code ${exitCode}` : `by ${signalCode}`
+
+export const supervise = ({
+  spawn,
+  first = spawn(),
+  onFault,
+}: SuperviseOptions): SupervisedChild => {
   let child = first
   let closing = false
   let pauseMs = FIRST_PAUSE_MS
   let timer: NodeJS.Timeout | undefined
 
-  const restartOnExit = (): void => {
+  const report = (error: Error): void => {
+    const { pid, exitCode, signalCode } = child
+    onFault(error, { pid, exitCode, signal: signalCode })
+  }
+  const restart = (startedAt: number): void => {
+    if (performance.now() - startedAt > STABLE_MS) pauseMs = FIRST_PAUSE_MS
+    timer = setTimeout(() => {
+      child = spawn()
+      watch()
+    }, pauseMs)
+    pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)
+  }
+  const watch = (): void => {
     const startedAt = performance.now()
-    child.on('error', () => {})
+    child.on('error', (error) => {
+      if (closing) return
+      report(error)
+      // a process that could not be started has no end
+      if (child.pid === undefined) restart(startedAt)
+    })
     child.once('exit', () => {
       if (closing) return
-      if (performance.now() - startedAt > STABLE_MS) pauseMs = FIRST_PAUSE_MS
-      timer = setTimeout(() => {
-        child = spawn()
-        restartOnExit()
-      }, pauseMs)
-      pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)
+      report(new Error(`the process was ended ${endOf(child)}, and is started again`))
+      restart(startedAt)
     })
   }
 
-  restartOnExit()
+  watch()
   return {
     pid: () => child.pid,
     isRunning: () => !hasEnded(child),

@@ -19,6 +19,8 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
     packages: [],
     node: ['node:fs', 'node:path', 'node:url'],
   },
+  'src/mask-secrets.ts': { ours: ['src/core/redact.ts'], packages: [], node: false },
+  'src/fault-log.ts': { ours: ['src/mask-secrets.ts'], packages: [], node: false },
   'src/supervise.ts': { ours: [], packages: [], node: ['node:child_process', 'node:url'] },
   'src/shell-command.ts': {
     ours: [],
@@ -53,6 +55,7 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
       'src/openai',
       'src/errors.ts',
       'src/bearer-token.ts',
+      'src/fault-log.ts',
       'src/engine/engine.ts',
     ],
     packages: ['hono', '@hono/node-server', 'undici', 'lru-cache', 'prom-client'],
@@ -79,6 +82,7 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
       'src/engine',
       'src/openai',
       'src/errors.ts',
+      'src/fault-log.ts',
     ],
     packages: [],
     node: true,
@@ -117,17 +121,23 @@ const RULES: Record<string, { ours: string[]; packages: string[]; node: boolean 
     node: false,
   },
   'adapters/contract': {
-    ours: ['src/openai', 'src/errors.ts', 'src/bearer-token.ts', 'src/supervise.ts'],
+    ours: [
+      'src/openai',
+      'src/errors.ts',
+      'src/bearer-token.ts',
+      'src/fault-log.ts',
+      'src/supervise.ts',
+    ],
     packages: ['hono', 'zod', '@hono/node-server'],
     node: true,
   },
   'adapters/fake': {
-    ours: ['adapters/contract', 'src/openai', 'src/errors.ts'],
+    ours: ['adapters/contract', 'src/openai', 'src/errors.ts', 'src/supervise.ts'],
     packages: ['hono', '@hono/node-server'],
     node: true,
   },
   'adapters/onnx': {
-    ours: ['adapters/contract', 'src/openai', 'src/errors.ts', 'src/random.ts'],
+    ours: ['adapters/contract', 'src/openai', 'src/errors.ts', 'src/random.ts', 'src/supervise.ts'],
     packages: [
       'onnxruntime-node',
       'onnx-proto',

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { helpDocument } from '../src/cli/program.ts'
 import { CONFIG_KEYS, parseConfig } from '../src/config.ts'
+import { SERVER_FAULTS, WORKER_FAULTS } from '../src/fault-log.ts'
 
 const read = (path: string): string =>
   readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), 'utf8')
@@ -14,6 +15,21 @@ describe('docs/configuration.md', () => {
 
   it('has a row for every key that the program reads, and none for another', () => {
     expect([...documented].sort()).toEqual([...CONFIG_KEYS].sort())
+  })
+})
+
+describe('docs/metrics.md', () => {
+  const rows = [...read('docs/metrics.md').matchAll(/^\| (worker: )?((?:`[a-z-]+`(?:, )?)+) \|/gm)]
+  const documented = (isWorker: boolean): string[] =>
+    rows
+      .filter(([, worker]) => (worker !== undefined) === isWorker)
+      .flatMap(([, , kinds]) => [...kinds!.matchAll(/[a-z-]+/g)].map(([kind]) => kind))
+
+  it('has every kind of fault of the server and of the worker, and no other', () => {
+    expect(documented(false).sort()).toEqual([...SERVER_FAULTS].sort())
+    // an engine that the worker's process has started is described beside the server's
+    const ofWorker = WORKER_FAULTS.filter((kind) => kind !== 'engine-process')
+    expect(documented(true).sort()).toEqual([...ofWorker].sort())
   })
 })
 

@@ -6,15 +6,15 @@ import { Hono, type MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { bearerTokenCheck } from '../../src/bearer-token.ts'
-import { AppError, toAppError } from '../../src/errors.ts'
-import { errorBody } from '../../src/openai/error-body.ts'
+import { AppError, isFault, toAppError } from '../../src/errors.ts'
+import { engineErrorBody } from '../../src/openai/error-body.ts'
 import type { EngineBackend } from './backend.ts'
 import { chatRoutes } from './chat-routes.ts'
 import { fileRoutes } from './file-routes.ts'
 import type { FileStore } from './files.ts'
 import { jobRoutes } from './job-routes.ts'
 import type { JobQueue } from './jobs.ts'
-import type { Log } from './log.ts'
+import { openFaults, type Log } from './log.ts'
 import { modelRoutes } from './model-routes.ts'
 
 export interface AppLimits {
@@ -59,7 +59,8 @@ const limitBody = (maxBytes: number): MiddlewareHandler =>
 
 /** The app answers requests as a `fetch` function; errors have OpenAI's format. */
 export const createContractApp = (deps: AppDeps): Hono => {
-  const { token, limits, log } = deps
+  const { token, limits, log, now } = deps
+  const fault = openFaults(log, now)
   const limitJson = limitBody(limits.maxBodyBytes)
   const limitUpload = limitBody(limits.maxFileBytes + MULTIPART_ENVELOPE_BYTES)
   return new Hono()
@@ -69,18 +70,16 @@ export const createContractApp = (deps: AppDeps): Hono => {
     .route('/v1', fileRoutes(deps))
     .route('/v1', jobRoutes(deps))
     .route('/v1', modelRoutes(deps))
-    .route('/v1', chatRoutes(deps))
+    .route('/v1', chatRoutes({ ...deps, fault }))
     .notFound((c) =>
-      c.json(errorBody(new AppError('not-found', `no route ${c.req.method} ${c.req.path}`)), 404)
+      c.json(
+        engineErrorBody(new AppError('not-found', `no route ${c.req.method} ${c.req.path}`)),
+        404
+      )
     )
     .onError((thrown, c) => {
       const error = toAppError(thrown)
-      if (error.status >= 500)
-        log('error', error.message, {
-          path: c.req.path,
-          code: error.code,
-          cause: String(error.cause),
-        })
-      return c.json(errorBody(error), error.status as ContentfulStatusCode)
+      if (isFault(error)) fault('request', thrown, { path: c.req.path })
+      return c.json(engineErrorBody(error), error.status as ContentfulStatusCode)
     })
 }

@@ -3,7 +3,7 @@ import { type Context, Hono } from 'hono'
 import { streamSSE } from 'hono/streaming'
 import { AppError, toAppError } from '../../src/errors.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
-import { errorBody } from '../../src/openai/error-body.ts'
+import { engineErrorBody } from '../../src/openai/error-body.ts'
 import type { AppDeps } from './app.ts'
 import type { EngineBackend } from './backend.ts'
 import { parseChatRequest } from './chat-request.ts'
@@ -14,8 +14,10 @@ import {
   collect,
   completionBody,
 } from './chat-response.ts'
-import type { Log } from './log.ts'
+import type { openFaults } from './log.ts'
 import { parseJson } from './validation.ts'
+
+type EngineFault = ReturnType<typeof openFaults>
 
 interface Answer {
   backend: EngineBackend
@@ -47,7 +49,7 @@ const whole = async (c: Context, { head, request, generation, abort }: Answer) =
   return c.json(completionBody(head, answer, request.logprobs === true))
 }
 
-const streamed = async (c: Context, answer: Answer, log: Log) => {
+const streamed = async (c: Context, answer: Answer, fault: EngineFault) => {
   const { backend, head, request, generation, abort } = answer
   // the first token decides between an error status and a stream
   const first = await generation.next()
@@ -62,15 +64,20 @@ const streamed = async (c: Context, answer: Answer, log: Log) => {
       if (!abort.signal.aborted) await stream.writeSSE({ data: '[DONE]' })
     } catch (thrown) {
       if (abort.signal.aborted) return
-      const error = toAppError(thrown)
-      log('error', 'generation failed after its first token', { error: error.message })
+      fault('generation', thrown)
       // no [DONE] follows: a client must not take this for an end
-      await stream.writeSSE({ data: JSON.stringify(errorBody(error)) })
+      await stream.writeSSE({ data: JSON.stringify(engineErrorBody(toAppError(thrown))) })
     }
   })
 }
 
-export const chatRoutes = ({ backend, limits, now, newId, log }: AppDeps): Hono => {
+export const chatRoutes = ({
+  backend,
+  limits,
+  now,
+  newId,
+  fault,
+}: AppDeps & { fault: EngineFault }): Hono => {
   const complete = limited(backend, limits.maxConcurrentCompletions)
   return new Hono().post('/chat/completions', async (c) => {
     const request = parseChatRequest(parseJson(await c.req.text()))
@@ -89,6 +96,6 @@ export const chatRoutes = ({ backend, limits, now, newId, log }: AppDeps): Hono 
     }
     const generation = complete(request, abort.signal)
     const answer = { backend, head, request, abort, generation }
-    return request.stream ? streamed(c, answer, log) : whole(c, answer)
+    return request.stream ? streamed(c, answer, fault) : whole(c, answer)
   })
 }

@@ -5,6 +5,7 @@
 import { mkdir, readFile, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '../../src/errors.ts'
+import { causesOf } from '../../src/fault-log.ts'
 import type { FileObject } from '../../src/openai/fine-tuning.ts'
 import { storageError, writeAtomically } from './disk.ts'
 import type { Log } from './log.ts'
@@ -51,7 +52,7 @@ const loadFiles = async (dir: string, log: Log): Promise<FileObject[]> => {
       } catch (error) {
         log('error', 'uploaded file has a broken description and is left out', {
           file: join(dir, name),
-          error: String(error),
+          causes: causesOf(error),
         })
         return []
       }

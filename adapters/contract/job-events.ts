@@ -2,6 +2,7 @@
  * Writes a job's events, thinned out so that a long training leaves a bounded file. Knows nothing
  * of the queue.
  */
+import { causesOf } from '../../src/fault-log.ts'
 import type { JobEvent } from '../../src/openai/fine-tuning.ts'
 import type { TrainProgress } from './backend.ts'
 import type { JobStore } from './job-store.ts'
@@ -79,7 +80,7 @@ export class EventWriter {
         ...event,
       })
     } catch (error) {
-      log('warn', 'job event cannot be written', { job: this.jobId, error: String(error) })
+      log('warn', 'job event cannot be written', { job: this.jobId, causes: causesOf(error) })
     }
   }
 }

@@ -3,6 +3,7 @@
  * queue and of what becomes of the result.
  */
 import { AppError } from '../../src/errors.ts'
+import { causesOf } from '../../src/fault-log.ts'
 import type { TrainingMethod, TrainingRow } from '../../src/openai/fine-tuning.ts'
 import type { EngineBackend, TrainHooks, TrainProgress, TrainResult } from './backend.ts'
 import type { FileStore } from './files.ts'
@@ -97,12 +98,16 @@ export const trainJob = async (
   let written: Promise<unknown> = Promise.resolve()
   const afterwards = (task: () => Promise<void>): void => {
     written = written.then(task).catch((error: unknown) => {
-      log('warn', 'progress cannot be saved', { job: job.id, error: String(error) })
+      log('warn', 'progress cannot be saved', { job: job.id, causes: causesOf(error) })
     })
   }
   const hooks: TrainHooks = {
     signal,
-    onMessage: (level, message) => afterwards(() => writer.message(level, message)),
+    onMessage: (level, message) => {
+      // such as a training process that was killed
+      if (level !== 'info') log(level, message, { job: job.id })
+      afterwards(() => writer.message(level, message))
+    },
     onProgress: (progress) => {
       noteProgress(record, progress)
       afterwards(() => write(progress))

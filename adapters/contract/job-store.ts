@@ -5,6 +5,7 @@
 import { appendFile, mkdir, readFile, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '../../src/errors.ts'
+import { causesOf } from '../../src/fault-log.ts'
 import { isUnfinished, type JobEvent, type JobObject } from '../../src/openai/fine-tuning.ts'
 import { storageError, writeAtomically } from './disk.ts'
 import type { CheckedJobRequest } from './job-request.ts'
@@ -135,7 +136,7 @@ export const createJobStore = (dir: string, log: Log): JobStore => {
       // killed while the job was being created: nobody was told of it
       if (missing(error)) await rm(join(dir, id), { recursive: true, force: true })
       if (missing(error)) return []
-      log('error', 'job file is broken', { job: id, error: String(error) })
+      log('error', 'job file is broken', { job: id, causes: causesOf(error) })
       return [await brokenRecord(dir, id, error)]
     }
   }

@@ -3,6 +3,7 @@
  * records, resumes what a crash interrupted. Knows nothing of HTTP and of how a model is trained.
  */
 import { AppError, toAppError } from '../../src/errors.ts'
+import { causesOf } from '../../src/fault-log.ts'
 import type { JobEvent, JobObject } from '../../src/openai/fine-tuning.ts'
 import type { TrainResult } from './backend.ts'
 import { EventWriter } from './job-events.ts'
@@ -219,7 +220,7 @@ export class JobQueue {
       // aborted: by `cancel`, which has written the end, or by `close`, after which training goes on
       if (finished(record) || this.closed) return
       const { code, message, param } = toAppError(error)
-      log('error', 'job failed', { job: record.job.id, code, error: message })
+      log('error', 'job failed', { job: record.job.id, causes: causesOf(error) })
       const jobError = { code: code.replaceAll('-', '_'), message, param }
       await this.finish(record, { status: 'failed', error: jobError }, message)
     } finally {
@@ -242,7 +243,7 @@ export class JobQueue {
   private async removeCheckpoint(record: JobRecord): Promise<void> {
     if (!finished(record) || record.job.error?.code === 'store_unavailable') return
     await this.options.store.removeCheckpoint(record.job.id).catch((error: unknown) => {
-      this.options.log('warn', 'checkpoint cannot be removed', { error: String(error) })
+      this.options.log('warn', 'checkpoint cannot be removed', { causes: causesOf(error) })
     })
   }
 
@@ -286,7 +287,7 @@ export class JobQueue {
       record.job = ended
     } catch (error) {
       const { message: reason } = toAppError(error)
-      log('error', 'the end of a job cannot be saved', { job: id, error: reason })
+      log('error', 'the end of a job cannot be saved', { job: id, causes: causesOf(error) })
       const jobError = { code: 'store_unavailable', message: reason, param: null }
       record.job = { ...record.job, status: 'failed', finished_at, error: jobError }
     }

@@ -1,4 +1,5 @@
 /** Logging as engines need it: a function handed in, and the one that processes use. */
+import { createFaultLog, noFaults, type ReportFault } from '../../src/fault-log.ts'
 
 export type Log = (
   level: 'info' | 'warn' | 'error',
@@ -19,3 +20,17 @@ export const stderrLog = (engine: string, now: () => number, least = 'info'): Lo
     process.stderr.write(`${JSON.stringify({ level, at: now(), engine, message, ...fields })}\n`)
   }
 }
+
+/** Faults of which a client can cause many: an answer of status 500, and one that broke off. */
+const ENGINE_FAULTS = ['request', 'generation'] as const
+
+/** Their lines are bounded and carry the counts, since an engine has no metrics. */
+export const openFaults = (
+  log: Log,
+  now: () => number
+): ReportFault<(typeof ENGINE_FAULTS)[number]> =>
+  createFaultLog({
+    counts: noFaults(ENGINE_FAULTS),
+    write: (line) => log('error', 'fault', line),
+    now,
+  })

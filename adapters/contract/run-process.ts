@@ -1,5 +1,6 @@
 /** The inside of an engine's own process. Knows nothing of how it was started. */
 import { AppError, type ErrorCode, toAppError } from '../../src/errors.ts'
+import { causesOf } from '../../src/fault-log.ts'
 import type { EngineBackend } from './backend.ts'
 import { type ListeningServer, listen, openEngineHost } from './host.ts'
 import { type Log, stderrLog } from './log.ts'
@@ -61,7 +62,7 @@ export const runEngineProcess = async (options: EngineProcessOptions): Promise<v
     if (process.send) await sendReport({ port: engine.port })
   } catch (thrown) {
     const { code, message } = toAppError(thrown)
-    log('error', 'the engine cannot start', { code, error: message })
+    log('error', 'the engine cannot start', { causes: causesOf(thrown) })
     if (process.send) await sendReport({ error: { code, message } })
     process.exit(1)
   }

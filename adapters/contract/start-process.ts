@@ -5,7 +5,12 @@
 import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { AppError } from '../../src/errors.ts'
-import { forkModule, supervise, type SupervisedChild } from '../../src/supervise.ts'
+import {
+  forkModule,
+  supervise,
+  type OnChildFault,
+  type SupervisedChild,
+} from '../../src/supervise.ts'
 import type { EngineReport } from './run-process.ts'
 
 export interface StartOptions {
@@ -16,6 +21,8 @@ export interface StartOptions {
   dataDir: string
   /** added to this process's own environment */
   env?: Record<string, string>
+  /** the process has died, and is started again */
+  onFault: OnChildFault
 }
 
 export interface EngineProcess extends Pick<SupervisedChild, 'pid' | 'close'> {
@@ -58,7 +65,11 @@ export const startEngineProcess = async (options: StartOptions): Promise<EngineP
   const token = randomBytes(32).toString('hex')
   const first = spawn(options, token, 0)
   const port = await reportOf(first, options.name)
-  const child = supervise(() => spawn(options, token, port), first)
+  const child = supervise({
+    spawn: () => spawn(options, token, port),
+    first,
+    onFault: options.onFault,
+  })
   return {
     baseUrl: `http://127.0.0.1:${port}/v1`,
     token,

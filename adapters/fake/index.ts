@@ -1,5 +1,6 @@
 /** How the composition root gets a fake engine: as a process of its own. */
 import { type EngineProcess, startEngineProcess } from '../contract/start-process.ts'
+import type { OnChildFault } from '../../src/supervise.ts'
 import type { FakeFaults } from './backend.ts'
 
 const entry = new URL(
@@ -11,10 +12,12 @@ const entry = new URL(
 export const startFakeEngine = (options: {
   dataDir: string
   faults?: FakeFaults
+  onFault: OnChildFault
 }): Promise<EngineProcess> =>
   startEngineProcess({
     name: 'fake',
     entry,
     dataDir: options.dataDir,
+    onFault: options.onFault,
     env: options.faults ? { FAKE_FAULTS: JSON.stringify(options.faults) } : {},
   })

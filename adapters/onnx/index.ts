@@ -1,4 +1,5 @@
 /** How the composition root gets the embedded engine: as a process of its own. */
+import type { OnChildFault } from '../../src/supervise.ts'
 import { type EngineProcess, startEngineProcess } from '../contract/start-process.ts'
 
 const entry = new URL(
@@ -15,15 +16,18 @@ export const startOnnxEngine = ({
   dataDir,
   modelPath,
   threads,
+  onFault,
 }: {
   dataDir: string
   modelPath: string
   threads?: number
+  onFault: OnChildFault
 }): Promise<EngineProcess> =>
   startEngineProcess({
     name: 'onnx',
     entry,
     dataDir,
+    onFault,
     env: {
       ONNX_MODEL_PATH: modelPath,
       ...(threads === undefined ? {} : { ONNX_THREADS: String(threads) }),

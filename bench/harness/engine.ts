@@ -19,7 +19,10 @@ export const openEngine = async (options: {
   modelPath: string
   dataDir: string
 }): Promise<RunningEngine> => {
-  const { baseUrl, token, pid, close } = await startOnnxEngine(options)
+  const { baseUrl, token, pid, close } = await startOnnxEngine({
+    ...options,
+    onFault: console.error,
+  })
   const engine = createEngine({ name: 'bench', baseUrl, token, fetch, timeoutMs: TIMEOUT_MS })
   return { engine, baseUrl, token, pid, close }
 }

@@ -8,6 +8,11 @@ export interface AdminDeps {
   /** the bearer token that every request must show */
   token: string
   now: () => number
+  /**
+   * Brings the routes of this process up to the store's. Awaited before a decision on routes is
+   * answered. @throws AppError `store-unavailable` when they may be the old ones
+   */
+  refreshRoutes: () => Promise<void>
   /** figures of the running process: engine, worker, log queue */
   status: () => Record<string, unknown>
   /** share of the matching requests that a route made here may answer, 0 to 1 */

@@ -14,6 +14,7 @@ const parse = <T>(text: string | null): T | null => {
   try {
     return JSON.parse(text) as T
   } catch {
+    // a body that was no JSON when it was logged
     return null
   }
 }

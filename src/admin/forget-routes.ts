@@ -19,7 +19,7 @@ const forgetRoute = createRoute({
 })
 
 export const addForgetRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
-  const { store, now, trafficShare, newId } = deps
+  const { store, now, trafficShare, newId, refreshRoutes } = deps
   app.openapi(forgetRoute, async (context) => {
     const { retire, dryRun, ...selection } = context.req.valid('json')
     const report = await forget(
@@ -27,6 +27,7 @@ export const addForgetRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
       { selection, retire, dryRun },
       { by: 'admin', now: now(), trafficShare, newId }
     )
+    if (retire && !dryRun) await refreshRoutes()
     return context.json(report, 200)
   })
 }

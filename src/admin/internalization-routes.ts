@@ -117,12 +117,14 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
 }
 
 const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
-  const { store, now, trafficShare } = deps
+  const { store, now, trafficShare, refreshRoutes } = deps
   const decision = () => ({ by: 'admin', now: now(), trafficShare })
 
   app.openapi(approveRoute, async (context) => {
     const row = await internalizationOf(deps, context.req.valid('param').id)
-    return context.json(internalizationSummary(await goLive(store, row, decision())), 200)
+    const live = await goLive(store, row, decision())
+    await refreshRoutes()
+    return context.json(internalizationSummary(live), 200)
   })
 
   app.openapi(rejectRoute, async (context) => {
@@ -136,7 +138,9 @@ const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
   app.openapi(retireRoute, async (context) => {
     const row = await internalizationOf(deps, context.req.valid('param').id)
     const reason = context.req.valid('json').reason ?? 'retired by a person'
-    return context.json(internalizationSummary(await retire(store, row, reason, decision())), 200)
+    const retired = await retire(store, row, reason, decision())
+    await refreshRoutes()
+    return context.json(internalizationSummary(retired), 200)
   })
 }
 

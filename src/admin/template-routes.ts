@@ -65,7 +65,7 @@ const templateOf = async ({ store }: AdminDeps, wanted: string): Promise<Templat
 }
 
 export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
-  const { store, now, newId, trafficShare } = deps
+  const { store, now, newId, trafficShare, refreshRoutes } = deps
 
   const summaries = async (templates: Template[]) => {
     const economics = await deps.economics.assess(templates)
@@ -106,6 +106,7 @@ export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
       reason ?? 'rolled back',
       { by: 'admin', now: now(), trafficShare }
     )
+    await refreshRoutes()
     return context.json(
       {
         retired: internalizationSummary(retired),

@@ -7,6 +7,7 @@ import { openEngine, openStore, workerDeps, type OpenEngine } from '../main.ts'
 import { openEconomics, type Economics } from '../store/economics.ts'
 import type { Store } from '../store/store.ts'
 import { createLogger } from '../logger.ts'
+import { childFault, openWorkerFaults } from '../open-faults.ts'
 import type { WorkerDeps } from '../worker/deps.ts'
 
 export const withStore = async <T>(
@@ -37,11 +38,13 @@ export const withWorker = async <T>(
   const store = await openStore(config)
   let engine: OpenEngine | null = null
   try {
-    engine = options.engine === 'needed' ? await openEngine(config) : null
     const logger = createLogger(config.logLevel)
+    const fault = openWorkerFaults(logger)
+    if (options.engine === 'needed')
+      engine = await openEngine(config, childFault(fault, 'engine-process'))
     const upstreams = await loadUpstreams(config, process.env)
     const prices = await loadPrices(config)
-    const parts = { engine: engine?.engine ?? null, logger, upstreams, prices }
+    const parts = { engine: engine?.engine ?? null, logger, fault, upstreams, prices }
     return await use(workerDeps(config, store, parts), config)
   } finally {
     await engine?.close()

@@ -5,6 +5,7 @@ import type { Selection } from '../core/selection.ts'
 import { lockDataDir } from '../data-dir.ts'
 import { toAppError } from '../errors.ts'
 import { createLogger } from '../logger.ts'
+import { childFault, openWorkerFaults } from '../open-faults.ts'
 import { openEngine, workerDeps } from '../main.ts'
 import { readTask } from '../store/forget-task.ts'
 import { forget as forgetRecords, type ForgetReport } from '../store/forget.ts'
@@ -43,13 +44,15 @@ const settleHere = async (store: Store, config: Config, task: string): Promise<v
   const learned = (await readTask(store, task))?.learned ?? []
   const isTrained = learned.some(({ trained }) => trained > 0)
   const needsEngine = isTrained && config.engine.kind !== 'none'
-  const engine = needsEngine ? await openEngine(config) : null
+  const logger = createLogger(config.logLevel)
+  const fault = openWorkerFaults(logger)
+  const engine = needsEngine ? await openEngine(config, childFault(fault, 'engine-process')) : null
   try {
-    const logger = createLogger(config.logLevel)
     await settleForgotten(
       workerDeps(config, store, {
         engine: engine?.engine ?? null,
         logger,
+        fault,
         upstreams: [],
         prices: [],
       })

@@ -19,7 +19,7 @@ const promote = (id: string, options: OutputOptions): Promise<void> =>
 
 export const promoteCommand = (): Command =>
   new Command('promote')
-    .description('let an internalization that passed the gate answer requests')
+    .description('let an internalization that passed the gate answer requests, within two seconds')
     .argument('<internalization>', 'its id')
     .option('--json', 'print JSON')
     .action(promote)

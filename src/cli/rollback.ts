@@ -22,7 +22,7 @@ const rollback = (version: string, options: RollbackOptions): Promise<void> =>
 
 export const rollbackCommand = (): Command =>
   new Command('rollback')
-    .description('take a live template back')
+    .description('take a live template back; running proxies follow within two seconds')
     .argument('<template>', 'template version')
     .option('--reason <text>', 'kept in the history', 'rolled back by hand')
     .option('--json', 'print JSON')

@@ -20,12 +20,21 @@ const WIRE_CODES: Partial<Record<ErrorCode, string>> = {
 const errorType = (status: number): string =>
   TYPE_BY_STATUS[status] ?? (status < 500 ? 'invalid_request_error' : 'server_error')
 
-/** The cause stays with the operator: only code, message and parameter reach the client. */
-export const errorBody = (error: AppError): ErrorBody => ({
+const bodyOf = (error: AppError, message: string): ErrorBody => ({
   error: {
-    message: error.message,
+    message,
     type: errorType(error.status),
     param: error.param,
     code: WIRE_CODES[error.code] ?? error.code.replaceAll('-', '_'),
   },
 })
+
+/**
+ * The cause stays with the operator: only code, message and parameter reach the client. The message of
+ * an error that no one expected may say anything, so it stays with the operator, too.
+ */
+export const errorBody = (error: AppError): ErrorBody =>
+  bodyOf(error, error.code === 'internal' ? 'internal error' : error.message)
+
+/** For an engine, whose clients are the operator's own proxy and worker: with every message. */
+export const engineErrorBody = (error: AppError): ErrorBody => bodyOf(error, error.message)

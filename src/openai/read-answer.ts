@@ -54,6 +54,7 @@ const decode = async (
         return null
     }
   } catch {
+    // too large, or not encoded as its upstream says: it is logged without text
     return null
   }
 }

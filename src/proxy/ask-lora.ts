@@ -18,6 +18,7 @@ export type FaultReason =
   | 'engine-timeout'
   | 'engine-refused'
   | 'client-closed'
+  | 'route-gone'
   | 'internal'
 
 export type LoraAnswer =
@@ -38,6 +39,8 @@ export interface AskOptions {
   formats: AnswerFormats
   /** aborted when the client goes away */
   signal: AbortSignal
+  /** takes what was thrown while the engine was asked, and what it was taken for */
+  onFault: (error: unknown, reason: FaultReason) => void
 }
 
 const fault = (reason: FaultReason, confidence: number | null = null): LoraAnswer => ({
@@ -76,6 +79,11 @@ class Draft {
   judge(request: ChatRequest, formats: AnswerFormats): LoraAnswer {
     const { content, confidence, usage } = this
     const ending = endingFault(this.finishReason, this.tokens)
+    if (ending === 'engine-error')
+      throw new AppError(
+        'engine-unavailable',
+        `the answer ended ${this.finishReason ?? 'without a reason'}`
+      )
     if (ending) return fault(ending, ending === 'length' ? confidence : null)
     if (this.isUnsure) return fault('low-confidence', confidence)
     const broken = answerFault(content, request, this.route, formats)
@@ -117,7 +125,7 @@ export const askLora = async (
   engine: Engine,
   { route, match }: MatchedRoute,
   request: ChatRequest,
-  { timeoutMs, maxTokens, formats, signal }: AskOptions
+  { timeoutMs, maxTokens, formats, signal, onFault }: AskOptions
 ): Promise<LoraAnswer> => {
   const deadline = new AbortController()
   const timer = setTimeout(
@@ -138,7 +146,9 @@ export const askLora = async (
     return await Promise.race([generating, whenAborted(stop)])
   } catch (error) {
     if (signal.aborted) return { ...fault('client-closed'), usage: draft.usage }
-    return fault(deadline.signal.aborted ? 'engine-timeout' : faultOfError(error))
+    const reason = deadline.signal.aborted ? 'engine-timeout' : faultOfError(error)
+    onFault(error, reason)
+    return fault(reason)
   } finally {
     clearTimeout(timer)
   }

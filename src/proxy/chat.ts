@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
-import { AppError, toAppError } from '../errors.ts'
+import { AppError, isFault, toAppError } from '../errors.ts'
 import type { Caller } from './access.ts'
 import { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
@@ -21,7 +21,8 @@ const match = (deps: ChatDeps, { request, exchange }: Received): MatchedRoute | 
   if (request === null) return null
   try {
     return matchRoute(deps.routes(), request, exchange.tenant)
-  } catch {
+  } catch (error) {
+    deps.fault('matching', error, { request: exchange.id })
     deps.metrics.fallback('internal')
     return null
   }
@@ -44,7 +45,8 @@ const respondFromRoute = async (
     }
     const fault = await respondFromLora(deps, received, request, matched, decision)
     return fault && { ...common, route: 'fallback', ...fault }
-  } catch {
+  } catch (error) {
+    deps.fault('route', error, { request: exchange.id, lora: matched.route.lora })
     if (client.outgoing.headersSent) {
       client.break()
       return null
@@ -137,10 +139,12 @@ export const createChatHandler = (deps: ChatDeps): ChatHandler => {
     const client = new Client(outgoing, deps.load)
     try {
       await receiveAndAnswer(deps, router, incoming, client)
-    } catch (error) {
+    } catch (thrown) {
+      const error = toAppError(thrown)
+      if (isFault(error)) deps.fault('request', thrown)
       if (client.outgoing.headersSent) return client.break()
       deps.metrics.request('refused')
-      client.sendError(toAppError(error))
+      client.sendError(error)
     }
   }
 }

@@ -2,6 +2,7 @@
 import type { AnswerFormats } from '../core/answer-schema.ts'
 import type { CapturedExchange } from '../core/exchange-batch.ts'
 import type { Engine } from '../engine/engine.ts'
+import type { ReportFault, ServerFault } from '../fault-log.ts'
 import type { Usage } from '../openai/chat.ts'
 import type { Access } from './access.ts'
 import type { BodyBudget } from './body-budget.ts'
@@ -55,6 +56,8 @@ export interface ProxyDeps {
   /** takes the same exchanges and those that are not logged, for spans; null without tracing */
   trace: ((exchange: CapturedExchange, traceparent: unknown) => void) | null
   metrics: ProxyMetrics
+  /** takes every exception that ends in another answer, or in none */
+  fault: ReportFault<ServerFault>
   /** money saved by one answer, null without a price */
   savedUsd: (model: string, promptTokensSaved: number, usage: Usage | null) => number | null
   limits: ProxyLimits

@@ -5,6 +5,8 @@
  * databases: `append` is handed in.
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import { AppError } from '../errors.ts'
+import type { ReportFault, ServerFault } from '../fault-log.ts'
 import {
   ExchangeBatchWriter,
   roomOf,
@@ -36,6 +38,7 @@ export interface LogQueueOptions {
    * memory is written anew after that.
    */
   append: (batch: ExchangeBatch) => Promise<void>
+  fault: ReportFault<ServerFault>
   /** of all batches together */
   maxBytes: number
   /** of a batch; an exchange that needs more has one of its own */
@@ -79,7 +82,7 @@ class Queue implements LogQueue {
 
   push(exchange: CapturedExchange): void {
     if (this.closing || !this.take(exchange)) {
-      this.dropped++
+      this.drop(1, this.closing ? 'the queue is closed' : 'the queue is full')
       return
     }
     this.queued++
@@ -132,16 +135,21 @@ class Queue implements LogQueue {
       if (await this.store(batch)) {
         this.written += batch.count
         this.keep(batch.buffer)
-      } else this.dropped += batch.count
+      } else this.drop(batch.count, 'the queue was closed before the store had them')
       this.forget(batch)
       if (this.batches.length < 2) await this.pause(this.options.gatherMs, this.closing)
     }
     while (this.batches.length > 0) {
       const batch = this.batches[0]!.seal()
-      this.dropped += batch.count
+      this.drop(batch.count, 'the queue was closed before the store had them')
       this.forget(batch)
     }
     this.running = null
+  }
+
+  private drop(count: number, why: string): void {
+    this.dropped += count
+    this.options.fault('log-dropped', new AppError('overloaded', why), { records: count })
   }
 
   private forget({ buffer, count }: ExchangeBatch): void {
@@ -157,9 +165,10 @@ class Queue implements LogQueue {
       try {
         await this.untilStopped(this.options.append(batch))
         return true
-      } catch {
+      } catch (error) {
         if (signal.aborted) break
         this.storeFailures++
+        this.options.fault('log-store', error, { records: batch.count })
         await this.pause(this.options.retryMs * factor, false)
       }
     }
@@ -176,6 +185,7 @@ class Queue implements LogQueue {
 
   private async pause(ms: number, skip: boolean): Promise<void> {
     if (skip) return
+    // the signal ends the pause: that is its purpose
     await delay(ms, undefined, { signal: this.stop.signal }).catch(() => {})
   }
 }

@@ -1,5 +1,6 @@
 /** Metrics that cost the hot path nothing: they are read from other parts when somebody asks. */
 import { Counter, Gauge, type Registry } from 'prom-client'
+import type { ReportFault, ServerFault } from '../fault-log.ts'
 import { TOKEN_KINDS, type UsageTotals } from '../core/usage-totals.ts'
 import { registerReading } from './tally.ts'
 
@@ -17,6 +18,7 @@ export interface ProcessReadings {
   bodyBytes: () => number
   /** of the records that this process has logged; may fail with the store */
   usage: () => Promise<UsageTotals>
+  fault: ReportFault<ServerFault>
   eventLoop: () => EventLoopDelays
   /** engines by name, and whether they answered when they were last asked */
   engines: () => [name: string, isReachable: boolean][]
@@ -38,7 +40,7 @@ type Labeled = [labels: Record<string, string>, value: number]
 /** Without the store the last figures stand; readiness says that it is away. */
 const registerUsage = (
   registry: Registry,
-  usage: ProcessReadings['usage'],
+  { usage, fault }: Pick<ProcessReadings, 'usage' | 'fault'>,
   { name, help, labels }: { name: string; help: string; labels: string[] },
   valuesOf: (totals: UsageTotals) => Labeled[]
 ): void => {
@@ -48,7 +50,10 @@ const registerUsage = (
     labelNames: labels,
     registers: [registry],
     collect: async () => {
-      const totals = await usage().catch(() => null)
+      const totals = await usage().catch((error: unknown) => {
+        fault('usage-totals', error)
+        return null
+      })
       if (totals === null) return
       counter.reset()
       for (const [labeled, value] of valuesOf(totals)) counter.inc(labeled, value)
@@ -61,13 +66,11 @@ const tokensOf = (totals: UsageTotals): Labeled[] =>
     TOKEN_KINDS.map((kind): Labeled => [{ by, kind: LABELS[kind] }, totals[by][kind]])
   )
 
-export const registerProcessMetrics = (
-  registry: Registry,
-  { inFlight, bodyBytes, usage, eventLoop, engines }: ProcessReadings
-): void => {
+export const registerProcessMetrics = (registry: Registry, readings: ProcessReadings): void => {
+  const { inFlight, bodyBytes, eventLoop, engines } = readings
   registerUsage(
     registry,
-    usage,
+    readings,
     {
       name: 'promptintern_tokens_total',
       help: 'Tokens of logged answers as their usage says',
@@ -77,7 +80,7 @@ export const registerProcessMetrics = (
   )
   registerUsage(
     registry,
-    usage,
+    readings,
     {
       name: 'promptintern_answers_without_usage_total',
       help: 'Logged answers of which nobody counted the tokens',

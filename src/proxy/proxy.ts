@@ -8,7 +8,7 @@ import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { Hono } from 'hono'
 import { createAnswerFormats } from '../core/answer-schema.ts'
-import { AppError, toAppError } from '../errors.ts'
+import { AppError, isFault, toAppError } from '../errors.ts'
 import { createChatHandler } from './chat.ts'
 import { Client } from './client.ts'
 import type { ChatDeps, ProxyDeps } from './deps.ts'
@@ -50,9 +50,11 @@ const pass = (deps: ChatDeps, incoming: IncomingMessage, client: Client): void =
   }
   try {
     if (deps.access !== null) deps.access.callerOf(incoming).admitPassage(incoming)
-  } catch (error) {
+  } catch (thrown) {
+    const error = toAppError(thrown)
+    if (isFault(error)) deps.fault('request', thrown)
     deps.metrics.request('refused')
-    return client.sendError(toAppError(error))
+    return client.sendError(error)
   }
   deps.metrics.request('passed')
   passThrough(deps, incoming, client)
@@ -90,7 +92,7 @@ const refuse = ({ metrics, load }: ProxyDeps, outgoing: ServerResponse, why: App
 
 /** Opens a way to an upstream, with a budget of its own for retries. */
 const openerFor =
-  ({ limits, credentials }: ProxyDeps) =>
+  ({ limits, credentials, fault }: ProxyDeps) =>
   (baseUrl: string) => {
     const retries = createRetries({ ...RETRIES, random: Math.random })
     const upstream = createUpstream(baseUrl, {
@@ -99,6 +101,7 @@ const openerFor =
       keepAliveMs: limits.keepAliveMs,
       credentials,
       retries,
+      onFault: (error, host) => fault('upstream', error, { host }),
     })
     return { upstream, retries }
   }

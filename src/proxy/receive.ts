@@ -97,11 +97,12 @@ const parseChatRequest = (text: string): ChatRequest | null => {
   return readable ? (parsed as ChatRequest) : null
 }
 
-/** True also when the routes cannot be asked: the next step asks them again, and counts the fault. */
-const mayMatch = ({ routes }: ChatDeps, body: Buffer, outline: Outline): boolean => {
+/** True also when the routes cannot be asked: the next step asks them again. */
+const mayMatch = ({ routes, fault }: ChatDeps, body: Buffer, outline: Outline): boolean => {
   try {
     return routes().matcher.mayMatch(body, outline)
-  } catch {
+  } catch (error) {
+    fault('matching', error)
     return true
   }
 }

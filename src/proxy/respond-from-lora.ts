@@ -20,6 +20,13 @@ const report = (breaker: Breaker, answer: LoraAnswer): void => {
   else if (answer.given || answer.reason !== 'client-closed') breaker.succeeded()
 }
 
+/**
+ * Whether the route still stands: a lora that was taken back while it answered must not be heard after
+ * the one who took it back was told so. Asked in the turn in which the answer is sent.
+ */
+const isLive = ({ routes }: ChatDeps, { route }: MatchedRoute): boolean =>
+  routes().byVersion.get(route.template.version)?.internalizationId === route.internalizationId
+
 const send = (
   { client, exchange }: Received,
   request: ChatRequest,
@@ -63,6 +70,13 @@ export const respondFromLora = async (
     maxTokens: limits.adaptedMaxTokens,
     formats: deps.formats,
     signal: abort.signal,
+    onFault: (error, reason) =>
+      deps.fault('engine', error, {
+        request: exchange.id,
+        engine: engine.name,
+        lora: route.lora,
+        reason,
+      }),
   })
   metrics.engineDone(engine.name)
   report(breaker, answer)
@@ -73,6 +87,7 @@ export const respondFromLora = async (
     return null
   }
   if (!answer.given) return { reason: answer.reason, confidence: answer.confidence }
+  if (!isLive(deps, matched)) return { reason: 'route-gone', confidence: answer.confidence }
   const rendered: RenderedAnswer = {
     id: `chatcmpl-${exchange.id}`,
     created: Math.floor(exchange.at / 1000),
@@ -117,6 +132,20 @@ const outcomeOf = ({ route }: MatchedRoute, given: GivenAnswer | null): RouteOut
 
 /** What is left to do when the exchange is over: its key's limits and its record. */
 const finish = (
+  deps: ChatDeps,
+  received: Received,
+  matched: MatchedRoute,
+  end: { given: GivenAnswer | null; usage: Usage | null }
+): void => {
+  try {
+    conclude(deps, received, matched, end)
+  } catch (error) {
+    // thrown further, it would break an answer that the client has as a whole
+    deps.fault('exchange-end', error, { request: received.exchange.id })
+  }
+}
+
+const conclude = (
   deps: ChatDeps,
   received: Received,
   matched: MatchedRoute,

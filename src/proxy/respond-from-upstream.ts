@@ -83,10 +83,20 @@ class ChatPassage implements Passage {
   }
 
   onEnd(end: ExchangeEnd, answeredBy?: AnsweredBy): void {
-    const { bodies, metrics, log, trace, now, limits } = this.deps
+    try {
+      this.conclude(end, answeredBy)
+    } catch (error) {
+      // thrown further, it would break an answer that the client has as a whole
+      this.deps.fault('exchange-end', error, { request: this.received.exchange.id })
+    }
+  }
+
+  private conclude(end: ExchangeEnd, answeredBy: AnsweredBy | undefined): void {
+    const { bodies, metrics, log, trace, now, limits, fault } = this.deps
     const { received, capture, why, client, askingBytes } = this
     const { charge } = received
-    if (charge !== null) void settleUpstream(charge, capture, end, limits.captureMaxBytes)
+    if (charge !== null)
+      void settleUpstream(charge, capture, end, { maxBytes: limits.captureMaxBytes, fault })
     if (askingBytes > 0) bodies.give(askingBytes)
     // with a match it is counted before the lora is asked
     if (why === null) metrics.overhead(received.overheadMs)

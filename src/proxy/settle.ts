@@ -6,6 +6,7 @@ import { usageOf } from '../openai/usage.ts'
 import type { Capture } from './capture.ts'
 import type { ExchangeEnd } from './exchange.ts'
 import type { Charge } from './limits.ts'
+import type { ReportFault, ServerFault } from '../fault-log.ts'
 
 const NOTHING = usageOf(0, 0)
 
@@ -35,16 +36,19 @@ const usedBy = async (
 
 /**
  * What cannot be known is charged as it was reserved: a key must not get an answer for nothing by
- * hanging up. @param maxBytes of a decoded answer
+ * hanging up. @param options.maxBytes of a decoded answer
  */
 export const settleUpstream = async (
   charge: Charge,
   capture: Capture,
   end: ExchangeEnd,
-  maxBytes: number
+  { maxBytes, fault }: { maxBytes: number; fault: ReportFault<ServerFault> }
 ): Promise<void> => {
   if (isFree(capture, end)) return charge.settle(NOTHING, 'upstream')
-  const usage = await usedBy(charge, capture, end, maxBytes).catch(() => null)
+  const usage = await usedBy(charge, capture, end, maxBytes).catch((error: unknown) => {
+    fault('charge', error)
+    return null
+  })
   charge.settle(usage ?? charge.estimate, 'upstream')
 }
 

@@ -94,7 +94,15 @@ export class Turns implements Judge {
 
   failed(_attempt: Attempt, error: Error, wasSent: boolean): boolean {
     if (this.passage.client.gone || isUnsendable(error)) return false
-    this.target.breaker.failed()
+    const { breaker, upstream } = this.target
+    breaker.failed()
+    const goesOn = this.goOn(error, wasSent)
+    // else the exchange ends with it, and its answer reports it
+    if (goesOn) upstream.failed(error)
+    return goesOn
+  }
+
+  private goOn(error: Error, wasSent: boolean): boolean {
     if (!wasSent && this.turnToNext('not-connected')) return true
     if (this.releaseHeld()) return true
     return !wasSent && isPassing(error) && this.askLater(0)
@@ -134,11 +142,11 @@ export class Turns implements Judge {
   private ask(): void {
     const { client } = this.passage
     this.attempts++
-    const answer = new UpstreamAnswer(
-      passageTo(this.target, this.passage),
-      this.deps.keepAliveMs,
-      () => false
-    )
+    const answer = new UpstreamAnswer(passageTo(this.target, this.passage), {
+      keepAliveMs: this.deps.keepAliveMs,
+      tryAgain: () => false,
+      failed: this.target.upstream.failed,
+    })
     const attempt = new Attempt(this, answer)
     client.onGone(() => {
       attempt.cancel()

@@ -31,13 +31,21 @@ export interface Passage {
   onEnd(end: ExchangeEnd, answeredBy?: AnsweredBy): void
 }
 
+export interface AnswerOptions {
+  /** silence of a stream after which a comment is sent into it; 0 sends none */
+  keepAliveMs: number
+  /** takes over a request that was never sent; false when it is not tried again */
+  tryAgain: () => boolean
+  /** takes what the upstream, not the client, is the cause of */
+  failed: (error: Error) => void
+}
+
 export const CLIENT_LEFT = new Error('the client closed the connection')
 
 /** One answer on its way. */
 export class UpstreamAnswer implements AnswerHandler {
   private readonly passage: Passage
-  /** takes over a request that was never sent; false when it is not tried again */
-  private readonly tryAgain: () => boolean
+  private readonly options: AnswerOptions
   /** null until the request has a connection */
   private abort: ((error: Error) => void) | null = null
   private resume: () => void = () => {}
@@ -46,16 +54,14 @@ export class UpstreamAnswer implements AnswerHandler {
   /** nothing goes out before the turn ends */
   private isHeld = false
   private isComplete = false
-  private readonly keepAliveMs: number
   /** null where no comment may be sent */
   private keepAlive: KeepAlive | null = null
   /** null where everything passes */
   private usageFilter: UsageFilter | null = null
 
-  constructor(passage: Passage, keepAliveMs: number, tryAgain: () => boolean) {
+  constructor(passage: Passage, options: AnswerOptions) {
     this.passage = passage
-    this.keepAliveMs = keepAliveMs
-    this.tryAgain = tryAgain
+    this.options = options
     passage.client.onGone(() => this.abort?.(CLIENT_LEFT))
   }
 
@@ -79,8 +85,9 @@ export class UpstreamAnswer implements AnswerHandler {
     client.outgoing.writeHead(status, statusText, headers.raw)
     if (headers.hasLength) this.hold()
     else this.isHeadWaiting = true
-    if (this.keepAliveMs > 0 && isPlainEventStream(headers))
-      this.keepAlive = new KeepAlive(client.outgoing, this.keepAliveMs)
+    const { keepAliveMs } = this.options
+    if (keepAliveMs > 0 && isPlainEventStream(headers))
+      this.keepAlive = new KeepAlive(client.outgoing, keepAliveMs)
     if (this.passage.hidesUsage && isPlainEventStream(headers)) this.usageFilter = new UsageFilter()
     return true
   }
@@ -118,7 +125,8 @@ export class UpstreamAnswer implements AnswerHandler {
     const { client, addedHeaders } = this.passage
     this.release()
     if (client.gone) return this.passage.onEnd('client-gone')
-    if (this.abort === null && isPassing(error) && this.tryAgain()) return
+    if (!isUnsendable(error)) this.options.failed(error)
+    if (this.abort === null && isPassing(error) && this.options.tryAgain()) return
     if (client.canBeAnswered) client.sendError(connectionError(error), addedHeaders)
     else client.break()
     this.passage.onEnd('upstream-failed')

@@ -18,6 +18,8 @@ export interface UpstreamOptions {
   keepAliveMs: number
   /** what is left out where a key is sent in place of the client's */
   credentials: Credentials
+  /** takes every attempt that found no answer, or broke one off. @param host with its port */
+  onFault: (error: Error, host: string) => void
 }
 
 export interface Upstream {
@@ -30,6 +32,8 @@ export interface Upstream {
     apiKey: string | null,
     handler: AnswerHandler
   ): void
+  /** One of its answers did not come, or not to its end. */
+  failed(error: Error): void
   close(): Promise<void>
 }
 
@@ -71,6 +75,7 @@ export const createUpstream = (baseUrl: string, options: UpstreamOptions): Upstr
     bodyTimeout: options.idleTimeoutMs,
   })
   const { retries, keepAliveMs, credentials } = options
+  const failed = (error: Error): void => options.onFault(error, base.host)
   const ask: Upstream['ask'] = (incoming, body, apiKey, handler) => {
     const { method = 'GET', url = '/', rawHeaders, headers } = incoming
     const whose = { keepLength: !Buffer.isBuffer(body), apiKey }
@@ -95,7 +100,8 @@ export const createUpstream = (baseUrl: string, options: UpstreamOptions): Upstr
       sendLater(passage, waitMs, () => send(incoming, body, passage, attempts + 1))
       return true
     }
-    ask(incoming, body, passage.apiKey, new UpstreamAnswer(passage, keepAliveMs, tryAgain))
+    const answer = new UpstreamAnswer(passage, { keepAliveMs, tryAgain, failed })
+    ask(incoming, body, passage.apiKey, answer)
   }
   return {
     send: (incoming, body, passage) => {
@@ -103,6 +109,7 @@ export const createUpstream = (baseUrl: string, options: UpstreamOptions): Upstr
       send(incoming, body, passage, 1)
     },
     ask,
+    failed,
     close: () => pool.destroy(),
   }
 }

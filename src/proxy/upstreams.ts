@@ -47,6 +47,7 @@ const modelIn = (body: Buffer): string => {
     const { model } = JSON.parse(body.toString('utf8')) as { model?: unknown }
     return typeof model === 'string' ? model : ''
   } catch {
+    // not JSON: the upstream's to refuse
     return ''
   }
 }

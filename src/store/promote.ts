@@ -1,7 +1,7 @@
 /**
  * Going live and back, as worker, admin API and CLI do it. The states are the truth and the routes
- * follow them: each function writes a state first and then lets `settleRoute` catch up, so a crash
- * in between leaves requests at the upstream and `settleRoutes` at the next start ends the job.
+ * follow them: each function writes a state first and then lets `settleRoute` catch up. What a crash
+ * or a store that failed left in between ends when the call is repeated, and when the worker starts.
  */
 import { isDeepStrictEqual } from 'node:util'
 import {
@@ -115,7 +115,7 @@ export const goLive = async (
 }
 
 /**
- * Takes a live internalization out of service; its template goes to the upstream.
+ * Takes a live internalization out of service; its template goes to the upstream. Harmless to repeat.
  * @throws AppError `invalid-state` when it is not live
  */
 export const retire = async (
@@ -124,7 +124,10 @@ export const retire = async (
   reason: string,
   context: PromotionContext
 ): Promise<Internalization> => {
-  const retired = await saveState(store, internalization, { name: 'retired', reason }, context)
+  const retired =
+    internalization.state.name === 'retired'
+      ? internalization
+      : await saveState(store, internalization, { name: 'retired', reason }, context)
   await settleRoute(store, retired.templateVersion, context)
   return retired
 }
@@ -142,6 +145,8 @@ export const rollBack = async (
 ): Promise<{ retired: Internalization; restored: Internalization | null }> => {
   const [live] = await inState(store, templateVersion, 'live')
   if (live === undefined) {
+    // an interrupted call may have left the route of what it has retired
+    await settleRoute(store, templateVersion, context)
     throw new AppError('not-found', `template ${templateVersion} has no live route`)
   }
   const retired = await retire(store, live, reason, context)

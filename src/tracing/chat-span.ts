@@ -39,6 +39,7 @@ const parse = (response: Buffer | null): Responded => {
     const parsed = JSON.parse(response?.toString('utf8') ?? '{}') as Responded | null
     return typeof parsed === 'object' && parsed !== null ? parsed : {}
   } catch {
+    // an answer that is no JSON has no attributes
     return {}
   }
 }

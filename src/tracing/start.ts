@@ -3,10 +3,14 @@
  * collector that is slow or away costs spans, never requests: what does not fit the queue is dropped.
  */
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, type Context } from '@opentelemetry/api'
-import { parseTraceParent } from '@opentelemetry/core'
+import { ExportResultCode, parseTraceParent } from '@opentelemetry/core'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { resourceFromAttributes } from '@opentelemetry/resources'
-import { BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base'
+import {
+  BasicTracerProvider,
+  BatchSpanProcessor,
+  type SpanExporter,
+} from '@opentelemetry/sdk-trace-base'
 import type { CapturedExchange } from '../core/exchange-batch.ts'
 import { readAnswer, type ReadAnswer } from '../openai/read-answer.ts'
 import { chatSpan, type ChatSpan } from './chat-span.ts'
@@ -18,6 +22,8 @@ export interface TracingOptions {
   upstreamBaseUrl: string
   /** of a decoded answer; a larger one has no figures */
   maxAnswerBytes: number
+  /** spans that did not get to the collector, and a provider that cannot be closed */
+  onFault: (error: unknown) => void
 }
 
 export interface Tracing {
@@ -34,12 +40,24 @@ const EVERY_MS = 1000
 const TIMEOUT_MS = 5000
 const MAX_ATTRIBUTE_CHARS = 256
 
-const createProvider = ({ endpoint, serviceName }: TracingOptions): BasicTracerProvider => {
+/** The SDK itself only hands a failure to a handler that all of a process shares. */
+const reporting = (exporter: SpanExporter, onFault: (error: unknown) => void): SpanExporter => ({
+  export: (spans, done) =>
+    exporter.export(spans, (result) => {
+      if (result.code === ExportResultCode.FAILED) onFault(result.error)
+      done(result)
+    }),
+  forceFlush: async () => exporter.forceFlush?.(),
+  shutdown: () => exporter.shutdown(),
+})
+
+const createProvider = (options: TracingOptions): BasicTracerProvider => {
+  const { endpoint, serviceName, onFault } = options
   const exporter = new OTLPTraceExporter({
     url: `${endpoint.replace(/\/+$/, '')}/v1/traces`,
     timeoutMillis: TIMEOUT_MS,
   })
-  const processor = new BatchSpanProcessor(exporter, {
+  const processor = new BatchSpanProcessor(reporting(exporter, onFault), {
     maxQueueSize: MAX_QUEUED_SPANS,
     maxExportBatchSize: MAX_BATCH_SPANS,
     scheduledDelayMillis: EVERY_MS,
@@ -93,10 +111,10 @@ export const startTracing = (options: TracingOptions): Tracing => {
       const send = (answer: ReadAnswer): void =>
         report(chatSpan(exchange, answer, upstream), parentOf(traceparent))
       const answer = readExchange(exchange, options.maxAnswerBytes)
-      if (answer instanceof Promise) void answer.then(send)
+      if (answer instanceof Promise) answer.then(send).catch(options.onFault)
       else send(answer)
     },
     // a collector that is away must not fail the end of the process
-    close: () => provider.shutdown().catch(() => {}),
+    close: () => provider.shutdown().catch(options.onFault),
   }
 }

@@ -2,6 +2,7 @@
 import type { InternalizeOptions } from '../core/internalization.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Economics } from '../store/economics.ts'
+import type { ReportFault, WorkerFault } from '../fault-log.ts'
 import type { Store } from '../store/store.ts'
 
 /** Asks the upstream again with the operator's own key; null when it gave no usable answer. */
@@ -51,4 +52,6 @@ export interface WorkerDeps {
   now: () => number
   sleep: (ms: number, signal?: AbortSignal) => Promise<void>
   log: (event: WorkerEvent) => void
+  /** takes every exception after which the worker goes on */
+  fault: ReportFault<WorkerFault>
 }

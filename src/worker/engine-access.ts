@@ -1,7 +1,6 @@
 /** What the worker needs the engine for, and the engine where it answers. */
 import type { EngineNeed } from '../core/engine-power.ts'
 import type { Engine } from '../engine/engine.ts'
-import { toAppError } from '../errors.ts'
 import { isUnfinished } from '../openai/fine-tuning.ts'
 import type { WorkerDeps } from './deps.ts'
 import { openEnginePower } from './engine-power.ts'
@@ -39,10 +38,11 @@ const needOf = async ({ store }: WorkerDeps, engine: Engine): Promise<EngineNeed
 }
 
 /** Also jobs of others, whose engine it may be as well; one that is away has none that runs. */
-const isTraining = async (engine: Engine): Promise<boolean> => {
+const isTraining = async ({ fault }: WorkerDeps, engine: Engine): Promise<boolean> => {
   try {
     return (await engine.findJobs({})).some(isUnfinished)
-  } catch {
+  } catch (error) {
+    fault('engine-jobs', error)
     return false
   }
 }
@@ -50,9 +50,8 @@ const isTraining = async (engine: Engine): Promise<boolean> => {
 const pruneFiles = async (deps: WorkerDeps, engine: Engine): Promise<void> => {
   try {
     await pruneTrainingFiles(engine, await deps.store.internalizations.list())
-  } catch (thrown) {
-    const { message, code } = toAppError(thrown)
-    deps.log({ level: 'warn', message: `training files stay: ${message}`, data: { code } })
+  } catch (error) {
+    deps.fault('training-files', error)
   }
 }
 
@@ -66,7 +65,7 @@ export const openEngineAccess = async (deps: WorkerDeps): Promise<EngineAccess> 
   }
   const beforeStop = async (): Promise<boolean> => {
     if ((await watch.present()) === null) return true
-    if (await isTraining(engine)) return false
+    if (await isTraining(deps, engine)) return false
     await prune()
     return true
   }

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { afterAnswer, afterSilence, isAskDue, UNSEEN, type Presence } from '../core/engine-power.ts'
 import type { Engine } from '../engine/engine.ts'
 import { AppError, toAppError } from '../errors.ts'
+import { causesOf } from '../fault-log.ts'
 import type { WorkerDeps } from './deps.ts'
 
 const ANSWER_MS = 15_000
@@ -56,7 +57,7 @@ export const watchEngine = (
     isAwaySaid = isAway
     if (error === null) return log({ level: 'info', message: 'the engine answers' })
     const message = `the engine is away, and what needs it waits: ${error.message}`
-    log({ level: 'warn', message, data: { code: error.code } })
+    log({ level: 'warn', message, data: { causes: causesOf(error) } })
   }
 
   return {

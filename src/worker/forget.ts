@@ -20,7 +20,7 @@ import { dropSketch } from './detect.ts'
 import { isEngineLost } from './engine-watch.ts'
 import { deleteTrainingData } from './training-files.ts'
 
-export type ForgetDeps = Pick<WorkerDeps, 'store' | 'engine' | 'now' | 'log'>
+export type ForgetDeps = Pick<WorkerDeps, 'store' | 'engine' | 'now' | 'log' | 'fault'>
 
 /** Without the words of answers and slots that plan and verdict name. */
 const withoutText = (row: Internalization, plan: InternalizationPlan): Internalization => ({
@@ -109,8 +109,8 @@ const settle = async (deps: ForgetDeps, name: string, task: ForgetTask): Promise
     return false
   } catch (thrown) {
     const error = toAppError(thrown)
-    const data = { task: name, code: error.code }
-    deps.log({ level: 'warn', message: `forgetting is tried again: ${error.message}`, data })
+    // it is tried again
+    deps.fault('forgetting', thrown, { task: name })
     return isEngineLost(error)
   }
 }

@@ -185,11 +185,7 @@ export const advance = async (
     return await step(deps, engine, internalization, template)
   } catch (thrown) {
     const error = toAppError(thrown)
-    deps.log({
-      level: 'error',
-      message: error.message,
-      data: { internalization: internalization.id, code: error.code, stack: error.stack },
-    })
+    deps.fault('internalization', thrown, { internalization: internalization.id })
     if (isEngineLost(error)) return 'engine-lost'
     if (TRANSIENT.has(error.code)) return 'waiting'
     await save(deps, internalization, { name: 'failed', cause: error.message })

@@ -6,7 +6,6 @@ import { randomUUID } from 'node:crypto'
 import { newInternalization } from '../core/internalization.ts'
 import { isInWork } from '../core/transitions.ts'
 import type { Engine } from '../engine/engine.ts'
-import { toAppError } from '../errors.ts'
 import { settleRoutes } from '../store/promote.ts'
 import type { WorkerDeps } from './deps.ts'
 import { createDetectLoop, dropOldSketch, type DetectLoop } from './detect.ts'
@@ -111,9 +110,8 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
       while (!signal.aborted) {
         try {
           if (!(await step())) await deps.sleep(IDLE_MS, signal)
-        } catch (thrown) {
-          const error = toAppError(thrown)
-          deps.log({ level: 'error', message: error.message, data: { code: error.code } })
+        } catch (error) {
+          deps.fault('worker-step', error)
           await deps.sleep(FAILURE_MS, signal)
         }
       }

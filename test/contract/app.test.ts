@@ -152,7 +152,7 @@ describe('contract app', () => {
     expect(response.status).toBe(200)
     expect(text).toContain('"error":{"message":"the fake engine dies')
     expect(text).not.toContain('[DONE]')
-    expect(logged).toContain('generation failed after its first token')
+    expect(logged).toContain('fault generation: the fake engine dies after 2 tokens, as told')
   })
 
   it('refuses a page behind an unknown item and a page of no size', async () => {

@@ -11,7 +11,7 @@ const entry = new URL('../../adapters/fake/process.ts', import.meta.url)
 describe('engine process', () => {
   it('is killed in mid-training, comes back on its port and goes on with the job', async () => {
     const dataDir = await temporaryFolder()
-    const child = await startFakeEngine({ dataDir, faults: { stepMs: 5 } })
+    const child = await startFakeEngine({ dataDir, faults: { stepMs: 5 }, onFault: () => {} })
     onTestFinished(() => child.close())
     const engine = createEngine({ name: 'fake', ...child, fetch })
     const training_file = await engine.uploadRows(ROWS, 'rows.jsonl')
@@ -37,7 +37,10 @@ describe('engine process', () => {
   })
 
   it('ends when it is closed', async () => {
-    const child = await startFakeEngine({ dataDir: await temporaryFolder() })
+    const child = await startFakeEngine({
+      dataDir: await temporaryFolder(),
+      onFault: () => {},
+    })
     const pid = child.pid()!
     await child.close()
     expect(() => process.kill(pid, 0)).toThrow('ESRCH')
@@ -57,7 +60,12 @@ describe('engine process', () => {
   })
 
   it('tells why it cannot start', async () => {
-    const starting = startEngineProcess({ name: 'fake', entry, dataDir: '/dev/null/nothing' })
+    const starting = startEngineProcess({
+      name: 'fake',
+      entry,
+      dataDir: '/dev/null/nothing',
+      onFault: () => {},
+    })
     await expect(starting).rejects.toThrow(/ENOTDIR/)
   })
 })

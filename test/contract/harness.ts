@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
 import { type EngineHost, openEngineHost } from '../../adapters/contract/host.ts'
 import type { Log } from '../../adapters/contract/log.ts'
+import type { FaultLine } from '../../src/fault-log.ts'
 import { type FakeBackendOptions, createFakeBackend } from '../../adapters/fake/backend.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
@@ -51,7 +52,10 @@ export const startTestEngine = async (
 ): Promise<TestEngine> => {
   const backend = await createFakeBackend({ dataDir, ...backendOptions })
   const logged: string[] = []
-  const log: Log = (_, message) => logged.push(message)
+  const log: Log = (_, message, fields) => {
+    const { kind, causes } = (fields ?? {}) as Partial<FaultLine>
+    logged.push(message === 'fault' ? `fault ${kind}: ${causes?.[0]?.message}` : message)
+  }
   const host = await openEngineHost({ backend, dataDir, token: TOKEN, log, ...hostOptions })
   onTestFinished(() => host.close())
   const fetchApp: typeof fetch = async (input, init) =>

@@ -22,6 +22,7 @@ import {
 let harness: Harness
 let engineProcess: EngineProcess
 let dataDir: string
+let deaths: { error: Error; data: unknown }[]
 
 /** how far the engine is with the answer under way */
 let progress: { asked: boolean; deltas: number }
@@ -40,8 +41,13 @@ const watched = (engine: Engine): Engine => ({
 })
 
 const start = async (faults: Parameters<typeof startFakeEngine>[0]['faults']): Promise<void> => {
+  deaths = []
   dataDir = mkdtempSync(join(tmpdir(), 'promptintern-faults-'))
-  engineProcess = await startFakeEngine({ dataDir, ...(faults === undefined ? {} : { faults }) })
+  engineProcess = await startFakeEngine({
+    dataDir,
+    onFault: (error, data) => deaths.push({ error, data }),
+    ...(faults === undefined ? {} : { faults }),
+  })
   const engine = watched(createEngine({ name: 'hand', ...engineProcess, fetch }))
   // the fake engine's base model answers as a lora would
   const table = compileRouteTable([{ ...ROUTE, lora: 'fake-base', threshold: -1e9 }])
@@ -71,6 +77,11 @@ const expectUpstream = async (when: () => boolean): Promise<void> => {
   const answer = await asking
   expect(answer.headers['x-promptintern-reason']).toBe('engine-error')
   expect(JSON.parse(answer.body.toString())).toEqual(completion('from the upstream'))
+  expect(harness.faults).toMatchObject([
+    { kind: 'engine', error: { code: 'engine-unavailable' }, data: { reason: 'engine-error' } },
+  ])
+  await eventually(() => deaths.length === 1)
+  expect(deaths).toMatchObject([{ data: { exitCode: null, signal: 'SIGKILL' } }])
   expect(harness.upstream.requests.map((request) => request.body.toString())).toEqual([body])
 }
 

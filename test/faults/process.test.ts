@@ -49,7 +49,7 @@ describe('what nobody caught', () => {
     for (const times of [1, 2]) {
       child.kill('SIGUSR2')
       await eventually(async () =>
-        (await metrics()).includes(`promptintern_unexpected_errors_total ${times * 3}\n`)
+        (await metrics()).includes(`promptintern_faults_total{kind="uncaught"} ${times * 3}\n`)
       )
     }
     expect((await send(port, chatBody('hi'))).status).toBe(200)
@@ -131,7 +131,7 @@ describe('a log that cannot be written', () => {
     closeSync(full)
     child.kill('SIGUSR2')
     await eventually(async () =>
-      (await metrics()).includes('promptintern_unexpected_errors_total 3\n')
+      (await metrics()).includes('promptintern_faults_total{kind="uncaught"} 3\n')
     )
     expect((await send(port, chatBody('hi'))).status).toBe(200)
     child.kill('SIGTERM')

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { FaultLine } from '../../src/fault-log.ts'
 import { freePort } from '../../bench/harness/free-port.ts'
 
 export const ADMIN_TOKEN = 'faults-admin-token'
@@ -13,11 +14,14 @@ const START_MS = 40_000
 
 export interface ServerProcess {
   port: number
+  dataDir: string
   child: ChildProcess
   /** the code; null when a signal ended it */
   exit: Promise<number | null>
   /** what it has written to stderr, unless that went elsewhere */
   log(): string
+  /** the lines of its log that tell of a fault, oldest first; those of its children, too */
+  faults(): FaultLine[]
   metrics(): Promise<string>
   /** ends it at once and removes its data */
   remove(): Promise<void>
@@ -30,17 +34,30 @@ export interface SpawnOptions {
   before?: string
   /** largest file it may write, in units of 512 bytes */
   maxFileBlocks?: number
+  /** fills its data directory before it starts */
+  prepare?: (dataDir: string) => Promise<void>
+  /** the worker runs beside it; it does not by default */
+  worker?: boolean
 }
+
+const faultsIn = (log: string): FaultLine[] =>
+  log
+    .split('\n')
+    .filter((line) => line.startsWith('{') && line.endsWith('}'))
+    .map((line) => JSON.parse(line) as FaultLine & { msg?: string })
+    .filter(({ msg }) => msg === 'fault')
 
 /** Starts it without waiting until it serves. */
 export const spawnServer = async (
   env: Record<string, string>,
-  { stderr, before = '', maxFileBlocks }: SpawnOptions = {}
+  { stderr, before = '', maxFileBlocks, prepare, worker = false }: SpawnOptions = {}
 ): Promise<ServerProcess> => {
   const port = Number(env['PORT'] ?? (await freePort()))
   const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-faults-'))
   const imports = ['tsx', `data:text/javascript,${encodeURIComponent(before)}`]
-  const command = [...imports.flatMap((name) => ['--import', name]), CLI, 'serve', '--no-worker']
+  const command = [...imports.flatMap((name) => ['--import', name]), CLI, 'serve']
+  if (!worker) command.push('--no-worker')
+  await prepare?.(dataDir)
   const limit = maxFileBlocks === undefined ? '' : `ulimit -f ${maxFileBlocks} && `
   const child = spawn('sh', ['-c', `${limit}exec "$0" "$@"`, process.execPath, ...command], {
     env: { ...process.env, DATA_DIR: dataDir, ADMIN_TOKEN, ...env, PORT: String(port) },
@@ -51,9 +68,11 @@ export const spawnServer = async (
   const exit = new Promise<number | null>((resolve) => child.once('close', resolve))
   return {
     port,
+    dataDir,
     child,
     exit,
     log: () => log,
+    faults: () => faultsIn(log),
     metrics: async () => {
       const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
       return (await fetch(`http://127.0.0.1:${port}/metrics`, { headers })).text()

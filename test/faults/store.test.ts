@@ -17,10 +17,18 @@ const noSpace = (): Error =>
   Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
 
 let harness: Harness
+let faults: { kind: string; error: unknown }[]
 afterEach(() => harness.close())
 
 const startWith = async (append: LogQueueOptions['append'], maxBytes: number) => {
-  const queue = createLogQueue({ append, maxBytes, gatherMs: 1, retryMs: 1 })
+  faults = []
+  const queue = createLogQueue({
+    append,
+    maxBytes,
+    gatherMs: 1,
+    retryMs: 1,
+    fault: (kind, error) => faults.push({ kind, error }),
+  })
   harness = await startHarness({ log: (exchange) => queue.push(exchange) })
   return queue
 }
@@ -42,6 +50,8 @@ describe('a store that refuses everything', () => {
     }, 2 ** 24)
     expect(await askTimes(50)).toEqual(ok(50))
     await eventually(() => queue.stats().storeFailures > 2)
+    expect(faults.length).toBeGreaterThan(2)
+    for (const fault of faults) expect(fault).toEqual({ kind: 'log-store', error: noSpace() })
     expect(written).toEqual([])
     isDown = false
     await eventually(() => queue.stats().queued === 0)
@@ -57,6 +67,7 @@ describe('a store that refuses everything', () => {
     expect(await askTimes(300)).toEqual(ok(300))
     await eventually(() => queue.stats().queued + queue.stats().dropped === 300)
     expect(queue.stats().dropped).toBeGreaterThan(0)
+    expect(faults.map(({ kind }) => kind)).toContain('log-dropped')
     expect(queue.stats().queuedBytes).toBeLessThanOrEqual(maxBytes)
     await queue.close(0)
     expect(queue.stats()).toMatchObject({ written: 0, dropped: 300 })
@@ -76,7 +87,7 @@ describe('a full disk', () => {
     const upstream = await startUpstream()
     // a limit on the size of files is what a test can do to a disk
     const server = await startServerProcess(
-      { UPSTREAM_BASE_URL: upstream.url, LOG_LEVEL: 'silent' },
+      { UPSTREAM_BASE_URL: upstream.url, LOG_LEVEL: 'error' },
       { maxFileBlocks: 4096 }
     )
     const failures = async (): Promise<number> => {
@@ -92,6 +103,11 @@ describe('a full disk', () => {
     for (let i = 0; i < 10; i++) statuses.push((await send(server.port, chatBody('hi'))).status)
     expect(new Set(statuses)).toEqual(new Set([200]))
     expect(server.child.exitCode).toBeNull()
+    await eventually(() => server.faults().some(({ kind }) => kind === 'log-store'))
+    const fault = server.faults().find(({ kind }) => kind === 'log-store')
+    expect(fault?.causes[0]).toMatchObject({ code: 'store-unavailable' })
+    // where in the store's thread it was thrown
+    expect(fault?.causes.flatMap(({ stack }) => stack).join()).toContain('sqlite')
     await server.remove()
     upstream.close()
   })

@@ -15,6 +15,7 @@ const appOf = (overrides: Partial<AppDeps> = {}) =>
     registry,
     adminToken: 'secret',
     readiness: () => ({ store: true }),
+    onFault: () => {},
     ...overrides,
   })
 
@@ -60,7 +61,7 @@ describe('the app', () => {
   })
 
   it('renders errors in OpenAI`s format and tells the operator the unexpected ones', async () => {
-    const unexpected: unknown[] = []
+    const faults: unknown[] = []
     const admin = new Hono()
       .get('/known', () => {
         throw new AppError('not-found', 'no such template')
@@ -68,12 +69,15 @@ describe('the app', () => {
       .get('/unknown', () => {
         throw new Error('boom')
       })
-    const app = appOf({ admin, onUnexpected: (error) => unexpected.push(error) })
+    const app = appOf({ admin, onFault: (error) => faults.push(error) })
     expect(await get(app, '/admin/known')).toEqual({
       status: 404,
       body: '{"error":{"message":"no such template","type":"invalid_request_error","param":null,"code":"not_found"}}',
     })
-    expect((await get(app, '/admin/unknown')).status).toBe(500)
-    expect(unexpected).toEqual([new Error('boom')])
+    expect(await get(app, '/admin/unknown')).toEqual({
+      status: 500,
+      body: '{"error":{"message":"internal error","type":"server_error","param":null,"code":"internal"}}',
+    })
+    expect(faults).toEqual([new Error('boom')])
   })
 })

@@ -143,7 +143,8 @@ describe('a server that drains', () => {
         env.outgoing.end(whole)
         return RESPONSE_ALREADY_SENT
       }),
-      { port: 0, host: '127.0.0.1' }
+      { port: 0, host: '127.0.0.1' },
+      { fault: harness.deps.fault }
     )
     const socket = connect(port, '127.0.0.1')
     socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n')

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { Registry } from 'prom-client'
 import { batchCaptured, readBatch, type CapturedExchange } from '../../src/core/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/record.ts'
+import type { ServerFault } from '../../src/fault-log.ts'
 import { listen as listenWith, type ListenOptions } from '../../src/http-server.ts'
 import { createBodyBudget } from '../../src/proxy/body-budget.ts'
 import { createCredentials } from '../../src/proxy/credentials.ts'
@@ -105,12 +106,20 @@ export const startUpstream = async (): Promise<FakeUpstream> => {
   return upstream
 }
 
+export interface ReportedFault {
+  kind: ServerFault
+  error: unknown
+  data: Record<string, unknown> | undefined
+}
+
 export interface Harness {
   port: number
   baseUrl: string
   upstream: FakeUpstream
   registry: Registry
   deps: ProxyDeps
+  /** what was reported, oldest first */
+  faults: ReportedFault[]
   drain(limitMs: number): Promise<void>
   /** the record of every exchange that has ended so far */
   records(): Promise<ExchangeRecord[]>
@@ -144,6 +153,7 @@ export const startHarness = async (
 ): Promise<Harness> => {
   const upstream = await startUpstream()
   const exchanges: CapturedExchange[] = []
+  const faults: ReportedFault[] = []
   const registry = new Registry()
   let ids = 0
   const deps: ProxyDeps = {
@@ -166,6 +176,7 @@ export const startHarness = async (
       dropped: 0,
       storeFailures: 0,
     })),
+    fault: (kind, error, data) => faults.push({ kind, error, data }),
     savedUsd: () => null,
     limits: LIMITS,
     trace: null,
@@ -178,7 +189,10 @@ export const startHarness = async (
   }
   const proxy = createProxy(deps)
   const address = { port: 0, host: '127.0.0.1' }
-  const { server, port, drain } = await listenWith(proxy.app, address, options)
+  const { server, port, drain } = await listenWith(proxy.app, address, {
+    fault: deps.fault,
+    ...options,
+  })
   return {
     port,
     drain,
@@ -186,6 +200,7 @@ export const startHarness = async (
     upstream,
     registry,
     deps,
+    faults,
     records: async () =>
       (await readRecords(readBatch(batchCaptured(exchanges)), MAX_ANSWER_BYTES)).map(
         ({ head, usage, request, response }) => ({

@@ -37,6 +37,7 @@ const collect = (options: Partial<LogQueueOptions> = {}) => {
   const batches: string[][] = []
   const queue = createLogQueue({
     append: async (batch) => void batches.push(idsOf(batch)),
+    fault: () => {},
     maxBytes: 100 * ROOM,
     batchBytes: 4 * ROOM,
     gatherMs: 1,

@@ -48,6 +48,8 @@ describe('metrics of chat completions', () => {
   })
 })
 
+const faults: string[] = []
+
 const eventLoop = () => ({ median: 0.001, p99: 0.02, max: 0.3 })
 
 const register = (usage: ProcessReadings['usage']): Registry => {
@@ -56,6 +58,7 @@ const register = (usage: ProcessReadings['usage']): Registry => {
     inFlight: () => 3,
     bodyBytes: () => 42,
     usage,
+    fault: (kind) => faults.push(kind),
     eventLoop,
     engines: () => [['hand', false]],
   })
@@ -93,5 +96,7 @@ describe('metrics that are read', () => {
     expect(await registry.metrics()).toContain(line)
     isAway = true
     expect(await registry.metrics()).toContain(line)
+    // one for each of the two metrics that ask the store
+    expect(faults).toEqual(['usage-totals', 'usage-totals'])
   })
 })

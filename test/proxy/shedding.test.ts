@@ -103,8 +103,9 @@ describe('a proxy whose event loop is late', () => {
       admin: new Hono().get('/api/status', (context) => context.text('fine')),
       registry,
       adminToken: null,
+      onFault: () => {},
     })
-    const own = await listen(app, { port: 0, host: '127.0.0.1' })
+    const own = await listen(app, { port: 0, host: '127.0.0.1' }, { fault: harness.deps.fault })
     const statuses = ['/healthz', '/readyz', '/metrics', '/admin/api/status', '/v1/models'].map(
       async (path) => (await send(own.port, null, { method: 'GET', path })).status
     )

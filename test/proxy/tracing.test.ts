@@ -41,6 +41,7 @@ const attributesOf = ({ attributes }: Pick<OtlpSpan, 'attributes'>): Record<stri
 let collector: Server
 let received: { url: string; headers: IncomingHttpHeaders; text: string }[]
 let tracing: Tracing
+let faults: unknown[]
 let harness: Harness
 
 const start = async (overrides: Parameters<typeof startHarness>[0] = {}): Promise<void> => {
@@ -50,6 +51,7 @@ const start = async (overrides: Parameters<typeof startHarness>[0] = {}): Promis
     serviceName: 'test-service',
     upstreamBaseUrl: 'https://upstream.example/v1',
     maxAnswerBytes: 2 ** 20,
+    onFault: (error) => faults.push(error),
   })
   harness = await startHarness({ trace: tracing.trace, ...overrides })
 }
@@ -65,6 +67,7 @@ const spans = async (): Promise<OtlpSpan[]> => {
 
 beforeEach(async () => {
   received = []
+  faults = []
   collector = createServer((incoming, response) => {
     let text = ''
     incoming.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
@@ -153,6 +156,8 @@ describe('the span of a chat completion', () => {
     expect((await send(harness.port, chatBody('hi'))).status).toBe(200)
     await tracing.close()
     expect(received).toEqual([])
+    // what was not sent is told
+    expect(faults.length).toBeGreaterThan(0)
   })
 
   it('names the lora that answered, and not the upstream', async () => {

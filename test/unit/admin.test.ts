@@ -57,6 +57,7 @@ describe('admin API', () => {
   let store: Store
   let app: Hono
   let now = 50_000
+  let refreshes: number
 
   const send = async <T>(
     method: string,
@@ -81,6 +82,7 @@ describe('admin API', () => {
     send<T>('POST', path, body)
 
   beforeEach(async () => {
+    refreshes = 0
     dataDir = mkdtempSync(join(tmpdir(), 'admin-'))
     store = await openLocalStore({ dataDir }, Date.now)
     await store.templates.upsert([exampleTemplate()])
@@ -91,6 +93,7 @@ describe('admin API', () => {
           store,
           token: TOKEN,
           now: () => now++,
+          refreshRoutes: async () => void refreshes++,
           status: () => ({ engine: 'onnx', routes: 3 }),
           trafficShare: 1,
           estimatesUsage: true,
@@ -303,6 +306,7 @@ describe('admin API', () => {
       })
       const [route] = await store.routes.list()
       expect(route).toMatchObject({ internalizationId: 'a', lora: 'lora-of-arm-1' })
+      expect(refreshes).toBe(1)
       expect((await store.internalizations.history('a')).at(-1)).toMatchObject({
         by: 'admin',
         to: { name: 'live' },
@@ -328,6 +332,8 @@ describe('admin API', () => {
       await post('/internalizations/b/approve')
       const retired = await post('/internalizations/b/retire', { reason: 'season is over' })
       expect(retired.body).toMatchObject({ state: { name: 'retired', reason: 'season is over' } })
+      // rejecting changes no route
+      expect(refreshes).toBe(2)
       expect(await store.routes.list()).toEqual([])
     })
 
@@ -336,7 +342,9 @@ describe('admin API', () => {
         await store.internalizations.create(exampleApproved(id))
         await post(`/internalizations/${id}/approve`)
       }
+      refreshes = 0
       const { status, body } = await post('/routes/version-1/rollback')
+      expect(refreshes).toBe(1)
       expect(status).toBe(200)
       expect(body).toMatchObject({
         retired: { id: 'b', state: { name: 'retired', reason: 'rolled back' } },
@@ -561,6 +569,15 @@ describe('admin API', () => {
       })
       expect((await store.records.list({ limit: 9 })).map(({ id }) => id)).toEqual(['record-2'])
       expect((await get('/status')).body).toMatchObject({ forgetting: 1 })
+    })
+
+    it('takes routes back before it answers, where it is told to', async () => {
+      await post('/internalizations/a/approve')
+      refreshes = 0
+      await post('/forget', { recordIds: ['record-1'], retire: true, dryRun: true })
+      expect(refreshes).toBe(0)
+      await post('/forget', { recordIds: ['record-1'], retire: true })
+      expect([refreshes, await store.routes.list()]).toEqual([1, []])
     })
 
     it('says what is wrong with a request', async () => {

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { engineCommandsOf, maskSecrets } from '../../src/engine-commands.ts'
+import { engineCommandsOf, maskLine } from '../../src/engine-commands.ts'
 import { runShell, type ShellResult } from '../../src/shell-command.ts'
 
 const LONG_MS = 60_000
@@ -132,16 +132,16 @@ describe('the engine’s commands', () => {
     ['bad key sk-abcdefghijklmnopqrstuvwx', 'sk-abc'],
     ['password: hunter22', 'hunter22'],
   ])('mask %s', (line, secret) => {
-    const masked = maskSecrets(line, {})
+    const masked = maskLine(line, {})
     expect(masked).not.toContain(secret)
     expect(masked).toMatch(/\[(?:KEY_1|SECRET)\]/)
   })
 
   it('leave a plain line alone, up to its length', () => {
-    expect(maskSecrets('no machine of this kind is free', { API_KEY: 'no' })).toBe(
+    expect(maskLine('no machine of this kind is free', { API_KEY: 'no' })).toBe(
       'no machine of this kind is free'
     )
-    expect(maskSecrets('x '.repeat(400), {})).toHaveLength(300)
+    expect(maskLine('x '.repeat(400), {})).toHaveLength(300)
   })
 
   it('are none where no machine is configured', () => {

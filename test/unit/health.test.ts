@@ -12,6 +12,7 @@ const watch = (options: Partial<HealthOptions> = {}) => {
   const state = { stats: NOTHING, reads: 0 }
   health = watchHealth({
     engine: null,
+    fault: () => {},
     everyMs: 5,
     timeoutMs: 20,
     ...options,
@@ -59,12 +60,17 @@ describe('the health of the engine', () => {
 
   it('follows its answers, and silence is none', async () => {
     const engine = { models: (): Promise<unknown> => Promise.reject(new Error('away')) }
-    watch({ engine })
+    const faults: unknown[][] = []
+    const { rounds } = watch({ engine, fault: (...reported) => faults.push(reported) })
     expect(health.engineIsReachable()).toBe(true)
     await eventually(() => health.engineIsReachable() === false)
+    await rounds()
+    // that it is still away is no news
+    expect(faults).toEqual([['engine-away', new Error('away')]])
     engine.models = () => Promise.resolve([])
     await eventually(() => health.engineIsReachable() === true)
     engine.models = () => new Promise(() => {})
     await eventually(() => health.engineIsReachable() === false)
+    expect(faults[1]).toMatchObject(['engine-away', { code: 'engine-timeout' }])
   })
 })

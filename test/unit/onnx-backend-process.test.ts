@@ -18,7 +18,12 @@ let client: OpenAI
 
 beforeAll(async () => {
   writeRandomModel(modelPath, { seed: 9 })
-  engine = await startOnnxEngine({ dataDir: join(root, 'data'), modelPath, threads: 1 })
+  engine = await startOnnxEngine({
+    onFault: () => {},
+    dataDir: join(root, 'data'),
+    modelPath,
+    threads: 1,
+  })
   client = new OpenAI({ baseURL: engine.baseUrl, apiKey: engine.token, maxRetries: 20 })
 }, 60_000)
 afterAll(async () => {
@@ -80,7 +85,11 @@ describe('the engine’s process', () => {
   })
 
   it('says what is wrong with a model that cannot be loaded', async () => {
-    const starting = startOnnxEngine({ dataDir: join(root, 'data'), modelPath: join(root, 'none') })
+    const starting = startOnnxEngine({
+      onFault: () => {},
+      dataDir: join(root, 'data'),
+      modelPath: join(root, 'none'),
+    })
     await expect(starting).rejects.toMatchObject({
       code: 'invalid-model',
       message: expect.stringContaining('no model at') as string,

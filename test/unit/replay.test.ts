@@ -11,6 +11,8 @@ const entry = (name: string, apiKey: string | null): NamedUpstream => ({
 })
 
 const asked: [string, RequestInit][] = []
+const faults: unknown[][] = []
+const fault = (...reported: unknown[]): void => void faults.push(reported)
 const answering = (status: number): typeof fetch =>
   (async (url: string, init: RequestInit) => {
     asked.push([url, init])
@@ -19,10 +21,12 @@ const answering = (status: number): typeof fetch =>
 
 const replayWith = (standardKey: string | null, answer: typeof fetch = answering(200)) => {
   asked.length = 0
+  faults.length = 0
   return createReplay({
     standard: { baseUrl: 'https://standard/v1', apiKey: standardKey },
     upstreams: [entry('east', 'sk-east'), entry('plain', null)],
     fetch: answer,
+    fault,
   })
 }
 
@@ -59,7 +63,14 @@ describe('a replay', () => {
     expect(await replayWith('k', answering(500))!(body('gpt-4o'))).toBeNull()
     const failing = (() => Promise.reject(new Error('away'))) as typeof fetch
     expect(await replayWith('k', failing)!(body('gpt-4o'))).toBeNull()
+    expect(faults).toEqual([['replay', new Error('away'), { host: 'standard' }]])
+    const brokenOff = (async () => {
+      const text = new ReadableStream({ start: (stream) => stream.error(new Error('broken off')) })
+      return new Response(text)
+    }) as unknown as typeof fetch
+    expect(await replayWith('k', brokenOff)!(body('gpt-4o'))).toBeNull()
+    expect(faults).toHaveLength(1)
     const standard = { baseUrl: 'https://standard/v1', apiKey: null }
-    expect(createReplay({ standard, upstreams: [], fetch: failing })).toBeNull()
+    expect(createReplay({ standard, upstreams: [], fetch: failing, fault })).toBeNull()
   })
 })

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { watchSnapshot, type SnapshotWatch } from '../../src/snapshot-watch.ts'
 
-const POLL_MS = 1000
+const POLL_MS = 500
 
-const silent = { info: () => {}, error: () => {} }
+const silent = { info: () => {} }
 
 describe('a watched snapshot', () => {
   const fresh = {
@@ -16,10 +16,12 @@ describe('a watched snapshot', () => {
   }
   const store = { ...fresh }
   let watch: SnapshotWatch<string>
+  let faults: unknown[][]
 
   beforeEach(async () => {
     vi.useFakeTimers()
     Object.assign(store, fresh)
+    faults = []
     watch = await watchSnapshot(
       {
         name: 'things',
@@ -34,7 +36,8 @@ describe('a watched snapshot', () => {
           return value
         },
       },
-      silent
+      silent,
+      (...reported) => faults.push(reported)
     )
   })
 
@@ -62,6 +65,7 @@ describe('a watched snapshot', () => {
     change('second')
     await vi.advanceTimersByTimeAsync(2 * POLL_MS)
     expect([watch.snapshot(), watch.isCurrent()]).toEqual(['first', false])
+    expect(faults[0]).toEqual(['snapshot', new Error('gone'), { name: 'things' }])
     store.isDown = false
     await vi.advanceTimersByTimeAsync(2 * POLL_MS)
     expect([watch.snapshot(), watch.isCurrent()]).toEqual(['second', true])
@@ -78,6 +82,34 @@ describe('a watched snapshot', () => {
     store.release()
     await vi.advanceTimersByTimeAsync(2 * POLL_MS)
     expect(watch.snapshot()).toBe('third')
+  })
+
+  it('is as new as a refresh when that resolves, also behind a poll that is slow', async () => {
+    change('second')
+    await watch.refresh()
+    expect(watch.snapshot()).toBe('second')
+    store.answers = new Promise((resolve) => {
+      store.release = resolve
+    })
+    change('third')
+    await vi.advanceTimersByTimeAsync(POLL_MS)
+    // the poll has read the third by now, and waits
+    change('fourth')
+    const refreshed = watch.refresh()
+    store.answers = Promise.resolve()
+    store.release()
+    await refreshed
+    expect(watch.snapshot()).toBe('fourth')
+  })
+
+  it('says that a refresh failed, and follows when the store is back', async () => {
+    change('second')
+    store.isDown = true
+    await expect(watch.refresh()).rejects.toMatchObject({ code: 'store-unavailable' })
+    expect([watch.snapshot(), watch.isCurrent()]).toEqual(['first', false])
+    store.isDown = false
+    await vi.advanceTimersByTimeAsync(POLL_MS)
+    expect([watch.snapshot(), watch.isCurrent()]).toEqual(['second', true])
   })
 
   it('asks no more when it is stopped', async () => {

@@ -132,6 +132,33 @@ describe('promotion', () => {
     expect(await routedTo()).toEqual([])
   })
 
+  it.each(['rolled back', 'retired'])(
+    'ends what failed halfway when it is %s again',
+    async (how) => {
+      const live = await goLive(store, await create('a'), context())
+      const broken: Store = {
+        ...store,
+        routes: { ...store.routes, remove: () => Promise.reject(new Error('disk full')) },
+      }
+      const decide = (where: Store) =>
+        how === 'retired'
+          ? retire(where, live, 'wrong', context())
+          : rollBack(where, VERSION, 'wrong', context())
+      await expect(decide(broken)).rejects.toThrow('disk full')
+      expect([await stateOf('a'), await routedTo()]).toEqual([
+        { name: 'retired', reason: 'wrong' },
+        ['a'],
+      ])
+      const repeated =
+        how === 'retired'
+          ? retire(store, (await store.internalizations.get('a'))!, 'wrong', context())
+          : rollBack(store, VERSION, 'wrong', context())
+      if (how === 'retired') await repeated
+      else await expect(repeated).rejects.toMatchObject({ code: 'not-found' })
+      expect(await routedTo()).toEqual([])
+    }
+  )
+
   it('writes nothing when all agrees, so that nobody compiles routes anew', async () => {
     await goLive(store, await create('a'), context())
     const revision = await store.routes.revision()

@@ -16,7 +16,7 @@ import { forget, type ForgetReport, type ForgetRequest } from '../../src/store/f
 import { goLive } from '../../src/store/promote.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open.ts'
 import type { Store } from '../../src/store/store.ts'
-import type { WorkerDeps, WorkerEvent } from '../../src/worker/deps.ts'
+import type { WorkerDeps } from '../../src/worker/deps.ts'
 import { settleForgotten } from '../../src/worker/forget.ts'
 import { createWorker, type Worker } from '../../src/worker/worker.ts'
 import { exampleRecord } from '../fixtures/examples.ts'
@@ -64,7 +64,6 @@ describe('forgetting', () => {
   let host: EngineHost
   let engine: Engine
   let worker: Worker
-  let events: WorkerEvent[]
   let now: number
   let ids: number
 
@@ -74,7 +73,7 @@ describe('forgetting', () => {
       engine,
       now: () => now,
       sleep: () => Promise.resolve(),
-      log: (event) => void events.push(event),
+      log: () => {},
       ...changes,
     })
 
@@ -111,7 +110,6 @@ describe('forgetting', () => {
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'promptintern-forget-'))
     store = await openSqliteStore({ dataDir: folder })
-    events = []
     now = 1_700_000_000_000
     ids = 0
     const dataDir = join(folder, 'engine')
@@ -281,8 +279,12 @@ describe('forgetting', () => {
     await settleForgotten(depsOf({ engine: null }))
     expect(await forgetTasks(store)).toHaveLength(1)
     const away = { ...engine, files: () => Promise.reject(new Error('it is away')) }
-    await settleForgotten(depsOf({ engine: away }))
-    expect(events.at(-1)!.message).toContain('it is away')
+    const faults: unknown[][] = []
+    const fault: WorkerDeps['fault'] = (...reported) => void faults.push(reported)
+    await settleForgotten(depsOf({ engine: away, fault }))
+    expect(faults).toEqual([
+      ['forgetting', new Error('it is away'), { task: (await forgetTasks(store))[0] }],
+    ])
     expect(await forgetTasks(store)).toHaveLength(1)
     // the database is clean already, and is not written anew again
     expect(found(MARKER).every((path) => path.includes('/engine/'))).toBe(true)

@@ -14,5 +14,6 @@ export const workerDeps = (given: Pick<WorkerDeps, Given> & Partial<WorkerDeps>)
   retention: { bodiesMs: 1e15, recordsMs: 1e15 },
   replayUpstream: null,
   economics: openEconomics(given.store, economicsSettings(parseConfig({}), []), given.now),
+  fault: () => {},
   ...given,
 })

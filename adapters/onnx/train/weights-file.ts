@@ -71,6 +71,7 @@ const isComplete = async (path: string, seal: string, bytes: number): Promise<bo
     const [{ size }, text] = await Promise.all([stat(path), readFile(`${path}.json`, 'utf8')])
     return size === bytes && text === seal
   } catch {
+    // not there yet
     return false
   }
 }

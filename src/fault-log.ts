@@ -1,0 +1,175 @@
+/**
+ * One structured line for each fault, for the operator: its kind, its chain of causes and where each
+ * was thrown. Lines are bounded per second and kind, so that a flood of faults cannot fill the disk;
+ * every fault is counted. Knows neither the logger nor what the counts are shown in.
+ */
+import { maskSecrets } from './mask-secrets.ts'
+
+/** Of the server's process; docs/metrics.md says what each means. */
+export const SERVER_FAULTS = [
+  'accept',
+  'charge',
+  'close',
+  'engine',
+  'engine-away',
+  'engine-process',
+  'exchange-end',
+  'log-dropped',
+  'log-store',
+  'matching',
+  'request',
+  'route',
+  'snapshot',
+  'spend',
+  'traces',
+  'uncaught',
+  'unreadable-request',
+  'upstream',
+  'usage-totals',
+  'worker-process',
+] as const
+export type ServerFault = (typeof SERVER_FAULTS)[number]
+
+/** Of the worker's process. */
+export const WORKER_FAULTS = [
+  'engine-jobs',
+  'engine-process',
+  'forgetting',
+  'internalization',
+  'replay',
+  'training-files',
+  'worker-step',
+] as const
+export type WorkerFault = (typeof WORKER_FAULTS)[number]
+
+/**
+ * Takes a fault that was handled. Does not throw.
+ * @param data ids, codes, host and port; no headers, bodies or URLs
+ */
+export type ReportFault<Kind extends string> = (
+  kind: Kind,
+  error: unknown,
+  data?: Record<string, unknown>
+) => void
+
+/** One link of a chain of causes. */
+export interface FaultCause {
+  name: string
+  /** of an AppError, of Node or of a library; null without one */
+  code: string | null
+  message: string
+  /** where it was thrown, innermost first; empty where that is not known */
+  stack: string[]
+}
+
+export interface FaultLine extends Record<string, unknown> {
+  kind: string
+  /** faults of this kind since the process began, with this one */
+  count: number
+  /** faults of this kind since its last line that have no line */
+  suppressed: number
+  /** the error, what caused it, what caused that */
+  causes: FaultCause[]
+}
+
+export interface FaultLogOptions<Kind extends string> {
+  write: (line: FaultLine & { kind: Kind }) => void
+  /** counted up in, one number a kind */
+  counts: Record<Kind, number>
+  /** milliseconds; only differences count */
+  now: () => number
+}
+
+const LINES_PER_SECOND = 5
+const MAX_CAUSES = 5
+const MAX_FRAMES = 12
+const MAX_MESSAGE_CHARS = 300
+
+const framesOf = (text: string): string[] =>
+  text
+    .split('\n')
+    .filter((line) => /^\s+at /.test(line))
+    .slice(0, MAX_FRAMES)
+    .map((line) => line.trim())
+
+/** Without secrets and without what the error quotes of the data that it was thrown for. */
+const safeMessage = (name: string, message: string): string => {
+  // JSON.parse quotes the text that it could not read
+  if (name === 'SyntaxError') return '(left out: it quotes what could not be read)'
+  // Node quotes the argument that it refuses
+  const unquoted = message
+    .replace(/\bReceived .*/s, 'Received …')
+    .replace(/\b(?:Unexpected|Expected|Unterminated|Bad) .*\bJSON\b.*/s, 'invalid JSON')
+  const withoutQueries = unquoted.replaceAll(/\?[^\s"'<>]+/g, '?…')
+  return maskSecrets(withoutQueries).slice(0, MAX_MESSAGE_CHARS)
+}
+
+const codeOf = (error: Error): string | null => {
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' ? code : null
+}
+
+/** The store's thread sends a cause as its stack, because errors lose their class on the way. */
+const causeOfText = (text: string): FaultCause => ({
+  name: 'Error',
+  code: null,
+  message: safeMessage('Error', text.split('\n', 1)[0]!),
+  stack: framesOf(text),
+})
+
+const causeOf = (thrown: unknown): FaultCause => {
+  if (typeof thrown === 'string') return causeOfText(thrown)
+  // other things that can be thrown may hold anything
+  if (!(thrown instanceof Error))
+    return { name: typeof thrown, code: null, message: 'no error was thrown', stack: [] }
+  return {
+    name: thrown.name,
+    code: codeOf(thrown),
+    message: safeMessage(thrown.name, thrown.message),
+    stack: framesOf(thrown.stack ?? ''),
+  }
+}
+
+/** An error that stands for several, such as one for each address of a host, continues with the first. */
+const nextCause = (thrown: unknown): unknown => {
+  if (!(thrown instanceof Error)) return undefined
+  return thrown instanceof AggregateError ? (thrown.errors[0] as unknown) : thrown.cause
+}
+
+/** Bounded in links, frames and characters, since a chain may be circular. */
+export const causesOf = (thrown: unknown): FaultCause[] => {
+  const causes: FaultCause[] = []
+  let link = thrown
+  do {
+    causes.push(causeOf(link))
+    link = nextCause(link)
+  } while (link !== undefined && link !== null && causes.length < MAX_CAUSES)
+  return causes
+}
+
+/** Nothing counted yet. */
+export const noFaults = <Kind extends string>(kinds: readonly Kind[]): Record<Kind, number> =>
+  Object.fromEntries(kinds.map((kind) => [kind, 0])) as Record<Kind, number>
+
+export const createFaultLog = <Kind extends string>({
+  write,
+  counts,
+  now,
+}: FaultLogOptions<Kind>): ReportFault<Kind> => {
+  const written = new Map<Kind, { second: number; lines: number; suppressed: number }>()
+  return (kind, error, data) => {
+    counts[kind]++
+    const second = Math.floor(now() / 1000)
+    const last = written.get(kind) ?? { second, lines: 0, suppressed: 0 }
+    written.set(kind, last)
+    if (last.second !== second) Object.assign(last, { second, lines: 0 })
+    if (last.lines >= LINES_PER_SECOND) {
+      last.suppressed++
+      return
+    }
+    const { suppressed } = last
+    last.lines++
+    last.suppressed = 0
+    write({ ...data, kind, count: counts[kind], suppressed, causes: causesOf(error) })
+  }
+}

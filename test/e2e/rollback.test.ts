@@ -1,0 +1,88 @@
+/** A route is taken back: by the admin API here and now, by another process within two seconds. */
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openSqliteStore } from '../../src/store/sqlite/open.ts'
+import { exampleApproved } from '../fixtures/examples.ts'
+import { ROUTE, TEMPLATE, TENANTS } from '../fixtures/lora-route.ts'
+import { ADMIN_TOKEN, startServerProcess, type ServerProcess } from '../faults/server-process.ts'
+import { chatBody, eventually, send, startUpstream, type FakeUpstream } from '../proxy/harness.ts'
+
+const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
+
+/** The fake engine's base model answers as a lora would. */
+const goLive = async (dataDir: string): Promise<void> => {
+  const store = await openSqliteStore({ dataDir })
+  await store.templates.upsert([TEMPLATE])
+  await store.internalizations.create(
+    exampleApproved(ROUTE.internalizationId, {
+      tenant: TEMPLATE.tenant,
+      templateVersion: TEMPLATE.version,
+      state: { name: 'live' },
+    })
+  )
+  await store.routes.put({ ...ROUTE, engine: 'default', lora: 'fake-base', threshold: -1e9 })
+  await store.close()
+}
+
+describe('a rollback', () => {
+  let upstream: FakeUpstream
+  let server: ServerProcess
+
+  const routeOf = async (question: string): Promise<unknown> =>
+    (await send(server.port, chatBody(question))).headers['x-promptintern-route']
+
+  beforeEach(async () => {
+    upstream = await startUpstream()
+    const env = {
+      UPSTREAM_BASE_URL: upstream.url,
+      ENGINE: 'fake',
+      TENANT_SECRET: TENANTS.secret,
+      FAKE_FAULTS: JSON.stringify({ firstTokenMs: 30 }),
+    }
+    server = await startServerProcess(env, { prepare: goLive })
+    // the upstream accepts the key
+    await routeOf('hi')
+    expect(await routeOf('hi')).toBe('answered')
+  })
+
+  afterEach(async () => {
+    await server.remove()
+    upstream.close()
+  })
+
+  it('by the admin API is in force before its 200, whatever is under way', async () => {
+    const state = { decidedAt: Infinity, isOver: false }
+    const answers: { startedAt: number; route: unknown }[] = []
+    const client = async (): Promise<void> => {
+      while (!state.isOver) {
+        const startedAt = performance.now()
+        answers.push({ startedAt, route: await routeOf('where is my card') })
+      }
+    }
+    const clients = Array.from({ length: 16 }, client)
+    await eventually(() => answers.length > 20)
+    const path = `/admin/api/routes/${TEMPLATE.version}/rollback`
+    const response = await fetch(`http://127.0.0.1:${server.port}${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${ADMIN_TOKEN}` },
+    })
+    state.decidedAt = performance.now()
+    expect(response.status).toBe(200)
+    const later = () => answers.filter(({ startedAt }) => startedAt > state.decidedAt)
+    await eventually(() => later().length > 40)
+    state.isOver = true
+    await Promise.all(clients)
+    expect(answers.some(({ route }) => route === 'answered')).toBe(true)
+    expect(later().filter(({ route }) => route === 'answered')).toEqual([])
+  })
+
+  it('by the CLI, in a process of its own, is followed', async () => {
+    const env = { ...process.env, DATA_DIR: server.dataDir }
+    const command = ['--import', 'tsx', CLI, 'rollback', TEMPLATE.version]
+    const { stdout } = await promisify(execFile)(process.execPath, command, { env })
+    expect(stdout).toContain('is retired')
+    await eventually(async () => (await routeOf('where is my card')) === undefined)
+  })
+})

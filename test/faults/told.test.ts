@@ -1,0 +1,116 @@
+/** Nothing is silent: what goes wrong in the real server is in its log and its metrics, without secrets. */
+import { createServer as createTlsServer } from 'node:https'
+import { createServer, type AddressInfo, type Server } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import { processTree } from '../../bench/harness/proxy-process.ts'
+import { UNTRUSTED } from '../fixtures/untrusted-certificate.ts'
+import { AUTHORIZATION, CHAT_PATH, chatBody, eventually, send } from '../proxy/harness.ts'
+import { startServerProcess, type ServerProcess } from './server-process.ts'
+
+const WORDS = 'pelican-quartz'
+
+let server: ServerProcess
+let upstream: Server | null = null
+afterEach(async () => {
+  await server.remove()
+  upstream?.close()
+  upstream = null
+})
+
+const listening = (opened: Server): Promise<number> => {
+  upstream = opened
+  return new Promise((resolve) => {
+    opened.listen(0, '127.0.0.1', () => resolve((opened.address() as AddressInfo).port))
+  })
+}
+
+const count = async (kind: string): Promise<number> => {
+  const line = new RegExp(`promptintern_faults_total\\{kind="${kind}"\\} (\\d+)`)
+  return Number(line.exec(await server.metrics())?.[1])
+}
+
+/** The first line of a kind, once it is there. */
+const faultOf = async (kind: string) => {
+  const find = () => server.faults().find((fault) => fault.kind === kind)
+  await eventually(() => find() !== undefined)
+  return find()!
+}
+
+const start = async (...options: Parameters<typeof startServerProcess>): Promise<void> => {
+  server = await startServerProcess(...options)
+}
+
+const expectUnreachable = async (port: number, code: string): Promise<void> => {
+  const { status, body } = await send(server.port, chatBody(WORDS))
+  expect(status).toBe(502)
+  expect(JSON.parse(body.toString()).error.message).toBe('the connection to the upstream failed')
+  const fault = await faultOf('upstream')
+  expect(fault).toMatchObject({ host: `127.0.0.1:${port}`, level: 50 })
+  expect(fault.causes[0]).toMatchObject({ code })
+  expect(await count('upstream')).toBeGreaterThan(0)
+}
+
+describe('an upstream that cannot be reached', () => {
+  it('because it refuses connections', async () => {
+    await start({ UPSTREAM_BASE_URL: 'http://127.0.0.1:1/v1' })
+    await expectUnreachable(1, 'ECONNREFUSED')
+  })
+
+  it('because no one trusts its certificate', async () => {
+    const port = await listening(createTlsServer(UNTRUSTED))
+    await start({ UPSTREAM_BASE_URL: `https://127.0.0.1:${port}/v1` })
+    await expectUnreachable(port, 'DEPTH_ZERO_SELF_SIGNED_CERT')
+  })
+
+  it('because it takes connections and says nothing', async () => {
+    const port = await listening(createServer((socket) => socket.on('error', () => {}).resume()))
+    await start({ UPSTREAM_BASE_URL: `http://127.0.0.1:${port}/v1`, UPSTREAM_TIMEOUT_SECONDS: '1' })
+    await expectUnreachable(port, 'UND_ERR_HEADERS_TIMEOUT')
+  })
+
+  it('because its name does not resolve', async () => {
+    await start({ UPSTREAM_BASE_URL: 'http://upstream.invalid/v1' })
+    expect((await send(server.port, chatBody(WORDS))).status).toBe(502)
+    const fault = await faultOf('upstream')
+    expect(fault).toMatchObject({ host: 'upstream.invalid' })
+    expect(fault.causes[0]?.code).toMatch(/^(ENOTFOUND|EAI_AGAIN)$/)
+  })
+
+  it('floods no log, is counted in full, and shows no secret', async () => {
+    await start({ UPSTREAM_BASE_URL: 'http://127.0.0.1:1/v1', LOG_LEVEL: 'debug' })
+    const begun = performance.now()
+    for (let round = 0; round < 10; round++) {
+      const path = `${CHAT_PATH}?api-key=${WORDS}`
+      await Promise.all(
+        Array.from({ length: 30 }, () => send(server.port, chatBody(WORDS), { path }))
+      )
+    }
+    await send(server.port, null, { method: 'GET', path: `/v1/models?key=${WORDS}` })
+    expect(await count('upstream')).toBeGreaterThanOrEqual(301)
+    const seconds = Math.floor((performance.now() - begun) / 1000) + 2
+    const lines = server.faults().filter(({ kind }) => kind === 'upstream')
+    expect(lines.length).toBeGreaterThan(0)
+    expect(lines.length).toBeLessThanOrEqual(5 * seconds)
+    for (const secret of [WORDS, AUTHORIZATION.slice('Bearer '.length)])
+      expect(server.log()).not.toContain(secret)
+  })
+})
+
+describe('a process that is killed', () => {
+  it('is told with pid and signal, and started again: the worker', async () => {
+    await start({ UPSTREAM_BASE_URL: 'http://127.0.0.1:1/v1' }, { worker: true })
+    await eventually(() => processTree(server.child.pid!).length > 1)
+    const worker = processTree(server.child.pid!)[1]!
+    process.kill(worker, 'SIGKILL')
+    expect(await faultOf('worker-process')).toMatchObject({ pid: worker, signal: 'SIGKILL' })
+    expect(await count('worker-process')).toBe(1)
+  })
+
+  it('is told with pid and signal, and started again: the engine', async () => {
+    await start({ UPSTREAM_BASE_URL: 'http://127.0.0.1:1/v1', ENGINE: 'fake' })
+    const engine = processTree(server.child.pid!)[1]!
+    process.kill(engine, 'SIGKILL')
+    expect(await faultOf('engine-process')).toMatchObject({ pid: engine, signal: 'SIGKILL' })
+    expect(await count('engine-process')).toBe(1)
+  })
+})

@@ -1,0 +1,251 @@
+/** What goes wrong on the way of a request is told to the operator, and little of it to the client. */
+import { connect } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { Engine } from '../../src/engine/engine.ts'
+import { AppError } from '../../src/errors.ts'
+import type { ProxyDeps } from '../../src/proxy/deps.ts'
+import { compileRouteTable } from '../../src/proxy/route-table.ts'
+import { FakeLora, LORA_ANSWER } from '../fakes/lora.ts'
+import { ROUTE } from '../fixtures/lora-route.ts'
+import {
+  AUTHORIZATION,
+  chatBody,
+  completion,
+  eventually,
+  LIMITS,
+  NO_FAILOVER,
+  send,
+  startHarness,
+  startUpstream,
+  type Harness,
+} from './harness.ts'
+
+const SECRET = 'secret detail of /var/lib/promptintern'
+
+let harness: Harness
+afterEach(() => harness.close())
+
+const start = async (overrides: Partial<ProxyDeps> = {}): Promise<Harness> =>
+  (harness = await startHarness(overrides))
+
+const boom = (): never => {
+  throw new Error(SECRET)
+}
+
+const kinds = (): string[] => harness.faults.map(({ kind }) => kind)
+
+const internalError = {
+  error: { message: 'internal error', type: 'server_error', param: null, code: 'internal' },
+}
+
+const withLora = (engine: Partial<Engine>): Partial<ProxyDeps> => {
+  const table = compileRouteTable([{ ...ROUTE, engine: 'fake' }])
+  return { routes: () => table, engines: new Map([['fake', engine as Engine]]) }
+}
+
+/** The second request is one that the lora may answer. */
+const askLora = async () => {
+  await send(harness.port, chatBody('hi'))
+  return send(harness.port, chatBody('hi'))
+}
+
+describe('an exception', () => {
+  it('while a request is received is an internal error to the client, and a fault with its cause', async () => {
+    await start({ access: { callerOf: boom, upstreamApiKey: 'sk-upstream' } })
+    const { status, body } = await send(harness.port, chatBody('hi'))
+    expect([status, JSON.parse(body.toString())]).toEqual([500, internalError])
+    expect(harness.faults).toMatchObject([{ kind: 'request', error: { message: SECRET } }])
+  })
+
+  it('on the way of what is passed through, too', async () => {
+    await start({ access: { callerOf: boom, upstreamApiKey: 'sk-upstream' } })
+    const { status, body } = await send(harness.port, null, { method: 'GET', path: '/v1/models' })
+    expect([status, JSON.parse(body.toString())]).toEqual([500, internalError])
+    expect(kinds()).toEqual(['request'])
+  })
+
+  it('while a request is matched is a fault, and the upstream answers', async () => {
+    await start({ routes: boom })
+    const { status, body } = await send(harness.port, chatBody('hi'))
+    expect([status, JSON.parse(body.toString())]).toEqual([200, completion('from the upstream')])
+    expect(new Set(kinds())).toEqual(new Set(['matching']))
+    expect(harness.faults[0]?.error).toMatchObject({ message: SECRET })
+  })
+
+  it('while a lora is chosen is a fault with the request`s id, and the upstream answers', async () => {
+    await start(withLora(new FakeLora()))
+    harness.deps.tenants.accepted = boom
+    const { headers } = await send(harness.port, chatBody('hi'))
+    expect(headers['x-promptintern-reason']).toBe('internal')
+    expect(harness.faults).toMatchObject([
+      { kind: 'route', data: { request: 'record-1', lora: ROUTE.lora } },
+    ])
+  })
+
+  it.each([
+    ['an upstream`s answer', false],
+    ['a lora`s answer', true],
+  ])('at the end of %s is a fault, and the client has the whole answer', async (_, isLora) => {
+    const isArmed = { now: false }
+    await start({ ...(isLora ? withLora(new FakeLora()) : {}), log: () => isArmed.now && boom() })
+    await send(harness.port, chatBody('hi'))
+    isArmed.now = true
+    const answer = await send(harness.port, chatBody('hi'))
+    expect([answer.status, answer.complete]).toEqual([200, true])
+    expect(answer.body.toString()).toContain(isLora ? LORA_ANSWER : 'from the upstream')
+    await eventually(() => harness.faults.length > 0)
+    expect(kinds()).toEqual(['exchange-end'])
+  })
+})
+
+describe('an engine', () => {
+  it.each([
+    [
+      'refuses',
+      new AppError('invalid-request', 'engine fake: no lora of this name'),
+      'engine-refused',
+    ],
+    ['breaks off', new Error('socket closed'), 'engine-error'],
+  ])('that %s is a fault with its message', async (_, error, reason) => {
+    const engine: Partial<Engine> = {
+      name: 'fake',
+      stream: () => {
+        throw error
+      },
+    }
+    await start(withLora(engine))
+    const { headers, body } = await askLora()
+    expect(headers['x-promptintern-reason']).toBe(reason)
+    expect(body.toString()).not.toContain(error.message)
+    expect(harness.faults).toEqual([
+      {
+        kind: 'engine',
+        error,
+        data: { request: 'record-2', engine: 'fake', lora: ROUTE.lora, reason },
+      },
+    ])
+  })
+
+  it('that says nothing, or stops without a reason, is a fault', async () => {
+    const engine = new FakeLora()
+    await start(withLora(engine))
+    engine.stream = async function* () {
+      yield { text: 'card', logprobs: [] }
+    }
+    await askLora()
+    expect(harness.faults).toMatchObject([
+      { kind: 'engine', error: { code: 'engine-unavailable' }, data: { reason: 'engine-error' } },
+    ])
+  })
+
+  it('that is unsure, or whose client leaves, is none', async () => {
+    const engine = new FakeLora()
+    await start(withLora(engine))
+    engine.stream = async function* () {
+      const unsure = { token: 'card', logprob: -9, bytes: null, top_logprobs: [] }
+      yield { text: 'card', logprobs: [unsure] }
+    }
+    expect((await askLora()).headers['x-promptintern-reason']).toBe('low-confidence')
+    engine.stream = async function* () {
+      await new Promise(() => {})
+      yield { text: '', logprobs: [] }
+    }
+    const leaving = send(harness.port, chatBody('hi'), {
+      onRequest: (request) => setTimeout(() => request.destroy(), 50),
+    })
+    await expect(leaving).rejects.toThrow()
+    await eventually(() => harness.deps.load.inFlight === 0)
+    expect(harness.faults).toEqual([])
+  })
+})
+
+describe('an upstream', () => {
+  it('that cannot be reached is a fault an attempt, with host and port; the client is told no more than that', async () => {
+    await start({ upstreamBaseUrl: 'http://127.0.0.1:1/v1' })
+    const { status, body } = await send(harness.port, chatBody('hi'))
+    expect(status).toBe(502)
+    expect(JSON.parse(body.toString()).error).toMatchObject({
+      message: 'the connection to the upstream failed',
+      code: 'upstream_unavailable',
+    })
+    expect(harness.faults).toHaveLength(3)
+    for (const { kind, error, data } of harness.faults)
+      expect({ kind, error, data }).toMatchObject({
+        kind: 'upstream',
+        error: { code: 'ECONNREFUSED' },
+        data: { host: '127.0.0.1:1' },
+      })
+  })
+
+  it('that breaks its answer off is one, passed through or read', async () => {
+    await start()
+    harness.upstream.respond = (_request, response) => {
+      response.writeHead(200, { 'content-length': 100 }).write('half')
+      setTimeout(() => response.destroy(), 20)
+    }
+    expect((await send(harness.port, chatBody('hi'))).complete).toBe(false)
+    await send(harness.port, null, { method: 'GET', path: '/v1/models' })
+    expect(kinds()).toEqual(['upstream', 'upstream'])
+  })
+
+  it('that another one stands in for is one, and the client sees nothing of it', async () => {
+    const here = await startUpstream()
+    const models = ['gpt-4o-mini']
+    await start({
+      failover: {
+        ...NO_FAILOVER,
+        upstreams: [
+          { name: 'away', baseUrl: 'http://127.0.0.1:1', apiKey: null, models, fallback: ['here'] },
+          { name: 'here', baseUrl: here.url, apiKey: 'sk-here', models: ['none'], fallback: [] },
+        ],
+      },
+    })
+    expect((await send(harness.port, chatBody('hi'))).status).toBe(200)
+    expect(harness.faults).toMatchObject([
+      { kind: 'upstream', error: { code: 'ECONNREFUSED' }, data: { host: '127.0.0.1:1' } },
+    ])
+    here.close()
+  })
+
+  it('that was asked by a client who left is none', async () => {
+    await start()
+    harness.upstream.respond = () => {}
+    const leaving = send(harness.port, chatBody('hi'), {
+      onRequest: (request) =>
+        void eventually(() => harness.upstream.requests.length === 1).then(() => request.destroy()),
+    })
+    await expect(leaving).rejects.toThrow()
+    await eventually(() => harness.upstream.aborted === 1)
+    expect(harness.faults).toEqual([])
+  })
+})
+
+describe('a client', () => {
+  it('that speaks no HTTP is told so and reported', async () => {
+    await start()
+    const socket = connect(harness.port, '127.0.0.1')
+    let text = ''
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    socket.write(`NOT HTTP ${AUTHORIZATION}\r\n\r\n`)
+    await eventually(() => text.includes('400 Bad Request'))
+    expect(kinds()).toEqual(['unreadable-request'])
+    socket.destroy()
+  })
+
+  it('that names an impossible host is told so in OpenAI`s format', async () => {
+    await start()
+    const { status, body } = await send(harness.port, null, {
+      method: 'GET',
+      path: '/v1/models',
+      headers: { host: 'a b/c' },
+    })
+    expect([status, JSON.parse(body.toString()).error.code]).toEqual([400, 'invalid_request'])
+    expect(harness.faults).toEqual([])
+  })
+
+  it('that is refused for what it asks is no fault', async () => {
+    await start({ limits: { ...LIMITS, maxBodyBytes: 10 } })
+    expect((await send(harness.port, chatBody('hi'))).status).toBe(413)
+    expect(harness.faults).toEqual([])
+  })
+})

@@ -1,0 +1,203 @@
+/** What a person decides by the admin API is in force in the proxy before it is answered. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Hono } from 'hono'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { parseConfig } from '../../src/config.ts'
+import { economicsSettings } from '../../src/config-files.ts'
+import { openEconomics } from '../../src/store/economics.ts'
+import { createAdminApp } from '../../src/admin/app.ts'
+import type { Engine } from '../../src/engine/engine.ts'
+import { AppError, toAppError } from '../../src/errors.ts'
+import { compileRouteTable, type RouteTable } from '../../src/proxy/route-table.ts'
+import { watchSnapshot, type SnapshotWatch } from '../../src/snapshot-watch.ts'
+import { openLocalStore } from '../../src/store/sqlite/local.ts'
+import type { Store } from '../../src/store/store.ts'
+import { FakeLora, LORA_ANSWER } from '../fakes/lora.ts'
+import { exampleApproved } from '../fixtures/examples.ts'
+import { TEMPLATE } from '../fixtures/lora-route.ts'
+import { chatBody, completion, eventually, send, startHarness, type Harness } from './harness.ts'
+
+const TOKEN = 'admin-secret'
+
+/** Answers when it is told to. */
+class HeldLora extends FakeLora {
+  isHeld = false
+  private waiting: (() => void)[] = []
+
+  override async *stream(...asked: Parameters<FakeLora['stream']>) {
+    const deltas = super.stream(...asked)[Symbol.asyncIterator]()
+    const first = await deltas.next()
+    if (this.isHeld) await new Promise<void>((resolve) => this.waiting.push(resolve))
+    if (first.done !== true) yield first.value
+    for (let next = await deltas.next(); next.done !== true; next = await deltas.next())
+      yield next.value
+  }
+
+  release(): void {
+    this.isHeld = false
+    for (const resolve of this.waiting.splice(0)) resolve()
+  }
+}
+
+/** Waits for approval, by the template that `chatBody` is of. */
+const approved = (id: string) => {
+  const row = exampleApproved(id, { tenant: TEMPLATE.tenant, templateVersion: TEMPLATE.version })
+  const { plan, verdict } = row
+  return {
+    ...row,
+    plan: { ...plan!, engine: 'fake', labels: null },
+    verdict: {
+      ...verdict!,
+      arms: verdict!.arms.map((arm) => ({ ...arm, threshold: -1 })),
+    },
+  }
+}
+
+describe('a decision of the admin API', () => {
+  let dataDir: string
+  let store: Store
+  let watch: SnapshotWatch<RouteTable>
+  let engine: HeldLora
+  let harness: Harness
+  let admin: Hono
+
+  const decide = async (path: string): Promise<number> => {
+    const headers = { authorization: `Bearer ${TOKEN}` }
+    return (await admin.request(`/api${path}`, { method: 'POST', headers })).status
+  }
+  const ask = async (question = 'where is my card') => {
+    const { headers, body, status } = await send(harness.port, chatBody(question))
+    return {
+      status,
+      route: headers['x-promptintern-route'],
+      reason: headers['x-promptintern-reason'],
+      body: body.toString(),
+    }
+  }
+  const isAnswered = async (): Promise<boolean> => (await ask()).route === 'answered'
+
+  beforeEach(async () => {
+    dataDir = mkdtempSync(join(tmpdir(), 'rollback-'))
+    store = await openLocalStore({ dataDir }, Date.now)
+    await store.templates.upsert([TEMPLATE])
+    await store.internalizations.create(approved('a'))
+    engine = new HeldLora()
+    watch = await watchSnapshot(
+      {
+        name: 'route table',
+        revision: () => store.routes.revision(),
+        read: async () => compileRouteTable(await store.routes.list()),
+      },
+      { info: () => {} },
+      (...reported) => harness.deps.fault(...reported)
+    )
+    harness = await startHarness({
+      routes: watch.snapshot,
+      engines: new Map([['fake', engine as Partial<Engine> as Engine]]),
+    })
+    admin = createAdminApp({
+      store,
+      token: TOKEN,
+      now: Date.now,
+      refreshRoutes: watch.refresh,
+      status: () => ({}),
+      trafficShare: 1,
+      estimatesUsage: false,
+      costUsd: () => null,
+      economics: openEconomics(store, economicsSettings(parseConfig({}), []), Date.now),
+    })
+    admin.onError((thrown) => new Response(null, { status: toAppError(thrown).status }))
+    // the upstream accepts the key
+    await ask()
+  })
+
+  afterEach(async () => {
+    engine.release()
+    watch.stop()
+    await harness.close()
+    await store.close()
+    rmSync(dataDir, { recursive: true })
+  })
+
+  it('approve: the very next request is answered by the lora', async () => {
+    expect(await isAnswered()).toBe(false)
+    expect(await decide('/internalizations/a/approve')).toBe(200)
+    expect(await isAnswered()).toBe(true)
+  })
+
+  it.each([
+    ['rollback', `/routes/${TEMPLATE.version}/rollback`],
+    ['retire', '/internalizations/a/retire'],
+  ])('%s: nothing that is asked after its 200 is answered by the lora', async (_, path) => {
+    await decide('/internalizations/a/approve')
+    const decided = { at: Infinity }
+    const answers: { startedAt: number; route: unknown; status: number }[] = []
+    const client = async (): Promise<void> => {
+      for (let i = 0; i < 40; i++) {
+        const startedAt = performance.now()
+        const { route, status } = await ask(`question ${i}`)
+        answers.push({ startedAt, route, status })
+      }
+    }
+    const clients = Array.from({ length: 10 }, client)
+    await eventually(() => answers.length > 50)
+    expect(await decide(path)).toBe(200)
+    decided.at = performance.now()
+    await Promise.all(clients)
+    const later = answers.filter(({ startedAt }) => startedAt > decided.at)
+    expect(answers.some(({ route }) => route === 'answered')).toBe(true)
+    expect(later.length).toBeGreaterThan(50)
+    expect(later.filter(({ route }) => route !== undefined)).toEqual([])
+    expect(answers.filter(({ status }) => status !== 200)).toEqual([])
+  })
+
+  it('rollback: an answer that the lora was making is not given any more', async () => {
+    await decide('/internalizations/a/approve')
+    engine.isHeld = true
+    const asked = [ask(), ask('is it lost'), ask('when')]
+    await eventually(() => engine.asked.length === 3)
+    expect(await decide(`/routes/${TEMPLATE.version}/rollback`)).toBe(200)
+    engine.release()
+    for (const { route, reason, body, status } of await Promise.all(asked)) {
+      expect([status, route, reason]).toEqual([200, 'fallback', 'route-gone'])
+      expect(JSON.parse(body)).toEqual(completion('from the upstream'))
+    }
+  })
+
+  it('approve: an answer of the lora that was replaced meanwhile is not given either', async () => {
+    await decide('/internalizations/a/approve')
+    await store.internalizations.create(approved('b'))
+    engine.isHeld = true
+    const asked = ask()
+    await eventually(() => engine.asked.length === 1)
+    expect(await decide('/internalizations/b/approve')).toBe(200)
+    engine.release()
+    expect(await asked).toMatchObject({ route: 'fallback', reason: 'route-gone' })
+    expect((await ask()).body).toContain(LORA_ANSWER)
+  })
+
+  it('about another template leaves the answers of this one alone', async () => {
+    await decide('/internalizations/a/approve')
+    engine.isHeld = true
+    const asked = ask()
+    await eventually(() => engine.asked.length === 1)
+    const other = { ...TEMPLATE, version: 'version-2', model: 'gpt-9' }
+    await store.templates.upsert([other])
+    await store.internalizations.create({ ...approved('c'), templateVersion: 'version-2' })
+    expect(await decide('/internalizations/c/approve')).toBe(200)
+    engine.release()
+    expect(await asked).toMatchObject({ route: 'answered' })
+  })
+
+  it('that cannot be brought into force here yet is no 200, and follows later', async () => {
+    await decide('/internalizations/a/approve')
+    const { revision } = store.routes
+    store.routes.revision = () => Promise.reject(new AppError('store-unavailable', 'gone'))
+    expect(await decide(`/routes/${TEMPLATE.version}/rollback`)).toBe(503)
+    expect(harness.faults.map(({ kind }) => kind)).toContain('snapshot')
+    store.routes.revision = revision
+    await eventually(async () => !(await isAnswered()))
+  })
+})
