@@ -6,8 +6,8 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { LRUCache } from 'lru-cache'
 import { hashOfSecret, isReadFirst, isSecret, type IssuedKey } from '../core/issued-key.ts'
+import type { ChatReading, ReadFault } from '../core/chat-reading.ts'
 import { AppError } from '../errors.ts'
-import type { ChatRequest } from '../openai/chat.ts'
 import type { Charge, Limits } from './limits.ts'
 import type { Tenants } from './tenants.ts'
 
@@ -73,9 +73,9 @@ export class Caller {
     this.isReadFirst = isReadFirst(key)
   }
 
-  /** Of a chat completion that was read. @throws AppError as `Limits.admit` */
-  admit(request: ChatRequest | null): Charge | null {
-    return this.limits.admit(this.key, request)
+  /** Of a chat completion that is there as a whole. @throws AppError as `Limits.admit` */
+  admit(outcome: ChatReading | ReadFault | null, body: Buffer): Charge | null {
+    return this.limits.admit(this.key, outcome, body)
   }
 
   /**

@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
+import { READ_FAULTS } from '../core/chat-reading.ts'
 import { AppError, toAppError } from '../errors.ts'
 import type { Caller } from './access.ts'
 import { Client } from './client.ts'
@@ -84,10 +85,20 @@ const answerMatched = async (
 }
 
 /**
+ * Where the model decides which upstream a request goes to, its credential may be meant for another.
+ * @throws AppError `invalid-request` for a body whose model cannot be read in time
+ */
+const requireModel = ({ failover }: ChatDeps, { outcome }: Received): void => {
+  if (failover.upstreams.length === 0) return
+  if (outcome === 'too-deep' || outcome === 'too-many-values')
+    throw new AppError('invalid-request', `the request cannot be routed: ${READ_FAULTS[outcome]}`)
+}
+
+/**
  * Answers what is there as a whole.
  * @param caller null where callers present their provider's keys
  * @returns null where the upstream was asked at once
- * @throws AppError as `Caller.admit`
+ * @throws AppError as `Caller.admit` and `requireModel`
  */
 const answer = (
   deps: ChatDeps,
@@ -96,7 +107,8 @@ const answer = (
   caller: Caller | null
 ): Promise<void> | null => {
   const received = read(deps, whole, caller?.isReadFirst ?? false)
-  if (caller !== null) received.charge = caller.admit(received.request)
+  requireModel(deps, received)
+  if (caller !== null) received.charge = caller.admit(received.outcome, whole.body)
   const matched = match(deps, received)
   received.overheadMs = deps.now() - received.completeAt
   if (matched === null) {

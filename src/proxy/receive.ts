@@ -1,8 +1,10 @@
 /** First steps of a chat completion: its whole body, within a limit, and what it says. */
 import type { IncomingMessage } from 'node:http'
+import { readChatRequest } from '../core/chat-reading.ts'
+import { MAX_PARSED_BYTES } from '../core/json-scan.ts'
 import { outlineOf, type Outline } from '../core/match.ts'
 import { AppError } from '../errors.ts'
-import type { ChatRequest } from '../openai/chat.ts'
+import { BodyPieces } from './body-pieces.ts'
 import type { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
 import { Exchange, type Received } from './exchange.ts'
@@ -21,18 +23,19 @@ const discard = (incoming: IncomingMessage): void => {
 }
 
 /** Gives back what was read, so that the body can be streamed from its first byte. */
-const putBack = (incoming: IncomingMessage, chunks: Buffer[]): void => {
+const putBack = (incoming: IncomingMessage, body: Buffer): void => {
   incoming.removeAllListeners('data')
   incoming.pause()
-  incoming.unshift(Buffer.concat(chunks))
+  incoming.unshift(body)
 }
 
 /** Why a body was not read to its end. */
 export type Unread = 'client-left' | 'no-room'
 
 /**
- * Takes room for the body before it is there, where its length is known; all of it is given back when
- * the exchange is over.
+ * Takes room for bytes as they come, whatever length is declared: a client that declares 32 MiB and
+ * sends nothing takes nothing from others. All of it is given back when the exchange is over. While the
+ * pieces of a body are put together it is there twice; that is one body of all at a time.
  * @throws AppError `body-too-large`
  */
 const receiveBody = (
@@ -41,61 +44,31 @@ const receiveBody = (
   client: Client
 ): Promise<Buffer | Unread> =>
   new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
+    const pieces = new BodyPieces()
     let bytes = 0
     let taken = 0
-    const take = (more: number): boolean => {
-      if (!bodies.take(more)) return false
-      taken += more
-      return true
-    }
     client.onOver(() => bodies.give(taken))
     incoming.on('error', () => resolve('client-left'))
     incoming.on('close', () => resolve('client-left'))
-    const declared = Number(incoming.headers['content-length'] ?? 0)
-    if (declared > maxBodyBytes) {
+    const refuse = (): void => {
+      pieces.clear()
       discard(incoming)
       reject(tooLarge(maxBodyBytes))
-      return
     }
-    if (!take(declared)) return resolve('no-room')
+    if (Number(incoming.headers['content-length'] ?? 0) > maxBodyBytes) return refuse()
     incoming.on('data', (chunk: Buffer) => {
       bytes += chunk.length
-      chunks.push(chunk)
-      if (bytes > maxBodyBytes) {
-        chunks.length = 0
-        discard(incoming)
-        reject(tooLarge(maxBodyBytes))
-      } else if (bytes > taken && !take(bytes - taken)) {
-        putBack(incoming, chunks)
-        resolve('no-room')
+      pieces.add(chunk)
+      if (bytes > maxBodyBytes) return refuse()
+      if (bodies.take(chunk.length)) {
+        taken += chunk.length
+        return
       }
+      putBack(incoming, pieces.take())
+      resolve('no-room')
     })
-    incoming.on('end', () =>
-      resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes))
-    )
+    incoming.on('end', () => resolve(pieces.take()))
   })
-
-const isMessage = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && 'role' in value && typeof value.role === 'string'
-
-/**
- * The body as far as it can be read. Whatever is not a chat request is the upstream's to refuse.
- * @returns null when it is not JSON or not shaped like a chat request
- */
-const parseChatRequest = (text: string): ChatRequest | null => {
-  let parsed: Partial<ChatRequest> | null
-  try {
-    parsed = JSON.parse(text) as Partial<ChatRequest> | null
-  } catch {
-    return null
-  }
-  const readable =
-    typeof parsed?.model === 'string' &&
-    Array.isArray(parsed.messages) &&
-    parsed.messages.every(isMessage)
-  return readable ? (parsed as ChatRequest) : null
-}
 
 /** True also when the routes cannot be asked: the next step asks them again, and counts the fault. */
 const mayMatch = ({ routes }: ChatDeps, body: Buffer, outline: Outline): boolean => {
@@ -115,6 +88,12 @@ export interface Whole {
   body: Buffer
 }
 
+/** What is known of a body in which no template can be, and which is not read for that reason. */
+const unparsed = (deps: ChatDeps, body: Buffer): Outline | null => {
+  const outline = body.length > MAX_PARSED_BYTES ? null : outlineOf(body)
+  return outline !== null && !mayMatch(deps, body, outline) ? outline : null
+}
+
 /**
  * What it says, as far as that must be known.
  * @param isReadFirst whether the request must be read, even where no template is in it
@@ -125,17 +104,19 @@ export const read = (
   isReadFirst: boolean
 ): Received => {
   const completeAt = deps.now()
-  const outline = isReadFirst ? null : outlineOf(body)
-  // most of what no template is in needs no parsing
-  const isParsed = outline === null || mayMatch(deps, body, outline)
-  const request = isParsed ? parseChatRequest(body.toString('utf8')) : null
+  const outline = isReadFirst ? null : unparsed(deps, body)
+  const result = outline === null ? readChatRequest(body) : null
+  const outcome = result?.outcome ?? null
+  const reading = typeof outcome === 'string' ? null : outcome
   const exchange = new Exchange(deps, incoming, {
     at,
-    model: isParsed ? (request?.model ?? '') : outline.model,
-    streamed: isParsed ? request?.stream === true : outline.streamed,
+    model: outline?.model ?? result?.model ?? '',
+    streamed: outline?.streamed ?? reading?.request.stream === true,
     body,
   })
-  return { incoming, client, completeAt, overheadMs: 0, exchange, request, charge: null }
+  // what is longer than any template's context is read for limits alone
+  const request = reading?.isWhole === true ? reading.request : null
+  return { incoming, client, completeAt, overheadMs: 0, exchange, outcome, request, charge: null }
 }
 
 /**

@@ -2,6 +2,7 @@
  * From log records to exchanges: a request that the template recognizes, with the answer that the
  * upstream gave. Records that a lora answered are left out, or a lora would learn from itself.
  */
+import { readChatRequest } from '../core/chat-reading.ts'
 import type { Match, Template } from '../core/template.ts'
 import { compileMatcher, type Matcher } from '../core/match.ts'
 import { templateKeyOf } from '../core/match/template-key.ts'
@@ -32,9 +33,11 @@ const parse = <T>(text: string | null): T | null => {
   }
 }
 
-export const requestOf = (record: StoredRecord): ChatRequest | null => {
-  const request = parse<ChatRequest>(record.request)
-  return request !== null && Array.isArray(request.messages) ? request : null
+/** @returns null for what the proxy would not match either: no chat request, too long or too deep */
+export const requestOf = ({ request }: Pick<StoredRecord, 'request'>): ChatRequest | null => {
+  if (request === null) return null
+  const { outcome } = readChatRequest(Buffer.from(request))
+  return typeof outcome !== 'string' && outcome.isWhole ? outcome.request : null
 }
 
 const answerOfCompletion = (completion: ChatCompletion | null): string | null => {
