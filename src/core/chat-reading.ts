@@ -38,7 +38,9 @@ export interface ReadResult {
 export const READ_FAULTS: Record<ReadFault, string> = {
   'no-chat-request': 'the body is no chat request',
   'too-deep': `the body nests deeper than ${MAX_DEPTH} levels`,
-  'too-many-values': `the body has more than ${MAX_PARSED_BYTES} bytes beside its long texts`,
+  'too-many-values':
+    `the body has too much in it to be read (more than ${MAX_PARSED_BYTES} bytes beside long texts, or ` +
+    'escaped quotes by the hundred thousand)',
 }
 
 const isMessage = (value: unknown): boolean =>
@@ -64,8 +66,7 @@ const parseCut = (body: Buffer, scan: JsonScan): Partial<ChatRequest> | null => 
 }
 
 /** Never throws: what is no chat request is the upstream's to refuse. */
-export const readChatRequest = (body: Buffer): ReadResult => {
-  const scan = scanJson(body)
+export const readScanned = (body: Buffer, scan: JsonScan | ScanFault): ReadResult => {
   if (typeof scan === 'string') return { model: '', outcome: scan }
   const isWhole = body.length <= MAX_PARSED_BYTES
   const request = isWhole ? parse(body.toString('utf8')) : parseCut(body, scan)
@@ -74,6 +75,9 @@ export const readChatRequest = (body: Buffer): ReadResult => {
   if (!isChatRequest(request)) return { model, outcome: 'no-chat-request' }
   return { model, outcome: { request, isWhole, bytes: body.length, members: scan.members } }
 }
+
+/** The same with its scan. */
+export const readChatRequest = (body: Buffer): ReadResult => readScanned(body, scanJson(body))
 
 /** Whether an object in the body has a name twice. */
 export const hasRepeatedNames = ({ request, members }: ChatReading): boolean =>

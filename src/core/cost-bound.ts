@@ -116,7 +116,7 @@ export const countIn = (
  * Answers together. @param fallback of an answer, where the request sets no limit
  * @throws AppError `invalid-request` for a limit that is none
  */
-export const completionTokens = (request: ChatRequest, fallback: number): number => {
+export const completionTokensOf = (request: ChatRequest, fallback: number): number => {
   const limits = [countIn(request, 'max_completion_tokens'), countIn(request, 'max_tokens')]
   const given = limits.filter((limit) => limit !== null)
   // which of two an upstream heeds is its own affair
@@ -124,7 +124,7 @@ export const completionTokens = (request: ChatRequest, fallback: number): number
 }
 
 const completionBound = (request: ChatRequest, { maxOutputTokens }: Price): number => {
-  const bound = completionTokens(request, maxOutputTokens ?? Infinity)
+  const bound = completionTokensOf(request, maxOutputTokens ?? Infinity)
   if (bound !== Infinity) return bound
   throw unbounded(
     'max_completion_tokens',

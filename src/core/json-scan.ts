@@ -9,8 +9,10 @@
 export const MAX_PARSED_BYTES = 512 * 1024
 /** JSON Schemas in tools nest some 30 levels deep; recursion over a parsed value is safe at 256. */
 export const MAX_DEPTH = 256
-/** Backslashes before quotes: 40 ms at most, and more than a body of `MAX_PARSED_BYTES` has. */
-const MAX_STEPS = 600_000
+/** Quotes within strings: 20 ms at most, and more than a body of `MAX_PARSED_BYTES` has. */
+const MAX_ESCAPED_QUOTES = 300_000
+/** Backslashes before quotes: some 5 ms. */
+const MAX_BACKSLASHES = 4_000_000
 /** a longer string is cut out of what is parsed */
 const MAX_KEPT_STRING_BYTES = 256
 /** as which one that is cut out counts, so that there are 32,768 of them at most */
@@ -38,7 +40,8 @@ export interface JsonScan {
 
 class Scanner {
   private readonly bytes: Buffer
-  private steps = 0
+  private escapedQuotes = 0
+  private backslashes = 0
 
   constructor(bytes: Buffer) {
     this.bytes = bytes
@@ -73,12 +76,13 @@ class Scanner {
       const end = this.quoteFrom(from)
       if (end < 0) return this.bytes.length
       let before = end
-      while (this.bytes[before - 1] === BACKSLASH && this.steps < MAX_STEPS) {
+      while (this.bytes[before - 1] === BACKSLASH && this.backslashes <= MAX_BACKSLASHES) {
         before--
-        this.steps++
+        this.backslashes++
       }
-      if (this.steps >= MAX_STEPS) return 0
+      if (this.backslashes > MAX_BACKSLASHES) return 0
       if ((end - before) % 2 === 0) return end + 1
+      if (++this.escapedQuotes > MAX_ESCAPED_QUOTES) return 0
       from = end + 1
     }
   }
@@ -133,11 +137,15 @@ export const censusOf = (value: unknown): JsonCensus => {
   const visit = (one: unknown): void => {
     if (typeof one === 'string') return countText(one)
     if (typeof one !== 'object' || one === null) return
-    if (Array.isArray(one)) return one.forEach(visit)
-    for (const [name, field] of Object.entries(one)) {
+    if (Array.isArray(one)) {
+      for (const item of one) visit(item)
+      return
+    }
+    // many times faster than a list of entries for each object
+    for (const name in one) {
       census.members++
       countText(name)
-      visit(field)
+      visit((one as Record<string, unknown>)[name])
     }
   }
   visit(value)

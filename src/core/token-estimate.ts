@@ -6,7 +6,7 @@
 import type { ChatCompletion, ChatMessage, ContentPart, Usage } from '../openai/chat.ts'
 import { tokenCounts, usageOf } from '../openai/usage.ts'
 import { bytesOfText, type ChatReading } from './chat-reading.ts'
-import { completionTokens } from './cost-bound.ts'
+import { completionTokensOf } from './cost-bound.ts'
 
 const BYTES_PER_TOKEN = 4
 /** of an image or a sound, whose bytes say nothing about its tokens */
@@ -40,7 +40,7 @@ export const estimateRequest = (reading: ChatReading): Usage => {
   const mediaBytes = media.reduce<number>((sum, part) => sum + bytesWithin(reading, part), 0)
   return usageOf(
     tokensOfBytes(Math.max(0, bytes - mediaBytes)) + TOKENS_PER_MEDIUM * media.length,
-    completionTokens(request, DEFAULT_COMPLETION_TOKENS)
+    completionTokensOf(request, DEFAULT_COMPLETION_TOKENS)
   )
 }
 

@@ -12,7 +12,7 @@ import type { ChatDeps } from './deps.ts'
 import type { Received } from './exchange.ts'
 import { matchRoute, type MatchedRoute } from './match.ts'
 import { passThrough } from './pass-through.ts'
-import { read, receive, type Whole } from './receive.ts'
+import { isLong, read, readInTurns, receive } from './receive.ts'
 import { respondFromLora } from './respond-from-lora.ts'
 import { respondFromUpstream, type UpstreamReason } from './respond-from-upstream.ts'
 import { createRouter, type Router } from './route.ts'
@@ -95,7 +95,7 @@ const requireModel = ({ failover }: ChatDeps, { outcome }: Received): void => {
 }
 
 /**
- * Answers what is there as a whole.
+ * Answers what was read.
  * @param caller null where callers present their provider's keys
  * @returns null where the upstream was asked at once
  * @throws AppError as `Caller.admit` and `requireModel`
@@ -103,12 +103,12 @@ const requireModel = ({ failover }: ChatDeps, { outcome }: Received): void => {
 const answer = (
   deps: ChatDeps,
   router: Router,
-  whole: Whole,
+  received: Received,
   caller: Caller | null
 ): Promise<void> | null => {
-  const received = read(deps, whole, caller?.isReadFirst ?? false)
+  const { outcome, exchange } = received
   requireModel(deps, received)
-  if (caller !== null) received.charge = caller.admit(received.outcome, whole.body)
+  if (caller !== null) received.charge = caller.admit(outcome, exchange.body)
   const matched = match(deps, received)
   received.overheadMs = deps.now() - received.completeAt
   if (matched === null) {
@@ -131,12 +131,15 @@ const receiveAndAnswer = async (
   client: Client
 ): Promise<void> => {
   const caller = callerOf(deps, incoming)
-  const received = await receive(deps, incoming, client)
-  if (received === 'client-left') return deps.metrics.cancelled('before-answer')
-  if (received === 'no-room') {
+  const whole = await receive(deps, incoming, client)
+  if (whole === 'client-left') return deps.metrics.cancelled('before-answer')
+  if (whole === 'no-room') {
     caller?.admitUnread()
     return respondUnread(deps, incoming, client)
   }
+  const received = isLong(whole)
+    ? await readInTurns(deps, whole)
+    : read(deps, whole, caller?.isReadFirst ?? false)
   await answer(deps, router, received, caller)
 }
 

@@ -1,13 +1,13 @@
 /** First steps of a chat completion: its whole body, within a limit, and what it says. */
 import type { IncomingMessage } from 'node:http'
-import { readChatRequest } from '../core/chat-reading.ts'
-import { MAX_PARSED_BYTES } from '../core/json-scan.ts'
+import { readChatRequest, readScanned, type ReadResult } from '../core/chat-reading.ts'
+import { MAX_PARSED_BYTES, scanJson } from '../core/json-scan.ts'
 import { outlineOf, type Outline } from '../core/match.ts'
 import { AppError } from '../errors.ts'
-import { BodyPieces } from './body-pieces.ts'
 import type { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
 import { Exchange, type Received } from './exchange.ts'
+import { GrowingBody } from './growing-body.ts'
 
 const tooLarge = (maxBytes: number): AppError =>
   new AppError(
@@ -34,8 +34,7 @@ export type Unread = 'client-left' | 'no-room'
 
 /**
  * Takes room for bytes as they come, whatever length is declared: a client that declares 32 MiB and
- * sends nothing takes nothing from others. All of it is given back when the exchange is over. While the
- * pieces of a body are put together it is there twice; that is one body of all at a time.
+ * sends nothing takes nothing from others. All of it is given back when the exchange is over.
  * @throws AppError `body-too-large`
  */
 const receiveBody = (
@@ -44,30 +43,31 @@ const receiveBody = (
   client: Client
 ): Promise<Buffer | Unread> =>
   new Promise((resolve, reject) => {
-    const pieces = new BodyPieces()
+    const declared = Number(incoming.headers['content-length'] ?? maxBodyBytes)
+    const body = new GrowingBody(Math.min(declared, maxBodyBytes))
     let bytes = 0
     let taken = 0
     client.onOver(() => bodies.give(taken))
     incoming.on('error', () => resolve('client-left'))
     incoming.on('close', () => resolve('client-left'))
     const refuse = (): void => {
-      pieces.clear()
+      body.clear()
       discard(incoming)
       reject(tooLarge(maxBodyBytes))
     }
-    if (Number(incoming.headers['content-length'] ?? 0) > maxBodyBytes) return refuse()
+    if (declared > maxBodyBytes) return refuse()
     incoming.on('data', (chunk: Buffer) => {
       bytes += chunk.length
-      pieces.add(chunk)
+      body.add(chunk)
       if (bytes > maxBodyBytes) return refuse()
       if (bodies.take(chunk.length)) {
         taken += chunk.length
         return
       }
-      putBack(incoming, pieces.take())
+      putBack(incoming, body.take())
       resolve('no-room')
     })
-    incoming.on('end', () => resolve(pieces.take()))
+    incoming.on('end', () => resolve(body.take()))
   })
 
 /** True also when the routes cannot be asked: the next step asks them again, and counts the fault. */
@@ -90,34 +90,64 @@ export interface Whole {
 
 /** What is known of a body in which no template can be, and which is not read for that reason. */
 const unparsed = (deps: ChatDeps, body: Buffer): Outline | null => {
-  const outline = body.length > MAX_PARSED_BYTES ? null : outlineOf(body)
+  const outline = outlineOf(body)
   return outline !== null && !mayMatch(deps, body, outline) ? outline : null
+}
+
+/** What was found in a body, by its outline or by reading it. */
+interface Found {
+  model: string
+  streamed: boolean
+  outcome: Received['outcome']
+}
+
+const foundBy = ({ model, outcome }: ReadResult): Found => ({
+  model,
+  streamed: typeof outcome !== 'string' && outcome.request.stream === true,
+  outcome,
+})
+
+const receivedOf = (
+  deps: ChatDeps,
+  { incoming, client, at, body }: Whole,
+  completeAt: number,
+  { model, streamed, outcome }: Found
+): Received => {
+  const exchange = new Exchange(deps, incoming, { at, model, streamed, body })
+  const isWhole = outcome !== null && typeof outcome !== 'string' && outcome.isWhole
+  // what is longer than any template's context is read for limits alone
+  const request = isWhole ? outcome.request : null
+  return { incoming, client, completeAt, overheadMs: 0, exchange, outcome, request, charge: null }
 }
 
 /**
  * What it says, as far as that must be known.
  * @param isReadFirst whether the request must be read, even where no template is in it
  */
-export const read = (
-  deps: ChatDeps,
-  { incoming, client, at, body }: Whole,
-  isReadFirst: boolean
-): Received => {
+export const read = (deps: ChatDeps, whole: Whole, isReadFirst: boolean): Received => {
   const completeAt = deps.now()
-  const outline = isReadFirst ? null : unparsed(deps, body)
-  const result = outline === null ? readChatRequest(body) : null
-  const outcome = result?.outcome ?? null
-  const reading = typeof outcome === 'string' ? null : outcome
-  const exchange = new Exchange(deps, incoming, {
-    at,
-    model: outline?.model ?? result?.model ?? '',
-    streamed: outline?.streamed ?? reading?.request.stream === true,
-    body,
-  })
-  // what is longer than any template's context is read for limits alone
-  const request = reading?.isWhole === true ? reading.request : null
-  return { incoming, client, completeAt, overheadMs: 0, exchange, outcome, request, charge: null }
+  const outline = isReadFirst ? null : unparsed(deps, whole.body)
+  const found =
+    outline === null ? foundBy(readChatRequest(whole.body)) : { ...outline, outcome: null }
+  return receivedOf(deps, whole, completeAt, found)
 }
+
+/** Others come first. */
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** The same of a body in which no template can be, in turns of the event loop of some 30 ms at most. */
+export const readInTurns = async (deps: ChatDeps, whole: Whole): Promise<Received> => {
+  const completeAt = deps.now()
+  await nextTurn()
+  const scan = scanJson(whole.body)
+  await nextTurn()
+  const found = foundBy(readScanned(whole.body, scan))
+  await nextTurn()
+  return receivedOf(deps, whole, completeAt, found)
+}
+
+/** Whether a body is too long for any template, and to be read in one turn. */
+export const isLong = ({ body }: Whole): boolean => body.length > MAX_PARSED_BYTES
 
 /**
  * The request as a whole, or why there is none; `no-room` leaves the body to be streamed.
