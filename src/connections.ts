@@ -44,6 +44,8 @@ const createLine = () => {
 /** Follows connections from the start; a request costs one entry in a map. */
 export const trackConnections = (server: Server): Connections => {
   const answers = new Map<Socket, ServerResponse | null>()
+  /** bytes that a connection had brought when its latest request was there as a whole */
+  const bytesRead = new WeakMap<Socket, number>()
   const line = createLine()
   let isDraining = false
   /** Says `connection: close` in the answer, and closes behind it where its head is sent already. */
@@ -63,13 +65,25 @@ export const trackConnections = (server: Server): Connections => {
       line.closed(socket)
     })
   })
-  server.prependListener('request', ({ socket }, answer) => {
+  server.prependListener('request', (incoming, answer) => {
+    const { socket } = incoming
     answers.set(socket, answer)
+    bytesRead.delete(socket)
+    const note = (): void => {
+      if (incoming.complete && !bytesRead.has(socket)) bytesRead.set(socket, socket.bytesRead)
+    }
+    incoming.once('end', note)
+    // a body that is not read has no end
+    answer.once('close', note)
     if (isDraining) closeBehind(socket, answer)
     if (answer.socket === null) line.join(socket, answer)
   })
+  /** Whether the head of another request is half there: then that is received and answered. */
+  const hasBegun = (socket: Socket, answer: ServerResponse | null): boolean =>
+    socket.bytesRead > (answer === null ? 0 : (bytesRead.get(socket) ?? Infinity))
   const closeUnused = (): void => {
-    for (const [socket, answer] of answers) if (answer === null) socket.destroySoon()
+    for (const [socket, answer] of answers)
+      if (answer === null && !hasBegun(socket, answer)) socket.destroySoon()
   }
   const drain = (limitMs: number): Promise<void> =>
     new Promise((resolve) => {
@@ -86,8 +100,8 @@ export const trackConnections = (server: Server): Connections => {
       })
       for (const [socket, answer] of answers) {
         if (answer === null) continue
-        if (isOver(answer)) socket.destroySoon()
-        else closeBehind(socket, answer)
+        if (!isOver(answer)) closeBehind(socket, answer)
+        else if (!hasBegun(socket, answer)) socket.destroySoon()
       }
     })
   return { latest: (socket) => answers.get(socket) ?? null, drain }

@@ -15,8 +15,8 @@ export interface Budget {
 
 export interface Reservation {
   readonly usd: number
-  /** milliseconds since the epoch */
-  readonly expiresAt: number
+  /** when it counts as spent if nothing was reported by then, milliseconds since the epoch */
+  readonly dueAt: number
 }
 
 /** Why an amount does not fit, and when it would. */
@@ -25,7 +25,10 @@ export interface Refusal {
   waitMs: number | null
 }
 
-/** A request whose end was never reported must not hold a part of the budget for ever. */
+/**
+ * A request whose end was never reported must not hold a part of the budget for ever, and one that runs
+ * for longer must not set it free: so it counts as spent from then on, and its period ends that.
+ */
 const RESERVATION_MS = 600_000
 /** Requests under way end at any moment. */
 const RESERVED_WAIT_MS = 1000
@@ -56,7 +59,7 @@ export class BudgetAccount {
   private readonly budget: Budget
   private spentUsd: number
   private firstDay: number
-  /** in the order of their expiry, since each lives as long as the others */
+  /** in the order of their time, since each lives as long as the others */
   private readonly reservations = new Set<Reservation>()
 
   /** @param spentUsd in the period that `at` is in */
@@ -78,16 +81,22 @@ export class BudgetAccount {
   }
 
   reserve(usd: number, now: number): Reservation {
-    const reservation = { usd, expiresAt: now + RESERVATION_MS }
+    const reservation = { usd, dueAt: now + RESERVATION_MS }
     this.reservations.add(reservation)
     return reservation
   }
 
-  /** Also after the reservation has expired: what a call did cost counts. */
+  /** Also after the reservation was counted as spent: then the difference counts. */
   settle(reservation: Reservation, usd: number, now: number): void {
     this.advance(now)
-    this.reservations.delete(reservation)
-    this.spentUsd += usd
+    if (this.reservations.delete(reservation)) {
+      this.spentUsd += usd
+      return
+    }
+    const difference = usd - reservation.usd
+    // what an earlier period counted too much is not given to this one
+    const isOfThisPeriod = firstDayOf(this.budget.period, reservation.dueAt) === this.firstDay
+    this.spentUsd += isOfThisPeriod ? difference : Math.max(0, difference)
   }
 
   private reservedUsd(): number {
@@ -103,8 +112,10 @@ export class BudgetAccount {
       this.spentUsd = 0
     }
     for (const reservation of this.reservations) {
-      if (reservation.expiresAt > now) break
+      if (reservation.dueAt > now) break
       this.reservations.delete(reservation)
+      if (firstDayOf(this.budget.period, reservation.dueAt) === this.firstDay)
+        this.spentUsd += reservation.usd
     }
   }
 }

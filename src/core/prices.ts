@@ -18,6 +18,10 @@ export interface Price {
   output: number
   /** prompts shorter than this are not cached by the provider; 0 when absent */
   minCachedPrefixTokens?: number
+  /** the longest answer that the model gives, for budgets of keys; unknown when absent */
+  maxOutputTokens?: number
+  /** the most tokens that an image takes, for budgets of keys; unknown when absent */
+  maxImageTokens?: number
 }
 
 const DATE = /^\d{4}-\d{2}-\d{2}$/
@@ -41,6 +45,8 @@ const FIELDS: Record<keyof Price, [test: (value: unknown) => boolean, wanted: st
   cacheWrite: [optional(isPositiveNumber), 'dollars per million tokens'],
   output: [isPositiveNumber, 'dollars per million tokens'],
   minCachedPrefixTokens: [optional(isPositiveNumber), 'a number of tokens'],
+  maxOutputTokens: [optional(isPositiveNumber), 'a number of tokens'],
+  maxImageTokens: [optional(isPositiveNumber), 'a number of tokens'],
 }
 
 const mistakesOf = (entry: unknown, place: number): string[] => {

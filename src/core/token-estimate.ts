@@ -3,56 +3,51 @@
  * bytes a token is close for English and code, and too many for most other languages in UTF-8, which
  * errs on the safe side. Knows no tokenizer.
  */
-import type {
-  ChatCompletion,
-  ChatMessage,
-  ChatRequest,
-  ContentPart,
-  Usage,
-} from '../openai/chat.ts'
+import type { ChatCompletion, ChatMessage, ContentPart, Usage } from '../openai/chat.ts'
 import { tokenCounts, usageOf } from '../openai/usage.ts'
+import { bytesOfText, type ChatReading } from './chat-reading.ts'
+import { completionTokensOf } from './cost-bound.ts'
 
 const BYTES_PER_TOKEN = 4
 /** of an image or a sound, whose bytes say nothing about its tokens */
 const TOKENS_PER_MEDIUM = 1000
-/** role and separators of a message */
-const TOKENS_PER_MESSAGE = 4
 /** of an answer, where the request sets no limit */
 const DEFAULT_COMPLETION_TOKENS = 1024
 
-const tokensOfText = (text: string): number => Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN)
+const tokensOfBytes = (bytes: number): number => Math.ceil(bytes / BYTES_PER_TOKEN)
+
+/** Bytes of the strings in a value. @param value nested `MAX_DEPTH` deep at most */
+const bytesWithin = (reading: ChatReading, value: unknown): number => {
+  if (typeof value === 'string') return bytesOfText(reading, value)
+  if (typeof value !== 'object' || value === null) return 0
+  return Object.values(value).reduce<number>((sum, field) => sum + bytesWithin(reading, field), 0)
+}
+
+const isText = (part: ContentPart | string | null): boolean =>
+  typeof part === 'string' || part?.type === 'text' || part?.type === 'refusal'
+
+const mediaOf = ({ content }: ChatMessage): ContentPart[] =>
+  Array.isArray(content) ? content.filter((part) => !isText(part)) : []
+
+/**
+ * What a request takes of a rate, as far as that can be told. Of money it says nothing: an estimate may
+ * be too low.
+ * @throws AppError `invalid-request` for a limit that is none
+ */
+export const estimateRequest = (reading: ChatReading): Usage => {
+  const { request, bytes } = reading
+  const media = request.messages.flatMap(mediaOf)
+  const mediaBytes = media.reduce<number>((sum, part) => sum + bytesWithin(reading, part), 0)
+  return usageOf(
+    tokensOfBytes(Math.max(0, bytes - mediaBytes)) + TOKENS_PER_MEDIUM * media.length,
+    completionTokensOf(request, DEFAULT_COMPLETION_TOKENS)
+  )
+}
 
 const tokensOfJson = (value: unknown): number =>
-  value === undefined || value === null ? 0 : tokensOfText(JSON.stringify(value))
-
-const tokensOfPart = (part: ContentPart | string): number => {
-  if (typeof part === 'string') return tokensOfText(part)
-  return typeof part?.text === 'string' ? tokensOfText(part.text) : TOKENS_PER_MEDIUM
-}
-
-const tokensOfMessage = ({ content, tool_calls: toolCalls }: ChatMessage): number => {
-  const parts = Array.isArray(content) ? content : [content ?? '']
-  return parts.reduce<number>(
-    (sum, part) => sum + tokensOfPart(part),
-    TOKENS_PER_MESSAGE + tokensOfJson(toolCalls)
-  )
-}
-
-const isCount = (value: unknown): value is number =>
-  typeof value === 'number' && Number.isFinite(value) && value >= 0
-
-/** What a request may use at most, as far as that can be told. */
-export const estimateRequest = (request: ChatRequest): Usage => {
-  const limits = [request.max_completion_tokens, request.max_tokens].filter(isCount)
-  const choices = isCount(request.n) ? Math.max(1, request.n) : 1
-  return usageOf(
-    request.messages.reduce((sum, message) => sum + tokensOfMessage(message), 0) +
-      tokensOfJson(request.tools) +
-      tokensOfJson(request.response_format),
-    // which of two an upstream heeds is its own affair
-    choices * (limits.length > 0 ? Math.max(...limits) : DEFAULT_COMPLETION_TOKENS)
-  )
-}
+  value === undefined || value === null
+    ? 0
+    : tokensOfBytes(Buffer.byteLength(JSON.stringify(value)))
 
 /** What a completion without usage has used, a stream that was not asked for it for one. */
 export const estimateCompletion = (promptTokens: number, { choices }: ChatCompletion): Usage =>

@@ -28,8 +28,10 @@ const CLOSE_LIST = 0x5d
 const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
 
-/** a few milliseconds' worth; no client sends as many */
-const MAX_STRINGS = 100_000
+/** Some 15 ms, a nanosecond or two each: bytes outside of strings, and backslashes before quotes. */
+const MAX_STEPS = 5_000_000
+/** What the search for the next quote takes. */
+const STEPS_PER_QUOTE = 20
 
 /** Thrown and caught in this file: the bytes are not what they should be, or not worth the time. */
 const UNSURE = new Error('no edit')
@@ -39,7 +41,7 @@ const isSpace = (byte: number | undefined): boolean =>
 
 class Scanner {
   private readonly bytes: Buffer
-  private strings = 0
+  private steps = 0
 
   constructor(bytes: Buffer) {
     this.bytes = bytes
@@ -67,8 +69,16 @@ class Scanner {
 
   space(from: number): number {
     let at = from
-    while (isSpace(this.bytes[at])) at++
+    while (isSpace(this.bytes[at])) {
+      this.step()
+      at++
+    }
     return at
+  }
+
+  private step(steps = 1): void {
+    this.steps += steps
+    if (this.steps > MAX_STEPS) throw UNSURE
   }
 
   private behind(byte: number, at: number): number {
@@ -77,12 +87,16 @@ class Scanner {
   }
 
   private string(at: number): number {
-    if (++this.strings > MAX_STRINGS || this.bytes[at] !== QUOTE) throw UNSURE
+    if (this.bytes[at] !== QUOTE) throw UNSURE
     for (let from = at + 1; ;) {
+      this.step(STEPS_PER_QUOTE)
       const quote = this.bytes.indexOf(QUOTE, from)
       if (quote < 0) throw UNSURE
       let backslashes = 0
-      while (this.bytes[quote - 1 - backslashes] === BACKSLASH) backslashes++
+      while (this.bytes[quote - 1 - backslashes] === BACKSLASH) {
+        this.step()
+        backslashes++
+      }
       if (backslashes % 2 === 0) return quote + 1
       from = quote + 1
     }
@@ -98,6 +112,7 @@ class Scanner {
     let depth = 0
     let at = from
     do {
+      this.step()
       const byte = this.bytes[at]
       if (byte === undefined) throw UNSURE
       if (byte === QUOTE) {
@@ -114,6 +129,7 @@ class Scanner {
   private literal(from: number): number {
     let at = from
     for (;;) {
+      this.step()
       const byte = this.bytes[at]
       const ends = byte === COMMA || byte === CLOSE_OBJECT || byte === CLOSE_LIST
       if (byte === undefined || ends || isSpace(byte)) break

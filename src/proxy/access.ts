@@ -7,8 +7,8 @@ import type { IncomingMessage } from 'node:http'
 import { LRUCache } from 'lru-cache'
 import { findAmbiguousMember, type AmbiguousMember } from '../core/ambiguous-members.ts'
 import { hashOfSecret, isReadFirst, isSecret, type IssuedKey } from '../core/issued-key.ts'
+import type { ChatReading, ReadFault } from '../core/chat-reading.ts'
 import { AppError } from '../errors.ts'
-import type { ChatRequest } from '../openai/chat.ts'
 import type { Carrier } from './credentials.ts'
 import type { Charge, Limits } from './limits.ts'
 import type { Tenants } from './tenants.ts'
@@ -110,15 +110,16 @@ export class Caller {
   }
 
   /**
-   * Of a chat completion that was read.
+   * Of a chat completion that is there as a whole.
    * @param body its bytes
    * @throws AppError as `Limits.admit`, and `invalid-request` where limits depend on a body that the
    * upstream may read differently
    */
-  admit(request: ChatRequest | null, body: Buffer): Charge | null {
-    const ambiguous = this.isReadFirst && request !== null ? findAmbiguousMember(body) : null
+  admit(outcome: ChatReading | ReadFault | null, body: Buffer): Charge | null {
+    const isRead = outcome !== null && typeof outcome !== 'string'
+    const ambiguous = this.isReadFirst && isRead ? findAmbiguousMember(body) : null
     if (ambiguous !== null) throw ambiguousBody(ambiguous)
-    return this.limits.admit(this.key, request)
+    return this.limits.admit(this.key, outcome, body)
   }
 
   /**

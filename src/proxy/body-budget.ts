@@ -1,4 +1,4 @@
-/** Bytes of request bodies that are in memory at the same time, over all clients. */
+/** Bytes of request bodies that have been received and are still held, over all clients. */
 export interface BodyBudget {
   /** @returns false when so many do not fit; then none are taken */
   take(bytes: number): boolean

@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
+import { READ_FAULTS } from '../core/chat-reading.ts'
 import { AppError, isFault, toAppError } from '../errors.ts'
 import type { Caller } from './access.ts'
 import { Client } from './client.ts'
@@ -11,7 +12,7 @@ import type { ChatDeps } from './deps.ts'
 import type { Received } from './exchange.ts'
 import { matchRoute, type MatchedRoute } from './match.ts'
 import { passThrough } from './pass-through.ts'
-import { read, receive, type Whole } from './receive.ts'
+import { isLong, read, readInTurns, receive } from './receive.ts'
 import { respondFromLora } from './respond-from-lora.ts'
 import { respondFromUpstream, type UpstreamReason } from './respond-from-upstream.ts'
 import { createRouter, type Router } from './route.ts'
@@ -86,19 +87,30 @@ const answerMatched = async (
 }
 
 /**
- * Answers what is there as a whole.
+ * Where the model decides which upstream a request goes to, its credential may be meant for another.
+ * @throws AppError `invalid-request` for a body whose model cannot be read in time
+ */
+const requireModel = ({ failover }: ChatDeps, { outcome }: Received): void => {
+  if (failover.upstreams.length === 0) return
+  if (outcome === 'too-deep' || outcome === 'too-many-values')
+    throw new AppError('invalid-request', `the request cannot be routed: ${READ_FAULTS[outcome]}`)
+}
+
+/**
+ * Answers what was read.
  * @param caller null where callers present their provider's keys
  * @returns null where the upstream was asked at once
- * @throws AppError as `Caller.admit`
+ * @throws AppError as `Caller.admit` and `requireModel`
  */
 const answer = (
   deps: ChatDeps,
   router: Router,
-  whole: Whole,
+  received: Received,
   caller: Caller | null
 ): Promise<void> | null => {
-  const received = read(deps, whole, caller?.isReadFirst ?? false)
-  if (caller !== null) received.charge = caller.admit(received.request, whole.body)
+  const { outcome, exchange } = received
+  requireModel(deps, received)
+  if (caller !== null) received.charge = caller.admit(outcome, exchange.body)
   const matched = match(deps, received)
   received.overheadMs = deps.now() - received.completeAt
   if (matched === null) {
@@ -121,12 +133,15 @@ const receiveAndAnswer = async (
   client: Client
 ): Promise<void> => {
   const caller = callerOf(deps, incoming)
-  const received = await receive(deps, incoming, client)
-  if (received === 'client-left') return deps.metrics.cancelled('before-answer')
-  if (received === 'no-room') {
+  const whole = await receive(deps, incoming, client)
+  if (whole === 'client-left') return deps.metrics.cancelled('before-answer')
+  if (whole === 'no-room') {
     caller?.admitUnread()
     return respondUnread(deps, incoming, client)
   }
+  const received = isLong(whole)
+    ? await readInTurns(deps, whole)
+    : read(deps, whole, caller?.isReadFirst ?? false)
   await answer(deps, router, received, caller)
 }
 

@@ -1,5 +1,6 @@
 /** One chat completion on its way through the proxy. */
 import type { IncomingMessage } from 'node:http'
+import type { ChatReading, ReadFault } from '../core/chat-reading.ts'
 import type { ChatRequest } from '../openai/chat.ts'
 import type { Client } from './client.ts'
 import type { ProxyDeps } from './deps.ts'
@@ -11,7 +12,7 @@ type ExchangeDeps = Pick<ProxyDeps, 'tenants' | 'credentials' | 'newId' | 'isCap
 interface Request {
   /** milliseconds since the epoch */
   at: number
-  /** '' when the body is no chat request */
+  /** '' when the body has none */
   model: string
   streamed: boolean
   /** the original bytes, for the upstream (invariant 3) and the log */
@@ -81,6 +82,8 @@ export interface Received {
   /** our own time from then until the upstream or the engine was asked, milliseconds */
   overheadMs: number
   exchange: Exchange
+  /** what was read, or why it could not be; null where that need not be known */
+  outcome: ChatReading | ReadFault | null
   /** null when no template can be in it, or when it is no chat request: the upstream's to refuse */
   request: ChatRequest | null
   /** what it holds of its key's limits; null where nothing is counted */

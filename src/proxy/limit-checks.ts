@@ -3,6 +3,7 @@ import type { BudgetAccount } from '../core/budget.ts'
 import { allowsModel, type IssuedKey } from '../core/issued-key.ts'
 import type { RateLimit } from '../core/rate-limit.ts'
 import { AppError } from '../errors.ts'
+import type { Usage } from '../openai/chat.ts'
 
 /** A key's counters; a few hundred bytes a key that was issued and used. */
 export interface Counters {
@@ -13,8 +14,11 @@ export interface Counters {
 
 /** What a metered request would take. */
 export interface Wanted {
-  tokens: number
+  /** of its tokens, for a rate */
+  estimate: Usage
+  /** dollars at most, where the key has a budget */
   usd: number
+  usdOf: (usage: Usage) => number
 }
 
 const retryAfter = (waitMs: number): { retryAfterSeconds?: number } =>
@@ -43,15 +47,15 @@ export const checkRequests = ({ requests }: Counters, { limits }: IssuedKey, now
 export const checkTokens = (
   { tokens }: Counters,
   { limits }: IssuedKey,
-  wanted: Wanted,
+  { estimate }: Wanted,
   now: number
 ): void => {
-  const waitMs = tokens?.waitMs(wanted.tokens, now) ?? 0
+  const waitMs = tokens?.waitMs(estimate.total_tokens, now) ?? 0
   if (waitMs === 0) return
   throw new AppError(
     'rate-limited',
     `this key may use ${limits.tokensPerMinute} tokens a minute, and this request may take ` +
-      `${wanted.tokens}; max_completion_tokens makes that less`,
+      `${estimate.total_tokens}; max_completion_tokens makes that less`,
     retryAfter(waitMs)
   )
 }
@@ -68,8 +72,8 @@ export const checkBudget = (
   const { usd, period } = limits.budget
   throw new AppError(
     'budget-exceeded',
-    `this request may cost ${wanted.usd.toFixed(6)} USD, more than is left of this key's ${usd} USD ` +
-      (period === 'total' ? 'in all' : `a ${period}`),
+    `this request may cost up to ${wanted.usd.toFixed(6)} USD, more than is left of this key's ${usd} USD ` +
+      `${period === 'total' ? 'in all' : `a ${period}`}; max_completion_tokens makes that less`,
     retryAfter(refusal.waitMs ?? Infinity)
   )
 }

@@ -1,11 +1,13 @@
 /** First steps of a chat completion: its whole body, within a limit, and what it says. */
 import type { IncomingMessage } from 'node:http'
+import { readChatRequest, readScanned, type ReadResult } from '../core/chat-reading.ts'
+import { MAX_PARSED_BYTES, scanJson } from '../core/json-scan.ts'
 import { outlineOf, type Outline } from '../core/match.ts'
 import { AppError } from '../errors.ts'
-import type { ChatRequest } from '../openai/chat.ts'
 import type { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
 import { Exchange, type Received } from './exchange.ts'
+import { GrowingBody } from './growing-body.ts'
 
 const tooLarge = (maxBytes: number): AppError =>
   new AppError(
@@ -21,18 +23,18 @@ const discard = (incoming: IncomingMessage): void => {
 }
 
 /** Gives back what was read, so that the body can be streamed from its first byte. */
-const putBack = (incoming: IncomingMessage, chunks: Buffer[]): void => {
+const putBack = (incoming: IncomingMessage, body: Buffer): void => {
   incoming.removeAllListeners('data')
   incoming.pause()
-  incoming.unshift(Buffer.concat(chunks))
+  incoming.unshift(body)
 }
 
 /** Why a body was not read to its end. */
 export type Unread = 'client-left' | 'no-room'
 
 /**
- * Takes room for the body before it is there, where its length is known; all of it is given back when
- * the exchange is over.
+ * Takes room for bytes as they come, whatever length is declared: a client that declares 32 MiB and
+ * sends nothing takes nothing from others. All of it is given back when the exchange is over.
  * @throws AppError `body-too-large`
  */
 const receiveBody = (
@@ -41,61 +43,32 @@ const receiveBody = (
   client: Client
 ): Promise<Buffer | Unread> =>
   new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
+    const declared = Number(incoming.headers['content-length'] ?? maxBodyBytes)
+    const body = new GrowingBody(Math.min(declared, maxBodyBytes))
     let bytes = 0
     let taken = 0
-    const take = (more: number): boolean => {
-      if (!bodies.take(more)) return false
-      taken += more
-      return true
-    }
     client.onOver(() => bodies.give(taken))
     incoming.on('error', () => resolve('client-left'))
     incoming.on('close', () => resolve('client-left'))
-    const declared = Number(incoming.headers['content-length'] ?? 0)
-    if (declared > maxBodyBytes) {
+    const refuse = (): void => {
+      body.clear()
       discard(incoming)
       reject(tooLarge(maxBodyBytes))
-      return
     }
-    if (!take(declared)) return resolve('no-room')
+    if (declared > maxBodyBytes) return refuse()
     incoming.on('data', (chunk: Buffer) => {
       bytes += chunk.length
-      chunks.push(chunk)
-      if (bytes > maxBodyBytes) {
-        chunks.length = 0
-        discard(incoming)
-        reject(tooLarge(maxBodyBytes))
-      } else if (bytes > taken && !take(bytes - taken)) {
-        putBack(incoming, chunks)
-        resolve('no-room')
+      body.add(chunk)
+      if (bytes > maxBodyBytes) return refuse()
+      if (bodies.take(chunk.length)) {
+        taken += chunk.length
+        return
       }
+      putBack(incoming, body.take())
+      resolve('no-room')
     })
-    incoming.on('end', () =>
-      resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes))
-    )
+    incoming.on('end', () => resolve(body.take()))
   })
-
-const isMessage = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && 'role' in value && typeof value.role === 'string'
-
-/**
- * The body as far as it can be read. Whatever is not a chat request is the upstream's to refuse.
- * @returns null when it is not JSON or not shaped like a chat request
- */
-const parseChatRequest = (text: string): ChatRequest | null => {
-  let parsed: Partial<ChatRequest> | null
-  try {
-    parsed = JSON.parse(text) as Partial<ChatRequest> | null
-  } catch {
-    return null
-  }
-  const readable =
-    typeof parsed?.model === 'string' &&
-    Array.isArray(parsed.messages) &&
-    parsed.messages.every(isMessage)
-  return readable ? (parsed as ChatRequest) : null
-}
 
 /** True also when the routes cannot be asked: the next step asks them again. */
 const mayMatch = ({ routes, fault }: ChatDeps, body: Buffer, outline: Outline): boolean => {
@@ -116,28 +89,66 @@ export interface Whole {
   body: Buffer
 }
 
+/** What is known of a body in which no template can be, and which is not read for that reason. */
+const unparsed = (deps: ChatDeps, body: Buffer): Outline | null => {
+  const outline = outlineOf(body)
+  return outline !== null && !mayMatch(deps, body, outline) ? outline : null
+}
+
+/** What was found in a body, by its outline or by reading it. */
+interface Found {
+  model: string
+  streamed: boolean
+  outcome: Received['outcome']
+}
+
+const foundBy = ({ model, outcome }: ReadResult): Found => ({
+  model,
+  streamed: typeof outcome !== 'string' && outcome.request.stream === true,
+  outcome,
+})
+
+const receivedOf = (
+  deps: ChatDeps,
+  { incoming, client, at, body }: Whole,
+  completeAt: number,
+  { model, streamed, outcome }: Found
+): Received => {
+  const exchange = new Exchange(deps, incoming, { at, model, streamed, body })
+  const isWhole = outcome !== null && typeof outcome !== 'string' && outcome.isWhole
+  // what is longer than any template's context is read for limits alone
+  const request = isWhole ? outcome.request : null
+  return { incoming, client, completeAt, overheadMs: 0, exchange, outcome, request, charge: null }
+}
+
 /**
  * What it says, as far as that must be known.
  * @param isReadFirst whether the request must be read, even where no template is in it
  */
-export const read = (
-  deps: ChatDeps,
-  { incoming, client, at, body }: Whole,
-  isReadFirst: boolean
-): Received => {
+export const read = (deps: ChatDeps, whole: Whole, isReadFirst: boolean): Received => {
   const completeAt = deps.now()
-  const outline = isReadFirst ? null : outlineOf(body)
-  // most of what no template is in needs no parsing
-  const isParsed = outline === null || mayMatch(deps, body, outline)
-  const request = isParsed ? parseChatRequest(body.toString('utf8')) : null
-  const exchange = new Exchange(deps, incoming, {
-    at,
-    model: isParsed ? (request?.model ?? '') : outline.model,
-    streamed: isParsed ? request?.stream === true : outline.streamed,
-    body,
-  })
-  return { incoming, client, completeAt, overheadMs: 0, exchange, request, charge: null }
+  const outline = isReadFirst ? null : unparsed(deps, whole.body)
+  const found =
+    outline === null ? foundBy(readChatRequest(whole.body)) : { ...outline, outcome: null }
+  return receivedOf(deps, whole, completeAt, found)
 }
+
+/** Others come first. */
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** The same of a body in which no template can be, in turns of the event loop of some 30 ms at most. */
+export const readInTurns = async (deps: ChatDeps, whole: Whole): Promise<Received> => {
+  const completeAt = deps.now()
+  await nextTurn()
+  const scan = scanJson(whole.body)
+  await nextTurn()
+  const found = foundBy(readScanned(whole.body, scan))
+  await nextTurn()
+  return receivedOf(deps, whole, completeAt, found)
+}
+
+/** Whether a body is too long for any template, and to be read in one turn. */
+export const isLong = ({ body }: Whole): boolean => body.length > MAX_PARSED_BYTES
 
 /**
  * The request as a whole, or why there is none; `no-room` leaves the body to be streamed.

@@ -5,7 +5,7 @@ import type { FaultReason } from './ask-lora.ts'
 import { Capture } from './capture.ts'
 import type { Client } from './client.ts'
 import type { ChatDeps } from './deps.ts'
-import type { Exchange, ExchangeEnd, Received } from './exchange.ts'
+import type { ExchangeEnd, Received } from './exchange.ts'
 import { routeHeaders } from './headers.ts'
 import type { MatchedRoute } from './match.ts'
 import { recordOfUpstream } from './record.ts'
@@ -123,18 +123,22 @@ class ChatPassage implements Passage {
   }
 }
 
-/** The copy takes room like a body; where there is none the original is sent, and usage stays unknown. */
+/**
+ * A budget must know what a stream costs, so that those of its keys are always asked. The copy takes
+ * room like a body; where there is none the original is sent, and usage stays unknown.
+ */
 const askingBody = (
   { asksForUsage, bodies }: ChatDeps,
-  { streamed, body }: Exchange
+  { exchange: { streamed, body }, charge }: Received
 ): Buffer | null => {
-  const asking = asksForUsage && streamed ? askForUsage(body) : null
+  const asks = streamed && (asksForUsage || charge?.isBilled === true)
+  const asking = asks ? askForUsage(body) : null
   return asking !== null && bodies.take(asking.length) ? asking : null
 }
 
 /**
- * Sends the original bytes; the client gets the upstream's bytes. With `STREAM_USAGE=always` a stream
- * is asked for its usage, and the client's is the same without it. @param why null without a match
+ * Sends the original bytes; the client gets the upstream's bytes. With `STREAM_USAGE=always`, and for a
+ * key with a budget, a stream is asked for its usage, and the client's is the same without it. @param why null without a match
  */
 export const respondFromUpstream = (
   deps: ChatDeps,
@@ -142,7 +146,7 @@ export const respondFromUpstream = (
   why: UpstreamReason | null
 ): void => {
   const { incoming, exchange } = received
-  const asking = askingBody(deps, exchange)
+  const asking = askingBody(deps, received)
   const body = asking ?? exchange.body
   const passage = new ChatPassage(deps, received, { why, asking })
   if (deps.upstreams === null) deps.upstream.send(incoming, body, passage)

@@ -24,7 +24,7 @@ export interface FailoverOptions {
 export interface Upstreams {
   /** Whom a model's requests are for; null without an upstreams file. */
   nameFor(model: string): string | null
-  /** @param model '' when it is not known yet */
+  /** @param model '' when the body has none */
   send(incoming: IncomingMessage, body: Buffer, passage: Passage, model: string): void
   close(): Promise<void>
 }
@@ -39,17 +39,6 @@ export interface UpstreamsDeps extends TurnsDeps {
   /** of all that no entry is for */
   standard: Opened
   open: (baseUrl: string) => Opened
-}
-
-/** The model of a body that was not worth reading before. */
-const modelIn = (body: Buffer): string => {
-  try {
-    const { model } = JSON.parse(body.toString('utf8')) as { model?: unknown }
-    return typeof model === 'string' ? model : ''
-  } catch {
-    // not JSON: the upstream's to refuse
-    return ''
-  }
 }
 
 export const createUpstreams = (deps: UpstreamsDeps): Upstreams => {
@@ -80,10 +69,9 @@ export const createUpstreams = (deps: UpstreamsDeps): Upstreams => {
   return {
     nameFor: (model) => (isNamed ? (findUpstream(entries, model)?.name ?? DEFAULT_UPSTREAM) : null),
     send: (incoming, body, passage, model) => {
-      const known = model === '' && isNamed ? modelIn(body) : model
       // a query may hold a key, which is for the first choice alone
       const mayStandIn = incoming.url?.includes('?') !== true
-      new Turns(deps, { incoming, body, passage }, lineFor(known, mayStandIn)).begin()
+      new Turns(deps, { incoming, body, passage }, lineFor(model, mayStandIn)).begin()
     },
     close: async () => {
       await Promise.all([...targets.values()].map(({ upstream }) => upstream.close()))

@@ -3,6 +3,7 @@
  * route may answer by its form, and that the upstream answered with 2xx, whatever the answer was.
  * Records that a lora answered are left out, or a lora would learn from itself.
  */
+import { readChatRequest } from '../core/chat-reading.ts'
 import { conversationKeys } from '../core/conversation.ts'
 import { compileMatcher, type Matcher } from '../core/match.ts'
 import { templateKeyOf } from '../core/match/template-key.ts'
@@ -36,9 +37,11 @@ const parse = <T>(text: string | null): T | null => {
   }
 }
 
-export const requestOf = (record: StoredRecord): ChatRequest | null => {
-  const request = parse<ChatRequest>(record.request)
-  return request !== null && Array.isArray(request.messages) ? request : null
+/** @returns null for what the proxy would not match either: no chat request, too long or too deep */
+export const requestOf = ({ request }: Pick<StoredRecord, 'request'>): ChatRequest | null => {
+  if (request === null) return null
+  const { outcome } = readChatRequest(Buffer.from(request))
+  return typeof outcome !== 'string' && outcome.isWhole ? outcome.request : null
 }
 
 /** @param responseText a completion; null or text that is none gives `unreadable` */

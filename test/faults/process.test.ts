@@ -170,6 +170,25 @@ describe('SIGTERM', () => {
     expect(await exit).toBe(0)
   })
 
+  it('receives an upload that has begun, answers it, and ends with code 0', async () => {
+    const { port, child, exit, log } = await start({})
+    const body = chatBody('x'.repeat(300_000))
+    const socket = connect(port, '127.0.0.1')
+    let text = ''
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    socket.write(`POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n`)
+    socket.write(body.slice(0, 100_000))
+    await send(port, null, { method: 'GET', path: '/healthz' })
+    child.kill('SIGTERM')
+    await eventually(() => log().includes('draining'))
+    socket.write(body.slice(100_000))
+    await closed
+    expect(text).toMatch(/^HTTP\/1.1 200 OK\r\n[^]*connection: close[^]*from the upstream/i)
+    expect(upstream.requests.at(-1)!.body.toString()).toBe(body)
+    expect(await exit).toBe(0)
+  })
+
   it('ends the server within DRAIN_SECONDS, whatever still goes on', async () => {
     const { port, child, exit } = await start({ DRAIN_SECONDS: '0.2' })
     upstream.respond = (_request, response) => {

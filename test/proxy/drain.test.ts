@@ -127,6 +127,45 @@ describe('a server that drains', () => {
     await eventually(() => isClosed(silent))
   })
 
+  it.each([
+    ['a chat completion', CHAT_PATH],
+    ['what passes unread', '/v1/files'],
+  ])('receives and answers an upload that has begun, then closes: %s', async (_, path) => {
+    const body = chatBody('x'.repeat(300_000))
+    const socket = connect(harness.port, '127.0.0.1')
+    let text = ''
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    socket.write(`POST ${path} HTTP/1.1\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n`)
+    socket.write(body.slice(0, 200_000))
+    await eventually(() => harness.deps.load.inFlight === 1)
+    const drained = harness.drain(LONG_MS)
+    // longer than a connection without a request may stay
+    await new Promise((resolve) => setTimeout(resolve, 1200))
+    socket.write(body.slice(200_000))
+    await drained
+    await eventually(() => isClosed(socket))
+    expect(text).toMatch(/^HTTP\/1.1 200 OK\r\n[^]*connection: close[^]*from the upstream/i)
+    expect(harness.upstream.requests.map((request) => request.body.toString())).toEqual([body])
+  })
+
+  it.each([
+    ['a new connection', async () => connect(harness.port, '127.0.0.1')],
+    ['a kept one', keptConnection],
+  ])('receives and answers a request whose head is half there, on %s', async (_, open) => {
+    const socket = await open()
+    let text = ''
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    socket.write(`POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-`)
+    // a request behind it on another connection: by its answer the half head has arrived
+    await send(harness.port, null, { method: 'GET', path: '/v1/models' })
+    const drained = harness.drain(LONG_MS)
+    await new Promise((resolve) => setTimeout(resolve, 1200))
+    socket.write('length: 2\r\n\r\n{}')
+    await drained
+    await eventually(() => isClosed(socket))
+    expect(text).toMatch(/^HTTP\/1.1 200 OK\r\n[^]*connection: close[^]*from the upstream/i)
+  })
+
   it('cuts what is not over in time, so that nobody takes it for whole', async () => {
     const { respond, isOpen } = stream()
     harness.upstream.respond = respond

@@ -21,8 +21,11 @@ import { startHarness, type Harness } from './harness.ts'
 export const UPSTREAM_KEY = 'sk-of-the-operator'
 
 /** Dollars that are easy to add up: a token of a prompt is 1 cent, one of an answer is 2. */
+const CENTS = { asOf: '2026-11-01', input: 10_000, cachedInput: 5_000, output: 20_000 }
+
 export const PRICES: Price[] = [
-  { model: 'gpt-4o-mini', asOf: '2026-11-01', input: 10_000, cachedInput: 5_000, output: 20_000 },
+  { model: 'gpt-4o-mini', ...CENTS },
+  { model: 'known-sizes', ...CENTS, maxOutputTokens: 50, maxImageTokens: 100 },
 ]
 
 /** A secret for a test's key, the same at every call. */

@@ -1,3 +1,4 @@
+import { connect, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createBodyBudget, type BodyBudget } from '../../src/proxy/body-budget.ts'
 import {
@@ -48,6 +49,21 @@ describe('a body that there is no room for', () => {
     await eventually(isFree)
   })
 
+  it('reaches the upstream as it is, where it comes byte by byte', async () => {
+    const body = chatBody('abc'.repeat(1000))
+    const answer = await send(harness.port, null, {
+      headers: { 'transfer-encoding': 'chunked' },
+      onRequest: (request) => {
+        request.cork()
+        for (const character of body) request.write(character)
+        request.uncork()
+      },
+    })
+    expect(answer.status).toBe(200)
+    expect((await harness.records()).map(({ request }) => request)).toEqual([body])
+    expect(harness.upstream.requests[0]!.body.toString()).toBe(body)
+  })
+
   it('does not keep those that fit from being read', async () => {
     const { upstream } = harness
     const respond = upstream.respond
@@ -60,6 +76,58 @@ describe('a body that there is no room for', () => {
     expect(await harness.records()).toHaveLength(1)
     harness.upstream.close()
     await waiting
+    await eventually(isFree)
+  })
+})
+
+/** A request of which no more comes than is said here. */
+const begin = (declared: number, sent: string): Promise<Socket> =>
+  new Promise((resolve) => {
+    const socket = connect(harness.port, '127.0.0.1', () => {
+      socket.write(`POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: ${declared}\r\n\r\n`)
+      socket.write(sent, () => resolve(socket))
+    })
+    socket.on('error', () => {})
+  })
+
+const answerTo = (socket: Socket): Promise<string> =>
+  new Promise((resolve) => {
+    let text = ''
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+      if (text.includes('from the upstream')) resolve(text)
+    })
+  })
+
+describe('a length that is declared', () => {
+  it('takes no room: eight that send nothing keep nobody from being read', async () => {
+    const silent = await Promise.all(Array.from({ length: 8 }, () => begin(ROOM, '')))
+    await eventually(() => harness.deps.load.inFlight === 8)
+    expect(bodies.inUse()).toBe(0)
+    const body = chatBody('x'.repeat(ROOM / 2))
+    expect((await send(harness.port, body)).status).toBe(200)
+    expect((await harness.records()).map(({ request }) => request)).toEqual([body])
+    for (const socket of silent) socket.destroy()
+  })
+
+  it('is not waited for: of uploads that are half done the one that room runs out for is unread', async () => {
+    const body = chatBody('x'.repeat(ROOM * 0.8))
+    const half = body.length / 2
+    const uploads = [await begin(body.length, body.slice(0, half))]
+    await eventually(() => bodies.inUse() === half)
+    uploads.push(await begin(body.length, body.slice(0, half)))
+    await eventually(() => bodies.inUse() === 2 * half)
+    uploads.push(await begin(body.length, body.slice(0, half)))
+    const answers = uploads.map(answerTo)
+    // the one without room first: the others wait for nothing of it
+    for (const socket of uploads.reverse()) socket.write(body.slice(half))
+    await Promise.all(answers)
+    expect(harness.upstream.requests.map((request) => request.body.toString())).toEqual([
+      body,
+      body,
+      body,
+    ])
+    for (const socket of uploads) socket.destroy()
     await eventually(isFree)
   })
 })

@@ -20,19 +20,28 @@ describe('a budget', () => {
     expect(account.refusal(0.91, NOON)).toEqual({ waitMs: null })
   })
 
-  it('forgets a reservation that was never settled after ten minutes', () => {
-    const account = open(1)
-    const lost = account.reserve(1, NOON)
-    account.reserve(0, NOON + 1)
-    expect(account.refusal(0.1, NOON + TEN_MINUTES - 1)).not.toBeNull()
-    expect(account.refusal(1, NOON + TEN_MINUTES)).toBeNull()
-    account.settle(lost, 0.7, NOON + TEN_MINUTES)
-    expect(account.refusal(0.4, NOON + TEN_MINUTES)).not.toBeNull()
-    expect(account.refusal(0.3, NOON + TEN_MINUTES)).toBeNull()
+  it('counts a reservation as spent that was not settled within ten minutes, until its period ends', () => {
+    const daily = open(1, { period: 'day' })
+    daily.reserve(1, NOON)
+    expect(daily.refusal(0.1, NOON + TEN_MINUTES)).toEqual({ waitMs: 12 * 3_600_000 - TEN_MINUTES })
+    expect(daily.refusal(1, NOON + 12 * 3_600_000)).toBeNull()
   })
 
-  it('counts what was spent before it was opened', () => {
-    expect(open(1, { spent: 0.9 }).refusal(0.2, NOON)).not.toBeNull()
+  it('gives back what a late settlement did not take, within its period alone', () => {
+    const total = open(1)
+    const slow = total.reserve(1, NOON)
+    expect(total.refusal(0.1, NOON + TEN_MINUTES)).toEqual({ waitMs: null })
+    total.settle(slow, 0.4, NOON + 2 * TEN_MINUTES)
+    expect(total.refusal(0.6, NOON + 2 * TEN_MINUTES)).toBeNull()
+    expect(total.refusal(0.61, NOON + 2 * TEN_MINUTES)).not.toBeNull()
+
+    const daily = open(1, { period: 'day' })
+    const overnight = daily.reserve(1, NOON)
+    const next = at('2026-11-27T09:00:00Z')
+    expect(daily.refusal(0, next)).toBeNull()
+    daily.settle(daily.reserve(0.7, next), 0.7, next)
+    daily.settle(overnight, 0.1, next)
+    expect(daily.refusal(0.31, next)).not.toBeNull()
   })
 
   it('says when it begins anew, and does', () => {

@@ -1,0 +1,281 @@
+/**
+ * Whether a budget holds whatever a request claims: two hundred requests at once, and an upstream that
+ * bills each as the dearest provider would that takes it.
+ */
+import { afterEach, describe, expect, it } from 'vitest'
+import type { Usage } from '../../src/openai/chat.ts'
+import { requestCost } from '../../src/core/prices.ts'
+import { usageOf } from '../../src/openai/usage.ts'
+import {
+  chatBody,
+  completion,
+  eventually,
+  respondJson,
+  send,
+  type RawAnswer,
+  type UpstreamRequest,
+} from './harness.ts'
+import { keyFor, PRICES, secretFor, startKeyed, type Keyed } from './keyed.ts'
+
+const BUDGET_USD = 5
+const REQUESTS = 200
+/** The model's own limit, `maxOutputTokens` of the price list. */
+const LONGEST_ANSWER = 50
+const MEDIUM_TOKENS = 800
+
+let keyed: Keyed
+
+afterEach(() => keyed.harness.close())
+
+const start = async (): Promise<void> => {
+  const budget = { usd: BUDGET_USD, period: 'total' } as const
+  keyed = await startKeyed([keyFor('a', { budget })])
+}
+
+const bodyWith = (extra: Record<string, unknown>, content: unknown = 'hi'): string =>
+  chatBody(content, { model: 'known-sizes', ...extra })
+
+const ask = (body: string | Buffer): Promise<RawAnswer> =>
+  send(keyed.harness.port, body, { headers: { authorization: `Bearer ${secretFor('a')}` } })
+
+const errorOf = ({ body }: RawAnswer): { message: string; param: string | null } =>
+  (JSON.parse(body.toString()) as { error: { message: string; param: string | null } }).error
+
+interface Asked {
+  n?: unknown
+  max_tokens?: unknown
+  max_completion_tokens?: unknown
+  prediction?: unknown
+  service_tier?: unknown
+  web_search_options?: unknown
+  modalities?: unknown
+  messages: { content: unknown }[]
+}
+
+/** Of equal names the first or the last, whichever costs more. */
+const readings = (text: string): Asked[] => {
+  const first = text.replace(/(,"max_completion_tokens":\d+)(?=,)/, '')
+  return [JSON.parse(text) as Asked, JSON.parse(first) as Asked]
+}
+
+const asCount = (value: unknown): number => Math.max(0, Math.trunc(Number(value ?? 0))) || 0
+
+const media = ({ messages }: Asked): number =>
+  messages
+    .flatMap(({ content }) => (Array.isArray(content) ? (content as { type: string }[]) : []))
+    .filter(({ type }) => type !== 'text').length
+
+/** What the dearest provider counts: a token a byte, strings as numbers, no limit for one that is none. */
+const usageFor = (body: Buffer): Usage => {
+  const bytes = Buffer.byteLength(body.toString('utf8'))
+  const usages = readings(body.toString('utf8')).map((asked) => {
+    const limit = asCount(asked.max_completion_tokens) || asCount(asked.max_tokens)
+    const answer = Math.min(limit || LONGEST_ANSWER, LONGEST_ANSWER)
+    const written = answer * (asCount(asked.n) || 1)
+    return usageOf(
+      bytes + media(asked) * MEDIUM_TOKENS,
+      asked.prediction ? written + bytes : written
+    )
+  })
+  return usages.toSorted((a, b) => b.total_tokens - a.total_tokens)[0]!
+}
+
+const EXTRA_FACTOR = 3
+
+const billFor = ({ body }: UpstreamRequest): number => {
+  const [asked] = readings(body.toString('utf8'))
+  const { service_tier: tier, web_search_options: search, modalities } = asked!
+  const isDearer = tier === 'priority' || search !== undefined || modalities !== undefined
+  return requestCost(PRICES[1]!, usageFor(body))! * (isDearer ? EXTRA_FACTOR : 1)
+}
+
+/** All that the upstream was asked, in dollars, and the dearest of it. */
+const billed = (): { total: number; most: number } => {
+  const bills = keyed.harness.upstream.requests.map(billFor)
+  return { total: bills.reduce((sum, bill) => sum + bill, 0), most: Math.max(0, ...bills) }
+}
+
+const IMAGE = { type: 'image_url', text: '', image_url: { url: 'https://host/a.png' } }
+const SOUND = { type: 'input_audio', text: '', input_audio: { data: 'AAAA', format: 'wav' } }
+
+/** @property param of the refusal; null where requests pass until the budget is used up */
+const WAYS: { name: string; body: string | Buffer; param: string | null }[] = [
+  {
+    name: 'an image that says it is text',
+    body: bodyWith({}, [IMAGE]),
+    param: 'messages.content.text',
+  },
+  { name: 'a sound that says it is text', body: bodyWith({}, [SOUND]), param: 'messages' },
+  {
+    name: 'a limit of 0',
+    body: bodyWith({ max_completion_tokens: 0 }),
+    param: 'max_completion_tokens',
+  },
+  { name: 'a negative limit', body: bodyWith({ max_tokens: -5 }), param: 'max_tokens' },
+  {
+    name: 'a limit in a string',
+    body: bodyWith({ max_completion_tokens: '1' }),
+    param: 'max_completion_tokens',
+  },
+  { name: 'choices in a string', body: bodyWith({ max_tokens: 1, n: '128' }), param: 'n' },
+  { name: 'many choices', body: bodyWith({ max_tokens: 1, n: 100 }), param: null },
+  {
+    name: 'no limit, and much reasoning',
+    body: bodyWith({ reasoning_effort: 'high' }),
+    param: null,
+  },
+  {
+    name: 'a prediction that is billed as output',
+    body: bodyWith({ max_tokens: 1, prediction: { type: 'content', content: 'x'.repeat(200) } }),
+    param: 'prediction',
+  },
+  {
+    name: 'a search in the web',
+    body: bodyWith({ max_tokens: 1, web_search_options: {} }),
+    param: 'web_search_options',
+  },
+  {
+    name: 'a dearer tier',
+    body: bodyWith({ max_tokens: 1, service_tier: 'priority' }),
+    param: 'service_tier',
+  },
+  {
+    name: 'an answer in sound',
+    body: bodyWith({ max_tokens: 1, modalities: ['text', 'audio'] }),
+    param: 'modalities',
+  },
+  {
+    name: 'two limits of one name',
+    body: bodyWith({ max_completion_tokens: 40, end: 1 }).replace(
+      '"end":1',
+      '"max_completion_tokens":1'
+    ),
+    param: null,
+  },
+  {
+    name: 'a token a byte',
+    body: bodyWith({ max_tokens: 1 }, '\u0001\u0002'.repeat(40)),
+    param: null,
+  },
+  {
+    name: 'bytes that become three',
+    body: Buffer.from(
+      bodyWith({ max_tokens: 1 }, 'x'.repeat(99)).replace(/x+/, '\xff'.repeat(99)),
+      'latin1'
+    ),
+    param: null,
+  },
+]
+
+describe.each(WAYS)('$name', ({ body, param }) => {
+  it('takes no more of a budget than one request, 200 at once', async () => {
+    await start()
+    keyed.harness.upstream.respond = (request, response) =>
+      void setTimeout(
+        () => respondJson({ ...completion('x'), usage: usageFor(request.body) })(request, response),
+        20
+      )
+    const answers = await Promise.all(Array.from({ length: REQUESTS }, () => ask(body)))
+    const { total, most } = billed()
+    expect(total).toBeLessThanOrEqual(BUDGET_USD + most)
+    expect(answers.every(({ status }) => [200, 400, 429].includes(status))).toBe(true)
+    if (param === null) return
+    expect(keyed.harness.upstream.requests).toEqual([])
+    expect(answers[0]!.status).toBe(400)
+    expect(errorOf(answers[0]!).param).toBe(param)
+  })
+})
+
+describe('a stream that is hung up after its first chunk', () => {
+  it('is charged in full, so that 200 of them take no more than the budget and one request', async () => {
+    await start()
+    keyed.harness.upstream.respond = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write(
+        `data: ${JSON.stringify({ id: 'c', choices: [{ index: 0, delta: { content: 'a' } }] })}\n\n`
+      )
+    }
+    const body = bodyWith({ stream: true })
+    const hangUp = (): Promise<unknown> =>
+      send(keyed.harness.port, body, {
+        headers: { authorization: `Bearer ${secretFor('a')}` },
+        onData: (request) => request.destroy(),
+      }).catch(() => null)
+    await Promise.all(Array.from({ length: REQUESTS }, hangUp))
+    const { requests, aborted } = keyed.harness.upstream
+    expect(aborted).toBe(requests.length)
+    await eventually(() => keyed.spends.length === requests.length)
+    const { total, most } = billed()
+    expect(total).toBeLessThanOrEqual(BUDGET_USD + most)
+    expect(keyed.spends[0]!.usd).toBeCloseTo(body.length * 0.01 + LONGEST_ANSWER * 0.02)
+  })
+
+  it('is charged what the upstream reported where its client left behind the end', async () => {
+    await start()
+    const events = [
+      { choices: [{ index: 0, delta: { content: 'a' }, finish_reason: 'stop' }] },
+      { choices: [], usage: usageOf(9, 3) },
+    ].map((event) => `data: ${JSON.stringify({ id: 'c', ...event })}\n\n`)
+    keyed.harness.upstream.respond = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write(`${events.join('')}data: [DONE]\n\n`)
+    }
+    await send(keyed.harness.port, bodyWith({ stream: true }), {
+      headers: { authorization: `Bearer ${secretFor('a')}` },
+      onData: (request) => request.destroy(),
+    }).catch(() => null)
+    await eventually(() => keyed.spends.length === 1)
+    expect(keyed.spends[0]).toMatchObject({ tokens: 12, usd: 0.15 })
+  })
+})
+
+describe('a key with a budget', () => {
+  it('must say how long an answer may be where the model`s longest is not known', async () => {
+    await start()
+    const refused = await ask(chatBody('hi'))
+    expect(refused.status).toBe(400)
+    expect(errorOf(refused)).toMatchObject({ param: 'max_completion_tokens' })
+    expect(errorOf(refused).message).toContain('set max_completion_tokens')
+    expect((await ask(bodyWith({}))).status).toBe(200)
+  })
+
+  it('may send images where the most that one takes is known, whatever their bytes', async () => {
+    await start()
+    const url = `data:image/png;base64,${'A'.repeat(700_000)}`
+    const image = { type: 'image_url', image_url: { url, detail: 'low' } }
+    expect((await ask(bodyWith({ max_tokens: 1 }, [image]))).status).toBe(200)
+    const text = { type: 'text', text: url }
+    expect((await ask(bodyWith({ max_tokens: 1 }, [text]))).status).toBe(429)
+    const refused = await ask(chatBody([image], { max_tokens: 1 }))
+    expect([refused.status, errorOf(refused).param]).toEqual([400, 'messages'])
+  })
+
+  it('has its streams asked for usage, which a client that did not ask does not see', async () => {
+    await start()
+    const events = [
+      { choices: [{ index: 0, delta: { content: 'a' }, finish_reason: 'stop' }] },
+      { choices: [], usage: usageOf(9, 3) },
+    ].map((event) => `data: ${JSON.stringify({ id: 'c', ...event })}\n\n`)
+    keyed.harness.upstream.respond = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.end(`${events.join('')}data: [DONE]\n\n`)
+    }
+    const { body } = await ask(bodyWith({ stream: true }))
+    expect(body.toString()).not.toContain('usage')
+    expect(JSON.parse(keyed.harness.upstream.requests[0]!.body.toString())).toMatchObject({
+      stream_options: { include_usage: true },
+    })
+    await eventually(() => keyed.spends.length === 1)
+    expect(keyed.spends[0]).toMatchObject({ tokens: 12, usd: 0.15 })
+  })
+
+  it('pays all that was reserved for an answer that says no usage', async () => {
+    await start()
+    const { usage: _, ...silent } = completion('short')
+    keyed.harness.upstream.respond = respondJson(silent)
+    const body = bodyWith({ max_tokens: 5 })
+    await ask(body)
+    await eventually(() => keyed.spends.length === 1)
+    expect(keyed.spends[0]!.usd).toBeCloseTo(body.length * 0.01 + 0.1)
+  })
+})
