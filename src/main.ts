@@ -190,7 +190,7 @@ const open = async (
     logger,
     queue,
     engine: engine?.engine ?? null,
-    engineToken: engine?.token ?? null,
+    engineAccess: engine,
     worker,
     routes,
     prices,

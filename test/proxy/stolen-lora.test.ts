@@ -223,6 +223,27 @@ describe('a stolen lora where the upstream takes other credentials than an autho
     await expectRefused(revoked)
   })
 
+  it('is not won back by a stream that was under way when its key was revoked', async () => {
+    const ann: Carried = { headers: ['x-api-key', 'secret-of-ann'] }
+    await start(ann)
+    await ask(ann)
+    await expectAnswered(ann)
+    let end = (): void => {}
+    harness.upstream.respond = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write('data: {}\n\n')
+      end = () => response.end('data: [DONE]\n\n')
+    }
+    const hi = chatBody('hi', { model: 'gpt-9', stream: true })
+    const stream = ask(ann, hi)
+    await eventually(() => harness.upstream.requests.length === 2)
+    harness.upstream.respond = respondJson(UNAUTHORIZED, 401)
+    expect((await ask(ann, hi)).status).toBe(401)
+    end()
+    expect((await stream).status).toBe(200)
+    await expectRefused(ann)
+  })
+
   it('goes to five credentials at once only as those five', async () => {
     const five = ['authorization', 'api-key', 'x-api-key', 'x-goog-api-key', 'cookie']
     const carried = (values: string[]): Carried => ({
