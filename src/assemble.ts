@@ -21,6 +21,7 @@ import type { Load } from './proxy/load.ts'
 import type { LogQueue } from './proxy/log-queue.ts'
 import { createMetrics } from './proxy/metrics.ts'
 import { registerProcessMetrics } from './proxy/process-metrics.ts'
+import { engineSecrets, type EngineAccess } from './proxy/own-secrets.ts'
 import { createProxy } from './proxy/proxy.ts'
 import type { RouteTable } from './proxy/route-table.ts'
 import { createTenants } from './proxy/tenants.ts'
@@ -49,8 +50,7 @@ export interface Parts {
   fault: ReportFault<ServerFault>
   queue: LogQueue
   engine: Engine | null
-  /** what the engine asks of its callers */
-  engineToken: string | null
+  engineAccess: EngineAccess | null
   worker: SupervisedChild | null
   routes: SnapshotWatch<RouteTable>
   prices: Price[]
@@ -71,19 +71,26 @@ const statusOf = (parts: Parts) => ({
   routes: parts.routes.snapshot().byVersion.size,
 })
 
-/**
- * What no request may take to an upstream. The engine's token may be a client's, too, where the engine
- * stands behind an upstream's address: then it is that upstream's.
- */
-const ownSecretsOf = ({ config, secrets, upstreams, engineToken }: Parts): string[] => {
-  const origins = [config.upstream, ...upstreams].map(({ baseUrl }) => new URL(baseUrl).origin)
-  const isUpstream =
-    config.engine.kind === 'http' && origins.includes(new URL(config.engine.url).origin)
-  return [
-    config.adminToken ?? secrets.adminToken,
-    config.proxy.tenantSecret ?? secrets.tenantSecret,
-    ...(engineToken === null || isUpstream ? [] : [engineToken]),
-  ]
+/** Who a request is from, and what it must not carry to an upstream. */
+const wallsOf = (
+  { config, secrets, issued, engineAccess, upstreams }: Parts,
+  adminToken: string
+) => {
+  const credentials = createCredentials(config.proxy.credentialNames)
+  const tenantSecret = config.proxy.tenantSecret ?? secrets.tenantSecret
+  const tenants = createTenants({
+    secret: tenantSecret,
+    ttlMs: config.proxy.credentialTtlMs,
+    maxEntries: MAX_TENANTS,
+    now: Date.now,
+    credentials,
+  })
+  const ofEngine = engineSecrets(engineAccess, [config.upstream, ...upstreams])
+  return {
+    credentials,
+    tenants: issued?.tenants ?? tenants,
+    ownSecrets: [adminToken, tenantSecret, ...ofEngine],
+  }
 }
 
 /** @returns the app, and the proxy within it, which sees chat completions before the app does */
@@ -91,7 +98,6 @@ export const assemble = (parts: Parts, registry: Registry) => {
   const { config, secrets, store, queue, engine, routes, prices, issued } = parts
   const { eventLoop, health, fault } = parts
   const adminToken = config.adminToken ?? secrets.adminToken
-  const credentials = createCredentials(config.proxy.credentialNames)
   const bodies = createBodyBudget(config.proxy.maxInFlightBytes)
   registerProcessMetrics(registry, {
     inFlight: () => parts.load.inFlight,
@@ -111,17 +117,7 @@ export const assemble = (parts: Parts, registry: Registry) => {
     load: parts.load,
     routes: routes.snapshot,
     engines: new Map(engine === null ? [] : [[engine.name, engine]]),
-    tenants:
-      issued?.tenants ??
-      createTenants({
-        secret: config.proxy.tenantSecret ?? secrets.tenantSecret,
-        ttlMs: config.proxy.credentialTtlMs,
-        maxEntries: MAX_TENANTS,
-        now: Date.now,
-        credentials,
-      }),
-    credentials,
-    ownSecrets: ownSecretsOf(parts),
+    ...wallsOf(parts, adminToken),
     access: issued?.access ?? null,
     bodies,
     isCaptured: compileCaptureRule(config.capture, Math.random),

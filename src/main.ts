@@ -240,7 +240,7 @@ const open = async (
     fault,
     queue,
     engine: engine?.engine ?? null,
-    engineToken: engine?.token ?? null,
+    engineAccess: engine,
     worker,
     routes,
     prices,

@@ -73,6 +73,26 @@ export const createOwnSecretCheck = (
   }
 }
 
+/** How the proxy reaches its engine. */
+export interface EngineAccess {
+  baseUrl: string
+  token: string | null
+}
+
+const originOf = ({ baseUrl }: { baseUrl: string }): string => new URL(baseUrl).origin
+
+/**
+ * The engine's token, unless the engine has the host of an upstream: then it may be the key that clients
+ * have for that upstream.
+ */
+export const engineSecrets = (
+  engine: EngineAccess | null,
+  upstreams: readonly { baseUrl: string }[]
+): string[] => {
+  if (engine === null || engine.token === null) return []
+  return upstreams.map(originOf).includes(originOf(engine)) ? [] : [engine.token]
+}
+
 const OWN_PATHS = new Set(['admin', 'metrics', 'healthz', 'readyz'])
 
 /** The usual paths, which need no closer look. */

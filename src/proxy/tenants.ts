@@ -89,6 +89,9 @@ export const createTenants = ({
   const hashes = new LRUCache<string, string>({ max: Math.min(maxEntries, MAX_HASHES) })
   const hashOf = (text: string): string =>
     createHmac('sha256', secret).update(text).digest('hex').slice(0, HEX_DIGITS)
+  /** A time that lies ahead was seen before the clock was set back, and says nothing. */
+  const latest = (at: number | undefined): number =>
+    at === undefined || at > now() ? -Infinity : at
   return {
     of: (carrier) => {
       const text = encode(credentials.of(carrier))
@@ -102,7 +105,8 @@ export const createTenants = ({
     observe: (tenant, status, ageMs = 0) => {
       const at = now() - ageMs
       if (status >= 200 && status < 300) {
-        if (at >= (refusedAt.get(tenant) ?? -Infinity)) acceptedAt.set(tenant, at)
+        if (at >= latest(refusedAt.get(tenant)))
+          acceptedAt.set(tenant, Math.max(at, latest(acceptedAt.get(tenant))))
       } else if (REFUSALS.has(status)) {
         // a revoked key must not be answered until its old acceptance runs out
         acceptedAt.delete(tenant)

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { ADMIN_TOKEN, startProxy, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
 import { filesWith } from '../fixtures/files-with.ts'
 import {
@@ -16,6 +16,8 @@ import {
   type FakeUpstream,
 } from '../proxy/harness.ts'
 
+const TENANT_SECRET = 'secret-of-the-tenants'
+const ENGINE_TOKEN = 'token-of-the-engine'
 const SECRET = 'secret-in-the-query'
 
 interface Shown {
@@ -32,7 +34,16 @@ describe('secrets', () => {
   beforeAll(async () => {
     upstream = await startUpstream()
     proxy = await startProxy(
-      { DATA_DIR: dataDir, UPSTREAM_BASE_URL: upstream.url, LOG_LEVEL: 'debug' },
+      {
+        DATA_DIR: dataDir,
+        UPSTREAM_BASE_URL: upstream.url,
+        LOG_LEVEL: 'debug',
+        TENANT_SECRET,
+        // an engine that is away
+        ENGINE: 'http',
+        ENGINE_URL: 'http://127.0.0.1:1/v1',
+        ENGINE_TOKEN,
+      },
       (text) => (log += text)
     )
     port = Number(new URL(proxy.baseUrl).port)
@@ -62,6 +73,15 @@ describe('secrets', () => {
     expect([401, 404]).toContain(status)
     expect(upstream.requests).toEqual([])
   })
+
+  it.each([TENANT_SECRET, ENGINE_TOKEN])(
+    '%s does not reach the upstream either',
+    async (secret) => {
+      const headers = { 'x-api-key': secret }
+      expect((await send(port, chatBody('hi'), { headers })).status).toBe(401)
+      expect(upstream.requests).toEqual([])
+    }
+  )
 
   it('the admin token opens what it is for', async () => {
     for (const path of ['/metrics', '/admin/api/templates']) {
@@ -95,10 +115,12 @@ describe('secrets', () => {
       env: {
         ...process.env,
         DATA_DIR: dataDir,
+        PORT: '0',
         ...env,
         [key]: `http://user:${SECRET}@127.0.0.1:1`,
       },
     })
+    onTestFinished(() => void child.kill())
     let said = ''
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (chunk: Buffer) => (said += chunk.toString()))

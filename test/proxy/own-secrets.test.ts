@@ -1,6 +1,7 @@
 /** The proxy's own secrets and paths stay with it, however a request is spelt. */
 import { connect } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
+import { engineSecrets } from '../../src/proxy/own-secrets.ts'
 import {
   chatBody,
   completion,
@@ -82,6 +83,18 @@ describe('a secret of the proxy', () => {
       const answer = await send(harness.port, chatBody(TOKEN), { headers: { authorization } })
       expect(JSON.parse(answer.body.toString())).toEqual(completion('from the upstream'))
     }
+  })
+})
+
+describe('the engine’s token', () => {
+  const engine = { baseUrl: 'http://gpu.example:8000/v1', token: 'token-of-the-engine' }
+  const openai = { baseUrl: 'https://api.openai.com/v1' }
+
+  it('is a secret, unless the engine is an upstream as well', () => {
+    expect(engineSecrets(engine, [openai])).toEqual([engine.token])
+    expect(engineSecrets(engine, [openai, { baseUrl: 'http://gpu.example:8000' }])).toEqual([])
+    expect(engineSecrets({ ...engine, token: null }, [openai])).toEqual([])
+    expect(engineSecrets(null, [openai])).toEqual([])
   })
 })
 

@@ -1,4 +1,5 @@
 /** Invariant 5: whoever the upstream or the operator would refuse gets nothing that a lora knows. */
+import type { ServerResponse } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Engine } from '../../src/engine/engine.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
@@ -221,6 +222,27 @@ describe('a stolen lora where the upstream takes other credentials than an autho
     expect((await ask(beside)).status).toBe(200)
     expect((await ask(beside)).status).toBe(200)
     await expectRefused(revoked)
+  })
+
+  it('is not won back by a stream that was under way when its key was revoked', async () => {
+    const ann: Carried = { headers: ['x-api-key', 'secret-of-ann'] }
+    await start(ann)
+    await ask(ann)
+    await expectAnswered(ann)
+    let open: ServerResponse | null = null
+    harness.upstream.respond = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write('data: {}\n\n')
+      open = response
+    }
+    const hi = chatBody('hi', { model: 'gpt-9', stream: true })
+    const stream = ask(ann, hi)
+    await eventually(() => harness.upstream.requests.length === 2)
+    harness.upstream.respond = respondJson(UNAUTHORIZED, 401)
+    expect((await ask(ann, hi)).status).toBe(401)
+    ;(open as ServerResponse | null)!.end('data: [DONE]\n\n')
+    expect((await stream).status).toBe(200)
+    await expectRefused(ann)
   })
 
   it('goes to five credentials at once only as those five', async () => {

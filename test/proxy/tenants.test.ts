@@ -126,6 +126,19 @@ describe('a tenant', () => {
     expect(tenants.accepted('a')).toBe(true)
   })
 
+  it('is accepted again although a refusal lies ahead, since the clock was set back', () => {
+    let time = 10_000
+    const tenants = create({ now: () => time })
+    tenants.observe('a', 401)
+    time = 5_000
+    tenants.observe('a', 200)
+    expect(tenants.accepted('a')).toBe(true)
+    // and a slow answer takes nothing from a younger one
+    tenants.observe('a', 200, 900)
+    time = 5_999
+    expect(tenants.accepted('a')).toBe(true)
+  })
+
   it('is not forgotten for strangers who are refused', () => {
     const tenants = create()
     tenants.observe('a', 200)
