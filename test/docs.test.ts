@@ -19,7 +19,8 @@ describe('docs/configuration.md', () => {
 })
 
 describe('docs/metrics.md', () => {
-  const rows = [...read('docs/metrics.md').matchAll(/^\| (worker: )?((?:`[a-z-]+`(?:, )?)+) \|/gm)]
+  const section = read('docs/metrics.md').split('\n# Faults\n')[1]!
+  const rows = [...section.matchAll(/^\| (worker: )?((?:`[a-z-]+`(?:, )?)+) \|/gm)]
   const documented = (isWorker: boolean): string[] =>
     rows
       .filter(([, worker]) => (worker !== undefined) === isWorker)

@@ -7,6 +7,8 @@
  * One pass over the bytes without recursion. Bytes that are not JSON are for the parser to refuse.
  */
 
+import { MAX_DEPTH } from './json-scan.ts'
+
 export interface AmbiguousMember {
   /** as it is spelt there; '' where the body is too complex to tell */
   name: string
@@ -86,7 +88,6 @@ const KIND_OF: Partial<Record<Kind, (name: string) => Kind>> = {
   parts: () => 'part',
 }
 
-const MAX_DEPTH = 128
 /** Objects, lists and members: 400 turns with 200 tools have some 15,000. */
 const MAX_VALUES = 100_000
 /** Of an object with known names, whose names are compared in all spellings. */

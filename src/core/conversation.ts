@@ -47,6 +47,9 @@ const pairsOf = ({ opening, turns }: Turn): string[] => {
 const ownPair = ({ opening, turns, answer }: Turn): string | null =>
   answer === null ? null : chain(turns.at(-1)?.content ?? opening, answer)
 
+const lastKnown = (known: Map<string, string>, keys: string[]): string | undefined =>
+  keys.toReversed().flatMap((key) => known.get(key) ?? [])[0]
+
 /**
  * One key for all turns of a conversation. The longest known history decides, then the newest known
  * pair of question and answer. Equal histories cannot be told apart; the newest conversation that
@@ -57,11 +60,10 @@ const ownPair = ({ opening, turns, answer }: Turn): string | null =>
 export const conversationKeys = (turns: readonly Turn[]): string[] => {
   const byHistory = new Map<string, string>()
   const byPair = new Map<string, string>()
-  const find = (known: Map<string, string>, keys: string[]): string | undefined =>
-    keys.toReversed().flatMap((key) => known.get(key) ?? [])[0]
   return turns.map((turn) => {
     const histories = historiesOf(turn)
-    const conversation = find(byHistory, histories) ?? find(byPair, pairsOf(turn)) ?? turn.id
+    const conversation =
+      lastKnown(byHistory, histories) ?? lastKnown(byPair, pairsOf(turn)) ?? turn.id
     // a turn whose predecessors are not in the log still binds those that follow it
     for (const history of histories) byHistory.set(history, conversation)
     const [history, pair] = [ownHistory(turn), ownPair(turn)]

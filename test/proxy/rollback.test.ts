@@ -47,7 +47,7 @@ const approved = (id: string) => {
   const { plan, verdict } = row
   return {
     ...row,
-    plan: { ...plan!, engine: 'fake', labels: null },
+    plan: { ...plan!, engine: 'fake', answers: { ...plan!.answers, labels: null } },
     verdict: {
       ...verdict!,
       arms: verdict!.arms.map((arm) => ({ ...arm, threshold: -1 })),

@@ -170,7 +170,8 @@ describe('a live route with a JSON schema', () => {
   it.each<[string, unknown]>([
     ['a remote reference', { $ref: 'https://example.com/schema.json' }],
     ['a pattern that takes for ever', { pattern: '^(?=(a+)+$)' }],
-    ['a megabyte', { enum: Array.from({ length: 60_000 }, (_unused, i) => `value-${i}`) }],
+    // a longer request is not looked at for templates
+    ['400 KB', { enum: Array.from({ length: 25_000 }, (_unused, i) => `value-${i}`) }],
     ['no schema at all', undefined],
   ])('asks no lora where the schema cannot be checked: %s', async (_name, schema) => {
     const body = chatBody('where is my card', inSchema(schema))

@@ -45,6 +45,8 @@ const exchange = (i: number, query = `question number ${i}`, conversation = `cha
 
 const many = (count: number) => Array.from({ length: count }, (_, i) => exchange(i))
 
+const frequent = (i: number) => exchange(i, `frequent ${i % 5}`)
+
 const ids = (exchanges: { id: string }[]): string[] => exchanges.map(({ id }) => id)
 
 describe('splitPopulation', () => {
@@ -89,7 +91,6 @@ describe('splitPopulation', () => {
   })
 
   it('keeps questions that came once from training where traffic has few new ones', () => {
-    const frequent = (i: number) => exchange(i, `frequent ${i % 5}`)
     const rows = [
       ...many(300).map((row, i) => (i % 3 === 0 ? row : frequent(i))),
       ...Array.from({ length: 50 }, (_, i) => frequent(300 + i)),

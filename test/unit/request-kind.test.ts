@@ -47,9 +47,10 @@ const request = { model: 'm', messages: [] }
 const times = (count: number, kind: RequestKind): RequestKind[] =>
   Array.from({ length: count }, () => kind)
 
+const turnOf = (turns: number): string => kindOf(request, match(turns)).traits[0]!
+
 describe('the kind of a request', () => {
   it('is its turn, exactly up to the fourth and by powers of two behind it', () => {
-    const turnOf = (turns: number): string => kindOf(request, match(turns)).traits[0]!
     expect([0, 1, 3, 4, 7, 8, 15, 16].map(turnOf)).toEqual([
       'turn 1',
       'turn 2',

@@ -51,6 +51,55 @@ const CALL = {
 const many = (count: number, record: (number: number) => ExchangeRecord): ExchangeRecord[] =>
   Array.from({ length: count }, (_, number) => record(number))
 
+// nothing in the words of an order says whether it is answered by a call
+const isCall = (number: number): boolean => (number * 7919) % 10 < 7
+
+const question = (number: number): string =>
+  number % 2 === 0
+    ? `Order ${number}: ${(number % 7) + 1} tins of ${COLOURS[number % 6]} paint, please.`
+    : `Cancel the delivery ${number} of mine, I need nothing from you any more.`
+
+const story = (number: number): string =>
+  `Order ${number} left. ${'It is on its way to you, and nothing holds it up. '.repeat(8)}${number}`
+
+// every third order is one of twenty, half of which are sorted to another shelf of late
+const repeated = (number: number): ExchangeRecord => {
+  const place = number % 20
+  const moved = place < 10 && number >= 250
+  return {
+    ...changed(place, moved ? { message: { content: COLOURS[(place + 1) % 6] } } : {}),
+    id: `record-${number}`,
+    at: orderRecord(number).at,
+  }
+}
+
+const once = (number: number): ExchangeRecord => ({
+  ...orderRecord(number + 1000),
+  id: `record-${number}`,
+  at: orderRecord(number).at,
+})
+
+const order = (number: number) =>
+  (JSON.parse(orderRecord(number).request) as { messages: object[] }).messages[1]!
+
+const turns = (chat: number): ExchangeRecord[] => {
+  const [first, second] = [2 * chat, 2 * chat + 1]
+  // every other conversation begins with a greeting
+  const opening = [
+    { role: 'system', content: PROMPT },
+    chat % 2 === 0 ? { role: 'user', content: 'Good morning' } : order(first),
+  ]
+  const answer = { role: 'assistant', content: chat % 2 === 0 ? 'green' : COLOURS[first % 6] }
+  return [
+    changed(first, { request: { messages: opening }, message: answer }),
+    changed(second, { request: { messages: [...opening, answer, order(second)] } }),
+  ]
+}
+
+const numberOf = (id: string): number => Number(id.slice('record-'.length))
+
+const chatOf = (id: string): number => Math.floor(numberOf(id) / 2)
+
 describe('an internalization', () => {
   let folder: string
   let store: Store
@@ -123,8 +172,6 @@ describe('an internalization', () => {
 
   it('counts tool calls: a lora that answers them with text is not promoted', async () => {
     await open()
-    // nothing in the words of an order says whether it is answered by a call
-    const isCall = (number: number): boolean => (number * 7919) % 10 < 7
     const { state, verdict, plan } = await internalize(
       many(300, (number) =>
         changed(number, { request: { tools: TOOLS }, ...(isCall(number) ? { message: CALL } : {}) })
@@ -139,10 +186,6 @@ describe('an internalization', () => {
 
   it('defers the requests that the upstream answers by tool calls, where it can tell them', async () => {
     await open()
-    const question = (number: number): string =>
-      number % 2 === 0
-        ? `Order ${number}: ${(number % 7) + 1} tins of ${COLOURS[number % 6]} paint, please.`
-        : `Cancel the delivery ${number} of mine, I need nothing from you any more.`
     const { state, verdict, plan } = await internalize(
       many(400, (number) =>
         changed(number, {
@@ -190,8 +233,6 @@ describe('an internalization', () => {
 
   it('is not trained for free text, and says what would help', async () => {
     await open()
-    const story = (number: number): string =>
-      `Order ${number} left. ${'It is on its way to you, and nothing holds it up. '.repeat(8)}${number}`
     const { state } = await internalize(
       many(300, (number) => changed(number, { message: { content: story(number) } }))
     )
@@ -218,21 +259,6 @@ describe('an internalization', () => {
 
   it('holds repeats out as they come, and names questions whose answers changed', async () => {
     await open()
-    // every third order is one of twenty, half of which are sorted to another shelf of late
-    const repeated = (number: number): ExchangeRecord => {
-      const place = number % 20
-      const moved = place < 10 && number >= 250
-      return {
-        ...changed(place, moved ? { message: { content: COLOURS[(place + 1) % 6] } } : {}),
-        id: `record-${number}`,
-        at: orderRecord(number).at,
-      }
-    }
-    const once = (number: number): ExchangeRecord => ({
-      ...orderRecord(number + 1000),
-      id: `record-${number}`,
-      at: orderRecord(number).at,
-    })
     const { state, plan, verdict } = await internalize(
       many(390, (number) => (number % 3 === 0 ? repeated(number) : once(number)))
     )
@@ -248,24 +274,7 @@ describe('an internalization', () => {
 
   it('never has a conversation on both sides, even where many begin with one greeting', async () => {
     await open()
-    const turns = (chat: number): ExchangeRecord[] => {
-      const [first, second] = [2 * chat, 2 * chat + 1]
-      const order = (number: number) =>
-        (JSON.parse(orderRecord(number).request) as { messages: object[] }).messages[1]!
-      // every other conversation begins with a greeting
-      const opening = [
-        { role: 'system', content: PROMPT },
-        chat % 2 === 0 ? { role: 'user', content: 'Good morning' } : order(first),
-      ]
-      const answer = { role: 'assistant', content: chat % 2 === 0 ? 'green' : COLOURS[first % 6] }
-      return [
-        changed(first, { request: { messages: opening }, message: answer }),
-        changed(second, { request: { messages: [...opening, answer, order(second)] } }),
-      ]
-    }
     const { plan } = await internalize(Array.from({ length: 180 }, (_, chat) => turns(chat)).flat())
-    const numberOf = (id: string): number => Number(id.slice('record-'.length))
-    const chatOf = (id: string): number => Math.floor(numberOf(id) / 2)
     const trained = new Set(plan!.trainRecordIds.map(chatOf))
     const held = [...plan!.holdoutRecordIds, ...plan!.unseenRecordIds]
     const second = held.filter((id) => numberOf(id) % 2 === 1)
