@@ -16,7 +16,7 @@ import {
 } from './gate/exact.ts'
 import { HEAD, key, line, percent, print, type Figures, type Run } from './gate/lines.ts'
 import { measure, type Measured } from './gate/measure.ts'
-import { mixParts, worstBroken } from './gate/mix-parts.ts'
+import { BROKEN, mixParts } from './gate/mix-parts.ts'
 import {
   ALPHA,
   favouredByLoss,
@@ -231,23 +231,36 @@ const measureBootstrap = ({ draws, random }: Run): Figures => {
   }
 }
 
-/** The worst of everything that has a bar: limits of what was drawn, and what was computed. */
-const worstOf = (figures: Figures): Figures => {
-  const barred = Object.entries(figures).filter(
-    ([name, { bar }]) => name.startsWith('false_promotion') && bar !== undefined
+/**
+ * The worst of the limits that have a bar. @param unit of one of them
+ * @param prefixes of their names
+ */
+const worst = (name: string, figures: Figures, unit: string, prefixes: string[]): Figures => {
+  const values = Object.entries(figures).flatMap(([own, { value, bar }]) =>
+    bar !== undefined && prefixes.some((prefix) => own.startsWith(prefix)) ? [Number(value)] : []
   )
-  const worst = (name: string, isExact: boolean): Figures => {
-    const some = barred.filter(([own]) => own.startsWith('false_promotion_exact') === isExact)
-    if (some.length === 0) return {}
-    const value = Math.max(...some.map(([, figure]) => Number(figure.value)))
-    return { [name]: withBar({ value, unit: `worst of ${some.length} settings` }, '<=', ALPHA) }
-  }
+  if (values.length === 0) return {}
+  const ofAll = { value: Math.max(...values), unit: `${unit}, worst of ${values.length} settings` }
+  return { [name]: withBar(ofAll, '<=', ALPHA) }
+}
+
+const [DRAWN, COMPUTED] = ['false_promotion_upper_95_', 'false_promotion_exact_']
+
+const worstOf = (figures: Figures): Figures => {
+  const limit = 'share of draws, upper 95 % limit'
+  const ofMix = (mix: string): Figures =>
+    worst(`promise_broken_${mix}`, figures, limit, [`${BROKEN}${mix}`])
   return {
-    ...worst('false_promotion_worst_upper_95', false),
-    ...worst('false_promotion_worst_exact', true),
-    ...worstBroken('promise_broken_repeats', figures, 'repeats'),
-    ...worstBroken('promise_broken_tools', figures, 'tools'),
-    ...worstBroken('promise_broken_conversations', figures, 'conversations'),
+    ...worst('false_promotion_worst_upper_95', figures, limit, [DRAWN]),
+    ...worst('false_promotion_worst_exact', figures, 'share, computed', [COMPUTED]),
+    ...ofMix('repeats'),
+    ...ofMix('tools'),
+    ...ofMix('conversations'),
+    ...worst('promise_broken_worst', figures, 'share, upper 95 % limit or computed', [
+      DRAWN,
+      COMPUTED,
+      BROKEN,
+    ]),
   }
 }
 
@@ -289,7 +302,9 @@ const main = (): void => {
     // after each part, because the whole takes long
     if (values.out !== undefined) writeReport(values.out, { ...figures, ...worstOf(figures) })
   }
-  const named = Object.entries(figures).filter(([name]) => name.startsWith('target'))
+  const named = Object.entries(figures).filter(
+    ([name]) => name.startsWith('target') || name.startsWith('ties_all')
+  )
   print(`\n${formatFigures({ ...Object.fromEntries(named), ...worstOf(figures) })}`)
 }
 

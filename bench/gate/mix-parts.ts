@@ -66,11 +66,14 @@ const MORE_DRAWS = 2.5
 const simulate = (population: Population, size: number, { draws, maxDraws, random }: Run) =>
   measure(() => [drawOutcome(population, size, random)], { draws, maxDraws, bar: ALPHA })[0]!
 
+/** Begins the names of the limits on how often the promise is broken. */
+export const BROKEN = 'promise_broken_upper_95_'
+
 const figuresOf = (
   place: string,
   { draws, brokenUpper, promoted, coverage }: Measured
 ): Figures => ({
-  [`promise_broken_upper_95_${place}`]: withBar(
+  [`${BROKEN}${place}`]: withBar(
     { value: brokenUpper, unit: `upper 95 % limit, ${draws} draws` },
     '<=',
     ALPHA
@@ -78,17 +81,6 @@ const figuresOf = (
   [`promoted_${place}`]: { value: promoted, unit: `share of ${draws} draws` },
   [`coverage_${place}`]: { value: coverage, unit: `share of ${draws} draws` },
 })
-
-const BARRED = 'promise_broken_upper_95_'
-
-/** The worst limit of all figures that are one. @param prefix of the names, behind the common one */
-export const worstBroken = (name: string, figures: Figures, prefix = ''): Figures => {
-  const limits = Object.entries(figures).filter(([own]) => own.startsWith(BARRED + prefix))
-  if (limits.length === 0) return {}
-  const value = Math.max(...limits.map(([, figure]) => Number(figure.value)))
-  const unit = `largest upper 95 % limit of ${limits.length} worlds, share of draws`
-  return { [name]: withBar({ value, unit }, '<=', ALPHA) }
-}
 
 const measureAll = (
   name: string,
