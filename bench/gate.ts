@@ -16,7 +16,8 @@ import {
 } from './gate/exact.ts'
 import { HEAD, key, line, percent, print, type Figures, type Run } from './gate/lines.ts'
 import { measure, type Measured } from './gate/measure.ts'
-import { BROKEN, mixParts } from './gate/mix-parts.ts'
+import { mixParts } from './gate/mix-parts.ts'
+import { worstOf } from './gate/worst.ts'
 import {
   ALPHA,
   favouredByLoss,
@@ -228,39 +229,6 @@ const measureBootstrap = ({ draws, random }: Run): Figures => {
   return {
     bootstrap_false_promotion_sessions_of_1: { value: alone!, unit },
     bootstrap_false_promotion_sessions_of_4: { value: shared!, unit },
-  }
-}
-
-/**
- * The worst of the limits that have a bar. @param unit of one of them
- * @param prefixes of their names
- */
-const worst = (name: string, figures: Figures, unit: string, prefixes: string[]): Figures => {
-  const values = Object.entries(figures).flatMap(([own, { value, bar }]) =>
-    bar !== undefined && prefixes.some((prefix) => own.startsWith(prefix)) ? [Number(value)] : []
-  )
-  if (values.length === 0) return {}
-  const ofAll = { value: Math.max(...values), unit: `${unit}, worst of ${values.length} settings` }
-  return { [name]: withBar(ofAll, '<=', ALPHA) }
-}
-
-const [DRAWN, COMPUTED] = ['false_promotion_upper_95_', 'false_promotion_exact_']
-
-const worstOf = (figures: Figures): Figures => {
-  const limit = 'share of draws, upper 95 % limit'
-  const ofMix = (mix: string): Figures =>
-    worst(`promise_broken_${mix}`, figures, limit, [`${BROKEN}${mix}`])
-  return {
-    ...worst('false_promotion_worst_upper_95', figures, limit, [DRAWN]),
-    ...worst('false_promotion_worst_exact', figures, 'share, computed', [COMPUTED]),
-    ...ofMix('repeats'),
-    ...ofMix('tools'),
-    ...ofMix('conversations'),
-    ...worst('promise_broken_worst', figures, 'share, upper 95 % limit or computed', [
-      DRAWN,
-      COMPUTED,
-      BROKEN,
-    ]),
   }
 }
 

@@ -174,7 +174,7 @@ export const mixParts = (run: Run): Record<string, () => Figures> => ({
   repeats: () => measureAll('repeats', repeats, [600, 1000], run),
   tools: () => measureAll('tools', tools, [600], run),
   refusals: () => measureAll('refusals', refusals, [600, 1000], run),
-  conversations: () => measureAll('conversations', conversations, [600], run),
+  conversations: () => measureAll('conversations', conversations, [1200], run),
   'conversation-power': () => measureConversationPower(run),
   'weak-slices': () => measureWeakSlices(run),
   ties: () => ({ ...measureAll('ties', ties, [600], run), ...measureTiedAndRight(run) }),
