@@ -8,6 +8,7 @@ import { withBar } from '../report.ts'
 import { HEAD, key, line, percent, print, type Figures, type Run } from './lines.ts'
 import { measure, type Measured } from './measure.ts'
 import {
+  alikeSlices,
   conversations,
   goodConversations,
   MIX_MARGIN,
@@ -105,7 +106,7 @@ const measureWeakSlices = (run: Run): Figures => {
   const figures: Figures = {}
   const draws = Math.ceil(run.draws / 2)
   print('\npromoted, and of that with a slice that truly loses more than 10 points (%); coverage')
-  for (const [world, population] of Object.entries(weakSlices)) {
+  for (const [world, population] of Object.entries({ ...alikeSlices, ...weakSlices })) {
     const cells = [600, 1000, 2000].map((size) => {
       const measured = simulate(population, size, { ...run, draws, maxDraws: draws })
       const unit = `share of ${draws} draws`
