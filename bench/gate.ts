@@ -16,7 +16,8 @@ import {
 } from './gate/exact.ts'
 import { HEAD, key, line, percent, print, type Figures, type Run } from './gate/lines.ts'
 import { measure, type Measured } from './gate/measure.ts'
-import { mixParts, worstBroken } from './gate/mix-parts.ts'
+import { mixParts } from './gate/mix-parts.ts'
+import { worstOf } from './gate/worst.ts'
 import {
   ALPHA,
   favouredByLoss,
@@ -231,26 +232,6 @@ const measureBootstrap = ({ draws, random }: Run): Figures => {
   }
 }
 
-/** The worst of everything that has a bar: limits of what was drawn, and what was computed. */
-const worstOf = (figures: Figures): Figures => {
-  const barred = Object.entries(figures).filter(
-    ([name, { bar }]) => name.startsWith('false_promotion') && bar !== undefined
-  )
-  const worst = (name: string, isExact: boolean): Figures => {
-    const some = barred.filter(([own]) => own.startsWith('false_promotion_exact') === isExact)
-    if (some.length === 0) return {}
-    const value = Math.max(...some.map(([, figure]) => Number(figure.value)))
-    return { [name]: withBar({ value, unit: `worst of ${some.length} settings` }, '<=', ALPHA) }
-  }
-  return {
-    ...worst('false_promotion_worst_upper_95', false),
-    ...worst('false_promotion_worst_exact', true),
-    ...worstBroken('promise_broken_repeats', figures, 'repeats'),
-    ...worstBroken('promise_broken_tools', figures, 'tools'),
-    ...worstBroken('promise_broken_conversations', figures, 'conversations'),
-  }
-}
-
 const partsOf = (run: Run): Record<string, () => Figures> => ({
   exact: computeBorder,
   target: () => measureTarget(run),
@@ -289,7 +270,9 @@ const main = (): void => {
     // after each part, because the whole takes long
     if (values.out !== undefined) writeReport(values.out, { ...figures, ...worstOf(figures) })
   }
-  const named = Object.entries(figures).filter(([name]) => name.startsWith('target'))
+  const named = Object.entries(figures).filter(
+    ([name]) => name.startsWith('target') || name.startsWith('ties_all')
+  )
   print(`\n${formatFigures({ ...Object.fromEntries(named), ...worstOf(figures) })}`)
 }
 

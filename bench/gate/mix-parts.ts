@@ -8,6 +8,7 @@ import { withBar } from '../report.ts'
 import { HEAD, key, line, percent, print, type Figures, type Run } from './lines.ts'
 import { measure, type Measured } from './measure.ts'
 import {
+  alikeSlices,
   conversations,
   goodConversations,
   MIX_MARGIN,
@@ -66,11 +67,14 @@ const MORE_DRAWS = 2.5
 const simulate = (population: Population, size: number, { draws, maxDraws, random }: Run) =>
   measure(() => [drawOutcome(population, size, random)], { draws, maxDraws, bar: ALPHA })[0]!
 
+/** Begins the names of the limits on how often the promise is broken. */
+export const BROKEN = 'promise_broken_upper_95_'
+
 const figuresOf = (
   place: string,
   { draws, brokenUpper, promoted, coverage }: Measured
 ): Figures => ({
-  [`promise_broken_upper_95_${place}`]: withBar(
+  [`${BROKEN}${place}`]: withBar(
     { value: brokenUpper, unit: `upper 95 % limit, ${draws} draws` },
     '<=',
     ALPHA
@@ -78,17 +82,6 @@ const figuresOf = (
   [`promoted_${place}`]: { value: promoted, unit: `share of ${draws} draws` },
   [`coverage_${place}`]: { value: coverage, unit: `share of ${draws} draws` },
 })
-
-const BARRED = 'promise_broken_upper_95_'
-
-/** The worst limit of all figures that are one. @param prefix of the names, behind the common one */
-export const worstBroken = (name: string, figures: Figures, prefix = ''): Figures => {
-  const limits = Object.entries(figures).filter(([own]) => own.startsWith(BARRED + prefix))
-  if (limits.length === 0) return {}
-  const value = Math.max(...limits.map(([, figure]) => Number(figure.value)))
-  const unit = `largest upper 95 % limit of ${limits.length} worlds, share of draws`
-  return { [name]: withBar({ value, unit }, '<=', ALPHA) }
-}
 
 const measureAll = (
   name: string,
@@ -113,7 +106,7 @@ const measureWeakSlices = (run: Run): Figures => {
   const figures: Figures = {}
   const draws = Math.ceil(run.draws / 2)
   print('\npromoted, and of that with a slice that truly loses more than 10 points (%); coverage')
-  for (const [world, population] of Object.entries(weakSlices)) {
+  for (const [world, population] of Object.entries({ ...alikeSlices, ...weakSlices })) {
     const cells = [600, 1000, 2000].map((size) => {
       const measured = simulate(population, size, { ...run, draws, maxDraws: draws })
       const unit = `share of ${draws} draws`
@@ -182,7 +175,7 @@ export const mixParts = (run: Run): Record<string, () => Figures> => ({
   repeats: () => measureAll('repeats', repeats, [600, 1000], run),
   tools: () => measureAll('tools', tools, [600], run),
   refusals: () => measureAll('refusals', refusals, [600, 1000], run),
-  conversations: () => measureAll('conversations', conversations, [600], run),
+  conversations: () => measureAll('conversations', conversations, [1200], run),
   'conversation-power': () => measureConversationPower(run),
   'weak-slices': () => measureWeakSlices(run),
   ties: () => ({ ...measureAll('ties', ties, [600], run), ...measureTiedAndRight(run) }),

@@ -171,6 +171,22 @@ const weak = (lost: number, isLessSure: boolean): Population => {
   return one(strong, { share: WEAK_SHARE, shape, slice: 'plan=pro' })
 }
 
+/** As good as any other, so that a slice that fails does so by chance. */
+const manySlices = (count: number): Population =>
+  one(
+    ...Array.from({ length: count }, (_, slice) => ({
+      share: 1 / count,
+      shape: RANKED,
+      slice: `slice ${slice}`,
+    }))
+  )
+
+export const alikeSlices: Record<string, Population> = {
+  'no slices': one({ share: 1, shape: RANKED }),
+  '6 slices alike': manySlices(6),
+  '20 slices alike': manySlices(20),
+}
+
 export const weakSlices: Record<string, Population> = Object.fromEntries(
   [0.12, 0.15, 0.2, 0.25].flatMap((lost) => [
     [`slice of 15 % loses ${100 * lost} points`, weak(lost, false)],

@@ -211,12 +211,12 @@ const sampleFigures = (
 const chooseThreshold = (
   tests: ThresholdTest[],
   answerable: JudgedRow[],
-  { usedMargin, margin, alpha }: FiguresOptions
+  { usedMargin, margin }: FiguresOptions
 ): { chosen: ThresholdTest | null; slices: SliceFigures[] } => {
   let failed: SliceFigures[] | null = null
   for (const test of byPreference(tests, usedMargin * margin)) {
     const answered = answerable.filter((row) => row.isTraffic && row.confidence >= test.threshold)
-    const slices = sliceFigures(answered, { alpha })
+    const slices = sliceFigures(answered)
     if (failingSlices(slices).length === 0) return { chosen: test, slices }
     failed ??= slices
   }

@@ -1,6 +1,6 @@
 /**
- * No part of the traffic may pay for the average: each slice with enough answered rows is tested
- * for a loss of more than ten points. Knows nothing of thresholds or arms.
+ * No part of the traffic may pay for the average: each slice with enough answered rows may
+ * lose ten points at most. Knows nothing of thresholds or arms.
  */
 import { groupBy } from './group-by.ts'
 import { binomialLowerTail, holm, proportionLowerBound } from './statistics.ts'
@@ -8,6 +8,7 @@ import { effectiveRows } from './statistics-clusters.ts'
 
 const MIN_SLICE_ROWS = 50
 const SLICE_MARGIN = 0.1
+const ROUNDING = 1e-9
 /** Of the lower bound that is shown, one-sided. */
 const BOUND_ALPHA = 0.05
 
@@ -23,6 +24,7 @@ export interface SliceFigures {
   upstreamAgreement: number
   /** Holm-adjusted, H0: the loss is at most ten points */
   pValue: number
+  /** the observed loss is at most ten points; in older verdicts: not significantly more */
   holds: boolean
 }
 
@@ -43,14 +45,11 @@ const bySlice = (rows: SliceRow[]): [string, SliceRow[]][] => {
 }
 
 /**
- * Figures of every slice with at least 50 answered rows. A slice fails when its rows show, after
- * Holm's adjustment over all slices, a loss of more than ten points; fifty rows could not prove the
- * contrary. Never fails for one more agreement.
+ * Figures of every slice with at least 50 answered rows. A slice fails when its rows show a loss of
+ * more than ten points, significant or not: docs/decisions/2026-11-28-slices-narrow-the-route.md.
+ * Never fails for one more agreement.
  */
-export const sliceFigures = (
-  answered: SliceRow[],
-  { alpha }: { alpha: number }
-): SliceFigures[] => {
+export const sliceFigures = (answered: SliceRow[]): SliceFigures[] => {
   const figures = bySlice(answered).map(([slice, rows]) => {
     const fresh = rows.flatMap((row) => row.upstreamAgrees ?? [])
     const upstreamAgreement = fresh.length === 0 ? 1 : shareOf(fresh)
@@ -71,7 +70,7 @@ export const sliceFigures = (
   return figures.map((figure, i) => ({
     ...figure,
     pValue: adjusted[i]!,
-    holds: adjusted[i]! > alpha,
+    holds: figure.agreement >= figure.upstreamAgreement - SLICE_MARGIN - ROUNDING,
   }))
 }
 

@@ -10,10 +10,9 @@ const rowsOf = (slices: string[], size: number, right: number, turns = 1) =>
   }))
 
 const namesAndHolds = (rows: ReturnType<typeof rowsOf>) =>
-  sliceFigures(rows, { alpha: 0.05 }).map(({ slice, holds }) => [slice, holds])
+  sliceFigures(rows).map(({ slice, holds }) => [slice, holds])
 
-const boundOf = (turns: number) =>
-  sliceFigures(rowsOf(['a'], 60, 60, turns), { alpha: 0.05 })[0]!.lowerBound
+const boundOf = (turns: number) => sliceFigures(rowsOf(['a'], 60, 60, turns))[0]!.lowerBound
 
 describe('sliceFigures', () => {
   it('looks at slices with at least 50 rows only, and at every slice of a row', () => {
@@ -22,27 +21,27 @@ describe('sliceFigures', () => {
       ...rowsOf(['large', 'turn 1'], 50, 50),
       ...rowsOf([], 100, 0),
     ]
-    expect(
-      sliceFigures(rows, { alpha: 0.05 }).map(({ slice, rows: size }) => [slice, size])
-    ).toEqual([
+    expect(sliceFigures(rows).map(({ slice, rows: size }) => [slice, size])).toEqual([
       ['turn 1', 99],
       ['large', 50],
     ])
   })
 
-  it('tolerates chance and names a loss that chance does not explain', () => {
-    const rows = [...rowsOf(['unlucky'], 60, 52), ...rowsOf(['bad'], 60, 42)]
+  it('lets a slice lose ten points and no more', () => {
+    const rows = [...rowsOf(['holds'], 60, 54), ...rowsOf(['fails'], 60, 53)]
     expect(namesAndHolds(rows)).toEqual([
-      ['unlucky', true],
-      ['bad', false],
+      ['holds', true],
+      ['fails', false],
     ])
   })
 
-  it('adjusts for the number of slices', () => {
-    // P(X ≤ 48 | 60, 0.9) = 0.017: fails alone, and holds as one of ten
-    expect(namesAndHolds(rowsOf(['a'], 60, 48))).toEqual([['a', false]])
+  it('says how likely such a loss is by chance, adjusted for the number of slices', () => {
+    // P(X ≤ 48 | 60, 0.9) = 0.01458
+    const alone = sliceFigures(rowsOf(['a'], 60, 48))[0]!.pValue
+    expect(alone).toBeCloseTo(0.01458, 5)
     const others = Array.from({ length: 9 }, (_, i) => rowsOf([`other ${i}`], 60, 60)).flat()
-    expect(namesAndHolds([...rowsOf(['a'], 60, 48), ...others])[0]).toEqual(['a', true])
+    const [figures] = sliceFigures([...rowsOf(['a'], 60, 48), ...others])
+    expect(figures!.pValue).toBeCloseTo(10 * alone, 9)
   })
 
   it('gives the exact lower bound, of conversations where turns share them', () => {
@@ -51,8 +50,8 @@ describe('sliceFigures', () => {
   })
 
   it('grants a slice what the upstream loses there itself', () => {
-    const rows = rowsOf(['a'], 60, 42).map((row, i) => ({ ...row, upstreamAgrees: i % 5 > 0 }))
-    expect(sliceFigures(rows, { alpha: 0.05 })[0]).toMatchObject({
+    const rows = rowsOf(['a'], 60, 43).map((row, i) => ({ ...row, upstreamAgrees: i % 5 > 0 }))
+    expect(sliceFigures(rows)[0]).toMatchObject({
       upstreamAgreement: 0.8,
       holds: true,
     })
