@@ -118,7 +118,7 @@ describe('a stolen lora where keys are issued', () => {
     const prepared = lora('issued:a')
     engine = prepared.engine
     keyed = await startKeyed(
-      [keyFor('a', { budget: { usd: 1, period: 'day' }, tokensPerMinute: 100 }), keyFor('b')],
+      [keyFor('a', { budget: { usd: 2, period: 'day' }, tokensPerMinute: 100 }), keyFor('b')],
       prepared.overrides
     )
   }
