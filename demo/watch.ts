@@ -4,7 +4,7 @@ import type { z } from '@hono/zod-openapi'
 import type { ProxyProcess } from '../bench/harness/proxy-process.ts'
 import type { internalizationSchema, templateSchema } from '../src/admin/schemas.ts'
 import { percent } from '../src/cli/output.ts'
-import { stageName, type Arm } from '../src/core/internalization.ts'
+import { evaluationRows, stageName, type Arm } from '../src/core/internalization.ts'
 import type { Segment } from '../src/core/template.ts'
 import type { StageProgress } from '../src/worker/progress.ts'
 import { onOneLine, type Screen } from './screen.ts'
@@ -113,8 +113,7 @@ const showProgress = (screen: Screen, name: string, row: InternalizationView): v
   }
   if (state.name === 'candidate') return
   for (const arm of plan.arms) fill(screen, name, arm, arm.results.length)
-  const asked = plan.holdoutRecordIds.length * plan.arms.length
-  screen.progress.update(`${name} held-out answers`, row.evaluatedRows, asked)
+  screen.progress.update(`${name} held-out answers`, row.evaluatedRows, evaluationRows(plan))
 }
 
 /** The template's newest internalization, shown as far as it is; null before there is one. */

@@ -1,10 +1,11 @@
 /** Held-out exchanges side by side, for the person who decides. */
 import type { z } from '@hono/zod-openapi'
-import type { Internalization } from '../core/internalization.ts'
+import { heldOutIds, type Internalization } from '../core/internalization.ts'
 import { compileMatcher, templateKeyOf, type Matcher } from '../core/match.ts'
+import { outcomeOf } from '../core/outcome.ts'
 import type { StoredRecord } from '../core/record.ts'
 import { confidenceOf, type ConfidenceStatistic } from '../core/route.ts'
-import type { ChatCompletion, ChatRequest } from '../openai/chat.ts'
+import type { ChatRequest } from '../openai/chat.ts'
 import type { EvaluationRow, Store } from '../store/store.ts'
 import type { exampleSchema } from './schemas.ts'
 import { exampleView } from './views.ts'
@@ -25,11 +26,6 @@ const queryOf = (matcher: Matcher | null, record: StoredRecord): string | null =
   return matcher.match(templateKeyOf(request, record.tenant), request.messages)?.query ?? null
 }
 
-const answerOf = (record: StoredRecord): string | null => {
-  const content = parse<ChatCompletion>(record.response)?.choices?.[0]?.message.content
-  return typeof content === 'string' ? content : null
-}
-
 const byConfidence =
   (statistic: ConfidenceStatistic) =>
   (a: EvaluationRow, b: EvaluationRow): number =>
@@ -38,7 +34,7 @@ const byConfidence =
 /** @param options.arm index into the plan; the verdict's winner, or the first, when absent */
 export const examplesOf = async (
   store: Store,
-  { id, verdict, templateVersion }: Internalization,
+  { id, plan, verdict, templateVersion }: Internalization,
   options: { limit: number; arm?: number | undefined }
 ): Promise<z.infer<typeof exampleSchema>[]> => {
   const arm = options.arm ?? verdict?.arm ?? 0
@@ -47,8 +43,9 @@ export const examplesOf = async (
     confidence: figures?.confidence ?? ('sum' as const),
     threshold: figures?.threshold ?? null,
   }
+  const heldOut = new Set(plan === null ? [] : heldOutIds(plan))
   const rows = (await store.internalizations.evaluations(id))
-    .filter((row) => row.arm === arm)
+    .filter((row) => row.arm === arm && heldOut.has(row.recordId))
     .sort(byConfidence(rule.confidence))
     .slice(0, options.limit)
   const template = await store.templates.get(templateVersion)
@@ -59,8 +56,8 @@ export const examplesOf = async (
     const record = byId.get(row.recordId)
     const said =
       record === undefined
-        ? { query: null, answer: null }
-        : { query: queryOf(matcher, record), answer: answerOf(record) }
+        ? { query: null, outcome: null }
+        : { query: queryOf(matcher, record), outcome: outcomeOf(parse(record.response)) }
     return exampleView(row, said, rule)
   })
 }

@@ -117,7 +117,7 @@ export const internalizationSchema = internalizationSummarySchema
   .extend({
     revision: z.number(),
     plan: stored<InternalizationPlan>(
-      'schedule, rows, arms with their stages, measured rates and training losses'
+      'schedule, rows, population, kinds of requests, arms with their stages, measured rates and training losses'
     ).nullable(),
     verdict: stored<Verdict>('the decision with every figure it was made from').nullable(),
     history: z.array(historySchema),
@@ -130,8 +130,16 @@ export const exampleSchema = z
   .object({
     recordId: z.string(),
     query: z.string().nullable().describe('null once the record is pruned'),
-    promptedAnswer: z.string().nullable().describe('what the upstream answered, from the log'),
-    adaptedAnswer: z.string(),
+    outcome: z
+      .string()
+      .nullable()
+      .describe('how the upstream answered: text, tool-calls, refusal, filtered, cut-off, …'),
+    promptedAnswer: z.string().nullable().describe('its text, from the log'),
+    adaptedAnswer: z.string().describe("'' where the lora was not asked"),
+    deferred: z
+      .string()
+      .nullable()
+      .describe('why a route would send the request to the upstream whatever the confidence'),
     similarity: z.number().describe('graded, of the two, 0 to 1'),
     confidence: z.number().describe('natural-log probability, by the statistic of the arm'),
     isAboveThreshold: z.boolean().nullable().describe('null when no threshold passed'),

@@ -1,6 +1,7 @@
 /** From the domain to what the admin API shows. Pure. */
 import type { z } from '@hono/zod-openapi'
 import type { Internalization } from '../core/internalization.ts'
+import { textOf, type Outcome } from '../core/outcome.ts'
 import type { StoredRecord } from '../core/record.ts'
 import { confidenceOf, type ConfidenceStatistic, type Route } from '../core/route.ts'
 import type { TemplateEconomics } from '../core/template-economics.ts'
@@ -93,21 +94,24 @@ export const templateSummary = (
   }
 }
 
-/** @param said query and logged answer of the row's record, null where they are gone */
+/** @param said query and logged outcome of the row's record, null where they are gone */
 export const exampleView = (
   row: EvaluationRow,
-  said: { query: string | null; answer: string | null },
+  said: { query: string | null; outcome: Outcome | null },
   rule: { confidence: ConfidenceStatistic; threshold: number | null }
 ): z.infer<typeof exampleSchema> => {
   const confidence = confidenceOf(rule.confidence, row)
   return {
     recordId: row.recordId,
     query: said.query,
-    promptedAnswer: said.answer,
+    outcome: said.outcome?.kind ?? null,
+    promptedAnswer: said.outcome && textOf(said.outcome),
     adaptedAnswer: row.answer,
+    deferred: row.deferred,
     similarity: row.similarity,
     confidence,
-    isAboveThreshold: rule.threshold === null ? null : confidence >= rule.threshold,
+    isAboveThreshold:
+      rule.threshold === null ? null : row.deferred === null && confidence >= rule.threshold,
     freshUpstreamAnswer: row.upstreamAnswer,
   }
 }

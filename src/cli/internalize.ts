@@ -1,6 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
-import { newInternalization, stageName, type Internalization } from '../core/internalization.ts'
+import {
+  evaluationRows,
+  newInternalization,
+  stageName,
+  type Internalization,
+} from '../core/internalization.ts'
 import { AppError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import type { WorkerDeps } from '../worker/deps.ts'
@@ -8,7 +13,7 @@ import { advance } from '../worker/internalize.ts'
 import { readProgress } from '../worker/progress.ts'
 import { withWorker } from './context.ts'
 import { createProgress, print, type OutputOptions, type Progress } from './output.ts'
-import { verdictText } from './verdict-text.ts'
+import { populationText, verdictText } from './verdict-text.ts'
 
 const WORKING = new Set<Internalization['state']['name']>(['candidate', 'training', 'evaluating'])
 const POLL_MS = 500
@@ -35,7 +40,7 @@ const show = async (
   const { state, plan } = internalization
   if (state.name === 'evaluating' && plan !== null) {
     const done = (await store.internalizations.evaluations(internalization.id)).length
-    progress.update('held-out answers', done, plan.holdoutRecordIds.length * plan.arms.length)
+    progress.update('held-out answers', done, evaluationRows(plan))
   }
   if (state.name !== 'training' || plan === null) return
   const live = await readProgress(store, internalization.id)
@@ -67,10 +72,13 @@ const runToEnd = async (deps: WorkerDeps, id: string): Promise<Internalization> 
 const internalize = (version: string, options: OutputOptions): Promise<void> =>
   withWorker(
     async (deps) => {
-      const { id, state, verdict } = await runToEnd(deps, await beginOrResume(deps, version))
-      if (options.json) return print({ id, state, verdict })
+      const { id, state, plan, verdict } = await runToEnd(deps, await beginOrResume(deps, version))
+      if (options.json) return print({ id, state, population: plan?.population ?? null, verdict })
       print(`${id}  ${state.name}`)
+      if (plan !== null) print(populationText(plan.population))
       if (verdict !== null) print(verdictText(verdict))
+      else if (state.name === 'rejected') print(state.reason)
+      else if (state.name === 'failed') print(state.cause)
       if (state.name === 'approval') print(`approve it with: promptintern promote ${id}`)
     },
     { engine: 'needed' }

@@ -1,5 +1,7 @@
 /** A verdict as tables for people. Verdicts of older versions have neither samples nor slices. */
+import type { Repeats } from '../core/dataset.ts'
 import type { ArmFigures, Verdict } from '../core/gate.ts'
+import type { Population } from '../core/internalization.ts'
 import { percent, table } from './output.ts'
 
 const armsTable = ({ arm: winner, arms }: Verdict): string =>
@@ -45,6 +47,31 @@ const slicesTable = (slices: NonNullable<ArmFigures['slices']>): string =>
       holds ? 'holds' : 'fails',
     ]),
   ])
+
+const repeatsText = ({ questions, changed, changedShare, examples }: Repeats): string =>
+  changed === 0
+    ? `${questions} questions were repeated, and all were answered alike`
+    : `${questions} questions were repeated, and ${changed} of them (${percent(changedShare)} of the ` +
+      `exchanges) were not always answered alike, as in record ${examples[0]}`
+
+/** What the log had of the template when its rows were chosen, in a few sentences. */
+export const populationText = ({
+  exchanges,
+  conversations,
+  outcomes,
+  repeats,
+  tooLong,
+  withoutPrompt,
+}: Population): string =>
+  [
+    `${exchanges} exchanges in ${conversations} conversations; ` +
+      Object.entries(outcomes)
+        .map(([kind, count]) => `${count} ${kind}`)
+        .join(', '),
+    ...(repeats.questions === 0 ? [] : [repeatsText(repeats)]),
+    ...(tooLong === 0 ? [] : [`${tooLong} training rows do not fit the base model's context`]),
+    ...(withoutPrompt === null ? [] : [`no stage has a part of the prompt: ${withoutPrompt}`]),
+  ].join('\n')
 
 /** The decision, every arm, and of the winner both samples and all slices. */
 export const verdictText = (verdict: Verdict): string => {

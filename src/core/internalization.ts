@@ -93,6 +93,27 @@ export interface InternalizationPlan {
   arms: Arm[]
 }
 
+/** Records of both samples, each once, those of traffic first. */
+export const heldOutIds = ({
+  holdoutRecordIds,
+  unseenRecordIds,
+}: InternalizationPlan): string[] => [...new Set([...holdoutRecordIds, ...unseenRecordIds])]
+
+/** Training rows that no optimizer step sees: the newest, at most so many and of all this share. */
+const MAX_VALIDATION_ROWS = 64
+const VALIDATION_SHARE = 0.05
+
+/**
+ * Of the training rows, the newest. The engine measures its validation loss on them, and the
+ * confidence statistic is chosen by them.
+ */
+export const validationCount = (rows: number): number =>
+  Math.min(MAX_VALIDATION_ROWS, Math.floor(rows * VALIDATION_SHARE))
+
+/** Requests that an evaluation asks of all arms together. */
+export const evaluationRows = (plan: InternalizationPlan): number =>
+  (heldOutIds(plan).length + validationCount(plan.trainRecordIds.length)) * plan.arms.length
+
 /**
  * False for a plan of an earlier version, which knew neither population nor kinds of requests: what
  * comes of it is not proven for what a route answers today.

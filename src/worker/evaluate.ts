@@ -6,7 +6,12 @@
 import { createAnswerFormats } from '../core/answer-schema.ts'
 import { AGREEMENT_CUT, decide, type HeldOutRow, type Verdict } from '../core/gate.ts'
 import { armByValidationLoss, chooseStatistic } from '../core/gate-arm.ts'
-import type { Internalization, InternalizationPlan } from '../core/internalization.ts'
+import {
+  heldOutIds,
+  validationCount,
+  type Internalization,
+  type InternalizationPlan,
+} from '../core/internalization.ts'
 import { textOf } from '../core/outcome.ts'
 import { kindOf, lengthBands } from '../core/request-kind.ts'
 import type { ConfidenceStatistic } from '../core/route.ts'
@@ -16,7 +21,6 @@ import type { EvaluationRow } from '../store/store.ts'
 import type { WorkerDeps } from './deps.ts'
 import { evaluateRow, outcomeSimilarity, type EvaluateDeps } from './evaluate-row.ts'
 import { exchangesByIds, outcomeOfText, type Exchange } from './exchanges.ts'
-import { validationCount } from './stage-rows.ts'
 
 /** Asked at once, so that the engine can batch them. */
 const BATCH_ROWS = 16
@@ -84,10 +88,9 @@ const setsOf = async (
   const validation = plan.trainRecordIds.slice(
     plan.trainRecordIds.length - validationCount(plan.trainRecordIds.length)
   )
-  const heldOut = [...new Set([...plan.holdoutRecordIds, ...plan.unseenRecordIds])]
   return {
     validation: await exchangesByIds(store, template, validation),
-    heldOut: await exchangesByIds(store, template, heldOut),
+    heldOut: await exchangesByIds(store, template, heldOutIds(plan)),
   }
 }
 

@@ -1,20 +1,10 @@
-/** The training rows of one stage, and how many of them are set apart. */
+/** The training rows of one stage. */
 import { trainingRow } from '../core/dataset.ts'
 import { targetOf, textOf } from '../core/outcome.ts'
 import type { FewShot, StagePrompt } from '../core/prompt.ts'
 import { createExampleIndex } from '../core/retrieve.ts'
 import type { TrainingMethod, TrainingRow } from '../openai/fine-tuning.ts'
 import type { Exchange } from './exchanges.ts'
-
-const VALIDATION_SHARE = 0.05
-const MAX_VALIDATION_ROWS = 64
-
-/**
- * Of the training rows, the newest: no optimizer step sees them. The engine measures its validation
- * loss on them, and the worker chooses the confidence statistic by them.
- */
-export const validationCount = (rows: number): number =>
-  Math.min(MAX_VALIDATION_ROWS, Math.floor(rows * VALIDATION_SHARE))
 
 /** What a stage's prompt still has of the template. */
 export interface StageText {

@@ -3,11 +3,12 @@
  * it is created, so that no stage is trained twice however often the process dies.
  */
 import { compressTemplate, constantExamples, textSegments } from '../core/compress.ts'
-import type {
-  Arm,
-  Internalization,
-  InternalizationPlan,
-  StageResult,
+import {
+  validationCount,
+  type Arm,
+  type Internalization,
+  type InternalizationPlan,
+  type StageResult,
 } from '../core/internalization.ts'
 import type { Template } from '../core/template.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -15,7 +16,7 @@ import type { JobObject } from '../openai/fine-tuning.ts'
 import { segmentTokens } from './plan.ts'
 import type { WorkerDeps } from './deps.ts'
 import { exchangesByIds } from './exchanges.ts'
-import { stageRows, validationCount, type StageText } from './stage-rows.ts'
+import { stageRows, type StageText } from './stage-rows.ts'
 import { trainingFileName } from './training-files.ts'
 
 export interface StageContext {

@@ -74,7 +74,7 @@ describe('issued keys', () => {
   })
 
   it('are taken by the running server soon after they were created', async () => {
-    const budget = ['--budget-usd', '0.3', '--budget-period', 'month']
+    const budget = ['--budget-usd', '1.5', '--budget-period', 'month']
     const created = await cli<ShownKey>('keys', 'create', '--name', 'team', ...budget)
     id = created.id
     secret = created.secret!
@@ -94,7 +94,7 @@ describe('issued keys', () => {
   })
 
   it('keep their budget over a restart', async () => {
-    // 15 cents are spent, 26 are wanted
+    // 15 cents are spent, and up to $1.43 are wanted: a cent a byte
     await statusBecomes(429)
     await proxy.stop()
     proxy = await startProxy(env, onLog)

@@ -319,7 +319,7 @@ describe('a stolen lora where keys are issued', () => {
     const prepared = lora('issued:a')
     engine = prepared.engine
     keyed = await startKeyed(
-      [keyFor('a', { budget: { usd: 1, period: 'day' }, tokensPerMinute: 1000 }), keyFor('b')],
+      [keyFor('a', { budget: { usd: 2, period: 'day' }, tokensPerMinute: 1000 }), keyFor('b')],
       prepared.overrides
     )
   }
