@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createFakeBackend } from '../../adapters/fake/backend.ts'
 import { openEngineHost, type EngineHost } from '../../adapters/contract/host.ts'
 import { batchOf } from '../../src/core/exchange-batch.ts'
+import { confidenceOf } from '../../src/core/route.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { AppError } from '../../src/errors.ts'
@@ -131,6 +132,17 @@ describe('the worker', () => {
     )
     expect(verdict!.verdict).toBe('promote')
     expect(await store.routes.list()).toEqual([])
+  })
+
+  it('finds no threshold below the lowest confidence that was held out, even when all agree', async () => {
+    await runUntilIdle(depsOf())
+    const { id, verdict } = (await store.internalizations.list())[0]!
+    const winner = verdict!.arms[verdict!.arm]!
+    const confidences = (await store.internalizations.evaluations(id))
+      .filter(({ arm }) => arm === verdict!.arm)
+      .map((row) => confidenceOf(winner.confidence, row))
+    expect(winner.coverage).toBe(1)
+    expect(winner.threshold).toBe(Math.min(...confidences))
   })
 
   it('trains the schedule with falling measured rates that end at 0', async () => {
