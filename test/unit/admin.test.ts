@@ -368,8 +368,14 @@ describe('admin API', () => {
 
     it('shows prompted and adapted answers side by side', async () => {
       await store.records.append(batchOf([matchingRecord(1), matchingRecord(2)]))
-      await store.internalizations.create(exampleApproved())
+      const plan = exampleApproved().plan!
+      const holdoutRecordIds = ['record-1', 'record-2', 'gone']
+      await store.internalizations.create(
+        exampleApproved('internalization-1', { plan: { ...plan, holdoutRecordIds } })
+      )
       await store.internalizations.addEvaluations([
+        // a validation row is no held-out one
+        exampleEvaluation('trained', { arm: 1, logprobMin: 0 }),
         exampleEvaluation('record-1', { arm: 1, logprobMin: -0.5, answer: 'other', similarity: 0 }),
         exampleEvaluation('record-2', { arm: 1, logprobMin: -0.1, answer: 'intent_2' }),
         exampleEvaluation('gone', { arm: 1, logprobMin: -0.9 }),
@@ -381,8 +387,10 @@ describe('admin API', () => {
         {
           recordId: 'record-2',
           query: 'question 2',
+          outcome: 'text',
           promptedAnswer: 'intent_2',
           adaptedAnswer: 'intent_2',
+          deferred: null,
           similarity: 1,
           confidence: -0.1,
           isAboveThreshold: true,
@@ -391,8 +399,10 @@ describe('admin API', () => {
         {
           recordId: 'record-1',
           query: 'question 1',
+          outcome: 'text',
           promptedAnswer: 'intent_1',
           adaptedAnswer: 'other',
+          deferred: null,
           similarity: 0,
           confidence: -0.5,
           isAboveThreshold: false,
