@@ -75,8 +75,8 @@ export interface SelectiveOptions {
 }
 
 /** Few rows cannot pay for several starts: docs/experiments.md, "Starts with two samples". */
-const ONE_START_BELOW_ROWS = 200
-const TWO_STARTS_BELOW_ROWS = 400
+const ONE_START_BELOW_ROWS = 250
+const TWO_STARTS_BELOW_ROWS = 700
 const ONE_START: Start[] = [{ place: 0, share: 1 }]
 const TWO_STARTS: Start[] = [
   { place: 0, share: 0.5 },
