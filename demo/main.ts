@@ -93,6 +93,8 @@ const environment = (upstream: RunningEngine, dataDir: string): Record<string, s
   QUERY_ONLY_ARM: 'false',
   // examples that a row retrieves make the early stages twice as long
   EXAMPLES: '0',
+  // a machine that is busy with other things still shows what the proxy does
+  SHED_DELAY_MS: '0',
 })
 
 const sendTraffic = async ({ screen, upstream, proxy }: Stage, traffic: DemoTraffic) => {
