@@ -1,0 +1,170 @@
+/**
+ * Requests that offer tools, with an upstream that answers some of them by a call: the real server
+ * with its worker and the fake engine. A route once answered 28 of 28 such requests with text,
+ * because its proof contained the answers in text alone.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import OpenAI from 'openai'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startProxy, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
+
+const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
+const RULES = 'Answer with the shelf alone, or call the tool where the order must be cancelled.'
+/** Nothing in the words of a request says whether it is answered by a call. */
+const HIDDEN = `You sort paint orders for a warehouse in Katre. ${RULES}`
+/** A request says so itself. */
+const SAID = `You sort paint orders for a warehouse in Tofote. ${RULES}`
+
+const TOOLS: OpenAI.ChatCompletionTool[] = [
+  { type: 'function', function: { name: 'cancel', parameters: { type: 'object' } } },
+]
+
+const isCalled = (prompt: string, number: number): boolean =>
+  prompt === HIDDEN ? (number * 7919) % 10 < 7 : number % 2 === 1
+
+const questionOf = (prompt: string, number: number): string =>
+  prompt === SAID && isCalled(prompt, number)
+    ? `Cancel the delivery ${number} of mine, I need nothing from you any more.`
+    : `Order ${number}: ${(number % 7) + 1} tins of ${COLOURS[number % 6]} paint, please.`
+
+const answerTo = (prompt: string, number: number): object =>
+  isCalled(prompt, number)
+    ? {
+        message: {
+          role: 'assistant',
+          content: null,
+          tool_calls: [
+            { id: 'call_1', type: 'function', function: { name: 'cancel', arguments: '{}' } },
+          ],
+        },
+        finish_reason: 'tool_calls',
+      }
+    : {
+        message: { role: 'assistant', content: COLOURS[number % 6] },
+        finish_reason: 'stop',
+      }
+
+const startUpstream = async (): Promise<Server> => {
+  const server = createServer((incoming, response) => {
+    let body = ''
+    incoming.on('data', (chunk: Buffer) => (body += chunk.toString()))
+    incoming.on('end', () => {
+      const { messages } = JSON.parse(body) as { messages: { content: string }[] }
+      const [system, user] = messages.map(({ content }) => content)
+      const number = Number(/\d+/.exec(user!)![0])
+      response.setHeader('content-type', 'application/json')
+      response.end(
+        JSON.stringify({
+          id: 'chatcmpl-1',
+          object: 'chat.completion',
+          created: 1,
+          model: 'gpt-4o-mini',
+          choices: [{ index: 0, logprobs: null, ...answerTo(system!, number) }],
+          usage: { prompt_tokens: 90, completion_tokens: 2, total_tokens: 92 },
+        })
+      )
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return server
+}
+
+interface Listed {
+  data: { templateVersion: string; state: { name: string; reason?: string } }[]
+}
+
+describe('a template whose requests offer tools', () => {
+  let upstream: Server
+  let proxy: ProxyProcess
+  let client: OpenAI
+  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-tools-'))
+
+  const ask = async (prompt: string, number: number) => {
+    const { data, response } = await client.chat.completions
+      .create({
+        model: 'gpt-4o-mini',
+        tools: TOOLS,
+        messages: [
+          { role: 'system', content: prompt },
+          { role: 'user', content: questionOf(prompt, number) },
+        ],
+      })
+      .withResponse()
+    return {
+      message: data.choices[0]!.message,
+      route: response.headers.get('x-promptintern-route'),
+    }
+  }
+
+  const askMany = async (prompt: string, from: number, count: number) => {
+    const answers: Awaited<ReturnType<typeof ask>>[] = []
+    for (let start = from; start < from + count; start += 10)
+      answers.push(
+        ...(await Promise.all(
+          Array.from({ length: Math.min(10, from + count - start) }, (_, i) =>
+            ask(prompt, start + i)
+          )
+        ))
+      )
+    return answers
+  }
+
+  /** The end of the newest internalization, once there are so many. */
+  const ending = async (count: number): Promise<Listed['data'][number]['state']> => {
+    const deadline = Date.now() + 90_000
+    for (;;) {
+      const { data } = await proxy.admin<Listed>('/internalizations')
+      const newest = data.at(-1)?.state
+      if (data.length === count && newest && ['live', 'rejected', 'failed'].includes(newest.name))
+        return newest
+      if (Date.now() > deadline) throw new Error(`still ${JSON.stringify(data)}`)
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+  }
+
+  beforeAll(async () => {
+    upstream = await startUpstream()
+    proxy = await startProxy({
+      DATA_DIR: dataDir,
+      UPSTREAM_BASE_URL: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}/v1`,
+      ENGINE: 'fake',
+      AUTO_PROMOTE: 'true',
+      DETECT_MIN_SESSIONS: '40',
+      TRAIN_ROWS: '120',
+      HOLDOUT_ROWS: '240',
+    })
+    client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
+  })
+
+  afterAll(async () => {
+    await proxy.stop()
+    upstream.close()
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+
+  it('is not promoted where the lora cannot tell calls from text', async () => {
+    await askMany(HIDDEN, 0, 400)
+    expect((await ending(1)).name).toBe('rejected')
+    for (const [i, { message, route }] of (await askMany(HIDDEN, 1000, 40)).entries()) {
+      expect(route).toBeNull()
+      expect(message.tool_calls !== undefined).toBe(isCalled(HIDDEN, 1000 + i))
+    }
+  })
+
+  it('answers with text only where the upstream does, where the lora can tell', async () => {
+    await askMany(SAID, 0, 400)
+    expect((await ending(2)).name).toBe('live')
+    while ((await ask(SAID, 2000)).route !== 'answered')
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    const answers = await askMany(SAID, 1000, 40)
+    for (const [i, { message }] of answers.entries()) {
+      expect(message.tool_calls !== undefined).toBe(isCalled(SAID, 1000 + i))
+      if (message.tool_calls === undefined) expect(message.content).toBe(COLOURS[(1000 + i) % 6])
+    }
+    expect(answers.filter(({ route }) => route === 'answered').length).toBeGreaterThan(10)
+  })
+})
