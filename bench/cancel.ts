@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { ANSWERS, KINDS } from './harness/route-rules.ts'
+import { liveRoute } from './harness/live-route.ts'
 import type { Route } from '../src/core/route.ts'
 import { createTenants } from '../src/proxy/tenants.ts'
 import { openSqliteStore } from '../src/store/sqlite/open.ts'
@@ -105,29 +105,16 @@ class FarSide {
   }
 }
 
-const routeOf = (tenant: string): Route => ({
-  template: {
+const routeOf = (tenant: string): Route =>
+  liveRoute({
     tenant,
     model: 'routed',
-    tools: '',
-    responseFormat: '',
+    prompt: PROMPT,
     version: 'version-bench',
-    messages: [
-      { role: 'system', segments: [{ kind: 'anchor', text: PROMPT }] },
-      { role: 'user', segments: [{ kind: 'query' }] },
-    ],
-    maxTurnsAfter: 0,
-  },
-  internalizationId: 'internalization-bench',
-  engine: 'default',
-  lora: LORA,
-  confidence: 'sum',
-  threshold: -1,
-  answers: ANSWERS,
-  kinds: KINDS,
-  trafficShare: 1,
-  templateTokens: 40,
-})
+    engine: 'default',
+    lora: LORA,
+    templateTokens: 40,
+  })
 
 const writeRoute = async (dataDir: string): Promise<void> => {
   const tenants = createTenants({

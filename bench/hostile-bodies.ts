@@ -25,7 +25,7 @@ import {
 import { MAX_PARSED_BYTES } from '../src/core/json-scan.ts'
 import { createTenants } from '../src/proxy/tenants.ts'
 import { openSqliteStore } from '../src/store/sqlite/open.ts'
-import { ANSWERS, KINDS } from './harness/route-rules.ts'
+import { liveRoute } from './harness/live-route.ts'
 import { fromRoot } from './harness/from-root.ts'
 import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
 import { PROMPT, SHAPES, SMALL_SHAPES } from './hostile-bodies/shapes.ts'
@@ -130,29 +130,17 @@ const fill = async (dataDir: string): Promise<void> => {
   mkdirSync(dataDir)
   const tenants = createTenants({ secret: TENANT_SECRET, ttlMs: 1, maxEntries: 1, now: Date.now })
   const store = await openSqliteStore({ dataDir })
-  await store.routes.put({
-    template: {
+  await store.routes.put(
+    liveRoute({
       tenant: tenants.of({ rawHeaders: ['authorization', AUTHORIZATION] }),
       model: 'routed',
-      tools: '',
-      responseFormat: '',
+      prompt: PROMPT,
       version: 'version-bench',
-      messages: [
-        { role: 'system', segments: [{ kind: 'anchor', text: PROMPT }] },
-        { role: 'user', segments: [{ kind: 'query' }] },
-      ],
-      maxTurnsAfter: 0,
-    },
-    internalizationId: 'internalization-bench',
-    engine: 'default',
-    lora: 'lora-bench',
-    confidence: 'sum',
-    threshold: -1,
-    answers: ANSWERS,
-    kinds: KINDS,
-    trafficShare: 1,
-    templateTokens: 40,
-  })
+      engine: 'default',
+      lora: 'lora-bench',
+      templateTokens: 40,
+    })
+  )
   await store.keys.create(keyOf('limited', SECRET, LIMITS))
   await store.keys.create(keyOf('free', FREE_SECRET, NO_LIMITS))
   await store.close()

@@ -3,7 +3,7 @@
  * same opening, another end), so that all of matching is paid and the upstream answers. Every request
  * is another one: a log that stores equal bodies once gets no discount.
  */
-import { ANSWERS, KINDS } from './harness/route-rules.ts'
+import { liveRoute } from './harness/live-route.ts'
 import type { Route } from '../src/core/route.ts'
 
 export const AUTHORIZATION = 'Bearer sk-bench-0123456789abcdef0123456789abcdef'
@@ -50,29 +50,17 @@ export const REQUEST_HEADERS: Record<string, string> = {
 
 /** Routes whose templates share all but the end of their prompt. */
 export const liveRoutes = (tenant: string, count: number): Route[] =>
-  Array.from({ length: count }, (_unused, i) => ({
-    template: {
+  Array.from({ length: count }, (_unused, i) =>
+    liveRoute({
       tenant,
       model: MODEL,
-      tools: '',
-      responseFormat: '',
+      prompt: `${OPENING} variant ${i}`,
       version: `version-${i}`,
-      messages: [
-        { role: 'system', segments: [{ kind: 'anchor', text: `${OPENING} variant ${i}` }] },
-        { role: 'user', segments: [{ kind: 'query' }] },
-      ],
-      maxTurnsAfter: 0,
-    },
-    internalizationId: `internalization-${i}`,
-    engine: 'none',
-    lora: `lora-${i}`,
-    confidence: 'sum',
-    threshold: -1,
-    answers: ANSWERS,
-    kinds: KINDS,
-    trafficShare: 1,
-    templateTokens: 1200,
-  }))
+      engine: 'none',
+      lora: `lora-${i}`,
+      templateTokens: 1200,
+    })
+  )
 
 export const UPSTREAM_HEADERS = {
   'x-request-id': 'req_0123456789abcdef',

@@ -3,12 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { createFakeBackend } from '../../adapters/fake/backend.ts'
-import { openEngineHost, type EngineHost } from '../../adapters/contract/host.ts'
+import type { EngineHost } from '../../adapters/contract/host.ts'
 import { batchOf } from '../../src/core/exchange-batch.ts'
 import type { Internalization } from '../../src/core/internalization.ts'
 import type { ExchangeRecord } from '../../src/core/record.ts'
-import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { isUnfinished } from '../../src/openai/fine-tuning.ts'
 import { forgetTasks } from '../../src/store/forget-task.ts'
@@ -21,6 +19,7 @@ import { settleForgotten } from '../../src/worker/forget.ts'
 import { createWorker, type Worker } from '../../src/worker/worker.ts'
 import { exampleRecord } from '../fixtures/examples.ts'
 import { filesWith } from '../fixtures/files-with.ts'
+import { openFakeEngine } from './fake-engine.ts'
 import { workerDeps } from './worker-deps.ts'
 
 const SHELVES = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
@@ -112,19 +111,7 @@ describe('forgetting', () => {
     store = await openSqliteStore({ dataDir: folder })
     now = 1_700_000_000_000
     ids = 0
-    const dataDir = join(folder, 'engine')
-    host = await openEngineHost({
-      backend: await createFakeBackend({ dataDir }),
-      dataDir,
-      token: 'token',
-      log: () => {},
-    })
-    engine = createEngine({
-      name: 'default',
-      baseUrl: 'http://engine/v1',
-      token: 'token',
-      fetch: async (input, init) => host.app.fetch(new Request(input, init)),
-    })
+    ;({ host, engine } = await openFakeEngine(folder))
     await store.records.append(
       batchOf(Array.from({ length: ROWS }, (_, number) => recordOf(number)))
     )

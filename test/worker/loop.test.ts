@@ -15,6 +15,7 @@ import type { Store } from '../../src/store/store.ts'
 import type { WorkerDeps, WorkerEvent } from '../../src/worker/deps.ts'
 import { createWorker } from '../../src/worker/worker.ts'
 import { COLOURS, orderRecord, ORDERS, PROMPT } from '../fixtures/paint-orders.ts'
+import { openFakeEngine } from './fake-engine.ts'
 import { workerDeps } from './worker-deps.ts'
 
 describe('the worker', () => {
@@ -25,19 +26,7 @@ describe('the worker', () => {
   let events: WorkerEvent[]
 
   const openEngine = async (): Promise<void> => {
-    const dataDir = join(folder, 'engine')
-    host = await openEngineHost({
-      backend: await createFakeBackend({ dataDir }),
-      dataDir,
-      token: 'token',
-      log: () => {},
-    })
-    engine = createEngine({
-      name: 'default',
-      baseUrl: 'http://engine/v1',
-      token: 'token',
-      fetch: async (input, init) => host.app.fetch(new Request(input, init)),
-    })
+    ;({ host, engine } = await openFakeEngine(folder))
   }
 
   const depsOf = (changes: Partial<WorkerDeps> = {}): WorkerDeps =>

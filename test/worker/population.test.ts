@@ -6,17 +6,17 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createFakeBackend } from '../../adapters/fake/backend.ts'
-import { openEngineHost, type EngineHost } from '../../adapters/contract/host.ts'
+import type { EngineHost } from '../../adapters/contract/host.ts'
 import { batchOf } from '../../src/core/exchange-batch.ts'
 import type { Internalization, InternalizeOptions } from '../../src/core/internalization.ts'
 import type { ExchangeRecord } from '../../src/core/record.ts'
-import { createEngine } from '../../src/engine/client.ts'
+import type { Engine } from '../../src/engine/engine.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { WorkerEvent } from '../../src/worker/deps.ts'
 import { createWorker } from '../../src/worker/worker.ts'
 import { COLOURS, orderRecord, PROMPT } from '../fixtures/paint-orders.ts'
+import { openFakeEngine } from './fake-engine.ts'
 import { workerDeps } from './worker-deps.ts'
 
 const TOOLS = [{ type: 'function', function: { name: 'order', parameters: { type: 'object' } } }]
@@ -104,19 +104,14 @@ describe('an internalization', () => {
   let folder: string
   let store: Store
   let host: EngineHost
+  let engine: Engine
   let events: WorkerEvent[]
 
   const open = async (maxModelLen?: number): Promise<void> => {
-    const dataDir = join(folder, 'engine')
-    host = await openEngineHost({
-      backend: await createFakeBackend({
-        dataDir,
-        ...(maxModelLen === undefined ? {} : { maxModelLen }),
-      }),
-      dataDir,
-      token: 'token',
-      log: () => {},
-    })
+    ;({ host, engine } = await openFakeEngine(
+      folder,
+      maxModelLen === undefined ? {} : { maxModelLen }
+    ))
   }
 
   /** Internalizes what the log has. */
@@ -127,12 +122,7 @@ describe('an internalization', () => {
     await store.records.append(batchOf(records))
     const { config, ...deps } = workerDeps({
       store,
-      engine: createEngine({
-        name: 'default',
-        baseUrl: 'http://engine/v1',
-        token: 'token',
-        fetch: async (input, init) => host.app.fetch(new Request(input, init)),
-      }),
+      engine,
       now: Date.now,
       sleep: async () => {},
       log: (event) => void events.push(event),
@@ -147,16 +137,7 @@ describe('an internalization', () => {
     throw new Error('it does not end')
   }
 
-  const jobs = async (): Promise<number> =>
-    (
-      (await (
-        await host.app.fetch(
-          new Request('http://engine/v1/fine_tuning/jobs', {
-            headers: { authorization: 'Bearer token' },
-          })
-        )
-      ).json()) as { data: unknown[] }
-    ).data.length
+  const jobs = async (): Promise<number> => (await engine.findJobs({})).length
 
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'promptintern-population-'))

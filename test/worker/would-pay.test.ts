@@ -3,15 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createFakeBackend } from '../../adapters/fake/backend.ts'
-import { openEngineHost, type EngineHost } from '../../adapters/contract/host.ts'
+import type { EngineHost } from '../../adapters/contract/host.ts'
 import { parseConfig } from '../../src/config.ts'
 import { economicsSettings } from '../../src/config-files.ts'
 import { batchOf } from '../../src/core/exchange-batch.ts'
 import { newInternalization } from '../../src/core/internalization.ts'
 import type { Price } from '../../src/core/prices.ts'
 import type { ExchangeRecord } from '../../src/core/record.ts'
-import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { openEconomics } from '../../src/store/economics.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open.ts'
@@ -25,6 +23,7 @@ import {
   pricedOrder,
   PRICED_ORDERS,
 } from '../fixtures/priced-orders.ts'
+import { openFakeEngine } from './fake-engine.ts'
 import { workerDeps } from './worker-deps.ts'
 
 const ROUNDS = 12
@@ -65,19 +64,7 @@ describe('before training', () => {
     folder = mkdtempSync(join(tmpdir(), 'promptintern-pay-'))
     store = await openSqliteStore({ dataDir: folder })
     events = []
-    const dataDir = join(folder, 'engine')
-    host = await openEngineHost({
-      backend: await createFakeBackend({ dataDir }),
-      dataDir,
-      token: 'token',
-      log: () => {},
-    })
-    engine = createEngine({
-      name: 'default',
-      baseUrl: 'http://engine/v1',
-      token: 'token',
-      fetch: async (input, init) => host.app.fetch(new Request(input, init)),
-    })
+    ;({ host, engine } = await openFakeEngine(folder))
   })
 
   afterEach(async () => {

@@ -1,0 +1,50 @@
+/** A live route for one system prompt and a single question, as benchmarks put it into a store. */
+import type { Route } from '../../src/core/route.ts'
+
+export interface LiveRoute {
+  tenant: string
+  model: string
+  prompt: string
+  version: string
+  engine: string
+  lora: string
+  templateTokens: number
+}
+
+export const liveRoute = ({
+  tenant,
+  model,
+  prompt,
+  version,
+  engine,
+  lora,
+  templateTokens,
+}: LiveRoute): Route => ({
+  template: {
+    tenant,
+    model,
+    tools: '',
+    responseFormat: '',
+    version,
+    messages: [
+      { role: 'system', segments: [{ kind: 'anchor', text: prompt }] },
+      { role: 'user', segments: [{ kind: 'query' }] },
+    ],
+    maxTurnsAfter: 0,
+  },
+  internalizationId: `internalization-of-${version}`,
+  engine,
+  lora,
+  confidence: 'sum',
+  threshold: -1,
+  answers: {
+    responseType: 'short-text',
+    labels: null,
+    defers: false,
+    maxChars: 2000,
+    maxTokens: 1024,
+  },
+  kinds: { traits: ['turn 1'], values: [], maxChars: 100_000 },
+  trafficShare: 1,
+  templateTokens,
+})
