@@ -6,7 +6,6 @@
  */
 import { parseArgs } from 'node:util'
 import { FAVOURED_SHARE } from '../src/core/gate.ts'
-import { seededRandom } from '../src/random.ts'
 import { bootstrapError } from './gate/bootstrap.ts'
 import {
   chanceToPass,
@@ -17,6 +16,7 @@ import {
 import { HEAD, key, line, percent, print, type Figures, type Run } from './gate/lines.ts'
 import { measure, type Measured } from './gate/measure.ts'
 import { mixParts } from './gate/mix-parts.ts'
+import { longRandom } from './gate/random.ts'
 import { worstOf } from './gate/worst.ts'
 import {
   ALPHA,
@@ -255,12 +255,12 @@ const main = (): void => {
       parts: { type: 'string' },
       /** of each setting; ten, a hundred times as many where its limit is above the bar */
       draws: { type: 'string', default: '400' },
-      'max-draws': { type: 'string', default: '4000' },
+      'max-draws': { type: 'string', default: '10000' },
       seed: { type: 'string', default: '20261125' },
     },
   })
   const numbers = { draws: Number(values.draws), maxDraws: Number(values['max-draws']) }
-  const parts = partsOf({ ...numbers, random: seededRandom(Number(values.seed)) })
+  const parts = partsOf({ ...numbers, random: longRandom(Number(values.seed)) })
   const figures: Figures = {}
   const wanted = values.parts?.split(',') ?? Object.keys(parts)
   const unknown = wanted.filter((name) => parts[name] === undefined)
