@@ -2,8 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createFakeBackend } from '../../adapters/fake/backend.ts'
-import { openEngineHost, type EngineHost } from '../../adapters/contract/host.ts'
+import type { EngineHost } from '../../adapters/contract/host.ts'
 import { batchOf } from '../../src/core/exchange-batch.ts'
 import { confidenceOf } from '../../src/core/route.ts'
 import { createEngine } from '../../src/engine/client.ts'
@@ -273,13 +272,7 @@ describe('the worker', () => {
 
   it('ends failed with the cause when a job fails', async () => {
     await host.close()
-    const dataDir = join(folder, 'engine')
-    host = await openEngineHost({
-      backend: await createFakeBackend({ dataDir, faults: { failAtStep: 1 } }),
-      dataDir,
-      token: 'token',
-      log: () => {},
-    })
+    ;({ host, engine } = await openFakeEngine(folder, { faults: { failAtStep: 1 } }))
     await runUntilIdle(depsOf())
     const { state } = (await store.internalizations.list())[0]!
     expect(state.name).toBe('failed')
