@@ -24,7 +24,7 @@ const TOOLS: OpenAI.ChatCompletionTool[] = [
 ]
 
 const isCalled = (prompt: string, number: number): boolean =>
-  prompt === HIDDEN ? (number * 7919) % 10 < 7 : number % 2 === 1
+  prompt === HIDDEN ? (number * 7919) % 10 < 5 : number % 2 === 1
 
 const questionOf = (prompt: string, number: number): string =>
   prompt === SAID && isCalled(prompt, number)
@@ -135,7 +135,7 @@ describe('a template whose requests offer tools', () => {
       AUTO_PROMOTE: 'true',
       DETECT_MIN_SESSIONS: '40',
       TRAIN_ROWS: '120',
-      HOLDOUT_ROWS: '240',
+      HOLDOUT_ROWS: '160',
     })
     client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
   })
@@ -147,7 +147,7 @@ describe('a template whose requests offer tools', () => {
   })
 
   it('is not promoted where the lora cannot tell calls from text', async () => {
-    await askMany(HIDDEN, 0, 400)
+    await askMany(HIDDEN, 0, 600)
     expect((await ending(1)).name).toBe('rejected')
     for (const [i, { message, route }] of (await askMany(HIDDEN, 1000, 40)).entries()) {
       expect(route).toBeNull()
