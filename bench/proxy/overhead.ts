@@ -24,9 +24,9 @@ import {
 } from './part.ts'
 import { withTargets } from './targets.ts'
 
-/** Both with 8 KB bodies and 64 in flight. */
-const CPU_BAR = 4.5
-const PORTKEY_THROUGHPUT_BAR = 18
+/** With 8 KB bodies and 64 in flight: CPU time against bare Node, throughput against the others. */
+const CPU_BAR = 1.6
+const THROUGHPUT_BARS: Partial<Record<string, number>> = { portkey: 9, hono_fetch: 3 }
 interface Cell {
   kilobytes: number
   concurrency: number
@@ -99,9 +99,10 @@ const figuresOf = (rounds: Round<Measured>[], names: string[], suffix: string): 
     figures[`cpu_vs_${other}${suffix}`] = cpu
     figures[`throughput_vs_${other}${suffix}`] = throughput
     if (suffix !== '') continue
-    if (cpu && other === 'nginx') figures.cpu_vs_nginx = withBar(cpu, '<=', CPU_BAR)
-    if (throughput && other === 'portkey')
-      figures.throughput_vs_portkey = withBar(throughput, '>=', PORTKEY_THROUGHPUT_BAR)
+    if (cpu && other === 'bare') figures.cpu_vs_bare = withBar(cpu, '<=', CPU_BAR)
+    const bar = THROUGHPUT_BARS[other]
+    if (throughput && bar !== undefined)
+      figures[`throughput_vs_${other}`] = withBar(throughput, '>=', bar)
   }
   return present(figures)
 }
