@@ -91,7 +91,7 @@ const measure = async (sender: ChildProcess, url: string, order: Order): Promise
   await once(sender, 'message')
   const watching = watch(url)
   const [status] = (await once(sender, 'message')) as [unknown]
-  // what is done behind the answer delays others, too
+  // work behind the answer delays other requests, too
   await delay(REST_MS)
   const worst = await watching.stop()
   if (typeof status !== 'number') throw new Error(`${order.shape}: ${String(status)}`)

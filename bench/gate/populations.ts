@@ -109,7 +109,7 @@ export const drawPopulation = (
   return rows
 }
 
-/** What is true above a threshold. */
+/** The true agreement above a threshold. */
 export interface PopulationTruth {
   coverage: number
   traffic: number

@@ -48,8 +48,8 @@ export const requestOf = ({ request }: Pick<StoredRecord, 'request'>): ChatReque
 export const outcomeOfText = (responseText: string | null): Outcome =>
   outcomeOf(parse<ChatCompletion>(responseText))
 
-const fingerprintOf = (responseText: string | null): string | null => {
-  const fingerprint = parse<ChatCompletion>(responseText)?.['system_fingerprint']
+const fingerprintOf = (completion: ChatCompletion | null): string | null => {
+  const fingerprint = completion?.['system_fingerprint']
   return typeof fingerprint === 'string' ? fingerprint : null
 }
 
@@ -65,14 +65,15 @@ const exchangeOf = (matcher: Matcher, record: StoredRecord): SingleExchange | nu
   if (request === null) return null
   const match = matcher.match(templateKeyOf(request, record.tenant), request.messages)
   if (match === null || eligibility(request, match.template) !== null) return null
+  const completion = parse<ChatCompletion>(record.response)
   return {
     id: record.id,
     at: record.at,
     query: [match.query, ...match.turns.map((turn) => turn.content)].join('\n'),
-    outcome: outcomeOfText(record.response),
+    outcome: outcomeOf(completion),
     match,
     request,
-    fingerprint: fingerprintOf(record.response),
+    fingerprint: fingerprintOf(completion),
   }
 }
 
