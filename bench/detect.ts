@@ -9,8 +9,12 @@
  */
 import { spawnSync } from 'node:child_process'
 import { Command } from 'commander'
-import { createDetector, DEFAULT_DETECTOR_OPTIONS, type Detector } from '../src/core/detect.ts'
-import type { TemplateKey } from '../src/core/template.ts'
+import {
+  createDetector,
+  DEFAULT_DETECTOR_OPTIONS,
+  type Detector,
+} from '../src/core/detect/detect.ts'
+import type { TemplateKey } from '../src/core/template/template.ts'
 import { build } from './harness/build.ts'
 import { feedDistinct, measureCost } from './detect/cost.ts'
 import { scoreTemplates } from './detect/score.ts'

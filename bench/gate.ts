@@ -5,7 +5,7 @@
  * chance is left to simulate they are computed. `npm run bench:gate -- --out file.json`
  */
 import { parseArgs } from 'node:util'
-import { FAVOURED_SHARE } from '../src/core/gate.ts'
+import { FAVOURED_SHARE } from '../src/core/gate/gate.ts'
 import { bootstrapError } from './gate/bootstrap.ts'
 import {
   chanceToPass,

@@ -21,9 +21,9 @@ import {
   tenantOfLabel,
   type IssuedKey,
   type KeyLimits,
-} from '../src/core/issued-key.ts'
-import { MAX_PARSED_BYTES } from '../src/core/json-scan.ts'
-import { createTenants } from '../src/proxy/tenants.ts'
+} from '../src/core/keys/issued-key.ts'
+import { MAX_PARSED_BYTES } from '../src/core/request/json-scan.ts'
+import { createTenants } from '../src/proxy/access/tenants.ts'
 import { openSqliteStore } from '../src/store/sqlite/open.ts'
 import { liveRoute } from './harness/live-route.ts'
 import { fromRoot } from './harness/from-root.ts'

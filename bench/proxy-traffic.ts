@@ -4,7 +4,7 @@
  * is another one: a log that stores equal bodies once gets no discount.
  */
 import { liveRoute } from './harness/live-route.ts'
-import type { Route } from '../src/core/route.ts'
+import type { Route } from '../src/core/route/route.ts'
 
 export const AUTHORIZATION = 'Bearer sk-bench-0123456789abcdef0123456789abcdef'
 export const CHAT_PATH = '/v1/chat/completions'

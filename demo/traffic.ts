@@ -10,7 +10,7 @@ import {
 } from '../models/make/applications.ts'
 import { drawSmallTalk } from '../models/make/small-talk.ts'
 import { whole, type CodeKind, type Random } from '../models/make/world.ts'
-import { normalizeQuery } from '../src/core/dataset.ts'
+import { normalizeQuery } from '../src/core/learn/dataset.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
 import { deriveSeed, seededRandom, shuffle } from '../src/random.ts'
 

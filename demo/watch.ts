@@ -4,9 +4,9 @@ import type { z } from '@hono/zod-openapi'
 import type { ProxyProcess } from '../bench/harness/proxy-process.ts'
 import type { internalizationSchema, templateSchema } from '../src/admin/schemas.ts'
 import { percent } from '../src/cli/output.ts'
-import { evaluationRows, stageName, type Arm } from '../src/core/internalization.ts'
-import type { Segment } from '../src/core/template.ts'
-import type { StageProgress } from '../src/worker/progress.ts'
+import { evaluationRows, stageName, type Arm } from '../src/core/lifecycle/internalization.ts'
+import type { Segment } from '../src/core/template/template.ts'
+import type { StageProgress } from '../src/worker/internalize/progress.ts'
 import { onOneLine, type Screen } from './screen.ts'
 
 export type TemplateView = z.infer<typeof templateSchema>

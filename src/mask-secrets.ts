@@ -1,5 +1,5 @@
 /** Takes credentials out of text of others (error messages, output of commands) before it is logged. */
-import { createRedactor } from './core/redact.ts'
+import { createRedactor } from './core/log/redact.ts'
 
 /** A URL's user, and what follows a word for a secret. */
 const SAID_SECRETS =

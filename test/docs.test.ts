@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { helpDocument } from '../src/cli/program.ts'
-import { CONFIG_KEYS, parseConfig } from '../src/config.ts'
+import { CONFIG_KEYS, parseConfig } from '../src/config/config.ts'
 import { SERVER_FAULTS, WORKER_FAULTS } from '../src/fault-log.ts'
 
 const read = (path: string): string =>

@@ -8,35 +8,12 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { bearerTokenCheck } from '../../src/bearer-token.ts'
 import { AppError, isFault, toAppError } from '../../src/errors.ts'
 import { engineErrorBody } from '../../src/openai/error-body.ts'
-import type { EngineBackend } from './backend.ts'
+import type { AppDeps } from './deps.ts'
 import { chatRoutes } from './chat-routes.ts'
 import { fileRoutes } from './file-routes.ts'
-import type { FileStore } from './files.ts'
 import { jobRoutes } from './job-routes.ts'
-import type { JobQueue } from './jobs.ts'
-import { openFaults, type Log } from './log.ts'
+import { openFaults } from './log.ts'
 import { modelRoutes } from './model-routes.ts'
-
-export interface AppLimits {
-  /** JSON bodies */
-  maxBodyBytes: number
-  /** uploads; their multipart envelope may add 64 KiB */
-  maxFileBytes: number
-  maxConcurrentCompletions: number
-}
-
-export interface AppDeps {
-  backend: EngineBackend
-  files: FileStore
-  jobs: JobQueue
-  /** bearer token that every route but /healthz asks for */
-  token: string
-  limits: AppLimits
-  /** milliseconds since the epoch */
-  now: () => number
-  newId: () => string
-  log: Log
-}
 
 const MULTIPART_ENVELOPE_BYTES = 64 * 1024
 

@@ -4,7 +4,7 @@ import { streamSSE } from 'hono/streaming'
 import { AppError, toAppError } from '../../src/errors.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import { engineErrorBody } from '../../src/openai/error-body.ts'
-import type { AppDeps } from './app.ts'
+import type { AppDeps } from './deps.ts'
 import type { EngineBackend } from './backend.ts'
 import { parseChatRequest } from './chat-request.ts'
 import {

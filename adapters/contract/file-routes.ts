@@ -1,7 +1,7 @@
 /** `/v1/files`. */
 import { Hono } from 'hono'
 import { AppError } from '../../src/errors.ts'
-import type { AppDeps } from './app.ts'
+import type { AppDeps } from './deps.ts'
 import { listBody, pageQuery } from './list-body.ts'
 import { page } from './page.ts'
 

@@ -1,7 +1,7 @@
 /** `/v1/fine_tuning/jobs`. */
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
-import type { AppDeps } from './app.ts'
+import type { AppDeps } from './deps.ts'
 import { listBody, pageQuery } from './list-body.ts'
 import { parseJson, parseWith } from './validation.ts'
 

@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import { z } from 'zod'
 import { AppError } from '../../src/errors.ts'
 import type { LossRequest, ModelObject, TokenizeRequest } from '../../src/openai/fine-tuning.ts'
-import type { AppDeps } from './app.ts'
+import type { AppDeps } from './deps.ts'
 import type { EngineBackend } from './backend.ts'
 import { messagesSchema, parseJson, parseWith, rowSchema } from './validation.ts'
 

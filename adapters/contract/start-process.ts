@@ -10,7 +10,7 @@ import {
   supervise,
   type OnChildFault,
   type SupervisedChild,
-} from '../../src/supervise.ts'
+} from '../../src/process/supervise.ts'
 import type { EngineReport } from './run-process.ts'
 
 export interface StartOptions {

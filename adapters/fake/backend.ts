@@ -18,20 +18,7 @@ import type {
 import { answer, completionTokens, countMessages, tokenLogprob, tokensOf } from './generate.ts'
 import { type Lora, type Loras, openLoras } from './loras.ts'
 import { Memory } from './memory.ts'
-import { pause, trainFake } from './train.ts'
-
-/** Read at every call: a test may change them while the engine runs. */
-export interface FakeFaults {
-  /** every completion answers 503 */
-  unavailable?: boolean
-  /** training fails when it reaches this step */
-  failAtStep?: number
-  /** generation fails after so many tokens */
-  dieAfterTokens?: number
-  firstTokenMs?: number
-  tokenMs?: number
-  stepMs?: number
-}
+import { type FakeFaults, pause, trainFake } from './train.ts'
 
 export interface FakeBackendOptions {
   /** loras are kept in `loras/` in it */

@@ -1,7 +1,7 @@
 /** How the composition root gets a fake engine: as a process of its own. */
 import { type EngineProcess, startEngineProcess } from '../contract/start-process.ts'
-import type { OnChildFault } from '../../src/supervise.ts'
-import type { FakeFaults } from './backend.ts'
+import type { OnChildFault } from '../../src/process/supervise.ts'
+import type { FakeFaults } from './train.ts'
 
 const entry = new URL(
   import.meta.url.endsWith('.ts') ? './process.ts' : './process.js',

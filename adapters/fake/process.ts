@@ -1,6 +1,7 @@
 /** The fake engine as a process of its own; FAKE_FAULTS holds `FakeFaults` as JSON. */
 import { runEngineProcess } from '../contract/run-process.ts'
-import { type FakeFaults, createFakeBackend } from './backend.ts'
+import { createFakeBackend } from './backend.ts'
+import type { FakeFaults } from './train.ts'
 
 const faults = JSON.parse(process.env['FAKE_FAULTS'] ?? '{}') as FakeFaults
 

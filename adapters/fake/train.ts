@@ -7,10 +7,22 @@ import { join } from 'node:path'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import { AppError } from '../../src/errors.ts'
 import type { TrainHooks, TrainInput, TrainResult } from '../contract/backend.ts'
-import type { FakeFaults } from './backend.ts'
 import { countMessages } from './generate.ts'
 import type { Loras } from './loras.ts'
 import type { Memory } from './memory.ts'
+
+/** Read at every call: a test may change them while the engine runs. */
+export interface FakeFaults {
+  /** every completion answers 503 */
+  unavailable?: boolean
+  /** training fails when it reaches this step */
+  failAtStep?: number
+  /** generation fails after so many tokens */
+  dieAfterTokens?: number
+  firstTokenMs?: number
+  tokenMs?: number
+  stepMs?: number
+}
 
 export interface FakeTrainDeps {
   /** what the model to start from knows */

@@ -1,5 +1,5 @@
 /** How the composition root gets the embedded engine: as a process of its own. */
-import type { OnChildFault } from '../../src/supervise.ts'
+import type { OnChildFault } from '../../src/process/supervise.ts'
 import { type EngineProcess, startEngineProcess } from '../contract/start-process.ts'
 
 const entry = new URL(

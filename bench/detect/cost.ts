@@ -1,7 +1,7 @@
 /** What detection costs: time beside one JSON.parse of the same body, and memory under noise. */
-import type { Detector } from '../../src/core/detect.ts'
+import type { Detector } from '../../src/core/detect/detect.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
-import type { TemplateKey } from '../../src/core/template.ts'
+import type { TemplateKey } from '../../src/core/template/template.ts'
 import { seededRandom } from '../../src/random.ts'
 
 const WORDS =

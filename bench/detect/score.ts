@@ -11,9 +11,9 @@
  *   requests have, in the messages that all of them have. Covered: those inside an anchor of the
  *   template that recognizes the request; a request that none recognizes counts as uncovered.
  */
-import { messageText } from '../../src/core/detect/scan.ts'
-import { compileMatcher, type Matcher } from '../../src/core/match.ts'
-import type { Template, TemplateKey } from '../../src/core/template.ts'
+import { messageText } from '../../src/core/request/request-scan.ts'
+import { compileMatcher, type Matcher } from '../../src/core/match/match.ts'
+import type { Template, TemplateKey } from '../../src/core/template/template.ts'
 import type { StreamRow } from './stream.ts'
 
 const JITTER = 'whitespace_jitter'

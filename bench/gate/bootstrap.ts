@@ -2,7 +2,7 @@
  * Error of the cluster bootstrap on graded answers that lose exactly the margin. Knows nothing of
  * the gate, which reports this bound and does not decide by it.
  */
-import { bootstrapLowerBound } from '../../src/core/statistics-clusters.ts'
+import { bootstrapLowerBound } from '../../src/core/gate/statistics-clusters.ts'
 
 const ROWS = 600
 const MARGIN = 0.05

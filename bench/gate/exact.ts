@@ -2,9 +2,9 @@
  * Exact error and power: sums over all outcomes instead of drawing them. Of the paired score test
  * alone, and of the gate's whole sequence where confidence says nothing.
  */
-import { cutsOf } from '../../src/core/gate-samples.ts'
-import { testThresholds, type SelectiveOptions } from '../../src/core/gate-selective.ts'
-import { binomialLowerTail, tangoNonInferiority } from '../../src/core/statistics.ts'
+import { cutsOf } from '../../src/core/gate/samples.ts'
+import { testThresholds, type SelectiveOptions } from '../../src/core/gate/selective.ts'
+import { binomialLowerTail, tangoNonInferiority } from '../../src/core/gate/statistics.ts'
 
 const pmf = (k: number, n: number, p: number): number =>
   p <= 0 ? Number(k === 0) : binomialLowerTail(k, n, p) - binomialLowerTail(k - 1, n, p)

@@ -2,7 +2,7 @@
  * Shares of draws with their confidence limits, and how many draws a setting needs: few draws can
  * prove little, so the limit is what counts, and a setting near the bar is drawn again and again.
  */
-import { proportionLowerBound } from '../../src/core/statistics.ts'
+import { proportionLowerBound } from '../../src/core/gate/statistics.ts'
 import type { Outcome } from './rules.ts'
 
 /** One-sided upper confidence limit on a share (Clopper and Pearson 1934). */

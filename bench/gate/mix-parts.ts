@@ -3,7 +3,7 @@
  * product's own gate at 5 points: the promise is broken where a promoted route agrees less than that
  * with its traffic or with unseen questions.
  */
-import { decide } from '../../src/core/gate.ts'
+import { decide } from '../../src/core/gate/gate.ts'
 import { withBar } from '../report.ts'
 import { HEAD, key, line, percent, print, type Figures, type Run } from './lines.ts'
 import { measure, type Measured } from './measure.ts'

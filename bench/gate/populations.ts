@@ -3,7 +3,7 @@
  * repeated questions, outcomes that are no text, conversations, slices, equal confidences. Both arms
  * are alike and share most of their luck. Knows nothing of the gate.
  */
-import type { HeldOutRow } from '../../src/core/gate.ts'
+import type { HeldOutRow } from '../../src/core/gate/gate.ts'
 import { chanceAt, luckOfArms, truthAt, type Shape } from './worlds.ts'
 
 /** Requests of one kind. */

@@ -4,8 +4,8 @@
  * chance; `alpha shared` is the answer to an engine without losses, and `by held-out rows` breaks
  * alpha on purpose, to show what choosing there would cost. The others use more or less of the margin.
  */
-import { decide, type GateInput, type Verdict } from '../../src/core/gate.ts'
-import { armByValidationLoss, chooseStatistic } from '../../src/core/gate-arm.ts'
+import { decide, type GateInput, type Verdict } from '../../src/core/gate/gate.ts'
+import { armByValidationLoss, chooseStatistic } from '../../src/core/gate/arm.ts'
 import {
   drawHeldOut,
   drawValidationLosses,

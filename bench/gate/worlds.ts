@@ -3,8 +3,8 @@
  * that confidence, how two arms share their mistakes, and what a validation loss shows of them.
  * Knows nothing of the gate.
  */
-import type { HeldOutRow } from '../../src/core/gate.ts'
-import type { ConfidenceStatistic } from '../../src/core/route.ts'
+import type { HeldOutRow } from '../../src/core/gate/gate.ts'
+import type { ConfidenceStatistic } from '../../src/core/route/route.ts'
 
 /** Pieces of the confidence scale, most confident first: share of requests, chance to agree. */
 export type Shape = readonly (readonly [share: number, agreement: number])[]

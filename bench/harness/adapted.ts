@@ -1,8 +1,8 @@
 /** What the lora of a template is asked in place of a request. */
-import { compileMatcher } from '../../src/core/match.ts'
-import { templateKeyOf } from '../../src/core/match/template-key.ts'
-import { EMPTY_PROMPT, studentMessages } from '../../src/core/prompt.ts'
-import type { Match, Template } from '../../src/core/template.ts'
+import { compileMatcher } from '../../src/core/match/match.ts'
+import { templateKeyOf } from '../../src/core/template/template-key.ts'
+import { EMPTY_PROMPT, studentMessages } from '../../src/core/template/prompt.ts'
+import type { Match, Template } from '../../src/core/template/template.ts'
 import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
 
 export type Recognize = (request: ChatRequest) => Match | null

@@ -1,5 +1,5 @@
 /** A live route for one system prompt and a single question, as benchmarks put it into a store. */
-import type { Route } from '../../src/core/route.ts'
+import type { Route } from '../../src/core/route/route.ts'
 
 export interface LiveRoute {
   tenant: string

@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { readFileSync, readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { Internalization } from '../../src/core/internalization.ts'
+import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
 import { freePort } from './free-port.ts'
 
 export const ADMIN_TOKEN = 'local-admin-token'

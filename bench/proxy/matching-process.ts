@@ -3,10 +3,10 @@
  * JSON.parse of the same 8 KB body. A process of its own, built as production is; prints a line of
  * JSON. Arguments: samples, milliseconds of each.
  */
-import { outlineOf } from '../../src/core/match.ts'
+import { outlineOf } from '../../src/core/match/match.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
-import { matchRoute } from '../../src/proxy/match.ts'
-import { compileRouteTable } from '../../src/proxy/route-table.ts'
+import { matchRoute } from '../../src/core/route/route-table.ts'
+import { compileRouteTable } from '../../src/core/route/route-table.ts'
 import { liveRoutes, requestBody } from '../proxy-traffic.ts'
 
 const TEMPLATES = 1000

@@ -3,13 +3,13 @@
  * directly at the engine. Accuracy is exact agreement with the gold answer or one of its alternatives,
  * after the normalization of the task's response type.
  */
-import { similarity } from '../../src/core/score.ts'
-import type { ResponseType } from '../../src/core/gate.ts'
-import type { Internalization } from '../../src/core/internalization.ts'
-import { studentMessages } from '../../src/core/prompt.ts'
-import { compressTemplate, constantExamples, textSegments } from '../../src/core/compress.ts'
-import { trainingRow } from '../../src/core/dataset.ts'
-import type { Template } from '../../src/core/template.ts'
+import { similarity } from '../../src/core/answer/score.ts'
+import type { ResponseType } from '../../src/core/answer/score.ts'
+import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
+import { studentMessages } from '../../src/core/template/prompt.ts'
+import { compressTemplate, constantExamples, textSegments } from '../../src/core/learn/compress.ts'
+import { trainingRow } from '../../src/core/learn/dataset.ts'
+import type { Template } from '../../src/core/template/template.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
 import { isUnfinished } from '../../src/openai/fine-tuning.ts'

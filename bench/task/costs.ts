@@ -3,8 +3,8 @@
  * the provider's cache warm and without one. The upstream of the benchmark caches nothing, so both
  * are computed: T template tokens are what an answered request did not read.
  */
-import { callCosts, savingsOf, type CallShape } from '../../src/core/economics.ts'
-import { findPrice, type Price } from '../../src/core/prices.ts'
+import { callCosts, savingsOf, type CallShape } from '../../src/core/cost/economics.ts'
+import { findPrice, type Price } from '../../src/core/cost/prices.ts'
 import type { Outcome } from '../harness/traffic.ts'
 import { mean, type Figure } from '../report.ts'
 import type { Rendered } from './figures.ts'

@@ -1,7 +1,7 @@
 /** From outcomes and samples to named figures. Knows nothing of how they were measured. */
-import type { Internalization } from '../../src/core/internalization.ts'
-import { AGREEMENT_CUT } from '../../src/core/gate.ts'
-import { detectResponseType, similarity } from '../../src/core/score.ts'
+import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
+import { AGREEMENT_CUT } from '../../src/core/gate/gate.ts'
+import { detectResponseType, similarity } from '../../src/core/answer/score.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import type { TaskRow } from '../harness/data.ts'
 import type { Outcome } from '../harness/traffic.ts'

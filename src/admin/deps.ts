@@ -1,6 +1,6 @@
 /** What the admin API needs from outside, passed in once. */
 import type { Usage } from '../openai/chat.ts'
-import type { Economics } from '../store/economics.ts'
+import type { Economics } from '../savings/economics.ts'
 import type { Store } from '../store/store.ts'
 
 export interface AdminDeps {

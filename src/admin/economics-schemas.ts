@@ -1,6 +1,6 @@
 /** The shapes of savings and of what internalizing a template would earn. */
 import { z } from '@hono/zod-openapi'
-import type { Price } from '../core/prices.ts'
+import type { Price } from '../core/cost/prices.ts'
 import { statsSchema } from './stats-schema.ts'
 
 const price = z

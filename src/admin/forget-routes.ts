@@ -1,6 +1,6 @@
 /** Forgetting: records with all that holds their text, and the names of what was learned from them. */
 import { createRoute, type OpenAPIHono } from '@hono/zod-openapi'
-import { forget } from '../store/forget.ts'
+import { forget } from '../lifecycle/forget.ts'
 import type { AdminDeps } from './deps.ts'
 import { forgetReportSchema, forgetRequestSchema, responses } from './schemas.ts'
 

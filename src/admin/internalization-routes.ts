@@ -1,9 +1,9 @@
 /** Internalizations: how far each is, what it was judged by, and a person's decisions. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
-import { progressSnapshot, type Internalization } from '../core/internalization.ts'
-import { transition } from '../core/transitions.ts'
+import { progressSnapshot, type Internalization } from '../core/lifecycle/internalization.ts'
+import { transition } from '../core/lifecycle/transitions.ts'
 import { AppError } from '../errors.ts'
-import { goLive, retire } from '../store/promote.ts'
+import { goLive, retire } from '../lifecycle/promote.ts'
 import type { AdminDeps } from './deps.ts'
 import { examplesOf } from './examples.ts'
 import {

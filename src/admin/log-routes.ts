@@ -1,6 +1,6 @@
 /** The log, what was saved over it, and how the process is. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
-import { forgetTasks } from '../store/forget-task.ts'
+import { forgetTasks } from '../lifecycle/forget-task.ts'
 import type { AdminDeps } from './deps.ts'
 import { savingsSchema } from './economics-schemas.ts'
 import { recordSchema, responses } from './schemas.ts'

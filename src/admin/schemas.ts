@@ -1,9 +1,9 @@
 /** The shapes that the admin API takes and gives, as types and as its OpenAPI description. */
 import { z } from '@hono/zod-openapi'
-import type { InternalizationPlan } from '../core/internalization.ts'
-import type { RouteOutcome } from '../core/record.ts'
-import type { Template } from '../core/template.ts'
-import type { Verdict } from '../core/gate.ts'
+import type { InternalizationPlan } from '../core/lifecycle/internalization.ts'
+import type { RouteOutcome } from '../core/log/record.ts'
+import type { Template } from '../core/template/template.ts'
+import type { Verdict } from '../core/gate/gate.ts'
 import type { Usage } from '../openai/chat.ts'
 import { economicsSchema } from './economics-schemas.ts'
 import { statsSchema } from './stats-schema.ts'

@@ -1,9 +1,9 @@
 /** Templates: what recurs in the traffic, what it would save, and starting work on one. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
-import { newInternalization } from '../core/internalization.ts'
-import type { Template } from '../core/template.ts'
+import { newInternalization } from '../core/lifecycle/internalization.ts'
+import type { Template } from '../core/template/template.ts'
 import { AppError } from '../errors.ts'
-import { rollBack } from '../store/promote.ts'
+import { rollBack } from '../lifecycle/promote.ts'
 import type { AdminDeps } from './deps.ts'
 import {
   internalizationSummarySchema,

@@ -1,13 +1,13 @@
 /** What every verb opens: configuration, store and, where it needs one, an engine. */
-import { parseConfig, type Config } from '../config.ts'
-import { economicsSettings, loadPrices, loadUpstreams } from '../config-files.ts'
+import { parseConfig, type Config } from '../config/config.ts'
+import { economicsSettings, loadPrices, loadUpstreams } from '../config/config-files.ts'
 import { AppError } from '../errors.ts'
-import { lockDataDir } from '../data-dir.ts'
+import { lockDataDir } from '../config/data-dir.ts'
 import { openEngine, openStore, workerDeps, type OpenEngine } from '../main.ts'
-import { openEconomics, type Economics } from '../store/economics.ts'
+import { openEconomics, type Economics } from '../savings/economics.ts'
 import type { Store } from '../store/store.ts'
-import { createLogger } from '../logger.ts'
-import { childFault, openWorkerFaults } from '../open-faults.ts'
+import { createLogger } from '../process/logger.ts'
+import { childFault, openWorkerFaults } from '../process/open-faults.ts'
 import type { WorkerDeps } from '../worker/deps.ts'
 
 export const withStore = async <T>(

@@ -1,7 +1,7 @@
 /** A verdict as tables for people. Verdicts of older versions have neither samples nor slices. */
-import type { Repeats } from '../core/dataset.ts'
-import type { ArmFigures, Verdict } from '../core/gate.ts'
-import type { Population } from '../core/internalization.ts'
+import type { Repeats } from '../core/learn/dataset.ts'
+import type { ArmFigures, Verdict } from '../core/gate/gate.ts'
+import type { Population } from '../core/lifecycle/internalization.ts'
 import { percent, table } from './output.ts'
 
 const armsTable = ({ arm: winner, arms }: Verdict): string =>

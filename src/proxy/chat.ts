@@ -4,18 +4,18 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
-import { READ_FAULTS } from '../core/chat-reading.ts'
+import { READ_FAULTS } from '../core/request/chat-reading.ts'
 import { AppError, isFault, toAppError } from '../errors.ts'
-import type { Caller } from './access.ts'
-import { Client } from './client.ts'
+import type { Caller } from './access/access.ts'
+import { Client } from './client/client.ts'
 import type { ChatDeps } from './deps.ts'
 import type { Received } from './exchange.ts'
-import { matchRoute, type MatchedRoute } from './match.ts'
+import { matchRoute, type MatchedRoute } from '../core/route/route-table.ts'
 import { passThrough } from './pass-through.ts'
 import { isLong, read, readInTurns, receive } from './receive.ts'
-import { respondFromLora } from './respond-from-lora.ts'
+import { respondFromLora } from './lora/respond-from-lora.ts'
 import { respondFromUpstream, type UpstreamReason } from './respond-from-upstream.ts'
-import { createRouter, type Router } from './route.ts'
+import { createRouter, type Router } from './lora/router.ts'
 
 /** @returns null when nothing matches, and when matching itself fails */
 const match = (deps: ChatDeps, { request, exchange }: Received): MatchedRoute | null => {

@@ -1,13 +1,19 @@
 /** One chat completion on its way through the proxy. */
 import type { IncomingMessage } from 'node:http'
-import type { ChatReading, ReadFault } from '../core/chat-reading.ts'
+import type { ChatReading, ReadFault } from '../core/request/chat-reading.ts'
 import type { ChatRequest } from '../openai/chat.ts'
-import type { Client } from './client.ts'
-import type { ProxyDeps } from './deps.ts'
+import type { Client } from './client/client.ts'
+import type { Credentials } from './access/credentials.ts'
+import type { Tenants } from './access/tenants.ts'
 import { CAPTURE_HEADER } from './headers.ts'
-import type { Charge } from './limits.ts'
+import type { Charge } from './access/limits.ts'
 
-type ExchangeDeps = Pick<ProxyDeps, 'tenants' | 'credentials' | 'newId' | 'isCaptured'>
+interface ExchangeDeps {
+  tenants: Tenants
+  credentials: Credentials
+  newId: () => string
+  isCaptured: (tenant: string) => boolean
+}
 
 interface Request {
   /** milliseconds since the epoch */
@@ -89,6 +95,3 @@ export interface Received {
   /** what it holds of its key's limits; null where nothing is counted */
   charge: Charge | null
 }
-
-/** How an exchange with the upstream ended. */
-export type ExchangeEnd = 'complete' | 'client-gone' | 'upstream-failed'

@@ -2,8 +2,8 @@
  * Which headers cross the proxy. Header lists are flat (`[name, value, name, value, …]`), as they
  * are on the wire: order, case and duplicates are kept.
  */
-import type { Credentials } from './credentials.ts'
-import { declaredHopByHop, HOP_BY_HOP } from './hop-by-hop.ts'
+import type { Credentials } from './access/credentials.ts'
+import { declaredHopByHop, HOP_BY_HOP } from './access/hop-by-hop.ts'
 
 /** `true` sends a request straight to the upstream, unread and unlogged. */
 export const BYPASS_HEADER = 'x-promptintern-bypass'

@@ -12,7 +12,7 @@ import {
   roomOf,
   type CapturedExchange,
   type ExchangeBatch,
-} from '../core/exchange-batch.ts'
+} from '../core/log/exchange-batch.ts'
 
 export interface LogQueueStats {
   /** exchanges that wait, and the memory of their batches */

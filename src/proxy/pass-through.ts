@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import { PassThrough } from 'node:stream'
-import type { Client } from './client.ts'
+import type { Client } from './client/client.ts'
 import type { ChatDeps } from './deps.ts'
 
 const hasBody = ({ headers }: IncomingMessage): boolean =>

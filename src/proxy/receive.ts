@@ -1,13 +1,13 @@
 /** First steps of a chat completion: its whole body, within a limit, and what it says. */
 import type { IncomingMessage } from 'node:http'
-import { readChatRequest, readScanned, type ReadResult } from '../core/chat-reading.ts'
-import { MAX_PARSED_BYTES, scanJson } from '../core/json-scan.ts'
-import { outlineOf, type Outline } from '../core/match.ts'
+import { readChatRequest, readScanned, type ReadResult } from '../core/request/chat-reading.ts'
+import { MAX_PARSED_BYTES, scanJson } from '../core/request/json-scan.ts'
+import { outlineOf, type Outline } from '../core/match/match.ts'
 import { AppError } from '../errors.ts'
-import type { Client } from './client.ts'
+import type { Client } from './client/client.ts'
 import type { ChatDeps } from './deps.ts'
 import { Exchange, type Received } from './exchange.ts'
-import { GrowingBody } from './growing-body.ts'
+import { GrowingBody } from './client/growing-body.ts'
 
 const tooLarge = (maxBytes: number): AppError =>
   new AppError(

@@ -1,9 +1,10 @@
 /** Last step: an exchange that is over, as the log takes it. The store reads its answer. */
-import type { AnswerForm, CapturedExchange } from '../core/exchange-batch.ts'
-import type { RouteOutcome } from '../core/record.ts'
+import type { AnswerForm, CapturedExchange } from '../core/log/exchange-batch.ts'
+import type { RouteOutcome } from '../core/log/record.ts'
 import type { Usage } from '../openai/chat.ts'
-import type { Capture } from './capture.ts'
-import type { Exchange, ExchangeEnd } from './exchange.ts'
+import type { Capture } from './upstream/capture.ts'
+import type { Exchange } from './exchange.ts'
+import type { ExchangeEnd } from './reasons.ts'
 
 const CLIENT_CLOSED = 499
 /** A stream that broke began with 200, but the client got no answer: a record must not say 2xx. */

@@ -1,18 +1,17 @@
 /** Fourth step for everything that no lora answers: the upstream's own answer, and its record. */
-import type { RouteOutcome } from '../core/record.ts'
+import type { RouteOutcome } from '../core/log/record.ts'
 import { askForUsage } from '../openai/ask-usage.ts'
-import type { FaultReason } from './ask-lora.ts'
-import { Capture } from './capture.ts'
-import type { Client } from './client.ts'
+import type { FaultReason, SkipReason, ExchangeEnd } from './reasons.ts'
+import { Capture } from './upstream/capture.ts'
+import type { Client } from './client/client.ts'
 import type { ChatDeps } from './deps.ts'
-import type { ExchangeEnd, Received } from './exchange.ts'
+import type { Received } from './exchange.ts'
 import { routeHeaders } from './headers.ts'
-import type { MatchedRoute } from './match.ts'
+import type { MatchedRoute } from '../core/route/route-table.ts'
 import { recordOfUpstream } from './record.ts'
-import type { SkipReason } from './route.ts'
 import { settleUpstream } from './settle.ts'
-import { acceptanceOf } from './tenants.ts'
-import type { AnsweredBy, Passage } from './upstream-answer.ts'
+import { acceptanceOf } from './access/tenants.ts'
+import type { AnsweredBy, Passage } from './upstream/upstream-answer.ts'
 
 /** Why the upstream answers although a live template matched. */
 export interface UpstreamReason {

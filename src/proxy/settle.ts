@@ -1,12 +1,12 @@
 /** What an exchange with the upstream took of its key's limits. Runs after the client's answer. */
-import { countableUsage, estimateCompletion } from '../core/token-estimate.ts'
+import { countableUsage, estimateCompletion } from '../core/cost/token-estimate.ts'
 import type { ChatCompletion, Usage } from '../openai/chat.ts'
 import { readAnswer } from '../openai/read-answer.ts'
 import { usageOf } from '../openai/usage.ts'
-import type { Capture } from './capture.ts'
-import type { ExchangeEnd } from './exchange.ts'
+import type { Capture } from './upstream/capture.ts'
+import type { ExchangeEnd } from './reasons.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
-import type { Charge, Taken } from './limits.ts'
+import type { Charge, Taken } from './access/limits.ts'
 
 const NOTHING: Taken = { tokens: usageOf(0, 0), billed: 'nothing' }
 const UNKNOWN: Taken = { tokens: null, billed: 'unknown' }

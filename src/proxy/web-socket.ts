@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import { AppError } from '../errors.ts'
-import type { Client } from './client.ts'
+import type { Client } from './client/client.ts'
 
 /** Whether a request is an opening handshake (RFC 6455 §4.2.1); `upgrade` is a list of protocols. */
 export const asksForWebSocket = ({ method, headers: { upgrade } }: IncomingMessage): boolean =>

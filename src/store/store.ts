@@ -2,14 +2,14 @@
  * The one storage interface. Every method rejects with AppError `store-unavailable` when the
  * database cannot be reached or written; the errors a method adds are named beside it.
  */
-import type { HistoryEntry, Internalization } from '../core/internalization.ts'
-import type { ExchangeBatch } from '../core/exchange-batch.ts'
-import type { DailySpend, IssuedKey, Spend } from '../core/issued-key.ts'
-import type { StoredRecord } from '../core/record.ts'
-import type { Route } from '../core/route.ts'
-import type { Selection } from '../core/selection.ts'
-import type { Template } from '../core/template.ts'
-import type { UsageTotals } from '../core/usage-totals.ts'
+import type { HistoryEntry, Internalization } from '../core/lifecycle/internalization.ts'
+import type { ExchangeBatch } from '../core/log/exchange-batch.ts'
+import type { DailySpend, IssuedKey, Spend } from '../core/keys/issued-key.ts'
+import type { StoredRecord } from '../core/log/record.ts'
+import type { Route } from '../core/route/route.ts'
+import type { Selection } from '../core/log/selection.ts'
+import type { Template } from '../core/template/template.ts'
+import type { UsageTotals } from '../core/log/usage-totals.ts'
 
 export interface RecordQuery {
   templateVersion?: string

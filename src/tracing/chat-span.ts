@@ -2,7 +2,7 @@
  * A chat completion that is over, as a span by OpenTelemetry's conventions for generative AI. Says
  * what was asked of whom and what it took, never what was said. Pure.
  */
-import type { CapturedExchange } from '../core/exchange-batch.ts'
+import type { CapturedExchange } from '../core/log/exchange-batch.ts'
 import type { ReadAnswer } from '../openai/read-answer.ts'
 import { tokenCounts } from '../openai/usage.ts'
 

@@ -11,7 +11,7 @@ import {
   BatchSpanProcessor,
   type SpanExporter,
 } from '@opentelemetry/sdk-trace-base'
-import type { CapturedExchange } from '../core/exchange-batch.ts'
+import type { CapturedExchange } from '../core/log/exchange-batch.ts'
 import { readAnswer, type ReadAnswer } from '../openai/read-answer.ts'
 import { chatSpan, type ChatSpan } from './chat-span.ts'
 

@@ -1,7 +1,7 @@
 /** What the cold path needs from outside, passed in once. */
-import type { InternalizeOptions } from '../core/internalization.ts'
+import type { InternalizeOptions } from '../core/lifecycle/internalization.ts'
 import type { Engine } from '../engine/engine.ts'
-import type { Economics } from '../store/economics.ts'
+import type { Economics } from '../savings/economics.ts'
 import type { ReportFault, WorkerFault } from '../fault-log.ts'
 import type { Store } from '../store/store.ts'
 

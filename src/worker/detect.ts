@@ -2,15 +2,15 @@
  * Reads the log behind a cursor, feeds the detector, tags what known templates recognize and stores
  * new templates. Cursor and sketch are one snapshot, so a crash repeats reading and never skips.
  */
-import { createDetector, type Candidate, type Detector } from '../core/detect.ts'
-import { compileMatcher } from '../core/match.ts'
-import { templateKeyOf } from '../core/match/template-key.ts'
-import { textOf } from '../core/outcome.ts'
-import type { StoredRecord } from '../core/record.ts'
-import type { Template } from '../core/template.ts'
+import { createDetector, type Candidate, type Detector } from '../core/detect/detect.ts'
+import { compileMatcher } from '../core/match/match.ts'
+import { templateKeyOf } from '../core/template/template-key.ts'
+import { textOf } from '../core/answer/outcome.ts'
+import type { StoredRecord } from '../core/log/record.ts'
+import type { Template } from '../core/template/template.ts'
 import type { Store } from '../store/store.ts'
 import type { WorkerDeps } from './deps.ts'
-import { outcomeOfText, requestOf } from './exchanges.ts'
+import { outcomeOfText, requestOf } from './internalize/exchanges.ts'
 
 const SNAPSHOT = 'detector'
 const BEGUN = 'detector-begun'

@@ -1,12 +1,12 @@
 /** What the worker needs the engine for, and the engine where it answers. */
-import type { EngineNeed } from '../core/engine-power.ts'
+import type { EngineNeed } from '../core/learn/engine-power.ts'
 import type { Engine } from '../engine/engine.ts'
 import { isUnfinished } from '../openai/fine-tuning.ts'
 import type { WorkerDeps } from './deps.ts'
-import { openEnginePower } from './engine-power.ts'
-import { watchEngine } from './engine-watch.ts'
+import { openEnginePower } from './engine/power.ts'
+import { watchEngine } from './engine/watch.ts'
 import { needsEngine } from './forget.ts'
-import { pruneTrainingFiles } from './training-files.ts'
+import { pruneTrainingFiles } from './internalize/training-files.ts'
 
 export interface EngineAccess {
   /** The engine, when something needs it and it answers; else null. */

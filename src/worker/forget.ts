@@ -3,8 +3,12 @@
  * more go, the database's files are cleaned, the engine deletes its copies. Each task is repeated
  * until all of it is done.
  */
-import { lorasOf, type Internalization, type InternalizationPlan } from '../core/internalization.ts'
-import { isInWork, transition } from '../core/transitions.ts'
+import {
+  lorasOf,
+  type Internalization,
+  type InternalizationPlan,
+} from '../core/lifecycle/internalization.ts'
+import { isInWork, transition } from '../core/lifecycle/transitions.ts'
 import { toAppError } from '../errors.ts'
 import {
   endTask,
@@ -13,12 +17,12 @@ import {
   saveTask,
   type ForgetTask,
   type LearnedCount,
-} from '../store/forget-task.ts'
+} from '../lifecycle/forget-task.ts'
 import type { Store } from '../store/store.ts'
 import type { WorkerDeps } from './deps.ts'
 import { dropSketch } from './detect.ts'
-import { isEngineLost } from './engine-watch.ts'
-import { deleteTrainingData } from './training-files.ts'
+import { isEngineLost } from './engine/watch.ts'
+import { deleteTrainingData } from './internalize/training-files.ts'
 
 export type ForgetDeps = Pick<WorkerDeps, 'store' | 'engine' | 'now' | 'log' | 'fault'>
 

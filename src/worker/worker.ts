@@ -3,17 +3,17 @@
  * Shares nothing with the proxy but the store.
  */
 import { randomUUID } from 'node:crypto'
-import { newInternalization } from '../core/internalization.ts'
-import { isInWork } from '../core/transitions.ts'
+import { newInternalization } from '../core/lifecycle/internalization.ts'
+import { isInWork } from '../core/lifecycle/transitions.ts'
 import type { Engine } from '../engine/engine.ts'
-import { settleRoutes } from '../store/promote.ts'
+import { settleRoutes } from '../lifecycle/promote.ts'
 import type { WorkerDeps } from './deps.ts'
 import { createDetectLoop, dropOldSketch, type DetectLoop } from './detect.ts'
 import { openEngineAccess } from './engine-access.ts'
-import { advance, promotionContext } from './internalize.ts'
+import { advance, promotionContext } from './internalize/internalize.ts'
 import { settleForgotten } from './forget.ts'
-import { hasEnoughRows } from './plan-rows.ts'
-import { createMayStart, type MayStart } from './would-pay.ts'
+import { hasEnoughRows } from './internalize/plan-rows.ts'
+import { createMayStart, type MayStart } from './internalize/would-pay.ts'
 
 const IDLE_MS = 1_000
 const FAILURE_MS = 5_000

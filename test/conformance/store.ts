@@ -4,8 +4,8 @@
  */
 import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { batchOf } from '../../src/core/exchange-batch.ts'
-import type { Selection } from '../../src/core/selection.ts'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import type { Selection } from '../../src/core/log/selection.ts'
 import type { Store } from '../../src/store/store.ts'
 import {
   exampleEvaluation,

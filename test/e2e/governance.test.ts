@@ -16,7 +16,7 @@ import {
 } from '../../bench/harness/proxy-process.ts'
 import { startReplayUpstream, type ReplayUpstream } from '../../bench/harness/replay-upstream.ts'
 import { filesWith } from '../fixtures/files-with.ts'
-import type { ForgetReport } from '../../src/store/forget.ts'
+import type { ForgetReport } from '../../src/lifecycle/forget.ts'
 
 const SHELVES = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const PROMPT =

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startProxy, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
-import { hashOfSecret } from '../../src/core/issued-key.ts'
+import { hashOfSecret } from '../../src/core/keys/issued-key.ts'
 import {
   chatBody,
   eventually,

@@ -1,6 +1,6 @@
 /** A live route of one template and an engine that always answers `card_lost`, surely. */
 import { ANSWERS, KINDS } from '../fixtures/route-rules.ts'
-import type { Route } from '../../src/core/route.ts'
+import type { Route } from '../../src/core/route/route.ts'
 import type { Engine, GeneratedDelta } from '../../src/engine/engine.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 

@@ -1,9 +1,9 @@
 /** The clock is set while the server runs. */
 import { afterEach, describe, expect, it } from 'vitest'
 import { createBreaker } from '../../src/proxy/breaker.ts'
-import { createTenants } from '../../src/proxy/tenants.ts'
+import { createTenants } from '../../src/proxy/access/tenants.ts'
 import type { Engine } from '../../src/engine/engine.ts'
-import { compileRouteTable } from '../../src/proxy/route-table.ts'
+import { compileRouteTable } from '../../src/core/route/route-table.ts'
 import { ROUTE, TENANTS } from '../fixtures/lora-route.ts'
 import {
   chatBody,

@@ -7,7 +7,7 @@ import type { EngineProcess } from '../../adapters/contract/start-process.ts'
 import { startFakeEngine } from '../../adapters/fake/index.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
-import { compileRouteTable } from '../../src/proxy/route-table.ts'
+import { compileRouteTable } from '../../src/core/route/route-table.ts'
 import { ROUTE } from '../fixtures/lora-route.ts'
 import {
   chatBody,

@@ -1,7 +1,7 @@
 /** The store fails or the disk is full: requests go on, records wait, and what cannot wait is counted. */
 import { randomBytes } from 'node:crypto'
 import { afterEach, describe, expect, it } from 'vitest'
-import { readBatch } from '../../src/core/exchange-batch.ts'
+import { readBatch } from '../../src/core/log/exchange-batch.ts'
 import { createLogQueue, type LogQueueOptions } from '../../src/proxy/log-queue.ts'
 import {
   chatBody,

@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { Counter, Registry } from 'prom-client'
 import { describe, expect, it } from 'vitest'
-import { createApp, type AppDeps } from '../../src/app.ts'
+import { createApp, type AppDeps } from '../../src/server/app.ts'
 import { AppError } from '../../src/errors.ts'
 import type { ProxyApp } from '../../src/proxy/proxy.ts'
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { compileCaptureRule } from '../../src/core/capture-rule.ts'
-import { createTenants } from '../../src/proxy/tenants.ts'
+import { compileCaptureRule } from '../../src/core/log/capture-rule.ts'
+import { createTenants } from '../../src/proxy/access/tenants.ts'
 import { AUTHORIZATION, CHAT_PATH, chatBody, send, startHarness, type Harness } from './harness.ts'
 
 let harness: Harness

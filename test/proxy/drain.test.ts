@@ -4,7 +4,7 @@ import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { Hono } from 'hono'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { listen } from '../../src/http-server.ts'
+import { listen } from '../../src/server/http-server.ts'
 import {
   CHAT_PATH,
   chatBody,

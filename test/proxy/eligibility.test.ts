@@ -5,8 +5,8 @@ import {
   FULL_CONFIDENCE,
   trafficPosition,
   updateConfidence,
-} from '../../src/core/route.ts'
-import type { Template } from '../../src/core/template.ts'
+} from '../../src/core/route/route.ts'
+import type { Template } from '../../src/core/template/template.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 
 const TEMPLATE: Template = {

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { Engine } from '../../src/engine/engine.ts'
 import { AppError } from '../../src/errors.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
-import { compileRouteTable } from '../../src/proxy/route-table.ts'
+import { compileRouteTable } from '../../src/core/route/route-table.ts'
 import { FakeLora, LORA_ANSWER } from '../fakes/lora.ts'
 import { ROUTE } from '../fixtures/lora-route.ts'
 import {

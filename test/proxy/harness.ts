@@ -3,19 +3,23 @@ import { createServer, request as httpRequest, type IncomingMessage } from 'node
 import type { ClientRequest, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Registry } from 'prom-client'
-import { batchCaptured, readBatch, type CapturedExchange } from '../../src/core/exchange-batch.ts'
-import type { ExchangeRecord } from '../../src/core/record.ts'
+import {
+  batchCaptured,
+  readBatch,
+  type CapturedExchange,
+} from '../../src/core/log/exchange-batch.ts'
+import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { ServerFault } from '../../src/fault-log.ts'
-import { listen as listenWith, type ListenOptions } from '../../src/http-server.ts'
-import { createBodyBudget } from '../../src/proxy/body-budget.ts'
-import { createCredentials } from '../../src/proxy/credentials.ts'
+import { listen as listenWith, type ListenOptions } from '../../src/server/http-server.ts'
+import { createBodyBudget } from '../../src/proxy/client/body-budget.ts'
+import { createCredentials } from '../../src/proxy/access/credentials.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
-import { Load } from '../../src/proxy/load.ts'
-import { createMetrics } from '../../src/proxy/metrics.ts'
+import { Load } from '../../src/proxy/client/load.ts'
+import { createMetrics } from '../../src/proxy/metrics/metrics.ts'
 import { createProxy } from '../../src/proxy/proxy.ts'
-import { compileRouteTable } from '../../src/proxy/route-table.ts'
-import { createTenants } from '../../src/proxy/tenants.ts'
-import { readRecords } from '../../src/store/captured.ts'
+import { compileRouteTable } from '../../src/core/route/route-table.ts'
+import { createTenants } from '../../src/proxy/access/tenants.ts'
+import { readRecords } from '../../src/store/sqlite/log/captured.ts'
 
 export const CHAT_PATH = '/v1/chat/completions'
 export const AUTHORIZATION = 'Bearer sk-test-0123456789abcdef'

@@ -1,8 +1,8 @@
 /** Bodies that are made to keep the process busy, or to overflow what walks through them. */
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { MAX_DEPTH, MAX_PARSED_BYTES } from '../../src/core/json-scan.ts'
-import { compileRouteTable } from '../../src/proxy/route-table.ts'
-import { acceptanceOf } from '../../src/proxy/tenants.ts'
+import { MAX_DEPTH, MAX_PARSED_BYTES } from '../../src/core/request/json-scan.ts'
+import { compileRouteTable } from '../../src/core/route/route-table.ts'
+import { acceptanceOf } from '../../src/proxy/access/tenants.ts'
 import { PROMPT, ROUTE, TEMPLATE } from '../fixtures/lora-route.ts'
 import {
   chatBody,

@@ -4,7 +4,7 @@
  */
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Usage } from '../../src/openai/chat.ts'
-import { requestCost } from '../../src/core/prices.ts'
+import { requestCost } from '../../src/core/cost/prices.ts'
 import { usageOf } from '../../src/openai/usage.ts'
 import {
   chatBody,

@@ -1,7 +1,7 @@
 /** Tokens and money of issued keys: reserved before a call, settled with what was used. */
 import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { KeyLimits } from '../../src/core/issued-key.ts'
+import type { KeyLimits } from '../../src/core/keys/issued-key.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import {
   chatBody,

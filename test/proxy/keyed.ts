@@ -4,17 +4,17 @@ import {
   secretOf,
   type IssuedKey,
   type KeyLimits,
-} from '../../src/core/issued-key.ts'
-import type { Price } from '../../src/core/prices.ts'
-import { findPrice } from '../../src/core/prices.ts'
+} from '../../src/core/keys/issued-key.ts'
+import type { Price } from '../../src/core/cost/prices.ts'
+import { findPrice } from '../../src/core/cost/prices.ts'
 import {
   compileKeyTable,
   createAccess,
   createKeyFinder,
   tenantsOfKeys,
-} from '../../src/proxy/access.ts'
+} from '../../src/proxy/access/access.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
-import { createLimits } from '../../src/proxy/limits.ts'
+import { createLimits } from '../../src/proxy/access/limits.ts'
 import { exampleKey } from '../fixtures/examples.ts'
 import { startHarness, type Harness } from './harness.ts'
 

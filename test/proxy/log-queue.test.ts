@@ -6,7 +6,7 @@ import {
   roomOf,
   type CapturedExchange,
   type ExchangeBatch,
-} from '../../src/core/exchange-batch.ts'
+} from '../../src/core/log/exchange-batch.ts'
 import { createLogQueue, type LogQueueOptions } from '../../src/proxy/log-queue.ts'
 import { eventually } from './harness.ts'
 

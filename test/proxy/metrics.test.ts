@@ -1,7 +1,10 @@
 import { Registry } from 'prom-client'
 import { afterEach, describe, expect, it } from 'vitest'
-import { addUsage, noUsage } from '../../src/core/usage-totals.ts'
-import { registerProcessMetrics, type ProcessReadings } from '../../src/proxy/process-metrics.ts'
+import { addUsage, noUsage } from '../../src/core/log/usage-totals.ts'
+import {
+  registerProcessMetrics,
+  type ProcessReadings,
+} from '../../src/proxy/metrics/process-metrics.ts'
 import { exampleOutcome, exampleRecord } from '../fixtures/examples.ts'
 import { chatBody, eventually, respondJson, send, startHarness, type Harness } from './harness.ts'
 

@@ -1,7 +1,7 @@
 /** The proxy's own secrets and paths stay with it, however a request is spelt. */
 import { connect } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { engineSecrets } from '../../src/proxy/own-secrets.ts'
+import { engineSecrets } from '../../src/proxy/access/own-secrets.ts'
 import {
   chatBody,
   completion,

@@ -1,10 +1,10 @@
 import { Hono } from 'hono'
 import { Registry } from 'prom-client'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createApp } from '../../src/app.ts'
-import { listen } from '../../src/http-server.ts'
-import { watchLoad } from '../../src/load-watch.ts'
-import { Load } from '../../src/proxy/load.ts'
+import { createApp } from '../../src/server/app.ts'
+import { listen } from '../../src/server/http-server.ts'
+import { watchLoad } from '../../src/server/load-watch.ts'
+import { Load } from '../../src/proxy/client/load.ts'
 import { createProxy } from '../../src/proxy/proxy.ts'
 import {
   chatBody,

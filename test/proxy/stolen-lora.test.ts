@@ -3,8 +3,8 @@ import type { ServerResponse } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Engine } from '../../src/engine/engine.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
-import { compileRouteTable } from '../../src/proxy/route-table.ts'
-import { createTenants } from '../../src/proxy/tenants.ts'
+import { compileRouteTable } from '../../src/core/route/route-table.ts'
+import { createTenants } from '../../src/proxy/access/tenants.ts'
 import { FakeLora, LORA_ANSWER, LORA_TOKENS, routeFor } from '../fakes/lora.ts'
 import {
   AUTHORIZATION,

@@ -1,9 +1,9 @@
 import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createBodyBudget } from '../../src/proxy/body-budget.ts'
-import { retryAfterMs } from '../../src/proxy/retries.ts'
-import { acceptanceOf } from '../../src/proxy/tenants.ts'
-import type { NamedUpstream } from '../../src/proxy/upstream-choice.ts'
+import { createBodyBudget } from '../../src/proxy/client/body-budget.ts'
+import { retryAfterMs } from '../../src/proxy/upstream/retries.ts'
+import { acceptanceOf } from '../../src/proxy/access/tenants.ts'
+import type { NamedUpstream } from '../../src/core/upstream-choice.ts'
 import {
   AUTHORIZATION,
   CHAT_PATH,

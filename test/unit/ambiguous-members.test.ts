@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { findAmbiguousMember } from '../../src/core/ambiguous-members.ts'
+import { findAmbiguousMember } from '../../src/core/request/ambiguous-members.ts'
 
 const find = (text: string) => findAmbiguousMember(Buffer.from(text))
 

@@ -4,9 +4,9 @@ import {
   endingFault,
   mostChars,
   type AnswerRules,
-} from '../../src/core/answer-rules.ts'
-import { createAnswerFormats } from '../../src/core/answer-schema.ts'
-import { DEFER_ANSWER } from '../../src/core/outcome.ts'
+} from '../../src/core/answer/answer-rules.ts'
+import { createAnswerFormats } from '../../src/core/answer/schema/answer-schema.ts'
+import { DEFER_ANSWER } from '../../src/core/answer/outcome.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import { ANSWERS } from '../fixtures/route-rules.ts'
 

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { compilePattern } from '../../src/core/answer-schema/pattern.ts'
-import { createAnswerFormats } from '../../src/core/answer-schema.ts'
+import { compilePattern } from '../../src/core/answer/schema/pattern.ts'
+import { createAnswerFormats } from '../../src/core/answer/schema/answer-schema.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 
 const requestFor = (schema: unknown): ChatRequest => ({

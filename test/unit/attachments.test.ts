@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { assert, array, constantFrom, integer, property, string } from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { withoutAttachments } from '../../src/core/attachments.ts'
+import { withoutAttachments } from '../../src/core/request/attachments.ts'
 
 const stripped = (text: string): string => withoutAttachments(Buffer.from(text)).toString()
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { costFigures, costTable, taskCalls, type TaskCalls } from '../../bench/task/costs.ts'
 import { fromRoot } from '../../bench/harness/from-root.ts'
-import { parsePrices, type Price } from '../../src/core/prices.ts'
+import { parsePrices, type Price } from '../../src/core/cost/prices.ts'
 
 const upstream: Price = {
   model: 'gpt-4o-mini',

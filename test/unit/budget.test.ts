@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { BudgetAccount, dayOf, firstDayOf, type BudgetPeriod } from '../../src/core/budget.ts'
+import { BudgetAccount, dayOf, firstDayOf, type BudgetPeriod } from '../../src/core/keys/budget.ts'
 
 const at = (text: string): number => Date.parse(text)
 const NOON = at('2026-11-26T12:00:00Z')

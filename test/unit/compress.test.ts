@@ -6,8 +6,8 @@ import {
   leastEffectFirst,
   selfInformationEffects,
   textSegments,
-} from '../../src/core/compress.ts'
-import type { Segment, Template, TemplateMessage } from '../../src/core/template.ts'
+} from '../../src/core/learn/compress.ts'
+import type { Segment, Template, TemplateMessage } from '../../src/core/template/template.ts'
 
 const anchor = (text: string): Segment => ({ kind: 'anchor', text })
 const slot = (name: string): Segment => ({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { conversationKeys, type Turn } from '../../src/core/conversation.ts'
+import { conversationKeys, type Turn } from '../../src/core/request/conversation.ts'
 
 /** The turns of one chat as a client sends them: each with all that was said before. */
 const chat = (name: string, said: string[]): Turn[] => {

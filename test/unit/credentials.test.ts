@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createCredentials } from '../../src/proxy/credentials.ts'
+import { createCredentials } from '../../src/proxy/access/credentials.ts'
 
 const { masked, withoutParameters } = createCredentials(['employee'])
 const KEY = `sk-${'a1'.repeat(12)}`

@@ -1,8 +1,13 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { normalizeQuery, repeatsOf, splitPopulation, trainingRow } from '../../src/core/dataset.ts'
-import { EMPTY_PROMPT } from '../../src/core/prompt.ts'
-import type { Match } from '../../src/core/template.ts'
+import {
+  normalizeQuery,
+  repeatsOf,
+  splitPopulation,
+  trainingRow,
+} from '../../src/core/learn/dataset.ts'
+import { EMPTY_PROMPT } from '../../src/core/template/prompt.ts'
+import type { Match } from '../../src/core/template/template.ts'
 
 const matchOf = (query: string, requested: string): Match => ({
   template: {

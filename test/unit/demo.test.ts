@@ -2,7 +2,7 @@ import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { createScreen, wrap } from '../../demo/screen.ts'
 import { drawTraffic, interleave, withOneLetterChanged } from '../../demo/traffic.ts'
-import { normalizeQuery } from '../../src/core/dataset.ts'
+import { normalizeQuery } from '../../src/core/learn/dataset.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 
 const SIZE = { logged: 60, fresh: 20, noise: 10 }

@@ -3,9 +3,9 @@ import { seededRandom } from '../../src/random.ts'
 import { scoreTemplates } from '../../bench/detect/score.ts'
 import type { StreamRow } from '../../bench/detect/stream.ts'
 import { syntheticStream } from '../../bench/detect/synthetic.ts'
-import { createDetector, type Candidate, type Detector } from '../../src/core/detect.ts'
-import { compileMatcher } from '../../src/core/match.ts'
-import type { Slot, TemplateKey } from '../../src/core/template.ts'
+import { createDetector, type Candidate, type Detector } from '../../src/core/detect/detect.ts'
+import { compileMatcher } from '../../src/core/match/match.ts'
+import type { Slot, TemplateKey } from '../../src/core/template/template.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
 
 const KEY: TemplateKey = { tenant: 'tenant', model: 'gpt', tools: '', responseFormat: '' }

@@ -7,8 +7,8 @@ import {
   savingsOf,
   shareEngine,
   type Plan,
-} from '../../src/core/economics.ts'
-import { findPrice, parsePrices, savedUsd, type Price } from '../../src/core/prices.ts'
+} from '../../src/core/cost/economics.ts'
+import { findPrice, parsePrices, savedUsd, type Price } from '../../src/core/cost/prices.ts'
 import { AppError } from '../../src/errors.ts'
 
 const large: Price = {

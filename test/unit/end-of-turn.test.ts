@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { atEndOfTurn } from '../../src/proxy/end-of-turn.ts'
+import { atEndOfTurn } from '../../src/proxy/upstream/end-of-turn.ts'
 
 describe('atEndOfTurn', () => {
   it('runs what was put off in one turn together, in order, and not before', async () => {

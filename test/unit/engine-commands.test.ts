@@ -2,8 +2,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { engineCommandsOf, maskLine } from '../../src/engine-commands.ts'
-import { runShell, type ShellResult } from '../../src/shell-command.ts'
+import { engineCommandsOf, maskLine } from '../../src/worker/engine/commands.ts'
+import { runShell, type ShellResult } from '../../src/process/shell-command.ts'
 
 const LONG_MS = 60_000
 const GRACE_MS = 100

@@ -12,7 +12,7 @@ import {
   type CommandPause,
   type PowerFacts,
   type Presence,
-} from '../../src/core/engine-power.ts'
+} from '../../src/core/learn/engine-power.ts'
 
 const NOW = 1_700_000_000_000
 const MINUTE_MS = 60_000

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { armByValidationLoss, chooseStatistic } from '../../src/core/gate-arm.ts'
+import { armByValidationLoss, chooseStatistic } from '../../src/core/gate/arm.ts'
 
 /** `[similarity, sum, minimum]` */
 const answers = (...rows: [number, number, number][]) =>

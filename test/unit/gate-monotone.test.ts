@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decide, type GateInput, type HeldOutRow } from '../../src/core/gate.ts'
+import { decide, type GateInput, type HeldOutRow } from '../../src/core/gate/gate.ts'
 import { seededRandom } from '../../src/random.ts'
 
 interface Shape {

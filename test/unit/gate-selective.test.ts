@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { cutsOf, leastPValue, minimumRows, type RankedRow } from '../../src/core/gate-samples.ts'
+import { cutsOf, leastPValue, minimumRows, type RankedRow } from '../../src/core/gate/samples.ts'
 import {
   byPreference,
   fallbackProcedure,
@@ -8,7 +8,7 @@ import {
   testThresholds,
   type Start,
   type ThresholdTest,
-} from '../../src/core/gate-selective.ts'
+} from '../../src/core/gate/selective.ts'
 import { seededRandom } from '../../src/random.ts'
 
 const row = (place: number, changes: Partial<RankedRow> = {}): RankedRow => ({

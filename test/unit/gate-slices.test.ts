@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { sliceFigures } from '../../src/core/gate-slices.ts'
+import { sliceFigures } from '../../src/core/gate/slices.ts'
 
 const rowsOf = (slices: string[], size: number, right: number, turns = 1) =>
   Array.from({ length: size }, (_, i) => ({

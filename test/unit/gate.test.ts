@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { decide, type GateInput, type HeldOutRow } from '../../src/core/gate.ts'
+import { decide, type GateInput, type HeldOutRow } from '../../src/core/gate/gate.ts'
 import { seededRandom } from '../../src/random.ts'
 
 /** Rows whose chance to agree falls with the place; `chance` maps place 0..1 to it. */

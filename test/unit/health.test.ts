@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { watchHealth, type Health, type HealthOptions } from '../../src/health.ts'
+import { watchHealth, type Health, type HealthOptions } from '../../src/server/health.ts'
 import { eventually } from '../proxy/harness.ts'
 
 const NOTHING = { queued: 0, queuedBytes: 0, written: 0, dropped: 0, storeFailures: 0 }

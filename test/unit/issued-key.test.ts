@@ -8,8 +8,8 @@ import {
   SECRET_BYTES,
   secretOf,
   tenantOfLabel,
-} from '../../src/core/issued-key.ts'
-import { createTenants } from '../../src/proxy/tenants.ts'
+} from '../../src/core/keys/issued-key.ts'
+import { createTenants } from '../../src/proxy/access/tenants.ts'
 import { exampleKey } from '../fixtures/examples.ts'
 
 describe('an issued key', () => {

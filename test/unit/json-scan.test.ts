@@ -1,6 +1,10 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { bytesOfText, hasRepeatedNames, readChatRequest } from '../../src/core/chat-reading.ts'
+import {
+  bytesOfText,
+  hasRepeatedNames,
+  readChatRequest,
+} from '../../src/core/request/chat-reading.ts'
 import {
   censusOf,
   cutLength,
@@ -9,7 +13,7 @@ import {
   MAX_PARSED_BYTES,
   scanJson,
   type JsonScan,
-} from '../../src/core/json-scan.ts'
+} from '../../src/core/request/json-scan.ts'
 
 const scanned = (text: string): JsonScan => {
   const scan = scanJson(Buffer.from(text))

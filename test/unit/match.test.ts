@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { compileMatcher, templateKeyOf } from '../../src/core/match.ts'
-import type { Segment, Template, TemplateKey } from '../../src/core/template.ts'
+import { compileMatcher, templateKeyOf } from '../../src/core/match/match.ts'
+import type { Segment, Template, TemplateKey } from '../../src/core/template/template.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
 
 const KEY: TemplateKey = { tenant: 'tenant', model: 'gpt', tools: '', responseFormat: '' }

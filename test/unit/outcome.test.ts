@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { DEFER_ANSWER, outcomeOf, targetOf } from '../../src/core/outcome.ts'
+import { DEFER_ANSWER, outcomeOf, targetOf } from '../../src/core/answer/outcome.ts'
 import type { ChatCompletion } from '../../src/openai/chat.ts'
 
 const completion = (

@@ -1,7 +1,12 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { compileMatcher, outlineOf, templateKeyOf, type Outline } from '../../src/core/match.ts'
-import type { Template } from '../../src/core/template.ts'
+import {
+  compileMatcher,
+  outlineOf,
+  templateKeyOf,
+  type Outline,
+} from '../../src/core/match/match.ts'
+import type { Template } from '../../src/core/template/template.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 
 const outline = (text: string): Outline | null => outlineOf(Buffer.from(text))

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { RateLimit } from '../../src/core/rate-limit.ts'
+import { RateLimit } from '../../src/core/keys/rate-limit.ts'
 
 const steps = fc.array(
   fc.record({

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createRedactor, DETECTOR_NAMES, type DetectorName } from '../../src/core/redact.ts'
+import { createRedactor, DETECTOR_NAMES, type DetectorName } from '../../src/core/log/redact.ts'
 
 const all = createRedactor({ detectors: DETECTOR_NAMES, patterns: {} })
 const one = (text: string): string => all([text])[0]!

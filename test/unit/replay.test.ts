@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { createReplay } from '../../src/replay.ts'
-import type { NamedUpstream } from '../../src/proxy/upstream-choice.ts'
+import { createReplay } from '../../src/worker/replay.ts'
+import type { NamedUpstream } from '../../src/core/upstream-choice.ts'
 
 const entry = (name: string, apiKey: string | null): NamedUpstream => ({
   name,

@@ -7,8 +7,8 @@ import {
   lengthBands,
   provenKinds,
   type RequestKind,
-} from '../../src/core/request-kind.ts'
-import type { Match } from '../../src/core/template.ts'
+} from '../../src/core/route/request-kind.ts'
+import type { Match } from '../../src/core/template/template.ts'
 import { TEMPLATE } from '../fixtures/lora-route.ts'
 
 const match = (turns: number, plan?: string): Match => ({

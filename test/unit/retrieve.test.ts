@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createExampleIndex } from '../../src/core/retrieve.ts'
+import { createExampleIndex } from '../../src/core/learn/retrieve.ts'
 
 const pool = [
   'my card has not arrived yet',

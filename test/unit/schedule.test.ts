@@ -7,7 +7,7 @@ import {
   stageShares,
   type ScheduleName,
   type StagePlanInput,
-} from '../../src/core/schedule.ts'
+} from '../../src/core/learn/schedule.ts'
 
 const progressive = fc.constantFrom<ScheduleName>('linear', 'exponential', 'inverse-exponential')
 const anySchedule = fc.constantFrom<ScheduleName>(

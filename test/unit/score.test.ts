@@ -1,8 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { chrF } from '../../src/core/score-chrf.ts'
-import { canonicalJson, fieldF1 } from '../../src/core/score-json.ts'
-import { detectResponseType, knownLabels, similarity } from '../../src/core/score.ts'
+import { chrF } from '../../src/core/answer/score-chrf.ts'
+import { canonicalJson, fieldF1 } from '../../src/core/answer/score-json.ts'
+import { detectResponseType, knownLabels, similarity } from '../../src/core/answer/score.ts'
 
 const cycle = (values: string[], count: number) =>
   Array.from({ length: count }, (_, i) => values[i % values.length]!)

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { watchSnapshot, type SnapshotWatch } from '../../src/snapshot-watch.ts'
+import { watchSnapshot, type SnapshotWatch } from '../../src/server/snapshot-watch.ts'
 
 const POLL_MS = 500
 

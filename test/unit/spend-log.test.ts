@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { DailySpend } from '../../src/core/issued-key.ts'
-import { createSpendLog, type SpendLog } from '../../src/proxy/spend-log.ts'
+import type { DailySpend } from '../../src/core/keys/issued-key.ts'
+import { createSpendLog, type SpendLog } from '../../src/proxy/access/spend-log.ts'
 
 const DAY_MS = 86_400_000
 

@@ -10,8 +10,8 @@ import {
   proportionLowerBound,
   tangoLowerBound,
   tangoNonInferiority,
-} from '../../src/core/statistics.ts'
-import { bootstrapLowerBound, effectiveRows } from '../../src/core/statistics-clusters.ts'
+} from '../../src/core/gate/statistics.ts'
+import { bootstrapLowerBound, effectiveRows } from '../../src/core/gate/statistics-clusters.ts'
 
 const binomialBySum = (k: number, n: number, p: number): number => {
   let term = (1 - p) ** n

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { batchCaptured } from '../../src/core/exchange-batch.ts'
+import { batchCaptured } from '../../src/core/log/exchange-batch.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open.ts'
 import { exampleRecord } from '../fixtures/examples.ts'
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { batchOf } from '../../src/core/exchange-batch.ts'
-import { databasePath, type DatabaseOptions } from '../../src/store/sqlite/database.ts'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { databasePath, type DatabaseOptions } from '../../src/store/sqlite/base/database.ts'
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -54,7 +54,7 @@ describe('SQLite file', () => {
     expect(rows[0]!['journal_mode']).toBe('wal')
     client.close()
     await store.close()
-    const source = readFileSync(resolve('src/store/sqlite/database.ts'), 'utf8')
+    const source = readFileSync(resolve('src/store/sqlite/base/database.ts'), 'utf8')
     expect(source).toContain('PRAGMA synchronous = FULL')
   })
 

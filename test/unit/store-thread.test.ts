@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { batchOf } from '../../src/core/exchange-batch.ts'
-import { databasePath } from '../../src/store/sqlite/database.ts'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { databasePath } from '../../src/store/sqlite/base/database.ts'
 import { METHODS, type Area } from '../../src/store/sqlite/messages.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open.ts'
 import { exampleInternalization, exampleRecord, exampleRoute } from '../fixtures/examples.ts'
@@ -119,7 +119,7 @@ describe('store thread', () => {
 /** Appends one record after another and prints each id once it is durable. */
 const APPENDER = `
 import { openLocalStore } from './src/store/sqlite/local.ts'
-import { batchOf } from './src/core/exchange-batch.ts'
+import { batchOf } from './src/core/log/exchange-batch.ts'
 import { exampleRecord } from './test/fixtures/examples.ts'
 const [dataDir, from] = process.argv.slice(1)
 const store = await openLocalStore({ dataDir }, Date.now)

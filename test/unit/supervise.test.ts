@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { afterEach, describe, expect, it } from 'vitest'
-import { supervise, type SupervisedChild } from '../../src/supervise.ts'
+import { supervise, type SupervisedChild } from '../../src/process/supervise.ts'
 import { eventually } from '../proxy/harness.ts'
 
 let child: SupervisedChild

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import { liveHours } from '../../src/core/live-hours.ts'
-import { compileMatcher } from '../../src/core/match.ts'
+import { liveHours } from '../../src/core/lifecycle/live-hours.ts'
+import { compileMatcher } from '../../src/core/match/match.ts'
 import {
   callsPerMonth,
   discardedShare,
   removedShare,
   upstreamTokens,
   type LoggedCall,
-} from '../../src/core/template-traffic.ts'
-import type { Template } from '../../src/core/template.ts'
+} from '../../src/core/cost/template-traffic.ts'
+import type { Template } from '../../src/core/template/template.ts'
 import type { Usage } from '../../src/openai/chat.ts'
 import { exampleOutcome, exampleRecord, exampleTemplate } from '../fixtures/examples.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { InternalizationState } from '../../src/core/internalization.ts'
-import { transition } from '../../src/core/transitions.ts'
+import type { InternalizationState } from '../../src/core/lifecycle/internalization.ts'
+import { transition } from '../../src/core/lifecycle/transitions.ts'
 import { exampleInternalization } from '../fixtures/examples.ts'
 
 const STATES: InternalizationState[] = [

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { findUpstream, standInsOf } from '../../src/proxy/upstream-choice.ts'
-import { parseUpstreams } from '../../src/upstreams-file.ts'
+import { findUpstream, standInsOf } from '../../src/core/upstream-choice.ts'
+import { parseUpstreams } from '../../src/config/upstreams-file.ts'
 
 const EAST = {
   name: 'east',

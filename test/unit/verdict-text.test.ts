@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { verdictText } from '../../src/cli/verdict-text.ts'
-import { decide } from '../../src/core/gate.ts'
+import { decide } from '../../src/core/gate/gate.ts'
 import { exampleApproved } from '../fixtures/examples.ts'
 
 const verdict = decide({

@@ -7,9 +7,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { EngineHost } from '../../adapters/contract/host.ts'
-import { batchOf } from '../../src/core/exchange-batch.ts'
-import type { Internalization, InternalizeOptions } from '../../src/core/internalization.ts'
-import type { ExchangeRecord } from '../../src/core/record.ts'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import type {
+  Internalization,
+  InternalizeOptions,
+} from '../../src/core/lifecycle/internalization.ts'
+import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open.ts'
 import type { Store } from '../../src/store/store.ts'

@@ -1,7 +1,7 @@
 /** What a worker is opened with in tests: small data, nothing pruned, no upstream to ask again. */
-import { parseConfig } from '../../src/config.ts'
-import { economicsSettings } from '../../src/config-files.ts'
-import { openEconomics } from '../../src/store/economics.ts'
+import { parseConfig } from '../../src/config/config.ts'
+import { economicsSettings } from '../../src/config/config-files.ts'
+import { openEconomics } from '../../src/savings/economics.ts'
 import type { WorkerDeps } from '../../src/worker/deps.ts'
 
 /** What each test has of its own. */

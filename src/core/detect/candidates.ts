@@ -1,11 +1,11 @@
 /** From clusters of sampled requests to templates. Pure; costs milliseconds a cluster. */
 import type { ChatMessage } from '../../openai/chat.ts'
-import { compileMatcher, type Matcher } from '../match.ts'
-import type { Template } from '../template.ts'
-import type { LineText } from './align.ts'
-import { buildTemplate, type BuildLimits } from './build.ts'
-import { sessionsOf, type Cluster, type Sample } from './clusters.ts'
-import { splitVersions } from './versions.ts'
+import { compileMatcher, type Matcher } from '../match/match.ts'
+import type { Template } from '../template/template.ts'
+import type { LineText } from './building/align.ts'
+import { buildTemplate, type BuildLimits } from './building/build.ts'
+import { sessionsOf, type Cluster, type Sample } from './sampling/clusters.ts'
+import { splitVersions } from './building/versions.ts'
 
 export interface CandidateLimits extends BuildLimits {
   minSessions: number

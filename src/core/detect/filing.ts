@@ -5,9 +5,9 @@
  * hash names it: the same name for all requests of an application, another for what an edited
  * version has of its own. Knows nothing of samples.
  */
-import { maskText } from './mask.ts'
-import { combine, hashText, toInteger, type HashPair, type Scan } from './scan.ts'
-import { createCountSketch, type CountSketch } from './sketch.ts'
+import { maskText } from './building/mask.ts'
+import { combine, hashText, toInteger, type HashPair, type Scan } from '../request/request-scan.ts'
+import { createCountSketch, type CountSketch } from './sampling/sketch.ts'
 
 export interface Filing {
   /**

@@ -1,8 +1,8 @@
 /** Clusters as bytes and back. Lines are written once and referred to by number. */
 import { AppError } from '../../errors.ts'
-import type { LineText } from './align.ts'
-import type { ByteReader, ByteWriter } from './bytes.ts'
-import type { Cluster, Sample } from './clusters.ts'
+import type { LineText } from './building/align.ts'
+import type { ByteReader, ByteWriter } from './sampling/bytes.ts'
+import type { Cluster, Sample } from './sampling/clusters.ts'
 
 const MAX_ITEMS = 2 ** 26
 

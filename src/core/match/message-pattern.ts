@@ -2,7 +2,7 @@
  * One message of a template, compiled: takes a message's text apart, or refuses. Exact: every anchor
  * letter by letter, and an anchor between two variable parts only where it occurs once.
  */
-import type { Segment, TemplateMessage } from '../template.ts'
+import type { Segment, TemplateMessage } from '../template/template.ts'
 
 type Variable = Exclude<Segment, { kind: 'anchor' }>
 

@@ -3,7 +3,7 @@
  * as for many. One write at a time; what comes meanwhile waits and goes together, so a slow disk
  * gets larger batches instead of a longer queue. Knows nothing of what it writes.
  */
-import { inChunks } from './chunks.ts'
+import { inChunks } from './base/chunks.ts'
 
 /** so many do not wait for company */
 const PROMPT_ITEMS = 50

@@ -1,12 +1,17 @@
 /** Internalizations, guarded by their revision, with history and evaluations. */
 import { isDeepStrictEqual } from 'node:util'
 import { and, asc, eq, sql } from 'drizzle-orm'
-import type { Internalization } from '../../core/internalization.ts'
+import type { Internalization } from '../../core/lifecycle/internalization.ts'
 import { AppError } from '../../errors.ts'
 import type { InternalizationStore } from '../store.ts'
-import { inChunks } from './chunks.ts'
-import { isConstraintError, type Connection, type Database, type Transaction } from './database.ts'
-import { evaluations, history, internalizations } from './schema.ts'
+import { inChunks } from './base/chunks.ts'
+import {
+  isConstraintError,
+  type Connection,
+  type Database,
+  type Transaction,
+} from './base/database.ts'
+import { evaluations, history, internalizations } from './base/schema.ts'
 
 const toDomain = ({
   stateName: _stateName,

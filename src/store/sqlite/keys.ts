@@ -1,12 +1,12 @@
 /** Issued keys, and what they used by day. */
 import { asc, eq, gte, sql, sum } from 'drizzle-orm'
-import type { IssuedKey } from '../../core/issued-key.ts'
+import type { IssuedKey } from '../../core/keys/issued-key.ts'
 import { AppError } from '../../errors.ts'
 import type { KeyStore } from '../store.ts'
-import { isConstraintError, type Connection, type Transaction } from './database.ts'
-import { raiseRevision, readRevision } from './revisions.ts'
-import { keys, keySpend } from './schema.ts'
-import { bulkInsert } from './statements.ts'
+import { isConstraintError, type Connection, type Transaction } from './base/database.ts'
+import { raiseRevision, readRevision } from './base/revisions.ts'
+import { keys, keySpend } from './base/schema.ts'
+import { bulkInsert } from './base/statements.ts'
 
 const REVISION = 'keys'
 

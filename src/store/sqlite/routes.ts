@@ -1,9 +1,9 @@
 /** The live routes. Each change raises a counter that other processes watch. */
 import { asc, eq, sql } from 'drizzle-orm'
 import type { RouteStore } from '../store.ts'
-import type { Connection } from './database.ts'
-import { raiseRevision, readRevision } from './revisions.ts'
-import { routes } from './schema.ts'
+import type { Connection } from './base/database.ts'
+import { raiseRevision, readRevision } from './base/revisions.ts'
+import { routes } from './base/schema.ts'
 
 const REVISION = 'routes'
 

@@ -1,8 +1,8 @@
 /** Blobs by name. */
 import { asc, eq, sql } from 'drizzle-orm'
 import type { SnapshotStore } from '../store.ts'
-import type { Connection } from './database.ts'
-import { snapshots } from './schema.ts'
+import type { Connection } from './base/database.ts'
+import { snapshots } from './base/schema.ts'
 
 export const createSnapshotStore = ({ read, write }: Connection): SnapshotStore => ({
   get: (name) =>

@@ -1,0 +1,206 @@
+import { randomBytes } from 'node:crypto'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import {
+  BUDGET_PERIODS,
+  firstDayOf,
+  type Budget,
+  type BudgetPeriod,
+} from '../../core/keys/budget.ts'
+import {
+  hashOfSecret,
+  isMetered,
+  isTenantLabel,
+  SECRET_BYTES,
+  secretOf,
+  tenantOfLabel,
+  type IssuedKey,
+  type KeyLimits,
+  type Spend,
+} from '../../core/keys/issued-key.ts'
+import { AppError } from '../../errors.ts'
+import type { Store } from '../../store/store.ts'
+import { withStore } from '../context.ts'
+import { print, table, type OutputOptions } from '../output.ts'
+
+interface CreateOptions extends OutputOptions {
+  name: string
+  tenant?: string
+  models?: string[]
+  requestsPerMinute?: number
+  tokensPerMinute?: number
+  budgetUsd?: number
+  budgetPeriod?: BudgetPeriod
+}
+
+const ID_BYTES = 6
+
+const positive =
+  (accepts: (value: number) => boolean, wanted: string) =>
+  (text: string): number => {
+    const value = Number(text)
+    if (text.trim() === '' || !accepts(value))
+      throw new InvalidArgumentError(`It must be ${wanted}.`)
+    return value
+  }
+
+const count = positive((value) => Number.isSafeInteger(value) && value > 0, 'a whole number over 0')
+const dollars = positive((value) => Number.isFinite(value) && value > 0, 'an amount over 0')
+
+const modelNames = (text: string): string[] => {
+  const names = text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+  if (names.length === 0) throw new InvalidArgumentError('It names no model.')
+  return names
+}
+
+const tenantLabel = (text: string): string => {
+  if (isTenantLabel(text)) return text
+  throw new InvalidArgumentError('It must be 1 to 64 letters, digits, dots, dashes or underscores.')
+}
+
+const budgetOf = ({ budgetUsd, budgetPeriod }: CreateOptions): Budget | null => {
+  if ((budgetUsd === undefined) !== (budgetPeriod === undefined))
+    throw new AppError('invalid-request', '--budget-usd and --budget-period go together')
+  return budgetUsd === undefined || budgetPeriod === undefined
+    ? null
+    : { usd: budgetUsd, period: budgetPeriod }
+}
+
+const limitsOf = (options: CreateOptions): KeyLimits => ({
+  models: options.models ?? null,
+  requestsPerMinute: options.requestsPerMinute ?? null,
+  tokensPerMinute: options.tokensPerMinute ?? null,
+  budget: budgetOf(options),
+})
+
+/** What may be shown of a key: all but its hash. */
+const shown = ({ hash: _hash, ...key }: IssuedKey): Omit<IssuedKey, 'hash'> => key
+
+const create = (options: CreateOptions): Promise<void> =>
+  withStore(async (store, { access }) => {
+    const secret = secretOf(randomBytes(SECRET_BYTES))
+    const id = `key-${randomBytes(ID_BYTES).toString('hex')}`
+    const key: IssuedKey = {
+      id,
+      name: options.name,
+      hash: hashOfSecret(secret),
+      tenant: tenantOfLabel(options.tenant ?? id),
+      limits: limitsOf(options),
+      createdAt: Date.now(),
+      revokedAt: null,
+    }
+    await store.keys.create(key)
+    if (access === 'forward')
+      process.stderr.write('note: keys are asked for when ACCESS=keys; now it is forward\n')
+    if (options.json) return print({ ...shown(key), secret })
+    print(`${id}\n${secret}\nThe second line is the key. It is not kept and cannot be shown again.`)
+  })
+
+const NOTHING_SPENT: Spend = { requests: 0, tokens: 0, usd: 0 }
+
+const listed = async (store: Store, now: number) => {
+  const inAll = await store.keys.spend(0)
+  const byPeriod = new Map(
+    await Promise.all(
+      BUDGET_PERIODS.map(
+        async (period) => [period, await store.keys.spend(firstDayOf(period, now))] as const
+      )
+    )
+  )
+  return (await store.keys.list()).map((key) => {
+    const { budget } = key.limits
+    const inPeriod = budget && byPeriod.get(budget.period)
+    return {
+      ...shown(key),
+      // of others nobody counts
+      spent: isMetered(key) ? (inAll.get(key.id) ?? NOTHING_SPENT) : null,
+      budgetSpentUsd: budget && (inPeriod?.get(key.id)?.usd ?? 0),
+    }
+  })
+}
+
+type Listed = Awaited<ReturnType<typeof listed>>[number]
+
+const money = (usd: number): string => usd.toFixed(4)
+
+const budgetText = ({ limits: { budget }, budgetSpentUsd }: Listed): string =>
+  budget === null ? '' : `${money(budgetSpentUsd ?? 0)} of ${budget.usd} (${budget.period})`
+
+const rowOf = (key: Listed): string[] => [
+  key.id,
+  key.name,
+  key.tenant,
+  key.limits.models?.join(',') ?? 'all',
+  key.limits.requestsPerMinute?.toString() ?? '',
+  key.limits.tokensPerMinute?.toString() ?? '',
+  budgetText(key),
+  key.spent?.tokens.toString() ?? '',
+  key.spent === null ? '' : money(key.spent.usd),
+  key.revokedAt === null ? '' : new Date(key.revokedAt).toISOString(),
+]
+
+const HEADER = [
+  'id',
+  'name',
+  'tenant',
+  'models',
+  'requests/min',
+  'tokens/min',
+  'budget USD',
+  'tokens',
+  'USD',
+  'revoked',
+]
+
+const list = (options: OutputOptions): Promise<void> =>
+  withStore(async (store) => {
+    const keys = await listed(store, Date.now())
+    print(options.json ? keys : table([HEADER, ...keys.map(rowOf)]))
+  })
+
+const revoke = (id: string, options: OutputOptions): Promise<void> =>
+  withStore(async (store) => {
+    const key = await store.keys.revoke(id, Date.now())
+    print(options.json ? shown(key) : `${key.id} is revoked`)
+  })
+
+export const keysCommand = (): Command =>
+  new Command('keys')
+    .description('keys that callers present with ACCESS=keys')
+    .helpCommand(false)
+    .addCommand(
+      new Command('create')
+        .description('issue a key; it is shown this once')
+        .requiredOption('--name <text>', 'for people')
+        .option(
+          '--tenant <label>',
+          'keys of one tenant share templates (default: its own)',
+          tenantLabel
+        )
+        .option('--models <names>', 'models it may use, such as gpt-4o-mini,o4*', modelNames)
+        .option('--requests-per-minute <count>', 'limit', count)
+        .option('--tokens-per-minute <count>', 'limit on prompt and answer together', count)
+        .option('--budget-usd <amount>', 'limit on what it may spend at the upstream', dollars)
+        .addOption(
+          new Option('--budget-period <period>', 'what the budget is for, in UTC').choices(
+            BUDGET_PERIODS
+          )
+        )
+        .option('--json', 'print JSON')
+        .action(create)
+    )
+    .addCommand(
+      new Command('list')
+        .description('keys with their limits and what they spent; never the secrets')
+        .option('--json', 'print JSON')
+        .action(list)
+    )
+    .addCommand(
+      new Command('revoke')
+        .description('a running proxy refuses the key within two seconds')
+        .argument('<key>', 'its id')
+        .option('--json', 'print JSON')
+        .action(revoke)
+    )

@@ -1,0 +1,128 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { Command } from 'commander'
+import { parseConfig } from '../../config/config.ts'
+import { AppError } from '../../errors.ts'
+import { KNOWN_MODELS } from '../../models/known.ts'
+import { packageFolder } from '../../package-folder.ts'
+import { modelFolder, pullModel, type PullRequest } from '../../models/pull.ts'
+import { createProgress, print, table, type OutputOptions } from '../output.ts'
+
+const HUB_TIMEOUT_MS = 30_000
+const RETRY_MS = 1000
+
+const modelsDir = (): string => join(parseConfig(process.env).dataDir, 'models')
+
+/** Complete models that were pulled: GGUF files and folders with weights. */
+const pulledModels = (folder: string): string[] => {
+  if (!existsSync(folder)) return []
+  return readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name)
+    const files = readdirSync(path)
+    const isFolder = files.includes('config.json') && !files.some((file) => file.endsWith('.part'))
+    return [
+      ...(isFolder && files.some((file) => file.endsWith('.safetensors')) ? [path] : []),
+      ...files.filter((file) => file.endsWith('.gguf')).map((file) => join(path, file)),
+    ]
+  })
+}
+
+const list = (options: OutputOptions): void => {
+  const folder = modelsDir()
+  const pulled = pulledModels(folder)
+  const known = KNOWN_MODELS.map((model) => {
+    const { name, repository } = model
+    if (repository === null) return { ...model, path: join(packageFolder(), 'models', name) }
+    const path = modelFolder(folder, repository)
+    return { ...model, path: pulled.includes(path) ? path : null }
+  })
+  const others = pulled.filter((path) => !known.some((model) => model.path === path))
+  if (options.json) return print({ known, others })
+  print(
+    table([
+      ['name', 'parameters', 'size', 'licence', 'MODEL_PATH'],
+      ...known.map(({ name, parameters, megabytes, licence, path }) => [
+        name,
+        parameters,
+        `${megabytes} MB`,
+        licence,
+        path ?? `promptintern models pull ${name}`,
+      ]),
+      ...others.map((path) => ['', '', '', '', path]),
+    ])
+  )
+}
+
+/** `name`, `owner/name` or `owner/name:file.gguf`. */
+const requestOf = (wanted: string, revision: string): PullRequest => {
+  const [name = '', ggufFile = null] = wanted.split(':')
+  const known = KNOWN_MODELS.find((model) => model.name === name)
+  if (known === undefined && !name.includes('/'))
+    throw new AppError(
+      'not-found',
+      `no model is called ${name}; give owner/name of the hub, or one of ${KNOWN_MODELS.map((model) => model.name).join(', ')}`
+    )
+  if (known?.repository === null)
+    throw new AppError('invalid-request', `${name} ships with the package: see models list`)
+  return { repository: known?.repository ?? name, revision, ggufFile }
+}
+
+const pull = async (
+  wanted: string,
+  { revision, json }: OutputOptions & { revision: string }
+): Promise<void> => {
+  const request = requestOf(wanted, revision)
+  const { hub } = parseConfig(process.env)
+  const progress = createProgress(process.stderr.isTTY === true)
+  const path = await pullModel(request, {
+    hub: { ...hub, fetch, timeoutMs: HUB_TIMEOUT_MS },
+    modelsDir: modelsDir(),
+    onProgress: (name, bytes, total) =>
+      progress.update(name, bytes, total, `${Math.round(bytes / 1e6)} MB`),
+    retryMs: RETRY_MS,
+  }).finally(() => progress.stop())
+  print(json ? { path } : `MODEL_PATH=${path}`)
+}
+
+const check = async (path: string, options: OutputOptions): Promise<void> => {
+  const { checkModel } = await import('../../../adapters/onnx/check-model.ts')
+  const found = await checkModel(path)
+  if (options.json) return print(found)
+  print(
+    table([
+      ['model', found.name],
+      ['parameters', `${(found.parameters / 1e6).toFixed(1)}M`],
+      ['shape', `${found.layers} layers of ${found.hiddenSize}`],
+      ['context', `${found.contextTokens} tokens`],
+      ['vocabulary', `${found.vocabulary} tokens`],
+      ['fingerprint', found.fingerprint.slice(0, 16)],
+      ['says first', `${JSON.stringify(found.firstToken)} (${found.firstLogprob.toFixed(2)})`],
+    ])
+  )
+}
+
+export const modelsCommand = (): Command =>
+  new Command('models')
+    .description('base models of the embedded engine: which there are, bring one here, check one')
+    .helpCommand(false)
+    .addCommand(
+      new Command('list')
+        .description('models that are known to run, and those that are here')
+        .option('--json', 'print JSON')
+        .action(list)
+    )
+    .addCommand(
+      new Command('pull')
+        .description('bring a model from the Hugging Face hub; goes on where it was cut off')
+        .argument('<model>', 'a name of the list, owner/name, or owner/name:file.gguf')
+        .option('--revision <name>', 'branch, tag or commit', 'main')
+        .option('--json', 'print JSON')
+        .action(pull)
+    )
+    .addCommand(
+      new Command('check')
+        .description('load a model and ask it for one token, or say what is wrong with it')
+        .argument('<path>', 'a GGUF file or a Hugging Face folder')
+        .option('--json', 'print JSON')
+        .action(check)
+    )

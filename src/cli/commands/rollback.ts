@@ -1,0 +1,29 @@
+import { Command } from 'commander'
+import { rollBack } from '../../lifecycle/promote.ts'
+import { withStore } from '../context.ts'
+import { print, type OutputOptions } from '../output.ts'
+
+interface RollbackOptions extends OutputOptions {
+  reason: string
+}
+
+const rollback = (version: string, options: RollbackOptions): Promise<void> =>
+  withStore(async (store, config) => {
+    const { retired, restored } = await rollBack(store, version, options.reason, {
+      by: 'cli',
+      now: Date.now(),
+      trafficShare: config.internalize.trafficShare,
+    })
+    if (options.json) return print({ retired, restored })
+    const now =
+      restored === null ? 'its requests go to the upstream' : `${restored.id} answers again`
+    print(`${retired.id} is retired; ${now}`)
+  })
+
+export const rollbackCommand = (): Command =>
+  new Command('rollback')
+    .description('take a live template back; running proxies follow within two seconds')
+    .argument('<template>', 'template version')
+    .option('--reason <text>', 'kept in the history', 'rolled back by hand')
+    .option('--json', 'print JSON')
+    .action(rollback)

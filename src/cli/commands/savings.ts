@@ -1,0 +1,87 @@
+import { Command } from 'commander'
+import { dollars, type Savings } from '../../core/cost/economics.ts'
+import type { TemplateEconomics } from '../../core/cost/template-economics.ts'
+import type { Economics } from '../../savings/economics.ts'
+import type { SavingsReport } from '../../savings/savings.ts'
+import type { Store } from '../../store/store.ts'
+import { openStoreEconomics, withStore } from '../context.ts'
+import { print, table, type OutputOptions } from '../output.ts'
+
+const NOT_PRICED = 'no price'
+
+const dollarCells = (usd: Savings | null): string[] =>
+  usd === null
+    ? Array.from({ length: 7 }, () => NOT_PRICED)
+    : [
+        usd.byModelUsd,
+        usd.byPromptUsd,
+        usd.grossUsd,
+        usd.discardedUsd,
+        usd.engineUsd,
+        usd.trainingUsd,
+        usd.netUsd,
+      ].map(dollars)
+
+const reportText = ({ templates, usd, unpricedAnswers, ...hours }: SavingsReport): string => {
+  const answered = templates.reduce((sum, row) => sum + row.answered, 0)
+  const engine =
+    hours.engineUsdPerHour === null
+      ? 'ENGINE_USD_PER_HOUR is not set, so the engine counts nothing'
+      : `engine: ${hours.engineHours.toFixed(1)} h live and ${hours.trainingHours.toFixed(1)} h of training at ${dollars(hours.engineUsdPerHour)}`
+  return [
+    table([
+      [
+        'template',
+        'answered',
+        'by model',
+        'by prompt',
+        'gross',
+        'discarded',
+        'engine',
+        'training',
+        'net',
+      ],
+      ...templates.map((row) => [row.version, String(row.answered), ...dollarCells(row.usd)]),
+      ['all', String(answered), ...dollarCells(usd)],
+    ]),
+    engine,
+    ...(unpricedAnswers > 0 ? [`${unpricedAnswers} answers have no price and count nothing`] : []),
+  ].join('\n')
+}
+
+interface Forecasted extends TemplateEconomics {
+  version: string
+}
+
+/** One line a template, and its remarks below. */
+const forecastText = (rows: Forecasted[]): string =>
+  rows
+    .flatMap(({ version, verdict, reason, remarks }) => [
+      `${version}  ${verdict.replaceAll('-', ' ')}: ${reason}`,
+      ...remarks.map((remark) => `  ${remark}`),
+    ])
+    .join('\n')
+
+const collect = async (
+  store: Store,
+  economics: Economics
+): Promise<SavingsReport & { forecasts: Forecasted[] }> => {
+  const assessed = await economics.assess(await store.templates.list())
+  const forecasts = [...assessed].map(([version, forecast]) => ({ version, ...forecast }))
+  return { ...(await economics.savings()), forecasts }
+}
+
+const savings = (options: OutputOptions): Promise<void> =>
+  withStore(async (store, config) => {
+    const collected = await collect(store, await openStoreEconomics(store, config))
+    if (options.json) return print(collected)
+    print(reportText(collected))
+    print('')
+    print(forecastText(collected.forecasts))
+  })
+
+export const savingsCommand = (): Command =>
+  new Command('savings')
+    .description('what was saved so far, gross and net, and whether each template pays')
+    .option('--json', 'print JSON')
+    .action(savings)

@@ -1,0 +1,23 @@
+import { Command } from 'commander'
+import { parseConfig } from '../../config/config.ts'
+import { startServer } from '../../main.ts'
+
+const stopSignal = (): Promise<void> =>
+  new Promise((resolve) => {
+    process.once('SIGTERM', () => resolve())
+    process.once('SIGINT', () => resolve())
+  })
+
+const serve = async (options: { worker: boolean }): Promise<void> => {
+  const server = await startServer(parseConfig(process.env), { worker: options.worker })
+  // not before: what goes wrong while it starts ends the process with code 1
+  process.on('uncaughtException', server.onUncaught)
+  await stopSignal()
+  await server.close()
+}
+
+export const serveCommand = (): Command =>
+  new Command('serve')
+    .description('run the proxy, and the worker beside it')
+    .option('--no-worker', 'proxy and admin API only; run `promptintern worker` elsewhere')
+    .action(serve)

@@ -1,0 +1,51 @@
+/** The files that the configuration names, read. */
+import { readFile } from 'node:fs/promises'
+import type { Config } from './config.ts'
+import { parsePrices, type Price } from '../core/cost/prices.ts'
+import type { EconomicsSettings } from '../core/cost/template-economics.ts'
+import { AppError } from '../errors.ts'
+import type { NamedUpstream } from '../core/upstream-choice.ts'
+import { parseUpstreams } from './upstreams-file.ts'
+
+const readText = (key: string, path: string): Promise<string> =>
+  readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new AppError('invalid-config', `${key}: ${path} cannot be read`, { cause })
+  })
+
+/** @throws AppError `invalid-config` */
+export const loadPrices = async ({ pricesFile }: Config): Promise<Price[]> =>
+  pricesFile === null ? [] : parsePrices(await readText('PRICES_FILE', pricesFile))
+
+/** What savings are counted with. */
+export const economicsSettings = (config: Config, prices: Price[]): EconomicsSettings => ({
+  prices,
+  engineUsdPerHour: config.engineUsdPerHour,
+  captureShare: config.capture.share,
+  estimatesUsage: config.estimateUsage,
+  trafficShare: config.internalize.trafficShare,
+  trainSeconds: config.internalize.trainSeconds,
+  // without a key none is bought
+  upstreamReplays:
+    config.upstream.apiKey === null
+      ? 0
+      : Math.min(config.internalize.upstreamReplays, config.internalize.holdoutRows),
+})
+
+/**
+ * @param env where the keys are that the file names
+ * @throws AppError `invalid-config`
+ */
+export const loadUpstreams = async (
+  { access, upstream: { file } }: Config,
+  env: Record<string, string | undefined>
+): Promise<NamedUpstream[]> => {
+  if (file === null) return []
+  const upstreams = parseUpstreams(await readText('UPSTREAMS_FILE', file), env)
+  const without = upstreams.find(({ apiKey }) => apiKey === null)
+  if (access === 'keys' && without !== undefined)
+    throw new AppError(
+      'invalid-config',
+      `UPSTREAMS_FILE: ${without.name} needs an apiKeyEnv with ACCESS=keys, or it would get UPSTREAM_API_KEY`
+    )
+  return upstreams
+}

@@ -1,0 +1,78 @@
+/** The file of upstreams by model name: pure, every mistake reported at once. */
+import { z } from 'zod'
+import { baseUrlSchema } from './base-url.ts'
+import { AppError } from '../errors.ts'
+import { DEFAULT_UPSTREAM, type NamedUpstream } from '../core/upstream-choice.ts'
+
+const ENTRY = z.strictObject({
+  // it is sent in a header
+  name: z.string().regex(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits or . _ -'),
+  baseUrl: baseUrlSchema('apiKeyEnv'),
+  apiKeyEnv: z.string().min(1).optional(),
+  models: z
+    .array(
+      z
+        .string()
+        .regex(/^[^*]*\*?$/, 'may have one * at its end')
+        .min(1)
+    )
+    .min(1),
+  fallback: z.array(z.string()).default([]),
+})
+
+type Entry = z.infer<typeof ENTRY>
+type Environment = Record<string, string | undefined>
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new AppError('invalid-config', 'the upstreams file is not JSON', { cause })
+  }
+}
+
+const placeOf = (path: PropertyKey[]): string =>
+  path.length === 0 ? 'the list' : `entry ${path.map(String).join('.')}`
+
+const fallbackMistake = (entries: Entry[], { name }: Entry, other: string): string | null => {
+  const found = entries.find((one) => one.name === other)
+  if (other === name) return `${other} is the entry itself`
+  if (found === undefined) return `${other} is no entry`
+  return found.apiKeyEnv === undefined
+    ? `${other} needs an apiKeyEnv, or it would get keys that are meant for ${name}`
+    : null
+}
+
+const mistakesOf = (entries: Entry[], entry: Entry, env: Environment): string[] => {
+  const { name, apiKeyEnv, fallback } = entry
+  const mistakes: string[] = []
+  if (name === DEFAULT_UPSTREAM) mistakes.push(`${name} is the name of UPSTREAM_BASE_URL`)
+  if (entries.find((one) => one.name === name) !== entry) mistakes.push('the name is taken')
+  if (apiKeyEnv !== undefined && !/^[!-~]+$/.test(env[apiKeyEnv] ?? ''))
+    mistakes.push(`${apiKeyEnv} is not in the environment, or no key that a header can hold`)
+  for (const other of fallback) {
+    const mistake = fallbackMistake(entries, entry, other)
+    if (mistake !== null) mistakes.push(`fallback: ${mistake}`)
+  }
+  return mistakes.map((mistake) => `${name}: ${mistake}`)
+}
+
+/**
+ * @param env where the keys are that the file names
+ * @throws AppError `invalid-config` whose message has one line a mistake
+ */
+export const parseUpstreams = (text: string, env: Environment): NamedUpstream[] => {
+  const parsed = z.array(ENTRY).safeParse(parseJson(text))
+  const mistakes = parsed.success
+    ? parsed.data.flatMap((entry) => mistakesOf(parsed.data, entry, env))
+    : parsed.error.issues.map(({ path, message }) => `${placeOf(path)}: ${message}`)
+  if (!parsed.success || mistakes.length > 0)
+    throw new AppError('invalid-config', `the upstreams file\n  ${mistakes.join('\n  ')}`)
+  return parsed.data.map(({ name, baseUrl, apiKeyEnv, models, fallback }) => ({
+    name,
+    baseUrl: baseUrl.replace(/\/+$/, ''),
+    apiKey: apiKeyEnv === undefined ? null : env[apiKeyEnv]!,
+    models,
+    fallback,
+  }))
+}

@@ -1,0 +1,88 @@
+/**
+ * Whether an answer has the form that its request asks for (`response_format`). A format against
+ * which no answer can be checked is known before the lora is asked; such requests go to the
+ * upstream. Knows nothing of routes.
+ */
+import { LRUCache } from 'lru-cache'
+import type { ChatRequest } from '../../../openai/chat.ts'
+import { compileSchema, type CompiledSchema } from './compile.ts'
+import { parseUnambiguousJson } from '../../json.ts'
+
+export type FormatFault = 'not-json' | 'not-valid'
+
+export interface AnswerFormats {
+  /**
+   * @param digest of the request's `response_format`, as in its template's key
+   * @returns why no answer can be checked against the format, or null
+   */
+  unsupported(request: ChatRequest, digest: string): string | null
+  /**
+   * `not-json`: no JSON, or JSON that readers understand differently; `not-valid`: it does not fit
+   * the schema, is no object where one was asked for, or cannot be checked.
+   */
+  faultOf(answer: string, request: ChatRequest, digest: string): FormatFault | null
+}
+
+/** That are kept compiled. */
+const MAX_SCHEMAS = 1000
+const MAX_BYTES = 64 * 2 ** 20
+/** Of one that is not supported, with its reason. */
+const UNSUPPORTED_BYTES = 2000
+
+type ResponseFormat = NonNullable<ChatRequest['response_format']>
+
+type Compiled = CompiledSchema | { bytes: number; unsupported: string }
+
+const compile = (format: ResponseFormat): Compiled => {
+  try {
+    const { schema } = (format.json_schema ?? {}) as { schema?: unknown }
+    return compileSchema(schema)
+  } catch (error) {
+    // RangeError and URIError too: a schema that breaks the compiler is not supported
+    const unsupported = error instanceof Error ? error.message : String(error)
+    return { bytes: UNSUPPORTED_BYTES, unsupported }
+  }
+}
+
+const typeOf = (format: ResponseFormat | null | undefined): unknown =>
+  format === null || format === undefined ? 'text' : format.type
+
+const isObject = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** A schema is compiled when it is first asked for, in at most some 60 ms, and kept by its digest. */
+export const createAnswerFormats = (): AnswerFormats => {
+  const schemas = new LRUCache<string, Compiled>({
+    max: MAX_SCHEMAS,
+    maxSize: MAX_BYTES,
+    sizeCalculation: ({ bytes }) => bytes,
+  })
+  const schemaOf = (format: ResponseFormat, digest: string): Compiled => {
+    const known = schemas.get(digest)
+    if (known !== undefined) return known
+    const compiled = compile(format)
+    schemas.set(digest, compiled)
+    return compiled
+  }
+  const fits = (value: unknown, format: ResponseFormat, digest: string): boolean => {
+    if (format.type === 'json_object') return isObject(value)
+    if (format.type !== 'json_schema') return false
+    const schema = schemaOf(format, digest)
+    return 'accepts' in schema && schema.accepts(value)
+  }
+  return {
+    unsupported: ({ response_format: format }, digest) => {
+      const type = typeOf(format)
+      if (type === 'text' || type === 'json_object') return null
+      if (type !== 'json_schema') return `the response format ${String(type)} is not known`
+      const schema = schemaOf(format!, digest)
+      return 'unsupported' in schema ? schema.unsupported : null
+    },
+    faultOf: (answer, { response_format: format }, digest) => {
+      if (typeOf(format) === 'text') return null
+      const value = parseUnambiguousJson(answer)
+      if (value === undefined) return 'not-json'
+      return fits(value, format!, digest) ? null : 'not-valid'
+    },
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Regular expressions of callers, run by an engine whose time is linear in the text (RE2), since
+ * JavaScript's own can be made to run for ever. What RE2 cannot express (lookaround, references
+ * back) is refused, never read in another way than JavaScript reads it.
+ */
+import { RE2JS } from 're2js'
+import { AppError } from '../../../errors.ts'
+
+export interface Pattern {
+  test(text: string): boolean
+  /** instructions of the compiled program; a test takes at most this times the text's characters */
+  readonly size: number
+  /** frees what a test has cached, up to 8 MiB */
+  reset(): void
+}
+
+const MAX_PATTERN_CHARS = 1000
+/** Compiling takes about 1 µs for each. */
+const MAX_PATTERN_SIZE = 2000
+
+/** ECMA-262, WhiteSpace and LineTerminator, which RE2's `\s` has the ASCII part of. */
+const SPACE =
+  '\\t-\\r \\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{feff}'
+/** All other characters. */
+const NOT_SPACE =
+  '\\x{0}-\\x{8}\\x{e}-\\x{1f}!-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}\\x{200b}-\\x{2027}' +
+  '\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}\\x{3001}-\\x{fefe}\\x{ff00}-\\x{10ffff}'
+/** JavaScript's `.` ends at four characters, RE2's at one. */
+const DOT = '[^\\n\\r\\x{2028}\\x{2029}]'
+
+/** An escape with its character, a bracket, a dot; the rest means the same to both engines. */
+const TOKEN = /\\u[dD][89a-fA-F]|\\[^]|[[\].]/g
+
+/** JavaScript's meaning of `\s`, `\S` and `.`, written for RE2. */
+const withJavaScriptClasses = (source: string): string => {
+  let isInClass = false
+  return source.replaceAll(TOKEN, (token) => {
+    // RE2 works on characters and has no halves of them
+    if (token.length > 2) throw new AppError('invalid-request', 'it has an escaped surrogate')
+    if (token === '\\s') return isInClass ? SPACE : `[${SPACE}]`
+    if (token === '\\S') return isInClass ? NOT_SPACE : `[${NOT_SPACE}]`
+    if (token === '.') return isInClass ? '.' : DOT
+    if (token === '[') isInClass = true
+    if (token === ']') isInClass = false
+    return token
+  })
+}
+
+/** A repetition with its bounds; an escape; a class; any other character. */
+const ATOM =
+  /\{(?<least>\d+)(?:,(?<most>\d*))?\}|\\(?:[pPu]\{[^}]*\}|[^])|\[(?:\\[^]|[^\]\\])*\]|[^]/g
+
+/**
+ * About how many instructions a pattern compiles to, without compiling it: `(\p{L}{100}){10}` has
+ * 16 characters and 1,000 instructions.
+ */
+const estimateSize = (source: string): number => {
+  /** of the groups that are open, the whole pattern first */
+  const sizes = [0]
+  /** of what a repetition would repeat */
+  let last = 0
+  for (const { 0: atom, groups } of source.matchAll(ATOM)) {
+    if (atom === '(') {
+      sizes.push(0)
+      continue
+    }
+    let added = 1
+    if (groups?.least !== undefined) {
+      const times = Math.max(1, Number(groups.least), Number(groups.most ?? 0))
+      added = last * (times - 1)
+      last *= times
+    } else {
+      if (atom === ')' && sizes.length > 1) added = sizes.pop()! + 1
+      last = added
+    }
+    sizes.push(sizes.pop()! + added)
+  }
+  return sizes.reduce((sum, size) => sum + size, 0)
+}
+
+/**
+ * @param source as in a JSON Schema: ECMA-262 with the flag `u`
+ * @throws AppError `invalid-request` when it is no such pattern, or one that needs backtracking
+ */
+export const compilePattern = (source: string): Pattern => {
+  if (source.length > MAX_PATTERN_CHARS) {
+    const message = `a pattern is longer than ${MAX_PATTERN_CHARS} characters`
+    throw new AppError('invalid-request', message)
+  }
+  if (estimateSize(source) > MAX_PATTERN_SIZE) {
+    throw new AppError('invalid-request', `the pattern ${source} repeats too much`)
+  }
+  try {
+    // compiled alone, never run: RE2 takes more than JavaScript does, `(?i)` for one
+    RegExp(source, 'u')
+    const compiled = RE2JS.compile(RE2JS.translateRegExp(withJavaScriptClasses(source)))
+    return {
+      test: (text) => compiled.test(text),
+      size: compiled.programSize(),
+      reset: () => compiled.reset(),
+    }
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new AppError('invalid-request', `the pattern ${source} cannot be run: ${why}`, { cause })
+  }
+}

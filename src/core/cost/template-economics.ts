@@ -1,0 +1,226 @@
+/**
+ * A template's traffic priced: what a call costs today, what it would cost internalized, and whether
+ * that pays. Pure; `store/economics.ts` loads what it is made from.
+ */
+import {
+  callCosts,
+  forecast,
+  internalizedCost,
+  savingsOf,
+  unknownForecast,
+  type CallCosts,
+  type CallShape,
+  type Coverage,
+  type Forecast,
+} from './economics.ts'
+import type { Internalization } from '../lifecycle/internalization.ts'
+import { findPrice, type Price } from './prices.ts'
+import type { TemplateTraffic, TrafficWindow, UpstreamTokens } from './template-traffic.ts'
+
+export interface EconomicsSettings {
+  prices: readonly Price[]
+  /** null: not set, and the engine's cost is left out */
+  engineUsdPerHour: number | null
+  /** of the calls that are logged, 0 to 1 */
+  captureShare: number
+  /** tokens are estimated where the upstream counted none */
+  estimatesUsage: boolean
+  /** of the matching calls that a new route may answer, 0 to 1 */
+  trafficShare: number
+  /** limit on the training of one internalization; null: none */
+  trainSeconds: number | null
+  /** requests that an evaluation sends to the upstream once more */
+  upstreamReplays: number
+}
+
+/** Of one call. */
+export interface CallFigures extends CallShape {
+  promptTokens: number
+  /** who counted the tokens */
+  countedBy: 'upstream' | 'estimate'
+  /** false: the provider does not say, and a warm cache is assumed */
+  cacheIsMeasured: boolean
+}
+
+/** Dollars per call. */
+export interface CallUsd extends CallCosts {
+  /** with the lora asked first, and the upstream where its answer is thrown away */
+  internalized: number
+}
+
+/** A template's figures before the engine's cost is shared. */
+export interface Draft {
+  /** of the upstream's model; null without one */
+  price: Price | null
+  /** null: the adapted model has none, since its hardware is paid by the hour */
+  adaptedPrice: Price | null
+  traffic: (TrafficWindow & Pick<TemplateTraffic, 'callsPerMonth' | 'discardedShare'>) | null
+  call: CallFigures | null
+  perCallUsd: CallUsd | null
+  coverage: Coverage
+  onceUsd: {
+    /** null: nothing says how long it takes */
+    training: number | null
+    evaluation: number
+  }
+}
+
+export interface TemplateEconomics extends Draft, Forecast {
+  /** what else a person should know about the figures */
+  remarks: string[]
+}
+
+/** Fewer calls of a live route say less about its coverage than the gate does. */
+const MIN_ROUTED_CALLS = 50
+
+/** Without word from the provider the cache is taken as warm: no saving is made of what is unknown. */
+const callFigures = (upstream: UpstreamTokens, removedShare: number): CallFigures => ({
+  promptTokens: upstream.promptTokens,
+  templateTokens: upstream.promptTokens * removedShare,
+  queryTokens: upstream.promptTokens * (1 - removedShare),
+  outputTokens: upstream.outputTokens,
+  countedBy: upstream.isEstimated ? 'estimate' : 'upstream',
+  cacheHitShare: upstream.cacheHitShare ?? removedShare,
+  cacheWriteShare: upstream.cacheWriteShare,
+  cacheIsMeasured: upstream.cacheHitShare !== null,
+})
+
+/** Of all stages and arms. */
+export const trainedSeconds = ({ plan }: Internalization): number =>
+  (plan?.arms ?? [])
+    .flatMap(({ results }) => results)
+    .reduce((sum, { metrics }) => sum + metrics.seconds, 0)
+
+/** Its own when it has ended, else the limit, else the mean of others; null without any of them. */
+const trainingSeconds = ({ template, internalizations, settings }: DraftInput): number | null => {
+  const own = internalizations.findLast((row) => row.templateVersion === template.version)
+  if (own?.verdict) return trainedSeconds(own)
+  if (settings.trainSeconds !== null) return settings.trainSeconds
+  const ended = internalizations.filter(({ verdict }) => verdict !== null).map(trainedSeconds)
+  return ended.length === 0 ? null : ended.reduce((sum, each) => sum + each, 0) / ended.length
+}
+
+export const engineHoursUsd = (
+  hours: number,
+  { engineUsdPerHour }: Pick<EconomicsSettings, 'engineUsdPerHour'>
+): number => hours * (engineUsdPerHour ?? 0)
+
+export interface DraftInput {
+  template: { version: string; model: string }
+  /** null without a record of it */
+  traffic: TemplateTraffic | null
+  /** totals since the log began */
+  stats: { answered: number; fallbacks: number }
+  /** of all templates, oldest first */
+  internalizations: readonly Internalization[]
+  adaptedPrice: Price | null
+  settings: EconomicsSettings
+}
+
+const coverageOf = ({
+  template,
+  traffic,
+  stats,
+  internalizations,
+  settings,
+}: DraftInput): Coverage => {
+  const routed = stats.answered + stats.fallbacks
+  if (routed >= MIN_ROUTED_CALLS)
+    return {
+      answered: stats.answered / routed,
+      discarded: (stats.fallbacks / routed) * (traffic?.discardedShare ?? 0),
+      source: 'measured',
+    }
+  const { trafficShare } = settings
+  const newest = internalizations.findLast((row) => row.templateVersion === template.version)
+  const verdict = newest?.verdict
+  const proven = verdict?.verdict === 'promote' ? verdict.arms[verdict.arm]?.coverage : undefined
+  if (proven === undefined) return { answered: trafficShare, discarded: 0, source: 'assumed' }
+  return {
+    answered: proven * trafficShare,
+    discarded: (1 - proven) * trafficShare,
+    source: 'proven',
+  }
+}
+
+const figuresOf = (traffic: TemplateTraffic | null): CallFigures | null =>
+  traffic?.upstream == null || traffic.removedShare === null
+    ? null
+    : callFigures(traffic.upstream, traffic.removedShare)
+
+export const draftOf = (input: DraftInput): Draft => {
+  const { template, traffic, settings, adaptedPrice } = input
+  const price = findPrice(settings.prices, template.model)
+  const call = figuresOf(traffic)
+  const costs = price && call && callCosts(call, { upstream: price, adapted: adaptedPrice })
+  const coverage = coverageOf(input)
+  const seconds = trainingSeconds(input)
+  return {
+    price,
+    adaptedPrice,
+    traffic: traffic && {
+      ...traffic.window,
+      callsPerMonth: traffic.callsPerMonth,
+      discardedShare: traffic.discardedShare,
+    },
+    call,
+    perCallUsd: costs && { ...costs, internalized: internalizedCost(costs, coverage) },
+    coverage,
+    onceUsd: {
+      training: seconds === null ? null : engineHoursUsd(seconds / 3600, settings),
+      evaluation: settings.upstreamReplays * (costs?.now ?? 0),
+    },
+  }
+}
+
+/** Dollars a month before the engine's cost; 0 where they are not known. */
+export const savedPerMonth = ({ perCallUsd, traffic, coverage }: Draft): number => {
+  const calls = traffic?.callsPerMonth ?? 0
+  if (perCallUsd === null) return 0
+  const volume = { answered: coverage.answered * calls, discarded: coverage.discarded * calls }
+  return savingsOf(perCallUsd, volume, { engineUsd: 0, trainingUsd: 0 }).netUsd
+}
+
+const whyUnknown = (model: string, { price }: Draft): string =>
+  price === null
+    ? `there is no price of ${model} in PRICES_FILE`
+    : 'the log has no call of it with its text and its tokens'
+
+const remarksOf = (draft: Draft, { isModelAlone }: Forecast, isEngineFree: boolean): string[] => {
+  const { call, onceUsd, adaptedPrice, price } = draft
+  if (call === null || price === null) return []
+  return [
+    isModelAlone &&
+      (adaptedPrice === null
+        ? 'all of it comes from the change of model: on hardware paid by the hour a token that is not read saves no money'
+        : 'less than a fifth of it comes from removing the prompt: the smaller model with its prompt would save nearly as much, if it answers as well'),
+    call.countedBy === 'estimate' && 'the upstream counted no tokens; they are estimated',
+    !call.cacheIsMeasured &&
+      'the upstream does not say what its cache served; a warm cache is assumed',
+    isEngineFree && 'ENGINE_USD_PER_HOUR is not set, so the engine counts nothing',
+    onceUsd.training === null && 'how long training takes is not known, so it counts nothing',
+  ].filter((remark) => remark !== false)
+}
+
+/** @param engineUsd this template's share of a month */
+export const economicsOf = (
+  draft: Draft,
+  { model, engineUsd, settings }: { model: string; engineUsd: number; settings: EconomicsSettings }
+): TemplateEconomics => {
+  const { perCallUsd, traffic, coverage, onceUsd } = draft
+  const verdict =
+    perCallUsd === null
+      ? unknownForecast(whyUnknown(model, draft))
+      : forecast(perCallUsd, {
+          callsPerMonth: traffic?.callsPerMonth ?? null,
+          coverage,
+          engineUsd,
+          training: onceUsd.training ?? 0,
+          evaluation: onceUsd.evaluation,
+        })
+  return {
+    ...verdict,
+    remarks: remarksOf(draft, verdict, settings.engineUsdPerHour === null),
+    ...draft,
+  }
+}

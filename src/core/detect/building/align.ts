@@ -1,0 +1,136 @@
+/**
+ * Alignment of a message over all samples of a group: which lines all of them have, in one order,
+ * and what stands between them. Knows nothing of slots or queries.
+ */
+import type { Sample } from '../sampling/clusters.ts'
+
+/** Text that all samples share, or one value per sample. */
+export type Piece = { text: string } | { values: string[] }
+
+export type LineText = (id: number) => string
+
+const MIN_ANCHOR_LINE_CHARS = 3
+
+/** Line ids that occur exactly once in the message, with their position. */
+const uniqueLines = (lines: Uint32Array): Map<number, number> => {
+  const positions = new Map<number, number>()
+  const repeated = new Set<number>()
+  lines.forEach((line, position) => {
+    if (positions.has(line)) repeated.add(line)
+    else positions.set(line, position)
+  })
+  for (const line of repeated) positions.delete(line)
+  return positions
+}
+
+/** Indices of a longest increasing subsequence (patience sorting). */
+const longestIncreasing = (values: number[]): number[] => {
+  const tails: number[] = []
+  const previous: number[] = []
+  values.forEach((value, index) => {
+    let low = 0
+    let high = tails.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (values[tails[middle]!]! < value) low = middle + 1
+      else high = middle
+    }
+    previous[index] = low > 0 ? tails[low - 1]! : -1
+    tails[low] = index
+  })
+  const chain: number[] = []
+  for (let at = tails.at(-1) ?? -1; at >= 0; at = previous[at]!) chain.push(at)
+  return chain.reverse()
+}
+
+/** Lines (by id) that every sample has exactly once and in the same order. */
+const commonLines = (positions: Map<number, number>[], text: LineText): number[] => {
+  const [first, ...others] = positions
+  let common = [...(first ?? new Map<number, number>()).keys()].filter(
+    (line) =>
+      text(line).trim().length >= MIN_ANCHOR_LINE_CHARS && others.every((other) => other.has(line))
+  )
+  for (const other of others) {
+    const order = common.map((line) => other.get(line)!)
+    if (order.some((position, index) => index > 0 && position < order[index - 1]!)) {
+      common = longestIncreasing(order).map((index) => common[index]!)
+    }
+  }
+  return common
+}
+
+/** The text strictly between two anchor lines (−1 and length stand for the message's borders). */
+const between = (lines: Uint32Array, from: number, to: number, text: LineText): string => {
+  const inner = Array.from(lines.subarray(from + 1, to), text).join('\n')
+  const count = to - from - 1
+  if (from < 0) return to >= lines.length ? inner : count > 0 ? `${inner}\n` : ''
+  if (to >= lines.length) return count > 0 ? `\n${inner}` : ''
+  return count > 0 ? `\n${inner}\n` : '\n'
+}
+
+const append = (pieces: Piece[], values: string[]): void => {
+  const [first] = values
+  if (values.some((value) => value !== first)) {
+    pieces.push({ values })
+    return
+  }
+  if (!first) return
+  const last = pieces.at(-1)
+  if (last && 'text' in last) last.text += first
+  else pieces.push({ text: first })
+}
+
+/** The message at `index` of all samples as alternating constant and variable pieces. */
+export const alignMessage = (samples: Sample[], index: number, text: LineText): Piece[] => {
+  const messages = samples.map((sample) => sample.messages[index]!)
+  const positions = messages.map(uniqueLines)
+  const anchors = commonLines(positions, text)
+  const pieces: Piece[] = []
+  let previous = messages.map(() => -1)
+  for (const anchor of anchors) {
+    const next = positions.map((position) => position.get(anchor)!)
+    append(
+      pieces,
+      messages.map((lines, sample) => between(lines, previous[sample]!, next[sample]!, text))
+    )
+    append(
+      pieces,
+      messages.map(() => text(anchor))
+    )
+    previous = next
+  }
+  append(
+    pieces,
+    messages.map((lines, sample) => between(lines, previous[sample]!, lines.length, text))
+  )
+  return pieces
+}
+
+/** Share of samples that may lack a line which the others have; they are then left out. */
+const TOLERANCE = 0.05
+const MAX_LEFT_OUT = 0.1
+
+/** The samples without those that lack a line found in at least 95 % of them. */
+export const withoutOutliers = (samples: Sample[]): Sample[] => {
+  const sets = samples.map((sample) => lineKeys(sample))
+  const support = new Map<number, number>()
+  for (const set of sets) for (const line of set) support.set(line, (support.get(line) ?? 0) + 1)
+  const near = [...support].filter(
+    ([, count]) => count < samples.length && count >= samples.length * (1 - TOLERANCE)
+  )
+  const kept = samples.filter((_, index) => near.every(([line]) => sets[index]!.has(line)))
+  return kept.length >= samples.length * (1 - MAX_LEFT_OUT) ? kept : samples
+}
+
+const LINE_ID_RANGE = 2 ** 32
+
+/** Every line of a sample as one number that tells the message, too. */
+export const lineKeys = (sample: Sample): Set<number> => {
+  const keys = new Set<number>()
+  sample.messages.forEach((lines, message) => {
+    for (const line of lines) keys.add(message * LINE_ID_RANGE + line)
+  })
+  return keys
+}
+
+export const lineOfKey = (key: number): number => key % LINE_ID_RANGE

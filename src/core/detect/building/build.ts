@@ -1,0 +1,197 @@
+/**
+ * Makes a template of samples that all hold one version of one prompt: anchors, slots, examples and
+ * the query, in order. Knows nothing of counting or of how the samples came together.
+ */
+import { createHash } from 'node:crypto'
+import type { Segment, Template, TemplateKey, TemplateMessage } from '../../template/template.ts'
+import { alignMessage, type LineText, type Piece } from './align.ts'
+import { trimSoft, trimStrict } from './boundary.ts'
+import type { Sample } from '../sampling/clusters.ts'
+import { splitInner } from './inner.ts'
+import { areExamples, describeSlot, isInstruction, recurrence } from './slots.ts'
+
+export interface BuildLimits {
+  /** removable constant text that makes a template worth having */
+  minAnchorChars: number
+  /** distinct queries over samples */
+  minDistinctShare: number
+  /** removable text over all text but the query */
+  minRemovableShare: number
+}
+
+/** Retrieved pairs come from a pool: some of them recur. */
+const MIN_POOL_RECURRENCE = 0.1
+const NEARLY_MOST_DISTINCT = 0.95
+const APART_CHARS = 24
+
+const isVariable = (piece: Piece): piece is { values: string[] } => 'values' in piece
+
+const merge = (pieces: Piece[]): Piece[] => {
+  const merged: Piece[] = []
+  for (const piece of pieces) {
+    const last = merged.at(-1)
+    if (isVariable(piece)) merged.push(piece)
+    else if (piece.text === '') continue
+    else if (last && !isVariable(last)) last.text += piece.text
+    else merged.push({ text: piece.text })
+  }
+  return merged
+}
+
+/** A variable piece with the constant text at and inside it split off. */
+const split = (piece: Piece, fromUser: boolean): Piece[] => {
+  if (!isVariable(piece)) return [piece]
+  const trim = fromUser ? trimStrict : trimSoft
+  const { prefix, suffix, cores } = trim(piece.values)
+  const inner = splitInner(cores, fromUser).flatMap((part) => {
+    if (!isVariable(part)) return [part]
+    const trimmed = trim(part.values)
+    return [{ text: trimmed.prefix }, { values: trimmed.cores }, { text: trimmed.suffix }]
+  })
+  return [{ text: prefix }, ...inner, { text: suffix }]
+}
+
+/** The index of the query among a message's pieces: highest cardinality, the last among equals. */
+const findQuery = (pieces: Piece[]): number => {
+  const distinct = pieces.map((piece) => (isVariable(piece) ? new Set(piece.values).size : 0))
+  const most = Math.max(0, ...distinct)
+  return most === 0 ? -1 : distinct.findLastIndex((count) => count >= most * NEARLY_MOST_DISTINCT)
+}
+
+interface Draft {
+  roles: string[]
+  /** pieces of each message */
+  messages: Piece[][]
+  /** the last message's query */
+  query: { values: string[] }
+  responses: (string | null)[]
+}
+
+const draftOf = (samples: Sample[], roles: string[], text: LineText): Draft | null => {
+  const last = roles.length - 1
+  if (roles[last] !== 'user') return null
+  const messages = roles.map((role, index) => {
+    const fromUser = !isInstruction(role)
+    return merge(alignMessage(samples, index, text).flatMap((piece) => split(piece, fromUser)))
+  })
+  const at = findQuery(messages[last]!)
+  const query = messages[last]![at]
+  if (!query || !isVariable(query)) return null
+  return { roles, messages, query, responses: samples.map((sample) => sample.response) }
+}
+
+/** What surrounds the query in its message, and the query itself, for each sample. */
+const queryTexts = ({ messages, query }: Draft): string[] => {
+  const pieces = messages.at(-1)!
+  const at = pieces.indexOf(query)
+  const around = pieces
+    .slice(Math.max(0, at - 5), at + 2)
+    .flatMap((piece) => (isVariable(piece) ? [] : [piece.text]))
+    .join('')
+  return query.values.map((value) => `${around}\n${value}`)
+}
+
+/** The constant text between a piece and the query of the same message. */
+const constantUpToQuery = (pieces: Piece[], from: number, query: Piece): number => {
+  const at = pieces.indexOf(query)
+  if (at < 0) return Infinity
+  return pieces
+    .slice(Math.min(from, at), Math.max(from, at))
+    .reduce((sum, piece) => sum + (isVariable(piece) ? 0 : piece.text.length), 0)
+}
+
+/** Segments of one message; null when a variable part can be neither slot nor example. */
+const describeMessage = (
+  draft: Draft,
+  message: number,
+  taken: Set<string>,
+  asked: string[]
+): Segment[] | null => {
+  const pieces = draft.messages[message]!
+  const role = draft.roles[message]!
+  const inDialogue = message < draft.roles.length - 1 && (role === 'user' || role === 'assistant')
+  const segments: Segment[] = []
+  for (const [at, piece] of pieces.entries()) {
+    if (!isVariable(piece)) segments.push({ kind: 'anchor', text: piece.text })
+    else if (piece === draft.query) segments.push({ kind: 'query' })
+    else if (inDialogue && recurrence(piece.values) < MIN_POOL_RECURRENCE) return null
+    else if (inDialogue || areExamples(piece.values, draft.responses, asked)) {
+      segments.push({ kind: 'examples', name: uniqueName('examples', taken) })
+    } else {
+      const previous = pieces[at - 1]
+      const before = previous && !isVariable(previous) ? previous.text : ''
+      const apart = constantUpToQuery(pieces, at, draft.query) >= APART_CHARS
+      const { responses } = draft
+      segments.push(describeSlot({ values: piece.values, responses, before, role, apart, taken }))
+    }
+  }
+  return segments
+}
+
+const uniqueName = (base: string, taken: Set<string>): string => {
+  let name = base
+  for (let number = 2; taken.has(name); number++) name = `${base}_${number}`
+  taken.add(name)
+  return name
+}
+
+/** Hash of the key and the ordered anchors; a variable part counts as a mark between them. */
+export const versionOf = (key: TemplateKey, messages: TemplateMessage[]): string => {
+  const shape = messages.map(({ role, segments }) => [
+    role,
+    segments.map((segment) => (segment.kind === 'anchor' ? segment.text : null)),
+  ])
+  const { tenant, model, tools, responseFormat } = key
+  return createHash('sha256')
+    .update(JSON.stringify([tenant, model, tools, responseFormat, shape]))
+    .digest('hex')
+    .slice(0, 32)
+}
+
+const meanChars = (values: string[]): number =>
+  values.reduce((sum, value) => sum + value.length, 0) / values.length
+
+/** Mean characters that a request loses, and those (but the query's) that it keeps. */
+const weigh = (draft: Draft, messages: TemplateMessage[]): { removed: number; kept: number } => {
+  let removed = 0
+  let kept = 0
+  for (const [index, { segments }] of messages.entries()) {
+    for (const [at, segment] of segments.entries()) {
+      const piece = draft.messages[index]![at]!
+      const chars = isVariable(piece) ? meanChars(piece.values) : piece.text.length
+      if (segment.kind === 'query') continue
+      if (segment.kind === 'slot' && segment.kept) kept += chars
+      else removed += chars
+    }
+  }
+  return { removed, kept }
+}
+
+/**
+ * @param samples sessions that hold one version
+ * @returns null when there is nothing worth removing, no query, or the same request again and again
+ */
+export const buildTemplate = (
+  key: TemplateKey,
+  roles: string[],
+  samples: Sample[],
+  text: LineText,
+  limits: BuildLimits
+): Template | null => {
+  const draft = draftOf(samples, roles, text)
+  if (!draft) return null
+  if (new Set(draft.query.values).size < samples.length * limits.minDistinctShare) return null
+  const taken = new Set<string>()
+  const asked = queryTexts(draft)
+  const messages: TemplateMessage[] = []
+  for (const [index, role] of roles.entries()) {
+    const segments = describeMessage(draft, index, taken, asked)
+    if (!segments) return null
+    messages.push({ role, segments })
+  }
+  const { removed, kept } = weigh(draft, messages)
+  if (removed < limits.minAnchorChars) return null
+  if (removed < (removed + kept) * limits.minRemovableShare) return null
+  const maxTurnsAfter = Math.max(...samples.map((sample) => sample.turns))
+  return { ...key, version: versionOf(key, messages), messages, maxTurnsAfter }
+}

@@ -1,0 +1,119 @@
+/**
+ * Does the value of a slot help to predict the answer? Two permutation tests over the sampled
+ * exchanges: dependence of features of the answer on the value (G statistic), and words of the
+ * value that come back in the answer. Deterministic for a seed.
+ */
+import { seededRandom, shuffle } from '../../../random.ts'
+
+const PERMUTATIONS = 499
+const SIGNIFICANCE = 0.01
+const MIN_ANSWERED = 20
+
+const codes = (values: string[]): Int32Array => {
+  const known = new Map<string, number>()
+  return Int32Array.from(values, (value) => {
+    const code = known.get(value) ?? known.size
+    known.set(value, code)
+    return code
+  })
+}
+
+const jsonShape = (answer: string): string => {
+  try {
+    const parsed: unknown = JSON.parse(answer)
+    if (parsed !== null && typeof parsed === 'object') return Object.keys(parsed).join(',')
+  } catch {
+    // not JSON: its first word stands for its shape
+  }
+  return /^\W*\w*/u.exec(answer)?.[0].toLowerCase() ?? ''
+}
+
+/** Features of an answer that a slot may decide: the whole of it, its shape, its length. */
+const answerFeatures = (answers: string[]): Int32Array[] =>
+  [
+    answers.map((answer) => answer.trim().toLowerCase()),
+    answers.map(jsonShape),
+    answers.map((answer) => String(Math.floor(Math.log2(1 + answer.length)))),
+  ]
+    .map(codes)
+    .filter((feature) => {
+      const distinct = new Set(feature).size
+      return distinct > 1 && distinct <= answers.length * 0.6
+    })
+
+/** Σ n_ab·ln(n_ab): the part of the G statistic that a permutation changes. */
+const dependence = (values: Int32Array, features: Int32Array, order: Int32Array): number => {
+  const width = features.length
+  const cells = new Map<number, number>()
+  for (let index = 0; index < values.length; index++) {
+    const cell = values[index]! * width + features[order[index]!]!
+    cells.set(cell, (cells.get(cell) ?? 0) + 1)
+  }
+  let sum = 0
+  for (const count of cells.values()) sum += count * Math.log(count)
+  return sum
+}
+
+/** One-sided permutation p-value of a statistic, with the +1 of Phipson & Smyth 2010. */
+const permutationTest = (
+  size: number,
+  statistic: (order: Int32Array) => number,
+  random: () => number
+): number => {
+  const order = Int32Array.from({ length: size }, (_, index) => index)
+  const observed = statistic(order)
+  let atLeast = 0
+  for (let round = 0; round < PERMUTATIONS; round++) {
+    shuffle(order, random)
+    if (statistic(order) >= observed - 1e-9) atLeast++
+  }
+  return (atLeast + 1) / (PERMUTATIONS + 1)
+}
+
+const words = (text: string): string[] => text.toLowerCase().match(/[a-z]{3,}|\d{2,}/gu) ?? []
+
+/** Samples whose answer has a word of the value. */
+const copies = (values: Set<string>[], answers: Set<string>[], order: Int32Array): number => {
+  let count = 0
+  for (let index = 0; index < values.length; index++) {
+    const answer = answers[order[index]!]!
+    for (const word of values[index]!) {
+      if (!answer.has(word)) continue
+      count++
+      break
+    }
+  }
+  return count
+}
+
+/**
+ * Smallest Bonferroni-adjusted p-value of the tests; null when too few samples were answered or
+ * the answers do not vary.
+ */
+export const influence = (
+  values: string[],
+  responses: (string | null)[],
+  seed: number
+): number | null => {
+  const rows = values.flatMap((value, index) => {
+    const answer = responses[index]
+    return answer === null || answer === undefined ? [] : [{ value, answer }]
+  })
+  const answers = rows.map(({ answer }) => answer)
+  if (rows.length < MIN_ANSWERED || new Set(answers).size < 2) return null
+  const random = seededRandom(seed)
+  const valueCodes = codes(rows.map(({ value }) => value.trim().toLowerCase()))
+  const probabilities = answerFeatures(answers).map((feature) =>
+    permutationTest(rows.length, (order) => dependence(valueCodes, feature, order), random)
+  )
+  const valueWords = rows.map(({ value }) => new Set(words(value)))
+  if (valueWords.some((set) => set.size > 0)) {
+    const answerWords = answers.map((answer) => new Set(words(answer)))
+    const statistic = (order: Int32Array): number => copies(valueWords, answerWords, order)
+    probabilities.push(permutationTest(rows.length, statistic, random))
+  }
+  if (probabilities.length === 0) return null
+  return Math.min(1, Math.min(...probabilities) * probabilities.length)
+}
+
+export const isInfluential = (probability: number): boolean => probability <= SIGNIFICANCE

@@ -1,0 +1,181 @@
+/**
+ * What kind of variable piece stands at one place of a template: retrieved examples, or a slot with
+ * its type, its name and whether it is kept. Knows the values of all samples, not how they were
+ * found.
+ */
+import { createHash } from 'node:crypto'
+import type { Slot, SlotEvidence } from '../../template/template.ts'
+import { influence, isInfluential } from './evidence.ts'
+import { maskOf } from './mask.ts'
+
+/** The words of a text in lower case, in order: runs of letters and digits of any script. */
+export const wordsOf = (text: string): string[] => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []
+
+const MAX_ENUM_VALUES = 16
+/** Good–Turing: the share of values seen once estimates the share of unseen ones. */
+const MAX_UNSEEN_SHARE = 0.02
+const TYPED_SHARE = 0.95
+/** a longer value is information, not a label: it is kept unless typed */
+const MAX_DROPPABLE_MEAN_CHARS = 60
+/** fewer answers would miss an effect that matters: then the slot stays */
+const MIN_ANSWERED_TO_DROP = 100
+const DROP_PROBABILITY = 0.05
+const NEARLY_ALL = 0.9
+const ANSWER_SHARE = 0.5
+
+const LINE_LABEL = /^\s*(?:([A-Za-z][\w /-]{0,30}[:=])|(["'`<*•-]|\d+[.)]))/u
+const ANSWER_PART = /(?:->|=>|→|\t|:)\s*(.+)$/u
+
+/** Line labels ("Question:", a bullet, an opening quote) with their number of lines. */
+const lineLabels = (value: string): Map<string, number> => {
+  const labels = new Map<string, number>()
+  for (const line of value.split('\n')) {
+    const found = LINE_LABEL.exec(line)
+    const label = found?.[1] ?? found?.[2]?.replace(/\d+/u, '1')
+    if (label) labels.set(label, (labels.get(label) ?? 0) + 1)
+  }
+  return labels
+}
+
+/** Labels that at least two lines have in nearly every value. */
+const repeatedLabels = (values: string[]): string[] => {
+  const support = new Map<string, number>()
+  for (const value of values) {
+    for (const [label, count] of lineLabels(value)) {
+      if (count >= 2) support.set(label, (support.get(label) ?? 0) + 1)
+    }
+  }
+  return [...support]
+    .filter(([, count]) => count >= values.length * NEARLY_ALL)
+    .map(([label]) => label)
+}
+
+const answerParts = (value: string): string[] =>
+  value.split('\n').flatMap((line) => [line.trim(), ANSWER_PART.exec(line)?.[1]?.trim() ?? ''])
+
+/** Share of samples in which an answer of another sample is the answer part of some line. */
+const answeredShare = (values: string[], responses: (string | null)[]): number => {
+  const answers = new Set(
+    responses.flatMap((response) => (response?.trim() ? [response.trim()] : []))
+  )
+  const hits = values.filter((value) => answerParts(value).some((part) => answers.has(part)))
+  return hits.length / values.length
+}
+
+/**
+ * Few-shot items: repeated line labels, and either the query is written under the same label or
+ * the items end in logged answers. Retrieved passages without that stay a slot: they are knowledge.
+ * @param queryText what stands around and in the query, one text a sample
+ */
+export const areExamples = (
+  values: string[],
+  responses: (string | null)[],
+  queryText: string[]
+): boolean => {
+  const labels = repeatedLabels(values)
+  if (labels.length === 0) return false
+  const worded = labels.filter((label) => /[a-z]/iu.test(label))
+  const asked = queryText.filter((text) => worded.some((label) => text.includes(label)))
+  if (asked.length >= queryText.length * NEARLY_ALL) return true
+  return answeredShare(values, responses) >= ANSWER_SHARE
+}
+
+/** Share of values that some other sample has, too: a pool recurs, a conversation does not. */
+export const recurrence = (values: string[]): number => {
+  const counts = new Map<string, number>()
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
+  return values.filter((value) => counts.get(value)! > 1).length / values.length
+}
+
+const STOP_WORDS = new Set(
+  'a an and are as at be by for from in is it its of on or that the this to was with you your'.split(
+    ' '
+  )
+)
+const MAX_NAME_WORDS = 2
+
+/** A short name out of the words before the slot: it costs tokens in every request. */
+const slotName = (before: string, taken: Set<string>): string => {
+  const line = before.trimEnd().split('\n').at(-1) ?? ''
+  const label =
+    line
+      .replace(/[\s:=]+$/u, '')
+      .split(/[|.;,:]/u)
+      .at(-1) ?? ''
+  const found = wordsOf(label)
+  const telling = found.filter((word) => !STOP_WORDS.has(word))
+  // a label is named by its head, running text by the words next to the value
+  const chosen = /[:=]\s*$/u.test(line)
+    ? telling.slice(0, MAX_NAME_WORDS)
+    : telling.slice(-MAX_NAME_WORDS)
+  const base = chosen.join('_').slice(0, 24) || 'slot'
+  let name = base
+  for (let number = 2; taken.has(name); number++) name = `${base}_${number}`
+  taken.add(name)
+  return name
+}
+
+/** Messages of these roles are written by the application alone. */
+export const isInstruction = (role: string): boolean => role === 'system' || role === 'developer'
+
+interface SlotContext {
+  values: string[]
+  responses: (string | null)[]
+  /** constant text before the slot */
+  before: string
+  role: string
+  /** constant text lies between the slot and what the user wrote, so the application wrote it */
+  apart: boolean
+  taken: Set<string>
+}
+
+const seedOf = (text: string): number => createHash('sha256').update(text).digest().readInt32LE(0)
+
+const decide = (context: SlotContext, name: string): { kept: boolean; evidence: SlotEvidence } => {
+  const { values, responses, role, apart } = context
+  const masks = values.map(maskOf)
+  const typed = masks.filter((mask) => mask !== null).length >= values.length * TYPED_SHARE
+  const mask = typed ? masks.find((found) => found !== null)! : null
+  const probability = influence(values, responses, seedOf(name + context.before))
+  const base = { mask, probability, distinct: new Set(values).size, samples: values.length }
+  const instructions = isInstruction(role)
+  if (probability !== null && isInfluential(probability)) {
+    return { kept: true, evidence: { ...base, reason: 'predicts-answer' } }
+  }
+  if (mask !== null && (instructions || apart)) {
+    return { kept: false, evidence: { ...base, reason: 'typed-value' } }
+  }
+  const chars = values.reduce((sum, value) => sum + value.length, 0)
+  const short = chars <= values.length * MAX_DROPPABLE_MEAN_CHARS
+  const tested = probability !== null && probability > DROP_PROBABILITY
+  const answered = responses.filter((response) => response !== null).length
+  if (instructions && short && tested && answered >= MIN_ANSWERED_TO_DROP) {
+    return { kept: false, evidence: { ...base, reason: 'no-effect' } }
+  }
+  const reason = instructions ? 'undecided' : 'user-text'
+  return { kept: true, evidence: { ...base, reason } }
+}
+
+/** The slot that a variable piece is. */
+export const describeSlot = (context: SlotContext): Slot => {
+  const { values } = context
+  const name = slotName(context.before, context.taken)
+  const { kept, evidence } = decide(context, name)
+  const distinct = [...new Set(values)].sort()
+  const longest = Math.max(...distinct.map((value) => value.length))
+  const counts = new Map<string, number>()
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
+  const once = [...counts.values()].filter((count) => count === 1).length
+  const closed =
+    kept && distinct.length <= MAX_ENUM_VALUES && once <= values.length * MAX_UNSEEN_SHARE
+  return {
+    kind: 'slot',
+    name,
+    type: closed ? 'enum' : 'short',
+    ...(closed ? { values: distinct } : {}),
+    maxChars: Math.max(longest * 2, longest + 16),
+    multiline: distinct.some((value) => value.includes('\n')),
+    kept,
+    evidence,
+  }
+}

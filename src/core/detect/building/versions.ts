@@ -1,0 +1,213 @@
+/**
+ * Tells versions of a prompt from values of a slot: splits the samples of a cluster until each part
+ * is one version of one application. Applications that share an opening, edited prompts and
+ * whitespace variants become parts of their own; parts too small to prove anything are left out.
+ */
+import { alignMessage, lineKeys, lineOfKey, withoutOutliers, type LineText } from './align.ts'
+import { trimSoft } from './boundary.ts'
+import type { Sample } from '../sampling/clusters.ts'
+import { maskOf } from './mask.ts'
+
+/** A group of lines this large (share of a request's text) cannot be the value of a slot. */
+const BLOCK_SHARE = 0.3
+const LONG_VALUE_CHARS = 40
+const MAX_VERSIONS = 4
+const HEAVY_SHARE = 0.1
+const HEAVY_COVERAGE = 0.6
+const DOMINANT_SHARE = 0.95
+/** chance of a slot's value appearing this late by itself */
+const CHANGE_POINT_PROBABILITY = 1e-4
+const POOL_OVERLAPS = 3
+const OVERLAP_SHARE = 0.05
+
+interface LineGroup {
+  lines: number[]
+  chars: number
+  support: number
+}
+
+/** Lines that occur in exactly the same samples, by a hash of the samples (Zobrist). */
+const groupLines = (sets: Set<number>[], text: LineText): LineGroup[] => {
+  const presence = new Map<number, { hash: number; support: number }>()
+  sets.forEach((set, index) => {
+    const mark = Math.imul(index + 1, 0x9e3779b1) ^ Math.imul(index + 7, 0x85ebca6b)
+    for (const line of set) {
+      const seen = presence.get(line) ?? { hash: 0, support: 0 }
+      seen.hash = Math.imul(seen.hash ^ mark, 0xc2b2ae35) ^ (seen.hash >>> 13)
+      seen.support += 1
+      presence.set(line, seen)
+    }
+  })
+  const groups = new Map<string, LineGroup>()
+  for (const [line, { hash, support }] of presence) {
+    const name = `${support}:${hash}`
+    const group = groups.get(name) ?? { lines: [], chars: 0, support }
+    group.lines.push(line)
+    group.chars += text(lineOfKey(line)).length
+    groups.set(name, group)
+  }
+  return [...groups.values()]
+}
+
+const medianChars = (samples: Sample[], text: LineText): number => {
+  const sizes = samples.map((sample) =>
+    sample.messages.reduce(
+      (sum, lines) => sum + lines.reduce((chars, line) => chars + text(line).length, 0),
+      0
+    )
+  )
+  return sizes.sort((left, right) => left - right)[sizes.length >> 1] ?? 0
+}
+
+/**
+ * A pool of retrieved blocks shows as many groups that overlap freely; versions exclude or contain
+ * each other.
+ */
+const isPooled = (group: LineGroup, groups: LineGroup[], sets: Set<number>[]): boolean => {
+  const least = sets.length * OVERLAP_SHARE
+  const holds = (set: Set<number>, { lines }: LineGroup): boolean => set.has(lines[0]!)
+  const overlapping = groups.filter((other) => {
+    if (other === group || other.chars < LONG_VALUE_CHARS || other.support < 2 * least) return false
+    const both = sets.filter((set) => holds(set, group) && holds(set, other)).length
+    const neither = sets.filter((set) => !holds(set, group) && !holds(set, other)).length
+    const cells = [both, group.support - both, other.support - both, neither]
+    return cells.every((count) => count >= least)
+  })
+  return overlapping.length >= POOL_OVERLAPS
+}
+
+/** Characters of `line` between what it has in common with `other` at its beginning and at its end. */
+const charsApart = (line: string, other: string): number => {
+  const most = Math.min(line.length, other.length)
+  let head = 0
+  while (head < most && line[head] === other[head]) head++
+  let tail = 0
+  while (tail < most - head && line.at(-1 - tail) === other.at(-1 - tail)) tail++
+  return line.length - head - tail
+}
+
+/**
+ * Characters of a group that no other group of some weight has. A paragraph with a weekday in it is
+ * one long line for each of the days: little of each is its own, so it is a slot's place, no block.
+ */
+const ownChars = (group: LineGroup, groups: LineGroup[], least: number, text: LineText): number => {
+  const others = groups
+    .filter((other) => other !== group && other.support >= least)
+    .flatMap(({ lines }) => lines.map((line) => text(lineOfKey(line))))
+  return group.lines
+    .map((key) => text(lineOfKey(key)))
+    .reduce(
+      (sum, line) =>
+        sum + others.reduce((own, other) => Math.min(own, charsApart(line, other)), line.length),
+      0
+    )
+}
+
+/** Splits off a large block of lines that only some samples have. */
+const splitByBlock = (samples: Sample[], least: number, text: LineText): Sample[][] | null => {
+  const sets = samples.map(lineKeys)
+  const groups = groupLines(sets, text)
+  const needed = medianChars(samples, text) * BLOCK_SHARE
+  const blocks = groups
+    .filter(({ chars, support }) => chars >= needed && support >= least && support < samples.length)
+    .sort((left, right) => right.chars * right.support - left.chars * left.support)
+  const block = blocks.find(
+    (group) => !isPooled(group, groups, sets) && ownChars(group, groups, least, text) >= needed
+  )
+  if (!block) return null
+  const holds = samples.map((_, index) => sets[index]!.has(block.lines[0]!))
+  return [samples.filter((_, index) => holds[index]), samples.filter((_, index) => !holds[index])]
+}
+
+/**
+ * Probability that `count` exchangeable occurrences among `total` all lie behind the first
+ * `before`: C(total − before, count) / C(total, count).
+ */
+const lateProbability = (total: number, before: number, count: number): number => {
+  let probability = 1
+  for (let index = 0; index < count; index++) {
+    probability *= Math.max(0, total - before - index) / (total - index)
+  }
+  return probability
+}
+
+/** True when a value starts, or ends, at a point in time that chance does not explain. */
+const changesInTime = (values: string[], times: number[]): boolean => {
+  const order = values.map((_, index) => index).sort((a, b) => times[a]! - times[b]!)
+  const sequence = order.map((index) => values[index]!)
+  return [sequence, sequence.toReversed()].some((ordered) =>
+    [...new Set(ordered)].some(
+      (value) =>
+        lateProbability(
+          ordered.length,
+          ordered.indexOf(value),
+          ordered.filter((other) => other === value).length
+        ) < CHANGE_POINT_PROBABILITY
+    )
+  )
+}
+
+const stripSpace = (value: string): string => value.replace(/\s+/gu, '')
+
+const countValues = (values: string[]): Map<string, number> => {
+  const counts = new Map<string, number>()
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
+  return counts
+}
+
+/** Long texts that few variants of make up most of the samples: applications with a common frame. */
+const areHeavyTexts = (counts: Map<string, number>, cores: string[], total: number): boolean => {
+  const heavy = [...counts.values()].filter(
+    (count, index) => count >= total * HEAVY_SHARE && cores[index]!.length >= LONG_VALUE_CHARS
+  )
+  return heavy.reduce((sum, count) => sum + count, 0) >= total * HEAVY_COVERAGE
+}
+
+/** Whether the values at one place are versions of the text rather than values of a slot. */
+const areVersions = (values: string[], times: number[]): boolean => {
+  const counts = countValues(values)
+  const distinct = [...counts.keys()]
+  if (distinct.length > values.length / 2) return false
+  if (new Set(distinct.map(stripSpace)).size === 1) return true
+  const { cores } = trimSoft(distinct)
+  // a date differs from day to day, and each begins at a point in time: never a version
+  if (cores.every((core) => maskOf(core) !== null)) return false
+  if (Math.max(...counts.values()) >= values.length * DOMINANT_SHARE) return true
+  if (areHeavyTexts(counts, cores, values.length)) return true
+  if (distinct.length > MAX_VERSIONS) return false
+  return cores.some((core) => core.length >= LONG_VALUE_CHARS) || changesInTime(values, times)
+}
+
+/**
+ * One part for each value. What is rare here is a mixture that proves nothing; where it is large in
+ * itself, a cluster of its own holds it.
+ */
+const partsByValue = (samples: Sample[], values: string[]): Sample[][] =>
+  [...countValues(values).keys()].map((value) =>
+    samples.filter((_, index) => values[index] === value)
+  )
+
+const splitByValue = (samples: Sample[], text: LineText): Sample[][] | null => {
+  const times = samples.map((sample) => sample.at)
+  for (let message = 0; message < samples[0]!.messages.length; message++) {
+    for (const piece of alignMessage(samples, message, text)) {
+      if (!('text' in piece) && areVersions(piece.values, times)) {
+        return partsByValue(samples, piece.values)
+      }
+    }
+  }
+  return null
+}
+
+/**
+ * @param least samples a part needs
+ * @returns parts that each hold one version
+ */
+export const splitVersions = (samples: Sample[], least: number, text: LineText): Sample[][] => {
+  if (samples.length < least) return []
+  const blocks = splitByBlock(samples, least, text)
+  if (blocks) return blocks.flatMap((part) => splitVersions(part, least, text))
+  const kept = withoutOutliers(samples)
+  const parts = splitByValue(kept, text)
+  return parts ? parts.flatMap((part) => splitVersions(part, least, text)) : [kept]
+}

@@ -1,0 +1,214 @@
+/**
+ * Groups of requests that share a recurring feature, each with a sample of at most k sessions and
+ * an estimate of how many there were. The sample is bottom-k over a keyed hash of the session with
+ * forward decay, so it is uniform over recent sessions, deterministic, and two samples merge.
+ * Bounded in bytes. Knows nothing of how requests are grouped or what is made of the samples.
+ */
+import type { TemplateKey } from '../../template/template.ts'
+import type { LinePool } from './line-pool.ts'
+
+const SKETCH_SIZE = 64
+const HASH_RANGE = 2 ** 53
+const CLUSTER_BYTES = 1200
+/** requests that one doubling of a cluster's sessions lets it survive unseen */
+const PATIENCE = 50_000
+
+export interface Sample {
+  /** hash of the session, below 2^53 */
+  session: number
+  priority: number
+  at: number
+  /** messages that followed the session's first request in later ones */
+  turns: number
+  response: string | null
+  /** line ids of each message */
+  messages: Uint32Array[]
+}
+
+export interface Cluster {
+  id: number
+  key: TemplateKey
+  roles: string[]
+  /** the smallest session hashes, ascending: a KMV sketch (Bar-Yossef et al. 2002) */
+  smallest: number[]
+  samples: Sample[]
+  lastRequest: number
+}
+
+export interface ClusterLimits {
+  sampleSize: number
+  maxClusters: number
+  maxBytes: number
+  halfLifeMs: number
+}
+
+export interface Sighting {
+  session: number
+  at: number
+  response: string | null
+  /** texts of the session's first request; called only when a sample is taken */
+  texts: () => string[]
+}
+
+export interface ClusterStore {
+  sight(id: number, key: TemplateKey, roles: string[], sighting: Sighting): void
+  /** Notes that a session went on for `turns` messages after its first request. */
+  extend(id: number, session: number, turns: number): void
+  /** Takes over a cluster of another store; `lines` turns its line ids into texts. */
+  adopt(cluster: Cluster, lines: (id: number) => string): void
+  all(): Cluster[]
+  readonly bytes: number
+}
+
+/**
+ * Distinct sessions of a cluster: exact while the sample holds them all, then within about 13 %.
+ * @param sampleSize the limit that the sample was taken with
+ */
+export const sessionsOf = ({ smallest, samples }: Cluster, sampleSize: number): number => {
+  if (samples.length < sampleSize) return samples.length
+  if (smallest.length < SKETCH_SIZE) return Math.max(samples.length, smallest.length)
+  const estimate = Math.round(((SKETCH_SIZE - 1) * HASH_RANGE) / smallest[SKETCH_SIZE - 1]!)
+  return Math.max(samples.length, estimate)
+}
+
+const addSession = (smallest: number[], session: number): void => {
+  if (smallest.length === SKETCH_SIZE && session >= smallest[SKETCH_SIZE - 1]!) return
+  let at = smallest.length
+  while (at > 0 && smallest[at - 1]! >= session) at--
+  if (smallest[at] === session) return
+  smallest.splice(at, 0, session)
+  if (smallest.length > SKETCH_SIZE) smallest.pop()
+}
+
+const sampleBytes = (sample: Sample): number =>
+  sample.messages.reduce(
+    (sum, lines) => sum + 96 + 4 * lines.length,
+    160 + 2 * (sample.response?.length ?? 0)
+  )
+
+/** Small is kept: log of an exponential variate, less the age discount (forward decay). */
+const priorityOf = (session: number, at: number, halfLifeMs: number): number => {
+  // a second, independent use of the hash: KMV looks at its top bits, this at a product of all
+  const uniform = ((session * 0.6180339887498949) % 1) + 2 ** -54
+  return Math.log(-Math.log(uniform)) - (Math.LN2 * at) / halfLifeMs
+}
+
+class BoundedClusters implements ClusterStore {
+  readonly #pool: LinePool
+  readonly #limits: ClusterLimits
+  readonly #clusters = new Map<number, Cluster>()
+  #sampleBytes = 0
+  #requests = 0
+
+  constructor(pool: LinePool, limits: ClusterLimits) {
+    this.#pool = pool
+    this.#limits = limits
+  }
+
+  get bytes(): number {
+    return this.#sampleBytes + this.#pool.bytes + this.#clusters.size * CLUSTER_BYTES
+  }
+
+  all(): Cluster[] {
+    return [...this.#clusters.values()].sort((left, right) => left.id - right.id)
+  }
+
+  #open(id: number, key: TemplateKey, roles: string[]): Cluster {
+    const known = this.#clusters.get(id)
+    if (known) return known
+    const cluster: Cluster = { id, key, roles, smallest: [], samples: [], lastRequest: 0 }
+    this.#clusters.set(id, cluster)
+    return cluster
+  }
+
+  sight(id: number, key: TemplateKey, roles: string[], sighting: Sighting): void {
+    const cluster = this.#open(id, key, roles)
+    cluster.lastRequest = ++this.#requests
+    addSession(cluster.smallest, sighting.session)
+    const priority = priorityOf(sighting.session, sighting.at, this.#limits.halfLifeMs)
+    if (this.#admits(cluster, sighting.session, priority)) {
+      const messages = sighting
+        .texts()
+        .map((text) => Uint32Array.from(text.split('\n'), (line) => this.#pool.intern(line)))
+      const { session, at, response } = sighting
+      this.#put(cluster, { session, priority, at, turns: 0, response, messages })
+    }
+    this.#shrink(id)
+  }
+
+  #admits(cluster: Cluster, session: number, priority: number): boolean {
+    const { samples } = cluster
+    if (samples.length >= this.#limits.sampleSize && priority >= samples[0]!.priority) return false
+    return !samples.some((sample) => sample.session === session)
+  }
+
+  /** Keeps the worst sample first, which is all that admission asks for. */
+  #put(cluster: Cluster, sample: Sample): void {
+    const { samples } = cluster
+    if (samples.length >= this.#limits.sampleSize) {
+      this.#forget(samples[0]!)
+      samples[0] = sample
+    } else {
+      samples.push(sample)
+    }
+    this.#sampleBytes += sampleBytes(sample)
+    let worst = 0
+    for (let index = 1; index < samples.length; index++) {
+      if (samples[index]!.priority > samples[worst]!.priority) worst = index
+    }
+    const first = samples[0]!
+    samples[0] = samples[worst]!
+    samples[worst] = first
+  }
+
+  #forget(sample: Sample): void {
+    this.#sampleBytes -= sampleBytes(sample)
+    for (const lines of sample.messages) for (const line of lines) this.#pool.release(line)
+  }
+
+  /** Evicts until the store fits; a cluster's sessions buy it patience. The one in use stays last. */
+  #shrink(inUse: number): void {
+    while (this.#clusters.size > this.#limits.maxClusters || this.bytes > this.#limits.maxBytes) {
+      let victim: Cluster | null = null
+      let lowest = Infinity
+      for (const cluster of this.#clusters.values()) {
+        const score =
+          cluster.lastRequest +
+          PATIENCE * Math.log2(1 + sessionsOf(cluster, this.#limits.sampleSize))
+        if (score < lowest && (cluster.id !== inUse || this.#clusters.size === 1)) {
+          lowest = score
+          victim = cluster
+        }
+      }
+      if (!victim) return
+      for (const sample of victim.samples) this.#forget(sample)
+      this.#clusters.delete(victim.id)
+    }
+  }
+
+  extend(id: number, session: number, turns: number): void {
+    const sample = this.#clusters.get(id)?.samples.find((held) => held.session === session)
+    if (sample) sample.turns = Math.max(sample.turns, turns)
+  }
+
+  adopt(other: Cluster, lines: (id: number) => string): void {
+    const cluster = this.#open(other.id, other.key, other.roles)
+    cluster.lastRequest = Math.max(cluster.lastRequest, this.#requests)
+    for (const session of other.smallest) addSession(cluster.smallest, session)
+    for (const sample of other.samples) {
+      const { session, turns } = sample
+      if (this.#admits(cluster, session, sample.priority)) {
+        const messages = sample.messages.map((ids) =>
+          Uint32Array.from(ids, (id) => this.#pool.intern(lines(id)))
+        )
+        this.#put(cluster, { ...sample, messages })
+      } else {
+        this.extend(other.id, session, turns)
+      }
+    }
+    this.#shrink(other.id)
+  }
+}
+
+export const createClusterStore = (pool: LinePool, limits: ClusterLimits): ClusterStore =>
+  new BoundedClusters(pool, limits)

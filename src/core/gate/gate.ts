@@ -1,0 +1,158 @@
+/**
+ * The promotion decision and every figure it was made from. Among the answers of the adapted model
+ * above a confidence threshold, agreement with the log is at least the upstream's own agreement
+ * minus the margin, in traffic as it comes and among questions that training never saw, at
+ * confidence 1 − alpha: over all arms and thresholds together. Knows nothing of engines, prices or
+ * how answers were compared (`score.ts`).
+ */
+import type { ResponseType } from '../answer/score.ts'
+import { armFigures, percent, type ArmFigures, type ArmRows } from './figures.ts'
+import { failingSlices } from './slices.ts'
+
+export type { ArmFigures, HeldOutRow } from './figures.ts'
+
+export interface Verdict {
+  verdict: 'promote' | 'reject'
+  reason: string
+  responseType: ResponseType
+  margin: number
+  /** index of the winning arm in the plan */
+  arm: number
+  /** share of the fresh upstream answers that agree with the log; 1 when none were bought */
+  upstreamAgreement: number
+  arms: ArmFigures[]
+  alpha?: number
+  minCoverage?: number
+  /** similarity from which on two answers count as the same */
+  agreementCut?: number
+}
+
+export interface GateInput {
+  /** in the plan's order */
+  arms: ArmRows[]
+  /**
+   * The arm that data other than these rows speaks for. It is tested at most of alpha, and the
+   * others share the rest; null gives all the same.
+   */
+  favouredArm?: number | null
+  responseType: ResponseType
+  /** agreement that may be lost, 0 to 1 */
+  margin: number
+  alpha?: number
+  /** a route that answers less than this is not worth having */
+  minCoverage?: number
+  /** of the margin, 0 to 1: the loss that a threshold may show and still be taken for its width */
+  usedMargin?: number
+  seed: number
+}
+
+/**
+ * Similarity from which on two answers agree. The promise counts answers, so graded similarities
+ * are cut: a mean of 0.95 could hide one answer in twenty that is wrong altogether. 0.8 of chrF
+ * lets a word or two differ in a sentence; JSON, labels and code must be equal.
+ */
+export const AGREEMENT_CUT: Record<ResponseType, number> = {
+  json: 1,
+  label: 1,
+  code: 1,
+  'short-text': 0.8,
+  'free-text': 0.8,
+}
+
+const isGraded = (type: ResponseType): boolean => type === 'short-text' || type === 'free-text'
+
+/** The arm that answers most; among arms that answer nothing the one that agrees most. */
+const winnerOf = (arms: ArmFigures[]): number => {
+  const [best] = arms.toSorted(
+    (a, b) =>
+      b.coverage - a.coverage ||
+      b.agreementAnswered - a.agreementAnswered ||
+      b.agreement - a.agreement
+  )
+  return Math.max(0, arms.indexOf(best!))
+}
+
+const sliceRejection = ({ slices = [] }: ArmFigures): string | null => {
+  const failing = failingSlices(slices).map(
+    ({ slice, agreement, rows, upstreamAgreement }) =>
+      `${slice} agrees on ${percent(agreement)} of ${rows} rows (upstream: ${percent(upstreamAgreement)})`
+  )
+  return failing.length === 0
+    ? null
+    : `worse than the upstream by more than 10 points at every threshold that passed: ${failing.join('; ')}`
+}
+
+const rejection = (winner: ArmFigures | undefined, input: Required<GateInput>): string | null => {
+  if (winner === undefined || winner.rows === 0) return 'no held-out row was answered'
+  if (input.responseType === 'free-text')
+    return 'free text needs a judge to compare answers, and there is none'
+  if (winner.threshold !== null) return null
+  return (
+    winner.shortage ??
+    sliceRejection(winner) ??
+    `no threshold with a coverage of at least ${percent(input.minCoverage)} keeps the loss under ` +
+      `${percent(input.margin)}; answering everything that it may, arm ${winner.arm} agrees on ` +
+      percent(winner.agreement)
+  )
+}
+
+/** Of alpha, for the favoured arm: docs/decisions/2026-11-25-arm-favoured-by-validation.md */
+export const FAVOURED_SHARE = 0.8
+
+/**
+ * The widest threshold that passes lies where chance favoured it, and its last answers are the worst
+ * of all. A little narrower costs a point of coverage and leaves room under the margin:
+ * docs/decisions/2026-11-25-selective-gate-test.md.
+ */
+const USED_MARGIN = 0.6
+
+/** Shares of alpha by arm; they sum to 1, and are fixed before a held-out row is looked at. */
+const alphaShares = (arms: number, favoured: number | null): number[] =>
+  Array.from({ length: arms }, (_, arm) => {
+    if (favoured === null || arms === 1) return 1 / arms
+    return arm === favoured ? FAVOURED_SHARE : (1 - FAVOURED_SHARE) / (arms - 1)
+  })
+
+const upstreamAgreementOf = (rows: ArmRows['rows'], cut: number): number => {
+  const fresh = rows.flatMap((row) => (row.isTraffic ? (row.upstreamSimilarity ?? []) : []))
+  return fresh.length === 0 ? 1 : fresh.filter((value) => value >= cut).length / fresh.length
+}
+
+/**
+ * Chooses arm and threshold, and whether to promote. Every arm is tested on all held-out rows at
+ * its share of alpha; method and power: docs/decisions/2026-11-25-selective-gate-test.md,
+ * docs/decisions/2026-11-28-two-samples-one-level.md.
+ */
+export const decide = (given: GateInput): Verdict => {
+  const input = {
+    alpha: 0.05,
+    minCoverage: 0.2,
+    favouredArm: null,
+    usedMargin: USED_MARGIN,
+    ...given,
+  }
+  const { responseType, margin, alpha, minCoverage, usedMargin, seed } = input
+  const shares = alphaShares(input.arms.length, input.favouredArm)
+  const cut = AGREEMENT_CUT[responseType]
+  const shared = { cut, isGraded: isGraded(responseType), margin, alpha, minCoverage }
+  const arms = input.arms.map((arm, index) =>
+    armFigures(arm, { ...shared, usedMargin, seed, armAlpha: alpha * shares[index]! })
+  )
+  const arm = winnerOf(arms)
+  const winner = arms[arm]
+  const reason = rejection(winner, input)
+  return {
+    verdict: reason === null ? 'promote' : 'reject',
+    reason:
+      reason ??
+      `arm ${winner!.arm} answers ${percent(winner!.coverage)} at ${percent(winner!.agreementAnswered)} agreement`,
+    responseType,
+    margin,
+    arm,
+    upstreamAgreement: upstreamAgreementOf(input.arms[arm]?.rows ?? [], cut),
+    arms,
+    alpha,
+    minCoverage,
+    agreementCut: cut,
+  }
+}

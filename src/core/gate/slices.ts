@@ -1,0 +1,78 @@
+/**
+ * No part of the traffic may pay for the average: each slice with enough answered rows may
+ * lose ten points at most. Knows nothing of thresholds or arms.
+ */
+import { groupBy } from '../group-by.ts'
+import { binomialLowerTail, holm, proportionLowerBound } from './statistics.ts'
+import { effectiveRows } from './statistics-clusters.ts'
+
+const MIN_SLICE_ROWS = 50
+const SLICE_MARGIN = 0.1
+const ROUNDING = 1e-9
+/** Of the lower bound that is shown, one-sided. */
+const BOUND_ALPHA = 0.05
+
+export interface SliceFigures {
+  /** 'turn 1', 'plan=pro' */
+  slice: string
+  /** answered traffic rows */
+  rows: number
+  agreement: number
+  /** one-sided 95 % lower bound on the agreement; absent in older verdicts */
+  lowerBound?: number
+  /** upstream's agreement with itself on the slice; 1 without fresh answers */
+  upstreamAgreement: number
+  /** Holm-adjusted, H0: the loss is at most ten points */
+  pValue: number
+  /** the observed loss is at most ten points; in older verdicts: not significantly more */
+  holds: boolean
+}
+
+export interface SliceRow {
+  agrees: boolean
+  upstreamAgrees: boolean | null
+  conversation: string
+  slices: string[]
+}
+
+const shareOf = (values: boolean[]): number => values.filter(Boolean).length / values.length
+
+const bySlice = (rows: SliceRow[]): [string, SliceRow[]][] => {
+  const pairs = rows.flatMap((row) => row.slices.map((slice) => ({ slice, row })))
+  return [...groupBy(pairs, ({ slice }) => slice)]
+    .map(([slice, group]): [string, SliceRow[]] => [slice, group.map(({ row }) => row)])
+    .filter(([, group]) => group.length >= MIN_SLICE_ROWS)
+}
+
+/**
+ * Figures of every slice with at least 50 answered rows. A slice fails when its rows show a loss of
+ * more than ten points, significant or not: docs/decisions/2026-11-28-slices-narrow-the-route.md.
+ * Never fails for one more agreement.
+ */
+export const sliceFigures = (answered: SliceRow[]): SliceFigures[] => {
+  const figures = bySlice(answered).map(([slice, rows]) => {
+    const fresh = rows.flatMap((row) => row.upstreamAgrees ?? [])
+    const upstreamAgreement = fresh.length === 0 ? 1 : shareOf(fresh)
+    const agreement = shareOf(rows.map((row) => row.agrees))
+    const trials = effectiveRows(rows.map((row) => row.conversation))
+    const successes = agreement * trials
+    const least = Math.max(0, upstreamAgreement - SLICE_MARGIN)
+    return {
+      slice,
+      rows: rows.length,
+      agreement,
+      lowerBound: proportionLowerBound(successes, trials, BOUND_ALPHA),
+      upstreamAgreement,
+      pValue: binomialLowerTail(successes, trials, least),
+    }
+  })
+  const adjusted = holm(figures.map((figure) => figure.pValue))
+  return figures.map((figure, i) => ({
+    ...figure,
+    pValue: adjusted[i]!,
+    holds: figure.agreement >= figure.upstreamAgreement - SLICE_MARGIN - ROUNDING,
+  }))
+}
+
+export const failingSlices = (slices: SliceFigures[]): SliceFigures[] =>
+  slices.filter((slice) => !slice.holds)

@@ -1,0 +1,194 @@
+/**
+ * How much of the template and of the examples each stage's prompt still has, and how the training
+ * effort is divided among the stages. Knows nothing of templates, rows or engines; a stage's prompt
+ * is made by `compress.ts` and `retrieve.ts`.
+ */
+import { defaultLearningRate, type Hyperparameters } from '../../openai/fine-tuning.ts'
+
+/** `schedule`: PromptIntern's progressive stages; `query-only`: one stage without the prompt. */
+export type ArmName = 'schedule' | 'query-only'
+
+export interface StagePlan {
+  /** share of the template that this stage's prompt still has, 0 to 1 */
+  templateShare: number
+  /** few-shot examples in this stage's prompt */
+  examples: number
+  hyperparameters: Hyperparameters
+}
+
+export type ScheduleName =
+  'linear' | 'exponential' | 'inverse-exponential' | 'single-stage' | 'full-prompt'
+
+/** Curvature of the two exponential shapes: after a third of the way 34 % or 91 % are left. */
+const CURVATURE = 3
+
+const SHAPES: Record<'linear' | 'exponential' | 'inverse-exponential', (x: number) => number> = {
+  linear: (x) => 1 - x,
+  exponential: (x) =>
+    (Math.exp(-CURVATURE * x) - Math.exp(-CURVATURE)) / (1 - Math.exp(-CURVATURE)),
+  'inverse-exponential': (x) => 1 - Math.expm1(CURVATURE * x) / Math.expm1(CURVATURE),
+}
+
+/**
+ * Share of the prompt that each stage has, falling from 1 to 0 (PromptIntern, arXiv 2407.02211,
+ * section on progressive internalization). `single-stage` trains without the prompt only,
+ * `full-prompt` with all of it only; a progressive schedule of one stage is `single-stage`.
+ *
+ * In self-distillation the first stage has less than 1 already: with the whole prompt the student is
+ * its own teacher, and there is nothing to learn.
+ */
+export const stageShares = (name: ScheduleName, stages: number, distils = false): number[] => {
+  if (name === 'full-prompt') return [1]
+  if (name === 'single-stage' || stages <= 1) return [0]
+  return Array.from({ length: stages }, (_, k) => {
+    if (k === stages - 1) return 0
+    return SHAPES[name](distils ? (k + 1) / stages : k / (stages - 1))
+  })
+}
+
+/** What decides the defaults of training. */
+export interface TrainingFacts {
+  /** of the base model; null when the engine does not say */
+  parameters: number | null
+  /** tokens of the full template */
+  templateTokens: number
+  /** training rows */
+  rows: number
+}
+
+const SMALL_MODEL = 200e6
+
+/**
+ * Defaults of one arm's whole training: LoRA rank 16, or 32 for long templates and many rows;
+ * epochs clamp(10,000 / rows, 1, 10). `max_steps` is the same effort counted in optimizer steps.
+ */
+export const defaultHyperparameters = (
+  facts: TrainingFacts
+): Hyperparameters & { n_epochs: number; max_steps: number } => {
+  // an engine that does not name its size holds a model that fits this machine
+  const parameters = facts.parameters ?? SMALL_MODEL
+  const batchSize = parameters < SMALL_MODEL ? 8 : 16
+  const epochs = Math.round(Math.min(10, Math.max(1, 10_000 / Math.max(1, facts.rows))))
+  return {
+    rank: facts.templateTokens > 2000 || facts.rows > 2000 ? 32 : 16,
+    alpha: 32,
+    learning_rate: defaultLearningRate(parameters),
+    batch_size: batchSize,
+    n_epochs: epochs,
+    max_steps: Math.max(1, Math.ceil((facts.rows * epochs) / batchSize)),
+  }
+}
+
+/** Training with the prompt and removing it only at inference is near random (TriMPI). */
+const LAST_STAGE_SHARE = 0.4
+const WARMUP_SHARE = 0.05
+/** An optimizer that starts anew must not jump: its moments are empty. */
+const REWARMUP_STEPS = 10
+const MAX_REWARMUP_SHARE = 0.2
+
+/**
+ * Seconds that one row costs with this share of the prompt, up to a constant factor: an 800-token
+ * prompt costs seven times its absence on two cores, shared-prefix packing included.
+ */
+const secondsAtShare = (share: number): number => 0.1 + 0.6 * share
+
+export interface StagePlanInput extends TrainingFacts {
+  schedule: ScheduleName
+  stages: number
+  /** whether the lora learns from its own base model with the whole prompt */
+  distils?: boolean
+  /** few-shot examples that a full prompt has */
+  examples: number
+  /** override the defaults; steps and epochs are those of all stages together */
+  hyperparameters?: Hyperparameters
+  /** wall-clock seconds of all stages together; null or absent is no limit */
+  secondsBudget?: number | null
+}
+
+/** Share of the time that each stage gets; sums to 1. */
+const effortShares = (stages: number): number[] => {
+  if (stages === 1) return [1]
+  const last = Math.max(LAST_STAGE_SHARE, 1 / stages)
+  return Array.from({ length: stages }, (_, k) =>
+    k === stages - 1 ? last : (1 - last) / (stages - 1)
+  )
+}
+
+/**
+ * A stage with the prompt that makes fewer steps than this has learned next to nothing from it
+ * (docs/experiments.md).
+ */
+export const LEAST_PROMPTED_STEPS = 50
+
+/**
+ * Steps that the first stage, which has the whole prompt, can make in its slice of the time.
+ * @param seconds of all stages together
+ * @param secondsPerStep of one optimizer step with the whole prompt
+ */
+export const affordableFirstSteps = (
+  schedule: { schedule: ScheduleName; stages: number },
+  seconds: number,
+  secondsPerStep: number
+): number => {
+  const [first] = effortShares(stageShares(schedule.schedule, schedule.stages).length)
+  return Math.floor((seconds * first!) / secondsPerStep)
+}
+
+/** Where each stage lies on the one learning-rate curve: [start, end] as shares of all progress. */
+const spans = (shares: number[]): [number, number][] => {
+  const total = shares.reduce((sum, share) => sum + share, 0)
+  let passed = 0
+  return shares.map((share, k) => {
+    const start = passed / total
+    passed += share
+    return [start, k === shares.length - 1 ? 1 : passed / total]
+  })
+}
+
+/**
+ * Whole steps of each stage for its share of the time: those with more of the prompt cost more and
+ * are fewer. What rounding leaves goes to the last stage.
+ */
+const divideSteps = (total: number, effort: number[], prompts: number[]): number[] => {
+  const weights = effort.map((share, k) => share / secondsAtShare(prompts[k]!))
+  const sum = weights.reduce((all, weight) => all + weight, 0)
+  const early = weights
+    .slice(0, -1)
+    .map((weight) => Math.max(1, Math.floor((total * weight) / sum)))
+  const spent = early.reduce((all, steps) => all + steps, 0)
+  const least = Math.ceil((spent * LAST_STAGE_SHARE) / (1 - LAST_STAGE_SHARE))
+  return [...early, Math.max(1, least, total - spent)]
+}
+
+const warmup = (stage: number, steps: number, share: number): number =>
+  stage === 0
+    ? Math.min(0.5, WARMUP_SHARE / share)
+    : Math.min(MAX_REWARMUP_SHARE, REWARMUP_STEPS / steps)
+
+/**
+ * The stages of one arm. The last stage has at least 40 % of the optimizer steps and of the time,
+ * and all stages lie on one learning-rate curve. Under a time budget each stage has its slice as
+ * `max_seconds`, too.
+ */
+export const planStages = (input: StagePlanInput): StagePlan[] => {
+  const prompts = stageShares(input.schedule, input.stages, input.distils)
+  const effort = effortShares(prompts.length)
+  const base = { ...defaultHyperparameters(input), ...input.hyperparameters }
+  const steps = divideSteps(base.max_steps, effort, prompts)
+  const seconds = input.secondsBudget ?? null
+  const spanOf = spans(seconds === null ? steps : effort)
+  return prompts.map((templateShare, k) => {
+    const share = spanOf[k]![1] - spanOf[k]![0]
+    return {
+      templateShare,
+      examples: Math.floor(input.examples * templateShare + 1e-9),
+      hyperparameters: {
+        ...base,
+        max_steps: steps[k]!,
+        ...(seconds === null ? {} : { max_seconds: seconds * effort[k]! }),
+        warmup_ratio: warmup(k, steps[k]!, share),
+        schedule_span: spanOf[k]!,
+      },
+    }
+  })
+}

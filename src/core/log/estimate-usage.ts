@@ -1,0 +1,89 @@
+/**
+ * Tokens of an exchange whose provider did not count them. An estimate: the tokenizer may be another
+ * one than the model's, images and audio count nothing, and what is counted for the frame of a message
+ * is OpenAI's. Pure; the tokenizer is handed in.
+ */
+import type { ChatCompletion, ChatMessage, ChatRequest, Usage } from '../../openai/chat.ts'
+import { usageOf } from '../../openai/usage.ts'
+
+/** Number of tokens of a text. */
+export type CountTokens = (text: string) => number
+
+/** a longer text is not worth the time */
+const MAX_COUNTED_BYTES = 200_000
+/** Byte pair encoding is quadratic in a word's length, and such words are data rather than words. */
+const LONG_WORDS = /\S{400,}/g
+const BYTES_PER_TOKEN = 4
+
+/** OpenAI's cookbook, "How to count tokens with tiktoken": of every message, of a name, of the answer. */
+const MESSAGE_TOKENS = 3
+const NAME_TOKENS = 1
+const ANSWER_TOKENS = 3
+
+const roughly = (text: string): number => Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN)
+
+/** In bounded time: texts over 200 KB, and words over 400 characters, count a token every 4 bytes. */
+const bounded =
+  (count: CountTokens): CountTokens =>
+  (text) => {
+    if (Buffer.byteLength(text) > MAX_COUNTED_BYTES) return roughly(text)
+    let long = 0
+    const words = text.replace(LONG_WORDS, (word) => {
+      long += roughly(word)
+      return ''
+    })
+    return long + count(words)
+  }
+
+const textsOf = ({ content, tool_calls: calls }: ChatMessage): string[] => {
+  const parts = Array.isArray(content) ? content.map(({ text }) => text) : [content]
+  const texts = parts.filter((text) => typeof text === 'string')
+  return Array.isArray(calls) && calls.length > 0 ? [...texts, JSON.stringify(calls)] : texts
+}
+
+const total = (texts: string[], count: CountTokens): number =>
+  texts.reduce((sum, text) => sum + count(text), 0)
+
+const messageTokens = (message: ChatMessage, count: CountTokens): number =>
+  MESSAGE_TOKENS +
+  count(message.role) +
+  (typeof message.name === 'string' ? NAME_TOKENS + count(message.name) : 0) +
+  total(textsOf(message), count)
+
+const promptTokens = (request: ChatRequest, count: CountTokens): number => {
+  const { messages, tools, response_format: format } = request
+  const more = [tools, format].filter((value) => typeof value === 'object' && value !== null)
+  return (
+    ANSWER_TOKENS +
+    messages.reduce((sum, message) => sum + messageTokens(message, count), 0) +
+    total(
+      more.map((value) => JSON.stringify(value)),
+      count
+    )
+  )
+}
+
+const completionTokens = ({ choices }: ChatCompletion, count: CountTokens): number =>
+  choices.reduce((sum, { message }) => sum + total(textsOf(message), count), 0)
+
+const estimate = (request: ChatRequest, response: ChatCompletion, count: CountTokens): Usage =>
+  usageOf(promptTokens(request, count), completionTokens(response, count))
+
+/**
+ * @param request and response as the log has them, JSON
+ * @returns null where they are no chat request and its completion
+ */
+export const estimateUsage = (
+  request: string,
+  response: string | null,
+  count: CountTokens
+): Usage | null => {
+  try {
+    const completion = JSON.parse(response ?? 'null') as ChatCompletion | null
+    if (completion === null || !Array.isArray(completion.choices)) return null
+    return estimate(JSON.parse(request) as ChatRequest, completion, bounded(count))
+  } catch {
+    // neither is checked field by field: what is shaped otherwise has no estimate
+    return null
+  }
+}

@@ -1,0 +1,40 @@
+/** The immutable snapshot of live routes that requests are matched against. */
+import type { ChatRequest } from '../../openai/chat.ts'
+import { compileMatcher, templateKeyOf, type Matcher } from '../match/match.ts'
+import type { Match } from '../template/template.ts'
+import type { Route } from './route.ts'
+
+export interface RouteTable {
+  readonly matcher: Matcher
+  /** template version → route */
+  readonly byVersion: ReadonlyMap<string, Route>
+}
+
+/** False for a route of an earlier version, whose proof names no kinds of requests. */
+const namesKinds = (route: Partial<Route>): boolean => route.kinds !== undefined
+
+/** Compile a new table when the routes have changed; requests under way keep the one they saw. */
+export const compileRouteTable = (stored: Route[]): RouteTable => {
+  const routes = stored.filter(namesKinds)
+  return {
+    matcher: compileMatcher(routes.map((route) => route.template)),
+    byVersion: new Map(routes.map((route) => [route.template.version, route])),
+  }
+}
+
+export interface MatchedRoute {
+  route: Route
+  match: Match
+}
+
+/** The live route whose template is in the request, anchor by anchor (invariant 2). */
+export const matchRoute = (
+  { matcher, byVersion }: RouteTable,
+  request: ChatRequest,
+  tenant: string
+): MatchedRoute | null => {
+  if (byVersion.size === 0) return null
+  const match = matcher.match(templateKeyOf(request, tenant), request.messages)
+  const route = match && byVersion.get(match.template.version)
+  return match && route ? { route, match } : null
+}

@@ -1,0 +1,41 @@
+/** What must be equal, besides the text, for a request to belong to a template. */
+import { createHash } from 'node:crypto'
+import type { ChatRequest } from '../../openai/chat.ts'
+import type { TemplateKey } from './template.ts'
+
+/** JSON with sorted keys, so that equal values have equal text. */
+const canonicalJson = (value: unknown): string => {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+  if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null'
+  const fields = Object.entries(value)
+    .filter(([, field]) => field !== undefined)
+    .sort(([left], [right]) => (left < right ? -1 : 1))
+    .map(([name, field]) => `${JSON.stringify(name)}:${canonicalJson(field)}`)
+  return `{${fields.join(',')}}`
+}
+
+const digest = (value: unknown): string =>
+  createHash('sha256').update(canonicalJson(value)).digest('hex').slice(0, 32)
+
+const isGiven = (value: unknown): boolean =>
+  value !== undefined && value !== null && !(Array.isArray(value) && value.length === 0)
+
+const TOOL_FIELDS = ['tools', 'tool_choice', 'parallel_tool_calls', 'functions', 'function_call']
+
+/**
+ * @param tenant keyed hash of the caller's credential
+ * @returns digests are 32 hex digits of SHA-256 over canonical JSON, '' for what the request lacks
+ */
+export const templateKeyOf = (request: ChatRequest, tenant: string): TemplateKey => {
+  const tools = TOOL_FIELDS.filter((field) => isGiven(request[field]))
+  return {
+    tenant,
+    model: request.model,
+    tools: tools.length === 0 ? '' : digest(tools.map((field) => [field, request[field]])),
+    responseFormat: isGiven(request.response_format) ? digest(request.response_format) : '',
+  }
+}
+
+/** The key as one string, for maps. */
+export const keyText = ({ tenant, model, tools, responseFormat }: TemplateKey): string =>
+  `${tenant}\n${tools}\n${responseFormat}\n${model}`

@@ -1,0 +1,144 @@
+/**
+ * Forgetting, as admin API and CLI do it: names what was learned from the records that go, takes it
+ * back where that is wanted, deletes the records, and leaves the rest to the worker as a task
+ * (`forget-task.ts`). The task is written first, so one that is interrupted is ended by the next.
+ */
+import {
+  lorasOf,
+  type Internalization,
+  type InternalizationState,
+} from '../core/lifecycle/internalization.ts'
+import { isEmptySelection, type Selection } from '../core/log/selection.ts'
+import { transition } from '../core/lifecycle/transitions.ts'
+import { AppError } from '../errors.ts'
+import { survey } from './forget-survey.ts'
+import {
+  endTask,
+  forgetTasks,
+  mergeTasks,
+  newTaskName,
+  readTask,
+  saveTask,
+  type ForgetTask,
+  type LearnedCount,
+} from './forget-task.ts'
+import { rollBack, type PromotionContext } from './promote.ts'
+import type { Store } from '../store/store.ts'
+
+export interface ForgetRequest {
+  selection: Selection
+  /** take back what was trained on the records, and delete its loras */
+  retire: boolean
+  /** only count and name */
+  dryRun: boolean
+}
+
+export interface ForgetContext extends PromotionContext {
+  newId: () => string
+}
+
+/** An internalization that the records were part of. */
+export interface Learned extends LearnedCount {
+  templateVersion: string
+  /** as it is afterwards */
+  state: InternalizationState['name']
+  loras: string[]
+}
+
+export interface ForgetReport {
+  dryRun: boolean
+  records: number
+  /** null in a dry run */
+  bodies: number | null
+  learned: Learned[]
+  /** what the worker has to do yet; null when there is nothing */
+  task: string | null
+}
+
+const REASON = 'it was trained on records that were forgotten'
+
+const endedState = ({ state }: Internalization, retire: boolean): InternalizationState | null => {
+  switch (state.name) {
+    case 'training':
+    case 'evaluating':
+      return { name: 'failed', cause: REASON }
+    case 'approval':
+      return retire ? { name: 'rejected', reason: REASON } : null
+    case 'retired':
+      // else a rollback of its successor would bring it back
+      return retire ? { name: 'retired', reason: REASON } : null
+    default:
+      return null
+  }
+}
+
+/** What is still learning ends; the rest goes on unless `retire` says otherwise. */
+const takeBack = async (
+  store: Store,
+  rows: Internalization[],
+  retire: boolean,
+  context: ForgetContext
+): Promise<void> => {
+  for (const row of rows) {
+    const ended = endedState(row, retire)
+    if (ended !== null)
+      await store.internalizations.save(transition(row, ended), context.by, context.now)
+  }
+  if (!retire) return
+  for (const { state, templateVersion } of rows)
+    if (state.name === 'live') await rollBack(store, templateVersion, REASON, context)
+}
+
+/** Tasks whose records are not deleted yet: this one ends what they began. */
+const interruptedTasks = async (store: Store): Promise<Map<string, ForgetTask>> => {
+  const tasks = new Map<string, ForgetTask>()
+  for (const name of await forgetTasks(store)) {
+    const task = await readTask(store, name)
+    if (task !== null && !task.isForgotten) tasks.set(name, task)
+  }
+  return tasks
+}
+
+const learnedOf = async (store: Store, counts: LearnedCount[]): Promise<Learned[]> => {
+  const rows = await store.internalizations.list()
+  return rows.flatMap((row) => {
+    const count = counts.find(({ id }) => id === row.id)
+    const { templateVersion, state } = row
+    return count ? { ...count, templateVersion, state: state.name, loras: lorasOf(row) } : []
+  })
+}
+
+const trainedRows = async (store: Store, counts: LearnedCount[]): Promise<Internalization[]> => {
+  const ids = new Set(counts.filter(({ trained }) => trained > 0).map(({ id }) => id))
+  return (await store.internalizations.list()).filter(({ id }) => ids.has(id))
+}
+
+/**
+ * Running totals stay as they are: numbers without text.
+ * @throws AppError `invalid-request` when nothing is selected by; `conflict` when another one is
+ * begun meanwhile, or the worker has moved an internalization on: to be repeated
+ */
+export const forget = async (
+  store: Store,
+  { selection, retire, dryRun }: ForgetRequest,
+  context: ForgetContext
+): Promise<ForgetReport> => {
+  if (isEmptySelection(selection))
+    throw new AppError('invalid-request', 'say what to forget: records, a tenant or a user')
+  const found = await survey(store, selection)
+  const interrupted = dryRun ? new Map<string, ForgetTask>() : await interruptedTasks(store)
+  const task = mergeTasks([...interrupted.values(), { ...found, loras: [] }])
+  const rows = await trainedRows(store, task.learned)
+  if (retire) task.loras.push(...rows.flatMap(lorasOf))
+  const report = { dryRun, records: found.records, bodies: null, task: null }
+  if (dryRun) return { ...report, learned: await learnedOf(store, task.learned) }
+  if (found.records === 0 && found.templates.length === 0 && interrupted.size === 0)
+    return { ...report, bodies: 0, learned: [] }
+  const name = newTaskName(context.newId())
+  await saveTask(store, name, task)
+  for (const taken of interrupted.keys()) await endTask(store, taken)
+  await takeBack(store, rows, retire, context)
+  const counts = await store.records.forget(selection)
+  await saveTask(store, name, { ...task, isForgotten: true })
+  return { dryRun, ...counts, learned: await learnedOf(store, task.learned), task: name }
+}

@@ -1,0 +1,182 @@
+/**
+ * Where requests carry credentials: the one list for tenants, for upstreams with a key of their own,
+ * for stored paths and for the check of our own secrets. Knows names alone, never whether a credential
+ * is good.
+ *
+ * | provider | where |
+ * | --- | --- |
+ * | OpenAI | `authorization`; `openai-organization`, `openai-project` choose the account |
+ * | Mistral, Cohere, Together, OpenRouter, Groq, DeepSeek, Fireworks | `authorization` |
+ * | Anthropic | `x-api-key`, `authorization` |
+ * | Google | `x-goog-api-key`, `authorization`, `?key`, `?access_token`; `x-goog-user-project` |
+ * | Azure | `api-key`, `authorization`, `ocp-apim-subscription-key`, `?subscription-key`, `?code`, `?sig` |
+ * | AWS Bedrock | `authorization`, `x-amz-security-token`, `?X-Amz-Credential`, `?X-Amz-Signature` |
+ * | gateways | `x-portkey-api-key`, `helicone-auth`, `cf-aig-authorization`, `cf-access-client-id`, cookies |
+ */
+import { createRedactor } from '../../core/log/redact.ts'
+import { declaredHopByHop, HOP_BY_HOP } from './hop-by-hop.ts'
+
+/** What of a request can hold credentials; an `IncomingMessage` is one. */
+export interface Carrier {
+  /** flat list, as on the wire: Node's `headers` drop and join duplicates, the upstream gets each */
+  rawHeaders: readonly string[]
+  url?: string | undefined
+}
+
+export interface Credential {
+  /** in lower case; that of a query parameter begins with `?`, which no header's name has */
+  name: string
+  value: string
+}
+
+/** Names that the pattern below does not find. */
+const NAMES = new Set(['cookie', 'code', 'cf-access-client-id'])
+
+/** They choose an account or a person, and prove nothing by themselves. */
+const SELECTORS = new Set([
+  'openai-organization',
+  'openai-project',
+  'x-goog-user-project',
+  'x-portkey-config',
+  'x-forwarded-user',
+  'x-forwarded-email',
+  'x-remote-user',
+  'remote-user',
+])
+
+/** A word that names a secret, at the end of a part of the name: `x-acme-token`, `subscription-key`. */
+const SECRET_WORD =
+  /(?:key|token|secret|auth|authorization|password|passwd|pwd|credentials?|signature|sig|jwt|assertion)(?=$|[-_.[\]])/
+
+/** Such words in names whose values change with every request and prove nothing. */
+const HARMLESS =
+  /(?:idempotency|cache|websocket|partition|routing|sort)[-_]?key$|(?:page|continuation)[-_]?token$/
+
+/** Set by load balancers, bot detection and analytics: they change often, and no API accepts one. */
+const HARMLESS_COOKIE =
+  /^(?:__cf_bm|_cfuvid|__cflb|cf_clearance|AWSALB\w*|AWSELB\w*|ARRAffinity\w*|GCLB|INGRESSCOOKIE|BIGipServer.*|_ga.*|_gid|_gat.*|__utm.*|_fbp|_gcl_\w+|ajs_.*|_hj.*)$/
+
+/** Schemes without anything behind them: what a client sends whose key is not set. */
+const BARE_SCHEME = /^(?:bearer|basic|token|digest|negotiate|apikey|key)?$/i
+
+const SEPARATOR = /[?#&;]/
+const MARK = '[CREDENTIAL]'
+const USERINFO = /^([a-z][a-z\d+.-]*:\/\/)[^/?#]*@/i
+
+const redactKeys = createRedactor({ detectors: ['key'], patterns: {} })
+
+const decoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    return text
+  }
+}
+
+/** The parameters of a request target. */
+export const parametersOf = (target: string): Credential[] => {
+  const at = target.search(/[?#]/)
+  if (at < 0) return []
+  return target
+    .slice(at + 1)
+    .split(SEPARATOR)
+    .map((parameter) => {
+      const equals = parameter.indexOf('=')
+      const [name, value] =
+        equals < 0 ? [parameter, ''] : [parameter.slice(0, equals), parameter.slice(equals + 1)]
+      return { name: decoded(name).trim().toLowerCase(), value }
+    })
+}
+
+const cookiesThatCount = (cookies: string): string =>
+  cookies
+    .split(';')
+    .map((cookie) => cookie.trim())
+    .filter((cookie) => cookie !== '' && !HARMLESS_COOKIE.test(cookie.split('=', 1)[0]!))
+    .join('; ')
+
+const byName = (left: Credential, right: Credential): number =>
+  left.name < right.name ? -1 : left.name > right.name ? 1 : 0
+
+const connectionOf = (rawHeaders: readonly string[]): string | undefined => {
+  const values: string[] = []
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2)
+    if (rawHeaders[i]!.length === 10 && rawHeaders[i]!.toLowerCase() === 'connection')
+      values.push(rawHeaders[i + 1]!)
+  return values.length === 0 ? undefined : values.join(',')
+}
+
+export interface Credentials {
+  /**
+   * All that the upstream gets to see, ordered by name; those of one name as they were sent. Cookies of
+   * load balancers and analytics are none.
+   */
+  of(carrier: Carrier): Credential[]
+  /** Whether a header or a query parameter of this name is one. @param name in lower case */
+  isOne(name: string): boolean
+  /** A request target without the query parameters that are credentials. */
+  withoutParameters(target: string): string
+  /** A request target as it may be stored: values of credentials, and what looks like a key, are marked. */
+  masked(target: string): string
+}
+
+/** Whether one of them proves something: not empty, no scheme alone, no choice of an account. */
+export const areProof = (credentials: readonly Credential[]): boolean =>
+  credentials.some(({ name, value }) => !SELECTORS.has(name) && !BARE_SCHEME.test(value.trim()))
+
+/** @param further names of headers and query parameters, in lower case (`CREDENTIAL_NAMES`) */
+export const createCredentials = (further: readonly string[] = []): Credentials => {
+  const configured = new Set(further)
+  const isOne = (name: string): boolean =>
+    NAMES.has(name) ||
+    SELECTORS.has(name) ||
+    configured.has(name) ||
+    (SECRET_WORD.test(name) && !HARMLESS.test(name))
+
+  const headersOf = (rawHeaders: readonly string[]): Credential[] => {
+    const declared = declaredHopByHop(connectionOf(rawHeaders))
+    const found: Credential[] = []
+    for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+      const name = rawHeaders[i]!.toLowerCase()
+      if (!isOne(name) || HOP_BY_HOP.has(name) || declared.has(name)) continue
+      const value = name === 'cookie' ? cookiesThatCount(rawHeaders[i + 1]!) : rawHeaders[i + 1]!
+      if (name !== 'cookie' || value !== '') found.push({ name, value })
+    }
+    return found
+  }
+
+  const parametersIn = (target: string): Credential[] =>
+    parametersOf(target)
+      .filter(({ name }) => isOne(name))
+      .map(({ name, value }) => ({ name: `?${name}`, value }))
+
+  const isParameter = (parameter: string): boolean =>
+    isOne(decoded(parameter.split('=', 1)[0]!).trim().toLowerCase())
+
+  return {
+    isOne,
+    of: ({ rawHeaders, url = '' }) => {
+      const found = headersOf(rawHeaders).concat(parametersIn(url))
+      return found.length < 2 ? found : found.sort(byName)
+    },
+    withoutParameters: (target) => {
+      const at = target.indexOf('?')
+      if (at < 0) return target
+      const kept = target
+        .slice(at + 1)
+        .split('&')
+        .filter((parameter) => !parameter.split(SEPARATOR).some(isParameter))
+      return target.slice(0, at) + (kept.length === 0 ? '' : `?${kept.join('&')}`)
+    },
+    masked: (target) => {
+      const at = target.search(/[?#]/)
+      if (at < 0 && target.startsWith('/')) return target
+      const path = (at < 0 ? target : target.slice(0, at)).replace(USERINFO, `$1${MARK}@`)
+      const query = at < 0 ? '' : target.slice(at)
+      const marked = query.replaceAll(/[^?#&;]+/g, (parameter) =>
+        isParameter(parameter) ? `${parameter.split('=', 1)[0]}=${MARK}` : parameter
+      )
+      return redactKeys([path + marked])[0]!
+    },
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * Asks an engine for one answer and decides whether it may be given. The answer is held back until
+ * it is whole and sure: the confidence can only fall, so an unsure one is dropped early, and no
+ * byte of it reaches the client. Knows nothing of the client's connection.
+ */
+import { AppError } from '../../errors.ts'
+import { answerFault, endingFault } from '../../core/answer/answer-rules.ts'
+import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
+import {
+  adaptedRequest,
+  FULL_CONFIDENCE,
+  updateConfidence,
+  type Route,
+} from '../../core/route/route.ts'
+import type { Engine, GeneratedDelta } from '../../engine/engine.ts'
+import type { ChatRequest, FinishReason, Usage } from '../../openai/chat.ts'
+import type { FaultReason } from '../reasons.ts'
+import type { MatchedRoute } from '../../core/route/route-table.ts'
+
+export type LoraAnswer =
+  | { given: true; content: string; confidence: number; usage: Usage | null }
+  | {
+      given: false
+      reason: FaultReason
+      confidence: number | null
+      /** what it cost until then, where the engine counts along */
+      usage: Usage | null
+    }
+
+export interface AskOptions {
+  /** for the whole answer */
+  timeoutMs: number
+  /** answers are no longer than this, whatever the request allows */
+  maxTokens: number
+  formats: AnswerFormats
+  /** aborted when the client goes away */
+  signal: AbortSignal
+  /** takes what was thrown while the engine was asked, and what it was taken for */
+  onFault: (error: unknown, reason: FaultReason) => void
+}
+
+const fault = (reason: FaultReason, confidence: number | null = null): LoraAnswer => ({
+  given: false,
+  reason,
+  confidence,
+  usage: null,
+})
+
+/** One answer as it grows. */
+class Draft {
+  content = ''
+  confidence = FULL_CONFIDENCE
+  usage: Usage | null = null
+  private finishReason: FinishReason | null = null
+  private tokens = 0
+  private readonly route: Route
+
+  constructor(route: Route) {
+    this.route = route
+  }
+
+  add(delta: GeneratedDelta): void {
+    this.content += delta.text
+    this.tokens += delta.logprobs.length
+    this.confidence = updateConfidence(this.route.confidence, this.confidence, delta.logprobs)
+    this.finishReason = delta.finishReason ?? this.finishReason
+    this.usage = delta.usage ?? this.usage
+  }
+
+  /** Written so that NaN counts as unsure. */
+  get isUnsure(): boolean {
+    return !(this.confidence >= this.route.threshold)
+  }
+
+  judge(request: ChatRequest, formats: AnswerFormats): LoraAnswer {
+    const { content, confidence, usage } = this
+    const ending = endingFault(this.finishReason, this.tokens)
+    if (ending === 'engine-error')
+      throw new AppError(
+        'engine-unavailable',
+        `the answer ended ${this.finishReason ?? 'without a reason'}`
+      )
+    if (ending) return fault(ending, ending === 'length' ? confidence : null)
+    if (this.isUnsure) return fault('low-confidence', confidence)
+    const broken = answerFault(content, request, this.route, formats)
+    return broken ? fault(broken, confidence) : { given: true, content, confidence, usage }
+  }
+}
+
+const generate = async (
+  deltas: AsyncIterable<GeneratedDelta>,
+  draft: Draft,
+  request: ChatRequest,
+  { formats, signal }: Pick<AskOptions, 'formats' | 'signal'>
+): Promise<LoraAnswer> => {
+  let isOver = false
+  for await (const delta of deltas) {
+    signal.throwIfAborted()
+    draft.add(delta)
+    isOver ||= Boolean(delta.finishReason)
+    // leaving the loop ends the iteration, which stops the generation
+    if (draft.isUnsure && !isOver) return fault('low-confidence')
+  }
+  return draft.judge(request, formats)
+}
+
+const faultOfError = (error: unknown): FaultReason => {
+  if (!(error instanceof AppError)) return 'engine-error'
+  if (error.code === 'engine-timeout') return 'engine-timeout'
+  return error.status < 500 ? 'engine-refused' : 'engine-error'
+}
+
+const whenAborted = (signal: AbortSignal): Promise<never> =>
+  new Promise((_resolve, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+
+/** Never rejects: a fault of ours is a reason to ask the upstream. */
+export const askLora = async (
+  engine: Engine,
+  { route, match }: MatchedRoute,
+  request: ChatRequest,
+  { timeoutMs, maxTokens, formats, signal, onFault }: AskOptions
+): Promise<LoraAnswer> => {
+  const deadline = new AbortController()
+  const timer = setTimeout(
+    () => deadline.abort(new AppError('engine-timeout', `no answer within ${timeoutMs} ms`)),
+    timeoutMs
+  )
+  const stop = AbortSignal.any([deadline.signal, signal])
+  const draft = new Draft(route)
+  try {
+    const asked: ChatRequest = {
+      ...adaptedRequest(route, match, request, maxTokens),
+      // so that an answer that is given up in its middle tells what it cost
+      stream_options: { include_usage: true, continuous_usage_stats: true },
+    }
+    const deltas = engine.stream(asked, { signal: stop })
+    const generating = generate(deltas, draft, request, { formats, signal: stop })
+    // an engine that does not heed its signal must not hold the client up
+    return await Promise.race([generating, whenAborted(stop)])
+  } catch (error) {
+    if (signal.aborted) return { ...fault('client-closed'), usage: draft.usage }
+    const reason = deadline.signal.aborted ? 'engine-timeout' : faultOfError(error)
+    onFault(error, reason)
+    return fault(reason)
+  } finally {
+    clearTimeout(timer)
+  }
+}

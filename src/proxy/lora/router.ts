@@ -1,0 +1,75 @@
+/** Third step: whether a matched request is asked of the lora, and if not, why not. */
+import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
+import { findAmbiguousMember } from '../../core/request/ambiguous-members.ts'
+import { eligibility, trafficPosition } from '../../core/route/route.ts'
+import { isProven, kindOf } from '../../core/route/request-kind.ts'
+import type { ChatRequest } from '../../openai/chat.ts'
+import type { Engine } from '../../engine/engine.ts'
+import { createBreaker, type Breaker } from '../breaker.ts'
+import type { Exchange } from '../exchange.ts'
+import type { MatchedRoute } from '../../core/route/route-table.ts'
+import type { SkipReason } from '../reasons.ts'
+import type { ProxyMetrics } from '../metrics/metrics.ts'
+import { acceptanceOf, type Tenants } from '../access/tenants.ts'
+import type { Upstreams } from '../upstream/upstreams.ts'
+
+export type Decision =
+  { target: 'lora'; engine: Engine; breaker: Breaker } | { target: 'upstream'; reason: SkipReason }
+
+export interface RouterDeps {
+  /** engines by the name that routes carry */
+  engines: ReadonlyMap<string, Engine>
+  tenants: Tenants
+  upstreams: Pick<Upstreams, 'nameFor'> | null
+  formats: AnswerFormats
+  breaker: { maxFailures: number; pauseMs: number }
+  metrics: Pick<ProxyMetrics, 'watchBreaker'>
+  now: () => number
+}
+
+/** What of an exchange decides. */
+type Asking = Pick<Exchange, 'tenant' | 'hasProof' | 'body'>
+
+export type Router = (matched: MatchedRoute, request: ChatRequest, asking: Asking) => Decision
+
+export const createRouter = (deps: RouterDeps): Router => {
+  const { engines, tenants, upstreams, formats, breaker, metrics, now } = deps
+  const breakers = new Map<string, Breaker>()
+  for (const { name } of engines.values()) {
+    const created = createBreaker({ ...breaker, now })
+    breakers.set(name, created)
+    metrics.watchBreaker(name, created.state)
+  }
+
+  const skipReason = (
+    { route, match }: MatchedRoute,
+    request: ChatRequest,
+    { tenant, hasProof, body }: Asking
+  ): SkipReason | null => {
+    if (!hasProof) return 'no-credential'
+    // a request without a key that the upstream takes must not learn what a lora knows
+    const upstream = upstreams === null ? null : upstreams.nameFor(request.model)
+    if (!tenants.accepted(acceptanceOf(tenant, upstream))) return 'credential-not-accepted'
+    const ineligible = eligibility(request, route.template)
+    if (ineligible) return ineligible
+    if (!isProven(route.kinds, kindOf(request, match))) return 'kind-not-proven'
+    const inShare = route.trafficShare >= 1 || trafficPosition(match) < route.trafficShare
+    if (!inShare) return 'traffic-share'
+    // the upstream might read another model or other messages, and then no template is in it
+    if (findAmbiguousMember(body) !== null) return 'ambiguous-members'
+    // last, since the first request with a schema compiles it
+    const unsupported = formats.unsupported(request, route.template.responseFormat)
+    return unsupported === null ? null : 'response-format'
+  }
+
+  return (matched, request, asking) => {
+    const skipped = skipReason(matched, request, asking)
+    if (skipped) return { target: 'upstream', reason: skipped }
+    const engine = engines.get(matched.route.engine)
+    const engineBreaker = engine && breakers.get(engine.name)
+    if (!engineBreaker) return { target: 'upstream', reason: 'engine-missing' }
+    return engineBreaker.allows()
+      ? { target: 'lora', engine, breaker: engineBreaker }
+      : { target: 'upstream', reason: 'engine-paused' }
+  }
+}

@@ -1,0 +1,91 @@
+/** Reads from the log what `core/template-traffic.ts` measures. A bounded part of it: the newest calls. */
+import { compileMatcher } from '../core/match/match.ts'
+import type { StoredRecord } from '../core/log/record.ts'
+import type { Template } from '../core/template/template.ts'
+import {
+  callsPerMonth,
+  discardedShare,
+  isOfUpstream,
+  removedShare,
+  upstreamTokens,
+  type TemplateTraffic,
+  type TrafficWindow,
+} from '../core/cost/template-traffic.ts'
+import type { Store } from '../store/store.ts'
+
+/** read without bodies */
+const CALLS = 500
+/** read with bodies, for the template's share of a prompt */
+const TEXTS = 50
+/** of the held-out records, which the upstream answered, where nothing newer is of the upstream */
+const HELD_OUT = 200
+const DAY_MS = 86_400_000
+
+export interface TrafficOptions {
+  /** of the calls that are logged, 0 to 1 */
+  captureShare: number
+  /** whether tokens are estimated where the upstream counted none */
+  estimatesUsage: boolean
+  /** records that the upstream answered, where the newest calls are all the lora's */
+  heldOutIds: readonly string[]
+}
+
+const edgeOfLog = async (
+  store: Store,
+  order: 'asc' | 'desc',
+  templateVersion?: string
+): Promise<number | null> => {
+  const [record] = await store.records.list({
+    order,
+    limit: 1,
+    bodies: false,
+    ...(templateVersion === undefined ? {} : { templateVersion }),
+  })
+  return record?.at ?? null
+}
+
+/**
+ * From the oldest of the calls read to the end of the log, so that traffic that has ceased counts as
+ * ceased. Where the calls read span less than a day it begins with the template's first record.
+ */
+const windowOf = async (
+  store: Store,
+  { version }: Template,
+  calls: StoredRecord[]
+): Promise<TrafficWindow> => {
+  const times = calls.map(({ at }) => at)
+  const to = Math.max(...times, (await edgeOfLog(store, 'desc')) ?? 0)
+  const from = Math.min(...times)
+  if (calls.length < CALLS || to - from >= DAY_MS) return { calls: calls.length, from, to }
+  const { requests } = await store.templates.stats(version)
+  const first = Math.min(from, (await edgeOfLog(store, 'asc', version)) ?? from)
+  return { calls: Math.max(requests, calls.length), from: first, to }
+}
+
+/** @returns null without a record of the template */
+export const loadTraffic = async (
+  store: Store,
+  template: Template,
+  { captureShare, estimatesUsage, heldOutIds }: TrafficOptions
+): Promise<TemplateTraffic | null> => {
+  const query = { templateVersion: template.version, order: 'desc' } as const
+  const calls = await store.records.list({ ...query, limit: CALLS, bodies: false })
+  if (calls.length === 0) return null
+  const texts = await store.records.list({
+    ...query,
+    limit: TEXTS,
+    answeredOnly: true,
+    estimates: estimatesUsage,
+  })
+  const older = calls.some(isOfUpstream)
+    ? []
+    : await store.records.byIds(heldOutIds.slice(-HELD_OUT))
+  const window = await windowOf(store, template, calls)
+  return {
+    window,
+    callsPerMonth: callsPerMonth(window, captureShare),
+    upstream: upstreamTokens([...calls, ...older]) ?? upstreamTokens(texts),
+    removedShare: removedShare(compileMatcher([template]), texts),
+    discardedShare: discardedShare(calls),
+  }
+}

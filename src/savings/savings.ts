@@ -1,0 +1,127 @@
+/** What answers without the prompt have saved so far, less all that they cost. */
+import { savingsOf, shareEngine, type OwnCosts, type Savings } from '../core/cost/economics.ts'
+import type { Internalization } from '../core/lifecycle/internalization.ts'
+import { liveHours } from '../core/lifecycle/live-hours.ts'
+import {
+  engineHoursUsd,
+  trainedSeconds,
+  type Draft,
+  type EconomicsSettings,
+} from '../core/cost/template-economics.ts'
+import type { Template } from '../core/template/template.ts'
+import type { Store, TemplateStats } from '../store/store.ts'
+
+export interface TemplateSavings extends TemplateStats {
+  version: string
+  /** since its first answer, at today's prices; null where its calls cannot be priced */
+  usd: Savings | null
+}
+
+export interface SavingsReport {
+  templates: TemplateSavings[]
+  /** with all that engine and training cost; null where no call can be priced */
+  usd: Savings | null
+  /** calls that a lora answered and that cannot be priced: nothing counts as saved by them */
+  unpricedAnswers: number
+  /** null: not set, and the engine's hours count nothing */
+  engineUsdPerHour: number | null
+  /** in which at least one lora was live */
+  engineHours: number
+  trainingHours: number
+}
+
+/** The templates' savings, less all of the engine's and the trainings' cost. */
+const totalOf = (parts: readonly Savings[], { engineUsd, trainingUsd }: OwnCosts): Savings => {
+  const sum = (figure: keyof Savings) => parts.reduce((total, part) => total + part[figure], 0)
+  const [grossUsd, discardedUsd] = [sum('grossUsd'), sum('discardedUsd')]
+  return {
+    grossUsd,
+    byModelUsd: sum('byModelUsd'),
+    byPromptUsd: sum('byPromptUsd'),
+    discardedUsd,
+    engineUsd,
+    trainingUsd,
+    netUsd: grossUsd - discardedUsd - engineUsd - trainingUsd,
+  }
+}
+
+const liveHoursOf = async (
+  store: Store,
+  internalizations: readonly Internalization[],
+  now: number
+): Promise<number> => {
+  const histories = []
+  for (const { id } of internalizations) histories.push(await store.internalizations.history(id))
+  return liveHours(histories, now)
+}
+
+const hoursTrained = (internalizations: readonly Internalization[]): number =>
+  internalizations.reduce((sum, row) => sum + trainedSeconds(row), 0) / 3600
+
+/** What the template's internalizations cost, whether they went live or not. */
+const trainingUsdOf = (
+  own: readonly Internalization[],
+  draft: Draft | undefined,
+  settings: EconomicsSettings
+): number => {
+  const evaluations = own.filter(({ verdict }) => verdict !== null).length
+  const evaluationUsd = evaluations * (draft?.onceUsd.evaluation ?? 0)
+  return engineHoursUsd(hoursTrained(own), settings) + evaluationUsd
+}
+
+interface Priced {
+  row: TemplateStats & { version: string }
+  draft: Draft | undefined
+  trainingUsd: number
+}
+
+const savedBy = ({ row, draft, trainingUsd }: Priced, engineUsd: number): Savings | null => {
+  if (draft?.perCallUsd == null) return null
+  const discarded = row.fallbacks * (draft.traffic?.discardedShare ?? 0)
+  const volume = { answered: row.answered, discarded }
+  return savingsOf(draft.perCallUsd, volume, { engineUsd, trainingUsd })
+}
+
+/** The engine's cost goes to the templates that can be priced, by what each has saved. */
+const withShares = (templates: readonly Priced[], engineUsd: number): TemplateSavings[] => {
+  const saved = templates.map((template) => savedBy(template, 0))
+  const grossOf = saved.flatMap((usd) => (usd === null ? [] : [usd.grossUsd]))
+  const shares = shareEngine(engineUsd, grossOf).values()
+  return templates.map((template, index) => ({
+    ...template.row,
+    usd: saved[index] == null ? null : savedBy(template, shares.next().value!),
+  }))
+}
+
+/** @param draftAll drafts by version; of templates that are gone there are none */
+export const savingsReport = async (
+  store: Store,
+  settings: EconomicsSettings,
+  draftAll: (templates: readonly Template[]) => Promise<Map<string, Draft>>,
+  now: number
+): Promise<SavingsReport> => {
+  const totals = await store.templates.totals()
+  const internalizations = await store.internalizations.list()
+  const worked = new Set(internalizations.map(({ templateVersion }) => templateVersion))
+  const drafts = await draftAll(
+    (await store.templates.list()).filter(({ version }) => worked.has(version))
+  )
+  const priced = totals.map((row): Priced => {
+    const own = internalizations.filter(({ templateVersion }) => templateVersion === row.version)
+    const draft = drafts.get(row.version)
+    return { row, draft, trainingUsd: trainingUsdOf(own, draft, settings) }
+  })
+  const engineHours = await liveHoursOf(store, internalizations, now)
+  const engineUsd = engineHoursUsd(engineHours, settings)
+  const templates = withShares(priced, engineUsd)
+  const parts = templates.flatMap(({ usd }) => usd ?? [])
+  const trainingUsd = priced.reduce((sum, template) => sum + template.trainingUsd, 0)
+  return {
+    templates,
+    usd: parts.length === 0 ? null : totalOf(parts, { engineUsd, trainingUsd }),
+    unpricedAnswers: templates.reduce((sum, row) => sum + (row.usd === null ? row.answered : 0), 0),
+    engineUsdPerHour: settings.engineUsdPerHour,
+    engineHours,
+    trainingHours: hoursTrained(internalizations),
+  }
+}

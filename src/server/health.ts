@@ -1,0 +1,66 @@
+/** How log and engine are, looked at from time to time. Neither is asked on behalf of a request. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { AppError } from '../errors.ts'
+import type { ReportFault, ServerFault } from '../fault-log.ts'
+import type { LogQueueStats } from '../proxy/log-queue.ts'
+
+export interface Health {
+  /** false while records are dropped and none is written: a burst that drops some is no fault */
+  logIsTaken(): boolean
+  /** whether the engine answered when it was last asked; null without one */
+  engineIsReachable(): boolean | null
+  stop(): void
+}
+
+export interface HealthOptions {
+  logStats: () => LogQueueStats
+  engine: { models(): Promise<unknown> } | null
+  fault: ReportFault<ServerFault>
+  everyMs?: number
+  /** for the engine's answer */
+  timeoutMs?: number
+}
+
+const isStuck = (before: LogQueueStats, after: LogQueueStats): boolean =>
+  after.dropped > before.dropped && after.written === before.written
+
+export const watchHealth = ({
+  logStats,
+  engine,
+  fault,
+  everyMs = 5000,
+  timeoutMs = 5000,
+}: HealthOptions): Health => {
+  let stats = logStats()
+  let isTaken = true
+  // the server starts after its engine
+  let isReachable = engine === null ? null : true
+  let isAsking = false
+  const askEngine = async (asked: NonNullable<HealthOptions['engine']>): Promise<void> => {
+    if (isAsking) return
+    isAsking = true
+    const answered = asked.models().then(
+      () => null,
+      (error: unknown) => error
+    )
+    void answered.finally(() => (isAsking = false))
+    const tooLate = new AppError('engine-timeout', `the engine said nothing for ${timeoutMs} ms`)
+    const error = await Promise.race([answered, delay(timeoutMs, tooLate, { ref: false })])
+    // that it is still away is no news
+    if (error !== null && isReachable === true) fault('engine-away', error)
+    isReachable = error === null
+  }
+  const timer = setInterval(() => {
+    const newest = logStats()
+    // without anything dropped or written there is no news
+    if (newest.dropped > stats.dropped || newest.written > stats.written)
+      isTaken = !isStuck(stats, newest)
+    stats = newest
+    if (engine !== null) void askEngine(engine)
+  }, everyMs)
+  return {
+    logIsTaken: () => isTaken,
+    engineIsReachable: () => isReachable,
+    stop: () => clearInterval(timer),
+  }
+}

@@ -1,0 +1,151 @@
+/** The log as it is read, tagged and pruned; `append.ts` writes it. */
+import { and, asc, desc, eq, gt, inArray, lt } from 'drizzle-orm'
+import type { StoredRecord } from '../../../core/log/record.ts'
+import { createEstimator, lacksUsage } from './estimates.ts'
+import type { RecordQuery, RecordStore } from '../../store.ts'
+import { readWholes, textOf } from './bodies.ts'
+import type { BaseCache } from './base-cache.ts'
+import { inChunks } from '../base/chunks.ts'
+import type { Connection, Database } from '../base/database.ts'
+import { forget, select } from './forget.ts'
+import { prune } from './prune.ts'
+import { records, segments } from '../base/schema.ts'
+import { scrub } from './scrub.ts'
+import { decodeSegment, placeOf, segmentOf, type SegmentRecord } from './segment-codec.ts'
+import { executeIn, type SqlTransaction } from '../base/statements.ts'
+import { addTotals, count, type Totals } from '../base/totals.ts'
+
+type RecordRow = typeof records.$inferSelect
+
+/** segments in memory at a time */
+const SEGMENTS_AT_ONCE = 50
+
+/** The rows' records as their segments have them, by sequence. */
+const readSegmentRecords = async (
+  db: Database,
+  rows: RecordRow[]
+): Promise<Map<number, SegmentRecord>> => {
+  const found = new Map<number, SegmentRecord>()
+  const ids = [...new Set(rows.map(({ sequence }) => segmentOf(sequence)))]
+  for (const chunk of inChunks(ids, SEGMENTS_AT_ONCE)) {
+    const read = await db.select().from(segments).where(inArray(segments.id, chunk))
+    const decoded = new Map(read.map(({ id, data }) => [id, decodeSegment(data)]))
+    for (const { sequence } of rows) {
+      const record = decoded.get(segmentOf(sequence))?.[placeOf(sequence)]
+      if (record) found.set(sequence, record)
+    }
+  }
+  return found
+}
+
+/** @param needsBodies of a record; without them it is as if they were pruned */
+const toRecords = async (
+  db: Database,
+  rows: RecordRow[],
+  needsBodies: (record: SegmentRecord) => boolean
+): Promise<StoredRecord[]> => {
+  const bySequence = await readSegmentRecords(db, rows)
+  const texts = [...bySequence.values()]
+    .filter(needsBodies)
+    .flatMap(({ request, response }) => [request, response])
+  const wholes = await readWholes(
+    db.$client,
+    texts.flatMap((text) => text?.body ?? [])
+  )
+  return rows.flatMap(({ sequence, templateVersion }) => {
+    const record = bySequence.get(sequence)
+    if (record === undefined) return []
+    const request = textOf(record.request, wholes) ?? ''
+    return {
+      ...record.head,
+      usage: record.usage,
+      request,
+      response: textOf(record.response, wholes),
+      sequence,
+      templateVersion,
+    }
+  })
+}
+
+const withoutBodies = (record: StoredRecord): StoredRecord => ({
+  ...record,
+  request: '',
+  response: null,
+})
+
+const listRows = (db: Database, query: RecordQuery): Promise<RecordRow[]> => {
+  const { templateVersion, order = 'asc', limit, after, answeredOnly = false } = query
+  const isBehind = order === 'asc' ? gt : lt
+  return db
+    .select()
+    .from(records)
+    .where(
+      and(
+        templateVersion === undefined ? undefined : eq(records.templateVersion, templateVersion),
+        after === undefined ? undefined : isBehind(records.sequence, after),
+        answeredOnly ? eq(records.answered, true) : undefined
+      )
+    )
+    .orderBy((order === 'asc' ? asc : desc)(records.sequence))
+    .limit(limit)
+}
+
+/** Moves the records to the template, and their count with them. */
+const tagRecords = async (
+  tx: SqlTransaction,
+  ids: string[],
+  templateVersion: string
+): Promise<void> => {
+  const rows = await executeIn(
+    tx,
+    'select id, at, template_version as was from records where id in',
+    ids
+  )
+  const moved = rows.filter(({ was }) => was !== templateVersion)
+  const totals: Totals = new Map()
+  for (const { at, was } of moved) {
+    count(totals, templateVersion, { requests: 1, lastSeen: Number(at) })
+    if (was !== null) count(totals, String(was), { requests: -1 })
+  }
+  await executeIn(
+    tx,
+    'update records set template_version = ? where id in',
+    moved.map(({ id }) => String(id)),
+    [templateVersion]
+  )
+  await addTotals(tx, totals)
+}
+
+/** All but what has to do with writing. */
+export const createRecordStore = (
+  connection: Connection,
+  cache: BaseCache
+): Omit<RecordStore, 'append' | 'usageTotals'> => {
+  const { read, writeSql } = connection
+  const estimate = createEstimator()
+  return {
+    list: async (query) => {
+      const { bodies = true, estimates = false } = query
+      const needsBodies = estimates && !bodies ? lacksUsage : () => bodies
+      const found = await read(async (db) => toRecords(db, await listRows(db, query), needsBodies))
+      const page = estimates ? await estimate(found) : found
+      return bodies ? page : page.map(withoutBodies)
+    },
+    byIds: (ids) =>
+      read(async (db) => {
+        const byId = new Map<string, StoredRecord>()
+        for (const chunk of inChunks([...new Set(ids)])) {
+          const rows = await db.select().from(records).where(inArray(records.id, chunk))
+          for (const record of await toRecords(db, rows, () => true)) byId.set(record.id, record)
+        }
+        return ids.flatMap((id) => byId.get(id) ?? [])
+      }),
+    tagTemplate: async (ids, version) => {
+      for (const chunk of inChunks(ids)) await writeSql((tx) => tagRecords(tx, chunk, version))
+    },
+    prune: (before) => prune(connection, cache, before),
+    select: (selection, after) => select(connection, selection, after),
+    forget: (selection) => forget(connection, cache, selection),
+    scrub: () => scrub(connection),
+  }
+}

@@ -1,0 +1,51 @@
+/** The operator's commands for the engine's machine, as the worker runs them. */
+import type { Config, EngineMachine } from '../../config/config.ts'
+import { maskSecrets } from '../../mask-secrets.ts'
+import { runShell } from '../../process/shell-command.ts'
+import type { EngineCommand, EngineCommands } from '../deps.ts'
+
+/** Keys of ours that a machine of the engine's has no use for. */
+const WITHHELD = ['ADMIN_TOKEN', 'TENANT_SECRET', 'UPSTREAM_API_KEY']
+const SECRET_NAME = /KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL/i
+/** Shorter values are words that a line may well have in it. */
+const MIN_SECRET_CHARS = 6
+const MAX_LINE_CHARS = 300
+
+/** @param env whose values under a secret's name do not show, either */
+export const maskLine = (line: string, env: NodeJS.ProcessEnv): string => {
+  const known = Object.entries(env).filter(
+    ([name, value]) => SECRET_NAME.test(name) && (value ?? '').length >= MIN_SECRET_CHARS
+  )
+  const masked = known.reduce((rest, [name, value]) => rest.replaceAll(value!, `[${name}]`), line)
+  return maskSecrets(masked).slice(0, MAX_LINE_CHARS)
+}
+
+const commandOf = (command: string, limitMs: number, env: NodeJS.ProcessEnv): EngineCommand => {
+  return async (signal) => {
+    const result = await runShell(command, { env, limitMs, signal })
+    return {
+      ...result,
+      lastLine: result.lastLine === null ? null : maskLine(result.lastLine, env),
+    }
+  }
+}
+
+const commandsOf = (
+  { startCommand, stopCommand, startMs, idleMs }: EngineMachine,
+  env: NodeJS.ProcessEnv
+): EngineCommands => ({
+  start: commandOf(startCommand, startMs, env),
+  stop: stopCommand === null ? null : commandOf(stopCommand, startMs, env),
+  startMs,
+  idleMs,
+})
+
+/** @returns null where the worker does not start the engine */
+export const engineCommandsOf = (
+  engine: Config['engine'],
+  env: NodeJS.ProcessEnv
+): EngineCommands | null => {
+  if (engine.kind !== 'http' || engine.machine === null) return null
+  const passed = Object.entries(env).filter(([name]) => !WITHHELD.includes(name))
+  return commandsOf(engine.machine, { ...Object.fromEntries(passed), ENGINE_URL: engine.url })
+}

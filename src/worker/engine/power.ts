@@ -1,0 +1,162 @@
+/**
+ * Starts the engine's machine when something needs it and stops it when nothing has for a while. The
+ * commands run beside the worker's rounds, one at a time. What has to outlive the worker is in the
+ * store before a command begins.
+ */
+import {
+  afterCommandFailure,
+  decidePower,
+  NO_PAUSE,
+  observe,
+  UNTOUCHED,
+  type CommandPause,
+  type EngineNeed,
+  type PowerMemory,
+} from '../../core/learn/engine-power.ts'
+import type { Store } from '../../store/store.ts'
+import type { CommandResult, EngineCommands, WorkerDeps } from '../deps.ts'
+import type { EngineWatch } from './watch.ts'
+
+const SNAPSHOT = 'engine-power'
+
+type CommandName = 'start' | 'stop'
+
+type PowerDeps = Pick<WorkerDeps, 'store' | 'now' | 'log'>
+
+export interface EnginePower {
+  /** Begins what is due, and does not wait for it. */
+  settle(need: EngineNeed | null): Promise<void>
+  /** Kills the command that runs, and waits for its end. */
+  close(): Promise<void>
+}
+
+export interface PowerParts {
+  commands: EngineCommands
+  watch: EngineWatch
+  /** @returns whether the engine may be stopped */
+  beforeStop(): Promise<boolean>
+}
+
+const readMemory = async ({ snapshots }: Store): Promise<PowerMemory> => {
+  const bytes = await snapshots.get(SNAPSHOT)
+  return bytes === null ? UNTOUCHED : (JSON.parse(new TextDecoder().decode(bytes)) as PowerMemory)
+}
+
+class Power implements EnginePower {
+  private readonly deps: PowerDeps
+  private readonly parts: PowerParts
+  private memory: PowerMemory
+  /** as it is in the store */
+  private saved: string
+  private readonly pauses: Record<CommandName, CommandPause> = { start: NO_PAUSE, stop: NO_PAUSE }
+  private running: Promise<void> | null = null
+  private need: EngineNeed | null = null
+  private readonly closing = new AbortController()
+
+  constructor(deps: PowerDeps, parts: PowerParts, memory: PowerMemory) {
+    this.deps = deps
+    this.parts = parts
+    this.memory = memory
+    this.saved = JSON.stringify(memory)
+  }
+
+  async settle(need: EngineNeed | null): Promise<void> {
+    const { commands, watch } = this.parts
+    const now = this.deps.now()
+    const awaySince = watch.awaySince()
+    this.sayWhatStays(need)
+    if (awaySince === null) this.pauses.start = NO_PAUSE
+    await this.remember(observe(this.memory, { need, awaySince, now }))
+    const action = decidePower({
+      now,
+      need,
+      awaySince,
+      memory: this.memory,
+      isRunning: this.running !== null,
+      canStop: commands.stop !== null,
+      startPause: this.pauses.start,
+      stopPause: this.pauses.stop,
+      startMs: commands.startMs,
+      idleMs: commands.idleMs,
+    })
+    if (action === 'start') await this.start(now)
+    if (action === 'stop') await this.stop(now)
+  }
+
+  async close(): Promise<void> {
+    this.closing.abort()
+    await this.running
+    await this.remember(this.memory)
+  }
+
+  private async start(now: number): Promise<void> {
+    await this.remember({ ...this.memory, isOurs: true, startedAt: now })
+    this.run('start', this.parts.commands.start)
+  }
+
+  private async stop(now: number): Promise<void> {
+    if (await this.parts.beforeStop()) this.run('stop', this.parts.commands.stop!)
+    else await this.remember({ ...this.memory, idleSince: now })
+  }
+
+  private run(name: CommandName, command: EngineCommands['start']): void {
+    this.deps.log({ level: 'info', message: `${name} command begins` })
+    this.running = this.finish(name, command(this.closing.signal))
+  }
+
+  private async finish(name: CommandName, ending: Promise<CommandResult>): Promise<void> {
+    const result = await ending
+    this.running = null
+    if (result.exitCode === 0) this.succeeded(name)
+    else this.failed(name, result)
+  }
+
+  private succeeded(name: CommandName): void {
+    const now = this.deps.now()
+    this.pauses[name] = NO_PAUSE
+    this.deps.log({ level: 'info', message: `${name} command is done` })
+    if (name === 'start') {
+      this.memory = { ...this.memory, startedAt: now }
+      this.parts.watch.askNow()
+      return
+    }
+    this.memory = { ...UNTOUCHED, idleSince: this.memory.idleSince }
+    this.parts.watch.stopped()
+  }
+
+  /** A machine may run all the same: it stays ours, and is stopped when nothing needs it. */
+  private failed(name: CommandName, { exitCode, endedBy, lastLine }: CommandResult): void {
+    const now = this.deps.now()
+    this.memory = { ...this.memory, startedAt: null }
+    if (endedBy === 'caller') return
+    this.pauses[name] = afterCommandFailure(this.pauses[name], now)
+    const reason = endedBy === 'limit' ? 'took too long' : `failed with ${exitCode ?? 'a signal'}`
+    this.deps.log({
+      level: 'error',
+      message: `${name} command ${reason}, and is tried again: ${lastLine ?? 'it said nothing'}`,
+      data: { exitCode, nextInMs: this.pauses[name].notBefore - now },
+    })
+  }
+
+  private sayWhatStays(need: EngineNeed | null): void {
+    if (need === 'routes' && this.need !== 'routes')
+      this.deps.log({ level: 'info', message: 'the engine stays: live routes need it' })
+    this.need = need
+  }
+
+  private async remember(memory: PowerMemory): Promise<void> {
+    const text = JSON.stringify(memory)
+    if (text !== this.saved) {
+      await this.deps.store.snapshots.put(SNAPSHOT, new TextEncoder().encode(text))
+      this.saved = text
+    }
+    this.memory = memory
+  }
+}
+
+export const openEnginePower = async (deps: PowerDeps, parts: PowerParts): Promise<EnginePower> => {
+  const memory = await readMemory(deps.store)
+  if (memory.startedAt !== null)
+    deps.log({ level: 'info', message: 'a start was begun before: the engine is waited for' })
+  return new Power(deps, parts, memory)
+}

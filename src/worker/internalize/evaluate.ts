@@ -1,0 +1,200 @@
+/**
+ * Asks every arm's last lora the held-out requests, compares with the logged outcomes and, when the
+ * operator gave an upstream key, the upstream with itself. Each batch of answers is stored before
+ * the next is asked, so a crash repeats no paid call.
+ */
+import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
+import { AGREEMENT_CUT, decide, type HeldOutRow, type Verdict } from '../../core/gate/gate.ts'
+import { armByValidationLoss, chooseStatistic } from '../../core/gate/arm.ts'
+import {
+  heldOutIds,
+  validationCount,
+  type Internalization,
+  type InternalizationPlan,
+} from '../../core/lifecycle/internalization.ts'
+import { textOf } from '../../core/answer/outcome.ts'
+import { kindOf, lengthBands } from '../../core/route/request-kind.ts'
+import type { ConfidenceStatistic } from '../../core/route/route.ts'
+import type { Template } from '../../core/template/template.ts'
+import type { Engine } from '../../engine/engine.ts'
+import type { EvaluationRow } from '../../store/store.ts'
+import type { WorkerDeps } from '../deps.ts'
+import { evaluateRow, outcomeSimilarity, type EvaluateDeps } from './evaluate-row.ts'
+import { exchangesByIds, outcomeOfText, type Exchange } from './exchanges.ts'
+
+/** Asked at once, so that the engine can batch them. */
+const BATCH_ROWS = 16
+
+interface EvaluationContext extends EvaluateDeps {
+  deps: WorkerDeps
+  internalization: Internalization
+  plan: InternalizationPlan
+}
+
+/** The exchanges that an evaluation asks for. */
+interface EvaluationSets {
+  /** training rows that no optimizer step has seen; the confidence statistic is chosen by them */
+  validation: Exchange[]
+  /** of both samples, those of traffic first */
+  heldOut: Exchange[]
+}
+
+/** A fresh upstream answer; the row as it is where none comes. */
+const withUpstream = async (
+  { deps, plan }: EvaluationContext,
+  row: EvaluationRow,
+  exchange: Exchange
+): Promise<EvaluationRow> => {
+  const [record] = await deps.store.records.byIds([exchange.id])
+  if (record === undefined || deps.replayUpstream === null) return row
+  const response = await deps.replayUpstream(record.request)
+  if (response === null) return row
+  const outcome = outcomeOfText(response)
+  return {
+    ...row,
+    upstreamAnswer: textOf(outcome) ?? '',
+    upstreamSimilarity: outcomeSimilarity(plan, outcome, exchange.outcome),
+  }
+}
+
+const evaluateBatch = (
+  context: EvaluationContext,
+  arm: number,
+  batch: Exchange[],
+  isReplayed: (exchange: Exchange, index: number) => boolean
+): Promise<EvaluationRow[]> => {
+  const { plan, internalization } = context
+  const lora = plan.arms[arm]!.results.at(-1)!.lora
+  return Promise.all(
+    batch.map(async (exchange, index) => {
+      const row: EvaluationRow = {
+        internalizationId: internalization.id,
+        arm,
+        recordId: exchange.id,
+        ...(await evaluateRow(context, plan, lora, exchange)),
+        upstreamAnswer: null,
+        upstreamSimilarity: null,
+      }
+      return isReplayed(exchange, index) ? withUpstream(context, row, exchange) : row
+    })
+  )
+}
+
+const setsOf = async (
+  { store }: WorkerDeps,
+  plan: InternalizationPlan,
+  template: Template
+): Promise<EvaluationSets> => {
+  const validation = plan.trainRecordIds.slice(
+    plan.trainRecordIds.length - validationCount(plan.trainRecordIds.length)
+  )
+  return {
+    validation: await exchangesByIds(store, template, validation),
+    heldOut: await exchangesByIds(store, template, heldOutIds(plan)),
+  }
+}
+
+type RowsByRecord = ReadonlyMap<string, EvaluationRow>
+
+const statisticOf = (
+  { plan }: EvaluationContext,
+  answered: RowsByRecord,
+  validation: Exchange[]
+): ConfidenceStatistic =>
+  chooseStatistic(
+    validation.flatMap(({ id }) => {
+      const row = answered.get(id)
+      return row === undefined || row.deferred !== null ? [] : row
+    }),
+    AGREEMENT_CUT[plan.answers.responseType]
+  )
+
+/**
+ * The held-out rows of one arm as the gate judges them.
+ * @param upstream rows of the first arm, which alone have fresh upstream answers
+ */
+const heldOutRows = (
+  { plan }: EvaluationContext,
+  answered: RowsByRecord,
+  upstream: RowsByRecord,
+  heldOut: Exchange[]
+): HeldOutRow[] => {
+  const [traffic, unseen] = [new Set(plan.holdoutRecordIds), new Set(plan.unseenRecordIds)]
+  const kinds = heldOut.map(({ request, match }) => kindOf(request, match))
+  const bands = lengthBands(kinds.map(({ chars }) => chars))
+  return heldOut.flatMap(({ id, conversation }, i) => {
+    const row = answered.get(id)
+    if (row === undefined) return []
+    const { similarity, logprobSum, logprobMin, deferred } = row
+    return {
+      similarity,
+      logprobSum,
+      logprobMin,
+      deferred,
+      upstreamSimilarity: upstream.get(id)?.upstreamSimilarity ?? null,
+      conversation,
+      isTraffic: traffic.has(id),
+      isUnseen: unseen.has(id),
+      slices: [...kinds[i]!.traits, ...kinds[i]!.values, bands[i]!],
+    }
+  })
+}
+
+const verdictOf = (
+  context: EvaluationContext,
+  rows: EvaluationRow[],
+  { validation, heldOut }: EvaluationSets
+): Verdict => {
+  const { deps, plan } = context
+  const byArm = plan.arms.map(
+    (_, arm) => new Map(rows.filter((row) => row.arm === arm).map((row) => [row.recordId, row]))
+  )
+  return decide({
+    arms: plan.arms.map(({ name }, arm) => ({
+      arm: name,
+      statistic: statisticOf(context, byArm[arm]!, validation),
+      rows: heldOutRows(context, byArm[arm]!, byArm[0]!, heldOut),
+    })),
+    favouredArm: armByValidationLoss(
+      plan.arms.map((arm) => arm.results.at(-1)?.metrics.valid_loss ?? null)
+    ),
+    responseType: plan.answers.responseType,
+    margin: deps.config.margin,
+    minCoverage: deps.config.minCoverage,
+    seed: plan.seed,
+  })
+}
+
+/** The verdict over all arms; goes on where an interrupted evaluation stopped. */
+export const evaluate = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  internalization: Internalization,
+  plan: InternalizationPlan,
+  template: Template
+): Promise<Verdict> => {
+  const formats = createAnswerFormats()
+  const context: EvaluationContext = { deps, engine, formats, internalization, plan }
+  const sets = await setsOf(deps, plan, template)
+  const done = await deps.store.internalizations.evaluations(internalization.id)
+  const doneKeys = new Set(done.map((row) => `${row.arm}/${row.recordId}`))
+  const heldOut = new Set(sets.heldOut)
+  const all = [...sets.heldOut, ...sets.validation]
+  for (let arm = 0; arm < plan.arms.length; arm++) {
+    const open = all.filter(({ id }) => !doneKeys.has(`${arm}/${id}`))
+    for (let start = 0; start < open.length; start += BATCH_ROWS) {
+      const bought = done.filter((row) => row.upstreamSimilarity !== null).length
+      const replays = arm === 0 ? deps.config.upstreamReplays - bought : 0
+      const batch = open.slice(start, start + BATCH_ROWS)
+      const rows = await evaluateBatch(
+        context,
+        arm,
+        batch,
+        (exchange, index) => index < replays && heldOut.has(exchange)
+      )
+      await deps.store.internalizations.addEvaluations(rows)
+      done.push(...rows)
+    }
+  }
+  return verdictOf(context, done, sets)
+}

@@ -1,0 +1,138 @@
+/**
+ * From log records to a template's population: every request that the template recognizes, that a
+ * route may answer by its form, and that the upstream answered with 2xx, whatever the answer was.
+ * Records that a lora answered are left out, or a lora would learn from itself.
+ */
+import { readChatRequest } from '../../core/request/chat-reading.ts'
+import { conversationKeys } from '../../core/request/conversation.ts'
+import { compileMatcher, type Matcher } from '../../core/match/match.ts'
+import { templateKeyOf } from '../../core/template/template-key.ts'
+import { outcomeOf, textOf, type Outcome } from '../../core/answer/outcome.ts'
+import type { StoredRecord } from '../../core/log/record.ts'
+import { eligibility } from '../../core/route/route.ts'
+import type { Match, Template } from '../../core/template/template.ts'
+import type { ChatCompletion, ChatRequest } from '../../openai/chat.ts'
+import type { Store } from '../../store/store.ts'
+
+export interface Exchange {
+  id: string
+  at: number
+  /** one key for all turns of a conversation */
+  conversation: string
+  query: string
+  outcome: Outcome
+  match: Match
+  /** as the upstream read it */
+  request: ChatRequest
+  /** `system_fingerprint` of the upstream's answer */
+  fingerprint: string | null
+}
+
+const parse = <T>(text: string | null): T | null => {
+  if (text === null) return null
+  try {
+    return JSON.parse(text) as T
+  } catch {
+    return null
+  }
+}
+
+/** @returns null for what the proxy would not match either: no chat request, too long or too deep */
+export const requestOf = ({ request }: Pick<StoredRecord, 'request'>): ChatRequest | null => {
+  if (request === null) return null
+  const { outcome } = readChatRequest(Buffer.from(request))
+  return typeof outcome !== 'string' && outcome.isWhole ? outcome.request : null
+}
+
+/** @param responseText a completion; null or text that is none gives `unreadable` */
+export const outcomeOfText = (responseText: string | null): Outcome =>
+  outcomeOf(parse<ChatCompletion>(responseText))
+
+const fingerprintOf = (completion: ChatCompletion | null): string | null => {
+  const fingerprint = completion?.['system_fingerprint']
+  return typeof fingerprint === 'string' ? fingerprint : null
+}
+
+const isAnsweredByUpstream = ({ status, route }: StoredRecord): boolean =>
+  status >= 200 && status < 300 && route?.outcome !== 'answered'
+
+/** A conversation's key is known when all of its turns are. */
+type SingleExchange = Omit<Exchange, 'conversation'>
+
+const exchangeOf = (matcher: Matcher, record: StoredRecord): SingleExchange | null => {
+  if (!isAnsweredByUpstream(record)) return null
+  const request = requestOf(record)
+  if (request === null) return null
+  const match = matcher.match(templateKeyOf(request, record.tenant), request.messages)
+  if (match === null || eligibility(request, match.template) !== null) return null
+  const completion = parse<ChatCompletion>(record.response)
+  return {
+    id: record.id,
+    at: record.at,
+    query: [match.query, ...match.turns.map((turn) => turn.content)].join('\n'),
+    outcome: outcomeOf(completion),
+    match,
+    request,
+    fingerprint: fingerprintOf(completion),
+  }
+}
+
+/** @param exchanges in the order of time */
+const withConversations = (exchanges: SingleExchange[]): Exchange[] => {
+  const keys = conversationKeys(
+    exchanges.map(({ id, match, outcome }) => ({
+      id,
+      opening: match.query,
+      turns: match.turns,
+      answer: textOf(outcome),
+    }))
+  )
+  return exchanges.map((exchange, i) => ({ ...exchange, conversation: keys[i]! }))
+}
+
+const PAGE_ROWS = 500
+
+/** The template's population, newest `limit` exchanges at most, in time order. */
+export const loadExchanges = async (
+  store: Store,
+  template: Template,
+  limit: number
+): Promise<Exchange[]> => {
+  const matcher = compileMatcher([template])
+  const exchanges: SingleExchange[] = []
+  let before: number | undefined
+  while (exchanges.length < limit) {
+    const page = await store.records.list({
+      templateVersion: template.version,
+      order: 'desc',
+      limit: PAGE_ROWS,
+      ...(before === undefined ? {} : { after: before }),
+    })
+    exchanges.push(...page.flatMap((record) => exchangeOf(matcher, record) ?? []))
+    if (page.length < PAGE_ROWS) break
+    before = page.at(-1)!.sequence
+  }
+  return withConversations(exchanges.slice(0, limit).reverse())
+}
+
+/**
+ * The exchanges of the given records, in the order of the ids. Conversations are told apart by what
+ * these records alone say.
+ */
+export const exchangesByIds = async (
+  store: Store,
+  template: Template,
+  ids: string[]
+): Promise<Exchange[]> => {
+  const matcher = compileMatcher([template])
+  const byId = new Map<string, SingleExchange>()
+  for (let start = 0; start < ids.length; start += PAGE_ROWS) {
+    for (const record of await store.records.byIds(ids.slice(start, start + PAGE_ROWS))) {
+      const exchange = exchangeOf(matcher, record)
+      if (exchange !== null) byId.set(record.id, exchange)
+    }
+  }
+  const inTime = [...byId.values()].toSorted((a, b) => a.at - b.at)
+  const known = new Map(withConversations(inTime).map((exchange) => [exchange.id, exchange]))
+  return ids.flatMap((id) => known.get(id) ?? [])
+}

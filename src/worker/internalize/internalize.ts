@@ -1,0 +1,194 @@
+/**
+ * One step of one internalization: reads its state, does one effect, writes the next state.
+ * candidate → training(arm, stage) → evaluating → approval → live; see core/transitions.ts.
+ */
+import {
+  isCurrentPlan,
+  type Internalization,
+  type InternalizationState,
+} from '../../core/lifecycle/internalization.ts'
+import { afterFailure } from '../../core/learn/stage-retry.ts'
+import { transition } from '../../core/lifecycle/transitions.ts'
+import type { Template } from '../../core/template/template.ts'
+import type { Engine } from '../../engine/engine.ts'
+import { AppError, toAppError, type ErrorCode } from '../../errors.ts'
+import { isUnfinished, type JobObject } from '../../openai/fine-tuning.ts'
+import { goLive, type PromotionContext } from '../../lifecycle/promote.ts'
+import type { WorkerDeps } from '../deps.ts'
+import { isEngineLost } from '../engine/watch.ts'
+import { evaluate } from './evaluate.ts'
+import { planInternalization } from './plan.ts'
+import { reportProgress } from './progress.ts'
+import { warnUnlessItPays } from './would-pay.ts'
+import { createStageJob, stageJobs, stageResult, type StageContext } from './train.ts'
+
+/** `waiting`: nothing to do until the engine or a person moves; `engine-lost`: it did not answer. */
+export type StepOutcome = 'advanced' | 'waiting' | 'engine-lost'
+
+const BY = 'worker'
+
+/** Failures that pass: the step is tried again later and the internalization stays where it is. */
+const TRANSIENT = new Set<ErrorCode>(['store-unavailable', 'conflict'])
+
+export const promotionContext = (deps: WorkerDeps): PromotionContext => ({
+  by: BY,
+  now: deps.now(),
+  trafficShare: deps.config.trafficShare,
+})
+
+const save = (
+  deps: WorkerDeps,
+  internalization: Internalization,
+  state: InternalizationState
+): Promise<Internalization> => {
+  return deps.store.internalizations.save(transition(internalization, state), BY, deps.now())
+}
+
+const begin = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  internalization: Internalization,
+  template: Template
+): Promise<StepOutcome> => {
+  const planned = await planInternalization(deps, engine, template)
+  if ('refused' in planned) {
+    const { refused: reason } = planned
+    deps.log({
+      level: 'warn',
+      message: `nothing is trained: ${reason}`,
+      data: { template: template.version },
+    })
+    await save(deps, internalization, { name: 'rejected', reason })
+    return 'advanced'
+  }
+  await warnUnlessItPays(deps, template)
+  await save(deps, { ...internalization, plan: planned }, { name: 'training', arm: 0, stage: 0 })
+  return 'advanced'
+}
+
+const nextTrainingState = ({ plan, arm, stage }: StageContext): InternalizationState => {
+  if (stage + 1 < plan.arms[arm]!.stages.length) return { name: 'training', arm, stage: stage + 1 }
+  if (arm + 1 < plan.arms.length) return { name: 'training', arm: arm + 1, stage: 0 }
+  return { name: 'evaluating' }
+}
+
+const finishStage = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  context: StageContext,
+  job: JobObject
+): Promise<StepOutcome> => {
+  const result = await stageResult(engine, context, job)
+  const arms = context.plan.arms.map((arm, index) =>
+    index === context.arm
+      ? { ...arm, results: [...arm.results.slice(0, context.stage), result] }
+      : arm
+  )
+  const advanced = { ...context.internalization, plan: { ...context.plan, arms } }
+  await save(deps, advanced, nextTrainingState(context))
+  deps.log({
+    level: 'info',
+    message: 'stage trained',
+    data: { internalization: context.internalization.id, arm: context.arm, ...result },
+  })
+  return 'advanced'
+}
+
+const train = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  context: StageContext
+): Promise<StepOutcome> => {
+  const jobs = await stageJobs(engine, context)
+  const job = jobs[0] ?? (await createStageJob(deps, engine, context))
+  if (job.status === 'succeeded') return finishStage(deps, engine, context, job)
+  if (isUnfinished(job)) {
+    await reportProgress(deps, engine, context, job)
+    return 'waiting'
+  }
+  const ending = `job ${job.id} of stage ${context.stage} ${job.status}: ${job.error?.message ?? 'no reason given'}`
+  const next = afterFailure(jobs, deps.now())
+  // a job that was cancelled by hand is not created again
+  if (next === 'give-up') throw new AppError('invalid-state', ending)
+  if (next === 'wait') return 'waiting'
+  deps.log({ level: 'warn', message: `${ending}; it is tried again`, data: { job: job.id } })
+  await createStageJob(deps, engine, context)
+  return 'advanced'
+}
+
+const judge = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  internalization: Internalization,
+  template: Template
+): Promise<StepOutcome> => {
+  const verdict = await evaluate(deps, engine, internalization, internalization.plan!, template)
+  const judged = { ...internalization, verdict }
+  deps.log({ level: 'info', message: `verdict: ${verdict.verdict}`, data: { ...verdict } })
+  if (verdict.verdict === 'reject') {
+    await save(deps, judged, { name: 'rejected', reason: verdict.reason })
+    return 'advanced'
+  }
+  await save(deps, judged, { name: 'approval' })
+  return 'advanced'
+}
+
+/** Without AUTO_PROMOTE a person moves it on. */
+const promote = async (
+  deps: WorkerDeps,
+  internalization: Internalization
+): Promise<StepOutcome> => {
+  if (!deps.config.autoPromote) return 'waiting'
+  await goLive(deps.store, internalization, promotionContext(deps))
+  return 'advanced'
+}
+
+const step = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  internalization: Internalization,
+  template: Template
+): Promise<StepOutcome> => {
+  const { state } = internalization
+  if (!isCurrentPlan(internalization.plan))
+    throw new AppError('invalid-state', 'it was planned by an earlier version: internalize again')
+  switch (state.name) {
+    case 'candidate':
+      return begin(deps, engine, internalization, template)
+    case 'training':
+      return train(deps, engine, {
+        internalization,
+        plan: internalization.plan!,
+        template,
+        arm: state.arm,
+        stage: state.stage,
+      })
+    case 'evaluating':
+      return judge(deps, engine, internalization, template)
+    case 'approval':
+      return promote(deps, internalization)
+    default:
+      return 'waiting'
+  }
+}
+
+/** Does one step; a failure that will not pass ends the internalization as `failed` with its cause. */
+export const advance = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  internalization: Internalization
+): Promise<StepOutcome> => {
+  try {
+    const template = await deps.store.templates.get(internalization.templateVersion)
+    if (template === null)
+      throw new AppError('not-found', `template ${internalization.templateVersion} is gone`)
+    return await step(deps, engine, internalization, template)
+  } catch (thrown) {
+    const error = toAppError(thrown)
+    deps.fault('internalization', thrown, { internalization: internalization.id })
+    if (isEngineLost(error)) return 'engine-lost'
+    if (TRANSIENT.has(error.code)) return 'waiting'
+    await save(deps, internalization, { name: 'failed', cause: error.message })
+    return 'advanced'
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * Which exchanges an internalization trains on and which judge it, and whether anything that could
+ * come of them could go live. Reads the log; asks the engine only for the number of tokens.
+ */
+import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
+import { splitPopulation, repeatsOf, type Split } from '../../core/learn/dataset.ts'
+import { minimumRows } from '../../core/gate/samples.ts'
+import type { InternalizeOptions, Population } from '../../core/lifecycle/internalization.ts'
+import { targetOf, textOf } from '../../core/answer/outcome.ts'
+import { EMPTY_PROMPT, studentMessages } from '../../core/template/prompt.ts'
+import { detectResponseType, similarity } from '../../core/answer/score.ts'
+import type { ResponseType } from '../../core/answer/score.ts'
+import type { Template } from '../../core/template/template.ts'
+import type { Engine } from '../../engine/engine.ts'
+import type { ChatMessage } from '../../openai/chat.ts'
+import type { ModelObject } from '../../openai/fine-tuning.ts'
+import type { WorkerDeps } from '../deps.ts'
+import { loadExchanges, type Exchange } from './exchanges.ts'
+
+/** Exchanges read for each one that is asked for, since a question that repeats trains once. */
+const READ_AHEAD = 4
+/** The gate's level over all tests together: a sample that cannot pass here cannot pass anywhere. */
+const ALPHA = 0.05
+
+export interface PlannedRows extends Split<Exchange> {
+  responseType: ResponseType
+  population: Omit<Population, 'withoutPrompt'>
+}
+
+/** Why nothing is trained, and what would help. */
+export interface PlanRefusal {
+  refused: string
+}
+
+const messagesOf = ({ match, outcome }: Exchange): ChatMessage[] => [
+  ...studentMessages(match, EMPTY_PROMPT),
+  { role: 'assistant', content: targetOf(outcome) },
+]
+
+/** No tokenizer makes more tokens than bytes; chat markers come on top, some eight a message. */
+const MARKER_TOKENS = 16
+
+const mostTokensOf = (messages: ChatMessage[]): number =>
+  messages.reduce(
+    (sum, { content }) => sum + MARKER_TOKENS + Buffer.byteLength(String(content ?? '')),
+    0
+  )
+
+/** Whether messages fit the model's context; asks the engine only where their bytes leave a doubt. */
+export const fitsContext = async (
+  engine: Engine,
+  base: ModelObject,
+  messages: ChatMessage[]
+): Promise<boolean> => {
+  const most = base.max_model_len
+  if (most === undefined || mostTokensOf(messages) <= most) return true
+  return (await engine.countTokens(base.id, messages)) <= most
+}
+
+const fitting = async (
+  engine: Engine,
+  base: ModelObject,
+  exchanges: Exchange[]
+): Promise<Exchange[]> => {
+  const kept: Exchange[] = []
+  for (const exchange of exchanges)
+    if (await fitsContext(engine, base, messagesOf(exchange))) kept.push(exchange)
+  return kept
+}
+
+const outcomesOf = (exchanges: Exchange[]): Population['outcomes'] => {
+  const outcomes: Population['outcomes'] = {}
+  for (const { outcome } of exchanges) outcomes[outcome.kind] = (outcomes[outcome.kind] ?? 0) + 1
+  return outcomes
+}
+
+const textsOf = (exchanges: Exchange[]): string[] =>
+  exchanges.flatMap(({ outcome }) => textOf(outcome) ?? [])
+
+const isSameAnswer =
+  (type: ResponseType) =>
+  (a: Exchange, b: Exchange): boolean => {
+    const [first, second] = [textOf(a.outcome), textOf(b.outcome)]
+    if (first === null || second === null) return a.outcome.kind === b.outcome.kind
+    return similarity(type, first, second) === 1
+  }
+
+const chooseRows = async (
+  { store, config: { trainRows, holdoutRows } }: WorkerDeps,
+  template: Template
+): Promise<{ exchanges: Exchange[]; split: Split<Exchange> }> => {
+  const limit = (trainRows + holdoutRows) * READ_AHEAD
+  const exchanges = await loadExchanges(store, template, limit)
+  return { exchanges, split: splitPopulation(exchanges, { trainRows, holdoutRows }) }
+}
+
+/** Whether the log has as many exchanges of a template as the configuration asks for. */
+export const hasEnoughRows = async (deps: WorkerDeps, template: Template): Promise<boolean> => {
+  const { trainRows, holdoutRows } = deps.config
+  const { train, traffic } = (await chooseRows(deps, template)).split
+  return train.length >= trainRows && traffic.length >= holdoutRows
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+
+const MOST_FREQUENT = 3
+
+const listed = (outcomes: Population['outcomes']): string =>
+  Object.entries(outcomes)
+    .filter(([kind]) => kind !== 'text')
+    .toSorted(([, a], [, b]) => b - a)
+    .slice(0, MOST_FREQUENT)
+    .map(([kind, count]) => `${count} ${kind}`)
+    .join(', ')
+
+/**
+ * What is known before training to end in a rejection.
+ * @returns the reason with what would help, or null
+ */
+const hopeless = (
+  { traffic, unseen, responseType }: PlannedRows,
+  { margin, minCoverage }: InternalizeOptions
+): string | null => {
+  const { request, match } = traffic.at(-1)!
+  const unsupported = createAnswerFormats().unsupported(request, match.template.responseFormat)
+  if (unsupported !== null)
+    return `no answer can be checked against the response format: ${unsupported}`
+  const answerable = textsOf(traffic).length / traffic.length
+  if (answerable < minCoverage)
+    return (
+      `the upstream answers ${percent(answerable)} of the held-out requests with plain text ` +
+      `(the others: ${listed(outcomesOf(traffic))}); a lora answers text alone, and ` +
+      `${percent(minCoverage)} must be answered: lower MIN_COVERAGE, or move these requests to a prompt of their own`
+    )
+  if (responseType === 'free-text')
+    return (
+      'the answers are free text, which needs a judge to compare them, and there is none: ask for ' +
+      'labels, JSON, code or sentences of up to 240 characters'
+    )
+  const needed = minimumRows(margin, ALPHA)
+  if (traffic.length < needed)
+    return (
+      `${traffic.length} held-out exchanges are too few to show a loss under ${percent(margin)}: ` +
+      `at least ${needed} are needed, so raise HOLDOUT_ROWS or log more traffic`
+    )
+  if (unseen.length < needed)
+    return (
+      `${unseen.length} held-out questions are new to training, and at least ${needed} are needed to ` +
+      `show a loss under ${percent(margin)} on new questions: log more traffic`
+    )
+  return null
+}
+
+/**
+ * The rows of an internalization.
+ * @returns a refusal where nothing that is trained on them could go live
+ * @throws AppError `engine-unavailable`
+ */
+export const planRows = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  base: ModelObject,
+  template: Template
+): Promise<PlannedRows | PlanRefusal> => {
+  const { exchanges, split } = await chooseRows(deps, template)
+  if (split.train.length === 0 || split.traffic.length === 0)
+    return {
+      refused:
+        `the log has ${exchanges.length} exchanges of the template, too few to train on some and to ` +
+        'hold others out: send or import more traffic',
+    }
+  const train = await fitting(engine, base, split.train)
+  if (train.length === 0)
+    return {
+      refused:
+        `no request fits the ${base.max_model_len} tokens of ${base.id}, even without the prompt: ` +
+        'choose a base model with a longer context',
+    }
+  const responseType = detectResponseType(textsOf(train))
+  const rows: PlannedRows = {
+    ...split,
+    train,
+    responseType,
+    population: {
+      exchanges: exchanges.length,
+      conversations: new Set(exchanges.map(({ conversation }) => conversation)).size,
+      outcomes: outcomesOf(exchanges),
+      repeats: repeatsOf(exchanges, isSameAnswer(responseType)),
+      tooLong: split.train.length - train.length,
+    },
+  }
+  const refused = hopeless(rows, deps.config)
+  return refused === null ? rows : { refused }
+}

@@ -1,0 +1,41 @@
+/** Live figures of the running stage, kept under a name where admin API and CLI find them. */
+import type { JobObject } from '../../openai/fine-tuning.ts'
+import { progressSnapshot } from '../../core/lifecycle/internalization.ts'
+import type { Engine, JobProgress } from '../../engine/engine.ts'
+import type { Store } from '../../store/store.ts'
+import type { StageContext } from './train.ts'
+
+/** `metrics` are step, total_steps, train_loss, eta_seconds, … */
+export interface StageProgress extends JobProgress {
+  arm: number
+  stage: number
+  jobId: string
+  status: JobObject['status']
+  at: number
+}
+
+export const reportProgress = async (
+  deps: { store: Store; now: () => number },
+  engine: Engine,
+  context: StageContext,
+  job: JobObject
+): Promise<void> => {
+  const progress: StageProgress = {
+    arm: context.arm,
+    stage: context.stage,
+    jobId: job.id,
+    status: job.status,
+    ...(await engine.jobProgress(job.id)),
+    at: deps.now(),
+  }
+  const bytes = new TextEncoder().encode(JSON.stringify(progress))
+  await deps.store.snapshots.put(progressSnapshot(context.internalization.id), bytes)
+}
+
+export const readProgress = async (
+  store: Store,
+  internalizationId: string
+): Promise<StageProgress | null> => {
+  const bytes = await store.snapshots.get(progressSnapshot(internalizationId))
+  return bytes === null ? null : (JSON.parse(new TextDecoder().decode(bytes)) as StageProgress)
+}

@@ -1,0 +1,40 @@
+/** The training rows of one stage. */
+import { trainingRow } from '../../core/learn/dataset.ts'
+import { targetOf, textOf } from '../../core/answer/outcome.ts'
+import type { FewShot, StagePrompt } from '../../core/template/prompt.ts'
+import { createExampleIndex } from '../../core/learn/retrieve.ts'
+import type { TrainingMethod, TrainingRow } from '../../openai/fine-tuning.ts'
+import type { Exchange } from './exchanges.ts'
+
+/** What a stage's prompt still has of the template. */
+export interface StageText {
+  template: string
+  examples: FewShot[]
+}
+
+/**
+ * Training rows of a stage; the targets are the same, byte for byte, in every stage. Only exchanges
+ * that were answered with text are shown as examples. A teacher reads the request as it was sent.
+ */
+export const stageRows = (
+  exchanges: Exchange[],
+  text: StageText,
+  { retrieved, method }: { retrieved: number; method: TrainingMethod }
+): TrainingRow[] => {
+  const index = createExampleIndex(
+    exchanges.flatMap(({ id, query, outcome }) => {
+      const answer = textOf(outcome)
+      return answer === null ? [] : [{ id, query, answer }]
+    })
+  )
+  return exchanges.map(({ id, query, match, outcome, request }) => {
+    const prompt: StagePrompt = {
+      template: text.template,
+      constantExamples: text.examples,
+      retrievedExamples:
+        retrieved === 0 ? [] : index.retrieve(query, { k: retrieved, excludeId: id }),
+    }
+    const row = trainingRow(match, prompt, targetOf(outcome))
+    return method === 'supervised' ? row : { ...row, teacher_messages: request.messages }
+  })
+}

@@ -1,0 +1,115 @@
+/**
+ * One stage of one arm: its rows, its job, its result. The job is looked up by its metadata before
+ * it is created, so that no stage is trained twice however often the process dies.
+ */
+import { compressTemplate, constantExamples, textSegments } from '../../core/learn/compress.ts'
+import {
+  validationCount,
+  type Arm,
+  type Internalization,
+  type InternalizationPlan,
+  type StageResult,
+} from '../../core/lifecycle/internalization.ts'
+import type { Template } from '../../core/template/template.ts'
+import type { Engine } from '../../engine/engine.ts'
+import type { JobObject } from '../../openai/fine-tuning.ts'
+import { segmentTokens } from './plan.ts'
+import type { WorkerDeps } from '../deps.ts'
+import { exchangesByIds } from './exchanges.ts'
+import { stageRows, type StageText } from './stage-rows.ts'
+import { trainingFileName } from './training-files.ts'
+
+export interface StageContext {
+  internalization: Internalization
+  plan: InternalizationPlan
+  template: Template
+  arm: number
+  stage: number
+}
+
+const stageText = async (
+  engine: Engine,
+  context: StageContext
+): Promise<StageText & { measuredRate: number }> => {
+  const { plan, template } = context
+  const stage = plan.arms[context.arm]!.stages[context.stage]!
+  const segments = textSegments(template)
+  const tokens = await segmentTokens(engine, plan.baseModel, segments)
+  const { text, measuredRate } = compressTemplate(
+    segments,
+    plan.dropOrder,
+    stage.templateShare,
+    tokens
+  )
+  const examples = constantExamples(template)
+  return {
+    template: text,
+    examples: examples.slice(0, Math.floor(examples.length * stage.templateShare)),
+    measuredRate,
+  }
+}
+
+const metadataOf = ({ internalization, arm, stage }: StageContext): Record<string, string> => ({
+  internalization_id: internalization.id,
+  arm: String(arm),
+  stage: String(stage),
+  idempotency_key: `${internalization.id}/${arm}/${stage}`,
+})
+
+/** Stage k starts from stage k−1's lora; the first from the base model. */
+const startModel = (plan: InternalizationPlan, arm: Arm, stage: number): string =>
+  stage === 0 ? plan.baseModel : arm.results[stage - 1]!.lora
+
+export const createStageJob = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  context: StageContext
+): Promise<JobObject> => {
+  const { plan, template, stage } = context
+  const arm = plan.arms[context.arm]!
+  const exchanges = await exchangesByIds(deps.store, template, plan.trainRecordIds)
+  const method = plan.method ?? 'supervised'
+  const rows = stageRows(exchanges, await stageText(engine, context), {
+    retrieved: arm.stages[stage]!.examples,
+    method,
+  })
+  const validation = validationCount(rows.length)
+  const trainingFile = await engine.uploadRows(
+    rows.slice(0, rows.length - validation),
+    trainingFileName(context, 'train')
+  )
+  const validationFile =
+    validation === 0
+      ? null
+      : await engine.uploadRows(rows.slice(-validation), trainingFileName(context, 'valid'))
+  return engine.createJob({
+    model: startModel(plan, arm, stage),
+    training_file: trainingFile,
+    validation_file: validationFile,
+    hyperparameters: arm.stages[stage]!.hyperparameters,
+    method: { type: method },
+    seed: plan.seed,
+    metadata: metadataOf(context),
+  })
+}
+
+/** The stage's jobs so far, newest first. */
+export const stageJobs = (engine: Engine, context: StageContext): Promise<JobObject[]> => {
+  const { internalization_id, arm, stage } = metadataOf(context)
+  return engine.findJobs({
+    internalization_id: internalization_id!,
+    arm: arm!,
+    stage: stage!,
+  })
+}
+
+export const stageResult = async (
+  engine: Engine,
+  context: StageContext,
+  job: JobObject
+): Promise<StageResult> => ({
+  jobId: job.id,
+  lora: job.fine_tuned_model!,
+  measuredRate: (await stageText(engine, context)).measuredRate,
+  metrics: job.result_metrics!,
+})
