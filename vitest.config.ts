@@ -1,12 +1,40 @@
 import { defineConfig } from 'vitest/config'
 
+/**
+ * Files that need a process of their own: they hold native ONNX sessions, whose memory is freed when
+ * the process ends, measure their own memory, or start the built program.
+ */
+const OWN_PROCESS = [
+  'test/{contract,e2e,faults,worker}/**/*.test.ts',
+  'test/unit/{onnx,engine}-*.test.ts',
+  'test/unit/{store-thread,supervise}.test.ts',
+  'test/proxy/memory.test.ts',
+]
+
+const common = { testTimeout: 60_000, hookTimeout: 60_000, pool: 'forks' } as const
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-    // native ONNX sessions hold memory until their process ends: one process per file, two at a time
-    pool: 'forks',
     maxWorkers: 2,
+    projects: [
+      {
+        test: {
+          ...common,
+          name: 'own process',
+          include: OWN_PROCESS,
+          globalSetup: 'test/build.ts',
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: 'shared process',
+          include: ['test/**/*.test.ts'],
+          exclude: OWN_PROCESS,
+          // one start of a process and one load of the modules for all of these files
+          isolate: false,
+        },
+      },
+    ],
   },
 })

@@ -167,7 +167,7 @@ const measure = async (): Promise<void> => {
 
 /** Memory and time are those of the built detector. */
 const measureBuilt = (): void => {
-  const built = build('detect', [SCRIPT])
+  const built = build('bench-detect', [SCRIPT])
   try {
     const command = [built.pathOf(SCRIPT), ...process.argv.slice(2)]
     const { status } = spawnSync(process.execPath, command, { stdio: 'inherit' })

@@ -150,7 +150,7 @@ const loraFigures = async (): Promise<Record<string, Figure>> => {
 
 /** As production starts it: built. */
 const idleFigures = async (): Promise<Record<string, Figure>> => {
-  const built = build('engine', ['adapters/onnx/index.ts', 'adapters/onnx/process.ts'])
+  const built = build('bench-engine', ['adapters/onnx/index.ts', 'adapters/onnx/process.ts'])
   const module = pathToFileURL(built.pathOf('adapters/onnx/index.ts')).href
   const { startOnnxEngine: start } = (await import(module)) as {
     startOnnxEngine: typeof startOnnxEngine

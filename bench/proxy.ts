@@ -72,7 +72,7 @@ const runParts = async (bench: Bench, names: string[], save: (figures: Figures) 
 const main = async (): Promise<void> => {
   const { out, parts, settings } = readOptions()
   const folder = mkdtempSync(join(tmpdir(), 'bench-proxy-'))
-  const { pathOf, remove } = build('proxy', [SERVER, STORE_THREAD, MATCHING_PROCESS])
+  const { pathOf, remove } = build('bench-proxy', [SERVER, STORE_THREAD, MATCHING_PROCESS])
   const script = pathOf(SERVER)
   const upstream = await startServer(script, 'upstream')
   const bench: Bench = { settings: { ...settings, folder }, script, pathOf, upstream }

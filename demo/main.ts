@@ -1,7 +1,7 @@
 /**
  * The product in three minutes, nothing scripted: the tiny model answers as the upstream, two
  * applications send their prompts through the proxy, and the proxy does what it does.
- * `npm run demo -- [--seed n] [--model path] [--minutes n] [--schedule single-stage] [--price-input usd] [--price-output usd] [--keep] [--json]`
+ * `npm run demo -- [--seed n] [--applications n] [--model path] [--minutes n] [--schedule single-stage] [--price-input usd] [--price-output usd] [--keep] [--json]`
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,6 +19,7 @@ import { createScreen, silentScreen, type Screen } from './screen.ts'
 import {
   drawTraffic,
   interleave,
+  LETTERS,
   MAX_TOKENS,
   withOneLetterChanged,
   type DemoApplication,
@@ -41,6 +42,7 @@ const TINY = 'models/tiny'
 const { values: args } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
+    applications: { type: 'string', default: '2' },
     model: { type: 'string', default: TINY },
     // of training, for each application
     minutes: { type: 'string' },
@@ -68,6 +70,7 @@ const MODEL_MINUTES = 20
 const PICKUP_SECONDS = 10
 
 const minutes = Number(args.minutes ?? (args.model === TINY ? TINY_MINUTES : MODEL_MINUTES))
+const applicationCount = Number(args.applications)
 const prices = { input: Number(args['price-input']), output: Number(args['price-output']) }
 
 interface Stage {
@@ -99,7 +102,8 @@ const environment = (upstream: RunningEngine, dataDir: string): Record<string, s
 
 const sendTraffic = async ({ screen, upstream, proxy }: Stage, traffic: DemoTraffic) => {
   const { applications, noise } = traffic
-  screen.heading('1  Two applications send their prompts; others send what they like')
+  const names = applications.map(({ name }) => name).join(' and ')
+  screen.heading(`1  Applications ${names} send their prompts; other clients send other requests`)
   const requests = interleave([...applications.map(({ logged }) => logged), noise])
   const outcomes = await askProxy(proxy, upstream.token, requests, (done) =>
     screen.progress.update('requests', done, requests.length)
@@ -231,6 +235,7 @@ const play = async (stage: Stage, begun: number): Promise<DemoResult> => {
   const traffic = drawTraffic(model!.id, Number(args.seed), {
     logged: TRAIN_ROWS + HOLDOUT_ROWS + SPARE_ROWS,
     fresh: FRESH_ROWS,
+    applications: applicationCount,
     noise: NOISE,
   })
   const { applications } = traffic
@@ -284,6 +289,8 @@ const showHowToLook = ({ screen, proxy }: Stage): void => {
 process.env.LOG_LEVEL ??= 'error'
 
 const run = async (): Promise<boolean> => {
+  if (!(applicationCount >= 1 && applicationCount <= LETTERS.length))
+    throw new Error(`--applications must be 1 to ${LETTERS.length}`)
   const begun = performance.now()
   const stopped = interrupted().then(() => null)
   const screen = args.json ? silentScreen : createScreen(process.stdout)

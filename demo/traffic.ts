@@ -1,5 +1,5 @@
 /**
- * What the demo's clients send: two applications with a prompt each, and unrelated noise. One seed
+ * What the demo's clients send: applications with a prompt each, and unrelated noise. One seed
  * decides everything. Pure; nothing here knows the proxy.
  */
 import {
@@ -24,6 +24,9 @@ const CODES: CodeKind = 'letter-number'
 /** Questions of an application that people word in too few ways run out. */
 const MOST_DRAWS = 20
 
+/** Names of applications, and so the most that there can be. */
+export const LETTERS = 'ABCDEFGH'
+
 export interface DemoApplication {
   name: string
   /** requests with different queries: those that are logged, and those that are asked afterwards */
@@ -37,6 +40,7 @@ export interface DemoTraffic {
 }
 
 export interface TrafficSize {
+  applications: number
   /** of each application */
   logged: number
   fresh: number
@@ -97,8 +101,8 @@ const drawNoise = (model: string, seed: number, count: number): ChatRequest[] =>
 
 /** @param model the name that clients ask for */
 export const drawTraffic = (model: string, seed: number, size: TrafficSize): DemoTraffic => ({
-  applications: ['A', 'B'].map((name, index) =>
-    drawDemoApplication(model, name, deriveSeed(seed, index + 1), size)
+  applications: Array.from({ length: size.applications }, (_, index) =>
+    drawDemoApplication(model, LETTERS[index]!, deriveSeed(seed, index + 1), size)
   ),
   noise: drawNoise(model, deriveSeed(seed, 0), size.noise),
 })

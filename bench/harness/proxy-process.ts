@@ -79,20 +79,26 @@ const killTree = (root: number): void => {
   }
 }
 
-/**
- * @param env added to the environment; PORT and ADMIN_TOKEN are set here
- * @param onLog gets what the server and its children log, which else goes to our own stderr
- */
+export interface ProxyProcessOptions {
+  /** the command line's file; default is the one beside this file, built or not */
+  cli?: string
+  /** gets what the server and its children log; by default that goes to stderr */
+  onLog?: (text: string) => void
+}
+
+const ownCli = (): string => {
+  const extension = import.meta.url.endsWith('.js') ? 'js' : 'ts'
+  return fileURLToPath(new URL(`../../src/cli.${extension}`, import.meta.url))
+}
+
+/** @param env added to the environment; PORT and ADMIN_TOKEN are set here */
 export const startProxy = async (
   env: Record<string, string>,
-  onLog?: (text: string) => void
+  { cli = ownCli(), onLog }: ProxyProcessOptions = {}
 ): Promise<ProxyProcess> => {
   const port = await freePort()
-  const isBuilt = import.meta.url.endsWith('.js')
-  const cli = fileURLToPath(
-    new URL(isBuilt ? '../../src/cli.js' : '../../src/cli.ts', import.meta.url)
-  )
-  const child = spawn(process.execPath, [...(isBuilt ? [] : ['--import', 'tsx']), cli, 'serve'], {
+  const translator = cli.endsWith('.ts') ? ['--import', 'tsx'] : []
+  const child = spawn(process.execPath, [...translator, cli, 'serve'], {
     env: { LOG_LEVEL: 'warn', ...process.env, ...env, PORT: String(port), ADMIN_TOKEN },
     stdio: ['ignore', 'inherit', onLog === undefined ? 'inherit' : 'pipe'],
   })

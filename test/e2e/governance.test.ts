@@ -2,20 +2,15 @@
  * What is kept and what is not, on the disk of the real server with its worker and engine: values
  * that are redacted are in no file, and what is forgotten by the command line is gone from all.
  */
-import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import {
-  newestInternalization,
-  startProxy,
-  type ProxyProcess,
-} from '../../bench/harness/proxy-process.ts'
+import { newestInternalization, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
 import { startReplayUpstream, type ReplayUpstream } from '../../bench/harness/replay-upstream.ts'
 import { filesWith } from '../fixtures/files-with.ts'
+import { runCli, startServer } from '../fixtures/built.ts'
 import type { ForgetReport } from '../../src/lifecycle/forget.ts'
 
 const SHELVES = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
@@ -55,14 +50,8 @@ describe('governance', () => {
     return choices[0]!.message.content
   }
 
-  const cli = async <T>(...words: string[]): Promise<T> => {
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      ['--import', 'tsx', 'src/cli.ts', ...words, '--json'],
-      { env: { ...process.env, ...env } }
-    )
-    return JSON.parse(stdout) as T
-  }
+  const cli = async <T>(...words: string[]): Promise<T> =>
+    JSON.parse(await runCli(env, ...words, '--json')) as T
 
   const waitForApproval = async (): Promise<void> => {
     const deadline = Date.now() + 50_000
@@ -76,7 +65,7 @@ describe('governance', () => {
 
   beforeAll(async () => {
     upstream = await startReplayUpstream()
-    proxy = await startProxy({ ...env, UPSTREAM_BASE_URL: upstream.baseUrl })
+    proxy = await startServer({ ...env, UPSTREAM_BASE_URL: upstream.baseUrl })
     client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
   })
 

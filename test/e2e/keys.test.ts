@@ -1,11 +1,9 @@
 /** Issued keys as an operator meets them: the command line beside the running server. */
-import { execFile } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import { promisify } from 'node:util'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startProxy, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import type { ProxyProcess } from '../../bench/harness/proxy-process.ts'
 import { hashOfSecret } from '../../src/core/keys/issued-key.ts'
 import {
   chatBody,
@@ -15,6 +13,7 @@ import {
   type FakeUpstream,
   type RawAnswer,
 } from '../proxy/harness.ts'
+import { runCli, startServer } from '../fixtures/built.ts'
 import { PRICES, UPSTREAM_KEY } from '../proxy/keyed.ts'
 
 interface ShownKey {
@@ -34,15 +33,8 @@ describe('issued keys', () => {
   let secret: string
   let id: string
 
-  const cli = async <T>(...parameters: string[]): Promise<T> => {
-    const entry = resolve('src/cli.ts')
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      ['--import', 'tsx', entry, ...parameters, '--json'],
-      { env: { ...process.env, ...env } }
-    )
-    return JSON.parse(stdout) as T
-  }
+  const cli = async <T>(...words: string[]): Promise<T> =>
+    JSON.parse(await runCli(env, ...words, '--json')) as T
 
   const ask = (): Promise<RawAnswer> =>
     send(Number(new URL(proxy.baseUrl).port), chatBody('hi', { max_tokens: 6 }), {
@@ -64,7 +56,7 @@ describe('issued keys', () => {
       PRICES_FILE: prices,
       LOG_LEVEL: 'debug',
     }
-    proxy = await startProxy(env, onLog)
+    proxy = await startServer(env, onLog)
   })
 
   afterAll(async () => {
@@ -97,7 +89,7 @@ describe('issued keys', () => {
     // 15 cents are spent, and up to $1.43 are wanted: a cent a byte
     await statusBecomes(429)
     await proxy.stop()
-    proxy = await startProxy(env, onLog)
+    proxy = await startServer(env, onLog)
     expect((await ask()).status).toBe(429)
     expect(upstream.requests).toHaveLength(1)
     const [listed] = await cli<ShownKey[]>('keys', 'list')

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startProxy, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import type { ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import { startServer } from '../fixtures/built.ts'
 import { startReplayUpstream, type ReplayUpstream } from '../../bench/harness/replay-upstream.ts'
 
 const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
@@ -63,7 +64,7 @@ describe('the loop', () => {
 
   beforeAll(async () => {
     upstream = await startReplayUpstream()
-    proxy = await startProxy({
+    proxy = await startServer({
       DATA_DIR: dataDir,
       UPSTREAM_BASE_URL: upstream.baseUrl,
       ENGINE: 'fake',
@@ -129,7 +130,7 @@ describe('the loop', () => {
 
   it('goes on answering after a restart, and stops after a rollback', async () => {
     await proxy.kill()
-    proxy = await startProxy({
+    proxy = await startServer({
       DATA_DIR: dataDir,
       UPSTREAM_BASE_URL: upstream.baseUrl,
       ENGINE: 'fake',

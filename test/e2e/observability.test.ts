@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ADMIN_TOKEN, startProxy, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import { ADMIN_TOKEN, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import { startServer } from '../fixtures/built.ts'
 import {
   CHAT_PATH,
   completion,
@@ -47,7 +48,7 @@ describe('a server', () => {
   beforeAll(async () => {
     upstream = await startUpstream()
     upstream.respond = respondJson(completion(`an answer about ${WORDS}`))
-    proxy = await startProxy(
+    proxy = await startServer(
       {
         DATA_DIR: dataDir,
         UPSTREAM_BASE_URL: `${upstream.url}/v1`,

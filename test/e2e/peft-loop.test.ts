@@ -12,13 +12,10 @@ import {
   startPeftProcess,
   type PeftProcess,
 } from '../../bench/harness/peft-process.ts'
-import {
-  newestInternalization,
-  startProxy,
-  type ProxyProcess,
-} from '../../bench/harness/proxy-process.ts'
+import { newestInternalization, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
 import { startReplayUpstream } from '../../bench/harness/replay-upstream.ts'
 import { sendAll } from '../../bench/harness/traffic.ts'
+import { startServer } from '../fixtures/built.ts'
 import { orderOf, shelfOf } from '../../bench/harness/paint-orders.ts'
 
 const MODEL = resolve(import.meta.dirname, '../../models/tiny')
@@ -47,7 +44,7 @@ describe('the loop with the Python engine', () => {
     closers.push(() => engine.close())
     const upstream = await startReplayUpstream()
     closers.push(() => upstream.close())
-    const proxy = await startProxy({
+    const proxy = await startServer({
       DATA_DIR: join(dataDir, 'proxy'),
       UPSTREAM_BASE_URL: upstream.baseUrl,
       ENGINE: 'http',

@@ -1,15 +1,11 @@
 /** A route is taken back: by the admin API here and now, by another process within two seconds. */
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openSqliteStore } from '../../src/store/sqlite/open.ts'
+import { runCli } from '../fixtures/built.ts'
 import { exampleApproved } from '../fixtures/examples.ts'
 import { ROUTE, TEMPLATE, TENANTS } from '../fixtures/lora-route.ts'
 import { ADMIN_TOKEN, startServerProcess, type ServerProcess } from '../faults/server-process.ts'
 import { chatBody, eventually, send, startUpstream, type FakeUpstream } from '../proxy/harness.ts'
-
-const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
 /** The fake engine's base model answers as a lora would. */
 const goLive = async (dataDir: string): Promise<void> => {
@@ -79,10 +75,8 @@ describe('a rollback', () => {
   })
 
   it('by the CLI, in a process of its own, is followed', async () => {
-    const env = { ...process.env, DATA_DIR: server.dataDir }
-    const command = ['--import', 'tsx', CLI, 'rollback', TEMPLATE.version]
-    const { stdout } = await promisify(execFile)(process.execPath, command, { env })
-    expect(stdout).toContain('is retired')
+    const text = await runCli({ DATA_DIR: server.dataDir }, 'rollback', TEMPLATE.version)
+    expect(text).toContain('is retired')
     await eventually(async () => (await routeOf('where is my card')) === undefined)
   })
 })

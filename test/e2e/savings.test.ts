@@ -1,9 +1,7 @@
 /** What a person reads on the command line about money, from a data directory with two days of log. */
-import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { TemplateEconomics } from '../../src/core/cost/template-economics.ts'
@@ -13,6 +11,7 @@ import type { SavingsReport } from '../../src/savings/savings.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open.ts'
 import { exampleApproved, exampleOutcome, exampleTemplate } from '../fixtures/examples.ts'
 import { PROMPT } from '../fixtures/paint-orders.ts'
+import { runCli } from '../fixtures/built.ts'
 import { ORDER_PRICE, ORDER_USD, PRICED_ORDERS } from '../fixtures/priced-orders.ts'
 
 const HOUR_MS = 3_600_000
@@ -29,14 +28,8 @@ describe('the command line', () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-savings-'))
   const pricesFile = join(dataDir, 'prices.json')
 
-  const cli = async (env: Record<string, string>, ...words: string[]): Promise<string> => {
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      ['--import', 'tsx', 'src/cli.ts', ...words],
-      { env: { ...process.env, DATA_DIR: dataDir, ...env } }
-    )
-    return stdout
-  }
+  const cli = (env: Record<string, string>, ...words: string[]): Promise<string> =>
+    runCli({ DATA_DIR: dataDir, ...env }, ...words)
   const priced = { PRICES_FILE: pricesFile, ENGINE_USD_PER_HOUR: '0.01' }
 
   beforeAll(async () => {

@@ -4,8 +4,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { ADMIN_TOKEN, startProxy, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import { ADMIN_TOKEN, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
 import { filesWith } from '../fixtures/files-with.ts'
+import { CLI, startServer } from '../fixtures/built.ts'
 import {
   AUTHORIZATION,
   CHAT_PATH,
@@ -33,7 +34,7 @@ describe('secrets', () => {
 
   beforeAll(async () => {
     upstream = await startUpstream()
-    proxy = await startProxy(
+    proxy = await startServer(
       {
         DATA_DIR: dataDir,
         UPSTREAM_BASE_URL: upstream.url,
@@ -111,7 +112,7 @@ describe('secrets', () => {
     ['UPSTREAM_BASE_URL', {}],
     ['ENGINE_URL', { ENGINE: 'http' }],
   ])('a password in %s ends the start, and is not shown', async (key, env) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli.ts', 'serve'], {
+    const child = spawn(process.execPath, [CLI, 'serve'], {
       env: {
         ...process.env,
         DATA_DIR: dataDir,

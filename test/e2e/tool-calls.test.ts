@@ -10,7 +10,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startProxy, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import { startServer } from '../fixtures/built.ts'
+import type { ProxyProcess } from '../../bench/harness/proxy-process.ts'
 
 const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const RULES = 'Answer with the shelf alone, or call the tool where the order must be cancelled.'
@@ -128,7 +129,7 @@ describe('a template whose requests offer tools', () => {
 
   beforeAll(async () => {
     upstream = await startUpstream()
-    proxy = await startProxy({
+    proxy = await startServer({
       DATA_DIR: dataDir,
       UPSTREAM_BASE_URL: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}/v1`,
       ENGINE: 'fake',

@@ -3,13 +3,12 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { FaultLine } from '../../src/fault-log.ts'
+import { CLI } from '../fixtures/built.ts'
 import { freePort } from '../../bench/harness/free-port.ts'
 
 export const ADMIN_TOKEN = 'faults-admin-token'
 
-const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 const START_MS = 40_000
 
 export interface ServerProcess {
@@ -54,8 +53,8 @@ export const spawnServer = async (
 ): Promise<ServerProcess> => {
   const port = Number(env['PORT'] ?? (await freePort()))
   const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-faults-'))
-  const imports = ['tsx', `data:text/javascript,${encodeURIComponent(before)}`]
-  const command = [...imports.flatMap((name) => ['--import', name]), CLI, 'serve']
+  const first = `data:text/javascript,${encodeURIComponent(before)}`
+  const command = ['--import', first, CLI, 'serve']
   if (!worker) command.push('--no-worker')
   await prepare?.(dataDir)
   const limit = maxFileBlocks === undefined ? '' : `ulimit -f ${maxFileBlocks} && `

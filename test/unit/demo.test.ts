@@ -5,7 +5,7 @@ import { drawTraffic, interleave, withOneLetterChanged } from '../../demo/traffi
 import { normalizeQuery } from '../../src/core/learn/dataset.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 
-const SIZE = { logged: 60, fresh: 20, noise: 10 }
+const SIZE = { applications: 2, logged: 60, fresh: 20, noise: 10 }
 const queryOf = ({ messages }: ChatRequest): string => String(messages.at(-1)!.content)
 const promptOf = ({ messages }: ChatRequest): string => String(messages[0]!.content)
 
