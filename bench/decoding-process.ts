@@ -76,7 +76,10 @@ const cachedFirstTokenMs = async (generator: Generator, config: LlamaConfig): Pr
 const eight = (loras: (string | null)[]): (string | null)[] =>
   Array.from({ length: 8 }, (_, index) => loras[index % loras.length]!)
 
-/** In order: what needs no lora comes before the graph for loras is built, as the peer has none. */
+/**
+ * Measurements in order: those without a lora come before the graph for loras is built, because the
+ * peer has none.
+ */
 const figuresOf = (
   generator: Generator,
   config: LlamaConfig

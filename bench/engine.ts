@@ -189,7 +189,7 @@ const parts: Record<string, () => Promise<Record<string, Figure>>> = {
 }
 const figures: Record<string, Figure> = {}
 const failures: string[] = []
-// a part takes minutes: what one has measured must not be lost because another fails
+// a part takes minutes: the figures of one must survive the failure of another
 for (const [name, measurePart] of Object.entries(parts))
   try {
     Object.assign(figures, await measurePart())

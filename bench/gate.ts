@@ -61,7 +61,7 @@ const simulate = (setting: Setting, { draws, maxDraws, random }: Run): Measured 
 const exactFigure = (value: number): Figure =>
   withBar({ value, unit: 'share, computed, summed over the arms' }, '<=', ALPHA)
 
-/** What each of two arms has of alpha. */
+/** Share of alpha for each of two arms. */
 const ARM_ALPHAS = [ALPHA * FAVOURED_SHARE, ALPHA * (1 - FAVOURED_SHARE)]
 
 const sumOverArms = (chance: (alpha: number) => number): number =>
@@ -160,7 +160,7 @@ const measureSomeFresh = (run: Run): Figures => {
   return figures
 }
 
-/** JSON, whose statistic is chosen by rows that are not held out. */
+/** JSON answers: their statistic is chosen by rows that are not held out. */
 const measureTwoStatistics = (run: Run): Figures => {
   const [margin, figures] = [0.05, {} as Figures]
   const worlds = { 'border as json': borderWorld(margin), 'banking77 as json': measuredWorld }

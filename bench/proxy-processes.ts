@@ -11,7 +11,7 @@ export interface Target {
   port: number
   /** of every request to it */
   headers: Record<string, string>
-  /** all processes whose CPU time counts */
+  /** all processes that the CPU time is summed over */
   pids: () => number[]
   /** ends it; resolves with the last line it printed */
   stop: () => Promise<string>

@@ -29,7 +29,7 @@ import { AUTHORIZATION, liveRoutes } from './proxy-traffic.ts'
 const MEBIBYTE = 2 ** 20
 const TEMPLATES = 200
 
-/** What `ours` prints when it ends. */
+/** Counts that `ours` prints when it ends. */
 export interface ProductStats extends LogQueueStats {
   /** requests by what became of them */
   outcomes: Record<string, number>

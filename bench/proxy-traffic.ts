@@ -21,7 +21,7 @@ const KILOBYTE = 1024
 export interface BodyOptions {
   kilobytes: number
   stream?: boolean
-  /** what stands behind the opening; by default what no template has */
+  /** text after the opening; by default text that no template has */
   variant?: string
 }
 
@@ -48,7 +48,7 @@ export const REQUEST_HEADERS: Record<string, string> = {
   'x-stainless-runtime': 'node',
 }
 
-/** Routes whose templates share all but the end of their prompt. */
+/** Routes of templates that differ only at the end of their prompt. */
 export const liveRoutes = (tenant: string, count: number): Route[] =>
   Array.from({ length: count }, (_unused, i) =>
     liveRoute({

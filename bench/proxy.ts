@@ -2,8 +2,8 @@
  * What does the proxy cost? In one run beside nginx (the floor), Node's server and undici bare (the
  * parts that the product is made of), Hono with fetch (the usual way) and Portkey's
  * gateway (the nearest neighbour), with logging on and 200 live templates. Rounds are interleaved,
- * and ratios are taken within a round, because a shared machine drifts. A part that fails leaves
- * what it has measured by then, and the others go on. As a whole it takes three quarters of an hour.
+ * and ratios are taken within a round, because a shared machine drifts. A part that fails keeps
+ * its figures so far, and the others go on. All parts together take three quarters of an hour.
  *
  *   npm run bench:proxy -- [--out file.json] [--parts overhead,streaming,matching,in-flight,mix]
  *     [--rounds 5] [--seconds 3] [--warm-up-seconds 12] [--mix-minutes 10]

@@ -1,6 +1,6 @@
 /**
  * The one output format of every benchmark: named figures with their spread and their bar.
- * Knows nothing of what is measured.
+ * Knows nothing of the measurements.
  */
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
@@ -13,7 +13,7 @@ export interface Figure {
   min?: number
   max?: number
   runs?: number
-  /** what the figure must reach, as a person reads it: '>= 0.85' */
+  /** the bar in readable form: '>= 0.85' */
   bar?: string
   holds?: boolean
 }

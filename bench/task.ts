@@ -63,7 +63,7 @@ const { values: args } = parseArgs({
     prices: { type: 'string', default: fromRoot('bench/prices.json') },
     out: { type: 'string' },
     keep: { type: 'boolean', default: false },
-    // goes on with a data directory that --keep left: what is live is asked, not trained again
+    // continues in a data directory that --keep left: a live route is measured, not trained again
     data: { type: 'string' },
   },
 })
@@ -179,7 +179,7 @@ interface Comparison {
   train: Rendered
 }
 
-/** A call that was ended may have left a job, which would train beside what is measured here. */
+/** An interrupted run may have left a job, which would train during the measurements. */
 const cancelLeftovers = async (engine: Engine): Promise<void> => {
   for (const job of await engine.findJobs({})) if (isUnfinished(job)) await engine.cancelJob(job.id)
 }
@@ -329,7 +329,7 @@ const run = async (): Promise<void> => {
     Object.assign(figures, product.figures)
     const calls = taskCalls(test, outcomes, { lanes: TRAFFIC_LANES, ...product })
     Object.assign(figures, costFigures(calls, taskPrices(internalization.plan)))
-    // what took an hour is written down before anything else can fail
+    // an hour's results are written before another step can fail
     save(figures)
     if (internalization.plan !== null)
       Object.assign(figures, await compare({ dataDir, internalization, template, test, train }))

@@ -58,7 +58,7 @@ const openMatmul = async (): Promise<() => Promise<number>> => {
 }
 
 /**
- * Floating-point operations that a step of separate rows needs, whatever the graph does besides:
+ * Floating-point operations that a step of separate rows needs, without the graph's overhead:
  * frozen layers forward and to their inputs, loras forward, backward and to their own gradients,
  * causal attention, the head at labels.
  */
@@ -171,7 +171,7 @@ try {
     tokens_per_second: spread(large.tokensPerSecond, 'tokens/s'),
     useful_gflops: spread(large.useful, 'GFLOP/s'),
     matmul_ceiling_gflops: spread(large.ceiling, 'GFLOP/s'),
-    // the ceiling is that of a large product, so a large batch is what it is compared with
+    // the ceiling is measured with a large product, so it is compared with a large batch
     share_of_ceiling: withBar(spread(large.share, 'share'), '>=', 0.85),
     ...smallerBatches(short),
     shared_prefix_ms_per_sample: together,

@@ -1,4 +1,4 @@
-/** The closing table: what was, and what is. */
+/** The closing table: figures before and after. */
 import type { Figure } from '../bench/report.ts'
 import { percent } from '../src/cli/output.ts'
 import type { Prices } from './measure.ts'

@@ -1,6 +1,6 @@
 /**
- * The product in three minutes, nothing scripted: the tiny model answers as the upstream, two
- * applications send their prompts through the proxy, and the proxy does what it does.
+ * The product in three minutes, nothing scripted: the tiny model answers as the upstream,
+ * applications send their prompts through the proxy, and the proxy internalizes them.
  * `npm run demo -- [--seed n] [--applications n] [--model path] [--minutes n] [--schedule single-stage] [--price-input usd] [--price-output usd] [--keep] [--json]`
  */
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -63,7 +63,7 @@ const MARGIN = 0.03
 const SPARE_ROWS = 20
 const FRESH_ROWS = 200
 const NOISE = 40
-/** The tiny model makes all its steps, whatever the machine; 0 is no limit. */
+/** 0: no limit, so that the tiny model makes all its steps on any machine. */
 const TINY_MINUTES = 0
 const MODEL_MINUTES = 20
 /** The proxy looks for new routes every second. */
@@ -96,7 +96,7 @@ const environment = (upstream: RunningEngine, dataDir: string): Record<string, s
   QUERY_ONLY_ARM: 'false',
   // examples that a row retrieves make the early stages twice as long
   EXAMPLES: '0',
-  // a machine that is busy with other things still shows what the proxy does
+  // the demo must also work on a busy machine
   SHED_DELAY_MS: '0',
 })
 

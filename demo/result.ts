@@ -18,7 +18,7 @@ export interface Measured {
   promptTokensBefore: number
   /** mean over the answered ones */
   promptTokensAfter: number
-  /** mean over all of them, those that went to the upstream with their prompt included */
+  /** mean over all requests, including those that went to the upstream with their prompt */
   promptTokensRouted: number
   answerTokens: number
   usdPerMillionBefore: number

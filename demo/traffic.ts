@@ -29,7 +29,7 @@ export const LETTERS = 'ABCDEFGH'
 
 export interface DemoApplication {
   name: string
-  /** requests with different queries: those that are logged, and those that are asked afterwards */
+  /** requests with different queries: `logged` before the training, `fresh` after it */
   logged: ChatRequest[]
   fresh: ChatRequest[]
 }

@@ -1,4 +1,4 @@
-/** Follows the proxy through its admin API and shows what it does: log, templates, training, verdicts. */
+/** Follows the proxy through its admin API and shows log, templates, training and verdicts. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { z } from '@hono/zod-openapi'
 import type { ProxyProcess } from '../bench/harness/proxy-process.ts'
@@ -130,7 +130,7 @@ const look = async (
   return view
 }
 
-/** What changes while something is done; when that was looked at does not count. */
+/** State that changes while work goes on; the time of the observation is left out. */
 const movementOf = (view: InternalizationView | null): unknown => {
   const { message, metrics } = (view?.progress ?? {}) as Partial<StageProgress>
   return [view?.revision, view?.evaluatedRows, message, metrics]
@@ -188,6 +188,6 @@ export const showVerdict = (screen: Screen, name: string, row: InternalizationVi
   const bound = percent(winner.agreementAnsweredBound)
   screen.say(
     `${name}: ${verdict.verdict}; ${verdict.reason} on ${winner.rows} held-out requests; ` +
-      `with ${percent(1 - (verdict.alpha ?? 0.05))} confidence at least ${bound} of what it answers agrees`
+      `with ${percent(1 - (verdict.alpha ?? 0.05))} confidence at least ${bound} of its answers agree`
   )
 }

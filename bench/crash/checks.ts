@@ -1,4 +1,4 @@
-/** What must hold however often something was killed. */
+/** Conditions that must hold after any number of kills. */
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'

@@ -16,7 +16,7 @@ const commandLine = (pid: number): string => {
 
 const victimOf = (command: string): Victim | null => {
   if (/train\.py\b/.test(command)) return 'trainer'
-  // what watches over vLLM has its command line too
+  // the supervisor of vLLM has the same command line
   if (/leash\.py\b/.test(command)) return 'leash'
   return /\bvllm\b/.test(command) ? 'vllm' : null
 }
@@ -44,7 +44,10 @@ const startOf = (pid: number): string | null => {
   }
 }
 
-/** Notes the server and all below it; those whose parent dies are not found that way any more. */
+/**
+ * Records the server and all its descendants, because a process whose parent has died is no longer
+ * found from the server.
+ */
 export const noteTree = (serverPid: number, noted: Noted): void => {
   for (const pid of processTree(serverPid)) {
     const start = startOf(pid)

@@ -150,7 +150,7 @@ export const crashPeft = async (options: CrashOptions): Promise<Record<string, F
 
   const finish = async (loop: Loop): Promise<void> => {
     const end = await waitForEnd(loop.proxy, FINISH_MS)
-    // a live lora whose engine dies costs no answer
+    // no answer may be lost when the engine of a live lora dies
     if (end === 'live' && tally.kills.length < rounds)
       await Promise.all([ask(loop, LIVE_REQUESTS), kill(loop)])
     await checkLoras(loop)

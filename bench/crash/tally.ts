@@ -1,4 +1,4 @@
-/** What a run with kills has counted, and its figures. */
+/** Counts of a run with kills, and the figures made from them. */
 import { withBar, type Figure } from '../report.ts'
 import type { Victim } from './engine-tree.ts'
 

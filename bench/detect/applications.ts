@@ -103,7 +103,7 @@ const PAIRS = Array.from({ length: 40 }, (_, index) => {
   return { query, answer: labelOf(query) }
 })
 
-/** constant pairs as messages behind a system message whose first line is a date */
+/** constant pairs as messages after a system message that starts with a date */
 export const constantPairs: Maker = (dice, t) => {
   const query = dice.sentence()
   const pairs = PAIRS.slice(0, 4).flatMap((pair) => [pair.query, pair.answer])

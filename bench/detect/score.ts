@@ -5,7 +5,7 @@
  * - A version is a (group, variant) of the labels with at least `minSessions` sessions. Variants
  *   named whitespace_jitter are not versions: matching is exact, so they must match nothing.
  * - A version is found when one template recognizes at least 90 % of its requests.
- * - A template is wrong when most of what it recognizes is no template, or when it is a second one
+ * - A template is wrong when most requests that it matches belong to no template, or when it is a second one
  *   for a version; it mixes versions when it recognizes requests of two of them, or jitter.
  * - Template text of a request: the lines (with repetition) that at least 95 % of the version's
  *   requests have, in the messages that all of them have. Covered: those inside an anchor of the
@@ -23,7 +23,7 @@ const CONSTANT_SHARE = 0.95
 export interface Score {
   found: string[]
   missed: string[]
-  /** template versions with what they recognize */
+  /** template versions with the requests that they match */
   wrong: string[]
   mixed: string[]
   /** share of template text covered, 0 to 1 */

@@ -72,7 +72,7 @@ const templated = (dice: Dice): StreamRow[] =>
     })
   )
 
-/** conversations of one prompt whose first line names the user */
+/** conversations of one prompt that names the user in its first line */
 const conversations = (dice: Dice): StreamRow[] =>
   Array.from({ length: 60 }, (_, number) => {
     const start = dice.next() * 0.9
@@ -98,7 +98,7 @@ const noise = (kind: string, group: string | null = null): Gold => ({
   is_template: false,
 })
 
-/** one session of many calls whose history grows: one session, so no evidence for a template */
+/** one session of many calls with a growing history: one session is not evidence for a template */
 const agentLoop = (dice: Dice): StreamRow[] => {
   const texts = [dice.sentence()]
   const head = system(paragraph('a program that repairs its own tests'))
@@ -157,7 +157,7 @@ const others = (dice: Dice): StreamRow[] => [
     response: null,
     gold: noise('oneoff_system'),
   })),
-  // the same request again and again is no template: there is no query
+  // the same request repeated is not a template: it has no query
   ...Array.from({ length: 60 }, () => ({
     id: '',
     t: dice.next(),

@@ -1,4 +1,4 @@
-/** How a setting is printed and named. Knows nothing of what is measured. */
+/** Names of settings, and the lines that are printed for them. Knows nothing of the measurements. */
 import type { Figure } from '../report.ts'
 import type { Measured } from './measure.ts'
 

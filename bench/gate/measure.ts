@@ -13,11 +13,11 @@ export interface Measured {
   draws: number
   promoted: number
   broken: number
-  /** upper 95 % limit on `broken`, whatever number of looks was taken */
+  /** upper 95 % limit on `broken`, valid for any number of looks */
   brokenUpper: number
   /** mean true coverage, 0 for a rejection */
   coverage: number
-  /** mean true agreement of what was promoted */
+  /** mean true agreement of promoted arms */
   agreement: number
   /** share of draws with true coverage ≥ 55 %, with agreement ≥ 96 % */
   wide: number

@@ -120,7 +120,7 @@ const measureWeakSlices = (run: Run): Figures => {
   return figures
 }
 
-/** What counting a conversation as one row costs an arm that is right on 99 %. */
+/** The cost of counting a conversation as one row, for an arm that is right on 99 %. */
 const measureConversationPower = (run: Run): Figures => {
   const figures: Figures = {}
   const draws = Math.ceil(run.draws / 2)
@@ -157,7 +157,7 @@ const measureTiedAndRight = ({ draws, random }: Run): Figures => {
 /** The hard kind grows after the proof. No bar: only a watch after the promotion can see it. */
 const measureShift = ({ draws, random }: Run): Figures => {
   const figures: Figures = {}
-  print('\na hard kind grows after the proof, 1,000 rows: agreement of what is answered (%)')
+  print('\na hard kind grows after the proof, 1,000 rows: agreement of the answers given (%)')
   for (const later of [0.1, 0.2, 0.4, 0.7]) {
     const draw = () => [drawOutcome(shifting(0.1), 1000, random, shifting(later))]
     const [measured] = measure(draw, { draws: draws / 4, maxDraws: draws / 4, bar: 0 })

@@ -5,7 +5,7 @@
 import type { Kind, Population } from './populations.ts'
 import { BEYOND, type Shape } from './worlds.ts'
 
-/** All at 5 points: what is asked is the population, not the margin. */
+/** All at 5 points: these settings vary the population, not the margin. */
 export const MIX_MARGIN = 0.05
 
 const BORDER = 1 - MIX_MARGIN - BEYOND
@@ -210,7 +210,7 @@ export const tiedAndRight: Record<string, Population> = {
   'all right, 3 confidences': { ...one({ share: 1, shape: always(1) }), grid: 3 },
 }
 
-/** The hard kind has 10 % of what is held out, and `later` of the traffic after the promotion. */
+/** The hard kind is 10 % of the held-out rows, and a share of `later` of the traffic after the promotion. */
 export const shifting = (later: number): Population =>
   one(
     { share: 1 - later, shape: always(0.995) },

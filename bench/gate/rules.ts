@@ -29,7 +29,7 @@ export interface Setting {
   responseType?: 'label' | 'json'
 }
 
-/** What one draw came to: the truth of what was promoted. */
+/** Result of one draw: the true figures of the promoted arm. */
 export interface Outcome {
   arm: number
   promoted: {

@@ -25,7 +25,7 @@ export interface World {
 
 /** The least that counts as a broken promise. */
 export const BEYOND = 1e-6
-/** What the second arm loses where nothing else was measured. */
+/** Loss of the second arm where none was measured. */
 const SECOND_ARM_LOSS = 0.01
 
 // coverage 70 / 60 / 53 / 38 % at 95 / 97 / 98 / 99 %, 82 % over all: docs/experiments.md

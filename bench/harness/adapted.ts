@@ -1,4 +1,4 @@
-/** What the lora of a template is asked in place of a request. */
+/** The request to a template's lora in place of a client's request. */
 import { compileMatcher } from '../../src/core/match/match.ts'
 import { templateKeyOf } from '../../src/core/template/template-key.ts'
 import { EMPTY_PROMPT, studentMessages } from '../../src/core/template/prompt.ts'

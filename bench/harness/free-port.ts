@@ -1,4 +1,4 @@
-/** A port of this machine's own address at which nobody listens, until somebody else takes it. */
+/** A free port of the loopback address. Another process may take it before the caller does. */
 import { createServer, type AddressInfo } from 'node:net'
 
 export const freePort = async (): Promise<number> => {

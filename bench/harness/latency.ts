@@ -31,7 +31,7 @@ const withOtherQuery = (messages: ChatMessage[]): ChatMessage[] =>
 
 /**
  * One request at a time, the three kinds in turn, so that drift of the machine hits all alike.
- * @param adaptedMessages what the lora is asked in place of a request
+ * @param adaptedMessages messages for the lora in place of a request's
  */
 export const measureLatencies = async (
   engine: Engine,

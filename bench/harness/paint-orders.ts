@@ -1,4 +1,7 @@
-/** Traffic of one application whose answers any model can learn, numbered so that none is the same. */
+/**
+ * Traffic of one application with answers that any model can learn, numbered so that no two requests
+ * are the same.
+ */
 import type { ChatRequest } from '../../src/openai/chat.ts'
 
 const SHELVES = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange', 'violet', 'white']

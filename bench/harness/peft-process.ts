@@ -1,4 +1,4 @@
-/** The Python engine as a process: what it needs to run here, its start, its end. */
+/** The Python engine as a process: its requirements, its start, its end. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
@@ -44,7 +44,7 @@ export interface PeftProcess {
   kill(): Promise<void>
 }
 
-/** Where the engine listens. @throws what it reports instead */
+/** @returns the address of the engine; @throws Error with the report of an engine that does not listen */
 const portOf = async (child: ChildProcess): Promise<number> => {
   const lines = createInterface({ input: child.stdout! })
   for await (const line of lines) {

@@ -9,6 +9,6 @@ export const runProgram = (program: string, ...rest: string[]): Sample => {
   return JSON.parse(output.trim().split('\n').at(-1)!) as Sample
 }
 
-/** A script of ours, started as this one was. */
+/** Starts another script of this project in the same way as the current one. */
 export const runScript = (path: string, ...rest: string[]): Sample =>
   runProgram(process.execPath, ...process.execArgv, path, ...rest)

@@ -7,7 +7,7 @@ const IDLE_MS = 1000
 const IDLE_MICROS = 20_000
 const MAX_WAITS = 60
 
-/** CPU until the server is idle again: what is written behind the answers counts too. */
+/** CPU until the server is idle again: log writes after the answers count too. */
 const cpuWhenIdle = async (target: Target): Promise<number> => {
   for (let i = 0; i < MAX_WAITS; i++) {
     const before = cpuMicros(target)
@@ -17,7 +17,7 @@ const cpuWhenIdle = async (target: Target): Promise<number> => {
   throw new Error(`a server was still busy after ${MAX_WAITS} s`)
 }
 
-/** Microseconds that the work took the target, and what it came to. */
+/** CPU microseconds of the target for the work, and the work's result. */
 export const withCpu = async <Result>(
   target: Target,
   work: () => Promise<Result>

@@ -23,7 +23,7 @@ const statusOf = async (sent: ClientRequest): Promise<number> => {
   return answer.statusCode ?? 0
 }
 
-/** All of them have the same bytes: what is measured is the server's memory, not ours. */
+/** All requests share one buffer, so that this process's memory does not count. */
 const askAll = (target: Target, count: number): Promise<PromiseSettledResult<number>[]> => {
   const body = Buffer.from(requestBody({ kilobytes: KILOBYTES }))
   const headers = {
@@ -48,7 +48,7 @@ const askAll = (target: Target, count: number): Promise<PromiseSettledResult<num
   return Promise.allSettled(Array.from({ length: count }, ask))
 }
 
-/** A process of its own, so that nobody else's memory is in its peak. */
+/** A process of its own, so that its peak contains no other memory. */
 export const inFlight: Part = async ({ settings: { folder }, script, upstream }, add) => {
   const ours = await startOurs(script, upstream, join(folder, 'in-flight'))
   let isRunning = true

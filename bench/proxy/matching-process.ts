@@ -1,5 +1,5 @@
 /**
- * What it costs to recognize a request among 1,000 live templates that share a stem, beside one
+ * The cost of matching a request against 1,000 live templates that share a stem, beside one
  * JSON.parse of the same 8 KB body. A process of its own, built as production is; prints a line of
  * JSON. Arguments: samples, milliseconds of each.
  */

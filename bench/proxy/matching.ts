@@ -8,7 +8,7 @@ export const MATCHING_PROCESS = 'bench/proxy/matching-process.ts'
 
 const MATCH_BAR = 2
 const SAMPLES_PER_ROUND = 5
-/** What one of its three measurements takes; all together as long as a round of the other parts. */
+/** Seconds of one of its three measurements; all three take as long as a round of the other parts. */
 const sampleMs = (seconds: number): number => (seconds * 1000) / SAMPLES_PER_ROUND / 3
 
 export const matching: Part = async ({ settings: { rounds, seconds }, pathOf }, add) => {

@@ -1,4 +1,4 @@
-/** Clients of every kind at once: those that wait, those that leave, those that read slowly. */
+/** All kinds of clients at once: some wait, some leave, some read slowly. */
 import { request, type ClientRequest, type IncomingMessage } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Target } from '../proxy-processes.ts'

@@ -7,7 +7,7 @@ import { freePort } from '../harness/free-port.ts'
 import { childrenOf, isListening, type Target } from '../proxy-processes.ts'
 import { REQUEST_HEADERS, UPSTREAM_ANSWER, UPSTREAM_HEADERS } from '../proxy-traffic.ts'
 
-/** What every nginx of the benchmark has in common. @param servers what is in its `http` block */
+/** Configuration that all nginx of the benchmark share. @param servers content of the `http` block */
 const nginxConfig = (servers: string): string => `
 daemon off;
 worker_processes 1;

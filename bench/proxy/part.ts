@@ -15,7 +15,7 @@ export interface Settings {
 
 export type Figures = Record<string, Figure>
 
-/** A part adds what it has measured even when it fails on the way. */
+/** A part saves its figures as they come, so that a failure keeps those before it. */
 export type Part = (bench: Bench, add: (figures: Figures) => void) => Promise<void>
 
 export interface Bench {

@@ -45,7 +45,7 @@ export const startPortkey = async (
       ...REQUEST_HEADERS,
       'x-portkey-provider': 'openai',
       'x-portkey-custom-host': `${upstreamUrl}/v1`,
-      // it drops what it does not know
+      // it drops fields that it does not know
       'x-portkey-forward-headers': 'x-bench-answer',
     },
     pids: () => [child.pid!],

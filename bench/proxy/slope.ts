@@ -46,7 +46,7 @@ export const fitLine = (points: readonly Point[]): Line => {
   return { slope, standardError: Math.sqrt(residuals / (count - 2) / xx) }
 }
 
-/** Below this nobody would notice within a day's restart: MiB a minute. */
+/** MiB a minute. A smaller slope has no effect within a day between restarts. */
 const NEGLIGIBLE = 0.5
 
 /** @param line in MiB a minute */

@@ -82,7 +82,7 @@ type Read = (measured: Measured) => number
 
 const cpuPerChunk: Read = (measured) => measured.cpuMicrosPerChunk
 
-/** A short stream's CPU is its request's, and that of the upstream is nobody's question. */
+/** CPU is not measured for short streams, where the request dominates, and not for the upstream. */
 const hasCpu = (name: string, { chunks }: Cell): boolean =>
   name !== DIRECT && chunks === LONG.chunks
 
@@ -97,7 +97,7 @@ const COLUMNS: [string, string, Read][] = [
 const chunkDelay: Read = ({ delayMs }) => percentile(delayMs, SHARES.p50)
 const firstByte: Read = ({ firstByteMs }) => percentile(firstByteMs, SHARES.p50)
 
-/** What ours adds to the first byte, over what the other adds. */
+/** Time that ours adds to the first byte, divided by the time that the other adds. */
 const firstByteAddedTo = (rounds: Round<Measured>[], other: string): Figure | null =>
   overRounds(
     rounds,

@@ -53,7 +53,7 @@ const startTargets = async (
   targets.set(OURS, await startOurs(script, upstream, join(folder, 'data')))
 }
 
-/** @param work may take servers out of the map it gets. @returns what ours says at its end */
+/** @param work may take servers out of the map it gets. @returns the counts that ours prints at its end */
 export const withTargets = async (
   options: TargetsOptions,
   work: (targets: Map<string, Target>) => Promise<void>

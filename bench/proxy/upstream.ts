@@ -27,7 +27,7 @@ const stream = (response: ServerResponse, chunks: number, everyMs: number): void
   })
   let sent = 0
   const send = (): void => {
-    // whoever reads slowly is waited for
+    // waits for a slow reader
     if (response.writableNeedDrain) return
     response.write(chunk())
     if (++sent < chunks) return

@@ -27,7 +27,7 @@ export interface AskedRows {
   requests: ChatRequest[]
 }
 
-/** Its requests are those that the template recognizes: arms are asked nothing else. */
+/** Only requests that the template matches: arms get no others. */
 export interface ArmContext extends AskedRows {
   engine: Engine
   template: Template

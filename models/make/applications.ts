@@ -56,7 +56,7 @@ interface Table {
   keys: string[]
   /** the questions that ask for a key */
   questions: readonly string[]
-  /** what the values are */
+  /** kind of the values */
   field: string
   codes: CodeKind
   /** one for each key */

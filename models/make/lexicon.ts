@@ -30,7 +30,7 @@ feedback recall exchange deposit insurance transfer statement upgrade`)
 export const ONSETS = words('b d f g k l m n p r s t v z br dr gr kr pl st tr')
 export const VOWELS = words('a e i o u')
 
-/** What a column of a table is called. */
+/** Names of table columns. */
 export const FIELDS = words(
   'code shelf queue rate factor label group bin zone price team status colour grade'
 )

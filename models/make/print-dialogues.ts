@@ -35,7 +35,7 @@ if (draw === undefined || args.seed === undefined)
 const dialogue = (seed: number): string => {
   const random = seededRandom(seed)
   const application = draw(random)
-  // with replacement: what was asked already says nothing about what comes next
+  // with replacement: earlier questions do not limit later ones
   const questions = Array.from({ length: Number(args.questions) }, () => application.ask(random))
   return `${JSON.stringify({ system: application.system, questions })}\n`
 }

@@ -18,7 +18,7 @@ export const chance = (random: Random, probability: number): boolean => random()
 
 export const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
 
-/** A word that nobody has heard: two or three syllables. */
+/** An invented word of two or three syllables. */
 export const inventedWord = (random: Random): string =>
   Array.from(
     { length: chance(random, 0.7) ? 2 : 3 },

@@ -12,7 +12,7 @@ const TIMEOUT_MS = 900_000
 /** the one that defaults were chosen on: what others reach is reported, not tested */
 const SEED = '2'
 
-/** What it found, whether or not it counts as a success: then the assertions say what is missing. */
+/** @returns the result of a failed demo too, so that the assertions show what is missing */
 const play = (seed: string): Promise<DemoResult> =>
   new Promise((resolve, reject) => {
     const command = [DEMO, '--applications', '1', '--seed', seed, '--json']

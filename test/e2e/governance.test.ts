@@ -1,6 +1,6 @@
 /**
- * What is kept and what is not, on the disk of the real server with its worker and engine: values
- * that are redacted are in no file, and what is forgotten by the command line is gone from all.
+ * The disk of the real server with its worker and engine: no file holds a redacted value, and
+ * records that the command line forgets are gone from all files.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -88,7 +88,7 @@ describe('governance', () => {
     expect(await ask(question)).toBe(`It was c1@${DOMAIN}.`)
     await waitForApproval()
     expect(upstream.counts).toEqual({ answered: 301, unknown: 0 })
-    // what was not redacted is seen: in the log, and in the rows that were uploaded
+    // text that is not redacted is found in the log and in the uploaded rows
     const seen = found('[EMAIL_1]')
     expect(seen.some((path) => path.includes('promptintern.sqlite'))).toBe(true)
     expect(seen.some((path) => path.includes(join('engine', 'files')))).toBe(true)

@@ -74,7 +74,7 @@ describe('issued keys', () => {
     expect(upstream.requests[0]!.headers.authorization).toBe(`Bearer ${UPSTREAM_KEY}`)
   })
 
-  it('are whose logs an import is, as they are whose requests', async () => {
+  it('own the records that are imported with them, like the requests that carry them', async () => {
     const file = join(dataDir, 'logs.jsonl')
     writeFileSync(
       file,

@@ -71,7 +71,7 @@ describe('a server', () => {
     expect(shown.sort()).toEqual(documented().sort())
   })
 
-  it('counts the tokens of what it logs', async () => {
+  it('counts the tokens of logged answers', async () => {
     await (await ask(chat())).text()
     let text = ''
     await eventually(async () => {

@@ -1,4 +1,4 @@
-/** What the real server must not give away, as an operator and an upstream see it. */
+/** Secrets that the real server must not show to an upstream, in its log or on its disk. */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -84,7 +84,7 @@ describe('secrets', () => {
     }
   )
 
-  it('the admin token opens what it is for', async () => {
+  it('the admin token opens /metrics and the admin API', async () => {
     for (const path of ['/metrics', '/admin/api/templates']) {
       const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
       expect((await send(port, null, { method: 'GET', path, headers })).status).toBe(200)
