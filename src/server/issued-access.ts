@@ -1,4 +1,4 @@
-/** Puts together what asks for issued keys: the keys as the store has them, their limits and spend. */
+/** Builds access control by issued keys: the keys of the store, their limits and their spend. */
 import type { Config } from '../config/config.ts'
 import { BUDGET_PERIODS, firstDayOf, type BudgetPeriod } from '../core/keys/budget.ts'
 import { findPrice, type Price } from '../core/cost/prices.ts'
@@ -20,20 +20,20 @@ import type { Store } from '../store/store.ts'
 export interface IssuedAccess {
   access: Access
   tenants: Tenants
-  /** whether the store answered when it was last asked for keys */
+  /** whether the store answered the last request for keys */
   isCurrent: () => boolean
-  /** Writes what was spent. */
+  /** Writes the spend that is not stored yet. */
   close(): Promise<void>
 }
 
-/** What was spent in the present periods before this process began to count. */
+/** The spend of the present periods that was stored before this process started. */
 const readSpent = async ({ keys }: Store, now: number): Promise<LimitsOptions['spentUsd']> => {
   const spent = new Map<BudgetPeriod, Awaited<ReturnType<typeof keys.spend>>>()
   for (const period of BUDGET_PERIODS) spent.set(period, await keys.spend(firstDayOf(period, now)))
   return (keyId, period) => spent.get(period)?.get(keyId)?.usd ?? 0
 }
 
-/** @returns null where clients' own keys are forwarded */
+/** @returns null with ACCESS=forward, where clients' own keys are forwarded */
 export const openAccess = async (
   { access, upstream }: Config,
   store: Store,

@@ -90,7 +90,7 @@ describe('bytes that are no request', () => {
     expect(valueOf(refusal!.headers, 'connection')).toBe('close')
     expect(JSON.parse(refusal!.body.toString())).toEqual({
       error: {
-        message: 'the request is no HTTP/1.1 (HPE_INVALID_METHOD)',
+        message: 'the request is not valid HTTP/1.1 (HPE_INVALID_METHOD)',
         type: 'invalid_request_error',
         param: null,
         code: 'invalid_request',

@@ -112,6 +112,6 @@ describe('the command line', () => {
   it('does not guess without a price', async () => {
     const text = await cli({}, 'savings')
     expect(text).toContain('unknown: there is no price of gpt-4o-mini in PRICES_FILE')
-    expect(text).toContain(`${ANSWERED} answers have no price and count nothing`)
+    expect(text).toContain(`${ANSWERED} answers have no price and count as zero`)
   })
 })

@@ -28,9 +28,9 @@ describe('the configuration', () => {
 
   it.each([
     [{ REDACT: 'emails' }, /REDACT/],
-    [{ REDACT_PATTERNS: '{' }, /REDACT_PATTERNS: no JSON/],
-    [{ REDACT_PATTERNS: '{"STAFF":"("}' }, /REDACT_PATTERNS.STAFF: no regular expression/],
-    [{ REDACT_PATTERNS: '{"STAFF":"x*"}' }, /matches nothing at all/],
+    [{ REDACT_PATTERNS: '{' }, /REDACT_PATTERNS: is not JSON/],
+    [{ REDACT_PATTERNS: '{"STAFF":"("}' }, /REDACT_PATTERNS.STAFF: must be a regular expression/],
+    [{ REDACT_PATTERNS: '{"STAFF":"x*"}' }, /match the empty string/],
     [{ REDACT_PATTERNS: '{"staff 1":"x"}' }, /capital letters/],
     [{ CAPTURE_SHARE: '2' }, /CAPTURE_SHARE/],
     [{ ENGINE: 'onnx' }, /MODEL_PATH: needed/],
@@ -39,7 +39,7 @@ describe('the configuration', () => {
     [{ HOST: '0.0.0.0' }, /ADMIN_TOKEN: needed/],
     [{ ACCESS: 'keys' }, /UPSTREAM_API_KEY: needed/],
     [{ ACCESS: 'key' }, /ACCESS/],
-    [{ CREDENTIAL_NAMES: 'x-a, b c' }, /CREDENTIAL_NAMES.1: no name of a header/],
+    [{ CREDENTIAL_NAMES: 'x-a, b c' }, /CREDENTIAL_NAMES.1: is not a valid header name/],
     [{ UPSTREAM_BASE_URL: 'ftp://a' }, /UPSTREAM_BASE_URL: must be an http or https URL/],
   ])('says what is wrong with %j', (env, expected) => {
     expect(mistakesOf(env)).toMatch(expected)

@@ -21,12 +21,12 @@ describe('a supervised child', () => {
     await eventually(() => starts === 3)
     expect(faults).toEqual([
       {
-        message: 'the process was ended with exit code 3, and is started again',
+        message: 'the process ended with exit code 3 and is restarted',
         exitCode: 3,
         signal: null,
       },
       {
-        message: 'the process was ended by SIGKILL, and is started again',
+        message: 'the process ended by SIGKILL and is restarted',
         exitCode: null,
         signal: 'SIGKILL',
       },

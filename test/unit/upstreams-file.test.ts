@@ -34,12 +34,12 @@ describe('the upstreams file', () => {
       [EAST, { ...WEST, apiKeyEnv: undefined }],
       /west needs an apiKeyEnv/,
     ],
-    ['a stand-in that is not there', [EAST], /west is no entry/],
+    ['a stand-in that is not there', [EAST], /west is not an entry/],
     ['an entry that stands in for itself', [{ ...WEST, fallback: ['west'] }], /the entry itself/],
-    ['a name twice', [WEST, WEST], /the name is taken/],
+    ['a name twice', [WEST, WEST], /an earlier entry has the same name/],
     ['the name of the default', [{ ...WEST, name: 'default' }], /UPSTREAM_BASE_URL/],
     ['a name that no header holds', [{ ...WEST, name: 'a b' }], /entry 0.name/],
-    ['a key that is not there', [{ ...WEST, apiKeyEnv: 'NONE' }], /NONE is not in/],
+    ['a key that is not there', [{ ...WEST, apiKeyEnv: 'NONE' }], /NONE must be set/],
     ['a pattern with a star in the middle', [{ ...WEST, models: ['a*b'] }], /one \* at its end/],
     ['an empty pattern', [{ ...WEST, models: [''] }], /entry 0.models.0/],
     ['no pattern', [{ ...WEST, models: [] }], /entry 0.models/],
@@ -55,15 +55,15 @@ describe('the upstreams file', () => {
       /entry 0.baseUrl[^]*entry 0.models[^]*entry 1.name/
     )
     expect(() => parse([EAST, { ...WEST, fallback: ['x', 'y'] }], {})).toThrow(
-      /EAST_KEY[^]*WEST_KEY[^]*x is no entry[^]*y is no entry/
+      /EAST_KEY[^]*WEST_KEY[^]*x is not an entry[^]*y is not an entry/
     )
   })
 
   it('is refused when it is no list or no JSON, and without its keys in the message', () => {
-    expect(() => parseUpstreams('{}', ENV)).toThrow(/the list/)
+    expect(() => parseUpstreams('{}', ENV)).toThrow(/the file/)
     expect(() => parseUpstreams('[', ENV)).toThrow(/not JSON/)
     expect(() => parse([{ ...WEST, fallback: ['x'] }])).not.toThrow(/sk-west/)
-    expect(() => parse([WEST], { WEST_KEY: 'two\nlines' })).toThrow(/no key that a header can hold/)
+    expect(() => parse([WEST], { WEST_KEY: 'two\nlines' })).toThrow(/printable ASCII/)
   })
 })
 
