@@ -1,6 +1,6 @@
 /**
- * A proxy with a live route: the fake engine, asked over its contract, has learned two answers, and
- * the upstream is the mock. The key has been accepted, so that the lora may answer.
+ * A proxy with a live route and the mock as its upstream. The fake engine, which is called over HTTP, has
+ * learned two answers. The upstream has accepted the key, so that the lora may answer.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -33,7 +33,7 @@ const row = (question: string, answer: string): TrainingRow => ({
   ],
 })
 
-/** Over loopback, as any engine is asked. */
+/** The fake engine behind HTTP, as every engine is called. */
 const startEngine = async () => {
   const dataDir = await mkdtemp(join(tmpdir(), 'clients-'))
   const backend = await createFakeBackend({ dataDir })
@@ -60,7 +60,7 @@ const train = async (engine: Engine): Promise<string> => {
     hyperparameters: { max_steps: 2 },
   })
   const { fine_tuned_model: lora } = await finished(engine, id)
-  if (lora === null) throw new Error('the fake engine did not learn')
+  if (lora === null) throw new Error('the training job of the fake engine failed')
   return lora
 }
 
@@ -88,7 +88,7 @@ const routeTo = (lora: string, tenant: string): Route => ({
   templateTokens: 20,
 })
 
-/** The lora's name is `lora`. */
+/** @returns the harness, with the name of the lora in `lora` */
 export const startLiveLora = async (): Promise<Harness & { lora: string }> => {
   const { engine, close } = await startEngine()
   const lora = await train(engine)
