@@ -124,10 +124,11 @@ const CALLS: [name: string, call: Call, expected: unknown][] = [
   ],
 ]
 
+const clientOf = (baseURL: string) => new OpenAI({ apiKey: API_KEY, baseURL, maxRetries: 0 })
+
 describe('the official client', () => {
   it.each(CALLS)('gets %s', async (_, call, expected) => {
-    const connected = (baseURL: string) => new OpenAI({ apiKey: API_KEY, baseURL, maxRetries: 0 })
-    expect(await bothWays(harness, (baseURL) => call(connected(baseURL)))).toEqual(expected)
+    expect(await bothWays(harness, (baseURL) => call(clientOf(baseURL)))).toEqual(expected)
   })
 })
 
