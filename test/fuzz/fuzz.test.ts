@@ -68,7 +68,7 @@ describe('a stream', () => {
   it('gives the same completion wherever it is cut, and never throws', () => {
     const random = seededRandom(SEED)
     let completions = 0
-    for (const bytes of take(mutations(STREAMS, SEED), 60_000)) {
+    for (const bytes of take(mutations(STREAMS, SEED), 20_000)) {
       const [whole, cut] = [createAccumulator(), createAccumulator()]
       whole.push(bytes)
       for (let at = 0; at < bytes.length;) {
@@ -112,7 +112,7 @@ describe('the proxy', () => {
   afterAll(() => harness.close())
 
   it('answers in HTTP or closes, and still serves other clients', async () => {
-    for (const bytes of take(mutations(REQUESTS, SEED), 4000)) {
+    for (const bytes of take(mutations(REQUESTS, SEED), 1000)) {
       const text = await exchange(harness.port, bytes)
       expect(text === '' || /^HTTP\/1\.1 [1-5]\d\d /.test(text)).toBe(true)
     }
@@ -122,7 +122,7 @@ describe('the proxy', () => {
   })
 
   it('passes every stream on unchanged', async () => {
-    for (const stream of take(mutations(STREAMS, SEED), 2000)) {
+    for (const stream of take(mutations(STREAMS, SEED), 500)) {
       harness.upstream.respond = (_request, response) => {
         response.writeHead(200, { 'content-type': 'text/event-stream' })
         response.end(stream)
@@ -130,6 +130,6 @@ describe('the proxy', () => {
       const { body } = await send(harness.port, chatBody('hi', { stream: true }))
       expect(body.equals(stream)).toBe(true)
     }
-    expect((await harness.records()).length).toBeGreaterThanOrEqual(2000)
+    expect((await harness.records()).length).toBeGreaterThanOrEqual(500)
   })
 })
