@@ -119,7 +119,7 @@ const codeOf = (error: Error): string | null => {
   return typeof code === 'string' ? code : null
 }
 
-/** The store's thread sends a cause as its stack, because errors lose their class on the way. */
+/** The store's thread sends a cause as its stack, because errors lose their class between threads. */
 const causeOfText = (text: string): FaultCause => ({
   name: 'Error',
   code: null,
@@ -129,7 +129,7 @@ const causeOfText = (text: string): FaultCause => ({
 
 const causeOf = (thrown: unknown): FaultCause => {
   if (typeof thrown === 'string') return causeOfText(thrown)
-  // other things that can be thrown may hold anything
+  // another thrown value may contain secrets
   if (!(thrown instanceof Error))
     return { name: typeof thrown, code: null, message: 'no error was thrown', stack: [] }
   return {

@@ -13,7 +13,7 @@ const stored = <T>(description: string) =>
 
 const time = z.number().describe('milliseconds since the epoch')
 
-export const stateSchema = z
+const stateSchema = z
   .discriminatedUnion('name', [
     z.object({ name: z.literal('candidate') }),
     z.object({ name: z.literal('training'), arm: z.number(), stage: z.number() }),
@@ -222,7 +222,7 @@ export const forgetReportSchema = z
   })
   .openapi('ForgetReport')
 
-export const errorSchema = z
+const errorSchema = z
   .object({
     error: z.object({
       message: z.string(),

@@ -133,7 +133,7 @@ export type Config = ReturnType<typeof configOf>
 
 /**
  * @param variables environment variables; unknown ones are ignored
- * @throws AppError `invalid-config` whose message has one line a mistake
+ * @throws AppError `invalid-config` with one line per mistake in its message
  */
 export const parseConfig = (variables: Record<string, string | undefined>): Config =>
   configOf(parseEnvironment(variables))

@@ -194,7 +194,7 @@ const mistakesOf = (env: Environment): string[] => {
     [env.ENGINE === 'http' && env.ENGINE_URL === null, 'ENGINE_URL: needed with ENGINE=http'],
     [
       env.ENGINE_START_COMMAND !== null && env.ENGINE !== 'http',
-      'ENGINE_START_COMMAND: only with ENGINE=http, whose machine it starts',
+      'ENGINE_START_COMMAND: only valid with ENGINE=http; it starts the machine of that engine',
     ],
     [
       env.ENGINE_STOP_COMMAND !== null && env.ENGINE_START_COMMAND === null,
@@ -214,7 +214,7 @@ const mistakesOf = (env: Environment): string[] => {
 
 /**
  * @param variables environment variables; unknown ones are ignored
- * @throws AppError `invalid-config` whose message has one line a mistake
+ * @throws AppError `invalid-config` with one line per mistake in its message
  */
 export const parseEnvironment = (variables: Record<string, string | undefined>): Environment => {
   const parsed = SCHEMA.safeParse(variables)

@@ -62,7 +62,7 @@ const mistakesOf = (entries: Entry[], entry: Entry, env: Environment): string[] 
 
 /**
  * @param env has the API keys, under the names that the file gives in `apiKeyEnv`
- * @throws AppError `invalid-config` whose message has one line a mistake
+ * @throws AppError `invalid-config` with one line per mistake in its message
  */
 export const parseUpstreams = (text: string, env: Environment): NamedUpstream[] => {
   const parsed = z.array(ENTRY).safeParse(parseJson(text))

@@ -42,7 +42,7 @@ const monotonicNow = (): number => performance.timeOrigin + performance.now()
 
 export interface Parts {
   config: Config
-  /** used where the configuration has none */
+  /** used if the configuration sets no secrets */
   secrets: Secrets
   upstreams: NamedUpstream[]
   store: Store

@@ -1,5 +1,4 @@
 /** Checks log and engine periodically, so that no request has to wait for a check. */
-import { setTimeout as delay } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
 import type { LogQueueStats } from '../proxy/log-queue.ts'
@@ -48,7 +47,8 @@ export const watchHealth = ({
       'engine-timeout',
       `the engine did not answer within ${timeoutMs} ms`
     )
-    const error = await Promise.race([answered, delay(timeoutMs, tooLate, { ref: false })])
+    const late = new Promise((resolve) => setTimeout(resolve, timeoutMs, tooLate).unref())
+    const error = await Promise.race([answered, late])
     // only the change is reported, not every failed check
     if (error !== null && isReachable === true) fault('engine-away', error)
     isReachable = error === null

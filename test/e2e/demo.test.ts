@@ -1,4 +1,4 @@
-/** The whole loop with the model that ships with the project: what `npm run demo` plays, as JSON. */
+/** The whole loop with the model that ships with the project: the report of `npm run demo`, as JSON. */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
@@ -6,10 +6,10 @@ import type { DemoResult } from '../../demo/result.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const TIMEOUT_MS = 900_000
-/** the one that defaults were chosen on: what others reach is reported, not tested */
+/** the seed on which defaults were chosen; results of other seeds are reported, not tested */
 const SEED = '2'
 
-/** What it found, whether or not it counts as a success: then the assertions say what is missing. */
+/** The demo's report, also if the demo fails, so that the assertions show the missing part. */
 const play = (seed: string): Promise<DemoResult> =>
   new Promise((resolve, reject) => {
     const command = ['--import', 'tsx', 'demo/main.ts', '--seed', seed, '--json']

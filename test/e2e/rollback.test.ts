@@ -1,4 +1,4 @@
-/** A route is taken back: by the admin API here and now, by another process within two seconds. */
+/** Rollback of a route: by the admin API at once, by another process within two seconds. */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -52,7 +52,7 @@ describe('a rollback', () => {
     upstream.close()
   })
 
-  it('by the admin API is in force before its 200, whatever is under way', async () => {
+  it('by the admin API takes effect before its 200, also with requests in flight', async () => {
     const state = { decidedAt: Infinity, isOver: false }
     const answers: { startedAt: number; route: unknown }[] = []
     const client = async (): Promise<void> => {
@@ -78,7 +78,7 @@ describe('a rollback', () => {
     expect(later().filter(({ route }) => route === 'answered')).toEqual([])
   })
 
-  it('by the CLI, in a process of its own, is followed', async () => {
+  it('by the CLI, in another process, takes effect', async () => {
     const env = { ...process.env, DATA_DIR: server.dataDir }
     const command = ['--import', 'tsx', CLI, 'rollback', TEMPLATE.version]
     const { stdout } = await promisify(execFile)(process.execPath, command, { env })

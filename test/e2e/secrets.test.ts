@@ -1,4 +1,4 @@
-/** What the real server must not give away, as an operator and an upstream see it. */
+/** Secrets of the real server: they reach neither an upstream nor an operator's log. */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -83,7 +83,7 @@ describe('secrets', () => {
     }
   )
 
-  it('the admin token opens what it is for', async () => {
+  it('the admin token opens the admin API and the metrics', async () => {
     for (const path of ['/metrics', '/admin/api/templates']) {
       const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
       expect((await send(port, null, { method: 'GET', path, headers })).status).toBe(200)
@@ -110,7 +110,7 @@ describe('secrets', () => {
   it.each([
     ['UPSTREAM_BASE_URL', {}],
     ['ENGINE_URL', { ENGINE: 'http' }],
-  ])('a password in %s ends the start, and is not shown', async (key, env) => {
+  ])('a password in %s prevents the start, and is not shown', async (key, env) => {
     const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli.ts', 'serve'], {
       env: {
         ...process.env,

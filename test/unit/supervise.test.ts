@@ -1,5 +1,6 @@
-import { spawn } from 'node:child_process'
-import { afterEach, describe, expect, it } from 'vitest'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { EventEmitter } from 'node:events'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { supervise, type SupervisedChild } from '../../src/process/supervise.ts'
 import { eventually } from '../proxy/harness.ts'
 
@@ -9,7 +10,7 @@ afterEach(() => child.close())
 const wait = () => spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
 
 describe('a supervised child', () => {
-  it('is started again, and each end is told with its code or signal', async () => {
+  it('is restarted, and each end is reported with its code or signal', async () => {
     const faults: { message: string; exitCode: number | null; signal: string | null }[] = []
     let starts = 0
     child = supervise({
@@ -33,7 +34,7 @@ describe('a supervised child', () => {
     ])
   })
 
-  it('that could not be started is told of and tried again', async () => {
+  it('that could not be started is reported and started again', async () => {
     const codes: unknown[] = []
     let starts = 0
     child = supervise({
@@ -43,5 +44,32 @@ describe('a supervised child', () => {
     expect(child.isRunning()).toBe(false)
     await eventually(() => starts === 2 && child.isRunning())
     expect(codes).toEqual(['ENOENT'])
+  })
+
+  it('is restarted after pauses that double up to a limit, and are short again after a minute', async () => {
+    vi.useFakeTimers()
+    const starts: number[] = []
+    let current = new EventEmitter()
+    child = supervise({
+      spawn: () => {
+        starts.push(performance.now())
+        current = Object.assign(new EventEmitter(), { kill: () => true })
+        return current as ChildProcess
+      },
+      onFault: () => {},
+    })
+    /** @returns the pause before the next start, milliseconds */
+    const pauseAfter = async (runMs: number): Promise<number> => {
+      await vi.advanceTimersByTimeAsync(runMs)
+      const endedAt = performance.now()
+      current.emit('exit', 1)
+      await vi.advanceTimersToNextTimerAsync()
+      return Math.round(starts.at(-1)! - endedAt)
+    }
+    for (const pauseMs of [200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000])
+      expect(await pauseAfter(1)).toBe(pauseMs)
+    expect(await pauseAfter(60_000)).toBe(30_000)
+    expect(await pauseAfter(60_001)).toBe(200)
+    vi.useRealTimers()
   })
 })

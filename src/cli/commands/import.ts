@@ -70,7 +70,7 @@ const split = (
  * @param options.at the time of a line without `at`, milliseconds since the epoch
  * @throws AppError `invalid-request` when the line is not a chat exchange
  */
-export const recordOfLine = (
+const recordOfLine = (
   text: string,
   options: { tenant: string; model: string; at: number; lineNumber: number }
 ): ExchangeRecord => {
