@@ -9,7 +9,7 @@ import { parseUpstreams } from './upstreams-file.ts'
 
 const readText = (key: string, path: string): Promise<string> =>
   readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new AppError('invalid-config', `${key}: the file ${path} cannot be read`, { cause })
+    throw new AppError('invalid-config', `${key}: ${path} cannot be read`, { cause })
   })
 
 /** @throws AppError `invalid-config` */

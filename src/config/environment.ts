@@ -10,9 +10,9 @@ import { AppError } from '../errors.ts'
 const EXTRAS = /^[^/]*\/\/[^/?#]*@|[?#]/
 
 /**
- * Base URLs of the configuration: scheme, host, port and path, without slashes at the end. The HTTP
- * client would drop userinfo and a query, and logs of the URL would show a password in them, so both
- * are refused. The error message does not repeat the URL.
+ * Base URLs of the configuration: scheme, host, port and path, without slashes at the end. Userinfo and a query are
+ * refused: they would be dropped from requests, and every log of the URL would show a password in them.
+ * The error message does not repeat the URL.
  * @param keyPlace the setting in which a key belongs
  */
 export const baseUrlSchema = (keyPlace: string) =>

@@ -22,9 +22,9 @@ import { spawnServer, startServerProcess, type ServerProcess } from './server-pr
 const FAULTS = `
 import { EventEmitter } from 'node:events'
 process.on('SIGUSR2', () => {
-  Promise.reject(new Error('rejected by nobody'))
-  setTimeout(() => { throw new Error('thrown at nobody') })
-  setTimeout(() => new EventEmitter().emit('error', new Error('an event for nobody')))
+  Promise.reject(new Error('rejected without a handler'))
+  setTimeout(() => { throw new Error('thrown without a catch') })
+  setTimeout(() => new EventEmitter().emit('error', new Error('an event without a listener')))
 })`
 
 let upstream: FakeUpstream
@@ -55,8 +55,8 @@ describe('an uncaught error', () => {
     expect((await send(port, chatBody('hi'))).status).toBe(200)
     expect(child.exitCode).toBeNull()
     await eventually(() =>
-      ['rejected by nobody', 'thrown at nobody', 'an event for nobody'].every((text) =>
-        log().includes(text)
+      ['rejected without a handler', 'thrown without a catch', 'an event without a listener'].every(
+        (text) => log().includes(text)
       )
     )
     child.kill('SIGTERM')

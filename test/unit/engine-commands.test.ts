@@ -108,13 +108,13 @@ describe('the engine’s commands', () => {
     )!
   const { signal } = new AbortController()
 
-  it('know the engine’s address, and no key that they do not need', async () => {
+  it('get the engine’s address, and no key that they do not need', async () => {
     const env = { UPSTREAM_API_KEY: 'k', ADMIN_TOKEN: 'a', TENANT_SECRET: 't', FLY_APP: 'gpu' }
     const said = 'echo "$ENGINE_URL $FLY_APP <$UPSTREAM_API_KEY$ADMIN_TOKEN$TENANT_SECRET>"'
     expect((await commands(said, env).start(signal)).lastLine).toBe('http://gpu/v1 gpu <>')
   })
 
-  it('say no secret', async () => {
+  it('mask secrets in their output', async () => {
     const { start } = commands('echo "login with $FLY_API_TOKEN failed"; exit 3', {
       FLY_API_TOKEN: 'FlyV1 fm2_lJPECAAAAA',
     })
