@@ -1,11 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import {
-  BUDGET_PERIODS,
-  firstDayOf,
-  type Budget,
-  type BudgetPeriod,
-} from '../../core/keys/budget.ts'
+import { BUDGET_PERIODS, type Budget, type BudgetPeriod } from '../../core/keys/budget.ts'
 import {
   hashOfSecret,
   isMetered,
@@ -15,9 +10,9 @@ import {
   tenantOfLabel,
   type IssuedKey,
   type KeyLimits,
-  type Spend,
 } from '../../core/keys/issued-key.ts'
 import { AppError } from '../../errors.ts'
+import { readSpend } from '../../server/issued-access.ts'
 import type { Store } from '../../store/store.ts'
 import { withStore } from '../context.ts'
 import { print, table, type OutputOptions } from '../output.ts'
@@ -102,25 +97,15 @@ const create = (options: CreateOptions): Promise<void> =>
     )
   })
 
-const NOTHING_SPENT: Spend = { requests: 0, tokens: 0, usd: 0 }
-
 const listed = async (store: Store, now: number) => {
-  const inAll = await store.keys.spend(0)
-  const byPeriod = new Map(
-    await Promise.all(
-      BUDGET_PERIODS.map(
-        async (period) => [period, await store.keys.spend(firstDayOf(period, now))] as const
-      )
-    )
-  )
+  const spend = await readSpend(store, now)
   return (await store.keys.list()).map((key) => {
     const { budget } = key.limits
-    const inPeriod = budget && byPeriod.get(budget.period)
     return {
       ...shown(key),
       // the proxy does not count the spend of other keys
-      spent: isMetered(key) ? (inAll.get(key.id) ?? NOTHING_SPENT) : null,
-      budgetSpentUsd: budget && (inPeriod?.get(key.id)?.usd ?? 0),
+      spent: isMetered(key) ? spend(key.id, 'total') : null,
+      budgetSpentUsd: budget && spend(key.id, budget.period).usd,
     }
   })
 }
