@@ -2,19 +2,28 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { helpDocument } from '../src/cli/program.ts'
-import { CONFIG_KEYS } from '../src/config/environment.ts'
+import { CONFIG_KEYS, parseEnvironment } from '../src/config/environment.ts'
 import { SERVER_FAULTS, WORKER_FAULTS } from '../src/fault-log.ts'
 
 const read = (path: string): string =>
   readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), 'utf8')
 
 describe('docs/configuration.md', () => {
-  const documented = new Set(
-    [...read('docs/configuration.md').matchAll(/^\| `([A-Z_]+)` \|/gm)].map((match) => match[1])
-  )
+  const rows = [
+    ...read('docs/configuration.md').matchAll(
+      /^\| `([A-Z_]+)` \| (?:`(.*?)`|(\d+) MiB|[^|]*) \|/gm
+    ),
+  ].map(([, key, text, mebibytes]) => ({
+    key: key!,
+    value: mebibytes === undefined ? (text ?? '') : String(Number(mebibytes) * 2 ** 20),
+  }))
 
-  it('has a row for every key that the program reads, and none for another', () => {
-    expect([...documented].sort()).toEqual([...CONFIG_KEYS].sort())
+  it('has a row for every key that the program reads, and for no other', () => {
+    expect(rows.map(({ key }) => key).sort()).toEqual([...CONFIG_KEYS].sort())
+  })
+
+  it.each(rows)('has the default of $key', ({ key, value }) => {
+    expect(parseEnvironment({ [key]: value })).toEqual(parseEnvironment({}))
   })
 })
 

@@ -98,6 +98,14 @@ describe('the configuration', () => {
     })
   })
 
+  it.each([
+    [{}, null],
+    [{ ENGINE_USD_PER_HOUR: '0' }, 0],
+    [{ ENGINE_USD_PER_HOUR: '0.5' }, 0.5],
+  ])('reads the price of the engine from %j', (env, expected) => {
+    expect(parseConfig(env).engineUsdPerHour).toBe(expected)
+  })
+
   it('reports all mistakes at once', () => {
     expect(mistakesOf({ PORT: '70000', MARGIN: '7' })).toMatch(/PORT[^]*MARGIN/)
   })

@@ -45,13 +45,12 @@ describe('the log of faults', () => {
     fault('engine', new Error('also away'))
     expect(lines.map(({ kind }) => kind)).toEqual([...Array<string>(5).fill('upstream'), 'engine'])
     clock.now += 1000
-    fault('upstream', new Error('away'))
-    fault('upstream', new Error('away'))
-    expect(lines.slice(6)).toMatchObject([
-      { count: 1001, suppressed: 995 },
-      { count: 1002, suppressed: 0 },
+    for (let i = 0; i < 6; i++) fault('upstream', new Error('away'))
+    expect(lines.slice(6).map(({ count, suppressed }) => [count, suppressed])).toEqual([
+      [1001, 995],
+      ...[1002, 1003, 1004, 1005].map((count) => [count, 0]),
     ])
-    expect(counts).toEqual({ upstream: 1002, engine: 1 })
+    expect(counts).toEqual({ upstream: 1006, engine: 1 })
   })
 
   it('writes again when its clock is set back', () => {

@@ -15,7 +15,10 @@ describe('a supervised child', () => {
     let starts = 0
     child = supervise({
       spawn: () => (++starts === 1 ? spawn(process.execPath, ['-e', 'process.exit(3)']) : wait()),
-      onFault: ({ message }, { exitCode, signal }) => faults.push({ message, exitCode, signal }),
+      onFault: ({ message }, { exitCode, signal }) => {
+        faults.push({ message, exitCode, signal })
+        expect(child.isRunning()).toBe(false)
+      },
     })
     await eventually(() => starts === 2 && child.isRunning())
     process.kill(child.pid()!, 'SIGKILL')
@@ -46,7 +49,7 @@ describe('a supervised child', () => {
     expect(codes).toEqual(['ENOENT'])
   })
 
-  it('is restarted after pauses that double up to a limit, and are short again after a minute', async () => {
+  it('is restarted after pauses that double up to a limit, until it is closed', async () => {
     vi.useFakeTimers()
     const starts: number[] = []
     let current = new EventEmitter()
@@ -70,6 +73,11 @@ describe('a supervised child', () => {
       expect(await pauseAfter(1)).toBe(pauseMs)
     expect(await pauseAfter(60_000)).toBe(30_000)
     expect(await pauseAfter(60_001)).toBe(200)
+    await child.close()
+    const { length } = starts
+    current.emit('exit', 0)
+    await vi.runAllTimersAsync()
+    expect(starts).toHaveLength(length)
     vi.useRealTimers()
   })
 })
