@@ -1,10 +1,10 @@
-/** The one check of a bearer token, for every API of ours that has one. */
+/** The check of a bearer token, shared by all APIs that have one. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
 /**
- * Compares digests, so that time tells neither content nor length of the token.
+ * Compares digests in constant time, so that timing reveals neither content nor length of the token.
  * @returns whether an `authorization` header carries the token
  */
 export const bearerTokenCheck = (

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Entry of the command `promptintern`. Result on stdout, log on stderr. */
+/** Entry point of the command `promptintern`. The result goes to stdout, the log to stderr. */
 import { createProgram } from './cli/program.ts'
 import { toAppError } from './errors.ts'
 

@@ -1,6 +1,6 @@
 /**
- * The one error class of the project and the table from its codes to HTTP.
- * Knows nothing of HTTP frameworks; `openai/error-body.ts` renders it for clients.
+ * The one error class of the project and the table from its codes to HTTP status codes. It does not
+ * depend on an HTTP framework; `openai/error-body.ts` renders it for clients.
  */
 
 const HTTP_STATUS = {
@@ -34,12 +34,12 @@ const HTTP_STATUS = {
 
 export type ErrorCode = keyof typeof HTTP_STATUS
 
-/** An expected failure with a code a program can act on and a message a person can act on. */
+/** An expected failure: its code is for programs, its message tells a person what to do. */
 export class AppError extends Error {
   readonly code: ErrorCode
-  /** The request parameter at fault, in OpenAI's `error.param` sense. */
+  /** the invalid parameter of the request, as in OpenAI's `error.param` */
   readonly param: string | null
-  /** when it is worth asking again, where that is known; sent as `retry-after` */
+  /** when a retry may succeed, if that is known; sent as `retry-after` */
   readonly retryAfterSeconds: number | null
 
   constructor(
@@ -59,14 +59,14 @@ export class AppError extends Error {
   }
 }
 
-/** Refusals by decision: the status is a server's, and nothing is wrong. */
+/** Deliberate refusals: their status is 5xx, but nothing is broken. */
 const DECISIONS = new Set<ErrorCode>(['overloaded', 'not-implemented'])
 
-/** Whether an operator should know, beside the client who is told. */
+/** Whether an error goes to the operator's log in addition to the client. */
 export const isFault = ({ code, status }: AppError): boolean =>
   status >= 500 && !DECISIONS.has(code)
 
-/** Anything thrown, as an AppError: unknown errors become `internal` with the cause kept. */
+/** Converts any thrown value to an AppError; other errors become `internal` and keep their cause. */
 export const toAppError = (error: unknown): AppError =>
   error instanceof AppError
     ? error

@@ -1,11 +1,11 @@
 /**
- * One structured line for each fault, for the operator: its kind, its chain of causes and where each
- * was thrown. Lines are bounded per second and kind, so that a flood of faults cannot fill the disk;
- * every fault is counted. Knows neither the logger nor what the counts are shown in.
+ * Writes one structured line for each fault, for the operator: the kind, the chain of causes and the
+ * stack of each. Lines are limited per second and kind, so that a flood of faults cannot fill the disk;
+ * every fault is counted. Logger and metrics are passed in.
  */
-import { maskSecrets } from './mask-secrets.ts'
+import { createRedactor } from './core/log/redact.ts'
 
-/** Of the server's process; docs/metrics.md says what each means. */
+/** Faults of the server's process; docs/metrics.md explains each kind. */
 export const SERVER_FAULTS = [
   'accept',
   'charge',
@@ -30,7 +30,7 @@ export const SERVER_FAULTS = [
 ] as const
 export type ServerFault = (typeof SERVER_FAULTS)[number]
 
-/** Of the worker's process. */
+/** Faults of the worker's process. */
 export const WORKER_FAULTS = [
   'engine-jobs',
   'engine-process',
@@ -43,8 +43,8 @@ export const WORKER_FAULTS = [
 export type WorkerFault = (typeof WORKER_FAULTS)[number]
 
 /**
- * Takes a fault that was handled. Does not throw.
- * @param data ids, codes, host and port; no headers, bodies or URLs
+ * Reports a fault that was handled. Does not throw.
+ * @param data ids, codes, host and port; never headers, bodies or URLs
  */
 export type ReportFault<Kind extends string> = (
   kind: Kind,
@@ -52,31 +52,31 @@ export type ReportFault<Kind extends string> = (
   data?: Record<string, unknown>
 ) => void
 
-/** One link of a chain of causes. */
+/** One error of a chain of causes. */
 export interface FaultCause {
   name: string
-  /** of an AppError, of Node or of a library; null without one */
+  /** the code of an AppError, of Node or of a library; null without one */
   code: string | null
   message: string
-  /** where it was thrown, innermost first; empty where that is not known */
+  /** stack frames, innermost first; empty if they are unknown */
   stack: string[]
 }
 
 export interface FaultLine extends Record<string, unknown> {
   kind: string
-  /** faults of this kind since the process began, with this one */
+  /** faults of this kind since the process started, this one included */
   count: number
-  /** faults of this kind since its last line that have no line */
+  /** faults of this kind without a line since the last line of the kind */
   suppressed: number
-  /** the error, what caused it, what caused that */
+  /** the error, its cause, the cause of that, and so on */
   causes: FaultCause[]
 }
 
 export interface FaultLogOptions<Kind extends string> {
   write: (line: FaultLine & { kind: Kind }) => void
-  /** counted up in, one number a kind */
+  /** incremented in place, one number per kind */
   counts: Record<Kind, number>
-  /** milliseconds; only differences count */
+  /** milliseconds; only differences matter */
   now: () => number
 }
 
@@ -85,6 +85,16 @@ const MAX_CAUSES = 5
 const MAX_FRAMES = 12
 const MAX_MESSAGE_CHARS = 300
 
+/** The user of a URL, and the value after a word such as "token". */
+const NAMED_SECRETS =
+  /(?<=:\/\/)[^\s/@]+(?=@)|(?<=(?:token|key|secret|password|bearer)["']?[\s:=]{1,3}["']?)(?!\[)[^\s"',;]{6,}/gi
+
+const redactKeys = createRedactor({ detectors: ['key'], patterns: {} })
+
+/** Masks credentials in text of other programs, such as error messages and the output of commands. */
+export const maskSecrets = (text: string): string =>
+  redactKeys([text.replaceAll(NAMED_SECRETS, '[SECRET]')])[0]!
+
 const framesOf = (text: string): string[] =>
   text
     .split('\n')
@@ -92,11 +102,11 @@ const framesOf = (text: string): string[] =>
     .slice(0, MAX_FRAMES)
     .map((line) => line.trim())
 
-/** Without secrets and without what the error quotes of the data that it was thrown for. */
+/** The message without secrets and without the data that an error message quotes. */
 const safeMessage = (name: string, message: string): string => {
-  // JSON.parse quotes the text that it could not read
-  if (name === 'SyntaxError') return '(left out: it quotes what could not be read)'
-  // Node quotes the argument that it refuses
+  // JSON.parse quotes the invalid text
+  if (name === 'SyntaxError') return '(omitted: it quotes the text that could not be parsed)'
+  // Node quotes an invalid argument
   const unquoted = message
     .replace(/\bReceived .*/s, 'Received …')
     .replace(/\b(?:Unexpected|Expected|Unterminated|Bad) .*\bJSON\b.*/s, 'invalid JSON')
@@ -109,7 +119,7 @@ const codeOf = (error: Error): string | null => {
   return typeof code === 'string' ? code : null
 }
 
-/** The store's thread sends a cause as its stack, because errors lose their class on the way. */
+/** The store's thread sends a cause as its stack, because errors lose their class between threads. */
 const causeOfText = (text: string): FaultCause => ({
   name: 'Error',
   code: null,
@@ -119,7 +129,7 @@ const causeOfText = (text: string): FaultCause => ({
 
 const causeOf = (thrown: unknown): FaultCause => {
   if (typeof thrown === 'string') return causeOfText(thrown)
-  // other things that can be thrown may hold anything
+  // another thrown value may contain secrets
   if (!(thrown instanceof Error))
     return { name: typeof thrown, code: null, message: 'no error was thrown', stack: [] }
   return {
@@ -130,13 +140,13 @@ const causeOf = (thrown: unknown): FaultCause => {
   }
 }
 
-/** An error that stands for several, such as one for each address of a host, continues with the first. */
+/** An AggregateError, such as one with an error per address of a host, continues with the first. */
 const nextCause = (thrown: unknown): unknown => {
   if (!(thrown instanceof Error)) return undefined
   return thrown instanceof AggregateError ? (thrown.errors[0] as unknown) : thrown.cause
 }
 
-/** Bounded in links, frames and characters, since a chain may be circular. */
+/** The chain of causes, limited in links, frames and characters, because a chain may be circular. */
 export const causesOf = (thrown: unknown): FaultCause[] => {
   const causes: FaultCause[] = []
   let link = thrown
@@ -147,7 +157,7 @@ export const causesOf = (thrown: unknown): FaultCause[] => {
   return causes
 }
 
-/** Nothing counted yet. */
+/** Counts of zero. */
 export const noFaults = <Kind extends string>(kinds: readonly Kind[]): Record<Kind, number> =>
   Object.fromEntries(kinds.map((kind) => [kind, 0])) as Record<Kind, number>
 

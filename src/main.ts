@@ -1,12 +1,11 @@
 /**
- * Composition root: config → store → engine → app + worker → listen → drain. Everything that has an
- * effect is opened here and passed on; only this file and the CLI import adapters, and lazily.
+ * Composition root: config → store → engine → app + worker → listen → drain. Opens every part that has
+ * effects and passes it on. Only this file and the CLI import adapters, and they do it lazily.
  */
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Registry } from 'prom-client'
-import { assemble, type Parts } from './server/assemble.ts'
-import { createClosers, type Closers } from './process/closers.ts'
+import { assemble } from './server/assemble.ts'
 import type { Config } from './config/config.ts'
 import { economicsSettings, loadPrices, loadUpstreams } from './config/config-files.ts'
 import { loadSecrets, prepareDataDir } from './config/data-dir.ts'
@@ -16,15 +15,14 @@ import type { Engine } from './engine/engine.ts'
 import { engineCommandsOf } from './worker/engine/commands.ts'
 import { AppError } from './errors.ts'
 import type { ReportFault, ServerFault, WorkerFault } from './fault-log.ts'
-import { watchEventLoop } from './server/event-loop.ts'
+import { watchEventLoop, watchLoad } from './server/event-loop.ts'
 import { watchHealth } from './server/health.ts'
 import { listen } from './server/http-server.ts'
 import { openAccess } from './server/issued-access.ts'
-import { watchLoad } from './server/load-watch.ts'
 import { createLogger, type Logger } from './process/logger.ts'
 import { childFault, openServerFaults } from './process/open-faults.ts'
 import { Load } from './proxy/client/load.ts'
-import { createLogQueue } from './proxy/log-queue.ts'
+import { createLogQueue, type LogQueue } from './proxy/log-queue.ts'
 import { compileRouteTable } from './core/route/route-table.ts'
 import type { NamedUpstream } from './core/upstream-choice.ts'
 import { createReplay } from './worker/replay.ts'
@@ -41,14 +39,14 @@ import {
 } from './process/supervise.ts'
 import type { WorkerDeps } from './worker/deps.ts'
 
-/** The one engine of a configuration; routes carry this name, so it never changes. */
+/** The name of the one engine. Stored routes refer to it, so a change would break them. */
 const ENGINE_NAME = 'default'
 const ENGINE_CALL_TIMEOUT_MS = 600_000
 const LOG_FLUSH_MS = 10_000
 
 export interface OpenEngine {
   engine: Engine
-  /** where other processes of ours reach it */
+  /** the address at which the worker process reaches the engine */
   baseUrl: string
   token: string | null
   close(): Promise<void>
@@ -73,14 +71,14 @@ const engineAt = (baseUrl: string, token: string | null): Engine =>
   })
 
 /**
- * @param onFault takes the deaths of an engine that is a child of this process
+ * @param onFault called when an engine that is a child of this process dies
  * @throws AppError `invalid-config` without an engine, `invalid-model` when it cannot load its model
  */
 export const openEngine = async (config: Config, onFault: OnChildFault): Promise<OpenEngine> => {
   const dataDir = join(config.dataDir, 'engine')
   switch (config.engine.kind) {
     case 'none':
-      throw new AppError('invalid-config', 'ENGINE is none')
+      throw new AppError('invalid-config', 'ENGINE is none: set it to onnx, http or fake')
     case 'http': {
       const { url, token } = config.engine
       return { engine: engineAt(url, token), baseUrl: url, token, close: async () => {} }
@@ -120,7 +118,7 @@ export const workerDeps = (
   economics: openEconomics(store, economicsSettings(config, prices), Date.now),
   replayUpstream: createReplay({ standard: config.upstream, upstreams, fetch, fault }),
   now: Date.now,
-  // the signal ends the pause: that is its purpose
+  // an aborted sleep resolves: the signal is there to end the pause
   sleep: (ms, signal) => delay(ms, undefined, { signal }).catch(() => {}),
   fault,
   log: ({ level, message, data }) => logger[level]({ part: 'worker', ...data }, message),
@@ -148,30 +146,23 @@ export interface Server {
   /** Drains and closes everything; idempotent. */
   close(): Promise<void>
   /**
-   * For errors that nothing caught: the process goes on, because it serves many clients at once, and one
-   * request's fault must not end the others.
+   * Takes errors that no code caught. The process goes on, because it serves many clients at once, and a
+   * fault in one request must not end the others.
    */
   onUncaught(error: unknown): void
 }
 
-interface Opened {
-  /** The first thing of a drain: those who ask whether the server is ready are told no. */
-  beginDrain(): void
-}
-
-interface Reporting {
+interface Opening {
+  options: { worker: boolean; isDraining: () => boolean }
   logger: Logger
   registry: Registry
   fault: ReportFault<ServerFault>
+  /** Adds a function that closes a part; the functions run in reverse order. */
+  onClose: (close: () => Promise<unknown> | void) => void
 }
 
-/** The processes beside the proxy: its engine, where that is embedded, and the worker. */
-const openChildren = async (
-  config: Config,
-  options: { worker: boolean },
-  fault: ReportFault<ServerFault>,
-  onClose: Closers['add']
-): Promise<{ engine: OpenEngine | null; worker: SupervisedChild | null }> => {
+/** The processes beside the proxy: the engine, where it is embedded, and the worker. */
+const openChildren = async (config: Config, { options, fault, onClose }: Opening) => {
   const engine =
     config.engine.kind === 'none'
       ? null
@@ -181,11 +172,21 @@ const openChildren = async (
     ? startWorker(config, engine, childFault(fault, 'worker-process'))
     : null
   onClose(async () => worker?.close())
-  return { engine, worker }
+  return { engine: engine?.engine ?? null, engineAccess: engine, worker }
 }
 
-const watchRoutes = ({ routes }: Store, { logger, fault }: Reporting) =>
-  watchSnapshot(
+const openQueue = (config: Config, store: Store, { fault, onClose }: Opening): LogQueue => {
+  const queue = createLogQueue({
+    append: store.records.append,
+    maxBytes: config.proxy.logQueueMaxBytes,
+    fault,
+  })
+  onClose(() => queue.close(LOG_FLUSH_MS))
+  return queue
+}
+
+const watchRoutes = async ({ routes }: Store, { logger, fault, onClose }: Opening) => {
+  const watch = await watchSnapshot(
     {
       name: 'route table',
       revision: routes.revision,
@@ -194,29 +195,16 @@ const watchRoutes = ({ routes }: Store, { logger, fault }: Reporting) =>
     logger,
     fault
   )
+  onClose(watch.stop)
+  return watch
+}
 
-const open = async (
+/** The parts that observe the others: event loop, load, spans and health. */
+const openObservers = async (
   config: Config,
-  options: { worker: boolean },
-  reporting: Reporting,
-  onClose: Closers['add']
-): Promise<Opened> => {
-  const { logger, registry, fault } = reporting
-  const upstreams = await loadUpstreams(config, process.env)
-  const store = await openStore(config)
-  onClose(() => store.close())
-  const { engine, worker } = await openChildren(config, options, fault, onClose)
-  const queue = createLogQueue({
-    append: store.records.append,
-    maxBytes: config.proxy.logQueueMaxBytes,
-    fault,
-  })
-  onClose(() => queue.close(LOG_FLUSH_MS))
-  const routes = await watchRoutes(store, reporting)
-  onClose(routes.stop)
-  const prices = await loadPrices(config)
-  const issued = await openAccess(config, store, prices, logger, fault)
-  onClose(async () => issued?.close())
+  { queue, engine }: { queue: LogQueue; engine: Engine | null },
+  { fault, onClose }: Opening
+) => {
   const eventLoop = watchEventLoop()
   onClose(eventLoop.stop)
   const load = new Load(config.shed)
@@ -230,68 +218,81 @@ const open = async (
     }
   )
   onClose(async () => tracing?.close())
-  const health = watchHealth({
-    logStats: () => queue.stats(),
-    engine: engine?.engine ?? null,
-    fault,
-  })
+  const health = watchHealth({ logStats: () => queue.stats(), engine, fault })
   onClose(health.stop)
-  let isDraining = false
-  const parts: Parts = {
-    config,
-    secrets: await loadSecrets(config.dataDir),
-    upstreams,
-    store,
-    fault,
-    queue,
-    engine: engine?.engine ?? null,
-    engineAccess: engine,
-    worker,
-    routes,
-    prices,
-    issued,
-    eventLoop,
-    tracing,
-    health,
-    load,
-    isDraining: () => isDraining,
-  }
-  const { app, proxy } = assemble(parts, registry)
+  return { eventLoop, load, tracing, health }
+}
+
+const open = async (config: Config, opening: Opening): Promise<void> => {
+  const { options, logger, registry, fault, onClose } = opening
+  const upstreams = await loadUpstreams(config, process.env)
+  const store = await openStore(config)
+  onClose(() => store.close())
+  const children = await openChildren(config, opening)
+  const queue = openQueue(config, store, opening)
+  const routes = await watchRoutes(store, opening)
+  const prices = await loadPrices(config)
+  const issued = await openAccess(config, store, prices, logger, fault)
+  onClose(async () => issued?.close())
+  const observers = await openObservers(config, { queue, engine: children.engine }, opening)
+  const secrets = await loadSecrets(config.dataDir)
+  const { app, proxy } = assemble(
+    {
+      config,
+      secrets,
+      upstreams,
+      store,
+      fault,
+      queue,
+      routes,
+      prices,
+      issued,
+      isDraining: options.isDraining,
+      ...children,
+      ...observers,
+    },
+    registry
+  )
   onClose(() => proxy.close())
   const { port, drain } = await listen(app, config, { ...config.server, fault })
   onClose(() => drain(config.server.drainMs))
   logger.info({ host: config.host, port, upstream: config.upstream.baseUrl }, 'listening')
-  return {
-    beginDrain: () => {
-      isDraining = true
-      logger.info('draining')
-    },
-  }
 }
 
 /**
- * @param options.worker whether the cold path runs beside the proxy
- * @throws AppError of the part that could not be opened; what was open by then is closed
+ * @param options.worker whether a worker process runs beside the proxy
+ * @throws AppError of the part that could not be opened, after the parts that were open are closed
  */
 export const startServer = async (
   config: Config,
-  options: { worker: boolean }
+  { worker }: { worker: boolean }
 ): Promise<Server> => {
   const logger = createLogger(config.logLevel)
   const registry = new Registry()
   const fault = openServerFaults(logger, registry)
-  const closers = createClosers((error) => fault('close', error))
+  const closers: Parameters<Opening['onClose']>[0][] = []
+  /** A part that fails to close does not keep the others open. */
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse())
+      await Promise.resolve()
+        .then(close)
+        .catch((error: unknown) => fault('close', error))
+  }
+  let isDraining = false
+  const options = { worker, isDraining: () => isDraining }
+  const onClose: Opening['onClose'] = (close) => void closers.push(close)
   try {
-    const { beginDrain } = await open(config, options, { logger, registry, fault }, closers.add)
-    return {
-      close: () => {
-        beginDrain()
-        return closers.closeAll()
-      },
-      onUncaught: (error) => fault('uncaught', error),
-    }
+    await open(config, { options, logger, registry, fault, onClose })
   } catch (error) {
-    await closers.closeAll()
+    await closeAll()
     throw error
+  }
+  return {
+    close: () => {
+      isDraining = true
+      logger.info('draining')
+      return closeAll()
+    },
+    onUncaught: (error) => fault('uncaught', error),
   }
 }

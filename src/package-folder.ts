@@ -4,14 +4,17 @@ import { fileURLToPath } from 'node:url'
 import { AppError } from './errors.ts'
 
 /**
- * Where the package lies with what ships beside its code, from the sources as from `dist`.
- * @throws AppError `invalid-config` when it is torn apart
+ * The folder of the package, in which migrations and models lie; works from the sources and from `dist`.
+ * @throws AppError `invalid-config` when no parent folder has a package.json
  */
 export const packageFolder = (): string => {
   let folder = dirname(fileURLToPath(import.meta.url))
   while (!existsSync(join(folder, 'package.json'))) {
     if (folder === dirname(folder))
-      throw new AppError('invalid-config', 'the package is not whole; reinstall it')
+      throw new AppError(
+        'invalid-config',
+        'package.json was not found above the program: reinstall the package'
+      )
     folder = dirname(folder)
   }
   return folder

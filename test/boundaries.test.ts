@@ -36,8 +36,7 @@ const RULES: Record<string, Rule> = {
     packages: [],
     node: ['node:fs', 'node:path', 'node:url'],
   },
-  'src/mask-secrets.ts': { ours: ['src/core/log/redact.ts'], packages: [], node: false },
-  'src/fault-log.ts': { ours: ['src/mask-secrets.ts'], packages: [], node: false },
+  'src/fault-log.ts': { ours: ['src/core/log/redact.ts'], packages: [], node: false },
   'src/openai': {
     ours: ['src/errors.ts'],
     packages: ['eventsource-parser', 'zod'],
@@ -103,7 +102,7 @@ const RULES: Record<string, Rule> = {
   'src/worker/engine/commands.ts': {
     ours: [
       'src/config/config.ts',
-      'src/mask-secrets.ts',
+      'src/fault-log.ts',
       'src/process/shell-command.ts',
       'src/worker',
     ],
@@ -126,7 +125,12 @@ const RULES: Record<string, Rule> = {
   },
   'src/config': { ours: ['src/core', 'src/errors.ts'], packages: ['zod'], node: true },
   'src/config/config.ts': {
-    ours: ['src/config/base-url.ts', 'src/core', 'src/errors.ts'],
+    ours: ['src/config/environment.ts', 'src/core'],
+    packages: [],
+    node: false,
+  },
+  'src/config/environment.ts': {
+    ours: ['src/core', 'src/errors.ts'],
     packages: ['zod'],
     node: false,
   },

@@ -2,19 +2,28 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { helpDocument } from '../src/cli/program.ts'
-import { CONFIG_KEYS, parseConfig } from '../src/config/config.ts'
+import { CONFIG_KEYS, parseEnvironment } from '../src/config/environment.ts'
 import { SERVER_FAULTS, WORKER_FAULTS } from '../src/fault-log.ts'
 
 const read = (path: string): string =>
   readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), 'utf8')
 
 describe('docs/configuration.md', () => {
-  const documented = new Set(
-    [...read('docs/configuration.md').matchAll(/^\| `([A-Z_]+)` \|/gm)].map((match) => match[1])
-  )
+  const rows = [
+    ...read('docs/configuration.md').matchAll(
+      /^\| `([A-Z_]+)` \| (?:`(.*?)`|(\d+) MiB|[^|]*) \|/gm
+    ),
+  ].map(([, key, text, mebibytes]) => ({
+    key: key!,
+    value: mebibytes === undefined ? (text ?? '') : String(Number(mebibytes) * 2 ** 20),
+  }))
 
-  it('has a row for every key that the program reads, and none for another', () => {
-    expect([...documented].sort()).toEqual([...CONFIG_KEYS].sort())
+  it('has a row for every key that the program reads, and for no other', () => {
+    expect(rows.map(({ key }) => key).sort()).toEqual([...CONFIG_KEYS].sort())
+  })
+
+  it.each(rows)('has the default of $key', ({ key, value }) => {
+    expect(parseEnvironment({ [key]: value })).toEqual(parseEnvironment({}))
   })
 })
 
@@ -37,29 +46,5 @@ describe('docs/metrics.md', () => {
 describe('docs/cli.md', () => {
   it('shows the help that the commands print (npm run docs:cli writes it)', () => {
     expect(read('docs/cli.md')).toBe(helpDocument())
-  })
-})
-
-describe('parseConfig', () => {
-  it('has a default for everything but secrets', () => {
-    const config = parseConfig({})
-    expect(config.engine).toEqual({ kind: 'none' })
-    expect(config.internalize.autoPromote).toBe(false)
-  })
-
-  it('reports every mistake at once', () => {
-    expect(() => parseConfig({ PORT: 'many', MARGIN: '7', ENGINE: 'steam' })).toThrow(
-      /PORT[\s\S]*ENGINE[\s\S]*MARGIN/
-    )
-  })
-
-  it('refuses a public address without an admin token', () => {
-    expect(() => parseConfig({ HOST: '0.0.0.0' })).toThrow(/ADMIN_TOKEN/)
-    expect(parseConfig({ HOST: '0.0.0.0', ADMIN_TOKEN: 'secret' }).adminToken).toBe('secret')
-  })
-
-  it('names what an engine needs', () => {
-    expect(() => parseConfig({ ENGINE: 'onnx' })).toThrow(/MODEL_PATH/)
-    expect(() => parseConfig({ ENGINE: 'http' })).toThrow(/ENGINE_URL/)
   })
 })

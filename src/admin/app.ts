@@ -1,16 +1,14 @@
 /**
- * The admin API: JSON for people and their tools, behind a token of its own. Mounted under
- * `/admin`; errors are thrown, and the app that mounts it renders them. Knows the store, but
- * neither engine nor worker: they see what changed here in the store.
+ * The admin API, which a token of its own protects. It is mounted under `/admin` and throws errors,
+ * which the app around it renders. It knows the store, but neither the engine nor the worker: they read
+ * decisions from the store.
  */
-import { randomUUID } from 'node:crypto'
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { Hono, type MiddlewareHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { bearerTokenCheck } from '../bearer-token.ts'
 import { AppError } from '../errors.ts'
 import type { AdminDeps } from './deps.ts'
-import { addForgetRoutes } from './forget-routes.ts'
 import { addInternalizationRoutes } from './internalization-routes.ts'
 import { addLogRoutes } from './log-routes.ts'
 import { addTemplateRoutes } from './template-routes.ts'
@@ -19,13 +17,16 @@ const requireToken = (token: string): MiddlewareHandler => {
   const isGiven = bearerTokenCheck(token)
   return async (context, next) => {
     if (!isGiven(context.req.header('authorization'))) {
-      throw new AppError('unauthorized', 'the admin API needs its token: authorization: Bearer …')
+      throw new AppError(
+        'unauthorized',
+        'the admin API needs the header authorization: Bearer <ADMIN_TOKEN>'
+      )
     }
     await next()
   }
 }
 
-/** The first of a request's mistakes, as OpenAI's errors name one parameter. */
+/** Reports the first mistake of a request, because OpenAI's error format names one parameter. */
 const createApi = (): OpenAPIHono =>
   new OpenAPIHono({
     defaultHook: (result) => {
@@ -46,33 +47,29 @@ const describeApi = (api: OpenAPIHono): void => {
     info: {
       title: 'promptintern-proxy admin API',
       version: '1',
-      description: 'Templates found in the traffic, their internalizations, and decisions on them.',
+      description: 'Templates of the traffic, their internalizations, the log, and decisions.',
     },
     servers: [{ url: '/admin/api' }],
     security: [{ adminToken: [] }],
   })
 }
 
-export type AdminOptions = Omit<AdminDeps, 'newId'> & Partial<Pick<AdminDeps, 'newId'>>
-
-/** @returns an app with everything under `/api`; any other path is `not-found` */
-export const createAdminApp = ({ newId = randomUUID, ...options }: AdminOptions): Hono => {
-  const deps = { ...options, newId }
+/** @returns an app with all routes under `/api`; any other path throws `not-found` */
+export const createAdminApp = (deps: AdminDeps): Hono => {
   const api = createApi()
   api.onError((error) => {
-    // the framework's word for a body that is no JSON; rendering stays with the app around this one
+    // the framework throws this for a body that is not JSON; the app around this one renders it
     throw error instanceof HTTPException ? new AppError('invalid-request', error.message) : error
   })
   addTemplateRoutes(api, deps)
   addInternalizationRoutes(api, deps)
   addLogRoutes(api, deps)
-  addForgetRoutes(api, deps)
   describeApi(api)
   return (
     new Hono()
       .use('*', requireToken(deps.token))
       .route('/api', api)
-      // nothing under here may reach the proxy, and with it the upstream
+      // an unknown path under /admin must not reach the proxy, which would send it to the upstream
       .all('*', (context) => {
         throw new AppError('not-found', `there is no ${context.req.method} ${context.req.path}`)
       })

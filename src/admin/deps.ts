@@ -1,26 +1,26 @@
-/** What the admin API needs from outside, passed in once. */
+/** The dependencies of the admin API. */
 import type { Usage } from '../openai/chat.ts'
 import type { Economics } from '../savings/economics.ts'
 import type { Store } from '../store/store.ts'
 
 export interface AdminDeps {
   store: Store
-  /** the bearer token that every request must show */
+  /** the bearer token that every request must carry */
   token: string
   now: () => number
   /**
-   * Brings the routes of this process up to the store's. Awaited before a decision on routes is
-   * answered. @throws AppError `store-unavailable` when they may be the old ones
+   * Reloads the routes of this process from the store. Awaited before a decision on routes is answered.
+   * @throws AppError `store-unavailable` when the process may still have the old routes
    */
   refreshRoutes: () => Promise<void>
   /** figures of the running process: engine, worker, log queue */
   status: () => Record<string, unknown>
-  /** share of the matching requests that a route made here may answer, 0 to 1 */
+  /** share of the matching requests that a new route may answer, 0 to 1 */
   trafficShare: number
-  /** what the provider charges for an answer, null without a price or usage */
+  /** the provider's charge for an answer, US dollars; null without a price or usage */
   costUsd: (model: string, usage: Usage | null) => number | null
   economics: Economics
-  /** whether records without usage are shown with an estimate of it */
+  /** whether records without usage get an estimate of it */
   estimatesUsage: boolean
   newId: () => string
 }

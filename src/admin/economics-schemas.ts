@@ -1,35 +1,55 @@
-/** The shapes of savings and of what internalizing a template would earn. */
+/** The shapes of a template's totals, of savings and of the economics of internalizing a template. */
 import { z } from '@hono/zod-openapi'
 import type { Price } from '../core/cost/prices.ts'
-import { statsSchema } from './stats-schema.ts'
+
+export const statsSchema = z
+  .object({
+    requests: z.number(),
+    answered: z.number().describe('requests that the lora answered'),
+    fallbacks: z.number().describe('requests that matched a live route and the upstream answered'),
+    promptTokensSaved: z.number(),
+    savedUsd: z
+      .number()
+      .describe('sum over the answers of tokens saved at the cached-input price; nothing deducted'),
+    lastSeen: z.number().describe('milliseconds since the epoch').nullable(),
+  })
+  .openapi('TemplateStats', { description: 'Running totals of a template' })
 
 const price = z
   .custom<Price>()
   .openapi({ type: 'object', additionalProperties: true })
-  .describe('of the price file, US dollars per million tokens, with the date at which it held')
+  .describe('entry of PRICES_FILE: US dollars per million tokens, and the date of the price')
   .nullable()
 
 const dollarsSchema = z
   .object({
-    grossUsd: z.number().describe('saved by the change of model and by the removal of the prompt'),
-    byModelUsd: z.number().describe('what the smaller model would save with the whole prompt'),
-    byPromptUsd: z.number().describe('what it saves in addition as it does not read the prompt'),
-    discardedUsd: z.number().describe('adapted answers that were thrown away'),
-    engineUsd: z.number().describe('by ENGINE_USD_PER_HOUR, the hours in which a lora was live'),
-    trainingUsd: z.number().describe('with the answers that the evaluation bought'),
-    netUsd: z.number().describe('gross less discarded answers, engine and training'),
+    grossUsd: z
+      .number()
+      .describe('saved by the cheaper model and by the removed prompt, before costs'),
+    byModelUsd: z.number().describe('saved by the cheaper model with the whole prompt'),
+    byPromptUsd: z.number().describe('saved in addition because the lora does not read the prompt'),
+    discardedUsd: z.number().describe('cost of lora answers that were discarded'),
+    engineUsd: z.number().describe('ENGINE_USD_PER_HOUR times the hours in which a lora was live'),
+    trainingUsd: z
+      .number()
+      .describe('cost of training, and of upstream answers bought for the evaluation'),
+    netUsd: z.number().describe('gross minus discarded answers, engine and training'),
   })
-  .openapi('Savings', { description: 'US dollars against what the callers pay the upstream today' })
+  .openapi('Savings', {
+    description: 'US dollars, compared with the callers` present cost at the upstream',
+  })
 
 const callSchema = z.object({
   promptTokens: z.number(),
-  templateTokens: z.number().describe('of the prompt, what goes with the template'),
-  queryTokens: z.number().describe('of the prompt, what stays'),
+  templateTokens: z.number().describe('tokens of the prompt that the lora does not need'),
+  queryTokens: z.number().describe('tokens of the prompt that remain'),
   outputTokens: z.number(),
   countedBy: z.enum(['upstream', 'estimate']),
-  cacheHitShare: z.number().describe('of the prompt tokens, what the provider`s cache served'),
-  cacheWriteShare: z.number().nullable().describe('null where the provider does not say'),
-  cacheIsMeasured: z.boolean().describe('false: it does not say, and a warm cache is assumed'),
+  cacheHitShare: z.number().describe('share of the prompt tokens that the provider`s cache served'),
+  cacheWriteShare: z.number().nullable().describe('null if the provider does not report it'),
+  cacheIsMeasured: z
+    .boolean()
+    .describe('false: the provider does not report it, and a warm cache is assumed'),
 })
 
 export const economicsSchema = z
@@ -39,42 +59,48 @@ export const economicsSchema = z
     remarks: z.array(z.string()),
     monthly: dollarsSchema
       .nullable()
-      .describe('a month, training spread over six; null where the calls a month are not known'),
-    paybackDays: z.number().nullable().describe('null: never, or not known'),
+      .describe(
+        'per month, with training spread over six months; null if the calls per month are unknown'
+      ),
+    paybackDays: z.number().nullable().describe('null: never, or unknown'),
     breakEvenCoverage: z
       .number()
       .nullable()
-      .describe('share of the calls that the lora must answer; over 1: it never pays'),
-    isModelAlone: z.boolean().describe('less than a fifth comes from removing the prompt'),
+      .describe(
+        'share of the calls that the lora must answer to break even; over 1: it never does'
+      ),
+    isModelAlone: z
+      .boolean()
+      .describe('true if the removed prompt contributes less than a fifth of the savings'),
     price,
     adaptedPrice: price,
     traffic: z
       .object({
-        calls: z.number().describe('in the part of the log that was looked at'),
+        calls: z.number().describe('calls in the part of the log that was examined'),
         from: z.number().describe('milliseconds since the epoch'),
         to: z.number(),
-        callsPerMonth: z.number().nullable().describe('null where that is less than a day'),
-        discardedShare: z.number().describe('of the fallbacks, those whose lora was asked'),
+        callsPerMonth: z.number().nullable().describe('null if that part is shorter than a day'),
+        discardedShare: z.number().describe('share of the fallbacks for which the lora was asked'),
       })
       .nullable(),
-    call: callSchema.nullable().describe('mean of the calls that the upstream answered'),
+    call: callSchema.nullable().describe('mean over the calls that the upstream answered'),
     perCallUsd: z
       .object({
-        now: z.number().describe('what the caller pays the upstream'),
-        keep: z.number().describe('the adapted model with the whole prompt'),
-        adapted: z.number().describe('the adapted model without it'),
-        internalized: z.number().describe('with fallbacks to the upstream'),
+        now: z.number().describe('present cost at the upstream'),
+        keep: z.number().describe('cost of the adapted model with the whole prompt'),
+        adapted: z.number().describe('cost of the adapted model without the template'),
+        internalized: z.number().describe('cost of the lora including fallbacks to the upstream'),
       })
       .nullable(),
     coverage: z.object({
       answered: z.number().describe('share of the matching calls that the lora answers'),
-      discarded: z.number().describe('share whose adapted answer is thrown away'),
+      discarded: z.number().describe('share of the matching calls whose lora answer is discarded'),
       source: z
         .enum(['assumed', 'proven', 'measured'])
-        .describe('assumed: not trained yet, so the figures are the most that it can be'),
+        .describe('assumed: not trained yet, so the figures are upper bounds'),
     }),
     onceUsd: z.object({
-      training: z.number().nullable().describe('null: nothing says how long it takes'),
+      training: z.number().nullable().describe('null: the training time is unknown'),
       evaluation: z.number(),
     }),
   })
@@ -82,10 +108,12 @@ export const economicsSchema = z
 
 export const savingsSchema = statsSchema
   .extend({
-    usd: dollarsSchema.nullable().describe('null where no call can be priced'),
-    unpricedAnswers: z.number().describe('answers by loras that count as saving nothing'),
-    engineUsdPerHour: z.number().nullable().describe('null: not set, and it counts nothing'),
-    engineHours: z.number().describe('in which at least one lora was live'),
+    usd: dollarsSchema.nullable().describe('null if no call has a price'),
+    unpricedAnswers: z
+      .number()
+      .describe('answers by loras without a price; they count as saving nothing'),
+    engineUsdPerHour: z.number().nullable().describe('null: not set, and counted as zero'),
+    engineHours: z.number().describe('hours in which at least one lora was live'),
     trainingHours: z.number(),
     templates: z.array(statsSchema.extend({ version: z.string(), usd: dollarsSchema.nullable() })),
   })

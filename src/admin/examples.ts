@@ -1,4 +1,4 @@
-/** Held-out exchanges side by side, for the person who decides. */
+/** Held-out exchanges with both answers side by side, for the person who decides. */
 import type { z } from '@hono/zod-openapi'
 import { heldOutIds, type Internalization } from '../core/lifecycle/internalization.ts'
 import { compileMatcher, templateKeyOf, type Matcher } from '../core/match/match.ts'
@@ -15,7 +15,7 @@ const parse = <T>(text: string | null): T | null => {
   try {
     return JSON.parse(text) as T
   } catch {
-    // a body that was no JSON when it was logged
+    // the body was not JSON when it was logged
     return null
   }
 }
@@ -31,7 +31,7 @@ const byConfidence =
   (a: EvaluationRow, b: EvaluationRow): number =>
     confidenceOf(statistic, b) - confidenceOf(statistic, a)
 
-/** @param options.arm index into the plan; the verdict's winner, or the first, when absent */
+/** @param options.arm index into the plan; by default the winner of the verdict, or the first arm */
 export const examplesOf = async (
   store: Store,
   { id, plan, verdict, templateVersion }: Internalization,

@@ -1,4 +1,4 @@
-/** Internalizations: how far each is, what it was judged by, and a person's decisions. */
+/** Internalizations: progress, verdict, and the decisions of a person. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import { progressSnapshot, type Internalization } from '../core/lifecycle/internalization.ts'
 import { transition } from '../core/lifecycle/transitions.ts'
@@ -43,7 +43,7 @@ const examplesRoute = createRoute({
     query: z.object({
       limit: z.coerce.number().int().min(1).max(500).default(20),
       arm: z.coerce.number().int().min(0).optional().openapi({
-        description: 'index into the plan; the winning arm if not given',
+        description: 'index into the plan; by default the winning arm',
       }),
     }),
   },
@@ -53,17 +53,17 @@ const examplesRoute = createRoute({
 const approveRoute = createRoute({
   method: 'post',
   path: '/internalizations/{id}/approve',
-  summary: 'Let an internalization that waits for approval answer requests',
+  summary: 'Approve an internalization: its lora answers requests',
   request: { params },
-  responses: responses(200, internalizationSummarySchema, 'It is live'),
+  responses: responses(200, internalizationSummarySchema, 'The live internalization'),
 })
 
 const rejectRoute = createRoute({
   method: 'post',
   path: '/internalizations/{id}/reject',
-  summary: 'End an internalization that is not live',
+  summary: 'Reject an internalization that is not live',
   request: { params, body },
-  responses: responses(200, internalizationSummarySchema, 'It is rejected'),
+  responses: responses(200, internalizationSummarySchema, 'The rejected internalization'),
 })
 
 const retireRoute = createRoute({
@@ -71,7 +71,7 @@ const retireRoute = createRoute({
   path: '/internalizations/{id}/retire',
   summary: 'Take a live internalization out of service',
   request: { params, body },
-  responses: responses(200, internalizationSummarySchema, 'It is retired'),
+  responses: responses(200, internalizationSummarySchema, 'The retired internalization'),
 })
 
 const internalizationOf = async ({ store }: AdminDeps, id: string): Promise<Internalization> => {
@@ -80,7 +80,7 @@ const internalizationOf = async ({ store }: AdminDeps, id: string): Promise<Inte
   return found
 }
 
-/** What the worker notes about the stage in training. */
+/** The latest figures of the stage in training, as the worker stored them; null otherwise. */
 const progressOf = async (
   { store }: AdminDeps,
   { id, state }: Internalization

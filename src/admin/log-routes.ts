@@ -1,20 +1,21 @@
-/** The log, what was saved over it, and how the process is. */
+/** The log: records, forgetting and savings; and the status of the process. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
+import { forget } from '../lifecycle/forget.ts'
 import { forgetTasks } from '../lifecycle/forget-task.ts'
 import type { AdminDeps } from './deps.ts'
 import { savingsSchema } from './economics-schemas.ts'
-import { recordSchema, responses } from './schemas.ts'
+import { forgetReportSchema, forgetRequestSchema, recordSchema, responses } from './schemas.ts'
 import { recordView, savingsView } from './views.ts'
 
 const recordsRoute = createRoute({
   method: 'get',
   path: '/records',
-  summary: 'Logged exchanges, newest first unless asked otherwise',
+  summary: 'Logged exchanges, by default newest first',
   request: {
     query: z.object({
       limit: z.coerce.number().int().min(1).max(500).default(50),
       after: z.coerce.number().int().min(0).optional().openapi({
-        description: '`next` of the page before',
+        description: '`next` of the previous page',
       }),
       order: z.enum(['asc', 'desc']).default('desc'),
       template: z.string().optional().openapi({ description: 'a template version' }),
@@ -34,31 +35,46 @@ const recordsRoute = createRoute({
 const savingsRoute = createRoute({
   method: 'get',
   path: '/savings',
-  summary: 'What was answered and saved, gross and net, in total and by template',
+  summary: 'Answers by loras and savings, gross and net, in total and by template',
   responses: responses(200, savingsSchema, 'Totals since the log began'),
 })
 
 const statusRoute = createRoute({
   method: 'get',
   path: '/status',
-  summary: 'How engine, worker and log are, and what there is',
+  summary: 'Engine, worker and log of this process, and counts of stored objects',
   responses: responses(
     200,
     z
       .object({
         templates: z.number(),
-        internalizations: z.record(z.string(), z.number()).describe('how many in which state'),
-        forgetting: z.number().describe('what was forgotten and is not cleaned up after yet'),
+        internalizations: z.record(z.string(), z.number()).describe('number by state'),
+        forgetting: z.number().describe('forget requests that the worker has not finished yet'),
       })
       .loose(),
     'The running process'
   ),
 })
 
+const forgetRoute = createRoute({
+  method: 'post',
+  path: '/forget',
+  summary: 'Delete records and all copies of their text, and name the loras trained on them',
+  description:
+    'Records are deleted before the response. The worker then cleans templates, database files and the ' +
+    'training files of the engine; `forgetting` in `/status` counts the requests that it has not ' +
+    'finished. Repeating a request is harmless and completes an interrupted one.',
+  request: {
+    body: { required: true, content: { 'application/json': { schema: forgetRequestSchema } } },
+  },
+  responses: responses(200, forgetReportSchema, 'What was deleted, or would be'),
+})
+
 export const addLogRoutes = (
   app: OpenAPIHono,
-  { store, status, costUsd, estimatesUsage, economics }: AdminDeps
+  { store, status, costUsd, estimatesUsage, economics, ...deps }: AdminDeps
 ): void => {
+  const { now, newId, trafficShare, refreshRoutes } = deps
   app.openapi(recordsRoute, async (context) => {
     const { limit, after, order, template, bodies } = context.req.valid('query')
     const rows = await store.records.list({
@@ -72,6 +88,17 @@ export const addLogRoutes = (
     const data = rows.map((row) => recordView(row, bodies === 'true', costUsd))
     const next = rows.length < limit ? null : rows.at(-1)!.sequence
     return context.json({ data, next }, 200)
+  })
+
+  app.openapi(forgetRoute, async (context) => {
+    const { retire, dryRun, ...selection } = context.req.valid('json')
+    const report = await forget(
+      store,
+      { selection, retire, dryRun },
+      { by: 'admin', now: now(), trafficShare, newId }
+    )
+    if (retire && !dryRun) await refreshRoutes()
+    return context.json(report, 200)
   })
 
   app.openapi(savingsRoute, async (context) => {

@@ -1,20 +1,19 @@
-/** The shapes that the admin API takes and gives, as types and as its OpenAPI description. */
+/** The shapes of the admin API's requests and responses, as types and as OpenAPI descriptions. */
 import { z } from '@hono/zod-openapi'
 import type { InternalizationPlan } from '../core/lifecycle/internalization.ts'
 import type { RouteOutcome } from '../core/log/record.ts'
 import type { Template } from '../core/template/template.ts'
 import type { Verdict } from '../core/gate/gate.ts'
 import type { Usage } from '../openai/chat.ts'
-import { economicsSchema } from './economics-schemas.ts'
-import { statsSchema } from './stats-schema.ts'
+import { economicsSchema, statsSchema } from './economics-schemas.ts'
 
-/** A type of the domain as it is stored; described in words, not field by field. */
+/** An object of the domain as it is stored. OpenAPI describes it in words, not field by field. */
 const stored = <T>(description: string) =>
   z.custom<T>().openapi({ type: 'object', description, additionalProperties: true })
 
 const time = z.number().describe('milliseconds since the epoch')
 
-export const stateSchema = z
+const stateSchema = z
   .discriminatedUnion('name', [
     z.object({ name: z.literal('candidate') }),
     z.object({ name: z.literal('training'), arm: z.number(), stage: z.number() }),
@@ -41,28 +40,32 @@ export const internalizationSummarySchema = z
         reason: z.string(),
         agreement: z
           .number()
-          .describe('share that agrees if every held-out row that may be answered were, 0 to 1'),
+          .describe('share of all answerable held-out rows that agrees, answered or not, 0 to 1'),
         coverage: z
           .number()
-          .describe('share of the held-out traffic that would be answered, 0 to 1'),
-        agreementAnswered: z.number().describe('share of those that agrees, 0 to 1'),
-        agreementAnsweredBound: z.number().describe('its one-sided lower bound, 0 to 1'),
+          .describe('share of the held-out traffic that the lora would answer, 0 to 1'),
+        agreementAnswered: z.number().describe('share of the answered rows that agrees, 0 to 1'),
+        agreementAnsweredBound: z
+          .number()
+          .describe('one-sided lower bound of `agreementAnswered`, 0 to 1'),
         slices: z
           .array(
             z.object({
               slice: z.string().describe("'turn 1', 'plan=pro'"),
-              rows: z.number().describe('answered'),
+              rows: z.number().describe('answered rows'),
               agreement: z.number(),
               lowerBound: z.number().optional().describe('one-sided, 95 %'),
-              upstreamAgreement: z.number().describe('of the upstream with itself'),
-              pValue: z.number().describe('of a loss of at most ten points, Holm-adjusted'),
+              upstreamAgreement: z.number().describe('agreement of the upstream with itself'),
+              pValue: z
+                .number()
+                .describe('of the hypothesis that the loss is at most ten points, Holm-adjusted'),
               holds: z.boolean(),
             })
           )
           .describe('parts of the traffic with at least 50 answered rows'),
       })
       .nullable()
-      .describe('of the winning arm; null before evaluation'),
+      .describe('figures of the winning arm; null before evaluation'),
   })
   .openapi('InternalizationSummary')
 
@@ -81,14 +84,14 @@ export const templateSummarySchema = z
         name: z.string(),
         type: z.enum(['enum', 'short']),
         values: z.array(z.string()).optional(),
-        kept: z.boolean().describe('false: dropped with the prompt, as it does not help to answer'),
+        kept: z.boolean().describe('false: the answer does not depend on it, so it is dropped'),
       })
     ),
     hasExamples: z.boolean(),
     maxTurnsAfter: z.number(),
     stats: statsSchema,
     economics: economicsSchema,
-    internalization: internalizationSummarySchema.nullable().describe('the newest'),
+    internalization: internalizationSummarySchema.nullable().describe('the newest one'),
     liveInternalizationId: z.string().nullable(),
   })
   .openapi('TemplateSummary')
@@ -117,32 +120,34 @@ export const internalizationSchema = internalizationSummarySchema
   .extend({
     revision: z.number(),
     plan: stored<InternalizationPlan>(
-      'schedule, rows, population, kinds of requests, arms with their stages, measured rates and training losses'
+      'schedule, rows, population, kinds of requests, and arms with stages, rates and training losses'
     ).nullable(),
-    verdict: stored<Verdict>('the decision with every figure it was made from').nullable(),
+    verdict: stored<Verdict>('the decision with every figure that it depends on').nullable(),
     history: z.array(historySchema),
-    progress: stored<Record<string, unknown>>('newest figures of the stage in training').nullable(),
-    evaluatedRows: z.number().describe('held-out answers so far, over all arms'),
+    progress: stored<Record<string, unknown>>('latest figures of the stage in training').nullable(),
+    evaluatedRows: z.number().describe('held-out rows evaluated so far, over all arms'),
   })
   .openapi('Internalization')
 
 export const exampleSchema = z
   .object({
     recordId: z.string(),
-    query: z.string().nullable().describe('null once the record is pruned'),
+    query: z.string().nullable().describe('null after the record was deleted'),
     outcome: z
       .string()
       .nullable()
       .describe('how the upstream answered: text, tool-calls, refusal, filtered, cut-off, …'),
     promptedAnswer: z.string().nullable().describe('its text, from the log'),
-    adaptedAnswer: z.string().describe("'' where the lora was not asked"),
+    adaptedAnswer: z.string().describe("'' if the lora was not asked"),
     deferred: z
       .string()
       .nullable()
-      .describe('why a route would send the request to the upstream whatever the confidence'),
-    similarity: z.number().describe('graded, of the two, 0 to 1'),
-    confidence: z.number().describe('natural-log probability, by the statistic of the arm'),
-    isAboveThreshold: z.boolean().nullable().describe('null when no threshold passed'),
+      .describe('reason for which a route sends the request to the upstream at any confidence'),
+    similarity: z.number().describe('of the two answers, 0 to 1'),
+    confidence: z
+      .number()
+      .describe('natural logarithm of a probability, by the statistic of the arm'),
+    isAboveThreshold: z.boolean().nullable().describe('null when no threshold passed the gate'),
     freshUpstreamAnswer: z.string().nullable(),
   })
   .openapi('Example')
@@ -160,15 +165,15 @@ export const recordSchema = z
     firstByteMs: z.number().nullable(),
     durationMs: z.number(),
     templateVersion: z.string().nullable(),
-    usage: stored<Usage>('as the upstream counted; null where it did not say').nullable(),
+    usage: stored<Usage>('as the upstream reported it; null if it did not').nullable(),
     estimatedUsage: stored<Usage>(
-      'counted by a tokenizer where the upstream did not say; not what it bills'
+      'counted by a tokenizer when the upstream reported no usage; not the billed usage'
     ).nullable(),
     costUsd: z
       .number()
       .nullable()
-      .describe('what the upstream charges; null without usage or price, and for a lora`s answer'),
-    route: stored<RouteOutcome>('what routing did, when a live template matched').nullable(),
+      .describe('charge of the upstream; null without usage or price, and for answers by loras'),
+    route: stored<RouteOutcome>('decision of the router if a live template matched').nullable(),
     request: z.string().optional(),
     response: z.string().nullable().optional(),
   })
@@ -179,7 +184,7 @@ export const reasonSchema = z.object({ reason: z.string().min(1).max(1000).optio
 export const forgetRequestSchema = z
   .object({
     recordIds: z.array(z.string()).min(1).max(1000).optional(),
-    tenant: z.string().min(1).optional().describe('the hash that records and templates show'),
+    tenant: z.string().min(1).optional().describe('tenant of records and templates'),
     user: z
       .string()
       .min(1)
@@ -188,10 +193,10 @@ export const forgetRequestSchema = z
     retire: z
       .boolean()
       .default(false)
-      .describe('also take the routes of the loras trained on them back, and delete the loras'),
-    dryRun: z.boolean().default(false).describe('only count and name'),
+      .describe('also retire the routes of the loras trained on the records, and delete the loras'),
+    dryRun: z.boolean().default(false).describe('report only; nothing is deleted'),
   })
-  .openapi('ForgetRequest', { description: 'Records must fit all that is given' })
+  .openapi('ForgetRequest', { description: 'Selects the records that match every given field' })
 
 export const forgetReportSchema = z
   .object({
@@ -201,20 +206,23 @@ export const forgetReportSchema = z
     learned: z
       .array(
         z.object({
-          id: z.string().describe('of an internalization that the records were part of'),
+          id: z.string().describe('id of the internalization'),
           templateVersion: z.string(),
-          state: z.string().describe('afterwards'),
-          trained: z.number().describe('its training rows among the records'),
-          heldOut: z.number().describe('its held-out rows among them'),
+          state: z.string().describe('state after the request'),
+          trained: z.number().describe('number of the records that are training rows of it'),
+          heldOut: z.number().describe('number of the records that are held-out rows of it'),
           loras: z.array(z.string()),
         })
       )
-      .describe('what was learned from them'),
-    task: z.string().nullable().describe('what the worker has to do yet; null for nothing'),
+      .describe('internalizations that used the records'),
+    task: z
+      .string()
+      .nullable()
+      .describe('id of the work left for the worker; null if there is none'),
   })
   .openapi('ForgetReport')
 
-export const errorSchema = z
+const errorSchema = z
   .object({
     error: z.object({
       message: z.string(),
@@ -227,7 +235,7 @@ export const errorSchema = z
 
 export const listOf = <T extends z.ZodType>(item: T) => z.object({ data: z.array(item) })
 
-/** Responses of an operation: one that succeeds, and errors in OpenAI's format. */
+/** The responses of an operation: success, and errors in OpenAI's format. */
 export const responses = <S extends 200 | 201, T extends z.ZodType>(
   status: S,
   schema: T,
@@ -236,7 +244,7 @@ export const responses = <S extends 200 | 201, T extends z.ZodType>(
   ({
     [status]: { description, content: { 'application/json': { schema } } },
     '4XX': {
-      description: 'The request cannot be fulfilled; `error.message` says why',
+      description: 'The request was refused; `error.message` gives the reason',
       content: { 'application/json': { schema: errorSchema } },
     },
   }) as Record<S, { description: string; content: { 'application/json': { schema: T } } }>

@@ -1,4 +1,4 @@
-/** Templates: what recurs in the traffic, what it would save, and starting work on one. */
+/** Templates: traffic, economics, and the start and rollback of an internalization. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import { newInternalization } from '../core/lifecycle/internalization.ts'
 import type { Template } from '../core/template/template.ts'
@@ -35,7 +35,7 @@ const getRoute = createRoute({
 const internalizeRoute = createRoute({
   method: 'post',
   path: '/templates/{version}/internalize',
-  summary: 'Start work on a template, unless some is under way',
+  summary: 'Start the internalization of a template, unless one is in progress',
   request: { params },
   responses: responses(201, internalizationSummarySchema, 'The new candidate'),
 })
@@ -43,7 +43,7 @@ const internalizeRoute = createRoute({
 const rollbackRoute = createRoute({
   method: 'post',
   path: '/routes/{version}/rollback',
-  summary: 'Take the live internalization of a template back; the one before it answers again',
+  summary: 'Retire the live internalization of a template and restore the previous one',
   request: {
     params,
     body: { required: false, content: { 'application/json': { schema: reasonSchema } } },
@@ -54,7 +54,7 @@ const rollbackRoute = createRoute({
       retired: internalizationSummarySchema,
       restored: internalizationSummarySchema.nullable(),
     }),
-    'What was retired and what was restored'
+    'The retired internalization and the restored one'
   ),
 })
 

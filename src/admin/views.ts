@@ -1,4 +1,4 @@
-/** From the domain to what the admin API shows. Pure. */
+/** Converts objects of the domain to responses of the admin API. Pure. */
 import type { z } from '@hono/zod-openapi'
 import type { Internalization } from '../core/lifecycle/internalization.ts'
 import { textOf, type Outcome } from '../core/answer/outcome.ts'
@@ -59,7 +59,7 @@ const anchorsView = (segments: Segment[]) => {
 export interface TemplateFacts {
   stats: TemplateStats
   economics: TemplateEconomics
-  /** of all templates, oldest first */
+  /** the internalizations of all templates, oldest first */
   internalizations: Internalization[]
   routes: Route[]
 }
@@ -94,7 +94,7 @@ export const templateSummary = (
   }
 }
 
-/** @param said query and logged outcome of the row's record, null where they are gone */
+/** @param said query and logged outcome of the row's record; null when the record was deleted */
 export const exampleView = (
   row: EvaluationRow,
   said: { query: string | null; outcome: Outcome | null },
@@ -116,7 +116,7 @@ export const exampleView = (
   }
 }
 
-/** @param costUsd of an answer of the upstream */
+/** @param costUsd the upstream's charge for an answer */
 export const recordView = (
   { request, response, estimatedUsage = null, ...row }: StoredRecord,
   withBodies: boolean,

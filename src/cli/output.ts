@@ -1,4 +1,4 @@
-/** How verbs print: a table for people, JSON for programs, a bar where a person waits. */
+/** Output of the commands: tables for people, JSON for programs, progress bars for long work. */
 import { MultiBar, Presets, type SingleBar } from 'cli-progress'
 
 export interface OutputOptions {
@@ -10,30 +10,29 @@ export const print = (value: unknown): void => {
 }
 
 /** Columns as wide as their widest cell; the first row is the header. */
-export const table = (rows: string[][]): string => {
-  const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((row) => (row[column] ?? '').length))
+export const table = (rows: (string | number)[][]): string => {
+  const cells = rows.map((row) => row.map(String))
+  const widths = (cells[0] ?? []).map((_, column) =>
+    Math.max(...cells.map((row) => (row[column] ?? '').length))
   )
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join('  ')
-        .trimEnd()
-    )
-    .join('\n')
+  const lineOf = (row: string[]): string =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd()
+  return cells.map(lineOf).join('\n')
 }
 
 export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
 
 export interface Progress {
-  /** `detail` is free text behind the bar */
+  /** @param detail free text after the bar */
   update(name: string, value: number, total: number, detail?: string): void
   stop(): void
 }
 
-/** Bars on a terminal, one line a change of ten per cent elsewhere; both on stderr. */
-export const createProgress = (isTerminal: boolean): Progress =>
+/** On stderr: bars on a terminal, elsewhere one line per ten per cent. */
+export const createProgress = (isTerminal = process.stderr.isTTY === true): Progress =>
   isTerminal ? terminalProgress() : lineProgress()
 
 const terminalProgress = (): Progress => {
@@ -42,7 +41,7 @@ const terminalProgress = (): Progress => {
       format: '{name} {bar} {percentage}% {detail}',
       stream: process.stderr,
       hideCursor: true,
-      // with the longest detail a line has 80 columns
+      // with the longest detail a line fits 80 columns
       barsize: 20,
     },
     Presets.shades_classic

@@ -1,4 +1,4 @@
-/** The command `promptintern` put together: one verb a file. */
+/** The command `promptintern`, assembled from one file per verb. */
 import { Command } from 'commander'
 import { detectCommand } from './commands/detect.ts'
 import { evaluateCommand } from './commands/evaluate.ts'
@@ -16,7 +16,7 @@ import { workerCommand } from './commands/worker.ts'
 
 export const createProgram = (): Command => {
   const program = new Command('promptintern')
-    .description('OpenAI-compatible proxy that makes recurring prompts disappear')
+    .description('OpenAI-compatible proxy that trains loras to answer without recurring prompts')
     .helpCommand(false)
     .showHelpAfterError()
   for (const command of [
@@ -44,7 +44,7 @@ const helpOf = (command: Command): string =>
 const pathOf = (command: Command): string =>
   command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`
 
-/** docs/cli.md: the help of every verb, as it is printed. */
+/** @returns docs/cli.md: the help of every verb */
 export const helpDocument = (): string => {
   const program = createProgram()
   const verbs = program.commands.flatMap((command) => [command, ...command.commands])
@@ -53,7 +53,7 @@ export const helpDocument = (): string => {
   )
   return `# Command line
 
-Settings come from the environment ([configuration](configuration.md)). Results go to stdout, the log and progress to stderr; \`--json\` prints JSON.
+Settings come from the environment ([configuration](configuration.md)). Results go to stdout, log and progress to stderr; \`--json\` prints JSON.
 
 \`\`\`
 ${helpOf(program)}

@@ -1,4 +1,4 @@
-/** A verdict as tables for people. Verdicts of older versions have neither samples nor slices. */
+/** Renders a verdict as tables. Verdicts of older versions have neither samples nor slices. */
 import type { Repeats } from '../core/learn/dataset.ts'
 import type { ArmFigures, Verdict } from '../core/gate/gate.ts'
 import type { Population } from '../core/lifecycle/internalization.ts'
@@ -9,7 +9,7 @@ const armsTable = ({ arm: winner, arms }: Verdict): string =>
     ['arm', 'rows', 'agreement', 'coverage', 'agreement answered', 'lower bound', 'threshold'],
     ...arms.map((arm, index) => [
       `${arm.arm}${index === winner ? ' *' : ''}`,
-      String(arm.rows),
+      arm.rows,
       percent(arm.agreement),
       percent(arm.coverage),
       percent(arm.agreementAnswered),
@@ -28,8 +28,8 @@ const samplesTable = (samples: NonNullable<ArmFigures['samples']>): string =>
       ] as const
     ).map(([name, { rows, answered, agreement, bound }]) => [
       name,
-      String(rows),
-      String(answered),
+      rows,
+      answered,
       percent(agreement),
       percent(bound),
     ]),
@@ -40,7 +40,7 @@ const slicesTable = (slices: NonNullable<ArmFigures['slices']>): string =>
     ['slice', 'rows', 'agreement', 'lower bound', 'upstream', ''],
     ...slices.map(({ slice, rows, agreement, lowerBound, upstreamAgreement, holds }) => [
       slice,
-      String(rows),
+      rows,
       percent(agreement),
       lowerBound === undefined ? '' : percent(lowerBound),
       percent(upstreamAgreement),
@@ -50,11 +50,11 @@ const slicesTable = (slices: NonNullable<ArmFigures['slices']>): string =>
 
 const repeatsText = ({ questions, changed, changedShare, examples }: Repeats): string =>
   changed === 0
-    ? `${questions} questions were repeated, and all were answered alike`
-    : `${questions} questions were repeated, and ${changed} of them (${percent(changedShare)} of the ` +
-      `exchanges) were not always answered alike, as in record ${examples[0]}`
+    ? `${questions} questions were repeated, each with the same answer`
+    : `${questions} questions were repeated; ${changed} of them (${percent(changedShare)} of the ` +
+      `exchanges) got different answers, for example in record ${examples[0]}`
 
-/** What the log had of the template when its rows were chosen, in a few sentences. */
+/** A summary of the log at the time when the rows were chosen. */
 export const populationText = ({
   exchanges,
   conversations,
@@ -70,10 +70,10 @@ export const populationText = ({
         .join(', '),
     ...(repeats.questions === 0 ? [] : [repeatsText(repeats)]),
     ...(tooLong === 0 ? [] : [`${tooLong} training rows do not fit the base model's context`]),
-    ...(withoutPrompt === null ? [] : [`no stage has a part of the prompt: ${withoutPrompt}`]),
+    ...(withoutPrompt === null ? [] : [`every stage trains without the prompt: ${withoutPrompt}`]),
   ].join('\n')
 
-/** The decision, every arm, and of the winner both samples and all slices. */
+/** The decision, every arm, and the samples and slices of the winning arm. */
 export const verdictText = (verdict: Verdict): string => {
   const { samples, slices = [] } = verdict.arms[verdict.arm] ?? {}
   return [

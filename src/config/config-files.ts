@@ -1,4 +1,4 @@
-/** The files that the configuration names, read. */
+/** Reads the files that the configuration names. */
 import { readFile } from 'node:fs/promises'
 import type { Config } from './config.ts'
 import { parsePrices, type Price } from '../core/cost/prices.ts'
@@ -16,7 +16,7 @@ const readText = (key: string, path: string): Promise<string> =>
 export const loadPrices = async ({ pricesFile }: Config): Promise<Price[]> =>
   pricesFile === null ? [] : parsePrices(await readText('PRICES_FILE', pricesFile))
 
-/** What savings are counted with. */
+/** The settings for the computation of savings. */
 export const economicsSettings = (config: Config, prices: Price[]): EconomicsSettings => ({
   prices,
   engineUsdPerHour: config.engineUsdPerHour,
@@ -24,7 +24,7 @@ export const economicsSettings = (config: Config, prices: Price[]): EconomicsSet
   estimatesUsage: config.estimateUsage,
   trafficShare: config.internalize.trafficShare,
   trainSeconds: config.internalize.trainSeconds,
-  // without a key none is bought
+  // without a key the evaluation cannot buy fresh answers
   upstreamReplays:
     config.upstream.apiKey === null
       ? 0
@@ -32,7 +32,7 @@ export const economicsSettings = (config: Config, prices: Price[]): EconomicsSet
 })
 
 /**
- * @param env where the keys are that the file names
+ * @param env has the API keys, under the names that the file gives in `apiKeyEnv`
  * @throws AppError `invalid-config`
  */
 export const loadUpstreams = async (

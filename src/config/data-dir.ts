@@ -1,4 +1,4 @@
-/** The data directory: created on first use, secrets generated once, one worker at a time. */
+/** The data directory: created on first use, with generated secrets and a lock for the worker. */
 import { randomBytes } from 'node:crypto'
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ export interface Secrets {
 
 const SECRET_BYTES = 32
 
-/** @throws AppError `store-unavailable` when the folder cannot be written */
+/** @throws AppError `store-unavailable` when the directory cannot be written */
 export const prepareDataDir = async (dataDir: string): Promise<void> => {
   try {
     await mkdir(dataDir, { recursive: true, mode: 0o700 })
@@ -33,7 +33,7 @@ const generate = (): Secrets => ({
   adminToken: randomBytes(SECRET_BYTES).toString('hex'),
 })
 
-/** Secrets of this installation, generated on first use into a file only its owner can read. */
+/** Secrets of this installation, generated on first use into a file that only its owner can read. */
 export const loadSecrets = async (dataDir: string): Promise<Secrets> => {
   const path = join(dataDir, 'secrets.json')
   try {
@@ -44,9 +44,13 @@ export const loadSecrets = async (dataDir: string): Promise<Secrets> => {
   try {
     return JSON.parse(await readFile(path, 'utf8')) as Secrets
   } catch (cause) {
-    throw new AppError('invalid-config', `${path} is not readable JSON: restore or delete it`, {
-      cause,
-    })
+    throw new AppError(
+      'invalid-config',
+      `${path} is not valid JSON: restore it, or delete it to generate new secrets`,
+      {
+        cause,
+      }
+    )
   }
 }
 
@@ -63,15 +67,15 @@ const holderOf = async (path: string): Promise<number | null> => {
   try {
     return Number(await readFile(path, 'utf8'))
   } catch {
-    // given back meanwhile
+    // the holder released the lock in the meantime
     return null
   }
 }
 
 /**
- * Takes a named lock of the data directory; the lock of a dead process is taken over.
- * @returns the function that gives it back
- * @throws AppError `conflict` while a living process holds it
+ * Acquires a named lock of the data directory. The lock of a process that has died is taken over.
+ * @returns the function that releases it
+ * @throws AppError `conflict` while another running process holds it
  */
 export const lockDataDir = async (dataDir: string, name: string): Promise<() => Promise<void>> => {
   await prepareDataDir(dataDir)
@@ -86,9 +90,9 @@ export const lockDataDir = async (dataDir: string, name: string): Promise<() => 
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
       const holder = await holderOf(path)
       if (holder !== null && holder !== process.pid && isAlive(holder))
-        throw new AppError('conflict', `process ${holder} holds ${path}: stop it first`)
+        throw new AppError('conflict', `process ${holder} holds ${path}: stop that process first`)
       await rm(path, { force: true })
     }
   }
-  throw new AppError('conflict', `${path} was taken by another process`)
+  throw new AppError('conflict', `another process acquired ${path} at the same time: try again`)
 }

@@ -1,11 +1,11 @@
-/** The file of upstreams by model name: pure, every mistake reported at once. */
+/** Parses the file of upstreams by model name. Pure; reports every mistake at once. */
 import { z } from 'zod'
-import { baseUrlSchema } from './base-url.ts'
+import { baseUrlSchema } from './environment.ts'
 import { AppError } from '../errors.ts'
 import { DEFAULT_UPSTREAM, type NamedUpstream } from '../core/upstream-choice.ts'
 
 const ENTRY = z.strictObject({
-  // it is sent in a header
+  // the name is sent in a header
   name: z.string().regex(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits or . _ -'),
   baseUrl: baseUrlSchema('apiKeyEnv'),
   apiKeyEnv: z.string().min(1).optional(),
@@ -32,24 +32,27 @@ const parseJson = (text: string): unknown => {
 }
 
 const placeOf = (path: PropertyKey[]): string =>
-  path.length === 0 ? 'the list' : `entry ${path.map(String).join('.')}`
+  path.length === 0 ? 'the file' : `entry ${path.map(String).join('.')}`
 
 const fallbackMistake = (entries: Entry[], { name }: Entry, other: string): string | null => {
   const found = entries.find((one) => one.name === other)
   if (other === name) return `${other} is the entry itself`
-  if (found === undefined) return `${other} is no entry`
+  if (found === undefined) return `${other} is not an entry`
   return found.apiKeyEnv === undefined
-    ? `${other} needs an apiKeyEnv, or it would get keys that are meant for ${name}`
+    ? `${other} needs an apiKeyEnv; without it, it would receive the keys of ${name}`
     : null
 }
 
 const mistakesOf = (entries: Entry[], entry: Entry, env: Environment): string[] => {
   const { name, apiKeyEnv, fallback } = entry
   const mistakes: string[] = []
-  if (name === DEFAULT_UPSTREAM) mistakes.push(`${name} is the name of UPSTREAM_BASE_URL`)
-  if (entries.find((one) => one.name === name) !== entry) mistakes.push('the name is taken')
+  if (name === DEFAULT_UPSTREAM) mistakes.push(`the name ${name} is reserved for UPSTREAM_BASE_URL`)
+  if (entries.find((one) => one.name === name) !== entry)
+    mistakes.push('an earlier entry has the same name')
   if (apiKeyEnv !== undefined && !/^[!-~]+$/.test(env[apiKeyEnv] ?? ''))
-    mistakes.push(`${apiKeyEnv} is not in the environment, or no key that a header can hold`)
+    mistakes.push(
+      `${apiKeyEnv} must be set in the environment to a key of printable ASCII characters`
+    )
   for (const other of fallback) {
     const mistake = fallbackMistake(entries, entry, other)
     if (mistake !== null) mistakes.push(`fallback: ${mistake}`)
@@ -58,8 +61,8 @@ const mistakesOf = (entries: Entry[], entry: Entry, env: Environment): string[] 
 }
 
 /**
- * @param env where the keys are that the file names
- * @throws AppError `invalid-config` whose message has one line a mistake
+ * @param env has the API keys, under the names that the file gives in `apiKeyEnv`
+ * @throws AppError `invalid-config` with one line per mistake in its message
  */
 export const parseUpstreams = (text: string, env: Environment): NamedUpstream[] => {
   const parsed = z.array(ENTRY).safeParse(parseJson(text))
@@ -67,10 +70,10 @@ export const parseUpstreams = (text: string, env: Environment): NamedUpstream[] 
     ? parsed.data.flatMap((entry) => mistakesOf(parsed.data, entry, env))
     : parsed.error.issues.map(({ path, message }) => `${placeOf(path)}: ${message}`)
   if (!parsed.success || mistakes.length > 0)
-    throw new AppError('invalid-config', `the upstreams file\n  ${mistakes.join('\n  ')}`)
+    throw new AppError('invalid-config', `invalid upstreams file\n  ${mistakes.join('\n  ')}`)
   return parsed.data.map(({ name, baseUrl, apiKeyEnv, models, fallback }) => ({
     name,
-    baseUrl: baseUrl.replace(/\/+$/, ''),
+    baseUrl,
     apiKey: apiKeyEnv === undefined ? null : env[apiKeyEnv]!,
     models,
     fallback,

@@ -1,22 +1,22 @@
-/** Structured logs on stderr, so that stdout stays the result. Bodies and keys are never passed in. */
+/** Structured logs on stderr; stdout is for results. Callers never pass bodies or keys. */
 import { pino, destination, type DestinationStream, type Logger } from 'pino'
 import type { Config } from '../config/config.ts'
 
 export type { Logger }
 
-/** Of what waits to be written; a reader that is stuck costs lines, not memory. */
-const MAX_WAITING_BYTES = 2 ** 20
+/** Limit of the buffer: if the reader of stderr stalls, lines are lost and memory stays bounded. */
+const MAX_BUFFER_BYTES = 2 ** 20
 
 type Destination = ReturnType<typeof destination>
 
 /**
- * A line that cannot be written, as on a full disk, is lost, and the next one is tried anew: pino's own
- * destination keeps it and would wait for it at the process's end, for ever.
+ * A line that cannot be written, as on a full disk, is dropped, and the next line opens a new destination.
+ * pino's own destination would keep the line and never let the process exit.
  */
 const stderr = (): DestinationStream => {
   let current: Destination | null = null
   const open = (): Destination => {
-    const opened = destination({ fd: 2, sync: false, maxLength: MAX_WAITING_BYTES })
+    const opened = destination({ fd: 2, sync: false, maxLength: MAX_BUFFER_BYTES })
     opened.on('error', () => {
       opened.destroy()
       if (current === opened) current = null

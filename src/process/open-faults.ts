@@ -1,4 +1,4 @@
-/** Where faults go: those of the server to its log and its metrics, those of a worker to its log. */
+/** Fault logs: the server's writes to its log and its metrics, a worker's to its log. */
 import type { Registry } from 'prom-client'
 import {
   createFaultLog,
@@ -13,10 +13,10 @@ import type { Logger } from './logger.ts'
 import { createTally } from '../proxy/metrics/tally.ts'
 import type { OnChildFault } from './supervise.ts'
 
-/** Faults of clients, which are no reason to wake an operator. */
+/** Faults that clients cause; an operator need not act on them. */
 const WARNINGS = new Set<ServerFault>(['unreadable-request'])
 
-/** No one can set this clock back. */
+/** A clock that cannot be set back. */
 const now = (): number => performance.now()
 
 export const openServerFaults = (
@@ -33,7 +33,7 @@ export const openServerFaults = (
     now,
   })
 
-/** A worker has no metrics: its lines carry the counts. */
+/** A worker has no metrics; its log lines contain the counts. */
 export const openWorkerFaults = (logger: Pick<Logger, 'error'>): ReportFault<WorkerFault> =>
   createFaultLog({
     counts: noFaults(WORKER_FAULTS),
@@ -41,6 +41,7 @@ export const openWorkerFaults = (logger: Pick<Logger, 'error'>): ReportFault<Wor
     now,
   })
 
+/** Reports the faults of a child process under one kind. */
 export const childFault =
   <Kind extends string>(fault: ReportFault<Kind>, kind: Kind): OnChildFault =>
   (error, data) =>

@@ -1,34 +1,31 @@
-/**
- * A shell command of the operator's, in a process group of its own and within a time limit. Knows
- * nothing of what it is for.
- */
+/** Runs a shell command of the operator in a process group of its own, with a time limit. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
 export interface ShellOptions {
   env: NodeJS.ProcessEnv
-  /** then the process group is killed */
+  /** after this time the process group is killed */
   limitMs: number
-  /** kills it, too */
+  /** kills the process group when it aborts */
   signal: AbortSignal
-  /** between SIGTERM and SIGKILL */
+  /** time between SIGTERM and SIGKILL */
   graceMs?: number
 }
 
 export interface ShellResult {
-  /** null when a signal ended it, or when there was no shell */
+  /** null when a signal ended the command, or when no shell could be started */
   exitCode: number | null
   endedBy: 'itself' | 'limit' | 'caller'
-  /** of stdout and stderr; null when it said nothing */
+  /** last line of stdout and stderr together; null without output */
   lastLine: string | null
 }
 
 const MAX_TAIL_CHARS = 4096
-/** What was written before the end is in the pipe; what goes on in the background keeps it open. */
+/** Time to read the rest of the pipe after the exit; a background process may keep the pipe open. */
 const OUTPUT_MS = 500
 
-/** The end of what a process writes; a reader for as long as anybody writes. */
+/** Reads the output until every writer has closed it. @returns a function that gives the last line */
 const readTail = (child: ChildProcess): (() => string | null) => {
   let tail = ''
   for (const stream of [child.stdout!, child.stderr!]) {
@@ -37,7 +34,7 @@ const readTail = (child: ChildProcess): (() => string | null) => {
   }
   return () => {
     const line = tail.trimEnd().split(/\r?\n/).at(-1)!.trim()
-    // the beginning of a longer line is gone, and half a secret is not recognized as one
+    // the start of a longer line is lost, and the mask would not recognize half a secret
     if (tail.length === MAX_TAIL_CHARS && !tail.trimEnd().includes('\n')) return '(a long line)'
     return line === '' ? null : line
   }
@@ -47,7 +44,7 @@ const killGroup = ({ pid }: ChildProcess, signal: NodeJS.Signals): void => {
   try {
     if (pid !== undefined) process.kill(-pid, signal)
   } catch {
-    // nobody is left in it
+    // the group has no process left
   }
 }
 
@@ -57,13 +54,13 @@ const exitOf = (child: ChildProcess): Promise<number | null> =>
     child.once('error', reject)
   })
 
-/** Neither the process nor what goes on in its background keeps this one alive. */
-const letGo = (child: ChildProcess): void => {
+/** Lets this process exit while the child or its background processes still run. */
+const unref = (child: ChildProcess): void => {
   child.unref()
   for (const stream of [child.stdout, child.stderr]) (stream as Socket | null)?.unref()
 }
 
-/** What it leaves in the background goes on when it ends by itself. Never rejects. */
+/** Background processes of the command keep running when it ends by itself. Never rejects. */
 export const runShell = async (
   command: string,
   { env, limitMs, signal, graceMs = 5_000 }: ShellOptions
@@ -90,7 +87,7 @@ export const runShell = async (
   if (signal.aborted) onAbort()
   try {
     const exitCode = await exitOf(child)
-    // those of the group that SIGTERM did not end
+    // processes of the group that ignored SIGTERM
     if (endedBy !== 'itself') killGroup(child, 'SIGKILL')
     await Promise.race([closed, delay(OUTPUT_MS)])
     return { exitCode, endedBy, lastLine: lastLine() }
@@ -100,6 +97,6 @@ export const runShell = async (
     clearTimeout(limit)
     clearTimeout(killer)
     signal.removeEventListener('abort', onAbort)
-    letGo(child)
+    unref(child)
   }
 }

@@ -1,9 +1,9 @@
-/** Child processes that are started again when they die, with growing pauses. */
+/** Child processes that are restarted when they die, after growing pauses. */
 import { fork, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 export interface SupervisedChild {
-  /** of the process that runs now */
+  /** of the current process */
   pid(): number | undefined
   isRunning(): boolean
   /** SIGTERM, then SIGKILL after a grace period. */
@@ -12,7 +12,7 @@ export interface SupervisedChild {
 
 const FIRST_PAUSE_MS = 200
 const MAX_PAUSE_MS = 30_000
-/** A child that lived this long starts with the first pause again. */
+/** After a child has run this long, the next pause is the first one again. */
 const STABLE_MS = 60_000
 const GRACE_MS = 20_000
 
@@ -24,7 +24,7 @@ const exited = (child: ChildProcess): Promise<void> =>
     ? Promise.resolve()
     : new Promise((resolve) => child.once('exit', () => resolve()))
 
-/** A module of ours as a process of its own, from the build as from the sources. */
+/** Runs a module of this package as a process of its own; works from the sources and from `dist`. */
 export const forkModule = (
   entry: URL,
   options: { arguments?: string[]; env: NodeJS.ProcessEnv }
@@ -35,7 +35,7 @@ export const forkModule = (
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
 
-/** Why a child ended, or what else went wrong with it. */
+/** Takes the end of a child, or an error of it such as a failed start. */
 export type OnChildFault = (
   error: Error,
   data: { pid: number | undefined; exitCode: number | null; signal: string | null }
@@ -43,7 +43,7 @@ export type OnChildFault = (
 
 export interface SuperviseOptions {
   spawn: () => ChildProcess
-  /** runs already; without it the first one is spawned too */
+  /** a child that runs already; by default the first one is spawned */
   first?: ChildProcess
   onFault: OnChildFault
 }
@@ -78,12 +78,12 @@ export const supervise = ({
     child.on('error', (error) => {
       if (closing) return
       report(error)
-      // a process that could not be started has no end
+      // a process that could not be started emits no `exit`
       if (child.pid === undefined) restart(startedAt)
     })
     child.once('exit', () => {
       if (closing) return
-      report(new Error(`the process was ended ${endOf(child)}, and is started again`))
+      report(new Error(`the process ended ${endOf(child)} and is restarted`))
       restart(startedAt)
     })
   }

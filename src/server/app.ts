@@ -1,7 +1,4 @@
-/**
- * The whole HTTP surface: health, metrics, admin and the proxy, and the one error handler. Has no
- * I/O of its own; everything it serves is handed in.
- */
+/** The whole HTTP surface: health, metrics, admin API and proxy, and the one error handler. No I/O. */
 import { Hono } from 'hono'
 import { errorBody } from '../openai/error-body.ts'
 import { isFault, toAppError } from '../errors.ts'
@@ -10,23 +7,23 @@ import type { ProxyApp } from '../proxy/proxy.ts'
 
 export interface AppDeps {
   proxy: ProxyApp
-  /** mounted under /admin, checks the token itself */
+  /** mounted under /admin; checks the token itself */
   admin: Hono
   /** shown under /metrics */
   registry: MetricsRegistry
-  /** what /metrics asks for; null on a loopback address only */
+  /** the token that /metrics requires; null: none, for a server on a loopback address */
   adminToken: string | null
-  /** what must be true before traffic may come, by name; nothing by default */
+  /** the checks that must hold before the server takes traffic, by name; none by default */
   readiness?: () => Record<string, boolean>
-  /** whether the server is on its way to its end; never by default */
+  /** whether the server is shutting down; never by default */
   isDraining?: () => boolean
-  /** takes errors that are no answer to what a client did */
+  /** takes errors that the client did not cause */
   onFault: (error: unknown) => void
 }
 
 /**
- * Own paths first, then the proxy for everything else. `/healthz` says that the process lives,
- * `/readyz` answers 503 until every part is ready, and again while the server drains.
+ * The server's own paths come first, then the proxy for every other path. `/healthz` answers as long as
+ * the process runs; `/readyz` answers 503 until every check holds, and again while the server drains.
  */
 export const createApp = ({
   proxy,

@@ -1,8 +1,7 @@
-/**
- * What the server answers with, put together from its open parts: proxy, admin API, metrics, health.
- * Opens nothing itself.
- */
-import { Registry } from 'prom-client'
+/** Builds the app from the parts that are open: proxy, admin API, metrics, health. Opens nothing. */
+import { randomUUID } from 'node:crypto'
+import type { Hono } from 'hono'
+import type { Registry } from 'prom-client'
 import { createAdminApp } from '../admin/app.ts'
 import { createApp } from './app.ts'
 import type { Config } from '../config/config.ts'
@@ -15,7 +14,7 @@ import type { ReportFault, ServerFault } from '../fault-log.ts'
 import type { EventLoopWatch } from './event-loop.ts'
 import type { Health } from './health.ts'
 import type { IssuedAccess } from './issued-access.ts'
-import { createBodyBudget } from '../proxy/client/body-budget.ts'
+import { createBodyBudget, type BodyBudget } from '../proxy/client/body-budget.ts'
 import { createCredentials } from '../proxy/access/credentials.ts'
 import type { Load } from '../proxy/client/load.ts'
 import type { LogQueue } from '../proxy/log-queue.ts'
@@ -38,12 +37,12 @@ const BREAKER = { maxFailures: 3, pauseMs: 10_000 }
 const ADAPTED_MAX_TOKENS = 1024
 const UPSTREAM_BREAKER = { maxFailures: 5, pauseMs: 10_000 }
 
-/** Milliseconds since the epoch as it was when the process began: nobody can set this clock. */
+/** Milliseconds since the epoch by a clock that cannot be set back while the process runs. */
 const monotonicNow = (): number => performance.timeOrigin + performance.now()
 
 export interface Parts {
   config: Config
-  /** in place of what the configuration does not have */
+  /** used if the configuration sets no secrets */
   secrets: Secrets
   upstreams: NamedUpstream[]
   store: Store
@@ -54,7 +53,7 @@ export interface Parts {
   worker: SupervisedChild | null
   routes: SnapshotWatch<RouteTable>
   prices: Price[]
-  /** null where clients' own keys are forwarded */
+  /** null with ACCESS=forward */
   issued: IssuedAccess | null
   eventLoop: EventLoopWatch
   tracing: Tracing | null
@@ -71,8 +70,8 @@ const statusOf = (parts: Parts) => ({
   routes: parts.routes.snapshot().byVersion.size,
 })
 
-/** Who a request is from, and what it must not carry to an upstream. */
-const wallsOf = (
+/** How the proxy tells tenants apart, and the secrets that it never forwards to an upstream. */
+const accessOf = (
   { config, secrets, issued, engineAccess, upstreams }: Parts,
   adminToken: string
 ) => {
@@ -87,27 +86,16 @@ const wallsOf = (
   })
   const ofEngine = engineSecrets(engineAccess, [config.upstream, ...upstreams])
   return {
+    access: issued?.access ?? null,
     credentials,
     tenants: issued?.tenants ?? tenants,
     ownSecrets: [adminToken, tenantSecret, ...ofEngine],
   }
 }
 
-/** @returns the app, and the proxy within it, which sees chat completions before the app does */
-export const assemble = (parts: Parts, registry: Registry) => {
-  const { config, secrets, store, queue, engine, routes, prices, issued } = parts
-  const { eventLoop, health, fault } = parts
-  const adminToken = config.adminToken ?? secrets.adminToken
-  const bodies = createBodyBudget(config.proxy.maxInFlightBytes)
-  registerProcessMetrics(registry, {
-    inFlight: () => parts.load.inFlight,
-    bodyBytes: bodies.inUse,
-    usage: store.records.usageTotals,
-    fault,
-    eventLoop: eventLoop.read,
-    engines: () => (engine === null ? [] : [[engine.name, health.engineIsReachable() === true]]),
-  })
-  const proxy = createProxy({
+const openProxy = (parts: Parts, registry: Registry, bodies: BodyBudget, adminToken: string) => {
+  const { config, queue, engine, routes, prices, fault } = parts
+  return createProxy({
     upstreamBaseUrl: config.upstream.baseUrl,
     failover: {
       upstreams: parts.upstreams,
@@ -117,8 +105,7 @@ export const assemble = (parts: Parts, registry: Registry) => {
     load: parts.load,
     routes: routes.snapshot,
     engines: new Map(engine === null ? [] : [[engine.name, engine]]),
-    ...wallsOf(parts, adminToken),
-    access: issued?.access ?? null,
+    ...accessOf(parts, adminToken),
     bodies,
     isCaptured: compileCaptureRule(config.capture, Math.random),
     log: (exchange) => queue.push(exchange),
@@ -130,9 +117,9 @@ export const assemble = (parts: Parts, registry: Registry) => {
       maxBodyBytes: config.proxy.maxBodyBytes,
       captureMaxBytes: config.proxy.captureMaxBytes,
       adaptedTimeoutMs: config.proxy.adaptedTimeoutMs,
+      keepAliveMs: config.proxy.keepAliveMs,
       adaptedMaxTokens: ADAPTED_MAX_TOKENS,
       upstreamTimeoutMs: config.upstream.timeoutMs,
-      keepAliveMs: config.proxy.keepAliveMs,
     },
     asksForUsage: config.proxy.streamUsage === 'always',
     echoModel: config.proxy.echoModel,
@@ -140,10 +127,15 @@ export const assemble = (parts: Parts, registry: Registry) => {
     now: monotonicNow,
     newId: timeOrderedId,
   })
-  const admin = createAdminApp({
+}
+
+const adminOf = (parts: Parts, token: string): Hono => {
+  const { config, store, routes, prices } = parts
+  return createAdminApp({
     store,
-    token: adminToken,
+    token,
     now: Date.now,
+    newId: randomUUID,
     refreshRoutes: routes.refresh,
     status: () => statusOf(parts),
     trafficShare: config.internalize.trafficShare,
@@ -151,9 +143,25 @@ export const assemble = (parts: Parts, registry: Registry) => {
     costUsd: (model, usage) => costUsd(prices, model, usage),
     economics: openEconomics(store, economicsSettings(config, prices), Date.now),
   })
+}
+
+/** @returns the app, and the proxy within it, which is closed after the last request */
+export const assemble = (parts: Parts, registry: Registry) => {
+  const { config, secrets, store, engine, routes, issued, health, fault } = parts
+  const adminToken = config.adminToken ?? secrets.adminToken
+  const bodies = createBodyBudget(config.proxy.maxInFlightBytes)
+  registerProcessMetrics(registry, {
+    inFlight: () => parts.load.inFlight,
+    bodyBytes: bodies.inUse,
+    usage: store.records.usageTotals,
+    fault,
+    eventLoop: parts.eventLoop.read,
+    engines: () => (engine === null ? [] : [[engine.name, health.engineIsReachable() === true]]),
+  })
+  const proxy = openProxy(parts, registry, bodies, adminToken)
   const app = createApp({
     proxy: proxy.app,
-    admin,
+    admin: adminOf(parts, adminToken),
     registry,
     adminToken,
     readiness: () => ({

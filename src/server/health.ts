@@ -1,13 +1,12 @@
-/** How log and engine are, looked at from time to time. Neither is asked on behalf of a request. */
-import { setTimeout as delay } from 'node:timers/promises'
+/** Checks log and engine periodically, so that no request has to wait for a check. */
 import { AppError } from '../errors.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
 import type { LogQueueStats } from '../proxy/log-queue.ts'
 
 export interface Health {
-  /** false while records are dropped and none is written: a burst that drops some is no fault */
+  /** false while records are dropped and none is written; a burst that drops some is not a fault */
   logIsTaken(): boolean
-  /** whether the engine answered when it was last asked; null without one */
+  /** whether the engine answered the last check; null without an engine */
   engineIsReachable(): boolean | null
   stop(): void
 }
@@ -17,7 +16,7 @@ export interface HealthOptions {
   engine: { models(): Promise<unknown> } | null
   fault: ReportFault<ServerFault>
   everyMs?: number
-  /** for the engine's answer */
+  /** limit of the engine's answer */
   timeoutMs?: number
 }
 
@@ -33,7 +32,7 @@ export const watchHealth = ({
 }: HealthOptions): Health => {
   let stats = logStats()
   let isTaken = true
-  // the server starts after its engine
+  // the server starts after its engine, so the engine is reachable at first
   let isReachable = engine === null ? null : true
   let isAsking = false
   const askEngine = async (asked: NonNullable<HealthOptions['engine']>): Promise<void> => {
@@ -44,15 +43,19 @@ export const watchHealth = ({
       (error: unknown) => error
     )
     void answered.finally(() => (isAsking = false))
-    const tooLate = new AppError('engine-timeout', `the engine said nothing for ${timeoutMs} ms`)
-    const error = await Promise.race([answered, delay(timeoutMs, tooLate, { ref: false })])
-    // that it is still away is no news
+    const tooLate = new AppError(
+      'engine-timeout',
+      `the engine did not answer within ${timeoutMs} ms`
+    )
+    const late = new Promise((resolve) => setTimeout(resolve, timeoutMs, tooLate).unref())
+    const error = await Promise.race([answered, late])
+    // only the change is reported, not every failed check
     if (error !== null && isReachable === true) fault('engine-away', error)
     isReachable = error === null
   }
   const timer = setInterval(() => {
     const newest = logStats()
-    // without anything dropped or written there is no news
+    // if nothing was dropped or written, the last state holds
     if (newest.dropped > stats.dropped || newest.written > stats.written)
       isTaken = !isStuck(stats, newest)
     stats = newest

@@ -1,11 +1,11 @@
-/** Opening and draining the one listening socket. */
+/** Opens and drains the one listening socket. */
 import { createServer, STATUS_CODES, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { getRequestListener, RequestError } from '@hono/node-server'
 import type { createApp } from './app.ts'
 import type { Config } from '../config/config.ts'
-import { trackConnections, type Connections } from './connections.ts'
+import { Connections } from './connections.ts'
 import { AppError, toAppError } from '../errors.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
 import { errorBody } from '../openai/error-body.ts'
@@ -13,27 +13,27 @@ import { errorBody } from '../openai/error-body.ts'
 export interface ListenOptions {
   /** a further connection is closed at once */
   maxConnections: number
-  /** of a connection without a request */
+  /** how long a connection may be idle */
   keepAliveMs: number
-  /** by then a request's head must be there */
+  /** how long the headers of a request may take to arrive */
   headMs: number
-  /** by then a whole request must be there */
+  /** how long a whole request may take to arrive */
   requestMs: number
-  /** how often the two are looked at */
+  /** how often `headMs` and `requestMs` are checked */
   checkMs: number
 }
 
 const DEFAULTS: ListenOptions = {
   maxConnections: 16_384,
-  // longer than load balancers keep theirs, so that none sends into a connection that is closing
+  // longer than load balancers keep theirs; else one would send into a connection that is closing
   keepAliveMs: 75_000,
-  // whoever trickles bytes holds nothing for long
+  // a client that sends one byte at a time does not hold a connection for long
   headMs: 60_000,
   requestMs: 300_000,
   checkMs: 30_000,
 }
 
-/** What Node's parser says → what the client is told. */
+/** The error code of Node's parser → the error that the client gets. */
 const refusalOf = (code: string | undefined): AppError => {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
@@ -41,21 +41,24 @@ const refusalOf = (code: string | undefined): AppError => {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new AppError('request-timeout', 'the request did not arrive in time')
     default:
-      return new AppError('invalid-request', `the request is no HTTP/1.1 (${code ?? 'unknown'})`)
+      return new AppError(
+        'invalid-request',
+        `the request is not valid HTTP/1.1 (${code ?? 'unknown'})`
+      )
   }
 }
 
-/** A request that Hono cannot be asked with, such as one with an invalid host; or a fault of ours. */
+/** Answers a request that cannot be passed to Hono, such as one with an invalid host, or a fault. */
 const answerUnroutable = (error: unknown, fault: ReportFault<ServerFault>): Response => {
-  const isRequests = error instanceof RequestError
-  if (!isRequests) fault('request', error)
-  const refusal = isRequests
+  const isInvalid = error instanceof RequestError
+  if (!isInvalid) fault('request', error)
+  const refusal = isInvalid
     ? new AppError('invalid-request', 'the target or the host of the request is not valid')
     : toAppError(error)
   return Response.json(errorBody(refusal), { status: refusal.status })
 }
 
-/** Answers what was never a request, in OpenAI's format, and closes the connection. */
+/** Answers bytes that are not a request with an error in OpenAI's format, and closes the connection. */
 const refuse = (error: Error & { code?: string }, socket: Duplex): void => {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy()
@@ -76,8 +79,8 @@ const refuse = (error: Error & { code?: string }, socket: Duplex): void => {
 }
 
 /**
- * Refuses what the parser cannot read. Behind a whole request that is still being answered its answer
- * comes first; a request that breaks off ends what was begun for it.
+ * Refuses bytes that the parser cannot read. If an earlier request of the connection is complete and
+ * still being answered, its answer is sent first. If that request is incomplete, its answer is ended.
  */
 const refuseUnreadable = (
   server: Server,
@@ -85,7 +88,7 @@ const refuseUnreadable = (
   fault: ReportFault<ServerFault>
 ): void => {
   server.on('clientError', (error: Error & { code?: string }, socket) => {
-    // a client that goes away is none
+    // a client that resets its connection is not a fault
     if (error.code !== 'ECONNRESET') fault('unreadable-request', error)
     const outgoing = connections.latest(socket as Socket)
     if (outgoing === null || outgoing.writableEnded) refuse(error, socket)
@@ -98,11 +101,11 @@ const refuseUnreadable = (
 export interface Listening {
   server: Server
   port: number
-  /** Ends what is open, and cuts what is not over within the limit. */
+  /** Lets open requests finish, and cuts those that are not over within the limit. */
   drain: Connections['drain']
 }
 
-/** @throws AppError `invalid-config` when the address cannot be taken */
+/** @throws AppError `invalid-config` when the server cannot listen on the address */
 export const listen = (
   { fetch }: Pick<ReturnType<typeof createApp>, 'fetch'>,
   { port, host }: Pick<Config, 'port' | 'host'>,
@@ -122,19 +125,19 @@ export const listen = (
     })
     const server = createServer(timeouts, (incoming, outgoing) => void listener(incoming, outgoing))
     server.maxConnections = maxConnections
-    const connections = trackConnections(server)
+    const connections = new Connections(server)
     refuseUnreadable(server, connections, fault)
     const refused = (cause: Error): void =>
       reject(new AppError('invalid-config', `cannot listen on ${host}:${port}`, { cause }))
     server.once('error', refused)
     server.listen(port, host, () => {
       server.off('error', refused)
-      // an accept that fails, as when no file may be opened any more, costs that connection alone
+      // a failed accept, as at the limit of open files, costs one connection and not the server
       server.on('error', (error) => fault('accept', error))
       resolve({
         server,
         port: (server.address() as AddressInfo).port,
-        drain: connections.drain,
+        drain: (limitMs) => connections.drain(limitMs),
       })
     })
   })

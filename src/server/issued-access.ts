@@ -1,8 +1,9 @@
-/** Puts together what asks for issued keys: the keys as the store has them, their limits and spend. */
+/** Builds access control by issued keys: the keys of the store, their limits and their spend. */
 import type { Config } from '../config/config.ts'
 import { BUDGET_PERIODS, firstDayOf, type BudgetPeriod } from '../core/keys/budget.ts'
 import { findPrice, type Price } from '../core/cost/prices.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
+import type { Spend } from '../core/keys/issued-key.ts'
 import type { Logger } from '../process/logger.ts'
 import {
   compileKeyTable,
@@ -11,7 +12,7 @@ import {
   tenantsOfKeys,
 } from '../proxy/access/access.ts'
 import type { Access } from '../proxy/access/access.ts'
-import { createLimits, type LimitsOptions } from '../proxy/access/limits.ts'
+import { createLimits } from '../proxy/access/limits.ts'
 import { createSpendLog } from '../proxy/access/spend-log.ts'
 import type { Tenants } from '../proxy/access/tenants.ts'
 import { watchSnapshot } from './snapshot-watch.ts'
@@ -20,29 +21,38 @@ import type { Store } from '../store/store.ts'
 export interface IssuedAccess {
   access: Access
   tenants: Tenants
-  /** whether the store answered when it was last asked for keys */
+  /** whether the store answered the last request for keys */
   isCurrent: () => boolean
-  /** Writes what was spent. */
+  /** Writes the spend that is not stored yet. */
   close(): Promise<void>
 }
 
-/** What was spent in the present periods before this process began to count. */
-const readSpent = async ({ keys }: Store, now: number): Promise<LimitsOptions['spentUsd']> => {
+const NOTHING: Spend = { requests: 0, tokens: 0, usd: 0 }
+
+/**
+ * Reads the stored spend of the present periods.
+ * @returns the spend of a key in a period
+ */
+export const readSpend = async (
+  { keys }: Store,
+  now: number
+): Promise<(keyId: string, period: BudgetPeriod) => Spend> => {
   const spent = new Map<BudgetPeriod, Awaited<ReturnType<typeof keys.spend>>>()
   for (const period of BUDGET_PERIODS) spent.set(period, await keys.spend(firstDayOf(period, now)))
-  return (keyId, period) => spent.get(period)?.get(keyId)?.usd ?? 0
+  return (keyId, period) => spent.get(period)?.get(keyId) ?? NOTHING
 }
 
-/** @returns null where clients' own keys are forwarded */
+/** @returns null with ACCESS=forward, where clients' own keys are forwarded */
 export const openAccess = async (
   { access, upstream }: Config,
   store: Store,
   prices: readonly Price[],
   logger: Logger,
-  fault: ReportFault<ServerFault>
+  fault: ReportFault<ServerFault>,
+  now: () => number = Date.now
 ): Promise<IssuedAccess | null> => {
   if (access === 'forward' || upstream.apiKey === null) return null
-  const spentUsd = await readSpent(store, Date.now())
+  const spend = await readSpend(store, now())
   const keys = await watchSnapshot(
     {
       name: 'keys',
@@ -52,17 +62,17 @@ export const openAccess = async (
     logger,
     fault
   )
-  const spend = createSpendLog({
+  const spendLog = createSpendLog({
     write: store.keys.addSpend,
     onError: (error) => fault('spend', error),
-    now: Date.now,
+    now,
   })
   const findKey = createKeyFinder(keys.snapshot)
   const limits = createLimits({
     priceOf: (model) => findPrice(prices, model),
-    spentUsd,
-    spend: spend.add,
-    now: Date.now,
+    spentUsd: (keyId, period) => spend(keyId, period).usd,
+    spend: spendLog.add,
+    now,
   })
   return {
     access: createAccess(findKey, limits, upstream.apiKey),
@@ -70,7 +80,7 @@ export const openAccess = async (
     isCurrent: keys.isCurrent,
     close: async () => {
       keys.stop()
-      await spend.close()
+      await spendLog.close()
     },
   }
 }

@@ -1,32 +1,32 @@
-/** Keeps a snapshot of the proxy's in step with the store, whoever changed it. */
+/** Keeps a snapshot of stored data up to date, also when another process changes the store. */
 import { AppError } from '../errors.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
 import type { Logger } from '../process/logger.ts'
 
-/** A change of another process is in force two seconds later, if the store answers within 0.75 s. */
+/** A change by another process takes effect within two seconds if the store answers within 0.75 s. */
 const POLL_MS = 500
 
 export interface SnapshotWatch<T> {
   snapshot: () => T
-  /** whether the store answered when it was last asked */
+  /** whether the last read of the store succeeded */
   isCurrent: () => boolean
   /**
    * Resolves when the snapshot is at least as new as the call.
-   * @throws AppError `store-unavailable`; the snapshot follows as soon as the store answers
+   * @throws AppError `store-unavailable`; the snapshot is updated as soon as the store answers
    */
   refresh(): Promise<void>
   stop(): void
 }
 
 export interface SnapshotSource<T> {
-  /** for the log */
+  /** the name in log lines and errors */
   name: string
-  /** changes whenever the snapshot would */
+  /** changes whenever the data change */
   revision: () => Promise<number>
   read: () => Promise<T>
 }
 
-/** Keeps the newest snapshot; a store that cannot be read leaves the last one in place. */
+/** Polls the store. While the store cannot be read, the last snapshot stays. */
 export const watchSnapshot = async <T>(
   { name, revision, read }: SnapshotSource<T>,
   logger: Pick<Logger, 'info'>,
@@ -50,26 +50,26 @@ export const watchSnapshot = async <T>(
       throw error
     }
   }
-  // of two updates at once the slower one could bring back what was replaced
+  // updates run one after another: of two at once, the slower one could restore older data
   let last: Promise<void> = Promise.resolve()
   let waiting = 0
-  const inTurn = (): Promise<void> => {
+  const enqueueUpdate = (): Promise<void> => {
     waiting++
     const next = last.then(update).finally(() => waiting--)
-    last = next.catch(() => {}) // its caller has it, and it is reported
+    last = next.catch(() => {}) // the caller gets the error, and the fault is reported
     return next
   }
   const timer = setInterval(() => {
-    if (waiting === 0) void inTurn().catch(() => {}) // reported; the next poll tries again
+    if (waiting === 0) void enqueueUpdate().catch(() => {}) // reported; the next poll retries
   }, POLL_MS)
   return {
     snapshot: () => snapshot,
     isCurrent: () => current,
     refresh: () =>
-      inTurn().catch((cause: unknown) => {
+      enqueueUpdate().catch((cause: unknown) => {
         throw new AppError(
           'store-unavailable',
-          `the ${name} cannot be read: what was decided is stored, and comes into force when it can`,
+          `the ${name} cannot be read: the decision is stored and takes effect when the store answers again`,
           { cause }
         )
       }),

@@ -1,22 +1,13 @@
-/** The AI SDK's usual calls, by both of its providers, as without the proxy; and with a lora. */
+/** The AI SDK's usual calls, by both of its providers: with and without the proxy, and with a lora. */
 import { createOpenAI } from '@ai-sdk/openai'
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
-import {
-  embedMany,
-  generateText,
-  Output,
-  stepCountIs,
-  streamText,
-  tool,
-  type LanguageModel,
-} from 'ai'
+import { generateText, Output, stepCountIs, streamText, tool, type LanguageModel } from 'ai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { Harness } from '../proxy/harness.ts'
 import { bothWays, collect } from './both-ways.ts'
 import { ANSWER, MODEL, PROMPT, QUESTION, startLiveLora } from './live-lora.ts'
 import { API_KEY } from './openai-upstream.ts'
-import { IMAGE } from './questions.ts'
 
 let harness: Harness & { lora: string }
 
@@ -86,30 +77,10 @@ describe.each(Object.entries(PROVIDERS))('%s', (_, modelOf) => {
     })
     expect(given).toEqual({ label: 'card_lost', sure: true })
   })
-
-  it('shows an image', async () => {
-    const said = await both(async (model) => {
-      const { text } = await generateText({
-        model,
-        maxRetries: 0,
-        messages: [
-          {
-            role: 'user',
-            content: [
-              { type: 'text', text: 'What is this?' },
-              { type: 'image', image: IMAGE, mediaType: 'image/png' },
-            ],
-          },
-        ],
-      })
-      return text
-    })
-    expect(said).toContain('image')
-  })
 })
 
 describe.each(['@ai-sdk/openai, chat', '@ai-sdk/openai-compatible'])(
-  '%s where a lora answers',
+  '%s, answered by a lora',
   (name) => {
     const asked = () => ({
       model: PROVIDERS[name]!(harness.baseUrl),
@@ -134,27 +105,5 @@ describe.each(['@ai-sdk/openai, chat', '@ai-sdk/openai-compatible'])(
       expect(await stream.usage).toMatchObject({ totalTokens: 15 })
       expect(harness.upstream.requests).toEqual([])
     })
-
-    it('leaves tools to the upstream', async () => {
-      harness.upstream.requests.length = 0
-      const { toolCalls } = await generateText({ ...asked(), tools: { weather } })
-      expect(toolCalls).toHaveLength(1)
-      expect(harness.upstream.requests).toHaveLength(1)
-    })
   }
 )
-
-describe('embeddings of the AI SDK', () => {
-  it('come for many texts', async () => {
-    const { embeddings } = await bothWays(harness, async (baseURL) => {
-      const model = createOpenAI({ apiKey: API_KEY, baseURL }).embedding('text-embedding-3-small')
-      const { embeddings: given } = await embedMany({
-        model,
-        values: ['one', 'zwei'],
-        maxRetries: 0,
-      })
-      return { embeddings: given }
-    })
-    expect(embeddings).toHaveLength(2)
-  })
-})

@@ -1,13 +1,13 @@
 /**
- * One call of a client twice: straight to the upstream, and through the proxy. What the client gets
- * and what the upstream receives must be the same.
+ * Makes one call of a client twice: directly to the upstream, and through the proxy. The client must get
+ * the same result and the upstream the same requests.
  */
 import { expect } from 'vitest'
 import type { Harness, UpstreamRequest } from '../proxy/harness.ts'
 
 /**
- * Of one connection (RFC 9110 §7.6.1), and the upstream's own address; a length's value is compared,
- * not how its name is written.
+ * Headers of one connection (RFC 9110 §7.6.1) and the upstream's address. The value of `content-length`
+ * is compared, but not the case of its name.
  */
 const NOT_COMPARED = new Set(['host', 'connection', 'keep-alive', 'content-length'])
 
@@ -18,7 +18,7 @@ interface SentRequest {
   body: string
 }
 
-/** Every form has a random boundary, in its header and in its body. */
+/** Replaces the random boundary of forms, which is in the header and in the body. */
 const sentRequest = ({ method, url, rawHeaders, headers, body }: UpstreamRequest): SentRequest => {
   const boundary = /boundary=([^;]+)/.exec(headers['content-type'] ?? '')?.[1]
   const plain = (text: string): string =>
@@ -48,7 +48,7 @@ const observe = async <Result>(
   return { result, requests: upstream.requests.map(sentRequest) }
 }
 
-/** @returns what the client got, once it is the same both ways */
+/** @returns the client's result, after checking that it is the same both ways */
 export const bothWays = async <Result>(
   harness: Harness,
   call: (baseUrl: string) => Promise<Result>

@@ -1,14 +1,13 @@
 /**
- * A proxy with a live route: the fake engine, asked over its contract, has learned two answers, and
- * the upstream is the mock. The key has been accepted, so that the lora may answer.
+ * A proxy with a live route and the mock as its upstream. The fake engine, which is called over HTTP, has
+ * learned two answers. The upstream has accepted the key, so that the lora may answer.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ANSWERS, KINDS } from '../fixtures/route-rules.ts'
+import { PROMPT, ROUTE, TEMPLATE, TENANTS } from '../fixtures/lora-route.ts'
 import { listen, openEngineHost } from '../../adapters/contract/host.ts'
 import { createFakeBackend } from '../../adapters/fake/backend.ts'
-import type { Route } from '../../src/core/route/route.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
@@ -16,15 +15,16 @@ import { compileRouteTable } from '../../src/core/route/route-table.ts'
 import { createTenants } from '../../src/proxy/access/tenants.ts'
 import { finished } from '../contract/harness.ts'
 import { send, startHarness, type Harness } from '../proxy/harness.ts'
-import { API_KEY, createOpenAiUpstream } from './openai-upstream.ts'
+import { createOpenAiUpstream } from './openai-upstream.ts'
 
-export const MODEL = 'gpt-4o-mini'
-export const PROMPT = 'Sort the question into card_lost or card_late. Say the label only.'
+export { PROMPT }
+export const MODEL = TEMPLATE.model
 export const QUESTION = 'Where is my card? 🙂'
 export const ANSWER = 'card_late – 遅い'
 
 const ENGINE_TOKEN = 'engine-token'
-const TENANTS = { secret: 'secret', ttlMs: 600_000, maxEntries: 10, now: () => performance.now() }
+/** longer than all calls of a slow client take together */
+const TTL_MS = 600_000
 
 const row = (question: string, answer: string): TrainingRow => ({
   messages: [
@@ -33,7 +33,7 @@ const row = (question: string, answer: string): TrainingRow => ({
   ],
 })
 
-/** Over loopback, as any engine is asked. */
+/** The fake engine behind HTTP, as every engine is called. */
 const startEngine = async () => {
   const dataDir = await mkdtemp(join(tmpdir(), 'clients-'))
   const backend = await createFakeBackend({ dataDir })
@@ -60,51 +60,23 @@ const train = async (engine: Engine): Promise<string> => {
     hyperparameters: { max_steps: 2 },
   })
   const { fine_tuned_model: lora } = await finished(engine, id)
-  if (lora === null) throw new Error('the fake engine did not learn')
+  if (lora === null) throw new Error('the training job of the fake engine failed')
   return lora
 }
 
-const routeTo = (lora: string, tenant: string): Route => ({
-  template: {
-    tenant,
-    model: MODEL,
-    tools: '',
-    responseFormat: '',
-    version: 'version-1',
-    messages: [
-      { role: 'system', segments: [{ kind: 'anchor', text: PROMPT }] },
-      { role: 'user', segments: [{ kind: 'query' }] },
-    ],
-    maxTurnsAfter: 0,
-  },
-  internalizationId: 'internalization-1',
-  engine: 'fake',
-  lora,
-  confidence: 'sum',
-  threshold: -0.5,
-  answers: ANSWERS,
-  kinds: KINDS,
-  trafficShare: 1,
-  templateTokens: 20,
-})
-
-/** The lora's name is `lora`. */
+/** @returns the harness, with the name of the lora in `lora` */
 export const startLiveLora = async (): Promise<Harness & { lora: string }> => {
   const { engine, close } = await startEngine()
   const lora = await train(engine)
-  const tenants = createTenants(TENANTS)
-  const authorization = `Bearer ${API_KEY}`
-  const table = compileRouteTable([
-    routeTo(lora, tenants.of({ rawHeaders: ['authorization', authorization] })),
-  ])
+  const table = compileRouteTable([{ ...ROUTE, engine: 'fake', lora, threshold: -0.5 }])
   const harness = await startHarness({
     routes: () => table,
     engines: new Map([['fake', engine]]),
-    tenants,
+    tenants: createTenants({ ...TENANTS, ttlMs: TTL_MS }),
   })
   harness.upstream.respond = createOpenAiUpstream()
   const accepted = JSON.stringify({ model: MODEL, messages: [{ role: 'user', content: 'hello' }] })
-  await send(harness.port, accepted, { headers: { authorization } })
+  await send(harness.port, accepted)
   harness.upstream.requests.length = 0
   return {
     ...harness,

@@ -1,4 +1,4 @@
-/** What goes wrong at the upstream, or on the way to it, as the official client tells it. */
+/** Errors of the upstream and of the connection to it, as the official client reports them. */
 import OpenAI, { APIError } from 'openai'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
@@ -8,7 +8,7 @@ import {
   type Harness,
   type Responder,
 } from '../proxy/harness.ts'
-import { bothWays } from './both-ways.ts'
+import { bothWays, collect } from './both-ways.ts'
 import { API_KEY, createOpenAiUpstream } from './openai-upstream.ts'
 
 const REQUEST = {
@@ -26,7 +26,7 @@ afterEach(() => harness.close())
 
 const optionsOf = (baseURL: string) => ({ apiKey: API_KEY, baseURL, maxRetries: 0 })
 
-/** @throws what is no answer of an API */
+/** @throws errors that are not an API's error response */
 const thrown = async (call: Promise<unknown>): Promise<APIError> => {
   try {
     await call
@@ -37,7 +37,7 @@ const thrown = async (call: Promise<unknown>): Promise<APIError> => {
   throw new Error('the call succeeded')
 }
 
-/** What a client's error says, as plain values. */
+/** The fields of the client's error, as plain values. */
 const failure = async (call: Promise<unknown>) => {
   const error = await thrown(call)
   const { status, message, code, type, param, requestID } = error
@@ -48,7 +48,7 @@ const errorBody = (message: string, code: string) => ({
   error: { message, type: 'requests', param: null, code },
 })
 
-/** Answers with an error so many times, then as the upstream does. */
+/** Answers with an error the given number of times, then as the upstream does. */
 const failing = (times: number, first: Responder): Responder => {
   const then = harness.upstream.respond
   let left = times
@@ -60,55 +60,60 @@ const BUSY = respondJson(errorBody('Rate limit reached', 'rate_limit_exceeded'),
   'retry-after-ms': '5',
   'x-ratelimit-remaining-requests': '0',
 })
+const INVALID = respondJson(errorBody('Unknown parameter', 'unknown_parameter'), 400)
 const BROKEN = respondJson(errorBody('The server had an error', 'server_error'), 500)
 
+type Call = (client: OpenAI) => Promise<unknown>
+const ask: Call = ({ chat }) => chat.completions.create(REQUEST)
+
 describe('errors of the upstream', () => {
-  it('401: the key is wrong', async () => {
-    const said = await bothWays(harness, (baseURL) =>
-      failure(
-        new OpenAI({ ...optionsOf(baseURL), apiKey: 'sk-wrong' }).chat.completions.create(REQUEST)
+  it.each<[name: string, call: Call, expected: object, answer?: Responder]>([
+    [
+      'a wrong key',
+      (client) => ask(client.withOptions({ apiKey: 'sk-wrong' })),
+      { name: 'AuthenticationError', status: 401, code: 'invalid_api_key', requestID: 'req_mock' },
+    ],
+    [
+      'an unknown model',
+      ({ chat }) => chat.completions.create({ ...REQUEST, model: 'gpt-none' }),
+      { name: 'NotFoundError', code: 'model_not_found' },
+    ],
+    [
+      'an unknown endpoint',
+      (client) => client.get('/nothing/here'),
+      { name: 'NotFoundError', code: null },
+    ],
+    ['an invalid request', ask, { name: 'BadRequestError', status: 400 }, INVALID],
+    ['a fault of the upstream', ask, { name: 'InternalServerError', status: 500 }, BROKEN],
+    [
+      'an error before a stream',
+      ({ chat }) => chat.completions.create({ ...REQUEST, stream: true }),
+      { name: 'InternalServerError', status: 500, code: 'server_error' },
+      BROKEN,
+    ],
+    [
+      'an error in a stream',
+      async ({ chat }) => collect(await chat.completions.create({ ...REQUEST, stream: true })),
+      { name: 'APIError', code: 'busy' },
+      (_request, response) => {
+        const event = JSON.stringify(errorBody('overloaded', 'busy'))
+        response.writeHead(200, { 'content-type': 'text/event-stream' })
+        response.end(`data: {"choices":[]}\n\ndata: ${event}\n\n`)
+      },
+    ],
+  ])(
+    '%s is reported as without the proxy, after one request',
+    async (_, call, expected, answer) => {
+      harness.upstream.respond = answer ?? harness.upstream.respond
+      const said = await bothWays(harness, (baseURL) =>
+        failure(call(new OpenAI(optionsOf(baseURL))))
       )
-    )
-    expect(said).toMatchObject({
-      name: 'AuthenticationError',
-      status: 401,
-      code: 'invalid_api_key',
-      requestID: 'req_mock',
-    })
-  })
+      expect(said).toMatchObject(expected)
+      expect(harness.upstream.requests).toHaveLength(1)
+    }
+  )
 
-  it('404: there is no such model, and no such endpoint', async () => {
-    const said = await bothWays(harness, async (baseURL) => {
-      const client = new OpenAI(optionsOf(baseURL))
-      return [
-        await failure(client.chat.completions.create({ ...REQUEST, model: 'gpt-none' })),
-        await failure(client.models.retrieve('gpt-none')),
-        await failure(client.get('/nothing/here')),
-      ]
-    })
-    expect(said.map(({ name, code }) => [name, code])).toEqual([
-      ['NotFoundError', 'model_not_found'],
-      ['NotFoundError', 'model_not_found'],
-      ['NotFoundError', null],
-    ])
-  })
-
-  it('400: a field that the API does not know', async () => {
-    const said = await bothWays(harness, (baseURL) =>
-      failure(
-        new OpenAI(optionsOf(baseURL)).chat.completions.create({
-          ...REQUEST,
-          tool_choise: 'auto',
-        } as OpenAI.ChatCompletionCreateParamsNonStreaming)
-      )
-    )
-    expect(said).toMatchObject({
-      name: 'BadRequestError',
-      message: expect.stringContaining('tool_choise'),
-    })
-  })
-
-  it('429: the client asks again when it was told to, and gets its answer', async () => {
+  it('429: the client retries as the headers say, and gets its answer', async () => {
     const upstream = harness.upstream.respond
     const answer = await bothWays(harness, (baseURL) => {
       harness.upstream.respond = upstream
@@ -121,7 +126,7 @@ describe('errors of the upstream', () => {
     ).toEqual(['0', '1', '2'])
   })
 
-  it('429: a client that does not retry reads when to ask again', async () => {
+  it('429: a client that does not retry reads the headers', async () => {
     harness.upstream.respond = BUSY
     const said = await bothWays(harness, async (baseURL) => {
       const call = new OpenAI(optionsOf(baseURL)).chat.completions.create(REQUEST)
@@ -131,38 +136,10 @@ describe('errors of the upstream', () => {
     expect(said).toEqual(['1', '0'])
     expect(harness.upstream.requests).toHaveLength(1)
   })
-
-  it('500: nobody but the client asks again', async () => {
-    harness.upstream.respond = BROKEN
-    const said = await bothWays(harness, (baseURL) =>
-      failure(new OpenAI(optionsOf(baseURL)).chat.completions.create(REQUEST))
-    )
-    expect(said).toMatchObject({ name: 'InternalServerError', status: 500, code: 'server_error' })
-    expect(harness.upstream.requests).toHaveLength(1)
-  })
-
-  it('an error before a stream, and one in the midst of it', async () => {
-    const midway = `data: {"choices":[]}\n\ndata: ${JSON.stringify(errorBody('overloaded', 'busy'))}\n\n`
-    const said = await bothWays(harness, async (baseURL) => {
-      const client = new OpenAI(optionsOf(baseURL))
-      harness.upstream.respond = BROKEN
-      const before = await failure(client.chat.completions.create({ ...REQUEST, stream: true }))
-      harness.upstream.respond = (_request, response) => {
-        response.writeHead(200, { 'content-type': 'text/event-stream' }).end(midway)
-      }
-      const stream = await client.chat.completions.create({ ...REQUEST, stream: true })
-      const read = async () => {
-        for await (const chunk of stream) expect(chunk.choices).toEqual([])
-      }
-      return { before, midway: await failure(read()) }
-    })
-    expect(said.before.status).toBe(500)
-    expect(said.midway).toMatchObject({ code: 'busy' })
-  })
 })
 
-describe('the way to the upstream', () => {
-  it('ends nowhere: 502 in OpenAI’s format, which the client takes for its upstream’s', async () => {
+describe('the connection to the upstream', () => {
+  it('is refused: the client reports 502, in OpenAI’s format', async () => {
     harness.upstream.close()
     const client = new OpenAI(optionsOf(harness.baseUrl))
     expect(await failure(client.chat.completions.create(REQUEST))).toMatchObject({
@@ -173,7 +150,7 @@ describe('the way to the upstream', () => {
     expect(await failure(client.models.list())).toMatchObject({ status: 502 })
   })
 
-  it('breaks in the midst of a stream: an error, never a clean end', async () => {
+  it('breaks during a stream: the client reports an error, not a clean end', async () => {
     harness.upstream.respond = (_request, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' })
       response.write('data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n', () =>
@@ -188,7 +165,7 @@ describe('the way to the upstream', () => {
     await expect(read()).rejects.toThrow(/terminated|aborted|closed/i)
   })
 
-  it('takes longer than the client waits: the upstream is released', async () => {
+  it('takes longer than the client waits: the request to the upstream is aborted', async () => {
     harness.upstream.respond = () => {}
     const client = new OpenAI({ ...optionsOf(harness.baseUrl), timeout: 100 })
     expect(await failure(client.chat.completions.create(REQUEST))).toMatchObject({

@@ -1,4 +1,4 @@
-/** The official client where a lora answers, and where it must not. */
+/** The official client with a live lora: requests that the lora answers, and requests that it must not answer. */
 import OpenAI from 'openai'
 import { zodResponseFormat } from 'openai/helpers/zod'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -32,7 +32,7 @@ const REQUEST = {
 const USAGE = { prompt_tokens: 12, completion_tokens: 3, total_tokens: 15 }
 
 describe('a lora', () => {
-  it('answers at once, with usage and the reason why', async () => {
+  it('answers at once, with usage and headers that explain the route', async () => {
     const { data, response, request_id } = await client.chat.completions
       .create(REQUEST)
       .withResponse()
@@ -57,7 +57,7 @@ describe('a lora', () => {
     expect(harness.upstream.requests).toEqual([])
   })
 
-  it('answers in a stream, with usage where it is asked for', async () => {
+  it('answers in a stream, with usage if the client asks for it', async () => {
     const chunks = await collect(
       await client.chat.completions.create({
         ...REQUEST,
@@ -70,7 +70,7 @@ describe('a lora', () => {
     expect(harness.upstream.requests).toEqual([])
   })
 
-  it('is assembled by the client’s helpers', async () => {
+  it('is read by the client’s helpers', async () => {
     const stream = client.chat.completions.stream(REQUEST)
     expect(await stream.finalContent()).toBe(ANSWER)
     const parsed = await client.chat.completions.parse(REQUEST)
@@ -90,7 +90,7 @@ describe('the upstream answers in place of the lora', () => {
     ['structured output', { response_format: zodResponseFormat(z.object({ a: z.string() }), 'a') }],
     ['another model', { model: 'gpt-4o' }],
     [
-      'one character more in the prompt',
+      'a prompt with one more character',
       { messages: [{ role: 'system', content: `${PROMPT} ` }, REQUEST.messages[1]!] },
     ],
     [
@@ -113,7 +113,7 @@ describe('the upstream answers in place of the lora', () => {
     expect(answer.id).toBe('chatcmpl-mock')
   })
 
-  it('when nothing like the question was learned', async () => {
+  it('when no similar question was learned', async () => {
     const messages = [REQUEST.messages[0]!, { role: 'user' as const, content: 'Sing!' }]
     const answer = await both((to) => to.chat.completions.create({ ...REQUEST, messages }))
     expect(answer.id).toBe('chatcmpl-mock')

@@ -1,7 +1,4 @@
-/**
- * The Python client's usual calls, where there is a Python that has it: `PYTHON` names one, else
- * `python3` is tried.
- */
+/** The Python client's usual calls. Skipped unless `PYTHON`, by default `python3`, has the package. */
 import { execFile, spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -54,10 +51,10 @@ describe.skipIf(status !== 0)(`the Python client${why}`, () => {
 
   it('gets the same answers, and sends the same bytes, as without the proxy', async () => {
     const results = await bothWays(harness, (baseUrl) => run(baseUrl, 'all', 'Be short.'))
-    expect(Object.keys(results).length).toBeGreaterThan(15)
+    expect(Object.keys(results).length).toBeGreaterThan(13)
   })
 
-  it('reads what a lora answers', async () => {
+  it('reads the answers of a lora', async () => {
     harness.upstream.requests.length = 0
     const results = await run(harness.baseUrl, 'answered', PROMPT)
     const { chat, chat_stream, chat_helper, chat_async } = results

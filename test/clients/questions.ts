@@ -1,4 +1,4 @@
-/** What the tests of several clients ask. */
+/** Inputs that the tests of several clients share. */
 
 /** One black pixel. */
 const PIXEL =
@@ -7,10 +7,10 @@ const PIXEL =
 export const IMAGE = Buffer.from(PIXEL, 'base64')
 export const IMAGE_URL = `data:image/png;base64,${PIXEL}`
 
-/** The head of a WAV file without samples. */
+/** The header of a WAV file without samples. */
 export const AUDIO = 'UklGRiQAAABXQVZFZm10IBAAAAABAAEARKwAAIhYAQACABAAZGF0YQAAAAA='
 
-/** A function as chat completions take it. */
+/** A function in the format of chat completions. */
 export const WEATHER = {
   type: 'function' as const,
   function: {

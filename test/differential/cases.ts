@@ -1,22 +1,23 @@
 /**
- * What clients and upstreams say to each other, odd and plain, as bytes. Every case is played once
- * without the proxy and once through it; what both ends see must be the same.
+ * Requests and answers as bytes, usual and unusual ones. Every case is played once without the proxy and
+ * once through it; both ends must see the same.
  */
+import { STATUS_CODES } from 'node:http'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import type { Step } from './wire.ts'
 
 export interface Case {
   name: string
-  /** of the requests, in order; as many answers are waited for */
+  /** methods of the requests, in order; the test waits for as many answers */
   methods: string[]
   request: Step[]
-  /** for every request */
+  /** played for every request */
   response: Step[]
-  /** the upstream does not wait for the request's body */
+  /** the upstream answers before it has received the body */
   atOnce?: boolean
   /**
-   * Where the proxy must differ: `bad-gateway` when the upstream went away without an answer,
-   * `broken` when it went away inside one, so that as much as arrived is handed on.
+   * Cases without a complete answer: `bad-gateway` if the upstream closed the connection before an
+   * answer, `broken` if it closed it inside one, and the client gets the part that arrived.
    */
   expects?: 'bad-gateway' | 'broken'
 }
@@ -84,36 +85,23 @@ const one = (
   ...rest,
 })
 
-/** Every route of OpenAI's API as its clients call it. */
+/** Routes of OpenAI's API: every method, with and without a body, ids and queries. */
 const ROUTES: [method: string, path: string][] = [
   ['GET', '/v1/models'],
-  ['GET', '/v1/models/gpt-4o-mini'],
   ['DELETE', '/v1/models/ft:gpt-4o-mini:org::1'],
   ['POST', CHAT],
   ['GET', CHAT],
   ['GET', `${CHAT}/chatcmpl-1/messages?limit=2&order=asc`],
   ['DELETE', `${CHAT}/chatcmpl-1`],
-  ['POST', '/v1/completions'],
   ['POST', '/v1/responses'],
   ['GET', '/v1/responses/resp_1?include[]=file_search_call.results'],
-  ['POST', '/v1/responses/resp_1/cancel'],
-  ['DELETE', '/v1/responses/resp_1'],
   ['POST', '/v1/embeddings'],
-  ['POST', '/v1/moderations'],
-  ['POST', '/v1/images/generations'],
-  ['POST', '/v1/images/edits'],
-  ['POST', '/v1/audio/speech'],
-  ['POST', '/v1/audio/transcriptions'],
   ['GET', '/v1/files?purpose=batch'],
-  ['POST', '/v1/files'],
   ['GET', '/v1/files/file-1/content'],
-  ['DELETE', '/v1/files/file-1'],
   ['POST', '/v1/batches'],
-  ['POST', '/v1/batches/batch_1/cancel'],
   ['POST', '/v1/fine_tuning/jobs'],
   ['GET', '/v1/fine_tuning/jobs/ftjob-1/events?after=x&limit=1'],
   ['POST', '/v1/vector_stores/vs_1/files'],
-  ['POST', '/v1/threads/thread_1/runs'],
   ['PUT', '/v1/anything'],
   ['PATCH', '/v1/anything'],
   ['OPTIONS', CHAT],
@@ -185,7 +173,7 @@ const bodies: Case[] = [
     body: Buffer.concat([Buffer.from(CHAT_BODY), Buffer.of(0xff, 0xfe)]),
   }),
   one('body: not JSON', { body: '{"model": ' }),
-  one('body: JSON, no request', { body: '[null]' }),
+  one('body: JSON that is not a request', { body: '[null]' }),
   one('body: empty, with its length', { body: '' }),
   one('body: none, without a length', { body: null }),
   one('body: one byte', { body: 'x' }),
@@ -208,7 +196,7 @@ const framed = (name: string, path: string, rest: Step[], head: string[]): Case 
   response: response(),
 })
 
-/** With a moment between them; the host's placeholder stays whole. */
+/** Single characters with pauses; the placeholder of the host stays whole. */
 const inPieces = (steps: Step[]): Step[] =>
   steps.flatMap((step): Step[] =>
     typeof step === 'string'
@@ -244,41 +232,14 @@ const framings: Case[] = [CHAT, '/v1/files'].flatMap((path) => [
   ),
 ])
 
+/** Codes with their usual reason, without one, and with another one. */
 const STATUSES = [
-  '200 OK',
+  ...[
+    200, 201, 202, 206, 299, 300, 301, 302, 303, 307, 308, 400, 401, 402, 403, 404, 408, 409, 413,
+    415, 418, 422, 429, 499, 500, 501, 502, 503, 504, 520, 529, 599,
+  ].map((code) => `${code} ${STATUS_CODES[code] ?? 'Odd'}`),
   '200',
   '200 All is well',
-  '201 Created',
-  '202 Accepted',
-  '206 Partial Content',
-  '299 Odd',
-  '300 Multiple Choices',
-  '301 Moved Permanently',
-  '302 Found',
-  '303 See Other',
-  '307 Temporary Redirect',
-  '308 Permanent Redirect',
-  '400 Bad Request',
-  '401 Unauthorized',
-  '402 Payment Required',
-  '403 Forbidden',
-  '404 Not Found',
-  '408 Request Timeout',
-  '409 Conflict',
-  '413 Content Too Large',
-  '415 Unsupported Media Type',
-  '418 Teapot',
-  '422 Unprocessable Content',
-  '429 Too Many Requests',
-  '499 Client Closed Request',
-  '500 Internal Server Error',
-  '501 Not Implemented',
-  '502 Bad Gateway',
-  '503 Service Unavailable',
-  '504 Gateway Timeout',
-  '520 Odd',
-  '529 Site is overloaded',
-  '599 Odd',
 ]
 
 const statuses: Case[] = STATUSES.map((status) =>
@@ -451,15 +412,15 @@ const streams: Case[] = [
   ]),
   stream('several data lines', ['data: {"choices":\ndata: []}\n\n', EVENTS[3]!]),
   stream(
-    'no blank behind the colon',
+    'no blank after the colon',
     EVENTS.map((event) => event.replace('data: ', 'data:'))
   ),
   stream('byte order mark', ['\ufeff', ...EVENTS]),
   stream('without [DONE]', EVENTS.slice(0, 3)),
   stream('without its last line end', [...EVENTS.slice(0, 3), 'data: [DONE]']),
   stream('an error inside', [EVENTS[0]!, 'data: {"error":{"message":"overloaded"}}\n\n']),
-  stream('something behind [DONE]', [...EVENTS, ': bye\n\n']),
-  stream('events that are no JSON', ['data: hello\n\n', 'nonsense\n\n', ...EVENTS]),
+  stream('a comment after [DONE]', [...EVENTS, ': bye\n\n']),
+  stream('events that are not JSON', ['data: hello\n\n', 'nonsense\n\n', ...EVENTS]),
   stream('an event of 1 MB', [`data: {"x":"${'y'.repeat(1_000_000)}"}\n\n`, EVENTS[3]!]),
   stream('nothing at all', []),
   one(
@@ -495,7 +456,7 @@ const streams: Case[] = [
     ),
   ]),
   ...Array.from({ length: 9 }, (_, i) => FIRST_WIDE + 1 + i).map((cut) =>
-    one(`stream: cut behind byte ${cut} of wide characters`, { body: STREAM_BODY }, [
+    one(`stream: cut after byte ${cut} of wide characters`, { body: STREAM_BODY }, [
       SSE_HEAD,
       chunkOf(WIDE.subarray(0, cut)),
       { waitMs: 3 },
@@ -509,49 +470,28 @@ const streams: Case[] = [
   ]),
 ]
 
-const deaths: Case[] = [CHAT, '/v1/embeddings'].flatMap((path) => [
-  one(`death before an answer to ${path}`, { path }, ['end'], { expects: 'bad-gateway' }),
-  one(`reset before an answer to ${path}`, { path }, ['reset'], { expects: 'bad-gateway' }),
-  one(`death inside a status line to ${path}`, { path }, ['HTTP/1.1 2', 'end'], {
-    expects: 'bad-gateway',
-  }),
-  one(`death inside the headers to ${path}`, { path }, ['HTTP/1.1 200 OK\r\nContent-Ty', 'end'], {
-    expects: 'bad-gateway',
-  }),
-  one(
-    `death instead of a body to ${path}`,
-    { path },
-    [lines('HTTP/1.1 200 OK', 'Content-Length: 50'), { waitMs: 20 }, 'end'],
-    { expects: 'broken' }
-  ),
-  one(
-    `death inside a body to ${path}`,
-    { path },
-    [lines('HTTP/1.1 200 OK', 'Content-Length: 50'), '{"id"', { waitMs: 20 }, 'end'],
-    { expects: 'broken' }
-  ),
-  one(
-    `death inside a chunk to ${path}`,
-    { path },
-    [SSE_HEAD, chunkOf(Buffer.from(EVENTS[0]!)), '50\r\ndata: ', { waitMs: 20 }, 'end'],
-    { expects: 'broken' }
-  ),
-  one(
-    `death behind a chunk to ${path}`,
-    { path },
-    [SSE_HEAD, chunkOf(Buffer.from(EVENTS[0]!)), { waitMs: 20 }, 'end'],
-    { expects: 'broken' }
-  ),
-  one(
-    `reset behind a chunk to ${path}`,
-    { path },
-    [SSE_HEAD, chunkOf(Buffer.from(EVENTS[0]!)), { waitMs: 20 }, 'reset'],
-    { expects: 'broken' }
-  ),
-  one(`an answer that is no HTTP to ${path}`, { path }, ['hello\r\n\r\n', 'end'], {
-    expects: 'bad-gateway',
-  }),
-])
+const FIRST_EVENT = chunkOf(Buffer.from(EVENTS[0]!))
+const LENGTH_HEAD = lines('HTTP/1.1 200 OK', 'Content-Length: 50')
+const PAUSE: Step = { waitMs: 20 }
+
+const DEATHS: [name: string, response: Step[], expects: Case['expects']][] = [
+  ['end before an answer', ['end'], 'bad-gateway'],
+  ['reset before an answer', ['reset'], 'bad-gateway'],
+  ['end inside a status line', ['HTTP/1.1 2', 'end'], 'bad-gateway'],
+  ['end inside the headers', ['HTTP/1.1 200 OK\r\nContent-Ty', 'end'], 'bad-gateway'],
+  ['end instead of a body', [LENGTH_HEAD, PAUSE, 'end'], 'broken'],
+  ['end inside a body', [LENGTH_HEAD, '{"id"', PAUSE, 'end'], 'broken'],
+  ['end inside a chunk', [SSE_HEAD, FIRST_EVENT, '50\r\ndata: ', PAUSE, 'end'], 'broken'],
+  ['end after a chunk', [SSE_HEAD, FIRST_EVENT, PAUSE, 'end'], 'broken'],
+  ['reset after a chunk', [SSE_HEAD, FIRST_EVENT, PAUSE, 'reset'], 'broken'],
+  ['an answer that is not HTTP', ['hello\r\n\r\n', 'end'], 'bad-gateway'],
+]
+
+const deaths: Case[] = [CHAT, '/v1/embeddings'].flatMap((path) =>
+  DEATHS.map(([name, answer, expects]) =>
+    one(`upstream: ${name}, to ${path}`, { path }, answer, { expects })
+  )
+)
 
 const connections: Case[] = [
   {
@@ -575,12 +515,7 @@ const connections: Case[] = [
     ],
     response: response(),
   },
-  {
-    name: 'connection: close is asked for',
-    methods: ['POST'],
-    request: request({ headers: ['Connection: close'] }),
-    response: response(),
-  },
+  one('connection: the client asks to close it', { headers: ['Connection: close'] }),
   {
     name: 'connection: HTTP/1.0',
     methods: ['POST'],

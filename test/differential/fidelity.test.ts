@@ -1,7 +1,7 @@
 /**
- * The differential suite: each case once straight to the upstream and once through the proxy. What
- * the upstream received and what the client received must be the same, byte for byte, but for what
- * is meant for one connection only (RFC 9110 §7.6.1) and how a body is framed.
+ * The differential suite plays each case once directly to the upstream and once through the proxy. The
+ * upstream and the client must receive the same bytes, except for headers of one connection (RFC 9110
+ * §7.6.1) and the framing of bodies.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startHarness, type Harness } from '../proxy/harness.ts'
@@ -16,7 +16,7 @@ import {
   type Step,
 } from './wire.ts'
 
-/** Of one connection, or how a body is framed on it; `expect` is answered by whoever is asked. */
+/** Headers of one connection or of its framing; each server answers `expect` by itself. */
 const OF_THE_CONNECTION = new Set([
   'connection',
   'keep-alive',
@@ -38,7 +38,7 @@ const endToEnd = (headers: string[]): string[] => {
   })
 }
 
-/** The promised length, where there is one, so that it can be compared where it is the message. */
+/** The declared length, so that answers to HEAD are compared, too; without one, the body's length. */
 const lengthOf = ({ headers, body }: Message): string =>
   valueOf(headers, 'content-length') ?? String(body.length)
 
@@ -51,7 +51,7 @@ const asRequest = (message: Message) => ({
 })
 
 const asResponse = (message: Message) => ({
-  // a status line without a reason may keep its blank
+  // a status line without a reason may end with a blank
   status: message.startLine.replace(/^HTTP\/1\.[01] /, '').trim(),
   headers: endToEnd(message.headers),
   length: lengthOf(message),
@@ -99,7 +99,7 @@ const play = async ({ request, response, methods, atOnce }: Case, port: number):
 }
 
 describe('through the proxy as without it', () => {
-  it('is asked in many ways', () => {
+  it('is tested with many cases of different names', () => {
     expect(CASES.length).toBeGreaterThanOrEqual(150)
     expect(new Set(CASES.map(({ name }) => name)).size).toBe(CASES.length)
   })
@@ -107,7 +107,7 @@ describe('through the proxy as without it', () => {
   it.each(CASES.map((one) => [one.name, one] as const))('%s', async (_, one) => {
     const direct = await play(one, upstream.port)
     const proxied = await play(one, harness.port)
-    // with an early answer the upstream may not have read everything
+    // after an early answer the upstream may not have read the whole body
     if (!one.atOnce) expect(proxied.requests).toEqual(direct.requests)
     if (one.expects === 'bad-gateway') {
       expect(proxied.responses).toMatchObject([{ status: '502 Bad Gateway', complete: true }])

@@ -1,16 +1,16 @@
 /**
- * HTTP/1.1 as bytes: an upstream that answers by a script, and a client that sends what it is told.
- * Reads messages by itself, so that what a library would put right is seen as it was sent.
+ * HTTP/1.1 as bytes: an upstream and a client that play scripts. It has a parser of its own, because an
+ * HTTP library would correct or hide differences.
  */
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** What one side does next: send bytes, wait so many milliseconds, or go away. */
+/** A step of one side: send bytes, wait, end the connection, or reset it. */
 export type Step = string | Buffer | { waitMs: number } | 'end' | 'reset'
 
 export interface Message {
   startLine: string
-  /** names and values in turn, without the blanks around values */
+  /** names and values alternate; blanks around values are removed */
   headers: string[]
   body: Buffer
   trailers: string[]
@@ -34,11 +34,11 @@ export const valueOf = (headers: string[], name: string): string | undefined => 
   return at < 0 ? undefined : headers[at + 1]
 }
 
-/** Messages out of a byte stream, one after another. */
+/** Parses the messages of a byte stream. */
 export class MessageReader {
   readonly messages: Message[] = []
   private readonly kind: 'request' | 'response'
-  /** methods of the requests that are to be answered, for what has no body */
+  /** methods of the answered requests: an answer to HEAD has no body */
   private readonly methods: string[]
   private pending: Buffer = Buffer.alloc(0)
   private current: Message | null = null
@@ -63,7 +63,7 @@ export class MessageReader {
     this.finish(this.framing === 'close')
   }
 
-  /** Finished messages that are no mere hint of one to come. */
+  /** Messages without the interim ones of status 1xx. */
   get finals(): Message[] {
     return this.messages.filter(({ startLine }) => !/^HTTP\/1\.[01] 1\d\d/.test(startLine))
   }
@@ -134,7 +134,7 @@ export class MessageReader {
     return true
   }
 
-  /** What arrived of a chunk whose rest never came. */
+  /** The part of an incomplete chunk that arrived. */
   private takePartOfChunk(): void {
     const lineEnd = this.pending.indexOf(LINE_END)
     if (lineEnd >= 0) this.parts.push(this.pending.subarray(lineEnd + 2))
@@ -174,7 +174,7 @@ export interface ScriptedUpstream {
   port: number
   /** whole requests, in the order in which they ended */
   requests: Message[]
-  /** what is played for each request from now on; with `atOnce` as soon as its head is there */
+  /** played for each request; with `atOnce` as soon as its first bytes arrive */
   script: { steps: Step[]; atOnce?: boolean }
   close(): void
 }
@@ -217,17 +217,17 @@ export const startScriptedUpstream = async (): Promise<ScriptedUpstream> => {
 }
 
 export interface Conversation {
-  /** every response, hints among them */
+  /** every response, interim ones included */
   responses: Message[]
   /** the other side closed the connection */
   closed: boolean
 }
 
-const PATIENCE_MS = 4000
+const TIMEOUT_MS = 4000
 
 /**
- * Opens a connection, plays the steps and reads until so many final responses are there.
- * @param methods of the requests, in order; as many responses are waited for
+ * Opens a connection, plays the steps and reads until every request has its final response.
+ * @param methods of the requests, in order
  */
 export const converse = (port: number, steps: Step[], methods: string[]): Promise<Conversation> =>
   new Promise((resolve) => {
@@ -239,7 +239,7 @@ export const converse = (port: number, steps: Step[], methods: string[]): Promis
       socket.destroy()
       resolve({ responses: reader.messages, closed })
     }
-    const timer = setTimeout(() => finish(false), PATIENCE_MS)
+    const timer = setTimeout(() => finish(false), TIMEOUT_MS)
     socket.on('error', () => {})
     socket.on('close', () => finish(true))
     socket.on('end', () => finish(true))

@@ -1,4 +1,4 @@
-/** The whole loop with the model that ships with the project: what `npm run demo` plays, as JSON. */
+/** The whole loop with the model that ships with the project: the report of `npm run demo`, as JSON. */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
@@ -9,7 +9,7 @@ import { TEST_BUILD } from '../fixtures/built.ts'
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const DEMO = builtPath(TEST_BUILD, 'demo/main.ts')
 const TIMEOUT_MS = 900_000
-/** the one that defaults were chosen on: what others reach is reported, not tested */
+/** the seed on which defaults were chosen; results of other seeds are reported, not tested */
 const SEED = '2'
 
 /** @returns the result of a failed demo too, so that the assertions show what is missing */

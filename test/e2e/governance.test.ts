@@ -1,6 +1,6 @@
 /**
- * The disk of the real server with its worker and engine: no file holds a redacted value, and
- * records that the command line forgets are gone from all files.
+ * Redaction and forgetting on the disk of the real server with its worker and engine: no file contains
+ * a redacted value, or text of a record that the command line has forgotten.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -78,7 +78,7 @@ describe('governance', () => {
   it('peers 4.12: writes no redacted value into any file, while client and upstream see it', async () => {
     for (let start = 0; start < 300; start += 10) {
       const numbers = Array.from({ length: 10 }, (_, index) => start + index)
-      // the upstream answers the very messages that it knows
+      // the upstream answers only the exact messages that it knows
       for (const number of numbers) upstream.add(messagesOf(number), SHELVES[number % 6]!, 60)
       const answers = await Promise.all(numbers.map((number) => ask(messagesOf(number))))
       expect(answers).toEqual(numbers.map((number) => SHELVES[number % 6]))
@@ -88,7 +88,7 @@ describe('governance', () => {
     expect(await ask(question)).toBe(`It was c1@${DOMAIN}.`)
     await waitForApproval()
     expect(upstream.counts).toEqual({ answered: 301, unknown: 0 })
-    // text that is not redacted is found in the log and in the uploaded rows
+    // text that is not redacted is in the log and in the uploaded rows
     const seen = found('[EMAIL_1]')
     expect(seen.some((path) => path.includes('promptintern.sqlite'))).toBe(true)
     expect(seen.some((path) => path.includes(join('engine', 'files')))).toBe(true)
@@ -98,7 +98,7 @@ describe('governance', () => {
     expect(JSON.stringify(data)).not.toContain(DOMAIN)
   })
 
-  it('peers 4.12: forgets beside the running server, and nothing of it is left on the disk', async () => {
+  it('peers 4.12: forgets while the server runs, and leaves no text on the disk', async () => {
     const { tenants } = await cli<{ tenants: { tenant: string; records: number }[] }>('status')
     expect(tenants).toMatchObject([{ records: 301 }])
     const { tenant } = tenants[0]!
@@ -111,13 +111,13 @@ describe('governance', () => {
     expect(found('tins of')).toEqual([])
     expect(found('warehouse')).toEqual([])
     expect((await proxy.admin<{ forgetting: number }>('/status')).forgetting).toBe(0)
-    // and it logs on
+    // the server still logs
     expect(await ask(messagesOf(7))).toBe(SHELVES[7 % 6])
   })
 
-  it('says so when nothing fits, without a server too', async () => {
+  it('reports that no record matches, also without a server', async () => {
     await proxy.stop()
-    const nothing = await cli<ForgetReport>('forget', '--user', 'nobody')
+    const nothing = await cli<ForgetReport>('forget', '--user', 'unknown')
     expect(nothing).toMatchObject({ records: 0, learned: [], task: null })
     const [row] = (await cli<{ tenants: { tenant: string }[] }>('status')).tenants
     expect(await cli('forget', '--tenant', row!.tenant)).toMatchObject({

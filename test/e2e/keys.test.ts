@@ -1,4 +1,4 @@
-/** Issued keys as an operator meets them: the command line beside the running server. */
+/** Issued keys from an operator's view: the command line while the server runs. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -65,7 +65,7 @@ describe('issued keys', () => {
     rmSync(dataDir, { recursive: true, force: true })
   })
 
-  it('are taken by the running server soon after they were created', async () => {
+  it('are accepted by the running server soon after they were created', async () => {
     const budget = ['--budget-usd', '1.5', '--budget-period', 'month']
     const created = await cli<ShownKey>('keys', 'create', '--name', 'team', ...budget)
     id = created.id
@@ -74,7 +74,7 @@ describe('issued keys', () => {
     expect(upstream.requests[0]!.headers.authorization).toBe(`Bearer ${UPSTREAM_KEY}`)
   })
 
-  it('own the records that are imported with them, like the requests that carry them', async () => {
+  it('give an imported log the same tenant as the requests of the key', async () => {
     const file = join(dataDir, 'logs.jsonl')
     writeFileSync(
       file,
@@ -85,8 +85,8 @@ describe('issued keys', () => {
     expect(imported.tenant).toBe(`issued:${id}`)
   })
 
-  it('keep their budget over a restart', async () => {
-    // 15 cents are spent, and up to $1.43 are wanted: a cent a byte
+  it('keep their budget after a restart', async () => {
+    // 15 cents are spent, and the request may cost up to $1.43: a cent a byte
     await statusBecomes(429)
     await proxy.stop()
     proxy = await startServer(env, onLog)
@@ -102,7 +102,7 @@ describe('issued keys', () => {
     await statusBecomes(401)
   })
 
-  it('are nowhere but with their holders: not on disk, in the log or in the admin API', async () => {
+  it('are not on the disk, in the log or in the admin API', async () => {
     const admin = await Promise.all(
       ['/records?limit=10', '/status', '/templates', '/internalizations'].map((path) =>
         proxy.admin<unknown>(path)

@@ -1,6 +1,6 @@
 /**
- * The whole loop as a user meets it: the real server with its worker and the fake engine as
- * processes, the official client, an upstream that knows the right answers.
+ * The whole loop from a user's view: the real server with its worker and the fake engine as processes,
+ * the official client, and an upstream that knows the right answers.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -81,7 +81,7 @@ describe('the loop', () => {
     rmSync(dataDir, { recursive: true, force: true })
   })
 
-  it('logs traffic, finds the template, trains and waits for approval', async () => {
+  it('logs traffic, detects the template, trains and waits for approval', async () => {
     for (let start = 0; start < 300; start += 10)
       await Promise.all(Array.from({ length: 10 }, (_, index) => ask(start + index)))
     const { data } = await proxy.admin<{ data: unknown[] }>('/records?limit=5')
@@ -113,7 +113,7 @@ describe('the loop', () => {
     expect(text).toBe(colourOf(1002))
   })
 
-  it('sends a prompt that is one character off to the upstream', async () => {
+  it('sends a prompt with one different character to the upstream', async () => {
     const before = upstream.counts.answered
     const { headers } = await ask(1003, PROMPT.replace('warehouse', 'Warehouse'))
     expect(headers.get('x-promptintern-route')).toBeNull()
@@ -128,7 +128,7 @@ describe('the loop', () => {
     expect(upstream.counts.answered).toBe(before + 1)
   })
 
-  it('goes on answering after a restart, and stops after a rollback', async () => {
+  it('still answers after a restart, and stops after a rollback', async () => {
     await proxy.kill()
     proxy = await startServer({
       DATA_DIR: dataDir,

@@ -1,4 +1,4 @@
-/** What the real server tells of itself: metrics, health, logs. */
+/** Metrics, health and logs of the real server. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -64,7 +64,7 @@ describe('a server', () => {
     rmSync(dataDir, { recursive: true, force: true })
   })
 
-  it('shows the metrics that docs/metrics.md has, no more and no less', async () => {
+  it('shows exactly the metrics that docs/metrics.md lists', async () => {
     const shown = [...(await metrics()).matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(
       ([, name, type]) => `${name} ${type}`
     )
@@ -81,7 +81,7 @@ describe('a server', () => {
     expect(text).toContain('promptintern_tokens_total{by="upstream",kind="output"} 3')
   })
 
-  it('peers 3.7: shows a record without usage as such, beside an estimate', async () => {
+  it('peers 3.7: shows missing usage as null, with an estimate', async () => {
     const { usage: _, ...uncounted } = completion('four or five words')
     upstream.respond = respondJson(uncounted)
     await (await ask(chat({ user: 'uncounted' }))).text()
@@ -101,7 +101,7 @@ describe('a server', () => {
     expect(await metrics()).toContain('promptintern_answers_without_usage_total{by="upstream"} 1')
   })
 
-  it('is alive and ready, and says that its engine answers', async () => {
+  it('is alive and ready, and reports that its engine answers', async () => {
     expect(await (await fetch(`${proxy.baseUrl}/healthz`)).json()).toEqual({ status: 'ok' })
     const ready = await fetch(`${proxy.baseUrl}/readyz`)
     expect(await ready.json()).toEqual({ status: 'ready', checks: { store: true, log: true } })
@@ -109,7 +109,7 @@ describe('a server', () => {
     expect(await proxy.admin('/status')).toMatchObject({ engineReachable: true })
   })
 
-  it('peers 4.13: logs neither keys nor bodies, whatever goes wrong', async () => {
+  it('peers 4.13: logs neither keys nor bodies when requests fail', async () => {
     await (await ask(chat())).text()
     await (await ask(chat({ stream: true }))).text()
     await (await ask(`{"broken ${WORDS}`)).text()

@@ -1,4 +1,4 @@
-/** A route is taken back: by the admin API here and now, by another process within two seconds. */
+/** Rollback of a route: by the admin API at once, by another process within two seconds. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openSqliteStore } from '../../src/store/sqlite/open.ts'
 import { runCli } from '../fixtures/built.ts'
@@ -48,7 +48,7 @@ describe('a rollback', () => {
     upstream.close()
   })
 
-  it('by the admin API is in force before its 200, whatever is under way', async () => {
+  it('by the admin API takes effect before its 200, also with requests in flight', async () => {
     const state = { decidedAt: Infinity, isOver: false }
     const answers: { startedAt: number; route: unknown }[] = []
     const client = async (): Promise<void> => {
@@ -74,7 +74,7 @@ describe('a rollback', () => {
     expect(later().filter(({ route }) => route === 'answered')).toEqual([])
   })
 
-  it('by the CLI, in a process of its own, is followed', async () => {
+  it('by the CLI, in another process, takes effect', async () => {
     const text = await runCli({ DATA_DIR: server.dataDir }, 'rollback', TEMPLATE.version)
     expect(text).toContain('is retired')
     await eventually(async () => (await routeOf('where is my card')) === undefined)

@@ -1,4 +1,4 @@
-/** What a person reads on the command line about money, from a data directory with two days of log. */
+/** The commands that report money, for a data directory with two days of log. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -33,7 +33,7 @@ describe('the command line', () => {
   const priced = { PRICES_FILE: pricesFile, ENGINE_USD_PER_HOUR: '0.01' }
 
   beforeAll(async () => {
-    // a fifth of the model's price for what loras are trained on
+    // the base model of the loras has a fifth of the model's price
     const base = { ...ORDER_PRICE, model: 'base', input: 0.4, cachedInput: 0.2, output: 2 }
     writeFileSync(pricesFile, JSON.stringify([ORDER_PRICE, base]))
     const store = await openSqliteStore({ dataDir })
@@ -76,7 +76,7 @@ describe('the command line', () => {
     expect(usd.byModelUsd).toBeCloseTo(ANSWERED * (now - keep), 9)
     expect(usd.byPromptUsd).toBeCloseTo(ANSWERED * (keep - adapted), 9)
     expect(usd.byPromptUsd).toBeGreaterThan(0)
-    // half of the twenty fallbacks had an answer that was thrown away
+    // the loras' answers to half of the twenty fallbacks were discarded
     expect(usd.discardedUsd).toBeCloseTo(10 * adapted, 9)
     expect(usd.engineUsd).toBeCloseTo(0.1, 3)
     expect(usd.trainingUsd).toBeCloseTo((2 * 0.01) / 60, 9)
@@ -91,7 +91,7 @@ describe('the command line', () => {
     })
   })
 
-  it('says in words whether a template pays', async () => {
+  it('explains in words whether a template pays', async () => {
     const text = await cli(priced, 'savings')
     expect(text).toContain('by prompt')
     expect(text).toMatch(/version-1 {2}does not pay: it saves [\d.]+ USD a month, .* 7\.30 USD/)
@@ -102,9 +102,9 @@ describe('the command line', () => {
     expect(free).toContain('ENGINE_USD_PER_HOUR is not set')
   })
 
-  it('does not guess without a price', async () => {
+  it('does not guess figures without a price', async () => {
     const text = await cli({}, 'savings')
     expect(text).toContain('unknown: there is no price of gpt-4o-mini in PRICES_FILE')
-    expect(text).toContain(`${ANSWERED} answers have no price and count nothing`)
+    expect(text).toContain(`${ANSWERED} answers have no price and count as zero`)
   })
 })

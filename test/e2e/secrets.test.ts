@@ -1,4 +1,4 @@
-/** Secrets that the real server must not show to an upstream, in its log or on its disk. */
+/** Secrets of the real server: they reach neither an upstream nor an operator's log. */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -84,7 +84,7 @@ describe('secrets', () => {
     }
   )
 
-  it('the admin token opens /metrics and the admin API', async () => {
+  it('the admin token opens the admin API and the metrics', async () => {
     for (const path of ['/metrics', '/admin/api/templates']) {
       const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
       expect((await send(port, null, { method: 'GET', path, headers })).status).toBe(200)
@@ -111,7 +111,7 @@ describe('secrets', () => {
   it.each([
     ['UPSTREAM_BASE_URL', {}],
     ['ENGINE_URL', { ENGINE: 'http' }],
-  ])('a password in %s ends the start, and is not shown', async (key, env) => {
+  ])('a password in %s prevents the start, and is not shown', async (key, env) => {
     const child = spawn(process.execPath, [CLI, 'serve'], {
       env: {
         ...process.env,

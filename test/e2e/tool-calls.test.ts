@@ -1,7 +1,7 @@
 /**
- * Requests that offer tools, with an upstream that answers some of them by a call: the real server
- * with its worker and the fake engine. A route once answered 28 of 28 such requests with text,
- * because its proof contained the answers in text alone.
+ * Requests that offer tools, and an upstream that answers some of them with a call: the real server with
+ * its worker and the fake engine. Regression: a route answered 28 of 28 such requests with text, because
+ * its proof contained only the answers in text.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
@@ -15,9 +15,9 @@ import type { ProxyProcess } from '../../bench/harness/proxy-process.ts'
 
 const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const RULES = 'Answer with the shelf alone, or call the tool where the order must be cancelled.'
-/** Nothing in the words of a request says whether it is answered by a call. */
+/** The text of a request does not show whether the upstream answers with a call. */
 const HIDDEN = `You sort paint orders for a warehouse in Katre. ${RULES}`
-/** A request says so itself. */
+/** The text of a request shows it. */
 const SAID = `You sort paint orders for a warehouse in Tofote. ${RULES}`
 
 const TOOLS: OpenAI.ChatCompletionTool[] = [
@@ -114,7 +114,7 @@ describe('a template whose requests offer tools', () => {
     return answers
   }
 
-  /** The end of the newest internalization, once there are so many. */
+  /** The result of the newest internalization, once there are `count` of them. */
   const ending = async (count: number): Promise<Listed['data'][number]['state']> => {
     const deadline = Date.now() + 90_000
     for (;;) {
@@ -147,7 +147,7 @@ describe('a template whose requests offer tools', () => {
     rmSync(dataDir, { recursive: true, force: true })
   })
 
-  it('is not promoted where the lora cannot tell calls from text', async () => {
+  it('is not promoted if the lora cannot tell calls from text', async () => {
     await askMany(HIDDEN, 0, 600)
     expect((await ending(1)).name).toBe('rejected')
     for (const [i, { message, route }] of (await askMany(HIDDEN, 1000, 40)).entries()) {
@@ -156,7 +156,7 @@ describe('a template whose requests offer tools', () => {
     }
   })
 
-  it('answers with text only where the upstream does, where the lora can tell', async () => {
+  it('answers with text only where the upstream does, if the lora can tell them apart', async () => {
     await askMany(SAID, 0, 400)
     expect((await ending(2)).name).toBe('live')
     while ((await ask(SAID, 2000)).route !== 'answered')

@@ -1,4 +1,4 @@
-/** The clock is set while the server runs. */
+/** The system clock is changed while the server runs. */
 import { afterEach, describe, expect, it } from 'vitest'
 import { createBreaker } from '../../src/proxy/breaker.ts'
 import { createTenants } from '../../src/proxy/access/tenants.ts'
@@ -20,7 +20,7 @@ const DAY_MS = 86_400_000
 let harness: Harness | null = null
 afterEach(() => harness?.close())
 
-describe('a clock that is set', () => {
+describe('a changed clock', () => {
   it.each([
     ['back', -DAY_MS],
     ['forward', DAY_MS],
@@ -31,7 +31,7 @@ describe('a clock that is set', () => {
     expect(breaker.allows()).toBe(false)
     time += jumpMs
     expect(breaker.allows()).toBe(true)
-    // that was the probe
+    // this request is the breaker's probe
     expect(breaker.allows()).toBe(false)
     time += 1000
     expect(breaker.allows()).toBe(true)
@@ -40,7 +40,7 @@ describe('a clock that is set', () => {
   it.each([
     ['back', -DAY_MS],
     ['forward', DAY_MS],
-  ])('%s in the middle of requests stops none, and they are logged', async (_, jumpMs) => {
+  ])('%s during requests stops none of them, and they are logged', async (_, jumpMs) => {
     let time = NOON
     harness = await startHarness({ now: () => time })
     const { respond, answer, waiting } = onDemand({ ok: true })
@@ -57,7 +57,7 @@ describe('a clock that is set', () => {
     expect((await harness.records()).map(({ at }) => at)).toEqual([NOON, NOON + jumpMs])
   })
 
-  it('back lets no lora answer on an acceptance of which nobody knows the age', async () => {
+  it('set back, it lets no lora answer on an acceptance of unknown age', async () => {
     let time = NOON
     const engine: Pick<Engine, 'name' | 'stream'> = {
       name: 'hand',

@@ -1,4 +1,4 @@
-/** Clients that hold connections, trickle bytes or flood headers: the others are served. */
+/** Clients that hold connections, send bytes slowly or flood headers: other clients are still served. */
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -31,7 +31,7 @@ const times = <T>(count: number, make: (index: number) => T): T[] =>
 
 const SPARE_FILES = 500
 
-/** Files that this process may have open, and so may its children. */
+/** The limit of open files of this process and its children. */
 const maxFiles = (): number => {
   const report = process.report.getReport() as unknown as {
     userLimits?: { open_files: { soft: number | 'unlimited' } }
@@ -57,7 +57,7 @@ describe('idle connections', () => {
       const answers = await Promise.all(times(100, () => send(server.port, chatBody('hi'))))
       expect(answers.map(({ status }) => status)).toEqual(times(100, () => 200))
       expect(idle.filter(({ socket }) => socket.closed)).toEqual([])
-      // they are connections still, not only sockets of ours
+      // the server still holds the connections, not only the client
       const [first, last] = [idle[0]!, idle.at(-1)!]
       for (const connection of [first, last]) {
         connection.text = ''
@@ -71,10 +71,10 @@ describe('idle connections', () => {
   )
 })
 
-/** Of a request whose body is to come. */
+/** The head of a request whose body follows. */
 const headOf = (path: string) => `POST ${path} HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n`
 
-/** A byte now and then, as long as somebody takes it. */
+/** Sends a byte periodically until the connection closes. */
 const trickle = async (connections: OpenConnection[]): Promise<void> => {
   while (connections.some(({ socket }) => !socket.closed)) {
     for (const { socket } of connections) if (socket.writable) socket.write('x')
@@ -82,7 +82,7 @@ const trickle = async (connections: OpenConnection[]): Promise<void> => {
   }
 }
 
-describe('clients that trickle', () => {
+describe('clients that send slowly', () => {
   let harness: Harness
   const LIMITS = { headMs: 300, requestMs: 600, checkMs: 50 }
 
@@ -95,12 +95,12 @@ describe('clients that trickle', () => {
     ['heads', `POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\nx-slow: `],
     ['bodies of chat completions', headOf(CHAT_PATH)],
     ['uploads', headOf('/v1/files')],
-  ])('%s are told so and cut, while others are served', async (_, bytes) => {
+  ])('%s get an error and are cut, while others are served', async (_, bytes) => {
     const connections = times(100, () => open(harness.port, bytes))
     const trickling = trickle(connections)
     expect((await send(harness.port, chatBody('hi'))).status).toBe(200)
     await trickling
-    // whoever writes at that very moment may find the connection reset before it has read why
+    // a client that writes at that moment may see a reset before it reads the error
     const told = connections.filter(({ text }) => text !== '').map(({ text }) => text)
     expect(told.length).toBeGreaterThan(0)
     for (const text of told) {
@@ -119,7 +119,7 @@ describe('clients that trickle', () => {
     expect(harness.upstream.requests).toEqual([])
   })
 
-  it('are not those whose answer takes longer than a request may', async () => {
+  it('do not include clients whose answer takes longer than the limit of a request', async () => {
     harness.upstream.respond = (_request, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' })
       response.write('data: 1\n\n')
@@ -130,7 +130,7 @@ describe('clients that trickle', () => {
   })
 })
 
-describe('a client that leaves with requests in line behind one', () => {
+describe('a client that disconnects with pipelined requests', () => {
   const body = chatBody('hi')
   const post = `POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n${body}`
   const upload = 'POST /v1/files HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi'
@@ -160,7 +160,7 @@ describe('floods of headers', () => {
     expect((await send(harness.port, chatBody('hi'))).status).toBe(200)
     await eventually(() => floods.every(({ socket }) => socket.closed))
     const refused = floods.filter(({ text }) => text.startsWith('HTTP/1.1 431 '))
-    // whoever still sends may find the connection closed before the refusal is read
+    // a client that still sends may see the connection closed before it reads the refusal
     expect(refused.length).toBeGreaterThan(0)
     expect(floods.filter(({ text }) => text.includes(' 200 '))).toEqual([])
     expect(harness.upstream.requests).toHaveLength(1)

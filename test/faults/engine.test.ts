@@ -24,10 +24,10 @@ let engineProcess: EngineProcess
 let dataDir: string
 let deaths: { error: Error; data: unknown }[]
 
-/** how far the engine is with the answer under way */
+/** the engine's progress with the current answer */
 let progress: { asked: boolean; deltas: number }
 
-/** The engine as it is, but for its progress, which the test sees. */
+/** The real engine, with its progress visible to the test. */
 const watched = (engine: Engine): Engine => ({
   ...engine,
   name: engine.name,
@@ -89,17 +89,17 @@ const route = async (): Promise<unknown> =>
   (await send(harness.port, chatBody('where is my card'))).headers['x-promptintern-route']
 
 describe('an engine that is killed', () => {
-  it('before its first token leaves the answer to the upstream', async () => {
+  it('before its first token: the upstream answers', async () => {
     await start({ firstTokenMs: 20_000 })
     await expectUpstream(() => progress.asked)
   })
 
-  it('in the middle of its answer leaves it to the upstream, whole', async () => {
+  it('during its answer: the upstream answers the whole request', async () => {
     await start({ tokenMs: 1000 })
     await expectUpstream(() => progress.deltas > 0)
   })
 
-  it('answers again once it is back', async () => {
+  it('answers again after its restart', async () => {
     await start({})
     expect(await route()).toBe('answered')
     process.kill(engineProcess.pid()!, 'SIGKILL')

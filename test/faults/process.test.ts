@@ -1,4 +1,4 @@
-/** Faults of the process as a whole: what nobody caught, a log that cannot be written, its end. */
+/** Faults of the whole process: uncaught errors, an unwritable log, the shutdown. */
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { connect } from 'node:net'
@@ -18,13 +18,13 @@ import {
 } from '../proxy/harness.ts'
 import { spawnServer, startServerProcess, type ServerProcess } from './server-process.ts'
 
-/** At SIGUSR2: a promise that nobody handles, an error that nobody catches, an event without a listener. */
+/** At SIGUSR2: an unhandled rejection, an uncaught error, an `error` event without a listener. */
 const FAULTS = `
 import { EventEmitter } from 'node:events'
 process.on('SIGUSR2', () => {
-  Promise.reject(new Error('rejected by nobody'))
-  setTimeout(() => { throw new Error('thrown at nobody') })
-  setTimeout(() => new EventEmitter().emit('error', new Error('an event for nobody')))
+  Promise.reject(new Error('rejected without a handler'))
+  setTimeout(() => { throw new Error('thrown without a catch') })
+  setTimeout(() => new EventEmitter().emit('error', new Error('an event without a listener')))
 })`
 
 let upstream: FakeUpstream
@@ -43,8 +43,8 @@ afterEach(async () => {
 const start = async (...[env, options]: Partial<Parameters<typeof startServerProcess>>) =>
   (server = await startServerProcess({ UPSTREAM_BASE_URL: upstream.url, ...env }, options))
 
-describe('what nobody caught', () => {
-  it('is logged and counted, and the server goes on', async () => {
+describe('an uncaught error', () => {
+  it('is logged and counted, and the server still runs', async () => {
     const { port, child, metrics, log, exit } = await start({}, { before: FAULTS })
     for (const times of [1, 2]) {
       child.kill('SIGUSR2')
@@ -55,15 +55,15 @@ describe('what nobody caught', () => {
     expect((await send(port, chatBody('hi'))).status).toBe(200)
     expect(child.exitCode).toBeNull()
     await eventually(() =>
-      ['rejected by nobody', 'thrown at nobody', 'an event for nobody'].every((text) =>
-        log().includes(text)
+      ['rejected without a handler', 'thrown without a catch', 'an event without a listener'].every(
+        (text) => log().includes(text)
       )
     )
     child.kill('SIGTERM')
     expect(await exit).toBe(0)
   })
 
-  it('while the server starts ends it with code 1', async () => {
+  it('during the start ends the server with code 1', async () => {
     const before = `setImmediate(() => Promise.reject(new Error('too early')))`
     server = await spawnServer({}, { before })
     expect(await server.exit).toBe(1)
@@ -72,13 +72,13 @@ describe('what nobody caught', () => {
 })
 
 describe('a server that cannot start', () => {
-  it('says why and ends with code 1: its port is taken', async () => {
+  it('reports the reason and ends with code 1: its port is in use', async () => {
     server = await spawnServer({ PORT: new URL(upstream.url).port })
     expect(await server.exit).toBe(1)
     expect(server.log()).toContain('cannot listen on')
   })
 
-  it('says why and ends with code 1: its upstreams file is wrong or not there', async () => {
+  it('reports the reason and ends with code 1: its upstreams file is invalid or missing', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'promptintern-faults-'))
     const file = join(folder, 'upstreams.json')
     server = await spawnServer({ UPSTREAMS_FILE: file })
@@ -94,7 +94,7 @@ describe('a server that cannot start', () => {
 })
 
 describe('a server with an upstreams file', () => {
-  it('asks by model name, with keys of its environment, and stands in', async () => {
+  it('chooses an upstream by model name, with keys of the environment, and a stand-in', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'promptintern-faults-'))
     const file = join(folder, 'upstreams.json')
     const entries = [
@@ -122,7 +122,7 @@ describe('a server with an upstreams file', () => {
 })
 
 describe('a log that cannot be written', () => {
-  it.skipIf(!existsSync('/dev/full'))('ends nothing (needs /dev/full)', async () => {
+  it.skipIf(!existsSync('/dev/full'))('does not stop the server (needs /dev/full)', async () => {
     const full = openSync('/dev/full', 'w')
     const { port, child, metrics, exit } = await start(
       { LOG_LEVEL: 'debug' },
@@ -140,7 +140,7 @@ describe('a log that cannot be written', () => {
 })
 
 describe('SIGTERM', () => {
-  it('lets a stream end, says that the server drains, and ends it with code 0', async () => {
+  it('lets a stream finish, reports the drain, and ends with code 0', async () => {
     const { port, child, exit } = await start({})
     const streams: ServerResponse[] = []
     upstream.respond = (_request, response) => {
@@ -170,7 +170,7 @@ describe('SIGTERM', () => {
     expect(await exit).toBe(0)
   })
 
-  it('receives an upload that has begun, answers it, and ends with code 0', async () => {
+  it('receives and answers an upload that has begun, and ends with code 0', async () => {
     const { port, child, exit, log } = await start({})
     const body = chatBody('x'.repeat(300_000))
     const socket = connect(port, '127.0.0.1')
@@ -189,7 +189,7 @@ describe('SIGTERM', () => {
     expect(await exit).toBe(0)
   })
 
-  it('ends the server within DRAIN_SECONDS, whatever still goes on', async () => {
+  it('ends the server within DRAIN_SECONDS, also with open requests', async () => {
     const { port, child, exit } = await start({ DRAIN_SECONDS: '0.2' })
     upstream.respond = (_request, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n')

@@ -1,4 +1,4 @@
-/** The real server as a child process to which faults happen: its port, its log and its exit. */
+/** The real server as a child process for fault tests: its port, its log and its exit. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,12 +17,12 @@ export interface ServerProcess {
   child: ChildProcess
   /** the code; null when a signal ended it */
   exit: Promise<number | null>
-  /** what it has written to stderr, unless that went elsewhere */
+  /** its output on stderr, unless stderr was redirected */
   log(): string
-  /** the lines of its log that tell of a fault, oldest first; those of its children, too */
+  /** the fault lines of its log and of its children's, oldest first */
   faults(): FaultLine[]
   metrics(): Promise<string>
-  /** ends it at once and removes its data */
+  /** kills it and removes its data */
   remove(): Promise<void>
 }
 
@@ -33,9 +33,9 @@ export interface SpawnOptions {
   before?: string
   /** largest file it may write, in units of 512 bytes */
   maxFileBlocks?: number
-  /** fills its data directory before it starts */
+  /** fills the data directory before the start */
   prepare?: (dataDir: string) => Promise<void>
-  /** the worker runs beside it; it does not by default */
+  /** whether the worker runs, too; false by default */
   worker?: boolean
 }
 
@@ -46,7 +46,7 @@ const faultsIn = (log: string): FaultLine[] =>
     .map((line) => JSON.parse(line) as FaultLine & { msg?: string })
     .filter(({ msg }) => msg === 'fault')
 
-/** Starts it without waiting until it serves. */
+/** Starts the server without waiting until it is ready. */
 export const spawnServer = async (
   env: Record<string, string>,
   { stderr, before = '', maxFileBlocks, prepare, worker = false }: SpawnOptions = {}
@@ -84,7 +84,7 @@ export const spawnServer = async (
   }
 }
 
-/** @throws Error with its log when it ends or is not ready in time */
+/** @throws Error with the log if the server ends or is not ready in time */
 export const startServerProcess = async (
   env: Record<string, string>,
   options: SpawnOptions = {}

@@ -1,4 +1,4 @@
-/** The store fails or the disk is full: requests go on, records wait, and what cannot wait is counted. */
+/** A failing store or a full disk: requests are served, records wait, and dropped records are counted. */
 import { randomBytes } from 'node:crypto'
 import { afterEach, describe, expect, it } from 'vitest'
 import { readBatch } from '../../src/core/log/exchange-batch.ts'
@@ -41,7 +41,7 @@ const askTimes = async (count: number): Promise<number[]> => {
 const ok = (count: number): number[] => Array.from({ length: count }, () => 200)
 
 describe('a store that refuses everything', () => {
-  it('stops no request, and gets every record when it is back', async () => {
+  it('stops no request, and gets every record after it recovers', async () => {
     let isDown = true
     const written: string[] = []
     const queue = await startWith(async (batch) => {
@@ -61,7 +61,7 @@ describe('a store that refuses everything', () => {
     expect(queue.stats()).toMatchObject({ written: 50, dropped: 0 })
   })
 
-  it('costs records beyond the queue`s limit, which are counted, and no request', async () => {
+  it('loses records beyond the queue`s limit, which are counted, and no request', async () => {
     const maxBytes = 2 ** 16
     const queue = await startWith(() => Promise.reject(noSpace()), maxBytes)
     expect(await askTimes(300)).toEqual(ok(300))
@@ -73,7 +73,7 @@ describe('a store that refuses everything', () => {
     expect(queue.stats()).toMatchObject({ written: 0, dropped: 300 })
   })
 
-  it('or never answers, holds no request up', async () => {
+  it('delays no request, also if it never answers', async () => {
     const queue = await startWith(() => new Promise(() => {}), 2 ** 16)
     expect(await askTimes(50)).toEqual(ok(50))
     await queue.close(10)
@@ -85,7 +85,7 @@ describe('a full disk', () => {
   it('stops no request of the real server with its real store', async () => {
     harness = await startHarness()
     const upstream = await startUpstream()
-    // a limit on the size of files is what a test can do to a disk
+    // a limit of the file size stands for a full disk
     const server = await startServerProcess(
       { UPSTREAM_BASE_URL: upstream.url, LOG_LEVEL: 'error' },
       { maxFileBlocks: 4096 }
@@ -106,7 +106,7 @@ describe('a full disk', () => {
     await eventually(() => server.faults().some(({ kind }) => kind === 'log-store'))
     const fault = server.faults().find(({ kind }) => kind === 'log-store')
     expect(fault?.causes[0]).toMatchObject({ code: 'store-unavailable' })
-    // where in the store's thread it was thrown
+    // the stack shows the place in the store's thread
     expect(fault?.causes.flatMap(({ stack }) => stack).join()).toContain('sqlite')
     await server.remove()
     upstream.close()

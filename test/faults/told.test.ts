@@ -1,4 +1,4 @@
-/** Nothing is silent: what goes wrong in the real server is in its log and its metrics, without secrets. */
+/** Every fault of the real server is in its log and its metrics, without secrets. */
 import { createServer as createTlsServer } from 'node:https'
 import { createServer, type AddressInfo, type Server } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -29,7 +29,7 @@ const count = async (kind: string): Promise<number> => {
   return Number(line.exec(await server.metrics())?.[1])
 }
 
-/** The first line of a kind, once it is there. */
+/** Waits for the first line of a kind. */
 const faultOf = async (kind: string) => {
   const find = () => server.faults().find((fault) => fault.kind === kind)
   await eventually(() => find() !== undefined)
@@ -56,13 +56,13 @@ describe('an upstream that cannot be reached', () => {
     await expectUnreachable(1, 'ECONNREFUSED')
   })
 
-  it('because no one trusts its certificate', async () => {
+  it('because its certificate is not trusted', async () => {
     const port = await listening(createTlsServer(UNTRUSTED))
     await start({ UPSTREAM_BASE_URL: `https://127.0.0.1:${port}/v1` })
     await expectUnreachable(port, 'DEPTH_ZERO_SELF_SIGNED_CERT')
   })
 
-  it('because it takes connections and says nothing', async () => {
+  it('because it accepts connections and does not answer', async () => {
     const port = await listening(createServer((socket) => socket.on('error', () => {}).resume()))
     await start({ UPSTREAM_BASE_URL: `http://127.0.0.1:${port}/v1`, UPSTREAM_TIMEOUT_SECONDS: '1' })
     await expectUnreachable(port, 'UND_ERR_HEADERS_TIMEOUT')
@@ -76,7 +76,7 @@ describe('an upstream that cannot be reached', () => {
     expect(fault.causes[0]?.code).toMatch(/^(ENOTFOUND|EAI_AGAIN)$/)
   })
 
-  it('floods no log, is counted in full, and shows no secret', async () => {
+  it('does not flood the log, is counted in full, and shows no secret', async () => {
     await start({ UPSTREAM_BASE_URL: 'http://127.0.0.1:1/v1', LOG_LEVEL: 'debug' })
     const begun = performance.now()
     for (let round = 0; round < 10; round++) {
@@ -97,7 +97,7 @@ describe('an upstream that cannot be reached', () => {
 })
 
 describe('a process that is killed', () => {
-  it('is told with pid and signal, and started again: the worker', async () => {
+  it('is reported with pid and signal, and restarted: the worker', async () => {
     await start({ UPSTREAM_BASE_URL: 'http://127.0.0.1:1/v1' }, { worker: true })
     await eventually(() => processTree(server.child.pid!).length > 1)
     const worker = processTree(server.child.pid!)[1]!
@@ -106,7 +106,7 @@ describe('a process that is killed', () => {
     expect(await count('worker-process')).toBe(1)
   })
 
-  it('is told with pid and signal, and started again: the engine', async () => {
+  it('is reported with pid and signal, and restarted: the engine', async () => {
     await start({ UPSTREAM_BASE_URL: 'http://127.0.0.1:1/v1', ENGINE: 'fake' })
     const engine = processTree(server.child.pid!)[1]!
     process.kill(engine, 'SIGKILL')

@@ -1,6 +1,6 @@
 /**
- * The request parser, the stream reader and the whole proxy under bytes that nobody meant to send.
- * What once broke belongs into the corpus.
+ * Fuzz tests of the request parser, the stream reader and the whole proxy. Add every input that broke one
+ * of them to the corpus.
  */
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ const SEED = 20261126
 const REQUESTS = readCorpus(join(import.meta.dirname, 'corpus', 'requests'))
 const STREAMS = readCorpus(join(import.meta.dirname, 'corpus', 'streams'))
 
-/** Behind the empty line. */
+/** The bytes after the empty line. */
 const bodyOf = (request: Buffer): Buffer => request.subarray(request.indexOf('\r\n\r\n') + 4)
 
 const parsed = (text: string): unknown => {
@@ -39,7 +39,7 @@ const take = function* <T>(values: Iterable<T>, count: number): Generator<T> {
 describe('a request`s body', () => {
   const matcher = compileMatcher([])
 
-  it('is outlined as the parser reads it, or not at all', () => {
+  it('has an outline that agrees with JSON.parse, or none', () => {
     let outlined = 0
     for (const bytes of take(mutations(REQUESTS.map(bodyOf), SEED), 60_000)) {
       const outline = outlineOf(bytes)
@@ -65,10 +65,10 @@ describe('a request`s body', () => {
 })
 
 describe('a stream', () => {
-  it('adds up to the same wherever it is cut, and never throws', () => {
+  it('gives the same completion wherever it is cut, and never throws', () => {
     const random = seededRandom(SEED)
     let completions = 0
-    for (const bytes of take(mutations(STREAMS, SEED), 60_000)) {
+    for (const bytes of take(mutations(STREAMS, SEED), 20_000)) {
       const [whole, cut] = [createAccumulator(), createAccumulator()]
       whole.push(bytes)
       for (let at = 0; at < bytes.length;) {
@@ -83,7 +83,7 @@ describe('a stream', () => {
     expect(completions).toBeGreaterThan(1000)
   })
 
-  it('cannot change what objects are made of', () => {
+  it('cannot pollute Object.prototype', () => {
     const accumulator = createAccumulator()
     const chunk =
       '{"id":"1","choices":[{"index":0,"delta":{"__proto__":{"polluted":1},"content":"a"}}]}'
@@ -93,7 +93,7 @@ describe('a stream', () => {
   })
 })
 
-/** Everything that comes back until the other side closes. */
+/** All bytes that arrive until the other side closes. */
 const exchange = (port: number, bytes: Buffer): Promise<string> =>
   new Promise((resolve) => {
     const chunks: Buffer[] = []
@@ -111,8 +111,8 @@ describe('the proxy', () => {
   })
   afterAll(() => harness.close())
 
-  it('answers in HTTP or closes, and goes on with everybody else', async () => {
-    for (const bytes of take(mutations(REQUESTS, SEED), 4000)) {
+  it('answers in HTTP or closes, and still serves other clients', async () => {
+    for (const bytes of take(mutations(REQUESTS, SEED), 1000)) {
       const text = await exchange(harness.port, bytes)
       expect(text === '' || /^HTTP\/1\.1 [1-5]\d\d /.test(text)).toBe(true)
     }
@@ -121,8 +121,8 @@ describe('the proxy', () => {
     expect((await send(harness.port, chatBody('hi'))).status).toBe(200)
   })
 
-  it('hands on whatever stream comes, byte by byte', async () => {
-    for (const stream of take(mutations(STREAMS, SEED), 2000)) {
+  it('passes every stream on unchanged', async () => {
+    for (const stream of take(mutations(STREAMS, SEED), 500)) {
       harness.upstream.respond = (_request, response) => {
         response.writeHead(200, { 'content-type': 'text/event-stream' })
         response.end(stream)
@@ -130,6 +130,6 @@ describe('the proxy', () => {
       const { body } = await send(harness.port, chatBody('hi', { stream: true }))
       expect(body.equals(stream)).toBe(true)
     }
-    expect((await harness.records()).length).toBeGreaterThanOrEqual(2000)
+    expect((await harness.records()).length).toBeGreaterThanOrEqual(500)
   })
 })

@@ -1,9 +1,9 @@
-/** Bytes changed by chance, the same for the same seed, out of a corpus of files. */
+/** Random changes of a corpus of files; the same seed gives the same changes. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { seededRandom } from '../../src/random.ts'
 
-/** What parsers stumble over. */
+/** Pieces of text that parsers often handle wrongly. */
 const DICTIONARY = [
   '\r\n',
   '\n\n',
@@ -45,7 +45,7 @@ const MOST_BYTES = 64
 const spliced = (bytes: Buffer, from: number, to: number, put: Buffer): Buffer =>
   Buffer.concat([bytes.subarray(0, from), put, bytes.subarray(to)])
 
-/** Endless variants of the corpus: spliced, cut, repeated, flipped, with something put in. */
+/** Endless variants of the corpus with inserted, deleted, repeated and changed bytes. */
 export function* mutations(corpus: Buffer[], seed: number): Generator<Buffer, never, undefined> {
   const random = seededRandom(seed)
   const below = (limit: number): number => Math.floor(random() * limit)

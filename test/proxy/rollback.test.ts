@@ -106,6 +106,7 @@ describe('a decision of the admin API', () => {
       trafficShare: 1,
       estimatesUsage: false,
       costUsd: () => null,
+      newId: () => 'id',
       economics: openEconomics(store, economicsSettings(parseConfig({}), []), Date.now),
     })
     admin.onError((thrown) => new Response(null, { status: toAppError(thrown).status }))

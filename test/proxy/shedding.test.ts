@@ -3,7 +3,7 @@ import { Registry } from 'prom-client'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createApp } from '../../src/server/app.ts'
 import { listen } from '../../src/server/http-server.ts'
-import { watchLoad } from '../../src/server/load-watch.ts'
+import { watchLoad } from '../../src/server/event-loop.ts'
 import { Load } from '../../src/proxy/client/load.ts'
 import { createProxy } from '../../src/proxy/proxy.ts'
 import {

@@ -11,8 +11,10 @@ const mistakesOf = (env: Record<string, string>): string => {
 }
 
 describe('the configuration', () => {
-  it('takes nothing out of bodies by default', () => {
-    expect(parseConfig({}).redact).toBeNull()
+  it('has a default for everything but secrets', () => {
+    const { redact, engine, access, internalize } = parseConfig({})
+    expect([redact, engine, access]).toEqual([null, { kind: 'none' }, 'forward'])
+    expect(internalize.autoPromote).toBe(false)
   })
 
   it('reads detectors and patterns', () => {
@@ -28,20 +30,21 @@ describe('the configuration', () => {
 
   it.each([
     [{ REDACT: 'emails' }, /REDACT/],
-    [{ REDACT_PATTERNS: '{' }, /REDACT_PATTERNS: no JSON/],
-    [{ REDACT_PATTERNS: '{"STAFF":"("}' }, /REDACT_PATTERNS.STAFF: no regular expression/],
-    [{ REDACT_PATTERNS: '{"STAFF":"x*"}' }, /matches nothing at all/],
+    [{ REDACT_PATTERNS: '{' }, /REDACT_PATTERNS: is not JSON/],
+    [{ REDACT_PATTERNS: '{"STAFF":"("}' }, /REDACT_PATTERNS.STAFF: must be a regular expression/],
+    [{ REDACT_PATTERNS: '{"STAFF":"x*"}' }, /match the empty string/],
     [{ REDACT_PATTERNS: '{"staff 1":"x"}' }, /capital letters/],
     [{ CAPTURE_SHARE: '2' }, /CAPTURE_SHARE/],
     [{ ENGINE: 'onnx' }, /MODEL_PATH: needed/],
-    [{ ENGINE_START_COMMAND: 'up' }, /ENGINE_START_COMMAND: only with ENGINE=http/],
+    [{ ENGINE: 'http' }, /ENGINE_URL: needed/],
+    [{ ENGINE_START_COMMAND: 'up' }, /ENGINE_START_COMMAND: only valid with ENGINE=http/],
     [{ ENGINE_STOP_COMMAND: 'down' }, /ENGINE_STOP_COMMAND: needs ENGINE_START_COMMAND/],
     [{ HOST: '0.0.0.0' }, /ADMIN_TOKEN: needed/],
     [{ ACCESS: 'keys' }, /UPSTREAM_API_KEY: needed/],
     [{ ACCESS: 'key' }, /ACCESS/],
-    [{ CREDENTIAL_NAMES: 'x-a, b c' }, /CREDENTIAL_NAMES.1: no name of a header/],
+    [{ CREDENTIAL_NAMES: 'x-a, b c' }, /CREDENTIAL_NAMES.1: is not a valid header name/],
     [{ UPSTREAM_BASE_URL: 'ftp://a' }, /UPSTREAM_BASE_URL: must be an http or https URL/],
-  ])('says what is wrong with %j', (env, expected) => {
+  ])('names the mistake in %j', (env, expected) => {
     expect(mistakesOf(env)).toMatch(expected)
   })
 
@@ -68,19 +71,25 @@ describe('the configuration', () => {
     }
   )
 
-  it('reads further names of credentials in lower case', () => {
+  it('reads names of credentials in lower case', () => {
     expect(parseConfig({ CREDENTIAL_NAMES: 'X-Employee, sid' }).proxy.credentialNames).toEqual([
       'x-employee',
       'sid',
     ])
   })
 
-  it('forwards clients’ own keys by default', () => {
-    expect(parseConfig({}).access).toBe('forward')
+  it('accepts issued keys with a key of the upstream, and a public address with a token', () => {
     expect(parseConfig({ ACCESS: 'keys', UPSTREAM_API_KEY: 'sk-1' }).access).toBe('keys')
+    expect(parseConfig({ HOST: '0.0.0.0', ADMIN_TOKEN: 'secret' }).adminToken).toBe('secret')
   })
 
-  it('reads how the engine is started and stopped', () => {
+  it('removes slashes from the end of URLs', () => {
+    const urls = { UPSTREAM_BASE_URL: 'http://a/v1//', ENGINE_URL: 'http://b/' }
+    const { upstream, engine } = parseConfig({ ...urls, ENGINE: 'http' })
+    expect([upstream.baseUrl, engine]).toMatchObject(['http://a/v1', { url: 'http://b' }])
+  })
+
+  it('reads the commands that start and stop the engine', () => {
     const http = { ENGINE: 'http', ENGINE_URL: 'http://gpu.example/v1' }
     expect(parseConfig(http).engine).toMatchObject({ machine: null })
     const started = parseConfig({ ...http, ENGINE_START_COMMAND: 'up', ENGINE_IDLE_MINUTES: '2' })
@@ -89,7 +98,15 @@ describe('the configuration', () => {
     })
   })
 
-  it('says all at once', () => {
+  it.each([
+    [{}, null],
+    [{ ENGINE_USD_PER_HOUR: '0' }, 0],
+    [{ ENGINE_USD_PER_HOUR: '0.5' }, 0.5],
+  ])('reads the price of the engine from %j', (env, expected) => {
+    expect(parseConfig(env).engineUsdPerHour).toBe(expected)
+  })
+
+  it('reports all mistakes at once', () => {
     expect(mistakesOf({ PORT: '70000', MARGIN: '7' })).toMatch(/PORT[^]*MARGIN/)
   })
 })

@@ -16,7 +16,7 @@ describe("the demo's traffic", () => {
     expect(promptOf(one!.logged[0]!)).not.toBe(promptOf(other!.logged[0]!))
   })
 
-  it('asks nothing afterwards that was logged, in whatever case or punctuation', () => {
+  it('has no fresh query that was logged, ignoring case and punctuation', () => {
     for (const { logged, fresh } of drawTraffic('tiny', 3, SIZE).applications) {
       const queries = [...logged, ...fresh].map((request) => normalizeQuery(queryOf(request)))
       expect(queries).toHaveLength(80)
@@ -24,7 +24,7 @@ describe("the demo's traffic", () => {
     }
   })
 
-  it('has one prompt an application, which differs in the ticket alone', () => {
+  it('has one prompt per application, which differs only in the ticket', () => {
     const { applications } = drawTraffic('tiny', 4, SIZE)
     const withoutTicket = applications.map(({ logged }) => [
       ...new Set(logged.map((request) => promptOf(request).replace(/\nTicket \d+$/, ''))),
@@ -33,7 +33,7 @@ describe("the demo's traffic", () => {
     expect(withoutTicket[0]).not.toEqual(withoutTicket[1])
   })
 
-  it('spreads every list over the whole', () => {
+  it('spreads every list evenly', () => {
     const requests = ['a', 'b'].map((model, index) =>
       Array.from({ length: 10 * (index + 1) }, (): ChatRequest => ({ model, messages: [] }))
     )
@@ -52,7 +52,7 @@ describe("the demo's traffic", () => {
   })
 })
 
-/** Lines that a screen of so many columns shows. */
+/** The lines that a screen of the given width shows. */
 const shown = (columns: number, isTTY: boolean): string[] => {
   const written: string[] = []
   const stream = { columns, isTTY, write: (text: string) => written.push(text) }
@@ -71,7 +71,7 @@ describe("the demo's screen", () => {
     expect(lines.some((line) => line.length > columns - 10)).toBe(true)
   })
 
-  it('writes plain text where nobody looks at a terminal', () => {
+  it('writes plain text if the output is not a terminal', () => {
     const text = shown(80, false).join('')
     expect(text).toBe(stripVTControlCharacters(text))
   })

@@ -16,7 +16,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-/** One that nobody has reaped yet is not. */
+/** A zombie, which has ended but was not reaped yet, is not alive. */
 const isAlive = (pid: number): boolean => {
   try {
     process.kill(pid, 0)
@@ -26,7 +26,7 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
-/** Process ids that a script has written, once it has written so many. */
+/** Waits until a script has written `count` process ids. */
 const pidsIn = async (name: string, count: number): Promise<number[]> => {
   const read = (): number[] =>
     readFileSync(join(folder, name), { encoding: 'utf8', flag: 'a+' })
@@ -51,7 +51,7 @@ const run = (
     graceMs: GRACE_MS,
   })
 
-/** Ends by nothing but SIGKILL, and so does its child. */
+/** Only SIGKILL ends it and its child. */
 const STUBBORN = `trap '' TERM; echo $$ >> "$FOLDER/pids"; sh -c 'echo $$ >> "$FOLDER/pids"; exec sleep 600' & wait; sleep 600`
 
 describe('a shell command', () => {
@@ -61,7 +61,7 @@ describe('a shell command', () => {
     ['true', 0, null],
     ['kill -9 $$', null, null],
     ['no-such-command-at-all', 127, 'not found'],
-    // the beginning might be half a secret
+    // the start of a long line might be half a secret
     ['head -c 9000 /dev/zero | tr "\\0" x', 0, '(a long line)'],
   ])('%s', async (command, exitCode, lastLine) => {
     const result = await run(command)
@@ -70,14 +70,14 @@ describe('a shell command', () => {
     else expect(result.lastLine).toContain(lastLine)
   })
 
-  it('is killed with all that it started when it takes too long', async () => {
+  it('is killed with all its processes after its time limit', async () => {
     const running = run(STUBBORN, { limitMs: 3_000 })
     const pids = await pidsIn('pids', 2)
     expect(await running).toMatchObject({ exitCode: null, endedBy: 'limit' })
     await gone(pids)
   })
 
-  it('is killed with all that it started when its caller stops', async () => {
+  it('is killed with all its processes when its caller aborts', async () => {
     const stopping = new AbortController()
     const running = run(STUBBORN, { signal: stopping.signal })
     const pids = await pidsIn('pids', 2)
@@ -89,7 +89,7 @@ describe('a shell command', () => {
     })
   })
 
-  it('ends while what it left in the background goes on, and may go on writing', async () => {
+  it('ends while its background processes still run and write', async () => {
     const script = `(while sleep 0.02; do echo tick; done) & echo $! >> "$FOLDER/pids"; echo up`
     expect(await run(script)).toMatchObject({ exitCode: 0, endedBy: 'itself' })
     const [pid] = await pidsIn('pids', 1)
@@ -108,13 +108,13 @@ describe('the engine’s commands', () => {
     )!
   const { signal } = new AbortController()
 
-  it('know the engine’s address, and no key that they do not need', async () => {
+  it('get the engine’s address, and no key that they do not need', async () => {
     const env = { UPSTREAM_API_KEY: 'k', ADMIN_TOKEN: 'a', TENANT_SECRET: 't', FLY_APP: 'gpu' }
     const said = 'echo "$ENGINE_URL $FLY_APP <$UPSTREAM_API_KEY$ADMIN_TOKEN$TENANT_SECRET>"'
     expect((await commands(said, env).start(signal)).lastLine).toBe('http://gpu/v1 gpu <>')
   })
 
-  it('say no secret', async () => {
+  it('mask secrets in their output', async () => {
     const { start } = commands('echo "login with $FLY_API_TOKEN failed"; exit 3', {
       FLY_API_TOKEN: 'FlyV1 fm2_lJPECAAAAA',
     })

@@ -1,76 +1,78 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { watchHealth, type Health, type HealthOptions } from '../../src/server/health.ts'
-import { eventually } from '../proxy/harness.ts'
 
+const EVERY_MS = 5000
+const TIMEOUT_MS = 5000
 const NOTHING = { queued: 0, queuedBytes: 0, written: 0, dropped: 0, storeFailures: 0 }
 
 let health: Health
-afterEach(() => health.stop())
+let stats = NOTHING
 
-/** Looks every few milliseconds; a round is over once the stats were read twice more. */
-const watch = (options: Partial<HealthOptions> = {}) => {
-  const state = { stats: NOTHING, reads: 0 }
-  health = watchHealth({
-    engine: null,
-    fault: () => {},
-    everyMs: 5,
-    timeoutMs: 20,
-    ...options,
-    logStats: () => {
-      state.reads++
-      return state.stats
-    },
-  })
-  const rounds = async (): Promise<void> => {
-    const { reads } = state
-    await eventually(() => state.reads > reads + 1)
-  }
-  return { state, rounds }
+const watch = (options: Partial<HealthOptions> = {}): void => {
+  health = watchHealth({ engine: null, fault: () => {}, ...options, logStats: () => stats })
 }
 
+beforeEach(() => {
+  vi.useFakeTimers()
+  stats = NOTHING
+})
+afterEach(() => {
+  health.stop()
+  vi.useRealTimers()
+})
+
+const check = () => vi.advanceTimersByTimeAsync(EVERY_MS)
+
 describe('the health of the log', () => {
-  it('is bad while records are dropped and none is written, and good again with the next one', async () => {
-    const { state, rounds } = watch()
-    await rounds()
-    expect(health.logIsTaken()).toBe(true)
-    state.stats = { ...NOTHING, dropped: 3 }
-    await rounds()
-    expect(health.logIsTaken()).toBe(false)
-    await rounds()
-    expect(health.logIsTaken()).toBe(false)
-    state.stats = { ...NOTHING, dropped: 3, written: 1 }
-    await rounds()
-    expect(health.logIsTaken()).toBe(true)
+  it.each([
+    ['nothing happens', {}, true],
+    ['records are dropped and none is written', { dropped: 3 }, false],
+    ['a burst drops some of the records', { dropped: 3, written: 50 }, true],
+  ])('when %s', async (_, change, isTaken) => {
+    watch()
+    stats = { ...NOTHING, ...change }
+    await check()
+    expect(health.logIsTaken()).toBe(isTaken)
   })
 
-  it('is good where a burst drops some of what comes', async () => {
-    const { state, rounds } = watch()
-    state.stats = { ...NOTHING, dropped: 3, written: 50 }
-    await rounds()
+  it('stays bad without news, and is good again after the next record', async () => {
+    watch()
+    stats = { ...NOTHING, dropped: 3 }
+    await check()
+    await check()
+    expect(health.logIsTaken()).toBe(false)
+    stats = { ...NOTHING, dropped: 3, written: 1 }
+    await check()
     expect(health.logIsTaken()).toBe(true)
   })
 })
 
 describe('the health of the engine', () => {
-  it('is unknown without one', async () => {
-    const { rounds } = watch()
-    await rounds()
+  it('is null without an engine', async () => {
+    watch()
+    await check()
     expect(health.engineIsReachable()).toBeNull()
   })
 
-  it('follows its answers, and silence is none', async () => {
+  it('follows its answers; a missing answer counts as a failure after the timeout', async () => {
     const engine = { models: (): Promise<unknown> => Promise.reject(new Error('away')) }
     const faults: unknown[][] = []
-    const { rounds } = watch({ engine, fault: (...reported) => faults.push(reported) })
+    watch({ engine, fault: (...reported) => faults.push(reported) })
     expect(health.engineIsReachable()).toBe(true)
-    await eventually(() => health.engineIsReachable() === false)
-    await rounds()
-    // that it is still away is no news
+    await check()
+    await check()
+    expect(health.engineIsReachable()).toBe(false)
+    // only the change is reported
     expect(faults).toEqual([['engine-away', new Error('away')]])
     engine.models = () => Promise.resolve([])
-    await eventually(() => health.engineIsReachable() === true)
+    await check()
+    expect(health.engineIsReachable()).toBe(true)
     engine.models = () => new Promise(() => {})
-    await eventually(() => health.engineIsReachable() === false)
+    await check()
+    await vi.advanceTimersByTimeAsync(TIMEOUT_MS - 1)
+    expect(health.engineIsReachable()).toBe(true)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(health.engineIsReachable()).toBe(false)
     expect(faults[1]).toMatchObject(['engine-away', { code: 'engine-timeout' }])
   })
 })

@@ -51,7 +51,7 @@ describe('a watched snapshot', () => {
     store.revision++
   }
 
-  it('is replaced within two polls of a change, and read no more often', async () => {
+  it('is replaced within two polls of a change, and read once per change', async () => {
     expect(watch.snapshot()).toBe('first')
     change('second')
     await vi.advanceTimersByTimeAsync(2 * POLL_MS)
@@ -60,7 +60,7 @@ describe('a watched snapshot', () => {
     expect(store.reads).toBe(2)
   })
 
-  it('stays while the store is gone, says so, and catches up', async () => {
+  it('stays while the store fails, reports it, and catches up', async () => {
     store.isDown = true
     change('second')
     await vi.advanceTimersByTimeAsync(2 * POLL_MS)
@@ -71,7 +71,7 @@ describe('a watched snapshot', () => {
     expect([watch.snapshot(), watch.isCurrent()]).toEqual(['second', true])
   })
 
-  it('asks one thing at a time: a slow answer does not bring back what was replaced', async () => {
+  it('reads one after another: a slow answer does not restore older data', async () => {
     store.answers = new Promise((resolve) => {
       store.release = resolve
     })
@@ -84,7 +84,7 @@ describe('a watched snapshot', () => {
     expect(watch.snapshot()).toBe('third')
   })
 
-  it('is as new as a refresh when that resolves, also behind a poll that is slow', async () => {
+  it('is as new as the call of a refresh, also during a slow poll', async () => {
     change('second')
     await watch.refresh()
     expect(watch.snapshot()).toBe('second')
@@ -93,7 +93,7 @@ describe('a watched snapshot', () => {
     })
     change('third')
     await vi.advanceTimersByTimeAsync(POLL_MS)
-    // the poll has read the third by now, and waits
+    // the poll has read the third revision and waits
     change('fourth')
     const refreshed = watch.refresh()
     store.answers = Promise.resolve()
@@ -102,7 +102,7 @@ describe('a watched snapshot', () => {
     expect(watch.snapshot()).toBe('fourth')
   })
 
-  it('says that a refresh failed, and follows when the store is back', async () => {
+  it('reports a failed refresh, and catches up when the store recovers', async () => {
     change('second')
     store.isDown = true
     await expect(watch.refresh()).rejects.toMatchObject({ code: 'store-unavailable' })
@@ -112,7 +112,7 @@ describe('a watched snapshot', () => {
     expect([watch.snapshot(), watch.isCurrent()]).toEqual(['second', true])
   })
 
-  it('asks no more when it is stopped', async () => {
+  it('stops polling when it is stopped', async () => {
     watch.stop()
     change('second')
     await vi.advanceTimersByTimeAsync(10 * POLL_MS)

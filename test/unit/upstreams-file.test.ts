@@ -24,28 +24,28 @@ describe('the upstreams file', () => {
     ])
   })
 
-  it('may leave the client`s own credential in place', () => {
+  it('may forward the client`s own credential', () => {
     expect(parse([{ name: 'a', baseUrl: 'http://a', models: ['*'] }])[0]?.apiKey).toBeNull()
   })
 
   it.each<[string, unknown[], RegExp]>([
     [
-      'a stand-in that would get another`s keys',
+      'a stand-in that would receive keys of another upstream',
       [EAST, { ...WEST, apiKeyEnv: undefined }],
       /west needs an apiKeyEnv/,
     ],
-    ['a stand-in that is not there', [EAST], /west is no entry/],
+    ['an unknown stand-in', [EAST], /west is not an entry/],
     ['an entry that stands in for itself', [{ ...WEST, fallback: ['west'] }], /the entry itself/],
-    ['a name twice', [WEST, WEST], /the name is taken/],
+    ['a name twice', [WEST, WEST], /an earlier entry has the same name/],
     ['the name of the default', [{ ...WEST, name: 'default' }], /UPSTREAM_BASE_URL/],
-    ['a name that no header holds', [{ ...WEST, name: 'a b' }], /entry 0.name/],
-    ['a key that is not there', [{ ...WEST, apiKeyEnv: 'NONE' }], /NONE is not in/],
+    ['a name that is invalid in a header', [{ ...WEST, name: 'a b' }], /entry 0.name/],
+    ['a missing key', [{ ...WEST, apiKeyEnv: 'NONE' }], /NONE must be set/],
     ['a pattern with a star in the middle', [{ ...WEST, models: ['a*b'] }], /one \* at its end/],
     ['an empty pattern', [{ ...WEST, models: [''] }], /entry 0.models.0/],
     ['no pattern', [{ ...WEST, models: [] }], /entry 0.models/],
-    ['no URL', [{ ...WEST, baseUrl: 'ftp://a' }], /http or https/],
+    ['an invalid URL', [{ ...WEST, baseUrl: 'ftp://a' }], /http or https/],
     ['a password', [{ ...WEST, baseUrl: 'https://u:p@a' }], /no user, password, query/],
-    ['a field that nobody knows', [{ ...WEST, model: 'x' }], /model/],
+    ['an unknown field', [{ ...WEST, model: 'x' }], /model/],
   ])('is refused with %s', (_, entries, message) => {
     expect(() => parse(entries)).toThrow(message)
   })
@@ -55,15 +55,15 @@ describe('the upstreams file', () => {
       /entry 0.baseUrl[^]*entry 0.models[^]*entry 1.name/
     )
     expect(() => parse([EAST, { ...WEST, fallback: ['x', 'y'] }], {})).toThrow(
-      /EAST_KEY[^]*WEST_KEY[^]*x is no entry[^]*y is no entry/
+      /EAST_KEY[^]*WEST_KEY[^]*x is not an entry[^]*y is not an entry/
     )
   })
 
-  it('is refused when it is no list or no JSON, and without its keys in the message', () => {
-    expect(() => parseUpstreams('{}', ENV)).toThrow(/the list/)
+  it('is refused when it is not a list or not JSON, and the message shows no key', () => {
+    expect(() => parseUpstreams('{}', ENV)).toThrow(/the file/)
     expect(() => parseUpstreams('[', ENV)).toThrow(/not JSON/)
     expect(() => parse([{ ...WEST, fallback: ['x'] }])).not.toThrow(/sk-west/)
-    expect(() => parse([WEST], { WEST_KEY: 'two\nlines' })).toThrow(/no key that a header can hold/)
+    expect(() => parse([WEST], { WEST_KEY: 'two\nlines' })).toThrow(/printable ASCII/)
   })
 })
 
@@ -71,7 +71,7 @@ describe('the upstream of a model', () => {
   const entries = parse([EAST, WEST, { ...WEST, name: 'all', models: ['*'] }])
   const nameFor = (model: string) => findUpstream(entries, model)?.name
 
-  it('is the first whose pattern fits, to the letter or by its beginning', () => {
+  it('is the first with a pattern that matches, exactly or by prefix', () => {
     expect(['gpt-4o', 'gpt-4o-mini', 'w', 'gpt-4', 'GPT-4o'].map(nameFor)).toEqual([
       'east',
       'east',
@@ -81,11 +81,11 @@ describe('the upstream of a model', () => {
     ])
   })
 
-  it('is none for what has no model', () => {
+  it('is null for a request without a model', () => {
     expect(findUpstream(entries, '')).toBeNull()
   })
 
-  it('has no stand-in without a key of its own, whatever the file says', () => {
+  it('has no stand-in without a key of its own', () => {
     const keyless = entries.map((entry) =>
       entry.name === 'west' ? { ...entry, apiKey: null } : entry
     )

@@ -36,7 +36,7 @@ describe('verdictText', () => {
     expect(lines.find((line) => line.startsWith('plan=pro'))).toMatch(/100 +99\.0 %.*holds/)
   })
 
-  it('shows a verdict from before there were samples and slices', () => {
+  it('shows an older verdict without samples and slices', () => {
     const lines = verdictText(exampleApproved().verdict!).split('\n')
     expect(lines[0]).toBe('promote: agreement above the bar')
     expect(lines.find((line) => line.startsWith('query-only *'))).toContain('98.0 %')

@@ -7,7 +7,7 @@ const detect = (options: OutputOptions): Promise<void> =>
   withWorker(
     async (deps) => {
       const loop = await createDetectLoop(deps)
-      const progress = createProgress(process.stderr.isTTY === true)
+      const progress = createProgress()
       const [newest] = await deps.store.records.list({ order: 'desc', limit: 1 })
       let read = 0
       for (let settled = false; !settled;) {
@@ -30,12 +30,7 @@ const detect = (options: OutputOptions): Promise<void> =>
       print(
         table([
           ['template', 'model', 'requests', 'messages'],
-          ...rows.map((row) => [
-            row.version,
-            row.model,
-            String(row.requests),
-            String(row.messages),
-          ]),
+          ...rows.map((row) => [row.version, row.model, row.requests, row.messages]),
         ])
       )
     },
@@ -44,6 +39,6 @@ const detect = (options: OutputOptions): Promise<void> =>
 
 export const detectCommand = (): Command =>
   new Command('detect')
-    .description('read the log that was not read yet and list the templates found')
+    .description('read the new records of the log and list the templates found')
     .option('--json', 'print JSON')
     .action(detect)

@@ -23,7 +23,7 @@ interface ForgetOptions extends OutputOptions {
 }
 
 const POLL_MS = 500
-/** A worker looks between two steps, and a step may be a whole evaluation. */
+/** A worker checks for tasks between two steps, and a step may be a whole evaluation. */
 const WAIT_MS = 120_000
 
 const selectionOf = ({ record, tenant, user }: ForgetOptions): Selection => ({
@@ -32,14 +32,14 @@ const selectionOf = ({ record, tenant, user }: ForgetOptions): Selection => ({
   ...(user === undefined ? {} : { user }),
 })
 
-/** Waits for the worker of another process. */
+/** Waits until the worker of another process has finished the task. */
 const waitForWorker = async (store: Store, task: string): Promise<void> => {
   const deadline = Date.now() + WAIT_MS
   while ((await readTask(store, task)) !== null && Date.now() < deadline)
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))
 }
 
-/** Does the worker's part here. */
+/** Does the worker's part of the task in this process. */
 const settleHere = async (store: Store, config: Config, task: string): Promise<void> => {
   const learned = (await readTask(store, task))?.learned ?? []
   const isTrained = learned.some(({ trained }) => trained > 0)
@@ -62,7 +62,7 @@ const settleHere = async (store: Store, config: Config, task: string): Promise<v
   }
 }
 
-/** @returns null when a worker runs elsewhere */
+/** @returns null when a worker runs in another process */
 const lockWorker = (dataDir: string): Promise<(() => Promise<void>) | null> =>
   lockDataDir(dataDir, 'worker').catch((error: unknown) => {
     if (toAppError(error).code === 'conflict') return null
@@ -84,21 +84,21 @@ const learnedTable = ({ learned }: ForgetReport): string =>
       row.id,
       row.templateVersion,
       row.state,
-      String(row.trained),
-      String(row.heldOut),
+      row.trained,
+      row.heldOut,
       row.loras.join(' '),
     ]),
   ])
 
 const summary = ({ dryRun, records, bodies, learned }: ForgetReport): string => {
-  if (dryRun) return `${records} records would be forgotten`
-  if (records === 0 && learned.length === 0) return 'nothing fits: nothing was forgotten'
-  return `${records} records with ${bodies} bodies are forgotten; running totals stay, numbers without text`
+  if (dryRun) return `${records} records would be deleted`
+  if (records === 0 && learned.length === 0) return 'no record matches: nothing was deleted'
+  return `${records} records with ${bodies} bodies were deleted; the running totals, which have no text, stay`
 }
 
 const hint = ({ learned, dryRun }: ForgetReport, retire: boolean): string[] => {
   if (dryRun || retire || !learned.some(({ trained }) => trained > 0)) return []
-  return ['what these loras learned stays: --retire takes them back and deletes them']
+  return ['these loras still contain the records: --retire deletes the loras and their routes']
 }
 
 const render = (report: ForgetReport, isDone: boolean, retire: boolean): string =>
@@ -108,7 +108,7 @@ const render = (report: ForgetReport, isDone: boolean, retire: boolean): string 
     ...hint(report, retire),
     ...(isDone
       ? []
-      : [`the worker still has to clean up (${report.task}): it needs to run, with the engine`]),
+      : [`the clean-up is not finished (${report.task}): start the worker with its engine`]),
   ].join('\n')
 
 const forget = (options: ForgetOptions): Promise<void> =>
@@ -133,16 +133,16 @@ const collect = (value: string, values: string[] = []): string[] => [...values, 
 export const forgetCommand = (): Command =>
   new Command('forget')
     .description(
-      'delete records with all that holds their text, and name the loras trained on them; ' +
-        'of several options, records must fit all'
+      'delete records and all copies of their text, and name the loras trained on them; ' +
+        'several options select the records that match all of them'
     )
-    .option('--record <id>', 'a record; repeatable', collect)
+    .option('--record <id>', 'id of a record; repeatable', collect)
     .option('--tenant <hash>', 'all records of a tenant')
     .option(
       '--user <value>',
-      'all records whose request says so in user, safety_identifier or metadata.user_id'
+      'all records with this user, safety_identifier or metadata.user_id in the request'
     )
-    .option('--retire', 'take the routes of these loras back and delete the loras', false)
-    .option('--dry-run', 'only count and name', false)
+    .option('--retire', 'retire the routes of these loras and delete the loras', false)
+    .option('--dry-run', 'report only; delete nothing', false)
     .option('--json', 'print JSON')
     .action(forget)

@@ -1,7 +1,7 @@
 /**
- * Reads chat logs in JSONL into the store, so that a team with a year of logs need not wait. A line
- * is `{messages, response}`, OpenAI's fine-tuning row (the last message is the answer), or
- * `{request, response}` with both bodies. Knows nothing of templates: the worker finds them.
+ * Imports chat logs in JSONL, so that a team with existing logs can start at once. A line is
+ * `{messages, response}`, a fine-tuning row of OpenAI (the last message is the answer), or
+ * `{request, response}` with both bodies. The worker detects templates in them afterwards.
  */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
@@ -41,12 +41,7 @@ const completionOf = (content: string, model: string): ChatCompletion => ({
   created: 0,
   model,
   choices: [
-    {
-      index: 0,
-      message: { role: 'assistant', content },
-      logprobs: null,
-      finish_reason: 'stop',
-    },
+    { index: 0, message: { role: 'assistant', content }, logprobs: null, finish_reason: 'stop' },
   ],
 })
 
@@ -72,10 +67,10 @@ const split = (
 }
 
 /**
- * @param at used when the line has no time of its own
+ * @param options.at the time of a line without `at`, milliseconds since the epoch
  * @throws AppError `invalid-request` when the line is not a chat exchange
  */
-export const recordOfLine = (
+const recordOfLine = (
   text: string,
   options: { tenant: string; model: string; at: number; lineNumber: number }
 ): ExchangeRecord => {
@@ -83,13 +78,16 @@ export const recordOfLine = (
   try {
     line = JSON.parse(text) as ImportLine
   } catch {
-    throw new AppError('invalid-request', `line ${options.lineNumber} is not JSON`)
+    throw new AppError('invalid-request', `line ${options.lineNumber} is not valid JSON`)
   }
   const { request, response } = split(line, options.model)
   if (!Array.isArray(request.messages) || request.messages.length === 0)
-    throw new AppError('invalid-request', `line ${options.lineNumber} has no messages`)
+    throw new AppError(
+      'invalid-request',
+      `line ${options.lineNumber} has no messages: see promptintern import --help`
+    )
   return {
-    // the same file imported twice adds nothing
+    // a second import of the same file adds no records
     id: createHash('sha256')
       .update(`${options.tenant}\n${options.lineNumber}\n${text}`)
       .digest('hex')
@@ -114,12 +112,12 @@ const credentialOf = (name: string): string => {
   if (key === undefined || key === '')
     throw new AppError(
       'invalid-config',
-      `${name} is empty: logs belong to the tenant of the API key that its callers use`
+      `${name} is not set: the log belongs to the tenant of the API key that its callers use`
     )
   return `Bearer ${key}`
 }
 
-/** Tenants as the proxy makes them of its callers' keys. */
+/** Tenants as the proxy derives them from its callers' keys. */
 const tenantsOf = async (store: Store, { access, proxy, dataDir }: Config): Promise<Tenants> => {
   if (access === 'keys') {
     const keys = compileKeyTable(await store.keys.list())
@@ -133,7 +131,7 @@ const importFile = (path: string, options: ImportOptions): Promise<void> =>
   withStore(async (store, config) => {
     const tenants = await tenantsOf(store, config)
     const tenant = tenants.of({ rawHeaders: ['authorization', credentialOf(options.keyEnv)] })
-    const progress = createProgress(process.stderr.isTTY === true)
+    const progress = createProgress()
     const { size } = await stat(path)
     let batch: ExchangeRecord[] = []
     let lineNumber = 0
@@ -156,13 +154,13 @@ const importFile = (path: string, options: ImportOptions): Promise<void> =>
 
 export const importCommand = (): Command =>
   new Command('import')
-    .description('read chat logs in JSONL into the log')
+    .description('import chat logs in JSONL into the log')
     .argument('<file>', 'JSONL: {messages, response}, {request, response} or fine-tuning rows')
     .option(
       '--key-env <name>',
-      'environment variable with the API key its callers use',
+      'environment variable with the API key that the callers use',
       'OPENAI_API_KEY'
     )
-    .option('--model <name>', 'model that callers ask for, where a line names none', 'gpt-4o-mini')
+    .option('--model <name>', 'model of lines that name none', 'gpt-4o-mini')
     .option('--json', 'print JSON')
     .action(importFile)

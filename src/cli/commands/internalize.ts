@@ -22,7 +22,10 @@ const POLL_MS = 500
 const beginOrResume = async (deps: WorkerDeps, version: string): Promise<string> => {
   const template = await deps.store.templates.get(version)
   if (template === null)
-    throw new AppError('not-found', `no template ${version}: see promptintern detect`)
+    throw new AppError(
+      'not-found',
+      `no template ${version}: promptintern detect lists the templates`
+    )
   const active = (await deps.store.internalizations.list()).find(
     (row) => row.templateVersion === version && WORKING.has(row.state.name)
   )
@@ -55,7 +58,7 @@ const show = async (
 }
 
 const runToEnd = async (deps: WorkerDeps, id: string): Promise<Internalization> => {
-  const progress = createProgress(process.stderr.isTTY === true)
+  const progress = createProgress()
   try {
     for (;;) {
       const row = (await deps.store.internalizations.get(id))!
@@ -79,14 +82,14 @@ const internalize = (version: string, options: OutputOptions): Promise<void> =>
       if (verdict !== null) print(verdictText(verdict))
       else if (state.name === 'rejected') print(state.reason)
       else if (state.name === 'failed') print(state.cause)
-      if (state.name === 'approval') print(`approve it with: promptintern promote ${id}`)
+      if (state.name === 'approval') print(`to approve it, run: promptintern promote ${id}`)
     },
     { engine: 'needed' }
   )
 
 export const internalizeCommand = (): Command =>
   new Command('internalize')
-    .description('train and judge one template now, or go on where it stopped')
+    .description('train and evaluate one template now, or resume where it stopped')
     .argument('<template>', 'template version')
     .option('--json', 'print JSON')
     .action(internalize)

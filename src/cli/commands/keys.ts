@@ -1,11 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import {
-  BUDGET_PERIODS,
-  firstDayOf,
-  type Budget,
-  type BudgetPeriod,
-} from '../../core/keys/budget.ts'
+import { BUDGET_PERIODS, type Budget, type BudgetPeriod } from '../../core/keys/budget.ts'
 import {
   hashOfSecret,
   isMetered,
@@ -15,9 +10,9 @@ import {
   tenantOfLabel,
   type IssuedKey,
   type KeyLimits,
-  type Spend,
 } from '../../core/keys/issued-key.ts'
 import { AppError } from '../../errors.ts'
+import { readSpend } from '../../server/issued-access.ts'
 import type { Store } from '../../store/store.ts'
 import { withStore } from '../context.ts'
 import { print, table, type OutputOptions } from '../output.ts'
@@ -51,7 +46,7 @@ const modelNames = (text: string): string[] => {
     .split(',')
     .map((name) => name.trim())
     .filter((name) => name !== '')
-  if (names.length === 0) throw new InvalidArgumentError('It names no model.')
+  if (names.length === 0) throw new InvalidArgumentError('It must name at least one model.')
   return names
 }
 
@@ -62,7 +57,7 @@ const tenantLabel = (text: string): string => {
 
 const budgetOf = ({ budgetUsd, budgetPeriod }: CreateOptions): Budget | null => {
   if ((budgetUsd === undefined) !== (budgetPeriod === undefined))
-    throw new AppError('invalid-request', '--budget-usd and --budget-period go together')
+    throw new AppError('invalid-request', '--budget-usd and --budget-period need each other')
   return budgetUsd === undefined || budgetPeriod === undefined
     ? null
     : { usd: budgetUsd, period: budgetPeriod }
@@ -75,7 +70,7 @@ const limitsOf = (options: CreateOptions): KeyLimits => ({
   budget: budgetOf(options),
 })
 
-/** What may be shown of a key: all but its hash. */
+/** The fields of a key that may be shown: all but its hash. */
 const shown = ({ hash: _hash, ...key }: IssuedKey): Omit<IssuedKey, 'hash'> => key
 
 const create = (options: CreateOptions): Promise<void> =>
@@ -93,30 +88,24 @@ const create = (options: CreateOptions): Promise<void> =>
     }
     await store.keys.create(key)
     if (access === 'forward')
-      process.stderr.write('note: keys are asked for when ACCESS=keys; now it is forward\n')
+      process.stderr.write(
+        'note: ACCESS is forward; the proxy requires keys only with ACCESS=keys\n'
+      )
     if (options.json) return print({ ...shown(key), secret })
-    print(`${id}\n${secret}\nThe second line is the key. It is not kept and cannot be shown again.`)
+    print(
+      `${id}\n${secret}\nThe second line is the key. It is not stored and cannot be shown again.`
+    )
   })
 
-const NOTHING_SPENT: Spend = { requests: 0, tokens: 0, usd: 0 }
-
 const listed = async (store: Store, now: number) => {
-  const inAll = await store.keys.spend(0)
-  const byPeriod = new Map(
-    await Promise.all(
-      BUDGET_PERIODS.map(
-        async (period) => [period, await store.keys.spend(firstDayOf(period, now))] as const
-      )
-    )
-  )
+  const spend = await readSpend(store, now)
   return (await store.keys.list()).map((key) => {
     const { budget } = key.limits
-    const inPeriod = budget && byPeriod.get(budget.period)
     return {
       ...shown(key),
-      // of others nobody counts
-      spent: isMetered(key) ? (inAll.get(key.id) ?? NOTHING_SPENT) : null,
-      budgetSpentUsd: budget && (inPeriod?.get(key.id)?.usd ?? 0),
+      // the proxy does not count the spend of other keys
+      spent: isMetered(key) ? spend(key.id, 'total') : null,
+      budgetSpentUsd: budget && spend(key.id, budget.period).usd,
     }
   })
 }
@@ -168,23 +157,31 @@ const revoke = (id: string, options: OutputOptions): Promise<void> =>
 
 export const keysCommand = (): Command =>
   new Command('keys')
-    .description('keys that callers present with ACCESS=keys')
+    .description('issue, list and revoke the keys that callers need with ACCESS=keys')
     .helpCommand(false)
     .addCommand(
       new Command('create')
-        .description('issue a key; it is shown this once')
-        .requiredOption('--name <text>', 'for people')
+        .description('issue a key, which is shown only once')
+        .requiredOption('--name <text>', 'label for people')
         .option(
           '--tenant <label>',
-          'keys of one tenant share templates (default: its own)',
+          'keys of the same tenant share templates (default: a tenant of its own)',
           tenantLabel
         )
-        .option('--models <names>', 'models it may use, such as gpt-4o-mini,o4*', modelNames)
-        .option('--requests-per-minute <count>', 'limit', count)
-        .option('--tokens-per-minute <count>', 'limit on prompt and answer together', count)
-        .option('--budget-usd <amount>', 'limit on what it may spend at the upstream', dollars)
+        .option(
+          '--models <names>',
+          'models that the key may use, such as gpt-4o-mini,o4*',
+          modelNames
+        )
+        .option('--requests-per-minute <count>', 'limit of requests', count)
+        .option(
+          '--tokens-per-minute <count>',
+          'limit of tokens of prompt and answer together',
+          count
+        )
+        .option('--budget-usd <amount>', 'limit of the spend at the upstream', dollars)
         .addOption(
-          new Option('--budget-period <period>', 'what the budget is for, in UTC').choices(
+          new Option('--budget-period <period>', 'period of the budget, in UTC').choices(
             BUDGET_PERIODS
           )
         )
@@ -193,14 +190,14 @@ export const keysCommand = (): Command =>
     )
     .addCommand(
       new Command('list')
-        .description('keys with their limits and what they spent; never the secrets')
+        .description('list the keys with limits and spend, without the secrets')
         .option('--json', 'print JSON')
         .action(list)
     )
     .addCommand(
       new Command('revoke')
-        .description('a running proxy refuses the key within two seconds')
-        .argument('<key>', 'its id')
+        .description('revoke a key; running proxies refuse it within two seconds')
+        .argument('<key>', 'id of the key')
         .option('--json', 'print JSON')
         .action(revoke)
     )

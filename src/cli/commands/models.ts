@@ -13,7 +13,7 @@ const RETRY_MS = 1000
 
 const modelsDir = (): string => join(parseConfig(process.env).dataDir, 'models')
 
-/** Complete models that were pulled: GGUF files and folders with weights. */
+/** Models that were pulled completely: GGUF files, and folders with weights. */
 const pulledModels = (folder: string): string[] => {
   if (!existsSync(folder)) return []
   return readdirSync(folder).flatMap((name) => {
@@ -60,10 +60,13 @@ const requestOf = (wanted: string, revision: string): PullRequest => {
   if (known === undefined && !name.includes('/'))
     throw new AppError(
       'not-found',
-      `no model is called ${name}; give owner/name of the hub, or one of ${KNOWN_MODELS.map((model) => model.name).join(', ')}`
+      `unknown model ${name}: give owner/name of the hub, or one of ${KNOWN_MODELS.map((model) => model.name).join(', ')}`
     )
   if (known?.repository === null)
-    throw new AppError('invalid-request', `${name} ships with the package: see models list`)
+    throw new AppError(
+      'invalid-request',
+      `${name} ships with the package: promptintern models list shows its path`
+    )
   return { repository: known?.repository ?? name, revision, ggufFile }
 }
 
@@ -73,7 +76,7 @@ const pull = async (
 ): Promise<void> => {
   const request = requestOf(wanted, revision)
   const { hub } = parseConfig(process.env)
-  const progress = createProgress(process.stderr.isTTY === true)
+  const progress = createProgress()
   const path = await pullModel(request, {
     hub: { ...hub, fetch, timeoutMs: HUB_TIMEOUT_MS },
     modelsDir: modelsDir(),
@@ -96,32 +99,34 @@ const check = async (path: string, options: OutputOptions): Promise<void> => {
       ['context', `${found.contextTokens} tokens`],
       ['vocabulary', `${found.vocabulary} tokens`],
       ['fingerprint', found.fingerprint.slice(0, 16)],
-      ['says first', `${JSON.stringify(found.firstToken)} (${found.firstLogprob.toFixed(2)})`],
+      ['first token', `${JSON.stringify(found.firstToken)} (${found.firstLogprob.toFixed(2)})`],
     ])
   )
 }
 
 export const modelsCommand = (): Command =>
   new Command('models')
-    .description('base models of the embedded engine: which there are, bring one here, check one')
+    .description('list, download and check base models of the embedded engine')
     .helpCommand(false)
     .addCommand(
       new Command('list')
-        .description('models that are known to run, and those that are here')
+        .description('list the supported models and the downloaded ones')
         .option('--json', 'print JSON')
         .action(list)
     )
     .addCommand(
       new Command('pull')
-        .description('bring a model from the Hugging Face hub; goes on where it was cut off')
-        .argument('<model>', 'a name of the list, owner/name, or owner/name:file.gguf')
+        .description(
+          'download a model from the Hugging Face hub, or resume an interrupted download'
+        )
+        .argument('<model>', 'a name of models list, owner/name, or owner/name:file.gguf')
         .option('--revision <name>', 'branch, tag or commit', 'main')
         .option('--json', 'print JSON')
         .action(pull)
     )
     .addCommand(
       new Command('check')
-        .description('load a model and ask it for one token, or say what is wrong with it')
+        .description('load a model and generate one token, or report the reason why it fails')
         .argument('<path>', 'a GGUF file or a Hugging Face folder')
         .option('--json', 'print JSON')
         .action(check)

@@ -1,14 +1,11 @@
 import { Command } from 'commander'
-import { AppError } from '../../errors.ts'
 import { goLive } from '../../lifecycle/promote.ts'
-import { withStore } from '../context.ts'
+import { internalizationOf, withStore } from '../context.ts'
 import { print, type OutputOptions } from '../output.ts'
 
 const promote = (id: string, options: OutputOptions): Promise<void> =>
   withStore(async (store, config) => {
-    const internalization = await store.internalizations.get(id)
-    if (internalization === null) throw new AppError('not-found', `no internalization ${id}`)
-    const live = await goLive(store, internalization, {
+    const live = await goLive(store, await internalizationOf(store, id), {
       by: 'cli',
       now: Date.now(),
       trafficShare: config.internalize.trafficShare,
@@ -19,7 +16,9 @@ const promote = (id: string, options: OutputOptions): Promise<void> =>
 
 export const promoteCommand = (): Command =>
   new Command('promote')
-    .description('let an internalization that passed the gate answer requests, within two seconds')
-    .argument('<internalization>', 'its id')
+    .description(
+      'make an internalization that passed the gate live; it takes effect within two seconds'
+    )
+    .argument('<internalization>', 'id of the internalization')
     .option('--json', 'print JSON')
     .action(promote)

@@ -22,8 +22,8 @@ const rollback = (version: string, options: RollbackOptions): Promise<void> =>
 
 export const rollbackCommand = (): Command =>
   new Command('rollback')
-    .description('take a live template back; running proxies follow within two seconds')
+    .description('retire the live lora of a template; it takes effect within two seconds')
     .argument('<template>', 'template version')
-    .option('--reason <text>', 'kept in the history', 'rolled back by hand')
+    .option('--reason <text>', 'stored in the history', 'rolled back by hand')
     .option('--json', 'print JSON')
     .action(rollback)

@@ -26,7 +26,7 @@ const reportText = ({ templates, usd, unpricedAnswers, ...hours }: SavingsReport
   const answered = templates.reduce((sum, row) => sum + row.answered, 0)
   const engine =
     hours.engineUsdPerHour === null
-      ? 'ENGINE_USD_PER_HOUR is not set, so the engine counts nothing'
+      ? 'ENGINE_USD_PER_HOUR is not set, so the engine counts as free'
       : `engine: ${hours.engineHours.toFixed(1)} h live and ${hours.trainingHours.toFixed(1)} h of training at ${dollars(hours.engineUsdPerHour)}`
   return [
     table([
@@ -41,11 +41,11 @@ const reportText = ({ templates, usd, unpricedAnswers, ...hours }: SavingsReport
         'training',
         'net',
       ],
-      ...templates.map((row) => [row.version, String(row.answered), ...dollarCells(row.usd)]),
-      ['all', String(answered), ...dollarCells(usd)],
+      ...templates.map((row) => [row.version, row.answered, ...dollarCells(row.usd)]),
+      ['all', answered, ...dollarCells(usd)],
     ]),
     engine,
-    ...(unpricedAnswers > 0 ? [`${unpricedAnswers} answers have no price and count nothing`] : []),
+    ...(unpricedAnswers > 0 ? [`${unpricedAnswers} answers have no price and count as zero`] : []),
   ].join('\n')
 }
 
@@ -53,7 +53,7 @@ interface Forecasted extends TemplateEconomics {
   version: string
 }
 
-/** One line a template, and its remarks below. */
+/** One line per template, followed by its remarks. */
 const forecastText = (rows: Forecasted[]): string =>
   rows
     .flatMap(({ version, verdict, reason, remarks }) => [
@@ -82,6 +82,6 @@ const savings = (options: OutputOptions): Promise<void> =>
 
 export const savingsCommand = (): Command =>
   new Command('savings')
-    .description('what was saved so far, gross and net, and whether each template pays')
+    .description('savings so far, gross and net, and whether each template pays')
     .option('--json', 'print JSON')
     .action(savings)

@@ -10,7 +10,7 @@ const stopSignal = (): Promise<void> =>
 
 const serve = async (options: { worker: boolean }): Promise<void> => {
   const server = await startServer(parseConfig(process.env), { worker: options.worker })
-  // not before: what goes wrong while it starts ends the process with code 1
+  // not earlier: an error during the start must end the process with code 1
   process.on('uncaughtException', server.onUncaught)
   await stopSignal()
   await server.close()
@@ -18,6 +18,6 @@ const serve = async (options: { worker: boolean }): Promise<void> => {
 
 export const serveCommand = (): Command =>
   new Command('serve')
-    .description('run the proxy, and the worker beside it')
-    .option('--no-worker', 'proxy and admin API only; run `promptintern worker` elsewhere')
+    .description('run the proxy and the worker')
+    .option('--no-worker', 'run only proxy and admin API; run `promptintern worker` separately')
     .action(serve)

@@ -22,7 +22,7 @@ const stateText = (state: Internalization['state']): string => {
   }
 }
 
-/** Of what is answered, with its lower bound; and the slice that agrees least. */
+/** Agreement of the answered rows with its lower bound, and the slice with the least agreement. */
 const agreementText = ({
   threshold,
   agreementAnswered,
@@ -36,9 +36,10 @@ const agreementText = ({
     ? own
     : `${own}, ${worst.slice}: ${percent(worst.agreement)} of ${worst.rows}`
 }
+
 const PAYS: Record<Verdict, string> = { pays: 'yes', 'does-not-pay': 'no', unknown: 'unknown' }
 
-/** so many of the newest records are looked at for the tenants */
+/** number of the newest records from which the tenants are listed */
 const TENANT_RECORDS = 1000
 
 interface TenantRow {
@@ -47,7 +48,7 @@ interface TenantRow {
   lastSeen: string
 }
 
-/** Who sends: the hashes that CAPTURE_TENANTS, CAPTURE_EXCEPT and forget take. */
+/** The recent tenants, as CAPTURE_TENANTS, CAPTURE_EXCEPT and `forget` take them. */
 const recentTenants = async (store: Store): Promise<TenantRow[]> => {
   const newest = await store.records.list({ order: 'desc', limit: TENANT_RECORDS, bodies: false })
   const tenants = new Map<string, TenantRow>()
@@ -113,9 +114,9 @@ const status = (options: OutputOptions): Promise<void> =>
           return [
             row.version,
             row.tenant,
-            String(row.requests),
-            String(row.answered),
-            String(row.promptTokensSaved),
+            row.requests,
+            row.answered,
+            row.promptTokensSaved,
             newest === undefined ? 'watching' : stateText(newest.state),
             winner === undefined ? '' : percent(winner.coverage),
             winner === undefined ? '' : agreementText(winner),
@@ -128,13 +129,15 @@ const status = (options: OutputOptions): Promise<void> =>
     print(
       table([
         ['tenant', `of the newest ${TENANT_RECORDS} records`, 'last seen'],
-        ...tenants.map(({ tenant, records, lastSeen }) => [tenant, String(records), lastSeen]),
+        ...tenants.map(({ tenant, records, lastSeen }) => [tenant, records, lastSeen]),
       ])
     )
   })
 
 export const statusCommand = (): Command =>
   new Command('status')
-    .description('templates, their internalizations, routes and savings; tenants by hash')
+    .description(
+      'show templates with their internalizations, routes and savings, and recent tenants'
+    )
     .option('--json', 'print JSON')
     .action(status)

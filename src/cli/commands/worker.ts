@@ -2,14 +2,14 @@ import { Command } from 'commander'
 import { createWorker } from '../../worker/worker.ts'
 import { withWorker } from '../context.ts'
 
-/** Aborts on SIGTERM, SIGINT and when a parent that forked this process goes away. */
+/** Aborts on SIGTERM, on SIGINT, and when the parent that forked this process exits. */
 const stopSignal = (): AbortSignal => {
   const controller = new AbortController()
   const stop = (): void => controller.abort()
   process.once('SIGTERM', stop)
   process.once('SIGINT', stop)
   process.once('disconnect', stop)
-  // the channel to the parent must not keep a worker alive that has nothing left to do
+  // the channel to the parent must not keep a worker alive that has finished
   process.channel?.unref()
   return controller.signal
 }
@@ -22,5 +22,5 @@ const work = (): Promise<void> =>
 
 export const workerCommand = (): Command =>
   new Command('worker')
-    .description('run the background half alone: detect, internalize, evaluate, promote')
+    .description('run only the background work: detect, internalize, evaluate, promote')
     .action(work)

@@ -1,6 +1,6 @@
 /** The operator's commands for the engine's machine, as the worker runs them. */
 import type { Config, EngineMachine } from '../../config/config.ts'
-import { maskSecrets } from '../../mask-secrets.ts'
+import { maskSecrets } from '../../fault-log.ts'
 import { runShell } from '../../process/shell-command.ts'
 import type { EngineCommand, EngineCommands } from '../deps.ts'
 

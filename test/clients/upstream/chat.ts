@@ -1,52 +1,79 @@
-/** Chat completions of the mock: what is said follows from what was asked. */
+/** Chat completions of the mock: the answer repeats the request. */
 import type OpenAI from 'openai'
-import { chatRequest, type ChatRequest } from './chat-request.ts'
-import { instanceOf } from './instance.ts'
-import { requireModel } from './models.ts'
-import { CREATED, eventStream, json, jsonBody, type Answer, type Call } from './wire.ts'
+import { requireModel } from './rest.ts'
+import { bodyOf, CREATED, eventStream, json, type Endpoint } from './wire.ts'
 
 type Chunk = OpenAI.ChatCompletionChunk
 type ToolCall = OpenAI.ChatCompletionMessageFunctionToolCall
+
+export interface Schema {
+  type?: string
+  enum?: unknown[]
+  properties?: Record<string, Schema>
+  items?: Schema
+}
+
+interface Part {
+  type: string
+  text: string
+  image_url: { url: string }
+  input_audio: { data: string; format: string }
+}
+
+interface ChatRequest {
+  model: string
+  messages: { role: string; content: string | Part[] | null }[]
+  stream?: boolean
+  stream_options?: { include_usage?: boolean }
+  tools?: { function: { name: string; parameters?: Schema } }[]
+  response_format?: { json_schema?: { schema: Schema } }
+  n?: number
+  logprobs?: boolean
+  top_logprobs?: number
+}
 
 interface Said {
   content: string | null
   toolCalls: ToolCall[]
 }
 
-/** A word with the blank before it; joined they give the text back. */
+/** A value that the schema allows. */
+export const instanceOf = ({ type, enum: values, properties = {}, items }: Schema): unknown => {
+  if (values !== undefined) return values[0]
+  if (type === 'array') return [instanceOf(items!)]
+  if (type === 'boolean') return true
+  if (type === 'integer') return 7
+  if (type !== 'object') return 'Zürich – 苏黎世'
+  const entries = Object.entries(properties)
+  return Object.fromEntries(entries.map(([name, property]) => [name, instanceOf(property)]))
+}
+
+/** Words with the blanks before them; joined they give the text. */
 export const tokensOf = (text: string): string[] => text.match(/\s*\S+|\s+$/g) ?? []
 
-const heard = (content: ChatRequest['messages'][number]['content']): string => {
-  if (typeof content === 'string') return content
-  return (content ?? [])
-    .map((part) => {
-      if (part.type === 'text') return part.text
-      if (part.type === 'image_url') return `[image of ${part.image_url.url.length} characters]`
-      return `[${part.input_audio.format} of ${part.input_audio.data.length} characters]`
-    })
-    .join(' ')
+const partText = ({ type, text, image_url: image, input_audio: audio }: Part): string => {
+  if (type === 'text') return text
+  if (type === 'image_url') return `[image of ${image.url.length} characters]`
+  return `[${audio.format} of ${audio.data.length} characters]`
 }
 
-const calledTools = (request: ChatRequest): ToolCall[] => {
-  const { tools = [], tool_choice: choice = 'auto', parallel_tool_calls: parallel = true } = request
-  const isAnswered = request.messages.at(-1)!.role === 'tool'
-  if (choice === 'none' || isAnswered) return []
-  const wanted =
-    typeof choice === 'object'
-      ? tools.filter((tool) => tool.function.name === choice.function.name)
-      : tools.slice(0, parallel ? tools.length : 1)
-  return wanted.map(({ function: { name, parameters = {} } }, index) => ({
-    id: `call_${name}_${index}`,
-    type: 'function',
-    function: { name, arguments: JSON.stringify(instanceOf(parameters)) },
-  }))
-}
+const contentText = (content: string | Part[] | null): string =>
+  typeof content === 'string' ? content : (content ?? []).map(partText).join(' ')
 
-const textOf = (request: ChatRequest, choice: number): string => {
-  const { messages, response_format: format } = request
-  if (format?.type === 'json_schema') return JSON.stringify(instanceOf(format.json_schema.schema))
-  if (format?.type === 'json_object') return JSON.stringify({ choice })
-  const said = messages.map((message) => `${message.role}: ${heard(message.content)}`).join(' | ')
+/** Calls every tool, unless the last message is the result of a call. */
+const calledTools = ({ messages, tools = [] }: ChatRequest): ToolCall[] =>
+  messages.at(-1)!.role === 'tool'
+    ? []
+    : tools.map(({ function: { name, parameters = {} } }, index) => ({
+        id: `call_${name}_${index}`,
+        type: 'function',
+        function: { name, arguments: JSON.stringify(instanceOf(parameters)) },
+      }))
+
+const textOf = ({ messages, response_format }: ChatRequest, choice: number): string => {
+  const schema = response_format?.json_schema?.schema
+  if (schema !== undefined) return JSON.stringify(instanceOf(schema))
+  const said = messages.map(({ role, content }) => `${role}: ${contentText(content)}`).join(' | ')
   return `Choice ${choice} – 回答 🙂 to ${said}`
 }
 
@@ -157,8 +184,8 @@ const chunksOf = (request: ChatRequest): Chunk[] => {
   ]
 }
 
-export const createChatCompletion = (call: Call): Answer => {
-  const request = jsonBody(chatRequest, call)
+export const createChatCompletion: Endpoint = (call) => {
+  const request = bodyOf<ChatRequest>(call)
   requireModel(request.model)
   if (request.stream !== true) return json(completionOf(request))
   const events = chunksOf(request).map((chunk): [null, unknown] => [null, chunk])

@@ -1,0 +1,227 @@
+/**
+ * The environment variables: their types, defaults and limits, as text in and values out. Pure; every
+ * mistake is reported at once. Every key has a row in docs/configuration.md, which a test checks.
+ */
+import { z } from 'zod'
+import { DETECTOR_NAMES } from '../core/log/redact.ts'
+import { AppError } from '../errors.ts'
+
+/** Userinfo, a query or a fragment, also when it is empty. */
+const EXTRAS = /^[^/]*\/\/[^/?#]*@|[?#]/
+
+/**
+ * Base URLs of the configuration: scheme, host, port and path, without slashes at the end. Userinfo and a query are
+ * refused: they would be dropped from requests, and every log of the URL would show a password in them.
+ * The error message does not repeat the URL.
+ * @param keyPlace the setting in which a key belongs
+ */
+export const baseUrlSchema = (keyPlace: string) =>
+  z
+    .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+    .refine(
+      (text) => !EXTRAS.test(text),
+      `must have no user, password, query or fragment; a key belongs in ${keyPlace}`
+    )
+    .transform((text) => text.replace(/\/+$/, ''))
+
+const flag = (fallback: boolean) =>
+  z
+    .enum(['true', 'false'])
+    .default(fallback ? 'true' : 'false')
+    .transform((value) => value === 'true')
+
+const whole = (fallback: number, min = 0) => z.coerce.number().int().min(min).default(fallback)
+const share = (fallback: number) => z.coerce.number().min(0).max(1).default(fallback)
+const optional = z
+  .string()
+  .optional()
+  .transform((value) => (value === undefined || value === '' ? null : value))
+
+/** Separated by commas. */
+const names = z
+  .string()
+  .default('')
+  .transform((value) =>
+    value
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== '')
+  )
+
+/** Of headers and of query parameters. */
+const credentialNames = names
+  .transform((list) => list.map((name) => name.toLowerCase()))
+  .pipe(z.array(z.string().regex(/^[!#$%&'*+.^_`|~\w-]+$/, 'is not a valid header name')))
+
+const detectors = names.pipe(z.array(z.enum(DETECTOR_NAMES)))
+
+const tenants = names.pipe(
+  z.array(
+    z
+      .string()
+      .regex(
+        /^(?:[0-9a-f]{32}|issued:[\w.-]{1,64})$/,
+        'must be 32 hex digits, or issued: and a label, as promptintern status lists them'
+      )
+  )
+)
+
+/** A pattern that matches the empty string would match between any two characters. */
+const isPattern = (source: string): boolean => {
+  try {
+    return !new RegExp(source, 'u').test('')
+  } catch {
+    return false
+  }
+}
+
+/** Regular expressions by label, as a JSON object. */
+const patterns = z
+  .string()
+  .default('{}')
+  .transform((value, context) => {
+    try {
+      return JSON.parse(value) as unknown
+    } catch {
+      context.addIssue('is not JSON')
+      return z.NEVER
+    }
+  })
+  .pipe(
+    z.record(
+      z.string(),
+      z
+        .string()
+        .refine(isPattern, 'must be a regular expression that does not match the empty string')
+    )
+  )
+  .refine(
+    (record) => Object.keys(record).every((label) => /^[A-Z][A-Z_]*$/.test(label)),
+    'labels must be capital letters and underscores'
+  )
+
+const SCHEMA = z.object({
+  HOST: z.string().default('127.0.0.1'),
+  PORT: whole(8787).pipe(z.number().max(65535)),
+  DATA_DIR: z.string().default('./data'),
+  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  MAX_CONNECTIONS: whole(16_384, 1),
+  MAX_IN_FLIGHT_REQUESTS: whole(10_000, 1),
+  SHED_DELAY_MS: whole(500),
+  DRAIN_SECONDS: z.coerce.number().min(0).default(60),
+  ADMIN_TOKEN: optional,
+
+  UPSTREAM_BASE_URL: baseUrlSchema('UPSTREAM_API_KEY').default('https://api.openai.com/v1'),
+  UPSTREAM_API_KEY: optional,
+  ACCESS: z.enum(['forward', 'keys']).default('forward'),
+  UPSTREAM_TIMEOUT_SECONDS: whole(600, 1),
+  UPSTREAMS_FILE: optional,
+  RETRY_AFTER_MAX_SECONDS: z.coerce.number().min(0).default(0),
+  MAX_BODY_BYTES: whole(32 * 2 ** 20, 1024),
+  MAX_IN_FLIGHT_BYTES: whole(256 * 2 ** 20, 1024),
+  LOG_QUEUE_MAX_BYTES: whole(64 * 2 ** 20, 1024),
+  KEEP_ALIVE_SECONDS: z.coerce.number().min(0).default(0),
+  STREAM_USAGE: z.enum(['as-asked', 'always']).default('as-asked'),
+  CAPTURE_MAX_BYTES: whole(4 * 2 ** 20, 1024),
+  TENANT_SECRET: optional,
+  CREDENTIAL_TTL_SECONDS: whole(3600, 1),
+  CREDENTIAL_NAMES: credentialNames,
+  PRICES_FILE: optional,
+  ESTIMATE_USAGE: flag(true),
+  OTEL_EXPORTER_OTLP_ENDPOINT: optional.pipe(
+    baseUrlSchema('OTEL_EXPORTER_OTLP_HEADERS').nullable()
+  ),
+  OTEL_SERVICE_NAME: z.string().default('promptintern-proxy'),
+  CAPTURE_SHARE: share(1),
+  CAPTURE_TENANTS: tenants,
+  CAPTURE_EXCEPT: tenants,
+  REDACT: detectors,
+  REDACT_PATTERNS: patterns,
+  BODY_RETENTION_DAYS: whole(30, 1),
+  RECORD_RETENTION_DAYS: whole(365, 1),
+
+  ENGINE: z.enum(['none', 'onnx', 'fake', 'http']).default('none'),
+  MODEL_PATH: optional,
+  ENGINE_URL: optional.pipe(baseUrlSchema('ENGINE_TOKEN').nullable()),
+  ENGINE_TOKEN: optional,
+  ENGINE_START_COMMAND: optional,
+  ENGINE_STOP_COMMAND: optional,
+  ENGINE_START_MINUTES: z.coerce.number().positive().default(10),
+  ENGINE_IDLE_MINUTES: z.coerce.number().min(0).default(15),
+  ENGINE_THREADS: whole(0),
+  ENGINE_USD_PER_HOUR: optional
+    .transform((value) => (value === null ? null : Number(value)))
+    .pipe(z.number().min(0).nullable()),
+  HF_ENDPOINT: baseUrlSchema('HF_TOKEN').default('https://huggingface.co'),
+  HF_TOKEN: optional,
+  ADAPTED_TIMEOUT_MS: whole(10_000, 1),
+  ECHO_MODEL: flag(false),
+  TRAFFIC_SHARE: share(1),
+
+  DETECT_MIN_SESSIONS: whole(30, 2),
+  AUTO_INTERNALIZE: flag(true),
+  AUTO_PROMOTE: flag(false),
+  TRAIN_ROWS: whole(500, 1),
+  HOLDOUT_ROWS: whole(500, 1),
+  TRAIN_MINUTES: z.coerce.number().min(0).default(0),
+  TRAINING_METHOD: z.enum(['auto', 'supervised']).default('auto'),
+  SCHEDULE: z
+    .enum(['linear', 'exponential', 'inverse-exponential', 'single-stage', 'full-prompt'])
+    .default('linear'),
+  STAGES: whole(4, 1),
+  QUERY_ONLY_ARM: flag(true),
+  EXAMPLES: whole(4),
+  SEED: whole(20240702),
+  MARGIN: share(0.05),
+  MIN_COVERAGE: share(0.2),
+  UPSTREAM_REPLAYS: whole(200),
+})
+
+export type Environment = z.infer<typeof SCHEMA>
+
+/** The keys of the environment that the program reads. */
+export const CONFIG_KEYS = Object.keys(SCHEMA.shape)
+
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
+
+/** Mistakes that involve more than one key. */
+const mistakesOf = (env: Environment): string[] => {
+  const checks: [isWrong: boolean, mistake: string][] = [
+    [
+      env.ENGINE === 'onnx' && env.MODEL_PATH === null,
+      'MODEL_PATH: needed with ENGINE=onnx (a GGUF file or a Hugging Face folder)',
+    ],
+    [env.ENGINE === 'http' && env.ENGINE_URL === null, 'ENGINE_URL: needed with ENGINE=http'],
+    [
+      env.ENGINE_START_COMMAND !== null && env.ENGINE !== 'http',
+      'ENGINE_START_COMMAND: only valid with ENGINE=http; it starts the machine of that engine',
+    ],
+    [
+      env.ENGINE_STOP_COMMAND !== null && env.ENGINE_START_COMMAND === null,
+      'ENGINE_STOP_COMMAND: needs ENGINE_START_COMMAND; an engine that was not started is not stopped',
+    ],
+    [
+      env.ACCESS === 'keys' && env.UPSTREAM_API_KEY === null,
+      'UPSTREAM_API_KEY: needed with ACCESS=keys, because callers have no key of the upstream',
+    ],
+    [
+      env.ADMIN_TOKEN === null && !LOOPBACK.has(env.HOST),
+      `ADMIN_TOKEN: needed because HOST (${env.HOST}) is not a loopback address`,
+    ],
+  ]
+  return checks.filter(([isWrong]) => isWrong).map(([, mistake]) => mistake)
+}
+
+/**
+ * @param variables environment variables; unknown ones are ignored
+ * @throws AppError `invalid-config` with one line per mistake in its message
+ */
+export const parseEnvironment = (variables: Record<string, string | undefined>): Environment => {
+  const parsed = SCHEMA.safeParse(variables)
+  const mistakes = parsed.success
+    ? mistakesOf(parsed.data)
+    : parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
+  if (!parsed.success || mistakes.length > 0)
+    throw new AppError('invalid-config', `invalid configuration\n  ${mistakes.join('\n  ')}`)
+  return parsed.data
+}
