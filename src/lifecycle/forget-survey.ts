@@ -1,34 +1,16 @@
-/** What is to be forgotten, before it is: how many records, and what was learned from them. */
-import type { Internalization } from '../core/lifecycle/internalization.ts'
+/** Surveys a selection before it is forgotten: its records, and the internalizations that used them. */
 import type { Selection } from '../core/log/selection.ts'
-import type { LearnedCount } from './forget-task.ts'
 import type { Store } from '../store/store.ts'
+import type { LearnedCount } from './forget-task.ts'
 
 export interface Survey {
   records: number
-  /** versions that the records are tagged with */
+  /** template versions of the records */
   templates: string[]
   learned: LearnedCount[]
 }
 
-/** Record id → the counts that it adds to. */
-type Counters = Map<string, (() => void)[]>
-
-const countersOf = (rows: Internalization[]): { counters: Counters; counts: LearnedCount[] } => {
-  const counters: Counters = new Map()
-  const add = (recordId: string, raise: () => void): void => {
-    counters.set(recordId, [...(counters.get(recordId) ?? []), raise])
-  }
-  const counts = rows.map(({ id, plan }) => {
-    const count = { id, trained: 0, heldOut: 0 }
-    for (const recordId of plan?.trainRecordIds ?? []) add(recordId, () => (count.trained += 1))
-    for (const recordId of plan?.holdoutRecordIds ?? []) add(recordId, () => (count.heldOut += 1))
-    return count
-  })
-  return { counters, counts }
-}
-
-/** A tenant that goes as a whole takes all its templates along, also where no record is left. */
+/** @returns all templates of a tenant that is forgotten as a whole, also those without a record */
 const templatesOf = async (
   store: Store,
   { tenant, user, recordIds }: Selection
@@ -39,7 +21,17 @@ const templatesOf = async (
 }
 
 export const survey = async (store: Store, selection: Selection): Promise<Survey> => {
-  const { counters, counts } = countersOf(await store.internalizations.list())
+  /** record id → raises a count of each internalization that used the record */
+  const counters = new Map<string, (() => void)[]>()
+  const count = (recordIds: readonly string[], raise: () => void): void => {
+    for (const id of recordIds) counters.set(id, [...(counters.get(id) ?? []), raise])
+  }
+  const learned = (await store.internalizations.list()).map(({ id, plan }) => {
+    const counts = { id, trained: 0, heldOut: 0 }
+    count(plan?.trainRecordIds ?? [], () => (counts.trained += 1))
+    count(plan?.holdoutRecordIds ?? [], () => (counts.heldOut += 1))
+    return counts
+  })
   const templates = new Set(await templatesOf(store, selection))
   let records = 0
   for (let after: number | null = 0; after !== null;) {
@@ -49,6 +41,9 @@ export const survey = async (store: Store, selection: Selection): Promise<Survey
     for (const version of page.templateVersions) templates.add(version)
     after = page.next
   }
-  const learned = counts.filter(({ trained, heldOut }) => trained + heldOut > 0)
-  return { records, templates: [...templates], learned }
+  return {
+    records,
+    templates: [...templates],
+    learned: learned.filter(({ trained, heldOut }) => trained + heldOut > 0),
+  }
 }

@@ -1,7 +1,7 @@
 /**
- * Forgetting, as admin API and CLI do it: names what was learned from the records that go, takes it
- * back where that is wanted, deletes the records, and leaves the rest to the worker as a task
- * (`forget-task.ts`). The task is written first, so one that is interrupted is ended by the next.
+ * Forgetting, for admin API and CLI: lists the internalizations that used the selected records, takes
+ * them back on request, deletes the records, and leaves the rest to the worker as a task
+ * (`forget-task.ts`). The task is written first, so the next call can finish an interrupted one.
  */
 import {
   lorasOf,
@@ -27,9 +27,9 @@ import type { Store } from '../store/store.ts'
 
 export interface ForgetRequest {
   selection: Selection
-  /** take back what was trained on the records, and delete its loras */
+  /** take back the internalizations that were trained on the records, and delete their loras */
   retire: boolean
-  /** only count and name */
+  /** only count and list */
   dryRun: boolean
 }
 
@@ -37,10 +37,10 @@ export interface ForgetContext extends PromotionContext {
   newId: () => string
 }
 
-/** An internalization that the records were part of. */
+/** An internalization that used some of the records. */
 export interface Learned extends LearnedCount {
   templateVersion: string
-  /** as it is afterwards */
+  /** after the call */
   state: InternalizationState['name']
   loras: string[]
 }
@@ -51,7 +51,7 @@ export interface ForgetReport {
   /** null in a dry run */
   bodies: number | null
   learned: Learned[]
-  /** what the worker has to do yet; null when there is nothing */
+  /** name of the worker's task; null when there is none */
   task: string | null
 }
 
@@ -65,14 +65,14 @@ const endedState = ({ state }: Internalization, retire: boolean): Internalizatio
     case 'approval':
       return retire ? { name: 'rejected', reason: REASON } : null
     case 'retired':
-      // else a rollback of its successor would bring it back
+      // the reason changes, or a rollback of its successor would bring it back
       return retire ? { name: 'retired', reason: REASON } : null
     default:
       return null
   }
 }
 
-/** What is still learning ends; the rest goes on unless `retire` says otherwise. */
+/** Ends unfinished internalizations, and with `retire` also those that are finished. */
 const takeBack = async (
   store: Store,
   rows: Internalization[],
@@ -89,7 +89,7 @@ const takeBack = async (
     if (state.name === 'live') await rollBack(store, templateVersion, REASON, context)
 }
 
-/** Tasks whose records are not deleted yet: this one ends what they began. */
+/** @returns tasks whose records are not all deleted; the current call finishes their work */
 const interruptedTasks = async (store: Store): Promise<Map<string, ForgetTask>> => {
   const tasks = new Map<string, ForgetTask>()
   for (const name of await forgetTasks(store)) {
@@ -114,9 +114,9 @@ const trainedRows = async (store: Store, counts: LearnedCount[]): Promise<Intern
 }
 
 /**
- * Running totals stay as they are: numbers without text.
- * @throws AppError `invalid-request` when nothing is selected by; `conflict` when another one is
- * begun meanwhile, or the worker has moved an internalization on: to be repeated
+ * Running totals stay, because they have no text. @throws AppError `invalid-request` for an empty
+ * selection; `conflict` when another forgetting begins meanwhile or the worker has changed an
+ * internalization: repeat the call
  */
 export const forget = async (
   store: Store,
@@ -124,7 +124,10 @@ export const forget = async (
   context: ForgetContext
 ): Promise<ForgetReport> => {
   if (isEmptySelection(selection))
-    throw new AppError('invalid-request', 'say what to forget: records, a tenant or a user')
+    throw new AppError(
+      'invalid-request',
+      'the selection is empty: give record ids, a tenant or a user'
+    )
   const found = await survey(store, selection)
   const interrupted = dryRun ? new Map<string, ForgetTask>() : await interruptedTasks(store)
   const task = mergeTasks([...interrupted.values(), { ...found, loras: [] }])
