@@ -6,7 +6,6 @@ import { createHash, type Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
 import {
   openFile,
@@ -20,10 +19,11 @@ export interface DownloadOptions {
   hub: HubOptions
   /** @param bytes of the file that are on the disk */
   onProgress: (bytes: number) => void
-  /** delay before a broken connection is opened again; doubles with each attempt without a byte */
-  retryMs: number
+  sleep: (ms: number) => Promise<unknown>
 }
 
+/** before a broken connection is opened again; doubles with each attempt without a byte */
+const RETRY_MS = 1000
 /** consecutive attempts without a byte */
 const MAX_FAILURES = 4
 
@@ -102,7 +102,7 @@ const fill = async (
           `the hub ended ${file.name} at byte ${now} of ${file.size}: pull it again`
         )
       )
-    await delay(options.retryMs * 2 ** failures)
+    await options.sleep(RETRY_MS * 2 ** failures)
   }
 }
 

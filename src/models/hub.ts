@@ -62,32 +62,42 @@ const unreachable = ({ endpoint }: HubOptions, cause: unknown): AppError =>
     { cause }
   )
 
-const request = async (
-  options: HubOptions,
-  path: string,
-  headers: Record<string, string> = {}
-): Promise<Response> => {
-  const { endpoint, token, timeoutMs } = options
-  const silence = new AbortController()
-  const timer = setTimeout(
-    () => silence.abort(new Error(`no answer within ${timeoutMs} ms`)),
-    timeoutMs
-  )
+/** @throws AppError `hub-unavailable` when the hub fails or does not answer within `timeoutMs` */
+const fromHub = async <T>(options: HubOptions, pending: Promise<T>): Promise<T> => {
+  const { timeoutMs } = options
+  let timer: NodeJS.Timeout | undefined
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`silent for ${timeoutMs} ms`)), timeoutMs)
+  })
   try {
-    return await options.fetch(`${endpoint}${path}`, {
-      headers: {
-        // a compressed body has no ranges
-        'accept-encoding': 'identity',
-        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
-        ...headers,
-      },
-      signal: silence.signal,
-    })
+    return await Promise.race([pending, silence])
   } catch (error) {
     throw unreachable(options, error)
   } finally {
     clearTimeout(timer)
   }
+}
+
+const request = async (
+  options: HubOptions,
+  path: string,
+  headers: Record<string, string> = {}
+): Promise<Response> => {
+  const { endpoint, token } = options
+  const connection = new AbortController()
+  const pending = options.fetch(`${endpoint}${path}`, {
+    headers: {
+      // a compressed body has no ranges
+      'accept-encoding': 'identity',
+      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      ...headers,
+    },
+    signal: connection.signal,
+  })
+  return fromHub(options, pending).catch((error: unknown) => {
+    connection.abort()
+    throw error
+  })
 }
 
 /** The error of an answer other than success, with advice. */
@@ -103,14 +113,13 @@ const refusal = (what: string, { status }: Response, { token }: HubOptions): App
   return new AppError('hub-unavailable', `the hub answered ${status} to ${what}: try again later`)
 }
 
-const checksumOf = ({ blobId, lfs }: z.infer<typeof INFO>['siblings'][number]): Checksum | null => {
-  if (lfs) return { algorithm: 'sha256', hex: lfs.sha256 }
-  return blobId === undefined ? null : { algorithm: 'git-sha1', hex: blobId }
-}
+type Sibling = z.infer<typeof INFO>['siblings'][number]
 
-const fileOf = (sibling: z.infer<typeof INFO>['siblings'][number]): HubFile[] => {
-  const checksum = checksumOf(sibling)
-  return checksum === null ? [] : [{ name: sibling.rfilename, size: sibling.size, checksum }]
+/** @returns no file without a checksum */
+const fileOf = ({ rfilename: name, size, blobId, lfs }: Sibling): HubFile[] => {
+  if (lfs) return [{ name, size, checksum: { algorithm: 'sha256', hex: lfs.sha256 } }]
+  if (blobId === undefined) return []
+  return [{ name, size, checksum: { algorithm: 'git-sha1', hex: blobId } }]
 }
 
 /**
@@ -149,26 +158,14 @@ async function* piecesOf(
   body: ReadableStream<Uint8Array>,
   options: HubOptions
 ): AsyncIterable<Uint8Array> {
-  const { timeoutMs } = options
   const reader = body.getReader()
-  let timer: NodeJS.Timeout | undefined
-  const next = (): ReturnType<typeof reader.read> => {
-    const silence = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no bytes for ${timeoutMs} ms`)), timeoutMs)
-    })
-    return Promise.race([reader.read(), silence]).catch((error: unknown) => {
-      throw unreachable(options, error)
-    })
-  }
   try {
     for (;;) {
-      const { done, value } = await next()
-      clearTimeout(timer)
+      const { done, value } = await fromHub(options, reader.read())
       if (done) return
       yield value
     }
   } finally {
-    clearTimeout(timer)
     // not awaited: it would wait for a connection that hangs
     reader.cancel().catch(() => {})
   }

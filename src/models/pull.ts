@@ -21,7 +21,7 @@ export interface PullOptions {
   /** has one folder per model */
   modelsDir: string
   onProgress: (name: string, bytes: number, total: number) => void
-  retryMs: number
+  sleep: (ms: number) => Promise<unknown>
 }
 
 const WEIGHTS = /^model(-\d+-of-\d+)?\.safetensors$/
@@ -95,7 +95,7 @@ export const pullModel = async (
   for (const file of files)
     await downloadFile(repository, file, folder, {
       hub: options.hub,
-      retryMs: options.retryMs,
+      sleep: options.sleep,
       onProgress: (bytes) => options.onProgress(file.name, bytes, file.size),
     })
   return ggufFile === null ? folder : join(folder, ggufFile)

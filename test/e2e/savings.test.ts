@@ -1,17 +1,17 @@
-/** What a person reads on the command line about money, from a data directory with two days of log. */
-import { execFile } from 'node:child_process'
+/** The figures of `savings` and `status`, from a data directory with two days of log. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { createProgram } from '../../src/cli/program.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import type { RouteOutcome } from '../../src/core/log/record.ts'
 import type { TemplateEconomics } from '../../src/core/cost/template-economics.ts'
 import type { Template } from '../../src/core/template/template.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'
 import type { SavingsReport } from '../../src/savings/savings.ts'
-import { openSqliteStore } from '../../src/store/sqlite/open.ts'
 import { exampleApproved, exampleOutcome, exampleTemplate } from '../fixtures/examples.ts'
+import { openStore } from '../fixtures/local-store.ts'
 import { PROMPT } from '../fixtures/paint-orders.ts'
 import { ORDER_PRICE, ORDER_USD, PRICED_ORDERS } from '../fixtures/priced-orders.ts'
 
@@ -30,12 +30,16 @@ describe('the command line', () => {
   const pricesFile = join(dataDir, 'prices.json')
 
   const cli = async (env: Record<string, string>, ...words: string[]): Promise<string> => {
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      ['--import', 'tsx', 'src/cli.ts', ...words],
-      { env: { ...process.env, DATA_DIR: dataDir, ...env } }
-    )
-    return stdout
+    for (const [name, value] of Object.entries({ DATA_DIR: dataDir, ...env }))
+      vi.stubEnv(name, value)
+    const written = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
+    try {
+      await createProgram().parseAsync(words, { from: 'user' })
+      return written.mock.calls.map(([text]) => text).join('')
+    } finally {
+      written.mockRestore()
+      vi.unstubAllEnvs()
+    }
   }
   const priced = { PRICES_FILE: pricesFile, ENGINE_USD_PER_HOUR: '0.01' }
 
@@ -43,7 +47,7 @@ describe('the command line', () => {
     // a fifth of the model's price for what loras are trained on
     const base = { ...ORDER_PRICE, model: 'base', input: 0.4, cachedInput: 0.2, output: 2 }
     writeFileSync(pricesFile, JSON.stringify([ORDER_PRICE, base]))
-    const store = await openSqliteStore({ dataDir })
+    const store = await openStore({ dataDir })
     await store.templates.upsert([TEMPLATE])
     await store.internalizations.create(exampleApproved('a'))
     await goLive(store, exampleApproved('a'), {
@@ -51,17 +55,13 @@ describe('the command line', () => {
       now: Date.now() - 10 * HOUR_MS,
       trafficShare: 1,
     })
-    const routes = [
-      ...Array.from({ length: ANSWERED }, () => exampleOutcome()),
-      ...Array.from({ length: 10 }, () =>
-        exampleOutcome({ outcome: 'fallback', savedUsd: null, asked: true })
-      ),
-      ...Array.from({ length: 10 }, () => exampleOutcome({ outcome: 'fallback', savedUsd: null })),
-    ]
-    const records = PRICED_ORDERS.map((order, index) => ({
-      ...order,
-      route: routes[index] ?? null,
-    }))
+    const fallback = { outcome: 'fallback', savedUsd: null } as const
+    const outcomeOf = (index: number): RouteOutcome | null => {
+      if (index < ANSWERED) return exampleOutcome()
+      if (index < ANSWERED + 10) return exampleOutcome({ ...fallback, asked: true })
+      return index < ANSWERED + 20 ? exampleOutcome(fallback) : null
+    }
+    const records = PRICED_ORDERS.map((order, index) => ({ ...order, route: outcomeOf(index) }))
     await store.records.append(batchOf(records))
     await store.records.tagTemplate(
       records.map(({ id }) => id),

@@ -15,8 +15,7 @@ const CACHED: [provider: string, usage: Record<string, unknown>][] = [
     {
       prompt_tokens: 1000,
       completion_tokens: 20,
-      total_tokens: 1020,
-      prompt_tokens_details: { cached_tokens: 900, audio_tokens: 0 },
+      prompt_tokens_details: { cached_tokens: 900 },
     },
   ],
   [
@@ -51,7 +50,6 @@ const CACHED: [provider: string, usage: Record<string, unknown>][] = [
     {
       prompt_tokens: 1000,
       completion_tokens: 20,
-      total_tokens: 1020,
       prompt_cache_hit_tokens: 900,
       prompt_cache_miss_tokens: 100,
     },
@@ -60,10 +58,7 @@ const CACHED: [provider: string, usage: Record<string, unknown>][] = [
     'Gemini',
     { prompt_token_count: 1000, candidates_token_count: 20, cached_content_token_count: 900 },
   ],
-  [
-    'Moonshot',
-    { prompt_tokens: 1000, completion_tokens: 20, total_tokens: 1020, cached_tokens: 900 },
-  ],
+  ['Moonshot', { prompt_tokens: 1000, completion_tokens: 20, cached_tokens: 900 }],
 ]
 
 describe('the counts of a usage', () => {

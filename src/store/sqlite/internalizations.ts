@@ -1,12 +1,14 @@
 /** Internalizations with their history and evaluations. A stale revision cannot be saved. */
 import { isDeepStrictEqual } from 'node:util'
-import { asc, eq, sql } from 'drizzle-orm'
+import { asc, eq } from 'drizzle-orm'
 import type { Internalization } from '../../core/lifecycle/internalization.ts'
 import { AppError } from '../../errors.ts'
 import type { InternalizationStore } from '../store.ts'
 import { orConflict, type Connection, type Database, type Transaction } from './base/database.ts'
 import { evaluations, history, internalizations } from './base/schema.ts'
-import { inChunks } from './base/statements.ts'
+import { bulkInsert } from './base/statements.ts'
+
+const putEvaluations = bulkInsert(evaluations, '', 'insert or replace')
 
 const toDomain = ({
   stateName: _stateName,
@@ -90,28 +92,7 @@ export const createInternalizationStore = (connection: Connection): Internalizat
         .where(eq(history.internalizationId, id))
         .orderBy(asc(history.id))
     }),
-  addEvaluations: async (rows) => {
-    for (const chunk of inChunks(rows)) {
-      await connection.write(async (tx) => {
-        const { internalizationId, arm, recordId } = evaluations
-        await tx
-          .insert(evaluations)
-          .values(chunk)
-          .onConflictDoUpdate({
-            target: [internalizationId, arm, recordId],
-            set: {
-              answer: sql`excluded.answer`,
-              logprobSum: sql`excluded.logprob_sum`,
-              logprobMin: sql`excluded.logprob_min`,
-              similarity: sql`excluded.similarity`,
-              deferred: sql`excluded.deferred`,
-              upstreamAnswer: sql`excluded.upstream_answer`,
-              upstreamSimilarity: sql`excluded.upstream_similarity`,
-            },
-          })
-      })
-    }
-  },
+  addEvaluations: (rows) => connection.writeSql((tx) => putEvaluations(tx, rows)),
   evaluations: (id) =>
     connection.read((db) => {
       const { internalizationId, arm, recordId } = evaluations

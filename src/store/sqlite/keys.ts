@@ -11,7 +11,6 @@ const REVISION = 'keys'
 
 const insertSpend = bulkInsert(
   keySpend,
-  ['keyId', 'day', 'requests', 'tokens', 'usd'],
   `on conflict (key_id, day) do update set
     requests = requests + excluded.requests,
     tokens = tokens + excluded.tokens,

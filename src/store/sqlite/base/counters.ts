@@ -53,7 +53,6 @@ export const countRouted = (totals: Totals, { at, route }: RecordHead): void => 
 
 const insertTotals = bulkInsert(
   templateTotals,
-  ['version', 'requests', 'answered', 'fallbacks', 'promptTokensSaved', 'savedUsd', 'lastSeen'],
   `on conflict (version) do update set
     requests = requests + excluded.requests,
     answered = answered + excluded.answered,

@@ -3,7 +3,7 @@
  * several times as long to build a statement as SQLite takes to run it. Knows no table.
  */
 import type { InValue, Row, Transaction } from '@libsql/client/sqlite3'
-import { getTableColumns, getTableName, type InferInsertModel } from 'drizzle-orm'
+import { getTableColumns, getTableName, type InferSelectModel } from 'drizzle-orm'
 import type { SQLiteTable } from 'drizzle-orm/sqlite-core'
 
 export type SqlTransaction = Transaction
@@ -24,23 +24,23 @@ const placeholders = (count: number): string => `(${Array(count).fill('?').join(
 
 /**
  * @param onConflict SQL that follows the rows
- * @returns a function that inserts rows; each has a value or null for each of the columns
+ * @param verb `insert` or `insert or replace`
+ * @returns a function that inserts whole rows, many with one statement
  */
-export const bulkInsert = <T extends SQLiteTable, K extends keyof InferInsertModel<T> & string>(
+export const bulkInsert = <T extends SQLiteTable>(
   table: T,
-  names: readonly K[],
-  onConflict = ''
-): ((tx: SqlTransaction, rows: Pick<InferInsertModel<T>, K>[]) => Promise<void>) => {
-  const known = getTableColumns(table)
-  const columns = names.map((name) => ({ name, column: known[name]! }))
-  const list = columns.map(({ column }) => `"${column.name}"`).join(',')
-  const head = `insert into "${getTableName(table)}" (${list}) values `
+  onConflict = '',
+  verb = 'insert'
+): ((tx: SqlTransaction, rows: InferSelectModel<T>[]) => Promise<void>) => {
+  const columns = Object.entries(getTableColumns(table))
+  const list = columns.map(([, column]) => `"${column.name}"`).join(',')
+  const head = `${verb} into "${getTableName(table)}" (${list}) values `
   const group = placeholders(columns.length)
   return async (tx, rows) => {
     for (const chunk of inChunks(rows)) {
       const args = chunk.flatMap((row) =>
-        columns.map(({ name, column }) => {
-          const value: unknown = row[name]
+        columns.map(([name, column]) => {
+          const value: unknown = row[name as keyof typeof row]
           return value === null ? null : (column.mapToDriverValue(value) as InValue)
         })
       )

@@ -44,7 +44,7 @@ interface Form {
   difference: Difference | null
 }
 
-const insertBodies = bulkInsert(bodies, ['id', 'digest', 'newestAt', 'data'])
+const insertBodies = bulkInsert(bodies)
 
 const keyOf = (digest: Buffer): string => digest.toString('latin1')
 
