@@ -11,7 +11,6 @@ import {
 import { isEmptySelection, type Selection } from '../core/log/selection.ts'
 import { transition } from '../core/lifecycle/transitions.ts'
 import { AppError } from '../errors.ts'
-import { survey } from './forget-survey.ts'
 import {
   endTask,
   forgetTasks,
@@ -53,6 +52,52 @@ export interface ForgetReport {
   learned: Learned[]
   /** name of the worker's task; null when there is none */
   task: string | null
+}
+
+/** The extent of a selection before it is forgotten. */
+interface Survey {
+  records: number
+  /** template versions of the records */
+  templates: string[]
+  learned: LearnedCount[]
+}
+
+/** @returns all templates of a tenant that is forgotten as a whole, also those without a record */
+const templatesOf = async (
+  store: Store,
+  { tenant, user, recordIds }: Selection
+): Promise<string[]> => {
+  if (tenant === undefined || user !== undefined || recordIds !== undefined) return []
+  const templates = await store.templates.list()
+  return templates.filter((template) => template.tenant === tenant).map(({ version }) => version)
+}
+
+const survey = async (store: Store, selection: Selection): Promise<Survey> => {
+  /** record id → raises a count of each internalization that used the record */
+  const counters = new Map<string, (() => void)[]>()
+  const count = (recordIds: readonly string[], raise: () => void): void => {
+    for (const id of recordIds) counters.set(id, [...(counters.get(id) ?? []), raise])
+  }
+  const learned = (await store.internalizations.list()).map(({ id, plan }) => {
+    const counts = { id, trained: 0, heldOut: 0 }
+    count(plan?.trainRecordIds ?? [], () => (counts.trained += 1))
+    count(plan?.holdoutRecordIds ?? [], () => (counts.heldOut += 1))
+    return counts
+  })
+  const templates = new Set(await templatesOf(store, selection))
+  let records = 0
+  for (let after: number | null = 0; after !== null;) {
+    const page = await store.records.select(selection, after)
+    records += page.ids.length
+    for (const id of page.ids) for (const raise of counters.get(id) ?? []) raise()
+    for (const version of page.templateVersions) templates.add(version)
+    after = page.next
+  }
+  return {
+    records,
+    templates: [...templates],
+    learned: learned.filter(({ trained, heldOut }) => trained + heldOut > 0),
+  }
 }
 
 const REASON = 'it was trained on records that were forgotten'
@@ -108,11 +153,6 @@ const learnedOf = async (store: Store, counts: LearnedCount[]): Promise<Learned[
   })
 }
 
-const trainedRows = async (store: Store, counts: LearnedCount[]): Promise<Internalization[]> => {
-  const ids = new Set(counts.filter(({ trained }) => trained > 0).map(({ id }) => id))
-  return (await store.internalizations.list()).filter(({ id }) => ids.has(id))
-}
-
 /**
  * Running totals stay, because they have no text. @throws AppError `invalid-request` for an empty
  * selection; `conflict` when another forgetting begins meanwhile or the worker has changed an
@@ -131,8 +171,11 @@ export const forget = async (
   const found = await survey(store, selection)
   const interrupted = dryRun ? new Map<string, ForgetTask>() : await interruptedTasks(store)
   const task = mergeTasks([...interrupted.values(), { ...found, loras: [] }])
-  const rows = await trainedRows(store, task.learned)
-  if (retire) task.loras.push(...rows.flatMap(lorasOf))
+  const trainedIds = task.learned.filter(({ trained }) => trained > 0).map(({ id }) => id)
+  // listed again: the survey may take minutes, and a stale revision cannot be saved
+  const rows = await store.internalizations.list()
+  const trained = rows.filter(({ id }) => trainedIds.includes(id))
+  if (retire) task.loras.push(...trained.flatMap(lorasOf))
   const report = { dryRun, records: found.records, bodies: null, task: null }
   if (dryRun) return { ...report, learned: await learnedOf(store, task.learned) }
   if (found.records === 0 && found.templates.length === 0 && interrupted.size === 0)
@@ -140,7 +183,7 @@ export const forget = async (
   const name = newTaskName(context.newId())
   await saveTask(store, name, task)
   for (const taken of interrupted.keys()) await endTask(store, taken)
-  await takeBack(store, rows, retire, context)
+  await takeBack(store, trained, retire, context)
   const counts = await store.records.forget(selection)
   await saveTask(store, name, { ...task, isForgotten: true })
   return { dryRun, ...counts, learned: await learnedOf(store, task.learned), task: name }
