@@ -8,7 +8,7 @@ import type { ChatChoice, ChatCompletion, FinishReason, TokenLogprob, Usage } fr
 type Fields = Record<string, unknown>
 
 /** Strings of a delta that are replaced by the newest value; all others are appended to. */
-const REPLACED_IN_DELTA = new Set(['role', 'name', 'id', 'type', 'tool_call_id', 'finish_reason'])
+const REPLACED_IN_DELTA = new Set(['role', 'name', 'id', 'type', 'tool_call_id'])
 
 const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -67,22 +67,30 @@ const withoutIndex = (message: Fields): Fields =>
       }
     : message
 
-/** A choice of a chunk, ready to be merged: invalid deltas and log-probabilities are left out. */
-const choicePart = ({ delta, logprobs, ...rest }: Fields): Fields => ({
-  ...rest,
-  index: indexOf(rest),
-  ...(isFields(delta) ? { delta } : {}),
-  ...(isFields(logprobs) ? { logprobs } : {}),
-})
+interface ChoiceState {
+  message: Fields
+  logprobs: Fields | null
+  finishReason: FinishReason | null
+  rest: Fields
+}
 
-const toChoice = ({ index, delta, logprobs, finish_reason, ...rest }: Fields): ChatChoice => ({
-  ...rest,
-  index: index as number,
-  message: { content: null, ...withoutIndex((delta ?? {}) as Fields), role: 'assistant' },
-  logprobs: isFields(logprobs)
-    ? { content: null, ...(logprobs as { content?: TokenLogprob[] | null }) }
-    : null,
-  finish_reason: typeof finish_reason === 'string' ? (finish_reason as FinishReason) : null,
+const addToChoice = (state: ChoiceState, choice: Fields): void => {
+  const { index: _index, delta, logprobs, finish_reason: finishReason, ...rest } = choice
+  if (isFields(delta)) state.message = mergeDelta(state.message, delta)
+  if (isFields(logprobs)) state.logprobs = mergeDelta(state.logprobs ?? {}, logprobs)
+  if (typeof finishReason === 'string') state.finishReason = finishReason as FinishReason
+  state.rest = mergeDelta(state.rest, rest)
+}
+
+const toChoice = ([index, state]: [number, ChoiceState]): ChatChoice => ({
+  ...state.rest,
+  index,
+  message: { content: null, ...withoutIndex(state.message), role: 'assistant' },
+  logprobs:
+    state.logprobs === null
+      ? null
+      : { content: null, ...(state.logprobs as { content?: TokenLogprob[] | null }) },
+  finish_reason: state.finishReason,
 })
 
 const parseJson = (text: string): unknown => {
@@ -101,7 +109,7 @@ export class CompletionAccumulator {
   /** the last error object that the stream sent instead of a chunk */
   error: unknown
   private top: Fields | null = null
-  private readonly choices: Fields[] = []
+  private readonly choices = new Map<number, ChoiceState>()
   private readonly decoder = new TextDecoder()
   private readonly parser = createParser({ onEvent: ({ data }) => this.addEvent(data) })
 
@@ -120,7 +128,7 @@ export class CompletionAccumulator {
       object: 'chat.completion',
       created: Number(created ?? 0),
       model: String(model ?? ''),
-      choices: [...this.choices].sort((a, b) => indexOf(a) - indexOf(b)).map(toChoice),
+      choices: [...this.choices].sort(([a], [b]) => a - b).map(toChoice),
       ...(isFields(usage) ? { usage: usage as Usage } : {}),
     }
   }
@@ -138,7 +146,16 @@ export class CompletionAccumulator {
     for (const name of Object.keys(rest)) {
       if (rest[name] !== null) this.top[name] = rest[name]
     }
-    const added = Array.isArray(choices) ? choices.filter(isFields) : []
-    mergeLists(this.choices, added.map(choicePart))
+    for (const choice of Array.isArray(choices) ? choices : []) {
+      if (isFields(choice)) addToChoice(this.choice(indexOf(choice)), choice)
+    }
+  }
+
+  private choice(index: number): ChoiceState {
+    const known = this.choices.get(index)
+    if (known) return known
+    const state = { message: {}, logprobs: null, finishReason: null, rest: {} }
+    this.choices.set(index, state)
+    return state
   }
 }

@@ -25,7 +25,7 @@ const TEMPLATE: Template = {
   ],
 }
 
-describe('the command line', () => {
+describe('savings on the command line', () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-savings-'))
   const pricesFile = join(dataDir, 'prices.json')
 
@@ -44,7 +44,7 @@ describe('the command line', () => {
   const priced = { PRICES_FILE: pricesFile, ENGINE_USD_PER_HOUR: '0.01' }
 
   beforeAll(async () => {
-    // a fifth of the model's price for what loras are trained on
+    // the base model costs a fifth
     const base = { ...ORDER_PRICE, model: 'base', input: 0.4, cachedInput: 0.2, output: 2 }
     writeFileSync(pricesFile, JSON.stringify([ORDER_PRICE, base]))
     const store = await openStore({ dataDir })
@@ -72,7 +72,7 @@ describe('the command line', () => {
 
   afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
 
-  it('shows savings so far, gross and net', async () => {
+  it('are gross and net figures with --json', async () => {
     const report = JSON.parse(await cli(priced, 'savings', '--json')) as SavingsReport & {
       forecasts: TemplateEconomics[]
     }
@@ -83,7 +83,7 @@ describe('the command line', () => {
     expect(usd.byModelUsd).toBeCloseTo(ANSWERED * (now - keep), 9)
     expect(usd.byPromptUsd).toBeCloseTo(ANSWERED * (keep - adapted), 9)
     expect(usd.byPromptUsd).toBeGreaterThan(0)
-    // half of the twenty fallbacks had an answer that was thrown away
+    // half of the twenty fallbacks had discarded an answer
     expect(usd.discardedUsd).toBeCloseTo(10 * adapted, 9)
     expect(usd.engineUsd).toBeCloseTo(0.1, 3)
     expect(usd.trainingUsd).toBeCloseTo((2 * 0.01) / 60, 9)
@@ -98,7 +98,7 @@ describe('the command line', () => {
     })
   })
 
-  it('says in words whether a template pays', async () => {
+  it('are a text that says whether a template pays', async () => {
     const text = await cli(priced, 'savings')
     expect(text).toContain('by prompt')
     expect(text).toMatch(/version-1 {2}does not pay: it saves [\d.]+ USD a month, .* 7\.30 USD/)
@@ -109,7 +109,7 @@ describe('the command line', () => {
     expect(free).toContain('ENGINE_USD_PER_HOUR is not set')
   })
 
-  it('does not guess without a price', async () => {
+  it('are unknown without a price', async () => {
     const text = await cli({}, 'savings')
     expect(text).toContain('unknown: there is no price of gpt-4o-mini in PRICES_FILE')
     expect(text).toContain(`${ANSWERED} answers have no price and count nothing`)
