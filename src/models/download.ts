@@ -48,7 +48,7 @@ const matches = async (path: string, file: HubFile): Promise<boolean> => {
 const partPath = (folder: string, { name, checksum }: HubFile): string =>
   join(folder, `${name}.${checksum.hex.slice(0, 12)}.part`)
 
-/** Appends the hub's bytes until the connection ends or breaks. */
+/** Appends the hub's bytes. @throws AppError `hub-unavailable` when the connection breaks or ends early */
 const append = async (
   repository: HubRepository,
   file: HubFile,
@@ -69,6 +69,11 @@ const append = async (
       await handle.writeFile(piece)
       onProgress(bytes)
     }
+    if (bytes < file.size)
+      throw new AppError(
+        'hub-unavailable',
+        `the hub ended ${file.name} at byte ${bytes} of ${file.size}: pull it again`
+      )
   } finally {
     await handle.close()
   }
@@ -84,41 +89,17 @@ const fill = async (
   options: DownloadOptions
 ): Promise<void> => {
   let failures = 0
-  for (let before = (await sizeOf(path)) ?? 0; before < file.size;) {
-    const failure = await append(repository, file, { path, bytes: before }, options).then(
-      () => null,
-      (error: unknown) => error
-    )
-    if (failure !== null && !isCut(failure)) throw failure
-    const now = (await sizeOf(path)) ?? 0
-    failures = now > before ? 0 : failures + 1
-    before = now
-    if (now >= file.size) return
-    if (failures === MAX_FAILURES)
-      throw (
-        failure ??
-        new AppError(
-          'hub-unavailable',
-          `the hub ended ${file.name} at byte ${now} of ${file.size}: pull it again`
-        )
-      )
+  for (let bytes = (await sizeOf(path)) ?? 0; bytes < file.size;) {
+    try {
+      return await append(repository, file, { path, bytes }, options)
+    } catch (error) {
+      const now = (await sizeOf(path)) ?? 0
+      failures = now > bytes ? 0 : failures + 1
+      bytes = now
+      if (!isCut(error) || failures === MAX_FAILURES) throw error
+    }
     await options.sleep(RETRY_MS * 2 ** failures)
   }
-}
-
-const fillAndCheck = async (
-  repository: HubRepository,
-  file: HubFile,
-  part: string,
-  options: DownloadOptions
-): Promise<void> => {
-  await fill(repository, file, part, options)
-  if (file.size === 0) await writeFile(part, '')
-  if (!(await matches(part, file)))
-    throw new AppError(
-      'checksum-mismatch',
-      `${file.name} does not have the hub's checksum and was deleted: pull it again`
-    )
 }
 
 /** Bytes of the file that are on the disk, complete or partial. */
@@ -140,7 +121,13 @@ export const downloadFile = async (
   if (await matches(path, file)) return options.onProgress(file.size)
   const part = partPath(folder, file)
   try {
-    await fillAndCheck(repository, file, part, options)
+    await fill(repository, file, part, options)
+    if (file.size === 0) await writeFile(part, '')
+    if (!(await matches(part, file)))
+      throw new AppError(
+        'checksum-mismatch',
+        `${file.name} does not have the hub's checksum and was deleted: pull it again`
+      )
   } catch (error) {
     if (error instanceof AppError && error.code === 'checksum-mismatch')
       await rm(part, { force: true })
