@@ -72,10 +72,7 @@ describe('appending', () => {
     ])
   })
 
-  it('peers 3.7: counts the usage of each record once, and records without usage', async ({
-    store,
-    dataDir,
-  }) => {
+  it('peers 3.7: counts the usage of each record once', async ({ store, dataDir }) => {
     const usage = {
       prompt_tokens: 100,
       completion_tokens: 7,
@@ -97,9 +94,7 @@ describe('appending', () => {
     await other.close()
   })
 
-  it('peers 3.11: leaves out bodies over the limit and the base64 of images', async ({
-    dataDir,
-  }) => {
+  it('peers 3.11: leaves out large bodies and base64 of images', async ({ dataDir }) => {
     const store = await openStore({ dataDir, maxBodyBytes: 1000 })
     const [full, over] = ['x'.repeat(1000), 'x'.repeat(1001)]
     await append(
@@ -118,9 +113,7 @@ describe('appending', () => {
     await store.close()
   })
 
-  it('redacts path, request and an answer that was streamed in pieces, before they reach the disk', async ({
-    dataDir,
-  }) => {
+  it('redacts path, request and a streamed answer before writing', async ({ dataDir }) => {
     const [email, card] = ['ann@example.com', '4111 1111 1111 1111']
     const store = await openStore({
       dataDir,
@@ -250,9 +243,7 @@ describe('reading', () => {
 })
 
 describe('deleting', () => {
-  it('peers 3.11: prunes bodies and records by age, and keeps the bodies of younger records', async ({
-    store,
-  }) => {
+  it('peers 3.11: prunes bodies and records by age', async ({ store }) => {
     const request = exampleRecord(0).request
     await append(store, ...examples(6, () => ({ request })))
     expect(await store.records.prune({ bodies: 1_004, records: 1_002 })).toEqual({
@@ -270,9 +261,7 @@ describe('deleting', () => {
     expect(idsOf(answered)).toEqual(['record-4', 'record-5'])
   })
 
-  it('keeps similar bodies readable when the bodies that they resemble are pruned', async ({
-    store,
-  }) => {
+  it('keeps bodies readable when similar ones are pruned', async ({ store }) => {
     await append(store, ...examples(40))
     await store.records.prune({ bodies: 1_030, records: 0 })
     await append(store, exampleRecord(40))
@@ -292,9 +281,7 @@ describe('deleting', () => {
     expect(others).toEqual([])
   })
 
-  it('peers 3.11: deletes the answers of evaluations with the bodies of their records', async ({
-    store,
-  }) => {
+  it('peers 3.11: deletes the answers of evaluations, too', async ({ store }) => {
     await append(store, exampleRecord(1), exampleRecord(2))
     await store.internalizations.create(exampleInternalization())
     const bought = { upstreamAnswer: 'bought', upstreamSimilarity: 1 }

@@ -65,10 +65,7 @@ describe('promotion', () => {
     expect((await store.internalizations.history('a')).at(-1)).toMatchObject({ by: 'admin' })
   })
 
-  it('retires an internalization that an earlier version proved for fewer requests', async ({
-    store,
-    at,
-  }) => {
+  it('retires an internalization of an earlier version', async ({ store, at }) => {
     const live = await at.goLive('a')
     const { kinds: _, ...plan } = live.plan!
     await store.internalizations.save({ ...live, plan: plan as typeof live.plan }, 'worker', 1)
@@ -93,9 +90,7 @@ describe('promotion', () => {
     }
   )
 
-  it('rolls back to the internalization that was replaced, and then to the upstream', async ({
-    at,
-  }) => {
+  it('rolls back to the replaced one, then to the upstream', async ({ at }) => {
     await at.goLive('a')
     await at.goLive('b')
     expect(await at.stateOf('a')).toEqual({ name: 'retired', reason: 'replaced by b' })
@@ -141,10 +136,7 @@ describe('promotion', () => {
     }
   )
 
-  it('writes no route that is unchanged, so no process compiles its table again', async ({
-    store,
-    at,
-  }) => {
+  it('does not write an unchanged route', async ({ store, at }) => {
     await at.goLive('a')
     const revision = await store.routes.revision()
     await at.settle()

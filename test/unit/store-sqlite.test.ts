@@ -25,7 +25,7 @@ const execute = async (dataDir: string, statement: string) => {
 const sizeOf = (dataDir: string): number => statSync(databasePath(dataDir)).size
 
 describe('SQLite file', () => {
-  it('loses nothing in a power cut: WAL with full synchronization', async ({ store, dataDir }) => {
+  it('loses nothing in a power cut: WAL, full synchronization', async ({ store, dataDir }) => {
     await store.records.append(batchOf(examples(1)))
     expect(await execute(dataDir, 'PRAGMA journal_mode')).toMatchObject([{ journal_mode: 'wal' }])
     // the pragma applies to a connection, so another one cannot read it
@@ -33,10 +33,7 @@ describe('SQLite file', () => {
     expect(source).toContain('PRAGMA synchronous = FULL')
   })
 
-  it('takes less than a third of the raw size for recurring prompts', async ({
-    store,
-    dataDir,
-  }) => {
+  it('is a third of the size of recurring prompts', async ({ store, dataDir }) => {
     const records = examples(1000)
     await store.records.append(batchOf(records))
     await store.close()

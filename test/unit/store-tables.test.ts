@@ -26,9 +26,7 @@ describe('templates', () => {
     expect(await templates.list()).toEqual([changed, exampleTemplate('v2')])
   })
 
-  it('count tagged and routed records once, and keep the count of pruned ones', async ({
-    store: { records, templates },
-  }) => {
+  it('count tagged and routed records once', async ({ store: { records, templates } }) => {
     const fallback = { outcome: 'fallback', promptTokensSaved: 0, savedUsd: null } as const
     const answered = exampleRecord(1, { route: exampleOutcome() })
     await records.append(
@@ -50,9 +48,7 @@ describe('templates', () => {
     expect(await templates.totals()).toEqual([{ version: 'version-1', ...stats }])
   })
 
-  it('lose the count of a record that is tagged with another', async ({
-    store: { records, templates },
-  }) => {
+  it('move the count with the tag', async ({ store: { records, templates } }) => {
     await records.append(batchOf([exampleRecord(1)]))
     for (const version of ['v1', 'v2']) await records.tagTemplate(['record-1'], version)
     const counts = []
@@ -81,9 +77,7 @@ describe('internalizations', () => {
     ])
   })
 
-  it('refuse a stale revision and an unknown id, and write nothing', async ({
-    store: { internalizations },
-  }) => {
+  it('refuse a stale revision and an unknown id', async ({ store: { internalizations } }) => {
     await internalizations.create(exampleInternalization())
     const read = (await internalizations.get(ID))!
     const saved = await internalizations.save({ ...read, state: { name: 'live' } }, 'worker', 2_000)
@@ -159,9 +153,7 @@ describe('keys', () => {
     expect(await keys.list()).toEqual([exampleKey('b'), limited])
   })
 
-  it('refuse an id and a hash that exist, and the error does not have the hash', async ({
-    store: { keys },
-  }) => {
+  it('refuse an existing id or hash, without telling the hash', async ({ store: { keys } }) => {
     const key = exampleKey('a')
     await keys.create(key)
     for (const twin of [exampleKey('a', { hash: 'other' }), exampleKey('b', { hash: key.hash })]) {
@@ -193,10 +185,7 @@ describe('keys', () => {
   })
 })
 
-it('another process sees each change of routes and of keys in its revision', async ({
-  store,
-  dataDir,
-}) => {
+it('revisions show each change to other processes', async ({ store, dataDir }) => {
   const other = await openStore({ dataDir })
   const seen: [routes: number, keys: number][] = []
   for (const change of [

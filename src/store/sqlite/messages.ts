@@ -4,7 +4,7 @@ import type { Store } from '../store.ts'
 
 export type Area = Exclude<keyof Store, 'close'>
 
-/** Names of the store's methods. Proxies that would answer to any name are thenable by mistake. */
+/** Names of the store's methods, so that the other thread offers exactly these. */
 export type Methods = Record<Area, string[]>
 
 export const methodsOf = ({ close: _close, ...areas }: Store): Methods =>
