@@ -30,7 +30,7 @@ import { watchSnapshot } from './server/snapshot-watch.ts'
 import { openEconomics } from './savings/economics.ts'
 import { openSqliteStore } from './store/sqlite/open.ts'
 import type { Store } from './store/store.ts'
-import { openTracing } from './tracing/open.ts'
+import type { Tracing, TracingOptions } from './tracing/start.ts'
 import {
   forkModule,
   supervise,
@@ -56,10 +56,14 @@ export const openStore = async (config: Config): Promise<Store> => {
   await prepareDataDir(config.dataDir)
   return openSqliteStore({
     dataDir: config.dataDir,
-    maxTextBytes: config.proxy.captureMaxBytes,
+    maxBodyBytes: config.proxy.captureMaxBytes,
     redact: config.redact,
   })
 }
+
+/** Loads OpenTelemetry only where a collector is configured. */
+const openTracing = async (options: TracingOptions | null): Promise<Tracing | null> =>
+  options && (await import('./tracing/start.ts')).startTracing(options)
 
 const engineAt = (baseUrl: string, token: string | null): Engine =>
   createEngine({

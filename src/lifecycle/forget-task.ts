@@ -1,11 +1,11 @@
 /**
- * What is left to do after records were forgotten, kept in the store until it is done: the detector
- * and the engine belong to the worker, which may be another process or not running now. Ids and
- * names alone, no text.
+ * The work that is left after records were forgotten, kept in the store until it is done: detector and
+ * engine belong to the worker, which may be another process or not running. A task has ids and names
+ * only, no text.
  */
 import type { Store } from '../store/store.ts'
 
-/** How many of an internalization's rows go. */
+/** How many of the forgotten records an internalization had. */
 export interface LearnedCount {
   id: string
   trained: number
@@ -13,15 +13,15 @@ export interface LearnedCount {
 }
 
 export interface ForgetTask {
-  /** what the engine deletes the training files of */
+  /** internalizations whose training files the engine deletes */
   learned: LearnedCount[]
-  /** that go */
+  /** loras to delete */
   loras: string[]
-  /** versions that go unless a record is left that has them */
+  /** template versions to delete unless a record of them is left */
   templates: string[]
-  /** false while records are being deleted, or when that was interrupted */
+  /** false until all records are deleted */
   isForgotten: boolean
-  /** whether the database's files were cleaned since */
+  /** whether the database's files were scrubbed since */
   isScrubbed: boolean
 }
 
@@ -32,7 +32,7 @@ export const newTaskName = (id: string): string => `${PREFIX}${id}`
 /** @returns names */
 export const forgetTasks = (store: Store): Promise<string[]> => store.snapshots.names(PREFIX)
 
-/** @returns null when it is done */
+/** @returns null when the task is done */
 export const readTask = async (store: Store, name: string): Promise<ForgetTask | null> => {
   const bytes = await store.snapshots.get(name)
   return bytes === null ? null : (JSON.parse(new TextDecoder().decode(bytes)) as ForgetTask)
@@ -43,7 +43,7 @@ export const saveTask = (store: Store, name: string, task: ForgetTask): Promise<
 
 export const endTask = (store: Store, name: string): Promise<void> => store.snapshots.remove(name)
 
-/** A repeated selection counts what is left of it only, so the larger count is the whole. */
+/** A repeated selection finds only the records that are left, so the larger count is the true one. */
 const mergeCounts = (counts: LearnedCount[]): LearnedCount[] => {
   const byId = new Map<string, LearnedCount>()
   for (const { id, trained, heldOut } of counts) {
@@ -57,7 +57,7 @@ const mergeCounts = (counts: LearnedCount[]): LearnedCount[] => {
   return [...byId.values()]
 }
 
-/** One task that is not begun, of what all of them name. */
+/** @returns a new task with the work of all given ones */
 export const mergeTasks = (
   tasks: Pick<ForgetTask, 'learned' | 'loras' | 'templates'>[]
 ): ForgetTask => ({

@@ -1,7 +1,7 @@
 /**
- * Forgetting, as admin API and CLI do it: names what was learned from the records that go, takes it
- * back where that is wanted, deletes the records, and leaves the rest to the worker as a task
- * (`forget-task.ts`). The task is written first, so one that is interrupted is ended by the next.
+ * Forgetting, for admin API and CLI: lists the internalizations that used the selected records, takes
+ * them back on request, deletes the records, and leaves the rest to the worker as a task
+ * (`forget-task.ts`). The task is written first, so the next call can finish an interrupted one.
  */
 import {
   lorasOf,
@@ -11,7 +11,6 @@ import {
 import { isEmptySelection, type Selection } from '../core/log/selection.ts'
 import { transition } from '../core/lifecycle/transitions.ts'
 import { AppError } from '../errors.ts'
-import { survey } from './forget-survey.ts'
 import {
   endTask,
   forgetTasks,
@@ -27,9 +26,9 @@ import type { Store } from '../store/store.ts'
 
 export interface ForgetRequest {
   selection: Selection
-  /** take back what was trained on the records, and delete its loras */
+  /** take back the internalizations that were trained on the records, and delete their loras */
   retire: boolean
-  /** only count and name */
+  /** only count and list */
   dryRun: boolean
 }
 
@@ -37,10 +36,10 @@ export interface ForgetContext extends PromotionContext {
   newId: () => string
 }
 
-/** An internalization that the records were part of. */
+/** An internalization that used some of the records. */
 export interface Learned extends LearnedCount {
   templateVersion: string
-  /** as it is afterwards */
+  /** after the call */
   state: InternalizationState['name']
   loras: string[]
 }
@@ -51,8 +50,54 @@ export interface ForgetReport {
   /** null in a dry run */
   bodies: number | null
   learned: Learned[]
-  /** what the worker has to do yet; null when there is nothing */
+  /** name of the worker's task; null when there is none */
   task: string | null
+}
+
+/** The extent of a selection before it is forgotten. */
+interface Survey {
+  records: number
+  /** template versions of the records */
+  templates: string[]
+  learned: LearnedCount[]
+}
+
+/** @returns all templates of a tenant that is forgotten as a whole, also those without a record */
+const templatesOf = async (
+  store: Store,
+  { tenant, user, recordIds }: Selection
+): Promise<string[]> => {
+  if (tenant === undefined || user !== undefined || recordIds !== undefined) return []
+  const templates = await store.templates.list()
+  return templates.filter((template) => template.tenant === tenant).map(({ version }) => version)
+}
+
+const survey = async (store: Store, selection: Selection): Promise<Survey> => {
+  /** record id → raises a count of each internalization that used the record */
+  const counters = new Map<string, (() => void)[]>()
+  const count = (recordIds: readonly string[], raise: () => void): void => {
+    for (const id of recordIds) counters.set(id, [...(counters.get(id) ?? []), raise])
+  }
+  const learned = (await store.internalizations.list()).map(({ id, plan }) => {
+    const counts = { id, trained: 0, heldOut: 0 }
+    count(plan?.trainRecordIds ?? [], () => (counts.trained += 1))
+    count(plan?.holdoutRecordIds ?? [], () => (counts.heldOut += 1))
+    return counts
+  })
+  const templates = new Set(await templatesOf(store, selection))
+  let records = 0
+  for (let after: number | null = 0; after !== null;) {
+    const page = await store.records.select(selection, after)
+    records += page.ids.length
+    for (const id of page.ids) for (const raise of counters.get(id) ?? []) raise()
+    for (const version of page.templateVersions) templates.add(version)
+    after = page.next
+  }
+  return {
+    records,
+    templates: [...templates],
+    learned: learned.filter(({ trained, heldOut }) => trained + heldOut > 0),
+  }
 }
 
 const REASON = 'it was trained on records that were forgotten'
@@ -65,14 +110,14 @@ const endedState = ({ state }: Internalization, retire: boolean): Internalizatio
     case 'approval':
       return retire ? { name: 'rejected', reason: REASON } : null
     case 'retired':
-      // else a rollback of its successor would bring it back
+      // the reason changes, or a rollback of its successor would bring it back
       return retire ? { name: 'retired', reason: REASON } : null
     default:
       return null
   }
 }
 
-/** What is still learning ends; the rest goes on unless `retire` says otherwise. */
+/** Ends unfinished internalizations, and with `retire` also those that are finished. */
 const takeBack = async (
   store: Store,
   rows: Internalization[],
@@ -89,7 +134,7 @@ const takeBack = async (
     if (state.name === 'live') await rollBack(store, templateVersion, REASON, context)
 }
 
-/** Tasks whose records are not deleted yet: this one ends what they began. */
+/** @returns tasks whose records are not all deleted; the current call finishes their work */
 const interruptedTasks = async (store: Store): Promise<Map<string, ForgetTask>> => {
   const tasks = new Map<string, ForgetTask>()
   for (const name of await forgetTasks(store)) {
@@ -108,15 +153,10 @@ const learnedOf = async (store: Store, counts: LearnedCount[]): Promise<Learned[
   })
 }
 
-const trainedRows = async (store: Store, counts: LearnedCount[]): Promise<Internalization[]> => {
-  const ids = new Set(counts.filter(({ trained }) => trained > 0).map(({ id }) => id))
-  return (await store.internalizations.list()).filter(({ id }) => ids.has(id))
-}
-
 /**
- * Running totals stay as they are: numbers without text.
- * @throws AppError `invalid-request` when nothing is selected by; `conflict` when another one is
- * begun meanwhile, or the worker has moved an internalization on: to be repeated
+ * Running totals stay, because they have no text. @throws AppError `invalid-request` for an empty
+ * selection; `conflict` when another forgetting begins meanwhile or the worker has changed an
+ * internalization: repeat the call
  */
 export const forget = async (
   store: Store,
@@ -124,12 +164,18 @@ export const forget = async (
   context: ForgetContext
 ): Promise<ForgetReport> => {
   if (isEmptySelection(selection))
-    throw new AppError('invalid-request', 'say what to forget: records, a tenant or a user')
+    throw new AppError(
+      'invalid-request',
+      'the selection is empty: give record ids, a tenant or a user'
+    )
   const found = await survey(store, selection)
   const interrupted = dryRun ? new Map<string, ForgetTask>() : await interruptedTasks(store)
   const task = mergeTasks([...interrupted.values(), { ...found, loras: [] }])
-  const rows = await trainedRows(store, task.learned)
-  if (retire) task.loras.push(...rows.flatMap(lorasOf))
+  const trainedIds = task.learned.filter(({ trained }) => trained > 0).map(({ id }) => id)
+  // listed again: the survey may take minutes, and a stale revision cannot be saved
+  const rows = await store.internalizations.list()
+  const trained = rows.filter(({ id }) => trainedIds.includes(id))
+  if (retire) task.loras.push(...trained.flatMap(lorasOf))
   const report = { dryRun, records: found.records, bodies: null, task: null }
   if (dryRun) return { ...report, learned: await learnedOf(store, task.learned) }
   if (found.records === 0 && found.templates.length === 0 && interrupted.size === 0)
@@ -137,7 +183,7 @@ export const forget = async (
   const name = newTaskName(context.newId())
   await saveTask(store, name, task)
   for (const taken of interrupted.keys()) await endTask(store, taken)
-  await takeBack(store, rows, retire, context)
+  await takeBack(store, trained, retire, context)
   const counts = await store.records.forget(selection)
   await saveTask(store, name, { ...task, isForgotten: true })
   return { dryRun, ...counts, learned: await learnedOf(store, task.learned), task: name }

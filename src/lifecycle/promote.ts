@@ -1,7 +1,7 @@
 /**
- * Going live and back, as worker, admin API and CLI do it. The states are the truth and the routes
- * follow them: each function writes a state first and then lets `settleRoute` catch up. What a crash
- * or a store that failed left in between ends when the call is repeated, and when the worker starts.
+ * Promotion and rollback, for worker, admin API and CLI. Routes are derived from states: each function
+ * writes a state first, then `settleRoute` updates the route. After a crash in between, repeating the
+ * call or starting the worker updates the route.
  */
 import { isDeepStrictEqual } from 'node:util'
 import {
@@ -12,16 +12,19 @@ import {
 import { routeOf } from '../core/lifecycle/live-route.ts'
 import { transition } from '../core/lifecycle/transitions.ts'
 import { AppError } from '../errors.ts'
+import type { Template } from '../core/template/template.ts'
 import type { Store } from '../store/store.ts'
 
 export interface PromotionContext {
-  /** who causes it: `worker`, `admin`, `cli` */
+  /** cause in the history: `worker`, `admin`, `cli` */
   by: string
   /** milliseconds since the epoch */
   now: number
   /** share of the matching requests that the route may answer, 0 to 1 */
   trafficShare: number
 }
+
+const LIVE = { name: 'live' } as const
 
 const replacedBy = (id: string): string => `replaced by ${id}`
 
@@ -33,7 +36,7 @@ const saveState = (
 ): Promise<Internalization> =>
   store.internalizations.save(transition(internalization, state), by, now)
 
-/** The template's internalizations in a state, the one that got there last first. */
+/** @returns the template's internalizations in a state, the one that changed last first */
 const inState = async (
   store: Store,
   templateVersion: string,
@@ -43,22 +46,28 @@ const inState = async (
     .filter((row) => row.templateVersion === templateVersion && row.state.name === name)
     .sort((a, b) => b.updatedAt - a.updatedAt || b.createdAt - a.createdAt)
 
+const templateOf = async (
+  store: Store,
+  { templateVersion }: Internalization
+): Promise<Template> => {
+  const template = await store.templates.get(templateVersion)
+  if (template === null)
+    throw new AppError('not-found', `template ${templateVersion} does not exist`)
+  return template
+}
+
 const putRoute = async (
   store: Store,
   live: Internalization,
   { trafficShare }: PromotionContext
 ): Promise<void> => {
-  const template = await store.templates.get(live.templateVersion)
-  if (template === null) {
-    throw new AppError('not-found', `there is no template ${live.templateVersion}`)
-  }
-  const route = routeOf(live, template, trafficShare)
+  const route = routeOf(live, await templateOf(store, live), trafficShare)
   const routes = await store.routes.list()
-  // an unchanged route is not written, or every process would compile its table anew
+  // writing an unchanged route would make every process compile its table again
   if (!routes.some((existing) => isDeepStrictEqual(existing, route))) await store.routes.put(route)
 }
 
-/** Makes the template's route that of its live internalization, and retires those before it. */
+/** Updates the template's route to its newest live internalization, and retires the older ones. */
 const settleRoute = async (
   store: Store,
   templateVersion: string,
@@ -72,12 +81,25 @@ const settleRoute = async (
   }
 }
 
-const OUTDATED = 'proved by an earlier version, for less than a route answers: internalize again'
+/** Saves the state unless it is there already, and updates the route. */
+const enter = async (
+  store: Store,
+  internalization: Internalization,
+  state: InternalizationState,
+  context: PromotionContext
+): Promise<Internalization> => {
+  const isThere = internalization.state.name === state.name
+  const entered = isThere
+    ? internalization
+    : await saveState(store, internalization, state, context)
+  await settleRoute(store, entered.templateVersion, context)
+  return entered
+}
 
-/**
- * For the start of the worker: routes of all templates agree with the states again. What an earlier
- * version proved retires.
- */
+const OUTDATED =
+  'an earlier version proved it for fewer requests than a route answers: internalize again'
+
+/** For the start of the worker: updates all routes, and retires what an earlier version proved. */
 export const settleRoutes = async (store: Store, context: PromotionContext): Promise<void> => {
   const live = (await store.internalizations.list()).filter(({ state }) => state.name === 'live')
   for (const row of live.filter(({ plan }) => !isCurrentPlan(plan)))
@@ -91,51 +113,34 @@ export const settleRoutes = async (store: Store, context: PromotionContext): Pro
 }
 
 /**
- * From approval to live: the template's requests are answered from now on, and the internalization
- * that did so before retires. Harmless to repeat.
- * @throws AppError `invalid-state` when it does not wait for approval or has no passed verdict
+ * From approval to live: its lora answers the template's requests from now on, and the previous live
+ * internalization retires. May be repeated. @throws AppError `invalid-state` when it does not wait for
+ * approval or its verdict is not to promote
  */
 export const goLive = async (
   store: Store,
   internalization: Internalization,
   context: PromotionContext
 ): Promise<Internalization> => {
-  const template = await store.templates.get(internalization.templateVersion)
-  if (template === null) {
-    throw new AppError('not-found', `there is no template ${internalization.templateVersion}`)
-  }
-  // refused before the state says live
-  routeOf(internalization, template, context.trafficShare)
-  const live =
-    internalization.state.name === 'live'
-      ? internalization
-      : await saveState(store, internalization, { name: 'live' }, context)
-  await settleRoute(store, live.templateVersion, context)
-  return live
+  // throws before the state is written
+  routeOf(internalization, await templateOf(store, internalization), context.trafficShare)
+  return enter(store, internalization, LIVE, context)
 }
 
 /**
- * Takes a live internalization out of service; its template goes to the upstream. Harmless to repeat.
+ * Retires a live internalization; the upstream answers its template again. May be repeated.
  * @throws AppError `invalid-state` when it is not live
  */
-export const retire = async (
+export const retire = (
   store: Store,
   internalization: Internalization,
   reason: string,
   context: PromotionContext
-): Promise<Internalization> => {
-  const retired =
-    internalization.state.name === 'retired'
-      ? internalization
-      : await saveState(store, internalization, { name: 'retired', reason }, context)
-  await settleRoute(store, retired.templateVersion, context)
-  return retired
-}
+): Promise<Internalization> => enter(store, internalization, { name: 'retired', reason }, context)
 
 /**
- * Takes the template's live internalization out of service and brings back the one that it
- * replaced, if there is one. @returns the two
- * @throws AppError `not-found` when nothing is live for the template
+ * Retires the template's live internalization and makes the one that it replaced live again, if there
+ * is one. @throws AppError `not-found` when the template has no live internalization
  */
 export const rollBack = async (
   store: Store,
@@ -145,7 +150,7 @@ export const rollBack = async (
 ): Promise<{ retired: Internalization; restored: Internalization | null }> => {
   const [live] = await inState(store, templateVersion, 'live')
   if (live === undefined) {
-    // an interrupted call may have left the route of what it has retired
+    // an interrupted call may have left the route of an internalization that it retired
     await settleRoute(store, templateVersion, context)
     throw new AppError('not-found', `template ${templateVersion} has no live route`)
   }
@@ -153,16 +158,6 @@ export const rollBack = async (
   const [previous] = (await inState(store, templateVersion, 'retired')).filter(
     ({ state }) => state.name === 'retired' && state.reason === replacedBy(live.id)
   )
-  const restored = previous === undefined ? null : await goLiveAgain(store, previous, context)
+  const restored = previous === undefined ? null : await enter(store, previous, LIVE, context)
   return { retired, restored }
-}
-
-const goLiveAgain = async (
-  store: Store,
-  previous: Internalization,
-  context: PromotionContext
-): Promise<Internalization> => {
-  const restored = await saveState(store, previous, { name: 'live' }, context)
-  await settleRoute(store, restored.templateVersion, context)
-  return restored
 }

@@ -1,12 +1,11 @@
 /**
- * Brings one file of a hub to the disk: resumes what an earlier call left, checks length and
- * checksum, and only then gives the file its name. Knows nothing of models.
+ * Downloads one file of a hub: resumes a partial download, checks length and checksum, and only then
+ * gives the file its name. Knows nothing of models.
  */
 import { createHash, type Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
 import {
   openFile,
@@ -18,14 +17,15 @@ import {
 
 export interface DownloadOptions {
   hub: HubOptions
-  /** bytes of the file that are here */
+  /** @param bytes of the file that are on the disk */
   onProgress: (bytes: number) => void
-  /** before a cut connection is opened again */
-  retryMs: number
+  sleep: (ms: number) => Promise<unknown>
 }
 
-/** In a row, without a byte in between. */
-const MAX_FRUITLESS_ATTEMPTS = 4
+/** before a broken connection is opened again; doubles with each attempt without a byte */
+const RETRY_MS = 1000
+/** consecutive attempts without a byte */
+const MAX_FAILURES = 4
 
 const sizeOf = async (path: string): Promise<number | null> =>
   stat(path).then(
@@ -33,7 +33,7 @@ const sizeOf = async (path: string): Promise<number | null> =>
     () => null
   )
 
-/** @param size of the whole file, which git hashes ahead of the bytes */
+/** @param size of the whole file; git hashes it before the bytes */
 const startHash = ({ algorithm }: Checksum, size: number): Hash =>
   algorithm === 'sha256' ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`)
 
@@ -44,11 +44,11 @@ const matches = async (path: string, file: HubFile): Promise<boolean> => {
   return hash.digest('hex') === file.checksum.hex
 }
 
-/** Other contents of the same name get another name, so a resume never mixes two. */
+/** The name has the checksum, so a resumed download never mixes two versions of a file. */
 const partPath = (folder: string, { name, checksum }: HubFile): string =>
   join(folder, `${name}.${checksum.hex.slice(0, 12)}.part`)
 
-/** Appends what the hub sends, until it ends or breaks. */
+/** Appends the hub's bytes. @throws AppError `hub-unavailable` when the connection breaks or ends early */
 const append = async (
   repository: HubRepository,
   file: HubFile,
@@ -62,10 +62,18 @@ const append = async (
     for await (const piece of body) {
       bytes += piece.length
       if (bytes > file.size)
-        throw new AppError('checksum-mismatch', `the hub sends more than ${file.name} should have`)
+        throw new AppError(
+          'checksum-mismatch',
+          `the hub sent more than the ${file.size} bytes of ${file.name}: pull it again`
+        )
       await handle.writeFile(piece)
       onProgress(bytes)
     }
+    if (bytes < file.size)
+      throw new AppError(
+        'hub-unavailable',
+        `the hub ended ${file.name} at byte ${bytes} of ${file.size}: pull it again`
+      )
   } finally {
     await handle.close()
   }
@@ -80,47 +88,28 @@ const fill = async (
   path: string,
   options: DownloadOptions
 ): Promise<void> => {
-  let fruitless = 0
-  for (let before = (await sizeOf(path)) ?? 0; before < file.size;) {
-    const failure = await append(repository, file, { path, bytes: before }, options).then(
-      () => null,
-      (error: unknown) => error
-    )
-    if (failure !== null && !isCut(failure)) throw failure
-    const now = (await sizeOf(path)) ?? 0
-    fruitless = now > before ? 0 : fruitless + 1
-    before = now
-    if (now >= file.size) return
-    if (fruitless === MAX_FRUITLESS_ATTEMPTS)
-      throw failure ?? new AppError('hub-unavailable', `the hub ends ${file.name} at byte ${now}`)
-    await delay(options.retryMs * 2 ** fruitless)
+  let failures = 0
+  for (let bytes = (await sizeOf(path)) ?? 0; bytes < file.size;) {
+    try {
+      return await append(repository, file, { path, bytes }, options)
+    } catch (error) {
+      const now = (await sizeOf(path)) ?? 0
+      failures = now > bytes ? 0 : failures + 1
+      bytes = now
+      if (!isCut(error) || failures === MAX_FAILURES) throw error
+    }
+    await options.sleep(RETRY_MS * 2 ** failures)
   }
 }
 
-const fillAndCheck = async (
-  repository: HubRepository,
-  file: HubFile,
-  part: string,
-  options: DownloadOptions
-): Promise<void> => {
-  await fill(repository, file, part, options)
-  if (file.size === 0) await writeFile(part, '')
-  if (!(await matches(part, file)))
-    throw new AppError(
-      'checksum-mismatch',
-      `${file.name} arrived with another checksum than the hub names; it was deleted, pull it again`
-    )
-}
-
-/** Bytes of the file that need not come any more. */
+/** Bytes of the file that are on the disk, complete or partial. */
 export const bytesHere = async (folder: string, file: HubFile): Promise<number> =>
   (await sizeOf(join(folder, file.name))) ?? (await sizeOf(partPath(folder, file))) ?? 0
 
 /**
- * Downloads the file into the folder, or finds it there already. What a broken call leaves is a
- * `.part` file, with which the next call goes on.
- * @throws AppError `checksum-mismatch`, `not-found`, `unauthorized`, `hub-unavailable`; what the disk
- * throws
+ * Downloads the file into the folder unless it is there. An interrupted call leaves a `.part` file,
+ * which the next call resumes. @throws AppError `checksum-mismatch`, `not-found`, `unauthorized`,
+ * `hub-unavailable`; errors of the disk
  */
 export const downloadFile = async (
   repository: HubRepository,
@@ -132,7 +121,13 @@ export const downloadFile = async (
   if (await matches(path, file)) return options.onProgress(file.size)
   const part = partPath(folder, file)
   try {
-    await fillAndCheck(repository, file, part, options)
+    await fill(repository, file, part, options)
+    if (file.size === 0) await writeFile(part, '')
+    if (!(await matches(part, file)))
+      throw new AppError(
+        'checksum-mismatch',
+        `${file.name} does not have the hub's checksum and was deleted: pull it again`
+      )
   } catch (error) {
     if (error instanceof AppError && error.code === 'checksum-mismatch')
       await rm(part, { force: true })

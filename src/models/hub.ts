@@ -1,21 +1,21 @@
 /**
- * A client of the Hugging Face hub, as far as a download needs it: which files a repository has at
- * which commit, and their bytes from an offset on. Knows nothing of disks or of what a model is.
+ * The part of the Hugging Face hub's API that a download needs: the files of a repository at a commit,
+ * and their bytes from an offset on. Knows nothing of disks and models.
  */
 import { z } from 'zod'
 import { AppError } from '../errors.ts'
 
 export interface HubOptions {
-  /** without a slash at its end */
+  /** without a trailing slash */
   endpoint: string
-  /** for private and gated repositories; sent to the endpoint alone, not to where it redirects */
+  /** for private and gated repositories; sent to the endpoint, not to the host of a redirect */
   token: string | null
   fetch: typeof fetch
-  /** to the headers of an answer, and between two pieces of its body */
+  /** maximal wait for the headers, and for each next piece of the body */
   timeoutMs: number
 }
 
-/** What a file's bytes must hash to: git's blob id, or the sha256 of a large file. */
+/** git's blob id, or the sha256 of a large file. */
 export interface Checksum {
   algorithm: 'git-sha1' | 'sha256'
   hex: string
@@ -30,7 +30,7 @@ export interface HubFile {
 
 export interface HubRepository {
   name: string
-  /** the commit that the files belong to */
+  /** of the files */
   commit: string
   files: HubFile[]
 }
@@ -47,42 +47,30 @@ const INFO = z.object({
   ),
 })
 
-/** `owner/name`, of the characters that the hub allows. */
+/** `owner/name` in the characters that the hub allows */
 const REPOSITORY = /^[\w.-]+\/[\w.-]+$/
-
-const unreachable = ({ endpoint }: HubOptions, cause: unknown): AppError =>
-  new AppError(
-    'hub-unavailable',
-    `the hub at ${endpoint} cannot be reached (${reasonOf(cause)}); check the network or set HF_ENDPOINT, or copy the model's files here by hand and give their path`,
-    { cause }
-  )
 
 const reasonOf = (error: unknown): string => {
   const { cause, message } = error as { cause?: { code?: string }; message: string }
   return cause?.code ?? message
 }
 
-const request = async (
-  options: HubOptions,
-  path: string,
-  headers: Record<string, string> = {}
-): Promise<Response> => {
-  const { endpoint, token, timeoutMs } = options
-  const silence = new AbortController()
-  const timer = setTimeout(
-    () => silence.abort(new Error(`no answer within ${timeoutMs} ms`)),
-    timeoutMs
+const unreachable = ({ endpoint }: HubOptions, cause: unknown): AppError =>
+  new AppError(
+    'hub-unavailable',
+    `the hub at ${endpoint} cannot be reached (${reasonOf(cause)}); check the network or set HF_ENDPOINT, or copy the model's files by hand and give their path`,
+    { cause }
   )
+
+/** @throws AppError `hub-unavailable` when the hub fails or does not answer within `timeoutMs` */
+const fromHub = async <T>(options: HubOptions, pending: Promise<T>): Promise<T> => {
+  const { timeoutMs } = options
+  let timer: NodeJS.Timeout | undefined
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`silent for ${timeoutMs} ms`)), timeoutMs)
+  })
   try {
-    return await options.fetch(`${endpoint}${path}`, {
-      headers: {
-        // a compressed body has no ranges
-        'accept-encoding': 'identity',
-        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
-        ...headers,
-      },
-      signal: silence.signal,
-    })
+    return await Promise.race([pending, silence])
   } catch (error) {
     throw unreachable(options, error)
   } finally {
@@ -90,27 +78,48 @@ const request = async (
   }
 }
 
-/** What an answer other than success means to the person who waits for it. */
+const request = async (
+  options: HubOptions,
+  path: string,
+  headers: Record<string, string> = {}
+): Promise<Response> => {
+  const { endpoint, token } = options
+  const connection = new AbortController()
+  const pending = options.fetch(`${endpoint}${path}`, {
+    headers: {
+      // a compressed body has no ranges
+      'accept-encoding': 'identity',
+      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      ...headers,
+    },
+    signal: connection.signal,
+  })
+  return fromHub(options, pending).catch((error: unknown) => {
+    connection.abort()
+    throw error
+  })
+}
+
+/** The error of an answer other than success, with advice. */
 const refusal = (what: string, { status }: Response, { token }: HubOptions): AppError => {
   if (status === 401 || status === 403)
     return new AppError(
       'unauthorized',
       token === null
-        ? `the hub does not show ${what} (${status}): it does not exist, or needs a token in HF_TOKEN`
-        : `the hub does not show ${what} to the token in HF_TOKEN (${status}): accept its licence on the hub, or check the name`
+        ? `the hub refuses ${what} (${status}): check the name, or set a token in HF_TOKEN`
+        : `the hub refuses ${what} to the token in HF_TOKEN (${status}): check the name, or accept its licence on the hub`
     )
-  if (status === 404) return new AppError('not-found', `the hub has no ${what}`)
-  return new AppError('hub-unavailable', `the hub answers ${status} to ${what}; try again later`)
+  if (status === 404) return new AppError('not-found', `the hub does not have ${what}`)
+  return new AppError('hub-unavailable', `the hub answered ${status} to ${what}: try again later`)
 }
 
-const checksumOf = ({ blobId, lfs }: z.infer<typeof INFO>['siblings'][number]): Checksum | null => {
-  if (lfs) return { algorithm: 'sha256', hex: lfs.sha256 }
-  return blobId === undefined ? null : { algorithm: 'git-sha1', hex: blobId }
-}
+type Sibling = z.infer<typeof INFO>['siblings'][number]
 
-const fileOf = (sibling: z.infer<typeof INFO>['siblings'][number]): HubFile[] => {
-  const checksum = checksumOf(sibling)
-  return checksum === null ? [] : [{ name: sibling.rfilename, size: sibling.size, checksum }]
+/** @returns no file without a checksum */
+const fileOf = ({ rfilename: name, size, blobId, lfs }: Sibling): HubFile[] => {
+  if (lfs) return [{ name, size, checksum: { algorithm: 'sha256', hex: lfs.sha256 } }]
+  if (blobId === undefined) return []
+  return [{ name, size, checksum: { algorithm: 'git-sha1', hex: blobId } }]
 }
 
 /**
@@ -124,7 +133,7 @@ export const describeRepository = async (
   revision: string
 ): Promise<HubRepository> => {
   if (!REPOSITORY.test(repository))
-    throw new AppError('invalid-request', `"${repository}" is not owner/name of a repository`)
+    throw new AppError('invalid-request', `"${repository}" is not a repository: give owner/name`)
   const path = `/api/models/${repository}/revision/${encodeURIComponent(revision)}?blobs=true`
   const response = await request(options, path)
   if (!response.ok) throw refusal(`${repository} at ${revision}`, response, options)
@@ -139,44 +148,32 @@ export const describeRepository = async (
 }
 
 export interface Bytes {
-  /** where the body begins; 0 when the server does not serve ranges */
+  /** of the body's first byte; 0 when the server does not support ranges */
   offset: number
   body: AsyncIterable<Uint8Array>
 }
 
-/** The body's pieces; a connection that breaks or falls silent is the hub's failure. */
+/** The pieces of the body. @throws AppError `hub-unavailable` when the connection breaks or stalls */
 async function* piecesOf(
   body: ReadableStream<Uint8Array>,
   options: HubOptions
 ): AsyncIterable<Uint8Array> {
-  const { timeoutMs } = options
   const reader = body.getReader()
-  let timer: NodeJS.Timeout | undefined
-  const next = (): ReturnType<typeof reader.read> => {
-    const silence = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no bytes for ${timeoutMs} ms`)), timeoutMs)
-    })
-    return Promise.race([reader.read(), silence]).catch((error: unknown) => {
-      throw unreachable(options, error)
-    })
-  }
   try {
     for (;;) {
-      const { done, value } = await next()
-      clearTimeout(timer)
+      const { done, value } = await fromHub(options, reader.read())
       if (done) return
       yield value
     }
   } finally {
-    clearTimeout(timer)
-    // not awaited: a connection that hangs must not hold the caller up
+    // not awaited: it would wait for a connection that hangs
     reader.cancel().catch(() => {})
   }
 }
 
 /**
- * A file's bytes from `offset` on, as the commit has them.
- * @throws AppError `not-found`, `unauthorized`, `hub-unavailable`, the last from the body too
+ * @returns a file's bytes at the commit, from `offset` on
+ * @throws AppError `not-found`, `unauthorized`, `hub-unavailable`, the last also from the body
  */
 export const openFile = async (
   options: HubOptions,

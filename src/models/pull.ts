@@ -1,6 +1,6 @@
 /**
- * Brings a model from a hub: which of a repository's files make one, whether they fit on the disk,
- * and where they go. Knows nothing of graphs or engines.
+ * Downloads a model from a hub: selects the files of a repository, checks that they fit on the disk,
+ * and names their folder. Knows nothing of graphs or engines.
  */
 import { mkdir, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,16 +12,16 @@ export interface PullRequest {
   /** `owner/name` */
   repository: string
   revision: string
-  /** one GGUF file of the repository; null takes the folder of safetensors */
+  /** a GGUF file of the repository; null: its safetensors files */
   ggufFile: string | null
 }
 
 export interface PullOptions {
   hub: HubOptions
-  /** folder that holds a folder a model */
+  /** has one folder per model */
   modelsDir: string
   onProgress: (name: string, bytes: number, total: number) => void
-  retryMs: number
+  sleep: (ms: number) => Promise<unknown>
 }
 
 const WEIGHTS = /^model(-\d+-of-\d+)?\.safetensors$/
@@ -37,15 +37,12 @@ const LICENCE = /^(licen[cs]e|notice)(\.\w+)?$/i
 
 const isGguf = ({ name }: HubFile): boolean => name.endsWith('.gguf')
 
-/** Files at the top alone: a name with a folder in it never leaves the hub. */
+/** Files of the top folder. A name with a path could write outside of the model's folder. */
 const topFiles = ({ files }: HubRepository): HubFile[] =>
   files.filter(({ name }) => !/[/\\]/.test(name) && name !== '..')
 
-/**
- * The files that make a model.
- * @throws AppError `not-found` that says what the repository has instead
- */
-export const modelFiles = (repository: HubRepository, ggufFile: string | null): HubFile[] => {
+/** @throws AppError `not-found` that lists the GGUF files of the repository */
+const modelFiles = (repository: HubRepository, ggufFile: string | null): HubFile[] => {
   const files = topFiles(repository)
   const ggufNames = files.filter(isGguf).map(({ name }) => name)
   const hint = ggufNames.length === 0 ? '' : `; name one of its GGUF files: ${ggufNames.join(', ')}`
@@ -73,18 +70,18 @@ const checkRoom = async (folder: string, files: HubFile[]): Promise<void> => {
   if (bavail * bsize < needed)
     throw new AppError(
       'disk-full',
-      `${folder} has room for ${bavail * bsize} bytes, the model needs ${needed} more`
+      `the disk of ${folder} has ${bavail * bsize} bytes left, the model needs ${needed}: free some`
     )
 }
 
-/** Where a repository's files go. */
+/** The folder of a repository's files. */
 export const modelFolder = (modelsDir: string, repository: string): string =>
   join(modelsDir, repository.replace('/', '--'))
 
 /**
- * @returns the path to give as `MODEL_PATH`
+ * @returns the value of `MODEL_PATH` for the model
  * @throws AppError `invalid-request`, `not-found`, `unauthorized`, `hub-unavailable`, `disk-full`,
- * `checksum-mismatch`; what the disk throws
+ * `checksum-mismatch`; errors of the disk
  */
 export const pullModel = async (
   { repository: name, revision, ggufFile }: PullRequest,
@@ -98,7 +95,7 @@ export const pullModel = async (
   for (const file of files)
     await downloadFile(repository, file, folder, {
       hub: options.hub,
-      retryMs: options.retryMs,
+      sleep: options.sleep,
       onProgress: (bytes) => options.onProgress(file.name, bytes, file.size),
     })
   return ggufFile === null ? folder : join(folder, ggufFile)

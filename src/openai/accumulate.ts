@@ -1,25 +1,13 @@
 /**
- * Chunks of a streamed chat completion → the completion they add up to. Works on bytes cut
- * anywhere; keeps fields that it does not know. Knows nothing of connections, and whether the
- * stream was whole is for the caller to judge (`isDone`).
+ * Accumulates the chunks of a streamed chat completion into the completion. Bytes may be cut anywhere,
+ * and unknown fields are kept. Does not know whether the stream was whole.
  */
 import { createParser } from 'eventsource-parser'
 import type { ChatChoice, ChatCompletion, FinishReason, TokenLogprob, Usage } from './chat.ts'
 
 type Fields = Record<string, unknown>
 
-export interface CompletionAccumulator {
-  /** Bytes as they came; an event and a character may be cut at any byte. */
-  push(bytes: Uint8Array): void
-  /** What has arrived so far; null before the first chunk with an id or a choice. */
-  completion(): ChatCompletion | null
-  /** The last error object that the stream carried instead of a chunk. */
-  error(): unknown
-  /** Whether the stream said `[DONE]`. */
-  isDone(): boolean
-}
-
-/** Text that says who or what, not text that grows: the last value wins. */
+/** Strings of a delta that are replaced by the newest value; all others are appended to. */
 const REPLACED_IN_DELTA = new Set(['role', 'name', 'id', 'type', 'tool_call_id'])
 
 const isFields = (value: unknown): value is Fields =>
@@ -29,8 +17,8 @@ const indexOf = (value: unknown): number =>
   isFields(value) && Number.isInteger(value.index) ? (value.index as number) : 0
 
 /**
- * List items that carry an `index` are parts of one item; others are appended. Appends in place:
- * copying the log-probabilities at every chunk would be quadratic in the answer's length.
+ * Merges list items with the same `index` and appends items without one. Appends in place: a copy of
+ * the log-probabilities at every chunk would be quadratic in the answer's length.
  */
 const mergeLists = (merged: unknown[], added: unknown[]): unknown[] => {
   for (const item of added) {
@@ -55,7 +43,7 @@ const mergeValue = (name: string, before: unknown, added: unknown): unknown => {
   return added
 }
 
-/** Text grows, lists grow by `index`, objects merge, everything else is replaced. */
+/** Appends strings, merges lists by `index`, merges objects, and replaces all other values. */
 const mergeDelta = (before: Fields, delta: Fields): Fields => {
   const merged = { ...before }
   for (const name of Object.keys(delta)) {
@@ -64,7 +52,7 @@ const mergeDelta = (before: Fields, delta: Fields): Fields => {
   return merged
 }
 
-/** `index` orders tool calls on the wire of a stream; a completion's tool calls have none. */
+/** Sorts the tool calls by `index` and removes it: only a stream's tool calls have an index. */
 const withoutIndex = (message: Fields): Fields =>
   Array.isArray(message.tool_calls)
     ? {
@@ -105,13 +93,55 @@ const toChoice = ([index, state]: [number, ChoiceState]): ChatChoice => ({
   finish_reason: state.finishReason,
 })
 
-/** The state of one stream and the two things done to it: add a chunk, read the sum. */
-class Accumulation {
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
+/**
+ * One stream of server-sent events. Comments and events that are not a chunk are ignored. Choices,
+ * tool calls, log-probabilities and the usage chunk get the places of an answer without streaming.
+ */
+export class CompletionAccumulator {
+  /** the last error object that the stream sent instead of a chunk */
+  error: unknown
   private top: Fields | null = null
   private readonly choices = new Map<number, ChoiceState>()
+  private readonly decoder = new TextDecoder()
+  private readonly parser = createParser({ onEvent: ({ data }) => this.addEvent(data) })
 
-  add(chunk: Fields): void {
-    const { choices, object: _object, ...rest } = chunk
+  /** @param bytes the next bytes; they may end within an event or a character */
+  push(bytes: Uint8Array): void {
+    this.parser.feed(this.decoder.decode(bytes, { stream: true }))
+  }
+
+  /** @returns the completion so far; null before the first chunk with choices or usage */
+  completion(): ChatCompletion | null {
+    if (this.top === null) return null
+    const { id, created, model, usage, ...rest } = this.top
+    return {
+      ...rest,
+      id: String(id ?? ''),
+      object: 'chat.completion',
+      created: Number(created ?? 0),
+      model: String(model ?? ''),
+      choices: [...this.choices].sort(([a], [b]) => a - b).map(toChoice),
+      ...(isFields(usage) ? { usage: usage as Usage } : {}),
+    }
+  }
+
+  private addEvent(data: string): void {
+    const event = parseJson(data)
+    if (!isFields(event)) return
+    if ('error' in event && event.error !== null) this.error = event.error
+    // events such as pings are JSON, too
+    else if (Array.isArray(event.choices) || isFields(event.usage)) this.addChunk(event)
+  }
+
+  private addChunk({ choices, object: _object, ...rest }: Fields): void {
     this.top ??= {}
     for (const name of Object.keys(rest)) {
       if (rest[name] !== null) this.top[name] = rest[name]
@@ -127,59 +157,5 @@ class Accumulation {
     const state = { message: {}, logprobs: null, finishReason: null, rest: {} }
     this.choices.set(index, state)
     return state
-  }
-
-  completion(): ChatCompletion | null {
-    if (this.top === null) return null
-    const { id, created, model, usage, ...rest } = this.top
-    return {
-      ...rest,
-      id: String(id ?? ''),
-      object: 'chat.completion',
-      created: Number(created ?? 0),
-      model: String(model ?? ''),
-      choices: [...this.choices].sort(([a], [b]) => a - b).map(toChoice),
-      ...(isFields(usage) ? { usage: usage as Usage } : {}),
-    }
-  }
-}
-
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null
-  }
-}
-
-/**
- * Adds up the server-sent events of one chat completion. Comments, events without JSON and fields
- * nobody knows do no harm; several choices, tool calls, log-probabilities and a usage chunk without
- * choices are put where the unstreamed answer has them.
- */
-export const createAccumulator = (): CompletionAccumulator => {
-  const sum = new Accumulation()
-  const decoder = new TextDecoder()
-  let error: unknown
-  let done = false
-  const parser = createParser({
-    onEvent: ({ data }) => {
-      if (data === '[DONE]') {
-        done = true
-        return
-      }
-      const chunk = parseJson(data)
-      if (!isFields(chunk)) return
-      // pings and the like are JSON too
-      const isChunk = Array.isArray(chunk.choices) || isFields(chunk.usage)
-      if ('error' in chunk && chunk.error !== null) error = chunk.error
-      else if (isChunk) sum.add(chunk)
-    },
-  })
-  return {
-    push: (bytes) => parser.feed(decoder.decode(bytes, { stream: true })),
-    completion: () => sum.completion(),
-    error: () => error,
-    isDone: () => done,
   }
 }

@@ -1,19 +1,18 @@
 /**
- * A streaming chat request's bytes → the same with `stream_options.include_usage`. Edited as text:
- * everything else stays byte for byte, and what cannot be edited with certainty is not edited. Knows
- * nothing of what the upstream makes of it.
+ * Adds `stream_options.include_usage` to the bytes of a streaming chat request. The edit keeps all
+ * other bytes. A body that cannot be edited with certainty is not edited.
  */
 
 interface Span {
   from: number
-  /** behind the last byte */
+  /** offset behind the last byte */
   to: number
 }
 
-/** The one member of an object that was looked for. */
+/** An object, with the member that was searched in it. */
 interface Found {
   value: Span | null
-  /** offset of the first byte behind the opening brace, and behind the closing one */
+  /** offsets behind the opening and behind the closing brace */
   inside: number
   end: number
   isEmpty: boolean
@@ -28,17 +27,18 @@ const CLOSE_LIST = 0x5d
 const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
 
-/** Some 15 ms, a nanosecond or two each: bytes outside of strings, and backslashes before quotes. */
+/** Bounds the search to some 15 ms: a step is a byte outside of strings or a backslash before a quote. */
 const MAX_STEPS = 5_000_000
-/** What the search for the next quote takes. */
+/** a native search for the next quote takes as long as this many steps */
 const STEPS_PER_QUOTE = 20
 
-/** Thrown and caught in this file: the bytes are not what they should be, or not worth the time. */
+/** Thrown and caught in this file: the bytes are not the expected JSON, or take too long. */
 const UNSURE = new Error('no edit')
 
 const isSpace = (byte: number | undefined): boolean =>
   byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
 
+/** Each method takes the offset of the first byte and returns the offset behind the last. */
 class Scanner {
   private readonly bytes: Buffer
   private steps = 0
@@ -47,12 +47,11 @@ class Scanner {
     this.bytes = bytes
   }
 
-  /** Looks through the object that begins at `open`. Equal or escaped keys make it unsure. */
+  /** Searches a member of the object at `open`. Unsure about repeated names and escaped ones. */
   find(name: string, open: number): Found {
-    if (this.bytes[open] !== OPEN_OBJECT) throw UNSURE
+    const inside = this.behind(OPEN_OBJECT, open)
     let value: Span | null = null
-    let at = this.space(open + 1)
-    const inside = open + 1
+    let at = this.space(inside)
     if (this.bytes[at] === CLOSE_OBJECT) return { value, inside, end: at + 1, isEmpty: true }
     for (;;) {
       const keyEnd = this.string(at)
@@ -87,8 +86,7 @@ class Scanner {
   }
 
   private string(at: number): number {
-    if (this.bytes[at] !== QUOTE) throw UNSURE
-    for (let from = at + 1; ;) {
+    for (let from = this.behind(QUOTE, at); ;) {
       this.step(STEPS_PER_QUOTE)
       const quote = this.bytes.indexOf(QUOTE, from)
       if (quote < 0) throw UNSURE
@@ -115,13 +113,9 @@ class Scanner {
       this.step()
       const byte = this.bytes[at]
       if (byte === undefined) throw UNSURE
-      if (byte === QUOTE) {
-        at = this.string(at)
-        continue
-      }
       if (byte === OPEN_OBJECT || byte === OPEN_LIST) depth++
       else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) depth--
-      at++
+      at = byte === QUOTE ? this.string(at) : at + 1
     } while (depth > 0)
     return at
   }
@@ -143,7 +137,7 @@ class Scanner {
 const replaced = (body: Buffer, { from, to }: Span, text: string): Buffer =>
   Buffer.concat([body.subarray(0, from), Buffer.from(text), body.subarray(to)])
 
-/** As the first member, so that what is there stays in one piece. */
+/** Inserts the member first, which keeps the other members in one piece. */
 const inserted = (body: Buffer, { inside, isEmpty }: Found, member: string): Buffer =>
   replaced(body, { from: inside, to: inside }, isEmpty ? member : `${member},`)
 
@@ -164,8 +158,8 @@ const edit = (body: Buffer): Buffer | null => {
 
 /**
  * @param body of a request that streams
- * @returns null when it asks for usage already, or cannot be edited with certainty: no JSON object,
- * equal or escaped keys, or values of other types
+ * @returns null when it asks for usage already, or cannot be edited with certainty: not a JSON object,
+ * repeated or escaped names, values of other types
  */
 export const askForUsage = (body: Buffer): Buffer | null => {
   try {

@@ -1,6 +1,6 @@
 /**
- * The chat-completions wire contract, as far as this project reads it. Unknown fields are legal
- * everywhere and are never dropped: the index signatures say so.
+ * The wire format of chat completions, as far as this project reads it. Unknown fields are allowed
+ * everywhere and are kept; the index signatures stand for them.
  */
 
 export interface ContentPart {
@@ -22,7 +22,7 @@ export interface ChatRequest {
   model: string
   messages: ChatMessage[]
   stream?: boolean | null
-  /** `continuous_usage_stats` is vLLM's: every chunk has the usage so far */
+  /** `continuous_usage_stats`: vLLM's field for a usage in every chunk */
   stream_options?: { include_usage?: boolean; continuous_usage_stats?: boolean } | null
   max_tokens?: number | null
   max_completion_tokens?: number | null
@@ -37,9 +37,9 @@ export interface ChatRequest {
   tool_choice?: unknown
   response_format?: { type: string; [field: string]: unknown } | null
   user?: string | null
-  /** vLLM's constrained decoding; `choice` lists the only answers allowed (engine contract). */
+  /** vLLM's constrained decoding: `choice` lists the allowed answers (engine contract) */
   structured_outputs?: { choice?: string[] } | null
-  /** llama.cpp's name: false computes the whole prompt anew, for honest measurements */
+  /** llama.cpp's field: false computes the whole prompt again, for measurements */
   cache_prompt?: boolean | null
   [field: string]: unknown
 }

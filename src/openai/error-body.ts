@@ -11,7 +11,7 @@ const TYPE_BY_STATUS: Record<number, string> = {
   429: 'rate_limit_error',
 }
 
-/** OpenAI's own names, by which clients decide whether to ask again. */
+/** OpenAI's codes where they differ: clients decide by them whether to retry. */
 const WIRE_CODES: Partial<Record<ErrorCode, string>> = {
   'rate-limited': 'rate_limit_exceeded',
   'budget-exceeded': 'insufficient_quota',
@@ -30,11 +30,11 @@ const bodyOf = (error: AppError, message: string): ErrorBody => ({
 })
 
 /**
- * The cause stays with the operator: only code, message and parameter reach the client. The message of
- * an error that no one expected may say anything, so it stays with the operator, too.
+ * The body for a client: code, message and parameter, never the cause. The message of an unexpected
+ * error may contain secrets, so it is replaced.
  */
 export const errorBody = (error: AppError): ErrorBody =>
   bodyOf(error, error.code === 'internal' ? 'internal error' : error.message)
 
-/** For an engine, whose clients are the operator's own proxy and worker: with every message. */
+/** The body of an engine, with every message: its clients are the operator's proxy and worker. */
 export const engineErrorBody = (error: AppError): ErrorBody => bodyOf(error, error.message)

@@ -1,21 +1,21 @@
 /**
- * Files, fine-tuning jobs and models as the engine contract speaks them: OpenAI's names, plus the
- * few fields that PromptIntern needs and OpenAI lacks (marked "contract").
+ * Files, fine-tuning jobs and models of the engine contract: OpenAI's names, plus some fields that
+ * OpenAI does not have (marked "contract").
  */
 import type { ChatMessage } from './chat.ts'
 
-/** One line of a training file. The last message is the completion; only it carries loss. */
+/** One line of a training file. The last message is the completion, and the loss is computed on it. */
 export interface TrainingRow {
   messages: ChatMessage[]
   /** contract: multiplies the row's loss, default 1 */
   weight?: number
-  /** contract: what the teacher reads before the same completion, for `self-distillation` */
+  /** contract: the teacher's prompt for the same completion, for `self-distillation` */
   teacher_messages?: ChatMessage[]
 }
 
 /**
- * `supervised` learns the completion; contract: `self-distillation` learns what the base model says
- * at each of the completion's tokens when it reads `teacher_messages`.
+ * `supervised` learns the completion. Contract: `self-distillation` learns the base model's
+ * distribution at each token of the completion behind `teacher_messages`.
  */
 export type TrainingMethod = 'supervised' | 'self-distillation'
 
@@ -28,24 +28,24 @@ export interface FileObject {
   purpose: string
 }
 
-/** Every field has an engine default; see docs/contract.md. */
+/** Every field has a default of the engine; see docs/contract.md. */
 export interface Hyperparameters {
   rank?: number
   alpha?: number
   learning_rate?: number
-  /** rows an optimizer step sees */
+  /** rows of an optimizer step */
   batch_size?: number
   n_epochs?: number
   /** contract: overrides n_epochs when given */
   max_steps?: number
-  /** contract: training stops (and the cosine reaches its end) after this many seconds */
+  /** contract: training ends, and with it the cosine, after this many seconds */
   max_seconds?: number
   weight_decay?: number
-  /** contract: share of this job's progress spent warming up, default 0.05 */
+  /** contract: share of this job that is warm-up, default 0.05 */
   warmup_ratio?: number
   /**
-   * contract: where this job lies on the learning-rate curve of the whole internalization, as
-   * shares of its total progress. [0, 1] (the default) is a whole curve of its own.
+   * contract: this job's part of the learning-rate curve of the whole internalization, in shares of
+   * its progress. The default [0, 1] is a whole curve.
    */
   schedule_span?: [number, number]
 }
@@ -53,9 +53,8 @@ export interface Hyperparameters {
 const MILLION = 1e6
 
 /**
- * Peak of the learning-rate curve where nobody sets it: 2e-4 up to 4 billion parameters, 1e-4 above;
- * models under 200 million bear, and need, five times that, those under 20 million fifteen times
- * (docs/experiments.md).
+ * Default peak of the learning-rate curve. Small models need, and tolerate, a higher one: five times
+ * 2e-4 under 200 million parameters, fifteen times under 20 million (docs/experiments.md).
  */
 export const defaultLearningRate = (parameters: number): number => {
   if (parameters < 20 * MILLION) return 3e-3
@@ -65,7 +64,6 @@ export const defaultLearningRate = (parameters: number): number => {
 
 export type JobStatus = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled'
 
-/** Whether a job still has work before it. */
 export const isUnfinished = ({ status }: { status: JobStatus }): boolean =>
   status === 'queued' || status === 'running'
 
@@ -96,7 +94,7 @@ export interface JobObject {
   metadata: Record<string, string>
   trained_tokens: number | null
   error: { code: string; message: string; param: string | null } | null
-  /** contract: what training cost and reached, present once it has succeeded */
+  /** contract: present when the job has succeeded */
   result_metrics?: TrainingMetrics
 }
 
@@ -125,19 +123,19 @@ export interface ModelObject {
   object: 'model'
   created: number
   owned_by: string
-  /** contract: the base model a lora sits on; absent for a base model */
+  /** contract: the base model of a lora; absent for a base model */
   parent?: string
   /** contract */
   max_model_len?: number
-  /** contract: training methods this model accepts as a base */
+  /** contract: methods by which a lora of this base model can be trained */
   training_methods?: TrainingMethod[]
-  /** contract: stands for weights and rendering; `system_fingerprint` of its completions */
+  /** contract: hash of weights and rendering; `system_fingerprint` of its completions */
   fingerprint?: string
-  /** contract: number of parameters of the base model, decides default hyperparameters */
+  /** contract: parameters of the base model; default hyperparameters depend on it */
   parameters?: number
 }
 
-/** contract: `POST /v1/tokenize`, as vLLM names it */
+/** contract: `POST /v1/tokenize`, as in vLLM */
 export interface TokenizeRequest {
   model: string
   messages?: ChatMessage[]
@@ -151,8 +149,8 @@ export interface LossRequest {
 }
 
 export interface LossResponse {
-  /** nats per completion token, one entry a row, in order */
+  /** nats per completion token, one entry for each row, in order */
   losses: number[]
-  /** completion tokens that each loss averages over */
+  /** number of completion tokens of each row */
   tokens: number[]
 }

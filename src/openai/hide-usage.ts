@@ -1,27 +1,27 @@
 /**
- * Takes the usage chunk out of a stream of a chat completion whose client did not ask for it: the
- * event whose `choices` are an empty list and whose `usage` is an object. All other bytes pass as
- * they are and at once; held back is only the beginning of an event that may still be that one.
- * Works on bytes cut anywhere. Knows nothing of connections.
+ * Removes the usage chunk from a streamed chat completion whose client did not ask for it: the event
+ * whose `choices` are an empty list and whose `usage` is an object. All other bytes pass unchanged and
+ * at once; only the beginning of an event that may still be the usage chunk is held back. Bytes may be
+ * cut anywhere.
  */
 
 const LF = 0x0a
 const CR = 0x0d
 const COLON = 0x3a
 
-/** A usage chunk is a tenth of it; a longer event passes. */
+/** Ten times the size of a usage chunk. A longer event passes. */
 const MAX_HELD_BYTES = 8192
 const NOTHING = Buffer.alloc(0)
 
-/** A chunk with a choice. In the model's text a quote is escaped, so nothing matches there. */
+/** A chunk with a choice. Text of the model cannot match, because its quotes are escaped. */
 const HAS_CHOICE = /"choices"\s*:\s*\[\s*[^\]\s]/
-/** Neither a field of an event nor, behind its first `data:`, an object. */
-const IS_NO_OBJECT = /^[^deir]|^(?:(?!data:)[^\r\n]*[\r\n]+)*data: ?[^{\s]/
+/** Not a field of an event, or not an object behind its first `data:`. */
+const IS_NOT_OBJECT = /^[^deir]|^(?:(?!data:)[^\r\n]*[\r\n]+)*data: ?[^{\s]/
 
 const mayBecomeUsage = (event: string): boolean =>
-  event.length <= MAX_HELD_BYTES && !IS_NO_OBJECT.test(event) && !HAS_CHOICE.test(event)
+  event.length <= MAX_HELD_BYTES && !IS_NOT_OBJECT.test(event) && !HAS_CHOICE.test(event)
 
-/** The event's data as its lines say (WHATWG HTML §9.2.6). */
+/** The data of an event's lines (WHATWG HTML §9.2.6). */
 const dataOf = (event: string): string =>
   event
     .split(/\r\n|\r|\n/)
@@ -43,7 +43,7 @@ const isUsageChunk = (event: string): boolean => {
 const joined = (parts: Buffer[]): Buffer =>
   parts.length < 2 ? (parts[0] ?? NOTHING) : Buffer.concat(parts)
 
-/** @returns the first line end from a place on, the chunk's length without one; for rising places */
+/** @returns finds the first line end from an offset on, or the chunk's length; offsets must rise */
 const lineEnds = (chunk: Buffer): ((from: number) => number) => {
   const find = (byte: number, from: number): number => {
     const found = chunk.indexOf(byte, from)
@@ -58,26 +58,26 @@ const lineEnds = (chunk: Buffer): ((from: number) => number) => {
 }
 
 /**
- * One stream, in units: an event with its empty line, or a comment between events. JSON and its
- * signs are ASCII, so texts are read as latin1.
+ * Filters one stream. A unit is an event with its empty line, or a comment line between events. The
+ * syntax of JSON is ASCII, so bytes are read as latin1.
  */
 export class UsageFilter {
-  /** the unit under way as far as it came in earlier pieces and did not pass */
+  /** the current unit's bytes of earlier pieces that did not pass yet */
   private held = NOTHING
   private isUnitEmpty = true
   private isComment = false
-  /** the unit under way is not the one: what comes of it passes */
+  /** the current unit is not the usage chunk: the rest of it passes */
   private isPassing = false
   private isLineEmpty = true
-  /** a CR came last: an LF behind it is part of the same line end */
+  /** the last byte is a CR: an LF behind it belongs to the same line end */
   private behindCr = false
   private hidLast = false
 
-  /** @returns what of the stream may pass now, possibly nothing */
+  /** @returns the bytes that may pass now, possibly none */
   push(chunk: Buffer): Buffer {
     const passed: Buffer[] = []
     const lineEndFrom = lineEnds(chunk)
-    /** where in the chunk begins what is not passed yet, and where the unit under way */
+    /** offsets of the first byte that has not passed, and of the current unit */
     let from = 0
     let unitAt = 0
     for (let at = 0; at < chunk.length; at++) {
@@ -100,14 +100,14 @@ export class UsageFilter {
     return joined(passed)
   }
 
-  /** What is left of a stream that ends within an event. */
+  /** @returns the held bytes of a stream that ends within an event */
   end(): Buffer {
     const rest = this.held
     this.held = NOTHING
     return rest
   }
 
-  /** Whether the unit ends with the byte: behind an empty line or behind a comment. */
+  /** Whether the byte ends the unit: it ends an empty line or a comment. */
   private endsUnit(byte: number): boolean {
     const isSecondHalf = this.behindCr && byte === LF
     this.behindCr = byte === CR
@@ -138,7 +138,7 @@ export class UsageFilter {
     return this.held.toString('latin1') + rest.toString('latin1')
   }
 
-  /** @returns whether the beginning of a unit is kept; if not, what was kept of it passes */
+  /** @returns whether the beginning of a unit is held back; if not, its held bytes pass */
   private holds(rest: Buffer, passed: Buffer[]): boolean {
     if (!this.isPassing && mayBecomeUsage(this.textWith(rest))) {
       this.held = Buffer.concat([this.held, rest])

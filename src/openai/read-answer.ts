@@ -1,22 +1,22 @@
 /**
- * An upstream's answer as it came over the wire → its JSON and its usage: decoded, streams added up.
- * Pure; bytes in, bytes out.
+ * Reads an upstream's answer as it came over the wire: decodes it, accumulates a stream, and returns
+ * its JSON and its usage. Pure.
  */
 import { promisify } from 'node:util'
 import { brotliDecompress, constants, gunzip, inflate } from 'node:zlib'
-import { createAccumulator } from './accumulate.ts'
+import { CompletionAccumulator } from './accumulate.ts'
 import type { Usage } from './chat.ts'
 
-/** What is needed to read an answer's bytes. */
+/** Describes the bytes of an answer. */
 export interface AnswerEncoding {
   contentType: string
   contentEncoding: string
-  /** false when it broke off */
+  /** false: the answer broke off */
   complete: boolean
 }
 
 export interface ReadAnswer {
-  /** in UTF-8: the JSON body, or the completion that a stream adds up to */
+  /** in UTF-8: the JSON body, or the completion of a stream; null: none, or unreadable */
   response: Buffer | null
   usage: Usage | null
 }
@@ -28,9 +28,9 @@ const inflateAsync = promisify(inflate)
 const brotliAsync = promisify(brotliDecompress)
 
 /**
- * @param maxBytes decoded size that is refused, so that a small answer cannot fill the memory
- * @returns null when the encoding is unknown, broken or too large; an answer that was cut off is
- * decoded as far as it goes
+ * @param maxBytes a larger decoded size is refused, so that a small answer cannot fill the memory
+ * @returns null when the encoding is unknown, broken or too large; the decodable part of an answer
+ * that broke off
  */
 const decode = async (
   body: Buffer,
@@ -54,22 +54,18 @@ const decode = async (
         return null
     }
   } catch {
-    // too large, or not encoded as its upstream says: it is logged without text
+    // too large, or the header names a wrong encoding: the record has no response
     return null
   }
 }
 
-const isPlain = (contentEncoding: string): boolean =>
-  contentEncoding === '' || contentEncoding === 'identity'
-
 const readStream = (body: Buffer): ReadAnswer => {
-  const accumulator = createAccumulator()
+  const accumulator = new CompletionAccumulator()
   accumulator.push(body)
   const completion = accumulator.completion()
-  if (completion) {
+  if (completion)
     return { response: Buffer.from(JSON.stringify(completion)), usage: completion.usage ?? null }
-  }
-  const error = accumulator.error()
+  const { error } = accumulator
   return error === undefined
     ? NO_ANSWER
     : { response: Buffer.from(JSON.stringify({ error })), usage: null }
@@ -82,27 +78,30 @@ const readJson = (body: Buffer): ReadAnswer => {
     const parsed = JSON.parse(text) as { usage?: Usage | null } | null
     return { response: body, usage: parsed?.usage ?? null }
   } catch {
-    // an error page of something before the upstream: kept, as a JSON string
+    // an error page of a server before the upstream is kept as a JSON string
     return { response: Buffer.from(JSON.stringify(text)), usage: null }
   }
 }
 
 /**
- * @param body null when none came
+ * @param body null without an answer
+ * @param form how to read the body; with a usage it is read already
  * @param maxBytes of a decoded answer; a larger one counts as none
- * @returns a promise only where the body is encoded: it costs as much as reading a small answer
+ * @returns a promise only for an encoded body: a promise costs as much as reading a small answer
  */
 export const readAnswer = (
   body: Buffer | null,
-  { contentType, contentEncoding, complete }: AnswerEncoding,
+  form: AnswerEncoding | { usage: Usage | null },
   maxBytes: number
 ): ReadAnswer | Promise<ReadAnswer> => {
+  if ('usage' in form) return { response: body, usage: form.usage }
+  const { contentType, contentEncoding, complete } = form
   const read = (plain: Buffer | null): ReadAnswer => {
     if (plain === null) return NO_ANSWER
     if (contentType.startsWith('text/event-stream')) return readStream(plain)
-    // half a JSON body says nothing
+    // a JSON body that broke off cannot be parsed
     return complete ? readJson(plain) : NO_ANSWER
   }
-  if (body === null || isPlain(contentEncoding)) return read(body)
+  if (body === null || contentEncoding === '' || contentEncoding === 'identity') return read(body)
   return decode(body, contentEncoding, maxBytes).then(read)
 }

@@ -1,7 +1,4 @@
-/**
- * An answer of our own in OpenAI's two forms: one JSON body, or the server-sent events of a stream.
- * Pure text; writing it to a connection is for the caller.
- */
+/** Renders a lora's answer in OpenAI's two forms: one JSON body, or the events of a stream. Pure. */
 import type { ChatChunk, ChatCompletion, Usage } from './chat.ts'
 
 export interface RenderedAnswer {
@@ -10,50 +7,57 @@ export interface RenderedAnswer {
   created: number
   model: string
   content: string
-  /** absent is not 0: an engine that counts nothing leaves it out */
+  /** null when the engine counts no tokens; then the answer has no usage */
   usage: Usage | null
 }
 
-/** The answer as the body of a request that does not stream. */
-export const renderCompletion = (answer: RenderedAnswer): ChatCompletion => ({
-  id: answer.id,
+/** The body for a request that does not stream. */
+export const renderCompletion = ({
+  id,
+  created,
+  model,
+  content,
+  usage,
+}: RenderedAnswer): ChatCompletion => ({
+  id,
   object: 'chat.completion',
-  created: answer.created,
-  model: answer.model,
+  created,
+  model,
   choices: [
     {
       index: 0,
-      message: { role: 'assistant', content: answer.content, refusal: null },
+      message: { role: 'assistant', content, refusal: null },
       logprobs: null,
       finish_reason: 'stop',
     },
   ],
-  ...(answer.usage ? { usage: answer.usage } : {}),
+  ...(usage ? { usage } : {}),
 })
 
-const serverSentEvent = (data: string): string => `data: ${data}\n\n`
-
 /**
- * The answer as one stream: a role chunk, the content, a finish chunk, and with `includeUsage` a
- * chunk without choices that carries the usage (then every other chunk says `usage: null`, as
- * OpenAI documents it).
+ * The events of a stream: a role chunk, the content, a finish chunk. With `includeUsage` another chunk
+ * has the usage and no choices, and all others have `usage: null`, as OpenAI documents it.
  */
-export const renderEvents = (answer: RenderedAnswer, includeUsage: boolean): string => {
-  const chunk = (choices: ChatChunk['choices'], usage: Usage | null = null): ChatChunk => ({
-    id: answer.id,
+export const renderEvents = (
+  { id, created, model, content, usage }: RenderedAnswer,
+  includeUsage: boolean
+): string => {
+  const chunk = (choices: ChatChunk['choices'], counted: Usage | null = null): ChatChunk => ({
+    id,
     object: 'chat.completion.chunk',
-    created: answer.created,
-    model: answer.model,
+    created,
+    model,
     choices,
-    ...(includeUsage ? { usage } : {}),
+    ...(includeUsage ? { usage: counted } : {}),
   })
+  const delta = (fields: ChatChunk['choices'][number]['delta'], finish: 'stop' | null = null) =>
+    chunk([{ index: 0, delta: fields, finish_reason: finish }])
   const chunks = [
-    chunk([{ index: 0, delta: { role: 'assistant', content: '' }, finish_reason: null }]),
-    ...(answer.content === ''
-      ? []
-      : [chunk([{ index: 0, delta: { content: answer.content }, finish_reason: null }])]),
-    chunk([{ index: 0, delta: {}, finish_reason: 'stop' }]),
-    ...(includeUsage && answer.usage ? [chunk([], answer.usage)] : []),
+    delta({ role: 'assistant', content: '' }),
+    ...(content === '' ? [] : [delta({ content })]),
+    delta({}, 'stop'),
+    ...(includeUsage && usage ? [chunk([], usage)] : []),
   ]
-  return [...chunks.map((part) => JSON.stringify(part)), '[DONE]'].map(serverSentEvent).join('')
+  const events = [...chunks.map((each) => JSON.stringify(each)), '[DONE]']
+  return events.map((data) => `data: ${data}\n\n`).join('')
 }

@@ -1,35 +1,35 @@
 /**
- * What a provider's `usage` means. Every provider has its own names, and what is contained in what
- * differs: read here once, so that nobody counts a token twice. Pure.
+ * Reads the `usage` of every provider. Names differ, and so does which count contains which; all token
+ * counts come from here, so no token is counted twice. Pure.
  */
 import type { Usage } from './chat.ts'
 
-/** A usage in OpenAI's shape, of what was counted here. */
+/** @returns a usage in OpenAI's shape */
 export const usageOf = (promptTokens: number, completionTokens: number): Usage => ({
   prompt_tokens: promptTokens,
   completion_tokens: completionTokens,
   total_tokens: promptTokens + completionTokens,
 })
 
-/** Tokens; null where the provider does not say: absent is not 0. */
+/** Tokens; null where the provider gives no count, which differs from 0. */
 export interface TokenCounts {
-  /** all that the model read, from a cache or not */
+  /** all input, cached or not */
   input: number | null
-  /** of the input, what the provider's cache served */
+  /** the part of the input that the provider's cache served */
   cachedInput: number | null
-  /** of the input, what was written to that cache */
+  /** the part of the input that was written to that cache */
   cacheWrite: number | null
-  /** all that the model wrote, reasoning too */
+  /** all output, with reasoning */
   output: number | null
-  /** of the output, what the client does not see */
+  /** the part of the output that the client does not see */
   reasoning: number | null
 }
 
 type Path = readonly [name: string, inner?: string]
 
 /**
- * OpenAI's chat completions, its responses (Anthropic's messages have the same names), Gemini; then
- * for caches also Anthropic, DeepSeek and Moonshot, and OpenRouter's name for writes.
+ * Names of OpenAI's chat completions, of its responses (Anthropic's messages use the same) and of
+ * Gemini. For caches also Anthropic's, DeepSeek's and Moonshot's, and OpenRouter's for writes.
  */
 const INPUT: Path[] = [['prompt_tokens'], ['input_tokens'], ['prompt_token_count']]
 const OUTPUT: Path[] = [['completion_tokens'], ['output_tokens'], ['candidates_token_count']]
@@ -59,7 +59,7 @@ const countAt = (usage: Usage, [name, inner]: Path): number | null => {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : null
 }
 
-/** The largest: a provider that says one thing under two names leaves one of them at 0. */
+/** @returns the largest: a provider that has two names for a count may set one of them to 0 */
 const count = (usage: Usage, paths: Path[]): number | null =>
   paths.reduce<number | null>((most, path) => {
     const value = countAt(usage, path)
@@ -67,11 +67,16 @@ const count = (usage: Usage, paths: Path[]): number | null =>
   }, null)
 
 /**
- * Whether cache tokens come beside the input. Anthropic's `input_tokens` are what no cache had to do
- * with; everybody else's input contains them. Gateways give Anthropic's under OpenAI's names in
- * both ways: then the sums decide.
+ * Whether the input excludes cache tokens. Anthropic's `input_tokens` exclude them; every other
+ * provider's input contains them. Gateways that give Anthropic's counts OpenAI's names do either, so
+ * the sums decide.
  */
-const areBeside = (usage: Usage, input: number, output: number | null, cache: number): boolean => {
+const excludesCache = (
+  usage: Usage,
+  input: number,
+  output: number | null,
+  cache: number
+): boolean => {
   const isAnthropic =
     countAt(usage, ['cache_read_input_tokens']) !== null ||
     countAt(usage, ['cache_creation_input_tokens']) !== null
@@ -81,7 +86,7 @@ const areBeside = (usage: Usage, input: number, output: number | null, cache: nu
   return cache > input || (cache > 0 && total === input + cache + (output ?? 0))
 }
 
-/** Gemini counts its thoughts beside what it answers; elsewhere the output contains reasoning. */
+/** Gemini's output excludes reasoning (`thoughts`); every other provider's output contains it. */
 const outputOf = (usage: Usage, thoughts: number | null): number | null => {
   const output = count(usage, OUTPUT)
   return output === null || thoughts === null ? output : output + thoughts
@@ -100,7 +105,7 @@ export const tokenCounts = (usage: Usage): TokenCounts => {
   const input = count(usage, INPUT)
   const cache = (cachedInput ?? 0) + (cacheWrite ?? 0)
   return {
-    input: input !== null && areBeside(usage, input, output, cache) ? input + cache : input,
+    input: input !== null && excludesCache(usage, input, output, cache) ? input + cache : input,
     cachedInput,
     cacheWrite,
     output,

@@ -1,6 +1,6 @@
 /**
- * Whether internalizing templates pays, and what it has saved, from the log and the price file.
- * Worker, admin API and command line ask here, so that they say the same.
+ * Whether internalizing a template pays, and its savings so far, from the log and the price file.
+ * Worker, admin API and CLI use it, so they report the same figures.
  */
 import { LRUCache } from 'lru-cache'
 import { shareEngine } from '../core/cost/economics.ts'
@@ -22,23 +22,22 @@ import { savingsReport, type SavingsReport } from './savings.ts'
 import type { Store } from '../store/store.ts'
 
 export interface Economics {
-  /** By version. What is read from the log is kept for some minutes. */
+  /** @returns by template version; figures of the log are cached for ten minutes */
   assess(templates: readonly Template[]): Promise<Map<string, TemplateEconomics>>
-  /** What answers without the prompt have saved so far. */
   savings(): Promise<SavingsReport>
 }
 
 const HOURS_PER_MONTH = (365 / 12) * 24
 const TRAFFIC_TTL_MS = 600_000
-/** a template's figures are some hundred bytes */
-const MAX_KEPT = 10_000
+/** templates; the figures of each are some hundred bytes */
+const MAX_CACHED = 10_000
 const BASE_MODEL = 'base-model'
 
-/** The worker alone reaches the engine before something is trained; others read what it found. */
+/** Stores the engine's base model: before the first training only the worker can ask the engine. */
 export const rememberBaseModel = (store: Store, baseModel: string): Promise<void> =>
   store.snapshots.put(BASE_MODEL, new TextEncoder().encode(baseModel))
 
-/** Null: the adapted model has no price a token. */
+/** @returns price of the base model; null: unknown, or it has no price per token */
 const adaptedPriceOf = async (
   store: Store,
   prices: readonly Price[],
@@ -55,22 +54,22 @@ type Measure = (
   internalizations: readonly Internalization[]
 ) => Promise<TemplateTraffic | null>
 
-/** Measures each template's traffic at most once in ten minutes. */
+/** @returns measures a template's traffic at most once in ten minutes */
 const createMeasure = (
   store: Store,
   { captureShare, estimatesUsage }: EconomicsSettings,
   now: () => number
 ): Measure => {
-  const kept = new LRUCache<string, { traffic: TemplateTraffic | null; until: number }>({
-    max: MAX_KEPT,
+  const cache = new LRUCache<string, { traffic: TemplateTraffic | null; until: number }>({
+    max: MAX_CACHED,
   })
   return async (template, internalizations) => {
-    const known = kept.get(template.version)
+    const known = cache.get(template.version)
     if (known !== undefined && known.until > now()) return known.traffic
     const newest = internalizations.findLast((row) => row.templateVersion === template.version)
     const heldOutIds = newest?.plan?.holdoutRecordIds ?? []
     const traffic = await loadTraffic(store, template, { captureShare, estimatesUsage, heldOutIds })
-    kept.set(template.version, { traffic, until: now() + TRAFFIC_TTL_MS })
+    cache.set(template.version, { traffic, until: now() + TRAFFIC_TTL_MS })
     return traffic
   }
 }
@@ -86,7 +85,7 @@ export const openEconomics = (
     const internalizations = await store.internalizations.list()
     const adaptedPrice = await adaptedPriceOf(store, settings.prices, internalizations)
     const drafts = new Map<string, Draft>()
-    // one after the other: the log's thread has other work
+    // one after another, because the store's thread has other calls to answer
     for (const template of templates) {
       const traffic = await measure(template, internalizations)
       const stats = await store.templates.stats(template.version)

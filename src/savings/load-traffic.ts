@@ -1,4 +1,4 @@
-/** Reads from the log what `core/template-traffic.ts` measures. A bounded part of it: the newest calls. */
+/** Reads a template's newest calls from the log, for the measures of `core/cost/template-traffic.ts`. */
 import { compileMatcher } from '../core/match/match.ts'
 import type { StoredRecord } from '../core/log/record.ts'
 import type { Template } from '../core/template/template.ts'
@@ -13,20 +13,20 @@ import {
 } from '../core/cost/template-traffic.ts'
 import type { Store } from '../store/store.ts'
 
-/** read without bodies */
+/** calls that are read without bodies */
 const CALLS = 500
-/** read with bodies, for the template's share of a prompt */
+/** calls that are read with bodies, for the template's share of a prompt */
 const TEXTS = 50
-/** of the held-out records, which the upstream answered, where nothing newer is of the upstream */
+/** held-out records that are read where a lora answered all newest calls */
 const HELD_OUT = 200
 const DAY_MS = 86_400_000
 
 export interface TrafficOptions {
-  /** of the calls that are logged, 0 to 1 */
+  /** share of calls that are logged, 0 to 1 */
   captureShare: number
-  /** whether tokens are estimated where the upstream counted none */
+  /** whether tokens are estimated where the upstream gave no usage */
   estimatesUsage: boolean
-  /** records that the upstream answered, where the newest calls are all the lora's */
+  /** records that the upstream answered, used where a lora answered all newest calls */
   heldOutIds: readonly string[]
 }
 
@@ -45,8 +45,8 @@ const edgeOfLog = async (
 }
 
 /**
- * From the oldest of the calls read to the end of the log, so that traffic that has ceased counts as
- * ceased. Where the calls read span less than a day it begins with the template's first record.
+ * The window from the oldest call read to the end of the log, so that traffic that has ended lowers
+ * the rate. If the calls read span less than a day, it begins with the template's first record.
  */
 const windowOf = async (
   store: Store,
@@ -62,7 +62,7 @@ const windowOf = async (
   return { calls: Math.max(requests, calls.length), from: first, to }
 }
 
-/** @returns null without a record of the template */
+/** @returns null when the log has no record of the template */
 export const loadTraffic = async (
   store: Store,
   template: Template,

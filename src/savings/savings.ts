@@ -1,4 +1,4 @@
-/** What answers without the prompt have saved so far, less all that they cost. */
+/** The savings of loras so far, less their costs. */
 import { savingsOf, shareEngine, type OwnCosts, type Savings } from '../core/cost/economics.ts'
 import type { Internalization } from '../core/lifecycle/internalization.ts'
 import { liveHours } from '../core/lifecycle/live-hours.ts'
@@ -13,24 +13,24 @@ import type { Store, TemplateStats } from '../store/store.ts'
 
 export interface TemplateSavings extends TemplateStats {
   version: string
-  /** since its first answer, at today's prices; null where its calls cannot be priced */
+  /** since its first answer, at today's prices; null when its calls have no price */
   usd: Savings | null
 }
 
 export interface SavingsReport {
   templates: TemplateSavings[]
-  /** with all that engine and training cost; null where no call can be priced */
+  /** less all costs of engine and training; null when no call has a price */
   usd: Savings | null
-  /** calls that a lora answered and that cannot be priced: nothing counts as saved by them */
+  /** answers of loras without a price; they count as no savings */
   unpricedAnswers: number
-  /** null: not set, and the engine's hours count nothing */
+  /** null: not set, and engine hours cost nothing */
   engineUsdPerHour: number | null
-  /** in which at least one lora was live */
+  /** hours with at least one live lora */
   engineHours: number
   trainingHours: number
 }
 
-/** The templates' savings, less all of the engine's and the trainings' cost. */
+/** The sum of the templates' savings, less all costs of engine and training. */
 const totalOf = (parts: readonly Savings[], { engineUsd, trainingUsd }: OwnCosts): Savings => {
   const sum = (figure: keyof Savings) => parts.reduce((total, part) => total + part[figure], 0)
   const [grossUsd, discardedUsd] = [sum('grossUsd'), sum('discardedUsd')]
@@ -58,7 +58,7 @@ const liveHoursOf = async (
 const hoursTrained = (internalizations: readonly Internalization[]): number =>
   internalizations.reduce((sum, row) => sum + trainedSeconds(row), 0) / 3600
 
-/** What the template's internalizations cost, whether they went live or not. */
+/** Cost of all internalizations of a template, live or not. */
 const trainingUsdOf = (
   own: readonly Internalization[],
   draft: Draft | undefined,
@@ -82,7 +82,7 @@ const savedBy = ({ row, draft, trainingUsd }: Priced, engineUsd: number): Saving
   return savingsOf(draft.perCallUsd, volume, { engineUsd, trainingUsd })
 }
 
-/** The engine's cost goes to the templates that can be priced, by what each has saved. */
+/** Shares the engine's cost between the templates with a price, in proportion to their savings. */
 const withShares = (templates: readonly Priced[], engineUsd: number): TemplateSavings[] => {
   const saved = templates.map((template) => savedBy(template, 0))
   const grossOf = saved.flatMap((usd) => (usd === null ? [] : [usd.grossUsd]))
@@ -93,7 +93,7 @@ const withShares = (templates: readonly Priced[], engineUsd: number): TemplateSa
   }))
 }
 
-/** @param draftAll drafts by version; of templates that are gone there are none */
+/** @param draftAll drafts by template version; deleted templates have none */
 export const savingsReport = async (
   store: Store,
   settings: EconomicsSettings,

@@ -1,6 +1,6 @@
 /**
- * The one storage interface. Every method rejects with AppError `store-unavailable` when the
- * database cannot be reached or written; the errors a method adds are named beside it.
+ * The storage interface. Every method rejects with AppError `store-unavailable` when the database
+ * cannot be read or written; further errors are named at the method.
  */
 import type { HistoryEntry, Internalization } from '../core/lifecycle/internalization.ts'
 import type { ExchangeBatch } from '../core/log/exchange-batch.ts'
@@ -16,59 +16,59 @@ export interface RecordQuery {
   /** newest first with `desc` */
   order?: 'asc' | 'desc'
   limit: number
-  /** only records behind (asc) or before (desc) this sequence */
+  /** only records with a larger (asc) or smaller (desc) sequence */
   after?: number
-  /** only records with a 2xx response body */
+  /** only records with status 2xx and a response */
   answeredOnly?: boolean
-  /** false: leaves the bodies out, as if they were pruned; default true */
+  /** false: without bodies, as if they were pruned; default true */
   bodies?: boolean
-  /** true: records without usage get `estimatedUsage`; default false */
+  /** true: adds `estimatedUsage` to records without usage; default false */
   estimates?: boolean
 }
 
 export interface RecordStore {
   /**
-   * Durable when it resolves. An id that exists already is skipped, so a retry is harmless. The
-   * batch's bytes must stay as they are until then.
+   * Resolves when the records are durable; the batch's bytes must not change until then. A record
+   * whose id exists is skipped, so an append may be retried.
    */
   append(batch: ExchangeBatch): Promise<void>
-  /** Of the records that were appended here since the store was opened. */
+  /** Totals of the records that were appended through this object. */
   usageTotals(): Promise<UsageTotals>
   list(query: RecordQuery): Promise<StoredRecord[]>
-  /** In the order of the ids; those that are not in the log are left out. */
+  /** In the order of the ids, without ids that are not in the log. */
   byIds(ids: string[]): Promise<StoredRecord[]>
-  /** Ids that are not in the log are skipped. */
+  /** Skips ids that are not in the log. */
   tagTemplate(ids: string[], templateVersion: string): Promise<void>
   /**
-   * Deletes bodies and records older than the given times (ms); returns how many. A record
-   * whose bodies are gone has the request '' and the response null; its evaluations keep their
-   * figures and lose their answers.
+   * Deletes bodies and records older than the given times (ms); returns how many. A record without
+   * bodies has the request '' and the response null; its evaluations lose their answers and keep
+   * their figures.
    */
   prune(before: { bodies: number; records: number }): Promise<{ bodies: number; records: number }>
-  /** Looks through the next part of the log behind the cursor; start with 0. */
+  /** Searches the next part of the log behind the cursor; 0 is the start. */
   select(selection: Selection, after: number): Promise<SelectedRecords>
   /**
-   * Deletes what the selection fits, with its evaluations; then no text is left that is not of a
-   * record in the log. Begun again it ends what an interrupted one began. What is appended meanwhile
-   * may stay. @throws AppError `conflict` when another one is begun before this one has ended
+   * Deletes the selected records with their evaluations, and every body that no record has. Finishes
+   * an interrupted call. Records that are appended meanwhile may stay.
+   * @throws AppError `conflict` when another call begins before this one ends
    */
   forget(selection: Selection): Promise<{ bodies: number; records: number }>
   /**
-   * Leaves nothing of deleted text in the files. Takes as long as writing the database anew; appends
-   * wait. @throws AppError `conflict` while another process reads
+   * Removes the traces of deleted text from the files. Rewrites the whole database, and appends wait
+   * meanwhile. @throws AppError `conflict` while another process reads
    */
   scrub(): Promise<void>
 }
 
 export interface SelectedRecords {
   ids: string[]
-  /** those that the records are tagged with */
+  /** versions that the records are tagged with */
   templateVersions: string[]
   /** cursor; null at the end of the log */
   next: number | null
 }
 
-/** Running totals: pruned and forgotten records stay counted. */
+/** Running totals, with pruned and forgotten records. */
 export interface TemplateStats {
   requests: number
   answered: number
@@ -83,13 +83,13 @@ export interface TemplateStore {
   get(version: string): Promise<Template | null>
   list(): Promise<Template[]>
   stats(version: string): Promise<TemplateStats>
-  /** Of every version that was ever counted, also those that are removed. */
+  /** Totals of every version that was ever counted, also of removed ones. */
   totals(): Promise<({ version: string } & TemplateStats)[]>
-  /** Its running totals stay. */
+  /** Keeps the running totals. */
   remove(version: string): Promise<void>
 }
 
-/** One row answered by one arm: saved one by one so that a crash repeats none. */
+/** A held-out record answered by one arm. Saved in batches, so a crash repeats few. */
 export interface EvaluationRow {
   internalizationId: string
   arm: number
@@ -97,33 +97,33 @@ export interface EvaluationRow {
   answer: string
   logprobSum: number
   logprobMin: number
-  /** of the adapted answer to the logged one, 0 to 1; 0 where the logged outcome is no plain text */
+  /** of the lora's answer to the logged one, 0 to 1; 0 when the logged answer is not plain text */
   similarity: number
-  /** why a route would not give the answer, whatever its confidence; null where it may */
+  /** why a route defers at any confidence; null when it may give the answer */
   deferred: string | null
-  /** a fresh answer of the upstream to the same request, when one was bought */
+  /** the upstream's second answer to the same request; null when none was bought */
   upstreamAnswer: string | null
   upstreamSimilarity: number | null
 }
 
 export interface InternalizationStore {
   /**
-   * Also writes the first history row. @param by who caused it, `worker` if not given
-   * @throws AppError `conflict` when the id exists, or when another internalization of the same
-   * template version is in work (candidate, training, evaluating or approval)
+   * Also writes the first history row. @param by cause in the history, default `worker`
+   * @throws AppError `conflict` when the id exists, or another internalization of the template
+   * version is in work (candidate, training, evaluating or approval)
    */
   create(internalization: Internalization, by?: string): Promise<void>
   get(id: string): Promise<Internalization | null>
   /** oldest first */
   list(): Promise<Internalization[]>
   /**
-   * Writes state, plan and verdict, and one history row when the state changed. Returns the row
-   * with its new revision and `updatedAt`. @throws AppError `conflict` when `revision` is stale,
-   * `not-found` when the id is unknown
+   * Writes state, plan and verdict, and a history row when the state changed. Returns the row with its
+   * new revision and `updatedAt`. @throws AppError `conflict` when `revision` is stale, `not-found`
+   * when the id is unknown
    */
   save(internalization: Internalization, by: string, at: number): Promise<Internalization>
   history(id: string): Promise<HistoryEntry[]>
-  /** A row that exists (same internalization, arm and record) is replaced. */
+  /** Replaces an existing row of the same internalization, arm and record. */
   addEvaluations(rows: EvaluationRow[]): Promise<void>
   evaluations(id: string): Promise<EvaluationRow[]>
 }
@@ -132,34 +132,34 @@ export interface RouteStore {
   list(): Promise<Route[]>
   put(route: Route): Promise<void>
   remove(templateVersion: string): Promise<void>
-  /** Changes whenever a route is put or removed; cheap enough to poll every second. */
+  /** Changes with every put and removal; cheap enough to poll every second. */
   revision(): Promise<number>
 }
 
 export interface KeyStore {
   /** @throws AppError `conflict` when the id or the hash exists */
   create(key: IssuedKey): Promise<void>
-  /** oldest first, with those that were revoked */
+  /** oldest first, with revoked keys */
   list(): Promise<IssuedKey[]>
   /**
-   * Harmless to repeat: the first time stays. Returns the key as it is now.
+   * May be repeated: the first time stays. Returns the revoked key.
    * @throws AppError `not-found` when the id is unknown
    */
   revoke(id: string, at: number): Promise<IssuedKey>
-  /** Changes whenever a key is created or revoked; cheap enough to poll every second. */
+  /** Changes with every new or revoked key; cheap enough to poll every second. */
   revision(): Promise<number>
-  /** Added to what is there. */
+  /** Adds to the stored sums. */
   addSpend(rows: DailySpend[]): Promise<void>
-  /** Sums by key, from a day (since the epoch) on; keys that used nothing are left out. */
+  /** Sums by key from a day (since the epoch) on, without keys that spent nothing. */
   spend(fromDay: number): Promise<Map<string, Spend>>
 }
 
-/** Small blobs by name: the detector's sketch with the log cursor, what is being forgotten. */
+/** Small blobs by name, such as the detector's sketch and the tasks of forgetting. */
 export interface SnapshotStore {
   get(name: string): Promise<Uint8Array | null>
   put(name: string, value: Uint8Array): Promise<void>
   remove(name: string): Promise<void>
-  /** those that begin so, in order */
+  /** sorted */
   names(prefix: string): Promise<string[]>
 }
 
@@ -170,6 +170,6 @@ export interface Store {
   routes: RouteStore
   keys: KeyStore
   snapshots: SnapshotStore
-  /** Flushes and closes; every later call is refused with `store-unavailable`. */
+  /** Waits for pending writes and closes. Every later call rejects with `store-unavailable`. */
   close(): Promise<void>
 }

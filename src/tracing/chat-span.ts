@@ -1,6 +1,6 @@
 /**
- * A chat completion that is over, as a span by OpenTelemetry's conventions for generative AI. Says
- * what was asked of whom and what it took, never what was said. Pure.
+ * A finished chat completion as a span by OpenTelemetry's conventions for generative AI: model, route,
+ * tokens and times, never text. Pure.
  */
 import type { CapturedExchange } from '../core/log/exchange-batch.ts'
 import type { ReadAnswer } from '../openai/read-answer.ts'
@@ -12,7 +12,7 @@ export interface ChatSpan {
   startMs: number
   endMs: number
   attributes: Record<string, string | number | string[]>
-  /** null where the client got what it asked for */
+  /** null for a status under 400 */
   errorType: string | null
 }
 
@@ -26,7 +26,7 @@ type Attributes = Record<string, unknown>
 
 const MAX_NAME_CHARS = 100
 
-/** What is there: absent is not 0. */
+/** Removes absent attributes: a missing count is not 0. */
 const present = (attributes: Attributes): ChatSpan['attributes'] =>
   Object.fromEntries(
     Object.entries(attributes).filter(([, value]) => value !== null && value !== undefined)
@@ -39,7 +39,7 @@ const parse = (response: Buffer | null): Responded => {
     const parsed = JSON.parse(response?.toString('utf8') ?? '{}') as Responded | null
     return typeof parsed === 'object' && parsed !== null ? parsed : {}
   } catch {
-    // an answer that is no JSON has no attributes
+    // an answer that is not JSON has no attributes
     return {}
   }
 }
@@ -63,7 +63,7 @@ const responseAttributes = ({ response, usage }: ReadAnswer): Attributes => {
   }
 }
 
-/** @param upstream where the request went unless a lora answered */
+/** @param upstream host and port of the upstream, for requests that no lora answered */
 export const chatSpan = (
   { head }: CapturedExchange,
   answer: ReadAnswer,

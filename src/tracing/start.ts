@@ -1,6 +1,6 @@
 /**
- * Spans on their way to a collector, over OTLP/HTTP. Loaded only where a collector is configured. A
- * collector that is slow or away costs spans, never requests: what does not fit the queue is dropped.
+ * Sends spans to a collector over OTLP/HTTP. Loaded only when a collector is configured. If the
+ * collector is slow or down, spans beyond the queue's size are dropped and no request waits.
  */
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, type Context } from '@opentelemetry/api'
 import { ExportResultCode, parseTraceParent } from '@opentelemetry/core'
@@ -20,16 +20,16 @@ export interface TracingOptions {
   endpoint: string
   serviceName: string
   upstreamBaseUrl: string
-  /** of a decoded answer; a larger one has no figures */
+  /** of a decoded answer; the span of a larger one has no token counts */
   maxAnswerBytes: number
-  /** spans that did not get to the collector, and a provider that cannot be closed */
+  /** receives failed exports and a failed shutdown */
   onFault: (error: unknown) => void
 }
 
 export interface Tracing {
-  /** @param traceparent the request's header, whose span becomes the parent */
+  /** @param traceparent header of the request; its span becomes the parent */
   trace(exchange: CapturedExchange, traceparent: unknown): void
-  /** Sends what waits, for some seconds at most. */
+  /** Sends the waiting spans, within some seconds. */
   close(): Promise<void>
 }
 
@@ -40,7 +40,7 @@ const EVERY_MS = 1000
 const TIMEOUT_MS = 5000
 const MAX_ATTRIBUTE_CHARS = 256
 
-/** The SDK itself only hands a failure to a handler that all of a process shares. */
+/** Reports failed exports: the SDK reports them only to a handler that is global to the process. */
 const reporting = (exporter: SpanExporter, onFault: (error: unknown) => void): SpanExporter => ({
   export: (spans, done) =>
     exporter.export(spans, (result) => {
@@ -82,17 +82,7 @@ const addressOf = (baseUrl: string): { address: string; port: number } => {
   return { address: hostname, port: Number(port) || (protocol === 'https:' ? 443 : 80) }
 }
 
-const readExchange = (
-  { form, answer }: CapturedExchange,
-  maxBytes: number
-): ReadAnswer | Promise<ReadAnswer> => {
-  const body = answer === null ? null : Buffer.concat(answer)
-  return form.kind === 'read'
-    ? { response: body, usage: form.usage }
-    : readAnswer(body, form, maxBytes)
-}
-
-/** Each answer is read here once more, which takes as long as the store takes for it. */
+/** Reads each answer a second time, which takes as long as in the store. */
 export const startTracing = (options: TracingOptions): Tracing => {
   const provider = createProvider(options)
   const tracer = provider.getTracer('promptintern-proxy')
@@ -110,11 +100,12 @@ export const startTracing = (options: TracingOptions): Tracing => {
     trace: (exchange, traceparent) => {
       const send = (answer: ReadAnswer): void =>
         report(chatSpan(exchange, answer, upstream), parentOf(traceparent))
-      const answer = readExchange(exchange, options.maxAnswerBytes)
+      const body = exchange.answer && Buffer.concat(exchange.answer)
+      const answer = readAnswer(body, exchange.form, options.maxAnswerBytes)
       if (answer instanceof Promise) answer.then(send).catch(options.onFault)
       else send(answer)
     },
-    // a collector that is away must not fail the end of the process
+    // a collector that is down must not fail the shutdown
     close: () => provider.shutdown().catch(options.onFault),
   }
 }

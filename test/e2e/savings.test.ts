@@ -1,17 +1,18 @@
-/** The commands that report money, for a data directory with two days of log. */
+/** The figures of `savings` and `status`, from a data directory with two days of log. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { createProgram } from '../../src/cli/program.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import type { RouteOutcome } from '../../src/core/log/record.ts'
 import type { TemplateEconomics } from '../../src/core/cost/template-economics.ts'
 import type { Template } from '../../src/core/template/template.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'
 import type { SavingsReport } from '../../src/savings/savings.ts'
-import { openSqliteStore } from '../../src/store/sqlite/open.ts'
 import { exampleApproved, exampleOutcome, exampleTemplate } from '../fixtures/examples.ts'
+import { openStore } from '../fixtures/local-store.ts'
 import { PROMPT } from '../fixtures/paint-orders.ts'
-import { runCli } from '../fixtures/built.ts'
 import { ORDER_PRICE, ORDER_USD, PRICED_ORDERS } from '../fixtures/priced-orders.ts'
 
 const HOUR_MS = 3_600_000
@@ -24,19 +25,29 @@ const TEMPLATE: Template = {
   ],
 }
 
-describe('the command line', () => {
+describe('savings on the command line', () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-savings-'))
   const pricesFile = join(dataDir, 'prices.json')
 
-  const cli = (env: Record<string, string>, ...words: string[]): Promise<string> =>
-    runCli({ DATA_DIR: dataDir, ...env }, ...words)
+  const cli = async (env: Record<string, string>, ...words: string[]): Promise<string> => {
+    for (const [name, value] of Object.entries({ DATA_DIR: dataDir, ...env }))
+      vi.stubEnv(name, value)
+    const written = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
+    try {
+      await createProgram().parseAsync(words, { from: 'user' })
+      return written.mock.calls.map(([text]) => text).join('')
+    } finally {
+      written.mockRestore()
+      vi.unstubAllEnvs()
+    }
+  }
   const priced = { PRICES_FILE: pricesFile, ENGINE_USD_PER_HOUR: '0.01' }
 
   beforeAll(async () => {
-    // the base model of the loras has a fifth of the model's price
+    // the base model costs a fifth
     const base = { ...ORDER_PRICE, model: 'base', input: 0.4, cachedInput: 0.2, output: 2 }
     writeFileSync(pricesFile, JSON.stringify([ORDER_PRICE, base]))
-    const store = await openSqliteStore({ dataDir })
+    const store = await openStore({ dataDir })
     await store.templates.upsert([TEMPLATE])
     await store.internalizations.create(exampleApproved('a'))
     await goLive(store, exampleApproved('a'), {
@@ -44,17 +55,13 @@ describe('the command line', () => {
       now: Date.now() - 10 * HOUR_MS,
       trafficShare: 1,
     })
-    const routes = [
-      ...Array.from({ length: ANSWERED }, () => exampleOutcome()),
-      ...Array.from({ length: 10 }, () =>
-        exampleOutcome({ outcome: 'fallback', savedUsd: null, asked: true })
-      ),
-      ...Array.from({ length: 10 }, () => exampleOutcome({ outcome: 'fallback', savedUsd: null })),
-    ]
-    const records = PRICED_ORDERS.map((order, index) => ({
-      ...order,
-      route: routes[index] ?? null,
-    }))
+    const fallback = { outcome: 'fallback', savedUsd: null } as const
+    const outcomeOf = (index: number): RouteOutcome | null => {
+      if (index < ANSWERED) return exampleOutcome()
+      if (index < ANSWERED + 10) return exampleOutcome({ ...fallback, asked: true })
+      return index < ANSWERED + 20 ? exampleOutcome(fallback) : null
+    }
+    const records = PRICED_ORDERS.map((order, index) => ({ ...order, route: outcomeOf(index) }))
     await store.records.append(batchOf(records))
     await store.records.tagTemplate(
       records.map(({ id }) => id),
@@ -65,7 +72,7 @@ describe('the command line', () => {
 
   afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
 
-  it('shows savings so far, gross and net', async () => {
+  it('are gross and net figures with --json', async () => {
     const report = JSON.parse(await cli(priced, 'savings', '--json')) as SavingsReport & {
       forecasts: TemplateEconomics[]
     }
@@ -76,7 +83,7 @@ describe('the command line', () => {
     expect(usd.byModelUsd).toBeCloseTo(ANSWERED * (now - keep), 9)
     expect(usd.byPromptUsd).toBeCloseTo(ANSWERED * (keep - adapted), 9)
     expect(usd.byPromptUsd).toBeGreaterThan(0)
-    // the loras' answers to half of the twenty fallbacks were discarded
+    // half of the twenty fallbacks had discarded an answer
     expect(usd.discardedUsd).toBeCloseTo(10 * adapted, 9)
     expect(usd.engineUsd).toBeCloseTo(0.1, 3)
     expect(usd.trainingUsd).toBeCloseTo((2 * 0.01) / 60, 9)
@@ -91,7 +98,7 @@ describe('the command line', () => {
     })
   })
 
-  it('explains in words whether a template pays', async () => {
+  it('are a text that says whether a template pays', async () => {
     const text = await cli(priced, 'savings')
     expect(text).toContain('by prompt')
     expect(text).toMatch(/version-1 {2}does not pay: it saves [\d.]+ USD a month, .* 7\.30 USD/)
@@ -102,7 +109,7 @@ describe('the command line', () => {
     expect(free).toContain('ENGINE_USD_PER_HOUR is not set')
   })
 
-  it('does not guess figures without a price', async () => {
+  it('are unknown without a price', async () => {
     const text = await cli({}, 'savings')
     expect(text).toContain('unknown: there is no price of gpt-4o-mini in PRICES_FILE')
     expect(text).toContain(`${ANSWERED} answers have no price and count as zero`)

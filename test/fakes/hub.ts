@@ -1,12 +1,12 @@
-/** A server on loopback that plays the Hugging Face hub: one repository, faults on demand. */
+/** A fake Hugging Face hub on loopback, with one repository and faults on demand. */
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 const COMMIT = 'c'.repeat(40)
-/** From this size on the hub keeps files apart from git, under their sha256. */
+/** the hub identifies files from this size on by their sha256, not by git's blob id */
 const LARGE_BYTES = 1000
-/** Between the last bytes and the cut. */
+/** between the last bytes and the cut */
 const CUT_AFTER_MS = 100
 
 export interface FakeHub {
@@ -14,14 +14,14 @@ export interface FakeHub {
   /** `name range` of every file asked for */
   requests: string[]
   files: Map<string, Buffer>
-  /** names of files whose bytes are not those that the checksum was made of */
+  /** names of files whose bytes do not have the checksum */
   damaged: Set<string>
-  /** bytes after which the connection is cut, one entry an answer; null lets it be */
+  /** bytes after which the connection is cut, an entry per answer; null: not cut */
   cuts: (number | null)[]
   ranges: boolean
   /** the only token that may see the repository */
   token: string | null
-  /** accepts requests and answers none */
+  /** accepts requests and does not answer */
   silent: boolean
   close(): Promise<void>
 }
@@ -49,7 +49,7 @@ const sendFile = (
   response.writeHead(from > 0 ? 206 : 200, { 'content-length': bytes.length })
   const cut = hub.cuts.shift() ?? null
   if (cut === null) return void response.end(bytes)
-  // later, since an error also drops what the reader has not taken yet
+  // later, because the error drops bytes that the client has not read yet
   response.write(bytes.subarray(0, cut), () => setTimeout(() => response.destroy(), CUT_AFTER_MS))
 }
 

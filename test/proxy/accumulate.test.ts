@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { createAccumulator } from '../../src/openai/accumulate.ts'
-import { renderEvents } from '../../src/openai/render.ts'
+import { CompletionAccumulator } from '../../src/openai/accumulate.ts'
+import { renderCompletion, renderEvents } from '../../src/openai/render.ts'
 
 const event = (value: unknown): string => `data: ${JSON.stringify(value)}\n\n`
 
@@ -18,6 +18,13 @@ const choice = (index: number, content: string) => ({ index, delta: { content } 
 
 const logprob = (token: string) => ({ token, logprob: -0.1, bytes: null, top_logprobs: [] })
 
+const USAGE = {
+  prompt_tokens: 9,
+  completion_tokens: 3,
+  total_tokens: 12,
+  prompt_tokens_details: { cached_tokens: 4, cache_write_tokens: 2 },
+}
+
 const STREAM = [
   delta({ role: 'assistant', content: '' }),
   ': keep-alive\n\n',
@@ -31,15 +38,7 @@ const STREAM = [
   delta(call(0, { function: { arguments: ':1}' } })),
   delta(call(1, { function: { arguments: '{}' } })),
   chunk([{ index: 0, delta: {}, finish_reason: 'tool_calls' }], { system_fingerprint: 'fp_1' }),
-  chunk([], {
-    usage: {
-      prompt_tokens: 9,
-      completion_tokens: 3,
-      total_tokens: 12,
-      prompt_tokens_details: { cached_tokens: 4, cache_write_tokens: 2 },
-    },
-    service_tier: 'default',
-  }),
+  chunk([], { usage: USAGE, service_tier: 'default' }),
   'data: [DONE]\n\n',
 ].join('')
 
@@ -67,34 +66,28 @@ const EXPECTED = {
       finish_reason: 'tool_calls',
     },
   ],
-  usage: {
-    prompt_tokens: 9,
-    completion_tokens: 3,
-    total_tokens: 12,
-    prompt_tokens_details: { cached_tokens: 4, cache_write_tokens: 2 },
-  },
+  usage: USAGE,
 }
 
 const accumulate = (...parts: (string | Uint8Array)[]) => {
-  const accumulator = createAccumulator()
+  const accumulator = new CompletionAccumulator()
   for (const part of parts) {
     accumulator.push(typeof part === 'string' ? new TextEncoder().encode(part) : part)
   }
   return accumulator
 }
 
-describe('a streamed chat completion', () => {
-  it('adds up to the completion an unstreamed request gets', () => {
-    const accumulator = accumulate(STREAM)
-    expect(accumulator.completion()).toEqual(EXPECTED)
-    expect(accumulator.isDone()).toBe(true)
+describe('the accumulated completion of a stream', () => {
+  it('equals the completion of a request that does not stream', () => {
+    expect(accumulate(STREAM).completion()).toEqual(EXPECTED)
   })
 
-  it('adds up to the same wherever it is cut', () => {
+  it('is the same wherever the bytes are cut', () => {
     const bytes = new TextEncoder().encode(STREAM)
+    const whole = JSON.stringify(accumulate(STREAM).completion())
     for (let at = 1; at < bytes.length; at++) {
       const completion = accumulate(bytes.subarray(0, at), bytes.subarray(at)).completion()
-      expect(completion, `cut at byte ${at}`).toEqual(EXPECTED)
+      expect(JSON.stringify(completion), `cut at byte ${at}`).toBe(whole)
     }
     const single = Array.from(bytes, (byte) => Uint8Array.of(byte))
     expect(accumulate(...single).completion()).toEqual(EXPECTED)
@@ -112,41 +105,47 @@ describe('a streamed chat completion', () => {
     ])
   })
 
-  it('that has just begun is a completion without an end', () => {
+  it('has no finish reason and no usage while the stream runs', () => {
     const accumulator = accumulate(delta({ role: 'assistant', content: 'half' }))
-    expect(accumulator.isDone()).toBe(false)
     expect(accumulator.completion()).toMatchObject({
       choices: [{ message: { content: 'half' }, finish_reason: null, logprobs: null }],
     })
     expect(accumulator.completion()).not.toHaveProperty('usage')
   })
 
-  it('that carries an error tells it', () => {
+  it('is missing when the stream sends an error, which is kept', () => {
     const accumulator = accumulate(event({ error: { message: 'overloaded' } }))
     expect(accumulator.completion()).toBeNull()
-    expect(accumulator.error()).toEqual({ message: 'overloaded' })
+    expect(accumulator.error).toEqual({ message: 'overloaded' })
   })
 
-  it.each([
-    '',
-    'data: nonsense\n\n',
-    'data: null\n\n',
-    'data: [1]\n\n',
-    'data: {"choices":[null]}\n\n',
-  ])('of odd events harms nobody: %j', (text) => {
-    const accumulator = accumulate(text)
-    expect(accumulator.completion()?.choices ?? []).toEqual([])
+  it.each(['', 'nonsense', 'null', '[1]', '{"choices":[null]}'])(
+    'ignores an event that is not a chunk: %s',
+    (data) => {
+      expect(accumulate(`data: ${data}\n\n`).completion()?.choices ?? []).toEqual([])
+    }
+  )
+
+  it('ignores invalid parts of a choice, and a repeated finish reason', () => {
+    const first = { index: 0, delta: { content: 'a' }, logprobs: 7, finish_reason: 'stop' }
+    const later = { index: 0, delta: 'b', logprobs: null, finish_reason: 'stop' }
+    expect(accumulate(chunk([first]), chunk([later])).completion()?.choices).toEqual([
+      {
+        index: 0,
+        message: { role: 'assistant', content: 'a' },
+        logprobs: null,
+        finish_reason: 'stop',
+      },
+    ])
   })
 
-  it('of our own adds up to what was rendered', () => {
-    const usage = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 }
-    const answer = { id: 'c1', created: 5, model: 'lora', content: 'a "b"\n🎉', usage }
-    expect(accumulate(renderEvents(answer, true)).completion()).toMatchObject({
-      id: 'c1',
-      created: 5,
-      model: 'lora',
-      usage,
-      choices: [{ message: { role: 'assistant', content: 'a "b"\n🎉' }, finish_reason: 'stop' }],
+  it('equals the answer that was rendered', () => {
+    const answer = { id: 'c1', created: 5, model: 'lora', content: 'a "b"\n🎉', usage: USAGE }
+    const { choices, ...rest } = renderCompletion(answer)
+    const { refusal: _, ...message } = choices[0]!.message
+    expect(accumulate(renderEvents(answer, true)).completion()).toEqual({
+      ...rest,
+      choices: [{ ...choices[0], message }],
     })
     expect(accumulate(renderEvents(answer, false)).completion()).not.toHaveProperty('usage')
   })

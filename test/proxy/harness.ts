@@ -19,7 +19,7 @@ import { createMetrics } from '../../src/proxy/metrics/metrics.ts'
 import { createProxy } from '../../src/proxy/proxy.ts'
 import { compileRouteTable } from '../../src/core/route/route-table.ts'
 import { createTenants } from '../../src/proxy/access/tenants.ts'
-import { readRecords } from '../../src/store/sqlite/log/captured.ts'
+import { readRecords } from '../../src/store/sqlite/log/append.ts'
 
 export const CHAT_PATH = '/v1/chat/completions'
 export const AUTHORIZATION = 'Bearer sk-test-0123456789abcdef'

@@ -4,7 +4,7 @@ import { askForUsage } from '../../src/openai/ask-usage.ts'
 
 const asking = (text: string): string | null => askForUsage(Buffer.from(text))?.toString() ?? null
 
-describe('a request that is asked for its usage, too', () => {
+describe('asking for the usage of a stream', () => {
   it.each([
     ['{"model":"m"}', '{"stream_options":{"include_usage":true},"model":"m"}'],
     [
@@ -34,17 +34,17 @@ describe('a request that is asked for its usage, too', () => {
     ['has an escaped key inside', '{"stream_options":{"include\\u005fusage":false}}'],
     ['has options of another type', '{"stream_options":"yes"}'],
     ['has another value', '{"stream_options":{"include_usage":"yes"}}'],
-    ['is no object', '[1]'],
+    ['is not an object', '[1]'],
     ['is cut off', '{"model":"m'],
     ['has more behind it', '{"model":"m"} {}'],
     ['lacks a comma', '{"a":1 "b":2}'],
     ['lacks a value', '{"a":}'],
     ['is empty', ''],
-  ])('is left as it is where it %s', (_name, text) => {
+  ])('changes no request that %s', (_name, text) => {
     expect(asking(text)).toBeNull()
   })
 
-  it('says the same otherwise, and is the same bytes but for one piece', () => {
+  it('changes no other member, and one piece of the bytes', () => {
     const options = fc.option(
       fc.record(
         { include_usage: fc.constantFrom(false, null), other: fc.jsonValue() },

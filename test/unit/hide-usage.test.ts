@@ -8,7 +8,7 @@ const USAGE = { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 }
 const usageEvent = `data: ${JSON.stringify({ id: 'c', model: 'm', choices: [], usage: USAGE })}\n\n`
 const DONE = 'data: [DONE]\n\n'
 
-/** What passes of a stream that comes in these pieces. */
+/** The bytes that pass of a stream in these pieces. */
 const passing = (pieces: Buffer[]): string => {
   const filter = new UsageFilter()
   const passed = pieces.map((piece) => filter.push(piece))
@@ -22,7 +22,7 @@ const inPieces = (text: string, cuts: number[]): Buffer[] => {
   return borders.slice(1).map((to, index) => bytes.subarray(borders[index], to))
 }
 
-/** Whole, byte by byte, and in two pieces cut at every place. */
+/** Whole, byte by byte, and cut in two at every place. */
 const inEveryWay = (text: string): Buffer[][] => {
   const bytes = Buffer.from(text)
   const places = Array.from({ length: bytes.length }, (_, place) => place)
@@ -42,7 +42,7 @@ describe('the filter of usage chunks', () => {
     }
   )
 
-  it('hides it where it comes with other fields, comments and lines of data', () => {
+  it('hides it also with other fields, comments and several lines of data', () => {
     const data = JSON.stringify({ usage: USAGE, choices: [] }).replace(
       ',"choices"',
       '\ndata: ,"choices"'
@@ -57,7 +57,7 @@ describe('the filter of usage chunks', () => {
     ['a chunk without choices and usage', 'data: {"choices":[],"prompt_filter_results":[]}\n\n'],
     ['usage that is null', 'data: {"choices":[],"usage":null}\n\n'],
     ['an error', 'data: {"error":{"message":"\\"usage\\""}}\n\n'],
-    ['no JSON', 'data: {"usage": {broken\n\n'],
+    ['data that is not JSON', 'data: {"usage": {broken\n\n'],
     ['an event without data', 'event: ping\n\n'],
     ['empty lines', '\n\n\r\n\r\r'],
     ['an end within an event', 'data: {"choices":[],"usage":{"prompt'],
@@ -67,7 +67,7 @@ describe('the filter of usage chunks', () => {
     for (const pieces of inEveryWay(text)) expect(passing(pieces)).toBe(text)
   })
 
-  it('passes any stream without the extra chunk byte for byte, and one with it without', () => {
+  it('passes every stream byte for byte, without its usage chunk', () => {
     const piece = fc.oneof(
       fc.constantFrom(
         ...LINE_ENDS,
@@ -101,7 +101,7 @@ describe('the filter of usage chunks', () => {
     )
   })
 
-  it('holds back nothing but the beginning of an event that may be the one', () => {
+  it('holds back only the beginning of an event that may be a usage chunk', () => {
     const filter = new UsageFilter()
     const push = (text: string): string => filter.push(Buffer.from(text)).toString()
     expect(push(': wait')).toBe(': wait')

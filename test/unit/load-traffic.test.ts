@@ -1,77 +1,64 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { loadTraffic } from '../../src/savings/load-traffic.ts'
-import { openLocalStore } from '../../src/store/sqlite/local.ts'
 import type { Store } from '../../src/store/store.ts'
 import { exampleOutcome, exampleRecord, exampleTemplate } from '../fixtures/examples.ts'
+import { it } from '../fixtures/local-store.ts'
 
 const DAY_MS = 86_400_000
-const OPTIONS = { captureShare: 1, estimatesUsage: true, heldOutIds: [] }
+const OPTIONS = { captureShare: 1, estimatesUsage: true, heldOutIds: [] as string[] }
 
-describe('loadTraffic', () => {
-  let dataDir: string
-  let store: Store
+const log = async (store: Store, ...records: ExchangeRecord[]): Promise<void> => {
+  await store.records.append(batchOf(records))
+  const ids = records.map(({ id }) => id)
+  await store.records.tagTemplate(ids, 'version-1')
+}
 
-  const log = async (records: ExchangeRecord[]): Promise<void> => {
-    await store.records.append(batchOf(records))
-    const ids = records.map(({ id }) => id)
-    await store.records.tagTemplate(ids, 'version-1')
-  }
+const load = (store: Store, changes: Partial<typeof OPTIONS> = {}) =>
+  loadTraffic(store, exampleTemplate(), { ...OPTIONS, ...changes })
 
-  beforeEach(async () => {
-    dataDir = mkdtempSync(join(tmpdir(), 'traffic-'))
-    store = await openLocalStore({ dataDir }, Date.now)
+describe('traffic from the log', () => {
+  it('is null without a record of the template', async ({ store }) => {
+    expect(await load(store)).toBeNull()
   })
 
-  afterEach(async () => {
-    await store.close()
-    rmSync(dataDir, { recursive: true })
-  })
-
-  it('has none where the log has no record of the template', async () => {
-    expect(await loadTraffic(store, exampleTemplate(), OPTIONS)).toBeNull()
-  })
-
-  it('looks at the whole log where the newest calls are of a few minutes', async () => {
+  it('counts the whole log when the newest calls span a few minutes', async ({ store }) => {
     const busy = Array.from({ length: 599 }, (_, index) =>
       exampleRecord(index + 1, { at: 3 * DAY_MS + index })
     )
-    await log([exampleRecord(0, { at: 0 }), ...busy])
-    const traffic = await loadTraffic(store, exampleTemplate(), OPTIONS)
+    await log(store, exampleRecord(0, { at: 0 }), ...busy)
+    const traffic = await load(store)
     expect(traffic!.window).toEqual({ calls: 600, from: 0, to: 3 * DAY_MS + 598 })
     expect(traffic!.callsPerMonth).toBeCloseTo((200 * 365) / 12, 0)
   })
 
-  it('ends with the log, so that traffic which has ceased counts as ceased', async () => {
-    await log([exampleRecord(1, { at: 0 }), exampleRecord(2, { at: DAY_MS })])
+  it('lasts to the end of the log, so traffic that has ended has a lower rate', async ({
+    store,
+  }) => {
+    await log(store, exampleRecord(1, { at: 0 }), exampleRecord(2, { at: DAY_MS }))
     await store.records.append(batchOf([exampleRecord(3, { at: 100 * DAY_MS })]))
-    const { window } = (await loadTraffic(store, exampleTemplate(), OPTIONS))!
+    const { window } = (await load(store))!
     expect(window).toEqual({ calls: 2, from: 0, to: 100 * DAY_MS })
   })
 
-  it('asks the held-out records for the upstream`s tokens where a lora answers everything', async () => {
-    await log([exampleRecord(1)])
+  it('takes the tokens of held-out records when a lora answers all calls', async ({ store }) => {
+    await log(store, exampleRecord(1))
     await store.records.tagTemplate(['record-1'], 'another')
-    await log([exampleRecord(2, { route: exampleOutcome() })])
-    expect((await loadTraffic(store, exampleTemplate(), OPTIONS))!.upstream).toBeNull()
-    const options = { ...OPTIONS, heldOutIds: ['record-1'] }
-    expect((await loadTraffic(store, exampleTemplate(), options))!.upstream).toMatchObject({
+    await log(store, exampleRecord(2, { route: exampleOutcome() }))
+    expect((await load(store))!.upstream).toBeNull()
+    expect((await load(store, { heldOutIds: ['record-1'] }))!.upstream).toMatchObject({
       calls: 1,
       promptTokens: 801,
       isEstimated: false,
     })
   })
 
-  it('estimates tokens only where it may', async () => {
-    await log([exampleRecord(1, { usage: null })])
-    expect((await loadTraffic(store, exampleTemplate(), OPTIONS))!.upstream).toMatchObject({
+  it('estimates tokens only with `estimatesUsage`', async ({ store }) => {
+    await log(store, exampleRecord(1, { usage: null }))
+    expect((await load(store))!.upstream).toMatchObject({
       isEstimated: true,
     })
-    const exact = { ...OPTIONS, estimatesUsage: false }
-    expect((await loadTraffic(store, exampleTemplate(), exact))!.upstream).toBeNull()
+    expect((await load(store, { estimatesUsage: false }))!.upstream).toBeNull()
   })
 })

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { checkModel } from '../../adapters/onnx/check-model.ts'
 import { writeRandomModel } from '../../adapters/onnx/model/random-model.ts'
 import { modelsCommand } from '../../src/cli/commands/models.ts'
-import { pullModel, type PullOptions } from '../../src/models/pull.ts'
+import { pullModel, type PullOptions, type PullRequest } from '../../src/models/pull.ts'
 import { seededRandom } from '../../src/random.ts'
 import { startFakeHub, type FakeHub } from '../fakes/hub.ts'
 
@@ -30,11 +30,13 @@ const PULLED = ['LICENSE', 'config.json', 'model.safetensors', 'tokenizer.json']
 let hub: FakeHub
 let modelsDir: string
 let seen: [string, number, number][]
+let sleeps: number[]
 
 beforeEach(async () => {
   hub = await startFakeHub(FILES)
   modelsDir = mkdtempSync(join(tmpdir(), 'models-'))
   seen = []
+  sleeps = []
 })
 afterEach(async () => {
   await hub.close()
@@ -42,35 +44,31 @@ afterEach(async () => {
 })
 
 const pull = (
-  options: { ggufFile?: string; repository?: string; hub?: Partial<PullOptions['hub']> } = {}
+  request: Partial<PullRequest> = {},
+  hubOptions: Partial<PullOptions['hub']> = {}
 ): Promise<string> =>
   pullModel(
+    { repository: 'acme/tiny', revision: 'main', ggufFile: null, ...request },
     {
-      repository: options.repository ?? 'acme/tiny',
-      revision: 'main',
-      ggufFile: options.ggufFile ?? null,
-    },
-    {
-      hub: { endpoint: hub.endpoint, token: null, fetch, timeoutMs: 2000, ...options.hub },
+      hub: { endpoint: hub.endpoint, token: null, fetch, timeoutMs: 2000, ...hubOptions },
       modelsDir,
       onProgress: (...progress) => seen.push(progress),
-      retryMs: 1,
+      sleep: async (ms) => void sleeps.push(ms),
     }
   )
 
 const folder = (): string => join(modelsDir, 'acme--tiny')
-const weightRequests = (): string[] =>
-  hub.requests.filter((request) => request.startsWith('model.safetensors'))
+const weights = (): Buffer => readFileSync(join(folder(), 'model.safetensors'))
 
 describe('promptintern models pull', () => {
-  it('brings the files of a model, whole and nothing else', async () => {
+  it('downloads the files of a model, and no other files', async () => {
     expect(await pull()).toBe(folder())
     expect(readdirSync(folder()).sort()).toEqual(PULLED)
-    expect(readFileSync(join(folder(), 'model.safetensors')).equals(WEIGHTS)).toBe(true)
+    expect(weights().equals(WEIGHTS)).toBe(true)
     expect(seen.at(-1)).toEqual(['model.safetensors', WEIGHTS.length, WEIGHTS.length])
   })
 
-  it('asks for no file that is here, and again for one that was changed', async () => {
+  it('downloads only files that are missing or were changed', async () => {
     await pull()
     writeFileSync(join(folder(), 'config.json'), '{"model_type":"other"}')
     hub.requests.length = 0
@@ -79,21 +77,21 @@ describe('promptintern models pull', () => {
     expect(readFileSync(join(folder(), 'config.json')).equals(FILES['config.json'])).toBe(true)
   })
 
-  it('goes on at the byte where a connection was cut', async () => {
+  it('resumes at the byte where a connection broke', async () => {
     // the four files before the weights are not cut
     hub.cuts = [null, null, null, 70_000, 50_000]
     await pull()
-    const offsets = weightRequests().map((request) => Number(/\d+/.exec(request)?.[0] ?? 0))
-    expect(offsets).toHaveLength(3)
-    expect(offsets[0]).toBe(0)
-    expect(offsets[1]).toBeGreaterThan(0)
-    expect(offsets[2]).toBeGreaterThan(offsets[1]!)
-    expect(readFileSync(join(folder(), 'model.safetensors')).equals(WEIGHTS)).toBe(true)
+    const [first, ...resumed] = hub.requests.filter((name) => name.startsWith('model.safe'))
+    expect(first).toBe('model.safetensors')
+    expect(resumed).toEqual([70_000, 120_000].map((at) => `model.safetensors bytes=${at}-`))
+    expect(sleeps).toEqual([1000, 1000])
+    expect(weights().equals(WEIGHTS)).toBe(true)
   })
 
-  it('keeps what came before it gave up, for the next call', async () => {
+  it('gives up after four attempts without a byte, and the next call resumes', async () => {
     hub.cuts = [null, null, null, 100_000, 0, 0, 0, 0]
     await expect(pull()).rejects.toMatchObject({ code: 'hub-unavailable' })
+    expect(sleeps).toEqual([1000, 2000, 4000, 8000])
     expect(readdirSync(folder()).filter((name) => name.endsWith('.part'))).toHaveLength(1)
     hub.requests.length = 0
     await pull()
@@ -102,15 +100,15 @@ describe('promptintern models pull', () => {
     expect(readdirSync(folder()).sort()).toEqual(PULLED)
   })
 
-  it('starts over where the server serves no ranges', async () => {
+  it('starts again when the server does not support ranges', async () => {
     hub.ranges = false
     hub.cuts = [null, null, null, 100_000]
     await pull()
-    expect(readFileSync(join(folder(), 'model.safetensors')).equals(WEIGHTS)).toBe(true)
+    expect(weights().equals(WEIGHTS)).toBe(true)
   })
 
   it.each(['model.safetensors', 'config.json'])(
-    'deletes %s when its checksum is wrong, and says so',
+    'deletes %s when its checksum is wrong',
     async (name) => {
       hub.damaged.add(name)
       await expect(pull()).rejects.toMatchObject({
@@ -124,32 +122,32 @@ describe('promptintern models pull', () => {
     }
   )
 
-  it('takes one GGUF file with its licence', async () => {
+  it('downloads one GGUF file with its licence', async () => {
     expect(await pull({ ggufFile: 'tiny.Q4_1.gguf' })).toBe(join(folder(), 'tiny.Q4_1.gguf'))
     expect(readdirSync(folder()).sort()).toEqual(['LICENSE', 'tiny.Q4_1.gguf'])
   })
 
-  it('names the GGUF files of a repository when another is asked for, or no folder is there', async () => {
+  it('lists the GGUF files of a repository when the requested files are missing', async () => {
     await expect(pull({ ggufFile: 'big.gguf' })).rejects.toThrow(/no GGUF file big.*tiny\.Q4_1/)
     hub.files.delete('config.json')
     await expect(pull()).rejects.toThrow(/no config\.json.*tiny\.Q4_1/)
   })
 
-  it('says what to do when the hub cannot be reached or does not answer', async () => {
+  it('gives advice when the hub is unreachable or silent', async () => {
     hub.silent = true
-    await expect(pull({ hub: { timeoutMs: 50 } })).rejects.toThrow(/cannot be reached.*50 ms/)
+    await expect(pull({}, { timeoutMs: 50 })).rejects.toThrow(/cannot be reached.*50 ms/)
     await hub.close()
     await expect(pull()).rejects.toThrow(/cannot be reached \(ECONNREFUSED\).*HF_ENDPOINT/)
     expect(existsSync(folder())).toBe(false)
   })
 
-  it('shows a private model to its token alone', async () => {
+  it('needs the right token for a private model', async () => {
     hub.token = 'hf_secret'
-    await expect(pull()).rejects.toThrow(/needs a token in HF_TOKEN/)
-    await expect(pull({ hub: { token: 'hf_other' } })).rejects.toMatchObject({
+    await expect(pull()).rejects.toThrow(/set a token in HF_TOKEN/)
+    await expect(pull({}, { token: 'hf_other' })).rejects.toMatchObject({
       code: 'unauthorized',
     })
-    await pull({ hub: { token: 'hf_secret' } })
+    await pull({}, { token: 'hf_secret' })
     expect(readdirSync(folder()).sort()).toEqual(PULLED)
   })
 
@@ -163,7 +161,7 @@ describe('promptintern models pull', () => {
 })
 
 describe('promptintern models list', () => {
-  it('says where the model lies that ships with the package', async () => {
+  it('has the path of the model that is part of the package', async () => {
     const written = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
     try {
       await modelsCommand().parseAsync(['list', '--json'], { from: 'user' })
@@ -179,7 +177,7 @@ describe('promptintern models list', () => {
 })
 
 describe('promptintern models check', () => {
-  it('tells what a model is and what it says first', async () => {
+  it('describes a model and its first token', async () => {
     const path = join(modelsDir, 'random')
     writeRandomModel(path, { seed: 3 })
     const found = await checkModel(path)
@@ -188,12 +186,12 @@ describe('promptintern models check', () => {
     expect(found.contextTokens).toBeGreaterThan(0)
   })
 
-  it('names a damaged weight', async () => {
+  it('refuses damaged weights', async () => {
     const path = join(modelsDir, 'damaged')
     writeRandomModel(path, { seed: 3 })
     const file = join(path, 'model.safetensors')
     const bytes = readFileSync(file)
-    // every value of the last tensors becomes an infinity or no number
+    // every value of the last tensors becomes infinite or NaN
     bytes.fill(0xff, bytes.length - 4096)
     writeFileSync(file, bytes)
     await expect(checkModel(path)).rejects.toMatchObject({ code: 'invalid-model' })

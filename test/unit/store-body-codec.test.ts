@@ -12,15 +12,16 @@ import {
 
 const DAY_MS = 24 * 60 * 60 * 1000
 
-const baseOf = (text: string) => {
-  const bytes = Buffer.from(text)
-  const digest = digestOf(bytes)
-  return { digest, key: digest.toString('latin1'), text: bytes, ratio: 0.5 }
+const encode = (body: Buffer, base: Buffer) => encodeDifference(body, base, overlapOf(body, base))
+
+/** Encodes the body and expects it back. @returns the size of its difference */
+const roundTrip = (body: Buffer, base: Buffer): number => {
+  const difference = encode(body, base)
+  expect(decodeDifference(difference, base).equals(body)).toBe(true)
+  return difference.data.length
 }
 
-const encode = (text: Buffer, base: Buffer) => encodeDifference(text, base, overlapOf(text, base))
-
-const template = (query: string): string =>
+const request = (query: string): string =>
   JSON.stringify({
     messages: [
       { role: 'system', content: 'Answer with one of the intents of our bank.\n'.repeat(80) },
@@ -28,102 +29,89 @@ const template = (query: string): string =>
     ],
   })
 
+const CARD = request('Where is my card?')
+
 const line = (index: number): string => `turn ${index * 7919}: ${'x'.repeat(index % 50)}\n`
 
+/** far beyond the window of deflate */
+const HISTORY = Array.from({ length: 5000 }, (_, index) => line(index)).join('')
+
 describe('body codec', () => {
-  it('gives back any bytes, with any base', () => {
+  it('restores any bytes with any base', () => {
     assert(
-      property(uint8Array({ maxLength: 200 }), uint8Array({ maxLength: 200 }), (text, base) => {
-        const [bytes, baseBytes] = [Buffer.from(text), Buffer.from(base)]
-        expect(decodeWhole(encodeWhole(bytes))).toEqual(bytes)
-        expect(decodeDifference(encode(bytes, baseBytes), baseBytes)).toEqual(bytes)
+      property(uint8Array({ maxLength: 200 }), uint8Array({ maxLength: 200 }), (body, base) => {
+        roundTrip(Buffer.from(body), Buffer.from(base))
+        expect(decodeWhole(encodeWhole(Buffer.from(body))).equals(body)).toBe(true)
       })
     )
   })
 
-  it('gives back an edited text, wherever the edit is', () => {
-    const base = Buffer.from(template('Where is my card?'))
+  it('restores an edited body, and stores little more than the edit', () => {
+    const base = Buffer.from(CARD)
     assert(
       property(nat(base.length), nat(40), string(), (at, removed, inserted) => {
-        const text = Buffer.concat([
-          base.subarray(0, at),
-          Buffer.from(inserted),
-          base.subarray(at + removed),
-        ])
-        const encoded = encode(text, base)
-        expect(decodeDifference(encoded, base)).toEqual(text)
-        expect(encoded.data.length).toBeLessThan(inserted.length * 4 + 40)
+        const parts = [base.subarray(0, at), Buffer.from(inserted), base.subarray(at + removed)]
+        expect(roundTrip(Buffer.concat(parts), base)).toBeLessThan(inserted.length * 4 + 40)
       })
     )
   })
 
-  it('gives back texts far beyond the window of deflate', () => {
-    const history = Array.from({ length: 5000 }, (_, index) => line(index)).join('')
-    const base = Buffer.from(history)
-    const text = Buffer.from(`now\n${history}${line(6000)}`)
-    expect(decodeDifference(encode(text, base), base).equals(text)).toBe(true)
-  })
-
-  it('stores the next turn of a long conversation in a few bytes', () => {
-    const history = Array.from({ length: 5000 }, (_, index) => `turn ${index * 7919}\n`).join('')
-    const encoded = encode(Buffer.from(`${history}turn 42\n`), Buffer.from(history))
-    expect(encoded.data.length).toBeLessThan(40)
+  it('stores the next turn of a long conversation in a few bytes, and a new start too', () => {
+    const base = Buffer.from(HISTORY)
+    const added = line(42)
+    expect(roundTrip(Buffer.from(HISTORY + added), base)).toBeLessThan(added.length + 6)
+    roundTrip(Buffer.from(`now\n${HISTORY}${added}`), base)
   })
 })
 
+const cacheOf = (bodies: string[], now = () => 0, maxBytes?: number) => {
+  const cache = new BaseCache(now, maxBytes)
+  for (const text of bodies) {
+    const body = Buffer.from(text)
+    const digest = digestOf(body)
+    cache.add('tenant-a', { digest, key: digest.toString('latin1'), body, ratio: 0.5 })
+  }
+  return {
+    find: (text: string, scope = 'tenant-a') => {
+      const found = cache.find(scope, Buffer.from(text))
+      return found && { ...found, base: found.base.body.toString() }
+    },
+  }
+}
+
 describe('base cache', () => {
-  it('finds the relative of a text and nothing for a stranger', () => {
-    const cache = new BaseCache(() => 0)
-    const text = template('Where is my card?')
-    cache.add('tenant-a', baseOf(text))
-    expect(
-      cache.find('tenant-a', Buffer.from(template('I lost my phone')))?.base.text.toString()
-    ).toBe(text)
-    expect(cache.find('tenant-a', Buffer.from('{"messages":[]}'))).toBeNull()
+  it('finds a similar body of the same scope', () => {
+    const { find } = cacheOf([CARD])
+    expect(find(request('I lost my phone'))?.base).toBe(CARD)
+    expect(find('{"messages":[]}')).toBeNull()
+    expect(find(CARD, 'tenant-b')).toBeNull()
   })
 
-  it('finds the relative that shares its start, then the one that shares lines elsewhere', () => {
-    const cache = new BaseCache(() => 0)
-    const texts = ['a', 'b'].map(
-      (letter) => `${letter.repeat(2000)}\\n${'shared line '.repeat(300)}`
-    )
-    for (const text of texts) cache.add('tenant-a', baseOf(text))
-    const byStart = cache.find('tenant-a', Buffer.from(`${texts[0]}!`))
-    expect(byStart?.base.text.toString()).toBe(texts[0])
-    expect(byStart).toMatchObject({ prefixBytes: texts[0]!.length, suffixBytes: 0 })
-    const byLine = cache.find('tenant-a', Buffer.from(`new\\n${'shared line '.repeat(300)}`))
-    expect(byLine?.suffixBytes).toBeGreaterThan(3600)
+  it('finds the body with the same start, then one with the same lines elsewhere', () => {
+    const shared = 'shared line '.repeat(300)
+    const bodies = ['a', 'b'].map((letter) => `${letter.repeat(2000)}\\n${shared}`)
+    const { find } = cacheOf(bodies)
+    expect(find(`${bodies[0]}!`)).toEqual({
+      base: bodies[0],
+      prefixBytes: bodies[0]!.length,
+      suffixBytes: 0,
+    })
+    expect(find(`new\\n${shared}`)?.suffixBytes).toBe(shared.length + 2)
   })
 
-  it('keeps tenants apart', () => {
-    const cache = new BaseCache(() => 0)
-    const text = template('Where is my card?')
-    cache.add('tenant-a', baseOf(text))
-    expect(cache.find('tenant-b', Buffer.from(text))).toBeNull()
-  })
-
-  it('lets no base outlive its day, so that retention holds', () => {
+  it('removes a base after a day, so that retention holds', () => {
     let now = 0
-    const cache = new BaseCache(() => now)
-    const text = template('Where is my card?')
-    cache.add('tenant-a', baseOf(text))
+    const { find } = cacheOf([CARD], () => now)
     now = DAY_MS
-    expect(cache.find('tenant-a', Buffer.from(text))).not.toBeNull()
+    expect(find(CARD)).not.toBeNull()
     now = DAY_MS + 1
-    expect(cache.find('tenant-a', Buffer.from(text))).toBeNull()
+    expect(find(CARD)).toBeNull()
   })
 
-  it('drops the least used when its bytes are spent', () => {
-    const cache = new BaseCache(() => 0, 16_000)
-    const texts = [1, 2, 3, 4, 5, 6].map((index) => `${index} `.repeat(2000))
-    for (const text of texts) cache.add('tenant-a', baseOf(text))
-    expect(texts.map((text) => cache.find('tenant-a', Buffer.from(text)) !== null)).toEqual([
-      false,
-      false,
-      false,
-      true,
-      true,
-      true,
-    ])
+  it('removes the least recently used bases beyond its size', () => {
+    const bodies = [1, 2, 3, 4, 5, 6].map((index) => `${index} `.repeat(2000))
+    const { find } = cacheOf(bodies, () => 0, 16_000)
+    const found = bodies.map((body) => find(body) !== null)
+    expect(found).toEqual([false, false, false, true, true, true])
   })
 })

@@ -1,44 +1,53 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
+import { describe, expect } from 'vitest'
+import type {
+  Internalization,
+  InternalizationState,
+} from '../../src/core/lifecycle/internalization.ts'
 import { goLive, retire, rollBack, settleRoutes } from '../../src/lifecycle/promote.ts'
-import { openLocalStore } from '../../src/store/sqlite/local.ts'
 import type { Store } from '../../src/store/store.ts'
 import { exampleApproved, exampleTemplate } from '../fixtures/examples.ts'
+import { it as base } from '../fixtures/local-store.ts'
 import { ANSWERS, KINDS } from '../fixtures/route-rules.ts'
 
 const VERSION = 'version-1'
 
-describe('promotion', () => {
-  let dataDir: string
-  let store: Store
+const fail = () => Promise.reject(new Error('disk full'))
+
+/** A store with the template, and the functions under test called on it. */
+const it = base.extend<{ at: ReturnType<typeof promotionIn> }>({
+  at: async ({ store }, use) => {
+    await store.templates.upsert([exampleTemplate()])
+    await use(promotionIn(store))
+  },
+})
+
+const promotionIn = (store: Store) => {
   let now = 10_000
-
   const context = () => ({ by: 'admin', now: now++, trafficShare: 0.5 })
-  const stateOf = async (id: string) => (await store.internalizations.get(id))!.state
-  const routedTo = async () => (await store.routes.list()).map((route) => route.internalizationId)
-
+  const get = async (id: string) => (await store.internalizations.get(id))!
   const create = async (id: string, changes: Partial<Internalization> = {}) => {
     await store.internalizations.create(exampleApproved(id, changes))
-    return (await store.internalizations.get(id))!
+    return get(id)
   }
+  return {
+    create,
+    get,
+    goLive: async (id: string) => goLive(store, await create(id), context()),
+    promote: (row: Internalization) => goLive(store, row, context()),
+    retire: async (id: string, where = store) => retire(where, await get(id), 'wrong', context()),
+    rollBack: (where = store) => rollBack(where, VERSION, 'wrong', context()),
+    settle: () => settleRoutes(store, context()),
+    /** writes a state without its route, as a crash in between leaves it */
+    saveState: async (id: string, state: InternalizationState) =>
+      store.internalizations.save({ ...(await get(id)), state }, 'admin', now++),
+    stateOf: async (id: string) => (await get(id)).state,
+    routedTo: async () => (await store.routes.list()).map((route) => route.internalizationId),
+  }
+}
 
-  beforeEach(async () => {
-    dataDir = mkdtempSync(join(tmpdir(), 'promote-'))
-    store = await openLocalStore({ dataDir }, Date.now)
-    await store.templates.upsert([exampleTemplate()])
-  })
-
-  afterEach(async () => {
-    await store.close()
-    rmSync(dataDir, { recursive: true })
-  })
-
-  it('routes the template to the winning arm behind its threshold', async () => {
-    const live = await goLive(store, await create('a'), context())
-    expect(live.state).toEqual({ name: 'live' })
+describe('promotion', () => {
+  it('routes the template to the winning arm with its threshold', async ({ store, at }) => {
+    expect((await at.goLive('a')).state).toEqual({ name: 'live' })
     expect(await store.routes.list()).toEqual([
       {
         template: exampleTemplate(),
@@ -56,113 +65,81 @@ describe('promotion', () => {
     expect((await store.internalizations.history('a')).at(-1)).toMatchObject({ by: 'admin' })
   })
 
-  it('retires what an earlier version proved for fewer requests than a route answers', async () => {
-    await goLive(store, await create('a'), context())
-    const live = (await store.internalizations.get('a'))!
+  it('retires an internalization of an earlier version', async ({ store, at }) => {
+    const live = await at.goLive('a')
     const { kinds: _, ...plan } = live.plan!
-    await store.internalizations.save({ ...live, plan: plan as typeof live.plan }, 'worker', now++)
-    await settleRoutes(store, context())
-    expect(await stateOf('a')).toMatchObject({
+    await store.internalizations.save({ ...live, plan: plan as typeof live.plan }, 'worker', 1)
+    await at.settle()
+    expect(await at.stateOf('a')).toMatchObject({
       name: 'retired',
       reason: expect.stringContaining('internalize again') as string,
     })
-    expect(await routedTo()).toEqual([])
+    expect(await at.routedTo()).toEqual([])
   })
 
-  it('refuses what has not passed, and leaves it where it is', async () => {
-    const { verdict } = exampleApproved('a')
-    const rejected = await create('a', { verdict: { ...verdict!, verdict: 'reject' } })
-    await expect(goLive(store, rejected, context())).rejects.toMatchObject({
-      code: 'invalid-state',
-    })
-    expect(await stateOf('a')).toEqual({ name: 'approval' })
-    expect(await store.routes.list()).toEqual([])
-  })
-
-  it('refuses what does not wait for approval', async () => {
-    const candidate = await create('a', { state: { name: 'candidate' } })
-    await expect(goLive(store, candidate, context())).rejects.toMatchObject({
-      code: 'invalid-state',
-    })
-  })
-
-  it('retires what it replaces', async () => {
-    await goLive(store, await create('a'), context())
-    await goLive(store, await create('b'), context())
-    expect(await stateOf('a')).toEqual({ name: 'retired', reason: 'replaced by b' })
-    expect(await routedTo()).toEqual(['b'])
-  })
-
-  it('rolls back to what was replaced, and then to the upstream', async () => {
-    await goLive(store, await create('a'), context())
-    await goLive(store, await create('b'), context())
-    const { retired, restored } = await rollBack(store, VERSION, 'wrong answers', context())
-    expect([retired.id, restored?.id]).toEqual(['b', 'a'])
-    expect(await stateOf('b')).toEqual({ name: 'retired', reason: 'wrong answers' })
-    expect(await routedTo()).toEqual(['a'])
-    expect((await rollBack(store, VERSION, 'also wrong', context())).restored).toBeNull()
-    expect(await routedTo()).toEqual([])
-    await expect(rollBack(store, VERSION, 'again', context())).rejects.toMatchObject({
-      code: 'not-found',
-    })
-  })
-
-  it('retires without a successor', async () => {
-    const live = await goLive(store, await create('a'), context())
-    await retire(store, live, 'not needed', context())
-    expect(await routedTo()).toEqual([])
-  })
-
-  it('settles what a crash left between state and route', async () => {
-    const a = await create('a')
-    await store.internalizations.save({ ...a, state: { name: 'live' } }, 'admin', 1)
-    await settleRoutes(store, context())
-    expect(await routedTo()).toEqual(['a'])
-
-    const b = await create('b')
-    await store.internalizations.save({ ...b, state: { name: 'live' } }, 'admin', 20_000)
-    await settleRoutes(store, context())
-    expect(await routedTo()).toEqual(['b'])
-    expect(await stateOf('a')).toEqual({ name: 'retired', reason: 'replaced by b' })
-
-    const live = (await store.internalizations.get('b'))!
-    const state = { name: 'retired', reason: 'x' } as const
-    await store.internalizations.save({ ...live, state }, 'admin', 20_001)
-    await settleRoutes(store, context())
-    expect(await routedTo()).toEqual([])
-  })
-
-  it.each(['rolled back', 'retired'])(
-    'ends what failed halfway when it is %s again',
-    async (how) => {
-      const live = await goLive(store, await create('a'), context())
-      const broken: Store = {
-        ...store,
-        routes: { ...store.routes, remove: () => Promise.reject(new Error('disk full')) },
-      }
-      const decide = (where: Store) =>
-        how === 'retired'
-          ? retire(where, live, 'wrong', context())
-          : rollBack(where, VERSION, 'wrong', context())
-      await expect(decide(broken)).rejects.toThrow('disk full')
-      expect([await stateOf('a'), await routedTo()]).toEqual([
-        { name: 'retired', reason: 'wrong' },
-        ['a'],
-      ])
-      const repeated =
-        how === 'retired'
-          ? retire(store, (await store.internalizations.get('a'))!, 'wrong', context())
-          : rollBack(store, VERSION, 'wrong', context())
-      if (how === 'retired') await repeated
-      else await expect(repeated).rejects.toMatchObject({ code: 'not-found' })
-      expect(await routedTo()).toEqual([])
+  it.for([
+    ['is not to promote', { verdict: { ...exampleApproved().verdict!, verdict: 'reject' } }],
+    ['is missing', { state: { name: 'candidate' } }],
+  ] satisfies [string, Partial<Internalization>][])(
+    'refuses an internalization whose verdict %s, and writes nothing',
+    async ([, changes], { at }) => {
+      const row = await at.create('a', changes)
+      await expect(at.promote(row)).rejects.toMatchObject({ code: 'invalid-state' })
+      expect(await at.get('a')).toEqual(row)
+      expect(await at.routedTo()).toEqual([])
     }
   )
 
-  it('writes nothing when all agrees, so that nobody compiles routes anew', async () => {
-    await goLive(store, await create('a'), context())
+  it('rolls back to the replaced one, then to the upstream', async ({ at }) => {
+    await at.goLive('a')
+    await at.goLive('b')
+    expect(await at.stateOf('a')).toEqual({ name: 'retired', reason: 'replaced by b' })
+    expect(await at.routedTo()).toEqual(['b'])
+    const { retired, restored } = await at.rollBack()
+    expect([retired.id, restored?.id]).toEqual(['b', 'a'])
+    expect(await at.stateOf('b')).toEqual({ name: 'retired', reason: 'wrong' })
+    expect(await at.routedTo()).toEqual(['a'])
+    expect((await at.rollBack()).restored).toBeNull()
+    expect(await at.routedTo()).toEqual([])
+    await expect(at.rollBack()).rejects.toMatchObject({ code: 'not-found' })
+  })
+
+  it('settles what a crash left between state and route', async ({ at }) => {
+    await at.create('a')
+    await at.saveState('a', { name: 'live' })
+    await at.settle()
+    expect(await at.routedTo()).toEqual(['a'])
+    await at.create('b')
+    await at.saveState('b', { name: 'live' })
+    await at.settle()
+    expect(await at.routedTo()).toEqual(['b'])
+    expect(await at.stateOf('a')).toEqual({ name: 'retired', reason: 'replaced by b' })
+    await at.saveState('b', { name: 'retired', reason: 'x' })
+    await at.settle()
+    expect(await at.routedTo()).toEqual([])
+  })
+
+  it.for(['retire', 'rollBack'] as const)(
+    '%s finishes on repetition what failed between state and route',
+    async (call, { store, at }) => {
+      await at.goLive('a')
+      const decide = (where: Store) =>
+        call === 'retire' ? at.retire('a', where) : at.rollBack(where)
+      await expect(decide({ ...store, routes: { ...store.routes, remove: fail } })).rejects.toThrow(
+        'disk full'
+      )
+      expect(await at.stateOf('a')).toEqual({ name: 'retired', reason: 'wrong' })
+      expect(await at.routedTo()).toEqual(['a'])
+      if (call === 'retire') await decide(store)
+      else await expect(decide(store)).rejects.toMatchObject({ code: 'not-found' })
+      expect(await at.routedTo()).toEqual([])
+    }
+  )
+
+  it('does not write an unchanged route', async ({ store, at }) => {
+    await at.goLive('a')
     const revision = await store.routes.revision()
-    await settleRoutes(store, context())
+    await at.settle()
     expect(await store.routes.revision()).toBe(revision)
   })
 })

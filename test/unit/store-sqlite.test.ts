@@ -1,102 +1,60 @@
 import { randomBytes } from 'node:crypto'
-import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { chmodSync, cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import { databasePath, type DatabaseOptions } from '../../src/store/sqlite/base/database.ts'
-import { openLocalStore } from '../../src/store/sqlite/local.ts'
-import { openSqliteStore } from '../../src/store/sqlite/open.ts'
-import type { Store } from '../../src/store/store.ts'
-import { describeStore } from '../conformance/store.ts'
+import { databasePath } from '../../src/store/sqlite/base/database.ts'
 import { exampleKey, exampleRecord, exampleTemplate } from '../fixtures/examples.ts'
+import { it, openStore } from '../fixtures/local-store.ts'
 
-const temporaryFolder = (): string => mkdtempSync(join(tmpdir(), 'store-'))
+/** A record with a request that does not compress. */
+const noise = (index: number) =>
+  exampleRecord(index, { request: randomBytes(20_000).toString('base64') })
 
-const open = (options: DatabaseOptions): Promise<Store> => openLocalStore(options, Date.now)
+const examples = (count: number, make = exampleRecord) =>
+  Array.from({ length: count }, (_, index) => make(index))
 
-/** a text that does not compress */
-const noise = (): string => randomBytes(20_000).toString('base64')
+const execute = async (dataDir: string, statement: string) => {
+  const client = createClient({ url: `file:${databasePath(dataDir)}` })
+  const { rows } = await client.execute(statement)
+  client.close()
+  return rows
+}
 
-const image = (data: string): string =>
-  JSON.stringify({ image_url: { url: `data:image/png;base64,${data}` } })
-
-describeStore('SQLite store', async () => {
-  const dataDir = temporaryFolder()
-  return {
-    open: () => open({ dataDir }),
-    openElsewhere: () => openSqliteStore({ dataDir }),
-    destroy: async () => rmSync(dataDir, { recursive: true }),
-  }
-})
+const sizeOf = (dataDir: string): number => statSync(databasePath(dataDir)).size
 
 describe('SQLite file', () => {
-  let dataDir: string
-
-  beforeEach(() => {
-    dataDir = temporaryFolder()
-  })
-
-  afterEach(() => rmSync(dataDir, { recursive: true }))
-
-  it('is made in a folder that does not exist yet', async () => {
-    const store = await open({ dataDir: join(dataDir, 'a', 'b') })
-    await store.records.append(batchOf([exampleRecord(1)]))
-    expect(await store.records.list({ limit: 10 })).toHaveLength(1)
-    await store.close()
-  })
-
-  it('loses nothing at a power cut: WAL with full synchronization', async () => {
-    const store = await open({ dataDir })
-    const client = createClient({ url: `file:${databasePath(dataDir)}` })
-    const { rows } = await client.execute('PRAGMA journal_mode')
-    expect(rows[0]!['journal_mode']).toBe('wal')
-    client.close()
-    await store.close()
+  it('loses nothing in a power cut: WAL, full synchronization', async ({ store, dataDir }) => {
+    await store.records.append(batchOf(examples(1)))
+    expect(await execute(dataDir, 'PRAGMA journal_mode')).toMatchObject([{ journal_mode: 'wal' }])
+    // the pragma applies to a connection, so another one cannot read it
     const source = readFileSync(resolve('src/store/sqlite/base/database.ts'), 'utf8')
     expect(source).toContain('PRAGMA synchronous = FULL')
   })
 
-  it('takes at most a third of the raw size for prompts that recur', async () => {
-    const store = await open({ dataDir })
-    const records = Array.from({ length: 1000 }, (_, index) => exampleRecord(index))
+  it('is a third of the size of recurring prompts', async ({ store, dataDir }) => {
+    const records = examples(1000)
     await store.records.append(batchOf(records))
     await store.close()
     const raw = records.reduce((sum, { request, response }) => sum + (request + response).length, 0)
-    expect(readFileSync(databasePath(dataDir)).length).toBeLessThan(raw / 3)
+    expect(sizeOf(dataDir)).toBeLessThan(raw / 3)
   })
 
-  it('peers 3.11: keeps no text over the cap, and no base64 of an image', async () => {
-    const store = await openLocalStore({ dataDir, maxTextBytes: 1000 }, Date.now)
-    await store.records.append(
-      batchOf([
-        exampleRecord(1, { request: 'x'.repeat(1001) }),
-        exampleRecord(2, { request: image('A'.repeat(5000)) }),
-      ])
-    )
-    const [large, picture] = await store.records.list({ limit: 2 })
-    expect(large).toMatchObject({ request: '', response: exampleRecord(1).response })
-    expect(picture!.request).toBe(image('[5000 base64 characters]'))
+  it('shrinks after pruning', async ({ store, dataDir }) => {
+    await store.records.append(batchOf(examples(100, noise)))
     await store.close()
-  })
-
-  it('gives pruned room back to the disk', async () => {
-    const store = await open({ dataDir })
-    await store.records.append(
-      batchOf(Array.from({ length: 100 }, (_, index) => exampleRecord(index, { request: noise() })))
-    )
-    await store.close()
-    const full = readFileSync(databasePath(dataDir)).length
-    const again = await open({ dataDir })
+    const full = sizeOf(dataDir)
+    const again = await openStore({ dataDir })
     await again.records.prune({ bodies: 9_999, records: 9_999 })
     await again.close()
-    expect(readFileSync(databasePath(dataDir)).length).toBeLessThan(full / 4)
+    expect(sizeOf(dataDir)).toBeLessThan(full / 4)
   })
 
-  it('is brought up to date from the oldest schema with its data', async () => {
+  it('is migrated from the oldest schema with its data', async ({ dataDir }) => {
+    mkdirSync(dataDir)
     cpSync(resolve('test/fixtures/store-oldest.db'), databasePath(dataDir))
-    const store = await open({ dataDir })
+    const store = await openStore({ dataDir })
     const records = await store.records.list({ limit: 10 })
     expect(records.map(({ request }) => request)).toEqual(
       [1, 2, 3].map((index) => exampleRecord(index).request)
@@ -111,98 +69,90 @@ describe('SQLite file', () => {
 })
 
 describe('SQLite file that cannot be used', () => {
-  let dataDir: string
-
-  beforeEach(() => {
-    dataDir = temporaryFolder()
-  })
-
-  afterEach(() => rmSync(dataDir, { recursive: true }))
-
-  it('from a newer version asks for an upgrade', async () => {
-    await (await open({ dataDir })).close()
-    const client = createClient({ url: `file:${databasePath(dataDir)}` })
-    await client.execute(`insert into migrations values (9000000000000, 'future')`)
-    client.close()
-    await expect(open({ dataDir })).rejects.toMatchObject({
-      code: 'invalid-config',
-      message: expect.stringContaining('newer version'),
-    })
-  })
-
-  it('that is no database says so', async () => {
-    writeFileSync(databasePath(dataDir), 'this is a text file, not a database\n'.repeat(500))
-    await expect(open({ dataDir })).rejects.toMatchObject({
-      code: 'store-unavailable',
-      message: expect.stringContaining('no SQLite database'),
-    })
-  })
-
-  it('that is damaged asks for a backup', async () => {
-    const store = await open({ dataDir })
-    await store.records.append(
-      batchOf(Array.from({ length: 100 }, (_, index) => exampleRecord(index)))
+  it.for([
+    {
+      what: 'from a newer version',
+      spoil: async (dataDir: string) => {
+        await (await openStore({ dataDir })).close()
+        await execute(dataDir, `insert into migrations values (9000000000000, 'future')`)
+      },
+      error: {
+        code: 'invalid-config',
+        message: expect.stringContaining('newer version') as string,
+      },
+    },
+    {
+      what: 'that is not a database',
+      spoil: (dataDir: string) => {
+        mkdirSync(dataDir)
+        writeFileSync(databasePath(dataDir), 'this is a text file, not a database\n'.repeat(500))
+      },
+      error: { message: expect.stringContaining('not a SQLite database') as string },
+    },
+    {
+      what: 'that is damaged',
+      spoil: async (dataDir: string) => {
+        const store = await openStore({ dataDir })
+        await store.records.append(batchOf(examples(100)))
+        await store.close()
+        const bytes = readFileSync(databasePath(dataDir))
+        writeFileSync(databasePath(dataDir), bytes.fill(0xff, 4096))
+      },
+      error: { message: expect.stringContaining('damaged') as string },
+    },
+    {
+      what: 'in a place that is not a folder',
+      spoil: (dataDir: string) => writeFileSync(dataDir, ''),
+      error: {
+        message: expect.stringMatching(/database .*data\/promptintern\.sqlite: /) as string,
+      },
+    },
+  ])('$what says so', async ({ spoil, error }, { dataDir }) => {
+    await spoil(dataDir)
+    const opened = openStore({ dataDir }).then((store) =>
+      store.records.list({ limit: 10 }).finally(() => store.close())
     )
-    await store.close()
-    const bytes = readFileSync(databasePath(dataDir))
-    bytes.fill(0xff, 4096)
-    writeFileSync(databasePath(dataDir), bytes)
-    const damaged = open({ dataDir }).then((opened) =>
-      opened.records.list({ limit: 10 }).finally(() => opened.close())
-    )
-    await expect(damaged).rejects.toMatchObject({
-      code: 'store-unavailable',
-      message: expect.stringContaining('damaged'),
-    })
+    await expect(opened).rejects.toMatchObject({ code: 'store-unavailable', ...error })
   })
-
-  it('in a read-only folder says so', async () => {
-    await (await open({ dataDir })).close()
+  it('in a read-only folder says so', async ({ dataDir }) => {
+    await (await openStore({ dataDir })).close()
     chmodSync(databasePath(dataDir), 0o444)
     chmodSync(dataDir, 0o555)
-    // root may write anywhere
-    const asRoot = process.geteuid!() === 0
-    if (asRoot) process.seteuid!(65_534)
+    // root may write to a read-only folder
+    const isRoot = process.geteuid!() === 0
+    chmodSync(dirname(dataDir), 0o755)
+    if (isRoot) process.seteuid!(65_534)
     try {
-      await expect(open({ dataDir })).rejects.toMatchObject({
-        code: 'store-unavailable',
-        message: expect.stringMatching(/read-only|cannot be opened/),
-      })
-      await expect(open({ dataDir: join(dataDir, 'new') })).rejects.toMatchObject({
-        code: 'store-unavailable',
-        message: expect.stringContaining('permission denied'),
-      })
+      for (const [folder, message] of [
+        [dataDir, /read-only|cannot be opened/],
+        [join(dataDir, 'new'), /permission denied/],
+      ] as const)
+        await expect(openStore({ dataDir: folder })).rejects.toMatchObject({
+          code: 'store-unavailable',
+          message: expect.stringMatching(message) as string,
+        })
     } finally {
-      if (asRoot) process.seteuid!(0)
+      if (isRoot) process.seteuid!(0)
       chmodSync(dataDir, 0o755)
     }
   })
 
-  it('in a place that is no folder says where', async () => {
-    const file = join(dataDir, 'file')
-    writeFileSync(file, '')
-    await expect(open({ dataDir: file })).rejects.toMatchObject({
-      code: 'store-unavailable',
-      message: expect.stringContaining(file),
-    })
-  })
-
-  it('that is full refuses appends and takes them again after pruning', async () => {
-    const store = await open({ dataDir, maxBytes: 2 ** 20 })
+  it('that is full refuses appends, and takes them again after pruning', async ({ dataDir }) => {
+    const store = await openStore({ dataDir, maxBytes: 2 ** 20 })
     let appended = 0
     const fill = async (): Promise<void> => {
       for (;;) {
-        await store.records.append(batchOf([exampleRecord(appended, { request: noise() })]))
+        await store.records.append(batchOf([noise(appended)]))
         appended++
       }
     }
     await expect(fill()).rejects.toMatchObject({
       code: 'store-unavailable',
-      message: expect.stringContaining('no room left'),
+      message: expect.stringContaining('no disk space is left') as string,
     })
     expect(await store.records.list({ limit: 10_000 })).toHaveLength(appended)
     await store.records.prune({ bodies: 1_000 + appended / 2, records: 0 })
-    await store.records.append(batchOf([exampleRecord(appended, { request: noise() })]))
+    await store.records.append(batchOf([noise(appended)]))
     expect(await store.records.list({ limit: 10_000 })).toHaveLength(appended + 1)
     await store.close()
   })

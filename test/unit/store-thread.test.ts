@@ -3,106 +3,74 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import { databasePath } from '../../src/store/sqlite/base/database.ts'
-import { METHODS, type Area } from '../../src/store/sqlite/messages.ts'
 import { openSqliteStore } from '../../src/store/sqlite/open.ts'
-import { exampleInternalization, exampleRecord, exampleRoute } from '../fixtures/examples.ts'
+import type { Store } from '../../src/store/store.ts'
+import { exampleInternalization, exampleRecord } from '../fixtures/examples.ts'
+import { openStore } from '../fixtures/local-store.ts'
 
-const temporaryFolder = (): string => mkdtempSync(join(tmpdir(), 'store-'))
+const examples = (from: number, count: number) =>
+  Array.from({ length: count }, (_, index) => exampleRecord(from + index))
 
-describe('store thread', () => {
+/** Appends the records in a call each, at once. */
+const appendEach = (store: Store, from: number, count: number) =>
+  Promise.all(examples(from, count).map((record) => store.records.append(batchOf([record]))))
+
+/** The records as the store has them. */
+const stored = (store: Store, records: { id: string }[]) =>
+  store.records.byIds(records.map(({ id }) => id))
+
+/** Two stores with a thread each, opened at the same moment on a new file. */
+describe('store threads on one file', () => {
   let dataDir: string
+  let store: Store
+  let limited: Store
 
-  beforeEach(() => {
-    dataDir = temporaryFolder()
+  beforeAll(async () => {
+    dataDir = mkdtempSync(join(tmpdir(), 'store-'))
+    const stores = [
+      openSqliteStore({ dataDir }),
+      openSqliteStore({ dataDir, maxPendingBytes: 10_000 }),
+    ]
+    ;[store, limited] = (await Promise.all(stores)) as [Store, Store]
   })
 
-  afterEach(() => rmSync(dataDir, { recursive: true }))
+  afterAll(async () => {
+    await store.close()
+    await limited.close()
+    rmSync(dataDir, { recursive: true })
+  })
 
-  it('passes every method, its answer and its error through', async () => {
-    const store = await openSqliteStore({ dataDir })
-    for (const area of Object.keys(METHODS) as Area[]) {
-      expect(Object.keys(store[area])).toEqual(Object.keys(METHODS[area]))
-    }
+  it('pass every method, its answer and its error through', async () => {
+    const local = await openStore({ dataDir: join(dataDir, 'local') })
+    for (const [area, methods] of Object.entries(local))
+      expect(Object.keys(store[area as keyof Store])).toEqual(Object.keys(methods as object))
+    await local.close()
     const record = exampleRecord(1)
     await store.records.append(batchOf([record]))
-    expect(await store.records.byIds([record.id])).toEqual([
-      { ...record, sequence: expect.any(Number), templateVersion: null },
+    expect(await stored(limited, [record])).toEqual([
+      { ...record, sequence: expect.any(Number) as number, templateVersion: null },
     ])
     await store.snapshots.put('sketch', Uint8Array.of(1, 2, 255))
     expect(await store.snapshots.get('sketch')).toEqual(Uint8Array.of(1, 2, 255))
-    const unknown = store.internalizations.save(exampleInternalization(), 'admin', 1)
+    const unknown = store.internalizations.save(exampleInternalization('unknown'), 'admin', 1)
     await expect(unknown).rejects.toMatchObject({ code: 'not-found', status: 404 })
-    await store.close()
   })
 
-  it('peers 3.12: leaves the event loop free while it writes', async () => {
-    const store = await openSqliteStore({ dataDir })
-    const records = Array.from({ length: 600 }, (_, index) => exampleRecord(index))
+  it('peers 3.12: leave the event loop free while they write', async () => {
     let ticks = 0
     const timer = setInterval(() => ticks++, 2)
     const started = performance.now()
-    await store.records.append(batchOf(records))
+    await store.records.append(batchOf(examples(1000, 600)))
     const elapsedMs = performance.now() - started
     clearInterval(timer)
     expect(ticks).toBeGreaterThan(elapsedMs / 40)
-    await store.close()
   })
 
-  it('shares a file with another process and shows its changes', async () => {
-    const [store, other] = [await openSqliteStore({ dataDir }), await openSqliteStore({ dataDir })]
-    const before = await other.routes.revision()
-    await store.routes.put(exampleRoute())
-    expect(await other.routes.revision()).not.toBe(before)
-    await Promise.all(
-      [store, other].flatMap((target, side) =>
-        Array.from({ length: 60 }, (_, index) =>
-          target.records.append(batchOf([exampleRecord(side * 1000 + index)]))
-        )
-      )
-    )
-    expect(await other.records.list({ limit: 1000 })).toHaveLength(120)
-    await store.close()
-    await other.close()
-  })
-
-  it('finishes what waits and refuses what comes after closing', async () => {
-    const store = await openSqliteStore({ dataDir })
-    const waiting = store.records.append(batchOf([exampleRecord(1)]))
-    const closing = store.close()
-    await expect(store.records.list({ limit: 1 })).rejects.toMatchObject({
-      code: 'store-unavailable',
-    })
-    await waiting
-    await closing
-    await store.close()
-    const again = await openSqliteStore({ dataDir })
-    expect(await again.records.list({ limit: 10 })).toHaveLength(1)
-    await again.close()
-  })
-
-  it('is made once when several open it at the same moment', async () => {
-    const stores = await Promise.all([1, 2, 3].map(() => openSqliteStore({ dataDir })))
-    await stores[0]!.routes.put(exampleRoute())
-    expect(await stores[2]!.routes.list()).toEqual([exampleRoute()])
-    for (const store of stores) await store.close()
-  })
-
-  it('says why it cannot open', async () => {
-    writeFileSync(databasePath(dataDir), 'this is a text file, not a database\n'.repeat(500))
-    await expect(openSqliteStore({ dataDir })).rejects.toMatchObject({
-      code: 'store-unavailable',
-      message: expect.stringContaining('no SQLite database'),
-    })
-  })
-
-  it('refuses appends beyond what may wait', async () => {
-    const store = await openSqliteStore({ dataDir, maxPendingBytes: 10_000 })
-    const results = await Promise.allSettled(
-      Array.from({ length: 5 }, (_, index) => store.records.append(batchOf([exampleRecord(index)])))
-    )
+  it('refuse appends beyond the bytes that may wait', async () => {
+    const appends = examples(2000, 5).map((record) => limited.records.append(batchOf([record])))
+    const results = await Promise.allSettled(appends)
     expect(results.map(({ status }) => status)).toEqual([
       'fulfilled',
       'fulfilled',
@@ -111,12 +79,61 @@ describe('store thread', () => {
       'rejected',
     ])
     expect(results[2]).toMatchObject({ reason: { code: 'overloaded' } })
-    await store.records.append(batchOf([exampleRecord(9)]))
-    await store.close()
+    await limited.records.append(batchOf([exampleRecord(2009)]))
+  })
+
+  it('let one of two writers of a revision win', async () => {
+    await store.internalizations.create(exampleInternalization())
+    const read = (await store.internalizations.get('internalization-1'))!
+    const results = await Promise.allSettled(
+      [store, limited].map(({ internalizations }) =>
+        internalizations.save({ ...read, state: { name: 'evaluating' } }, 'worker', 2_000)
+      )
+    )
+    expect(results.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
+  })
+
+  it('append at once, and forget while the other one appends', async () => {
+    const [mine, other] = [examples(3000, 60), examples(4000, 200)]
+    await Promise.all([
+      appendEach(store, 3000, 60),
+      limited.records.append(batchOf(other.slice(0, 60))),
+    ])
+    const [, forgotten] = await Promise.all([
+      appendEach(store, 4060, 140),
+      limited.records.forget({ recordIds: ['record-3000', 'record-3001', 'record-3002'] }),
+    ])
+    expect(forgotten.records).toBe(3)
+    const left = [...mine.slice(3), ...other]
+    const seen = await stored(limited, [...mine, ...other])
+    expect(seen).toMatchObject(left)
+    await limited.records.scrub()
+    expect(await stored(store, left)).toEqual(seen)
+  })
+
+  it('report why they cannot open', async () => {
+    const file = join(dataDir, 'file')
+    writeFileSync(file, '')
+    await expect(openSqliteStore({ dataDir: file })).rejects.toMatchObject({
+      code: 'store-unavailable',
+      message: expect.stringContaining(file) as string,
+    })
+  })
+
+  it('finish pending calls and refuse later ones after closing', async () => {
+    const pending = limited.records.append(batchOf([exampleRecord(5000)]))
+    const closing = limited.close()
+    await expect(limited.records.list({ limit: 1 })).rejects.toMatchObject({
+      code: 'store-unavailable',
+    })
+    await pending
+    await closing
+    await limited.close()
+    expect(await stored(store, [exampleRecord(5000)])).toHaveLength(1)
   })
 })
 
-/** Appends one record after another and prints each id once it is durable. */
+/** Appends one record after another and prints each id when it is durable. */
 const APPENDER = `
 import { openLocalStore } from './src/store/sqlite/local.ts'
 import { batchOf } from './src/core/log/exchange-batch.ts'
@@ -149,22 +166,21 @@ const appendUntilKilled = (dataDir: string, from: number, lifeMs: number): Promi
     )
   })
 
-describe('kill -9 at random moments', () => {
-  it('peers 3.12: loses no acknowledged record in five rounds', async () => {
-    const dataDir = temporaryFolder()
+describe('kill -9', () => {
+  it('peers 3.12: loses no acknowledged record in three rounds', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'store-'))
     const acknowledged: string[] = []
-    for (let round = 0; round < 5; round++) {
-      const ids = await appendUntilKilled(dataDir, round * 100_000, Math.random() * 150)
+    for (const [round, lifeMs] of [3, 47, 131].entries()) {
+      const ids = await appendUntilKilled(dataDir, round * 100_000, lifeMs)
       // the last line may be cut
       acknowledged.push(...ids.filter((id) => /^record-\d+$/.test(id)).slice(0, -1))
     }
-    const store = await openSqliteStore({ dataDir })
-    const found = await store.records.byIds(acknowledged)
     expect(acknowledged.length).toBeGreaterThan(5)
-    expect(found.map(({ id }) => id)).toEqual(acknowledged)
-    for (const { id, request } of found) {
-      expect(request).toBe(exampleRecord(Number(id.replace('record-', ''))).request)
-    }
+    const store = await openStore({ dataDir })
+    const found = await store.records.byIds(acknowledged)
+    expect(found.map(({ id, request }) => [id, request])).toEqual(
+      acknowledged.map((id) => [id, exampleRecord(Number(id.replace('record-', ''))).request])
+    )
     await store.close()
     rmSync(dataDir, { recursive: true })
   })

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
 import { parseConfig } from '../../config/config.ts'
 import { AppError } from '../../errors.ts'
@@ -9,7 +10,6 @@ import { modelFolder, pullModel, type PullRequest } from '../../models/pull.ts'
 import { createProgress, print, table, type OutputOptions } from '../output.ts'
 
 const HUB_TIMEOUT_MS = 30_000
-const RETRY_MS = 1000
 
 const modelsDir = (): string => join(parseConfig(process.env).dataDir, 'models')
 
@@ -82,7 +82,7 @@ const pull = async (
     modelsDir: modelsDir(),
     onProgress: (name, bytes, total) =>
       progress.update(name, bytes, total, `${Math.round(bytes / 1e6)} MB`),
-    retryMs: RETRY_MS,
+    sleep,
   }).finally(() => progress.stop())
   print(json ? { path } : `MODEL_PATH=${path}`)
 }

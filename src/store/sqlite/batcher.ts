@@ -1,14 +1,15 @@
 /**
- * Group commit: items of many callers in one write, since a durable commit costs the same for one
- * as for many. One write at a time; what comes meanwhile waits and goes together, so a slow disk
- * gets larger batches instead of a longer queue. Knows nothing of what it writes.
+ * Group commit: one write holds the items of many callers, because a durable commit costs the same
+ * for one item as for many. Only one write runs at a time, and items that arrive meanwhile share the
+ * next one: on a slow disk the writes get larger and the queue does not get longer. Does not know
+ * what an item is.
  */
-import { inChunks } from './base/chunks.ts'
+import { inChunks } from './base/statements.ts'
 
-/** so many do not wait for company */
+/** this many waiting items are written at once */
 const PROMPT_ITEMS = 50
 const MAX_DELAY_MS = 20
-/** keeps a transaction, and with it the lock that other processes wait for, short */
+/** keeps a transaction short, and with it the wait of other processes for the lock */
 const MAX_WRITE_ITEMS = 512
 
 interface Entry<T> {
@@ -17,74 +18,82 @@ interface Entry<T> {
   reject: (error: unknown) => void
 }
 
-export interface Batcher<T> {
-  /** Resolves when the items are written; rejects with the error of their own write. */
-  add: (items: T[]) => Promise<void>
-  /** Resolves when nothing waits any more. */
-  flush: () => Promise<void>
+/** Calls back after `delayMs`. @returns cancels the call */
+export type SetTimer = (callback: () => void, delayMs: number) => () => void
+
+const setTimer: SetTimer = (callback, delayMs) => {
+  const timer = setTimeout(callback, delayMs)
+  return () => clearTimeout(timer)
 }
 
-export const createBatcher = <T>(write: (items: T[]) => Promise<void>): Batcher<T> => {
-  const waiting: Entry<T>[] = []
-  let waitingItems = 0
-  let timer: NodeJS.Timeout | null = null
-  let writing: Promise<void> | null = null
+export class Batcher<T> {
+  private readonly write: (items: T[]) => Promise<void>
+  private readonly setTimer: SetTimer
+  private readonly waiting: Entry<T>[] = []
+  private waitingItems = 0
+  private cancelTimer: (() => void) | null = null
+  private writing: Promise<void> | null = null
 
-  const settleAlone = async ({ items, resolve, reject }: Entry<T>): Promise<void> => {
+  constructor(write: (items: T[]) => Promise<void>, timers = setTimer) {
+    this.write = write
+    this.setTimer = timers
+  }
+
+  /** Resolves when the items are written; rejects with the error of their own write. */
+  add(items: T[]): Promise<void> {
+    if (items.length === 0) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ items, resolve, reject })
+      this.waitingItems += items.length
+      if (this.writing !== null) return
+      if (this.waitingItems >= PROMPT_ITEMS) void this.flush()
+      else this.cancelTimer ??= this.setTimer(() => void this.flush(), MAX_DELAY_MS)
+    })
+  }
+
+  /** Resolves when no item waits any more. */
+  flush(): Promise<void> {
+    this.cancelTimer?.()
+    this.cancelTimer = null
+    if (this.writing === null && this.waiting.length > 0) this.writing = this.writeAll()
+    return this.writing ?? Promise.resolve()
+  }
+
+  private async writeAll(): Promise<void> {
+    while (this.waiting.length > 0) await this.settle(this.take())
+    this.writing = null
+  }
+
+  /** @returns the longest run of entries that fits one write; a larger entry alone */
+  private take(): Entry<T>[] {
+    let entries = 0
+    let items = 0
+    for (const entry of this.waiting) {
+      if (entries > 0 && items + entry.items.length > MAX_WRITE_ITEMS) break
+      entries++
+      items += entry.items.length
+    }
+    this.waitingItems -= items
+    return this.waiting.splice(0, entries)
+  }
+
+  /** Writes the entries together, and one by one if that fails: a bad item fails only its caller. */
+  private async settle(entries: Entry<T>[]): Promise<void> {
+    if (entries.length === 1) return this.settleAlone(entries[0]!)
     try {
-      for (const chunk of inChunks(items, MAX_WRITE_ITEMS)) await write(chunk)
+      await this.write(entries.flatMap(({ items }) => items))
+      for (const { resolve } of entries) resolve()
+    } catch {
+      for (const entry of entries) await this.settleAlone(entry)
+    }
+  }
+
+  private async settleAlone({ items, resolve, reject }: Entry<T>): Promise<void> {
+    try {
+      for (const chunk of inChunks(items, MAX_WRITE_ITEMS)) await this.write(chunk)
       resolve()
     } catch (error) {
       reject(error)
     }
-  }
-
-  /** One caller's bad item must not fail the others, so a failed batch is written one by one. */
-  const settle = async (entries: Entry<T>[]): Promise<void> => {
-    if (entries.length === 1) return settleAlone(entries[0]!)
-    try {
-      await write(entries.flatMap(({ items }) => items))
-      for (const { resolve } of entries) resolve()
-    } catch {
-      for (const entry of entries) await settleAlone(entry)
-    }
-  }
-
-  /** The longest run of entries that fits one write; a larger entry goes alone. */
-  const take = (): Entry<T>[] => {
-    let count = 0
-    let items = 0
-    while (count < waiting.length && items + waiting[count]!.items.length <= MAX_WRITE_ITEMS) {
-      items += waiting[count++]!.items.length
-    }
-    const taken = waiting.splice(0, Math.max(1, count))
-    for (const entry of taken) waitingItems -= entry.items.length
-    return taken
-  }
-
-  const writeAll = async (): Promise<void> => {
-    while (waiting.length > 0) await settle(take())
-    writing = null
-  }
-
-  const flush = (): Promise<void> => {
-    if (timer !== null) clearTimeout(timer)
-    timer = null
-    if (writing === null && waiting.length > 0) writing = writeAll()
-    return writing ?? Promise.resolve()
-  }
-
-  return {
-    add: (items) => {
-      if (items.length === 0) return Promise.resolve()
-      return new Promise((resolve, reject) => {
-        waiting.push({ items, resolve, reject })
-        waitingItems += items.length
-        if (writing !== null) return
-        if (waitingItems >= PROMPT_ITEMS) void flush()
-        else timer ??= setTimeout(() => void flush(), MAX_DELAY_MS)
-      })
-    },
-    flush,
   }
 }

@@ -1,17 +1,14 @@
-/** Internalizations, guarded by their revision, with history and evaluations. */
+/** Internalizations with their history and evaluations. A stale revision cannot be saved. */
 import { isDeepStrictEqual } from 'node:util'
-import { and, asc, eq, sql } from 'drizzle-orm'
+import { asc, eq } from 'drizzle-orm'
 import type { Internalization } from '../../core/lifecycle/internalization.ts'
 import { AppError } from '../../errors.ts'
 import type { InternalizationStore } from '../store.ts'
-import { inChunks } from './base/chunks.ts'
-import {
-  isConstraintError,
-  type Connection,
-  type Database,
-  type Transaction,
-} from './base/database.ts'
+import { orConflict, type Connection, type Database, type Transaction } from './base/database.ts'
 import { evaluations, history, internalizations } from './base/schema.ts'
+import { bulkInsert } from './base/statements.ts'
+
+const putEvaluations = bulkInsert(evaluations, '', 'insert or replace')
 
 const toDomain = ({
   stateName: _stateName,
@@ -29,23 +26,19 @@ const create = async (
   by: string
 ): Promise<void> => {
   const { id, state, createdAt, templateVersion } = internalization
-  try {
-    await tx.insert(internalizations).values({ ...internalization, stateName: state.name })
-  } catch (error) {
-    if (!isConstraintError(error)) throw error
-    throw new AppError(
-      'conflict',
-      `internalization ${id} exists, or template ${templateVersion} has one in work already`,
-      { cause: error }
-    )
-  }
+  await orConflict(
+    tx.insert(internalizations).values({ ...internalization, stateName: state.name }),
+    (cause) =>
+      new AppError(
+        'conflict',
+        `internalization ${id} exists, or template ${templateVersion} has one in work already`,
+        { cause }
+      )
+  )
   await tx
     .insert(history)
     .values({ internalizationId: id, at: createdAt, from: null, to: state, by })
 }
-
-const staleError = (id: string): AppError =>
-  new AppError('conflict', `internalization ${id} was changed by another process: read it again`)
 
 const update = async (
   tx: Transaction,
@@ -55,27 +48,28 @@ const update = async (
 ): Promise<Internalization> => {
   const { id, state, plan, verdict, revision } = internalization
   const stored = await read(tx, id)
-  if (stored === null) throw new AppError('not-found', `there is no internalization ${id}`)
-  if (stored.revision !== revision) throw staleError(id)
-  try {
-    await tx
+  if (stored === null) throw new AppError('not-found', `internalization ${id} does not exist`)
+  if (stored.revision !== revision)
+    throw new AppError('conflict', `another process changed internalization ${id}: read it again`)
+  const changes = { state, plan, verdict, updatedAt: at, revision: revision + 1 }
+  await orConflict(
+    tx
       .update(internalizations)
-      .set({ state, stateName: state.name, plan, verdict, updatedAt: at, revision: revision + 1 })
-      .where(and(eq(internalizations.id, id), eq(internalizations.revision, revision)))
-  } catch (error) {
-    if (!isConstraintError(error)) throw error
-    throw new AppError(
-      'conflict',
-      `template ${stored.templateVersion} has another internalization in work`,
-      { cause: error }
-    )
-  }
+      .set({ ...changes, stateName: state.name })
+      .where(eq(internalizations.id, id)),
+    (cause) =>
+      new AppError(
+        'conflict',
+        `template ${stored.templateVersion} has another internalization in work`,
+        { cause }
+      )
+  )
   if (!isDeepStrictEqual(stored.state, state)) {
     await tx
       .insert(history)
       .values({ internalizationId: id, at, from: stored.state, to: state, by })
   }
-  return { ...stored, state, plan, verdict, updatedAt: at, revision: revision + 1 }
+  return { ...stored, ...changes }
 }
 
 export const createInternalizationStore = (connection: Connection): InternalizationStore => ({
@@ -98,28 +92,7 @@ export const createInternalizationStore = (connection: Connection): Internalizat
         .where(eq(history.internalizationId, id))
         .orderBy(asc(history.id))
     }),
-  addEvaluations: async (rows) => {
-    for (const chunk of inChunks(rows)) {
-      await connection.write(async (tx) => {
-        const { internalizationId, arm, recordId } = evaluations
-        await tx
-          .insert(evaluations)
-          .values(chunk)
-          .onConflictDoUpdate({
-            target: [internalizationId, arm, recordId],
-            set: {
-              answer: sql`excluded.answer`,
-              logprobSum: sql`excluded.logprob_sum`,
-              logprobMin: sql`excluded.logprob_min`,
-              similarity: sql`excluded.similarity`,
-              deferred: sql`excluded.deferred`,
-              upstreamAnswer: sql`excluded.upstream_answer`,
-              upstreamSimilarity: sql`excluded.upstream_similarity`,
-            },
-          })
-      })
-    }
-  },
+  addEvaluations: (rows) => connection.writeSql((tx) => putEvaluations(tx, rows)),
   evaluations: (id) =>
     connection.read((db) => {
       const { internalizationId, arm, recordId } = evaluations

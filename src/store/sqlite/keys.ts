@@ -1,10 +1,9 @@
-/** Issued keys, and what they used by day. */
+/** Issued keys, and their use by day. */
 import { asc, eq, gte, sql, sum } from 'drizzle-orm'
-import type { IssuedKey } from '../../core/keys/issued-key.ts'
 import { AppError } from '../../errors.ts'
 import type { KeyStore } from '../store.ts'
-import { isConstraintError, type Connection, type Transaction } from './base/database.ts'
-import { raiseRevision, readRevision } from './base/revisions.ts'
+import { raiseRevision, readRevision } from './base/counters.ts'
+import { orConflict, type Connection } from './base/database.ts'
 import { keys, keySpend } from './base/schema.ts'
 import { bulkInsert } from './base/statements.ts'
 
@@ -12,27 +11,18 @@ const REVISION = 'keys'
 
 const insertSpend = bulkInsert(
   keySpend,
-  ['keyId', 'day', 'requests', 'tokens', 'usd'],
   `on conflict (key_id, day) do update set
     requests = requests + excluded.requests,
     tokens = tokens + excluded.tokens,
     usd = usd + excluded.usd`
 )
 
-const insert = async (tx: Transaction, key: IssuedKey): Promise<void> => {
-  try {
-    await tx.insert(keys).values(key)
-  } catch (error) {
-    if (!isConstraintError(error)) throw error
-    // without its cause, which quotes the row with the hash in it
-    throw new AppError('conflict', `key ${key.id} exists`)
-  }
-}
-
 export const createKeyStore = ({ read, write, writeSql }: Connection): KeyStore => ({
   create: (key) =>
     write(async (tx) => {
-      await insert(tx, key)
+      // without the cause, which quotes the hash
+      const conflict = () => new AppError('conflict', `key ${key.id} or its hash exists already`)
+      await orConflict(tx.insert(keys).values(key), conflict)
       await raiseRevision(tx, REVISION)
     }),
   list: () => read((db) => db.select().from(keys).orderBy(asc(keys.createdAt), asc(keys.id))),
@@ -43,7 +33,7 @@ export const createKeyStore = ({ read, write, writeSql }: Connection): KeyStore 
         .set({ revokedAt: sql`coalesce(${keys.revokedAt}, ${at})` })
         .where(eq(keys.id, id))
         .returning()
-      if (revoked === undefined) throw new AppError('not-found', `there is no key ${id}`)
+      if (revoked === undefined) throw new AppError('not-found', `key ${id} does not exist`)
       await raiseRevision(tx, REVISION)
       return revoked
     }),

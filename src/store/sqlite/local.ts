@@ -1,14 +1,14 @@
-/** The store on the calling thread. `thread.ts` runs it; `open.ts` is what the product uses. */
+/** The store on the calling thread: `thread.ts` runs it for the product, tests open it directly. */
 import { readBatch } from '../../core/log/exchange-batch.ts'
 import { createRedactor, type RedactOptions } from '../../core/log/redact.ts'
 import { addUsage, noUsage } from '../../core/log/usage-totals.ts'
 import type { Store } from '../store.ts'
-import { exchangeWriter } from './log/append.ts'
-import { createBatcher } from './batcher.ts'
-import { BaseCache } from './log/base-cache.ts'
 import { openDatabase, type DatabaseOptions } from './base/database.ts'
+import { Batcher } from './batcher.ts'
 import { createInternalizationStore } from './internalizations.ts'
 import { createKeyStore } from './keys.ts'
+import { exchangeWriter } from './log/append.ts'
+import { BaseCache } from './log/base-cache.ts'
 import { createRecordStore } from './log/records.ts'
 import { createRouteStore } from './routes.ts'
 import { createSnapshotStore } from './snapshots.ts'
@@ -16,27 +16,28 @@ import { createTemplateStore } from './templates.ts'
 
 export interface LocalOptions extends DatabaseOptions {
   /** of a request and of a decoded answer; a larger one is left out of its record */
-  maxTextBytes?: number
-  /** what is taken out of bodies before they are written; null or absent is nothing */
+  maxBodyBytes?: number
+  /** replaces secrets in bodies before they are written; null: off */
   redact?: RedactOptions | null
 }
 
-const DEFAULT_MAX_TEXT_BYTES = 4 * 2 ** 20
+const DEFAULT_MAX_BODY_BYTES = 4 * 2 ** 20
 
 /**
- * Two of them on one file need a thread each: one that waits for the other's lock blocks its thread.
- * @throws AppError as `openDatabase`
+ * Two stores on one file that write at the same time need a thread each: SQLite blocks the thread
+ * that waits for the lock, and the other store could never release it.
+ * @throws AppError like `openDatabase`
  */
 export const openLocalStore = async (
-  { maxTextBytes = DEFAULT_MAX_TEXT_BYTES, redact = null, ...options }: LocalOptions,
+  { maxBodyBytes = DEFAULT_MAX_BODY_BYTES, redact = null, ...options }: LocalOptions,
   now: () => number
 ): Promise<Store> => {
   const connection = await openDatabase(options)
   const cache = new BaseCache(now)
   const totals = noUsage()
-  const batcher = createBatcher(
+  const batcher = new Batcher(
     exchangeWriter(connection, cache, {
-      maxTextBytes,
+      maxBodyBytes,
       redact: redact === null ? null : createRedactor(redact),
       onWritten: (records) => {
         for (const record of records) addUsage(totals, record)

@@ -1,70 +1,18 @@
-/** What the store's thread and its caller say to each other. */
+/** The messages between the store's thread and the thread that uses the store. */
 import { AppError, toAppError, type ErrorCode } from '../../errors.ts'
-import type {
-  InternalizationStore,
-  KeyStore,
-  RecordStore,
-  RouteStore,
-  SnapshotStore,
-  Store,
-  TemplateStore,
-} from '../store.ts'
+import type { Store } from '../store.ts'
 
 export type Area = Exclude<keyof Store, 'close'>
 
-type Methods = { [A in Area]: Record<keyof Store[A], true> }
+/** Names of the store's methods, so that the other thread offers exactly these. */
+export type Methods = Record<Area, string[]>
 
-/** Every method there is; the compiler misses none. */
-export const METHODS: Methods = {
-  records: {
-    append: true,
-    usageTotals: true,
-    list: true,
-    byIds: true,
-    tagTemplate: true,
-    prune: true,
-    select: true,
-    forget: true,
-    scrub: true,
-  } satisfies Record<keyof RecordStore, true>,
-  templates: {
-    upsert: true,
-    get: true,
-    list: true,
-    stats: true,
-    totals: true,
-    remove: true,
-  } satisfies Record<keyof TemplateStore, true>,
-  internalizations: {
-    create: true,
-    get: true,
-    list: true,
-    save: true,
-    history: true,
-    addEvaluations: true,
-    evaluations: true,
-  } satisfies Record<keyof InternalizationStore, true>,
-  routes: {
-    list: true,
-    put: true,
-    remove: true,
-    revision: true,
-  } satisfies Record<keyof RouteStore, true>,
-  keys: {
-    create: true,
-    list: true,
-    revoke: true,
-    revision: true,
-    addSpend: true,
-    spend: true,
-  } satisfies Record<keyof KeyStore, true>,
-  snapshots: { get: true, put: true, remove: true, names: true } satisfies Record<
-    keyof SnapshotStore,
-    true
-  >,
-}
+export const methodsOf = ({ close: _close, ...areas }: Store): Methods =>
+  Object.fromEntries(
+    Object.entries(areas).map(([area, methods]) => [area, Object.keys(methods)])
+  ) as Methods
 
-/** `close` has no area. */
+/** A call of a method. Area null: close. */
 export interface Call {
   id: number
   area: Area | null
@@ -72,7 +20,7 @@ export interface Call {
   parameters: unknown[]
 }
 
-/** Errors lose their class on the way, so their parts travel. */
+/** An AppError as a message: an error loses its class between threads. */
 export interface WireError {
   code: ErrorCode
   message: string
@@ -81,8 +29,8 @@ export interface WireError {
 
 export type Reply = { id: number; value: unknown } | { id: number; error: WireError }
 
-/** The first message of the thread: open, or why not. */
-export type Opened = { error: WireError | null }
+/** The first message of the thread. */
+export type Opened = { methods: Methods } | { error: WireError }
 
 export const toWireError = (thrown: unknown): WireError => {
   const { code, message, cause } = toAppError(thrown)

@@ -1,6 +1,6 @@
 /**
- * The embedded store: every call is a message to the thread that owns the database file. Several
- * stores, in one process or many, may share a file.
+ * The embedded store: each call is a message to the thread that owns the database file. Several
+ * stores, in one process or in many, may share a file.
  */
 import { Worker } from 'node:worker_threads'
 import { AppError } from '../../errors.ts'
@@ -8,26 +8,21 @@ import type { Store } from '../store.ts'
 import type { LocalOptions } from './local.ts'
 import {
   fromWireError,
-  METHODS,
   type Area,
   type Call,
+  type Methods,
   type Opened,
   type Reply,
 } from './messages.ts'
 
 export interface SqliteOptions extends LocalOptions {
-  /** records that may wait to be written; an append beyond it is refused */
+  /** bytes of records that may wait to be written; a further append is refused */
   maxPendingBytes?: number
 }
 
 const DEFAULT_MAX_PENDING_BYTES = 256 * 2 ** 20
 
-interface Waiting {
-  resolve: (value: unknown) => void
-  reject: (error: AppError) => void
-}
-
-/** Node 20 cannot load TypeScript in a thread by itself: from sources, tsx is registered first. */
+/** Node 20 cannot load TypeScript in a thread: when run from sources, tsx is registered first. */
 const startThread = (options: LocalOptions): Worker => {
   const fromSources = import.meta.url.endsWith('.ts')
   if (!fromSources) {
@@ -41,22 +36,25 @@ const startThread = (options: LocalOptions): Worker => {
   })
 }
 
-const opened = (worker: Worker): Promise<void> =>
+const opened = (worker: Worker): Promise<Methods> =>
   new Promise((resolve, reject) => {
-    worker.once('message', ({ error }: Opened) => {
-      if (error === null) resolve()
-      else reject(fromWireError(error))
+    worker.once('message', (message: Opened) => {
+      if ('methods' in message) resolve(message.methods)
+      else reject(fromWireError(message.error))
     })
     worker.once('error', (cause) => {
       reject(new AppError('store-unavailable', 'the store thread did not start', { cause }))
     })
   })
 
-interface Channel {
-  call: (area: Area | null, method: string, parameters: unknown[]) => Promise<unknown>
+type CallThread = (area: Area | null, method: string, parameters: unknown[]) => Promise<unknown>
+
+interface Waiting {
+  resolve: (value: unknown) => void
+  reject: (error: AppError) => void
 }
 
-const openChannel = (worker: Worker): Channel => {
+const openChannel = (worker: Worker): CallThread => {
   const waiting = new Map<number, Waiting>()
   let nextId = 0
   let ended: AppError | null = null
@@ -75,34 +73,39 @@ const openChannel = (worker: Worker): Channel => {
     end(new AppError('store-unavailable', 'the store thread failed: restart', { cause }))
   })
   worker.on('exit', () => end(new AppError('store-unavailable', 'the store is closed')))
-  return {
-    call: (area, method, parameters) =>
-      new Promise((resolve, reject) => {
-        if (ended !== null) return reject(ended)
-        const call: Call = { id: nextId++, area, method, parameters }
-        waiting.set(call.id, { resolve, reject })
-        worker.postMessage(call, [])
-        if (area === null) ended = new AppError('store-unavailable', 'the store is closed')
-      }),
-  }
+  return (area, method, parameters) =>
+    new Promise((resolve, reject) => {
+      if (ended !== null) return reject(ended)
+      const call: Call = { id: nextId++, area, method, parameters }
+      waiting.set(call.id, { resolve, reject })
+      worker.postMessage(call, [])
+      if (area === null) ended = new AppError('store-unavailable', 'the store is closed')
+    })
 }
 
-const areaOf = <A extends Area>({ call }: Channel, area: A): Store[A] =>
+const remoteAreas = (call: CallThread, methods: Methods): Omit<Store, 'close'> =>
   Object.fromEntries(
-    Object.keys(METHODS[area]).map((method) => [
-      method,
-      (...parameters: unknown[]) => call(area, method, parameters),
+    Object.entries(methods).map(([area, names]) => [
+      area,
+      Object.fromEntries(
+        names.map((name) => [
+          name,
+          (...parameters: unknown[]) => call(area as Area, name, parameters),
+        ])
+      ),
     ])
-  ) as unknown as Store[A]
+  ) as unknown as Omit<Store, 'close'>
 
-/** Refuses what would let waiting appends fill the memory. */
-const boundedAppend = ({ call }: Channel, maxPendingBytes: number): Store['records']['append'] => {
+/** Refuses an append when the bytes of waiting appends would exceed the limit. */
+const boundedAppend = (call: CallThread, maxPendingBytes: number): Store['records']['append'] => {
   let pendingBytes = 0
   return async (batch) => {
     const bytes = batch.byteLength
-    if (pendingBytes > 0 && pendingBytes + bytes > maxPendingBytes) {
-      throw new AppError('overloaded', `${pendingBytes} bytes wait to be logged already`)
-    }
+    if (pendingBytes > 0 && pendingBytes + bytes > maxPendingBytes)
+      throw new AppError(
+        'overloaded',
+        `${pendingBytes} bytes of records wait to be written already`
+      )
     pendingBytes += bytes
     try {
       await call('records', 'append', [batch])
@@ -113,7 +116,7 @@ const boundedAppend = ({ call }: Channel, maxPendingBytes: number): Store['recor
 }
 
 /**
- * Opens or creates the database in the data directory and brings its schema up to date.
+ * Opens or creates the database in the data directory and applies missing migrations.
  * @throws AppError `store-unavailable` when it cannot be opened or written, `invalid-config` when a
  * newer version wrote it
  */
@@ -122,16 +125,13 @@ export const openSqliteStore = async ({
   ...options
 }: SqliteOptions): Promise<Store> => {
   const worker = startThread(options)
-  await opened(worker)
-  const channel = openChannel(worker)
+  const methods = await opened(worker)
+  const call = openChannel(worker)
+  const areas = remoteAreas(call, methods)
   let closing: Promise<void> | null = null
   return {
-    records: { ...areaOf(channel, 'records'), append: boundedAppend(channel, maxPendingBytes) },
-    templates: areaOf(channel, 'templates'),
-    internalizations: areaOf(channel, 'internalizations'),
-    routes: areaOf(channel, 'routes'),
-    keys: areaOf(channel, 'keys'),
-    snapshots: areaOf(channel, 'snapshots'),
-    close: () => (closing ??= channel.call(null, 'close', []).then(() => undefined)),
+    ...areas,
+    records: { ...areas.records, append: boundedAppend(call, maxPendingBytes) },
+    close: () => (closing ??= call(null, 'close', []).then(() => undefined)),
   }
 }

@@ -1,8 +1,8 @@
-/** The live routes. Each change raises a counter that other processes watch. */
+/** The live routes. Every change raises a revision that other processes poll. */
 import { asc, eq, sql } from 'drizzle-orm'
 import type { RouteStore } from '../store.ts'
+import { raiseRevision, readRevision } from './base/counters.ts'
 import type { Connection } from './base/database.ts'
-import { raiseRevision, readRevision } from './base/revisions.ts'
 import { routes } from './base/schema.ts'
 
 const REVISION = 'routes'

@@ -1,4 +1,4 @@
-/** Blobs by name. */
+/** Small blobs by name. */
 import { asc, eq, sql } from 'drizzle-orm'
 import type { SnapshotStore } from '../store.ts'
 import type { Connection } from './base/database.ts'

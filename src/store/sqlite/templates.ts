@@ -1,9 +1,9 @@
 /** Templates by version, with their running totals. */
 import { asc, eq, sql } from 'drizzle-orm'
 import type { TemplateStore } from '../store.ts'
+import { readAllTotals, readTotals } from './base/counters.ts'
 import type { Connection } from './base/database.ts'
 import { templates } from './base/schema.ts'
-import { readAllTotals, readTotals } from './base/totals.ts'
 
 export const createTemplateStore = ({ read, write }: Connection): TemplateStore => ({
   upsert: (upserted) =>

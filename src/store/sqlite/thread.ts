@@ -1,8 +1,8 @@
-/** The thread that owns the database, so that waiting for the disk never blocks a request. */
+/** The thread that owns the database file, so that waiting for the disk never blocks a request. */
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Store } from '../store.ts'
 import { openLocalStore, type LocalOptions } from './local.ts'
-import { toWireError, type Call, type Opened, type Reply } from './messages.ts'
+import { methodsOf, toWireError, type Call, type Opened, type Reply } from './messages.ts'
 
 type AnyMethod = (...parameters: unknown[]) => Promise<unknown>
 
@@ -21,18 +21,15 @@ const answer = async (store: Store, call: Call): Promise<Reply> => {
   }
 }
 
-const serve = (store: Store): void => {
+const report = (opened: Opened): void => port.postMessage(opened)
+
+try {
+  const store = await openLocalStore(workerData as LocalOptions, Date.now)
   port.on('message', async (call: Call) => {
     port.postMessage(await answer(store, call))
     if (call.area === null) port.close()
   })
-}
-
-const report = (opened: Opened): void => port.postMessage(opened)
-
-try {
-  serve(await openLocalStore(workerData as LocalOptions, Date.now))
-  report({ error: null })
+  report({ methods: methodsOf(store) })
 } catch (error) {
   report({ error: toWireError(error) })
   port.close()

@@ -1,6 +1,6 @@
 /**
- * Opens the database file: settings, migrations, and what a driver error means to a person. Knows
- * no table.
+ * Opens the database file: settings, migrations, one connection, and advice for each driver error.
+ * Knows no table.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -16,44 +16,40 @@ import type { SqlTransaction } from './statements.ts'
 
 export interface DatabaseOptions {
   dataDir: string
-  /** the file's largest size; a write beyond it is refused as on a full disk */
+  /** maximal size of the file; a larger write fails as on a full disk */
   maxBytes?: number
-  /** how long a write waits for another process's */
-  busyTimeoutMs?: number
-  /** for tests of older schemas */
-  migrationsFolder?: string
 }
 
 export type Database = LibSQLDatabase & { $client: Client }
 export type Transaction = Parameters<Parameters<Database['transaction']>[0]>[0]
 
 /**
- * The one connection. Its callers take turns: a transaction is never joined by a stranger's
- * statement, and a long job leaves room for others between its transactions.
+ * The only connection of a store. Calls run one after another, so no foreign statement gets into a
+ * transaction. A long job uses many short transactions, and other calls run between them.
  */
 export interface Connection {
   read: <T>(work: (db: Database) => Promise<T>) => Promise<T>
   write: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>
-  /** as `write`, without the query builder */
+  /** like `write`, without the query builder */
   writeSql: <T>(work: (tx: SqlTransaction) => Promise<T>) => Promise<T>
   close: () => Promise<void>
 }
 
 const FILE_NAME = 'promptintern.sqlite'
 const PAGE_BYTES = 4096
+/** how long a write waits for the lock of another process */
+const BUSY_TIMEOUT_MS = 10_000
 
-const packagedMigrations = (): string => join(packageFolder(), 'migrations', 'sqlite')
-
-/** What to do, by SQLite's primary result code. */
+/** Cause and advice by SQLite's primary result code. */
 const ADVICE: Record<string, string> = {
-  SQLITE_FULL: 'there is no room left: free disk space or shorten the retention',
-  SQLITE_IOERR: 'the disk refused to read or write: check its space and health',
+  SQLITE_FULL: 'no disk space is left: free some or shorten the retention',
+  SQLITE_IOERR: 'the disk failed to read or write: check its space and health',
   SQLITE_READONLY: 'it is read-only: make the folder and its files writable',
-  SQLITE_CANTOPEN: 'it cannot be opened: check that the folder exists and is writable',
-  SQLITE_PERM: 'access is denied: check the owner of the folder',
-  SQLITE_BUSY: 'another process has held its lock for too long: end that process',
+  SQLITE_CANTOPEN: 'it cannot be opened: make sure that the folder exists and is writable',
+  SQLITE_PERM: 'access is denied: check the owner of the folder and its files',
+  SQLITE_BUSY: 'another process holds its lock for too long: end that process',
   SQLITE_CORRUPT: 'it is damaged: stop, move it away and restore a backup',
-  SQLITE_NOTADB: 'it is no SQLite database: move it away or name another data directory',
+  SQLITE_NOTADB: 'it is not a SQLite database: move it away or set another DATA_DIR',
 }
 
 const driverError = (error: unknown): LibsqlError | null => {
@@ -63,11 +59,20 @@ const driverError = (error: unknown): LibsqlError | null => {
   return null
 }
 
-export const isConstraintError = (error: unknown): boolean =>
-  driverError(error)?.code === 'SQLITE_CONSTRAINT'
+/** Runs an insert or update. @throws the given conflict where it violates a constraint */
+export const orConflict = async <T>(
+  statement: PromiseLike<T>,
+  conflict: (cause: unknown) => AppError
+): Promise<T> => {
+  try {
+    return await statement
+  } catch (error) {
+    throw driverError(error)?.code === 'SQLITE_CONSTRAINT' ? conflict(error) : error
+  }
+}
 
-/** Any failure of the database as an AppError that says what to do; AppErrors stay as they are. */
-export const storeError = (error: unknown, path: string): AppError => {
+/** Any failure of the database as an AppError with advice; an AppError stays as it is. */
+const storeError = (error: unknown, path: string): AppError => {
   if (error instanceof AppError) return error
   const driver = driverError(error)
   const advice = driver === null ? undefined : ADVICE[driver.code]
@@ -78,12 +83,12 @@ export const storeError = (error: unknown, path: string): AppError => {
 export const databasePath = (dataDir: string): string => join(dataDir, FILE_NAME)
 
 const configure = async (client: Client, options: DatabaseOptions): Promise<void> => {
-  // before the first table, or pruned pages could never be given back to the disk
+  // has no effect after the first table exists, and then the file could never shrink
   await client.execute('PRAGMA auto_vacuum = INCREMENTAL')
   await client.execute('PRAGMA journal_mode = WAL')
-  // what is deleted is overwritten, or retention would leave it in free pages
+  // overwrites deleted rows, which would stay readable in free pages
   await client.execute('PRAGMA secure_delete = ON')
-  // NORMAL loses acknowledged rows at a power cut
+  // NORMAL loses acknowledged rows in a power cut
   await client.execute('PRAGMA synchronous = FULL')
   if (options.maxBytes !== undefined) {
     await client.execute(`PRAGMA max_page_count = ${Math.ceil(options.maxBytes / PAGE_BYTES)}`)
@@ -91,10 +96,11 @@ const configure = async (client: Client, options: DatabaseOptions): Promise<void
 }
 
 /**
- * Applies what is missing in one exclusive transaction, so that two processes starting together do
- * it once. @throws AppError `invalid-config` when the file comes from a newer version
+ * Applies the missing migrations in one exclusive transaction, so two processes that start together
+ * apply them once. @throws AppError `invalid-config` when a newer version wrote the file
  */
-const migrate = async (db: Database, migrationsFolder: string): Promise<void> => {
+const migrate = async (db: Database): Promise<void> => {
+  const migrationsFolder = join(packageFolder(), 'migrations', 'sqlite')
   const known = readMigrationFiles({ migrationsFolder })
   const newest = known.at(-1)?.folderMillis ?? 0
   await inTransaction(db, async (tx) => {
@@ -108,7 +114,7 @@ const migrate = async (db: Database, migrationsFolder: string): Promise<void> =>
     if (applied > newest) {
       throw new AppError(
         'invalid-config',
-        'the data directory was written by a newer version: upgrade, or name another DATA_DIR'
+        'a newer version wrote the data directory: upgrade, or set another DATA_DIR'
       )
     }
     for (const migration of known.filter(({ folderMillis }) => folderMillis > applied)) {
@@ -121,10 +127,10 @@ const migrate = async (db: Database, migrationsFolder: string): Promise<void> =>
 }
 
 /**
- * A write transaction that keeps its first error: after a full disk SQLite has rolled back by
- * itself, and the driver would report its own failing rollback instead.
+ * A write transaction that fails with its first error. On a full disk SQLite rolls back by itself;
+ * then the driver's own rollback fails, and the driver would report that error instead.
  */
-export const inTransaction = async <T>(
+const inTransaction = async <T>(
   db: Database,
   work: (tx: Transaction) => Promise<T>
 ): Promise<T> => {
@@ -143,7 +149,7 @@ export const inTransaction = async <T>(
   }
 }
 
-/** As above, for plain SQL. */
+/** Like `inTransaction`, for plain SQL. */
 const inSqlTransaction = async <T>(
   client: Client,
   work: (tx: SqlTransaction) => Promise<T>
@@ -154,14 +160,14 @@ const inSqlTransaction = async <T>(
     await tx.commit()
     return result
   } finally {
-    // rolls back what is still open, and nothing where SQLite has done so
+    // rolls back an open transaction; does nothing after SQLite's own rollback
     tx.close()
   }
 }
 
 const connection = (client: Client, db: Database, path: string): Connection => {
   let last: Promise<unknown> = Promise.resolve()
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+  const queued = <T>(work: () => Promise<T>): Promise<T> => {
     const result = last.then(work).catch((error: unknown) => {
       throw storeError(error, path)
     })
@@ -169,12 +175,12 @@ const connection = (client: Client, db: Database, path: string): Connection => {
     return result
   }
   return {
-    read: (work) => inTurn(() => work(db)),
-    write: (work) => inTurn(() => inTransaction(db, work)),
-    writeSql: (work) => inTurn(() => inSqlTransaction(client, work)),
+    read: (work) => queued(() => work(db)),
+    write: (work) => queued(() => inTransaction(db, work)),
+    writeSql: (work) => queued(() => inSqlTransaction(client, work)),
     close: () =>
-      inTurn(async () => {
-        // the driver leaves it to the garbage collector; an empty log makes the file whole
+      queued(async () => {
+        // the driver closes the file only when it is garbage-collected, so the WAL is emptied here
         await client.execute('PRAGMA wal_checkpoint(TRUNCATE)')
         client.close()
       }),
@@ -183,24 +189,24 @@ const connection = (client: Client, db: Database, path: string): Connection => {
 
 /**
  * @throws AppError `store-unavailable` when the file cannot be opened or written, `invalid-config`
- * when it comes from a newer version
+ * when a newer version wrote it
  */
 export const openDatabase = async (options: DatabaseOptions): Promise<Connection> => {
   const path = databasePath(options.dataDir)
   try {
     mkdirSync(options.dataDir, { recursive: true })
-    // one connection: pragmas belong to a connection, and writes are one at a time anyway
+    // one connection: pragmas apply to one, and SQLite runs one write at a time anyway
     const client = createClient({
       url: pathToFileURL(path).href,
-      timeout: options.busyTimeoutMs ?? 10_000,
+      timeout: BUSY_TIMEOUT_MS,
       concurrency: 1,
     })
     try {
       await configure(client, options)
       const db = drizzle(client)
-      // a migration replaces tables that others refer to, sqlite.org/lang_altertable.html §7
+      // a migration replaces tables that foreign keys refer to, sqlite.org/lang_altertable.html §7
       await client.execute('PRAGMA foreign_keys = OFF')
-      await migrate(db, options.migrationsFolder ?? packagedMigrations())
+      await migrate(db)
       await client.execute('PRAGMA foreign_keys = ON')
       return connection(client, db, path)
     } catch (error) {

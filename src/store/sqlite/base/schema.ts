@@ -1,8 +1,7 @@
 /**
- * The tables of the embedded database. The log is written with every request, so it is cheap: the
- * records of one write are one row of `segments`, a text that recurs is one row of `bodies`, and a
- * record of its own has only what it is looked up by. Columns in JSON hold the domain types as they
- * are.
+ * The tables of the embedded database. Every request is logged, so a write must be cheap: the records
+ * of one write are one row of `segments`, a recurring body is one row of `bodies`, and a row of
+ * `records` has only the columns of look-ups. JSON columns hold domain types unchanged.
  */
 import { sql } from 'drizzle-orm'
 import {
@@ -24,14 +23,14 @@ import type { KeyLimits } from '../../../core/keys/issued-key.ts'
 import type { Route } from '../../../core/route/route.ts'
 import type { Template } from '../../../core/template/template.ts'
 
-/** Whole texts, each once: what the segments' texts are, or are differences to. */
+/** Bodies that are stored whole, each once. The bodies of a log segment refer to them. */
 export const bodies = sqliteTable(
   'bodies',
   {
     id: integer('id').primaryKey(),
-    /** SHA-256 of the text */
+    /** SHA-256 of the body */
     digest: blob('digest', { mode: 'buffer' }).notNull().unique(),
-    /** when the newest record was that needs it */
+    /** time of the newest record that refers to it */
     newestAt: integer('newest_at').notNull(),
     /** raw deflate */
     data: blob('data', { mode: 'buffer' }).notNull(),
@@ -39,14 +38,17 @@ export const bodies = sqliteTable(
   (table) => [index('bodies_newest_at').on(table.newestAt)]
 )
 
-/** The log itself: a row holds the records of one write (`segment-codec.ts`). */
+/**
+ * The log: a row is a log segment, the records of one write (`segment-codec.ts`).
+ * @public read by drizzle-kit
+ */
 export const segments = sqliteTable(
   'segments',
   {
-    // autoincrement: sequences are made of it, so a pruned one is never given again
+    // autoincrement never reuses an id, so the sequence of a pruned record is never used again
     id: integer('id').primaryKey({ autoIncrement: true }),
     oldestAt: integer('oldest_at').notNull(),
-    /** of the records whose bodies are there; null when none are */
+    /** time of the oldest record with bodies; null without one */
     oldestBodyAt: integer('oldest_body_at'),
     data: blob('data', { mode: 'buffer' }).notNull(),
   },
@@ -58,15 +60,15 @@ export const segments = sqliteTable(
   ]
 )
 
-/** What records are looked up by. */
+/** The columns by which records are looked up. */
 export const records = sqliteTable(
   'records',
   {
-    /** segment and place in it (`segment-codec.ts`) */
+    /** log segment and place in it (`segment-codec.ts`) */
     sequence: integer('sequence').primaryKey(),
     id: text('id').notNull().unique(),
     at: integer('at').notNull(),
-    /** status 2xx and a response that is there */
+    /** status 2xx and a stored response */
     answered: integer('answered', { mode: 'boolean' }).notNull(),
     templateVersion: text('template_version'),
   },
@@ -77,7 +79,7 @@ export const records = sqliteTable(
   ]
 )
 
-/** Running totals, so that they cost nothing to read and outlive pruned records. */
+/** Running totals: cheap to read, and kept when records are pruned. */
 export const templateTotals = sqliteTable('template_totals', {
   version: text('version').primaryKey(),
   requests: integer('requests').notNull().default(0),
@@ -110,7 +112,7 @@ export const internalizations = sqliteTable(
   },
   (table) => [
     index('internalizations_template').on(table.templateVersion),
-    // one piece of work per template version, whoever starts it
+    // at most one internalization in work per template version
     uniqueIndex('internalizations_in_work')
       .on(table.templateVersion)
       .where(sql`state_name in ('candidate', 'training', 'evaluating', 'approval')`),
@@ -156,7 +158,7 @@ export const routes = sqliteTable('routes', {
   route: text('route', { mode: 'json' }).$type<Route>().notNull(),
 })
 
-/** Keys that the proxy issued; revoked ones stay. */
+/** Issued keys; revoked keys stay. */
 export const keys = sqliteTable('keys', {
   id: text('id').primaryKey(),
   name: text('name').notNull(),
@@ -168,7 +170,7 @@ export const keys = sqliteTable('keys', {
   revokedAt: integer('revoked_at'),
 })
 
-/** What a key used in a day. No reference: what was spent counts, whatever becomes of its key. */
+/** Use of a key on a day. Not a foreign key: spending stays when the key is removed. */
 export const keySpend = sqliteTable(
   'key_spend',
   {
@@ -182,7 +184,7 @@ export const keySpend = sqliteTable(
   (table) => [primaryKey({ columns: [table.keyId, table.day] })]
 )
 
-/** One row a kind of change, raised with it: how other processes notice. */
+/** A counter for each kind of change, which other processes poll. */
 export const revisions = sqliteTable('revisions', {
   name: text('name').primaryKey(),
   value: integer('value').notNull(),

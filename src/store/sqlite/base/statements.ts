@@ -1,42 +1,49 @@
 /**
- * Statements of the append path, as plain SQL with one statement for many rows: to build them with
- * the query builder takes several times as long as to run them. Knows no table.
+ * Plain SQL statements for many rows. The append path uses them because the query builder takes
+ * several times as long to build a statement as SQLite takes to run it. Knows no table.
  */
 import type { InValue, Row, Transaction } from '@libsql/client/sqlite3'
-import { getTableColumns, getTableName, type InferInsertModel } from 'drizzle-orm'
+import { getTableColumns, getTableName, type InferSelectModel } from 'drizzle-orm'
 import type { SQLiteTable } from 'drizzle-orm/sqlite-core'
-import { inChunks } from './chunks.ts'
 
 export type SqlTransaction = Transaction
 
-/** What runs a statement: a transaction, or the connection between two. */
+/** Runs a statement: a transaction, or the connection outside of one. */
 export type SqlRunner = Pick<Transaction, 'execute'>
+
+/** rows of one statement: fits SQLite's limit on parameters and keeps transactions short */
+const CHUNK_ROWS = 500
+
+/** @returns the items in lists of `size` at most */
+export const inChunks = <T>(items: T[], size = CHUNK_ROWS): T[][] =>
+  Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size)
+  )
 
 const placeholders = (count: number): string => `(${Array(count).fill('?').join(',')})`
 
 /**
- * @param onConflict what stands behind the rows
- * @returns inserts rows that have a value or null for each of the columns
+ * @param onConflict SQL that follows the rows
+ * @param verb `insert` or `insert or replace`
+ * @returns a function that inserts whole rows, many with one statement
  */
-export const bulkInsert = <T extends SQLiteTable, K extends keyof InferInsertModel<T> & string>(
+export const bulkInsert = <T extends SQLiteTable>(
   table: T,
-  names: readonly K[],
-  onConflict = ''
-): ((tx: SqlTransaction, rows: Pick<InferInsertModel<T>, K>[]) => Promise<void>) => {
-  const known = getTableColumns(table)
-  const columns = names.map((name) => ({ name, column: known[name]! }))
-  const list = columns.map(({ column }) => `"${column.name}"`).join(',')
-  const head = `insert into "${getTableName(table)}" (${list}) values `
+  onConflict = '',
+  verb = 'insert'
+): ((tx: SqlTransaction, rows: InferSelectModel<T>[]) => Promise<void>) => {
+  const columns = Object.entries(getTableColumns(table))
+  const list = columns.map(([, column]) => `"${column.name}"`).join(',')
+  const head = `${verb} into "${getTableName(table)}" (${list}) values `
   const group = placeholders(columns.length)
   return async (tx, rows) => {
     for (const chunk of inChunks(rows)) {
-      const args: InValue[] = []
-      for (const row of chunk) {
-        for (const { name, column } of columns) {
-          const value: unknown = row[name]
-          args.push(value === null ? null : (column.mapToDriverValue(value) as InValue))
-        }
-      }
+      const args = chunk.flatMap((row) =>
+        columns.map(([name, column]) => {
+          const value: unknown = row[name as keyof typeof row]
+          return value === null ? null : (column.mapToDriverValue(value) as InValue)
+        })
+      )
       const groups = Array(chunk.length).fill(group).join(',')
       await tx.execute({ sql: `${head}${groups} ${onConflict}`, args })
     }
@@ -44,9 +51,9 @@ export const bulkInsert = <T extends SQLiteTable, K extends keyof InferInsertMod
 }
 
 /**
- * Runs a statement that ends with `in` for the values.
- * @param first values of the placeholders before it
- * @returns the rows it gives
+ * @param statement ends with `in`; the list of values is appended
+ * @param first values of the placeholders before the list
+ * @returns the rows of all chunks
  */
 export const executeIn = async (
   runner: SqlRunner,

@@ -1,38 +1,82 @@
 /**
- * The log's way in: records with their bodies, in batches. It is paid with every request, so it is
- * kept cheap: a handful of statements a batch, no query builder.
+ * Writes exchanges to the log: answers are decoded, streams are accumulated, usage is read, and the
+ * records are stored with their bodies. This runs for every request, so it uses few statements and
+ * not the query builder.
  */
 import type { BatchedExchange } from '../../../core/log/exchange-batch.ts'
+import type { RecordHead } from '../../../core/log/record.ts'
 import type { Redactor } from '../../../core/log/redact.ts'
-import { readRecords, type RecordBytes } from './captured.ts'
-import type { BaseCache } from './base-cache.ts'
+import { withoutAttachments } from '../../../core/request/attachments.ts'
+import type { Usage } from '../../../openai/chat.ts'
+import { readAnswer, type ReadAnswer } from '../../../openai/read-answer.ts'
+import { addTotals, countRouted, type Totals } from '../base/counters.ts'
 import type { Connection } from '../base/database.ts'
-import { inChunks } from '../base/chunks.ts'
+import { inChunks, type SqlTransaction } from '../base/statements.ts'
+import type { BaseCache } from './base-cache.ts'
+import { scopeOf, storeBodies, type ScopedBody } from './bodies.ts'
 import { MAX_SEGMENT_RECORDS, placeOf, sequenceOf } from './segment-codec.ts'
 import { insertSegment, replaceSegment } from './segments.ts'
-import type { SqlTransaction } from '../base/statements.ts'
-import { storeTexts, type ScopedText } from './store-bodies.ts'
-import { addTotals, countRouted, type Totals } from '../base/totals.ts'
 
-const scopedTexts = ({ head, request, response }: RecordBytes): ScopedText[] => {
+/** A record with its bodies in UTF-8, which are views of its exchange batch where possible. */
+interface RecordBytes {
+  head: RecordHead
+  usage: Usage | null
+  request: Buffer
+  response: Buffer | null
+}
+
+const EMPTY = Buffer.alloc(0)
+
+const recordOf = (
+  { head, request }: BatchedExchange,
+  { response, usage }: ReadAnswer,
+  maxBytes: number
+): RecordBytes => {
+  const body = withoutAttachments(request)
+  return {
+    head,
+    usage,
+    request: body.length > maxBytes ? EMPTY : body,
+    response: response && withoutAttachments(response),
+  }
+}
+
+/** @param maxBytes of a request without attachments or a decoded answer; a larger one is left out */
+export const readRecords = async (
+  exchanges: BatchedExchange[],
+  maxBytes: number
+): Promise<RecordBytes[]> => {
+  const records: RecordBytes[] = []
+  for (const exchange of exchanges) {
+    const answer = readAnswer(exchange.answer, exchange.form, maxBytes)
+    // few answers are encoded; to await the others would double the time of reading them
+    const read = answer instanceof Promise ? await answer : answer
+    records.push(recordOf(exchange, read, maxBytes))
+  }
+  return records
+}
+
+const scopedBodies = ({ head, request, response }: RecordBytes): ScopedBody[] => {
   const { tenant, at } = head
-  const text = { scope: `${tenant} request`, text: request, at }
-  return response === null ? [text] : [text, { scope: `${tenant} response`, text: response, at }]
+  const body = { scope: scopeOf(tenant, 'request'), bytes: request, at }
+  return response === null
+    ? [body]
+    : [body, { scope: scopeOf(tenant, 'response'), bytes: response, at }]
 }
 
 const isAnswered = ({ head, response }: RecordBytes): boolean =>
   head.status >= 200 && head.status < 300 && response !== null
 
-/** digits of a time, in milliseconds for as long as dates have them */
+/** digits of a time in milliseconds, enough for every date of JavaScript */
 const AT_DIGITS = 16
 
 /**
- * Between an id and a version, which have no such character. JSON escapes those below a space, and
- * with an escape in it a row takes SQLite half as long again.
+ * Stands between an id and a version, which never contain it. Not a control character below the
+ * space: JSON escapes those, and SQLite takes half as long again for a row with an escape.
  */
 const SEPARATOR = String.fromCharCode(127)
 
-/** What a record is looked up by, as one text. */
+/** The look-up columns of a record as one string. */
 const rowText = (record: RecordBytes): string => {
   const { id, at, route } = record.head
   const time = String(at).padStart(AT_DIGITS, '0')
@@ -40,8 +84,8 @@ const rowText = (record: RecordBytes): string => {
 }
 
 /**
- * One parameter for all rows: to bind each value takes longer than to insert them. And one text for
- * a row: a list would be read anew for each of its values.
+ * One parameter for all rows, because binding each value takes longer than inserting it. One string
+ * for a row, because SQLite would parse a JSON list again for each of its values.
  */
 const INSERT_RECORDS = `insert into records (sequence, id, at, answered, template_version)
   select
@@ -53,42 +97,43 @@ const INSERT_RECORDS = `insert into records (sequence, id, at, answered, templat
   from json_each(?) where true
   on conflict (id) do nothing`
 
-/** @returns places of those whose id was neither in the log nor earlier in the list */
+/** @returns places of the records whose id was neither in the log nor earlier in the list */
 const insertRecords = async (
   tx: SqlTransaction,
   segment: number,
   added: RecordBytes[]
 ): Promise<Set<number>> => {
+  const first = sequenceOf(segment, 0)
   const { rowsAffected } = await tx.execute({
     sql: INSERT_RECORDS,
-    args: [sequenceOf(segment, 0), JSON.stringify(added.map(rowText))],
+    args: [first, JSON.stringify(added.map(rowText))],
   })
   if (rowsAffected === added.length) return new Set(added.keys())
   const inserted = await tx.execute({
     sql: 'select sequence from records where sequence >= ?',
-    args: [sequenceOf(segment, 0)],
+    args: [first],
   })
   return new Set(inserted.rows.map(({ sequence }) => placeOf(sequence as number)))
 }
 
-/** @returns those that were not in the log */
+/** @returns the records that were not in the log */
 const append = async (
   tx: SqlTransaction,
   cache: BaseCache,
   added: RecordBytes[]
 ): Promise<RecordBytes[]> => {
-  const texts = (await storeTexts(tx, cache, added.flatMap(scopedTexts))).values()
-  const segment = added.map((record) => ({
-    head: record.head,
-    usage: record.usage,
-    request: texts.next().value!,
-    response: record.response === null ? null : texts.next().value!,
+  const stored = (await storeBodies(tx, cache, added.flatMap(scopedBodies))).values()
+  const records = added.map(({ head, usage, response }) => ({
+    head,
+    usage,
+    request: stored.next().value!,
+    response: response === null ? null : stored.next().value!,
   }))
-  const id = await insertSegment(tx, segment)
+  const id = await insertSegment(tx, records)
   const inserted = await insertRecords(tx, id, added)
   if (inserted.size < added.length) {
-    const left = segment.map((record, place) => (inserted.has(place) ? record : null))
-    await replaceSegment(tx, id, left)
+    const segment = records.map((record, place) => (inserted.has(place) ? record : null))
+    await replaceSegment(tx, { id, segment })
   }
   const newRecords = added.filter((_record, place) => inserted.has(place))
   const totals: Totals = new Map()
@@ -97,7 +142,7 @@ const append = async (
   return newRecords
 }
 
-/** A query is percent-encoded, and detectors look for text. */
+/** Detectors need plain text, and a query is percent-encoded. */
 const decoded = (path: string): string => {
   try {
     return decodeURIComponent(path)
@@ -120,25 +165,23 @@ const redacted = (record: RecordBytes, redact: Redactor): RecordBytes => {
 }
 
 interface WriterOptions {
-  maxTextBytes: number
+  /** see `readRecords` */
+  maxBodyBytes: number
+  /** replaces secrets in bodies and paths before they are written; null: nothing */
   redact: Redactor | null
+  /** receives the new records after the commit */
   onWritten: (records: RecordBytes[]) => void
 }
 
-/**
- * Writes exchanges in one transaction; those whose id is in the log already are skipped.
- * @param maxTextBytes of a request or an answer, see `readRecords`
- * @param redact what bodies and paths go through before they are written; null leaves them as they are
- * @param onWritten gets what was not skipped, once it is durable
- */
+/** @returns writes exchanges in one transaction; an id that is in the log already is skipped */
 export const exchangeWriter =
   (
     { writeSql }: Connection,
     cache: BaseCache,
-    { maxTextBytes, redact, onWritten }: WriterOptions
+    { maxBodyBytes, redact, onWritten }: WriterOptions
   ) =>
   async (exchanges: BatchedExchange[]): Promise<void> => {
-    const read = await readRecords(exchanges, maxTextBytes)
+    const read = await readRecords(exchanges, maxBodyBytes)
     const records = redact === null ? read : read.map((record) => redacted(record, redact))
     const written = await writeSql(async (tx) => {
       const chunks: RecordBytes[][] = []

@@ -1,51 +1,51 @@
 /**
- * Recent texts that others may be stored as a difference to, and how a text finds the one it
- * resembles. Bounded in bytes; and in age, because a base stays in the database while differences
- * to it do, longer than its own record. Knows nothing of the database.
+ * Recent bodies that others may be stored as a difference to, with an index that finds a similar one.
+ * Bounded in bytes. Bounded in age too: a base stays in the database as long as differences to it do,
+ * which is longer than its own record. Knows nothing of the database.
  */
 import { LRUCache } from 'lru-cache'
-import { overlapOf, type EncodedBody, type Overlap } from './body-codec.ts'
+import { overlapOf, type Difference, type Overlap } from './body-codec.ts'
 
 export interface Base {
   digest: Buffer
-  /** the digest as a string to look up by */
+  /** the digest as a string, for maps */
   key: string
-  text: Buffer
-  /** what it takes up without a base, as a share of its length */
+  body: Buffer
+  /** its compressed size as a share of its length */
   ratio: number
   createdAt: number
-  /** what the last text that resembled it had in common with it */
+  /** overlap with the last body that resembled it */
   overlap?: Overlap
 }
 
-/** A base and what a text shares with it. */
+/** A base and its overlap with a body. */
 export interface Relative extends Overlap {
   base: Base
 }
 
-/** a difference over this share of the text's own compressed size is not worth the reference */
+/** a difference over this share of the body's own compressed size is not worth the reference */
 const MAX_DIFFERENCE_SHARE = 0.5
-/** pieces of a text by which its relatives are found */
+/** pieces of a body under which the index has it */
 const PIECES = 8
 const MAX_PIECE_CHARS = 128
-/** where a text is compared first, the farthest first: prompts mostly recur from their start on */
+/** offsets that are compared first, the farthest first: most prompts recur from their start on */
 const PROBE_OFFSETS = [16_384, 4096, 1024, 256]
 const PROBE_BYTES = 64
-/** what a probe finds is taken without looking further if it shares so much */
+/** a base that a probe finds is taken without a further search if it shares this much of the body */
 const MIN_SHARED = 0.5
 const DEFAULT_CACHE_BYTES = 32 * 2 ** 20
 const MAX_BASE_BYTES = 2 ** 20
 const MAX_BASE_AGE_MS = 24 * 60 * 60 * 1000
 
-const probeOffsets = (text: Buffer): number[] =>
-  PROBE_OFFSETS.filter((offset) => text.length >= offset + PROBE_BYTES)
+const probeOffsets = (body: Buffer): number[] =>
+  PROBE_OFFSETS.filter((offset) => body.length >= offset + PROBE_BYTES)
 
-const probeAt = (offset: number, scope: string, text: Buffer): string =>
-  `${scope}\n@${offset}\n${text.toString('latin1', offset, offset + PROBE_BYTES)}`
+const probeAt = (offset: number, scope: string, body: Buffer): string =>
+  `${scope}\n@${offset}\n${body.toString('latin1', offset, offset + PROBE_BYTES)}`
 
-/** The longest lines and strings of a JSON text: what relatives share is likely among them. */
-const piecesOf = (scope: string, text: Buffer): string[] =>
-  text
+/** The longest lines and strings of a JSON text: similar bodies probably share some of them. */
+const piecesOf = (scope: string, body: Buffer): string[] =>
+  body
     .toString('latin1')
     .split(/\\n|"/)
     .sort((a, b) => b.length - a.length)
@@ -53,7 +53,7 @@ const piecesOf = (scope: string, text: Buffer): string[] =>
     .map((piece) => `${scope}\n${piece.length}\n${piece.slice(0, MAX_PIECE_CHARS)}`)
 
 export class BaseCache {
-  /** probes and pieces → the newest base that has them */
+  /** probe or piece → the newest base that has it */
   private readonly byKey = new Map<string, Base>()
   private readonly bases: LRUCache<string, { base: Base; keys: string[] }>
   private readonly now: () => number
@@ -64,25 +64,25 @@ export class BaseCache {
       maxSize: maxBytes,
       maxEntrySize: Math.min(MAX_BASE_BYTES, maxBytes),
       sizeCalculation: ({ base, keys }) =>
-        keys.reduce((sum, key) => sum + key.length, base.text.length),
+        keys.reduce((sum, key) => sum + key.length, base.body.length),
       dispose: ({ base, keys }) => {
         for (const key of keys) if (this.byKey.get(key) === base) this.byKey.delete(key)
       },
     })
   }
 
-  /** A base that shares much of the text. @param scope keeps tenants apart */
-  find(scope: string, text: Buffer): Relative | null {
-    return this.findByProbe(scope, text) ?? this.findByPieces(scope, text)
+  /** @param scope bodies of different scopes never find each other @returns a similar base */
+  find(scope: string, body: Buffer): Relative | null {
+    return this.findByProbe(scope, body) ?? this.findByPieces(scope, body)
   }
 
-  add(scope: string, { digest, key, text, ratio }: Omit<Base, 'createdAt' | 'overlap'>): void {
-    // a copy: the text is a view of its whole batch
-    const base: Base = { digest, key, text: Buffer.from(text), ratio, createdAt: this.now() }
-    const probes = probeOffsets(text).map((offset) => probeAt(offset, scope, text))
-    const keys = [...probes, ...piecesOf(scope, text)]
+  add(scope: string, { digest, key, body, ratio }: Omit<Base, 'createdAt' | 'overlap'>): void {
+    // a copy, because the body is a view of its whole exchange batch
+    const base: Base = { digest, key, body: Buffer.from(body), ratio, createdAt: this.now() }
+    const probes = probeOffsets(body).map((offset) => probeAt(offset, scope, body))
+    const keys = [...probes, ...piecesOf(scope, body)]
     this.bases.set(key, { base, keys })
-    // too large a text is not taken
+    // the cache does not take a body over the maximal size
     if (this.bases.has(key)) for (const each of keys) this.byKey.set(each, base)
   }
 
@@ -90,24 +90,24 @@ export class BaseCache {
     this.bases.clear()
   }
 
-  /** In constant time, where splitting a text takes as long as writing its record. */
-  private findByProbe(scope: string, text: Buffer): Relative | null {
-    for (const offset of probeOffsets(text)) {
-      const base = this.byKey.get(probeAt(offset, scope, text))
+  /** Takes constant time. Splitting a body into pieces takes as long as writing its record. */
+  private findByProbe(scope: string, body: Buffer): Relative | null {
+    for (const offset of probeOffsets(body)) {
+      const base = this.byKey.get(probeAt(offset, scope, body))
       if (base === undefined || !this.touch(base)) continue
-      const overlap = overlapOf(text, base.text, base.overlap)
+      const overlap = overlapOf(body, base.body, base.overlap)
       base.overlap = overlap
       const { prefixBytes, suffixBytes } = overlap
-      if (prefixBytes + suffixBytes >= MIN_SHARED * text.length)
+      if (prefixBytes + suffixBytes >= MIN_SHARED * body.length)
         return { base, prefixBytes, suffixBytes }
     }
     return null
   }
 
-  /** The base that shares the most pieces. */
-  private findByPieces(scope: string, text: Buffer): Relative | null {
+  /** @returns the base that shares the most pieces */
+  private findByPieces(scope: string, body: Buffer): Relative | null {
     const votes = new Map<Base, number>()
-    for (const piece of piecesOf(scope, text)) {
+    for (const piece of piecesOf(scope, body)) {
       const base = this.byKey.get(piece)
       if (base !== undefined) votes.set(base, (votes.get(base) ?? 0) + 1)
     }
@@ -116,10 +116,10 @@ export class BaseCache {
       if (best === null || count > votes.get(best)!) best = base
     }
     if (best === null || !this.touch(best)) return null
-    return { base: best, ...overlapOf(text, best.text) }
+    return { base: best, ...overlapOf(body, best.body) }
   }
 
-  /** @returns false for one that is too old, which is gone then */
+  /** Marks the base as used, or removes it if it is too old. @returns whether it is still there */
   private touch(base: Base): boolean {
     if (this.now() - base.createdAt > MAX_BASE_AGE_MS) {
       this.bases.delete(base.key)
@@ -130,6 +130,6 @@ export class BaseCache {
   }
 }
 
-/** Whether the difference saves enough; if not, the text is stored whole and becomes a base. */
-export const isWorthwhile = (difference: EncodedBody, text: Buffer, base: Base): boolean =>
-  difference.data.length <= MAX_DIFFERENCE_SHARE * base.ratio * text.length
+/** Whether the difference saves enough. If it does not, the body is stored whole and becomes a base. */
+export const isWorthwhile = (difference: Difference, body: Buffer, base: Base): boolean =>
+  difference.data.length <= MAX_DIFFERENCE_SHARE * base.ratio * body.length

@@ -1,6 +1,6 @@
 /**
- * Forgetting: records leave their segments, in many short transactions so that appends get through
- * in between. What is left of their texts is `take-out-bodies.ts`'s.
+ * Forgetting: deletes records from their log segments, in many short transactions so that appends run
+ * in between. `take-out-bodies.ts` then deletes their bodies.
  */
 import {
   compileSelection,
@@ -9,55 +9,55 @@ import {
 } from '../../../core/log/selection.ts'
 import { AppError } from '../../../errors.ts'
 import type { RecordStore, SelectedRecords } from '../../store.ts'
-import { readWholes, textOf } from './bodies.ts'
-import type { BaseCache } from './base-cache.ts'
 import type { Connection } from '../base/database.ts'
-import { decodeSegment, segmentOf, sequenceOf, type SegmentRecord } from './segment-codec.ts'
-import { bodyCount, readSegments, replaceSegment, segmentIdsAfter } from './segments.ts'
 import { executeIn, type SqlRunner, type SqlTransaction } from '../base/statements.ts'
+import type { BaseCache } from './base-cache.ts'
+import { readWholes, textOf } from './bodies.ts'
+import { segmentOf, sequenceOf } from './segment-codec.ts'
+import {
+  bodyCount,
+  readSegments,
+  readSegmentsAfter,
+  replaceSegment,
+  SEGMENTS_PER_PAGE,
+  type SegmentRow,
+} from './segments.ts'
 import { takeOutBodies } from './take-out-bodies.ts'
 
-const SEGMENTS_A_TRANSACTION = 20
-
-/** Segments in which the selection may fit a record. */
+/** @returns the next log segments that may have a selected record */
 const nextSegments = async (
   runner: SqlRunner,
   { recordIds }: Selection,
   after: number
-): Promise<number[]> => {
-  if (recordIds === undefined) return segmentIdsAfter(runner, after, SEGMENTS_A_TRANSACTION)
+): Promise<SegmentRow[]> => {
+  if (recordIds === undefined) return readSegmentsAfter(runner, after)
   const rows = await executeIn(runner, 'select sequence from records where id in', recordIds)
   const ids = new Set(rows.map(({ sequence }) => segmentOf(sequence as number)))
-  return [...ids]
-    .filter((id) => id > after)
-    .sort((a, b) => a - b)
-    .slice(0, SEGMENTS_A_TRANSACTION)
+  const next = [...ids].filter((id) => id > after).sort((a, b) => a - b)
+  return readSegments(runner, next.slice(0, SEGMENTS_PER_PAGE))
 }
 
-interface Found {
-  id: number
-  segment: (SegmentRecord | null)[]
-  /** of the records that the selection fits */
+interface Found extends SegmentRow {
+  /** of the selected records */
   places: number[]
 }
 
 const findIn = async (
   runner: SqlRunner,
-  ids: number[],
+  rows: SegmentRow[],
   { fitsHead, readsBody, fitsBody }: CompiledSelection
 ): Promise<Found[]> => {
   const found: Found[] = []
-  for (const { id, data } of await readSegments(runner, ids)) {
-    const segment = decodeSegment(data)
-    const requests = segment.map((record) =>
-      record !== null && fitsHead(record.head) ? record.request : null
+  for (const row of rows) {
+    const candidates = row.segment.map((record) =>
+      record !== null && fitsHead(record.head) ? record : null
     )
-    const needed = readsBody ? requests.flatMap((request) => request?.body ?? []) : []
-    const wholes = await readWholes(runner, needed)
-    const fits = (record: SegmentRecord | null, place: number): boolean =>
-      record !== null && fitsHead(record.head) && fitsBody(textOf(requests[place]!, wholes))
-    const places = [...segment.keys()].filter((place) => fits(segment[place]!, place))
-    if (places.length > 0) found.push({ id, segment, places })
+    const requests = candidates.map((record) => record?.request ?? null)
+    const wholes = await readWholes(runner, readsBody ? requests : [])
+    const places = [...candidates.keys()].filter(
+      (place) => candidates[place] !== null && fitsBody(textOf(requests[place]!, wholes))
+    )
+    if (places.length > 0) found.push({ ...row, places })
   }
   return found
 }
@@ -74,8 +74,8 @@ export const select = (
   after: number
 ): Promise<SelectedRecords> =>
   read(async ({ $client }) => {
-    const segments = await nextSegments($client, selection, after)
-    const found = await findIn($client, segments, compileSelection(selection))
+    const rows = await nextSegments($client, selection, after)
+    const found = await findIn($client, rows, compileSelection(selection))
     const tagged = await executeIn(
       $client,
       'select distinct template_version as version from records where sequence in',
@@ -84,7 +84,7 @@ export const select = (
     return {
       ids: found.flatMap(idsOf),
       templateVersions: [...new Set(tagged.flatMap(({ version }) => (version as string) ?? []))],
-      next: segments.at(-1) ?? null,
+      next: rows.at(-1)?.id ?? null,
     }
   })
 
@@ -92,59 +92,53 @@ const removeRecords = async (tx: SqlTransaction, found: Found): Promise<void> =>
   const gone = new Set(found.places)
   await executeIn(tx, 'delete from records where sequence in', sequencesOf(found))
   await executeIn(tx, 'delete from evaluations where record_id in', idsOf(found))
-  await replaceSegment(
-    tx,
-    found.id,
-    found.segment.map((record, place) => (gone.has(place) ? null : record))
-  )
+  const segment = found.segment.map((record, place) => (gone.has(place) ? null : record))
+  await replaceSegment(tx, { id: found.id, segment })
 }
 
-/** Two at once could delete a text that the other one has just given to a record. */
-type Turn = (tx: SqlTransaction) => Promise<void>
-
-const takeTurn = async ({ writeSql }: Connection): Promise<Turn> => {
-  const turn = await writeSql(async (tx) => {
+/**
+ * Makes this the only forgetting: one of two could delete a body that the other has just given to a
+ * record. @returns `writeSql` that throws `conflict` as soon as another forgetting has begun
+ */
+const claimForgetting = async ({ writeSql }: Connection): Promise<Connection['writeSql']> => {
+  const claim = await writeSql(async (tx) => {
     const { rows } = await tx.execute(
       `insert into revisions (name, value) values ('forget', 1)
         on conflict (name) do update set value = value + 1 returning value`
     )
     return rows[0]!['value']
   })
-  return async (tx) => {
-    const { rows } = await tx.execute(`select value from revisions where name = 'forget'`)
-    if (rows[0]!['value'] !== turn) {
-      throw new AppError('conflict', 'another forgetting was begun and goes on instead')
-    }
-  }
+  return (work) =>
+    writeSql(async (tx) => {
+      const { rows } = await tx.execute(`select value from revisions where name = 'forget'`)
+      if (rows[0]!['value'] !== claim)
+        throw new AppError('conflict', 'another forgetting began meanwhile and goes on instead')
+      return work(tx)
+    })
 }
 
-/** @param cache of this process, which holds texts too */
+/** @param cache of this process, which has copies of bodies */
 export const forget = async (
   connection: Connection,
   cache: BaseCache,
   selection: Selection
 ): ReturnType<RecordStore['forget']> => {
-  const isMyTurn = await takeTurn(connection)
-  const writeSql: Connection['writeSql'] = (work) =>
-    connection.writeSql(async (tx) => {
-      await isMyTurn(tx)
-      return work(tx)
-    })
+  const writeSql = await claimForgetting(connection)
   const compiled = compileSelection(selection)
   const sum = { records: 0, bodies: 0 }
   cache.clear()
   for (let after = 0; ;) {
-    const removed = await writeSql(async (tx) => {
-      const ids = await nextSegments(tx, selection, after)
-      const found = await findIn(tx, ids, compiled)
-      for (const segment of found) await removeRecords(tx, segment)
-      return { found, last: ids.at(-1) }
+    const { found, last } = await writeSql(async (tx) => {
+      const rows = await nextSegments(tx, selection, after)
+      const selected = await findIn(tx, rows, compiled)
+      for (const segment of selected) await removeRecords(tx, segment)
+      return { found: selected, last: rows.at(-1)?.id }
     })
-    if (removed.last === undefined) break
-    after = removed.last
-    for (const { segment, places } of removed.found) {
+    if (last === undefined) break
+    after = last
+    for (const { segment, places } of found) {
       sum.records += places.length
-      sum.bodies += places.reduce((bodies, place) => bodies + bodyCount(segment[place]!), 0)
+      for (const place of places) sum.bodies += bodyCount(segment[place]!)
     }
   }
   await takeOutBodies({ ...connection, writeSql })

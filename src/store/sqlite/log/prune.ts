@@ -1,80 +1,92 @@
 /**
- * Retention: old bodies and old records go, in many short transactions so that appends get through
- * in between, and the room goes back to the disk. A whole text stays as long as a younger record is
- * a difference to it; `base-cache.ts` bounds how long that can be.
+ * Retention: deletes old bodies and old records in many short transactions, so that appends run in
+ * between, and gives the free pages back to the disk. A whole body stays as long as a younger record
+ * is a difference to it; `base-cache.ts` bounds that time. `scrub` removes the traces of deletion.
  */
 import { sql } from 'drizzle-orm'
+import { AppError } from '../../../errors.ts'
 import type { RecordStore } from '../../store.ts'
-import { deleteUnneeded } from './bodies.ts'
-import type { BaseCache } from './base-cache.ts'
 import type { Connection } from '../base/database.ts'
-import { blankAnswers } from './scrub.ts'
-import { decodeSegment, sequenceOf, type SegmentRecord } from './segment-codec.ts'
-import { bodyCount, replaceSegment } from './segments.ts'
 import { executeIn, type SqlTransaction } from '../base/statements.ts'
+import type { BaseCache } from './base-cache.ts'
+import { sequenceOf } from './segment-codec.ts'
+import {
+  bodyCount,
+  readSegments,
+  replaceSegment,
+  SEGMENTS_PER_PAGE,
+  type SegmentRow,
+} from './segments.ts'
 
-const SEGMENTS_A_TRANSACTION = 20
-const BODIES_A_TRANSACTION = 500
-/** pages given back to the disk at a time */
+const BODIES_PER_TRANSACTION = 500
+/** pages of one vacuum call */
 const VACUUMED_PAGES = 1000
 
 type Before = Parameters<RecordStore['prune']>[0]
+type Counts = Awaited<ReturnType<RecordStore['prune']>>
 
-interface Pruned {
-  /** as they are left, by place */
-  segment: (SegmentRecord | null)[]
-  /** places of the records that went, and of those that lost their bodies */
-  records: number[]
-  stripped: number[]
-  bodies: number
-}
-
-const pruneSegment = (segment: (SegmentRecord | null)[], before: Before): Pruned => {
-  const pruned: Pruned = { segment: [], records: [], stripped: [], bodies: 0 }
-  segment.forEach((record, place) => {
-    const isOld = record !== null && record.head.at < before.records
-    const isStripped = record !== null && !isOld && record.head.at < before.bodies
-    if (isOld) pruned.records.push(place)
-    if (isStripped) pruned.stripped.push(place)
-    if (isOld || isStripped) pruned.bodies += bodyCount(record)
-    const left = isStripped ? { ...record, request: null, response: null } : record
-    pruned.segment.push(isOld ? null : left)
+const pruneSegment = async (
+  tx: SqlTransaction,
+  { id, segment }: SegmentRow,
+  before: Before
+): Promise<Counts> => {
+  const deleted: number[] = []
+  const stripped: number[] = []
+  let bodies = 0
+  const left = segment.map((record, place) => {
+    if (record === null || record.head.at >= Math.max(before.records, before.bodies)) return record
+    bodies += bodyCount(record)
+    const isDeleted = record.head.at < before.records
+    ;(isDeleted ? deleted : stripped).push(sequenceOf(id, place))
+    return isDeleted ? null : { ...record, request: null, response: null }
   })
-  return pruned
+  await executeIn(tx, 'delete from records where sequence in', deleted)
+  await executeIn(tx, 'update records set answered = 0 where sequence in', stripped)
+  await replaceSegment(tx, { id, segment: left })
+  return { records: deleted.length, bodies }
 }
 
-interface Counts {
-  records: number
-  bodies: number
-}
-
-/** @returns null when no segment was left to prune */
+/** @returns null when no log segment was left to prune */
 const pruneSome = async (tx: SqlTransaction, before: Before): Promise<Counts | null> => {
   const { rows } = await tx.execute({
-    sql: 'select id, data from segments where oldest_at < ? or oldest_body_at < ? limit ?',
-    args: [before.records, before.bodies, SEGMENTS_A_TRANSACTION],
+    sql: 'select id from segments where oldest_at < ? or oldest_body_at < ? limit ?',
+    args: [before.records, before.bodies, SEGMENTS_PER_PAGE],
   })
-  const counts = { records: 0, bodies: 0 }
-  for (const { id, data } of rows) {
-    const sequences = (places: number[]) => places.map((place) => sequenceOf(id as number, place))
-    const pruned = pruneSegment(decodeSegment(Buffer.from(data as ArrayBuffer)), before)
-    await executeIn(tx, 'delete from records where sequence in', sequences(pruned.records))
-    await executeIn(
-      tx,
-      'update records set answered = 0 where sequence in',
-      sequences(pruned.stripped)
-    )
-    await replaceSegment(tx, id as number, pruned.segment)
-    counts.records += pruned.records.length
-    counts.bodies += pruned.bodies
+  if (rows.length === 0) return null
+  const sum = { records: 0, bodies: 0 }
+  const ids = rows.map(({ id }) => id as number)
+  for (const row of await readSegments(tx, ids)) {
+    const { records, bodies } = await pruneSegment(tx, row, before)
+    sum.records += records
+    sum.bodies += bodies
   }
-  return rows.length === 0 ? null : counts
+  return sum
+}
+
+/** @param before time of the oldest record that still has bodies @returns how many, limited */
+const deleteUnneededBodies = async (tx: SqlTransaction, before: number): Promise<number> => {
+  const { rowsAffected } = await tx.execute({
+    sql: 'delete from bodies where id in (select id from bodies where newest_at < ? limit ?)',
+    args: [before, BODIES_PER_TRANSACTION],
+  })
+  return rowsAffected
+}
+
+/** Deletes the answers of evaluations whose record has lost its bodies; their figures stay. */
+const blankAnswers = async (tx: SqlTransaction, before: number): Promise<void> => {
+  await tx.execute({
+    sql: `update evaluations
+      set answer = '', upstream_answer = iif(upstream_answer is null, null, '')
+      where (answer <> '' or upstream_answer <> '') and not exists
+        (select 1 from records where records.id = evaluations.record_id and records.at >= ?)`,
+    args: [before],
+  })
 }
 
 const giveBackPages = async ({ read }: Connection): Promise<void> => {
   for (;;) {
     const left = await read(async (db) => {
-      // as a script: the driver runs a single statement to its first row only, a page
+      // as a script: the driver runs a single statement only to its first row, which is one page
       await db.$client.executeMultiple(`PRAGMA incremental_vacuum(${VACUUMED_PAGES})`)
       const [row] = await db.all<{ freelist_count: number }>(sql`PRAGMA freelist_count`)
       return row!.freelist_count
@@ -87,9 +99,9 @@ export const prune = async (
   connection: Connection,
   cache: BaseCache,
   before: Before
-): ReturnType<RecordStore['prune']> => {
+): Promise<Counts> => {
   const { writeSql } = connection
-  // a text in memory could bring back one that was just deleted
+  // a body in memory could bring back one that was just deleted
   cache.clear()
   const sum = { records: 0, bodies: 0 }
   for (;;) {
@@ -99,9 +111,24 @@ export const prune = async (
     sum.bodies += counts.bodies
   }
   const unneeded = Math.max(before.bodies, before.records)
-  const deleteSome = () => writeSql((tx) => deleteUnneeded(tx, unneeded, BODIES_A_TRANSACTION))
-  while ((await deleteSome()) === BODIES_A_TRANSACTION);
+  const deleteSome = () => writeSql((tx) => deleteUnneededBodies(tx, unneeded))
+  while ((await deleteSome()) === BODIES_PER_TRANSACTION);
   await writeSql((tx) => blankAnswers(tx, before.bodies))
   await giveBackPages(connection)
   return sum
+}
+
+/**
+ * Rewrites the file and empties the write-ahead log. Deleted cells are overwritten (`database.ts`),
+ * but SQLite leaves copies of cells that it moved between pages, and only a new file has none.
+ */
+export const scrub = async ({ read, writeSql }: Connection): ReturnType<RecordStore['scrub']> => {
+  // an evaluation may have been written while its record was forgotten
+  await writeSql((tx) => blankAnswers(tx, 0))
+  await read(async (db) => {
+    await db.$client.executeMultiple('VACUUM')
+    const [row] = await db.all<{ busy: number }>(sql`PRAGMA wal_checkpoint(TRUNCATE)`)
+    if (row!.busy !== 0)
+      throw new AppError('conflict', 'another process is reading the database: try again')
+  })
 }

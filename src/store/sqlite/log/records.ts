@@ -1,65 +1,61 @@
-/** The log as it is read, tagged and pruned; `append.ts` writes it. */
+/** Reads and tags the records of the log. `append.ts` writes them. */
 import { and, asc, desc, eq, gt, inArray, lt } from 'drizzle-orm'
 import type { StoredRecord } from '../../../core/log/record.ts'
-import { createEstimator, lacksUsage } from './estimates.ts'
 import type { RecordQuery, RecordStore } from '../../store.ts'
-import { readWholes, textOf } from './bodies.ts'
-import type { BaseCache } from './base-cache.ts'
-import { inChunks } from '../base/chunks.ts'
+import { addTotals, count, type Totals } from '../base/counters.ts'
 import type { Connection, Database } from '../base/database.ts'
+import { records } from '../base/schema.ts'
+import { executeIn, inChunks, type SqlTransaction } from '../base/statements.ts'
+import type { BaseCache } from './base-cache.ts'
+import { readWholes, textOf } from './bodies.ts'
+import { createEstimator, lacksUsage } from './estimates.ts'
 import { forget, select } from './forget.ts'
-import { prune } from './prune.ts'
-import { records, segments } from '../base/schema.ts'
-import { scrub } from './scrub.ts'
-import { decodeSegment, placeOf, segmentOf, type SegmentRecord } from './segment-codec.ts'
-import { executeIn, type SqlTransaction } from '../base/statements.ts'
-import { addTotals, count, type Totals } from '../base/totals.ts'
+import { prune, scrub } from './prune.ts'
+import { segmentOf, sequenceOf, type SegmentRecord } from './segment-codec.ts'
+import { readSegments } from './segments.ts'
 
 type RecordRow = typeof records.$inferSelect
 
-/** segments in memory at a time */
+/** bounds the decoded log segments in memory */
 const SEGMENTS_AT_ONCE = 50
 
-/** The rows' records as their segments have them, by sequence. */
+/** @returns sequence → the record as its log segment has it, for the rows */
 const readSegmentRecords = async (
-  db: Database,
+  { $client }: Database,
   rows: RecordRow[]
 ): Promise<Map<number, SegmentRecord>> => {
+  const wanted = new Set(rows.map(({ sequence }) => sequence))
   const found = new Map<number, SegmentRecord>()
   const ids = [...new Set(rows.map(({ sequence }) => segmentOf(sequence)))]
   for (const chunk of inChunks(ids, SEGMENTS_AT_ONCE)) {
-    const read = await db.select().from(segments).where(inArray(segments.id, chunk))
-    const decoded = new Map(read.map(({ id, data }) => [id, decodeSegment(data)]))
-    for (const { sequence } of rows) {
-      const record = decoded.get(segmentOf(sequence))?.[placeOf(sequence)]
-      if (record) found.set(sequence, record)
+    for (const { id, segment } of await readSegments($client, chunk)) {
+      segment.forEach((record, place) => {
+        const sequence = sequenceOf(id, place)
+        if (record !== null && wanted.has(sequence)) found.set(sequence, record)
+      })
     }
   }
   return found
 }
 
-/** @param needsBodies of a record; without them it is as if they were pruned */
+/** @param needsBodies of a record; without them the record is returned as if it were pruned */
 const toRecords = async (
   db: Database,
   rows: RecordRow[],
   needsBodies: (record: SegmentRecord) => boolean
 ): Promise<StoredRecord[]> => {
   const bySequence = await readSegmentRecords(db, rows)
-  const texts = [...bySequence.values()]
+  const bodies = [...bySequence.values()]
     .filter(needsBodies)
     .flatMap(({ request, response }) => [request, response])
-  const wholes = await readWholes(
-    db.$client,
-    texts.flatMap((text) => text?.body ?? [])
-  )
+  const wholes = await readWholes(db.$client, bodies)
   return rows.flatMap(({ sequence, templateVersion }) => {
     const record = bySequence.get(sequence)
     if (record === undefined) return []
-    const request = textOf(record.request, wholes) ?? ''
     return {
       ...record.head,
       usage: record.usage,
-      request,
+      request: textOf(record.request, wholes) ?? '',
       response: textOf(record.response, wholes),
       sequence,
       templateVersion,
@@ -90,7 +86,7 @@ const listRows = (db: Database, query: RecordQuery): Promise<RecordRow[]> => {
     .limit(limit)
 }
 
-/** Moves the records to the template, and their count with them. */
+/** Tags the records with the template, and moves their count to its totals. */
 const tagRecords = async (
   tx: SqlTransaction,
   ids: string[],
@@ -107,16 +103,13 @@ const tagRecords = async (
     count(totals, templateVersion, { requests: 1, lastSeen: Number(at) })
     if (was !== null) count(totals, String(was), { requests: -1 })
   }
-  await executeIn(
-    tx,
-    'update records set template_version = ? where id in',
-    moved.map(({ id }) => String(id)),
-    [templateVersion]
-  )
+  const movedIds = moved.map(({ id }) => String(id))
+  const update = 'update records set template_version = ? where id in'
+  await executeIn(tx, update, movedIds, [templateVersion])
   await addTotals(tx, totals)
 }
 
-/** All but what has to do with writing. */
+/** The methods that read, tag and delete records. */
 export const createRecordStore = (
   connection: Connection,
   cache: BaseCache

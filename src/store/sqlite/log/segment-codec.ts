@@ -1,95 +1,100 @@
 /**
- * Records of one write ↔ the bytes of a segment: everything but the bodies as one deflated JSON
- * text, then the bodies as differences to whole texts (`body-codec.ts`). Knows nothing of the
+ * The records of one write ↔ the bytes of a log segment: everything but the bodies as one deflated
+ * JSON text, then the bodies that are differences to others (`body-codec.ts`). Knows nothing of the
  * database.
  */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { packHead, unpackHead, type PackedHead, type RecordHead } from '../../../core/log/record.ts'
 import type { Usage } from '../../../openai/chat.ts'
-import type { EncodedBody } from './body-codec.ts'
+import type { Difference } from './body-codec.ts'
 
-/** A text as a reference to a whole one, and the difference when it is not that one. */
-export interface StoredText {
-  body: number
-  difference: EncodedBody | null
+/** A body as a log segment has it. */
+export interface StoredBody {
+  /** id of the body that is stored whole: this one, or the one that it is a difference to */
+  whole: number
+  /** null: the body is stored whole */
+  difference: Difference | null
 }
 
 export interface SegmentRecord {
   head: RecordHead
   usage: Usage | null
-  /** null once pruned */
-  request: StoredText | null
-  response: StoredText | null
+  /** null when it was pruned */
+  request: StoredBody | null
+  /** null when it was pruned, or when there was none */
+  response: StoredBody | null
 }
 
-/** places in a segment; a sequence is segment × this + place, and stays a safe integer */
+/** Records by place; null for a deleted one. */
+export type LogSegment = (SegmentRecord | null)[]
+
+/** places in a log segment: a sequence is segment × PLACES + place, and stays a safe integer */
 const PLACES = 1024
-/** a segment is read as a whole, so it is kept small */
+/** a log segment is read as a whole, so it is kept small */
 export const MAX_SEGMENT_RECORDS = 512
-/** the heads of a segment's records are so much alike that more than the least saves little */
+/** the heads of a log segment resemble each other so much that a higher level saves little */
 const LEVEL = 1
 
 export const sequenceOf = (segment: number, place: number): number => segment * PLACES + place
 export const segmentOf = (sequence: number): number => Math.floor(sequence / PLACES)
 export const placeOf = (sequence: number): number => sequence % PLACES
 
-/** body, and for a difference: prefix bytes, suffix bytes, length of the data */
-type PackedText = [number] | [number, number, number, number]
+/** id of the whole body; for a difference also prefix bytes, suffix bytes and length of its data */
+type PackedBody = [number] | [number, number, number, number]
 
 type PackedRecord = [
   head: PackedHead,
   usage: Usage | null,
-  request: PackedText | null,
-  response: PackedText | null,
+  request: PackedBody | null,
+  response: PackedBody | null,
 ]
 
-const packText = (text: StoredText | null, payload: Buffer[]): PackedText | null => {
-  if (text === null) return null
-  if (text.difference === null) return [text.body]
-  const { prefixBytes, suffixBytes, data } = text.difference
+const packBody = (body: StoredBody | null, payload: Buffer[]): PackedBody | null => {
+  if (body === null) return null
+  if (body.difference === null) return [body.whole]
+  const { prefixBytes, suffixBytes, data } = body.difference
   payload.push(data)
-  return [text.body, prefixBytes, suffixBytes, data.length]
+  return [body.whole, prefixBytes, suffixBytes, data.length]
 }
 
 const packRecord = (
   { head, usage, request, response }: SegmentRecord,
   payload: Buffer[]
-): PackedRecord => [packHead(head), usage, packText(request, payload), packText(response, payload)]
+): PackedRecord => [packHead(head), usage, packBody(request, payload), packBody(response, payload)]
 
-/** @param records by place; null for one that was pruned */
-export const encodeSegment = (records: (SegmentRecord | null)[]): Buffer => {
+export const encodeLogSegment = (segment: LogSegment): Buffer => {
   const payload: Buffer[] = []
-  const packed = records.map((record) => record && packRecord(record, payload))
-  const head = deflateRawSync(JSON.stringify(packed), { level: LEVEL })
+  const packed = segment.map((record) => record && packRecord(record, payload))
+  const heads = deflateRawSync(JSON.stringify(packed), { level: LEVEL })
   const headBytes = Buffer.allocUnsafe(4)
-  headBytes.writeUInt32LE(head.length)
-  return Buffer.concat([headBytes, head, ...payload])
+  headBytes.writeUInt32LE(heads.length)
+  return Buffer.concat([headBytes, heads, ...payload])
 }
 
-/** Takes the differences' data from the payload in the order in which they were put there. */
-const textReader = (payload: Buffer): ((text: PackedText | null) => StoredText | null) => {
+/** Takes the data of the differences from the payload in the order of `packRecord`. */
+const bodyReader = (payload: Buffer): ((packed: PackedBody | null) => StoredBody | null) => {
   let at = 0
-  return (text) => {
-    if (text === null) return null
-    if (text.length === 1) return { body: text[0], difference: null }
-    const [body, prefixBytes, suffixBytes, bytes] = text
+  return (packed) => {
+    if (packed === null) return null
+    if (packed.length === 1) return { whole: packed[0], difference: null }
+    const [whole, prefixBytes, suffixBytes, bytes] = packed
     const data = payload.subarray(at, at + bytes)
     at += bytes
-    return { body, difference: { prefixBytes, suffixBytes, data } }
+    return { whole, difference: { prefixBytes, suffixBytes, data } }
   }
 }
 
-export const decodeSegment = (segment: Buffer): (SegmentRecord | null)[] => {
-  const headEnd = 4 + segment.readUInt32LE(0)
-  const heads = inflateRawSync(segment.subarray(4, headEnd)).toString('utf8')
-  const readText = textReader(segment.subarray(headEnd))
+export const decodeLogSegment = (bytes: Buffer): LogSegment => {
+  const headEnd = 4 + bytes.readUInt32LE(0)
+  const heads = inflateRawSync(bytes.subarray(4, headEnd)).toString('utf8')
+  const readBody = bodyReader(bytes.subarray(headEnd))
   return (JSON.parse(heads) as (PackedRecord | null)[]).map(
     (packed) =>
       packed && {
         head: unpackHead(packed[0]),
         usage: packed[1],
-        request: readText(packed[2]),
-        response: readText(packed[3]),
+        request: readBody(packed[2]),
+        response: readBody(packed[3]),
       }
   )
 }

@@ -1,64 +1,81 @@
-/** Rows of the segments table, written, and found one after the other. */
-import { encodeSegment, type SegmentRecord } from './segment-codec.ts'
+/** The rows of the segments table: written, and read in the order of the log. */
+import type { Row } from '@libsql/client/sqlite3'
 import { executeIn, type SqlRunner, type SqlTransaction } from '../base/statements.ts'
+import {
+  decodeLogSegment,
+  encodeLogSegment,
+  type LogSegment,
+  type SegmentRecord,
+} from './segment-codec.ts'
 
+/** A row of the table, decoded. */
+export interface SegmentRow {
+  id: number
+  segment: LogSegment
+}
+
+/** log segments of one read or transaction, so that appends run in between */
+export const SEGMENTS_PER_PAGE = 20
+
+/** @returns 0 to 2 */
 export const bodyCount = ({ request, response }: SegmentRecord): number =>
   Number(request !== null) + Number(response !== null)
 
-const hasBodies = (record: SegmentRecord): boolean => bodyCount(record) > 0
+const oldestOf = (records: SegmentRecord[]): number | null =>
+  records.length === 0 ? null : Math.min(...records.map(({ head }) => head.at))
 
-const oldestOf = (segment: SegmentRecord[]): number | null =>
-  segment.length === 0 ? null : Math.min(...segment.map(({ head }) => head.at))
+/** Values of oldest_at, oldest_body_at and data; null without a record. */
+const columnsOf = (segment: LogSegment): [number | null, number | null, Buffer] | null => {
+  const records = segment.filter((record) => record !== null)
+  if (records.length === 0) return null
+  const withBodies = records.filter((record) => bodyCount(record) > 0)
+  return [oldestOf(records), oldestOf(withBodies), encodeLogSegment(segment)]
+}
 
-/** @returns the new segment's id */
-export const insertSegment = async (
-  tx: SqlTransaction,
-  segment: SegmentRecord[]
-): Promise<number> => {
+/** @param segment has at least one record @returns the id of the new row */
+export const insertSegment = async (tx: SqlTransaction, segment: LogSegment): Promise<number> => {
   const { lastInsertRowid } = await tx.execute({
     sql: 'insert into segments (oldest_at, oldest_body_at, data) values (?, ?, ?)',
-    args: [oldestOf(segment), oldestOf(segment.filter(hasBodies)), encodeSegment(segment)],
+    args: columnsOf(segment)!,
   })
   return Number(lastInsertRowid)
 }
 
-/** @param segment what is left of it, by place; without a record the row goes */
+/** Deletes the row when no record is left in the log segment. */
 export const replaceSegment = async (
   tx: SqlTransaction,
-  id: number,
-  segment: (SegmentRecord | null)[]
+  { id, segment }: SegmentRow
 ): Promise<void> => {
-  const kept = segment.filter((record) => record !== null)
-  if (kept.length === 0) {
-    await tx.execute({ sql: 'delete from segments where id = ?', args: [id] })
-    return
-  }
-  await tx.execute({
-    sql: 'update segments set oldest_at = ?, oldest_body_at = ?, data = ? where id = ?',
-    args: [oldestOf(kept), oldestOf(kept.filter(hasBodies)), encodeSegment(segment), id],
-  })
+  const columns = columnsOf(segment)
+  await tx.execute(
+    columns === null
+      ? { sql: 'delete from segments where id = ?', args: [id] }
+      : {
+          sql: 'update segments set oldest_at = ?, oldest_body_at = ?, data = ? where id = ?',
+          args: [...columns, id],
+        }
+  )
 }
 
-/** In the order of the log; the last ones come in as it is read. */
-export const segmentIdsAfter = async (
-  runner: SqlRunner,
-  after: number,
-  limit: number
-): Promise<number[]> => {
-  const { rows } = await runner.execute({
-    sql: 'select id from segments where id > ? order by id limit ?',
-    args: [after, limit],
-  })
-  return rows.map(({ id }) => id as number)
-}
+const decode = ({ id, data }: Row): SegmentRow => ({
+  id: id as number,
+  segment: decodeLogSegment(Buffer.from(data as ArrayBuffer)),
+})
 
-export const readSegments = async (
-  runner: SqlRunner,
-  ids: number[]
-): Promise<{ id: number; data: Buffer }[]> => {
+/** @returns the existing rows, in the order of the log */
+export const readSegments = async (runner: SqlRunner, ids: number[]): Promise<SegmentRow[]> => {
   const rows = await executeIn(runner, 'select id, data from segments where id in', ids)
-  return rows.map(({ id, data }) => ({
-    id: id as number,
-    data: Buffer.from(data as ArrayBuffer),
-  }))
+  return rows.map(decode).sort((a, b) => a.id - b.id)
+}
+
+/** @returns the next page of the log behind a log segment; empty at the end */
+export const readSegmentsAfter = async (
+  runner: SqlRunner,
+  after: number
+): Promise<SegmentRow[]> => {
+  const { rows } = await runner.execute({
+    sql: 'select id, data from segments where id > ? order by id limit ?',
+    args: [after, SEGMENTS_PER_PAGE],
+  })
+  return rows.map(decode)
 }

@@ -1,11 +1,15 @@
-/** Running totals of a template version, written in the transaction of the rows they count. */
-import { asc, eq } from 'drizzle-orm'
+/**
+ * Counters that are written in the transaction of the change that they count: running totals of a
+ * template version, and revisions that other processes poll.
+ */
+import { asc, eq, sql } from 'drizzle-orm'
 import type { RecordHead } from '../../../core/log/record.ts'
 import type { TemplateStats } from '../../store.ts'
-import type { Database } from './database.ts'
-import { templateTotals } from './schema.ts'
+import type { Database, Transaction } from './database.ts'
+import { revisions, templateTotals } from './schema.ts'
 import { bulkInsert, type SqlTransaction } from './statements.ts'
 
+/** Additions to the totals, by template version. */
 export type Totals = Map<string, TemplateStats>
 
 const NOTHING: TemplateStats = {
@@ -33,7 +37,7 @@ export const count = (totals: Totals, version: string, more: Partial<TemplateSta
   })
 }
 
-/** A routed record belongs to its route's template from the start; others are tagged later. */
+/** Counts a routed record for its route's template. Other records are counted when they are tagged. */
 export const countRouted = (totals: Totals, { at, route }: RecordHead): void => {
   if (route === null) return
   const answered = route.outcome === 'answered'
@@ -49,7 +53,6 @@ export const countRouted = (totals: Totals, { at, route }: RecordHead): void => 
 
 const insertTotals = bulkInsert(
   templateTotals,
-  ['version', 'requests', 'answered', 'fallbacks', 'promptTokensSaved', 'savedUsd', 'lastSeen'],
   `on conflict (version) do update set
     requests = requests + excluded.requests,
     answered = answered + excluded.answered,
@@ -74,3 +77,17 @@ export const readTotals = async (db: Database, version: string): Promise<Templat
 
 export const readAllTotals = (db: Database): Promise<({ version: string } & TemplateStats)[]> =>
   db.select().from(templateTotals).orderBy(asc(templateTotals.version))
+
+/** @param name kind of change: `routes`, `keys` */
+export const raiseRevision = async (tx: Transaction, name: string): Promise<void> => {
+  await tx
+    .insert(revisions)
+    .values({ name, value: 1 })
+    .onConflictDoUpdate({ target: revisions.name, set: { value: sql`${revisions.value} + 1` } })
+}
+
+/** @returns 0 before the first change */
+export const readRevision = async (db: Database, name: string): Promise<number> => {
+  const [row] = await db.select().from(revisions).where(eq(revisions.name, name))
+  return row?.value ?? 0
+}
