@@ -3,7 +3,7 @@ import { seededRandom } from '../../src/random.ts'
 import { scoreTemplates } from '../../bench/detect/score.ts'
 import type { StreamRow } from '../../bench/detect/stream.ts'
 import { syntheticStream } from '../../bench/detect/synthetic.ts'
-import { createDetector, type Candidate, type Detector } from '../../src/core/detect/detect.ts'
+import { Detector, type Candidate } from '../../src/core/detect/detect.ts'
 import { compileMatcher } from '../../src/core/match/match.ts'
 import type { Slot, TemplateKey } from '../../src/core/template/template.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
@@ -44,7 +44,7 @@ const repeat = (count: number, make: (index: number) => Exchange): Exchange[] =>
   Array.from({ length: count }, (_, index) => make(index))
 
 const found = (exchanges: Exchange[], options = {}): Candidate[] =>
-  observeAll(createDetector(options), exchanges).candidates()
+  observeAll(new Detector(options), exchanges).candidates()
 
 const slotsOf = (template: Candidate | undefined): Slot[] =>
   template?.messages.flatMap(({ segments }) =>
@@ -63,7 +63,7 @@ const scored = (rows: StreamRow[], detector: Detector) => {
 
 describe('a labelled stream of twelve templates among noise, chats, an agent loop and jitter', () => {
   it.each([1, 5])('is taken apart without a miss, a false find or a mixture (seed %i)', (seed) => {
-    const score = scored(syntheticStream(seed), createDetector())
+    const score = scored(syntheticStream(seed), new Detector())
     expect(score).toMatchObject({ missed: [], wrong: [], mixed: [] })
     expect(score.found).toHaveLength(12)
     expect(score.covered).toBeGreaterThanOrEqual(0.95)
@@ -250,7 +250,7 @@ describe('detection', () => {
   })
 
   it('keeps tenants, models and tools apart', () => {
-    const detector = createDetector()
+    const detector = new Detector()
     const exchanges = repeat(20, () => ({ messages: [system(RULES), user(sentence())] }))
     for (const tenant of ['a', 'b', 'c']) observeAll(detector, exchanges, { ...KEY, tenant })
     expect(detector.candidates()).toEqual([])
@@ -258,7 +258,7 @@ describe('detection', () => {
 
   it('recognizes at least 95 % of the requests that made a template', () => {
     const rows = syntheticStream(3)
-    const detector = createDetector()
+    const detector = new Detector()
     for (const { messages, response, t } of rows) {
       detector.observe({ key: KEY, messages, response, at: t * 7 * DAY_MS })
     }
@@ -289,23 +289,23 @@ const feed = (detector: Detector, part: StreamRow[]): Detector => {
 describe('the detector as a sketch', () => {
   const rows = syntheticStream(8)
   it('is deterministic', () => {
-    const [left, right] = [feed(createDetector(), rows), feed(createDetector(), rows)]
+    const [left, right] = [feed(new Detector(), rows), feed(new Detector(), rows)]
     expect(left.candidates()).toEqual(right.candidates())
     expect(Buffer.compare(left.snapshot(), right.snapshot())).toBe(0)
   })
 
   it('goes on from a snapshot as if it had never stopped', () => {
     const half = rows.length >> 1
-    const first = feed(createDetector(), rows.slice(0, half))
-    const second = createDetector()
+    const first = feed(new Detector(), rows.slice(0, half))
+    const second = new Detector()
     second.restore(first.snapshot())
     feed(second, rows.slice(half))
-    const whole = feed(createDetector(), rows)
+    const whole = feed(new Detector(), rows)
     expect(second.candidates()).toEqual(whole.candidates())
   })
 
   it('merges: two instances that saw half of the traffic each find all templates together', () => {
-    const [left, right] = [createDetector(), createDetector()]
+    const [left, right] = [new Detector(), new Detector()]
     feed(
       left,
       rows.filter((_, index) => index % 2 === 0)
@@ -315,21 +315,21 @@ describe('the detector as a sketch', () => {
       rows.filter((_, index) => index % 2 === 1)
     )
     expect(left.candidates().length).toBeLessThan(12)
-    left.merge(right)
+    left.restore(right.snapshot())
     const score = scoreTemplates(left.candidates(), rows, KEY, 30)
     expect(score).toMatchObject({ wrong: [], mixed: [] })
     expect(score.found.length).toBeGreaterThanOrEqual(11)
   })
 
   it('refuses a damaged snapshot and one of another seed', () => {
-    const bytes = feed(createDetector(), rows.slice(0, 300)).snapshot()
-    expect(() => createDetector().restore(bytes.subarray(0, bytes.length - 9))).toThrow(/snapshot/u)
-    expect(() => createDetector({ seed: 1 }).restore(bytes)).toThrow(/seed/u)
+    const bytes = feed(new Detector(), rows.slice(0, 300)).snapshot()
+    expect(() => new Detector().restore(bytes.subarray(0, bytes.length - 9))).toThrow(/snapshot/u)
+    expect(() => new Detector({ seed: 1 }).restore(bytes)).toThrow(/seed/u)
   })
 
   it('stays within its bounds whatever it is fed', () => {
-    const limits = { maxSegments: 2 ** 12, maxTrieNodes: 2 ** 10, maxConversations: 2 ** 10 }
-    const detector = createDetector({ ...limits, maxSampleBytes: 200_000, maxClusters: 32 })
+    const limits = { maxLines: 2 ** 12, maxTrieNodes: 2 ** 10, maxConversations: 2 ** 10 }
+    const detector = new Detector({ ...limits, maxSampleBytes: 200_000, maxClusters: 32 })
     const fixed = detector.bytes
     for (let index = 0; index < 20_000; index++) {
       // a line that recurs and one that never does: worst case for the clusters
