@@ -4,6 +4,7 @@ import { createRedactor, DETECTOR_NAMES, type DetectorName } from '../../src/cor
 
 const all = createRedactor({ detectors: DETECTOR_NAMES, patterns: {} })
 const one = (text: string): string => all([text])[0]!
+const onlyIbans = createRedactor({ detectors: ['iban'], patterns: {} })
 
 const FOUND: [DetectorName, string, string][] = [
   ['email', 'ask ann.b+x@mail.example.co.uk now', 'ask [EMAIL_1] now'],
@@ -13,11 +14,14 @@ const FOUND: [DetectorName, string, string][] = [
   ['phone', 'call 0151 23456789', 'call [PHONE_1]'],
   ['phone', '(020) 7946 0958', '[PHONE_1]'],
   ['phone', '415-555-2671 and 0049 30 901820', '[PHONE_1] and [PHONE_2]'],
+  ['phone', '+1234567 8, +1 2345 6789 0123 4567', '[PHONE_1], [PHONE_2]'],
+  ['phone', '030 123456, 030 123456789', '[PHONE_1], [PHONE_2]'],
   ['card', 'pay with 4111 1111 1111 1111 today', 'pay with [CARD_1] today'],
   ['card', '5500-0000-0000-0004, 340000000000009', '[CARD_1], [CARD_2]'],
   ['iban', 'to DE89 3704 0044 0532 0130 00, please', 'to [IBAN_1], please'],
   ['iban', 'GB82WEST12345698765432', '[IBAN_1]'],
   ['iban', 'NO9386011117947', '[IBAN_1]'],
+  ['iban', 'MT84MALT011000012345MTLCAST001S', '[IBAN_1]'],
   ['key', 'sk-proj-abcdefghijklmnopqrstuvwx', '[KEY_1]'],
   ['key', 'AKIAIOSFODNN7EXAMPLE', '[KEY_1]'],
   ['key', `token ghp_${'a1B2'.repeat(9)}`, 'token [KEY_1]'],
@@ -28,6 +32,19 @@ const FOUND: [DetectorName, string, string][] = [
   ],
 ]
 
+/** With its check digits: 98 less the remainder of the rest with 00 in their place (ISO 13616). */
+const ibanOf = (country: string, account: string): string => {
+  const digits = [...`${account}${country}00`].map((char) => Number.parseInt(char, 36)).join('')
+  return `${country}${String(98n - (BigInt(digits) % 97n)).padStart(2, '0')}${account}`
+}
+
+/** ISO/IEC 7812-1, annex B: the sum with its check digit is a multiple of ten. */
+const luhnSum = (digits: string): number =>
+  [...digits].reverse().reduce((sum, char, at) => {
+    const weighted = Number(char) * (at % 2 === 1 ? 2 : 1)
+    return sum + Math.floor(weighted / 10) + (weighted % 10)
+  }, 0)
+
 const LEFT = [
   'on 2026-11-26 at 10:15, version 1.20.300',
   'order 1234567890, ticket 4711-0815',
@@ -36,6 +53,10 @@ const LEFT = [
   'card 4111 1111 1111 1112 has a wrong digit',
   '0000 0000 0000 0000',
   'DE89 3704 0044 0532 0130 01 has a wrong digit',
+  // 14 characters with the right remainder
+  ibanOf('XX', '0123456789'),
+  '+1234567, +1 2345 6789 0123 45678',
+  '030 12345, 030 1234567890',
   'a@b, @home, user@localhost, 5 @ 3.50',
   'price 1,234,567.89 or 1234567.8901234',
   'sk-short, ask-me-anything-about-everything-here',
@@ -97,6 +118,27 @@ describe('a redactor', () => {
     '4111111111111111.5',
   ])('takes no digits out of the number %s', (number) => {
     expect(one(`{"n":${number}}`)).toBe(`{"n":${number}}`)
+  })
+
+  it('tells cards and IBANs by their check digits', () => {
+    const digits = fc.stringMatching(/^[2-6]\d{12,18}$/)
+    fc.assert(
+      fc.property(digits, (card) => {
+        const isCard = luhnSum(card) % 10 === 0 && new Set(card).size > 1
+        expect(one(`pay ${card}`)).toBe(isCard ? 'pay [CARD_1]' : `pay ${card}`)
+      }),
+      { numRuns: 500 }
+    )
+    const account = fc.stringMatching(/^[A-Z0-9]{11,30}$/)
+    fc.assert(
+      fc.property(account, fc.nat(96), (number, wrong) => {
+        const iban = ibanOf('DE', number)
+        expect(one(`to ${iban}`)).toBe('to [IBAN_1]')
+        const other = `DE${String((Number(iban.slice(2, 4)) + 1 + wrong) % 100).padStart(2, '0')}${number}`
+        const isSame = Number(other.slice(2, 4)) % 97 === Number(iban.slice(2, 4)) % 97
+        if (!isSame) expect(onlyIbans([other])).toEqual([other])
+      })
+    )
   })
 
   it('leaves JSON that can be read, whatever is in it', () => {

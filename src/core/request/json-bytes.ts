@@ -19,9 +19,9 @@ export const quoteFrom = (bytes: Buffer, from: number): number => {
   return bytes.indexOf(QUOTE, near)
 }
 
-/** Backslashes directly before an offset; an odd number escapes the byte there. */
-export const backslashesBefore = (bytes: Buffer, offset: number): number => {
-  let first = offset
-  while (bytes[first - 1] === BACKSLASH) first--
-  return offset - first
+/** Backslashes directly before an offset, `most` at most; an odd number escapes the byte there. */
+export const backslashesBefore = (bytes: Buffer, offset: number, most = Infinity): number => {
+  let count = 0
+  while (count < most && bytes[offset - 1 - count] === BACKSLASH) count++
+  return count
 }
