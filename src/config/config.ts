@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { baseUrlSchema } from './base-url.ts'
-import type { CaptureRule } from '../core/log/capture-rule.ts'
+import type { CaptureRule } from '../core/log/selection.ts'
 import type { InternalizeOptions } from '../core/lifecycle/internalization.ts'
 import { DETECTOR_NAMES, type RedactOptions } from '../core/log/redact.ts'
 import { AppError } from '../errors.ts'

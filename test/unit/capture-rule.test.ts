@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parseConfig } from '../../src/config/config.ts'
-import { compileCaptureRule } from '../../src/core/log/capture-rule.ts'
+import { compileCaptureRule } from '../../src/core/log/selection.ts'
 
 const A = 'a'.repeat(32)
 const B = 'b'.repeat(32)

@@ -1,4 +1,4 @@
-/** What must be equal, besides the text, for a request to belong to a template. */
+/** The properties besides its text that a request must share with a template. */
 import { createHash } from 'node:crypto'
 import type { ChatRequest } from '../../openai/chat.ts'
 import type { TemplateKey } from './template.ts'
@@ -24,7 +24,7 @@ const TOOL_FIELDS = ['tools', 'tool_choice', 'parallel_tool_calls', 'functions',
 
 /**
  * @param tenant keyed hash of the caller's credential
- * @returns digests are 32 hex digits of SHA-256 over canonical JSON, '' for what the request lacks
+ * @returns digests are 32 hex digits of SHA-256 over canonical JSON, '' for absent fields
  */
 export const templateKeyOf = (request: ChatRequest, tenant: string): TemplateKey => {
   const tools = TOOL_FIELDS.filter((field) => isGiven(request[field]))
