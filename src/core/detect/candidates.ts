@@ -1,4 +1,4 @@
-/** From clusters of sampled requests to templates. Pure; costs milliseconds a cluster. */
+/** Makes templates of clusters of sampled requests; takes milliseconds a cluster. */
 import type { ChatMessage } from '../../openai/chat.ts'
 import { compileMatcher, type Matcher } from '../match/match.ts'
 import type { Template } from '../template/template.ts'
@@ -12,11 +12,11 @@ export interface CandidateLimits extends BuildLimits {
   sampleSize: number
 }
 
-/** A template that was found, with the evidence for it. */
+/** A template with its evidence. */
 export interface Candidate extends Template {
   /** distinct sessions, estimated within about 13 % above 64 */
   sessions: number
-  /** sampled sessions that the template was made of */
+  /** sampled sessions that the template was made from */
   samples: number
   firstSeen: number
   lastSeen: number
@@ -24,9 +24,9 @@ export interface Candidate extends Template {
 
 const MATCHED_SHARE = 0.95
 const LARGE_SHARE = 0.5
-/** so many times more samples make it worth to describe a template again */
+/** a known template is made again from so many times more samples */
 const BETTER_SAMPLE = 1.5
-/** below this many samples even an exact part proves nothing */
+/** fewer samples are not evidence for a template */
 const MIN_SAMPLES = 20
 
 interface Accepted {
@@ -87,7 +87,7 @@ const explain = (
   return { open, explained }
 }
 
-/** Templates of one cluster: new ones, and known ones that it knows better (from more samples). */
+/** Templates of one cluster: new ones, and known ones for which it has more samples. */
 const fromCluster = (
   cluster: Cluster,
   known: Accepted[],
@@ -117,7 +117,7 @@ const sameShape = (left: Template, right: Template): boolean =>
   left.messages.length === right.messages.length &&
   left.messages.every(({ role }, index) => role === right.messages[index]!.role)
 
-/** Without templates whose requests a larger one recognizes: those are values of its slots. */
+/** Without templates whose requests a larger one recognizes, as values of its slots. */
 const withoutSpecialCases = (accepted: Accepted[], text: LineText): Accepted[] =>
   accepted.filter(({ candidate, members }) => {
     const general = accepted.filter(
@@ -152,7 +152,7 @@ export const findCandidates = (
     .filter((cluster) => size(cluster) >= limits.minSessions)
     .sort((left, right) => size(right) - size(left) || left.id - right.id)
   const byVersion = new Map<string, Accepted>()
-  // what a cluster has left over is a mixture until all clusters had their say
+  // small rests of a cluster are mixtures until all clusters have been searched
   for (const minOpenShare of [LARGE_SHARE, 0]) {
     for (const cluster of large) {
       const known = [...byVersion.values()]
