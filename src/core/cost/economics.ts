@@ -191,10 +191,6 @@ export const unknownForecast = (reason: string): Forecast => ({
   isModelAlone: false,
 })
 
-/** The coverage c at which c·C_now − C_adapted = engine/V, with the lora asked for every call. */
-const breakEven = ({ now, adapted }: CallCosts, engineUsdPerCall: number): number =>
-  (adapted + engineUsdPerCall) / now
-
 /** @returns null when every bar holds */
 const missedBar = (
   savings: Savings,
@@ -220,9 +216,6 @@ const payingReason = (usd: number, breakEvenAt: number, source: Coverage['source
     ? `it saves at most ${dollars(usd)} a month, and pays from a coverage of ${percentText(breakEvenAt)} on`
     : `it saves ${dollars(usd)} a month`
 
-const isModelAlone = ({ grossUsd, byPromptUsd }: Savings): boolean =>
-  grossUsd > 0 && byPromptUsd < MIN_PROMPT_SHARE * grossUsd
-
 const judged = (costs: CallCosts, plan: Plan, calls: number): Forecast => {
   const { answered, discarded, source } = plan.coverage
   const once = plan.training + plan.evaluation
@@ -235,14 +228,15 @@ const judged = (costs: CallCosts, plan: Plan, calls: number): Forecast => {
   const paybackDays = recurring > 0 ? (once / recurring) * DAYS_PER_MONTH : null
   const most = source === 'assumed' ? 'at most ' : ''
   const missed = missedBar(monthly, once, paybackDays, most)
-  const breakEvenCoverage = breakEven(costs, plan.engineUsd / calls)
+  // the coverage c at which c·C_now − C_adapted = engine/V, with the lora asked for every call
+  const breakEvenCoverage = (costs.adapted + plan.engineUsd / calls) / costs.now
   return {
     verdict: missed === null ? 'pays' : 'does-not-pay',
     reason: missed ?? payingReason(recurring, breakEvenCoverage, source),
     monthly,
     paybackDays,
     breakEvenCoverage,
-    isModelAlone: isModelAlone(monthly),
+    isModelAlone: monthly.grossUsd > 0 && monthly.byPromptUsd < MIN_PROMPT_SHARE * monthly.grossUsd,
   }
 }
 

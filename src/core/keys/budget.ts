@@ -39,20 +39,12 @@ const DAY_MS = 86_400_000
 /** Days since the epoch, UTC. */
 export const dayOf = (at: number): number => Math.floor(at / DAY_MS)
 
-/** @returns first day of the period of `at` */
-export const firstDayOf = (period: BudgetPeriod, at: number): number => {
-  if (period === 'total') return 0
-  if (period === 'day') return dayOf(at)
+/** @returns first day of the period of `at`, or of a later period */
+export const firstDayOf = (period: BudgetPeriod, at: number, later = 0): number => {
+  if (period === 'total') return later === 0 ? 0 : Infinity
+  if (period === 'day') return dayOf(at) + later
   const date = new Date(at)
-  return dayOf(Date.UTC(date.getUTCFullYear(), date.getUTCMonth()))
-}
-
-/** @returns start of the period after that of `at`; null when there is none */
-const endOf = (period: BudgetPeriod, at: number): number | null => {
-  if (period === 'total') return null
-  if (period === 'day') return (dayOf(at) + 1) * DAY_MS
-  const date = new Date(at)
-  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1)
+  return dayOf(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + later))
 }
 
 export class BudgetAccount {
@@ -76,8 +68,8 @@ export class BudgetAccount {
     if (this.spentUsd + this.reservedUsd() + usd <= room) return null
     if (usd > room) return { waitMs: null }
     if (this.spentUsd + usd <= room) return { waitMs: RESERVED_WAIT_MS }
-    const end = endOf(this.budget.period, now)
-    return { waitMs: end === null ? null : end - now }
+    const end = firstDayOf(this.budget.period, now, 1) * DAY_MS
+    return { waitMs: end === Infinity ? null : end - now }
   }
 
   reserve(usd: number, now: number): Reservation {

@@ -62,7 +62,7 @@ class OutlineReader {
   }
 
   private messages(contents: Outline['contents']): void {
-    this.list(() => {
+    this.items(OPEN_LIST, CLOSE_LIST, () => {
       let content: number | null | undefined
       this.object((name) => {
         if (name === 'content') {
@@ -77,31 +77,25 @@ class OutlineReader {
 
   /** @param member gets the name of a member, and moves behind its value */
   private object(member: (name: string) => void): void {
-    this.expect(OPEN_OBJECT)
-    this.space()
-    if (this.takes(CLOSE_OBJECT)) return
-    do {
-      this.space()
+    this.items(OPEN_OBJECT, CLOSE_OBJECT, () => {
       const name = this.plainString()
       this.space()
       this.expect(COLON)
       this.space()
       member(name)
-      this.space()
-    } while (this.takes(COMMA))
-    this.expect(CLOSE_OBJECT)
+    })
   }
 
-  private list(item: () => void): void {
-    this.expect(OPEN_LIST)
+  private items(open: number, close: number, item: () => void): void {
+    this.expect(open)
     this.space()
-    if (this.takes(CLOSE_LIST)) return
+    if (this.takes(close)) return
     do {
       this.space()
       item()
       this.space()
     } while (this.takes(COMMA))
-    this.expect(CLOSE_LIST)
+    this.expect(close)
   }
 
   /** Moves behind a value. Does not check that brackets match; the parser does. */

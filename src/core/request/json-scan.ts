@@ -33,54 +33,41 @@ export type ScanFault = 'too-deep' | 'too-many-values'
 /** By long string: the offset of its first byte and the offset behind its last, without the quotes. */
 export type LongStrings = number[]
 
-class Scanner {
-  private readonly bytes: Buffer
-  private escapedQuotes = 0
-  private backslashes = 0
-
-  constructor(bytes: Buffer) {
-    this.bytes = bytes
-  }
-
-  scan(): LongStrings | ScanFault {
-    const { bytes } = this
-    const longStrings: LongStrings = []
-    let depth = 0
-    let kept = 0
-    for (let at = 0; at < bytes.length;) {
-      const byte = bytes[at]
-      const next = byte === QUOTE ? this.behindString(at) : at + 1
-      if (next === 0) return 'too-many-values'
-      if (byte === OPEN_LIST || byte === OPEN_OBJECT) depth++
-      else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) depth--
-      if (depth > MAX_DEPTH) return 'too-deep'
-      if (next - at > MAX_KEPT_STRING_BYTES) {
-        longStrings.push(at + 1, next - 1)
-        kept += CUT_STRING_BYTES
-      } else kept += next - at
-      if (kept > MAX_PARSED_BYTES) return 'too-many-values'
-      at = next
-    }
-    return longStrings
-  }
+/** @returns the bytes' long strings, or why they cannot be parsed in bounded time */
+export const scanJson = (bytes: Buffer): LongStrings | ScanFault => {
+  const longStrings: LongStrings = []
+  let [depth, kept, escapedQuotes, allBackslashes] = [0, 0, 0, 0]
 
   /** @returns 0 when it takes too long; the end of the bytes for a string without an end */
-  private behindString(at: number): number {
+  const behindString = (at: number): number => {
     for (let from = at + 1; ;) {
-      const end = quoteFrom(this.bytes, from)
-      if (end < 0) return this.bytes.length
-      const backslashes = backslashesBefore(this.bytes, end, MAX_BACKSLASHES)
-      this.backslashes += backslashes
-      if (this.backslashes >= MAX_BACKSLASHES) return 0
+      const end = quoteFrom(bytes, from)
+      if (end < 0) return bytes.length
+      const backslashes = backslashesBefore(bytes, end, MAX_BACKSLASHES)
+      allBackslashes += backslashes
+      if (allBackslashes >= MAX_BACKSLASHES) return 0
       if (backslashes % 2 === 0) return end + 1
-      if (++this.escapedQuotes > MAX_ESCAPED_QUOTES) return 0
+      if (++escapedQuotes > MAX_ESCAPED_QUOTES) return 0
       from = end + 1
     }
   }
-}
 
-/** @returns the bytes' long strings, or why they cannot be parsed in bounded time */
-export const scanJson = (bytes: Buffer): LongStrings | ScanFault => new Scanner(bytes).scan()
+  for (let at = 0; at < bytes.length;) {
+    const byte = bytes[at]
+    const next = byte === QUOTE ? behindString(at) : at + 1
+    if (next === 0) return 'too-many-values'
+    if (byte === OPEN_LIST || byte === OPEN_OBJECT) depth++
+    else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) depth--
+    if (depth > MAX_DEPTH) return 'too-deep'
+    if (next - at > MAX_KEPT_STRING_BYTES) {
+      longStrings.push(at + 1, next - 1)
+      kept += CUT_STRING_BYTES
+    } else kept += next - at
+    if (kept > MAX_PARSED_BYTES) return 'too-many-values'
+    at = next
+  }
+  return longStrings
+}
 
 /** Stands before the length of a string that was cut out; a private-use character of Unicode. */
 const CUT = '\ue000'

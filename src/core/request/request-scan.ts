@@ -76,47 +76,30 @@ export const plainTexts = (messages: ChatMessage[]): string[] | null => {
  * The hashes of one request. Reused for the next request, so that the hot loop allocates nothing;
  * arrays hold `lines` and `blocks` valid entries.
  */
-export interface Scan {
-  lines: number
-  lineHi: Int32Array
-  lineLo: Int32Array
-  lineStart: Int32Array
-  lineEnd: Int32Array
-  /** index of the message that holds the line */
-  lineMessage: Uint16Array
-  blocks: number
-  blockHi: Int32Array
-  blockLo: Int32Array
-  blockMessage: Uint16Array
-  /** characters of the request up to the end of the block */
-  blockChars: Int32Array
-  messages: number
-  chars: number
-  /** chain hash of the messages before index i, i from 0 to `messages` */
-  chainHi: Int32Array
-  chainLo: Int32Array
-  /** of the line that is being hashed; number fields of one object are not boxed */
-  rolling: { a: number; b: number }
-}
-
-export const createScan = (maxLines: number, maxBlocks: number, maxMessages: number): Scan => ({
+export const createScan = (maxLines: number, maxBlocks: number, maxMessages: number) => ({
   lines: 0,
   lineHi: new Int32Array(maxLines),
   lineLo: new Int32Array(maxLines),
   lineStart: new Int32Array(maxLines),
   lineEnd: new Int32Array(maxLines),
+  /** index of the message that holds the line */
   lineMessage: new Uint16Array(maxLines),
   blocks: 0,
   blockHi: new Int32Array(maxBlocks),
   blockLo: new Int32Array(maxBlocks),
   blockMessage: new Uint16Array(maxBlocks),
+  /** characters of the request up to the end of the block */
   blockChars: new Int32Array(maxBlocks),
   messages: 0,
   chars: 0,
+  /** chain hash of the messages before index i, i from 0 to `messages` */
   chainHi: new Int32Array(maxMessages + 1),
   chainLo: new Int32Array(maxMessages + 1),
+  /** of the line that is being hashed; number fields of one object are not boxed */
   rolling: { a: 0, b: 0 },
 })
+
+export type Scan = ReturnType<typeof createScan>
 
 /** End of the line that starts at `start`: of its first sentence when it is long. */
 const pieceEnd = (text: string, start: number, lineEnd: number): number => {
