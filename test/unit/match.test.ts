@@ -248,6 +248,23 @@ describe('the matcher against its definition', () => {
   const values = fc.array(word(2), { minLength: 16, maxLength: 16 })
   const edit = fc.option(fc.tuple(fc.nat(9), word(1)), { nil: null, freq: 1 })
 
+  it('takes a text apart in the one way that its anchors allow', () => {
+    const text = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 7 })
+    const part = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 2 }).map(anchor)
+    const variable = fc.constantFrom(query, slot('one'), { ...slot('two'), maxChars: 1 } as Segment)
+    const segments = fc.tuple(part, variable, part, fc.constantFrom(query, slot('last')), part)
+    fc.assert(
+      fc.property(segments, text, (pieces, content) => {
+        const found = compileMatcher([template('', [['user', pieces]])]).match(KEY, [user(content)])
+        const wanted = takenBy(pieces, content)
+        expect(found && { query: found.query, ...found.slots }).toEqual(
+          wanted && { query: '', ...wanted }
+        )
+      }),
+      { numRuns: 3000 }
+    )
+  })
+
   it('finds the same template with the same values, and its bytes are never ruled out', () => {
     let matched = 0
     fc.assert(
