@@ -54,7 +54,7 @@ describe('ambiguous members of a request', () => {
     )
   })
 
-  it('are names that differ only in case where that decides, and nowhere else', () => {
+  it('are names that differ only in case, in objects with known names alone', () => {
     expect(find('{"Model":"a"}')).toEqual({ name: 'Model', why: 'spelling', meant: 'model' })
     expect(find('{"stream_options":{"includeUsage":true}}')).toMatchObject({ why: 'spelling' })
     expect(find('{"top_p":1,"topP":2}')).toMatchObject({ name: 'topP', why: 'twice' })

@@ -60,25 +60,25 @@ describe('a scan of JSON', () => {
     )
   })
 
-  it.each(['[', '{"a":'])('gives up where %s nests too deep, and no sooner', (open) => {
+  it.each(['[', '{"a":'])('gives up when %s nests more than 256 levels deep', (open) => {
     expect(scanJson(Buffer.from(open.repeat(MAX_DEPTH + 1)))).toBe('too-deep')
     expect(typeof scanJson(Buffer.from(open.repeat(MAX_DEPTH)))).toBe('object')
-    // siblings are no depth
+    // siblings do not add depth
     expect(typeof scanJson(Buffer.from(`[${'[],'.repeat(1000)}[]]`))).toBe('object')
   })
 
   it.each([
     ['numbers', `[${'1,'.repeat(MAX_PARSED_BYTES / 2)}1]`],
-    ['one giant number', '1'.repeat(MAX_PARSED_BYTES + 1)],
-    ['space', ' '.repeat(MAX_PARSED_BYTES + 1)],
-    ['many long strings', `[${`"${'a'.repeat(300)}",`.repeat(40_000)}1]`],
+    ['digits of one number', '1'.repeat(MAX_PARSED_BYTES + 1)],
+    ['spaces', ' '.repeat(MAX_PARSED_BYTES + 1)],
+    ['long strings', `[${`"${'a'.repeat(300)}",`.repeat(40_000)}1]`],
     ['escaped quotes', `"${'\\"'.repeat(700_000)}"`],
     ['backslashes', `"${'\\\\'.repeat(2_100_000)}"`],
-  ])('gives up on too much of %s', (_name, text) => {
+  ])('gives up on too many %s', (_name, text) => {
     expect(scanJson(Buffer.from(text))).toBe('too-many-values')
   })
 
-  it('does not give up on any body that is parsed whole', () => {
+  it('does not give up on a body that is parsed whole', () => {
     expect(typeof scanJson(Buffer.from(`"${'\\"'.repeat(MAX_PARSED_BYTES / 2 - 1)}"`))).toBe(
       'object'
     )
@@ -90,8 +90,8 @@ const request = (extra: Record<string, unknown>): Buffer =>
     JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'hi' }], n: 2, ...extra })
   )
 
-describe('a chat request that is read', () => {
-  it('is whole up to a size, and without its long texts beyond it', () => {
+describe('reading a chat request', () => {
+  it('keeps all texts up to a size, and cuts long texts out of larger bodies', () => {
     const text = 'x'.repeat(MAX_PARSED_BYTES)
     const { model, outcome } = readChatRequest(request({ text }))
     expect(model).toBe('m')
@@ -102,7 +102,7 @@ describe('a chat request that is read', () => {
     expect(small).toMatchObject({ isWhole: true, request: { text: 'x'.repeat(1000) } })
   })
 
-  it('takes no text for one that was cut out', () => {
+  it('does not mistake a text for one that was cut out', () => {
     const claim = '\ue0001000000'
     expect(cutLength(claim)).toBe(1_000_000)
     const small = readChatRequest(request({ claim })).outcome

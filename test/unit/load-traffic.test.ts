@@ -32,11 +32,11 @@ describe('loadTraffic', () => {
     rmSync(dataDir, { recursive: true })
   })
 
-  it('has none where the log has no record of the template', async () => {
+  it('is null when the log has no record of the template', async () => {
     expect(await loadTraffic(store, exampleTemplate(), OPTIONS)).toBeNull()
   })
 
-  it('looks at the whole log where the newest calls are of a few minutes', async () => {
+  it('reads the whole log when the newest calls cover only minutes', async () => {
     const busy = Array.from({ length: 599 }, (_, index) =>
       exampleRecord(index + 1, { at: 3 * DAY_MS + index })
     )
@@ -46,14 +46,14 @@ describe('loadTraffic', () => {
     expect(traffic!.callsPerMonth).toBeCloseTo((200 * 365) / 12, 0)
   })
 
-  it('ends with the log, so that traffic which has ceased counts as ceased', async () => {
+  it('has a window up to the end of the log, so that ended traffic lowers the rate', async () => {
     await log([exampleRecord(1, { at: 0 }), exampleRecord(2, { at: DAY_MS })])
     await store.records.append(batchOf([exampleRecord(3, { at: 100 * DAY_MS })]))
     const { window } = (await loadTraffic(store, exampleTemplate(), OPTIONS))!
     expect(window).toEqual({ calls: 2, from: 0, to: 100 * DAY_MS })
   })
 
-  it('asks the held-out records for the upstream`s tokens where a lora answers everything', async () => {
+  it('takes the upstream`s tokens from held-out records when a lora answers all calls', async () => {
     await log([exampleRecord(1)])
     await store.records.tagTemplate(['record-1'], 'another')
     await log([exampleRecord(2, { route: exampleOutcome() })])
@@ -66,7 +66,7 @@ describe('loadTraffic', () => {
     })
   })
 
-  it('estimates tokens only where it may', async () => {
+  it('estimates tokens only when configured', async () => {
     await log([exampleRecord(1, { usage: null })])
     expect((await loadTraffic(store, exampleTemplate(), OPTIONS))!.upstream).toMatchObject({
       isEstimated: true,

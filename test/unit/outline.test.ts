@@ -82,7 +82,7 @@ describe('the outline of a request', () => {
     )
   })
 
-  it('is there for an ordinary request', () => {
+  it('gives the model, the stream flag and the offsets of the texts', () => {
     const text =
       '{"model": "gpt", "messages": [{"role": "system", "content": "say \\"hi\\""}, {"content": [], "role": "user"}], "stream": true}\n'
     expect(outline(text)).toEqual({
@@ -123,7 +123,7 @@ describe('the outline of a request', () => {
       expect(outline(text)).toMatchObject(wanted)
   })
 
-  it('is never wrong about broken bytes', () => {
+  it('equals what the parser reads from changed bytes, or is null', () => {
     fc.assert(
       fc.property(chatRequest, fc.nat(), fc.nat({ max: 255 }), (request, place, byte) => {
         const bytes = Buffer.from(JSON.stringify(request))
@@ -136,7 +136,7 @@ describe('the outline of a request', () => {
         } catch {
           return
         }
-        // a byte that is no UTF-8 becomes three, which moves what is behind it
+        // a byte that is not UTF-8 becomes three, which moves all bytes behind it
         if (found === null || Buffer.byteLength(text) !== bytes.length) return
         expect(parsed).toBeTypeOf('object')
         expect({
@@ -191,28 +191,31 @@ const mayMatch = (prefixes: string[], request: ChatRequest): boolean => {
   return compileMatcher(prefixes.map((text) => templateOf(text))).mayMatch(bytes, outlineOf(bytes)!)
 }
 
-describe('what the bytes rule out', () => {
-  it.each(Object.entries(WRITERS))('is never a template, as %s writes it', (_name, write) => {
-    const prefix = fc.oneof(
-      fc.string({ unit: 'grapheme', minLength: 1 }),
-      fc.constantFrom('Answer "yes"\nor <no>', "It's 1+1=2 & more/less", 'Ünïcode first', '\tx')
-    )
-    fc.assert(
-      fc.property(fc.uniqueArray(prefix, { minLength: 1, maxLength: 6 }), (prefixes) => {
-        const matcher = compileMatcher(prefixes.map((text) => templateOf(text)))
-        for (const text of prefixes) {
-          const request = requestOf(text)
-          if (matcher.match(templateKeyOf(request, 'tenant'), request.messages) === null) continue
-          const bytes = Buffer.from(write(JSON.stringify(request)))
-          const found = outlineOf(bytes)
-          if (found !== null) expect(matcher.mayMatch(bytes, found)).toBe(true)
-        }
-      }),
-      { numRuns: 300 }
-    )
-  })
+describe('a test of the bytes', () => {
+  it.each(Object.entries(WRITERS))(
+    'never rules out a request that matches, as %s writes it',
+    (_name, write) => {
+      const prefix = fc.oneof(
+        fc.string({ unit: 'grapheme', minLength: 1 }),
+        fc.constantFrom('Answer "yes"\nor <no>', "It's 1+1=2 & more/less", 'Ünïcode first', '\tx')
+      )
+      fc.assert(
+        fc.property(fc.uniqueArray(prefix, { minLength: 1, maxLength: 6 }), (prefixes) => {
+          const matcher = compileMatcher(prefixes.map((text) => templateOf(text)))
+          for (const text of prefixes) {
+            const request = requestOf(text)
+            if (matcher.match(templateKeyOf(request, 'tenant'), request.messages) === null) continue
+            const bytes = Buffer.from(write(JSON.stringify(request)))
+            const found = outlineOf(bytes)
+            if (found !== null) expect(matcher.mayMatch(bytes, found)).toBe(true)
+          }
+        }),
+        { numRuns: 300 }
+      )
+    }
+  )
 
-  it('is a near miss, another model, and a request with fewer messages', () => {
+  it('rules out a near miss, another model, and a request with fewer messages', () => {
     const opening = 'You are a careful assistant.\nFollow policy 12. '.repeat(20)
     const versions = Array.from({ length: 50 }, (_, i) => `${opening}variant ${i}`)
     expect(mayMatch(versions, requestOf(versions[7]!))).toBe(true)
@@ -227,12 +230,12 @@ describe('what the bytes rule out', () => {
     ['the last plain character, behind line breaks', ['1\n2\n3"'], '1\n2\n4"'],
     ['a character where templates differ', ['1\n2\nA4', '1\n2\nB4'], '1\n2\nC4'],
     ['the last one, at the place of another template', ['1A34', '1B35'], '1A35'],
-  ])('is decided by %s', (_name, prefixes, text) => {
+  ])('decides by %s', (_name, prefixes, text) => {
     for (const prefix of prefixes) expect(mayMatch(prefixes, requestOf(prefix))).toBe(true)
     expect(mayMatch(prefixes, requestOf(text))).toBe(false)
   })
 
-  it('is nothing that could be read in two ways', () => {
+  it('rules out no text that JSON can write in several ways', () => {
     const parts = { ...requestOf(''), messages: [{ role: 'system', content: [] }] }
     for (const request of [requestOf('anything'), parts])
       expect(mayMatch(['"quoted" first', '"quoted" second'], request)).toBe(true)

@@ -73,7 +73,7 @@ describe('a redactor', () => {
     expect(one(text)).toBe(text)
   })
 
-  it('gives one value one placeholder in all texts of a record, however it is spelled', () => {
+  it('gives one value, in all its spellings, one placeholder in all texts of a record', () => {
     expect(
       all([
         'Ann@example.com, bob@example.com',
@@ -84,12 +84,12 @@ describe('a redactor', () => {
     expect(all(['bob@example.com'])).toEqual(['[EMAIL_1]'])
   })
 
-  it('looks for nothing but what it is told', () => {
+  it('runs only the configured detectors', () => {
     const onlyCards = createRedactor({ detectors: ['card'], patterns: {} })
     expect(onlyCards(['a@example.com 4111111111111111'])).toEqual(['a@example.com [CARD_1]'])
   })
 
-  it('takes patterns of its own', () => {
+  it('accepts additional patterns', () => {
     const staff = createRedactor({ detectors: [], patterns: { STAFF: String.raw`\bE\d{6}\b` } })
     expect(staff(['E123456 and E1234567 and E654321'])).toEqual([
       '[STAFF_1] and E1234567 and [STAFF_2]',
@@ -97,7 +97,7 @@ describe('a redactor', () => {
     expect(() => createRedactor({ detectors: [], patterns: { X: '(' } })).toThrow(SyntaxError)
   })
 
-  it('keeps JSON as it is but for the strings that change', () => {
+  it('changes no byte of JSON outside the strings that it redacts', () => {
     const text =
       '{ "n": 4915112345678.5,"created":1732629120, "s" : ["x\\u00e9", "a\\u0040example.com"],"s":1e3 }'
     expect(one(text)).toBe(
@@ -105,7 +105,7 @@ describe('a redactor', () => {
     )
   })
 
-  it('finds a card that is a number, and keys of objects', () => {
+  it('redacts a card that is a number, and keys of objects', () => {
     expect(one('{"card":4111111111111111,"a@example.com":1}')).toBe(
       '{"card":"[CARD_1]","[EMAIL_1]":1}'
     )
@@ -116,11 +116,11 @@ describe('a redactor', () => {
     '1e-4111111111111111',
     '1E+4111111111111111',
     '4111111111111111.5',
-  ])('takes no digits out of the number %s', (number) => {
+  ])('leaves the number %s', (number) => {
     expect(one(`{"n":${number}}`)).toBe(`{"n":${number}}`)
   })
 
-  it('tells cards and IBANs by their check digits', () => {
+  it('recognizes cards and IBANs by their check digits', () => {
     const digits = fc.stringMatching(/^[2-6]\d{12,18}$/)
     fc.assert(
       fc.property(digits, (card) => {
@@ -141,7 +141,7 @@ describe('a redactor', () => {
     )
   })
 
-  it('leaves JSON that can be read, whatever is in it', () => {
+  it('keeps JSON valid', () => {
     fc.assert(
       fc.property(fc.json({ stringUnit: 'binary' }), (text) => {
         expect(() => JSON.parse(one(text))).not.toThrow()
@@ -155,7 +155,7 @@ describe('a redactor', () => {
     )
   })
 
-  it('comes to an end on texts that make patterns backtrack', () => {
+  it('terminates on texts that make patterns backtrack', () => {
     const texts = ['a.'.repeat(50_000), '1 '.repeat(50_000), `eyJ${'a'.repeat(100_000)}`]
     expect(all(texts).map(({ length }) => length)).toEqual(texts.map(({ length }) => length))
   })

@@ -8,67 +8,54 @@ const usageOf = (fields: Record<string, unknown>): Usage => fields as unknown as
 
 const NOTHING = { input: null, cachedInput: null, cacheWrite: null, output: null, reasoning: null }
 
-/** The same exchange as each provider counts it: 1000 read, 900 of them cached, 20 written. */
-const CACHED: [provider: string, usage: Record<string, unknown>][] = [
-  [
-    'OpenAI',
-    {
-      prompt_tokens: 1000,
-      completion_tokens: 20,
-      total_tokens: 1020,
-      prompt_tokens_details: { cached_tokens: 900, audio_tokens: 0 },
-    },
-  ],
-  [
-    'responses',
-    { input_tokens: 1000, output_tokens: 20, input_tokens_details: { cached_tokens: 900 } },
-  ],
-  [
-    'Anthropic',
-    {
-      input_tokens: 100,
-      output_tokens: 20,
-      cache_read_input_tokens: 900,
-      cache_creation_input_tokens: 0,
-    },
-  ],
-  [
-    'a gateway to Anthropic that adds up',
-    {
-      prompt_tokens: 1000,
-      completion_tokens: 20,
-      total_tokens: 1020,
-      prompt_tokens_details: { cached_tokens: 0 },
-      cache_read_input_tokens: 900,
-    },
-  ],
-  [
-    'a gateway to Anthropic that does not',
-    { prompt_tokens: 100, completion_tokens: 20, total_tokens: 120, cache_read_input_tokens: 900 },
-  ],
-  [
-    'DeepSeek',
-    {
-      prompt_tokens: 1000,
-      completion_tokens: 20,
-      total_tokens: 1020,
-      prompt_cache_hit_tokens: 900,
-      prompt_cache_miss_tokens: 100,
-    },
-  ],
-  [
-    'Gemini',
-    { prompt_token_count: 1000, candidates_token_count: 20, cached_content_token_count: 900 },
-  ],
-  [
-    'Moonshot',
-    { prompt_tokens: 1000, completion_tokens: 20, total_tokens: 1020, cached_tokens: 900 },
-  ],
-]
+/** The same exchange as each provider counts it: 1000 tokens read, 900 of them from the cache, 20 written. */
+const CACHED = Object.entries({
+  OpenAI: {
+    prompt_tokens: 1000,
+    completion_tokens: 20,
+    prompt_tokens_details: { cached_tokens: 900, audio_tokens: 0 },
+  },
+  responses: {
+    input_tokens: 1000,
+    output_tokens: 20,
+    input_tokens_details: { cached_tokens: 900 },
+  },
+  Anthropic: {
+    input_tokens: 100,
+    output_tokens: 20,
+    cache_read_input_tokens: 900,
+    cache_creation_input_tokens: 0,
+  },
+  'a gateway to Anthropic that adds up': {
+    prompt_tokens: 1000,
+    completion_tokens: 20,
+    total_tokens: 1020,
+    prompt_tokens_details: { cached_tokens: 0 },
+    cache_read_input_tokens: 900,
+  },
+  'a gateway to Anthropic that does not': {
+    prompt_tokens: 100,
+    completion_tokens: 20,
+    total_tokens: 120,
+    cache_read_input_tokens: 900,
+  },
+  DeepSeek: {
+    prompt_tokens: 1000,
+    completion_tokens: 20,
+    prompt_cache_hit_tokens: 900,
+    prompt_cache_miss_tokens: 100,
+  },
+  Gemini: {
+    prompt_token_count: 1000,
+    candidates_token_count: 20,
+    cached_content_token_count: 900,
+  },
+  Moonshot: { prompt_tokens: 1000, completion_tokens: 20, cached_tokens: 900 },
+})
 
 describe('the counts of a usage', () => {
   it.each(CACHED)(
-    'peers 3.8: contain cached tokens once, as %s counts them',
+    'peers 3.8: include cached tokens once, as %s counts them',
     (_provider, usage) => {
       expect(tokenCounts(usageOf(usage))).toMatchObject({
         input: 1000,
@@ -78,7 +65,7 @@ describe('the counts of a usage', () => {
     }
   )
 
-  it('peers 3.8: contain writes to the cache', () => {
+  it('peers 3.8: include writes to the cache', () => {
     const written = { input_tokens: 50, output_tokens: 5, cache_creation_input_tokens: 2000 }
     expect(tokenCounts(usageOf(written))).toMatchObject({ input: 2050, cacheWrite: 2000 })
     const asTotal = {
@@ -96,14 +83,14 @@ describe('the counts of a usage', () => {
     expect(tokenCounts(usageOf(contained))).toMatchObject({ input: 3000, cacheWrite: 2000 })
   })
 
-  it('contain reasoning in the output, which Gemini counts beside it', () => {
+  it('include reasoning in the output, which Gemini counts separately', () => {
     const openai = { completion_tokens: 70, completion_tokens_details: { reasoning_tokens: 50 } }
     const gemini = { candidates_token_count: 20, thoughts_token_count: 50 }
     for (const usage of [openai, gemini])
       expect(tokenCounts(usageOf(usage))).toMatchObject({ output: 70, reasoning: 50 })
   })
 
-  it('peers 3.7: are null where nothing is said, and 0 where 0 is', () => {
+  it('peers 3.7: are null where the usage lacks them, and 0 where it has 0', () => {
     expect(tokenCounts(usageOf({}))).toEqual(NOTHING)
     const broken = { prompt_tokens: 'many', completion_tokens: -1, prompt_tokens_details: null }
     expect(tokenCounts(usageOf(broken))).toEqual(NOTHING)
@@ -116,7 +103,7 @@ describe('the counts of a usage', () => {
 const dollars = (tokens: Record<'plain' | 'cached' | 'written' | 'out', number>): number =>
   (tokens.plain * 2 + tokens.cached * 0.5 + tokens.written * 2.5 + tokens.out * 8) / 1e6
 
-describe('what an answer costs', () => {
+describe('the cost of an answer', () => {
   const price: Price = {
     model: 'large',
     asOf: '2026-11-01',
@@ -125,14 +112,14 @@ describe('what an answer costs', () => {
     cacheWrite: 2.5,
     output: 8,
   }
-  it.each(CACHED)('peers 3.8: is priced once a token, as %s counts them', (_provider, usage) => {
+  it.each(CACHED)('peers 3.8: prices each token once, as %s counts them', (_provider, usage) => {
     const expected = dollars({ plain: 100, cached: 900, written: 0, out: 20 })
     expect(requestCost(price, usageOf(usage))).toBeCloseTo(expected, 12)
     const call = { at: 0, status: 200, route: null, usage: usageOf(usage) }
     expect(upstreamTokens([call])!.cacheHitShare).toBeCloseTo(0.9, 12)
   })
 
-  it('peers 3.8: has writes to the cache at their own price, or at the input`s', () => {
+  it('peers 3.8: prices writes to the cache at their own price, else at that of the input', () => {
     const usage = usageOf({
       input_tokens: 50,
       output_tokens: 5,
