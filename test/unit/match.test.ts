@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { compileMatcher, outlineOf, templateKeyOf } from '../../src/core/match/match.ts'
@@ -350,29 +352,56 @@ describe('the probes of templates that share an opening', () => {
   })
 })
 
+const keyOf = (fields: object): TemplateKey =>
+  templateKeyOf({ model: 'gpt', messages: [], ...fields }, 'tenant')
+
 describe('template key', () => {
-  const request = { model: 'gpt', messages: [] }
+  it.each([{}, { tools: [], response_format: null }, { tool_choice: undefined, functions: [] }])(
+    'has empty digests without tools and response format: %j',
+    (fields) => {
+      expect(keyOf(fields)).toEqual(KEY)
+    }
+  )
 
-  it('has empty digests for a request without tools and format', () => {
-    expect(templateKeyOf({ ...request, tools: [], response_format: null }, 'tenant')).toEqual(KEY)
-  })
-
-  it('does not depend on the order of fields, and does on their values', () => {
-    const left = templateKeyOf({ ...request, tools: [{ a: 1, b: { c: 2, d: 3 } }] }, 't')
-    const right = templateKeyOf({ ...request, tools: [{ b: { d: 3, c: 2 }, a: 1 }] }, 't')
-    const other = templateKeyOf({ ...request, tools: [{ b: { d: 3, c: 2 }, a: 2 }] }, 't')
-    const chosen = templateKeyOf(
-      { ...request, tools: [{ a: 1, b: { c: 2, d: 3 } }], tool_choice: 'none' },
-      't'
+  /** With the members of all objects in reverse order. */
+  const reversed = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(reversed)
+    if (typeof value !== 'object' || value === null) return value
+    return Object.fromEntries(
+      Object.entries(value)
+        .reverse()
+        .map(([name, field]) => [name, reversed(field)])
     )
-    expect(left).toEqual(right)
-    expect(other.tools).not.toBe(left.tools)
-    expect(chosen.tools).not.toBe(left.tools)
+  }
+
+  it('depends on the values, not on the order of members', () => {
+    const value = fc.dictionary(fc.constantFrom('a', 'b', 'ab'), fc.jsonValue(), { minKeys: 1 })
+    fc.assert(
+      fc.property(value, value, (one, other) => {
+        const [left, right] = [JSON.stringify(one), JSON.stringify(other)]
+        const isSame = isDeepStrictEqual(JSON.parse(left), JSON.parse(right))
+        for (const field of ['tools', 'response_format']) {
+          const key = keyOf({ [field]: one })
+          expect(keyOf({ [field]: reversed(one) })).toEqual(key)
+          expect(isDeepStrictEqual(keyOf({ [field]: other }), key)).toBe(isSame)
+        }
+      })
+    )
   })
 
-  it('tells response formats apart', () => {
-    const json = templateKeyOf({ ...request, response_format: { type: 'json_object' } }, 't')
-    const text = templateKeyOf({ ...request, response_format: { type: 'text' } }, 't')
-    expect(json.responseFormat).not.toBe(text.responseFormat)
+  it('distinguishes the fields that choose tools', () => {
+    const values = [
+      'tools',
+      'tool_choice',
+      'parallel_tool_calls',
+      'functions',
+      'function_call',
+    ].map((field) => keyOf({ [field]: false }).tools)
+    expect(new Set(values).size).toBe(5)
+    for (const tools of values) expect(tools).toMatch(/^[0-9a-f]{32}$/)
+    // SHA-256 of [["tools",[{"a":1,"b":null}]]]: a stored template must be found by later versions
+    expect(keyOf({ tools: [{ b: null, c: undefined, a: 1 }] }).tools).toBe(
+      createHash('sha256').update('[["tools",[{"a":1,"b":null}]]]').digest('hex').slice(0, 32)
+    )
   })
 })
