@@ -109,7 +109,7 @@ export class Detector {
   }
 
   observe(observation: Observation): void {
-    const { messages, key } = observation
+    const { messages, key, response } = observation
     if (messages.length === 0 || messages.length > MAX_MESSAGES) return
     const texts = plainTexts(messages)
     const chars = texts?.reduce((sum, text) => sum + text.length, 0) ?? 0
@@ -122,7 +122,9 @@ export class Detector {
       session: this.newSession(observation),
       rootMessages: messages.length,
     }
-    this.remember(observation, start)
+    const { chainHi, chainLo } = this.scan
+    const answer = typeof response === 'string' ? this.answerHash(response) : 0
+    this.conversations.remember(chainHi[messages.length]!, chainLo[messages.length]!, answer, start)
     this.file(observation, texts, start, keyHash, earlier === null)
   }
 
@@ -183,12 +185,6 @@ export class Detector {
     const { chainHi, chainLo, messages } = this.scan
     const content = { hi: chainHi[messages]!, lo: chainLo[messages]! }
     return toInteger(combine(content, hashText(`${at}:${this.requests}`, seed)))
-  }
-
-  private remember({ response }: Observation, start: SessionStart): void {
-    const { chainHi, chainLo, messages } = this.scan
-    const answer = typeof response === 'string' ? this.answerHash(response) : 0
-    this.conversations.remember(chainHi[messages]!, chainLo[messages]!, answer, start)
   }
 
   private file(

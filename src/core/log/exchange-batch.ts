@@ -50,12 +50,6 @@ export interface ExchangeBatch {
   count: number
 }
 
-/** All but the bodies. A `read` form is its usage, a `raw` one its other three fields. */
-type Preamble = [
-  head: PackedHead,
-  form: [Usage | null] | [contentType: string, contentEncoding: string, complete: boolean],
-]
-
 /** of the preamble, the request and the answer, 32 bits each */
 const LENGTHS_BYTES = 12
 const NO_ANSWER = 0xffff_ffff
@@ -68,23 +62,13 @@ const bytesOf = (chunks: Uint8Array[] | null): number =>
 const roomFor = (preamble: string, { request, answer }: CapturedExchange): number =>
   LENGTHS_BYTES + preamble.length * MAX_UTF8_BYTES_PER_CHAR + request.length + bytesOf(answer)
 
-const preambleOf = ({ head, form }: CapturedExchange): string => {
-  const preamble: Preamble = [
-    packHead(head),
-    form.kind === 'read' ? [form.usage] : [form.contentType, form.contentEncoding, form.complete],
-  ]
-  return JSON.stringify(preamble)
-}
+/** All but the bodies. */
+const preambleOf = ({ head, form }: CapturedExchange): string =>
+  JSON.stringify([packHead(head), form])
 
 const readPreamble = (text: string): { head: RecordHead; form: AnswerForm } => {
-  const [head, form] = JSON.parse(text) as Preamble
-  return {
-    head: unpackHead(head),
-    form:
-      form.length === 1
-        ? { kind: 'read', usage: form[0] }
-        : { kind: 'raw', contentType: form[0], contentEncoding: form[1], complete: form[2] },
-  }
+  const [head, form] = JSON.parse(text) as [PackedHead, AnswerForm]
+  return { head: unpackHead(head), form }
 }
 
 /** Bytes of a batch that the exchange needs at most. */

@@ -18,35 +18,6 @@ export interface Turn {
 const chain = (before: string, text: string): string =>
   hash('sha256', `${before}\n${text.trim()}`, 'hex').slice(0, 32)
 
-/** The histories that end with an assistant message, shortest first, as chained hashes. */
-const historiesOf = ({ opening, turns }: Turn): string[] => {
-  const histories: string[] = []
-  let reached = chain('', opening)
-  for (const { role, content } of turns) {
-    reached = chain(reached, content)
-    if (role === 'assistant') histories.push(reached)
-  }
-  return histories
-}
-
-/** The history that the next turn repeats. */
-const ownHistory = ({ opening, turns, answer }: Turn): string | null => {
-  if (answer === null) return null
-  const asked = turns.reduce((reached, { content }) => chain(reached, content), chain('', opening))
-  return chain(asked, answer)
-}
-
-/** Adjacent questions and answers, which remain when the beginning of a history is cut off. */
-const pairsOf = ({ opening, turns }: Turn): string[] => {
-  const texts = [opening, ...turns.map(({ content }) => content)]
-  return turns.flatMap(({ role, content }, i) =>
-    role === 'assistant' ? [chain(texts[i]!, content)] : []
-  )
-}
-
-const ownPair = ({ opening, turns, answer }: Turn): string | null =>
-  answer === null ? null : chain(turns.at(-1)?.content ?? opening, answer)
-
 const lastKnown = (known: Map<string, string>, keys: string[]): string | undefined =>
   keys.toReversed().flatMap((key) => known.get(key) ?? [])[0]
 
@@ -60,15 +31,22 @@ const lastKnown = (known: Map<string, string>, keys: string[]): string | undefin
 export const conversationKeys = (turns: readonly Turn[]): string[] => {
   const byHistory = new Map<string, string>()
   const byPair = new Map<string, string>()
-  return turns.map((turn) => {
-    const histories = historiesOf(turn)
-    const conversation =
-      lastKnown(byHistory, histories) ?? lastKnown(byPair, pairsOf(turn)) ?? turn.id
+  return turns.map(({ id, opening, turns: later, answer }) => {
+    const texts = [opening, ...later.map(({ content }) => content)]
+    const histories: string[] = []
+    let reached = ''
+    for (const text of texts) histories.push((reached = chain(reached, text)))
+    // the messages of the assistant, each with all before it, and with only the question before it
+    const answers = later.flatMap(({ role }, index) => (role === 'assistant' ? [index + 1] : []))
+    const known = answers.map((at) => histories[at]!)
+    const pairs = answers.map((at) => chain(texts[at - 1]!, texts[at]!))
+    const conversation = lastKnown(byHistory, known) ?? lastKnown(byPair, pairs) ?? id
     // also for turns whose predecessors are not in the log, for those that follow
-    for (const history of histories) byHistory.set(history, conversation)
-    const [history, pair] = [ownHistory(turn), ownPair(turn)]
-    if (history !== null) byHistory.set(history, conversation)
-    if (pair !== null) byPair.set(pair, conversation)
+    for (const history of known) byHistory.set(history, conversation)
+    if (answer !== null) {
+      byHistory.set(chain(reached, answer), conversation)
+      byPair.set(chain(texts.at(-1)!, answer), conversation)
+    }
     return conversation
   })
 }

@@ -68,16 +68,21 @@ const between = (lines: Uint32Array, from: number, to: number, text: LineText): 
   return [...(from < 0 ? [] : ['']), ...inner, ...(to < lines.length ? [''] : [])].join('\n')
 }
 
-const append = (pieces: Piece[], values: string[]): void => {
-  const [first] = values
-  if (values.some((value) => value !== first)) {
-    pieces.push({ values })
-    return
+/** Joins adjacent constant pieces and leaves out empty ones. */
+export const joinPieces = (pieces: Piece[]): Piece[] => {
+  const joined: Piece[] = []
+  for (const piece of pieces) {
+    const last = joined.at(-1)
+    if ('values' in piece) joined.push(piece)
+    else if (last && 'text' in last) last.text += piece.text
+    else if (piece.text !== '') joined.push({ ...piece })
   }
-  if (!first) return
-  const last = pieces.at(-1)
-  if (last && 'text' in last) last.text += first
-  else pieces.push({ text: first })
+  return joined
+}
+
+const pieceOf = (values: string[]): Piece => {
+  const [text = ''] = values
+  return values.every((value) => value === text) ? { text } : { values }
 }
 
 /** The message at `index` of all samples as alternating constant and variable pieces. */
@@ -87,23 +92,17 @@ export const alignMessage = (samples: Sample[], index: number, text: LineText): 
   const anchors = commonLines(positions, text)
   const pieces: Piece[] = []
   let previous = messages.map(() => -1)
-  for (const anchor of anchors) {
-    const next = positions.map((position) => position.get(anchor)!)
-    append(
-      pieces,
-      messages.map((lines, sample) => between(lines, previous[sample]!, next[sample]!, text))
-    )
-    append(
-      pieces,
-      messages.map(() => text(anchor))
-    )
+  const addBetween = (next: number[]): void => {
+    const values = messages.map((lines, at) => between(lines, previous[at]!, next[at]!, text))
+    pieces.push(pieceOf(values))
     previous = next
   }
-  append(
-    pieces,
-    messages.map((lines, sample) => between(lines, previous[sample]!, lines.length, text))
-  )
-  return pieces
+  for (const anchor of anchors) {
+    addBetween(positions.map((position) => position.get(anchor)!))
+    pieces.push({ text: text(anchor) })
+  }
+  addBetween(messages.map((lines) => lines.length))
+  return joinPieces(pieces)
 }
 
 /** Share of samples that may lack a line of the others; those samples are left out. */

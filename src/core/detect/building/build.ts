@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { Segment, Template, TemplateKey, TemplateMessage } from '../../template/template.ts'
-import { alignMessage, type LineText, type Piece } from './align.ts'
+import { alignMessage, joinPieces, type LineText, type Piece } from './align.ts'
 import { trimSoft, trimStrict } from './boundary.ts'
 import type { Sample } from '../sampling/clusters.ts'
 import { splitInner } from './inner.ts'
@@ -27,18 +27,6 @@ const APART_CHARS = 24
 type Variable = Extract<Piece, { values: string[] }>
 
 const isVariable = (piece: Piece): piece is Variable => 'values' in piece
-
-const merge = (pieces: Piece[]): Piece[] => {
-  const merged: Piece[] = []
-  for (const piece of pieces) {
-    const last = merged.at(-1)
-    if (isVariable(piece)) merged.push(piece)
-    else if (piece.text === '') continue
-    else if (last && !isVariable(last)) last.text += piece.text
-    else merged.push({ text: piece.text })
-  }
-  return merged
-}
 
 /** A variable piece, with the constant text at its ends and inside it split off. */
 const split = (piece: Piece, fromUser: boolean): Piece[] => {
@@ -74,7 +62,7 @@ const draftOf = (samples: Sample[], roles: string[], text: LineText): Draft | nu
   if (roles[last] !== 'user') return null
   const messages = roles.map((role, index) => {
     const fromUser = !isInstruction(role)
-    return merge(alignMessage(samples, index, text).flatMap((piece) => split(piece, fromUser)))
+    return joinPieces(alignMessage(samples, index, text).flatMap((piece) => split(piece, fromUser)))
   })
   const at = findQuery(messages[last]!)
   const query = messages[last]![at]

@@ -3,6 +3,7 @@
  * is one version of one application. Applications that share an opening, edited prompts and whitespace
  * variants become separate parts; parts that are too small as evidence are left out.
  */
+import { groupBy } from '../../group-by.ts'
 import {
   alignMessage,
   countOf,
@@ -33,35 +34,24 @@ interface LineGroup {
   support: number
 }
 
-/** Lines that occur in exactly the same samples, by a hash of the samples (Zobrist). */
+/** Lines that occur in exactly the same samples. */
 const groupLines = (sets: Set<number>[], text: LineText): LineGroup[] => {
-  const presence = new Map<number, { hash: number; support: number }>()
-  sets.forEach((set, index) => {
-    const mark = Math.imul(index + 1, 0x9e3779b1) ^ Math.imul(index + 7, 0x85ebca6b)
-    for (const line of set) {
-      const seen = presence.get(line) ?? { hash: 0, support: 0 }
-      seen.hash = Math.imul(seen.hash ^ mark, 0xc2b2ae35) ^ (seen.hash >>> 13)
-      seen.support += 1
-      presence.set(line, seen)
-    }
-  })
-  const groups = new Map<string, LineGroup>()
-  for (const [line, { hash, support }] of presence) {
-    const name = `${support}:${hash}`
-    const group = groups.get(name) ?? { lines: [], chars: 0, support }
-    group.lines.push(line)
-    group.chars += text(lineOfKey(line)).length
-    groups.set(name, group)
-  }
-  return [...groups.values()]
+  const found = sets.flatMap((set, sample) => Array.from(set, (line) => ({ line, sample })))
+  const samplesOf = [...groupBy(found, ({ line }) => line)].map(([line, places]) => ({
+    line,
+    samples: places.map(({ sample }) => sample).join(),
+    support: places.length,
+  }))
+  return [...groupBy(samplesOf, ({ samples }) => samples).values()].map((group) => ({
+    lines: group.map(({ line }) => line),
+    chars: group.reduce((sum, { line }) => sum + text(lineOfKey(line)).length, 0),
+    support: group[0]!.support,
+  }))
 }
 
 const medianChars = (samples: Sample[], text: LineText): number => {
-  const sizes = samples.map((sample) =>
-    sample.messages.reduce(
-      (sum, lines) => sum + lines.reduce((chars, line) => chars + text(line).length, 0),
-      0
-    )
+  const sizes = samples.map(({ messages }) =>
+    messages.flatMap((lines) => [...lines]).reduce((chars, line) => chars + text(line).length, 0)
   )
   return sizes.sort((left, right) => left - right)[sizes.length >> 1] ?? 0
 }

@@ -42,10 +42,7 @@ export interface ClusterLimits {
   halfLifeMs: number
 }
 
-export interface Sighting {
-  session: number
-  at: number
-  response: string | null
+export interface Sighting extends Pick<Sample, 'session' | 'at' | 'response'> {
   /** texts of the session's first request */
   texts: readonly string[]
 }
