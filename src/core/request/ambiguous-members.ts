@@ -6,17 +6,17 @@
  *
  * One pass over the bytes without recursion. Bytes that are not JSON are for the parser to refuse.
  */
-import {
-  backslashesBefore,
-  CLOSE_LIST,
-  CLOSE_OBJECT,
-  COMMA,
-  OPEN_LIST,
-  OPEN_OBJECT,
-  QUOTE,
-  quoteFrom,
-} from './json-bytes.ts'
 import { MAX_DEPTH } from './json-scan.ts'
+
+const QUOTE = 0x22
+const COMMA = 0x2c
+const BACKSLASH = 0x5c
+const OPEN_LIST = 0x5b
+const CLOSE_LIST = 0x5d
+const OPEN_OBJECT = 0x7b
+const CLOSE_OBJECT = 0x7d
+/** a native search is faster than a loop from about here on */
+const SHORT_BYTES = 24
 
 export interface AmbiguousMember {
   /** as spelled in the body; '' where the body is too complex to check */
@@ -128,69 +128,64 @@ const BRACKETS = [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT]
 const LIST_STOPS = stopsAt(QUOTE, ...BRACKETS)
 const OBJECT_STOPS = stopsAt(QUOTE, COMMA, ...BRACKETS)
 
-class Scanner {
-  private readonly bytes: Buffer
-  private readonly frames: Frame[] = []
-  private top: Frame | undefined
-  private values = 0
-  private oddNames = 0
-  private at = 0
+const indexOrEnd = (bytes: Buffer, byte: number, from: number): number => {
+  const at = bytes.indexOf(byte, from)
+  return at < 0 ? bytes.length : at
+}
 
-  constructor(bytes: Buffer) {
-    this.bytes = bytes
-  }
-
-  scan(): AmbiguousMember | null {
-    const { bytes } = this
-    let isName = false
-    for (;;) {
-      const stops = this.top?.isObject ? OBJECT_STOPS : LIST_STOPS
-      while (this.at < bytes.length && stops[bytes[this.at]!] === 0) this.at++
-      const byte = bytes[this.at++]
-      if (byte === undefined) return null
-      if (byte === QUOTE) {
-        const found = this.string(isName)
-        if (found !== null) return found
-        isName = false
-      } else if (byte === COMMA) isName = true
-      else if (byte === OPEN_OBJECT || byte === OPEN_LIST) {
-        if (!this.open(byte === OPEN_OBJECT)) return TOO_COMPLEX
-        isName = byte === OPEN_OBJECT
-      } else {
-        this.frames.pop()
-        this.top = this.frames.at(-1)
-        isName = false
+/**
+ * @returns a function from the offset of a string to that of its closing quote. Found quotes and
+ * backslashes are kept: searching again behind each of many backslashes would take O(N²)
+ */
+const stringEnds = (bytes: Buffer): ((from: number) => number) => {
+  let [quote, backslash] = [-1, -1]
+  return (from) => {
+    for (let at = from; ; at += 2) {
+      const near = Math.min(at + SHORT_BYTES, bytes.length)
+      while (at < near && bytes[at] !== QUOTE && bytes[at] !== BACKSLASH) at++
+      if (at === near) {
+        if (quote < at) quote = indexOrEnd(bytes, QUOTE, at)
+        if (backslash < at) backslash = indexOrEnd(bytes, BACKSLASH, at)
+        at = Math.min(quote, backslash)
       }
+      if (bytes[at] !== BACKSLASH) return at
     }
-  }
-
-  private open(isObject: boolean): boolean {
-    this.top = frameOf(this.top, isObject)
-    this.frames.push(this.top)
-    return this.frames.length <= MAX_DEPTH && ++this.values <= MAX_VALUES
-  }
-
-  /** Moves behind a string whose opening quote was read. */
-  private string(isName: boolean): AmbiguousMember | null {
-    const { bytes, at } = this
-    let end = quoteFrom(bytes, at)
-    while (end >= 0 && backslashesBefore(bytes, end) % 2 === 1) end = quoteFrom(bytes, end + 1)
-    if (end < 0) end = bytes.length
-    this.at = end + 1
-    if (!isName || this.top === undefined) return null
-    if (++this.values > MAX_VALUES) return TOO_COMPLEX
-    const text = bytes.toString('utf8', at, end)
-    this.top.member = text.includes('\\') ? unescaped(text) : text
-    if (!isAscii(this.top.member) && ++this.oddNames > MAX_ODD_NAMES) return TOO_COMPLEX
-    return addMember(this.top, this.top.member)
   }
 }
 
 /**
  * The first ambiguous member. Tools, schemas and metadata may have names that differ only in case; there,
  * only equal names are ambiguous.
- * @param body bytes that `JSON.parse` accepts
+ * @param bytes JSON that `JSON.parse` accepts
  * @returns null when every parser reads the same values
  */
-export const findAmbiguousMember = (body: Buffer): AmbiguousMember | null =>
-  new Scanner(body).scan()
+export const findAmbiguousMember = (bytes: Buffer): AmbiguousMember | null => {
+  const frames: Frame[] = []
+  const stringEnd = stringEnds(bytes)
+  let [values, oddNames] = [0, 0]
+  let isName = false
+  for (let at = 0; ; at++) {
+    const frame = frames.at(-1)
+    const stops = frame?.isObject ? OBJECT_STOPS : LIST_STOPS
+    while (at < bytes.length && stops[bytes[at]!] === 0) at++
+    if (at >= bytes.length) return null
+    const byte = bytes[at]
+    if (byte === QUOTE) {
+      const end = stringEnd(at + 1)
+      if (isName && frame !== undefined) {
+        const text = bytes.toString('utf8', at + 1, end)
+        frame.member = text.includes('\\') ? unescaped(text) : text
+        if (!isAscii(frame.member)) oddNames++
+        if (++values > MAX_VALUES || oddNames > MAX_ODD_NAMES) return TOO_COMPLEX
+        const ambiguous = addMember(frame, frame.member)
+        if (ambiguous !== null) return ambiguous
+      }
+      at = end
+    } else if (byte === OPEN_OBJECT || byte === OPEN_LIST) {
+      frames.push(frameOf(frame, byte === OPEN_OBJECT))
+      if (frames.length > MAX_DEPTH || ++values > MAX_VALUES) return TOO_COMPLEX
+    } else if (byte !== COMMA) frames.pop()
+    // a name follows the start of an object and each of its commas
+    isName = byte === COMMA || byte === OPEN_OBJECT
+  }
+}

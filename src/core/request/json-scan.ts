@@ -4,15 +4,14 @@
  * its result overflows the stack. The time is bounded: strings are searched natively for their ends, and
  * the loop over the other bytes gives up early. Does not check that the bytes are JSON.
  */
-import {
-  backslashesBefore,
-  CLOSE_LIST,
-  CLOSE_OBJECT,
-  OPEN_LIST,
-  OPEN_OBJECT,
-  QUOTE,
-  quoteFrom,
-} from './json-bytes.ts'
+
+// also in outline.ts and ambiguous-members.ts: imported constants make these loops ten times slower
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const OPEN_LIST = 0x5b
+const CLOSE_LIST = 0x5d
+const OPEN_OBJECT = 0x7b
+const CLOSE_OBJECT = 0x7d
 
 /** Half of it in `{},` takes `JSON.parse` 30 ms; 131,072 tokens of text at four bytes a token. */
 export const MAX_PARSED_BYTES = 512 * 1024
@@ -26,6 +25,8 @@ const MAX_BACKSLASHES = 4_000_000
 const MAX_KEPT_STRING_BYTES = 256
 /** counted for a string that is cut out, which limits their number to 32,768 */
 const CUT_STRING_BYTES = 16
+/** a native search is faster than a loop from about here on */
+const SHORT_BYTES = 24
 
 /** Why the bytes cannot be parsed in bounded time. */
 export type ScanFault = 'too-deep' | 'too-many-values'
@@ -33,20 +34,29 @@ export type ScanFault = 'too-deep' | 'too-many-values'
 /** By long string: the offset of its first byte and the offset behind its last, without the quotes. */
 export type LongStrings = number[]
 
+const quoteFrom = (bytes: Buffer, from: number): number => {
+  const near = Math.min(from + SHORT_BYTES, bytes.length)
+  for (let at = from; at < near; at++) if (bytes[at] === QUOTE) return at
+  return bytes.indexOf(QUOTE, near)
+}
+
 /** @returns the bytes' long strings, or why they cannot be parsed in bounded time */
 export const scanJson = (bytes: Buffer): LongStrings | ScanFault => {
   const longStrings: LongStrings = []
-  let [depth, kept, escapedQuotes, allBackslashes] = [0, 0, 0, 0]
+  let [depth, kept, escapedQuotes, backslashes] = [0, 0, 0, 0]
 
   /** @returns 0 when it takes too long; the end of the bytes for a string without an end */
   const behindString = (at: number): number => {
     for (let from = at + 1; ;) {
       const end = quoteFrom(bytes, from)
       if (end < 0) return bytes.length
-      const backslashes = backslashesBefore(bytes, end, MAX_BACKSLASHES)
-      allBackslashes += backslashes
-      if (allBackslashes >= MAX_BACKSLASHES) return 0
-      if (backslashes % 2 === 0) return end + 1
+      let before = end
+      while (bytes[before - 1] === BACKSLASH && backslashes <= MAX_BACKSLASHES) {
+        before--
+        backslashes++
+      }
+      if (backslashes > MAX_BACKSLASHES) return 0
+      if ((end - before) % 2 === 0) return end + 1
       if (++escapedQuotes > MAX_ESCAPED_QUOTES) return 0
       from = end + 1
     }
