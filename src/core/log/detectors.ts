@@ -54,9 +54,8 @@ const isIban = (match: string): boolean => {
 const isPhone = (match: string): boolean => {
   const digits = digitsOf(match)
   if (/^(?:\+|00)\(?[1-9]/.test(match)) return digits.length >= 8 && digits.length <= 17
-  if (digits.length < 9 || digits.length > 12) return false
-  if (/^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}\b|^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}\b/.test(match)) return false
-  if (/^(?:\d{1,3}\.){3}\d{1,3}$/.test(match)) return false
+  const isDate = /^\d\d[-/.]\d{1,2}[-/.]\d{4}\b/.test(match)
+  if (isDate || digits.length < 9 || digits.length > 12) return false
   // a trunk prefix, an area code in brackets, or three groups as in North America
   return /^0\d{1,4}[ /-]|^\(\d{2,5}\) ?|^\d{3}[-. ]\d{3}[-. ]\d{4}$/.test(match)
 }
