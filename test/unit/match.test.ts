@@ -346,6 +346,10 @@ describe('the probes of templates that share an opening', () => {
           const texts = segmentsOf(text).map((segments) => render(segments, {}, 'q'))
           candidates(texts, (entry) => visited.push(entry.at))
           expect(visited).toEqual([at])
+          // each offset tells the template from a rival that no other offset does
+          const { offsets } = entries[at]!.probe
+          expect(offsets.length).toBeLessThan(list.length)
+          expect(new Set(offsets).size).toBe(offsets.length)
         })
       })
     )

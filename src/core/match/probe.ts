@@ -30,13 +30,13 @@ const firstDifference = (left: string, right: string): number => {
   return low
 }
 
-/** The same from the end: −1 is the last character, 0 stands for none. */
-const lastDifference = (left: string, right: string): number => {
+/** The last place at which the texts differ, counted from the end; none without one. */
+const lastDifference = (left: string, right: string): number[] => {
   const least = -Math.min(left.length, right.length)
   for (let offset = -1; offset >= least; offset--) {
-    if (left.at(offset) !== right.at(offset)) return offset
+    if (left.at(offset) !== right.at(offset)) return [offset]
   }
-  return 0
+  return []
 }
 
 const charAt = ({ prefix, suffix }: MessagePattern, offset: number): string | undefined =>
@@ -50,9 +50,7 @@ const tellsApart = (offset: number, left: MessagePattern, right: MessagePattern)
 /** @returns an offset that tells the two apart, if there is one */
 const differenceOf = (left: MessagePattern, right: MessagePattern): number[] => {
   const head = firstDifference(left.prefix, right.prefix)
-  if (head >= 0) return [head]
-  const tail = lastDifference(left.suffix, right.suffix)
-  return tail < 0 ? [tail] : []
+  return head >= 0 ? [head] : lastDifference(left.suffix, right.suffix)
 }
 
 /** Different characters may have equal hashes; equal ones never have different hashes. */
