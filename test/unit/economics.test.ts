@@ -6,7 +6,9 @@ import {
   internalizedCost,
   savingsOf,
   shareEngine,
+  type CallCosts,
   type Plan,
+  type Verdict,
 } from '../../src/core/cost/economics.ts'
 import { findPrice, parsePrices, savedUsd, type Price } from '../../src/core/cost/prices.ts'
 
@@ -135,47 +137,47 @@ describe('forecast', () => {
     })
   })
 
+  const dearer = callCosts({ ...call, templateTokens: 10 }, { upstream: small, adapted: large })
+  const rare = { answered: 0.01, discarded: 0.99, source: 'proven' as const }
+  const slow = { callsPerMonth: 20_000, training: 35, evaluation: 0 }
+
+  it.each<[string, CallCosts, Partial<Plan>, Verdict, RegExp]>([
+    [
+      'low traffic',
+      costs,
+      { callsPerMonth: 5000 },
+      'does-not-pay',
+      /less than three times the 30.00/,
+    ],
+    ['a slow payback', costs, slow, 'does-not-pay', /come back after \d+ days, more than 60/],
+    [
+      'a dearer model',
+      dearer,
+      { callsPerMonth: null },
+      'does-not-pay',
+      /^an answer of the adapted/,
+    ],
+    [
+      'discarded answers',
+      costs,
+      { coverage: rare },
+      'does-not-pay',
+      /^it would cost \d.* a month more/,
+    ],
+    ['no traffic', costs, { callsPerMonth: 0 }, 'unknown', /no calls/],
+    ['traffic of hours', costs, { callsPerMonth: null }, 'unknown', /less than a day/],
+  ])('gives its reason for %s', (_, usd, changes, verdict, reason) => {
+    const found = forecast(usd, { ...plan, ...changes })
+    expect(found.verdict).toBe(verdict)
+    expect(found.reason).toMatch(reason)
+  })
+
   it('does not pay where the engine costs more than the template saves', () => {
-    const { verdict, reason, monthly, breakEvenCoverage } = forecast(hourly, {
-      ...plan,
-      callsPerMonth: 10_000,
-      engineUsd: 730,
-    })
-    expect(verdict).toBe('does-not-pay')
-    expect(reason).toContain('its share of the engine costs 730.00 USD')
-    expect(monthly!.netUsd).toBeLessThan(-700)
-    expect(breakEvenCoverage).toBeGreaterThan(1)
-  })
-
-  it('does not pay where traffic is too low to pay back the training', () => {
-    const thin = forecast(costs, { ...plan, callsPerMonth: 5000 })
-    expect(thin).toMatchObject({ verdict: 'does-not-pay' })
-    expect(thin.reason).toContain('less than three times the 30.00 USD')
-    const slow = forecast(costs, { ...plan, callsPerMonth: 20_000, training: 35, evaluation: 0 })
-    expect(slow).toMatchObject({ verdict: 'does-not-pay' })
-    expect(slow.reason).toMatch(/come back after \d+ days, more than 60/)
-  })
-
-  it('does not pay where the adapted model costs more, with any traffic', () => {
-    const dearer = callCosts({ ...call, templateTokens: 10 }, { upstream: small, adapted: large })
-    expect(forecast(dearer, { ...plan, callsPerMonth: null })).toMatchObject({
-      verdict: 'does-not-pay',
-      monthly: null,
-    })
-  })
-
-  it('does not pay where too many answers are discarded', () => {
-    const rare = { answered: 0.01, discarded: 0.99, source: 'proven' as const }
-    const { verdict, reason } = forecast(costs, { ...plan, coverage: rare })
-    expect(verdict).toBe('does-not-pay')
-    expect(reason).toMatch(/^it would cost \d.* a month more than it saves$/)
-  })
-
-  it('is unknown without traffic, or with less than a day of it', () => {
-    expect(forecast(costs, { ...plan, callsPerMonth: 0 })).toMatchObject({ verdict: 'unknown' })
-    const short = forecast(costs, { ...plan, callsPerMonth: null })
-    expect(short.verdict).toBe('unknown')
-    expect(short.reason).toContain('less than a day')
+    const found = forecast(hourly, { ...plan, callsPerMonth: 10_000, engineUsd: 730 })
+    expect(found.verdict).toBe('does-not-pay')
+    expect(found.reason).toContain('its share of the engine costs 730.00 USD')
+    expect(found.monthly!.netUsd).toBeLessThan(-700)
+    expect(found.breakEvenCoverage).toBeGreaterThan(1)
   })
 
   it('gives the least coverage of a template that is not trained yet', () => {

@@ -125,28 +125,6 @@ describe('matching one template', () => {
   })
 })
 
-describe('matching among many templates', () => {
-  const stem = 'Be exact. '.repeat(600)
-  const many = Array.from({ length: 300 }, (_, index) =>
-    template(`v${index}`, [
-      ['system', [anchor(`${stem}Rule ${String(index).padStart(3, '0')} counts. ${stem}`)]],
-      ['user', [query]],
-    ])
-  )
-  const matcher = compileMatcher(many)
-  const messagesOf = (index: number): ChatMessage[] => [
-    system(`${stem}Rule ${String(index).padStart(3, '0')} counts. ${stem}`),
-    user('hi'),
-  ]
-
-  it('finds the right one of 300 that share their first and last 6,000 characters', () => {
-    for (let index = 0; index < 300; index++) {
-      expect(matcher.match(KEY, messagesOf(index))?.template.version).toBe(`v${index}`)
-    }
-    expect(matcher.match(KEY, messagesOf(300))).toBeNull()
-  })
-})
-
 /** The definition of a match of one message, without any shortcut. */
 const takenBy = (segments: Segment[], text: string): Record<string, string> | null => {
   const anchors = ['']
