@@ -9,11 +9,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { Command } from 'commander'
-import {
-  createDetector,
-  DEFAULT_DETECTOR_OPTIONS,
-  type Detector,
-} from '../src/core/detect/detect.ts'
+import { Detector, DEFAULT_DETECTOR_OPTIONS } from '../src/core/detect/detect.ts'
 import type { TemplateKey } from '../src/core/template/template.ts'
 import { build } from './harness/build.ts'
 import { feedDistinct, measureCost } from './detect/cost.ts'
@@ -66,7 +62,7 @@ const memoryFigures = (detector: Detector): Figures => ({
 })
 
 const costFigures = (): Figures => {
-  const detector = createDetector()
+  const detector = new Detector()
   measureCost(detector, KEY, 0)
   const costs = Array.from({ length: COST_RUNS }, (_, run) => measureCost(detector, KEY, run + 1))
   const parse = spread(
@@ -90,7 +86,7 @@ const costFigures = (): Figures => {
 
 const streamFigures = async (options: Options): Promise<Figures> => {
   const minSessions = Number(options.minSessions)
-  const detector = createDetector({ minSessions })
+  const detector = new Detector({ minSessions })
   const streamUs = await replay(detector, options)
   const memory = memoryFigures(detector)
   const start = performance.now()
@@ -121,7 +117,7 @@ const streamFigures = async (options: Options): Promise<Figures> => {
 }
 
 const distinctFigures = (count: number): Figures => {
-  const detector = createDetector()
+  const detector = new Detector()
   const start = performance.now()
   feedDistinct(detector, KEY, count, (done) => {
     const rate = ((performance.now() - start) * 1000) / done

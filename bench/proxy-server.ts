@@ -141,7 +141,7 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
     echoModel: false,
     breaker: { maxFailures: 3, pauseMs: 10_000 },
     now,
-    newId: timeOrderedId,
+    newId: () => timeOrderedId(Date.now),
   })
   announce((await listen(proxy.app, { port: 0, host: '127.0.0.1' }, { fault })).port)
   const finish = async (): Promise<void> => {

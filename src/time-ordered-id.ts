@@ -1,22 +1,12 @@
 import { randomUUID } from 'node:crypto'
 
-const VERSION = '7'
-
-/** Many ids are made in one millisecond. */
-let latest = { time: -1, text: '' }
-
-const textOf = (time: number): string => {
-  if (time !== latest.time) {
-    const digits = time.toString(16).padStart(12, '0')
-    latest = { time, text: `${digits.slice(0, 8)}-${digits.slice(8)}-${VERSION}` }
-  }
-  return latest.text
-}
-
 /**
- * A UUID of version 7 (RFC 9562 §5.7): the time first, so that an index of ids grows at its end. The
- * 74 random bits behind it are those of Node's version 4, which has them ready by the thousand.
+ * A UUID of version 7 (RFC 9562 §5.7). It begins with the time, so that an index of ids grows at its end.
+ * The 74 random bits are those of Node's version 4, which Node generates in batches.
+ * @param now milliseconds since the epoch
  */
-export const timeOrderedId = (now: () => number = Date.now): string =>
+export const timeOrderedId = (now: () => number): string => {
+  const time = Math.floor(now()).toString(16).padStart(12, '0')
   // both versions have the variant in the same place; only the version's digit differs
-  textOf(Math.floor(now())) + randomUUID().slice(15)
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`
+}

@@ -1,5 +1,5 @@
 /** The configuration: the values of the environment, grouped by the part that takes them. Pure. */
-import type { CaptureRule } from '../core/log/capture-rule.ts'
+import type { CaptureRule } from '../core/log/selection.ts'
 import type { InternalizeOptions } from '../core/lifecycle/internalization.ts'
 import type { RedactOptions } from '../core/log/redact.ts'
 import { parseEnvironment, type Environment } from './environment.ts'

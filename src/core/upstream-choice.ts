@@ -6,32 +6,32 @@ export const isModelIn = (patterns: readonly string[], model: string): boolean =
     pattern.endsWith('*') ? model.startsWith(pattern.slice(0, -1)) : model === pattern
   )
 
-/** An entry of the upstreams file, with its key read. */
+/** An entry of the upstreams file, with its API key. */
 export interface NamedUpstream {
   name: string
   baseUrl: string
-  /** sent in place of the client's own credential; null forwards that */
+  /** sent instead of the client's credential; null forwards the client's */
   apiKey: string | null
-  /** names of models, or their beginnings with `*` behind */
+  /** exact names of models, or prefixes with a trailing `*` */
   models: readonly string[]
-  /** names of entries that are asked when this one has no answer */
+  /** names of the entries that are tried when this one has no answer */
   fallback: readonly string[]
 }
 
-/** The upstream of all that no entry is for; no entry may be called so. */
+/** Name of the upstream for requests without an entry; reserved. */
 export const DEFAULT_UPSTREAM = 'default'
 
-/** @returns the first entry that a model's requests are for; null where they are for no entry */
+/** @returns the first entry for a model; null without one */
 export const findUpstream = (
   entries: readonly NamedUpstream[],
   model: string
 ): NamedUpstream | null =>
-  // what has no model's name is no chat completion that could be read
+  // '' stands for a request whose model is not known
   model === '' ? null : (entries.find(({ models }) => isModelIn(models, model)) ?? null)
 
 /**
- * Who stands in for an entry, in order. An upstream without a key of its own never does: it would get
- * a credential that the client meant for another.
+ * The stand-ins of an entry, in order. An upstream without an API key of its own is skipped: it would get
+ * the client's credential for another upstream.
  */
 export const standInsOf = (
   entries: readonly NamedUpstream[],

@@ -5,7 +5,7 @@ import type { Registry } from 'prom-client'
 import { createAdminApp } from '../admin/app.ts'
 import { createApp } from './app.ts'
 import type { Config } from '../config/config.ts'
-import { compileCaptureRule } from '../core/log/capture-rule.ts'
+import { compileCaptureRule } from '../core/log/selection.ts'
 import { economicsSettings } from '../config/config-files.ts'
 import { costUsd, savedUsd, type Price } from '../core/cost/prices.ts'
 import type { Secrets } from '../config/data-dir.ts'
@@ -125,7 +125,7 @@ const openProxy = (parts: Parts, registry: Registry, bodies: BodyBudget, adminTo
     echoModel: config.proxy.echoModel,
     breaker: BREAKER,
     now: monotonicNow,
-    newId: timeOrderedId,
+    newId: () => timeOrderedId(Date.now),
   })
 }
 

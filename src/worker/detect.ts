@@ -2,7 +2,7 @@
  * Reads the log behind a cursor, feeds the detector, tags what known templates recognize and stores
  * new templates. Cursor and sketch are one snapshot, so a crash repeats reading and never skips.
  */
-import { createDetector, type Candidate, type Detector } from '../core/detect/detect.ts'
+import { Detector, type Candidate } from '../core/detect/detect.ts'
 import { compileMatcher } from '../core/match/match.ts'
 import { templateKeyOf } from '../core/template/template-key.ts'
 import { textOf } from '../core/answer/outcome.ts'
@@ -152,7 +152,7 @@ export const dropOldSketch = async ({ store, now, retention }: WorkerDeps): Prom
 }
 
 export const createDetectLoop = async (deps: WorkerDeps): Promise<DetectLoop> => {
-  const detector = createDetector({ minSessions: deps.config.minSessions })
+  const detector = new Detector({ minSessions: deps.config.minSessions })
   const saved = await deps.store.snapshots.get(SNAPSHOT)
   let cursor = 0
   if (saved !== null) {

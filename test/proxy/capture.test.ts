@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { compileCaptureRule } from '../../src/core/log/capture-rule.ts'
+import { compileCaptureRule } from '../../src/core/log/selection.ts'
 import { createTenants } from '../../src/proxy/access/tenants.ts'
 import { AUTHORIZATION, CHAT_PATH, chatBody, send, startHarness, type Harness } from './harness.ts'
 

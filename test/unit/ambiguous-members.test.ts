@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { findAmbiguousMember } from '../../src/core/request/ambiguous-members.ts'
 
 const find = (text: string) => findAmbiguousMember(Buffer.from(text))
@@ -8,7 +8,7 @@ const nested = (depth: number, open: string, close: string): string =>
   `{"tools":${open.repeat(depth)}1${close.repeat(depth)}}`
 
 describe('ambiguous members of a request', () => {
-  it('are none in what a serializer writes, spaced in whatever way', () => {
+  it('are not found in JSON of a serializer, however it is spaced', () => {
     const name = fc.oneof(fc.string(), fc.constantFrom('a"b', '\\', '{', 'é', '__proto__'))
     const value = fc.jsonValue({ maxDepth: 4 })
     const request = fc.record({
@@ -33,7 +33,7 @@ describe('ambiguous members of a request', () => {
     )
   })
 
-  it('are found wherever a member of an object is said twice', () => {
+  it('are found wherever an object has a name twice', () => {
     const objects = fc.dictionary(fc.string({ minLength: 1 }), fc.jsonValue(), { minKeys: 1 })
     fc.assert(
       fc.property(objects, fc.nat(), fc.nat(8), (object, place, depth) => {
@@ -43,11 +43,18 @@ describe('ambiguous members of a request', () => {
         const twice = `${text.slice(0, -1)},${JSON.stringify(name)}:0}`
         const found = find(`{"tools":${'['.repeat(depth)}${twice}${']'.repeat(depth)}}`)
         expect(found).toMatchObject({ name, why: 'twice' })
+        // the second name in another spelling of the same string
+        const escaped = `\\u${name.charCodeAt(0).toString(16).padStart(4, '0')}`
+        const rest = JSON.stringify(name.slice(1)).slice(1)
+        expect(find(`{"tools":${text.slice(0, -1)},"${escaped}${rest}:0}}`)).toMatchObject({
+          name,
+          why: 'twice',
+        })
       })
     )
   })
 
-  it('are names that differ in case where that decides, and nowhere else', () => {
+  it('are names that differ only in case, in objects with known names alone', () => {
     expect(find('{"Model":"a"}')).toEqual({ name: 'Model', why: 'spelling', meant: 'model' })
     expect(find('{"stream_options":{"includeUsage":true}}')).toMatchObject({ why: 'spelling' })
     expect(find('{"top_p":1,"topP":2}')).toMatchObject({ name: 'topP', why: 'twice' })
@@ -60,7 +67,7 @@ describe('ambiguous members of a request', () => {
       expect([text, find(text)]).toEqual([text, null])
   })
 
-  it('are assumed where there is more than a request has', () => {
+  it('are assumed in a body with too many values', () => {
     const members = Array.from({ length: 100_001 }, (_, i) => `"${i}":0`)
     for (const text of [
       nested(1_000_000, '[', ']'),
@@ -72,8 +79,20 @@ describe('ambiguous members of a request', () => {
     expect(find(nested(100, '[', ']'))).toBeNull()
   })
 
-  it('are not looked for beyond the end of broken JSON', () => {
+  it('are not searched beyond the end of broken JSON', () => {
     for (const text of ['', '{', '"', '{"a', '{"a\\', ']]]]', '{"a":1}}}{"a":1,'])
       expect(find(text)).toBeNull()
+  })
+
+  it('are found in linear time: a text of 4 MB with 40,000 lines once took 6 s', () => {
+    const content = `${'x'.repeat(100)}\n`.repeat(4000)
+    const bytes = Buffer.from(JSON.stringify({ messages: [{ role: 'user', content }] }))
+    const search = vi.spyOn(bytes, 'indexOf')
+    expect(findAmbiguousMember(bytes)).toBeNull()
+    const searched = search.mock.calls.map(([, from], call) => {
+      const at = search.mock.results[call]!.value as number
+      return (at < 0 ? bytes.length : at) - Number(from)
+    })
+    expect(searched.reduce((sum, each) => sum + each, 0)).toBeLessThan(3 * bytes.length)
   })
 })

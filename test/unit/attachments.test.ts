@@ -17,7 +17,7 @@ const image = (data: string) => ({
 })
 
 describe('attachments', () => {
-  it('peers 3.11: go, whatever they are, and the rest stays', () => {
+  it('peers 3.11: are removed in every form, and the rest stays', () => {
     const holders = [
       image,
       (data: string) => ({ type: 'input_audio', input_audio: { data, format: 'wav' } }),
@@ -30,7 +30,7 @@ describe('attachments', () => {
     }
   })
 
-  it('leave a body as it is, the same bytes, when they are short or none', () => {
+  it('are not removed when they are short, and the body is then returned itself', () => {
     const bodies = [
       messages(text, image(base64(1023))),
       messages({ type: 'text', text: base64(5000) }),
@@ -43,7 +43,7 @@ describe('attachments', () => {
     }
   })
 
-  it('are found wherever they lie', () => {
+  it('are found at every offset', () => {
     assert(
       property(
         array(constantFrom(200, 1024, 1025, 3000, 10_000), { maxLength: 4 }),
@@ -64,7 +64,7 @@ describe('attachments', () => {
     )
   })
 
-  it('with escaped slashes are one', () => {
+  it('may have escaped slashes', () => {
     const data = `${'ab/'.repeat(1000)}`
     const body = messages(image(data)).replaceAll('ab/', String.raw`ab\/`)
     expect(stripped(body)).toBe(messages(image('[4000 base64 characters]')))

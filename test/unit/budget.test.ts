@@ -10,7 +10,7 @@ const open = (usd: number, { period = 'total' as BudgetPeriod, spent = 0, now = 
   new BudgetAccount({ usd, period }, spent, now)
 
 describe('a budget', () => {
-  it('reserves before the call, so that calls at the same time cannot spend it twice', () => {
+  it('reserves before the call, so that concurrent calls cannot spend it twice', () => {
     const account = open(1)
     const first = account.reserve(0.6, NOON)
     expect(account.refusal(0.6, NOON)).toEqual({ waitMs: 1000 })
@@ -20,14 +20,14 @@ describe('a budget', () => {
     expect(account.refusal(0.91, NOON)).toEqual({ waitMs: null })
   })
 
-  it('counts a reservation as spent that was not settled within ten minutes, until its period ends', () => {
+  it('counts a reservation that is not settled within ten minutes as spent, until its period ends', () => {
     const daily = open(1, { period: 'day' })
     daily.reserve(1, NOON)
     expect(daily.refusal(0.1, NOON + TEN_MINUTES)).toEqual({ waitMs: 12 * 3_600_000 - TEN_MINUTES })
     expect(daily.refusal(1, NOON + 12 * 3_600_000)).toBeNull()
   })
 
-  it('gives back what a late settlement did not take, within its period alone', () => {
+  it('credits the rest of a late settlement only within its period', () => {
     const total = open(1)
     const slow = total.reserve(1, NOON)
     expect(total.refusal(0.1, NOON + TEN_MINUTES)).toEqual({ waitMs: null })
@@ -44,7 +44,7 @@ describe('a budget', () => {
     expect(daily.refusal(0.31, next)).not.toBeNull()
   })
 
-  it('says when it begins anew, and does', () => {
+  it('is renewed at the end of its period, which a refusal tells', () => {
     const daily = open(1, { period: 'day', spent: 1 })
     expect(daily.refusal(1, NOON)).toEqual({ waitMs: 12 * 3_600_000 })
     expect(daily.refusal(1, at('2026-11-27T00:00:00Z'))).toBeNull()
@@ -54,11 +54,11 @@ describe('a budget', () => {
     expect(open(1, { spent: 1 }).refusal(1, at('2099-01-01T00:00:00Z'))).toEqual({ waitMs: null })
   })
 
-  it('never lets a call in that costs more than all of it', () => {
+  it('refuses a call that costs more than the whole budget', () => {
     expect(open(1, { period: 'day' }).refusal(1.01, NOON)).toEqual({ waitMs: null })
   })
 
-  it('is never overspent by calls that keep to their reservations, in whatever order they end', () => {
+  it('is never overspent by calls that cost at most their reservations, in any order', () => {
     const call = fc.record({
       wanted: fc.integer({ min: 1, max: 40 }),
       share: fc.double({ min: 0, max: 1, noNaN: true }),
@@ -85,7 +85,7 @@ describe('a budget', () => {
     )
   })
 
-  it('is not cut short by sums in floating point', () => {
+  it('tolerates rounding errors of sums', () => {
     const account = open(0.3)
     for (let i = 0; i < 3; i++) {
       expect(account.refusal(0.1, NOON)).toBeNull()
@@ -96,7 +96,7 @@ describe('a budget', () => {
 })
 
 describe('a period', () => {
-  it('is one of UTC', () => {
+  it('is in UTC', () => {
     expect(firstDayOf('day', at('2026-11-26T23:59:59Z'))).toBe(dayOf(NOON))
     expect(firstDayOf('month', at('2026-12-31T23:59:59Z'))).toBe(dayOf(at('2026-12-01T00:00:00Z')))
     expect(firstDayOf('total', NOON)).toBe(0)

@@ -16,7 +16,7 @@ const chat = (name: string, said: string[]): Turn[] => {
 }
 
 describe('conversationKeys', () => {
-  it('gives all turns of a conversation one key, and two conversations two', () => {
+  it('gives all turns of a conversation one key, and two conversations different keys', () => {
     const turns = [
       ...chat('a', ['where is it?', 'which order?', 'order 7', 'on its way', 'thanks', 'welcome']),
       ...chat('b', ['refund please', 'why?', 'broken', 'done']),
@@ -24,7 +24,7 @@ describe('conversationKeys', () => {
     expect(conversationKeys(turns)).toEqual(['a-0', 'a-0', 'a-0', 'b-0', 'b-0'])
   })
 
-  it('tells conversations apart that begin with one greeting, from where they part', () => {
+  it('separates conversations with the same greeting from the turn where they differ', () => {
     const first = chat('a', ['hi', 'hello!', 'order 7', 'on its way', 'when?', 'tomorrow'])
     const second = chat('b', ['hi', 'hello!', 'refund', 'why?', 'broken', 'done'])
     const turns = [first[0]!, second[0]!, first[1]!, second[1]!, second[2]!, first[2]!]
@@ -33,14 +33,14 @@ describe('conversationKeys', () => {
     expect(keys[4]).toBe(keys[3])
   })
 
-  it('finds the conversation again where turns between are not in the log', () => {
+  it('finds the conversation of a turn whose predecessor is not in the log', () => {
     const [first, , third] = chat('a', ['one?', '1', 'two?', '2', 'three?', '3'])
     expect(conversationKeys([first!, third!])).toEqual(['a-0', 'a-0'])
     const [, second, last] = chat('b', ['one?', '1', 'two?', '2', 'three?', '3'])
     expect(conversationKeys([second!, last!])).toEqual(['b-1', 'b-1'])
   })
 
-  it('finds it again where the client cuts the beginning off', () => {
+  it('finds the conversation of a history without its beginning', () => {
     const [first, second] = chat('a', ['one?', '1', 'two?', '2', 'three?', '3'])
     const cut: Turn = {
       id: 'cut',
@@ -54,12 +54,12 @@ describe('conversationKeys', () => {
     expect(conversationKeys([first!, second!, cut])).toEqual(['a-0', 'a-0', 'a-0'])
   })
 
-  it('keeps repeated single questions apart', () => {
+  it('separates single questions that recur', () => {
     const turns = Array.from({ length: 3 }, (_, i) => chat(`chat-${i}`, ['hours?', 'nine'])[0]!)
     expect(new Set(conversationKeys(turns)).size).toBe(3)
   })
 
-  it('follows a history whose answer came back with other blanks around it', () => {
+  it('follows a history whose answer has other spaces around it', () => {
     const [first, second] = chat('a', ['one?', '1', 'two?', '2'])
     expect(conversationKeys([{ ...first!, answer: ' 1\n' }, second!])).toEqual(['a-0', 'a-0'])
   })

@@ -3,7 +3,7 @@ import { seededRandom } from '../../src/random.ts'
 import { scoreTemplates } from '../../bench/detect/score.ts'
 import type { StreamRow } from '../../bench/detect/stream.ts'
 import { syntheticStream } from '../../bench/detect/synthetic.ts'
-import { createDetector, type Candidate, type Detector } from '../../src/core/detect/detect.ts'
+import { Detector, type Candidate } from '../../src/core/detect/detect.ts'
 import { compileMatcher } from '../../src/core/match/match.ts'
 import type { Slot, TemplateKey } from '../../src/core/template/template.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
@@ -44,7 +44,7 @@ const repeat = (count: number, make: (index: number) => Exchange): Exchange[] =>
   Array.from({ length: count }, (_, index) => make(index))
 
 const found = (exchanges: Exchange[], options = {}): Candidate[] =>
-  observeAll(createDetector(options), exchanges).candidates()
+  observeAll(new Detector(options), exchanges).candidates()
 
 const slotsOf = (template: Candidate | undefined): Slot[] =>
   template?.messages.flatMap(({ segments }) =>
@@ -54,16 +54,16 @@ const slotsOf = (template: Candidate | undefined): Slot[] =>
 const kindsOf = (template: Candidate | undefined): string[][] =>
   template?.messages.map(({ segments }) => segments.map(({ kind }) => kind)) ?? []
 
-const scored = (rows: StreamRow[], detector: Detector) => {
-  for (const { messages, response, t } of rows) {
+const feed = (detector: Detector, rows: StreamRow[]): Detector => {
+  for (const { messages, response, t } of rows)
     detector.observe({ key: KEY, messages, response, at: t * 7 * DAY_MS })
-  }
-  return scoreTemplates(detector.candidates(), rows, KEY, 30)
+  return detector
 }
 
 describe('a labelled stream of twelve templates among noise, chats, an agent loop and jitter', () => {
-  it.each([1, 5])('is taken apart without a miss, a false find or a mixture (seed %i)', (seed) => {
-    const score = scored(syntheticStream(seed), createDetector())
+  it.each([1, 5])('gives all templates, no false one and no mixture (seed %i)', (seed) => {
+    const rows = syntheticStream(seed)
+    const score = scoreTemplates(feed(new Detector(), rows).candidates(), rows, KEY, 30)
     expect(score).toMatchObject({ missed: [], wrong: [], mixed: [] })
     expect(score.found).toHaveLength(12)
     expect(score.covered).toBeGreaterThanOrEqual(0.95)
@@ -73,13 +73,13 @@ describe('a labelled stream of twelve templates among noise, chats, an agent loo
 const limited = (limit: number): string => `${RULES}\nA drawer holds ${limit} letters.`
 
 describe('detection', () => {
-  it('needs as many sessions as it was told to', () => {
+  it('needs `minSessions` sessions', () => {
     const exchanges = repeat(29, () => ({ messages: [system(RULES), user(sentence())] }))
     expect(found(exchanges, { minSessions: 30 })).toEqual([])
     expect(found([...exchanges, ...exchanges.slice(0, 5)], { minSessions: 25 })).toHaveLength(1)
   })
 
-  it('counts sessions, not calls: a caller that names its session counts once', () => {
+  it('counts sessions, not calls: a named session counts once', () => {
     const exchanges = repeat(80, () => ({
       messages: [system(RULES), user(sentence())],
       session: 'one and the same',
@@ -126,14 +126,7 @@ describe('detection', () => {
     const [template] = found(
       repeat(40, () => ({ messages: [system(RULES), ...shots, user(sentence())] }))
     )
-    expect(kindsOf(template)).toEqual([
-      ['anchor'],
-      ['anchor'],
-      ['anchor'],
-      ['anchor'],
-      ['anchor'],
-      ['query'],
-    ])
+    expect(kindsOf(template).join(' ')).toBe('anchor anchor anchor anchor anchor query')
   })
 
   it('drops a date and an agent in the first line and keeps a field that decides the answer', () => {
@@ -167,7 +160,7 @@ describe('detection', () => {
     expect(slots[2]?.values).toEqual([...fields].sort())
   })
 
-  it('keeps a slot when no answers were logged to judge it by', () => {
+  it('keeps a slot when no answers were logged', () => {
     const exchanges = repeat(120, () => ({
       messages: [system(`${RULES}\nShelf: ${pick(WORDS)}`), user(sentence())],
     }))
@@ -176,7 +169,7 @@ describe('detection', () => {
     ])
   })
 
-  it('does not take what queries happen to share for the prompt', () => {
+  it('leaves text that queries share by chance in the query', () => {
     const [template] = found(
       repeat(40, () => ({ messages: [user(`${RULES}\n\nTask\nWrite a poem on ${sentence()}`)] }))
     )
@@ -196,7 +189,7 @@ describe('detection', () => {
     ])
   })
 
-  it('makes an edited prompt a version of its own, even by one digit, and keeps the old one', () => {
+  it('separates the versions of a prompt that was edited by one digit', () => {
     const exchanges = repeat(120, (index) => ({
       messages: [system(limited(index < 60 ? 5 : 6)), user(sentence())],
     }))
@@ -222,7 +215,7 @@ describe('detection', () => {
     expect(slotsOf(templates[0])).toMatchObject([{ name: 'today', kept: false }])
   })
 
-  it('takes a weekday in a prompt of one long line for a slot, not for five prompts', () => {
+  it('makes a weekday in a prompt of one long line a slot, not five prompts', () => {
     const days = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday']
     const prompt = (index: number): string =>
       `${RULES.replaceAll('\n', ' ')} Today is ${days[index % days.length]}. Answer with the label alone.`
@@ -250,23 +243,10 @@ describe('detection', () => {
   })
 
   it('keeps tenants, models and tools apart', () => {
-    const detector = createDetector()
+    const detector = new Detector()
     const exchanges = repeat(20, () => ({ messages: [system(RULES), user(sentence())] }))
     for (const tenant of ['a', 'b', 'c']) observeAll(detector, exchanges, { ...KEY, tenant })
     expect(detector.candidates()).toEqual([])
-  })
-
-  it('recognizes at least 95 % of the requests that made a template', () => {
-    const rows = syntheticStream(3)
-    const detector = createDetector()
-    for (const { messages, response, t } of rows) {
-      detector.observe({ key: KEY, messages, response, at: t * 7 * DAY_MS })
-    }
-    for (const template of detector.candidates()) {
-      const matcher = compileMatcher([template])
-      const hits = rows.filter(({ messages }) => matcher.match(KEY, messages)).length
-      expect(hits).toBeGreaterThanOrEqual(template.samples * 0.95)
-    }
   })
 
   it.each<[string, ChatMessage[]]>([
@@ -279,57 +259,47 @@ describe('detection', () => {
   })
 })
 
-const feed = (detector: Detector, part: StreamRow[]): Detector => {
-  for (const { messages, response, t } of part) {
-    detector.observe({ key: KEY, messages, response, at: t * 7 * DAY_MS })
-  }
-  return detector
-}
-
 describe('the detector as a sketch', () => {
   const rows = syntheticStream(8)
   it('is deterministic', () => {
-    const [left, right] = [feed(createDetector(), rows), feed(createDetector(), rows)]
+    const [left, right] = [feed(new Detector(), rows), feed(new Detector(), rows)]
     expect(left.candidates()).toEqual(right.candidates())
     expect(Buffer.compare(left.snapshot(), right.snapshot())).toBe(0)
   })
 
-  it('goes on from a snapshot as if it had never stopped', () => {
+  it('continues from a snapshot as without a restart', () => {
     const half = rows.length >> 1
-    const first = feed(createDetector(), rows.slice(0, half))
-    const second = createDetector()
+    const first = feed(new Detector(), rows.slice(0, half))
+    const second = new Detector()
     second.restore(first.snapshot())
     feed(second, rows.slice(half))
-    const whole = feed(createDetector(), rows)
+    const whole = feed(new Detector(), rows)
     expect(second.candidates()).toEqual(whole.candidates())
   })
 
-  it('merges: two instances that saw half of the traffic each find all templates together', () => {
-    const [left, right] = [createDetector(), createDetector()]
-    feed(
-      left,
-      rows.filter((_, index) => index % 2 === 0)
-    )
-    feed(
-      right,
-      rows.filter((_, index) => index % 2 === 1)
-    )
+  it('merges: two detectors with half of the traffic each find all templates together', () => {
+    const [left, right] = [0, 1].map((half) =>
+      feed(
+        new Detector(),
+        rows.filter((_, index) => index % 2 === half)
+      )
+    ) as [Detector, Detector]
     expect(left.candidates().length).toBeLessThan(12)
-    left.merge(right)
+    left.restore(right.snapshot())
     const score = scoreTemplates(left.candidates(), rows, KEY, 30)
     expect(score).toMatchObject({ wrong: [], mixed: [] })
     expect(score.found.length).toBeGreaterThanOrEqual(11)
   })
 
   it('refuses a damaged snapshot and one of another seed', () => {
-    const bytes = feed(createDetector(), rows.slice(0, 300)).snapshot()
-    expect(() => createDetector().restore(bytes.subarray(0, bytes.length - 9))).toThrow(/snapshot/u)
-    expect(() => createDetector({ seed: 1 }).restore(bytes)).toThrow(/seed/u)
+    const bytes = feed(new Detector(), rows.slice(0, 300)).snapshot()
+    expect(() => new Detector().restore(bytes.subarray(0, bytes.length - 9))).toThrow(/snapshot/u)
+    expect(() => new Detector({ seed: 1 }).restore(bytes)).toThrow(/seed/u)
   })
 
-  it('stays within its bounds whatever it is fed', () => {
-    const limits = { maxSegments: 2 ** 12, maxTrieNodes: 2 ** 10, maxConversations: 2 ** 10 }
-    const detector = createDetector({ ...limits, maxSampleBytes: 200_000, maxClusters: 32 })
+  it('stays within its bounds for the worst traffic', () => {
+    const limits = { maxLines: 2 ** 12, maxTrieNodes: 2 ** 10, maxConversations: 2 ** 10 }
+    const detector = new Detector({ ...limits, maxSampleBytes: 200_000, maxClusters: 32 })
     const fixed = detector.bytes
     for (let index = 0; index < 20_000; index++) {
       // a line that recurs and one that never does: worst case for the clusters

@@ -10,11 +10,11 @@ const response = (message: Record<string, unknown>): string =>
   JSON.stringify({ choices: [{ index: 0, message: { role: 'assistant', ...message } }] })
 const hello = response({ content: 'hello to you' })
 const userSays = (content: unknown) => [{ role: 'user', content }]
-/** of one message with its role, and of the answer's beginning */
+/** tokens of one message with its role, and of the start of the answer */
 const FRAME = 3 + 1 + 3
 
 describe('the estimate of a usage', () => {
-  it('counts messages with their frame, and the answer', () => {
+  it('counts messages with the tokens between them, and the answer', () => {
     expect(estimateUsage(request(userSays('one two')), hello, words)).toEqual({
       prompt_tokens: FRAME + 2,
       completion_tokens: 3,
@@ -24,7 +24,7 @@ describe('the estimate of a usage', () => {
     expect(estimateUsage(request(named), hello, words)?.prompt_tokens).toBe(FRAME + 1 + 2)
   })
 
-  it('counts parts that are text, tools and tool calls', () => {
+  it('counts text parts, tools and tool calls', () => {
     const parts = [
       { type: 'text', text: 'one two' },
       { type: 'image_url', image_url: { url: `data:${'x'.repeat(9000)}` } },
@@ -38,7 +38,7 @@ describe('the estimate of a usage', () => {
     expect(estimateUsage(request(userSays('one')), call, words)?.completion_tokens).toBe(2)
   })
 
-  it('is bounded: long texts and long words count by their bytes', () => {
+  it('counts long texts and long words by their bytes', () => {
     const long = 'word '.repeat(50_000)
     expect(estimateUsage(request(userSays(long)), hello, words)?.prompt_tokens).toBe(
       FRAME + long.length / 4
@@ -53,13 +53,13 @@ describe('the estimate of a usage', () => {
     ['an error', request([]), '{"error":{"message":"no"}}'],
     ['no answer', request([]), null],
     ['no JSON', '{"model', hello],
-    ['messages that are none', request('hi'), hello],
-    ['choices that are none', request([]), '{"choices":[7]}'],
+    ['messages that are not a list', request('hi'), hello],
+    ['choices that are not objects', request([]), '{"choices":[7]}'],
   ])('is null for %s', (_name, sent, answered) => {
     expect(estimateUsage(sent, answered, words)).toBeNull()
   })
 
-  it('is made with a real tokenizer, for records without usage alone', async () => {
+  it('uses a real tokenizer, only for records without usage', async () => {
     const stored = { sequence: 1, templateVersion: null }
     const content = 'The quick brown fox jumps over the lazy dog. <|endoftext|>'
     const [counted, estimated] = await createEstimator()([

@@ -1,6 +1,10 @@
+import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { compileMatcher, templateKeyOf } from '../../src/core/match/match.ts'
+import { compileMatcher, outlineOf, templateKeyOf } from '../../src/core/match/match.ts'
+import { compileMessage } from '../../src/core/match/message-pattern.ts'
+import { createProbeIndex, createProbes } from '../../src/core/match/probe.ts'
 import type { Segment, Template, TemplateKey } from '../../src/core/template/template.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
 
@@ -52,10 +56,14 @@ const render = (segments: Segment[], slots: Record<string, string>, asked: strin
     })
     .join('')
 
-const withDate = (date: string): ChatMessage[] => [
-  system(`Date: ${date} | Desk\nSort the letter.`),
-  DESK_MESSAGES[1]!,
-]
+const parts = (...texts: string[]): ChatMessage => ({
+  role: 'user',
+  content: texts.map((text) => ({ type: 'text', text })),
+})
+const cached = {
+  role: 'user',
+  content: [{ type: 'text', text: 'Letter:\nhello\nDrawer:', cache_control: {} }],
+}
 
 describe('matching one template', () => {
   const matcher = compileMatcher([DESK])
@@ -66,38 +74,14 @@ describe('matching one template', () => {
   })
 
   it('reads an array with one text part like the string', () => {
-    const parts: ChatMessage[] = [
-      DESK_MESSAGES[0]!,
-      { role: 'user', content: [{ type: 'text', text: 'Letter:\nhello\nDrawer:' }] },
-    ]
-    expect(matcher.match(KEY, parts)?.query).toBe('hello')
+    const messages = [DESK_MESSAGES[0]!, parts('Letter:\nhello\nDrawer:')]
+    expect(matcher.match(KEY, messages)?.query).toBe('hello')
   })
 
   it.each<[string, ChatMessage[]]>([
     ['an image part', [DESK_MESSAGES[0]!, { role: 'user', content: [{ type: 'image_url' }] }]],
-    [
-      'two text parts',
-      [
-        DESK_MESSAGES[0]!,
-        {
-          role: 'user',
-          content: [
-            { type: 'text', text: 'Letter:\n' },
-            { type: 'text', text: 'hello\nDrawer:' },
-          ],
-        },
-      ],
-    ],
-    [
-      'a cache mark on the part',
-      [
-        DESK_MESSAGES[0]!,
-        {
-          role: 'user',
-          content: [{ type: 'text', text: 'Letter:\nhello\nDrawer:', cache_control: {} }],
-        },
-      ],
-    ],
+    ['two text parts', [DESK_MESSAGES[0]!, parts('Letter:\n', 'hello\nDrawer:')]],
+    ['a cache mark on the part', [DESK_MESSAGES[0]!, cached]],
     ['a named message', [DESK_MESSAGES[0]!, { ...DESK_MESSAGES[1]!, name: 'bob' }]],
     ['a tool call', [...DESK_MESSAGES, { role: 'assistant', content: 'x', tool_calls: [] }]],
     ['null content', [DESK_MESSAGES[0]!, { role: 'user', content: null }]],
@@ -116,36 +100,10 @@ describe('matching one template', () => {
     }
   )
 
-  it('refuses a slot value with a line break or beyond the bound', () => {
-    expect(matcher.match(KEY, withDate('a\nb'))).toBeNull()
-    expect(matcher.match(KEY, withDate('a'.repeat(41)))).toBeNull()
-    expect(matcher.match(KEY, withDate('a'.repeat(40)))).not.toBeNull()
-  })
-
-  it('refuses an unknown value of a kept enum slot', () => {
-    const plans = compileMatcher([
-      template('plans', [
-        ['user', [anchor('Plan: '), slot('plan', ['free', 'pro']), anchor('\n'), query]],
-      ]),
-    ])
-    expect(plans.match(KEY, [user('Plan: pro\nhi')])?.slots).toEqual({ plan: 'pro' })
-    expect(plans.match(KEY, [user('Plan: gold\nhi')])).toBeNull()
-  })
-
   it('never removes user text that quotes the prompt', () => {
     const quoted = 'Letter:\nhello\nDrawer: Sort the letter. Date: 1 | Desk'
     const match = matcher.match(KEY, [DESK_MESSAGES[0]!, user(`Letter:\n${quoted}\nDrawer:`)])
     expect(match?.query).toBe(quoted)
-  })
-
-  it('refuses when an anchor between two variable parts could stand in two places', () => {
-    const table = compileMatcher([
-      template('table', [
-        ['user', [anchor('Columns: '), slot('columns'), anchor('\nQuestion: '), query]],
-      ]),
-    ])
-    expect(table.match(KEY, [user('Columns: A\nQuestion: why')])?.query).toBe('why')
-    expect(table.match(KEY, [user('Columns: A\nQuestion: is\nQuestion: odd')])).toBeNull()
   })
 
   it('hands over conversation turns as sent, up to as many as were seen', () => {
@@ -167,159 +125,265 @@ describe('matching one template', () => {
   })
 })
 
-describe('matching among many templates', () => {
-  const stem = 'Be exact. '.repeat(600)
-  const many = Array.from({ length: 300 }, (_, index) =>
-    template(`v${index}`, [
-      ['system', [anchor(`${stem}Rule ${String(index).padStart(3, '0')} counts. ${stem}`)]],
-      ['user', [query]],
-    ])
-  )
-  const matcher = compileMatcher(many)
-  const messagesOf = (index: number): ChatMessage[] => [
-    system(`${stem}Rule ${String(index).padStart(3, '0')} counts. ${stem}`),
-    user('hi'),
-  ]
-
-  it('finds the right one of 300 that share their first and last 6,000 characters', () => {
-    for (let index = 0; index < 300; index++) {
-      expect(matcher.match(KEY, messagesOf(index))?.template.version).toBe(`v${index}`)
+/** The definition of a match of one message, without any shortcut. */
+const takenBy = (segments: Segment[], text: string): Record<string, string> | null => {
+  const anchors = ['']
+  const variables: Exclude<Segment, { kind: 'anchor' }>[] = []
+  for (const segment of segments) {
+    if (segment.kind === 'anchor') anchors.push(anchors.pop()! + segment.text)
+    else {
+      variables.push(segment)
+      anchors.push('')
     }
-    expect(matcher.match(KEY, messagesOf(300))).toBeNull()
+  }
+  const [prefix = '', ...inner] = anchors
+  if (variables.length === 0) return text === prefix ? {} : null
+  const suffix = inner.pop()!
+  if (!text.startsWith(prefix) || !text.slice(prefix.length).endsWith(suffix)) return null
+  let open = text.slice(prefix.length, text.length - suffix.length)
+  const values: string[] = []
+  for (const each of inner) {
+    const places = [...open].flatMap((_, at) => (open.startsWith(each, at) ? [at] : []))
+    if (each === '' || places.length !== 1) return null
+    values.push(open.slice(0, places[0]))
+    open = open.slice(places[0]! + each.length)
+  }
+  values.push(open)
+  const fits = variables.every((variable, at) => {
+    if (variable.kind === 'query') return values[at] !== ''
+    if (variable.kind === 'examples') return true
+    const isListed = !variable.kept || (variable.values?.includes(values[at]!) ?? true)
+    const isOneLine = variable.multiline || !values[at]!.includes('\n')
+    return isListed && isOneLine && values[at]!.length <= variable.maxChars
   })
+  const names = variables.map((each) => (each.kind === 'query' ? 'query' : each.name))
+  return fits ? Object.fromEntries(names.map((name, at) => [name, values[at]!])) : null
+}
 
-  it('prefers the template with more constant text and refuses a tie', () => {
-    const general = template('general', [['user', [anchor('Do: '), query]]])
-    const special = template('special', [['user', [anchor('Do: now '), query]]])
-    const twin = template('twin', [['user', [anchor('Do: '), query]]], { maxTurnsAfter: 4 })
-    const both = compileMatcher([general, special])
-    expect(both.match(KEY, [user('Do: now run')])?.template.version).toBe('special')
-    expect(both.match(KEY, [user('Do: run')])?.template.version).toBe('general')
-    expect(compileMatcher([general, twin]).match(KEY, [user('Do: run')])).toBeNull()
+const charsOf = ({ messages }: Template): number =>
+  messages
+    .flatMap(({ segments }) => segments)
+    .reduce((sum, each) => sum + (each.kind === 'anchor' ? each.text.length : 0), 0)
+
+/** The template with the most constant text that all messages are of, and what it takes out of them. */
+const expectedMatch = (templates: Template[], messages: ChatMessage[]) => {
+  const found = templates.flatMap((each) => {
+    const own = each.messages
+    const turns = messages.slice(own.length)
+    const isAlternating = turns.every(
+      ({ role }, at) => role === (at % 2 === 0 ? 'assistant' : 'user')
+    )
+    if (messages.length < own.length || turns.length > each.maxTurnsAfter) return []
+    if (turns.length % 2 > 0 || !isAlternating) return []
+    if (own.some(({ role }, at) => role !== messages[at]!.role)) return []
+    const taken = own.map(({ segments }, at) => takenBy(segments, String(messages[at]!.content)))
+    return taken.includes(null) ? [] : [{ template: each, taken: Object.assign({}, ...taken) }]
   })
+  const most = Math.max(...found.map((each) => charsOf(each.template)))
+  const best = found.filter((each) => charsOf(each.template) === most)
+  return best.length === 1 ? best[0]! : null
+}
 
-  it('never matches a template whose variable parts touch', () => {
-    const touching = template('touching', [['user', [anchor('a'), slot('one'), query]]])
-    expect(compileMatcher([touching]).match(KEY, [user('abc')])).toBeNull()
-  })
-})
+const word = (maxLength: number, minLength = 0) =>
+  fc.string({ unit: fc.constantFrom('a', 'b', '\n'), minLength, maxLength })
 
-describe('ownership of text, for random templates', () => {
-  const text = fc.string({ minLength: 1, maxLength: 12 })
-  const value = fc.string({ maxLength: 12 }).filter((word) => !word.includes('\n'))
-  const segments = fc
-    .tuple(text, text, text, fc.constantFrom('start', 'middle', 'end'))
-    .map(([first, second, third, place]): Segment[] => {
-      const one = place === 'start' ? query : slot('one')
-      const two = place === 'end' ? query : slot('two')
-      const parts = [anchor(first), one, anchor(second), two, anchor(third)]
-      return place === 'middle' ? [anchor(first), slot('one'), anchor(second), query] : parts
-    })
-
-  it('gives back exactly the slots and the query that were rendered, or nothing', () => {
-    fc.assert(
-      fc.property(segments, value, value, text, (parts, one, two, asked) => {
-        const matcher = compileMatcher([template('random', [['user', parts]])])
-        const match = matcher.match(KEY, [user(render(parts, { one, two }, asked))])
-        if (!match) return
-        expect(match.query).toBe(asked)
-        expect(render(parts, match.slots, match.query)).toBe(render(parts, { one, two }, asked))
-        for (const [name, found] of Object.entries(match.slots)) {
-          expect(found).toBe(name === 'one' ? one : two)
-        }
+const someSegments = fc
+  .array(
+    fc.oneof(
+      { arbitrary: word(3).map(anchor), weight: 4 },
+      fc.constant(query),
+      fc.record({ kind: fc.constant('examples' as const), name: fc.constant('shots') }),
+      fc.record({
+        kind: fc.constant('slot' as const),
+        name: fc.constant('slot'),
+        type: fc.constant('short' as const),
+        maxChars: fc.constantFrom(1, 9),
+        multiline: fc.boolean(),
+        kept: fc.boolean(),
       }),
-      { numRuns: 500 }
+      fc.boolean().map((kept): Segment => ({ ...slot('enum', ['a', 'ab', '']), kept }) as Segment)
+    ),
+    { maxLength: 5 }
+  )
+  .map((segments): Segment[] =>
+    segments.map((each, at) => ('name' in each ? { ...each, name: `${each.name}${at}` } : each))
+  )
+
+const someTemplate = fc
+  .tuple(someSegments, someSegments, fc.boolean(), fc.constantFrom(0, 2, 4))
+  .map(([first, second, isLone, maxTurnsAfter]) => {
+    const messages: [string, Segment[]][] = isLone
+      ? [['user', first]]
+      : [
+          ['system', first],
+          ['user', second],
+        ]
+    return template('', messages, { maxTurnsAfter })
+  })
+
+describe('the matcher against its definition', () => {
+  const templates = fc
+    .array(someTemplate, { minLength: 1, maxLength: 6 })
+    .map((list) => list.map((each, at) => ({ ...each, version: `v${at}` })))
+  const values = fc.array(word(2), { minLength: 16, maxLength: 16 })
+  const edit = fc.option(fc.tuple(fc.nat(9), word(1)), { nil: null, freq: 1 })
+
+  it('takes a text apart in the one way that its anchors allow', () => {
+    const text = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 7 })
+    const part = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 2 }).map(anchor)
+    const variable = fc.constantFrom(query, slot('one'), { ...slot('two'), maxChars: 1 } as Segment)
+    const segments = fc.tuple(part, variable, part, fc.constantFrom(query, slot('last')), part)
+    fc.assert(
+      fc.property(segments, text, (pieces, content) => {
+        const found = compileMatcher([template('', [['user', pieces]])]).match(KEY, [user(content)])
+        const wanted = takenBy(pieces, content)
+        expect(found && { query: found.query, ...found.slots }).toEqual(
+          wanted && { query: '', ...wanted }
+        )
+      }),
+      { numRuns: 3000 }
     )
   })
 
-  it('always recognizes values that cannot be taken for an anchor', () => {
-    const letters = fc.stringMatching(/^[a-m]{1,10}$/)
-    const marks = fc.stringMatching(/^[n-z]{2,8}$/)
+  it('finds the same template with the same values, and its bytes are never ruled out', () => {
+    let matched = 0
     fc.assert(
-      fc.property(marks, marks, marks, letters, letters, (a, b, c, one, asked) => {
-        const parts = [anchor(a), slot('one'), anchor(b), query, anchor(c)]
-        const matcher = compileMatcher([template('random', [['user', parts]])])
-        const match = matcher.match(KEY, [user(render(parts, { one }, asked))])
-        expect(match).toMatchObject({ slots: { one }, query: asked })
-      })
-    )
-  })
-
-  it('refuses every change of one character in an anchor', () => {
-    fc.assert(
-      fc.property(fc.nat(), fc.constantFrom('!', '§', '\n', 'Z'), (place, replacement) => {
-        const owned = DESK_MESSAGES.flatMap(({ content }, message) => {
-          const { segments: parts } = DESK.messages[message]!
-          const start = String(content).length
-          let at = 0
-          return parts.flatMap((segment) => {
-            const length =
-              segment.kind === 'anchor' ? segment.text.length : segment.kind === 'query' ? 5 : 10
-            const from = at
-            at += length
-            expect(at).toBeLessThanOrEqual(start)
-            return segment.kind === 'anchor'
-              ? Array.from({ length }, (_, offset) => ({ message, at: from + offset }))
-              : []
+      fc.property(
+        templates,
+        fc.nat(5),
+        values,
+        edit,
+        fc.constantFrom(0, 0, 0, 1, 2, 2, 3, 4),
+        fc.constantFrom(false, false, false, true),
+        (list, pick, texts, change, turns, isSwapped) => {
+          let used = 0
+          const messages = list[pick % list.length]!.messages.map(({ role, segments }) => ({
+            role,
+            content: segments
+              .map((each) => (each.kind === 'anchor' ? each.text : texts[used++ % 16]!))
+              .join(''),
+          }))
+          for (let at = 0; at < turns; at++)
+            messages.push(
+              ((at % 2 === 0) !== isSwapped ? assistant : user)('t') as (typeof messages)[0]
+            )
+          if (change !== null) {
+            const [at, by] = change
+            const { content } = messages[at % messages.length]!
+            messages[at % messages.length]!.content =
+              content.slice(0, at) + by + content.slice(at + 1)
+          }
+          const matcher = compileMatcher(list)
+          const found = matcher.match(KEY, messages)
+          const wanted = expectedMatch(list, messages)
+          expect(found?.template.version).toBe(wanted?.template.version)
+          if (found === null || wanted === null) return
+          matched++
+          expect({ query: '', ...wanted.taken }).toEqual({
+            ...found.slots,
+            ...found.examples,
+            query: found.query,
           })
-        })
-        const changed = structuredClone(DESK_MESSAGES)
-        const target = owned[place % owned.length]!
-        const before = String(changed[target.message]!.content)
-        if (before[target.at] === replacement) return
-        changed[target.message]!.content =
-          before.slice(0, target.at) + replacement + before.slice(target.at + 1)
-        expect(compileMatcher([DESK]).match(KEY, changed)).toBeNull()
-      }),
-      { numRuns: 400 }
+          expect(found.turns).toEqual(messages.slice(found.template.messages.length))
+          const bytes = Buffer.from(JSON.stringify({ model: KEY.model, messages }))
+          expect(matcher.mayMatch(bytes, outlineOf(bytes)!)).toBe(true)
+        }
+      ),
+      { numRuns: 4000 }
     )
+    expect(matched).toBeGreaterThan(500)
   })
+})
 
-  it('leaves user text alone whatever anchors it holds', () => {
-    const pieces = fc.constantFrom(
-      'Letter:\n',
-      '\nDrawer:',
-      'Date: ',
-      ' | Desk\nSort the letter.',
-      'x',
-      ' '
+describe('the probes of templates that share an opening', () => {
+  const words = fc.integer({ min: 1, max: 7 }).chain((chars) =>
+    fc.uniqueArray(
+      fc.string({ unit: fc.constantFrom('a', 'b'), minLength: chars, maxLength: chars }),
+      {
+        minLength: 1,
+        maxLength: 8,
+      }
     )
+  )
+
+  it.each<[string, (text: string) => Segment[][]]>([
+    ['beginnings', (text) => [[anchor(`${text}.`), query]]],
+    ['ends', (text) => [[anchor('-'), query, anchor(text)]]],
+    ['whole messages', (text) => [[anchor(text)]]],
+    ['second messages', (text) => [[query], [query, anchor(`-${text}`)]]],
+  ])('leave one candidate for a request where their %s differ', (_, segmentsOf) => {
     fc.assert(
-      fc.property(fc.array(pieces, { minLength: 1, maxLength: 8 }), (words) => {
-        const asked = words.join('')
-        const match = compileMatcher([DESK]).match(KEY, [
-          DESK_MESSAGES[0]!,
-          user(`Letter:\n${asked}\nDrawer:`),
-        ])
-        expect(match?.query ?? asked).toBe(asked)
+      fc.property(words, (list) => {
+        const patterns = list.map((text) =>
+          segmentsOf(text).map((segments) => compileMessage({ role: 'user', segments })!)
+        )
+        const entries = createProbes(patterns).map((probe, at) => ({ probe, at }))
+        const candidates = createProbeIndex(entries)
+        list.forEach((text, at) => {
+          const visited: number[] = []
+          const texts = segmentsOf(text).map((segments) => render(segments, {}, 'q'))
+          candidates(texts, (entry) => visited.push(entry.at))
+          expect(visited).toEqual([at])
+          // each offset tells the template from a rival that no other offset does
+          const { offsets } = entries[at]!.probe
+          expect(offsets.length).toBeLessThan(list.length)
+          expect(new Set(offsets).size).toBe(offsets.length)
+        })
       })
     )
   })
 })
+
+const keyOf = (fields: object): TemplateKey =>
+  templateKeyOf({ model: 'gpt', messages: [], ...fields }, 'tenant')
 
 describe('template key', () => {
-  const request = { model: 'gpt', messages: [] }
+  it.each([{}, { tools: [], response_format: null }, { tool_choice: undefined, functions: [] }])(
+    'has empty digests without tools and response format: %j',
+    (fields) => {
+      expect(keyOf(fields)).toEqual(KEY)
+    }
+  )
 
-  it('has empty digests for a request without tools and format', () => {
-    expect(templateKeyOf({ ...request, tools: [], response_format: null }, 'tenant')).toEqual(KEY)
-  })
-
-  it('does not depend on the order of fields, and does on their values', () => {
-    const left = templateKeyOf({ ...request, tools: [{ a: 1, b: { c: 2, d: 3 } }] }, 't')
-    const right = templateKeyOf({ ...request, tools: [{ b: { d: 3, c: 2 }, a: 1 }] }, 't')
-    const other = templateKeyOf({ ...request, tools: [{ b: { d: 3, c: 2 }, a: 2 }] }, 't')
-    const chosen = templateKeyOf(
-      { ...request, tools: [{ a: 1, b: { c: 2, d: 3 } }], tool_choice: 'none' },
-      't'
+  /** With the members of all objects in reverse order. */
+  const reversed = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(reversed)
+    if (typeof value !== 'object' || value === null) return value
+    return Object.fromEntries(
+      Object.entries(value)
+        .reverse()
+        .map(([name, field]) => [name, reversed(field)])
     )
-    expect(left).toEqual(right)
-    expect(other.tools).not.toBe(left.tools)
-    expect(chosen.tools).not.toBe(left.tools)
+  }
+
+  it('depends on the values, not on the order of members', () => {
+    const value = fc.dictionary(fc.constantFrom('a', 'b', 'ab'), fc.jsonValue(), { minKeys: 1 })
+    fc.assert(
+      fc.property(value, value, (one, other) => {
+        const [left, right] = [JSON.stringify(one), JSON.stringify(other)]
+        const isSame = isDeepStrictEqual(JSON.parse(left), JSON.parse(right))
+        for (const field of ['tools', 'response_format']) {
+          const key = keyOf({ [field]: one })
+          expect(keyOf({ [field]: reversed(one) })).toEqual(key)
+          expect(isDeepStrictEqual(keyOf({ [field]: other }), key)).toBe(isSame)
+        }
+      })
+    )
   })
 
-  it('tells response formats apart', () => {
-    const json = templateKeyOf({ ...request, response_format: { type: 'json_object' } }, 't')
-    const text = templateKeyOf({ ...request, response_format: { type: 'text' } }, 't')
-    expect(json.responseFormat).not.toBe(text.responseFormat)
+  it('distinguishes the fields that choose tools', () => {
+    const values = [
+      'tools',
+      'tool_choice',
+      'parallel_tool_calls',
+      'functions',
+      'function_call',
+    ].map((field) => keyOf({ [field]: false }).tools)
+    expect(new Set(values).size).toBe(5)
+    for (const tools of values) expect(tools).toMatch(/^[0-9a-f]{32}$/)
+    // SHA-256 of [["tools",[{"a":1,"b":null}]]]: a stored template must be found by later versions
+    expect(keyOf({ tools: [{ b: null, c: undefined, a: 1 }] }).tools).toBe(
+      createHash('sha256').update('[["tools",[{"a":1,"b":null}]]]').digest('hex').slice(0, 32)
+    )
   })
 })

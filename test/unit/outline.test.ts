@@ -25,7 +25,7 @@ const expected = (text: string): Omit<Outline, 'contents'> & { texts: (string | 
 const textsAt = (text: string, { contents }: Outline): (string | null)[] => {
   const bytes = Buffer.from(text)
   return contents.map((start) => {
-    if (start < 0) return null
+    if (start === null) return null
     for (let end = start; ; end = bytes.indexOf('"', end) + 1) {
       const literal = bytes.toString('utf8', start - 1, end)
       try {
@@ -63,10 +63,16 @@ const chatRequest = fc.record(
 )
 
 describe('the outline of a request', () => {
-  it('says what the parser says, however the JSON is spaced', () => {
+  it('equals what the parser reads, however the JSON is spaced', () => {
+    const space = fc.constantFrom('', '', ' ', '\t', '\r\n')
     fc.assert(
-      fc.property(chatRequest, fc.constantFrom(0, 1, 4), (request, indent) => {
-        const text = JSON.stringify(request, null, indent)
+      fc.property(chatRequest, space, (request, around) => {
+        // every token stands on a line of its own, so that any space may be around it
+        const lines = JSON.stringify(request, null, 1).split(/\n */)
+        const text =
+          around +
+          lines.map((line) => line.replace(/^("\w+"): /, `$1${around}:${around}`)).join(around) +
+          around
         const found = outline(text)
         if (found === null) return
         const { model, streamed } = found
@@ -76,13 +82,13 @@ describe('the outline of a request', () => {
     )
   })
 
-  it('is there for an ordinary request', () => {
+  it('gives the model, the stream flag and the offsets of the texts', () => {
     const text =
       '{"model": "gpt", "messages": [{"role": "system", "content": "say \\"hi\\""}, {"content": [], "role": "user"}], "stream": true}\n'
     expect(outline(text)).toEqual({
       model: 'gpt',
       streamed: true,
-      contents: [text.indexOf('say'), -1],
+      contents: [text.indexOf('say'), null],
     })
   })
 
@@ -95,15 +101,29 @@ describe('the outline of a request', () => {
     ['two contents', '{"messages":[{"content":"a","content":"b"}]}'],
     ['an escaped key', '{"mod\\u0065l":"a"}'],
     ['an escaped model', '{"model":"\\u0061"}'],
-    ['a model that is no text', '{"model":1}'],
-    ['messages that are none', '{"messages":"a"}'],
-    ['a message that is none', '{"messages":["a"]}'],
-    ['more quotes than are worth it', JSON.stringify({ messages: [{ content: '"'.repeat(300) }] })],
+    ['two streams', '{"stream":true,"stream":false}'],
+    ['a model that is not a string', '{"model":1}'],
+    ['messages that are not a list', '{"messages":"a"}'],
+    ['a message that is not an object', '{"messages":["a"]}'],
+    ['more strings than 256', JSON.stringify({ messages: [{ content: '"'.repeat(254) }] })],
   ])('is left to the parser for %s', (_name, text) => {
     expect(outline(text)).toBeNull()
   })
 
-  it('is never wrong about broken bytes', () => {
+  it('reads the values that parsers read', () => {
+    const quotes = JSON.stringify({ messages: [{ content: '"'.repeat(253) }] })
+    for (const [text, wanted] of [
+      ['{}', { model: '', streamed: false, contents: [] }],
+      ['{"messages":[]}', { model: '', streamed: false, contents: [] }],
+      ['{"messages":[{},{"content":null}]}', { contents: [null, null] }],
+      ['{"stream":"true","model":""}', { model: '', streamed: false }],
+      ['{"x":[[1,{"y":"]}"}],"z"],"stream":true}', { streamed: true }],
+      [quotes, { contents: [quotes.indexOf('\\"')] }],
+    ] as const)
+      expect(outline(text)).toMatchObject(wanted)
+  })
+
+  it('equals what the parser reads from changed bytes, or is null', () => {
     fc.assert(
       fc.property(chatRequest, fc.nat(), fc.nat({ max: 255 }), (request, place, byte) => {
         const bytes = Buffer.from(JSON.stringify(request))
@@ -116,7 +136,7 @@ describe('the outline of a request', () => {
         } catch {
           return
         }
-        // a byte that is no UTF-8 becomes three, which moves what is behind it
+        // a byte that is not UTF-8 becomes three, which moves all bytes behind it
         if (found === null || Buffer.byteLength(text) !== bytes.length) return
         expect(parsed).toBeTypeOf('object')
         expect({
@@ -166,56 +186,60 @@ const WRITERS: Record<string, (json: string) => string> = {
   '.NET': (json) => escaped(/[<>&'+`]|[^ -~]/g)(json.replaceAll('\\"', '\\u0022')),
 }
 
-describe('what the bytes rule out', () => {
-  it.each(Object.entries(WRITERS))('is never a template, as %s writes it', (_name, write) => {
-    const prefix = fc.oneof(
-      fc.string({ unit: 'grapheme', minLength: 1 }),
-      fc.constantFrom('Answer "yes"\nor <no>', "It's 1+1=2 & more/less", 'Ünïcode first', '\tx')
-    )
-    fc.assert(
-      fc.property(fc.uniqueArray(prefix, { minLength: 1, maxLength: 6 }), (prefixes) => {
-        const matcher = compileMatcher(prefixes.map((text) => templateOf(text)))
-        for (const text of prefixes) {
-          const request = requestOf(text)
-          if (matcher.match(templateKeyOf(request, 'tenant'), request.messages) === null) continue
-          const bytes = Buffer.from(write(JSON.stringify(request)))
-          const found = outlineOf(bytes)
-          if (found !== null) expect(matcher.mayMatch(bytes, found)).toBe(true)
-        }
-      }),
-      { numRuns: 300 }
-    )
-  })
+const mayMatch = (prefixes: string[], request: ChatRequest): boolean => {
+  const bytes = Buffer.from(JSON.stringify(request))
+  return compileMatcher(prefixes.map((text) => templateOf(text))).mayMatch(bytes, outlineOf(bytes)!)
+}
 
-  it('is a near miss, another model, and a request with fewer messages', () => {
+describe('a test of the bytes', () => {
+  it.each(Object.entries(WRITERS))(
+    'never rules out a request that matches, as %s writes it',
+    (_name, write) => {
+      const prefix = fc.oneof(
+        fc.string({ unit: 'grapheme', minLength: 1 }),
+        fc.constantFrom('Answer "yes"\nor <no>', "It's 1+1=2 & more/less", 'Ünïcode first', '\tx')
+      )
+      fc.assert(
+        fc.property(fc.uniqueArray(prefix, { minLength: 1, maxLength: 6 }), (prefixes) => {
+          const matcher = compileMatcher(prefixes.map((text) => templateOf(text)))
+          for (const text of prefixes) {
+            const request = requestOf(text)
+            if (matcher.match(templateKeyOf(request, 'tenant'), request.messages) === null) continue
+            const bytes = Buffer.from(write(JSON.stringify(request)))
+            const found = outlineOf(bytes)
+            if (found !== null) expect(matcher.mayMatch(bytes, found)).toBe(true)
+          }
+        }),
+        { numRuns: 300 }
+      )
+    }
+  )
+
+  it('rules out a near miss, another model, and a request with fewer messages', () => {
     const opening = 'You are a careful assistant.\nFollow policy 12. '.repeat(20)
-    const versions = Array.from({ length: 50 }, (_, i) => templateOf(`${opening}variant ${i}`))
-    const matcher = compileMatcher(versions)
-    const mayMatch = (request: ChatRequest): boolean => {
-      const bytes = Buffer.from(JSON.stringify(request))
-      return matcher.mayMatch(bytes, outlineOf(bytes)!)
-    }
-    expect(mayMatch(requestOf(`${opening}variant 7`))).toBe(true)
-    expect(mayMatch(requestOf(`${opening}variant of nobody`))).toBe(false)
-    expect(mayMatch({ ...requestOf(`${opening}variant 7`), model: 'other' })).toBe(false)
-    expect(mayMatch({ model: 'gpt', messages: [] })).toBe(false)
-    expect(compileMatcher([]).mayMatch(Buffer.from('{}'), outlineOf(Buffer.from('{}'))!)).toBe(
-      false
-    )
+    const versions = Array.from({ length: 50 }, (_, i) => `${opening}variant ${i}`)
+    expect(mayMatch(versions, requestOf(versions[7]!))).toBe(true)
+    expect(mayMatch(versions, requestOf(`${opening}variant of it`))).toBe(false)
+    expect(mayMatch(versions, { ...requestOf(versions[7]!), model: 'other' })).toBe(false)
+    expect(mayMatch(versions, { model: 'gpt', messages: [] })).toBe(false)
+    expect(mayMatch([], requestOf(versions[7]!))).toBe(false)
   })
 
-  it('is nothing that could be read in two ways', () => {
-    const matcher = compileMatcher([templateOf('"quoted" first')])
-    const parts = {
-      ...requestOf(''),
-      messages: [
-        { role: 'system', content: [] },
-        { role: 'user', content: 'q' },
-      ],
-    }
-    for (const request of [requestOf('anything'), parts]) {
-      const bytes = Buffer.from(JSON.stringify(request))
-      expect(matcher.mayMatch(bytes, outlineOf(bytes)!)).toBe(true)
-    }
+  it.each([
+    ['the only character', ['a'], 'b'],
+    ['the last plain character, behind line breaks', ['1\n2\n3"'], '1\n2\n4"'],
+    ['a character where templates differ', ['1\n2\nA4', '1\n2\nB4'], '1\n2\nC4'],
+    ['the last one, at the place of another template', ['1A34', '1B35'], '1A35'],
+  ])('decides by %s', (_name, prefixes, text) => {
+    for (const prefix of prefixes) expect(mayMatch(prefixes, requestOf(prefix))).toBe(true)
+    expect(mayMatch(prefixes, requestOf(text))).toBe(false)
+  })
+
+  it('rules out no text that JSON can write in several ways', () => {
+    const parts = { ...requestOf(''), messages: [{ role: 'system', content: [] }] }
+    for (const request of [requestOf('anything'), parts])
+      expect(mayMatch(['"quoted" first', '"quoted" second'], request)).toBe(true)
+    expect(mayMatch(['ab"x', 'ab<x'], requestOf('ab"x'))).toBe(true)
+    expect(mayMatch(['plain'], parts)).toBe(true)
   })
 })

@@ -11,7 +11,7 @@ const steps = fc.array(
 )
 
 describe('a rate limit', () => {
-  it('lets a minute’s worth pass at once, and then as much as time brings', () => {
+  it('allows the amount of a minute at once, and refills with time', () => {
     const limit = new RateLimit(60, 0)
     for (let i = 0; i < 60; i++) {
       expect(limit.waitMs(1, 0)).toBe(0)
@@ -23,7 +23,7 @@ describe('a rate limit', () => {
     expect(limit.waitMs(61, 3_600_000)).toBe(Infinity)
   })
 
-  it('never lets more pass than a minute’s worth and what time brought since', () => {
+  it('never allows more than the amount of a minute and the refill since', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 60 }), steps, (perMinute, requests) => {
         const limit = new RateLimit(perMinute, 0)
@@ -39,7 +39,7 @@ describe('a rate limit', () => {
     )
   })
 
-  it('says exactly when the next one passes', () => {
+  it('tells exactly when the next request is allowed', () => {
     fc.assert(
       fc.property(fc.integer({ min: 30, max: 60 }), steps, (perMinute, requests) => {
         const limit = new RateLimit(perMinute, 0)
@@ -55,7 +55,7 @@ describe('a rate limit', () => {
     )
   })
 
-  it('remembers what was taken beyond it, and takes back no more than it holds', () => {
+  it('keeps a negative level, and is never more than full', () => {
     const limit = new RateLimit(60, 0)
     limit.take(90, 0)
     expect(limit.waitMs(1, 0)).toBe(31_000)
@@ -65,7 +65,7 @@ describe('a rate limit', () => {
     expect(limit.waitMs(1, 0)).toBe(1000)
   })
 
-  it('gains nothing from a clock that is set back', () => {
+  it('does not refill when the clock is set back', () => {
     const limit = new RateLimit(60, 100_000)
     limit.take(60, 100_000)
     expect(limit.waitMs(1, 0)).toBe(1000)

@@ -4,22 +4,28 @@ import { createRedactor, DETECTOR_NAMES, type DetectorName } from '../../src/cor
 
 const all = createRedactor({ detectors: DETECTOR_NAMES, patterns: {} })
 const one = (text: string): string => all([text])[0]!
+const onlyIbans = createRedactor({ detectors: ['iban'], patterns: {} })
 
 const FOUND: [DetectorName, string, string][] = [
   ['email', 'ask ann.b+x@mail.example.co.uk now', 'ask [EMAIL_1] now'],
   ['email', 'Ann <ann@example.com>, bob@example.com', 'Ann <[EMAIL_1]>, [EMAIL_2]'],
-  ['email', 'jürgen@müller.de', '[EMAIL_1]'],
+  ['email', 'jürgen@m.müller.de', '[EMAIL_1]'],
   ['phone', 'call +49 30 901820 or +1 (415) 555-2671.', 'call [PHONE_1] or [PHONE_2].'],
   ['phone', 'call 0151 23456789', 'call [PHONE_1]'],
   ['phone', '(020) 7946 0958', '[PHONE_1]'],
   ['phone', '415-555-2671 and 0049 30 901820', '[PHONE_1] and [PHONE_2]'],
+  ['phone', '+1234567 8, +1 2345 6789 0123 4567', '[PHONE_1], [PHONE_2]'],
+  ['phone', '030 123456, 030 123456789', '[PHONE_1], [PHONE_2]'],
+  ['phone', '02 12345678, 01234 56789', '[PHONE_1], [PHONE_2]'],
+  ['phone', '(02) 12345678, (01234) 56789', '[PHONE_1], [PHONE_2]'],
   ['card', 'pay with 4111 1111 1111 1111 today', 'pay with [CARD_1] today'],
   ['card', '5500-0000-0000-0004, 340000000000009', '[CARD_1], [CARD_2]'],
   ['iban', 'to DE89 3704 0044 0532 0130 00, please', 'to [IBAN_1], please'],
   ['iban', 'GB82WEST12345698765432', '[IBAN_1]'],
   ['iban', 'NO9386011117947', '[IBAN_1]'],
+  ['iban', 'MT84MALT011000012345MTLCAST001S', '[IBAN_1]'],
   ['key', 'sk-proj-abcdefghijklmnopqrstuvwx', '[KEY_1]'],
-  ['key', 'AKIAIOSFODNN7EXAMPLE', '[KEY_1]'],
+  ['key', 'AKIAIOSFODNN07EXAMPL', '[KEY_1]'],
   ['key', `token ghp_${'a1B2'.repeat(9)}`, 'token [KEY_1]'],
   [
     'key',
@@ -28,14 +34,32 @@ const FOUND: [DetectorName, string, string][] = [
   ],
 ]
 
+/** With its check digits: 98 less the remainder of the rest with 00 in their place (ISO 13616). */
+const ibanOf = (country: string, account: string): string => {
+  const digits = [...`${account}${country}00`].map((char) => Number.parseInt(char, 36)).join('')
+  return `${country}${String(98n - (BigInt(digits) % 97n)).padStart(2, '0')}${account}`
+}
+
+/** ISO/IEC 7812-1, annex B: the sum with its check digit is a multiple of ten. */
+const luhnSum = (digits: string): number =>
+  [...digits].reverse().reduce((sum, char, at) => {
+    const weighted = Number(char) * (at % 2 === 1 ? 2 : 1)
+    return sum + Math.floor(weighted / 10) + (weighted % 10)
+  }, 0)
+
 const LEFT = [
   'on 2026-11-26 at 10:15, version 1.20.300',
   'order 1234567890, ticket 4711-0815',
   'from 26.11.2026 to 2026/12/24 12:00',
+  'on 01/2/2026 101 and 01-12-2026 1015, 2026-1-5 12345',
   'host 192.168.100.200 and 10.0.0.1:8080',
   'card 4111 1111 1111 1112 has a wrong digit',
   '0000 0000 0000 0000',
   'DE89 3704 0044 0532 0130 01 has a wrong digit',
+  // 14 characters with the right remainder
+  ibanOf('XX', '0123456789'),
+  '+1234567, +1 2345 6789 0123 45678',
+  '030 12345, 030 1234567890',
   'a@b, @home, user@localhost, 5 @ 3.50',
   'price 1,234,567.89 or 1234567.8901234',
   'sk-short, ask-me-anything-about-everything-here',
@@ -52,7 +76,7 @@ describe('a redactor', () => {
     expect(one(text)).toBe(text)
   })
 
-  it('gives one value one placeholder in all texts of a record, however it is spelled', () => {
+  it('gives one value, in all its spellings, one placeholder in all texts of a record', () => {
     expect(
       all([
         'Ann@example.com, bob@example.com',
@@ -63,12 +87,12 @@ describe('a redactor', () => {
     expect(all(['bob@example.com'])).toEqual(['[EMAIL_1]'])
   })
 
-  it('looks for nothing but what it is told', () => {
+  it('runs only the configured detectors', () => {
     const onlyCards = createRedactor({ detectors: ['card'], patterns: {} })
     expect(onlyCards(['a@example.com 4111111111111111'])).toEqual(['a@example.com [CARD_1]'])
   })
 
-  it('takes patterns of its own', () => {
+  it('accepts additional patterns', () => {
     const staff = createRedactor({ detectors: [], patterns: { STAFF: String.raw`\bE\d{6}\b` } })
     expect(staff(['E123456 and E1234567 and E654321'])).toEqual([
       '[STAFF_1] and E1234567 and [STAFF_2]',
@@ -76,7 +100,7 @@ describe('a redactor', () => {
     expect(() => createRedactor({ detectors: [], patterns: { X: '(' } })).toThrow(SyntaxError)
   })
 
-  it('keeps JSON as it is but for the strings that change', () => {
+  it('changes no byte of JSON outside the strings that it redacts', () => {
     const text =
       '{ "n": 4915112345678.5,"created":1732629120, "s" : ["x\\u00e9", "a\\u0040example.com"],"s":1e3 }'
     expect(one(text)).toBe(
@@ -84,7 +108,7 @@ describe('a redactor', () => {
     )
   })
 
-  it('finds a card that is a number, and keys of objects', () => {
+  it('redacts a card that is a number, and keys of objects', () => {
     expect(one('{"card":4111111111111111,"a@example.com":1}')).toBe(
       '{"card":"[CARD_1]","[EMAIL_1]":1}'
     )
@@ -95,11 +119,32 @@ describe('a redactor', () => {
     '1e-4111111111111111',
     '1E+4111111111111111',
     '4111111111111111.5',
-  ])('takes no digits out of the number %s', (number) => {
+  ])('leaves the number %s', (number) => {
     expect(one(`{"n":${number}}`)).toBe(`{"n":${number}}`)
   })
 
-  it('leaves JSON that can be read, whatever is in it', () => {
+  it('recognizes cards and IBANs by their check digits', () => {
+    const digits = fc.stringMatching(/^[2-6]\d{12,18}$/)
+    fc.assert(
+      fc.property(digits, (card) => {
+        const isCard = luhnSum(card) % 10 === 0 && new Set(card).size > 1
+        expect(one(`pay ${card}`)).toBe(isCard ? 'pay [CARD_1]' : `pay ${card}`)
+      }),
+      { numRuns: 500 }
+    )
+    const account = fc.stringMatching(/^[A-Z0-9]{11,30}$/)
+    fc.assert(
+      fc.property(account, fc.nat(96), (number, wrong) => {
+        const iban = ibanOf('DE', number)
+        expect(one(`to ${iban}`)).toBe('to [IBAN_1]')
+        const other = `DE${String((Number(iban.slice(2, 4)) + 1 + wrong) % 100).padStart(2, '0')}${number}`
+        const isSame = Number(other.slice(2, 4)) % 97 === Number(iban.slice(2, 4)) % 97
+        if (!isSame) expect(onlyIbans([other])).toEqual([other])
+      })
+    )
+  })
+
+  it('keeps JSON valid', () => {
     fc.assert(
       fc.property(fc.json({ stringUnit: 'binary' }), (text) => {
         expect(() => JSON.parse(one(text))).not.toThrow()
@@ -113,7 +158,7 @@ describe('a redactor', () => {
     )
   })
 
-  it('comes to an end on texts that make patterns backtrack', () => {
+  it('terminates on texts that make patterns backtrack', () => {
     const texts = ['a.'.repeat(50_000), '1 '.repeat(50_000), `eyJ${'a'.repeat(100_000)}`]
     expect(all(texts).map(({ length }) => length)).toEqual(texts.map(({ length }) => length))
   })

@@ -28,7 +28,7 @@ const call = (changes: Partial<LoggedCall>): LoggedCall => ({
 })
 
 describe('upstreamTokens', () => {
-  it('weighs the cache by prompt tokens, and knows what the provider does not say', () => {
+  it('weights the cache by prompt tokens, and is null without counts of the provider', () => {
     const calls = [
       call({ usage: usage(1000, 4, cached(900)) }),
       call({ usage: usage(3000, 8, cached(0)) }),
@@ -44,7 +44,7 @@ describe('upstreamTokens', () => {
     expect(upstreamTokens([call({ usage: usage(10, 1) })])).toMatchObject({ cacheHitShare: null })
   })
 
-  it('leaves out what a lora answered, what failed, and what was not counted', () => {
+  it('leaves out calls that a lora answered, that failed, or that have no counts', () => {
     const calls = [
       call({ usage: usage(40, 4), route: exampleOutcome() }),
       call({ usage: usage(5000, 4), status: 500 }),
@@ -58,7 +58,7 @@ describe('upstreamTokens', () => {
     })
   })
 
-  it('takes estimates, and says so, where the upstream counted nothing at all', () => {
+  it('uses estimates, and tells so, where the upstream counted no call', () => {
     const calls = [call({ estimatedUsage: usage(700, 2) }), call({ estimatedUsage: null })]
     expect(upstreamTokens(calls)).toMatchObject({ calls: 1, promptTokens: 700, isEstimated: true })
     expect(upstreamTokens([call({})])).toBeNull()
@@ -69,7 +69,7 @@ describe('upstreamTokens', () => {
 describe('callsPerMonth', () => {
   const day = 86_400_000
 
-  it('extrapolates from a day on, and counts what is not logged', () => {
+  it('extrapolates from one day or more, and adds calls that are not logged', () => {
     const window = { calls: 120, from: 0, to: 2 * day }
     expect(callsPerMonth(window, 1)).toBeCloseTo((60 * 365) / 12, 9)
     expect(callsPerMonth(window, 0.5)).toBeCloseTo((120 * 365) / 12, 9)
@@ -101,19 +101,19 @@ describe('removedShare', () => {
     templateVersion: template.version,
   })
 
-  it('is the part of the text that the adapted model does not read', () => {
+  it('is the share of the text that the adapted model does not read', () => {
     const records = [record('x'.repeat(90), 'y'.repeat(10)), record('x'.repeat(90), 'é'.repeat(5))]
     expect(removedShare(matcher, records)).toBeCloseTo(0.9, 12)
   })
 
-  it('does not count requests of another prompt, and none whose text is gone', () => {
+  it('skips requests of another prompt or without their text', () => {
     const other = record('z'.repeat(90), 'y'.repeat(10))
     expect(removedShare(matcher, [other, { ...other, request: '' }])).toBeNull()
   })
 })
 
 describe('discardedShare', () => {
-  it('tells fallbacks whose lora was asked from those that never reached it', () => {
+  it('counts only fallbacks for which the lora was asked', () => {
     const skipped = exampleOutcome({ outcome: 'fallback' })
     const calls = [skipped, skipped, skipped, { ...skipped, asked: true }].map((route) =>
       call({ route })
@@ -138,7 +138,7 @@ describe('liveHours', () => {
     by: 'cli',
   })
 
-  it('counts an hour once in which several loras were live', () => {
+  it('counts an hour with several live loras once', () => {
     const histories = [
       [entry(0, 'approval'), entry(10, 'live'), retired(20), entry(30, 'live')],
       [entry(15, 'live'), retired(25)],

@@ -1,14 +1,14 @@
 /**
- * Does internalizing a template pay, and what of it is the prompt and what the smaller model?
- * Pure arithmetic over measured traffic and configured prices. In the formulas: T template, Q query
- * and O output tokens, h share of cache hits, w price factor of a cache write, p prices of the
- * upstream, p' of the adapted model, c coverage, V calls a month.
+ * Whether internalizing a template pays, and how much of the savings comes from removing the prompt and
+ * how much from the smaller model. Arithmetic over measured traffic and configured prices. In the
+ * formulas: T template, Q query and O output tokens, h share of cache hits, w price factor of a cache
+ * write, p prices of the upstream, p' of the adapted model, c coverage, V calls a month.
  */
-import type { Price } from './prices.ts'
+import { PER_MILLION, type Price } from './prices.ts'
 
-/** Token counts of one call, and how much of the prompt the provider's cache serves. */
+/** Token counts of one call, and the share of its prompt in the provider's cache. */
 export interface CallShape {
-  /** removed with the prompt */
+  /** removed by internalization */
   templateTokens: number
   /** query with the kept slots */
   queryTokens: number
@@ -16,32 +16,30 @@ export interface CallShape {
   /** share of the prompt's tokens read from the provider's cache, 0 to 1 */
   cacheHitShare: number
   /**
-   * share of them written to that cache; null where the provider does not say: then what is not read
-   * of the template is written
+   * share of them written to that cache; null where the provider does not report it: then the part of
+   * the template that was not read counts as written
    */
   cacheWriteShare: number | null
 }
 
 /** Dollars per call. */
 export interface CallCosts {
-  /** what the caller pays the upstream today */
+  /** the upstream, as the caller pays today */
   now: number
-  /** the adapted model with the whole prompt, its own caching */
+  /** the adapted model with the whole prompt and its own caching */
   keep: number
   /** the adapted model without it */
   adapted: number
 }
-
-const PER_MILLION = 1e-6
 
 /** T·(h·p_cached + (1−h)·w·p_in) + Q·p_in + O·p_out; prompts under the minimum are never cached. */
 const costWithPrompt = (call: CallShape, price: Price): number => {
   const prompt = call.templateTokens + call.queryTokens
   const isCacheable = prompt >= (price.minCachedPrefixTokens ?? 0)
   const read = isCacheable ? call.cacheHitShare * prompt : 0
-  const unsaid = Math.max(0, call.templateTokens - read)
-  const told = call.cacheWriteShare === null ? unsaid : call.cacheWriteShare * prompt
-  const written = isCacheable ? Math.min(told, prompt - read) : 0
+  const assumed = Math.max(0, call.templateTokens - read)
+  const reported = call.cacheWriteShare === null ? assumed : call.cacheWriteShare * prompt
+  const written = isCacheable ? Math.min(reported, prompt - read) : 0
   return (
     PER_MILLION *
     (read * price.cachedInput +
@@ -56,7 +54,7 @@ const costWithoutPrompt = (call: CallShape, price: Price): number =>
 
 export interface Prices {
   upstream: Price
-  /** null: the adapted model runs on hardware that is paid by the hour, and a token costs nothing */
+  /** null: the adapted model runs on hardware paid by the hour, where a token has no price */
   adapted: Price | null
 }
 
@@ -66,11 +64,11 @@ export const callCosts = (call: CallShape, { upstream, adapted }: Prices): CallC
   adapted: adapted === null ? 0 : costWithoutPrompt(call, adapted),
 })
 
-/** Calls in whatever time is looked at, or shares of them. */
+/** Calls in some period, or shares of them. */
 export interface Volume {
-  /** that the adapted model answers itself */
+  /** by the adapted model */
   answered: number
-  /** for which it is asked and its answer thrown away, so that both models cost */
+  /** answered by both, because the adapted model's answer was discarded */
   discarded: number
 }
 
@@ -83,25 +81,24 @@ export const internalizedCost = (
   { answered, discarded }: Volume
 ): number => (1 - answered) * now + (answered + discarded) * adapted
 
-/** Dollars in the same time. */
-export interface Savings {
-  /** by the change of model and by the removal of the prompt */
-  grossUsd: number
-  /** what the smaller model would save with the whole prompt */
-  byModelUsd: number
-  /** what it saves in addition because it does not read the prompt */
-  byPromptUsd: number
-  /** the adapted model's answers that were thrown away */
-  discardedUsd: number
-  engineUsd: number
-  /** training, and what the evaluation bought from the upstream */
-  trainingUsd: number
-  netUsd: number
-}
-
+/** Dollars in the same period. */
 export interface OwnCosts {
   engineUsd: number
+  /** of training, and of the upstream's answers for the evaluation */
   trainingUsd: number
+}
+
+/** Dollars in the same period. */
+export interface Savings extends OwnCosts {
+  /** from the change of model and the removal of the prompt */
+  grossUsd: number
+  /** from the smaller model alone, if it read the whole prompt */
+  byModelUsd: number
+  /** in addition, because it does not read the prompt */
+  byPromptUsd: number
+  /** cost of the adapted model's discarded answers */
+  discardedUsd: number
+  netUsd: number
 }
 
 /**
@@ -129,9 +126,9 @@ export const savingsOf = (
 }
 
 /**
- * Shares of the engine's cost, by what each template saves before it: so each one's net has the sign
- * that all together have, and one more template that saves something never looks like a loss.
- * @param savedUsd before the engine's cost, of the templates that share it
+ * Divides the engine's cost in proportion to the savings before it, so that each template's net has the
+ * sign of the total, and a further template that saves something never looks like a loss.
+ * @param savedUsd by template, before the engine's cost
  */
 export const shareEngine = (engineUsd: number, savedUsd: readonly number[]): number[] => {
   const total = savedUsd.reduce((sum, saved) => sum + Math.max(0, saved), 0)
@@ -142,15 +139,15 @@ export const shareEngine = (engineUsd: number, savedUsd: readonly number[]): num
 
 /** Shares of the matching calls, 0 to 1. */
 export interface Coverage extends Volume {
-  /** `assumed`: not trained yet, so the figures are the most that it can be */
+  /** `assumed`: not trained yet, so the figures are an upper bound */
   source: 'assumed' | 'proven' | 'measured'
 }
 
 export interface Plan {
-  /** null where the log is too short to tell */
+  /** null where the log is too short */
   callsPerMonth: number | null
   coverage: Coverage
-  /** dollars a month, this template's share */
+  /** dollars a month, share of this template */
   engineUsd: number
   /** dollars, once */
   training: number
@@ -163,11 +160,11 @@ export interface Forecast {
   verdict: Verdict
   /** why, for a person to read */
   reason: string
-  /** a month's; training is spread over six. Null where the calls a month are not known */
+  /** training is spread over six months; null where the calls a month are not known */
   monthly: Savings | null
-  /** null when it never pays back, and where that is not known */
+  /** null when it never pays back or the calls a month are not known */
   paybackDays: number | null
-  /** share of the calls that the adapted model must answer; over 1: it never pays */
+  /** share of the calls that the adapted model must answer; above 1 it never pays */
   breakEvenCoverage: number | null
   /** less than a fifth of the savings comes from the removal of the prompt */
   isModelAlone: boolean
@@ -179,7 +176,7 @@ const MAX_PAYBACK_DAYS = 60
 const MIN_PROMPT_SHARE = 0.2
 const DAYS_PER_MONTH = 365 / 12
 
-/** Two digits at least, since a call costs parts of a cent. */
+/** Two significant digits at least, because a call costs fractions of a cent. */
 export const dollars = (usd: number): string =>
   Math.abs(usd) >= 1 || usd === 0 ? `${usd.toFixed(2)} USD` : `${Number(usd.toPrecision(2))} USD`
 
@@ -193,10 +190,6 @@ export const unknownForecast = (reason: string): Forecast => ({
   breakEvenCoverage: null,
   isModelAlone: false,
 })
-
-/** Where it pays, c·C_now − C_adapted = engine/V: what the lora must answer when always asked. */
-const breakEven = ({ now, adapted }: CallCosts, engineUsdPerCall: number): number =>
-  (adapted + engineUsdPerCall) / now
 
 /** @returns null when every bar holds */
 const missedBar = (
@@ -223,9 +216,6 @@ const payingReason = (usd: number, breakEvenAt: number, source: Coverage['source
     ? `it saves at most ${dollars(usd)} a month, and pays from a coverage of ${percentText(breakEvenAt)} on`
     : `it saves ${dollars(usd)} a month`
 
-const isModelAlone = ({ grossUsd, byPromptUsd }: Savings): boolean =>
-  grossUsd > 0 && byPromptUsd < MIN_PROMPT_SHARE * grossUsd
-
 const judged = (costs: CallCosts, plan: Plan, calls: number): Forecast => {
   const { answered, discarded, source } = plan.coverage
   const once = plan.training + plan.evaluation
@@ -238,22 +228,23 @@ const judged = (costs: CallCosts, plan: Plan, calls: number): Forecast => {
   const paybackDays = recurring > 0 ? (once / recurring) * DAYS_PER_MONTH : null
   const most = source === 'assumed' ? 'at most ' : ''
   const missed = missedBar(monthly, once, paybackDays, most)
-  const breakEvenCoverage = breakEven(costs, plan.engineUsd / calls)
+  // the coverage c at which c·C_now − C_adapted = engine/V, with the lora asked for every call
+  const breakEvenCoverage = (costs.adapted + plan.engineUsd / calls) / costs.now
   return {
     verdict: missed === null ? 'pays' : 'does-not-pay',
     reason: missed ?? payingReason(recurring, breakEvenCoverage, source),
     monthly,
     paybackDays,
     breakEvenCoverage,
-    isModelAlone: isModelAlone(monthly),
+    isModelAlone: monthly.grossUsd > 0 && monthly.byPromptUsd < MIN_PROMPT_SHARE * monthly.grossUsd,
   }
 }
 
 /**
- * Pays if S > 0, S·6 months ≥ 3·(train + evaluate) and payback ≤ 60 days, where S is what is saved a
- * month after everything that recurs. Hourly hardware has its hours in `engineUsd` and no price a
- * token: removing the prompt then earns nothing by itself, and `isModelAlone` says so. Latency,
- * context room and rate limits are reasons of their own that no dollar here stands for.
+ * Pays if S > 0, S·6 months ≥ 3·(train + evaluate) and payback ≤ 60 days, where S is the saving a month
+ * after all recurring costs. Hardware paid by the hour is part of `engineUsd` and has no price a token:
+ * removing the prompt then saves nothing by itself, and `isModelAlone` is true. Latency, room in the
+ * context and rate limits are not counted.
  */
 export const forecast = (costs: CallCosts, plan: Plan): Forecast => {
   if (costs.now <= costs.adapted)
@@ -265,7 +256,7 @@ export const forecast = (costs: CallCosts, plan: Plan): Forecast => {
     }
   if (plan.callsPerMonth === null)
     return unknownForecast(
-      'the log has less than a day of its calls, too little to tell how many come a month'
+      'the log has less than a day of its calls, too little to estimate the calls a month'
     )
   if (plan.callsPerMonth === 0) return unknownForecast('the log has no calls of it')
   return judged(costs, plan, plan.callsPerMonth)

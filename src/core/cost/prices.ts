@@ -1,6 +1,6 @@
 /**
- * The price file: what models cost, with the date at which it held. Prices are configuration, never
- * constants in code. Knows nothing of traffic or coverage; that is `economics.ts`.
+ * The price file: prices of models, each with its date. Prices are configuration, never constants in
+ * code. Knows nothing of traffic or coverage; that is `economics.ts`.
  */
 import { AppError } from '../../errors.ts'
 import type { Usage } from '../../openai/chat.ts'
@@ -9,7 +9,7 @@ import { tokenCounts } from '../../openai/usage.ts'
 /** US dollars per million tokens. */
 export interface Price {
   model: string
-  /** day at which it held, YYYY-MM-DD */
+  /** day on which the price was read, YYYY-MM-DD */
   asOf: string
   input: number
   cachedInput: number
@@ -18,35 +18,39 @@ export interface Price {
   output: number
   /** prompts shorter than this are not cached by the provider; 0 when absent */
   minCachedPrefixTokens?: number
-  /** the longest answer that the model gives, for budgets of keys; unknown when absent */
+  /** length of the longest answer, for budgets of keys; unknown when absent */
   maxOutputTokens?: number
-  /** the most tokens that an image takes, for budgets of keys; unknown when absent */
+  /** of one image, for budgets of keys; unknown when absent */
   maxImageTokens?: number
 }
 
-const DATE = /^\d{4}-\d{2}-\d{2}$/
+export const PER_MILLION = 1e-6
 
-const isPositiveNumber = (value: unknown): boolean =>
-  typeof value === 'number' && Number.isFinite(value) && value >= 0
+type Test = (value: unknown) => boolean
 
-const isDate = (value: unknown): boolean =>
-  typeof value === 'string' && DATE.test(value) && !Number.isNaN(Date.parse(value))
+const isAmount: Test = (value) => Number.isFinite(value) && (value as number) >= 0
+
+const isDate: Test = (value) =>
+  typeof value === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(value) && !Number.isNaN(Date.parse(value))
 
 const optional =
-  (test: (value: unknown) => boolean) =>
-  (value: unknown): boolean =>
+  (test: Test): Test =>
+  (value) =>
     value === undefined || test(value)
 
-const FIELDS: Record<keyof Price, [test: (value: unknown) => boolean, wanted: string]> = {
+const DOLLARS = 'dollars per million tokens'
+const TOKENS = 'a number of tokens'
+
+const FIELDS: Record<keyof Price, [test: Test, wanted: string]> = {
   model: [(value) => typeof value === 'string' && value !== '', 'a model name'],
   asOf: [isDate, 'a date, YYYY-MM-DD'],
-  input: [isPositiveNumber, 'dollars per million tokens'],
-  cachedInput: [isPositiveNumber, 'dollars per million tokens'],
-  cacheWrite: [optional(isPositiveNumber), 'dollars per million tokens'],
-  output: [isPositiveNumber, 'dollars per million tokens'],
-  minCachedPrefixTokens: [optional(isPositiveNumber), 'a number of tokens'],
-  maxOutputTokens: [optional(isPositiveNumber), 'a number of tokens'],
-  maxImageTokens: [optional(isPositiveNumber), 'a number of tokens'],
+  input: [isAmount, DOLLARS],
+  cachedInput: [isAmount, DOLLARS],
+  cacheWrite: [optional(isAmount), DOLLARS],
+  output: [isAmount, DOLLARS],
+  minCachedPrefixTokens: [optional(isAmount), TOKENS],
+  maxOutputTokens: [optional(isAmount), TOKENS],
+  maxImageTokens: [optional(isAmount), TOKENS],
 }
 
 const mistakesOf = (entry: unknown, place: number): string[] => {
@@ -71,7 +75,7 @@ const parseArray = (text: string): unknown[] => {
   throw new AppError('invalid-config', 'the price file must be a list of prices')
 }
 
-/** @throws AppError `invalid-config` that names every mistake at once */
+/** @throws AppError `invalid-config` that names all mistakes */
 export const parsePrices = (text: string): Price[] => {
   const entries = parseArray(text)
   const mistakes = entries.flatMap(mistakesOf)
@@ -83,7 +87,7 @@ export const parsePrices = (text: string): Price[] => {
 /** A dated model such as `gpt-4o-mini-2024-07-18` without its date. */
 const withoutDate = (model: string): string => model.replace(/-\d{4}-\d{2}-\d{2}$/, '')
 
-/** The newest price of the model, by its exact name or else without a trailing date. */
+/** The newest price of the model, by its exact name or else by its name without a trailing date. */
 export const findPrice = (prices: readonly Price[], model: string): Price | null => {
   const newest = (name: string): Price | undefined =>
     prices
@@ -93,24 +97,17 @@ export const findPrice = (prices: readonly Price[], model: string): Price | null
   return newest(model) ?? newest(withoutDate(model)) ?? null
 }
 
-const PER_MILLION = 1e-6
-
-/** What reading the recurring prompt costs the caller today when the cache is warm. */
-const cachedInput = (price: Price, prefixTokens: number): number =>
-  prefixTokens >= (price.minCachedPrefixTokens ?? 0) ? price.cachedInput : price.input
-
 /**
- * What the provider charges for one answer, cached tokens and writes to its cache at their own
- * prices; null where it does not say what was read and written.
+ * US dollars that the provider charges for one answer, with cached tokens and writes to its cache at
+ * their own prices; null where `usage` lacks the input or the output.
  */
 export const requestCost = (price: Price, usage: Usage): number | null => {
-  const { input, cachedInput: cached, cacheWrite, output } = tokenCounts(usage)
+  const { input, cachedInput, cacheWrite, output } = tokenCounts(usage)
   if (input === null || output === null) return null
-  const [hits, writes] = [cached ?? 0, cacheWrite ?? 0]
-  const plain = Math.max(0, input - hits - writes)
+  const [hits, writes] = [cachedInput ?? 0, cacheWrite ?? 0]
   return (
     PER_MILLION *
-    (plain * price.input +
+    (Math.max(0, input - hits - writes) * price.input +
       hits * price.cachedInput +
       writes * (price.cacheWrite ?? price.input) +
       output * price.output)
@@ -128,10 +125,9 @@ export const costUsd = (
 }
 
 /**
- * Dollars that the caller did not pay the upstream for one answer; null without a price of the model.
- * The removed prompt counts at the cached-input price, because that is what a caller with a warm cache
- * pays for a recurring prompt today. Where the engine does not say what it read and wrote, the removed
- * prompt alone is credited. Noted at each answer; what the answer cost is `economics.ts`.
+ * US dollars that the caller did not pay the upstream for one answer; null without a price of the model.
+ * The removed prompt counts at the cached-input price, because a caller with a warm cache pays that for a
+ * recurring prompt. Without usage of the engine, only the removed prompt is credited.
  */
 export const savedUsd = (
   prices: readonly Price[],
@@ -142,9 +138,10 @@ export const savedUsd = (
   const price = findPrice(prices, model)
   if (price === null) return null
   const counts = usage && tokenCounts(usage)
+  const isCached = promptTokensSaved >= (price.minCachedPrefixTokens ?? 0)
   return (
     PER_MILLION *
-    (promptTokensSaved * cachedInput(price, promptTokensSaved) +
+    (promptTokensSaved * (isCached ? price.cachedInput : price.input) +
       (counts?.input ?? 0) * price.input +
       (counts?.output ?? 0) * price.output)
   )

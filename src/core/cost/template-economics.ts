@@ -1,6 +1,6 @@
 /**
- * A template's traffic priced: what a call costs today, what it would cost internalized, and whether
- * that pays. Pure; `store/economics.ts` loads what it is made from.
+ * A template's traffic priced: the cost of a call today and internalized, and whether internalizing pays.
+ * Pure; `savings/economics.ts` loads the input.
  */
 import {
   callCosts,
@@ -15,11 +15,11 @@ import {
 } from './economics.ts'
 import type { Internalization } from '../lifecycle/internalization.ts'
 import { findPrice, type Price } from './prices.ts'
-import type { TemplateTraffic, TrafficWindow, UpstreamTokens } from './template-traffic.ts'
+import type { TemplateTraffic, TrafficWindow } from './template-traffic.ts'
 
 export interface EconomicsSettings {
   prices: readonly Price[]
-  /** null: not set, and the engine's cost is left out */
+  /** null: not set, so the engine's cost is left out */
   engineUsdPerHour: number | null
   /** of the calls that are logged, 0 to 1 */
   captureShare: number
@@ -29,16 +29,15 @@ export interface EconomicsSettings {
   trafficShare: number
   /** limit on the training of one internalization; null: none */
   trainSeconds: number | null
-  /** requests that an evaluation sends to the upstream once more */
+  /** requests that an evaluation repeats at the upstream */
   upstreamReplays: number
 }
 
 /** Of one call. */
 export interface CallFigures extends CallShape {
   promptTokens: number
-  /** who counted the tokens */
   countedBy: 'upstream' | 'estimate'
-  /** false: the provider does not say, and a warm cache is assumed */
+  /** false: the provider does not report it, so a warm cache is assumed */
   cacheIsMeasured: boolean
 }
 
@@ -52,46 +51,51 @@ export interface CallUsd extends CallCosts {
 export interface Draft {
   /** of the upstream's model; null without one */
   price: Price | null
-  /** null: the adapted model has none, since its hardware is paid by the hour */
+  /** null: the hardware of the adapted model is paid by the hour */
   adaptedPrice: Price | null
   traffic: (TrafficWindow & Pick<TemplateTraffic, 'callsPerMonth' | 'discardedShare'>) | null
   call: CallFigures | null
   perCallUsd: CallUsd | null
   coverage: Coverage
   onceUsd: {
-    /** null: nothing says how long it takes */
+    /** null: the duration is not known */
     training: number | null
     evaluation: number
   }
 }
 
 export interface TemplateEconomics extends Draft, Forecast {
-  /** what else a person should know about the figures */
+  /** caveats of the figures, for a person to read */
   remarks: string[]
 }
 
-/** Fewer calls of a live route say less about its coverage than the gate does. */
+/** With fewer calls of a live route, the gate's figures estimate its coverage better. */
 const MIN_ROUTED_CALLS = 50
 
-/** Without word from the provider the cache is taken as warm: no saving is made of what is unknown. */
-const callFigures = (upstream: UpstreamTokens, removedShare: number): CallFigures => ({
-  promptTokens: upstream.promptTokens,
-  templateTokens: upstream.promptTokens * removedShare,
-  queryTokens: upstream.promptTokens * (1 - removedShare),
-  outputTokens: upstream.outputTokens,
-  countedBy: upstream.isEstimated ? 'estimate' : 'upstream',
-  cacheHitShare: upstream.cacheHitShare ?? removedShare,
-  cacheWriteShare: upstream.cacheWriteShare,
-  cacheIsMeasured: upstream.cacheHitShare !== null,
-})
+/** Without the provider's figures the cache counts as warm, which never overstates the savings. */
+const callFigures = (traffic: TemplateTraffic | null): CallFigures | null => {
+  const { upstream = null, removedShare = null } = traffic ?? {}
+  if (upstream === null || removedShare === null) return null
+  const { promptTokens, outputTokens, cacheHitShare, cacheWriteShare, isEstimated } = upstream
+  return {
+    promptTokens,
+    templateTokens: promptTokens * removedShare,
+    queryTokens: promptTokens * (1 - removedShare),
+    outputTokens,
+    countedBy: isEstimated ? 'estimate' : 'upstream',
+    cacheHitShare: cacheHitShare ?? removedShare,
+    cacheWriteShare,
+    cacheIsMeasured: cacheHitShare !== null,
+  }
+}
 
-/** Of all stages and arms. */
+/** Seconds of all stages and arms. */
 export const trainedSeconds = ({ plan }: Internalization): number =>
   (plan?.arms ?? [])
     .flatMap(({ results }) => results)
     .reduce((sum, { metrics }) => sum + metrics.seconds, 0)
 
-/** Its own when it has ended, else the limit, else the mean of others; null without any of them. */
+/** Of its own training when that has ended, else the limit, else the mean of others, else null. */
 const trainingSeconds = ({ template, internalizations, settings }: DraftInput): number | null => {
   const own = internalizations.findLast((row) => row.templateVersion === template.version)
   if (own?.verdict) return trainedSeconds(own)
@@ -107,9 +111,9 @@ export const engineHoursUsd = (
 
 export interface DraftInput {
   template: { version: string; model: string }
-  /** null without a record of it */
+  /** null without a record of the template */
   traffic: TemplateTraffic | null
-  /** totals since the log began */
+  /** since the log began */
   stats: { answered: number; fallbacks: number }
   /** of all templates, oldest first */
   internalizations: readonly Internalization[]
@@ -143,15 +147,10 @@ const coverageOf = ({
   }
 }
 
-const figuresOf = (traffic: TemplateTraffic | null): CallFigures | null =>
-  traffic?.upstream == null || traffic.removedShare === null
-    ? null
-    : callFigures(traffic.upstream, traffic.removedShare)
-
 export const draftOf = (input: DraftInput): Draft => {
   const { template, traffic, settings, adaptedPrice } = input
   const price = findPrice(settings.prices, template.model)
-  const call = figuresOf(traffic)
+  const call = callFigures(traffic)
   const costs = price && call && callCosts(call, { upstream: price, adapted: adaptedPrice })
   const coverage = coverageOf(input)
   const seconds = trainingSeconds(input)
@@ -173,7 +172,7 @@ export const draftOf = (input: DraftInput): Draft => {
   }
 }
 
-/** Dollars a month before the engine's cost; 0 where they are not known. */
+/** Dollars saved a month before the engine's cost; 0 where they are not known. */
 export const savedPerMonth = ({ perCallUsd, traffic, coverage }: Draft): number => {
   const calls = traffic?.callsPerMonth ?? 0
   if (perCallUsd === null) return 0
@@ -192,17 +191,16 @@ const remarksOf = (draft: Draft, { isModelAlone }: Forecast, isEngineFree: boole
   return [
     isModelAlone &&
       (adaptedPrice === null
-        ? 'all of it comes from the change of model: on hardware paid by the hour a token that is not read saves no money'
-        : 'less than a fifth of it comes from removing the prompt: the smaller model with its prompt would save nearly as much, if it answers as well'),
+        ? 'all of it comes from the change of model: on hardware paid by the hour, removing tokens saves no money'
+        : 'less than a fifth of it comes from removing the prompt: the smaller model with the whole prompt would save nearly as much, if its answers are as good'),
     call.countedBy === 'estimate' && 'the upstream counted no tokens; they are estimated',
-    !call.cacheIsMeasured &&
-      'the upstream does not say what its cache served; a warm cache is assumed',
-    isEngineFree && 'ENGINE_USD_PER_HOUR is not set, so the engine counts nothing',
-    onceUsd.training === null && 'how long training takes is not known, so it counts nothing',
+    !call.cacheIsMeasured && 'the upstream does not report cached tokens; a warm cache is assumed',
+    isEngineFree && 'ENGINE_USD_PER_HOUR is not set, so the engine counts as 0',
+    onceUsd.training === null && 'the duration of training is not known, so it counts as 0',
   ].filter((remark) => remark !== false)
 }
 
-/** @param engineUsd this template's share of a month */
+/** @param engineUsd a month's cost, share of this template */
 export const economicsOf = (
   draft: Draft,
   { model, engineUsd, settings }: { model: string; engineUsd: number; settings: EconomicsSettings }

@@ -1,27 +1,27 @@
 /**
- * How much traffic a template has and how many tokens a call of it takes, from its records. Tokens
- * are as the upstream counted them. Pure; knows nothing of prices.
+ * A template's traffic and the tokens of one of its calls, from its records. Tokens are as the upstream
+ * counted them. Knows nothing of prices.
  */
 import type { ChatMessage, ChatRequest } from '../../openai/chat.ts'
-import { tokenCounts } from '../../openai/usage.ts'
+import { tokenCounts, type TokenCounts } from '../../openai/usage.ts'
 import { messageText } from '../request/request-scan.ts'
 import { templateKeyOf, type Matcher } from '../match/match.ts'
 import { EMPTY_PROMPT, studentMessages } from '../template/prompt.ts'
 import type { StoredRecord } from '../log/record.ts'
 
-/** What is read of a record without its bodies. */
+/** A record without its bodies. */
 export type LoggedCall = Pick<StoredRecord, 'at' | 'status' | 'usage' | 'route' | 'estimatedUsage'>
 
-/** Of the calls that the upstream answered, means per call. */
+/** Means per call, over the calls that the upstream answered. */
 export interface UpstreamTokens {
   calls: number
-  /** true: the upstream counted none of them, and a tokenizer did */
+  /** true: a tokenizer counted them, because the upstream counted none */
   isEstimated: boolean
   promptTokens: number
   outputTokens: number
-  /** share of the prompt tokens that the provider's cache served; null where it does not say */
+  /** share of the prompt tokens read from the provider's cache; null where it reports none */
   cacheHitShare: number | null
-  /** share of them that were written to the cache; null where it does not say */
+  /** share of them written to the cache; null where it reports none */
   cacheWriteShare: number | null
 }
 
@@ -39,9 +39,9 @@ export interface TemplateTraffic {
   callsPerMonth: number | null
   /** null without a call that the upstream answered */
   upstream: UpstreamTokens | null
-  /** share of a prompt's text that goes with the template; null where no text is left */
+  /** share of a prompt's text that internalization removes; null where the log has no text */
   removedShare: number | null
-  /** share of the fallbacks for which the lora was asked, and its answer thrown away */
+  /** share of the fallbacks for which the lora was asked and its answer discarded */
   discardedShare: number
 }
 
@@ -56,13 +56,17 @@ export const isOfUpstream = (call: LoggedCall): boolean =>
 const sumOf = (values: (number | null)[]): number =>
   values.reduce<number>((sum, value) => sum + (value ?? 0), 0)
 
-/** Null where no usage has it: absent is not 0. */
-const shareOf = (parts: (number | null)[], whole: number): number | null => {
-  if (whole === 0 || parts.every((part) => part === null)) return null
-  return Math.min(1, sumOf(parts) / whole)
+/** Null where no usage has the count: absent is not 0. */
+const shareOf = (
+  counts: TokenCounts[],
+  kind: 'cachedInput' | 'cacheWrite',
+  whole: number
+): number | null => {
+  const isKnown = whole > 0 && counts.some((each) => each[kind] !== null)
+  return isKnown ? Math.min(1, sumOf(counts.map((each) => each[kind])) / whole) : null
 }
 
-/** Of what the upstream counted; of the estimates where it counted nothing. */
+/** From the upstream's counts; from estimates where it counted no call. */
 export const upstreamTokens = (calls: readonly LoggedCall[]): UpstreamTokens | null => {
   const own = calls.filter(isOfUpstream)
   const counted = own.flatMap(({ usage }) => usage ?? [])
@@ -78,20 +82,14 @@ export const upstreamTokens = (calls: readonly LoggedCall[]): UpstreamTokens | n
     isEstimated,
     promptTokens: prompt / counts.length,
     outputTokens: sumOf(counts.map(({ output }) => output)) / counts.length,
-    cacheHitShare: shareOf(
-      counts.map(({ cachedInput }) => cachedInput),
-      prompt
-    ),
-    cacheWriteShare: shareOf(
-      counts.map(({ cacheWrite }) => cacheWrite),
-      prompt
-    ),
+    cacheHitShare: shareOf(counts, 'cachedInput', prompt),
+    cacheWriteShare: shareOf(counts, 'cacheWrite', prompt),
   }
 }
 
 /**
- * Extrapolated to a month. Traffic follows the day, so less than a day says nothing about one.
- * @param captureShare of the calls that are logged, 0 to 1
+ * Extrapolated to a month; null below a day, because traffic varies over the day.
+ * @param captureShare share of the calls that are logged, 0 to 1
  */
 export const callsPerMonth = (
   { calls, from, to }: TrafficWindow,
@@ -115,8 +113,8 @@ const requestOf = ({ request }: StoredRecord): ChatRequest | null => {
 }
 
 /**
- * Share of the prompt's text that the adapted model does not read. Bytes stand for tokens: the
- * upstream counts the whole prompt, and its tokenizer is not at hand for the parts.
+ * Share of the prompt's text that the adapted model does not read. Measured in bytes, because the upstream
+ * counts only the tokens of the whole prompt.
  */
 export const removedShare = (matcher: Matcher, records: readonly StoredRecord[]): number | null => {
   let whole = 0

@@ -1,7 +1,7 @@
 /**
- * Tokens of a request before it is made, and of an answer that does not say how many it has. Four
- * bytes a token is close for English and code, and too many for most other languages in UTF-8, which
- * errs on the safe side. Knows no tokenizer.
+ * Estimates the tokens of a request before it is sent, and of an answer without usage. Four bytes a token
+ * is close for English and code, and too many tokens for most other languages in UTF-8, which is the safe
+ * side. Uses no tokenizer.
  */
 import type { ChatCompletion, ChatMessage, ContentPart, Usage } from '../../openai/chat.ts'
 import { tokenCounts, usageOf } from '../../openai/usage.ts'
@@ -9,14 +9,14 @@ import { bytesOfText, type ChatReading } from '../request/chat-reading.ts'
 import { completionTokensOf } from './cost-bound.ts'
 
 const BYTES_PER_TOKEN = 4
-/** of an image or a sound, whose bytes say nothing about its tokens */
+/** of an image or a sound, whose tokens do not depend on its bytes */
 const TOKENS_PER_MEDIUM = 1000
 /** of an answer, where the request sets no limit */
 const DEFAULT_COMPLETION_TOKENS = 1024
 
 const tokensOfBytes = (bytes: number): number => Math.ceil(bytes / BYTES_PER_TOKEN)
 
-/** Bytes of the strings in a value. @param value nested `MAX_DEPTH` deep at most */
+/** Bytes of the strings in a value. @param value nested at most `MAX_DEPTH` deep */
 const bytesWithin = (reading: ChatReading, value: unknown): number => {
   if (typeof value === 'string') return bytesOfText(reading, value)
   if (typeof value !== 'object' || value === null) return 0
@@ -30,9 +30,8 @@ const mediaOf = ({ content }: ChatMessage): ContentPart[] =>
   Array.isArray(content) ? content.filter((part) => !isText(part)) : []
 
 /**
- * What a request takes of a rate, as far as that can be told. Of money it says nothing: an estimate may
- * be too low.
- * @throws AppError `invalid-request` for a limit that is none
+ * Tokens that a request takes of a rate limit. Not for budgets: an estimate may be too low.
+ * @throws AppError `invalid-request` for a limit that is not a whole number of at least 1
  */
 export const estimateRequest = (reading: ChatReading): Usage => {
   const { request, bytes } = reading
@@ -49,17 +48,17 @@ const tokensOfJson = (value: unknown): number =>
     ? 0
     : tokensOfBytes(Buffer.byteLength(JSON.stringify(value)))
 
-/** What a completion without usage has used, a stream that was not asked for it for one. */
+/** For a completion without usage, such as a stream whose request did not ask for it. */
 export const estimateCompletion = (promptTokens: number, { choices }: ChatCompletion): Usage =>
   usageOf(
     promptTokens,
-    // of the whole message: reasoning stands in fields of its own
+    // of the whole message, because reasoning has its own fields
     choices.reduce((sum, { message }) => sum + tokensOfJson(message), 0)
   )
 
 /**
- * The usage that an answer carries, if it can be counted with: sums that once took up what is no
- * number are lost for good.
+ * The usage of an answer; null unless its counts are numbers, because adding NaN to a running total would
+ * corrupt it permanently.
  */
 export const countableUsage = (usage: Usage | null): Usage | null => {
   if (usage === null) return null

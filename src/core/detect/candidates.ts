@@ -1,5 +1,6 @@
-/** From clusters of sampled requests to templates. Pure; costs milliseconds a cluster. */
+/** Makes templates of clusters of sampled requests; takes milliseconds a cluster. */
 import type { ChatMessage } from '../../openai/chat.ts'
+import { groupBy } from '../group-by.ts'
 import { compileMatcher, type Matcher } from '../match/match.ts'
 import type { Template } from '../template/template.ts'
 import type { LineText } from './building/align.ts'
@@ -12,11 +13,11 @@ export interface CandidateLimits extends BuildLimits {
   sampleSize: number
 }
 
-/** A template that was found, with the evidence for it. */
+/** A template with its evidence. */
 export interface Candidate extends Template {
   /** distinct sessions, estimated within about 13 % above 64 */
   sessions: number
-  /** sampled sessions that the template was made of */
+  /** sampled sessions that the template was made from */
   samples: number
   firstSeen: number
   lastSeen: number
@@ -24,9 +25,9 @@ export interface Candidate extends Template {
 
 const MATCHED_SHARE = 0.95
 const LARGE_SHARE = 0.5
-/** so many times more samples make it worth to describe a template again */
+/** a known template is made again from so many times more samples */
 const BETTER_SAMPLE = 1.5
-/** below this many samples even an exact part proves nothing */
+/** fewer samples are not evidence for a template */
 const MIN_SAMPLES = 20
 
 interface Accepted {
@@ -72,22 +73,7 @@ const acceptPart = (
   }
 }
 
-/** Samples by the template that recognizes them. */
-const explain = (
-  cluster: Cluster,
-  known: Accepted[],
-  text: LineText
-): { open: Sample[]; explained: Map<Accepted, number> } => {
-  const explained = new Map<Accepted, number>()
-  const open = cluster.samples.filter((sample) => {
-    const accepted = known.find(({ matcher }) => matches(matcher, cluster, sample, text))
-    if (accepted) explained.set(accepted, (explained.get(accepted) ?? 0) + 1)
-    return accepted === undefined
-  })
-  return { open, explained }
-}
-
-/** Templates of one cluster: new ones, and known ones that it knows better (from more samples). */
+/** Templates of one cluster: new ones, and known ones for which it has more samples. */
 const fromCluster = (
   cluster: Cluster,
   known: Accepted[],
@@ -95,7 +81,10 @@ const fromCluster = (
   limits: CandidateLimits,
   minOpenShare: number
 ): Accepted[] => {
-  const { open, explained } = explain(cluster, known, text)
+  const explained = groupBy(cluster.samples, (sample) =>
+    known.find(({ matcher }) => matches(matcher, cluster, sample, text))
+  )
+  const open = explained.get(undefined) ?? []
   const least = Math.min(limits.minSessions, MIN_SAMPLES)
   const isOpen = open.length >= Math.max(least, cluster.samples.length * minOpenShare)
   const accept = (samples: Sample[]): Accepted[] =>
@@ -104,42 +93,34 @@ const fromCluster = (
       least,
       text
     ).flatMap((part) => acceptPart(cluster, part, text, limits) ?? [])
-  const better = [...explained].some(
-    ([{ candidate }, count]) => count > candidate.samples * BETTER_SAMPLE
+  const found = isOpen ? accept(open) : []
+  const isBetter = known.some(
+    (each) => (explained.get(each)?.length ?? 0) > each.candidate.samples * BETTER_SAMPLE
   )
-  if (!better) return isOpen ? accept(open) : []
-  const versions = new Set([...explained.keys()].map(({ candidate }) => candidate.version))
+  if (!isBetter) return found
+  const versions = new Set([...explained.keys()].map((each) => each?.candidate.version))
   const refined = accept(cluster.samples).filter(({ candidate }) => versions.has(candidate.version))
-  return [...refined, ...(isOpen ? accept(open) : [])]
+  return [...refined, ...found]
 }
 
-const sameShape = (left: Template, right: Template): boolean =>
-  left.messages.length === right.messages.length &&
-  left.messages.every(({ role }, index) => role === right.messages[index]!.role)
+const rolesOf = ({ messages }: Template): string[] => messages.map(({ role }) => role)
 
-/** Without templates whose requests a larger one recognizes: those are values of its slots. */
+/** Without templates whose requests a larger one recognizes, as values of its slots. */
 const withoutSpecialCases = (accepted: Accepted[], text: LineText): Accepted[] =>
   accepted.filter(({ candidate, members }) => {
+    const roles = rolesOf(candidate)
     const general = accepted.filter(
       (other) =>
         other.candidate.version !== candidate.version &&
         other.candidate.sessions > candidate.sessions &&
-        sameShape(other.candidate, candidate)
+        rolesOf(other.candidate).join() === roles.join()
     )
-    const roles = candidate.messages.map(({ role }) => role)
     const covered = members.filter((sample) => {
       const messages = messagesOf(sample, roles, text)
       return general.some(({ matcher }) => matcher.match(candidate, messages) !== null)
     })
     return covered.length < members.length * MATCHED_SHARE
   })
-
-const keepBetter = (byVersion: Map<string, Accepted>, found: Accepted): void => {
-  const { candidate } = found
-  const known = byVersion.get(candidate.version)
-  if (known && known.candidate.samples >= candidate.samples) return
-  byVersion.set(candidate.version, found)
-}
 
 /** @returns templates by falling number of sessions */
 export const findCandidates = (
@@ -152,12 +133,14 @@ export const findCandidates = (
     .filter((cluster) => size(cluster) >= limits.minSessions)
     .sort((left, right) => size(right) - size(left) || left.id - right.id)
   const byVersion = new Map<string, Accepted>()
-  // what a cluster has left over is a mixture until all clusters had their say
+  // small rests of a cluster are mixtures until all clusters have been searched
   for (const minOpenShare of [LARGE_SHARE, 0]) {
     for (const cluster of large) {
       const known = [...byVersion.values()]
       for (const found of fromCluster(cluster, known, text, limits, minOpenShare)) {
-        keepBetter(byVersion, found)
+        const { version, samples } = found.candidate
+        if (samples > (byVersion.get(version)?.candidate.samples ?? 0))
+          byVersion.set(version, found)
       }
     }
   }

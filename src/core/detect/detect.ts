@@ -1,25 +1,22 @@
 /**
- * Finds recurring prompts in a stream of requests, in bounded memory: counts what recurs, keeps a
- * sample of sessions for it, and makes templates of the samples on demand. Deterministic for a
- * seed; two detectors merge; a snapshot restores. Knows nothing of HTTP, storage or training.
+ * Finds recurring prompts in a stream of requests, in bounded memory: counts recurring lines and
+ * prefixes, keeps a sample of sessions for each, and makes templates of the samples on demand.
+ * Deterministic for a seed; two detectors merge; a snapshot restores. Knows nothing of HTTP, storage
+ * or training.
  */
 import { AppError } from '../../errors.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import { ByteReader, ByteWriter } from './sampling/bytes.ts'
 import { findCandidates, type Candidate } from './candidates.ts'
-import { createClusterStore, type Cluster, type ClusterStore } from './sampling/clusters.ts'
-import {
-  createConversationTable,
-  type ConversationTable,
-  type Turn,
-} from './sampling/conversation.ts'
-import { createFiling, type Filing } from './filing.ts'
-import { createLinePool, type LinePool } from './sampling/line-pool.ts'
+import { ClusterStore } from './sampling/clusters.ts'
+import { ConversationTable, type SessionStart } from './sampling/conversation.ts'
+import { Filing } from './filing.ts'
+import { LinePool } from './sampling/line-pool.ts'
 import {
   combine,
   createScan,
   hashText,
-  messageText,
+  plainTexts,
   scanMessages,
   toInteger,
   type HashPair,
@@ -46,12 +43,12 @@ export interface DetectorOptions {
   minDistinctShare: number
   minRemovableShare: number
   maxClusters: number
-  /** of all samples; the counting tables come on top, see `bytes` */
+  /** of all samples; the counting tables are not included, see `bytes` */
   maxSampleBytes: number
-  maxSegments: number
+  maxLines: number
   maxTrieNodes: number
   maxConversations: number
-  /** a longer request is not looked at */
+  /** longer requests are skipped */
   maxRequestChars: number
 }
 
@@ -65,7 +62,7 @@ export const DEFAULT_DETECTOR_OPTIONS: DetectorOptions = {
   minRemovableShare: 0.5,
   maxClusters: 1024,
   maxSampleBytes: 24 * 2 ** 20,
-  maxSegments: 2 ** 18,
+  maxLines: 2 ** 18,
   maxTrieNodes: 2 ** 16,
   maxConversations: 2 ** 16,
   maxRequestChars: 2 ** 18,
@@ -74,187 +71,141 @@ export const DEFAULT_DETECTOR_OPTIONS: DetectorOptions = {
 export interface Observation {
   key: TemplateKey
   messages: ChatMessage[]
-  /** the text that we answered with, when it is known */
+  /** text of the answer, when it is known */
   response?: string | null
-  /** what the caller calls a session; found by conversation growth when absent */
+  /** name that the caller gives its session; when absent, sessions are found by growing histories */
   session?: string | null
   /** milliseconds since the epoch */
   at: number
 }
 
-export interface Detector {
-  observe(observation: Observation): void
-  /** Complete templates by falling number of sessions; milliseconds for each cluster. */
-  candidates(): Candidate[]
-  snapshot(): Uint8Array
-  /** Adds what a snapshot holds; into a fresh detector it restores it. @throws AppError `invalid-state` */
-  restore(bytes: Uint8Array): void
-  /** Adds what another detector with the same seed saw. @throws AppError `invalid-state` */
-  merge(other: Detector): void
-  /** Upper bound of what is held, in bytes. */
-  readonly bytes: number
-}
-
 const MAX_MESSAGES = 512
-const MAX_SCAN_SEGMENTS = 4096
+const MAX_SCAN_LINES = 4096
 const MAX_RESPONSE_CHARS = 2048
 const SNAPSHOT_FORMAT = 1
 
-/** Texts of all messages; null when one holds what no template can (images, tool calls, names). */
-const plainTexts = (messages: ChatMessage[], maxChars: number): string[] | null => {
-  if (messages.length === 0 || messages.length > MAX_MESSAGES) return null
-  const texts: string[] = []
-  let chars = 0
-  for (const message of messages) {
-    for (const field in message) if (field !== 'role' && field !== 'content') return null
-    const text = messageText(message)
-    if (text === null) return null
-    chars += text.length
-    texts.push(text)
-  }
-  return chars <= maxChars ? texts : null
-}
+export class Detector {
+  private readonly options: DetectorOptions
+  private readonly scan = createScan(MAX_SCAN_LINES, MAX_SCAN_LINES, MAX_MESSAGES)
+  private readonly filing: Filing
+  private readonly conversations: ConversationTable
+  private readonly pool = new LinePool()
+  private readonly clusters: ClusterStore
+  private requests = 0
 
-class StreamingDetector implements Detector {
-  readonly #options: DetectorOptions
-  readonly #scan = createScan(MAX_SCAN_SEGMENTS, MAX_SCAN_SEGMENTS, MAX_MESSAGES)
-  readonly #filing: Filing
-  readonly #conversations: ConversationTable
-  readonly #pool: LinePool
-  readonly #clusters: ClusterStore
-  #requests = 0
-
-  constructor(options: DetectorOptions) {
-    this.#options = options
-    this.#filing = createFiling(options.maxSegments, options.maxTrieNodes, options.seed)
-    this.#conversations = createConversationTable(options.maxConversations)
-    this.#pool = createLinePool()
-    this.#clusters = createClusterStore(this.#pool, {
-      sampleSize: options.sampleSize,
-      maxClusters: options.maxClusters,
-      maxBytes: options.maxSampleBytes,
-      halfLifeMs: options.halfLifeMs,
-    })
+  /** @param options defaults are DEFAULT_DETECTOR_OPTIONS */
+  constructor(options: Partial<DetectorOptions> = {}) {
+    this.options = { ...DEFAULT_DETECTOR_OPTIONS, ...options }
+    const { maxLines, maxTrieNodes, seed, maxConversations, maxSampleBytes } = this.options
+    this.filing = new Filing(maxLines, maxTrieNodes, seed)
+    this.conversations = new ConversationTable(maxConversations)
+    this.clusters = new ClusterStore(this.pool, { ...this.options, maxBytes: maxSampleBytes })
   }
 
+  /** Upper bound of the memory held, in bytes. */
   get bytes(): number {
-    const { segments, trie } = this.#filing
-    return segments.bytes + trie.bytes + this.#conversations.bytes + this.#clusters.bytes
+    const { lines, trie } = this.filing
+    return lines.bytes + trie.bytes + this.conversations.bytes + this.clusters.bytes
   }
 
   observe(observation: Observation): void {
-    const { messages, key } = observation
-    const texts = plainTexts(messages, this.#options.maxRequestChars)
-    if (!texts) return
-    const { seed } = this.#options
-    const keyHash = hashText(keyText(key), seed)
-    scanMessages(this.#scan, messages, texts, seed, keyHash)
-    this.#requests++
-    const earlier = this.#earlierTurn(messages, texts)
-    const turn = earlier ?? {
-      session: this.#newSession(observation),
+    const { messages, key, response } = observation
+    if (messages.length === 0 || messages.length > MAX_MESSAGES) return
+    const texts = plainTexts(messages)
+    const chars = texts?.reduce((sum, text) => sum + text.length, 0) ?? 0
+    if (!texts || chars > this.options.maxRequestChars) return
+    const keyHash = hashText(keyText(key), this.options.seed)
+    scanMessages(this.scan, messages, texts, this.options.seed, keyHash)
+    this.requests++
+    const earlier = this.earlierStart(messages, texts)
+    const start = earlier ?? {
+      session: this.newSession(observation),
       rootMessages: messages.length,
     }
-    this.#remember(observation, turn)
-    this.#file(observation, texts, turn, keyHash, earlier === null)
+    const { chainHi, chainLo } = this.scan
+    const answer = typeof response === 'string' ? this.answerHash(response) : 0
+    this.conversations.remember(chainHi[messages.length]!, chainLo[messages.length]!, answer, start)
+    this.file(observation, texts, start, keyHash, earlier === null)
   }
 
-  /** The turn of this conversation that was seen last: some answer in it is one of ours. */
-  #earlierTurn(messages: ChatMessage[], texts: string[]): Turn | null {
-    const { chainHi, chainLo } = this.#scan
-    for (let index = messages.length - 2; index > 0; index--) {
-      if (messages[index]!.role !== 'assistant') continue
-      const answer = this.#answerHash(texts[index]!)
-      const turn = this.#conversations.find(chainHi[index]!, chainLo[index]!, answer)
-      if (turn) return turn
-    }
-    return null
-  }
-
-  /** Hash of an answer, never 0: that stands for an answer which was not seen. */
-  #answerHash(answer: string): number {
-    return hashText(answer, this.#options.seed).lo || 1
-  }
-
-  #newSession({ session, at }: Observation): number {
-    const { seed } = this.#options
-    if (session) return toInteger(hashText(session, seed ^ 0x5e55))
-    const { chainHi, chainLo, messages } = this.#scan
-    const content = { hi: chainHi[messages]!, lo: chainLo[messages]! }
-    return toInteger(combine(content, hashText(`${at}:${this.#requests}`, seed)))
-  }
-
-  #remember({ response }: Observation, turn: Turn): void {
-    const { chainHi, chainLo, messages } = this.#scan
-    const answer = typeof response === 'string' ? this.#answerHash(response) : 0
-    this.#conversations.remember(chainHi[messages]!, chainLo[messages]!, answer, turn)
-  }
-
-  #file(
-    { key, messages, response, at }: Observation,
-    texts: string[],
-    turn: Turn,
-    keyHash: HashPair,
-    isNew: boolean
-  ): void {
-    const { rootMessages, session } = turn
-    let roleText = ''
-    for (let index = 0; index < rootMessages; index++) roleText += `${messages[index]!.role}\n`
-    const context = combine(keyHash, hashText(roleText, this.#options.seed))
-    const files = this.#filing.file(this.#scan, texts, rootMessages, context, isNew)
-    for (const id of files) {
-      if (isNew) {
-        const roles = roleText.split('\n').slice(0, -1)
-        this.#clusters.sight(id, key, roles, {
-          session,
-          at,
-          response: typeof response === 'string' ? response.slice(0, MAX_RESPONSE_CHARS) : null,
-          texts: () => texts,
-        })
-      } else {
-        this.#clusters.extend(id, session, messages.length - rootMessages)
-      }
-    }
-  }
-
+  /** Complete templates by falling number of sessions; takes milliseconds for each cluster. */
   candidates(): Candidate[] {
-    return findCandidates(this.#clusters.all(), (id) => this.#pool.text(id), this.#options)
+    return findCandidates(this.clusters.all(), (id) => this.pool.text(id), this.options)
   }
 
   snapshot(): Uint8Array {
     const writer = new ByteWriter()
     writer.int(SNAPSHOT_FORMAT)
-    writer.int(this.#options.seed)
-    writer.number(this.#requests)
-    this.#filing.segments.write(writer)
-    this.#filing.trie.write(writer)
-    this.#conversations.write(writer)
-    writeClusters(writer, this.#clusters.all(), (id) => this.#pool.text(id))
+    writer.int(this.options.seed)
+    writer.number(this.requests)
+    this.filing.lines.write(writer)
+    this.filing.trie.write(writer)
+    this.conversations.write(writer)
+    writeClusters(writer, this.clusters.all(), (id) => this.pool.text(id))
     return writer.finish()
   }
 
+  /**
+   * Adds the content of a snapshot, which restores it in a new detector and merges it into a used one.
+   * @throws AppError `invalid-state` for another seed or a damaged snapshot
+   */
   restore(bytes: Uint8Array): void {
     const reader = new ByteReader(bytes)
-    if (reader.int() !== SNAPSHOT_FORMAT || reader.int() !== (this.#options.seed | 0)) {
+    if (reader.int() !== SNAPSHOT_FORMAT || reader.int() !== (this.options.seed | 0)) {
       throw new AppError('invalid-state', 'the detector snapshot has another format or seed')
     }
-    this.#requests += reader.number()
-    this.#filing.segments.read(reader)
-    this.#filing.trie.read(reader)
-    this.#conversations.read(reader)
+    this.requests += reader.number()
+    this.filing.lines.read(reader)
+    this.filing.trie.read(reader)
+    this.conversations.read(reader)
     const { clusters, text } = readClusters(reader)
-    this.#adopt(clusters, text)
+    for (const cluster of clusters) this.clusters.adopt(cluster, text)
   }
 
-  #adopt(clusters: Cluster[], text: (id: number) => string): void {
-    for (const cluster of clusters) this.#clusters.adopt(cluster, text)
+  /** The session of the latest earlier request whose messages and answer this request repeats. */
+  private earlierStart(messages: ChatMessage[], texts: string[]): SessionStart | null {
+    const { chainHi, chainLo } = this.scan
+    for (let index = messages.length - 2; index > 0; index--) {
+      if (messages[index]!.role !== 'assistant') continue
+      const answer = this.answerHash(texts[index]!)
+      const start = this.conversations.find(chainHi[index]!, chainLo[index]!, answer)
+      if (start) return start
+    }
+    return null
   }
 
-  merge(other: Detector): void {
-    this.restore(other.snapshot())
+  /** Hash of an answer; never 0, which stands for an answer that was not seen. */
+  private answerHash(answer: string): number {
+    return hashText(answer, this.options.seed).lo || 1
+  }
+
+  private newSession({ session, at }: Observation): number {
+    const { seed } = this.options
+    if (session) return toInteger(hashText(session, seed ^ 0x5e55))
+    const { chainHi, chainLo, messages } = this.scan
+    const content = { hi: chainHi[messages]!, lo: chainLo[messages]! }
+    return toInteger(combine(content, hashText(`${at}:${this.requests}`, seed)))
+  }
+
+  private file(
+    { key, messages, response = null, at }: Observation,
+    texts: string[],
+    { rootMessages, session }: SessionStart,
+    keyHash: HashPair,
+    isNew: boolean
+  ): void {
+    const roles = messages.slice(0, rootMessages).map(({ role }) => role)
+    const roleText = roles.map((role) => `${role}\n`).join('')
+    const context = combine(keyHash, hashText(roleText, this.options.seed))
+    const { scan } = this
+    const filed = { scan, texts, messages: rootMessages, context, counts: isNew }
+    for (const id of this.filing.file(filed)) {
+      if (isNew) {
+        const start = response?.slice(0, MAX_RESPONSE_CHARS) ?? null
+        this.clusters.sight(id, key, roles, { session, at, response: start, texts })
+      } else {
+        this.clusters.extend(id, session, messages.length - rootMessages)
+      }
+    }
   }
 }
-
-/** @param options defaults are DEFAULT_DETECTOR_OPTIONS */
-export const createDetector = (options: Partial<DetectorOptions> = {}): Detector =>
-  new StreamingDetector({ ...DEFAULT_DETECTOR_OPTIONS, ...options })

@@ -1,4 +1,4 @@
-/** Clusters as bytes and back. Lines are written once and referred to by number. */
+/** Writes clusters as bytes and reads them. Lines are written once and referenced by number. */
 import { AppError } from '../../errors.ts'
 import type { LineText } from './building/align.ts'
 import type { ByteReader, ByteWriter } from './sampling/bytes.ts'
@@ -37,14 +37,9 @@ const writeCluster = (
 }
 
 export const writeClusters = (writer: ByteWriter, clusters: Cluster[], text: LineText): void => {
-  const numbers = new Map<number, number>()
-  for (const { samples } of clusters) {
-    for (const { messages } of samples) {
-      for (const lines of messages) {
-        for (const line of lines) if (!numbers.has(line)) numbers.set(line, numbers.size)
-      }
-    }
-  }
+  const messages = clusters.flatMap(({ samples }) => samples.flatMap((sample) => sample.messages))
+  const lines = new Set(messages.flatMap((message) => [...message]))
+  const numbers = new Map([...lines].map((line, number) => [line, number]))
   writer.int(numbers.size)
   for (const line of numbers.keys()) writer.string(text(line))
   writer.int(clusters.length)

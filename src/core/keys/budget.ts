@@ -1,7 +1,7 @@
 /**
- * A budget in US dollars: what was spent in its period, and what requests under way may still cost.
- * Money is reserved before a call and settled after it, so that requests at the same time cannot
- * spend the same dollar. Time is passed in; periods are those of UTC.
+ * A budget in US dollars: the amount spent in its period, and the amount reserved for running requests.
+ * Money is reserved before a call and settled after it, so that concurrent requests cannot spend the same
+ * dollar. Periods are in UTC.
  */
 
 export const BUDGET_PERIODS = ['day', 'month', 'total'] as const
@@ -15,69 +15,61 @@ export interface Budget {
 
 export interface Reservation {
   readonly usd: number
-  /** when it counts as spent if nothing was reported by then, milliseconds since the epoch */
+  /** when it counts as spent unless it was settled, milliseconds since the epoch */
   readonly dueAt: number
 }
 
-/** Why an amount does not fit, and when it would. */
+/** The amount does not fit. */
 export interface Refusal {
-  /** null when waiting does not help */
+  /** until it may fit; null when it never will */
   waitMs: number | null
 }
 
 /**
- * A request whose end was never reported must not hold a part of the budget for ever, and one that runs
- * for longer must not set it free: so it counts as spent from then on, and its period ends that.
+ * A reservation of a request whose end is never reported must not block the budget for ever, and a long
+ * request must not free its reservation. So it counts as spent after this time, until its period ends.
  */
 const RESERVATION_MS = 600_000
-/** Requests under way end at any moment. */
+/** Running requests may end at any moment. */
 const RESERVED_WAIT_MS = 1000
-/** Sums of dollars in floating point: a billionth is nobody's money. */
+/** Rounding errors of sums of dollars. */
 const TOLERANCE_USD = 1e-9
 const DAY_MS = 86_400_000
 
 /** Days since the epoch, UTC. */
 export const dayOf = (at: number): number => Math.floor(at / DAY_MS)
 
-/** @returns first day of the period that `at` is in */
-export const firstDayOf = (period: BudgetPeriod, at: number): number => {
-  if (period === 'total') return 0
-  if (period === 'day') return dayOf(at)
+/** @returns first day of the period of `at`, or of a later period */
+export const firstDayOf = (period: BudgetPeriod, at: number, later = 0): number => {
+  if (period === 'total') return later === 0 ? 0 : Infinity
+  if (period === 'day') return dayOf(at) + later
   const date = new Date(at)
-  return dayOf(Date.UTC(date.getUTCFullYear(), date.getUTCMonth()))
-}
-
-/** @returns when the period after that of `at` begins; null when there is none */
-const endOf = (period: BudgetPeriod, at: number): number | null => {
-  if (period === 'total') return null
-  if (period === 'day') return (dayOf(at) + 1) * DAY_MS
-  const date = new Date(at)
-  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1)
+  return dayOf(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + later))
 }
 
 export class BudgetAccount {
   private readonly budget: Budget
   private spentUsd: number
   private firstDay: number
-  /** in the order of their time, since each lives as long as the others */
+  /** ordered by `dueAt`, because all last equally long */
   private readonly reservations = new Set<Reservation>()
 
-  /** @param spentUsd in the period that `at` is in */
+  /** @param spentUsd in the period of `at` */
   constructor(budget: Budget, spentUsd: number, at: number) {
     this.budget = budget
     this.spentUsd = spentUsd
     this.firstDay = firstDayOf(budget.period, at)
   }
 
-  /** @returns null when so much may be reserved */
+  /** @returns null when the amount may be reserved */
   refusal(usd: number, now: number): Refusal | null {
     this.advance(now)
     const room = this.budget.usd + TOLERANCE_USD
     if (this.spentUsd + this.reservedUsd() + usd <= room) return null
     if (usd > room) return { waitMs: null }
     if (this.spentUsd + usd <= room) return { waitMs: RESERVED_WAIT_MS }
-    const end = endOf(this.budget.period, now)
-    return { waitMs: end === null ? null : end - now }
+    const end = firstDayOf(this.budget.period, now, 1) * DAY_MS
+    return { waitMs: end === Infinity ? null : end - now }
   }
 
   reserve(usd: number, now: number): Reservation {
@@ -86,7 +78,7 @@ export class BudgetAccount {
     return reservation
   }
 
-  /** Also after the reservation was counted as spent: then the difference counts. */
+  /** After the reservation was counted as spent, the difference is booked. */
   settle(reservation: Reservation, usd: number, now: number): void {
     this.advance(now)
     if (this.reservations.delete(reservation)) {
@@ -94,7 +86,7 @@ export class BudgetAccount {
       return
     }
     const difference = usd - reservation.usd
-    // what an earlier period counted too much is not given to this one
+    // an excess of an earlier period is not credited to this one
     const isOfThisPeriod = firstDayOf(this.budget.period, reservation.dueAt) === this.firstDay
     this.spentUsd += isOfThisPeriod ? difference : Math.max(0, difference)
   }

@@ -1,13 +1,10 @@
-/**
- * Keys that the proxy issues: what one is, what it may do, and what of it is kept. Knows nothing of
- * requests or of what was spent.
- */
+/** Keys that the proxy issues: their secrets, limits and stored form. Knows nothing of requests. */
 import { createHash } from 'node:crypto'
 import type { Budget } from './budget.ts'
 import { isModelIn } from '../upstream-choice.ts'
 
 export interface KeyLimits {
-  /** names of models, a `*` at the end stands for any rest; null allows all */
+  /** exact names of models, or prefixes with a trailing `*`; null allows all */
   models: string[] | null
   requestsPerMinute: number | null
   tokensPerMinute: number | null
@@ -20,26 +17,25 @@ export interface IssuedKey {
   name: string
   /** SHA-256 of the secret, hex digits */
   hash: string
-  /** whose templates and loras its requests share */
+  /** its requests share the templates and loras of this tenant */
   tenant: string
   limits: KeyLimits
   /** milliseconds since the epoch */
   createdAt: number
-  /** null while it is good */
+  /** null while it is valid */
   revokedAt: number | null
 }
 
-/** What a key used. */
+/** Usage of a key. */
 export interface Spend {
   requests: number
   tokens: number
   usd: number
 }
 
-/** Of one day. */
 export interface DailySpend extends Spend {
   keyId: string
-  /** since the epoch, UTC */
+  /** days since the epoch, UTC */
   day: number
 }
 
@@ -52,10 +48,10 @@ const SECRET = /^pi-[\w-]{43}$/
 export const secretOf = (bytes: Uint8Array): string =>
   `pi-${Buffer.from(bytes).toString('base64url')}`
 
-/** Whether a credential can be a secret of ours at all. */
+/** Whether a credential has the form of an issued key's secret. */
 export const isSecret = (text: string): boolean => SECRET.test(text)
 
-/** Neither salt nor stretching: there is nothing to guess in 256 random bits. */
+/** Without salt or stretching: 256 random bits cannot be guessed. */
 export const hashOfSecret = (secret: string): string =>
   createHash('sha256').update(secret).digest('hex')
 
@@ -66,11 +62,11 @@ export const isTenantLabel = (label: string): boolean => TENANT_LABEL.test(label
 /** The colon keeps it apart from the tenant of a forwarded credential, which is 32 hex digits. */
 export const tenantOfLabel = (label: string): string => `issued:${label}`
 
-/** Whether the key's requests are counted in tokens or money. */
+/** Whether the key has limits on tokens or money. */
 export const isMetered = ({ limits }: IssuedKey): boolean =>
   limits.tokensPerMinute !== null || limits.budget !== null
 
-/** Whether a request must be read before it can be allowed. */
+/** Whether a request's body must be read before it is allowed. */
 export const isReadFirst = (key: IssuedKey): boolean => key.limits.models !== null || isMetered(key)
 
 export const allowsModel = ({ models }: KeyLimits, model: string): boolean =>

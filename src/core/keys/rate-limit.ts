@@ -1,13 +1,10 @@
-/**
- * So many a minute, as a token bucket: it holds a minute's worth, is full at the start and fills
- * evenly. Time is passed in.
- */
+/** A rate limit per minute, as a token bucket: it holds one minute's amount, starts full and fills evenly. */
 
 const MINUTE_MS = 60_000
 
 export class RateLimit {
   private readonly perMinute: number
-  /** below 0 when a request took more than it had asked for */
+  /** below 0 when a request took more than it had reserved */
   private level: number
   private at: number
 
@@ -17,7 +14,7 @@ export class RateLimit {
     this.at = now
   }
 
-  /** @returns milliseconds until so many pass, 0 when they do now, Infinity when they never will */
+  /** @returns milliseconds until the amount is available; Infinity when it never will be */
   waitMs(amount: number, now: number): number {
     this.fill(now)
     if (amount > this.perMinute) return Infinity
@@ -25,7 +22,7 @@ export class RateLimit {
     return missing <= 0 ? 0 : (missing * MINUTE_MS) / this.perMinute
   }
 
-  /** @param amount what is below 0 is given back */
+  /** @param amount a negative one is given back */
   take(amount: number, now: number): void {
     this.fill(now)
     this.level = Math.min(this.perMinute, this.level - amount)

@@ -1,7 +1,7 @@
 /**
- * What personal data and secrets look like in text. A detector proposes by its pattern and decides by
- * a check where there is one (check digits, shape), so that order numbers and dates stay. Patterns
- * have bounded repeats: no text makes them slow.
+ * Detectors of personal data and secrets in text: a pattern, and for some a check of its matches (check
+ * digits, shape), so that order numbers and dates stay. Patterns have bounded repeats, so that no text
+ * makes them slow.
  */
 
 export interface Detector {
@@ -9,9 +9,9 @@ export interface Detector {
   label: string
   /** global */
   pattern: RegExp
-  /** whether a match is one; absent: always */
+  /** checks a match; absent: every match counts */
   accepts?: (match: string) => boolean
-  /** what two spellings of one value have in common; absent: the match as it is */
+  /** one form for all spellings of a value; absent: the match itself */
   canonical?: (match: string) => string
 }
 
@@ -28,7 +28,7 @@ const passesLuhn = (digits: string): boolean => {
   return sum % 10 === 0
 }
 
-/** ISO 13616: letters as numbers from 10 on, the first four characters last, modulo 97. */
+/** ISO 13616: letters as numbers from 10, the first four characters moved to the end, modulo 97. */
 const passesModulo97 = (iban: string): boolean => {
   let remainder = 0
   for (const character of iban.slice(4) + iban.slice(0, 4))
@@ -39,7 +39,7 @@ const passesModulo97 = (iban: string): boolean => {
 
 const isCard = (match: string): boolean => {
   const digits = digitsOf(match)
-  // the first digit of payment cards; a row of one digit passes Luhn's test by chance
+  // first digits of payment cards; a repeated digit can pass Luhn's test
   return /^[2-6]/.test(digits) && new Set(digits).size > 1 && passesLuhn(digits)
 }
 
@@ -50,14 +50,13 @@ const isIban = (match: string): boolean => {
   return iban.length >= 15 && iban.length <= 34 && passesModulo97(iban)
 }
 
-/** Not a date, an address of the internet, a version or a plain number. */
+/** Refuses dates, IP addresses, versions and plain numbers. */
 const isPhone = (match: string): boolean => {
   const digits = digitsOf(match)
   if (/^(?:\+|00)\(?[1-9]/.test(match)) return digits.length >= 8 && digits.length <= 17
-  if (digits.length < 9 || digits.length > 12) return false
-  if (/^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}\b|^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}\b/.test(match)) return false
-  if (/^(?:\d{1,3}\.){3}\d{1,3}$/.test(match)) return false
-  // a trunk prefix, an area in brackets, or three groups as in North America
+  const isDate = /^\d\d[-/.]\d{1,2}[-/.]\d{4}\b/.test(match)
+  if (isDate || digits.length < 9 || digits.length > 12) return false
+  // a trunk prefix, an area code in brackets, or three groups as in North America
   return /^0\d{1,4}[ /-]|^\(\d{2,5}\) ?|^\d{3}[-. ]\d{3}[-. ]\d{4}$/.test(match)
 }
 
@@ -73,7 +72,7 @@ const KEYS = [
   String.raw`eyJ[A-Za-z0-9_-]{10,2000}\.[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{10,1000}`,
 ]
 
-/** By the name that configuration gives them, in the order in which they look. */
+/** By their names in the configuration, in the order in which they run. */
 export const DETECTORS = {
   key: { label: 'KEY', pattern: new RegExp(`(?<![A-Za-z0-9_-])(?:${KEYS.join('|')})`, 'g') },
   email: {

@@ -1,7 +1,6 @@
 /**
- * Tokens of an exchange whose provider did not count them. An estimate: the tokenizer may be another
- * one than the model's, images and audio count nothing, and what is counted for the frame of a message
- * is OpenAI's. Pure; the tokenizer is handed in.
+ * Tokens of an exchange whose provider did not count them. An estimate: the tokenizer may differ from the
+ * model's, images and audio count as 0, and the tokens between messages are those of OpenAI's models.
  */
 import type { ChatCompletion, ChatMessage, ChatRequest, Usage } from '../../openai/chat.ts'
 import { usageOf } from '../../openai/usage.ts'
@@ -9,20 +8,20 @@ import { usageOf } from '../../openai/usage.ts'
 /** Number of tokens of a text. */
 export type CountTokens = (text: string) => number
 
-/** a longer text is not worth the time */
+/** the tokens of longer texts are estimated from their bytes */
 const MAX_COUNTED_BYTES = 200_000
-/** Byte pair encoding is quadratic in a word's length, and such words are data rather than words. */
+/** Byte pair encoding takes quadratic time in a word's length; such long words are data. */
 const LONG_WORDS = /\S{400,}/g
 const BYTES_PER_TOKEN = 4
 
-/** OpenAI's cookbook, "How to count tokens with tiktoken": of every message, of a name, of the answer. */
+/** OpenAI's cookbook, "How to count tokens with tiktoken": per message, per name, per answer. */
 const MESSAGE_TOKENS = 3
 const NAME_TOKENS = 1
 const ANSWER_TOKENS = 3
 
 const roughly = (text: string): number => Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN)
 
-/** In bounded time: texts over 200 KB, and words over 400 characters, count a token every 4 bytes. */
+/** In bounded time: texts over 200 KB and words over 400 characters count one token for 4 bytes. */
 const bounded =
   (count: CountTokens): CountTokens =>
   (text) => {
@@ -52,14 +51,12 @@ const messageTokens = (message: ChatMessage, count: CountTokens): number =>
 
 const promptTokens = (request: ChatRequest, count: CountTokens): number => {
   const { messages, tools, response_format: format } = request
-  const more = [tools, format].filter((value) => typeof value === 'object' && value !== null)
+  const objects = [tools, format].filter((value) => typeof value === 'object' && value !== null)
+  const texts = objects.map((value) => JSON.stringify(value))
   return (
     ANSWER_TOKENS +
     messages.reduce((sum, message) => sum + messageTokens(message, count), 0) +
-    total(
-      more.map((value) => JSON.stringify(value)),
-      count
-    )
+    total(texts, count)
   )
 }
 
@@ -70,8 +67,8 @@ const estimate = (request: ChatRequest, response: ChatCompletion, count: CountTo
   usageOf(promptTokens(request, count), completionTokens(response, count))
 
 /**
- * @param request and response as the log has them, JSON
- * @returns null where they are no chat request and its completion
+ * @param request JSON of the log, as is `response`
+ * @returns null unless they are a chat request and its completion
  */
 export const estimateUsage = (
   request: string,
@@ -83,7 +80,7 @@ export const estimateUsage = (
     if (completion === null || !Array.isArray(completion.choices)) return null
     return estimate(JSON.parse(request) as ChatRequest, completion, bounded(count))
   } catch {
-    // neither is checked field by field: what is shaped otherwise has no estimate
+    // the fields are not validated one by one: any other shape has no estimate
     return null
   }
 }

@@ -1,8 +1,7 @@
 /**
- * Exchanges on their way from the proxy to the store: one buffer of bytes, copied into it while the
- * client still reads its answer and read by the store's thread. Nothing of a request outlives it in
- * the engine's heap, no text is decoded to be encoded again, and no object crosses a thread. Knows
- * nothing of what the bodies mean.
+ * A batch of logged exchanges on their way from the proxy to the store: one buffer of shared memory, filled
+ * by the proxy's thread and read by the store's. No request stays in the JavaScript heap after its end,
+ * no text is decoded and encoded again, and no object is cloned between threads. Does not read the bodies.
  */
 import type { Usage } from '../../openai/chat.ts'
 import {
@@ -13,11 +12,11 @@ import {
   type RecordHead,
 } from './record.ts'
 
-/** How an answer's bytes are to be read. */
+/** How an answer's bytes must be read. */
 export type AnswerForm =
-  /** they are the record's response, which has this usage */
+  /** they are the record's response */
   | { kind: 'read'; usage: Usage | null }
-  /** they are what the upstream sent */
+  /** they are as the upstream sent them */
   | {
       kind: 'raw'
       contentType: string
@@ -26,16 +25,16 @@ export type AnswerForm =
       complete: boolean
     }
 
-/** An exchange that is over, its bodies as bytes. */
+/** A finished exchange, with its bodies as bytes. */
 export interface CapturedExchange {
   head: RecordHead
   form: AnswerForm
   request: Uint8Array
-  /** in pieces as they came; null when none did, or more than the log keeps */
+  /** in chunks as received; null without an answer, or for one over the log's limit */
   answer: Uint8Array[] | null
 }
 
-/** One of a batch. The bytes are views of it: whoever keeps one longer copies it. */
+/** One exchange of a batch. The buffers are views of the batch: copy one to keep it longer. */
 export interface BatchedExchange {
   head: RecordHead
   form: AnswerForm
@@ -43,21 +42,15 @@ export interface BatchedExchange {
   answer: Buffer | null
 }
 
-/** Shared memory, so that handing it to a thread copies nothing; its writer owns it. */
+/** In shared memory, so that posting it to a thread copies nothing; the writer owns it. */
 export interface ExchangeBatch {
   buffer: SharedArrayBuffer
-  /** used from the start on */
+  /** used, from the start */
   byteLength: number
   count: number
 }
 
-/** All but the bodies. A form is its usage alone, or the rest of a raw one. */
-type Preamble = [
-  head: PackedHead,
-  form: [Usage | null] | [contentType: string, contentEncoding: string, complete: boolean],
-]
-
-/** 32 bits each: lengths of the preamble, the request and the answer */
+/** of the preamble, the request and the answer, 32 bits each */
 const LENGTHS_BYTES = 12
 const NO_ANSWER = 0xffff_ffff
 const MAX_UTF8_BYTES_PER_CHAR = 3
@@ -65,36 +58,26 @@ const MAX_UTF8_BYTES_PER_CHAR = 3
 const bytesOf = (chunks: Uint8Array[] | null): number =>
   chunks === null ? 0 : chunks.reduce((sum, { length }) => sum + length, 0)
 
-/** At most, and without the work of counting the bytes of its characters. */
+/** An upper bound, which saves counting the bytes of the preamble's characters. */
 const roomFor = (preamble: string, { request, answer }: CapturedExchange): number =>
   LENGTHS_BYTES + preamble.length * MAX_UTF8_BYTES_PER_CHAR + request.length + bytesOf(answer)
 
-const preambleOf = ({ head, form }: CapturedExchange): string => {
-  const preamble: Preamble = [
-    packHead(head),
-    form.kind === 'read' ? [form.usage] : [form.contentType, form.contentEncoding, form.complete],
-  ]
-  return JSON.stringify(preamble)
-}
+/** All but the bodies. */
+const preambleOf = ({ head, form }: CapturedExchange): string =>
+  JSON.stringify([packHead(head), form])
 
 const readPreamble = (text: string): { head: RecordHead; form: AnswerForm } => {
-  const [head, form] = JSON.parse(text) as Preamble
-  return {
-    head: unpackHead(head),
-    form:
-      form.length === 1
-        ? { kind: 'read', usage: form[0] }
-        : { kind: 'raw', contentType: form[0], contentEncoding: form[1], complete: form[2] },
-  }
+  const [head, form] = JSON.parse(text) as [PackedHead, AnswerForm]
+  return { head: unpackHead(head), form }
 }
 
-/** Bytes that a batch needs to hold the exchange. */
+/** Bytes of a batch that the exchange needs at most. */
 export const roomOf = (exchange: CapturedExchange): number =>
   roomFor(preambleOf(exchange), exchange)
 
 /**
- * `fill` with as many bytes as there are is a plain copy, where `set` copies shared memory word by word,
- * in up to seven times as long. @returns the place behind it
+ * `fill` with exactly as many bytes is a plain copy; `set` copies shared memory word by word, which takes
+ * up to seven times as long. @returns the offset behind the copy
  */
 const copyTo = (shared: Buffer, at: number, bytes: Uint8Array): number => {
   if (bytes.length > 0) shared.fill(bytes, at, at + bytes.length)
@@ -110,14 +93,14 @@ export class ExchangeBatchWriter {
   private count = 0
   private sealed = false
 
-  /** @param buffer one that no store reads any more */
+  /** @param buffer must not be read by a store any more */
   constructor(buffer: SharedArrayBuffer, maxCount = Number.POSITIVE_INFINITY) {
     this.buffer = buffer
     this.bytes = Buffer.from(buffer)
     this.maxCount = maxCount
   }
 
-  /** @returns false, and nothing is written, when it takes no more or has no room for it */
+  /** @returns false, without writing, when the batch is sealed, full or too small for the exchange */
   add(exchange: CapturedExchange): boolean {
     if (this.sealed || this.count === this.maxCount) return false
     const { bytes, used } = this
@@ -137,7 +120,7 @@ export class ExchangeBatchWriter {
     return true
   }
 
-  /** The batch as it is; from now on it takes no more. */
+  /** The batch with the exchanges so far; it takes no more. */
   seal(): ExchangeBatch {
     this.sealed = true
     return { buffer: this.buffer, byteLength: this.used, count: this.count }
@@ -164,7 +147,7 @@ export const readBatch = ({ buffer, byteLength }: ExchangeBatch): BatchedExchang
   return exchanges
 }
 
-/** A batch of just these. */
+/** A batch of exactly these exchanges. */
 export const batchCaptured = (exchanges: CapturedExchange[]): ExchangeBatch => {
   const room = exchanges.reduce((sum, exchange) => sum + roomOf(exchange), 0)
   const writer = new ExchangeBatchWriter(new SharedArrayBuffer(room))
@@ -179,6 +162,6 @@ const capturedOf = ({ request, response, usage, ...head }: ExchangeRecord): Capt
   answer: response === null ? null : [Buffer.from(response)],
 })
 
-/** A batch of records that are read already: imported ones. */
+/** A batch of imported records, whose answers are JSON already. */
 export const batchOf = (records: ExchangeRecord[]): ExchangeBatch =>
   batchCaptured(records.map(capturedOf))

@@ -1,7 +1,7 @@
 /**
- * Takes personal data and secrets out of a record before it is written. One value has one placeholder
- * in all texts of a record, so that what refers to what stays readable. Works on JSON texts without
- * reading them anew: all but the strings that change stays byte by byte. Pure.
+ * Removes personal data and secrets from a record before it is written. One value has one placeholder in
+ * all texts of a record, so that references stay readable. In JSON texts, only the strings that change are
+ * rewritten; all other bytes stay.
  */
 import { isJson } from '../json.ts'
 import { DETECTOR_NAMES, DETECTORS, type Detector, type DetectorName } from './detectors.ts'
@@ -10,20 +10,19 @@ export { DETECTOR_NAMES, type DetectorName } from './detectors.ts'
 
 export interface RedactOptions {
   detectors: DetectorName[]
-  /** further patterns by the label of their placeholder */
+  /** additional patterns, by the label of their placeholder */
   patterns: Record<string, string>
 }
 
-/** @returns the texts of one record without what the detectors find */
+/** @returns the texts of one record, with placeholders for all values that the detectors find */
 export type Redactor = (texts: string[]) => string[]
 
-/** @throws SyntaxError for a pattern that is no regular expression */
 const detectorsOf = ({ detectors, patterns }: RedactOptions): Detector[] => [
   ...Object.entries(patterns).map(([label, source]) => ({
     label,
     pattern: new RegExp(source, 'gu'),
   })),
-  // in the order of the table, whatever the configuration's is: an IBAN has a card's digits in it
+  // in the order of the table, not of the configuration: an IBAN can contain the digits of a card
   ...DETECTOR_NAMES.filter((name) => detectors.includes(name)).map(
     (name): Detector => DETECTORS[name]
   ),
@@ -46,10 +45,10 @@ class Placeholders {
   }
 }
 
-/** Whole numbers only: digits of a fraction or an exponent are no value of their own. */
+/** Of numbers, only whole ones: the digits of a fraction or an exponent are not a value. */
 const STRINGS_AND_NUMBERS = /"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{13,19}(?![\d.eE])/g
 
-/** @throws SyntaxError for a pattern that is no regular expression */
+/** @throws SyntaxError for a pattern that is not a regular expression */
 export const createRedactor = (options: RedactOptions): Redactor => {
   const detectors = detectorsOf(options)
   const redact = (text: string, placeholders: Placeholders): string =>
@@ -62,10 +61,9 @@ export const createRedactor = (options: RedactOptions): Redactor => {
         ),
       text
     )
-  /** A string or a long number of a JSON text, as it stands there. */
+  /** @param literal a string or a long number of a JSON text */
   const redactLiteral = (literal: string, placeholders: Placeholders): string => {
-    const isString = literal.startsWith('"')
-    const value = isString ? (JSON.parse(literal) as string) : literal
+    const value = String(literal.startsWith('"') ? JSON.parse(literal) : literal)
     const redacted = redact(value, placeholders)
     return redacted === value ? literal : JSON.stringify(redacted)
   }

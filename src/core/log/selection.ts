@@ -1,14 +1,11 @@
-/**
- * Which logged exchanges a person means. Pure; knows nothing of where they are kept.
- */
+/** Rules that select exchanges: for the log to keep, or of the log for a person to delete. */
 import type { RecordHead } from './record.ts'
 
-/** An exchange is meant when it fits all that is given; at least one part must be. */
+/** Selects the exchanges that fit all given fields. */
 export interface Selection {
   recordIds?: string[]
-  /** the keyed hash */
   tenant?: string
-  /** `user`, `safety_identifier` or `metadata.user_id` of the request as it was logged */
+  /** `user`, `safety_identifier` or `metadata.user_id` of the logged request */
   user?: string
 }
 
@@ -21,9 +18,8 @@ interface Named {
   metadata?: { user_id?: unknown } | null
 }
 
-/** @param request a request's body */
 const namesUser = (request: string, user: string): boolean => {
-  // most requests need no parsing: plain characters are written as they are, or as \u escapes
+  // saves parsing most requests: JSON writes plain characters literally or as \u escapes
   const isPlain = /^[\w@.+-]+$/.test(user)
   if (isPlain && !request.includes(user) && !request.includes('\\u')) return false
   try {
@@ -36,10 +32,10 @@ const namesUser = (request: string, user: string): boolean => {
 }
 
 export interface CompiledSelection {
-  /** whether the exchange can be meant; `readsBody` says whether that decides it */
+  /** decides alone unless `readsBody` */
   fitsHead: (head: Pick<RecordHead, 'id' | 'tenant'>) => boolean
   readsBody: boolean
-  /** null when the log has the body no more */
+  /** null: the log no longer has the body */
   fitsBody: (request: string | null) => boolean
 }
 
@@ -51,4 +47,24 @@ export const compileSelection = ({ recordIds, tenant, user }: Selection): Compil
     readsBody: user !== undefined,
     fitsBody: (request) => user === undefined || (request !== null && namesUser(request, user)),
   }
+}
+
+export interface CaptureRule {
+  /** tenants that are logged; empty for all */
+  tenants: string[]
+  /** tenants that are never logged */
+  except: string[]
+  /** share of the remaining exchanges, 0 to 1 */
+  share: number
+}
+
+/** @param random uniform in [0, 1) */
+export const compileCaptureRule = (
+  { tenants, except, share }: CaptureRule,
+  random: () => number
+): ((tenant: string) => boolean) => {
+  const listed = new Set(tenants)
+  const excepted = new Set(except)
+  return (tenant) =>
+    (listed.size === 0 || listed.has(tenant)) && !excepted.has(tenant) && random() < share
 }

@@ -1,20 +1,20 @@
-/** What answers used, added up as they are written to the log. Pure but for the sums it adds to. */
+/** Running totals of the tokens of logged answers. */
 import type { Usage } from '../../openai/chat.ts'
 import { tokenCounts, type TokenCounts } from '../../openai/usage.ts'
 import type { RecordHead } from './record.ts'
 
 type TokenKind = keyof TokenCounts
 
-/** Tokens by kind as the provider counted, and how many answers it counted nothing of. */
+/** Tokens by kind as the provider counted them; `unknown`: answers without any count. */
 export type UsageTotal = Record<TokenKind, number> & { unknown: number }
 
-/** By who answered. */
+/** By the answering side. */
 export interface UsageTotals {
   upstream: UsageTotal
   lora: UsageTotal
 }
 
-/** In the order of the documentation; cached and written tokens are part of the input. */
+/** In the order of the documentation; the input includes cached and written tokens. */
 export const TOKEN_KINDS = ['input', 'cachedInput', 'cacheWrite', 'output', 'reasoning'] as const
 
 const nothing = (): UsageTotal => ({
@@ -28,22 +28,14 @@ const nothing = (): UsageTotal => ({
 
 export const noUsage = (): UsageTotals => ({ upstream: nothing(), lora: nothing() })
 
-const UNKNOWN: TokenCounts = {
-  input: null,
-  cachedInput: null,
-  cacheWrite: null,
-  output: null,
-  reasoning: null,
-}
-
-/** Adds one record. An answer whose usage says nothing counts as unknown, not as 0 tokens. */
+/** Adds one record. An answer without any count is unknown, not 0 tokens. */
 export const addUsage = (
   totals: UsageTotals,
   { head, usage, response }: { head: RecordHead; usage: Usage | null; response: unknown }
 ): void => {
   const total = head.route?.outcome === 'answered' ? totals.lora : totals.upstream
   const isAnswer = response !== null && head.status >= 200 && head.status < 300
-  const counts = usage === null ? UNKNOWN : tokenCounts(usage)
-  if (isAnswer && counts.input === null && counts.output === null) total.unknown++
-  for (const kind of TOKEN_KINDS) total[kind] += counts[kind] ?? 0
+  const counts = usage && tokenCounts(usage)
+  if (isAnswer && (counts?.input ?? counts?.output ?? null) === null) total.unknown++
+  for (const kind of TOKEN_KINDS) total[kind] += counts?.[kind] ?? 0
 }

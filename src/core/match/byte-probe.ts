@@ -1,6 +1,7 @@
 /**
- * Rules templates out by a request's bytes, before they are parsed. Never wrong: it looks only at the
- * opening of a text up to the first character that JSON can be written with in several ways.
+ * Rules templates out by a request's bytes, before they are parsed. Never rules out a request that
+ * matches: it tests only the opening of a text up to the first character that JSON can be written with
+ * in several ways.
  */
 import { groupBy } from '../group-by.ts'
 import type { Outline } from './outline.ts'
@@ -15,52 +16,35 @@ export interface ByteProbe {
 }
 
 /**
- * Characters that every JSON writer writes as themselves. Some escape quotes, slashes, `<`, `>`, `&`,
- * `=`, `'`, `+`, backticks or whatever is not ASCII; the newline is `\n` for all.
+ * Characters that every JSON writer writes as themselves, and the newline, which all write as `\n`.
+ * Some writers escape quotes, slashes, `<`, `>`, `&`, `=`, `'`, `+`, backticks or all but ASCII.
  */
 const PLAIN = /^[ !#-%(-*,-.0-;?-[\]^_a-~\n]*/
 
-/** The bytes of the longest plain opening, and where each character of it begins. */
-const plainOpening = (text: string): { bytes: Buffer; starts: number[] } => {
-  const plain = PLAIN.exec(text)![0]
-  const starts: number[] = []
-  let at = 0
-  for (const character of plain) {
-    starts.push(at)
-    at += character === '\n' ? 2 : 1
-  }
-  return { bytes: Buffer.from(plain.replaceAll('\n', '\\n')), starts }
-}
-
 /**
- * @param prefix what the probed message begins with
+ * @param prefix constant text at the start of the probed message
  * @param probe its offsets tell the template from its rivals
  */
 export const createByteProbe = (model: string, prefix: string, probe: Probe): ByteProbe => {
-  const { bytes, starts } = plainOpening(prefix)
-  const chars = new Set(probe.headOffsets.filter((offset) => offset < starts.length))
-  // the far end rules out most of what is no rival
-  if (starts.length > 0) chars.add(starts.length - 1)
-  const offsets = [...chars].map((char) => starts[char]!)
+  const plain = PLAIN.exec(prefix)![0]
+  const bytesBefore = (char: number): number =>
+    char + plain.slice(0, char).replaceAll(/[^\n]/g, '').length
+  const written = Buffer.from(plain.replaceAll('\n', String.raw`\n`))
+  // the last one rules out most requests of other applications
+  const chars = new Set([...probe.offsets, plain.length - 1])
+  const offsets = [...chars].filter((char) => char >= 0 && char < plain.length).map(bytesBefore)
   return {
     model,
     message: probe.message,
     offsets,
-    codes: offsets.map((offset) => bytes[offset]!),
+    codes: offsets.map((offset) => written[offset]!),
   }
 }
 
-const fits = ({ offsets, codes }: ByteProbe, bytes: Buffer, start: number): boolean => {
-  for (let index = 0; index < offsets.length; index++) {
-    if (bytes[start + offsets[index]!] !== codes[index]) return false
-  }
-  return true
-}
-
-/** Probes that look at one message's same place first, by the byte that they want to see there. */
+/** Probes that test the same place first, by the byte that they expect there. */
 interface Place {
   message: number
-  /** undefined where nothing is looked at */
+  /** undefined when the probes test no byte */
   offset: number | undefined
   byCode: Map<number | undefined, ByteProbe[]>
 }
@@ -74,7 +58,7 @@ const placesOf = (probes: ByteProbe[]): Place[] =>
     })
   )
 
-/** @returns a test that is false when the request's bytes cannot be one of any probe's template */
+/** @returns a test that is false when the request's bytes cannot be of any probe's template */
 export const createByteTest = (
   probes: ByteProbe[]
 ): ((bytes: Buffer, outline: Outline) => boolean) => {
@@ -85,10 +69,12 @@ export const createByteTest = (
     for (const { message, offset, byCode } of byModel.get(model) ?? []) {
       const start = contents[message]
       if (start === undefined) continue
-      // a list of parts: the text is somewhere in it
-      if (start < 0) return true
-      const alike = byCode.get(offset === undefined ? undefined : bytes[start + offset])
-      if (alike?.some((probe) => fits(probe, bytes, start))) return true
+      // not a string: the text may be in a list of parts
+      if (start === null) return true
+      const fits = ({ offsets, codes }: ByteProbe): boolean =>
+        offsets.every((each, index) => bytes[start + each] === codes[index])
+      if (byCode.get(offset === undefined ? undefined : bytes[start + offset])?.some(fits))
+        return true
     }
     return false
   }

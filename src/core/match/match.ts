@@ -1,10 +1,10 @@
 /**
  * Recognizes the requests of known templates and takes them apart; on the hot path of every
- * request. Exact or nothing: a request that differs by one character, that could be read in two
- * ways, or that holds anything but text has no match. Knows nothing of routes or engines.
+ * request. A request that differs by one character, that could be read in two ways, or that holds
+ * anything but text has no match. Knows nothing of routes or engines.
  */
 import type { ChatMessage } from '../../openai/chat.ts'
-import { messageText } from '../request/request-scan.ts'
+import { plainTexts } from '../request/request-scan.ts'
 import { groupBy } from '../group-by.ts'
 import { compileMessage, matchText, type MessagePattern, type Taken } from './message-pattern.ts'
 import { createByteProbe, createByteTest } from './byte-probe.ts'
@@ -23,7 +23,7 @@ export interface Matcher {
    * nothing. Where several templates fit, the one with the most constant text wins; null on a tie.
    */
   match(key: TemplateKey, messages: ChatMessage[]): Match | null
-  /** False when `match` would find nothing in the request that the bytes are. */
+  /** False when `match` would find nothing in the request with these bytes. */
   mayMatch(bytes: Buffer, outline: Outline): boolean
   readonly size: number
 }
@@ -38,8 +38,6 @@ interface Compiled {
 /** Templates of one key and one sequence of roles. */
 interface Bucket {
   messages: number
-  /** the most messages that may follow in any template of the bucket */
-  maxTurnsAfter: number
   entries: Compiled[]
   /** visits the entries that texts may be of */
   candidates: (texts: string[], visit: (compiled: Compiled) => void) => void
@@ -59,7 +57,6 @@ const createBucket = (templates: Template[]): Bucket => {
   }))
   return {
     messages: templates[0]!.messages.length,
-    maxTurnsAfter: Math.max(...templates.map(({ maxTurnsAfter }) => maxTurnsAfter)),
     entries,
     candidates: createProbeIndex(entries),
   }
@@ -71,19 +68,7 @@ const rolesText = (messages: { role: string }[], count: number): string => {
   return text
 }
 
-/** Texts of all messages; null when one has fields or content that no template knows. */
-const plainTexts = (messages: ChatMessage[]): string[] | null => {
-  const texts: string[] = []
-  for (const message of messages) {
-    for (const field in message) if (field !== 'role' && field !== 'content') return null
-    const text = messageText(message)
-    if (text === null) return null
-    texts.push(text)
-  }
-  return texts
-}
-
-/** The messages after the template's own as turns: assistant and user by turns, the user last. */
+/** The messages after the template's own; null unless assistant and user alternate. */
 const turnsAfter = (
   messages: ChatMessage[],
   texts: string[],
@@ -98,19 +83,15 @@ const turnsAfter = (
   return turns
 }
 
-const take = (compiled: Compiled, texts: string[]): Taken | null => {
+const take = ({ patterns }: Compiled, texts: string[]): Taken | null => {
   const taken: Taken = { slots: {}, examples: {}, query: '' }
-  const { patterns } = compiled
-  for (let index = 0; index < patterns.length; index++) {
-    if (!matchText(patterns[index]!, texts[index]!, taken)) return null
-  }
-  return taken
+  return patterns.every((pattern, index) => matchText(pattern, texts[index]!, taken)) ? taken : null
 }
 
 interface Found {
   compiled: Compiled
   taken: Taken
-  tied: boolean
+  isTied: boolean
 }
 
 const search = (bucket: Bucket, texts: string[], best: Found | null): Found | null => {
@@ -118,48 +99,39 @@ const search = (bucket: Bucket, texts: string[], best: Found | null): Found | nu
   let found = best
   bucket.candidates(texts, (compiled) => {
     if (turns > compiled.template.maxTurnsAfter) return
-    if (found && compiled.anchorChars < found.compiled.anchorChars) return
-    const taken = take(compiled, texts)
-    if (!taken) return
-    const tied = found !== null && found.compiled.anchorChars === compiled.anchorChars
-    found = { compiled, taken, tied }
+    const least = found?.compiled.anchorChars ?? 0
+    const taken = compiled.anchorChars < least ? null : take(compiled, texts)
+    if (taken) found = { compiled, taken, isTied: found !== null && compiled.anchorChars === least }
   })
   return found
 }
 
-const createIndex = (templates: Template[]): Map<string, Map<string, Bucket>> => {
-  const index = new Map<string, Map<string, Bucket>>()
-  for (const [key, group] of groupBy(templates, keyText)) {
-    const buckets = new Map<string, Bucket>()
-    const byRoles = groupBy(group, ({ messages }) => rolesText(messages, messages.length))
-    for (const [roles, members] of byRoles) buckets.set(roles, createBucket(members))
-    index.set(key, buckets)
-  }
-  return index
-}
-
-const distinctVersions = (templates: Template[]): Template[] => [
-  ...new Map(templates.map((template) => [template.version, template])).values(),
-]
+const createIndex = (templates: Template[]): Map<string, Map<string, Bucket>> =>
+  new Map(
+    [...groupBy(templates, keyText)].map(([key, group]) => {
+      const byRoles = groupBy(group, ({ messages }) => rolesText(messages, messages.length))
+      return [key, new Map([...byRoles].map(([roles, own]) => [roles, createBucket(own)]))]
+    })
+  )
 
 /** Immutable; build a new one when the set of templates changes. */
 export const compileMatcher = (templates: Template[]): Matcher => {
-  const distinct = distinctVersions(templates)
-  const index = createIndex(distinct)
+  const byVersion = new Map(templates.map((template) => [template.version, template]))
+  const index = createIndex([...byVersion.values()])
   const match = (key: TemplateKey, messages: ChatMessage[]): Match | null => {
     const buckets = index.get(keyText(key))
-    if (!buckets || messages.length === 0) return null
+    if (!buckets) return null
     let texts: string[] | null = null
     let best: Found | null = null
     for (const [roles, bucket] of buckets) {
       const turns = messages.length - bucket.messages
-      if (turns < 0 || turns > bucket.maxTurnsAfter || turns % 2 !== 0) continue
+      if (turns < 0 || turns % 2 !== 0) continue
       if (rolesText(messages, bucket.messages) !== roles) continue
       texts ??= plainTexts(messages)
       if (!texts) return null
       best = search(bucket, texts, best)
     }
-    if (!best || !texts || best.tied) return null
+    if (!best || !texts || best.isTied) return null
     const { template } = best.compiled
     const turns = turnsAfter(messages, texts, template.messages.length)
     return turns && { template, ...best.taken, turns }
@@ -169,5 +141,5 @@ export const compileMatcher = (templates: Template[]): Matcher => {
     .map(({ template, patterns, probe }) =>
       createByteProbe(template.model, patterns[probe.message]!.prefix, probe)
     )
-  return { match, mayMatch: createByteTest(byteProbes), size: distinct.length }
+  return { match, mayMatch: createByteTest(byteProbes), size: byVersion.size }
 }

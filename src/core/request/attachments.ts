@@ -1,12 +1,12 @@
 /**
- * Images, audio and documents that a body carries in base64: nothing to learn from, and megabytes
- * each. Works on the bytes, so that a body without one costs a look at every thousandth byte. Pure.
+ * Removes base64 images, audio and documents from a logged body: they are megabytes long and no training
+ * data. Works on the bytes, so that a body without attachments takes a look at every thousandth byte.
  */
 
-/** shorter ones stay: a digest, a token, an icon */
+/** shorter ones stay: digests, tokens, icons */
 const MIN_CHARS = 1024
 
-/** What stands before them: a data URL, or a field of OpenAI's that holds nothing else. */
+/** Text before base64: of a data URL, or an OpenAI field that holds only base64. */
 const BEFORE = /(?:;base64,|"(?:data|file_data|b64_json)"\s*:\s*")$/
 const BEFORE_BYTES = 24
 
@@ -17,7 +17,7 @@ for (const char of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 
 const isBase64 = (body: Buffer, at: number): boolean => IN_BASE64[body[at]!] === 1
 
-/** The run of such characters around a place. */
+/** The run of base64 characters around a place. */
 const runAround = (body: Buffer, place: number, from: number): { start: number; end: number } => {
   let start = place
   while (start > from && isBase64(body, start - 1)) start--
@@ -30,11 +30,11 @@ const isAttachment = (body: Buffer, start: number, end: number): boolean =>
   end - start >= MIN_CHARS &&
   BEFORE.test(body.toString('latin1', Math.max(0, start - BEFORE_BYTES), start))
 
-/** @returns the body itself when it has none, else one with `[12345 base64 characters]` for each */
+/** @returns the body itself without attachments, else a copy with `[12345 base64 characters]` for each */
 export const withoutAttachments = (body: Buffer): Buffer => {
   const pieces: Buffer[] = []
   let kept = 0
-  // a run of the least length covers one of these places
+  // the shortest attachment covers one of these places
   for (let place = MIN_CHARS - 1; place < body.length; place += MIN_CHARS) {
     if (!isBase64(body, place)) continue
     const { start, end } = runAround(body, place, kept)

@@ -1,7 +1,7 @@
 /**
- * One pass over the messages of a request: keyed 64-bit hashes of segments (lines, or sentences of
- * long lines), of 64-character prefix blocks as a chain, and of whole message prefixes. Hashes are
- * for counting only, never for matching. Knows nothing of templates.
+ * One pass over the messages of a request: keyed 64-bit hashes of lines (long ones are cut into
+ * sentences, each a line of its own), of 64-character prefix blocks as a chain, and of whole message
+ * prefixes. Hashes are for counting only, never for matching. Knows nothing of templates.
  */
 import type { ChatMessage } from '../../openai/chat.ts'
 
@@ -60,64 +60,56 @@ export const messageText = (message: ChatMessage): string | null => {
   return Object.keys(part).length === 2 ? part.text : null
 }
 
-/**
- * What one request looks like to the indices. Reused from request to request, so that the hot loop
- * allocates nothing; arrays hold `segments` and `blocks` valid entries.
- */
-export interface Scan {
-  segments: number
-  segmentHi: Int32Array
-  segmentLo: Int32Array
-  segmentStart: Int32Array
-  segmentEnd: Int32Array
-  /** index of the message that a segment stands in */
-  segmentMessage: Uint16Array
-  blocks: number
-  blockHi: Int32Array
-  blockLo: Int32Array
-  blockMessage: Uint16Array
-  /** characters of the request up to the end of the block */
-  blockChars: Int32Array
-  messages: number
-  chars: number
-  /** chain hash of the messages before index i, i from 0 to `messages` */
-  chainHi: Int32Array
-  chainLo: Int32Array
+/** Texts of all messages; null when one has a field or content that no template can have. */
+export const plainTexts = (messages: ChatMessage[]): string[] | null => {
+  const texts: string[] = []
+  for (const message of messages) {
+    for (const field in message) if (field !== 'role' && field !== 'content') return null
+    const text = messageText(message)
+    if (text === null) return null
+    texts.push(text)
+  }
+  return texts
 }
 
-export const createScan = (maxSegments: number, maxBlocks: number, maxMessages: number): Scan => ({
-  segments: 0,
-  segmentHi: new Int32Array(maxSegments),
-  segmentLo: new Int32Array(maxSegments),
-  segmentStart: new Int32Array(maxSegments),
-  segmentEnd: new Int32Array(maxSegments),
-  segmentMessage: new Uint16Array(maxSegments),
+/**
+ * The hashes of one request. Reused for the next request, so that the hot loop allocates nothing;
+ * arrays hold `lines` and `blocks` valid entries.
+ */
+export const createScan = (maxLines: number, maxBlocks: number, maxMessages: number) => ({
+  lines: 0,
+  lineHi: new Int32Array(maxLines),
+  lineLo: new Int32Array(maxLines),
+  lineStart: new Int32Array(maxLines),
+  lineEnd: new Int32Array(maxLines),
+  /** index of the message that holds the line */
+  lineMessage: new Uint16Array(maxLines),
   blocks: 0,
   blockHi: new Int32Array(maxBlocks),
   blockLo: new Int32Array(maxBlocks),
   blockMessage: new Uint16Array(maxBlocks),
+  /** characters of the request up to the end of the block */
   blockChars: new Int32Array(maxBlocks),
   messages: 0,
   chars: 0,
+  /** chain hash of the messages before index i, i from 0 to `messages` */
   chainHi: new Int32Array(maxMessages + 1),
   chainLo: new Int32Array(maxMessages + 1),
+  /** of the line that is being hashed; number fields of one object are not boxed */
+  rolling: { a: 0, b: 0 },
 })
 
-/** End of the segment that starts at `start`: the line's end, or a sentence's within a long line. */
-const segmentEnd = (text: string, start: number, lineEnd: number): number => {
+export type Scan = ReturnType<typeof createScan>
+
+/** End of the line that starts at `start`: of its first sentence when it is long. */
+const pieceEnd = (text: string, start: number, lineEnd: number): number => {
   if (lineEnd - start < LONG_LINE_CHARS) return lineEnd
   const stop = text.indexOf('. ', start + MIN_SENTENCE_CHARS)
   return stop < 0 || stop >= lineEnd - MIN_SENTENCE_CHARS ? lineEnd : stop + 1
 }
 
-/**
- * The rolling state of a scan. One object with number fields stays in registers where an array of
- * results would be allocated for each segment.
- */
-const state = { a: 0, b: 0 }
-
 /** Continues the hash over text[from, to), two characters a step. */
-const roll = (text: string, from: number, to: number): void => {
+const roll = (state: Scan['rolling'], text: string, from: number, to: number): void => {
   let { a, b } = state
   let at = from
   for (const even = to - 1; at < even; at += 2) {
@@ -144,27 +136,30 @@ const addBlock = (
   chainB: number
 ): void => {
   if (scan.blocks >= scan.blockHi.length) return
+  const { a, b } = scan.rolling
   const slot = scan.blocks++
-  scan.blockHi[slot] = highLane(chainA ^ state.a, chainB ^ state.b)
-  scan.blockLo[slot] = lowLane(chainA ^ state.a, chainB ^ state.b)
+  scan.blockHi[slot] = highLane(chainA ^ a, chainB ^ b)
+  scan.blockLo[slot] = lowLane(chainA ^ a, chainB ^ b)
   scan.blockMessage[slot] = message
   scan.blockChars[slot] = scan.chars + end
 }
 
-const addSegment = (scan: Scan, message: number, start: number, end: number): void => {
-  if (scan.segments >= scan.segmentHi.length) return
-  const slot = scan.segments++
-  scan.segmentHi[slot] = highLane(state.a, state.b)
-  scan.segmentLo[slot] = lowLane(state.a, state.b)
-  scan.segmentStart[slot] = start
-  scan.segmentEnd[slot] = end
-  scan.segmentMessage[slot] = message
+const addLine = (scan: Scan, message: number, start: number, end: number): void => {
+  if (scan.lines >= scan.lineHi.length) return
+  const { a, b } = scan.rolling
+  const slot = scan.lines++
+  scan.lineHi[slot] = highLane(a, b)
+  scan.lineLo[slot] = lowLane(a, b)
+  scan.lineStart[slot] = start
+  scan.lineEnd[slot] = end
+  scan.lineMessage[slot] = message
 }
 
 const blockChars = (end: number): number => (end >= 1024 ? BLOCK_CHARS * 4 : BLOCK_CHARS)
 
 /** Adds one message to the scan. Text beyond the arrays' capacity is chained but not indexed. */
 const scanMessage = (scan: Scan, index: number, role: string, text: string, seed: number): void => {
+  const { rolling } = scan
   const roleHash = hashText(role, seed)
   let chainA = scan.chainHi[index]! ^ roleHash.hi
   let chainB = scan.chainLo[index]! ^ roleHash.lo
@@ -173,22 +168,22 @@ const scanMessage = (scan: Scan, index: number, role: string, text: string, seed
   while (start <= text.length) {
     const newline = text.indexOf('\n', start)
     const lineEnd = newline < 0 ? text.length : newline
-    const end = segmentEnd(text, start, lineEnd)
-    state.a = roleHash.hi
-    state.b = roleHash.lo
+    const end = pieceEnd(text, start, lineEnd)
+    rolling.a = roleHash.hi
+    rolling.b = roleHash.lo
     let at = start
     while (nextBlock <= end) {
-      // pairs count from the segment's start, so that its hash does not depend on its place
+      // pairs count from the line's start: its hash must not depend on its place in the message
       const cut = nextBlock - ((nextBlock - start) & 1)
-      roll(text, at, cut)
+      roll(rolling, text, at, cut)
       addBlock(scan, index, cut, chainA, chainB)
       at = cut
       nextBlock += blockChars(nextBlock)
     }
-    roll(text, at, end)
-    if (end > start) addSegment(scan, index, start, end)
-    chainA = Math.imul(chainA ^ state.a ^ (end - start), MULTIPLIER_B) ^ (chainB >>> 7)
-    chainB = Math.imul(chainB ^ state.b, MULTIPLIER_A) ^ (chainA >>> 9)
+    roll(rolling, text, at, end)
+    if (end > start) addLine(scan, index, start, end)
+    chainA = Math.imul(chainA ^ rolling.a ^ (end - start), MULTIPLIER_B) ^ (chainB >>> 7)
+    chainB = Math.imul(chainB ^ rolling.b, MULTIPLIER_A) ^ (chainA >>> 9)
     start = end + 1
   }
   scan.chars += text.length
@@ -204,7 +199,7 @@ export const scanMessages = (
   seed: number,
   key: HashPair
 ): void => {
-  scan.segments = 0
+  scan.lines = 0
   scan.blocks = 0
   scan.chars = 0
   scan.messages = messages.length

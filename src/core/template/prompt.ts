@@ -1,7 +1,7 @@
 /**
- * The one rendering (invariant 6): training rows, held-out evaluation and routed requests all get
- * their messages from `studentMessages`. What all rows of a stage share comes first, what differs
- * comes last, so that engines can pack and cache the shared prefix.
+ * The only rendering (invariant 6): training rows, held-out evaluation and routed requests get their
+ * messages from `studentMessages`. Text that all rows of a stage share comes first, so that engines can
+ * pack and cache it.
  */
 import type { ChatMessage } from '../../openai/chat.ts'
 import type { Match } from './template.ts'
@@ -11,9 +11,9 @@ export interface FewShot {
   answer: string
 }
 
-/** What a stage's prompt still has of the template. */
+/** The parts of the template that a stage's prompt still contains. */
 export interface StagePrompt {
-  /** compressed template text, '' when it is gone */
+  /** compressed text of the template; '' in the last stage */
   template: string
   /** examples that all rows share, in the template's order */
   constantExamples: FewShot[]
@@ -21,7 +21,7 @@ export interface StagePrompt {
   retrievedExamples: FewShot[]
 }
 
-/** The last stage, and what is served: nothing of the template. */
+/** For the last stage and for serving: nothing of the template. */
 export const EMPTY_PROMPT: StagePrompt = {
   template: '',
   constantExamples: [],
@@ -45,8 +45,8 @@ const slotLines = (match: Match): string[] =>
 
 /**
  * The prompt of the adapted model for one request: a system message with the shared text (left out
- * when empty), a user message with kept slots, retrieved examples and the query, and the turns of
- * the conversation that followed. The user's own text is passed on letter by letter.
+ * when empty), a user message with kept slots, retrieved examples and the query, and the following
+ * messages of the conversation. The user's own text is not changed.
  */
 export const studentMessages = (match: Match, prompt: StagePrompt): ChatMessage[] => {
   const shared = sharedText(prompt)

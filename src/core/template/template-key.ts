@@ -1,4 +1,4 @@
-/** What must be equal, besides the text, for a request to belong to a template. */
+/** The properties besides its text that a request must share with a template. */
 import { createHash } from 'node:crypto'
 import type { ChatRequest } from '../../openai/chat.ts'
 import type { TemplateKey } from './template.ts'
@@ -7,10 +7,11 @@ import type { TemplateKey } from './template.ts'
 const canonicalJson = (value: unknown): string => {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
   if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null'
-  const fields = Object.entries(value)
-    .filter(([, field]) => field !== undefined)
-    .sort(([left], [right]) => (left < right ? -1 : 1))
-    .map(([name, field]) => `${JSON.stringify(name)}:${canonicalJson(field)}`)
+  const record = value as Record<string, unknown>
+  const fields = Object.keys(record)
+    .sort()
+    .filter((name) => record[name] !== undefined)
+    .map((name) => `${JSON.stringify(name)}:${canonicalJson(record[name])}`)
   return `{${fields.join(',')}}`
 }
 
@@ -24,7 +25,7 @@ const TOOL_FIELDS = ['tools', 'tool_choice', 'parallel_tool_calls', 'functions',
 
 /**
  * @param tenant keyed hash of the caller's credential
- * @returns digests are 32 hex digits of SHA-256 over canonical JSON, '' for what the request lacks
+ * @returns digests are 32 hex digits of SHA-256 over canonical JSON, '' for absent fields
  */
 export const templateKeyOf = (request: ChatRequest, tenant: string): TemplateKey => {
   const tools = TOOL_FIELDS.filter((field) => isGiven(request[field]))

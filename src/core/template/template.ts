@@ -1,7 +1,7 @@
 /**
- * What a template is: the ordered messages of a recurring prompt, made of anchors (constant text),
- * slots (short variable text), examples (few-shot blocks) and the query. Types and the functions
- * that need nothing but a template; finding one is `detect.ts`, recognizing one is `match.ts`.
+ * A template: the ordered messages of a recurring prompt, made of anchors (constant text), slots (short
+ * variable text), examples (few-shot blocks) and the query. `detect.ts` finds templates, `match.ts`
+ * recognizes their requests.
  */
 
 export interface Anchor {
@@ -20,7 +20,7 @@ export interface Slot {
   multiline: boolean
   /** false: the values do not help to predict the answer, so the slot is dropped like an anchor */
   kept: boolean
-  /** why it is kept or dropped; absent when a person wrote the template */
+  /** for keeping or dropping it; absent when a person wrote the template */
   evidence?: SlotEvidence
 }
 
@@ -40,7 +40,7 @@ export interface Examples {
   name: string
 }
 
-/** What the end user wrote: never touched, always kept. */
+/** Text of the end user: always kept, never changed. */
 export interface Query {
   kind: 'query'
 }
@@ -66,8 +66,8 @@ export interface Template extends TemplateKey {
   version: string
   messages: TemplateMessage[]
   /**
-   * How many messages may follow the template's own, as turns of one conversation: 0 for single
-   * exchanges. A request with more goes to the upstream.
+   * Messages that may follow the template's own in later turns of a conversation; 0 for single exchanges.
+   * Requests with more go to the upstream.
    */
   maxTurnsAfter: number
 }
@@ -80,6 +80,6 @@ export interface Match {
   /** examples name → text */
   examples: Record<string, string>
   query: string
-  /** messages after the template's own (conversation turns), as sent */
+  /** messages after the template's own, as sent: assistant and user alternate */
   turns: { role: string; content: string }[]
 }

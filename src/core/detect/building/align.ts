@@ -1,6 +1,6 @@
 /**
- * Alignment of a message over all samples of a group: which lines all of them have, in one order,
- * and what stands between them. Knows nothing of slots or queries.
+ * Aligns a message over all samples of a group: the lines that all samples have in one order, and the text
+ * between them. Knows nothing of slots or queries.
  */
 import type { Sample } from '../sampling/clusters.ts'
 
@@ -11,16 +11,18 @@ export type LineText = (id: number) => string
 
 const MIN_ANCHOR_LINE_CHARS = 3
 
+/** Items with the number of times that they occur, in the order of their first occurrence. */
+export const countOf = <Item>(items: Iterable<Item>): Map<Item, number> => {
+  const counts = new Map<Item, number>()
+  for (const item of items) counts.set(item, (counts.get(item) ?? 0) + 1)
+  return counts
+}
+
 /** Line ids that occur exactly once in the message, with their position. */
 const uniqueLines = (lines: Uint32Array): Map<number, number> => {
-  const positions = new Map<number, number>()
-  const repeated = new Set<number>()
-  lines.forEach((line, position) => {
-    if (positions.has(line)) repeated.add(line)
-    else positions.set(line, position)
-  })
-  for (const line of repeated) positions.delete(line)
-  return positions
+  const counts = countOf(lines)
+  const unique = [...lines.entries()].filter(([, line]) => counts.get(line) === 1)
+  return new Map(unique.map(([position, line]) => [line, position]))
 }
 
 /** Indices of a longest increasing subsequence (patience sorting). */
@@ -59,25 +61,28 @@ const commonLines = (positions: Map<number, number>[], text: LineText): number[]
   return common
 }
 
-/** The text strictly between two anchor lines (−1 and length stand for the message's borders). */
+/** The text between two anchor lines, with its line breaks (−1 and length: the message's ends). */
 const between = (lines: Uint32Array, from: number, to: number, text: LineText): string => {
-  const inner = Array.from(lines.subarray(from + 1, to), text).join('\n')
-  const count = to - from - 1
-  if (from < 0) return to >= lines.length ? inner : count > 0 ? `${inner}\n` : ''
-  if (to >= lines.length) return count > 0 ? `\n${inner}` : ''
-  return count > 0 ? `\n${inner}\n` : '\n'
+  // '' stands for the anchor lines at both ends, so that their line breaks are joined, too
+  const inner = Array.from(lines.subarray(from + 1, to), text)
+  return [...(from < 0 ? [] : ['']), ...inner, ...(to < lines.length ? [''] : [])].join('\n')
 }
 
-const append = (pieces: Piece[], values: string[]): void => {
-  const [first] = values
-  if (values.some((value) => value !== first)) {
-    pieces.push({ values })
-    return
+/** Joins adjacent constant pieces and leaves out empty ones. */
+export const joinPieces = (pieces: Piece[]): Piece[] => {
+  const joined: Piece[] = []
+  for (const piece of pieces) {
+    const last = joined.at(-1)
+    if ('values' in piece) joined.push(piece)
+    else if (last && 'text' in last) last.text += piece.text
+    else if (piece.text !== '') joined.push({ ...piece })
   }
-  if (!first) return
-  const last = pieces.at(-1)
-  if (last && 'text' in last) last.text += first
-  else pieces.push({ text: first })
+  return joined
+}
+
+const pieceOf = (values: string[]): Piece => {
+  const [text = ''] = values
+  return values.every((value) => value === text) ? { text } : { values }
 }
 
 /** The message at `index` of all samples as alternating constant and variable pieces. */
@@ -87,35 +92,27 @@ export const alignMessage = (samples: Sample[], index: number, text: LineText): 
   const anchors = commonLines(positions, text)
   const pieces: Piece[] = []
   let previous = messages.map(() => -1)
-  for (const anchor of anchors) {
-    const next = positions.map((position) => position.get(anchor)!)
-    append(
-      pieces,
-      messages.map((lines, sample) => between(lines, previous[sample]!, next[sample]!, text))
-    )
-    append(
-      pieces,
-      messages.map(() => text(anchor))
-    )
+  const addBetween = (next: number[]): void => {
+    const values = messages.map((lines, at) => between(lines, previous[at]!, next[at]!, text))
+    pieces.push(pieceOf(values))
     previous = next
   }
-  append(
-    pieces,
-    messages.map((lines, sample) => between(lines, previous[sample]!, lines.length, text))
-  )
-  return pieces
+  for (const anchor of anchors) {
+    addBetween(positions.map((position) => position.get(anchor)!))
+    pieces.push({ text: text(anchor) })
+  }
+  addBetween(messages.map((lines) => lines.length))
+  return joinPieces(pieces)
 }
 
-/** Share of samples that may lack a line which the others have; they are then left out. */
+/** Share of samples that may lack a line of the others; those samples are left out. */
 const TOLERANCE = 0.05
 const MAX_LEFT_OUT = 0.1
 
-/** The samples without those that lack a line found in at least 95 % of them. */
+/** The samples that have every line which at least 95 % of them have. */
 export const withoutOutliers = (samples: Sample[]): Sample[] => {
   const sets = samples.map((sample) => lineKeys(sample))
-  const support = new Map<number, number>()
-  for (const set of sets) for (const line of set) support.set(line, (support.get(line) ?? 0) + 1)
-  const near = [...support].filter(
+  const near = [...countOf(sets.flatMap((set) => [...set]))].filter(
     ([, count]) => count < samples.length && count >= samples.length * (1 - TOLERANCE)
   )
   const kept = samples.filter((_, index) => near.every(([line]) => sets[index]!.has(line)))
@@ -124,7 +121,7 @@ export const withoutOutliers = (samples: Sample[]): Sample[] => {
 
 const LINE_ID_RANGE = 2 ** 32
 
-/** Every line of a sample as one number that tells the message, too. */
+/** Every line of a sample, each as one number of the message and the line's id. */
 export const lineKeys = (sample: Sample): Set<number> => {
   const keys = new Set<number>()
   sample.messages.forEach((lines, message) => {

@@ -1,7 +1,7 @@
 /**
  * Where constant text may end inside a line: never in the middle of a word or a joined number
- * (2024-05-02), and beside text of the end user only at a delimiter. Pure functions over the values
- * that stand at one place in all samples.
+ * (2024-05-02), and beside text of the end user only at a delimiter. Works on the values of one place in
+ * all samples.
  */
 
 const isWord = (code: number): boolean =>
@@ -15,49 +15,53 @@ const isDigit = (code: number): boolean => code >= 48 && code <= 57
 /** - . / : and , join digits into one value */
 const isJoiner = (code: number): boolean => code >= 44 && code <= 58 && !isDigit(code)
 
+/** @returns characters that all values have in common at their start */
 const commonPrefix = (values: string[]): number => {
   const [first = '', ...others] = values
   let length = first.length
   for (const other of others) {
     let at = 0
-    while (at < length && other.charCodeAt(at) === first.charCodeAt(at)) at++
+    while (at < length && other[at] === first[at]) at++
     length = at
   }
   return length
 }
 
+/** @returns the same at their end, `limit` at most */
 const commonSuffix = (values: string[], limit: number): number => {
   const [first = '', ...others] = values
   let length = limit
   for (const other of others) {
     let at = 0
-    while (
-      at < length &&
-      other.charCodeAt(other.length - 1 - at) === first.charCodeAt(first.length - 1 - at)
-    ) {
-      at++
-    }
+    while (at < length && other.at(-1 - at) === first.at(-1 - at)) at++
     length = at
   }
   return length
 }
 
-/** Moves a cut back to the start of the token that it would split. `before` reads leftwards. */
+/** Characters of `line` between its common start and its common end with `other`. */
+export const charsApart = (line: string, other: string): number => {
+  const head = commonPrefix([line, other])
+  return (
+    line.length - head - commonSuffix([line, other], Math.min(line.length, other.length) - head)
+  )
+}
+
+/**
+ * Moves a cut back to the start of the token that it would split.
+ * @param inside character codes before the cut, by distance from the value's end
+ * @param after character codes behind the cut
+ */
 const backOff = (length: number, inside: (at: number) => number, after: number[]): number => {
+  if (!after.some(isWord)) return length
+  const isJoined = (cut: number): boolean =>
+    isWord(inside(cut - 1)) ||
+    (isJoiner(inside(cut - 1)) &&
+      cut > 1 &&
+      isDigit(inside(cut - 2)) &&
+      (cut === length || isDigit(inside(cut))))
   let cut = length
-  const continues = after.some((code) => isWord(code))
-  if (!continues) return cut
-  let joined = true
-  while (cut > 0 && joined) {
-    const code = inside(cut - 1)
-    joined =
-      isWord(code) ||
-      (isJoiner(code) &&
-        cut > 1 &&
-        isDigit(inside(cut - 2)) &&
-        (cut === length || isDigit(inside(cut))))
-    if (joined) cut--
-  }
+  while (cut > 0 && isJoined(cut)) cut--
   return cut
 }
 
@@ -92,7 +96,7 @@ const cutAt = (values: string[], prefix: number, suffix: number): Trimmed => ({
   cores: values.map((value) => value.slice(prefix, value.length - suffix)),
 })
 
-/** shared by all values, this many characters of words are no chance */
+/** so long a phrase is not shared by all values by chance */
 export const LONG_PHRASE_CHARS = 24
 const PREFIX_DELIMITER = /(?:[\n|>]|[:\]] |["'`“«([{<])$/u
 const SUFFIX_DELIMITER = /[\n|<:]/u
@@ -112,8 +116,8 @@ const isPhrase = (text: string, chars: number): boolean =>
   text.length >= chars && text.trim().split(/\s+/u).length >= 2
 
 /**
- * As trimSoft, for text that an end user may have written: what all of them happen to share
- * ("Write a ", "?") stays with the value unless a delimiter shows that the application wrote it.
+ * As trimSoft, for text that an end user may have written: shared text ("Write a ", "?") stays with the
+ * value unless a delimiter shows that the application wrote it.
  */
 export const trimStrict = (values: string[]): Trimmed => {
   const { prefix, suffix } = trimSoft(values)
@@ -124,12 +128,12 @@ export const trimStrict = (values: string[]): Trimmed => {
   const opened = QUOTES[prefix.slice(0, start).at(-1) ?? '']
   const closes = opened !== undefined && suffix.startsWith(opened)
   const delimited = SUFFIX_DELIMITER.test(suffix) || isPhrase(suffix, LONG_PHRASE_CHARS)
-  // what stands before the first line break may be the user's own last word
+  // text before the first line break may be the user's own last word
   const owned = suffix.includes('\n') ? suffix.length - suffix.indexOf('\n') : suffix.length
   return cutAt(values, start, closes ? suffix.length : delimited ? owned : 0)
 }
 
-/** True when a token border lies at both ends of the text wherever the values go on. */
+/** True when the text begins and ends at token borders. */
 export const endsAtBorder = (text: string, before: string, after: string): boolean => {
   const startsInside =
     before !== '' && isWord(before.charCodeAt(before.length - 1)) && isWord(text.charCodeAt(0))

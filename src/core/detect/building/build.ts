@@ -1,14 +1,14 @@
 /**
  * Makes a template of samples that all hold one version of one prompt: anchors, slots, examples and
- * the query, in order. Knows nothing of counting or of how the samples came together.
+ * the query, in order. Knows nothing of counting or sampling.
  */
 import { createHash } from 'node:crypto'
 import type { Segment, Template, TemplateKey, TemplateMessage } from '../../template/template.ts'
-import { alignMessage, type LineText, type Piece } from './align.ts'
+import { alignMessage, joinPieces, type LineText, type Piece } from './align.ts'
 import { trimSoft, trimStrict } from './boundary.ts'
 import type { Sample } from '../sampling/clusters.ts'
 import { splitInner } from './inner.ts'
-import { areExamples, describeSlot, isInstruction, recurrence } from './slots.ts'
+import { areExamples, describeSlot, isInstruction, recurrence, uniqueName } from './slots.ts'
 
 export interface BuildLimits {
   /** removable constant text that makes a template worth having */
@@ -19,26 +19,16 @@ export interface BuildLimits {
   minRemovableShare: number
 }
 
-/** Retrieved pairs come from a pool: some of them recur. */
+/** Retrieved examples come from a pool, so some of them recur. */
 const MIN_POOL_RECURRENCE = 0.1
 const NEARLY_MOST_DISTINCT = 0.95
 const APART_CHARS = 24
 
-const isVariable = (piece: Piece): piece is { values: string[] } => 'values' in piece
+type Variable = Extract<Piece, { values: string[] }>
 
-const merge = (pieces: Piece[]): Piece[] => {
-  const merged: Piece[] = []
-  for (const piece of pieces) {
-    const last = merged.at(-1)
-    if (isVariable(piece)) merged.push(piece)
-    else if (piece.text === '') continue
-    else if (last && !isVariable(last)) last.text += piece.text
-    else merged.push({ text: piece.text })
-  }
-  return merged
-}
+const isVariable = (piece: Piece): piece is Variable => 'values' in piece
 
-/** A variable piece with the constant text at and inside it split off. */
+/** A variable piece, with the constant text at its ends and inside it split off. */
 const split = (piece: Piece, fromUser: boolean): Piece[] => {
   if (!isVariable(piece)) return [piece]
   const trim = fromUser ? trimStrict : trimSoft
@@ -51,7 +41,7 @@ const split = (piece: Piece, fromUser: boolean): Piece[] => {
   return [{ text: prefix }, ...inner, { text: suffix }]
 }
 
-/** The index of the query among a message's pieces: highest cardinality, the last among equals. */
+/** Index of the query among a message's pieces: the most distinct values, the last among equals. */
 const findQuery = (pieces: Piece[]): number => {
   const distinct = pieces.map((piece) => (isVariable(piece) ? new Set(piece.values).size : 0))
   const most = Math.max(0, ...distinct)
@@ -63,7 +53,7 @@ interface Draft {
   /** pieces of each message */
   messages: Piece[][]
   /** the last message's query */
-  query: { values: string[] }
+  query: Variable
   responses: (string | null)[]
 }
 
@@ -72,7 +62,7 @@ const draftOf = (samples: Sample[], roles: string[], text: LineText): Draft | nu
   if (roles[last] !== 'user') return null
   const messages = roles.map((role, index) => {
     const fromUser = !isInstruction(role)
-    return merge(alignMessage(samples, index, text).flatMap((piece) => split(piece, fromUser)))
+    return joinPieces(alignMessage(samples, index, text).flatMap((piece) => split(piece, fromUser)))
   })
   const at = findQuery(messages[last]!)
   const query = messages[last]![at]
@@ -80,7 +70,7 @@ const draftOf = (samples: Sample[], roles: string[], text: LineText): Draft | nu
   return { roles, messages, query, responses: samples.map((sample) => sample.response) }
 }
 
-/** What surrounds the query in its message, and the query itself, for each sample. */
+/** The query with the text around it in its message, for each sample. */
 const queryTexts = ({ messages, query }: Draft): string[] => {
   const pieces = messages.at(-1)!
   const at = pieces.indexOf(query)
@@ -100,7 +90,7 @@ const constantUpToQuery = (pieces: Piece[], from: number, query: Piece): number 
     .reduce((sum, piece) => sum + (isVariable(piece) ? 0 : piece.text.length), 0)
 }
 
-/** Segments of one message; null when a variable part can be neither slot nor example. */
+/** Segments of one message; null when a variable part is neither a slot nor examples. */
 const describeMessage = (
   draft: Draft,
   message: number,
@@ -128,13 +118,6 @@ const describeMessage = (
   return segments
 }
 
-const uniqueName = (base: string, taken: Set<string>): string => {
-  let name = base
-  for (let number = 2; taken.has(name); number++) name = `${base}_${number}`
-  taken.add(name)
-  return name
-}
-
 /** Hash of the key and the ordered anchors; a variable part counts as a mark between them. */
 export const versionOf = (key: TemplateKey, messages: TemplateMessage[]): string => {
   const shape = messages.map(({ role, segments }) => [
@@ -151,7 +134,7 @@ export const versionOf = (key: TemplateKey, messages: TemplateMessage[]): string
 const meanChars = (values: string[]): number =>
   values.reduce((sum, value) => sum + value.length, 0) / values.length
 
-/** Mean characters that a request loses, and those (but the query's) that it keeps. */
+/** Mean characters that a request loses, and that it keeps besides the query. */
 const weigh = (draft: Draft, messages: TemplateMessage[]): { removed: number; kept: number } => {
   let removed = 0
   let kept = 0
@@ -168,8 +151,8 @@ const weigh = (draft: Draft, messages: TemplateMessage[]): { removed: number; ke
 }
 
 /**
- * @param samples sessions that hold one version
- * @returns null when there is nothing worth removing, no query, or the same request again and again
+ * @param samples of one version
+ * @returns null when too little can be removed, there is no query, or the same requests recur
  */
 export const buildTemplate = (
   key: TemplateKey,

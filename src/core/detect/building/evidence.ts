@@ -1,7 +1,7 @@
 /**
- * Does the value of a slot help to predict the answer? Two permutation tests over the sampled
- * exchanges: dependence of features of the answer on the value (G statistic), and words of the
- * value that come back in the answer. Deterministic for a seed.
+ * Tests whether the value of a slot helps to predict the answer. Two permutation tests over the sampled
+ * exchanges: dependence of features of the answer on the value (G statistic), and words of the value that
+ * recur in the answer. Deterministic for a seed.
  */
 import { seededRandom, shuffle } from '../../../random.ts'
 
@@ -23,12 +23,12 @@ const jsonShape = (answer: string): string => {
     const parsed: unknown = JSON.parse(answer)
     if (parsed !== null && typeof parsed === 'object') return Object.keys(parsed).join(',')
   } catch {
-    // not JSON: its first word stands for its shape
+    // not JSON: the first word is its shape
   }
   return /^\W*\w*/u.exec(answer)?.[0].toLowerCase() ?? ''
 }
 
-/** Features of an answer that a slot may decide: the whole of it, its shape, its length. */
+/** Features of an answer that a slot may decide: its text, its shape, its length. */
 const answerFeatures = (answers: string[]): Int32Array[] =>
   [
     answers.map((answer) => answer.trim().toLowerCase()),

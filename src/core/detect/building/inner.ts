@@ -1,6 +1,6 @@
 /**
- * Constant text inside a variable piece ("\nRows: " between two values): found as the longest run of
- * tokens that every value has exactly once, then again on both sides of it.
+ * Finds constant text inside a variable piece ("\nRows: " between two values): the longest run of tokens
+ * that every value has exactly once, then the same on both sides of it.
  */
 import type { Piece } from './align.ts'
 import { endsAtBorder, LONG_PHRASE_CHARS } from './boundary.ts'
@@ -10,11 +10,6 @@ const MAX_MEAN_CHARS = 4000
 const MAX_TOKENS = 600
 const TOKEN = /\w+|\n|[^\S\n]+|[^\w\s]/gu
 
-const once = (value: string, text: string): boolean => {
-  const at = value.indexOf(text)
-  return at >= 0 && value.indexOf(text, at + 1) < 0
-}
-
 const LINE_LABEL = /\n[^\n]*[\w:#>\]-]{2}/u
 /** "subject: " */
 const FIELD = /\p{L}{3,}: ?$/u
@@ -22,8 +17,8 @@ const LABEL = /\w[^\n]*[:=|]|[|][^\n]*\w/u
 const WORD = /\p{L}{2}/u
 
 /**
- * What cannot be chance. In text of the application any word that all samples have exactly once; in
- * text that an end user may have written only a label or a long phrase.
+ * Whether shared text is not there by chance. In text of the application, any word that all samples have
+ * exactly once is enough; in text that an end user may have written, only a label or a long phrase.
  */
 const isStructure = (text: string, fromUser: boolean): boolean => {
   if (!fromUser) return WORD.test(text) || LABEL.test(text)
@@ -53,21 +48,19 @@ const longestShared = (values: string[], fromUser: boolean): string => {
 
 /** The text if all values have it exactly once at token borders, else ''. */
 const trimToUnique = (text: string, values: string[], fromUser: boolean): string => {
-  // a joined number must not be cut: "2-" of "2-14" belongs to the value
+  // a joined number must not be cut: the "2-" of "2-14" is part of the value
   const whole = text
     .replace(/[\d.,/:-]*\d[.,/:-]*$/u, '')
     .replace(/^[.,/:-]*\d[\d.,/:-]*\p{L}?/u, '')
-  // what ends the line before ("…)\nRows: ") is the end of a value unless it is a phrase
+  // the end of the line before ("…)\nRows: ") is part of a value unless it is a phrase
   const newline = whole.indexOf('\n')
   const ending = newline > 0 && whole.slice(0, newline).trim().split(/\s+/u).length < 3
   const trimmed = ending ? whole.slice(newline) : whole
   if (!isStructure(trimmed, fromUser)) return ''
   const fits = values.every((value) => {
     const at = value.indexOf(trimmed)
-    return (
-      once(value, trimmed) &&
-      endsAtBorder(trimmed, value.slice(0, at), value.slice(at + trimmed.length))
-    )
+    const isOnce = !value.includes(trimmed, at + 1)
+    return isOnce && endsAtBorder(trimmed, value.slice(0, at), value.slice(at + trimmed.length))
   })
   return fits ? trimmed : ''
 }

@@ -1,6 +1,6 @@
 /**
  * Typed values that an application writes into its prompts: dates, times, identifiers, addresses.
- * Tells whether a text is one and replaces them in a text. Knows nothing of templates.
+ * Recognizes a value and replaces values inside a text. Knows nothing of templates.
  */
 
 export type MaskName =
@@ -13,7 +13,7 @@ const DATE = `(?:\\d{4}[-/.]\\d{1,2}[-/.]\\d{1,2}|\\d{1,2}[-/.]\\d{1,2}[-/.]\\d{
 const TIME =
   '\\d{1,2}:\\d{2}(?::\\d{2}(?:\\.\\d+)?)?(?: ?[ap]\\.?m\\.?)?(?: ?(?:z|utc|gmt|[+-]\\d{2}:?\\d{2}))?'
 
-/** Order decides: the first that fits names the value. */
+/** The first pattern that fits names the value. */
 const MASKS: [MaskName, string][] = [
   ['datetime', `${DATE}(?:t|,? (?:at )?)${TIME}`],
   ['date', DATE],
@@ -36,7 +36,7 @@ const ANYWHERE = new RegExp(
   'giu'
 )
 
-/** The type of a value that is nothing but a typed value, else null. */
+/** The type of a value that is wholly a typed value, else null. */
 export const maskOf = (value: string): MaskName | null =>
   WHOLE.find(([, pattern]) => pattern.test(value.trim()))?.[0] ?? null
 

@@ -1,10 +1,10 @@
 /**
- * What kind of variable piece stands at one place of a template: retrieved examples, or a slot with
- * its type, its name and whether it is kept. Knows the values of all samples, not how they were
- * found.
+ * The kind of a variable piece of a template: retrieved examples, or a slot with its type, its name and
+ * whether it is kept. Decided by the values of all samples.
  */
 import { createHash } from 'node:crypto'
 import type { Slot, SlotEvidence } from '../../template/template.ts'
+import { countOf } from './align.ts'
 import { influence, isInfluential } from './evidence.ts'
 import { maskOf } from './mask.ts'
 
@@ -15,9 +15,9 @@ const MAX_ENUM_VALUES = 16
 /** Good–Turing: the share of values seen once estimates the share of unseen ones. */
 const MAX_UNSEEN_SHARE = 0.02
 const TYPED_SHARE = 0.95
-/** a longer value is information, not a label: it is kept unless typed */
+/** longer values are information, not labels: they are kept unless typed */
 const MAX_DROPPABLE_MEAN_CHARS = 60
-/** fewer answers would miss an effect that matters: then the slot stays */
+/** with fewer answers the test could miss a relevant effect, so the slot is kept */
 const MIN_ANSWERED_TO_DROP = 100
 const DROP_PROBABILITY = 0.05
 const NEARLY_ALL = 0.9
@@ -27,27 +27,22 @@ const LINE_LABEL = /^\s*(?:([A-Za-z][\w /-]{0,30}[:=])|(["'`<*•-]|\d+[.)]))/u
 const ANSWER_PART = /(?:->|=>|→|\t|:)\s*(.+)$/u
 
 /** Line labels ("Question:", a bullet, an opening quote) with their number of lines. */
-const lineLabels = (value: string): Map<string, number> => {
-  const labels = new Map<string, number>()
-  for (const line of value.split('\n')) {
-    const found = LINE_LABEL.exec(line)
-    const label = found?.[1] ?? found?.[2]?.replace(/\d+/u, '1')
-    if (label) labels.set(label, (labels.get(label) ?? 0) + 1)
-  }
-  return labels
-}
+const lineLabels = (value: string): Map<string, number> =>
+  countOf(
+    value.split('\n').flatMap((line) => {
+      const found = LINE_LABEL.exec(line)
+      return found?.[1] ?? found?.[2]?.replace(/\d+/u, '1') ?? []
+    })
+  )
 
 /** Labels that at least two lines have in nearly every value. */
 const repeatedLabels = (values: string[]): string[] => {
-  const support = new Map<string, number>()
-  for (const value of values) {
-    for (const [label, count] of lineLabels(value)) {
-      if (count >= 2) support.set(label, (support.get(label) ?? 0) + 1)
-    }
-  }
-  return [...support]
-    .filter(([, count]) => count >= values.length * NEARLY_ALL)
-    .map(([label]) => label)
+  const repeated = values.flatMap((value) =>
+    [...lineLabels(value)].flatMap(([label, count]) => (count >= 2 ? [label] : []))
+  )
+  return [...countOf(repeated)].flatMap(([label, count]) =>
+    count >= values.length * NEARLY_ALL ? [label] : []
+  )
 }
 
 const answerParts = (value: string): string[] =>
@@ -63,9 +58,10 @@ const answeredShare = (values: string[], responses: (string | null)[]): number =
 }
 
 /**
- * Few-shot items: repeated line labels, and either the query is written under the same label or
- * the items end in logged answers. Retrieved passages without that stay a slot: they are knowledge.
- * @param queryText what stands around and in the query, one text a sample
+ * Whether the values are few-shot examples: they repeat line labels, and either the query has the same
+ * label or the items end in logged answers. Other retrieved passages stay a slot, because they are
+ * knowledge.
+ * @param queryText the query with the text around it, by sample
  */
 export const areExamples = (
   values: string[],
@@ -80,10 +76,9 @@ export const areExamples = (
   return answeredShare(values, responses) >= ANSWER_SHARE
 }
 
-/** Share of values that some other sample has, too: a pool recurs, a conversation does not. */
+/** Share of values that another sample has, too: values from a pool recur, conversations do not. */
 export const recurrence = (values: string[]): number => {
-  const counts = new Map<string, number>()
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
+  const counts = countOf(values)
   return values.filter((value) => counts.get(value)! > 1).length / values.length
 }
 
@@ -94,7 +89,15 @@ const STOP_WORDS = new Set(
 )
 const MAX_NAME_WORDS = 2
 
-/** A short name out of the words before the slot: it costs tokens in every request. */
+/** @returns the base, with a number behind it when it is taken */
+export const uniqueName = (base: string, taken: Set<string>): string => {
+  let name = base
+  for (let number = 2; taken.has(name); number++) name = `${base}_${number}`
+  taken.add(name)
+  return name
+}
+
+/** A name from the words before the slot; short, because it costs tokens in every request. */
 const slotName = (before: string, taken: Set<string>): string => {
   const line = before.trimEnd().split('\n').at(-1) ?? ''
   const label =
@@ -104,15 +107,11 @@ const slotName = (before: string, taken: Set<string>): string => {
       .at(-1) ?? ''
   const found = wordsOf(label)
   const telling = found.filter((word) => !STOP_WORDS.has(word))
-  // a label is named by its head, running text by the words next to the value
+  // of a label the first words, of running text the words next to the value
   const chosen = /[:=]\s*$/u.test(line)
     ? telling.slice(0, MAX_NAME_WORDS)
     : telling.slice(-MAX_NAME_WORDS)
-  const base = chosen.join('_').slice(0, 24) || 'slot'
-  let name = base
-  for (let number = 2; taken.has(name); number++) name = `${base}_${number}`
-  taken.add(name)
-  return name
+  return uniqueName(chosen.join('_').slice(0, 24) || 'slot', taken)
 }
 
 /** Messages of these roles are written by the application alone. */
@@ -124,7 +123,7 @@ interface SlotContext {
   /** constant text before the slot */
   before: string
   role: string
-  /** constant text lies between the slot and what the user wrote, so the application wrote it */
+  /** constant text separates the slot from the query, so the application wrote the slot */
   apart: boolean
   taken: Set<string>
 }
@@ -161,10 +160,9 @@ export const describeSlot = (context: SlotContext): Slot => {
   const { values } = context
   const name = slotName(context.before, context.taken)
   const { kept, evidence } = decide(context, name)
-  const distinct = [...new Set(values)].sort()
+  const counts = countOf(values)
+  const distinct = [...counts.keys()].sort()
   const longest = Math.max(...distinct.map((value) => value.length))
-  const counts = new Map<string, number>()
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
   const once = [...counts.values()].filter((count) => count === 1).length
   const closed =
     kept && distinct.length <= MAX_ENUM_VALUES && once <= values.length * MAX_UNSEEN_SHARE

@@ -1,21 +1,29 @@
 /**
- * Tells versions of a prompt from values of a slot: splits the samples of a cluster until each part
- * is one version of one application. Applications that share an opening, edited prompts and
- * whitespace variants become parts of their own; parts too small to prove anything are left out.
+ * Distinguishes versions of a prompt from values of a slot: splits the samples of a cluster until each part
+ * is one version of one application. Applications that share an opening, edited prompts and whitespace
+ * variants become separate parts; parts that are too small as evidence are left out.
  */
-import { alignMessage, lineKeys, lineOfKey, withoutOutliers, type LineText } from './align.ts'
-import { trimSoft } from './boundary.ts'
+import { groupBy } from '../../group-by.ts'
+import {
+  alignMessage,
+  countOf,
+  lineKeys,
+  lineOfKey,
+  withoutOutliers,
+  type LineText,
+} from './align.ts'
+import { charsApart, trimSoft } from './boundary.ts'
 import type { Sample } from '../sampling/clusters.ts'
 import { maskOf } from './mask.ts'
 
-/** A group of lines this large (share of a request's text) cannot be the value of a slot. */
+/** A larger group of lines (share of a request's text) cannot be the value of a slot. */
 const BLOCK_SHARE = 0.3
 const LONG_VALUE_CHARS = 40
 const MAX_VERSIONS = 4
 const HEAVY_SHARE = 0.1
 const HEAVY_COVERAGE = 0.6
 const DOMINANT_SHARE = 0.95
-/** chance of a slot's value appearing this late by itself */
+/** probability below which a slot's value does not appear so late by chance */
 const CHANGE_POINT_PROBABILITY = 1e-4
 const POOL_OVERLAPS = 3
 const OVERLAP_SHARE = 0.05
@@ -26,42 +34,31 @@ interface LineGroup {
   support: number
 }
 
-/** Lines that occur in exactly the same samples, by a hash of the samples (Zobrist). */
+/** Lines that occur in exactly the same samples. */
 const groupLines = (sets: Set<number>[], text: LineText): LineGroup[] => {
-  const presence = new Map<number, { hash: number; support: number }>()
-  sets.forEach((set, index) => {
-    const mark = Math.imul(index + 1, 0x9e3779b1) ^ Math.imul(index + 7, 0x85ebca6b)
-    for (const line of set) {
-      const seen = presence.get(line) ?? { hash: 0, support: 0 }
-      seen.hash = Math.imul(seen.hash ^ mark, 0xc2b2ae35) ^ (seen.hash >>> 13)
-      seen.support += 1
-      presence.set(line, seen)
-    }
-  })
-  const groups = new Map<string, LineGroup>()
-  for (const [line, { hash, support }] of presence) {
-    const name = `${support}:${hash}`
-    const group = groups.get(name) ?? { lines: [], chars: 0, support }
-    group.lines.push(line)
-    group.chars += text(lineOfKey(line)).length
-    groups.set(name, group)
-  }
-  return [...groups.values()]
+  const found = sets.flatMap((set, sample) => Array.from(set, (line) => ({ line, sample })))
+  const samplesOf = [...groupBy(found, ({ line }) => line)].map(([line, places]) => ({
+    line,
+    samples: places.map(({ sample }) => sample).join(),
+    support: places.length,
+  }))
+  return [...groupBy(samplesOf, ({ samples }) => samples).values()].map((group) => ({
+    lines: group.map(({ line }) => line),
+    chars: group.reduce((sum, { line }) => sum + text(lineOfKey(line)).length, 0),
+    support: group[0]!.support,
+  }))
 }
 
 const medianChars = (samples: Sample[], text: LineText): number => {
-  const sizes = samples.map((sample) =>
-    sample.messages.reduce(
-      (sum, lines) => sum + lines.reduce((chars, line) => chars + text(line).length, 0),
-      0
-    )
+  const sizes = samples.map(({ messages }) =>
+    messages.flatMap((lines) => [...lines]).reduce((chars, line) => chars + text(line).length, 0)
   )
   return sizes.sort((left, right) => left - right)[sizes.length >> 1] ?? 0
 }
 
 /**
- * A pool of retrieved blocks shows as many groups that overlap freely; versions exclude or contain
- * each other.
+ * Whether the group is of a pool of retrieved blocks: those overlap freely with many other groups, where
+ * versions exclude or contain each other.
  */
 const isPooled = (group: LineGroup, groups: LineGroup[], sets: Set<number>[]): boolean => {
   const least = sets.length * OVERLAP_SHARE
@@ -76,19 +73,10 @@ const isPooled = (group: LineGroup, groups: LineGroup[], sets: Set<number>[]): b
   return overlapping.length >= POOL_OVERLAPS
 }
 
-/** Characters of `line` between what it has in common with `other` at its beginning and at its end. */
-const charsApart = (line: string, other: string): number => {
-  const most = Math.min(line.length, other.length)
-  let head = 0
-  while (head < most && line[head] === other[head]) head++
-  let tail = 0
-  while (tail < most - head && line.at(-1 - tail) === other.at(-1 - tail)) tail++
-  return line.length - head - tail
-}
-
 /**
- * Characters of a group that no other group of some weight has. A paragraph with a weekday in it is
- * one long line for each of the days: little of each is its own, so it is a slot's place, no block.
+ * Characters of a group that no other group with enough samples has. A paragraph that contains a weekday
+ * is one long line for each day; the lines differ in few characters, so they hold a slot and are not
+ * blocks.
  */
 const ownChars = (group: LineGroup, groups: LineGroup[], least: number, text: LineText): number => {
   const others = groups
@@ -120,7 +108,7 @@ const splitByBlock = (samples: Sample[], least: number, text: LineText): Sample[
 }
 
 /**
- * Probability that `count` exchangeable occurrences among `total` all lie behind the first
+ * Probability that `count` exchangeable occurrences among `total` all come after the first
  * `before`: C(total − before, count) / C(total, count).
  */
 const lateProbability = (total: number, before: number, count: number): number => {
@@ -131,7 +119,7 @@ const lateProbability = (total: number, before: number, count: number): number =
   return probability
 }
 
-/** True when a value starts, or ends, at a point in time that chance does not explain. */
+/** True when a value first or last occurs at a time that chance does not explain. */
 const changesInTime = (values: string[], times: number[]): boolean => {
   const order = values.map((_, index) => index).sort((a, b) => times[a]! - times[b]!)
   const sequence = order.map((index) => values[index]!)
@@ -149,13 +137,7 @@ const changesInTime = (values: string[], times: number[]): boolean => {
 
 const stripSpace = (value: string): string => value.replace(/\s+/gu, '')
 
-const countValues = (values: string[]): Map<string, number> => {
-  const counts = new Map<string, number>()
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
-  return counts
-}
-
-/** Long texts that few variants of make up most of the samples: applications with a common frame. */
+/** Whether a few long texts make up most of the samples: applications with a common frame. */
 const areHeavyTexts = (counts: Map<string, number>, cores: string[], total: number): boolean => {
   const heavy = [...counts.values()].filter(
     (count, index) => count >= total * HEAVY_SHARE && cores[index]!.length >= LONG_VALUE_CHARS
@@ -165,12 +147,12 @@ const areHeavyTexts = (counts: Map<string, number>, cores: string[], total: numb
 
 /** Whether the values at one place are versions of the text rather than values of a slot. */
 const areVersions = (values: string[], times: number[]): boolean => {
-  const counts = countValues(values)
+  const counts = countOf(values)
   const distinct = [...counts.keys()]
   if (distinct.length > values.length / 2) return false
   if (new Set(distinct.map(stripSpace)).size === 1) return true
   const { cores } = trimSoft(distinct)
-  // a date differs from day to day, and each begins at a point in time: never a version
+  // each date begins at a point in time, but typed values are never versions
   if (cores.every((core) => maskOf(core) !== null)) return false
   if (Math.max(...counts.values()) >= values.length * DOMINANT_SHARE) return true
   if (areHeavyTexts(counts, cores, values.length)) return true
@@ -179,13 +161,11 @@ const areVersions = (values: string[], times: number[]): boolean => {
 }
 
 /**
- * One part for each value. What is rare here is a mixture that proves nothing; where it is large in
- * itself, a cluster of its own holds it.
+ * One part for each value. Parts of rare values are dropped later; a version that is large enough has a
+ * cluster of its own.
  */
 const partsByValue = (samples: Sample[], values: string[]): Sample[][] =>
-  [...countValues(values).keys()].map((value) =>
-    samples.filter((_, index) => values[index] === value)
-  )
+  [...countOf(values).keys()].map((value) => samples.filter((_, index) => values[index] === value))
 
 const splitByValue = (samples: Sample[], text: LineText): Sample[][] | null => {
   const times = samples.map((sample) => sample.at)
@@ -200,8 +180,8 @@ const splitByValue = (samples: Sample[], text: LineText): Sample[][] | null => {
 }
 
 /**
- * @param least samples a part needs
- * @returns parts that each hold one version
+ * @param least samples that a part must have
+ * @returns parts of one version each
  */
 export const splitVersions = (samples: Sample[], least: number, text: LineText): Sample[][] => {
   if (samples.length < least) return []

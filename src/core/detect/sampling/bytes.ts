@@ -1,86 +1,75 @@
 /**
- * A growing byte buffer and its reader, for snapshots. Little endian. Strings are UTF-16 code
- * units, so that lone surrogates come back as they were.
+ * A growing byte buffer and its reader, for snapshots. Little endian. Strings are UTF-16 code units,
+ * so that lone surrogates come back unchanged.
  */
 import { AppError } from '../../../errors.ts'
 
 export class ByteWriter {
-  #bytes = new Uint8Array(1 << 16)
-  #view = new DataView(this.#bytes.buffer)
-  #length = 0
-
-  #reserve(more: number): void {
-    if (this.#length + more <= this.#bytes.length) return
-    const grown = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length + more))
-    grown.set(this.#bytes)
-    this.#bytes = grown
-    this.#view = new DataView(grown.buffer)
-  }
+  private bytes = Buffer.alloc(1 << 16)
+  private length = 0
 
   /** a signed 32-bit integer */
   int(value: number): void {
-    this.#reserve(4)
-    this.#view.setInt32(this.#length, value, true)
-    this.#length += 4
+    const at = this.reserve(4)
+    this.bytes.writeInt32LE(value | 0, at)
   }
 
   number(value: number): void {
-    this.#reserve(8)
-    this.#view.setFloat64(this.#length, value, true)
-    this.#length += 8
+    const at = this.reserve(8)
+    this.bytes.writeDoubleLE(value, at)
   }
 
   string(value: string): void {
     this.int(value.length)
-    this.#reserve(value.length * 2)
-    for (let index = 0; index < value.length; index++) {
-      this.#view.setUint16(this.#length + index * 2, value.charCodeAt(index), true)
-    }
-    this.#length += value.length * 2
+    const at = this.reserve(value.length * 2)
+    this.bytes.write(value, at, 'utf16le')
   }
 
   finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#length)
+    return new Uint8Array(this.bytes.subarray(0, this.length))
+  }
+
+  /** @returns where so many bytes may be written */
+  private reserve(more: number): number {
+    const at = this.length
+    this.length += more
+    if (this.length > this.bytes.length) {
+      const grown = Buffer.alloc(Math.max(this.bytes.length * 2, this.length))
+      this.bytes.copy(grown)
+      this.bytes = grown
+    }
+    return at
   }
 }
 
+/** Its methods throw AppError `invalid-state` at the end of the bytes. */
 export class ByteReader {
-  readonly #view: DataView
-  #at = 0
+  private readonly bytes: Buffer
+  private at = 0
 
   constructor(bytes: Uint8Array) {
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  }
-
-  #take(length: number): number {
-    const at = this.#at
-    if (length < 0 || at + length > this.#view.byteLength) {
-      throw new AppError('invalid-state', 'the detector snapshot is cut short or damaged')
-    }
-    this.#at += length
-    return at
+    this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
   int(): number {
-    return this.#view.getInt32(this.#take(4), true)
+    return this.bytes.readInt32LE(this.take(4))
   }
 
   number(): number {
-    return this.#view.getFloat64(this.#take(8), true)
+    return this.bytes.readDoubleLE(this.take(8))
   }
 
   string(): string {
-    const length = this.int()
-    const at = this.#take(length * 2)
-    const codes = new Uint16Array(length)
-    for (let index = 0; index < length; index++) {
-      codes[index] = this.#view.getUint16(at + index * 2, true)
-    }
-    let text = ''
-    // a chunk per call: the number of arguments of one call is limited
-    for (let index = 0; index < length; index += 4096) {
-      text += String.fromCharCode(...codes.subarray(index, index + 4096))
-    }
-    return text
+    const length = this.int() * 2
+    const at = this.take(length)
+    return this.bytes.toString('utf16le', at, at + length)
+  }
+
+  private take(length: number): number {
+    const { at } = this
+    if (length < 0 || at + length > this.bytes.length)
+      throw new AppError('invalid-state', 'the detector snapshot is cut short or damaged')
+    this.at += length
+    return at
   }
 }

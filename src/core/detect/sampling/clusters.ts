@@ -2,7 +2,7 @@
  * Groups of requests that share a recurring feature, each with a sample of at most k sessions and
  * an estimate of how many there were. The sample is bottom-k over a keyed hash of the session with
  * forward decay, so it is uniform over recent sessions, deterministic, and two samples merge.
- * Bounded in bytes. Knows nothing of how requests are grouped or what is made of the samples.
+ * Bounded in bytes. Knows nothing of how requests are grouped or how the samples are used.
  */
 import type { TemplateKey } from '../../template/template.ts'
 import type { LinePool } from './line-pool.ts'
@@ -10,7 +10,7 @@ import type { LinePool } from './line-pool.ts'
 const SKETCH_SIZE = 64
 const HASH_RANGE = 2 ** 53
 const CLUSTER_BYTES = 1200
-/** requests that one doubling of a cluster's sessions lets it survive unseen */
+/** requests without a sighting that a cluster survives for each doubling of its sessions */
 const PATIENCE = 50_000
 
 export interface Sample {
@@ -42,22 +42,9 @@ export interface ClusterLimits {
   halfLifeMs: number
 }
 
-export interface Sighting {
-  session: number
-  at: number
-  response: string | null
-  /** texts of the session's first request; called only when a sample is taken */
-  texts: () => string[]
-}
-
-export interface ClusterStore {
-  sight(id: number, key: TemplateKey, roles: string[], sighting: Sighting): void
-  /** Notes that a session went on for `turns` messages after its first request. */
-  extend(id: number, session: number, turns: number): void
-  /** Takes over a cluster of another store; `lines` turns its line ids into texts. */
-  adopt(cluster: Cluster, lines: (id: number) => string): void
-  all(): Cluster[]
-  readonly bytes: number
+export interface Sighting extends Pick<Sample, 'session' | 'at' | 'response'> {
+  /** texts of the session's first request */
+  texts: readonly string[]
 }
 
 /**
@@ -80,135 +67,127 @@ const addSession = (smallest: number[], session: number): void => {
   if (smallest.length > SKETCH_SIZE) smallest.pop()
 }
 
-const sampleBytes = (sample: Sample): number =>
+const bytesOf = (sample: Sample): number =>
   sample.messages.reduce(
     (sum, lines) => sum + 96 + 4 * lines.length,
     160 + 2 * (sample.response?.length ?? 0)
   )
 
-/** Small is kept: log of an exponential variate, less the age discount (forward decay). */
+/** The smallest are kept: log of an exponential variate, less the age discount (forward decay). */
 const priorityOf = (session: number, at: number, halfLifeMs: number): number => {
   // a second, independent use of the hash: KMV looks at its top bits, this at a product of all
   const uniform = ((session * 0.6180339887498949) % 1) + 2 ** -54
   return Math.log(-Math.log(uniform)) - (Math.LN2 * at) / halfLifeMs
 }
 
-class BoundedClusters implements ClusterStore {
-  readonly #pool: LinePool
-  readonly #limits: ClusterLimits
-  readonly #clusters = new Map<number, Cluster>()
-  #sampleBytes = 0
-  #requests = 0
+export class ClusterStore {
+  private readonly pool: LinePool
+  private readonly limits: ClusterLimits
+  private readonly clusters = new Map<number, Cluster>()
+  private sampleBytes = 0
+  private requests = 0
 
   constructor(pool: LinePool, limits: ClusterLimits) {
-    this.#pool = pool
-    this.#limits = limits
+    this.pool = pool
+    this.limits = limits
   }
 
   get bytes(): number {
-    return this.#sampleBytes + this.#pool.bytes + this.#clusters.size * CLUSTER_BYTES
+    return this.sampleBytes + this.pool.bytes + this.clusters.size * CLUSTER_BYTES
   }
 
   all(): Cluster[] {
-    return [...this.#clusters.values()].sort((left, right) => left.id - right.id)
-  }
-
-  #open(id: number, key: TemplateKey, roles: string[]): Cluster {
-    const known = this.#clusters.get(id)
-    if (known) return known
-    const cluster: Cluster = { id, key, roles, smallest: [], samples: [], lastRequest: 0 }
-    this.#clusters.set(id, cluster)
-    return cluster
+    return [...this.clusters.values()].sort((left, right) => left.id - right.id)
   }
 
   sight(id: number, key: TemplateKey, roles: string[], sighting: Sighting): void {
-    const cluster = this.#open(id, key, roles)
-    cluster.lastRequest = ++this.#requests
-    addSession(cluster.smallest, sighting.session)
-    const priority = priorityOf(sighting.session, sighting.at, this.#limits.halfLifeMs)
-    if (this.#admits(cluster, sighting.session, priority)) {
-      const messages = sighting
-        .texts()
-        .map((text) => Uint32Array.from(text.split('\n'), (line) => this.#pool.intern(line)))
-      const { session, at, response } = sighting
-      this.#put(cluster, { session, priority, at, turns: 0, response, messages })
+    const { session, at, response, texts } = sighting
+    const cluster = this.open(id, key, roles)
+    cluster.lastRequest = ++this.requests
+    addSession(cluster.smallest, session)
+    const priority = priorityOf(session, at, this.limits.halfLifeMs)
+    if (this.admits(cluster, session, priority)) {
+      const messages = texts.map((text) => this.intern(text.split('\n')))
+      this.put(cluster, { session, priority, at, turns: 0, response, messages })
     }
-    this.#shrink(id)
+    this.shrink(id)
   }
 
-  #admits(cluster: Cluster, session: number, priority: number): boolean {
-    const { samples } = cluster
-    if (samples.length >= this.#limits.sampleSize && priority >= samples[0]!.priority) return false
+  /** Notes that a session went on for `turns` messages after its first request. */
+  extend(id: number, session: number, turns: number): void {
+    const sample = this.clusters.get(id)?.samples.find((held) => held.session === session)
+    if (sample) sample.turns = Math.max(sample.turns, turns)
+  }
+
+  /** Takes over a cluster of another store; `text` gives the texts of its line ids. */
+  adopt(other: Cluster, text: (line: number) => string): void {
+    const cluster = this.open(other.id, other.key, other.roles)
+    cluster.lastRequest = Math.max(cluster.lastRequest, this.requests)
+    for (const session of other.smallest) addSession(cluster.smallest, session)
+    for (const sample of other.samples) {
+      const { session, turns } = sample
+      if (this.admits(cluster, session, sample.priority)) {
+        const messages = sample.messages.map((lines) => this.intern(Array.from(lines, text)))
+        this.put(cluster, { ...sample, messages })
+      } else {
+        this.extend(other.id, session, turns)
+      }
+    }
+    this.shrink(other.id)
+  }
+
+  private open(id: number, key: TemplateKey, roles: string[]): Cluster {
+    const known = this.clusters.get(id)
+    if (known) return known
+    const cluster: Cluster = { id, key, roles, smallest: [], samples: [], lastRequest: 0 }
+    this.clusters.set(id, cluster)
+    return cluster
+  }
+
+  private intern(lines: string[]): Uint32Array {
+    return Uint32Array.from(lines, (line) => this.pool.intern(line))
+  }
+
+  private admits({ samples }: Cluster, session: number, priority: number): boolean {
+    if (samples.length >= this.limits.sampleSize && priority >= samples[0]!.priority) return false
     return !samples.some((sample) => sample.session === session)
   }
 
-  /** Keeps the worst sample first, which is all that admission asks for. */
-  #put(cluster: Cluster, sample: Sample): void {
-    const { samples } = cluster
-    if (samples.length >= this.#limits.sampleSize) {
-      this.#forget(samples[0]!)
+  /** Keeps the worst sample first, because admission looks only at that one. */
+  private put({ samples }: Cluster, sample: Sample): void {
+    if (samples.length >= this.limits.sampleSize) {
+      this.forget(samples[0]!)
       samples[0] = sample
-    } else {
-      samples.push(sample)
-    }
-    this.#sampleBytes += sampleBytes(sample)
+    } else samples.push(sample)
+    this.sampleBytes += bytesOf(sample)
     let worst = 0
     for (let index = 1; index < samples.length; index++) {
       if (samples[index]!.priority > samples[worst]!.priority) worst = index
     }
-    const first = samples[0]!
-    samples[0] = samples[worst]!
-    samples[worst] = first
+    ;[samples[0], samples[worst]] = [samples[worst]!, samples[0]!]
   }
 
-  #forget(sample: Sample): void {
-    this.#sampleBytes -= sampleBytes(sample)
-    for (const lines of sample.messages) for (const line of lines) this.#pool.release(line)
+  private forget(sample: Sample): void {
+    this.sampleBytes -= bytesOf(sample)
+    for (const lines of sample.messages) for (const line of lines) this.pool.release(line)
   }
 
-  /** Evicts until the store fits; a cluster's sessions buy it patience. The one in use stays last. */
-  #shrink(inUse: number): void {
-    while (this.#clusters.size > this.#limits.maxClusters || this.bytes > this.#limits.maxBytes) {
+  /** Evicts the clusters with the fewest recent sessions until the store fits; `inUse` goes last. */
+  private shrink(inUse: number): void {
+    while (this.clusters.size > this.limits.maxClusters || this.bytes > this.limits.maxBytes) {
       let victim: Cluster | null = null
       let lowest = Infinity
-      for (const cluster of this.#clusters.values()) {
-        const score =
-          cluster.lastRequest +
-          PATIENCE * Math.log2(1 + sessionsOf(cluster, this.#limits.sampleSize))
-        if (score < lowest && (cluster.id !== inUse || this.#clusters.size === 1)) {
+      for (const cluster of this.clusters.values()) {
+        const sessions = sessionsOf(cluster, this.limits.sampleSize)
+        const score = cluster.lastRequest + PATIENCE * Math.log2(1 + sessions)
+        if (score < lowest && (cluster.id !== inUse || this.clusters.size === 1)) {
           lowest = score
           victim = cluster
         }
       }
       if (!victim) return
-      for (const sample of victim.samples) this.#forget(sample)
-      this.#clusters.delete(victim.id)
+      for (const sample of victim.samples) this.forget(sample)
+      this.clusters.delete(victim.id)
     }
-  }
-
-  extend(id: number, session: number, turns: number): void {
-    const sample = this.#clusters.get(id)?.samples.find((held) => held.session === session)
-    if (sample) sample.turns = Math.max(sample.turns, turns)
-  }
-
-  adopt(other: Cluster, lines: (id: number) => string): void {
-    const cluster = this.#open(other.id, other.key, other.roles)
-    cluster.lastRequest = Math.max(cluster.lastRequest, this.#requests)
-    for (const session of other.smallest) addSession(cluster.smallest, session)
-    for (const sample of other.samples) {
-      const { session, turns } = sample
-      if (this.#admits(cluster, session, sample.priority)) {
-        const messages = sample.messages.map((ids) =>
-          Uint32Array.from(ids, (id) => this.#pool.intern(lines(id)))
-        )
-        this.#put(cluster, { ...sample, messages })
-      } else {
-        this.extend(other.id, session, turns)
-      }
-    }
-    this.#shrink(other.id)
   }
 }
-
-export const createClusterStore = (pool: LinePool, limits: ClusterLimits): ClusterStore =>
-  new BoundedClusters(pool, limits)

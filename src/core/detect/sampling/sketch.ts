@@ -1,23 +1,12 @@
 /**
- * Counts of recurring hashes in fixed memory: Space-Saving (Metwally et al. 2005), with the table
- * cut into sets of eight so that an update touches one cache line instead of a heap. The error of a
- * count is kept beside it. Reading a snapshot into a table in use merges the two. Knows nothing of what the hashes stand for.
+ * Counts of recurring hashes in fixed memory: Space-Saving (Metwally et al. 2005), with the table cut
+ * into sets of eight, so that an update touches one cache line instead of a heap. The error of a count
+ * is kept beside it. Reading a snapshot into a used table merges the two.
  */
 import type { ByteReader, ByteWriter } from './bytes.ts'
 
 const WAYS = 8
 const MAX_COUNT = 0xffff_ffff
-
-export interface CountSketch {
-  /** Adds to the hash's count. @returns the count that is certain (count − error) afterwards */
-  add(hi: number, lo: number, count?: number, error?: number): number
-  /** The certain count, 0 when the hash is not held. */
-  certain(hi: number, lo: number): number
-  entries(): Iterable<{ hi: number; lo: number; count: number; error: number }>
-  write(writer: ByteWriter): void
-  read(reader: ByteReader): void
-  readonly bytes: number
-}
 
 /** fields of an entry, side by side so that a set of eight lies in two cache lines */
 const HI = 0
@@ -26,45 +15,33 @@ const COUNT = 2
 const ERROR = 3
 const FIELDS = 4
 
-class SetAssociativeSketch implements CountSketch {
-  readonly #table: Uint32Array
-  readonly #mask: number
-  #additions = 0
+export class CountSketch {
+  private readonly table: Uint32Array
+  private readonly mask: number
+  private additions = 0
 
+  /** @param capacity hashes held, rounded up to a power of two; 16 bytes each */
   constructor(capacity: number) {
     const sets = 2 ** Math.max(0, Math.ceil(Math.log2(capacity / WAYS)))
-    this.#mask = sets - 1
-    this.#table = new Uint32Array(sets * WAYS * FIELDS)
+    this.mask = sets - 1
+    this.table = new Uint32Array(sets * WAYS * FIELDS)
   }
 
   get bytes(): number {
-    return this.#table.byteLength
+    return this.table.byteLength
   }
 
-  /** Offset of the hash's entry; −1 − offset of the set's lightest entry when it is not held. */
-  #find(hi: number, lo: number): number {
-    const table = this.#table
-    const first = (lo & this.#mask) * (WAYS * FIELDS)
-    const high = hi >>> 0
-    const low = lo >>> 0
-    let lightest = first
-    for (let at = first; at < first + WAYS * FIELDS; at += FIELDS) {
-      const count = table[at + COUNT]!
-      if (table[at + HI] === high && table[at + LO] === low && count > 0) return at
-      if (count < table[lightest + COUNT]!) lightest = at
-    }
-    return -1 - lightest
-  }
-
+  /** The certain count, 0 when the hash is not held. */
   certain(hi: number, lo: number): number {
-    const at = this.#find(hi, lo)
-    return at < 0 ? 0 : this.#table[at + COUNT]! - this.#table[at + ERROR]!
+    const at = this.find(hi, lo)
+    return at < 0 ? 0 : this.table[at + COUNT]! - this.table[at + ERROR]!
   }
 
+  /** Adds to the hash's count. @returns the certain count (count − error) afterwards */
   add(hi: number, lo: number, count = 1, error = 0): number {
-    const table = this.#table
-    if (++this.#additions >= table.length * 64) this.#age()
-    let at = this.#find(hi, lo)
+    const { table } = this
+    if (++this.additions >= table.length * 64) this.age()
+    let at = this.find(hi, lo)
     if (at < 0) {
       at = -1 - at
       table[at + HI] = hi
@@ -76,34 +53,14 @@ class SetAssociativeSketch implements CountSketch {
     return table[at + COUNT]! - table[at + ERROR]!
   }
 
-  /** Halves everything, so that what was heavy long ago makes room. */
-  #age(): void {
-    const table = this.#table
-    this.#additions = 0
-    for (let at = 0; at < table.length; at += FIELDS) {
-      table[at + COUNT] = table[at + COUNT]! >>> 1
-      table[at + ERROR] = table[at + ERROR]! >>> 1
-    }
-  }
-
-  *entries(): Iterable<{ hi: number; lo: number; count: number; error: number }> {
-    const table = this.#table
-    for (let at = 0; at < table.length; at += FIELDS) {
-      const count = table[at + COUNT]!
-      if (count === 0) continue
-      yield { hi: table[at + HI]! | 0, lo: table[at + LO]! | 0, count, error: table[at + ERROR]! }
-    }
-  }
-
   write(writer: ByteWriter): void {
-    const entries = [...this.entries()]
-    writer.number(entries.length)
-    writer.number(this.#additions)
-    for (const { hi, lo, count, error } of entries) {
-      writer.int(hi)
-      writer.int(lo)
-      writer.int(count | 0)
-      writer.int(error | 0)
+    const { table } = this
+    const used: number[] = []
+    for (let at = 0; at < table.length; at += FIELDS) if (table[at + COUNT]! > 0) used.push(at)
+    writer.number(used.length)
+    writer.number(this.additions)
+    for (const at of used) {
+      for (let field = 0; field < FIELDS; field++) writer.int(table[at + field]!)
     }
   }
 
@@ -111,14 +68,33 @@ class SetAssociativeSketch implements CountSketch {
     const length = reader.number()
     const additions = reader.number()
     for (let index = 0; index < length; index++) {
-      const hi = reader.int()
-      const lo = reader.int()
-      this.add(hi, lo, reader.int() >>> 0, reader.int() >>> 0)
+      this.add(reader.int(), reader.int(), reader.int() >>> 0, reader.int() >>> 0)
     }
-    this.#additions = additions
+    this.additions = additions
+  }
+
+  /** Offset of the hash's entry; −1 − offset of the set's lightest entry when it is not held. */
+  private find(hi: number, lo: number): number {
+    const { table } = this
+    const first = (lo & this.mask) * (WAYS * FIELDS)
+    const high = hi >>> 0
+    const low = lo >>> 0
+    let lightest = first
+    for (let at = first; at < first + WAYS * FIELDS; at += FIELDS) {
+      const count = table[at + COUNT]!
+      if (table[at + HI] === high && table[at + LO] === low && count > 0) return at
+      if (count < table[lightest + COUNT]!) lightest = at
+    }
+    return -1 - lightest
+  }
+
+  /** Halves all counts, so that hashes which were heavy long ago make room. */
+  private age(): void {
+    const { table } = this
+    this.additions = 0
+    for (let at = 0; at < table.length; at += FIELDS) {
+      table[at + COUNT] = table[at + COUNT]! >>> 1
+      table[at + ERROR] = table[at + ERROR]! >>> 1
+    }
   }
 }
-
-/** @param capacity hashes held, rounded up to a power of two; 16 bytes each */
-export const createCountSketch = (capacity: number): CountSketch =>
-  new SetAssociativeSketch(capacity)
