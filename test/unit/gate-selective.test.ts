@@ -46,6 +46,18 @@ const shapeOf = (rows: RankedRow[]): string =>
     .map(({ pValue, passed }) => (pValue === null ? '-' : passed ? '+' : 'x'))
     .join('')
 
+const sizesOf = ({ rows: size, disagreements }: SampleCounts) => [size, disagreements]
+
+// traffic and unseen questions take turns
+const apart = (isWrong: (place: number) => boolean) =>
+  testsOf(
+    rowsOf(1000, (place) => ({
+      isTraffic: place % 2 === 0,
+      isUnseen: place % 2 === 1,
+      agrees: !isWrong(place),
+    }))
+  )
+
 describe('cutsOf', () => {
   it('never separates rows of equal confidence', () => {
     const rows = rowsOf(50, (place) => ({ confidence: -Math.floor(place / 10) }))
@@ -77,12 +89,11 @@ describe('cutsOf', () => {
       isUnseen: kinds[place]![1],
       agrees: place !== 1,
     }))
-    const counts = ({ rows: size, disagreements }: SampleCounts) => [size, disagreements]
     expect(
       cutsOf(rows).map(({ threshold, traffic, unseen }) => [
         threshold,
-        counts(traffic),
-        counts(unseen),
+        sizesOf(traffic),
+        sizesOf(unseen),
       ])
     ).toEqual([
       [-0.5, [1, 0], [0, 0]],
@@ -265,15 +276,6 @@ describe('testThresholds', () => {
   })
 
   it('needs both samples to pass at the same threshold, and shows the larger loss', () => {
-    // traffic and unseen questions take turns
-    const apart = (isWrong: (place: number) => boolean) =>
-      testsOf(
-        rowsOf(1000, (place) => ({
-          isTraffic: place % 2 === 0,
-          isUnseen: place % 2 === 1,
-          agrees: !isWrong(place),
-        }))
-      )
     expect(apart(() => false).every(({ passed }) => passed)).toBe(true)
     for (const wrong of [0, 1]) {
       const tests = apart((place) => place % 20 === wrong)

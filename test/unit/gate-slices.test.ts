@@ -15,6 +15,8 @@ const rowsOf = (
     ...changes(i),
   }))
 
+const asked = (i: number) => ({ upstreamAgrees: i % 6 === 0 ? null : i % 5 > 0 })
+
 describe('sliceFigures', () => {
   it('looks at slices with at least 50 rows only, and at every slice of a row', () => {
     const rows = [
@@ -29,7 +31,6 @@ describe('sliceFigures', () => {
   })
 
   it('lets a slice lose ten points and no more, beyond what the upstream loses there', () => {
-    const asked = (i: number) => ({ upstreamAgrees: i % 6 === 0 ? null : i % 5 > 0 })
     const rows = [
       ...rowsOf(['holds'], 60, 54),
       ...rowsOf(['fails'], 60, 53),

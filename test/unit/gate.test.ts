@@ -42,6 +42,50 @@ const apart = (unseenOnly: number) => (i: number) => ({
   isUnseen: i < unseenOnly,
 })
 
+const verdictAt = (traffic: number, unseen: number) =>
+  verdictOf(
+    rowsOf(2000, (i) => ({
+      isTraffic: i % 2 === 1,
+      isUnseen: i % 2 === 0,
+      similarity: Number(i % (2 * (i % 2 === 1 ? traffic : unseen)) > 1),
+    }))
+  )
+
+// agreement is 0.949 wherever the threshold lies, so every promotion is a false one
+const isPromoted = (seed: number) => {
+  const random = seededRandom(seed)
+  const rows = rowsOf(300, () => ({ similarity: Number(random() < 0.949) }))
+  return verdictOf(rows).verdict === 'promote'
+}
+
+/** One row in ten disagrees; of the rows that are asked, one in `noise` upstream answers does. */
+const asked = (noise: number, isAsked: (i: number) => boolean = () => true) =>
+  verdictOf(
+    rowsOf(2000, (i) => ({
+      ...allButOneIn(10)(i),
+      upstreamSimilarity: isAsked(i) ? Number((i + 5) % noise > 0) : null,
+    }))
+  )
+
+const some = (i: number) => i % 4 > 0
+
+/** One row in forty asks for a refund, and every second of those disagrees. */
+const refunds = (worth: number) =>
+  rowsOf(3000, (i) => ({
+    logprobSum: -i / 3000 - (i % 40 === 0 ? worth : 0),
+    similarity: Number(i % 80 > 0),
+    slices: [i % 40 === 0 ? 'refunds' : 'cards', 'turn 1'],
+  }))
+
+const unequal = (i: number): Partial<HeldOutRow> => {
+  if (i < 100) return { isTraffic: false }
+  if (i < 200) return { deferred: 'refusal' }
+  return { similarity: 0.9, upstreamSimilarity: i < 300 ? null : 0.95 }
+}
+
+const boundOf = (rows: HeldOutRow[]) =>
+  verdictOf(rows, { responseType: 'short-text' }).arms[0]!.similarityDifferenceBound
+
 describe('the verdict', () => {
   it('promotes the confident part of a model that plain parity must refuse, with its figures', () => {
     const rows = rowsOf(1000, sureUpTo(500))
@@ -132,14 +176,6 @@ describe('the verdict', () => {
   })
 
   it('needs agreement in traffic and among unseen questions', () => {
-    const verdictAt = (traffic: number, unseen: number) =>
-      verdictOf(
-        rowsOf(2000, (i) => ({
-          isTraffic: i % 2 === 1,
-          isUnseen: i % 2 === 0,
-          similarity: Number(i % (2 * (i % 2 === 1 ? traffic : unseen)) > 1),
-        }))
-      )
     expect(verdictAt(200, 7).verdict).toBe('reject')
     expect(verdictAt(7, 200).verdict).toBe('reject')
     const { verdict, arms } = verdictAt(200, 50)
@@ -201,12 +237,6 @@ describe('the verdict', () => {
   })
 
   it('keeps its promise: of rows just under it, fewer than one draw in twenty is promoted', () => {
-    // agreement is 0.949 wherever the threshold lies, so every promotion is a false one
-    const isPromoted = (seed: number) => {
-      const random = seededRandom(seed)
-      const rows = rowsOf(300, () => ({ similarity: Number(random() < 0.949) }))
-      return verdictOf(rows).verdict === 'promote'
-    }
     const promoted = Array.from({ length: 100 }, (_, seed) => isPromoted(seed)).filter(Boolean)
     expect(promoted.length).toBeLessThanOrEqual(5)
   })
@@ -251,15 +281,6 @@ describe('several arms', () => {
 })
 
 describe('fresh upstream answers', () => {
-  /** One row in ten disagrees; of the rows that are asked, one in `noise` upstream answers does. */
-  const asked = (noise: number, isAsked: (i: number) => boolean = () => true) =>
-    verdictOf(
-      rowsOf(2000, (i) => ({
-        ...allButOneIn(10)(i),
-        upstreamSimilarity: isAsked(i) ? Number((i + 5) % noise > 0) : null,
-      }))
-    )
-
   it('forgive disagreement that the upstream has with itself', () => {
     expect(asked(10, () => false).verdict).toBe('reject')
     expect(asked(10)).toMatchObject({ verdict: 'promote', upstreamAgreement: 0.9 })
@@ -268,7 +289,6 @@ describe('fresh upstream answers', () => {
   })
 
   it('may be bought for a part of the rows only', () => {
-    const some = (i: number) => i % 4 > 0
     expect(asked(5, some)).toMatchObject({ verdict: 'promote' })
     expect(asked(5, some).upstreamAgreement).toBeCloseTo(0.8, 9)
     expect(asked(10_000, some).verdict).toBe('reject')
@@ -276,14 +296,6 @@ describe('fresh upstream answers', () => {
 })
 
 describe('slices', () => {
-  /** One row in forty asks for a refund, and every second of those disagrees. */
-  const refunds = (worth: number) =>
-    rowsOf(3000, (i) => ({
-      logprobSum: -i / 3000 - (i % 40 === 0 ? worth : 0),
-      similarity: Number(i % 80 > 0),
-      slices: [i % 40 === 0 ? 'refunds' : 'cards', 'turn 1'],
-    }))
-
   it('that lose more than ten points narrow the route', () => {
     const { verdict, arms } = verdictOf(refunds(1))
     const [{ tests, coverage, slices }] = arms as [(typeof arms)[0]]
@@ -328,16 +340,9 @@ describe('graded answers', () => {
   })
 
   it('are bounded by the bootstrap, over traffic that is not deferred and was asked again', () => {
-    const row = (i: number): Partial<HeldOutRow> => {
-      if (i < 100) return { isTraffic: false }
-      if (i < 200) return { deferred: 'refusal' }
-      return { similarity: 0.9, upstreamSimilarity: i < 300 ? null : 0.95 }
-    }
-    const boundOf = (rows: HeldOutRow[]) =>
-      verdictOf(rows, { responseType: 'short-text' }).arms[0]!.similarityDifferenceBound
-    expect(boundOf(rowsOf(400, row))).toBeCloseTo(-0.05, 9)
+    expect(boundOf(rowsOf(400, unequal))).toBeCloseTo(-0.05, 9)
     // none was asked again: against an upstream that repeats itself
-    expect(boundOf(rowsOf(300, row))).toBeCloseTo(-0.1, 9)
-    expect(boundOf(rowsOf(200, row))).toBeUndefined()
+    expect(boundOf(rowsOf(300, unequal))).toBeCloseTo(-0.1, 9)
+    expect(boundOf(rowsOf(200, unequal))).toBeUndefined()
   })
 })
