@@ -86,6 +86,9 @@ const unequal = (i: number): Partial<HeldOutRow> => {
 const boundOf = (rows: HeldOutRow[]) =>
   verdictOf(rows, { responseType: 'short-text' }).arms[0]!.similarityDifferenceBound
 
+const few = (sample: string, rows: number, note = '') =>
+  `the sample of ${sample} has ${rows} answerable rows${note} and needs 59`
+
 describe('the verdict', () => {
   it('promotes the confident part of a model that plain parity must refuse, with its figures', () => {
     const rows = rowsOf(1000, sureUpTo(500))
@@ -120,59 +123,69 @@ describe('the verdict', () => {
       reason: expect.stringMatching(/^arm query-only answers 5\d\.\d % at 9\d\.\d % agreement$/),
     })
     expect(verdictOf(rows, { usedMargin: 0 }).arms[0]!.agreementAnswered).toBe(1)
+    const narrow = verdictOf(rows, { usedMargin: 0.2 }).arms[0]!
+    expect(narrow.agreementAnswered).toBeGreaterThanOrEqual(0.99)
   })
 
-  it.each([
+  const nothing = 'no held-out row was answered'
+  it.each<[string, RegExp | string, HeldOutRow[], Partial<GateInput>?]>([
     [
-      'whose confidence says nothing',
+      'with useless confidence',
+      /^no threshold with .* 20.0 % keeps the loss under 5.0 %; .* agrees on 80.0 %$/,
       rowsOf(1000, allButOneIn(5)),
-      {},
-      'no threshold with a coverage of at least 20.0 % keeps the loss under 5.0 %; answering ' +
-        'everything that it may, arm query-only agrees on 80.0 %',
     ],
+    ['at the only threshold', /^no threshold .* agrees on 96.6 %$/, rowsOf(59, allButOneIn(30))],
     [
-      'with few rows, even if all agree',
+      'with few rows',
+      `${few('traffic', 50)}; ${few('unseen questions', 50)} to show a loss under 5.0 %`,
       rowsOf(50),
-      {},
-      'the sample of traffic has 50 answerable rows and needs 59; the sample of unseen questions ' +
-        'has 50 answerable rows and needs 59 to show a loss under 5.0 %',
     ],
     [
       'with few unseen questions',
+      `${few('unseen questions', 20)} to show a loss under 5.0 %`,
       rowsOf(520, apart(20)),
-      {},
-      'the sample of unseen questions has 20 answerable rows and needs 59 to show a loss under 5.0 %',
     ],
     [
       'with few conversations',
-      rowsOf(400, (i) => ({ conversation: String(i % 40), isUnseen: i < 40 })),
-      {},
-      'the sample of traffic has 400 answerable rows (conversations, equal to 40.0 rows) and needs ' +
-        '59; the sample of unseen questions has 40 answerable rows and needs 59 to show a loss under 5.0 %',
+      RegExp(few('traffic', 400, ' \\(conversations, equal to 40.0 rows\\)')),
+      rowsOf(400, (i) => ({ conversation: String(i % 40) })),
     ],
     [
       'with few fresh upstream answers',
+      'too few fresh upstream answers were bought to show a loss under 5.0 %',
       rowsOf(59, (i) => ({ upstreamSimilarity: i === 0 ? 1 : null })),
       { alpha: 0.0486 },
-      'too few fresh upstream answers were bought to show a loss under 5.0 %',
     ],
     [
       'that defers most of the traffic',
+      /^a lora may answer 10.0 % of .* less than the minimum coverage of 20.0 %$/,
       rowsOf(1000, (i) => ({ deferred: i % 10 === 0 ? null : 'tool-calls' })),
-      {},
-      'a lora may answer 10.0 % of the held-out traffic, less than the minimum coverage of 20.0 %',
     ],
-    ['without traffic', rowsOf(100, apart(100)), {}, 'no held-out row was answered'],
-    ['without rows', [], {}, 'no held-out row was answered'],
-    ['without arms', [], { arms: [] }, 'no held-out row was answered'],
     [
-      'with answers of free text',
-      rowsOf(100),
-      { responseType: 'free-text' as const },
-      'free text is not promoted: comparing it needs a judge, which is not implemented',
+      'that defers all of the traffic',
+      /^a lora may answer 0.0 % /,
+      rowsOf(10, () => ({ deferred: 'tool-calls' })),
     ],
-  ])('rejects a model %s', (_, rows, options, reason) => {
-    expect(verdictOf(rows, options)).toMatchObject({ verdict: 'reject', arm: 0, reason })
+    ['without traffic', nothing, rowsOf(100, apart(100))],
+    ['without rows', nothing, []],
+    ['without arms', nothing, [], { arms: [] }],
+    ['with free text', /^free text is not promoted/, rowsOf(50), { responseType: 'free-text' }],
+  ])('rejects a model %s, and gives the reason', (_, reason, rows, options) => {
+    const { verdict, arm, reason: given, arms } = verdictOf(rows, options)
+    expect([verdict, arm]).toEqual(['reject', 0])
+    expect(given).toMatch(reason)
+    for (const figures of arms)
+      expect(figures).toMatchObject({ threshold: null, coverage: 0, agreementAnswered: 0 })
+  })
+
+  it.each(['json', 'label', 'code'] as const)('counts only equal answers of type %s', (type) => {
+    const at = (similarity: number) =>
+      verdictOf(
+        rowsOf(100, () => ({ similarity })),
+        { responseType: type }
+      ).arms[0]!
+    expect([at(1).agreement, at(0.99).agreement]).toEqual([1, 0])
+    expect(verdictOf(rowsOf(1)).arms[0]!.agreement).toBe(1)
   })
 
   it('needs agreement in traffic and among unseen questions', () => {
@@ -298,15 +311,17 @@ describe('fresh upstream answers', () => {
 describe('slices', () => {
   it('that lose more than ten points narrow the route', () => {
     const { verdict, arms } = verdictOf(refunds(1))
-    const [{ tests, coverage, slices }] = arms as [(typeof arms)[0]]
+    const { tests, coverage, slices } = arms[0]!
     expect(verdict).toBe('promote')
     expect(tests!.at(-1)).toMatchObject({ rows: 3000, passed: true })
     expect(coverage).toBeGreaterThan(0.9)
     expect(coverage).toBeLessThan(1)
-    expect(slices!.map(({ slice, holds }) => [slice, holds])).toEqual([
-      ['cards', true],
-      ['turn 1', true],
+    expect(slices).toMatchObject([
+      { slice: 'cards', holds: true },
+      { slice: 'turn 1', holds: true, rows: 3000 * coverage },
     ])
+    const all = rowsOf(100, () => ({ slices: ['turn 1'] }))
+    expect(verdictOf(all).arms[0]!.slices![0]!.rows).toBe(100)
   })
 
   it('that fail at every threshold reject it, with their figures', () => {

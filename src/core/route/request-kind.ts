@@ -100,7 +100,7 @@ export const lengthBands = (chars: readonly number[]): string[] => {
   const sorted = chars.toSorted((a, b) => a - b)
   const limits = Array.from(
     { length: BANDS },
-    (_, k) => sorted[Math.ceil(((k + 1) * sorted.length) / BANDS) - 1] ?? 0
+    (_, k) => sorted[Math.ceil(((k + 1) * sorted.length) / BANDS) - 1]!
   )
   return chars.map((length) => `length ≤ ${limits.find((limit) => length <= limit)}`)
 }
