@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { baseUrlSchema } from './base-url.ts'
 import type { CaptureRule } from '../core/log/capture-rule.ts'
+import { SCHEDULE_NAMES } from '../core/learn/schedule.ts'
 import type { InternalizeOptions } from '../core/lifecycle/internalization.ts'
 import { DETECTOR_NAMES, type RedactOptions } from '../core/log/redact.ts'
 import { AppError } from '../errors.ts'
@@ -147,9 +148,7 @@ const SCHEMA = z.object({
   HOLDOUT_ROWS: whole(500, 1),
   TRAIN_MINUTES: z.coerce.number().min(0).default(0),
   TRAINING_METHOD: z.enum(['auto', 'supervised']).default('auto'),
-  SCHEDULE: z
-    .enum(['linear', 'exponential', 'inverse-exponential', 'single-stage', 'full-prompt'])
-    .default('linear'),
+  SCHEDULE: z.enum(SCHEDULE_NAMES).default('linear'),
   STAGES: whole(4, 1),
   QUERY_ONLY_ARM: flag(true),
   EXAMPLES: whole(4),

@@ -122,9 +122,6 @@ describe('the verdict', () => {
       upstreamAgreement: 1,
       reason: expect.stringMatching(/^arm query-only answers 5\d\.\d % at 9\d\.\d % agreement$/),
     })
-    expect(verdictOf(rows, { usedMargin: 0 }).arms[0]!.agreementAnswered).toBe(1)
-    const narrow = verdictOf(rows, { usedMargin: 0.2 }).arms[0]!
-    expect(narrow.agreementAnswered).toBeGreaterThanOrEqual(0.99)
   })
 
   const nothing = 'no held-out row was answered'
@@ -166,6 +163,11 @@ describe('the verdict', () => {
       /^a lora may answer 0.0 % /,
       rowsOf(10, () => ({ deferred: 'tool-calls' })),
     ],
+    [
+      'with just enough traffic to answer',
+      /^the sample of traffic has 20 /,
+      rowsOf(100, (i) => ({ deferred: i % 5 === 0 ? null : 'tool-calls' })),
+    ],
     ['without traffic', nothing, rowsOf(100, apart(100))],
     ['without rows', nothing, []],
     ['without arms', nothing, [], { arms: [] }],
@@ -186,6 +188,21 @@ describe('the verdict', () => {
       ).arms[0]!
     expect([at(1).agreement, at(0.99).agreement]).toEqual([1, 0])
     expect(verdictOf(rowsOf(1)).arms[0]!.agreement).toBe(1)
+    expect(verdictOf(rowsOf(1, () => ({ deferred: 'refusal' }))).arms[0]!.agreement).toBe(0)
+  })
+
+  it.each([
+    [undefined, 0.97],
+    [0.2, 0.99],
+    [0, 1],
+    [1, 0.9645],
+  ])('shows a loss of at most %j of the margin, 0.6 by default', (usedMargin, agreement) => {
+    const rows = rowsOf(2000, (i) => ({ similarity: Number(i < 1000 || i % 14 > 0) }))
+    const figures = verdictOf(rows, usedMargin === undefined ? {} : { usedMargin }).arms[0]!
+    expect(figures.tests!.at(-1)!.passed).toBe(true)
+    expect(figures.agreementAnswered).toBeGreaterThanOrEqual(agreement - 1e-9)
+    expect(figures.agreementAnswered).toBeLessThan(agreement + 0.005)
+    if (usedMargin === 1) expect(figures.coverage).toBe(1)
   })
 
   it('needs agreement in traffic and among unseen questions', () => {

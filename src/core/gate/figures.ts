@@ -87,9 +87,8 @@ export interface ArmFigures {
 }
 
 export interface FiguresOptions {
-  /** similarity from which on two answers agree */
+  /** similarity from which on two answers agree; below 1 for graded similarities */
   cut: number
-  isGraded: boolean
   margin: number
   /** of the verdict */
   alpha: number
@@ -233,7 +232,7 @@ export const armFigures = (
   const traffic = judged.filter((row) => row.isTraffic)
   const possible = answerable.filter((row) => row.isTraffic)
   const cuts = cutsOf(answerable)
-  const minAnswered = Math.max(1, Math.ceil(options.minCoverage * traffic.length))
+  const minAnswered = Math.ceil(options.minCoverage * traffic.length)
   const { margin, armAlpha } = options
   const tests = testThresholds(cuts, { margin, alpha: armAlpha, minAnswered })
   const { chosen, slices } = chooseThreshold(tests, answerable, options)
@@ -251,7 +250,7 @@ export const armFigures = (
     agreement: mean(possible.map((row) => Number(row.agrees))),
     meanSimilarity: mean(possible.map((row) => row.similarity)),
     differenceBound: differenceBound(cuts.at(-1)?.traffic, options.alpha),
-    ...(options.isGraded && possible.length > 0
+    ...(options.cut < 1 && possible.length > 0
       ? { similarityDifferenceBound: similarityDifferenceBound(rows, options) }
       : {}),
     confidence: statistic,

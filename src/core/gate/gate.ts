@@ -5,7 +5,7 @@
  * holds at confidence 1 − alpha over all arms and thresholds together. Knows nothing of engines,
  * prices or the comparison of answers (`score.ts`).
  */
-import type { ResponseType } from '../answer/score.ts'
+import { agreementCut, type ResponseType } from '../answer/score.ts'
 import { armFigures, percent, type ArmFigures, type ArmRows } from './figures.ts'
 import { failingSlices } from './slices.ts'
 
@@ -45,21 +45,6 @@ export interface GateInput {
   usedMargin?: number
   seed: number
 }
-
-/**
- * Similarity from which on two answers agree. The promise counts answers, so graded similarities
- * are cut: a mean of 0.95 could hide one completely wrong answer in twenty. A chrF of 0.8 allows a
- * word or two to differ in a sentence; JSON, labels and code must be equal.
- */
-export const AGREEMENT_CUT: Record<ResponseType, number> = {
-  json: 1,
-  label: 1,
-  code: 1,
-  'short-text': 0.8,
-  'free-text': 0.8,
-}
-
-const isGraded = (type: ResponseType): boolean => type === 'short-text' || type === 'free-text'
 
 /** The arm that answers most. Ties: more agreement among its answers, then over all rows. */
 const winnerOf = (arms: ArmFigures[]): number => {
@@ -133,8 +118,8 @@ export const decide = (given: GateInput): Verdict => {
   }
   const { responseType, margin, alpha, minCoverage, usedMargin, seed } = input
   const shares = alphaShares(input.arms.length, input.favouredArm)
-  const cut = AGREEMENT_CUT[responseType]
-  const shared = { cut, isGraded: isGraded(responseType), margin, alpha, minCoverage }
+  const cut = agreementCut(responseType)
+  const shared = { cut, margin, alpha, minCoverage }
   const arms = input.arms.map((arm, index) =>
     armFigures(arm, { ...shared, usedMargin, seed, armAlpha: alpha * shares[index]! })
   )

@@ -1,18 +1,8 @@
 /** What must be equal, besides the text, for a request to belong to a template. */
 import { createHash } from 'node:crypto'
 import type { ChatRequest } from '../../openai/chat.ts'
+import { canonicalJson } from '../json.ts'
 import type { TemplateKey } from './template.ts'
-
-/** JSON with sorted keys, so that equal values have equal text. */
-const canonicalJson = (value: unknown): string => {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
-  if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null'
-  const fields = Object.entries(value)
-    .filter(([, field]) => field !== undefined)
-    .sort(([left], [right]) => (left < right ? -1 : 1))
-    .map(([name, field]) => `${JSON.stringify(name)}:${canonicalJson(field)}`)
-  return `{${fields.join(',')}}`
-}
 
 const digest = (value: unknown): string =>
   createHash('sha256').update(canonicalJson(value)).digest('hex').slice(0, 32)
