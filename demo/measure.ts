@@ -5,8 +5,7 @@ import { measureLatencies, type LatencySample } from '../bench/harness/latency.t
 import type { ProxyProcess } from '../bench/harness/proxy-process.ts'
 import { sendAll, type Outcome } from '../bench/harness/traffic.ts'
 import { mean, spread } from '../bench/report.ts'
-import { AGREEMENT_CUT } from '../src/core/gate/gate.ts'
-import { detectResponseType, similarity } from '../src/core/answer/score.ts'
+import { agreementCut, detectResponseType, similarity } from '../src/core/answer/score.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
 import type { Latency, Measured } from './result.ts'
 import type { DemoApplication } from './traffic.ts'
@@ -106,7 +105,7 @@ export const measure = async (
     coverage,
     agreement: mean(
       answered.map(({ outcome, right }) =>
-        similarity(type, outcome.answer, right) >= AGREEMENT_CUT[type] ? 1 : 0
+        similarity(type, outcome.answer, right) >= agreementCut(type) ? 1 : 0
       )
     ),
     promptTokensBefore,

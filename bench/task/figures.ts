@@ -1,7 +1,6 @@
 /** From outcomes and samples to named figures. Knows nothing of how they were measured. */
 import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
-import { AGREEMENT_CUT } from '../../src/core/gate/gate.ts'
-import { detectResponseType, similarity } from '../../src/core/answer/score.ts'
+import { agreementCut, detectResponseType, similarity } from '../../src/core/answer/score.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import type { TaskRow } from '../harness/data.ts'
 import type { Outcome } from '../harness/traffic.ts'
@@ -34,7 +33,7 @@ export const productFigures = (test: Rendered, outcomes: Outcome[]): ProductFigu
     isRight(type, outcome.answer, test.rows[index]!)
   ).length
   const agreeing = answered.filter(
-    ({ outcome, row }) => similarity(type, outcome.answer, row.answer) >= AGREEMENT_CUT[type]
+    ({ outcome, row }) => similarity(type, outcome.answer, row.answer) >= agreementCut(type)
   ).length
   const fullTokens = mean(test.promptTokens)
   const answeredTokens = mean(answered.map(({ outcome }) => outcome.promptTokens))

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { DETECTOR_NAMES } from '../core/log/redact.ts'
+import { SCHEDULE_NAMES } from '../core/learn/schedule.ts'
 import { AppError } from '../errors.ts'
 
 /** Userinfo, a query or a fragment, also when it is empty. */
@@ -165,9 +166,7 @@ const SCHEMA = z.object({
   HOLDOUT_ROWS: whole(500, 1),
   TRAIN_MINUTES: z.coerce.number().min(0).default(0),
   TRAINING_METHOD: z.enum(['auto', 'supervised']).default('auto'),
-  SCHEDULE: z
-    .enum(['linear', 'exponential', 'inverse-exponential', 'single-stage', 'full-prompt'])
-    .default('linear'),
+  SCHEDULE: z.enum(SCHEDULE_NAMES).default('linear'),
   STAGES: whole(4, 1),
   QUERY_ONLY_ARM: flag(true),
   EXAMPLES: whole(4),

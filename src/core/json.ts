@@ -1,4 +1,4 @@
-/** Whether a text is JSON, to the letter; `score-json.ts` reads answers with more tolerance. */
+/** Whether a text is strict JSON; `score-json.ts` also accepts a code fence around it. */
 export const isJson = (text: string): boolean => {
   try {
     JSON.parse(text)
@@ -20,7 +20,7 @@ const membersNamed = (text: string): number => {
 /** @returns null when the value has a number beyond the range of doubles */
 const membersOf = (root: unknown): number | null => {
   let members = 0
-  // a list of what is open, since a value may be nested deeper than the stack
+  // not recursive: a value may be nested deeper than the stack
   const open = [root]
   while (open.length > 0) {
     const value = open.pop()
@@ -31,6 +31,48 @@ const membersOf = (root: unknown): number | null => {
     for (const item of inner) open.push(item)
   }
   return members
+}
+
+/** An object or list whose text is begun. */
+interface OpenValue {
+  /** null for a list */
+  names: string[] | null
+  values: unknown[]
+  written: number
+}
+
+const openValue = (value: object): OpenValue => {
+  if (Array.isArray(value)) return { names: null, values: value, written: 0 }
+  const members = value as Record<string, unknown>
+  const names = Object.keys(members)
+    .filter((name) => members[name] !== undefined)
+    .sort()
+  return { names, values: names.map((name) => members[name]), written: 0 }
+}
+
+/**
+ * Deterministic JSON: names sorted, no blanks, members without a value left out. Equal texts exactly
+ * for deeply equal values. Not recursive: the value may be a request nested deeper than the stack.
+ */
+export const canonicalJson = (root: unknown): string => {
+  let text = ''
+  const open: OpenValue[] = []
+  for (let value = root; ;) {
+    if (typeof value === 'object' && value !== null) {
+      open.push(openValue(value))
+      text += Array.isArray(value) ? '[' : '{'
+    } else text += JSON.stringify(value) ?? 'null'
+    let last = open.at(-1)
+    for (; last && last.written === last.values.length; last = open.at(-1)) {
+      text += last.names ? '}' : ']'
+      open.pop()
+    }
+    if (last === undefined) return text
+    const name = last.names?.[last.written]
+    text += last.written > 0 ? ',' : ''
+    text += name === undefined ? '' : `${JSON.stringify(name)}:`
+    value = last.values[last.written++]
+  }
 }
 
 /**

@@ -1,23 +1,17 @@
+import { hash } from 'node:crypto'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { DEFER_ANSWER } from '../../src/core/answer/outcome.ts'
 import {
+  adaptedRequest,
   eligibility,
   FULL_CONFIDENCE,
   trafficPosition,
   updateConfidence,
 } from '../../src/core/route/route.ts'
-import type { Template } from '../../src/core/template/template.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
-
-const TEMPLATE: Template = {
-  tenant: 't',
-  model: 'm',
-  tools: '',
-  responseFormat: '',
-  version: 'v',
-  messages: [],
-  maxTurnsAfter: 0,
-}
+import { exampleTemplate } from '../fixtures/examples.ts'
+import { ANSWERS } from '../fixtures/route-rules.ts'
 
 const request = (extra: Partial<ChatRequest>): ChatRequest => ({
   model: 'm',
@@ -31,29 +25,79 @@ const tokens = (values: number[]) =>
   values.map((logprob) => ({ token: 'x', logprob, bytes: null, top_logprobs: [] }))
 
 const match = (query: string) => ({
-  template: TEMPLATE,
+  template: exampleTemplate(),
   slots: {},
   examples: {},
   query,
   turns: [],
 })
 
+const adapted = (extra: Partial<ChatRequest>, answers = ANSWERS, maxTokens?: number) =>
+  adaptedRequest({ lora: 'lora-a', answers }, match('hi'), request(extra), maxTokens)
+
 describe('eligibility', () => {
-  it.each<Partial<ChatRequest>>([
-    {},
-    { n: 1, temperature: 1, top_p: 0.5, seed: 3, stop: ['x'], max_tokens: 5, user: 'u' },
-    { n: null, temperature: null, logprobs: null, tools: null, stream_options: null },
-    { logprobs: false, store: false, tools: [], modalities: ['text'], logit_bias: {} },
-    { metadata: { a: 'b' }, service_tier: 'auto', reasoning_effort: 'low', x_unknown: null },
-  ])('lets plain requests be answered: %j', (extra) => {
-    expect(eligibility(request(extra), TEMPLATE)).toBeNull()
+  it.each<[string | null, Partial<ChatRequest>]>([
+    [null, {}],
+    [null, { n: 1, temperature: 1, top_p: 0.5, seed: 3, stop: ['x'], max_tokens: 5, user: 'u' }],
+    [null, { n: null, temperature: null, logprobs: null, tools: null, stream_options: null }],
+    [null, { logprobs: false, store: false, tools: [], modalities: ['text'], logit_bias: {} }],
+    [
+      null,
+      { metadata: { a: 'b' }, service_tier: 'auto', reasoning_effort: 'low', x_unknown: null },
+    ],
+    [null, { presence_penalty: 0, frequency_penalty: 0, functions: [], top_logprobs: null }],
+    ['several-choices', { n: 2 }],
+    ['logprobs', { logprobs: true }],
+    ['logprobs', { top_logprobs: 0 }],
+    ['tools', { tools }],
+    ['tools', { functions: tools }],
+    ['modality', { modalities: ['text', 'audio'] }],
+    ['sampling', { temperature: 1.001 }],
+    ['sampling', { presence_penalty: -0.1 }],
+    ['sampling', { frequency_penalty: 0.1 }],
+    ['sampling', { logit_bias: { 5: -100 } }],
+    ['unsupported-field', { store: true }],
+    ['unsupported-field', { x_unknown: 0 }],
+  ])('is %s for %j', (reason, extra) => {
+    expect(eligibility(request(extra), exampleTemplate())).toBe(reason)
   })
 
-  it('lets tools pass only where the template was trained with them', () => {
-    expect(eligibility(request({ tools }), TEMPLATE)).toBe('tools')
-    expect(eligibility(request({ functions: tools }), TEMPLATE)).toBe('tools')
-    const withTools = { ...TEMPLATE, tools: 'digest' }
+  it('allows tools where the template was trained with them, but not the older functions', () => {
+    const withTools = { ...exampleTemplate(), tools: 'digest' }
     expect(eligibility(request({ tools }), withTools)).toBeNull()
+    expect(eligibility(request({ functions: tools }), withTools)).toBe('tools')
+  })
+})
+
+describe('the request to a lora', () => {
+  it('has the query alone, greedily and with log-probabilities', () => {
+    expect(adapted({ temperature: 1, top_p: 0.5, stop: null, user: 'u' })).toEqual({
+      model: 'lora-a',
+      messages: [{ role: 'user', content: 'hi' }],
+      temperature: 0,
+      logprobs: true,
+      max_tokens: ANSWERS.maxTokens,
+    })
+    expect(adapted({ stop: ['\n'] }).stop).toEqual(['\n'])
+  })
+
+  it.each<[number, Partial<ChatRequest>, number?]>([
+    [1023, { max_tokens: 1023 }],
+    [1024, { max_tokens: 1025 }],
+    [7, { max_completion_tokens: 7, max_tokens: 5 }],
+    [5, { max_completion_tokens: null, max_tokens: 5 }],
+    [3, { max_tokens: 5 }, 3],
+    [5, { max_tokens: 5 }, 9],
+  ])('has at most %d tokens for %j', (most, extra, maxTokens) => {
+    expect(adapted(extra, ANSWERS, maxTokens).max_tokens).toBe(most)
+  })
+
+  it('has the labels as the only choices, and the deferral where the lora has learned it', () => {
+    const labels = ['a', 'b']
+    const choicesOf = (defers: boolean) =>
+      adapted({}, { ...ANSWERS, labels, defers })['structured_outputs']
+    expect(choicesOf(false)).toEqual({ choice: labels })
+    expect(choicesOf(true)).toEqual({ choice: ['a', 'b', DEFER_ANSWER] })
   })
 })
 
@@ -71,20 +115,18 @@ describe('confidence', () => {
 
   it('is the sum or the lowest of the log-probabilities, however they are split', () => {
     expect(updateConfidence('sum', FULL_CONFIDENCE, tokens([-1, -2, -3]))).toBe(-6)
-    expect(updateConfidence('min', FULL_CONFIDENCE, tokens([-1, -3, -2]))).toBe(-3)
+    expect(updateConfidence('min', FULL_CONFIDENCE, tokens([-0.1, -0.3, -0.2]))).toBe(-0.3)
     const half = updateConfidence('min', FULL_CONFIDENCE, tokens([-3]))
     expect(updateConfidence('min', half, tokens([-1]))).toBe(-3)
   })
 })
 
-describe('the position in the traffic', () => {
-  it('is fixed by the question and spread evenly', () => {
-    expect(trafficPosition(match('a'))).toBe(trafficPosition(match('a')))
-    const positions = Array.from({ length: 2000 }, (_unused, i) => trafficPosition(match(`q${i}`)))
-    expect(positions.every((position) => position >= 0 && position < 1)).toBe(true)
-    for (const share of [0.1, 0.5, 0.9]) {
-      const below = positions.filter((position) => position < share).length / positions.length
-      expect(Math.abs(below - share)).toBeLessThan(0.05)
-    }
-  })
+it('positions a question in the traffic by the first 32 bits of its hash, spread evenly', () => {
+  const digest = hash('sha256', 'version-1\na', 'buffer')
+  expect(trafficPosition(match('a'))).toBe(digest.readUInt32BE(0) / 2 ** 32)
+  const positions = Array.from({ length: 2000 }, (_unused, i) => trafficPosition(match(`q${i}`)))
+  for (const share of [0.1, 0.5, 0.9]) {
+    const below = positions.filter((position) => position < share).length / positions.length
+    expect(Math.abs(below - share)).toBeLessThan(0.05)
+  }
 })

@@ -7,38 +7,37 @@ import {
   trainingRow,
 } from '../../src/core/learn/dataset.ts'
 import { EMPTY_PROMPT } from '../../src/core/template/prompt.ts'
-import type { Match } from '../../src/core/template/template.ts'
+import type { Match, Segment } from '../../src/core/template/template.ts'
+import { exampleTemplate } from '../fixtures/examples.ts'
 
-const matchOf = (query: string, requested: string): Match => ({
+const slot = (name: string, kept: boolean): Segment => ({
+  kind: 'slot',
+  name,
+  type: 'short',
+  maxChars: 40,
+  multiline: false,
+  kept,
+})
+
+const segments = [
+  { kind: 'anchor' as const, text: 'Requested: ' },
+  slot('requested', true),
+  slot('plan', true),
+  slot('date', false),
+]
+
+const matchOf = (slots: Record<string, string>, ...turns: string[]): Match => ({
   template: {
-    tenant: 't',
-    model: 'm',
-    tools: '',
-    responseFormat: '',
-    version: 'v',
-    maxTurnsAfter: 0,
+    ...exampleTemplate(),
     messages: [
-      {
-        role: 'system',
-        segments: [
-          { kind: 'anchor', text: 'Requested: ' },
-          {
-            kind: 'slot',
-            name: 'requested',
-            type: 'short',
-            maxChars: 40,
-            multiline: false,
-            kept: true,
-          },
-        ],
-      },
+      { role: 'system', segments },
       { role: 'user', segments: [{ kind: 'query' }] },
     ],
   },
-  slots: { requested },
+  slots,
   examples: {},
-  query,
-  turns: [],
+  query: 'four',
+  turns: turns.map((content) => ({ role: 'user', content })),
 })
 
 const exchange = (i: number, query = `question number ${i}`, conversation = `chat-${i}`) => ({
@@ -77,22 +76,49 @@ describe('splitPopulation', () => {
     expect(unseen.map(({ query }) => query)).not.toContain('Question, number 3!')
   })
 
-  it('trains a repeated question once, with its newest answer', () => {
-    const rows = [exchange(0, 'hours?'), exchange(1, 'Hours'), ...many(40).slice(2)]
-    const { train } = splitPopulation(rows, { trainRows: 30, holdoutRows: 10 })
-    expect(ids(train)).toContain('id-0001')
-    expect(ids(train)).not.toContain('id-0000')
-  })
-
-  it('trains the same query with another kept slot as another question', () => {
+  const asked = { requested: 'people', plan: 'pro', date: 'today' }
+  it.each<[string, Match | undefined, Match | undefined, boolean]>([
+    ['without templates', undefined, undefined, true],
+    ['with equal slots', matchOf(asked), matchOf(asked), true],
+    ['with another dropped slot', matchOf(asked), matchOf({ ...asked, date: 'later' }), true],
+    ['with another kept slot', matchOf(asked), matchOf({ ...asked, plan: 'free' }), false],
+    ['with exchanged values', matchOf(asked), matchOf({ requested: 'pro', plan: 'people' }), false],
+    ['with an empty slot', matchOf({ ...asked, plan: '' }), matchOf({ requested: 'people' }), true],
+    ['with another turn', matchOf(asked, 'why?'), matchOf(asked, 'how?'), false],
+    ['with equal turns', matchOf(asked, 'why?'), matchOf(asked, 'why?'), true],
+  ])('trains one query %s once, with its newest answer, or twice', (_, first, second, isSame) => {
     const rows = [
-      { ...exchange(0, 'four'), match: matchOf('four', 'people') },
-      { ...exchange(1, 'four'), match: matchOf('four', 'time') },
-      { ...exchange(2, 'four'), match: matchOf('four', 'time') },
-      ...many(40).slice(3),
+      { ...exchange(0, 'hours?'), match: first },
+      { ...exchange(1, 'Hours'), match: second },
+      ...many(40).slice(2),
     ]
     const { train } = splitPopulation(rows, { trainRows: 30, holdoutRows: 10 })
-    expect(ids(train).filter((id) => id < 'id-0003')).toEqual(['id-0000', 'id-0002'])
+    expect(ids(train).slice(0, 2)).toEqual(isSame ? ['id-0001', 'id-0002'] : ['id-0000', 'id-0001'])
+  })
+
+  it('tells queries without letters apart', () => {
+    const { train } = splitPopulation([exchange(0, '?'), exchange(1, '!'), exchange(2, '!')], {
+      trainRows: 3,
+      holdoutRows: 0,
+    })
+    expect(ids(train)).toEqual(['id-0000', 'id-0002'])
+  })
+
+  it('orders conversations by their first exchange, and exchanges of one time by id', () => {
+    const rows = [
+      { ...exchange(3, 'c', 'late'), at: 5 },
+      { ...exchange(1, 'b', 'early'), at: 5 },
+      { ...exchange(2, 'd', 'middle'), at: 5 },
+      { ...exchange(4, 'e', 'early'), at: 9 },
+      { ...exchange(0, 'a', 'early'), at: 1 },
+    ]
+    const order = ['id-0000', 'id-0001', 'id-0004', 'id-0002', 'id-0003']
+    for (const given of [rows, rows.toReversed()]) {
+      expect(ids(splitPopulation(given, { trainRows: 5, holdoutRows: 0 }).train)).toEqual(order)
+      // a conversation that the sample begins within leaves training whole
+      const { train, traffic } = splitPopulation(given, { trainRows: 2, holdoutRows: 3 })
+      expect([ids(train), ids(traffic)]).toEqual([[], order.slice(2)])
+    }
   })
 
   it('keeps questions that came once from training where traffic has few new ones', () => {
@@ -121,17 +147,16 @@ describe('splitPopulation', () => {
     expect(traffic.filter(({ conversation }) => trained.has(conversation))).toEqual([])
   })
 
-  it('shrinks all parts alike when the log is short', () => {
-    const { train, traffic } = splitPopulation(many(50), { trainRows: 150, holdoutRows: 50 })
-    expect([train.length, traffic.length]).toEqual([37, 12])
-  })
-
-  it('gives empty parts for an empty log', () => {
-    expect(splitPopulation([], { trainRows: 5, holdoutRows: 5 })).toEqual({
-      train: [],
-      traffic: [],
-      unseen: [],
-    })
+  it.each([
+    [50, 150, 50, 37, 12],
+    [50, 30, 20, 30, 20],
+    [1, 1, 0, 1, 0],
+    [0, 5, 5, 0, 0],
+    [3, 0, 0, 0, 0],
+  ])('of %d exchanges, wanted %d and %d, trains %d and holds %d out', (rows, ...sizes) => {
+    const [trainRows, holdoutRows, ...expected] = sizes as [number, number, number, number]
+    const { train, traffic } = splitPopulation(many(rows), { trainRows, holdoutRows })
+    expect([train.length, traffic.length]).toEqual(expected)
   })
 
   it('never shares a conversation between the parts, and never tests a trained question as unseen', () => {
@@ -161,53 +186,47 @@ describe('splitPopulation', () => {
           expect(heldOut.filter(({ conversation }) => talked.has(conversation))).toEqual([])
         }
       ),
-      { numRuns: 300 }
-    )
-  })
-
-  it('fills both parts whenever conversations of one exchange suffice', () => {
-    fc.assert(
-      fc.property(fc.nat(40), fc.nat(40), fc.nat(20), (trainRows, holdoutRows, spare) => {
-        const split = splitPopulation(many(trainRows + holdoutRows + spare), {
-          trainRows,
-          holdoutRows,
-        })
-        expect(split.train).toHaveLength(trainRows)
-        expect(split.traffic).toHaveLength(holdoutRows)
-      })
+      { numRuns: 100 }
     )
   })
 })
 
-describe('repeatsOf', () => {
-  it('counts repeated questions and those whose answers changed, the most frequent first', () => {
-    const rows = [
-      { ...exchange(0, 'hours?'), answer: 'nine' },
-      { ...exchange(1, 'price?'), answer: 'ten' },
-      { ...exchange(2, 'hours'), answer: 'nine' },
-      { ...exchange(3, 'price'), answer: 'twelve' },
-      { ...exchange(4, 'once'), answer: 'a' },
-    ]
-    const repeats = repeatsOf(rows, (a, b) => a.answer === b.answer)
-    expect(repeats).toEqual({ questions: 2, changed: 1, changedShare: 0.4, examples: ['id-0003'] })
+const isSame = (a: { answer: string }, b: { answer: string }) => a.answer === b.answer
+
+it('counts repeated questions and those whose answers changed, the most frequent first', () => {
+  const answers = {
+    'hours?': ['nine', 'nine'],
+    'price?': ['ten', 'ten', 'twelve'],
+    'open?': ['yes', 'no', 'yes', 'no'],
+    'once?': ['a'],
+  }
+  const rows = Object.entries(answers).flatMap(([query, all], place) =>
+    all.map((answer, i) => ({ ...exchange(10 * place + i, query), answer }))
+  )
+  expect(repeatsOf(rows.toReversed(), isSame)).toEqual({
+    questions: 3,
+    changed: 2,
+    changedShare: 0.7,
+    examples: ['id-0023', 'id-0012'],
   })
+  const often = Array.from({ length: 24 }, (_, i) => ({
+    ...exchange(i, `q${i % 12}`),
+    answer: `${i}`,
+  }))
+  expect(repeatsOf(often, isSame)).toMatchObject({ changed: 12, examples: { length: 10 } })
+  expect(repeatsOf([], isSame)).toMatchObject({ questions: 0, changedShare: 0 })
 })
 
-describe('normalizeQuery', () => {
-  it('folds case, width, blanks and punctuation', () => {
-    expect(normalizeQuery('  Where’s my ＣＡＲＤ?\n')).toBe('where s my card')
-  })
+it('folds case, width, blanks and punctuation of a query', () => {
+  expect(normalizeQuery('  Where’s my ＣＡＲＤ?\n')).toBe('where s my card')
 })
 
-describe('trainingRow', () => {
-  it('ends with the logged answer, byte for byte, whatever the stage', () => {
-    const answer = ' {"b": 1,\t"a": 2}\n'
-    const match = matchOf('four', 'people')
-    const full = trainingRow(match, { ...EMPTY_PROMPT, template: 'Rules.' }, answer)
-    const bare = trainingRow(match, EMPTY_PROMPT, answer)
-    expect(full.messages.at(-1)).toEqual({ role: 'assistant', content: answer })
-    expect(bare.messages.at(-1)).toEqual(full.messages.at(-1))
-    expect(bare.messages[0]).toEqual({ role: 'user', content: 'requested: people\nfour' })
-    expect(full.messages[0]).toEqual({ role: 'system', content: 'Rules.' })
-  })
+it('trains with the logged answer, byte for byte, whatever the stage', () => {
+  const answer = ' {"b": 1,\t"a": 2}\n'
+  const last = { role: 'assistant', content: answer }
+  const user = { role: 'user', content: 'requested: people\nplan: \nfour' }
+  const match = matchOf({ requested: 'people', date: 'today' })
+  expect(trainingRow(match, EMPTY_PROMPT, answer).messages).toEqual([user, last])
+  const full = trainingRow(match, { ...EMPTY_PROMPT, template: 'Rules.' }, answer)
+  expect(full.messages).toEqual([{ role: 'system', content: 'Rules.' }, user, last])
 })

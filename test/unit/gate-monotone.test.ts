@@ -22,7 +22,7 @@ interface Shape {
 
 const shapes: fc.Arbitrary<Shape> = fc.record({
   seed: fc.nat(1e6),
-  size: fc.integer({ min: 60, max: 500 }),
+  size: fc.integer({ min: 60, max: 300 }),
   values: fc.constantFrom(1, 3, 10, 50, 1e6),
   turns: fc.constantFrom(1, 1, 2, 5),
   agreement: fc.double({ min: 0.9, max: 0.995, noNaN: true }),
@@ -81,7 +81,7 @@ describe('more agreement', () => {
         let input = inputOf(shape)
         // a walk from the draw upwards passes the border between both verdicts most often
         let isPromoted = false
-        for (let step = 0; step < 12; step++) {
+        for (let step = 0; step < 10; step++) {
           const verdict = decide(input).verdict === 'promote'
           if (isPromoted) expect(verdict).toBe(true)
           isPromoted = verdict
@@ -89,9 +89,9 @@ describe('more agreement', () => {
         }
         if (isPromoted) promoted++
       }),
-      { numRuns: 150 }
+      { numRuns: 30 }
     )
-    expect(promoted).toBeGreaterThan(10)
+    expect(promoted).toBeGreaterThan(0)
   })
 
   it('always promotes where enough rows agree altogether, whatever ties', () => {
@@ -99,14 +99,14 @@ describe('more agreement', () => {
       fc.property(shapes, (shape) => {
         const input = inputOf({
           ...shape,
-          size: shape.size + 300,
+          size: shape.size + 100,
           turns: 1,
           agreement: 1,
           fresh: 0,
         })
         expect(decide(input).verdict).toBe('promote')
       }),
-      { numRuns: 60 }
+      { numRuns: 20 }
     )
   })
 })

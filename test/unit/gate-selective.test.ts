@@ -1,254 +1,351 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { cutsOf, leastPValue, minimumRows, type RankedRow } from '../../src/core/gate/samples.ts'
 import {
-  byPreference,
-  fallbackProcedure,
-  testedCuts,
-  testThresholds,
-  type Start,
-  type ThresholdTest,
-} from '../../src/core/gate/selective.ts'
+  cutsOf,
+  leastPValue,
+  lossOf,
+  minimumRows,
+  pValueOf,
+  type RankedRow,
+  type SampleCounts,
+} from '../../src/core/gate/samples.ts'
+import { byPreference, startLevel, testThresholds } from '../../src/core/gate/selective.ts'
+import { tangoNonInferiority } from '../../src/core/gate/statistics.ts'
 import { seededRandom } from '../../src/random.ts'
 
-const row = (place: number, changes: Partial<RankedRow> = {}): RankedRow => ({
-  confidence: -place,
-  agrees: true,
-  upstreamAgrees: null,
-  conversation: String(place),
-  isTraffic: true,
-  isUnseen: true,
+const rowsOf = (size: number, changes: (place: number) => Partial<RankedRow> = () => ({})) =>
+  Array.from({ length: size }, (_, place): RankedRow => ({
+    confidence: -place,
+    agrees: true,
+    upstreamAgrees: null,
+    conversation: String(place),
+    isTraffic: true,
+    isUnseen: true,
+    ...changes(place),
+  }))
+
+const countsOf = (changes: Partial<SampleCounts>): SampleCounts => ({
+  rows: 0,
+  effectiveRows: changes.rows ?? 0,
+  disagreements: 0,
+  fresh: 0,
+  upstreamDisagreements: 0,
+  onlyAdapted: 0,
+  onlyUpstream: 0,
   ...changes,
 })
 
-const rowsOf = (size: number, changes: (place: number) => Partial<RankedRow> = () => ({})) =>
-  Array.from({ length: size }, (_, place) => row(place, changes(place)))
-
 const options = { margin: 0.05, alpha: 0.05, minAnswered: 1 }
 
-const run = (pValues: number[], starts: Start[]) =>
-  fallbackProcedure(pValues.length, (place) => pValues[place]!, { starts, alpha: 0.05 })
+const testsOf = (rows: RankedRow[], changes: Partial<typeof options> = {}) =>
+  testThresholds(cutsOf(rows), { ...options, ...changes })
 
-const equally = (...places: number[]): Start[] =>
-  places.map((place) => ({ place, share: 1 / places.length }))
+/** `-` no level left, `x` failed, `+` passed. */
+const shapeOf = (rows: RankedRow[]): string =>
+  testsOf(rows)
+    .map(({ pValue, passed }) => (pValue === null ? '-' : passed ? '+' : 'x'))
+    .join('')
 
-const thresholdTest = (rows: number, loss: number, passed = true): ThresholdTest => ({
-  rows,
-  disagreements: Math.round(loss * rows),
-  loss,
-  threshold: -rows,
-  pValue: 0.01,
-  level: 0.05,
-  passed,
-})
-/** of all that passed, best first, where a loss of 0.03 is tolerated */
-const preferred = (tests: ThresholdTest[]) => byPreference(tests, 0.03).map(({ rows }) => rows)
+const sizesOf = ({ rows: size, disagreements }: SampleCounts) => [size, disagreements]
 
-/** One tie block of `tied` rows in the middle of `size` rows that all agree. */
-const withTies = (size: number, tied: number) => {
-  const begin = Math.floor((size - tied) / 2)
-  return rowsOf(size, (place) =>
-    place >= begin && place < begin + tied ? { confidence: -begin } : {}
+// traffic and unseen questions take turns
+const apart = (isWrong: (place: number) => boolean) =>
+  testsOf(
+    rowsOf(1000, (place) => ({
+      isTraffic: place % 2 === 0,
+      isUnseen: place % 2 === 1,
+      agrees: !isWrong(place),
+    }))
   )
-}
-
-/** Traffic and unseen questions take turns; all traffic agrees. */
-const passesWithUnseenWrong = (isWrong: (place: number) => boolean): boolean => {
-  const rows = rowsOf(1000, (place) => ({
-    isTraffic: place % 2 === 0,
-    isUnseen: place % 2 === 1,
-    agrees: place % 2 === 0 || !isWrong(place),
-  }))
-  return testThresholds(cutsOf(rows), options).some(({ passed }) => passed)
-}
-
-/** Of 200 rows, the last ten of which disagree. */
-const lossOfAll = (upstreamAgrees: (place: number) => boolean | null): number => {
-  const rows = rowsOf(200, (place) => ({
-    agrees: place < 190,
-    upstreamAgrees: upstreamAgrees(place),
-  }))
-  return testThresholds(cutsOf(rows), { ...options, margin: 0.08, minAnswered: 200 }).at(-1)!.loss
-}
 
 describe('cutsOf', () => {
   it('never separates rows of equal confidence', () => {
-    const rows = rowsOf(500, (place) => ({ confidence: -Math.floor(place / 100) }))
+    const rows = rowsOf(50, (place) => ({ confidence: -Math.floor(place / 10) }))
     const cuts = cutsOf(rows)
-    expect(cuts.map(({ traffic }) => traffic.rows)).toEqual([100, 200, 300, 400, 500])
+    expect(cuts.map(({ traffic }) => traffic.rows)).toEqual([10, 20, 30, 40, 50])
     for (const { threshold, traffic } of cuts)
       expect(rows.filter(({ confidence }) => confidence >= threshold)).toHaveLength(traffic.rows)
   })
 
-  it('puts thresholds half way into the gap, and the last one at the lowest confidence', () => {
-    const cuts = cutsOf(rowsOf(3))
-    expect(cuts.map(({ threshold }) => threshold)).toEqual([-0.5, -1.5, -2])
+  it('puts thresholds in the middle of the gap, and the last one at the lowest confidence', () => {
+    expect(cutsOf(rowsOf(3)).map(({ threshold }) => threshold)).toEqual([-0.5, -1.5, -2])
   })
 
-  it('separates neighbouring numbers, between which no number lies', () => {
+  it('separates neighbouring doubles, between which there is no number', () => {
     const next = -(1 + Number.EPSILON)
-    const rows = [row(1), row(2, { confidence: next })]
+    const rows = rowsOf(2, (place) => ({ confidence: [-1, next][place]! }))
     expect(cutsOf(rows)[0]!.threshold).toBe(-1)
   })
 
-  it('counts both samples above one threshold, and a row of both in both', () => {
-    const rows = [
-      row(0, { isUnseen: false }),
-      row(1, { isTraffic: false, agrees: false }),
-      row(2),
-      row(3, { isTraffic: false }),
-    ]
-    const cuts = cutsOf(rows)
-    expect(cuts.map(({ traffic, unseen }) => [traffic.rows, unseen.rows])).toEqual([
-      [1, 0],
-      [2, 2],
+  it('counts each sample above a threshold, and makes no threshold for unseen questions alone', () => {
+    const kinds = [
+      [true, false],
+      [false, true],
+      [true, true],
+      [false, true],
+    ] as const
+    const rows = rowsOf(4, (place) => ({
+      isTraffic: kinds[place]![0],
+      isUnseen: kinds[place]![1],
+      agrees: place !== 1,
+    }))
+    expect(
+      cutsOf(rows).map(({ threshold, traffic, unseen }) => [
+        threshold,
+        sizesOf(traffic),
+        sizesOf(unseen),
+      ])
+    ).toEqual([
+      [-0.5, [1, 0], [0, 0]],
+      [-2.5, [2, 0], [2, 1]],
     ])
-    expect(cuts[1]!.unseen.disagreements).toBe(1)
-    expect(cuts[1]!.threshold).toBe(-2.5)
+    expect(cutsOf(rows.slice(1, 2))).toEqual([])
   })
 
-  it('counts conversations, however often their turns were asked', () => {
-    const cuts = cutsOf(rowsOf(300, (place) => ({ conversation: String(place % 100) })))
-    expect(cuts.at(-1)!.traffic.effectiveRows).toBeCloseTo(100, 9)
+  it('counts agreement of lora and upstream, row by row', () => {
+    const outcomes: [boolean, boolean | null][] = [
+      [true, true],
+      [true, false],
+      [true, false],
+      [false, true],
+      [false, true],
+      [false, true],
+      [false, false],
+      [false, null],
+      [true, null],
+    ]
+    const rows = rowsOf(outcomes.length, (place) => ({
+      agrees: outcomes[place]![0],
+      upstreamAgrees: outcomes[place]![1],
+      conversation: place < 3 ? 'one' : String(place),
+    }))
+    expect(cutsOf(rows).at(-1)!.traffic).toEqual({
+      rows: 9,
+      effectiveRows: 81 / 15,
+      disagreements: 5,
+      fresh: 7,
+      upstreamDisagreements: 3,
+      onlyAdapted: 2,
+      onlyUpstream: 3,
+    })
   })
 })
 
-describe('testedCuts', () => {
-  it('tests only where both samples can pass, in order, each once, with everything at the end', () => {
+describe('pValueOf', () => {
+  it('is the binomial tail without fresh upstream answers', () => {
+    expect(pValueOf(countsOf({ rows: 40 }), 0.1)).toBeCloseTo(0.9 ** 40, 12)
+    const one = pValueOf(countsOf({ rows: 40, disagreements: 1 }), 0.1)
+    expect(one).toBeCloseTo(0.9 ** 40 + 40 * 0.1 * 0.9 ** 39, 12)
+    expect(pValueOf(countsOf({ rows: 1 }), 0.1)).toBeCloseTo(0.9, 12)
+    expect(pValueOf(countsOf({}), 0.1)).toBe(1)
+  })
+
+  it('adds the bound on the upstream’s own disagreement to the margin, and its level to the result', () => {
+    // lower bound of 2 disagreements of 2 at level 0.001
+    const noise = Math.sqrt(0.001)
+    const noisy = countsOf({ rows: 40, fresh: 2, upstreamDisagreements: 2 })
+    expect(pValueOf(noisy, 0.1)).toBeCloseTo((0.9 - noise) ** 40 + 0.001, 9)
+    expect(leastPValue(noisy, 0.1)).toBeCloseTo(0.9 ** 40 + 0.001, 9)
+    expect(pValueOf({ ...noisy, disagreements: 40 }, 0.1)).toBe(1)
+    // the bound on 30 of 30 is 0.794, beyond 1 with the margin
+    expect(pValueOf(countsOf({ rows: 40, fresh: 30, upstreamDisagreements: 30 }), 0.3)).toBe(0.001)
+  })
+
+  it('is Tango’s paired score where every row has a fresh upstream answer', () => {
+    // without discordant pairs z = √(n m / (1 − m)): 2 for 4 pairs and a margin of a half
+    expect(pValueOf(countsOf({ rows: 4, fresh: 4 }), 0.5)).toBeCloseTo(0.0227501319, 9)
+    const pairs = countsOf({ rows: 50, fresh: 50, onlyAdapted: 6, onlyUpstream: 3 })
+    const expected = { pairs: 50, onlyNew: 6, onlyReference: 3 }
+    expect(pValueOf(pairs, 0.05)).toBeCloseTo(tangoNonInferiority(expected, 0.05), 12)
+    expect(leastPValue(pairs, 0.05)).toBe(pValueOf(countsOf({ rows: 50, fresh: 50 }), 0.05))
+  })
+
+  it.each<Partial<SampleCounts>>([
+    { disagreements: 2 },
+    { disagreements: 2, fresh: 20, upstreamDisagreements: 4 },
+    { disagreements: 2, fresh: 80, onlyAdapted: 2, onlyUpstream: 4 },
+  ])('counts rows in pairs half: %j', (counts) => {
+    const half = Object.fromEntries(Object.entries(counts).map(([name, n]) => [name, n / 2]))
+    const doubled = countsOf({ rows: 80, effectiveRows: 40, ...counts })
+    expect(pValueOf(doubled, 0.1)).toBeCloseTo(pValueOf(countsOf({ rows: 40, ...half }), 0.1), 12)
+  })
+})
+
+it('calls loss the disagreement beyond the upstream’s own, over the rows that it was asked on', () => {
+  expect(lossOf(countsOf({ rows: 200, disagreements: 10 }))).toBe(0.05)
+  const fresh = { rows: 200, disagreements: 10, fresh: 100, upstreamDisagreements: 2 }
+  expect(lossOf(countsOf(fresh))).toBeCloseTo(0.03, 12)
+  expect(lossOf(countsOf({ rows: 1, disagreements: 1 }))).toBe(1)
+  expect(lossOf(countsOf({}))).toBe(0)
+})
+
+it.each([
+  [0.05, 59],
+  [0.03, 99],
+])('needs at a margin of %d at least %d rows', (margin, rows) => {
+  expect(minimumRows(margin, 0.05)).toBe(rows)
+  expect(testsOf(rowsOf(rows), { margin })).toHaveLength(1)
+  expect(testsOf(rowsOf(rows - 1), { margin })).toEqual([])
+})
+
+describe('testThresholds', () => {
+  it('tests 33 ranks, evenly spaced from the least coverage to everything', () => {
+    const tests = testsOf(rowsOf(1000), { minAnswered: 200 })
+    expect(tests.map(({ rows }) => rows)).toEqual(
+      Array.from({ length: 33 }, (_, step) => 200 + 25 * step)
+    )
+    expect(testsOf(rowsOf(1000), { minAnswered: 1000 }).map(({ rows }) => rows)).toEqual([1000])
+    expect(testsOf(rowsOf(1000), { minAnswered: 1001 })).toEqual([])
+    expect(testsOf([])).toEqual([])
+  })
+
+  it('starts at the first threshold that can pass in both samples', () => {
+    const unseenFrom = 100
+    const rows = rowsOf(240, (place) => ({ isUnseen: place >= unseenFrom }))
+    expect(testsOf(rows)[0]).toMatchObject({ rows: 159, unseen: { rows: 59 } })
+    // a level that is just met is met
+    const alpha = leastPValue(countsOf({ rows: 59 }), 0.05)
+    expect(testsOf(rowsOf(59), { alpha })).toMatchObject([{ level: alpha, passed: true }])
+  })
+
+  it('leaves out a later threshold that cannot pass, as where one long conversation begins', () => {
+    const rows = rowsOf(240, (place) => ({ conversation: place < 100 ? String(place) : 'long' }))
+    const effective = testsOf(rows).map(
+      (test) => cutsOf(rows)[test.rows - 1]!.traffic.effectiveRows
+    )
+    expect(effective.length).toBeGreaterThan(3)
+    expect(Math.min(...effective)).toBeGreaterThanOrEqual(59)
+    expect(testsOf(rows).at(-1)!.rows).toBeLessThan(120)
+  })
+
+  it.each([
+    [249, 249, [0.05]],
+    [250, 250, [0.025, 0.05]],
+    [699, 699, [0.025, 0.05]],
+    [700, 700, [0.0125, 0.025, 0.05]],
+    [700, 699, [0.025, 0.05]],
+    [699, 700, [0.025, 0.05]],
+  ])('has one to three starts: %d rows of traffic, %d unseen', (traffic, unseen, levels) => {
+    const rows = rowsOf(Math.max(traffic, unseen), (place) => ({
+      isTraffic: place < traffic,
+      isUnseen: place < unseen,
+    }))
+    expect([...new Set(testsOf(rows).map(({ level }) => level))]).toEqual(levels)
+    expect(startLevel(cutsOf(rows).at(-1)!, 0.05)).toBe(levels[0])
+  })
+
+  it('starts at 0, 19 and 37.5 % of the sequence, each with its own share of alpha', () => {
+    const tests = testsOf(rowsOf(1000, () => ({ agrees: false })))
+    expect(tests.map(({ level }) => level)).toEqual(
+      tests.map((_, place) => ({ 0: 0.0125, 6: 0.0125, 12: 0.025 })[place] ?? 0)
+    )
+    expect(tests.map(({ pValue }) => pValue)).toEqual(
+      tests.map((_, place) => ([0, 6, 12].includes(place) ? 1 : null))
+    )
+    // of four tests, the first two starts fall on one
+    const tied = testsOf(rowsOf(800, (place) => ({ confidence: -Math.floor(place / 200) })))
+    expect(tied.map(({ level }) => level)).toEqual([0.025, 0.05, 0.05, 0.05])
+  })
+
+  it('stops at the first failure, and goes on at the next start', () => {
+    expect(shapeOf(rowsOf(500, (place) => ({ agrees: place < 200 })))).toMatch(/^\+{5,11}x-*x-+$/)
+    expect(shapeOf(rowsOf(500, (place) => ({ agrees: place > 2 })))).toMatch(/^x-{11}\++$/)
+    const needed = leastPValue(countsOf({ rows: 300 }), 0.05)
+    expect(testsOf(rowsOf(300)).at(-1)).toEqual({
+      rows: 300,
+      disagreements: 0,
+      unseen: { rows: 300, disagreements: 0 },
+      loss: 0,
+      threshold: -299,
+      pValue: needed,
+      level: 0.05,
+      passed: true,
+    })
+  })
+
+  it.each([
+    [300, 50],
+    [1000, 60],
+    [70, 70],
+  ])('passes everywhere when all of %i rows agree and %i of them tie', (size, tied) => {
+    const begin = Math.floor((size - tied) / 2)
+    const isTied = (place: number) => place >= begin && place < begin + tied
+    const rows = rowsOf(size, (place) => (isTied(place) ? { confidence: -begin } : {}))
+    expect(shapeOf(rows)).toMatch(/^\++$/)
+    expect(testsOf(rows).at(-1)!.rows).toBe(size)
+  })
+
+  it('needs both samples to pass at the same threshold, and shows the larger loss', () => {
+    expect(apart(() => false).every(({ passed }) => passed)).toBe(true)
+    for (const wrong of [0, 1]) {
+      const tests = apart((place) => place % 20 === wrong)
+      expect(tests.some(({ passed }) => passed)).toBe(false)
+      expect(tests.at(-1)!.loss).toBeCloseTo(0.1, 3)
+    }
+  })
+
+  it('never has more level than alpha, and passes no more than the exact bound confirms', () => {
     const world = fc.record({
-      size: fc.integer({ min: 1, max: 600 }),
-      values: fc.integer({ min: 1, max: 600 }),
-      conversations: fc.integer({ min: 1, max: 600 }),
+      seed: fc.nat(1e6),
+      size: fc.integer({ min: 1, max: 900 }),
+      values: fc.integer({ min: 1, max: 900 }),
+      conversations: fc.integer({ min: 1, max: 900 }),
       unseen: fc.integer({ min: 1, max: 5 }),
+      agreement: fc.double({ min: 0.9, max: 1, noNaN: true }),
     })
     fc.assert(
-      fc.property(world, ({ size, values, conversations, unseen }) => {
+      fc.property(world, ({ seed, size, values, conversations, unseen, agreement }) => {
+        const random = seededRandom(seed)
         const rows = rowsOf(size, (place) => ({
           confidence: -((place * 7919) % values),
           conversation: String(place % conversations),
           isUnseen: place % unseen === 0,
+          agrees: random() < agreement,
         }))
-        const cuts = cutsOf(rows)
-        const tested = testedCuts(cuts, options)
-        const answered = tested.map(({ traffic }) => traffic.rows)
-        expect(answered).toEqual([...new Set(answered)].sort((a, b) => a - b))
-        for (const { traffic, unseen: other } of tested) {
-          expect(leastPValue(traffic, 0.05)).toBeLessThanOrEqual(0.05)
-          expect(leastPValue(other, 0.05)).toBeLessThanOrEqual(0.05)
-        }
-        if (answered.length > 0) expect(answered.length).toBeLessThanOrEqual(33)
+        const tests = testsOf(rows)
+        expect(tests.length).toBeLessThanOrEqual(33)
+        tests.forEach((test, place) => {
+          expect(test.level).toBeLessThanOrEqual(0.05)
+          if (test.passed) expect(test.disagreements / test.rows).toBeLessThan(0.05)
+          if (place > 0) expect(test.rows).toBeGreaterThan(tests[place - 1]!.rows)
+        })
       }),
-      { numRuns: 60 }
+      { numRuns: 40 }
     )
-  })
-
-  it('needs 59 rows at 5 points and 99 at 3', () => {
-    expect(minimumRows(0.05, 0.05)).toBe(59)
-    expect(minimumRows(0.03, 0.05)).toBe(99)
-  })
-})
-
-describe('fallbackProcedure', () => {
-  it('stops at the first failure and goes on at the next start with its own share', () => {
-    const outcome = run([0.01, 0.2, 0.001, 0.02, 0.03], equally(0, 3))
-    expect(outcome.map(({ passed }) => passed)).toEqual([true, false, false, true, false])
-    expect(outcome[2]!.pValue).toBeNull()
-  })
-
-  it('hands the level of a passed sequence on to the next start', () => {
-    const outcome = run([0.01, 0.04], equally(0, 1))
-    expect(outcome.map(({ level }) => level)).toEqual([0.025, 0.05])
-    expect(outcome[1]!.passed).toBe(true)
-  })
-
-  it('gives a start its own share, and both shares where two begin at one place', () => {
-    const starts = [
-      { place: 0, share: 0.25 },
-      { place: 1, share: 0.5 },
-      { place: 1, share: 0.25 },
-    ]
-    const [first, second] = run([0.2, 0.03], starts)
-    expect(first!.level).toBeCloseTo(0.0125)
-    expect(second!.level).toBeCloseTo(0.0375)
-  })
-
-  it('never spends more than alpha at once', () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.double({ min: 0, max: 0.1, noNaN: true }), { minLength: 1, maxLength: 40 }),
-        fc.array(fc.nat(39), { minLength: 1, maxLength: 8 }),
-        (pValues, places) => {
-          for (const { level } of run(pValues, equally(...places)))
-            expect(level).toBeLessThanOrEqual(0.05 + 1e-12)
-        }
-      )
-    )
-  })
-})
-
-describe('testThresholds', () => {
-  it.each([
-    [300, 50],
-    [500, 50],
-    [1000, 60],
-    [70, 70],
-  ])('passes everywhere when all of %i rows agree and %i of them tie', (size, tied) => {
-    const tests = testThresholds(cutsOf(withTies(size, tied)), options)
-    expect(tests.length).toBeGreaterThan(0)
-    expect(tests.every(({ passed }) => passed)).toBe(true)
-    expect(tests.at(-1)!.rows).toBe(size)
-  })
-
-  it('passes no less when the margin is wider', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 0, max: 500 }), (seed) => {
-        const random = seededRandom(seed)
-        const cuts = cutsOf(rowsOf(400, () => ({ agrees: random() < 0.97 })))
-        const passed = (margin: number) =>
-          testThresholds(cuts, {
-            ...options,
-            margin,
-            minAnswered: 160,
-            starts: equally(0),
-          }).filter((test) => test.passed).length
-        expect(passed(0.08)).toBeGreaterThanOrEqual(passed(0.04))
-      }),
-      { numRuns: 50 }
-    )
-  })
-
-  it('needs both samples to pass at the same threshold', () => {
-    expect(passesWithUnseenWrong(() => false)).toBe(true)
-    expect(passesWithUnseenWrong((place) => place % 20 === 1)).toBe(false)
-  })
-
-  it('counts as loss what the upstream does not lose itself, from the rows that it was asked on', () => {
-    expect(lossOfAll(() => null)).toBeCloseTo(0.05)
-    expect(lossOfAll((place) => (place < 100 ? place < 98 : null))).toBeCloseTo(0.03)
-  })
-
-  it('calls a pass only what the exact bound confirms', () => {
-    const random = seededRandom(9)
-    const rows = rowsOf(800, (place) => ({ agrees: random() < 1 - place / 4000 }))
-    for (const test of testThresholds(cutsOf(rows), options))
-      if (test.passed) expect(test.disagreements / test.rows).toBeLessThan(0.05)
   })
 })
 
 describe('byPreference', () => {
-  it('takes the widest whose loss is tolerated, then the next wide one', () => {
-    expect(
-      preferred([thresholdTest(200, 0.01), thresholdTest(400, 0.03), thresholdTest(500, 0.036)])
-    ).toEqual([400, 200, 500])
-  })
-
-  it('takes the one with the least loss where every loss is larger', () => {
-    expect(
-      preferred([thresholdTest(200, 0.034), thresholdTest(400, 0.032), thresholdTest(500, 0.036)])
-    ).toEqual([400, 200, 500])
-  })
-
-  it('takes nothing that did not pass', () => {
-    expect(preferred([thresholdTest(200, 0, false)])).toEqual([])
+  it.each<[string, [rows: number, loss: number][], number[]]>([
+    [
+      'the widest with a tolerated loss',
+      [
+        [200, 0.01],
+        [500, 0.036],
+        [400, 0.03],
+      ],
+      [400, 200, 500],
+    ],
+    [
+      'the least loss else',
+      [
+        [200, 0.034],
+        [400, 0.032],
+        [500, 0.036],
+      ],
+      [400, 200, 500],
+    ],
+    [
+      'the wider one at equal loss',
+      [
+        [200, 0.04],
+        [400, 0.04],
+      ],
+      [400, 200],
+    ],
+  ])('takes %s', (_, tests, order) => {
+    const failed = { ...testsOf(rowsOf(59))[0]!, passed: false }
+    const passed = tests.map(([rows, loss]) => ({ ...failed, rows, loss, passed: true }))
+    expect(byPreference([failed, ...passed], 0.03).map(({ rows }) => rows)).toEqual(order)
   })
 })

@@ -1,18 +1,21 @@
 import { describe, expect, it } from 'vitest'
-import { sliceFigures } from '../../src/core/gate/slices.ts'
+import { sliceFigures, type SliceRow } from '../../src/core/gate/slices.ts'
 
-const rowsOf = (slices: string[], size: number, right: number, turns = 1) =>
+const rowsOf = (
+  slices: string[],
+  size: number,
+  right: number,
+  changes: (i: number) => Partial<SliceRow> = () => ({})
+): SliceRow[] =>
   Array.from({ length: size }, (_, i) => ({
     agrees: i < right,
     upstreamAgrees: null,
-    conversation: `${slices.join()}-${Math.floor(i / turns)}`,
+    conversation: `${slices.join()}-${i}`,
     slices,
+    ...changes(i),
   }))
 
-const namesAndHolds = (rows: ReturnType<typeof rowsOf>) =>
-  sliceFigures(rows).map(({ slice, holds }) => [slice, holds])
-
-const boundOf = (turns: number) => sliceFigures(rowsOf(['a'], 60, 60, turns))[0]!.lowerBound
+const asked = (i: number) => ({ upstreamAgrees: i % 6 === 0 ? null : i % 5 > 0 })
 
 describe('sliceFigures', () => {
   it('looks at slices with at least 50 rows only, and at every slice of a row', () => {
@@ -27,33 +30,40 @@ describe('sliceFigures', () => {
     ])
   })
 
-  it('lets a slice lose ten points and no more', () => {
-    const rows = [...rowsOf(['holds'], 60, 54), ...rowsOf(['fails'], 60, 53)]
-    expect(namesAndHolds(rows)).toEqual([
-      ['holds', true],
-      ['fails', false],
+  it('lets a slice lose ten points and no more, beyond what the upstream loses there', () => {
+    const rows = [
+      ...rowsOf(['holds'], 60, 54),
+      ...rowsOf(['fails'], 60, 53),
+      ...rowsOf(['noisy holds'], 60, 42, asked),
+      ...rowsOf(['noisy fails'], 60, 41, asked),
+    ]
+    expect(
+      sliceFigures(rows).map(({ upstreamAgreement, holds }) => [upstreamAgreement, holds])
+    ).toEqual([
+      [1, true],
+      [1, false],
+      [0.8, true],
+      [0.8, false],
     ])
   })
 
-  it('says how likely such a loss is by chance, adjusted for the number of slices', () => {
+  it('gives the chance of such a loss, adjusted for the number of slices', () => {
     // P(X ≤ 48 | 60, 0.9) = 0.01458
     const alone = sliceFigures(rowsOf(['a'], 60, 48))[0]!.pValue
     expect(alone).toBeCloseTo(0.01458, 5)
     const others = Array.from({ length: 9 }, (_, i) => rowsOf([`other ${i}`], 60, 60)).flat()
-    const [figures] = sliceFigures([...rowsOf(['a'], 60, 48), ...others])
-    expect(figures!.pValue).toBeCloseTo(10 * alone, 9)
+    expect(sliceFigures([...rowsOf(['a'], 60, 48), ...others])[0]!.pValue).toBeCloseTo(
+      10 * alone,
+      9
+    )
+    // an upstream that never agrees with itself leaves nothing to lose
+    const never = rowsOf(['a'], 60, 0, () => ({ upstreamAgrees: false }))
+    expect(sliceFigures(never)[0]).toMatchObject({ pValue: 1, holds: true, upstreamAgreement: 0 })
   })
 
-  it('gives the exact lower bound, of conversations where turns share them', () => {
-    expect(boundOf(1)).toBeCloseTo(0.05 ** (1 / 60), 9)
-    expect(boundOf(3)).toBeCloseTo(0.05 ** (1 / 20), 9)
-  })
-
-  it('grants a slice what the upstream loses there itself', () => {
-    const rows = rowsOf(['a'], 60, 43).map((row, i) => ({ ...row, upstreamAgrees: i % 5 > 0 }))
-    expect(sliceFigures(rows)[0]).toMatchObject({
-      upstreamAgreement: 0.8,
-      holds: true,
-    })
+  it.each([1, 3])('gives the exact lower bound of the conversations, of %d turns each', (turns) => {
+    const conversation = (i: number) => ({ conversation: String(Math.floor(i / turns)) })
+    const [figures] = sliceFigures(rowsOf(['a'], 60, 60, conversation))
+    expect(figures!.lowerBound).toBeCloseTo(0.05 ** (turns / 60), 9)
   })
 })

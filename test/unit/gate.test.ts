@@ -1,333 +1,380 @@
 import { describe, expect, it } from 'vitest'
 import { decide, type GateInput, type HeldOutRow } from '../../src/core/gate/gate.ts'
+import { minimumRows } from '../../src/core/gate/samples.ts'
+import { proportionLowerBound, tangoLowerBound } from '../../src/core/gate/statistics.ts'
 import { seededRandom } from '../../src/random.ts'
 
-/** Rows whose chance to agree falls with the place; `chance` maps place 0..1 to it. */
-const heldOut = (
+/** Rows that agree, the most confident first, as `changes` says. */
+const rowsOf = (
   size: number,
-  chance: (place: number) => number,
-  { seed = 1, upstream = null as number | null } = {}
-): HeldOutRow[] => {
-  const random = seededRandom(seed)
-  return Array.from({ length: size }, (_, i) => {
-    const place = random()
-    return {
-      similarity: random() < chance(place) ? 1 : 0,
-      logprobSum: -place,
-      logprobMin: -place * place - 0.1 * random(),
-      deferred: null,
-      upstreamSimilarity: upstream === null ? null : Number(random() < upstream),
-      conversation: `conversation-${i}`,
-      isTraffic: true,
-      isUnseen: true,
-      slices: [],
-    }
-  })
-}
+  changes: (i: number) => Partial<HeldOutRow> = () => ({})
+): HeldOutRow[] =>
+  Array.from({ length: size }, (_, i) => ({
+    similarity: 1,
+    logprobSum: -i / size,
+    logprobMin: -i / size,
+    deferred: null,
+    upstreamSimilarity: null,
+    conversation: String(i),
+    isTraffic: true,
+    isUnseen: true,
+    slices: [],
+    ...changes(i),
+  }))
 
-const wellRanked = (place: number): number => {
-  if (place < 0.55) return 0.985
-  return place < 0.7 ? 0.87 : 0.52
-}
+const armOf = (
+  rows: HeldOutRow[],
+  arm: 'query-only' | 'schedule' = 'query-only'
+): GateInput['arms'][number] => ({ arm, statistic: 'sum', rows })
 
-const input = (rows: HeldOutRow[], options: Partial<GateInput> = {}): GateInput => ({
-  arms: [{ arm: 'query-only', statistic: 'sum', rows }],
-  responseType: 'label',
-  margin: 0.05,
-  seed: 1,
-  ...options,
+const verdictOf = (rows: HeldOutRow[], options: Partial<GateInput> = {}) =>
+  decide({ arms: [armOf(rows)], responseType: 'label', margin: 0.05, seed: 1, ...options })
+
+/** 1 or 0: one of `every` rows disagrees. */
+const allButOneIn = (every: number) => (i: number) => ({ similarity: Number(i % every > 0) })
+
+/** All of the first `sure` rows agree, of the others every second. */
+const sureUpTo = (sure: number) => (i: number) => ({ similarity: Number(i < sure || i % 2 === 0) })
+
+/** Traffic and unseen questions take turns. */
+const apart = (unseenOnly: number) => (i: number) => ({
+  isTraffic: i >= unseenOnly,
+  isUnseen: i < unseenOnly,
 })
 
-const noisy = (upstream: number | null) => decide(input(heldOut(2000, () => 0.9, { upstream })))
-
-const partly = (upstream: number) =>
-  heldOut(2000, () => 0.9, { upstream }).map((row, i) =>
-    i % 4 === 0 ? row : { ...row, upstreamSimilarity: null }
+const verdictAt = (traffic: number, unseen: number) =>
+  verdictOf(
+    rowsOf(2000, (i) => ({
+      isTraffic: i % 2 === 1,
+      isUnseen: i % 2 === 0,
+      similarity: Number(i % (2 * (i % 2 === 1 ? traffic : unseen)) > 1),
+    }))
   )
 
-/** Every row in one of the samples alone. */
-const apart = (traffic: HeldOutRow[], unseen: HeldOutRow[]): HeldOutRow[] => [
-  ...traffic.map((row) => ({ ...row, isUnseen: false })),
-  ...unseen.map((row, i) => ({ ...row, isTraffic: false, conversation: `unseen-${i}` })),
-]
-
-/** By the chance to agree in each sample. */
-const verdictOfSamples = (traffic: number, unseen: number) => {
-  const rows = apart(
-    heldOut(1000, () => traffic),
-    heldOut(1000, () => unseen, { seed: 2 })
-  )
-  return decide(input(rows))
+// agreement is 0.949 wherever the threshold lies, so every promotion is a false one
+const isPromoted = (seed: number) => {
+  const random = seededRandom(seed)
+  const rows = rowsOf(300, () => ({ similarity: Number(random() < 0.949) }))
+  return verdictOf(rows).verdict === 'promote'
 }
 
-describe('decide', () => {
-  it('answers the confident part of a model that plain parity must refuse', () => {
-    const rows = heldOut(1000, wellRanked)
-    const verdict = decide(input(rows))
-    const [arm] = verdict.arms
-    expect(verdict.verdict).toBe('promote')
-    expect(arm!.agreement).toBeLessThan(0.86)
-    expect(arm!.differenceBound).toBeLessThan(-0.05)
-    expect(arm!.coverage).toBeGreaterThan(0.5)
-    expect(arm!.agreementAnsweredBound).toBeGreaterThanOrEqual(0.95)
-    const answered = rows.filter(
-      (row) => (arm!.confidence === 'sum' ? row.logprobSum : row.logprobMin) >= arm!.threshold!
-    )
-    expect(answered.length / rows.length).toBeCloseTo(arm!.coverage, 9)
+/** One row in ten disagrees; of the rows that are asked, one in `noise` upstream answers does. */
+const asked = (noise: number, isAsked: (i: number) => boolean = () => true) =>
+  verdictOf(
+    rowsOf(2000, (i) => ({
+      ...allButOneIn(10)(i),
+      upstreamSimilarity: isAsked(i) ? Number((i + 5) % noise > 0) : null,
+    }))
+  )
+
+const some = (i: number) => i % 4 > 0
+
+/** One row in forty asks for a refund, and every second of those disagrees. */
+const refunds = (worth: number) =>
+  rowsOf(3000, (i) => ({
+    logprobSum: -i / 3000 - (i % 40 === 0 ? worth : 0),
+    similarity: Number(i % 80 > 0),
+    slices: [i % 40 === 0 ? 'refunds' : 'cards', 'turn 1'],
+  }))
+
+const unequal = (i: number): Partial<HeldOutRow> => {
+  if (i < 100) return { isTraffic: false }
+  if (i < 200) return { deferred: 'refusal' }
+  return { similarity: 0.9, upstreamSimilarity: i < 300 ? null : 0.95 }
+}
+
+const boundOf = (rows: HeldOutRow[]) =>
+  verdictOf(rows, { responseType: 'short-text' }).arms[0]!.similarityDifferenceBound
+
+const few = (sample: string, rows: number, note = '') =>
+  `the sample of ${sample} has ${rows} answerable rows${note} and needs 59`
+
+describe('the verdict', () => {
+  it('promotes the confident part of a model that plain parity must refuse, with its figures', () => {
+    const rows = rowsOf(1000, sureUpTo(500))
+    const verdict = verdictOf(rows)
+    const figures = verdict.arms[0]!
+    const chosen = figures.tests!.find(({ threshold }) => threshold === figures.threshold)!
+    const answered = rows.filter(({ logprobSum }) => logprobSum >= figures.threshold!)
+    const wrong = answered.filter(({ similarity }) => similarity === 0).length
+    expect(figures).toMatchObject({
+      rows: 1000,
+      deferred: {},
+      agreement: 0.75,
+      meanSimilarity: 0.75,
+      differenceBound: proportionLowerBound(750, 1000, 0.05) - 1,
+      coverage: answered.length / 1000,
+      agreementAnswered: 1 - wrong / answered.length,
+      agreementAnsweredBound: expect.closeTo(
+        proportionLowerBound(answered.length - wrong, answered.length, chosen.level),
+        9
+      ),
+      shortage: null,
+    })
+    // a loss of 0.03 is reached at 530 rows
+    expect(figures.coverage).toBeGreaterThan(0.5)
+    expect(figures.coverage).toBeLessThanOrEqual(0.53)
+    expect(verdict).toMatchObject({
+      verdict: 'promote',
+      alpha: 0.05,
+      minCoverage: 0.2,
+      agreementCut: 1,
+      upstreamAgreement: 1,
+      reason: expect.stringMatching(/^arm query-only answers 5\d\.\d % at 9\d\.\d % agreement$/),
+    })
   })
 
-  it('answers no confidence below the lowest that it has seen, even when all answers agree', () => {
-    const rows = heldOut(1000, () => 1)
-    const [arm] = decide(input(rows)).arms
-    expect(arm!.coverage).toBe(1)
-    expect(arm!.threshold).toBe(Math.min(...rows.map(({ logprobSum }) => logprobSum)))
+  const nothing = 'no held-out row was answered'
+  it.each<[string, RegExp | string, HeldOutRow[], Partial<GateInput>?]>([
+    [
+      'with useless confidence',
+      /^no threshold with .* 20.0 % keeps the loss under 5.0 %; .* agrees on 80.0 %$/,
+      rowsOf(1000, allButOneIn(5)),
+    ],
+    ['at the only threshold', /^no threshold .* agrees on 96.6 %$/, rowsOf(59, allButOneIn(30))],
+    [
+      'with few rows',
+      `${few('traffic', 50)}; ${few('unseen questions', 50)} to show a loss under 5.0 %`,
+      rowsOf(50),
+    ],
+    [
+      'with few unseen questions',
+      `${few('unseen questions', 20)} to show a loss under 5.0 %`,
+      rowsOf(520, apart(20)),
+    ],
+    [
+      'with few conversations',
+      RegExp(few('traffic', 400, ' \\(conversations, equal to 40.0 rows\\)')),
+      rowsOf(400, (i) => ({ conversation: String(i % 40) })),
+    ],
+    [
+      'with few fresh upstream answers',
+      'too few fresh upstream answers were bought to show a loss under 5.0 %',
+      rowsOf(59, (i) => ({ upstreamSimilarity: i === 0 ? 1 : null })),
+      { alpha: 0.0486 },
+    ],
+    [
+      'that defers most of the traffic',
+      /^a lora may answer 10.0 % of .* less than the minimum coverage of 20.0 %$/,
+      rowsOf(1000, (i) => ({ deferred: i % 10 === 0 ? null : 'tool-calls' })),
+    ],
+    [
+      'that defers all of the traffic',
+      /^a lora may answer 0.0 % /,
+      rowsOf(10, () => ({ deferred: 'tool-calls' })),
+    ],
+    [
+      'with just enough traffic to answer',
+      /^the sample of traffic has 20 /,
+      rowsOf(100, (i) => ({ deferred: i % 5 === 0 ? null : 'tool-calls' })),
+    ],
+    ['without traffic', nothing, rowsOf(100, apart(100))],
+    ['without rows', nothing, []],
+    ['without arms', nothing, [], { arms: [] }],
+    ['with free text', /^free text is not promoted/, rowsOf(50), { responseType: 'free-text' }],
+  ])('rejects a model %s, and gives the reason', (_, reason, rows, options) => {
+    const { verdict, arm, reason: given, arms } = verdictOf(rows, options)
+    expect([verdict, arm]).toEqual(['reject', 0])
+    expect(given).toMatch(reason)
+    for (const figures of arms)
+      expect(figures).toMatchObject({ threshold: null, coverage: 0, agreementAnswered: 0 })
   })
 
-  it('rejects a model whose confidence says nothing', () => {
-    const verdict = decide(input(heldOut(2000, () => 0.82)))
-    expect(verdict.verdict).toBe('reject')
-    expect(verdict.reason).toContain('no threshold')
-    expect(verdict.arms[0]).toMatchObject({ threshold: null, coverage: 0 })
+  it.each(['json', 'label', 'code'] as const)('counts only equal answers of type %s', (type) => {
+    const at = (similarity: number) =>
+      verdictOf(
+        rowsOf(100, () => ({ similarity })),
+        { responseType: type }
+      ).arms[0]!
+    expect([at(1).agreement, at(0.99).agreement]).toEqual([1, 0])
+    expect(verdictOf(rowsOf(1)).arms[0]!.agreement).toBe(1)
+    expect(verdictOf(rowsOf(1, () => ({ deferred: 'refusal' }))).arms[0]!.agreement).toBe(0)
   })
 
   it.each([
-    [300, 50],
-    [500, 50],
-    [1000, 60],
-  ])('promotes when all of %i rows agree, %i of them equally confident', (size, tied) => {
-    const rows = heldOut(size, () => 1).map((row, i) =>
-      i < tied ? { ...row, logprobSum: -0.5 } : row
-    )
-    expect(decide(input(rows))).toMatchObject({ verdict: 'promote', arms: [{ coverage: 1 }] })
-  })
-
-  it('rejects when even flawless answers would be too few to prove anything, and says how few', () => {
-    const verdict = decide(input(heldOut(50, () => 1)))
-    expect(verdict.verdict).toBe('reject')
-    expect(verdict.reason).toContain('the sample of traffic has 50 answerable rows and needs 59')
-    expect(verdict.reason).toContain('the sample of unseen questions has 50')
-  })
-
-  it('names the sample that is too small alone', () => {
-    const { reason } = decide(
-      input(
-        apart(
-          heldOut(500, () => 1),
-          heldOut(20, () => 1)
-        )
-      )
-    )
-    expect(reason).toContain('the sample of unseen questions has 20 answerable rows and needs 59')
-    expect(reason).not.toContain('the sample of traffic')
-  })
-
-  it('says what the rows of few conversations are worth', () => {
-    const rows = heldOut(400, () => 1).map((row, i) => ({ ...row, conversation: String(i % 40) }))
-    const { reason } = decide(input(rows))
-    expect(reason).toContain(
-      '400 answerable rows of conversations worth 40.0 single rows and needs 59'
-    )
+    [undefined, 0.97],
+    [0.2, 0.99],
+    [0, 1],
+    [1, 0.9645],
+  ])('shows a loss of at most %j of the margin, 0.6 by default', (usedMargin, agreement) => {
+    const rows = rowsOf(2000, (i) => ({ similarity: Number(i < 1000 || i % 14 > 0) }))
+    const figures = verdictOf(rows, usedMargin === undefined ? {} : { usedMargin }).arms[0]!
+    expect(figures.tests!.at(-1)!.passed).toBe(true)
+    expect(figures.agreementAnswered).toBeGreaterThanOrEqual(agreement - 1e-9)
+    expect(figures.agreementAnswered).toBeLessThan(agreement + 0.005)
+    if (usedMargin === 1) expect(figures.coverage).toBe(1)
   })
 
   it('needs agreement in traffic and among unseen questions', () => {
-    expect(verdictOfSamples(0.995, 0.995).verdict).toBe('promote')
-    expect(verdictOfSamples(0.995, 0.85).verdict).toBe('reject')
-    expect(verdictOfSamples(0.85, 0.995).verdict).toBe('reject')
-    const { samples } = verdictOfSamples(0.995, 0.98).arms[0]!
-    expect(samples!.traffic).toMatchObject({ rows: 1000, agreement: expect.closeTo(0.995, 2) })
-    expect(samples!.unseen).toMatchObject({ rows: 1000, agreement: expect.closeTo(0.98, 1) })
-    expect(samples!.unseen.bound).toBeGreaterThanOrEqual(0.95)
+    expect(verdictAt(200, 7).verdict).toBe('reject')
+    expect(verdictAt(7, 200).verdict).toBe('reject')
+    const { verdict, arms } = verdictAt(200, 50)
+    expect(verdict).toBe('promote')
+    const level = arms[0]!.tests!.at(-1)!.level
+    expect(arms[0]!.samples).toEqual({
+      traffic: {
+        rows: 1000,
+        answered: 1000,
+        agreement: 0.995,
+        bound: proportionLowerBound(995, 1000, level),
+      },
+      unseen: {
+        rows: 1000,
+        answered: 1000,
+        agreement: 0.98,
+        bound: proportionLowerBound(980, 1000, level),
+      },
+    })
   })
 
   it('never answers deferred rows: they count in coverage and in no agreement', () => {
-    const rows = heldOut(1000, () => 1).map((row, i) =>
-      i % 4 === 0 ? { ...row, similarity: 0, logprobSum: 0, deferred: 'tool-calls' } : row
-    )
-    const verdict = decide(input(rows))
-    expect(verdict).toMatchObject({
+    const rows = rowsOf(1000, (i) => {
+      if (i % 4 === 0) return { similarity: 0, deferred: 'tool-calls' }
+      return i % 4 === 1 ? { logprobSum: Number.NaN } : {}
+    })
+    expect(verdictOf(rows)).toMatchObject({
       verdict: 'promote',
       arms: [
         {
           rows: 1000,
-          deferred: { 'tool-calls': 250 },
-          coverage: 0.75,
+          deferred: { 'tool-calls': 250, 'no confidence': 250 },
+          coverage: 0.5,
           agreement: 1,
           agreementAnswered: 1,
+          threshold: -0.999,
         },
       ],
     })
-    const mostly = rows.map((row, i) => (i % 10 === 0 ? row : { ...row, deferred: 'tool-calls' }))
-    expect(decide(input(mostly)).reason).toContain('less than the least coverage of 20.0 %')
-  })
-
-  it('never answers without a finite confidence', () => {
-    const rows = heldOut(1000, () => 1).map((row, i) =>
-      i % 2 === 0 ? { ...row, logprobSum: Number.NaN } : row
-    )
-    const [arm] = decide(input(rows)).arms
-    expect(arm).toMatchObject({ coverage: 0.5, deferred: { 'no confidence': 500 } })
-    expect(Number.isFinite(arm!.threshold)).toBe(true)
-  })
-
-  it('rejects an evaluation without rows', () => {
-    expect(decide(input([])).verdict).toBe('reject')
-    expect(decide(input([], { arms: [] })).verdict).toBe('reject')
-  })
-
-  it('rejects free text, for which there is no judge', () => {
-    expect(
-      decide(
-        input(
-          heldOut(1000, () => 1),
-          { responseType: 'free-text' }
-        )
-      ).verdict
-    ).toBe('reject')
-  })
-
-  it('lets the arm win that answers more, and keeps the figures of both', () => {
-    const arms: GateInput['arms'] = [
-      {
-        arm: 'query-only',
-        statistic: 'sum',
-        rows: heldOut(1000, (place) => (place < 0.4 ? 0.99 : 0.5)),
-      },
-      {
-        arm: 'schedule',
-        statistic: 'sum',
-        rows: heldOut(1000, (place) => (place < 0.7 ? 0.99 : 0.5)),
-      },
-    ]
-    const verdict = decide(input([], { arms }))
-    expect(verdict.arm).toBe(1)
-    expect(verdict.arms.map(({ arm }) => arm)).toEqual(['query-only', 'schedule'])
-    expect(verdict.arms[1]!.coverage).toBeGreaterThan(verdict.arms[0]!.coverage)
-  })
-
-  it('gives four fifths of alpha to the favoured arm, and lets the other one win all the same', () => {
-    const arms: GateInput['arms'] = [
-      { arm: 'query-only', statistic: 'sum', rows: heldOut(1000, wellRanked) },
-      {
-        arm: 'schedule',
-        statistic: 'sum',
-        rows: heldOut(1000, (place) => wellRanked(place) - 0.3),
-      },
-    ]
-    const levelOf = (favouredArm: number | null): number =>
-      decide({ ...input([]), arms, favouredArm }).arms[0]!.tests![0]!.level
-    expect(levelOf(0) / levelOf(null)).toBeCloseTo(0.8 / 0.5, 12)
-    expect(levelOf(0) + levelOf(1)).toBeCloseTo(2 * levelOf(null), 12)
-    const verdict = decide({ ...input([]), arms, favouredArm: 1 })
-    expect(verdict).toMatchObject({ arm: 0, verdict: 'promote' })
-  })
-
-  it('forgives disagreement that the upstream has with itself', () => {
-    expect(noisy(null).verdict).toBe('reject')
-    const verdict = noisy(0.9)
-    expect(verdict.verdict).toBe('promote')
-    expect(verdict.upstreamAgreement).toBeCloseTo(0.9, 1)
-  })
-
-  it('uses fresh upstream answers that were bought for a part of the rows only', () => {
-    expect(decide(input(partly(0.82))).verdict).toBe('promote')
-    expect(decide(input(partly(1))).verdict).toBe('reject')
+    expect(verdictOf(rows, { minCoverage: 0.5 }).verdict).toBe('promote')
+    expect(verdictOf(rows, { minCoverage: 0.5001 }).verdict).toBe('reject')
   })
 
   it('counts conversations, not rows, when turns of a conversation repeat each other', () => {
-    const once = heldOut(100, () => 0.99, { seed: 5 })
+    const once = rowsOf(100, allButOneIn(50))
     const repeated = once.flatMap((row) => Array.from({ length: 10 }, () => row))
-    expect(decide(input(heldOut(1000, () => 0.99))).verdict).toBe('promote')
-    expect(decide(input(repeated)).arms[0]!.agreementAnsweredBound).toBeLessThan(0.97)
-  })
-
-  it('leaves a slice that loses more than ten points out of the route', () => {
-    const rows = heldOut(3000, () => 0.999).map((row, i) => {
-      const isHard = i % 40 === 0
-      return isHard
-        ? {
-            ...row,
-            logprobSum: row.logprobSum - 1,
-            similarity: i % 80 === 0 ? 0 : row.similarity,
-            slices: ['refunds', 'turn 1'],
-          }
-        : { ...row, slices: ['cards', 'turn 1'] }
-    })
-    const verdict = decide(input(rows))
-    const [arm] = verdict.arms
-    expect(verdict.verdict).toBe('promote')
-    expect(arm!.tests!.at(-1)).toMatchObject({ rows: 3000, passed: true })
-    expect(arm!.coverage).toBeGreaterThan(0.9)
-    expect(arm!.coverage).toBeLessThan(1)
-    expect(arm!.slices!.every(({ holds }) => holds)).toBe(true)
-    expect(arm!.slices!.map(({ slice }) => slice)).toContain('turn 1')
-  })
-
-  it('rejects with the figures of a slice that fails at every threshold', () => {
-    const rows = heldOut(3000, () => 0.999).map((row, i) => ({
-      ...row,
-      similarity: i % 40 === 0 && i % 80 === 0 ? 0 : row.similarity,
-      slices: [i % 40 === 0 ? 'refunds' : 'cards'],
-    }))
-    // so many that every threshold answers enough of them
-    const verdict = decide(input(rows, { minCoverage: 0.9 }))
-    expect(verdict.verdict).toBe('reject')
-    expect(verdict.reason).toMatch(/refunds agrees on \d+\.\d % of \d+ rows/)
-    expect(verdict.reason).not.toContain('cards')
-    expect(verdict.arms[0]!.slices!.map(({ slice }) => slice).sort()).toEqual(['cards', 'refunds'])
-  })
-
-  it('calls agreement what the promise counts, in figures and sentences, and similarity by its name', () => {
-    // seven of ten agree, the others are near: 0.7, under the cut of 0.8
-    const rows = heldOut(700, () => 1).map((row, i) => ({
-      ...row,
-      similarity: i % 10 < 7 ? 0.9 : 0.7,
-      upstreamSimilarity: i % 10 < 8 ? 1 : 0.7,
-    }))
-    const verdict = decide(input(rows, { responseType: 'short-text' }))
-    const [arm] = verdict.arms
-    expect(arm!.agreement).toBeCloseTo(0.7, 9)
-    expect(arm!.meanSimilarity).toBeCloseTo(0.84, 9)
-    expect(verdict.upstreamAgreement).toBeCloseTo(0.8, 9)
-    expect(arm!.differenceBound).toBeLessThan(-0.1)
-    expect(arm!.similarityDifferenceBound).toBeCloseTo(-0.1, 2)
-    expect(verdict.reason).toContain('agrees on 70.0 %')
-  })
-
-  it('bounds graded similarities by the bootstrap, the same for the same seed', () => {
-    const rows = heldOut(400, () => 1).map((row, i) => ({
-      ...row,
-      similarity: 0.9 + 0.1 * (i % 2),
-      upstreamSimilarity: 0.95,
-    }))
-    const verdict = decide(input(rows, { responseType: 'short-text' }))
-    expect(verdict).toEqual(decide(input(rows, { responseType: 'short-text' })))
-    expect(verdict.arms[0]!.similarityDifferenceBound).toBeCloseTo(-0.004, 2)
-    expect(verdict.verdict).toBe('promote')
+    const [figures] = verdictOf(repeated).arms
+    expect(figures!.differenceBound).toBeCloseTo(proportionLowerBound(98, 100, 0.05) - 1, 9)
+    const all = verdictOf(repeated.map((row) => ({ ...row, similarity: 1 }))).arms[0]!
+    expect(all.agreementAnsweredBound).toBeCloseTo(all.tests!.at(-1)!.level ** (1 / 100), 9)
   })
 
   it('ranks by the statistic that it was given', () => {
-    const rows = heldOut(1000, wellRanked).map((row) => ({
-      ...row,
-      logprobMin: row.logprobSum,
-      logprobSum: 0,
+    const rows = rowsOf(1000, sureUpTo(500)).map((row) => ({ ...row, logprobSum: 0 }))
+    const verdictBy = (statistic: 'sum' | 'min') =>
+      verdictOf([], { arms: [{ arm: 'query-only', statistic, rows }] })
+    expect(verdictBy('min')).toMatchObject({ verdict: 'promote', arms: [{ confidence: 'min' }] })
+    expect(verdictBy('sum').verdict).toBe('reject')
+  })
+
+  it('keeps its promise: of rows just under it, fewer than one draw in twenty is promoted', () => {
+    const promoted = Array.from({ length: 100 }, (_, seed) => isPromoted(seed)).filter(Boolean)
+    expect(promoted.length).toBeLessThanOrEqual(5)
+  })
+})
+
+describe('several arms', () => {
+  const sure = (count: number) => rowsOf(1000, sureUpTo(count))
+  it.each([
+    ['answers more', sure(400), sure(700), 1],
+    ['answers more, though it is the first', sure(700), sure(400), 0],
+    [
+      'agrees more among its answers',
+      rowsOf(300, (i) => ({ similarity: Number(i !== 1) })),
+      rowsOf(300),
+      1,
+    ],
+    ['agrees more over all rows, where none answers', rowsOf(50, sureUpTo(0)), rowsOf(50), 1],
+    ['comes first, where all is equal', sure(500), sure(500), 0],
+  ])('lose to the one that %s', (_, first, second, winner) => {
+    const verdict = verdictOf([], { arms: [armOf(first), armOf(second, 'schedule')] })
+    expect(verdict.arm).toBe(winner)
+    expect(verdict.arms.map(({ arm }) => arm)).toEqual(['query-only', 'schedule'])
+  })
+
+  it.each([
+    [null, [1 / 3, 1 / 3, 1 / 3]],
+    [0, [0.8, 0.1, 0.1]],
+    [2, [0.1, 0.1, 0.8]],
+  ])('share alpha, four fifths for the favoured one: %j', (favouredArm, shares) => {
+    const three = [sure(1000), sure(1000), sure(1000)].map((rows) => armOf(rows))
+    const { arms } = verdictOf([], { arms: three, favouredArm })
+    arms.forEach((arm, i) => expect(arm.tests!.at(-1)!.level).toBeCloseTo(0.05 * shares[i]!, 12))
+    const alone = verdictOf(sure(1000), { favouredArm: 0, alpha: 0.1 }).arms[0]!
+    expect(alone.tests!.at(-1)!.level).toBeCloseTo(0.1, 12)
+    // a shortage is counted at the level of the arm
+    const short = verdictOf([], {
+      arms: three.map((arm) => armOf(arm.rows.slice(0, 50))),
+      favouredArm,
+    })
+    expect(short.reason).toContain(`needs ${minimumRows(0.05, 0.05 * shares[0]!)}`)
+  })
+})
+
+describe('fresh upstream answers', () => {
+  it('forgive disagreement that the upstream has with itself', () => {
+    expect(asked(10, () => false).verdict).toBe('reject')
+    expect(asked(10)).toMatchObject({ verdict: 'promote', upstreamAgreement: 0.9 })
+    const counts = { pairs: 2000, onlyNew: 200, onlyReference: 200 }
+    expect(asked(10).arms[0]!.differenceBound).toBeCloseTo(tangoLowerBound(counts, 0.05), 9)
+  })
+
+  it('may be bought for a part of the rows only', () => {
+    expect(asked(5, some)).toMatchObject({ verdict: 'promote' })
+    expect(asked(5, some).upstreamAgreement).toBeCloseTo(0.8, 9)
+    expect(asked(10_000, some).verdict).toBe('reject')
+  })
+})
+
+describe('slices', () => {
+  it('that lose more than ten points narrow the route', () => {
+    const { verdict, arms } = verdictOf(refunds(1))
+    const { tests, coverage, slices } = arms[0]!
+    expect(verdict).toBe('promote')
+    expect(tests!.at(-1)).toMatchObject({ rows: 3000, passed: true })
+    expect(coverage).toBeGreaterThan(0.9)
+    expect(coverage).toBeLessThan(1)
+    expect(slices).toMatchObject([
+      { slice: 'cards', holds: true },
+      { slice: 'turn 1', holds: true, rows: 3000 * coverage },
+    ])
+    const all = rowsOf(100, () => ({ slices: ['turn 1'] }))
+    expect(verdictOf(all).arms[0]!.slices![0]!.rows).toBe(100)
+  })
+
+  it('that fail at every threshold reject it, with their figures', () => {
+    // so many that every threshold answers enough of them
+    const verdict = verdictOf(refunds(0), { minCoverage: 0.9 })
+    expect(verdict.reason).toBe(
+      'worse than the upstream by more than 10 points at every threshold that passed: ' +
+        'refunds agrees on 49.3 % of 75 rows (upstream: 100.0 %)'
+    )
+    expect(verdict.arms[0]!.slices!.map(({ slice }) => slice)).toContain('cards')
+  })
+})
+
+describe('graded answers', () => {
+  it('agree from the cut of 0.8 on, in figures and sentences; similarity has its own name', () => {
+    const rows = rowsOf(140, (i) => ({
+      similarity: i % 10 < 7 ? 0.8 : 0.7,
+      upstreamSimilarity: i % 10 < 8 ? 1 : 0.7,
     }))
-    const verdictOf = (statistic: 'sum' | 'min') =>
-      decide(input([], { arms: [{ arm: 'query-only', statistic, rows }] }))
-    expect(verdictOf('min').verdict).toBe('promote')
-    expect(verdictOf('sum').verdict).toBe('reject')
-    expect(verdictOf('min').arms[0]!.confidence).toBe('min')
+    const verdict = verdictOf(rows, { responseType: 'short-text' })
+    expect(verdict.upstreamAgreement).toBeCloseTo(0.8, 9)
+    expect(verdict.reason).toContain('agrees on 70.0 %')
+    expect(verdict.arms[0]).toMatchObject({
+      agreement: expect.closeTo(0.7, 9),
+      meanSimilarity: expect.closeTo(0.77, 9),
+      differenceBound: tangoLowerBound({ pairs: 140, onlyNew: 0, onlyReference: 14 }, 0.05),
+      // 0.77 − 0.94, less 1.645 standard errors of 0.0093
+      similarityDifferenceBound: expect.closeTo(-0.185, 2),
+    })
+    expect(verdictOf(rows).arms[0]!.similarityDifferenceBound).toBeUndefined()
   })
 
-  it('has all of the alpha of an arm for its thresholds, whatever the type of the answers', () => {
-    const rows = heldOut(199, () => 0.99)
-    expect(decide(input(rows, { responseType: 'json' })).arms[0]!.tests![0]!.level).toBe(0.05)
-  })
-
-  it('keeps its promise on fresh rows: thresholds that break it are rarer than one in twenty', () => {
-    // agreement is 0.949 wherever the threshold lies, so every promotion is a false one
-    let promoted = 0
-    for (let seed = 0; seed < 200; seed++)
-      if (decide(input(heldOut(600, () => 0.949, { seed }))).verdict === 'promote') promoted++
-    expect(promoted).toBeLessThanOrEqual(14)
+  it('are bounded by the bootstrap, over traffic that is not deferred and was asked again', () => {
+    expect(boundOf(rowsOf(400, unequal))).toBeCloseTo(-0.05, 9)
+    // none was asked again: against an upstream that repeats itself
+    expect(boundOf(rowsOf(300, unequal))).toBeCloseTo(-0.1, 9)
+    expect(boundOf(rowsOf(200, unequal))).toBeUndefined()
   })
 })

@@ -8,33 +8,28 @@ import {
   provenKinds,
   type RequestKind,
 } from '../../src/core/route/request-kind.ts'
-import type { Match } from '../../src/core/template/template.ts'
-import { TEMPLATE } from '../fixtures/lora-route.ts'
+import type { Match, Slot } from '../../src/core/template/template.ts'
+import { exampleTemplate } from '../fixtures/examples.ts'
+
+const slot = (name: string, changes: Partial<Slot> = {}): Slot => ({
+  kind: 'slot',
+  name,
+  type: 'enum',
+  values: ['free', 'pro'],
+  maxChars: 4,
+  multiline: false,
+  kept: true,
+  ...changes,
+})
+
+const segments = [slot('plan'), slot('day', { kept: false }), slot('note', { type: 'short' })]
 
 const match = (turns: number, plan?: string): Match => ({
-  template:
-    plan === undefined
-      ? TEMPLATE
-      : {
-          ...TEMPLATE,
-          messages: [
-            {
-              role: 'system',
-              segments: [
-                {
-                  kind: 'slot',
-                  name: 'plan',
-                  type: 'enum',
-                  values: ['free', 'pro'],
-                  maxChars: 4,
-                  multiline: false,
-                  kept: true,
-                },
-              ],
-            },
-          ],
-        },
-  slots: plan === undefined ? {} : { plan },
+  template: {
+    ...exampleTemplate(),
+    messages: plan === undefined ? [] : [{ role: 'system', segments }],
+  },
+  slots: plan === undefined ? {} : { plan, day: 'free', note: 'pro' },
   examples: {},
   query: 'four',
   turns: Array.from({ length: 2 * turns }, (_, i) => ({
@@ -65,6 +60,7 @@ describe('the kind of a request', () => {
 
   it('is its parameters, the values of its kept slots and its length', () => {
     const asked = { ...request, reasoning_effort: 'low', verbosity: 'high', stop: ['x'] }
+    expect(kindOf({ ...request, stop: null, verbosity: null }, match(0)).traits).toEqual(['turn 1'])
     expect(kindOf(asked, match(1, 'pro'))).toEqual({
       traits: ['turn 2', 'reasoning_effort=low', 'verbosity=high', 'stop'],
       values: ['plan=pro'],
@@ -94,6 +90,7 @@ describe('proven kinds', () => {
     expect(isProven(proven, { ...first, chars: first.chars + 1 })).toBe(false)
     // the length of a request that is not proven itself says nothing
     expect(provenKinds([...times(40, first), { ...second, chars: 9999 }]).maxChars).toBe(4)
+    expect(provenKinds(times(40, { ...first, chars: 0 })).maxChars).toBe(0)
   })
 
   it('of an empty sample are none', () => {

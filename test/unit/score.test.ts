@@ -1,7 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { chrF } from '../../src/core/answer/score-chrf.ts'
-import { canonicalJson, fieldF1 } from '../../src/core/answer/score-json.ts'
+import { fieldF1 } from '../../src/core/answer/score-json.ts'
+import { canonicalJson } from '../../src/core/json.ts'
 import { detectResponseType, knownLabels, similarity } from '../../src/core/answer/score.ts'
 
 const cycle = (values: string[], count: number) =>
@@ -140,13 +141,23 @@ describe('chrF', () => {
   })
 })
 
+const deep = (inner: string) => '['.repeat(100_000) + inner + ']'.repeat(100_000)
+
 describe('JSON comparison', () => {
   it('is canonical: equal text exactly for equal values', () => {
+    const value = { b: [1, { d: null, c: undefined }], a: 'x"', f: [], e: {} }
+    expect(canonicalJson(value)).toBe('{"a":"x\\"","b":[1,{"d":null}],"e":{},"f":[]}')
+    expect([undefined, [undefined]].map(canonicalJson)).toEqual(['null', '[null]'])
     fc.assert(
-      fc.property(fc.jsonValue(), (value) => {
-        expect(canonicalJson(JSON.parse(canonicalJson(value)))).toBe(canonicalJson(value))
-        expect(fieldF1(value, value)).toBe(1)
+      fc.property(fc.jsonValue(), (json) => {
+        expect(JSON.parse(canonicalJson(json))).toEqual(JSON.parse(JSON.stringify(json)))
+        expect(fieldF1(json, json)).toBe(1)
       })
     )
+  })
+
+  it('compares answers that are nested deeper than the stack', () => {
+    expect(similarity('json', deep('1'), deep('1'))).toBe(1)
+    expect(similarity('json', deep('1'), deep('2'))).toBe(0)
   })
 })

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { seededRandom } from '../../src/random.ts'
+import { deriveSeed, seededRandom, shuffle } from '../../src/random.ts'
 import {
   binomialLowerTail,
   holm,
@@ -23,50 +23,52 @@ const binomialBySum = (k: number, n: number, p: number): number => {
   return sum
 }
 
-const twoSided = (both: number, onlyNew: number, onlyReference: number, neither: number) => {
-  const pairs = both + onlyNew + onlyReference + neither
-  const low = tangoLowerBound({ pairs, onlyNew, onlyReference }, 0.025)
-  const high = -tangoLowerBound({ pairs, onlyNew: onlyReference, onlyReference: onlyNew }, 0.025)
-  return [low, high]
-}
-
 const draw = (seed: number) => Array.from({ length: 5 }, seededRandom(seed))
 
 describe('distributions', () => {
   it('gives the binomial tail that the plain sum gives', () => {
+    const share = fc.double({ min: 0, max: 1, noNaN: true })
+    const chance = fc.double({ min: 0.01, max: 0.6, noNaN: true })
     fc.assert(
-      fc.property(
-        fc.integer({ min: 1, max: 300 }),
-        fc.double({ min: 0, max: 1, noNaN: true }),
-        fc.double({ min: 0.01, max: 0.6, noNaN: true }),
-        (n, share, p) => {
-          const k = Math.floor(share * n)
-          expect(binomialLowerTail(k, n, p)).toBeCloseTo(Math.min(1, binomialBySum(k, n, p)), 9)
-        }
-      )
+      fc.property(fc.integer({ min: 1, max: 300 }), share, chance, (n, part, p) => {
+        const k = Math.floor(part * n)
+        expect(binomialLowerTail(k, n, p)).toBeCloseTo(Math.min(1, binomialBySum(k, n, p)), 9)
+      })
     )
   })
 
-  it('does not underflow for twenty thousand rows', () => {
-    expect(binomialLowerTail(1000, 20_000, 0.05)).toBeCloseTo(0.508, 2)
-    expect(binomialLowerTail(900, 20_000, 0.05)).toBeLessThan(0.001)
+  it.each([
+    ['below every outcome', -1, 5, 0.5, 0],
+    ['at the last outcome', 5, 5, 0.5, 1],
+    ['with a chance of 0', 1, 5, 0, 1],
+    ['with a chance of 1', 1, 5, 1, 0],
+    ['with a chance outside of [0, 1]', 1, 5, -0.1, 1],
+    ['of fractional counts: I_0.9(9, 1.5)', 0.5, 9.5, 0.1, incompleteBeta(0.9, 9, 1.5)],
+    ['of twenty thousand rows, without underflow', 1000, 20_000, 0.05, 0.5084],
+  ])('gives the tail %s', (_, k, n, p, tail) => {
+    expect(binomialLowerTail(k, n, p)).toBeCloseTo(tail, 4)
   })
 
-  it('knows the fewest rows that can pass without an error: 59 at 5 points, 99 at 3', () => {
-    expect(binomialLowerTail(0, 58, 0.05)).toBeGreaterThan(0.05)
-    expect(binomialLowerTail(0, 59, 0.05)).toBeLessThanOrEqual(0.05)
-    expect(binomialLowerTail(0, 98, 0.03)).toBeGreaterThan(0.05)
-    expect(binomialLowerTail(0, 99, 0.03)).toBeLessThanOrEqual(0.05)
+  it.each([
+    [0.05, 59],
+    [0.03, 99],
+  ])('knows the fewest rows that can pass at %d without an error: %d', (margin, rows) => {
+    expect(binomialLowerTail(0, rows - 1, margin)).toBeGreaterThan(0.05)
+    expect(binomialLowerTail(0, rows, margin)).toBeLessThanOrEqual(0.05)
   })
 
-  it('matches tabulated normal values', () => {
+  it('matches tabulated normal values, and is 0 or 1 beyond eight deviations', () => {
     expect(normalCdf(1.96)).toBeCloseTo(0.9750021, 7)
     expect(normalCdf(-1.644854)).toBeCloseTo(0.05, 7)
+    expect([-8.1, 0, 8.1].map(normalCdf)).toEqual([0, 0.5, 1])
     expect(normalQuantile(0.975)).toBeCloseTo(1.959964, 6)
     expect(normalQuantile(0.05)).toBeCloseTo(-1.644854, 6)
   })
 
-  it('has the symmetry of the incomplete beta function', () => {
+  it('gives the incomplete beta function of closed forms, and its symmetry', () => {
+    // I_x(a, 1) = x^a and I_x(1, b) = 1 − (1 − x)^b
+    expect(incompleteBeta(0.3, 4.5, 1)).toBeCloseTo(0.3 ** 4.5, 12)
+    expect(incompleteBeta(0.3, 1, 4.5)).toBeCloseTo(1 - 0.7 ** 4.5, 12)
     expect(incompleteBeta(0.3, 2, 5)).toBeCloseTo(1 - incompleteBeta(0.7, 5, 2), 12)
     expect(incompleteBeta(0.5, 3, 3)).toBeCloseTo(0.5, 12)
   })
@@ -77,52 +79,42 @@ describe('proportionLowerBound', () => {
     // two-sided 95 % interval of 15 of 20: 0.5090 to 0.9134
     expect(proportionLowerBound(15, 20, 0.025)).toBeCloseTo(0.509, 3)
     expect(proportionLowerBound(59, 59, 0.05)).toBeCloseTo(0.05 ** (1 / 59), 9)
+    expect(proportionLowerBound(1, 1, 0.05)).toBeCloseTo(0.05, 9)
     expect(proportionLowerBound(0, 10, 0.05)).toBe(0)
   })
 
   it('is the p at which the tail test just rejects', () => {
+    const share = fc.double({ min: 0.1, max: 1, noNaN: true })
     fc.assert(
-      fc.property(
-        fc.integer({ min: 2, max: 400 }),
-        fc.double({ min: 0.1, max: 1, noNaN: true }),
-        (n, s) => {
-          const successes = Math.max(1, Math.floor(s * n))
-          const bound = proportionLowerBound(successes, n, 0.05)
-          expect(binomialLowerTail(n - successes, n, 1 - bound)).toBeCloseTo(0.05, 6)
-        }
-      )
+      fc.property(fc.integer({ min: 2, max: 400 }), share, (n, part) => {
+        const successes = Math.max(1, Math.floor(part * n))
+        const bound = proportionLowerBound(successes, n, 0.05)
+        expect(binomialLowerTail(n - successes, n, 1 - bound)).toBeCloseTo(0.05, 6)
+      })
     )
   })
 })
 
 describe('tangoLowerBound', () => {
-  it('gives the interval published for airway hyper-responsiveness (Fagerland et al. 2014)', () => {
-    const [low, high] = twoSided(1, 1, 7, 12)
-    expect(low).toBeCloseTo(-0.517, 3)
-    expect(high).toBeCloseTo(-0.026, 3)
-  })
-
-  it('gives what PropCIs scoreci.mp(25, 28, 618) gives at 90 %', () => {
-    const counts = { pairs: 618, onlyNew: 28, onlyReference: 25 }
-    expect(tangoLowerBound(counts, 0.05)).toBeCloseTo(-0.0148, 4)
-    const swapped = { pairs: 618, onlyNew: 25, onlyReference: 28 }
-    expect(-tangoLowerBound(swapped, 0.05)).toBeCloseTo(0.0247, 4)
-  })
-
-  it('is finite and honest without any discordant pair', () => {
-    const few = tangoLowerBound({ pairs: 20, onlyNew: 0, onlyReference: 0 }, 0.05)
-    const many = tangoLowerBound({ pairs: 2000, onlyNew: 0, onlyReference: 0 }, 0.05)
-    expect(few).toBeLessThan(-0.05)
-    expect(many).toBeGreaterThan(-0.003)
-    expect(many).toBeLessThan(0)
+  it.each([
+    ['airway hyper-responsiveness, Fagerland et al. 2014', 21, 1, 7, 0.025, -0.517, -0.026],
+    ['PropCIs scoreci.mp(25, 28, 618) at 90 %', 618, 28, 25, 0.05, -0.0148, 0.0247],
+    // z² = n m / (1 − m) where no pair is discordant, z = 1.644854
+    ['closed form of 20 pairs without discordance', 20, 0, 0, 0.05, -0.1191578, 0.1191578],
+  ])('gives the published interval: %s', (_, pairs, onlyNew, onlyReference, alpha, low, high) => {
+    const digits = String(low).length - 3
+    const swapped = { pairs, onlyNew: onlyReference, onlyReference: onlyNew }
+    expect(tangoLowerBound({ pairs, onlyNew, onlyReference }, alpha)).toBeCloseTo(low, digits)
+    expect(-tangoLowerBound(swapped, alpha)).toBeCloseTo(high, digits)
   })
 
   it('falls with every pair that only the reference gets right', () => {
+    const count = fc.nat({ max: 50 })
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 500 }),
-        fc.nat({ max: 50 }),
-        fc.nat({ max: 50 }),
+        count,
+        count,
         (neutral, onlyNew, onlyReference) => {
           const pairs = neutral + onlyNew + onlyReference + 1
           const better = tangoLowerBound({ pairs, onlyNew, onlyReference }, 0.05)
@@ -130,7 +122,8 @@ describe('tangoLowerBound', () => {
           expect(worse).toBeLessThanOrEqual(better + 1e-9)
           expect(better).toBeLessThanOrEqual((onlyNew - onlyReference) / pairs + 1e-9)
         }
-      )
+      ),
+      { numRuns: 50 }
     )
   })
 
@@ -146,48 +139,64 @@ describe('tangoLowerBound', () => {
   })
 })
 
-describe('holm', () => {
-  it('adjusts step by step and keeps the order', () => {
-    expect(holm([0.01, 0.04, 0.03])).toEqual([0.03, 0.06, 0.06])
-    expect(holm([0.9, 0.9])).toEqual([1, 1])
-    expect(holm([])).toEqual([])
-  })
+it('adjusts p-values by Holm step by step, in the order of the input', () => {
+  expect(holm([0.01, 0.04, 0.03])).toEqual([0.03, 0.06, 0.06])
+  expect(holm([0.9, 0.9])).toEqual([1, 1])
+  expect(holm([])).toEqual([])
 })
 
-describe('resampling', () => {
-  it('repeats itself for the same seed and differs for another', () => {
+describe('random numbers', () => {
+  it('repeat themselves for the same seed and differ for another', () => {
     expect(draw(7)).toEqual(draw(7))
     expect(draw(7)).not.toEqual(draw(8))
     expect(draw(7).every((value) => value >= 0 && value < 1)).toBe(true)
+    expect([deriveSeed(1, 2), deriveSeed(1, 3)]).toEqual([deriveSeed(1, 2), deriveSeed(1, 3)])
+    expect(new Set([deriveSeed(1, 2), deriveSeed(1, 3), deriveSeed(2, 2)]).size).toBe(3)
   })
 
-  it('puts the bound where normal theory puts it for many independent rows', () => {
+  it('shuffle every order alike often', () => {
+    const random = seededRandom(1)
+    const counts = new Map<string, number>()
+    for (let i = 0; i < 6000; i++) {
+      const order = shuffle(['a', 'b', 'c'], random).join('')
+      counts.set(order, (counts.get(order) ?? 0) + 1)
+    }
+    expect([...counts.values()].filter((count) => Math.abs(count - 1000) < 120)).toHaveLength(6)
+  })
+})
+
+describe('clusters', () => {
+  it('are drawn whole, and the bound is the alpha quantile of the resampled means', () => {
+    // clusters: a = [1], b = [10, 20]; draws aa, ab, bb, ba with the means 1, 31/3, 15, 31/3
+    const picks = [0, 0, 0, 0.5, 0.5, 0.5, 0.99, 0]
+    const boundAt = (alpha: number) => {
+      let place = 0
+      const random = () => picks[place++]!
+      return bootstrapLowerBound([1, 10, 20], ['a', 'b', 'b'], { alpha, random, draws: 4 })
+    }
+    expect(boundAt(0.05)).toBe(1)
+    expect(boundAt(0.25)).toBe(1)
+    expect(boundAt(0.26)).toBeCloseTo(31 / 3, 9)
+    expect(boundAt(0.99)).toBe(15)
+    expect(bootstrapLowerBound([2], ['a'], { alpha: 0.05, random: () => 0 })).toBe(2)
+  })
+
+  it('put the bound where normal theory puts it for many independent rows', () => {
     const random = seededRandom(1)
     const values = Float64Array.from({ length: 400 }, () => random())
     const mean = values.reduce((a, b) => a + b, 0) / 400
     const rows = Array.from(values, (_, i) => String(i))
-    const bound = bootstrapLowerBound(values, rows, { alpha: 0.05, random })
+    const bound = bootstrapLowerBound(values, rows, { alpha: 0.05, random, draws: 2000 })
     expect(bound).toBeCloseTo(mean - 1.645 * Math.sqrt(1 / 12 / 400), 2)
   })
 
-  it('widens when rows come in clusters that agree', () => {
-    const values = Float64Array.from({ length: 400 }, (_, i) => (i % 40 < 32 ? 1 : 0))
-    const alone = Array.from(values, (_, i) => String(i))
-    const clustered = Array.from(values, (_, i) => String(i % 40))
-    const bound = (clusters: string[]) =>
-      bootstrapLowerBound(values, clusters, { alpha: 0.05, random: seededRandom(3), draws: 2000 })
-    expect(bound(clustered)).toBeLessThan(bound(alone) - 0.03)
-  })
-
-  it('counts clusters of one size as one row each, and rows of their own as themselves', () => {
-    const clusters = Array.from({ length: 400 }, (_, i) => String(i % 40))
-    expect(effectiveRows(clusters)).toBeCloseTo(40, 9)
-    expect(effectiveRows(clusters.map((_, i) => String(i)))).toBe(400)
+  it.each([
+    ['40 of one size', (i: number) => i % 40, 40],
+    ['rows of their own', (i: number) => i, 400],
+    ['one of 10 and 390 of 1', (i: number) => Math.max(9, i), 160_000 / 490],
+  ])('are worth as many rows as they are: %s', (_, clusterOf, rows) => {
+    const clusters = Array.from({ length: 400 }, (__, i) => String(clusterOf(i)))
+    expect(effectiveRows(clusters)).toBeCloseTo(rows, 9)
     expect(effectiveRows([])).toBe(0)
-  })
-
-  it('lets a large cluster weigh on all: 1 of 10 and 90 of 1 are worth 52.6', () => {
-    const clusters = Array.from({ length: 100 }, (_, i) => (i < 10 ? 'large' : String(i)))
-    expect(effectiveRows(clusters)).toBeCloseTo(10_000 / 190, 9)
   })
 })

@@ -1,29 +1,28 @@
 /**
- * Which answers of a lora may be given at all, whatever their confidence. Fixed before training, and
- * the same in evaluation and in serving: an answer that a route would not give is none that a proof
- * counts.
+ * The answers of a lora that may be given, at any confidence. The rules are fixed before training
+ * and are the same in evaluation and in serving, so a proof counts only answers that a route gives.
  */
 import type { ChatRequest, FinishReason } from '../../openai/chat.ts'
 import type { AnswerFormats, FormatFault } from './schema/answer-schema.ts'
-import type { ResponseType } from './score.ts'
 import { DEFER_ANSWER } from './outcome.ts'
-import { isBalanced, isJsonContainer } from './score.ts'
+import { formFault, type FormFault, type ResponseType } from './score.ts'
 import type { TemplateKey } from '../template/template.ts'
 
 export interface AnswerRules {
   responseType: ResponseType
   /** the only answers allowed, when the response type is a label */
   labels: string[] | null
-  /** whether training had outcomes that are no plain text, so that the lora may say `DEFER_ANSWER` */
+  /** whether training had outcomes other than plain text, so that the lora may say `DEFER_ANSWER` */
   defers: boolean
-  /** a longer answer has run away */
+  /** a longer answer is refused: the generation did not end where it should */
   maxChars: number
-  /** a lora's answer is cut there */
+  /** limit of a lora's generation */
   maxTokens: number
 }
 
 export type AnswerFault =
   | FormatFault
+  | FormFault
   | 'length'
   | 'engine-error'
   | 'no-logprobs'
@@ -31,12 +30,12 @@ export type AnswerFault =
   | 'empty'
   | 'too-long'
   | 'not-a-label'
-  | 'unbalanced'
 
 /**
- * Whether generation ended as it must.
+ * Checks the end of a generation.
  * @param finishReason null where the stream was cut off
- * @param tokens with a log-probability: without them every answer would look sure
+ * @param tokens number of tokens with a log-probability: with 0 every answer would look sure
+ * @returns the fault, or null
  */
 export const endingFault = (
   finishReason: FinishReason | null,
@@ -48,9 +47,9 @@ export const endingFault = (
 }
 
 /**
- * Whether a finished answer has the form that the request asks for and looks like the upstream's
- * answers: one of the labels where there are such, JSON where the log has nothing else.
- * @returns the reason why not, or null
+ * Checks that a finished answer has the form that the request asks for and the form of the
+ * upstream's answers: one of the labels if there are labels, JSON if all logged answers are JSON.
+ * @returns the fault, or null
  */
 export const answerFault = (
   answer: string,
@@ -64,13 +63,12 @@ export const answerFault = (
   if (text === '') return 'empty'
   if (answer.length > maxChars) return 'too-long'
   if (labels !== null && !labels.includes(answer)) return 'not-a-label'
-  const misformed = formats.faultOf(answer, request, template.responseFormat)
-  if (misformed) return misformed
-  if (responseType === 'json' && !isJsonContainer(answer)) return 'not-json'
-  return responseType === 'code' && !isBalanced(answer) ? 'unbalanced' : null
+  return (
+    formats.faultOf(answer, request, template.responseFormat) ?? formFault(responseType, answer)
+  )
 }
 
-/** Text that grows past the longest known answer by more has run away. */
+/** An answer may be longer than the longest logged one by this factor. */
 const MAX_LENGTH_RATIO = 2
 
 /** @param longestChars of the longest logged answer */

@@ -1,19 +1,18 @@
 /**
- * How the upstream answered a request, as far as a lora could answer in its place. Only plain text
- * is such an answer; every other outcome counts against a lora that answers with text. Knows nothing
- * of whether the text is right.
+ * The form of an upstream's answer. A lora can only give plain text; every other outcome counts
+ * against a lora that answers with text. Knows nothing of the quality of the text.
  */
 import type { ChatCompletion } from '../../openai/chat.ts'
 
-/** Outcomes that are no plain text; `unreadable`: the log has no completion of this answer. */
+/** Outcomes other than plain text; `unreadable`: the log has no completion for this answer. */
 export type OtherOutcome =
   'tool-calls' | 'refusal' | 'filtered' | 'cut-off' | 'several-choices' | 'no-text' | 'unreadable'
 
 export type Outcome = { kind: 'text'; text: string } | { kind: OtherOutcome }
 
 /**
- * What an arm learns to answer where the upstream's outcome is no plain text, and what sends a
- * request to the upstream when a lora says it.
+ * The answer that an arm learns where the upstream's outcome is not plain text. When a lora gives
+ * it, the request goes to the upstream.
  */
 export const DEFER_ANSWER = '[[upstream]]'
 
@@ -21,7 +20,7 @@ const hasItems = (value: unknown): boolean => Array.isArray(value) && value.leng
 
 const isFilled = (value: unknown): boolean => value !== undefined && value !== null && value !== ''
 
-/** @param completion null where the log has none, or a text that is no completion */
+/** @param completion null where the log has no completion, or a text that is not a completion */
 export const outcomeOf = (completion: ChatCompletion | null): Outcome => {
   const choices = completion?.choices
   if (!Array.isArray(choices) || choices.length === 0) return { kind: 'unreadable' }
@@ -43,5 +42,5 @@ export const outcomeOf = (completion: ChatCompletion | null): Outcome => {
 export const textOf = (outcome: Outcome): string | null =>
   outcome.kind === 'text' ? outcome.text : null
 
-/** What an arm is trained to answer. */
+/** The answer that an arm is trained to give. */
 export const targetOf = (outcome: Outcome): string => textOf(outcome) ?? DEFER_ANSWER

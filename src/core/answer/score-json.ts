@@ -1,6 +1,7 @@
-/** Comparison of JSON answers: canonical form and F1 of the fields. Knows nothing of schemas. */
+/** Comparison of JSON answers: F1 of the fields. Knows nothing of schemas. */
+import { canonicalJson } from '../json.ts'
 
-/** The value, or undefined when the text is no JSON. A code fence around it is tolerated. */
+/** The value, or undefined when the text is not JSON. A code fence around it is accepted. */
 export const parseJson = (text: string): unknown => {
   const bare = text.trim().replace(/^```(?:json)?\s*|\s*```$/g, '')
   try {
@@ -10,29 +11,24 @@ export const parseJson = (text: string): unknown => {
   }
 }
 
-/** Deterministic text: keys sorted, no blanks; equal exactly for deeply equal values. */
-export const canonicalJson = (value: unknown): string => {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
-  const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
-  return `{${fields.map(([key, field]) => `${JSON.stringify(key)}:${canonicalJson(field)}`).join(',')}}`
-}
-
-/** `path=value` of every leaf; places in an array do not count, empty containers are leaves. */
-const leaves = (value: unknown, path: string): string[] => {
-  const inner = Array.isArray(value)
-    ? value.map((item): [string, unknown] => ['[]', item])
-    : typeof value === 'object' && value !== null
-      ? Object.entries(value)
-      : []
-  return inner.length === 0
-    ? [`${path}=${canonicalJson(value)}`]
-    : inner.flatMap(([key, field]) => leaves(field, `${path}/${key}`))
+/** `path=value` of every leaf. Places in an array do not count; an empty container is a leaf. */
+const leaves = (root: unknown): string[] => {
+  const found: string[] = []
+  // not recursive: an answer may be nested deeper than the stack
+  const open: [path: string, value: unknown][] = [['', root]]
+  while (open.length > 0) {
+    const [path, value] = open.pop()!
+    const inner = typeof value === 'object' && value !== null ? Object.entries(value) : []
+    if (inner.length === 0) found.push(`${path}=${canonicalJson(value)}`)
+    for (const [name, field] of inner)
+      open.push([`${path}/${Array.isArray(value) ? '[]' : name}`, field])
+  }
+  return found
 }
 
 /** F1 of the leaves of two JSON values as multisets, 0 to 1. */
 export const fieldF1 = (a: unknown, b: unknown): number => {
-  const [first, second] = [leaves(a, ''), leaves(b, '')]
+  const [first, second] = [leaves(a), leaves(b)]
   const open = new Map<string, number>()
   for (const leaf of second) open.set(leaf, (open.get(leaf) ?? 0) + 1)
   let shared = 0

@@ -1,24 +1,22 @@
 /**
- * Do two answers say the same? The response type is read off the logged answers; each type has its
- * similarity and its hard gates. Pure text; executes nothing. Knows nothing of arms or thresholds.
+ * Comparison of two answers. The response type follows from the logged answers; each type has one
+ * scorer in `SCORERS`. Compares texts, executes nothing. Knows nothing of arms or thresholds.
  */
+import { canonicalJson } from '../json.ts'
 import { chrF } from './score-chrf.ts'
-import { canonicalJson, fieldF1, parseJson } from './score-json.ts'
-
-/** Form of a template's logged answers; decides how two answers are compared. */
-export type ResponseType = 'json' | 'label' | 'code' | 'short-text' | 'free-text'
+import { fieldF1, parseJson } from './score-json.ts'
 
 /** Share of the logged answers that a type must fit. */
 const TYPE_SHARE = 0.9
-/** Shell commands and formulas look like code less surely than JSON looks like JSON. */
+/** Lower for code: shell commands and formulas are harder to recognize than JSON. */
 const CODE_SHARE = 0.75
 const SHORT_TEXT_CHARS = 240
 
-/** Good-Turing: the chance that the next answer is a label never seen may be no larger. */
+/** Good-Turing: highest chance that the next answer is a label that was never seen. */
 const MAX_UNSEEN_SHARE = 0.05
 const MAX_LABELS = 500
 const MAX_LABEL_CHARS = 100
-/** Rows that each label must have on average. */
+/** Fewest rows for each label, on average. */
 const MIN_ROWS_PER_LABEL = 4
 
 const fits = (answers: string[], share: number, test: (answer: string) => boolean): boolean =>
@@ -28,15 +26,15 @@ const isLabelText = (answer: string): boolean =>
   answer !== '' && answer.length <= MAX_LABEL_CHARS && !answer.includes('\n')
 
 /**
- * The distinct answers, most frequent first, when they are a closed set of short ones; else null.
- * Closed: answers seen once are at most 5 % of all rows, which estimates the share of coming
- * requests with an answer never seen (Good 1953). 77 labels are closed from about 400 rows on; 1,000
- * distinct JSON objects never are. A label that comes up later all the same is a wrong answer.
+ * The distinct answers, most frequent first, if they are a closed set of short texts; else null.
+ * Closed: answers seen once are at most 5 % of all rows. Their share estimates the share of future
+ * requests with an answer that was never seen (Good 1953). 77 labels are closed from about 400 rows
+ * on; 1,000 distinct JSON objects never are.
  */
 export const knownLabels = (answers: string[]): string[] | null => {
   const counts = new Map<string, number>()
   for (const answer of answers) counts.set(answer, (counts.get(answer) ?? 0) + 1)
-  if (counts.size === 0 || counts.size > MAX_LABELS) return null
+  if (answers.length === 0 || counts.size > MAX_LABELS) return null
   if (counts.size * MIN_ROWS_PER_LABEL > answers.length) return null
   if (![...counts.keys()].every(isLabelText)) return null
   const once = [...counts.values()].filter((count) => count === 1).length
@@ -54,7 +52,7 @@ const STATEMENT =
 const SHELL =
   /^[a-z][\w.+-]*(?:\s+\S+)*?\s+(?:-{1,2}\w|[|;<>&]|\$|["']|\.|\/|\S*[/*])|^[a-z][\w.+-]*\s*[|;>]/
 
-/** What follows says no more, and long prose must not keep the pattern busy. */
+/** Bounds the time of the patterns on long prose; code shows in its first characters. */
 const CODE_HEAD_CHARS = 300
 
 const looksLikeCode = (answer: string): boolean => {
@@ -64,21 +62,13 @@ const looksLikeCode = (answer: string): boolean => {
   return !head.includes('\n') && !isSentence && SHELL.test(head)
 }
 
-/** Whether a text is a JSON object or list, a code fence around it allowed. */
-export const isJsonContainer = (answer: string): boolean => {
+/** Whether a text is a JSON object or list; a code fence around it is accepted. */
+const isJsonContainer = (answer: string): boolean => {
   const value = parseJson(answer)
   return typeof value === 'object' && value !== null
 }
 
 const isShortText = (answer: string): boolean => answer.length <= SHORT_TEXT_CHARS
-
-/** The type that decides similarity and gates, from the logged answers. */
-export const detectResponseType = (answers: string[]): ResponseType => {
-  if (knownLabels(answers) !== null) return 'label'
-  if (fits(answers, TYPE_SHARE, isJsonContainer)) return 'json'
-  if (fits(answers, CODE_SHARE, looksLikeCode)) return 'code'
-  return fits(answers, TYPE_SHARE, isShortText) ? 'short-text' : 'free-text'
-}
 
 /** Compatibility forms folded, lower case, blanks collapsed, no quotes or full stop around it. */
 const normalizeLabel = (text: string): string =>
@@ -91,14 +81,14 @@ const normalizeLabel = (text: string): string =>
 
 const QUOTED = /("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')/
 
-/** Quoted parts as they are, the rest through `change`. */
+/** Keeps quoted parts, and applies `change` to the others. */
 const outsideQuotes = (text: string, change: (part: string) => string): string =>
   text
     .split(QUOTED)
     .map((part, i) => (i % 2 === 1 ? part : change(part)))
     .join('')
 
-/** No fence, no semicolon at the end, blanks collapsed; SQL and formulas without regard to case. */
+/** Removes fence and final semicolon, collapses blanks; SQL and formulas in lower case. */
 const normalizeCode = (text: string): string => {
   const bare = text
     .trim()
@@ -113,14 +103,14 @@ const normalizeCode = (text: string): string => {
   }).trim()
 }
 
-/** 1 when equal in canonical form, else the fields' F1; 0 when the first is no JSON. */
+/** 1 when equal in canonical form, else the fields' F1; 0 when one of them is not JSON. */
 const jsonSimilarity = (adapted: string, logged: string): number => {
   const [a, b] = [parseJson(adapted), parseJson(logged)]
   if (a === undefined || b === undefined) return 0
   return canonicalJson(a) === canonicalJson(b) ? 1 : Math.min(fieldF1(a, b), 0.999)
 }
 
-/** Up to this many words there is nothing to grade: `top_up_failed` is not nearly `top_up_limits`. */
+/** Up to this many words only equal texts agree: `top_up_failed` is not close to `top_up_limits`. */
 const EXACT_WORDS = 5
 
 const textSimilarity = (adapted: string, logged: string): number => {
@@ -129,26 +119,74 @@ const textSimilarity = (adapted: string, logged: string): number => {
   return b.split(' ').length <= EXACT_WORDS ? 0 : Math.min(chrF(a, b), 0.999)
 }
 
-/**
- * How far an answer says what the logged one says, 0 to 1. JSON: 1 when canonically equal, else F1
- * of its fields; label, code and text of up to five words: 1 or 0 after normalization; longer text: chrF.
- */
-export const similarity = (type: ResponseType, adapted: string, logged: string): number => {
-  switch (type) {
-    case 'json':
-      return jsonSimilarity(adapted, logged)
-    case 'label':
-      return Number(normalizeLabel(adapted) === normalizeLabel(logged))
-    case 'code':
-      return Number(normalizeCode(adapted) === normalizeCode(logged))
-    default:
-      return textSimilarity(adapted, logged)
-  }
-}
-
-/** False for an answer that was cut: open quotes or brackets. */
-export const isBalanced = (code: string): boolean => {
+/** Whether quotes and brackets are closed; in an answer that was cut they are not. */
+const isBalanced = (code: string): boolean => {
   const bare = code.split(QUOTED).filter((_, i) => i % 2 === 0)
   const count = (pattern: RegExp): number => bare.join('').match(pattern)?.length ?? 0
   return count(/\(/g) === count(/\)/g) && count(/"/g) % 2 === 0
 }
+
+/** Fault in the form of an answer, as against the logged answers of its type. */
+export type FormFault = 'not-json' | 'unbalanced'
+
+interface Scorer {
+  /** whether the logged answers are of this type */
+  fits(answers: string[]): boolean
+  /** 0 to 1; 1 when both answers are equal after normalization */
+  similarity(adapted: string, logged: string): number
+  /**
+   * Similarity from which on two answers agree. The promise counts answers, so graded similarities
+   * are cut: a mean of 0.95 could hide one completely wrong answer in twenty. A chrF of 0.8 allows
+   * a word or two to differ in a sentence.
+   */
+  agreementCut: number
+  faultOf?(answer: string): FormFault | null
+}
+
+/** By response type; the first that fits the logged answers is taken, and the last fits any. */
+const SCORERS = {
+  label: {
+    fits: (answers) => knownLabels(answers) !== null,
+    similarity: (adapted, logged) => Number(normalizeLabel(adapted) === normalizeLabel(logged)),
+    agreementCut: 1,
+  },
+  json: {
+    fits: (answers) => fits(answers, TYPE_SHARE, isJsonContainer),
+    similarity: jsonSimilarity,
+    agreementCut: 1,
+    faultOf: (answer) => (isJsonContainer(answer) ? null : 'not-json'),
+  },
+  code: {
+    fits: (answers) => fits(answers, CODE_SHARE, looksLikeCode),
+    similarity: (adapted, logged) => Number(normalizeCode(adapted) === normalizeCode(logged)),
+    agreementCut: 1,
+    faultOf: (answer) => (isBalanced(answer) ? null : 'unbalanced'),
+  },
+  'short-text': {
+    fits: (answers) => fits(answers, TYPE_SHARE, isShortText),
+    similarity: textSimilarity,
+    agreementCut: 0.8,
+  },
+  'free-text': { fits: () => true, similarity: textSimilarity, agreementCut: 0.8 },
+} satisfies Record<string, Scorer>
+
+/** Form of a template's logged answers; decides how two answers are compared. */
+export type ResponseType = keyof typeof SCORERS
+
+const scorerOf = (type: ResponseType): Scorer => SCORERS[type]
+
+/** The type of the logged answers. */
+export const detectResponseType = (answers: string[]): ResponseType =>
+  (Object.keys(SCORERS) as ResponseType[]).find((type) => scorerOf(type).fits(answers))!
+
+/**
+ * Similarity of an answer and the logged one, 0 to 1. JSON: 1 when canonically equal, else F1 of its
+ * fields; label, code and text of up to five words: 1 or 0 after normalization; longer text: chrF.
+ */
+export const similarity = (type: ResponseType, adapted: string, logged: string): number =>
+  scorerOf(type).similarity(adapted, logged)
+
+export const agreementCut = (type: ResponseType): number => scorerOf(type).agreementCut
+
+export const formFault = (type: ResponseType, answer: string): FormFault | null =>
+  scorerOf(type).faultOf?.(answer) ?? null

@@ -1,6 +1,6 @@
 /**
  * One arm on the held-out rows: the threshold that may be promised, and every figure beside it.
- * Knows nothing of other arms or of what is decided from the figures.
+ * Knows nothing of other arms or of the decision that the figures lead to.
  */
 import { seededRandom } from '../../random.ts'
 import { cutsOf, minimumRows, type Cut, type RankedRow, type SampleCounts } from './samples.ts'
@@ -12,12 +12,12 @@ import { proportionLowerBound, tangoLowerBound } from './statistics.ts'
 import { bootstrapLowerBound } from './statistics-clusters.ts'
 
 export interface HeldOutRow {
-  /** 0 to 1, adapted answer against the logged one; 0 when the upstream's outcome was no text */
+  /** 0 to 1, adapted answer against the logged one; 0 when the upstream's outcome was not text */
   similarity: number
   /** natural-log probabilities of the answer's tokens */
   logprobSum: number
   logprobMin: number
-  /** why a route sends the request to the upstream at any confidence; null when it may answer */
+  /** reason to send the request to the upstream at any confidence; null when it may be answered */
   deferred: string | null
   /** a fresh upstream answer against the logged one; null when none was bought */
   upstreamSimilarity: number | null
@@ -25,7 +25,7 @@ export interface HeldOutRow {
   conversation: string
   /** in the sample of traffic as it comes, repeats included */
   isTraffic: boolean
-  /** in the sample of questions that training never saw; a row is in one sample or in both */
+  /** in the sample of questions that training never saw; a row is in one sample or both */
   isUnseen: boolean
   /** 'turn 1', 'length ≤ 100', 'plan=pro' */
   slices: string[]
@@ -33,7 +33,7 @@ export interface HeldOutRow {
 
 export interface ArmRows {
   arm: ArmName
-  /** chosen by rows that are not held out */
+  /** chosen on rows that are not held out */
   statistic: ConfidenceStatistic
   rows: HeldOutRow[]
 }
@@ -43,20 +43,20 @@ export interface SampleFigures {
   /** deferred ones included */
   rows: number
   answered: number
-  /** share of the answered that agree, and its one-sided lower bound at the threshold's level */
+  /** share of the answered rows that agree; its one-sided lower bound at the threshold's level */
   agreement: number
   bound: number
 }
 
-/** Figures that older verdicts lack are optional. */
+/** Optional figures are missing in older verdicts. */
 export interface ArmFigures {
   arm: ArmName
-  /** of the traffic sample, as are all figures but `samples.unseen` */
+  /** of the traffic sample, like all figures but `samples.unseen` */
   rows: number
   /** rows that go to the upstream at any confidence, by reason */
   deferred?: Record<string, number>
   /**
-   * Share of the rows that are not deferred whose answer agrees, as if all were answered. In
+   * Share of agreement over the rows that are not deferred, as if all of them were answered. In
    * verdicts without `meanSimilarity` it is the mean similarity.
    */
   agreement: number
@@ -64,7 +64,7 @@ export interface ArmFigures {
   meanSimilarity?: number
   /** one-sided 95 % lower bound on (adapted − upstream) agreement over the same rows */
   differenceBound: number
-  /** the same of mean similarities, for graded answers */
+  /** the same bound on the difference of mean similarities, for graded answers */
   similarityDifferenceBound?: number
   confidence: ConfidenceStatistic
   /** null when no threshold passes */
@@ -72,30 +72,30 @@ export interface ArmFigures {
   /** answered rows over all rows */
   coverage: number
   /**
-   * Agreement among those, and its one-sided lower bound. The bound is taken at the level that the
-   * threshold was tested at, so it holds at 95 % although arm and threshold were chosen.
+   * Agreement among the answered rows, and its one-sided lower bound. The bound is taken at the
+   * level of the threshold's test, so it holds at 95 % although arm and threshold were chosen.
    */
   agreementAnswered: number
   agreementAnsweredBound: number
   samples?: { traffic: SampleFigures; unseen: SampleFigures }
   /** all thresholds that were tested */
   tests?: ThresholdTest[]
-  /** why no threshold could be tested; null when some were */
+  /** reason why no threshold could be tested; null when at least one was */
   shortage?: string | null
-  /** at the threshold; where a slice fails at every threshold that passed, at the best of them */
+  /** at the threshold; if a slice fails at every threshold that passed, at the best of them */
   slices?: SliceFigures[]
 }
 
 export interface FiguresOptions {
-  /** similarity from which on two answers count as the same */
+  /** similarity from which on two answers agree; below 1 for graded similarities */
   cut: number
-  isGraded: boolean
   margin: number
-  /** of the verdict, and this arm's share of it */
+  /** of the verdict */
   alpha: number
+  /** this arm's part of alpha */
   armAlpha: number
   minCoverage: number
-  /** of the margin, 0 to 1: the loss that a threshold may show and still be taken for its width */
+  /** share of the margin, 0 to 1: up to this loss the widest threshold is taken */
   usedMargin: number
   seed: number
 }
@@ -107,7 +107,7 @@ export const percent = (share: number): string => `${(100 * share).toFixed(1)} %
 
 type JudgedRow = RankedRow & Pick<HeldOutRow, 'deferred' | 'similarity' | 'slices'>
 
-/** An answer without a finite confidence is above no threshold. */
+/** An answer without a finite confidence is deferred. */
 const judge = (row: HeldOutRow, statistic: ConfidenceStatistic, cut: number): JudgedRow => {
   const confidence = confidenceOf(statistic, row)
   const { deferred, similarity, upstreamSimilarity } = row
@@ -146,7 +146,7 @@ const differenceBound = (counts: SampleCounts | undefined, alpha: number): numbe
   return tangoLowerBound(pairs, alpha)
 }
 
-/** Over the same rows, of mean similarities. */
+/** The same for mean similarities, by the bootstrap. */
 const similarityDifferenceBound = (rows: HeldOutRow[], { alpha, seed }: FiguresOptions): number => {
   const possible = rows.filter((row) => row.isTraffic && row.deferred === null)
   const fresh = possible.filter((row) => row.upstreamSimilarity !== null)
@@ -166,11 +166,11 @@ const shortageOfSample = (
   const needed = minimumRows(margin, level)
   if (effectiveRows >= needed) return null
   const worth =
-    effectiveRows < rows ? ` of conversations worth ${effectiveRows.toFixed(1)} single rows` : ''
+    effectiveRows < rows ? ` (conversations, equal to ${effectiveRows.toFixed(1)} rows)` : ''
   return `the sample of ${name} has ${rows} answerable rows${worth} and needs ${needed}`
 }
 
-/** Why not one threshold can be tested. */
+/** Reason why no threshold can be tested. */
 const shortageOf = (
   rows: JudgedRow[],
   cuts: Cut[],
@@ -183,16 +183,16 @@ const shortageOf = (
   if (traffic.length > 0 && answerable < minAnswered)
     return (
       `a lora may answer ${percent(answerable / traffic.length)} of the held-out traffic, less ` +
-      `than the least coverage of ${percent(minCoverage)}`
+      `than the minimum coverage of ${percent(minCoverage)}`
     )
-  if (widest === undefined) return 'the sample of traffic has no rows'
-  const level = startLevel(cuts, { alpha: armAlpha })
+  if (widest === undefined) return 'the sample of traffic has no answerable rows'
+  const level = startLevel(widest, armAlpha)
   const short = [
     shortageOfSample('traffic', widest.traffic, { margin, level }),
     shortageOfSample('unseen questions', widest.unseen, { margin, level }),
   ].filter((text) => text !== null)
   const text = short.length > 0 ? short.join('; ') : 'too few fresh upstream answers were bought'
-  return `${text}, to show a loss under ${percent(margin)}`
+  return `${text} to show a loss under ${percent(margin)}`
 }
 
 const sampleFigures = (
@@ -200,14 +200,13 @@ const sampleFigures = (
   counts: SampleCounts | undefined,
   level: number
 ): SampleFigures => {
-  if (counts === undefined || counts.rows === 0)
-    return { rows, answered: 0, agreement: 0, bound: 0 }
+  if (counts === undefined) return { rows, answered: 0, agreement: 0, bound: 0 }
   const agreement = 1 - counts.disagreements / counts.rows
   const bound = proportionLowerBound(agreement * counts.effectiveRows, counts.effectiveRows, level)
   return { rows, answered: counts.rows, agreement, bound }
 }
 
-/** The best threshold at which no slice fails; where there is none, the slices of the best. */
+/** The best threshold at which no slice fails; without one, the slices at the best threshold. */
 const chooseThreshold = (
   tests: ThresholdTest[],
   answerable: JudgedRow[],
@@ -223,7 +222,7 @@ const chooseThreshold = (
   return { chosen: null, slices: failed ?? [] }
 }
 
-/** Tests one arm at its own share of alpha, and takes the best threshold that may be promised. */
+/** Tests one arm at its share of alpha, and takes the best threshold that may be promised. */
 export const armFigures = (
   { arm, statistic, rows }: ArmRows,
   options: FiguresOptions
@@ -233,7 +232,7 @@ export const armFigures = (
   const traffic = judged.filter((row) => row.isTraffic)
   const possible = answerable.filter((row) => row.isTraffic)
   const cuts = cutsOf(answerable)
-  const minAnswered = Math.max(1, Math.ceil(options.minCoverage * traffic.length))
+  const minAnswered = Math.ceil(options.minCoverage * traffic.length)
   const { margin, armAlpha } = options
   const tests = testThresholds(cuts, { margin, alpha: armAlpha, minAnswered })
   const { chosen, slices } = chooseThreshold(tests, answerable, options)
@@ -251,7 +250,7 @@ export const armFigures = (
     agreement: mean(possible.map((row) => Number(row.agrees))),
     meanSimilarity: mean(possible.map((row) => row.similarity)),
     differenceBound: differenceBound(cuts.at(-1)?.traffic, options.alpha),
-    ...(options.isGraded && possible.length > 0
+    ...(options.cut < 1 && possible.length > 0
       ? { similarityDifferenceBound: similarityDifferenceBound(rows, options) }
       : {}),
     confidence: statistic,

@@ -1,11 +1,11 @@
 /**
- * The promotion decision and every figure it was made from. Among the answers of the adapted model
+ * The promotion decision and the figures behind it. The promise: among the adapted model's answers
  * above a confidence threshold, agreement with the log is at least the upstream's own agreement
- * minus the margin, in traffic as it comes and among questions that training never saw, at
- * confidence 1 − alpha: over all arms and thresholds together. Knows nothing of engines, prices or
- * how answers were compared (`score.ts`).
+ * minus the margin, both in traffic as it comes and among questions that training never saw. It
+ * holds at confidence 1 − alpha over all arms and thresholds together. Knows nothing of engines,
+ * prices or the comparison of answers (`score.ts`).
  */
-import type { ResponseType } from '../answer/score.ts'
+import { agreementCut, type ResponseType } from '../answer/score.ts'
 import { armFigures, percent, type ArmFigures, type ArmRows } from './figures.ts'
 import { failingSlices } from './slices.ts'
 
@@ -23,7 +23,7 @@ export interface Verdict {
   arms: ArmFigures[]
   alpha?: number
   minCoverage?: number
-  /** similarity from which on two answers count as the same */
+  /** similarity from which on two answers agree */
   agreementCut?: number
 }
 
@@ -31,37 +31,22 @@ export interface GateInput {
   /** in the plan's order */
   arms: ArmRows[]
   /**
-   * The arm that data other than these rows speaks for. It is tested at most of alpha, and the
-   * others share the rest; null gives all the same.
+   * The arm that is expected to win, by data other than these rows. It is tested at most of alpha,
+   * the others share the rest; null gives every arm the same share.
    */
   favouredArm?: number | null
   responseType: ResponseType
   /** agreement that may be lost, 0 to 1 */
   margin: number
   alpha?: number
-  /** a route that answers less than this is not worth having */
+  /** least share of the traffic that a route must answer, 0 to 1 */
   minCoverage?: number
-  /** of the margin, 0 to 1: the loss that a threshold may show and still be taken for its width */
+  /** share of the margin, 0 to 1: up to this loss the widest threshold is taken */
   usedMargin?: number
   seed: number
 }
 
-/**
- * Similarity from which on two answers agree. The promise counts answers, so graded similarities
- * are cut: a mean of 0.95 could hide one answer in twenty that is wrong altogether. 0.8 of chrF
- * lets a word or two differ in a sentence; JSON, labels and code must be equal.
- */
-export const AGREEMENT_CUT: Record<ResponseType, number> = {
-  json: 1,
-  label: 1,
-  code: 1,
-  'short-text': 0.8,
-  'free-text': 0.8,
-}
-
-const isGraded = (type: ResponseType): boolean => type === 'short-text' || type === 'free-text'
-
-/** The arm that answers most; among arms that answer nothing the one that agrees most. */
+/** The arm that answers most. Ties: more agreement among its answers, then over all rows. */
 const winnerOf = (arms: ArmFigures[]): number => {
   const [best] = arms.toSorted(
     (a, b) =>
@@ -85,7 +70,7 @@ const sliceRejection = ({ slices = [] }: ArmFigures): string | null => {
 const rejection = (winner: ArmFigures | undefined, input: Required<GateInput>): string | null => {
   if (winner === undefined || winner.rows === 0) return 'no held-out row was answered'
   if (input.responseType === 'free-text')
-    return 'free text needs a judge to compare answers, and there is none'
+    return 'free text is not promoted: comparing it needs a judge, which is not implemented'
   if (winner.threshold !== null) return null
   return (
     winner.shortage ??
@@ -96,17 +81,17 @@ const rejection = (winner: ArmFigures | undefined, input: Required<GateInput>): 
   )
 }
 
-/** Of alpha, for the favoured arm: docs/decisions/2026-11-25-arm-favoured-by-validation.md */
+/** Share of alpha for the favoured arm: docs/decisions/2026-11-25-arm-favoured-by-validation.md */
 export const FAVOURED_SHARE = 0.8
 
 /**
- * The widest threshold that passes lies where chance favoured it, and its last answers are the worst
- * of all. A little narrower costs a point of coverage and leaves room under the margin:
+ * The widest threshold that passes is the one that chance favoured most, and its last answers are
+ * the worst. A narrower one costs a point of coverage and leaves room under the margin:
  * docs/decisions/2026-11-25-selective-gate-test.md.
  */
 const USED_MARGIN = 0.6
 
-/** Shares of alpha by arm; they sum to 1, and are fixed before a held-out row is looked at. */
+/** Shares of alpha by arm. They sum to 1 and are fixed before a held-out row is read. */
 const alphaShares = (arms: number, favoured: number | null): number[] =>
   Array.from({ length: arms }, (_, arm) => {
     if (favoured === null || arms === 1) return 1 / arms
@@ -133,8 +118,8 @@ export const decide = (given: GateInput): Verdict => {
   }
   const { responseType, margin, alpha, minCoverage, usedMargin, seed } = input
   const shares = alphaShares(input.arms.length, input.favouredArm)
-  const cut = AGREEMENT_CUT[responseType]
-  const shared = { cut, isGraded: isGraded(responseType), margin, alpha, minCoverage }
+  const cut = agreementCut(responseType)
+  const shared = { cut, margin, alpha, minCoverage }
   const arms = input.arms.map((arm, index) =>
     armFigures(arm, { ...shared, usedMargin, seed, armAlpha: alpha * shares[index]! })
   )

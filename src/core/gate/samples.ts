@@ -1,7 +1,7 @@
 /**
- * What the held-out rows show at each possible threshold: counts for the sample of traffic and for
- * the sample of unseen questions, and the p-value of a loss of at least the margin. Knows nothing of
- * which thresholds are tested or at what level.
+ * Counts of the held-out rows above each possible threshold, for the sample of traffic and for the
+ * sample of unseen questions, and the p-value of a loss of at least the margin. Knows nothing of
+ * the thresholds that are tested or of their levels.
  */
 import { binomialLowerTail, proportionLowerBound, tangoNonInferiority } from './statistics.ts'
 import { createEffectiveRows } from './statistics-clusters.ts'
@@ -18,21 +18,24 @@ export interface RankedRow {
   isUnseen: boolean
 }
 
-/** The rows of one sample above a threshold. */
-export interface SampleCounts {
-  rows: number
-  /** independent rows that these are worth, since turns of one conversation may repeat each other */
-  effectiveRows: number
-  disagreements: number
+const NO_COUNTS = {
+  rows: 0,
+  disagreements: 0,
   /** rows with a fresh upstream answer */
-  fresh: number
-  upstreamDisagreements: number
+  fresh: 0,
+  upstreamDisagreements: 0,
   /** rows with a fresh upstream answer where only one of the two agrees with the logged answer */
-  onlyAdapted: number
-  onlyUpstream: number
+  onlyAdapted: 0,
+  onlyUpstream: 0,
 }
 
-/** A possible threshold, and all that lies above it. */
+/** The rows of one sample above a threshold. */
+export type SampleCounts = typeof NO_COUNTS & {
+  /** independent rows with the same information: turns of one conversation may repeat each other */
+  effectiveRows: number
+}
+
+/** A possible threshold, and the rows above it. */
 export interface Cut {
   threshold: number
   traffic: SampleCounts
@@ -40,62 +43,48 @@ export interface Cut {
 }
 
 const createCounter = () => {
-  let [rows, disagreements, fresh, upstreamDisagreements] = [0, 0, 0, 0]
-  let [onlyAdapted, onlyUpstream] = [0, 0]
+  const counts = { ...NO_COUNTS }
   const effective = createEffectiveRows()
   return {
     add({ agrees, upstreamAgrees, conversation }: RankedRow): void {
-      rows++
+      counts.rows++
       effective.add(conversation)
-      if (!agrees) disagreements++
+      if (!agrees) counts.disagreements++
       if (upstreamAgrees === null) return
-      fresh++
-      if (!upstreamAgrees) upstreamDisagreements++
-      if (agrees && !upstreamAgrees) onlyAdapted++
-      if (!agrees && upstreamAgrees) onlyUpstream++
+      counts.fresh++
+      if (!upstreamAgrees) counts.upstreamDisagreements++
+      if (agrees && !upstreamAgrees) counts.onlyAdapted++
+      if (!agrees && upstreamAgrees) counts.onlyUpstream++
     },
-    read: (): SampleCounts => ({
-      rows,
-      effectiveRows: effective.read(),
-      disagreements,
-      fresh,
-      upstreamDisagreements,
-      onlyAdapted,
-      onlyUpstream,
-    }),
+    read: (): SampleCounts => ({ ...counts, effectiveRows: effective.read() }),
   }
 }
 
-/** Half way into the gap, unless no number lies in it. */
-const between = (confidence: number, next: number | undefined): number => {
-  const middle = next === undefined ? confidence : (confidence + next) / 2
+/** The middle of the gap; the confidence itself where the gap holds no other number. */
+const between = (confidence: number, next: number): number => {
+  const middle = (confidence + next) / 2
   return middle === next ? confidence : middle
 }
 
 /**
- * Every threshold at which more traffic is answered than at the one before it, most confident
- * first. Rows of equal confidence are never separated. A threshold lies half way into the gap to
- * the next row, so that last-digit noise of an engine moves no row across; the last one is the
- * lowest confidence itself, because nothing is known of answers below it.
+ * Every threshold that answers more traffic than the one before it, most confident first. Rows of
+ * equal confidence are never separated. A threshold lies in the middle of the gap to the next row,
+ * so that last-digit noise of an engine moves no row across it. The last one is the lowest
+ * confidence itself, because no answer below it was held out.
  */
 export const cutsOf = (rows: RankedRow[]): Cut[] => {
   const sorted = rows.toSorted((a, b) => b.confidence - a.confidence)
   const [traffic, unseen] = [createCounter(), createCounter()]
   const cuts: Cut[] = []
-  let cutRows = 0
-  let trafficRows = 0
   sorted.forEach((row, place) => {
-    if (row.isTraffic) {
-      traffic.add(row)
-      trafficRows++
-    }
+    if (row.isTraffic) traffic.add(row)
     if (row.isUnseen) unseen.add(row)
     const next = sorted[place + 1]?.confidence
-    if (next === row.confidence || trafficRows === cutRows) return
-    cutRows = trafficRows
+    const counts = traffic.read()
+    if (next === row.confidence || counts.rows === (cuts.at(-1)?.traffic.rows ?? 0)) return
     cuts.push({
-      threshold: between(row.confidence, next),
-      traffic: traffic.read(),
+      threshold: between(row.confidence, next ?? row.confidence),
+      traffic: counts,
       unseen: unseen.read(),
     })
   })
@@ -106,10 +95,12 @@ export const cutsOf = (rows: RankedRow[]): Cut[] => {
 const UPSTREAM_BOUND_LEVEL = 0.001
 
 /**
- * p-value of "agreement is at most the upstream's own minus the margin". Without fresh upstream
- * answers its own agreement is taken as 1 and the binomial tail is exact. With some, it is bounded
- * from above first (Berger and Boos 1994: add the level of that bound). With a fresh answer to
- * every row: paired, Tango's score. Never rises when a disagreement becomes an agreement.
+ * p-value of "agreement is at most the upstream's own minus the margin". It never rises when a
+ * disagreement becomes an agreement.
+ * - Without fresh upstream answers: the upstream's own agreement is taken as 1; exact binomial tail.
+ * - With a fresh answer to every row: Tango's paired score.
+ * - With some: the upstream's own disagreement is bounded from below first, and the level of that
+ *   bound is added to the p-value (Berger and Boos 1994).
  */
 export const pValueOf = (counts: SampleCounts, margin: number): number => {
   const { rows, effectiveRows, disagreements, fresh, upstreamDisagreements } = counts
@@ -126,29 +117,25 @@ export const pValueOf = (counts: SampleCounts, margin: number): number => {
   const tail = (allowed: number): number =>
     binomialLowerTail(worth * disagreements, effectiveRows, allowed)
   if (fresh === 0) return tail(margin)
-  // the upstream disagrees with itself at least this often
   const noise = proportionLowerBound(
     worth * upstreamDisagreements,
     worth * fresh,
     UPSTREAM_BOUND_LEVEL
   )
-  return Math.min(1, tail(Math.min(1, margin + noise)) + UPSTREAM_BOUND_LEVEL)
+  return Math.min(1, tail(margin + noise) + UPSTREAM_BOUND_LEVEL)
 }
 
-/** The p-value if every answer agreed; it depends on how many rows there are, not on any answer. */
-export const leastPValue = (counts: SampleCounts, margin: number): number =>
-  pValueOf(
-    { ...counts, disagreements: 0, upstreamDisagreements: 0, onlyAdapted: 0, onlyUpstream: 0 },
-    margin
-  )
+/** The p-value if every answer agreed. It depends on the number of rows only, not on answers. */
+export const leastPValue = ({ rows, effectiveRows, fresh }: SampleCounts, margin: number): number =>
+  pValueOf({ ...NO_COUNTS, rows, effectiveRows, fresh }, margin)
 
-/** Share on which the adapted answer disagrees, beyond the upstream's disagreement with itself. */
+/** Disagreement of the adapted answers less the upstream's disagreement with itself, as shares. */
 export const lossOf = (counts: SampleCounts): number => {
   const { rows, disagreements, fresh, upstreamDisagreements } = counts
   if (rows === 0) return 0
   return disagreements / rows - (fresh === 0 ? 0 : upstreamDisagreements / fresh)
 }
 
-/** Fewest independent rows that can pass at all: (1 − margin)^rows ≤ level. */
+/** Fewest independent rows that can pass: (1 − margin)^rows ≤ level. */
 export const minimumRows = (margin: number, level: number): number =>
   Math.ceil(Math.log(level) / Math.log1p(-margin))

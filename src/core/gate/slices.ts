@@ -1,6 +1,6 @@
 /**
- * No part of the traffic may pay for the average: each slice with enough answered rows may
- * lose ten points at most. Knows nothing of thresholds or arms.
+ * Agreement of each slice of the traffic. A good average must not hide a bad slice, so a slice with
+ * enough answered rows may lose ten points at most. Knows nothing of thresholds or arms.
  */
 import { groupBy } from '../group-by.ts'
 import { binomialLowerTail, holm, proportionLowerBound } from './statistics.ts'
@@ -9,7 +9,7 @@ import { effectiveRows } from './statistics-clusters.ts'
 const MIN_SLICE_ROWS = 50
 const SLICE_MARGIN = 0.1
 const ROUNDING = 1e-9
-/** Of the lower bound that is shown, one-sided. */
+/** One-sided, of the lower bound in the figures. */
 const BOUND_ALPHA = 0.05
 
 export interface SliceFigures {
@@ -24,7 +24,7 @@ export interface SliceFigures {
   upstreamAgreement: number
   /** Holm-adjusted, H0: the loss is at most ten points */
   pValue: number
-  /** the observed loss is at most ten points; in older verdicts: not significantly more */
+  /** the observed loss is at most ten points; in older verdicts: is not significantly more */
   holds: boolean
 }
 
@@ -47,7 +47,7 @@ const bySlice = (rows: SliceRow[]): [string, SliceRow[]][] => {
 /**
  * Figures of every slice with at least 50 answered rows. A slice fails when its rows show a loss of
  * more than ten points, significant or not: docs/decisions/2026-11-28-slices-narrow-the-route.md.
- * Never fails for one more agreement.
+ * One more agreement never makes a slice fail.
  */
 export const sliceFigures = (answered: SliceRow[]): SliceFigures[] => {
   const figures = bySlice(answered).map(([slice, rows]) => {
@@ -56,14 +56,13 @@ export const sliceFigures = (answered: SliceRow[]): SliceFigures[] => {
     const agreement = shareOf(rows.map((row) => row.agrees))
     const trials = effectiveRows(rows.map((row) => row.conversation))
     const successes = agreement * trials
-    const least = Math.max(0, upstreamAgreement - SLICE_MARGIN)
     return {
       slice,
       rows: rows.length,
       agreement,
       lowerBound: proportionLowerBound(successes, trials, BOUND_ALPHA),
       upstreamAgreement,
-      pValue: binomialLowerTail(successes, trials, least),
+      pValue: binomialLowerTail(successes, trials, upstreamAgreement - SLICE_MARGIN),
     }
   })
   const adjusted = holm(figures.map((figure) => figure.pValue))

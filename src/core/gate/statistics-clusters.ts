@@ -1,13 +1,13 @@
 /**
- * What clustered values are worth: the effective sample size, and the cluster bootstrap for graded
- * similarities. Knows nothing of what the clusters are.
+ * Statistics of clustered values: the effective sample size, and the cluster bootstrap for graded
+ * similarities. Knows nothing of conversations.
  */
 
 /**
- * Independent rows that clustered rows are worth, row by row: (Σn)² / Σn² over the sizes n of the
+ * Effective sample size of clustered rows, updated row by row: (Σn)² / Σn² over the sizes n of the
  * clusters. This is Kish's design effect with an intra-class correlation of 1, used with exact
- * binomial tails as Korn and Graubard 1998, Survey Methodology 24:193, do. The correlation is not
- * estimated, so that the value depends on the sizes alone:
+ * binomial tails like Korn and Graubard 1998, Survey Methodology 24:193. The correlation is not
+ * estimated, so that the value depends on the sizes only:
  * docs/decisions/2026-11-28-conversations-counted-whole.md.
  */
 export const createEffectiveRows = () => {
@@ -26,7 +26,7 @@ export const createEffectiveRows = () => {
   }
 }
 
-/** The same for all rows at once. @param clusters one a row */
+/** Effective sample size of all rows at once. @param clusters name of the cluster of each row */
 export const effectiveRows = (clusters: Iterable<string>): number => {
   const counter = createEffectiveRows()
   for (const cluster of clusters) counter.add(cluster)
@@ -40,7 +40,7 @@ interface ClusterSums {
   counts: Float64Array
 }
 
-/** Adds values up by cluster; clusters in the order of their first value. */
+/** Sums of the values by cluster; clusters in the order of their first value. */
 const sumByCluster = (values: ArrayLike<number>, clusters: string[]): ClusterSums => {
   const place = new Map<string, number>()
   for (const cluster of clusters) if (!place.has(cluster)) place.set(cluster, place.size)
@@ -57,9 +57,8 @@ const sumByCluster = (values: ArrayLike<number>, clusters: string[]): ClusterSum
 /**
  * Lower confidence bound on a mean by the cluster bootstrap: whole clusters are drawn with
  * replacement, the alpha quantile of the resampled means is the bound (percentile method, Efron
- * and Tibshirani 1993, ch. 13). For paired data the values are the differences.
- * @param values one a row; `clusters[i]` names the cluster of `values[i]`
- * @returns the bound; −Infinity without rows
+ * and Tibshirani 1993, ch. 13). For paired data the values are the differences. 0 < alpha < 1.
+ * @param values one value for each row, at least one; `clusters[i]` names the cluster of `values[i]`
  */
 export const bootstrapLowerBound = (
   values: ArrayLike<number>,
@@ -68,7 +67,6 @@ export const bootstrapLowerBound = (
 ): number => {
   const { sums, counts } = sumByCluster(values, clusters)
   const size = sums.length
-  if (size === 0) return -Infinity
   const means = new Float64Array(draws)
   for (let draw = 0; draw < draws; draw++) {
     let sum = 0
@@ -81,5 +79,5 @@ export const bootstrapLowerBound = (
     means[draw] = sum / count
   }
   means.sort()
-  return means[Math.max(0, Math.ceil(alpha * draws) - 1)]!
+  return means[Math.ceil(alpha * draws) - 1]!
 }

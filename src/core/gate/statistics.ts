@@ -1,9 +1,9 @@
 /**
- * Distributions, exact binomial bounds and the paired score test that the gate decides by.
- * Pure numbers in, numbers out; knows nothing of exchanges, arms or thresholds.
+ * Distributions, exact binomial bounds and the paired score test behind the gate's decisions.
+ * Numbers in, numbers out; knows nothing of exchanges, arms or thresholds.
  */
 
-// Lanczos approximation, g = 7, n = 9: relative error below 1e-13 for x > 0.
+/** Lanczos approximation, g = 7, n = 9: relative error below 1e-13 for x > 0. */
 const LANCZOS = [
   0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313,
   -176.61502916214059, 12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6,
@@ -52,7 +52,8 @@ export const incompleteBeta = (x: number, a: number, b: number): number => {
 }
 
 /**
- * P(X ≤ k) for X ~ Binomial(n, p). Real-valued n and k are allowed (effective sample sizes).
+ * P(X ≤ k) for X ~ Binomial(n, p). n and k may be fractional (effective sample sizes); p below 0
+ * counts as 0 and p above 1 as 1.
  */
 export const binomialLowerTail = (k: number, n: number, p: number): number => {
   if (k < 0) return 0
@@ -60,7 +61,7 @@ export const binomialLowerTail = (k: number, n: number, p: number): number => {
   return incompleteBeta(1 - p, n - k, k + 1)
 }
 
-/** Root of a falling function on [low, high]: the largest x with f(x) ≥ target, to 1e-12. */
+/** Largest x in [low, high] with f(x) ≥ target for a falling function f, to 1e-12. */
 const bisectFalling = (
   f: (x: number) => number,
   target: number,
@@ -68,7 +69,7 @@ const bisectFalling = (
   high: number
 ): number => {
   let [inside, outside] = [low, high]
-  for (let step = 0; step < 60 && outside - inside > 1e-12; step++) {
+  while (outside - inside > 1e-12) {
     const middle = (inside + outside) / 2
     if (f(middle) >= target) inside = middle
     else outside = middle
@@ -82,7 +83,7 @@ const bisectFalling = (
  * @returns bound in [0, 1] that the true proportion exceeds with probability ≥ 1 − alpha
  */
 export const proportionLowerBound = (successes: number, trials: number, alpha: number): number => {
-  if (trials <= 0 || successes <= 0) return 0
+  if (successes <= 0) return 0
   // P(X ≥ successes | p) = I_p(successes, trials − successes + 1) = alpha
   return bisectFalling(
     (p) => 1 - incompleteBeta(p, successes, trials - successes + 1),
@@ -110,8 +111,9 @@ export const normalCdf = (x: number): number => {
 export const normalQuantile = (probability: number): number =>
   bisectFalling((x) => 1 - normalCdf(x), 1 - probability, -8, 8)
 
-/** Paired binary outcomes; `neither` follows from `pairs`. */
+/** Paired binary outcomes; the other pairs have both methods right or both wrong. */
 export interface PairedCounts {
+  /** at least 1 */
   pairs: number
   /** pairs where only the new method is right */
   onlyNew: number
@@ -121,35 +123,32 @@ export interface PairedCounts {
 
 /**
  * Score statistic of H0: p_new − p_reference = delta (Tango 1998, Stat. Med. 17:891, eq. 4).
- * Finite with zero discordant pairs, for any delta in (−1, 1) but 0.
+ * Finite with zero discordant pairs, for any delta in (−1, 1).
  */
 const tangoScore = (counts: PairedCounts, delta: number): number => {
   const { pairs: n, onlyNew: b, onlyReference: c } = counts
-  const numerator = b - c - n * delta
-  if (numerator === 0) return 0
   // restricted maximum likelihood of the reference-only cell: A q² + B q + C = 0
   const linear = -b - c + (2 * n - b + c) * delta
   const constant = -c * delta * (1 - delta)
   const root = Math.sqrt(Math.max(0, linear * linear - 8 * n * constant))
   const q = (root - linear) / (4 * n)
   const variance = n * (2 * q + delta * (1 - delta))
-  return variance <= 0 ? Math.sign(numerator) * Infinity : numerator / Math.sqrt(variance)
+  return (b - c - n * delta) / Math.sqrt(Math.max(Number.MIN_VALUE, variance))
 }
 
 /**
  * Lower confidence bound on the difference of two paired proportions, new − reference.
  * Tango 1998, Stat. Med. 17:891; valid with zero discordant pairs.
- * @returns bound in [−1, 1]; −1 without pairs
+ * @returns bound in [−1, 1]
  */
 export const tangoLowerBound = (counts: PairedCounts, alpha: number): number => {
-  if (counts.pairs <= 0) return -1
   const z = normalQuantile(1 - alpha)
   return bisectFalling((delta) => tangoScore(counts, delta), z, -1 + 1e-12, 1 - 1e-12)
 }
 
 /** One-sided p-value of H0: new − reference ≤ −margin (non-inferiority), 0 < margin < 1. */
 export const tangoNonInferiority = (counts: PairedCounts, margin: number): number =>
-  counts.pairs <= 0 ? 1 : 1 - normalCdf(tangoScore(counts, -margin))
+  1 - normalCdf(tangoScore(counts, -margin))
 
 /**
  * Holm's step-down adjustment (Holm 1979): an adjusted p-value ≤ alpha is significant with the

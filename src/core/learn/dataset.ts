@@ -1,11 +1,12 @@
 /**
- * Which exchanges of a template's population train, and which are held out to judge by: the newest
- * traffic as it came, and questions that training never saw. Knows nothing of stages or engines.
+ * Splits the exchanges of a template's population into training rows and two held-out samples: the
+ * newest traffic as it came, and questions that training never saw. Knows nothing of stages or
+ * engines.
  */
 import type { TrainingRow } from '../../openai/fine-tuning.ts'
 import { groupBy } from '../group-by.ts'
 import { studentMessages, type StagePrompt } from '../template/prompt.ts'
-import type { Match } from '../template/template.ts'
+import { keptSlots, type Match } from '../template/template.ts'
 
 export interface SplittableExchange {
   id: string
@@ -14,11 +15,11 @@ export interface SplittableExchange {
   /** one key for all turns of one conversation */
   conversation: string
   query: string
-  /** when given, the same query with other slots or turns is another question */
+  /** if given, the same query with other kept slots or turns is another question */
   match?: Match
 }
 
-/** Lower case, compatibility forms folded, every run of other than letters and digits one blank. */
+/** Lower case, compatibility forms folded; each run of other characters than letters and digits is one blank. */
 export const normalizeQuery = (query: string): string =>
   query
     .normalize('NFKC')
@@ -26,96 +27,69 @@ export const normalizeQuery = (query: string): string =>
     .replace(/[^\p{L}\p{N}]+/gu, ' ')
     .trim()
 
-/** What the model reads beside the query and what may change its answer. */
-const contextOf = (match: Match | undefined): string => {
-  if (match === undefined) return ''
-  const kept = match.template.messages
-    .flatMap((message) => message.segments)
-    .flatMap((segment) =>
-      segment.kind === 'slot' && segment.kept ? (match.slots[segment.name] ?? '') : []
-    )
-  return JSON.stringify([kept, match.turns])
-}
-
-/** A query without letters or digits ("?") is told apart by itself. */
+/** A query without letters or digits ("?") is its own key. */
 const queryKey = ({ query }: SplittableExchange): string => normalizeQuery(query) || query
 
-/** Exchanges with one key are the same question: an adapted model gives them one answer. */
-const questionKey = (exchange: SplittableExchange): string =>
-  `${queryKey(exchange)}\n${contextOf(exchange.match)}`
-
-const compare = (a: string, b: string): number => {
-  if (a === b) return 0
-  return a < b ? -1 : 1
+/** Equal for exchanges that an adapted model gives the same answer: it reads nothing else. */
+const questionKey = (exchange: SplittableExchange): string => {
+  const { match } = exchange
+  const context = match && [keptSlots(match).map(({ value }) => value), match.turns]
+  return JSON.stringify([queryKey(exchange), context])
 }
 
 const inTime = <T extends SplittableExchange>(exchanges: readonly T[]): T[] =>
-  exchanges.toSorted((a, b) => a.at - b.at || compare(a.id, b.id))
+  exchanges.toSorted((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))
 
-/** By the time at which the conversation began, so that none is cut in two. */
-const byConversation = <T extends SplittableExchange>(exchanges: readonly T[]): T[] => {
-  const start = new Map<string, number>()
-  for (const { conversation, at } of exchanges)
-    start.set(conversation, Math.min(at, start.get(conversation) ?? Infinity))
-  return exchanges.toSorted(
-    (a, b) =>
-      start.get(a.conversation)! - start.get(b.conversation)! ||
-      compare(a.conversation, b.conversation) ||
-      a.at - b.at ||
-      compare(a.id, b.id)
-  )
-}
+/** Conversations by the time of their first exchange, each in time. */
+const conversationsOf = <T extends SplittableExchange>(exchanges: readonly T[]): T[][] => [
+  ...groupBy(inTime(exchanges), ({ conversation }) => conversation).values(),
+]
 
 /** Last place at or before `place` where a conversation begins. */
 const conversationStart = (exchanges: SplittableExchange[], place: number): number => {
-  let at = Math.max(0, Math.min(place, exchanges.length))
-  while (at > 0 && exchanges[at]?.conversation === exchanges[at - 1]!.conversation) at--
+  let at = place
+  while (exchanges[at] && exchanges[at]!.conversation === exchanges[at - 1]?.conversation) at--
   return at
 }
 
 const lastOf = <T>(values: T[], count: number): T[] =>
   values.slice(Math.max(0, values.length - count))
 
-/** One exchange a question, the newest: what the upstream says today is what is learned. */
-const newestOfEach = <T extends SplittableExchange>(exchanges: T[]): T[] => [
-  ...new Map(
-    inTime(exchanges).map((exchange) => [questionKey(exchange), exchange] as const)
-  ).values(),
+/** The last exchange of each question. */
+const lastOfEach = <T extends SplittableExchange>(exchanges: T[]): T[] => [
+  ...new Map(exchanges.map((exchange) => [questionKey(exchange), exchange])).values(),
 ]
 
-const firstOfEach = <T extends SplittableExchange>(exchanges: T[]): T[] => {
-  const seen = new Set<string>()
-  return inTime(exchanges).filter((exchange) => {
-    const key = questionKey(exchange)
-    return !seen.has(key) && seen.add(key)
-  })
-}
+/** The newest exchange of each question, because the upstream's current answer is to be learned. */
+const newestOfEach = <T extends SplittableExchange>(exchanges: T[]): T[] =>
+  lastOfEach(inTime(exchanges))
 
-/** One exchange of each question whose query training does not have. */
+/** The oldest exchange of each question whose query is not trained. */
 const newTo = <T extends SplittableExchange>(train: T[], exchanges: T[]): T[] => {
   const trained = new Set(train.map(queryKey))
-  return firstOfEach(exchanges).filter((exchange) => !trained.has(queryKey(exchange)))
+  return lastOfEach(inTime(exchanges).toReversed()).filter(
+    (exchange) => !trained.has(queryKey(exchange))
+  )
 }
 
 export interface Split<T> {
-  /** one exchange a question, oldest conversation first */
+  /** one exchange for each question, oldest conversation first */
   train: T[]
   /** the newest exchanges as they came, repeats included */
   traffic: T[]
-  /** one exchange a question; no question of `train`. Shares exchanges with `traffic` */
+  /** one exchange for each question, with no query of `train`; shares exchanges with `traffic` */
   unseen: T[]
 }
 
 /**
- * Questions kept from training, beside those of the traffic sample that are new anyway. Only such
- * that came once: without a frequent one the lora would be trained for other traffic than there is.
- * @returns conversations to leave out, newest first, with at most `count` questions
+ * Questions to keep from training, besides the new ones in the traffic sample. They are questions
+ * that came once: without its frequent questions the traffic would not be the traffic to learn.
+ * @returns exchanges of whole conversations, newest first, at most `count`
  */
 const setAside = <T extends SplittableExchange>(pool: T[], count: number): T[] => {
   const times = groupBy(pool, queryKey)
-  const conversations = [...groupBy(byConversation(pool), ({ conversation }) => conversation)]
   const chosen: T[] = []
-  for (const [, exchanges] of conversations.toReversed()) {
+  for (const exchanges of conversationsOf(pool).toReversed()) {
     if (chosen.length + exchanges.length > count) continue
     if (exchanges.every((exchange) => times.get(queryKey(exchange))!.length === 1))
       chosen.push(...exchanges)
@@ -123,7 +97,7 @@ const setAside = <T extends SplittableExchange>(pool: T[], count: number): T[] =
   return chosen
 }
 
-/** How many exchanges each part gets; where there are too few for all, the parts shrink alike. */
+/** Exchanges of each part. If there are too few, both parts shrink by the same factor. */
 const sizes = (
   available: number,
   { trainRows, holdoutRows }: { trainRows: number; holdoutRows: number }
@@ -137,23 +111,23 @@ const sizes = (
 
 /**
  * Splits a population by time and conversation. The newest conversations are the sample of traffic;
- * the ones before them train, each question once with its newest answer. Questions of the traffic
- * sample that training has not seen are the second sample; where they are fewer than the traffic
- * sample, questions that came once are kept from training to fill it up, as far as training still
- * gets its rows. No conversation is in training and in a sample.
+ * the earlier ones train, each question once with its newest answer. The second sample has the
+ * questions of the traffic sample that training has not seen. If they are fewer than the traffic
+ * sample, questions that came once are kept from training to fill it, as long as training gets its
+ * rows. No conversation is both in training and in a sample.
  */
 export const splitPopulation = <T extends SplittableExchange>(
   exchanges: readonly T[],
   wanted: { trainRows: number; holdoutRows: number }
 ): Split<T> => {
-  const ordered = byConversation(exchanges)
+  const ordered = conversationsOf(exchanges).flat()
   const { trainRows, holdoutRows } = sizes(ordered.length, wanted)
   const cut = conversationStart(ordered, ordered.length - holdoutRows)
   const traffic = lastOf(ordered.slice(cut), holdoutRows)
   const pool = ordered.slice(0, cut)
   const asked = new Set(ordered.slice(cut).map(queryKey))
   const distinct = newestOfEach(pool)
-  // each exchange set aside is one that does not train
+  // an exchange that is set aside does not train
   const missing = holdoutRows - newTo(lastOf(distinct, trainRows), traffic).length
   const aside = setAside(
     pool.filter((exchange) => !asked.has(queryKey(exchange))),
@@ -161,27 +135,27 @@ export const splitPopulation = <T extends SplittableExchange>(
   )
   const left = new Set(aside.map(({ conversation }) => conversation))
   const kept = newestOfEach(pool.filter(({ conversation }) => !left.has(conversation)))
-  const train = lastOf(byConversation(kept), trainRows)
-  const unseen = byConversation([...aside, ...newTo(train, traffic)])
+  const train = lastOf(conversationsOf(kept).flat(), trainRows)
+  const unseen = conversationsOf([...aside, ...newTo(train, traffic)]).flat()
   return { train, traffic, unseen: lastOf(unseen, holdoutRows) }
 }
 
 export interface Repeats {
   /** questions that were asked more than once */
   questions: number
-  /** of those, the ones that were not answered alike every time */
+  /** repeated questions with different answers */
   changed: number
-  /** share of all exchanges whose question is one of the changed ones, 0 to 1 */
+  /** share of all exchanges that ask a changed question, 0 to 1 */
   changedShare: number
-  /** ids of the newest exchange of changed questions, the most frequent first, at most ten */
+  /** ids of the newest exchange of each changed question, the most frequent first, at most ten */
   examples: string[]
 }
 
 const MAX_EXAMPLES = 10
 
 /**
- * Questions that came back, and whether their answers did.
- * @param isSame whether two exchanges of one question were answered alike
+ * Questions that were asked more than once, and whether their answers changed.
+ * @param isSame whether two exchanges of one question have the same answer
  */
 export const repeatsOf = <T extends SplittableExchange>(
   exchanges: readonly T[],
@@ -202,7 +176,7 @@ export const repeatsOf = <T extends SplittableExchange>(
   }
 }
 
-/** A row of one stage. The answer is the same, byte for byte, in every stage. */
+/** A row of one stage. The answer is the same in every stage, byte for byte. */
 export const trainingRow = (match: Match, prompt: StagePrompt, answer: string): TrainingRow => ({
   messages: [...studentMessages(match, prompt), { role: 'assistant', content: answer }],
 })

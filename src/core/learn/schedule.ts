@@ -1,7 +1,7 @@
 /**
- * How much of the template and of the examples each stage's prompt still has, and how the training
- * effort is divided among the stages. Knows nothing of templates, rows or engines; a stage's prompt
- * is made by `compress.ts` and `retrieve.ts`.
+ * Stages of a training: the share of template and examples in each stage's prompt, and the division
+ * of the training effort. Knows nothing of templates, rows or engines; `compress.ts` and
+ * `retrieve.ts` make a stage's prompt.
  */
 import { defaultLearningRate, type Hyperparameters } from '../../openai/fine-tuning.ts'
 
@@ -9,33 +9,39 @@ import { defaultLearningRate, type Hyperparameters } from '../../openai/fine-tun
 export type ArmName = 'schedule' | 'query-only'
 
 export interface StagePlan {
-  /** share of the template that this stage's prompt still has, 0 to 1 */
+  /** share of the template in this stage's prompt, 0 to 1 */
   templateShare: number
   /** few-shot examples in this stage's prompt */
   examples: number
   hyperparameters: Hyperparameters
 }
 
-export type ScheduleName =
-  'linear' | 'exponential' | 'inverse-exponential' | 'single-stage' | 'full-prompt'
-
-/** Curvature of the two exponential shapes: after a third of the way 34 % or 91 % are left. */
+/** Of both exponential shapes: after a third of the way 34 % or 91 % of the prompt are left. */
 const CURVATURE = 3
 
-const SHAPES: Record<'linear' | 'exponential' | 'inverse-exponential', (x: number) => number> = {
-  linear: (x) => 1 - x,
-  exponential: (x) =>
+/** Share of the prompt that is left at x of the way, both 0 to 1; falls from 1 to 0. */
+const SHAPES = {
+  linear: (x: number) => 1 - x,
+  exponential: (x: number) =>
     (Math.exp(-CURVATURE * x) - Math.exp(-CURVATURE)) / (1 - Math.exp(-CURVATURE)),
-  'inverse-exponential': (x) => 1 - Math.expm1(CURVATURE * x) / Math.expm1(CURVATURE),
+  'inverse-exponential': (x: number) => 1 - Math.expm1(CURVATURE * x) / Math.expm1(CURVATURE),
 }
+
+export type ScheduleName = keyof typeof SHAPES | 'single-stage' | 'full-prompt'
+
+export const SCHEDULE_NAMES = [
+  ...Object.keys(SHAPES),
+  'single-stage',
+  'full-prompt',
+] as ScheduleName[]
 
 /**
  * Share of the prompt that each stage has, falling from 1 to 0 (PromptIntern, arXiv 2407.02211,
  * section on progressive internalization). `single-stage` trains without the prompt only,
  * `full-prompt` with all of it only; a progressive schedule of one stage is `single-stage`.
  *
- * In self-distillation the first stage has less than 1 already: with the whole prompt the student is
- * its own teacher, and there is nothing to learn.
+ * In self-distillation the first stage has less than 1: with the whole prompt the student is its own
+ * teacher, and there is nothing to learn.
  */
 export const stageShares = (name: ScheduleName, stages: number, distils = false): number[] => {
   if (name === 'full-prompt') return [1]
@@ -46,7 +52,7 @@ export const stageShares = (name: ScheduleName, stages: number, distils = false)
   })
 }
 
-/** What decides the defaults of training. */
+/** Facts that the defaults of training depend on. */
 export interface TrainingFacts {
   /** of the base model; null when the engine does not say */
   parameters: number | null
@@ -65,7 +71,7 @@ const SMALL_MODEL = 200e6
 export const defaultHyperparameters = (
   facts: TrainingFacts
 ): Hyperparameters & { n_epochs: number; max_steps: number } => {
-  // an engine that does not name its size holds a model that fits this machine
+  // without a size from the engine the model is taken for a small one: it fits this machine
   const parameters = facts.parameters ?? SMALL_MODEL
   const batchSize = parameters < SMALL_MODEL ? 8 : 16
   const epochs = Math.round(Math.min(10, Math.max(1, 10_000 / Math.max(1, facts.rows))))
@@ -79,10 +85,10 @@ export const defaultHyperparameters = (
   }
 }
 
-/** Training with the prompt and removing it only at inference is near random (TriMPI). */
+/** A lora trained only with the prompt is near random without it (TriMPI). */
 const LAST_STAGE_SHARE = 0.4
 const WARMUP_SHARE = 0.05
-/** An optimizer that starts anew must not jump: its moments are empty. */
+/** A new optimizer has no moments, so each stage starts with a short warm-up. */
 const REWARMUP_STEPS = 10
 const MAX_REWARMUP_SHARE = 0.2
 
@@ -101,11 +107,11 @@ export interface StagePlanInput extends TrainingFacts {
   examples: number
   /** override the defaults; steps and epochs are those of all stages together */
   hyperparameters?: Hyperparameters
-  /** wall-clock seconds of all stages together; null or absent is no limit */
+  /** wall-clock seconds of all stages together; no limit if null or absent */
   secondsBudget?: number | null
 }
 
-/** Share of the time that each stage gets; sums to 1. */
+/** Share of the time for each stage; sums to 1. */
 const effortShares = (stages: number): number[] => {
   if (stages === 1) return [1]
   const last = Math.max(LAST_STAGE_SHARE, 1 / stages)
@@ -114,14 +120,11 @@ const effortShares = (stages: number): number[] => {
   )
 }
 
-/**
- * A stage with the prompt that makes fewer steps than this has learned next to nothing from it
- * (docs/experiments.md).
- */
+/** With fewer steps a stage learns almost nothing from the prompt (docs/experiments.md). */
 export const LEAST_PROMPTED_STEPS = 50
 
 /**
- * Steps that the first stage, which has the whole prompt, can make in its slice of the time.
+ * Steps of the first stage, which has the whole prompt, in its share of the time.
  * @param seconds of all stages together
  * @param secondsPerStep of one optimizer step with the whole prompt
  */
@@ -134,7 +137,7 @@ export const affordableFirstSteps = (
   return Math.floor((seconds * first!) / secondsPerStep)
 }
 
-/** Where each stage lies on the one learning-rate curve: [start, end] as shares of all progress. */
+/** [start, end] of each stage on the common learning-rate curve, as shares of all progress. */
 const spans = (shares: number[]): [number, number][] => {
   const total = shares.reduce((sum, share) => sum + share, 0)
   let passed = 0
@@ -146,8 +149,8 @@ const spans = (shares: number[]): [number, number][] => {
 }
 
 /**
- * Whole steps of each stage for its share of the time: those with more of the prompt cost more and
- * are fewer. What rounding leaves goes to the last stage.
+ * Whole steps of each stage for its share of the time. Steps with more of the prompt cost more, so
+ * there are fewer of them. The last stage gets the steps that rounding leaves.
  */
 const divideSteps = (total: number, effort: number[], prompts: number[]): number[] => {
   const weights = effort.map((share, k) => share / secondsAtShare(prompts[k]!))
@@ -167,8 +170,8 @@ const warmup = (stage: number, steps: number, share: number): number =>
 
 /**
  * The stages of one arm. The last stage has at least 40 % of the optimizer steps and of the time,
- * and all stages lie on one learning-rate curve. Under a time budget each stage has its slice as
- * `max_seconds`, too.
+ * and all stages share one learning-rate curve. Under a time budget each stage also has its share as
+ * `max_seconds`.
  */
 export const planStages = (input: StagePlanInput): StagePlan[] => {
   const prompts = stageShares(input.schedule, input.stages, input.distils)

@@ -1,13 +1,13 @@
 /**
- * What kind of request is it? A proof is true of the kinds of requests that it contained, so a route
- * answers those alone. A kind is which turn of a conversation it is, which parameters it has
- * that change an answer, which values its kept slots have, and how long it is. Knows nothing of whether a lora is any good.
+ * The kind of a request: its turn in a conversation, the parameters that change an answer, the
+ * values of its kept slots, and its length. A proof holds for the kinds of requests that it
+ * contained, so a route answers only those. Knows nothing of answers.
  */
 import type { ChatRequest } from '../../openai/chat.ts'
 import { groupBy } from '../group-by.ts'
-import type { Match } from '../template/template.ts'
+import { keptSlots, type Match } from '../template/template.ts'
 
-/** Turns up to this one are told apart; later ones by powers of two. */
+/** Turns up to this one are distinguished; later ones are grouped by powers of two. */
 const EXACT_TURNS = 4
 
 /** Turn of the conversation: 1, 2, 3, 4, 5 to 8, 9 to 16, … */
@@ -18,17 +18,13 @@ const turnTrait = (match: Match): string => {
   return `turns ${last / 2 + 1} to ${last}`
 }
 
-/** Values of kept slots that come from a closed list. */
-const slotValues = ({ template, slots }: Match): string[] =>
-  template.messages
-    .flatMap(({ segments }) => segments)
-    .flatMap((segment) =>
-      segment.kind === 'slot' && segment.kept && segment.type === 'enum'
-        ? [`${segment.name}=${slots[segment.name] ?? ''}`]
-        : []
-    )
+/** `name=value` of the kept slots with a closed list of values. */
+const slotValues = (match: Match): string[] =>
+  keptSlots(match)
+    .filter(({ slot }) => slot.type === 'enum')
+    .map(({ slot, value }) => `${slot.name}=${value}`)
 
-/** Parameters with which an upstream answers the same messages otherwise. */
+/** Parameters that change an upstream's answer to the same messages. */
 const parameterTraits = (request: ChatRequest): string[] => [
   ...(['reasoning_effort', 'verbosity'] as const).flatMap((name) => {
     const value = request[name]
@@ -37,13 +33,12 @@ const parameterTraits = (request: ChatRequest): string[] => [
   ...(request.stop === undefined || request.stop === null ? [] : ['stop']),
 ]
 
-/** What decides whether a request is of a kind that a proof contained. */
 export interface RequestKind {
   /** turn and parameters, each at most once */
   traits: string[]
   /** of the kept slots, `name=value` */
   values: string[]
-  /** that the end user wrote, and that the conversation has said since */
+  /** characters of the query and of the turns behind it */
   chars: number
 }
 
@@ -53,17 +48,18 @@ export const kindOf = (request: ChatRequest, match: Match): RequestKind => ({
   chars: match.turns.reduce((sum, { content }) => sum + content.length, match.query.length),
 })
 
-/** The kinds of requests that a proof contained, as they are kept with the route. */
+/** The kinds of requests that a proof contained; stored with the route. */
 export interface ProvenKinds {
   traits: string[]
   values: string[]
-  /** of the longest request */
+  /** characters of the longest request */
   maxChars: number
 }
 
 /**
  * Fewest exchanges that can show, at 95 %, a loss of less than ten points: ln 0.05 / ln 0.9. A trait
- * of fewer is not proven. A slot's value is part of the question, so one exchange is enough for it.
+ * with fewer exchanges is not proven. A slot's value is part of the question, so one exchange is
+ * enough for it.
  */
 export const LEAST_OF_A_TRAIT = 29
 
@@ -73,7 +69,7 @@ const oftenIn = (names: string[], least: number): string[] =>
     .map(([name]) => name)
     .toSorted()
 
-/** The kinds that a sample of traffic contains often enough. Looks at no answer. */
+/** The kinds that a sample of traffic contains often enough, whatever the answers are. */
 export const provenKinds = (sample: readonly RequestKind[]): ProvenKinds => {
   const kinds: ProvenKinds = {
     traits: oftenIn(
@@ -99,15 +95,12 @@ export const isProven = (proven: ProvenKinds, { traits, values, chars }: Request
 
 const BANDS = 4
 
-/**
- * Names of the length band of each exchange: quarters of the sample by length. Equal lengths share a
- * band.
- */
+/** Length band of each exchange: quarters of the sample by length. Equal lengths share a band. */
 export const lengthBands = (chars: readonly number[]): string[] => {
   const sorted = chars.toSorted((a, b) => a - b)
   const limits = Array.from(
     { length: BANDS },
-    (_, k) => sorted[Math.ceil(((k + 1) * sorted.length) / BANDS) - 1] ?? 0
+    (_, k) => sorted[Math.ceil(((k + 1) * sorted.length) / BANDS) - 1]!
   )
   return chars.map((length) => `length ≤ ${limits.find((limit) => length <= limit)}`)
 }

@@ -10,12 +10,12 @@ export interface RouteTable {
   readonly byVersion: ReadonlyMap<string, Route>
 }
 
-/** False for a route of an earlier version, whose proof names no kinds of requests. */
-const namesKinds = (route: Partial<Route>): boolean => route.kinds !== undefined
-
-/** Compile a new table when the routes have changed; requests under way keep the one they saw. */
+/**
+ * Routes of versions before request kinds are left out: their proof does not name the kinds of
+ * requests that it holds for. Requests in progress keep the table that they were matched against.
+ */
 export const compileRouteTable = (stored: Route[]): RouteTable => {
-  const routes = stored.filter(namesKinds)
+  const routes = stored.filter((route: Partial<Route>) => route.kinds !== undefined)
   return {
     matcher: compileMatcher(routes.map((route) => route.template)),
     byVersion: new Map(routes.map((route) => [route.template.version, route])),

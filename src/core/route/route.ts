@@ -1,8 +1,7 @@
 /**
- * The live rule: template version → engine, lora, confidence threshold, traffic share; and the
- * pure questions about it: may this request be answered by a lora, which share of the traffic does
- * it fall into, what is the engine asked, is the answer one that may be given. Knows nothing of
- * how a request arrived or of who sent it.
+ * The live rule: template version → engine, lora, confidence threshold, traffic share; and the pure
+ * functions of it: the eligibility of a request, its position in the traffic, the request to the
+ * engine, and the confidence of an answer. Knows nothing of connections, callers or credentials.
  */
 import { hash } from 'node:crypto'
 import type { ChatRequest, TokenLogprob } from '../../openai/chat.ts'
@@ -12,7 +11,7 @@ import { EMPTY_PROMPT, studentMessages } from '../template/prompt.ts'
 import type { ProvenKinds } from './request-kind.ts'
 import type { Match, Template } from '../template/template.ts'
 
-/** Of the log-probabilities of an answer's tokens. */
+/** How the log-probabilities of an answer's tokens make its confidence. */
 export type ConfidenceStatistic = 'sum' | 'min'
 
 export interface Route {
@@ -21,26 +20,26 @@ export interface Route {
   engine: string
   lora: string
   confidence: ConfidenceStatistic
-  /** natural-log probability; an answer below it is discarded and the upstream asked */
+  /** natural-log probability; an answer below it is discarded and the upstream is asked */
   threshold: number
   /** the answers that may be given */
   answers: AnswerRules
   /** the requests that may be answered */
   kinds: ProvenKinds
-  /** 0 to 1, sticky by request hash */
+  /** 0 to 1, compared with `trafficPosition` */
   trafficShare: number
   /** tokens of the full template in the base model's tokenizer, for savings */
   templateTokens: number
 }
 
-/** Why a request that matched a live template is none that a lora can answer. */
+/** Reason why a lora cannot answer a request that matched a live template. */
 export type Ineligibility =
   'several-choices' | 'logprobs' | 'tools' | 'modality' | 'sampling' | 'unsupported-field'
 
 /**
- * Fields that leave the wording of an answer alone, or that a check below reads. A field that is
- * not listed may change what the caller expects in a way nobody here has heard of, so it sends the
- * request to the upstream: fidelity before coverage.
+ * Fields that do not change the wording of an answer, and fields that a check below reads. Any other
+ * field may change the expected answer in an unknown way, so it sends the request to the upstream:
+ * fidelity before coverage.
  */
 const UNDERSTOOD = new Set([
   'model',
@@ -84,9 +83,7 @@ const isPresent = (value: unknown): boolean =>
   value !== undefined && value !== null && value !== false
 
 const hasItems = (value: unknown): boolean =>
-  Array.isArray(value)
-    ? value.length > 0
-    : typeof value === 'object' && value !== null && Object.keys(value).length > 0
+  typeof value === 'object' && value !== null && Object.keys(value).length > 0
 
 const wantsTools = (request: ChatRequest, template: Template): boolean =>
   hasItems(request.functions) || (hasItems(request.tools) && template.tools === '')
@@ -101,11 +98,12 @@ const hasExtremeSampling = (request: ChatRequest): boolean =>
   hasItems(request.logit_bias)
 
 /**
- * Whether a matched request asks for nothing but one greedy text answer. `temperature` up to 1,
- * `top_p`, `seed`, `stop` and token limits are served (greedily, within the limits); `store` asks
- * the upstream to keep the exchange, so only the upstream can fulfil it. Decides which exchanges are a
- * template's population and which requests its route answers, so that a proof is about the same.
- * @returns the reason why not, or null
+ * Whether one greedy text answer is enough for a matched request. `temperature` up to 1, `top_p`,
+ * `seed`, `stop` and token limits are served (greedily, within the limits). `store` asks the
+ * upstream to keep the exchange, so only the upstream can serve it. The same function selects the
+ * exchanges of a template's population and the requests that its route answers, so that the proof
+ * is about the traffic that the route answers.
+ * @returns the reason why it is not, or null
  */
 export const eligibility = (request: ChatRequest, template: Template): Ineligibility | null => {
   if ((request.n ?? 1) !== 1) return 'several-choices'
@@ -121,9 +119,8 @@ export const eligibility = (request: ChatRequest, template: Template): Ineligibi
 }
 
 /**
- * Where a request falls in [0, 1): the same question to the same template always falls into the
- * same place, so that a share of the traffic is a fixed set of questions and a conversation stays
- * where it began.
+ * Position of a request in the traffic, in [0, 1). It depends on template and query only, so a share
+ * of the traffic is a fixed set of questions, and a conversation stays on its side.
  */
 export const trafficPosition = (match: Match): number =>
   Number.parseInt(
@@ -133,9 +130,9 @@ export const trafficPosition = (match: Match): number =>
   2 ** 32
 
 /**
- * What a lora is asked in place of a request, in evaluation and in serving alike: the prompt removed,
- * greedy, with log-probabilities, within the limits of the request. So what was proven is what
- * answers.
+ * The request to a lora in place of the caller's: without the prompt, greedy, with
+ * log-probabilities, within the caller's limits. Evaluation and serving both use it, so that the
+ * proof holds for the answers that are served.
  * @param maxTokens further limit of the answer
  */
 export const adaptedRequest = (
@@ -153,12 +150,13 @@ export const adaptedRequest = (
     answers.maxTokens,
     maxTokens
   ),
-  ...(answers.labels && { structured_outputs: { choice: choicesOf(answers.labels, answers) } }),
+  ...(answers.labels && {
+    structured_outputs: {
+      choice: answers.defers ? [...answers.labels, DEFER_ANSWER] : answers.labels,
+    },
+  }),
   ...(request.stop ? { stop: request.stop } : {}),
 })
-
-const choicesOf = (labels: string[], { defers }: AnswerRules): string[] =>
-  defers ? [...labels, DEFER_ANSWER] : labels
 
 /** The confidence of a whole answer. */
 export const confidenceOf = (
@@ -166,21 +164,19 @@ export const confidenceOf = (
   { logprobSum, logprobMin }: { logprobSum: number; logprobMin: number }
 ): number => (statistic === 'sum' ? logprobSum : logprobMin)
 
-/** Neutral element of a statistic: the confidence of an answer without tokens. */
+/** Confidence of an answer without tokens. */
 export const FULL_CONFIDENCE = 0
 
 /**
- * The statistic after more tokens. Both can only fall (a log-probability is at most 0), so an
- * answer that is below its threshold in mid-generation stays below it.
+ * The statistic after more tokens. Both statistics can only fall (a log-probability is at most 0),
+ * so an answer that is below its threshold in mid-generation stays below it.
  */
 export const updateConfidence = (
   statistic: ConfidenceStatistic,
   confidence: number,
   logprobs: TokenLogprob[]
-): number => {
-  let updated = confidence
-  for (const { logprob } of logprobs) {
-    updated = statistic === 'sum' ? updated + logprob : Math.min(updated, logprob)
-  }
-  return updated
-}
+): number =>
+  logprobs.reduce(
+    (value, { logprob }) => (statistic === 'sum' ? value + logprob : Math.min(value, logprob)),
+    confidence
+  )

@@ -4,7 +4,7 @@
  * pack and cache it.
  */
 import type { ChatMessage } from '../../openai/chat.ts'
-import type { Match } from './template.ts'
+import { keptSlots, type Match } from './template.ts'
 
 export interface FewShot {
   query: string
@@ -33,16 +33,6 @@ const exampleText = ({ query, answer }: FewShot): string => `${query}\n${answer}
 const sharedText = (prompt: StagePrompt): string =>
   [prompt.template, ...prompt.constantExamples.map(exampleText)].filter(Boolean).join('\n\n')
 
-/** Kept slots as `name: value` lines, in the template's order. */
-const slotLines = (match: Match): string[] =>
-  match.template.messages
-    .flatMap((message) => message.segments)
-    .flatMap((segment) =>
-      segment.kind === 'slot' && segment.kept
-        ? [`${segment.name}: ${match.slots[segment.name] ?? ''}`]
-        : []
-    )
-
 /**
  * The prompt of the adapted model for one request: a system message with the shared text (left out
  * when empty), a user message with kept slots, retrieved examples and the query, and the following
@@ -51,7 +41,7 @@ const slotLines = (match: Match): string[] =>
 export const studentMessages = (match: Match, prompt: StagePrompt): ChatMessage[] => {
   const shared = sharedText(prompt)
   const user = [
-    ...slotLines(match),
+    ...keptSlots(match).map(({ slot, value }) => `${slot.name}: ${value}`),
     ...prompt.retrievedExamples.map((example) => `${exampleText(example)}\n`),
     match.query,
   ].join('\n')

@@ -1,19 +1,8 @@
 /** The properties besides its text that a request must share with a template. */
 import { createHash } from 'node:crypto'
 import type { ChatRequest } from '../../openai/chat.ts'
+import { canonicalJson } from '../json.ts'
 import type { TemplateKey } from './template.ts'
-
-/** JSON with sorted keys, so that equal values have equal text. */
-const canonicalJson = (value: unknown): string => {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
-  if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null'
-  const record = value as Record<string, unknown>
-  const fields = Object.keys(record)
-    .sort()
-    .filter((name) => record[name] !== undefined)
-    .map((name) => `${JSON.stringify(name)}:${canonicalJson(record[name])}`)
-  return `{${fields.join(',')}}`
-}
 
 const digest = (value: unknown): string =>
   createHash('sha256').update(canonicalJson(value)).digest('hex').slice(0, 32)

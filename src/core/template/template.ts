@@ -83,3 +83,11 @@ export interface Match {
   /** messages after the template's own, as sent: assistant and user alternate */
   turns: { role: string; content: string }[]
 }
+
+/** The kept slots of a request with their values, in the template's order. */
+export const keptSlots = ({ template, slots }: Match): { slot: Slot; value: string }[] =>
+  template.messages
+    .flatMap(({ segments }) => segments)
+    .filter((segment) => segment.kind === 'slot')
+    .filter(({ kept }) => kept)
+    .map((slot) => ({ slot, value: slots[slot.name] ?? '' }))

@@ -4,7 +4,7 @@
  * the next is asked, so a crash repeats no paid call.
  */
 import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
-import { AGREEMENT_CUT, decide, type HeldOutRow, type Verdict } from '../../core/gate/gate.ts'
+import { decide, type HeldOutRow, type Verdict } from '../../core/gate/gate.ts'
 import { armByValidationLoss, chooseStatistic } from '../../core/gate/arm.ts'
 import {
   heldOutIds,
@@ -13,6 +13,7 @@ import {
   type InternalizationPlan,
 } from '../../core/lifecycle/internalization.ts'
 import { textOf } from '../../core/answer/outcome.ts'
+import { agreementCut } from '../../core/answer/score.ts'
 import { kindOf, lengthBands } from '../../core/route/request-kind.ts'
 import type { ConfidenceStatistic } from '../../core/route/route.ts'
 import type { Template } from '../../core/template/template.ts'
@@ -106,7 +107,7 @@ const statisticOf = (
       const row = answered.get(id)
       return row === undefined || row.deferred !== null ? [] : row
     }),
-    AGREEMENT_CUT[plan.answers.responseType]
+    agreementCut(plan.answers.responseType)
   )
 
 /**
