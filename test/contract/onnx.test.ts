@@ -23,7 +23,7 @@ const startOnnx = async (dataDir: string): Promise<RunningEngine> => {
     dataDir,
     threads: 1,
     precision: 'q4',
-    checkpointSeconds: 0.5,
+    checkpointSeconds: 0.1,
     log,
   })
   const host = await openEngineHost({ backend, dataDir, token: TOKEN, log })
@@ -38,4 +38,4 @@ const startOnnx = async (dataDir: string): Promise<RunningEngine> => {
   }
 }
 
-describeContract('onnx', startOnnx, tinyModel(200))
+describeContract('onnx', startOnnx, tinyModel(120))
