@@ -71,7 +71,7 @@ describe('a shell command', () => {
   })
 
   it('is killed with all that it started when it takes too long', async () => {
-    const running = run(STUBBORN, { limitMs: 3_000 })
+    const running = run(STUBBORN, { limitMs: 1_000 })
     const pids = await pidsIn('pids', 2)
     expect(await running).toMatchObject({ exitCode: null, endedBy: 'limit' })
     await gone(pids)

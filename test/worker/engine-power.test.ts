@@ -36,16 +36,16 @@ const commandsOf = (url: string, settings: Record<string, string>, env: Record<s
     ...env,
   })!
 
-describe('an engine that is started and stopped by commands', () => {
-  /** A process that leads connections on to the port of the engine. */
-  const machine = (enginePort: number): string => `
-    const net = require('node:net')
-    net.createServer((client) => {
-      const engine = net.connect(${enginePort}, '127.0.0.1')
-      for (const [from, to] of [[client, engine], [engine, client]])
-        from.pipe(to).on('error', () => from.destroy())
-    }).listen(process.env.MACHINE_PORT, '127.0.0.1')`
+/** A process that leads connections on to the port of the engine. */
+const machine = (enginePort: number): string => `
+  const net = require('node:net')
+  net.createServer((client) => {
+    const engine = net.connect(${enginePort}, '127.0.0.1')
+    for (const [from, to] of [[client, engine], [engine, client]])
+      from.pipe(to).on('error', () => from.destroy())
+  }).listen(process.env.MACHINE_PORT, '127.0.0.1')`
 
+describe('an engine that is started and stopped by commands', () => {
   it('comes for a job, goes when it is idle, and comes again for a live route and stays', async () => {
     harness = await openHarness({ from: 'candidate' })
     const server = await listen(harness.host.app)
@@ -95,10 +95,33 @@ describe('an engine that is started and stopped by commands', () => {
   })
 })
 
-describe('an engine that is away', () => {
-  const REFUSED = (): Promise<Response> => Promise.reject(new TypeError('fetch failed'))
-  const NO_MACHINE = async (): Promise<Response> => new Response('no machine', { status: 404 })
+const REFUSED = (): Promise<Response> => Promise.reject(new TypeError('fetch failed'))
+const NO_MACHINE = async (): Promise<Response> => new Response('no machine', { status: 404 })
 
+/** @param run its result; with it come the times at which it was run */
+const commandOf = (run: EngineCommand): { command: EngineCommand; runs: number[] } => {
+  const runs: number[] = []
+  return {
+    runs,
+    command: (signal) => {
+      runs.push(harness.now)
+      return run(signal)
+    },
+  }
+}
+
+const commands = (start: EngineCommand, changes: Partial<EngineCommands> = {}) => ({
+  start,
+  stop: null,
+  startMs: 10 * MINUTE_MS,
+  idleMs: 15 * MINUTE_MS,
+  ...changes,
+})
+
+const hanging = () => commandOf(() => new Promise(() => {}))
+const working = () => commandOf(async () => DONE)
+
+describe('an engine that is away', () => {
   let engine: Engine
   let asked: number
   /** null: it answers */
@@ -118,29 +141,6 @@ describe('an engine that is away', () => {
   /** One whose process is killed: it is never closed. */
   const killedWorker = (engineCommands: EngineCommands): Promise<Worker> =>
     createWorker(harness.deps({ engine, engineCommands }))
-
-  /** @param run its result; with it come the times at which it was run */
-  const commandOf = (run: EngineCommand): { command: EngineCommand; runs: number[] } => {
-    const runs: number[] = []
-    return {
-      runs,
-      command: (signal) => {
-        runs.push(harness.now)
-        return run(signal)
-      },
-    }
-  }
-
-  const commands = (start: EngineCommand, changes: Partial<EngineCommands> = {}) => ({
-    start,
-    stop: null,
-    startMs: 10 * MINUTE_MS,
-    idleMs: 15 * MINUTE_MS,
-    ...changes,
-  })
-
-  const hanging = () => commandOf(() => new Promise(() => {}))
-  const working = () => commandOf(async () => DONE)
 
   beforeEach(() => {
     asked = 0
