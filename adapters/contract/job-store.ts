@@ -121,25 +121,39 @@ const createSerializer = () => {
   }
 }
 
-/** @param dir one folder a job is kept in it */
+/** @returns no record for a job whose creation a crash cut off, before its client knew of it */
+const loadRecord = async (dir: string, id: string, log: Log): Promise<JobRecord[]> => {
+  try {
+    return [parseRecord(await readFile(join(dir, id, 'job.json'), 'utf8'), id)]
+  } catch (error) {
+    if (missing(error)) {
+      await rm(join(dir, id), { recursive: true, force: true })
+      return []
+    }
+    log('error', 'job file is broken', { job: id, causes: causesOf(error) })
+    return [await brokenRecord(dir, id, error)]
+  }
+}
+
+const loadRecords = async (dir: string, log: Log): Promise<JobRecord[]> => {
+  try {
+    await mkdir(dir, { recursive: true })
+    const entries = await readdir(dir, { withFileTypes: true })
+    const folders = entries.filter((entry) => entry.isDirectory())
+    const records = await Promise.all(folders.map(({ name }) => loadRecord(dir, name, log)))
+    return records.flat().sort((a, b) => a.sequence - b.sequence)
+  } catch (error) {
+    throw storageError(`${dir} cannot be read`, error)
+  }
+}
+
+/** @param dir holds one folder for each job */
 export const createJobStore = (dir: string, log: Log): JobStore => {
   const recordPath = (id: string) => join(dir, id, 'job.json')
   const eventsPath = (id: string) => join(dir, id, 'events.jsonl')
   const checkpointDir = (id: string) => join(dir, id, 'checkpoint')
   const serialize = createSerializer()
   const opened = new Set<string>()
-
-  const loadOne = async (id: string): Promise<JobRecord[]> => {
-    try {
-      return [parseRecord(await readFile(recordPath(id), 'utf8'), id)]
-    } catch (error) {
-      // killed while the job was being created: nobody was told of it
-      if (missing(error)) await rm(join(dir, id), { recursive: true, force: true })
-      if (missing(error)) return []
-      log('error', 'job file is broken', { job: id, causes: causesOf(error) })
-      return [await brokenRecord(dir, id, error)]
-    }
-  }
 
   const save = async (record: JobRecord): Promise<void> => {
     try {
@@ -157,18 +171,6 @@ export const createJobStore = (dir: string, log: Log): JobStore => {
     opened.add(id)
   }
 
-  const load = async (): Promise<JobRecord[]> => {
-    try {
-      await mkdir(dir, { recursive: true })
-      const entries = await readdir(dir, { withFileTypes: true })
-      const folders = entries.filter((entry) => entry.isDirectory())
-      const records = await Promise.all(folders.map((entry) => loadOne(entry.name)))
-      return records.flat().sort((a, b) => a.sequence - b.sequence)
-    } catch (error) {
-      throw storageError(`${dir} cannot be read`, error)
-    }
-  }
-
   const events = async (id: string): Promise<JobEvent[]> => {
     try {
       return parseEvents(await readFile(eventsPath(id), 'utf8'), id)
@@ -180,7 +182,7 @@ export const createJobStore = (dir: string, log: Log): JobStore => {
 
   return {
     checkpointDir,
-    load,
+    load: () => loadRecords(dir, log),
     save: (record) => serialize(record.job.id, () => save(record)),
     events: (id) => serialize(id, () => events(id)),
     appendEvent: (id, event) => serialize(id, () => appendEvent(id, event)),

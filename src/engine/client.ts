@@ -119,6 +119,30 @@ const streamCompletion = async function* (
   }
 }
 
+const jobMethods = (call: Call, long: CallOptions) =>
+  ({
+    createJob: (request) =>
+      call.json<JobObject>('/fine_tuning/jobs', { method: 'POST', body: request }, long),
+    getJob: (id) => call.json<JobObject>(jobPath(id)),
+    findJobs: (metadata) =>
+      listAll<JobObject>(
+        call,
+        '/fine_tuning/jobs',
+        Object.entries(metadata).map(([key, value]) => [`metadata[${key}]`, value])
+      ),
+    jobEvents: (id, after) =>
+      listAll<JobEvent>(call, jobPath(id, '/events'), [['order', 'asc']], after),
+    async jobProgress(id) {
+      const path = jobPath(id, `/events?limit=${NEWEST_EVENTS}`)
+      const { data } = await call.json<List<JobEvent>>(path)
+      return {
+        message: data[0]?.message ?? null,
+        metrics: data.find((event) => event.type === 'metrics')?.data ?? null,
+      }
+    },
+    cancelJob: (id) => call.json<JobObject>(jobPath(id, '/cancel'), { method: 'POST', body: {} }),
+  }) satisfies Partial<Engine>
+
 /** Every method rejects as `Engine` says; none retries. */
 export const createEngine = (options: EngineOptions): Engine => {
   const {
@@ -145,25 +169,7 @@ export const createEngine = (options: EngineOptions): Engine => {
     async deleteFile(id) {
       await call.json(`/files/${encodeURIComponent(id)}`, { method: 'DELETE' })
     },
-    createJob: (request) => post<JobObject>('/fine_tuning/jobs', request, long),
-    getJob: (id) => call.json<JobObject>(jobPath(id)),
-    findJobs: (metadata) =>
-      listAll<JobObject>(
-        call,
-        '/fine_tuning/jobs',
-        Object.entries(metadata).map(([key, value]) => [`metadata[${key}]`, value])
-      ),
-    jobEvents: (id, after) =>
-      listAll<JobEvent>(call, jobPath(id, '/events'), [['order', 'asc']], after),
-    async jobProgress(id) {
-      const path = jobPath(id, `/events?limit=${NEWEST_EVENTS}`)
-      const { data } = await call.json<List<JobEvent>>(path)
-      return {
-        message: data[0]?.message ?? null,
-        metrics: data.find((event) => event.type === 'metrics')?.data ?? null,
-      }
-    },
-    cancelJob: (id) => post<JobObject>(jobPath(id, '/cancel'), {}),
+    ...jobMethods(call, long),
     complete: (request, { signal } = {}) =>
       post<ChatCompletion>(
         '/chat/completions',

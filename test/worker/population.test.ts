@@ -104,6 +104,9 @@ interface Options extends Partial<InternalizeOptions> {
   until?: string[]
 }
 
+const reasonOf = ({ state }: Internalization): string =>
+  state.name === 'rejected' ? state.reason : `it is ${state.name}`
+
 describe('an internalization', () => {
   let harness: WorkerHarness
 
@@ -117,9 +120,6 @@ describe('an internalization', () => {
     const worker = await harness.worker(harness.deps({}, changes))
     return harness.runTo(worker, ...until)
   }
-
-  const reasonOf = ({ state }: Internalization): string =>
-    state.name === 'rejected' ? state.reason : `it is ${state.name}`
 
   const jobs = async (): Promise<number> => (await harness.engine.findJobs({})).length
 

@@ -71,7 +71,7 @@ export interface GeneratorLoad {
 const closedByClient = (): AppError =>
   new AppError('client-closed', 'the request was aborted by its client')
 
-/** The parts the options describe, wired. */
+/** Makes the parts from the options, with defaults. */
 const assemble = async (options: GeneratorOptions) => {
   const { config, weights, loadLora, threads = 2, expectsLoras = false, maxRows = 8 } = options
   const { maxQueued = 256, chunkTokens = 128 } = options
@@ -92,6 +92,25 @@ const assemble = async (options: GeneratorOptions) => {
   return { ...parts, maxPositions, batcher: new Batcher(parts) }
 }
 
+const checkIds = (ids: readonly number[], vocabSize: number): void => {
+  if (ids.length === 0) throw new AppError('invalid-request', 'the prompt has no tokens')
+  const unknown = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize)
+  if (unknown !== undefined)
+    throw new AppError('invalid-request', `the vocabulary has no token ${unknown}`)
+}
+
+/** @returns a function that ends the row, for when its reader is done or has left */
+const start = (batcher: Batcher, row: Row, signal: AbortSignal): (() => void) => {
+  if (signal.aborted) throw closedByClient()
+  const abort = (): void => batcher.cancel(row, closedByClient())
+  batcher.add(row)
+  signal.addEventListener('abort', abort, { once: true })
+  return () => {
+    signal.removeEventListener('abort', abort)
+    abort()
+  }
+}
+
 /**
  * Builds the graph and starts with an idle batch.
  * @throws AppError `invalid-model` when the weights do not fit the configuration
@@ -99,29 +118,10 @@ const assemble = async (options: GeneratorOptions) => {
 export const createGenerator = async (options: GeneratorOptions): Promise<Generator> => {
   const { decoder, cache, loras, prefixes, batcher, maxPositions } = await assemble(options)
   const { vocabSize } = options.config
-
-  const checkIds = (ids: readonly number[]): void => {
-    if (ids.length === 0) throw new AppError('invalid-request', 'the prompt has no tokens')
-    const unknown = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize)
-    if (unknown !== undefined)
-      throw new AppError('invalid-request', `the vocabulary has no token ${unknown}`)
-  }
-
-  const run = (row: Row, signal: AbortSignal): (() => void) => {
-    if (signal.aborted) throw closedByClient()
-    const abort = (): void => batcher.cancel(row, closedByClient())
-    batcher.add(row)
-    signal.addEventListener('abort', abort, { once: true })
-    return () => {
-      signal.removeEventListener('abort', abort)
-      abort()
-    }
-  }
-
   return {
     maxPositions,
     async *generate(request, signal) {
-      checkIds(request.promptIds)
+      checkIds(request.promptIds, vocabSize)
       const free = maxPositions - request.promptIds.length
       if (free < 1)
         throw new AppError(
@@ -130,7 +130,7 @@ export const createGenerator = async (options: GeneratorOptions): Promise<Genera
           { param: 'messages' }
         )
       const row = new GenerationRow({ ...request, maxTokens: Math.min(request.maxTokens, free) })
-      const stop = run(row, signal)
+      const stop = start(batcher, row, signal)
       try {
         return yield* row.tokens()
       } finally {
@@ -138,14 +138,14 @@ export const createGenerator = async (options: GeneratorOptions): Promise<Genera
       }
     },
     async score(ids, { from, lora, usePrefixCache }, signal) {
-      checkIds(ids)
+      checkIds(ids, vocabSize)
       if (ids.length > maxPositions)
         throw new AppError(
           'context-length-exceeded',
           `the row has ${ids.length} tokens, the model takes ${maxPositions}`
         )
       const row = new ScoreRow(ids, from, lora, usePrefixCache)
-      const stop = run(row, signal)
+      const stop = start(batcher, row, signal)
       try {
         return await row.result
       } finally {
