@@ -95,7 +95,8 @@ export class WorkerHarness {
       economics: openEconomics(this.store, economicsSettings(CONFIG, []), now),
       replayUpstream: null,
       now,
-      sleep: () => Promise.resolve(),
+      // the fake engine answers before any limit is reached
+      sleep: () => new Promise(() => {}),
       log: (event) => void this.events.push(event),
       fault: () => {},
       ...changes,

@@ -13,7 +13,7 @@ import type { Engine } from '../../engine/engine.ts'
 import { AppError } from '../../errors.ts'
 import type { ChatCompletion } from '../../openai/chat.ts'
 import type { EvaluationRow } from '../../store/store.ts'
-import type { Exchange } from './exchanges.ts'
+import type { MatchedExchange } from './exchanges.ts'
 
 export type AnsweredRow = Pick<
   EvaluationRow,
@@ -36,7 +36,7 @@ const isRefusal = (error: unknown): boolean =>
 const answeredRow = (
   completion: ChatCompletion,
   { answers }: InternalizationPlan,
-  { outcome, request, match: { template } }: Exchange,
+  { outcome, request, match: { template } }: MatchedExchange,
   formats: AnswerFormats
 ): AnsweredRow => {
   const choice = completion.choices[0]
@@ -70,7 +70,7 @@ export const evaluateRow = async (
   { engine, formats }: EvaluateDeps,
   plan: InternalizationPlan,
   lora: string,
-  exchange: Exchange
+  exchange: MatchedExchange
 ): Promise<AnsweredRow> => {
   const { match, request } = exchange
   if (!isProven(plan.kinds, kindOf(request, match))) return notAsked('kind-not-proven')

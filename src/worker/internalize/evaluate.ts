@@ -20,7 +20,7 @@ import type { Engine } from '../../engine/engine.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { evaluateRow, outcomeSimilarity, type EvaluateDeps } from './evaluate-row.ts'
-import { exchangesByIds, outcomeOfText, type Exchange } from './exchanges.ts'
+import { exchangesByIds, outcomeOfText, type MatchedExchange } from './exchanges.ts'
 
 /** Asked at once, so that the engine can batch them. */
 const BATCH_ROWS = 16
@@ -34,16 +34,16 @@ interface EvaluationContext extends EvaluateDeps {
 /** The exchanges that an evaluation asks for. */
 interface EvaluationSets {
   /** training rows that no optimizer step has seen; the confidence statistic is chosen by them */
-  validation: Exchange[]
+  validation: MatchedExchange[]
   /** of both samples, those of traffic first */
-  heldOut: Exchange[]
+  heldOut: MatchedExchange[]
 }
 
 /** A fresh upstream answer; the row as it is where none comes. */
 const withUpstream = async (
   { deps, plan }: EvaluationContext,
   row: EvaluationRow,
-  exchange: Exchange
+  exchange: MatchedExchange
 ): Promise<EvaluationRow> => {
   const [record] = await deps.store.records.byIds([exchange.id])
   if (record === undefined || deps.replayUpstream === null) return row
@@ -60,8 +60,8 @@ const withUpstream = async (
 const evaluateBatch = (
   context: EvaluationContext,
   arm: number,
-  batch: Exchange[],
-  isReplayed: (exchange: Exchange, index: number) => boolean
+  batch: MatchedExchange[],
+  isReplayed: (exchange: MatchedExchange, index: number) => boolean
 ): Promise<EvaluationRow[]> => {
   const { plan, internalization } = context
   const lora = plan.arms[arm]!.results.at(-1)!.lora
@@ -99,7 +99,7 @@ type RowsByRecord = ReadonlyMap<string, EvaluationRow>
 const statisticOf = (
   { plan }: EvaluationContext,
   answered: RowsByRecord,
-  validation: Exchange[]
+  validation: MatchedExchange[]
 ): ConfidenceStatistic =>
   chooseStatistic(
     validation.flatMap(({ id }) => {
@@ -117,7 +117,7 @@ const heldOutRows = (
   { plan }: EvaluationContext,
   answered: RowsByRecord,
   upstream: RowsByRecord,
-  heldOut: Exchange[]
+  heldOut: MatchedExchange[]
 ): HeldOutRow[] => {
   const [traffic, unseen] = [new Set(plan.holdoutRecordIds), new Set(plan.unseenRecordIds)]
   const kinds = heldOut.map(({ request, match }) => kindOf(request, match))

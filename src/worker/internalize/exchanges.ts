@@ -14,7 +14,7 @@ import type { Match, Template } from '../../core/template/template.ts'
 import type { ChatCompletion, ChatRequest } from '../../openai/chat.ts'
 import type { Store } from '../../store/store.ts'
 
-export interface Exchange {
+export interface MatchedExchange {
   id: string
   at: number
   /** one key for all turns of a conversation */
@@ -57,7 +57,7 @@ const isAnsweredByUpstream = ({ status, route }: StoredRecord): boolean =>
   status >= 200 && status < 300 && route?.outcome !== 'answered'
 
 /** A conversation's key is known when all of its turns are. */
-type SingleExchange = Omit<Exchange, 'conversation'>
+type SingleExchange = Omit<MatchedExchange, 'conversation'>
 
 const exchangeOf = (matcher: Matcher, record: StoredRecord): SingleExchange | null => {
   if (!isAnsweredByUpstream(record)) return null
@@ -78,7 +78,7 @@ const exchangeOf = (matcher: Matcher, record: StoredRecord): SingleExchange | nu
 }
 
 /** @param exchanges in the order of time */
-const withConversations = (exchanges: SingleExchange[]): Exchange[] => {
+const withConversations = (exchanges: SingleExchange[]): MatchedExchange[] => {
   const keys = conversationKeys(
     exchanges.map(({ id, match, outcome }) => ({
       id,
@@ -97,7 +97,7 @@ export const loadExchanges = async (
   store: Store,
   template: Template,
   limit: number
-): Promise<Exchange[]> => {
+): Promise<MatchedExchange[]> => {
   const matcher = compileMatcher([template])
   const exchanges: SingleExchange[] = []
   let before: number | undefined
@@ -123,7 +123,7 @@ export const exchangesByIds = async (
   store: Store,
   template: Template,
   ids: string[]
-): Promise<Exchange[]> => {
+): Promise<MatchedExchange[]> => {
   const matcher = compileMatcher([template])
   const byId = new Map<string, SingleExchange>()
   for (let start = 0; start < ids.length; start += PAGE_ROWS) {

@@ -15,14 +15,14 @@ import type { Engine } from '../../engine/engine.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import type { ModelObject } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
-import { loadExchanges, type Exchange } from './exchanges.ts'
+import { loadExchanges, type MatchedExchange } from './exchanges.ts'
 
 /** Exchanges read for each one that is asked for, since a question that repeats trains once. */
 const READ_AHEAD = 4
 /** The gate's level over all tests together: a sample that cannot pass here cannot pass anywhere. */
 const ALPHA = 0.05
 
-export interface PlannedRows extends Split<Exchange> {
+export interface PlannedRows extends Split<MatchedExchange> {
   responseType: ResponseType
   population: Omit<Population, 'withoutPrompt'>
 }
@@ -32,7 +32,7 @@ export interface PlanRefusal {
   refused: string
 }
 
-const messagesOf = ({ match, outcome }: Exchange): ChatMessage[] => [
+const messagesOf = ({ match, outcome }: MatchedExchange): ChatMessage[] => [
   ...studentMessages(match, EMPTY_PROMPT),
   { role: 'assistant', content: targetOf(outcome) },
 ]
@@ -60,26 +60,26 @@ export const fitsContext = async (
 const fitting = async (
   engine: Engine,
   base: ModelObject,
-  exchanges: Exchange[]
-): Promise<Exchange[]> => {
-  const kept: Exchange[] = []
+  exchanges: MatchedExchange[]
+): Promise<MatchedExchange[]> => {
+  const kept: MatchedExchange[] = []
   for (const exchange of exchanges)
     if (await fitsContext(engine, base, messagesOf(exchange))) kept.push(exchange)
   return kept
 }
 
-const outcomesOf = (exchanges: Exchange[]): Population['outcomes'] => {
+const outcomesOf = (exchanges: MatchedExchange[]): Population['outcomes'] => {
   const outcomes: Population['outcomes'] = {}
   for (const { outcome } of exchanges) outcomes[outcome.kind] = (outcomes[outcome.kind] ?? 0) + 1
   return outcomes
 }
 
-const textsOf = (exchanges: Exchange[]): string[] =>
+const textsOf = (exchanges: MatchedExchange[]): string[] =>
   exchanges.flatMap(({ outcome }) => textOf(outcome) ?? [])
 
 const isSameAnswer =
   (type: ResponseType) =>
-  (a: Exchange, b: Exchange): boolean => {
+  (a: MatchedExchange, b: MatchedExchange): boolean => {
     const [first, second] = [textOf(a.outcome), textOf(b.outcome)]
     if (first === null || second === null) return a.outcome.kind === b.outcome.kind
     return similarity(type, first, second) === 1
@@ -88,7 +88,7 @@ const isSameAnswer =
 const chooseRows = async (
   { store, config: { trainRows, holdoutRows } }: WorkerDeps,
   template: Template
-): Promise<{ exchanges: Exchange[]; split: Split<Exchange> }> => {
+): Promise<{ exchanges: MatchedExchange[]; split: Split<MatchedExchange> }> => {
   const limit = (trainRows + holdoutRows) * READ_AHEAD
   const exchanges = await loadExchanges(store, template, limit)
   return { exchanges, split: splitPopulation(exchanges, { trainRows, holdoutRows }) }

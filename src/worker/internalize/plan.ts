@@ -28,10 +28,10 @@ import { knownLabels } from '../../core/answer/score.ts'
 import type { ScheduleName, TrainingFacts } from '../../core/learn/schedule.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
-import { AppError } from '../../errors.ts'
 import type { ModelObject, TrainingMethod } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
-import type { Exchange } from './exchanges.ts'
+import { baseModelOf } from '../engine/watch.ts'
+import type { MatchedExchange } from './exchanges.ts'
 import { fitsContext, planRows, type PlannedRows, type PlanRefusal } from './plan-rows.ts'
 import { stageRows } from './stage-rows.ts'
 
@@ -44,13 +44,6 @@ const MAX_EFFECT_GROUPS = 16
  * that under a budget it can make all its steps where a schedule's early stages make a handful.
  */
 const QUERY_ONLY_TIME_SHARE = 0.6
-
-const baseModelOf = async (engine: Engine): Promise<ModelObject> => {
-  const base = (await engine.models()).find((model) => model.parent === undefined)
-  if (base === undefined)
-    throw new AppError('engine-unavailable', `engine ${engine.name} lists no base model`)
-  return base
-}
 
 export const segmentTokens = (
   engine: Engine,
@@ -67,7 +60,7 @@ const meanLoss = async (
   engine: Engine,
   model: string,
   text: string,
-  exchanges: Exchange[]
+  exchanges: MatchedExchange[]
 ): Promise<number> => {
   const rows = exchanges.map(({ match, outcome }) => ({
     messages: [
@@ -91,7 +84,7 @@ const segmentEffects = async (
   engine: Engine,
   model: string,
   segments: TextSegment[],
-  exchanges: Exchange[]
+  exchanges: MatchedExchange[]
 ): Promise<SegmentEffects> => {
   const groups = segments.map((_, index) => groupOf(index, segments.length))
   const without = (group: number): string =>
@@ -185,7 +178,11 @@ const planCompression = async (
   deps: WorkerDeps,
   engine: Engine,
   baseModel: string,
-  { template, train, hasPrompt }: { template: Template; train: Exchange[]; hasPrompt: boolean }
+  {
+    template,
+    train,
+    hasPrompt,
+  }: { template: Template; train: MatchedExchange[]; hasPrompt: boolean }
 ): Promise<Compression> => {
   const segments = textSegments(template)
   const tokens = await segmentTokens(engine, baseModel, segments)
@@ -211,7 +208,7 @@ const planCompression = async (
 const methodFor = (
   deps: WorkerDeps,
   base: ModelObject,
-  train: Exchange[],
+  train: MatchedExchange[],
   fitsPrompt: boolean
 ): TrainingMethod => {
   const canDistil = base.training_methods?.includes('self-distillation') === true
@@ -229,7 +226,7 @@ const fitsWithPrompt = async (
   deps: WorkerDeps,
   engine: Engine,
   base: ModelObject,
-  { template, train }: { template: Template; train: Exchange[] }
+  { template, train }: { template: Template; train: MatchedExchange[] }
 ): Promise<boolean> => {
   const text = textSegments(template)
     .map((segment) => segment.text)
@@ -264,7 +261,7 @@ const answerRules = async (
   }
 }
 
-const idsOf = (exchanges: Exchange[]): string[] => exchanges.map(({ id }) => id)
+const idsOf = (exchanges: MatchedExchange[]): string[] => exchanges.map(({ id }) => id)
 
 /** @returns a refusal where nothing that is trained could go live */
 export const planInternalization = async (
@@ -272,7 +269,7 @@ export const planInternalization = async (
   engine: Engine,
   template: Template
 ): Promise<InternalizationPlan | PlanRefusal> => {
-  const base = await baseModelOf(engine)
+  const base = baseModelOf(engine, await engine.models())
   const rows = await planRows(deps, engine, base, template)
   if ('refused' in rows) return rows
   const { train, traffic, unseen } = rows

@@ -4,7 +4,7 @@ import { targetOf, textOf } from '../../core/answer/outcome.ts'
 import type { FewShot, StagePrompt } from '../../core/template/prompt.ts'
 import { createExampleIndex } from '../../core/learn/retrieve.ts'
 import type { TrainingMethod, TrainingRow } from '../../openai/fine-tuning.ts'
-import type { Exchange } from './exchanges.ts'
+import type { MatchedExchange } from './exchanges.ts'
 
 /** What a stage's prompt still has of the template. */
 export interface StageText {
@@ -17,7 +17,7 @@ export interface StageText {
  * that were answered with text are shown as examples. A teacher reads the request as it was sent.
  */
 export const stageRows = (
-  exchanges: Exchange[],
+  exchanges: MatchedExchange[],
   text: StageText,
   { retrieved, method }: { retrieved: number; method: TrainingMethod }
 ): TrainingRow[] => {
