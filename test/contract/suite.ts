@@ -770,6 +770,7 @@ export const describeContract = (
           () => driver.events(running.id),
           (events) => events.some((event) => event.type === 'metrics')
         )
+        const said = await textOf()
         await driver.engine.close()
         driver = createDriver(await startEngine(dataDir), dataDir)
         expect(await driver.finished(running.id)).toMatchObject({
@@ -780,7 +781,7 @@ export const describeContract = (
         const messages = (await driver.events(running.id)).map((event) => event.message)
         expect(messages).toContain('Resumed after a restart')
         expect((await driver.client.models.list()).data.map((model) => model.id)).toContain(lora)
-        expect(await textOf()).toBe(await textOf())
+        expect(await textOf()).toBe(said)
       })
     })
   })
