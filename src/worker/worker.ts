@@ -1,6 +1,6 @@
 /**
- * The cold path: detect → internalize → evaluate → promote, one small step at a time, for ever.
- * Shares nothing with the proxy but the store.
+ * The worker: detect → internalize → evaluate → promote, in small steps without end. It shares only the
+ * store with the proxy.
  */
 import { randomUUID } from 'node:crypto'
 import { newInternalization } from '../core/lifecycle/internalization.ts'
@@ -18,19 +18,19 @@ import { createMayStart, type MayStart } from './internalize/would-pay.ts'
 const IDLE_MS = 1_000
 const FAILURE_MS = 5_000
 const PRUNE_EVERY_MS = 3_600_000
-/** Distinct exchanges are fewer than requests: a start is tried again after this much more traffic. */
+/** Repeats leave fewer distinct exchanges than requests, so a start is retried after this growth. */
 const RETRY_GROWTH = 1.1
 
 export interface Worker {
-  /** One round over everything. @returns whether anything moved */
+  /** One round over all of the worker's tasks. @returns whether any of them advanced */
   step(): Promise<boolean>
-  /** Rounds until the signal aborts; failures are logged and tried again. Closes at the end. */
+  /** Runs rounds until the signal aborts, then closes. A failed round is logged and repeated. */
   run(signal: AbortSignal): Promise<void>
-  /** Ends what runs beside the rounds. */
+  /** Ends the background command, if one runs. */
   close(): Promise<void>
 }
 
-/** Begins one for every template with enough answered traffic and none so far, if that pays. */
+/** Begins an internalization of each template that has enough traffic, has none yet, and may pay. */
 const startCandidates = async (
   deps: WorkerDeps,
   triedAt: Map<string, number>,

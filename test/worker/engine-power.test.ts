@@ -85,7 +85,7 @@ describe('an engine that is started and stopped by commands', () => {
     await harness.approve()
     await harness.runUntil(worker, () => count('the engine answers') === 2)
     await harness.runFor(worker, HOUR_MS, MINUTE_MS)
-    expect(count('the engine stays: live routes need it')).toBe(1)
+    expect(count('the engine stays on: live routes need it')).toBe(1)
     expect(count('stop command begins')).toBe(1)
 
     // as the provider does with spot machines
@@ -170,6 +170,18 @@ describe('an engine that is away', () => {
     expect(harness.events.length).toBeLessThan(10)
     away = null
     await harness.runTo(worker, state === 'candidate' ? 'training' : 'approval')
+  })
+
+  it('is one that answers nothing within its time', async () => {
+    await open('candidate')
+    const hangs: Engine = { ...engine, models: () => new Promise(() => {}) }
+    const limits: number[] = []
+    const sleep = async (ms: number) => void limits.push(ms)
+    const worker = await harness.worker(harness.deps({ engine: hangs, sleep }))
+    await harness.round(worker)
+    expect(harness.said('did not answer within 15000 ms')).toHaveLength(1)
+    expect(limits).toEqual([15_000])
+    expect(await harness.state()).toBe('candidate')
   })
 
   it('is started again and again, with growing pauses, while the start command fails', async () => {

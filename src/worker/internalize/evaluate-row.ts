@@ -1,6 +1,6 @@
 /**
- * One row of an evaluation: what an arm's lora answers to an exchange's request, asked and judged as
- * the route would, beside what the upstream answered.
+ * One row of an evaluation: the lora's answer to a logged request, sent and checked exactly as a live
+ * route would, and compared with the upstream's logged answer.
  */
 import { answerFault, endingFault } from '../../core/answer/answer-rules.ts'
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
@@ -28,7 +28,7 @@ const notAsked = (deferred: string): AnsweredRow => ({
   deferred,
 })
 
-/** The engine cannot answer this request, and never will. */
+/** Whether the engine will refuse this request at every attempt. */
 const isRefusal = (error: unknown): boolean =>
   error instanceof AppError &&
   (error.code === 'context-length-exceeded' || error.code === 'invalid-request')
@@ -64,7 +64,7 @@ export interface EvaluateDeps {
 
 /**
  * @param lora of the arm
- * @throws AppError of the engine, but for requests that it will never answer
+ * @throws AppError of the engine, except when it refuses the request itself
  */
 export const evaluateRow = async (
   { engine, formats }: EvaluateDeps,
@@ -83,7 +83,7 @@ export const evaluateRow = async (
   }
 }
 
-/** How far the upstream, asked again, says what it said before, 0 to 1. */
+/** Similarity of the upstream's fresh answer to its logged one, 0 to 1. */
 export const outcomeSimilarity = (
   { answers }: InternalizationPlan,
   fresh: Outcome,

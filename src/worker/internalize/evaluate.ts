@@ -1,7 +1,7 @@
 /**
- * Asks every arm's last lora the held-out requests, compares with the logged outcomes and, when the
- * operator gave an upstream key, the upstream with itself. Each batch of answers is stored before
- * the next is asked, so a crash repeats no paid call.
+ * Sends the held-out requests to the last lora of each arm and compares the answers with the logged
+ * outcomes. With an upstream key it also measures how far the upstream agrees with itself. Each batch
+ * of answers is stored before the next is requested, so a crash repeats at most one batch of paid calls.
  */
 import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { AGREEMENT_CUT, decide, type HeldOutRow, type Verdict } from '../../core/gate/gate.ts'
@@ -22,7 +22,7 @@ import type { WorkerDeps } from '../deps.ts'
 import { evaluateRow, outcomeSimilarity, type EvaluateDeps } from './evaluate-row.ts'
 import { exchangesByIds, outcomeOfText, type MatchedExchange } from './exchanges.ts'
 
-/** Asked at once, so that the engine can batch them. */
+/** Sent at the same time, so that the engine can batch them. */
 const BATCH_ROWS = 16
 
 interface EvaluationContext extends EvaluateDeps {
@@ -31,15 +31,15 @@ interface EvaluationContext extends EvaluateDeps {
   plan: InternalizationPlan
 }
 
-/** The exchanges that an evaluation asks for. */
+/** The exchanges that an evaluation sends again. */
 interface EvaluationSets {
-  /** training rows that no optimizer step has seen; the confidence statistic is chosen by them */
+  /** training rows that no optimizer step used; the confidence statistic is chosen on them */
   validation: MatchedExchange[]
-  /** of both samples, those of traffic first */
+  /** of both samples, traffic first */
   heldOut: MatchedExchange[]
 }
 
-/** A fresh upstream answer; the row as it is where none comes. */
+/** @returns the row with a fresh answer of the upstream; unchanged without a usable answer */
 const withUpstream = async (
   { deps, plan }: EvaluationContext,
   row: EvaluationRow,
@@ -111,7 +111,7 @@ const statisticOf = (
 
 /**
  * The held-out rows of one arm as the gate judges them.
- * @param upstream rows of the first arm, which alone have fresh upstream answers
+ * @param upstream rows of the first arm; only these have fresh upstream answers
  */
 const heldOutRows = (
   { plan }: EvaluationContext,
@@ -165,7 +165,7 @@ const verdictOf = (
   })
 }
 
-/** The verdict over all arms; goes on where an interrupted evaluation stopped. */
+/** @returns the verdict over all arms; resumes an interrupted evaluation */
 export const evaluate = async (
   deps: WorkerDeps,
   engine: Engine,

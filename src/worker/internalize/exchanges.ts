@@ -1,7 +1,7 @@
 /**
- * From log records to a template's population: every request that the template recognizes, that a
- * route may answer by its form, and that the upstream answered with 2xx, whatever the answer was.
- * Records that a lora answered are left out, or a lora would learn from itself.
+ * From log records to a template's population: every request that the template matches, that a route
+ * may answer by its form, and that the upstream answered with 2xx, with any outcome. Records that a
+ * lora answered are excluded: otherwise a lora would be trained on its own answers.
  */
 import { readChatRequest } from '../../core/request/chat-reading.ts'
 import { conversationKeys } from '../../core/request/conversation.ts'
@@ -17,7 +17,7 @@ import type { Store } from '../../store/store.ts'
 export interface MatchedExchange {
   id: string
   at: number
-  /** one key for all turns of a conversation */
+  /** the same key for all turns of one conversation */
   conversation: string
   query: string
   outcome: Outcome
@@ -37,14 +37,14 @@ const parse = <T>(text: string | null): T | null => {
   }
 }
 
-/** @returns null for what the proxy would not match either: no chat request, too long or too deep */
+/** @returns null for a body that the proxy does not match either: invalid, too long or too deep */
 export const requestOf = ({ request }: Pick<StoredRecord, 'request'>): ChatRequest | null => {
   if (request === null) return null
   const { outcome } = readChatRequest(Buffer.from(request))
   return typeof outcome !== 'string' && outcome.isWhole ? outcome.request : null
 }
 
-/** @param responseText a completion; null or text that is none gives `unreadable` */
+/** @param responseText null, or text that is not a completion, gives `unreadable` */
 export const outcomeOfText = (responseText: string | null): Outcome =>
   outcomeOf(parse<ChatCompletion>(responseText))
 
@@ -56,7 +56,7 @@ const fingerprintOf = (completion: ChatCompletion | null): string | null => {
 const isAnsweredByUpstream = ({ status, route }: StoredRecord): boolean =>
   status >= 200 && status < 300 && route?.outcome !== 'answered'
 
-/** A conversation's key is known when all of its turns are. */
+/** Before conversations are told apart, which takes all exchanges together. */
 type SingleExchange = Omit<MatchedExchange, 'conversation'>
 
 const exchangeOf = (matcher: Matcher, record: StoredRecord): SingleExchange | null => {
@@ -77,7 +77,7 @@ const exchangeOf = (matcher: Matcher, record: StoredRecord): SingleExchange | nu
   }
 }
 
-/** @param exchanges in the order of time */
+/** @param exchanges in time order */
 const withConversations = (exchanges: SingleExchange[]): MatchedExchange[] => {
   const keys = conversationKeys(
     exchanges.map(({ id, match, outcome }) => ({
@@ -92,7 +92,7 @@ const withConversations = (exchanges: SingleExchange[]): MatchedExchange[] => {
 
 const PAGE_ROWS = 500
 
-/** The template's population, newest `limit` exchanges at most, in time order. */
+/** The newest `limit` exchanges of the template's population, in time order. */
 export const loadExchanges = async (
   store: Store,
   template: Template,
@@ -116,8 +116,8 @@ export const loadExchanges = async (
 }
 
 /**
- * The exchanges of the given records, in the order of the ids. Conversations are told apart by what
- * these records alone say.
+ * The exchanges of the given records, in the order of the ids. Conversation keys are computed from
+ * these records only.
  */
 export const exchangesByIds = async (
   store: Store,
