@@ -1,7 +1,4 @@
-/**
- * Uploaded files on disk: `<id>.jsonl` with its description `<id>.json` beside it. Knows nothing
- * of HTTP, jobs or what the lines mean.
- */
+/** Uploaded files on disk: `<id>.jsonl` with its description in `<id>.json`. Does not read the lines. */
 import { mkdir, readFile, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '../../src/errors.ts'
@@ -24,8 +21,8 @@ export interface FileStoreOptions {
 
 export interface FileStore {
   /**
-   * Durable when it resolves. When the store is full, files that `disposable` names make room,
-   * oldest first.
+   * The file is on disk when it resolves. When the store is full, files for which `disposable` is true
+   * are deleted, oldest first.
    * @throws AppError `body-too-large`, `store-unavailable`
    */
   create(

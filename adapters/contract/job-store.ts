@@ -1,5 +1,5 @@
 /**
- * Job records on disk: one folder a job with `job.json`, `events.jsonl` and `checkpoint/`. Knows
+ * Job records on disk: one folder for each job, with `job.json`, `events.jsonl` and `checkpoint/`. Knows
  * nothing of queues and of training.
  */
 import { appendFile, mkdir, readFile, readdir, rm, stat } from 'node:fs/promises'
@@ -47,7 +47,7 @@ export const newRecord = (
 export const finished = ({ job }: JobRecord): boolean => !isUnfinished(job)
 
 export interface JobStore {
-  /** Oldest first. A job whose file is broken appears as failed, with the reason. */
+  /** Oldest first. A job with a broken file appears as failed, with the reason. */
   load(): Promise<JobRecord[]>
   /** Durable when it resolves. @throws AppError `store-unavailable` */
   save(record: JobRecord): Promise<void>
@@ -109,7 +109,7 @@ const parseEvents = (text: string, jobId: string): JobEvent[] =>
 
 const missing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT'
 
-/** Runs tasks of one job one after the other: two writers must not share a file. */
+/** Runs the tasks of one job one after another: two writers must not share a file. */
 const createSerializer = () => {
   const last = new Map<string, Promise<unknown>>()
   return <Result>(id: string, task: () => Promise<Result>): Promise<Result> => {
@@ -165,7 +165,7 @@ export const createJobStore = (dir: string, log: Log): JobStore => {
   }
 
   const appendEvent = async (id: string, event: Omit<JobEvent, 'id'>): Promise<void> => {
-    // a crash may have left half a line: the first append of a process starts a new one
+    // a crash may have left half a line, so the first append of a process starts a new line
     const separator = opened.has(id) ? '' : '\n'
     await appendFile(eventsPath(id), `${separator}${JSON.stringify(event)}\n`)
     opened.add(id)

@@ -1,6 +1,6 @@
 /**
- * Generation over token ids: many requests at once, each a stream of tokens with their
- * log-probabilities. Knows nothing of text, HTTP or the loras' files; `text.ts` makes text of it.
+ * Generation over token ids: many concurrent requests, each a stream of tokens with log-probabilities.
+ * `text.ts` makes text of them.
  */
 import { AppError } from '../../../src/errors.ts'
 import type { LlamaConfig, WeightSource } from '../llama-config.ts'
@@ -18,10 +18,10 @@ const MEBIBYTE = 2 ** 20
 export interface GeneratorOptions {
   config: LlamaConfig
   weights: WeightSource
-  /** Reads a lora; called once while it stays in memory. @throws AppError `not-found` */
+  /** Reads a lora; called again only after it was evicted. @throws AppError `not-found` */
   loadLora: (id: string) => Promise<LoraMatrices>
   threads?: number
-  /** true has the first request with a lora wait no longer than others; false by default */
+  /** true builds the graph for loras at start, so the first request does not wait; default false */
   expectsLoras?: boolean
   /** the context window: the smallest of this, the model's own, and what the cache can hold */
   maxPositions?: number
@@ -39,14 +39,14 @@ export interface Generator {
   readonly maxPositions: number
   /**
    * Aborting the signal, or leaving the loop, frees the row before the next step.
-   * @throws AppError `context-length-exceeded`, `overloaded`, `client-closed`, what `loadLora` throws
+   * @throws AppError `context-length-exceeded`, `overloaded`, `client-closed`, errors of `loadLora`
    */
   generate(
     request: GenerationRequest,
     signal: AbortSignal
   ): AsyncGenerator<GeneratedToken, GenerationEnd, undefined>
   /**
-   * Log-probabilities of `ids[from]` and all that follow, each given what stands before it.
+   * Log-probabilities of `ids[from]` and all later tokens, each given the tokens before it.
    * @param options.from at least 1
    */
   score(
@@ -77,7 +77,7 @@ const assemble = async (options: GeneratorOptions) => {
   const { maxQueued = 256, chunkTokens = 128 } = options
   const { maxCacheBytes = 1024 * MEBIBYTE, maxLoraBytes = 512 * MEBIBYTE } = options
   const { maxPrefixBytes = 512 * MEBIBYTE } = options
-  // one row must always fit into the cache alone
+  // a single row must always fit into the cache
   const affordable = Math.floor(maxCacheBytes / cacheBytesPerToken(config))
   const wanted = Math.min(options.maxPositions ?? Infinity, config.maxPositions)
   const maxPositions = Math.min(wanted, affordable)
@@ -99,7 +99,7 @@ const checkIds = (ids: readonly number[], vocabSize: number): void => {
     throw new AppError('invalid-request', `the vocabulary has no token ${unknown}`)
 }
 
-/** @returns a function that ends the row, for when its reader is done or has left */
+/** @returns a function that ends the row, to be called when its reader has ended */
 const start = (batcher: Batcher, row: Row, signal: AbortSignal): (() => void) => {
   if (signal.aborted) throw closedByClient()
   const abort = (): void => batcher.cancel(row, closedByClient())
@@ -126,7 +126,7 @@ export const createGenerator = async (options: GeneratorOptions): Promise<Genera
       if (free < 1)
         throw new AppError(
           'context-length-exceeded',
-          `the prompt has ${request.promptIds.length} tokens, the model takes ${maxPositions} with the answer`,
+          `the prompt has ${request.promptIds.length} tokens, the model takes ${maxPositions} together with the answer`,
           { param: 'messages' }
         )
       const row = new GenerationRow({ ...request, maxTokens: Math.min(request.maxTokens, free) })
