@@ -97,7 +97,7 @@ const RULES: Record<string, Rule> = {
       'src/fault-log.ts',
     ],
     packages: [],
-    node: [...DIGEST, 'node:timers/promises'],
+    node: DIGEST,
   },
   'src/worker/engine/commands.ts': {
     ours: [

@@ -1,6 +1,6 @@
 /**
- * What a TypeScript engine implements; `app.ts` puts the HTTP contract on top of it and
- * `jobs.ts` the queue. Knows nothing of HTTP, files or job records.
+ * The interface that a TypeScript engine implements. `app.ts` adds the HTTP contract and `jobs.ts` the
+ * queue.
  */
 import type { ChatMessage, ChatRequest, TokenLogprob, Usage } from '../../src/openai/chat.ts'
 import type {
@@ -33,7 +33,7 @@ export interface TrainInput {
   seed: number
   suffix: string | null
   metadata: Record<string, string>
-  /** folder of this job's checkpoints; a restarted job finds what it left there */
+  /** folder of this job's checkpoints, kept when the job is restarted */
   checkpointDir: string
 }
 
@@ -59,13 +59,13 @@ export interface TrainResult {
   metrics: TrainingMetrics
 }
 
-/** Errors are AppErrors; `not-found` for an unknown model in every method. */
+/** Every method throws AppError, `not-found` for an unknown model. */
 export interface EngineBackend {
   models(): ModelObject[]
-  /** The model's `fingerprint`; null where it has none. Asked with every completion. */
+  /** The model's `fingerprint`, or null without one. Called for every completion. */
   fingerprint(model: string): string | null
   /**
-   * Throws what would make the job fail: no rows, a row over the context, a lora of another base.
+   * Finds errors before the job is created: no rows, a row over the context, a lora of another base.
    * @throws AppError `invalid-request`, `context-length-exceeded`, `not-found`
    */
   validateTraining(model: string, rows: TrainingRow[]): Promise<void>

@@ -1,7 +1,6 @@
 /**
- * Which chat requests an engine takes. Pure: a parsed body in, a request out that backends need not
- * check again. A parameter that would change the answer and is not supported is an error, never
- * ignored.
+ * Checks chat requests. Pure: takes a parsed body and returns a request that backends need not check
+ * again. An unsupported parameter that would change the answer is an error and is never ignored.
  */
 import { z } from 'zod'
 import type { ChatRequest } from '../../src/openai/chat.ts'
@@ -21,7 +20,7 @@ const IGNORED = [
 
 const ignored = Object.fromEntries(IGNORED.map((name) => [name, z.unknown().optional()]))
 
-/** Values that say the same as leaving the parameter out. */
+/** Values with the same effect as leaving the parameter out. */
 const neutral = {
   n: z.literal(1, { error: 'only n = 1 is supported' }).nullish(),
   frequency_penalty: z.literal(0, { error: 'only 0 is supported' }).nullish(),
@@ -89,8 +88,9 @@ const schema = z
   )
 
 /**
- * A checked request in one spelling: content parts joined to text, `developer` as `system`, one
- * `max_tokens`, `stop` as a list, nothing null, nothing that says the same as its absence.
+ * Checks and normalizes a request: content parts are joined to text, `developer` becomes `system`,
+ * there is one `max_tokens`, `stop` is a list, and parameters that are null or at their default are
+ * left out.
  * @throws AppError `invalid-request` naming the parameter
  */
 export const parseChatRequest = (body: unknown): ChatRequest => {

@@ -1,4 +1,4 @@
-/** Chat completions and chunks from what a backend generates. Pure but for the generator it reads. */
+/** Makes completions and chunks from a backend's deltas. Pure, except that it reads the generator. */
 import type {
   ChatChunk,
   ChatCompletion,
@@ -11,13 +11,13 @@ import type { CompletionEnd, TokenDelta } from './backend.ts'
 
 export type Generation = AsyncGenerator<TokenDelta, CompletionEnd, undefined>
 
-/** What all chunks of one answer share. */
+/** Fields that all chunks of one answer share. */
 export interface AnswerHead {
   id: string
   /** seconds since the epoch */
   created: number
   model: string
-  /** stands for weights and rendering; absent where the backend names none */
+  /** identifies weights and rendering; absent when the backend has none */
   system_fingerprint?: string
 }
 
@@ -71,15 +71,15 @@ const chunk = (
   ],
 })
 
-/** A generation whose first step is taken already. */
+/** A generation after its first step. */
 export interface Begun {
   first: IteratorResult<TokenDelta, CompletionEnd>
   generation: Generation
-  /** what it reads, where every chunk says what was used so far; else null */
+  /** null unless every chunk has the usage so far */
   promptTokens: number | null
 }
 
-/** The chunks of a streamed answer: role, text as it comes, finish reason, usage when asked for. */
+/** Chunks of a streamed answer: role, text, finish reason, and usage if the request asks for it. */
 export async function* chunks(
   head: AnswerHead,
   request: ChatRequest,

@@ -24,7 +24,7 @@ interface Answer {
   head: AnswerHead
   request: ChatRequest
   generation: Generation
-  /** ends the generation, also when the client is gone */
+  /** ends the generation, also when the client disconnects */
   abort: AbortController
 }
 
@@ -45,13 +45,13 @@ const limited = (backend: EngineBackend, maxActive: number): EngineBackend['comp
 
 const whole = async (c: Context, { head, request, generation, abort }: Answer) => {
   const answer = await collect(generation)
-  if (abort.signal.aborted) throw new AppError('client-closed', 'the client went away')
+  if (abort.signal.aborted) throw new AppError('client-closed', 'the client has disconnected')
   return c.json(completionBody(head, answer, request.logprobs === true))
 }
 
 const streamed = async (c: Context, answer: Answer, fault: EngineFault) => {
   const { backend, head, request, generation, abort } = answer
-  // the first token decides between an error status and a stream
+  // an error before the first token gets an error status instead of a stream
   const first = await generation.next()
   const promptTokens = request.stream_options?.continuous_usage_stats
     ? await backend.countTokens(request.model, request.messages)
@@ -65,7 +65,7 @@ const streamed = async (c: Context, answer: Answer, fault: EngineFault) => {
     } catch (thrown) {
       if (abort.signal.aborted) return
       fault('generation', thrown)
-      // no [DONE] follows: a client must not take this for an end
+      // without [DONE], so that no client takes this for a complete answer
       await stream.writeSSE({ data: JSON.stringify(engineErrorBody(toAppError(thrown))) })
     }
   })

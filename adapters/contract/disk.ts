@@ -1,11 +1,9 @@
-/**
- * Files that survive a crash: whole or not there at all. Knows nothing of what they hold.
- */
+/** Atomic writes: after a crash, a file is complete or absent. */
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { AppError } from '../../src/errors.ts'
 
-/** A failed read or write as the error that clients may see: what failed and the system's reason. */
+/** @returns the error for clients after a failed read or write, with the system's reason */
 export const storageError = (what: string, cause: unknown): AppError =>
   cause instanceof AppError
     ? cause

@@ -37,7 +37,7 @@ export const fileRoutes = ({ files, jobs }: AppDeps): Hono =>
     .delete('/files/:id', async (c) => {
       const { id } = files.get(c.req.param('id'))
       if (jobs.needsFile(id))
-        throw new AppError('conflict', `a job that has not finished needs file ${id}`)
+        throw new AppError('conflict', `an unfinished job reads file ${id}: cancel it first`)
       await files.remove(id)
       return c.json({ id, object: 'file', deleted: true })
     })

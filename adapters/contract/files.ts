@@ -1,7 +1,4 @@
-/**
- * Uploaded files on disk: `<id>.jsonl` with its description `<id>.json` beside it. Knows nothing
- * of HTTP, jobs or what the lines mean.
- */
+/** Uploaded files on disk: `<id>.jsonl` with its description in `<id>.json`. Does not read the lines. */
 import { mkdir, readFile, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '../../src/errors.ts'
@@ -24,8 +21,8 @@ export interface FileStoreOptions {
 
 export interface FileStore {
   /**
-   * Durable when it resolves. When the store is full, files that `disposable` names make room,
-   * oldest first.
+   * The file is on disk when it resolves. When the store is full, files for which `disposable` is true
+   * are deleted, oldest first.
    * @throws AppError `body-too-large`, `store-unavailable`
    */
   create(
@@ -61,75 +58,94 @@ const loadFiles = async (dir: string, log: Log): Promise<FileObject[]> => {
   return loaded.flat().sort((a, b) => a.created_at - b.created_at)
 }
 
-/** @throws AppError `store-unavailable` when the folder cannot be made or read */
-export const openFileStore = async (options: FileStoreOptions): Promise<FileStore> => {
-  const { dir, maxFileBytes, maxTotalBytes, now, newId, log } = options
-  const loaded = await loadFiles(dir, log).catch((error: unknown) => {
-    throw storageError(`${dir} cannot be read`, error)
-  })
-  const files = new Map(loaded.map((file) => [file.id, file]))
-  const contentPath = (id: string) => join(dir, `${id}.jsonl`)
-  const descriptionPath = (id: string) => join(dir, `${id}.json`)
-  const totalBytes = () => [...files.values()].reduce((sum, file) => sum + file.bytes, 0)
+class FolderFileStore implements FileStore {
+  private readonly options: FileStoreOptions
+  private readonly files: Map<string, FileObject>
 
-  const get = (id: string): FileObject => {
-    const file = files.get(id)
+  constructor(options: FileStoreOptions, files: FileObject[]) {
+    this.options = options
+    this.files = new Map(files.map((file) => [file.id, file]))
+  }
+
+  async create(
+    { filename, purpose, content }: { filename: string; purpose: string; content: Blob },
+    disposable: (id: string) => boolean
+  ): Promise<FileObject> {
+    const { maxFileBytes, newId, now } = this.options
+    if (content.size > maxFileBytes)
+      throw new AppError('body-too-large', `a file may have ${maxFileBytes} bytes`)
+    await this.makeRoom(content.size, disposable)
+    const file: FileObject = {
+      id: `file-${newId()}`,
+      object: 'file',
+      bytes: content.size,
+      created_at: Math.floor(now() / 1000),
+      filename,
+      purpose,
+    }
+    await writeAtomically(this.contentPath(file.id), new Uint8Array(await content.arrayBuffer()))
+    await writeAtomically(this.descriptionPath(file.id), JSON.stringify(file))
+    this.files.set(file.id, file)
+    return file
+  }
+
+  list(): FileObject[] {
+    return [...this.files.values()].reverse()
+  }
+
+  get(id: string): FileObject {
+    const file = this.files.get(id)
     if (!file) throw new AppError('not-found', `no file ${id}`)
     return file
   }
 
-  const remove = async (id: string): Promise<void> => {
-    get(id)
+  async read(id: string): Promise<string> {
+    this.get(id)
     try {
-      // the description goes first: content without one is not listed after a crash
-      await rm(descriptionPath(id), { force: true })
-      await rm(contentPath(id), { force: true })
+      return await readFile(this.contentPath(id), 'utf8')
+    } catch (error) {
+      throw storageError(`file ${id} cannot be read`, error)
+    }
+  }
+
+  async remove(id: string): Promise<void> {
+    this.get(id)
+    try {
+      // the description first: content without a description is not listed after a crash
+      await rm(this.descriptionPath(id), { force: true })
+      await rm(this.contentPath(id), { force: true })
     } catch (error) {
       throw storageError(`file ${id} cannot be removed`, error)
     }
-    files.delete(id)
+    this.files.delete(id)
   }
 
-  const makeRoom = async (bytes: number, disposable: (id: string) => boolean): Promise<void> => {
-    for (const id of files.keys()) {
-      if (totalBytes() + bytes <= maxTotalBytes) return
-      if (disposable(id)) await remove(id)
-    }
-    if (totalBytes() + bytes > maxTotalBytes)
+  private async makeRoom(bytes: number, disposable: (id: string) => boolean): Promise<void> {
+    const { maxTotalBytes } = this.options
+    const fits = (): boolean =>
+      [...this.files.values()].reduce((sum, file) => sum + file.bytes, bytes) <= maxTotalBytes
+    for (const id of this.files.keys()) if (!fits() && disposable(id)) await this.remove(id)
+    if (!fits())
       throw new AppError(
         'store-unavailable',
         `file storage is full (${maxTotalBytes} bytes); delete files that are not needed`
       )
   }
 
-  return {
-    get,
-    remove,
-    list: () => [...files.values()].reverse(),
-    async create({ filename, purpose, content }, disposable) {
-      if (content.size > maxFileBytes)
-        throw new AppError('body-too-large', `a file may have ${maxFileBytes} bytes`)
-      await makeRoom(content.size, disposable)
-      const file: FileObject = {
-        id: `file-${newId()}`,
-        object: 'file',
-        bytes: content.size,
-        created_at: Math.floor(now() / 1000),
-        filename,
-        purpose,
-      }
-      await writeAtomically(contentPath(file.id), new Uint8Array(await content.arrayBuffer()))
-      await writeAtomically(descriptionPath(file.id), JSON.stringify(file))
-      files.set(file.id, file)
-      return file
-    },
-    async read(id) {
-      get(id)
-      try {
-        return await readFile(contentPath(id), 'utf8')
-      } catch (error) {
-        throw storageError(`file ${id} cannot be read`, error)
-      }
-    },
+  private contentPath(id: string): string {
+    return join(this.options.dir, `${id}.jsonl`)
   }
+
+  private descriptionPath(id: string): string {
+    return join(this.options.dir, `${id}.json`)
+  }
+}
+
+/** @throws AppError `store-unavailable` when the folder cannot be made or read */
+export const openFileStore = async (options: FileStoreOptions): Promise<FileStore> => {
+  const { dir, log } = options
+  const loaded = await loadFiles(dir, log).catch((error: unknown) => {
+    throw storageError(`${dir} cannot be read`, error)
+  })
+  return new FolderFileStore(options, loaded)
 }

@@ -1,6 +1,6 @@
 /**
- * An engine put together: backend, file store, job queue and app on one data directory, and a port
- * for it. Knows nothing of what the backend is.
+ * Assembles an engine from backend, file store, job queue and app, and listens on a port. Works with
+ * any backend.
  */
 import { randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
@@ -77,7 +77,7 @@ export interface ListeningServer {
   close(): Promise<void>
 }
 
-/** @param port 0 takes a free one */
+/** @param port 0 for a free one */
 export const listen = (app: Hono, port = 0): Promise<ListeningServer> =>
   new Promise((resolve, reject) => {
     const server: ServerType = serve(
@@ -85,7 +85,7 @@ export const listen = (app: Hono, port = 0): Promise<ListeningServer> =>
         fetch: app.fetch,
         hostname: '127.0.0.1',
         port,
-        // a client that reuses a connection must not meet its end while a step blocks this loop
+        // long, because a training step can block this process while a client reuses the connection
         serverOptions: { keepAliveTimeout: KEEP_ALIVE_MS },
       },
       (info: AddressInfo) =>

@@ -1,5 +1,5 @@
 /**
- * Writes a job's events, thinned out so that a long training leaves a bounded file. Knows nothing
+ * Writes a job's events, fewer as training gets longer, so that their file is bounded. Knows nothing
  * of the queue.
  */
 import { causesOf } from '../../src/fault-log.ts'
@@ -15,7 +15,7 @@ export interface EventWriterOptions {
   log: Log
   /** shortest time between two metrics events; doubles after every 500 of them */
   metricsIntervalMs: number
-  /** a writer writes no more than these, but for events that must not be missed */
+  /** most events of one writer, not counting events that are always written */
   maxEvents: number
 }
 
@@ -30,7 +30,7 @@ const metricsData = (progress: TrainProgress): Record<string, number | null> => 
   eta_seconds: progress.etaSeconds,
 })
 
-/** Events are a report, not a record: one that cannot be written is logged and missed. */
+/** An event that cannot be written is logged and lost: jobs do not depend on their events. */
 export class EventWriter {
   private readonly options: EventWriterOptions
   private readonly jobId: string
@@ -43,7 +43,7 @@ export class EventWriter {
     this.jobId = jobId
   }
 
-  /** @param always written even when the writer has its full number of events */
+  /** @param always whether it is written although the writer has reached `maxEvents` */
   async message(level: JobEvent['level'], text: string, always = false): Promise<void> {
     if (!always && this.written >= this.options.maxEvents) return
     await this.append({ level, type: 'message', message: text })

@@ -1,4 +1,4 @@
-/** Which job requests an engine takes. Pure: a parsed body in, a request with defaults out. */
+/** Checks job requests. Pure: takes a parsed body and returns a request with defaults. */
 import { z } from 'zod'
 import { AppError } from '../../src/errors.ts'
 import type { Hyperparameters, JobObject, JobRequest } from '../../src/openai/fine-tuning.ts'
@@ -71,12 +71,12 @@ export const parseJobRequest = (body: unknown): CheckedJobRequest => {
   }
 }
 
-/** The metadata key that makes job creation repeatable. */
+/** The metadata key by which a repeated request finds its job instead of creating another. */
 const IDEMPOTENCY_KEY = 'idempotency_key'
 
 /**
- * The job that a request with the same key has made and that has neither failed nor been cancelled.
- * @throws AppError `conflict` when that job is about another model
+ * The job of an earlier request with the same key, unless it has failed or was cancelled.
+ * @throws AppError `conflict` when that job is for another model
  */
 export const findByKey = (
   jobs: JobObject[],

@@ -1,6 +1,6 @@
 /**
- * One job's way through a backend: rows read and checked, progress reported. Knows nothing of the
- * queue and of what becomes of the result.
+ * Runs one job on a backend: reads and checks its rows, reports its progress. Knows nothing of the
+ * queue.
  */
 import { AppError } from '../../src/errors.ts'
 import { causesOf } from '../../src/fault-log.ts'
@@ -18,7 +18,7 @@ export interface RunDeps extends EventWriterOptions {
 
 export interface JobData {
   model: string
-  /** absent in records from before there was a choice */
+  /** absent in records of versions without methods */
   method?: { type: TrainingMethod }
   training_file: string
   validation_file: string | null
@@ -26,7 +26,7 @@ export interface JobData {
 
 const methodOf = ({ method }: JobData): TrainingMethod => method?.type ?? 'supervised'
 
-/** @throws AppError `invalid-request` when the engine has no such method, or rows lack a teacher */
+/** @throws AppError `invalid-request` when the engine lacks the method, or a row its teacher messages */
 const checkMethod = ({ backend }: RunDeps, job: JobData, rows: TrainingRow[]): void => {
   const method = methodOf(job)
   const known = backend.models().find(({ id }) => id === job.model)?.training_methods ?? []
@@ -68,7 +68,7 @@ export const readRows = async (
   }
 }
 
-/** Notes how far training got, so that a job that dies at one place again and again is seen. */
+/** Saves the furthest step, so that a job which dies repeatedly at one step is recognized. */
 const noteProgress = (record: JobRecord, progress: TrainProgress): void => {
   if (progress.step <= record.bestStep) return
   record.bestStep = progress.step
@@ -77,8 +77,8 @@ const noteProgress = (record: JobRecord, progress: TrainProgress): void => {
 
 /**
  * Trains the job to its end, from its checkpoint when there is one.
- * @param isLive false as soon as the job's end is being written: nothing may be written after it
- * @throws whatever the backend throws, and the abort reason when the signal was aborted before
+ * @param isLive false once the job's end is being written: nothing may be written after that
+ * @throws the backend's errors; the abort reason when the signal was aborted before
  */
 export const trainJob = async (
   deps: RunDeps,
@@ -131,7 +131,7 @@ export const trainJob = async (
       hooks
     )
   } finally {
-    // nothing of this job may still be on its way to disk when its end is written
+    // all writes of this job must be done before its end is written
     await written
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Job records on disk: one folder a job with `job.json`, `events.jsonl` and `checkpoint/`. Knows
+ * Job records on disk: one folder for each job, with `job.json`, `events.jsonl` and `checkpoint/`. Knows
  * nothing of queues and of training.
  */
 import { appendFile, mkdir, readFile, readdir, rm, stat } from 'node:fs/promises'
@@ -47,7 +47,7 @@ export const newRecord = (
 export const finished = ({ job }: JobRecord): boolean => !isUnfinished(job)
 
 export interface JobStore {
-  /** Oldest first. A job whose file is broken appears as failed, with the reason. */
+  /** Oldest first. A job with a broken file appears as failed, with the reason. */
   load(): Promise<JobRecord[]>
   /** Durable when it resolves. @throws AppError `store-unavailable` */
   save(record: JobRecord): Promise<void>
@@ -109,7 +109,7 @@ const parseEvents = (text: string, jobId: string): JobEvent[] =>
 
 const missing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT'
 
-/** Runs tasks of one job one after the other: two writers must not share a file. */
+/** Runs the tasks of one job one after another: two writers must not share a file. */
 const createSerializer = () => {
   const last = new Map<string, Promise<unknown>>()
   return <Result>(id: string, task: () => Promise<Result>): Promise<Result> => {
@@ -121,25 +121,39 @@ const createSerializer = () => {
   }
 }
 
-/** @param dir one folder a job is kept in it */
+/** @returns no record for a job whose creation a crash cut off, before its client knew of it */
+const loadRecord = async (dir: string, id: string, log: Log): Promise<JobRecord[]> => {
+  try {
+    return [parseRecord(await readFile(join(dir, id, 'job.json'), 'utf8'), id)]
+  } catch (error) {
+    if (missing(error)) {
+      await rm(join(dir, id), { recursive: true, force: true })
+      return []
+    }
+    log('error', 'job file is broken', { job: id, causes: causesOf(error) })
+    return [await brokenRecord(dir, id, error)]
+  }
+}
+
+const loadRecords = async (dir: string, log: Log): Promise<JobRecord[]> => {
+  try {
+    await mkdir(dir, { recursive: true })
+    const entries = await readdir(dir, { withFileTypes: true })
+    const folders = entries.filter((entry) => entry.isDirectory())
+    const records = await Promise.all(folders.map(({ name }) => loadRecord(dir, name, log)))
+    return records.flat().sort((a, b) => a.sequence - b.sequence)
+  } catch (error) {
+    throw storageError(`${dir} cannot be read`, error)
+  }
+}
+
+/** @param dir holds one folder for each job */
 export const createJobStore = (dir: string, log: Log): JobStore => {
   const recordPath = (id: string) => join(dir, id, 'job.json')
   const eventsPath = (id: string) => join(dir, id, 'events.jsonl')
   const checkpointDir = (id: string) => join(dir, id, 'checkpoint')
   const serialize = createSerializer()
   const opened = new Set<string>()
-
-  const loadOne = async (id: string): Promise<JobRecord[]> => {
-    try {
-      return [parseRecord(await readFile(recordPath(id), 'utf8'), id)]
-    } catch (error) {
-      // killed while the job was being created: nobody was told of it
-      if (missing(error)) await rm(join(dir, id), { recursive: true, force: true })
-      if (missing(error)) return []
-      log('error', 'job file is broken', { job: id, causes: causesOf(error) })
-      return [await brokenRecord(dir, id, error)]
-    }
-  }
 
   const save = async (record: JobRecord): Promise<void> => {
     try {
@@ -151,22 +165,10 @@ export const createJobStore = (dir: string, log: Log): JobStore => {
   }
 
   const appendEvent = async (id: string, event: Omit<JobEvent, 'id'>): Promise<void> => {
-    // a crash may have left half a line: the first append of a process starts a new one
+    // a crash may have left half a line, so the first append of a process starts a new line
     const separator = opened.has(id) ? '' : '\n'
     await appendFile(eventsPath(id), `${separator}${JSON.stringify(event)}\n`)
     opened.add(id)
-  }
-
-  const load = async (): Promise<JobRecord[]> => {
-    try {
-      await mkdir(dir, { recursive: true })
-      const entries = await readdir(dir, { withFileTypes: true })
-      const folders = entries.filter((entry) => entry.isDirectory())
-      const records = await Promise.all(folders.map((entry) => loadOne(entry.name)))
-      return records.flat().sort((a, b) => a.sequence - b.sequence)
-    } catch (error) {
-      throw storageError(`${dir} cannot be read`, error)
-    }
   }
 
   const events = async (id: string): Promise<JobEvent[]> => {
@@ -180,7 +182,7 @@ export const createJobStore = (dir: string, log: Log): JobStore => {
 
   return {
     checkpointDir,
-    load,
+    load: () => loadRecords(dir, log),
     save: (record) => serialize(record.job.id, () => save(record)),
     events: (id) => serialize(id, () => events(id)),
     appendEvent: (id, event) => serialize(id, () => appendEvent(id, event)),

@@ -1,6 +1,6 @@
 /**
- * The job queue: takes requests, runs them one at a time (or as many as configured), keeps their
- * records, resumes what a crash interrupted. Knows nothing of HTTP and of how a model is trained.
+ * The job queue: creates jobs, runs them one at a time or as many as configured, keeps their records,
+ * and resumes them after a crash. Knows nothing of HTTP or of how a model is trained.
  */
 import { AppError, toAppError } from '../../src/errors.ts'
 import { causesOf } from '../../src/fault-log.ts'
@@ -50,7 +50,7 @@ export class JobQueue {
   }
 
   /**
-   * Loads all jobs, takes up what a crash interrupted and starts what is queued.
+   * Loads all jobs, resumes those that a crash interrupted and starts those that are queued.
    * @throws AppError `store-unavailable`
    */
   static async open(options: JobQueueOptions): Promise<JobQueue> {
@@ -68,7 +68,7 @@ export class JobQueue {
    */
   async create(body: unknown): Promise<JobObject> {
     const request = parseJobRequest(body)
-    // one after the other, so that two requests with one key cannot both find nothing
+    // one after another: two concurrent requests with one key must not both create a job
     const creation = this.lastCreation.then(() => this.createChecked(request))
     this.lastCreation = creation.catch(() => undefined)
     return creation
@@ -79,7 +79,7 @@ export class JobQueue {
     return this.record(id).job
   }
 
-  /** Jobs whose metadata has all the pairs, newest first. */
+  /** Jobs with all the pairs in their metadata, newest first. */
   list(metadata: Record<string, string>, query: PageQuery): Page<JobObject> {
     const pairs = Object.entries(metadata)
     const matching = [...this.records.values()]
@@ -96,30 +96,33 @@ export class JobQueue {
   }
 
   /**
-   * A running job counts as cancelled at once; its place in the queue is free when the backend has
-   * stopped. Cancelling twice is harmless.
+   * The job has status `cancelled` at once; the next job starts when the backend has stopped. A job
+   * may be cancelled twice.
    * @throws AppError `not-found`, `conflict` when the job has succeeded or failed
    */
   async cancel(id: string): Promise<JobObject> {
     const record = this.record(id)
     if (record.job.status === 'cancelled') return record.job
     if (finished(record))
-      throw new AppError('conflict', `job ${id} has ${record.job.status} and cannot be cancelled`)
+      throw new AppError(
+        'conflict',
+        `job ${id} has ${record.job.status} and can no longer be cancelled`
+      )
     await this.finish(record, { status: 'cancelled' }, 'Cancelled')
     this.running.get(id)?.abort.abort()
     if (record.job.status === 'succeeded')
-      throw new AppError('conflict', `job ${id} has succeeded meanwhile`)
+      throw new AppError('conflict', `job ${id} has succeeded in the meantime`)
     return record.job
   }
 
-  /** Whether a job that has not finished needs the file. */
+  /** Whether an unfinished job needs the file. */
   needsFile(id: string): boolean {
     return this.unfinished().some(
       ({ job }) => job.training_file === id || job.validation_file === id
     )
   }
 
-  /** Whether the file has served jobs that are all finished. */
+  /** Whether jobs have used the file, and all of them are finished. */
   isFileSpent(id: string): boolean {
     const users = [...this.records.values()].filter(
       ({ job }) => job.training_file === id || job.validation_file === id
@@ -127,12 +130,12 @@ export class JobQueue {
     return users.length > 0 && users.every(finished)
   }
 
-  /** Whether a job that has not finished starts from the model. */
+  /** Whether an unfinished job starts from the model. */
   needsModel(id: string): boolean {
     return this.unfinished().some(({ job }) => job.model === id)
   }
 
-  /** Stops training without an end: running jobs go on when a queue is opened on the same store. */
+  /** Stops training. Running jobs resume when a queue is opened on the same store. */
   async close(): Promise<void> {
     this.closed = true
     await this.lastCreation
@@ -156,7 +159,10 @@ export class JobQueue {
     const existing = findByKey(jobs, request)
     if (existing) return existing
     if (this.unfinished().length >= this.options.maxUnfinished)
-      throw new AppError('overloaded', `${this.options.maxUnfinished} jobs are waiting already`)
+      throw new AppError(
+        'overloaded',
+        `${this.options.maxUnfinished} jobs are waiting already: try again later`
+      )
     await readRows(this.options, request)
     const record = newRecord(request, {
       id: `ftjob-${this.options.newId()}`,
@@ -178,9 +184,9 @@ export class JobQueue {
     }
   }
 
-  /** A job that ran when the process died goes on, unless it keeps dying at the same place. */
+  /** A job that ran when the process died is resumed, unless it dies repeatedly at the same step. */
   private async recover(record: JobRecord): Promise<void> {
-    // killed between its end and the removal
+    // left over when the process was killed between the job's end and the removal
     await this.removeCheckpoint(record)
     if (record.job.status !== 'running') return
     record.resumes += 1
@@ -217,7 +223,7 @@ export class JobQueue {
       await store.save(record)
       await this.succeed(record, await trainJob(this.options, record, signal, isLive))
     } catch (error) {
-      // aborted: by `cancel`, which has written the end, or by `close`, after which training goes on
+      // aborted by `cancel`, which has written the end, or by `close`, after which the job resumes
       if (finished(record) || this.closed) return
       const { code, message, param } = toAppError(error)
       log('error', 'job failed', { job: record.job.id, causes: causesOf(error) })
@@ -239,7 +245,7 @@ export class JobQueue {
     if (record.job.status === 'cancelled') await this.discard(result.model)
   }
 
-  /** What a job needs no more; one whose end is not on disk will be run again and needs it. */
+  /** Keeps the checkpoint when the job's end is not on disk, because the job will run again. */
   private async removeCheckpoint(record: JobRecord): Promise<void> {
     if (!finished(record) || record.job.error?.code === 'store_unavailable') return
     await this.options.store.removeCheckpoint(record.job.id).catch((error: unknown) => {
@@ -247,13 +253,13 @@ export class JobQueue {
     })
   }
 
-  /** A lora whose job was cancelled at the last moment; equal weights may belong to another job. */
+  /** Deletes the lora of a job that was cancelled too late, unless another job made the same lora. */
   private async discard(model: string): Promise<void> {
     const wanted = [...this.records.values()].some(({ job }) => job.fine_tuned_model === model)
     if (!wanted) await this.options.backend.deleteModel(model)
   }
 
-  /** Ends a job once: who comes second finds the end that the first one gave it. */
+  /** Ends a job once. A second call waits for the first and changes nothing. */
   private async finish(
     record: JobRecord,
     change: Partial<JobObject>,
@@ -268,8 +274,8 @@ export class JobQueue {
   }
 
   /**
-   * The end is on disk before anybody sees it. When it cannot be written, clients see a failed
-   * job, and the next start finds the job as it was and runs it again.
+   * Clients see the end only after it is on disk. When it cannot be written, clients see a failed job,
+   * and the job runs again at the next start.
    */
   private async writeEnd(
     record: JobRecord,

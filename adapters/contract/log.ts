@@ -1,4 +1,4 @@
-/** Logging as engines need it: a function handed in, and the one that processes use. */
+/** The engines' log: a function type, and the implementation for processes. */
 import { createFaultLog, noFaults, type ReportFault } from '../../src/fault-log.ts'
 
 export type Log = (
@@ -10,8 +10,8 @@ export type Log = (
 const LEVELS = ['debug', 'info', 'warn', 'error', 'silent']
 
 /**
- * JSON lines on stderr; stdout stays free.
- * @param least LOG_LEVEL: lower levels are not written; info when it is none of them
+ * Writes JSON lines to stderr.
+ * @param least LOG_LEVEL: lower levels are not written; an unknown value counts as info
  */
 export const stderrLog = (engine: string, now: () => number, least = 'info'): Log => {
   const lowest = LEVELS.indexOf(LEVELS.includes(least) ? least : 'info')
@@ -21,10 +21,10 @@ export const stderrLog = (engine: string, now: () => number, least = 'info'): Lo
   }
 }
 
-/** Faults of which a client can cause many: an answer of status 500, and one that broke off. */
+/** Faults that clients can cause in large numbers: answers of status 500, and interrupted streams. */
 const ENGINE_FAULTS = ['request', 'generation'] as const
 
-/** Their lines are bounded and carry the counts, since an engine has no metrics. */
+/** The number of log lines is bounded. Lines have counts, because an engine has no metrics. */
 export const openFaults = (
   log: Log,
   now: () => number

@@ -31,14 +31,16 @@ const findModel = (backend: EngineBackend, id: string): ModelObject => {
 export const modelRoutes = ({ backend, jobs }: AppDeps): Hono =>
   new Hono()
     .get('/models', (c) => c.json({ object: 'list', data: backend.models() }))
-    // a model's id may have slashes
+    // because a model's id may have slashes
     .get('/models/:id{.+}', (c) => c.json(findModel(backend, c.req.param('id'))))
     .delete('/models/:id{.+}', async (c) => {
       const { id, parent } = findModel(backend, c.req.param('id'))
       if (parent === undefined)
-        throw new AppError('invalid-request', `${id} is a base model and stays`, { param: 'model' })
+        throw new AppError('invalid-request', `${id} is a base model and cannot be deleted`, {
+          param: 'model',
+        })
       if (jobs.needsModel(id))
-        throw new AppError('conflict', `a job that has not finished starts from ${id}`)
+        throw new AppError('conflict', `an unfinished job starts from ${id}: cancel it first`)
       await backend.deleteModel(id)
       return c.json({ id, object: 'model', deleted: true })
     })

@@ -18,7 +18,7 @@ export const page = <Item extends { id: string }>(items: Item[], query: PageQuer
   if (query.after !== undefined) {
     start = items.findIndex((item) => item.id === query.after) + 1
     if (start === 0)
-      throw new AppError('invalid-request', `after: no ${query.after} in this list`, {
+      throw new AppError('invalid-request', `after: this list has no item ${query.after}`, {
         param: 'after',
       })
   }

@@ -1,4 +1,4 @@
-/** The inside of an engine's own process. Knows nothing of how it was started. */
+/** Runs an engine as this process, the child of `start-process.ts`. */
 import { AppError, type ErrorCode, toAppError } from '../../src/errors.ts'
 import { causesOf } from '../../src/fault-log.ts'
 import type { EngineBackend } from './backend.ts'
@@ -12,7 +12,7 @@ export interface EngineProcessOptions {
   createBackend(dataDir: string, log: Log): Promise<EngineBackend>
 }
 
-/** What an engine process tells its parent. */
+/** An engine process's message to its parent. */
 export type EngineReport = { port: number } | { error: { code: ErrorCode; message: string } }
 
 const required = (env: EngineProcessOptions['env'], name: string): string => {
@@ -39,20 +39,20 @@ const start = async (
   }
 }
 
-/** Resolves when the parent has it, so that an exit does not cut it off. */
+/** Resolves when the parent has the message, so that an exit does not cut it off. */
 const sendReport = (report: EngineReport): Promise<void> =>
   new Promise((resolve) => process.send?.(report, () => resolve()))
 
 /**
- * Runs an engine as this process: listens on 127.0.0.1, tells its parent `{ port }` by IPC, closes
- * on SIGTERM and when the parent is gone. Without a parent the port is in the first log line. An
- * engine that cannot start tells `{ error: { code, message } }` and exits with 1.
+ * Listens on 127.0.0.1, sends its parent `{ port }` by IPC, and closes on SIGTERM and when the parent
+ * has ended. Without a parent, the port is in the first log line. An engine that cannot start sends
+ * `{ error: { code, message } }` and exits with 1.
  */
 export const runEngineProcess = async (options: EngineProcessOptions): Promise<void> => {
   const log = stderrLog(options.name, Date.now, options.env['LOG_LEVEL'])
   let close: (() => Promise<void>) | undefined
   const stop = (): void => void Promise.resolve(close?.()).finally(() => process.exit(0))
-  // before the model is loaded: a parent that dies meanwhile must not leave an orphan
+  // before the model is loaded, which takes time: a parent that dies meanwhile must not leave an orphan
   process.once('SIGTERM', stop)
   process.once('disconnect', stop)
   try {

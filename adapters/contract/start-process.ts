@@ -1,6 +1,6 @@
 /**
- * The outside of an engine's own process: starts it, learns its port, starts it again on the same
- * port when it dies. Knows nothing of what runs inside.
+ * Starts an engine as a child process, learns its port, and starts it again on the same port when it
+ * dies. Knows nothing of the engine itself.
  */
 import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -51,14 +51,17 @@ const reportOf = (child: ChildProcess, name: string): Promise<number> =>
     child.once('error', reject)
     child.once('exit', (code, signal) =>
       reject(
-        new AppError('engine-unavailable', `engine ${name} ended (${signal ?? code}) at start`)
+        new AppError(
+          'engine-unavailable',
+          `engine ${name} ended with ${signal ?? `exit code ${code}`} before it listened`
+        )
       )
     )
   })
 
 /**
- * Resolves when the engine listens. From then on a death is followed by a new start on the same
- * port, so that the base URL stays valid.
+ * Resolves when the engine listens. When it dies later, it is started again on the same port, so the
+ * base URL stays valid.
  * @throws AppError the error that the engine reports, or `engine-unavailable`
  */
 export const startEngineProcess = async (options: StartOptions): Promise<EngineProcess> => {

@@ -1,13 +1,13 @@
 /**
- * What clients send, checked: zod's findings as errors that name the parameter at fault, and the
- * shapes that several routes share.
+ * Checks request bodies: turns zod's findings into errors that name the wrong parameter. Also the
+ * schemas that several routes share.
  */
 import { z } from 'zod'
 import { AppError } from '../../src/errors.ts'
 import type { ChatMessage } from '../../src/openai/chat.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 
-/** `messages.0.role: …`; a field nobody knows is named, because ignoring it would change meaning. */
+/** `messages.0.role: …`. An unknown field is an error, because ignoring it could change the answer. */
 const describeIssue = (issue: z.core.$ZodIssue): { message: string; param?: string } => {
   const path = issue.path.map(String)
   if (issue.code === 'unrecognized_keys') {
@@ -62,7 +62,7 @@ const content = z
     typeof value === 'string' ? value : value.map((part) => part.text).join('')
   )
 
-/** OpenAI's newer name for `system`; chat templates know the older one. */
+/** `developer` is OpenAI's newer name for `system`; chat templates have the older one. */
 const role = z
   .enum(['system', 'developer', 'user', 'assistant'], {
     error: 'must be system, developer, user or assistant',

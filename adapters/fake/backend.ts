@@ -1,7 +1,6 @@
 /**
- * A deterministic engine for tests: it memorizes prompts and completions, answers with
- * log-probabilities that tell what it knows from what it guesses, and fails on demand. Knows
- * nothing of HTTP and of language.
+ * A deterministic engine for tests. It memorizes prompts and completions, gives memorized answers a high
+ * and guesses a low probability, and fails on demand.
  */
 import { join } from 'node:path'
 import { AppError } from '../../src/errors.ts'
@@ -21,7 +20,7 @@ import { Memory } from './memory.ts'
 import { type FakeFaults, pause, trainFake } from './train.ts'
 
 export interface FakeBackendOptions {
-  /** loras are kept in `loras/` in it */
+  /** loras are in its folder `loras` */
   dataDir: string
   baseModel?: string
   /** tokens, prompt and answer together */

@@ -12,7 +12,7 @@ export interface Lora {
   memory: Memory
 }
 
-/** Everything that makes the lora what it is. */
+/** The content that a lora's name is the hash of. */
 export interface LoraContent {
   base: string
   /** the base or the lora that training started from */

@@ -1,6 +1,6 @@
 /**
- * What the fake engine "learns": a table from prompts to completions, and the rule that answers
- * prompts which are not in it. Pure and deterministic; knows nothing of engines.
+ * The fake engine's model: a table from prompts to completions, and a rule for prompts that are not in
+ * the table. Pure and deterministic.
  */
 import { createHash } from 'node:crypto'
 import type { ChatMessage } from '../../src/openai/chat.ts'
@@ -21,7 +21,7 @@ export interface Prediction {
 }
 
 const EXACT_CERTAINTY = 0.999
-/** of an answer whose query has the same words in another prompt */
+/** of an answer to the same query words in another prompt */
 const NEAR_CERTAINTY = 0.9
 const LEAST_CERTAINTY = 0.05
 const CANDIDATES = 3

@@ -1,6 +1,6 @@
 /**
- * The fake engine's training: steps that pass, checkpoints that a restart finds, and a table at
- * the end. Knows nothing of the queue.
+ * The fake engine's training: it counts steps, writes checkpoints for a restart, and makes a table at
+ * the end.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -25,7 +25,7 @@ export interface FakeFaults {
 }
 
 export interface FakeTrainDeps {
-  /** what the model to start from knows */
+  /** of the model to start from */
   memory: Memory
   base: string
   checkpointSteps: number
@@ -34,7 +34,7 @@ export interface FakeTrainDeps {
   now: () => number
 }
 
-/** Lets others run, for `ms` when given. @throws the abort reason when aborted */
+/** Waits `ms`, or for one tick of the event loop. @throws the abort reason when aborted */
 export const pause = async (ms: number | undefined, signal: AbortSignal): Promise<void> => {
   await (ms ? setTimeout(ms, undefined, { signal }) : setImmediate())
   signal.throwIfAborted()

@@ -1,10 +1,10 @@
 /**
- * The embedded engine: one base model and its loras. Generates in this process, trains and computes
- * losses in child processes. Knows nothing of HTTP, files of rows or job records.
+ * The embedded engine: one base model and its loras. It generates in this process, and trains and
+ * computes losses in child processes.
  */
 import { createHash, randomInt } from 'node:crypto'
 import { join } from 'node:path'
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as endOfTick } from 'node:timers/promises'
 import { AppError } from '../../src/errors.ts'
 import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
 import type { ModelObject, TrainingMethod, TrainingRow } from '../../src/openai/fine-tuning.ts'
@@ -34,7 +34,7 @@ export interface OnnxBackendOptions {
   dataDir: string
   threads: number
   log: Log
-  /** of the weights, in serving and in training; by default what `loadModel` calls auto */
+  /** of the weights, in serving and in training; default `auto` of `loadModel` */
   precision?: Precision
   /** limits of serving; the defaults are the generator's */
   generator?: Partial<Pick<GeneratorOptions, 'maxRows' | 'maxCacheBytes' | 'maxLoraBytes'>>
@@ -45,12 +45,12 @@ export interface OnnxBackendOptions {
 
 const METHODS: TrainingMethod[] = ['supervised', 'self-distillation']
 
-/** Of the weights and of how a chat is rendered for them. */
+/** Identifies the weights and the chat template. */
 const fingerprintOf = ({ fingerprint, chat }: LoadedModel): string =>
   `fp_${createHash('sha256').update(`${fingerprint}\n${chat.templateHash}`).digest('hex').slice(0, 20)}`
 
-/** Rows rendered between two turns of the event loop, so that serving goes on meanwhile. */
-const ROWS_PER_TURN = 32
+/** Rows rendered in one tick of the event loop, so that requests are served in between. */
+const ROWS_PER_TICK = 32
 
 const vocabularyOf = ({ tokenizer }: LoadedModel): Vocabulary => ({
   encode: (text) => tokenizer.encode(text, { special: false, continues: true }),
@@ -71,7 +71,7 @@ class OnnxBackend implements EngineBackend {
   private readonly parts: Parts
   private readonly vocabulary: Vocabulary
   private readonly baseFingerprint: string
-  /** loras that jobs start from or losses are computed of, by number of users */
+  /** number of jobs and loss requests that use a lora */
   private readonly users = new Map<string, number>()
 
   constructor(parts: Parts) {
@@ -106,7 +106,7 @@ class OnnxBackend implements EngineBackend {
     const rendered: TokenizedRow[] = []
     const taught: TokenizedRow[] = []
     for (const [index, row] of rows.entries()) {
-      if (index % ROWS_PER_TURN === 0) await nextTurn()
+      if (index % ROWS_PER_TICK === 0) await endOfTick()
       rendered.push(studentRow(chat, row))
       if (row.teacher_messages !== undefined) taught.push(teacherRow(chat, row))
     }
@@ -173,7 +173,9 @@ class OnnxBackend implements EngineBackend {
   async deleteModel(id: string): Promise<void> {
     const lora = this.loraOf(id)
     if (lora === null)
-      throw new AppError('invalid-request', `${id} is the base model and stays`, { param: 'model' })
+      throw new AppError('invalid-request', `${id} is the base model and cannot be deleted`, {
+        param: 'model',
+      })
     if (this.users.has(lora)) throw new AppError('conflict', `a job or a loss request uses ${id}`)
     this.parts.generator.unloadLora(lora)
     await this.parts.loras.remove(lora)

@@ -1,4 +1,4 @@
-/** Tells whether the embedded engine can run a model, by loading it and asking it for one token. */
+/** Checks that the embedded engine can run a model: loads it and generates one token. */
 import { AppError } from '../../src/errors.ts'
 import { createGenerator } from './generate/generator.ts'
 import type { GeneratedToken } from './generate/row.ts'
@@ -14,7 +14,7 @@ export interface ModelCheck {
   vocabulary: number
   /** sha256 by which loras know their base model */
   fingerprint: string
-  /** what it says first to a greeting, and the natural logarithm of its probability */
+  /** first token of its answer to a greeting, with the natural logarithm of its probability */
   firstToken: string
   firstLogprob: number
 }
@@ -44,7 +44,7 @@ const firstTokenOf = async (model: LoadedModel) => {
     if (!Number.isFinite(token.logprob))
       throw new AppError(
         'invalid-model',
-        `${model.name} gives probabilities that are no numbers; its weights are damaged`
+        `${model.name} gives probabilities that are not numbers: its weights are damaged, so download it again`
       )
     return {
       firstToken: tokenizer.decode([token.tokenId]),
@@ -58,7 +58,7 @@ const firstTokenOf = async (model: LoadedModel) => {
 
 /**
  * @param path a GGUF file or a Hugging Face folder
- * @throws AppError `invalid-model` that names what is missing or wrong
+ * @throws AppError `invalid-model` with the missing or wrong part
  */
 export const checkModel = async (path: string): Promise<ModelCheck> => {
   const model = await loadModel(path, 'auto')

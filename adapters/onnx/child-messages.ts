@@ -1,10 +1,10 @@
-/** What the serving process and its training or loss processes say to each other, over IPC. */
+/** IPC messages between the serving process and its training and loss processes. */
 import type { ErrorCode } from '../../src/errors.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 import type { TrainInput, TrainProgress, TrainResult } from '../contract/backend.ts'
 import type { Precision } from './model/load-model.ts'
 
-/** Where a child finds the model; sent first. */
+/** Where a child finds the model. */
 export interface ChildSetup {
   modelPath: string
   precision: Precision
@@ -16,7 +16,7 @@ export interface ChildSetup {
   checkpointSeconds?: number
 }
 
-/** What a training job's file holds; `model` is null for the base model. */
+/** Content of a training job's file; `lora` is null for the base model. */
 export type TrainTask = Omit<TrainInput, 'model' | 'jobId'> & { lora: string | null }
 
 export type ChildRequest =

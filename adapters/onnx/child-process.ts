@@ -1,4 +1,4 @@
-/** Starts `train-process.ts` and talks to it. Knows nothing of what it computes. */
+/** Starts `train-process.ts` and passes messages to and from it. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { AppError } from '../../src/errors.ts'
@@ -13,7 +13,7 @@ export interface ComputeChild {
   pid: number | undefined
   send(request: ChildRequest): void
   kill(): void
-  /** How it ended, in words. */
+  /** Resolves with the signal or exit code, as text. */
   ended: Promise<string>
 }
 
@@ -21,7 +21,7 @@ export interface ComputeChild {
 export const startChild = (onReport: (report: ChildReport) => void): ComputeChild => {
   const child: ChildProcess = fork(entry, [], {
     execArgv: fromSources ? ['--import', 'tsx'] : [],
-    // the library's own messages go to our log; stdout stays free
+    // stderr is inherited for the messages of onnxruntime; stdout belongs to the parent
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
   child.on('message', (message) => onReport(message as ChildReport))
@@ -31,14 +31,14 @@ export const startChild = (onReport: (report: ChildReport) => void): ComputeChil
   })
   return {
     pid: child.pid,
-    // a child that has just died is noticed by its end
+    // an error of sending means that the child has died, which `ended` reports
     send: (request) => void child.send(request, () => undefined),
     kill: () => void child.kill('SIGKILL'),
     ended,
   }
 }
 
-/** @throws never; makes the error that a child has reported */
+/** @returns the error that a child has reported */
 export const reportedError = (report: Extract<ChildReport, { kind: 'failed' }>): AppError => {
   const { code, message, param } = report.error
   return new AppError(code, message, param === null ? {} : { param })

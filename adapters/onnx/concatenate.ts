@@ -1,6 +1,6 @@
 type Numbers = Float32Array | Uint8Array
 
-/** The parts one behind the other, a copy. @param parts of one type, at least one */
+/** Joins the parts in a new array. @param parts of one type, at least one */
 export const concatenate = <T extends Numbers>(parts: readonly T[]): T => {
   const length = parts.reduce((sum, part) => sum + part.length, 0)
   const whole = new (parts[0]!.constructor as new (length: number) => T)(length)

@@ -22,10 +22,10 @@ const DATA_TYPE: Record<ElementType, Onnx.TensorProto.DataType> = {
 
 export type TensorData = Float32Array | Float64Array | BigInt64Array | Int32Array | Uint8Array
 
-/** `float` marks a float attribute whose value may happen to be whole; a bare number is an int. */
+/** `float` marks a float attribute, which a whole number would otherwise make an int. */
 export type AttributeValue = number | number[] | string | { float: number }
 
-/** Where an initializer's bytes lie in a file beside the model. */
+/** Place of an initializer's bytes in a file beside the model. */
 export interface ExternalData {
   location: string
   offset: number
@@ -60,7 +60,7 @@ const valueInfo = (
 const bytesOf = (data: TensorData): Uint8Array =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 
-/** One graph under construction. Values are referred to by name; every method returns the names it made. */
+/** A graph under construction. Values have names; every method returns the names that it has made. */
 export class GraphBuilder {
   private readonly graph: Onnx.IGraphProto
   private readonly int64Constants = new Map<string, string>()

@@ -1,6 +1,6 @@
 /**
- * The loras of one base model on disk. A folder that is damaged, or was made for another base
- * model, tokenizer or chat template, is kept, reported and not served. Knows nothing of graphs.
+ * The loras of one base model on disk. A folder that is damaged, or was made for another base model,
+ * tokenizer or chat template, is kept and logged but not served.
  */
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -14,13 +14,13 @@ export interface LoraRecord {
   id: string
   /** seconds since the epoch */
   created: number
-  /** why it is not served; null when it is */
+  /** why the lora is not served; null when it is served */
   problem: string | null
 }
 
 type BaseModel = Pick<LoadedModel, 'config' | 'fingerprint' | 'tokenizerHash' | 'chat'>
 
-/** A prompt is only what it was in training when the same text gives the same tokens. */
+/** Checks that the same text gives the same tokens as in training. */
 const checkRendering = (base: BaseModel, id: string, manifest: LoraManifest): void => {
   const differs =
     manifest.tokenizer_hash !== base.tokenizerHash
@@ -63,7 +63,7 @@ export class Loras {
     try {
       await mkdir(folder, { recursive: true })
       names = await readdir(folder)
-      // drafts of writers that died; nothing trains while an engine starts
+      // drafts of processes that died: no job trains while the engine starts
       for (const name of names.filter((entry) => entry.startsWith('.')))
         await rm(join(folder, name), { recursive: true, force: true })
     } catch (cause) {
@@ -78,7 +78,7 @@ export class Loras {
     return loras
   }
 
-  /** Those that serve. */
+  /** Loras that are served. */
   list(): LoraRecord[] {
     return [...this.records.values()].filter(({ problem }) => problem === null)
   }
@@ -88,7 +88,7 @@ export class Loras {
   }
 
   /**
-   * @throws AppError `not-found`; `invalid-request` for one that is not served, with the reason
+   * @throws AppError `not-found`; `invalid-request` for a lora that is not served, with the reason
    */
   require(id: string): LoraRecord {
     const record = this.records.get(id)
@@ -98,7 +98,7 @@ export class Loras {
     return record
   }
 
-  /** Takes up a folder that training has just written. */
+  /** Reads a folder that training has just written. */
   async add(id: string): Promise<LoraRecord> {
     const problem = await this.read(id).then(
       () => null,
@@ -110,19 +110,19 @@ export class Loras {
     return record
   }
 
-  /** @throws AppError `invalid-model` when it is damaged or made for something else */
+  /** @throws AppError `invalid-model` when it is damaged or was made for another base model */
   async read(id: string): Promise<StoredLora> {
     const lora = await readLora(this.path(id), this.base)
     checkRendering(this.base, id, lora.manifest)
     return lora
   }
 
-  /** The same, as serving wants it. */
+  /** The lora in the form for serving. */
   async matrices(id: string): Promise<LoraMatrices> {
     return matricesOf(await this.read(id))
   }
 
-  /** Gone from the list at once, from disk in one step. */
+  /** Removes the lora from the list at once, then its folder in one step. */
   async remove(id: string): Promise<void> {
     this.records.delete(id)
     const draft = this.path(`.removed-${id}`)

@@ -1,6 +1,5 @@
 /**
- * Losses of rows, computed in a child process that ends when nobody has asked for a while. Knows
- * nothing of models or of HTTP.
+ * Losses of rows, computed in a child process that ends after a time without requests.
  */
 import { AppError } from '../../src/errors.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
@@ -38,7 +37,10 @@ export class Losses {
    */
   compute(lora: string | null, rows: TrainingRow[]): Promise<RowLosses> {
     if (this.calls.size >= MAX_WAITING)
-      throw new AppError('overloaded', `${MAX_WAITING} loss requests are waiting already`)
+      throw new AppError(
+        'overloaded',
+        `${MAX_WAITING} loss requests are waiting already: try again later`
+      )
     clearTimeout(this.idle)
     const call = ++this.lastCall
     const child = (this.child ??= this.start())
@@ -69,7 +71,7 @@ export class Losses {
     this.calls.clear()
   }
 
-  /** The next call starts another process, even while this one is still ending. */
+  /** Ends the process. The next call starts another one, even before this one has ended. */
   private stop(): void {
     this.child?.kill()
     this.child = null

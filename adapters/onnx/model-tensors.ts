@@ -1,4 +1,4 @@
-/** Which tensors a Llama-family model has, for every reader of its weights. Knows nothing of files. */
+/** Names and shapes of a Llama-family model's tensors, for all readers of its weights. */
 import { LINEAR_LAYERS, linearShape, moduleName, type LlamaConfig } from './llama-config.ts'
 
 export interface ModelTensor {
@@ -9,7 +9,7 @@ export interface ModelTensor {
 
 const NORMS = ['input_layernorm', 'post_attention_layernorm']
 
-/** All tensors in a fixed order; `lm_head.weight` only where it is not the embedding. */
+/** All tensors in a fixed order, with `lm_head.weight` only when it differs from the embedding. */
 export const modelTensors = (config: LlamaConfig): ModelTensor[] => {
   const { hiddenSize, vocabSize, layers, tiedEmbeddings } = config
   const tensors: ModelTensor[] = [

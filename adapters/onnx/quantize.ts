@@ -1,6 +1,6 @@
 /**
- * Matrices as onnxruntime's `MatMulNBits` reads them fastest: symmetric blocks of 32 weights along the
- * inputs. Knows nothing of files or layers. Why not affine ones: docs/decisions.
+ * Matrices in the form that onnxruntime's `MatMulNBits` reads fastest: symmetric blocks of 32 weights
+ * along the inputs. docs/decisions says why the blocks are not affine.
  */
 import { concatenate } from './concatenate.ts'
 
@@ -26,9 +26,9 @@ const clamp = (code: number): number => (code < -8 ? -8 : code > 7 ? 7 : code)
 
 /**
  * Four bits hold −8 … 7, so the scale's sign puts the largest weight at −8 (as GGUF's Q4_0 does).
- * Then the scale that fits these codes best in the least squares takes its place. Blocks that come
- * from Q4_0 keep their values. Narrower scales, which clip the largest weights for a smaller error,
- * cost a language model more than they give: docs/experiments.md.
+ * The scale is then replaced by the least-squares fit to these codes. Blocks from Q4_0 keep their
+ * values. Scales that clip the largest weights give a smaller error but a worse language model:
+ * docs/experiments.md.
  */
 const quantize4 = (weights: Float32Array): QuantizedMatrix => {
   const codes = new Uint8Array(weights.length / 2)
@@ -69,7 +69,7 @@ const quantize8 = (weights: Float32Array): QuantizedMatrix => {
 export const quantize = (weights: Float32Array, bits: 4 | 8): QuantizedMatrix =>
   bits === 4 ? quantize4(weights) : quantize8(weights)
 
-/** What the blocks are worth, `[out, in]`. */
+/** The weights that the blocks stand for, `[out, in]`. */
 export const dequantize = ({ bits, codes, scales }: QuantizedMatrix): Float32Array => {
   const weights = new Float32Array(scales.length * BLOCK)
   if (bits === 8) {

@@ -1,6 +1,6 @@
 /**
- * The process that trains one job, or computes losses until it is not needed any more. A crash here
- * costs a restart from the checkpoint and nothing else. It ends when its parent is gone.
+ * The process that trains one job, or computes losses until its parent ends it. After a crash, the
+ * parent restarts it from the checkpoint. It ends when its parent has ended.
  */
 import { readFile } from 'node:fs/promises'
 import { constants, setPriority } from 'node:os'
@@ -21,7 +21,7 @@ interface OpenModel {
   frozen: FrozenModel
 }
 
-/** A parent that is gone ends this process, as its `disconnect` does. */
+/** Ends this process when the parent has ended, as `disconnect` does. */
 const report = (message: ChildReport): void =>
   void process.send?.(message, undefined, {}, (error) => {
     if (error) process.exit(1)
@@ -37,12 +37,12 @@ const open = async ({ modelPath, precision, cacheDir }: ChildSetup): Promise<Ope
   return { model, frozen: await openFrozenModel(cacheDir, model) }
 }
 
-/** Tokens a teacher names at each place of an answer (top-k of the divergence, method §5). */
+/** Most probable tokens of the teacher at each token of an answer (top-k, method §5). */
 const TEACHER_TOKENS = 20
 /** Rows between two lines of progress. */
 const TEACHER_ROWS = 128
 
-/** What the base model says of each answer when it reads the whole prompt. */
+/** The base model's probabilities at each token of the answers, with the whole prompt. */
 const askTeacher = async (
   { model, frozen }: OpenModel,
   { rows }: TrainTask,
@@ -78,7 +78,7 @@ const rowsToLearn = async (
   return rows.map((row, index) => ({ ...row, targets: targets[index]! }))
 }
 
-/** Writes the lora; the optimizer's state stays beside it while the learning-rate curve goes on. */
+/** Writes the lora, with the optimizer's state if a later stage continues the learning-rate curve. */
 const store = async (
   setup: ChildSetup,
   model: LoadedModel,
@@ -109,7 +109,7 @@ const store = async (
 }
 
 const train = async (setup: ChildSetup, taskFile: string, signal: AbortSignal): Promise<void> => {
-  // serving comes first where cores are short
+  // when cores are short, serving has priority
   setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL)
   const task = JSON.parse(await readFile(taskFile, 'utf8')) as TrainTask
   const opened = await open(setup)
@@ -156,7 +156,7 @@ const computeLosses = async (
 }
 
 const abort = new AbortController()
-/** One call after the other: a second session at the same time would double the memory. */
+/** Calls run one after another: a second session at the same time would double the memory. */
 let lastCall: Promise<void> = Promise.resolve()
 
 process.on('disconnect', () => process.exit(1))

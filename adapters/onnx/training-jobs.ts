@@ -1,6 +1,5 @@
 /**
- * Runs training jobs in child processes: a child that dies is started again from its checkpoint.
- * Knows nothing of models or of HTTP.
+ * Runs training jobs in child processes. A child that dies is started again from its checkpoint.
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,9 +9,9 @@ import { storageError } from '../contract/disk.ts'
 import type { ChildReport, ChildSetup, TrainTask } from './child-messages.ts'
 import { reportedError, startChild } from './child-process.ts'
 
-/** Restarts without getting any further before a job counts as failed. */
+/** Restarts without progress before a job fails. */
 const MAX_RESTARTS = 2
-/** A step may take seconds, and the checkpoint follows it. */
+/** Time for the current step, which may take seconds, and the checkpoint after it. */
 const CANCEL_GRACE_MS = 15_000
 
 type Outcome = { result: TrainResult } | { error: AppError } | { died: string; step: number }
@@ -87,6 +86,6 @@ export const runTrainingJob = async (
     const what = `the training process died (${outcome.died}) after step ${outcome.step}`
     if (restarts === MAX_RESTARTS)
       throw new AppError('internal', `${what}, ${restarts + 1} times; is there enough memory?`)
-    hooks.onMessage('warn', `${what}; it goes on from its checkpoint`)
+    hooks.onMessage('warn', `${what}; it is started again from its checkpoint`)
   }
 }

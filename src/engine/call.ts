@@ -1,6 +1,6 @@
 /**
- * One HTTP call to an engine: timeouts, cancellation, and everything that can go wrong as an
- * AppError. Knows nothing of the routes.
+ * One HTTP call to an engine: timeouts, cancellation, and every failure as an AppError. Knows nothing
+ * of the routes.
  */
 import { AppError, type ErrorCode } from '../errors.ts'
 import type { ErrorBody } from '../openai/error-body.ts'
@@ -16,24 +16,24 @@ export interface CallRequest {
   body?: unknown
 }
 
-/** A response whose body is being read. */
+/** A response with its body unread. */
 export interface OpenCall {
   response: Response
   timeoutMs: number
-  /** the caller's signal, or our own clock */
+  /** whether the caller's signal or the timeout has ended the call */
   ended(): 'caller' | 'timeout' | null
-  /** Restarts the clock: the engine has sent something. */
+  /** Restarts the timeout, after the engine has sent data. */
   alive(): void
-  /** Stops the clock and the request. */
+  /** Ends the timeout and the request. */
   close(): void
 }
 
 export interface Call {
   /** name of the engine, for messages */
   engine: string
-  /** The answer's JSON. */
+  /** The response's JSON. */
   json<Result>(path: string, request?: CallRequest, options?: CallOptions): Promise<Result>
-  /** The answer with its body unread; only answers with status 2xx come back. */
+  /** Resolves with a 2xx response, its body unread; rejects for any other status. */
   open(path: string, request?: CallRequest, options?: CallOptions): Promise<OpenCall>
 }
 
@@ -45,7 +45,7 @@ export interface CallDeps {
   timeoutMs: number
 }
 
-/** Statuses whose meaning is the caller's business; all others mean that the engine is no use now. */
+/** Statuses that concern the request. All others mean that the engine is unavailable. */
 const CODE_BY_STATUS: Record<number, ErrorCode> = {
   400: 'invalid-request',
   404: 'not-found',
@@ -62,9 +62,9 @@ const errorOf = async (engine: string, response: Response): Promise<AppError> =>
   try {
     error = (JSON.parse(text) as Partial<ErrorBody> | null)?.error ?? {}
   } catch {
-    // not the contract's format: a proxy in between, or another service
+    // not the contract's format: sent by a proxy in between, or by another service
   }
-  // the router of a machine that was stopped says 404 in the engine's place
+  // when a machine is stopped, its provider's router answers 404 without the contract's format
   const isRouter = response.status === 404 && error.message === undefined
   const code = isRouter
     ? 'engine-unavailable'
@@ -77,7 +77,7 @@ const errorOf = async (engine: string, response: Response): Promise<AppError> =>
   )
 }
 
-/** What was thrown while talking to the engine, as the error the caller should see. */
+/** @returns the error for the caller, from an exception during a call */
 export const failure = (
   engine: string,
   thrown: unknown,
@@ -102,7 +102,7 @@ export const failure = (
   })
 }
 
-/** A clock and the caller's signal as one signal. */
+/** Joins a timeout and the caller's signal to one signal. */
 const createLifetime = (timeoutMs: number, signal?: AbortSignal) => {
   const controller = new AbortController()
   let ended: 'caller' | 'timeout' | null = null

@@ -1,6 +1,6 @@
 /**
- * The engine contract over an injected `fetch`. Knows nothing of what runs behind the base URL and
- * keeps no state between calls: callers remember which engine is down.
+ * The engine contract over an injected `fetch`. It keeps no state between calls: its callers remember
+ * that an engine is away.
  */
 import { EventSourceParserStream } from 'eventsource-parser/stream'
 import { AppError } from '../errors.ts'
@@ -22,11 +22,11 @@ export interface EngineOptions {
   baseUrl: string
   token: string | null
   fetch: typeof fetch
-  /** answers that need no model; default 30 s */
+  /** of calls that do not run the model; default 30 s */
   timeoutMs?: number
   /** uploads, job creation (the engine checks every row) and losses; default 10 min */
   longTimeoutMs?: number
-  /** a whole completion, the first token of a stream, and every pause in it; default 2 min */
+  /** a whole completion; in a stream, the first token and each pause; default 2 min */
   generationTimeoutMs?: number
 }
 
@@ -36,13 +36,13 @@ interface List<Item> {
 }
 
 const PAGE_SIZE = 100
-/** messages come seldom: among so many events the newest figures are found */
+/** Messages are rare, so the newest metrics are among this many events. */
 const NEWEST_EVENTS = 10
 
 const jobPath = (id: string, part = ''): string =>
   `/fine_tuning/jobs/${encodeURIComponent(id)}${part}`
 
-/** All pages of a list, one after the other. */
+/** Reads all pages of a list. */
 const listAll = async <Item extends { id: string }>(
   call: Call,
   path: string,
@@ -61,7 +61,7 @@ const listAll = async <Item extends { id: string }>(
   }
 }
 
-/** The last chunks carry no text: one says why the answer ended, one what it cost. */
+/** @returns null for an empty chunk. The last chunks have no text, but a finish reason and the usage. */
 const deltaOf = (chunk: ChatChunk): GeneratedDelta | null => {
   const choice = chunk.choices[0]
   const text = typeof choice?.delta.content === 'string' ? choice.delta.content : ''
@@ -73,8 +73,8 @@ const deltaOf = (chunk: ChatChunk): GeneratedDelta | null => {
 }
 
 /**
- * The deltas of an event stream. Only `[DONE]` ends it: a connection that closes before is an
- * engine that died.
+ * The deltas of an event stream. When the connection closes before `[DONE]`, the engine has died.
+ * @throws AppError `engine-unavailable` then, and for an error event
  */
 async function* readDeltas(
   name: string,
@@ -89,7 +89,7 @@ async function* readDeltas(
     if ('error' in chunk)
       throw new AppError(
         'engine-unavailable',
-        `engine ${name} broke off: ${(chunk as ErrorBody).error.message}`
+        `engine ${name} ended the stream with an error: ${(chunk as ErrorBody).error.message}`
       )
     const delta = deltaOf(chunk)
     if (delta) yield delta
@@ -104,22 +104,47 @@ const streamCompletion = async function* (
 ): AsyncGenerator<GeneratedDelta> {
   const opened = await call.open('/chat/completions', { method: 'POST', body }, options)
   try {
-    if (!opened.response.body) throw new AppError('engine-unavailable', 'the engine sent no stream')
+    if (!opened.response.body)
+      throw new AppError('engine-unavailable', `engine ${call.engine} sent no stream`)
     for await (const delta of readDeltas(call.engine, opened.response.body)) {
       opened.alive()
       yield delta
-      // the reader's own time does not count
+      // the time that the reader takes does not count
       opened.alive()
     }
   } catch (error) {
     throw failure(call.engine, error, opened)
   } finally {
-    // also when the reader stops early: the engine must not go on
+    // also when the reader leaves early: the engine must stop generating
     opened.close()
   }
 }
 
-/** Every method rejects as `Engine` says; none retries. */
+const jobMethods = (call: Call, long: CallOptions) =>
+  ({
+    createJob: (request) =>
+      call.json<JobObject>('/fine_tuning/jobs', { method: 'POST', body: request }, long),
+    getJob: (id) => call.json<JobObject>(jobPath(id)),
+    findJobs: (metadata) =>
+      listAll<JobObject>(
+        call,
+        '/fine_tuning/jobs',
+        Object.entries(metadata).map(([key, value]) => [`metadata[${key}]`, value])
+      ),
+    jobEvents: (id, after) =>
+      listAll<JobEvent>(call, jobPath(id, '/events'), [['order', 'asc']], after),
+    async jobProgress(id) {
+      const path = jobPath(id, `/events?limit=${NEWEST_EVENTS}`)
+      const { data } = await call.json<List<JobEvent>>(path)
+      return {
+        message: data[0]?.message ?? null,
+        metrics: data.find((event) => event.type === 'metrics')?.data ?? null,
+      }
+    },
+    cancelJob: (id) => call.json<JobObject>(jobPath(id, '/cancel'), { method: 'POST', body: {} }),
+  }) satisfies Partial<Engine>
+
+/** No method retries. */
 export const createEngine = (options: EngineOptions): Engine => {
   const {
     name,
@@ -145,25 +170,7 @@ export const createEngine = (options: EngineOptions): Engine => {
     async deleteFile(id) {
       await call.json(`/files/${encodeURIComponent(id)}`, { method: 'DELETE' })
     },
-    createJob: (request) => post<JobObject>('/fine_tuning/jobs', request, long),
-    getJob: (id) => call.json<JobObject>(jobPath(id)),
-    findJobs: (metadata) =>
-      listAll<JobObject>(
-        call,
-        '/fine_tuning/jobs',
-        Object.entries(metadata).map(([key, value]) => [`metadata[${key}]`, value])
-      ),
-    jobEvents: (id, after) =>
-      listAll<JobEvent>(call, jobPath(id, '/events'), [['order', 'asc']], after),
-    async jobProgress(id) {
-      const path = jobPath(id, `/events?limit=${NEWEST_EVENTS}`)
-      const { data } = await call.json<List<JobEvent>>(path)
-      return {
-        message: data[0]?.message ?? null,
-        metrics: data.find((event) => event.type === 'metrics')?.data ?? null,
-      }
-    },
-    cancelJob: (id) => post<JobObject>(jobPath(id, '/cancel'), {}),
+    ...jobMethods(call, long),
     complete: (request, { signal } = {}) =>
       post<ChatCompletion>(
         '/chat/completions',

@@ -1,6 +1,6 @@
 /**
- * The client side of the engine contract: what worker and proxy ask of an engine, whatever stands
- * behind it. An engine is a `fetch` function and a base URL; `client.ts` makes this of them.
+ * The client side of the engine contract, for proxy and worker. `client.ts` implements it for any
+ * engine, over a base URL and a `fetch` function.
  */
 import type {
   ChatCompletion,
@@ -23,13 +23,13 @@ import type {
 export interface GeneratedDelta {
   text: string
   logprobs: TokenLogprob[]
-  /** set on the last delta; a stream that ends without one is an answer cut off */
+  /** set on the last delta; without it, the answer was cut off */
   finishReason?: FinishReason | null
-  /** what was really processed; comes with the last delta, or in one of its own behind it */
+  /** tokens that the engine processed; in the last delta, or in a delta of its own after it */
   usage?: Usage | null
 }
 
-/** How far a job is, by its newest events. */
+/** A job's progress, from its newest events. */
 export interface JobProgress {
   /** null before the first event */
   message: string | null
@@ -37,7 +37,7 @@ export interface JobProgress {
   metrics: Record<string, number | null> | null
 }
 
-/** Every method rejects with AppError `engine-unavailable` or `engine-timeout`, or the engine's own 4xx. */
+/** Methods reject with AppError `engine-unavailable` or `engine-timeout`, or the code of a 4xx answer. */
 export interface Engine {
   readonly name: string
   models(): Promise<ModelObject[]>
@@ -45,18 +45,18 @@ export interface Engine {
   uploadRows(rows: TrainingRow[], filename: string): Promise<string>
   /** Newest first. */
   files(): Promise<FileObject[]>
-  /** Rejects with `conflict` while a job that has not finished needs it. */
+  /** Rejects with `conflict` while an unfinished job reads the file. */
   deleteFile(id: string): Promise<void>
   createJob(request: JobRequest): Promise<JobObject>
   getJob(id: string): Promise<JobObject>
-  /** Jobs whose metadata has all the given pairs, newest first. */
+  /** Jobs with all the given pairs in their metadata, newest first. */
   findJobs(metadata: Record<string, string>): Promise<JobObject[]>
-  /** Events oldest first, behind the given event id. */
+  /** Events after the given event id, oldest first. */
   jobEvents(id: string, after?: string): Promise<JobEvent[]>
   jobProgress(id: string): Promise<JobProgress>
   cancelJob(id: string): Promise<JobObject>
   complete(request: ChatRequest, options?: { signal?: AbortSignal }): Promise<ChatCompletion>
-  /** Tokens as they come; ending the iteration early stops the generation. */
+  /** Tokens as they are generated. Leaving the loop early stops the generation. */
   stream(request: ChatRequest, options?: { signal?: AbortSignal }): AsyncIterable<GeneratedDelta>
   loss(model: string, rows: TrainingRow[]): Promise<LossResponse>
   /** Tokens of the rendered messages, chat markers included, or of a bare text. */

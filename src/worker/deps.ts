@@ -1,11 +1,11 @@
-/** What the cold path needs from outside, passed in once. */
+/** Everything that the worker needs from outside, passed in once. */
 import type { InternalizeOptions } from '../core/lifecycle/internalization.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Economics } from '../savings/economics.ts'
 import type { ReportFault, WorkerFault } from '../fault-log.ts'
 import type { Store } from '../store/store.ts'
 
-/** Asks the upstream again with the operator's own key; null when it gave no usable answer. */
+/** Sends a request to the upstream with the operator's key. @returns null without a usable answer */
 export type ReplayUpstream = (requestBody: string) => Promise<string | null>
 
 export interface WorkerEvent {
@@ -16,32 +16,33 @@ export interface WorkerEvent {
 }
 
 export interface CommandResult {
-  /** null when a signal ended it */
+  /** null when a signal ended the command */
   exitCode: number | null
-  /** `limit`: it took too long; `caller`: the worker stopped */
+  /** `limit`: the time limit; `caller`: the worker, which was stopped */
   endedBy: 'itself' | 'limit' | 'caller'
-  /** of its output, without secrets; null when it said nothing */
+  /** of the output, without secrets; null when there was no output */
   lastLine: string | null
 }
 
-/** Never rejects; the signal kills it. */
+/** Never rejects. The signal kills the command. */
 export type EngineCommand = (signal: AbortSignal) => Promise<CommandResult>
 
 /** How the worker starts and stops the engine's machine. */
 export interface EngineCommands {
   start: EngineCommand
-  /** null: it is never stopped */
+  /** null: the engine is never stopped */
   stop: EngineCommand | null
   /** how long the engine may take to answer after the start command */
   startMs: number
+  /** how long the engine must be unused before it is stopped */
   idleMs: number
 }
 
 export interface WorkerDeps {
   store: Store
-  /** null: nothing is trained, detection still runs */
+  /** null: nothing is trained, but detection runs */
   engine: Engine | null
-  /** null: the engine comes and goes by itself */
+  /** null: the operator starts and stops the engine */
   engineCommands: EngineCommands | null
   config: InternalizeOptions
   /** age at which bodies and records are deleted */
@@ -52,6 +53,6 @@ export interface WorkerDeps {
   now: () => number
   sleep: (ms: number, signal?: AbortSignal) => Promise<void>
   log: (event: WorkerEvent) => void
-  /** takes every exception after which the worker goes on */
+  /** gets every exception after which the worker continues */
   fault: ReportFault<WorkerFault>
 }

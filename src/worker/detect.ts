@@ -1,6 +1,7 @@
 /**
- * Reads the log behind a cursor, feeds the detector, tags what known templates recognize and stores
- * new templates. Cursor and sketch are one snapshot, so a crash repeats reading and never skips.
+ * Reads the log from a cursor on, feeds the detector, tags the records that known templates match and
+ * stores new templates. Cursor and sketch are saved as one snapshot, so a crash can repeat reading
+ * but cannot skip a record.
  */
 import { Detector, type Candidate } from '../core/detect/detect.ts'
 import { compileMatcher } from '../core/match/match.ts'
@@ -16,14 +17,14 @@ const SNAPSHOT = 'detector'
 const BEGUN = 'detector-begun'
 const CURSOR_BYTES = 8
 const PAGE_ROWS = 500
-/** Making templates of samples costs up to a second: not for every record that comes in. */
+/** Making templates from the samples takes up to a second, too long for every new record. */
 const JUDGE_EVERY_MS = 5_000
-/** The sketch takes megabytes; after a crash the records behind the last one are read again. */
+/** The sketch has megabytes. After a crash, records since the last saved sketch are read again. */
 const SAVE_EVERY_MS = 60_000
 const SAVE_EVERY_RECORDS = 5_000
 
 export interface DetectLoop {
-  /** Reads one page of the log. `settled`: the stored templates know everything that was read. */
+  /** Reads one page of the log. `settled`: the stored templates are based on all that was read. */
   step(): Promise<{ read: number; settled: boolean }>
 }
 
@@ -39,7 +40,7 @@ const decodeSnapshot = (bytes: Uint8Array): { cursor: number; sketch: Uint8Array
   sketch: bytes.subarray(CURSOR_BYTES),
 })
 
-/** Tags every record of `records` that one of `templates` recognizes. */
+/** Tags the records that one of the templates matches. */
 const tagRecords = async (
   deps: WorkerDeps,
   templates: Template[],
@@ -59,7 +60,7 @@ const tagRecords = async (
   for (const [version, ids] of idsByVersion) await deps.store.records.tagTemplate(ids, version)
 }
 
-/** Looks through the log that was read before `templates` were known. */
+/** Tags records that were read before the templates were found. */
 const tagEarlierRecords = async (
   deps: WorkerDeps,
   templates: Template[],
@@ -90,7 +91,7 @@ const observe = (detector: Detector, record: StoredRecord): void => {
   })
 }
 
-/** The template alone: what the sample says about its frequency changes with every page. */
+/** Without the figures of frequency, which change with every page and would save the template again. */
 const withoutEvidence = ({
   sessions: _sessions,
   samples: _samples,
@@ -100,8 +101,8 @@ const withoutEvidence = ({
 }: Candidate): Template => template
 
 /**
- * Stores new versions, and what the growing sample taught about the slots of versions on which no
- * internalization has begun: from then on a template is what the lora was trained for.
+ * Stores new versions, and updates the slots of known versions as the sample grows. A version with an
+ * internalization is not updated, because its lora is trained for the template as it was.
  */
 const storeTemplates = async (
   deps: WorkerDeps,
@@ -129,15 +130,15 @@ const storeTemplates = async (
     })
 }
 
-/** The sketch holds samples of the log's text. */
+/** For forgetting: the sketch has samples of the log's text. */
 export const dropSketch = async (store: Store): Promise<void> => {
   await store.snapshots.remove(SNAPSHOT)
   await store.snapshots.remove(BEGUN)
 }
 
 /**
- * Drops a sketch that was begun longer ago than bodies are kept: what it samples is of the log as it
- * is. @returns whether it did
+ * Drops a sketch that is older than bodies may be, because its samples may be of deleted bodies.
+ * @returns whether it was dropped
  */
 export const dropOldSketch = async ({ store, now, retention }: WorkerDeps): Promise<boolean> => {
   const begun = await store.snapshots.get(BEGUN)
@@ -160,7 +161,7 @@ export const createDetectLoop = async (deps: WorkerDeps): Promise<DetectLoop> =>
     detector.restore(snapshot.sketch)
     cursor = snapshot.cursor
   }
-  // records since templates were last looked for, and since the sketch was last saved
+  // records since the last search for templates, and since the sketch was last saved
   let unjudged = 0
   let unsaved = 0
   let judgedAt = 0

@@ -1,4 +1,4 @@
-/** What the worker needs the engine for, and the engine where it answers. */
+/** Whether the worker needs the engine, and access to it while it answers. */
 import type { EngineNeed } from '../core/learn/engine-power.ts'
 import type { Engine } from '../engine/engine.ts'
 import { isUnfinished } from '../openai/fine-tuning.ts'
@@ -9,11 +9,11 @@ import { needsEngine } from './forget.ts'
 import { pruneTrainingFiles } from './internalize/training-files.ts'
 
 export interface EngineAccess {
-  /** The engine, when something needs it and it answers; else null. */
+  /** The engine, or null when no work needs it or it does not answer. */
   open(): Promise<Engine | null>
-  /** A call found it away. */
+  /** A call failed because the engine is away. */
   lost(): void
-  /** Deletes training files that nobody needs; an engine that is away keeps them until the next time. */
+  /** Deletes training files that no job needs. Does nothing while the engine is away. */
   pruneFiles(): Promise<void>
   close(): Promise<void>
 }
@@ -37,7 +37,10 @@ const needOf = async ({ store }: WorkerDeps, engine: Engine): Promise<EngineNeed
   return isServed ? 'routes' : null
 }
 
-/** Also jobs of others, whose engine it may be as well; one that is away has none that runs. */
+/**
+ * Whether any job runs on the engine, also one of another program that shares it. An engine that does
+ * not answer counts as idle.
+ */
 const isTraining = async ({ fault }: WorkerDeps, engine: Engine): Promise<boolean> => {
   try {
     return (await engine.findJobs({})).some(isUnfinished)

@@ -1,7 +1,7 @@
 /**
- * The worker's part of forgetting: the detector begins anew, templates that nothing stands for any
- * more go, the database's files are cleaned, the engine deletes its copies. Each task is repeated
- * until all of it is done.
+ * The worker's part of forgetting: it drops the detector's sketch, removes templates without records,
+ * cleans the database's files and has the engine delete its copies. A task is repeated until all of
+ * it is done.
  */
 import {
   lorasOf,
@@ -26,7 +26,7 @@ import { deleteTrainingData } from './internalize/training-files.ts'
 
 export type ForgetDeps = Pick<WorkerDeps, 'store' | 'engine' | 'now' | 'log' | 'fault'>
 
-/** Without the words of answers and slots that plan and verdict name. */
+/** Without the labels and slot values in plan and verdict, which are text of the log. */
 const withoutText = (row: Internalization, plan: InternalizationPlan): Internalization => ({
   ...row,
   plan: {
@@ -40,7 +40,7 @@ const withoutText = (row: Internalization, plan: InternalizationPlan): Internali
   },
 })
 
-/** A template is what its records have in common: without them, and without a route, it goes. */
+/** Removes a template that has no records, no live route and no internalization in work. */
 const removeTemplate = async ({ store, now }: ForgetDeps, version: string): Promise<void> => {
   const [left] = await store.records.list({ templateVersion: version, limit: 1, bodies: false })
   const rows = (await store.internalizations.list()).filter(
@@ -55,7 +55,10 @@ const removeTemplate = async ({ store, now }: ForgetDeps, version: string): Prom
   await store.templates.remove(version)
 }
 
-/** Ends what was planned while the records went: nobody could name it. */
+/**
+ * Ends internalizations that were planned while the records were deleted: `forget` had listed those
+ * to end before.
+ */
 const endPlanned = async ({ store, now }: ForgetDeps): Promise<LearnedCount[]> => {
   const ended: LearnedCount[] = []
   for (const row of await store.internalizations.list()) {
@@ -71,7 +74,7 @@ const endPlanned = async ({ store, now }: ForgetDeps): Promise<LearnedCount[]> =
   return ended
 }
 
-/** @returns the task with what else the engine has to delete */
+/** @returns the task, with the internalizations that were ended here */
 const cleanStore = async (
   deps: ForgetDeps,
   name: string,
@@ -89,7 +92,7 @@ const cleanStore = async (
   return cleaned
 }
 
-/** @returns false when there is no engine to ask */
+/** @returns false when the engine has something to delete and is away */
 const cleanEngine = async (
   { engine, store }: ForgetDeps,
   { learned, loras }: ForgetTask
@@ -103,7 +106,7 @@ const cleanEngine = async (
   return true
 }
 
-/** @returns whether the engine did not answer */
+/** @returns whether a call failed because the engine is away */
 const settle = async (deps: ForgetDeps, name: string, task: ForgetTask): Promise<boolean> => {
   try {
     const cleaned = task.isScrubbed ? task : await cleanStore(deps, name, task)
@@ -113,13 +116,12 @@ const settle = async (deps: ForgetDeps, name: string, task: ForgetTask): Promise
     return false
   } catch (thrown) {
     const error = toAppError(thrown)
-    // it is tried again
     deps.fault('forgetting', thrown, { task: name })
     return isEngineLost(error)
   }
 }
 
-/** Whether a task waits for the engine, or will when the store is clean. */
+/** Whether a task has something for the engine to delete. */
 export const needsEngine = async (store: Store): Promise<boolean> => {
   for (const name of await forgetTasks(store)) {
     const task = await readTask(store, name)
@@ -129,9 +131,9 @@ export const needsEngine = async (store: Store): Promise<boolean> => {
 }
 
 export interface SettleOutcome {
-  /** what the detector knows is of no use any more */
+  /** the detector's sketch was dropped, so the detector must start again */
   isDetectorStale: boolean
-  /** the engine did not answer */
+  /** a call failed because the engine is away */
   isEngineLost: boolean
 }
 
@@ -139,7 +141,7 @@ export const settleForgotten = async (deps: ForgetDeps): Promise<SettleOutcome> 
   const outcome: SettleOutcome = { isDetectorStale: false, isEngineLost: false }
   for (const name of await forgetTasks(deps.store)) {
     const task = await readTask(deps.store, name)
-    // its records are being deleted yet
+    // its records are still being deleted
     if (task === null || !task.isForgotten) continue
     if (!task.isScrubbed) outcome.isDetectorStale = true
     if (await settle(deps, name, task)) outcome.isEngineLost = true

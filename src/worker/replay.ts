@@ -1,4 +1,4 @@
-/** Held-out requests asked of the upstream once more, with a key of the operator's. */
+/** Sends held-out requests to the upstream again, with the operator's keys. */
 import type { ReportFault, WorkerFault } from '../fault-log.ts'
 import { findUpstream, type NamedUpstream } from '../core/upstream-choice.ts'
 import type { ReplayUpstream } from './deps.ts'
@@ -6,7 +6,7 @@ import type { ReplayUpstream } from './deps.ts'
 const REPLAY_TIMEOUT_MS = 120_000
 
 export interface ReplayOptions {
-  /** of all that no entry is for; without a key those are not replayed */
+  /** for models without an entry in `upstreams`; with a null key, they are not replayed */
   standard: { baseUrl: string; apiKey: string | null }
   upstreams: readonly NamedUpstream[]
   fetch: typeof fetch
@@ -28,9 +28,9 @@ const ask = async (
 }
 
 /**
- * Null on any failure, since the gate can do without. A request goes where its model's requests go,
- * and with no other upstream's key.
- * @returns null where there is no key at all
+ * A replay goes to the upstream of the request's model, with that upstream's key. It gives null on any
+ * failure, because the gate works without replays.
+ * @returns null when no upstream has a key
  */
 export const createReplay = ({
   standard,

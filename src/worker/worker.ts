@@ -1,6 +1,6 @@
 /**
- * The cold path: detect → internalize → evaluate → promote, one small step at a time, for ever.
- * Shares nothing with the proxy but the store.
+ * The worker: detect → internalize → evaluate → promote, in small steps without end. It shares only the
+ * store with the proxy.
  */
 import { randomUUID } from 'node:crypto'
 import { newInternalization } from '../core/lifecycle/internalization.ts'
@@ -9,7 +9,7 @@ import type { Engine } from '../engine/engine.ts'
 import { settleRoutes } from '../lifecycle/promote.ts'
 import type { WorkerDeps } from './deps.ts'
 import { createDetectLoop, dropOldSketch, type DetectLoop } from './detect.ts'
-import { openEngineAccess } from './engine-access.ts'
+import { openEngineAccess, type EngineAccess } from './engine-access.ts'
 import { advance, promotionContext } from './internalize/internalize.ts'
 import { settleForgotten } from './forget.ts'
 import { hasEnoughRows } from './internalize/plan-rows.ts'
@@ -18,19 +18,19 @@ import { createMayStart, type MayStart } from './internalize/would-pay.ts'
 const IDLE_MS = 1_000
 const FAILURE_MS = 5_000
 const PRUNE_EVERY_MS = 3_600_000
-/** Distinct exchanges are fewer than requests: a start is tried again after this much more traffic. */
+/** Repeats leave fewer distinct exchanges than requests, so a start is retried after this growth. */
 const RETRY_GROWTH = 1.1
 
 export interface Worker {
-  /** One round over everything. @returns whether anything moved */
+  /** One round over all of the worker's tasks. @returns whether any of them advanced */
   step(): Promise<boolean>
-  /** Rounds until the signal aborts; failures are logged and tried again. Closes at the end. */
+  /** Runs rounds until the signal aborts, then closes. A failed round is logged and repeated. */
   run(signal: AbortSignal): Promise<void>
-  /** Ends what runs beside the rounds. */
+  /** Ends the background command, if one runs. */
   close(): Promise<void>
 }
 
-/** Begins one for every template with enough answered traffic and none so far, if that pays. */
+/** Begins an internalization of each template that has enough traffic, has none yet, and may pay. */
 const startCandidates = async (
   deps: WorkerDeps,
   triedAt: Map<string, number>,
@@ -56,6 +56,28 @@ const startCandidates = async (
   return started
 }
 
+/** Moves the oldest internalization that can move. @returns whether one did */
+const advanceOldest = async (
+  deps: WorkerDeps,
+  access: EngineAccess,
+  present: Engine | null
+): Promise<boolean> => {
+  if (deps.engine === null) return false
+  const active = (await deps.store.internalizations.list())
+    .filter((row) => isInWork(row.state))
+    .sort((a, b) => a.createdAt - b.createdAt)
+  for (const row of active) {
+    const needsEngine = row.state.name !== 'approval'
+    if (needsEngine && present === null) return false
+    const outcome = await advance(deps, deps.engine, row)
+    if (outcome === 'advanced') return true
+    if (outcome === 'engine-lost') access.lost()
+    // one that waits for a person must not delay the others
+    if (needsEngine) return false
+  }
+  return false
+}
+
 export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
   await settleRoutes(deps.store, promotionContext(deps))
   let detect: DetectLoop = await createDetectLoop(deps)
@@ -75,23 +97,6 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
     await access.pruneFiles()
   }
 
-  const advanceOldest = async (present: Engine | null): Promise<boolean> => {
-    if (deps.engine === null) return false
-    const active = (await deps.store.internalizations.list())
-      .filter((row) => isInWork(row.state))
-      .sort((a, b) => a.createdAt - b.createdAt)
-    for (const row of active) {
-      const needsEngine = row.state.name !== 'approval'
-      if (needsEngine && present === null) return false
-      const outcome = await advance(deps, deps.engine, row)
-      if (outcome === 'advanced') return true
-      if (outcome === 'engine-lost') access.lost()
-      // one that only waits for a person must not hold up the others
-      if (needsEngine) return false
-    }
-    return false
-  }
-
   const step = async (): Promise<boolean> => {
     const engine = await access.open()
     const forgotten = await settleForgotten({ ...deps, engine })
@@ -99,7 +104,7 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
     if (forgotten.isEngineLost) access.lost()
     const { read, settled } = await detect.step()
     const started = deps.config.auto && settled && (await startCandidates(deps, triedAt, mayStart))
-    const advanced = await advanceOldest(engine)
+    const advanced = await advanceOldest(deps, access, engine)
     await prune()
     return read > 0 || started || advanced
   }

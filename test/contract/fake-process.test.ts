@@ -1,12 +1,12 @@
 import { fork } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { startEngineProcess } from '../../adapters/contract/start-process.ts'
-import { startFakeEngine } from '../../adapters/fake/index.ts'
 import { createEngine } from '../../src/engine/client.ts'
+import { builtPath } from '../../bench/harness/build.ts'
+import { loadBuilt, TEST_BUILD } from '../fixtures/built.ts'
 import { ROWS, finished, temporaryFolder, until } from './harness.ts'
 
-const entry = new URL('../../adapters/fake/process.ts', import.meta.url)
+type Fake = typeof import('../../adapters/fake/index.ts')
+const { startFakeEngine } = await loadBuilt<Fake>('adapters/fake/index.ts')
 
 describe('engine process', () => {
   it('is killed in mid-training, comes back on its port and goes on with the job', async () => {
@@ -47,8 +47,7 @@ describe('engine process', () => {
   })
 
   it('ends when its parent is gone', async () => {
-    const child = fork(fileURLToPath(entry), [], {
-      execArgv: ['--import', 'tsx'],
+    const child = fork(builtPath(TEST_BUILD, 'adapters/fake/process.ts'), [], {
       env: { ...process.env, ENGINE_TOKEN: 't', ENGINE_DATA_DIR: await temporaryFolder() },
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     })
@@ -60,12 +59,7 @@ describe('engine process', () => {
   })
 
   it('tells why it cannot start', async () => {
-    const starting = startEngineProcess({
-      name: 'fake',
-      entry,
-      dataDir: '/dev/null/nothing',
-      onFault: () => {},
-    })
+    const starting = startFakeEngine({ dataDir: '/dev/null/nothing', onFault: () => {} })
     await expect(starting).rejects.toThrow(/ENOTDIR/)
   })
 })

@@ -2,16 +2,20 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
-import { listen, openEngineHost } from '../../adapters/contract/host.ts'
-import { createOnnxBackend } from '../../adapters/onnx/backend.ts'
 import { writeRandomModel } from '../../adapters/onnx/model/random-model.ts'
 import { describeContract, type RunningEngine } from './suite.ts'
+import { loadBuilt } from '../fixtures/built.ts'
 import { tinyModel } from './tiny-model.ts'
 
 const modelFolder = mkdtempSync(join(tmpdir(), 'contract-onnx-'))
 const modelPath = join(modelFolder, 'tiny')
 writeRandomModel(modelPath, { seed: 11 })
 afterAll(() => rmSync(modelFolder, { recursive: true }))
+
+type Host = typeof import('../../adapters/contract/host.ts')
+type Backend = typeof import('../../adapters/onnx/backend.ts')
+const { listen, openEngineHost } = await loadBuilt<Host>('adapters/contract/host.ts')
+const { createOnnxBackend } = await loadBuilt<Backend>('adapters/onnx/backend.ts')
 
 const TOKEN = 'contract-token'
 
@@ -23,7 +27,7 @@ const startOnnx = async (dataDir: string): Promise<RunningEngine> => {
     dataDir,
     threads: 1,
     precision: 'q4',
-    checkpointSeconds: 0.5,
+    checkpointSeconds: 0.1,
     log,
   })
   const host = await openEngineHost({ backend, dataDir, token: TOKEN, log })
@@ -38,4 +42,4 @@ const startOnnx = async (dataDir: string): Promise<RunningEngine> => {
   }
 }
 
-describeContract('onnx', startOnnx, tinyModel(200))
+describeContract('onnx', startOnnx, tinyModel(120))

@@ -132,6 +132,8 @@ export const describeContract = (
   capabilities: Capabilities
 ): void => {
   const { baseModel, rows, shortTraining, longTraining, lacks = {}, retries = {} } = capabilities
+  /** For jobs whose lora nothing is asked of. */
+  const briefTraining = { ...shortTraining, max_steps: 2 }
   const firstPrompt = rows[0]!.messages.slice(0, -1)
   const firstAnswer = rows[0]!.messages.at(-1)!.content as string
 
@@ -269,7 +271,7 @@ export const describeContract = (
         const { id } = await driver.createJob({
           model: lora,
           training_file,
-          hyperparameters: shortTraining,
+          hyperparameters: briefTraining,
           metadata: { stage: '2' },
         })
         const job = await driver.finished(id)
@@ -288,7 +290,7 @@ export const describeContract = (
         const request: JobRequest = {
           model: baseModel,
           training_file,
-          hyperparameters: shortTraining,
+          hyperparameters: briefTraining,
           metadata: { idempotency_key: 'i-1/schedule/1', internalization_id: 'i-1' },
         }
         const created = await Promise.all([driver.createJob(request), driver.createJob(request)])
@@ -322,7 +324,7 @@ export const describeContract = (
         expect(await list({ internalization_id: 'nobody' })).toEqual([])
       })
 
-      it('cancels a running and a queued job, and trains the next one', async () => {
+      it('cancels a running and a queued job, and trains the next one, whose key a cancelled one had', async () => {
         const training_file = await driver.upload(rows)
         const long = { model: baseModel, training_file, hyperparameters: longTraining }
         const running = await driver.createJob({
@@ -330,24 +332,22 @@ export const describeContract = (
           metadata: { idempotency_key: 'cancelled' },
         })
         const queued = await driver.createJob(long)
-        const next = await driver.createJob({ ...long, hyperparameters: shortTraining })
         await driver.jobIs(running.id, 'running')
         expect((await driver.client.fineTuning.jobs.retrieve(queued.id)).status).toBe('queued')
         const refused = await failureOf(driver.client.files.delete(training_file))
         expect(refused.status).toBe(409)
         expect((await driver.client.fineTuning.jobs.cancel(queued.id)).status).toBe('cancelled')
         expect((await driver.client.fineTuning.jobs.cancel(running.id)).status).toBe('cancelled')
-        expect((await driver.finished(next.id)).status).toBe('succeeded')
         const cancelled = await driver.client.fineTuning.jobs.retrieve(running.id)
         expect(cancelled).toMatchObject({ status: 'cancelled', fine_tuned_model: null })
-        expect((await failureOf(driver.client.fineTuning.jobs.cancel(next.id))).status).toBe(409)
         const again = await driver.createJob({
           ...long,
-          hyperparameters: shortTraining,
+          hyperparameters: briefTraining,
           metadata: { idempotency_key: 'cancelled' },
         })
         expect(again.id).not.toBe(running.id)
         expect((await driver.finished(again.id)).status).toBe('succeeded')
+        expect((await failureOf(driver.client.fineTuning.jobs.cancel(again.id))).status).toBe(409)
         expect(await driver.client.files.delete(training_file)).toMatchObject({ deleted: true })
       })
 
@@ -399,7 +399,7 @@ export const describeContract = (
         const request = async (changes: object) => ({
           model: baseModel,
           training_file: await driver.upload(rows.map((row) => ({ ...row, ...changes }))),
-          hyperparameters: shortTraining,
+          hyperparameters: briefTraining,
           method: { type: 'self-distillation' as const },
         })
         const refused = await driver.post('/fine_tuning/jobs', await request({}))
@@ -452,7 +452,7 @@ export const describeContract = (
         const { id } = await driver.createJob({
           model: baseModel,
           training_file,
-          hyperparameters: shortTraining,
+          hyperparameters: briefTraining,
           seed: 99,
           suffix: 'short-lived',
         })
@@ -765,11 +765,12 @@ export const describeContract = (
         const training_file = await driver.upload(rows)
         const long = { model: baseModel, training_file, hyperparameters: longTraining, seed: 5 }
         const running = await driver.createJob(long)
-        const queued = await driver.createJob({ ...long, hyperparameters: shortTraining })
+        const queued = await driver.createJob({ ...long, hyperparameters: briefTraining })
         await until(
           () => driver.events(running.id),
           (events) => events.some((event) => event.type === 'metrics')
         )
+        const said = await textOf()
         await driver.engine.close()
         driver = createDriver(await startEngine(dataDir), dataDir)
         expect(await driver.finished(running.id)).toMatchObject({
@@ -780,7 +781,7 @@ export const describeContract = (
         const messages = (await driver.events(running.id)).map((event) => event.message)
         expect(messages).toContain('Resumed after a restart')
         expect((await driver.client.models.list()).data.map((model) => model.id)).toContain(lora)
-        expect(await textOf()).toBe(await textOf())
+        expect(await textOf()).toBe(said)
       })
     })
   })

@@ -2,14 +2,18 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync } from
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createOnnxBackend, type OnnxBackendOptions } from '../../adapters/onnx/backend.ts'
+import type { OnnxBackendOptions } from '../../adapters/onnx/backend.ts'
 import { createGenerator } from '../../adapters/onnx/generate/generator.ts'
 import { Loras } from '../../adapters/onnx/loras.ts'
 import { loadModel } from '../../adapters/onnx/model/load-model.ts'
 import { writeRandomModel } from '../../adapters/onnx/model/random-model.ts'
 import type { EngineBackend, TrainHooks, TrainInput } from '../../adapters/contract/backend.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
+import { loadBuilt } from '../fixtures/built.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
+
+type Backend = typeof import('../../adapters/onnx/backend.ts')
+const { createOnnxBackend } = await loadBuilt<Backend>('adapters/onnx/backend.ts')
 
 const root = mkdtempSync(join(tmpdir(), 'onnx-backend-'))
 const modelPath = join(root, 'tiny')
@@ -25,7 +29,7 @@ const open = (options: Partial<OnnxBackendOptions> = {}): Promise<EngineBackend>
     modelPath,
     dataDir,
     threads: 1,
-    checkpointSeconds: 0.001,
+    checkpointSeconds: 0.02,
     log,
     precision: 'float32',
     onTrainingProcess: (pid) => pids.push(pid),
@@ -174,33 +178,6 @@ describe('a trained lora', () => {
     expect(ofBase).toBeGreaterThan(count!)
     expect(await backend.countTokens(lora, 'the')).toBe(1)
   })
-
-  it('chooses among given answers and ends at stops', async () => {
-    const choice = ['card_arrival', 'card_swallowed']
-    const chosen = await ask('tiny', 'It was eaten', { structured_outputs: { choice } })
-    expect(choice).toContain(chosen.text)
-    expect((await ask(lora, TASK[0]![0], { stop: ['_arr'] })).text).toBe('card')
-    const short = await ask(lora, TASK[0]![0], { max_tokens: 3 })
-    expect(short.end).toMatchObject({ finishReason: 'length', usage: { completion_tokens: 3 } })
-  })
-
-  it('is the start of a next stage', async () => {
-    const hyperparameters = { learning_rate: 1e-3, max_steps: 2 }
-    const next = await backend.train(input({ model: lora, hyperparameters }), hooks())
-    expect(next.model).not.toBe(lora)
-    expect(next.metrics).toMatchObject({ steps: 2 })
-    expect(next.metrics.train_loss).toBeLessThan(0.5)
-    expect((await ask(next.model, TASK[1]![0])).text).toBe(TASK[1]![1])
-    await backend.deleteModel(next.model)
-    expect(backend.models().map(({ id }) => id)).not.toContain(next.model)
-    await expect(ask(next.model, 'hi')).rejects.toMatchObject({ code: 'not-found' })
-  })
-
-  it('is served again after a restart', async () => {
-    const restarted = await open()
-    expect((await ask(lora, TASK[2]![0], {}, restarted)).text).toBe(TASK[2]![1])
-    await restarted.close()
-  })
 })
 
 describe('a training process', () => {
@@ -264,33 +241,6 @@ describe('a training process', () => {
 })
 
 describe('what cannot be trained or served', () => {
-  it.each<[string, string, TrainingRow[], object]>([
-    ['no rows', 'tiny', [], { code: 'invalid-request' }],
-    ['an unknown model', 'nobody', rows, { code: 'not-found' }],
-    [
-      'a row over the context',
-      'tiny',
-      [
-        ...rows,
-        {
-          messages: [
-            { role: 'user', content: 'x'.repeat(600) },
-            { role: 'assistant', content: 'y' },
-          ],
-        },
-      ],
-      { code: 'context-length-exceeded', message: expect.stringContaining('row 5') as string },
-    ],
-  ])('%s is refused before a job begins', async (_, model, given, error) => {
-    await expect(backend.validateTraining(model, given)).rejects.toMatchObject(error)
-  })
-
-  it('a prompt over the context is refused', async () => {
-    await expect(ask(lora, 'x'.repeat(600))).rejects.toMatchObject({
-      code: 'context-length-exceeded',
-    })
-  })
-
   it('rows that the child refuses come back as the error they are', async () => {
     const tooLong = { role: 'user', content: 'x'.repeat(600) }
     const row = { messages: [tooLong, { role: 'assistant', content: 'y' }] }

@@ -177,15 +177,6 @@ describe('constrained generation', () => {
     })
   })
 
-  it('stops at a stop string and says nothing of it', async () => {
-    const free = await collect(generator, textRequest({ maxTokens: 20 }))
-    const stop = free.text.slice(4, 7)
-    const { text, end } = await collect(generator, textRequest({ stop: [stop] }))
-    expect(text).toBe(free.text.slice(0, free.text.indexOf(stop)))
-    expect(end.finishReason).toBe('stop')
-    expect(end.usage.completion_tokens).toBeLessThan(20)
-  })
-
   it('frees the row when the consumer leaves the loop', async () => {
     const stream = generateText(generator, tinyVocabulary, textRequest({ maxTokens: 400 }), never)
     for await (const delta of stream) if (delta) break

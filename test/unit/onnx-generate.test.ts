@@ -261,15 +261,6 @@ describe('limits', () => {
     await generator.close()
   })
 
-  it('frees the row when the consumer leaves the loop', async () => {
-    const generator = await create()
-    const wanted = request(prompt(1, 9), { maxTokens: 400 })
-    for await (const token of generator.generate(wanted, never)) if (token) break
-    await collect(generator, request(prompt(2, 3)))
-    expect(generator.load().running).toBe(0)
-    await generator.close()
-  })
-
   it('does not start a request that was aborted before', async () => {
     const generator = await create()
     const aborted = collect(generator, request(prompt(1, 9)), AbortSignal.abort())

@@ -1,328 +1,254 @@
 /**
- * The worker and an engine that comes and goes: one that is a real process, started and stopped by
- * shell commands, and one that is away for hours by the test's clock.
+ * The worker and an engine that comes and goes: one on a machine that is a real process, started and
+ * stopped by shell commands, and one that is away for hours by the test's clock.
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openEngineHost, type EngineHost } from '../../adapters/contract/host.ts'
-import { createFakeBackend } from '../../adapters/fake/backend.ts'
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { listen } from '../../adapters/contract/host.ts'
 import { freePort } from '../../bench/harness/free-port.ts'
 import { parseConfig } from '../../src/config/config.ts'
-import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
-import { engineCommandsOf } from '../../src/worker/engine/commands.ts'
-import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
-import { goLive } from '../../src/lifecycle/promote.ts'
-import { openSqliteStore } from '../../src/store/sqlite/open.ts'
-import type { Store } from '../../src/store/store.ts'
-import type { EngineCommand, EngineCommands, WorkerDeps } from '../../src/worker/deps.ts'
+import type { EngineCommand, EngineCommands } from '../../src/worker/deps.ts'
+import { engineCommandsOf } from '../../src/worker/engine/commands.ts'
 import { createWorker, type Worker } from '../../src/worker/worker.ts'
-import { ORDERS } from '../fixtures/paint-orders.ts'
-import { workerDeps } from './worker-deps.ts'
+import {
+  engineAt,
+  HOUR_MS,
+  SECOND_MS,
+  useWorkerHarness,
+  type HarnessOptions,
+  type WorkerHarness,
+} from './harness.ts'
 
-const SECOND_MS = 1_000
-const HOUR_MS = 3_600_000
-const DAY_MINUTES = String(24 * 60)
-const TOKEN = 'engine-token'
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const MINUTE_MS = 60 * SECOND_MS
 const DONE = { exitCode: 0, endedBy: 'itself', lastLine: null } as const
 
-let folder: string
-let store: Store
-let now: number
-let messages: string[]
-let workers: Worker[]
+const openHarness = useWorkerHarness()
 
-const newest = async (): Promise<Internalization | undefined> =>
-  (await store.internalizations.list()).at(-1)
+let harness: WorkerHarness
 
-const stateName = async (): Promise<string> => (await newest())?.state.name ?? 'none'
+const count = (message: string): number => harness.said(message).length
 
-const count = (message: string): number => messages.filter((said) => said.includes(message)).length
+const commandsOf = (url: string, settings: Record<string, string>, env: Record<string, string>) =>
+  engineCommandsOf(parseConfig({ ENGINE: 'http', ENGINE_URL: url, ...settings }).engine, {
+    ...process.env,
+    ...env,
+  })!
 
-const depsOf = (engine: Engine, engineCommands: EngineCommands | null): WorkerDeps =>
-  workerDeps({
-    store,
-    engine,
-    engineCommands,
-    now: () => now,
-    sleep: () => Promise.resolve(),
-    log: ({ message }) => void messages.push(message),
+/** A process that leads connections on to the port of the engine. */
+const machine = (enginePort: number): string => `
+  const net = require('node:net')
+  net.createServer((client) => {
+    const engine = net.connect(${enginePort}, '127.0.0.1')
+    for (const [from, to] of [[client, engine], [engine, client]])
+      from.pipe(to).on('error', () => from.destroy())
+  }).listen(process.env.MACHINE_PORT, '127.0.0.1')`
+
+describe('an engine that is started and stopped by commands', () => {
+  it('comes for a job, goes when it is idle, and comes again for a live route and stays', async () => {
+    harness = await openHarness({ from: 'candidate' })
+    const server = await listen(harness.host.app)
+    onTestFinished(server.close)
+    const pidFile = join(harness.folder, 'engine.pid')
+    const takeAway = (): void => {
+      if (existsSync(pidFile)) process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGKILL')
+    }
+    onTestFinished(takeAway)
+    const url = `http://127.0.0.1:${await freePort()}/v1`
+    const settings = {
+      ENGINE_START_COMMAND: [
+        `export MACHINE_PORT="$(echo "$ENGINE_URL" | sed 's/.*:\\([0-9]*\\).*/\\1/')"`,
+        // a parent that reaps it, and says when it is gone
+        `("$NODE" -e "$MACHINE" & echo $! > "${pidFile}"`,
+        `wait $!; [ "$(cat "${pidFile}")" = $! ] && rm "${pidFile}") > /dev/null 2>&1 &`,
+      ].join('\n'),
+      ENGINE_STOP_COMMAND: `kill "$(cat "${pidFile}")"; while [ -e "${pidFile}" ]; do sleep 0.02; done`,
+      ENGINE_START_MINUTES: String(24 * 60),
+      ENGINE_IDLE_MINUTES: '30',
+    }
+    const env = { NODE: process.execPath, MACHINE: machine(server.port) }
+    const engineCommands = commandsOf(url, settings, env)
+    const worker = await harness.worker(
+      harness.deps({ engine: engineAt(fetch, url), engineCommands })
+    )
+
+    const { verdict } = await harness.runTo(worker, 'approval')
+    expect(count('start command begins')).toBe(1)
+    expect(verdict!.verdict).toBe('promote')
+    expect(count('stop command')).toBe(0)
+    await harness.runUntil(worker, () => count('stop command is done') === 1, MINUTE_MS)
+    expect(existsSync(pidFile)).toBe(false)
+    await harness.runFor(worker, HOUR_MS, MINUTE_MS)
+    expect(count('command begins')).toBe(2)
+
+    await harness.approve()
+    await harness.runUntil(worker, () => count('the engine answers') === 2)
+    await harness.runFor(worker, HOUR_MS, MINUTE_MS)
+    expect(count('the engine stays on: live routes need it')).toBe(1)
+    expect(count('stop command begins')).toBe(1)
+
+    // as the provider does with spot machines
+    takeAway()
+    await harness.runUntil(worker, () => count('the engine answers') === 3)
+    expect(count('start command begins')).toBe(3)
   })
-
-const open = async (deps: WorkerDeps): Promise<Worker> => {
-  const worker = await createWorker(deps)
-  workers.push(worker)
-  return worker
-}
-
-/** One round, a little later by the test's clock; what runs beside it has its turn. */
-const round = async (worker: Worker, ms = SECOND_MS): Promise<void> => {
-  now += ms
-  await worker.step()
-  await new Promise((resolve) => setTimeout(resolve, 2))
-}
-
-const runUntil = async (worker: Worker, isReached: () => Promise<boolean>): Promise<void> => {
-  for (let rounds = 0; rounds < 20_000; rounds++) {
-    if (await isReached()) return
-    await round(worker)
-  }
-  throw new Error(`stuck in ${await stateName()}: ${messages.slice(-5).join('; ')}`)
-}
-
-const runUntilState = (worker: Worker, wanted: string): Promise<void> =>
-  runUntil(worker, async () => (await stateName()) === wanted)
-
-const runFor = async (worker: Worker, ms: number, stepMs = 20 * SECOND_MS): Promise<void> => {
-  for (let passed = 0; passed < ms; passed += stepMs) await round(worker, stepMs)
-}
-
-const approve = async (): Promise<unknown> =>
-  goLive(store, (await newest())!, { by: 'admin', now, trafficShare: 1 })
+})
 
 const REFUSED = (): Promise<Response> => Promise.reject(new TypeError('fetch failed'))
 const NO_MACHINE = async (): Promise<Response> => new Response('no machine', { status: 404 })
 
+/** @param run its result; with it come the times at which it was run */
 const commandOf = (run: EngineCommand): { command: EngineCommand; runs: number[] } => {
   const runs: number[] = []
   return {
     runs,
     command: (signal) => {
-      runs.push(now)
+      runs.push(harness.now)
       return run(signal)
     },
   }
 }
 
-const commands = (start: EngineCommand, changes: Partial<EngineCommands> = {}): EngineCommands => ({
+const commands = (start: EngineCommand, changes: Partial<EngineCommands> = {}) => ({
   start,
   stop: null,
-  startMs: 600_000,
-  idleMs: 900_000,
+  startMs: 10 * MINUTE_MS,
+  idleMs: 15 * MINUTE_MS,
   ...changes,
 })
 
-beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'promptintern-power-'))
-  store = await openSqliteStore({ dataDir: folder })
-  await store.records.append(batchOf(ORDERS))
-  now = 1_800_000_000_000
-  messages = []
-  workers = []
-})
-
-afterEach(async () => {
-  for (const worker of workers) await worker.close()
-  await store.close()
-  rmSync(folder, { recursive: true, force: true })
-})
-
-describe('an engine that is started and stopped by commands', () => {
-  let pidFile: string
-  let url: string
-
-  beforeEach(async () => {
-    pidFile = join(folder, 'engine.pid')
-    url = `http://127.0.0.1:${await freePort()}/v1`
-  })
-
-  const pid = (): number => Number(readFileSync(pidFile, 'utf8'))
-
-  const stopByHand = (): void => {
-    if (!existsSync(pidFile)) return
-    try {
-      process.kill(pid(), 'SIGKILL')
-    } catch {
-      // it has ended
-    }
-  }
-
-  afterEach(stopByHand)
-
-  const commandsFor = (idleMinutes: string): EngineCommands => {
-    const env = {
-      ENGINE: 'http',
-      ENGINE_URL: url,
-      ENGINE_START_COMMAND: [
-        `cd "${ROOT}"`,
-        `export ENGINE_PORT="$(echo "$ENGINE_URL" | sed 's/.*:\\([0-9]*\\).*/\\1/')"`,
-        // a parent that reaps it, and says when it is gone
-        `(${process.execPath} --import tsx adapters/fake/process.ts & echo $! > "${pidFile}"`,
-        `wait $!; [ "$(cat "${pidFile}")" = $! ] && rm "${pidFile}") > "${folder}/engine.log" 2>&1 &`,
-      ].join('\n'),
-      ENGINE_STOP_COMMAND: `kill "$(cat "${pidFile}")"; while [ -e "${pidFile}" ]; do sleep 0.02; done`,
-      ENGINE_START_MINUTES: DAY_MINUTES,
-      ENGINE_IDLE_MINUTES: idleMinutes,
-    }
-    return engineCommandsOf(parseConfig(env).engine, {
-      ...process.env,
-      ENGINE_TOKEN: TOKEN,
-      ENGINE_DATA_DIR: join(folder, 'engine'),
-    })!
-  }
-
-  const engine = (): Engine =>
-    createEngine({ name: 'default', baseUrl: url, token: TOKEN, fetch, timeoutMs: 5_000 })
-
-  it('comes when a job is due, stays while it works and goes when it is idle', async () => {
-    const worker = await open(depsOf(engine(), commandsFor('30')))
-    await runUntilState(worker, 'approval')
-    expect(count('start command begins')).toBe(1)
-    expect((await newest())!.verdict!.verdict).toBe('promote')
-    expect(count('stop command')).toBe(0)
-    await runUntil(worker, async () => count('stop command is done') === 1)
-    expect(existsSync(pidFile)).toBe(false)
-    await runFor(worker, HOUR_MS)
-    expect(count('command begins')).toBe(2)
-    // nothing but what was uploaded is left to delete
-    expect(count('training files stay')).toBe(0)
-  })
-
-  it('comes again for a live route, and stays for it', async () => {
-    const worker = await open(depsOf(engine(), commandsFor('5')))
-    await runUntilState(worker, 'approval')
-    await runUntil(worker, async () => count('stop command is done') === 1)
-    await approve()
-    await runUntil(worker, async () => count('the engine answers') === 2)
-    await runFor(worker, HOUR_MS)
-    expect(count('the engine stays: live routes need it')).toBe(1)
-    expect(count('stop command begins')).toBe(1)
-    // the machine is taken away, as spot machines are
-    stopByHand()
-    await runUntil(worker, async () => count('the engine answers') === 3)
-    expect(count('start command begins')).toBe(3)
-  })
-})
+const hanging = () => commandOf(() => new Promise(() => {}))
+const working = () => commandOf(async () => DONE)
 
 describe('an engine that is away', () => {
-  let host: EngineHost
   let engine: Engine
   let asked: number
   /** null: it answers */
   let away: (() => Promise<Response>) | null
 
-  beforeEach(async () => {
-    const dataDir = join(folder, 'engine')
-    away = null
-    asked = 0
-    host = await openEngineHost({
-      backend: await createFakeBackend({ dataDir }),
-      dataDir,
-      token: TOKEN,
-      log: () => {},
+  const open = async (from: HarnessOptions['from']): Promise<void> => {
+    harness = await openHarness({ from })
+    engine = engineAt(async (input, init) => {
+      asked++
+      return away === null ? harness.host.app.fetch(new Request(input, init)) : away()
     })
-    engine = createEngine({
-      name: 'default',
-      baseUrl: 'http://engine/v1',
-      token: TOKEN,
-      fetch: async (input, init) => {
-        asked++
-        return away === null ? host.app.fetch(new Request(input, init)) : away()
-      },
-    })
-  })
+  }
 
-  afterEach(() => host.close())
+  const workerWith = (engineCommands: EngineCommands | null, on = engine): Promise<Worker> =>
+    harness.worker(harness.deps({ engine: on, engineCommands }))
+
+  /** One whose process is killed: it is never closed. */
+  const killedWorker = (engineCommands: EngineCommands): Promise<Worker> =>
+    createWorker(harness.deps({ engine, engineCommands }))
+
+  beforeEach(() => {
+    asked = 0
+    away = REFUSED
+  })
 
   it.each([
     ['candidate', 'refuses connections', REFUSED],
     ['training', 'refuses connections', REFUSED],
     ['training', 'has a router that says 404', NO_MACHINE],
     ['evaluating', 'has a router that says 404', NO_MACHINE],
-  ])('for hours in %s fails nothing, and %s', async (state, _, answer) => {
-    if (state === 'candidate') away = answer
-    const worker = await open(depsOf(engine, null))
-    await runUntilState(worker, state)
+  ] as const)('for half an hour in %s fails nothing, and %s', async (state, _, answer) => {
+    await open(state === 'candidate' ? 'candidate' : 'training')
+    away = state === 'candidate' ? answer : null
+    const worker = await workerWith(null)
+    // the worker has seen the engine where the state needs it
+    await harness.round(worker)
+    await harness.runTo(worker, state)
     away = answer
     asked = 0
-    messages = []
-    await runFor(worker, 3 * HOUR_MS)
-    expect(await stateName()).toBe(state)
-    // about once a minute
-    expect(asked).toBeGreaterThan(150)
-    expect(asked).toBeLessThan(200)
-    expect(messages.length).toBeLessThan(10)
+    harness.events.length = 0
+    await harness.runFor(worker, 30 * MINUTE_MS)
+    expect(await harness.state()).toBe(state)
+    // a batch of rows, growing pauses at first, then once a minute
+    expect(asked).toBeGreaterThan(25)
+    expect(asked).toBeLessThan(55)
+    expect(harness.events.length).toBeLessThan(10)
     away = null
-    await runUntilState(worker, 'approval')
-    expect((await newest())!.verdict!.verdict).toBe('promote')
+    await harness.runTo(worker, state === 'candidate' ? 'training' : 'approval')
+  })
+
+  it('is one that answers nothing within its time', async () => {
+    await open('candidate')
+    const hangs: Engine = { ...engine, models: () => new Promise(() => {}) }
+    const limits: number[] = []
+    const sleep = async (ms: number) => void limits.push(ms)
+    const worker = await harness.worker(harness.deps({ engine: hangs, sleep }))
+    await harness.round(worker)
+    expect(harness.said('did not answer within 15000 ms')).toHaveLength(1)
+    expect(limits).toEqual([15_000])
+    expect(await harness.state()).toBe('candidate')
   })
 
   it('is started again and again, with growing pauses, while the start command fails', async () => {
-    away = REFUSED
-    const { command, runs } = commandOf(async () => ({
-      ...DONE,
-      exitCode: 7,
-      lastLine: 'no GPU is free',
-    }))
-    const worker = await open(depsOf(engine, commands(command)))
-    await runUntilState(worker, 'candidate')
-    await runFor(worker, 3 * HOUR_MS, 10 * SECOND_MS)
+    await open('candidate')
+    const failure = { ...DONE, exitCode: 7, lastLine: 'no GPU is free' }
+    const { command, runs } = commandOf(async () => failure)
+    const worker = await workerWith(commands(command))
+    await harness.runFor(worker, 45 * MINUTE_MS, 10 * SECOND_MS)
     const pauses = runs.slice(1).map((at, index) => (at - runs[index]!) / SECOND_MS)
-    expect(pauses.slice(0, 7)).toEqual([10, 20, 40, 80, 160, 320, 600])
-    expect(Math.max(...pauses)).toBe(600)
-    expect(runs.length).toBeGreaterThan(20)
-    expect(messages.at(-1)).toBe('start command failed with 7, and is tried again: no GPU is free')
-    expect(await stateName()).toBe('candidate')
+    expect(pauses).toEqual([10, 20, 40, 80, 160, 320, 600, 600, 600])
+    expect(harness.events.at(-1)!.message).toBe(
+      'start command failed with 7, and is tried again: no GPU is free'
+    )
+    expect(await harness.state()).toBe('candidate')
     away = null
-    await runUntilState(worker, 'approval')
+    await harness.runTo(worker, 'training')
   })
 
   it('is waited for when the start command hangs: it is killed, and named without secrets', async () => {
-    away = REFUSED
-    const env = {
-      ENGINE: 'http',
-      ENGINE_URL: 'http://engine/v1',
+    await open('candidate')
+    const settings = {
       ENGINE_START_COMMAND: 'echo "token=$CLOUD_TOKEN"; sleep 600 & sleep 600',
       ENGINE_START_MINUTES: '0.005',
     }
     const secret = 'correct-horse-battery'
-    const real = engineCommandsOf(parseConfig(env).engine, { ...process.env, CLOUD_TOKEN: secret })!
-    const worker = await open(depsOf(engine, real))
-    await runUntil(worker, async () => count('start command took too long') > 0)
+    const worker = await workerWith(
+      commandsOf('http://engine/v1', settings, { CLOUD_TOKEN: secret })
+    )
+    await harness.runUntil(worker, () => count('start command took too long') > 0)
     expect(count('token=[CLOUD_TOKEN]')).toBeGreaterThan(0)
-    expect(messages.join('\n')).not.toContain(secret)
-    expect(await stateName()).toBe('candidate')
+    expect(count(secret)).toBe(0)
+    expect(await harness.state()).toBe('candidate')
   })
 
   it('is not started twice at once, nor by the next worker when the first one was killed', async () => {
-    away = REFUSED
-    const hanging = commandOf(() => new Promise(() => {}))
-    const killed = await createWorker(depsOf(engine, commands(hanging.command)))
-    await runUntil(killed, async () => hanging.runs.length === 1)
-    await runFor(killed, 300_000)
-    expect(hanging.runs).toHaveLength(1)
+    await open('candidate')
+    const first = hanging()
+    const killed = await killedWorker(commands(first.command))
+    await harness.runUntil(killed, () => first.runs.length === 1)
+    await harness.runFor(killed, 5 * MINUTE_MS)
+    expect(first.runs).toHaveLength(1)
 
-    const stop = commandOf(async () => DONE)
-    const start = commandOf(async () => DONE)
-    const worker = await open(depsOf(engine, commands(start.command, { stop: stop.command })))
-    await runFor(worker, 200_000)
+    const [start, stop] = [working(), working()]
+    const worker = await workerWith(commands(start.command, { stop: stop.command }))
+    await harness.runFor(worker, 200 * SECOND_MS)
     expect(start.runs).toHaveLength(0)
     // the engine comes: it is used, and stopped, since it is known who started it
     away = null
-    await runUntilState(worker, 'approval')
-    await runFor(worker, HOUR_MS)
+    await harness.runTo(worker, 'approval')
+    await harness.runFor(worker, HOUR_MS, MINUTE_MS)
     expect(start.runs).toHaveLength(0)
     expect(stop.runs).toHaveLength(1)
   })
 
   it('is started by the next worker when the first one’s start came to nothing', async () => {
-    away = REFUSED
-    const first = commandOf(() => new Promise(() => {}))
-    const killed = await createWorker(depsOf(engine, commands(first.command)))
-    await runUntil(killed, async () => first.runs.length === 1)
-    const second = commandOf(async () => DONE)
-    const worker = await open(depsOf(engine, commands(second.command)))
-    await runUntil(worker, async () => second.runs.length === 1)
+    await open('candidate')
+    const first = hanging()
+    const killed = await killedWorker(commands(first.command))
+    await harness.runUntil(killed, () => first.runs.length === 1)
+    const second = working()
+    const worker = await workerWith(commands(second.command))
+    await harness.runUntil(worker, () => second.runs.length === 1, 10 * SECOND_MS)
     expect(second.runs[0]! - first.runs[0]!).toBe(600_000)
   })
 
   it('may be started at once by the next worker when the first one was told to stop', async () => {
-    away = REFUSED
+    await open('candidate')
     const first = commandOf(
       (signal) =>
         new Promise((resolve) => {
@@ -330,26 +256,26 @@ describe('an engine that is away', () => {
           signal.addEventListener('abort', () => resolve(end))
         })
     )
-    const stopped = await createWorker(depsOf(engine, commands(first.command)))
-    await runUntil(stopped, async () => first.runs.length === 1)
+    const stopped = await killedWorker(commands(first.command))
+    await harness.runUntil(stopped, () => first.runs.length === 1)
     await stopped.close()
-    const second = commandOf(async () => DONE)
-    const worker = await open(depsOf(engine, commands(second.command)))
-    await round(worker)
+    const second = working()
+    await harness.round(await workerWith(commands(second.command)))
     expect(second.runs).toHaveLength(1)
   })
 
-  it('is never stopped when somebody else started it', async () => {
-    const stop = commandOf(async () => DONE)
-    const start = commandOf(async () => DONE)
-    const worker = await open(depsOf(engine, commands(start.command, { stop: stop.command })))
-    await runUntilState(worker, 'approval')
-    await runFor(worker, HOUR_MS)
+  it('is never stopped when another program started it', async () => {
+    await open('evaluating')
+    away = null
+    const [start, stop] = [working(), working()]
+    const worker = await workerWith(commands(start.command, { stop: stop.command }))
+    await harness.runTo(worker, 'approval')
+    await harness.runFor(worker, HOUR_MS, MINUTE_MS)
     expect([start.runs, stop.runs]).toEqual([[], []])
   })
 
   it('is not stopped while a job runs there, and asked to stop again when that fails', async () => {
-    away = REFUSED
+    await open('training')
     let isBusy = false
     const shared: Engine = {
       ...engine,
@@ -363,16 +289,16 @@ describe('an engine that is away', () => {
       return DONE
     })
     const stop = commandOf(async () => ({ ...DONE, exitCode: stop.runs.length < 3 ? 1 : 0 }))
-    const changes = { stop: stop.command, idleMs: 300_000 }
-    const worker = await open(depsOf(shared, commands(start.command, changes)))
-    await runUntilState(worker, 'approval')
+    const changes = { stop: stop.command, idleMs: 5 * MINUTE_MS }
+    const worker = await workerWith(commands(start.command, changes), shared)
+    await harness.runTo(worker, 'approval')
     expect(start.runs).toHaveLength(1)
     isBusy = true
-    await runFor(worker, 600_000)
+    await harness.runFor(worker, 10 * MINUTE_MS)
     expect(stop.runs).toHaveLength(0)
     isBusy = false
     expect((await engine.files()).length).toBeGreaterThan(0)
-    await runFor(worker, 600_000)
+    await harness.runFor(worker, 10 * MINUTE_MS)
     expect(stop.runs).toHaveLength(3)
     // before the hourly deletion: the rows went before the machine did
     expect(await engine.files()).toEqual([])

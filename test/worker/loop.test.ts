@@ -1,72 +1,19 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { EngineHost } from '../../adapters/contract/host.ts'
-import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { confidenceOf } from '../../src/core/route/route.ts'
-import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { AppError } from '../../src/errors.ts'
 import type { JobRequest, TrainingRow } from '../../src/openai/fine-tuning.ts'
-import { openSqliteStore } from '../../src/store/sqlite/open.ts'
 import type { Store } from '../../src/store/store.ts'
-import type { WorkerDeps, WorkerEvent } from '../../src/worker/deps.ts'
-import { createWorker } from '../../src/worker/worker.ts'
-import { COLOURS, orderRecord, ORDERS, PROMPT } from '../fixtures/paint-orders.ts'
-import { openFakeEngine } from './fake-engine.ts'
-import { workerDeps } from './worker-deps.ts'
+import { COLOURS, orderRecord, PROMPT } from '../fixtures/paint-orders.ts'
+import { engineAt, PLANNED_ROWS, useWorkerHarness, type WorkerHarness } from './harness.ts'
 
-describe('the worker', () => {
-  let folder: string
-  let store: Store
-  let host: EngineHost
-  let engine: Engine
-  let events: WorkerEvent[]
+const openHarness = useWorkerHarness()
 
-  const openEngine = async (): Promise<void> => {
-    ;({ host, engine } = await openFakeEngine(folder))
-  }
-
-  const depsOf = (changes: Partial<WorkerDeps> = {}): WorkerDeps =>
-    workerDeps({
-      store,
-      engine,
-      now: Date.now,
-      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms, 5))),
-      log: (event) => void events.push(event),
-      ...changes,
-    })
-
-  const runUntilIdle = async (deps: WorkerDeps): Promise<void> => {
-    const worker = await createWorker(deps)
-    for (let idle = 0; idle < 200;) {
-      idle = (await worker.step()) ? 0 : idle + 1
-      if (['approval', 'live', 'rejected', 'failed'].includes(await stateName())) return
-      await deps.sleep(5)
-    }
-    throw new Error(`stuck in ${await stateName()}`)
-  }
-
-  const stateName = async (): Promise<string> =>
-    (await store.internalizations.list()).at(-1)?.state.name ?? 'none'
-
-  beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'promptintern-worker-'))
-    store = await openSqliteStore({ dataDir: folder })
-    events = []
-    await openEngine()
-    await store.records.append(batchOf(ORDERS))
-  })
-
-  afterEach(async () => {
-    await host.close()
-    await store.close()
-    rmSync(folder, { recursive: true, force: true })
-  })
-
-  /** The fake engine, as one that holds weights of a fingerprint and knows of self-distillation. */
-  const distilling = (fingerprint: string, jobs: JobRequest[]): Engine => ({
+/** The engine, as one that holds weights of a fingerprint and supports self-distillation. */
+const distilling = (engine: Engine, fingerprint: string) => {
+  const jobs: JobRequest[] = []
+  const uploaded: TrainingRow[] = []
+  const distils: Engine = {
     ...engine,
     models: async () =>
       (await engine.models()).map((model) => ({
@@ -74,180 +21,172 @@ describe('the worker', () => {
         fingerprint,
         training_methods: ['supervised', 'self-distillation'],
       })),
+    uploadRows: (rows, filename) => {
+      uploaded.push(...rows)
+      return engine.uploadRows(rows, filename)
+    },
     createJob: (request) => {
       jobs.push(request)
       return engine.createJob({ ...request, method: { type: 'supervised' } })
     },
+  }
+  return { distils, jobs, uploaded }
+}
+
+/** A store whose every write to the internalizations is followed by a crash of the process. */
+const crashing = (store: Store) => {
+  let crashes = 0
+  const thenCrash =
+    <Given extends unknown[], Result>(write: (...given: Given) => Promise<Result>) =>
+    async (...given: Given): Promise<Result> => {
+      await write(...given)
+      crashes += 1
+      throw new AppError('store-unavailable', 'the process died here')
+    }
+  const { internalizations } = store
+  return {
+    crashes: () => crashes,
+    store: {
+      ...store,
+      internalizations: {
+        ...internalizations,
+        save: thenCrash(internalizations.save),
+        addEvaluations: thenCrash(internalizations.addEvaluations),
+      },
+    },
+  }
+}
+
+describe('an internalization that waits for approval', () => {
+  let harness: WorkerHarness
+
+  beforeEach(async () => {
+    harness = await openHarness({ from: 'approval' })
   })
 
-  describe('where the engine can distil', () => {
-    it.each([
-      ['fp_upstream', 'auto', 'self-distillation'],
-      ['fp_other', 'auto', 'supervised'],
-      ['fp_upstream', 'supervised', 'supervised'],
-    ] as const)('with %s, %s, it uses %s', async (fingerprint, setting, method) => {
-      const jobs: JobRequest[] = []
-      const uploaded: TrainingRow[] = []
-      const rest = depsOf()
-      await runUntilIdle({
-        ...rest,
-        config: { ...rest.config, method: setting },
-        engine: {
-          ...distilling(fingerprint, jobs),
-          uploadRows: (rows, filename) => {
-            uploaded.push(...rows)
-            return engine.uploadRows(rows, filename)
-          },
-        },
-      })
-      expect(await stateName()).toBe('approval')
-      expect(new Set(jobs.map((job) => job.method?.type))).toEqual(new Set([method]))
-      const read = uploaded.map((row) => row.teacher_messages?.[0]?.content)
-      expect(new Set(read)).toEqual(new Set([method === 'supervised' ? undefined : PROMPT]))
-    })
-  })
-
-  it('goes from the log to an internalization that waits for approval', async () => {
-    await runUntilIdle(depsOf())
-    const [internalization] = await store.internalizations.list()
-    expect(internalization!.state).toEqual({ name: 'approval' })
-    const { plan, verdict } = internalization!
-    expect(plan!.trainRecordIds).toHaveLength(120)
-    expect(plan!.holdoutRecordIds).toHaveLength(120)
+  it('has the planned rows, labels, arms and a verdict, and no route', async () => {
+    const { plan, verdict } = await harness.newest()
+    expect(plan!.trainRecordIds).toHaveLength(PLANNED_ROWS)
+    expect(plan!.holdoutRecordIds).toHaveLength(PLANNED_ROWS)
     expect(plan!.answers.labels!.toSorted()).toEqual(COLOURS)
     expect(plan!.arms.map((arm) => arm.results.length)).toEqual(
       plan!.arms.map((arm) => arm.stages.length)
     )
     expect(verdict!.verdict).toBe('promote')
-    expect(await store.routes.list()).toEqual([])
+    expect(await harness.store.routes.list()).toEqual([])
   })
 
-  it('finds no threshold below the lowest confidence that was held out, even when all agree', async () => {
-    await runUntilIdle(depsOf())
-    const { id, verdict } = (await store.internalizations.list())[0]!
+  it('has no threshold below the lowest confidence that was held out, even when all agree', async () => {
+    const { id, verdict } = await harness.newest()
     const winner = verdict!.arms[verdict!.arm]!
-    const confidences = (await store.internalizations.evaluations(id))
+    const confidences = (await harness.store.internalizations.evaluations(id))
       .filter(({ arm }) => arm === verdict!.arm)
       .map((row) => confidenceOf(winner.confidence, row))
     expect(winner.coverage).toBe(1)
     expect(winner.threshold).toBe(Math.min(...confidences))
   })
 
-  it('trains the schedule with falling measured rates that end at 0', async () => {
-    await runUntilIdle(depsOf())
-    const { plan } = (await store.internalizations.list())[0]!
-    const schedule = plan!.arms.find((arm) => arm.name === 'schedule')!
+  it('was trained on falling measured rates that end at 0', async () => {
+    const schedule = (await harness.newest()).plan!.arms.find(({ name }) => name === 'schedule')!
     const rates = schedule.results.map((result) => result.measuredRate)
     expect(rates[0]).toBe(1)
     expect(rates.at(-1)).toBe(0)
     expect(rates).toEqual(rates.toSorted((a, b) => b - a))
   })
 
-  it.each([
-    { minutes: '20', queryOnlyArm: true, arms: ['query-only', 'schedule'], seconds: [720, 480] },
-    { minutes: '20', queryOnlyArm: false, arms: ['schedule'], seconds: [1200] },
-    { minutes: '10', queryOnlyArm: true, arms: ['query-only'], seconds: [600] },
-  ])(
-    'trains in $minutes minutes what is wanted and has the time to learn: $arms',
-    async (limited) => {
-      // every reading of the clock is a second later, so a pass over the prompt takes a second
-      let seconds = 1_800_000_000
-      const { config, ...rest } = depsOf({ now: () => ++seconds * 1000 })
-      const { queryOnlyArm, minutes } = limited
-      const trainSeconds = Number(minutes) * 60
-      await runUntilIdle({ ...rest, config: { ...config, trainSeconds, queryOnlyArm } })
-      const { arms } = (await store.internalizations.list())[0]!.plan!
-      expect(arms.map((arm) => arm.name)).toEqual(limited.arms)
-      const given = arms.map((arm) =>
-        arm.stages.reduce((sum, stage) => sum + stage.hyperparameters.max_seconds!, 0)
-      )
-      given.forEach((sum, index) => expect(sum).toBeCloseTo(limited.seconds[index]!, 6))
-      const leftOut = events.some((event) => event.message.includes('schedule is left out'))
-      expect(leftOut).toBe(!limited.arms.includes('schedule'))
-    }
-  )
+  it('holds no training query out', async () => {
+    const { trainRecordIds, holdoutRecordIds } = (await harness.newest()).plan!
+    expect(holdoutRecordIds.filter((id) => trainRecordIds.includes(id))).toEqual([])
+  })
 
-  it('goes live by itself with AUTO_PROMOTE', async () => {
-    const config = { ...depsOf().config, autoPromote: true }
-    const worker = await createWorker(depsOf({ config }))
-    for (let round = 0; round < 2000 && (await stateName()) !== 'live'; round++) {
-      await worker.step()
-      await new Promise((resolve) => setTimeout(resolve, 2))
-    }
-    const [route] = await store.routes.list()
+  it('goes live without a person with AUTO_PROMOTE', async () => {
+    const worker = await harness.worker(harness.deps({}, { autoPromote: true }))
+    await harness.round(worker)
+    expect(await harness.state()).toBe('live')
+    const [route] = await harness.store.routes.list()
     expect(route!.engine).toBe('default')
     expect(route!.threshold).toBeLessThanOrEqual(0)
   })
+})
 
-  it('never holds a training query out', async () => {
-    await runUntilIdle(depsOf())
-    const { plan } = (await store.internalizations.list())[0]!
-    const train = new Set(plan!.trainRecordIds)
-    expect(plan!.holdoutRecordIds.some((id) => train.has(id))).toBe(false)
+describe('the worker', () => {
+  it.each([
+    ['fp_upstream', 'auto', 'self-distillation'],
+    ['fp_other', 'auto', 'supervised'],
+    ['fp_upstream', 'supervised', 'supervised'],
+  ] as const)('with %s and TRAIN_METHOD %s uses %s', async (fingerprint, setting, method) => {
+    const harness = await openHarness({ from: 'candidate' })
+    const { distils, jobs, uploaded } = distilling(harness.engine, fingerprint)
+    const deps = harness.deps({ engine: distils }, { method: setting })
+    await harness.runTo(await harness.worker(deps), 'evaluating')
+    expect(new Set(jobs.map((job) => job.method?.type))).toEqual(new Set([method]))
+    const read = uploaded.map((row) => row.teacher_messages?.[0]?.content)
+    expect(new Set(read)).toEqual(new Set([method === 'supervised' ? undefined : PROMPT]))
   })
 
-  it('trains no stage twice when the process dies after any write', async () => {
-    // every write to the store is followed by a crash: the worker is thrown away and made anew
-    let crashed = 0
-    const crashing = new Proxy(store, {
-      get: (target, area: keyof Store) =>
-        area !== 'internalizations'
-          ? target[area]
-          : new Proxy(target.internalizations, {
-              get: (inner, method: keyof Store['internalizations']) =>
-                method !== 'save' && method !== 'addEvaluations'
-                  ? inner[method].bind(inner)
-                  : async (...parameters: never[]) => {
-                      await (inner[method] as (...given: never[]) => Promise<unknown>)(
-                        ...parameters
-                      )
-                      crashed += 1
-                      throw new AppError('store-unavailable', 'the process died here')
-                    },
-            }),
-    })
-    for (let life = 0; life < 400 && (await stateName()) !== 'approval'; life++) {
-      const worker = await createWorker(depsOf({ store: crashing }))
-      await worker.step().catch(() => undefined)
-      await new Promise((resolve) => setTimeout(resolve, 2))
+  it.each([
+    { minutes: 20, queryOnlyArm: true, arms: ['query-only', 'schedule'], seconds: [720, 480] },
+    { minutes: 20, queryOnlyArm: false, arms: ['schedule'], seconds: [1200] },
+    { minutes: 10, queryOnlyArm: true, arms: ['query-only'], seconds: [600] },
+  ])(
+    'with $minutes minutes trains the wanted arms that have the time to learn: $arms',
+    async ({ minutes, queryOnlyArm, arms, seconds }) => {
+      const harness = await openHarness({ from: 'candidate' })
+      // every reading of the clock is a second later, so a pass over the prompt takes a second
+      const now = () => (harness.now += 1000)
+      const deps = harness.deps({ now }, { queryOnlyArm, trainSeconds: minutes * 60 })
+      const { plan } = await harness.runTo(await harness.worker(deps), 'training')
+      expect(plan!.arms.map(({ name }) => name)).toEqual(arms)
+      const given = plan!.arms.map(({ stages }) =>
+        stages.reduce((sum, stage) => sum + stage.hyperparameters.max_seconds!, 0)
+      )
+      given.forEach((sum, index) => expect(sum).toBeCloseTo(seconds[index]!, 6))
+      expect(harness.said('schedule is left out')).toHaveLength(arms.includes('schedule') ? 0 : 1)
     }
-    expect(await stateName()).toBe('approval')
-    expect(crashed).toBeGreaterThan(10)
-    const jobs = await engine.findJobs({})
+  )
+
+  it('trains no stage twice when the process dies after any write', async () => {
+    const harness = await openHarness({ from: 'candidate' })
+    const { store, crashes } = crashing(harness.store)
+    const isApproved = async () => (await harness.state()) === 'approval'
+    for (let life = 0; life < 400 && !(await isApproved()); life++) {
+      const worker = await harness.worker(harness.deps({ store }))
+      await harness.round(worker, 1, 2)
+    }
+    expect(await harness.state()).toBe('approval')
+    expect(crashes()).toBeGreaterThan(10)
+    const jobs = await harness.engine.findJobs({})
     const keys = jobs.map((job) => job.metadata.idempotency_key)
     expect(new Set(keys).size).toBe(keys.length)
   })
 
   it('waits while the engine is away and goes on when it is back', async () => {
-    const away = createEngine({
-      name: 'default',
-      baseUrl: 'http://engine/v1',
-      token: 'token',
-      fetch: () => Promise.reject(new TypeError('fetch failed')),
-    })
-    const worker = await createWorker(depsOf({ engine: away }))
-    for (let round = 0; round < 10; round++) await worker.step()
-    expect(await stateName()).toBe('candidate')
-    await runUntilIdle(depsOf())
-    expect(await stateName()).toBe('approval')
+    const harness = await openHarness({ from: 'logged' })
+    const away = engineAt(() => Promise.reject(new TypeError('fetch failed')))
+    const worker = await harness.worker(harness.deps({ engine: away }))
+    for (let round = 0; round < 10; round++) await harness.round(worker)
+    expect(await harness.state()).toBe('candidate')
+    await harness.runTo(await harness.worker(), 'training')
   })
 
   it('measures the upstream against itself where there is a key, each row once', async () => {
+    const harness = await openHarness({ from: 'evaluating' })
     const asked: string[] = []
     const replayUpstream = async (request: string): Promise<string> => {
       asked.push(request)
       const number = Number(/Order (\d+)/.exec(request)![1])
       return orderRecord(number).response!
     }
-    const config = { ...depsOf().config, upstreamReplays: 30 }
-    await runUntilIdle(depsOf({ replayUpstream, config }))
+    const deps = harness.deps({ replayUpstream }, { upstreamReplays: 30 })
+    const { verdict } = await harness.runTo(await harness.worker(deps), 'approval')
     expect(asked).toHaveLength(30)
     expect(new Set(asked).size).toBe(30)
-    const { verdict } = (await store.internalizations.list())[0]!
     expect(verdict!.upstreamAgreement).toBe(1)
   })
 
-  it('trains a stage again whose machine failed, and goes on', async () => {
+  it('trains a stage again after the engine failed, and goes on', async () => {
+    const harness = await openHarness({ from: 'training' })
+    const { engine } = harness
     const doomed = new Set<string>()
     const failing: Engine = {
       ...engine,
@@ -265,16 +204,14 @@ describe('the worker', () => {
           return { ...job, status: 'failed', finished_at: 1, error }
         }),
     }
-    await runUntilIdle(depsOf({ engine: failing }))
-    expect(await stateName()).toBe('approval')
-    expect(events.filter(({ message }) => message.includes('it is tried again'))).toHaveLength(2)
+    const worker = await harness.worker(harness.deps({ engine: failing }))
+    await harness.runTo(worker, 'evaluating')
+    expect(harness.said('it is tried again')).toHaveLength(2)
   })
 
   it('ends failed with the cause when a job fails', async () => {
-    await host.close()
-    ;({ host, engine } = await openFakeEngine(folder, { faults: { failAtStep: 1 } }))
-    await runUntilIdle(depsOf())
-    const { state } = (await store.internalizations.list())[0]!
-    expect(state.name).toBe('failed')
+    const harness = await openHarness({ from: 'training', engine: { faults: { failAtStep: 1 } } })
+    const { state } = await harness.runTo(await harness.worker(), 'failed')
+    expect(state).toMatchObject({ cause: expect.stringContaining('fails at step 1') })
   })
 })

@@ -2,25 +2,19 @@
  * The proof is about what the route answers: every exchange that the template matches and the
  * upstream answered, whatever the answer was.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { EngineHost } from '../../adapters/contract/host.ts'
-import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { describe, expect, it } from 'vitest'
 import type {
   Internalization,
   InternalizeOptions,
 } from '../../src/core/lifecycle/internalization.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
-import type { Engine } from '../../src/engine/engine.ts'
-import { openSqliteStore } from '../../src/store/sqlite/open.ts'
-import type { Store } from '../../src/store/store.ts'
-import type { WorkerEvent } from '../../src/worker/deps.ts'
-import { createWorker } from '../../src/worker/worker.ts'
 import { COLOURS, orderRecord, PROMPT } from '../fixtures/paint-orders.ts'
-import { openFakeEngine } from './fake-engine.ts'
-import { workerDeps } from './worker-deps.ts'
+import { PLANNED_ROWS, useWorkerHarness, type WorkerHarness } from './harness.ts'
+
+/** Enough for both kinds of rows. */
+const RECORDS = 2 * PLANNED_ROWS + 22
+
+const openHarness = useWorkerHarness()
 
 const TOOLS = [{ type: 'function', function: { name: 'order', parameters: { type: 'object' } } }]
 
@@ -103,74 +97,47 @@ const numberOf = (id: string): number => Number(id.slice('record-'.length))
 
 const chatOf = (id: string): number => Math.floor(numberOf(id) / 2)
 
+const ENDS = ['approval', 'rejected', 'failed']
+
+interface Options extends Partial<InternalizeOptions> {
+  maxModelLen?: number
+  until?: string[]
+}
+
+const reasonOf = ({ state }: Internalization): string =>
+  state.name === 'rejected' ? state.reason : `it is ${state.name}`
+
 describe('an internalization', () => {
-  let folder: string
-  let store: Store
-  let host: EngineHost
-  let engine: Engine
-  let events: WorkerEvent[]
+  let harness: WorkerHarness
 
-  const open = async (maxModelLen?: number): Promise<void> => {
-    ;({ host, engine } = await openFakeEngine(
-      folder,
-      maxModelLen === undefined ? {} : { maxModelLen }
-    ))
-  }
-
-  /** Internalizes what the log has. */
+  /** Internalizes the records. @returns it, at its end or in an earlier state */
   const internalize = async (
     records: ExchangeRecord[],
-    changes: Partial<InternalizeOptions> = {}
+    { maxModelLen, until = ENDS, ...changes }: Options = {}
   ): Promise<Internalization> => {
-    await store.records.append(batchOf(records))
-    const { config, ...deps } = workerDeps({
-      store,
-      engine,
-      now: Date.now,
-      sleep: async () => {},
-      log: (event) => void events.push(event),
-    })
-    const worker = await createWorker({ ...deps, config: { ...config, ...changes } })
-    for (let round = 0; round < 3000; round++) {
-      await worker.step()
-      const newest = (await store.internalizations.list()).at(-1)
-      if (['approval', 'rejected', 'failed'].includes(newest?.state.name ?? '')) return newest!
-      await new Promise((resolve) => setTimeout(resolve, 2))
-    }
-    throw new Error('it does not end')
+    harness = await openHarness({ from: null, engine: maxModelLen ? { maxModelLen } : {} })
+    await harness.log(records)
+    const worker = await harness.worker(harness.deps({}, changes))
+    return harness.runTo(worker, ...until)
   }
 
-  const jobs = async (): Promise<number> => (await engine.findJobs({})).length
-
-  beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'promptintern-population-'))
-    store = await openSqliteStore({ dataDir: folder })
-    events = []
-  })
-
-  afterEach(async () => {
-    await host.close()
-    await store.close()
-    rmSync(folder, { recursive: true, force: true })
-  })
+  const jobs = async (): Promise<number> => (await harness.engine.findJobs({})).length
 
   it('counts tool calls: a lora that answers them with text is not promoted', async () => {
-    await open()
     const { state, verdict, plan } = await internalize(
-      many(300, (number) =>
+      many(RECORDS, (number) =>
         changed(number, { request: { tools: TOOLS }, ...(isCall(number) ? { message: CALL } : {}) })
       )
     )
-    expect(plan!.population.outcomes).toEqual({ text: 90, 'tool-calls': 210 })
+    expect(plan!.population.outcomes).toEqual({ text: 0.3 * RECORDS, 'tool-calls': 0.7 * RECORDS })
     expect(state.name).toBe('rejected')
-    expect(verdict!.arms[0]!.rows).toBe(120)
+    expect(verdict!.arms[0]!.rows).toBe(PLANNED_ROWS)
     // seven of ten cannot agree, whether they are deferred or answered
     for (const arm of verdict!.arms) expect(arm.agreement).toBeLessThanOrEqual(0.31)
   })
 
   it('defers the requests that the upstream answers by tool calls, where it can tell them', async () => {
-    await open()
-    const { state, verdict, plan } = await internalize(
+    const { id, state, verdict, plan } = await internalize(
       many(400, (number) =>
         changed(number, {
           request: {
@@ -191,9 +158,7 @@ describe('an internalization', () => {
     expect(coverage).toBeLessThanOrEqual(0.55)
     expect(coverage).toBeGreaterThan(0.3)
     expect(agreementAnswered).toBeGreaterThan(0.95)
-    const rows = await store.internalizations.evaluations(
-      (await store.internalizations.list())[0]!.id
-    )
+    const rows = await harness.store.internalizations.evaluations(id)
     expect(rows.filter(({ deferred }) => deferred === 'deferred').length).toBeGreaterThan(50)
   })
 
@@ -203,66 +168,62 @@ describe('an internalization', () => {
     ['answers that were cut', { finishReason: 'length' }, 'cut-off'],
     ['tool calls', { message: CALL, finishReason: 'tool_calls' }, 'tool-calls'],
   ] as const)('is not trained where most of the traffic ends in %s', async (_, change, kind) => {
-    await open()
-    const { state, plan } = await internalize(
-      many(300, (number) => (number % 10 === 0 ? orderRecord(number) : changed(number, change)))
+    const ended = await internalize(
+      many(RECORDS, (number) => (number % 10 === 0 ? orderRecord(number) : changed(number, change)))
     )
-    expect(state.name).toBe('rejected')
-    expect((state as { reason: string }).reason).toMatch(/answers 1\d\.\d % .* with plain text/)
-    expect((state as { reason: string }).reason).toContain(kind)
-    expect((state as { reason: string }).reason).toContain('MIN_COVERAGE')
-    expect(plan).toBeNull()
+    const reason = reasonOf(ended)
+    expect(reason).toMatch(/answers (?:9|1\d)\.\d % .* with plain text/)
+    expect(reason).toContain(kind)
+    expect(reason).toContain('MIN_COVERAGE')
+    expect(ended.plan).toBeNull()
     expect(await jobs()).toBe(0)
   })
 
   it('is not trained for free text, and says what would help', async () => {
-    await open()
-    const { state } = await internalize(
-      many(300, (number) => changed(number, { message: { content: story(number) } }))
+    const ended = await internalize(
+      many(RECORDS, (number) => changed(number, { message: { content: story(number) } }))
     )
-    expect(state).toMatchObject({ name: 'rejected' })
-    expect((state as { reason: string }).reason).toMatch(/free text.*ask for labels, JSON, code/)
+    expect(reasonOf(ended)).toMatch(/free text.*ask for labels, JSON, code/)
     expect(await jobs()).toBe(0)
   })
 
   it('goes on without prompted stages where the prompt is longer than the context', async () => {
     // the prompt has 38 tokens of the fake engine, a question 9
-    await open(40)
-    const { state, plan } = await internalize(many(300, orderRecord))
+    const { state, plan } = await internalize(many(RECORDS, orderRecord), { maxModelLen: 40 })
     expect(state.name).toBe('approval')
     expect(plan!.arms.map(({ name }) => name)).toEqual(['query-only'])
     expect(plan!.population.withoutPrompt).toContain('does not fit the 40 tokens')
   })
 
   it('is not trained where not even the question fits the context', async () => {
-    await open(12)
-    const { state } = await internalize(many(300, orderRecord))
-    expect(state).toMatchObject({ name: 'rejected' })
-    expect((state as { reason: string }).reason).toContain('a longer context')
+    const ended = await internalize(many(RECORDS, orderRecord), { maxModelLen: 12 })
+    expect(reasonOf(ended)).toContain('a longer context')
   })
 
   it('holds repeats out as they come, and names questions whose answers changed', async () => {
-    await open()
     const { state, plan, verdict } = await internalize(
-      many(390, (number) => (number % 3 === 0 ? repeated(number) : once(number)))
+      many(390, (number) => (number % 3 === 0 ? repeated(number) : once(number))),
+      { trainRows: 120, holdoutRows: 120 }
     )
     expect(plan!.population.repeats.questions).toBe(20)
     expect(plan!.population.repeats.changed).toBe(10)
     expect(plan!.population.repeats.examples).toHaveLength(10)
     const held = new Set(plan!.holdoutRecordIds)
-    const repeats = [...held].filter((id) => Number(id.slice('record-'.length)) % 3 === 0)
+    const repeats = [...held].filter((id) => numberOf(id) % 3 === 0)
     expect(repeats.length).toBeGreaterThanOrEqual(held.size / 3 - 1)
     expect(state.name).toBe('rejected')
     expect(verdict!.arms[0]!.samples!.traffic.rows).toBe(120)
   })
 
   it('never has a conversation on both sides, even where many begin with one greeting', async () => {
-    await open()
-    const { plan } = await internalize(Array.from({ length: 180 }, (_, chat) => turns(chat)).flat())
+    const { plan } = await internalize(
+      Array.from({ length: 100 }, (_, chat) => turns(chat)).flat(),
+      { until: ['training'] }
+    )
     const trained = new Set(plan!.trainRecordIds.map(chatOf))
     const held = [...plan!.holdoutRecordIds, ...plan!.unseenRecordIds]
     const second = held.filter((id) => numberOf(id) % 2 === 1)
-    expect(second.length).toBeGreaterThan(40)
+    expect(second.length).toBeGreaterThan(20)
     expect(second.filter((id) => trained.has(chatOf(id)))).toEqual([])
     expect(plan!.kinds.traits).toEqual(['turn 1', 'turn 2'])
   })

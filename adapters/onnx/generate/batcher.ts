@@ -1,12 +1,12 @@
 /**
- * Continuous batching: rows join and leave between steps. Decides who runs when and what the cache
- * holds; knows nothing of sampling, text or files.
+ * Continuous batching: rows join and leave between steps. Decides which rows run and what the cache
+ * holds.
  *
- * Memory follows the tokens that are there, not those a request might ask for at most. When it runs
- * out, the rows that came last give up their places and are read again later.
+ * Memory is allocated for the tokens that exist, not for the largest number that a request allows. When
+ * it runs out, the newest rows give up their slots and are read again later.
  *
  * Slots of the cache are kept gapless: decoding rows in 0 … n−1, the one row that is being read in
- * slot n. Each turn reads at most `chunkTokens` of prompts and then gives every decoding row one
+ * slot n. Each step reads at most `chunkTokens` of prompts and then gives every decoding row one
  * token, so that a long prompt delays the others by one chunk at a time.
  */
 import { AppError } from '../../../src/errors.ts'
@@ -24,32 +24,32 @@ export interface BatcherDeps {
   /** null computes every prompt in full */
   prefixes: PrefixCache | null
   maxRows: number
-  /** rows that may wait for a place */
+  /** rows that may wait for a slot */
   maxQueued: number
-  /** prompt tokens a turn reads at most */
+  /** most prompt tokens of a step */
   chunkTokens: number
 }
 
-/** Tokens a row that joins should be able to say before the batch is short of memory again. */
+/** Tokens that a joining row should have room for before the batch runs out of memory again. */
 const HEADROOM_TOKENS = 32
 
 export class Batcher {
   private readonly deps: BatcherDeps
   private readonly queue: Row[] = []
   private reading: Row | null = null
-  /** by slot; each has said one token that it has not read yet */
+  /** by slot; the last generated token of each is not in the cache yet */
   private readonly decoding: Row[] = []
   private readonly arrivals = new WeakMap<Row, number>()
   private arrived = 0
   private readonly cancelled = new Set<Row>()
-  private turning: Promise<void> | null = null
+  private stepping: Promise<void> | null = null
   private closed = false
 
   constructor(deps: BatcherDeps) {
     this.deps = deps
   }
 
-  /** Rows that wait, rows that run. */
+  /** Number of waiting and running rows. */
   get load(): { queued: number; running: number } {
     return {
       queued: this.queue.length,
@@ -57,7 +57,7 @@ export class Batcher {
     }
   }
 
-  /** Some row waits for the lora or runs with it. */
+  /** Whether a waiting or running row uses the lora. */
   uses(lora: string): boolean {
     return this.rows().some((row) => row.lora === lora)
   }
@@ -73,10 +73,10 @@ export class Batcher {
       throw new AppError('overloaded', `${maxQueued} requests are waiting already`)
     this.arrivals.set(row, this.arrived++)
     this.queue.push(row)
-    this.turning ??= this.turn()
+    this.stepping ??= this.steps()
   }
 
-  /** Takes the row out before the next step; it fails with `error` unless it has ended already. */
+  /** Removes the row before the next step. It fails with `error` unless it has ended. */
   cancel(row: Row, error: unknown): void {
     row.fail(error)
     const waiting = this.queue.indexOf(row)
@@ -84,12 +84,12 @@ export class Batcher {
     else if (this.rows().includes(row)) this.cancelled.add(row)
   }
 
-  /** Fails all rows and waits for the step under way. */
+  /** Fails all rows and waits for the end of the current step. */
   async close(): Promise<void> {
     this.closed = true
     for (const row of this.rows())
       this.cancel(row, new AppError('engine-unavailable', 'the engine was closed'))
-    await this.turning
+    await this.stepping
   }
 
   private rows(): Row[] {
@@ -101,7 +101,7 @@ export class Batcher {
     return this.reading === null ? this.decoding : [...this.decoding, this.reading]
   }
 
-  private async turn(): Promise<void> {
+  private async steps(): Promise<void> {
     while (this.rows().length > 0) {
       try {
         this.dropCancelled()
@@ -109,11 +109,11 @@ export class Batcher {
         this.dropCancelled()
         await this.decode()
       } catch (error) {
-        // a row with its memory half moved cannot go on, and the next turn starts clean
+        // a row with its memory half moved cannot continue; the next step starts without any rows
         for (const row of this.rows()) this.cancel(row, error)
       }
     }
-    this.turning = null
+    this.stepping = null
   }
 
   private dropCancelled(): void {
@@ -140,13 +140,13 @@ export class Batcher {
     }
   }
 
-  /** Gives the row that waits longest the next slot, if there is room for it. */
+  /** Gives the next slot to the row that has waited longest, if there is room. */
   private async admit(): Promise<void> {
     const { cache, loras, maxRows } = this.deps
     while (this.queue.length > 0 && this.decoding.length < maxRows) {
       const row = this.queue[0]!
       const lengths = [...this.decoding, row].map(({ ids }) => ids.length + HEADROOM_TOKENS)
-      // alone a row always fits, if need be without the headroom
+      // a row always fits alone, without headroom if necessary
       if (this.decoding.length > 0 && !cache.fits(lengths)) return
       try {
         if (row.lora !== null && !(await loras.acquire(row.lora))) {
@@ -193,7 +193,7 @@ export class Batcher {
       rows: [{ ids: row.ids.slice(start, start + count), pastLength: start, lora: row.lora }],
       cache: cache.bind(slot, [start]),
       loras: loras.feedsFor([row.lora]),
-      // the graph wants one place at least
+      // the graph needs at least one place
       wanted: places.length === 0 ? [count - 1] : places,
       distributions: row.needsDistribution && places.length > 0,
     })
@@ -257,7 +257,7 @@ export class Batcher {
     }
   }
 
-  /** Makes room for every row's known tokens; who came last goes back to the head of the queue. */
+  /** Makes room for every row's known tokens. The newest rows go back to the head of the queue. */
   private makeRoom(): void {
     const { cache } = this.deps
     const needed = (): number[] => this.running().map(({ ids }) => ids.length)

@@ -1,6 +1,6 @@
 /**
- * What a generation may say: one of some given answers, or one JSON object. Knows nothing of
- * probabilities; the sampler asks which tokens are allowed.
+ * Limits a generation to one of some given answers or to one JSON object. The sampler asks it which
+ * tokens are allowed.
  */
 import { JsonObjectValidator } from './json-validator.ts'
 
@@ -11,9 +11,9 @@ export interface Constraint {
   allows(tokenId: number): boolean
   /** @param tokenId an allowed token, now chosen */
   advance(tokenId: number): void
-  /** Every token that is still to come, where there is no choice left; [] otherwise. */
+  /** All remaining tokens when there is no choice left; else []. */
   forced(): number[]
-  /** nothing can follow, and the end token need not be generated */
+  /** whether nothing can follow, so that the end token need not be generated */
   readonly finished: boolean
 }
 
@@ -62,8 +62,8 @@ export const createChoices = (encodings: readonly number[][], endTokenId: number
 }
 
 /**
- * One JSON object, in valid UTF-8, closed before the tokens run out: a token is allowed only while
- * what would be left to write fits into the tokens that are left, one a byte.
+ * One JSON object, in valid UTF-8, closed before the tokens run out: a token is allowed only if the
+ * remaining tokens suffice to close the object, at one byte each.
  * @param tokenBytes a token's bytes, empty for control tokens; every single byte is some token
  */
 export const createJsonObject = (

@@ -1,7 +1,6 @@
 /**
  * The decoder as one ONNX graph for prefill and decoding: T new tokens in each of B rows, the rows'
- * past in a cache that the caller owns, log-probabilities only at the places asked for. Knows nothing
- * of requests, loras' names or memory limits.
+ * past in a cache that the caller owns, log-probabilities only at the requested places.
  */
 import { GraphBuilder } from '../graph.ts'
 import { linearShape, moduleName } from '../llama-config.ts'
@@ -189,7 +188,7 @@ class DecodeGraphBuilder {
     return [normed!, sum!]
   }
 
-  /** The best token by itself: whoever wants no other is spared a copy of the whole vocabulary. */
+  /** The best token as an output of its own: greedy decoding then needs no copy of the vocabulary. */
   private head(normed: string): void {
     const { graph, config } = this
     const wanted = graph.op('Gather', [normed, 'rows'], { axis: 0 })

@@ -1,6 +1,5 @@
 /**
- * The decode graph as a function: one step of new tokens for some rows of the cache. Knows nothing
- * of requests or queues.
+ * The decode graph as a function: one step of new tokens for some rows of the cache.
  */
 import { env, InferenceSession, Tensor } from 'onnxruntime-node'
 import { AppError } from '../../../src/errors.ts'
@@ -17,13 +16,13 @@ export interface DecodeStep {
   /** of the rows, in their order */
   cache: CacheTensors
   loras: LoraFeeds
-  /** indices into the rows' tokens in order behind which a token is wanted; at least one */
+  /** indices into the rows' tokens, in order, after which a prediction is needed; at least one */
   wanted: readonly number[]
-  /** false gives the most probable tokens only, which spares a copy of every distribution */
+  /** false for the most probable tokens only, without a copy of every distribution */
   distributions: boolean
 }
 
-/** What the model says behind one token. */
+/** The model's prediction after one token. */
 export interface Prediction {
   best: TokenChoice
   /** natural log-probabilities `[vocab]`; null unless the step asked for distributions */
@@ -31,7 +30,7 @@ export interface Prediction {
 }
 
 export interface DecodeResult {
-  /** one for each wanted token */
+  /** in the order of the requested tokens */
   predictions: Prediction[]
   /** keys and values of the new tokens, `[layers·2, rows, kvHeads, tokens, headDim]` */
   newCache: Float32Array
@@ -47,14 +46,14 @@ export interface DecoderOptions {
   weights: WeightSource
   maxPositions: number
   threads: number
-  /** build the graph for loras at once, and not when the first one is used: that takes seconds */
+  /** whether the graph for loras is built at once; it takes seconds when the first lora is used */
   expectsLoras: boolean
 }
 
 const int64 = (values: readonly number[], dims: number[]): Tensor =>
   new Tensor('int64', BigInt64Array.from(values, BigInt), dims)
 
-/** Everything but the cache. */
+/** The inputs without the cache. */
 const stepFeeds = ({ rows, loras, wanted }: DecodeStep): Record<string, Tensor> => {
   const tokens = rows[0]!.ids.length
   const owners = rows.flatMap(({ lora }) => Array<string | null>(tokens).fill(lora))
@@ -105,7 +104,7 @@ const createSession = async (options: DecoderOptions, loras: boolean): Promise<D
     const session = await InferenceSession.create(graph.model, {
       externalData: graph.externalData,
       intraOpNumThreads: threads,
-      // shapes change at every step, and a pattern would be kept for each
+      // shapes change at every step, and onnxruntime would keep a memory pattern for each
       enableMemPattern: false,
     })
     return { session, pastNames: graph.pastNames }
@@ -115,12 +114,12 @@ const createSession = async (options: DecoderOptions, loras: boolean): Promise<D
 }
 
 /**
- * The base model alone has a graph of its own; that for loras holds the weights a second time, so it
- * is built only where loras are expected or when the first one is used.
+ * There is one graph for the base model and one for loras. The second holds the weights again, so it is
+ * built only when loras are expected or when the first one is used.
  * @throws AppError `invalid-model` when the weights do not fit the configuration
  */
 export const createDecoder = async (options: DecoderOptions): Promise<Decoder> => {
-  // warnings of the library go to stderr past our log
+  // the library writes its warnings directly to stderr
   env.logLevel = 'error'
   const plain = await createSession(options, false)
   let adapted = options.expectsLoras ? createSession(options, true) : null

@@ -1,5 +1,5 @@
 /**
- * A lora in the form that the decode graph takes: the matrices of a linear group side by side, scaled.
+ * A lora in the form for the decode graph: the matrices of a linear group side by side, scaled.
  * Pure.
  */
 import { Tensor } from 'onnxruntime-node'
@@ -33,7 +33,7 @@ export interface FusedLora {
   pairs: FusedPair[]
 }
 
-/** What a step passes to the graph. */
+/** A step's lora inputs of the graph. */
 export interface LoraFeeds {
   feeds: Record<string, Tensor>
   rank: number
@@ -59,7 +59,7 @@ export const emptyPairs = (config: LlamaConfig, rank: number): FusedPair[] =>
     return { a: new Float32Array(rows * shape.in), b: new Float32Array(rows * shape.out) }
   })
 
-/** Writes what the lora has at this place into its pair; the rest stays 0. */
+/** Writes the lora's matrices of this group into their pair; the rest stays 0. */
 const fill = (
   { a, b }: FusedPair,
   config: LlamaConfig,

@@ -1,6 +1,6 @@
 /**
- * Generation over token ids: many requests at once, each a stream of tokens with their
- * log-probabilities. Knows nothing of text, HTTP or the loras' files; `text.ts` makes text of it.
+ * Generation over token ids: many concurrent requests, each a stream of tokens with log-probabilities.
+ * `text.ts` makes text of them.
  */
 import { AppError } from '../../../src/errors.ts'
 import type { LlamaConfig, WeightSource } from '../llama-config.ts'
@@ -18,10 +18,10 @@ const MEBIBYTE = 2 ** 20
 export interface GeneratorOptions {
   config: LlamaConfig
   weights: WeightSource
-  /** Reads a lora; called once while it stays in memory. @throws AppError `not-found` */
+  /** Reads a lora; called again only after it was evicted. @throws AppError `not-found` */
   loadLora: (id: string) => Promise<LoraMatrices>
   threads?: number
-  /** true has the first request with a lora wait no longer than others; false by default */
+  /** true builds the graph for loras at start, so the first request does not wait; default false */
   expectsLoras?: boolean
   /** the context window: the smallest of this, the model's own, and what the cache can hold */
   maxPositions?: number
@@ -39,14 +39,14 @@ export interface Generator {
   readonly maxPositions: number
   /**
    * Aborting the signal, or leaving the loop, frees the row before the next step.
-   * @throws AppError `context-length-exceeded`, `overloaded`, `client-closed`, what `loadLora` throws
+   * @throws AppError `context-length-exceeded`, `overloaded`, `client-closed`, errors of `loadLora`
    */
   generate(
     request: GenerationRequest,
     signal: AbortSignal
   ): AsyncGenerator<GeneratedToken, GenerationEnd, undefined>
   /**
-   * Log-probabilities of `ids[from]` and all that follow, each given what stands before it.
+   * Log-probabilities of `ids[from]` and all later tokens, each given the tokens before it.
    * @param options.from at least 1
    */
   score(
@@ -71,13 +71,13 @@ export interface GeneratorLoad {
 const closedByClient = (): AppError =>
   new AppError('client-closed', 'the request was aborted by its client')
 
-/** The parts the options describe, wired. */
+/** Makes the parts from the options, with defaults. */
 const assemble = async (options: GeneratorOptions) => {
   const { config, weights, loadLora, threads = 2, expectsLoras = false, maxRows = 8 } = options
   const { maxQueued = 256, chunkTokens = 128 } = options
   const { maxCacheBytes = 1024 * MEBIBYTE, maxLoraBytes = 512 * MEBIBYTE } = options
   const { maxPrefixBytes = 512 * MEBIBYTE } = options
-  // one row must always fit into the cache alone
+  // a single row must always fit into the cache
   const affordable = Math.floor(maxCacheBytes / cacheBytesPerToken(config))
   const wanted = Math.min(options.maxPositions ?? Infinity, config.maxPositions)
   const maxPositions = Math.min(wanted, affordable)
@@ -92,6 +92,25 @@ const assemble = async (options: GeneratorOptions) => {
   return { ...parts, maxPositions, batcher: new Batcher(parts) }
 }
 
+const checkIds = (ids: readonly number[], vocabSize: number): void => {
+  if (ids.length === 0) throw new AppError('invalid-request', 'the prompt has no tokens')
+  const unknown = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize)
+  if (unknown !== undefined)
+    throw new AppError('invalid-request', `the vocabulary has no token ${unknown}`)
+}
+
+/** @returns a function that ends the row, to be called when its reader has ended */
+const start = (batcher: Batcher, row: Row, signal: AbortSignal): (() => void) => {
+  if (signal.aborted) throw closedByClient()
+  const abort = (): void => batcher.cancel(row, closedByClient())
+  batcher.add(row)
+  signal.addEventListener('abort', abort, { once: true })
+  return () => {
+    signal.removeEventListener('abort', abort)
+    abort()
+  }
+}
+
 /**
  * Builds the graph and starts with an idle batch.
  * @throws AppError `invalid-model` when the weights do not fit the configuration
@@ -99,38 +118,19 @@ const assemble = async (options: GeneratorOptions) => {
 export const createGenerator = async (options: GeneratorOptions): Promise<Generator> => {
   const { decoder, cache, loras, prefixes, batcher, maxPositions } = await assemble(options)
   const { vocabSize } = options.config
-
-  const checkIds = (ids: readonly number[]): void => {
-    if (ids.length === 0) throw new AppError('invalid-request', 'the prompt has no tokens')
-    const unknown = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize)
-    if (unknown !== undefined)
-      throw new AppError('invalid-request', `the vocabulary has no token ${unknown}`)
-  }
-
-  const run = (row: Row, signal: AbortSignal): (() => void) => {
-    if (signal.aborted) throw closedByClient()
-    const abort = (): void => batcher.cancel(row, closedByClient())
-    batcher.add(row)
-    signal.addEventListener('abort', abort, { once: true })
-    return () => {
-      signal.removeEventListener('abort', abort)
-      abort()
-    }
-  }
-
   return {
     maxPositions,
     async *generate(request, signal) {
-      checkIds(request.promptIds)
+      checkIds(request.promptIds, vocabSize)
       const free = maxPositions - request.promptIds.length
       if (free < 1)
         throw new AppError(
           'context-length-exceeded',
-          `the prompt has ${request.promptIds.length} tokens, the model takes ${maxPositions} with the answer`,
+          `the prompt has ${request.promptIds.length} tokens, the model takes ${maxPositions} together with the answer`,
           { param: 'messages' }
         )
       const row = new GenerationRow({ ...request, maxTokens: Math.min(request.maxTokens, free) })
-      const stop = run(row, signal)
+      const stop = start(batcher, row, signal)
       try {
         return yield* row.tokens()
       } finally {
@@ -138,14 +138,14 @@ export const createGenerator = async (options: GeneratorOptions): Promise<Genera
       }
     },
     async score(ids, { from, lora, usePrefixCache }, signal) {
-      checkIds(ids)
+      checkIds(ids, vocabSize)
       if (ids.length > maxPositions)
         throw new AppError(
           'context-length-exceeded',
           `the row has ${ids.length} tokens, the model takes ${maxPositions}`
         )
       const row = new ScoreRow(ids, from, lora, usePrefixCache)
-      const stop = run(row, signal)
+      const stop = start(batcher, row, signal)
       try {
         return await row.result
       } finally {

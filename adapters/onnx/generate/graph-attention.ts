@@ -1,13 +1,12 @@
 /**
- * Grouped-query attention over a cache that is an input of the graph and never an output: the new
- * keys and values come out alone, and the caller appends them. (`GroupQueryAttention` writes its
- * cache in place, but onnxruntime-node copies every output, here the whole cache at every step.)
- * Knows nothing of projections or loras.
+ * Grouped-query attention over a cache that is an input of the graph and never an output: only the new
+ * keys and values are outputs, and the caller appends them. (`GroupQueryAttention` writes its cache in
+ * place, but onnxruntime-node copies every output, here the whole cache at every step.)
  */
 import type { GraphBuilder } from '../graph.ts'
 import type { LlamaConfig } from '../llama-config.ts'
 
-/** Added to scores that must not count; finite, so that no difference of two is NaN. */
+/** Added to masked scores; finite, so that a difference of two of them is not NaN. */
 const MASKED = -1e9
 
 export class GraphAttention {
@@ -15,9 +14,9 @@ export class GraphAttention {
   private readonly config: LlamaConfig
   private readonly rotation: [cosines: string, sines: string]
   private readonly shapes: Record<'heads' | 'query' | 'group', string>
-  /** `[B, 1, 1, T, P + T]`: added to the scores of places that do not count */
+  /** `[B, 1, 1, T, P + T]`, added to the scores: 0, or very negative for masked places */
   private readonly mask: string
-  /** sizes of past and new tokens, to take the scores apart again */
+  /** numbers of past and new tokens, to split the scores again */
   private readonly spans: string
 
   /**
@@ -52,7 +51,7 @@ export class GraphAttention {
   ): { output: string; key: string; value: string } {
     const { graph, shapes } = this
     const { heads, kvHeads } = this.config
-    // heads first, once for all three: every node costs as much as a small product
+    // one transposition for all three, because every node costs as much as a small product
     const byHead = this.transpose(graph.op('Reshape', [qkv, shapes.heads]), [0, 2, 1, 3])
     const [unrotated, value] = this.split(byHead, [heads + kvHeads, kvHeads])
     const rotated = graph.contrib('RotaryEmbedding', [unrotated, 'positions', ...this.rotation], {
@@ -65,7 +64,7 @@ export class GraphAttention {
   }
 
   /**
-   * softmax(query · keysᵀ) · values, past and new tokens apart but for the softmax.
+   * softmax(query · keysᵀ) · values, with past and new tokens separate except in the softmax.
    *
    * Keys and values are broadcast over the heads of a group. While one token is decoded these are
    * products of a vector and a matrix, which onnxruntime computes without copying the matrix first;

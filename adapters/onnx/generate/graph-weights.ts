@@ -1,6 +1,6 @@
 /**
  * The model's constants in a graph under construction: 4-bit, 8-bit and float32 matrices, norms and
- * rotation tables, and the products with them. Knows nothing of attention or loras.
+ * rotation tables, and the products with them.
  */
 import { concatenate } from '../concatenate.ts'
 import type { ElementType, GraphBuilder, TensorData } from '../graph.ts'
@@ -28,7 +28,7 @@ export class GraphWeights {
   private readonly graph: GraphBuilder
   private readonly config: LlamaConfig
   private readonly weights: WeightSource
-  /** what is in the graph, by name */
+  /** matrices in the graph, by name */
   private readonly matrices = new Map<string, Matrix>()
 
   constructor(graph: GraphBuilder, config: LlamaConfig, weights: WeightSource) {
@@ -145,7 +145,7 @@ export class GraphWeights {
       K: matrix.in,
       bits,
       block_size: BLOCK,
-      // activations in 8 bits; anything less multiplies in float32, 80 times slower
+      // activations in 8 bits; lower levels multiply in float32, 80 times slower
       accuracy_level: 4,
     })
   }

@@ -1,9 +1,9 @@
 /**
- * JSON (RFC 8259) checked byte by byte: is this the beginning of one JSON object? States are
- * immutable, so that many continuations can be tried from one. Knows nothing of tokens.
+ * Checks byte by byte whether a text is the beginning of one JSON object (RFC 8259). States are
+ * immutable, so that many continuations can be tried from one state.
  */
 
-/** Objects and arrays may not lie deeper, which bounds the state and the bytes that close it. */
+/** Deepest nesting of objects and arrays; it bounds the state and the bytes that close it. */
 const MAX_DEPTH = 64
 
 type Container = 'object' | 'array'
@@ -82,7 +82,7 @@ const isSpace = (byte: number): boolean =>
 const isHex = (byte: number): boolean =>
   isDigit(byte) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66)
 
-/** A number may end here. */
+/** States in which a number may end. */
 const ENDABLE = new Set<NumberPart>(['zero', 'digits', 'fraction', 'exponent-digits'])
 
 const nextNumberPart = (part: NumberPart, byte: number): NumberPart | null => {
@@ -219,7 +219,7 @@ const between = (state: State, byte: number): State | null => {
   }
 }
 
-/** The fewest bytes that end what stands open in the innermost container. */
+/** The fewest bytes that complete the current value or member of the innermost container. */
 const bytesToValueEnd = ({ place, number, literal, escape, continuation }: State): number => {
   switch (place) {
     case 'string':
@@ -259,13 +259,13 @@ export class JsonObjectValidator {
     return this.state.place === 'complete'
   }
 
-  /** The fewest bytes that make a whole object of what was read. */
+  /** The fewest bytes that complete the object. */
   get bytesToEnd(): number {
     if (this.state.place === 'start') return 2
     return bytesToValueEnd(this.state) + (this.state.frame?.depth ?? 0)
   }
 
-  /** @returns the state behind the bytes, or null when no JSON object begins so */
+  /** @returns the state after the bytes, or null when no JSON object begins with them */
   feed(bytes: Uint8Array): JsonObjectValidator | null {
     let state: State | null = this.state
     for (const byte of bytes) {

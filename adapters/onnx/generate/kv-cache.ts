@@ -1,6 +1,6 @@
 /**
- * Keys and values of the rows in the batch, in memory that the graph reads without a copy. Knows
- * nothing of requests: rows are slots 0, 1, 2, … and the caller keeps them gapless.
+ * Keys and values of the rows in the batch, in memory that the graph reads without a copy. Rows are
+ * slots 0, 1, 2, …, which the caller keeps without gaps.
  *
  * Every layer has one tensor for keys and one for values, `[slots, kvHeads, 1, capacity, headDim]`; a
  * run of slots is therefore a tensor of its own without copying. Attention visits the whole capacity,
@@ -9,7 +9,7 @@
 import { Tensor } from 'onnxruntime-node'
 import type { LlamaConfig } from '../llama-config.ts'
 
-/** Capacity grows by so many tokens: each growth moves the cache, each spare token costs time. */
+/** Capacity grows by so many tokens. Each growth moves the cache; each unused token costs time. */
 const CAPACITY_STEP = 64
 
 /** Keys and values of one token. */
@@ -50,7 +50,7 @@ export class KvCache {
   }
 
   /**
-   * Makes room for the rows, moving what they hold when the shape must change.
+   * Makes room for the rows, and moves their tokens when the shape must change.
    * @param tokens how many each row is to hold
    * @param lengths how many each row holds, for the rows that are there already
    */
@@ -85,7 +85,7 @@ export class KvCache {
   }
 
   /**
-   * Puts the graph's new keys and values behind what the slots hold.
+   * Appends the graph's new keys and values to the slots.
    * @param lengths how many tokens each slot holds before
    * @param added `[layers·2, slots, kvHeads, tokens, headDim]`
    */

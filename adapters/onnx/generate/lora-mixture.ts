@@ -1,7 +1,6 @@
 /**
- * Several loras side by side, for a batch whose rows use different ones. Each has a slot and stays
- * there, so that a row which joins costs one lora's copy, not all of them. What an empty slot holds
- * is masked out.
+ * Several loras side by side, for a batch in which rows use different loras. A lora keeps its slot, so
+ * that a joining row costs a copy of one lora, not of all. Empty slots are masked.
  */
 import type { Tensor } from 'onnxruntime-node'
 import type { LlamaConfig } from '../llama-config.ts'
@@ -13,7 +12,7 @@ export class LoraMixture {
   private readonly pairs: FusedPair[]
   private readonly feeds: Record<string, Tensor>
   private readonly slotRank: number
-  /** who is in a slot; null is empty */
+  /** the lora in each slot; null for an empty slot */
   private readonly slots: (string | null)[]
 
   /** @param slotRank of the widest lora that a slot can take */
@@ -29,7 +28,7 @@ export class LoraMixture {
     return this.slots.every((occupant) => occupant === null)
   }
 
-  /** Has a slot for each, and no more than twice as many: every slot costs time at every step. */
+  /** Has a slot for each lora, and at most twice as many: every slot costs time at every step. */
   serves(loras: FusedLora[]): boolean {
     return (
       loras.every(({ rank }) => rank <= this.slotRank) &&
@@ -38,7 +37,7 @@ export class LoraMixture {
     )
   }
 
-  /** @param loras that it serves */
+  /** @param loras of the batch */
   feedsFor(loras: FusedLora[]): LoraFeeds {
     const { feeds, slots, slotRank } = this
     const wanted = new Set(loras.map(({ id }) => id))

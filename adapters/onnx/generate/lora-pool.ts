@@ -1,9 +1,9 @@
 /**
- * The loras held in memory, and the batch's choice of them as inputs of the decode graph. Knows
- * nothing of files: a lora comes from the `load` function it is given.
+ * The loras in memory, and those of the batch as inputs of the decode graph. The `load` function reads
+ * a lora.
  *
- * A batch with several loras sees them as one of the summed rank, and a mask leaves each row its
- * own columns (unmerged weights, so the base model's own rows take part as well).
+ * A batch with several loras gets them as one lora of the summed rank, and a mask leaves each row its own
+ * columns. The base weights are not merged, so rows of the base model can be in the batch, too.
  */
 import type { Tensor } from 'onnxruntime-node'
 import { AppError } from '../../../src/errors.ts'
@@ -36,7 +36,7 @@ export class LoraPool {
   /** least recently used first */
   private readonly resident = new Map<string, ResidentLora>()
   private mixture: LoraMixture | null = null
-  /** What found no room last: it is asked for again at every step, and is not read for each. */
+  /** The last lora that did not fit. It is requested again at every step, but must not be read again. */
   private refused: LoraSize | null = null
 
   constructor(options: LoraPoolOptions) {
@@ -57,9 +57,9 @@ export class LoraPool {
   }
 
   /**
-   * Counts one more row as the lora's user, loading it if need be.
-   * @returns false when the loras in use leave no room for it; ask again when a row has ended
-   * @throws AppError `overloaded` when it is larger than the whole limit; whatever `load` throws
+   * Counts one more row as the lora's user, and loads the lora if necessary.
+   * @returns false when the loras in use leave no room; call again when a row has ended
+   * @throws AppError `overloaded` when the lora exceeds the whole limit; errors of `load`
    */
   async acquire(id: string): Promise<boolean> {
     if (this.refused?.id === id && !this.hasRoom(this.refused)) return false
@@ -104,7 +104,7 @@ export class LoraPool {
     const [{ id, rank, feeds }] = loras as [ResidentLora]
     if (loras.length === 1) return { feeds, rank, columns: new Map([[id, { first: 0, rank }]]) }
     if (this.mixture?.serves(loras) !== true) {
-      // the old one's memory first
+      // frees the memory of the old one first
       this.mixture = null
       const widest = Math.max(...loras.map((lora) => lora.rank))
       this.mixture = new LoraMixture(this.options.config, loras.length, widest)
@@ -124,20 +124,20 @@ export class LoraPool {
     return [...this.resident.values()].filter((lora) => lora.id !== id)
   }
 
-  /** What a batch of this lora and those in use keeps in a second copy. */
+  /** Bytes of the second copy that a batch of this lora and those in use needs. */
   private mixtureBytes({ id, bytes }: LoraSize): number {
     const used = this.usedBeside(id)
     const widest = Math.max(bytes, ...used.map((lora) => lora.bytes))
     return used.length > 0 ? (used.length + 1) * widest : 0
   }
 
-  /** Whether it fits when all that no row uses is evicted. */
+  /** Whether the lora fits after eviction of all unused loras. */
   private hasRoom(lora: LoraSize): boolean {
     const used = totalBytes(this.usedBeside(lora.id))
     return used + lora.bytes + this.mixtureBytes(lora) <= this.options.maxBytes
   }
 
-  /** Evicts what no row uses, least recently used first, until the lora fits. */
+  /** Evicts unused loras, least recently used first, until the lora fits. */
   private makeRoom(lora: ResidentLora): void {
     const { maxBytes } = this.options
     const others = this.others(lora.id)
@@ -149,7 +149,7 @@ export class LoraPool {
       this.unload(idle.id)
       heldBytes -= idle.bytes
     }
-    // one with empty or wide slots is larger than it need be
+    // a mixture with empty or wide slots is larger than necessary
     if (heldBytes + (this.mixture?.bytes ?? 0) > maxBytes) this.mixture = null
   }
 }

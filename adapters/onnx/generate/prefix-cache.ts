@@ -1,7 +1,6 @@
 /**
- * Keys and values of past prompts, in blocks of 32 tokens, so that a prompt that begins like an
- * earlier one need not be computed again. Bounded in bytes, least recently used blocks go first.
- * Knows nothing of where the copies come from.
+ * Keys and values of past prompts, in blocks of 32 tokens, so that a beginning that prompts share is
+ * computed once. Bounded in bytes; the least recently used blocks are evicted first.
  *
  * A block is found by the block before it and its own tokens, compared in full: there are no hash
  * collisions that could mix up two prompts.
@@ -33,7 +32,7 @@ export class PrefixCache {
   /**
    * The cached blocks that the prompt begins with.
    * @param lora keys and values depend on it; null for the base model
-   * @param atMost tokens that may come out of the cache; the others must be computed
+   * @param atMost tokens that may come from the cache; the others must be computed
    */
   find(lora: string | null, ids: readonly number[], atMost: number): Float32Array[] {
     const chain = this.chain(lora, ids, Math.floor(atMost / PREFIX_BLOCK))
@@ -76,7 +75,7 @@ export class PrefixCache {
     return chain
   }
 
-  /** The first block most recently: a chain is useless without its beginning. */
+  /** Marks the first block as used last, because a chain is useless without its beginning. */
   private touch(chain: { key: string }[]): void {
     for (const { key } of chain.toReversed()) this.blocks.get(key)
   }

@@ -1,6 +1,5 @@
 /**
- * One request on its way through the batch: what it still has to read, what it says, who waits for
- * it. Knows nothing of the graph or of other rows.
+ * One request in the batch: its tokens, its state and its reader.
  */
 import type { Constraint } from './constraint.ts'
 import type { Prediction } from './decoder.ts'
@@ -21,7 +20,7 @@ export interface GenerationRequest {
   endIds: readonly number[]
   /** false computes the whole prompt and keeps none of it */
   usePrefixCache: boolean
-  /** Sees every token in the step that made it, before anybody waits; true ends the generation. */
+  /** Called with every token in the step that made it; true ends the generation. */
   endsWith?(token: SampledToken): boolean
 }
 
@@ -35,30 +34,30 @@ export interface GenerationEnd {
   completionTokens: number
 }
 
-/** What the batch asks of a row. */
+/** A row for the batch. */
 export interface Row {
   readonly lora: string | null
   readonly usePrefixCache: boolean
   /** false when the most probable tokens are enough */
   readonly needsDistribution: boolean
-  /** the tokens known so far: first the prompt, then what was said */
+  /** the tokens so far: the prompt, then the generated ones */
   readonly ids: readonly number[]
-  /** how many of these need not be computed when their keys and values are at hand */
+  /** how many of these may come from the prefix cache */
   readonly reusable: number
-  /** how many of these the cache holds; back to 0 when the row has to give up its place */
+  /** how many of these are in the cache; 0 again when the row gives up its slot */
   length: number
-  /** Of the tokens `start` to `start + count`, those behind which a prediction is wanted. */
+  /** The tokens from `start` to `start + count` after which a prediction is needed. */
   wanted(start: number, count: number): number[]
   /**
-   * @param position of the token behind which the prediction stands
-   * @returns true when one more token is known now, false when the row has ended
+   * @param position of the token before the prediction
+   * @returns true when the row has one more token, false when it has ended
    */
   receive(position: number, prediction: Prediction): boolean
   setCached(tokens: number): void
   fail(error: unknown): void
 }
 
-/** Hands what one side pushes to the other side's `for await`. */
+/** A queue from `push` to a `for await` loop. */
 class Channel<Item, End> {
   private readonly items: Item[] = []
   private end: { value: End } | { error: unknown } | null = null
@@ -127,7 +126,7 @@ export class GenerationRow implements Row {
       : { ...best, top: [] }
     if (!token) return this.end('stop')
     if (!this.say(token)) return false
-    // what is certain costs no step: an answer is over once only one choice is left
+    // tokens that are certain need no step: with one choice left, the answer is complete
     for (const tokenId of this.request.constraint?.forced() ?? []) {
       const certain = { tokenId, logprob: 0 }
       const top = this.request.topLogprobs === 0 ? [] : [certain]
@@ -151,7 +150,7 @@ export class GenerationRow implements Row {
   }
 
   setCached(tokens: number): void {
-    // a row that comes back finds its own beginning in the cache, which saved the caller nothing
+    // a row that gave up its slot finds its own tokens in the cache, which is not a saving for the caller
     if (this.completionTokens === 0) this.cachedTokens = tokens
   }
 
@@ -167,7 +166,7 @@ export class GenerationRow implements Row {
   }
 }
 
-/** Log-probabilities of tokens that are given. */
+/** A request for the log-probabilities of given tokens. */
 export class ScoreRow implements Row {
   readonly lora: string | null
   readonly usePrefixCache: boolean
@@ -203,7 +202,7 @@ export class ScoreRow implements Row {
   }
 
   receive(position: number, { logprobs }: Prediction): boolean {
-    // a row that had to give up its place begins again
+    // a row that gave up its slot starts again
     if (position === this.from - 1) this.logprobs.length = 0
     this.logprobs.push(logprobs![this.next[position]!]!)
     if (position === this.ids.length - 1) this.resolve(this.logprobs)

@@ -1,5 +1,5 @@
 /**
- * From a row of log-probabilities to the next token. Knows nothing of text or graphs.
+ * Chooses the next token from a row of log-probabilities.
  */
 import { seededRandom } from '../../../src/random.ts'
 import type { Constraint } from './constraint.ts'
@@ -32,7 +32,7 @@ interface Candidates {
 
 const argmax = (values: Float32Array): number => {
   let best = 0
-  // in a variable of its own: a third of the time of reading it from the array again
+  // in a variable, which takes a third of the time of reading it from the array again
   let maximum = values[0]!
   for (let i = 1; i < values.length; i++) {
     const value = values[i]!
@@ -77,7 +77,7 @@ const draw = (logprobs: Float32Array, options: SamplingOptions, uniform: number)
   let total = 0
   for (let i = 0; i < weights.length; i++) {
     const exponent = (logprobs[i]! - maximum) / options.temperature
-    // e^-40 of the largest weight is below what a sum of doubles keeps
+    // weights below e^-40 of the largest vanish in a sum of doubles
     if (exponent > -40) total += weights[i] = Math.exp(exponent)
   }
   // tokens below this weight sum to less than the part outside of the nucleus
@@ -98,7 +98,7 @@ const draw = (logprobs: Float32Array, options: SamplingOptions, uniform: number)
   return order[count - 1]!
 }
 
-/** Tokens that a constraint allows, found from the most probable on; few are usually looked at. */
+/** Tokens that a constraint allows, most probable first; usually only a few are checked. */
 const allowedTokens = (
   logprobs: Float32Array,
   constraint: Constraint,
@@ -122,7 +122,7 @@ const allowedTokens = (
   return { ids: allowed, logprobs: Float32Array.from(allowed, (id) => logprobs[id]!) }
 }
 
-/** How many allowed tokens sampling under a predicate chooses among. */
+/** Number of allowed tokens to choose from when a predicate is used. */
 const SAMPLED_WIDTH = 16
 
 export class Sampler {

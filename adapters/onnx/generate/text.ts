@@ -1,6 +1,6 @@
 /**
- * Token ids to text as it may be shown: whole characters only, nothing of a stop string, choices
- * and JSON by constraint. Knows nothing of HTTP, chat templates or the batch.
+ * Makes text of token ids: whole characters only, without stop strings, with constraints for choices and
+ * JSON.
  */
 import type { CompletionEnd, TokenDelta } from '../../contract/backend.ts'
 import { AppError } from '../../../src/errors.ts'
@@ -10,13 +10,13 @@ import type { Constraint } from './constraint.ts'
 import type { Generator } from './generator.ts'
 import type { SampledToken, TokenChoice } from './sampler.ts'
 
-/** What text needs of a tokenizer. */
+/** The part of a tokenizer that text needs. */
 export interface Vocabulary {
   /** plain text, no control tokens; it continues the prompt */
   encode(text: string): number[]
   /** the token's bytes of UTF-8; empty for control tokens */
   decodeBytes(id: number): Uint8Array
-  /** tokens that end a generation, first the one that training puts behind an answer */
+  /** tokens that end a generation; the first is the one that training puts after an answer */
   eosIds: readonly number[]
 }
 
@@ -62,15 +62,15 @@ const findStop = (text: string, stop: readonly string[]): number => {
   return found.length === 0 ? -1 : Math.min(...found)
 }
 
-/** Text that grows by tokens; what is certain can be taken. */
+/** Text that grows by tokens. Text that can no longer change can be taken. */
 export class TextAssembler {
   private readonly vocabulary: Vocabulary
   private readonly stop: readonly string[]
   private readonly showEnd: boolean
   private readonly decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-  /** decoded, but a stop string may begin in it */
+  /** decoded text in which a stop string may begin */
   private pending = ''
-  /** characters handed out or pending */
+  /** characters taken or pending */
   private length = 0
   private readonly held: HeldToken[] = []
   private readonly ready: TokenDelta[] = []
@@ -103,7 +103,7 @@ export class TextAssembler {
       this.ready.push({ text: '', logprobs: this.held.splice(0).map(({ logprob }) => logprob) })
   }
 
-  /** What has become certain since the last call. */
+  /** The text that has become final since the last call. */
   take(): TokenDelta[] {
     return this.ready.splice(0)
   }
@@ -160,7 +160,7 @@ const constraintOf = (
 }
 
 /**
- * Generates text; the deltas' texts put together are the answer.
+ * Generates text: the texts of the deltas, joined, are the answer.
  * @throws AppError as `Generator.generate`
  */
 export async function* generateText(
@@ -175,7 +175,7 @@ export async function* generateText(
     stop: request.stop,
     showEnd: request.choices !== null,
   })
-  // the row is freed as well when the caller leaves the loop early
+  // also frees the row when the caller leaves the loop early
   const left = new AbortController()
   const tokens = generator.generate(
     {

@@ -9,7 +9,7 @@ import type { TextTokenizer } from './text-tokenizer.ts'
 
 export interface RenderedRow {
   promptIds: number[]
-  /** the answer with the token that ends the turn; these are the labels */
+  /** the answer with the token that ends the message; these are the labels */
   completionIds: number[]
 }
 
@@ -17,8 +17,8 @@ export interface ChatRenderer {
   /** @throws AppError `invalid-request` for messages that the template or this engine cannot render */
   render(messages: readonly ChatMessage[], options: RenderOptions): { text: string; ids: number[] }
   /**
-   * A training row as serving sees it: the prompt's ids are those of `render` with a generation
-   * prompt, the completion is what the template writes after that.
+   * A training row with the ids that serving has: the prompt is rendered as by `render` with a
+   * generation prompt, and the completion is the rest that the template writes.
    * @throws AppError `invalid-request` when the row's last message is not the assistant's, or the
    * template renders an answered conversation differently from an open one
    */
@@ -27,8 +27,8 @@ export interface ChatRenderer {
   templateHash: string
 }
 
-/** Cuts behind the token that ends the turn; a template that writes none gets the first of `eosIds`. */
-const endTurn = (ids: number[], eosIds: number[]): number[] => {
+/** Cuts after the token that ends the message; without such a token, adds the first of `eosIds`. */
+const endMessage = (ids: number[], eosIds: number[]): number[] => {
   const end = ids.findIndex((id) => eosIds.includes(id))
   return end === -1 ? [...ids, eosIds[0]!] : ids.slice(0, end + 1)
 }
@@ -54,11 +54,11 @@ export const createChatRenderer = (
     },
     renderRow: (row, options) => {
       const { prompt, completion, guard } = template.renderAnswered(row.messages, options)
-      // encoded apart, because the served model starts a token of its own behind the prompt
+      // encoded separately, because in serving the answer begins with a new token after the prompt
       const answer = tokenizer.encode(completion, { special: true, guard, continues: true })
       return {
         promptIds: tokenizer.encode(prompt, { special: true, guard }),
-        completionIds: endTurn(answer, tokenizer.eosIds),
+        completionIds: endMessage(answer, tokenizer.eosIds),
       }
     },
   }

@@ -1,10 +1,10 @@
 /**
  * A model's chat template: messages to text. Knows nothing of token ids.
  *
- * What users write never becomes a control token: before rendering, every control token inside a
- * message is broken up by a guard character that occurs nowhere else; after rendering, the text is
- * split at control tokens (which only the template can have written) and the guard is taken out
- * again. For messages without control tokens the ids are those of the reference implementation.
+ * Text of users never becomes a control token. Before rendering, a guard character that occurs nowhere
+ * else is put into every control token inside a message. After rendering, the text is split at
+ * control tokens, which only the template can have written, and the guard is removed. For messages
+ * without control tokens, the ids equal those of the reference implementation.
  */
 import { Template } from '@huggingface/jinja'
 import { AppError } from '../../../src/errors.ts'
@@ -31,8 +31,8 @@ export interface ChatTemplate {
   /** @throws AppError `invalid-request` for messages that cannot be rendered */
   render(messages: readonly ChatMessage[], options: RenderOptions): GuardedText
   /**
-   * The open conversation and what the template writes after it once the last message has answered.
-   * @throws AppError `invalid-request` when the answered one does not begin with the open one
+   * The conversation before the answer, and the text that the template adds for the answer.
+   * @throws AppError `invalid-request` when the text with the answer does not begin with the text before
    */
   renderAnswered(
     messages: readonly ChatMessage[],
@@ -79,9 +79,13 @@ const freeCharacter = (texts: string[]): string => {
     const character = String.fromCharCode(code)
     if (!texts.some((text) => text.includes(character))) return character
   }
-  throw new AppError('invalid-request', 'the messages use every private-use character there is', {
-    param: 'messages',
-  })
+  throw new AppError(
+    'invalid-request',
+    'the messages contain every private-use character, of which one must be free',
+    {
+      param: 'messages',
+    }
+  )
 }
 
 /** Puts `guard` into every control token in `text`, until none is left (they may overlap). */
@@ -96,7 +100,7 @@ const breakUp = (text: string, controlTexts: readonly string[], guard: string): 
   )
 }
 
-/** `strftime_now` under another name: a prompt that changes with the date is not the trained one. */
+/** Replaces `strftime_now`: a prompt that changes with the date would differ from the trained one. */
 const PINNED_DATE = '01 Jan 2026'
 const compile = (template: string): Template => {
   try {
@@ -120,10 +124,9 @@ const SYSTEM_PROBE = 'Probe of a system message.'
 const USER_PROBE = 'Probe of a user message.'
 
 /**
- * Where the system block that the template adds by itself lies: behind `head`, the text `block`
- * ('' where it adds none). Found by comparing
- * three renderings: a user message alone, the same behind a system message (what stands around the
- * probe), and the system message alone (where its block ends).
+ * Finds the system block that the template adds on its own: the text `block` after `head`, '' when it
+ * adds none. Compares three renderings: a user message alone, the same after a system message (the
+ * text around the probe), and the system message alone (the end of its block).
  */
 const findDefaultSystem = (renderText: RenderText, bos: string): DefaultSystem => {
   const user = { role: 'user', content: USER_PROBE }
@@ -143,7 +146,7 @@ const findDefaultSystem = (renderText: RenderText, bos: string): DefaultSystem =
     return NONE
   const systemText = bare.slice(before.length, bare.length - after.length)
   const block = before + systemText + blockAfter
-  // a token that opens the next turn too (SmolLM2's bos is its <|im_start|>) belongs to the block
+  // a token that also opens the next message (SmolLM2's bos is its <|im_start|>) belongs to the block
   const opensTurns = bare.startsWith(bos, block.length)
   const head = bos !== '' && block.startsWith(bos) && !opensTurns ? bos : ''
   return { head, block: block.slice(head.length) }
@@ -170,10 +173,14 @@ const createGuardedRender = (
       })
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause)
-      throw new AppError('invalid-request', `the model's chat template refuses this: ${reason}`, {
-        cause,
-        param: 'messages',
-      })
+      throw new AppError(
+        'invalid-request',
+        `the model's chat template refuses the messages: ${reason}`,
+        {
+          cause,
+          param: 'messages',
+        }
+      )
     }
   }
   const { head, block } = findDefaultSystem(renderText, tokens.bos_token ?? '')
@@ -197,7 +204,7 @@ const createGuardedRender = (
 
 /**
  * @param template Jinja source
- * @param tokens what `bos_token` and its like stand for
+ * @param tokens texts of `bos_token` and the other special tokens
  * @param controlTexts the control tokens, none empty, each longer than one character
  * @throws AppError `invalid-model` for a template that does not parse
  */

@@ -37,7 +37,7 @@ const number = (config: Json, key: string, fallback?: number): number => {
   return value
 }
 
-/** Why this is not the graph that is built here, or null. */
+/** @returns why the graph of this engine does not fit the model, or null */
 const unsupported = (config: Json): string | null => {
   const type = config.model_type
   if (type !== 'llama' && type !== 'mistral') return `its model_type is "${String(type)}"`
@@ -91,7 +91,7 @@ const readSafetensors = (file: OpenFile, tensors: Map<string, StoredTensor>): vo
     throw new AppError('invalid-model', `${file.path} has a damaged header`, { cause })
   }
   for (const [name, { dtype, shape, data_offsets }] of Object.entries(header)) {
-    // older checkpoints carry the rotary frequencies, which follow from the configuration
+    // older checkpoints have the rotary frequencies, which are computed from the configuration here
     if (name === '__metadata__' || name.endsWith('.rotary_emb.inv_freq')) continue
     if (!isStoredType(dtype))
       throw new AppError(
@@ -139,7 +139,7 @@ const templateTokens = (config: Json): TemplateTokens =>
     })
   )
 
-/** The template is a file of its own, a text, or a list of named ones. */
+/** The template is in a file of its own, or in the configuration as a text or as a list by name. */
 const readChatTemplate = (folder: string, config: Json): string => {
   const file = join(folder, 'chat_template.jinja')
   if (existsSync(file)) return readFileSync(file, 'utf8')

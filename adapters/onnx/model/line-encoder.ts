@@ -1,10 +1,9 @@
 /**
- * Remembers the tokens of lines: prompts of one template share nearly all of theirs. Knows nothing
- * of vocabularies; it is given a function that encodes.
+ * Caches the tokens of lines, because prompts of one template share nearly all of their lines.
  *
- * Lines are cut between a newline and a character that is not white space, where a character that is
- * not white space also stands before the newline. No pre-tokenizer of the GPT-2 family lets a token
- * span such a cut; whether this one does not is tried out on characters of every kind.
+ * Lines are cut between a newline and a character that is not white space, if a character that is not
+ * white space also precedes the newline. In pre-tokenizers of the GPT-2 family no token spans such a
+ * cut; a test with characters of every kind checks that for the given one.
  */
 import { LRUCache } from 'lru-cache'
 
@@ -13,7 +12,7 @@ type Encode = (text: string) => number[]
 const CUT = /(?<=\S\n)(?=\S)/u
 const MAX_CACHE_BYTES = 8 * 2 ** 20
 const MAX_LINE_CHARACTERS = 16_384
-/** of one entry's bookkeeping */
+/** overhead of one entry */
 const ENTRY_BYTES = 200
 
 /** Letters of several scripts, a digit, punctuation, a symbol, an apostrophe and an emoji. */
@@ -45,7 +44,7 @@ const keepsLinesApart = (encode: Encode): boolean =>
     })
   )
 
-/** The same function, faster for texts whose lines come again; itself where lines depend on another. */
+/** @returns a function with a cache of lines; `encode` itself when tokens can span lines */
 export const rememberLines = (encode: Encode): Encode => {
   if (!keepsLinesApart(encode)) return encode
   const cache = new LRUCache<string, number[]>({

@@ -15,12 +15,12 @@ import { quantizedWeights } from './quantized-weights.ts'
 import { createTextTokenizer, type TextTokenizer, type TokenizerJson } from './text-tokenizer.ts'
 import { createWeightSource, hashTensors } from './weight-file.ts'
 
-/** `float32` keeps what the file says; `q4` is what large models are served in, see `quantized-weights.ts`. */
+/** `float32` keeps the weights of the file; `q4` is for large models, see `quantized-weights.ts`. */
 export type Precision = 'q4' | 'float32'
 
 /**
- * Below, 4 bits cost answers (the narrower a layer, the more) and save neither time nor memory that
- * anybody misses; bench/RESULTS.md, "The demo", has figures.
+ * Below this size, 4 bits make answers worse, most in narrow layers, and save little time or memory;
+ * bench/RESULTS.md, "The demo", has figures.
  */
 const SMALLEST_Q4_PARAMETERS = 50e6
 
@@ -31,7 +31,7 @@ export interface LoadedModel {
   chat: ChatRenderer
   /** sha256 over configuration, vocabulary, tensors (a sample of each) and precision; the same everywhere */
   fingerprint: string
-  /** sha256 over all that decides which ids a text gets */
+  /** sha256 over everything that determines a text's ids */
   tokenizerHash: string
   parameters: number
   /** of the weights */
@@ -42,7 +42,7 @@ export interface LoadedModel {
   close(): void
 }
 
-/** Added tokens that the template writes are control tokens, whatever their flag says. */
+/** Added tokens that the template writes are control tokens, even if their flag says otherwise. */
 const controlTexts = ({ tokenizer, chatTemplate, templateTokens, eosIds }: ModelParts): string[] =>
   tokenizer.added_tokens
     .filter(
@@ -53,8 +53,8 @@ const controlTexts = ({ tokenizer, chatTemplate, templateTokens, eosIds }: Model
     )
     .map((token) => token.content)
 
-/** The control token that the template writes behind an answer; some models do not list it as an end. */
-const endOfTurn = (chat: ChatRenderer, tokenizer: TextTokenizer): number | undefined => {
+/** The control token that the template writes after an answer; some models do not list it as an end. */
+const endOfMessage = (chat: ChatRenderer, tokenizer: TextTokenizer): number | undefined => {
   const question = { role: 'user', content: 'a' }
   const options = { addGenerationPrompt: false, defaultSystem: false }
   const controlIds = new Set(tokenizer.controlIds.values())
@@ -69,7 +69,7 @@ const languageParts = (parts: ModelParts): { tokenizer: TextTokenizer; chat: Cha
   const { chatTemplate, templateTokens } = parts
   const tokenizer = createTextTokenizer(parts.tokenizer, controlTexts(parts), parts.eosIds)
   const chat = createChatRenderer(chatTemplate, templateTokens, tokenizer)
-  const end = endOfTurn(chat, tokenizer)
+  const end = endOfMessage(chat, tokenizer)
   const eosIds = [...new Set([...(end === undefined ? [] : [end]), ...parts.eosIds])]
   if (eosIds.length === 0)
     throw new AppError('invalid-model', `${parts.name} names no token that ends a generation`)
@@ -116,8 +116,8 @@ const readParts = async (path: string): Promise<ModelParts> => {
 
 /**
  * @param path a GGUF file (F32, F16, BF16, Q8_0, Q4_0, Q4_1) or a Hugging Face folder (F32, F16, BF16)
- * @param wanted `auto` is how a model of its size is served
- * @throws AppError `invalid-model` that names what is wrong: no such path, another architecture, a
+ * @param wanted `auto` chooses by the size of the model
+ * @throws AppError `invalid-model` with the problem: no such path, another architecture, a
  * missing, ill-shaped or truncated tensor, a tokenizer or template that is missing or unsupported
  */
 export const loadModel = async (

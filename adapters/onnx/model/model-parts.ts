@@ -1,4 +1,4 @@
-/** What the two file formats hand to `load-model.ts`. */
+/** What the readers of both file formats give to `load-model.ts`. */
 import type { LlamaConfig } from '../llama-config.ts'
 import type { TemplateTokens } from './chat-template.ts'
 import type { TokenizerJson } from './text-tokenizer.ts'

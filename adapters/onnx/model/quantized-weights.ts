@@ -1,7 +1,6 @@
 /**
- * The weights as they are served: linear layers in 4 bits, embedding and head in 8, norms as they
- * are. Training reads the same numbers, so that a lora learns on the model that will answer. Knows no
- * file format.
+ * The weights for serving: linear layers in 4 bits, embedding and head in 8, norms unchanged. Training
+ * reads the same numbers, so that a lora is trained on exactly the model that will answer.
  */
 import { AppError } from '../../../src/errors.ts'
 import { LINEAR_LAYERS, type LlamaConfig, type WeightSource } from '../llama-config.ts'
@@ -12,12 +11,15 @@ const bitsOf = (name: string): 4 | 8 | null => {
   return LINEAR_LAYERS.some((layer) => name.endsWith(`.${layer}.weight`)) ? 4 : null
 }
 
-/** @throws AppError `invalid-model` where a layer's inputs are no whole blocks */
+/** @throws AppError `invalid-model` when a layer's inputs are not a multiple of the block size */
 export const quantizedWeights = (config: LlamaConfig, stored: WeightSource): WeightSource => {
   const { hiddenSize, intermediateSize, heads, headDim } = config
   for (const inputs of [hiddenSize, intermediateSize, heads * headDim])
     if (inputs % BLOCK !== 0)
-      throw new AppError('invalid-model', `${inputs} inputs are no multiple of ${BLOCK}`)
+      throw new AppError(
+        'invalid-model',
+        `a layer has ${inputs} inputs, which is not a multiple of ${BLOCK}`
+      )
   const quantized: WeightSource['quantized'] = (name) => {
     const bits = bitsOf(name)
     return bits === null ? null : quantize(stored.float32(name), bits)

@@ -1,6 +1,6 @@
 /**
  * Writes a tiny Llama-family model with random weights as a Hugging Face folder: the same seed and
- * shape give the same bytes. For tests and benchmarks; it knows no language.
+ * shape give the same bytes. For tests and benchmarks.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

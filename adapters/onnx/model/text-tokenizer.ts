@@ -1,7 +1,7 @@
 /**
- * Text to token ids and back, for byte-pair vocabularies in the form of a `tokenizer.json`. Adds to
- * the library two things: control tokens are found only where the caller says so, and every token
- * has bytes, so that streams can be cut between the bytes of one character.
+ * Text to token ids and back, for byte-pair vocabularies from a `tokenizer.json`. Adds two things to
+ * the library: control tokens are found only where the caller allows them, and every token has bytes,
+ * so that a stream can be cut between the bytes of one character.
  */
 import { Tokenizer } from '@huggingface/tokenizers'
 import { AppError } from '../../../src/errors.ts'
@@ -38,11 +38,11 @@ export interface TokenizerJson {
 }
 
 export interface EncodeOptions {
-  /** true: control tokens written in the text become control tokens; false: they are mere text */
+  /** whether control tokens in the text become control tokens; else they are plain text */
   special: boolean
   /** with `special`: a character that breaks up control tokens which users wrote; it is left out */
   guard?: string
-  /** the text goes on where other text ended, so SentencePiece's `▁` is not put before it */
+  /** whether the text continues other text, so that SentencePiece's `▁` is not put before it */
   continues?: boolean
 }
 
@@ -93,7 +93,7 @@ const prefixScheme = (json: TokenizerJson): 'always' | 'first' | 'never' => {
     : 'never'
 }
 
-/** The same tokenizer for text that goes on where other text ended. */
+/** The same tokenizer for text that continues other text. */
 const withoutPrefix = (json: TokenizerJson): TokenizerJson => ({
   ...json,
   normalizer: {
@@ -123,7 +123,7 @@ const bytesByVocabulary = (json: TokenizerJson): ((token: string) => Uint8Array)
   const table = byteCharacters()
   return (token) => {
     const bytes = Array.from(token, (character) => table.get(character))
-    // a token outside the table is plain text that somebody added
+    // a token outside the table was added as plain text
     return bytes.includes(undefined) ? ENCODER.encode(token) : Uint8Array.from(bytes as number[])
   }
 }
@@ -137,7 +137,7 @@ const checkJson = (json: TokenizerJson): void => {
     )
 }
 
-/** The tokenizer without its control tokens: what it makes of text that is only text. */
+/** The tokenizer without its control tokens, for plain text. */
 const plainEncoder = (
   json: TokenizerJson,
   control: ReadonlySet<number>
@@ -185,7 +185,7 @@ export const createTextTokenizer = (
 ): TextTokenizer => {
   checkJson(json)
   const controlTokens = json.added_tokens.filter(
-    // a single character is text: nothing could be put into it to break it up
+    // a single character stays text, because a guard cannot be put inside it
     (token) =>
       [...token.content].length > 1 && (token.special === true || control.includes(token.content))
   )

@@ -1,6 +1,6 @@
 /**
- * Weights that stay in their files: a tensor is read when it is asked for, by offset. Knows no file
- * format; `gguf-model.ts` and `folder-model.ts` say where each tensor lies.
+ * Weights that stay in their files: a tensor is read by offset when it is used. `gguf-model.ts` and
+ * `folder-model.ts` find the offsets.
  */
 import { createHash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
@@ -35,7 +35,7 @@ export class OpenFile {
     this.size = fstatSync(this.descriptor).size
   }
 
-  /** @throws AppError `invalid-model` where the file ends before */
+  /** @throws AppError `invalid-model` when the file ends before */
   read(offset: number, length: number): Uint8Array {
     const bytes = new Uint8Array(length)
     let done = 0
@@ -68,8 +68,8 @@ const storedBytes = (name: string, tensor: StoredTensor): number => {
 }
 
 /**
- * Checks every tensor before the first is used, so that a bad file fails at start and not in a
- * request: present, of the right shape, inside its file.
+ * Checks that every tensor is present, of the right shape and inside its file, so that a bad file fails
+ * at start and not in a request.
  * @throws AppError `invalid-model` naming the tensor
  */
 const checkTensors = (config: LlamaConfig, tensors: ReadonlyMap<string, StoredTensor>): void => {

@@ -10,7 +10,7 @@ export interface AdamWState {
 export interface AdamWOptions {
   learningRate: number
   weightDecay: number
-  /** the gradient is scaled down to this L2 norm; 0 leaves it alone */
+  /** largest L2 norm of the gradient, which is scaled down to it; 0 for no limit */
   clipNorm: number
 }
 
@@ -32,7 +32,7 @@ const norm = (values: Float32Array): number => {
 
 /**
  * One step in place, on `theta` and on the state.
- * @returns the gradient's norm before clipping; not finite means that nothing was changed
+ * @returns the gradient's norm before clipping; when it is not finite, nothing is changed
  */
 export const adamWStep = (
   theta: Float32Array,
@@ -62,7 +62,7 @@ interface Factors {
   decay: number
 }
 
-/** A function of its own, because the compiler makes a loop over a function's arguments faster. */
+/** A separate function, because the compiler optimizes a loop over a function's arguments better. */
 const updateInPlace = (
   theta: Float32Array,
   gradient: Float32Array,

@@ -1,40 +1,40 @@
 /**
  * Causal attention of a token list, forward and backward, where many continuations share one
- * prefix. The list is cut into segments: blocks of the prefix, then blocks of all continuations
- * together, padded to one length. A segment's queries see the keys of the whole prefix before it in
+ * prefix. The list is cut into tiles: blocks of the prefix, then blocks of all continuations
+ * together, padded to one length. A tile's queries attend to the keys of the whole prefix before it in
  * one matrix product per key head, and those of their own block and continuation causally; the two
  * softmaxes are merged by their normalizers. So nothing is quadratic in the packed length and the
  * prefix is computed once.
  *
  * Rows: queries, keys and values of the list are tables of heads, `[tokens · heads, headDim]`.
- * Segments pick from them by row number, which moves between the ragged list and the padded
+ * Tiles pick from them by row number, which moves between the ragged list and the padded
  * batch, and between token-major and head-major order, in one gather.
  */
 import type { LlamaConfig } from '../llama-config.ts'
 import type { GraphOps } from './graph-ops.ts'
 
-export interface Segment {
+export interface Tile {
   /** row of each query, `[kvHeads, continuations, group · tokens]` */
   queryRows: string
   /** row of each key, `[kvHeads, continuations, keys]`: the block's own, and a continuation's before it */
   keyRows: string
-  /** 0 where a query sees a key of its own continuation, else very negative, `[group · tokens, keys]` */
+  /** 0 where a query attends to a key of its continuation, else very negative, `[group · tokens, keys]` */
   causalMask: string
-  /** what `Pad` takes to fill `[kvHeads, continuations, keys, headDim]` up to all of the continuation's keys; null where it has them */
+  /** amounts for `Pad` to extend `[kvHeads, continuations, keys, headDim]` to all keys; null if not needed */
   keyPads: string | null
   /** 1 for queries, 0 for padding, `[1, continuations, group · tokens, 1]`; null where nothing is padded */
   queryMask: string | null
-  /** rows of the prefix's keys before the segment, `[kvHeads, tokens]`; null at the very start */
+  /** rows of the prefix's keys before the tile, `[kvHeads, tokens]`; null for the first tile */
   contextRows: string | null
   contextTokens: number
 }
 
 export interface AttentionPlan {
   /** blocks in order; the last of the continuations' has all of their keys */
-  prefix: Segment[]
-  continuations: Segment[]
+  prefix: Tile[]
+  continuations: Tile[]
   prefixTokens: number
-  /** where each head of each token lies among all segments' queries, `[tokens, heads]` */
+  /** where each head of each token lies among all tiles' queries, `[tokens, heads]` */
   outputRows: string
   /** the same for keys: the prefix, then the continuations, `[tokens, kvHeads]` */
   keyGradientRows: string
@@ -48,12 +48,12 @@ interface Part {
   output: string
 }
 
-interface SegmentState {
-  segment: Segment
+interface TileState {
+  tile: Tile
   queries: string
   own: Part
   context: Part | null
-  /** the segment's output `[kvHeads, continuations, group · tokens, headDim]` */
+  /** the tile's output `[kvHeads, continuations, group · tokens, headDim]` */
   output: string
   /** share of each part in the joint softmax (0 at padding); null means all */
   ownShare: string | null
@@ -63,10 +63,10 @@ interface SegmentState {
 export interface AttentionState {
   /** `[tokens, heads · headDim]` */
   output: string
-  segments: SegmentState[]
+  tiles: TileState[]
 }
 
-/** The causal mask of one segment whose queries are the last of its keys, `[group · queries, keys]`. */
+/** The causal mask of a tile, in which the queries are the last keys, `[group · queries, keys]`. */
 export const causalMask = (group: number, queries: number, keys: number): Float32Array =>
   Float32Array.from({ length: group * queries * keys }, (_, i) =>
     i % keys <= (Math.floor(i / keys) % queries) + keys - queries ? 0 : -1e9
@@ -90,36 +90,33 @@ export class Attention {
     const { ops, config } = this
     const rows = (x: string) => ops.reshape(x, [-1, config.headDim])
     const tables = { q: rows(q), k: rows(k), v: rows(v) }
-    const segments = [...this.plan.prefix, ...this.plan.continuations].map((segment) =>
-      this.segmentForward(segment, tables)
+    const tiles = [...this.plan.prefix, ...this.plan.continuations].map((tile) =>
+      this.tileForward(tile, tables)
     )
     const outputs = ops.concat(
-      segments.map(({ output }) => rows(output)),
+      tiles.map(({ output }) => rows(output)),
       0
     )
     const output = ops.reshape(ops.gather(outputs, this.plan.outputRows), [
       -1,
       config.heads * config.headDim,
     ])
-    return { output, segments }
+    return { output, tiles }
   }
 
-  private segmentForward(
-    segment: Segment,
-    tables: { q: string; k: string; v: string }
-  ): SegmentState {
+  private tileForward(tile: Tile, tables: { q: string; k: string; v: string }): TileState {
     const { ops } = this
     const { kvHeads, headDim } = this.config
-    const queries = ops.gather(tables.q, segment.queryRows)
+    const queries = ops.gather(tables.q, tile.queryRows)
     const pick = (rows: string) => ({
       keys: ops.gather(tables.k, rows),
       values: ops.gather(tables.v, rows),
     })
-    const own = this.part(queries, pick(segment.keyRows), 4, segment.causalMask)
-    if (segment.contextRows === null) {
-      const ownShare = segment.queryMask
+    const own = this.part(queries, pick(tile.keyRows), 4, tile.causalMask)
+    if (tile.contextRows === null) {
+      const ownShare = tile.queryMask
       return {
-        segment,
+        tile,
         queries,
         own,
         context: null,
@@ -129,8 +126,8 @@ export class Attention {
       }
     }
     const flat = ops.reshape(queries, [kvHeads, -1, headDim])
-    const context = this.part(flat, pick(segment.contextRows), 3, null)
-    const likeOwn = (x: string, width: number) => this.likeQueries(x, segment.queryRows, width)
+    const context = this.part(flat, pick(tile.contextRows), 3, null)
+    const likeOwn = (x: string, width: number) => this.likeQueries(x, tile.queryRows, width)
     // share of the context = e^c / (e^c + e^o) with the logarithms of both normalizers
     const contextNormalizer = likeOwn(this.logNormalizer(context, 3), 1)
     const difference = ops.sub(contextNormalizer, this.logNormalizer(own, 4))
@@ -141,9 +138,9 @@ export class Attention {
       ops.mul(own.output, ownShare)
     )
     const masked = (share: string) =>
-      segment.queryMask === null ? share : ops.mul(share, segment.queryMask)
+      tile.queryMask === null ? share : ops.mul(share, tile.queryMask)
     return {
-      segment,
+      tile,
       queries,
       own,
       context,
@@ -153,7 +150,7 @@ export class Attention {
     }
   }
 
-  /** `[kvHeads, continuations · group · tokens, width]` in the four axes of the segment's queries. */
+  /** `[kvHeads, continuations · group · tokens, width]` in the four axes of the tile's queries. */
   private likeQueries(x: string, queryRows: string, width: number): string {
     const { graph } = this.ops
     const shape = graph.op('Concat', [graph.op('Shape', [queryRows]), graph.int64([width])], {
@@ -176,7 +173,7 @@ export class Attention {
     return { keys, values, probabilities, scores, output }
   }
 
-  /** log Σ e^score from what the softmax left: at its largest entry, score − log probability. */
+  /** log Σ e^score, computed from the softmax: score − log probability at its largest entry. */
   private logNormalizer({ scores, probabilities }: Part, rank: number): string {
     const { ops } = this
     const largest = ops.graph.op('Log', [ops.maxLast(probabilities, rank)])
@@ -191,7 +188,7 @@ export class Attention {
     const { ops, plan } = this
     const { headDim, heads, kvHeads } = this.config
     const table = ops.reshape(dOutput, [-1, headDim])
-    const gradients = state.segments.map((segment) => this.segmentBackward(segment, table))
+    const gradients = state.tiles.map((tile) => this.tileBackward(tile, table))
     const rows = (x: string) => ops.reshape(x, [-1, headDim])
     const list = (values: string[], index: string, width: number) =>
       ops.reshape(ops.gather(ops.concat(values.map(rows), 0), index), [-1, width * headDim])
@@ -213,10 +210,10 @@ export class Attention {
     }
   }
 
-  /** What the prefix's keys receive: from their own blocks and from all who look back at them. */
+  /** Gradients of the prefix's keys, from their own blocks and all later queries. */
   private prefixSum(
     own: string[],
-    gradients: ReturnType<Attention['segmentBackward']>[],
+    gradients: ReturnType<Attention['tileBackward']>[],
     context: 'dkContext' | 'dvContext'
   ): string {
     const { ops, plan } = this
@@ -235,7 +232,7 @@ export class Attention {
     return sum
   }
 
-  /** What the continuations' keys receive: each block has those of the blocks before it too. */
+  /** Gradients of the continuations' keys, from their own and all later blocks. */
   private rowSum(blocks: string[]): string {
     const { ops, plan } = this
     const whole = blocks.map((block, i) => {
@@ -245,11 +242,11 @@ export class Attention {
     return whole.reduce((sum, block) => ops.add(sum, block))
   }
 
-  private segmentBackward(state: SegmentState, table: string) {
+  private tileBackward(state: TileState, table: string) {
     const { ops } = this
     const { kvHeads, headDim } = this.config
-    const { segment, queries, own, context } = state
-    const dOutput = ops.gather(table, segment.queryRows)
+    const { tile, queries, own, context } = state
+    const dOutput = ops.gather(table, tile.queryRows)
     // Σ_k p_k dp_k of the joint softmax equals output · dOutput
     const inner = ops.sumLast(ops.mul(dOutput, state.output), 4)
     const shared = (x: string, share: string | null) => (share === null ? x : ops.mul(x, share))
@@ -270,14 +267,14 @@ export class Attention {
       flat(ops.mul(inner, state.contextShare!), 1),
       3
     )
-    const dq = this.likeQueries(contextGradient.dq, segment.queryRows, headDim)
+    const dq = this.likeQueries(contextGradient.dq, tile.queryRows, headDim)
     return {
       dq: ops.add(ownGradient.dq, dq),
       dk: ownGradient.dk,
       dv: ownGradient.dv,
       dkContext: contextGradient.dk,
       dvContext: contextGradient.dv,
-      contextTokens: segment.contextTokens,
+      contextTokens: tile.contextTokens,
     }
   }
 

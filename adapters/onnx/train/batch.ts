@@ -52,7 +52,7 @@ interface TokenList {
   labelWeights: number[]
 }
 
-/** What the completion's token at `index` is learned as. */
+/** Targets of the completion's token at `index`. */
 const targetAt = (
   { completionIds, targets }: TokenizedRow,
   index: number
@@ -65,7 +65,7 @@ const targetAt = (
   }
 }
 
-/** A token itself leaves nothing, so that its padding (id 0) is of no consequence. */
+/** A token alone has probability 1, so that its padding (id 0) has no effect. */
 const restOf = ({ probabilities }: TokenList['targets'][number]): number =>
   Math.max(0, 1 - probabilities.reduce((sum, probability) => sum + probability, 0))
 
@@ -99,34 +99,34 @@ const layOut = (rows: TokenizedRow[], prefixTokens: number, weightSum: number): 
   return list
 }
 
-/** Tokens of one segment: of each continuation those that it has, and how many it is padded to. */
-interface SegmentTokens {
+/** Tokens of one tile: those of each continuation, and the padded number. */
+interface TileTokens {
   tokens: number[][]
   width: number
 }
 
-const prefixSegment = ({ from, to }: Span): SegmentTokens => ({
+const prefixTile = ({ from, to }: Span): TileTokens => ({
   tokens: [range(from, to)],
   width: to - from,
 })
 
 /** The rows' tokens in a span. */
-const rowSegment = (rows: number[][], { from, to }: Span): SegmentTokens => ({
+const rowTile = (rows: number[][], { from, to }: Span): TileTokens => ({
   tokens: rows.map((own) => own.slice(from, to)),
   width: to - from,
 })
 
-/** Where each head of each token of the list lies in the segments' order. */
-const segmentRows = (
+/** Where each head of each token of the list lies in the tiles' order. */
+const tileRows = (
   listTokens: number,
-  segments: SegmentTokens[],
+  tiles: TileTokens[],
   kvHeads: number,
   headsPerKey: number
 ): number[] => {
   const heads = kvHeads * headsPerKey
   const rows = Array<number>(listTokens * heads)
   let start = 0
-  for (const { tokens, width } of segments) {
+  for (const { tokens, width } of tiles) {
     for (let key = 0; key < kvHeads; key++)
       tokens.forEach((own, continuation) => {
         for (let member = 0; member < headsPerKey; member++)
@@ -140,7 +140,7 @@ const segmentRows = (
   return rows
 }
 
-/** What a graph with a dynamic prefix takes besides: the prefix as one block. */
+/** Additional inputs of a graph with a dynamic prefix: the prefix as one block. */
 const dynamicPrefixInputs = (
   { kvHeads, heads }: LlamaConfig,
   prefixTokens: number
@@ -163,7 +163,7 @@ const dynamicPrefixInputs = (
   }
 }
 
-/** What one block of the rows' own tokens takes: its queries, and the keys up to its end. */
+/** Inputs of one block of the rows' own tokens: its queries, and the keys up to its end. */
 const rowBlockInputs = (
   { kvHeads, heads }: LlamaConfig,
   rows: number[][],
@@ -172,7 +172,7 @@ const rowBlockInputs = (
   const group = heads / kvHeads
   const { from, to } = span
   const queries = to - from
-  // padding repeats a row's first token: finite values that no mask lets through
+  // padding repeats a row's first token: its values are finite, and the mask excludes them
   const padded = (start: number): number[][] =>
     rows.map((own) => range(start, to).map((t) => own[t] ?? own[0]!))
   const present = rows.flatMap((own) =>
@@ -195,7 +195,7 @@ const rowBlockInputs = (
   }
 }
 
-/** What the head takes: which rows of the list have a label, and what each is to be. */
+/** Inputs of the head: the rows of the list that have a label, and their targets. */
 const headInputs = (list: TokenList, width: number): Record<string, PackedInput> => {
   const { labelRows, targets, labelWeights } = list
   const labels = targets.length
@@ -232,8 +232,8 @@ export const packDynamicBatch = (
 
 /**
  * @param blocks as the graph was built; all rows must share the prefix
- * @param weightSum what label weights are divided by: `totalLabelWeight` of the whole batch, of
- * which these rows may be a part
+ * @param weightSum divisor of the label weights: `totalLabelWeight` of the whole batch, of which these
+ * rows may be a part
  */
 export const packBatch = (
   rows: TokenizedRow[],
@@ -251,21 +251,18 @@ const pack = (
 ): PackedBatch => {
   const { heads, kvHeads } = config
   const list = layOut(rows, prefixTokens, weightSum)
-  // no block is empty, however short the rows are
+  // no block may be empty, even for short rows
   const longest = Math.max(rowBlocks, ...list.rows.map((own) => own.length))
   const spans = rowSpans(longest, rowBlocks)
-  const queries = [
-    ...prefix.map(prefixSegment),
-    ...spans.map((span) => rowSegment(list.rows, span)),
-  ]
-  // keys lie in one stretch for the whole prefix and for all of a row
+  const queries = [...prefix.map(prefixTile), ...spans.map((span) => rowTile(list.rows, span))]
+  // the keys of the prefix are contiguous, and those of each row
   const keys = [
-    prefixSegment({ from: 0, to: prefixTokens }),
-    rowSegment(list.rows, { from: 0, to: longest }),
+    prefixTile({ from: 0, to: prefixTokens }),
+    rowTile(list.rows, { from: 0, to: longest }),
   ]
   const tokens = list.ids.length
-  const outputRows = segmentRows(tokens, queries, kvHeads, heads / kvHeads)
-  const keyGradientRows = segmentRows(tokens, keys, kvHeads, 1)
+  const outputRows = tileRows(tokens, queries, kvHeads, heads / kvHeads)
+  const keyGradientRows = tileRows(tokens, keys, kvHeads, 1)
   const blocks = spans.map((span, block) =>
     rowBlockInputs(config, list.rows, { block, span, longest })
   )

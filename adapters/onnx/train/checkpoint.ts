@@ -1,4 +1,4 @@
-/** What a training job needs to go on after its process died, and the check that it is the same job. */
+/** The state from which a training job resumes after a crash, and the check that it is the same job. */
 import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,9 +9,9 @@ import { readStateFile, writeStateFile } from './state-file.ts'
 export interface JobCounters {
   /** optimizer steps done in this job */
   step: number
-  /** of all runs of the job together */
+  /** of all runs of the job */
   elapsedSeconds: number
-  /** spent in steps, without validation */
+  /** time of the steps, without validation */
   stepSeconds: number
   tokens: number
   recentLosses: number[]
@@ -38,7 +38,7 @@ export const hashRows = (rows: TokenizedRow[]): string => {
   return hash.digest('hex')
 }
 
-/** @param identity what makes two jobs the same; a checkpoint of another job is not read */
+/** @param identity equal for equal jobs; a checkpoint of another job is not read */
 export const saveCheckpoint = async (
   folder: string,
   identity: string,
@@ -51,7 +51,7 @@ export const saveCheckpoint = async (
   })
 }
 
-/** Null when there is none, or none of this job. */
+/** @returns null without a checkpoint of this job */
 export const loadCheckpoint = async (
   folder: string,
   identity: string,

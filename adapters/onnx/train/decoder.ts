@@ -1,8 +1,7 @@
 /**
- * One decoder layer, forward and backward. The loras stay beside their frozen weights, y = x Wᵀ +
- * scale · (x Aᵀ) Bᵀ: onnxruntime packs a constant W once for every step, and a merged one it would
- * have to add up and pack in each. Layers that share their input join their thin products, because
- * reading x costs more than multiplying it.
+ * One decoder layer, forward and backward. Loras are not merged into the frozen weights, y = x Wᵀ +
+ * scale · (x Aᵀ) Bᵀ: onnxruntime packs a constant W once, but would pack a merged W in every step.
+ * Layers with the same input share one product with A, because reading x costs more than the product.
  */
 import { moduleName, type LinearLayer, type LlamaConfig } from '../llama-config.ts'
 import type { Attention, AttentionState } from './attention.ts'
@@ -97,7 +96,7 @@ export class DecoderLayer {
 
   /**
    * @param dy gradient of the layer's output, `[tokens, hidden]`
-   * @param needsInput false for the first layer, whose input has no trained parts before it
+   * @param needsInput false for the first layer, because nothing before it is trained
    * @returns the gradient of its input
    */
   backward(dy: string, gradients: LoraGradients, needsInput: boolean): string | null {
@@ -167,7 +166,7 @@ export class DecoderLayer {
       const joined = ops.gemm(x, a, { transB: true, alpha: loraScale })
       const projected = ops.splitEqually(joined, linears.length, 1)
       linears.forEach((linear, i) => {
-        // an Add is faster than the product's own addend, which is copied by one thread
+        // faster than the addend of Gemm, which one thread copies
         const correction = ops.gemm(projected[i]!, pairs[i]!.b, { transB: true })
         outputs[i] = ops.add(outputs[i]!, correction)
         this.projected.set(linear, projected[i]!)
@@ -180,7 +179,7 @@ export class DecoderLayer {
   /**
    * For the layers of one call of `linears`, in its order: `dB = dyᵀ P`, `dA = Qᵀ x` and
    * `dx = Σ dy W + Q A` with `Q = scale · dy B`.
-   * @returns dx, or null where it is not wanted
+   * @returns dx, or null when it is not needed
    */
   private linearsBackward(
     outputs: OutputGradient[],

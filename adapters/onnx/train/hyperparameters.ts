@@ -14,7 +14,7 @@ export interface JobShape {
   rows: number
   /** parameters of the base model */
   parameters: number
-  /** the lora the job starts from, whose shape it keeps */
+  /** the lora that the job starts from, with the rank that the job must keep */
   start: { rank: number; alpha: number } | null
 }
 
@@ -73,7 +73,7 @@ export const resolveHyperparameters = (
 
 /**
  * Half a cosine from the peak to 0 over the whole internalization, of which a job covers
- * `schedule_span`; each job warms up linearly on its own.
+ * `schedule_span`; each job has its own linear warm-up.
  * @param progress of this job, 0 to 1
  */
 export const learningRateAt = (

@@ -1,7 +1,7 @@
 /**
- * A lora on disk: a folder in PEFT's format with a manifest that pins what it was trained on,
- * named by the hash of both. Folders appear whole or not at all and never change; the optimizer's
- * state may lie beside, for a next stage to go on with.
+ * A lora on disk: a folder in PEFT's format with a manifest of its training, named by the hash of both.
+ * Folders are written atomically and never change. The optimizer's state may be beside them, for the
+ * next stage.
  */
 import { createHash, randomUUID } from 'node:crypto'
 import { access, mkdir, mkdtemp, open, readFile, rename, rm } from 'node:fs/promises'
@@ -23,7 +23,7 @@ export interface LoraManifest {
   parent: string | null
   seed: number
   hyperparameters: Record<string, unknown>
-  /** how prompts were rendered, and must be when it serves */
+  /** how prompts were rendered in training, and must be in serving */
   rendering: { default_system_message: false }
   suffix: string | null
   metadata: Record<string, string>
@@ -118,7 +118,7 @@ export const writeLora = async (
       })
     await rename(draft, target)
   } catch (error) {
-    // another writer was faster with the same content
+    // another process has written the same content first
     if (!(await exists(target))) throw error
   } finally {
     await rm(draft, { recursive: true, force: true })
@@ -143,7 +143,7 @@ const parseJson = <T>(bytes: Buffer, source: string): T => {
 }
 
 /**
- * Reads and checks a lora against the base model it is to sit on.
+ * Reads a lora and checks that it fits the base model.
  * @throws AppError `invalid-model` when it is incomplete, damaged or of another base
  */
 export const readLora = async (
@@ -190,7 +190,7 @@ const gatherTheta = (layout: LoraLayout, weights: Uint8Array, source: string): F
   return theta
 }
 
-/** The optimizer's state that training left beside a lora; null when there is none that fits. */
+/** The optimizer's state beside a lora; null when there is none, or it does not fit. */
 export const readOptimizer = async (
   folder: string,
   layout: LoraLayout

@@ -1,7 +1,6 @@
 /**
- * What a base model or one of its loras says of rows, without gradients: their loss, and the most
- * probable tokens. Rows that begin alike are computed with their prefix once. Knows nothing of jobs
- * or of HTTP.
+ * Loss of rows and most probable tokens, of a base model or one of its loras, without gradients. A
+ * prefix that rows share is computed once.
  */
 import { packBatch, packDynamicBatch } from './batch.ts'
 import {
@@ -40,7 +39,7 @@ interface Lora {
 
 const DEFAULT_MAX_BYTES = 2 ** 30
 const MAX_SESSIONS = 2
-/** one graph for rows of all lengths, most of which are short */
+/** one graph for rows of all lengths, because most are short */
 const ROW_BLOCKS = 1
 
 export class LossModel {
@@ -48,7 +47,7 @@ export class LossModel {
   private readonly options: LossOptions
   /** by kind of graph, the least recently used first */
   private readonly sessions = new Map<string, TrainingSession>()
-  /** calls run one after another, so that none closes a session in another's hands */
+  /** calls run one after another, so that none closes a session that another uses */
   private last: Promise<unknown> = Promise.resolve()
 
   constructor(model: FrozenModel, options: LossOptions = {}) {
@@ -115,7 +114,7 @@ export class LossModel {
     const blocks = { prefixTokens, rowBlocks: ROW_BLOCKS }
     const session = await this.session(lora?.layout ?? null, prefixTokens > 0, topTokens)
     const maxBytes = this.options.maxBytes ?? DEFAULT_MAX_BYTES
-    // equally long rows together: padding costs attention
+    // rows of equal length together, because attention is computed for padding, too
     const order = rows.map((_, i) => i)
     order.sort((a, b) => rowLength(rows[a]!) - rowLength(rows[b]!))
     const sorted = order.map((i) => rows[i]!)

@@ -1,16 +1,16 @@
-/** In which order rows are trained, which of them share a batch, and how much fits in memory. Pure. */
+/** The order of training rows, their batches, and the size that fits in memory. Pure. */
 import type { LlamaConfig } from '../llama-config.ts'
 import { rowLength, sharedPrefixTokens, targetWidth, type TokenizedRow } from './rows.ts'
 import type { TokenBlocks } from './token-blocks.ts'
 import { deriveSeed, seededRandom, shuffle } from '../../../src/random.ts'
 
-/** Batches whose rows are drawn together and sorted by length among themselves. */
+/** Number of batches in a chunk, within which rows are sorted by length. */
 const CHUNK_BATCHES = 4
 
 /**
- * One epoch's batches as row numbers: shuffled, then bucketed by length inside chunks of a few
- * batches, so that rows of a batch are about equally long, and the chunk's batches shuffled. A
- * function of seed and epoch alone, so a resumed job needs no generator state.
+ * One epoch's batches as row numbers. Rows are shuffled and then sorted by length within chunks of a few
+ * batches, so that rows of a batch are about equally long; then the batches of a chunk are shuffled.
+ * The result depends only on seed and epoch, so a resumed job needs no generator state.
  */
 export const epochBatches = (
   lengths: number[],
@@ -37,9 +37,9 @@ export const epochBatches = (
 const FLOAT_BYTES = 4
 
 /**
- * About the bytes of activations that a step keeps. The factors are those of the graph's tensors;
- * resident memory at the 135M shape grew by 6 % more.
- * @param gradients with a backward pass every layer's activations stay, else one layer's
+ * Estimated bytes of the activations that a step keeps. The factors are counted from the graph's
+ * tensors; measured resident memory at the 135M shape is 6 % more.
+ * @param gradients whether the activations of all layers are kept for the backward pass
  */
 export const activationBytes = (
   rows: TokenizedRow[],
@@ -52,7 +52,7 @@ export const activationBytes = (
   const longest = Math.max(...own)
   const tokens = prefixTokens + own.reduce((sum, length) => sum + length, 0)
   const labels = rows.reduce((sum, row) => sum + row.completionIds.length, 0)
-  // of n blocks one sees itself alone, one all n
+  // of n blocks, the first attends to one and the last to all n
   const seen = longest * ((rowBlocks + 1) / (2 * rowBlocks))
   const scores =
     heads * (rows.length * longest * (prefixTokens + seen) + (prefixTokens * prefixTokens) / 2)
@@ -62,7 +62,7 @@ export const activationBytes = (
   return FLOAT_BYTES * (kept + head)
 }
 
-/** Cuts rows, in order, into parts that fit the memory; a row that does not fit stands alone. */
+/** Cuts rows, in order, into parts that fit in memory; a row that does not fit is a part of its own. */
 export const splitByMemory = (
   rows: TokenizedRow[],
   config: LlamaConfig,
@@ -92,9 +92,9 @@ const compareTokens = (a: number[], b: number[]): number => {
 }
 
 /**
- * Groups rows whose prompts begin alike, so that each group's prefix is computed once. Rows are
- * compared with their neighbours in sorted order: one joins the group before it unless it has
- * clearly more in common with the row behind it.
+ * Groups rows with a common beginning of their prompts, so that each group's prefix is computed once.
+ * Rows are compared with their neighbours in sorted order: a row joins the group before it unless it
+ * has clearly more in common with the row after it.
  * @returns row numbers
  */
 export const groupByPrefix = (rows: TokenizedRow[]): number[][] => {

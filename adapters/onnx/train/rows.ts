@@ -1,13 +1,13 @@
-/** Tokenized rows: what training and loss need of them, and what they have in common. Pure. */
+/** Tokenized rows for training and loss, and their common prefix. Pure. */
 import { AppError } from '../../../src/errors.ts'
 import type { LlamaConfig } from '../llama-config.ts'
 
-/** What a teacher says at each completion token: `width` tokens a position, most probable first. */
+/** A teacher's `width` most probable tokens at each completion token, most probable first. */
 export interface SoftTargets {
   width: number
   /** `[completionIds.length × width]` */
   ids: ArrayLike<number>
-  /** as many; what those of a position leave of 1 belongs to all other tokens together */
+  /** of the same length; the rest to 1 at a position belongs to all other tokens together */
   probabilities: ArrayLike<number>
 }
 
@@ -18,7 +18,7 @@ export interface TokenizedRow {
   completionIds: number[]
   /** multiplies the row's loss */
   weight: number
-  /** what the completion's tokens are learned as; absent: as themselves */
+  /** targets of the completion's tokens; absent: the tokens themselves */
   targets?: SoftTargets
 }
 
@@ -26,7 +26,7 @@ export const rowLength = (row: TokenizedRow): number =>
   row.promptIds.length + row.completionIds.length
 
 /**
- * Checks what training and loss need of every row.
+ * Checks every row for training and loss.
  * @throws AppError `context-length-exceeded`, `invalid-request`
  */
 export const checkRows = (rows: TokenizedRow[], config: LlamaConfig): void => {
@@ -44,7 +44,7 @@ export const checkRows = (rows: TokenizedRow[], config: LlamaConfig): void => {
   })
 }
 
-/** Tokens that all prompts begin with; every row keeps at least one prompt token of its own. */
+/** Number of tokens that all prompts begin with. Every row keeps at least one prompt token of its own. */
 export const sharedPrefixTokens = (rows: TokenizedRow[]): number => {
   const first = rows[0]
   if (first === undefined) return 0
@@ -56,10 +56,10 @@ export const sharedPrefixTokens = (rows: TokenizedRow[]): number => {
   return shared
 }
 
-/** Weighted completion tokens: what the loss of a batch is divided by. */
+/** Weighted number of completion tokens, by which the loss of a batch is divided. */
 export const totalLabelWeight = (rows: TokenizedRow[]): number =>
   rows.reduce((sum, { weight, completionIds }) => sum + weight * completionIds.length, 0)
 
-/** Most targets that a token of the rows has. */
+/** Largest number of targets of a token in the rows. */
 export const targetWidth = (rows: TokenizedRow[]): number =>
   rows.reduce((width, { targets }) => Math.max(width, targets?.width ?? 1), 1)

@@ -1,6 +1,5 @@
 /**
- * A header and a few float vectors in one file, written whole or not at all: checkpoints and
- * optimizer state. Layout: header length (uint32, little-endian), header as JSON padded to a
+ * A header and a few float vectors in one file, written atomically: checkpoints and optimizer state. Layout: header length (uint32, little-endian), header as JSON padded to a
  * multiple of 4 bytes, then the vectors as little-endian float32.
  */
 import { randomUUID } from 'node:crypto'
@@ -14,7 +13,7 @@ export interface StateFile {
 const bytesOf = (data: Float32Array): Uint8Array =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 
-/** Appears at `path` by rename, after its bytes are on disk. */
+/** Renames the file to `path` after its bytes are on disk. */
 export const writeStateFile = async (
   path: string,
   { header, vectors }: StateFile
@@ -58,7 +57,7 @@ const parse = (bytes: Buffer): StateFile | null => {
   return at === bytes.length ? { header: { ...header }, vectors } : null
 }
 
-/** Null when the file is not there, truncated or not of this format. */
+/** @returns null when the file is missing, truncated or of another format */
 export const readStateFile = async (path: string): Promise<StateFile | null> => {
   try {
     return parse(await readFile(path))

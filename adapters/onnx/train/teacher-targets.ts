@@ -1,14 +1,14 @@
-/** What of a teacher's probabilities a lora is to learn. Pure. */
+/** Chooses the teacher's probabilities that a lora is trained on. Pure. */
 import type { SoftTargets } from './rows.ts'
 
-/** Of its most probable token's probability: below, the teacher would have gone on otherwise. */
+/** Share of the most probable token's probability below which the teacher would not write a token. */
 const LEAST_SHARE = 0.9
 
 /**
- * Targets of one row, up to the token where the answer leaves what its teacher would have said; from
- * there on the answer itself. A teacher's text, read again, may have other tokens than those it was
- * made of. A lora that learned to begin with the teacher's tokens and to go on behind the logged ones
- * would do neither; and behind the first of those the teacher itself is lost.
+ * Targets of one row: the teacher's, up to the first token of the answer that the teacher would not have
+ * written, and from there the answer itself. Text that the teacher wrote can be tokenized differently
+ * when it is read again. Mixed targets would then begin with one tokenization and continue with the
+ * other, and after the first differing token the teacher's own predictions are useless.
  * @param targets of every completion token, `width` tokens each
  * @param completionIds the answer's tokens
  */

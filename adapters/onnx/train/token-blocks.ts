@@ -1,14 +1,14 @@
 /**
- * How attention cuts tokens into blocks, so that it costs half a square and not a whole one: the
- * prefix that rows share, and then each row's own tokens. Smaller blocks save more and cost more
- * operators. Graph and batch must be cut alike. Pure.
+ * Cuts tokens into blocks for attention, which then costs half a square instead of a whole one: the
+ * shared prefix first, then each row's own tokens. Smaller blocks save more and need more operators.
+ * Graph and batch must be cut in the same way. Pure.
  */
 
 const BLOCK_TOKENS = 256
 /** a shorter prefix costs more operators than it saves */
 const MIN_PREFIX_TOKENS = 8
 
-/** Of the tokens that rows share, those that are worth computing apart: all or none. */
+/** Number of shared tokens that are worth a prefix of their own: all or none. */
 export const worthwhilePrefix = (shared: number): number =>
   shared >= MIN_PREFIX_TOKENS ? shared : 0
 
@@ -19,7 +19,7 @@ export interface TokenBlocks {
   rowBlocks: number
 }
 
-/** A stretch of tokens, `to` not included. */
+/** A range of tokens, without `to`. */
 export interface Span {
   from: number
   to: number
@@ -44,14 +44,14 @@ export const prefixSpans = (prefixTokens: number): Span[] =>
     to: Math.min(prefixTokens, (block + 1) * BLOCK_TOKENS),
   }))
 
-/** `tokens` in so many parts of equal length, give or take one; at least one token each needs as many. */
+/** Cuts `tokens` into parts that differ by at most one token. */
 export const rowSpans = (tokens: number, rowBlocks: number): Span[] =>
   Array.from({ length: rowBlocks }, (_, block) => ({
     from: Math.floor((block * tokens) / rowBlocks),
     to: Math.floor(((block + 1) * tokens) / rowBlocks),
   }))
 
-/** Head rows of the token list: row `token · heads + head`, in the order of a segment's axes. */
+/** Head rows of the token list: row `token · heads + head`, in the order of a tile's axes. */
 export const headRows = (kvHeads: number, headsPerKey: number, tokens: number[][]): number[] => {
   const rows: number[] = []
   for (let key = 0; key < kvHeads; key++)

@@ -1,10 +1,10 @@
 /**
- * One training job: rows in, a lora out. Knows nothing of tokenizers, HTTP, processes or of where
- * loras are kept.
+ * One training job: takes rows and returns a lora. Knows nothing of tokenizers, processes or files of
+ * loras.
  *
- * It returns the final weights and not those of the lowest validation loss: the learning rate ends
- * with them, a next stage goes on from them with the same optimizer, and on short answers held-out
- * agreement often still rises while the loss does. Validation loss is reported a few times.
+ * It returns the final weights, not those with the lowest validation loss. The learning rate is 0 at the
+ * end, the next stage continues with the same optimizer, and on short answers the held-out agreement
+ * often still rises while the validation loss rises. Validation loss is reported a few times.
  */
 import { AppError } from '../../../src/errors.ts'
 import type { TrainingMetrics } from '../../../src/openai/fine-tuning.ts'
@@ -38,9 +38,9 @@ export interface TrainedLora {
 }
 
 const CLIP_NORM = 1
-/** the reported training loss is the mean of so many last steps */
+/** number of last steps of which the reported training loss is the mean */
 const RECENT_STEPS = 20
-/** progress at which validation runs, besides the end */
+/** progress at which validation runs, in addition to the end */
 const VALIDATE_AT = [0.25, 0.5, 0.75]
 
 /**
@@ -75,7 +75,7 @@ export const trainLora = async (
   }
 }
 
-/** Share of the job that is done, by steps or by time, whichever is further. */
+/** Share of the job that is done, by steps or by time; the larger of the two. */
 const progressOf = ({ hyperparameters }: Job, step: number, elapsedSeconds: number): number => {
   const byTime =
     hyperparameters.max_seconds === null ? 0 : elapsedSeconds / hyperparameters.max_seconds
@@ -133,7 +133,7 @@ function* batchSequence(job: Job, fromStep: number): Generator<TokenizedRow[], n
   }
 }
 
-/** Gradient of one batch, in as many parts as memory asks for, and one optimizer step. */
+/** Computes a batch's gradient, in as many parts as memory requires, and makes one optimizer step. */
 const trainStep = async (
   job: Job,
   session: TrainingSession,

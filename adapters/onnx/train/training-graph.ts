@@ -1,11 +1,11 @@
 /**
- * The training step as an ordinary inference graph: tokens and the flat lora vector in, loss and
- * gradient out, with a backward pass written by hand. Without gradients it is the loss of rows.
- * Knows nothing of batches, files or sessions; `batch.ts` makes its inputs.
+ * The training step as an ordinary inference graph: from tokens and the flat lora vector to loss and
+ * gradient, with the backward pass written out. Without gradients the graph computes the loss of rows.
+ * `batch.ts` makes its inputs.
  */
 import { GraphBuilder, type ExternalData, type TensorData } from '../graph.ts'
 import type { LlamaConfig } from '../llama-config.ts'
-import { Attention, causalMask, type AttentionPlan, type Segment } from './attention.ts'
+import { Attention, causalMask, type AttentionPlan, type Tile } from './attention.ts'
 import { DecoderLayer, type DecoderContext, type LoraGradients } from './decoder.ts'
 import { modelTensors } from '../model-tensors.ts'
 import { GraphOps, type FloatType } from './graph-ops.ts'
@@ -25,10 +25,10 @@ export interface TrainingGraphOptions {
   prefixTokens: number | 'dynamic'
   /** into how many blocks the rows' own tokens are cut (`token-blocks.ts`) */
   rowBlocks: number
-  /** longest row that will be fed, for the rotary tables */
+  /** length of the longest row, for the rotary tables */
   maxPositions: number
   gradients: boolean
-  /** most probable tokens given out with their probabilities at every label */
+  /** number of most probable tokens in the output, with their probabilities, at every label */
   topTokens?: number
   /** float64 is the plain variant for gradient checks */
   type: FloatType
@@ -37,7 +37,7 @@ export interface TrainingGraphOptions {
 const contextRows = (ops: GraphOps, { kvHeads }: LlamaConfig, tokens: number): string | null =>
   tokens === 0 ? null : ops.indices(headRows(kvHeads, 1, [range(0, tokens)]), [kvHeads, tokens])
 
-const prefixSegment = (ops: GraphOps, config: LlamaConfig, { from, to }: Span): Segment => {
+const prefixTile = (ops: GraphOps, config: LlamaConfig, { from, to }: Span): Tile => {
   const { kvHeads, heads } = config
   const group = heads / kvHeads
   const tokens = to - from
@@ -56,8 +56,8 @@ const prefixSegment = (ops: GraphOps, config: LlamaConfig, { from, to }: Span): 
   }
 }
 
-/** The whole prefix as one block whose length each batch decides. */
-const dynamicPrefix = ({ graph, type }: GraphOps, { kvHeads }: LlamaConfig): Segment => ({
+/** The whole prefix as one block, of a length that differs between batches. */
+const dynamicPrefix = ({ graph, type }: GraphOps, { kvHeads }: LlamaConfig): Tile => ({
   queryRows: graph.input('prefix_query_rows', 'int64', [kvHeads, 1, 'prefix_group_tokens']),
   keyRows: graph.input('prefix_key_rows', 'int64', [kvHeads, 1, 'prefix']),
   causalMask: graph.input('prefix_mask', type, ['prefix_group_tokens', 'prefix']),
@@ -73,12 +73,12 @@ export const rowInput = (
   block: number
 ): string => `${name}.${block}`
 
-/** A block of the rows' own tokens, whose lengths each batch decides. */
-const rowSegment = (
+/** A block of the rows' own tokens, of lengths that differ between batches. */
+const rowTile = (
   { graph, type }: GraphOps,
   { kvHeads }: LlamaConfig,
   { block, isLast }: { block: number; isLast: boolean }
-): Omit<Segment, 'contextRows' | 'contextTokens'> => {
+): Omit<Tile, 'contextRows' | 'contextTokens'> => {
   const [queries, keys] = [`group_tokens.${block}`, `keys.${block}`]
   const rows = 'continuations'
   return {
@@ -109,9 +109,9 @@ const attentionPlan = (
     prefixTokens: contextTokens,
     prefix: dynamic
       ? [dynamicPrefix(ops, config)]
-      : prefixSpans(prefixTokens).map((span) => prefixSegment(ops, config, span)),
+      : prefixSpans(prefixTokens).map((span) => prefixTile(ops, config, span)),
     continuations: Array.from({ length: rowBlocks }, (_, block) => ({
-      ...rowSegment(ops, config, { block, isLast: block === rowBlocks - 1 }),
+      ...rowTile(ops, config, { block, isLast: block === rowBlocks - 1 }),
       ...context,
     })),
     outputRows: graph.input('output_rows', 'int64', ['list', heads]),
@@ -135,14 +135,13 @@ const splitLoras = (ops: GraphOps, layout: LoraLayout): DecoderContext['loras'] 
 
 /** Keeps logarithms and quotients of probabilities finite: the smallest normal float32 (87 nats). */
 const LEAST_PROBABILITY = 1.2e-38
-/** The same for what is left of 1, which float32 knows to seven digits. */
+/** The same for the rest to 1, which float32 has to seven digits. */
 const LEAST_REST = 1e-6
 
 /**
- * The output head at label positions only: loss, the most probable tokens where they are asked for,
- * and the gradient of its normalized input. The loss is the cross-entropy with the targets, all
- * tokens that they do not name taken together: leaving these out would teach a lora to be surer
- * than its teacher.
+ * The output head at label positions only: loss, the most probable tokens if requested, and the gradient
+ * of its normalized input. The loss is the cross-entropy with the targets, in which all other tokens
+ * count as one: without them, a lora would be trained to be more certain than its teacher.
  */
 const lossHead = (ops: GraphOps, config: LlamaConfig, normalized: string, topTokens: number) => {
   const { graph } = ops
@@ -175,8 +174,8 @@ const lossHead = (ops: GraphOps, config: LlamaConfig, normalized: string, topTok
     graph.output('top_ids', topIds!, 'int64', ['labels', topTokens])
   }
   return () => {
-    // d loss / d logits = p − target, where the rest's target is spread like p; so the head's
-    // transpose needs no matrix of the vocabulary but p itself
+    // d loss / d logits = p − target, where the rest's target is distributed like p; so p is the only
+    // matrix of the vocabulary's size that the head's transpose needs
     const spread = graph.op('Div', [targetRest, rest])
     const own = ops.sub(targets, ops.mul(named, spread))
     const rows = ops.mul(ops.gather(head, ids), graph.op('Unsqueeze', [own, graph.int64([2])]))

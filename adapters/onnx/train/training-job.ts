@@ -1,6 +1,5 @@
 /**
- * What a training job is before its first step: its input checked, its defaults decided, and where
- * it stands. Runs no graph.
+ * Prepares a training job: checks its input, sets its defaults, and finds its checkpoint. Runs no graph.
  */
 import { createHash } from 'node:crypto'
 import { AppError } from '../../../src/errors.ts'
@@ -28,16 +27,16 @@ export interface TrainLoraInput {
   validationRows: TokenizedRow[]
   hyperparameters: Hyperparameters
   seed: number
-  /** a lora to go on from, with the optimizer's state where it was kept; null starts a new one */
+  /** a lora to continue, with the optimizer's state if it was kept; null for a new lora */
   start: { layout: LoraLayout; theta: Float32Array; optimizer: AdamWState | null } | null
-  /** a job that finds a checkpoint of itself here goes on from it */
+  /** when it has a checkpoint of this job, the job resumes from it */
   checkpointDir: string
 }
 
 export interface TrainLoraOptions {
   threads?: number
   checkpointSeconds?: number
-  /** activations of one run; batches that need more are accumulated from parts */
+  /** for the activations of one run; larger batches are accumulated from parts */
   maxBytes?: number
   /** milliseconds */
   now?: () => number
@@ -47,7 +46,7 @@ const DEFAULT_CHECKPOINT_SECONDS = 60
 const DEFAULT_MAX_BYTES = 3.5 * 2 ** 30
 const MAX_VALIDATION_ROWS = 256
 
-/** What stays the same during a job. */
+/** Values that do not change during a job. */
 export interface Job {
   input: TrainLoraInput
   hooks: TrainHooks
@@ -102,7 +101,7 @@ export const prepareJob = (
   }
 }
 
-/** Two jobs with the same identity compute the same. */
+/** Jobs with equal identities compute the same lora. */
 const identify = (
   { model, seed, start }: TrainLoraInput,
   hyperparameters: ResolvedHyperparameters,
@@ -117,7 +116,7 @@ const identify = (
   return hash.digest('hex')
 }
 
-/** From the job's own checkpoint, or from its start. */
+/** The state at the job's checkpoint, or at its start. */
 export const initialState = async (job: Job): Promise<Checkpoint> => {
   const { input, layout, identity, hooks } = job
   const saved = await loadCheckpoint(input.checkpointDir, identity, layout.length)

@@ -1,6 +1,5 @@
 /**
- * A training or loss graph opened in onnxruntime: packed batches in, losses and gradient out.
- * Knows nothing of optimizers or of jobs.
+ * A training or loss graph in onnxruntime: takes packed batches and returns losses and gradient.
  */
 import { randomUUID } from 'node:crypto'
 import { rm, writeFile } from 'node:fs/promises'
@@ -46,7 +45,7 @@ export class TrainingSession {
     this.session = session
   }
 
-  /** The graph refers to the weights by a path beside its own, so it lies there while it is opened. */
+  /** The graph's path to the weights is relative, so the graph's file is beside them while it is opened. */
   static async open(options: TrainingSessionOptions): Promise<TrainingSession> {
     const { model, threads = availableParallelism() } = options
     const path = join(dirname(model.path), `graph-${randomUUID()}.onnx`)
@@ -61,7 +60,7 @@ export class TrainingSession {
       const session = await InferenceSession.create(path, {
         intraOpNumThreads: threads,
         interOpNumThreads: 1,
-        // planned memory would hold every batch's activations twice: shapes change from run to run
+        // memory planning would hold the activations twice, because shapes change between runs
         enableMemPattern: false,
         logSeverityLevel: 3,
       })

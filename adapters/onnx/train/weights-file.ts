@@ -1,7 +1,7 @@
 /**
- * Frozen weights in one flat float32 file, which onnxruntime maps into memory: training, loss and
- * a restarted job share one copy, and a session opens without reading it. The file is a cache,
- * keyed by the model's fingerprint; a missing or short one, or one without its seal, is written again.
+ * Frozen weights in one flat float32 file, which onnxruntime maps into memory: training, loss and a
+ * restarted job share one copy, and a session opens without reading it. The file is a cache with the
+ * model's fingerprint as key. When it is missing, too short or without its seal, it is written again.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises'
@@ -11,7 +11,7 @@ import type { ExternalData } from '../graph.ts'
 import type { LlamaConfig, WeightSource } from '../llama-config.ts'
 import { elements, modelTensors } from '../model-tensors.ts'
 
-/** A base model as training reads it. */
+/** A base model for training. */
 export interface FrozenModel {
   config: LlamaConfig
   fingerprint: string
@@ -20,11 +20,11 @@ export interface FrozenModel {
   tensors: Map<string, ExternalData>
 }
 
-/** Tensors begin on memory pages, which mapping needs and vector loads like. */
+/** Tensors begin on memory pages, as mapping requires. */
 const ALIGNMENT = 4096
 
 const DRAFT = '.draft-'
-/** a draft that nobody has written to for so long belongs to a process that died */
+/** a draft that has not changed for so long belongs to a process that died */
 const STALE_MS = 10 * 60_000
 
 const layOut = (config: LlamaConfig, location: string) => {
@@ -77,8 +77,8 @@ const isComplete = async (path: string, seal: string, bytes: number): Promise<bo
 }
 
 /**
- * Opens the flat file of a base model, writing it first where it is not there or not whole. Both
- * the file and its seal appear by rename, so that a crash leaves no half-written cache behind.
+ * Opens the flat file of a base model, and writes it first when it is missing or incomplete. File and
+ * seal are renamed into place, so that a crash leaves no incomplete cache.
  * @throws AppError `invalid-model` when the weights do not fit the configuration
  */
 export const openFrozenModel = async (
@@ -105,7 +105,7 @@ export const openFrozenModel = async (
   return { config, fingerprint, path, tensors }
 }
 
-/** A killed process leaves its draft behind, which is as large as the model. */
+/** Removes the drafts of killed processes, which are as large as the model. */
 const removeStaleDrafts = async (path: string): Promise<void> => {
   for (const name of await readdir(dirname(path))) {
     if (!name.startsWith(`${basename(path)}${DRAFT}`)) continue

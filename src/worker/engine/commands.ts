@@ -1,17 +1,17 @@
-/** The operator's commands for the engine's machine, as the worker runs them. */
+/** The operator's commands for the engine's machine, with their output masked. */
 import type { Config, EngineMachine } from '../../config/config.ts'
 import { maskSecrets } from '../../fault-log.ts'
 import { runShell } from '../../process/shell-command.ts'
 import type { EngineCommand, EngineCommands } from '../deps.ts'
 
-/** Keys of ours that a machine of the engine's has no use for. */
+/** Secrets of the proxy, which commands for the engine's machine do not need. */
 const WITHHELD = ['ADMIN_TOKEN', 'TENANT_SECRET', 'UPSTREAM_API_KEY']
 const SECRET_NAME = /KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL/i
-/** Shorter values are words that a line may well have in it. */
+/** Shorter values may be ordinary words of a line. */
 const MIN_SECRET_CHARS = 6
 const MAX_LINE_CHARS = 300
 
-/** @param env whose values under a secret's name do not show, either */
+/** @param env its values are masked where their name is that of a secret */
 export const maskLine = (line: string, env: NodeJS.ProcessEnv): string => {
   const known = Object.entries(env).filter(
     ([name, value]) => SECRET_NAME.test(name) && (value ?? '').length >= MIN_SECRET_CHARS
@@ -40,7 +40,7 @@ const commandsOf = (
   idleMs,
 })
 
-/** @returns null where the worker does not start the engine */
+/** @returns null when no commands are configured */
 export const engineCommandsOf = (
   engine: Config['engine'],
   env: NodeJS.ProcessEnv

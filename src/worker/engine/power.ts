@@ -1,7 +1,7 @@
 /**
- * Starts the engine's machine when something needs it and stops it when nothing has for a while. The
- * commands run beside the worker's rounds, one at a time. What has to outlive the worker is in the
- * store before a command begins.
+ * Starts the engine's machine when work or routes need it, and stops it when it has been idle for a
+ * while. Commands run in the background of the worker's rounds, one at a time. The memory is saved to
+ * the store before a command begins, so that the next worker knows of a start after a crash.
  */
 import {
   afterCommandFailure,
@@ -24,9 +24,9 @@ type CommandName = 'start' | 'stop'
 type PowerDeps = Pick<WorkerDeps, 'store' | 'now' | 'log'>
 
 export interface EnginePower {
-  /** Begins what is due, and does not wait for it. */
+  /** Begins the command that is due, without waiting for its end. */
   settle(need: EngineNeed | null): Promise<void>
-  /** Kills the command that runs, and waits for its end. */
+  /** Kills the running command and waits for its end. */
   close(): Promise<void>
 }
 
@@ -46,7 +46,7 @@ class Power implements EnginePower {
   private readonly deps: PowerDeps
   private readonly parts: PowerParts
   private memory: PowerMemory
-  /** as it is in the store */
+  /** the memory in the store, as JSON */
   private saved: string
   private readonly pauses: Record<CommandName, CommandPause> = { start: NO_PAUSE, stop: NO_PAUSE }
   private running: Promise<void> | null = null
@@ -64,7 +64,7 @@ class Power implements EnginePower {
     const { commands, watch } = this.parts
     const now = this.deps.now()
     const awaySince = watch.awaySince()
-    this.sayWhatStays(need)
+    this.logNeed(need)
     if (awaySince === null) this.pauses.start = NO_PAUSE
     await this.remember(observe(this.memory, { need, awaySince, now }))
     const action = decidePower({
@@ -124,7 +124,7 @@ class Power implements EnginePower {
     this.parts.watch.stopped()
   }
 
-  /** A machine may run all the same: it stays ours, and is stopped when nothing needs it. */
+  /** The machine may run although its start failed, so `isOurs` stays and it is stopped when idle. */
   private failed(name: CommandName, { exitCode, endedBy, lastLine }: CommandResult): void {
     const now = this.deps.now()
     this.memory = { ...this.memory, startedAt: null }
@@ -133,14 +133,14 @@ class Power implements EnginePower {
     const reason = endedBy === 'limit' ? 'took too long' : `failed with ${exitCode ?? 'a signal'}`
     this.deps.log({
       level: 'error',
-      message: `${name} command ${reason}, and is tried again: ${lastLine ?? 'it said nothing'}`,
+      message: `${name} command ${reason}, and is tried again: ${lastLine ?? 'no output'}`,
       data: { exitCode, nextInMs: this.pauses[name].notBefore - now },
     })
   }
 
-  private sayWhatStays(need: EngineNeed | null): void {
+  private logNeed(need: EngineNeed | null): void {
     if (need === 'routes' && this.need !== 'routes')
-      this.deps.log({ level: 'info', message: 'the engine stays: live routes need it' })
+      this.deps.log({ level: 'info', message: 'the engine stays on: live routes need it' })
     this.need = need
   }
 
@@ -157,6 +157,6 @@ class Power implements EnginePower {
 export const openEnginePower = async (deps: PowerDeps, parts: PowerParts): Promise<EnginePower> => {
   const memory = await readMemory(deps.store)
   if (memory.startedAt !== null)
-    deps.log({ level: 'info', message: 'a start was begun before: the engine is waited for' })
+    deps.log({ level: 'info', message: 'an earlier worker began a start: waiting for the engine' })
   return new Power(deps, parts, memory)
 }

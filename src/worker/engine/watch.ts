@@ -1,8 +1,7 @@
 /**
- * Whether the engine answers, as far as is known: it is asked seldom while it does, and with growing
- * pauses while it does not.
+ * Whether the engine answers. It is asked once a minute while it does, and with growing pauses while
+ * it does not.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import {
   afterAnswer,
   afterSilence,
@@ -13,56 +12,76 @@ import {
 import type { Engine } from '../../engine/engine.ts'
 import { AppError, toAppError } from '../../errors.ts'
 import { causesOf } from '../../fault-log.ts'
+import type { ModelObject } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
 
 const ANSWER_MS = 15_000
 
 export interface EngineWatch {
-  /** The engine, when it answered when it was last asked; asks it when that is due. */
+  /** The engine, or null when its last answer failed. Asks it when a question is due. */
   present(): Promise<Engine | null>
-  /** when it was first found away; null while it answers, 0 before it was ever seen */
+  /** when a question failed first; null while it answers, 0 before its first answer */
   awaySince(): number | null
-  /** A call found it away. */
+  /** A call failed because the engine is away. */
   lost(): void
-  /** It may answer by now. */
+  /** Makes the next question due at once. */
   askNow(): void
-  /** It was stopped: that it is away is no news. */
+  /** The worker has stopped the engine, so its absence is not logged. */
   stopped(): void
 }
 
-/** An error of an engine that will answer again. */
+/** Whether the error says that the engine is away, and not that the request is wrong. */
 export const isEngineLost = ({ code }: AppError): boolean =>
   code === 'engine-unavailable' || code === 'engine-timeout'
 
-/** @throws AppError when it is no use yet */
-const ask = async (engine: Engine): Promise<void> => {
+/** @returns null when the engine has not answered after `ms` */
+export const modelsWithin = async (
+  engine: Engine,
+  ms: number,
+  sleep: WorkerDeps['sleep']
+): Promise<ModelObject[] | null> => {
   const answered = new AbortController()
-  const timeout = delay(ANSWER_MS, null, { signal: answered.signal, ref: false })
   try {
-    const models = await Promise.race([engine.models(), timeout])
-    if (models === null)
-      throw new AppError('engine-timeout', `engine ${engine.name} says nothing for ${ANSWER_MS} ms`)
-    if (models.every(({ parent }) => parent !== undefined))
-      throw new AppError('engine-unavailable', `engine ${engine.name} lists no base model`)
+    const timeout = sleep(ms, answered.signal).then(() => null)
+    return await Promise.race([engine.models(), timeout])
   } finally {
     answered.abort()
   }
 }
 
+/** @throws AppError `engine-unavailable` when the engine lists only loras, which may still load */
+export const baseModelOf = ({ name }: Engine, models: ModelObject[]): ModelObject => {
+  const base = models.find(({ parent }) => parent === undefined)
+  if (base === undefined)
+    throw new AppError('engine-unavailable', `engine ${name} lists no base model`)
+  return base
+}
+
+/** @throws AppError when the engine is not ready for work */
+const ask = async (engine: Engine, sleep: WorkerDeps['sleep']): Promise<void> => {
+  const models = await modelsWithin(engine, ANSWER_MS, sleep)
+  if (models === null)
+    throw new AppError(
+      'engine-timeout',
+      `engine ${engine.name} did not answer within ${ANSWER_MS} ms`
+    )
+  baseModelOf(engine, models)
+}
+
 export const watchEngine = (
   engine: Engine,
-  { now, log }: Pick<WorkerDeps, 'now' | 'log'>
+  { now, sleep, log }: Pick<WorkerDeps, 'now' | 'sleep' | 'log'>
 ): EngineWatch => {
   let presence: Presence = UNSEEN
-  let isAwaySaid = false
+  let isAwayLogged = false
 
   const note = (error: AppError | null): void => {
     presence = error === null ? afterAnswer(presence, now()) : afterSilence(presence, now())
     const isAway = error !== null
-    if (isAway === isAwaySaid) return
-    isAwaySaid = isAway
+    if (isAway === isAwayLogged) return
+    isAwayLogged = isAway
     if (error === null) return log({ level: 'info', message: 'the engine answers' })
-    const message = `the engine is away, and what needs it waits: ${error.message}`
+    const message = `the engine is away, so its work waits: ${error.message}`
     log({ level: 'warn', message, data: { causes: causesOf(error) } })
   }
 
@@ -70,7 +89,7 @@ export const watchEngine = (
     async present() {
       if (isAskDue(presence, now()))
         note(
-          await ask(engine).then(
+          await ask(engine, sleep).then(
             () => null,
             (thrown: unknown) => toAppError(thrown)
           )
@@ -86,7 +105,7 @@ export const watchEngine = (
     },
     stopped: () => {
       presence = UNSEEN
-      isAwaySaid = true
+      isAwayLogged = true
     },
   }
 }

@@ -1,6 +1,6 @@
 /**
- * One row of an evaluation: what an arm's lora answers to an exchange's request, asked and judged as
- * the route would, beside what the upstream answered.
+ * One row of an evaluation: the lora's answer to a logged request, sent and checked exactly as a live
+ * route would, and compared with the upstream's logged answer.
  */
 import { answerFault, endingFault } from '../../core/answer/answer-rules.ts'
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
@@ -13,7 +13,7 @@ import type { Engine } from '../../engine/engine.ts'
 import { AppError } from '../../errors.ts'
 import type { ChatCompletion } from '../../openai/chat.ts'
 import type { EvaluationRow } from '../../store/store.ts'
-import type { Exchange } from './exchanges.ts'
+import type { MatchedExchange } from './exchanges.ts'
 
 export type AnsweredRow = Pick<
   EvaluationRow,
@@ -28,7 +28,7 @@ const notAsked = (deferred: string): AnsweredRow => ({
   deferred,
 })
 
-/** The engine cannot answer this request, and never will. */
+/** Whether the engine will refuse this request at every attempt. */
 const isRefusal = (error: unknown): boolean =>
   error instanceof AppError &&
   (error.code === 'context-length-exceeded' || error.code === 'invalid-request')
@@ -36,7 +36,7 @@ const isRefusal = (error: unknown): boolean =>
 const answeredRow = (
   completion: ChatCompletion,
   { answers }: InternalizationPlan,
-  { outcome, request, match: { template } }: Exchange,
+  { outcome, request, match: { template } }: MatchedExchange,
   formats: AnswerFormats
 ): AnsweredRow => {
   const choice = completion.choices[0]
@@ -64,13 +64,13 @@ export interface EvaluateDeps {
 
 /**
  * @param lora of the arm
- * @throws AppError of the engine, but for requests that it will never answer
+ * @throws AppError of the engine, except when it refuses the request itself
  */
 export const evaluateRow = async (
   { engine, formats }: EvaluateDeps,
   plan: InternalizationPlan,
   lora: string,
-  exchange: Exchange
+  exchange: MatchedExchange
 ): Promise<AnsweredRow> => {
   const { match, request } = exchange
   if (!isProven(plan.kinds, kindOf(request, match))) return notAsked('kind-not-proven')
@@ -83,7 +83,7 @@ export const evaluateRow = async (
   }
 }
 
-/** How far the upstream, asked again, says what it said before, 0 to 1. */
+/** Similarity of the upstream's fresh answer to its logged one, 0 to 1. */
 export const outcomeSimilarity = (
   { answers }: InternalizationPlan,
   fresh: Outcome,

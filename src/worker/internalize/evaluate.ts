@@ -1,7 +1,7 @@
 /**
- * Asks every arm's last lora the held-out requests, compares with the logged outcomes and, when the
- * operator gave an upstream key, the upstream with itself. Each batch of answers is stored before
- * the next is asked, so a crash repeats no paid call.
+ * Sends the held-out requests to the last lora of each arm and compares the answers with the logged
+ * outcomes. With an upstream key it also measures how far the upstream agrees with itself. Each batch
+ * of answers is stored before the next is requested, so a crash repeats at most one batch of paid calls.
  */
 import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { decide, type HeldOutRow, type Verdict } from '../../core/gate/gate.ts'
@@ -21,9 +21,9 @@ import type { Engine } from '../../engine/engine.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { evaluateRow, outcomeSimilarity, type EvaluateDeps } from './evaluate-row.ts'
-import { exchangesByIds, outcomeOfText, type Exchange } from './exchanges.ts'
+import { exchangesByIds, outcomeOfText, type MatchedExchange } from './exchanges.ts'
 
-/** Asked at once, so that the engine can batch them. */
+/** Sent at the same time, so that the engine can batch them. */
 const BATCH_ROWS = 16
 
 interface EvaluationContext extends EvaluateDeps {
@@ -32,19 +32,19 @@ interface EvaluationContext extends EvaluateDeps {
   plan: InternalizationPlan
 }
 
-/** The exchanges that an evaluation asks for. */
+/** The exchanges that an evaluation sends again. */
 interface EvaluationSets {
-  /** training rows that no optimizer step has seen; the confidence statistic is chosen by them */
-  validation: Exchange[]
-  /** of both samples, those of traffic first */
-  heldOut: Exchange[]
+  /** training rows that no optimizer step used; the confidence statistic is chosen on them */
+  validation: MatchedExchange[]
+  /** of both samples, traffic first */
+  heldOut: MatchedExchange[]
 }
 
-/** A fresh upstream answer; the row as it is where none comes. */
+/** @returns the row with a fresh answer of the upstream; unchanged without a usable answer */
 const withUpstream = async (
   { deps, plan }: EvaluationContext,
   row: EvaluationRow,
-  exchange: Exchange
+  exchange: MatchedExchange
 ): Promise<EvaluationRow> => {
   const [record] = await deps.store.records.byIds([exchange.id])
   if (record === undefined || deps.replayUpstream === null) return row
@@ -61,8 +61,8 @@ const withUpstream = async (
 const evaluateBatch = (
   context: EvaluationContext,
   arm: number,
-  batch: Exchange[],
-  isReplayed: (exchange: Exchange, index: number) => boolean
+  batch: MatchedExchange[],
+  isReplayed: (exchange: MatchedExchange, index: number) => boolean
 ): Promise<EvaluationRow[]> => {
   const { plan, internalization } = context
   const lora = plan.arms[arm]!.results.at(-1)!.lora
@@ -100,7 +100,7 @@ type RowsByRecord = ReadonlyMap<string, EvaluationRow>
 const statisticOf = (
   { plan }: EvaluationContext,
   answered: RowsByRecord,
-  validation: Exchange[]
+  validation: MatchedExchange[]
 ): ConfidenceStatistic =>
   chooseStatistic(
     validation.flatMap(({ id }) => {
@@ -112,13 +112,13 @@ const statisticOf = (
 
 /**
  * The held-out rows of one arm as the gate judges them.
- * @param upstream rows of the first arm, which alone have fresh upstream answers
+ * @param upstream rows of the first arm; only these have fresh upstream answers
  */
 const heldOutRows = (
   { plan }: EvaluationContext,
   answered: RowsByRecord,
   upstream: RowsByRecord,
-  heldOut: Exchange[]
+  heldOut: MatchedExchange[]
 ): HeldOutRow[] => {
   const [traffic, unseen] = [new Set(plan.holdoutRecordIds), new Set(plan.unseenRecordIds)]
   const kinds = heldOut.map(({ request, match }) => kindOf(request, match))
@@ -166,7 +166,7 @@ const verdictOf = (
   })
 }
 
-/** The verdict over all arms; goes on where an interrupted evaluation stopped. */
+/** @returns the verdict over all arms; resumes an interrupted evaluation */
 export const evaluate = async (
   deps: WorkerDeps,
   engine: Engine,

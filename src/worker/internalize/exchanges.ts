@@ -1,7 +1,7 @@
 /**
- * From log records to a template's population: every request that the template recognizes, that a
- * route may answer by its form, and that the upstream answered with 2xx, whatever the answer was.
- * Records that a lora answered are left out, or a lora would learn from itself.
+ * From log records to a template's population: every request that the template matches, that a route
+ * may answer by its form, and that the upstream answered with 2xx, with any outcome. Records that a
+ * lora answered are excluded: otherwise a lora would be trained on its own answers.
  */
 import { readChatRequest } from '../../core/request/chat-reading.ts'
 import { conversationKeys } from '../../core/request/conversation.ts'
@@ -14,10 +14,10 @@ import type { Match, Template } from '../../core/template/template.ts'
 import type { ChatCompletion, ChatRequest } from '../../openai/chat.ts'
 import type { Store } from '../../store/store.ts'
 
-export interface Exchange {
+export interface MatchedExchange {
   id: string
   at: number
-  /** one key for all turns of a conversation */
+  /** the same key for all turns of one conversation */
   conversation: string
   query: string
   outcome: Outcome
@@ -37,14 +37,14 @@ const parse = <T>(text: string | null): T | null => {
   }
 }
 
-/** @returns null for what the proxy would not match either: no chat request, too long or too deep */
+/** @returns null for a body that the proxy does not match either: invalid, too long or too deep */
 export const requestOf = ({ request }: Pick<StoredRecord, 'request'>): ChatRequest | null => {
   if (request === null) return null
   const { outcome } = readChatRequest(Buffer.from(request))
   return typeof outcome !== 'string' && outcome.isWhole ? outcome.request : null
 }
 
-/** @param responseText a completion; null or text that is none gives `unreadable` */
+/** @param responseText null, or text that is not a completion, gives `unreadable` */
 export const outcomeOfText = (responseText: string | null): Outcome =>
   outcomeOf(parse<ChatCompletion>(responseText))
 
@@ -56,8 +56,8 @@ const fingerprintOf = (completion: ChatCompletion | null): string | null => {
 const isAnsweredByUpstream = ({ status, route }: StoredRecord): boolean =>
   status >= 200 && status < 300 && route?.outcome !== 'answered'
 
-/** A conversation's key is known when all of its turns are. */
-type SingleExchange = Omit<Exchange, 'conversation'>
+/** Before conversations are told apart, which takes all exchanges together. */
+type SingleExchange = Omit<MatchedExchange, 'conversation'>
 
 const exchangeOf = (matcher: Matcher, record: StoredRecord): SingleExchange | null => {
   if (!isAnsweredByUpstream(record)) return null
@@ -77,8 +77,8 @@ const exchangeOf = (matcher: Matcher, record: StoredRecord): SingleExchange | nu
   }
 }
 
-/** @param exchanges in the order of time */
-const withConversations = (exchanges: SingleExchange[]): Exchange[] => {
+/** @param exchanges in time order */
+const withConversations = (exchanges: SingleExchange[]): MatchedExchange[] => {
   const keys = conversationKeys(
     exchanges.map(({ id, match, outcome }) => ({
       id,
@@ -92,12 +92,12 @@ const withConversations = (exchanges: SingleExchange[]): Exchange[] => {
 
 const PAGE_ROWS = 500
 
-/** The template's population, newest `limit` exchanges at most, in time order. */
+/** The newest `limit` exchanges of the template's population, in time order. */
 export const loadExchanges = async (
   store: Store,
   template: Template,
   limit: number
-): Promise<Exchange[]> => {
+): Promise<MatchedExchange[]> => {
   const matcher = compileMatcher([template])
   const exchanges: SingleExchange[] = []
   let before: number | undefined
@@ -116,14 +116,14 @@ export const loadExchanges = async (
 }
 
 /**
- * The exchanges of the given records, in the order of the ids. Conversations are told apart by what
- * these records alone say.
+ * The exchanges of the given records, in the order of the ids. Conversation keys are computed from
+ * these records only.
  */
 export const exchangesByIds = async (
   store: Store,
   template: Template,
   ids: string[]
-): Promise<Exchange[]> => {
+): Promise<MatchedExchange[]> => {
   const matcher = compileMatcher([template])
   const byId = new Map<string, SingleExchange>()
   for (let start = 0; start < ids.length; start += PAGE_ROWS) {

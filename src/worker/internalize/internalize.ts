@@ -1,6 +1,6 @@
 /**
- * One step of one internalization: reads its state, does one effect, writes the next state.
- * candidate → training(arm, stage) → evaluating → approval → live; see core/transitions.ts.
+ * One step of one internalization: reads its state, has one effect, writes the next state.
+ * candidate → training(arm, stage) → evaluating → approval → live; see core/lifecycle/transitions.ts.
  */
 import {
   isCurrentPlan,
@@ -22,12 +22,12 @@ import { reportProgress } from './progress.ts'
 import { warnUnlessItPays } from './would-pay.ts'
 import { createStageJob, stageJobs, stageResult, type StageContext } from './train.ts'
 
-/** `waiting`: nothing to do until the engine or a person moves; `engine-lost`: it did not answer. */
+/** `waiting`: for the engine or for an operator; `engine-lost`: a call failed, the engine is away. */
 export type StepOutcome = 'advanced' | 'waiting' | 'engine-lost'
 
 const BY = 'worker'
 
-/** Failures that pass: the step is tried again later and the internalization stays where it is. */
+/** Errors that pass: the internalization keeps its state, and the step is repeated later. */
 const TRANSIENT = new Set<ErrorCode>(['store-unavailable', 'conflict'])
 
 export const promotionContext = (deps: WorkerDeps): PromotionContext => ({
@@ -55,7 +55,7 @@ const begin = async (
     const { refused: reason } = planned
     deps.log({
       level: 'warn',
-      message: `nothing is trained: ${reason}`,
+      message: `rejected before training: ${reason}`,
       data: { template: template.version },
     })
     await save(deps, internalization, { name: 'rejected', reason })
@@ -108,7 +108,7 @@ const train = async (
   }
   const ending = `job ${job.id} of stage ${context.stage} ${job.status}: ${job.error?.message ?? 'no reason given'}`
   const next = afterFailure(jobs, deps.now())
-  // a job that was cancelled by hand is not created again
+  // includes a job that an operator has cancelled
   if (next === 'give-up') throw new AppError('invalid-state', ending)
   if (next === 'wait') return 'waiting'
   deps.log({ level: 'warn', message: `${ending}; it is tried again`, data: { job: job.id } })
@@ -133,7 +133,7 @@ const judge = async (
   return 'advanced'
 }
 
-/** Without AUTO_PROMOTE a person moves it on. */
+/** Without AUTO_PROMOTE an operator approves it. */
 const promote = async (
   deps: WorkerDeps,
   internalization: Internalization
@@ -151,7 +151,10 @@ const step = async (
 ): Promise<StepOutcome> => {
   const { state } = internalization
   if (!isCurrentPlan(internalization.plan))
-    throw new AppError('invalid-state', 'it was planned by an earlier version: internalize again')
+    throw new AppError(
+      'invalid-state',
+      'planned by an earlier version of the proxy: run promptintern internalize again'
+    )
   switch (state.name) {
     case 'candidate':
       return begin(deps, engine, internalization, template)
@@ -172,7 +175,7 @@ const step = async (
   }
 }
 
-/** Does one step; a failure that will not pass ends the internalization as `failed` with its cause. */
+/** Does one step. An error that does not pass ends the internalization as `failed`, with its cause. */
 export const advance = async (
   deps: WorkerDeps,
   engine: Engine,
@@ -181,7 +184,7 @@ export const advance = async (
   try {
     const template = await deps.store.templates.get(internalization.templateVersion)
     if (template === null)
-      throw new AppError('not-found', `template ${internalization.templateVersion} is gone`)
+      throw new AppError('not-found', `template ${internalization.templateVersion} was deleted`)
     return await step(deps, engine, internalization, template)
   } catch (thrown) {
     const error = toAppError(thrown)

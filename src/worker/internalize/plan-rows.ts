@@ -1,6 +1,6 @@
 /**
- * Which exchanges an internalization trains on and which judge it, and whether anything that could
- * come of them could go live. Reads the log; asks the engine only for the number of tokens.
+ * Chooses the exchanges that an internalization trains on and the held-out ones, and refuses when no
+ * lora trained on them could go live. Reads the log; the engine is asked only to count tokens.
  */
 import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { splitPopulation, repeatsOf, type Split } from '../../core/learn/dataset.ts'
@@ -15,38 +15,39 @@ import type { Engine } from '../../engine/engine.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import type { ModelObject } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
-import { loadExchanges, type Exchange } from './exchanges.ts'
+import { loadExchanges, type MatchedExchange } from './exchanges.ts'
 
-/** Exchanges read for each one that is asked for, since a question that repeats trains once. */
+/** Exchanges read per row needed, because a repeated question gives one training row. */
 const READ_AHEAD = 4
-/** The gate's level over all tests together: a sample that cannot pass here cannot pass anywhere. */
+/** The gate's level over all its tests: a sample too small at this level fails at every other. */
 const ALPHA = 0.05
 
-export interface PlannedRows extends Split<Exchange> {
+export interface PlannedRows extends Split<MatchedExchange> {
   responseType: ResponseType
   population: Omit<Population, 'withoutPrompt'>
 }
 
-/** Why nothing is trained, and what would help. */
+/** Why nothing is trained, with advice. */
 export interface PlanRefusal {
   refused: string
 }
 
-const messagesOf = ({ match, outcome }: Exchange): ChatMessage[] => [
+const messagesOf = ({ match, outcome }: MatchedExchange): ChatMessage[] => [
   ...studentMessages(match, EMPTY_PROMPT),
   { role: 'assistant', content: targetOf(outcome) },
 ]
 
-/** No tokenizer makes more tokens than bytes; chat markers come on top, some eight a message. */
+/** Upper bound of the chat markers, which are some eight tokens a message. */
 const MARKER_TOKENS = 16
 
+/** An upper bound, because a tokenizer makes at most one token per byte. */
 const mostTokensOf = (messages: ChatMessage[]): number =>
   messages.reduce(
     (sum, { content }) => sum + MARKER_TOKENS + Buffer.byteLength(String(content ?? '')),
     0
   )
 
-/** Whether messages fit the model's context; asks the engine only where their bytes leave a doubt. */
+/** Whether messages fit the model's context. Asks the engine only when the upper bound does not. */
 export const fitsContext = async (
   engine: Engine,
   base: ModelObject,
@@ -60,26 +61,26 @@ export const fitsContext = async (
 const fitting = async (
   engine: Engine,
   base: ModelObject,
-  exchanges: Exchange[]
-): Promise<Exchange[]> => {
-  const kept: Exchange[] = []
+  exchanges: MatchedExchange[]
+): Promise<MatchedExchange[]> => {
+  const kept: MatchedExchange[] = []
   for (const exchange of exchanges)
     if (await fitsContext(engine, base, messagesOf(exchange))) kept.push(exchange)
   return kept
 }
 
-const outcomesOf = (exchanges: Exchange[]): Population['outcomes'] => {
+const outcomesOf = (exchanges: MatchedExchange[]): Population['outcomes'] => {
   const outcomes: Population['outcomes'] = {}
   for (const { outcome } of exchanges) outcomes[outcome.kind] = (outcomes[outcome.kind] ?? 0) + 1
   return outcomes
 }
 
-const textsOf = (exchanges: Exchange[]): string[] =>
+const textsOf = (exchanges: MatchedExchange[]): string[] =>
   exchanges.flatMap(({ outcome }) => textOf(outcome) ?? [])
 
 const isSameAnswer =
   (type: ResponseType) =>
-  (a: Exchange, b: Exchange): boolean => {
+  (a: MatchedExchange, b: MatchedExchange): boolean => {
     const [first, second] = [textOf(a.outcome), textOf(b.outcome)]
     if (first === null || second === null) return a.outcome.kind === b.outcome.kind
     return similarity(type, first, second) === 1
@@ -88,7 +89,7 @@ const isSameAnswer =
 const chooseRows = async (
   { store, config: { trainRows, holdoutRows } }: WorkerDeps,
   template: Template
-): Promise<{ exchanges: Exchange[]; split: Split<Exchange> }> => {
+): Promise<{ exchanges: MatchedExchange[]; split: Split<MatchedExchange> }> => {
   const limit = (trainRows + holdoutRows) * READ_AHEAD
   const exchanges = await loadExchanges(store, template, limit)
   return { exchanges, split: splitPopulation(exchanges, { trainRows, holdoutRows }) }
@@ -114,8 +115,8 @@ const listed = (outcomes: Population['outcomes']): string =>
     .join(', ')
 
 /**
- * What is known before training to end in a rejection.
- * @returns the reason with what would help, or null
+ * Finds the causes of a rejection that are known before training.
+ * @returns the reason, with advice, or null
  */
 const hopeless = (
   { traffic, unseen, responseType }: PlannedRows,
@@ -134,7 +135,7 @@ const hopeless = (
     )
   if (responseType === 'free-text')
     return (
-      'the answers are free text, which needs a judge to compare them, and there is none: ask for ' +
+      'the answers are free text, which the gate cannot compare without a judge: ask for ' +
       'labels, JSON, code or sentences of up to 240 characters'
     )
   const needed = minimumRows(margin, ALPHA)
@@ -153,7 +154,7 @@ const hopeless = (
 
 /**
  * The rows of an internalization.
- * @returns a refusal where nothing that is trained on them could go live
+ * @returns a refusal when no lora trained on them could go live
  * @throws AppError `engine-unavailable`
  */
 export const planRows = async (
@@ -166,7 +167,7 @@ export const planRows = async (
   if (split.train.length === 0 || split.traffic.length === 0)
     return {
       refused:
-        `the log has ${exchanges.length} exchanges of the template, too few to train on some and to ` +
+        `the log has ${exchanges.length} exchanges of the template, too few to train on some and ` +
         'hold others out: send or import more traffic',
     }
   const train = await fitting(engine, base, split.train)

@@ -1,7 +1,7 @@
 /**
- * Fixes everything an internalization needs before its first stage: which rows train and which are
- * held out, the known labels, the order in which template segments are dropped, the stages of every
- * arm. The plan is stored, so a crash goes on with the same one.
+ * Decides everything that an internalization needs before its first stage: training and held-out rows,
+ * labels, the order in which sentences of the template are dropped, the stages of each arm. The plan
+ * is stored, so training resumes with the same plan after a crash.
  */
 import { mostChars, mostTokens, type AnswerRules } from '../../core/answer/answer-rules.ts'
 import {
@@ -28,29 +28,22 @@ import { knownLabels } from '../../core/answer/score.ts'
 import type { ScheduleName, TrainingFacts } from '../../core/learn/schedule.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
-import { AppError } from '../../errors.ts'
 import type { ModelObject, TrainingMethod } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
-import type { Exchange } from './exchanges.ts'
+import { baseModelOf } from '../engine/watch.ts'
+import type { MatchedExchange } from './exchanges.ts'
 import { fitsContext, planRows, type PlannedRows, type PlanRefusal } from './plan-rows.ts'
 import { stageRows } from './stage-rows.ts'
 
-/** Completions whose loss decides what a template segment is worth (method §2). */
+/** Completions on which the effect of a sentence is measured (method §2). */
 const EFFECT_ROWS = 32
-/** Above this many segments the loss is measured on runs of neighbours, to bound its cost. */
+/** With more sentences, neighbours are measured together, which bounds the cost. */
 const MAX_EFFECT_GROUPS = 16
 /**
- * Share of the training time that the query-only arm gets. Its rows cost a fraction (method §4), so
- * that under a budget it can make all its steps where a schedule's early stages make a handful.
+ * Share of the training time for the query-only arm. Its rows are short (method §4): within a budget it
+ * can make all its steps, where the early stages of a schedule make only a handful.
  */
 const QUERY_ONLY_TIME_SHARE = 0.6
-
-const baseModelOf = async (engine: Engine): Promise<ModelObject> => {
-  const base = (await engine.models()).find((model) => model.parent === undefined)
-  if (base === undefined)
-    throw new AppError('engine-unavailable', `engine ${engine.name} lists no base model`)
-  return base
-}
 
 export const segmentTokens = (
   engine: Engine,
@@ -59,7 +52,7 @@ export const segmentTokens = (
 ): Promise<number[]> =>
   Promise.all(segments.map((segment) => engine.countTokens(baseModel, segment.text)))
 
-/** Neighbouring segments share a group when there are more than `MAX_EFFECT_GROUPS`. */
+/** Neighbours share a group when there are more than `MAX_EFFECT_GROUPS` sentences. */
 const groupOf = (index: number, count: number): number =>
   count <= MAX_EFFECT_GROUPS ? index : Math.floor((index * MAX_EFFECT_GROUPS) / count)
 
@@ -67,7 +60,7 @@ const meanLoss = async (
   engine: Engine,
   model: string,
   text: string,
-  exchanges: Exchange[]
+  exchanges: MatchedExchange[]
 ): Promise<number> => {
   const rows = exchanges.map(({ match, outcome }) => ({
     messages: [
@@ -80,7 +73,7 @@ const meanLoss = async (
 }
 
 interface SegmentEffects {
-  /** rise of the base model's loss when a segment is left out (method §2) */
+  /** rise of the base model's loss when a sentence is left out (method §2) */
   effects: number[]
   /** of one pass over the rows with the whole template */
   passSeconds: number
@@ -91,7 +84,7 @@ const segmentEffects = async (
   engine: Engine,
   model: string,
   segments: TextSegment[],
-  exchanges: Exchange[]
+  exchanges: MatchedExchange[]
 ): Promise<SegmentEffects> => {
   const groups = segments.map((_, index) => groupOf(index, segments.length))
   const without = (group: number): string =>
@@ -109,7 +102,7 @@ const segmentEffects = async (
   return { effects: groups.map((group) => losses[group]! - full), passSeconds }
 }
 
-/** Where everything is dropped at once, what a segment is worth does not matter. */
+/** For schedules that drop the whole template at once: no effects need to be measured. */
 const withoutEffects = (segments: TextSegment[]): SegmentEffects => ({
   effects: segments.map(() => 0),
   passSeconds: 0,
@@ -121,15 +114,15 @@ const scheduleTimeShare = ({ queryOnlyArm }: InternalizeOptions): number =>
 interface ArmFacts extends TrainingFacts {
   passSeconds: number
   method: TrainingMethod
-  /** whether a stage may have a part of the prompt */
+  /** whether some stage trains with a part of the prompt */
   hasPrompt: boolean
 }
 
 /**
- * Whether the schedule is trained, and not the query-only arm alone. Under a time budget its stages
- * with a prompt must have the time to teach something, else the query-only arm has better use for it.
- * @param passSeconds of one pass over `EFFECT_ROWS` rows with the whole template: with the way back,
- * an optimizer step over a quarter of the rows takes about as long
+ * Whether the schedule is trained in addition to the query-only arm. Within a time budget its stages
+ * with a prompt need enough steps to have an effect; otherwise the query-only arm gets all the time.
+ * @param passSeconds of one pass over `EFFECT_ROWS` rows with the whole template, which is about the
+ * time of an optimizer step over a quarter of these rows, because a step also has a backward pass
  */
 const hasScheduleArm = (
   deps: WorkerDeps,
@@ -143,7 +136,7 @@ const hasScheduleArm = (
   if (steps >= LEAST_PROMPTED_STEPS) return true
   deps.log({
     level: 'warn',
-    message: `the ${config.schedule} schedule is left out: too little time for steps with the prompt`,
+    message: `the ${config.schedule} schedule is left out: TRAIN_MINUTES is too short for steps with the prompt`,
     data: { trainSeconds: config.trainSeconds, steps, least: LEAST_PROMPTED_STEPS },
   })
   return false
@@ -174,18 +167,22 @@ const planArms = (
 }
 
 interface Compression {
-  /** in which stages drop the template's segments */
+  /** in which the stages drop sentences, by index */
   dropOrder: number[]
   templateTokens: number
   passSeconds: number
 }
 
-/** @param hasPrompt whether some stage has a part of the prompt, so that its segments are weighed */
+/** @param hasPrompt whether some stage has a part of the prompt; only then are effects measured */
 const planCompression = async (
   deps: WorkerDeps,
   engine: Engine,
   baseModel: string,
-  { template, train, hasPrompt }: { template: Template; train: Exchange[]; hasPrompt: boolean }
+  {
+    template,
+    train,
+    hasPrompt,
+  }: { template: Template; train: MatchedExchange[]; hasPrompt: boolean }
 ): Promise<Compression> => {
   const segments = textSegments(template)
   const tokens = await segmentTokens(engine, baseModel, segments)
@@ -204,14 +201,14 @@ const planCompression = async (
 }
 
 /**
- * Self-distillation where the logged answers came from the engine's own base model with the prompt:
- * then its log-probabilities say more than the answers do (method §5). It reads the whole prompt,
- * and has nothing to say where the target is to defer.
+ * Self-distillation when the logged answers came from the engine's own base model with the prompt: its
+ * log-probabilities then carry more than the answers (method §5). The teacher reads the whole prompt,
+ * which must fit its context, and cannot teach a lora to defer.
  */
 const methodFor = (
   deps: WorkerDeps,
   base: ModelObject,
-  train: Exchange[],
+  train: MatchedExchange[],
   fitsPrompt: boolean
 ): TrainingMethod => {
   const canDistil = base.training_methods?.includes('self-distillation') === true
@@ -224,12 +221,12 @@ const methodFor = (
     : 'supervised'
 }
 
-/** Whether the longest row of a first stage, with the whole prompt, fits the base model's context. */
+/** Whether the longest row with the whole prompt fits the base model's context. */
 const fitsWithPrompt = async (
   deps: WorkerDeps,
   engine: Engine,
   base: ModelObject,
-  { template, train }: { template: Template; train: Exchange[] }
+  { template, train }: { template: Template; train: MatchedExchange[] }
 ): Promise<boolean> => {
   const text = textSegments(template)
     .map((segment) => segment.text)
@@ -264,15 +261,15 @@ const answerRules = async (
   }
 }
 
-const idsOf = (exchanges: Exchange[]): string[] => exchanges.map(({ id }) => id)
+const idsOf = (exchanges: MatchedExchange[]): string[] => exchanges.map(({ id }) => id)
 
-/** @returns a refusal where nothing that is trained could go live */
+/** @returns a refusal when no lora could go live */
 export const planInternalization = async (
   deps: WorkerDeps,
   engine: Engine,
   template: Template
 ): Promise<InternalizationPlan | PlanRefusal> => {
-  const base = await baseModelOf(engine)
+  const base = baseModelOf(engine, await engine.models())
   const rows = await planRows(deps, engine, base, template)
   if ('refused' in rows) return rows
   const { train, traffic, unseen } = rows

@@ -1,4 +1,4 @@
-/** Live figures of the running stage, kept under a name where admin API and CLI find them. */
+/** Live figures of the running stage, stored for the admin API and the CLI. */
 import type { JobObject } from '../../openai/fine-tuning.ts'
 import { progressSnapshot } from '../../core/lifecycle/internalization.ts'
 import type { Engine, JobProgress } from '../../engine/engine.ts'

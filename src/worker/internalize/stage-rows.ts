@@ -4,20 +4,20 @@ import { targetOf, textOf } from '../../core/answer/outcome.ts'
 import type { FewShot, StagePrompt } from '../../core/template/prompt.ts'
 import { createExampleIndex } from '../../core/learn/retrieve.ts'
 import type { TrainingMethod, TrainingRow } from '../../openai/fine-tuning.ts'
-import type { Exchange } from './exchanges.ts'
+import type { MatchedExchange } from './exchanges.ts'
 
-/** What a stage's prompt still has of the template. */
+/** The part of the template that a stage's prompt has. */
 export interface StageText {
   template: string
   examples: FewShot[]
 }
 
 /**
- * Training rows of a stage; the targets are the same, byte for byte, in every stage. Only exchanges
- * that were answered with text are shown as examples. A teacher reads the request as it was sent.
+ * The targets are the same, byte for byte, in every stage. Only exchanges that were answered with text
+ * become examples. A teacher gets the request as the client sent it.
  */
 export const stageRows = (
-  exchanges: Exchange[],
+  exchanges: MatchedExchange[],
   text: StageText,
   { retrieved, method }: { retrieved: number; method: TrainingMethod }
 ): TrainingRow[] => {

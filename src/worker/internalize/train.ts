@@ -1,6 +1,6 @@
 /**
- * One stage of one arm: its rows, its job, its result. The job is looked up by its metadata before
- * it is created, so that no stage is trained twice however often the process dies.
+ * One stage of one arm: its rows, its job, its result. The job is looked up by its metadata before it
+ * is created, so a crash never trains a stage twice.
  */
 import { compressTemplate, constantExamples, textSegments } from '../../core/learn/compress.ts'
 import {
@@ -56,7 +56,7 @@ const metadataOf = ({ internalization, arm, stage }: StageContext): Record<strin
   idempotency_key: `${internalization.id}/${arm}/${stage}`,
 })
 
-/** Stage k starts from stage k−1's lora; the first from the base model. */
+/** The first stage starts from the base model, each later one from the lora before it. */
 const startModel = (plan: InternalizationPlan, arm: Arm, stage: number): string =>
   stage === 0 ? plan.baseModel : arm.results[stage - 1]!.lora
 
@@ -93,7 +93,7 @@ export const createStageJob = async (
   })
 }
 
-/** The stage's jobs so far, newest first. */
+/** Newest first. */
 export const stageJobs = (engine: Engine, context: StageContext): Promise<JobObject[]> => {
   const { internalization_id, arm, stage } = metadataOf(context)
   return engine.findJobs({

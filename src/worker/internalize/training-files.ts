@@ -1,6 +1,6 @@
 /**
- * The engine's copies of logged text: files of training rows. Named after their internalization,
- * so that they are found again, also those whose job was never created.
+ * The engine's copies of logged text: files of training rows. Their names hold the internalization's
+ * id, so that files can be found even when a crash came before their job was created.
  */
 import type { Internalization } from '../../core/lifecycle/internalization.ts'
 import type { Engine } from '../../engine/engine.ts'
@@ -12,11 +12,11 @@ export const trainingFileName = (
   part: 'train' | 'valid'
 ): string => `${internalization.id}-${arm}-${stage}-${part}.jsonl`
 
-/** @returns null for a file that is none of ours */
+/** @returns null for a file of another program */
 const internalizationOf = (filename: string): string | null =>
   /^(.+)-\d+-\d+-(?:train|valid)\.jsonl$/.exec(filename)?.[1] ?? null
 
-/** @param codes of refusals that are no failure here */
+/** @param codes errors that are ignored */
 const unless = async (codes: ErrorCode[], request: Promise<unknown>): Promise<void> => {
   try {
     await request
@@ -31,9 +31,9 @@ const filesOf = async (engine: Engine, ids: Set<string>): Promise<string[]> =>
     .map(({ id }) => id)
 
 /**
- * Stops what still trains on them, and deletes their files and checkpoints, the loras that are named,
- * and those of jobs whose end nobody noted: nobody could name them.
- * @param noted every lora that an internalization knows
+ * Cancels the jobs of the internalizations and deletes their files and checkpoints, the named loras,
+ * and loras of their jobs that ended before an internalization recorded them.
+ * @param noted all loras that internalizations have recorded
  */
 export const deleteTrainingData = async (
   engine: Engine,
@@ -43,7 +43,7 @@ export const deleteTrainingData = async (
   const unwanted = new Set(named)
   for (const internalization_id of internalizations) {
     for (const job of (await engine.findJobs({ internalization_id })).filter(isUnfinished))
-      // one that was quicker has ended, too
+      // a conflict: the job ended first
       await unless(['conflict'], engine.cancelJob(job.id))
     for (const { fine_tuned_model: lora } of await engine.findJobs({ internalization_id }))
       if (lora !== null && !noted.has(lora)) unwanted.add(lora)
@@ -54,8 +54,8 @@ export const deleteTrainingData = async (
 }
 
 /**
- * Files are read by jobs alone: what trains no more needs none. Those of internalizations that this
- * store does not know belong to somebody else.
+ * Deletes the files of internalizations that are not in training. Files of internalizations that this
+ * store does not have may belong to another proxy on the same engine, and are kept.
  */
 export const pruneTrainingFiles = async (
   engine: Engine,
@@ -63,6 +63,6 @@ export const pruneTrainingFiles = async (
 ): Promise<void> => {
   const ended = internalizations.filter(({ state }) => state.name !== 'training')
   const files = await filesOf(engine, new Set(ended.map(({ id }) => id)))
-  // a job that goes on although its internalization has ended keeps its file until it has ended, too
+  // a conflict: a job still reads the file although its internalization has ended
   for (const file of files) await unless(['not-found', 'conflict'], engine.deleteFile(file))
 }

@@ -1,40 +1,36 @@
-/** Before training: would the internalization pay? What the operator did not ask for must. */
-import { setTimeout as delay } from 'node:timers/promises'
+/** Before training: does the internalization pay? The worker starts on its own only those that may. */
 import type { TemplateEconomics } from '../../core/cost/template-economics.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { toAppError } from '../../errors.ts'
 import { rememberBaseModel } from '../../savings/economics.ts'
 import type { WorkerDeps } from '../deps.ts'
-import { isEngineLost } from '../engine/watch.ts'
+import { baseModelOf, isEngineLost, modelsWithin } from '../engine/watch.ts'
 
-type Deps = Pick<WorkerDeps, 'store' | 'engine' | 'engineCommands' | 'economics' | 'log'>
+type Deps = Pick<WorkerDeps, 'store' | 'engine' | 'engineCommands' | 'economics' | 'sleep' | 'log'>
 
-/** A question of money does not hold the worker up. */
+/** Short, because the worker does nothing else while it waits. */
 const ANSWER_MS = 5_000
 
-const baseModelOf = async (engine: Engine): Promise<string | null> => {
-  const answered = new AbortController()
+/** @returns null when the engine is away: the estimate then uses the base model stored before */
+const askBaseModel = async (engine: Engine, { sleep }: Deps): Promise<string | null> => {
   try {
-    const timeout = delay(ANSWER_MS, [], { signal: answered.signal, ref: false })
-    const models = await Promise.race([engine.models(), timeout])
-    return models.find(({ parent }) => parent === undefined)?.id ?? null
+    const models = await modelsWithin(engine, ANSWER_MS, sleep)
+    return models === null ? null : baseModelOf(engine, models).id
   } catch (error) {
-    // what is known already does until the engine is back
     if (isEngineLost(toAppError(error))) return null
     throw error
-  } finally {
-    answered.abort()
   }
 }
 
 /**
- * The price file may have a price of the model that loras are trained on. A machine that the worker
- * starts and stops is paid by the hour, and not started for the question.
+ * Stores the name of the base model, for which the price file may have a price. An engine that the
+ * worker starts and stops is paid by the hour and is not started only to be asked for its name.
  */
-const learnBaseModel = async ({ store, engine, engineCommands }: Deps): Promise<void> => {
+const learnBaseModel = async (deps: Deps): Promise<void> => {
+  const { store, engine, engineCommands } = deps
   if (engine === null || engineCommands !== null) return
-  const baseModel = await baseModelOf(engine)
+  const baseModel = await askBaseModel(engine, deps)
   if (baseModel !== null) await rememberBaseModel(store, baseModel)
 }
 
@@ -46,8 +42,9 @@ const assess = async (deps: Deps, template: Template): Promise<TemplateEconomics
 export type MayStart = (template: Template) => Promise<boolean>
 
 /**
- * Whether a template may be internalized although no person asked for it: not when that clearly does
- * not pay. Without prices, or with too little of a log, it may. The log says why not, once a template.
+ * Whether the worker may internalize a template that no operator has asked for: yes, unless the
+ * estimate is that it does not pay. Without prices, or with less than a day of log, the answer is yes.
+ * Each refused template is logged once, with the reason.
  */
 export const createMayStart = (deps: Deps): MayStart => {
   const refused = new Set<string>()
@@ -62,7 +59,7 @@ export const createMayStart = (deps: Deps): MayStart => {
   }
 }
 
-/** What a person asked for is done all the same. */
+/** For an internalization that an operator has asked for: it runs even when it does not pay. */
 export const warnUnlessItPays = async (deps: Deps, template: Template): Promise<void> => {
   const { verdict, reason } = await assess(deps, template)
   if (verdict !== 'does-not-pay') return
