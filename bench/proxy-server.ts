@@ -102,7 +102,7 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
   })
   const tenants = createTenants({ secret: 'bench', ttlMs: 3_600_000, maxEntries: 1000, now })
   const table = compileRouteTable(
-    liveRoutes(tenants.of({ rawHeaders: ['authorization', AUTHORIZATION] }), TEMPLATES)
+    liveRoutes(tenants.identify({ rawHeaders: ['authorization', AUTHORIZATION] }).tenant, TEMPLATES)
   )
   const metrics = createMetrics(new Registry(), () => queue.stats())
   const outcomes: Record<string, number> = {}

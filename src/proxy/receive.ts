@@ -6,7 +6,7 @@ import { outlineOf, type Outline } from '../core/match/match.ts'
 import { AppError } from '../errors.ts'
 import type { Client } from './client/client.ts'
 import type { ChatDeps } from './deps.ts'
-import { Exchange, type Received } from './exchange.ts'
+import { ChatExchange, type Received } from './exchange.ts'
 import { GrowingBody } from './client/growing-body.ts'
 
 const tooLarge = (maxBytes: number): AppError =>
@@ -114,7 +114,7 @@ const receivedOf = (
   completeAt: number,
   { model, streamed, outcome }: Found
 ): Received => {
-  const exchange = new Exchange(deps, incoming, { at, model, streamed, body })
+  const exchange = new ChatExchange(deps, incoming, { at, model, streamed, body })
   const isWhole = outcome !== null && typeof outcome !== 'string' && outcome.isWhole
   // what is longer than any template's context is read for limits alone
   const request = isWhole ? outcome.request : null

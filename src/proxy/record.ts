@@ -3,7 +3,7 @@ import type { AnswerForm, CapturedExchange } from '../core/log/exchange-batch.ts
 import type { RouteOutcome } from '../core/log/record.ts'
 import type { Usage } from '../openai/chat.ts'
 import type { Capture } from './upstream/capture.ts'
-import type { Exchange } from './exchange.ts'
+import type { ChatExchange } from './exchange.ts'
 import type { ExchangeEnd } from './reasons.ts'
 
 const CLIENT_CLOSED = 499
@@ -22,7 +22,7 @@ interface Ending {
 /** Milliseconds without the digits that no clock means, which every record would be longer by. */
 const wholeMicros = (ms: number): number => Math.round(ms * 1000) / 1000
 
-const captured = (exchange: Exchange, ending: Ending): CapturedExchange => ({
+const captured = (exchange: ChatExchange, ending: Ending): CapturedExchange => ({
   head: {
     id: exchange.id,
     at: Math.floor(exchange.at),
@@ -46,7 +46,7 @@ const statusOf = (end: ExchangeEnd, capture: Capture): number => {
 }
 
 export const recordOfUpstream = (
-  exchange: Exchange,
+  exchange: ChatExchange,
   capture: Capture,
   endedAt: number,
   { end, route }: { end: ExchangeEnd; route: RouteOutcome | null }
@@ -67,7 +67,7 @@ export const recordOfUpstream = (
 
 /** An answer of the lora; `response` null when the client went away before there was one. */
 export const recordOfLora = (
-  exchange: Exchange,
+  exchange: ChatExchange,
   { response, usage }: { response: string | null; usage: Usage | null },
   route: RouteOutcome,
   times: { firstByteAt: number | null; endedAt: number }

@@ -95,7 +95,7 @@ export const startLiveLora = async (): Promise<Harness & { lora: string }> => {
   const tenants = createTenants(TENANTS)
   const authorization = `Bearer ${API_KEY}`
   const table = compileRouteTable([
-    routeTo(lora, tenants.of({ rawHeaders: ['authorization', authorization] })),
+    routeTo(lora, tenants.identify({ rawHeaders: ['authorization', authorization] }).tenant),
   ])
   const harness = await startHarness({
     routes: () => table,

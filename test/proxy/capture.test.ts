@@ -43,7 +43,7 @@ describe('an exchange that is not to be logged', () => {
     const tenants = createTenants({ secret: 's', ttlMs: 1000, maxEntries: 10, now: () => 0 })
     const rule = {
       tenants: [],
-      except: [tenants.of({ rawHeaders: ['authorization', AUTHORIZATION] })],
+      except: [tenants.identify({ rawHeaders: ['authorization', AUTHORIZATION] }).tenant],
       share: 1,
     }
     harness = await startHarness({ tenants, isCaptured: compileCaptureRule(rule, () => 0) })
@@ -60,8 +60,7 @@ describe('an exchange that is not to be logged', () => {
     const authorization = 'Bearer sk-test-unlogged'
     await send(harness.port, chatBody('hi'), { headers: { authorization } })
     const { tenants } = harness.deps
-    expect(tenants.accepted(tenants.of({ rawHeaders: ['authorization', authorization] }))).toBe(
-      true
-    )
+    const { tenant } = tenants.identify({ rawHeaders: ['authorization', authorization] })
+    expect(tenants.accepted(tenant)).toBe(true)
   })
 })

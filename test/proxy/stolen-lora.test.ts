@@ -49,7 +49,7 @@ describe('a stolen lora: a caller whose key the upstream refuses', () => {
       maxEntries: 100,
       now: () => clock.now,
     })
-    const prepared = lora(tenants.of({ rawHeaders: ['authorization', AUTHORIZATION] }))
+    const prepared = lora(tenants.identify({ rawHeaders: ['authorization', AUTHORIZATION] }).tenant)
     engine = prepared.engine
     harness = await startHarness({ tenants, ...prepared.overrides })
   }
@@ -161,10 +161,10 @@ describe('a stolen lora where the upstream takes other credentials than an autho
     good.add('secret-of-ann')
     const { path, headers } = raw(owner)
     const prepared = lora(
-      createTenants({ secret: 'secret', ttlMs: 1, maxEntries: 1, now: () => 0 }).of({
+      createTenants({ secret: 'secret', ttlMs: 1, maxEntries: 1, now: () => 0 }).identify({
         rawHeaders: headers,
         url: path,
-      })
+      }).tenant
     )
     engine = prepared.engine
     harness = await startHarness(prepared.overrides)

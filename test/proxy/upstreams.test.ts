@@ -342,7 +342,7 @@ describe('a credential', () => {
       entry({ name: 'plain', baseUrl: east.url, models: ['plain'], fallback: [] }),
     ])
     const { tenants } = harness.deps
-    const tenant = tenants.of({ rawHeaders: ['authorization', AUTHORIZATION] })
+    const { tenant } = tenants.identify({ rawHeaders: ['authorization', AUTHORIZATION] })
     const accepted = (upstream: string | null) => tenants.accepted(acceptanceOf(tenant, upstream))
     const all = () => [null, 'default', 'east', 'west', 'plain'].map(accepted)
     expect((await ask()).by).toBe('west')

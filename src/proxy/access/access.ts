@@ -72,8 +72,7 @@ export const createKeyFinder = (table: () => KeyTable): FindKey => {
 
 /** Tenants where keys are issued: a good key is accepted by itself, the upstream never sees it. */
 export const tenantsOfKeys = (findKey: FindKey): Tenants => ({
-  of: (carrier) => findKey(carrier).tenant,
-  hasProof: () => true,
+  identify: (carrier) => ({ tenant: findKey(carrier).tenant, hasProof: true }),
   observe: () => {},
   accepted: () => true,
 })

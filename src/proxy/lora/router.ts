@@ -6,7 +6,7 @@ import { isProven, kindOf } from '../../core/route/request-kind.ts'
 import type { ChatRequest } from '../../openai/chat.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { createBreaker, type Breaker } from '../breaker.ts'
-import type { Exchange } from '../exchange.ts'
+import type { ChatExchange } from '../exchange.ts'
 import type { MatchedRoute } from '../../core/route/route-table.ts'
 import type { SkipReason } from '../reasons.ts'
 import type { ProxyMetrics } from '../metrics/metrics.ts'
@@ -28,7 +28,7 @@ export interface RouterDeps {
 }
 
 /** What of an exchange decides. */
-type Asking = Pick<Exchange, 'tenant' | 'hasProof' | 'body'>
+type Asking = Pick<ChatExchange, 'tenant' | 'hasProof' | 'body'>
 
 export type Router = (matched: MatchedRoute, request: ChatRequest, asking: Asking) => Decision
 
