@@ -134,16 +134,16 @@ export const read = (deps: ChatDeps, whole: Whole, isReadFirst: boolean): Receiv
 }
 
 /** Others come first. */
-const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+const nextTick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /** The same of a body in which no template can be, in turns of the event loop of some 30 ms at most. */
-export const readInTurns = async (deps: ChatDeps, whole: Whole): Promise<Received> => {
+export const readInSlices = async (deps: ChatDeps, whole: Whole): Promise<Received> => {
   const completeAt = deps.now()
-  await nextTurn()
+  await nextTick()
   const scan = scanJson(whole.body)
-  await nextTurn()
+  await nextTick()
   const found = foundBy(readScanned(whole.body, scan))
-  await nextTurn()
+  await nextTick()
   return receivedOf(deps, whole, completeAt, found)
 }
 

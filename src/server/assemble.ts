@@ -15,14 +15,14 @@ import type { ReportFault, ServerFault } from '../fault-log.ts'
 import type { EventLoopWatch } from './event-loop.ts'
 import type { Health } from './health.ts'
 import type { IssuedAccess } from './issued-access.ts'
-import { createBodyBudget } from '../proxy/client/body-budget.ts'
 import { createCredentials } from '../proxy/access/credentials.ts'
-import type { Load } from '../proxy/client/load.ts'
+import { createBodyBudget, type Load } from '../proxy/client/load.ts'
 import type { LogQueue } from '../proxy/log-queue.ts'
 import { createMetrics } from '../proxy/metrics/metrics.ts'
 import { registerProcessMetrics } from '../proxy/metrics/process-metrics.ts'
 import { engineSecrets, type EngineAccess } from '../proxy/access/own-secrets.ts'
 import { createProxy } from '../proxy/proxy.ts'
+import { systemTimer } from '../proxy/timers.ts'
 import type { RouteTable } from '../core/route/route-table.ts'
 import { createTenants } from '../proxy/access/tenants.ts'
 import type { NamedUpstream } from '../core/upstream-choice.ts'
@@ -138,6 +138,8 @@ export const assemble = (parts: Parts, registry: Registry) => {
     echoModel: config.proxy.echoModel,
     breaker: BREAKER,
     now: monotonicNow,
+    setTimer: systemTimer,
+    random: Math.random,
     newId: timeOrderedId,
   })
   const admin = createAdminApp({

@@ -11,12 +11,12 @@ import {
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { ServerFault } from '../../src/fault-log.ts'
 import { listen as listenWith, type ListenOptions } from '../../src/server/http-server.ts'
-import { createBodyBudget } from '../../src/proxy/client/body-budget.ts'
 import { createCredentials } from '../../src/proxy/access/credentials.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
-import { Load } from '../../src/proxy/client/load.ts'
+import { createBodyBudget, Load } from '../../src/proxy/client/load.ts'
 import { createMetrics } from '../../src/proxy/metrics/metrics.ts'
 import { createProxy } from '../../src/proxy/proxy.ts'
+import { systemTimer } from '../../src/proxy/timers.ts'
 import { compileRouteTable } from '../../src/core/route/route-table.ts'
 import { createTenants } from '../../src/proxy/access/tenants.ts'
 import { readRecords } from '../../src/store/sqlite/log/captured.ts'
@@ -188,6 +188,8 @@ export const startHarness = async (
     echoModel: false,
     breaker: { maxFailures: 3, pauseMs: 60_000 },
     now,
+    setTimer: systemTimer,
+    random: Math.random,
     newId: () => `record-${++ids}`,
     ...overrides,
   }

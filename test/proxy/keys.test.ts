@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import OpenAI, { RateLimitError } from 'openai'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createBodyBudget } from '../../src/proxy/client/body-budget.ts'
+import { createBodyBudget } from '../../src/proxy/client/load.ts'
 import type { IssuedKey } from '../../src/core/keys/issued-key.ts'
 import { AUTHORIZATION, chatBody, completion, send, type RawAnswer } from './harness.ts'
 import { keyFor, secretFor, startKeyed, UPSTREAM_KEY, type Keyed } from './keyed.ts'

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createBodyBudget, type BodyBudget } from '../../src/proxy/client/body-budget.ts'
+import { createBodyBudget, type BodyBudget } from '../../src/proxy/client/load.ts'
 import {
   CHAT_PATH,
   chatBody,

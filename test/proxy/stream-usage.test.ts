@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createBodyBudget } from '../../src/proxy/client/body-budget.ts'
+import { createBodyBudget } from '../../src/proxy/client/load.ts'
 import {
   chatBody,
   eventually,

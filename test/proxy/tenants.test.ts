@@ -33,6 +33,14 @@ const hash = (text: string): string =>
 
 const tenantOf = (...rawHeaders: string[]): string => create().identify({ rawHeaders }).tenant
 
+const withNames = (names: string[], employee: string): string =>
+  create({ credentials: createCredentials(names) }).identify({
+    rawHeaders: ['authorization', bearer, 'x-employee', employee],
+  }).tenant
+
+const hasProof = (rawHeaders: string[], url?: string): boolean =>
+  create().identify({ rawHeaders, ...(url === undefined ? {} : { url }) }).hasProof
+
 describe('a tenant', () => {
   it('is a keyed hash of the credential where that is an authorization or an api-key alone', () => {
     expect(tenantOf('Authorization', bearer)).toBe(hash(bearer))
@@ -88,10 +96,6 @@ describe('a tenant', () => {
   })
 
   it('depends on a configured name only where it is configured', () => {
-    const withNames = (names: string[], employee: string): string =>
-      create({ credentials: createCredentials(names) }).identify({
-        rawHeaders: ['authorization', bearer, 'x-employee', employee],
-      }).tenant
     expect(withNames([], 'ann')).toBe(withNames([], 'bob'))
     expect(withNames(['x-employee'], 'ann')).not.toBe(withNames(['x-employee'], 'bob'))
   })
@@ -105,9 +109,6 @@ describe('a tenant', () => {
 })
 
 describe('a proof', () => {
-  const hasProof = (rawHeaders: string[], url?: string): boolean =>
-    create().identify({ rawHeaders, ...(url === undefined ? {} : { url }) }).hasProof
-
   it.each([
     [[]],
     [['authorization', '']],

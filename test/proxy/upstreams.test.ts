@@ -1,6 +1,6 @@
 import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createBodyBudget } from '../../src/proxy/client/body-budget.ts'
+import { createBodyBudget } from '../../src/proxy/client/load.ts'
 import { retryAfterMs } from '../../src/proxy/upstream/retries.ts'
 import { acceptanceOf } from '../../src/proxy/access/tenants.ts'
 import type { NamedUpstream } from '../../src/core/upstream-choice.ts'

@@ -14,7 +14,7 @@
  * | gateways | `x-portkey-api-key`, `helicone-auth`, `cf-aig-authorization`, `cf-access-client-id`, cookies |
  */
 import { createRedactor } from '../../core/log/redact.ts'
-import { declaredHopByHop, HOP_BY_HOP } from './hop-by-hop.ts'
+import { declaredHopByHop, HOP_BY_HOP } from '../headers.ts'
 
 /** What of a request can hold credentials; an `IncomingMessage` is one. */
 export interface Carrier {

@@ -15,6 +15,7 @@ import {
 import type { Engine, GeneratedDelta } from '../../engine/engine.ts'
 import type { ChatRequest, FinishReason, Usage } from '../../openai/chat.ts'
 import type { FaultReason } from '../reasons.ts'
+import type { SetTimer } from '../timers.ts'
 import type { MatchedRoute } from '../../core/route/route-table.ts'
 
 export type LoraAnswer =
@@ -35,6 +36,7 @@ export interface AskOptions {
   formats: AnswerFormats
   /** aborted when the client goes away */
   signal: AbortSignal
+  setTimer: SetTimer
   /** takes what was thrown while the engine was asked, and what it was taken for */
   onFault: (error: unknown, reason: FaultReason) => void
 }
@@ -121,12 +123,11 @@ export const askLora = async (
   engine: Engine,
   { route, match }: MatchedRoute,
   request: ChatRequest,
-  { timeoutMs, maxTokens, formats, signal, onFault }: AskOptions
+  { timeoutMs, maxTokens, formats, signal, setTimer, onFault }: AskOptions
 ): Promise<LoraAnswer> => {
   const deadline = new AbortController()
-  const timer = setTimeout(
-    () => deadline.abort(new AppError('engine-timeout', `no answer within ${timeoutMs} ms`)),
-    timeoutMs
+  const cancelDeadline = setTimer(timeoutMs, () =>
+    deadline.abort(new AppError('engine-timeout', `no answer within ${timeoutMs} ms`))
   )
   const stop = AbortSignal.any([deadline.signal, signal])
   const draft = new Draft(route)
@@ -146,6 +147,6 @@ export const askLora = async (
     onFault(error, reason)
     return fault(reason)
   } finally {
-    clearTimeout(timer)
+    cancelDeadline()
   }
 }

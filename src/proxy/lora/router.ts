@@ -20,7 +20,7 @@ export interface RouterDeps {
   /** engines by the name that routes carry */
   engines: ReadonlyMap<string, Engine>
   tenants: Tenants
-  upstreams: Pick<Upstreams, 'nameFor'> | null
+  upstreams: Pick<Upstreams, 'nameFor'>
   formats: AnswerFormats
   breaker: { maxFailures: number; pauseMs: number }
   metrics: Pick<ProxyMetrics, 'watchBreaker'>
@@ -48,8 +48,8 @@ export const createRouter = (deps: RouterDeps): Router => {
   ): SkipReason | null => {
     if (!hasProof) return 'no-credential'
     // a request without a key that the upstream takes must not learn what a lora knows
-    const upstream = upstreams === null ? null : upstreams.nameFor(request.model)
-    if (!tenants.accepted(acceptanceOf(tenant, upstream))) return 'credential-not-accepted'
+    if (!tenants.accepted(acceptanceOf(tenant, upstreams.nameFor(request.model))))
+      return 'credential-not-accepted'
     const ineligible = eligibility(request, route.template)
     if (ineligible) return ineligible
     if (!isProven(route.kinds, kindOf(request, match))) return 'kind-not-proven'
