@@ -99,12 +99,13 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
     append: store.records.append,
     maxBytes: 64 * MEBIBYTE,
     fault,
+    setTimer: systemTimer,
   })
   const tenants = createTenants({ secret: 'bench', ttlMs: 3_600_000, maxEntries: 1000, now })
   const table = compileRouteTable(
     liveRoutes(tenants.identify({ rawHeaders: ['authorization', AUTHORIZATION] }).tenant, TEMPLATES)
   )
-  const metrics = createMetrics(new Registry(), () => queue.stats())
+  const metrics = createMetrics(new Registry())
   const outcomes: Record<string, number> = {}
   const proxy = createProxy({
     upstreamBaseUrl: upstreamUrl,

@@ -25,6 +25,7 @@ import { createLogger, type Logger } from './process/logger.ts'
 import { childFault, openServerFaults } from './process/open-faults.ts'
 import { Load } from './proxy/client/load.ts'
 import { createLogQueue } from './proxy/log-queue.ts'
+import { systemTimer } from './proxy/timers.ts'
 import { compileRouteTable } from './core/route/route-table.ts'
 import type { NamedUpstream } from './core/upstream-choice.ts'
 import { createReplay } from './worker/replay.ts'
@@ -210,6 +211,7 @@ const open = async (
     append: store.records.append,
     maxBytes: config.proxy.logQueueMaxBytes,
     fault,
+    setTimer: systemTimer,
   })
   onClose(() => queue.close(LOG_FLUSH_MS))
   const routes = await watchRoutes(store, reporting)

@@ -102,6 +102,7 @@ export const assemble = (parts: Parts, registry: Registry) => {
   registerProcessMetrics(registry, {
     inFlight: () => parts.load.inFlight,
     bodyBytes: bodies.inUse,
+    log: () => queue.stats(),
     usage: store.records.usageTotals,
     fault,
     eventLoop: eventLoop.read,
@@ -123,7 +124,7 @@ export const assemble = (parts: Parts, registry: Registry) => {
     isCaptured: compileCaptureRule(config.capture, Math.random),
     log: (exchange) => queue.push(exchange),
     trace: parts.tracing && parts.tracing.trace,
-    metrics: createMetrics(registry, () => queue.stats()),
+    metrics: createMetrics(registry),
     fault,
     savedUsd: (model, tokens, usage) => savedUsd(prices, model, tokens, usage),
     limits: {

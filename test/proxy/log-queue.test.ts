@@ -8,6 +8,7 @@ import {
   type ExchangeBatch,
 } from '../../src/core/log/exchange-batch.ts'
 import { createLogQueue, type LogQueueOptions } from '../../src/proxy/log-queue.ts'
+import { systemTimer } from '../../src/proxy/timers.ts'
 import { eventually } from './harness.ts'
 
 const exchange = (id: string, request = '{}'): CapturedExchange => ({
@@ -38,6 +39,7 @@ const collect = (options: Partial<LogQueueOptions> = {}) => {
   const queue = createLogQueue({
     append: async (batch) => void batches.push(idsOf(batch)),
     fault: () => {},
+    setTimer: systemTimer,
     maxBytes: 100 * ROOM,
     batchBytes: 4 * ROOM,
     gatherMs: 1,

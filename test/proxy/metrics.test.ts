@@ -60,6 +60,7 @@ const register = (usage: ProcessReadings['usage']): Registry => {
   registerProcessMetrics(registry, {
     inFlight: () => 3,
     bodyBytes: () => 42,
+    log: () => ({ queued: 1, queuedBytes: 2, written: 3, dropped: 4, storeFailures: 5 }),
     usage,
     fault: (kind) => faults.push(kind),
     eventLoop,
@@ -84,6 +85,9 @@ describe('metrics that are read', () => {
     expect(text).toContain('promptintern_answers_without_usage_total{by="upstream"} 1')
     expect(text).toContain('promptintern_engine_reachable{engine="hand"} 0')
     expect(text).toContain('promptintern_bodies_in_flight_bytes 42')
+    for (const line of ['queued_records 1', 'queued_bytes 2', 'written_total 3', 'dropped_total 4'])
+      expect(text).toContain(`promptintern_log_${line}\n`)
+    expect(text).toContain('promptintern_log_store_failures_total 5')
     expect(text).toContain('promptintern_event_loop_delay_seconds{quantile="0.99"} 0.02')
   })
 
