@@ -73,8 +73,8 @@ const respondUnread = (deps: ChatDeps, incoming: IncomingMessage, client: Client
 }
 
 /**
- * Refuses a body whose model cannot be read where the model decides which upstream the request goes
- * to: its credential may be meant for another upstream.
+ * With an upstreams file, refuses a body whose model cannot be read: the model decides which upstream
+ * may see the credential.
  * @throws AppError `invalid-request`
  */
 const requireModel = ({ failover }: ChatDeps, { outcome }: Received): void => {

@@ -100,7 +100,7 @@ export const fallbackOutcome = (
 
 /**
  * Logs and traces an exchange that is over.
- * @param record called where somebody needs it
+ * @param record called where it is logged or traced
  */
 export const report = (
   { log, trace }: Pick<ChatDeps, 'log' | 'trace'>,

@@ -29,7 +29,7 @@ export interface Taken {
   billed: Usage | 'unknown' | 'nothing'
 }
 
-/** What one call holds of its key's limits until it is over. */
+/** The reservation of one call from its key's limits, until the call is over. */
 export interface Charge {
   /** tokens of the request and its answer */
   readonly estimate: Usage
@@ -41,8 +41,9 @@ export interface Charge {
 
 export interface Limits {
   /**
-   * Admits a chat completion. @returns null for a key that is not metered
+   * Admits a chat completion.
    * @param outcome of reading the body; null where it was not read
+   * @returns null for a key that is not metered
    * @throws AppError `forbidden`, `rate-limited`, `budget-exceeded`, and `invalid-request` for a body
    * that must be read and cannot be, or whose cost has no upper bound
    */
@@ -81,7 +82,7 @@ const wantedBy = ({ limits }: IssuedKey, reading: ChatReading, price: Price | nu
   const usdOf = (usage: Usage): number => (price && requestCost(price, usage)) ?? 0
   const estimate = estimateRequest(reading)
   if (price === null) return { estimate, usd: 0, usdOf }
-  // the bound refuses requests whose cost has none, so only a budget asks for it
+  // computing the bound refuses unbounded requests, so it is done only for a budget
   const usd =
     limits.budget === null ? usdOf(estimate) : boundUsd(price, boundTokens(reading, price))
   return { estimate, usd, usdOf }

@@ -51,7 +51,7 @@ const createRequestMetrics = (registry: Registry) => {
   return {
     request: (outcome: RequestOutcome) => void requests[outcome]++,
     fallback: (reason: FaultReason | SkipReason) => fallbacks.inc({ reason }),
-    /** @param upstream a name of the upstreams file, whose request another one gets */
+    /** @param upstream that had no answer, by its name in the upstreams file */
     failover: (upstream: string, reason: FailoverReason) => failovers.inc({ upstream, reason }),
     /** from the complete request until the upstream or the engine is asked */
     overhead: (milliseconds: number) => overhead.observe(milliseconds / 1000),

@@ -68,7 +68,7 @@ const METRICS: ProcessMetric[] = [
   {
     type: 'counter',
     name: 'promptintern_answers_without_usage_total',
-    help: 'Logged answers without usage, whose tokens are not known',
+    help: 'Logged answers without usage',
     labels: ['by'],
     read: (readings) =>
       readUsage(readings, (totals) => ANSWERERS.map((by) => [{ by }, totals[by].unknown])),

@@ -15,10 +15,10 @@ export interface Target extends AnsweredBy {
   retries: Retries
 }
 
-/** How far a failed attempt had come: `unsent` requests may be sent again, whatever their method. */
+/** The phase of a failed attempt; an `unsent` request may be sent again with any method. */
 export type FailedWhile = 'unsent' | 'sent' | 'passing'
 
-/** Decides what becomes of attempts. */
+/** Decides which attempt answers the client. */
 export interface Judge {
   /** An answer has begun, or an interim one; decides by `pass`, `hold` or `drop`. */
   begun(attempt: Attempt, status: number, headers: string[]): void
@@ -52,7 +52,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.answer = answer
   }
 
-  /** False also for an answer that was held and whose connection has broken since. */
+  /** False again once the connection of a held answer has broken. */
   get isHeld(): boolean {
     return this.state === 'held'
   }

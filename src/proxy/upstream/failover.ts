@@ -84,7 +84,7 @@ export class Failover implements Judge {
     return phase === 'unsent' && isTransient(error) && this.askLater(target, 0)
   }
 
-  /** Position of the first target whose breaker is closed; where all are open, that of the first. */
+  /** Position of the first target whose breaker is closed, else 0. */
   private nextReady(): number {
     return Math.max(
       0,

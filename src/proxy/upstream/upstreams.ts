@@ -85,7 +85,7 @@ export const createUpstreams = (deps: UpstreamsDeps): Upstreams => {
   }
   const asking = { ...deps, retryAfterMaxMs }
   const passing = { ...deps, retryAfterMaxMs: 0 }
-  // what is not a chat completion says nothing of upstreams in its headers
+  // only answers to chat completions name their upstream
   const unnamed: [Target] = [{ ...standard, name: null }]
   return {
     nameFor: (model) => (isNamed ? (findUpstream(entries, model)?.name ?? DEFAULT_UPSTREAM) : null),
