@@ -98,7 +98,7 @@ const play = async ({ request, response, methods, atOnce }: Case, port: number):
   }
 }
 
-describe('through the proxy as without it', () => {
+describe('peers 3.4, 3.5, 3.15: through the proxy as without it', () => {
   it('is asked in many ways', () => {
     expect(CASES.length).toBeGreaterThanOrEqual(150)
     expect(new Set(CASES.map(({ name }) => name)).size).toBe(CASES.length)

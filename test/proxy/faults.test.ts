@@ -1,5 +1,4 @@
 /** What goes wrong on the way of a request is told to the operator, and little of it to the client. */
-import { connect } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Engine } from '../../src/engine/engine.ts'
 import { AppError } from '../../src/errors.ts'
@@ -12,8 +11,10 @@ import {
   chatBody,
   completion,
   eventually,
+  leave,
   LIMITS,
   NO_FAILOVER,
+  openSocket,
   send,
   startHarness,
   startUpstream,
@@ -50,25 +51,27 @@ const askLora = async () => {
 }
 
 describe('an exception', () => {
-  it('while a request is received is an internal error to the client, and a fault with its cause', async () => {
-    await start({ access: { callerOf: boom, upstreamApiKey: 'sk-upstream' } })
-    const { status, body } = await send(harness.port, chatBody('hi'))
-    expect([status, JSON.parse(body.toString())]).toEqual([500, internalError])
-    expect(harness.faults).toMatchObject([{ kind: 'request', error: { message: SECRET } }])
-  })
-
-  it('on the way of what is passed through, too', async () => {
-    await start({ access: { callerOf: boom, upstreamApiKey: 'sk-upstream' } })
-    const { status, body } = await send(harness.port, null, { method: 'GET', path: '/v1/models' })
-    expect([status, JSON.parse(body.toString())]).toEqual([500, internalError])
-    expect(kinds()).toEqual(['request'])
-  })
+  it.each([
+    ['a chat completion', chatBody('hi'), {}],
+    ['a request that passes through', null, { method: 'GET', path: '/v1/models' }],
+  ])(
+    'while %s is received is an internal error to the client, and a fault',
+    async (_, body, options) => {
+      await start({ access: { callerOf: boom, upstreamApiKey: 'sk-upstream' } })
+      const { status, text } = await send(harness.port, body, options)
+      expect([status, JSON.parse(text)]).toEqual([500, internalError])
+      expect(harness.faults).toMatchObject([{ kind: 'request', error: { message: SECRET } }])
+    }
+  )
 
   it('while a request is matched is a fault, and the upstream answers', async () => {
     await start({ routes: boom })
-    const { status, body } = await send(harness.port, chatBody('hi'))
-    expect([status, JSON.parse(body.toString())]).toEqual([200, completion('from the upstream')])
+    const { status, text } = await send(harness.port, chatBody('hi'))
+    expect([status, JSON.parse(text)]).toEqual([200, completion('from the upstream')])
     expect(new Set(kinds())).toEqual(new Set(['matching']))
+    expect(await harness.registry.metrics()).toContain(
+      'promptintern_fallbacks_total{reason="internal"}'
+    )
     expect(harness.faults[0]?.error).toMatchObject({ message: SECRET })
   })
 
@@ -92,7 +95,7 @@ describe('an exception', () => {
     isArmed.now = true
     const answer = await send(harness.port, chatBody('hi'))
     expect([answer.status, answer.complete]).toEqual([200, true])
-    expect(answer.body.toString()).toContain(isLora ? LORA_ANSWER : 'from the upstream')
+    expect(answer.text).toContain(isLora ? LORA_ANSWER : 'from the upstream')
     await eventually(() => harness.faults.length > 0)
     expect(kinds()).toEqual(['exchange-end'])
   })
@@ -146,14 +149,13 @@ describe('an engine', () => {
       yield { text: 'card', logprobs: [unsure] }
     }
     expect((await askLora()).headers['x-promptintern-reason']).toBe('low-confidence')
+    let isAsked = false
     engine.stream = async function* () {
+      isAsked = true
       await new Promise(() => {})
       yield { text: '', logprobs: [] }
     }
-    const leaving = send(harness.port, chatBody('hi'), {
-      onRequest: (request) => setTimeout(() => request.destroy(), 50),
-    })
-    await expect(leaving).rejects.toThrow()
+    await leave(harness.port, () => isAsked)
     await eventually(() => harness.deps.load.inFlight === 0)
     expect(harness.faults).toEqual([])
   })
@@ -210,11 +212,7 @@ describe('an upstream', () => {
   it('that was asked by a client who left is none', async () => {
     await start()
     harness.upstream.respond = () => {}
-    const leaving = send(harness.port, chatBody('hi'), {
-      onRequest: (request) =>
-        void eventually(() => harness.upstream.requests.length === 1).then(() => request.destroy()),
-    })
-    await expect(leaving).rejects.toThrow()
+    await leave(harness.port, () => harness.upstream.requests.length === 1)
     await eventually(() => harness.upstream.aborted === 1)
     expect(harness.faults).toEqual([])
   })
@@ -223,13 +221,10 @@ describe('an upstream', () => {
 describe('a client', () => {
   it('that speaks no HTTP is told so and reported', async () => {
     await start()
-    const socket = connect(harness.port, '127.0.0.1')
-    let text = ''
-    socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
-    socket.write(`NOT HTTP ${AUTHORIZATION}\r\n\r\n`)
-    await eventually(() => text.includes('400 Bad Request'))
+    const client = openSocket(harness.port, `NOT HTTP ${AUTHORIZATION}\r\n\r\n`)
+    await eventually(() => client.text.includes('400 Bad Request'))
     expect(kinds()).toEqual(['unreadable-request'])
-    socket.destroy()
+    client.socket.destroy()
   })
 
   it('that names an impossible host is told so in OpenAI`s format', async () => {

@@ -1,7 +1,7 @@
 /** A real upstream, a real proxy server and a raw client on loopback, for the proxy's tests. */
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { ClientRequest, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo } from 'node:net'
 import { Registry } from 'prom-client'
 import {
   batchCaptured,
@@ -57,6 +57,18 @@ export const respondJson =
   (_request, response) => {
     response.writeHead(status, { 'content-type': 'application/json', ...headers })
     response.end(JSON.stringify(value))
+  }
+
+/** A stream of events. @param options.end false leaves it open */
+export const respondEvents =
+  (
+    text: string | Buffer,
+    { headers = {}, end = true }: { headers?: OutgoingHttpHeaders; end?: boolean } = {}
+  ): Responder =>
+  (_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream', ...headers })
+    response.write(text)
+    if (end) response.end()
   }
 
 /** Answers that wait until they are told to be given, one by one. */
@@ -225,6 +237,8 @@ export interface RawAnswer {
   rawHeaders: string[]
   headers: IncomingMessage['headers']
   body: Buffer
+  /** the body as UTF-8 */
+  text: string
   /** false when the connection broke before the end of the answer */
   complete: boolean
 }
@@ -260,15 +274,19 @@ export const send = (
       },
       (response) => {
         const chunks: Buffer[] = []
-        const finish = (): void =>
+        const finish = (): void => {
+          const { statusCode = 0, statusMessage = '', rawHeaders, complete } = response
+          const received = Buffer.concat(chunks)
           resolve({
-            status: response.statusCode ?? 0,
-            statusText: response.statusMessage ?? '',
-            rawHeaders: response.rawHeaders,
+            status: statusCode,
+            statusText: statusMessage,
+            rawHeaders,
             headers: response.headers,
-            body: Buffer.concat(chunks),
-            complete: response.complete,
+            body: received,
+            text: received.toString(),
+            complete,
           })
+        }
         response.on('data', (chunk: Buffer) => {
           chunks.push(chunk)
           onData?.(request)
@@ -282,6 +300,44 @@ export const send = (
     if (body === null) request.end()
     else request.end(body)
   })
+
+export interface ErrorObject {
+  message: string
+  type: string
+  param: string | null
+  code: string
+}
+
+/** The error in OpenAI's format that an answer consists of. */
+export const errorOf = ({ text }: Pick<RawAnswer, 'text'>): ErrorObject =>
+  (JSON.parse(text) as { error: ErrorObject }).error
+
+/** A client that sends a request and leaves when the moment has come, before it has an answer. */
+export const leave = (
+  port: number,
+  isTime: () => boolean | Promise<boolean>,
+  body = chatBody('hi'),
+  headers: OutgoingHttpHeaders = {}
+): Promise<void> =>
+  send(port, body, {
+    headers,
+    onRequest: (request) => void eventually(isTime).then(() => request.destroy()),
+  }).then(
+    () => {
+      throw new Error('the client got an answer')
+    },
+    () => {}
+  )
+
+/** A connection as bytes. */
+export const openSocket = (port: number, ...bytes: string[]) => {
+  const socket = connect(port, '127.0.0.1')
+  const opened = { socket, text: '' }
+  socket.on('data', (chunk: Buffer) => (opened.text += chunk.toString()))
+  socket.on('error', () => {})
+  for (const piece of bytes) socket.write(piece)
+  return opened
+}
 
 /** Waits for something that happens behind a connection. */
 export const eventually = async (check: () => boolean | Promise<boolean>): Promise<void> => {

@@ -1,10 +1,11 @@
-import { connect, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createBodyBudget, type BodyBudget } from '../../src/proxy/client/load.ts'
 import {
   CHAT_PATH,
   chatBody,
   eventually,
+  leave,
+  openSocket,
   send,
   startHarness,
   type Harness,
@@ -80,54 +81,39 @@ describe('a body that there is no room for', () => {
   })
 })
 
-/** A request of which no more comes than is said here. */
-const begin = (declared: number, sent: string): Promise<Socket> =>
-  new Promise((resolve) => {
-    const socket = connect(harness.port, '127.0.0.1', () => {
-      socket.write(`POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: ${declared}\r\n\r\n`)
-      socket.write(sent, () => resolve(socket))
-    })
-    socket.on('error', () => {})
-  })
-
-const answerTo = (socket: Socket): Promise<string> =>
-  new Promise((resolve) => {
-    let text = ''
-    socket.on('data', (chunk: Buffer) => {
-      text += chunk.toString()
-      if (text.includes('from the upstream')) resolve(text)
-    })
-  })
+/** A request of which no more comes than these bytes. */
+const begin = (declared: number, sent: string) =>
+  openSocket(
+    harness.port,
+    `POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: ${declared}\r\n\r\n`,
+    sent
+  )
 
 describe('a length that is declared', () => {
-  it('takes no room: eight that send nothing keep nobody from being read', async () => {
-    const silent = await Promise.all(Array.from({ length: 8 }, () => begin(ROOM, '')))
+  it('takes no room: eight that send nothing do not keep others from being read', async () => {
+    const silent = Array.from({ length: 8 }, () => begin(ROOM, ''))
     await eventually(() => harness.deps.load.inFlight === 8)
     expect(bodies.inUse()).toBe(0)
     const body = chatBody('x'.repeat(ROOM / 2))
     expect((await send(harness.port, body)).status).toBe(200)
     expect((await harness.records()).map(({ request }) => request)).toEqual([body])
-    for (const socket of silent) socket.destroy()
+    for (const { socket } of silent) socket.destroy()
   })
 
-  it('is not waited for: of uploads that are half done the one that room runs out for is unread', async () => {
+  it('is not reserved: of half-sent uploads only the one without room is unread', async () => {
     const body = chatBody('x'.repeat(ROOM * 0.8))
     const half = body.length / 2
-    const uploads = [await begin(body.length, body.slice(0, half))]
-    await eventually(() => bodies.inUse() === half)
-    uploads.push(await begin(body.length, body.slice(0, half)))
-    await eventually(() => bodies.inUse() === 2 * half)
-    uploads.push(await begin(body.length, body.slice(0, half)))
-    const answers = uploads.map(answerTo)
-    // the one without room first: the others wait for nothing of it
-    for (const socket of uploads.reverse()) socket.write(body.slice(half))
-    await Promise.all(answers)
-    expect(harness.upstream.requests.map((request) => request.body.toString())).toEqual([
-      body,
-      body,
-      body,
-    ])
-    for (const socket of uploads) socket.destroy()
+    const uploads: ReturnType<typeof begin>[] = []
+    for (const before of [0, half, 2 * half]) {
+      await eventually(() => bodies.inUse() === before)
+      uploads.push(begin(body.length, body.slice(0, half)))
+    }
+    // the one without room first: the others do not wait for it
+    for (const { socket } of uploads.toReversed()) socket.write(body.slice(half))
+    await eventually(() => uploads.every(({ text }) => text.includes('from the upstream')))
+    const received = harness.upstream.requests.map((request) => request.body.toString())
+    expect(received).toEqual([body, body, body])
+    for (const { socket } of uploads) socket.destroy()
     await eventually(isFree)
   })
 })
@@ -160,12 +146,7 @@ describe('the room of a body', () => {
     ).rejects.toThrow()
     await eventually(isFree)
     harness.upstream.respond = () => {}
-    await expect(
-      send(harness.port, body, {
-        onRequest: (request) =>
-          void eventually(() => harness.upstream.requests.length > 0).then(() => request.destroy()),
-      })
-    ).rejects.toThrow()
+    await leave(harness.port, () => harness.upstream.requests.length > 0)
     await eventually(isFree)
   })
 

@@ -6,7 +6,16 @@ import {
   type ProcessReadings,
 } from '../../src/proxy/metrics/process-metrics.ts'
 import { exampleOutcome, exampleRecord } from '../fixtures/examples.ts'
-import { chatBody, eventually, respondJson, send, startHarness, type Harness } from './harness.ts'
+import {
+  chatBody,
+  eventually,
+  leave,
+  respondEvents,
+  respondJson,
+  send,
+  startHarness,
+  type Harness,
+} from './harness.ts'
 
 let harness: Harness | undefined
 afterEach(async () => {
@@ -34,15 +43,8 @@ describe('metrics of chat completions', () => {
     harness = await startHarness()
     const { upstream, port } = harness
     upstream.respond = () => {}
-    const leaving = send(port, chatBody('hi'), {
-      onRequest: (request) =>
-        void eventually(() => upstream.requests.length === 1).then(() => request.destroy()),
-    })
-    await expect(leaving).rejects.toThrow()
-    upstream.respond = (_request, response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.write('data: {}\n\n')
-    }
+    await leave(port, () => upstream.requests.length === 1)
+    upstream.respond = respondEvents('data: {}\n\n', { end: false })
     await send(port, chatBody('hi', { stream: true }), { onData: (request) => request.destroy() })
     await eventually(() => upstream.aborted === 2)
     const text = await metricsOf(harness)

@@ -69,7 +69,7 @@ describe('a secret of the proxy', () => {
     })
     expect(answer.status).toBe(401)
     expect(codeOf(answer)).toBe('unauthorized')
-    expect(answer.body.toString()).not.toContain(TOKEN)
+    expect(answer.text).not.toContain(TOKEN)
     expect(harness.upstream.requests).toEqual([])
     expect(await harness.records()).toEqual([])
     expect(await harness.registry.metrics()).toContain(
@@ -81,7 +81,7 @@ describe('a secret of the proxy', () => {
     await start()
     for (const authorization of [`Bearer ${TOKEN}x`, `Bearer ${TOKEN.slice(1)}`, 'Bearer', '']) {
       const answer = await send(harness.port, chatBody(TOKEN), { headers: { authorization } })
-      expect(JSON.parse(answer.body.toString())).toEqual(completion('from the upstream'))
+      expect(JSON.parse(answer.text)).toEqual(completion('from the upstream'))
     }
   })
 })

@@ -49,7 +49,7 @@ describe('the usage of a stream', () => {
     await start()
     const body = chatBody('hi', { stream: true })
     const answer = await send(harness.port, body)
-    expect(answer.body.toString()).toBe(WITHOUT)
+    expect(answer.text).toBe(WITHOUT)
     const [request] = harness.upstream.requests
     expect(request?.body.toString()).toBe(
       `{"stream_options":{"include_usage":true},${body.slice(1)}`
@@ -63,14 +63,14 @@ describe('the usage of a stream', () => {
   it('peers 3.7: reaches a client that asked, whose request stays as it is', async () => {
     await start()
     const body = chatBody('hi', { stream: true, stream_options: { include_usage: true } })
-    expect((await send(harness.port, body)).body.toString()).toBe(WHOLE)
+    expect((await send(harness.port, body)).text).toBe(WHOLE)
     expect(harness.upstream.requests[0]?.body.toString()).toBe(body)
   })
 
   it('peers 3.7: is not asked for unless configured, and then absent, not 0', async () => {
     await start({ asksForUsage: false })
     const body = chatBody('hi', { stream: true })
-    expect((await send(harness.port, body)).body.toString()).toBe(WITHOUT)
+    expect((await send(harness.port, body)).text).toBe(WITHOUT)
     expect(harness.upstream.requests[0]?.body.toString()).toBe(body)
     expect(await usageOfRecord()).toBeNull()
   })
@@ -85,13 +85,13 @@ describe('the usage of a stream', () => {
     const body = chatBody('hi', { stream: true })
     const bodies = createBodyBudget(2 * body.length)
     await start({ bodies })
-    expect((await send(harness.port, body)).body.toString()).toBe(WITHOUT)
+    expect((await send(harness.port, body)).text).toBe(WITHOUT)
     expect(harness.upstream.requests[0]?.body.toString()).toBe(body)
     await eventually(() => bodies.inUse() === 0)
     await harness.close()
     const roomy = createBodyBudget(3 * body.length)
     await start({ bodies: roomy })
-    expect((await send(harness.port, body)).body.toString()).toBe(WITHOUT)
+    expect((await send(harness.port, body)).text).toBe(WITHOUT)
     expect(await usageOfRecord()).toEqual(USAGE)
     await eventually(() => roomy.inUse() === 0)
   })
@@ -103,7 +103,7 @@ describe('the usage of a stream', () => {
     expect((await send(harness.port, body)).body).toEqual(gzipSync(WHOLE))
     expect(await usageOfRecord()).toEqual(USAGE)
     harness.upstream.respond = upstream(Buffer.from, { 'content-length': WHOLE.length })
-    expect((await send(harness.port, body)).body.toString()).toBe(WHOLE)
+    expect((await send(harness.port, body)).text).toBe(WHOLE)
   })
 
   it('is hidden beside keep-alive comments, which never get into an event', async () => {
@@ -116,7 +116,7 @@ describe('the usage of a stream', () => {
       setTimeout(() => response.end(HIDDEN.slice(30) + SHOWN[1] + DONE), 200)
     }
     const answer = await send(harness.port, chatBody('hi', { stream: true }))
-    const text = answer.body.toString()
+    const text = answer.text
     expect(text).toContain(': keep-alive\n\n')
     expect(text.replaceAll(': keep-alive\n\n', '')).toBe(WITHOUT)
   })

@@ -5,7 +5,15 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { chatSpan } from '../../src/tracing/chat-span.ts'
 import { startTracing, type Tracing } from '../../src/tracing/start.ts'
 import { exampleOutcome, exampleRecord } from '../fixtures/examples.ts'
-import { chatBody, completion, eventually, send, startHarness, type Harness } from './harness.ts'
+import {
+  chatBody,
+  completion,
+  eventually,
+  leave,
+  send,
+  startHarness,
+  type Harness,
+} from './harness.ts'
 
 interface OtlpValue {
   stringValue?: string
@@ -132,11 +140,7 @@ describe('the span of a chat completion', () => {
     upstream.respond = (_request, response) => response.destroy()
     await send(port, chatBody('hi'))
     upstream.respond = () => {}
-    const leaving = send(port, chatBody('hi'), {
-      onRequest: (request) =>
-        void eventually(() => upstream.requests.length === 3).then(() => request.destroy()),
-    })
-    await expect(leaving).rejects.toThrow()
+    await leave(port, () => upstream.requests.length === 3)
     await eventually(() => upstream.aborted === 2)
     const sent = await spans()
     expect(sent.map((span) => attributesOf(span)['http.response.status_code'])).toEqual([

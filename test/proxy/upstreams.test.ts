@@ -1,4 +1,3 @@
-import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createBodyBudget } from '../../src/proxy/client/load.ts'
 import { retryAfterMs } from '../../src/proxy/upstream/retries.ts'
@@ -9,9 +8,12 @@ import {
   CHAT_PATH,
   chatBody,
   completion,
+  errorOf,
   eventually,
+  leave,
   NO_FAILOVER,
   onDemand,
+  respondEvents,
   respondJson,
   send,
   startHarness,
@@ -22,7 +24,7 @@ import {
 } from './harness.ts'
 
 const NAME = 'x-promptintern-upstream'
-const NOBODY = 'http://127.0.0.1:1'
+const UNREACHABLE = 'http://127.0.0.1:1'
 
 let east: FakeUpstream
 let west: FakeUpstream
@@ -75,7 +77,7 @@ const withModel = (model: string): string => chatBody('hi', { model })
 
 const ask = async (body = chatBody('hi'), path = CHAT_PATH) => {
   const answer = await send(harness.port, body, { path })
-  return { ...answer, text: answer.body.toString(), by: answer.headers[NAME] }
+  return { ...answer, by: answer.headers[NAME] }
 }
 
 const breakOff: Responder = (_request, response) => response.destroy()
@@ -123,24 +125,27 @@ describe('several upstreams', () => {
   it.each([
     ['with its length', {}],
     ['in chunks', { 'transfer-encoding': 'chunked' }],
-  ])('refuse what there is no room to read, %s: nobody knows whose it is', async (_, headers) => {
-    await start(eastAndWest(), { bodies: createBodyBudget(10) })
-    const answer = await send(
-      harness.port,
-      'transfer-encoding' in headers ? null : chatBody('hi'),
-      {
-        headers,
-        onRequest: (request) => {
-          if ('transfer-encoding' in headers) request.write(chatBody('hi'))
-        },
-      }
-    )
-    expect(answer.status).toBe(503)
-    expect(answer.headers['retry-after']).toBe('1')
-    expect(JSON.parse(answer.body.toString()).error.code).toBe('overloaded')
-    expect([east, west, harness.upstream].flatMap(({ requests }) => requests)).toEqual([])
-    await eventually(() => harness.deps.bodies.inUse() === 0)
-  })
+  ])(
+    'refuse what there is no room to read, %s, since its upstream is not known',
+    async (_, headers) => {
+      await start(eastAndWest(), { bodies: createBodyBudget(10) })
+      const answer = await send(
+        harness.port,
+        'transfer-encoding' in headers ? null : chatBody('hi'),
+        {
+          headers,
+          onRequest: (request) => {
+            if ('transfer-encoding' in headers) request.write(chatBody('hi'))
+          },
+        }
+      )
+      expect(answer.status).toBe(503)
+      expect(answer.headers['retry-after']).toBe('1')
+      expect(errorOf(answer).code).toBe('overloaded')
+      expect([east, west, harness.upstream].flatMap(({ requests }) => requests)).toEqual([])
+      await eventually(() => harness.deps.bodies.inUse() === 0)
+    }
+  )
 })
 
 describe('a stand-in', () => {
@@ -170,7 +175,7 @@ describe('a stand-in', () => {
   })
 
   it('answers when no connection was made', async () => {
-    await start(eastAndWest({ baseUrl: NOBODY }))
+    await start(eastAndWest({ baseUrl: UNREACHABLE }))
     expect((await ask()).by).toBe('west')
     expect(await harness.registry.metrics()).toContain(
       'promptintern_upstream_failovers_total{upstream="east",reason="not-connected"} 1'
@@ -180,11 +185,7 @@ describe('a stand-in', () => {
   it('streams, and the answer that it stands in for is broken off', async () => {
     await start(eastAndWest())
     east.respond = (_request, response) => void response.writeHead(503).write('its rest is to come')
-    west.respond = (_request, response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.write('data: 1\n\n')
-      setTimeout(() => response.end('data: [DONE]\n\n'), 20)
-    }
+    west.respond = respondEvents('data: 1\n\ndata: [DONE]\n\n')
     const answer = await ask(chatBody('hi', { stream: true }))
     expect([answer.text, answer.complete]).toEqual(['data: 1\n\ndata: [DONE]\n\n', true])
     await eventually(() => east.aborted === 1)
@@ -228,39 +229,34 @@ describe('without a better answer the client gets', () => {
     response.end(busy)
   }
 
-  it.each<[string, Responder]>([
-    ['has none either', respondJson({ error: {} }, 502)],
-    ['is not to be had with its key', respondJson({ error: {} }, 401)],
+  it.each<[string, Responder | null]>([
+    ['cannot answer either', respondJson({ error: {} }, 502)],
+    ['refuses its key', respondJson({ error: {} }, 401)],
     ['breaks off', breakOff],
+    ['cannot be reached', null],
   ])('the first one, whole and unchanged, when the stand-in %s', async (_, respond) => {
-    await start(eastAndWest())
+    await start(eastAndWest({}, respond === null ? { baseUrl: UNREACHABLE } : {}))
     east.respond = sayBusy
-    west.respond = respond
+    west.respond = respond ?? breakOff
     const answer = await ask()
     expect([answer.status, answer.statusText, answer.by]).toEqual([503, 'Very busy', 'east'])
     expect(answer.headers).toMatchObject({ 'retry-after': '9', 'x-first': 'yes' })
     expect(answer.text).toBe(busy)
-    expect(west.requests).toHaveLength(1)
+    expect(west.requests).toHaveLength(respond === null ? 0 : 1)
     expect((await harness.records()).map(({ status }) => status)).toEqual([503])
   })
 
-  it('the first one when nobody listens at the stand-in`s', async () => {
-    await start(eastAndWest({}, { baseUrl: NOBODY }))
-    east.respond = sayBusy
-    expect((await ask()).text).toBe(busy)
-  })
-
   it('the only one that there is', async () => {
-    await start(eastAndWest({ baseUrl: NOBODY }))
+    await start(eastAndWest({ baseUrl: UNREACHABLE }))
     west.respond = sayBusy
     expect(await ask()).toMatchObject({ status: 503, text: busy, by: 'west' })
   })
 
-  it('502 when nobody is there', async () => {
-    await start(eastAndWest({ baseUrl: NOBODY }, { baseUrl: NOBODY }))
+  it('502 when no upstream can be reached', async () => {
+    await start(eastAndWest({ baseUrl: UNREACHABLE }, { baseUrl: UNREACHABLE }))
     const answer = await ask()
     expect(answer.status).toBe(502)
-    expect(JSON.parse(answer.text).error.code).toBe('upstream_unavailable')
+    expect(errorOf(answer).code).toBe('upstream_unavailable')
     expect((await harness.records()).map(({ status }) => status)).toEqual([502])
   })
 })
@@ -270,11 +266,7 @@ describe('a client that leaves while a stand-in is asked', () => {
     await start(eastAndWest())
     east.respond = (_request, response) => void response.writeHead(503).write('its rest is to come')
     west.respond = () => {}
-    const leaving = send(harness.port, chatBody('hi'), {
-      onRequest: (request) =>
-        void eventually(() => west.requests.length === 1).then(() => request.destroy()),
-    })
-    await expect(leaving).rejects.toThrow()
+    await leave(harness.port, () => west.requests.length === 1)
     await eventually(() => west.aborted === 1 && east.aborted === 1)
     expect((await harness.records()).map(({ status }) => status)).toEqual([499])
   })
@@ -302,38 +294,25 @@ describe('a credential', () => {
     east.respond = respondJson({ error: {} }, 503)
   })
 
-  it('goes to the upstream of its model', async () => {
-    await start(eastAndWest({ fallback: [] }))
-    await asClient()
-    for (const secret of SECRETS) expect(seenBy(east)).toContain(secret)
-  })
-
-  it('never goes to a stand-in, which has its own', async () => {
-    await start(eastAndWest())
-    expect((await asClient()).headers[NAME]).toBe('west')
-    expect(west.requests[0]?.headers.authorization).toBe('Bearer sk-west')
-    for (const secret of SECRETS) expect(seenBy(west)).not.toContain(secret)
-  })
-
-  it('never goes to a stand-in that has none: it is not asked at all', async () => {
-    await start(eastAndWest({}, { apiKey: null }))
-    expect((await asClient()).status).toBe(503)
-    east.close()
-    expect((await asClient()).status).toBe(502)
-    expect(west.requests).toEqual([])
-  })
-
-  it('in the query never goes to a stand-in', async () => {
-    await start(eastAndWest())
-    expect((await asClient(`${CHAT_PATH}?key=sk-client`)).status).toBe(503)
-    expect(west.requests).toEqual([])
-  })
-
-  it('is replaced where the first choice has its own', async () => {
-    await start(eastAndWest({ apiKey: 'sk-east' }))
-    await asClient()
-    expect(east.requests[0]?.headers.authorization).toBe('Bearer sk-east')
-    for (const secret of SECRETS) expect(seenBy(east)).not.toContain(secret)
+  it.each([
+    ['goes to the upstream of its model', { fallback: [] }, {}, CHAT_PATH, 'east'],
+    ['never goes to a stand-in, which has its own', {}, {}, CHAT_PATH, 'east'],
+    ['never goes to a stand-in that has none', {}, { apiKey: null }, CHAT_PATH, 'east'],
+    ['in the query never goes to a stand-in', {}, {}, `${CHAT_PATH}?key=sk-client`, 'east'],
+    ['is replaced where the first choice has its own', { apiKey: 'sk-east' }, {}, CHAT_PATH, null],
+  ])('%s', async (_, eastern, western, path, seen) => {
+    await start(eastAndWest(eastern, western))
+    const { headers } = await asClient(path)
+    for (const secret of SECRETS) {
+      expect(seenBy(east).includes(secret)).toBe(seen === 'east')
+      expect(seenBy(west)).not.toContain(secret)
+    }
+    const mayStandIn = path === CHAT_PATH && !('fallback' in eastern) && !('apiKey' in western)
+    expect(headers[NAME]).toBe(mayStandIn ? 'west' : 'east')
+    expect(west.requests.map((request) => request.headers.authorization)).toEqual(
+      mayStandIn ? ['Bearer sk-west'] : []
+    )
+    if (seen === null) expect(east.requests[0]?.headers.authorization).toBe('Bearer sk-east')
   })
 
   it('counts as accepted only by an upstream that has seen it, and only for that one', async () => {
@@ -435,11 +414,7 @@ describe('an upstream that keeps failing', () => {
     await askTimes(4)
     east.respond = () => {}
     for (let i = 1; i <= 4; i++) {
-      const leaving = send(harness.port, chatBody('hi'), {
-        onRequest: (request) =>
-          void eventually(() => east.requests.length === 4 + i).then(() => request.destroy()),
-      })
-      await expect(leaving).rejects.toThrow()
+      await leave(harness.port, () => east.requests.length === 4 + i)
       await eventually(() => east.aborted === i)
     }
     east.respond = respondJson(completion('well'))
@@ -502,13 +477,11 @@ describe('an upstream that says when to ask again', () => {
   it('is not asked again for a client that has left', async () => {
     harness = await startHarness(retrying)
     harness.upstream.respond = busyTimes(1, 429, '1')
-    const leaving = send(harness.port, chatBody('hi'), {
-      onRequest: (request) =>
-        void eventually(() => harness.upstream.aborted + harness.upstream.requests.length > 0).then(
-          () => setTimeout(() => request.destroy(), 20)
-        ),
+    // the upstream's answer has arrived once its fake has sent it
+    await leave(harness.port, async () => {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      return harness.upstream.requests.length > 0
     })
-    await expect(leaving).rejects.toThrow()
     await eventually(async () => (await harness.records()).length === 1)
     expect((await harness.records())[0]).toMatchObject({ status: 499 })
     expect(harness.upstream.requests).toHaveLength(1)
@@ -520,22 +493,5 @@ describe('an upstream that says when to ask again', () => {
     expect(['2', '0', 'Wed, 25 Nov 2026 07:28:03 GMT'].map(inMs)).toEqual([2000, 0, 3000])
     expect(inMs('Wed, 25 Nov 2026 07:27:00 GMT')).toBe(0)
     expect([null, '', 'soon', '-'].map(inMs)).toEqual([null, null, null, null])
-  })
-})
-
-describe('an upstream of the file that is away for a moment', () => {
-  it('gets a request as soon as it is back, where nobody stands in', async () => {
-    const probe = createTcpServer()
-    await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
-    const { port } = probe.address() as AddressInfo
-    await new Promise((resolve) => probe.close(resolve))
-    await start(eastAndWest({ baseUrl: `http://127.0.0.1:${port}`, fallback: [] }))
-    const answer = ask()
-    const back = createTcpServer((socket) =>
-      socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nback'))
-    )
-    setTimeout(() => back.listen(port, '127.0.0.1'), 30)
-    expect((await answer).text).toBe('back')
-    back.close()
   })
 })
