@@ -6,6 +6,7 @@ import { acceptanceOf } from '../../src/proxy/access/tenants.ts'
 import { PROMPT, ROUTE, TEMPLATE } from '../fixtures/lora-route.ts'
 import {
   chatBody,
+  errorOf,
   eventually,
   NO_FAILOVER,
   send,
@@ -55,8 +56,7 @@ const SHAPES: [name: string, body: string | Buffer][] = [
   ['one number', within(filled('1'))],
   [
     'messages',
-    JSON.stringify({
-      model: 'm',
+    chatBody('', {
       messages: Array.from({ length: 70_000 }, () => ({ role: 'user', content: 'a' })),
     }),
   ],
@@ -123,9 +123,6 @@ const start = async (limits: Parameters<typeof keyFor>[1]): Promise<void> => {
 const ask = (body: string | Buffer): Promise<RawAnswer> =>
   send(harness.port, body, { headers: { authorization: `Bearer ${secretFor('a')}` } })
 
-const messageOf = ({ body }: RawAnswer): string =>
-  (JSON.parse(body.toString()) as { error: { message: string } }).error.message
-
 const LIMITS: [name: string, limits: Parameters<typeof keyFor>[1]][] = [
   ['models', { models: ['gpt-4o*'] }],
   ['tokens', { tokensPerMinute: 1e9 }],
@@ -139,7 +136,7 @@ describe.each(LIMITS)('a key with limits on %s', (_, limits) => {
       const body = chatBody('hi', { max_tokens: 5 }).replace(/}$/, `,"tools":${deep(levels)}}`)
       const refused = await ask(body)
       expect(refused.status).toBe(400)
-      expect(messageOf(refused)).toContain('nests deeper than 256 levels')
+      expect(errorOf(refused).message).toContain('nests deeper than 256 levels')
     }
     expect(harness.upstream.requests).toEqual([])
   })
@@ -176,7 +173,7 @@ describe.each(LIMITS)('a key with limits on %s', (_, limits) => {
       const parsed = watchParser()
       const refused = await ask(body)
       expect(refused.status).toBe(400)
-      expect(messageOf(refused)).toContain('and this key has limits')
+      expect(errorOf(refused).message).toContain('and this key has limits')
       expect(Math.max(0, ...parsed)).toBeLessThanOrEqual(MAX_PARSED_BYTES)
       expect(harness.upstream.requests).toEqual([])
     }
@@ -189,7 +186,7 @@ describe('a large body`s model', () => {
     const text = 'x'.repeat(2 * MIB)
     expect((await ask(chatBody(text))).status).toBe(200)
     const refused = await ask(chatBody(text, { model: 'other' }))
-    expect([refused.status, messageOf(refused)]).toEqual([
+    expect([refused.status, errorOf(refused).message]).toEqual([
       403,
       'this key may not use the model "other"',
     ])
@@ -209,7 +206,7 @@ describe('a large body`s model', () => {
     expect(headers['x-promptintern-upstream']).toBe('east')
     const refused = await send(harness.port, within(deep(MIB)))
     expect(refused.status).toBe(400)
-    expect(messageOf(refused)).toContain('cannot be routed')
+    expect(errorOf(refused).message).toContain('cannot be routed')
     expect([east.requests.length, harness.upstream.requests.length]).toEqual([1, 0])
     await eventually(() => harness.deps.bodies.inUse() === 0)
   })
@@ -235,7 +232,7 @@ describe('a head', () => {
     harness = await startHarness()
     const refused = await send(harness.port, null, { method: 'GET', path, headers })
     expect(refused.status).toBe(431)
-    expect(messageOf(refused)).toContain('16 KiB')
+    expect(errorOf(refused).message).toContain('16 KiB')
     expect((await send(harness.port, chatBody('hi'))).status).toBe(200)
   })
 })

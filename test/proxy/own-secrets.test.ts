@@ -1,14 +1,14 @@
-/** The proxy's own secrets and paths stay with it, however a request is spelt. */
-import { connect } from 'node:net'
+/** The proxy's own secrets and paths are never forwarded, in any spelling. */
 import { afterEach, describe, expect, it } from 'vitest'
 import { engineSecrets } from '../../src/proxy/access/own-secrets.ts'
 import {
   chatBody,
   completion,
+  errorOf,
+  openSocket,
   send,
   startHarness,
   type Harness,
-  type RawAnswer,
   type SendOptions,
 } from './harness.ts'
 
@@ -21,24 +21,17 @@ const start = async (): Promise<void> => {
 
 afterEach(() => harness.close())
 
-const codeOf = ({ body }: RawAnswer): unknown =>
-  (JSON.parse(body.toString()) as { error: { code: unknown } }).error.code
-
 const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`
 
 const CHAT = '/v1/chat/completions'
 
-/** Raw bytes, because clients tidy their targets up. @returns the status */
-const rawGet = (target: string): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const socket = connect(harness.port, '127.0.0.1', () =>
-      socket.write(`GET ${target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`)
-    )
-    let answer = ''
-    socket.on('data', (chunk) => (answer += chunk.toString()))
-    socket.on('close', () => resolve(Number(answer.slice(9, 12))))
-    socket.on('error', reject)
-  })
+/** Raw bytes, because clients normalize their targets. @returns the status */
+const rawGet = async (target: string): Promise<number> => {
+  const head = `GET ${target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`
+  const client = openSocket(harness.port, head)
+  await new Promise((resolve) => client.socket.once('close', resolve))
+  return Number(client.text.slice(9, 12))
+}
 
 describe('a secret of the proxy', () => {
   it.each<[string, SendOptions]>([
@@ -68,7 +61,7 @@ describe('a secret of the proxy', () => {
       ...(headers === undefined ? {} : { headers }),
     })
     expect(answer.status).toBe(401)
-    expect(codeOf(answer)).toBe('unauthorized')
+    expect(errorOf(answer).code).toBe('unauthorized')
     expect(answer.text).not.toContain(TOKEN)
     expect(harness.upstream.requests).toEqual([])
     expect(await harness.records()).toEqual([])
@@ -134,7 +127,7 @@ describe('a path of the proxy', () => {
     await start()
     for (const method of ['GET', 'POST', 'DELETE']) {
       const answer = await send(harness.port, null, { method, path: '/metrics/' })
-      expect([answer.status, codeOf(answer)]).toEqual([404, 'not_found'])
+      expect([answer.status, errorOf(answer).code]).toEqual([404, 'not_found'])
     }
   })
 
