@@ -8,12 +8,9 @@ import {
   completion,
   errorOf,
   eventually,
-  leave,
   LIMITS,
-  openSocket,
   respondEvents,
   respondJson,
-  send,
   startHarness,
   type Harness,
   type Responder,
@@ -54,7 +51,7 @@ describe('a client that leaves', () => {
     'peers 3.1: before the first byte frees the upstream (stream: %s)',
     async (stream) => {
       harness.upstream.respond = () => {}
-      await leave(harness.port, isAsked, chatBody('hi', { stream }))
+      await harness.leave(isAsked, chatBody('hi', { stream }))
       await eventually(isFreed)
       expect(await harness.records()).toMatchObject([
         { status: 499, streamed: stream, response: null, usage: null },
@@ -68,7 +65,7 @@ describe('a client that leaves', () => {
   ])('peers 3.1: in the middle of %s frees the upstream', async (_, respond, logged) => {
     harness.upstream.respond = respond
     const stream = respond === streamForEver
-    await send(harness.port, chatBody('hi', { stream }), {
+    await harness.send(chatBody('hi', { stream }), {
       onData: (request) => request.destroy(),
     })
     await eventually(isFreed)
@@ -79,8 +76,7 @@ describe('a client that leaves', () => {
   })
 
   it('while it is still sending its request never reaches the upstream', async () => {
-    const { socket } = openSocket(
-      harness.port,
+    const { socket } = harness.open(
       `POST ${CHAT_PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{"model":`
     )
     await eventually(() => harness.deps.bodies.inUse() > 0)
@@ -91,28 +87,29 @@ describe('a client that leaves', () => {
   })
 
   it('in the middle of a passed-through upload frees the upstream', async () => {
-    const { socket } = openSocket(
-      harness.port,
+    const { socket } = harness.open(
       'POST /v1/files HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nabc'
     )
     await delay(50)
     socket.destroy()
     await eventually(isFreed)
-    expect((await send(harness.port, chatBody('hi'))).status).toBe(200)
+    expect((await harness.send(chatBody('hi'))).status).toBe(200)
   })
 
   it('cannot end the process, however often', async () => {
     harness.upstream.respond = streamForEver
     await Promise.all(
       Array.from({ length: 30 }, (_unused, i) =>
-        send(harness.port, chatBody('hi', { stream: true }), {
-          onRequest: (request) => setTimeout(() => request.destroy(), i),
-        }).catch(() => {})
+        harness
+          .send(chatBody('hi', { stream: true }), {
+            onRequest: (request) => setTimeout(() => request.destroy(), i),
+          })
+          .catch(() => {})
       )
     )
     await eventually(() => harness.upstream.aborted === harness.upstream.requests.length)
     harness.upstream.respond = respondJson(completion('still here'))
-    expect((await send(harness.port, chatBody('hi'))).status).toBe(200)
+    expect((await harness.send(chatBody('hi'))).status).toBe(200)
   })
 })
 
@@ -125,14 +122,14 @@ describe('an upstream that fails', () => {
       response.writeHead(200, headers)
       response.write(text, () => setTimeout(() => response.destroy(), 10))
     }
-    const answer = await send(harness.port, chatBody('hi', { stream: text === CHUNK }))
+    const answer = await harness.send(chatBody('hi', { stream: text === CHUNK }))
     expect([answer.text, answer.complete]).toEqual([text, false])
     expect(await harness.records()).toMatchObject([{ status: 502 }])
   })
 
   it('before it answers gives 502 in OpenAI`s format', async () => {
     harness.upstream.respond = (_request, response) => response.destroy()
-    const answer = await send(harness.port, chatBody('hi'))
+    const answer = await harness.send(chatBody('hi'))
     expect(answer.status).toBe(502)
     expect(JSON.parse(answer.text)).toEqual({
       error: {
@@ -154,8 +151,7 @@ describe('an upstream that fails', () => {
     await new Promise<void>((resolve) => early.listen(0, '127.0.0.1', resolve))
     const { port } = early.address() as AddressInfo
     await restart({ upstreamBaseUrl: `http://127.0.0.1:${port}` })
-    const upload = openSocket(
-      harness.port,
+    const upload = harness.open(
       'POST /v1/files HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf'
     )
     await eventually(() => upload.text.includes('413') && upload.text.endsWith('too big'))
@@ -180,10 +176,7 @@ describe('a slow client', () => {
       }
       push()
     }
-    const { socket } = openSocket(
-      harness.port,
-      'GET /v1/files/big/content HTTP/1.1\r\nhost: x\r\n\r\n'
-    )
+    const { socket } = harness.open('GET /v1/files/big/content HTTP/1.1\r\nhost: x\r\n\r\n')
     socket.pause()
     let blocks = -1
     while (blocks !== written) {
@@ -206,7 +199,7 @@ describe('limits', () => {
   ])('refuse a body over the limit, %s, in OpenAI`s format', async (_, headers) => {
     await restart({ limits: small })
     const isChunked = 'transfer-encoding' in headers
-    const answer = await send(harness.port, isChunked ? null : large, {
+    const answer = await harness.send(isChunked ? null : large, {
       headers,
       onRequest: (request) => void (isChunked && request.write(large)),
     })
@@ -216,21 +209,21 @@ describe('limits', () => {
 
   it('do not hold for a bypassed body', async () => {
     await restart({ limits: small })
-    await send(harness.port, large, { headers: { 'x-promptintern-bypass': 'true' } })
-    expect(harness.upstream.requests[0]?.body.toString()).toBe(large)
+    await harness.send(large, { headers: { 'x-promptintern-bypass': 'true' } })
+    expect(harness.upstream.bodies()[0]).toBe(large)
   })
 
   it('end the wait for an upstream that stays silent', async () => {
     await restart({ limits: small })
     harness.upstream.respond = () => {}
-    expect((await send(harness.port, chatBody('hi'))).status).toBe(502)
+    expect((await harness.send(chatBody('hi'))).status).toBe(502)
     harness.upstream.respond = respondEvents(CHUNK, { end: false })
-    expect((await send(harness.port, chatBody('hi', { stream: true }))).complete).toBe(false)
+    expect((await harness.send(chatBody('hi', { stream: true }))).complete).toBe(false)
   })
 
   it('answer a request target that cannot be forwarded with an error', async () => {
-    const answer = await send(harness.port, null, { method: 'OPTIONS', path: '*' })
+    const answer = await harness.send(null, { method: 'OPTIONS', path: '*' })
     expect([answer.status, errorOf(answer).code]).toEqual([400, 'invalid_request'])
-    expect((await send(harness.port, chatBody('hi'))).status).toBe(200)
+    expect((await harness.send(chatBody('hi'))).status).toBe(200)
   })
 })

@@ -10,7 +10,6 @@ import {
   eventually,
   onDemand,
   openSocket,
-  send,
   startHarness,
   type Harness,
   type Responder,
@@ -38,22 +37,22 @@ const stream = () => {
 
 /** A connection whose first request was answered and that waits for a next one. */
 const keptConnection = async (): Promise<ReturnType<typeof openSocket>> => {
-  const opened = openSocket(harness.port, 'GET /v1/models HTTP/1.1\r\nhost: a\r\n\r\n')
+  const opened = harness.open('GET /v1/models HTTP/1.1\r\nhost: a\r\n\r\n')
   await eventually(() => opened.text.includes('from the upstream'))
   return opened
 }
 
-const newConnection = async () => openSocket(harness.port)
+const newConnection = async () => harness.open()
 
 describe('a server that drains', () => {
   it('takes no new connection, and lets a stream come to its end', async () => {
     const { respond, end, isOpen } = stream()
     harness.upstream.respond = respond
-    const streaming = send(harness.port, chatBody('hi', { stream: true }))
+    const streaming = harness.send(chatBody('hi', { stream: true }))
     await eventually(isOpen)
     let isDrained = false
     const drained = harness.drain(LONG_MS).then(() => (isDrained = true))
-    await expect(send(harness.port, chatBody('hi'))).rejects.toThrow(/ECONNREFUSED/)
+    await expect(harness.send(chatBody('hi'))).rejects.toThrow(/ECONNREFUSED/)
     expect(isDrained).toBe(false)
     end()
     const answer = await streaming
@@ -82,7 +81,7 @@ describe('a server that drains', () => {
   it('says `connection: close` in answers that had not begun', async () => {
     const { respond, answer } = onDemand({ late: true })
     harness.upstream.respond = respond
-    const waiting = send(harness.port, chatBody('hi'), { headers: { connection: 'keep-alive' } })
+    const waiting = harness.send(chatBody('hi'), { headers: { connection: 'keep-alive' } })
     await eventually(() => harness.upstream.requests.length === 1)
     const drained = harness.drain(LONG_MS)
     answer()
@@ -95,7 +94,7 @@ describe('a server that drains', () => {
     const { respond, end, isOpen } = stream()
     harness.upstream.respond = respond
     const post = `POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}`
-    const client = openSocket(harness.port, post)
+    const client = harness.open(post)
     await eventually(() => isOpen() && client.text.includes('data: 1'))
     const second = onDemand({ second: true })
     harness.upstream.respond = second.respond
@@ -113,7 +112,7 @@ describe('a server that drains', () => {
 
   it('closes idle connections at once and those that never asked after a moment', async () => {
     const { socket } = await keptConnection()
-    const { socket: silent } = openSocket(harness.port)
+    const { socket: silent } = harness.open()
     await new Promise((resolve) => silent.once('connect', resolve))
     const drained = harness.drain(LONG_MS)
     await eventually(() => socket.closed)
@@ -138,7 +137,7 @@ describe('a server that drains', () => {
       client.text = ''
       client.socket.write(sent)
       // an answer on another connection: by then the half has arrived
-      await send(harness.port, null, { method: 'GET', path: '/v1/models' })
+      await harness.send(null, { method: 'GET', path: '/v1/models' })
       const drained = harness.drain(LONG_MS)
       // longer than a connection without a request may stay
       await new Promise((resolve) => setTimeout(resolve, 1200))
@@ -157,7 +156,7 @@ describe('a server that drains', () => {
   it('cuts what is not over in time, so that it cannot look whole', async () => {
     const { respond, isOpen } = stream()
     harness.upstream.respond = respond
-    const streaming = send(harness.port, chatBody('hi', { stream: true }))
+    const streaming = harness.send(chatBody('hi', { stream: true }))
     await eventually(isOpen)
     await harness.drain(50)
     expect((await streaming).complete).toBe(false)

@@ -11,11 +11,8 @@ import {
   chatBody,
   completion,
   eventually,
-  leave,
   LIMITS,
   NO_FAILOVER,
-  openSocket,
-  send,
   startHarness,
   startUpstream,
   type Harness,
@@ -46,8 +43,8 @@ const withLora = (engine: Partial<Engine>): Partial<ProxyDeps> => {
 
 /** The second request is one that the lora may answer. */
 const askLora = async () => {
-  await send(harness.port, chatBody('hi'))
-  return send(harness.port, chatBody('hi'))
+  await harness.send(chatBody('hi'))
+  return harness.send(chatBody('hi'))
 }
 
 describe('an exception', () => {
@@ -58,7 +55,7 @@ describe('an exception', () => {
     'while %s is received is an internal error to the client, and a fault',
     async (_, body, options) => {
       await start({ access: { callerOf: boom, upstreamApiKey: 'sk-upstream' } })
-      const { status, text } = await send(harness.port, body, options)
+      const { status, text } = await harness.send(body, options)
       expect([status, JSON.parse(text)]).toEqual([500, internalError])
       expect(harness.faults).toMatchObject([{ kind: 'request', error: { message: SECRET } }])
     }
@@ -66,19 +63,17 @@ describe('an exception', () => {
 
   it('while a request is matched is a fault, and the upstream answers', async () => {
     await start({ routes: boom })
-    const { status, text } = await send(harness.port, chatBody('hi'))
+    const { status, text } = await harness.send(chatBody('hi'))
     expect([status, JSON.parse(text)]).toEqual([200, completion('from the upstream')])
     expect(new Set(kinds())).toEqual(new Set(['matching']))
-    expect(await harness.registry.metrics()).toContain(
-      'promptintern_fallbacks_total{reason="internal"}'
-    )
+    expect(await harness.metrics()).toContain('promptintern_fallbacks_total{reason="internal"}')
     expect(harness.faults[0]?.error).toMatchObject({ message: SECRET })
   })
 
   it('while a lora is chosen is a fault with the request`s id, and the upstream answers', async () => {
     await start(withLora(new FakeLora()))
     harness.deps.tenants.accepted = boom
-    const { headers } = await send(harness.port, chatBody('hi'))
+    const { headers } = await harness.send(chatBody('hi'))
     expect(headers['x-promptintern-reason']).toBe('internal')
     expect(harness.faults).toMatchObject([
       { kind: 'route', data: { request: 'record-1', lora: ROUTE.lora } },
@@ -91,9 +86,9 @@ describe('an exception', () => {
   ])('at the end of %s is a fault, and the client has the whole answer', async (_, isLora) => {
     const isArmed = { now: false }
     await start({ ...(isLora ? withLora(new FakeLora()) : {}), log: () => isArmed.now && boom() })
-    await send(harness.port, chatBody('hi'))
+    await harness.send(chatBody('hi'))
     isArmed.now = true
-    const answer = await send(harness.port, chatBody('hi'))
+    const answer = await harness.send(chatBody('hi'))
     expect([answer.status, answer.complete]).toEqual([200, true])
     expect(answer.text).toContain(isLora ? LORA_ANSWER : 'from the upstream')
     await eventually(() => harness.faults.length > 0)
@@ -155,7 +150,7 @@ describe('an engine', () => {
       await new Promise(() => {})
       yield { text: '', logprobs: [] }
     }
-    await leave(harness.port, () => isAsked)
+    await harness.leave(() => isAsked)
     await eventually(() => harness.deps.load.inFlight === 0)
     expect(harness.faults).toEqual([])
   })
@@ -164,7 +159,7 @@ describe('an engine', () => {
 describe('an upstream', () => {
   it('that cannot be reached is a fault an attempt, with host and port; the client is told no more than that', async () => {
     await start({ upstreamBaseUrl: 'http://127.0.0.1:1/v1' })
-    const { status, body } = await send(harness.port, chatBody('hi'))
+    const { status, body } = await harness.send(chatBody('hi'))
     expect(status).toBe(502)
     expect(JSON.parse(body.toString()).error).toMatchObject({
       message: 'the connection to the upstream failed',
@@ -185,8 +180,8 @@ describe('an upstream', () => {
       response.writeHead(200, { 'content-length': 100 }).write('half')
       setTimeout(() => response.destroy(), 20)
     }
-    expect((await send(harness.port, chatBody('hi'))).complete).toBe(false)
-    await send(harness.port, null, { method: 'GET', path: '/v1/models' })
+    expect((await harness.send(chatBody('hi'))).complete).toBe(false)
+    await harness.send(null, { method: 'GET', path: '/v1/models' })
     expect(kinds()).toEqual(['upstream', 'upstream'])
   })
 
@@ -202,7 +197,7 @@ describe('an upstream', () => {
         ],
       },
     })
-    expect((await send(harness.port, chatBody('hi'))).status).toBe(200)
+    expect((await harness.send(chatBody('hi'))).status).toBe(200)
     expect(harness.faults).toMatchObject([
       { kind: 'upstream', error: { code: 'ECONNREFUSED' }, data: { host: '127.0.0.1:1' } },
     ])
@@ -212,7 +207,7 @@ describe('an upstream', () => {
   it('that was asked by a client who left is none', async () => {
     await start()
     harness.upstream.respond = () => {}
-    await leave(harness.port, () => harness.upstream.requests.length === 1)
+    await harness.leave(() => harness.upstream.requests.length === 1)
     await eventually(() => harness.upstream.aborted === 1)
     expect(harness.faults).toEqual([])
   })
@@ -221,7 +216,7 @@ describe('an upstream', () => {
 describe('a client', () => {
   it('that speaks no HTTP is told so and reported', async () => {
     await start()
-    const client = openSocket(harness.port, `NOT HTTP ${AUTHORIZATION}\r\n\r\n`)
+    const client = harness.open(`NOT HTTP ${AUTHORIZATION}\r\n\r\n`)
     await eventually(() => client.text.includes('400 Bad Request'))
     expect(kinds()).toEqual(['unreadable-request'])
     client.socket.destroy()
@@ -229,7 +224,7 @@ describe('a client', () => {
 
   it('that names an impossible host is told so in OpenAI`s format', async () => {
     await start()
-    const { status, body } = await send(harness.port, null, {
+    const { status, body } = await harness.send(null, {
       method: 'GET',
       path: '/v1/models',
       headers: { host: 'a b/c' },
@@ -240,7 +235,7 @@ describe('a client', () => {
 
   it('that is refused for what it asks is no fault', async () => {
     await start({ limits: { ...LIMITS, maxBodyBytes: 10 } })
-    expect((await send(harness.port, chatBody('hi'))).status).toBe(413)
+    expect((await harness.send(chatBody('hi'))).status).toBe(413)
     expect(harness.faults).toEqual([])
   })
 })

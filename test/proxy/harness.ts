@@ -87,6 +87,8 @@ const listen = (server: Server): Promise<number> =>
 export interface FakeUpstream {
   url: string
   requests: UpstreamRequest[]
+  /** bodies of the requests so far, as UTF-8 */
+  bodies(): string[]
   /** exchanges that the proxy broke off, whether or not an answer had begun */
   aborted: number
   respond: Responder
@@ -97,6 +99,7 @@ export const startUpstream = async (): Promise<FakeUpstream> => {
   const upstream: FakeUpstream = {
     url: '',
     requests: [],
+    bodies: () => upstream.requests.map(({ body }) => body.toString()),
     aborted: 0,
     respond: respondJson(completion('from the upstream')),
     close: () => {
@@ -133,9 +136,21 @@ export interface Harness {
   baseUrl: string
   upstream: FakeUpstream
   registry: Registry
+  /** the text of all metrics */
+  metrics(): Promise<string>
   deps: ProxyDeps
   /** what was reported, oldest first */
   faults: ReportedFault[]
+  /** Sends bytes and returns bytes. @throws when the connection breaks before an answer begins */
+  send(body: string | Buffer | null, options?: SendOptions): Promise<RawAnswer>
+  /** A client that leaves when the moment has come, before it has an answer. */
+  leave(
+    isTime: () => boolean | Promise<boolean>,
+    body?: string,
+    headers?: OutgoingHttpHeaders
+  ): Promise<void>
+  /** A connection as bytes. */
+  open(...bytes: string[]): ReturnType<typeof openSocket>
   drain(limitMs: number): Promise<void>
   /** the record of every exchange that has ended so far */
   records(): Promise<ExchangeRecord[]>
@@ -208,9 +223,13 @@ export const startHarness = async (
   return {
     port,
     drain,
+    send: (...request) => send(port, ...request),
+    leave: (...request) => leave(port, ...request),
+    open: (...bytes) => openSocket(port, ...bytes),
     baseUrl: `http://127.0.0.1:${port}/v1`,
     upstream,
     registry,
+    metrics: () => registry.metrics(),
     deps,
     faults,
     records: async () =>

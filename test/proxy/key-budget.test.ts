@@ -13,7 +13,6 @@ import {
   eventually,
   respondEvents,
   respondJson,
-  send,
   type RawAnswer,
   type UpstreamRequest,
 } from './harness.ts'
@@ -39,8 +38,7 @@ const bodyWith = (extra: Record<string, unknown>, content: unknown = 'hi'): stri
 
 const headers = { authorization: `Bearer ${secretFor('a')}` }
 
-const ask = (body: string | Buffer): Promise<RawAnswer> =>
-  send(keyed.harness.port, body, { headers })
+const ask = (body: string | Buffer): Promise<RawAnswer> => keyed.harness.send(body, { headers })
 
 interface Asked {
   n?: unknown
@@ -162,10 +160,12 @@ describe.each(WAYS)('%s', (_, body, param) => {
 })
 
 const hangUp = (): Promise<unknown> =>
-  send(keyed.harness.port, bodyWith({ stream: true }), {
-    headers,
-    onData: (request) => request.destroy(),
-  }).catch(() => null)
+  keyed.harness
+    .send(bodyWith({ stream: true }), {
+      headers,
+      onData: (request) => request.destroy(),
+    })
+    .catch(() => null)
 
 describe('a stream that is hung up', () => {
   it('after its first chunk is charged in full: 200 take the budget and one request at most', async () => {
@@ -216,7 +216,7 @@ describe('a key with a budget', () => {
     await start()
     keyed.harness.upstream.respond = respondEvents(EVENTS)
     expect((await ask(bodyWith({ stream: true }))).text).not.toContain('usage')
-    expect(JSON.parse(keyed.harness.upstream.requests[0]!.body.toString())).toMatchObject({
+    expect(JSON.parse(keyed.harness.upstream.bodies()[0]!)).toMatchObject({
       stream_options: { include_usage: true },
     })
     await eventually(() => keyed.spends.length === 1)

@@ -8,12 +8,10 @@ import {
   completion,
   errorOf,
   eventually,
-  leave,
   LIMITS,
   onDemand,
   respondEvents,
   respondJson,
-  send,
   type RawAnswer,
   type Responder,
 } from './harness.ts'
@@ -41,7 +39,7 @@ afterEach(() => keyed.harness.close())
 const headers = { authorization: `Bearer ${secretFor('a')}` }
 
 const ask = (extra: Record<string, unknown> = {}): Promise<RawAnswer> =>
-  send(keyed.harness.port, chatBody('hi', { max_tokens: 6, ...extra }), { headers })
+  keyed.harness.send(chatBody('hi', { max_tokens: 6, ...extra }), { headers })
 
 /** @returns what an exchange with this answer took of the key */
 const spendOf = async (
@@ -192,7 +190,7 @@ describe('an exchange takes', () => {
     ]
     keyed.harness.upstream.respond = () => {}
     const isAsked = () => keyed.harness.upstream.requests.length === 3
-    await leave(keyed.harness.port, isAsked, chatBody('hi', { max_tokens: 6 }), headers)
+    await keyed.harness.leave(isAsked, chatBody('hi', { max_tokens: 6 }), headers)
     await eventually(() => keyed.spends.length === 3)
     expect([...tokens, keyed.spends[2]!.tokens]).toEqual([RESERVED, RESERVED, RESERVED])
   })

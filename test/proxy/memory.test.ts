@@ -4,8 +4,6 @@ import {
   CHAT_PATH,
   chatBody,
   eventually,
-  leave,
-  openSocket,
   send,
   startHarness,
   type Harness,
@@ -26,7 +24,7 @@ afterEach(() => harness.close())
 const large = chatBody('x'.repeat(2 * ROOM))
 
 const sendChunked = (body: string): Promise<RawAnswer> =>
-  send(harness.port, null, {
+  harness.send(null, {
     headers: { 'transfer-encoding': 'chunked' },
     onRequest: (request) => {
       for (let at = 0; at < body.length; at += 1000) request.write(body.slice(at, at + 1000))
@@ -37,22 +35,20 @@ const isFree = (): boolean => bodies.inUse() === 0
 
 describe('a body that there is no room for', () => {
   it.each([
-    ['with its length', () => send(harness.port, large)],
+    ['with its length', () => harness.send(large)],
     ['in chunks', () => sendChunked(large)],
   ])('is streamed to the upstream unread and unlogged, %s', async (_, ask) => {
     const answer = await ask()
     expect(answer.status).toBe(200)
-    expect(harness.upstream.requests[0]?.body.toString()).toBe(large)
+    expect(harness.upstream.bodies()[0]).toBe(large)
     expect(await harness.records()).toEqual([])
-    expect(await harness.registry.metrics()).toContain(
-      'promptintern_requests_total{route="unread"} 1'
-    )
+    expect(await harness.metrics()).toContain('promptintern_requests_total{route="unread"} 1')
     await eventually(isFree)
   })
 
   it('reaches the upstream as it is, where it comes byte by byte', async () => {
     const body = chatBody('abc'.repeat(1000))
-    const answer = await send(harness.port, null, {
+    const answer = await harness.send(null, {
       headers: { 'transfer-encoding': 'chunked' },
       onRequest: (request) => {
         request.cork()
@@ -62,18 +58,18 @@ describe('a body that there is no room for', () => {
     })
     expect(answer.status).toBe(200)
     expect((await harness.records()).map(({ request }) => request)).toEqual([body])
-    expect(harness.upstream.requests[0]!.body.toString()).toBe(body)
+    expect(harness.upstream.bodies()[0]).toBe(body)
   })
 
   it('does not keep those that fit from being read', async () => {
     const { upstream } = harness
     const respond = upstream.respond
     upstream.respond = () => {}
-    const waiting = send(harness.port, chatBody('x'.repeat(ROOM - 500)))
+    const waiting = harness.send(chatBody('x'.repeat(ROOM - 500)))
     await eventually(() => upstream.requests.length === 1)
     upstream.respond = respond
-    await send(harness.port, chatBody('x'.repeat(1000)))
-    await send(harness.port, chatBody('hi'))
+    await harness.send(chatBody('x'.repeat(1000)))
+    await harness.send(chatBody('hi'))
     expect(await harness.records()).toHaveLength(1)
     harness.upstream.close()
     await waiting
@@ -83,11 +79,7 @@ describe('a body that there is no room for', () => {
 
 /** A request of which no more comes than these bytes. */
 const begin = (declared: number, sent: string) =>
-  openSocket(
-    harness.port,
-    `POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: ${declared}\r\n\r\n`,
-    sent
-  )
+  harness.open(`POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: ${declared}\r\n\r\n`, sent)
 
 describe('a length that is declared', () => {
   it('takes no room: eight that send nothing do not keep others from being read', async () => {
@@ -95,7 +87,7 @@ describe('a length that is declared', () => {
     await eventually(() => harness.deps.load.inFlight === 8)
     expect(bodies.inUse()).toBe(0)
     const body = chatBody('x'.repeat(ROOM / 2))
-    expect((await send(harness.port, body)).status).toBe(200)
+    expect((await harness.send(body)).status).toBe(200)
     expect((await harness.records()).map(({ request }) => request)).toEqual([body])
     for (const { socket } of silent) socket.destroy()
   })
@@ -111,7 +103,7 @@ describe('a length that is declared', () => {
     // the one without room first: the others do not wait for it
     for (const { socket } of uploads.toReversed()) socket.write(body.slice(half))
     await eventually(() => uploads.every(({ text }) => text.includes('from the upstream')))
-    const received = harness.upstream.requests.map((request) => request.body.toString())
+    const received = harness.upstream.bodies()
     expect(received).toEqual([body, body, body])
     for (const { socket } of uploads) socket.destroy()
     await eventually(isFree)
@@ -128,7 +120,7 @@ describe('the room of a body', () => {
       respond(...exchange)
     }
     const body = chatBody('hi')
-    await send(harness.port, body)
+    await harness.send(body)
     expect(held).toBe(body.length)
     await eventually(isFree)
   })
@@ -136,7 +128,7 @@ describe('the room of a body', () => {
   it('is free again when the client leaves, in the body or before the answer', async () => {
     const body = chatBody('hi')
     await expect(
-      send(harness.port, null, {
+      harness.send(null, {
         headers: { 'content-length': body.length },
         onRequest: (request) => {
           request.write(body.slice(0, 10))
@@ -146,13 +138,13 @@ describe('the room of a body', () => {
     ).rejects.toThrow()
     await eventually(isFree)
     harness.upstream.respond = () => {}
-    await leave(harness.port, () => harness.upstream.requests.length > 0)
+    await harness.leave(() => harness.upstream.requests.length > 0)
     await eventually(isFree)
   })
 
   it('is free again when the upstream fails and when the body is refused', async () => {
     harness.upstream.close()
-    expect((await send(harness.port, chatBody('hi'))).status).toBe(502)
+    expect((await harness.send(chatBody('hi'))).status).toBe(502)
     await eventually(isFree)
     const limits = { ...harness.deps.limits, maxBodyBytes: 100 }
     const strict = await startHarness({ bodies, limits })
@@ -169,7 +161,7 @@ describe('the room of a body', () => {
     }
     const body = chatBody('x'.repeat(3000))
     const answers = await Promise.all(
-      Array.from({ length: 200 }, () => send(harness.port, body, { path: CHAT_PATH }))
+      Array.from({ length: 200 }, () => harness.send(body, { path: CHAT_PATH }))
     )
     expect(answers.every(({ status }) => status === 200)).toBe(true)
     expect(most).toBeGreaterThan(0)

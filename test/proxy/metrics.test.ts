@@ -30,10 +30,10 @@ describe('metrics of chat completions', () => {
     harness = await startHarness()
     for (const status of [200, 201, 429, 503]) {
       harness.upstream.respond = respondJson({}, status)
-      await send(harness.port, chatBody('hi'))
+      await harness.send(chatBody('hi'))
     }
     harness.upstream.respond = (_request, response) => response.destroy()
-    await send(harness.port, chatBody('hi'))
+    await harness.send(chatBody('hi'))
     const text = await metricsOf(harness)
     for (const [name, count] of Object.entries({ none: 1, '2xx': 2, '3xx': 0, '4xx': 1, '5xx': 1 }))
       expect(text).toContain(`promptintern_upstream_responses_total{class="${name}"} ${count}`)

@@ -5,8 +5,6 @@ import {
   chatBody,
   completion,
   errorOf,
-  openSocket,
-  send,
   startHarness,
   type Harness,
   type SendOptions,
@@ -28,7 +26,7 @@ const CHAT = '/v1/chat/completions'
 /** Raw bytes, because clients normalize their targets. @returns the status */
 const rawGet = async (target: string): Promise<number> => {
   const head = `GET ${target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`
-  const client = openSocket(harness.port, head)
+  const client = harness.open(head)
   await new Promise((resolve) => client.socket.once('close', resolve))
   return Number(client.text.slice(9, 12))
 }
@@ -56,7 +54,7 @@ describe('a secret of the proxy', () => {
     const headers = Array.isArray(options.headers)
       ? ['host', 'localhost', ...options.headers]
       : options.headers
-    const answer = await send(harness.port, options.method === 'GET' ? null : chatBody('hi'), {
+    const answer = await harness.send(options.method === 'GET' ? null : chatBody('hi'), {
       ...options,
       ...(headers === undefined ? {} : { headers }),
     })
@@ -65,15 +63,13 @@ describe('a secret of the proxy', () => {
     expect(answer.text).not.toContain(TOKEN)
     expect(harness.upstream.requests).toEqual([])
     expect(await harness.records()).toEqual([])
-    expect(await harness.registry.metrics()).toContain(
-      'promptintern_requests_total{route="refused"} 1'
-    )
+    expect(await harness.metrics()).toContain('promptintern_requests_total{route="refused"} 1')
   })
 
   it('is nothing that only resembles it', async () => {
     await start()
     for (const authorization of [`Bearer ${TOKEN}x`, `Bearer ${TOKEN.slice(1)}`, 'Bearer', '']) {
-      const answer = await send(harness.port, chatBody(TOKEN), { headers: { authorization } })
+      const answer = await harness.send(chatBody(TOKEN), { headers: { authorization } })
       expect(JSON.parse(answer.text)).toEqual(completion('from the upstream'))
     }
   })
@@ -126,7 +122,7 @@ describe('a path of the proxy', () => {
   it('is answered in the format of OpenAI’s errors, for every method', async () => {
     await start()
     for (const method of ['GET', 'POST', 'DELETE']) {
-      const answer = await send(harness.port, null, { method, path: '/metrics/' })
+      const answer = await harness.send(null, { method, path: '/metrics/' })
       expect([answer.status, errorOf(answer).code]).toEqual([404, 'not_found'])
     }
   })
@@ -135,7 +131,7 @@ describe('a path of the proxy', () => {
     'is not %s',
     async (path) => {
       await start()
-      expect((await send(harness.port, null, { method: 'GET', path })).status).toBe(200)
+      expect((await harness.send(null, { method: 'GET', path })).status).toBe(200)
       expect(harness.upstream.requests.map(({ url }) => url)).toEqual([path])
     }
   )

@@ -9,10 +9,8 @@ import {
   chatBody,
   eventually,
   onDemand,
-  openSocket,
   respondEvents,
   respondJson,
-  send,
   startHarness,
   type Harness,
 } from './harness.ts'
@@ -38,7 +36,7 @@ describe('a stream', () => {
       }
       response.end()
     }
-    const answer = await send(harness.port, chatBody('hi', { stream: true }), {
+    const answer = await harness.send(chatBody('hi', { stream: true }), {
       onRequest: (request) =>
         request.on('response', (response) =>
           response.on('data', (chunk: Buffer) => (received += chunk.toString()))
@@ -53,7 +51,7 @@ describe('a stream', () => {
       response.write('data: 1\n\n')
       setTimeout(() => response.end('data: [DONE]\n\n'), 200)
     }
-    const answer = await send(harness.port, chatBody('hi', { stream: true }))
+    const answer = await harness.send(chatBody('hi', { stream: true }))
     expect(answer.text).toBe('data: 1\n\ndata: [DONE]\n\n')
   })
 })
@@ -64,7 +62,7 @@ describe('an error of the upstream', () => {
     async (status) => {
       harness.upstream.respond = respondJson({ error: {} }, status, { 'retry-after': '7' })
       for (const stream of [false, true]) {
-        const answer = await send(harness.port, chatBody('hi', { stream }))
+        const answer = await harness.send(chatBody('hi', { stream }))
         expect([answer.status, answer.headers['retry-after']]).toEqual([status, '7'])
       }
       const records = await harness.records()
@@ -83,7 +81,7 @@ describe('load', () => {
   it('peers 3.14: hundreds of requests are all with the upstream before one is answered', async () => {
     const { respond, answer, waiting } = onDemand({ ok: true })
     harness.upstream.respond = respond
-    const asking = Array.from({ length: MANY }, (_, i) => send(harness.port, chatBody(`${i}`)))
+    const asking = Array.from({ length: MANY }, (_, i) => harness.send(chatBody(`${i}`)))
     await eventually(() => waiting() === MANY)
     for (let i = 0; i < MANY; i++) answer()
     expect((await Promise.all(asking)).every(({ status }) => status === 200)).toBe(true)
@@ -92,7 +90,7 @@ describe('load', () => {
 })
 
 const converse = async (request: string): Promise<string> => {
-  const client = openSocket(harness.port, request)
+  const client = harness.open(request)
   await new Promise((resolve) => client.socket.once('close', resolve))
   return client.text
 }

@@ -3,7 +3,7 @@ import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { freePort } from '../../bench/harness/free-port.ts'
 import { createRetries } from '../../src/proxy/upstream/retries.ts'
-import { chatBody, eventually, leave, send, startHarness, type Harness } from './harness.ts'
+import { chatBody, eventually, leave, startHarness, type Harness } from './harness.ts'
 
 const options = { maxAttempts: 3, baseMs: 100, requestsPerRetry: 10, burst: 2, random: () => 0.5 }
 
@@ -38,7 +38,7 @@ describe('an upstream that is away for a moment', () => {
     const port = await freePort()
     harness = await startHarness({ upstreamBaseUrl: `http://127.0.0.1:${port}` })
     const upstream = createServer((_incoming, outgoing) => outgoing.end('{"back":true}'))
-    const answer = send(harness.port, chatBody('hi'))
+    const answer = harness.send(chatBody('hi'))
     setTimeout(() => upstream.listen(port, '127.0.0.1'), 30)
     expect((await answer).body.toString()).toBe('{"back":true}')
     expect(await harness.records()).toHaveLength(1)
@@ -56,7 +56,7 @@ describe('an upstream that is away for a moment', () => {
     await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
     const { port } = upstream.address() as AddressInfo
     harness = await startHarness({ upstreamBaseUrl: `http://127.0.0.1:${port}` })
-    expect((await send(harness.port, chatBody('hi'))).status).toBe(502)
+    expect((await harness.send(chatBody('hi'))).status).toBe(502)
     expect(connections).toBe(1)
     upstream.close()
   })

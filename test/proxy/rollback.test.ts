@@ -17,7 +17,7 @@ import type { Store } from '../../src/store/store.ts'
 import { FakeLora, LORA_ANSWER } from '../fakes/lora.ts'
 import { exampleApproved } from '../fixtures/examples.ts'
 import { TEMPLATE } from '../fixtures/lora-route.ts'
-import { chatBody, completion, eventually, send, startHarness, type Harness } from './harness.ts'
+import { chatBody, completion, eventually, startHarness, type Harness } from './harness.ts'
 
 const TOKEN = 'admin-secret'
 
@@ -68,7 +68,7 @@ describe('a decision of the admin API', () => {
     return (await admin.request(`/api${path}`, { method: 'POST', headers })).status
   }
   const ask = async (question = 'where is my card') => {
-    const { headers, body, status } = await send(harness.port, chatBody(question))
+    const { headers, body, status } = await harness.send(chatBody(question))
     return {
       status,
       route: headers['x-promptintern-route'],

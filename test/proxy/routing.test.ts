@@ -15,9 +15,7 @@ import {
   chatBody,
   completion,
   eventually,
-  leave,
   NO_FAILOVER,
-  send,
   startHarness,
   startUpstream,
   type Harness,
@@ -75,7 +73,7 @@ const start = async (overrides: Partial<ProxyDeps> = {}, route: Partial<Route> =
 
 /** The upstream accepts the credential once, as it must before a lora answers. */
 const acceptCredential = async (): Promise<void> => {
-  await send(harness.port, chatBody('no match', { model: 'gpt-9' }))
+  await harness.send(chatBody('no match', { model: 'gpt-9' }))
   harness.upstream.requests.length = 0
 }
 
@@ -84,7 +82,7 @@ const client = (apiKey = 'sk-test-0123456789abcdef'): OpenAI =>
 
 /** One header of the answer to a question. */
 const headerOf = async (question: string, name: string): Promise<unknown> =>
-  (await send(harness.port, chatBody(question))).headers[name]
+  (await harness.send(chatBody(question))).headers[name]
 
 const reasonOf = (question: string): Promise<unknown> => headerOf(question, 'x-promptintern-reason')
 
@@ -111,12 +109,12 @@ const restart = async (
 }
 
 const expectFallback = async (body: string, reason: string): Promise<void> => {
-  const answer = await send(harness.port, body)
+  const answer = await harness.send(body)
   expect(answer.headers['x-promptintern-reason']).toBe(reason)
   expect(answer.headers['x-promptintern-route']).toMatch(/^(fallback|upstream)$/)
   expect(Number(answer.headers['x-promptintern-overhead-ms'])).toBeGreaterThan(0)
   expect(JSON.parse(answer.text)).toEqual(completion('from the upstream'))
-  expect(harness.upstream.requests.map((request) => request.body.toString())).toEqual([body])
+  expect(harness.upstream.bodies()).toEqual([body])
   const { route, response } = await lastRecord()
   expect(route).toMatchObject({ outcome: 'fallback', reason, promptTokensSaved: 0, savedUsd: null })
   // what a discarded answer cost is counted where the lora was asked, and only there
@@ -153,7 +151,7 @@ describe('a live route with a JSON schema', () => {
     const body = chatBody('where is my card', inSchema(LABEL_SCHEMA))
     await restartFor(body)
     engine.generate = saying('{"label": "lost"}')
-    const answer = await send(harness.port, body)
+    const answer = await harness.send(body)
     expect(answer.headers['x-promptintern-route']).toBe('answered')
     expect(JSON.parse(answer.text)).toMatchObject({
       choices: [{ message: { content: '{"label": "lost"}' } }],
@@ -162,7 +160,7 @@ describe('a live route with a JSON schema', () => {
       ...(JSON.parse(body) as OpenAI.ChatCompletionCreateParamsNonStreaming),
     })
     expect(choices[0]?.message.content).toBe('{"label": "lost"}')
-    const stream = await send(harness.port, JSON.stringify({ ...JSON.parse(body), stream: true }))
+    const stream = await harness.send(JSON.stringify({ ...JSON.parse(body), stream: true }))
     expect(stream.headers['x-promptintern-route']).toBe('answered')
     expect(stream.text).toContain('{\\"label\\": \\"lost\\"}')
     expect(harness.upstream.requests).toEqual([])
@@ -192,10 +190,7 @@ describe('a live route with a JSON schema', () => {
 describe('a live route', () => {
   it('peers 3.6: answers with the prompt removed, and says so', async () => {
     await restart({ savedUsd: (_model, tokens) => tokens / 1000 })
-    const answer = await send(
-      harness.port,
-      chatBody('where is my card', { max_tokens: 20, stop: 'x' })
-    )
+    const answer = await harness.send(chatBody('where is my card', { max_tokens: 20, stop: 'x' }))
     expect(JSON.parse(answer.text)).toMatchObject({
       object: 'chat.completion',
       model: 'lora-abc',
@@ -254,7 +249,7 @@ describe('a live route', () => {
 
   it('passes the user`s words on letter by letter, the template`s text among them', async () => {
     const query = `${PROMPT} Ignore it.\n\n  ${PROMPT}`
-    await send(harness.port, chatBody(query))
+    await harness.send(chatBody(query))
     expect(engine.asked[0]?.messages).toEqual([{ role: 'user', content: query }])
   })
 
@@ -266,7 +261,7 @@ describe('a live route', () => {
 
   it('peers 3.6: echoes the requested model when configured to', async () => {
     await restart({ echoModel: true })
-    const answer = await send(harness.port, chatBody('where is my card'))
+    const answer = await harness.send(chatBody('where is my card'))
     expect(JSON.parse(answer.text).model).toBe('gpt-4o-mini')
     expect(answer.headers['x-promptintern-lora']).toBe('lora-abc')
   })
@@ -348,7 +343,7 @@ describe('the upstream gets the original bytes when', () => {
     await harness.close()
     await start()
     await expectFallback(chatBody('where is my card'), 'credential-not-accepted')
-    const second = await send(harness.port, chatBody('where is my card'))
+    const second = await harness.send(chatBody('where is my card'))
     expect(second.headers['x-promptintern-route']).toBe('answered')
   })
 
@@ -519,15 +514,15 @@ describe('a request that does not match', () => {
     ],
     ['an unknown model', chatBody('hi').replace('gpt-4o-mini', 'gpt-9')],
   ])('goes to the upstream unchanged: %s', async (_name, body) => {
-    const answer = await send(harness.port, body)
-    expect(harness.upstream.requests[0]?.body.toString()).toBe(body)
+    const answer = await harness.send(body)
+    expect(harness.upstream.bodies()[0]).toBe(body)
     expect(Object.keys(answer.headers).join()).not.toContain('x-promptintern')
     expect(engine.asked).toEqual([])
   })
 })
 
 const leaveWhen = async (isTime: () => boolean, stream: boolean): Promise<ExchangeRecord> => {
-  await leave(harness.port, isTime, chatBody('where is my card', { stream }))
+  await harness.leave(isTime, chatBody('where is my card', { stream }))
   await eventually(() => engine.signals[0]?.aborted === true)
   await eventually(async () => (await lastRecord()).status === 499)
   expect(harness.upstream.requests).toEqual([])
@@ -577,16 +572,16 @@ describe('the traffic share', () => {
 
 /** What the engine's gauge shows, undefined for nothing. */
 const engineGauge = async (name: string): Promise<string | undefined> =>
-  new RegExp(`_engine_${name}\\{engine="hand"\\} (\\d)`).exec(await harness.registry.metrics())?.[1]
+  new RegExp(`_engine_${name}\\{engine="hand"\\} (\\d)`).exec(await harness.metrics())?.[1]
 
 const isInFlight = (count: number) => async () =>
   (await engineGauge('requests_in_flight')) === String(count)
 
 describe('metrics', () => {
   it('peers 3.22: count outcomes, reasons and saved tokens', async () => {
-    await send(harness.port, chatBody('where is my card'))
-    await send(harness.port, chatBody('where is my card', { n: 2 }))
-    const text = await harness.registry.metrics()
+    await harness.send(chatBody('where is my card'))
+    await harness.send(chatBody('where is my card', { n: 2 }))
+    const text = await harness.metrics()
     expect(text).toContain('promptintern_requests_total{route="answered"} 1')
     expect(text).toContain('promptintern_requests_total{route="skipped"} 1')
     expect(text).toContain('promptintern_requests_total{route="upstream"} 1')
@@ -599,14 +594,14 @@ describe('metrics', () => {
     const amounts = [0.25, null, -1]
     await restart({ savedUsd: () => amounts.shift() ?? null })
     while (amounts.length > 0) expect(await routeOf('where is my card')).toBe('answered')
-    expect(await harness.registry.metrics()).toContain('promptintern_saved_usd_total 0.25')
+    expect(await harness.metrics()).toContain('promptintern_saved_usd_total 0.25')
   })
 
   it('show what waits for the engine, and who left before its answer', async () => {
     engine.generate = forEver
-    await leave(harness.port, isInFlight(1), chatBody('where is my card'))
+    await harness.leave(isInFlight(1), chatBody('where is my card'))
     await eventually(isInFlight(0))
-    expect(await harness.registry.metrics()).toContain(
+    expect(await harness.metrics()).toContain(
       'promptintern_cancellations_total{phase="before-answer"} 1'
     )
   })

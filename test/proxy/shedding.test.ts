@@ -10,7 +10,6 @@ import {
   chatBody,
   errorOf,
   eventually,
-  leave,
   onDemand,
   respondJson,
   send,
@@ -23,7 +22,7 @@ afterEach(() => harness.close())
 
 const expectShed = async (path?: string): Promise<void> => {
   const before = harness.upstream.requests.length
-  const answer = await send(harness.port, chatBody('hi'), path === undefined ? {} : { path })
+  const answer = await harness.send(chatBody('hi'), path === undefined ? {} : { path })
   expect(answer.status).toBe(503)
   expect(answer.headers['retry-after']).toBe('1')
   expect(errorOf(answer)).toMatchObject({
@@ -40,20 +39,15 @@ describe('a proxy with as many requests as it may have', () => {
     const { upstream } = harness
     const { respond, answer, waiting: held } = onDemand({ ok: true })
     upstream.respond = respond
-    const waiting = [
-      send(harness.port, chatBody('hi')),
-      send(harness.port, '{}', { path: '/v1/embeddings' }),
-    ]
+    const waiting = [harness.send(chatBody('hi')), harness.send('{}', { path: '/v1/embeddings' })]
     await eventually(() => held() === 2)
     await expectShed()
     await expectShed('/v1/embeddings')
-    expect(await harness.registry.metrics()).toContain(
-      'promptintern_requests_total{route="shed"} 2'
-    )
+    expect(await harness.metrics()).toContain('promptintern_requests_total{route="shed"} 2')
     answer()
     await eventually(() => load.inFlight === 1)
     upstream.respond = respondJson({ ok: true })
-    expect((await send(harness.port, chatBody('hi'))).status).toBe(200)
+    expect((await harness.send(chatBody('hi'))).status).toBe(200)
     answer()
     expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([200, 200])
     await eventually(() => load.inFlight === 0)
@@ -63,11 +57,11 @@ describe('a proxy with as many requests as it may have', () => {
     const load = new Load({ maxInFlight: 10, maxDelayMs: 0 })
     harness = await startHarness({ load })
     harness.upstream.respond = () => {}
-    await leave(harness.port, () => harness.upstream.requests.length === 1)
+    await harness.leave(() => harness.upstream.requests.length === 1)
     harness.upstream.respond = (_request, response) => response.destroy()
-    await send(harness.port, chatBody('hi'))
+    await harness.send(chatBody('hi'))
     load.delayMs = 1
-    await send(harness.port, null, { method: 'GET', path: '/v1/models' })
+    await harness.send(null, { method: 'GET', path: '/v1/models' })
     await eventually(() => load.inFlight === 0)
   })
 })
@@ -80,7 +74,7 @@ describe('a proxy whose event loop is late', () => {
     await expectShed()
     await expectShed('/v1/files')
     load.delayMs = 500
-    expect((await send(harness.port, chatBody('hi'))).status).toBe(200)
+    expect((await harness.send(chatBody('hi'))).status).toBe(200)
   })
 
   it('refuses nothing where no limit is set', () => {
@@ -144,9 +138,9 @@ describe('connections', () => {
     harness = await startHarness({}, { maxConnections: 1 })
     const { respond, answer } = onDemand({ ok: true })
     harness.upstream.respond = respond
-    const first = send(harness.port, chatBody('hi'))
+    const first = harness.send(chatBody('hi'))
     await eventually(() => harness.upstream.requests.length === 1)
-    await expect(send(harness.port, chatBody('hi'))).rejects.toThrow()
+    await expect(harness.send(chatBody('hi'))).rejects.toThrow()
     answer()
     expect((await first).status).toBe(200)
   })

@@ -12,7 +12,6 @@ import {
   completion,
   eventually,
   respondJson,
-  send,
   startHarness,
   type Harness,
   type RawAnswer,
@@ -95,7 +94,7 @@ describe('a stolen lora', () => {
   }
 
   const ask = (carried: Carried, body = chatBody('where is my card')): Promise<RawAnswer> =>
-    send(harness.port, body, raw(carried))
+    harness.send(body, raw(carried))
 
   const expectAnswered = async (carried: Carried): Promise<void> => {
     const asked = engine.asked.length
@@ -187,19 +186,6 @@ describe('a stolen lora', () => {
     expect(engine.asked).toHaveLength(1)
   })
 
-  it.each([
-    ['a header of 32 KB', { headers: ['x-api-key', 'k'.repeat(32 * 1024)] }],
-    ['a query of 64 KB', { headers: [], query: `?key=${'k'.repeat(64 * 1024)}` }],
-  ])('is refused with %s before anything is hashed', async (_name, carried) => {
-    await start(ann)
-    const answer = await ask(carried)
-    expect(answer.status).toBe(431)
-    expect(JSON.parse(answer.text)).toMatchObject({
-      error: { code: 'headers_too_large' },
-    })
-    expect(harness.upstream.requests).toEqual([])
-  })
-
   it.each([400, 401, 402, 403])(
     'is over for a caller whom the upstream answers %i',
     async (status) => {
@@ -223,7 +209,7 @@ describe('a stolen lora', () => {
       const answer = await ask(ann, body)
       expect(answer.headers['x-promptintern-reason']).toBe('ambiguous-members')
       expect(JSON.parse(answer.text)).toEqual(completion('from the upstream'))
-      expect(harness.upstream.requests.at(-1)!.body.toString()).toBe(body)
+      expect(harness.upstream.bodies().at(-1)).toBe(body)
     }
     expect(engine.asked).toHaveLength(1)
   })
@@ -243,7 +229,7 @@ describe('a stolen lora where keys are issued', () => {
   }
 
   const ask = (id: string): Promise<RawAnswer> =>
-    send(keyed.harness.port, chatBody('where is my card', { max_tokens: 6 }), {
+    keyed.harness.send(chatBody('where is my card', { max_tokens: 6 }), {
       headers: { authorization: `Bearer ${secretFor(id)}` },
     })
 
@@ -274,7 +260,7 @@ describe('a stolen lora where keys are issued', () => {
     await ask('a')
     keyed.replaceKeys([{ ...keyFor('a'), revokedAt: 1 }])
     expect((await ask('a')).status).toBe(401)
-    const own = await send(keyed.harness.port, chatBody('where is my card'))
+    const own = await keyed.harness.send(chatBody('where is my card'))
     expect(own.status).toBe(401)
     expect(engine.asked).toHaveLength(1)
     expect(keyed.harness.upstream.requests).toEqual([])

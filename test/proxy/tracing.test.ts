@@ -97,7 +97,7 @@ describe('the span of a chat completion', () => {
   it('says by the conventions what was asked and what it took, under the caller`s span', async () => {
     await start()
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
-    await send(harness.port, chatBody('a secret question'), { headers: { traceparent } })
+    await harness.send(chatBody('a secret question'), { headers: { traceparent } })
     expect(harness.upstream.requests[0]?.headers.traceparent).toBe(traceparent)
     const [span, ...others] = await spans()
     expect(others).toEqual([])
@@ -157,7 +157,7 @@ describe('the span of a chat completion', () => {
     await start()
     collector.closeAllConnections()
     await new Promise((resolve) => collector.close(resolve))
-    expect((await send(harness.port, chatBody('hi'))).status).toBe(200)
+    expect((await harness.send(chatBody('hi'))).status).toBe(200)
     await tracing.close()
     expect(received).toEqual([])
     // what was not sent is told
