@@ -89,12 +89,6 @@ export interface Whole {
   body: Buffer
 }
 
-/** The outline of a body that no template can match, which is then not parsed; null for any other. */
-const unparsed = (deps: ChatDeps, body: Buffer): Outline | null => {
-  const outline = outlineOf(body)
-  return outline !== null && !mayMatch(deps, body, outline) ? outline : null
-}
-
 /** Facts of a body, by its outline or by parsing it. */
 interface Found {
   model: string
@@ -127,9 +121,9 @@ const receivedOf = (
  */
 export const read = (deps: ChatDeps, whole: Whole, isReadFirst: boolean): Received => {
   const completeAt = deps.now()
-  const outline = isReadFirst ? null : unparsed(deps, whole.body)
-  const found =
-    outline === null ? foundBy(readChatRequest(whole.body)) : { ...outline, outcome: null }
+  const outline = isReadFirst ? null : outlineOf(whole.body)
+  const isUnmatched = outline !== null && !mayMatch(deps, whole.body, outline)
+  const found = isUnmatched ? { ...outline, outcome: null } : foundBy(readChatRequest(whole.body))
   return receivedOf(deps, whole, completeAt, found)
 }
 

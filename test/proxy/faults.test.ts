@@ -3,8 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { Engine } from '../../src/engine/engine.ts'
 import { AppError } from '../../src/errors.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
-import { compileRouteTable } from '../../src/core/route/route-table.ts'
-import { FakeLora, LORA_ANSWER } from '../fakes/lora.ts'
+import { FakeLora, LORA_ANSWER, withLora } from '../fakes/lora.ts'
 import { ROUTE } from '../fixtures/lora-route.ts'
 import {
   AUTHORIZATION,
@@ -34,11 +33,6 @@ const kinds = (): string[] => harness.faults.map(({ kind }) => kind)
 
 const internalError = {
   error: { message: 'internal error', type: 'server_error', param: null, code: 'internal' },
-}
-
-const withLora = (engine: Partial<Engine>): Partial<ProxyDeps> => {
-  const table = compileRouteTable([{ ...ROUTE, engine: 'fake' }])
-  return { routes: () => table, engines: new Map([['fake', engine as Engine]]) }
 }
 
 /** The second request is one that the lora may answer. */

@@ -9,8 +9,8 @@ import type { Engine, GeneratedDelta } from '../../src/engine/engine.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import { templateKeyOf } from '../../src/core/match/match.ts'
-import { compileRouteTable } from '../../src/core/route/route-table.ts'
-import { PROMPT, ROUTE, TEMPLATE } from '../fixtures/lora-route.ts'
+import { withLora } from '../fakes/lora.ts'
+import { PROMPT, TEMPLATE } from '../fixtures/lora-route.ts'
 import {
   chatBody,
   completion,
@@ -63,10 +63,8 @@ let engine: HandEngine
 
 const start = async (overrides: Partial<ProxyDeps> = {}, route: Partial<Route> = {}) => {
   engine = new HandEngine()
-  const table = compileRouteTable([{ ...ROUTE, ...route }])
   harness = await startHarness({
-    routes: () => table,
-    engines: new Map([['hand', engine as unknown as Engine]]),
+    ...withLora(engine as Partial<Engine>, route),
     ...overrides,
   })
 }

@@ -1,11 +1,10 @@
 /** Invariant 5: a caller that the upstream or the operator would refuse gets no answer of a lora. */
 import type { ServerResponse } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { Engine } from '../../src/engine/engine.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
-import { compileRouteTable } from '../../src/core/route/route-table.ts'
 import { createTenants } from '../../src/proxy/access/tenants.ts'
-import { FakeLora, LORA_ANSWER, LORA_TOKENS, routeFor } from '../fakes/lora.ts'
+import { FakeLora, LORA_ANSWER, LORA_TOKENS, withLora } from '../fakes/lora.ts'
+import { TEMPLATE } from '../fixtures/lora-route.ts'
 import {
   CHAT_PATH,
   chatBody,
@@ -21,17 +20,9 @@ import { keyFor, secretFor, startKeyed, type Keyed } from './keyed.ts'
 
 const UNAUTHORIZED = { error: { message: 'Incorrect API key provided', code: 'invalid_api_key' } }
 
-const lora = (tenant: string): { engine: FakeLora; overrides: Partial<ProxyDeps> } => {
-  const engine = new FakeLora()
-  const table = compileRouteTable([routeFor(tenant)])
-  return {
-    engine,
-    overrides: {
-      routes: () => table,
-      engines: new Map([[engine.name, engine as Partial<Engine> as Engine]]),
-    },
-  }
-}
+/** A proxy with a live lora of the tenant. */
+const loraOf = (engine: FakeLora, tenant: string): Partial<ProxyDeps> =>
+  withLora(engine, { template: { ...TEMPLATE, tenant } })
 
 interface Carried {
   headers: string[]
@@ -82,14 +73,10 @@ describe('a stolen lora', () => {
     good.clear()
     good.add('secret-of-ann')
     const { path, headers } = raw(owner)
-    const prepared = lora(
-      createTenants({ secret: 'secret', ttlMs: 1, maxEntries: 1, now: () => 0 }).identify({
-        rawHeaders: headers,
-        url: path,
-      }).tenant
-    )
-    engine = prepared.engine
-    harness = await startHarness(prepared.overrides)
+    const tenants = createTenants({ secret: 'secret', ttlMs: 1, maxEntries: 1, now: () => 0 })
+    const { tenant } = tenants.identify({ rawHeaders: headers, url: path })
+    engine = new FakeLora()
+    harness = await startHarness(loraOf(engine, tenant))
     harness.upstream.respond = gatekeeper(good)
   }
 
@@ -220,11 +207,10 @@ describe('a stolen lora where keys are issued', () => {
   let engine: FakeLora
 
   const start = async (): Promise<void> => {
-    const prepared = lora('issued:a')
-    engine = prepared.engine
+    engine = new FakeLora()
     keyed = await startKeyed(
       [keyFor('a', { budget: { usd: 2, period: 'day' }, tokensPerMinute: 1000 }), keyFor('b')],
-      prepared.overrides
+      loraOf(engine, 'issued:a')
     )
   }
 
