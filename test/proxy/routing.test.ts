@@ -53,6 +53,8 @@ class HandEngine implements Partial<Engine> {
   }
 }
 
+const BODY = chatBody('where is my card')
+
 const forEver: Generate = async function* () {
   await new Promise(() => {})
   yield STOP
@@ -259,7 +261,7 @@ describe('a live route', () => {
 
   it('peers 3.6: echoes the requested model when configured to', async () => {
     await restart({ echoModel: true })
-    const answer = await harness.send(chatBody('where is my card'))
+    const answer = await harness.send(BODY)
     expect(JSON.parse(answer.text).model).toBe('gpt-4o-mini')
     expect(answer.headers['x-promptintern-lora']).toBe('lora-abc')
   })
@@ -332,22 +334,12 @@ describe('the upstream gets the original bytes when', () => {
     expect(engine.asked).toEqual([])
   })
 
-  it('the request falls outside the traffic share', async () => {
-    await restart({}, { trafficShare: 0 })
-    await expectFallback(chatBody('where is my card'), 'traffic-share')
-  })
-
   it('the upstream has not accepted the credential yet', async () => {
     await harness.close()
     await start()
-    await expectFallback(chatBody('where is my card'), 'credential-not-accepted')
-    const second = await harness.send(chatBody('where is my card'))
+    await expectFallback(BODY, 'credential-not-accepted')
+    const second = await harness.send(BODY)
     expect(second.headers['x-promptintern-route']).toBe('answered')
-  })
-
-  it('the engine is not there', async () => {
-    await restart({ engines: new Map() })
-    await expectFallback(chatBody('where is my card'), 'engine-missing')
   })
 
   it('the answer is unsure from its first token on, without waiting for the rest', async () => {
@@ -363,7 +355,7 @@ describe('the upstream gets the original bytes when', () => {
         stopped = true
       }
     }
-    await expectFallback(chatBody('where is my card'), 'low-confidence')
+    await expectFallback(BODY, 'low-confidence')
     expect(produced).toBe(1)
     expect(stopped).toBe(true)
     expect((await lastRecord()).route?.confidence).toBeNull()
@@ -385,24 +377,36 @@ describe('the upstream gets the original bytes when', () => {
     engine.generate = async function* () {
       yield* deltas
     }
-    await expectFallback(chatBody('where is my card'), reason)
+    await expectFallback(BODY, reason)
     const logged = (await lastRecord()).route!.confidence
     if (confidence === null) expect(logged).toBeNull()
     else expect(logged).toBeCloseTo(confidence)
   })
 
-  it.each([
-    ['a parameter', { reasoning_effort: 'high' }, 'where is my card'],
-    ['a length', {}, 'where is my card? '.repeat(20)],
-  ])('the proof has no request with such %s', async (_, extra, question) => {
-    await restart({}, { kinds: { ...KINDS, maxChars: 100 } })
-    await expectFallback(chatBody(question, extra), 'kind-not-proven')
+  it.each<[string, string, string, Partial<Route>, Partial<ProxyDeps>?]>([
+    ['the request is not in the traffic share', 'traffic-share', BODY, { trafficShare: 0 }],
+    ['the engine is not configured', 'engine-missing', BODY, {}, { engines: new Map() }],
+    [
+      'the proof has no request with such a parameter',
+      'kind-not-proven',
+      chatBody('where is my card', { reasoning_effort: 'high' }),
+      {},
+    ],
+    [
+      'the proof has no request of such a length',
+      'kind-not-proven',
+      chatBody('where is my card? '.repeat(20)),
+      { kinds: { ...KINDS, maxChars: 100 } },
+    ],
+  ])('%s', async (_, reason, body, route, overrides = {}) => {
+    await restart(overrides, route)
+    await expectFallback(body, reason)
     expect(engine.asked).toEqual([])
   })
 
   it('the proof has no second turn of a conversation', async () => {
     await restart({}, { template: { ...TEMPLATE, maxTurnsAfter: 6 } })
-    const { messages, ...rest } = JSON.parse(chatBody('where is my card')) as ChatRequest
+    const { messages, ...rest } = JSON.parse(BODY) as ChatRequest
     const second = [
       ...messages,
       { role: 'assistant', content: 'card_lost' },
@@ -414,7 +418,7 @@ describe('the upstream gets the original bytes when', () => {
 
   it('the answer is none of the labels', async () => {
     await restart({}, { answers: { ...ANSWERS, labels: ['other'] } })
-    await expectFallback(chatBody('where is my card'), 'not-a-label')
+    await expectFallback(BODY, 'not-a-label')
   })
 
   it('the answer is not the JSON that was asked for', async () => {
@@ -440,18 +444,18 @@ describe('the upstream gets the original bytes when', () => {
       yield token('card', -0.1)
       throw new AppError('engine-unavailable', 'gone')
     }
-    await expectFallback(chatBody('where is my card'), 'engine-error')
+    await expectFallback(BODY, 'engine-error')
     harness.upstream.requests.length = 0
     engine.generate = () => {
       throw new Error('broken')
     }
-    await expectFallback(chatBody('where is my card'), 'engine-error')
+    await expectFallback(BODY, 'engine-error')
   })
 
   it('peers 3.22: the engine takes too long, even one that does not heed its signal', async () => {
     await restart({ limits: { ...harness.deps.limits, adaptedTimeoutMs: 50 } })
     engine.generate = forEver
-    await expectFallback(chatBody('where is my card'), 'engine-timeout')
+    await expectFallback(BODY, 'engine-timeout')
     expect(engine.signals[0]?.aborted).toBe(true)
   })
 
@@ -470,44 +474,22 @@ describe('the upstream gets the original bytes when', () => {
     expect(await reasonOf('hi')).toBeUndefined()
     expect(engine.asked.length).toBe(4)
   })
-
-  it('the proxy itself has a fault on the way to the lora', async () => {
-    const tenants = { ...harness.deps.tenants }
-    tenants.accepted = () => {
-      throw new Error('broken')
-    }
-    await restart({ tenants })
-    await expectFallback(chatBody('where is my card'), 'internal')
-  })
 })
+
+const user = (content: string) => ({ role: 'user', content })
+const withMessages = (...messages: unknown[]): string => chatBody('', { messages })
 
 describe('a request that does not match', () => {
   it.each<[string, string]>([
     ['one character off', chatBody('hi').replace(PROMPT, `${PROMPT} `)],
-    [
-      'user text that contains the template',
-      JSON.stringify({
-        model: 'gpt-4o-mini',
-        messages: [{ role: 'user', content: `${PROMPT}\nwhere is my card` }],
-      }),
-    ],
-    [
-      'an image',
-      chatBody([
-        { type: 'text', text: 'what is this' },
-        { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } },
-      ]),
-    ],
+    ['user text that contains the template', withMessages(user(`${PROMPT}\nwhere is my card`))],
+    ['an image', chatBody([{ type: 'image_url', image_url: { url: 'data:image/png;base64,AA' } }])],
     ['tools', chatBody('hi', { tools: [{ type: 'function', function: { name: 'f' } }] })],
     [
       'a tool call',
-      JSON.stringify({
-        model: 'gpt-4o-mini',
-        messages: [
-          { role: 'system', content: PROMPT },
-          { role: 'user', content: 'hi' },
-          { role: 'assistant', tool_calls: [{ id: 'call_1', type: 'function' }] },
-        ],
+      withMessages({ role: 'system', content: PROMPT }, user('hi'), {
+        role: 'assistant',
+        tool_calls: [{ id: 'call_1', type: 'function' }],
       }),
     ],
     ['an unknown model', chatBody('hi').replace('gpt-4o-mini', 'gpt-9')],
@@ -531,41 +513,26 @@ const leaveWhen = async (isTime: () => boolean, stream: boolean): Promise<Exchan
 }
 
 describe('a client that leaves while a lora is asked', () => {
-  it.each([false, true])(
-    'before its first token stops the generation, and the upstream is not asked (stream: %s)',
-    async (stream) => {
-      engine.generate = forEver
-      const { usage } = await leaveWhen(() => engine.asked.length === 1, stream)
-      expect(usage).toBeNull()
-    }
-  )
+  const soFar = { prompt_tokens: 7, completion_tokens: 1, total_tokens: 8 }
 
-  it.each([false, true])(
-    'after its first token stops the generation; what it cost is logged (stream: %s)',
-    async (stream) => {
-      const soFar = { prompt_tokens: 7, completion_tokens: 1, total_tokens: 8 }
-      let isBegun = false
+  it.each([
+    ['before', false],
+    ['before', true],
+    ['after', false],
+    ['after', true],
+  ])(
+    '%s its first token stops the generation; its usage is logged (stream: %s)',
+    async (when, stream) => {
+      let isBegun = when === 'before'
       engine.generate = async function* () {
-        yield { ...token('card', -0.1), usage: soFar }
+        if (when === 'after') yield { ...token('card', -0.1), usage: soFar }
         isBegun = true
         yield* forEver({ model: '', messages: [] })
       }
-      const { usage } = await leaveWhen(() => isBegun, stream)
-      expect(usage).toEqual(soFar)
+      const { usage } = await leaveWhen(() => isBegun && engine.asked.length === 1, stream)
+      expect(usage).toEqual(when === 'after' ? soFar : null)
     }
   )
-})
-
-describe('the traffic share', () => {
-  it('is sticky: the same question always goes the same way, and the share is met', async () => {
-    await restart({}, { trafficShare: 0.5 })
-    const questions = Array.from({ length: 60 }, (_unused, i) => `question ${i}`)
-    const first = await Promise.all(questions.map(routeOf))
-    expect(await Promise.all(questions.map(routeOf))).toEqual(first)
-    const answered = first.filter((route) => route === 'answered').length
-    expect(answered).toBeGreaterThan(15)
-    expect(answered).toBeLessThan(45)
-  })
 })
 
 /** What the engine's gauge shows, undefined for nothing. */
@@ -577,7 +544,7 @@ const isInFlight = (count: number) => async () =>
 
 describe('metrics', () => {
   it('peers 3.22: count outcomes, reasons and saved tokens', async () => {
-    await harness.send(chatBody('where is my card'))
+    await harness.send(BODY)
     await harness.send(chatBody('where is my card', { n: 2 }))
     const text = await harness.metrics()
     expect(text).toContain('promptintern_requests_total{route="answered"} 1')
@@ -597,7 +564,7 @@ describe('metrics', () => {
 
   it('show what waits for the engine, and who left before its answer', async () => {
     engine.generate = forEver
-    await harness.leave(isInFlight(1), chatBody('where is my card'))
+    await harness.leave(isInFlight(1), BODY)
     await eventually(isInFlight(0))
     expect(await harness.metrics()).toContain(
       'promptintern_cancellations_total{phase="before-answer"} 1'

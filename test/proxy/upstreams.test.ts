@@ -88,31 +88,21 @@ describe('several upstreams', () => {
     for (const body of bodies) answers.push(await ask(body))
     expect(answers.map(({ by }) => by)).toEqual(['east', 'west', 'default'])
     expect(answers[0]!.text).toBe(JSON.stringify(completion('from the east')))
-    const received = [east, west, harness.upstream].map(({ requests }) =>
-      requests.map(({ body }) => body.toString())
-    )
+    const received = [east, west, harness.upstream].map((upstream) => upstream.bodies())
     expect(received).toEqual(bodies.map((body) => [body]))
   })
 
   it.each([
-    ['a model spelled with an escape', chatBody('hi').replace('gpt-4o', 'gpt-4\\u006f')],
-    ['messages that are none', '{"model":"gpt-4o","messages":"hi"}'],
-  ])('are asked by model name for %s', async (_, body) => {
-    await start(eastAndWest())
-    expect((await ask(body)).by).toBe('east')
-    expect(east.bodies()[0]).toBe(body)
+    ['east', chatBody('hi').replace('gpt-4o', 'gpt-4\\u006f')],
+    ['east', '{"model":"gpt-4o","messages":"hi"}'],
+    ...['{"model":', '{}', '[]', 'null', '{"model":4}', ''].map((body) => ['default', body]),
+  ])('are asked by the name of the model: %s for %j', async (by, body) => {
+    await start([entry({ models: ['gpt*'], fallback: [] })])
+    expect((await ask(body)).by).toBe(by)
+    expect((by === 'east' ? east : harness.upstream).bodies()).toEqual([body])
   })
 
-  it.each(['{"model":', '{}', '[]', 'null', '{"model":4}', ''])(
-    'leave the body %j without a model to the default',
-    async (body) => {
-      await start([entry({ models: ['*'], fallback: [] })])
-      expect((await ask(body)).by).toBe('default')
-      expect(harness.upstream.bodies()[0]).toBe(body)
-    }
-  )
-
-  it('leave to the default what is no chat completion or is not to be read', async () => {
+  it('leave other paths and bypassed requests to the default', async () => {
     await start(eastAndWest())
     await harness.send(withModel('gpt-4o'), { path: '/v1/embeddings' })
     await harness.send(chatBody('hi'), { headers: { 'x-promptintern-bypass': 'true' } })
@@ -121,20 +111,17 @@ describe('several upstreams', () => {
   })
 
   it.each([
-    ['with its length', {}],
-    ['in chunks', { 'transfer-encoding': 'chunked' }],
+    ['with its length', chatBody('hi'), {}],
+    ['in chunks', null, { 'transfer-encoding': 'chunked' }],
   ])(
-    'refuse what there is no room to read, %s, since its upstream is not known',
-    async (_, headers) => {
+    'refuse a body without room, %s, since its upstream is not known',
+    async (_, body, headers) => {
       await start(eastAndWest(), { bodies: createBodyBudget(10) })
-      const answer = await harness.send('transfer-encoding' in headers ? null : chatBody('hi'), {
+      const answer = await harness.send(body, {
         headers,
-        onRequest: (request) => {
-          if ('transfer-encoding' in headers) request.write(chatBody('hi'))
-        },
+        onRequest: (request) => void (body === null && request.write(chatBody('hi'))),
       })
-      expect(answer.status).toBe(503)
-      expect(answer.headers['retry-after']).toBe('1')
+      expect([answer.status, answer.headers['retry-after']]).toEqual([503, '1'])
       expect(errorOf(answer).code).toBe('overloaded')
       expect([east, west, harness.upstream].flatMap(({ requests }) => requests)).toEqual([])
       await eventually(() => harness.deps.bodies.inUse() === 0)
