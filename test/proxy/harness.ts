@@ -125,37 +125,7 @@ export const startUpstream = async (): Promise<FakeUpstream> => {
   return upstream
 }
 
-export interface ReportedFault {
-  kind: ServerFault
-  error: unknown
-  data: Record<string, unknown> | undefined
-}
-
-export interface Harness {
-  port: number
-  baseUrl: string
-  upstream: FakeUpstream
-  registry: Registry
-  /** the text of all metrics */
-  metrics(): Promise<string>
-  deps: ProxyDeps
-  /** what was reported, oldest first */
-  faults: ReportedFault[]
-  /** Sends bytes and returns bytes. @throws when the connection breaks before an answer begins */
-  send(body: string | Buffer | null, options?: SendOptions): Promise<RawAnswer>
-  /** A client that leaves when the moment has come, before it has an answer. */
-  leave(
-    isTime: () => boolean | Promise<boolean>,
-    body?: string,
-    headers?: OutgoingHttpHeaders
-  ): Promise<void>
-  /** A connection as bytes. */
-  open(...bytes: string[]): ReturnType<typeof openSocket>
-  drain(limitMs: number): Promise<void>
-  /** the record of every exchange that has ended so far */
-  records(): Promise<ExchangeRecord[]>
-  close(): Promise<void>
-}
+export type Harness = Awaited<ReturnType<typeof startHarness>>
 
 const MAX_ANSWER_BYTES = 2 ** 20
 
@@ -181,10 +151,11 @@ const now = (): number => performance.timeOrigin + performance.now()
 export const startHarness = async (
   overrides: Partial<ProxyDeps> = {},
   options: Partial<ListenOptions> = {}
-): Promise<Harness> => {
+) => {
   const upstream = await startUpstream()
   const exchanges: CapturedExchange[] = []
-  const faults: ReportedFault[] = []
+  /** what was reported, oldest first */
+  const faults: { kind: ServerFault; error: unknown; data: object | undefined }[] = []
   const registry = new Registry()
   let ids = 0
   const deps: ProxyDeps = {
@@ -223,16 +194,19 @@ export const startHarness = async (
   return {
     port,
     drain,
-    send: (...request) => send(port, ...request),
-    leave: (...request) => leave(port, ...request),
-    open: (...bytes) => openSocket(port, ...bytes),
+    send: (body: string | Buffer | null, sendOptions?: SendOptions) =>
+      send(port, body, sendOptions),
+    leave: (...request: RequestToLeave) => leave(port, ...request),
+    open: (...bytes: string[]) => openSocket(port, ...bytes),
     baseUrl: `http://127.0.0.1:${port}/v1`,
     upstream,
     registry,
+    /** the text of all metrics */
     metrics: () => registry.metrics(),
     deps,
     faults,
-    records: async () =>
+    /** the record of every exchange that has ended so far */
+    records: async (): Promise<ExchangeRecord[]> =>
       (await readRecords(readBatch(batchCaptured(exchanges)), MAX_ANSWER_BYTES)).map(
         ({ head, usage, request, response }) => ({
           ...head,
@@ -331,22 +305,22 @@ export interface ErrorObject {
 export const errorOf = ({ text }: Pick<RawAnswer, 'text'>): ErrorObject =>
   (JSON.parse(text) as { error: ErrorObject }).error
 
-/** A client that sends a request and leaves when the moment has come, before it has an answer. */
-export const leave = (
-  port: number,
+type RequestToLeave = [
   isTime: () => boolean | Promise<boolean>,
-  body = chatBody('hi'),
-  headers: OutgoingHttpHeaders = {}
-): Promise<void> =>
-  send(port, body, {
-    headers,
-    onRequest: (request) => void eventually(isTime).then(() => request.destroy()),
-  }).then(
-    () => {
-      throw new Error('the client got an answer')
-    },
-    () => {}
-  )
+  body?: string,
+  headers?: OutgoingHttpHeaders,
+]
+
+/** A client that sends a request and leaves when the moment has come, before it has an answer. */
+const leave = async (
+  port: number,
+  ...[isTime, body = chatBody('hi'), headers = {}]: RequestToLeave
+): Promise<void> => {
+  const onRequest = (request: ClientRequest): void =>
+    void eventually(isTime).then(() => request.destroy())
+  const answer = await send(port, body, { headers, onRequest }).catch(() => null)
+  if (answer !== null) throw new Error('the client got an answer')
+}
 
 /** A connection as bytes. */
 export const openSocket = (port: number, ...bytes: string[]) => {

@@ -9,10 +9,8 @@ import { exampleOutcome, exampleRecord } from '../fixtures/examples.ts'
 import {
   chatBody,
   eventually,
-  leave,
   respondEvents,
   respondJson,
-  send,
   startHarness,
   type Harness,
 } from './harness.ts'
@@ -41,11 +39,11 @@ describe('metrics of chat completions', () => {
 
   it('peers 3.1: count clients that leave before the answer and in it', async () => {
     harness = await startHarness()
-    const { upstream, port } = harness
+    const { upstream } = harness
     upstream.respond = () => {}
-    await leave(port, () => upstream.requests.length === 1)
+    await harness.leave(() => upstream.requests.length === 1)
     upstream.respond = respondEvents('data: {}\n\n', { end: false })
-    await send(port, chatBody('hi', { stream: true }), { onData: (request) => request.destroy() })
+    await harness.send(chatBody('hi', { stream: true }), { onData: (request) => request.destroy() })
     await eventually(() => upstream.aborted === 2)
     const text = await metricsOf(harness)
     expect(text).toContain('promptintern_cancellations_total{phase="before-answer"} 1')

@@ -3,7 +3,7 @@ import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { freePort } from '../../bench/harness/free-port.ts'
 import { createRetries } from '../../src/proxy/upstream/retries.ts'
-import { chatBody, eventually, leave, startHarness, type Harness } from './harness.ts'
+import { chatBody, eventually, startHarness, type Harness } from './harness.ts'
 
 const options = { maxAttempts: 3, baseMs: 100, requestsPerRetry: 10, burst: 2, random: () => 0.5 }
 
@@ -64,7 +64,7 @@ describe('an upstream that is away for a moment', () => {
   it('is not asked again for a client that has left', async () => {
     const started = await startHarness({ upstreamBaseUrl: `http://127.0.0.1:${await freePort()}` })
     harness = started
-    await leave(started.port, () => started.deps.load.inFlight === 1)
+    await started.leave(() => started.deps.load.inFlight === 1)
     await eventually(async () => (await started.records()).length > 0)
     expect((await started.records()).map(({ status }) => status)).toEqual([499])
   })

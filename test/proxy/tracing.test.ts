@@ -5,15 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { chatSpan } from '../../src/tracing/chat-span.ts'
 import { startTracing, type Tracing } from '../../src/tracing/start.ts'
 import { exampleOutcome, exampleRecord } from '../fixtures/examples.ts'
-import {
-  chatBody,
-  completion,
-  eventually,
-  leave,
-  send,
-  startHarness,
-  type Harness,
-} from './harness.ts'
+import { chatBody, completion, eventually, startHarness, type Harness } from './harness.ts'
 
 interface OtlpValue {
   stringValue?: string
@@ -131,16 +123,16 @@ describe('the span of a chat completion', () => {
 
   it('is there for exchanges that are not logged, encoded, failed, or left by the client', async () => {
     await start({ isCaptured: () => false })
-    const { upstream, port } = harness
+    const { upstream } = harness
     upstream.respond = (_request, response) => {
       response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' })
       response.end(gzipSync(JSON.stringify(completion('hello'))))
     }
-    await send(port, chatBody('hi'))
+    await harness.send(chatBody('hi'))
     upstream.respond = (_request, response) => response.destroy()
-    await send(port, chatBody('hi'))
+    await harness.send(chatBody('hi'))
     upstream.respond = () => {}
-    await leave(port, () => upstream.requests.length === 3)
+    await harness.leave(() => upstream.requests.length === 3)
     await eventually(() => upstream.aborted === 2)
     const sent = await spans()
     expect(sent.map((span) => attributesOf(span)['http.response.status_code'])).toEqual([
