@@ -124,7 +124,9 @@ const writeRoute = async (dataDir: string): Promise<void> => {
     now: () => performance.now(),
   })
   const store = await openSqliteStore({ dataDir })
-  await store.routes.put(routeOf(tenants.of({ rawHeaders: ['authorization', AUTHORIZATION] })))
+  await store.routes.put(
+    routeOf(tenants.identify({ rawHeaders: ['authorization', AUTHORIZATION] }).tenant)
+  )
   await store.close()
 }
 

@@ -132,7 +132,7 @@ const fill = async (dataDir: string): Promise<void> => {
   const store = await openSqliteStore({ dataDir })
   await store.routes.put(
     liveRoute({
-      tenant: tenants.of({ rawHeaders: ['authorization', AUTHORIZATION] }),
+      tenant: tenants.identify({ rawHeaders: ['authorization', AUTHORIZATION] }).tenant,
       model: 'routed',
       prompt: PROMPT,
       version: 'version-bench',

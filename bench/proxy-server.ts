@@ -12,11 +12,11 @@ import { Hono } from 'hono'
 import { Registry } from 'prom-client'
 import { Pool, type Dispatcher } from 'undici'
 import type { ReportFault, ServerFault } from '../src/fault-log.ts'
-import { createBodyBudget } from '../src/proxy/client/body-budget.ts'
+import { systemTimer } from '../src/proxy/timers.ts'
 import { createLogQueue, type LogQueueStats } from '../src/proxy/log-queue.ts'
 import { listen } from '../src/server/http-server.ts'
 import { createCredentials } from '../src/proxy/access/credentials.ts'
-import { Load } from '../src/proxy/client/load.ts'
+import { createBodyBudget, Load } from '../src/proxy/client/load.ts'
 import { createMetrics } from '../src/proxy/metrics/metrics.ts'
 import { createProxy } from '../src/proxy/proxy.ts'
 import { compileRouteTable } from '../src/core/route/route-table.ts'
@@ -99,12 +99,13 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
     append: store.records.append,
     maxBytes: 64 * MEBIBYTE,
     fault,
+    setTimer: systemTimer,
   })
   const tenants = createTenants({ secret: 'bench', ttlMs: 3_600_000, maxEntries: 1000, now })
   const table = compileRouteTable(
-    liveRoutes(tenants.of({ rawHeaders: ['authorization', AUTHORIZATION] }), TEMPLATES)
+    liveRoutes(tenants.identify({ rawHeaders: ['authorization', AUTHORIZATION] }).tenant, TEMPLATES)
   )
-  const metrics = createMetrics(new Registry(), () => queue.stats())
+  const metrics = createMetrics(new Registry())
   const outcomes: Record<string, number> = {}
   const proxy = createProxy({
     upstreamBaseUrl: upstreamUrl,
@@ -141,6 +142,8 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
     echoModel: false,
     breaker: { maxFailures: 3, pauseMs: 10_000 },
     now,
+    setTimer: systemTimer,
+    random: Math.random,
     newId: () => timeOrderedId(Date.now),
   })
   announce((await listen(proxy.app, { port: 0, host: '127.0.0.1' }, { fault })).port)

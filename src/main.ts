@@ -23,6 +23,7 @@ import { createLogger, type Logger } from './process/logger.ts'
 import { childFault, openServerFaults } from './process/open-faults.ts'
 import { Load } from './proxy/client/load.ts'
 import { createLogQueue, type LogQueue } from './proxy/log-queue.ts'
+import { systemTimer } from './proxy/timers.ts'
 import { compileRouteTable } from './core/route/route-table.ts'
 import type { NamedUpstream } from './core/upstream-choice.ts'
 import { createReplay } from './worker/replay.ts'
@@ -184,6 +185,7 @@ const openQueue = (config: Config, store: Store, { fault, onClose }: Opening): L
     append: store.records.append,
     maxBytes: config.proxy.logQueueMaxBytes,
     fault,
+    setTimer: systemTimer,
   })
   onClose(() => queue.close(LOG_FLUSH_MS))
   return queue

@@ -1,10 +1,10 @@
-/** Keeps requests away from an engine or upstream that fails: nobody waits for its timeout in vain. */
+/** Keeps requests away from an engine or upstream that fails, so that they do not wait for its timeout. */
 
-/** `half-open`: the pause is over, and the next caller tries. */
+/** `half-open`: the pause is over, and the next request probes. */
 export type BreakerState = 'closed' | 'half-open' | 'open'
 
 export interface Breaker {
-  /** Whether it may be asked; after the pause one caller at a time may try. */
+  /** Whether it may be asked; after the pause one request at a time may probe. */
   allows(): boolean
   succeeded(): void
   failed(): void
@@ -25,9 +25,9 @@ export const createBreaker = ({ maxFailures, pauseMs, now }: BreakerOptions): Br
     allows: () => {
       if (failures < maxFailures) return true
       const leftMs = openUntil - now()
-      // more than a pause is left only when the clock was set back
+      // more than a pause can only be left when the clock was set back
       if (leftMs > 0 && leftMs <= pauseMs) return false
-      // the caller who passes is the probe; the others wait for its result or for another pause
+      // this request is the probe; the others wait for its result or for another pause
       openUntil = now() + pauseMs
       return true
     },

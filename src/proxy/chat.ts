@@ -1,25 +1,29 @@
 /**
  * A chat completion's way: receive → match → route → respond → log. Until the first byte to the
- * client, every fault of ours ends at the upstream with the original bytes (invariant 4).
+ * client, every fault of the proxy ends at the upstream with the original bytes (invariant 4).
  */
 import type { IncomingMessage } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
 import { READ_FAULTS } from '../core/request/chat-reading.ts'
+import { matchRoute, type MatchedRoute } from '../core/route/route-table.ts'
 import { AppError, isFault, toAppError } from '../errors.ts'
+import type { ChatRequest } from '../openai/chat.ts'
 import type { Caller } from './access/access.ts'
 import { Client } from './client/client.ts'
 import type { ChatDeps } from './deps.ts'
 import type { Received } from './exchange.ts'
-import { matchRoute, type MatchedRoute } from '../core/route/route-table.ts'
 import { passThrough } from './pass-through.ts'
-import { isLong, read, readInTurns, receive } from './receive.ts'
+import { isLong, read, readInSlices, receive } from './receive.ts'
 import { respondFromLora } from './lora/respond-from-lora.ts'
 import { respondFromUpstream, type UpstreamReason } from './respond-from-upstream.ts'
 import { createRouter, type Router } from './lora/router.ts'
 
 /** @returns null when nothing matches, and when matching itself fails */
-const match = (deps: ChatDeps, { request, exchange }: Received): MatchedRoute | null => {
-  if (request === null) return null
+const match = (
+  deps: ChatDeps,
+  request: ChatRequest,
+  { exchange }: Received
+): MatchedRoute | null => {
   try {
     return matchRoute(deps.routes(), request, exchange.tenant)
   } catch (error) {
@@ -29,36 +33,33 @@ const match = (deps: ChatDeps, { request, exchange }: Received): MatchedRoute | 
   }
 }
 
-/** Asks the lora where the router says so. @returns why the upstream must answer, null when done */
+/** Asks the lora if the router says so. @returns why the upstream must answer, null when done */
 const respondFromRoute = async (
   deps: ChatDeps,
   router: Router,
   received: Received,
+  request: ChatRequest,
   matched: MatchedRoute
 ): Promise<UpstreamReason | null> => {
-  const { request, exchange, client, overheadMs } = received
-  const common = { matched, overheadMs }
-  if (request === null) return null
+  const { exchange, client } = received
   try {
     const decision = router(matched, request, exchange)
-    if (decision.target === 'upstream') {
-      return { ...common, route: 'upstream', reason: decision.reason, confidence: null }
-    }
+    if (decision.target === 'upstream')
+      return { matched, wasAsked: false, reason: decision.reason, confidence: null }
     const fault = await respondFromLora(deps, received, request, matched, decision)
-    return fault && { ...common, route: 'fallback', ...fault }
+    return fault && { matched, wasAsked: true, ...fault }
   } catch (error) {
     deps.fault('route', error, { request: exchange.id, lora: matched.route.lora })
-    if (client.outgoing.headersSent) {
-      client.break()
-      return null
-    }
-    return { ...common, route: 'fallback', reason: 'internal', confidence: null }
+    if (!client.outgoing.headersSent)
+      return { matched, wasAsked: true, reason: 'internal', confidence: null }
+    client.break()
+    return null
   }
 }
 
 /**
- * Streams what there is no room for to the upstream. Where the model decides which upstream that is,
- * an unread request cannot go anywhere: its credential may be meant for another.
+ * Streams a body that does not fit into memory to the upstream. Where the model decides which upstream
+ * that is, an unread request is refused: its credential may be meant for another upstream.
  */
 const respondUnread = (deps: ChatDeps, incoming: IncomingMessage, client: Client): void => {
   if (deps.failover.upstreams.length === 0) {
@@ -71,24 +72,10 @@ const respondUnread = (deps: ChatDeps, incoming: IncomingMessage, client: Client
   incoming.resume()
 }
 
-/** @throws AppError `invalid-api-key` where keys are issued and none of them is presented */
-const callerOf = ({ access }: ChatDeps, incoming: IncomingMessage): Caller | null =>
-  access === null ? null : access.callerOf(incoming)
-
-/** Answers what a live template was found in. */
-const answerMatched = async (
-  deps: ChatDeps,
-  router: Router,
-  received: Received,
-  matched: MatchedRoute
-): Promise<void> => {
-  const why = await respondFromRoute(deps, router, received, matched)
-  if (why !== null) respondFromUpstream(deps, received, why)
-}
-
 /**
- * Where the model decides which upstream a request goes to, its credential may be meant for another.
- * @throws AppError `invalid-request` for a body whose model cannot be read in time
+ * With an upstreams file, refuses a body whose model cannot be read: the model decides which upstream
+ * may see the credential.
+ * @throws AppError `invalid-request`
  */
 const requireModel = ({ failover }: ChatDeps, { outcome }: Received): void => {
   if (failover.upstreams.length === 0) return
@@ -96,8 +83,20 @@ const requireModel = ({ failover }: ChatDeps, { outcome }: Received): void => {
     throw new AppError('invalid-request', `the request cannot be routed: ${READ_FAULTS[outcome]}`)
 }
 
+/** Answers a request that a live template matched. */
+const answerMatched = async (
+  deps: ChatDeps,
+  router: Router,
+  received: Received,
+  request: ChatRequest,
+  matched: MatchedRoute
+): Promise<void> => {
+  const why = await respondFromRoute(deps, router, received, request, matched)
+  if (why !== null) respondFromUpstream(deps, received, why)
+}
+
 /**
- * Answers what was read.
+ * Answers a request that was received whole.
  * @param caller null where callers present their provider's keys
  * @returns null where the upstream was asked at once
  * @throws AppError as `Caller.admit` and `requireModel`
@@ -108,23 +107,23 @@ const answer = (
   received: Received,
   caller: Caller | null
 ): Promise<void> | null => {
-  const { outcome, exchange } = received
+  const { outcome, exchange, request } = received
   requireModel(deps, received)
   if (caller !== null) received.charge = caller.admit(outcome, exchange.body)
-  const matched = match(deps, received)
+  const matched = request === null ? null : match(deps, request, received)
   received.overheadMs = deps.now() - received.completeAt
-  if (matched === null) {
+  if (request === null || matched === null) {
     respondFromUpstream(deps, received, null)
     return null
   }
   deps.metrics.overhead(received.overheadMs)
-  return answerMatched(deps, router, received, matched)
+  return answerMatched(deps, router, received, request, matched)
 }
 
 /**
- * Receives and answers. Who presents no issued key where one is needed is refused before the body is
- * read, who is over a limit after it.
- * @throws AppError as `receive`, `callerOf` and `answer`
+ * Receives and answers. A caller without a valid issued key is refused before the body is read, a
+ * caller over its limits after it.
+ * @throws AppError as `receive`, `answer` and `Access.callerOf`
  */
 const receiveAndAnswer = async (
   deps: ChatDeps,
@@ -132,7 +131,7 @@ const receiveAndAnswer = async (
   incoming: IncomingMessage,
   client: Client
 ): Promise<void> => {
-  const caller = callerOf(deps, incoming)
+  const caller = deps.access === null ? null : deps.access.callerOf(incoming)
   const whole = await receive(deps, incoming, client)
   if (whole === 'client-left') return deps.metrics.cancelled('before-answer')
   if (whole === 'no-room') {
@@ -140,7 +139,7 @@ const receiveAndAnswer = async (
     return respondUnread(deps, incoming, client)
   }
   const received = isLong(whole)
-    ? await readInTurns(deps, whole)
+    ? await readInSlices(deps, whole)
     : read(deps, whole, caller?.isReadFirst ?? false)
   await answer(deps, router, received, caller)
 }

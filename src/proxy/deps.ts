@@ -1,17 +1,16 @@
-/** What the hot path needs from outside, passed in once. */
+/** Everything that the hot path needs from outside, passed in once. */
 import type { AnswerFormats } from '../core/answer/schema/answer-schema.ts'
 import type { CapturedExchange } from '../core/log/exchange-batch.ts'
+import type { RouteTable } from '../core/route/route-table.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
 import type { Usage } from '../openai/chat.ts'
 import type { Access } from './access/access.ts'
-import type { BodyBudget } from './client/body-budget.ts'
 import type { Credentials } from './access/credentials.ts'
-import type { Load } from './client/load.ts'
-import type { ProxyMetrics } from './metrics/metrics.ts'
-import type { RouteTable } from '../core/route/route-table.ts'
 import type { Tenants } from './access/tenants.ts'
-import type { Upstream } from './upstream/upstream.ts'
+import type { BodyBudget, Load } from './client/load.ts'
+import type { ProxyMetrics } from './metrics/metrics.ts'
+import type { SetTimer } from './timers.ts'
 import type { FailoverOptions, Upstreams } from './upstream/upstreams.ts'
 
 export interface ProxyLimits {
@@ -19,7 +18,7 @@ export interface ProxyLimits {
   maxBodyBytes: number
   /** of an answer that the log keeps; a larger one is logged without text */
   captureMaxBytes: number
-  /** for a whole answer of a lora; after it the upstream is asked */
+  /** for a whole answer of a lora; after that the upstream is asked */
   adaptedTimeoutMs: number
   /** a lora's answer that needs more falls back */
   adaptedMaxTokens: number
@@ -30,18 +29,18 @@ export interface ProxyLimits {
 }
 
 export interface ProxyDeps {
-  /** `https://host` or `https://host/path`; the path stands for the client's `/v1` */
+  /** `https://host` or `https://host/path`; the path replaces the client's `/v1` */
   upstreamBaseUrl: string
   /** other upstreams, and when one is asked again */
   failover: FailoverOptions
-  /** what is too much is refused */
+  /** refuses requests beyond its limits */
   load: Load
-  /** the current snapshot; asked once a request */
+  /** the current snapshot; called once a request */
   routes: () => RouteTable
   /** engines by the name that routes carry */
   engines: ReadonlyMap<string, Engine>
   tenants: Tenants
-  /** where requests carry them */
+  /** the places of credentials in a request */
   credentials: Credentials
   /** a request that carries one of them is never forwarded */
   ownSecrets: readonly string[]
@@ -61,25 +60,26 @@ export interface ProxyDeps {
   /** money saved by one answer, null without a price */
   savedUsd: (model: string, promptTokensSaved: number, usage: Usage | null) => number | null
   limits: ProxyLimits
-  /** streams are asked for their usage, which their clients do not see unless they asked, too */
+  /** whether every stream is asked for its usage, which is removed for clients that did not ask */
   asksForUsage: boolean
-  /** answers carry the requested model's name instead of the lora's id */
+  /** whether answers carry the requested model's name instead of the lora's id */
   echoModel: boolean
-  /** after so many failures in a row an engine is left alone for the pause */
+  /** after so many failures in a row an engine is not asked until the pause is over */
   breaker: { maxFailures: number; pauseMs: number }
   /** milliseconds since the epoch, with fractions where the clock has them */
   now: () => number
+  setTimer: SetTimer
+  /** uniform in [0, 1), not for secrets */
+  random: () => number
   /** unique id of an exchange */
   newId: () => string
 }
 
-/** The same with the ways to the upstreams built. */
+/** The dependencies with everything that the proxy builds of them. */
 export interface ChatDeps extends ProxyDeps {
-  upstream: Upstream
-  /** checks what a lora answers against the request's response format */
-  formats: AnswerFormats
+  upstreams: Upstreams
   /** sent in place of the clients' own credentials; null forwards those */
   upstreamApiKey: string | null
-  /** null where a request has one way alone, which is `upstream` */
-  upstreams: Upstreams | null
+  /** checks a lora's answer against the request's response format */
+  formats: AnswerFormats
 }

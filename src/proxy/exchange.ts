@@ -4,7 +4,7 @@ import type { ChatReading, ReadFault } from '../core/request/chat-reading.ts'
 import type { ChatRequest } from '../openai/chat.ts'
 import type { Client } from './client/client.ts'
 import type { Credentials } from './access/credentials.ts'
-import type { Tenants } from './access/tenants.ts'
+import type { Identity, Tenants } from './access/tenants.ts'
 import { CAPTURE_HEADER } from './headers.ts'
 import type { Charge } from './access/limits.ts'
 
@@ -26,11 +26,11 @@ interface Request {
 }
 
 /**
- * What the log needs to know of a request. What the upstream is not asked with is found out when it is
- * first asked for, which is mostly behind the request: a process that has slept pays for each step
- * before it ten times what it pays under load.
+ * A request as the log needs it. Fields that the upstream does not need are computed lazily, usually
+ * after the answer: in a process that was idle, each step before the upstream call takes ten times as
+ * long as under load.
  */
-export class Exchange {
+export class ChatExchange {
   readonly at: number
   readonly model: string
   readonly streamed: boolean
@@ -38,7 +38,7 @@ export class Exchange {
   private readonly deps: ExchangeDeps
   private readonly incoming: IncomingMessage
   private knownId: string | null = null
-  private knownTenant: string | null = null
+  private knownIdentity: Identity | null = null
   private knownCaptured: boolean | null = null
 
   constructor(
@@ -58,40 +58,44 @@ export class Exchange {
     return (this.knownId ??= this.deps.newId())
   }
 
+  private get identity(): Identity {
+    return (this.knownIdentity ??= this.deps.tenants.identify(this.incoming))
+  }
+
   get tenant(): string {
-    return (this.knownTenant ??= this.deps.tenants.of(this.incoming))
+    return this.identity.tenant
   }
 
   /** Whether it carries a credential that an upstream could have accepted. */
   get hasProof(): boolean {
-    return this.deps.tenants.hasProof(this.incoming)
+    return this.identity.hasProof
   }
 
-  /** As it may be stored: without the values of credentials. */
+  /** The request target without the values of credentials. */
   get path(): string {
     return this.deps.credentials.masked(this.incoming.url ?? '')
   }
 
-  /** Whether the log gets it. */
+  /** Whether the exchange is logged. */
   get isCaptured(): boolean {
     return (this.knownCaptured ??=
       this.incoming.headers[CAPTURE_HEADER] !== 'false' && this.deps.isCaptured(this.tenant))
   }
 }
 
-/** A request that was received whole. */
+/** A request whose body was received whole. */
 export interface Received {
   incoming: IncomingMessage
   client: Client
-  /** when the last byte of the body was there, milliseconds since the epoch */
+  /** when the last byte of the body arrived, milliseconds since the epoch */
   completeAt: number
-  /** our own time from then until the upstream or the engine was asked, milliseconds */
+  /** time of the proxy from then until it asks the upstream or the engine, milliseconds */
   overheadMs: number
-  exchange: Exchange
-  /** what was read, or why it could not be; null where that need not be known */
+  exchange: ChatExchange
+  /** the body as it was read, or why it could not be; null where it was not read */
   outcome: ChatReading | ReadFault | null
-  /** null when no template can be in it, or when it is no chat request: the upstream's to refuse */
+  /** null when no template can match, and for a body that is not a chat request */
   request: ChatRequest | null
-  /** what it holds of its key's limits; null where nothing is counted */
+  /** reserved from its key's limits; null where nothing is counted */
   charge: Charge | null
 }

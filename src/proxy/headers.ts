@@ -1,9 +1,28 @@
 /**
- * Which headers cross the proxy. Header lists are flat (`[name, value, name, value, …]`), as they
+ * The headers that cross the proxy. Header lists are flat (`[name, value, name, value, …]`), as they
  * are on the wire: order, case and duplicates are kept.
  */
-import type { Credentials } from './access/credentials.ts'
-import { declaredHopByHop, HOP_BY_HOP } from './access/hop-by-hop.ts'
+
+/** Headers that are meant for one connection and never cross the proxy (RFC 9110 §7.6.1). */
+export const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+const NONE: ReadonlySet<string> = new Set()
+
+/** Names that a `connection` header declares as hop-by-hop. */
+export const declaredHopByHop = (connection: string | undefined): ReadonlySet<string> => {
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return NONE
+  return new Set(connection.split(',').map((name) => name.trim().toLowerCase()))
+}
 
 /** `true` sends a request straight to the upstream, unread and unlogged. */
 export const BYPASS_HEADER = 'x-promptintern-bypass'
@@ -11,22 +30,26 @@ export const BYPASS_HEADER = 'x-promptintern-bypass'
 /** `false` keeps an exchange out of the log. */
 export const CAPTURE_HEADER = 'x-promptintern-capture'
 
-/** Rewritten by the upstream client, answered by our own server (`expect`), or for the proxy alone. */
-const NOT_FORWARDED = new Set([...HOP_BY_HOP, 'host', 'expect', BYPASS_HEADER, CAPTURE_HEADER])
-
-/** In which upstream's name an answer comes; only with an upstreams file. */
+/** The name of the upstream that answered; only with an upstreams file. */
 export const UPSTREAM_HEADER = 'x-promptintern-upstream'
 
-/**
- * What a client sent → what the upstream gets.
- * @param keepLength false where the body is sent as one buffer, whose length the client writes itself
- * @param apiKey sent in place of all credentials of the client; null forwards those
- */
+/** Written anew by undici, answered by our own server (`expect`), or meant for the proxy. */
+const NOT_FORWARDED = new Set([...HOP_BY_HOP, 'host', 'expect', BYPASS_HEADER, CAPTURE_HEADER])
+
+export interface UpstreamHeaderOptions {
+  /** false where the body is sent as one buffer, whose length undici writes */
+  keepLength: boolean
+  /** sent in place of all credentials of the client; null forwards those */
+  apiKey: string | null
+  /** @param name in lower case */
+  isCredential: (name: string) => boolean
+}
+
+/** The client's headers as the upstream gets them. @param connection the client's header of that name */
 export const headersForUpstream = (
   raw: readonly string[],
   connection: string | undefined,
-  { keepLength, apiKey }: { keepLength: boolean; apiKey: string | null },
-  credentials: Pick<Credentials, 'isOne'>
+  { keepLength, apiKey, isCredential }: UpstreamHeaderOptions
 ): string[] => {
   const declared = declaredHopByHop(connection)
   const kept: string[] = []
@@ -34,7 +57,7 @@ export const headersForUpstream = (
     const name = raw[i]!.toLowerCase()
     if (NOT_FORWARDED.has(name) || declared.has(name)) continue
     if (!keepLength && name === 'content-length') continue
-    if (apiKey !== null && credentials.isOne(name)) continue
+    if (apiKey !== null && isCredential(name)) continue
     kept.push(raw[i]!, raw[i + 1]!)
   }
   if (apiKey !== null) kept.push('authorization', `Bearer ${apiKey}`)
@@ -44,6 +67,7 @@ export const headersForUpstream = (
 export interface ClientHeaders {
   /** flat list for `writeHead` */
   raw: string[]
+  /** in lower case */
   contentEncoding: string
   contentType: string
   hasLength: boolean
@@ -55,7 +79,7 @@ export const headerOf = (raw: readonly string[], name: string): string | null =>
   return at < 0 ? null : (raw[at + 1] ?? null)
 }
 
-/** What the upstream answered → what the client gets, and what the log must know of it. */
+/** The upstream's headers as the client gets them, with those that describe the body. */
 export const headersForClient = (
   raw: readonly string[],
   added: readonly string[]
@@ -81,13 +105,14 @@ export interface RouteHeaders {
   template: string
   lora: string
   overheadMs: number
-  confidence?: number | null
+  confidence: number | null
   promptTokensSaved?: number
-  reason?: string | null
+  reason?: string
 }
 
 /** The headers that explain a decision; only requests that matched a live template get them. */
 export const routeHeaders = (decision: RouteHeaders): string[] => {
+  const { confidence, promptTokensSaved, reason } = decision
   const headers = [
     'x-promptintern-route',
     decision.route,
@@ -98,12 +123,9 @@ export const routeHeaders = (decision: RouteHeaders): string[] => {
     'x-promptintern-overhead-ms',
     decision.overheadMs.toFixed(3),
   ]
-  if (typeof decision.confidence === 'number') {
-    headers.push('x-promptintern-confidence', String(decision.confidence))
-  }
-  if (decision.promptTokensSaved !== undefined) {
-    headers.push('x-promptintern-prompt-tokens-saved', String(decision.promptTokensSaved))
-  }
-  if (decision.reason) headers.push('x-promptintern-reason', decision.reason)
+  if (confidence !== null) headers.push('x-promptintern-confidence', String(confidence))
+  if (promptTokensSaved !== undefined)
+    headers.push('x-promptintern-prompt-tokens-saved', String(promptTokensSaved))
+  if (reason !== undefined) headers.push('x-promptintern-reason', reason)
   return headers
 }

@@ -1,12 +1,12 @@
 /**
  * The bounded queue between the proxy and the store. An exchange that is over is copied into the
- * batch under way, so that nothing of its request stays alive; batches are written one after the
- * other. When the store cannot keep up, new exchanges are dropped and counted. Knows nothing of
- * databases: `append` is handed in.
+ * current batch, so that the memory of its request is freed; batches are written one after another.
+ * When the store cannot keep up, new exchanges are dropped and counted. Knows no database: `append` is
+ * passed in.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
+import type { SetTimer } from './timers.ts'
 import {
   ExchangeBatchWriter,
   roomOf,
@@ -15,11 +15,11 @@ import {
 } from '../core/log/exchange-batch.ts'
 
 export interface LogQueueStats {
-  /** exchanges that wait, and the memory of their batches */
+  /** exchanges that wait for the store, and the memory of their batches */
   queued: number
   queuedBytes: number
   written: number
-  /** exchanges refused because the queue was full, or given up at the end */
+  /** exchanges refused because the queue was full or closed, or given up when it closed */
   dropped: number
   /** batches that the store refused; each was tried again */
   storeFailures: number
@@ -34,14 +34,15 @@ export interface LogQueue {
 
 export interface LogQueueOptions {
   /**
-   * Durable when it resolves; an exchange that is appended twice must be kept once. The batch's
-   * memory is written anew after that.
+   * Durable when it resolves; an exchange that is appended twice must be kept once. Afterwards the
+   * batch's memory is overwritten.
    */
   append: (batch: ExchangeBatch) => Promise<void>
   fault: ReportFault<ServerFault>
+  setTimer: SetTimer
   /** of all batches together */
   maxBytes: number
-  /** of a batch; an exchange that needs more has one of its own */
+  /** of a batch; a larger exchange gets a batch of its own */
   batchBytes?: number
   /** how long exchanges gather before they are written */
   gatherMs?: number
@@ -49,19 +50,22 @@ export interface LogQueueOptions {
 }
 
 const DEFAULT_BATCH_BYTES = 4 * 2 ** 20
-/** larger ones make the store's transactions long */
+/** Larger batches make the store's transactions long. */
 const MAX_BATCH_EXCHANGES = 512
 const MAX_RETRY_FACTOR = 50
-/** Batches that gather while one is written, when there is much to log. */
+/** Enough for the batches that gather under load while one is written. */
 const MAX_SPARES = 4
+
+const GIVEN_UP = 'the queue was closed before the store had the records'
 
 class Queue implements LogQueue {
   private readonly options: Required<LogQueueOptions>
-  /** the last one takes what is pushed; the first one may be on its way to the store */
+  /** new exchanges go into the last one; the first one may be on its way to the store */
   private readonly batches: ExchangeBatchWriter[] = []
   /**
-   * Memory of written batches, for the next ones: new memory costs a fault a page when it is first
-   * written, and makes the collector run. It counts as free, since no other is made while there is some.
+   * Memory of written batches, for the next ones: new memory costs a page fault for each page and
+   * makes the garbage collector run. It counts as free, since no new memory is allocated while there
+   * is a spare.
    */
   private readonly spares: SharedArrayBuffer[] = []
   private bytes = 0
@@ -71,8 +75,8 @@ class Queue implements LogQueue {
   private storeFailures = 0
   private running: Promise<void> | null = null
   private closing = false
-  private readonly stop = new AbortController()
-  /** ends the wait for the batch that is on its way to the store */
+  private isStopped = false
+  /** ends the present wait for the store, or the present pause */
   private giveUp = (): void => {}
 
   constructor(options: LogQueueOptions) {
@@ -96,12 +100,12 @@ class Queue implements LogQueue {
 
   async close(timeoutMs: number): Promise<void> {
     this.closing = true
-    const timer = setTimeout(() => {
-      this.stop.abort()
+    const cancelTimer = this.options.setTimer(timeoutMs, () => {
+      this.isStopped = true
       this.giveUp()
-    }, timeoutMs)
+    })
     await this.running
-    clearTimeout(timer)
+    cancelTimer()
   }
 
   /** @returns false when there is no room */
@@ -129,19 +133,19 @@ class Queue implements LogQueue {
   }
 
   private async run(): Promise<void> {
-    await this.pause(this.options.gatherMs, this.closing)
-    while (this.batches.length > 0 && !this.stop.signal.aborted) {
+    await this.gather()
+    while (this.batches.length > 0 && !this.isStopped) {
       const batch = this.batches[0]!.seal()
       if (await this.store(batch)) {
         this.written += batch.count
         this.keep(batch.buffer)
-      } else this.drop(batch.count, 'the queue was closed before the store had them')
+      } else this.drop(batch.count, GIVEN_UP)
       this.forget(batch)
-      if (this.batches.length < 2) await this.pause(this.options.gatherMs, this.closing)
+      if (this.batches.length < 2) await this.gather()
     }
     while (this.batches.length > 0) {
       const batch = this.batches[0]!.seal()
-      this.drop(batch.count, 'the queue was closed before the store had them')
+      this.drop(batch.count, GIVEN_UP)
       this.forget(batch)
     }
     this.running = null
@@ -160,22 +164,21 @@ class Queue implements LogQueue {
 
   /** Tries until the store takes the batch or the queue is told to stop. */
   private async store(batch: ExchangeBatch): Promise<boolean> {
-    const { signal } = this.stop
-    for (let factor = 1; !signal.aborted; factor = Math.min(factor * 2, MAX_RETRY_FACTOR)) {
+    for (let factor = 1; !this.isStopped; factor = Math.min(factor * 2, MAX_RETRY_FACTOR)) {
       try {
         await this.untilStopped(this.options.append(batch))
         return true
       } catch (error) {
-        if (signal.aborted) break
+        if (this.isStopped) break
         this.storeFailures++
         this.options.fault('log-store', error, { records: batch.count })
-        await this.pause(this.options.retryMs * factor, false)
+        await this.pause(this.options.retryMs * factor)
       }
     }
     return false
   }
 
-  /** A store that never answers must not hold up the end of the process. */
+  /** Without this, a store that never answers would keep the process from ending. */
   private untilStopped(work: Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
       this.giveUp = () => reject(new Error('the log queue was stopped'))
@@ -183,10 +186,18 @@ class Queue implements LogQueue {
     })
   }
 
-  private async pause(ms: number, skip: boolean): Promise<void> {
-    if (skip) return
-    // the signal ends the pause: that is its purpose
-    await delay(ms, undefined, { signal: this.stop.signal }).catch(() => {})
+  private async gather(): Promise<void> {
+    if (!this.closing) await this.pause(this.options.gatherMs)
+  }
+
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancelTimer = this.options.setTimer(ms, resolve)
+      this.giveUp = () => {
+        cancelTimer()
+        resolve()
+      }
+    })
   }
 }
 

@@ -1,9 +1,11 @@
 /**
- * Every request that is no chat completion, those that ask for no reading, and those for whose body
- * there is no room: streamed to the upstream and back, unread, unbuffered and unlogged.
+ * Requests that are streamed to the upstream and back, unread, unbuffered and unlogged: everything that
+ * is not a chat completion, chat completions that bypass the proxy, and bodies that do not fit into
+ * memory.
  */
 import type { IncomingMessage } from 'node:http'
 import { PassThrough } from 'node:stream'
+import { AppError, isFault, toAppError } from '../errors.ts'
 import type { Client } from './client/client.ts'
 import type { ChatDeps } from './deps.ts'
 
@@ -11,23 +13,25 @@ const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 
 /**
- * The body behind a stream of its own: undici destroys what it was sending when an answer comes
- * early, and destroying the request itself would tear down the client's connection with it.
+ * The body behind a stream of its own: undici destroys the stream it is sending when an answer comes
+ * early, and destroying the request itself would close the client's connection.
  */
 const bodyOf = (incoming: IncomingMessage): PassThrough => {
   const body = new PassThrough()
-  // both ends report through the client's connection and the upstream's handler
+  // both ends report errors elsewhere: by the client's connection and by the upstream's handler
   body.on('error', () => {})
   incoming.on('error', () => body.destroy())
   return incoming.pipe(body)
 }
 
 export const passThrough = (
-  { upstream, upstreamApiKey }: Pick<ChatDeps, 'upstream' | 'upstreamApiKey'>,
+  { upstreams, upstreamApiKey }: Pick<ChatDeps, 'upstreams' | 'upstreamApiKey'>,
   incoming: IncomingMessage,
   client: Client
 ): void =>
-  upstream.send(incoming, hasBody(incoming) ? bodyOf(incoming) : null, {
+  upstreams.pass({
+    incoming,
+    body: hasBody(incoming) ? bodyOf(incoming) : null,
     client,
     apiKey: upstreamApiKey,
     addedHeaders: [],
@@ -35,3 +39,35 @@ export const passThrough = (
     hidesUsage: false,
     onEnd: () => {},
   })
+
+/** Whether a request is an opening handshake (RFC 6455 §4.2.1); `upgrade` is a list of protocols. */
+const asksForWebSocket = ({ method, headers: { upgrade } }: IncomingMessage): boolean =>
+  upgrade !== undefined && method === 'GET' && /(?:^|[\s,])websocket(?:$|[\s,/])/i.test(upgrade)
+
+/**
+ * A WebSocket, as OpenAI's realtime API opens it. Forwarded without its upgrade, which is a hop-by-hop
+ * header, it would come back as an error that explains nothing.
+ */
+const noWebSocket = (): AppError =>
+  new AppError(
+    'not-implemented',
+    'the proxy does not carry WebSocket connections; connect to the upstream directly'
+  )
+
+/** Admits and forwards a request that is not read. */
+export const pass = (deps: ChatDeps, incoming: IncomingMessage, client: Client): void => {
+  if (asksForWebSocket(incoming)) {
+    deps.metrics.request('refused')
+    return client.sendError(noWebSocket(), ['connection', 'close'])
+  }
+  try {
+    deps.access?.callerOf(incoming).admitPassage(incoming)
+  } catch (thrown) {
+    const error = toAppError(thrown)
+    if (isFault(error)) deps.fault('request', thrown)
+    deps.metrics.request('refused')
+    return client.sendError(error)
+  }
+  deps.metrics.request('passed')
+  passThrough(deps, incoming, client)
+}

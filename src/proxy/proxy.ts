@@ -1,28 +1,23 @@
 /**
- * The proxy as a Hono app: chat completions are read, matched and logged, all else is passed
+ * The proxy as a Hono app: chat completions are read, matched and logged, everything else passes
  * through. Both work on Node's own request and response (`RESPONSE_ALREADY_SENT`), which keeps the
  * bytes and costs a fraction of web streams.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { Hono } from 'hono'
 import { createAnswerFormats } from '../core/answer/schema/answer-schema.ts'
-import { AppError, isFault, toAppError } from '../errors.ts'
+import { AppError } from '../errors.ts'
 import { createChatHandler } from './chat.ts'
 import { Client } from './client/client.ts'
 import type { ChatDeps, ProxyDeps } from './deps.ts'
 import { BYPASS_HEADER } from './headers.ts'
 import { createOwnSecretCheck, isOwnPath, type CarriesOwnSecret } from './access/own-secrets.ts'
-import { passThrough } from './pass-through.ts'
-import { createRetries } from './upstream/retries.ts'
-import { createUpstream } from './upstream/upstream.ts'
-import { createUpstreams, type Upstreams } from './upstream/upstreams.ts'
-import { asksForWebSocket, refuseWebSocket } from './web-socket.ts'
+import { pass } from './pass-through.ts'
+import { createUpstreams } from './upstream/upstreams.ts'
 
 const CHAT_PATH = '/v1/chat/completions'
-const CONNECT_TIMEOUT_MS = 10_000
-const RETRIES = { maxAttempts: 3, baseMs: 100, requestsPerRetry: 10, burst: 20 }
 
 export type ProxyApp = Hono<{ Bindings: HttpBindings }>
 
@@ -34,38 +29,13 @@ export interface Proxy {
 
 /**
  * Hono answers HEAD with a new, empty response made from the handler's, which would be sent beside
- * the upstream's answer. A promise that stays open keeps it from being made.
+ * the upstream's answer. A promise that never resolves prevents that.
  */
 const alreadySent = ({ incoming }: HttpBindings): Response | Promise<Response> =>
   incoming.method === 'HEAD' ? new Promise<Response>(() => {}) : RESPONSE_ALREADY_SENT
 
 const isChat = ({ method, headers }: IncomingMessage, path: string): boolean =>
   method === 'POST' && path === CHAT_PATH && headers[BYPASS_HEADER] !== 'true'
-
-/** Everything but what is read. */
-const pass = (deps: ChatDeps, incoming: IncomingMessage, client: Client): void => {
-  if (asksForWebSocket(incoming)) {
-    deps.metrics.request('refused')
-    return refuseWebSocket(client)
-  }
-  try {
-    if (deps.access !== null) deps.access.callerOf(incoming).admitPassage(incoming)
-  } catch (thrown) {
-    const error = toAppError(thrown)
-    if (isFault(error)) deps.fault('request', thrown)
-    deps.metrics.request('refused')
-    return client.sendError(error)
-  }
-  deps.metrics.request('passed')
-  passThrough(deps, incoming, client)
-}
-
-const shed = ({ metrics, load }: ProxyDeps, outgoing: ServerResponse): void => {
-  metrics.request('shed')
-  const message = 'the proxy has more to do than it can; try again soon'
-  const refusal = new AppError('overloaded', message, { retryAfterSeconds: 1 })
-  new Client(outgoing, load).sendError(refusal)
-}
 
 /** @returns why a request must not reach an upstream; null where it may */
 const refusalOf = (
@@ -75,7 +45,7 @@ const refusalOf = (
   if (isOwnPath(incoming.url ?? ''))
     return new AppError(
       'not-found',
-      'this path is the proxy’s own in a spelling or with a method that it does not serve; nothing was forwarded'
+      'this path belongs to the proxy, which does not serve this spelling or method; nothing was forwarded'
     )
   if (carriesOwnSecret(incoming))
     return new AppError(
@@ -85,65 +55,32 @@ const refusalOf = (
   return null
 }
 
-const refuse = ({ metrics, load }: ProxyDeps, outgoing: ServerResponse, why: AppError): void => {
-  metrics.request('refused')
-  new Client(outgoing, load).sendError(why)
-}
-
-/** Opens a way to an upstream, with a budget of its own for retries. */
-const openerFor =
-  ({ limits, credentials, fault }: ProxyDeps) =>
-  (baseUrl: string) => {
-    const retries = createRetries({ ...RETRIES, random: Math.random })
-    const upstream = createUpstream(baseUrl, {
-      idleTimeoutMs: limits.upstreamTimeoutMs,
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
-      keepAliveMs: limits.keepAliveMs,
-      credentials,
-      retries,
-      onFault: (error, host) => fault('upstream', error, { host }),
-    })
-    return { upstream, retries }
-  }
-
-const openUpstreams = (deps: ProxyDeps) => {
-  const open = openerFor(deps)
-  const standard = open(deps.upstreamBaseUrl)
-  const { upstreams, retryAfterMaxMs } = deps.failover
-  const several: Upstreams | null =
-    upstreams.length === 0 && retryAfterMaxMs === 0
-      ? null
-      : createUpstreams({
-          ...deps,
-          keepAliveMs: deps.limits.keepAliveMs,
-          retryAfterMaxMs,
-          standard,
-          open,
-        })
-  return { upstream: standard.upstream, upstreams: several }
-}
+const overloaded = (): AppError =>
+  new AppError('overloaded', 'the proxy is overloaded; try again soon', { retryAfterSeconds: 1 })
 
 export const createProxy = (deps: ProxyDeps): Proxy => {
-  const { upstream, upstreams } = openUpstreams(deps)
-  const { load } = deps
-  const upstreamApiKey = deps.access?.upstreamApiKey ?? null
-  const formats = createAnswerFormats()
-  const chatDeps: ChatDeps = { ...deps, upstream, upstreams, upstreamApiKey, formats }
+  const { load, limits, metrics } = deps
+  const upstreams = createUpstreams({ ...deps, ...limits })
+  const chatDeps: ChatDeps = {
+    ...deps,
+    upstreams,
+    upstreamApiKey: deps.access?.upstreamApiKey ?? null,
+    formats: createAnswerFormats(),
+  }
   const chat = createChatHandler(chatDeps)
   const carriesOwnSecret = createOwnSecretCheck(deps.ownSecrets, deps.credentials)
+  const refuse = (outcome: 'refused' | 'shed', { outgoing }: HttpBindings, why: AppError): void => {
+    metrics.request(outcome)
+    new Client(outgoing, load).sendError(why)
+  }
   // one handler for all: with a second one that matches, Hono runs its middleware machinery
   const app = (new Hono() as ProxyApp).all('*', ({ env, req }) => {
     const refusal = refusalOf(env.incoming, carriesOwnSecret)
-    if (refusal !== null) refuse(deps, env.outgoing, refusal)
-    else if (load.isFull) shed(deps, env.outgoing)
+    if (refusal !== null) refuse('refused', env, refusal)
+    else if (load.isFull) refuse('shed', env, overloaded())
     else if (isChat(env.incoming, req.path)) void chat(env)
     else pass(chatDeps, env.incoming, new Client(env.outgoing, load))
     return alreadySent(env)
   })
-  return {
-    app,
-    close: async () => {
-      await Promise.all([upstream.close(), upstreams?.close()])
-    },
-  }
+  return { app, close: upstreams.close }
 }

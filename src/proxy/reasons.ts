@@ -1,6 +1,24 @@
-/** Reasons that the proxy gives for what it did: labels of metrics, headers and records. */
+/** Outcomes of requests and the reasons for them: labels of metrics, headers and records. */
 import type { AnswerFault } from '../core/answer/answer-rules.ts'
 import type { Ineligibility } from '../core/route/route.ts'
+
+/**
+ * `answered` by a lora, `fallback` after one was asked, `skipped` although a template matched,
+ * `upstream` without a match, `passed` because it is not a chat completion, `unread` because too many
+ * bodies were in memory, `refused` with an error of the proxy, `shed` because the proxy was overloaded.
+ */
+export const REQUEST_OUTCOMES = [
+  'answered',
+  'fallback',
+  'skipped',
+  'upstream',
+  'passed',
+  'unread',
+  'refused',
+  'shed',
+] as const
+
+export type RequestOutcome = (typeof REQUEST_OUTCOMES)[number]
 
 /** Why the lora was not asked. */
 export type SkipReason =

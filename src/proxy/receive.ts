@@ -1,4 +1,4 @@
-/** First steps of a chat completion: its whole body, within a limit, and what it says. */
+/** First step of a chat completion: its whole body, within a limit, and its content. */
 import type { IncomingMessage } from 'node:http'
 import { readChatRequest, readScanned, type ReadResult } from '../core/request/chat-reading.ts'
 import { MAX_PARSED_BYTES, scanJson } from '../core/request/json-scan.ts'
@@ -6,7 +6,7 @@ import { outlineOf, type Outline } from '../core/match/match.ts'
 import { AppError } from '../errors.ts'
 import type { Client } from './client/client.ts'
 import type { ChatDeps } from './deps.ts'
-import { Exchange, type Received } from './exchange.ts'
+import { ChatExchange, type Received } from './exchange.ts'
 import { GrowingBody } from './client/growing-body.ts'
 
 const tooLarge = (maxBytes: number): AppError =>
@@ -16,13 +16,13 @@ const tooLarge = (maxBytes: number): AppError =>
       'x-promptintern-bypass: true to stream it to the upstream unread'
   )
 
-/** Lets the rest of a refused body run out, so that the client gets to read the refusal. */
+/** Reads the rest of a refused body without keeping it, so that the client can read the refusal. */
 const discard = (incoming: IncomingMessage): void => {
   incoming.removeAllListeners('data')
   incoming.resume()
 }
 
-/** Gives back what was read, so that the body can be streamed from its first byte. */
+/** Puts the bytes that were read back, so that the body can be streamed from its first byte. */
 const putBack = (incoming: IncomingMessage, body: Buffer): void => {
   incoming.removeAllListeners('data')
   incoming.pause()
@@ -33,8 +33,8 @@ const putBack = (incoming: IncomingMessage, body: Buffer): void => {
 export type Unread = 'client-left' | 'no-room'
 
 /**
- * Takes room for bytes as they come, whatever length is declared: a client that declares 32 MiB and
- * sends nothing takes nothing from others. All of it is given back when the exchange is over.
+ * Takes memory from the budget for bytes as they arrive, not for the declared length: a client that
+ * declares 32 MiB and sends nothing takes nothing from others. Returns it when the exchange is over.
  * @throws AppError `body-too-large`
  */
 const receiveBody = (
@@ -70,7 +70,7 @@ const receiveBody = (
     incoming.on('end', () => resolve(body.take()))
   })
 
-/** True also when the routes cannot be asked: the next step asks them again. */
+/** True also when the routes cannot be read: the next step reads them again. */
 const mayMatch = ({ routes, fault }: ChatDeps, body: Buffer, outline: Outline): boolean => {
   try {
     return routes().matcher.mayMatch(body, outline)
@@ -80,22 +80,16 @@ const mayMatch = ({ routes, fault }: ChatDeps, body: Buffer, outline: Outline): 
   }
 }
 
-/** A chat completion whose body is there. */
+/** A chat completion whose body has arrived. */
 export interface Whole {
   incoming: IncomingMessage
   client: Client
-  /** when its head was there, milliseconds since the epoch */
+  /** when its head arrived, milliseconds since the epoch */
   at: number
   body: Buffer
 }
 
-/** What is known of a body in which no template can be, and which is not read for that reason. */
-const unparsed = (deps: ChatDeps, body: Buffer): Outline | null => {
-  const outline = outlineOf(body)
-  return outline !== null && !mayMatch(deps, body, outline) ? outline : null
-}
-
-/** What was found in a body, by its outline or by reading it. */
+/** Facts of a body, by its outline or by parsing it. */
 interface Found {
   model: string
   streamed: boolean
@@ -114,44 +108,44 @@ const receivedOf = (
   completeAt: number,
   { model, streamed, outcome }: Found
 ): Received => {
-  const exchange = new Exchange(deps, incoming, { at, model, streamed, body })
+  const exchange = new ChatExchange(deps, incoming, { at, model, streamed, body })
   const isWhole = outcome !== null && typeof outcome !== 'string' && outcome.isWhole
-  // what is longer than any template's context is read for limits alone
+  // a body longer than any template's context is parsed only for limits
   const request = isWhole ? outcome.request : null
   return { incoming, client, completeAt, overheadMs: 0, exchange, outcome, request, charge: null }
 }
 
 /**
- * What it says, as far as that must be known.
- * @param isReadFirst whether the request must be read, even where no template is in it
+ * Reads a body as far as needed.
+ * @param isReadFirst whether the body must be parsed even where no template can match
  */
 export const read = (deps: ChatDeps, whole: Whole, isReadFirst: boolean): Received => {
   const completeAt = deps.now()
-  const outline = isReadFirst ? null : unparsed(deps, whole.body)
-  const found =
-    outline === null ? foundBy(readChatRequest(whole.body)) : { ...outline, outcome: null }
+  const outline = isReadFirst ? null : outlineOf(whole.body)
+  const isUnmatched = outline !== null && !mayMatch(deps, whole.body, outline)
+  const found = isUnmatched ? { ...outline, outcome: null } : foundBy(readChatRequest(whole.body))
   return receivedOf(deps, whole, completeAt, found)
 }
 
-/** Others come first. */
-const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+/** Lets other work of the event loop run. */
+const nextTick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-/** The same of a body in which no template can be, in turns of the event loop of some 30 ms at most. */
-export const readInTurns = async (deps: ChatDeps, whole: Whole): Promise<Received> => {
+/** Reads a body that is too long for any template, in slices of at most some 30 ms. */
+export const readInSlices = async (deps: ChatDeps, whole: Whole): Promise<Received> => {
   const completeAt = deps.now()
-  await nextTurn()
+  await nextTick()
   const scan = scanJson(whole.body)
-  await nextTurn()
+  await nextTick()
   const found = foundBy(readScanned(whole.body, scan))
-  await nextTurn()
+  await nextTick()
   return receivedOf(deps, whole, completeAt, found)
 }
 
-/** Whether a body is too long for any template, and to be read in one turn. */
+/** Whether a body is too long for any template, and to be read in one tick. */
 export const isLong = ({ body }: Whole): boolean => body.length > MAX_PARSED_BYTES
 
 /**
- * The request as a whole, or why there is none; `no-room` leaves the body to be streamed.
+ * The request with its whole body, or why it was not read; after `no-room` the body can be streamed.
  * @throws AppError `body-too-large`
  */
 export const receive = async (

@@ -1,10 +1,12 @@
-/** Last step: an exchange that is over, as the log takes it. The store reads its answer. */
+/** Last step: an exchange that is over becomes a record. The store reads its answer. */
 import type { AnswerForm, CapturedExchange } from '../core/log/exchange-batch.ts'
 import type { RouteOutcome } from '../core/log/record.ts'
+import type { MatchedRoute } from '../core/route/route-table.ts'
 import type { Usage } from '../openai/chat.ts'
+import type { ChatDeps } from './deps.ts'
 import type { Capture } from './upstream/capture.ts'
-import type { Exchange } from './exchange.ts'
-import type { ExchangeEnd } from './reasons.ts'
+import type { ChatExchange, Received } from './exchange.ts'
+import type { ExchangeEnd, FaultReason, SkipReason } from './reasons.ts'
 
 const CLIENT_CLOSED = 499
 /** A stream that broke began with 200, but the client got no answer: a record must not say 2xx. */
@@ -19,10 +21,10 @@ interface Ending {
   form: AnswerForm
 }
 
-/** Milliseconds without the digits that no clock means, which every record would be longer by. */
+/** Milliseconds without digits beyond the clock's precision, which would make every record longer. */
 const wholeMicros = (ms: number): number => Math.round(ms * 1000) / 1000
 
-const captured = (exchange: Exchange, ending: Ending): CapturedExchange => ({
+const captured = (exchange: ChatExchange, ending: Ending): CapturedExchange => ({
   head: {
     id: exchange.id,
     at: Math.floor(exchange.at),
@@ -46,7 +48,7 @@ const statusOf = (end: ExchangeEnd, capture: Capture): number => {
 }
 
 export const recordOfUpstream = (
-  exchange: Exchange,
+  exchange: ChatExchange,
   capture: Capture,
   endedAt: number,
   { end, route }: { end: ExchangeEnd; route: RouteOutcome | null }
@@ -65,9 +67,9 @@ export const recordOfUpstream = (
     },
   })
 
-/** An answer of the lora; `response` null when the client went away before there was one. */
+/** The record of a lora's answer; `response` null when the client left before there was one. */
 export const recordOfLora = (
-  exchange: Exchange,
+  exchange: ChatExchange,
   { response, usage }: { response: string | null; usage: Usage | null },
   route: RouteOutcome,
   times: { firstByteAt: number | null; endedAt: number }
@@ -79,3 +81,48 @@ export const recordOfLora = (
     answer: response === null ? null : [Buffer.from(response)],
     form: { kind: 'read', usage },
   })
+
+/** The outcome of a matched request that no lora answered. @param wasAsked whether the lora was asked */
+export const fallbackOutcome = (
+  { route }: MatchedRoute,
+  reason: FaultReason | SkipReason,
+  { confidence, wasAsked }: { confidence: number | null; wasAsked: boolean }
+): RouteOutcome => ({
+  templateVersion: route.template.version,
+  lora: route.lora,
+  outcome: 'fallback',
+  reason,
+  ...(wasAsked ? { asked: true } : {}),
+  confidence,
+  promptTokensSaved: 0,
+  savedUsd: null,
+})
+
+/**
+ * Logs and traces an exchange that is over.
+ * @param record called where it is logged or traced
+ */
+export const report = (
+  { log, trace }: Pick<ChatDeps, 'log' | 'trace'>,
+  { exchange, incoming }: Received,
+  record: () => CapturedExchange
+): void => {
+  const { isCaptured } = exchange
+  if (!isCaptured && trace === null) return
+  const made = record()
+  if (isCaptured) log(made)
+  trace?.(made, incoming.headers.traceparent)
+}
+
+/** Runs the work after an answer: thrown further, its errors would break an answer that is whole. */
+export const afterAnswer = (
+  { fault }: Pick<ChatDeps, 'fault'>,
+  { exchange }: Received,
+  work: () => void
+): void => {
+  try {
+    work()
+  } catch (error) {
+    fault('exchange-end', error, { request: exchange.id })
+  }
+}

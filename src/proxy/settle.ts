@@ -1,4 +1,4 @@
-/** What an exchange with the upstream took of its key's limits. Runs after the client's answer. */
+/** Settles an exchange with the limits of its key. Runs after the client's answer. */
 import { countableUsage, estimateCompletion } from '../core/cost/token-estimate.ts'
 import type { ChatCompletion, Usage } from '../openai/chat.ts'
 import { readAnswer } from '../openai/read-answer.ts'
@@ -11,14 +11,14 @@ import type { Charge, Taken } from './access/limits.ts'
 const NOTHING: Taken = { tokens: usageOf(0, 0), billed: 'nothing' }
 const UNKNOWN: Taken = { tokens: null, billed: 'unknown' }
 
-/** Clients leave behind it. A line end within an answer's JSON is an escape, so that no text looks so. */
+/** Clients may close after it. Line ends in an answer's JSON are escaped, so no text contains it. */
 const END_OF_STREAM = '\ndata: [DONE]'
 
-/** An upstream that answered with an error, or not at all, has counted nothing. */
+/** An upstream that answered with an error, or not at all, bills nothing. */
 const isFree = ({ status }: Capture, end: ExchangeEnd): boolean =>
   status === 0 ? end === 'upstream-failed' : status < 200 || status >= 300
 
-/** Of an answer without usage: its text says what it took of a rate, and not what is billed for it. */
+/** The usage of an answer that has none: an estimate by its text counts for rates; the bill is unknown. */
 const takenByText = ({ estimate }: Charge, response: Buffer): Taken => {
   const completion = JSON.parse(response.toString()) as Partial<ChatCompletion>
   const tokens = Array.isArray(completion.choices)
@@ -39,15 +39,16 @@ const takenBy = async (
   const encoding = { contentType, contentEncoding, complete: end === 'complete' }
   const answer = await readAnswer(body, encoding, maxBytes)
   const usage = countableUsage(answer.usage)
-  // of an answer that broke off, the upstream may have written and counted more
+  // the upstream may have written and billed more of an answer that broke off
   if (end !== 'complete' && !body.includes(END_OF_STREAM)) return UNKNOWN
   if (usage !== null) return { tokens: usage, billed: usage }
   return answer.response === null ? UNKNOWN : takenByText(charge, answer.response)
 }
 
 /**
- * What cannot be known is charged as it was reserved: a key must not get an answer for nothing by
- * hanging up. @param options.maxBytes of a decoded answer
+ * Settles an answer of the upstream. Unknown usage costs what was reserved: otherwise a client could get
+ * answers for free by hanging up.
+ * @param options.maxBytes of a decoded answer
  */
 export const settleUpstream = async (
   charge: Charge,
@@ -65,8 +66,8 @@ export const settleUpstream = async (
 }
 
 /**
- * A lora's answer takes tokens and no money.
- * @param isAnswered false when the client left, and the upstream is not asked either
+ * Settles a lora's answer, which takes tokens and no money.
+ * @param isAnswered false when the client left before the answer
  */
 export const settleLora = (charge: Charge, usage: Usage | null, isAnswered: boolean): void =>
   charge.settle({

@@ -14,14 +14,14 @@ import type { ReportFault, ServerFault } from '../fault-log.ts'
 import type { EventLoopWatch } from './event-loop.ts'
 import type { Health } from './health.ts'
 import type { IssuedAccess } from './issued-access.ts'
-import { createBodyBudget, type BodyBudget } from '../proxy/client/body-budget.ts'
 import { createCredentials } from '../proxy/access/credentials.ts'
-import type { Load } from '../proxy/client/load.ts'
+import { createBodyBudget, type BodyBudget, type Load } from '../proxy/client/load.ts'
 import type { LogQueue } from '../proxy/log-queue.ts'
 import { createMetrics } from '../proxy/metrics/metrics.ts'
 import { registerProcessMetrics } from '../proxy/metrics/process-metrics.ts'
 import { engineSecrets, type EngineAccess } from '../proxy/access/own-secrets.ts'
 import { createProxy } from '../proxy/proxy.ts'
+import { systemTimer } from '../proxy/timers.ts'
 import type { RouteTable } from '../core/route/route-table.ts'
 import { createTenants } from '../proxy/access/tenants.ts'
 import type { NamedUpstream } from '../core/upstream-choice.ts'
@@ -110,7 +110,7 @@ const openProxy = (parts: Parts, registry: Registry, bodies: BodyBudget, adminTo
     isCaptured: compileCaptureRule(config.capture, Math.random),
     log: (exchange) => queue.push(exchange),
     trace: parts.tracing && parts.tracing.trace,
-    metrics: createMetrics(registry, () => queue.stats()),
+    metrics: createMetrics(registry),
     fault,
     savedUsd: (model, tokens, usage) => savedUsd(prices, model, tokens, usage),
     limits: {
@@ -125,6 +125,8 @@ const openProxy = (parts: Parts, registry: Registry, bodies: BodyBudget, adminTo
     echoModel: config.proxy.echoModel,
     breaker: BREAKER,
     now: monotonicNow,
+    setTimer: systemTimer,
+    random: Math.random,
     newId: () => timeOrderedId(Date.now),
   })
 }
@@ -153,6 +155,7 @@ export const assemble = (parts: Parts, registry: Registry) => {
   registerProcessMetrics(registry, {
     inFlight: () => parts.load.inFlight,
     bodyBytes: bodies.inUse,
+    log: () => parts.queue.stats(),
     usage: store.records.usageTotals,
     fault,
     eventLoop: parts.eventLoop.read,

@@ -15,6 +15,7 @@ import type { Access } from '../proxy/access/access.ts'
 import { createLimits } from '../proxy/access/limits.ts'
 import { createSpendLog } from '../proxy/access/spend-log.ts'
 import type { Tenants } from '../proxy/access/tenants.ts'
+import { systemTimer } from '../proxy/timers.ts'
 import { watchSnapshot } from './snapshot-watch.ts'
 import type { Store } from '../store/store.ts'
 
@@ -66,6 +67,7 @@ export const openAccess = async (
     write: store.keys.addSpend,
     onError: (error) => fault('spend', error),
     now,
+    setTimer: systemTimer,
   })
   const findKey = createKeyFinder(keys.snapshot)
   const limits = createLimits({

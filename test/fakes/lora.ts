@@ -1,8 +1,10 @@
-/** A live route of one template and an engine that always answers `card_lost`, surely. */
-import { ANSWERS, KINDS } from '../fixtures/route-rules.ts'
+/** A live route of one template and an engine that always answers `card_lost` with high confidence. */
+import { ROUTE } from '../fixtures/lora-route.ts'
+import { compileRouteTable } from '../../src/core/route/route-table.ts'
 import type { Route } from '../../src/core/route/route.ts'
 import type { Engine, GeneratedDelta } from '../../src/engine/engine.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
+import type { ProxyDeps } from '../../src/proxy/deps.ts'
 
 export const LORA_ANSWER = 'card_lost'
 
@@ -32,27 +34,12 @@ export class FakeLora implements Pick<Engine, 'name' | 'stream'> {
   }
 }
 
-/** Recognizes what `chatBody` (test/proxy/harness.ts) makes. */
-export const routeFor = (tenant: string): Route => ({
-  template: {
-    tenant,
-    model: 'gpt-4o-mini',
-    tools: '',
-    responseFormat: '',
-    version: `version-of-${tenant}`,
-    messages: [
-      { role: 'system', segments: [{ kind: 'anchor', text: 'Sort the question.' }] },
-      { role: 'user', segments: [{ kind: 'query' }] },
-    ],
-    maxTurnsAfter: 0,
-  },
-  internalizationId: 'internalization-1',
-  engine: 'fake',
-  lora: 'lora-abc',
-  confidence: 'sum',
-  threshold: -1,
-  answers: ANSWERS,
-  kinds: KINDS,
-  trafficShare: 1,
-  templateTokens: 40,
-})
+/** Dependencies of a proxy whose one live route, for `chatBody`, leads to this engine. */
+export const withLora = (
+  engine: Partial<Engine>,
+  route: Partial<Route> = {}
+): Pick<ProxyDeps, 'routes' | 'engines'> => {
+  const name = engine.name ?? 'fake'
+  const table = compileRouteTable([{ ...ROUTE, engine: name, ...route }])
+  return { routes: () => table, engines: new Map([[name, engine as Engine]]) }
+}

@@ -45,12 +45,12 @@ describe('a changed clock', () => {
     harness = await startHarness({ now: () => time })
     const { respond, answer, waiting } = onDemand({ ok: true })
     harness.upstream.respond = respond
-    const inFlight = send(harness.port, chatBody('hi'))
+    const inFlight = harness.send(chatBody('hi'))
     await eventually(() => waiting() === 1)
     time += jumpMs
     answer()
     expect((await inFlight).status).toBe(200)
-    const after = send(harness.port, chatBody('hi'))
+    const after = harness.send(chatBody('hi'))
     await eventually(() => waiting() === 1)
     answer()
     expect((await after).status).toBe(200)

@@ -14,7 +14,6 @@ import {
   completion,
   eventually,
   LIMITS,
-  send,
   startHarness,
   type Harness,
 } from '../proxy/harness.ts'
@@ -58,7 +57,7 @@ const start = async (faults: Parameters<typeof startFakeEngine>[0]['faults']): P
     breaker: { maxFailures: 3, pauseMs: 1 },
   })
   // the upstream accepts the credential
-  await send(harness.port, chatBody('no match', { model: 'gpt-9' }))
+  await harness.send(chatBody('no match', { model: 'gpt-9' }))
   harness.upstream.requests.length = 0
   progress = { asked: false, deltas: 0 }
 }
@@ -71,7 +70,7 @@ afterEach(async () => {
 
 const expectUpstream = async (when: () => boolean): Promise<void> => {
   const body = chatBody('where is my card')
-  const asking = send(harness.port, body)
+  const asking = harness.send(body)
   await eventually(when)
   process.kill(engineProcess.pid()!, 'SIGKILL')
   const answer = await asking
@@ -82,11 +81,11 @@ const expectUpstream = async (when: () => boolean): Promise<void> => {
   ])
   await eventually(() => deaths.length === 1)
   expect(deaths).toMatchObject([{ data: { exitCode: null, signal: 'SIGKILL' } }])
-  expect(harness.upstream.requests.map((request) => request.body.toString())).toEqual([body])
+  expect(harness.upstream.bodies()).toEqual([body])
 }
 
 const route = async (): Promise<unknown> =>
-  (await send(harness.port, chatBody('where is my card'))).headers['x-promptintern-route']
+  (await harness.send(chatBody('where is my card'))).headers['x-promptintern-route']
 
 describe('an engine that is killed', () => {
   it('before its first token: the upstream answers', async () => {

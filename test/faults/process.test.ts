@@ -185,7 +185,7 @@ describe('SIGTERM', () => {
     socket.write(body.slice(100_000))
     await closed
     expect(text).toMatch(/^HTTP\/1.1 200 OK\r\n[^]*connection: close[^]*from the upstream/i)
-    expect(upstream.requests.at(-1)!.body.toString()).toBe(body)
+    expect(upstream.bodies().at(-1)).toBe(body)
     expect(await exit).toBe(0)
   })
 

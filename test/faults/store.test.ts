@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { afterEach, describe, expect, it } from 'vitest'
 import { readBatch } from '../../src/core/log/exchange-batch.ts'
 import { createLogQueue, type LogQueueOptions } from '../../src/proxy/log-queue.ts'
+import { systemTimer } from '../../src/proxy/timers.ts'
 import {
   chatBody,
   eventually,
@@ -28,6 +29,7 @@ const startWith = async (append: LogQueueOptions['append'], maxBytes: number) =>
     gatherMs: 1,
     retryMs: 1,
     fault: (kind, error) => faults.push({ kind, error }),
+    setTimer: systemTimer,
   })
   harness = await startHarness({ log: (exchange) => queue.push(exchange) })
   return queue

@@ -1,5 +1,4 @@
 import { Agent, request as httpRequest } from 'node:http'
-import { connect, type Socket } from 'node:net'
 import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { Hono } from 'hono'
@@ -10,7 +9,7 @@ import {
   chatBody,
   eventually,
   onDemand,
-  send,
+  openSocket,
   startHarness,
   type Harness,
   type Responder,
@@ -36,32 +35,28 @@ const stream = () => {
   return { respond, end: () => ends.shift()?.(), isOpen: () => ends.length > 0 }
 }
 
-const isClosed = (socket: Socket): boolean => socket.closed
-
 /** A connection whose first request was answered and that waits for a next one. */
-const keptConnection = async (): Promise<Socket> => {
-  const socket = connect(harness.port, '127.0.0.1')
-  let text = ''
-  socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
-  socket.on('error', () => {})
-  socket.write('GET /v1/models HTTP/1.1\r\nhost: a\r\n\r\n')
-  await eventually(() => text.includes('from the upstream'))
-  return socket
+const keptConnection = async (): Promise<ReturnType<typeof openSocket>> => {
+  const opened = harness.open('GET /v1/models HTTP/1.1\r\nhost: a\r\n\r\n')
+  await eventually(() => opened.text.includes('from the upstream'))
+  return opened
 }
+
+const newConnection = async () => harness.open()
 
 describe('a server that drains', () => {
   it('takes no new connection, and lets a stream come to its end', async () => {
     const { respond, end, isOpen } = stream()
     harness.upstream.respond = respond
-    const streaming = send(harness.port, chatBody('hi', { stream: true }))
+    const streaming = harness.send(chatBody('hi', { stream: true }))
     await eventually(isOpen)
     let isDrained = false
     const drained = harness.drain(LONG_MS).then(() => (isDrained = true))
-    await expect(send(harness.port, chatBody('hi'))).rejects.toThrow(/ECONNREFUSED/)
+    await expect(harness.send(chatBody('hi'))).rejects.toThrow(/ECONNREFUSED/)
     expect(isDrained).toBe(false)
     end()
     const answer = await streaming
-    expect(answer.body.toString()).toBe('data: 1\n\ndata: [DONE]\n\n')
+    expect(answer.text).toBe('data: 1\n\ndata: [DONE]\n\n')
     expect(answer.complete).toBe(true)
     await drained
   })
@@ -86,7 +81,7 @@ describe('a server that drains', () => {
   it('says `connection: close` in answers that had not begun', async () => {
     const { respond, answer } = onDemand({ late: true })
     harness.upstream.respond = respond
-    const waiting = send(harness.port, chatBody('hi'), { headers: { connection: 'keep-alive' } })
+    const waiting = harness.send(chatBody('hi'), { headers: { connection: 'keep-alive' } })
     await eventually(() => harness.upstream.requests.length === 1)
     const drained = harness.drain(LONG_MS)
     answer()
@@ -98,78 +93,70 @@ describe('a server that drains', () => {
   it('answers a request that comes behind a stream, and closes then', async () => {
     const { respond, end, isOpen } = stream()
     harness.upstream.respond = respond
-    const socket = connect(harness.port, '127.0.0.1')
-    let text = ''
-    socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
     const post = `POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}`
-    socket.write(post)
-    await eventually(() => isOpen() && text.includes('data: 1'))
+    const client = harness.open(post)
+    await eventually(() => isOpen() && client.text.includes('data: 1'))
     const second = onDemand({ second: true })
     harness.upstream.respond = second.respond
-    socket.write(post)
+    client.socket.write(post)
     await eventually(() => harness.upstream.requests.length === 2)
     const drained = harness.drain(LONG_MS)
     end()
     second.answer()
     await drained
-    await eventually(() => isClosed(socket))
-    expect(text).toMatch(/\[DONE\][^]*HTTP\/1.1 200 OK\r\n[^]*connection: close[^]*"second":true/i)
+    await eventually(() => client.socket.closed)
+    expect(client.text).toMatch(
+      /\[DONE\][^]*HTTP\/1.1 200 OK\r\n[^]*connection: close[^]*"second":true/i
+    )
   })
 
   it('closes idle connections at once and those that never asked after a moment', async () => {
-    const socket = await keptConnection()
-    const silent = connect(harness.port, '127.0.0.1')
-    silent.on('error', () => {}).resume()
+    const { socket } = await keptConnection()
+    const { socket: silent } = harness.open()
     await new Promise((resolve) => silent.once('connect', resolve))
     const drained = harness.drain(LONG_MS)
-    await eventually(() => isClosed(socket))
+    await eventually(() => socket.closed)
     await drained
-    await eventually(() => isClosed(silent))
+    await eventually(() => silent.closed)
   })
+
+  const body = chatBody('x'.repeat(300_000))
+  const uploadTo = (path: string, sent: number): string =>
+    `POST ${path} HTTP/1.1\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n${body.slice(0, sent)}`
 
   it.each([
-    ['a chat completion', CHAT_PATH],
-    ['what passes unread', '/v1/files'],
-  ])('receives and answers an upload that has begun, then closes: %s', async (_, path) => {
-    const body = chatBody('x'.repeat(300_000))
-    const socket = connect(harness.port, '127.0.0.1')
-    let text = ''
-    socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
-    socket.write(`POST ${path} HTTP/1.1\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n`)
-    socket.write(body.slice(0, 200_000))
-    await eventually(() => harness.deps.load.inFlight === 1)
-    const drained = harness.drain(LONG_MS)
-    // longer than a connection without a request may stay
-    await new Promise((resolve) => setTimeout(resolve, 1200))
-    socket.write(body.slice(200_000))
-    await drained
-    await eventually(() => isClosed(socket))
-    expect(text).toMatch(/^HTTP\/1.1 200 OK\r\n[^]*connection: close[^]*from the upstream/i)
-    expect(harness.upstream.requests.map((request) => request.body.toString())).toEqual([body])
-  })
+    ['body of a chat completion', newConnection, uploadTo(CHAT_PATH, 200_000)],
+    ['body of what passes unread', newConnection, uploadTo('/v1/files', 200_000)],
+    ['head, on a new connection', newConnection, uploadTo(CHAT_PATH, 0).slice(0, 45)],
+    ['head, on a kept connection', keptConnection, uploadTo(CHAT_PATH, 0).slice(0, 45)],
+  ])(
+    'receives and answers a request with half of its %s, and closes then',
+    async (_, open, sent) => {
+      const client = await open()
+      harness.upstream.requests.length = 0
+      client.text = ''
+      client.socket.write(sent)
+      // an answer on another connection: by then the half has arrived
+      await harness.send(null, { method: 'GET', path: '/v1/models' })
+      const drained = harness.drain(LONG_MS)
+      // longer than a connection without a request may stay
+      await new Promise((resolve) => setTimeout(resolve, 1200))
+      const path = sent.includes('/v1/files') ? '/v1/files' : CHAT_PATH
+      client.socket.write(uploadTo(path, body.length).slice(sent.length))
+      await drained
+      await eventually(() => client.socket.closed)
+      expect(client.text).toMatch(
+        /^HTTP\/1.1 200 OK\r\n[^]*connection: close[^]*from the upstream/i
+      )
+      const [, request] = harness.upstream.requests
+      expect(request?.body.toString() === body).toBe(true)
+    }
+  )
 
-  it.each([
-    ['a new connection', async () => connect(harness.port, '127.0.0.1')],
-    ['a kept one', keptConnection],
-  ])('receives and answers a request whose head is half there, on %s', async (_, open) => {
-    const socket = await open()
-    let text = ''
-    socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
-    socket.write(`POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-`)
-    // a request behind it on another connection: by its answer the half head has arrived
-    await send(harness.port, null, { method: 'GET', path: '/v1/models' })
-    const drained = harness.drain(LONG_MS)
-    await new Promise((resolve) => setTimeout(resolve, 1200))
-    socket.write('length: 2\r\n\r\n{}')
-    await drained
-    await eventually(() => isClosed(socket))
-    expect(text).toMatch(/^HTTP\/1.1 200 OK\r\n[^]*connection: close[^]*from the upstream/i)
-  })
-
-  it('cuts what is not over in time, so that nobody takes it for whole', async () => {
+  it('cuts what is not over in time, so that it cannot look whole', async () => {
     const { respond, isOpen } = stream()
     harness.upstream.respond = respond
-    const streaming = send(harness.port, chatBody('hi', { stream: true }))
+    const streaming = harness.send(chatBody('hi', { stream: true }))
     await eventually(isOpen)
     await harness.drain(50)
     expect((await streaming).complete).toBe(false)
@@ -185,14 +172,13 @@ describe('a server that drains', () => {
       { port: 0, host: '127.0.0.1' },
       { fault: harness.deps.fault }
     )
-    const socket = connect(port, '127.0.0.1')
-    socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n')
-    await new Promise((resolve) => socket.once('readable', resolve))
+    const client = openSocket(port, 'GET / HTTP/1.1\r\nhost: a\r\n\r\n')
+    await new Promise((resolve) => client.socket.once('data', resolve))
+    client.socket.pause()
     const drained = drain(LONG_MS)
-    let bytes = 0
-    socket.on('data', (chunk: Buffer) => (bytes += chunk.length))
+    client.socket.resume()
     await drained
-    await eventually(() => isClosed(socket))
-    expect(bytes).toBeGreaterThan(whole.length)
+    await eventually(() => client.socket.closed)
+    expect(client.text.length).toBeGreaterThan(whole.length)
   })
 })

@@ -1,11 +1,9 @@
 /** What goes wrong on the way of a request is told to the operator, and little of it to the client. */
-import { connect } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Engine } from '../../src/engine/engine.ts'
 import { AppError } from '../../src/errors.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
-import { compileRouteTable } from '../../src/core/route/route-table.ts'
-import { FakeLora, LORA_ANSWER } from '../fakes/lora.ts'
+import { FakeLora, LORA_ANSWER, withLora } from '../fakes/lora.ts'
 import { ROUTE } from '../fixtures/lora-route.ts'
 import {
   AUTHORIZATION,
@@ -14,7 +12,6 @@ import {
   eventually,
   LIMITS,
   NO_FAILOVER,
-  send,
   startHarness,
   startUpstream,
   type Harness,
@@ -38,44 +35,39 @@ const internalError = {
   error: { message: 'internal error', type: 'server_error', param: null, code: 'internal' },
 }
 
-const withLora = (engine: Partial<Engine>): Partial<ProxyDeps> => {
-  const table = compileRouteTable([{ ...ROUTE, engine: 'fake' }])
-  return { routes: () => table, engines: new Map([['fake', engine as Engine]]) }
-}
-
 /** The second request is one that the lora may answer. */
 const askLora = async () => {
-  await send(harness.port, chatBody('hi'))
-  return send(harness.port, chatBody('hi'))
+  await harness.send(chatBody('hi'))
+  return harness.send(chatBody('hi'))
 }
 
 describe('an exception', () => {
-  it('while a request is received is an internal error to the client, and a fault with its cause', async () => {
-    await start({ access: { callerOf: boom, upstreamApiKey: 'sk-upstream' } })
-    const { status, body } = await send(harness.port, chatBody('hi'))
-    expect([status, JSON.parse(body.toString())]).toEqual([500, internalError])
-    expect(harness.faults).toMatchObject([{ kind: 'request', error: { message: SECRET } }])
-  })
-
-  it('on the way of what is passed through, too', async () => {
-    await start({ access: { callerOf: boom, upstreamApiKey: 'sk-upstream' } })
-    const { status, body } = await send(harness.port, null, { method: 'GET', path: '/v1/models' })
-    expect([status, JSON.parse(body.toString())]).toEqual([500, internalError])
-    expect(kinds()).toEqual(['request'])
-  })
+  it.each([
+    ['a chat completion', chatBody('hi'), {}],
+    ['a request that passes through', null, { method: 'GET', path: '/v1/models' }],
+  ])(
+    'while %s is received is an internal error to the client, and a fault',
+    async (_, body, options) => {
+      await start({ access: { callerOf: boom, upstreamApiKey: 'sk-upstream' } })
+      const { status, text } = await harness.send(body, options)
+      expect([status, JSON.parse(text)]).toEqual([500, internalError])
+      expect(harness.faults).toMatchObject([{ kind: 'request', error: { message: SECRET } }])
+    }
+  )
 
   it('while a request is matched is a fault, and the upstream answers', async () => {
     await start({ routes: boom })
-    const { status, body } = await send(harness.port, chatBody('hi'))
-    expect([status, JSON.parse(body.toString())]).toEqual([200, completion('from the upstream')])
+    const { status, text } = await harness.send(chatBody('hi'))
+    expect([status, JSON.parse(text)]).toEqual([200, completion('from the upstream')])
     expect(new Set(kinds())).toEqual(new Set(['matching']))
+    expect(await harness.metrics()).toContain('promptintern_fallbacks_total{reason="internal"}')
     expect(harness.faults[0]?.error).toMatchObject({ message: SECRET })
   })
 
   it('while a lora is chosen is a fault with the request`s id, and the upstream answers', async () => {
     await start(withLora(new FakeLora()))
     harness.deps.tenants.accepted = boom
-    const { headers } = await send(harness.port, chatBody('hi'))
+    const { headers } = await harness.send(chatBody('hi'))
     expect(headers['x-promptintern-reason']).toBe('internal')
     expect(harness.faults).toMatchObject([
       { kind: 'route', data: { request: 'record-1', lora: ROUTE.lora } },
@@ -88,11 +80,11 @@ describe('an exception', () => {
   ])('at the end of %s is a fault, and the client has the whole answer', async (_, isLora) => {
     const isArmed = { now: false }
     await start({ ...(isLora ? withLora(new FakeLora()) : {}), log: () => isArmed.now && boom() })
-    await send(harness.port, chatBody('hi'))
+    await harness.send(chatBody('hi'))
     isArmed.now = true
-    const answer = await send(harness.port, chatBody('hi'))
+    const answer = await harness.send(chatBody('hi'))
     expect([answer.status, answer.complete]).toEqual([200, true])
-    expect(answer.body.toString()).toContain(isLora ? LORA_ANSWER : 'from the upstream')
+    expect(answer.text).toContain(isLora ? LORA_ANSWER : 'from the upstream')
     await eventually(() => harness.faults.length > 0)
     expect(kinds()).toEqual(['exchange-end'])
   })
@@ -146,14 +138,13 @@ describe('an engine', () => {
       yield { text: 'card', logprobs: [unsure] }
     }
     expect((await askLora()).headers['x-promptintern-reason']).toBe('low-confidence')
+    let isAsked = false
     engine.stream = async function* () {
+      isAsked = true
       await new Promise(() => {})
       yield { text: '', logprobs: [] }
     }
-    const leaving = send(harness.port, chatBody('hi'), {
-      onRequest: (request) => setTimeout(() => request.destroy(), 50),
-    })
-    await expect(leaving).rejects.toThrow()
+    await harness.leave(() => isAsked)
     await eventually(() => harness.deps.load.inFlight === 0)
     expect(harness.faults).toEqual([])
   })
@@ -162,7 +153,7 @@ describe('an engine', () => {
 describe('an upstream', () => {
   it('that cannot be reached is a fault an attempt, with host and port; the client is told no more than that', async () => {
     await start({ upstreamBaseUrl: 'http://127.0.0.1:1/v1' })
-    const { status, body } = await send(harness.port, chatBody('hi'))
+    const { status, body } = await harness.send(chatBody('hi'))
     expect(status).toBe(502)
     expect(JSON.parse(body.toString()).error).toMatchObject({
       message: 'the connection to the upstream failed',
@@ -183,8 +174,8 @@ describe('an upstream', () => {
       response.writeHead(200, { 'content-length': 100 }).write('half')
       setTimeout(() => response.destroy(), 20)
     }
-    expect((await send(harness.port, chatBody('hi'))).complete).toBe(false)
-    await send(harness.port, null, { method: 'GET', path: '/v1/models' })
+    expect((await harness.send(chatBody('hi'))).complete).toBe(false)
+    await harness.send(null, { method: 'GET', path: '/v1/models' })
     expect(kinds()).toEqual(['upstream', 'upstream'])
   })
 
@@ -200,7 +191,7 @@ describe('an upstream', () => {
         ],
       },
     })
-    expect((await send(harness.port, chatBody('hi'))).status).toBe(200)
+    expect((await harness.send(chatBody('hi'))).status).toBe(200)
     expect(harness.faults).toMatchObject([
       { kind: 'upstream', error: { code: 'ECONNREFUSED' }, data: { host: '127.0.0.1:1' } },
     ])
@@ -210,11 +201,7 @@ describe('an upstream', () => {
   it('that was asked by a client who left is none', async () => {
     await start()
     harness.upstream.respond = () => {}
-    const leaving = send(harness.port, chatBody('hi'), {
-      onRequest: (request) =>
-        void eventually(() => harness.upstream.requests.length === 1).then(() => request.destroy()),
-    })
-    await expect(leaving).rejects.toThrow()
+    await harness.leave(() => harness.upstream.requests.length === 1)
     await eventually(() => harness.upstream.aborted === 1)
     expect(harness.faults).toEqual([])
   })
@@ -223,18 +210,15 @@ describe('an upstream', () => {
 describe('a client', () => {
   it('that speaks no HTTP is told so and reported', async () => {
     await start()
-    const socket = connect(harness.port, '127.0.0.1')
-    let text = ''
-    socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
-    socket.write(`NOT HTTP ${AUTHORIZATION}\r\n\r\n`)
-    await eventually(() => text.includes('400 Bad Request'))
+    const client = harness.open(`NOT HTTP ${AUTHORIZATION}\r\n\r\n`)
+    await eventually(() => client.text.includes('400 Bad Request'))
     expect(kinds()).toEqual(['unreadable-request'])
-    socket.destroy()
+    client.socket.destroy()
   })
 
   it('that names an impossible host is told so in OpenAI`s format', async () => {
     await start()
-    const { status, body } = await send(harness.port, null, {
+    const { status, body } = await harness.send(null, {
       method: 'GET',
       path: '/v1/models',
       headers: { host: 'a b/c' },
@@ -245,7 +229,7 @@ describe('a client', () => {
 
   it('that is refused for what it asks is no fault', async () => {
     await start({ limits: { ...LIMITS, maxBodyBytes: 10 } })
-    expect((await send(harness.port, chatBody('hi'))).status).toBe(413)
+    expect((await harness.send(chatBody('hi'))).status).toBe(413)
     expect(harness.faults).toEqual([])
   })
 })

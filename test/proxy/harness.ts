@@ -1,7 +1,7 @@
 /** A real upstream, a real proxy server and a raw client on loopback, for the proxy's tests. */
 import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { ClientRequest, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo } from 'node:net'
 import { Registry } from 'prom-client'
 import {
   batchCaptured,
@@ -11,12 +11,12 @@ import {
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { ServerFault } from '../../src/fault-log.ts'
 import { listen as listenWith, type ListenOptions } from '../../src/server/http-server.ts'
-import { createBodyBudget } from '../../src/proxy/client/body-budget.ts'
 import { createCredentials } from '../../src/proxy/access/credentials.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
-import { Load } from '../../src/proxy/client/load.ts'
+import { createBodyBudget, Load } from '../../src/proxy/client/load.ts'
 import { createMetrics } from '../../src/proxy/metrics/metrics.ts'
 import { createProxy } from '../../src/proxy/proxy.ts'
+import { systemTimer } from '../../src/proxy/timers.ts'
 import { compileRouteTable } from '../../src/core/route/route-table.ts'
 import { createTenants } from '../../src/proxy/access/tenants.ts'
 import { readRecords } from '../../src/store/sqlite/log/append.ts'
@@ -59,6 +59,18 @@ export const respondJson =
     response.end(JSON.stringify(value))
   }
 
+/** A stream of events. @param options.end false leaves it open */
+export const respondEvents =
+  (
+    text: string | Buffer,
+    { headers = {}, end = true }: { headers?: OutgoingHttpHeaders; end?: boolean } = {}
+  ): Responder =>
+  (_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream', ...headers })
+    response.write(text)
+    if (end) response.end()
+  }
+
 /** Answers that wait until they are told to be given, one by one. */
 export const onDemand = (value: unknown) => {
   const waiting: (() => void)[] = []
@@ -75,6 +87,8 @@ const listen = (server: Server): Promise<number> =>
 export interface FakeUpstream {
   url: string
   requests: UpstreamRequest[]
+  /** bodies of the requests so far, as UTF-8 */
+  bodies(): string[]
   /** exchanges that the proxy broke off, whether or not an answer had begun */
   aborted: number
   respond: Responder
@@ -85,6 +99,7 @@ export const startUpstream = async (): Promise<FakeUpstream> => {
   const upstream: FakeUpstream = {
     url: '',
     requests: [],
+    bodies: () => upstream.requests.map(({ body }) => body.toString()),
     aborted: 0,
     respond: respondJson(completion('from the upstream')),
     close: () => {
@@ -110,25 +125,7 @@ export const startUpstream = async (): Promise<FakeUpstream> => {
   return upstream
 }
 
-export interface ReportedFault {
-  kind: ServerFault
-  error: unknown
-  data: Record<string, unknown> | undefined
-}
-
-export interface Harness {
-  port: number
-  baseUrl: string
-  upstream: FakeUpstream
-  registry: Registry
-  deps: ProxyDeps
-  /** what was reported, oldest first */
-  faults: ReportedFault[]
-  drain(limitMs: number): Promise<void>
-  /** the record of every exchange that has ended so far */
-  records(): Promise<ExchangeRecord[]>
-  close(): Promise<void>
-}
+export type Harness = Awaited<ReturnType<typeof startHarness>>
 
 const MAX_ANSWER_BYTES = 2 ** 20
 
@@ -154,10 +151,11 @@ const now = (): number => performance.timeOrigin + performance.now()
 export const startHarness = async (
   overrides: Partial<ProxyDeps> = {},
   options: Partial<ListenOptions> = {}
-): Promise<Harness> => {
+) => {
   const upstream = await startUpstream()
   const exchanges: CapturedExchange[] = []
-  const faults: ReportedFault[] = []
+  /** what was reported, oldest first */
+  const faults: { kind: ServerFault; error: unknown; data: object | undefined }[] = []
   const registry = new Registry()
   let ids = 0
   const deps: ProxyDeps = {
@@ -173,13 +171,7 @@ export const startHarness = async (
     bodies: createBodyBudget(256 * 2 ** 20),
     isCaptured: () => true,
     log: (exchange) => exchanges.push(exchange),
-    metrics: createMetrics(registry, () => ({
-      queued: 0,
-      queuedBytes: 0,
-      written: 0,
-      dropped: 0,
-      storeFailures: 0,
-    })),
+    metrics: createMetrics(registry),
     fault: (kind, error, data) => faults.push({ kind, error, data }),
     savedUsd: () => null,
     limits: LIMITS,
@@ -188,6 +180,8 @@ export const startHarness = async (
     echoModel: false,
     breaker: { maxFailures: 3, pauseMs: 60_000 },
     now,
+    setTimer: systemTimer,
+    random: Math.random,
     newId: () => `record-${++ids}`,
     ...overrides,
   }
@@ -200,12 +194,19 @@ export const startHarness = async (
   return {
     port,
     drain,
+    send: (body: string | Buffer | null, sendOptions?: SendOptions) =>
+      send(port, body, sendOptions),
+    leave: (...request: RequestToLeave) => leave(port, ...request),
+    open: (...bytes: string[]) => openSocket(port, ...bytes),
     baseUrl: `http://127.0.0.1:${port}/v1`,
     upstream,
     registry,
+    /** the text of all metrics */
+    metrics: () => registry.metrics(),
     deps,
     faults,
-    records: async () =>
+    /** the record of every exchange that has ended so far */
+    records: async (): Promise<ExchangeRecord[]> =>
       (await readRecords(readBatch(batchCaptured(exchanges)), MAX_ANSWER_BYTES)).map(
         ({ head, usage, request, response }) => ({
           ...head,
@@ -229,6 +230,8 @@ export interface RawAnswer {
   rawHeaders: string[]
   headers: IncomingMessage['headers']
   body: Buffer
+  /** the body as UTF-8 */
+  text: string
   /** false when the connection broke before the end of the answer */
   complete: boolean
 }
@@ -264,15 +267,19 @@ export const send = (
       },
       (response) => {
         const chunks: Buffer[] = []
-        const finish = (): void =>
+        const finish = (): void => {
+          const { statusCode = 0, statusMessage = '', rawHeaders, complete } = response
+          const received = Buffer.concat(chunks)
           resolve({
-            status: response.statusCode ?? 0,
-            statusText: response.statusMessage ?? '',
-            rawHeaders: response.rawHeaders,
+            status: statusCode,
+            statusText: statusMessage,
+            rawHeaders,
             headers: response.headers,
-            body: Buffer.concat(chunks),
-            complete: response.complete,
+            body: received,
+            text: received.toString(),
+            complete,
           })
+        }
         response.on('data', (chunk: Buffer) => {
           chunks.push(chunk)
           onData?.(request)
@@ -286,6 +293,44 @@ export const send = (
     if (body === null) request.end()
     else request.end(body)
   })
+
+export interface ErrorObject {
+  message: string
+  type: string
+  param: string | null
+  code: string
+}
+
+/** The error in OpenAI's format that an answer consists of. */
+export const errorOf = ({ text }: Pick<RawAnswer, 'text'>): ErrorObject =>
+  (JSON.parse(text) as { error: ErrorObject }).error
+
+type RequestToLeave = [
+  isTime: () => boolean | Promise<boolean>,
+  body?: string,
+  headers?: OutgoingHttpHeaders,
+]
+
+/** A client that sends a request and leaves when the moment has come, before it has an answer. */
+const leave = async (
+  port: number,
+  ...[isTime, body = chatBody('hi'), headers = {}]: RequestToLeave
+): Promise<void> => {
+  const onRequest = (request: ClientRequest): void =>
+    void eventually(isTime).then(() => request.destroy())
+  const answer = await send(port, body, { headers, onRequest }).catch(() => null)
+  if (answer !== null) throw new Error('the client got an answer')
+}
+
+/** A connection as bytes. */
+export const openSocket = (port: number, ...bytes: string[]) => {
+  const socket = connect(port, '127.0.0.1')
+  const opened = { socket, text: '' }
+  socket.on('data', (chunk: Buffer) => (opened.text += chunk.toString()))
+  socket.on('error', () => {})
+  for (const piece of bytes) socket.write(piece)
+  return opened
+}
 
 /** Waits for something that happens behind a connection. */
 export const eventually = async (check: () => boolean | Promise<boolean>): Promise<void> => {

@@ -6,9 +6,9 @@ import { acceptanceOf } from '../../src/proxy/access/tenants.ts'
 import { PROMPT, ROUTE, TEMPLATE } from '../fixtures/lora-route.ts'
 import {
   chatBody,
+  errorOf,
   eventually,
   NO_FAILOVER,
-  send,
   startHarness,
   startUpstream,
   type FakeUpstream,
@@ -55,8 +55,7 @@ const SHAPES: [name: string, body: string | Buffer][] = [
   ['one number', within(filled('1'))],
   [
     'messages',
-    JSON.stringify({
-      model: 'm',
+    chatBody('', {
       messages: Array.from({ length: 70_000 }, () => ({ role: 'user', content: 'a' })),
     }),
   ],
@@ -75,7 +74,7 @@ describe('a body of two megabytes', () => {
   it.each(SHAPES)('is passed on and logged, and not parsed: %s', async (_, body) => {
     await startWithRoute()
     const parsed = watchParser()
-    expect((await send(harness.port, body)).status).toBe(200)
+    expect((await harness.send(body)).status).toBe(200)
     expect(Math.max(0, ...parsed)).toBeLessThanOrEqual(MAX_PARSED_BYTES)
     expect(harness.upstream.requests[0]!.body.equals(Buffer.from(body))).toBe(true)
     expect(await harness.records()).toMatchObject([{ status: 200, route: null }])
@@ -83,9 +82,9 @@ describe('a body of two megabytes', () => {
 
   it('is compared with no template, although its text begins like one', async () => {
     await startWithRoute()
-    const { headers } = await send(harness.port, chatBody('q'.repeat(2 * MIB)))
+    const { headers } = await harness.send(chatBody('q'.repeat(2 * MIB)))
     expect(headers['x-promptintern-route']).toBeUndefined()
-    expect((await send(harness.port, chatBody('q'))).headers['x-promptintern-template']).toBe(
+    expect((await harness.send(chatBody('q'))).headers['x-promptintern-template']).toBe(
       TEMPLATE.version
     )
     expect(chatBody('')).toContain(PROMPT)
@@ -93,7 +92,7 @@ describe('a body of two megabytes', () => {
 
   it('is logged with its model, and is a stream where it says so', async () => {
     await startWithRoute()
-    await send(harness.port, chatBody('q'.repeat(2 * MIB), { model: 'long', stream: true }))
+    await harness.send(chatBody('q'.repeat(2 * MIB), { model: 'long', stream: true }))
     expect(await harness.records()).toMatchObject([{ model: 'long', streamed: true }])
   })
 })
@@ -103,15 +102,15 @@ describe('a small body that nests deep', () => {
     await startWithRoute()
     const parsed = watchParser()
     const body = chatBody('hi').replace(/}$/, `,"tools":${deep(20_000)}}`)
-    expect((await send(harness.port, body)).status).toBe(200)
+    expect((await harness.send(body)).status).toBe(200)
     expect(parsed).toEqual([])
-    expect(harness.upstream.requests[0]!.body.toString()).toBe(body)
+    expect(harness.upstream.bodies()[0]).toBe(body)
   })
 
   it('matches a template as any other while a parsed value of it is safe to walk', async () => {
     await startWithRoute()
     const body = chatBody('hi').replace(/}$/, `,"x":${deep(MAX_DEPTH - 1)}}`)
-    const { headers } = await send(harness.port, body)
+    const { headers } = await harness.send(body)
     expect(headers['x-promptintern-template']).toBe(TEMPLATE.version)
   })
 })
@@ -121,10 +120,7 @@ const start = async (limits: Parameters<typeof keyFor>[1]): Promise<void> => {
 }
 
 const ask = (body: string | Buffer): Promise<RawAnswer> =>
-  send(harness.port, body, { headers: { authorization: `Bearer ${secretFor('a')}` } })
-
-const messageOf = ({ body }: RawAnswer): string =>
-  (JSON.parse(body.toString()) as { error: { message: string } }).error.message
+  harness.send(body, { headers: { authorization: `Bearer ${secretFor('a')}` } })
 
 const LIMITS: [name: string, limits: Parameters<typeof keyFor>[1]][] = [
   ['models', { models: ['gpt-4o*'] }],
@@ -139,7 +135,7 @@ describe.each(LIMITS)('a key with limits on %s', (_, limits) => {
       const body = chatBody('hi', { max_tokens: 5 }).replace(/}$/, `,"tools":${deep(levels)}}`)
       const refused = await ask(body)
       expect(refused.status).toBe(400)
-      expect(messageOf(refused)).toContain('nests deeper than 256 levels')
+      expect(errorOf(refused).message).toContain('nests deeper than 256 levels')
     }
     expect(harness.upstream.requests).toEqual([])
   })
@@ -152,7 +148,7 @@ describe.each(LIMITS)('a key with limits on %s', (_, limits) => {
     }))
     const body = chatBody('hi', { max_tokens: 5, tools }).replace('"deep":0', `"deep":${deep(200)}`)
     expect((await ask(body)).status).toBe(200)
-    expect(harness.upstream.requests[0]!.body.toString()).toBe(body)
+    expect(harness.upstream.bodies()[0]).toBe(body)
   })
 
   it('may send four hundred turns, and megabytes of text', async () => {
@@ -166,7 +162,7 @@ describe.each(LIMITS)('a key with limits on %s', (_, limits) => {
     expect(body.length).toBeGreaterThan(MAX_PARSED_BYTES)
     expect((await ask(body)).status).toBe(200)
     expect(Math.max(...parsed)).toBeLessThan(MAX_PARSED_BYTES)
-    expect(harness.upstream.requests[0]!.body.toString()).toBe(body)
+    expect(harness.upstream.bodies()[0]).toBe(body)
   })
 
   it.each(SHAPES.filter(([name]) => !['one string', 'escapes'].includes(name)))(
@@ -176,7 +172,7 @@ describe.each(LIMITS)('a key with limits on %s', (_, limits) => {
       const parsed = watchParser()
       const refused = await ask(body)
       expect(refused.status).toBe(400)
-      expect(messageOf(refused)).toContain('and this key has limits')
+      expect(errorOf(refused).message).toContain('and this key has limits')
       expect(Math.max(0, ...parsed)).toBeLessThanOrEqual(MAX_PARSED_BYTES)
       expect(harness.upstream.requests).toEqual([])
     }
@@ -189,7 +185,7 @@ describe('a large body`s model', () => {
     const text = 'x'.repeat(2 * MIB)
     expect((await ask(chatBody(text))).status).toBe(200)
     const refused = await ask(chatBody(text, { model: 'other' }))
-    expect([refused.status, messageOf(refused)]).toEqual([
+    expect([refused.status, errorOf(refused).message]).toEqual([
       403,
       'this key may not use the model "other"',
     ])
@@ -205,11 +201,11 @@ describe('a large body`s model', () => {
       fallback: [],
     }
     harness = await startHarness({ failover: { ...NO_FAILOVER, upstreams: [entry] } })
-    const { headers } = await send(harness.port, chatBody('x'.repeat(2 * MIB)))
+    const { headers } = await harness.send(chatBody('x'.repeat(2 * MIB)))
     expect(headers['x-promptintern-upstream']).toBe('east')
-    const refused = await send(harness.port, within(deep(MIB)))
+    const refused = await harness.send(within(deep(MIB)))
     expect(refused.status).toBe(400)
-    expect(messageOf(refused)).toContain('cannot be routed')
+    expect(errorOf(refused).message).toContain('cannot be routed')
     expect([east.requests.length, harness.upstream.requests.length]).toEqual([1, 0])
     await eventually(() => harness.deps.bodies.inUse() === 0)
   })
@@ -222,8 +218,8 @@ describe('a stream of which usage is asked', () => {
   ])('goes on as it is where its body is too much to be edited: %s', async (_, json) => {
     harness = await startHarness({ asksForUsage: true })
     const body = json.replace('{', '{"stream":true,')
-    expect((await send(harness.port, body)).status).toBe(200)
-    expect(harness.upstream.requests[0]!.body.toString()).toBe(body)
+    expect((await harness.send(body)).status).toBe(200)
+    expect(harness.upstream.bodies()[0]).toBe(body)
   })
 })
 
@@ -233,9 +229,9 @@ describe('a head', () => {
     ['a query of 64 KB', `/v1/chat/completions?q=${'a'.repeat(64 * 1024)}`, {}],
   ])('with %s is refused in OpenAI`s format', async (_, path, headers) => {
     harness = await startHarness()
-    const refused = await send(harness.port, null, { method: 'GET', path, headers })
+    const refused = await harness.send(null, { method: 'GET', path, headers })
     expect(refused.status).toBe(431)
-    expect(messageOf(refused)).toContain('16 KiB')
-    expect((await send(harness.port, chatBody('hi'))).status).toBe(200)
+    expect(errorOf(refused).message).toContain('16 KiB')
+    expect((await harness.send(chatBody('hi'))).status).toBe(200)
   })
 })

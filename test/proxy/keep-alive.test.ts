@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { chatBody, LIMITS, send, startHarness, type Harness, type Responder } from './harness.ts'
+import { chatBody, LIMITS, startHarness, type Harness, type Responder } from './harness.ts'
 
 const EVENT = 'data: {"choices":[]}'
 const COMMENT = ': keep-alive\n\n'
@@ -30,7 +30,7 @@ const answerTo = async (
   headers: Record<string, string | number> = {}
 ): Promise<Buffer> => {
   harness.upstream.respond = withSilence(parts, headers)
-  return (await send(harness.port, chatBody('hi', { stream: true }))).body
+  return (await harness.send(chatBody('hi', { stream: true }))).body
 }
 
 describe('a silent stream', () => {

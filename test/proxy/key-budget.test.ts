@@ -9,9 +9,10 @@ import { usageOf } from '../../src/openai/usage.ts'
 import {
   chatBody,
   completion,
+  errorOf,
   eventually,
+  respondEvents,
   respondJson,
-  send,
   type RawAnswer,
   type UpstreamRequest,
 } from './harness.ts'
@@ -35,11 +36,9 @@ const start = async (): Promise<void> => {
 const bodyWith = (extra: Record<string, unknown>, content: unknown = 'hi'): string =>
   chatBody(content, { model: 'known-sizes', ...extra })
 
-const ask = (body: string | Buffer): Promise<RawAnswer> =>
-  send(keyed.harness.port, body, { headers: { authorization: `Bearer ${secretFor('a')}` } })
+const headers = { authorization: `Bearer ${secretFor('a')}` }
 
-const errorOf = ({ body }: RawAnswer): { message: string; param: string | null } =>
-  (JSON.parse(body.toString()) as { error: { message: string; param: string | null } }).error
+const ask = (body: string | Buffer): Promise<RawAnswer> => keyed.harness.send(body, { headers })
 
 interface Asked {
   n?: unknown
@@ -98,76 +97,50 @@ const billed = (): { total: number; most: number } => {
 const IMAGE = { type: 'image_url', text: '', image_url: { url: 'https://host/a.png' } }
 const SOUND = { type: 'input_audio', text: '', input_audio: { data: 'AAAA', format: 'wav' } }
 
-/** @property param of the refusal; null where requests pass until the budget is used up */
-const WAYS: { name: string; body: string | Buffer; param: string | null }[] = [
-  {
-    name: 'an image that says it is text',
-    body: bodyWith({}, [IMAGE]),
-    param: 'messages.content.text',
-  },
-  { name: 'a sound that says it is text', body: bodyWith({}, [SOUND]), param: 'messages' },
-  {
-    name: 'a limit of 0',
-    body: bodyWith({ max_completion_tokens: 0 }),
-    param: 'max_completion_tokens',
-  },
-  { name: 'a negative limit', body: bodyWith({ max_tokens: -5 }), param: 'max_tokens' },
-  {
-    name: 'a limit in a string',
-    body: bodyWith({ max_completion_tokens: '1' }),
-    param: 'max_completion_tokens',
-  },
-  { name: 'choices in a string', body: bodyWith({ max_tokens: 1, n: '128' }), param: 'n' },
-  { name: 'many choices', body: bodyWith({ max_tokens: 1, n: 100 }), param: null },
-  {
-    name: 'no limit, and much reasoning',
-    body: bodyWith({ reasoning_effort: 'high' }),
-    param: null,
-  },
-  {
-    name: 'a prediction that is billed as output',
-    body: bodyWith({ max_tokens: 1, prediction: { type: 'content', content: 'x'.repeat(200) } }),
-    param: 'prediction',
-  },
-  {
-    name: 'a search in the web',
-    body: bodyWith({ max_tokens: 1, web_search_options: {} }),
-    param: 'web_search_options',
-  },
-  {
-    name: 'a dearer tier',
-    body: bodyWith({ max_tokens: 1, service_tier: 'priority' }),
-    param: 'service_tier',
-  },
-  {
-    name: 'an answer in sound',
-    body: bodyWith({ max_tokens: 1, modalities: ['text', 'audio'] }),
-    param: 'modalities',
-  },
-  {
-    name: 'two limits of one name',
-    body: bodyWith({ max_completion_tokens: 40, end: 1 }).replace(
-      '"end":1',
-      '"max_completion_tokens":1'
-    ),
-    param: null,
-  },
-  {
-    name: 'a token a byte',
-    body: bodyWith({ max_tokens: 1 }, '\u0001\u0002'.repeat(40)),
-    param: null,
-  },
-  {
-    name: 'bytes that become three',
-    body: Buffer.from(
-      bodyWith({ max_tokens: 1 }, 'x'.repeat(99)).replace(/x+/, '\xff'.repeat(99)),
-      'latin1'
-    ),
-    param: null,
-  },
+const one = { max_tokens: 1 }
+
+/** The parameter that the refusal names; null where requests pass until the budget is used up. */
+const WAYS: [name: string, body: string | Buffer, param: string | null][] = [
+  ['an image that says it is text', bodyWith({}, [IMAGE]), 'messages.content.text'],
+  ['a sound that says it is text', bodyWith({}, [SOUND]), 'messages'],
+  ['a limit of 0', bodyWith({ max_completion_tokens: 0 }), 'max_completion_tokens'],
+  ['a negative limit', bodyWith({ max_tokens: -5 }), 'max_tokens'],
+  ['a limit in a string', bodyWith({ max_completion_tokens: '1' }), 'max_completion_tokens'],
+  ['choices in a string', bodyWith({ ...one, n: '128' }), 'n'],
+  ['many choices', bodyWith({ ...one, n: 100 }), null],
+  ['no limit, and much reasoning', bodyWith({ reasoning_effort: 'high' }), null],
+  [
+    'a prediction that is billed as output',
+    bodyWith({ ...one, prediction: { type: 'content', content: 'x'.repeat(200) } }),
+    'prediction',
+  ],
+  ['a search in the web', bodyWith({ ...one, web_search_options: {} }), 'web_search_options'],
+  ['a dearer tier', bodyWith({ ...one, service_tier: 'priority' }), 'service_tier'],
+  ['an answer in sound', bodyWith({ ...one, modalities: ['text', 'audio'] }), 'modalities'],
+  [
+    'two limits of one name',
+    bodyWith({ max_completion_tokens: 40, end: 1 }).replace('"end":1', '"max_completion_tokens":1'),
+    null,
+  ],
+  ['a token a byte', bodyWith(one, '\u0001\u0002'.repeat(40)), null],
+  [
+    'bytes that become three',
+    Buffer.from(bodyWith(one, 'x'.repeat(99)).replace(/x+/, '\xff'.repeat(99)), 'latin1'),
+    null,
+  ],
 ]
 
-describe.each(WAYS)('$name', ({ body, param }) => {
+const event = (fields: Record<string, unknown>): string =>
+  `data: ${JSON.stringify({ id: 'c', ...fields })}\n\n`
+
+/** A stream with its usage. */
+const EVENTS = [
+  event({ choices: [{ index: 0, delta: { content: 'a' }, finish_reason: 'stop' }] }),
+  event({ choices: [], usage: usageOf(9, 3) }),
+  'data: [DONE]\n\n',
+].join('')
+
+describe.each(WAYS)('%s', (_, body, param) => {
   it('takes no more of a budget than one request, 200 at once', async () => {
     await start()
     keyed.harness.upstream.respond = (request, response) =>
@@ -186,44 +159,33 @@ describe.each(WAYS)('$name', ({ body, param }) => {
   })
 })
 
-describe('a stream that is hung up after its first chunk', () => {
-  it('is charged in full, so that 200 of them take no more than the budget and one request', async () => {
+const hangUp = (): Promise<unknown> =>
+  keyed.harness
+    .send(bodyWith({ stream: true }), {
+      headers,
+      onData: (request) => request.destroy(),
+    })
+    .catch(() => null)
+
+describe('a stream that is hung up', () => {
+  it('after its first chunk is charged in full: 200 take the budget and one request at most', async () => {
     await start()
-    keyed.harness.upstream.respond = (_request, response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.write(
-        `data: ${JSON.stringify({ id: 'c', choices: [{ index: 0, delta: { content: 'a' } }] })}\n\n`
-      )
-    }
-    const body = bodyWith({ stream: true })
-    const hangUp = (): Promise<unknown> =>
-      send(keyed.harness.port, body, {
-        headers: { authorization: `Bearer ${secretFor('a')}` },
-        onData: (request) => request.destroy(),
-      }).catch(() => null)
+    const chunk = event({ choices: [{ index: 0, delta: { content: 'a' } }] })
+    keyed.harness.upstream.respond = respondEvents(chunk, { end: false })
     await Promise.all(Array.from({ length: REQUESTS }, hangUp))
     const { requests, aborted } = keyed.harness.upstream
     expect(aborted).toBe(requests.length)
     await eventually(() => keyed.spends.length === requests.length)
     const { total, most } = billed()
     expect(total).toBeLessThanOrEqual(BUDGET_USD + most)
-    expect(keyed.spends[0]!.usd).toBeCloseTo(body.length * 0.01 + LONGEST_ANSWER * 0.02)
+    const bytes = bodyWith({ stream: true }).length
+    expect(keyed.spends[0]!.usd).toBeCloseTo(bytes * 0.01 + LONGEST_ANSWER * 0.02)
   })
 
-  it('is charged what the upstream reported where its client left behind the end', async () => {
+  it('after its last chunk is charged by the usage that the upstream reported', async () => {
     await start()
-    const events = [
-      { choices: [{ index: 0, delta: { content: 'a' }, finish_reason: 'stop' }] },
-      { choices: [], usage: usageOf(9, 3) },
-    ].map((event) => `data: ${JSON.stringify({ id: 'c', ...event })}\n\n`)
-    keyed.harness.upstream.respond = (_request, response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.write(`${events.join('')}data: [DONE]\n\n`)
-    }
-    await send(keyed.harness.port, bodyWith({ stream: true }), {
-      headers: { authorization: `Bearer ${secretFor('a')}` },
-      onData: (request) => request.destroy(),
-    }).catch(() => null)
+    keyed.harness.upstream.respond = respondEvents(EVENTS, { end: false })
+    await hangUp()
     await eventually(() => keyed.spends.length === 1)
     expect(keyed.spends[0]).toMatchObject({ tokens: 12, usd: 0.15 })
   })
@@ -252,17 +214,9 @@ describe('a key with a budget', () => {
 
   it('has its streams asked for usage, which a client that did not ask does not see', async () => {
     await start()
-    const events = [
-      { choices: [{ index: 0, delta: { content: 'a' }, finish_reason: 'stop' }] },
-      { choices: [], usage: usageOf(9, 3) },
-    ].map((event) => `data: ${JSON.stringify({ id: 'c', ...event })}\n\n`)
-    keyed.harness.upstream.respond = (_request, response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.end(`${events.join('')}data: [DONE]\n\n`)
-    }
-    const { body } = await ask(bodyWith({ stream: true }))
-    expect(body.toString()).not.toContain('usage')
-    expect(JSON.parse(keyed.harness.upstream.requests[0]!.body.toString())).toMatchObject({
+    keyed.harness.upstream.respond = respondEvents(EVENTS)
+    expect((await ask(bodyWith({ stream: true }))).text).not.toContain('usage')
+    expect(JSON.parse(keyed.harness.upstream.bodies()[0]!)).toMatchObject({
       stream_options: { include_usage: true },
     })
     await eventually(() => keyed.spends.length === 1)

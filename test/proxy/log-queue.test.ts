@@ -8,6 +8,7 @@ import {
   type ExchangeBatch,
 } from '../../src/core/log/exchange-batch.ts'
 import { createLogQueue, type LogQueueOptions } from '../../src/proxy/log-queue.ts'
+import { systemTimer } from '../../src/proxy/timers.ts'
 import { eventually } from './harness.ts'
 
 const exchange = (id: string, request = '{}'): CapturedExchange => ({
@@ -38,6 +39,7 @@ const collect = (options: Partial<LogQueueOptions> = {}) => {
   const queue = createLogQueue({
     append: async (batch) => void batches.push(idsOf(batch)),
     fault: () => {},
+    setTimer: systemTimer,
     maxBytes: 100 * ROOM,
     batchBytes: 4 * ROOM,
     gatherMs: 1,
@@ -83,15 +85,17 @@ describe('the log queue', () => {
     expect(queue.stats()).toMatchObject({ written: 40, dropped: 0, queued: 0, queuedBytes: 0 })
   })
 
-  it('goes on after a quiet time', async () => {
+  it('goes on after a quiet time, and takes nothing more once it is closing', async () => {
     const { queue, batches } = collect()
     queue.push(exchange('a'))
     await eventually(() => batches.length === 1)
     await delay(20)
     queue.push(exchange('b'))
-    await eventually(() => batches.length === 2)
+    const closing = queue.close(1000)
+    queue.push(exchange('c'))
+    await closing
     expect(batches).toEqual([['a'], ['b']])
-    await queue.close(1000)
+    expect(queue.stats().dropped).toBe(1)
   })
 
   it('keeps what was pushed, not what the memory of the request becomes', async () => {
@@ -196,36 +200,22 @@ describe('the log queue', () => {
     expect(queue.stats()).toMatchObject({ storeFailures: 0, written: 30 })
   })
 
-  it('gives up at the end when the store fails for good', async () => {
-    const { queue } = collect({ append: () => Promise.reject(new Error('gone')) })
-    queue.push(exchange('a'))
-    await queue.close(30)
-    expect(queue.stats()).toMatchObject({ dropped: 1, written: 0, queued: 0 })
-  })
-
-  it('asks the store no more when it is told to end while it waits to try again', async () => {
+  it.each([
+    ['fails for good', 1],
+    ['has failed, while it waits to try again', 60_000],
+  ])('gives up at its end when the store %s', async (_, retryMs) => {
     let attempts = 0
     const { queue } = collect({
       append: () => {
         attempts++
         return Promise.reject(new Error('gone'))
       },
-      retryMs: 60_000,
+      retryMs,
     })
     queue.push(exchange('a'))
-    await eventually(() => queue.stats().storeFailures === 1)
-    await queue.close(10)
-    expect(attempts).toBe(1)
-    expect(queue.stats()).toMatchObject({ dropped: 1, queued: 0 })
-  })
-
-  it('takes nothing more once it is closing', async () => {
-    const { queue, batches } = collect()
-    queue.push(exchange('a'))
-    const closing = queue.close(1000)
-    queue.push(exchange('b'))
-    await closing
-    expect(batches).toEqual([['a']])
-    expect(queue.stats().dropped).toBe(1)
+    await eventually(() => queue.stats().storeFailures > 0)
+    await queue.close(30)
+    expect(queue.stats()).toMatchObject({ dropped: 1, written: 0, queued: 0 })
+    if (retryMs > 1) expect(attempts).toBe(1)
   })
 })

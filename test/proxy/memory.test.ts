@@ -1,6 +1,5 @@
-import { connect, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createBodyBudget, type BodyBudget } from '../../src/proxy/client/body-budget.ts'
+import { createBodyBudget, type BodyBudget } from '../../src/proxy/client/load.ts'
 import {
   CHAT_PATH,
   chatBody,
@@ -25,7 +24,7 @@ afterEach(() => harness.close())
 const large = chatBody('x'.repeat(2 * ROOM))
 
 const sendChunked = (body: string): Promise<RawAnswer> =>
-  send(harness.port, null, {
+  harness.send(null, {
     headers: { 'transfer-encoding': 'chunked' },
     onRequest: (request) => {
       for (let at = 0; at < body.length; at += 1000) request.write(body.slice(at, at + 1000))
@@ -36,22 +35,20 @@ const isFree = (): boolean => bodies.inUse() === 0
 
 describe('a body that there is no room for', () => {
   it.each([
-    ['with its length', () => send(harness.port, large)],
+    ['with its length', () => harness.send(large)],
     ['in chunks', () => sendChunked(large)],
   ])('is streamed to the upstream unread and unlogged, %s', async (_, ask) => {
     const answer = await ask()
     expect(answer.status).toBe(200)
-    expect(harness.upstream.requests[0]?.body.toString()).toBe(large)
+    expect(harness.upstream.bodies()[0]).toBe(large)
     expect(await harness.records()).toEqual([])
-    expect(await harness.registry.metrics()).toContain(
-      'promptintern_requests_total{route="unread"} 1'
-    )
+    expect(await harness.metrics()).toContain('promptintern_requests_total{route="unread"} 1')
     await eventually(isFree)
   })
 
   it('reaches the upstream as it is, where it comes byte by byte', async () => {
     const body = chatBody('abc'.repeat(1000))
-    const answer = await send(harness.port, null, {
+    const answer = await harness.send(null, {
       headers: { 'transfer-encoding': 'chunked' },
       onRequest: (request) => {
         request.cork()
@@ -61,18 +58,18 @@ describe('a body that there is no room for', () => {
     })
     expect(answer.status).toBe(200)
     expect((await harness.records()).map(({ request }) => request)).toEqual([body])
-    expect(harness.upstream.requests[0]!.body.toString()).toBe(body)
+    expect(harness.upstream.bodies()[0]).toBe(body)
   })
 
   it('does not keep those that fit from being read', async () => {
     const { upstream } = harness
     const respond = upstream.respond
     upstream.respond = () => {}
-    const waiting = send(harness.port, chatBody('x'.repeat(ROOM - 500)))
+    const waiting = harness.send(chatBody('x'.repeat(ROOM - 500)))
     await eventually(() => upstream.requests.length === 1)
     upstream.respond = respond
-    await send(harness.port, chatBody('x'.repeat(1000)))
-    await send(harness.port, chatBody('hi'))
+    await harness.send(chatBody('x'.repeat(1000)))
+    await harness.send(chatBody('hi'))
     expect(await harness.records()).toHaveLength(1)
     harness.upstream.close()
     await waiting
@@ -80,54 +77,35 @@ describe('a body that there is no room for', () => {
   })
 })
 
-/** A request of which no more comes than is said here. */
-const begin = (declared: number, sent: string): Promise<Socket> =>
-  new Promise((resolve) => {
-    const socket = connect(harness.port, '127.0.0.1', () => {
-      socket.write(`POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: ${declared}\r\n\r\n`)
-      socket.write(sent, () => resolve(socket))
-    })
-    socket.on('error', () => {})
-  })
-
-const answerTo = (socket: Socket): Promise<string> =>
-  new Promise((resolve) => {
-    let text = ''
-    socket.on('data', (chunk: Buffer) => {
-      text += chunk.toString()
-      if (text.includes('from the upstream')) resolve(text)
-    })
-  })
+/** A request of which no more comes than these bytes. */
+const begin = (declared: number, sent: string) =>
+  harness.open(`POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: ${declared}\r\n\r\n`, sent)
 
 describe('a length that is declared', () => {
-  it('takes no room: eight that send nothing keep nobody from being read', async () => {
-    const silent = await Promise.all(Array.from({ length: 8 }, () => begin(ROOM, '')))
+  it('takes no room: eight that send nothing do not keep others from being read', async () => {
+    const silent = Array.from({ length: 8 }, () => begin(ROOM, ''))
     await eventually(() => harness.deps.load.inFlight === 8)
     expect(bodies.inUse()).toBe(0)
     const body = chatBody('x'.repeat(ROOM / 2))
-    expect((await send(harness.port, body)).status).toBe(200)
+    expect((await harness.send(body)).status).toBe(200)
     expect((await harness.records()).map(({ request }) => request)).toEqual([body])
-    for (const socket of silent) socket.destroy()
+    for (const { socket } of silent) socket.destroy()
   })
 
-  it('is not waited for: of uploads that are half done the one that room runs out for is unread', async () => {
+  it('is not reserved: of half-sent uploads only the one without room is unread', async () => {
     const body = chatBody('x'.repeat(ROOM * 0.8))
     const half = body.length / 2
-    const uploads = [await begin(body.length, body.slice(0, half))]
-    await eventually(() => bodies.inUse() === half)
-    uploads.push(await begin(body.length, body.slice(0, half)))
-    await eventually(() => bodies.inUse() === 2 * half)
-    uploads.push(await begin(body.length, body.slice(0, half)))
-    const answers = uploads.map(answerTo)
-    // the one without room first: the others wait for nothing of it
-    for (const socket of uploads.reverse()) socket.write(body.slice(half))
-    await Promise.all(answers)
-    expect(harness.upstream.requests.map((request) => request.body.toString())).toEqual([
-      body,
-      body,
-      body,
-    ])
-    for (const socket of uploads) socket.destroy()
+    const uploads: ReturnType<typeof begin>[] = []
+    for (const before of [0, half, 2 * half]) {
+      await eventually(() => bodies.inUse() === before)
+      uploads.push(begin(body.length, body.slice(0, half)))
+    }
+    // the one without room first: the others do not wait for it
+    for (const { socket } of uploads.toReversed()) socket.write(body.slice(half))
+    await eventually(() => uploads.every(({ text }) => text.includes('from the upstream')))
+    const received = harness.upstream.bodies()
+    expect(received).toEqual([body, body, body])
+    for (const { socket } of uploads) socket.destroy()
     await eventually(isFree)
   })
 })
@@ -142,7 +120,7 @@ describe('the room of a body', () => {
       respond(...exchange)
     }
     const body = chatBody('hi')
-    await send(harness.port, body)
+    await harness.send(body)
     expect(held).toBe(body.length)
     await eventually(isFree)
   })
@@ -150,7 +128,7 @@ describe('the room of a body', () => {
   it('is free again when the client leaves, in the body or before the answer', async () => {
     const body = chatBody('hi')
     await expect(
-      send(harness.port, null, {
+      harness.send(null, {
         headers: { 'content-length': body.length },
         onRequest: (request) => {
           request.write(body.slice(0, 10))
@@ -160,18 +138,13 @@ describe('the room of a body', () => {
     ).rejects.toThrow()
     await eventually(isFree)
     harness.upstream.respond = () => {}
-    await expect(
-      send(harness.port, body, {
-        onRequest: (request) =>
-          void eventually(() => harness.upstream.requests.length > 0).then(() => request.destroy()),
-      })
-    ).rejects.toThrow()
+    await harness.leave(() => harness.upstream.requests.length > 0)
     await eventually(isFree)
   })
 
   it('is free again when the upstream fails and when the body is refused', async () => {
     harness.upstream.close()
-    expect((await send(harness.port, chatBody('hi'))).status).toBe(502)
+    expect((await harness.send(chatBody('hi'))).status).toBe(502)
     await eventually(isFree)
     const limits = { ...harness.deps.limits, maxBodyBytes: 100 }
     const strict = await startHarness({ bodies, limits })
@@ -188,7 +161,7 @@ describe('the room of a body', () => {
     }
     const body = chatBody('x'.repeat(3000))
     const answers = await Promise.all(
-      Array.from({ length: 200 }, () => send(harness.port, body, { path: CHAT_PATH }))
+      Array.from({ length: 200 }, () => harness.send(body, { path: CHAT_PATH }))
     )
     expect(answers.every(({ status }) => status === 200)).toBe(true)
     expect(most).toBeGreaterThan(0)

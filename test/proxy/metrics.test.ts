@@ -6,7 +6,14 @@ import {
   type ProcessReadings,
 } from '../../src/proxy/metrics/process-metrics.ts'
 import { exampleOutcome, exampleRecord } from '../fixtures/examples.ts'
-import { chatBody, eventually, respondJson, send, startHarness, type Harness } from './harness.ts'
+import {
+  chatBody,
+  eventually,
+  respondEvents,
+  respondJson,
+  startHarness,
+  type Harness,
+} from './harness.ts'
 
 let harness: Harness | undefined
 afterEach(async () => {
@@ -21,10 +28,10 @@ describe('metrics of chat completions', () => {
     harness = await startHarness()
     for (const status of [200, 201, 429, 503]) {
       harness.upstream.respond = respondJson({}, status)
-      await send(harness.port, chatBody('hi'))
+      await harness.send(chatBody('hi'))
     }
     harness.upstream.respond = (_request, response) => response.destroy()
-    await send(harness.port, chatBody('hi'))
+    await harness.send(chatBody('hi'))
     const text = await metricsOf(harness)
     for (const [name, count] of Object.entries({ none: 1, '2xx': 2, '3xx': 0, '4xx': 1, '5xx': 1 }))
       expect(text).toContain(`promptintern_upstream_responses_total{class="${name}"} ${count}`)
@@ -32,18 +39,11 @@ describe('metrics of chat completions', () => {
 
   it('peers 3.1: count clients that leave before the answer and in it', async () => {
     harness = await startHarness()
-    const { upstream, port } = harness
+    const { upstream } = harness
     upstream.respond = () => {}
-    const leaving = send(port, chatBody('hi'), {
-      onRequest: (request) =>
-        void eventually(() => upstream.requests.length === 1).then(() => request.destroy()),
-    })
-    await expect(leaving).rejects.toThrow()
-    upstream.respond = (_request, response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.write('data: {}\n\n')
-    }
-    await send(port, chatBody('hi', { stream: true }), { onData: (request) => request.destroy() })
+    await harness.leave(() => upstream.requests.length === 1)
+    upstream.respond = respondEvents('data: {}\n\n', { end: false })
+    await harness.send(chatBody('hi', { stream: true }), { onData: (request) => request.destroy() })
     await eventually(() => upstream.aborted === 2)
     const text = await metricsOf(harness)
     expect(text).toContain('promptintern_cancellations_total{phase="before-answer"} 1')
@@ -60,6 +60,7 @@ const register = (usage: ProcessReadings['usage']): Registry => {
   registerProcessMetrics(registry, {
     inFlight: () => 3,
     bodyBytes: () => 42,
+    log: () => ({ queued: 1, queuedBytes: 2, written: 3, dropped: 4, storeFailures: 5 }),
     usage,
     fault: (kind) => faults.push(kind),
     eventLoop,
@@ -84,6 +85,9 @@ describe('metrics that are read', () => {
     expect(text).toContain('promptintern_answers_without_usage_total{by="upstream"} 1')
     expect(text).toContain('promptintern_engine_reachable{engine="hand"} 0')
     expect(text).toContain('promptintern_bodies_in_flight_bytes 42')
+    for (const line of ['queued_records 1', 'queued_bytes 2', 'written_total 3', 'dropped_total 4'])
+      expect(text).toContain(`promptintern_log_${line}\n`)
+    expect(text).toContain('promptintern_log_store_failures_total 5')
     expect(text).toContain('promptintern_event_loop_delay_seconds{quantile="0.99"} 0.02')
   })
 

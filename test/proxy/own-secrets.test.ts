@@ -1,14 +1,12 @@
-/** The proxy's own secrets and paths stay with it, however a request is spelt. */
-import { connect } from 'node:net'
+/** The proxy's own secrets and paths are never forwarded, in any spelling. */
 import { afterEach, describe, expect, it } from 'vitest'
 import { engineSecrets } from '../../src/proxy/access/own-secrets.ts'
 import {
   chatBody,
   completion,
-  send,
+  errorOf,
   startHarness,
   type Harness,
-  type RawAnswer,
   type SendOptions,
 } from './harness.ts'
 
@@ -21,24 +19,17 @@ const start = async (): Promise<void> => {
 
 afterEach(() => harness.close())
 
-const codeOf = ({ body }: RawAnswer): unknown =>
-  (JSON.parse(body.toString()) as { error: { code: unknown } }).error.code
-
 const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`
 
 const CHAT = '/v1/chat/completions'
 
-/** Raw bytes, because clients tidy their targets up. @returns the status */
-const rawGet = (target: string): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const socket = connect(harness.port, '127.0.0.1', () =>
-      socket.write(`GET ${target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`)
-    )
-    let answer = ''
-    socket.on('data', (chunk) => (answer += chunk.toString()))
-    socket.on('close', () => resolve(Number(answer.slice(9, 12))))
-    socket.on('error', reject)
-  })
+/** Raw bytes, because clients normalize their targets. @returns the status */
+const rawGet = async (target: string): Promise<number> => {
+  const head = `GET ${target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`
+  const client = harness.open(head)
+  await new Promise((resolve) => client.socket.once('close', resolve))
+  return Number(client.text.slice(9, 12))
+}
 
 describe('a secret of the proxy', () => {
   it.each<[string, SendOptions]>([
@@ -63,25 +54,23 @@ describe('a secret of the proxy', () => {
     const headers = Array.isArray(options.headers)
       ? ['host', 'localhost', ...options.headers]
       : options.headers
-    const answer = await send(harness.port, options.method === 'GET' ? null : chatBody('hi'), {
+    const answer = await harness.send(options.method === 'GET' ? null : chatBody('hi'), {
       ...options,
       ...(headers === undefined ? {} : { headers }),
     })
     expect(answer.status).toBe(401)
-    expect(codeOf(answer)).toBe('unauthorized')
-    expect(answer.body.toString()).not.toContain(TOKEN)
+    expect(errorOf(answer).code).toBe('unauthorized')
+    expect(answer.text).not.toContain(TOKEN)
     expect(harness.upstream.requests).toEqual([])
     expect(await harness.records()).toEqual([])
-    expect(await harness.registry.metrics()).toContain(
-      'promptintern_requests_total{route="refused"} 1'
-    )
+    expect(await harness.metrics()).toContain('promptintern_requests_total{route="refused"} 1')
   })
 
   it('is nothing that only resembles it', async () => {
     await start()
     for (const authorization of [`Bearer ${TOKEN}x`, `Bearer ${TOKEN.slice(1)}`, 'Bearer', '']) {
-      const answer = await send(harness.port, chatBody(TOKEN), { headers: { authorization } })
-      expect(JSON.parse(answer.body.toString())).toEqual(completion('from the upstream'))
+      const answer = await harness.send(chatBody(TOKEN), { headers: { authorization } })
+      expect(JSON.parse(answer.text)).toEqual(completion('from the upstream'))
     }
   })
 })
@@ -133,8 +122,8 @@ describe('a path of the proxy', () => {
   it('is answered in the format of OpenAI’s errors, for every method', async () => {
     await start()
     for (const method of ['GET', 'POST', 'DELETE']) {
-      const answer = await send(harness.port, null, { method, path: '/metrics/' })
-      expect([answer.status, codeOf(answer)]).toEqual([404, 'not_found'])
+      const answer = await harness.send(null, { method, path: '/metrics/' })
+      expect([answer.status, errorOf(answer).code]).toEqual([404, 'not_found'])
     }
   })
 
@@ -142,7 +131,7 @@ describe('a path of the proxy', () => {
     'is not %s',
     async (path) => {
       await start()
-      expect((await send(harness.port, null, { method: 'GET', path })).status).toBe(200)
+      expect((await harness.send(null, { method: 'GET', path })).status).toBe(200)
       expect(harness.upstream.requests.map(({ url }) => url)).toEqual([path])
     }
   )

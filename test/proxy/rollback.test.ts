@@ -17,7 +17,7 @@ import type { Store } from '../../src/store/store.ts'
 import { FakeLora, LORA_ANSWER } from '../fakes/lora.ts'
 import { exampleApproved } from '../fixtures/examples.ts'
 import { TEMPLATE } from '../fixtures/lora-route.ts'
-import { chatBody, completion, eventually, send, startHarness, type Harness } from './harness.ts'
+import { chatBody, completion, eventually, startHarness, type Harness } from './harness.ts'
 
 const TOKEN = 'admin-secret'
 
@@ -68,13 +68,9 @@ describe('a decision of the admin API', () => {
     return (await admin.request(`/api${path}`, { method: 'POST', headers })).status
   }
   const ask = async (question = 'where is my card') => {
-    const { headers, body, status } = await send(harness.port, chatBody(question))
-    return {
-      status,
-      route: headers['x-promptintern-route'],
-      reason: headers['x-promptintern-reason'],
-      body: body.toString(),
-    }
+    const { headers, text, status } = await harness.send(chatBody(question))
+    const [route, reason] = ['route', 'reason'].map((name) => headers[`x-promptintern-${name}`])
+    return { status, route, reason, text }
   }
   const isAnswered = async (): Promise<boolean> => (await ask()).route === 'answered'
 
@@ -161,9 +157,9 @@ describe('a decision of the admin API', () => {
     await eventually(() => engine.asked.length === 3)
     expect(await decide(`/routes/${TEMPLATE.version}/rollback`)).toBe(200)
     engine.release()
-    for (const { route, reason, body, status } of await Promise.all(asked)) {
+    for (const { route, reason, text, status } of await Promise.all(asked)) {
       expect([status, route, reason]).toEqual([200, 'fallback', 'route-gone'])
-      expect(JSON.parse(body)).toEqual(completion('from the upstream'))
+      expect(JSON.parse(text)).toEqual(completion('from the upstream'))
     }
   })
 
@@ -176,7 +172,7 @@ describe('a decision of the admin API', () => {
     expect(await decide('/internalizations/b/approve')).toBe(200)
     engine.release()
     expect(await asked).toMatchObject({ route: 'fallback', reason: 'route-gone' })
-    expect((await ask()).body).toContain(LORA_ANSWER)
+    expect((await ask()).text).toContain(LORA_ANSWER)
   })
 
   it('about another template leaves the answers of this one alone', async () => {

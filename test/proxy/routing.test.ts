@@ -9,14 +9,13 @@ import type { Engine, GeneratedDelta } from '../../src/engine/engine.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import { templateKeyOf } from '../../src/core/match/match.ts'
-import { compileRouteTable } from '../../src/core/route/route-table.ts'
-import { PROMPT, ROUTE, TEMPLATE } from '../fixtures/lora-route.ts'
+import { withLora } from '../fakes/lora.ts'
+import { PROMPT, TEMPLATE } from '../fixtures/lora-route.ts'
 import {
   chatBody,
   completion,
   eventually,
   NO_FAILOVER,
-  send,
   startHarness,
   startUpstream,
   type Harness,
@@ -54,6 +53,8 @@ class HandEngine implements Partial<Engine> {
   }
 }
 
+const BODY = chatBody('where is my card')
+
 const forEver: Generate = async function* () {
   await new Promise(() => {})
   yield STOP
@@ -64,17 +65,15 @@ let engine: HandEngine
 
 const start = async (overrides: Partial<ProxyDeps> = {}, route: Partial<Route> = {}) => {
   engine = new HandEngine()
-  const table = compileRouteTable([{ ...ROUTE, ...route }])
   harness = await startHarness({
-    routes: () => table,
-    engines: new Map([['hand', engine as unknown as Engine]]),
+    ...withLora(engine as Partial<Engine>, route),
     ...overrides,
   })
 }
 
 /** The upstream accepts the credential once, as it must before a lora answers. */
 const acceptCredential = async (): Promise<void> => {
-  await send(harness.port, chatBody('no match', { model: 'gpt-9' }))
+  await harness.send(chatBody('no match', { model: 'gpt-9' }))
   harness.upstream.requests.length = 0
 }
 
@@ -83,7 +82,7 @@ const client = (apiKey = 'sk-test-0123456789abcdef'): OpenAI =>
 
 /** One header of the answer to a question. */
 const headerOf = async (question: string, name: string): Promise<unknown> =>
-  (await send(harness.port, chatBody(question))).headers[name]
+  (await harness.send(chatBody(question))).headers[name]
 
 const reasonOf = (question: string): Promise<unknown> => headerOf(question, 'x-promptintern-reason')
 
@@ -110,12 +109,12 @@ const restart = async (
 }
 
 const expectFallback = async (body: string, reason: string): Promise<void> => {
-  const answer = await send(harness.port, body)
+  const answer = await harness.send(body)
   expect(answer.headers['x-promptintern-reason']).toBe(reason)
   expect(answer.headers['x-promptintern-route']).toMatch(/^(fallback|upstream)$/)
   expect(Number(answer.headers['x-promptintern-overhead-ms'])).toBeGreaterThan(0)
-  expect(JSON.parse(answer.body.toString())).toEqual(completion('from the upstream'))
-  expect(harness.upstream.requests.map((request) => request.body.toString())).toEqual([body])
+  expect(JSON.parse(answer.text)).toEqual(completion('from the upstream'))
+  expect(harness.upstream.bodies()).toEqual([body])
   const { route, response } = await lastRecord()
   expect(route).toMatchObject({ outcome: 'fallback', reason, promptTokensSaved: 0, savedUsd: null })
   // what a discarded answer cost is counted where the lora was asked, and only there
@@ -152,58 +151,47 @@ describe('a live route with a JSON schema', () => {
     const body = chatBody('where is my card', inSchema(LABEL_SCHEMA))
     await restartFor(body)
     engine.generate = saying('{"label": "lost"}')
-    const answer = await send(harness.port, body)
+    const answer = await harness.send(body)
     expect(answer.headers['x-promptintern-route']).toBe('answered')
-    expect(JSON.parse(answer.body.toString())).toMatchObject({
+    expect(JSON.parse(answer.text)).toMatchObject({
       choices: [{ message: { content: '{"label": "lost"}' } }],
     })
     const { choices } = await client().chat.completions.parse({
       ...(JSON.parse(body) as OpenAI.ChatCompletionCreateParamsNonStreaming),
     })
     expect(choices[0]?.message.content).toBe('{"label": "lost"}')
-    const stream = await send(harness.port, JSON.stringify({ ...JSON.parse(body), stream: true }))
+    const stream = await harness.send(JSON.stringify({ ...JSON.parse(body), stream: true }))
     expect(stream.headers['x-promptintern-route']).toBe('answered')
-    expect(stream.body.toString()).toContain('{\\"label\\": \\"lost\\"}')
+    expect(stream.text).toContain('{\\"label\\": \\"lost\\"}')
     expect(harness.upstream.requests).toEqual([])
   })
 
-  it.each<[string, unknown]>([
-    ['a remote reference', { $ref: 'https://example.com/schema.json' }],
-    ['a pattern that takes for ever', { pattern: '^(?=(a+)+$)' }],
-    // a longer request is not looked at for templates
-    ['400 KB', { enum: Array.from({ length: 25_000 }, (_unused, i) => `value-${i}`) }],
-    ['no schema at all', undefined],
-  ])('asks no lora where the schema cannot be checked: %s', async (_name, schema) => {
-    const body = chatBody('where is my card', inSchema(schema))
+  it.each<[string, string, Record<string, unknown>]>([
+    ['a remote reference', 'response-format', inSchema({ $ref: 'https://example.com/a.json' })],
+    ['a pattern that takes for ever', 'response-format', inSchema({ pattern: '^(?=(a+)+$)' })],
+    [
+      // templates are not searched in a longer request
+      '400 KB',
+      'response-format',
+      inSchema({ enum: Array.from({ length: 25_000 }, (_unused, i) => `value-${i}`) }),
+    ],
+    ['no schema at all', 'response-format', inSchema(undefined)],
+    ['an unknown format', 'response-format', { response_format: { type: 'grammar' } }],
+    ['a schema that refers to itself for ever', 'not-valid', inSchema({ $ref: '#' })],
+  ])('leaves to the upstream what cannot be checked: %s', async (_name, reason, extra) => {
+    const body = chatBody('where is my card', extra)
     await restartFor(body)
     engine.generate = saying('{}')
-    await expectFallback(body, 'response-format')
-    expect(engine.asked).toEqual([])
-  })
-
-  it('asks no lora for a format that it does not know', async () => {
-    const body = chatBody('where is my card', { response_format: { type: 'grammar' } })
-    await restartFor(body)
-    await expectFallback(body, 'response-format')
-    expect(engine.asked).toEqual([])
-  })
-
-  it('goes to the upstream where the schema refers to itself for ever', async () => {
-    const body = chatBody('where is my card', inSchema({ $ref: '#' }))
-    await restartFor(body)
-    engine.generate = saying('{}')
-    await expectFallback(body, 'not-valid')
+    await expectFallback(body, reason)
+    expect(engine.asked).toHaveLength(reason === 'not-valid' ? 1 : 0)
   })
 })
 
 describe('a live route', () => {
   it('peers 3.6: answers with the prompt removed, and says so', async () => {
     await restart({ savedUsd: (_model, tokens) => tokens / 1000 })
-    const answer = await send(
-      harness.port,
-      chatBody('where is my card', { max_tokens: 20, stop: 'x' })
-    )
-    expect(JSON.parse(answer.body.toString())).toMatchObject({
+    const answer = await harness.send(chatBody('where is my card', { max_tokens: 20, stop: 'x' }))
+    expect(JSON.parse(answer.text)).toMatchObject({
       object: 'chat.completion',
       model: 'lora-abc',
       choices: [
@@ -249,7 +237,7 @@ describe('a live route', () => {
         savedUsd: 0.04,
       },
     })
-    expect(JSON.parse(record.response!)).toEqual(JSON.parse(answer.body.toString()))
+    expect(JSON.parse(record.response!)).toEqual(JSON.parse(answer.text))
   })
 
   it('answers a tenant whose traffic is not logged, and logs nothing of it', async () => {
@@ -261,36 +249,26 @@ describe('a live route', () => {
 
   it('passes the user`s words on letter by letter, the template`s text among them', async () => {
     const query = `${PROMPT} Ignore it.\n\n  ${PROMPT}`
-    await send(harness.port, chatBody(query))
+    await harness.send(chatBody(query))
     expect(engine.asked[0]?.messages).toEqual([{ role: 'user', content: query }])
   })
 
-  it('lets only the known labels be answered', async () => {
+  it('lets the engine choose among the known labels', async () => {
     await restart({}, { answers: { ...ANSWERS, labels: ['card_lost', 'other'] } })
-    const answer = await send(harness.port, chatBody('where is my card'))
-    expect(answer.headers['x-promptintern-route']).toBe('answered')
+    expect(await routeOf('where is my card')).toBe('answered')
     expect(engine.asked[0]?.structured_outputs).toEqual({ choice: ['card_lost', 'other'] })
   })
 
   it('peers 3.6: echoes the requested model when configured to', async () => {
     await restart({ echoModel: true })
-    const answer = await send(harness.port, chatBody('where is my card'))
-    expect(JSON.parse(answer.body.toString()).model).toBe('gpt-4o-mini')
+    const answer = await harness.send(BODY)
+    expect(JSON.parse(answer.text).model).toBe('gpt-4o-mini')
     expect(answer.headers['x-promptintern-lora']).toBe('lora-abc')
   })
 
   it('decides by the lowest token where the route says so', async () => {
     await restart({}, { confidence: 'min', threshold: -0.25 })
-    const answer = await send(harness.port, chatBody('where is my card'))
-    expect(answer.headers['x-promptintern-confidence']).toBe('-0.2')
-  })
-
-  it('is not asked when the caller bypasses it', async () => {
-    const answer = await send(harness.port, chatBody('hi'), {
-      headers: { 'x-promptintern-bypass': 'true' },
-    })
-    expect(answer.headers['x-promptintern-route']).toBeUndefined()
-    expect(engine.asked).toEqual([])
+    expect(await headerOf('where is my card', 'x-promptintern-confidence')).toBe('-0.2')
   })
 })
 
@@ -319,15 +297,11 @@ describe('the official client', () => {
     expect((await lastRecord()).streamed).toBe(true)
   })
 
-  it('peers 3.7: gets no usage chunk that it did not ask for', async () => {
-    const stream = await client().chat.completions.create({ ...request, stream: true })
+  it('peers 3.7: assembles a stream, which has no usage that was not asked for', async () => {
+    const stream = client().chat.completions.stream(request)
     for await (const chunk of stream) expect('usage' in chunk).toBe(false)
-  })
-
-  it('assembles the stream with its own helper', async () => {
-    const final = await client().chat.completions.stream(request).finalChatCompletion()
-    expect(final.choices[0]?.message.content).toBe('card_lost')
-    expect(final.model).toBe('lora-abc')
+    const final = await stream.finalChatCompletion()
+    expect([final.choices[0]?.message.content, final.model]).toEqual(['card_lost', 'lora-abc'])
   })
 
   it('with a key that only another upstream has accepted never gets a lora`s answer', async () => {
@@ -339,30 +313,6 @@ describe('the official client', () => {
     expect(await reasonOf('hi')).toBe('credential-not-accepted')
     expect(await routeOf('hi')).toBe('answered')
     second.close()
-  })
-
-  it('with a key the upstream has not accepted never gets a lora`s answer', async () => {
-    harness.upstream.respond = (_request, response) => {
-      response.writeHead(401, { 'content-type': 'application/json' })
-      response.end('{"error":{"message":"wrong key","type":"invalid_request_error"}}')
-    }
-    for (let i = 0; i < 2; i++) {
-      await expect(client('sk-wrong').chat.completions.create(request)).rejects.toThrow('wrong key')
-    }
-    expect(engine.asked).toEqual([])
-    // another key is another tenant, whose templates these are not
-    expect((await lastRecord()).route).toBeNull()
-  })
-})
-
-describe('a key that the upstream revokes', () => {
-  it('gets no more answers of a lora', async () => {
-    const { respond } = harness.upstream
-    harness.upstream.respond = (_request, response) => response.writeHead(401).end('{}')
-    await send(harness.port, chatBody('no match', { model: 'gpt-9' }))
-    harness.upstream.respond = respond
-    harness.upstream.requests.length = 0
-    await expectFallback(chatBody('where is my card'), 'credential-not-accepted')
   })
 })
 
@@ -384,31 +334,12 @@ describe('the upstream gets the original bytes when', () => {
     expect(engine.asked).toEqual([])
   })
 
-  it('the request falls outside the traffic share', async () => {
-    await restart({}, { trafficShare: 0 })
-    await expectFallback(chatBody('where is my card'), 'traffic-share')
-  })
-
   it('the upstream has not accepted the credential yet', async () => {
     await harness.close()
     await start()
-    await expectFallback(chatBody('where is my card'), 'credential-not-accepted')
-    const second = await send(harness.port, chatBody('where is my card'))
+    await expectFallback(BODY, 'credential-not-accepted')
+    const second = await harness.send(BODY)
     expect(second.headers['x-promptintern-route']).toBe('answered')
-  })
-
-  it('the engine is not there', async () => {
-    await restart({ engines: new Map() })
-    await expectFallback(chatBody('where is my card'), 'engine-missing')
-  })
-
-  it('the answer is unsure', async () => {
-    engine.generate = async function* () {
-      yield token('card', -0.5)
-      yield { ...token('_lost', -0.6), finishReason: 'stop' }
-    }
-    await expectFallback(chatBody('where is my card'), 'low-confidence')
-    expect((await lastRecord()).route?.confidence).toBeCloseTo(-1.1)
   })
 
   it('the answer is unsure from its first token on, without waiting for the rest', async () => {
@@ -424,53 +355,58 @@ describe('the upstream gets the original bytes when', () => {
         stopped = true
       }
     }
-    await expectFallback(chatBody('where is my card'), 'low-confidence')
+    await expectFallback(BODY, 'low-confidence')
     expect(produced).toBe(1)
     expect(stopped).toBe(true)
     expect((await lastRecord()).route?.confidence).toBeNull()
   })
 
-  it('a log-probability is not a number', async () => {
+  it.each<[string, string, GeneratedDelta[], confidence: number | null]>([
+    [
+      'is unsure',
+      'low-confidence',
+      [token('card', -0.5), { ...token('_lost', -0.6), finishReason: 'stop' }],
+      -1.1,
+    ],
+    ['has a log-probability that is not a number', 'low-confidence', [token('a', NaN), STOP], null],
+    ['is cut off', 'length', [{ ...token('card', -0.1), finishReason: 'length' }], -0.1],
+    ['has no log-probabilities', 'no-logprobs', [{ ...STOP, text: 'card' }], null],
+    ['defers', 'deferred', [{ ...token(DEFER_ANSWER, -0.01), finishReason: 'stop' }], -0.01],
+    ['has no finish reason', 'engine-error', [token('card', -0.1)], null],
+  ])('the answer %s', async (_, reason, deltas, confidence) => {
     engine.generate = async function* () {
-      yield token('card', Number.NaN)
-      yield STOP
+      yield* deltas
     }
-    await expectFallback(chatBody('where is my card'), 'low-confidence')
+    await expectFallback(BODY, reason)
+    const logged = (await lastRecord()).route!.confidence
+    if (confidence === null) expect(logged).toBeNull()
+    else expect(logged).toBeCloseTo(confidence)
   })
 
-  it('the answer does not fit', async () => {
-    engine.generate = async function* () {
-      yield { ...token('card', -0.1), finishReason: 'length' }
-    }
-    await expectFallback(chatBody('where is my card'), 'length')
-  })
-
-  it('the engine gives no log-probabilities', async () => {
-    engine.generate = async function* () {
-      yield { text: 'card', logprobs: [], finishReason: 'stop' }
-    }
-    await expectFallback(chatBody('where is my card'), 'no-logprobs')
-  })
-
-  it('the lora says that the upstream should answer', async () => {
-    engine.generate = async function* () {
-      yield { ...token(DEFER_ANSWER, -0.01), finishReason: 'stop' }
-    }
-    await expectFallback(chatBody('where is my card'), 'deferred')
-  })
-
-  it.each([
-    ['a parameter', { reasoning_effort: 'high' }, 'where is my card'],
-    ['a length', {}, 'where is my card? '.repeat(20)],
-  ])('the proof has no request with such %s', async (_, extra, question) => {
-    await restart({}, { kinds: { ...KINDS, maxChars: 100 } })
-    await expectFallback(chatBody(question, extra), 'kind-not-proven')
+  it.each<[string, string, string, Partial<Route>, Partial<ProxyDeps>?]>([
+    ['the request is not in the traffic share', 'traffic-share', BODY, { trafficShare: 0 }],
+    ['the engine is not configured', 'engine-missing', BODY, {}, { engines: new Map() }],
+    [
+      'the proof has no request with such a parameter',
+      'kind-not-proven',
+      chatBody('where is my card', { reasoning_effort: 'high' }),
+      {},
+    ],
+    [
+      'the proof has no request of such a length',
+      'kind-not-proven',
+      chatBody('where is my card? '.repeat(20)),
+      { kinds: { ...KINDS, maxChars: 100 } },
+    ],
+  ])('%s', async (_, reason, body, route, overrides = {}) => {
+    await restart(overrides, route)
+    await expectFallback(body, reason)
     expect(engine.asked).toEqual([])
   })
 
   it('the proof has no second turn of a conversation', async () => {
     await restart({}, { template: { ...TEMPLATE, maxTurnsAfter: 6 } })
-    const { messages, ...rest } = JSON.parse(chatBody('where is my card')) as ChatRequest
+    const { messages, ...rest } = JSON.parse(BODY) as ChatRequest
     const second = [
       ...messages,
       { role: 'assistant', content: 'card_lost' },
@@ -482,13 +418,12 @@ describe('the upstream gets the original bytes when', () => {
 
   it('the answer is none of the labels', async () => {
     await restart({}, { answers: { ...ANSWERS, labels: ['other'] } })
-    await expectFallback(chatBody('where is my card'), 'not-a-label')
+    await expectFallback(BODY, 'not-a-label')
   })
 
   it('the answer is not the JSON that was asked for', async () => {
     const body = chatBody('where is my card', { response_format: { type: 'json_object' } })
-    const key = templateKeyOf(JSON.parse(body) as ChatRequest, TEMPLATE.tenant)
-    await restart({}, { template: { ...TEMPLATE, ...key } })
+    await restartFor(body)
     await expectFallback(body, 'not-json')
   })
 
@@ -504,37 +439,23 @@ describe('the upstream gets the original bytes when', () => {
     }
   )
 
-  it('the engine breaks off without a finish reason', async () => {
-    engine.generate = async function* () {
-      yield token('card', -0.1)
-    }
-    await expectFallback(chatBody('where is my card'), 'engine-error')
-  })
-
   it('peers 3.22: the engine fails before or after its first token', async () => {
     engine.generate = async function* () {
       yield token('card', -0.1)
       throw new AppError('engine-unavailable', 'gone')
     }
-    await expectFallback(chatBody('where is my card'), 'engine-error')
+    await expectFallback(BODY, 'engine-error')
     harness.upstream.requests.length = 0
     engine.generate = () => {
       throw new Error('broken')
     }
-    await expectFallback(chatBody('where is my card'), 'engine-error')
-  })
-
-  it('the engine refuses the request', async () => {
-    engine.generate = async function* () {
-      yield await Promise.reject(new AppError('context-length-exceeded', 'too long'))
-    }
-    await expectFallback(chatBody('where is my card'), 'engine-refused')
+    await expectFallback(BODY, 'engine-error')
   })
 
   it('peers 3.22: the engine takes too long, even one that does not heed its signal', async () => {
     await restart({ limits: { ...harness.deps.limits, adaptedTimeoutMs: 50 } })
     engine.generate = forEver
-    await expectFallback(chatBody('where is my card'), 'engine-timeout')
+    await expectFallback(BODY, 'engine-timeout')
     expect(engine.signals[0]?.aborted).toBe(true)
   })
 
@@ -553,73 +474,35 @@ describe('the upstream gets the original bytes when', () => {
     expect(await reasonOf('hi')).toBeUndefined()
     expect(engine.asked.length).toBe(4)
   })
-
-  it('the proxy itself has a fault on the way to the lora', async () => {
-    const tenants = { ...harness.deps.tenants }
-    tenants.accepted = () => {
-      throw new Error('broken')
-    }
-    await restart({ tenants })
-    await expectFallback(chatBody('where is my card'), 'internal')
-  })
-
-  it('matching fails', async () => {
-    await restart({
-      routes: () => {
-        throw new Error('broken')
-      },
-    })
-    const answer = await send(harness.port, chatBody('where is my card'))
-    expect(JSON.parse(answer.body.toString())).toEqual(completion('from the upstream'))
-    expect(await harness.registry.metrics()).toContain(
-      'promptintern_fallbacks_total{reason="internal"}'
-    )
-  })
 })
+
+const user = (content: string) => ({ role: 'user', content })
+const withMessages = (...messages: unknown[]): string => chatBody('', { messages })
 
 describe('a request that does not match', () => {
   it.each<[string, string]>([
     ['one character off', chatBody('hi').replace(PROMPT, `${PROMPT} `)],
-    [
-      'user text that contains the template',
-      JSON.stringify({
-        model: 'gpt-4o-mini',
-        messages: [{ role: 'user', content: `${PROMPT}\nwhere is my card` }],
-      }),
-    ],
-    [
-      'an image',
-      chatBody([
-        { type: 'text', text: 'what is this' },
-        { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } },
-      ]),
-    ],
+    ['user text that contains the template', withMessages(user(`${PROMPT}\nwhere is my card`))],
+    ['an image', chatBody([{ type: 'image_url', image_url: { url: 'data:image/png;base64,AA' } }])],
     ['tools', chatBody('hi', { tools: [{ type: 'function', function: { name: 'f' } }] })],
     [
       'a tool call',
-      JSON.stringify({
-        model: 'gpt-4o-mini',
-        messages: [
-          { role: 'system', content: PROMPT },
-          { role: 'user', content: 'hi' },
-          { role: 'assistant', tool_calls: [{ id: 'call_1', type: 'function' }] },
-        ],
+      withMessages({ role: 'system', content: PROMPT }, user('hi'), {
+        role: 'assistant',
+        tool_calls: [{ id: 'call_1', type: 'function' }],
       }),
     ],
     ['an unknown model', chatBody('hi').replace('gpt-4o-mini', 'gpt-9')],
-  ])('goes to the upstream as if nobody were there: %s', async (_name, body) => {
-    const answer = await send(harness.port, body)
-    expect(harness.upstream.requests[0]?.body.toString()).toBe(body)
+  ])('goes to the upstream unchanged: %s', async (_name, body) => {
+    const answer = await harness.send(body)
+    expect(harness.upstream.bodies()[0]).toBe(body)
     expect(Object.keys(answer.headers).join()).not.toContain('x-promptintern')
     expect(engine.asked).toEqual([])
   })
 })
 
 const leaveWhen = async (isTime: () => boolean, stream: boolean): Promise<ExchangeRecord> => {
-  const leaving = send(harness.port, chatBody('where is my card', { stream }), {
-    onRequest: (request) => void eventually(isTime).then(() => request.destroy()),
-  })
-  await expect(leaving).rejects.toThrow()
+  await harness.leave(isTime, chatBody('where is my card', { stream }))
   await eventually(() => engine.signals[0]?.aborted === true)
   await eventually(async () => (await lastRecord()).status === 499)
   expect(harness.upstream.requests).toEqual([])
@@ -630,52 +513,40 @@ const leaveWhen = async (isTime: () => boolean, stream: boolean): Promise<Exchan
 }
 
 describe('a client that leaves while a lora is asked', () => {
-  it.each([false, true])(
-    'before its first token stops the generation, and nobody else is asked (stream: %s)',
-    async (stream) => {
-      engine.generate = forEver
-      const { usage } = await leaveWhen(() => engine.asked.length === 1, stream)
-      expect(usage).toBeNull()
-    }
-  )
+  const soFar = { prompt_tokens: 7, completion_tokens: 1, total_tokens: 8 }
 
-  it.each([false, true])(
-    'after its first token stops the generation; what it cost is logged (stream: %s)',
-    async (stream) => {
-      const soFar = { prompt_tokens: 7, completion_tokens: 1, total_tokens: 8 }
-      let isBegun = false
+  it.each([
+    ['before', false],
+    ['before', true],
+    ['after', false],
+    ['after', true],
+  ])(
+    '%s its first token stops the generation; its usage is logged (stream: %s)',
+    async (when, stream) => {
+      let isBegun = when === 'before'
       engine.generate = async function* () {
-        yield { ...token('card', -0.1), usage: soFar }
+        if (when === 'after') yield { ...token('card', -0.1), usage: soFar }
         isBegun = true
         yield* forEver({ model: '', messages: [] })
       }
-      const { usage } = await leaveWhen(() => isBegun, stream)
-      expect(usage).toEqual(soFar)
+      const { usage } = await leaveWhen(() => isBegun && engine.asked.length === 1, stream)
+      expect(usage).toEqual(when === 'after' ? soFar : null)
     }
   )
-})
-
-describe('the traffic share', () => {
-  it('is sticky: the same question always goes the same way, and the share is met', async () => {
-    await restart({}, { trafficShare: 0.5 })
-    const questions = Array.from({ length: 60 }, (_unused, i) => `question ${i}`)
-    const first = await Promise.all(questions.map(routeOf))
-    expect(await Promise.all(questions.map(routeOf))).toEqual(first)
-    const answered = first.filter((route) => route === 'answered').length
-    expect(answered).toBeGreaterThan(15)
-    expect(answered).toBeLessThan(45)
-  })
 })
 
 /** What the engine's gauge shows, undefined for nothing. */
 const engineGauge = async (name: string): Promise<string | undefined> =>
-  new RegExp(`_engine_${name}\\{engine="hand"\\} (\\d)`).exec(await harness.registry.metrics())?.[1]
+  new RegExp(`_engine_${name}\\{engine="hand"\\} (\\d)`).exec(await harness.metrics())?.[1]
+
+const isInFlight = (count: number) => async () =>
+  (await engineGauge('requests_in_flight')) === String(count)
 
 describe('metrics', () => {
   it('peers 3.22: count outcomes, reasons and saved tokens', async () => {
-    await send(harness.port, chatBody('where is my card'))
-    await send(harness.port, chatBody('where is my card', { n: 2 }))
-    const text = await harness.registry.metrics()
+    await harness.send(BODY)
+    await harness.send(chatBody('where is my card', { n: 2 }))
+    const text = await harness.metrics()
     expect(text).toContain('promptintern_requests_total{route="answered"} 1')
     expect(text).toContain('promptintern_requests_total{route="skipped"} 1')
     expect(text).toContain('promptintern_requests_total{route="upstream"} 1')
@@ -688,20 +559,14 @@ describe('metrics', () => {
     const amounts = [0.25, null, -1]
     await restart({ savedUsd: () => amounts.shift() ?? null })
     while (amounts.length > 0) expect(await routeOf('where is my card')).toBe('answered')
-    expect(await harness.registry.metrics()).toContain('promptintern_saved_usd_total 0.25')
+    expect(await harness.metrics()).toContain('promptintern_saved_usd_total 0.25')
   })
 
   it('show what waits for the engine, and who left before its answer', async () => {
     engine.generate = forEver
-    const leaving = send(harness.port, chatBody('where is my card'), {
-      onRequest: (request) =>
-        void eventually(async () => (await engineGauge('requests_in_flight')) === '1').then(() =>
-          request.destroy()
-        ),
-    })
-    await expect(leaving).rejects.toThrow()
-    await eventually(async () => (await engineGauge('requests_in_flight')) === '0')
-    expect(await harness.registry.metrics()).toContain(
+    await harness.leave(isInFlight(1), BODY)
+    await eventually(isInFlight(0))
+    expect(await harness.metrics()).toContain(
       'promptintern_cancellations_total{phase="before-answer"} 1'
     )
   })

@@ -1,11 +1,10 @@
 import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createBodyBudget } from '../../src/proxy/client/body-budget.ts'
+import { createBodyBudget } from '../../src/proxy/client/load.ts'
 import {
   chatBody,
   eventually,
   LIMITS,
-  send,
   startHarness,
   type Harness,
   type Responder,
@@ -48,8 +47,8 @@ describe('the usage of a stream', () => {
   it('peers 3.7: is asked of the upstream, logged, and hidden from a client that did not ask', async () => {
     await start()
     const body = chatBody('hi', { stream: true })
-    const answer = await send(harness.port, body)
-    expect(answer.body.toString()).toBe(WITHOUT)
+    const answer = await harness.send(body)
+    expect(answer.text).toBe(WITHOUT)
     const [request] = harness.upstream.requests
     expect(request?.body.toString()).toBe(
       `{"stream_options":{"include_usage":true},${body.slice(1)}`
@@ -63,35 +62,35 @@ describe('the usage of a stream', () => {
   it('peers 3.7: reaches a client that asked, whose request stays as it is', async () => {
     await start()
     const body = chatBody('hi', { stream: true, stream_options: { include_usage: true } })
-    expect((await send(harness.port, body)).body.toString()).toBe(WHOLE)
-    expect(harness.upstream.requests[0]?.body.toString()).toBe(body)
+    expect((await harness.send(body)).text).toBe(WHOLE)
+    expect(harness.upstream.bodies()[0]).toBe(body)
   })
 
   it('peers 3.7: is not asked for unless configured, and then absent, not 0', async () => {
     await start({ asksForUsage: false })
     const body = chatBody('hi', { stream: true })
-    expect((await send(harness.port, body)).body.toString()).toBe(WITHOUT)
-    expect(harness.upstream.requests[0]?.body.toString()).toBe(body)
+    expect((await harness.send(body)).text).toBe(WITHOUT)
+    expect(harness.upstream.bodies()[0]).toBe(body)
     expect(await usageOfRecord()).toBeNull()
   })
 
   it('is not asked for where nothing streams', async () => {
     await start()
-    await send(harness.port, chatBody('hi'))
-    expect(harness.upstream.requests[0]?.body.toString()).toBe(chatBody('hi'))
+    await harness.send(chatBody('hi'))
+    expect(harness.upstream.bodies()[0]).toBe(chatBody('hi'))
   })
 
   it('is not asked for where there is no room for a second body, and takes none for good', async () => {
     const body = chatBody('hi', { stream: true })
     const bodies = createBodyBudget(2 * body.length)
     await start({ bodies })
-    expect((await send(harness.port, body)).body.toString()).toBe(WITHOUT)
-    expect(harness.upstream.requests[0]?.body.toString()).toBe(body)
+    expect((await harness.send(body)).text).toBe(WITHOUT)
+    expect(harness.upstream.bodies()[0]).toBe(body)
     await eventually(() => bodies.inUse() === 0)
     await harness.close()
     const roomy = createBodyBudget(3 * body.length)
     await start({ bodies: roomy })
-    expect((await send(harness.port, body)).body.toString()).toBe(WITHOUT)
+    expect((await harness.send(body)).text).toBe(WITHOUT)
     expect(await usageOfRecord()).toEqual(USAGE)
     await eventually(() => roomy.inUse() === 0)
   })
@@ -100,10 +99,10 @@ describe('the usage of a stream', () => {
     await start()
     harness.upstream.respond = upstream((text) => gzipSync(text), { 'content-encoding': 'gzip' })
     const body = chatBody('hi', { stream: true })
-    expect((await send(harness.port, body)).body).toEqual(gzipSync(WHOLE))
+    expect((await harness.send(body)).body).toEqual(gzipSync(WHOLE))
     expect(await usageOfRecord()).toEqual(USAGE)
     harness.upstream.respond = upstream(Buffer.from, { 'content-length': WHOLE.length })
-    expect((await send(harness.port, body)).body.toString()).toBe(WHOLE)
+    expect((await harness.send(body)).text).toBe(WHOLE)
   })
 
   it('is hidden beside keep-alive comments, which never get into an event', async () => {
@@ -115,8 +114,8 @@ describe('the usage of a stream', () => {
       // long enough for some comments; a slower machine sends more of them
       setTimeout(() => response.end(HIDDEN.slice(30) + SHOWN[1] + DONE), 200)
     }
-    const answer = await send(harness.port, chatBody('hi', { stream: true }))
-    const text = answer.body.toString()
+    const answer = await harness.send(chatBody('hi', { stream: true }))
+    const text = answer.text
     expect(text).toContain(': keep-alive\n\n')
     expect(text.replaceAll(': keep-alive\n\n', '')).toBe(WITHOUT)
   })

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { createCredentials } from '../../src/proxy/access/credentials.ts'
-import { createTenants } from '../../src/proxy/access/tenants.ts'
+import { acceptanceOf, createTenants } from '../../src/proxy/access/tenants.ts'
 
 const create = (options: Partial<Parameters<typeof createTenants>[0]> = {}) =>
   createTenants({ secret: 's', ttlMs: 1000, maxEntries: 2, now: () => 0, ...options })
@@ -31,26 +31,30 @@ const bearer = 'Bearer sk-1'
 const hash = (text: string): string =>
   createHmac('sha256', 's').update(text).digest('hex').slice(0, 32)
 
-/** Of an employee, where the upstream takes names that are configured. */
-const tenantOf = (names: string[], employee: string): string =>
-  create({ credentials: createCredentials(names) }).of({
+const tenantOf = (...rawHeaders: string[]): string => create().identify({ rawHeaders }).tenant
+
+const withNames = (names: string[], employee: string): string =>
+  create({ credentials: createCredentials(names) }).identify({
     rawHeaders: ['authorization', bearer, 'x-employee', employee],
-  })
+  }).tenant
+
+const hasProof = (rawHeaders: string[], url?: string): boolean =>
+  create().identify({ rawHeaders, ...(url === undefined ? {} : { url }) }).hasProof
 
 describe('a tenant', () => {
-  it('is as before where there is an authorization or an api-key alone', () => {
-    const tenants = create()
-    expect(tenants.of({ rawHeaders: ['Authorization', bearer] })).toBe(hash(bearer))
-    expect(tenants.of({ rawHeaders: ['Api-Key', 'sk-1'] })).toBe(hash('sk-1'))
-    const harmless = ['authorization', bearer, 'cookie', '__cf_bm=1; AWSALB=2; _ga=3']
-    expect(tenants.of({ rawHeaders: harmless, url: '/v1?api-version=1' })).toBe(hash(bearer))
+  it('is a keyed hash of the credential where that is an authorization or an api-key alone', () => {
+    expect(tenantOf('Authorization', bearer)).toBe(hash(bearer))
+    expect(tenantOf('Api-Key', 'sk-1')).toBe(hash('sk-1'))
+    const rawHeaders = ['authorization', bearer, 'cookie', '__cf_bm=1; AWSALB=2; _ga=3']
+    expect(create().identify({ rawHeaders, url: '/v1?api-version=1' }).tenant).toBe(hash(bearer))
+    expect(create({ secret: 't' }).identify({ rawHeaders }).tenant).not.toBe(hash(bearer))
   })
 
-  it('is another one for each set of credentials, whatever their place, number and order', () => {
-    const tenants = create({ maxEntries: 100 })
+  it('differs for each set of credentials, whatever their place, number and order', () => {
+    const tenants = create()
     const sets: { rawHeaders: string[]; url?: string }[] = [
       { rawHeaders: [] },
-      // without any cookie there is no cookie
+      // an empty cookie header is the same as none
       ...PLACES.flatMap((name) =>
         ['a', 'b', 'a b', '', '0:']
           .filter((value) => name !== 'cookie' || value !== '')
@@ -63,158 +67,131 @@ describe('a tenant', () => {
       { rawHeaders: ['authorization', 'a b, c'] },
       { rawHeaders: ['authorization', 'a b', 'openai-organization', 'o'] },
       { rawHeaders: ['authorization', 'a b'], url: '/v1?key=o' },
-      { rawHeaders: [], url: '/v1?key=o' },
-      { rawHeaders: [], url: '/v1?key=o&key=p' },
-      { rawHeaders: [], url: '/v1?key=p&key=o' },
-      { rawHeaders: [], url: '/v1?%6Bey=a&sig=b' },
-      { rawHeaders: [], url: '/v1?a=1;token=o' },
-      { rawHeaders: [], url: '/v1?X-Amz-Signature=o' },
+      ...[
+        '/v1?key=o',
+        '/v1?key=o&key=p',
+        '/v1?key=p&key=o',
+        '/v1?%6Bey=a&sig=b',
+        '/v1?a=1;token=o',
+        '/v1?X-Amz-Signature=o',
+      ].map((url) => ({ rawHeaders: [], url })),
     ]
-    expect(new Set(sets.map(tenants.of)).size).toBe(sets.length)
-    const order = ['x-api-key', 'b', 'api-key', 'a']
-    expect(tenants.of({ rawHeaders: order })).toBe(
-      tenants.of({ rawHeaders: ['API-Key', 'a', 'X-Api-Key', 'b'] })
+    const identified = sets.map((set) => tenants.identify(set).tenant)
+    expect(new Set(identified).size).toBe(sets.length)
+    // also when their hashes are read from the cache
+    expect(sets.map((set) => tenants.identify(set).tenant)).toEqual(identified)
+    expect(tenantOf('x-api-key', 'b', 'api-key', 'a')).toBe(
+      tenantOf('API-Key', 'a', 'X-Api-Key', 'b')
     )
   })
 
-  it('knows a place of its own only where it is configured', () => {
-    expect(tenantOf([], 'ann')).toBe(tenantOf([], 'bob'))
-    expect(tenantOf(['x-employee'], 'ann')).not.toBe(tenantOf(['x-employee'], 'bob'))
-  })
-
-  it('counts only what the upstream gets to see', () => {
+  it('stays the same when its hash was evicted, and for the longest credential', () => {
     const tenants = create()
-    const seen = ['authorization', bearer]
-    for (const unseen of [
-      ['proxy-authorization', 'Basic x'],
-      ['x-api-key', 'other', 'connection', 'close, X-Api-Key'],
-    ])
-      expect(tenants.of({ rawHeaders: [...seen, ...unseen] })).toBe(
-        tenants.of({ rawHeaders: seen })
-      )
+    const keys = ['x'.repeat(5000), ...Array.from({ length: 1100 }, (_, i) => `key ${i}`)]
+    const all = () =>
+      keys.map((key) => tenants.identify({ rawHeaders: ['authorization', key] }).tenant)
+    const first = all()
+    expect(new Set(first).size).toBe(keys.length)
+    expect(all()).toEqual(first)
   })
 
-  it('has no proof without a credential, with an empty one, or with the choice of an account', () => {
-    const tenants = create()
-    const hasProof = (...rawHeaders: string[]) => tenants.hasProof({ rawHeaders })
-    for (const headers of [
-      [],
-      ['authorization', ''],
-      ['authorization', 'Bearer'],
-      ['authorization', 'Basic '],
-      ['x-api-key', ''],
-      ['cookie', '_ga=1'],
-      ['openai-organization', 'org-1'],
-      ['proxy-authorization', 'Basic eDp5'],
-      ['x-request-id', '1', 'idempotency-key', '2'],
-    ])
-      expect([headers, hasProof(...headers)]).toEqual([headers, false])
-    for (const name of PLACES) expect([name, hasProof(name, 'a')]).toEqual([name, true])
-    expect(tenants.hasProof({ rawHeaders: [], url: '/v1/chat/completions?key=' })).toBe(false)
-    expect(tenants.hasProof({ rawHeaders: [], url: '/v1/chat/completions?key=a' })).toBe(true)
+  it('depends on a configured name only where it is configured', () => {
+    expect(withNames([], 'ann')).toBe(withNames([], 'bob'))
+    expect(withNames(['x-employee'], 'ann')).not.toBe(withNames(['x-employee'], 'bob'))
   })
 
-  it('is not accepted again by a stream that began before its key was refused', () => {
-    let time = 10_000
+  it.each([
+    [['proxy-authorization', 'Basic x']],
+    [['x-api-key', 'other', 'connection', 'close, X-Api-Key']],
+  ])('does not depend on %j, which the upstream does not receive', (unseen) => {
+    expect(tenantOf('authorization', bearer, ...unseen)).toBe(tenantOf('authorization', bearer))
+  })
+})
+
+describe('a proof', () => {
+  it.each([
+    [[]],
+    [['authorization', '']],
+    [['authorization', 'Bearer']],
+    [['authorization', 'Basic ']],
+    [['x-api-key', '']],
+    [['cookie', '_ga=1']],
+    [['openai-organization', 'org-1']],
+    [['proxy-authorization', 'Basic eDp5']],
+    [['x-request-id', '1', 'idempotency-key', '2']],
+  ])('is not in %j', (headers) => {
+    expect(hasProof(headers)).toBe(false)
+  })
+
+  it('is in every place of a credential', () => {
+    for (const name of PLACES) expect([name, hasProof([name, 'a'])]).toEqual([name, true])
+    expect(hasProof([], '/v1/chat/completions?key=')).toBe(false)
+    expect(hasProof([], '/v1/chat/completions?key=a')).toBe(true)
+  })
+})
+
+describe('an acceptance', () => {
+  /** Steps: time, status of an answer (`-` for none), age of its request, whether it is accepted then. */
+  it.each([
+    [
+      'needs an answer of 2xx',
+      ['0 199 0 no', '0 300 0 no', '0 302 0 no', '0 404 0 no', '0 429 0 no', '0 200 0 yes'],
+    ],
+    ['is given by 299, too', ['0 299 0 yes']],
+    [
+      'lasts for the time to live, from its latest answer',
+      ['0 200 0 yes', '999 201 0 yes', '1998 - 0 yes', '1999 - 0 no'],
+    ],
+    [
+      'ends with a refusal, and with no other answer',
+      ['0 200 0 yes', '0 199 0 yes', '0 300 0 yes', '0 404 0 yes', '0 429 0 yes', '0 401 0 no'],
+    ],
+    [
+      'is not renewed by a stream that began before the refusal, but by one that began with it',
+      ['1000 200 0 yes', '1000 401 0 no', '1100 200 200 no', '1100 200 101 no', '1100 200 100 yes'],
+    ],
+    ['is not made older by a slow answer', ['500 200 0 yes', '500 200 900 yes', '1499 - 0 yes']],
+    [
+      'is renewed in spite of a refusal in the future, since the clock was set back',
+      ['9000 401 0 no', '5000 200 0 yes'],
+    ],
+    [
+      'of the future counts only when the clock catches up',
+      ['9000 200 0 yes', '8999 - 0 no', '0 - 0 no', '9500 - 0 yes', '99999 - 0 no'],
+    ],
+    ['of the future is replaced', ['9000 200 0 yes', '0 200 0 yes', '999 - 0 yes', '1000 - 0 no']],
+  ])('%s', (_, steps) => {
+    let time = 0
     const tenants = create({ now: () => time })
-    tenants.observe('a', 200)
-    tenants.observe('a', 401)
-    time = 10_100
-    tenants.observe('a', 200, 200)
     expect(tenants.accepted('a')).toBe(false)
-    tenants.observe('a', 200, 50)
-    expect(tenants.accepted('a')).toBe(true)
+    for (const step of steps) {
+      const [at, status, ageMs, accepted] = step.split(' ')
+      time = Number(at)
+      if (status !== '-') tenants.observe('a', Number(status), Number(ageMs))
+      expect([step, tenants.accepted('a')]).toEqual([step, accepted === 'yes'])
+      expect(tenants.accepted('b')).toBe(false)
+    }
   })
 
-  it('is accepted again although a refusal lies ahead, since the clock was set back', () => {
-    let time = 10_000
-    const tenants = create({ now: () => time })
-    tenants.observe('a', 401)
-    time = 5_000
+  it.each([400, 401, 402, 403])('ends with %i', (status) => {
+    const tenants = create()
     tenants.observe('a', 200)
-    expect(tenants.accepted('a')).toBe(true)
-    // and a slow answer takes nothing from a younger one
-    tenants.observe('a', 200, 900)
-    time = 5_999
-    expect(tenants.accepted('a')).toBe(true)
+    tenants.observe('a', status)
+    expect(tenants.accepted('a')).toBe(false)
   })
 
-  it('is not forgotten for strangers who are refused', () => {
+  it('is kept while refused strangers come, and evicted by other accepted ones', () => {
     const tenants = create()
     tenants.observe('a', 200)
     for (let i = 0; i < 100; i++) tenants.observe(`stranger ${i}`, 401)
     expect(tenants.accepted('a')).toBe(true)
-  })
-
-  it('is a keyed hash of the credential, in either header', () => {
-    const tenants = create()
-    const tenant = tenants.of({ rawHeaders: ['authorization', 'Bearer sk-1'] })
-    expect(tenant).toMatch(/^[0-9a-f]{32}$/)
-    expect(tenants.of({ rawHeaders: ['authorization', 'Bearer sk-1'] })).toBe(tenant)
-    expect(tenants.of({ rawHeaders: ['authorization', 'Bearer sk-2'] })).not.toBe(tenant)
-    expect(tenants.of({ rawHeaders: ['api-key', 'sk-1'] })).not.toBe(
-      tenants.of({ rawHeaders: ['api-key', 'sk-2'] })
-    )
-    expect(
-      create({ secret: 'other' }).of({ rawHeaders: ['authorization', 'Bearer sk-1'] })
-    ).not.toBe(tenant)
-  })
-
-  it('stays the same when its hash has been forgotten, and for the longest credential', () => {
-    const tenants = create()
-    const keys = ['a', 'b', 'c', 'd', 'x'.repeat(5000)]
-    const first = keys.map((key) => tenants.of({ rawHeaders: ['authorization', key] }))
-    expect(new Set(first).size).toBe(keys.length)
-    expect(keys.map((key) => tenants.of({ rawHeaders: ['authorization', key] }))).toEqual(first)
-  })
-
-  it('is accepted only after the upstream has answered it with 2xx', () => {
-    const tenants = create()
-    expect(tenants.accepted('a')).toBe(false)
-    for (const status of [400, 401, 403, 429, 500, 302]) tenants.observe('a', status)
-    expect(tenants.accepted('a')).toBe(false)
-    tenants.observe('a', 200)
-    expect(tenants.accepted('a')).toBe(true)
-    expect(tenants.accepted('b')).toBe(false)
-  })
-
-  it('is forgotten after the time to live, and renewed by every 2xx', () => {
-    let time = 0
-    const tenants = create({ now: () => time })
-    tenants.observe('a', 200)
-    time = 999
-    expect(tenants.accepted('a')).toBe(true)
-    tenants.observe('a', 201)
-    time = 1998
-    expect(tenants.accepted('a')).toBe(true)
-    time = 1999
-    expect(tenants.accepted('a')).toBe(false)
-  })
-
-  it('is not taken for accepted when the clock is set back, and is again when it catches up', () => {
-    let time = 10_000
-    const tenants = createTenants({ secret: 's', ttlMs: 1000, maxEntries: 9, now: () => time })
-    tenants.observe('tenant', 200)
-    time = 0
-    expect(tenants.accepted('tenant')).toBe(false)
-    time = 10_500
-    expect(tenants.accepted('tenant')).toBe(true)
-    time = 1e12
-    expect(tenants.accepted('tenant')).toBe(false)
-  })
-
-  it('is forgotten at once when the upstream refuses the credential', () => {
-    const tenants = create()
-    tenants.observe('a', 200)
-    tenants.observe('a', 429)
-    expect(tenants.accepted('a')).toBe(true)
-    tenants.observe('a', 401)
-    expect(tenants.accepted('a')).toBe(false)
-  })
-
-  it('makes room for others: the memory is bounded', () => {
-    const tenants = create()
-    for (const tenant of ['a', 'b', 'c']) tenants.observe(tenant, 200)
+    for (const tenant of ['b', 'c']) tenants.observe(tenant, 200)
     expect(['a', 'b', 'c'].filter((tenant) => tenants.accepted(tenant))).toEqual(['b', 'c'])
+  })
+
+  it('is that of one upstream', () => {
+    const acceptances = [null, 'east', 'west'].map((upstream) => acceptanceOf('a', upstream))
+    expect(new Set(acceptances).size).toBe(3)
+    expect(acceptances[0]).toBe('a')
   })
 })

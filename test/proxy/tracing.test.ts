@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { chatSpan } from '../../src/tracing/chat-span.ts'
 import { startTracing, type Tracing } from '../../src/tracing/start.ts'
 import { exampleOutcome, exampleRecord } from '../fixtures/examples.ts'
-import { chatBody, completion, eventually, send, startHarness, type Harness } from './harness.ts'
+import { chatBody, completion, eventually, startHarness, type Harness } from './harness.ts'
 
 interface OtlpValue {
   stringValue?: string
@@ -89,7 +89,7 @@ describe('the span of a chat completion', () => {
   it('says by the conventions what was asked and what it took, under the caller`s span', async () => {
     await start()
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
-    await send(harness.port, chatBody('a secret question'), { headers: { traceparent } })
+    await harness.send(chatBody('a secret question'), { headers: { traceparent } })
     expect(harness.upstream.requests[0]?.headers.traceparent).toBe(traceparent)
     const [span, ...others] = await spans()
     expect(others).toEqual([])
@@ -123,20 +123,16 @@ describe('the span of a chat completion', () => {
 
   it('is there for exchanges that are not logged, encoded, failed, or left by the client', async () => {
     await start({ isCaptured: () => false })
-    const { upstream, port } = harness
+    const { upstream } = harness
     upstream.respond = (_request, response) => {
       response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' })
       response.end(gzipSync(JSON.stringify(completion('hello'))))
     }
-    await send(port, chatBody('hi'))
+    await harness.send(chatBody('hi'))
     upstream.respond = (_request, response) => response.destroy()
-    await send(port, chatBody('hi'))
+    await harness.send(chatBody('hi'))
     upstream.respond = () => {}
-    const leaving = send(port, chatBody('hi'), {
-      onRequest: (request) =>
-        void eventually(() => upstream.requests.length === 3).then(() => request.destroy()),
-    })
-    await expect(leaving).rejects.toThrow()
+    await harness.leave(() => upstream.requests.length === 3)
     await eventually(() => upstream.aborted === 2)
     const sent = await spans()
     expect(sent.map((span) => attributesOf(span)['http.response.status_code'])).toEqual([
@@ -153,7 +149,7 @@ describe('the span of a chat completion', () => {
     await start()
     collector.closeAllConnections()
     await new Promise((resolve) => collector.close(resolve))
-    expect((await send(harness.port, chatBody('hi'))).status).toBe(200)
+    expect((await harness.send(chatBody('hi'))).status).toBe(200)
     await tracing.close()
     expect(received).toEqual([])
     // what was not sent is told

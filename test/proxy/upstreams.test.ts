@@ -1,6 +1,5 @@
-import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createBodyBudget } from '../../src/proxy/client/body-budget.ts'
+import { createBodyBudget } from '../../src/proxy/client/load.ts'
 import { retryAfterMs } from '../../src/proxy/upstream/retries.ts'
 import { acceptanceOf } from '../../src/proxy/access/tenants.ts'
 import type { NamedUpstream } from '../../src/core/upstream-choice.ts'
@@ -9,11 +8,12 @@ import {
   CHAT_PATH,
   chatBody,
   completion,
+  errorOf,
   eventually,
   NO_FAILOVER,
   onDemand,
+  respondEvents,
   respondJson,
-  send,
   startHarness,
   startUpstream,
   type FakeUpstream,
@@ -22,7 +22,7 @@ import {
 } from './harness.ts'
 
 const NAME = 'x-promptintern-upstream'
-const NOBODY = 'http://127.0.0.1:1'
+const UNREACHABLE = 'http://127.0.0.1:1'
 
 let east: FakeUpstream
 let west: FakeUpstream
@@ -74,8 +74,8 @@ afterEach(async () => {
 const withModel = (model: string): string => chatBody('hi', { model })
 
 const ask = async (body = chatBody('hi'), path = CHAT_PATH) => {
-  const answer = await send(harness.port, body, { path })
-  return { ...answer, text: answer.body.toString(), by: answer.headers[NAME] }
+  const answer = await harness.send(body, { path })
+  return { ...answer, by: answer.headers[NAME] }
 }
 
 const breakOff: Responder = (_request, response) => response.destroy()
@@ -88,59 +88,45 @@ describe('several upstreams', () => {
     for (const body of bodies) answers.push(await ask(body))
     expect(answers.map(({ by }) => by)).toEqual(['east', 'west', 'default'])
     expect(answers[0]!.text).toBe(JSON.stringify(completion('from the east')))
-    const received = [east, west, harness.upstream].map(({ requests }) =>
-      requests.map(({ body }) => body.toString())
-    )
+    const received = [east, west, harness.upstream].map((upstream) => upstream.bodies())
     expect(received).toEqual(bodies.map((body) => [body]))
   })
 
   it.each([
-    ['a model spelled with an escape', chatBody('hi').replace('gpt-4o', 'gpt-4\\u006f')],
-    ['messages that are none', '{"model":"gpt-4o","messages":"hi"}'],
-  ])('are asked by model name for %s', async (_, body) => {
-    await start(eastAndWest())
-    expect((await ask(body)).by).toBe('east')
-    expect(east.requests[0]?.body.toString()).toBe(body)
+    ['east', chatBody('hi').replace('gpt-4o', 'gpt-4\\u006f')],
+    ['east', '{"model":"gpt-4o","messages":"hi"}'],
+    ...['{"model":', '{}', '[]', 'null', '{"model":4}', ''].map((body) => ['default', body]),
+  ])('are asked by the name of the model: %s for %j', async (by, body) => {
+    await start([entry({ models: ['gpt*'], fallback: [] })])
+    expect((await ask(body)).by).toBe(by)
+    expect((by === 'east' ? east : harness.upstream).bodies()).toEqual([body])
   })
 
-  it.each(['{"model":', '{}', '[]', 'null', '{"model":4}', ''])(
-    'leave the body %j without a model to the default',
-    async (body) => {
-      await start([entry({ models: ['*'], fallback: [] })])
-      expect((await ask(body)).by).toBe('default')
-      expect(harness.upstream.requests[0]?.body.toString()).toBe(body)
-    }
-  )
-
-  it('leave to the default what is no chat completion or is not to be read', async () => {
+  it('leave other paths and bypassed requests to the default', async () => {
     await start(eastAndWest())
-    await send(harness.port, withModel('gpt-4o'), { path: '/v1/embeddings' })
-    await send(harness.port, chatBody('hi'), { headers: { 'x-promptintern-bypass': 'true' } })
+    await harness.send(withModel('gpt-4o'), { path: '/v1/embeddings' })
+    await harness.send(chatBody('hi'), { headers: { 'x-promptintern-bypass': 'true' } })
     expect(harness.upstream.requests).toHaveLength(2)
     expect(east.requests).toEqual([])
   })
 
   it.each([
-    ['with its length', {}],
-    ['in chunks', { 'transfer-encoding': 'chunked' }],
-  ])('refuse what there is no room to read, %s: nobody knows whose it is', async (_, headers) => {
-    await start(eastAndWest(), { bodies: createBodyBudget(10) })
-    const answer = await send(
-      harness.port,
-      'transfer-encoding' in headers ? null : chatBody('hi'),
-      {
+    ['with its length', chatBody('hi'), {}],
+    ['in chunks', null, { 'transfer-encoding': 'chunked' }],
+  ])(
+    'refuse a body without room, %s, since its upstream is not known',
+    async (_, body, headers) => {
+      await start(eastAndWest(), { bodies: createBodyBudget(10) })
+      const answer = await harness.send(body, {
         headers,
-        onRequest: (request) => {
-          if ('transfer-encoding' in headers) request.write(chatBody('hi'))
-        },
-      }
-    )
-    expect(answer.status).toBe(503)
-    expect(answer.headers['retry-after']).toBe('1')
-    expect(JSON.parse(answer.body.toString()).error.code).toBe('overloaded')
-    expect([east, west, harness.upstream].flatMap(({ requests }) => requests)).toEqual([])
-    await eventually(() => harness.deps.bodies.inUse() === 0)
-  })
+        onRequest: (request) => void (body === null && request.write(chatBody('hi'))),
+      })
+      expect([answer.status, answer.headers['retry-after']]).toEqual([503, '1'])
+      expect(errorOf(answer).code).toBe('overloaded')
+      expect([east, west, harness.upstream].flatMap(({ requests }) => requests)).toEqual([])
+      await eventually(() => harness.deps.bodies.inUse() === 0)
+    }
+  )
 })
 
 describe('a stand-in', () => {
@@ -150,11 +136,11 @@ describe('a stand-in', () => {
     const answer = await ask()
     expect([answer.status, answer.by]).toEqual([200, 'west'])
     expect(answer.text).toBe(JSON.stringify(completion('from the west')))
-    expect(west.requests[0]?.body.toString()).toBe(chatBody('hi'))
+    expect(west.bodies()[0]).toBe(chatBody('hi'))
     const [record] = await harness.records()
     expect(record).toMatchObject({ status: 200 })
     expect(JSON.parse(record!.response!)).toEqual(completion('from the west'))
-    expect(await harness.registry.metrics()).toContain(
+    expect(await harness.metrics()).toContain(
       'promptintern_upstream_failovers_total{upstream="east",reason="unavailable"} 1'
     )
   })
@@ -170,9 +156,9 @@ describe('a stand-in', () => {
   })
 
   it('answers when no connection was made', async () => {
-    await start(eastAndWest({ baseUrl: NOBODY }))
+    await start(eastAndWest({ baseUrl: UNREACHABLE }))
     expect((await ask()).by).toBe('west')
-    expect(await harness.registry.metrics()).toContain(
+    expect(await harness.metrics()).toContain(
       'promptintern_upstream_failovers_total{upstream="east",reason="not-connected"} 1'
     )
   })
@@ -180,43 +166,34 @@ describe('a stand-in', () => {
   it('streams, and the answer that it stands in for is broken off', async () => {
     await start(eastAndWest())
     east.respond = (_request, response) => void response.writeHead(503).write('its rest is to come')
-    west.respond = (_request, response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.write('data: 1\n\n')
-      setTimeout(() => response.end('data: [DONE]\n\n'), 20)
-    }
+    west.respond = respondEvents('data: 1\n\ndata: [DONE]\n\n')
     const answer = await ask(chatBody('hi', { stream: true }))
     expect([answer.text, answer.complete]).toEqual(['data: 1\n\ndata: [DONE]\n\n', true])
     await eventually(() => east.aborted === 1)
   })
 
-  it('peers 3.21: is not asked once the first may have read the request', async () => {
+  it.each<[string, Responder, object]>([
+    ['the first may have read the request', breakOff, { status: 502, by: 'east' }],
+    [
+      'the client has seen a byte',
+      (_request, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' })
+        response.write('data: 1\n\n', () => setTimeout(() => response.destroy(), 10))
+      },
+      { text: 'data: 1\n\n', complete: false },
+    ],
+    [
+      'the client has seen an interim answer',
+      (_request, response) => {
+        response.writeEarlyHints({ link: '</a>; rel=preload' })
+        response.writeHead(503).end('busy')
+      },
+      { status: 503, text: 'busy', by: 'east' },
+    ],
+  ])('peers 3.21: is not asked once %s', async (_, respond, expected) => {
     await start(eastAndWest())
-    east.respond = breakOff
-    const answer = await ask()
-    expect([answer.status, answer.by]).toEqual([502, 'east'])
-    expect(west.requests).toEqual([])
-  })
-
-  it('peers 3.21: is not asked once the client has seen a byte', async () => {
-    await start(eastAndWest())
-    east.respond = (_request, response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.write('data: 1\n\n', () => setTimeout(() => response.destroy(), 10))
-    }
-    const answer = await ask(chatBody('hi', { stream: true }))
-    expect([answer.text, answer.complete]).toEqual(['data: 1\n\n', false])
-    expect(west.requests).toEqual([])
-  })
-
-  it('is not asked once the client has seen an interim answer', async () => {
-    await start(eastAndWest())
-    east.respond = (_request, response) => {
-      response.writeEarlyHints({ link: '</a>; rel=preload' })
-      response.writeHead(503).end('busy')
-    }
-    const answer = await ask()
-    expect([answer.status, answer.text, answer.by]).toEqual([503, 'busy', 'east'])
+    east.respond = respond
+    expect(await ask(chatBody('hi', { stream: true }))).toMatchObject(expected)
     expect(west.requests).toEqual([])
   })
 })
@@ -228,39 +205,34 @@ describe('without a better answer the client gets', () => {
     response.end(busy)
   }
 
-  it.each<[string, Responder]>([
-    ['has none either', respondJson({ error: {} }, 502)],
-    ['is not to be had with its key', respondJson({ error: {} }, 401)],
+  it.each<[string, Responder | null]>([
+    ['cannot answer either', respondJson({ error: {} }, 502)],
+    ['refuses its key', respondJson({ error: {} }, 401)],
     ['breaks off', breakOff],
+    ['cannot be reached', null],
   ])('the first one, whole and unchanged, when the stand-in %s', async (_, respond) => {
-    await start(eastAndWest())
+    await start(eastAndWest({}, respond === null ? { baseUrl: UNREACHABLE } : {}))
     east.respond = sayBusy
-    west.respond = respond
+    west.respond = respond ?? breakOff
     const answer = await ask()
     expect([answer.status, answer.statusText, answer.by]).toEqual([503, 'Very busy', 'east'])
     expect(answer.headers).toMatchObject({ 'retry-after': '9', 'x-first': 'yes' })
     expect(answer.text).toBe(busy)
-    expect(west.requests).toHaveLength(1)
+    expect(west.requests).toHaveLength(respond === null ? 0 : 1)
     expect((await harness.records()).map(({ status }) => status)).toEqual([503])
   })
 
-  it('the first one when nobody listens at the stand-in`s', async () => {
-    await start(eastAndWest({}, { baseUrl: NOBODY }))
-    east.respond = sayBusy
-    expect((await ask()).text).toBe(busy)
-  })
-
   it('the only one that there is', async () => {
-    await start(eastAndWest({ baseUrl: NOBODY }))
+    await start(eastAndWest({ baseUrl: UNREACHABLE }))
     west.respond = sayBusy
     expect(await ask()).toMatchObject({ status: 503, text: busy, by: 'west' })
   })
 
-  it('502 when nobody is there', async () => {
-    await start(eastAndWest({ baseUrl: NOBODY }, { baseUrl: NOBODY }))
+  it('502 when no upstream can be reached', async () => {
+    await start(eastAndWest({ baseUrl: UNREACHABLE }, { baseUrl: UNREACHABLE }))
     const answer = await ask()
     expect(answer.status).toBe(502)
-    expect(JSON.parse(answer.text).error.code).toBe('upstream_unavailable')
+    expect(errorOf(answer).code).toBe('upstream_unavailable')
     expect((await harness.records()).map(({ status }) => status)).toEqual([502])
   })
 })
@@ -270,18 +242,14 @@ describe('a client that leaves while a stand-in is asked', () => {
     await start(eastAndWest())
     east.respond = (_request, response) => void response.writeHead(503).write('its rest is to come')
     west.respond = () => {}
-    const leaving = send(harness.port, chatBody('hi'), {
-      onRequest: (request) =>
-        void eventually(() => west.requests.length === 1).then(() => request.destroy()),
-    })
-    await expect(leaving).rejects.toThrow()
+    await harness.leave(() => west.requests.length === 1)
     await eventually(() => west.aborted === 1 && east.aborted === 1)
     expect((await harness.records()).map(({ status }) => status)).toEqual([499])
   })
 })
 
 const asClient = (path = CHAT_PATH) =>
-  send(harness.port, chatBody('hi'), {
+  harness.send(chatBody('hi'), {
     path,
     headers: {
       authorization: 'Bearer sk-client',
@@ -302,38 +270,25 @@ describe('a credential', () => {
     east.respond = respondJson({ error: {} }, 503)
   })
 
-  it('goes to the upstream of its model', async () => {
-    await start(eastAndWest({ fallback: [] }))
-    await asClient()
-    for (const secret of SECRETS) expect(seenBy(east)).toContain(secret)
-  })
-
-  it('never goes to a stand-in, which has its own', async () => {
-    await start(eastAndWest())
-    expect((await asClient()).headers[NAME]).toBe('west')
-    expect(west.requests[0]?.headers.authorization).toBe('Bearer sk-west')
-    for (const secret of SECRETS) expect(seenBy(west)).not.toContain(secret)
-  })
-
-  it('never goes to a stand-in that has none: it is not asked at all', async () => {
-    await start(eastAndWest({}, { apiKey: null }))
-    expect((await asClient()).status).toBe(503)
-    east.close()
-    expect((await asClient()).status).toBe(502)
-    expect(west.requests).toEqual([])
-  })
-
-  it('in the query never goes to a stand-in', async () => {
-    await start(eastAndWest())
-    expect((await asClient(`${CHAT_PATH}?key=sk-client`)).status).toBe(503)
-    expect(west.requests).toEqual([])
-  })
-
-  it('is replaced where the first choice has its own', async () => {
-    await start(eastAndWest({ apiKey: 'sk-east' }))
-    await asClient()
-    expect(east.requests[0]?.headers.authorization).toBe('Bearer sk-east')
-    for (const secret of SECRETS) expect(seenBy(east)).not.toContain(secret)
+  it.each([
+    ['goes to the upstream of its model', { fallback: [] }, {}, CHAT_PATH, 'east'],
+    ['never goes to a stand-in, which has its own', {}, {}, CHAT_PATH, 'east'],
+    ['never goes to a stand-in that has none', {}, { apiKey: null }, CHAT_PATH, 'east'],
+    ['in the query never goes to a stand-in', {}, {}, `${CHAT_PATH}?key=sk-client`, 'east'],
+    ['is replaced where the first choice has its own', { apiKey: 'sk-east' }, {}, CHAT_PATH, null],
+  ])('%s', async (_, eastern, western, path, seen) => {
+    await start(eastAndWest(eastern, western))
+    const { headers } = await asClient(path)
+    for (const secret of SECRETS) {
+      expect(seenBy(east).includes(secret)).toBe(seen === 'east')
+      expect(seenBy(west)).not.toContain(secret)
+    }
+    const mayStandIn = path === CHAT_PATH && !('fallback' in eastern) && !('apiKey' in western)
+    expect(headers[NAME]).toBe(mayStandIn ? 'west' : 'east')
+    expect(west.requests.map((request) => request.headers.authorization)).toEqual(
+      mayStandIn ? ['Bearer sk-west'] : []
+    )
+    if (seen === null) expect(east.requests[0]?.headers.authorization).toBe('Bearer sk-east')
   })
 
   it('counts as accepted only by an upstream that has seen it, and only for that one', async () => {
@@ -342,7 +297,7 @@ describe('a credential', () => {
       entry({ name: 'plain', baseUrl: east.url, models: ['plain'], fallback: [] }),
     ])
     const { tenants } = harness.deps
-    const tenant = tenants.of({ rawHeaders: ['authorization', AUTHORIZATION] })
+    const { tenant } = tenants.identify({ rawHeaders: ['authorization', AUTHORIZATION] })
     const accepted = (upstream: string | null) => tenants.accepted(acceptanceOf(tenant, upstream))
     const all = () => [null, 'default', 'east', 'west', 'plain'].map(accepted)
     expect((await ask()).by).toBe('west')
@@ -384,7 +339,7 @@ describe('an upstream that keeps failing', () => {
     time = 2000
     east.respond = respondJson(completion('well again'))
     expect(await askTimes(2)).toEqual(['east', 'east'])
-    expect(await harness.registry.metrics()).toContain(
+    expect(await harness.metrics()).toContain(
       'promptintern_upstream_failovers_total{upstream="east",reason="paused"} 3'
     )
   })
@@ -405,28 +360,23 @@ describe('an upstream that keeps failing', () => {
     expect(await askTimes(1)).toEqual(['east'])
   })
 
-  it('is passed over after failures to connect and after broken connections, too', async () => {
+  it('is passed over after broken connections, too', async () => {
     await startWithClock(eastAndWest())
     east.respond = breakOff
     expect(await askTimes(4)).toEqual(['east', 'east', 'east', 'west'])
   })
 
-  it('is asked all the same when it is alone', async () => {
-    await startWithClock(eastAndWest({ fallback: [] }))
-    east.respond = fail
-    expect(await askTimes(6)).toEqual(Array.from({ length: 6 }, () => 'east'))
-    expect(east.requests).toHaveLength(6)
-  })
-
-  it('is asked all the same when the others keep failing as well', async () => {
-    await startWithClock(eastAndWest())
+  it.each([
+    ['it is alone', { fallback: [] }],
+    ['its stand-in keeps failing as well', {}],
+  ])('is asked nevertheless when %s', async (_, eastern) => {
+    await startWithClock(eastAndWest(eastern))
     east.respond = fail
     west.respond = fail
     await askTimes(6)
-    const [before] = [east.requests.length]
-    const answer = await ask()
-    expect([answer.status, answer.by]).toEqual([500, 'east'])
-    expect(east.requests.length).toBe(before + 1)
+    const before = east.requests.length
+    expect(await ask()).toMatchObject({ status: 500, by: 'east' })
+    expect(east.requests).toHaveLength(before + 1)
   })
 
   it('is not blamed for what the client sent or for a client that left', async () => {
@@ -435,11 +385,7 @@ describe('an upstream that keeps failing', () => {
     await askTimes(4)
     east.respond = () => {}
     for (let i = 1; i <= 4; i++) {
-      const leaving = send(harness.port, chatBody('hi'), {
-        onRequest: (request) =>
-          void eventually(() => east.requests.length === 4 + i).then(() => request.destroy()),
-      })
-      await expect(leaving).rejects.toThrow()
+      await harness.leave(() => east.requests.length === 4 + i)
       await eventually(() => east.aborted === i)
     }
     east.respond = respondJson(completion('well'))
@@ -449,68 +395,43 @@ describe('an upstream that keeps failing', () => {
 
 const busyTimes =
   (times: number, status: number, retryAfter: string): Responder =>
-  (request, response) =>
+  (...exchange) =>
     harness.upstream.requests.length <= times
-      ? respondJson({ error: {} }, status, { 'retry-after': retryAfter })(request, response)
-      : respondJson(completion('at last'))(request, response)
+      ? respondJson({ error: {} }, status, { 'retry-after': retryAfter })(...exchange)
+      : respondJson(completion('at last'))(...exchange)
+const startWaiting = (retryAfterMaxMs: number) =>
+  start([], {
+    failover: { ...NO_FAILOVER, retryAfterMaxMs },
+  })
 
 describe('an upstream that says when to ask again', () => {
-  const retrying = { failover: { ...NO_FAILOVER, retryAfterMaxMs: 1000 } }
-
-  it.each([429, 503])('is asked again after %i, with the same bytes', async (status) => {
-    harness = await startHarness(retrying)
-    harness.upstream.respond = busyTimes(1, status, '0')
-    const answer = await ask()
-    expect([answer.status, answer.by]).toEqual([200, undefined])
-    expect(harness.upstream.requests.map(({ body }) => body.toString())).toEqual([
-      chatBody('hi'),
-      chatBody('hi'),
-    ])
-    expect(await harness.records()).toHaveLength(1)
-  })
-
-  it('peers 3.21: is asked no more often than the budget allows; its last answer passes', async () => {
-    harness = await startHarness(retrying)
-    harness.upstream.respond = busyTimes(99, 429, '0')
-    expect((await ask()).status).toBe(429)
-    expect(harness.upstream.requests).toHaveLength(3)
-  })
-
   it.each([
-    ['longer than the limit', '2'],
-    ['at no time that can be read', 'soon'],
-  ])('is not asked again %s', async (_, retryAfter) => {
-    harness = await startHarness(retrying)
-    harness.upstream.respond = busyTimes(1, 429, retryAfter)
-    const answer = await ask()
-    expect([answer.status, answer.headers['retry-after']]).toEqual([429, retryAfter])
-    expect(harness.upstream.requests).toHaveLength(1)
-  })
-
-  it('is not asked again where that is off, and not for what is no chat completion', async () => {
-    harness = await startHarness()
-    harness.upstream.respond = busyTimes(99, 429, '0')
-    expect((await ask()).status).toBe(429)
-    expect(harness.upstream.requests).toHaveLength(1)
-    await harness.close()
-    harness = await startHarness(retrying)
-    harness.upstream.respond = busyTimes(99, 429, '0')
-    expect((await ask('{}', '/v1/embeddings')).status).toBe(429)
-    expect(harness.upstream.requests).toHaveLength(1)
+    ['again after 429', 1000, busyTimes(1, 429, '0'), CHAT_PATH, 2, 200],
+    ['again after 503', 1000, busyTimes(1, 503, '0'), CHAT_PATH, 2, 200],
+    ['as often as its budget allows', 1000, busyTimes(99, 429, '0'), CHAT_PATH, 3, 429],
+    ['once where the wait is over the limit', 1000, busyTimes(1, 429, '2'), CHAT_PATH, 1, 429],
+    ['once where the wait is unreadable', 1000, busyTimes(1, 429, 'soon'), CHAT_PATH, 1, 429],
+    ['once where waiting is off', 0, busyTimes(99, 429, '0'), CHAT_PATH, 1, 429],
+    ['once for embeddings', 1000, busyTimes(99, 429, '0'), '/v1/embeddings', 1, 429],
+  ])('peers 3.21: is asked %s', async (_, maxMs, respond, path, times, status) => {
+    await startWaiting(maxMs)
+    harness.upstream.respond = respond
+    const answer = await ask(chatBody('hi'), path)
+    expect([answer.status, answer.by]).toEqual([status, undefined])
+    expect(harness.upstream.bodies()).toEqual(Array.from({ length: times }, () => chatBody('hi')))
+    expect(await harness.records()).toHaveLength(path === CHAT_PATH ? 1 : 0)
   })
 
   it('is not asked again for a client that has left', async () => {
-    harness = await startHarness(retrying)
+    await startWaiting(1000)
     harness.upstream.respond = busyTimes(1, 429, '1')
-    const leaving = send(harness.port, chatBody('hi'), {
-      onRequest: (request) =>
-        void eventually(() => harness.upstream.aborted + harness.upstream.requests.length > 0).then(
-          () => setTimeout(() => request.destroy(), 20)
-        ),
+    await harness.leave(async () => {
+      // the fake upstream has sent its answer by then
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      return harness.upstream.requests.length > 0
     })
-    await expect(leaving).rejects.toThrow()
     await eventually(async () => (await harness.records()).length === 1)
-    expect((await harness.records())[0]).toMatchObject({ status: 499 })
+    expect(await harness.records()).toMatchObject([{ status: 499 }])
     expect(harness.upstream.requests).toHaveLength(1)
   })
 
@@ -520,22 +441,5 @@ describe('an upstream that says when to ask again', () => {
     expect(['2', '0', 'Wed, 25 Nov 2026 07:28:03 GMT'].map(inMs)).toEqual([2000, 0, 3000])
     expect(inMs('Wed, 25 Nov 2026 07:27:00 GMT')).toBe(0)
     expect([null, '', 'soon', '-'].map(inMs)).toEqual([null, null, null, null])
-  })
-})
-
-describe('an upstream of the file that is away for a moment', () => {
-  it('gets a request as soon as it is back, where nobody stands in', async () => {
-    const probe = createTcpServer()
-    await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
-    const { port } = probe.address() as AddressInfo
-    await new Promise((resolve) => probe.close(resolve))
-    await start(eastAndWest({ baseUrl: `http://127.0.0.1:${port}`, fallback: [] }))
-    const answer = ask()
-    const back = createTcpServer((socket) =>
-      socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nback'))
-    )
-    setTimeout(() => back.listen(port, '127.0.0.1'), 30)
-    expect((await answer).text).toBe('back')
-    back.close()
   })
 })

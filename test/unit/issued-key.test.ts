@@ -29,7 +29,7 @@ describe('an issued key', () => {
 
   it('has a tenant that differs from that of every forwarded credential', () => {
     const tenants = createTenants({ secret: 's', ttlMs: 1, maxEntries: 10, now: () => 0 })
-    const forwarded = tenants.of({ rawHeaders: ['authorization', 'Bearer sk-1'] })
+    const { tenant: forwarded } = tenants.identify({ rawHeaders: ['authorization', 'Bearer sk-1'] })
     expect(forwarded).toMatch(/^[0-9a-f]{32}$/)
     expect(tenantOfLabel(forwarded)).not.toBe(forwarded)
     expect(tenantOfLabel('a')).not.toMatch(/^[0-9a-f]{32}$/)

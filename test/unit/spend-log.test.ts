@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { DailySpend } from '../../src/core/keys/issued-key.ts'
 import { createSpendLog, type SpendLog } from '../../src/proxy/access/spend-log.ts'
+import { systemTimer } from '../../src/proxy/timers.ts'
 
 const DAY_MS = 86_400_000
 
@@ -24,6 +25,7 @@ describe('the log of what keys spent', () => {
       },
       onError: (error) => errors.push(error),
       now: () => now,
+      setTimer: systemTimer,
     })
   })
 

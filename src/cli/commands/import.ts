@@ -130,7 +130,9 @@ const tenantsOf = async (store: Store, { access, proxy, dataDir }: Config): Prom
 const importFile = (path: string, options: ImportOptions): Promise<void> =>
   withStore(async (store, config) => {
     const tenants = await tenantsOf(store, config)
-    const tenant = tenants.of({ rawHeaders: ['authorization', credentialOf(options.keyEnv)] })
+    const { tenant } = tenants.identify({
+      rawHeaders: ['authorization', credentialOf(options.keyEnv)],
+    })
     const progress = createProgress()
     const { size } = await stat(path)
     let batch: ExchangeRecord[] = []

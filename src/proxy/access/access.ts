@@ -1,7 +1,6 @@
 /**
- * Who is calling, where callers present keys that the proxy issued, and what they may call. Presented
- * secrets leave this file nowhere; in memory they are only the keys of a small cache, as in
- * `tenants.ts`.
+ * Callers that present keys issued by the proxy, and what they may call. Presented secrets stay in
+ * this file; in memory they are only the keys of a small cache, as in `tenants.ts`.
  */
 import type { IncomingMessage } from 'node:http'
 import { LRUCache } from 'lru-cache'
@@ -13,27 +12,24 @@ import type { Carrier } from './credentials.ts'
 import type { Charge, Limits } from './limits.ts'
 import type { Tenants } from './tenants.ts'
 
-/** The immutable snapshot of good keys, by the hash of their secrets. */
+/** The immutable snapshot of keys that are not revoked, by the hash of their secrets. */
 export type KeyTable = ReadonlyMap<string, IssuedKey>
 
 export const compileKeyTable = (keys: readonly IssuedKey[]): KeyTable =>
   new Map(keys.filter(({ revokedAt }) => revokedAt === null).map((key) => [key.hash, key]))
 
-/**
- * @throws AppError `invalid-api-key` when no good key is presented, or another one or anything else
- * beside it
- */
+/** @throws AppError `invalid-api-key` unless exactly one value is presented and it is a valid key */
 export type FindKey = (carrier: Carrier) => IssuedKey
 
-/** Hashes remembered; secrets are of one length, so an entry takes about 300 bytes. */
+/** Hashes in the cache; all secrets have one length, so an entry takes about 300 bytes. */
 const MAX_HASHES = 1000
 
 const BEARER = /^bearer +/i
 
-/** The places where issued keys are looked for; all other credentials are neither read nor forwarded. */
+/** The headers of issued keys; all other credentials are neither read nor forwarded. */
 const PLACES = new Set(['authorization', 'api-key'])
 
-/** Whatever is presented as a key, each value once. */
+/** All values presented as keys, each once. */
 const presentedIn = ({ rawHeaders }: Carrier): Set<string> => {
   const presented = new Set<string>()
   for (let i = 0; i + 1 < rawHeaders.length; i += 2)
@@ -42,7 +38,7 @@ const presentedIn = ({ rawHeaders }: Carrier): Set<string> => {
   return presented
 }
 
-/** @param table the current snapshot; asked once a call */
+/** @param table returns the current snapshot */
 export const createKeyFinder = (table: () => KeyTable): FindKey => {
   const hashes = new LRUCache<string, string>({ max: MAX_HASHES })
   const hashOf = (secret: string): string => {
@@ -54,31 +50,30 @@ export const createKeyFinder = (table: () => KeyTable): FindKey => {
   }
   return (carrier) => {
     const presented = presentedIn(carrier)
-    // which of several one means must not depend on the order of headers
+    // otherwise the order of headers would decide whose request it is
     if (presented.size > 1)
       throw new AppError(
         'invalid-api-key',
-        'authorization and api-key carry different keys: present one key alone'
+        'authorization and api-key carry different keys; send exactly one key'
       )
     const [secret = ''] = presented
     const key = isSecret(secret) ? table().get(hashOf(secret)) : undefined
     if (key !== undefined) return key
     throw new AppError(
       'invalid-api-key',
-      'no valid API key was presented: this proxy takes those that it issued (pi-…)'
+      'no valid API key; send a key issued by this proxy (pi-…) as authorization: Bearer <key>'
     )
   }
 }
 
-/** Tenants where keys are issued: a good key is accepted by itself, the upstream never sees it. */
+/** Tenants where keys are issued: a valid key needs no acceptance by an upstream, which never sees it. */
 export const tenantsOfKeys = (findKey: FindKey): Tenants => ({
-  of: (carrier) => findKey(carrier).tenant,
-  hasProof: () => true,
+  identify: (carrier) => ({ tenant: findKey(carrier).tenant, hasProof: true }),
   observe: () => {},
   accepted: () => true,
 })
 
-/** Costs nothing and tells no one anything. */
+/** Open to every key: it costs nothing and reveals nothing about other callers. */
 const isModelList = ({ method, url }: IncomingMessage): boolean =>
   method === 'GET' && url === '/v1/models'
 
@@ -96,9 +91,9 @@ const ambiguousBody = ({ name, why, meant }: AmbiguousMember): AppError => {
   })
 }
 
-/** Whose request it is, and the ways in that it has. */
+/** The caller of one request; admits it or throws the error for the client. */
 export class Caller {
-  /** its chat completions must be read before they are allowed */
+  /** whether its chat completions must be read before they are admitted */
   readonly isReadFirst: boolean
   private readonly key: IssuedKey
   private readonly limits: Limits
@@ -110,8 +105,7 @@ export class Caller {
   }
 
   /**
-   * Of a chat completion that is there as a whole.
-   * @param body its bytes
+   * Admits a chat completion that was received whole.
    * @throws AppError as `Limits.admit`, and `invalid-request` where limits depend on a body that the
    * upstream may read differently
    */
@@ -123,40 +117,39 @@ export class Caller {
   }
 
   /**
-   * Of a chat completion for whose body there is no room.
+   * Admits a chat completion whose body does not fit into memory.
    * @throws AppError `overloaded` where it must be read, `rate-limited`
    */
   admitUnread(): void {
     if (this.isReadFirst)
       throw new AppError(
         'overloaded',
-        'there is no room to read the request, and this key has limits',
-        {
-          retryAfterSeconds: 1,
-        }
+        'the proxy has no memory left to read the request, and this key has limits; try again soon',
+        { retryAfterSeconds: 1 }
       )
     this.limits.admitUnread(this.key)
   }
 
   /**
-   * Of everything else: what no one reads, no one can hold to models, tokens or money.
+   * Admits any other request. An unread request cannot be checked against limits on models, tokens or
+   * money.
    * @throws AppError `forbidden` for a key with such limits, `rate-limited`
    */
   admitPassage(incoming: IncomingMessage): void {
     if (this.isReadFirst && !isModelList(incoming))
       throw new AppError(
         'forbidden',
-        'this key has limits: it may ask for chat completions and for the list of models alone'
+        'this key has limits, so it may only create chat completions and list models'
       )
     this.limits.admitUnread(this.key)
   }
 }
 
-/** What the hot path needs where keys are asked for. */
+/** Access control by issued keys. */
 export interface Access {
   /** @throws AppError `invalid-api-key` */
   callerOf: (carrier: Carrier) => Caller
-  /** what the upstream gets in place of a caller's key */
+  /** sent to the upstream in place of a caller's key */
   upstreamApiKey: string
 }
 

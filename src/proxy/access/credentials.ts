@@ -1,7 +1,7 @@
 /**
- * Where requests carry credentials: the one list for tenants, for upstreams with a key of their own,
- * for stored paths and for the check of our own secrets. Knows names alone, never whether a credential
- * is good.
+ * The places of credentials in requests: one list for tenants, for upstreams with a key of their own,
+ * for stored paths and for the check of the proxy's secrets. Knows only names, not whether a
+ * credential is valid.
  *
  * | provider | where |
  * | --- | --- |
@@ -14,25 +14,25 @@
  * | gateways | `x-portkey-api-key`, `helicone-auth`, `cf-aig-authorization`, `cf-access-client-id`, cookies |
  */
 import { createRedactor } from '../../core/log/redact.ts'
-import { declaredHopByHop, HOP_BY_HOP } from './hop-by-hop.ts'
+import { declaredHopByHop, HOP_BY_HOP } from '../headers.ts'
 
-/** What of a request can hold credentials; an `IncomingMessage` is one. */
+/** The parts of a request that can hold credentials; an `IncomingMessage` has them. */
 export interface Carrier {
-  /** flat list, as on the wire: Node's `headers` drop and join duplicates, the upstream gets each */
+  /** flat list, as on the wire: Node's `headers` drop and join duplicates, but the upstream gets all */
   rawHeaders: readonly string[]
   url?: string | undefined
 }
 
 export interface Credential {
-  /** in lower case; that of a query parameter begins with `?`, which no header's name has */
+  /** in lower case; `?` before the name of a query parameter, which no header name can contain */
   name: string
   value: string
 }
 
-/** Names that the pattern below does not find. */
+/** Names of credentials that the pattern below does not match. */
 const NAMES = new Set(['cookie', 'code', 'cf-access-client-id'])
 
-/** They choose an account or a person, and prove nothing by themselves. */
+/** Names that select an account or a person and prove nothing by themselves. */
 const SELECTORS = new Set([
   'openai-organization',
   'openai-project',
@@ -44,19 +44,19 @@ const SELECTORS = new Set([
   'remote-user',
 ])
 
-/** A word that names a secret, at the end of a part of the name: `x-acme-token`, `subscription-key`. */
+/** A word for a secret at the end of a part of the name: `x-acme-token`, `subscription-key`. */
 const SECRET_WORD =
   /(?:key|token|secret|auth|authorization|password|passwd|pwd|credentials?|signature|sig|jwt|assertion)(?=$|[-_.[\]])/
 
-/** Such words in names whose values change with every request and prove nothing. */
+/** Names with such a word whose values change with every request and prove nothing. */
 const HARMLESS =
   /(?:idempotency|cache|websocket|partition|routing|sort)[-_]?key$|(?:page|continuation)[-_]?token$/
 
-/** Set by load balancers, bot detection and analytics: they change often, and no API accepts one. */
+/** Cookies of load balancers, bot detection and analytics: they change often, and no API accepts them. */
 const HARMLESS_COOKIE =
   /^(?:__cf_bm|_cfuvid|__cflb|cf_clearance|AWSALB\w*|AWSELB\w*|ARRAffinity\w*|GCLB|INGRESSCOOKIE|BIGipServer.*|_ga.*|_gid|_gat.*|__utm.*|_fbp|_gcl_\w+|ajs_.*|_hj.*)$/
 
-/** Schemes without anything behind them: what a client sends whose key is not set. */
+/** A scheme without a value, which a client without a configured key sends. */
 const BARE_SCHEME = /^(?:bearer|basic|token|digest|negotiate|apikey|key)?$/i
 
 const SEPARATOR = /[?#&;]/
@@ -65,15 +65,20 @@ const USERINFO = /^([a-z][a-z\d+.-]*:\/\/)[^/?#]*@/i
 
 const redactKeys = createRedactor({ detectors: ['key'], patterns: {} })
 
-const decoded = (text: string): string => {
+/** Percent-encoding removed, or the text itself where that is not valid. */
+export const percentDecoded = (text: string): string => {
   try {
-    return decodeURIComponent(text.replaceAll('+', ' '))
+    return decodeURIComponent(text)
   } catch {
     return text
   }
 }
 
-/** The parameters of a request target. */
+/** The name of a parameter, which is form-encoded, in lower case. */
+const parameterName = (text: string): string =>
+  percentDecoded(text.replaceAll('+', ' ')).trim().toLowerCase()
+
+/** The parameters of a request target, with values as they were sent. */
 export const parametersOf = (target: string): Credential[] => {
   const at = target.search(/[?#]/)
   if (at < 0) return []
@@ -84,11 +89,11 @@ export const parametersOf = (target: string): Credential[] => {
       const equals = parameter.indexOf('=')
       const [name, value] =
         equals < 0 ? [parameter, ''] : [parameter.slice(0, equals), parameter.slice(equals + 1)]
-      return { name: decoded(name).trim().toLowerCase(), value }
+      return { name: parameterName(name), value }
     })
 }
 
-const cookiesThatCount = (cookies: string): string =>
+const significantCookies = (cookies: string): string =>
   cookies
     .split(';')
     .map((cookie) => cookie.trim())
@@ -108,19 +113,19 @@ const connectionOf = (rawHeaders: readonly string[]): string | undefined => {
 
 export interface Credentials {
   /**
-   * All that the upstream gets to see, ordered by name; those of one name as they were sent. Cookies of
-   * load balancers and analytics are none.
+   * All credentials that the upstream receives, ordered by name; those of one name in the order in
+   * which they were sent. Cookies of load balancers and analytics do not count.
    */
   of(carrier: Carrier): Credential[]
-  /** Whether a header or a query parameter of this name is one. @param name in lower case */
+  /** Whether a header or a query parameter of this name is a credential. @param name in lower case */
   isOne(name: string): boolean
   /** A request target without the query parameters that are credentials. */
   withoutParameters(target: string): string
-  /** A request target as it may be stored: values of credentials, and what looks like a key, are marked. */
+  /** A request target for the log: values of credentials, and texts that look like keys, are replaced. */
   masked(target: string): string
 }
 
-/** Whether one of them proves something: not empty, no scheme alone, no choice of an account. */
+/** Whether one of them proves something: not empty, not a bare scheme, not the choice of an account. */
 export const areProof = (credentials: readonly Credential[]): boolean =>
   credentials.some(({ name, value }) => !SELECTORS.has(name) && !BARE_SCHEME.test(value.trim()))
 
@@ -139,7 +144,7 @@ export const createCredentials = (further: readonly string[] = []): Credentials 
     for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
       const name = rawHeaders[i]!.toLowerCase()
       if (!isOne(name) || HOP_BY_HOP.has(name) || declared.has(name)) continue
-      const value = name === 'cookie' ? cookiesThatCount(rawHeaders[i + 1]!) : rawHeaders[i + 1]!
+      const value = name === 'cookie' ? significantCookies(rawHeaders[i + 1]!) : rawHeaders[i + 1]!
       if (name !== 'cookie' || value !== '') found.push({ name, value })
     }
     return found
@@ -151,7 +156,7 @@ export const createCredentials = (further: readonly string[] = []): Credentials 
       .map(({ name, value }) => ({ name: `?${name}`, value }))
 
   const isParameter = (parameter: string): boolean =>
-    isOne(decoded(parameter.split('=', 1)[0]!).trim().toLowerCase())
+    isOne(parameterName(parameter.split('=', 1)[0]!))
 
   return {
     isOne,

@@ -1,20 +1,20 @@
-/** The refusals of a key's limits: each check throws what its caller is told, and takes nothing. */
+/** The limits of one key: each check throws the error for the caller and reserves nothing. */
 import type { BudgetAccount } from '../../core/keys/budget.ts'
-import { allowsModel, type IssuedKey } from '../../core/keys/issued-key.ts'
+import { allowsModel, type KeyLimits } from '../../core/keys/issued-key.ts'
 import type { RateLimit } from '../../core/keys/rate-limit.ts'
 import { AppError } from '../../errors.ts'
 import type { Usage } from '../../openai/chat.ts'
 
-/** A key's counters; a few hundred bytes a key that was issued and used. */
+/** A key's counters, a few hundred bytes for each key that was used. */
 export interface Counters {
   requests: RateLimit | null
   tokens: RateLimit | null
   budget: BudgetAccount | null
 }
 
-/** What a metered request would take. */
+/** The most that a metered request can take. */
 export interface Wanted {
-  /** of its tokens, for a rate */
+  /** tokens, for a rate */
   estimate: Usage
   /** dollars at most, where the key has a budget */
   usd: number
@@ -25,7 +25,7 @@ const retryAfter = (waitMs: number): { retryAfterSeconds?: number } =>
   Number.isFinite(waitMs) ? { retryAfterSeconds: Math.ceil(waitMs / 1000) } : {}
 
 /** @throws AppError `forbidden` */
-export const checkModel = ({ limits }: IssuedKey, model: string): void => {
+export const checkModel = (limits: KeyLimits, model: string): void => {
   if (allowsModel(limits, model)) return
   throw new AppError('forbidden', `this key may not use the model ${JSON.stringify(model)}`, {
     param: 'model',
@@ -33,7 +33,7 @@ export const checkModel = ({ limits }: IssuedKey, model: string): void => {
 }
 
 /** @throws AppError `rate-limited` */
-export const checkRequests = ({ requests }: Counters, { limits }: IssuedKey, now: number): void => {
+export const checkRequests = (limits: KeyLimits, { requests }: Counters, now: number): void => {
   const waitMs = requests?.waitMs(1, now) ?? 0
   if (waitMs === 0) return
   throw new AppError(
@@ -43,10 +43,10 @@ export const checkRequests = ({ requests }: Counters, { limits }: IssuedKey, now
   )
 }
 
-/** @throws AppError `rate-limited`; with no time to come back where the request is too large for ever */
+/** @throws AppError `rate-limited`, without a waiting time for a request larger than the limit */
 export const checkTokens = (
+  limits: KeyLimits,
   { tokens }: Counters,
-  { limits }: IssuedKey,
   { estimate }: Wanted,
   now: number
 ): void => {
@@ -60,19 +60,19 @@ export const checkTokens = (
   )
 }
 
-/** @throws AppError `budget-exceeded`; with no time to come back where waiting does not help */
+/** @throws AppError `budget-exceeded`, without a waiting time where waiting does not help */
 export const checkBudget = (
+  limits: KeyLimits,
   { budget }: Counters,
-  { limits }: IssuedKey,
-  wanted: Wanted,
+  { usd: wantedUsd }: Wanted,
   now: number
 ): void => {
-  const refusal = budget?.refusal(wanted.usd, now) ?? null
+  const refusal = budget?.refusal(wantedUsd, now) ?? null
   if (refusal === null || limits.budget === null) return
   const { usd, period } = limits.budget
   throw new AppError(
     'budget-exceeded',
-    `this request may cost up to ${wanted.usd.toFixed(6)} USD, more than is left of this key's ${usd} USD ` +
+    `this request may cost up to ${wantedUsd.toFixed(6)} USD, more than is left of this key's ${usd} USD ` +
       `${period === 'total' ? 'in all' : `a ${period}`}; max_completion_tokens makes that less`,
     retryAfter(refusal.waitMs ?? Infinity)
   )

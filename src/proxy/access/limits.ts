@@ -1,6 +1,6 @@
 /**
- * What a key may still do: checked and reserved before a call, settled with what was really used
- * after it. Counts within this process; what was spent before it started is handed in.
+ * The limits of issued keys: checked and reserved before a call, settled with the real usage after it.
+ * Counts within this process; the money that was spent before it started is passed in.
  */
 import { isUtf8 } from 'node:buffer'
 import { BudgetAccount, type BudgetPeriod } from '../../core/keys/budget.ts'
@@ -21,19 +21,19 @@ import {
   type Wanted,
 } from './limit-checks.ts'
 
-/** What an exchange took. */
+/** The usage of one exchange. */
 export interface Taken {
-  /** as far as that is known; null takes the estimate */
+  /** null where it is not known: then the estimate counts */
   tokens: Usage | null
-  /** what the upstream says that it bills; `unknown` costs all that was reserved */
+  /** usage that the upstream bills; `unknown` costs all that was reserved */
   billed: Usage | 'unknown' | 'nothing'
 }
 
-/** What one call holds of its key's limits until it is over. */
+/** The reservation of one call from its key's limits, until the call is over. */
 export interface Charge {
-  /** of its tokens */
+  /** tokens of the request and its answer */
   readonly estimate: Usage
-  /** the key has a budget, which must know what an answer costs */
+  /** whether the key has a budget, which needs to know what an answer costs */
   readonly isBilled: boolean
   /** Only the first call counts. */
   settle(taken: Taken): void
@@ -41,27 +41,28 @@ export interface Charge {
 
 export interface Limits {
   /**
-   * Lets a chat completion in. @returns null for a key that is not metered
-   * @param outcome of reading the body, where that is needed
-   * @throws AppError `forbidden`, `rate-limited`, `budget-exceeded`, and `invalid-request` where the
-   * request must be read and could not be, or its cost has no bound
+   * Admits a chat completion.
+   * @param outcome of reading the body; null where it was not read
+   * @returns null for a key that is not metered
+   * @throws AppError `forbidden`, `rate-limited`, `budget-exceeded`, and `invalid-request` for a body
+   * that must be read and cannot be, or whose cost has no upper bound
    */
   admit(key: IssuedKey, outcome: ChatReading | ReadFault | null, body: Buffer): Charge | null
-  /** Lets in a request of which no more is known than whose it is. @throws AppError `rate-limited` */
+  /** Admits a request that is not read. @throws AppError `rate-limited` */
   admitUnread(key: IssuedKey): void
 }
 
 export interface LimitsOptions {
-  /** null without one */
+  /** null for a model without a price */
   priceOf: (model: string) => Price | null
   /** dollars that a key had spent in its present period when the process started */
   spentUsd: (keyId: string, period: BudgetPeriod) => number
-  /** keeps what was used; must not block and must not throw */
+  /** stores usage; must not block and must not throw */
   spend: (keyId: string, tokens: number, usd: number) => void
   now: () => number
 }
 
-/** @returns null where the key has no budget to count money for */
+/** @throws AppError `forbidden` where the key has a budget and the model has no price */
 const priceFor = (
   { limits }: IssuedKey,
   model: string,
@@ -81,7 +82,7 @@ const wantedBy = ({ limits }: IssuedKey, reading: ChatReading, price: Price | nu
   const usdOf = (usage: Usage): number => (price && requestCost(price, usage)) ?? 0
   const estimate = estimateRequest(reading)
   if (price === null) return { estimate, usd: 0, usdOf }
-  // without a budget what an answer may cost at most need not be known
+  // computing the bound refuses unbounded requests, so it is done only for a budget
   const usd =
     limits.budget === null ? usdOf(estimate) : boundUsd(price, boundTokens(reading, price))
   return { estimate, usd, usdOf }
@@ -94,29 +95,56 @@ const requireReading = (outcome: ChatReading | ReadFault | null): ChatReading =>
   throw new AppError('invalid-request', `${why}, and this key has limits`)
 }
 
-const rateLimit = (perMinute: number | null, now: number): RateLimit | null =>
-  perMinute === null ? null : new RateLimit(perMinute, now)
+class KeyLimiter implements Limits {
+  private readonly options: LimitsOptions
+  private readonly startedAt: number
+  private readonly byKey = new Map<string, Counters>()
 
-export const createLimits = ({ priceOf, spentUsd, spend, now }: LimitsOptions): Limits => {
-  const startedAt = now()
-  const byKey = new Map<string, Counters>()
-
-  const open = ({ id, limits }: IssuedKey): Counters => {
-    const { requestsPerMinute, tokensPerMinute, budget } = limits
-    const counters = {
-      requests: rateLimit(requestsPerMinute, now()),
-      tokens: rateLimit(tokensPerMinute, now()),
-      budget: budget && new BudgetAccount(budget, spentUsd(id, budget.period), startedAt),
-    }
-    byKey.set(id, counters)
-    return counters
+  constructor(options: LimitsOptions) {
+    this.options = options
+    this.startedAt = options.now()
   }
-  const countersOf = (key: IssuedKey): Counters => byKey.get(key.id) ?? open(key)
 
-  const charge = (id: string, { tokens, budget }: Counters, wanted: Wanted): Charge => {
+  admit(key: IssuedKey, outcome: ChatReading | ReadFault | null, body: Buffer): Charge | null {
+    if (isReadFirst(key)) {
+      const reading = requireReading(outcome)
+      checkModel(key.limits, reading.request.model)
+      if (isMetered(key)) return this.admitMetered(key, reading, body)
+    }
+    this.admitUnread(key)
+    return null
+  }
+
+  admitUnread(key: IssuedKey): void {
+    const counters = this.countersOf(key)
+    const now = this.options.now()
+    checkRequests(key.limits, counters, now)
+    counters.requests?.take(1, now)
+  }
+
+  private admitMetered(key: IssuedKey, reading: ChatReading, body: Buffer): Charge {
+    const { limits } = key
+    const counters = this.countersOf(key)
+    const now = this.options.now()
+    const wanted = wantedBy(
+      key,
+      reading,
+      priceFor(key, reading.request.model, this.options.priceOf)
+    )
+    if (limits.budget !== null && !isUtf8(body))
+      throw new AppError('invalid-request', 'the body is not UTF-8, and this key has a budget')
+    checkRequests(limits, counters, now)
+    checkTokens(limits, counters, wanted, now)
+    checkBudget(limits, counters, wanted, now)
+    counters.requests?.take(1, now)
+    return this.charge(key.id, counters, wanted, now)
+  }
+
+  private charge(id: string, { tokens, budget }: Counters, wanted: Wanted, at: number): Charge {
+    const { now, spend } = this.options
     const { estimate, usd: reservedUsd, usdOf } = wanted
-    const reservation = budget?.reserve(reservedUsd, now()) ?? null
-    tokens?.take(estimate.total_tokens, now())
+    const reservation = budget?.reserve(reservedUsd, at)
+    tokens?.take(estimate.total_tokens, at)
     let isSettled = false
     return {
       estimate,
@@ -127,40 +155,27 @@ export const createLimits = ({ priceOf, spentUsd, spend, now }: LimitsOptions): 
         const { prompt_tokens: read, completion_tokens: written } = known ?? estimate
         const usd = billed === 'unknown' ? reservedUsd : billed === 'nothing' ? 0 : usdOf(billed)
         tokens?.take(read + written - estimate.total_tokens, now())
-        if (reservation !== null) budget?.settle(reservation, usd, now())
+        if (reservation !== undefined) budget?.settle(reservation, usd, now())
         if (read + written > 0) spend(id, read + written, usd)
       },
     }
   }
 
-  const admitMetered = (key: IssuedKey, reading: ChatReading, body: Buffer): Charge => {
-    const counters = countersOf(key)
-    const wanted = wantedBy(key, reading, priceFor(key, reading.request.model, priceOf))
-    if (counters.budget !== null && !isUtf8(body))
-      throw new AppError('invalid-request', 'the body is not UTF-8')
-    checkRequests(counters, key, now())
-    checkTokens(counters, key, wanted, now())
-    checkBudget(counters, key, wanted, now())
-    counters.requests?.take(1, now())
-    return charge(key.id, counters, wanted)
-  }
-
-  const admitUnread = (key: IssuedKey): void => {
-    const counters = countersOf(key)
-    checkRequests(counters, key, now())
-    counters.requests?.take(1, now())
-  }
-
-  return {
-    admit: (key, outcome, body) => {
-      if (isReadFirst(key)) {
-        const reading = requireReading(outcome)
-        checkModel(key, reading.request.model)
-        if (isMetered(key)) return admitMetered(key, reading, body)
-      }
-      admitUnread(key)
-      return null
-    },
-    admitUnread,
+  private countersOf({ id, limits }: IssuedKey): Counters {
+    const known = this.byKey.get(id)
+    if (known !== undefined) return known
+    const { requestsPerMinute, tokensPerMinute, budget } = limits
+    const now = this.options.now()
+    const counters = {
+      requests: requestsPerMinute === null ? null : new RateLimit(requestsPerMinute, now),
+      tokens: tokensPerMinute === null ? null : new RateLimit(tokensPerMinute, now),
+      budget:
+        budget &&
+        new BudgetAccount(budget, this.options.spentUsd(id, budget.period), this.startedAt),
+    }
+    this.byKey.set(id, counters)
+    return counters
   }
 }
+
+export const createLimits = (options: LimitsOptions): Limits => new KeyLimiter(options)

@@ -1,39 +1,31 @@
 /**
- * Requests that must never reach an upstream: those that carry a secret of the proxy's own, such as the
- * admin token, and those for the proxy's own paths in whatever spelling.
+ * Requests that must never reach an upstream: those that carry a secret of the proxy itself, such as
+ * the admin token, and those for the proxy's own paths, in every spelling.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import { parametersOf, type Carrier, type Credentials } from './credentials.ts'
+import { parametersOf, percentDecoded, type Carrier, type Credentials } from './credentials.ts'
 
-/** Answers are remembered for so many values, none longer than so many characters. */
+/** The cache of checked values: its entries, and the longest value that it takes. */
 const MAX_REMEMBERED = 1000
 const MAX_REMEMBERED_CHARS = 512
-/** Of one header or query; the check is for mistakes, not for somebody who knows the secret. */
+/** Values checked in one header or query: the check is for mistakes, not against attackers. */
 const MAX_PARTS = 100
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
-const decoded = (text: string): string => {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
-}
-
-/** RFC 7617: user and password of `Basic …`. */
+/** User and password of `Basic …` (RFC 7617). */
 const basicParts = (scheme: string, value: string): string[] =>
   scheme.toLowerCase() === 'basic'
     ? Buffer.from(value, 'base64').toString().split(':', MAX_PARTS)
     : []
 
-/** A header's value, that behind a scheme, and those of cookies. */
+/** The values in a header: the whole of it, the part after a scheme, and the values of cookies. */
 const valuesOf = (name: string, value: string): string[] => {
   if (name === 'cookie')
     return value
       .split(';', MAX_PARTS)
-      .map((cookie) => decoded(cookie.slice(cookie.indexOf('=') + 1).trim()))
+      .map((cookie) => percentDecoded(cookie.slice(cookie.indexOf('=') + 1).trim()))
   const at = value.search(/\s/)
   if (at < 0) return [value]
   const behind = value.slice(at).trim()
@@ -43,9 +35,9 @@ const valuesOf = (name: string, value: string): string[] => {
 export type CarriesOwnSecret = (carrier: Carrier) => boolean
 
 /**
- * Looks at every place for credentials, `proxy-authorization` included, and at all query parameters.
- * Compares digests, so that time tells nothing of a secret.
- * @param secrets none: the check costs nothing
+ * Checks every place of credentials, `proxy-authorization` included, and all query parameters. Compares
+ * digests, so that the time of a comparison reveals nothing about a secret.
+ * @param secrets without any, the check costs nothing
  */
 export const createOwnSecretCheck = (
   secrets: readonly string[],
@@ -69,11 +61,11 @@ export const createOwnSecretCheck = (
     }
     return parametersOf(url)
       .slice(0, MAX_PARTS)
-      .some(({ value }) => isOwn(value) || isOwn(decoded(value)))
+      .some(({ value }) => isOwn(value) || isOwn(percentDecoded(value)))
   }
 }
 
-/** How the proxy reaches its engine. */
+/** The proxy's access to its engine. */
 export interface EngineAccess {
   baseUrl: string
   token: string | null
@@ -82,8 +74,8 @@ export interface EngineAccess {
 const originOf = ({ baseUrl }: { baseUrl: string }): string => new URL(baseUrl).origin
 
 /**
- * The engine's token, unless the engine has the host of an upstream: then it may be the key that clients
- * have for that upstream.
+ * The engine's token, unless the engine has the host of an upstream: then it may be the same key that
+ * clients have for that upstream.
  */
 export const engineSecrets = (
   engine: EngineAccess | null,
@@ -95,10 +87,10 @@ export const engineSecrets = (
 
 const OWN_PATHS = new Set(['admin', 'metrics', 'healthz', 'readyz'])
 
-/** The usual paths, which need no closer look. */
+/** The usual paths, for which the parsing below is not needed. */
 const PLAIN_PATH = /^\/v1(?:\/[\w-]+)*(?:\?|$)/
 const ORIGIN = /^[a-z][a-z\d+.-]*:\/\/[^/?#\\]*/i
-/** Something between us and an upstream may decode more than once. */
+/** A gateway between the proxy and an upstream may decode a path again. */
 const MAX_DECODINGS = 4
 
 const decodedPath = (path: string): string => {

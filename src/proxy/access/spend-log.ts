@@ -1,13 +1,14 @@
 /**
- * What keys used, on its way to the store: added up in memory and written at most once in an
- * interval. Has at most an entry a key and day, and forgets none that the store has not taken.
+ * The usage of keys on its way to the store: added up in memory and written at most once in an
+ * interval. Holds at most one entry for each key and day, and keeps an entry until the store has it.
  */
 import { dayOf } from '../../core/keys/budget.ts'
 import type { DailySpend } from '../../core/keys/issued-key.ts'
+import type { SetTimer } from '../timers.ts'
 
 export interface SpendLog {
   add(keyId: string, tokens: number, usd: number): void
-  /** Writes what there is, once more. */
+  /** Writes the rest, once. */
   close(): Promise<void>
 }
 
@@ -16,14 +17,15 @@ export interface SpendLogOptions {
   write: (rows: DailySpend[]) => Promise<void>
   onError: (error: unknown) => void
   now: () => number
+  setTimer: SetTimer
   intervalMs?: number
 }
 
 export const createSpendLog = (options: SpendLogOptions): SpendLog => {
-  const { write, onError, now, intervalMs = 1000 } = options
+  const { write, onError, now, setTimer, intervalMs = 1000 } = options
   let waiting = new Map<string, DailySpend>()
   let writing: Promise<void> = Promise.resolve()
-  let timer: NodeJS.Timeout | null = null
+  let cancelTimer: (() => void) | null = null
   let isClosed = false
 
   const count = (keyId: string, day: number, more: Omit<DailySpend, 'keyId' | 'day'>): void => {
@@ -48,10 +50,10 @@ export const createSpendLog = (options: SpendLogOptions): SpendLog => {
   }
   const wait = (): void => {
     if (isClosed) return
-    timer ??= setTimeout(() => {
-      timer = null
+    cancelTimer ??= setTimer(intervalMs, () => {
+      cancelTimer = null
       writing = writing.then(flush)
-    }, intervalMs)
+    })
   }
 
   return {
@@ -61,7 +63,7 @@ export const createSpendLog = (options: SpendLogOptions): SpendLog => {
     },
     close: async () => {
       isClosed = true
-      if (timer !== null) clearTimeout(timer)
+      cancelTimer?.()
       await (writing = writing.then(flush))
     },
   }

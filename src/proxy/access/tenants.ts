@@ -1,7 +1,7 @@
 /**
- * Whose request is it, and are the credentials good ones? A tenant is a keyed hash of all credentials
- * that a request carries. The credentials themselves leave this file nowhere: they are not stored and
- * not logged, and in memory they are only the keys of a small cache, since hashing is 4 % of a request's
+ * The tenant of a request, and whether its credentials are good. A tenant is a keyed hash of all
+ * credentials that a request carries. Credentials stay in this file: they are not stored and not
+ * logged, and in memory they are only the keys of a small cache, since hashing is 4 % of a request's
  * CPU time.
  */
 import { createHmac } from 'node:crypto'
@@ -14,24 +14,29 @@ import {
   type Credentials,
 } from './credentials.ts'
 
+/** A caller as its credentials identify it. */
+export interface Identity {
+  /** HMAC-SHA256 of all credentials together, 32 hex digits (128 bits) */
+  readonly tenant: string
+  /** whether one of the credentials is something that an upstream could have accepted */
+  readonly hasProof: boolean
+}
+
 export interface Tenants {
-  /** HMAC-SHA256 of all credentials together, 32 hex digits (128 bits). */
-  of(carrier: Carrier): string
-  /** Whether there is a credential at all that an upstream could have accepted. */
-  hasProof(carrier: Carrier): boolean
+  identify(carrier: Carrier): Identity
   /**
-   * The upstream answered this tenant's credentials with `status`.
-   * @param tenant `acceptanceOf` it
-   * @param ageMs how long ago the request came: a stream that began before its key was refused, and ends
-   * after it, proves nothing
+   * Remembers that the upstream answered a tenant's credentials with `status`.
+   * @param tenant as `acceptanceOf` gives it
+   * @param ageMs since the request arrived: a stream that began before its key was refused, and ends
+   * after that, must not make the key accepted again
    */
   observe(tenant: string, status: number, ageMs?: number): void
-  /** Whether the upstream has accepted just these credentials within the last `ttlMs`. */
+  /** Whether the upstream accepted exactly these credentials within the last `ttlMs`. */
   accepted(tenant: string): boolean
 }
 
 /**
- * As whom an upstream has accepted a tenant: what one takes proves nothing to another.
+ * A tenant at one upstream: a credential that one upstream accepts proves nothing to another.
  * @param upstream null without an upstreams file
  */
 export const acceptanceOf = (tenant: string, upstream: string | null): string =>
@@ -40,25 +45,25 @@ export const acceptanceOf = (tenant: string, upstream: string | null): string =>
 export interface TenantsOptions {
   secret: string
   ttlMs: number
-  /** tenants remembered as accepted, and hashes remembered; an entry takes about 200 bytes */
+  /** tenants remembered as accepted, and as refused; an entry takes about 200 bytes */
   maxEntries: number
   now: () => number
-  /** where requests carry them; the known places by default */
+  /** the places of credentials; the known ones by default */
   credentials?: Credentials
 }
 
 const HEX_DIGITS = 32
-/** Longer ones are hashed every time, so that the cache is bounded in bytes. */
+/** Longer texts are hashed every time, so that the cache is bounded in bytes. */
 const MAX_CACHED_CHARS = 512
-const MAX_HASHES = 1000
+const MAX_CACHED = 1000
 
-/** Key refused, no money, not allowed; Google answers 400 to a key that is not valid. */
+/** Key refused, no money, not allowed; Google answers 400 to an invalid key. */
 const REFUSALS = new Set([400, 401, 402, 403])
 
 /**
- * Credentials as one text, equal only for equal ones. One `authorization` with a scheme, or one
- * `api-key` without a space, is its value: so was every tenant before there were more places, and
- * templates keep theirs. All others begin with NUL, which no header's value has in it.
+ * Credentials as one text, equal only for equal ones. A single `authorization` with a scheme, and a
+ * single `api-key` without a space, are encoded as their value: older versions knew no other places,
+ * and their templates keep their tenants. All other texts begin with NUL, which no header can contain.
  */
 const encode = (credentials: readonly Credential[]): string => {
   const [first] = credentials
@@ -75,7 +80,7 @@ const encode = (credentials: readonly Credential[]): string => {
   return `\0${parts.join('')}`
 }
 
-/** A forgotten tenant costs one trip to the upstream, so the memory may be small. */
+/** A forgotten tenant costs one request to the upstream, so the memory may be small. */
 export const createTenants = ({
   secret,
   ttlMs,
@@ -84,24 +89,24 @@ export const createTenants = ({
   credentials = createCredentials(),
 }: TenantsOptions): Tenants => {
   const acceptedAt = new LRUCache<string, number>({ max: maxEntries })
-  // apart, so that refused strangers make no accepted tenant be forgotten
+  // a cache of its own, so that refused strangers evict no accepted tenant
   const refusedAt = new LRUCache<string, number>({ max: maxEntries })
-  const hashes = new LRUCache<string, string>({ max: Math.min(maxEntries, MAX_HASHES) })
+  const identities = new LRUCache<string, Identity>({ max: MAX_CACHED })
   const hashOf = (text: string): string =>
     createHmac('sha256', secret).update(text).digest('hex').slice(0, HEX_DIGITS)
-  /** A time that lies ahead was seen before the clock was set back, and says nothing. */
+  /** A time in the future was noted before the clock was set back, and is ignored. */
   const latest = (at: number | undefined): number =>
     at === undefined || at > now() ? -Infinity : at
   return {
-    of: (carrier) => {
-      const text = encode(credentials.of(carrier))
-      const known = hashes.get(text)
+    identify: (carrier) => {
+      const carried = credentials.of(carrier)
+      const text = encode(carried)
+      const known = identities.get(text)
       if (known !== undefined) return known
-      const tenant = hashOf(text)
-      if (text.length <= MAX_CACHED_CHARS) hashes.set(text, tenant)
-      return tenant
+      const identity = { tenant: hashOf(text), hasProof: areProof(carried) }
+      if (text.length <= MAX_CACHED_CHARS) identities.set(text, identity)
+      return identity
     },
-    hasProof: (carrier) => areProof(credentials.of(carrier)),
     observe: (tenant, status, ageMs = 0) => {
       const at = now() - ageMs
       if (status >= 200 && status < 300) {
@@ -117,7 +122,7 @@ export const createTenants = ({
       const at = acceptedAt.get(tenant)
       if (at === undefined) return false
       const ageMs = now() - at
-      // what lies ahead was seen before the clock was set back: nobody knows how long ago
+      // a negative age means that the clock was set back, so the real age is not known
       return ageMs >= 0 && ageMs < ttlMs
     },
   }

@@ -1,4 +1,4 @@
-/** The client's end of an exchange: is anybody still listening? */
+/** The client's end of an exchange, and whether the client is still connected. */
 import type { ServerResponse } from 'node:http'
 import { AppError } from '../../errors.ts'
 import { errorBody } from '../../openai/error-body.ts'
@@ -15,7 +15,7 @@ export class Client {
   constructor(outgoing: ServerResponse, load: Pick<Load, 'inFlight'>) {
     this.outgoing = outgoing
     load.inFlight++
-    // a write behind a reset connection reports here; `close` follows and is what counts
+    // a write to a reset connection is reported here; the `close` that follows is enough
     outgoing.on('error', () => {})
     outgoing.on('close', () => {
       load.inFlight--
@@ -26,12 +26,12 @@ export class Client {
     })
   }
 
-  /** One listener; called once, when the answer is finished or the connection closed. */
+  /** Sets the one listener for the end of the answer or of the connection; called once. */
   onOver(listener: () => void): void {
     this.whenOver = listener
   }
 
-  /** One listener at a time: whoever works on the answer now. Called at once when already gone. */
+  /** Replaces the one listener for a client that leaves; called at once when it has left already. */
   onGone(listener: () => void): void {
     this.whenGone = listener
     if (this.gone) listener()
@@ -61,8 +61,8 @@ export class Client {
   }
 
   /**
-   * An interim answer, 102 or 103 (RFC 9110 §15.2). Only where it cannot get between two answers of
-   * the connection, and not to HTTP/1.0, which does not know any.
+   * Sends an interim answer, 102 or 103 (RFC 9110 §15.2), unless an earlier answer of the connection
+   * is still being sent. HTTP/1.0 has no interim answers.
    * @param headers flat list
    */
   sendHint(status: number, statusText: string, headers: readonly string[]): void {
@@ -70,13 +70,13 @@ export class Client {
     if (!this.canBeAnswered || outgoing.req.httpVersion !== '1.1') return
     const lines = [`HTTP/1.1 ${status} ${statusText}`]
     for (let i = 0; i + 1 < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`)
-    // null while an earlier answer is still on its way
+    // null while an earlier answer is still being sent
     outgoing.socket?.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
   }
 
-  /** Ends a begun answer so that nobody takes it for a whole one. */
+  /** Closes the connection in the middle of an answer, so that the answer cannot look complete. */
   break(): void {
-    // what was begun is said, even if its headers were still waiting for the body
+    // headers that still wait for the body are sent first
     if (this.outgoing.headersSent) this.outgoing.flushHeaders()
     this.outgoing.destroy()
   }

@@ -1,10 +1,10 @@
 /**
- * A body as it comes. Beyond a few chunks it is copied into one buffer that grows: a chunk of one byte
- * takes some 200 bytes of memory, and to put 32 MiB together at the end would keep everything else
- * waiting for 15 ms.
+ * A body while it arrives. After a few chunks they are copied into one buffer that grows: a chunk of one
+ * byte takes some 200 bytes of memory, and joining 32 MiB at the end would block the event loop for
+ * 15 ms.
  */
 
-/** Most bodies come in fewer chunks, and need no copy. */
+/** Most bodies arrive in fewer chunks and are not copied. */
 const MAX_CHUNKS = 16
 const MIN_CAPACITY_BYTES = 64 * 1024
 
@@ -14,7 +14,7 @@ export class GrowingBody {
   private buffer: Buffer | null = null
   private used = 0
 
-  /** @param maxBytes of which there will not be more */
+  /** @param maxBytes the most that is ever added */
   constructor(maxBytes: number) {
     this.maxBytes = maxBytes
   }
@@ -29,7 +29,7 @@ export class GrowingBody {
     this.used += chunk.copy(buffer, this.used)
   }
 
-  /** All of it in one; nothing is left here. */
+  /** Returns the whole body and forgets it. */
   take(): Buffer {
     const { buffer, chunks, used } = this
     this.clear()
@@ -43,7 +43,7 @@ export class GrowingBody {
     this.used = 0
   }
 
-  /** What is not written to of a large buffer takes no memory. */
+  /** The unwritten part of a large buffer takes no physical memory. */
   private withRoomFor(bytes: number): Buffer {
     const { buffer, chunks, used } = this
     if (buffer !== null && used + bytes <= buffer.length) return buffer

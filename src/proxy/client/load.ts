@@ -3,7 +3,7 @@
 export class Load {
   /** requests that are being answered */
   inFlight = 0
-  /** how late the event loop was of late, milliseconds; set from outside */
+  /** recent delay of the event loop, milliseconds; set from outside */
   delayMs = 0
   private readonly maxInFlight: number
   private readonly maxDelayMs: number
@@ -14,8 +14,31 @@ export class Load {
     this.maxDelayMs = options.maxDelayMs === 0 ? Infinity : options.maxDelayMs
   }
 
-  /** One request more would be one that everybody waits for. */
+  /** Whether a further request would make all others wait. */
   get isFull(): boolean {
     return this.inFlight >= this.maxInFlight || this.delayMs > this.maxDelayMs
+  }
+}
+
+/** Bytes of request bodies in memory, over all clients. */
+export interface BodyBudget {
+  /** @returns false when they do not fit; then none are taken */
+  take(bytes: number): boolean
+  give(bytes: number): void
+  inUse(): number
+}
+
+export const createBodyBudget = (maxBytes: number): BodyBudget => {
+  let used = 0
+  return {
+    take: (bytes) => {
+      if (used + bytes > maxBytes) return false
+      used += bytes
+      return true
+    },
+    give: (bytes) => {
+      used -= bytes
+    },
+    inUse: () => used,
   }
 }

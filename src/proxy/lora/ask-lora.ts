@@ -1,7 +1,7 @@
 /**
- * Asks an engine for one answer and decides whether it may be given. The answer is held back until
- * it is whole and sure: the confidence can only fall, so an unsure one is dropped early, and no
- * byte of it reaches the client. Knows nothing of the client's connection.
+ * Asks an engine for one answer and decides whether it may be given. The answer is held back until it
+ * is complete and confident enough. Confidence can only fall, so an answer below the threshold is
+ * dropped early, and no byte of it reaches the client. Knows nothing of the client's connection.
  */
 import { AppError } from '../../errors.ts'
 import { answerFault, endingFault } from '../../core/answer/answer-rules.ts'
@@ -15,6 +15,7 @@ import {
 import type { Engine, GeneratedDelta } from '../../engine/engine.ts'
 import type { ChatRequest, FinishReason, Usage } from '../../openai/chat.ts'
 import type { FaultReason } from '../reasons.ts'
+import type { SetTimer } from '../timers.ts'
 import type { MatchedRoute } from '../../core/route/route-table.ts'
 
 export type LoraAnswer =
@@ -23,19 +24,20 @@ export type LoraAnswer =
       given: false
       reason: FaultReason
       confidence: number | null
-      /** what it cost until then, where the engine counts along */
+      /** usage until then, where the engine reports it while it generates */
       usage: Usage | null
     }
 
 export interface AskOptions {
   /** for the whole answer */
   timeoutMs: number
-  /** answers are no longer than this, whatever the request allows */
+  /** the most that an answer may have, even where the request allows more */
   maxTokens: number
   formats: AnswerFormats
   /** aborted when the client goes away */
   signal: AbortSignal
-  /** takes what was thrown while the engine was asked, and what it was taken for */
+  setTimer: SetTimer
+  /** takes an error of the engine, and the reason that it counts as */
   onFault: (error: unknown, reason: FaultReason) => void
 }
 
@@ -46,7 +48,7 @@ const fault = (reason: FaultReason, confidence: number | null = null): LoraAnswe
   usage: null,
 })
 
-/** One answer as it grows. */
+/** One answer while it is generated. */
 class Draft {
   content = ''
   confidence = FULL_CONFIDENCE
@@ -67,7 +69,7 @@ class Draft {
     this.usage = delta.usage ?? this.usage
   }
 
-  /** Written so that NaN counts as unsure. */
+  /** Written so that NaN counts as below the threshold. */
   get isUnsure(): boolean {
     return !(this.confidence >= this.route.threshold)
   }
@@ -98,7 +100,7 @@ const generate = async (
     signal.throwIfAborted()
     draft.add(delta)
     isOver ||= Boolean(delta.finishReason)
-    // leaving the loop ends the iteration, which stops the generation
+    // returning from the loop stops the generation
     if (draft.isUnsure && !isOver) return fault('low-confidence')
   }
   return draft.judge(request, formats)
@@ -116,29 +118,28 @@ const whenAborted = (signal: AbortSignal): Promise<never> =>
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
   })
 
-/** Never rejects: a fault of ours is a reason to ask the upstream. */
+/** Never rejects: an error is a reason to ask the upstream. */
 export const askLora = async (
   engine: Engine,
   { route, match }: MatchedRoute,
   request: ChatRequest,
-  { timeoutMs, maxTokens, formats, signal, onFault }: AskOptions
+  { timeoutMs, maxTokens, formats, signal, setTimer, onFault }: AskOptions
 ): Promise<LoraAnswer> => {
   const deadline = new AbortController()
-  const timer = setTimeout(
-    () => deadline.abort(new AppError('engine-timeout', `no answer within ${timeoutMs} ms`)),
-    timeoutMs
+  const cancelDeadline = setTimer(timeoutMs, () =>
+    deadline.abort(new AppError('engine-timeout', `no answer within ${timeoutMs} ms`))
   )
   const stop = AbortSignal.any([deadline.signal, signal])
   const draft = new Draft(route)
   try {
     const asked: ChatRequest = {
       ...adaptedRequest(route, match, request, maxTokens),
-      // so that an answer that is given up in its middle tells what it cost
+      // reports the usage of an answer that is dropped before its end
       stream_options: { include_usage: true, continuous_usage_stats: true },
     }
     const deltas = engine.stream(asked, { signal: stop })
     const generating = generate(deltas, draft, request, { formats, signal: stop })
-    // an engine that does not heed its signal must not hold the client up
+    // does not wait for an engine that ignores its signal
     return await Promise.race([generating, whenAborted(stop)])
   } catch (error) {
     if (signal.aborted) return { ...fault('client-closed'), usage: draft.usage }
@@ -146,6 +147,6 @@ export const askLora = async (
     onFault(error, reason)
     return fault(reason)
   } finally {
-    clearTimeout(timer)
+    cancelDeadline()
   }
 }

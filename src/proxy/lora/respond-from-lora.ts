@@ -1,5 +1,6 @@
-/** Fourth step, when a route answers: the lora's answer as the client asked for it, and its record. */
+/** Fourth step when a route answers: the lora's answer in the form that the client asked for. */
 import type { RouteOutcome } from '../../core/log/record.ts'
+import type { MatchedRoute } from '../../core/route/route-table.ts'
 import type { ChatRequest, Usage } from '../../openai/chat.ts'
 import { renderCompletion, renderEvents, type RenderedAnswer } from '../../openai/render.ts'
 import { askLora, type LoraAnswer } from './ask-lora.ts'
@@ -8,22 +9,50 @@ import type { Breaker } from '../breaker.ts'
 import type { ChatDeps } from '../deps.ts'
 import type { Received } from '../exchange.ts'
 import { routeHeaders } from '../headers.ts'
-import type { MatchedRoute } from '../../core/route/route-table.ts'
-import { recordOfLora } from '../record.ts'
+import { afterAnswer, fallbackOutcome, recordOfLora, report } from '../record.ts'
 import type { Decision } from './router.ts'
 import { settleLora } from '../settle.ts'
 
-/** Faults that say that the engine is unwell, not that it was unsure. */
+type Asked = Extract<Decision, { target: 'lora' }>
+type GivenAnswer = Extract<LoraAnswer, { given: true }>
+
+/** Faults of the engine itself; for all others it has answered. */
 const ENGINE_FAULTS = new Set<FaultReason>(['engine-error', 'engine-timeout'])
 
-const report = (breaker: Breaker, answer: LoraAnswer): void => {
+const tell = (breaker: Breaker, answer: LoraAnswer): void => {
   if (!answer.given && ENGINE_FAULTS.has(answer.reason)) breaker.failed()
   else if (answer.given || answer.reason !== 'client-closed') breaker.succeeded()
 }
 
+const ask = async (
+  deps: ChatDeps,
+  { exchange, client }: Received,
+  request: ChatRequest,
+  matched: MatchedRoute,
+  { engine, breaker }: Asked
+): Promise<LoraAnswer> => {
+  const { limits, metrics, formats, setTimer } = deps
+  const { lora } = matched.route
+  const abort = new AbortController()
+  client.onGone(() => abort.abort())
+  metrics.engineAsked(engine.name)
+  const answer = await askLora(engine, matched, request, {
+    timeoutMs: limits.adaptedTimeoutMs,
+    maxTokens: limits.adaptedMaxTokens,
+    formats,
+    signal: abort.signal,
+    setTimer,
+    onFault: (error, reason) =>
+      deps.fault('engine', error, { request: exchange.id, engine: engine.name, lora, reason }),
+  })
+  metrics.engineDone(engine.name)
+  tell(breaker, answer)
+  return answer
+}
+
 /**
- * Whether the route still stands: a lora that was taken back while it answered must not be heard after
- * the one who took it back was told so. Asked in the turn in which the answer is sent.
+ * Whether the route still stands: an answer must not be given after a rollback was confirmed. Checked
+ * in the same tick in which the answer is sent.
  */
 const isLive = ({ routes }: ChatDeps, { route }: MatchedRoute): boolean =>
   routes().byVersion.get(route.template.version)?.internalizationId === route.internalizationId
@@ -49,6 +78,69 @@ const send = (
   client.outgoing.end(renderEvents(answer, request.stream_options?.include_usage === true))
 }
 
+interface Ending {
+  /** null when the client left before there was an answer */
+  rendered: RenderedAnswer | null
+  usage: Usage | null
+  route: RouteOutcome
+  firstByteAt: number | null
+}
+
+/** Settles the limits of the caller's key and makes the record. */
+const finish = (
+  deps: ChatDeps,
+  received: Received,
+  { rendered, usage, route, firstByteAt }: Ending
+): void =>
+  afterAnswer(deps, received, () => {
+    const { charge, exchange } = received
+    if (charge !== null) settleLora(charge, usage, rendered !== null)
+    report(deps, received, () => {
+      const response = rendered && JSON.stringify(renderCompletion(rendered))
+      const times = { firstByteAt, endedAt: deps.now() }
+      return recordOfLora(exchange, { response, usage }, route, times)
+    })
+  })
+
+const give = (
+  deps: ChatDeps,
+  received: Received,
+  request: ChatRequest,
+  { route: { template, lora, templateTokens } }: MatchedRoute,
+  { content, confidence, usage }: GivenAnswer
+): void => {
+  const { exchange, overheadMs } = received
+  const rendered: RenderedAnswer = {
+    id: `chatcmpl-${exchange.id}`,
+    created: Math.floor(exchange.at / 1000),
+    model: deps.echoModel ? request.model : lora,
+    content,
+    usage,
+  }
+  const explained = { template: template.version, lora, confidence, overheadMs }
+  const promptTokensSaved = templateTokens
+  send(
+    received,
+    request,
+    rendered,
+    routeHeaders({ route: 'answered', ...explained, promptTokensSaved })
+  )
+  const firstByteAt = deps.now()
+  deps.metrics.request('answered')
+  const savedUsd = deps.savedUsd(exchange.model, promptTokensSaved, usage)
+  deps.metrics.saved(promptTokensSaved, savedUsd)
+  const route: RouteOutcome = {
+    templateVersion: template.version,
+    lora,
+    outcome: 'answered',
+    reason: null,
+    confidence,
+    promptTokensSaved,
+    savedUsd,
+  }
+  finish(deps, received, { rendered, usage, route, firstByteAt })
+}
+
 /**
  * @returns null when the exchange is over (answered, or the client has left), else why the upstream
  * must answer; then no byte has been sent
@@ -58,109 +150,18 @@ export const respondFromLora = async (
   received: Received,
   request: ChatRequest,
   matched: MatchedRoute,
-  { engine, breaker }: Extract<Decision, { target: 'lora' }>
+  asked: Asked
 ): Promise<{ reason: FaultReason; confidence: number | null } | null> => {
-  const { limits, metrics, now } = deps
-  const { exchange, client } = received
-  const { route } = matched
-  const abort = new AbortController()
-  client.onGone(() => abort.abort())
-  metrics.engineAsked(engine.name)
-  const answer = await askLora(engine, matched, request, {
-    timeoutMs: limits.adaptedTimeoutMs,
-    maxTokens: limits.adaptedMaxTokens,
-    formats: deps.formats,
-    signal: abort.signal,
-    onFault: (error, reason) =>
-      deps.fault('engine', error, {
-        request: exchange.id,
-        engine: engine.name,
-        lora: route.lora,
-        reason,
-      }),
-  })
-  metrics.engineDone(engine.name)
-  report(breaker, answer)
-
-  if (client.gone) {
-    metrics.cancelled('before-answer')
-    finish(deps, received, matched, { given: null, usage: answer.usage })
+  const answer = await ask(deps, received, request, matched, asked)
+  if (received.client.gone) {
+    deps.metrics.cancelled('before-answer')
+    const route = fallbackOutcome(matched, 'client-closed', { confidence: null, wasAsked: true })
+    finish(deps, received, { rendered: null, usage: answer.usage, route, firstByteAt: null })
     return null
   }
-  if (!answer.given) return { reason: answer.reason, confidence: answer.confidence }
-  if (!isLive(deps, matched)) return { reason: 'route-gone', confidence: answer.confidence }
-  const rendered: RenderedAnswer = {
-    id: `chatcmpl-${exchange.id}`,
-    created: Math.floor(exchange.at / 1000),
-    model: deps.echoModel ? request.model : route.lora,
-    content: answer.content,
-    usage: answer.usage,
-  }
-  const headers = routeHeaders({
-    route: 'answered',
-    template: route.template.version,
-    lora: route.lora,
-    confidence: answer.confidence,
-    promptTokensSaved: route.templateTokens,
-    overheadMs: received.overheadMs,
-  })
-  send(received, request, rendered, headers)
-  metrics.request('answered')
-  const { confidence, usage } = answer
-  const savedUsd = deps.savedUsd(exchange.model, route.templateTokens, usage)
-  metrics.saved(route.templateTokens, savedUsd)
-  finish(deps, received, matched, { given: { rendered, confidence, savedUsd, at: now() }, usage })
+  const { confidence } = answer
+  if (!answer.given) return { reason: answer.reason, confidence }
+  if (!isLive(deps, matched)) return { reason: 'route-gone', confidence }
+  give(deps, received, request, matched, answer)
   return null
-}
-
-interface GivenAnswer {
-  rendered: RenderedAnswer
-  confidence: number
-  savedUsd: number | null
-  at: number
-}
-
-const outcomeOf = ({ route }: MatchedRoute, given: GivenAnswer | null): RouteOutcome => ({
-  templateVersion: route.template.version,
-  lora: route.lora,
-  outcome: given ? 'answered' : 'fallback',
-  reason: given ? null : 'client-closed',
-  ...(given ? {} : { asked: true }),
-  confidence: given?.confidence ?? null,
-  promptTokensSaved: given ? route.templateTokens : 0,
-  savedUsd: given && given.savedUsd,
-})
-
-/** What is left to do when the exchange is over: its key's limits and its record. */
-const finish = (
-  deps: ChatDeps,
-  received: Received,
-  matched: MatchedRoute,
-  end: { given: GivenAnswer | null; usage: Usage | null }
-): void => {
-  try {
-    conclude(deps, received, matched, end)
-  } catch (error) {
-    // thrown further, it would break an answer that the client has as a whole
-    deps.fault('exchange-end', error, { request: received.exchange.id })
-  }
-}
-
-const conclude = (
-  deps: ChatDeps,
-  received: Received,
-  matched: MatchedRoute,
-  { given, usage }: { given: GivenAnswer | null; usage: Usage | null }
-): void => {
-  const { exchange, incoming, charge } = received
-  if (charge !== null) settleLora(charge, usage, given !== null)
-  if (!exchange.isCaptured && deps.trace === null) return
-  const record = recordOfLora(
-    exchange,
-    { response: given && JSON.stringify(renderCompletion(given.rendered)), usage },
-    outcomeOf(matched, given),
-    { firstByteAt: given?.at ?? null, endedAt: deps.now() }
-  )
-  if (exchange.isCaptured) deps.log(record)
-  deps.trace?.(record, incoming.headers.traceparent)
 }

@@ -1,4 +1,4 @@
-/** Third step: whether a matched request is asked of the lora, and if not, why not. */
+/** Third step: whether the lora is asked for a matched request, and if not, why not. */
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { findAmbiguousMember } from '../../core/request/ambiguous-members.ts'
 import { eligibility, trafficPosition } from '../../core/route/route.ts'
@@ -6,7 +6,7 @@ import { isProven, kindOf } from '../../core/route/request-kind.ts'
 import type { ChatRequest } from '../../openai/chat.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { createBreaker, type Breaker } from '../breaker.ts'
-import type { Exchange } from '../exchange.ts'
+import type { ChatExchange } from '../exchange.ts'
 import type { MatchedRoute } from '../../core/route/route-table.ts'
 import type { SkipReason } from '../reasons.ts'
 import type { ProxyMetrics } from '../metrics/metrics.ts'
@@ -20,15 +20,15 @@ export interface RouterDeps {
   /** engines by the name that routes carry */
   engines: ReadonlyMap<string, Engine>
   tenants: Tenants
-  upstreams: Pick<Upstreams, 'nameFor'> | null
+  upstreams: Pick<Upstreams, 'nameFor'>
   formats: AnswerFormats
   breaker: { maxFailures: number; pauseMs: number }
   metrics: Pick<ProxyMetrics, 'watchBreaker'>
   now: () => number
 }
 
-/** What of an exchange decides. */
-type Asking = Pick<Exchange, 'tenant' | 'hasProof' | 'body'>
+/** The part of an exchange that decides. */
+type Asking = Pick<ChatExchange, 'tenant' | 'hasProof' | 'body'>
 
 export type Router = (matched: MatchedRoute, request: ChatRequest, asking: Asking) => Decision
 
@@ -47,17 +47,17 @@ export const createRouter = (deps: RouterDeps): Router => {
     { tenant, hasProof, body }: Asking
   ): SkipReason | null => {
     if (!hasProof) return 'no-credential'
-    // a request without a key that the upstream takes must not learn what a lora knows
-    const upstream = upstreams === null ? null : upstreams.nameFor(request.model)
-    if (!tenants.accepted(acceptanceOf(tenant, upstream))) return 'credential-not-accepted'
+    // a caller that the upstream would refuse must not get an answer of a lora
+    if (!tenants.accepted(acceptanceOf(tenant, upstreams.nameFor(request.model))))
+      return 'credential-not-accepted'
     const ineligible = eligibility(request, route.template)
     if (ineligible) return ineligible
     if (!isProven(route.kinds, kindOf(request, match))) return 'kind-not-proven'
     const inShare = route.trafficShare >= 1 || trafficPosition(match) < route.trafficShare
     if (!inShare) return 'traffic-share'
-    // the upstream might read another model or other messages, and then no template is in it
+    // the upstream might read another model or other messages, which no template matches
     if (findAmbiguousMember(body) !== null) return 'ambiguous-members'
-    // last, since the first request with a schema compiles it
+    // last, because the first request with a schema compiles it
     const unsupported = formats.unsupported(request, route.template.responseFormat)
     return unsupported === null ? null : 'response-format'
   }

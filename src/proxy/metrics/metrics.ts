@@ -1,56 +1,21 @@
 /**
  * Prometheus metrics of the hot path. Label values come from fixed sets, never from a client.
- * docs/metrics.md has the whole list; `process-metrics.ts` registers what is only read.
+ * docs/metrics.md lists all metrics; `process-metrics.ts` has those that are only read.
  */
 import { Counter, Histogram, type Registry } from 'prom-client'
 import {
   CANCEL_PHASES,
+  REQUEST_OUTCOMES,
   type CancelPhase,
   type FailoverReason,
   type FaultReason,
+  type RequestOutcome,
   type SkipReason,
 } from '../reasons.ts'
 import type { BreakerState } from '../breaker.ts'
-import { registerLogMetrics } from './log-metrics.ts'
-import type { LogQueueStats } from '../log-queue.ts'
 import { createTally, registerReading } from './tally.ts'
 
-/**
- * `answered` by a lora, `fallback` after one was asked, `skipped` although a template matched,
- * `upstream` without a match, `passed` through because it is no chat completion, `unread` because
- * too many bodies were in memory, `refused` with an error of our own, `shed` because the proxy had too
- * much to do.
- */
-const REQUEST_OUTCOMES = [
-  'answered',
-  'fallback',
-  'skipped',
-  'upstream',
-  'passed',
-  'unread',
-  'refused',
-  'shed',
-] as const
-export type RequestOutcome = (typeof REQUEST_OUTCOMES)[number]
-
-export interface ProxyMetrics {
-  request(outcome: RequestOutcome): void
-  fallback(reason: FaultReason | SkipReason): void
-  /** @param upstream a name of the upstreams file, whom another stands in for */
-  failover(upstream: string, reason: FailoverReason): void
-  /** by an answer of a lora; money null without a price */
-  saved(promptTokens: number, usd: number | null): void
-  /** from the complete request to the moment the upstream or the engine was asked */
-  overhead(milliseconds: number): void
-  /** the client of a chat completion left before it had the whole answer */
-  cancelled(phase: CancelPhase): void
-  /** @param status of the upstream's answer to a chat completion; 0 when there was none */
-  upstreamAnswered(status: number): void
-  engineAsked(engine: string): void
-  engineDone(engine: string): void
-  /** called once an engine */
-  watchBreaker(engine: string, state: () => BreakerState): void
-}
+export type ProxyMetrics = ReturnType<typeof createMetrics>
 
 const OVERHEAD_BUCKETS_SECONDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25]
 
@@ -62,11 +27,7 @@ const createRequestMetrics = (registry: Registry) => {
   const registers = [registry]
   const requests = createTally(
     registry,
-    {
-      name: 'promptintern_requests_total',
-      help: 'Requests by what became of them',
-      label: 'route',
-    },
+    { name: 'promptintern_requests_total', help: 'Requests by their outcome', label: 'route' },
     REQUEST_OUTCOMES
   )
   const fallbacks = new Counter({
@@ -77,20 +38,22 @@ const createRequestMetrics = (registry: Registry) => {
   })
   const failovers = new Counter({
     name: 'promptintern_upstream_failovers_total',
-    help: 'Requests that another upstream was asked for, by the one that had no answer',
+    help: 'Requests sent to another upstream, by the upstream that had no answer',
     labelNames: ['upstream', 'reason'],
     registers,
   })
   const overhead = new Histogram({
     name: 'promptintern_overhead_seconds',
-    help: 'Time of our own before the upstream or the engine is asked',
+    help: 'Time of the proxy itself before it asks the upstream or the engine',
     buckets: OVERHEAD_BUCKETS_SECONDS,
     registers,
   })
   return {
     request: (outcome: RequestOutcome) => void requests[outcome]++,
     fallback: (reason: FaultReason | SkipReason) => fallbacks.inc({ reason }),
+    /** @param upstream that had no answer, by its name in the upstreams file */
     failover: (upstream: string, reason: FailoverReason) => failovers.inc({ upstream, reason }),
+    /** from the complete request until the upstream or the engine is asked */
     overhead: (milliseconds: number) => overhead.observe(milliseconds / 1000),
   }
 }
@@ -99,18 +62,19 @@ const createSavingMetrics = (registry: Registry) => {
   const registers = [registry]
   const tokens = new Counter({
     name: 'promptintern_prompt_tokens_saved_total',
-    help: 'Prompt tokens that no model had to read',
+    help: 'Prompt tokens that were left out of requests to loras',
     registers,
   })
   const usd = new Counter({
     name: 'promptintern_saved_usd_total',
-    help: 'US dollars saved against the cached-input price, where there is a price',
+    help: 'US dollars saved against the cached-input price, for models with a price',
     registers,
   })
   return {
+    /** by an answer of a lora; dollars null without a price */
     saved: (promptTokens: number, dollars: number | null) => {
       tokens.inc(promptTokens)
-      // a price file may say that the lora's tokens cost more: a counter cannot fall
+      // by the price file a lora's tokens may cost more, but a counter cannot fall
       if (dollars !== null && dollars > 0) usd.inc(dollars)
     },
   }
@@ -130,13 +94,14 @@ const createOutcomeMetrics = (registry: Registry) => {
     registry,
     {
       name: 'promptintern_upstream_responses_total',
-      help: 'Answers of the upstream to chat completions by class of status',
+      help: 'Answers of the upstream to chat completions, by class of status',
       label: 'class',
     },
     STATUS_CLASSES
   )
   return {
     cancelled: (phase: CancelPhase) => void cancellations[phase]++,
+    /** @param status of the upstream's answer to a chat completion; 0 when there was none */
     upstreamAnswered: (status: number) =>
       void classes[STATUS_CLASSES[Math.floor(status / 100)] ?? 'none']++,
   }
@@ -145,39 +110,40 @@ const createOutcomeMetrics = (registry: Registry) => {
 const createEngineMetrics = (registry: Registry) => {
   const inFlight = new Map<string, number>()
   const breakers = new Map<string, () => BreakerState>()
+  const labels = ['engine']
   const add = (engine: string, more: number): void =>
     void inFlight.set(engine, (inFlight.get(engine) ?? 0) + more)
   registerReading(
     registry,
     {
+      type: 'gauge',
       name: 'promptintern_engine_requests_in_flight',
       help: 'Requests that wait for a lora',
-      label: 'engine',
+      labels,
     },
-    () => inFlight
+    () => [...inFlight].map(([engine, count]) => [{ engine }, count])
   )
   registerReading(
     registry,
     {
+      type: 'gauge',
       name: 'promptintern_engine_breaker_state',
-      help: '0 closed, 1 half-open: the next request tries, 2 open: nobody asks the engine',
-      label: 'engine',
+      help: '0 closed, 1 half-open: the next request probes the engine, 2 open: it is not asked',
+      labels,
     },
-    () => [...breakers].map(([engine, state]) => [engine, BREAKER_READINGS[state()]])
+    () => [...breakers].map(([engine, state]) => [{ engine }, BREAKER_READINGS[state()]])
   )
   return {
     engineAsked: (engine: string) => add(engine, 1),
     engineDone: (engine: string) => add(engine, -1),
+    /** called once an engine */
     watchBreaker: (engine: string, state: () => BreakerState) => void breakers.set(engine, state),
   }
 }
 
-export const createMetrics = (registry: Registry, logStats: () => LogQueueStats): ProxyMetrics => {
-  registerLogMetrics(registry, logStats)
-  return {
-    ...createRequestMetrics(registry),
-    ...createSavingMetrics(registry),
-    ...createOutcomeMetrics(registry),
-    ...createEngineMetrics(registry),
-  }
-}
+export const createMetrics = (registry: Registry) => ({
+  ...createRequestMetrics(registry),
+  ...createSavingMetrics(registry),
+  ...createOutcomeMetrics(registry),
+  ...createEngineMetrics(registry),
+})

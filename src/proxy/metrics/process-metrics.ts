@@ -1,8 +1,9 @@
-/** Metrics that cost the hot path nothing: they are read from other parts when somebody asks. */
-import { Counter, Gauge, type Registry } from 'prom-client'
+/** Metrics that are read from other parts of the process when they are scraped. */
+import type { Registry } from 'prom-client'
 import type { ReportFault, ServerFault } from '../../fault-log.ts'
 import { TOKEN_KINDS, type UsageTotals } from '../../core/log/usage-totals.ts'
-import { registerReading } from './tally.ts'
+import type { LogQueueStats } from '../log-queue.ts'
+import { registerReading, type ReadMetric, type Reading } from './tally.ts'
 
 /** Delays of the event loop since the last reading, seconds. */
 export interface EventLoopDelays {
@@ -16,15 +17,16 @@ export interface ProcessReadings {
   inFlight: () => number
   /** bytes of request bodies in memory */
   bodyBytes: () => number
-  /** of the records that this process has logged; may fail with the store */
+  log: () => LogQueueStats
+  /** of the records that this process has logged; fails with the store */
   usage: () => Promise<UsageTotals>
   fault: ReportFault<ServerFault>
   eventLoop: () => EventLoopDelays
-  /** engines by name, and whether they answered when they were last asked */
+  /** engines by name, and whether they answered the last health check */
   engines: () => [name: string, isReachable: boolean][]
 }
 
-/** Prometheus' names have no capitals. */
+/** Label values of the kinds of tokens. */
 const LABELS: Record<(typeof TOKEN_KINDS)[number], string> = {
   input: 'input',
   cachedInput: 'cached_input',
@@ -35,94 +37,112 @@ const LABELS: Record<(typeof TOKEN_KINDS)[number], string> = {
 
 const ANSWERERS = ['upstream', 'lora'] as const
 
-type Labeled = [labels: Record<string, string>, value: number]
-
-/** Without the store the last figures stand; readiness says that it is away. */
-const registerUsage = (
-  registry: Registry,
-  { usage, fault }: Pick<ProcessReadings, 'usage' | 'fault'>,
-  { name, help, labels }: { name: string; help: string; labels: string[] },
-  valuesOf: (totals: UsageTotals) => Labeled[]
-): void => {
-  const counter: Counter = new Counter({
-    name,
-    help,
-    labelNames: labels,
-    registers: [registry],
-    collect: async () => {
-      const totals = await usage().catch((error: unknown) => {
-        fault('usage-totals', error)
-        return null
-      })
-      if (totals === null) return
-      counter.reset()
-      for (const [labeled, value] of valuesOf(totals)) counter.inc(labeled, value)
-    },
+/** Without the store the last figures stay; `/readyz` reports the store. */
+const readUsage = (
+  { usage, fault }: ProcessReadings,
+  readingsOf: (totals: UsageTotals) => Reading[]
+): Promise<Reading[] | null> =>
+  usage().then(readingsOf, (error: unknown) => {
+    fault('usage-totals', error)
+    return null
   })
+
+const tokensOf = (totals: UsageTotals): Reading[] =>
+  ANSWERERS.flatMap((by) =>
+    TOKEN_KINDS.map((kind): Reading => [{ by, kind: LABELS[kind] }, totals[by][kind]])
+  )
+
+interface ProcessMetric extends ReadMetric {
+  /** a number for a metric without labels */
+  read: (readings: ProcessReadings) => number | Reading[] | Promise<Reading[] | null>
 }
 
-const tokensOf = (totals: UsageTotals): Labeled[] =>
-  ANSWERERS.flatMap((by) =>
-    TOKEN_KINDS.map((kind): Labeled => [{ by, kind: LABELS[kind] }, totals[by][kind]])
-  )
-
-export const registerProcessMetrics = (registry: Registry, readings: ProcessReadings): void => {
-  const { inFlight, bodyBytes, eventLoop, engines } = readings
-  registerUsage(
-    registry,
-    readings,
-    {
-      name: 'promptintern_tokens_total',
-      help: 'Tokens of logged answers as their usage says',
-      labels: ['by', 'kind'],
-    },
-    tokensOf
-  )
-  registerUsage(
-    registry,
-    readings,
-    {
-      name: 'promptintern_answers_without_usage_total',
-      help: 'Logged answers of which nobody counted the tokens',
-      labels: ['by'],
-    },
-    (totals) => ANSWERERS.map((by) => [{ by }, totals[by].unknown])
-  )
-  const requests: Gauge = new Gauge({
+const METRICS: ProcessMetric[] = [
+  {
+    type: 'counter',
+    name: 'promptintern_tokens_total',
+    help: 'Tokens of logged answers, by their usage',
+    labels: ['by', 'kind'],
+    read: (readings) => readUsage(readings, tokensOf),
+  },
+  {
+    type: 'counter',
+    name: 'promptintern_answers_without_usage_total',
+    help: 'Logged answers without usage',
+    labels: ['by'],
+    read: (readings) =>
+      readUsage(readings, (totals) => ANSWERERS.map((by) => [{ by }, totals[by].unknown])),
+  },
+  {
+    type: 'gauge',
     name: 'promptintern_in_flight_requests',
     help: 'Requests that are being answered',
-    registers: [registry],
-    collect: () => requests.set(inFlight()),
-  })
-  const bodies: Gauge = new Gauge({
+    read: ({ inFlight }) => inFlight(),
+  },
+  {
+    type: 'gauge',
     name: 'promptintern_bodies_in_flight_bytes',
     help: 'Request bodies of chat completions in memory',
-    registers: [registry],
-    collect: () => bodies.set(bodyBytes()),
-  })
-  registerReading(
-    registry,
-    {
-      name: 'promptintern_engine_reachable',
-      help: '1 when the engine answered when it was last asked, else 0',
-      label: 'engine',
-    },
-    () => engines().map(([name, isReachable]) => [name, Number(isReachable)])
-  )
-  registerReading(
-    registry,
-    {
-      name: 'promptintern_event_loop_delay_seconds',
-      help: 'How late the event loop was since the last scrape',
-      label: 'quantile',
-    },
-    () => {
+    read: ({ bodyBytes }) => bodyBytes(),
+  },
+  {
+    type: 'gauge',
+    name: 'promptintern_engine_reachable',
+    help: '1 when the engine answered the last health check, else 0',
+    labels: ['engine'],
+    read: ({ engines }) =>
+      engines().map(([engine, isReachable]) => [{ engine }, Number(isReachable)]),
+  },
+  {
+    type: 'gauge',
+    name: 'promptintern_event_loop_delay_seconds',
+    help: 'Delay of the event loop since the last scrape',
+    labels: ['quantile'],
+    read: ({ eventLoop }) => {
       const { median, p99, max } = eventLoop()
       return [
-        ['0.5', median],
-        ['0.99', p99],
-        ['1', max],
+        [{ quantile: '0.5' }, median],
+        [{ quantile: '0.99' }, p99],
+        [{ quantile: '1' }, max],
       ]
-    }
-  )
+    },
+  },
+  {
+    type: 'gauge',
+    name: 'promptintern_log_queued_records',
+    help: 'Records that wait for the store',
+    read: ({ log }) => log().queued,
+  },
+  {
+    type: 'gauge',
+    name: 'promptintern_log_queued_bytes',
+    help: 'Memory of the batches that wait for the store',
+    read: ({ log }) => log().queuedBytes,
+  },
+  {
+    type: 'counter',
+    name: 'promptintern_log_written_total',
+    help: 'Records that the store has taken',
+    read: ({ log }) => log().written,
+  },
+  {
+    type: 'counter',
+    name: 'promptintern_log_dropped_total',
+    help: 'Records dropped because the queue was full or closed',
+    read: ({ log }) => log().dropped,
+  },
+  {
+    type: 'counter',
+    name: 'promptintern_log_store_failures_total',
+    help: 'Batches that the store refused; each was tried again',
+    read: ({ log }) => log().storeFailures,
+  },
+]
+
+export const registerProcessMetrics = (registry: Registry, readings: ProcessReadings): void => {
+  for (const { read, ...metric } of METRICS)
+    registerReading(registry, metric, () => {
+      const value = read(readings)
+      return typeof value === 'number' ? [[{}, value]] : value
+    })
 }

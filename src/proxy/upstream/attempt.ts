@@ -1,36 +1,58 @@
 /**
- * One upstream asked for an answer that may not be the client's: its judge looks at it first. What the
- * judge has not decided yet is held, with its body unread on the connection.
+ * One upstream asked once. Its answer goes to the client if the failover decides so; until then the
+ * answer is held, with its body unread on the connection.
  */
-import type { AnswerHandler } from './answer-handler.ts'
-import { CLIENT_LEFT, type UpstreamAnswer } from './upstream-answer.ts'
+import type { Dispatcher } from 'undici'
+import type { Breaker } from '../breaker.ts'
+import type { Retries } from './retries.ts'
+import type { Upstream } from './upstream.ts'
+import type { AnsweredBy, UpstreamAnswer } from './upstream-answer.ts'
 
+/** An upstream that can be asked. */
+export interface Target extends AnsweredBy {
+  upstream: Upstream
+  breaker: Breaker
+  retries: Retries
+}
+
+/** The phase of a failed attempt; an `unsent` request may be sent again with any method. */
+export type FailedWhile = 'unsent' | 'sent' | 'passing'
+
+/** Decides which attempt answers the client. */
 export interface Judge {
   /** An answer has begun, or an interim one; decides by `pass`, `hold` or `drop`. */
   begun(attempt: Attempt, status: number, headers: string[]): void
-  /**
-   * No answer came.
-   * @param wasSent whether the upstream may have read something of the request
-   * @returns whether the exchange goes on without this attempt
-   */
-  failed(attempt: Attempt, error: Error, wasSent: boolean): boolean
+  /** No answer came, or a broken one. @returns whether the exchange goes on without this attempt */
+  failed(attempt: Attempt, error: Error, phase: FailedWhile): boolean
 }
 
+const CLIENT_LEFT = new Error('the client closed the connection')
 const NOT_WANTED = new Error('another answer is given')
 
-export class Attempt implements AnswerHandler {
+/** Header bytes as latin1 texts; undici types them wider than they are. */
+const textsOf = (raw: Dispatcher.DispatchController['rawHeaders']): string[] =>
+  Array.isArray(raw)
+    ? raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')))
+    : []
+
+type Head = Parameters<UpstreamAnswer['begin']>
+
+export class Attempt implements Dispatcher.DispatchHandler {
+  readonly target: Target
   private readonly judge: Judge
   private readonly answer: UpstreamAnswer
   private state: 'asking' | 'held' | 'passing' | 'over' = 'asking'
-  private abort: ((error: Error) => void) | null = null
-  private head: Parameters<UpstreamAnswer['onHeaders']> | null = null
+  /** null until the request has a connection and is about to be written */
+  private controller: Dispatcher.DispatchController | null = null
+  private head: Head | null = null
 
-  constructor(judge: Judge, answer: UpstreamAnswer) {
+  constructor(judge: Judge, target: Target, answer: UpstreamAnswer) {
     this.judge = judge
+    this.target = target
     this.answer = answer
   }
 
-  /** false also when an answer was held and its connection broke meanwhile */
+  /** False again once the connection of a held answer has broken. */
   get isHeld(): boolean {
     return this.state === 'held'
   }
@@ -45,58 +67,67 @@ export class Attempt implements AnswerHandler {
 
   drop(): void {
     this.state = 'over'
-    this.abort?.(NOT_WANTED)
+    this.controller?.abort(NOT_WANTED)
   }
 
-  /** Gives the client what was held. */
+  /** Gives the client the answer that was held. */
   release(): void {
-    const { head } = this
+    const { head, controller } = this
     if (head === null) return
     this.pass()
-    // another attempt may just be at its end, which comes first
+    // another attempt may be in the middle of its end, which has to come first
     queueMicrotask(() => {
       if (!this.isPassing()) return
-      this.answer.onHeaders(...head)
-      const [, , resume] = head
-      resume()
+      this.answer.begin(...head)
+      controller?.resume()
     })
   }
 
-  /** The client has left. */
+  /** Breaks the request off, since the client has left. */
   cancel(): void {
-    this.abort?.(CLIENT_LEFT)
+    this.controller?.abort(CLIENT_LEFT)
   }
 
-  onConnect(abort: (error: Error) => void): void {
-    this.abort = abort
-    this.answer.onConnect(abort)
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.controller = controller
+    // the client may have left while the request waited for a connection
+    if (this.answer.isUnwanted) this.cancel()
   }
 
-  onHeaders(...head: Parameters<UpstreamAnswer['onHeaders']>): boolean {
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _headers: unknown,
+    statusText = ''
+  ): void {
+    const head: Head = [status, statusText, textsOf(controller.rawHeaders), controller]
     if (this.state === 'asking') {
       this.head = head
-      this.judge.begun(this, head[0], head[1])
+      this.judge.begun(this, status, head[2])
     }
-    return this.isPassing() && this.answer.onHeaders(...head)
+    if (this.isPassing()) this.answer.begin(...head)
+    else controller.pause()
+    // undici has no event for the moment when all bytes that arrived were handed on
+    process.nextTick(() => {
+      if (this.isPassing()) this.answer.idle()
+    })
   }
 
-  onData(chunk: Buffer): boolean {
-    return this.isPassing() && this.answer.onData(chunk)
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.isPassing() || !this.answer.write(chunk)) controller.pause()
   }
 
-  onIdle(): void {
-    if (this.isPassing()) this.answer.onIdle()
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    if (this.isPassing()) this.answer.end(textsOf(controller.rawTrailers))
   }
 
-  onComplete(trailers: string[]): void {
-    if (this.isPassing()) this.answer.onComplete(trailers)
-  }
-
-  onError(error: Error): void {
-    const isWanted = this.state === 'asking' || this.state === 'passing'
-    const goesOn = this.state === 'asking' && this.judge.failed(this, error, this.abort !== null)
+  onResponseError(_controller: unknown, error: Error): void {
+    const { state } = this
     this.state = 'over'
-    if (isWanted && !goesOn) this.answer.onError(error)
+    if (state === 'held' || state === 'over') return
+    const sent = this.controller === null ? 'unsent' : 'sent'
+    if (!this.judge.failed(this, error, state === 'passing' ? 'passing' : sent))
+      this.answer.fail(error)
   }
 
   private isPassing(): boolean {

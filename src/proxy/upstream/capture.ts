@@ -1,6 +1,6 @@
 /**
- * What the log keeps of an upstream's answer while it passes: references to the chunks, up to a
- * limit in bytes. The store reads them afterwards.
+ * An upstream's answer as the log keeps it while it passes: references to the chunks, up to a limit in
+ * bytes. The store reads them afterwards.
  */
 import type { ClientHeaders } from '../headers.ts'
 
@@ -11,7 +11,7 @@ export class Capture {
   firstByteAt: number | null = null
   chunks: Buffer[] = []
   bytes = 0
-  /** the answer was larger than the limit: what is kept is no answer */
+  /** the answer was larger than the limit, and its chunks were discarded */
   truncated = false
   private readonly maxBytes: number
   private readonly now: () => number

@@ -1,34 +1,34 @@
 /**
- * Whether and when a request that was never sent is tried again. That it was not sent makes it safe,
- * whatever its method (RFC 9110 §9.2.2). Pure but for the random numbers it is given.
+ * Whether and when a request is sent again. A request that was never sent is safe to send again,
+ * with any method (RFC 9110 §9.2.2). Pure except for the random numbers that are passed in.
  */
 
 export interface Retries {
-  /** Counts a request, which pays for a share of a later retry. */
+  /** Counts a request, which pays a share of a later retry. */
   request(): void
   /**
    * @param attempts made so far, at least 1
-   * @returns milliseconds to wait before the next; null when there is to be none
+   * @returns milliseconds to wait before the next; null when no further attempt is allowed
    */
   next(attempts: number): number | null
 }
 
 export interface RetryOptions {
   maxAttempts: number
-  /** of the wait before the second attempt; each further one waits up to twice as long */
+  /** longest wait before the second attempt; it doubles for each further one */
   baseMs: number
-  /** so many pay for one retry: an upstream that is down is not asked several times as often */
+  /** requests that pay for one retry, so that an upstream that is down does not get a multiple of them */
   requestsPerRetry: number
-  /** retries that may be made at once */
+  /** most retries that can be saved up */
   burst: number
   /** uniform in [0, 1) */
   random: () => number
 }
 
 /**
- * How long `retry-after` asks to wait (RFC 9110 §10.2.3): seconds or a date.
+ * Reads a `retry-after` header (RFC 9110 §10.2.3): seconds or a date.
  * @param now milliseconds since the epoch
- * @returns milliseconds; null without the header and when it is neither
+ * @returns milliseconds to wait; null without a valid header
  */
 export const retryAfterMs = (value: string | null, now: number): number | null => {
   if (value === null) return null
@@ -53,7 +53,7 @@ export const createRetries = ({
     next: (attempts) => {
       if (attempts >= maxAttempts || requests < requestsPerRetry) return null
       requests -= requestsPerRetry
-      // half fixed, half random: neither at once nor all together
+      // half fixed, half random, so that clients do not retry at the same moment
       return baseMs * 2 ** (attempts - 1) * (0.5 + 0.5 * random())
     },
   }

@@ -1,13 +1,14 @@
 /** The upstream's answer on its way to the client, byte by byte. */
+import type { IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
 import { AppError } from '../../errors.ts'
 import { UsageFilter } from '../../openai/hide-usage.ts'
-import type { AnswerHandler } from './answer-handler.ts'
 import type { Capture } from './capture.ts'
 import type { Client } from '../client/client.ts'
-import { atEndOfTurn } from './end-of-turn.ts'
+import { atEndOfTick } from './end-of-tick.ts'
 import type { ExchangeEnd } from '../reasons.ts'
-import { headersForClient, type ClientHeaders } from '../headers.ts'
-import { KeepAlive } from './keep-alive.ts'
+import { headersForClient, UPSTREAM_HEADER, type ClientHeaders } from '../headers.ts'
+import { KeepAlive, type KeepAliveOptions } from './keep-alive.ts'
 
 /** The upstream whose answer, or failure, an exchange ended with. */
 export interface AnsweredBy {
@@ -17,7 +18,11 @@ export interface AnsweredBy {
   apiKey: string | null
 }
 
+/** A request for an upstream, and the way of its answer to the client. */
 export interface Passage {
+  incoming: IncomingMessage
+  /** null for none */
+  body: Buffer | Readable | null
   client: Client
   /** sent in place of the client's own credential; null forwards that */
   apiKey: string | null
@@ -25,33 +30,20 @@ export interface Passage {
   addedHeaders: string[]
   /** null for exchanges that are not logged */
   capture: Capture | null
-  /** the client did not ask for the usage that its stream ends with */
+  /** whether the usage at the end of a stream is removed, since the client did not ask for it */
   hidesUsage: boolean
-  /** @param answeredBy where there is more than one way to an answer */
-  onEnd(end: ExchangeEnd, answeredBy?: AnsweredBy): void
+  onEnd(end: ExchangeEnd, answeredBy: AnsweredBy): void
 }
 
-export interface AnswerOptions {
-  /** silence of a stream after which a comment is sent into it; 0 sends none */
-  keepAliveMs: number
-  /** takes over a request that was never sent; false when it is not tried again */
-  tryAgain: () => boolean
-  /** takes what the upstream, not the client, is the cause of */
-  failed: (error: Error) => void
-}
-
-export const CLIENT_LEFT = new Error('the client closed the connection')
-
-/** One answer on its way. */
-export class UpstreamAnswer implements AnswerHandler {
+/** Sends an answer to the client. */
+export class UpstreamAnswer {
   private readonly passage: Passage
-  private readonly options: AnswerOptions
-  /** null until the request has a connection */
-  private abort: ((error: Error) => void) | null = null
-  private resume: () => void = () => {}
+  private readonly answeredBy: AnsweredBy
+  private readonly options: KeepAliveOptions
+  private resume = (): void => {}
   /** a stream's head goes out with its first event, or alone where that has not come yet */
   private isHeadWaiting = false
-  /** nothing goes out before the turn ends */
+  /** nothing goes out before the end of this tick */
   private isHeld = false
   private isComplete = false
   /** null where no comment may be sent */
@@ -59,41 +51,45 @@ export class UpstreamAnswer implements AnswerHandler {
   /** null where everything passes */
   private usageFilter: UsageFilter | null = null
 
-  constructor(passage: Passage, options: AnswerOptions) {
+  constructor(passage: Passage, answeredBy: AnsweredBy, options: KeepAliveOptions) {
     this.passage = passage
+    this.answeredBy = answeredBy
     this.options = options
-    passage.client.onGone(() => this.abort?.(CLIENT_LEFT))
   }
 
-  onConnect(abort: (error: Error) => void): void {
-    this.abort = abort
-    // the client may have left while the request waited for a connection
-    if (this.passage.client.gone) abort(CLIENT_LEFT)
+  /** Whether the client has left. */
+  get isUnwanted(): boolean {
+    return this.passage.client.gone
   }
 
-  onHeaders(status: number, raw: string[], resume: () => void, statusText: string): boolean {
-    const { client, addedHeaders, capture } = this.passage
-    if (status < 200) {
-      client.sendHint(status, statusText, headersForClient(raw, []).raw)
-      return true
-    }
-    this.resume = resume
-    const headers = headersForClient(raw, addedHeaders)
+  private get addedHeaders(): string[] {
+    const { addedHeaders } = this.passage
+    const { name } = this.answeredBy
+    return name === null ? addedHeaders : [...addedHeaders, UPSTREAM_HEADER, name]
+  }
+
+  /**
+   * Takes the head of the answer, or of an interim one (status below 200).
+   * @param raw flat list in latin1, with order, case and duplicates as they were sent
+   */
+  begin(status: number, statusText: string, raw: string[], body: { resume(): void }): void {
+    const { client, capture, hidesUsage } = this.passage
+    if (status < 200) return client.sendHint(status, statusText, headersForClient(raw, []).raw)
+    this.resume = () => body.resume()
+    const headers = headersForClient(raw, this.addedHeaders)
     capture?.begin(status, headers)
-    // the upstream's own date passes; where it sends none, none is made up
+    // the upstream's own date passes; where it sends none, none is added
     client.outgoing.sendDate = false
     client.outgoing.writeHead(status, statusText, headers.raw)
     if (headers.hasLength) this.hold()
     else this.isHeadWaiting = true
-    const { keepAliveMs } = this.options
-    if (keepAliveMs > 0 && isPlainEventStream(headers))
-      this.keepAlive = new KeepAlive(client.outgoing, keepAliveMs)
-    if (this.passage.hidesUsage && isPlainEventStream(headers)) this.usageFilter = new UsageFilter()
-    return true
+    if (!isPlainEventStream(headers)) return
+    if (this.options.keepAliveMs > 0) this.keepAlive = new KeepAlive(client.outgoing, this.options)
+    if (hidesUsage) this.usageFilter = new UsageFilter()
   }
 
-  /** @returns false when nothing more is to come until `resume` */
-  onData(chunk: Buffer): boolean {
+  /** @returns false when no more may come until `resume` of the body is called */
+  write(chunk: Buffer): boolean {
     this.passage.capture?.add(chunk)
     const shown = this.usageFilter === null ? chunk : this.usageFilter.push(chunk)
     if (shown.length === 0) return true
@@ -105,38 +101,41 @@ export class UpstreamAnswer implements AnswerHandler {
     return takesMore
   }
 
-  onIdle(): void {
+  /** All bytes that have arrived were written, and the answer is not over. */
+  idle(): void {
     const { outgoing } = this.passage.client
     if (this.isHeadWaiting && !outgoing.writableEnded && !outgoing.destroyed)
       outgoing.flushHeaders()
     this.isHeadWaiting = false
   }
 
-  onComplete(trailers: string[]): void {
+  end(trailers: string[]): void {
     const { outgoing } = this.passage.client
     if (this.usageFilter !== null) outgoing.write(this.usageFilter.end())
     if (trailers.length > 0) outgoing.addTrailers(pairsOf(trailers))
     if (this.isHeld) this.isComplete = true
     else outgoing.end()
-    this.passage.onEnd('complete')
+    this.passage.onEnd('complete', this.answeredBy)
   }
 
-  onError(error: Error): void {
-    const { client, addedHeaders } = this.passage
+  /** Ends the exchange with an error where the client has seen nothing, and else breaks the answer. */
+  fail(error: Error): void {
+    const { client } = this.passage
     this.release()
-    if (client.gone) return this.passage.onEnd('client-gone')
-    if (!isUnsendable(error)) this.options.failed(error)
-    if (this.abort === null && isPassing(error) && this.options.tryAgain()) return
-    if (client.canBeAnswered) client.sendError(connectionError(error), addedHeaders)
+    if (client.gone) return this.passage.onEnd('client-gone', this.answeredBy)
+    if (client.canBeAnswered) client.sendError(connectionError(error), this.addedHeaders)
     else client.break()
-    this.passage.onEnd('upstream-failed')
+    this.passage.onEnd('upstream-failed', this.answeredBy)
   }
 
-  /** Most answers of known length come whole in one turn, several in the same: they go out together. */
+  /**
+   * Most answers of known length arrive whole in one tick, often several answers in the same tick:
+   * they go out together.
+   */
   private hold(): void {
     this.isHeld = true
     this.passage.client.outgoing.cork()
-    atEndOfTurn(() => {
+    atEndOfTick(() => {
       this.release()
       if (this.isComplete) this.passage.client.outgoing.end()
     })
@@ -153,19 +152,13 @@ export class UpstreamAnswer implements AnswerHandler {
 const pairsOf = (raw: readonly string[]): [string, string][] =>
   raw.flatMap((name, i): [string, string][] => (i % 2 === 0 ? [[name, raw[i + 1] ?? '']] : []))
 
-/** A stream of events that is read as it is, and may get longer or shorter. */
+/** A stream of events that is readable as it is, and may get longer or shorter. */
 const isPlainEventStream = ({ contentType, contentEncoding, hasLength }: ClientHeaders): boolean =>
   contentType.startsWith('text/event-stream') && contentEncoding === '' && !hasLength
 
-/** Failures to connect that may be over in a moment; a time-out has been waited for already. */
-const PASSING = new Set(['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN'])
-
-export const isPassing = ({ code }: Error & { code?: string }): boolean => PASSING.has(code ?? '')
-
-/** undici's codes for a request that it cannot put on the wire. */
+/** undici's codes for a request that it cannot send, which is the client's fault. */
 const UNSENDABLE = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED'])
 
-/** The client's fault, not the upstream's. */
 export const isUnsendable = ({ code }: Error & { code?: string }): boolean =>
   UNSENDABLE.has(code ?? '')
 

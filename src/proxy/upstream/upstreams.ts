@@ -1,59 +1,76 @@
-/** All upstreams together: who is asked for a model, and who stands in. */
-import type { IncomingMessage } from 'node:http'
+/** All upstreams: which one a model belongs to, and which ones stand in for it. */
 import { createBreaker, type BreakerOptions } from '../breaker.ts'
-import type { Retries } from './retries.ts'
-import { Turns, type Target, type TurnsDeps } from './turns.ts'
+import type { Credentials } from '../access/credentials.ts'
+import type { ReportFault, ServerFault } from '../../fault-log.ts'
+import type { Target } from './attempt.ts'
+import { createRetries } from './retries.ts'
+import { Failover, type FailoverDeps } from './failover.ts'
 import {
   DEFAULT_UPSTREAM,
   findUpstream,
   standInsOf,
   type NamedUpstream,
 } from '../../core/upstream-choice.ts'
-import type { Upstream } from './upstream.ts'
+import { createUpstream } from './upstream.ts'
 import type { Passage } from './upstream-answer.ts'
+
+const CONNECT_TIMEOUT_MS = 10_000
+const RETRIES = { maxAttempts: 3, baseMs: 100, requestsPerRetry: 10, burst: 20 }
 
 export interface FailoverOptions {
   /** of the upstreams file; empty without one */
   upstreams: readonly NamedUpstream[]
-  /** after so many failures in a row an upstream comes last for the pause */
+  /** after so many failures in a row an upstream is tried last until the pause is over */
   breaker: Omit<BreakerOptions, 'now'>
-  /** how long an upstream may ask to wait before it is asked again; 0 asks none again */
+  /** longest wait that an upstream may ask for before it is asked again; 0 asks none again */
   retryAfterMaxMs: number
 }
 
 export interface Upstreams {
-  /** Whom a model's requests are for; null without an upstreams file. */
+  /** The upstream that a model's requests are for; null without an upstreams file. */
   nameFor(model: string): string | null
-  /** @param model '' when the body has none */
-  send(incoming: IncomingMessage, body: Buffer, passage: Passage, model: string): void
+  /** Sends a chat completion, again or to a stand-in where needed. @param model '' for none */
+  ask(passage: Passage, model: string): void
+  /** Sends any other request to the standard upstream. */
+  pass(passage: Passage): void
+  /** Cuts all connections. */
   close(): Promise<void>
 }
 
-interface Opened {
-  upstream: Upstream
-  retries: Retries
-}
-
-export interface UpstreamsDeps extends TurnsDeps {
+export interface UpstreamsDeps extends Omit<FailoverDeps, 'retryAfterMaxMs'> {
+  /** the upstream of all models without an entry */
+  upstreamBaseUrl: string
   failover: FailoverOptions
-  /** of all that no entry is for */
-  standard: Opened
-  open: (baseUrl: string) => Opened
+  /** silence of an upstream after which it is given up */
+  upstreamTimeoutMs: number
+  credentials: Credentials
+  fault: ReportFault<ServerFault>
+  random: () => number
 }
 
-export const createUpstreams = (deps: UpstreamsDeps): Upstreams => {
-  const { standard, open, now } = deps
-  const { upstreams: entries, breaker } = deps.failover
-  const isNamed = entries.length > 0
-  const targetOf = (name: string | null, apiKey: string | null, opened: Opened): Target => ({
+/** Opens upstreams, each with retries of its own. */
+const opener =
+  (deps: UpstreamsDeps) =>
+  (name: string | null, baseUrl: string, apiKey: string | null): Target => ({
     name,
     apiKey,
-    ...opened,
-    breaker: createBreaker({ ...breaker, now }),
+    upstream: createUpstream(baseUrl, {
+      idleTimeoutMs: deps.upstreamTimeoutMs,
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      credentials: deps.credentials,
+      onFault: (error, host) => deps.fault('upstream', error, { host }),
+    }),
+    retries: createRetries({ ...RETRIES, random: deps.random }),
+    breaker: createBreaker({ ...deps.failover.breaker, now: deps.now }),
   })
-  const standardTarget = targetOf(isNamed ? DEFAULT_UPSTREAM : null, null, standard)
+
+export const createUpstreams = (deps: UpstreamsDeps): Upstreams => {
+  const { upstreams: entries, retryAfterMaxMs } = deps.failover
+  const open = opener(deps)
+  const isNamed = entries.length > 0
+  const standard = open(isNamed ? DEFAULT_UPSTREAM : null, deps.upstreamBaseUrl, null)
   const targets = new Map(
-    entries.map((entry) => [entry.name, targetOf(entry.name, entry.apiKey, open(entry.baseUrl))])
+    entries.map(({ name, baseUrl, apiKey }) => [name, open(name, baseUrl, apiKey)])
   )
   const standIns = new Map(
     entries.map((entry) => [
@@ -63,18 +80,23 @@ export const createUpstreams = (deps: UpstreamsDeps): Upstreams => {
   )
   const lineFor = (model: string, mayStandIn: boolean): [Target, ...Target[]] => {
     const entry = findUpstream(entries, model)
-    if (entry === null) return [standardTarget]
+    if (entry === null) return [standard]
     return [targets.get(entry.name)!, ...(mayStandIn ? standIns.get(entry.name)! : [])]
   }
+  const asking = { ...deps, retryAfterMaxMs }
+  const passing = { ...deps, retryAfterMaxMs: 0 }
+  // only answers to chat completions name their upstream
+  const unnamed: [Target] = [{ ...standard, name: null }]
   return {
     nameFor: (model) => (isNamed ? (findUpstream(entries, model)?.name ?? DEFAULT_UPSTREAM) : null),
-    send: (incoming, body, passage, model) => {
-      // a query may hold a key, which is for the first choice alone
-      const mayStandIn = incoming.url?.includes('?') !== true
-      new Turns(deps, { incoming, body, passage }, lineFor(model, mayStandIn)).begin()
+    ask: (passage, model) => {
+      // a query may hold a key, which only the first choice may see
+      const mayStandIn = passage.incoming.url?.includes('?') !== true
+      new Failover(asking, passage, lineFor(model, mayStandIn)).begin()
     },
+    pass: (passage) => new Failover(passing, passage, unnamed).begin(),
     close: async () => {
-      await Promise.all([...targets.values()].map(({ upstream }) => upstream.close()))
+      await Promise.all([standard, ...targets.values()].map(({ upstream }) => upstream.close()))
     },
   }
 }

@@ -1,28 +1,28 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTick } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { atEndOfTurn } from '../../src/proxy/upstream/end-of-turn.ts'
+import { atEndOfTick } from '../../src/proxy/upstream/end-of-tick.ts'
 
-describe('atEndOfTurn', () => {
+describe('atEndOfTick', () => {
   it('runs what was put off in one turn together, in order, and not before', async () => {
     const done: string[] = []
-    atEndOfTurn(() => done.push('first'))
+    atEndOfTick(() => done.push('first'))
     await Promise.resolve()
-    process.nextTick(() => atEndOfTurn(() => done.push('second')))
+    process.nextTick(() => atEndOfTick(() => done.push('second')))
     await Promise.resolve()
     expect(done).toEqual([])
-    await nextTurn()
+    await nextTick()
     expect(done).toEqual(['first', 'second'])
   })
 
   it('leaves what the work itself puts off to the next turn', async () => {
     const done: string[] = []
-    atEndOfTurn(() => {
+    atEndOfTick(() => {
       done.push('now')
-      atEndOfTurn(() => done.push('later'))
+      atEndOfTick(() => done.push('later'))
     })
-    await nextTurn()
+    await nextTick()
     expect(done).toEqual(['now'])
-    await nextTurn()
+    await nextTick()
     expect(done).toEqual(['now', 'later'])
   })
 })

@@ -1,0 +1,239 @@
+import { describe, expect, it } from 'vitest'
+import type { KeyLimits } from '../../src/core/keys/issued-key.ts'
+import { readChatRequest } from '../../src/core/request/chat-reading.ts'
+import { AppError } from '../../src/errors.ts'
+import { usageOf } from '../../src/openai/usage.ts'
+import { createLimits, type Charge, type LimitsOptions } from '../../src/proxy/access/limits.ts'
+import { exampleKey } from '../fixtures/examples.ts'
+
+const NOON = Date.parse('2026-11-26T12:00:00Z')
+const HOUR_MS = 3_600_000
+/** A token of a prompt is 1 cent, one of an answer is 2. */
+const PRICE = { model: 'm', asOf: '2026-11-01', input: 1e4, cachedInput: 5e3, output: 2e4 }
+
+const bodyOf = (extra: Record<string, unknown> = {}): string =>
+  JSON.stringify({
+    model: 'm',
+    messages: [{ role: 'user', content: 'hi' }],
+    max_tokens: 6,
+    ...extra,
+  })
+
+const BYTES = bodyOf().length
+/** Four bytes a token of the prompt, and six of the answer. */
+const ESTIMATE = Math.ceil(BYTES / 4) + 6
+/** A token a byte at most, at 1 cent, and six at 2 cents. */
+const BOUND_USD = BYTES * 0.01 + 0.12
+
+const setUp = (limits: Partial<KeyLimits>, options: Partial<LimitsOptions> = {}) => {
+  const clock = { now: NOON }
+  const spends: [id: string, tokens: number, usd: number][] = []
+  const key = exampleKey('a', { limits: { ...exampleKey('a').limits, ...limits } })
+  const subject = createLimits({
+    priceOf: (model) => (model === 'm' ? PRICE : null),
+    spentUsd: () => 0,
+    spend: (...spend) => spends.push(spend),
+    now: () => clock.now,
+    ...options,
+  })
+  const admit = (text: string | Buffer = bodyOf()): Charge | null => {
+    const body = Buffer.from(text)
+    return subject.admit(key, readChatRequest(body).outcome, body)
+  }
+  /** @returns code, seconds to wait and message of the refusal */
+  const refusal = (text?: string | Buffer) => {
+    try {
+      admit(text)
+    } catch (error) {
+      const { code, retryAfterSeconds, message, param } = error as AppError
+      return { code, retryAfterSeconds, message, param }
+    }
+    return null
+  }
+  return { subject, key, clock, spends, admit, refusal }
+}
+
+const daily = (usd: number) => ({ budget: { usd, period: 'day' as const } })
+
+describe('limits of a key', () => {
+  it('read a body only where a limit depends on it', () => {
+    const { subject, key, spends } = setUp({})
+    expect(subject.admit(key, null, Buffer.from('x'))).toBeNull()
+    expect(setUp({ requestsPerMinute: 1 }).admit('no chat request')).toBeNull()
+    for (const limits of [{ models: ['m'] }, { tokensPerMinute: 99 }, daily(9)])
+      for (const [text, why] of [
+        ['[]', 'no chat request'],
+        [`{"a":${'['.repeat(300)}`, '256 levels'],
+      ] as const)
+        expect(setUp(limits).refusal(text)).toMatchObject({
+          code: 'invalid-request',
+          message: expect.stringMatching(`${why}, and this key has limits`) as string,
+        })
+    const unread = setUp({ models: ['m'] })
+    expect(() => unread.subject.admit(unread.key, null, Buffer.from('{}'))).toThrow(
+      'this key has limits'
+    )
+    expect(spends).toEqual([])
+  })
+
+  it('refuse a model that is not listed, and count listed ones without a charge', () => {
+    const { admit, refusal } = setUp({ models: ['m'], requestsPerMinute: 1 })
+    expect(refusal(bodyOf({ model: 'other' }))).toMatchObject({
+      code: 'forbidden',
+      param: 'model',
+      message: 'this key may not use the model "other"',
+    })
+    expect(admit()).toBeNull()
+    expect(refusal()).toMatchObject({ code: 'rate-limited', retryAfterSeconds: 60 })
+  })
+
+  it.each([{}, { tokensPerMinute: 1000 }])('count requests a minute, with %j too', (more) => {
+    const { subject, key, clock, admit, refusal } = setUp({ requestsPerMinute: 2, ...more })
+    admit()
+    subject.admitUnread(key)
+    expect(refusal()).toEqual({
+      code: 'rate-limited',
+      retryAfterSeconds: 30,
+      param: null,
+      message: 'this key may make 2 requests a minute',
+    })
+    expect(() => subject.admitUnread(key)).toThrow('2 requests a minute')
+    clock.now += 30_000
+    admit()
+    expect(refusal()).not.toBeNull()
+  })
+
+  it('share nothing between keys', () => {
+    const { subject, key } = setUp({ requestsPerMinute: 1 })
+    subject.admitUnread(key)
+    subject.admitUnread({ ...key, id: 'b' })
+    expect(() => subject.admitUnread(key)).toThrow()
+  })
+})
+
+describe('tokens a minute', () => {
+  it('are reserved by an estimate and settled once by usage, in both directions', () => {
+    const { admit, refusal, clock, spends } = setUp({ tokensPerMinute: 2 * ESTIMATE })
+    const charge = admit()!
+    expect([charge.estimate.total_tokens, charge.isBilled]).toEqual([ESTIMATE, false])
+    admit()
+    expect(refusal()).toMatchObject({ code: 'rate-limited', retryAfterSeconds: 30 })
+    for (const _ of [1, 2]) charge.settle({ tokens: usageOf(1, 1), billed: usageOf(9, 3) })
+    expect(spends).toEqual([['a', 2, 0.15]])
+    expect(refusal(bodyOf({ max_tokens: 5 }))).toMatchObject({ retryAfterSeconds: 2 })
+    expect(refusal(bodyOf({ max_tokens: 4 }))).toBeNull()
+    clock.now += HOUR_MS
+    admit()!.settle({ tokens: usageOf(ESTIMATE, 2), billed: 'nothing' })
+    // a minute has as many tokens as two requests, and this one took two more than it reserved
+    expect(refusal()).not.toBeNull()
+    expect(refusal(bodyOf({ max_tokens: 4 }))).toBeNull()
+  })
+
+  it('refuse for good a request above the limit, and admit one at the limit', () => {
+    expect(setUp({ tokensPerMinute: ESTIMATE }).refusal()).toBeNull()
+    expect(setUp({ tokensPerMinute: ESTIMATE - 1 }).refusal()).toEqual({
+      code: 'rate-limited',
+      retryAfterSeconds: null,
+      param: null,
+      message: `this key may use ${ESTIMATE - 1} tokens a minute, and this request may take ${ESTIMATE}; max_completion_tokens makes that less`,
+    })
+  })
+
+  it('need no price, and then spend none', () => {
+    const { admit, spends } = setUp({ tokensPerMinute: 1000 }, { priceOf: () => null })
+    admit()!.settle({ tokens: null, billed: usageOf(9, 3) })
+    admit()!.settle({ tokens: usageOf(1, 0), billed: 'unknown' })
+    admit()!.settle({ tokens: usageOf(0, 0), billed: 'nothing' })
+    expect(spends).toEqual([
+      ['a', ESTIMATE, 0],
+      ['a', 1, 0],
+    ])
+  })
+
+  it('cost the estimate where the bill is not known', () => {
+    const { admit, spends } = setUp({ tokensPerMinute: 1000 })
+    admit()!.settle({ tokens: null, billed: 'unknown' })
+    expect(spends).toEqual([
+      ['a', ESTIMATE, expect.closeTo((ESTIMATE - 6) * 0.01 + 0.12) as number],
+    ])
+  })
+})
+
+describe('a budget', () => {
+  it('reserves the highest cost that a request can have, and settles it by the bill', () => {
+    const { admit, refusal, spends } = setUp(daily(2 * BOUND_USD))
+    const charge = admit()!
+    expect(charge.isBilled).toBe(true)
+    admit()
+    expect(refusal()).toMatchObject({ code: 'budget-exceeded', retryAfterSeconds: 1 })
+    charge.settle({ tokens: null, billed: usageOf(9, 3) })
+    expect(spends).toEqual([['a', ESTIMATE, 0.15]])
+    expect(refusal(bodyOf({ max_tokens: 1 }))).toMatchObject({ code: 'budget-exceeded' })
+  })
+
+  it.each([
+    ['nothing', 0],
+    ['unknown', BOUND_USD],
+    [usageOf(9, 3), 0.15],
+  ] as const)('is charged for a bill of %j', (billed, usd) => {
+    const exact = setUp(daily(BOUND_USD + usd))
+    exact.admit()!.settle({ tokens: usageOf(1, 1), billed })
+    expect(exact.spends[0]![2]).toBeCloseTo(usd, 9)
+    expect(exact.refusal()).toBeNull()
+    if (usd === 0) return
+    const short = setUp(daily(BOUND_USD + usd - 1e-6))
+    short.admit()!.settle({ tokens: usageOf(1, 1), billed })
+    expect(short.refusal()).toMatchObject({ retryAfterSeconds: 12 * 3600 })
+  })
+
+  it('says what it is for and when to come back', () => {
+    const over = `this request may cost up to ${BOUND_USD.toFixed(6)} USD, more than is left of this key's 1 USD`
+    const spent = { spentUsd: (id: string) => (id === 'a' ? 1 : 0) }
+    const of = (period: 'day' | 'month' | 'total') =>
+      setUp({ budget: { usd: 1, period } }, spent).refusal()
+    expect(of('day')).toMatchObject({
+      message: `${over} a day; max_completion_tokens makes that less`,
+      retryAfterSeconds: 12 * 3600,
+    })
+    expect(of('month')).toMatchObject({ retryAfterSeconds: 4.5 * 24 * 3600 })
+    expect(of('total')).toMatchObject({
+      message: `${over} in all; max_completion_tokens makes that less`,
+      retryAfterSeconds: null,
+    })
+  })
+
+  it('begins with the money that was spent before the process started, in that period alone', () => {
+    const { refusal, clock } = setUp(daily(BOUND_USD), { spentUsd: () => 0.01 })
+    clock.now += 12 * HOUR_MS - 1
+    expect(refusal()).toMatchObject({ retryAfterSeconds: 1 })
+    clock.now += 1
+    expect(refusal()).toBeNull()
+    const next = setUp(daily(BOUND_USD), { spentUsd: () => 0.01 })
+    // the first request of a key may come days after the start
+    next.clock.now += 12 * HOUR_MS
+    expect(next.refusal()).toBeNull()
+  })
+
+  it('refuses a model without a price and a body that is not UTF-8', () => {
+    expect(setUp(daily(9)).refusal(bodyOf({ model: 'other' }))).toMatchObject({
+      code: 'forbidden',
+      param: 'model',
+      message: expect.stringContaining('no price is configured') as string,
+    })
+    const latin1 = Buffer.from(bodyOf().replace('hi', 'h\xe9'), 'latin1')
+    expect(setUp(daily(9)).refusal(latin1)).toMatchObject({ code: 'invalid-request' })
+    expect(setUp({ tokensPerMinute: 99 }).refusal(latin1)).toBeNull()
+  })
+
+  it('takes nothing where one of several limits refuses', () => {
+    const { refusal, admit, clock } = setUp({
+      requestsPerMinute: 2,
+      tokensPerMinute: 2 * ESTIMATE,
+      ...daily(1.5 * BOUND_USD),
+    })
+    admit()!.settle({ tokens: null, billed: 'unknown' })
+    for (let i = 0; i < 9; i++) expect(refusal()?.code).toBe('budget-exceeded')
+    clock.now += 12 * HOUR_MS
+    expect(refusal()).toBeNull()
+  })
+})
