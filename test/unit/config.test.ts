@@ -48,6 +48,25 @@ describe('the configuration', () => {
     expect(mistakesOf(env)).toMatch(expected)
   })
 
+  it.each(
+    Object.entries({
+      0: 'PORT SHED_DELAY_MS DRAIN_SECONDS RETRY_AFTER_MAX_SECONDS KEEP_ALIVE_SECONDS EXAMPLES',
+      1: 'MAX_CONNECTIONS MAX_IN_FLIGHT_REQUESTS UPSTREAM_TIMEOUT_SECONDS STAGES TRAIN_ROWS',
+      2: 'DETECT_MIN_SESSIONS',
+      1024: 'MAX_BODY_BYTES MAX_IN_FLIGHT_BYTES LOG_QUEUE_MAX_BYTES CAPTURE_MAX_BYTES',
+    }).flatMap(([least, keys]) => keys.split(' ').map((key) => [key, Number(least)] as const))
+  )('takes %s from %i on', (key, least) => {
+    parseConfig({ [key]: String(least) })
+    expect(mistakesOf({ [key]: String(least - 1) })).toContain(key)
+  })
+
+  it('takes tenants as hashes and as labels', () => {
+    const tenants = ['0123456789abcdef'.repeat(2), 'issued:a', `issued:${'b'.repeat(64)}`]
+    expect(parseConfig({ CAPTURE_TENANTS: tenants.join(',') }).capture.tenants).toEqual(tenants)
+    for (const tenant of ['0123', 'issued:', `issued:${'b'.repeat(65)}`])
+      expect(mistakesOf({ CAPTURE_TENANTS: tenant })).toContain('CAPTURE_TENANTS.0')
+  })
+
   it.each(['UPSTREAM_BASE_URL', 'ENGINE_URL', 'OTEL_EXPORTER_OTLP_ENDPOINT', 'HF_ENDPOINT'])(
     'refuses secrets in %s without repeating them',
     (key) => {

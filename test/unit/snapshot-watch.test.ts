@@ -52,7 +52,7 @@ describe('a watched snapshot', () => {
   }
 
   it('is replaced within two polls of a change, and read once per change', async () => {
-    expect(watch.snapshot()).toBe('first')
+    expect([watch.snapshot(), watch.isCurrent()]).toEqual(['first', true])
     change('second')
     await vi.advanceTimersByTimeAsync(2 * POLL_MS)
     expect(watch.snapshot()).toBe('second')

@@ -38,7 +38,11 @@ describe('the upstreams file', () => {
     ['an entry that stands in for itself', [{ ...WEST, fallback: ['west'] }], /the entry itself/],
     ['a name twice', [WEST, WEST], /an earlier entry has the same name/],
     ['the name of the default', [{ ...WEST, name: 'default' }], /UPSTREAM_BASE_URL/],
-    ['a name that is invalid in a header', [{ ...WEST, name: 'a b' }], /entry 0.name/],
+    [
+      'a name that is invalid in a header',
+      [{ ...WEST, name: 'a b' }],
+      /entry 0.name: must be 1 to 64 letters/,
+    ],
     ['a missing key', [{ ...WEST, apiKeyEnv: 'NONE' }], /NONE must be set/],
     ['a pattern with a star in the middle', [{ ...WEST, models: ['a*b'] }], /one \* at its end/],
     ['an empty pattern', [{ ...WEST, models: [''] }], /entry 0.models.0/],
