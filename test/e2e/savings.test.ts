@@ -15,6 +15,10 @@ import { openStore } from '../fixtures/local-store.ts'
 import { PROMPT } from '../fixtures/paint-orders.ts'
 import { ORDER_PRICE, ORDER_USD, PRICED_ORDERS } from '../fixtures/priced-orders.ts'
 
+vi.mock('../../src/store/sqlite/open.ts', async () => ({
+  openSqliteStore: (await import('../fixtures/local-store.ts')).openStore,
+}))
+
 const HOUR_MS = 3_600_000
 const ANSWERED = 40
 const TEMPLATE: Template = {

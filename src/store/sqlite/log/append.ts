@@ -56,13 +56,10 @@ export const readRecords = async (
   return records
 }
 
-const scopedBodies = ({ head, request, response }: RecordBytes): ScopedBody[] => {
-  const { tenant, at } = head
-  const body = { scope: scopeOf(tenant, 'request'), bytes: request, at }
-  return response === null
-    ? [body]
-    : [body, { scope: scopeOf(tenant, 'response'), bytes: response, at }]
-}
+const scopedBodies = ({ head: { tenant, at }, request, response }: RecordBytes): ScopedBody[] => [
+  { scope: scopeOf(tenant, 'request'), bytes: request, at },
+  ...(response === null ? [] : [{ scope: scopeOf(tenant, 'response'), bytes: response, at }]),
+]
 
 const isAnswered = ({ head, response }: RecordBytes): boolean =>
   head.status >= 200 && head.status < 300 && response !== null
