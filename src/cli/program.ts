@@ -44,7 +44,10 @@ const helpOf = (command: Command): string =>
 const pathOf = (command: Command): string =>
   command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`
 
-/** @returns docs/cli.md: the help of every verb */
+/**
+ * @returns docs/cli.md: the help of every verb
+ * @public for `npm run docs:cli`
+ */
 export const helpDocument = (): string => {
   const program = createProgram()
   const verbs = program.commands.flatMap((command) => [command, ...command.commands])

@@ -5,7 +5,7 @@ import { afterAll, describe, it, vi } from 'vitest'
 import {
   writeRandomModel,
   type RandomModelOptions,
-} from '../../adapters/onnx/model/random-model.ts'
+} from '../fakes/random-model.ts'
 import { BY_STAND_IN, missingForPeft, startPeftProcess } from '../../bench/harness/peft-process.ts'
 import { row } from './harness.ts'
 import { describeContract, type Capabilities } from './suite.ts'
