@@ -6,44 +6,33 @@ import type { Cluster, Sample } from './sampling/clusters.ts'
 
 const MAX_ITEMS = 2 ** 26
 
-const writeSample = (
-  writer: ByteWriter,
-  sample: Sample,
-  number: (line: number) => number
-): void => {
-  writer.number(sample.session)
-  writer.number(sample.priority)
-  writer.number(sample.at)
-  writer.int(sample.turns)
-  writer.int(sample.response === null ? 0 : 1)
-  if (sample.response !== null) writer.string(sample.response)
-  for (const lines of sample.messages) {
-    writer.int(lines.length)
-    for (const line of lines) writer.int(number(line))
-  }
-}
-
-const writeCluster = (
-  writer: ByteWriter,
-  cluster: Cluster,
-  number: (line: number) => number
-): void => {
-  writer.number(cluster.id)
-  writer.string(JSON.stringify([cluster.key, cluster.roles]))
-  writer.int(cluster.smallest.length)
-  for (const session of cluster.smallest) writer.number(session)
-  writer.int(cluster.samples.length)
-  for (const sample of cluster.samples) writeSample(writer, sample, number)
-}
-
 export const writeClusters = (writer: ByteWriter, clusters: Cluster[], text: LineText): void => {
   const messages = clusters.flatMap(({ samples }) => samples.flatMap((sample) => sample.messages))
   const lines = new Set(messages.flatMap((message) => [...message]))
   const numbers = new Map([...lines].map((line, number) => [line, number]))
-  writer.int(numbers.size)
-  for (const line of numbers.keys()) writer.string(text(line))
+  const writeSample = (sample: Sample): void => {
+    writer.number(sample.session)
+    writer.number(sample.priority)
+    writer.number(sample.at)
+    writer.int(sample.turns)
+    writer.int(sample.response === null ? 0 : 1)
+    if (sample.response !== null) writer.string(sample.response)
+    for (const message of sample.messages) {
+      writer.int(message.length)
+      for (const line of message) writer.int(numbers.get(line)!)
+    }
+  }
+  writer.int(lines.size)
+  for (const line of lines) writer.string(text(line))
   writer.int(clusters.length)
-  for (const cluster of clusters) writeCluster(writer, cluster, (line) => numbers.get(line)!)
+  for (const { id, key, roles, smallest, samples } of clusters) {
+    writer.number(id)
+    writer.string(JSON.stringify([key, roles]))
+    writer.int(smallest.length)
+    for (const session of smallest) writer.number(session)
+    writer.int(samples.length)
+    for (const sample of samples) writeSample(sample)
+  }
 }
 
 const readCount = (reader: ByteReader): number => {

@@ -58,22 +58,16 @@ const MAX_UTF8_BYTES_PER_CHAR = 3
 const bytesOf = (chunks: Uint8Array[] | null): number =>
   chunks === null ? 0 : chunks.reduce((sum, { length }) => sum + length, 0)
 
-/** An upper bound, which saves counting the bytes of the preamble's characters. */
-const roomFor = (preamble: string, { request, answer }: CapturedExchange): number =>
-  LENGTHS_BYTES + preamble.length * MAX_UTF8_BYTES_PER_CHAR + request.length + bytesOf(answer)
-
 /** All but the bodies. */
 const preambleOf = ({ head, form }: CapturedExchange): string =>
   JSON.stringify([packHead(head), form])
 
-const readPreamble = (text: string): { head: RecordHead; form: AnswerForm } => {
-  const [head, form] = JSON.parse(text) as [PackedHead, AnswerForm]
-  return { head: unpackHead(head), form }
-}
-
-/** Bytes of a batch that the exchange needs at most. */
-export const roomOf = (exchange: CapturedExchange): number =>
-  roomFor(preambleOf(exchange), exchange)
+/** Bytes of a batch that the exchange needs at most, without counting the bytes of each character. */
+export const roomOf = (exchange: CapturedExchange, preamble = preambleOf(exchange)): number =>
+  LENGTHS_BYTES +
+  preamble.length * MAX_UTF8_BYTES_PER_CHAR +
+  exchange.request.length +
+  bytesOf(exchange.answer)
 
 /**
  * `fill` with exactly as many bytes is a plain copy; `set` copies shared memory word by word, which takes
@@ -105,7 +99,7 @@ export class ExchangeBatchWriter {
     if (this.sealed || this.count === this.maxCount) return false
     const { bytes, used } = this
     const preamble = preambleOf(exchange)
-    if (used + roomFor(preamble, exchange) > bytes.length) return false
+    if (used + roomOf(exchange, preamble) > bytes.length) return false
     const { request, answer } = exchange
     let at = used + LENGTHS_BYTES
     const preambleBytes = bytes.write(preamble, at)
@@ -136,9 +130,10 @@ export const readBatch = ({ buffer, byteLength }: ExchangeBatch): BatchedExchang
     const answerAt = requestAt + bytes.readUInt32LE(at + 4)
     const answerBytes = bytes.readUInt32LE(at + 8)
     at = answerBytes === NO_ANSWER ? answerAt : answerAt + answerBytes
-    const { head, form } = readPreamble(bytes.toString('utf8', preambleAt, requestAt))
+    const preamble = bytes.toString('utf8', preambleAt, requestAt)
+    const [head, form] = JSON.parse(preamble) as [PackedHead, AnswerForm]
     exchanges.push({
-      head,
+      head: unpackHead(head),
       form,
       request: bytes.subarray(requestAt, answerAt),
       answer: answerBytes === NO_ANSWER ? null : bytes.subarray(answerAt, at),

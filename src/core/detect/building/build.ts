@@ -28,6 +28,10 @@ type Variable = Extract<Piece, { values: string[] }>
 
 const isVariable = (piece: Piece): piece is Variable => 'values' in piece
 
+/** The constant text of the pieces. */
+const textOf = (pieces: Piece[]): string =>
+  pieces.map((piece) => (isVariable(piece) ? '' : piece.text)).join('')
+
 /** A variable piece, with the constant text at its ends and inside it split off. */
 const split = (piece: Piece, fromUser: boolean): Piece[] => {
   if (!isVariable(piece)) return [piece]
@@ -41,11 +45,12 @@ const split = (piece: Piece, fromUser: boolean): Piece[] => {
   return [{ text: prefix }, ...inner, { text: suffix }]
 }
 
-/** Index of the query among a message's pieces: the most distinct values, the last among equals. */
-const findQuery = (pieces: Piece[]): number => {
-  const distinct = pieces.map((piece) => (isVariable(piece) ? new Set(piece.values).size : 0))
-  const most = Math.max(0, ...distinct)
-  return most === 0 ? -1 : distinct.findLastIndex((count) => count >= most * NEARLY_MOST_DISTINCT)
+/** The query among a message's pieces: the one with the most distinct values, the last among equals. */
+const findQuery = (pieces: Piece[]): Variable | undefined => {
+  const distinct = ({ values }: Variable): number => new Set(values).size
+  const variables = pieces.filter(isVariable)
+  const most = Math.max(...variables.map(distinct))
+  return variables.findLast((piece) => distinct(piece) >= most * NEARLY_MOST_DISTINCT)
 }
 
 interface Draft {
@@ -64,30 +69,24 @@ const draftOf = (samples: Sample[], roles: string[], text: LineText): Draft | nu
     const fromUser = !isInstruction(role)
     return joinPieces(alignMessage(samples, index, text).flatMap((piece) => split(piece, fromUser)))
   })
-  const at = findQuery(messages[last]!)
-  const query = messages[last]![at]
-  if (!query || !isVariable(query)) return null
-  return { roles, messages, query, responses: samples.map((sample) => sample.response) }
+  const query = findQuery(messages[last]!)
+  return query
+    ? { roles, messages, query, responses: samples.map((sample) => sample.response) }
+    : null
 }
 
 /** The query with the text around it in its message, for each sample. */
 const queryTexts = ({ messages, query }: Draft): string[] => {
   const pieces = messages.at(-1)!
   const at = pieces.indexOf(query)
-  const around = pieces
-    .slice(Math.max(0, at - 5), at + 2)
-    .flatMap((piece) => (isVariable(piece) ? [] : [piece.text]))
-    .join('')
+  const around = textOf(pieces.slice(Math.max(0, at - 5), at + 2))
   return query.values.map((value) => `${around}\n${value}`)
 }
 
 /** The constant text between a piece and the query of the same message. */
 const constantUpToQuery = (pieces: Piece[], from: number, query: Piece): number => {
   const at = pieces.indexOf(query)
-  if (at < 0) return Infinity
-  return pieces
-    .slice(Math.min(from, at), Math.max(from, at))
-    .reduce((sum, piece) => sum + (isVariable(piece) ? 0 : piece.text.length), 0)
+  return at < 0 ? Infinity : textOf(pieces.slice(Math.min(from, at), Math.max(from, at))).length
 }
 
 /** Segments of one message; null when a variable part is neither a slot nor examples. */
@@ -108,8 +107,7 @@ const describeMessage = (
     else if (inDialogue || areExamples(piece.values, draft.responses, asked)) {
       segments.push({ kind: 'examples', name: uniqueName('examples', taken) })
     } else {
-      const previous = pieces[at - 1]
-      const before = previous && !isVariable(previous) ? previous.text : ''
+      const before = textOf(pieces.slice(Math.max(0, at - 1), at))
       const apart = constantUpToQuery(pieces, at, draft.query) >= APART_CHARS
       const { responses } = draft
       segments.push(describeSlot({ values: piece.values, responses, before, role, apart, taken }))
