@@ -2,10 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, it, vi } from 'vitest'
-import {
-  writeRandomModel,
-  type RandomModelOptions,
-} from '../fakes/random-model.ts'
+import { writeRandomModel, type RandomModelOptions } from '../fakes/random-model.ts'
 import { BY_STAND_IN, missingForPeft, startPeftProcess } from '../../bench/harness/peft-process.ts'
 import { row } from './harness.ts'
 import { describeContract, type Capabilities } from './suite.ts'
