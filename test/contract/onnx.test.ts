@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll } from 'vitest'
 import { writeRandomModel } from '../../adapters/onnx/model/random-model.ts'
 import { build } from '../../bench/harness/build.ts'
+import { serveEngine } from './harness.ts'
 import { describeContract, type RunningEngine } from './suite.ts'
 import { tinyModel } from './tiny-model.ts'
 
@@ -21,10 +22,8 @@ const built = build('contract-onnx', [
 afterAll(built.remove)
 type Host = typeof import('../../adapters/contract/host.ts')
 type Backend = typeof import('../../adapters/onnx/backend.ts')
-const { listen, openEngineHost } = await built.load<Host>('adapters/contract/host.ts')
+const host = await built.load<Host>('adapters/contract/host.ts')
 const { createOnnxBackend } = await built.load<Backend>('adapters/onnx/backend.ts')
-
-const TOKEN = 'contract-token'
 
 const log = (): void => undefined
 
@@ -37,16 +36,7 @@ const startOnnx = async (dataDir: string): Promise<RunningEngine> => {
     checkpointSeconds: 0.1,
     log,
   })
-  const host = await openEngineHost({ backend, dataDir, token: TOKEN, log })
-  const server = await listen(host.app)
-  return {
-    baseUrl: `http://127.0.0.1:${server.port}/v1`,
-    token: TOKEN,
-    async close() {
-      await server.close()
-      await host.close()
-    },
-  }
+  return serveEngine(backend, dataDir, host)
 }
 
 describeContract('onnx', startOnnx, tinyModel(120))
