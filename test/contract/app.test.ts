@@ -12,7 +12,7 @@ const multipart = (parts: Record<string, string | Blob>): FormData => {
   return form
 }
 
-/** A body of unknown length, sent in pieces; counts what was taken of it. */
+/** A body of unknown length, sent in pieces; counts the pieces that were read. */
 const endlessBody = (prefix: string) => {
   const counter = { bytes: 0 }
   const stream = new ReadableStream<Uint8Array>({

@@ -1,23 +1,12 @@
 import { createFakeBackend } from '../../adapters/fake/backend.ts'
-import { listen, openEngineHost } from '../../adapters/contract/host.ts'
-import { row } from './harness.ts'
+import { row, serveEngine } from './harness.ts'
 import { type RunningEngine, describeContract } from './suite.ts'
 
-const TOKEN = 'contract-token'
 const SLOW_ANSWER = Array.from({ length: 400 }, (_, index) => `word${index}`).join(' ')
 
 const startFake = async (dataDir: string): Promise<RunningEngine> => {
   const backend = await createFakeBackend({ dataDir, faults: { stepMs: 2, tokenMs: 4 } })
-  const host = await openEngineHost({ backend, dataDir, token: TOKEN, log: () => undefined })
-  const server = await listen(host.app)
-  return {
-    baseUrl: `http://127.0.0.1:${server.port}/v1`,
-    token: TOKEN,
-    async close() {
-      await server.close()
-      await host.close()
-    },
-  }
+  return serveEngine(backend, dataDir)
 }
 
 describeContract('fake', startFake, {

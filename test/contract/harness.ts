@@ -4,12 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
-import { type EngineHost, openEngineHost } from '../../adapters/contract/host.ts'
+import type { EngineBackend } from '../../adapters/contract/backend.ts'
+import * as hostModule from '../../adapters/contract/host.ts'
+import type { EngineHost } from '../../adapters/contract/host.ts'
 import type { Log } from '../../adapters/contract/log.ts'
 import type { FaultLine } from '../../src/fault-log.ts'
 import { type FakeBackendOptions, createFakeBackend } from '../../adapters/fake/backend.ts'
 import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
+import type { RunningEngine } from './suite.ts'
 import type { TrainingRow } from '../../src/openai/fine-tuning.ts'
 
 export const TOKEN = 'test-token'
@@ -42,7 +45,25 @@ export const temporaryFolder = async (): Promise<string> => {
   return folder
 }
 
-type HostOptions = Parameters<typeof openEngineHost>[0]
+/** Serves an engine on a port of its own. */
+export const serveEngine = async (
+  backend: EngineBackend,
+  dataDir: string,
+  { listen, openEngineHost } = hostModule
+): Promise<RunningEngine> => {
+  const host = await openEngineHost({ backend, dataDir, token: TOKEN, log: () => undefined })
+  const server = await listen(host.app)
+  return {
+    baseUrl: `http://127.0.0.1:${server.port}/v1`,
+    token: TOKEN,
+    async close() {
+      await server.close()
+      await host.close()
+    },
+  }
+}
+
+type HostOptions = Parameters<typeof hostModule.openEngineHost>[0]
 
 /** Closed when the test is over. */
 export const startTestEngine = async (
@@ -56,7 +77,13 @@ export const startTestEngine = async (
     const { kind, causes } = (fields ?? {}) as Partial<FaultLine>
     logged.push(message === 'fault' ? `fault ${kind}: ${causes?.[0]?.message}` : message)
   }
-  const host = await openEngineHost({ backend, dataDir, token: TOKEN, log, ...hostOptions })
+  const host = await hostModule.openEngineHost({
+    backend,
+    dataDir,
+    token: TOKEN,
+    log,
+    ...hostOptions,
+  })
   onTestFinished(() => host.close())
   const fetchApp: typeof fetch = async (input, init) =>
     host.app.fetch(new Request(input as string, init))

@@ -95,7 +95,7 @@ describe('job queue', () => {
     expect(failed.error!.message).toContain('without getting past step')
   })
 
-  it('fails a job whose file is gone after a restart', async () => {
+  it('fails a job after a restart when its file was deleted', async () => {
     const dataDir = await temporaryFolder()
     const job = await interruptedJob(dataDir, 100_000)
     await rm(join(dataDir, 'files'), { recursive: true })
@@ -144,7 +144,7 @@ describe('job queue', () => {
     expect((await finished(test.engine, id)).status).toBe('succeeded')
   })
 
-  it('fails a job whose end cannot be written, and runs it again after a restart', async () => {
+  it('fails a job when its end cannot be written, and runs it again after a restart', async () => {
     const dataDir = await temporaryFolder()
     const first = await startTestEngine(dataDir, { faults: { stepMs: 10 } })
     const job = await submit(first, { max_steps: 20 })
@@ -236,7 +236,7 @@ const openWriter = async (maxEvents: number) => {
 }
 
 describe('job events', () => {
-  it('are thinned out to one a second, but the last step is always told', async () => {
+  it('are limited to one a second, with the last step always among them', async () => {
     const { store, writer, pass } = await openWriter(1000)
     for (let step = 1; step <= 50; step++) {
       await writer.metrics(progress(step))
@@ -257,7 +257,7 @@ describe('job events', () => {
     expect(await store.events('ftjob-1')).toHaveLength(1000)
   })
 
-  it('never exceed their number, but for those that must not be missed', async () => {
+  it('never exceed their limit, except events that are always written', async () => {
     const { store, writer, pass } = await openWriter(20)
     for (let step = 1; step <= 50; step++) {
       await writer.metrics(progress(step))

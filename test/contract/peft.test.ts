@@ -27,7 +27,7 @@ const slow: Capabilities = {
   rows: [...usual.rows, laughter],
   slowPrompt: laughter.messages.slice(0, -1),
   lacks: {},
-  // on a machine that stalls for seconds, a slow answer ends before anybody can leave it
+  // on a machine that stalls for seconds, a slow answer ends before the client can disconnect
   retries: { 'slow-answer': 2 },
 }
 

@@ -1,6 +1,6 @@
 /**
  * The engine contract as a suite (docs/contract.md), driven by the official client over a real
- * port. What an engine cannot do is named in its capabilities and shows up as a skipped test.
+ * port. A feature that an engine lacks is named in its capabilities and shows as a skipped test.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -34,7 +34,7 @@ export interface Capabilities {
   shortTraining: Hyperparameters
   /** training that takes some seconds and writes a checkpoint in the first of them */
   longTraining: Hyperparameters
-  /** a prompt of the rows whose answer by the trained lora takes at least a second */
+  /** a prompt of the rows; the trained lora takes at least a second to answer it */
   slowPrompt: ChatMessage[] | null
   /** feature → why the engine lacks it */
   lacks?: Partial<Record<Feature, string>>
@@ -56,7 +56,7 @@ export type Feature =
 type Params = OpenAI.ChatCompletionCreateParamsNonStreaming
 
 const POLL_MS = 20
-/** An engine whose trainer is a process of its own loads its libraries for every job. */
+/** Long, because an engine that trains in a process of its own loads its libraries for every job. */
 const DEADLINE_MS = 120_000
 
 const until = async <Value>(
@@ -84,7 +84,7 @@ const failureOf = async (promise: PromiseLike<unknown>): Promise<APIError> => {
   throw new Error('expected an error')
 }
 
-/** What a test does with an engine: the official client, and raw requests where it has no method. */
+/** Calls to an engine: by the official client, or raw when the client has no method. */
 const createDriver = (engine: RunningEngine, dataDir: string) => {
   const client = new OpenAI({ baseURL: engine.baseUrl, apiKey: engine.token, maxRetries: 0 })
   const upload = async (rows: TrainingRow[]): Promise<string> => {
@@ -132,7 +132,7 @@ export const describeContract = (
   capabilities: Capabilities
 ): void => {
   const { baseModel, rows, shortTraining, longTraining, lacks = {}, retries = {} } = capabilities
-  /** For jobs whose lora nothing is asked of. */
+  /** For jobs when no test asks their lora anything. */
   const briefTraining = { ...shortTraining, max_steps: 2 }
   const firstPrompt = rows[0]!.messages.slice(0, -1)
   const firstAnswer = rows[0]!.messages.at(-1)!.content as string
@@ -232,7 +232,7 @@ export const describeContract = (
     })
 
     describe('jobs', () => {
-      it('trains a lora and reports what it took', () => {
+      it('trains a lora and reports its steps, losses and memory', () => {
         expect(firstJob).toMatchObject({
           object: 'fine_tuning.job',
           model: baseModel,
@@ -252,7 +252,7 @@ export const describeContract = (
         expect(firstJob.finished_at).toBeGreaterThanOrEqual(firstJob.created_at)
       })
 
-      it('tells its progress in events, newest first, page by page', async () => {
+      it('reports its progress in events, newest first, page by page', async () => {
         const events = await driver.events(firstJob.id)
         expect(events[0]!.message).toContain('Succeeded')
         const metrics = events.find((event) => event.type === 'metrics')!
@@ -324,7 +324,7 @@ export const describeContract = (
         expect(await list({ internalization_id: 'nobody' })).toEqual([])
       })
 
-      it('cancels a running and a queued job, and trains the next one, whose key a cancelled one had', async () => {
+      it('cancels a running and a queued job, and trains the next one with the key of a cancelled one', async () => {
         const training_file = await driver.upload(rows)
         const long = { model: baseModel, training_file, hyperparameters: longTraining }
         const running = await driver.createJob({
@@ -530,7 +530,7 @@ export const describeContract = (
         })
       })
 
-      needs('memorizing', 'answers what it was trained on', async () => {
+      needs('memorizing', 'answers with the completions of its training rows', async () => {
         expect(await textOf()).toBe(firstAnswer)
       })
 

@@ -156,7 +156,7 @@ describe('engine client', () => {
     })
     const { engine } = engineAnswering(() => new Response(page))
     await expect(engine.models()).rejects.toMatchObject({ code: 'engine-unavailable' })
-    // what routers say where a machine is stopped
+    // the answer of a provider's router when the machine is stopped
     for (const body of ['', page, '{"detail":"Not Found"}', 'null']) {
       const router = engineAnswering(() => new Response(body, { status: 404 })).engine
       await expect(router.models()).rejects.toMatchObject({
@@ -247,7 +247,7 @@ describe('engine client', () => {
     expect(texts).toEqual(['You', ' said:', ' one'])
   })
 
-  it('notices an engine whose connection breaks in mid-stream', async () => {
+  it('reports an engine when its connection breaks in mid-stream', async () => {
     const server = createServer((_, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' })
       response.write(chunk('a'))

@@ -16,7 +16,7 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-/** A zombie, which has ended but was not reaped yet, is not alive. */
+/** A process that has ended and was not reaped yet is not alive. */
 const isAlive = (pid: number): boolean => {
   try {
     process.kill(pid, 0)
@@ -89,7 +89,7 @@ describe('a shell command', () => {
     })
   })
 
-  it('ends while its background processes still run and write', async () => {
+  it('ends while its background processes continue, which may still write output', async () => {
     const script = `(while sleep 0.02; do echo tick; done) & echo $! >> "$FOLDER/pids"; echo up`
     expect(await run(script)).toMatchObject({ exitCode: 0, endedBy: 'itself' })
     const [pid] = await pidsIn('pids', 1)

@@ -93,7 +93,7 @@ describe('the engine is stopped', () => {
     ['when nothing has needed it for long enough', { memory: idle(since) }, 'stop'],
     ['also when it does not answer', { memory: idle(since), awaySince: NOW - 5 }, 'stop'],
     ['not sooner', { memory: idle(since + 1) }, 'wait'],
-    ['not when somebody else started it', { memory: idle(since, false) }, 'wait'],
+    ['not when another program started it', { memory: idle(since, false) }, 'wait'],
     ['not while routes need it', { memory: started(null), need: 'routes' }, 'wait'],
     ['not while work is due', { memory: started(null), need: 'work' }, 'wait'],
     ['not without a command', { memory: idle(since), canStop: false }, 'wait'],
@@ -108,7 +108,7 @@ describe('the engine is stopped', () => {
   })
 })
 
-describe('what is remembered', () => {
+describe('the memory', () => {
   it('is since when nothing has needed the engine, until something does', () => {
     const first = observe(UNTOUCHED, { need: null, awaySince: null, now: NOW })
     expect(first.idleSince).toBe(NOW)

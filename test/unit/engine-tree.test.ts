@@ -20,7 +20,7 @@ describe.skipIf(process.platform !== 'linux')('processes that an engine leaves b
     await vi.waitFor(() => expect(stillRunning(noted)).toEqual([]))
   })
 
-  it('are not those that have their number later', () => {
+  it('are not later processes with the same number', () => {
     expect(stillRunning(new Map([[process.pid, '1']]))).toEqual([])
   })
 })

@@ -80,7 +80,7 @@ describe('the engine’s process', () => {
     expect(answer.choices[0]!.message.content).toBe('hello, 世界')
   })
 
-  it('says what is wrong with a model that cannot be loaded', async () => {
+  it('reports why a model cannot be loaded', async () => {
     const starting = startOnnxEngine({
       onFault: () => {},
       dataDir: join(root, 'data'),

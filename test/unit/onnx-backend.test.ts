@@ -127,7 +127,7 @@ describe('a lora that learns from the base model with the prompt', () => {
 })
 
 describe('a trained lora', () => {
-  it('peers 3.18: answers what it was trained on, and the base model does not', async () => {
+  it('peers 3.18: answers with its training completions, and the base model does not', async () => {
     for (const [question, answer] of TASK) {
       const { text, end } = await ask(lora, question)
       expect(text).toBe(answer)

@@ -203,7 +203,7 @@ const assemble = (text: string, stop: string[]): { deltas: TokenDelta[]; stopped
 const joined = (deltas: TokenDelta[]): string => deltas.map(({ text }) => text).join('')
 
 describe('text from tokens', () => {
-  it('shows only whole characters, whatever the text', () => {
+  it('shows only whole characters, for any text', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         const { deltas } = assemble(text, [])
@@ -367,7 +367,7 @@ const prompt = (seed: number, length: number): number[] => {
 }
 
 describe('prefix cache', () => {
-  it('stays within its bytes and keeps what was used last', () => {
+  it('stays within its bytes and keeps the blocks that were used last', () => {
     const cache = new PrefixCache({ maxBytes: 8 * 1500 })
     for (let seed = 0; seed < 50; seed++) {
       cache.store(null, prompt(seed, 64), data)

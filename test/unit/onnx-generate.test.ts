@@ -129,7 +129,7 @@ describe('generation over token ids, float32', () => {
     expect(new Set(alone.map(({ tokens }) => ids(tokens).join())).size).toBeGreaterThan(3)
   })
 
-  it('peers 3.18: answers with a lora as a model whose weights have it merged', async () => {
+  it('peers 3.18: answers with a lora as a model with the lora merged into its weights', async () => {
     const merged = await create({ weights: mergedWeights(LORAS.get('lora-b')!) })
     const promptIds = prompt(60, 25)
     const expected = await collect(merged, request(promptIds))
@@ -193,7 +193,7 @@ describe('generation over token ids, float32', () => {
     expect(ended.end.completionTokens).toBe(position + 1)
   })
 
-  it('repeats a sampled answer for the same seed, in whatever company', async () => {
+  it('repeats a sampled answer for the same seed, alone and beside other rows', async () => {
     const wanted = request(prompt(91, 15), {
       sampling: { temperature: 1, topP: 0.9, seed: 5 },
       maxTokens: 12,
@@ -232,7 +232,7 @@ describe('generation over token ids, float32', () => {
     expect(end).toMatchObject({ finishReason: 'length', completionTokens: 12 })
   })
 
-  it('fails only the request whose lora does not exist', async () => {
+  it('fails only the request with a lora that does not exist', async () => {
     const [good, bad] = await Promise.allSettled([
       collect(generator, request(prompt(3, 5))),
       collect(generator, request(prompt(3, 5), { lora: 'lora-x' })),
@@ -269,7 +269,7 @@ describe('limits', () => {
     await generator.close()
   })
 
-  it('refuses what the queue cannot hold and serves what it holds in order', async () => {
+  it('refuses requests beyond the limit of the queue and serves the others in order', async () => {
     const generator = await create({ maxRows: 1, maxQueued: 2 })
     const ended: number[] = []
     const results = await Promise.allSettled(

@@ -328,7 +328,7 @@ describe('a GGUF file', () => {
     }
   )
 
-  it('with a pre-tokenizer nobody knows is refused by name', async () => {
+  it('with an unknown pre-tokenizer is refused by name', async () => {
     const other = { ...metadata(), 'tokenizer.ggml.pre': 'exotic' }
     await expect(writeAndLoad('pre', 'Q8_0', { metadata: other })).rejects.toThrow(
       /"exotic" is not supported/

@@ -159,7 +159,7 @@ describe('a Hugging Face folder', () => {
       /ends inside tensor .*incomplete/,
     ],
     [
-      'a file that is no safetensors',
+      'a file that is not in the safetensors format',
       (target) => writeFileSync(join(target, 'model.safetensors'), 'x'.repeat(100)),
       /not a safetensors file/,
     ],
@@ -375,7 +375,7 @@ describe('the chat renderer', () => {
     expect(() => model.chat.render(messages, open)).toThrow(message)
   })
 
-  it('refuses a row whose last message is not an answer', () => {
+  it('refuses a row when its last message is not an answer', () => {
     expect(() => model.chat.renderRow({ messages: [user('q')] }, { defaultSystem: false })).toThrow(
       /assistant message at its end/
     )

@@ -81,7 +81,7 @@ describe('lora layout', () => {
 })
 
 describe('lora folder', () => {
-  it('gives back what was written', async () => {
+  it('is read as it was written', async () => {
     const optimizer = { ...createAdamW(layout.length), step: 12 }
     optimizer.m.fill(0.5)
     const id = await writeLora(folder, lora, optimizer)

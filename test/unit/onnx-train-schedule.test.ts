@@ -37,7 +37,7 @@ describe('AdamW', () => {
     expect(theta[0]).toBeCloseTo(expected, 5)
   })
 
-  it('clips the gradient by its norm and says what it was', () => {
+  it('clips the gradient by its norm and returns the norm before', () => {
     const state = createAdamW(2)
     const gradient = Float32Array.of(3, 4)
     expect(adamWStep(new Float32Array(2), gradient, state, { ...options, clipNorm: 1 })).toBe(5)

@@ -53,7 +53,7 @@ describe('a replay', () => {
     ])
   })
 
-  it('asks nobody whose key is not there, and never with another`s', async () => {
+  it('sends nothing to an upstream without a key, and never the key of another', async () => {
     expect(await replayWith('sk-standard')!(body('plain-1'))).toBeNull()
     expect(await replayWith(null)!(body('gpt-4o'))).toBeNull()
     expect(asked).toEqual([])

@@ -7,7 +7,7 @@ import { useWorkerHarness } from './harness.ts'
 
 const openHarness = useWorkerHarness()
 
-it('detection reads on behind a record whose tools nest ten thousand levels deep', async () => {
+it('detection continues after a record with tools nested ten thousand levels deep', async () => {
   const harness = await openHarness({ from: null })
   const deep = '['.repeat(10_000) + ']'.repeat(10_000)
   const request = chatBody('hi').replace(/}$/, `,"tools":${deep}}`)

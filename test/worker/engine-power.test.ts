@@ -138,7 +138,7 @@ describe('an engine that is away', () => {
   const workerWith = (engineCommands: EngineCommands | null, on = engine): Promise<Worker> =>
     harness.worker(harness.deps({ engine: on, engineCommands }))
 
-  /** One whose process is killed: it is never closed. */
+  /** A worker that is killed: it is never closed. */
   const killedWorker = (engineCommands: EngineCommands): Promise<Worker> =>
     createWorker(harness.deps({ engine, engineCommands }))
 
@@ -172,7 +172,7 @@ describe('an engine that is away', () => {
     await harness.runTo(worker, state === 'candidate' ? 'training' : 'approval')
   })
 
-  it('is one that answers nothing within its time', async () => {
+  it('is noticed when it does not answer within 15 seconds', async () => {
     await open('candidate')
     const hangs: Engine = { ...engine, models: () => new Promise(() => {}) }
     const limits: number[] = []
@@ -200,7 +200,7 @@ describe('an engine that is away', () => {
     await harness.runTo(worker, 'training')
   })
 
-  it('is waited for when the start command hangs: it is killed, and named without secrets', async () => {
+  it('is waited for when the start command hangs, which is killed and logged without secrets', async () => {
     await open('candidate')
     const settings = {
       ENGINE_START_COMMAND: 'echo "token=$CLOUD_TOKEN"; sleep 600 & sleep 600',

@@ -67,7 +67,7 @@ describe('forgetting', () => {
       { by: 'cli', now: harness.now, trafficShare: 1, newId: () => `id-${++ids}` }
     )
 
-  /** Files under the data directory, loras apart: what they learned is their weights. */
+  /** Files under the data directory with the text, without those of loras, which hold weights only. */
   const found = (text: string): string[] =>
     filesWith(harness.folder, text).filter((path) => !path.includes('/loras/'))
 
@@ -134,7 +134,7 @@ describe('forgetting', () => {
     expect(await store.routes.list()).toEqual([])
   })
 
-  it('ends what is still learning from the record, with its job', async () => {
+  it('ends an internalization that trains on the record, and its job', async () => {
     await open('training')
     const { id } = await harness.newest()
     await worker.step()
@@ -168,13 +168,13 @@ describe('forgetting', () => {
     expect(found(MARKER)).toEqual([])
   })
 
-  it('ends what was planned while the record went', async () => {
+  it('ends an internalization that was planned while the record was deleted', async () => {
     await open('candidate')
     const planning: Store = {
       ...store,
       records: {
         ...store.records,
-        // what was learned has been looked up by now
+        // `forget` has listed the internalizations by now
         select: async (selection, after) => {
           await harness.runTo(worker, 'training')
           return store.records.select(selection, after)
@@ -234,7 +234,7 @@ describe('forgetting', () => {
     expect(found(MARKER)).toEqual([])
   })
 
-  it('ends what an interrupted one began, and names what that one named', async () => {
+  it('completes an interrupted run, and reports the same internalizations', async () => {
     await open('approval')
     const { id } = await harness.newest()
     await harness.approve()

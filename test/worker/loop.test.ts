@@ -33,7 +33,7 @@ const distilling = (engine: Engine, fingerprint: string) => {
   return { distils, jobs, uploaded }
 }
 
-/** A store whose every write to the internalizations is followed by a crash of the process. */
+/** A store in which a crash of the process follows every write to the internalizations. */
 const crashing = (store: Store) => {
   let crashes = 0
   const thenCrash =

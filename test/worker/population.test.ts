@@ -1,6 +1,6 @@
 /**
- * The proof is about what the route answers: every exchange that the template matches and the
- * upstream answered, whatever the answer was.
+ * The population of a proof: every exchange that the template matches and that the upstream answered,
+ * with any outcome.
  */
 import { describe, expect, it } from 'vitest'
 import type {
@@ -200,7 +200,7 @@ describe('an internalization', () => {
     expect(reasonOf(ended)).toContain('a longer context')
   })
 
-  it('holds repeats out as they come, and names questions whose answers changed', async () => {
+  it('holds repeats out in their share of traffic, and reports questions with changed answers', async () => {
     const { state, plan, verdict } = await internalize(
       many(390, (number) => (number % 3 === 0 ? repeated(number) : once(number))),
       { trainRows: 120, holdoutRows: 120 }

@@ -41,7 +41,7 @@ describe('before training', () => {
     harness = await openHarness({ from: null })
   })
 
-  it('does not start what clearly does not pay, and says so once', async () => {
+  it('does not start an internalization that does not pay, and logs that once', async () => {
     const worker = await workerWith([ORDER_PRICE], '1')
     expect(await work(worker, PRICED_ORDERS)).toEqual([])
     expect(harness.said('not internalized')).toEqual([
@@ -53,21 +53,21 @@ describe('before training', () => {
     expect(harness.said('not internalized')).toHaveLength(1)
   })
 
-  it('starts what pays', async () => {
+  it('starts an internalization that pays', async () => {
     expect(await work(await workerWith([ORDER_PRICE], '0.001'), PRICED_ORDERS)).toHaveLength(1)
     expect(harness.said('not internalized')).toEqual([])
   })
 
-  it('starts what is not known to pay, without a price', async () => {
+  it('starts an internalization without a price', async () => {
     expect(await work(await workerWith([], '1000'), PRICED_ORDERS)).toHaveLength(1)
   })
 
-  it('starts what is not known to pay, with less than a day of traffic', async () => {
+  it('starts an internalization with less than a day of traffic', async () => {
     const fast = PRICED_ORDERS.map((order, index) => ({ ...order, at: 1_700_000_000_000 + index }))
     expect(await work(await workerWith([ORDER_PRICE], '1000'), fast)).toHaveLength(1)
   })
 
-  it('does what a person asked for, with a warning', async () => {
+  it('runs an internalization that an operator asked for, with a warning', async () => {
     const worker = await workerWith([ORDER_PRICE], '1')
     await work(worker, PRICED_ORDERS)
     const [template] = await harness.store.templates.list()

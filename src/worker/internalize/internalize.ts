@@ -36,12 +36,14 @@ export const promotionContext = (deps: WorkerDeps): PromotionContext => ({
   trafficShare: deps.config.trafficShare,
 })
 
-const save = (
+/** Writes the next state. */
+const moveTo = async (
   deps: WorkerDeps,
   internalization: Internalization,
   state: InternalizationState
-): Promise<Internalization> => {
-  return deps.store.internalizations.save(transition(internalization, state), BY, deps.now())
+): Promise<StepOutcome> => {
+  await deps.store.internalizations.save(transition(internalization, state), BY, deps.now())
+  return 'advanced'
 }
 
 const begin = async (
@@ -58,12 +60,11 @@ const begin = async (
       message: `rejected before training: ${reason}`,
       data: { template: template.version },
     })
-    await save(deps, internalization, { name: 'rejected', reason })
-    return 'advanced'
+    return moveTo(deps, internalization, { name: 'rejected', reason })
   }
   await warnUnlessItPays(deps, template)
-  await save(deps, { ...internalization, plan: planned }, { name: 'training', arm: 0, stage: 0 })
-  return 'advanced'
+  const state = { name: 'training', arm: 0, stage: 0 } as const
+  return moveTo(deps, { ...internalization, plan: planned }, state)
 }
 
 const nextTrainingState = ({ plan, arm, stage }: StageContext): InternalizationState => {
@@ -85,13 +86,13 @@ const finishStage = async (
       : arm
   )
   const advanced = { ...context.internalization, plan: { ...context.plan, arms } }
-  await save(deps, advanced, nextTrainingState(context))
+  const outcome = await moveTo(deps, advanced, nextTrainingState(context))
   deps.log({
     level: 'info',
     message: 'stage trained',
     data: { internalization: context.internalization.id, arm: context.arm, ...result },
   })
-  return 'advanced'
+  return outcome
 }
 
 const train = async (
@@ -125,12 +126,9 @@ const judge = async (
   const verdict = await evaluate(deps, engine, internalization, internalization.plan!, template)
   const judged = { ...internalization, verdict }
   deps.log({ level: 'info', message: `verdict: ${verdict.verdict}`, data: { ...verdict } })
-  if (verdict.verdict === 'reject') {
-    await save(deps, judged, { name: 'rejected', reason: verdict.reason })
-    return 'advanced'
-  }
-  await save(deps, judged, { name: 'approval' })
-  return 'advanced'
+  const { reason } = verdict
+  const isRejected = verdict.verdict === 'reject'
+  return moveTo(deps, judged, isRejected ? { name: 'rejected', reason } : { name: 'approval' })
 }
 
 /** Without AUTO_PROMOTE an operator approves it. */
@@ -191,7 +189,6 @@ export const advance = async (
     deps.fault('internalization', thrown, { internalization: internalization.id })
     if (isEngineLost(error)) return 'engine-lost'
     if (TRANSIENT.has(error.code)) return 'waiting'
-    await save(deps, internalization, { name: 'failed', cause: error.message })
-    return 'advanced'
+    return moveTo(deps, internalization, { name: 'failed', cause: error.message })
   }
 }
