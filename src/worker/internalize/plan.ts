@@ -7,8 +7,8 @@ import { mostChars, mostTokens, type AnswerRules } from '../../core/answer/answe
 import {
   constantExamples,
   leastEffectFirst,
-  textSegments,
-  type TextSegment,
+  sentencesOf,
+  type Sentence,
 } from '../../core/learn/compress.ts'
 import type {
   Arm,
@@ -55,7 +55,7 @@ const baseModelOf = async (engine: Engine): Promise<ModelObject> => {
 export const segmentTokens = (
   engine: Engine,
   baseModel: string,
-  segments: TextSegment[]
+  segments: Sentence[]
 ): Promise<number[]> =>
   Promise.all(segments.map((segment) => engine.countTokens(baseModel, segment.text)))
 
@@ -90,7 +90,7 @@ const segmentEffects = async (
   deps: WorkerDeps,
   engine: Engine,
   model: string,
-  segments: TextSegment[],
+  segments: Sentence[],
   exchanges: Exchange[]
 ): Promise<SegmentEffects> => {
   const groups = segments.map((_, index) => groupOf(index, segments.length))
@@ -110,7 +110,7 @@ const segmentEffects = async (
 }
 
 /** Where everything is dropped at once, what a segment is worth does not matter. */
-const withoutEffects = (segments: TextSegment[]): SegmentEffects => ({
+const withoutEffects = (segments: Sentence[]): SegmentEffects => ({
   effects: segments.map(() => 0),
   passSeconds: 0,
 })
@@ -187,7 +187,7 @@ const planCompression = async (
   baseModel: string,
   { template, train, hasPrompt }: { template: Template; train: Exchange[]; hasPrompt: boolean }
 ): Promise<Compression> => {
-  const segments = textSegments(template)
+  const segments = sentencesOf(template)
   const tokens = await segmentTokens(engine, baseModel, segments)
   const rows = train.filter(({ outcome }) => outcome.kind === 'text').slice(-EFFECT_ROWS)
   const { effects, passSeconds } = hasPrompt
@@ -231,7 +231,7 @@ const fitsWithPrompt = async (
   base: ModelObject,
   { template, train }: { template: Template; train: Exchange[] }
 ): Promise<boolean> => {
-  const text = textSegments(template)
+  const text = sentencesOf(template)
     .map((segment) => segment.text)
     .join('')
   const rows = stageRows(

@@ -2,7 +2,7 @@
  * One stage of one arm: its rows, its job, its result. The job is looked up by its metadata before
  * it is created, so that no stage is trained twice however often the process dies.
  */
-import { compressTemplate, constantExamples, textSegments } from '../../core/learn/compress.ts'
+import { compressTemplate, constantExamples, sentencesOf } from '../../core/learn/compress.ts'
 import {
   validationCount,
   type Arm,
@@ -33,7 +33,7 @@ const stageText = async (
 ): Promise<StageText & { measuredRate: number }> => {
   const { plan, template } = context
   const stage = plan.arms[context.arm]!.stages[context.stage]!
-  const segments = textSegments(template)
+  const segments = sentencesOf(template)
   const tokens = await segmentTokens(engine, plan.baseModel, segments)
   const { text, measuredRate } = compressTemplate(
     segments,
