@@ -1,4 +1,4 @@
-/** The items by what `keyOf` says of them, keys and items in the order in which they came. */
+/** The items by their key; keys and items keep the order of the input. */
 export const groupBy = <Item, Key>(
   items: readonly Item[],
   keyOf: (item: Item) => Key

@@ -90,7 +90,7 @@ const splitText = (text: string): string[] => {
 const PLACEHOLDER = /\{[^{}\n]{1,64}\}/
 const JSON_KEY = /"[^"\n]{1,64}"\s*:/
 const NUMBER = /\d/
-/** Removed before the patterns above are tried, because the number of a list item is no fact. */
+/** Removed before the patterns above are tried, because a list number has no meaning. */
 const LIST_MARK = /^\s*(?:\d+[.)]|[-*•])\s+/
 /** Labels of an enumeration: `card_arrival`, `PAST_DUE`. */
 const LABEL = /\b[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+\b/
