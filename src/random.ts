@@ -1,4 +1,4 @@
-/** One small seeded generator for everything that must come out the same twice. */
+/** A small seeded generator for results that must be reproducible. */
 
 /**
  * Uniform in [0, 1), 32 bits of state (Mulberry32, public domain, T. Ettinger 2017).
@@ -14,7 +14,7 @@ export const seededRandom = (seed: number): (() => number) => {
   }
 }
 
-/** Independent seeds from one: the same pair always gives the same seed. */
+/** Derives independent seeds from one seed; the same pair always gives the same seed. */
 export const deriveSeed = (seed: number, stream: number): number =>
   Math.floor(seededRandom(Math.imul(seed, 0x9e3779b1) ^ stream)() * 2 ** 32)
 

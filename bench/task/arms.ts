@@ -7,7 +7,7 @@ import { similarity } from '../../src/core/answer/score.ts'
 import type { ResponseType } from '../../src/core/answer/score.ts'
 import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
 import { studentMessages } from '../../src/core/template/prompt.ts'
-import { compressTemplate, constantExamples, textSegments } from '../../src/core/learn/compress.ts'
+import { compressTemplate, constantExamples, sentencesOf } from '../../src/core/learn/compress.ts'
 import { trainingRow } from '../../src/core/learn/dataset.ts'
 import type { Template } from '../../src/core/template/template.ts'
 import type { Engine } from '../../src/engine/engine.ts'
@@ -80,7 +80,7 @@ const loraOf = (context: ArmContext, name: string): string | null => {
 }
 
 const fullTemplate = (template: Template): string => {
-  const segments = textSegments(template)
+  const segments = sentencesOf(template)
   const tokens = segments.map(() => 1)
   return compressTemplate(segments, [], 1, tokens).text
 }

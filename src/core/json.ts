@@ -8,7 +8,7 @@ export const isJson = (text: string): boolean => {
   }
 }
 
-/** A string of a JSON text, and whether it is the name of a member. */
+/** A string of a JSON text; group 1 is set if it is the name of a member. */
 const STRING = /"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?/g
 
 const membersNamed = (text: string): number => {
@@ -33,7 +33,7 @@ const membersOf = (root: unknown): number | null => {
   return members
 }
 
-/** An object or list whose text is begun. */
+/** An object or list that is being written. */
 interface OpenValue {
   /** null for a list */
   names: string[] | null
@@ -76,7 +76,7 @@ export const canonicalJson = (root: unknown): string => {
 }
 
 /**
- * The value of a JSON text that all readers understand alike (I-JSON, RFC 7493, sections 2.2 and
+ * The value of a JSON text that all parsers read alike (I-JSON, RFC 7493, sections 2.2 and
  * 2.3): no name twice in an object, no number that a double cannot hold.
  * @returns undefined for any other text
  */

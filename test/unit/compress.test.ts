@@ -4,8 +4,7 @@ import {
   compressTemplate,
   constantExamples,
   leastEffectFirst,
-  selfInformationEffects,
-  textSegments,
+  sentencesOf,
 } from '../../src/core/learn/compress.ts'
 import type { Segment, Template, TemplateMessage } from '../../src/core/template/template.ts'
 
@@ -52,18 +51,18 @@ const support = templateOf([
 ])
 
 const flag = (start: string) =>
-  textSegments(support).find((segment) => segment.text.startsWith(start))!.protected
+  sentencesOf(support).find((sentence) => sentence.text.startsWith(start))!.protected
 
-describe('textSegments', () => {
+describe('sentencesOf', () => {
   it('joins to the text of the template, slots by name, messages apart by a blank line', () => {
-    const text = textSegments(support)
-      .map((segment) => segment.text)
+    const text = sentencesOf(support)
+      .map((sentence) => sentence.text)
       .join('')
     expect(text).toBe(`Date: {date} | Queue: retail\n\n${RULES}\n\nRequest: {query}\nLabel:`)
   })
 
   it('cuts at sentences, bullets and lines', () => {
-    const texts = textSegments(support).map((segment) => segment.text.trim())
+    const texts = sentencesOf(support).map((sentence) => sentence.text.trim())
     expect(texts).toContain('You are the routing step.')
     expect(texts).toContain('Read the message and return one label.')
     expect(texts).toContain('Never apologise!')
@@ -83,12 +82,12 @@ describe('textSegments', () => {
     expect(constantExamples(support)).toEqual([
       { query: 'Where is my cash?', answer: 'atm_support' },
     ])
-    expect(textSegments(support).some(({ text }) => text.includes('Where is my cash'))).toBe(false)
+    expect(sentencesOf(support).some(({ text }) => text.includes('Where is my cash'))).toBe(false)
   })
 
   it('has no text where a message is the query alone', () => {
     const bare = templateOf([{ role: 'user', segments: [{ kind: 'query' }] }])
-    expect(textSegments(bare)).toEqual([])
+    expect(sentencesOf(bare)).toEqual([])
   })
 
   it('loses no character of any text', () => {
@@ -97,8 +96,8 @@ describe('textSegments', () => {
         fc.pre(text.trim() !== '')
         const template = templateOf([{ role: 'system', segments: [anchor(text)] }])
         expect(
-          textSegments(template)
-            .map((segment) => segment.text)
+          sentencesOf(template)
+            .map((sentence) => sentence.text)
             .join('')
         ).toBe(text)
       })
@@ -113,17 +112,17 @@ describe('leastEffectFirst', () => {
 })
 
 describe('compressTemplate', () => {
-  const segments = textSegments(support)
-  const tokens = segments.map(({ text }) => Math.ceil(text.length / 4))
+  const sentences = sentencesOf(support)
+  const tokens = sentences.map(({ text }) => Math.ceil(text.length / 4))
   const order = leastEffectFirst(
-    selfInformationEffects(segments, ['atm_support']),
-    segments.map((segment) => segment.protected)
+    sentences.map(({ text }) => text.length),
+    sentences.map((sentence) => sentence.protected)
   )
 
   it('keeps everything at share 1 and nothing at share 0', () => {
-    const all = compressTemplate(segments, order, 1, tokens)
-    expect(all).toEqual({ text: segments.map(({ text }) => text).join(''), measuredRate: 1 })
-    expect(compressTemplate(segments, order, 0, tokens)).toEqual({ text: '', measuredRate: 0 })
+    const all = compressTemplate(sentences, order, 1, tokens)
+    expect(all).toEqual({ text: sentences.map(({ text }) => text).join(''), measuredRate: 1 })
+    expect(compressTemplate(sentences, order, 0, tokens)).toEqual({ text: '', measuredRate: 0 })
   })
 
   it('never exceeds the share, falls with it, and repeats itself', () => {
@@ -131,17 +130,17 @@ describe('compressTemplate', () => {
     fc.assert(
       fc.property(share, share, (a, b) => {
         const [low, high] = [Math.min(a, b), Math.max(a, b)]
-        const few = compressTemplate(segments, order, low, tokens)
-        const many = compressTemplate(segments, order, high, tokens)
+        const few = compressTemplate(sentences, order, low, tokens)
+        const many = compressTemplate(sentences, order, high, tokens)
         expect(few.measuredRate).toBeLessThanOrEqual(low + 1e-12)
         expect(few.measuredRate).toBeLessThanOrEqual(many.measuredRate)
-        expect(few).toEqual(compressTemplate(segments, order, low, tokens))
+        expect(few).toEqual(compressTemplate(sentences, order, low, tokens))
       })
     )
   })
 
   it('keeps slots, labels and keys while anything else is left to drop', () => {
-    const { text } = compressTemplate(segments, order, 0.6, tokens)
+    const { text } = compressTemplate(sentences, order, 0.6, tokens)
     expect(text).toContain('{date}')
     expect(text).toContain('pending_cash_withdrawal')
     expect(text).not.toContain('Never apologise')
@@ -150,17 +149,5 @@ describe('compressTemplate', () => {
 
   it('has nothing to compress in a template without text', () => {
     expect(compressTemplate([], [], 0.5, [])).toEqual({ text: '', measuredRate: 1 })
-  })
-})
-
-describe('selfInformationEffects', () => {
-  it('values words of the answers and rare words above filler', () => {
-    const segments = ['the the the a the', 'refund the', 'the chargeback_fee'].map((text) => ({
-      text,
-      protected: false,
-    }))
-    const [filler, rare, answered] = selfInformationEffects(segments, ['chargeback_fee'])
-    expect(filler).toBeLessThan(rare!)
-    expect(rare).toBeLessThan(answered!)
   })
 })

@@ -1,16 +1,16 @@
 /**
- * A template as text: cut into segments (sentences, bullets, rules, example lines), ranked by what
- * they do for the answer, and dropped whole until a stage's share is met. Done once a version and
- * stage, never per request. Knows nothing of tokenizers or models: token counts and effects are
- * handed in.
+ * Compression of a template's text: it is cut into sentences, and whole sentences are dropped, those
+ * with the least effect on the answers first, until a stage's share is met. Runs once for each
+ * version and stage, never for a request. Token counts and effects are inputs.
  */
 import type { FewShot } from '../template/prompt.ts'
 import type { Template, TemplateMessage } from '../template/template.ts'
 
-export interface TextSegment {
-  /** with the whitespace behind it, so that joined segments are the template's text */
+/** A sentence, bullet, rule or example line of a template's text. */
+export interface Sentence {
+  /** with the whitespace behind it, so that joined sentences are the template's text */
   text: string
-  /** holds a slot, a JSON key, a number or an enum label: dropped after all others */
+  /** has a slot, a JSON key, a number or an enum label: dropped after all others */
   protected: boolean
 }
 
@@ -20,7 +20,7 @@ const isConstant = (message: TemplateMessage): boolean =>
 const textOf = (message: TemplateMessage): string =>
   message.segments.map((segment) => (segment.kind === 'anchor' ? segment.text : '')).join('')
 
-/** A constant user message and the constant assistant message behind it are a few-shot example. */
+/** A constant user message with a constant assistant message behind it is a few-shot example. */
 const isExampleAt = (messages: TemplateMessage[], at: number): boolean => {
   const [user, assistant] = [messages[at], messages[at + 1]]
   return (
@@ -51,9 +51,9 @@ const partsOf = ({ messages }: Template): TemplateParts => {
 export const constantExamples = (template: Template): FewShot[] => partsOf(template).examples
 
 /**
- * A message with its variable parts as `{name}`, so that a sentence around one stays a sentence
- * and points to the `name: value` line of the student's prompt. Few-shot blocks that vary leave
- * nothing. A message of the query alone has no text of the template.
+ * A message with its variable parts as `{name}`, so that the sentence around a slot stays complete
+ * and points to the `name: value` line of the student's prompt. Variable few-shot blocks are left
+ * out. A message with the query only has no text of the template.
  */
 const messageText = (message: TemplateMessage): string => {
   const ownText = message.segments.some(
@@ -70,8 +70,8 @@ const messageText = (message: TemplateMessage): string => {
 }
 
 /**
- * Ends of segments: line breaks with all blank lines behind them, and ends of sentences, which the
- * number of a list item is not.
+ * Ends of sentences: line breaks with all blank lines behind them, and full stops and the like,
+ * except after the number of a list item.
  */
 const BOUNDARY = /\n\s*|(?<=[.!?]["')\]]?)(?<!(?:^|\n)[ \t]*\d{1,3}\.)[ \t]+(?=["'([]?\p{Lu})/gu
 
@@ -89,11 +89,11 @@ const splitText = (text: string): string[] => {
 
 const PLACEHOLDER = /\{[^{}\n]{1,64}\}/
 const JSON_KEY = /"[^"\n]{1,64}"\s*:/
-/** Digits, but not the number of a list item. */
 const NUMBER = /\d/
+/** Removed before the patterns above are tried, because a list number has no meaning. */
 const LIST_MARK = /^\s*(?:\d+[.)]|[-*•])\s+/
-/** What enumerations of labels look like: `card_arrival`, `PAST_DUE`, `in-transit`. */
-const LABEL = /\b[A-Za-z0-9]+(?:[_][A-Za-z0-9]+)+\b/
+/** Labels of an enumeration: `card_arrival`, `PAST_DUE`. */
+const LABEL = /\b[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+\b/
 
 const isProtected = (text: string): boolean => {
   const body = text.replace(LIST_MARK, '')
@@ -101,11 +101,10 @@ const isProtected = (text: string): boolean => {
 }
 
 /**
- * Sentences, bullets, rules and example lines of the template, in rendering order; few-shot pairs
- * are `constantExamples`. Joining all texts gives the template's text: messages apart by a blank
- * line, slots as `{name}`.
+ * The sentences of a template without its few-shot pairs (`constantExamples`), in rendering order.
+ * Joined they are the template's text: a blank line between messages, slots as `{name}`.
  */
-export const textSegments = (template: Template): TextSegment[] =>
+export const sentencesOf = (template: Template): Sentence[] =>
   splitText(
     partsOf(template)
       .rest.map(messageText)
@@ -114,19 +113,17 @@ export const textSegments = (template: Template): TextSegment[] =>
   ).map((text) => ({ text, protected: isProtected(text) }))
 
 /**
- * The order in which segments are dropped, as indices: unprotected ones first, least effect first,
- * the later one first where effects are equal. Protected ones end the list: a stage drops them only
- * when nothing else is left, because a stage that stays above its share makes the next step the
- * sudden removal that a schedule is there to avoid.
+ * The order in which sentences are dropped, as indices: unprotected ones first, least effect first,
+ * the later one first where effects are equal. Protected sentences come last, but they can be
+ * dropped: otherwise a stage could stay above its share, and the next stage would remove the rest at
+ * once.
  */
 export const leastEffectFirst = (effects: number[], protectedFlags: boolean[]): number[] =>
   effects
     .map((_, index) => index)
     .sort(
       (a, b) =>
-        Number(protectedFlags[a] ?? false) - Number(protectedFlags[b] ?? false) ||
-        effects[a]! - effects[b]! ||
-        b - a
+        Number(protectedFlags[a]) - Number(protectedFlags[b]) || effects[a]! - effects[b]! || b - a
     )
 
 export interface CompressedTemplate {
@@ -136,18 +133,18 @@ export interface CompressedTemplate {
 }
 
 /**
- * Drops whole segments in the given order until at most `share` of the tokens is left.
- * @param tokens one count a segment, in the base model's tokenizer
+ * Drops whole sentences in the given order until at most `share` of the tokens is left.
+ * @param tokens count of each sentence, in the base model's tokenizer
  */
 export const compressTemplate = (
-  segments: TextSegment[],
+  sentences: Sentence[],
   dropOrder: number[],
   share: number,
   tokens: number[]
 ): CompressedTemplate => {
   const total = tokens.reduce((sum, count) => sum + count, 0)
   if (share >= 1 || total === 0)
-    return { text: segments.map(({ text }) => text).join(''), measuredRate: 1 }
+    return { text: sentences.map(({ text }) => text).join(''), measuredRate: 1 }
   const dropped = new Set<number>()
   let kept = total
   for (const index of dropOrder) {
@@ -156,30 +153,10 @@ export const compressTemplate = (
     kept -= tokens[index]!
   }
   if (share <= 0 || kept === 0) return { text: '', measuredRate: 0 }
-  const text = segments
+  const text = sentences
     .filter((_, index) => !dropped.has(index))
-    .map((segment) => segment.text)
+    .map((sentence) => sentence.text)
     .join('')
-  // headings and paragraphs that went leave their blank lines behind
+  // dropped headings and paragraphs leave their blank lines behind
   return { text: text.replace(/\n{3,}/g, '\n\n').trim(), measuredRate: kept / total }
-}
-
-const wordsOf = (text: string): string[] => text.toLowerCase().match(/[\p{L}\p{N}_]+/gu) ?? []
-
-/**
- * Effects where no local model is at hand: mean self-information of a segment's words in bits
- * (unigrams of the template, as Selective Context does with a model, arXiv 2310.06201), doubled for
- * words that occur in the logged answers. One value a segment.
- */
-export const selfInformationEffects = (segments: TextSegment[], answers: string[]): number[] => {
-  const words = segments.map(({ text }) => wordsOf(text))
-  const counts = new Map<string, number>()
-  for (const word of words.flat()) counts.set(word, (counts.get(word) ?? 0) + 1)
-  const total = words.flat().length
-  const answered = new Set(answers.flatMap(wordsOf))
-  const bits = (word: string): number =>
-    -Math.log2(counts.get(word)! / total) * (answered.has(word) ? 2 : 1)
-  return words.map((own) =>
-    own.length === 0 ? 0 : own.reduce((sum, word) => sum + bits(word), 0) / own.length
-  )
 }

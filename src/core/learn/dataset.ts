@@ -64,7 +64,7 @@ const lastOfEach = <T extends SplittableExchange>(exchanges: T[]): T[] => [
 const newestOfEach = <T extends SplittableExchange>(exchanges: T[]): T[] =>
   lastOfEach(inTime(exchanges))
 
-/** The oldest exchange of each question whose query is not trained. */
+/** The oldest exchange of each question with a query that is not trained. */
 const newTo = <T extends SplittableExchange>(train: T[], exchanges: T[]): T[] => {
   const trained = new Set(train.map(queryKey))
   return lastOfEach(inTime(exchanges).toReversed()).filter(

@@ -1,14 +1,14 @@
 /**
- * When an engine that comes and goes is asked, started and stopped. Pure: the worker keeps the state,
- * asks, and runs the commands.
+ * Decides when an engine that is not always on is asked, started and stopped. The worker keeps the
+ * state, sends the requests and runs the commands.
  */
 
-/** The worker's own work, or live routes alone, whose loras the engine serves. */
+/** Why the engine is needed: for the worker's own work, or only for the loras of live routes. */
 export type EngineNeed = 'work' | 'routes'
 
-/** What is known of the engine from asking it. */
+/** Presence of the engine, from the requests to it. */
 export interface Presence {
-  /** when it was first found away; null while it answers, 0 before it was ever seen */
+  /** time of the first request without an answer; null while it answers, 0 before its first answer */
   awaySince: number | null
   /** null while it is away */
   hereSince: number | null
@@ -16,17 +16,17 @@ export interface Presence {
   askAt: number
 }
 
-/** What must survive the worker: kept in the store. */
+/** Kept in the store, so that it survives a restart of the worker. */
 export interface PowerMemory {
-  /** whether the start command was the last thing that was done to the machine */
+  /** whether the last command to the machine was the start command */
   isOurs: boolean
-  /** when the start was begun, or the command ended, that the engine has not answered to yet */
+  /** time of a start, or of the end of its command; null once the engine has answered */
   startedAt: number | null
-  /** since when nothing has needed the engine; null while something does */
+  /** since when the engine has not been needed; null while it is needed */
   idleSince: number | null
 }
 
-/** A command that failed is not run again before. */
+/** A failed command is not run again before `notBefore`. */
 export interface CommandPause {
   failures: number
   notBefore: number
@@ -51,9 +51,9 @@ export type PowerAction = 'start' | 'stop' | 'wait'
 
 const FIRST_ASK_PAUSE_MS = 1_000
 const MAX_ASK_PAUSE_MS = 60_000
-/** An engine that answered for so long is asked with the first pause again when it goes. */
+/** After so long a presence, the pauses between requests begin with the first one again. */
 const STABLE_MS = 60_000
-/** An engine that restarts, or is too busy to answer, is not started. */
+/** Absence before a start: an engine that restarts or is busy must not be started again. */
 const AWAY_MS = 30_000
 const FIRST_COMMAND_PAUSE_MS = 10_000
 const MAX_COMMAND_PAUSE_MS = 600_000
@@ -65,7 +65,7 @@ export const NO_PAUSE: CommandPause = { failures: 0, notBefore: 0 }
 const pauseAfter = (failures: number, firstMs: number, maxMs: number): number =>
   Math.min(firstMs * 2 ** failures, maxMs)
 
-/** Also when the clock was set back: then all it has to wait for lies too far ahead. */
+/** True also when the clock was set back, which leaves `at` further ahead than any pause. */
 const isReached = (at: number, now: number, maxPauseMs: number): boolean =>
   now >= at || at - now > maxPauseMs
 
@@ -94,7 +94,7 @@ export const afterCommandFailure = ({ failures }: CommandPause, now: number): Co
   notBefore: now + pauseAfter(failures, FIRST_COMMAND_PAUSE_MS, MAX_COMMAND_PAUSE_MS),
 })
 
-/** What is remembered after a look at the engine and at what needs it. */
+/** The memory after a check of the engine and of the need for it. */
 export const observe = (
   { isOurs, startedAt, idleSince }: PowerMemory,
   { need, awaySince, now }: Pick<PowerFacts, 'need' | 'awaySince' | 'now'>
@@ -113,7 +113,7 @@ const isStartDue = (facts: PowerFacts): boolean => {
   return !isStarting(facts) && isReached(startPause.notBefore, now, MAX_COMMAND_PAUSE_MS)
 }
 
-/** An engine that does not answer is stopped, too: its machine may run and cost. */
+/** Also stops an engine that does not answer: its machine may run and cost money. */
 const isStopDue = ({ memory, canStop, now, idleMs, stopPause }: PowerFacts): boolean =>
   canStop &&
   memory.isOurs &&
@@ -121,7 +121,7 @@ const isStopDue = ({ memory, canStop, now, idleMs, stopPause }: PowerFacts): boo
   now - memory.idleSince >= idleMs &&
   isReached(stopPause.notBefore, now, MAX_COMMAND_PAUSE_MS)
 
-/** One command at a time; what somebody else started is never stopped. */
+/** Runs one command at a time, and never stops a machine that the worker did not start. */
 export const decidePower = (facts: PowerFacts): PowerAction => {
   if (facts.isRunning) return 'wait'
   if (facts.need !== null) return isStartDue(facts) ? 'start' : 'wait'

@@ -1,6 +1,6 @@
 /**
- * Few-shot examples for one training row from the logged exchanges: BM25, then variety. Knows
- * nothing of stages; the caller says how many.
+ * Retrieves few-shot examples for a training row from the logged exchanges: BM25, then variety.
+ * Knows nothing of stages.
  */
 import MiniSearch from 'minisearch'
 import { wordsOf } from '../detect/building/slots.ts'
@@ -19,15 +19,15 @@ export interface RetrieveOptions {
 }
 
 export interface ExampleIndex {
-  /** At most `k` examples, most similar last, ready for a prompt. */
+  /** At most `k` examples, the most similar last, as a prompt has them. */
   retrieve(query: string, options: RetrieveOptions): PoolExample[]
 }
 
-/** Above this the model would learn to copy the answer (method: near-duplicates). */
+/** Above this overlap of words the model would learn to copy the answer of the example. */
 const MAX_OVERLAP = 0.9
 /** Weight of similarity against variety (Carbonell and Goldstein 1998, MMR). */
 const LAMBDA = 0.7
-/** Candidates that BM25 hands on for each example wanted. */
+/** Candidates of BM25 for each example that is wanted. */
 const CANDIDATES_PER_EXAMPLE = 8
 const MIN_CANDIDATES = 32
 
@@ -48,7 +48,7 @@ interface Candidate {
   relevance: number
 }
 
-/** Maximal marginal relevance: each next one is relevant and unlike those before it. */
+/** Maximal marginal relevance: the next example is relevant and unlike the chosen ones. */
 const diversify = (candidates: Candidate[], k: number): Candidate[] => {
   const chosen: Candidate[] = []
   let open = candidates.map((candidate) => ({ candidate, likeness: 0 }))
@@ -68,7 +68,7 @@ const diversify = (candidates: Candidate[], k: number): Candidate[] => {
   return chosen
 }
 
-/** Indexes the pool once. Ids are unique; the order of the pool breaks ties. */
+/** Indexes the pool once. Ids must be unique; the order of the pool breaks ties. */
 export const createExampleIndex = (pool: readonly PoolExample[]): ExampleIndex => {
   const index = new MiniSearch<{ place: number; query: string }>({
     idField: 'place',

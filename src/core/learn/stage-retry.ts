@@ -1,10 +1,10 @@
-/** Whether a stage whose job has failed gets another one. */
+/** Decides whether a stage gets another job after a failed one. */
 import type { JobObject } from '../../openai/fine-tuning.ts'
 
-/** Failures of the machine, not of the job: the same job may succeed later (docs/contract.md, "Crashes"). */
+/** Failures of the machine: the same job may succeed later (docs/contract.md, "Crashes"). */
 const PASSING = new Set(['engine_unavailable', 'store_unavailable'])
 const MAX_JOBS = 3
-/** A full disk or a memory that is short is not mended in a second. */
+/** A full disk or a lack of memory takes more than seconds to resolve. */
 const PAUSE_MS = 60_000
 
 export type AfterFailure = 'again' | 'wait' | 'give-up'

@@ -31,29 +31,29 @@ export interface StageResult {
 export interface Arm {
   name: ArmName
   stages: StagePlan[]
-  /** one entry a finished stage, in order */
+  /** one entry for each finished stage, in order */
   results: StageResult[]
 }
 
-/** Every lora that was trained for it, of all arms and stages. */
+/** All loras that were trained for it, of all arms and stages. */
 export const lorasOf = ({ plan }: Internalization): string[] => [
   ...new Set(plan?.arms.flatMap(({ results }) => results.map(({ lora }) => lora))),
 ]
 
-/** For people: the arm, and which of its stages. */
+/** Arm and stage for display: `schedule 2/4`. */
 export const stageName = (arm: Arm, stage: number): string =>
   `${arm.name} ${stage + 1}/${arm.stages.length}`
 
-/** What the log has of a template's exchanges when its internalization is planned. */
+/** Figures of a template's logged exchanges at the time of the plan. */
 export interface Population {
   exchanges: number
   conversations: number
   /** exchanges by how the upstream answered */
   outcomes: Partial<Record<Outcome['kind'], number>>
   repeats: Repeats
-  /** training rows left out because the base model's context is too short for them */
+  /** training rows that exceed the base model's context */
   tooLong: number
-  /** why no stage has a part of the prompt; null where they were not left out */
+  /** reason why the stages with a prompt were left out; null if they were not */
   withoutPrompt: string | null
 }
 
@@ -66,14 +66,13 @@ export interface InternalizationPlan {
   trainRecordIds: string[]
   /** the sample of traffic as it comes */
   holdoutRecordIds: string[]
-  /** the sample of questions that training does not have; shares records with the one of traffic */
+  /** the sample of unseen questions; shares records with the sample of traffic */
   unseenRecordIds: string[]
-  /** of all exchanges that the samples were drawn from */
   population: Population
   /** the kinds of requests that the sample of traffic contains */
   kinds: ProvenKinds
   answers: AnswerRules
-  /** segment order for compression: indices into the template's segments, least effect first */
+  /** order in which compression drops sentences: indices, least effect first */
   dropOrder: number[]
   /** tokens of the full template text in the base model's tokenizer */
   templateTokens: number
@@ -82,30 +81,30 @@ export interface InternalizationPlan {
   arms: Arm[]
 }
 
-/** Records of both samples, each once, those of traffic first. */
+/** Record ids of both samples without repeats, traffic first. */
 export const heldOutIds = ({
   holdoutRecordIds,
   unseenRecordIds,
 }: InternalizationPlan): string[] => [...new Set([...holdoutRecordIds, ...unseenRecordIds])]
 
-/** Training rows that no optimizer step sees: the newest, at most so many and of all this share. */
+/** Training rows that no optimizer step sees: at most this number, and this share of all. */
 const MAX_VALIDATION_ROWS = 64
 const VALIDATION_SHARE = 0.05
 
 /**
- * Of the training rows, the newest. The engine measures its validation loss on them, and the
- * confidence statistic is chosen by them.
+ * Number of validation rows, the newest of the training rows. The engine measures its loss on them,
+ * and the confidence statistic is chosen on them.
  */
 export const validationCount = (rows: number): number =>
   Math.min(MAX_VALIDATION_ROWS, Math.floor(rows * VALIDATION_SHARE))
 
-/** Requests that an evaluation asks of all arms together. */
+/** Requests of an evaluation to all arms together. */
 export const evaluationRows = (plan: InternalizationPlan): number =>
   (heldOutIds(plan).length + validationCount(plan.trainRecordIds.length)) * plan.arms.length
 
 /**
- * False for a plan of an earlier version, which knew neither population nor kinds of requests: what
- * comes of it is not proven for what a route answers today.
+ * False for a plan of an earlier version without population and kinds of requests: its proof does
+ * not hold for the requests that a route answers today.
  */
 export const isCurrentPlan = (plan: InternalizationPlan | null): boolean =>
   plan === null || (plan as Partial<InternalizationPlan>).kinds !== undefined
@@ -127,15 +126,15 @@ export interface HistoryEntry {
   at: number
   from: InternalizationState | null
   to: InternalizationState
-  /** who or what caused it: `worker`, `admin`, `cli` */
+  /** the cause: `worker`, `admin` or `cli` */
   by: string
 }
 
-/** What the operator decides about all internalizations. */
+/** The operator's settings for all internalizations. */
 export interface InternalizeOptions {
-  /** distinct sessions that make a template */
+  /** fewest distinct sessions of a template */
   minSessions: number
-  /** start by itself when a template has enough exchanges */
+  /** start automatically when a template has enough exchanges */
   auto: boolean
   /** go live without a person's approval */
   autoPromote: boolean
@@ -147,14 +146,14 @@ export interface InternalizeOptions {
   method: 'auto' | 'supervised'
   schedule: ScheduleName
   stages: number
-  /** train without the prompt from the start, too, beside the schedule */
+  /** also train an arm without the prompt from the start */
   queryOnlyArm: boolean
   /** examples retrieved for a row of the first stage */
   examples: number
   seed: number
   margin: number
   minCoverage: number
-  /** held-out requests that the upstream is asked once more */
+  /** held-out requests that are sent to the upstream once more */
   upstreamReplays: number
   trafficShare: number
 }

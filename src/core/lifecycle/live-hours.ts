@@ -1,4 +1,4 @@
-/** How long loras were live, from the histories of internalizations. Pure. */
+/** Hours with a live lora, from the histories of internalizations. */
 import type { HistoryEntry } from './internalization.ts'
 
 type Span = [from: number, to: number]
@@ -14,8 +14,8 @@ const liveSpans = (history: readonly HistoryEntry[], now: number): Span[] => {
 const HOUR_MS = 3_600_000
 
 /**
- * Hours in which at least one lora was live, so that the engine had to run.
- * @param histories one an internalization
+ * Hours in which at least one lora was live, so the engine had to run.
+ * @param histories one for each internalization
  * @param now milliseconds since the epoch
  */
 export const liveHours = (histories: readonly (readonly HistoryEntry[])[], now: number): number => {

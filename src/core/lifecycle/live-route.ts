@@ -1,4 +1,4 @@
-/** The route that an approved internalization goes live with. */
+/** The route of an approved internalization. */
 import { AppError } from '../../errors.ts'
 import { isCurrentPlan, type Internalization } from './internalization.ts'
 import type { Route } from '../route/route.ts'

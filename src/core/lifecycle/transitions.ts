@@ -1,6 +1,6 @@
 /**
- * The state machine of an internalization: which state may follow which. Worker, admin API and CLI
- * change states through `transition` alone. Knows nothing of what a state's work is.
+ * The state machine of an internalization. Worker, admin API and CLI change states only through
+ * `transition`. Knows nothing of the work in a state.
  */
 import { AppError } from '../../errors.ts'
 import type { Internalization, InternalizationState } from './internalization.ts'
@@ -14,13 +14,13 @@ const NEXT: Record<StateName, StateName[]> = {
   evaluating: ['approval', 'rejected', 'failed'],
   approval: ['live', 'rejected'],
   live: ['retired'],
-  // a rollback of its successor brings it back, unless it is retired for another reason meanwhile
+  // live again by a rollback of its successor; retired again for another reason
   retired: ['live', 'retired'],
   rejected: [],
   failed: [],
 }
 
-/** Whether somebody, worker or person, still has to do something about it. */
+/** Whether the worker or an operator still has to act on it. */
 export const isInWork = ({ name }: InternalizationState): boolean =>
   name === 'candidate' || name === 'training' || name === 'evaluating' || name === 'approval'
 

@@ -69,7 +69,7 @@ const oftenIn = (names: string[], least: number): string[] =>
     .map(([name]) => name)
     .toSorted()
 
-/** The kinds that a sample of traffic contains often enough, whatever the answers are. */
+/** The kinds that a sample of traffic contains often enough. Does not depend on answers. */
 export const provenKinds = (sample: readonly RequestKind[]): ProvenKinds => {
   const kinds: ProvenKinds = {
     traits: oftenIn(

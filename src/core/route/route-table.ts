@@ -27,7 +27,7 @@ export interface MatchedRoute {
   match: Match
 }
 
-/** The live route whose template is in the request, anchor by anchor (invariant 2). */
+/** The live route with the template that the request matches, anchor by anchor (invariant 2). */
 export const matchRoute = (
   { matcher, byVersion }: RouteTable,
   request: ChatRequest,

@@ -7,8 +7,8 @@ import { mostChars, mostTokens, type AnswerRules } from '../../core/answer/answe
 import {
   constantExamples,
   leastEffectFirst,
-  textSegments,
-  type TextSegment,
+  sentencesOf,
+  type Sentence,
 } from '../../core/learn/compress.ts'
 import type {
   Arm,
@@ -45,12 +45,12 @@ const MAX_EFFECT_GROUPS = 16
  */
 const QUERY_ONLY_TIME_SHARE = 0.6
 
-export const segmentTokens = (
+export const sentenceTokens = (
   engine: Engine,
   baseModel: string,
-  segments: TextSegment[]
+  sentences: Sentence[]
 ): Promise<number[]> =>
-  Promise.all(segments.map((segment) => engine.countTokens(baseModel, segment.text)))
+  Promise.all(sentences.map((sentence) => engine.countTokens(baseModel, sentence.text)))
 
 /** Neighbours share a group when there are more than `MAX_EFFECT_GROUPS` sentences. */
 const groupOf = (index: number, count: number): number =>
@@ -72,25 +72,25 @@ const meanLoss = async (
   return losses.reduce((sum, loss) => sum + loss, 0) / losses.length
 }
 
-interface SegmentEffects {
+interface SentenceEffects {
   /** rise of the base model's loss when a sentence is left out (method §2) */
   effects: number[]
   /** of one pass over the rows with the whole template */
   passSeconds: number
 }
 
-const segmentEffects = async (
+const sentenceEffects = async (
   deps: WorkerDeps,
   engine: Engine,
   model: string,
-  segments: TextSegment[],
+  sentences: Sentence[],
   exchanges: MatchedExchange[]
-): Promise<SegmentEffects> => {
-  const groups = segments.map((_, index) => groupOf(index, segments.length))
+): Promise<SentenceEffects> => {
+  const groups = sentences.map((_, index) => groupOf(index, sentences.length))
   const without = (group: number): string =>
-    segments
+    sentences
       .filter((_, index) => groups[index] !== group)
-      .map((segment) => segment.text)
+      .map((sentence) => sentence.text)
       .join('')
   const losses: number[] = []
   for (const group of new Set(groups))
@@ -103,8 +103,8 @@ const segmentEffects = async (
 }
 
 /** For schedules that drop the whole template at once: no effects need to be measured. */
-const withoutEffects = (segments: TextSegment[]): SegmentEffects => ({
-  effects: segments.map(() => 0),
+const withoutEffects = (sentences: Sentence[]): SentenceEffects => ({
+  effects: sentences.map(() => 0),
   passSeconds: 0,
 })
 
@@ -184,17 +184,17 @@ const planCompression = async (
     hasPrompt,
   }: { template: Template; train: MatchedExchange[]; hasPrompt: boolean }
 ): Promise<Compression> => {
-  const segments = textSegments(template)
-  const tokens = await segmentTokens(engine, baseModel, segments)
+  const sentences = sentencesOf(template)
+  const tokens = await sentenceTokens(engine, baseModel, sentences)
   const rows = train.filter(({ outcome }) => outcome.kind === 'text').slice(-EFFECT_ROWS)
   const { effects, passSeconds } = hasPrompt
-    ? await segmentEffects(deps, engine, baseModel, segments, rows)
-    : withoutEffects(segments)
+    ? await sentenceEffects(deps, engine, baseModel, sentences, rows)
+    : withoutEffects(sentences)
   return {
     passSeconds,
     dropOrder: leastEffectFirst(
       effects,
-      segments.map((segment) => segment.protected)
+      sentences.map((sentence) => sentence.protected)
     ),
     templateTokens: tokens.reduce((sum, count) => sum + count, 0),
   }
@@ -228,8 +228,8 @@ const fitsWithPrompt = async (
   base: ModelObject,
   { template, train }: { template: Template; train: MatchedExchange[] }
 ): Promise<boolean> => {
-  const text = textSegments(template)
-    .map((segment) => segment.text)
+  const text = sentencesOf(template)
+    .map((sentence) => sentence.text)
     .join('')
   const rows = stageRows(
     train,

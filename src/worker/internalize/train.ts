@@ -2,7 +2,7 @@
  * One stage of one arm: its rows, its job, its result. The job is looked up by its metadata before it
  * is created, so a crash never trains a stage twice.
  */
-import { compressTemplate, constantExamples, textSegments } from '../../core/learn/compress.ts'
+import { compressTemplate, constantExamples, sentencesOf } from '../../core/learn/compress.ts'
 import {
   validationCount,
   type Arm,
@@ -13,7 +13,7 @@ import {
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { JobObject } from '../../openai/fine-tuning.ts'
-import { segmentTokens } from './plan.ts'
+import { sentenceTokens } from './plan.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { exchangesByIds } from './exchanges.ts'
 import { stageRows, type StageText } from './stage-rows.ts'
@@ -33,10 +33,10 @@ const stageText = async (
 ): Promise<StageText & { measuredRate: number }> => {
   const { plan, template } = context
   const stage = plan.arms[context.arm]!.stages[context.stage]!
-  const segments = textSegments(template)
-  const tokens = await segmentTokens(engine, plan.baseModel, segments)
+  const sentences = sentencesOf(template)
+  const tokens = await sentenceTokens(engine, plan.baseModel, sentences)
   const { text, measuredRate } = compressTemplate(
-    segments,
+    sentences,
     plan.dropOrder,
     stage.templateShare,
     tokens

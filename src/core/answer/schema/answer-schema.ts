@@ -1,7 +1,7 @@
 /**
- * Whether an answer has the form that its request asks for (`response_format`). A format against
- * which no answer can be checked is known before the lora is asked; such requests go to the
- * upstream. Knows nothing of routes.
+ * Checks that an answer has the form that its request asks for (`response_format`). A format that
+ * cannot be checked is found before the lora is asked, and the request goes to the upstream. Knows
+ * nothing of routes.
  */
 import { LRUCache } from 'lru-cache'
 import type { ChatRequest } from '../../../openai/chat.ts'
@@ -13,20 +13,20 @@ export type FormatFault = 'not-json' | 'not-valid'
 export interface AnswerFormats {
   /**
    * @param digest of the request's `response_format`, as in its template's key
-   * @returns why no answer can be checked against the format, or null
+   * @returns the reason why answers cannot be checked against the format, or null
    */
   unsupported(request: ChatRequest, digest: string): string | null
   /**
-   * `not-json`: no JSON, or JSON that readers understand differently; `not-valid`: it does not fit
-   * the schema, is no object where one was asked for, or cannot be checked.
+   * `not-json`: not JSON, or JSON that parsers read differently; `not-valid`: it does not fit the
+   * schema, is not the object that was asked for, or cannot be checked.
    */
   faultOf(answer: string, request: ChatRequest, digest: string): FormatFault | null
 }
 
-/** That are kept compiled. */
+/** Compiled schemas in the cache. */
 const MAX_SCHEMAS = 1000
 const MAX_BYTES = 64 * 2 ** 20
-/** Of one that is not supported, with its reason. */
+/** Size of a cached schema that is not supported, with its reason. */
 const UNSUPPORTED_BYTES = 2000
 
 type ResponseFormat = NonNullable<ChatRequest['response_format']>
@@ -50,7 +50,7 @@ const typeOf = (format: ResponseFormat | null | undefined): unknown =>
 const isObject = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** A schema is compiled when it is first asked for, in at most some 60 ms, and kept by its digest. */
+/** A schema is compiled at its first use, in at most about 60 ms, and cached by its digest. */
 export const createAnswerFormats = (): AnswerFormats => {
   const schemas = new LRUCache<string, Compiled>({
     max: MAX_SCHEMAS,

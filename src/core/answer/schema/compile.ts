@@ -1,7 +1,7 @@
 /**
- * A caller's JSON Schema as a function that says whether a value fits. The schema and the value are
- * text of strangers, so the library gets a prepared schema (`prepare.ts`), its patterns run in
- * linear time (`pattern.ts`), and a check that takes too long ends with "does not fit".
+ * Compiles a caller's JSON Schema to a check of a value. Schema and value are untrusted, so the
+ * library gets a prepared schema (`prepare.ts`), patterns run in linear time (`pattern.ts`), and a
+ * check that takes too long ends with "does not fit".
  */
 import { Ajv2020, type FuncKeywordDefinition } from 'ajv/dist/2020.js'
 import { AppError } from '../../../errors.ts'
@@ -10,17 +10,17 @@ import type { Pattern } from './pattern.ts'
 import { COST, prepareSchema } from './prepare.ts'
 
 export interface CompiledSchema {
-  /** about what it takes in memory */
+  /** estimated memory */
   bytes: number
-  /** never throws; false also for what is too much work to check */
+  /** never throws; false also when the check is too much work */
   accepts(value: unknown): boolean
 }
 
-/** Of one check. A unit is a keyword or name or an item of a value, and takes up to 0.2 µs. */
+/** Units of one check. A unit is a keyword, or a name or item of a value; it takes up to 0.2 µs. */
 const MAX_WORK = 200_000
-/** Steps of a pattern, one instruction at one character, that make a unit. */
+/** Steps of a pattern in a unit; a step is one instruction at one character. */
 const STEPS_PER_UNIT = 8
-/** Pairs of items that make a unit. */
+/** Compared pairs of items in a unit. */
 const PAIRS_PER_UNIT = 4
 
 /** The work of the check in progress; checks are synchronous, so there is one at a time. */
@@ -31,7 +31,7 @@ class Work {
     this.left = MAX_WORK
   }
 
-  /** @throws AppError when there is no work left */
+  /** @throws AppError when the limit is exceeded */
   spend(units: number): void {
     this.left -= units
     if (this.left < 0) throw new AppError('invalid-request', 'the check is too much work')
@@ -73,7 +73,7 @@ const patternEngine = (patterns: ReadonlyMap<string, Pattern>, work: Work) =>
           work.spend((pattern.size * (text.length + 1)) / STEPS_PER_UNIT)
           return pattern.test(text)
         },
-        // the library tells patterns apart by it
+        // the library uses it as the identity of a pattern
         toString: () => source,
       }
     },
@@ -87,7 +87,7 @@ const patternEngine = (patterns: ReadonlyMap<string, Pattern>, work: Work) =>
 export const compileSchema = (document: unknown): CompiledSchema => {
   const { schema, patterns, chars } = prepareSchema(document)
   const work = new Work()
-  // an instance for each schema: what an instance has compiled it keeps for ever
+  // one instance for each schema: an instance never frees its compiled schemas
   const ajv = new Ajv2020({
     // `prepareSchema` has checked it; the meta-schema would take 50 ms to compile
     meta: false,
@@ -112,7 +112,7 @@ export const compileSchema = (document: unknown): CompiledSchema => {
         work.begin()
         return validate(value)
       } catch {
-        // no work left, or no stack: a reference to its own place, or a value as deep
+        // too much work, or a stack overflow: a schema that refers to itself, or a deep value
         return false
       } finally {
         for (const pattern of patterns.values()) pattern.reset()

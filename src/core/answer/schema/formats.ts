@@ -1,4 +1,4 @@
-/** The values of `format` that OpenAI's structured outputs know, and how each is checked. */
+/** Checks for the values of `format` in OpenAI's structured outputs. */
 import formatsOfAjv from 'ajv-formats'
 import { AppError } from '../../../errors.ts'
 
@@ -15,7 +15,7 @@ const NAMES = [
   'uuid',
 ] as const
 
-/** No text of these formats is longer; some of the expressions take the square of the length. */
+/** Longer texts never fit; some of the expressions take time quadratic in the length. */
 const MAX_FORMAT_CHARS = 1024
 
 type FormatTest = (text: string) => boolean
@@ -36,6 +36,6 @@ export const FORMATS: Readonly<Record<string, FormatTest>> = Object.fromEntries(
   })
 )
 
-/** All others are remarks for the reader, as in the standard. */
+/** Unknown formats are annotations, as in the standard. */
 export const isKnownFormat = (name: unknown): boolean =>
   typeof name !== 'string' || Object.hasOwn(FORMATS, name)

@@ -1,31 +1,31 @@
 /**
- * Regular expressions of callers, run by an engine whose time is linear in the text (RE2), since
- * JavaScript's own can be made to run for ever. What RE2 cannot express (lookaround, references
- * back) is refused, never read in another way than JavaScript reads it.
+ * Regular expressions of callers. RE2 runs them in time linear in the text; JavaScript's own engine
+ * can take exponential time. A pattern that RE2 cannot express (lookaround, back references), or
+ * reads differently from JavaScript, is refused.
  */
 import { RE2JS } from 're2js'
 import { AppError } from '../../../errors.ts'
 
 export interface Pattern {
   test(text: string): boolean
-  /** instructions of the compiled program; a test takes at most this times the text's characters */
+  /** instructions of the compiled program; a test takes at most `size` steps for each character */
   readonly size: number
-  /** frees what a test has cached, up to 8 MiB */
+  /** frees the cache of a test, up to 8 MiB */
   reset(): void
 }
 
 const MAX_PATTERN_CHARS = 1000
-/** Compiling takes about 1 µs for each. */
+/** Instructions; compiling takes about 1 µs for each. */
 const MAX_PATTERN_SIZE = 2000
 
-/** ECMA-262, WhiteSpace and LineTerminator, which RE2's `\s` has the ASCII part of. */
+/** ECMA-262, WhiteSpace and LineTerminator; RE2's `\s` has only the ASCII part of them. */
 const SPACE =
   '\\t-\\r \\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{feff}'
 /** All other characters. */
 const NOT_SPACE =
   '\\x{0}-\\x{8}\\x{e}-\\x{1f}!-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}\\x{200b}-\\x{2027}' +
   '\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}\\x{3001}-\\x{fefe}\\x{ff00}-\\x{10ffff}'
-/** JavaScript's `.` ends at four characters, RE2's at one. */
+/** JavaScript's `.` excludes four line terminators, RE2's only one. */
 const DOT = '[^\\n\\r\\x{2028}\\x{2029}]'
 
 /** An escape with its character, a bracket, a dot; the rest means the same to both engines. */
@@ -35,7 +35,7 @@ const TOKEN = /\\u[dD][89a-fA-F]|\\[^]|[[\].]/g
 const withJavaScriptClasses = (source: string): string => {
   let isInClass = false
   return source.replaceAll(TOKEN, (token) => {
-    // RE2 works on characters and has no halves of them
+    // RE2 works on whole characters
     if (token.length > 2) throw new AppError('invalid-request', 'it has an escaped surrogate')
     if (token === '\\s') return isInClass ? SPACE : `[${SPACE}]`
     if (token === '\\S') return isInClass ? NOT_SPACE : `[${NOT_SPACE}]`
@@ -51,13 +51,13 @@ const ATOM =
   /\{(?<least>\d+)(?:,(?<most>\d*))?\}|\\(?:[pPu]\{[^}]*\}|[^])|\[(?:\\[^]|[^\]\\])*\]|[^]/g
 
 /**
- * About how many instructions a pattern compiles to, without compiling it: `(\p{L}{100}){10}` has
- * 16 characters and 1,000 instructions.
+ * Estimated instructions of a pattern, before it is compiled: `(\p{L}{100}){10}` has 16 characters
+ * and 1,000 instructions.
  */
 const estimateSize = (source: string): number => {
-  /** of the groups that are open, the whole pattern first */
+  /** sizes of the open groups, the whole pattern first */
   const sizes = [0]
-  /** of what a repetition would repeat */
+  /** size of the part that a repetition would repeat */
   let last = 0
   for (const { 0: atom, groups } of source.matchAll(ATOM)) {
     if (atom === '(') {
@@ -80,7 +80,7 @@ const estimateSize = (source: string): number => {
 
 /**
  * @param source as in a JSON Schema: ECMA-262 with the flag `u`
- * @throws AppError `invalid-request` when it is no such pattern, or one that needs backtracking
+ * @throws AppError `invalid-request` when it is not a valid pattern, or needs backtracking
  */
 export const compilePattern = (source: string): Pattern => {
   if (source.length > MAX_PATTERN_CHARS) {
@@ -91,7 +91,7 @@ export const compilePattern = (source: string): Pattern => {
     throw new AppError('invalid-request', `the pattern ${source} repeats too much`)
   }
   try {
-    // compiled alone, never run: RE2 takes more than JavaScript does, `(?i)` for one
+    // compiled only as a check: RE2 accepts patterns that JavaScript does not, such as `(?i)`
     RegExp(source, 'u')
     const compiled = RE2JS.compile(RE2JS.translateRegExp(withJavaScriptClasses(source)))
     return {

@@ -1,10 +1,10 @@
 /**
- * Reads a caller's JSON Schema before a library sees it: keeps the keywords that say something
- * about an answer, checks their values, bounds size and depth, and finds every reference within
- * the schema. Knows nothing of the library and of answers.
+ * Prepares a caller's JSON Schema for the library: keeps the keywords that constrain an answer,
+ * checks their values, bounds size and depth, and checks that every reference stays within the
+ * schema. Knows nothing of the library or of answers.
  *
- * Keywords are those of draft 2020-12. Documents of older drafts pass as far as they mean the same
- * in it. What is not listed is ignored, as the standard asks (JSON Schema core, section 6.5).
+ * Keywords are those of draft 2020-12. Older documents are accepted if they mean the same in it.
+ * Unknown keywords are ignored, as the standard asks (JSON Schema core, section 6.5).
  */
 import { AppError } from '../../../errors.ts'
 import { isKnownFormat } from './formats.ts'
@@ -12,25 +12,25 @@ import { compilePattern, type Pattern } from './pattern.ts'
 
 export interface PreparedSchema {
   schema: Record<string, unknown>
-  /** source → pattern, all that the schema has */
+  /** source → pattern, of all patterns in the schema */
   patterns: ReadonlyMap<string, Pattern>
   /** characters of the schema as JSON */
   chars: number
 }
 
-/** Keyword that carries the cost of one evaluation of its schema; no caller can write it. */
+/** Keyword with the cost of one evaluation of its schema; a caller's own is removed. */
 export const COST = 'cost'
 
-/** OpenAI allows 10 levels of objects; each may take three of ours. */
+/** OpenAI allows 10 levels of objects; each may take three schema levels. */
 const MAX_DEPTH = 64
-/** Keywords, names and items of lists; compiling takes 30 to 80 µs for each. */
+/** Parts are keywords, names and items of lists; compiling takes 30 to 80 µs for each. */
 const MAX_PARTS = 1000
-/** A pattern takes as long as so many parts, and one more for so many instructions. */
+/** Cost of a pattern in parts: a fixed number, and one more for each few instructions. */
 const PARTS_PER_PATTERN = 4
 const INSTRUCTIONS_PER_PART = 4
 const MAX_CHARS = 65_536
 
-/** The library leaves a property of this name unchecked. */
+/** The library does not check a property of this name, so a schema with it is refused. */
 const UNCHECKED_NAME = '__proto__'
 
 type ValueTest = (value: unknown) => boolean
@@ -104,7 +104,7 @@ const MAPS = new Set([
   'definitions',
 ])
 
-/** They move what a reference points to, or mean different things in different drafts. */
+/** Keywords that change the target of references, or differ between drafts. */
 const REFUSED = new Set([
   '$id',
   '$anchor',
@@ -115,10 +115,10 @@ const REFUSED = new Set([
   'dependencies',
 ])
 
-/** Drafts whose documents mean the same in 2020-12 once the keywords above are refused. */
+/** Drafts that mean the same as 2020-12 without the refused keywords. */
 const DRAFT =
   /^https?:\/\/json-schema\.org\/(?:draft-0[67]\/schema|draft\/(?:2019-09|2020-12)\/schema)#?$/
-/** Beside `$ref` they ignore all else, newer ones do not. */
+/** These drafts ignore all keywords beside `$ref`; newer drafts do not. */
 const OLD_DRAFT = /draft-0[67]/
 const HARMLESS_BESIDE_REF = new Set(['$defs', 'definitions', 'title', 'description', 'default'])
 
@@ -126,7 +126,7 @@ const refuse = (message: string): never => {
   throw new AppError('invalid-request', message)
 }
 
-/** Of a member in a JSON pointer (RFC 6901, section 3). */
+/** Name of a member in a JSON pointer (RFC 6901, section 3). */
 const escapeName = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1')
 
 /** Members and items of a value, at any depth. */
@@ -135,14 +135,14 @@ const partsOf = (value: unknown): number =>
     ? Object.values(value).reduce((sum: number, inner) => sum + 1 + partsOf(inner), 0)
     : 0
 
-/** Parts of a keyword's own; those of the schemas in its value are counted when they are read. */
+/** Parts of a keyword without the schemas in its value, which are counted when they are read. */
 const ownPartsOf = (keyword: string, value: unknown): number => {
   if (SCHEMAS.has(keyword)) return 1
   const isCollection = LISTS.has(keyword) || MAPS.has(keyword)
   return 1 + (isCollection ? Object.keys(value ?? {}).length : partsOf(value))
 }
 
-/** One schema on its way through its parts. */
+/** State of the preparation of one schema. */
 class Preparation {
   readonly patterns = new Map<string, Pattern>()
   private readonly places = new Set<string>()
@@ -154,7 +154,7 @@ class Preparation {
     this.isOldDraft = isOldDraft
   }
 
-  /** @returns the schema with what is kept of it, and with its cost */
+  /** @returns the kept keywords of the schema, and its cost */
   prepare(schema: unknown, place: string, depth: number): unknown {
     this.places.add(place)
     if (typeof schema === 'boolean') return schema
@@ -180,7 +180,7 @@ class Preparation {
     return Object.fromEntries([...kept, [COST, cost]])
   }
 
-  /** @throws AppError when a reference points anywhere but to a schema that was read */
+  /** @throws AppError when the target of a reference is not a schema of the document */
   checkReferences(): void {
     for (const reference of this.references) {
       const place = decodeURIComponent(reference.slice(1))
@@ -233,7 +233,7 @@ class Preparation {
   }
 }
 
-/** @throws AppError `invalid-request` with the reason why no answer can be checked against it */
+/** @throws AppError `invalid-request` with the reason why answers cannot be checked against it */
 export const prepareSchema = (document: unknown): PreparedSchema => {
   if (!isObject(document)) return refuse('the schema is not an object')
   const { $id: _unused, $schema = '', ...root } = document
