@@ -133,7 +133,7 @@ describe('a streamed chat completion', () => {
     'data: null\n\n',
     'data: [1]\n\n',
     'data: {"choices":[null]}\n\n',
-  ])('of odd events harms nobody: %j', (text) => {
+  ])('of invalid events has no choices: %j', (text) => {
     const accumulator = accumulate(text)
     expect(accumulator.completion()?.choices ?? []).toEqual([])
   })

@@ -7,24 +7,14 @@ const create = (options: Partial<Parameters<typeof createTenants>[0]> = {}) =>
   createTenants({ secret: 's', ttlMs: 1000, maxEntries: 2, now: () => 0, ...options })
 
 /** Headers with credentials, of providers and of gateways before them. */
-const PLACES = [
-  'authorization',
-  'api-key',
-  'x-api-key',
-  'x-goog-api-key',
-  'cookie',
-  'x-amz-security-token',
-  'ocp-apim-subscription-key',
-  'x-portkey-api-key',
-  'helicone-auth',
-  'cf-aig-authorization',
-  'cf-access-client-id',
-  'cf-access-client-secret',
-  'x-auth-token',
-  'x-acme-token',
-  'x-functions-key',
-  'signature',
-]
+const PLACES = `
+  authorization api-key x-api-key x-goog-api-key cookie x-amz-security-token
+  ocp-apim-subscription-key x-portkey-api-key helicone-auth cf-aig-authorization
+  cf-access-client-id cf-access-client-secret x-auth-token x-acme-token x-functions-key
+  signature
+`
+  .trim()
+  .split(/\s+/)
 
 const bearer = 'Bearer sk-1'
 
