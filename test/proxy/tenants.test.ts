@@ -171,9 +171,11 @@ describe('an acceptance', () => {
   })
 
   it('is kept while refused strangers come, and evicted by other accepted ones', () => {
-    const tenants = create()
+    let time = 0
+    const tenants = create({ now: () => time })
     tenants.observe('a', 200)
     for (let i = 0; i < 100; i++) tenants.observe(`stranger ${i}`, 401)
+    time = 999
     expect(tenants.accepted('a')).toBe(true)
     for (const tenant of ['b', 'c']) tenants.observe(tenant, 200)
     expect(['a', 'b', 'c'].filter((tenant) => tenants.accepted(tenant))).toEqual(['b', 'c'])
