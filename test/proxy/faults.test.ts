@@ -130,7 +130,7 @@ describe('an engine', () => {
     ])
   })
 
-  it('that is unsure, or whose client leaves, is none', async () => {
+  it('that is unsure, or whose client leaves, is not a fault', async () => {
     const engine = new FakeLora()
     await start(withLora(engine))
     engine.stream = async function* () {
@@ -198,7 +198,7 @@ describe('an upstream', () => {
     here.close()
   })
 
-  it('that was asked by a client who left is none', async () => {
+  it('that was asked by a client that left is not a fault', async () => {
     await start()
     harness.upstream.respond = () => {}
     await harness.leave(() => harness.upstream.requests.length === 1)
@@ -227,7 +227,7 @@ describe('a client', () => {
     expect(harness.faults).toEqual([])
   })
 
-  it('that is refused for what it asks is no fault', async () => {
+  it('that is refused is not a fault', async () => {
     await start({ limits: { ...LIMITS, maxBodyBytes: 10 } })
     expect((await harness.send(chatBody('hi'))).status).toBe(413)
     expect(harness.faults).toEqual([])

@@ -55,7 +55,7 @@ describe('a silent stream', () => {
     expect((await answerTo(parts)).toString()).toBe(parts.join(''))
   })
 
-  it('gets none where it is packed, has a length, or is no stream of events', async () => {
+  it('gets no comments where it is encoded, has a length, or is not a stream of events', async () => {
     const packed = gzipSync(`${EVENT}\n\n`)
     expect(await answerTo([packed, packed], { 'content-encoding': 'gzip' })).toEqual(
       Buffer.concat([packed, packed])

@@ -64,7 +64,7 @@ const media = ({ messages }: Asked): number =>
     .flatMap(({ content }) => (Array.isArray(content) ? (content as { type: string }[]) : []))
     .filter(({ type }) => type !== 'text').length
 
-/** What the dearest provider counts: a token a byte, strings as numbers, no limit for one that is none. */
+/** The count of the dearest provider: a token a byte, strings as numbers, invalid limits ignored. */
 const usageFor = (body: Buffer): Usage => {
   const bytes = Buffer.byteLength(body.toString('utf8'))
   const usages = readings(body.toString('utf8')).map((asked) => {

@@ -16,7 +16,7 @@ import {
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import { createLimits } from '../../src/proxy/access/limits.ts'
 import { exampleKey } from '../fixtures/examples.ts'
-import { startHarness, type Harness } from './harness.ts'
+import { startHarness } from './harness.ts'
 
 export const UPSTREAM_KEY = 'sk-of-the-operator'
 
@@ -37,22 +37,13 @@ export const keyFor = (id: string, limits: Partial<KeyLimits> = {}): IssuedKey =
   return { ...key, limits: { ...key.limits, ...limits } }
 }
 
-export interface Keyed {
-  harness: Harness
-  /** milliseconds since the epoch, as limits see it */
-  clock: { now: number }
-  /** what was handed to the store, in order */
-  spends: { keyId: string; tokens: number; usd: number }[]
-  /** replaces the snapshot, as the watch does */
-  replaceKeys(keys: IssuedKey[]): void
-}
+export type Keyed = Awaited<ReturnType<typeof startKeyed>>
 
-export const startKeyed = async (
-  keys: IssuedKey[],
-  overrides: Partial<ProxyDeps> = {}
-): Promise<Keyed> => {
+export const startKeyed = async (keys: IssuedKey[], overrides: Partial<ProxyDeps> = {}) => {
+  /** milliseconds since the epoch, as limits see it */
   const clock = { now: Date.parse('2026-11-26T12:00:00Z') }
-  const spends: Keyed['spends'] = []
+  /** what was handed to the store, in order */
+  const spends: { keyId: string; tokens: number; usd: number }[] = []
   let table = compileKeyTable(keys)
   const findKey = createKeyFinder(() => table)
   const limits = createLimits({
@@ -70,7 +61,8 @@ export const startKeyed = async (
     harness,
     clock,
     spends,
-    replaceKeys: (next) => {
+    /** replaces the snapshot, as the watch does */
+    replaceKeys: (next: IssuedKey[]) => {
       table = compileKeyTable(next)
     },
   }

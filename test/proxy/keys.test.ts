@@ -157,7 +157,7 @@ describe('a caller with an issued key', () => {
     }
   )
 
-  it('cannot get around them by a body that is no chat request, or one without room', async () => {
+  it('cannot get around them by a body that is not a chat request or does not fit into memory', async () => {
     await start([keyFor('a', { models: ['gpt-4o*'] }), keyFor('b')], {
       bodies: createBodyBudget(100),
     })

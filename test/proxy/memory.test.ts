@@ -33,7 +33,7 @@ const sendChunked = (body: string): Promise<RawAnswer> =>
 
 const isFree = (): boolean => bodies.inUse() === 0
 
-describe('a body that there is no room for', () => {
+describe('a body that does not fit into memory', () => {
   it.each([
     ['with its length', () => harness.send(large)],
     ['in chunks', () => sendChunked(large)],

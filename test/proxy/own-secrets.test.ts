@@ -87,33 +87,19 @@ describe('the engine’s token', () => {
   })
 })
 
+/** Spellings of the proxy's own paths. */
+const OWN_PATHS = String.raw`
+  /metrics/ /metrics/x /healthz/ /readyz?a /Metrics //metrics //admin/api/templates /admin
+  /Admin/api/templates /%61dmin/api /%2561dmin/api /%2Fadmin /./admin/api /v1/../admin/api
+  /v1/%2e%2e/admin/api /x/..%2fadmin /\admin /admin;a=1/api /;a/admin /admin%20 /admin#x
+  http://localhost/admin/api http://elsewhere.example//Admin
+  HTTP://elsewhere.example/metrics
+`
+  .trim()
+  .split(/\s+/)
+
 describe('a path of the proxy', () => {
-  it.each([
-    '/metrics/',
-    '/metrics/x',
-    '/healthz/',
-    '/readyz?a',
-    '/Metrics',
-    '//metrics',
-    '//admin/api/templates',
-    '/admin',
-    '/Admin/api/templates',
-    '/%61dmin/api',
-    '/%2561dmin/api',
-    '/%2Fadmin',
-    '/./admin/api',
-    '/v1/../admin/api',
-    '/v1/%2e%2e/admin/api',
-    '/x/..%2fadmin',
-    '/\\admin',
-    '/admin;a=1/api',
-    '/;a/admin',
-    '/admin%20',
-    '/admin#x',
-    'http://localhost/admin/api',
-    'http://elsewhere.example//Admin',
-    'HTTP://elsewhere.example/metrics',
-  ])('is not forwarded as %s', async (target) => {
+  it.each(OWN_PATHS)('is not forwarded as %s', async (target) => {
     await start()
     expect([target, await rawGet(target)]).toEqual([target, expect.toSatisfy(isRefusal)])
     expect(harness.upstream.requests).toEqual([])

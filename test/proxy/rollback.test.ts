@@ -188,7 +188,7 @@ describe('a decision of the admin API', () => {
     expect(await asked).toMatchObject({ route: 'answered' })
   })
 
-  it('that cannot be brought into force here yet is no 200, and follows later', async () => {
+  it('that does not take effect at once is not answered with 200, and takes effect later', async () => {
     await decide('/internalizations/a/approve')
     const { revision } = store.routes
     store.routes.revision = () => Promise.reject(new AppError('store-unavailable', 'gone'))

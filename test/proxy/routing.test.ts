@@ -416,7 +416,7 @@ describe('the upstream gets the original bytes when', () => {
     expect(await routeOf('where is my card')).toBe('answered')
   })
 
-  it('the answer is none of the labels', async () => {
+  it('the answer is not one of the labels', async () => {
     await restart({}, { answers: { ...ANSWERS, labels: ['other'] } })
     await expectFallback(BODY, 'not-a-label')
   })

@@ -80,7 +80,7 @@ describe('the usage of a stream', () => {
     expect(harness.upstream.bodies()[0]).toBe(chatBody('hi'))
   })
 
-  it('is not asked for where there is no room for a second body, and takes none for good', async () => {
+  it('is not asked for where a second body does not fit into memory', async () => {
     const body = chatBody('hi', { stream: true })
     const bodies = createBodyBudget(2 * body.length)
     await start({ bodies })
