@@ -15,7 +15,7 @@ const common = { testTimeout: 60_000, hookTimeout: 60_000, pool: 'forks' } as co
 
 export default defineConfig({
   test: {
-    maxWorkers: 2,
+    maxWorkers: 3,
     projects: [
       {
         test: {

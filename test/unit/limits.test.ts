@@ -62,7 +62,7 @@ describe('limits of a key', () => {
     expect(setUp({ requestsPerMinute: 1 }).admit('no chat request')).toBeNull()
     for (const limits of [{ models: ['m'] }, { tokensPerMinute: 99 }, daily(9)])
       for (const [text, why] of [
-        ['[]', 'no chat request'],
+        ['[]', 'not a chat completion request'],
         [`{"a":${'['.repeat(300)}`, '256 levels'],
       ] as const)
         expect(setUp(limits).refusal(text)).toMatchObject({
