@@ -7,6 +7,7 @@ import {
   eligibility,
   FULL_CONFIDENCE,
   trafficPosition,
+  confidenceOf,
   updateConfidence,
 } from '../../src/core/route/route.ts'
 import type { ChatRequest } from '../../src/openai/chat.ts'
@@ -118,6 +119,8 @@ describe('confidence', () => {
     expect(updateConfidence('min', FULL_CONFIDENCE, tokens([-0.1, -0.3, -0.2]))).toBe(-0.3)
     const half = updateConfidence('min', FULL_CONFIDENCE, tokens([-3]))
     expect(updateConfidence('min', half, tokens([-1]))).toBe(-3)
+    const whole = { logprobSum: -6, logprobMin: -3 }
+    expect([confidenceOf('sum', whole), confidenceOf('min', whole)]).toEqual([-6, -3])
   })
 })
 

@@ -135,6 +135,16 @@ describe('splitPopulation', () => {
     expect(train).toHaveLength(60)
   })
 
+  it('keeps no question from training that training needs', () => {
+    const rows = [
+      ...many(60).map((row, i) => (i % 5 === 0 ? row : frequent(i))),
+      ...Array.from({ length: 20 }, (_, i) => frequent(60 + i)),
+    ]
+    // 12 questions that came once and 5 frequent ones, for 12 rows of training
+    const { train, unseen } = splitPopulation(rows, { trainRows: 12, holdoutRows: 20 })
+    expect([train.length, unseen.length]).toEqual([12, 5])
+  })
+
   it('holds second turns out although they all begin with one greeting', () => {
     const rows = Array.from({ length: 100 }, (_, i) => [
       exchange(2 * i, 'hello', `chat-${i}`),
