@@ -5,9 +5,8 @@ import { defineConfig } from 'vitest/config'
  * the process ends, measure their own memory, or start the built program.
  */
 const OWN_PROCESS = [
-  'test/{contract,e2e,faults,worker}/**/*.test.ts',
-  'test/unit/{onnx,engine}-*.test.ts',
-  'test/unit/{store-thread,supervise}.test.ts',
+  'test/{contract,e2e,faults}/**/*.test.ts',
+  'test/unit/{onnx-backend,onnx-backend-process,store-thread}.test.ts',
   'test/proxy/memory.test.ts',
 ]
 
