@@ -129,11 +129,20 @@ const refuse = (message: string): never => {
 /** Name of a member in a JSON pointer (RFC 6901, section 3). */
 const escapeName = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1')
 
-/** Members and items of a value, at any depth. */
-const partsOf = (value: unknown): number =>
-  typeof value === 'object' && value !== null
-    ? Object.values(value).reduce((sum: number, inner) => sum + 1 + partsOf(inner), 0)
-    : 0
+/** Members and items of a value, at any depth. Not recursive: it may be nested deeper than the stack. */
+const partsOf = (root: unknown): number => {
+  let parts = 0
+  const open = [root]
+  while (open.length > 0) {
+    const value = open.pop()
+    if (typeof value !== 'object' || value === null) continue
+    for (const inner of Object.values(value)) {
+      parts++
+      open.push(inner)
+    }
+  }
+  return parts
+}
 
 /** Parts of a keyword without the schemas in its value, which are counted when they are read. */
 const ownPartsOf = (keyword: string, value: unknown): number => {
