@@ -102,8 +102,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
   ): void {
     const head: Head = [status, statusText, textsOf(controller.rawHeaders), controller]
     if (this.state === 'asking') {
-      this.head = head
       this.judge.begun(this, status, head[2])
+      if (this.isHeld) this.head = head
     }
     if (this.isPassing()) this.answer.begin(...head)
     else controller.pause()
@@ -119,6 +119,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     if (this.isPassing()) this.answer.end(textsOf(controller.rawTrailers))
+    // the controller refers to the whole request
+    this.controller = null
   }
 
   onResponseError(_controller: unknown, error: Error): void {
