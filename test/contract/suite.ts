@@ -762,6 +762,8 @@ export const describeContract = (
 
     describe('restart', () => {
       needs('resume', 'goes on with the running job and the queued ones', async () => {
+        // before the jobs: an engine that shares one GPU does not answer while it trains
+        const said = await textOf()
         const training_file = await driver.upload(rows)
         const long = { model: baseModel, training_file, hyperparameters: longTraining, seed: 5 }
         const running = await driver.createJob(long)
@@ -770,7 +772,6 @@ export const describeContract = (
           () => driver.events(running.id),
           (events) => events.some((event) => event.type === 'metrics')
         )
-        const said = await textOf()
         await driver.engine.close()
         driver = createDriver(await startEngine(dataDir), dataDir)
         expect(await driver.finished(running.id)).toMatchObject({
