@@ -13,6 +13,7 @@
  * | AWS Bedrock | `authorization`, `x-amz-security-token`, `?X-Amz-Credential`, `?X-Amz-Signature` |
  * | gateways | `x-portkey-api-key`, `helicone-auth`, `cf-aig-authorization`, `cf-access-client-id`, cookies |
  */
+import { LRUCache } from 'lru-cache'
 import { createRedactor } from '../../core/log/redact.ts'
 import { declaredHopByHop, HOP_BY_HOP } from '../headers.ts'
 
@@ -58,6 +59,10 @@ const HARMLESS_COOKIE =
 
 /** A scheme without a value, which a client without a configured key sends. */
 const BARE_SCHEME = /^(?:bearer|basic|token|digest|negotiate|apikey|key)?$/i
+
+/** The cache of names that were looked up: its entries, and the longest name that it takes. */
+const MAX_REMEMBERED = 500
+const MAX_REMEMBERED_CHARS = 64
 
 const SEPARATOR = /[?#&;]/
 const MARK = '[CREDENTIAL]'
@@ -129,15 +134,27 @@ export interface Credentials {
 export const areProof = (credentials: readonly Credential[]): boolean =>
   credentials.some(({ name, value }) => !SELECTORS.has(name) && !BARE_SCHEME.test(value.trim()))
 
-/** @param further names of headers and query parameters, in lower case (`CREDENTIAL_NAMES`) */
-export const createCredentials = (further: readonly string[] = []): Credentials => {
+/** Remembers its answers: it is called for each header of each request, and clients send the same ones. */
+const createNameCheck = (further: readonly string[]): Credentials['isOne'] => {
   const configured = new Set(further)
-  const isOne = (name: string): boolean =>
+  const check = (name: string): boolean =>
     NAMES.has(name) ||
     SELECTORS.has(name) ||
     configured.has(name) ||
     (SECRET_WORD.test(name) && !HARMLESS.test(name))
+  const known = new LRUCache<string, boolean>({ max: MAX_REMEMBERED })
+  return (name) => {
+    const remembered = known.get(name)
+    if (remembered !== undefined) return remembered
+    const isFound = check(name)
+    if (name.length <= MAX_REMEMBERED_CHARS) known.set(name, isFound)
+    return isFound
+  }
+}
 
+/** @param further names of headers and query parameters, in lower case (`CREDENTIAL_NAMES`) */
+export const createCredentials = (further: readonly string[] = []): Credentials => {
+  const isOne = createNameCheck(further)
   const headersOf = (rawHeaders: readonly string[]): Credential[] => {
     const declared = declaredHopByHop(connectionOf(rawHeaders))
     const found: Credential[] = []

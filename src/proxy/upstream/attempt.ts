@@ -107,10 +107,6 @@ export class Attempt implements Dispatcher.DispatchHandler {
     }
     if (this.isPassing()) this.answer.begin(...head)
     else controller.pause()
-    // undici has no event for the moment when all bytes that arrived were handed on
-    process.nextTick(() => {
-      if (this.isPassing()) this.answer.idle()
-    })
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -119,8 +115,6 @@ export class Attempt implements Dispatcher.DispatchHandler {
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     if (this.isPassing()) this.answer.end(textsOf(controller.rawTrailers))
-    // the controller refers to the whole request
-    this.controller = null
   }
 
   onResponseError(_controller: unknown, error: Error): void {

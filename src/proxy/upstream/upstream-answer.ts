@@ -40,7 +40,8 @@ export class UpstreamAnswer {
   private readonly passage: Passage
   private readonly answeredBy: AnsweredBy
   private readonly options: KeepAliveOptions
-  private resume = (): void => {}
+  /** null until the answer begins */
+  private body: { resume(): void } | null = null
   /** a stream's head goes out with its first event, or alone where that has not come yet */
   private isHeadWaiting = false
   /** nothing goes out before the end of this tick */
@@ -75,14 +76,16 @@ export class UpstreamAnswer {
   begin(status: number, statusText: string, raw: string[], body: { resume(): void }): void {
     const { client, capture, hidesUsage } = this.passage
     if (status < 200) return client.sendHint(status, statusText, headersForClient(raw, []).raw)
-    this.resume = () => body.resume()
+    // not `this.resume = () => …`: V8 allocates a function literal that is assigned to a property in the
+    // old generation, where it would keep the whole exchange until the next full collection
+    this.body = body
     const headers = headersForClient(raw, this.addedHeaders)
     capture?.begin(status, headers)
     // the upstream's own date passes; where it sends none, none is added
     client.outgoing.sendDate = false
     client.outgoing.writeHead(status, statusText, headers.raw)
     if (headers.hasLength) this.hold()
-    else this.isHeadWaiting = true
+    else this.holdHead()
     if (!isPlainEventStream(headers)) return
     if (this.options.keepAliveMs > 0) this.keepAlive = new KeepAlive(client.outgoing, this.options)
     if (hidesUsage) this.usageFilter = new UsageFilter()
@@ -97,16 +100,8 @@ export class UpstreamAnswer {
     const { outgoing } = this.passage.client
     this.isHeadWaiting = false
     const takesMore = outgoing.write(shown)
-    if (!takesMore) outgoing.once('drain', this.resume)
+    if (!takesMore) outgoing.once('drain', () => this.body?.resume())
     return takesMore
-  }
-
-  /** All bytes that have arrived were written, and the answer is not over. */
-  idle(): void {
-    const { outgoing } = this.passage.client
-    if (this.isHeadWaiting && !outgoing.writableEnded && !outgoing.destroyed)
-      outgoing.flushHeaders()
-    this.isHeadWaiting = false
   }
 
   end(trailers: string[]): void {
@@ -126,6 +121,17 @@ export class UpstreamAnswer {
     if (client.canBeAnswered) client.sendError(connectionError(error), this.addedHeaders)
     else client.break()
     this.passage.onEnd('upstream-failed', this.answeredBy)
+  }
+
+  /** undici has no event for the moment when all bytes that arrived were handed on: it is this tick's end. */
+  private holdHead(): void {
+    this.isHeadWaiting = true
+    process.nextTick(() => {
+      const { outgoing } = this.passage.client
+      if (this.isHeadWaiting && !outgoing.writableEnded && !outgoing.destroyed)
+        outgoing.flushHeaders()
+      this.isHeadWaiting = false
+    })
   }
 
   /**
