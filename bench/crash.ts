@@ -26,7 +26,7 @@ const figures = await crash({
   seed: Number(args.seed),
   engine: args.engine,
   model: args.model ?? null,
-  progress: createProgress(process.stderr.isTTY === true),
+  progress: createProgress(),
 })
 process.stdout.write(`${formatFigures(figures)}\n`)
 if (args.out !== undefined) writeReport(args.out, figures)

@@ -43,7 +43,7 @@ const { values: args } = parseArgs({
 const modelPath = args.model
 if (modelPath === undefined) throw new Error('--model <file.gguf> is missing')
 const runs = Number(args.runs)
-const progress = createProgress(process.stderr.isTTY === true)
+const progress = createProgress()
 
 const here = (name: string): string => join(import.meta.dirname, name)
 

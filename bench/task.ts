@@ -111,7 +111,7 @@ const prepare = async (
   return { rows, requests, promptTokens }
 }
 
-const progress = createProgress(process.stderr.isTTY === true)
+const progress = createProgress()
 
 const beginsSoon = async (proxy: ProxyProcess): Promise<boolean> => {
   const deadline = Date.now() + CANDIDATE_MS

@@ -24,6 +24,7 @@ const HTTP_STATUS = {
   'not-implemented': 501,
   'store-unavailable': 503,
   'engine-unavailable': 503,
+  'worker-unavailable': 503,
   overloaded: 503,
   'upstream-unavailable': 502,
   'checksum-mismatch': 502,

@@ -29,6 +29,7 @@ import type { NamedUpstream } from './core/upstream-choice.ts'
 import { createReplay } from './worker/replay.ts'
 import { watchSnapshot } from './server/snapshot-watch.ts'
 import { openEconomics } from './savings/economics.ts'
+import { databasePath } from './store/sqlite/base/database.ts'
 import { openSqliteStore } from './store/sqlite/open.ts'
 import type { Store } from './store/store.ts'
 import type { Tracing, TracingOptions } from './tracing/start.ts'
@@ -52,6 +53,9 @@ export interface OpenEngine {
   token: string | null
   close(): Promise<void>
 }
+
+/** Path of the database, which exists once there is data. */
+export const databaseOf = ({ dataDir }: Config): string => databasePath(dataDir)
 
 export const openStore = async (config: Config): Promise<Store> => {
   await prepareDataDir(config.dataDir)

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { AppError } from './errors.ts'
@@ -18,4 +18,10 @@ export const packageFolder = (): string => {
     folder = dirname(folder)
   }
   return folder
+}
+
+/** The version of the package. */
+export const packageVersion = (): string => {
+  const text = readFileSync(join(packageFolder(), 'package.json'), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
 }

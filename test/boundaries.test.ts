@@ -57,9 +57,9 @@ const RULES: Record<string, Rule> = {
     node: true,
   },
   'src/lifecycle': {
-    ours: ['src/core', 'src/store/store.ts', 'src/errors.ts'],
+    ours: ['src/core', 'src/openai', 'src/store/store.ts', 'src/errors.ts'],
     packages: [],
-    node: ['node:util'],
+    node: ['node:crypto', 'node:util'],
   },
   'src/savings': { ours: ['src/core', 'src/store/store.ts'], packages: ['lru-cache'], node: false },
   'src/proxy': {

@@ -64,7 +64,7 @@ const withoutPrompt = (tasks: Task[]): Task[] =>
 
 const examine = async (engine: Engine): Promise<Record<string, Figure>> => {
   const model = (await engine.models()).find(({ parent }) => parent === undefined)!.id
-  const progress = createProgress(process.stderr.isTTY === true)
+  const progress = createProgress()
   const figures: Record<string, Figure> = {}
   for (const difficulty of DIFFICULTIES) {
     const tasks = drawTasks(difficulty)

@@ -3,9 +3,9 @@ import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import { progressSnapshot, type Internalization } from '../core/lifecycle/internalization.ts'
 import { transition } from '../core/lifecycle/transitions.ts'
 import { AppError } from '../errors.ts'
+import { examplesOf } from '../lifecycle/held-out-examples.ts'
 import { goLive, retire } from '../lifecycle/promote.ts'
 import type { AdminDeps } from './deps.ts'
-import { examplesOf } from './examples.ts'
 import {
   exampleSchema,
   internalizationSchema,

@@ -1,17 +1,15 @@
 /** Converts objects of the domain to responses of the admin API. Pure. */
 import type { z } from '@hono/zod-openapi'
 import type { Internalization } from '../core/lifecycle/internalization.ts'
-import { textOf, type Outcome } from '../core/answer/outcome.ts'
 import type { StoredRecord } from '../core/log/record.ts'
-import { confidenceOf, type ConfidenceStatistic, type Route } from '../core/route/route.ts'
+import type { Route } from '../core/route/route.ts'
 import type { TemplateEconomics } from '../core/cost/template-economics.ts'
 import type { Anchor, Segment, Slot, Template } from '../core/template/template.ts'
 import type { Usage } from '../openai/chat.ts'
 import type { SavingsReport } from '../savings/savings.ts'
-import type { EvaluationRow, TemplateStats } from '../store/store.ts'
+import type { TemplateStats } from '../store/store.ts'
 import type { savingsSchema } from './economics-schemas.ts'
 import type {
-  exampleSchema,
   internalizationSummarySchema,
   recordSchema,
   templateSummarySchema,
@@ -91,28 +89,6 @@ export const templateSummary = (
     economics,
     internalization: newest === undefined ? null : internalizationSummary(newest),
     liveInternalizationId: route?.internalizationId ?? null,
-  }
-}
-
-/** @param said query and logged outcome of the row's record; null when the record was deleted */
-export const exampleView = (
-  row: EvaluationRow,
-  said: { query: string | null; outcome: Outcome | null },
-  rule: { confidence: ConfidenceStatistic; threshold: number | null }
-): z.infer<typeof exampleSchema> => {
-  const confidence = confidenceOf(rule.confidence, row)
-  return {
-    recordId: row.recordId,
-    query: said.query,
-    outcome: said.outcome?.kind ?? null,
-    promptedAnswer: said.outcome && textOf(said.outcome),
-    adaptedAnswer: row.answer,
-    deferred: row.deferred,
-    similarity: row.similarity,
-    confidence,
-    isAboveThreshold:
-      rule.threshold === null ? null : row.deferred === null && confidence >= rule.threshold,
-    freshUpstreamAnswer: row.upstreamAnswer,
   }
 }
 

@@ -1,29 +1,69 @@
 /** Opens the configuration, the store and, where a command needs one, an engine. */
+import { existsSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { parseConfig, type Config } from '../config/config.ts'
 import { economicsSettings, loadPrices, loadUpstreams } from '../config/config-files.ts'
+import { lockDataDir, lockHolder, tryLockDataDir } from '../config/data-dir.ts'
 import type { Internalization } from '../core/lifecycle/internalization.ts'
+import type { Template } from '../core/template/template.ts'
 import { AppError } from '../errors.ts'
-import { lockDataDir } from '../config/data-dir.ts'
-import { openEngine, openStore, workerDeps, type OpenEngine } from '../main.ts'
+import { databaseOf, openEngine, openStore, workerDeps } from '../main.ts'
+import { workerHasEngine } from '../lifecycle/worker-request.ts'
 import { openEconomics, type Economics } from '../savings/economics.ts'
 import type { Store } from '../store/store.ts'
-import { createLogger } from '../process/logger.ts'
 import { childFault, openWorkerFaults } from '../process/open-faults.ts'
 import type { WorkerDeps } from '../worker/deps.ts'
+import { openScreen, type OutputOptions, type Screen } from './output.ts'
+
+const POLL_MS = 500
+/** `serve` starts a worker that died again within this time. */
+const WORKER_ABSENCE_MS = 15_000
 
 /** @throws AppError `not-found` */
 export const internalizationOf = async (store: Store, id: string): Promise<Internalization> => {
   const found = await store.internalizations.get(id)
   if (found === null)
-    throw new AppError('not-found', `no internalization ${id}: see promptintern status --json`)
+    throw new AppError(
+      'not-found',
+      `there is no internalization ${id}: promptintern show <template> lists them`
+    )
   return found
 }
 
+/** @throws AppError `not-found` */
+export const templateOf = async (store: Store, version: string): Promise<Template> => {
+  const found = await store.templates.get(version)
+  if (found === null)
+    throw new AppError(
+      'not-found',
+      `there is no template ${version}: promptintern status lists the templates`
+    )
+  return found
+}
+
+/** The configuration of a command that opens no port. */
+export const readConfig = (): Config => parseConfig(process.env, { serves: false })
+
+const openExisting = async (config: Config): Promise<Store> => {
+  if (!existsSync(databaseOf(config)))
+    throw new AppError(
+      'not-found',
+      `there is no data in DATA_DIR ${config.dataDir} yet: start the proxy (promptintern serve), ` +
+        'import a log (promptintern import), or set DATA_DIR'
+    )
+  return openStore(config)
+}
+
+/**
+ * @param options.creates whether the command makes the data directory where there is none
+ * @throws AppError `not-found` without data, unless it is made
+ */
 export const withStore = async <T>(
-  use: (store: Store, config: Config) => Promise<T>
+  use: (store: Store, config: Config) => Promise<T>,
+  { creates = false }: { creates?: boolean } = {}
 ): Promise<T> => {
-  const config = parseConfig(process.env)
-  const store = await openStore(config)
+  const config = readConfig()
+  const store = await (creates ? openStore : openExisting)(config)
   try {
     return await use(store, config)
   } finally {
@@ -34,33 +74,118 @@ export const withStore = async <T>(
 export const openStoreEconomics = async (store: Store, config: Config): Promise<Economics> =>
   openEconomics(store, economicsSettings(config, await loadPrices(config)), Date.now)
 
-/**
- * Opens the dependencies of the worker.
- * @throws AppError `conflict` while another worker uses the data directory, `invalid-config` without an
- * engine where one is needed
- */
-export const withWorker = async <T>(
-  use: (deps: WorkerDeps, config: Config) => Promise<T>,
-  options: { engine: 'needed' | 'optional' }
+/** The worker's work in this process. */
+export interface Here {
+  deps: WorkerDeps
+  screen: Screen
+}
+
+/** The worker of another process, which does the work. */
+export interface There {
+  store: Store
+  screen: Screen
+  /**
+   * Polls until there is a value.
+   * @throws AppError `worker-unavailable` when the worker has ended
+   */
+  until<T>(poll: () => Promise<T | null>): Promise<T>
+}
+
+/** @throws AppError `invalid-config` without an engine where one is needed */
+const useHere = async <T>(
+  { config, store, screen }: { config: Config; store: Store; screen: Screen },
+  needsEngine: boolean,
+  use: (here: Here) => Promise<T>
 ): Promise<T> => {
-  const config = parseConfig(process.env)
-  if (options.engine === 'needed' && config.engine.kind === 'none')
-    throw new AppError('invalid-config', 'this command needs an engine: set ENGINE and MODEL_PATH')
-  const unlock = await lockDataDir(config.dataDir, 'worker')
-  const store = await openStore(config)
-  let engine: OpenEngine | null = null
+  if (needsEngine && config.engine.kind === 'none')
+    throw new AppError(
+      'invalid-config',
+      'this command needs an engine: set ENGINE and MODEL_PATH, or start the proxy with them'
+    )
+  const { logger } = screen
+  const fault = openWorkerFaults(logger)
+  const upstreams = await loadUpstreams(config, process.env)
+  const prices = await loadPrices(config)
+  const engine = needsEngine ? await openEngine(config, childFault(fault, 'engine-process')) : null
   try {
-    const logger = createLogger(config.logLevel)
-    const fault = openWorkerFaults(logger)
-    if (options.engine === 'needed')
-      engine = await openEngine(config, childFault(fault, 'engine-process'))
-    const upstreams = await loadUpstreams(config, process.env)
-    const prices = await loadPrices(config)
     const parts = { engine: engine?.engine ?? null, logger, fault, upstreams, prices }
-    return await use(workerDeps(config, store, parts), config)
+    return await use({ deps: workerDeps(config, store, parts), screen })
   } finally {
     await engine?.close()
+  }
+}
+
+const openThere = ({ dataDir }: Config, store: Store, screen: Screen): There => ({
+  store,
+  screen,
+  async until(poll) {
+    let seenAt = Date.now()
+    for (;;) {
+      const value = await poll()
+      if (value !== null) return value
+      if ((await lockHolder(dataDir, 'worker')) !== null) seenAt = Date.now()
+      else if (Date.now() - seenAt > WORKER_ABSENCE_MS)
+        throw new AppError(
+          'worker-unavailable',
+          'the worker that does this has ended: start the proxy, or run the command again'
+        )
+      await delay(POLL_MS)
+    }
+  },
+})
+
+export interface Work<T> {
+  needsEngine: boolean
+  /** with the engine of `needsEngine` */
+  here: (here: Here) => Promise<T>
+  /** where a worker runs already */
+  there: (there: There) => Promise<T>
+}
+
+/**
+ * Does the worker's work: in this process, or by the worker that already runs.
+ * @throws AppError `not-found` without data, `invalid-config` without an engine where one is needed
+ */
+export const withWorker = async <T>({ needsEngine, here, there }: Work<T>): Promise<T> => {
+  const config = readConfig()
+  const store = await openExisting(config)
+  const screen = openScreen(config.logLevel)
+  const unlock = await tryLockDataDir(config.dataDir, 'worker')
+  try {
+    if (unlock === null) return await there(openThere(config, store, screen))
+    return await useHere({ config, store, screen }, needsEngine, here)
+  } finally {
+    screen.progress.stop()
+    await store.close()
+    await unlock?.()
+  }
+}
+
+/** Runs as the worker of the data directory. @throws AppError `conflict` while another one runs */
+export const asWorker = async (use: (deps: WorkerDeps) => Promise<void>): Promise<void> => {
+  const config = readConfig()
+  const unlock = await lockDataDir(config.dataDir, 'worker')
+  const store = await openStore(config)
+  const screen = openScreen(config.logLevel)
+  try {
+    const needsEngine = config.engine.kind !== 'none'
+    await useHere({ config, store, screen }, needsEngine, ({ deps }) => use(deps))
+  } finally {
     await store.close()
     await unlock()
   }
+}
+
+/** @throws AppError `engine-unavailable` when the running worker has no engine */
+export const requireWorkersEngine = async (store: Store): Promise<void> => {
+  if (!(await workerHasEngine(store)))
+    throw new AppError(
+      'engine-unavailable',
+      'the running proxy has no engine: restart it with ENGINE and MODEL_PATH'
+    )
+}
+
+/** Tells where the work is done; in text only. */
+export const sayHandedOver = ({ json }: OutputOptions): void => {
+  if (!json) process.stderr.write('the running worker does this; Ctrl+C ends only this view\n')
 }

@@ -1,27 +1,31 @@
 /** Output of the commands: tables for people, JSON for programs, progress bars for long work. */
 import { MultiBar, Presets, type SingleBar } from 'cli-progress'
+import type { Config } from '../config/config.ts'
+import { createLogger, type Logger } from '../process/logger.ts'
+import { table as layoutTable, wrap } from './layout.ts'
 
 export interface OutputOptions {
   json?: boolean
 }
 
+const DEFAULT_COLUMNS = 80
+
+const width = (): number => process.stdout.columns ?? DEFAULT_COLUMNS
+
+/** Lines of a text are wrapped at words. */
 export const print = (value: unknown): void => {
-  process.stdout.write(`${typeof value === 'string' ? value : JSON.stringify(value, null, 2)}\n`)
+  const text =
+    typeof value === 'string'
+      ? value
+          .split('\n')
+          .map((line) => wrap(line, width(), 2))
+          .join('\n')
+      : JSON.stringify(value, null, 2)
+  process.stdout.write(`${text}\n`)
 }
 
-/** Columns as wide as their widest cell; the first row is the header. */
-export const table = (rows: (string | number)[][]): string => {
-  const cells = rows.map((row) => row.map(String))
-  const widths = (cells[0] ?? []).map((_, column) =>
-    Math.max(...cells.map((row) => (row[column] ?? '').length))
-  )
-  const lineOf = (row: string[]): string =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join('  ')
-      .trimEnd()
-  return cells.map(lineOf).join('\n')
-}
+/** @param rows the first one is the header */
+export const table = (rows: (string | number)[][]): string => layoutTable(rows, width())
 
 export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
 
@@ -31,11 +35,21 @@ export interface Progress {
   stop(): void
 }
 
-/** On stderr: bars on a terminal, elsewhere one line per ten per cent. */
-export const createProgress = (isTerminal = process.stderr.isTTY === true): Progress =>
-  isTerminal ? terminalProgress() : lineProgress()
+/** Progress and log on stderr. */
+export interface Screen {
+  logger: Logger
+  progress: Progress
+}
 
-const terminalProgress = (): Progress => {
+/** Bars on a terminal, which log lines do not cross; elsewhere a log line for every ten per cent. */
+export const openScreen = (level: Config['logLevel']): Screen =>
+  process.stderr.isTTY === true ? terminalScreen(level) : lineScreen(level)
+
+/** Without a log. @param isTerminal whether bars can be drawn on stderr */
+export const createProgress = (isTerminal = process.stderr.isTTY === true): Progress =>
+  (isTerminal ? terminalScreen : lineScreen)('info').progress
+
+const terminalScreen = (level: Config['logLevel']): Screen => {
   const bars = new MultiBar(
     {
       format: '{name} {bar} {percentage}% {detail}',
@@ -47,7 +61,10 @@ const terminalProgress = (): Progress => {
     Presets.shades_classic
   )
   const byName = new Map<string, SingleBar>()
-  return {
+  // the bars print a line above themselves, and only while there are bars
+  const write = (line: string): void =>
+    void (byName.size > 0 && bars.isActive ? bars.log(line) : process.stderr.write(line))
+  const progress: Progress = {
     update(name, value, total, detail = '') {
       const payload = { name: name.padEnd(22), detail }
       const bar = byName.get(name) ?? bars.create(total, 0, payload)
@@ -57,17 +74,20 @@ const terminalProgress = (): Progress => {
     },
     stop: () => bars.stop(),
   }
+  return { logger: createLogger(level, { write }), progress }
 }
 
-const lineProgress = (): Progress => {
+const lineScreen = (level: Config['logLevel']): Screen => {
+  const logger = createLogger(level)
   const printed = new Map<string, number>()
-  return {
+  const progress: Progress = {
     update(name, value, total, detail = '') {
       const tenth = total === 0 ? 10 : Math.floor((value / total) * 10)
       if (printed.get(name) === tenth) return
       printed.set(name, tenth)
-      process.stderr.write(`${name} ${tenth * 10} % ${detail}\n`)
+      logger.info({ name, percent: tenth * 10, detail }, 'progress')
     },
     stop: () => {},
   }
+  return { logger, progress }
 }

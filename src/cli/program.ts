@@ -1,40 +1,62 @@
 /** The command `promptintern`, assembled from one file per verb. */
 import { Command } from 'commander'
+import { packageVersion } from '../package-folder.ts'
 import { detectCommand } from './commands/detect.ts'
 import { evaluateCommand } from './commands/evaluate.ts'
+import { examplesCommand } from './commands/examples.ts'
 import { forgetCommand } from './commands/forget.ts'
 import { importCommand } from './commands/import.ts'
 import { internalizeCommand } from './commands/internalize.ts'
 import { keysCommand } from './commands/keys.ts'
 import { modelsCommand } from './commands/models.ts'
 import { promoteCommand } from './commands/promote.ts'
+import { recordsCommand } from './commands/records.ts'
 import { rollbackCommand } from './commands/rollback.ts'
 import { savingsCommand } from './commands/savings.ts'
 import { serveCommand } from './commands/serve.ts'
+import { showCommand } from './commands/show.ts'
 import { statusCommand } from './commands/status.ts'
 import { workerCommand } from './commands/worker.ts'
 
-export const createProgram = (): Command => {
+const VERBS = [
+  serveCommand,
+  workerCommand,
+  importCommand,
+  statusCommand,
+  showCommand,
+  examplesCommand,
+  recordsCommand,
+  detectCommand,
+  internalizeCommand,
+  evaluateCommand,
+  promoteCommand,
+  rollbackCommand,
+  savingsCommand,
+  keysCommand,
+  forgetCommand,
+  modelsCommand,
+]
+
+/** Errors of usage are thrown by all commands, and printed unless the result is JSON. */
+const inherit = (command: Command, parent: Command): void => {
+  command.copyInheritedSettings(parent)
+  for (const child of command.commands) inherit(child, command)
+}
+
+/** @param options.isJson whether the error of a wrong usage is left to the caller */
+export const createProgram = ({ isJson = false }: { isJson?: boolean } = {}): Command => {
   const program = new Command('promptintern')
     .description('OpenAI-compatible proxy that trains loras to answer without recurring prompts')
+    .version(packageVersion(), '--version', 'print the version')
     .helpCommand(false)
-    .showHelpAfterError()
-  for (const command of [
-    serveCommand,
-    workerCommand,
-    importCommand,
-    detectCommand,
-    internalizeCommand,
-    evaluateCommand,
-    promoteCommand,
-    rollbackCommand,
-    statusCommand,
-    savingsCommand,
-    keysCommand,
-    forgetCommand,
-    modelsCommand,
-  ])
-    program.addCommand(command())
+    .exitOverride()
+    .showHelpAfterError('(promptintern --help lists the commands; <command> --help its options)')
+    .configureOutput({ writeErr: (text) => void (isJson || process.stderr.write(text)) })
+  for (const command of VERBS) {
+    const verb = command()
+    inherit(verb, program)
+    program.addCommand(verb)
+  }
   return program
 }
 

@@ -2,7 +2,7 @@
 import type { CaptureRule } from '../core/log/selection.ts'
 import type { InternalizeOptions } from '../core/lifecycle/internalization.ts'
 import type { RedactOptions } from '../core/log/redact.ts'
-import { parseEnvironment, type Environment } from './environment.ts'
+import { parseEnvironment, type Environment, type ParseOptions } from './environment.ts'
 
 const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
@@ -135,5 +135,7 @@ export type Config = ReturnType<typeof configOf>
  * @param variables environment variables; unknown ones are ignored
  * @throws AppError `invalid-config` with one line per mistake in its message
  */
-export const parseConfig = (variables: Record<string, string | undefined>): Config =>
-  configOf(parseEnvironment(variables))
+export const parseConfig = (
+  variables: Record<string, string | undefined>,
+  options?: ParseOptions
+): Config => configOf(parseEnvironment(variables, options))

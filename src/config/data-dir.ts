@@ -1,7 +1,8 @@
 /** The data directory: created on first use, with generated secrets and a lock for the worker. */
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { AppError } from '../errors.ts'
 
 export interface Secrets {
@@ -11,10 +12,21 @@ export interface Secrets {
 
 const SECRET_BYTES = 32
 
+/** Node's own `mkdir` with `recursive` never returns below `/proc`, where no folder can be made. */
+const makeFolder = async (path: string): Promise<void> => {
+  const parent = dirname(path)
+  if (parent !== path && !existsSync(parent)) await makeFolder(parent)
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
 /** @throws AppError `store-unavailable` when the directory cannot be written */
 export const prepareDataDir = async (dataDir: string): Promise<void> => {
   try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    await makeFolder(resolve(dataDir))
     const probe = join(dataDir, `.probe-${process.pid}`)
     await writeFile(probe, '')
     await rm(probe)
@@ -63,6 +75,8 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
+const lockPath = (dataDir: string, name: string): string => join(dataDir, `${name}.lock`)
+
 const holderOf = async (path: string): Promise<number | null> => {
   try {
     return Number(await readFile(path, 'utf8'))
@@ -72,14 +86,22 @@ const holderOf = async (path: string): Promise<number | null> => {
   }
 }
 
+/** The process that holds a named lock of the data directory; null when none does. */
+export const lockHolder = async (dataDir: string, name: string): Promise<number | null> => {
+  const holder = await holderOf(lockPath(dataDir, name))
+  return holder !== null && holder !== process.pid && isAlive(holder) ? holder : null
+}
+
 /**
  * Acquires a named lock of the data directory. The lock of a process that has died is taken over.
- * @returns the function that releases it
- * @throws AppError `conflict` while another running process holds it
+ * @returns the function that releases it; null while another running process holds it
  */
-export const lockDataDir = async (dataDir: string, name: string): Promise<() => Promise<void>> => {
+export const tryLockDataDir = async (
+  dataDir: string,
+  name: string
+): Promise<(() => Promise<void>) | null> => {
   await prepareDataDir(dataDir)
-  const path = join(dataDir, `${name}.lock`)
+  const path = lockPath(dataDir, name)
   for (let attempt = 0; attempt < 2; attempt++) {
     try {
       const file = await open(path, 'wx', 0o600)
@@ -88,11 +110,20 @@ export const lockDataDir = async (dataDir: string, name: string): Promise<() => 
       return () => rm(path, { force: true })
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-      const holder = await holderOf(path)
-      if (holder !== null && holder !== process.pid && isAlive(holder))
-        throw new AppError('conflict', `process ${holder} holds ${path}: stop that process first`)
+      if ((await lockHolder(dataDir, name)) !== null) return null
       await rm(path, { force: true })
     }
   }
-  throw new AppError('conflict', `another process acquired ${path} at the same time: try again`)
+  return null
+}
+
+/** @throws AppError `conflict` while another running process holds the lock */
+export const lockDataDir = async (dataDir: string, name: string): Promise<() => Promise<void>> => {
+  const unlock = await tryLockDataDir(dataDir, name)
+  if (unlock !== null) return unlock
+  const holder = await lockHolder(dataDir, name)
+  throw new AppError(
+    'conflict',
+    `process ${holder ?? 'unknown'} holds ${lockPath(dataDir, name)}: stop that process first`
+  )
 }

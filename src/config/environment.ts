@@ -186,8 +186,13 @@ export const CONFIG_KEYS = Object.keys(SCHEMA.shape)
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
 
+export interface ParseOptions {
+  /** false for commands that open no port: what only the server needs may be missing */
+  serves: boolean
+}
+
 /** Mistakes that involve more than one key. */
-const mistakesOf = (env: Environment): string[] => {
+const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
   const checks: [isWrong: boolean, mistake: string][] = [
     [
       env.ENGINE === 'onnx' && env.MODEL_PATH === null,
@@ -203,11 +208,11 @@ const mistakesOf = (env: Environment): string[] => {
       'ENGINE_STOP_COMMAND: needs ENGINE_START_COMMAND; an engine that was not started is not stopped',
     ],
     [
-      env.ACCESS === 'keys' && env.UPSTREAM_API_KEY === null,
+      serves && env.ACCESS === 'keys' && env.UPSTREAM_API_KEY === null,
       'UPSTREAM_API_KEY: needed with ACCESS=keys, because callers have no key of the upstream',
     ],
     [
-      env.ADMIN_TOKEN === null && !LOOPBACK.has(env.HOST),
+      serves && env.ADMIN_TOKEN === null && !LOOPBACK.has(env.HOST),
       `ADMIN_TOKEN: needed because HOST (${env.HOST}) is not a loopback address`,
     ],
   ]
@@ -218,10 +223,13 @@ const mistakesOf = (env: Environment): string[] => {
  * @param variables environment variables; unknown ones are ignored
  * @throws AppError `invalid-config` with one line per mistake in its message
  */
-export const parseEnvironment = (variables: Record<string, string | undefined>): Environment => {
+export const parseEnvironment = (
+  variables: Record<string, string | undefined>,
+  options: ParseOptions = { serves: true }
+): Environment => {
   const parsed = SCHEMA.safeParse(variables)
   const mistakes = parsed.success
-    ? mistakesOf(parsed.data)
+    ? mistakesOf(parsed.data, options)
     : parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
   if (!parsed.success || mistakes.length > 0)
     throw new AppError('invalid-config', `invalid configuration\n  ${mistakes.join('\n  ')}`)

@@ -31,5 +31,8 @@ const stderr = (): DestinationStream => {
   }
 }
 
-export const createLogger = (level: Config['logLevel']): Logger =>
-  pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stderr())
+/** @param destination stderr by default */
+export const createLogger = (
+  level: Config['logLevel'],
+  destination: DestinationStream = stderr()
+): Logger => pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination)

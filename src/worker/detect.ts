@@ -23,9 +23,18 @@ const JUDGE_EVERY_MS = 5_000
 const SAVE_EVERY_MS = 60_000
 const SAVE_EVERY_RECORDS = 5_000
 
+export interface DetectProgress {
+  /** records of this step */
+  read: number
+  /** sequence of the last record that was read */
+  cursor: number
+  /** the stored templates are based on all that was read */
+  settled: boolean
+}
+
 export interface DetectLoop {
-  /** Reads one page of the log. `settled`: the stored templates are based on all that was read. */
-  step(): Promise<{ read: number; settled: boolean }>
+  /** Reads one page of the log. @param isAwaited templates are searched as soon as the log is read */
+  step(isAwaited: boolean): Promise<DetectProgress>
 }
 
 const encodeSnapshot = (cursor: number, sketch: Uint8Array): Uint8Array => {
@@ -191,13 +200,14 @@ export const createDetectLoop = async (deps: WorkerDeps): Promise<DetectLoop> =>
   }
 
   return {
-    async step() {
+    async step(isAwaited) {
       const count = await read()
       const caughtUp = count < PAGE_ROWS
-      if (caughtUp && unjudged > 0 && deps.now() - judgedAt >= JUDGE_EVERY_MS) await judge()
+      const isDue = isAwaited || deps.now() - judgedAt >= JUDGE_EVERY_MS
+      if (caughtUp && unjudged > 0 && isDue) await judge()
       const isOld = deps.now() - savedAt >= SAVE_EVERY_MS
       if (unsaved >= SAVE_EVERY_RECORDS || (unsaved > 0 && isOld)) await save()
-      return { read: count, settled: unjudged === 0 }
+      return { read: count, cursor, settled: unjudged === 0 }
     },
   }
 }

@@ -6,6 +6,7 @@ import type { WorkerDeps } from './deps.ts'
 import { openEnginePower } from './engine/power.ts'
 import { watchEngine } from './engine/watch.ts'
 import { needsEngine } from './forget.ts'
+import { requestsNeedEngine } from './requests.ts'
 import { pruneTrainingFiles } from './internalize/training-files.ts'
 
 export interface EngineAccess {
@@ -25,12 +26,13 @@ const WITHOUT_ENGINE: EngineAccess = {
   close: async () => {},
 }
 
-const needOf = async ({ store }: WorkerDeps, engine: Engine): Promise<EngineNeed | null> => {
+const needOf = async ({ store, now }: WorkerDeps, engine: Engine): Promise<EngineNeed | null> => {
   const rows = await store.internalizations.list()
   const isWorking = rows.some(({ state: { name } }) =>
     ['candidate', 'training', 'evaluating'].includes(name)
   )
-  if (isWorking || (await needsEngine(store))) return 'work'
+  if (isWorking || (await needsEngine(store)) || (await requestsNeedEngine(store, now())))
+    return 'work'
   const isServed = rows.some(
     ({ state, plan }) => state.name === 'live' && plan?.engine === engine.name
   )

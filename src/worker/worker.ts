@@ -7,11 +7,13 @@ import { newInternalization } from '../core/lifecycle/internalization.ts'
 import { isInWork } from '../core/lifecycle/transitions.ts'
 import type { Engine } from '../engine/engine.ts'
 import { settleRoutes } from '../lifecycle/promote.ts'
+import { noteWorker, openRequests } from '../lifecycle/worker-request.ts'
 import type { WorkerDeps } from './deps.ts'
 import { createDetectLoop, dropOldSketch, type DetectLoop } from './detect.ts'
 import { openEngineAccess, type EngineAccess } from './engine-access.ts'
 import { advance, promotionContext } from './internalize/internalize.ts'
 import { settleForgotten } from './forget.ts'
+import { settleRequests } from './requests.ts'
 import { hasEnoughRows } from './internalize/plan-rows.ts'
 import { createMayStart, type MayStart } from './internalize/would-pay.ts'
 
@@ -80,6 +82,7 @@ const advanceOldest = async (
 
 export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
   await settleRoutes(deps.store, promotionContext(deps))
+  await noteWorker(deps.store, deps.engine?.name ?? null)
   let detect: DetectLoop = await createDetectLoop(deps)
   const triedAt = new Map<string, number>()
   const mayStart = createMayStart(deps)
@@ -102,11 +105,15 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
     const forgotten = await settleForgotten({ ...deps, engine })
     if (forgotten.isDetectorStale) detect = await createDetectLoop(deps)
     if (forgotten.isEngineLost) access.lost()
-    const { read, settled } = await detect.step()
+    const requests = await openRequests(deps.store, deps.now())
+    const isAwaited = requests.some(({ request }) => request.kind === 'detect')
+    const detected = await detect.step(isAwaited)
+    const { read, settled } = detected
+    const replied = requests.length > 0 && (await settleRequests(deps, engine, detected))
     const started = deps.config.auto && settled && (await startCandidates(deps, triedAt, mayStart))
     const advanced = await advanceOldest(deps, access, engine)
     await prune()
-    return read > 0 || started || advanced
+    return read > 0 || started || advanced || replied
   }
 
   return {

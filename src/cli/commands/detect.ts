@@ -1,41 +1,71 @@
 import { Command } from 'commander'
+import { askWorker, readRequest, removeRequest } from '../../lifecycle/worker-request.ts'
+import type { Store } from '../../store/store.ts'
 import { createDetectLoop } from '../../worker/detect.ts'
-import { withWorker } from '../context.ts'
-import { createProgress, print, table, type OutputOptions } from '../output.ts'
+import { sayHandedOver, withWorker, type Here, type There } from '../context.ts'
+import { print, table, type OutputOptions, type Screen } from '../output.ts'
+
+const NAME = 'records read'
+
+const newestSequence = async (store: Store): Promise<number> => {
+  const [newest] = await store.records.list({ order: 'desc', limit: 1, bodies: false })
+  return newest?.sequence ?? 0
+}
+
+const detectHere = async ({ deps, screen }: Here): Promise<void> => {
+  const loop = await createDetectLoop(deps)
+  const upTo = await newestSequence(deps.store)
+  for (;;) {
+    const { read, cursor, settled } = await loop.step(true)
+    screen.progress.update(NAME, Math.min(cursor, upTo), upTo)
+    if (settled && read === 0) return
+  }
+}
+
+const detectThere = async ({ store, screen, until }: There): Promise<void> => {
+  const upTo = await newestSequence(store)
+  const name = await askWorker(store, { kind: 'detect', upTo }, Date.now())
+  await until(async () => {
+    const request = await readRequest(store, name)
+    screen.progress.update(NAME, request?.reply == null ? (request?.done ?? upTo) : upTo, upTo)
+    return request === null || request.reply !== null ? true : null
+  })
+  await removeRequest(store, name)
+}
+
+const show = async (store: Store, screen: Screen, { json }: OutputOptions): Promise<void> => {
+  const templates = await Promise.all(
+    (await store.templates.list()).map(async ({ version, model, messages }) => ({
+      version,
+      model,
+      requests: (await store.templates.stats(version)).requests,
+      messages: messages.length,
+    }))
+  )
+  screen.progress.stop()
+  if (json) return print({ recordsRead: await newestSequence(store), templates })
+  if (templates.length === 0) return print('no template was found in the log')
+  print(
+    table([
+      ['template', 'model', 'requests', 'messages'],
+      ...templates.map((row) => [row.version, row.model, row.requests, row.messages]),
+    ])
+  )
+}
 
 const detect = (options: OutputOptions): Promise<void> =>
-  withWorker(
-    async (deps) => {
-      const loop = await createDetectLoop(deps)
-      const progress = createProgress()
-      const [newest] = await deps.store.records.list({ order: 'desc', limit: 1 })
-      let read = 0
-      for (let settled = false; !settled;) {
-        const page = await loop.step()
-        read += page.read
-        settled = page.settled && page.read === 0
-        progress.update('records read', read, Math.max(read, newest?.sequence ?? read))
-      }
-      progress.stop()
-      const templates = await deps.store.templates.list()
-      const rows = await Promise.all(
-        templates.map(async (template) => ({
-          version: template.version,
-          model: template.model,
-          requests: (await deps.store.templates.stats(template.version)).requests,
-          messages: template.messages.length,
-        }))
-      )
-      if (options.json) return print({ recordsRead: read, templates: rows })
-      print(
-        table([
-          ['template', 'model', 'requests', 'messages'],
-          ...rows.map((row) => [row.version, row.model, row.requests, row.messages]),
-        ])
-      )
+  withWorker({
+    needsEngine: false,
+    here: async (here) => {
+      await detectHere(here)
+      await show(here.deps.store, here.screen, options)
     },
-    { engine: 'optional' }
-  )
+    there: async (there) => {
+      sayHandedOver(options)
+      await detectThere(there)
+      await show(there.store, there.screen, options)
+    },
+  })
 
 export const detectCommand = (): Command =>
   new Command('detect')

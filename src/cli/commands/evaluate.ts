@@ -1,32 +1,57 @@
 import { Command } from 'commander'
+import type { Verdict } from '../../core/gate/gate.ts'
+import { evaluationRows } from '../../core/lifecycle/internalization.ts'
 import { AppError } from '../../errors.ts'
-import { evaluate as evaluateInternalization } from '../../worker/internalize/evaluate.ts'
-import { internalizationOf, withWorker } from '../context.ts'
-import { print, type OutputOptions } from '../output.ts'
+import { askWorker, readRequest, removeRequest } from '../../lifecycle/worker-request.ts'
+import type { Store } from '../../store/store.ts'
+import { evaluateAgain } from '../../worker/requests.ts'
+import {
+  internalizationOf,
+  requireWorkersEngine,
+  sayHandedOver,
+  withWorker,
+  type There,
+} from '../context.ts'
+import { EXIT } from '../exit-code.ts'
+import { print, type OutputOptions, type Screen } from '../output.ts'
 import { verdictText } from '../verdict-text.ts'
 
-const evaluate = (id: string, options: OutputOptions): Promise<void> =>
-  withWorker(
-    async (deps) => {
-      const internalization = await internalizationOf(deps.store, id)
-      const { plan } = internalization
-      if (plan === null || plan.arms.some((arm) => arm.results.length < arm.stages.length))
-        throw new AppError(
-          'invalid-state',
-          `internalization ${id} is not trained yet: see promptintern status`
-        )
-      const template = await deps.store.templates.get(internalization.templateVersion)
-      const verdict = await evaluateInternalization(
-        deps,
-        deps.engine!,
-        internalization,
-        plan,
-        template!
-      )
-      print(options.json ? verdict : verdictText(verdict))
+const showProgress = async (store: Store, { progress }: Screen, id: string): Promise<void> => {
+  const { plan } = await internalizationOf(store, id)
+  const done = (await store.internalizations.evaluations(id)).length
+  if (plan !== null) progress.update('held-out answers', done, evaluationRows(plan))
+}
+
+const evaluateThere = async ({ store, screen, until }: There, id: string): Promise<Verdict> => {
+  await internalizationOf(store, id)
+  await requireWorkersEngine(store)
+  const name = await askWorker(store, { kind: 'evaluate', internalization: id }, Date.now())
+  const reply = await until(async () => {
+    await showProgress(store, screen, id)
+    return (await readRequest(store, name))?.reply ?? null
+  })
+  await removeRequest(store, name)
+  if (reply.kind === 'evaluated') return reply.verdict
+  throw reply.kind === 'failed'
+    ? new AppError(reply.code, reply.message)
+    : new AppError('internal', `the worker replied ${reply.kind} to an evaluation`)
+}
+
+const evaluate = async (id: string, options: OutputOptions): Promise<void> => {
+  const verdict = await withWorker({
+    needsEngine: true,
+    here: async ({ deps }) => {
+      await internalizationOf(deps.store, id)
+      return evaluateAgain(deps, deps.engine!, id)
     },
-    { engine: 'needed' }
-  )
+    there: (there) => {
+      sayHandedOver(options)
+      return evaluateThere(there, id)
+    },
+  })
+  print(options.json ? verdict : verdictText(verdict))
+  if (verdict.verdict === 'reject') process.exitCode = EXIT.notAccepted
+}
 
 export const evaluateCommand = (): Command =>
   new Command('evaluate')

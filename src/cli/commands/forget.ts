@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
 import type { Config } from '../../config/config.ts'
 import type { Selection } from '../../core/log/selection.ts'
-import { lockDataDir } from '../../config/data-dir.ts'
-import { toAppError } from '../../errors.ts'
+import { tryLockDataDir } from '../../config/data-dir.ts'
 import { createLogger } from '../../process/logger.ts'
 import { childFault, openWorkerFaults } from '../../process/open-faults.ts'
 import { openEngine, workerDeps } from '../../main.ts'
@@ -62,16 +61,9 @@ const settleHere = async (store: Store, config: Config, task: string): Promise<v
   }
 }
 
-/** @returns null when a worker runs in another process */
-const lockWorker = (dataDir: string): Promise<(() => Promise<void>) | null> =>
-  lockDataDir(dataDir, 'worker').catch((error: unknown) => {
-    if (toAppError(error).code === 'conflict') return null
-    throw error
-  })
-
 /** @returns whether the task is done */
 const settle = async (store: Store, config: Config, task: string): Promise<boolean> => {
-  const unlock = await lockWorker(config.dataDir)
+  const unlock = await tryLockDataDir(config.dataDir, 'worker')
   if (unlock === null) await waitForWorker(store, task)
   else await settleHere(store, config, task).finally(unlock)
   return (await readTask(store, task)) === null

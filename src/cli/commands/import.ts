@@ -18,7 +18,7 @@ import { compileKeyTable, createKeyFinder, tenantsOfKeys } from '../../proxy/acc
 import { createTenants, type Tenants } from '../../proxy/access/tenants.ts'
 import type { Store } from '../../store/store.ts'
 import { withStore } from '../context.ts'
-import { createProgress, print, type OutputOptions } from '../output.ts'
+import { openScreen, print, type OutputOptions } from '../output.ts'
 
 interface ImportOptions extends OutputOptions {
   keyEnv: string
@@ -133,7 +133,7 @@ const importFile = (path: string, options: ImportOptions): Promise<void> =>
     const { tenant } = tenants.identify({
       rawHeaders: ['authorization', credentialOf(options.keyEnv)],
     })
-    const progress = createProgress()
+    const { progress } = openScreen(config.logLevel)
     const { size } = await stat(path)
     let batch: ExchangeRecord[] = []
     let lineNumber = 0

@@ -6,47 +6,48 @@ import {
   stageName,
   type Internalization,
 } from '../../core/lifecycle/internalization.ts'
-import { AppError } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
-import type { WorkerDeps } from '../../worker/deps.ts'
 import { advance } from '../../worker/internalize/internalize.ts'
 import { readProgress } from '../../worker/internalize/progress.ts'
-import { withWorker } from '../context.ts'
-import { createProgress, print, type OutputOptions, type Progress } from '../output.ts'
+import {
+  internalizationOf,
+  requireWorkersEngine,
+  sayHandedOver,
+  templateOf,
+  withWorker,
+  type Here,
+  type There,
+} from '../context.ts'
+import { EXIT } from '../exit-code.ts'
+import { print, type OutputOptions, type Screen } from '../output.ts'
 import { populationText, verdictText } from '../verdict-text.ts'
 
 const WORKING = new Set<Internalization['state']['name']>(['candidate', 'training', 'evaluating'])
 const POLL_MS = 500
 
 /** The template's unfinished internalization, or a new one. */
-const beginOrResume = async (deps: WorkerDeps, version: string): Promise<string> => {
-  const template = await deps.store.templates.get(version)
-  if (template === null)
-    throw new AppError(
-      'not-found',
-      `no template ${version}: promptintern detect lists the templates`
-    )
-  const active = (await deps.store.internalizations.list()).find(
+const beginOrResume = async (store: Store, version: string): Promise<string> => {
+  const template = await templateOf(store, version)
+  const active = (await store.internalizations.list()).find(
     (row) => row.templateVersion === version && WORKING.has(row.state.name)
   )
   if (active !== undefined) return active.id
-  const created = newInternalization(randomUUID(), template, deps.now())
-  await deps.store.internalizations.create(created)
+  const created = newInternalization(randomUUID(), template, Date.now())
+  await store.internalizations.create(created, 'cli')
   return created.id
 }
 
-const show = async (
+const showProgress = async (
   store: Store,
-  internalization: Internalization,
-  progress: Progress
+  { progress }: Screen,
+  { id, state, plan }: Internalization
 ): Promise<void> => {
-  const { state, plan } = internalization
   if (state.name === 'evaluating' && plan !== null) {
-    const done = (await store.internalizations.evaluations(internalization.id)).length
+    const done = (await store.internalizations.evaluations(id)).length
     progress.update('held-out answers', done, evaluationRows(plan))
   }
   if (state.name !== 'training' || plan === null) return
-  const live = await readProgress(store, internalization.id)
+  const live = await readProgress(store, id)
   if (live?.metrics == null) return
   const { step, total_steps: total, train_loss: loss, eta_seconds: eta } = live.metrics
   progress.update(
@@ -57,35 +58,60 @@ const show = async (
   )
 }
 
-const runToEnd = async (deps: WorkerDeps, id: string): Promise<Internalization> => {
-  const progress = createProgress()
-  try {
-    for (;;) {
-      const row = (await deps.store.internalizations.get(id))!
-      await show(deps.store, row, progress)
-      if (!WORKING.has(row.state.name)) return row
-      const outcome = await advance(deps, deps.engine!, row)
-      if (outcome !== 'advanced') await deps.sleep(POLL_MS)
-    }
-  } finally {
-    progress.stop()
+const internalizeHere = async (
+  { deps, screen }: Here,
+  version: string
+): Promise<Internalization> => {
+  const id = await beginOrResume(deps.store, version)
+  for (;;) {
+    const row = (await deps.store.internalizations.get(id))!
+    await showProgress(deps.store, screen, row)
+    if (!WORKING.has(row.state.name)) return row
+    const outcome = await advance(deps, deps.engine!, row)
+    if (outcome !== 'advanced') await deps.sleep(POLL_MS)
   }
 }
 
-const internalize = (version: string, options: OutputOptions): Promise<void> =>
-  withWorker(
-    async (deps) => {
-      const { id, state, plan, verdict } = await runToEnd(deps, await beginOrResume(deps, version))
-      if (options.json) return print({ id, state, population: plan?.population ?? null, verdict })
-      print(`${id}  ${state.name}`)
-      if (plan !== null) print(populationText(plan.population))
-      if (verdict !== null) print(verdictText(verdict))
-      else if (state.name === 'rejected') print(state.reason)
-      else if (state.name === 'failed') print(state.cause)
-      if (state.name === 'approval') print(`to approve it, run: promptintern promote ${id}`)
+const internalizeThere = async (
+  { store, screen, until }: There,
+  version: string
+): Promise<Internalization> => {
+  await templateOf(store, version)
+  await requireWorkersEngine(store)
+  const id = await beginOrResume(store, version)
+  return until(async () => {
+    const row = await internalizationOf(store, id)
+    await showProgress(store, screen, row)
+    return WORKING.has(row.state.name) ? null : row
+  })
+}
+
+const resultText = ({ id, state, plan, verdict, templateVersion }: Internalization): string =>
+  [
+    `${id}  ${state.name}`,
+    ...(plan === null ? [] : [populationText(plan.population)]),
+    ...(verdict === null ? [] : [verdictText(verdict)]),
+    ...(verdict === null && state.name === 'rejected' ? [state.reason] : []),
+    ...(state.name === 'failed' ? [state.cause] : []),
+    ...(state.name === 'approval'
+      ? [`to make it live, run: promptintern promote ${templateVersion}`]
+      : []),
+  ].join('\n')
+
+const internalize = async (version: string, options: OutputOptions): Promise<void> => {
+  const row = await withWorker({
+    needsEngine: true,
+    here: (here) => internalizeHere(here, version),
+    there: (there) => {
+      sayHandedOver(options)
+      return internalizeThere(there, version)
     },
-    { engine: 'needed' }
-  )
+  })
+  const { id, state, plan, verdict } = row
+  if (options.json) print({ id, state, population: plan?.population ?? null, verdict })
+  else print(resultText(row))
+  if (state.name === 'failed' || state.name === 'rejected') process.exitCode = EXIT.notAccepted
+}
 
 export const internalizeCommand = (): Command =>
   new Command('internalize')

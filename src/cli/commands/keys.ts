@@ -15,6 +15,7 @@ import { AppError } from '../../errors.ts'
 import { readSpend } from '../../server/issued-access.ts'
 import type { Store } from '../../store/store.ts'
 import { withStore } from '../context.ts'
+import { positiveAmount, wholeNumber } from '../options.ts'
 import { print, table, type OutputOptions } from '../output.ts'
 
 interface CreateOptions extends OutputOptions {
@@ -28,18 +29,6 @@ interface CreateOptions extends OutputOptions {
 }
 
 const ID_BYTES = 6
-
-const positive =
-  (accepts: (value: number) => boolean, wanted: string) =>
-  (text: string): number => {
-    const value = Number(text)
-    if (text.trim() === '' || !accepts(value))
-      throw new InvalidArgumentError(`It must be ${wanted}.`)
-    return value
-  }
-
-const count = positive((value) => Number.isSafeInteger(value) && value > 0, 'a whole number over 0')
-const dollars = positive((value) => Number.isFinite(value) && value > 0, 'an amount over 0')
 
 const modelNames = (text: string): string[] => {
   const names = text
@@ -73,6 +62,8 @@ const limitsOf = (options: CreateOptions): KeyLimits => ({
 /** The fields of a key that may be shown: all but its hash. */
 const shown = ({ hash: _hash, ...key }: IssuedKey): Omit<IssuedKey, 'hash'> => key
 
+const CREATES = { creates: true }
+
 const create = (options: CreateOptions): Promise<void> =>
   withStore(async (store, { access }) => {
     const secret = secretOf(randomBytes(SECRET_BYTES))
@@ -95,7 +86,7 @@ const create = (options: CreateOptions): Promise<void> =>
     print(
       `${id}\n${secret}\nThe second line is the key. It is not stored and cannot be shown again.`
     )
-  })
+  }, CREATES)
 
 const listed = async (store: Store, now: number) => {
   const spend = await readSpend(store, now)
@@ -173,13 +164,13 @@ export const keysCommand = (): Command =>
           'models that the key may use, such as gpt-4o-mini,o4*',
           modelNames
         )
-        .option('--requests-per-minute <count>', 'limit of requests', count)
+        .option('--requests-per-minute <count>', 'limit of requests', wholeNumber(1))
         .option(
           '--tokens-per-minute <count>',
           'limit of tokens of prompt and answer together',
-          count
+          wholeNumber(1)
         )
-        .option('--budget-usd <amount>', 'limit of the spend at the upstream', dollars)
+        .option('--budget-usd <amount>', 'limit of the spend at the upstream', positiveAmount)
         .addOption(
           new Option('--budget-period <period>', 'period of the budget, in UTC').choices(
             BUDGET_PERIODS

@@ -2,16 +2,16 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
-import { parseConfig } from '../../config/config.ts'
 import { AppError } from '../../errors.ts'
 import { KNOWN_MODELS } from '../../models/known.ts'
 import { packageFolder } from '../../package-folder.ts'
 import { modelFolder, pullModel, type PullRequest } from '../../models/pull.ts'
-import { createProgress, print, table, type OutputOptions } from '../output.ts'
+import { readConfig } from '../context.ts'
+import { openScreen, print, table, type OutputOptions } from '../output.ts'
 
 const HUB_TIMEOUT_MS = 30_000
 
-const modelsDir = (): string => join(parseConfig(process.env).dataDir, 'models')
+const modelsDir = (): string => join(readConfig().dataDir, 'models')
 
 /** Models that were pulled completely: GGUF files, and folders with weights. */
 const pulledModels = (folder: string): string[] => {
@@ -75,8 +75,8 @@ const pull = async (
   { revision, json }: OutputOptions & { revision: string }
 ): Promise<void> => {
   const request = requestOf(wanted, revision)
-  const { hub } = parseConfig(process.env)
-  const progress = createProgress()
+  const { hub, logLevel } = readConfig()
+  const { progress } = openScreen(logLevel)
   const path = await pullModel(request, {
     hub: { ...hub, fetch, timeoutMs: HUB_TIMEOUT_MS },
     modelsDir: modelsDir(),

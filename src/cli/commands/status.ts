@@ -1,43 +1,10 @@
 import { Command } from 'commander'
-import type { ArmFigures } from '../../core/gate/gate.ts'
-import type { Verdict } from '../../core/cost/economics.ts'
-import type { Internalization } from '../../core/lifecycle/internalization.ts'
 import type { Economics } from '../../savings/economics.ts'
 import type { Store } from '../../store/store.ts'
 import { readProgress } from '../../worker/internalize/progress.ts'
 import { openStoreEconomics, withStore } from '../context.ts'
-import { percent, print, table, type OutputOptions } from '../output.ts'
-
-const stateText = (state: Internalization['state']): string => {
-  switch (state.name) {
-    case 'training':
-      return `training (arm ${state.arm}, stage ${state.stage})`
-    case 'rejected':
-    case 'retired':
-      return `${state.name}: ${state.reason}`
-    case 'failed':
-      return `failed: ${state.cause}`
-    default:
-      return state.name
-  }
-}
-
-/** Agreement of the answered rows with its lower bound, and the slice with the least agreement. */
-const agreementText = ({
-  threshold,
-  agreementAnswered,
-  agreementAnsweredBound,
-  slices = [],
-}: ArmFigures): string => {
-  if (threshold === null) return ''
-  const own = `${percent(agreementAnswered)} (≥ ${percent(agreementAnsweredBound)})`
-  const [worst] = slices.toSorted((a, b) => a.agreement - b.agreement)
-  return worst === undefined
-    ? own
-    : `${own}, ${worst.slice}: ${percent(worst.agreement)} of ${worst.rows}`
-}
-
-const PAYS: Record<Verdict, string> = { pays: 'yes', 'does-not-pay': 'no', unknown: 'unknown' }
+import { print, table, type OutputOptions } from '../output.ts'
+import { PAYS, stateText } from '../state-text.ts'
 
 /** number of the newest records from which the tenants are listed */
 const TENANT_RECORDS = 1000
@@ -90,47 +57,48 @@ const collect = async (store: Store, economics: Economics) => {
   }
 }
 
+type Collected = Awaited<ReturnType<typeof collect>>
+
+const templatesText = ({ templates }: Collected): string => {
+  if (templates.length === 0) return 'no template yet'
+  return table([
+    ['template', 'requests', 'answered', 'tokens saved', 'state', 'pays'],
+    ...templates.map((row) => [
+      row.version,
+      row.requests,
+      row.answered,
+      row.promptTokensSaved,
+      row.internalizations.at(-1)?.state.name ?? 'watching',
+      PAYS[row.economics.verdict],
+    ]),
+  ])
+}
+
+/** What a person should know or do about a template; nothing for most. */
+const remarkOf = ({ version, internalizations }: Collected['templates'][number]): string[] => {
+  const newest = internalizations.at(-1)
+  if (newest === undefined) return []
+  if (newest.state.name === 'approval')
+    return [`${version} waits for approval: promptintern promote ${version}`]
+  const text = stateText(newest.state)
+  return text === newest.state.name ? [] : [`${version} ${text}`]
+}
+
 const status = (options: OutputOptions): Promise<void> =>
   withStore(async (store, config) => {
     const collected = await collect(store, await openStoreEconomics(store, config))
     if (options.json) return print(collected)
-    const { templates, tenants } = collected
+    const tenants = table([
+      ['tenant', `of the newest ${TENANT_RECORDS} records`, 'last seen'],
+      ...collected.tenants.map(({ tenant, records, lastSeen }) => [tenant, records, lastSeen]),
+    ])
+    const remarks = collected.templates.flatMap(remarkOf)
     print(
-      table([
-        [
-          'template',
-          'tenant',
-          'requests',
-          'answered',
-          'tokens saved',
-          'state',
-          'coverage',
-          'agreement',
-          'pays',
-        ],
-        ...templates.map((row) => {
-          const newest = row.internalizations.at(-1)
-          const winner = newest?.verdict?.arms[newest.verdict.arm]
-          return [
-            row.version,
-            row.tenant,
-            row.requests,
-            row.answered,
-            row.promptTokensSaved,
-            newest === undefined ? 'watching' : stateText(newest.state),
-            winner === undefined ? '' : percent(winner.coverage),
-            winner === undefined ? '' : agreementText(winner),
-            `${PAYS[row.economics.verdict]}: ${row.economics.reason}`,
-          ]
-        }),
-      ])
-    )
-    print('')
-    print(
-      table([
-        ['tenant', `of the newest ${TENANT_RECORDS} records`, 'last seen'],
-        ...tenants.map(({ tenant, records, lastSeen }) => [tenant, records, lastSeen]),
-      ])
+      [
+        templatesText(collected),
+        ...(remarks.length === 0 ? [] : [remarks.join('\n')]),
+        tenants,
+      ].join('\n\n')
     )
   })
 

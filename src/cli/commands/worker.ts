@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { createWorker } from '../../worker/worker.ts'
-import { withWorker } from '../context.ts'
+import { asWorker } from '../context.ts'
 
 /** Aborts on SIGTERM, on SIGINT, and when the parent that forked this process exits. */
 const stopSignal = (): AbortSignal => {
@@ -15,10 +15,7 @@ const stopSignal = (): AbortSignal => {
 }
 
 const work = (): Promise<void> =>
-  withWorker(async (deps) => (await createWorker(deps)).run(stopSignal()), {
-    engine:
-      process.env.ENGINE === undefined || process.env.ENGINE === 'none' ? 'optional' : 'needed',
-  })
+  asWorker(async (deps) => (await createWorker(deps)).run(stopSignal()))
 
 export const workerCommand = (): Command =>
   new Command('worker')

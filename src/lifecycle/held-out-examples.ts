@@ -1,14 +1,32 @@
 /** Held-out exchanges with both answers side by side, for the person who decides. */
-import type { z } from '@hono/zod-openapi'
 import { heldOutIds, type Internalization } from '../core/lifecycle/internalization.ts'
 import { compileMatcher, templateKeyOf, type Matcher } from '../core/match/match.ts'
-import { outcomeOf } from '../core/answer/outcome.ts'
+import { outcomeOf, textOf, type Outcome } from '../core/answer/outcome.ts'
 import type { StoredRecord } from '../core/log/record.ts'
 import { confidenceOf, type ConfidenceStatistic } from '../core/route/route.ts'
 import type { ChatRequest } from '../openai/chat.ts'
 import type { EvaluationRow, Store } from '../store/store.ts'
-import type { exampleSchema } from './schemas.ts'
-import { exampleView } from './views.ts'
+
+export interface HeldOutExample {
+  recordId: string
+  /** null after the record was deleted */
+  query: string | null
+  /** kind of the upstream's answer: text, tool-calls, refusal, … */
+  outcome: string | null
+  /** the upstream's answer, from the log */
+  promptedAnswer: string | null
+  /** '' if the lora was not asked */
+  adaptedAnswer: string
+  /** why a route defers at any confidence; null when it may give the answer */
+  deferred: string | null
+  /** of the two answers, 0 to 1 */
+  similarity: number
+  /** natural logarithm of a probability, by the statistic of the arm */
+  confidence: number
+  /** null when no threshold passed the gate */
+  isAboveThreshold: boolean | null
+  freshUpstreamAnswer: string | null
+}
 
 const parse = <T>(text: string | null): T | null => {
   if (text === null || text === '') return null
@@ -31,12 +49,34 @@ const byConfidence =
   (a: EvaluationRow, b: EvaluationRow): number =>
     confidenceOf(statistic, b) - confidenceOf(statistic, a)
 
+/** @param said query and logged outcome of the row's record; null when the record was deleted */
+const exampleOf = (
+  row: EvaluationRow,
+  said: { query: string | null; outcome: Outcome | null },
+  rule: { confidence: ConfidenceStatistic; threshold: number | null }
+): HeldOutExample => {
+  const confidence = confidenceOf(rule.confidence, row)
+  return {
+    recordId: row.recordId,
+    query: said.query,
+    outcome: said.outcome?.kind ?? null,
+    promptedAnswer: said.outcome && textOf(said.outcome),
+    adaptedAnswer: row.answer,
+    deferred: row.deferred,
+    similarity: row.similarity,
+    confidence,
+    isAboveThreshold:
+      rule.threshold === null ? null : row.deferred === null && confidence >= rule.threshold,
+    freshUpstreamAnswer: row.upstreamAnswer,
+  }
+}
+
 /** @param options.arm index into the plan; by default the winner of the verdict, or the first arm */
 export const examplesOf = async (
   store: Store,
   { id, plan, verdict, templateVersion }: Internalization,
   options: { limit: number; arm?: number | undefined }
-): Promise<z.infer<typeof exampleSchema>[]> => {
+): Promise<HeldOutExample[]> => {
   const arm = options.arm ?? verdict?.arm ?? 0
   const figures = verdict?.arms[arm]
   const rule = {
@@ -58,6 +98,6 @@ export const examplesOf = async (
       record === undefined
         ? { query: null, outcome: null }
         : { query: queryOf(matcher, record), outcome: outcomeOf(parse(record.response)) }
-    return exampleView(row, said, rule)
+    return exampleOf(row, said, rule)
   })
 }

@@ -1,0 +1,48 @@
+import { Command } from 'commander'
+import { examplesOf, type HeldOutExample } from '../../lifecycle/held-out-examples.ts'
+import { internalizationOf, withStore } from '../context.ts'
+import { print, type OutputOptions } from '../output.ts'
+import { wholeNumber } from '../options.ts'
+
+interface ExamplesOptions extends OutputOptions {
+  limit: number
+  arm?: number
+}
+
+const DELETED = '(the record was deleted)'
+
+const givenText = ({ deferred, isAboveThreshold }: HeldOutExample): string => {
+  if (deferred !== null) return `no: ${deferred}`
+  if (isAboveThreshold === null) return 'no threshold passed the gate'
+  return isAboveThreshold ? 'yes' : 'no: below the threshold'
+}
+
+const blockOf = (example: HeldOutExample): string =>
+  [
+    `record     ${example.recordId}`,
+    `query      ${example.query ?? DELETED}`,
+    `upstream   ${example.promptedAnswer ?? example.outcome ?? DELETED}`,
+    `lora       ${example.adaptedAnswer}`,
+    `similarity ${example.similarity.toFixed(3)}, confidence ${example.confidence.toFixed(3)}`,
+    `given      ${givenText(example)}`,
+  ].join('\n')
+
+const examples = (id: string, { limit, arm, json }: ExamplesOptions): Promise<void> =>
+  withStore(async (store) => {
+    const rows = await examplesOf(store, await internalizationOf(store, id), { limit, arm })
+    if (json) return print(rows)
+    print(
+      rows.length === 0 ? 'no held-out row has been answered yet' : rows.map(blockOf).join('\n\n')
+    )
+  })
+
+export const examplesCommand = (): Command =>
+  new Command('examples')
+    .description(
+      "show held-out rows with the upstream's and the lora's answer, the most confident first"
+    )
+    .argument('<internalization>', 'id of the internalization')
+    .option('--limit <count>', 'number of rows', wholeNumber(1), 20)
+    .option('--arm <index>', 'arm of the plan (default: the winning arm)', wholeNumber(0))
+    .option('--json', 'print JSON')
+    .action(examples)

@@ -1,0 +1,94 @@
+import { Command } from 'commander'
+import type { StoredRecord } from '../../core/log/record.ts'
+import { AppError } from '../../errors.ts'
+import type { Store } from '../../store/store.ts'
+import { templateOf, withStore } from '../context.ts'
+import { wholeNumber } from '../options.ts'
+import { print, table, type OutputOptions } from '../output.ts'
+
+interface RecordsOptions extends OutputOptions {
+  template?: string
+  limit: number
+}
+
+const outcomeText = ({ route, templateVersion }: StoredRecord): string => {
+  if (route !== null) return route.outcome
+  return templateVersion === null ? 'unmatched' : 'before the route'
+}
+
+const rowOf = (record: StoredRecord): (string | number)[] => [
+  record.id,
+  new Date(record.at).toISOString().slice(0, 19),
+  record.status,
+  outcomeText(record),
+  Math.round(record.durationMs),
+]
+
+const listText = (records: StoredRecord[]): string =>
+  records.length === 0
+    ? 'no record'
+    : table([['record', 'time (UTC)', 'status', 'route', 'ms'], ...records.map(rowOf)])
+
+const recordOf = async (store: Store, id: string): Promise<StoredRecord> => {
+  const [record] = await store.records.byIds([id])
+  if (record === undefined)
+    throw new AppError(
+      'not-found',
+      `there is no record ${id}: promptintern records lists the newest`
+    )
+  return record
+}
+
+const recordText = (record: StoredRecord): string => {
+  const { id, at, tenant, model, path, status, durationMs, templateVersion, usage } = record
+  return [
+    table([
+      ['record', 'time', 'tenant', 'model', 'path', 'status', 'ms', 'template', 'route', 'tokens'],
+      [
+        id,
+        new Date(at).toISOString(),
+        tenant,
+        model,
+        path,
+        status,
+        durationMs.toFixed(1),
+        templateVersion ?? 'none',
+        outcomeText(record),
+        usage === null ? 'unknown' : `${usage.prompt_tokens} + ${usage.completion_tokens}`,
+      ],
+    ]),
+    `request:\n${record.request}`,
+    `answer:\n${record.response ?? 'none'}`,
+  ].join('\n\n')
+}
+
+const list = async (store: Store, { template, limit }: RecordsOptions): Promise<StoredRecord[]> => {
+  if (template !== undefined) await templateOf(store, template)
+  return store.records.list({
+    order: 'desc',
+    limit,
+    bodies: false,
+    ...(template === undefined ? {} : { templateVersion: template }),
+  })
+}
+
+const records = (id: string | undefined, options: RecordsOptions): Promise<void> =>
+  withStore(async (store) => {
+    if (id !== undefined) {
+      const record = await recordOf(store, id)
+      return print(options.json ? record : recordText(record))
+    }
+    const found = await list(store, options)
+    print(options.json ? found.map(withoutBodies) : listText(found))
+  })
+
+const withoutBodies = ({ request: _request, response: _response, ...row }: StoredRecord) => row
+
+export const recordsCommand = (): Command =>
+  new Command('records')
+    .description('list the newest records of the log, or show one with its request and answer')
+    .argument('[record]', 'id of a record')
+    .option('--template <template>', 'only records of this template version')
+    .option('--limit <count>', 'number of records', wholeNumber(1), 20)
+    .option('--json', 'print JSON')
+    .action(records)

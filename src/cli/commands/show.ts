@@ -1,0 +1,137 @@
+import { Command } from 'commander'
+import type { Internalization } from '../../core/lifecycle/internalization.ts'
+import type { Segment, Slot, Template } from '../../core/template/template.ts'
+import type { Economics } from '../../savings/economics.ts'
+import type { Store } from '../../store/store.ts'
+import { openStoreEconomics, templateOf, withStore } from '../context.ts'
+import { percent, print, table, type OutputOptions } from '../output.ts'
+import { agreementText, paysText, stateText } from '../state-text.ts'
+
+/** of an anchor, from its beginning and from its end */
+const EDGE_CHARS = 160
+
+const shortened = (text: string): string =>
+  text.length <= 3 * EDGE_CHARS
+    ? text
+    : `${text.slice(0, EDGE_CHARS)} … (${text.length - 2 * EDGE_CHARS} characters) … ${text.slice(-EDGE_CHARS)}`
+
+const segmentText = (segment: Segment): string => {
+  switch (segment.kind) {
+    case 'anchor':
+      return shortened(segment.text)
+    case 'slot':
+      return `{slot ${segment.name}}`
+    case 'examples':
+      return `{examples ${segment.name}}`
+    case 'query':
+      return '{query}'
+  }
+}
+
+const messagesText = ({ messages }: Template): string =>
+  messages
+    .map(({ role, segments }) => `${role}: ${segments.map(segmentText).join('')}`)
+    .join('\n\n')
+
+const slotValues = ({ type, values = [], maxChars }: Slot): string =>
+  type === 'enum' ? values.join(', ') : `text of at most ${maxChars} characters`
+
+const slotsText = ({ messages }: Template): string => {
+  const slots = messages
+    .flatMap(({ segments }) => segments)
+    .filter((segment): segment is Slot => segment.kind === 'slot')
+  if (slots.length === 0) return 'no slots'
+  return table([
+    ['slot', 'kept for the lora', 'values'],
+    ...slots.map((slot) => [slot.name, slot.kept ? 'yes' : 'no', slotValues(slot)]),
+  ])
+}
+
+const internalizationsText = (rows: Internalization[]): string => {
+  if (rows.length === 0) return 'no internalization'
+  return table([
+    ['internalization', 'state', 'coverage', 'agreement'],
+    ...rows.map(({ id, state, verdict }) => {
+      const winner = verdict?.arms[verdict.arm]
+      return [
+        id,
+        stateText(state),
+        winner === undefined ? '' : percent(winner.coverage),
+        winner === undefined ? '' : agreementText(winner),
+      ]
+    }),
+  ])
+}
+
+const nextStep = (version: string, newest: Internalization | undefined): string[] => {
+  if (newest === undefined) return [`to train it now, run: promptintern internalize ${version}`]
+  if (newest.state.name === 'approval')
+    return [
+      `to compare its answers, run: promptintern examples ${newest.id}`,
+      `to make it live, run: promptintern promote ${version}`,
+    ]
+  return []
+}
+
+const collect = async (store: Store, economics: Economics, version: string) => {
+  const template = await templateOf(store, version)
+  const route = (await store.routes.list()).find((row) => row.template.version === version)
+  return {
+    template,
+    stats: await store.templates.stats(version),
+    economics: (await economics.assess([template])).get(version)!,
+    internalizations: (await store.internalizations.list()).filter(
+      ({ templateVersion }) => templateVersion === version
+    ),
+    liveInternalizationId: route?.internalizationId ?? null,
+  }
+}
+
+const render = ({
+  template,
+  stats,
+  economics,
+  internalizations,
+  liveInternalizationId,
+}: Awaited<ReturnType<typeof collect>>): string =>
+  [
+    table([
+      [
+        'template',
+        'tenant',
+        'model',
+        'requests',
+        'answered',
+        'prompt tokens saved',
+        'live',
+        'pays',
+      ],
+      [
+        template.version,
+        template.tenant,
+        template.model,
+        stats.requests,
+        stats.answered,
+        stats.promptTokensSaved,
+        liveInternalizationId ?? 'no',
+        paysText(economics),
+      ],
+    ]),
+    messagesText(template),
+    slotsText(template),
+    internalizationsText(internalizations),
+    ...nextStep(template.version, internalizations.at(-1)),
+  ].join('\n\n')
+
+const show = (version: string, options: OutputOptions): Promise<void> =>
+  withStore(async (store, config) => {
+    const collected = await collect(store, await openStoreEconomics(store, config), version)
+    print(options.json ? collected : render(collected))
+  })
+
+export const showCommand = (): Command =>
+  new Command('show')
+    .description('show one template: its messages, slots and internalizations')
+    .argument('<template>', 'template version')
+    .option('--json', 'print JSON')
+    .action(show)

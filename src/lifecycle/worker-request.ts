@@ -1,0 +1,91 @@
+/**
+ * Work that another process asks of the running worker, kept in the store until the asker has read the
+ * reply. Only one process does the worker's work, so a command hands its work over while the proxy runs.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Verdict } from '../core/gate/gate.ts'
+import type { ErrorCode } from '../errors.ts'
+import type { Store } from '../store/store.ts'
+
+export type WorkerRequest =
+  /** read the log up to this sequence and search for templates */
+  { kind: 'detect'; upTo: number } | { kind: 'evaluate'; internalization: string }
+
+export type WorkerReply =
+  | { kind: 'detected' }
+  | { kind: 'evaluated'; verdict: Verdict }
+  | { kind: 'failed'; code: ErrorCode; message: string }
+
+interface Stored {
+  request: WorkerRequest
+  /** milliseconds since the epoch */
+  askedAt: number
+  /** what was done so far, in units of the request */
+  done: number
+  reply: WorkerReply | null
+}
+
+export interface OpenRequest extends Stored {
+  name: string
+}
+
+const PREFIX = 'worker-request:'
+/** The worker as it started last. */
+const WORKER = 'worker'
+/** A reply that is older was left by an asker that was killed. */
+const MAX_AGE_MS = 86_400_000
+
+const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
+const decode = <T>(bytes: Uint8Array): T => JSON.parse(new TextDecoder().decode(bytes)) as T
+
+/** @returns the name of the request */
+export const askWorker = async (
+  { snapshots }: Store,
+  request: WorkerRequest,
+  now: number
+): Promise<string> => {
+  const name = `${PREFIX}${randomUUID()}`
+  const stored: Stored = { request, askedAt: now, done: 0, reply: null }
+  await snapshots.put(name, encode(stored))
+  return name
+}
+
+/** @returns null when it was removed */
+export const readRequest = async (
+  { snapshots }: Store,
+  name: string
+): Promise<OpenRequest | null> => {
+  const bytes = await snapshots.get(name)
+  return bytes === null ? null : { name, ...decode<Stored>(bytes) }
+}
+
+/** The requests without a reply. Removes those that are older than a day. */
+export const openRequests = async (store: Store, now: number): Promise<OpenRequest[]> => {
+  const open: OpenRequest[] = []
+  for (const name of await store.snapshots.names(PREFIX)) {
+    const request = await readRequest(store, name)
+    if (request === null) continue
+    if (now - request.askedAt > MAX_AGE_MS) await store.snapshots.remove(name)
+    else if (request.reply === null) open.push(request)
+  }
+  return open
+}
+
+export const updateRequest = async (
+  { snapshots }: Store,
+  { name, ...stored }: OpenRequest
+): Promise<void> => snapshots.put(name, encode(stored))
+
+/** For the asker, after it has read the reply. */
+export const removeRequest = ({ snapshots }: Store, name: string): Promise<void> =>
+  snapshots.remove(name)
+
+/** @param engine name of the worker's engine; null without one */
+export const noteWorker = ({ snapshots }: Store, engine: string | null): Promise<void> =>
+  snapshots.put(WORKER, encode({ engine }))
+
+/** Whether the worker that started last has an engine. */
+export const workerHasEngine = async ({ snapshots }: Store): Promise<boolean> => {
+  const bytes = await snapshots.get(WORKER)
+  return bytes !== null && decode<{ engine: string | null }>(bytes).engine !== null
+}

@@ -1,0 +1,90 @@
+/** Does the work that commands hand over while this worker runs (lifecycle/worker-request.ts). */
+import type { Engine } from '../engine/engine.ts'
+import { AppError, toAppError } from '../errors.ts'
+import type { Internalization } from '../core/lifecycle/internalization.ts'
+import {
+  openRequests,
+  updateRequest,
+  type OpenRequest,
+  type WorkerReply,
+} from '../lifecycle/worker-request.ts'
+import type { Store } from '../store/store.ts'
+import type { WorkerDeps } from './deps.ts'
+import type { DetectProgress } from './detect.ts'
+import { evaluate } from './internalize/evaluate.ts'
+
+/** Whether a stored request needs the engine. */
+export const requestsNeedEngine = async (store: Store, now: number): Promise<boolean> =>
+  (await openRequests(store, now)).some(({ request }) => request.kind === 'evaluate')
+
+/** @throws AppError `not-found`, `invalid-state` */
+const trainedInternalization = async (store: Store, id: string): Promise<Internalization> => {
+  const found = await store.internalizations.get(id)
+  if (found === null) throw new AppError('not-found', `there is no internalization ${id}`)
+  return found
+}
+
+/**
+ * The verdict of a trained internalization with the current settings; its state stays.
+ * @throws AppError `not-found`, `invalid-state` when it is not trained yet
+ */
+export const evaluateAgain = async (deps: WorkerDeps, engine: Engine, id: string) => {
+  const internalization = await trainedInternalization(deps.store, id)
+  const { plan, templateVersion } = internalization
+  if (plan === null || plan.arms.some((arm) => arm.results.length < arm.stages.length))
+    throw new AppError('invalid-state', `internalization ${id} is not trained yet`)
+  const template = await deps.store.templates.get(templateVersion)
+  if (template === null) throw new AppError('not-found', `template ${templateVersion} was deleted`)
+  return evaluate(deps, engine, internalization, plan, template)
+}
+
+const reply = async (deps: WorkerDeps, request: OpenRequest, given: WorkerReply): Promise<void> =>
+  updateRequest(deps.store, { ...request, reply: given })
+
+const replyToDetect = async (
+  deps: WorkerDeps,
+  request: OpenRequest,
+  upTo: number,
+  { cursor, settled }: DetectProgress
+): Promise<void> => {
+  if (cursor >= upTo && settled) return reply(deps, request, { kind: 'detected' })
+  await updateRequest(deps.store, { ...request, done: Math.min(cursor, upTo) })
+}
+
+const replyToEvaluate = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  request: OpenRequest,
+  id: string
+): Promise<void> => {
+  try {
+    const verdict = await evaluateAgain(deps, engine, id)
+    await reply(deps, request, { kind: 'evaluated', verdict })
+  } catch (thrown) {
+    const { code, message } = toAppError(thrown)
+    if (code === 'internal') deps.fault('internalization', thrown, { internalization: id })
+    await reply(deps, request, { kind: 'failed', code, message })
+  }
+}
+
+/**
+ * One round over the open requests.
+ * @param engine null while it is away; what needs it waits
+ * @returns whether a reply was given
+ */
+export const settleRequests = async (
+  deps: WorkerDeps,
+  engine: Engine | null,
+  detected: DetectProgress
+): Promise<boolean> => {
+  let isReplied = false
+  for (const open of await openRequests(deps.store, deps.now())) {
+    const { request } = open
+    if (request.kind === 'detect') await replyToDetect(deps, open, request.upTo, detected)
+    else if (engine !== null) {
+      await replyToEvaluate(deps, engine, open, request.internalization)
+      isReplied = true
+    }
+  }
+  return isReplied
+}
