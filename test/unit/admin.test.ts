@@ -412,7 +412,7 @@ describe('admin API', () => {
       ])
     })
 
-    it('peers 3.9: adds up savings over templates, and counts fallbacks as zero', async () => {
+    it('peers 3.9: adds up savings over templates, and counts forwarded requests as zero', async () => {
       await store.templates.upsert([exampleTemplate('version-2')])
       await store.records.append(
         batchOf([
@@ -426,7 +426,7 @@ describe('admin API', () => {
       expect((await get('/savings')).body).toMatchObject({
         requests: 3,
         answered: 2,
-        fallbacks: 1,
+        forwarded: 1,
         promptTokensSaved: 1580,
         savedUsd: 1,
         lastSeen: 1_003,
