@@ -28,7 +28,7 @@ export interface FileObject {
   purpose: string
 }
 
-/** Every field has a default of the engine; see docs/contract.md. */
+/** Every field has a default of the engine; see docs/contract-training.md. */
 export interface Hyperparameters {
   rank?: number
   alpha?: number
