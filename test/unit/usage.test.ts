@@ -53,7 +53,7 @@ const dollars = (tokens: Record<'plain' | 'cached' | 'written' | 'out', number>)
 
 describe('a usage', () => {
   it.each(CACHED)(
-    'peers 3.8: counts and prices cached tokens once, from %s',
+    'counts and prices cached tokens once, from %s',
     (_provider, fields) => {
       expect(countsOf(fields)).toMatchObject({ input: 1000, cachedInput: 900, output: 20 })
       const expected = dollars({ plain: 100, cached: 900, written: 0, out: 20 })
@@ -75,7 +75,7 @@ describe('a usage', () => {
       3000,
       openai(3000, { prompt_tokens_details: { cached_tokens: 0, cache_write_tokens: 2000 } }),
     ],
-  ])('peers 3.8: counts writes to the cache as input, from %s', (_provider, input, fields) => {
+  ])('counts writes to the cache as input, from %s', (_provider, input, fields) => {
     expect(countsOf(fields)).toMatchObject({ input, cacheWrite: 2000 })
   })
 
@@ -87,7 +87,7 @@ describe('a usage', () => {
     expect(countsOf(fields)).toMatchObject({ output: 70, reasoning: 50 })
   })
 
-  it('peers 3.7: has null for a missing or invalid count, and 0 for 0', () => {
+  it('has null for a missing or invalid count, and 0 for 0', () => {
     expect(countsOf({})).toEqual(NOTHING)
     const broken = { prompt_tokens: 'many', completion_tokens: -1, prompt_tokens_details: null }
     expect(countsOf(broken)).toEqual(NOTHING)
@@ -95,7 +95,7 @@ describe('a usage', () => {
     expect(countsOf(zero)).toEqual({ ...NOTHING, input: 0, cachedInput: 0 })
   })
 
-  it('peers 3.8: prices writes to the cache like input when they have no price', () => {
+  it('prices writes to the cache like input when they have no price', () => {
     const cache = { cache_read_input_tokens: 100, cache_creation_input_tokens: 2000 }
     const usage = usageOf(messages(50, cache))
     const tokens = { plain: 50, cached: 100, written: 2000, out: 20 }
