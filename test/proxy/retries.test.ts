@@ -13,21 +13,18 @@ describe('retries', () => {
     expect([1, 2, 3].map((attempts) => retries.next(attempts))).toEqual([75, 150, null])
   })
 
-  it.each([0, 1000])(
-    'are paid for by requests, up to the burst (after %i)',
-    (before) => {
-      const retries = createRetries(options)
-      for (let i = 0; i < before; i++) retries.request()
-      expect([1, 1, 1].map((attempts) => retries.next(attempts) !== null)).toEqual([
-        true,
-        true,
-        false,
-      ])
-      for (let i = 0; i < 10; i++) retries.request()
-      expect(retries.next(1)).not.toBeNull()
-      expect(retries.next(1)).toBeNull()
-    }
-  )
+  it.each([0, 1000])('are paid for by requests, up to the burst (after %i)', (before) => {
+    const retries = createRetries(options)
+    for (let i = 0; i < before; i++) retries.request()
+    expect([1, 1, 1].map((attempts) => retries.next(attempts) !== null)).toEqual([
+      true,
+      true,
+      false,
+    ])
+    for (let i = 0; i < 10; i++) retries.request()
+    expect(retries.next(1)).not.toBeNull()
+    expect(retries.next(1)).toBeNull()
+  })
 })
 
 let harness: Harness | null = null

@@ -52,16 +52,13 @@ const dollars = (tokens: Record<'plain' | 'cached' | 'written' | 'out', number>)
   (tokens.plain * 2 + tokens.cached * 0.5 + tokens.written * 2.5 + tokens.out * 8) / 1e6
 
 describe('a usage', () => {
-  it.each(CACHED)(
-    'counts and prices cached tokens once, from %s',
-    (_provider, fields) => {
-      expect(countsOf(fields)).toMatchObject({ input: 1000, cachedInput: 900, output: 20 })
-      const expected = dollars({ plain: 100, cached: 900, written: 0, out: 20 })
-      expect(requestCost(PRICE, usageOf(fields))).toBeCloseTo(expected, 12)
-      const call = { at: 0, status: 200, route: null, usage: usageOf(fields) }
-      expect(upstreamTokens([call])!.cacheHitShare).toBeCloseTo(0.9, 12)
-    }
-  )
+  it.each(CACHED)('counts and prices cached tokens once, from %s', (_provider, fields) => {
+    expect(countsOf(fields)).toMatchObject({ input: 1000, cachedInput: 900, output: 20 })
+    const expected = dollars({ plain: 100, cached: 900, written: 0, out: 20 })
+    expect(requestCost(PRICE, usageOf(fields))).toBeCloseTo(expected, 12)
+    const call = { at: 0, status: 200, route: null, usage: usageOf(fields) }
+    expect(upstreamTokens([call])!.cacheHitShare).toBeCloseTo(0.9, 12)
+  })
 
   it.each([
     ['Anthropic', 2050, messages(50, { cache_creation_input_tokens: 2000 })],
