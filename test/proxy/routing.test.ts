@@ -187,7 +187,7 @@ describe('a live route with a JSON schema', () => {
 })
 
 describe('a live route', () => {
-  it('peers 3.6: answers with the prompt removed, and says so', async () => {
+  it('answers with the prompt removed, and says so', async () => {
     await restart({ savedUsd: (_model, tokens) => tokens / 1000 })
     const answer = await harness.send(chatBody('where is my card', { max_tokens: 20, stop: 'x' }))
     expect(JSON.parse(answer.text)).toMatchObject({
@@ -258,7 +258,7 @@ describe('a live route', () => {
     expect(engine.asked[0]?.structured_outputs).toEqual({ choice: ['card_lost', 'other'] })
   })
 
-  it('peers 3.6: echoes the requested model when configured to', async () => {
+  it('echoes the requested model when configured to', async () => {
     await restart({ echoModel: true })
     const answer = await harness.send(BODY)
     expect(JSON.parse(answer.text).model).toBe('gpt-4o-mini')
@@ -296,7 +296,7 @@ describe('the official client', () => {
     expect((await lastRecord()).streamed).toBe(true)
   })
 
-  it('peers 3.7: assembles a stream, which has no usage that was not asked for', async () => {
+  it('assembles a stream, which has no usage that was not asked for', async () => {
     const stream = client().chat.completions.stream(request)
     for await (const chunk of stream) expect('usage' in chunk).toBe(false)
     const final = await stream.finalChatCompletion()
@@ -438,7 +438,7 @@ describe('the upstream gets the original bytes when', () => {
     }
   )
 
-  it('peers 3.22: the engine fails before or after its first token', async () => {
+  it('the engine fails before or after its first token', async () => {
     engine.generate = async function* () {
       yield token('card', -0.1)
       throw new AppError('engine-unavailable', 'gone')
@@ -451,7 +451,7 @@ describe('the upstream gets the original bytes when', () => {
     await expectForwarded(BODY, 'engine-error')
   })
 
-  it('peers 3.22: the engine takes too long, even one that does not heed its signal', async () => {
+  it('the engine takes too long, even one that does not heed its signal', async () => {
     await restart({ limits: { ...harness.deps.limits, adaptedTimeoutMs: 50 } })
     engine.generate = forEver
     await expectForwarded(BODY, 'engine-timeout')
@@ -542,7 +542,7 @@ const isInFlight = (count: number) => async () =>
   (await engineGauge('requests_in_flight')) === String(count)
 
 describe('metrics', () => {
-  it('peers 3.22: count outcomes, reasons and saved tokens', async () => {
+  it('count outcomes, reasons and saved tokens', async () => {
     await harness.send(BODY)
     await harness.send(chatBody('where is my card', { n: 2 }))
     const text = await harness.metrics()
