@@ -84,13 +84,15 @@ describe('length', () => {
   })
 })
 
-describe('README.md', () => {
-  const numbersIn = (text: string): string[] => text.match(/\d[\d,.]*\d|\d/g) ?? []
+const numbersIn = (text: string): string[] => text.match(/\d[\d,.]*\d|\d/g) ?? []
 
+describe('README.md', () => {
   it('has only figures that bench/RESULTS.md has', () => {
     const section = /^## Figures\n([^]*?)^## /m.exec(read('README.md'))![1]!
     const known = new Set(numbersIn(read('bench/RESULTS.md')))
-    const rows = section.split('\n').filter((line) => line.startsWith('| ') && !line.includes('---'))
+    const rows = section
+      .split('\n')
+      .filter((line) => line.startsWith('| ') && !line.includes('---'))
     expect(rows.length).toBeGreaterThan(3)
     expect(rows.flatMap(numbersIn).filter((number) => !known.has(number))).toEqual([])
   })

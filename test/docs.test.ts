@@ -10,12 +10,12 @@ const read = (path: string): string =>
 
 describe('docs/configuration.md and docs/configuration-learning.md', () => {
   const pages = ['docs/configuration.md', 'docs/configuration-learning.md'].map(read).join('\n')
-  const rows = [
-    ...pages.matchAll(/^\| `([A-Z_]+)` \| (?:`(.*?)`|(\d+) MiB|[^|]*) \|/gm),
-  ].map(([, key, text, mebibytes]) => ({
-    key: key!,
-    value: mebibytes === undefined ? (text ?? '') : String(Number(mebibytes) * 2 ** 20),
-  }))
+  const rows = [...pages.matchAll(/^\| `([A-Z_]+)` \| (?:`(.*?)`|(\d+) MiB|[^|]*) \|/gm)].map(
+    ([, key, text, mebibytes]) => ({
+      key: key!,
+      value: mebibytes === undefined ? (text ?? '') : String(Number(mebibytes) * 2 ** 20),
+    })
+  )
 
   it('has a row for every key that the program reads, and for no other', () => {
     expect(rows.map(({ key }) => key).sort()).toEqual([...CONFIG_KEYS].sort())

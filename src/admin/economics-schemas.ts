@@ -80,7 +80,9 @@ export const economicsSchema = z
         from: z.number().describe('milliseconds since the epoch'),
         to: z.number(),
         callsPerMonth: z.number().nullable().describe('null if that part is shorter than a day'),
-        discardedShare: z.number().describe('share of the forwarded requests for which the lora was asked'),
+        discardedShare: z
+          .number()
+          .describe('share of the forwarded requests for which the lora was asked'),
       })
       .nullable(),
     call: callSchema.nullable().describe('mean over the calls that the upstream answered'),

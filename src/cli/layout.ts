@@ -1,23 +1,21 @@
 /** Text in a limited number of columns. Pure. */
 
-/** Words longer than the width stay whole, so that ids and paths can be copied. */
-const wordsToLines = (words: string[], width: number): string[] => {
-  const lines: string[] = []
-  for (const word of words) {
-    const last = lines.at(-1)
-    if (last === undefined || last.length + 1 + word.length > width) lines.push(word)
-    else lines[lines.length - 1] = `${last} ${word}`
-  }
-  return lines
-}
-
-/** @param text one line @param indent spaces before all lines but the first */
+/**
+ * Breaks a line at spaces. Words longer than the width stay whole, so that ids and paths can be copied.
+ * @param text one line @param indent spaces before all lines but the first, after the text's own
+ */
 export const wrap = (text: string, width: number, indent = 0): string => {
   if (text.length <= width) return text
-  const [, lead = '', rest = ''] = /^(\s*)(.*)$/s.exec(text)!
-  const margin = ' '.repeat(lead.length + indent)
-  const lines = wordsToLines(rest.split(/\s+/), width - margin.length)
-  return lines.map((line, at) => (at === 0 ? lead : margin) + line).join('\n')
+  const [lead = ''] = /^ */.exec(text)!
+  const margin = lead + ' '.repeat(indent)
+  const lines: string[] = []
+  for (const word of text.trim().split(/\s+/)) {
+    const last = lines.at(-1)
+    if (last === undefined) lines.push(lead + word)
+    else if (last.length + 1 + word.length > width) lines.push(margin + word)
+    else lines[lines.length - 1] = `${last} ${word}`
+  }
+  return lines.join('\n')
 }
 
 const GAP = '  '
@@ -38,7 +36,11 @@ const block = (header: string[], row: string[], width: number): string => {
     .flatMap((label, column) => {
       const value = row[column]!
       if (value === '') return []
-      return wrap(`${label.padEnd(labelWidth)}${GAP}${value}`, width, labelWidth + GAP.length)
+      const indent = labelWidth + GAP.length
+      return (
+        label.padEnd(indent) +
+        wrap(value, width - indent).replaceAll('\n', `\n${' '.repeat(indent)}`)
+      )
     })
     .join('\n')
 }

@@ -45,7 +45,10 @@ export interface Screen {
 export const openScreen = (level: Config['logLevel']): Screen =>
   process.stderr.isTTY === true ? terminalScreen(level) : lineScreen(level)
 
-/** Without a log. @param isTerminal whether bars can be drawn on stderr */
+/**
+ * Without a log. @param isTerminal whether bars can be drawn on stderr
+ * @public for benchmarks and the demo
+ */
 export const createProgress = (isTerminal = process.stderr.isTTY === true): Progress =>
   (isTerminal ? terminalScreen : lineScreen)('info').progress
 

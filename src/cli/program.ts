@@ -13,10 +13,9 @@ import { promoteCommand } from './commands/promote.ts'
 import { recordsCommand } from './commands/records.ts'
 import { rollbackCommand } from './commands/rollback.ts'
 import { savingsCommand } from './commands/savings.ts'
-import { serveCommand } from './commands/serve.ts'
+import { serveCommand, workerCommand } from './commands/serve.ts'
 import { showCommand } from './commands/show.ts'
 import { statusCommand } from './commands/status.ts'
-import { workerCommand } from './commands/worker.ts'
 
 const VERBS = [
   serveCommand,

@@ -31,8 +31,8 @@ const stderr = (): DestinationStream => {
   }
 }
 
-/** @param destination stderr by default */
+/** @param stream stderr by default */
 export const createLogger = (
   level: Config['logLevel'],
-  destination: DestinationStream = stderr()
-): Logger => pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination)
+  stream: DestinationStream = stderr()
+): Logger => pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stream)

@@ -19,10 +19,15 @@ interface Verb {
   staysOpen?: boolean
 }
 
+const folder = mkdtempSync(join(tmpdir(), 'promptintern-cli-'))
+const withData = join(folder, 'data')
+const broken = join(folder, 'broken')
+const rows = join(folder, 'rows.jsonl')
+
 const VERBS: Verb[] = [
   { words: ['serve'], arguments: [], data: 'creates', staysOpen: true },
   { words: ['worker'], arguments: [], data: 'creates', staysOpen: true },
-  { words: ['import'], arguments: ['rows.jsonl'], data: 'creates' },
+  { words: ['import'], arguments: [rows], data: 'creates' },
   { words: ['status'], arguments: [], data: 'reads' },
   { words: ['show'], arguments: ['x'], id: 0, data: 'reads' },
   {
@@ -57,10 +62,6 @@ interface Case {
   words: string[]
   env?: Record<string, string>
 }
-
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-cli-'))
-const withData = join(folder, 'data')
-const broken = join(folder, 'broken')
 
 /** An input of docs/exit-codes.md → the command lines with it; null where the verb cannot have it. */
 const CASES: Record<string, (verb: Verb) => Case | null> = {
@@ -113,7 +114,7 @@ beforeAll(async () => {
   await runCli(env, 'keys', 'create', '--name', 'first')
   await runCli({ DATA_DIR: broken }, 'keys', 'create', '--name', 'first')
   writeFileSync(join(broken, 'promptintern.sqlite'), 'not a database '.repeat(1000))
-  writeFileSync(join(folder, 'rows.jsonl'), '')
+  writeFileSync(rows, '')
 })
 
 afterEach(() => {
@@ -151,7 +152,11 @@ describe.each(documented())('%s', (input, code) => {
 
   it.each(cases)('$name --json: is JSON on stdout', async ({ words, ...given }) => {
     if (['serve', 'worker'].includes(words[0]!)) return
-    const { stdout, stderr, code: ended } = await outcomeOf({ ...given, words: [...words, '--json'] })
+    const {
+      stdout,
+      stderr,
+      code: ended,
+    } = await outcomeOf({ ...given, words: [...words, '--json'] })
     const { error } = JSON.parse(stdout) as { error: { code: string; message: string } }
     expect({ ended, stderr }).toEqual({ ended: code, stderr: '' })
     expect(error.message).not.toBe('')

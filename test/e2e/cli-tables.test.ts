@@ -15,11 +15,15 @@ import {
 import { openStore } from '../fixtures/local-store.ts'
 
 const COLUMNS = 80
-const LONG = 'a reason that goes on and on, names figures and slices, and does not end soon; '.repeat(4)
+const LONG =
+  'a reason that goes on and on, names figures and slices, and does not end soon; '.repeat(4)
 const TEMPLATE = { ...exampleTemplate('0123456789abcdef'.repeat(2)), model: 'a-model/'.repeat(12) }
 const APPROVED = exampleApproved('7b0fbb0e-6b53-4b6e-9d0f-0a1d8a5a9c11', {
   templateVersion: TEMPLATE.version,
+  createdAt: 2_000,
 })
+
+const OF_WINNER = { internalizationId: APPROVED.id, arm: 1 }
 
 const folder = mkdtempSync(join(tmpdir(), 'promptintern-tables-'))
 const DATA_DIR = join(folder, 'data')
@@ -50,8 +54,8 @@ beforeAll(async () => {
   ])
     await store.internalizations.create(row)
   await store.internalizations.addEvaluations([
-    exampleEvaluation('record-3', { internalizationId: APPROVED.id, answer: LONG }),
-    exampleEvaluation('record-4', { internalizationId: APPROVED.id, deferred: 'tool-call' }),
+    exampleEvaluation('record-3', { ...OF_WINNER, answer: LONG }),
+    exampleEvaluation('record-4', { ...OF_WINNER, deferred: 'tool-call' }),
   ])
   await store.close()
   writeFileSync(join(folder, 'rows.jsonl'), `${JSON.stringify({ messages: [] })}\n`)
@@ -81,30 +85,6 @@ const isTooWide = (line: string): boolean => {
   return line.length > COLUMNS && words.length > 2
 }
 
-describe('fits 80 columns', () => {
-  it.each([
-    ['status'],
-    ['show', TEMPLATE.version],
-    ['examples', APPROVED.id],
-    ['records'],
-    ['records', 'record-1'],
-    ['savings'],
-    ['keys', 'create', '--name', 'the key of a team with a long name '.repeat(3), '--models', 'a*'],
-    ['keys', 'list'],
-    ['forget', '--record', 'record-3', '--dry-run'],
-    ['models', 'list'],
-    ['import', join(folder, 'rows.jsonl')],
-    ['promote', TEMPLATE.version],
-    ['rollback', TEMPLATE.version, '--reason', LONG],
-    ['--help'],
-    ['import', '--help'],
-  ])('%s %s', async (...words) => {
-    const { code, text } = await print(words)
-    expect({ code, isEmpty: text === '' }).toEqual({ code: 0, isEmpty: false })
-    expect(text.split('\n').filter(isTooWide)).toEqual([])
-  })
-})
-
 describe('show', () => {
   it('has the template, its slots and internalizations, and what to do next', async () => {
     const { text } = await print(['show', TEMPLATE.version])
@@ -131,5 +111,29 @@ describe('records', () => {
     expect(rows[0]).not.toHaveProperty('request')
     const one = JSON.parse((await print(['records', 'record-5', '--json'])).text) as object
     expect(one).toMatchObject({ id: 'record-5', request: expect.stringContaining('messages') })
+  })
+})
+
+describe('fits 80 columns', () => {
+  it.each([
+    ['status'],
+    ['show', TEMPLATE.version],
+    ['examples', APPROVED.id],
+    ['records'],
+    ['records', 'record-1'],
+    ['savings'],
+    ['keys', 'create', '--name', 'the key of a team with a long name '.repeat(3), '--models', 'a*'],
+    ['keys', 'list'],
+    ['forget', '--record', 'record-3', '--dry-run'],
+    ['models', 'list'],
+    ['import', join(folder, 'rows.jsonl')],
+    ['promote', TEMPLATE.version],
+    ['rollback', TEMPLATE.version, '--reason', LONG],
+    ['--help'],
+    ['import', '--help'],
+  ])('%s %s', async (...words) => {
+    const { code, text } = await print(words)
+    expect({ code, isEmpty: text === '' }).toEqual({ code: 0, isEmpty: false })
+    expect(text.split('\n').filter(isTooWide)).toEqual([])
   })
 })

@@ -54,18 +54,17 @@ const blocksOf = (page: string): Block[] =>
     }))
     .filter(({ language }) => language === 'sh' || language === 'ts')
 
-const PAGES = ['README.md', ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`)].filter(
-  (page) => page.endsWith('.md') && blocksOf(page).length > 0
-)
+const PAGES = [
+  'README.md',
+  ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`),
+].filter((page) => page.endsWith('.md') && blocksOf(page).length > 0)
 
 const completion = (model: string) => ({
   id: 'chatcmpl-1',
   object: 'chat.completion',
   created: 1,
   model,
-  choices: [
-    { index: 0, message: { role: 'assistant', content: 'Hello!' }, finish_reason: 'stop' },
-  ],
+  choices: [{ index: 0, message: { role: 'assistant', content: 'Hello!' }, finish_reason: 'stop' }],
   usage: { prompt_tokens: 9, completion_tokens: 2, total_tokens: 11 },
 })
 

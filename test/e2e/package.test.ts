@@ -59,7 +59,10 @@ const linkDependencies = (): void => {
 
 const pack = (): string => {
   execFileSync('npm', ['pack', '--pack-destination', folder], { cwd: clone, stdio: 'pipe' })
-  return join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz'))!)
+  return join(
+    folder,
+    readdirSync(folder).find((name) => name.endsWith('.tgz'))!
+  )
 }
 
 beforeAll(() => {
@@ -125,11 +128,10 @@ describe('fly.toml', () => {
     const model = join(folder, 'model')
     const start = async (): Promise<string> => {
       const shim = `node() { echo "$@"; }; export -f node; ${command.replaceAll('exec node', 'node').replace(/^sh /, 'bash ')}`
-      return (await run('bash', ['-c', shim], { env: { ...process.env, MODEL_PATH: model } })).stdout
+      return (await run('bash', ['-c', shim], { env: { ...process.env, MODEL_PATH: model } }))
+        .stdout
     }
-    expect(await start()).toBe(
-      'dist/src/cli.js models pull smollm2-135m\ndist/src/cli.js serve\n'
-    )
+    expect(await start()).toBe('dist/src/cli.js models pull smollm2-135m\ndist/src/cli.js serve\n')
     mkdirSync(model)
     writeFileSync(join(model, 'model.safetensors'), '')
     expect(await start()).toBe('dist/src/cli.js serve\n')

@@ -29,6 +29,12 @@ const TEMPLATE: Template = {
   ],
 }
 
+const outcomeOf = (index: number): RouteOutcome | null => {
+  if (index < ANSWERED) return exampleOutcome()
+  if (index < ANSWERED + 10) return exampleOutcome({ outcome: 'fallback', savedUsd: null })
+  return index < ANSWERED + 20 ? exampleOutcome({ outcome: 'skipped', savedUsd: null }) : null
+}
+
 describe('savings on the command line', () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-savings-'))
   const pricesFile = join(dataDir, 'prices.json')
@@ -59,11 +65,6 @@ describe('savings on the command line', () => {
       now: Date.now() - 10 * HOUR_MS,
       trafficShare: 1,
     })
-    const outcomeOf = (index: number): RouteOutcome | null => {
-      if (index < ANSWERED) return exampleOutcome()
-      if (index < ANSWERED + 10) return exampleOutcome({ outcome: 'fallback', savedUsd: null })
-      return index < ANSWERED + 20 ? exampleOutcome({ outcome: 'skipped', savedUsd: null }) : null
-    }
     const records = PRICED_ORDERS.map((order, index) => ({ ...order, route: outcomeOf(index) }))
     await store.records.append(batchOf(records))
     await store.records.tagTemplate(

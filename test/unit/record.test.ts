@@ -4,7 +4,12 @@ import { exampleOutcome, exampleRecord } from '../fixtures/examples.ts'
 
 const headOf = (outcome: 'answered' | 'fallback' | 'skipped') => {
   const route = exampleOutcome({ outcome })
-  const { request: _request, response: _response, usage: _usage, ...head } = exampleRecord(1, {
+  const {
+    request: _request,
+    response: _response,
+    usage: _usage,
+    ...head
+  } = exampleRecord(1, {
     route,
   })
   return head

@@ -43,7 +43,7 @@ const show = async (store: Store, screen: Screen, { json }: OutputOptions): Prom
     }))
   )
   screen.progress.stop()
-  if (json) return print({ recordsRead: await newestSequence(store), templates })
+  if (json) return print({ templates })
   if (templates.length === 0) return print('no template was found in the log')
   print(
     table([

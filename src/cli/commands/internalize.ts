@@ -110,7 +110,8 @@ const internalize = async (version: string, options: OutputOptions): Promise<voi
   const { id, state, plan, verdict } = row
   if (options.json) print({ id, state, population: plan?.population ?? null, verdict })
   else print(resultText(row))
-  if (state.name === 'failed' || state.name === 'rejected') throw new PrintedResult(EXIT.notAccepted)
+  if (state.name === 'failed' || state.name === 'rejected')
+    throw new PrintedResult(EXIT.notAccepted)
 }
 
 export const internalizeCommand = (): Command =>

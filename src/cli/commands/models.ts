@@ -74,8 +74,8 @@ const pull = async (
   wanted: string,
   { revision, json }: OutputOptions & { revision: string }
 ): Promise<void> => {
-  const request = requestOf(wanted, revision)
   const { hub, logLevel } = readConfig()
+  const request = requestOf(wanted, revision)
   const { progress } = openScreen(logLevel)
   const path = await pullModel(request, {
     hub: { ...hub, fetch, timeoutMs: HUB_TIMEOUT_MS },

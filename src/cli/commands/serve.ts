@@ -1,23 +1,43 @@
 import { Command } from 'commander'
 import { parseConfig } from '../../config/config.ts'
 import { startServer } from '../../main.ts'
+import { createWorker } from '../../worker/worker.ts'
+import { asWorker } from '../context.ts'
 
-const stopSignal = (): Promise<void> =>
-  new Promise((resolve) => {
-    process.once('SIGTERM', () => resolve())
-    process.once('SIGINT', () => resolve())
-  })
+/** Aborts on SIGTERM and SIGINT. */
+const stopSignal = (): AbortController => {
+  const controller = new AbortController()
+  process.once('SIGTERM', () => controller.abort())
+  process.once('SIGINT', () => controller.abort())
+  return controller
+}
 
 const serve = async (options: { worker: boolean }): Promise<void> => {
   const server = await startServer(parseConfig(process.env), { worker: options.worker })
-  // not earlier: an error during the start must end the process with code 1
+  // not earlier: an error during the start must end the process
   process.on('uncaughtException', server.onUncaught)
-  await stopSignal()
+  const { signal } = stopSignal()
+  await new Promise((resolve) => signal.addEventListener('abort', resolve))
   await server.close()
 }
+
+/** Ends also when the parent that forked this process exits. */
+const work = (): Promise<void> =>
+  asWorker(async (deps) => {
+    const controller = stopSignal()
+    process.once('disconnect', () => controller.abort())
+    // the channel to the parent must not keep a worker alive that has finished
+    process.channel?.unref()
+    await (await createWorker(deps)).run(controller.signal)
+  })
 
 export const serveCommand = (): Command =>
   new Command('serve')
     .description('run the proxy and the worker')
     .option('--no-worker', 'run only proxy and admin API; run `promptintern worker` separately')
     .action(serve)
+
+export const workerCommand = (): Command =>
+  new Command('worker')
+    .description('run only the background work: detect, internalize, evaluate, promote')
+    .action(work)

@@ -80,7 +80,8 @@ export const packHead = (head: RecordHead): PackedHead => {
 }
 
 export const unpackHead = (packed: PackedHead): RecordHead => {
-  const [id, at, tenant, model, path, streamed, status, firstByteMs, durationMs, packedRoute] = packed
+  const [id, at, tenant, model, path, streamed, status, firstByteMs, durationMs, packedRoute] =
+    packed
   const route = packedRoute && unpackRoute(packedRoute)
   return { id, at, tenant, model, path, streamed, status, firstByteMs, durationMs, route }
 }
