@@ -31,10 +31,10 @@ describe('lines of a file', () => {
     const file = Buffer.from('{"a":"é卡🙂"}\r\n\n{"b":1}\nlast')
     const whole = await read([file])
     expect(whole.map(({ number, bytes }) => [number, bytes])).toEqual([
-      [1, 19],
-      [2, 20],
-      [3, 28],
-      [4, 33],
+      [1, 18],
+      [2, 19],
+      [3, 27],
+      [4, file.length],
     ])
     for (let at = 0; at <= file.length; at++)
       expect(await read([file.subarray(0, at), file.subarray(at)])).toEqual(whole)
