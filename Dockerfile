@@ -10,7 +10,7 @@ RUN npm run build && npm prune --omit=dev
 
 FROM node:20-bookworm-slim
 WORKDIR /app
-# two arenas: glibc's default, eight a core, leaves freed memory in pieces that nobody else can use
+# two arenas: glibc's default, eight a core, keeps freed memory in fragments that other threads cannot use
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8787 DATA_DIR=/data MALLOC_ARENA_MAX=2
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist

@@ -211,7 +211,7 @@ const changeOneLetter = async (stage: Stage, { application }: Live): Promise<boo
   const [outcome] = await askProxy(proxy, upstream.token, [request])
   const [direct] = await askUpstream(upstream, [request])
   const isUntouched =
-    outcome!.route === 'upstream' &&
+    outcome!.route === 'unmatched' &&
     outcome!.answer === direct!.answer &&
     outcome!.promptTokens === direct!.promptTokens
   screen.say(

@@ -5,7 +5,7 @@
  */
 import { createRedactor } from './core/log/redact.ts'
 
-/** Faults of the server's process; docs/metrics.md explains each kind. */
+/** Faults of the server's process; docs/reasons.md explains each kind. */
 export const SERVER_FAULTS = [
   'accept',
   'charge',

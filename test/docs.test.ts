@@ -8,11 +8,10 @@ import { SERVER_FAULTS, WORKER_FAULTS } from '../src/fault-log.ts'
 const read = (path: string): string =>
   readFileSync(fileURLToPath(new URL(`../${path}`, import.meta.url)), 'utf8')
 
-describe('docs/configuration.md', () => {
+describe('docs/configuration.md and docs/configuration-learning.md', () => {
+  const pages = ['docs/configuration.md', 'docs/configuration-learning.md'].map(read).join('\n')
   const rows = [
-    ...read('docs/configuration.md').matchAll(
-      /^\| `([A-Z_]+)` \| (?:`(.*?)`|(\d+) MiB|[^|]*) \|/gm
-    ),
+    ...pages.matchAll(/^\| `([A-Z_]+)` \| (?:`(.*?)`|(\d+) MiB|[^|]*) \|/gm),
   ].map(([, key, text, mebibytes]) => ({
     key: key!,
     value: mebibytes === undefined ? (text ?? '') : String(Number(mebibytes) * 2 ** 20),
@@ -27,8 +26,8 @@ describe('docs/configuration.md', () => {
   })
 })
 
-describe('docs/metrics.md', () => {
-  const section = read('docs/metrics.md').split('\n# Faults\n')[1]!
+describe('docs/reasons.md', () => {
+  const section = read('docs/reasons.md').split('\n## Faults\n')[1]!
   const rows = [...section.matchAll(/^\| (worker: )?((?:`[a-z-]+`(?:, )?)+) \|/gm)]
   const documented = (isWorker: boolean): string[] =>
     rows

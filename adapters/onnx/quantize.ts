@@ -28,7 +28,7 @@ const clamp = (code: number): number => (code < -8 ? -8 : code > 7 ? 7 : code)
  * Four bits hold −8 … 7, so the scale's sign puts the largest weight at −8 (as GGUF's Q4_0 does).
  * The scale is then replaced by the least-squares fit to these codes. Blocks from Q4_0 keep their
  * values. Scales that clip the largest weights give a smaller error but a worse language model:
- * docs/experiments.md.
+ * docs/experiments/decoding-step.md.
  */
 const quantize4 = (weights: Float32Array): QuantizedMatrix => {
   const codes = new Uint8Array(weights.length / 2)

@@ -37,7 +37,10 @@ const open = async ({ modelPath, precision, cacheDir }: ChildSetup): Promise<Ope
   return { model, frozen: await openFrozenModel(cacheDir, model) }
 }
 
-/** Most probable tokens of the teacher at each token of an answer (top-k, method §5). */
+/**
+ * Most probable tokens of the teacher at each token of an answer (top-k):
+ * docs/decisions/2026-11-26-self-distillation.md
+ */
 const TEACHER_TOKENS = 20
 /** Rows between two lines of progress. */
 const TEACHER_ROWS = 128

@@ -38,7 +38,7 @@ const ask = async (client: OpenAI, request: ChatRequest): Promise<Outcome> => {
   }
   return {
     answer,
-    route: response.headers.get('x-promptintern-route') ?? 'upstream',
+    route: response.headers.get('x-promptintern-route') ?? 'unmatched',
     reason: response.headers.get('x-promptintern-reason'),
     promptTokens,
     answerTokens,

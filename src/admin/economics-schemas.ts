@@ -6,7 +6,7 @@ export const statsSchema = z
   .object({
     requests: z.number(),
     answered: z.number().describe('requests that the lora answered'),
-    fallbacks: z.number().describe('requests that matched a live route and the upstream answered'),
+    forwarded: z.number().describe('requests that matched a live route and the upstream answered'),
     promptTokensSaved: z.number(),
     savedUsd: z
       .number()
@@ -80,7 +80,7 @@ export const economicsSchema = z
         from: z.number().describe('milliseconds since the epoch'),
         to: z.number(),
         callsPerMonth: z.number().nullable().describe('null if that part is shorter than a day'),
-        discardedShare: z.number().describe('share of the fallbacks for which the lora was asked'),
+        discardedShare: z.number().describe('share of the forwarded requests for which the lora was asked'),
       })
       .nullable(),
     call: callSchema.nullable().describe('mean over the calls that the upstream answered'),

@@ -116,7 +116,7 @@ export const savingsView = ({
 }: SavingsReport): z.infer<typeof savingsSchema> => ({
   requests: sum(templates, 'requests'),
   answered: sum(templates, 'answered'),
-  fallbacks: sum(templates, 'fallbacks'),
+  forwarded: sum(templates, 'forwarded'),
   promptTokensSaved: sum(templates, 'promptTokensSaved'),
   savedUsd: sum(templates, 'savedUsd'),
   lastSeen: templates.reduce<number | null>(

@@ -42,8 +42,19 @@ const OF_ERROR: Record<ErrorCode, number> = {
   internal: EXIT.unexpected,
 }
 
+/** Ends a command whose result is printed, with another code than 0. */
+export class PrintedResult extends Error {
+  readonly exitCode: number
+
+  constructor(exitCode: number) {
+    super('the result is printed')
+    this.exitCode = exitCode
+  }
+}
+
 /** A wrong usage, help and the version are reported by `commander`, which throws afterwards. */
 export const exitCodeOf = (thrown: unknown): number => {
+  if (thrown instanceof PrintedResult) return thrown.exitCode
   if (!(thrown instanceof CommanderError)) return OF_ERROR[toAppError(thrown).code]
   return thrown.exitCode === 0 ? EXIT.success : EXIT.usage
 }

@@ -1,6 +1,7 @@
 /**
  * The environment variables: their types, defaults and limits, as text in and values out. Pure; every
- * mistake is reported at once. Every key has a row in docs/configuration.md, which a test checks.
+ * mistake is reported at once. Every key has a row in docs/configuration.md or
+ * docs/configuration-learning.md, which a test checks.
  */
 import { z } from 'zod'
 import { isTenant } from '../core/keys/issued-key.ts'
@@ -181,7 +182,7 @@ export type Environment = z.infer<typeof SCHEMA>
 
 /**
  * The keys of the environment that the program reads.
- * @public for the test that compares them with docs/configuration.md
+ * @public for the test that compares them with the documents
  */
 export const CONFIG_KEYS = Object.keys(SCHEMA.shape)
 

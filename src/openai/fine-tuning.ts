@@ -28,7 +28,7 @@ export interface FileObject {
   purpose: string
 }
 
-/** Every field has a default of the engine; see docs/contract.md. */
+/** Every field has a default of the engine; see docs/contract-training.md. */
 export interface Hyperparameters {
   rank?: number
   alpha?: number
@@ -54,7 +54,7 @@ const MILLION = 1e6
 
 /**
  * Default peak of the learning-rate curve. Small models need, and tolerate, a higher one: five times
- * 2e-4 under 200 million parameters, fifteen times under 20 million (docs/experiments.md).
+ * 2e-4 under 200 million parameters, fifteen times under 20 million (docs/experiments/demo.md).
  */
 export const defaultLearningRate = (parameters: number): number => {
   if (parameters < 20 * MILLION) return 3e-3

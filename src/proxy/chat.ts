@@ -28,7 +28,7 @@ const match = (
     return matchRoute(deps.routes(), request, exchange.tenant)
   } catch (error) {
     deps.fault('matching', error, { request: exchange.id })
-    deps.metrics.fallback('internal')
+    deps.metrics.forwarded('internal')
     return null
   }
 }

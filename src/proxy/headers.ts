@@ -2,6 +2,7 @@
  * The headers that cross the proxy. Header lists are flat (`[name, value, name, value, …]`), as they
  * are on the wire: order, case and duplicates are kept.
  */
+import type { RouteOutcome } from '../core/log/record.ts'
 
 /** Headers that are meant for one connection and never cross the proxy (RFC 9110 §7.6.1). */
 export const HOP_BY_HOP: ReadonlySet<string> = new Set([
@@ -100,8 +101,7 @@ export const headersForClient = (
 }
 
 export interface RouteHeaders {
-  /** `answered` by the lora, `fallback` after the lora was asked, `upstream` without asking it */
-  route: 'answered' | 'fallback' | 'upstream'
+  route: RouteOutcome['outcome']
   template: string
   lora: string
   overheadMs: number

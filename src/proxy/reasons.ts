@@ -3,15 +3,16 @@ import type { AnswerFault } from '../core/answer/answer-rules.ts'
 import type { Ineligibility } from '../core/route/route.ts'
 
 /**
- * `answered` by a lora, `fallback` after one was asked, `skipped` although a template matched,
- * `upstream` without a match, `passed` because it is not a chat completion, `unread` because too many
- * bodies were in memory, `refused` with an error of the proxy, `shed` because the proxy was overloaded.
+ * What became of a request. With a live template: `answered` by the lora, `fallback` to the upstream
+ * after the lora was asked, `skipped` without asking it. Otherwise: `unmatched` without a live template,
+ * `passed` because it is not a chat completion, `unread` because too many bodies were in memory,
+ * `refused` with an error of the proxy, `shed` because the proxy was overloaded.
  */
 export const REQUEST_OUTCOMES = [
   'answered',
   'fallback',
   'skipped',
-  'upstream',
+  'unmatched',
   'passed',
   'unread',
   'refused',

@@ -83,16 +83,15 @@ export const recordOfLora = (
   })
 
 /** The outcome of a matched request that no lora answered. @param wasAsked whether the lora was asked */
-export const fallbackOutcome = (
+export const forwardedOutcome = (
   { route }: MatchedRoute,
   reason: FaultReason | SkipReason,
   { confidence, wasAsked }: { confidence: number | null; wasAsked: boolean }
 ): RouteOutcome => ({
   templateVersion: route.template.version,
   lora: route.lora,
-  outcome: 'fallback',
+  outcome: wasAsked ? 'fallback' : 'skipped',
   reason,
-  ...(wasAsked ? { asked: true } : {}),
   confidence,
   promptTokensSaved: 0,
   savedUsd: null,

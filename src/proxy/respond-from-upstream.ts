@@ -8,7 +8,7 @@ import type { Client } from './client/client.ts'
 import type { ChatDeps } from './deps.ts'
 import type { Received } from './exchange.ts'
 import { routeHeaders } from './headers.ts'
-import { afterAnswer, fallbackOutcome, recordOfUpstream, report } from './record.ts'
+import { afterAnswer, forwardedOutcome, recordOfUpstream, report } from './record.ts'
 import { settleUpstream } from './settle.ts'
 import { acceptanceOf } from './access/tenants.ts'
 import type { AnsweredBy, Passage } from './upstream/upstream-answer.ts'
@@ -28,7 +28,7 @@ const headersOf = (
   overheadMs: number
 ): string[] =>
   routeHeaders({
-    route: wasAsked ? 'fallback' : 'upstream',
+    route: wasAsked ? 'fallback' : 'skipped',
     template: matched.route.template.version,
     lora: matched.route.lora,
     confidence,
@@ -37,9 +37,9 @@ const headersOf = (
   })
 
 const count = (metrics: ChatDeps['metrics'], why: UpstreamReason | null): void => {
-  if (why === null) return metrics.request('upstream')
+  if (why === null) return metrics.request('unmatched')
   metrics.request(why.wasAsked ? 'fallback' : 'skipped')
-  metrics.fallback(why.reason)
+  metrics.forwarded(why.reason)
 }
 
 /** A chat completion's way through an upstream, and the work after its answer. */
@@ -95,7 +95,7 @@ class ChatPassage implements Passage {
       metrics.cancelled(client.outgoing.headersSent ? 'during-answer' : 'before-answer')
     if (capture.status !== 0) this.observe(answeredBy)
     report(this.deps, received, () => {
-      const route = why && fallbackOutcome(why.matched, why.reason, why)
+      const route = why && forwardedOutcome(why.matched, why.reason, why)
       return recordOfUpstream(exchange, capture, now(), { end, route })
     })
   }

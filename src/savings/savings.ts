@@ -77,7 +77,7 @@ interface Priced {
 
 const savedBy = ({ row, draft, trainingUsd }: Priced, engineUsd: number): Savings | null => {
   if (draft?.perCallUsd == null) return null
-  const discarded = row.fallbacks * (draft.traffic?.discardedShare ?? 0)
+  const discarded = row.forwarded * (draft.traffic?.discardedShare ?? 0)
   const volume = { answered: row.answered, discarded }
   return savingsOf(draft.perCallUsd, volume, { engineUsd, trainingUsd })
 }

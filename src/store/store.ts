@@ -74,7 +74,7 @@ export interface SelectedRecords {
 export interface TemplateStats {
   requests: number
   answered: number
-  fallbacks: number
+  forwarded: number
   promptTokensSaved: number
   savedUsd: number
   lastSeen: number | null

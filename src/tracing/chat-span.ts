@@ -86,7 +86,7 @@ export const chatSpan = (
       'server.port': isOwn ? null : upstream.port,
       'http.response.status_code': status,
       'error.type': errorType,
-      'promptintern.route': route?.outcome ?? 'upstream',
+      'promptintern.route': route?.outcome ?? 'unmatched',
       'promptintern.reason': route?.reason,
       'promptintern.template': route?.templateVersion,
       'promptintern.lora': route?.lora,

@@ -71,7 +71,7 @@ describe('job queue', () => {
     )
   })
 
-  it('peers 3.11: keeps no checkpoint of a job that a kill left behind after its end', async () => {
+  it('keeps no checkpoint of a job that a kill left behind after its end', async () => {
     const dataDir = await temporaryFolder()
     const first = await startTestEngine(dataDir)
     const job = await finished(first.engine, (await submit(first)).id)

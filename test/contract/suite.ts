@@ -447,7 +447,7 @@ export const describeContract = (
         expect((await failureOf(driver.client.models.retrieve('nobody'))).status).toBe(404)
       })
 
-      it('peers 3.17: deletes a lora, keeps the base model, and never uses a deleted one', async () => {
+      it('deletes a lora, keeps the base model, and never uses a deleted one', async () => {
         const training_file = await driver.upload(rows)
         const { id } = await driver.createJob({
           model: baseModel,

@@ -75,7 +75,7 @@ describe('governance', () => {
     rmSync(dataDir, { recursive: true, force: true })
   })
 
-  it('peers 4.12: writes no redacted value into any file, while client and upstream see it', async () => {
+  it('writes no redacted value into any file, while client and upstream see it', async () => {
     for (let start = 0; start < 300; start += 10) {
       const numbers = Array.from({ length: 10 }, (_, index) => start + index)
       // the upstream answers only the exact messages that it knows
@@ -98,7 +98,7 @@ describe('governance', () => {
     expect(JSON.stringify(data)).not.toContain(DOMAIN)
   })
 
-  it('peers 4.12: forgets while the server runs, and leaves no text on the disk', async () => {
+  it('forgets while the server runs, and leaves no text on the disk', async () => {
     const { tenants } = await cli<{ tenants: { tenant: string; records: number }[] }>('status')
     expect(tenants).toMatchObject([{ records: 301 }])
     const { tenant } = tenants[0]!

@@ -59,11 +59,10 @@ describe('savings on the command line', () => {
       now: Date.now() - 10 * HOUR_MS,
       trafficShare: 1,
     })
-    const fallback = { outcome: 'fallback', savedUsd: null } as const
     const outcomeOf = (index: number): RouteOutcome | null => {
       if (index < ANSWERED) return exampleOutcome()
-      if (index < ANSWERED + 10) return exampleOutcome({ ...fallback, asked: true })
-      return index < ANSWERED + 20 ? exampleOutcome(fallback) : null
+      if (index < ANSWERED + 10) return exampleOutcome({ outcome: 'fallback', savedUsd: null })
+      return index < ANSWERED + 20 ? exampleOutcome({ outcome: 'skipped', savedUsd: null }) : null
     }
     const records = PRICED_ORDERS.map((order, index) => ({ ...order, route: outcomeOf(index) }))
     await store.records.append(batchOf(records))
@@ -87,7 +86,7 @@ describe('savings on the command line', () => {
     expect(usd.byModelUsd).toBeCloseTo(ANSWERED * (now - keep), 9)
     expect(usd.byPromptUsd).toBeCloseTo(ANSWERED * (keep - adapted), 9)
     expect(usd.byPromptUsd).toBeGreaterThan(0)
-    // half of the twenty fallbacks had discarded an answer
+    // for half of the twenty forwarded requests an answer of the lora was discarded
     expect(usd.discardedUsd).toBeCloseTo(10 * adapted, 9)
     expect(usd.engineUsd).toBeCloseTo(0.1, 3)
     expect(usd.trainingUsd).toBeCloseTo((2 * 0.01) / 60, 9)

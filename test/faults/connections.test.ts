@@ -138,7 +138,7 @@ describe('a client that disconnects with pipelined requests', () => {
   it.each([
     ['chat completions first', [post, post, upload, post], 4],
     ['uploads first', [upload, post, upload, post], 4],
-  ])('peers 3.1: frees the upstream and takes no memory: %s', async (_, requests, begun) => {
+  ])('frees the upstream and takes no memory: %s', async (_, requests, begun) => {
     const harness = await startHarness()
     harness.upstream.respond = () => {}
     const { socket } = open(harness.port, requests.join(''))

@@ -48,7 +48,7 @@ const isAsked = (): boolean => harness.upstream.requests.length === 1
 
 describe('a client that leaves', () => {
   it.each([false, true])(
-    'peers 3.1: before the first byte frees the upstream (stream: %s)',
+    'before the first byte frees the upstream (stream: %s)',
     async (stream) => {
       harness.upstream.respond = () => {}
       await harness.leave(isAsked, chatBody('hi', { stream }))
@@ -62,7 +62,7 @@ describe('a client that leaves', () => {
   it.each<[string, Responder, object]>([
     ['an answer', beginJson, { response: null }],
     ['a stream', streamForEver, { usage: { total_tokens: 6 } }],
-  ])('peers 3.1: in the middle of %s frees the upstream', async (_, respond, logged) => {
+  ])('in the middle of %s frees the upstream', async (_, respond, logged) => {
     harness.upstream.respond = respond
     const stream = respond === streamForEver
     await harness.send(chatBody('hi', { stream }), {
@@ -161,7 +161,7 @@ describe('an upstream that fails', () => {
 })
 
 describe('a slow client', () => {
-  it('peers 3.13: slows the upstream down instead of filling the memory', async () => {
+  it('slows the upstream down instead of filling the memory', async () => {
     let written = 0
     harness.upstream.respond = (_request, response) => {
       response.writeHead(200, { 'content-type': 'application/octet-stream' })

@@ -7,7 +7,7 @@ let harness: Harness
 afterEach(() => harness.close())
 
 describe('an exchange that is not to be logged', () => {
-  it('peers 4.12: is answered and left out when its client says so', async () => {
+  it('is answered and left out when its client says so', async () => {
     harness = await startHarness()
     const answer = await harness.send(chatBody('hi'), {
       headers: { 'x-promptintern-capture': 'false' },
@@ -27,7 +27,7 @@ describe('an exchange that is not to be logged', () => {
     expect(requests).toEqual([chatBody('a'), chatBody('c')])
   })
 
-  it('peers 4.12: is left out when its tenant is excepted, and its neighbour`s is kept', async () => {
+  it('is left out when its tenant is excepted, and its neighbour`s is kept', async () => {
     const tenants = createTenants({ secret: 's', ttlMs: 1000, maxEntries: 10, now: () => 0 })
     const rule = {
       tenants: [],

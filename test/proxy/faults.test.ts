@@ -60,7 +60,7 @@ describe('an exception', () => {
     const { status, text } = await harness.send(chatBody('hi'))
     expect([status, JSON.parse(text)]).toEqual([200, completion('from the upstream')])
     expect(new Set(kinds())).toEqual(new Set(['matching']))
-    expect(await harness.metrics()).toContain('promptintern_fallbacks_total{reason="internal"}')
+    expect(await harness.metrics()).toContain('promptintern_forwarded_total{reason="internal"}')
     expect(harness.faults[0]?.error).toMatchObject({ message: SECRET })
   })
 

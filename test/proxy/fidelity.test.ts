@@ -87,7 +87,7 @@ describe('a request that no route answers', () => {
     })
   })
 
-  it('peers 3.2: gets the headers of a stream before its first event', async () => {
+  it('gets the headers of a stream before its first event', async () => {
     let sawHeaders = false
     harness.upstream.respond = (_request, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' })
@@ -103,14 +103,14 @@ describe('a request that no route answers', () => {
   it.each([
     ['gzip', gzipSync],
     ['br', brotliCompressSync],
-  ])('peers 3.15: is logged with the text of an answer in %s', async (encoding, compress) => {
+  ])('is logged with the text of an answer in %s', async (encoding, compress) => {
     await sendPacked(compress(JSON.stringify(completion('packed'))), encoding)
     const record = await recorded()
     expect(JSON.parse(record.response!)).toEqual(completion('packed'))
     expect(record.usage).toMatchObject({ total_tokens: 12 })
   })
 
-  it('peers 3.11: is logged without an answer over the limit, packed or not', async () => {
+  it('is logged without an answer over the limit, packed or not', async () => {
     await sendPacked(gzipSync(Buffer.alloc(8 * 2 ** 20, 32)), 'gzip')
     harness.upstream.respond = respondJson(completion('x'.repeat(2 * 2 ** 20)))
     expect((await harness.send(chatBody('hi'))).body.length).toBeGreaterThan(2 * 2 ** 20)

@@ -35,7 +35,7 @@ const answerTo = async (
 
 describe('a silent stream', () => {
   it.each([['\n\n'], ['\r\n\r\n'], ['\r\r']])(
-    'peers 3.3: gets comments between events, ended by %j',
+    'gets comments between events, ended by %j',
     async (end) => {
       const [first, last] = [`${EVENT}${end}`, `data: [DONE]${end}`]
       const text = (await answerTo([first, last])).toString()
@@ -50,7 +50,7 @@ describe('a silent stream', () => {
     expect(text).not.toContain(`${EVENT}\n${COMMENT}`)
   })
 
-  it('peers 3.3: gets none inside of an event', async () => {
+  it('gets none inside of an event', async () => {
     const parts = [EVENT.slice(0, 10), `${EVENT.slice(10)}\n\ndata: [DONE]\n\n`]
     expect((await answerTo(parts)).toString()).toBe(parts.join(''))
   })

@@ -56,7 +56,7 @@ const spendOf = async (
 const budget = (usd: number): Partial<KeyLimits> => ({ budget: { usd, period: 'total' } })
 
 describe('a budget', () => {
-  it('peers 3.10: is checked before the call', async () => {
+  it('is checked before the call', async () => {
     await start(budget(RESERVED_USD - 0.01))
     const refused = await ask()
     expect(refused.status).toBe(429)
@@ -65,7 +65,7 @@ describe('a budget', () => {
     expect(keyed.harness.upstream.requests).toEqual([])
   })
 
-  it('peers 3.10: is shared by requests at the same time, however long they take', async () => {
+  it('is shared by requests at the same time, however long they take', async () => {
     await start(budget(2 * RESERVED_USD))
     const { respond, answer } = onDemand(completion('late'))
     keyed.harness.upstream.respond = respond

@@ -140,7 +140,7 @@ describe('the log queue', () => {
     expect(queue.stats()).toMatchObject({ dropped: 0, queuedBytes: 0 })
   })
 
-  it('peers 3.12: drops and counts what does not fit while the store is stuck', async () => {
+  it('drops and counts what does not fit while the store is stuck', async () => {
     const { queue } = collect({ append: never, maxBytes: 8 * ROOM })
     const taken = pushUntilFull(queue, 60)
     expect(taken).toBeGreaterThanOrEqual(8)
@@ -165,7 +165,7 @@ describe('the log queue', () => {
     expect(queue.stats()).toMatchObject({ written: taken + 1, dropped: 20 - taken })
   })
 
-  it('peers 3.12: tries again until the store takes the batch, and loses nothing', async () => {
+  it('tries again until the store takes the batch, and loses nothing', async () => {
     let failures = 3
     const written: string[] = []
     const { queue } = collect({

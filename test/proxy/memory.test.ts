@@ -153,7 +153,7 @@ describe('the room of a body', () => {
     await strict.close()
   })
 
-  it('peers 3.13: stays within its limit with hundreds of large bodies at once', async () => {
+  it('stays within its limit with hundreds of large bodies at once', async () => {
     let most = 0
     harness.upstream.respond = (_request, response) => {
       most = Math.max(most, bodies.inUse())

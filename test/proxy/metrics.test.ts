@@ -37,7 +37,7 @@ describe('metrics of chat completions', () => {
       expect(text).toContain(`promptintern_upstream_responses_total{class="${name}"} ${count}`)
   })
 
-  it('peers 3.1: count clients that leave before the answer and in it', async () => {
+  it('count clients that leave before the answer and in it', async () => {
     harness = await startHarness()
     const { upstream } = harness
     upstream.respond = () => {}

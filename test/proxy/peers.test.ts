@@ -1,7 +1,4 @@
-/**
- * Complaints of users of other gateways that no other file tests. The names say which row it is; search
- * for `peers 3.` to find the tests of further rows.
- */
+/** Behaviour that users of other gateways often miss, where no other file tests it. */
 import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
@@ -23,7 +20,7 @@ beforeEach(async () => {
 afterEach(() => harness.close())
 
 describe('a stream', () => {
-  it('peers 3.2: is never buffered: each piece is with the client before the next is made', async () => {
+  it('is never buffered: each piece is with the client before the next is made', async () => {
     const pieces = ['data: 1\n\n', 'data', ': 2\n\n', 'data: [DONE]\n\n']
     let received = ''
     harness.upstream.respond = async (_request, response) => {
@@ -45,7 +42,7 @@ describe('a stream', () => {
     expect([answer.text, answer.complete]).toEqual([pieces.join(''), true])
   })
 
-  it('peers 3.3: gets no comments unless they are asked for', async () => {
+  it('gets no comments unless they are asked for', async () => {
     harness.upstream.respond = (_request, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' })
       response.write('data: 1\n\n')
@@ -58,7 +55,7 @@ describe('a stream', () => {
 
 describe('an error of the upstream', () => {
   it.each([400, 401, 429, 500, 503, 529])(
-    'peers 3.4: is asked for once and logged with its status: %i',
+    'is asked for once and logged with its status: %i',
     async (status) => {
       harness.upstream.respond = respondJson({ error: {} }, status, { 'retry-after': '7' })
       for (const stream of [false, true]) {
@@ -78,7 +75,7 @@ describe('an error of the upstream', () => {
 describe('load', () => {
   const MANY = 300
 
-  it('peers 3.14: hundreds of requests are all with the upstream before one is answered', async () => {
+  it('hundreds of requests are all with the upstream before one is answered', async () => {
     const { respond, answer, waiting } = onDemand({ ok: true })
     harness.upstream.respond = respond
     const asking = Array.from({ length: MANY }, (_, i) => harness.send(chatBody(`${i}`)))
@@ -109,7 +106,7 @@ const post = (body: string): string =>
   ].join('\r\n')
 
 describe('behind nginx, which speaks HTTP/1.0 unless told otherwise', () => {
-  it('peers 3.15: a stream comes without chunks and ends with its connection', async () => {
+  it('a stream comes without chunks and ends with its connection', async () => {
     harness.upstream.respond = respondEvents('data: 1\n\ndata: [DONE]\n\n')
     const body = chatBody('hi', { stream: true })
     const [head, ...rest] = (await converse(post(body))).split('\r\n\r\n')
@@ -125,7 +122,7 @@ describe('behind nginx, which speaks HTTP/1.0 unless told otherwise', () => {
     expect(request?.headers['transfer-encoding']).toBeUndefined()
   })
 
-  it('peers 3.15: an answer keeps its length, and only one', async () => {
+  it('an answer keeps its length, and only one', async () => {
     harness.upstream.respond = (request, response) => {
       const length = JSON.stringify({ ok: true }).length
       respondJson({ ok: true }, 200, { 'content-length': length })(request, response)
@@ -147,7 +144,7 @@ const read = <T>(name: string): T =>
   JSON.parse(readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8')) as T
 
 describe('dependencies', () => {
-  it('peers 3.16: are pinned to a version each, the same that is locked', () => {
+  it('are pinned to a version each, the same that is locked', () => {
     const { dependencies, devDependencies } = read<Package>('package.json')
     const wanted = Object.entries({ ...dependencies, ...devDependencies })
     expect(wanted.filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))).toEqual([])
@@ -156,7 +153,7 @@ describe('dependencies', () => {
     expect(locked).toEqual(wanted)
   })
 
-  it('peers 3.16: on which requests run are locked with their contents', () => {
+  it('on which requests run are locked with their contents', () => {
     const { packages } = read<Lock>('package-lock.json')
     for (const name of ['hono', '@hono/node-server', 'undici'])
       expect(packages[`node_modules/${name}`]?.integrity).toMatch(/^sha512-/)

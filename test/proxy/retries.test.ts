@@ -8,26 +8,23 @@ import { chatBody, eventually, startHarness, type Harness } from './harness.ts'
 const options = { maxAttempts: 3, baseMs: 100, requestsPerRetry: 10, burst: 2, random: () => 0.5 }
 
 describe('retries', () => {
-  it('peers 3.21: wait longer each time and end', () => {
+  it('wait longer each time and end', () => {
     const retries = createRetries({ ...options, burst: 10 })
     expect([1, 2, 3].map((attempts) => retries.next(attempts))).toEqual([75, 150, null])
   })
 
-  it.each([0, 1000])(
-    'peers 3.21: are paid for by requests, up to the burst (after %i)',
-    (before) => {
-      const retries = createRetries(options)
-      for (let i = 0; i < before; i++) retries.request()
-      expect([1, 1, 1].map((attempts) => retries.next(attempts) !== null)).toEqual([
-        true,
-        true,
-        false,
-      ])
-      for (let i = 0; i < 10; i++) retries.request()
-      expect(retries.next(1)).not.toBeNull()
-      expect(retries.next(1)).toBeNull()
-    }
-  )
+  it.each([0, 1000])('are paid for by requests, up to the burst (after %i)', (before) => {
+    const retries = createRetries(options)
+    for (let i = 0; i < before; i++) retries.request()
+    expect([1, 1, 1].map((attempts) => retries.next(attempts) !== null)).toEqual([
+      true,
+      true,
+      false,
+    ])
+    for (let i = 0; i < 10; i++) retries.request()
+    expect(retries.next(1)).not.toBeNull()
+    expect(retries.next(1)).toBeNull()
+  })
 })
 
 let harness: Harness | null = null
@@ -46,7 +43,7 @@ describe('an upstream that is away for a moment', () => {
     upstream.close()
   })
 
-  it('peers 3.21: is not asked again once it may have read something', async () => {
+  it('is not asked again once it may have read something', async () => {
     let connections = 0
     const upstream = createTcpServer((socket) => {
       connections++

@@ -44,7 +44,7 @@ const start = async (overrides: Parameters<typeof startHarness>[0] = {}): Promis
 const usageOfRecord = async () => (await harness.records()).at(-1)?.usage
 
 describe('the usage of a stream', () => {
-  it('peers 3.7: is asked of the upstream, logged, and hidden from a client that did not ask', async () => {
+  it('is asked of the upstream, logged, and hidden from a client that did not ask', async () => {
     await start()
     const body = chatBody('hi', { stream: true })
     const answer = await harness.send(body)
@@ -59,14 +59,14 @@ describe('the usage of a stream', () => {
     expect(record?.request).toBe(body)
   })
 
-  it('peers 3.7: reaches a client that asked, whose request stays as it is', async () => {
+  it('reaches a client that asked, whose request stays as it is', async () => {
     await start()
     const body = chatBody('hi', { stream: true, stream_options: { include_usage: true } })
     expect((await harness.send(body)).text).toBe(WHOLE)
     expect(harness.upstream.bodies()[0]).toBe(body)
   })
 
-  it('peers 3.7: is not asked for unless configured, and then absent, not 0', async () => {
+  it('is not asked for unless configured, and then absent, not 0', async () => {
     await start({ asksForUsage: false })
     const body = chatBody('hi', { stream: true })
     expect((await harness.send(body)).text).toBe(WITHOUT)

@@ -190,7 +190,7 @@ describe('a stand-in', () => {
       },
       { status: 503, text: 'busy', by: 'east' },
     ],
-  ])('peers 3.21: is not asked once %s', async (_, respond, expected) => {
+  ])('is not asked once %s', async (_, respond, expected) => {
     await start(eastAndWest())
     east.respond = respond
     expect(await ask(chatBody('hi', { stream: true }))).toMatchObject(expected)
@@ -413,7 +413,7 @@ describe('an upstream that says when to ask again', () => {
     ['once where the wait is unreadable', 1000, busyTimes(1, 429, 'soon'), CHAT_PATH, 1, 429],
     ['once where waiting is off', 0, busyTimes(99, 429, '0'), CHAT_PATH, 1, 429],
     ['once for embeddings', 1000, busyTimes(99, 429, '0'), '/v1/embeddings', 1, 429],
-  ])('peers 3.21: is asked %s', async (_, maxMs, respond, path, times, status) => {
+  ])('is asked %s', async (_, maxMs, respond, path, times, status) => {
     await startWaiting(maxMs)
     harness.upstream.respond = respond
     const answer = await ask(chatBody('hi'), path)

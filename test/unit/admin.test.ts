@@ -396,7 +396,7 @@ describe('admin API', () => {
       expect((await get<Page>('/records?template=version-1')).body.data).toEqual([])
     })
 
-    it('peers 3.7: shows missing usage and its cost as null', async () => {
+    it('shows missing usage and its cost as null', async () => {
       await store.records.append(
         batchOf([
           exampleRecord(1),
@@ -412,7 +412,7 @@ describe('admin API', () => {
       ])
     })
 
-    it('peers 3.9: adds up savings over templates, and counts fallbacks as zero', async () => {
+    it('adds up savings over templates, and counts forwarded requests as zero', async () => {
       await store.templates.upsert([exampleTemplate('version-2')])
       await store.records.append(
         batchOf([
@@ -426,7 +426,7 @@ describe('admin API', () => {
       expect((await get('/savings')).body).toMatchObject({
         requests: 3,
         answered: 2,
-        fallbacks: 1,
+        forwarded: 1,
         promptTokensSaved: 1580,
         savedUsd: 1,
         lastSeen: 1_003,
@@ -452,7 +452,7 @@ describe('admin API', () => {
       await store.internalizations.create(exampleApproved('a'))
     })
 
-    it('peers 4.12: deletes records and names the loras trained on them', async () => {
+    it('deletes records and names the loras trained on them', async () => {
       const body = { recordIds: ['record-1', 'record-3', 'unknown'] }
       const learned = [
         {

@@ -23,7 +23,7 @@ describe('asking for the usage of a stream', () => {
       '{"stream_options":{"x":1, "include_usage": true}}',
     ],
     ['{"stream_options":{"include_usage":null}}', '{"stream_options":{"include_usage":true}}'],
-  ])('peers 3.7: %s', (text, edited) => {
+  ])('is added to %s', (text, edited) => {
     expect(asking(text)).toBe(edited)
   })
 

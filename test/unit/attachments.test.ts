@@ -17,7 +17,7 @@ const image = (data: string) => ({
 })
 
 describe('attachments', () => {
-  it('peers 3.11: are removed in every form, and the rest stays', () => {
+  it('are removed in every form, and the rest stays', () => {
     const holders = [
       image,
       (data: string) => ({ type: 'input_audio', input_audio: { data, format: 'wav' } }),

@@ -13,7 +13,7 @@ describe('the capture rule', () => {
     expect(capturedOf({})).toEqual([A, B])
   })
 
-  it('peers 4.12: accepts only listed tenants, and never an excepted one', () => {
+  it('accepts only listed tenants, and never an excepted one', () => {
     expect(capturedOf({ CAPTURE_TENANTS: A })).toEqual([A])
     expect(capturedOf({ CAPTURE_EXCEPT: ` ${A}, ` })).toEqual([B])
     expect(capturedOf({ CAPTURE_TENANTS: `${A},${B}`, CAPTURE_EXCEPT: B })).toEqual([A])

@@ -191,7 +191,7 @@ describe('forecast', () => {
 describe('savedUsd', () => {
   const read = { prompt_tokens: 60, completion_tokens: 10, total_tokens: 70 }
 
-  it('peers 3.9: credits no more than the upstream with its cache would have charged', () => {
+  it('credits no more than the upstream with its cache would have charged', () => {
     expect(savedUsd([large], 'large', 2000, read)).toBeCloseTo(
       (2000 * large.cachedInput + 60 * large.input + 10 * large.output) / 1e6,
       12

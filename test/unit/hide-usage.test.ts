@@ -33,7 +33,7 @@ const LINE_ENDS = ['\n', '\r\n', '\r']
 
 describe('the filter of usage chunks', () => {
   it.each(LINE_ENDS)(
-    'peers 3.7: hides the extra chunk wherever the bytes are cut, lines ended by %j',
+    'hides the extra chunk wherever the bytes are cut, lines ended by %j',
     (end) => {
       const [a, b] = [content('höfliche "choices":[{'), content('b', { usage: null })]
       const given = (text: string): string => text.replaceAll('\n', end)

@@ -127,7 +127,7 @@ describe('a lora that learns from the base model with the prompt', () => {
 })
 
 describe('a trained lora', () => {
-  it('peers 3.18: answers with its training completions, and the base model does not', async () => {
+  it('answers with its training completions, and the base model does not', async () => {
     for (const [question, answer] of TASK) {
       const { text, end } = await ask(lora, question)
       expect(text).toBe(answer)
@@ -261,7 +261,7 @@ describe('what cannot be trained or served', () => {
     await losses
   })
 
-  it('peers 3.20: a damaged lora, a foreign one and a left-over draft are not listed, and the reason is told', async () => {
+  it('a damaged lora, a foreign one and a left-over draft are not listed, and the reason is told', async () => {
     const other = join(root, 'other')
     const loras = join(other, 'loras')
     cpSync(join(dataDir, 'loras', lora), join(loras, lora), { recursive: true })

@@ -378,7 +378,7 @@ describe('prefix cache', () => {
     expect(cache.find(null, prompt(1, 64), 64)).toHaveLength(0)
   })
 
-  it('peers 3.17: finds a block only behind the same tokens and for the same lora', () => {
+  it('finds a block only behind the same tokens and for the same lora', () => {
     const cache = new PrefixCache({ maxBytes: 1e6 })
     const ids = prompt(1, 96)
     cache.store('lora', ids, data)

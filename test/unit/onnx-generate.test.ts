@@ -117,7 +117,7 @@ describe('generation over token ids, float32', () => {
     }
   })
 
-  it('peers 3.19: gives rows of different loras in one batch what each gets alone', async () => {
+  it('gives rows of different loras in one batch what each gets alone', async () => {
     const loras = [null, 'lora-a', 'lora-b', 'lora-c', 'lora-a', null]
     const requests = loras.map((lora, index) =>
       request(prompt(index + 40, 12 + index), { lora, usePrefixCache: false })
@@ -129,7 +129,7 @@ describe('generation over token ids, float32', () => {
     expect(new Set(alone.map(({ tokens }) => ids(tokens).join())).size).toBeGreaterThan(3)
   })
 
-  it('peers 3.18: answers with a lora as a model with the lora merged into its weights', async () => {
+  it('answers with a lora as a model with the lora merged into its weights', async () => {
     const merged = await create({ weights: mergedWeights(LORAS.get('lora-b')!) })
     const promptIds = prompt(60, 25)
     const expected = await collect(merged, request(promptIds))
@@ -337,7 +337,7 @@ describe('limits', () => {
     await generator.close()
   })
 
-  it('peers 3.20: evicts loras under load without failing a request', async () => {
+  it('evicts loras under load without failing a request', async () => {
     let loads = 0
     const limit = 120_000
     const generator = await create({
@@ -360,7 +360,7 @@ describe('limits', () => {
     await Promise.all([generator.close(), roomy.close()])
   })
 
-  it('peers 3.19: does not read a lora at every step while it waits for room', async () => {
+  it('does not read a lora at every step while it waits for room', async () => {
     const loads: string[] = []
     const generator = await create({
       // one lora at a time

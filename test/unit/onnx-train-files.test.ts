@@ -104,7 +104,7 @@ describe('lora folder', () => {
     expect(bytes.length).toBe(8 + headerLength + layout.length * 4)
   })
 
-  it('peers 3.17: has one name for the same weights and manifest, and another for any change', async () => {
+  it('has one name for the same weights and manifest, and another for any change', async () => {
     const id = await writeLora(folder, lora, null)
     expect(await writeLora(folder, lora, null)).toBe(id)
     const changed = theta.slice()
@@ -120,7 +120,7 @@ describe('lora folder', () => {
     await expectInvalid(id, /another base model/, { ...base, fingerprint: 'f2' })
   })
 
-  it('peers 3.18: is refused when it does not fit the base model', async () => {
+  it('is refused when it does not fit the base model', async () => {
     const id = await writeLora(folder, lora, null)
     const config = { ...tinyConfig, intermediateSize: 64 }
     await expectInvalid(id, /mlp\.gate_proj/, { ...base, config })
@@ -142,7 +142,7 @@ describe('lora folder', () => {
     }
   )
 
-  it('peers 3.20: is refused when a byte of its weights or its name changed', async () => {
+  it('is refused when a byte of its weights or its name changed', async () => {
     const id = await writeLora(folder, lora, null)
     const path = join(folder, id, 'adapter_model.safetensors')
     const bytes = await readFile(path)

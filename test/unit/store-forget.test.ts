@@ -149,7 +149,7 @@ describe('forgetting, in the bytes of the files', () => {
     expect(await store.records.byIds(['record-3'])).toMatchObject([days[3]!])
   })
 
-  it('peers 3.11: retention overwrites bodies', async ({ store, isInFiles }) => {
+  it('retention overwrites bodies', async ({ store, isInFiles }) => {
     await append(store, short(0, MARKER))
     expect(isInFiles()).toBe(true)
     await store.records.prune({ bodies: 9_999, records: 0 })

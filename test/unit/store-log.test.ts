@@ -72,7 +72,7 @@ describe('appending', () => {
     ])
   })
 
-  it('peers 3.7: counts the usage of each record once', async ({ store, dataDir }) => {
+  it('counts the usage of each record once', async ({ store, dataDir }) => {
     const usage = {
       prompt_tokens: 100,
       completion_tokens: 7,
@@ -94,7 +94,7 @@ describe('appending', () => {
     await other.close()
   })
 
-  it('peers 3.11: leaves out large bodies and base64 of images', async ({ dataDir }) => {
+  it('leaves out large bodies and base64 of images', async ({ dataDir }) => {
     const store = await openStore({ dataDir, maxBodyBytes: 1000 })
     const [full, over] = ['x'.repeat(1000), 'x'.repeat(1001)]
     await append(
@@ -243,7 +243,7 @@ describe('reading', () => {
 })
 
 describe('deleting', () => {
-  it('peers 3.11: prunes bodies and records by age', async ({ store }) => {
+  it('prunes bodies and records by age', async ({ store }) => {
     const request = exampleRecord(0).request
     await append(store, ...examples(6, () => ({ request })))
     expect(await store.records.prune({ bodies: 1_004, records: 1_002 })).toEqual({
@@ -281,7 +281,7 @@ describe('deleting', () => {
     expect(others).toEqual([])
   })
 
-  it('peers 3.11: deletes the answers of evaluations, too', async ({ store }) => {
+  it('deletes the answers of evaluations, too', async ({ store }) => {
     await append(store, exampleRecord(1), exampleRecord(2))
     await store.internalizations.create(exampleInternalization())
     const bought = { upstreamAnswer: 'bought', upstreamSimilarity: 1 }

@@ -38,7 +38,7 @@ describe('templates', () => {
     const stats = {
       requests: 3,
       answered: 1,
-      fallbacks: 1,
+      forwarded: 1,
       promptTokensSaved: 790,
       savedUsd: 0.5,
       lastSeen: 1_003,

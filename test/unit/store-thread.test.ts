@@ -58,7 +58,7 @@ describe('store threads on one file', () => {
     await expect(unknown).rejects.toMatchObject({ code: 'not-found', status: 404 })
   })
 
-  it('peers 3.12: leave the event loop free while they write', async () => {
+  it('leave the event loop free while they write', async () => {
     let ticks = 0
     const timer = setInterval(() => ticks++, 2)
     const started = performance.now()
@@ -167,7 +167,7 @@ const appendUntilKilled = (dataDir: string, from: number, lifeMs: number): Promi
   })
 
 describe('kill -9', () => {
-  it('peers 3.12: loses no acknowledged record in two rounds', async () => {
+  it('loses no acknowledged record in two rounds', async () => {
     const dataDir = mkdtempSync(join(tmpdir(), 'store-'))
     const acknowledged: string[] = []
     for (const [round, lifeMs] of [3, 131].entries()) {

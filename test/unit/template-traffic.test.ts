@@ -113,11 +113,10 @@ describe('removedShare', () => {
 })
 
 describe('discardedShare', () => {
-  it('counts only fallbacks for which the lora was asked', () => {
-    const skipped = exampleOutcome({ outcome: 'fallback' })
-    const calls = [skipped, skipped, skipped, { ...skipped, asked: true }].map((route) =>
-      call({ route })
-    )
+  it('counts only requests for which the lora was asked', () => {
+    const skipped = exampleOutcome({ outcome: 'skipped' })
+    const fallback = exampleOutcome({ outcome: 'fallback' })
+    const calls = [skipped, skipped, skipped, fallback].map((route) => call({ route }))
     expect(discardedShare([...calls, call({ route: exampleOutcome() })])).toBe(0.25)
     expect(discardedShare([])).toBe(0)
   })

@@ -52,16 +52,13 @@ const dollars = (tokens: Record<'plain' | 'cached' | 'written' | 'out', number>)
   (tokens.plain * 2 + tokens.cached * 0.5 + tokens.written * 2.5 + tokens.out * 8) / 1e6
 
 describe('a usage', () => {
-  it.each(CACHED)(
-    'peers 3.8: counts and prices cached tokens once, from %s',
-    (_provider, fields) => {
-      expect(countsOf(fields)).toMatchObject({ input: 1000, cachedInput: 900, output: 20 })
-      const expected = dollars({ plain: 100, cached: 900, written: 0, out: 20 })
-      expect(requestCost(PRICE, usageOf(fields))).toBeCloseTo(expected, 12)
-      const call = { at: 0, status: 200, route: null, usage: usageOf(fields) }
-      expect(upstreamTokens([call])!.cacheHitShare).toBeCloseTo(0.9, 12)
-    }
-  )
+  it.each(CACHED)('counts and prices cached tokens once, from %s', (_provider, fields) => {
+    expect(countsOf(fields)).toMatchObject({ input: 1000, cachedInput: 900, output: 20 })
+    const expected = dollars({ plain: 100, cached: 900, written: 0, out: 20 })
+    expect(requestCost(PRICE, usageOf(fields))).toBeCloseTo(expected, 12)
+    const call = { at: 0, status: 200, route: null, usage: usageOf(fields) }
+    expect(upstreamTokens([call])!.cacheHitShare).toBeCloseTo(0.9, 12)
+  })
 
   it.each([
     ['Anthropic', 2050, messages(50, { cache_creation_input_tokens: 2000 })],
@@ -75,7 +72,7 @@ describe('a usage', () => {
       3000,
       openai(3000, { prompt_tokens_details: { cached_tokens: 0, cache_write_tokens: 2000 } }),
     ],
-  ])('peers 3.8: counts writes to the cache as input, from %s', (_provider, input, fields) => {
+  ])('counts writes to the cache as input, from %s', (_provider, input, fields) => {
     expect(countsOf(fields)).toMatchObject({ input, cacheWrite: 2000 })
   })
 
@@ -87,7 +84,7 @@ describe('a usage', () => {
     expect(countsOf(fields)).toMatchObject({ output: 70, reasoning: 50 })
   })
 
-  it('peers 3.7: has null for a missing or invalid count, and 0 for 0', () => {
+  it('has null for a missing or invalid count, and 0 for 0', () => {
     expect(countsOf({})).toEqual(NOTHING)
     const broken = { prompt_tokens: 'many', completion_tokens: -1, prompt_tokens_details: null }
     expect(countsOf(broken)).toEqual(NOTHING)
@@ -95,7 +92,7 @@ describe('a usage', () => {
     expect(countsOf(zero)).toEqual({ ...NOTHING, input: 0, cachedInput: 0 })
   })
 
-  it('peers 3.8: prices writes to the cache like input when they have no price', () => {
+  it('prices writes to the cache like input when they have no price', () => {
     const cache = { cache_read_input_tokens: 100, cache_creation_input_tokens: 2000 }
     const usage = usageOf(messages(50, cache))
     const tokens = { plain: 50, cached: 100, written: 2000, out: 20 }

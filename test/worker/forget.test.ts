@@ -75,7 +75,7 @@ describe('forgetting', () => {
     ids = 0
   })
 
-  it('peers 4.12: names the loras trained on a record, and leaves no text of it in any file', async () => {
+  it('names the loras trained on a record, and leaves no text of it in any file', async () => {
     await open('approval')
     const { id, plan, templateVersion } = await harness.newest()
     await harness.approve()
@@ -266,7 +266,7 @@ describe('forgetting', () => {
     await expect(forgetBy({})).rejects.toMatchObject({ code: 'invalid-request' })
   })
 
-  it('peers 3.11: keeps no sample for longer than bodies twice', async () => {
+  it('keeps no sample for longer than bodies twice', async () => {
     await open('logged')
     const kept = 10 * 86_400_000
     worker = await harness.worker(depsOf({ retention: { bodiesMs: kept, recordsMs: 1e15 } }))
@@ -285,7 +285,7 @@ describe('forgetting', () => {
     expect(await isSampled('warehouse')).toBe(false)
   })
 
-  it('peers 3.11: keeps no training file once its internalization has trained', async () => {
+  it('keeps no training file once its internalization has trained', async () => {
     await open('training')
     await harness.round(worker)
     await harness.round(worker, HOUR_MS)

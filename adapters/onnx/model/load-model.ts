@@ -20,7 +20,7 @@ export type Precision = 'q4' | 'float32'
 
 /**
  * Below this size, 4 bits make answers worse, most in narrow layers, and save little time or memory;
- * bench/RESULTS.md, "The demo", has figures.
+ * docs/experiments/tiny-model.md has figures.
  */
 const SMALLEST_Q4_PARAMETERS = 50e6
 

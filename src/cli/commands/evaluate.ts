@@ -12,7 +12,7 @@ import {
   withWorker,
   type There,
 } from '../context.ts'
-import { EXIT } from '../exit-code.ts'
+import { EXIT, PrintedResult } from '../exit-code.ts'
 import { print, type OutputOptions, type Screen } from '../output.ts'
 import { verdictText } from '../verdict-text.ts'
 
@@ -50,7 +50,7 @@ const evaluate = async (id: string, options: OutputOptions): Promise<void> => {
     },
   })
   print(options.json ? verdict : verdictText(verdict))
-  if (verdict.verdict === 'reject') process.exitCode = EXIT.notAccepted
+  if (verdict.verdict === 'reject') throw new PrintedResult(EXIT.notAccepted)
 }
 
 export const evaluateCommand = (): Command =>

@@ -18,7 +18,7 @@ import {
   type Here,
   type There,
 } from '../context.ts'
-import { EXIT } from '../exit-code.ts'
+import { EXIT, PrintedResult } from '../exit-code.ts'
 import { print, type OutputOptions, type Screen } from '../output.ts'
 import { populationText, verdictText } from '../verdict-text.ts'
 
@@ -110,7 +110,7 @@ const internalize = async (version: string, options: OutputOptions): Promise<voi
   const { id, state, plan, verdict } = row
   if (options.json) print({ id, state, population: plan?.population ?? null, verdict })
   else print(resultText(row))
-  if (state.name === 'failed' || state.name === 'rejected') process.exitCode = EXIT.notAccepted
+  if (state.name === 'failed' || state.name === 'rejected') throw new PrintedResult(EXIT.notAccepted)
 }
 
 export const internalizeCommand = (): Command =>

@@ -114,7 +114,7 @@ export interface DraftInput {
   /** null without a record of the template */
   traffic: TemplateTraffic | null
   /** since the log began */
-  stats: { answered: number; fallbacks: number }
+  stats: { answered: number; forwarded: number }
   /** of all templates, oldest first */
   internalizations: readonly Internalization[]
   adaptedPrice: Price | null
@@ -128,11 +128,11 @@ const coverageOf = ({
   internalizations,
   settings,
 }: DraftInput): Coverage => {
-  const routed = stats.answered + stats.fallbacks
+  const routed = stats.answered + stats.forwarded
   if (routed >= MIN_ROUTED_CALLS)
     return {
       answered: stats.answered / routed,
-      discarded: (stats.fallbacks / routed) * (traffic?.discardedShare ?? 0),
+      discarded: (stats.forwarded / routed) * (traffic?.discardedShare ?? 0),
       source: 'measured',
     }
   const { trafficShare } = settings

@@ -41,7 +41,7 @@ export interface TemplateTraffic {
   upstream: UpstreamTokens | null
   /** share of a prompt's text that internalization removes; null where the log has no text */
   removedShare: number | null
-  /** share of the fallbacks for which the lora was asked and its answer discarded */
+  /** share of the forwarded requests for which the lora was asked and its answer discarded */
   discardedShare: number
 }
 
@@ -129,9 +129,9 @@ export const removedShare = (matcher: Matcher, records: readonly StoredRecord[])
   return whole === 0 ? null : Math.max(0, 1 - left / whole)
 }
 
-/** Share of the fallbacks for which the lora was asked; 0 without fallbacks. */
+/** Share of the requests that a live template forwarded for which the lora was asked; 0 without any. */
 export const discardedShare = (calls: readonly LoggedCall[]): number => {
-  const fallbacks = calls.flatMap(({ route }) => (route?.outcome === 'fallback' ? [route] : []))
-  if (fallbacks.length === 0) return 0
-  return fallbacks.filter(({ asked }) => asked === true).length / fallbacks.length
+  const asked = calls.filter(({ route }) => route?.outcome === 'fallback').length
+  const skipped = calls.filter(({ route }) => route?.outcome === 'skipped').length
+  return asked === 0 ? 0 : asked / (asked + skipped)
 }

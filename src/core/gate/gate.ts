@@ -105,7 +105,8 @@ const upstreamAgreementOf = (rows: ArmRows['rows'], cut: number): number => {
 
 /**
  * Chooses arm and threshold, and whether to promote. Every arm is tested on all held-out rows at
- * its share of alpha; method and power: docs/decisions/2026-11-25-selective-gate-test.md,
+ * its share of alpha. Alternatives and their power are in
+ * docs/decisions/2026-11-25-selective-gate-test.md and
  * docs/decisions/2026-11-28-two-samples-one-level.md.
  */
 export const decide = (given: GateInput): Verdict => {

@@ -120,7 +120,7 @@ const effortShares = (stages: number): number[] => {
   )
 }
 
-/** With fewer steps a stage learns almost nothing from the prompt (docs/experiments.md). */
+/** With fewer steps a stage learns almost nothing from the prompt (docs/experiments/banking77.md). */
 export const LEAST_PROMPTED_STEPS = 50
 
 /**

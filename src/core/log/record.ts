@@ -5,11 +5,13 @@ import type { Usage } from '../../openai/chat.ts'
 export interface RouteOutcome {
   templateVersion: string
   lora: string
-  /** `answered` by the lora, or `fallback` to the upstream for `reason` */
-  outcome: 'answered' | 'fallback'
+  /**
+   * `answered` by the lora; `fallback`: the upstream answered, after the lora was asked and its answer was
+   * not given; `skipped`: the upstream answered, and the lora was not asked
+   */
+  outcome: 'answered' | 'fallback' | 'skipped'
+  /** null where the lora answered */
   reason: string | null
-  /** of a fallback: the lora was asked, and its answer discarded; absent in older records */
-  asked?: boolean
   /** log-probability statistic that the route decides by; null without a finished answer */
   confidence: number | null
   /** prompt tokens that the upstream would have read and the lora did not, in the base tokenizer */
@@ -52,16 +54,34 @@ export type PackedHead = [
   status: number,
   firstByteMs: number | null,
   durationMs: number,
-  route: RouteOutcome | null,
+  route: PackedRoute | null,
 ]
 
+/** Older versions knew one word for both: a `fallback` whose lora was `asked`, or not. */
+type PackedRoute = Omit<RouteOutcome, 'outcome'> & {
+  outcome: 'answered' | 'fallback'
+  asked?: true
+}
+
+const packRoute = (route: RouteOutcome): PackedRoute => {
+  if (route.outcome === 'answered') return { ...route, outcome: 'answered' }
+  return { ...route, outcome: 'fallback', ...(route.outcome === 'fallback' ? { asked: true } : {}) }
+}
+
+const unpackRoute = ({ asked, ...route }: PackedRoute): RouteOutcome => {
+  if (route.outcome === 'answered') return { ...route, outcome: 'answered' }
+  return { ...route, outcome: asked === true ? 'fallback' : 'skipped' }
+}
+
 export const packHead = (head: RecordHead): PackedHead => {
-  const { id, at, tenant, model, path, streamed, status, firstByteMs, durationMs, route } = head
+  const { id, at, tenant, model, path, streamed, status, firstByteMs, durationMs } = head
+  const route = head.route && packRoute(head.route)
   return [id, at, tenant, model, path, streamed, status, firstByteMs, durationMs, route]
 }
 
 export const unpackHead = (packed: PackedHead): RecordHead => {
-  const [id, at, tenant, model, path, streamed, status, firstByteMs, durationMs, route] = packed
+  const [id, at, tenant, model, path, streamed, status, firstByteMs, durationMs, packedRoute] = packed
+  const route = packedRoute && unpackRoute(packedRoute)
   return { id, at, tenant, model, path, streamed, status, firstByteMs, durationMs, route }
 }
 

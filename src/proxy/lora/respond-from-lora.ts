@@ -9,7 +9,7 @@ import type { Breaker } from '../breaker.ts'
 import type { ChatDeps } from '../deps.ts'
 import type { Received } from '../exchange.ts'
 import { routeHeaders } from '../headers.ts'
-import { afterAnswer, fallbackOutcome, recordOfLora, report } from '../record.ts'
+import { afterAnswer, forwardedOutcome, recordOfLora, report } from '../record.ts'
 import type { Decision } from './router.ts'
 import { settleLora } from '../settle.ts'
 
@@ -155,7 +155,7 @@ export const respondFromLora = async (
   const answer = await ask(deps, received, request, matched, asked)
   if (received.client.gone) {
     deps.metrics.cancelled('before-answer')
-    const route = fallbackOutcome(matched, 'client-closed', { confidence: null, wasAsked: true })
+    const route = forwardedOutcome(matched, 'client-closed', { confidence: null, wasAsked: true })
     finish(deps, received, { rendered: null, usage: answer.usage, route, firstByteAt: null })
     return null
   }

@@ -30,8 +30,8 @@ const createRequestMetrics = (registry: Registry) => {
     { name: 'promptintern_requests_total', help: 'Requests by their outcome', label: 'route' },
     REQUEST_OUTCOMES
   )
-  const fallbacks = new Counter({
-    name: 'promptintern_fallbacks_total',
+  const forwarded = new Counter({
+    name: 'promptintern_forwarded_total',
     help: 'Requests with a live template that the upstream answered, by reason',
     labelNames: ['reason'],
     registers,
@@ -50,7 +50,8 @@ const createRequestMetrics = (registry: Registry) => {
   })
   return {
     request: (outcome: RequestOutcome) => void requests[outcome]++,
-    fallback: (reason: FaultReason | SkipReason) => fallbacks.inc({ reason }),
+    /** a request with a live template that the upstream answered */
+    forwarded: (reason: FaultReason | SkipReason) => forwarded.inc({ reason }),
     /** @param upstream that had no answer, by its name in the upstreams file */
     failover: (upstream: string, reason: FailoverReason) => failovers.inc({ upstream, reason }),
     /** from the complete request until the upstream or the engine is asked */

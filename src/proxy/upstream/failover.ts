@@ -4,6 +4,7 @@
  * has not begun to work on the request or says that it cannot: a request under way is paid for.
  */
 import { Readable } from 'node:stream'
+import { AppError } from '../../errors.ts'
 import { Attempt, type FailedWhile, type Judge, type Target } from './attempt.ts'
 import { headerOf } from '../headers.ts'
 import type { ProxyMetrics } from '../metrics/metrics.ts'
@@ -61,9 +62,12 @@ export class Failover implements Judge {
   begun(attempt: Attempt, status: number, headers: string[]): void {
     // an interim answer, too, is something that the client has seen
     if (status < 200) return this.pass(attempt)
-    const { breaker } = attempt.target
-    if (status >= 500) breaker.failed()
-    else breaker.succeeded()
+    const { breaker, upstream } = attempt.target
+    if (status >= 500) {
+      breaker.failed()
+      // the answer passes as it is, but an operator must be able to find it in the log
+      upstream.failed(new AppError('upstream-unavailable', `the upstream answered ${status}`))
+    } else breaker.succeeded()
     if (FALLBACK_STATUSES.has(status) && this.passOver(attempt)) return
     // an error of a stand-in, such as 401 for its key, says less than the first one
     if (status >= 400 && this.releaseHeld()) return attempt.drop()

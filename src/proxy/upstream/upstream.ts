@@ -11,7 +11,7 @@ export interface UpstreamOptions {
   connectTimeoutMs: number
   /** recognizes the client's credentials, which are removed where another key is sent */
   credentials: Credentials
-  /** takes every attempt without an answer or with a broken one. @param host with its port */
+  /** takes every attempt without an answer, with a broken one or a 5xx. @param host with its port */
   onFault: (error: Error, host: string) => void
 }
 
@@ -27,7 +27,7 @@ export interface Upstream {
     apiKey: string | null,
     handler: Dispatcher.DispatchHandler
   ): void
-  /** Reports an answer that did not come, or not to its end. */
+  /** Reports an answer that did not come, not to its end, or with a status of 500 or more. */
   failed(error: Error): void
   close(): Promise<void>
 }

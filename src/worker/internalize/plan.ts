@@ -35,13 +35,13 @@ import type { MatchedExchange } from './exchanges.ts'
 import { fitsContext, planRows, type PlannedRows, type PlanRefusal } from './plan-rows.ts'
 import { stageRows } from './stage-rows.ts'
 
-/** Completions on which the effect of a sentence is measured (method §2). */
+/** Completions on which the effect of a sentence is measured. */
 const EFFECT_ROWS = 32
 /** With more sentences, neighbours are measured together, which bounds the cost. */
 const MAX_EFFECT_GROUPS = 16
 /**
- * Share of the training time for the query-only arm. Its rows are short (method §4): within a budget it
- * can make all its steps, where the early stages of a schedule make only a handful.
+ * Share of the training time for the query-only arm. Its rows are short: within a budget it can make
+ * all its steps, where the early stages of a schedule make only a handful.
  */
 const QUERY_ONLY_TIME_SHARE = 0.6
 
@@ -73,7 +73,7 @@ const meanLoss = async (
 }
 
 interface SentenceEffects {
-  /** rise of the base model's loss when a sentence is left out (method §2) */
+  /** rise of the base model's loss when a sentence is left out */
   effects: number[]
   /** of one pass over the rows with the whole template */
   passSeconds: number
@@ -202,8 +202,8 @@ const planCompression = async (
 
 /**
  * Self-distillation when the logged answers came from the engine's own base model with the prompt: its
- * log-probabilities then carry more than the answers (method §5). The teacher reads the whole prompt,
- * which must fit its context, and cannot teach a lora to defer.
+ * log-probabilities then carry more than the answers. The teacher reads the whole prompt, which must
+ * fit its context, and cannot teach a lora to defer.
  */
 const methodFor = (
   deps: WorkerDeps,

@@ -15,7 +15,7 @@ export type Totals = Map<string, TemplateStats>
 const NOTHING: TemplateStats = {
   requests: 0,
   answered: 0,
-  fallbacks: 0,
+  forwarded: 0,
   promptTokensSaved: 0,
   savedUsd: 0,
   lastSeen: null,
@@ -30,7 +30,7 @@ export const count = (totals: Totals, version: string, more: Partial<TemplateSta
   totals.set(version, {
     requests: sum.requests + added.requests,
     answered: sum.answered + added.answered,
-    fallbacks: sum.fallbacks + added.fallbacks,
+    forwarded: sum.forwarded + added.forwarded,
     promptTokensSaved: sum.promptTokensSaved + added.promptTokensSaved,
     savedUsd: sum.savedUsd + added.savedUsd,
     lastSeen: later(sum.lastSeen, added.lastSeen),
@@ -44,7 +44,7 @@ export const countRouted = (totals: Totals, { at, route }: RecordHead): void => 
   count(totals, route.templateVersion, {
     requests: 1,
     answered: answered ? 1 : 0,
-    fallbacks: answered ? 0 : 1,
+    forwarded: answered ? 0 : 1,
     promptTokensSaved: route.promptTokensSaved,
     savedUsd: route.savedUsd ?? 0,
     lastSeen: at,

@@ -84,7 +84,8 @@ export const templateTotals = sqliteTable('template_totals', {
   version: text('version').primaryKey(),
   requests: integer('requests').notNull().default(0),
   answered: integer('answered').notNull().default(0),
-  fallbacks: integer('fallbacks').notNull().default(0),
+  /** the column is older than its word */
+  forwarded: integer('fallbacks').notNull().default(0),
   promptTokensSaved: integer('prompt_tokens_saved').notNull().default(0),
   savedUsd: real('saved_usd').notNull().default(0),
   lastSeen: integer('last_seen'),

@@ -1,0 +1,163 @@
+/** The table of docs/exit-codes.md, for every command, with and without `--json`. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { loadBuilt, runCli } from '../fixtures/built.ts'
+
+interface Verb {
+  words: string[]
+  /** valid arguments and required options */
+  arguments: string[]
+  /** where ids stand in `arguments` */
+  id?: number
+  /** an option with an invalid value */
+  invalidOption?: string[]
+  data: 'reads' | 'creates' | 'none'
+  /** in a folder without data it goes on until it is stopped */
+  staysOpen?: boolean
+}
+
+const VERBS: Verb[] = [
+  { words: ['serve'], arguments: [], data: 'creates', staysOpen: true },
+  { words: ['worker'], arguments: [], data: 'creates', staysOpen: true },
+  { words: ['import'], arguments: ['rows.jsonl'], data: 'creates' },
+  { words: ['status'], arguments: [], data: 'reads' },
+  { words: ['show'], arguments: ['x'], id: 0, data: 'reads' },
+  {
+    words: ['examples'],
+    arguments: ['x'],
+    id: 0,
+    invalidOption: ['--limit', 'many'],
+    data: 'reads',
+  },
+  { words: ['records'], arguments: [], invalidOption: ['--limit', '0'], data: 'reads' },
+  { words: ['detect'], arguments: [], data: 'reads' },
+  { words: ['internalize'], arguments: ['x'], id: 0, data: 'reads' },
+  { words: ['evaluate'], arguments: ['x'], id: 0, data: 'reads' },
+  { words: ['promote'], arguments: ['x'], id: 0, data: 'reads' },
+  { words: ['rollback'], arguments: ['x'], id: 0, data: 'reads' },
+  { words: ['savings'], arguments: [], data: 'reads' },
+  {
+    words: ['keys', 'create'],
+    arguments: ['--name', 'x'],
+    invalidOption: ['--budget-usd', '-1'],
+    data: 'creates',
+  },
+  { words: ['keys', 'list'], arguments: [], data: 'reads' },
+  { words: ['keys', 'revoke'], arguments: ['x'], id: 0, data: 'reads' },
+  { words: ['forget'], arguments: ['--record', 'x'], data: 'reads' },
+  { words: ['models', 'list'], arguments: [], data: 'none' },
+  { words: ['models', 'pull'], arguments: ['x'], id: 0, data: 'none' },
+  { words: ['models', 'check'], arguments: ['tiny.gguf'], data: 'none' },
+]
+
+interface Case {
+  words: string[]
+  env?: Record<string, string>
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'promptintern-cli-'))
+const withData = join(folder, 'data')
+const broken = join(folder, 'broken')
+
+/** An input of docs/exit-codes.md → the command lines with it; null where the verb cannot have it. */
+const CASES: Record<string, (verb: Verb) => Case | null> = {
+  'an unknown option': ({ words, arguments: valid }) => ({
+    words: [...words, ...valid, '--no-such-option'],
+  }),
+  'a missing argument or required option': ({ words, arguments: valid }) =>
+    valid.length === 0 || words[0] === 'forget' ? null : { words },
+  'one argument too many': ({ words, arguments: valid }) => ({
+    words: [...words, ...valid, 'further', 'ones'],
+  }),
+  'an invalid value of an option': ({ words, arguments: valid, invalidOption }) =>
+    invalidOption === undefined ? null : { words: [...words, ...valid, ...invalidOption] },
+  'an unknown id': ({ words, arguments: valid, id }) =>
+    id === undefined ? null : { words: [...words, ...valid.with(id, 'unknown-id')] },
+  'an empty id': ({ words, arguments: valid, id }) =>
+    id === undefined ? null : { words: [...words, ...valid.with(id, '')] },
+  'a `DATA_DIR` without data, for commands that read data': ({ words, arguments: valid, data }) =>
+    data !== 'reads'
+      ? null
+      : { words: [...words, ...valid], env: { DATA_DIR: join(folder, 'nothing') } },
+  'a `DATA_DIR` that cannot be written, for commands that create data': ({
+    words,
+    arguments: valid,
+    data,
+  }) =>
+    data !== 'creates' ? null : { words: [...words, ...valid], env: { DATA_DIR: '/proc/x/y' } },
+  'a file in `DATA_DIR` that is not a database': ({ words, arguments: valid, data }) =>
+    data === 'none' ? null : { words: [...words, ...valid], env: { DATA_DIR: broken } },
+  'an invalid setting in the environment': ({ words, arguments: valid }) =>
+    words.join(' ') === 'models check'
+      ? null
+      : { words: [...words, ...valid], env: { PORT: 'eighty' } },
+}
+
+const documented = (): [input: string, code: number][] => {
+  const path = fileURLToPath(new URL('../../docs/exit-codes.md', import.meta.url))
+  const [, table = ''] = readFileSync(path, 'utf8').split('What wrong inputs lead to')
+  return [...table.matchAll(/^\| (.+?) \| (\d+) \|$/gm)].map(([, input, code]) => [
+    input!,
+    Number(code),
+  ])
+}
+
+let run: (words: string[]) => Promise<number>
+
+beforeAll(async () => {
+  ;({ run } = await loadBuilt<{ run: typeof run }>('src/cli/run.ts'))
+  const env = { DATA_DIR: withData, ENGINE: 'fake' }
+  await runCli(env, 'keys', 'create', '--name', 'first')
+  await runCli({ DATA_DIR: broken }, 'keys', 'create', '--name', 'first')
+  writeFileSync(join(broken, 'promptintern.sqlite'), 'not a database '.repeat(1000))
+  writeFileSync(join(folder, 'rows.jsonl'), '')
+})
+
+afterEach(() => {
+  vi.unstubAllEnvs()
+  vi.restoreAllMocks()
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const outcomeOf = async ({ words, env = {} }: Case) => {
+  const all = { DATA_DIR: withData, ENGINE: 'fake', OPENAI_API_KEY: 'key', ...env }
+  for (const [name, value] of Object.entries(all)) vi.stubEnv(name, value)
+  const texts = { stdout: '', stderr: '' }
+  for (const stream of ['stdout', 'stderr'] as const)
+    vi.spyOn(process[stream], 'write').mockImplementation((text) => {
+      texts[stream] += String(text)
+      return true
+    })
+  return { code: await run(words), ...texts }
+}
+
+describe.each(documented())('%s', (input, code) => {
+  const cases = VERBS.flatMap((verb) => {
+    const made = CASES[input]?.(verb) ?? null
+    return made === null ? [] : [{ name: verb.words.join(' '), ...made }]
+  })
+
+  it('is an input of some command', () => expect(cases).not.toEqual([]))
+
+  it.each(cases)('$name: says so on stderr', async (given) => {
+    const { stdout, stderr, code: ended } = await outcomeOf(given)
+    expect({ ended, stdout }).toEqual({ ended: code, stdout: '' })
+    expect(stderr).not.toBe('')
+    expect(stderr).not.toContain('    at ')
+  })
+
+  it.each(cases)('$name --json: is JSON on stdout', async ({ words, ...given }) => {
+    if (['serve', 'worker'].includes(words[0]!)) return
+    const { stdout, stderr, code: ended } = await outcomeOf({ ...given, words: [...words, '--json'] })
+    const { error } = JSON.parse(stdout) as { error: { code: string; message: string } }
+    expect({ ended, stderr }).toEqual({ ended: code, stderr: '' })
+    expect(error.message).not.toBe('')
+  })
+})
+
+it('has a case for every row of the document', () => {
+  expect(documented().map(([input]) => input)).toEqual(Object.keys(CASES))
+})

@@ -1,0 +1,135 @@
+/** What the commands print for people fits 80 columns, also with long names and long reasons. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { loadBuilt } from '../fixtures/built.ts'
+import {
+  exampleApproved,
+  exampleEvaluation,
+  exampleInternalization,
+  exampleRecord,
+  exampleTemplate,
+} from '../fixtures/examples.ts'
+import { openStore } from '../fixtures/local-store.ts'
+
+const COLUMNS = 80
+const LONG = 'a reason that goes on and on, names figures and slices, and does not end soon; '.repeat(4)
+const TEMPLATE = { ...exampleTemplate('0123456789abcdef'.repeat(2)), model: 'a-model/'.repeat(12) }
+const APPROVED = exampleApproved('7b0fbb0e-6b53-4b6e-9d0f-0a1d8a5a9c11', {
+  templateVersion: TEMPLATE.version,
+})
+
+const folder = mkdtempSync(join(tmpdir(), 'promptintern-tables-'))
+const DATA_DIR = join(folder, 'data')
+let run: (words: string[]) => Promise<number>
+
+beforeAll(async () => {
+  ;({ run } = await loadBuilt<{ run: typeof run }>('src/cli/run.ts'))
+  const store = await openStore({ dataDir: DATA_DIR })
+  await store.templates.upsert([TEMPLATE])
+  const records = Array.from({ length: 6 }, (_, index) =>
+    exampleRecord(index + 1, { model: TEMPLATE.model, path: `/v1/${'long/'.repeat(30)}` })
+  )
+  await store.records.append(batchOf(records))
+  await store.records.tagTemplate(
+    records.map(({ id }) => id),
+    TEMPLATE.version
+  )
+  for (const row of [
+    exampleInternalization('rejected', {
+      templateVersion: TEMPLATE.version,
+      state: { name: 'rejected', reason: LONG },
+    }),
+    exampleInternalization('failed', {
+      templateVersion: TEMPLATE.version,
+      state: { name: 'failed', cause: LONG },
+    }),
+    APPROVED,
+  ])
+    await store.internalizations.create(row)
+  await store.internalizations.addEvaluations([
+    exampleEvaluation('record-3', { internalizationId: APPROVED.id, answer: LONG }),
+    exampleEvaluation('record-4', { internalizationId: APPROVED.id, deferred: 'tool-call' }),
+  ])
+  await store.close()
+  writeFileSync(join(folder, 'rows.jsonl'), `${JSON.stringify({ messages: [] })}\n`)
+})
+
+afterEach(() => {
+  vi.unstubAllEnvs()
+  vi.restoreAllMocks()
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const print = async (words: string[]): Promise<{ code: number; text: string }> => {
+  vi.stubEnv('DATA_DIR', DATA_DIR)
+  vi.stubEnv('OPENAI_API_KEY', 'key')
+  let text = ''
+  vi.spyOn(process.stdout, 'write').mockImplementation((part) => {
+    text += String(part)
+    return true
+  })
+  vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  return { code: await run(words), text }
+}
+
+/** A word that is too long by itself stays whole, so that it can be copied. */
+const isTooWide = (line: string): boolean => {
+  const words = line.trim().split(/\s+/)
+  return line.length > COLUMNS && words.length > 2
+}
+
+describe('fits 80 columns', () => {
+  it.each([
+    ['status'],
+    ['show', TEMPLATE.version],
+    ['examples', APPROVED.id],
+    ['records'],
+    ['records', 'record-1'],
+    ['savings'],
+    ['keys', 'create', '--name', 'the key of a team with a long name '.repeat(3), '--models', 'a*'],
+    ['keys', 'list'],
+    ['forget', '--record', 'record-3', '--dry-run'],
+    ['models', 'list'],
+    ['import', join(folder, 'rows.jsonl')],
+    ['promote', TEMPLATE.version],
+    ['rollback', TEMPLATE.version, '--reason', LONG],
+    ['--help'],
+    ['import', '--help'],
+  ])('%s %s', async (...words) => {
+    const { code, text } = await print(words)
+    expect({ code, isEmpty: text === '' }).toEqual({ code: 0, isEmpty: false })
+    expect(text.split('\n').filter(isTooWide)).toEqual([])
+  })
+})
+
+describe('show', () => {
+  it('has the template, its slots and internalizations, and what to do next', async () => {
+    const { text } = await print(['show', TEMPLATE.version])
+    expect(text).toContain('{slot date}')
+    expect(text).toContain(APPROVED.id)
+    expect(text).toContain(`promptintern promote ${TEMPLATE.version}`)
+  })
+})
+
+describe('examples', () => {
+  it('has both answers of a held-out row, and whether the route would give it', async () => {
+    const { text } = await print(['examples', APPROVED.id, '--json'])
+    expect(JSON.parse(text)).toMatchObject([
+      { recordId: 'record-3', adaptedAnswer: LONG },
+      { recordId: 'record-4', deferred: 'tool-call' },
+    ])
+  })
+})
+
+describe('records', () => {
+  it('has the newest first, without bodies, and one with its bodies', async () => {
+    const rows = JSON.parse((await print(['records', '--limit', '2', '--json'])).text) as object[]
+    expect(rows).toMatchObject([{ id: 'record-6' }, { id: 'record-5' }])
+    expect(rows[0]).not.toHaveProperty('request')
+    const one = JSON.parse((await print(['records', 'record-5', '--json'])).text) as object
+    expect(one).toMatchObject({ id: 'record-5', request: expect.stringContaining('messages') })
+  })
+})

@@ -1,0 +1,90 @@
+/** Commands of the worker's work while the server runs: its worker does the work. */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import type { Verdict } from '../../src/core/gate/gate.ts'
+import { CLI, runCli, startServer } from '../fixtures/built.ts'
+import { COLOURS, PROMPT } from '../fixtures/paint-orders.ts'
+
+const rowOf = (number: number): string =>
+  JSON.stringify({
+    messages: [
+      { role: 'system', content: PROMPT },
+      { role: 'user', content: `Order ${number}: ${number % 7} tins of ${COLOURS[number % 6]}` },
+      { role: 'assistant', content: COLOURS[number % 6] },
+    ],
+  })
+
+describe('while the server runs', () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-hand-over-'))
+  const env = {
+    DATA_DIR: dataDir,
+    ENGINE: 'fake',
+    OPENAI_API_KEY: 'key-of-the-team',
+    AUTO_INTERNALIZE: 'false',
+    DETECT_MIN_SESSIONS: '40',
+    TRAIN_ROWS: '120',
+    HOLDOUT_ROWS: '120',
+  }
+  let proxy: ProxyProcess
+  let version: string
+  let id: string
+
+  const cli = async <T>(...words: string[]): Promise<T> =>
+    JSON.parse(await runCli({ ...env, ENGINE: 'none' }, ...words, '--json')) as T
+
+  const codeOf = (...words: string[]): Promise<number> =>
+    new Promise((resolve) => {
+      execFile(process.execPath, [CLI, ...words], { env: { ...process.env, ...env } }, (error) =>
+        resolve(error === null ? 0 : Number(error.code))
+      )
+    })
+
+  beforeAll(async () => {
+    const file = join(dataDir, 'rows.jsonl')
+    writeFileSync(file, Array.from({ length: 400 }, (_, index) => rowOf(index)).join('\n'))
+    proxy = await startServer(env)
+    await cli('import', file)
+  })
+
+  afterAll(async () => {
+    await proxy.stop()
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+
+  it('detect has its worker read the log to the end', async () => {
+    const found = await cli<{ recordsRead: number; templates: { version: string }[] }>('detect')
+    expect(found).toMatchObject({ recordsRead: 400, templates: [{}] })
+    version = found.templates[0]!.version
+  })
+
+  it('internalize has its worker train, and follows it to the verdict', async () => {
+    const done = await cli<{ id: string; state: { name: string }; verdict: Verdict }>(
+      'internalize',
+      version
+    )
+    expect(done).toMatchObject({ state: { name: 'approval' }, verdict: { verdict: 'promote' } })
+    ;({ id } = done)
+  })
+
+  it('evaluate has its worker judge again, with the settings of the server', async () => {
+    const { internalizations } = await cli<{ internalizations: { verdict: Verdict }[] }>(
+      'show',
+      version
+    )
+    expect(await cli<Verdict>('evaluate', id)).toEqual(internalizations[0]!.verdict)
+  })
+
+  it('promote takes the template, for its newest internalization', async () => {
+    expect(await cli('promote', version)).toMatchObject({ id, state: { name: 'live' } })
+  })
+
+  it('an unknown id ends with 3, an untrained internalization with 4', async () => {
+    expect(await codeOf('internalize', 'unknown')).toBe(3)
+    expect(await codeOf('evaluate', 'unknown')).toBe(3)
+    expect(await codeOf('worker')).toBe(4)
+  })
+})

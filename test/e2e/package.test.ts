@@ -1,0 +1,137 @@
+/** The package as a user gets it: built in a clone, packed, and installed in an empty folder. */
+import { execFile, execFileSync } from 'node:child_process'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startProxy } from '../../bench/harness/proxy-process.ts'
+import { CLI } from '../fixtures/built.ts'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const run = promisify(execFile)
+
+interface Manifest {
+  version: string
+  bin: Record<string, string>
+  scripts: { build: string }
+}
+const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest
+
+const folder = mkdtempSync(join(tmpdir(), 'promptintern-package-'))
+const clone = join(folder, 'clone')
+const installed = join(folder, 'installed')
+
+/** The build's own script, with the tests' compiled files in place of the compiler's. */
+const buildClone = (): void => {
+  mkdirSync(clone)
+  for (const path of ['package.json', 'README.md', 'LICENSE', 'NOTICE', 'migrations', 'models'])
+    cpSync(join(ROOT, path), join(clone, path), { recursive: true })
+  const compiled = dirname(dirname(CLI))
+  const copy = `mkdir dist && cp -r "${compiled}/src" "${compiled}/adapters" "${compiled}/demo" dist`
+  const script = manifest.scripts.build.replace('tsc -p tsconfig.build.json', copy)
+  execFileSync('bash', ['-ec', script], { cwd: clone })
+}
+
+/** Only what the package declares as dependencies, from this checkout. */
+const linkDependencies = (): void => {
+  const paths = execFileSync('npm', ['ls', '--omit=dev', '--all', '--parseable'], { cwd: ROOT })
+    .toString()
+    .trim()
+    .split('\n')
+    .map((path) => relative(join(ROOT, 'node_modules'), path))
+  for (const path of paths.filter((name) => /^(?:@[^/]+\/)?[^/.][^/]*$/.test(name))) {
+    mkdirSync(dirname(join(installed, 'node_modules', path)), { recursive: true })
+    symlinkSync(join(ROOT, 'node_modules', path), join(installed, 'node_modules', path))
+  }
+}
+
+const pack = (): string => {
+  execFileSync('npm', ['pack', '--pack-destination', folder], { cwd: clone, stdio: 'pipe' })
+  return join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz'))!)
+}
+
+beforeAll(() => {
+  buildClone()
+  const place = join(installed, 'node_modules', 'promptintern-proxy')
+  mkdirSync(place, { recursive: true })
+  execFileSync('tar', ['-xzf', pack(), '-C', place, '--strip-components=1'])
+  linkDependencies()
+}, 60_000)
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('after the build', () => {
+  it('the command of the clone can be executed', async () => {
+    const command = join(clone, manifest.bin.promptintern!)
+    symlinkSync(join(ROOT, 'node_modules'), join(clone, 'node_modules'))
+    expect((await run(command, ['--version'])).stdout.trim()).toBe(manifest.version)
+  })
+})
+
+describe('the package', () => {
+  const place = join(installed, 'node_modules', 'promptintern-proxy')
+  const command = join(place, manifest.bin.promptintern!)
+  const inFolder = { cwd: installed, env: { PATH: process.env.PATH, HOME: folder } }
+
+  it('has the program, migrations and the tiny model, and nothing of tests and benchmarks', () => {
+    for (const path of ['migrations/sqlite', 'models/tiny/model.safetensors', 'NOTICE', 'LICENSE'])
+      expect(existsSync(join(place, path)), path).toBe(true)
+    expect(readdirSync(join(place, 'dist')).sort()).toEqual(['adapters', 'src'])
+    expect(readdirSync(join(place, 'models'))).toEqual(['tiny'])
+  })
+
+  it('says that there is no data in an empty folder, and creates nothing', async () => {
+    const before = readdirSync(installed)
+    const failure = await run(process.execPath, [command, 'status'], inFolder).catch(
+      (error: { code: number; stderr: string }) => error
+    )
+    expect(failure).toMatchObject({ code: 3, stderr: expect.stringContaining('DATA_DIR') })
+    expect(readdirSync(installed)).toEqual(before)
+  })
+
+  it('serves with the embedded engine', async () => {
+    const env = {
+      DATA_DIR: join(installed, 'data'),
+      ENGINE: 'onnx',
+      MODEL_PATH: join(place, 'models', 'tiny'),
+    }
+    const proxy = await startProxy(env, { cli: command })
+    expect((await fetch(`${proxy.baseUrl}/readyz`)).status).toBe(200)
+    await proxy.stop()
+  })
+})
+
+describe('fly.toml', () => {
+  it('sets an engine with its model on the volume, and downloads it once', async () => {
+    const text = readFileSync(join(ROOT, 'fly.toml'), 'utf8')
+    const setting = (name: string): string =>
+      new RegExp(`^${name} = "(.*)"$`, 'm').exec(text)?.[1] ?? ''
+    expect(setting('ENGINE')).toBe('onnx')
+    expect(setting('MODEL_PATH').startsWith(`${setting('destination')}/`)).toBe(true)
+    expect(setting('DATA_DIR')).toBe(setting('destination'))
+    const command = /^app = """(.*)"""$/m.exec(text)![1]!
+    const model = join(folder, 'model')
+    const start = async (): Promise<string> => {
+      const shim = `node() { echo "$@"; }; export -f node; ${command.replaceAll('exec node', 'node').replace(/^sh /, 'bash ')}`
+      return (await run('bash', ['-c', shim], { env: { ...process.env, MODEL_PATH: model } })).stdout
+    }
+    expect(await start()).toBe(
+      'dist/src/cli.js models pull smollm2-135m\ndist/src/cli.js serve\n'
+    )
+    mkdirSync(model)
+    writeFileSync(join(model, 'model.safetensors'), '')
+    expect(await start()).toBe('dist/src/cli.js serve\n')
+  })
+})
