@@ -19,10 +19,13 @@ interface Verb {
   staysOpen?: boolean
 }
 
+const folder = mkdtempSync(join(tmpdir(), 'promptintern-cli-'))
+const rows = join(folder, 'rows.jsonl')
+
 const VERBS: Verb[] = [
   { words: ['serve'], arguments: [], data: 'creates', staysOpen: true },
   { words: ['worker'], arguments: [], data: 'creates', staysOpen: true },
-  { words: ['import'], arguments: ['rows.jsonl'], data: 'creates' },
+  { words: ['import'], arguments: [rows], data: 'creates' },
   { words: ['status'], arguments: [], data: 'reads' },
   { words: ['show'], arguments: ['x'], id: 0, data: 'reads' },
   {
@@ -58,7 +61,6 @@ interface Case {
   env?: Record<string, string>
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'promptintern-cli-'))
 const withData = join(folder, 'data')
 const broken = join(folder, 'broken')
 
@@ -113,7 +115,7 @@ beforeAll(async () => {
   await runCli(env, 'keys', 'create', '--name', 'first')
   await runCli({ DATA_DIR: broken }, 'keys', 'create', '--name', 'first')
   writeFileSync(join(broken, 'promptintern.sqlite'), 'not a database '.repeat(1000))
-  writeFileSync(join(folder, 'rows.jsonl'), '')
+  writeFileSync(rows, '')
 })
 
 afterEach(() => {
