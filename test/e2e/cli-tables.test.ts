@@ -54,7 +54,7 @@ beforeAll(async () => {
     exampleEvaluation('record-4', { internalizationId: APPROVED.id, deferred: 'tool-call' }),
   ])
   await store.close()
-  writeFileSync(join(folder, 'rows.jsonl'), `${JSON.stringify({ messages: [] })}\n`)
+  writeFileSync(join(folder, 'rows.jsonl'), '')
 })
 
 afterEach(() => {
