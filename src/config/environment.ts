@@ -4,6 +4,7 @@
  * docs/configuration-learning.md, which a test checks.
  */
 import { z } from 'zod'
+import { isTenant } from '../core/keys/issued-key.ts'
 import { DETECTOR_NAMES } from '../core/log/redact.ts'
 import { SCHEDULE_NAMES } from '../core/learn/schedule.ts'
 import { AppError } from '../errors.ts'
@@ -61,8 +62,8 @@ const tenants = names.pipe(
   z.array(
     z
       .string()
-      .regex(
-        /^(?:[0-9a-f]{32}|issued:[\w.-]{1,64})$/,
+      .refine(
+        isTenant,
         'must be 32 hex digits, or issued: and a label, as promptintern status lists them'
       )
   )

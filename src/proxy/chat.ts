@@ -109,7 +109,10 @@ const answer = (
 ): Promise<void> | null => {
   const { outcome, exchange, request } = received
   requireModel(deps, received)
-  if (caller !== null) received.charge = caller.admit(outcome, exchange.body)
+  if (caller !== null) {
+    const { model, body } = exchange
+    received.charge = caller.admit({ model, outcome, body })
+  }
   const matched = request === null ? null : match(deps, request, received)
   received.overheadMs = deps.now() - received.completeAt
   if (request === null || matched === null) {

@@ -96,6 +96,6 @@ export interface Received {
   outcome: ChatReading | ReadFault | null
   /** null when no template can match, and for a body that is not a chat request */
   request: ChatRequest | null
-  /** reserved from its key's limits; null where nothing is counted */
+  /** counts it for its issued key; null where callers present their provider's keys */
   charge: Charge | null
 }

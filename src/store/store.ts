@@ -37,6 +37,8 @@ export interface RecordStore {
   list(query: RecordQuery): Promise<StoredRecord[]>
   /** In the order of the ids, without ids that are not in the log. */
   byIds(ids: string[]): Promise<StoredRecord[]>
+  /** Those of the ids that are in the log. */
+  knownIds(ids: string[]): Promise<string[]>
   /** Skips ids that are not in the log. */
   tagTemplate(ids: string[], templateVersion: string): Promise<void>
   /**

@@ -58,7 +58,7 @@ beforeAll(async () => {
     exampleEvaluation('record-4', { ...OF_WINNER, deferred: 'tool-call' }),
   ])
   await store.close()
-  writeFileSync(join(folder, 'rows.jsonl'), `${JSON.stringify({ messages: [] })}\n`)
+  writeFileSync(join(folder, 'rows.jsonl'), '')
 })
 
 afterEach(() => {

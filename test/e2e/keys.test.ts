@@ -1,7 +1,9 @@
 /** Issued keys from an operator's view: the command line while the server runs. */
+import { execFile } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ProxyProcess } from '../../bench/harness/proxy-process.ts'
 import { hashOfSecret } from '../../src/core/keys/issued-key.ts'
@@ -13,13 +15,13 @@ import {
   type FakeUpstream,
   type RawAnswer,
 } from '../proxy/harness.ts'
-import { runCli, startServer } from '../fixtures/built.ts'
+import { CLI, runCli, startServer } from '../fixtures/built.ts'
 import { PRICES, UPSTREAM_KEY } from '../proxy/keyed.ts'
 
 interface ShownKey {
   id: string
   secret?: string
-  spent: { tokens: number; usd: number } | null
+  spent: { requests: number; tokens: number; usd: number }
   revokedAt: number | null
 }
 
@@ -96,10 +98,49 @@ describe('issued keys', () => {
     expect(listed).toMatchObject({ id, spent: { tokens: 12, usd: 0.15 } })
   })
 
+  it('have their use shown without limits too, and without the key of the upstream', async () => {
+    const free = await cli<ShownKey>(
+      'keys',
+      'create',
+      '--name',
+      'free',
+      '--requests-per-minute',
+      '99'
+    )
+    const port = Number(new URL(proxy.baseUrl).port)
+    const askFree = (): Promise<RawAnswer> =>
+      send(port, chatBody('hi'), { headers: { authorization: `Bearer ${free.secret}` } })
+    await eventually(async () => (await askFree()).status === 200)
+    const { UPSTREAM_API_KEY: _key, ...withoutKey } = env
+    const shown = async (): Promise<ShownKey> => {
+      const keys = JSON.parse(await runCli(withoutKey, 'keys', 'list', '--json')) as ShownKey[]
+      return keys.find((key) => key.id === free.id)!
+    }
+    await eventually(async () => (await shown()).spent.requests > 0)
+    expect((await shown()).spent).toEqual({ requests: 1, tokens: 12, usd: 0.15 })
+    const text = await runCli(withoutKey, 'keys', 'list')
+    expect(text).toMatch(/requests\s+1\s+tokens\s+12\s+USD\s+0\.1500/)
+  })
+
   it('are refused soon after they were revoked', async () => {
     const revoked = await cli<ShownKey>('keys', 'revoke', id)
     expect(revoked.revokedAt).not.toBeNull()
     await statusBecomes(401)
+  })
+
+  it.each([
+    [{ PRICES_FILE: '' }, [], /PRICES_FILE is not set, so the cost of all models is not known/],
+    [{}, ['--models', 'gpt-4o-mini,o9,known-*,x*'], /PRICES_FILE has no price for o9, x\*,/],
+    [{}, [], /only these have a price in PRICES_FILE: gpt-4o-mini, known-sizes/],
+    [{}, ['--models', 'gpt-4o-mini-2024-07-18,known-sizes'], /^$/],
+  ])('with a budget and %j %j say which models it refuses', async (more, words, note) => {
+    const budget = ['--budget-usd', '1', '--budget-period', 'day']
+    const all = ['keys', 'create', '--name', 'b', ...budget, ...words]
+    const { stderr } = await promisify(execFile)(process.execPath, [CLI, ...all], {
+      env: { ...process.env, ...env, ...more },
+    })
+    expect(stderr.trim()).toMatch(note)
+    if (stderr !== '') expect(stderr).toMatch(/^note: .*\(403\)/)
   })
 
   it('are not on the disk, in the log or in the admin API', async () => {

@@ -147,6 +147,38 @@ const gzipped: Responder = (_request, response) =>
     .writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' })
     .end(gzipSync(JSON.stringify(completion('x'))))
 
+describe('a key without limits', () => {
+  it('has every answered completion counted, by what the answer says or by its text', async () => {
+    await start({})
+    const { upstream } = keyed.harness
+    const streamed = respondEvents(STREAM + USAGE_CHUNK + DONE)
+    for (const respond of [respondJson(completion('x')), gzipped, streamed])
+      expect(await spendOf(respond, { stream: respond === streamed })).toEqual({
+        keyId: 'a',
+        tokens: 12,
+        usd: 0.15,
+      })
+    const silent = await spendOf(respondEvents(STREAM + DONE), { stream: true })
+    expect(silent.tokens).toBeGreaterThanOrEqual(PROMPT_TOKENS + 10)
+    expect(silent.tokens).toBeLessThan(PROMPT_TOKENS + 50)
+    expect(silent.usd).toBeGreaterThan(0.01 * PROMPT_TOKENS)
+    // the upstream gets the client's own bytes
+    expect(upstream.bodies().at(-1)).toBe(chatBody('hi', { max_tokens: 6, stream: true }))
+    upstream.respond = respondJson({ error: {} }, 500)
+    expect((await ask()).status).toBe(500)
+    expect(keyed.spends).toHaveLength(4)
+  })
+
+  it('may send a body that cannot be read', async () => {
+    await start({})
+    const deep = `{"model":"gpt-4o-mini","a":${'['.repeat(300)}${']'.repeat(300)}}`
+    keyed.harness.upstream.respond = respondJson(completion('x'))
+    expect((await keyed.harness.send(deep, { headers })).status).toBe(200)
+    await eventually(() => keyed.spends.length === 1)
+    expect(keyed.spends[0]!.tokens).toBe(12)
+  })
+})
+
 describe('an exchange takes', () => {
   it('the usage that the answer says: plain, encoded, streamed, or served from a cache', async () => {
     await start({ tokensPerMinute: 10_000 })

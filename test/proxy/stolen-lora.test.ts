@@ -1,6 +1,7 @@
 /** Invariant 5: a caller that the upstream or the operator would refuse gets no answer of a lora. */
 import type { ServerResponse } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
+import type { KeyLimits } from '../../src/core/keys/issued-key.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import { createTenants } from '../../src/proxy/access/tenants.ts'
 import { FakeLora, LORA_ANSWER, LORA_TOKENS, withLora } from '../fakes/lora.ts'
@@ -206,12 +207,14 @@ describe('a stolen lora where keys are issued', () => {
   let keyed: Keyed
   let engine: FakeLora
 
-  const start = async (): Promise<void> => {
+  const METERED: Partial<KeyLimits> = {
+    budget: { usd: 2, period: 'day' },
+    tokensPerMinute: 1000,
+  }
+
+  const start = async (limits = METERED): Promise<void> => {
     engine = new FakeLora()
-    keyed = await startKeyed(
-      [keyFor('a', { budget: { usd: 2, period: 'day' }, tokensPerMinute: 1000 }), keyFor('b')],
-      loraOf(engine, 'issued:a')
-    )
+    keyed = await startKeyed([keyFor('a', limits), keyFor('b')], loraOf(engine, 'issued:a'))
   }
 
   const ask = (id: string): Promise<RawAnswer> =>
@@ -227,8 +230,11 @@ describe('a stolen lora where keys are issued', () => {
     expect(keyed.harness.upstream.requests).toEqual([])
   })
 
-  it('takes the lora’s tokens and no money', async () => {
-    await start()
+  it.each([
+    ['limits', METERED],
+    ['no limits', {}],
+  ])('takes the lora’s tokens and no money of a key with %s', async (_name, limits) => {
+    await start(limits)
     await ask('a')
     await eventually(() => keyed.spends.length === 1)
     expect(keyed.spends).toEqual([{ keyId: 'a', tokens: LORA_TOKENS, usd: 0 }])

@@ -36,9 +36,9 @@ const setUp = (limits: Partial<KeyLimits>, options: Partial<LimitsOptions> = {})
     now: () => clock.now,
     ...options,
   })
-  const admit = (text: string | Buffer = bodyOf()): Charge | null => {
+  const admit = (text: string | Buffer = bodyOf()): Charge => {
     const body = Buffer.from(text)
-    return subject.admit(key, readChatRequest(body).outcome, body)
+    return subject.admit(key, { ...readChatRequest(body), body })
   }
   /** @returns code, seconds to wait and message of the refusal */
   const refusal = (text?: string | Buffer) => {
@@ -57,9 +57,10 @@ const daily = (usd: number) => ({ budget: { usd, period: 'day' as const } })
 
 describe('limits of a key', () => {
   it('read a body only where a limit depends on it', () => {
+    const unread = { model: 'm', outcome: null, body: Buffer.from('{}') }
     const { subject, key, spends } = setUp({})
-    expect(subject.admit(key, null, Buffer.from('x'))).toBeNull()
-    expect(setUp({ requestsPerMinute: 1 }).admit('no chat request')).toBeNull()
+    expect(subject.admit(key, unread).isBilled).toBe(false)
+    expect(setUp({ requestsPerMinute: 1 }).refusal('no chat request')).toBeNull()
     for (const limits of [{ models: ['m'] }, { tokensPerMinute: 99 }, daily(9)])
       for (const [text, why] of [
         ['[]', 'not a chat completion request'],
@@ -69,21 +70,19 @@ describe('limits of a key', () => {
           code: 'invalid-request',
           message: expect.stringMatching(`${why}, and this key has limits`) as string,
         })
-    const unread = setUp({ models: ['m'] })
-    expect(() => unread.subject.admit(unread.key, null, Buffer.from('{}'))).toThrow(
-      'this key has limits'
-    )
+    const limited = setUp({ models: ['m'] })
+    expect(() => limited.subject.admit(limited.key, unread)).toThrow('this key has limits')
     expect(spends).toEqual([])
   })
 
-  it('refuse a model that is not listed, and count listed ones without a charge', () => {
+  it('refuse a model that is not listed, and count listed ones', () => {
     const { admit, refusal } = setUp({ models: ['m'], requestsPerMinute: 1 })
     expect(refusal(bodyOf({ model: 'other' }))).toMatchObject({
       code: 'forbidden',
       param: 'model',
       message: 'this key may not use the model "other"',
     })
-    expect(admit()).toBeNull()
+    admit()
     expect(refusal()).toMatchObject({ code: 'rate-limited', retryAfterSeconds: 60 })
   })
 
@@ -111,10 +110,58 @@ describe('limits of a key', () => {
   })
 })
 
+describe('a key without limits on tokens and money', () => {
+  it.each([{}, { models: ['m'] }, { requestsPerMinute: 9 }])(
+    'has its use counted once for each call, with %j',
+    (limits) => {
+      const { admit, spends } = setUp(limits)
+      const charge = admit()
+      for (const _ of [1, 2]) charge.settle({ tokens: usageOf(9, 3), billed: usageOf(9, 3) })
+      expect(spends).toEqual([['a', 12, expect.closeTo(0.15)]])
+    }
+  )
+
+  const IMAGE = `data:image/png;base64,${'A'.repeat(8000)}`
+  const PROMPT = Math.ceil(BYTES / 4)
+
+  it.each([
+    ['nothing for a free answer', { tokens: usageOf(0, 0), billed: 'nothing' }, bodyOf(), []],
+    ['no money for a lora', { tokens: usageOf(9, 3), billed: 'nothing' }, bodyOf(), [[12, 0]]],
+    [
+      'the text where usage is unknown',
+      { tokens: usageOf(9, 3), billed: 'unknown' },
+      bodyOf(),
+      [[12, 0.15]],
+    ],
+    [
+      'the prompt where all is unknown',
+      { tokens: null, billed: 'unknown' },
+      bodyOf(),
+      [[PROMPT, PROMPT * 0.01]],
+    ],
+    [
+      'no money without a price',
+      { tokens: usageOf(9, 3), billed: usageOf(9, 3) },
+      bodyOf({ model: 'x' }),
+      [[12, 0]],
+    ],
+    [
+      'no attachment',
+      { tokens: null, billed: 'unknown' },
+      bodyOf({ model: 'x', a: [IMAGE] }),
+      [[expect.toSatisfy((n: number) => n < 60), 0]],
+    ],
+  ] as const)('counts %s', (_name, taken, body, counted) => {
+    const { admit, spends } = setUp({})
+    admit(body).settle(taken)
+    expect(spends.map(([, tokens, usd]) => [tokens, Number(usd.toFixed(9))])).toEqual(counted)
+  })
+})
+
 describe('tokens a minute', () => {
   it('are reserved by an estimate and settled once by usage, in both directions', () => {
     const { admit, refusal, clock, spends } = setUp({ tokensPerMinute: 2 * ESTIMATE })
-    const charge = admit()!
+    const charge = admit()
     expect([charge.estimate.total_tokens, charge.isBilled]).toEqual([ESTIMATE, false])
     admit()
     expect(refusal()).toMatchObject({ code: 'rate-limited', retryAfterSeconds: 30 })
@@ -123,7 +170,7 @@ describe('tokens a minute', () => {
     expect(refusal(bodyOf({ max_tokens: 5 }))).toMatchObject({ retryAfterSeconds: 2 })
     expect(refusal(bodyOf({ max_tokens: 4 }))).toBeNull()
     clock.now += HOUR_MS
-    admit()!.settle({ tokens: usageOf(ESTIMATE, 2), billed: 'nothing' })
+    admit().settle({ tokens: usageOf(ESTIMATE, 2), billed: 'nothing' })
     // a minute has as many tokens as two requests, and this one took two more than it reserved
     expect(refusal()).not.toBeNull()
     expect(refusal(bodyOf({ max_tokens: 4 }))).toBeNull()
@@ -141,9 +188,9 @@ describe('tokens a minute', () => {
 
   it('need no price, and then spend none', () => {
     const { admit, spends } = setUp({ tokensPerMinute: 1000 }, { priceOf: () => null })
-    admit()!.settle({ tokens: null, billed: usageOf(9, 3) })
-    admit()!.settle({ tokens: usageOf(1, 0), billed: 'unknown' })
-    admit()!.settle({ tokens: usageOf(0, 0), billed: 'nothing' })
+    admit().settle({ tokens: null, billed: usageOf(9, 3) })
+    admit().settle({ tokens: usageOf(1, 0), billed: 'unknown' })
+    admit().settle({ tokens: usageOf(0, 0), billed: 'nothing' })
     expect(spends).toEqual([
       ['a', ESTIMATE, 0],
       ['a', 1, 0],
@@ -152,7 +199,7 @@ describe('tokens a minute', () => {
 
   it('cost the estimate where the bill is not known', () => {
     const { admit, spends } = setUp({ tokensPerMinute: 1000 })
-    admit()!.settle({ tokens: null, billed: 'unknown' })
+    admit().settle({ tokens: null, billed: 'unknown' })
     expect(spends).toEqual([
       ['a', ESTIMATE, expect.closeTo((ESTIMATE - 6) * 0.01 + 0.12) as number],
     ])
@@ -162,7 +209,7 @@ describe('tokens a minute', () => {
 describe('a budget', () => {
   it('reserves the highest cost that a request can have, and settles it by the bill', () => {
     const { admit, refusal, spends } = setUp(daily(2 * BOUND_USD))
-    const charge = admit()!
+    const charge = admit()
     expect(charge.isBilled).toBe(true)
     admit()
     expect(refusal()).toMatchObject({ code: 'budget-exceeded', retryAfterSeconds: 1 })
@@ -177,12 +224,12 @@ describe('a budget', () => {
     [usageOf(9, 3), 0.15],
   ] as const)('is charged for a bill of %j', (billed, usd) => {
     const exact = setUp(daily(BOUND_USD + usd))
-    exact.admit()!.settle({ tokens: usageOf(1, 1), billed })
+    exact.admit().settle({ tokens: usageOf(1, 1), billed })
     expect(exact.spends[0]![2]).toBeCloseTo(usd, 9)
     expect(exact.refusal()).toBeNull()
     if (usd === 0) return
     const short = setUp(daily(BOUND_USD + usd - 1e-6))
-    short.admit()!.settle({ tokens: usageOf(1, 1), billed })
+    short.admit().settle({ tokens: usageOf(1, 1), billed })
     expect(short.refusal()).toMatchObject({ retryAfterSeconds: 12 * 3600 })
   })
 
@@ -231,7 +278,7 @@ describe('a budget', () => {
       tokensPerMinute: 2 * ESTIMATE,
       ...daily(1.5 * BOUND_USD),
     })
-    admit()!.settle({ tokens: null, billed: 'unknown' })
+    admit().settle({ tokens: null, billed: 'unknown' })
     for (let i = 0; i < 9; i++) expect(refusal()?.code).toBe('budget-exceeded')
     clock.now += 12 * HOUR_MS
     expect(refusal()).toBeNull()

@@ -1,168 +1,209 @@
 /**
- * Imports chat logs in JSONL, so that a team with existing logs can start at once. A line is
- * `{messages, response}`, a fine-tuning row of OpenAI (the last message is the answer), or
- * `{request, response}` with both bodies. The worker detects templates in them afterwards.
+ * Imports chat logs in JSONL, so that a team with existing logs can start at once. The worker finds
+ * templates in them afterwards. `core/log/import-line.ts` knows the forms of a line.
  */
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
-import { createInterface } from 'node:readline'
-import { Command } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Config } from '../../config/config.ts'
-import { batchOf } from '../../core/log/exchange-batch.ts'
-import type { ExchangeRecord } from '../../core/log/record.ts'
 import { loadSecrets } from '../../config/data-dir.ts'
+import { isTenant } from '../../core/keys/issued-key.ts'
+import { batchOf } from '../../core/log/exchange-batch.ts'
+import { readImportLine, type ImportOptions as LineOptions } from '../../core/log/import-line.ts'
+import type { ExchangeRecord } from '../../core/log/record.ts'
 import { AppError } from '../../errors.ts'
-import type { ChatCompletion, ChatMessage, ChatRequest } from '../../openai/chat.ts'
-import { compileKeyTable, createKeyFinder, tenantsOfKeys } from '../../proxy/access/access.ts'
-import { createTenants, type Tenants } from '../../proxy/access/tenants.ts'
+import { compileKeyTable, createKeyFinder } from '../../proxy/access/access.ts'
+import { createTenants } from '../../proxy/access/tenants.ts'
 import type { Store } from '../../store/store.ts'
 import { withStore } from '../context.ts'
-import { openScreen, print, type OutputOptions } from '../output.ts'
+import { openScreen, print, type OutputOptions, type Progress } from '../output.ts'
+import { openFile, readLines, type Line, type OpenFile } from '../read-lines.ts'
 
 interface ImportOptions extends OutputOptions {
   keyEnv: string
+  tenant?: string
   model: string
-}
-
-type ImportLine = {
-  request?: ChatRequest
-  response?: ChatCompletion | string | null
-  messages?: ChatMessage[]
-  model?: string
-  at?: number | string
+  strict?: boolean
 }
 
 const BATCH_ROWS = 200
+const BATCH_CHARS = 16 * 2 ** 20
+const MAX_LINE_BYTES = 32 * 2 ** 20
+const NAMED_LINES = 10
 
-const completionOf = (content: string, model: string): ChatCompletion => ({
-  id: 'imported',
-  object: 'chat.completion',
-  created: 0,
-  model,
-  choices: [
-    { index: 0, message: { role: 'assistant', content }, logprobs: null, finish_reason: 'stop' },
-  ],
-})
+const WAYS =
+  'the log belongs to the tenant of its callers: set the variable to the API key that they use ' +
+  '(--key-env names another variable), or pass --tenant <tenant> as promptintern status lists it'
 
-const split = (
-  line: ImportLine,
-  model: string
-): { request: ChatRequest; response: ChatCompletion | null } => {
-  if (line.request !== undefined) {
-    const response = typeof line.response === 'object' ? line.response : null
-    return { request: line.request, response }
-  }
-  const messages = line.messages ?? []
-  const name = line.model ?? model
-  if (typeof line.response === 'string')
-    return { request: { model: name, messages }, response: completionOf(line.response, name) }
-  const last = messages.at(-1)
-  if (line.response === undefined && last?.role === 'assistant' && typeof last.content === 'string')
-    return {
-      request: { model: name, messages: messages.slice(0, -1) },
-      response: completionOf(last.content, name),
-    }
-  return { request: { model: name, messages }, response: null }
+/** Every line that is not blank is counted once. */
+interface Counts {
+  /** new exchanges with an answer */
+  imported: number
+  /** in the log already */
+  repeated: number
+  /** new ones that teach no answer, but count for templates */
+  withoutAnswer: number
+  skipped: number
 }
 
-/**
- * @param options.at the time of a line without `at`, milliseconds since the epoch
- * @throws AppError `invalid-request` when the line is not a chat exchange
- */
-const recordOfLine = (
-  text: string,
-  options: { tenant: string; model: string; at: number; lineNumber: number }
-): ExchangeRecord => {
-  let line: ImportLine
+/** Writes the lines of one file into the log. */
+class LogImport {
+  readonly counts: Counts = { imported: 0, repeated: 0, withoutAnswer: 0, skipped: 0 }
+  /** the first ones */
+  readonly skippedLines: string[] = []
+  private readonly store: Store
+  private readonly options: LineOptions & { strict: boolean }
+  private batch: ExchangeRecord[] = []
+  private batchChars = 0
+
+  constructor(store: Store, options: LineOptions & { strict: boolean }) {
+    this.store = store
+    this.options = options
+  }
+
+  /**
+   * @returns whether records were written
+   * @throws AppError `invalid-request` with `strict` for a line that is not a chat exchange
+   */
+  async add({ number, text }: Line): Promise<boolean> {
+    if (text?.trim() === '') return false
+    const read =
+      text === null
+        ? { reason: `it is longer than ${MAX_LINE_BYTES} bytes` }
+        : readImportLine({ number, text, at: Date.now() }, this.options)
+    if ('reason' in read) {
+      await this.skip(number, read.reason)
+      return false
+    }
+    this.batch.push(read.record)
+    this.batchChars += read.record.request.length + (read.record.response?.length ?? 0)
+    if (this.batch.length < BATCH_ROWS && this.batchChars < BATCH_CHARS) return false
+    await this.flush()
+    return true
+  }
+
+  async flush(): Promise<void> {
+    const { records } = this.store
+    const known = new Set(await records.knownIds(this.batch.map(({ id }) => id)))
+    const added = this.batch.filter(({ id }) => !known.has(id))
+    await records.append(batchOf(added))
+    const answered = added.filter(({ response }) => response !== null).length
+    this.counts.imported += answered
+    this.counts.withoutAnswer += added.length - answered
+    this.counts.repeated += known.size
+    this.batch = []
+    this.batchChars = 0
+  }
+
+  private async skip(line: number, reason: string): Promise<void> {
+    if (this.options.strict) {
+      await this.flush()
+      throw new AppError(
+        'invalid-request',
+        `line ${line}: ${reason}; the lines before it are imported`
+      )
+    }
+    this.counts.skipped++
+    if (this.skippedLines.length < NAMED_LINES)
+      this.skippedLines.push(`line ${line} is skipped: ${reason}`)
+  }
+}
+
+const credentialOf = (keyEnv: string): string => {
+  const key = process.env[keyEnv]
+  if (key !== undefined && key !== '') return `Bearer ${key}`
+  throw new AppError('invalid-config', `${keyEnv} is not set; ${WAYS}`)
+}
+
+/** The tenant as the proxy derives it from its callers' key. */
+const tenantOfCallers = async (
+  store: Store,
+  { access, proxy, dataDir }: Config,
+  keyEnv: string
+): Promise<string> => {
+  const carrier = { rawHeaders: ['authorization', credentialOf(keyEnv)] }
+  if (access === 'forward') {
+    const secret = proxy.tenantSecret ?? (await loadSecrets(dataDir)).tenantSecret
+    const tenants = createTenants({ secret, ttlMs: 0, maxEntries: 1, now: Date.now })
+    return tenants.identify(carrier).tenant
+  }
+  const keys = compileKeyTable(await store.keys.list())
   try {
-    line = JSON.parse(text) as ImportLine
-  } catch {
-    throw new AppError('invalid-request', `line ${options.lineNumber} is not valid JSON`)
-  }
-  const { request, response } = split(line, options.model)
-  if (!Array.isArray(request.messages) || request.messages.length === 0)
-    throw new AppError(
-      'invalid-request',
-      `line ${options.lineNumber} has no messages: see promptintern import --help`
-    )
-  return {
-    // a second import of the same file adds no records
-    id: createHash('sha256')
-      .update(`${options.tenant}\n${options.lineNumber}\n${text}`)
-      .digest('hex')
-      .slice(0, 32),
-    at: line.at === undefined ? options.at : new Date(line.at).getTime(),
-    tenant: options.tenant,
-    model: request.model,
-    path: '/v1/chat/completions',
-    streamed: false,
-    status: 200,
-    firstByteMs: null,
-    durationMs: 0,
-    request: JSON.stringify(request),
-    response: response === null ? null : JSON.stringify(response),
-    usage: response?.usage ?? null,
-    route: null,
+    return createKeyFinder(() => keys)(carrier).tenant
+  } catch (cause) {
+    const message = `${keyEnv} has no key that this proxy issued (ACCESS is keys); ${WAYS}`
+    throw new AppError('invalid-config', message, { cause })
   }
 }
 
-const credentialOf = (name: string): string => {
-  const key = process.env[name]
-  if (key === undefined || key === '')
-    throw new AppError(
-      'invalid-config',
-      `${name} is not set: the log belongs to the tenant of the API key that its callers use`
-    )
-  return `Bearer ${key}`
+const tell = ({ skippedLines, counts }: LogImport): void => {
+  const more = counts.skipped - skippedLines.length
+  const lines = more > 0 ? [...skippedLines, `${more} more lines are skipped`] : skippedLines
+  for (const line of lines) process.stderr.write(`${line}\n`)
 }
 
-/** Tenants as the proxy derives them from its callers' keys. */
-const tenantsOf = async (store: Store, { access, proxy, dataDir }: Config): Promise<Tenants> => {
-  if (access === 'keys') {
-    const keys = compileKeyTable(await store.keys.list())
-    return tenantsOfKeys(createKeyFinder(() => keys))
-  }
-  const secret = proxy.tenantSecret ?? (await loadSecrets(dataDir)).tenantSecret
-  return createTenants({ secret, ttlMs: 0, maxEntries: 1, now: Date.now })
-}
-
-const importFile = (path: string, options: ImportOptions): Promise<void> =>
-  withStore(async (store, config) => {
-    const tenants = await tenantsOf(store, config)
-    const { tenant } = tenants.identify({
-      rawHeaders: ['authorization', credentialOf(options.keyEnv)],
-    })
-    const { progress } = openScreen(config.logLevel)
-    const { size } = await stat(path)
-    let batch: ExchangeRecord[] = []
-    let lineNumber = 0
-    let bytes = 0
-    for await (const text of createInterface({ input: createReadStream(path) })) {
-      lineNumber += 1
-      bytes += Buffer.byteLength(text) + 1
-      if (text.trim() === '') continue
-      batch.push(recordOfLine(text, { tenant, model: options.model, at: Date.now(), lineNumber }))
-      if (batch.length < BATCH_ROWS) continue
-      await store.records.append(batchOf(batch))
-      batch = []
-      progress.update('imported', bytes, size)
-    }
-    await store.records.append(batchOf(batch))
+const readAll = async (
+  { size, chunks }: OpenFile,
+  log: LogImport,
+  progress: Progress
+): Promise<void> => {
+  try {
+    for await (const line of readLines(chunks, MAX_LINE_BYTES))
+      if (await log.add(line)) progress.update('imported', line.bytes, size)
+    await log.flush()
     progress.update('imported', size, size)
+  } finally {
     progress.stop()
-    print(options.json ? { lines: lineNumber, tenant } : `${lineNumber} lines for tenant ${tenant}`)
-  })
+    tell(log)
+  }
+}
+
+const textOf = ({ imported, repeated, withoutAnswer, skipped }: Counts, tenant: string): string =>
+  `${imported} imported, ${repeated} repeated, ${withoutAnswer} without an answer, ` +
+  `${skipped} skipped; tenant ${tenant}`
+
+const importFile = async (path: string, options: ImportOptions): Promise<void> => {
+  const { tenant: given, keyEnv, model, strict = false } = options
+  // before the data directory is made
+  const file = await openFile(path)
+  try {
+    if (given === undefined) credentialOf(keyEnv)
+    await withStore(
+      async (store, config) => {
+        const tenant = given ?? (await tenantOfCallers(store, config, keyEnv))
+        const maxBodyBytes = config.proxy.captureMaxBytes
+        const log = new LogImport(store, { tenant, model, maxBodyBytes, strict })
+        await readAll(file, log, openScreen(config.logLevel).progress)
+        const { counts } = log
+        if (counts.skipped > 0 && counts.imported + counts.repeated + counts.withoutAnswer === 0)
+          throw new AppError('invalid-request', `${path} has no line that is a chat exchange`)
+        print(options.json ? { ...counts, tenant } : textOf(counts, tenant))
+      },
+      { creates: true }
+    )
+  } finally {
+    await file.close()
+  }
+}
+
+const tenantName = (text: string): string => {
+  if (isTenant(text)) return text
+  throw new InvalidArgumentError('It must be 32 hex digits, or issued: and a label.')
+}
 
 export const importCommand = (): Command =>
   new Command('import')
-    .description('import chat logs in JSONL into the log')
+    .description('import chat logs in JSONL into the log; lines that are in it already are kept')
     .argument('<file>', 'JSONL: {messages, response}, {request, response} or fine-tuning rows')
     .option(
       '--key-env <name>',
       'environment variable with the API key that the callers use',
       'OPENAI_API_KEY'
     )
+    .addOption(
+      new Option('--tenant <tenant>', 'tenant of the log, in place of a key, as status lists it')
+        .argParser(tenantName)
+        .conflicts('keyEnv')
+    )
     .option('--model <name>', 'model of lines that name none', 'gpt-4o-mini')
+    .option('--strict', 'end at the first line that is not a chat exchange; default: skip it')
     .option('--json', 'print JSON')
     .action(importFile)

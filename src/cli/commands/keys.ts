@@ -3,7 +3,6 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { BUDGET_PERIODS, type Budget, type BudgetPeriod } from '../../core/keys/budget.ts'
 import {
   hashOfSecret,
-  isMetered,
   isTenantLabel,
   SECRET_BYTES,
   secretOf,
@@ -11,9 +10,12 @@ import {
   type IssuedKey,
   type KeyLimits,
 } from '../../core/keys/issued-key.ts'
+import { loadPrices } from '../../config/config-files.ts'
+import type { Config } from '../../config/config.ts'
 import { AppError } from '../../errors.ts'
 import { readSpend } from '../../server/issued-access.ts'
 import type { Store } from '../../store/store.ts'
+import { budgetNote } from '../budget-note.ts'
 import { withStore } from '../context.ts'
 import { positiveAmount, wholeNumber } from '../options.ts'
 import { print, table, type OutputOptions } from '../output.ts'
@@ -64,8 +66,23 @@ const shown = ({ hash: _hash, ...key }: IssuedKey): Omit<IssuedKey, 'hash'> => k
 
 const CREATES = { creates: true }
 
+/** @throws AppError `invalid-config` for a file of prices that cannot be read */
+const notesOn = async (limits: KeyLimits, config: Config): Promise<string[]> => {
+  const prices =
+    limits.budget === null || config.pricesFile === null ? null : await loadPrices(config)
+  const onBudget = budgetNote(limits, prices)
+  return [
+    ...(config.access === 'forward'
+      ? ['ACCESS is forward; the proxy requires keys only with ACCESS=keys']
+      : []),
+    ...(onBudget === null ? [] : [onBudget]),
+  ]
+}
+
 const create = (options: CreateOptions): Promise<void> =>
-  withStore(async (store, { access }) => {
+  withStore(async (store, config) => {
+    const limits = limitsOf(options)
+    const notes = await notesOn(limits, config)
     const secret = secretOf(randomBytes(SECRET_BYTES))
     const id = `key-${randomBytes(ID_BYTES).toString('hex')}`
     const key: IssuedKey = {
@@ -73,15 +90,12 @@ const create = (options: CreateOptions): Promise<void> =>
       name: options.name,
       hash: hashOfSecret(secret),
       tenant: tenantOfLabel(options.tenant ?? id),
-      limits: limitsOf(options),
+      limits,
       createdAt: Date.now(),
       revokedAt: null,
     }
     await store.keys.create(key)
-    if (access === 'forward')
-      process.stderr.write(
-        'note: ACCESS is forward; the proxy requires keys only with ACCESS=keys\n'
-      )
+    for (const note of notes) process.stderr.write(`note: ${note}\n`)
     if (options.json) return print({ ...shown(key), secret })
     print(
       `${id}\n${secret}\nThe second line is the key. It is not stored and cannot be shown again.`
@@ -94,8 +108,7 @@ const listed = async (store: Store, now: number) => {
     const { budget } = key.limits
     return {
       ...shown(key),
-      // the proxy does not count the spend of other keys
-      spent: isMetered(key) ? spend(key.id, 'total') : null,
+      spent: spend(key.id, 'total'),
       budgetSpentUsd: budget && spend(key.id, budget.period).usd,
     }
   })
@@ -116,8 +129,9 @@ const rowOf = (key: Listed): string[] => [
   key.limits.requestsPerMinute?.toString() ?? '',
   key.limits.tokensPerMinute?.toString() ?? '',
   budgetText(key),
-  key.spent?.tokens.toString() ?? '',
-  key.spent === null ? '' : money(key.spent.usd),
+  key.spent.requests.toString(),
+  key.spent.tokens.toString(),
+  money(key.spent.usd),
   key.revokedAt === null ? '' : new Date(key.revokedAt).toISOString(),
 ]
 
@@ -129,6 +143,7 @@ const HEADER = [
   'requests/min',
   'tokens/min',
   'budget USD',
+  'requests',
   'tokens',
   'USD',
   'revoked',
@@ -181,7 +196,7 @@ export const keysCommand = (): Command =>
     )
     .addCommand(
       new Command('list')
-        .description('list the keys with limits and spend, without the secrets')
+        .description('list the keys with their limits and their use, without the secrets')
         .option('--json', 'print JSON')
         .action(list)
     )

@@ -5,6 +5,7 @@
  */
 import type { ChatCompletion, ChatMessage, ContentPart, Usage } from '../../openai/chat.ts'
 import { tokenCounts, usageOf } from '../../openai/usage.ts'
+import { withoutAttachments } from '../request/attachments.ts'
 import { bytesOfText, type ChatReading } from '../request/chat-reading.ts'
 import { completionTokensOf } from './cost-bound.ts'
 
@@ -42,6 +43,10 @@ export const estimateRequest = (reading: ChatReading): Usage => {
     completionTokensOf(request, DEFAULT_COMPLETION_TOKENS)
   )
 }
+
+/** Tokens of a request that is not parsed, without its attachments and its answer. */
+export const estimatePrompt = (body: Buffer): Usage =>
+  usageOf(tokensOfBytes(withoutAttachments(body).length), 0)
 
 const tokensOfJson = (value: unknown): number =>
   value === undefined || value === null

@@ -62,6 +62,11 @@ export const isTenantLabel = (label: string): boolean => TENANT_LABEL.test(label
 /** The colon keeps it apart from the tenant of a forwarded credential, which is 32 hex digits. */
 export const tenantOfLabel = (label: string): string => `issued:${label}`
 
+const TENANT = /^(?:[0-9a-f]{32}|issued:[\w.-]{1,64})$/
+
+/** Whether a text has the form of a tenant: of a forwarded credential, or of a label. */
+export const isTenant = (text: string): boolean => TENANT.test(text)
+
 /** Whether the key has limits on tokens or money. */
 export const isMetered = ({ limits }: IssuedKey): boolean =>
   limits.tokensPerMinute !== null || limits.budget !== null

@@ -6,10 +6,9 @@ import type { IncomingMessage } from 'node:http'
 import { LRUCache } from 'lru-cache'
 import { findAmbiguousMember, type AmbiguousMember } from '../../core/request/ambiguous-members.ts'
 import { hashOfSecret, isReadFirst, isSecret, type IssuedKey } from '../../core/keys/issued-key.ts'
-import type { ChatReading, ReadFault } from '../../core/request/chat-reading.ts'
 import { AppError } from '../../errors.ts'
 import type { Carrier } from './credentials.ts'
-import type { Charge, Limits } from './limits.ts'
+import type { AskedCompletion, Charge, Limits } from './limits.ts'
 import type { Tenants } from './tenants.ts'
 
 /** The immutable snapshot of keys that are not revoked, by the hash of their secrets. */
@@ -109,11 +108,12 @@ export class Caller {
    * @throws AppError as `Limits.admit`, and `invalid-request` where limits depend on a body that the
    * upstream may read differently
    */
-  admit(outcome: ChatReading | ReadFault | null, body: Buffer): Charge | null {
+  admit(asked: AskedCompletion): Charge {
+    const { outcome, body } = asked
     const isRead = outcome !== null && typeof outcome !== 'string'
     const ambiguous = this.isReadFirst && isRead ? findAmbiguousMember(body) : null
     if (ambiguous !== null) throw ambiguousBody(ambiguous)
-    return this.limits.admit(this.key, outcome, body)
+    return this.limits.admit(this.key, asked)
   }
 
   /**

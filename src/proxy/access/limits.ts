@@ -9,7 +9,7 @@ import { boundTokens, boundUsd } from '../../core/cost/cost-bound.ts'
 import { isMetered, isReadFirst, type IssuedKey } from '../../core/keys/issued-key.ts'
 import { requestCost, type Price } from '../../core/cost/prices.ts'
 import { RateLimit } from '../../core/keys/rate-limit.ts'
-import { estimateRequest } from '../../core/cost/token-estimate.ts'
+import { estimatePrompt, estimateRequest } from '../../core/cost/token-estimate.ts'
 import { AppError } from '../../errors.ts'
 import type { Usage } from '../../openai/chat.ts'
 import {
@@ -25,13 +25,22 @@ import {
 export interface Taken {
   /** null where it is not known: then the estimate counts */
   tokens: Usage | null
-  /** usage that the upstream bills; `unknown` costs all that was reserved */
+  /** usage that the upstream bills; `unknown` costs all that was reserved, else the tokens' price */
   billed: Usage | 'unknown' | 'nothing'
 }
 
-/** The reservation of one call from its key's limits, until the call is over. */
+/** A chat completion that asks to be admitted. */
+export interface AskedCompletion {
+  /** '' when the body has none */
+  model: string
+  /** of reading the body; null where it was not read */
+  outcome: ChatReading | ReadFault | null
+  body: Buffer
+}
+
+/** One call of a key until it is over: what it reserved from the key's limits, and how it is counted. */
 export interface Charge {
-  /** tokens of the request and its answer */
+  /** tokens of the request and its answer; of the request alone where nothing is reserved */
   readonly estimate: Usage
   /** whether the key has a budget, which needs to know what an answer costs */
   readonly isBilled: boolean
@@ -41,13 +50,12 @@ export interface Charge {
 
 export interface Limits {
   /**
-   * Admits a chat completion.
-   * @param outcome of reading the body; null where it was not read
-   * @returns null for a key that is not metered
+   * Admits a chat completion. For a key without limits on tokens and money the charge reserves nothing
+   * and only counts.
    * @throws AppError `forbidden`, `rate-limited`, `budget-exceeded`, and `invalid-request` for a body
    * that must be read and cannot be, or whose cost has no upper bound
    */
-  admit(key: IssuedKey, outcome: ChatReading | ReadFault | null, body: Buffer): Charge | null
+  admit(key: IssuedKey, asked: AskedCompletion): Charge
   /** Admits a request that is not read. @throws AppError `rate-limited` */
   admitUnread(key: IssuedKey): void
 }
@@ -105,14 +113,14 @@ class KeyLimiter implements Limits {
     this.startedAt = options.now()
   }
 
-  admit(key: IssuedKey, outcome: ChatReading | ReadFault | null, body: Buffer): Charge | null {
+  admit(key: IssuedKey, asked: AskedCompletion): Charge {
     if (isReadFirst(key)) {
-      const reading = requireReading(outcome)
+      const reading = requireReading(asked.outcome)
       checkModel(key.limits, reading.request.model)
-      if (isMetered(key)) return this.admitMetered(key, reading, body)
+      if (isMetered(key)) return this.admitMetered(key, reading, asked.body)
     }
     this.admitUnread(key)
-    return null
+    return this.countOnly(key.id, asked)
   }
 
   admitUnread(key: IssuedKey): void {
@@ -138,6 +146,28 @@ class KeyLimiter implements Limits {
     checkBudget(limits, counters, wanted, now)
     counters.requests?.take(1, now)
     return this.charge(key.id, counters, wanted, now)
+  }
+
+  /** All work is done when the call is over, so that it delays no answer. */
+  private countOnly(id: string, { model, body }: AskedCompletion): Charge {
+    const { priceOf, spend } = this.options
+    let isSettled = false
+    return {
+      get estimate() {
+        return estimatePrompt(body)
+      },
+      isBilled: false,
+      settle: ({ tokens: known, billed }) => {
+        if (isSettled) return
+        isSettled = true
+        const counted = known ?? estimatePrompt(body)
+        const tokens = counted.prompt_tokens + counted.completion_tokens
+        if (tokens === 0) return
+        const price = billed === 'nothing' ? null : priceOf(model)
+        const paid = typeof billed === 'string' ? counted : billed
+        spend(id, tokens, (price && requestCost(price, paid)) ?? 0)
+      },
+    }
   }
 
   private charge(id: string, { tokens, budget }: Counters, wanted: Wanted, at: number): Charge {

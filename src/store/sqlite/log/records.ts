@@ -133,6 +133,11 @@ export const createRecordStore = (
         }
         return ids.flatMap((id) => byId.get(id) ?? [])
       }),
+    knownIds: (ids) =>
+      read(async ({ $client }) => {
+        const rows = await executeIn($client, 'select id from records where id in', ids)
+        return rows.map(({ id }) => String(id))
+      }),
     tagTemplate: async (ids, version) => {
       for (const chunk of inChunks(ids)) await writeSql((tx) => tagRecords(tx, chunk, version))
     },

@@ -1,0 +1,49 @@
+/** The note on a new key whose budget refuses requests because models have no price. Pure. */
+import type { KeyLimits } from '../core/keys/issued-key.ts'
+import { findPrice, type Price } from '../core/cost/prices.ts'
+
+/** The start of a dated model such as `gpt-4o-mini-2024-07-18`, which has the price of the undated one. */
+const IS_DATE_START = /^-[\d-]*$/
+
+/** @param pattern exact name of a model, or a prefix with a trailing `*` */
+const hasPrice = (prices: readonly Price[], pattern: string): boolean => {
+  if (!pattern.endsWith('*')) return findPrice(prices, pattern) !== null
+  const prefix = pattern.slice(0, -1)
+  return prices.some(
+    ({ model }) =>
+      model.startsWith(prefix) ||
+      (prefix.startsWith(model) && IS_DATE_START.test(prefix.slice(model.length)))
+  )
+}
+
+const MEND = 'Add the prices (docs/configuration.md, PRICES_FILE) and restart the proxy.'
+
+/**
+ * @param prices null without PRICES_FILE
+ * @returns null for a key without a budget, and for one whose models have prices
+ */
+export const budgetNote = (
+  { budget, models }: KeyLimits,
+  prices: readonly Price[] | null
+): string | null => {
+  if (budget === null) return null
+  if (prices === null || prices.length === 0)
+    return (
+      `${prices === null ? 'PRICES_FILE is not set' : 'PRICES_FILE has no price'}, so the cost of ` +
+      `${models?.join(', ') ?? 'all models'} is not known, and the proxy refuses every chat ` +
+      `completion of a key with a budget (403). ${MEND}`
+    )
+  if (models === null) {
+    const priced = [...new Set(prices.map(({ model }) => model))].join(', ')
+    return (
+      `this key may use all models, but only these have a price in PRICES_FILE: ${priced}. The ` +
+      `proxy refuses the others (403), because their cost is not known. ${MEND}`
+    )
+  }
+  const unpriced = models.filter((pattern) => !hasPrice(prices, pattern))
+  if (unpriced.length === 0) return null
+  return (
+    `PRICES_FILE has no price for ${unpriced.join(', ')}, so their cost is not known, and the proxy ` +
+    `refuses requests of this key for them (403). ${MEND}`
+  )
+}

@@ -1,0 +1,88 @@
+/** The lines of a file in bounded memory. */
+import { open, type FileHandle } from 'node:fs/promises'
+import { AppError } from '../errors.ts'
+
+const LINE_END = 0x0a
+
+export interface Line {
+  /** from 1 */
+  number: number
+  /** in UTF-8, without its line end; null for a line over the limit */
+  text: string | null
+  /** that are read, up to the end of the line */
+  bytes: number
+}
+
+/**
+ * Lines end with LF or CRLF. `readline` has no limit on a line, and also splits at U+2028 and U+2029,
+ * which JSON texts may contain.
+ * @param maxBytes of a line
+ */
+export async function* readLines(
+  chunks: AsyncIterable<Buffer>,
+  maxBytes: number
+): AsyncGenerator<Line> {
+  let pieces: Buffer[] = []
+  let [length, number, bytes] = [0, 0, 0]
+  const add = (piece: Buffer): void => {
+    length += piece.length
+    if (length <= maxBytes) pieces.push(piece)
+    else pieces = []
+  }
+  const endLine = (): Line => {
+    const text = length > maxBytes ? null : Buffer.concat(pieces).toString().replace(/\r$/, '')
+    bytes += length
+    number++
+    pieces = []
+    length = 0
+    return { number, text, bytes }
+  }
+  for await (const chunk of chunks) {
+    let from = 0
+    for (let end = chunk.indexOf(LINE_END); end >= 0; end = chunk.indexOf(LINE_END, from)) {
+      add(chunk.subarray(from, end))
+      from = end + 1
+      yield endLine()
+      bytes++
+    }
+    add(chunk.subarray(from))
+  }
+  if (length > 0) yield endLine()
+}
+
+export interface OpenFile {
+  /** bytes; 0 for a pipe */
+  size: number
+  chunks: AsyncIterable<Buffer>
+  close(): Promise<void>
+}
+
+const MISSING = new Set(['ENOENT', 'ENOTDIR'])
+
+const unreadable = (path: string, cause: unknown): AppError => {
+  const { code = 'unknown error' } = cause as NodeJS.ErrnoException
+  return MISSING.has(code)
+    ? new AppError('not-found', `there is no file ${path}`, { cause })
+    : new AppError('invalid-request', `${path} cannot be read: ${code}`, { cause })
+}
+
+async function* chunksOf(path: string, handle: FileHandle): AsyncGenerator<Buffer> {
+  try {
+    yield* handle.createReadStream({ autoClose: false }) as AsyncIterable<Buffer>
+  } catch (cause) {
+    throw unreadable(path, cause)
+  }
+}
+
+/** @throws AppError `not-found`, `invalid-request` for a path that cannot be read; so may `chunks` */
+export const openFile = async (path: string): Promise<OpenFile> => {
+  const handle = await open(path).catch((cause: unknown) => {
+    throw unreadable(path, cause)
+  })
+  const found = await handle.stat()
+  if (found.isDirectory()) {
+    await handle.close()
+    throw new AppError('invalid-request', `${path} is a folder, not a file`)
+  }
+  return { size: found.size, chunks: chunksOf(path, handle), close: () => handle.close() }
+}

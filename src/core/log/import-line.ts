@@ -1,0 +1,176 @@
+/**
+ * A line of an imported log as a record. A line is `{messages, response}`, a fine-tuning row of OpenAI
+ * (the last message is the answer), or `{request, response}` with both bodies. Pure.
+ */
+import { createHash } from 'node:crypto'
+import type { ChatCompletion, ChatMessage, ChatRequest } from '../../openai/chat.ts'
+import { withoutAttachments } from '../request/attachments.ts'
+import { READ_FAULTS, readChatRequest } from '../request/chat-reading.ts'
+import type { ExchangeRecord } from './record.ts'
+
+export interface ImportOptions {
+  tenant: string
+  /** of lines that name none */
+  model: string
+  /** of a request without attachments, and of an answer; the log leaves larger ones out */
+  maxBodyBytes: number
+}
+
+export interface ImportLine {
+  /** from 1 */
+  number: number
+  text: string
+  /** time of a line without `at`, milliseconds since the epoch */
+  at: number
+}
+
+/** A record, or why the line has none: a clause after "line 7 is skipped:". */
+export type ImportedLine = { record: ExchangeRecord } | { reason: string }
+
+interface Exchange {
+  request: ChatRequest
+  response: ChatCompletion | null
+}
+
+type Fields = Record<string, unknown>
+
+const isObject = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const isMessage = (value: unknown): value is ChatMessage =>
+  isObject(value) && typeof value.role === 'string'
+
+const isCompletion = (value: unknown): value is ChatCompletion =>
+  isObject(value) &&
+  Array.isArray(value.choices) &&
+  value.choices.length > 0 &&
+  value.choices.every((choice) => isObject(choice) && isObject(choice.message))
+
+const completionOf = ({ content, tool_calls }: Partial<ChatMessage>, model: string): Fields => ({
+  id: 'imported',
+  object: 'chat.completion',
+  created: 0,
+  model,
+  choices: [
+    {
+      index: 0,
+      message: {
+        role: 'assistant',
+        content: content ?? null,
+        ...(tool_calls === undefined ? {} : { tool_calls }),
+      },
+      logprobs: null,
+      finish_reason: tool_calls === undefined ? 'stop' : 'tool_calls',
+    },
+  ],
+})
+
+const isAnswer = (message: ChatMessage | undefined): message is ChatMessage =>
+  message?.role === 'assistant' &&
+  (typeof message.content === 'string' || Array.isArray(message.tool_calls))
+
+/** The response of a line: its `response`, or the last message of a fine-tuning row. */
+const responseOf = (
+  given: unknown,
+  answer: ChatMessage | null,
+  model: string
+): Exchange['response'] | 'wrong' => {
+  const response = typeof given === 'string' ? completionOf({ content: given }, model) : given
+  const found = answer === null ? (response ?? null) : completionOf(answer, model)
+  return found === null || isCompletion(found) ? found : 'wrong'
+}
+
+const exchangeOf = (line: Fields, defaultModel: string): Exchange | string => {
+  const { request: body = { model: line.model, messages: line.messages } } = line
+  if (!isObject(body)) return 'its request is not an object'
+  const { messages } = body
+  if (messages === undefined) return 'it has no messages'
+  if (!Array.isArray(messages) || !messages.every(isMessage))
+    return 'its messages are not a list of objects with a role'
+  const model = body.model ?? line.model ?? defaultModel
+  if (typeof model !== 'string' || model === '') return 'its model is not a name'
+  const isRow = line.request === undefined && line.response === undefined
+  const last = messages.at(-1)
+  const answer = isRow && isAnswer(last) ? last : null
+  const asked = answer === null ? messages : messages.slice(0, -1)
+  if (asked.length === 0)
+    return answer === null ? 'it has no messages' : 'it has no message before the answer'
+  const response = responseOf(line.response, answer, model)
+  if (response === 'wrong') return 'its response is neither a text nor a chat completion'
+  return { request: { ...body, model, messages: asked }, response }
+}
+
+const parse = (text: string): Fields | string => {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isObject(value) ? value : 'it is not a JSON object'
+  } catch {
+    return 'it is not valid JSON'
+  }
+}
+
+/** @returns null for a time that no date of JavaScript can have, or before 1970 */
+const timeOf = (at: unknown): number | null => {
+  const ms = typeof at === 'number' || typeof at === 'string' ? new Date(at).getTime() : -1
+  return ms >= 0 ? ms : null
+}
+
+type Bodies = Pick<ExchangeRecord, 'request' | 'response'>
+
+/** @returns null for values that nest too deep for the stack */
+const bodiesOf = ({ request, response }: Exchange): Bodies | null => {
+  try {
+    return {
+      request: JSON.stringify(request),
+      response: response === null ? null : JSON.stringify(response),
+    }
+  } catch {
+    return null
+  }
+}
+
+/** @returns null where the log takes the bodies */
+const refusalOf = ({ request, response }: Bodies, maxBodyBytes: number): string | null => {
+  const isTooLarge = (body: string | null): boolean =>
+    body !== null && withoutAttachments(Buffer.from(body)).length > maxBodyBytes
+  if (isTooLarge(request)) return `its request is over CAPTURE_MAX_BYTES (${maxBodyBytes})`
+  if (isTooLarge(response)) return `its response is over CAPTURE_MAX_BYTES (${maxBodyBytes})`
+  const { outcome } = readChatRequest(Buffer.from(request))
+  return typeof outcome === 'string' ? READ_FAULTS[outcome] : null
+}
+
+/** A second import of the same file has the same ids. */
+const idOf = (tenant: string, { number, text }: ImportLine): string =>
+  createHash('sha256').update(`${tenant}\n${number}\n${text}`).digest('hex').slice(0, 32)
+
+export const readImportLine = (
+  line: ImportLine,
+  { tenant, model, maxBodyBytes }: ImportOptions
+): ImportedLine => {
+  const fields = parse(line.text)
+  if (typeof fields === 'string') return { reason: fields }
+  const at = fields.at === undefined ? line.at : timeOf(fields.at)
+  if (at === null) return { reason: 'its at is not a time' }
+  const exchange = exchangeOf(fields, model)
+  if (typeof exchange === 'string') return { reason: exchange }
+  const bodies = bodiesOf(exchange)
+  if (bodies === null) return { reason: READ_FAULTS['too-deep'] }
+  const reason = refusalOf(bodies, maxBodyBytes)
+  if (reason !== null) return { reason }
+  const usage = exchange.response?.usage
+  const record: ExchangeRecord = {
+    id: idOf(tenant, line),
+    at,
+    tenant,
+    model: exchange.request.model,
+    path: '/v1/chat/completions',
+    streamed: false,
+    status: 200,
+    firstByteMs: null,
+    durationMs: 0,
+    ...bodies,
+    usage: isObject(usage) ? usage : null,
+    route: null,
+  }
+  return { record }
+}
