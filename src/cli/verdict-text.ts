@@ -6,7 +6,7 @@ import { percent, table } from './output.ts'
 
 const armsTable = ({ arm: winner, arms }: Verdict): string =>
   table([
-    ['arm', 'rows', 'agreement', 'coverage', 'agreement answered', 'lower bound', 'threshold'],
+    ['arm', 'rows', 'agreement', 'coverage', 'of answered', 'bound', 'threshold'],
     ...arms.map((arm, index) => [
       `${arm.arm}${index === winner ? ' *' : ''}`,
       arm.rows,

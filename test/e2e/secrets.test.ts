@@ -126,7 +126,7 @@ describe('secrets', () => {
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (chunk: Buffer) => (said += chunk.toString()))
     const code = await new Promise((resolve) => child.once('close', resolve))
-    expect(code).toBe(1)
+    expect(code).toBe(2)
     expect(said).toContain(`${key}: must have no user, password`)
     expect(said).not.toContain(SECRET)
   })

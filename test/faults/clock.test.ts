@@ -75,10 +75,10 @@ describe('a changed clock', () => {
     })
     const { port } = harness
     const routeOf = async () => (await send(port, chatBody('hi'))).headers['x-promptintern-route']
-    expect([await routeOf(), await routeOf()]).toEqual(['upstream', 'answered'])
+    expect([await routeOf(), await routeOf()]).toEqual(['skipped', 'answered'])
     time -= DAY_MS
-    expect([await routeOf(), await routeOf()]).toEqual(['upstream', 'answered'])
+    expect([await routeOf(), await routeOf()]).toEqual(['skipped', 'answered'])
     time += 2 * DAY_MS
-    expect([await routeOf(), await routeOf()]).toEqual(['upstream', 'answered'])
+    expect([await routeOf(), await routeOf()]).toEqual(['skipped', 'answered'])
   })
 })

@@ -72,22 +72,22 @@ describe('an uncaught error', () => {
 })
 
 describe('a server that cannot start', () => {
-  it('reports the reason and ends with code 1: its port is in use', async () => {
+  it('reports the reason and ends with code 2: its port is in use', async () => {
     server = await spawnServer({ PORT: new URL(upstream.url).port })
-    expect(await server.exit).toBe(1)
+    expect(await server.exit).toBe(2)
     expect(server.log()).toContain('cannot listen on')
   })
 
-  it('reports the reason and ends with code 1: its upstreams file is invalid or missing', async () => {
+  it('reports the reason and ends with code 2: its upstreams file is invalid or missing', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'promptintern-faults-'))
     const file = join(folder, 'upstreams.json')
     server = await spawnServer({ UPSTREAMS_FILE: file })
-    expect(await server.exit).toBe(1)
+    expect(await server.exit).toBe(2)
     expect(server.log()).toContain(`UPSTREAMS_FILE: ${file} cannot be read`)
     await server.remove()
     writeFileSync(file, '[{ "name": "default" }]')
     server = await spawnServer({ UPSTREAMS_FILE: file })
-    expect(await server.exit).toBe(1)
+    expect(await server.exit).toBe(2)
     expect(server.log()).toMatch(/entry 0.baseUrl[^]*entry 0.models/)
     rmSync(folder, { recursive: true })
   })

@@ -111,7 +111,7 @@ describe('the span of a chat completion', () => {
       'server.address': 'upstream.example',
       'server.port': 443,
       'http.response.status_code': 200,
-      'promptintern.route': 'upstream',
+      'promptintern.route': 'unmatched',
     })
     expect(BigInt(span!.endTimeUnixNano)).toBeGreaterThan(BigInt(span!.startTimeUnixNano))
     const [request] = received
