@@ -76,6 +76,10 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('after the build', () => {
+  it('npm knows every setting of .npmrc', async () => {
+    expect((await run('npm', ['prefix'], { cwd: ROOT })).stderr).not.toContain('npm warn')
+  })
+
   it('the command of the clone can be executed', async () => {
     const command = join(clone, manifest.bin.promptintern!)
     symlinkSync(join(ROOT, 'node_modules'), join(clone, 'node_modules'))

@@ -41,6 +41,26 @@ const askLora = async () => {
   return harness.send(chatBody('hi'))
 }
 
+describe('an upstream that answers', () => {
+  it.each([500, 502, 529])('%i is a fault with its host, and its answer passes', async (status) => {
+    await start()
+    harness.upstream.respond = (_request, response) =>
+      response.writeHead(status).end('its own page')
+    expect(await harness.send(chatBody('hi'))).toMatchObject({ status, text: 'its own page' })
+    const { host } = new URL(harness.upstream.url)
+    expect(harness.faults).toMatchObject([
+      { kind: 'upstream', error: { message: `the upstream answered ${status}` }, data: { host } },
+    ])
+  })
+
+  it('429 is not a fault', async () => {
+    await start()
+    harness.upstream.respond = (_request, response) => response.writeHead(429).end()
+    await harness.send(chatBody('hi'))
+    expect(harness.faults).toEqual([])
+  })
+})
+
 describe('an exception', () => {
   it.each([
     ['a chat completion', chatBody('hi'), {}],
