@@ -10,7 +10,8 @@ export interface OutputOptions {
 
 const DEFAULT_COLUMNS = 80
 
-const width = (): number => process.stdout.columns ?? DEFAULT_COLUMNS
+/** A terminal of unknown width has 0 columns. */
+const width = (): number => process.stdout.columns || DEFAULT_COLUMNS
 
 /** Lines of a text are wrapped at words. */
 export const print = (value: unknown): void => {

@@ -38,18 +38,22 @@ const list = (options: OutputOptions): void => {
   })
   const others = pulled.filter((path) => !known.some((model) => model.path === path))
   if (options.json) return print({ known, others })
+  const paths = [...known.flatMap(({ path }) => path ?? []), ...others]
   print(
-    table([
-      ['name', 'parameters', 'size', 'licence', 'MODEL_PATH'],
-      ...known.map(({ name, parameters, megabytes, licence, path }) => [
-        name,
-        parameters,
-        `${megabytes} MB`,
-        licence,
-        path ?? `promptintern models pull ${name}`,
+    [
+      table([
+        ['name', 'parameters', 'size', 'licence', 'downloaded'],
+        ...known.map(({ name, parameters, megabytes, licence, path }) => [
+          name,
+          parameters,
+          `${megabytes} MB`,
+          licence,
+          path === null ? 'no' : 'yes',
+        ]),
       ]),
-      ...others.map((path) => ['', '', '', '', path]),
-    ])
+      paths.map((path) => `MODEL_PATH=${path}`).join('\n'),
+      'promptintern models pull <name> downloads a model',
+    ].join('\n\n')
   )
 }
 

@@ -11,14 +11,15 @@ interface RecordsOptions extends OutputOptions {
   limit: number
 }
 
+/** A record can match a template that had no route at its time. */
 const outcomeText = ({ route, templateVersion }: StoredRecord): string => {
   if (route !== null) return route.outcome
-  return templateVersion === null ? 'unmatched' : 'before the route'
+  return templateVersion === null ? 'unmatched' : 'matched'
 }
 
 const rowOf = (record: StoredRecord): (string | number)[] => [
   record.id,
-  new Date(record.at).toISOString().slice(0, 19),
+  new Date(record.at).toISOString().slice(5, 19).replace('T', ' '),
   record.status,
   outcomeText(record),
   Math.round(record.durationMs),

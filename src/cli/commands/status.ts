@@ -62,12 +62,11 @@ type Collected = Awaited<ReturnType<typeof collect>>
 const templatesText = ({ templates }: Collected): string => {
   if (templates.length === 0) return 'no template yet'
   return table([
-    ['template', 'requests', 'answered', 'tokens saved', 'state', 'pays'],
+    ['template', 'requests', 'answered', 'state', 'pays'],
     ...templates.map((row) => [
       row.version,
       row.requests,
       row.answered,
-      row.promptTokensSaved,
       row.internalizations.at(-1)?.state.name ?? 'watching',
       PAYS[row.economics.verdict],
     ]),
@@ -89,7 +88,7 @@ const status = (options: OutputOptions): Promise<void> =>
     const collected = await collect(store, await openStoreEconomics(store, config))
     if (options.json) return print(collected)
     const tenants = table([
-      ['tenant', `of the newest ${TENANT_RECORDS} records`, 'last seen'],
+      ['tenant', 'records', 'last seen'],
       ...collected.tenants.map(({ tenant, records, lastSeen }) => [tenant, records, lastSeen]),
     ])
     const remarks = collected.templates.flatMap(remarkOf)
@@ -97,7 +96,7 @@ const status = (options: OutputOptions): Promise<void> =>
       [
         templatesText(collected),
         ...(remarks.length === 0 ? [] : [remarks.join('\n')]),
-        tenants,
+        `tenants of the newest ${TENANT_RECORDS} records:\n${tenants}`,
       ].join('\n\n')
     )
   })
