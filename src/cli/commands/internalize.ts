@@ -72,6 +72,17 @@ const internalizeHere = async (
   }
 }
 
+/** The worker trains one internalization at a time, the oldest first. */
+const tellWhatComesFirst = async (store: Store, { logger }: Screen, id: string): Promise<void> => {
+  const working = (await store.internalizations.list()).filter(({ state }) =>
+    WORKING.has(state.name)
+  )
+  const [first] = working.sort((a, b) => a.createdAt - b.createdAt)
+  if (first === undefined || first.id === id) return
+  const { templateVersion: template, id: internalization } = first
+  logger.warn({ template, internalization }, 'the worker finishes another internalization first')
+}
+
 const internalizeThere = async (
   { store, screen, until }: There,
   version: string
@@ -79,6 +90,7 @@ const internalizeThere = async (
   await templateOf(store, version)
   await requireWorkersEngine(store)
   const id = await beginOrResume(store, version)
+  await tellWhatComesFirst(store, screen, id)
   return until(async () => {
     const row = await internalizationOf(store, id)
     await showProgress(store, screen, row)
