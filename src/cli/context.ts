@@ -136,6 +136,8 @@ const openThere = ({ dataDir }: Config, store: Store, screen: Screen): There => 
 
 export interface Work<T> {
   needsEngine: boolean
+  /** throws where an id is unknown, before an engine starts */
+  check?: (store: Store) => Promise<unknown>
   /** with the engine of `needsEngine` */
   here: (here: Here) => Promise<T>
   /** where a worker runs already */
@@ -146,12 +148,13 @@ export interface Work<T> {
  * Does the worker's work: in this process, or by the worker that already runs.
  * @throws AppError `not-found` without data, `invalid-config` without an engine where one is needed
  */
-export const withWorker = async <T>({ needsEngine, here, there }: Work<T>): Promise<T> => {
+export const withWorker = async <T>({ needsEngine, check, here, there }: Work<T>): Promise<T> => {
   const config = readConfig()
   const store = await openExisting(config)
   const screen = openScreen(config.logLevel)
   const unlock = await tryLockDataDir(config.dataDir, 'worker')
   try {
+    await check?.(store)
     if (unlock === null) return await there(openThere(config, store, screen))
     return await useHere({ config, store, screen }, needsEngine, here)
   } finally {

@@ -23,7 +23,6 @@ const showProgress = async (store: Store, { progress }: Screen, id: string): Pro
 }
 
 const evaluateThere = async ({ store, screen, until }: There, id: string): Promise<Verdict> => {
-  await internalizationOf(store, id)
   await requireWorkersEngine(store)
   const name = await askWorker(store, { kind: 'evaluate', internalization: id }, Date.now())
   const reply = await until(async () => {
@@ -40,10 +39,8 @@ const evaluateThere = async ({ store, screen, until }: There, id: string): Promi
 const evaluate = async (id: string, options: OutputOptions): Promise<void> => {
   const verdict = await withWorker({
     needsEngine: true,
-    here: async ({ deps }) => {
-      await internalizationOf(deps.store, id)
-      return evaluateAgain(deps, deps.engine!, id)
-    },
+    check: (store) => internalizationOf(store, id),
+    here: ({ deps }) => evaluateAgain(deps, deps.engine!, id),
     there: (there) => {
       sayHandedOver(options)
       return evaluateThere(there, id)

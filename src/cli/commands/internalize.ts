@@ -87,7 +87,6 @@ const internalizeThere = async (
   { store, screen, until }: There,
   version: string
 ): Promise<Internalization> => {
-  await templateOf(store, version)
   await requireWorkersEngine(store)
   const id = await beginOrResume(store, version)
   await tellWhatComesFirst(store, screen, id)
@@ -113,6 +112,7 @@ const resultText = ({ id, state, plan, verdict, templateVersion }: Internalizati
 const internalize = async (version: string, options: OutputOptions): Promise<void> => {
   const row = await withWorker({
     needsEngine: true,
+    check: (store) => templateOf(store, version),
     here: (here) => internalizeHere(here, version),
     there: (there) => {
       sayHandedOver(options)
