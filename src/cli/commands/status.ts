@@ -78,7 +78,7 @@ const remarkOf = ({ version, internalizations }: Collected['templates'][number])
   const newest = internalizations.at(-1)
   if (newest === undefined) return []
   if (newest.state.name === 'approval')
-    return [`${version} waits for approval: promptintern promote ${version}`]
+    return [`waits for approval: promptintern promote ${version}`]
   const text = stateText(newest.state)
   return text === newest.state.name ? [] : [`${version} ${text}`]
 }
