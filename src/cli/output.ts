@@ -43,21 +43,23 @@ export interface Screen {
 }
 
 /** Bars on a terminal, which log lines do not cross; elsewhere a log line for every ten per cent. */
-export const openScreen = (level: Config['logLevel']): Screen =>
-  process.stderr.isTTY === true ? terminalScreen(level) : lineScreen(level)
+export const openScreen = (
+  level: Config['logLevel'],
+  stream: NodeJS.WriteStream = process.stderr
+): Screen => (stream.isTTY === true ? terminalScreen(level, stream) : lineScreen(level))
 
 /**
  * Without a log. @param isTerminal whether bars can be drawn on stderr
  * @public for benchmarks and the demo
  */
 export const createProgress = (isTerminal = process.stderr.isTTY === true): Progress =>
-  (isTerminal ? terminalScreen : lineScreen)('info').progress
+  (isTerminal ? terminalScreen('info', process.stderr) : lineScreen('info')).progress
 
-const terminalScreen = (level: Config['logLevel']): Screen => {
+const terminalScreen = (level: Config['logLevel'], stream: NodeJS.WriteStream): Screen => {
   const bars = new MultiBar(
     {
       format: '{name} {bar} {percentage}% {detail}',
-      stream: process.stderr,
+      stream,
       hideCursor: true,
       // with the longest detail a line fits 80 columns
       barsize: 20,
@@ -67,7 +69,7 @@ const terminalScreen = (level: Config['logLevel']): Screen => {
   const byName = new Map<string, SingleBar>()
   // the bars print a line above themselves, and only while there are bars
   const write = (line: string): void =>
-    void (byName.size > 0 && bars.isActive ? bars.log(line) : process.stderr.write(line))
+    void (byName.size > 0 && bars.isActive ? bars.log(line) : stream.write(line))
   const progress: Progress = {
     update(name, value, total, detail = '') {
       const payload = { name: name.padEnd(22), detail }
