@@ -1,7 +1,6 @@
 /** Does the work that commands hand over while this worker runs (lifecycle/worker-request.ts). */
 import type { Engine } from '../engine/engine.ts'
 import { AppError, toAppError } from '../errors.ts'
-import type { Internalization } from '../core/lifecycle/internalization.ts'
 import {
   openRequests,
   updateRequest,
@@ -17,19 +16,13 @@ import { evaluate } from './internalize/evaluate.ts'
 export const requestsNeedEngine = async (store: Store, now: number): Promise<boolean> =>
   (await openRequests(store, now)).some(({ request }) => request.kind === 'evaluate')
 
-/** @throws AppError `not-found`, `invalid-state` */
-const trainedInternalization = async (store: Store, id: string): Promise<Internalization> => {
-  const found = await store.internalizations.get(id)
-  if (found === null) throw new AppError('not-found', `there is no internalization ${id}`)
-  return found
-}
-
 /**
  * The verdict of a trained internalization with the current settings; its state stays.
  * @throws AppError `not-found`, `invalid-state` when it is not trained yet
  */
 export const evaluateAgain = async (deps: WorkerDeps, engine: Engine, id: string) => {
-  const internalization = await trainedInternalization(deps.store, id)
+  const internalization = await deps.store.internalizations.get(id)
+  if (internalization === null) throw new AppError('not-found', `there is no internalization ${id}`)
   const { plan, templateVersion } = internalization
   if (plan === null || plan.arms.some((arm) => arm.results.length < arm.stages.length))
     throw new AppError('invalid-state', `internalization ${id} is not trained yet`)
@@ -48,7 +41,8 @@ const replyToDetect = async (
   { cursor, settled }: DetectProgress
 ): Promise<void> => {
   if (cursor >= upTo && settled) return reply(deps, request, { kind: 'detected' })
-  await updateRequest(deps.store, { ...request, done: Math.min(cursor, upTo) })
+  const done = Math.min(cursor, upTo)
+  if (done !== request.done) await updateRequest(deps.store, { ...request, done })
 }
 
 const replyToEvaluate = async (
@@ -68,17 +62,18 @@ const replyToEvaluate = async (
 }
 
 /**
- * One round over the open requests.
+ * @param requests open ones, read before the step of detection
  * @param engine null while it is away; what needs it waits
  * @returns whether a reply was given
  */
 export const settleRequests = async (
   deps: WorkerDeps,
+  requests: readonly OpenRequest[],
   engine: Engine | null,
   detected: DetectProgress
 ): Promise<boolean> => {
   let isReplied = false
-  for (const open of await openRequests(deps.store, deps.now())) {
+  for (const open of requests) {
     const { request } = open
     if (request.kind === 'detect') await replyToDetect(deps, open, request.upTo, detected)
     else if (engine !== null) {

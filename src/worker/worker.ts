@@ -109,7 +109,7 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
     const isAwaited = requests.some(({ request }) => request.kind === 'detect')
     const detected = await detect.step(isAwaited)
     const { read, settled } = detected
-    const replied = requests.length > 0 && (await settleRequests(deps, engine, detected))
+    const replied = await settleRequests(deps, requests, engine, detected)
     const started = deps.config.auto && settled && (await startCandidates(deps, triedAt, mayStart))
     const advanced = await advanceOldest(deps, access, engine)
     await prune()

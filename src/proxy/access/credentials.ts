@@ -13,9 +13,9 @@
  * | AWS Bedrock | `authorization`, `x-amz-security-token`, `?X-Amz-Credential`, `?X-Amz-Signature` |
  * | gateways | `x-portkey-api-key`, `helicone-auth`, `cf-aig-authorization`, `cf-access-client-id`, cookies |
  */
-import { LRUCache } from 'lru-cache'
 import { createRedactor } from '../../core/log/redact.ts'
 import { declaredHopByHop, HOP_BY_HOP } from '../headers.ts'
+import { remembered } from './remembered.ts'
 
 /** The parts of a request that can hold credentials; an `IncomingMessage` has them. */
 export interface Carrier {
@@ -134,7 +134,7 @@ export interface Credentials {
 export const areProof = (credentials: readonly Credential[]): boolean =>
   credentials.some(({ name, value }) => !SELECTORS.has(name) && !BARE_SCHEME.test(value.trim()))
 
-/** Remembers its answers: it is called for each header of each request, and clients send the same ones. */
+/** It is called for each header of each request. */
 const createNameCheck = (further: readonly string[]): Credentials['isOne'] => {
   const configured = new Set(further)
   const check = (name: string): boolean =>
@@ -142,14 +142,7 @@ const createNameCheck = (further: readonly string[]): Credentials['isOne'] => {
     SELECTORS.has(name) ||
     configured.has(name) ||
     (SECRET_WORD.test(name) && !HARMLESS.test(name))
-  const known = new LRUCache<string, boolean>({ max: MAX_REMEMBERED })
-  return (name) => {
-    const remembered = known.get(name)
-    if (remembered !== undefined) return remembered
-    const isFound = check(name)
-    if (name.length <= MAX_REMEMBERED_CHARS) known.set(name, isFound)
-    return isFound
-  }
+  return remembered(check, { max: MAX_REMEMBERED, maxChars: MAX_REMEMBERED_CHARS })
 }
 
 /** @param further names of headers and query parameters, in lower case (`CREDENTIAL_NAMES`) */

@@ -3,8 +3,8 @@
  * the admin token, and those for the proxy's own paths, in every spelling.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
 import { parametersOf, percentDecoded, type Carrier, type Credentials } from './credentials.ts'
+import { remembered } from './remembered.ts'
 
 /** The cache of checked values: its entries, and the longest value that it takes. */
 const MAX_REMEMBERED = 1000
@@ -45,15 +45,11 @@ export const createOwnSecretCheck = (
 ): CarriesOwnSecret => {
   if (secrets.length === 0) return () => false
   const digests = secrets.map(digest)
-  const known = new LRUCache<string, boolean>({ max: MAX_REMEMBERED })
-  const isOwn = (value: string): boolean => {
-    const remembered = known.get(value)
-    if (remembered !== undefined) return remembered
+  const check = (value: string): boolean => {
     const found = digest(value)
-    const isOne = digests.filter((own) => timingSafeEqual(own, found)).length > 0
-    if (value.length <= MAX_REMEMBERED_CHARS) known.set(value, isOne)
-    return isOne
+    return digests.filter((own) => timingSafeEqual(own, found)).length > 0
   }
+  const isOwn = remembered(check, { max: MAX_REMEMBERED, maxChars: MAX_REMEMBERED_CHARS })
   return ({ rawHeaders, url = '' }) => {
     for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
       const name = rawHeaders[i]!.toLowerCase()
