@@ -32,6 +32,7 @@ export type ServerFault = (typeof SERVER_FAULTS)[number]
 
 /** Faults of the worker's process. */
 export const WORKER_FAULTS = [
+  'audit',
   'engine-jobs',
   'engine-process',
   'forgetting',

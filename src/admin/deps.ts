@@ -1,5 +1,6 @@
 /** The dependencies of the admin API. */
 import type { Usage } from '../openai/chat.ts'
+import type { RolloutSettings } from '../core/rollout/stages.ts'
 import type { Economics } from '../savings/economics.ts'
 import type { Store } from '../store/store.ts'
 
@@ -15,8 +16,7 @@ export interface AdminDeps {
   refreshRoutes: () => Promise<void>
   /** figures of the running process: engine, worker, log queue */
   status: () => Record<string, unknown>
-  /** share of the matching requests that a new route may answer, 0 to 1 */
-  trafficShare: number
+  rollout: RolloutSettings
   /** the provider's charge for an answer, US dollars; null without a price or usage */
   costUsd: (model: string, usage: Usage | null) => number | null
   economics: Economics

@@ -117,8 +117,8 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
 }
 
 const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
-  const { store, now, trafficShare, refreshRoutes } = deps
-  const decision = () => ({ by: 'admin', now: now(), trafficShare })
+  const { store, now, rollout, refreshRoutes } = deps
+  const decision = () => ({ by: 'admin', now: now(), rollout })
 
   app.openapi(approveRoute, async (context) => {
     const row = await internalizationOf(deps, context.req.valid('param').id)

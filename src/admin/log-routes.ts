@@ -74,7 +74,7 @@ export const addLogRoutes = (
   app: OpenAPIHono,
   { store, status, costUsd, estimatesUsage, economics, ...deps }: AdminDeps
 ): void => {
-  const { now, newId, trafficShare, refreshRoutes } = deps
+  const { now, newId, rollout, refreshRoutes } = deps
   app.openapi(recordsRoute, async (context) => {
     const { limit, after, order, template, bodies } = context.req.valid('query')
     const rows = await store.records.list({
@@ -95,7 +95,7 @@ export const addLogRoutes = (
     const report = await forget(
       store,
       { selection, retire, dryRun },
-      { by: 'admin', now: now(), trafficShare, newId }
+      { by: 'admin', now: now(), rollout, newId }
     )
     if (retire && !dryRun) await refreshRoutes()
     return context.json(report, 200)

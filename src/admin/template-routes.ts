@@ -65,7 +65,7 @@ const templateOf = async ({ store }: AdminDeps, wanted: string): Promise<Templat
 }
 
 export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
-  const { store, now, newId, trafficShare, refreshRoutes } = deps
+  const { store, now, newId, rollout, refreshRoutes } = deps
 
   const summaries = async (templates: Template[]) => {
     const economics = await deps.economics.assess(templates)
@@ -104,7 +104,7 @@ export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
       store,
       context.req.valid('param').version,
       reason ?? 'rolled back',
-      { by: 'admin', now: now(), trafficShare }
+      { by: 'admin', now: now(), rollout }
     )
     await refreshRoutes()
     return context.json(

@@ -1,6 +1,7 @@
 /** The configuration: the values of the environment, grouped by the part that takes them. Pure. */
 import type { CaptureRule } from '../core/log/selection.ts'
 import type { InternalizeOptions } from '../core/lifecycle/internalization.ts'
+import type { RolloutSettings } from '../core/rollout/stages.ts'
 import type { RedactOptions } from '../core/log/redact.ts'
 import { parseEnvironment, type Environment, type ParseOptions } from './environment.ts'
 
@@ -73,7 +74,16 @@ const internalizeOf = (env: Environment): InternalizeOptions => ({
   margin: env.MARGIN,
   minCoverage: env.MIN_COVERAGE,
   upstreamReplays: env.UPSTREAM_REPLAYS,
+})
+
+const rolloutOf = (env: Environment): RolloutSettings => ({
+  stages: env.ROLLOUT_STAGES,
   trafficShare: env.TRAFFIC_SHARE,
+  auditShare: env.AUDIT_SHARE,
+  rollbackCapital: env.ROLLBACK_EVIDENCE,
+  stepCapital: env.STEP_EVIDENCE,
+  steps: env.AUTO_PROMOTE,
+  auditUsdPerDay: env.AUDIT_USD_PER_DAY,
 })
 
 const configOf = (env: Environment) => ({
@@ -127,6 +137,7 @@ const configOf = (env: Environment) => ({
   },
   engine: engineOf(env),
   internalize: internalizeOf(env),
+  rollout: rolloutOf(env),
 })
 
 export type Config = ReturnType<typeof configOf>

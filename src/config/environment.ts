@@ -103,6 +103,17 @@ const patterns = z
     'labels must be capital letters and underscores'
   )
 
+/** Shares of the traffic, rising to 1. */
+const stages = z
+  .string()
+  .default('0.05,0.25,1')
+  .transform((value) => value.split(',').map(Number))
+  .refine(
+    (list) =>
+      list.at(-1) === 1 && list.every((item, i) => item >= 0 && (i === 0 || item > list[i - 1]!)),
+    'must be shares that rise from 0 at the least to 1, such as 0.05,0.25,1'
+  )
+
 const SCHEMA = z.object({
   HOST: z.string().default('127.0.0.1'),
   PORT: whole(8787).pipe(z.number().max(65535)),
@@ -160,6 +171,13 @@ const SCHEMA = z.object({
   ADAPTED_TIMEOUT_MS: whole(10_000, 1),
   ECHO_MODEL: flag(false),
   TRAFFIC_SHARE: share(1),
+  ROLLOUT_STAGES: stages,
+  AUDIT_SHARE: share(0.03),
+  AUDIT_USD_PER_DAY: optional
+    .transform((value) => (value === null ? null : Number(value)))
+    .pipe(z.number().min(0).nullable()),
+  ROLLBACK_EVIDENCE: z.coerce.number().min(2).default(300),
+  STEP_EVIDENCE: z.coerce.number().min(2).default(20),
 
   DETECT_MIN_SESSIONS: whole(30, 2),
   AUTO_INTERNALIZE: flag(true),

@@ -6,12 +6,20 @@
 import { isDeepStrictEqual } from 'node:util'
 import {
   isCurrentPlan,
+  rolloutStageOf,
   type Internalization,
   type InternalizationState,
 } from '../core/lifecycle/internalization.ts'
 import { routeOf } from '../core/lifecycle/live-route.ts'
 import { transition } from '../core/lifecycle/transitions.ts'
 import { AppError } from '../errors.ts'
+import {
+  firstStage,
+  nextStage,
+  trafficShares,
+  type EvidenceFigures,
+  type RolloutSettings,
+} from '../core/rollout/stages.ts'
 import type { Template } from '../core/template/template.ts'
 import type { Store } from '../store/store.ts'
 
@@ -20,11 +28,8 @@ export interface PromotionContext {
   by: string
   /** milliseconds since the epoch */
   now: number
-  /** share of the matching requests that the route may answer, 0 to 1 */
-  trafficShare: number
+  rollout: RolloutSettings
 }
-
-const LIVE = { name: 'live' } as const
 
 const replacedBy = (id: string): string => `replaced by ${id}`
 
@@ -59,16 +64,19 @@ const templateOf = async (
 const putRoute = async (
   store: Store,
   live: Internalization,
-  { trafficShare }: PromotionContext
+  { rollout }: PromotionContext
 ): Promise<void> => {
-  const route = routeOf(live, await templateOf(store, live), trafficShare)
+  const shares = trafficShares(rolloutStageOf(live.state)!, rollout)
+  const route = routeOf(live, await templateOf(store, live), shares)
   const routes = await store.routes.list()
   // writing an unchanged route would make every process compile its table again
   if (!routes.some((existing) => isDeepStrictEqual(existing, route))) await store.routes.put(route)
 }
 
-/** Updates the template's route to its newest live internalization, and retires the older ones. */
-const settleRoute = async (
+/**
+ * Updates the template's route to its newest live internalization, and retires the older ones.
+ */
+export const settleRoute = async (
   store: Store,
   templateVersion: string,
   context: PromotionContext
@@ -113,8 +121,8 @@ export const settleRoutes = async (store: Store, context: PromotionContext): Pro
 }
 
 /**
- * From approval to live: its lora answers the template's requests from now on, and the previous live
- * internalization retires. May be repeated. @throws AppError `invalid-state` when it does not wait for
+ * From approval to the first stage of the rollout. The previous live internalization retires. May be
+ * repeated. @throws AppError `invalid-state` when it does not wait for
  * approval or its verdict is not to promote
  */
 export const goLive = async (
@@ -123,20 +131,59 @@ export const goLive = async (
   context: PromotionContext
 ): Promise<Internalization> => {
   // throws before the state is written
-  routeOf(internalization, await templateOf(store, internalization), context.trafficShare)
-  return enter(store, internalization, LIVE, context)
+  const stage = firstStage(context.rollout)
+  const template = await templateOf(store, internalization)
+  routeOf(internalization, template, trafficShares(stage, context.rollout))
+  return enter(store, internalization, { name: 'live', stage }, context)
+}
+
+/**
+ * Enters the next stage of the rollout. @param evidence why; it is kept in the history
+ * @throws AppError `invalid-state` when it is not live, or in its last stage
+ */
+export const enterNextStage = async (
+  store: Store,
+  internalization: Internalization,
+  evidence: EvidenceFigures,
+  context: PromotionContext
+): Promise<Internalization> => {
+  const { id, state } = internalization
+  const present = rolloutStageOf(state)
+  const stage = present && nextStage(present, context.rollout, evidence)
+  if (stage === null)
+    throw new AppError('invalid-state', `internalization ${id} has no further stage of its rollout`)
+  const entered = await saveState(
+    store,
+    internalization,
+    { name: 'live', stage, evidence },
+    context
+  )
+  await settleRoute(store, entered.templateVersion, context)
+  return entered
 }
 
 /**
  * Retires a live internalization; the upstream answers its template again. May be repeated.
+ * @param evidence of its pairs, if it is the reason: then it cannot go live again
  * @throws AppError `invalid-state` when it is not live
  */
 export const retire = (
   store: Store,
   internalization: Internalization,
   reason: string,
-  context: PromotionContext
-): Promise<Internalization> => enter(store, internalization, { name: 'retired', reason }, context)
+  context: PromotionContext,
+  evidence?: EvidenceFigures
+): Promise<Internalization> => {
+  const state = { name: 'retired', reason, ...(evidence && { evidence }) } as const
+  return enter(store, internalization, state, context)
+}
+
+/** The state in which it was live last, with its stage. */
+const lastLiveState = async (
+  { internalizations }: Store,
+  { id }: Internalization
+): Promise<InternalizationState> =>
+  (await internalizations.history(id)).findLast(({ to }) => to.name === 'live')!.to
 
 /**
  * Retires the template's live internalization and makes the one that it replaced live again, if there
@@ -158,6 +205,9 @@ export const rollBack = async (
   const [previous] = (await inState(store, templateVersion, 'retired')).filter(
     ({ state }) => state.name === 'retired' && state.reason === replacedBy(live.id)
   )
-  const restored = previous === undefined ? null : await enter(store, previous, LIVE, context)
+  const restored =
+    previous === undefined
+      ? null
+      : await enter(store, previous, await lastLiveState(store, previous), context)
   return { retired, restored }
 }

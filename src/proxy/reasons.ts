@@ -1,5 +1,6 @@
 /** Outcomes of requests and the reasons for them: labels of metrics, headers and records. */
 import type { AnswerFault } from '../core/answer/answer-rules.ts'
+import type { AUDIT } from '../core/rollout/pair.ts'
 import type { Ineligibility } from '../core/route/route.ts'
 
 /**
@@ -29,6 +30,7 @@ export type SkipReason =
   | 'credential-not-accepted'
   | 'ambiguous-members'
   | 'traffic-share'
+  | typeof AUDIT
   | 'response-format'
   | 'engine-missing'
   | 'engine-paused'

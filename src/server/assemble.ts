@@ -140,7 +140,7 @@ const adminOf = (parts: Parts, token: string): Hono => {
     newId: randomUUID,
     refreshRoutes: routes.refresh,
     status: () => statusOf(parts),
-    trafficShare: config.internalize.trafficShare,
+    rollout: config.rollout,
     estimatesUsage: config.estimateUsage,
     costUsd: (model, usage) => costUsd(prices, model, usage),
     economics: openEconomics(store, economicsSettings(config, prices), Date.now),

@@ -6,6 +6,7 @@ import type { HistoryEntry, Internalization } from '../core/lifecycle/internaliz
 import type { ExchangeBatch } from '../core/log/exchange-batch.ts'
 import type { DailySpend, IssuedKey, Spend } from '../core/keys/issued-key.ts'
 import type { StoredRecord } from '../core/log/record.ts'
+import type { JudgedPair, Pair, PairOutcome, Rating, StoredPair } from '../core/rollout/pair.ts'
 import type { Route } from '../core/route/route.ts'
 import type { Selection } from '../core/log/selection.ts'
 import type { Template } from '../core/template/template.ts'
@@ -130,6 +131,48 @@ export interface InternalizationStore {
   evaluations(id: string): Promise<EvaluationRow[]>
 }
 
+/** An audited request that waits for the lora's answer. */
+export interface WaitingAudit {
+  place: number
+  recordId: string
+  /** milliseconds since the epoch, when the request arrived */
+  at: number
+}
+
+export interface PairQuery {
+  lora: string
+  /** only pairs before this place */
+  before?: number
+  outcomes?: readonly PairOutcome[]
+  limit: number
+}
+
+/**
+ * Audited requests by lora. Appending an audited record adds it in the same transaction; at most
+ * `MAX_WAITING_AUDITS` of a lora wait, and further ones are dropped and counted.
+ */
+export interface PairStore {
+  /** oldest first */
+  waiting(lora: string, limit: number): Promise<WaitingAudit[]>
+  /** How many wait, and how many were dropped because too many did. */
+  backlog(lora: string): Promise<{ waiting: number; dropped: number }>
+  /** Writes what became of waiting requests. Others are left as they are, so none is judged twice. */
+  judge(pairs: Pair[]): Promise<void>
+  /** The next judged pairs behind a place, in the order of places. */
+  since(lora: string, place: number, limit: number): Promise<JudgedPair[]>
+  /** Judged pairs, newest first. */
+  list(query: PairQuery): Promise<StoredPair[]>
+  /**
+   * Replaces an earlier rating. @param rating null takes it back
+   * @throws AppError `not-found` when the record is not an audited one that was judged
+   */
+  rate(recordId: string, rating: Rating | null): Promise<StoredPair>
+  /** Changes with every rating. */
+  revision(): Promise<number>
+  /** US dollars that audits of requests since a time (ms) cost, over all loras. */
+  spent(since: number): Promise<number>
+}
+
 export interface RouteStore {
   list(): Promise<Route[]>
   put(route: Route): Promise<void>
@@ -169,6 +212,7 @@ export interface Store {
   records: RecordStore
   templates: TemplateStore
   internalizations: InternalizationStore
+  pairs: PairStore
   routes: RouteStore
   keys: KeyStore
   snapshots: SnapshotStore

@@ -1,6 +1,8 @@
 /** Everything that the worker needs from outside, passed in once. */
 import type { InternalizeOptions } from '../core/lifecycle/internalization.ts'
+import type { RolloutSettings } from '../core/rollout/stages.ts'
 import type { Engine } from '../engine/engine.ts'
+import type { Usage } from '../openai/chat.ts'
 import type { Economics } from '../savings/economics.ts'
 import type { ReportFault, WorkerFault } from '../fault-log.ts'
 import type { Store } from '../store/store.ts'
@@ -45,11 +47,14 @@ export interface WorkerDeps {
   /** null: the operator starts and stops the engine */
   engineCommands: EngineCommands | null
   config: InternalizeOptions
+  rollout: RolloutSettings
   /** age at which bodies and records are deleted */
   retention: { bodiesMs: number; recordsMs: number }
   economics: Economics
   /** null when the operator gave no upstream key */
   replayUpstream: ReplayUpstream | null
+  /** the upstream's charge for an answer, US dollars; null without a price or usage */
+  costUsd: (model: string, usage: Usage | null) => number | null
   now: () => number
   sleep: (ms: number, signal?: AbortSignal) => Promise<void>
   log: (event: WorkerEvent) => void

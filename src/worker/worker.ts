@@ -1,5 +1,5 @@
 /**
- * The worker: detect → internalize → evaluate → promote, in small steps without end. It shares only the
+ * The worker: detect → internalize → evaluate → promote → watch, in small steps without end. It shares only the
  * store with the proxy.
  */
 import { randomUUID } from 'node:crypto'
@@ -15,6 +15,7 @@ import { advance, promotionContext } from './internalize/internalize.ts'
 import { settleForgotten } from './forget.ts'
 import { settleRequests } from './requests.ts'
 import { hasEnoughRows } from './internalize/plan-rows.ts'
+import { watchRoutes } from './rollout/watch-routes.ts'
 import { createMayStart, type MayStart } from './internalize/would-pay.ts'
 
 const IDLE_MS = 1_000
@@ -86,6 +87,7 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
   let detect: DetectLoop = await createDetectLoop(deps)
   const triedAt = new Map<string, number>()
   const mayStart = createMayStart(deps)
+  const routes = watchRoutes(deps)
   let prunedAt = 0
   const access = await openEngineAccess(deps)
 
@@ -112,8 +114,10 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
     const replied = await settleRequests(deps, requests, engine, detected)
     const started = deps.config.auto && settled && (await startCandidates(deps, triedAt, mayStart))
     const advanced = await advanceOldest(deps, access, engine)
+    const watched = await routes.step(engine)
+    if (watched.isEngineLost) access.lost()
     await prune()
-    return read > 0 || started || advanced || replied
+    return read > 0 || started || advanced || replied || watched.advanced
   }
 
   return {

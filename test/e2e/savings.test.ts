@@ -14,6 +14,7 @@ import { exampleApproved, exampleOutcome, exampleTemplate } from '../fixtures/ex
 import { openStore } from '../fixtures/local-store.ts'
 import { PROMPT } from '../fixtures/paint-orders.ts'
 import { ORDER_PRICE, ORDER_USD, PRICED_ORDERS } from '../fixtures/priced-orders.ts'
+import { AT_ONCE } from '../fixtures/rollout.ts'
 
 vi.mock('../../src/store/sqlite/open.ts', async () => ({
   openSqliteStore: (await import('../fixtures/local-store.ts')).openStore,
@@ -63,7 +64,7 @@ describe('savings on the command line', () => {
     await goLive(store, exampleApproved('a'), {
       by: 'cli',
       now: Date.now() - 10 * HOUR_MS,
-      trafficShare: 1,
+      rollout: AT_ONCE,
     })
     const records = PRICED_ORDERS.map((order, index) => ({ ...order, route: outcomeOf(index) }))
     await store.records.append(batchOf(records))

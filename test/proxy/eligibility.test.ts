@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { DEFER_ANSWER } from '../../src/core/answer/outcome.ts'
@@ -6,7 +5,7 @@ import {
   adaptedRequest,
   eligibility,
   FULL_CONFIDENCE,
-  trafficPosition,
+  sideOf,
   confidenceOf,
   updateConfidence,
 } from '../../src/core/route/route.ts'
@@ -124,12 +123,13 @@ describe('confidence', () => {
   })
 })
 
-it('positions a question in the traffic by the first 32 bits of its hash, spread evenly', () => {
-  const digest = hash('sha256', 'version-1\na', 'buffer')
-  expect(trafficPosition(match('a'))).toBe(digest.readUInt32BE(0) / 2 ** 32)
-  const positions = Array.from({ length: 2000 }, (_unused, i) => trafficPosition(match(`q${i}`)))
-  for (const share of [0.1, 0.5, 0.9]) {
-    const below = positions.filter((position) => position < share).length / positions.length
-    expect(Math.abs(below - share)).toBeLessThan(0.05)
-  }
+it.each([
+  [0, 'lora'],
+  [0.249, 'lora'],
+  [0.25, 'upstream'],
+  [0.949, 'upstream'],
+  [0.95, 'audit'],
+  [0.999, 'audit'],
+])('gives the beginning of the traffic to the lora and its end to audits: %d', (position, side) => {
+  expect(sideOf({ trafficShare: 0.25, auditShare: 0.05 }, position)).toBe(side)
 })

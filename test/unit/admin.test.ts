@@ -21,6 +21,7 @@ import {
   exampleRecord,
   exampleTemplate,
 } from '../fixtures/examples.ts'
+import { AT_ONCE } from '../fixtures/rollout.ts'
 
 const TOKEN = 'admin-secret'
 
@@ -88,7 +89,7 @@ describe('admin API', () => {
           now: () => now++,
           refreshRoutes: async () => void refreshes++,
           status: () => ({ engine: 'onnx', routes: 3 }),
-          trafficShare: 1,
+          rollout: AT_ONCE,
           estimatesUsage: true,
           economics: openEconomics(
             store,

@@ -8,6 +8,7 @@ import type { Store } from '../../src/store/store.ts'
 import { exampleApproved, exampleTemplate } from '../fixtures/examples.ts'
 import { it as base } from '../fixtures/local-store.ts'
 import { ANSWERS, KINDS } from '../fixtures/route-rules.ts'
+import { AT_ONCE } from '../fixtures/rollout.ts'
 
 const VERSION = 'version-1'
 
@@ -23,7 +24,7 @@ const it = base.extend<{ at: ReturnType<typeof promotionIn> }>({
 
 const promotionIn = (store: Store) => {
   let now = 10_000
-  const context = () => ({ by: 'admin', now: now++, trafficShare: 0.5 })
+  const context = () => ({ by: 'admin', now: now++, rollout: { ...AT_ONCE, trafficShare: 0.5 } })
   const get = async (id: string) => (await store.internalizations.get(id))!
   const create = async (id: string, changes: Partial<Internalization> = {}) => {
     await store.internalizations.create(exampleApproved(id, changes))

@@ -20,6 +20,7 @@ import {
   type HarnessOptions,
   type WorkerHarness,
 } from './harness.ts'
+import { AT_ONCE } from '../fixtures/rollout.ts'
 
 const ROWS = 2 * PLANNED_ROWS + 12
 const USER = 'ann@example.com'
@@ -64,7 +65,7 @@ describe('forgetting', () => {
     forget(
       from,
       { selection, retire: false, dryRun: false, ...options },
-      { by: 'cli', now: harness.now, trafficShare: 1, newId: () => `id-${++ids}` }
+      { by: 'cli', now: harness.now, rollout: AT_ONCE, newId: () => `id-${++ids}` }
     )
 
   /** Files under the data directory with the text, without those of loras, which hold weights only. */

@@ -26,6 +26,7 @@ import type { WorkerDeps, WorkerEvent } from '../../src/worker/deps.ts'
 import { createWorker, type Worker } from '../../src/worker/worker.ts'
 import { openStore } from '../fixtures/local-store.ts'
 import { ORDERS } from '../fixtures/paint-orders.ts'
+import { AT_ONCE } from '../fixtures/rollout.ts'
 
 export const SECOND_MS = 1_000
 export const HOUR_MS = 3_600_000
@@ -91,9 +92,11 @@ export class WorkerHarness {
       engine: this.engine,
       engineCommands: null,
       config: { ...CONFIG.internalize, ...config },
+      rollout: AT_ONCE,
       retention: { bodiesMs: 1e15, recordsMs: 1e15 },
       economics: openEconomics(this.store, economicsSettings(CONFIG, []), now),
       replayUpstream: null,
+      costUsd: () => null,
       now,
       // the fake engine answers before any limit is reached
       sleep: () => new Promise(() => {}),
@@ -158,7 +161,7 @@ export class WorkerHarness {
   }
 
   async approve(): Promise<Internalization> {
-    return goLive(this.store, await this.newest(), { by: 'admin', now: this.now, trafficShare: 1 })
+    return goLive(this.store, await this.newest(), { by: 'admin', now: this.now, rollout: AT_ONCE })
   }
 }
 

@@ -112,7 +112,7 @@ const forget = (options: ForgetOptions): Promise<void> =>
       {
         by: 'cli',
         now: Date.now(),
-        trafficShare: config.internalize.trafficShare,
+        rollout: config.rollout,
         newId: randomUUID,
       }
     )

@@ -31,7 +31,7 @@ const promote = (wanted: string, options: OutputOptions): Promise<void> =>
     const live = await goLive(store, await chosen(store, wanted), {
       by: 'cli',
       now: Date.now(),
-      trafficShare: config.internalize.trafficShare,
+      rollout: config.rollout,
     })
     if (options.json) return print(live)
     print(`template ${live.templateVersion} is live: ${live.verdict!.reason}`)

@@ -12,7 +12,7 @@ const rollback = (version: string, options: RollbackOptions): Promise<void> =>
     const { retired, restored } = await rollBack(store, version, options.reason, {
       by: 'cli',
       now: Date.now(),
-      trafficShare: config.internalize.trafficShare,
+      rollout: config.rollout,
     })
     if (options.json) return print({ retired, restored })
     const now =

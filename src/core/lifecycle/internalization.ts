@@ -8,6 +8,7 @@ import type { Repeats } from '../learn/dataset.ts'
 import type { Verdict } from '../gate/gate.ts'
 import type { Outcome } from '../answer/outcome.ts'
 import type { ProvenKinds } from '../route/request-kind.ts'
+import { FULL_STAGE, type EvidenceFigures, type RolloutStage } from '../rollout/stages.ts'
 import type { ArmName, ScheduleName, StagePlan } from '../learn/schedule.ts'
 
 export type InternalizationState =
@@ -15,10 +16,25 @@ export type InternalizationState =
   | { name: 'training'; arm: number; stage: number }
   | { name: 'evaluating' }
   | { name: 'approval' }
-  | { name: 'live' }
-  | { name: 'retired'; reason: string }
+  | {
+      name: 'live'
+      /** absent in states of earlier versions: all of the traffic */
+      stage?: RolloutStage
+      /** why the stage began; absent in the first one */
+      evidence?: EvidenceFigures
+    }
+  | {
+      name: 'retired'
+      reason: string
+      /** of the rollback; absent if a person or a successor retired it */
+      evidence?: EvidenceFigures
+    }
   | { name: 'rejected'; reason: string }
   | { name: 'failed'; cause: string }
+
+/** The rollout stage of a live internalization. @returns null when it is not live */
+export const rolloutStageOf = (state: InternalizationState): RolloutStage | null =>
+  state.name === 'live' ? (state.stage ?? FULL_STAGE) : null
 
 export interface StageResult {
   jobId: string
@@ -155,7 +171,6 @@ export interface InternalizeOptions {
   minCoverage: number
   /** held-out requests that are sent to the upstream once more */
   upstreamReplays: number
-  trafficShare: number
 }
 
 /** Name of the snapshot with the live figures of a stage in training. */

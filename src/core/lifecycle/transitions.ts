@@ -13,7 +13,8 @@ const NEXT: Record<StateName, StateName[]> = {
   training: ['training', 'evaluating', 'failed'],
   evaluating: ['approval', 'rejected', 'failed'],
   approval: ['live', 'rejected'],
-  live: ['retired'],
+  // live again in the next stage of the rollout
+  live: ['live', 'retired'],
   // live again by a rollback of its successor; retired again for another reason
   retired: ['live', 'retired'],
   rejected: [],
@@ -29,12 +30,19 @@ export const transition = (
   internalization: Internalization,
   to: InternalizationState
 ): Internalization => {
-  const from = internalization.state.name
+  const { id, state } = internalization
+  const from = state.name
   if (!NEXT[from].includes(to.name)) {
     throw new AppError(
       'invalid-state',
-      `internalization ${internalization.id} is ${from}, so it cannot become ${to.name}`
+      `internalization ${id} is ${from}, so it cannot become ${to.name}`
     )
   }
+  // what its own pairs disproved needs a new proof
+  if (to.name === 'live' && state.name === 'retired' && state.evidence !== undefined)
+    throw new AppError(
+      'invalid-state',
+      `internalization ${id} was rolled back by its evidence, so only a new one can go live`
+    )
   return { ...internalization, state: to }
 }

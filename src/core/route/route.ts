@@ -3,7 +3,6 @@
  * functions of it: the eligibility of a request, its position in the traffic, the request to the
  * engine, and the confidence of an answer. Knows nothing of connections, callers or credentials.
  */
-import { hash } from 'node:crypto'
 import type { ChatRequest, TokenLogprob } from '../../openai/chat.ts'
 import type { AnswerRules } from '../answer/answer-rules.ts'
 import { DEFER_ANSWER } from '../answer/outcome.ts'
@@ -26,8 +25,10 @@ export interface Route {
   answers: AnswerRules
   /** the requests that may be answered */
   kinds: ProvenKinds
-  /** 0 to 1, compared with `trafficPosition` */
+  /** of the matching traffic that the lora may answer, 0 to 1 (`sideOf`) */
   trafficShare: number
+  /** of the matching traffic that is audited, 0 to 1; together at most 1 */
+  auditShare: number
   /** tokens of the full template in the base model's tokenizer, for savings */
   templateTokens: number
 }
@@ -118,16 +119,20 @@ export const eligibility = (request: ChatRequest, template: Template): Ineligibi
   return unknown ? 'unsupported-field' : null
 }
 
+/** Who answers a request: the lora, the upstream, or the upstream for an audit. */
+export type Side = 'lora' | 'upstream' | 'audit'
+
 /**
- * Position of a request in the traffic, in [0, 1). It depends on template and query only, so a share
- * of the traffic is a fixed set of questions, and a conversation stays on its side.
+ * @param position of the request in the traffic, uniform in [0, 1): the lora has the beginning, the audit
+ * the end. So a conversation that keeps its position keeps its side while the lora's share grows.
  */
-export const trafficPosition = (match: Match): number =>
-  Number.parseInt(
-    hash('sha256', `${match.template.version}\n${match.query}`, 'hex').slice(0, 8),
-    16
-  ) /
-  2 ** 32
+export const sideOf = (
+  { trafficShare, auditShare }: Pick<Route, 'trafficShare' | 'auditShare'>,
+  position: number
+): Side => {
+  if (position < trafficShare) return 'lora'
+  return position >= 1 - auditShare ? 'audit' : 'upstream'
+}
 
 /**
  * The request to a lora in place of the caller's: without the prompt, greedy, with

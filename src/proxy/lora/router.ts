@@ -1,12 +1,14 @@
 /** Third step: whether the lora is asked for a matched request, and if not, why not. */
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { findAmbiguousMember } from '../../core/request/ambiguous-members.ts'
-import { eligibility, trafficPosition } from '../../core/route/route.ts'
+import { eligibility, sideOf } from '../../core/route/route.ts'
 import { isProven, kindOf } from '../../core/route/request-kind.ts'
 import type { ChatRequest } from '../../openai/chat.ts'
+import { AUDIT } from '../../core/rollout/pair.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { createBreaker, type Breaker } from '../breaker.ts'
 import type { ChatExchange } from '../exchange.ts'
+import { createPositions } from './positions.ts'
 import type { MatchedRoute } from '../../core/route/route-table.ts'
 import type { SkipReason } from '../reasons.ts'
 import type { ProxyMetrics } from '../metrics/metrics.ts'
@@ -25,15 +27,17 @@ export interface RouterDeps {
   breaker: { maxFailures: number; pauseMs: number }
   metrics: Pick<ProxyMetrics, 'watchBreaker'>
   now: () => number
+  random: () => number
 }
 
 /** The part of an exchange that decides. */
-type Asking = Pick<ChatExchange, 'tenant' | 'hasProof' | 'body'>
+type Asking = Pick<ChatExchange, 'tenant' | 'hasProof' | 'body' | 'isCaptured'>
 
 export type Router = (matched: MatchedRoute, request: ChatRequest, asking: Asking) => Decision
 
 export const createRouter = (deps: RouterDeps): Router => {
   const { engines, tenants, upstreams, formats, breaker, metrics, now } = deps
+  const positionOf = createPositions(deps.random)
   const breakers = new Map<string, Breaker>()
   for (const { name } of engines.values()) {
     const created = createBreaker({ ...breaker, now })
@@ -44,8 +48,9 @@ export const createRouter = (deps: RouterDeps): Router => {
   const skipReason = (
     { route, match }: MatchedRoute,
     request: ChatRequest,
-    { tenant, hasProof, body }: Asking
+    asking: Asking
   ): SkipReason | null => {
+    const { tenant, hasProof, body } = asking
     if (!hasProof) return 'no-credential'
     // a caller that the upstream would refuse must not get an answer of a lora
     if (!tenants.accepted(acceptanceOf(tenant, upstreams.nameFor(request.model))))
@@ -53,13 +58,16 @@ export const createRouter = (deps: RouterDeps): Router => {
     const ineligible = eligibility(request, route.template)
     if (ineligible) return ineligible
     if (!isProven(route.kinds, kindOf(request, match))) return 'kind-not-proven'
-    const inShare = route.trafficShare >= 1 || trafficPosition(match) < route.trafficShare
-    if (!inShare) return 'traffic-share'
+    const side = sideOf(route, positionOf(tenant, match))
+    if (side === 'upstream') return 'traffic-share'
     // the upstream might read another model or other messages, which no template matches
     if (findAmbiguousMember(body) !== null) return 'ambiguous-members'
     // last, because the first request with a schema compiles it
     const unsupported = formats.unsupported(request, route.template.responseFormat)
-    return unsupported === null ? null : 'response-format'
+    if (unsupported !== null) return 'response-format'
+    if (side === 'lora') return null
+    // what is not logged cannot become a pair
+    return asking.isCaptured ? AUDIT : 'traffic-share'
   }
 
   return (matched, request, asking) => {

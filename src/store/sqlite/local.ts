@@ -10,6 +10,7 @@ import { createKeyStore } from './keys.ts'
 import { exchangeWriter } from './log/append.ts'
 import { BaseCache } from './log/base-cache.ts'
 import { createRecordStore } from './log/records.ts'
+import { createPairStore } from './pairs.ts'
 import { createRouteStore } from './routes.ts'
 import { createSnapshotStore } from './snapshots.ts'
 import { createTemplateStore } from './templates.ts'
@@ -53,6 +54,7 @@ export const openLocalStore = async (
     },
     templates: createTemplateStore(connection),
     internalizations: createInternalizationStore(connection),
+    pairs: createPairStore(connection),
     routes: createRouteStore(connection),
     keys: createKeyStore(connection),
     snapshots: createSnapshotStore(connection),

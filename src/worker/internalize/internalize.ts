@@ -33,7 +33,7 @@ const TRANSIENT = new Set<ErrorCode>(['store-unavailable', 'conflict'])
 export const promotionContext = (deps: WorkerDeps): PromotionContext => ({
   by: BY,
   now: deps.now(),
-  trafficShare: deps.config.trafficShare,
+  rollout: deps.rollout,
 })
 
 /** Writes the next state. */

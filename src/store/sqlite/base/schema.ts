@@ -20,6 +20,7 @@ import type {
   InternalizationState,
 } from '../../../core/lifecycle/internalization.ts'
 import type { KeyLimits } from '../../../core/keys/issued-key.ts'
+import type { PairOutcome, Rating } from '../../../core/rollout/pair.ts'
 import type { Route } from '../../../core/route/route.ts'
 import type { Template } from '../../../core/template/template.ts'
 
@@ -152,6 +153,35 @@ export const evaluations = sqliteTable(
     upstreamSimilarity: real('upstream_similarity'),
   },
   (table) => [primaryKey({ columns: [table.internalizationId, table.arm, table.recordId] })]
+)
+
+/** Audited requests: first they wait for the lora's answer, then they are pairs. */
+export const pairs = sqliteTable(
+  'pairs',
+  {
+    place: integer('place').primaryKey({ autoIncrement: true }),
+    /** null after the record was forgotten */
+    recordId: text('record_id').unique(),
+    lora: text('lora').notNull(),
+    at: integer('at').notNull(),
+    /** null while it waits */
+    outcome: text('outcome').$type<PairOutcome>(),
+    reason: text('reason'),
+    conversation: text('conversation').notNull().default(''),
+    answer: text('answer').notNull().default(''),
+    similarity: real('similarity').notNull().default(0),
+    confidence: real('confidence'),
+    upstreamAnswer: text('upstream_answer'),
+    costUsd: real('cost_usd'),
+    rating: text('rating').$type<Rating>(),
+  },
+  (table) => [
+    index('pairs_lora').on(table.lora, table.place),
+    index('pairs_waiting')
+      .on(table.lora)
+      .where(sql`outcome is null`),
+    index('pairs_at').on(table.at),
+  ]
 )
 
 export const routes = sqliteTable('routes', {

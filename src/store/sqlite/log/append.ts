@@ -12,6 +12,7 @@ import { readAnswer, type ReadAnswer } from '../../../openai/read-answer.ts'
 import { addTotals, countRouted, type Totals } from '../base/counters.ts'
 import type { Connection } from '../base/database.ts'
 import { inChunks, type SqlTransaction } from '../base/statements.ts'
+import { addAudits } from './audits.ts'
 import type { BaseCache } from './base-cache.ts'
 import { scopeOf, storeBodies, type ScopedBody } from './bodies.ts'
 import { MAX_SEGMENT_RECORDS, placeOf, sequenceOf } from './segment-codec.ts'
@@ -136,6 +137,10 @@ const append = async (
   const totals: Totals = new Map()
   for (const { head } of newRecords) countRouted(totals, head)
   await addTotals(tx, totals)
+  await addAudits(
+    tx,
+    newRecords.map(({ head }) => head)
+  )
   return newRecords
 }
 

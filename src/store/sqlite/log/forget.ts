@@ -11,6 +11,7 @@ import { AppError } from '../../../errors.ts'
 import type { RecordStore, SelectedRecords } from '../../store.ts'
 import type { Connection } from '../base/database.ts'
 import { executeIn, type SqlRunner, type SqlTransaction } from '../base/statements.ts'
+import { forgetAudits } from './audits.ts'
 import type { BaseCache } from './base-cache.ts'
 import { readWholes, textOf } from './bodies.ts'
 import { segmentOf, sequenceOf } from './segment-codec.ts'
@@ -92,6 +93,7 @@ const removeRecords = async (tx: SqlTransaction, found: Found): Promise<void> =>
   const gone = new Set(found.places)
   await executeIn(tx, 'delete from records where sequence in', sequencesOf(found))
   await executeIn(tx, 'delete from evaluations where record_id in', idsOf(found))
+  await forgetAudits(tx, idsOf(found))
   const segment = found.segment.map((record, place) => (gone.has(place) ? null : record))
   await replaceSegment(tx, { id: found.id, segment })
 }

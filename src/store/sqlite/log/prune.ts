@@ -8,6 +8,7 @@ import { AppError } from '../../../errors.ts'
 import type { RecordStore } from '../../store.ts'
 import type { Connection } from '../base/database.ts'
 import { executeIn, type SqlTransaction } from '../base/statements.ts'
+import { blankPairAnswers } from './audits.ts'
 import type { BaseCache } from './base-cache.ts'
 import { sequenceOf } from './segment-codec.ts'
 import {
@@ -72,7 +73,7 @@ const deleteUnneededBodies = async (tx: SqlTransaction, before: number): Promise
   return rowsAffected
 }
 
-/** Deletes the answers of evaluations whose record has lost its bodies; their figures stay. */
+/** Deletes the answers of evaluations and pairs whose record has lost its bodies; their figures stay. */
 const blankAnswers = async (tx: SqlTransaction, before: number): Promise<void> => {
   await tx.execute({
     sql: `update evaluations
@@ -81,6 +82,7 @@ const blankAnswers = async (tx: SqlTransaction, before: number): Promise<void> =
         (select 1 from records where records.id = evaluations.record_id and records.at >= ?)`,
     args: [before],
   })
+  await blankPairAnswers(tx, before)
 }
 
 const giveBackPages = async ({ read }: Connection): Promise<void> => {
@@ -123,7 +125,7 @@ export const prune = async (
  * but SQLite leaves copies of cells that it moved between pages, and only a new file has none.
  */
 export const scrub = async ({ read, writeSql }: Connection): ReturnType<RecordStore['scrub']> => {
-  // an evaluation may have been written while its record was forgotten
+  // an evaluation or a pair may have been written while its record was forgotten
   await writeSql((tx) => blankAnswers(tx, 0))
   await read(async (db) => {
     await db.$client.executeMultiple('VACUUM')

@@ -1,0 +1,151 @@
+/**
+ * The stages of a rollout: how much of the traffic a live route answers, how much is audited, and what the
+ * evidence of its pairs decides. Knows nothing of stores, engines or answers.
+ */
+import {
+  evidenceBelow,
+  evidenceOfRise,
+  lossInterval,
+  NO_PAIRS,
+  pairsSince,
+  type LossCounts,
+  type LossStream,
+} from './evidence.ts'
+
+/** Where a live route stands. */
+export interface RolloutStage {
+  /** of the matching traffic that the lora may answer: 0 in the shadow stage, 1 at the end */
+  share: number
+  /** the pairs before the stage; those since then decide on the next one */
+  before: LossCounts
+}
+
+/** A live internalization of an earlier version had all of the traffic. */
+export const FULL_STAGE: RolloutStage = { share: 1, before: NO_PAIRS }
+
+/** `shadow`, `canary 5 %`, `full`. */
+export const stageName = ({ share }: RolloutStage): string => {
+  if (share === 0) return 'shadow'
+  return share === 1 ? 'full' : `canary ${Number((100 * share).toPrecision(3))} %`
+}
+
+/** The operator's settings for rollouts. */
+export interface RolloutSettings {
+  /** shares of the stages, rising; the last one is 1 */
+  stages: readonly number[]
+  /** of the matching traffic that a route in its last stage may answer */
+  trafficShare: number
+  /** of the traffic of a route in its last stage that is audited */
+  auditShare: number
+  /** capital at which a route is rolled back, and drift is reported */
+  rollbackCapital: number
+  /** capital at which the next stage begins */
+  stepCapital: number
+  /** the worker enters the next stage itself; else a person does */
+  steps: boolean
+  /** of audits, for all routes together; null: no limit */
+  auditUsdPerDay: number | null
+}
+
+export const firstStage = ({ stages }: RolloutSettings): RolloutStage => ({
+  share: stages[0]!,
+  before: NO_PAIRS,
+})
+
+/** @param counts all pairs so far @returns null in the last stage */
+export const nextStage = (
+  { share }: RolloutStage,
+  { stages }: Pick<RolloutSettings, 'stages'>,
+  { pairs, losses }: LossCounts
+): RolloutStage | null => {
+  const next = stages.find((candidate) => candidate > share)
+  return next === undefined ? null : { share: next, before: { pairs, losses } }
+}
+
+export interface TrafficShares {
+  /** of the matching traffic that the lora may answer */
+  trafficShare: number
+  /** of the matching traffic that is audited; together at most 1 */
+  auditShare: number
+}
+
+/**
+ * Before the last stage, every request that the lora may not answer is audited: the upstream answers it
+ * anyway, so this costs nothing there. In the last stage an audit takes a request from the lora where all
+ * of the traffic is the lora's.
+ */
+export const trafficShares = (
+  { share }: RolloutStage,
+  { trafficShare, auditShare }: Pick<RolloutSettings, 'trafficShare' | 'auditShare'>
+): TrafficShares => {
+  if (share === 1) return { trafficShare: Math.min(trafficShare, 1 - auditShare), auditShare }
+  const served = share * trafficShare
+  return { trafficShare: served, auditShare: 1 - served }
+}
+
+/** Bounds of a route's loss: both are shares of its answers. */
+export interface LossBounds {
+  /** that the operator allows; beyond it the promise is broken */
+  margin: number
+  /** that the proof showed, at most the margin; beyond it the traffic has changed */
+  proven: number
+}
+
+/** What the pairs say, in natural logarithms of the capital. */
+export interface EvidenceFigures {
+  /** conversations */
+  pairs: number
+  losses: number
+  /** 95 % confidence sequence of the loss */
+  interval: [lower: number, upper: number]
+  margin: number
+  proven: number
+  /** against "the loss is within the margin" */
+  rollback: number
+  /** against "the loss is at most what was proven" */
+  drift: number
+  /** of the pairs since the stage began, against "the loss exceeds the margin" */
+  step: number
+  /** since the stage began */
+  stagePairs: number
+}
+
+const INTERVAL_ALPHA = 0.05
+
+export const evidenceFigures = (
+  stream: LossStream,
+  stage: RolloutStage,
+  { margin, proven }: LossBounds
+): EvidenceFigures => {
+  const inStage = pairsSince(stream, stage.before)
+  return {
+    pairs: stream.pairs,
+    losses: stream.losses,
+    interval: lossInterval(stream, INTERVAL_ALPHA),
+    margin,
+    proven,
+    rollback: evidenceOfRise(stream, margin),
+    drift: evidenceOfRise(stream, proven),
+    step: evidenceBelow(inStage, margin),
+    stagePairs: inStage.pairs,
+  }
+}
+
+export interface RolloutDecision {
+  /** the promise is broken */
+  rollsBack: boolean
+  /** the loss is more than was proven */
+  hasDrifted: boolean
+  /** the next stage may begin; false in the last one */
+  mayStep: boolean
+}
+
+export const decideRollout = (
+  { rollback, drift, step }: EvidenceFigures,
+  stage: RolloutStage,
+  { rollbackCapital, stepCapital }: Pick<RolloutSettings, 'rollbackCapital' | 'stepCapital'>
+): RolloutDecision => ({
+  rollsBack: rollback >= Math.log(rollbackCapital),
+  hasDrifted: drift >= Math.log(rollbackCapital),
+  mayStep: stage.share < 1 && step >= Math.log(stepCapital),
+})

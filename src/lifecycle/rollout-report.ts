@@ -1,0 +1,70 @@
+/**
+ * What the worker knows of a live route: its stage, its pairs and their evidence. The worker keeps the
+ * report in the store for all who show it; decisions are made from the pairs themselves.
+ */
+import { stageName, type EvidenceFigures, type RolloutStage } from '../core/rollout/stages.ts'
+import type { PairOutcome } from '../core/rollout/pair.ts'
+import { percent } from '../core/gate/figures.ts'
+import type { Store } from '../store/store.ts'
+
+export interface RolloutReport {
+  /** when it was made, milliseconds since the epoch */
+  at: number
+  stage: RolloutStage
+  evidence: EvidenceFigures
+  /** capitals that decide: at most one false rollback in so many routes, and the same for a step */
+  rollbackCapital: number
+  stepCapital: number
+  /** audited requests by what became of them */
+  outcomes: Record<PairOutcome, number>
+  /** audited requests without the lora's answer yet, and those that were dropped */
+  waiting: number
+  dropped: number
+  /** the evidence for the next stage is there */
+  mayStep: boolean
+  /** when more loss than was proven was first shown; null: it was not */
+  driftedAt: number | null
+  /** cost of all routes' audits since midnight UTC, and its limit; null: no limit */
+  spentUsdToday: number
+  auditUsdPerDay: number | null
+}
+
+const nameOf = (internalizationId: string): string => `rollout:${internalizationId}`
+
+/** @returns null before the worker has seen the live route */
+export const readRolloutReport = async (
+  { snapshots }: Pick<Store, 'snapshots'>,
+  internalizationId: string
+): Promise<RolloutReport | null> => {
+  const bytes = await snapshots.get(nameOf(internalizationId))
+  return bytes === null ? null : (JSON.parse(new TextDecoder().decode(bytes)) as RolloutReport)
+}
+
+export const saveRolloutReport = (
+  { snapshots }: Pick<Store, 'snapshots'>,
+  internalizationId: string,
+  report: RolloutReport
+): Promise<void> =>
+  snapshots.put(nameOf(internalizationId), new TextEncoder().encode(JSON.stringify(report)))
+
+/** Capital of a natural logarithm, such as `312`. */
+export const capitalText = (logarithm: number): string => {
+  const capital = Math.exp(logarithm)
+  return capital >= 1e6 ? capital.toExponential(1) : capital.toPrecision(3)
+}
+
+/** `21 of 160 conversations, 13.1 % (8.0 to 20.1 %)` */
+export const lossText = ({ pairs, losses, interval: [lower, upper] }: EvidenceFigures): string =>
+  `${Number(losses.toFixed(1))} of ${pairs} conversations` +
+  (pairs === 0 ? '' : `, ${percent(losses / pairs)} (${percent(lower)} to ${percent(upper)})`)
+
+export const rollbackReason = (evidence: EvidenceFigures): string =>
+  `rolled back: it disagrees with the upstream in ${lossText(evidence)}, ` +
+  `and at most ${percent(evidence.margin)} may; evidence ${capitalText(evidence.rollback)}`
+
+export const driftText = (evidence: EvidenceFigures): string =>
+  `its traffic has changed: it disagrees with the upstream in ${lossText(evidence)}, ` +
+  `and the proof showed at most ${percent(evidence.proven)}; evidence ${capitalText(evidence.drift)}`
+
+export const stepText = (stage: RolloutStage, evidence: EvidenceFigures): string =>
+  `${stageName(stage)}: it disagrees with the upstream in ${lossText(evidence)}`

@@ -1,0 +1,92 @@
+/** Audited requests, which wait for the lora's answer and then are pairs. `log/audits.ts` adds them. */
+import { and, asc, desc, eq, gt, gte, inArray, isNotNull, isNull, lt, sql } from 'drizzle-orm'
+import type { StoredPair } from '../../core/rollout/pair.ts'
+import { AppError } from '../../errors.ts'
+import type { PairStore } from '../store.ts'
+import { raiseRevision, readRevision } from './base/counters.ts'
+import type { Connection } from './base/database.ts'
+import { pairs } from './base/schema.ts'
+import { droppedName, PAIRS_REVISION } from './log/audits.ts'
+
+const isJudged = isNotNull(pairs.outcome)
+
+const toDomain = ({ lora: _, outcome, ...row }: typeof pairs.$inferSelect): StoredPair => ({
+  ...row,
+  outcome: outcome!,
+})
+
+export const createPairStore = ({ read, write }: Connection): PairStore => ({
+  waiting: (lora, limit) =>
+    read(async (db) => {
+      const rows = await db
+        .select({ place: pairs.place, recordId: pairs.recordId, at: pairs.at })
+        .from(pairs)
+        .where(and(eq(pairs.lora, lora), isNull(pairs.outcome)))
+        .orderBy(asc(pairs.place))
+        .limit(limit)
+      // a forgotten record does not wait
+      return rows.map((row) => ({ ...row, recordId: row.recordId! }))
+    }),
+  backlog: (lora) =>
+    read(async (db) => ({
+      waiting: await db.$count(pairs, and(eq(pairs.lora, lora), isNull(pairs.outcome))),
+      dropped: await readRevision(db, droppedName(lora)),
+    })),
+  judge: (judged) =>
+    write(async (tx) => {
+      for (const { recordId, ...figures } of judged)
+        await tx
+          .update(pairs)
+          .set(figures)
+          .where(and(eq(pairs.recordId, recordId), isNull(pairs.outcome)))
+    }),
+  since: (lora, after, limit) =>
+    read(async (db) => {
+      const { place, at, conversation, outcome, rating, confidence } = pairs
+      const rows = await db
+        .select({ place, at, conversation, outcome, rating, confidence })
+        .from(pairs)
+        .where(and(eq(pairs.lora, lora), gt(place, after), isJudged))
+        .orderBy(asc(place))
+        .limit(limit)
+      return rows.map((row) => ({ ...row, outcome: row.outcome! }))
+    }),
+  list: ({ lora, before, outcomes, limit }) =>
+    read(async (db) => {
+      const rows = await db
+        .select()
+        .from(pairs)
+        .where(
+          and(
+            eq(pairs.lora, lora),
+            isJudged,
+            before === undefined ? undefined : lt(pairs.place, before),
+            outcomes === undefined ? undefined : inArray(pairs.outcome, [...outcomes])
+          )
+        )
+        .orderBy(desc(pairs.place))
+        .limit(limit)
+      return rows.map(toDomain)
+    }),
+  rate: (recordId, rating) =>
+    write(async (tx) => {
+      const [row] = await tx
+        .update(pairs)
+        .set({ rating })
+        .where(and(eq(pairs.recordId, recordId), isJudged))
+        .returning()
+      if (row === undefined)
+        throw new AppError('not-found', `there is no pair of the record ${recordId}`)
+      await raiseRevision(tx, PAIRS_REVISION)
+      return toDomain(row)
+    }),
+  revision: () => read((db) => readRevision(db, PAIRS_REVISION)),
+  spent: (since) =>
+    read(async (db) => {
+      const [row] = await db
+        .select({ usd: sql<number>`coalesce(sum(${pairs.costUsd}), 0)` })
+        .from(pairs)
+        .where(gte(pairs.at, since))
+      return row!.usd
+    }),
+})

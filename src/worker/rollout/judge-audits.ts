@@ -1,0 +1,157 @@
+/**
+ * Makes pairs of audited requests: the lora answers each as a live route would, and its answer is compared
+ * with the one that the client got from the upstream. Where they disagree the upstream is asked again,
+ * because it may disagree with itself. Each batch is stored before the next, and stored at once.
+ */
+import { hash } from 'node:crypto'
+import { textOf } from '../../core/answer/outcome.ts'
+import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
+import { agreementCut } from '../../core/answer/score.ts'
+import type { Internalization, InternalizationPlan } from '../../core/lifecycle/internalization.ts'
+import type { StoredRecord } from '../../core/log/record.ts'
+import type { Pair } from '../../core/rollout/pair.ts'
+import { confidenceOf, type Route } from '../../core/route/route.ts'
+import type { Template } from '../../core/template/template.ts'
+import type { Engine } from '../../engine/engine.ts'
+import type { ChatCompletion } from '../../openai/chat.ts'
+import type { WorkerDeps } from '../deps.ts'
+import { evaluateRow, outcomeSimilarity } from '../internalize/evaluate-row.ts'
+import { exchangesByIds, outcomeOfText, type MatchedExchange } from '../internalize/exchanges.ts'
+
+/** Sent at the same time, so that the engine can batch them. */
+const BATCH = 16
+
+export interface AuditedRoute {
+  internalization: Internalization
+  plan: InternalizationPlan
+  template: Template
+  route: Route
+  /** whether the audit took the request from the lora; else the upstream would have answered it anyway */
+  costsAnswer: boolean
+}
+
+interface JudgeContext extends AuditedRoute {
+  deps: WorkerDeps
+  engine: Engine
+  formats: AnswerFormats
+}
+
+const conversationOf = ({ id, match, outcome }: MatchedExchange): string => {
+  if (match.template.maxTurnsAfter === 0) return id
+  const answer = match.turns[0]?.content ?? textOf(outcome) ?? ''
+  return hash('sha256', `${match.query}\n${answer}`, 'hex').slice(0, 32)
+}
+
+const unusable = (recordId: string, record: StoredRecord | undefined): Pair => ({
+  recordId,
+  outcome: 'unusable',
+  reason:
+    record === undefined
+      ? 'record-gone'
+      : record.status >= 200 && record.status < 300
+        ? 'unreadable'
+        : 'not-answered',
+  conversation: recordId,
+  answer: '',
+  similarity: 0,
+  confidence: null,
+  upstreamAnswer: null,
+  costUsd: null,
+})
+
+const sum = (a: number | null, b: number | null): number | null =>
+  a === null && b === null ? null : (a ?? 0) + (b ?? 0)
+
+interface SecondAnswer {
+  text: string
+  similarity: number
+  costUsd: number | null
+}
+
+/** @returns null without a usable answer */
+const askAgain = async (
+  { deps, plan }: JudgeContext,
+  record: StoredRecord,
+  exchange: MatchedExchange
+): Promise<SecondAnswer | null> => {
+  const response = (await deps.replayUpstream?.(record.request)) ?? null
+  if (response === null) return null
+  const outcome = outcomeOfText(response)
+  if (outcome.kind === 'unreadable') return null
+  const { usage } = JSON.parse(response) as Partial<ChatCompletion>
+  return {
+    text: textOf(outcome) ?? '',
+    similarity: outcomeSimilarity(plan, outcome, exchange.outcome),
+    costUsd: deps.costUsd(record.model, usage ?? null),
+  }
+}
+
+const judgeOne = async (
+  context: JudgeContext,
+  record: StoredRecord,
+  exchange: MatchedExchange
+): Promise<Pair> => {
+  const { deps, plan, route, costsAnswer } = context
+  const { deferred, answer, similarity, ...logprobs } = await evaluateRow(
+    context,
+    plan,
+    route.lora,
+    exchange
+  )
+  const confidence = confidenceOf(route.confidence, logprobs)
+  const isSure = confidence >= route.threshold
+  const pair: Pair = {
+    recordId: record.id,
+    outcome: 'fallback',
+    reason: deferred ?? (isSure ? null : 'low-confidence'),
+    conversation: conversationOf(exchange),
+    answer,
+    similarity,
+    confidence: deferred === null && Number.isFinite(confidence) ? confidence : null,
+    upstreamAnswer: null,
+    costUsd: costsAnswer ? deps.costUsd(record.model, record.usage) : null,
+  }
+  if (pair.reason !== null) return pair
+  const cut = agreementCut(plan.answers.responseType)
+  if (similarity >= cut) return { ...pair, outcome: 'agreed' }
+  const again = await askAgain(context, record, exchange)
+  if (again === null) return { ...pair, outcome: 'disagreed' }
+  return {
+    ...pair,
+    outcome: again.similarity >= cut ? 'disagreed' : 'upstream-differs',
+    upstreamAnswer: again.text,
+    costUsd: sum(pair.costUsd, again.costUsd),
+  }
+}
+
+/**
+ * Judges the oldest audited requests that wait.
+ * @returns how many were judged
+ * @throws AppError of the engine, except when it refuses a request itself; then nothing is stored
+ */
+export const judgeAudits = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  formats: AnswerFormats,
+  audited: AuditedRoute
+): Promise<number> => {
+  const { store } = deps
+  const waiting = await store.pairs.waiting(audited.route.lora, BATCH)
+  if (waiting.length === 0) return 0
+  const ids = waiting.map(({ recordId }) => recordId)
+  const records = new Map((await store.records.byIds(ids)).map((record) => [record.id, record]))
+  const exchanges = new Map(
+    (await exchangesByIds(store, audited.template, ids)).map((exchange) => [exchange.id, exchange])
+  )
+  const context: JudgeContext = { ...audited, deps, engine, formats }
+  const pairs = await Promise.all(
+    ids.map((id) => {
+      const [record, exchange] = [records.get(id), exchanges.get(id)]
+      return record === undefined || exchange === undefined
+        ? unusable(id, record)
+        : judgeOne(context, record, exchange)
+    })
+  )
+  await store.pairs.judge(pairs)
+  return pairs.length
+}

@@ -1,0 +1,268 @@
+/** A live route is watched: audited requests become pairs, and their evidence decides. */
+import { describe, expect, it } from 'vitest'
+import { rolloutStageOf, type Internalization } from '../../src/core/lifecycle/internalization.ts'
+import type { ExchangeRecord } from '../../src/core/log/record.ts'
+import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
+import { AppError } from '../../src/errors.ts'
+import { goLive } from '../../src/lifecycle/promote.ts'
+import { readRolloutReport } from '../../src/lifecycle/rollout-report.ts'
+import type { WorkerDeps } from '../../src/worker/deps.ts'
+import type { Worker } from '../../src/worker/worker.ts'
+import { orderRecord } from '../fixtures/paint-orders.ts'
+import { AT_ONCE } from '../fixtures/rollout.ts'
+import { useWorkerHarness, type WorkerHarness } from './harness.ts'
+
+const open = useWorkerHarness()
+
+const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0, 0.05, 1], auditShare: 0.03 }
+
+const completion = (content: string | null): string =>
+  JSON.stringify({
+    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
+  })
+
+/** A live route, its worker, and a log to which audited requests are added. */
+class Watched {
+  readonly harness: WorkerHarness
+  readonly worker: Worker
+  readonly id: string
+  private readonly lora: string
+  private readonly templateVersion: string
+  private next = 0
+
+  private constructor(harness: WorkerHarness, worker: Worker, live: Internalization) {
+    this.harness = harness
+    this.worker = worker
+    this.id = live.id
+    this.lora = live.plan!.arms[live.verdict!.arm]!.results.at(-1)!.lora
+    this.templateVersion = live.templateVersion
+  }
+
+  static async open(rollout: RolloutSettings, changes: Partial<WorkerDeps> = {}): Promise<Watched> {
+    const harness = await open({ from: 'approval' })
+    const live = await goLive(harness.store, await harness.newest(), {
+      by: 'admin',
+      now: harness.now,
+      rollout,
+    })
+    const worker = await harness.worker(harness.deps({ rollout, ...changes }))
+    return new Watched(harness, worker, live)
+  }
+
+  /** @param change of the upstream's answer */
+  async audit(count: number, change: Partial<ExchangeRecord> = {}): Promise<string[]> {
+    const records = Array.from({ length: count }, (): ExchangeRecord => {
+      const number = this.next++
+      return {
+        ...orderRecord(number % 60),
+        id: `audit-${number}`,
+        at: this.harness.now,
+        route: {
+          templateVersion: this.templateVersion,
+          lora: this.lora,
+          outcome: 'skipped',
+          reason: 'audit',
+          confidence: null,
+          promptTokensSaved: 0,
+          savedUsd: null,
+        },
+        ...change,
+      }
+    })
+    await this.harness.log(records)
+    return records.map(({ id }) => id)
+  }
+
+  async judged(count: number): Promise<void> {
+    await this.harness.runUntil(this.worker, async () => (await this.count()) >= count)
+    await this.harness.round(this.worker)
+  }
+
+  async count(): Promise<number> {
+    return (await this.pairs()).length
+  }
+
+  pairs = () => this.harness.store.pairs.list({ lora: this.lora, limit: 10_000 })
+  report = async () => (await readRolloutReport(this.harness.store, this.id))!
+  state = async () => (await this.harness.store.internalizations.get(this.id))!.state
+  routes = () => this.harness.store.routes.list()
+}
+
+describe('a rollout', () => {
+  it('serves nothing in the shadow stage and audits all of the traffic', async () => {
+    const watched = await Watched.open(STAGED)
+    expect(await watched.routes()).toMatchObject([{ trafficShare: 0, auditShare: 1 }])
+    await watched.audit(20)
+    await watched.judged(20)
+    expect((await watched.report()).outcomes).toMatchObject({ agreed: 20 })
+  })
+
+  it('enters the next stage by its evidence, and counts anew there', async () => {
+    const watched = await Watched.open({ ...STAGED, steps: true })
+    await watched.audit(60)
+    await watched.judged(60)
+    expect(await watched.routes()).toMatchObject([{ trafficShare: 0, auditShare: 1 }])
+    await watched.audit(40)
+    await watched.judged(100)
+    expect(rolloutStageOf(await watched.state())).toMatchObject({ share: 0.05 })
+    expect(await watched.state()).toMatchObject({ evidence: { losses: 0 } })
+    expect(await watched.routes()).toMatchObject([{ trafficShare: 0.05, auditShare: 0.95 }])
+    await watched.harness.round(watched.worker)
+    expect((await watched.report()).evidence.stagePairs).toBeLessThan(40)
+    await watched.audit(100)
+    await watched.judged(200)
+    expect(rolloutStageOf(await watched.state())).toMatchObject({ share: 1 })
+    expect(await watched.routes()).toMatchObject([{ trafficShare: 0.97, auditShare: 0.03 }])
+  })
+
+  it('waits for a person where stages are not entered by themselves', async () => {
+    const watched = await Watched.open(STAGED)
+    await watched.audit(200)
+    await watched.judged(200)
+    expect(rolloutStageOf(await watched.state())).toMatchObject({ share: 0 })
+    expect((await watched.report()).mayStep).toBe(true)
+  })
+
+  it('is rolled back when its answers disagree, and cannot go live again', async () => {
+    const watched = await Watched.open({ ...AT_ONCE, auditShare: 0.03 })
+    await watched.audit(40, { response: completion('violet') })
+    await watched.harness.runUntil(
+      watched.worker,
+      async () => (await watched.state()).name === 'retired'
+    )
+    const state = await watched.state()
+    expect(state).toMatchObject({
+      reason: expect.stringMatching(/^rolled back: .* at most 5\.0 % may/) as string,
+      evidence: { margin: 0.05, losses: expect.any(Number) as number },
+    })
+    expect(await watched.routes()).toEqual([])
+    const row = (await watched.harness.store.internalizations.get(watched.id))!
+    await expect(
+      goLive(watched.harness.store, row, { by: 'admin', now: 1, rollout: AT_ONCE })
+    ).rejects.toThrow('rolled back by its evidence')
+  })
+
+  it('counts the same after a crash at any moment', async () => {
+    const watched = await Watched.open({ ...AT_ONCE, auditShare: 0.03 })
+    await watched.audit(50)
+    await watched.judged(50)
+    const before = await watched.report()
+    const again = await watched.harness.worker(
+      watched.harness.deps({ rollout: { ...AT_ONCE, auditShare: 0.03 } })
+    )
+    await watched.harness.round(again)
+    expect((await watched.report()).evidence).toEqual(before.evidence)
+    expect(before.evidence.pairs).toBe(50)
+  })
+})
+
+describe('an audited request', () => {
+  it('is no loss where the upstream disagrees with itself', async () => {
+    let asked = 0
+    const watched = await Watched.open(
+      { ...AT_ONCE, auditShare: 0.03 },
+      {
+        replayUpstream: async () => {
+          asked++
+          return completion('amber or so')
+        },
+      }
+    )
+    await watched.audit(10)
+    await watched.audit(10, { response: completion('violet') })
+    await watched.judged(20)
+    expect(asked).toBe(10)
+    const report = await watched.report()
+    expect(report.outcomes).toMatchObject({ agreed: 10, 'upstream-differs': 10 })
+    expect(report.evidence.losses).toBe(0)
+  })
+
+  it.each<[string, Partial<ExchangeRecord>, object]>([
+    ['an error of the upstream', { status: 500, response: '{}' }, { unusable: 5 }],
+    ['a body over the limit of the log', { request: '' }, { unusable: 5 }],
+    ['a refusal', { response: completion(null) }, { disagreed: 5 }],
+    ['a question that the lora is unsure of', { request: unsure() }, { fallback: 5 }],
+  ])('counts as what it is: %s', async (_case, change, outcomes) => {
+    const watched = await Watched.open({ ...AT_ONCE, auditShare: 0.03 })
+    await watched.audit(5, change)
+    await watched.judged(5)
+    expect((await watched.report()).outcomes).toMatchObject(outcomes)
+  })
+
+  it('waits while the engine is away', async () => {
+    const watched = await Watched.open({ ...AT_ONCE, auditShare: 0.03 })
+    const { engine } = watched.harness
+    const complete = engine.complete.bind(engine)
+    engine.complete = () => Promise.reject(new AppError('engine-unavailable', 'away'))
+    await watched.audit(5)
+    for (let i = 0; i < 5; i++) await watched.harness.round(watched.worker, 30_000, 5)
+    expect(await watched.count()).toBe(0)
+    engine.complete = complete
+    await watched.judged(5)
+    expect((await watched.report()).outcomes).toMatchObject({ agreed: 5 })
+  })
+
+  it('is dropped and counted when too many wait', async () => {
+    const watched = await Watched.open({ ...AT_ONCE, auditShare: 0.03 })
+    watched.harness.engine.complete = () => Promise.reject(new AppError('engine-unavailable', 'x'))
+    for (let i = 0; i < 21; i++) await watched.audit(500)
+    await watched.harness.round(watched.worker)
+    expect(await watched.report()).toMatchObject({ waiting: 10_000, dropped: 500 })
+  })
+
+  it('costs what the upstream takes, and none is made over the limit of a day', async () => {
+    const watched = await Watched.open(
+      { ...AT_ONCE, auditShare: 0.03, auditUsdPerDay: 0.05 },
+      { costUsd: () => 0.01 }
+    )
+    await watched.audit(4)
+    await watched.judged(4)
+    expect(await watched.routes()).toMatchObject([{ trafficShare: 0.97, auditShare: 0.03 }])
+    await watched.audit(2)
+    await watched.judged(6)
+    await watched.harness.round(watched.worker)
+    expect(await watched.routes()).toMatchObject([{ trafficShare: 1, auditShare: 0 }])
+    await watched.harness.round(watched.worker, 86_400_000)
+    expect(await watched.routes()).toMatchObject([{ trafficShare: 0.97, auditShare: 0.03 }])
+  })
+
+  it('keeps what it says and loses its text when its record is forgotten', async () => {
+    const watched = await Watched.open({ ...AT_ONCE, auditShare: 0.03 })
+    const ids = await watched.audit(4, { response: completion('violet') })
+    await watched.judged(4)
+    await watched.harness.store.records.forget({ recordIds: ids })
+    expect(await watched.pairs()).toMatchObject(
+      ids.map(() => ({ recordId: null, outcome: 'disagreed', answer: '' }))
+    )
+  })
+
+  it('counts as a person rated it', async () => {
+    const watched = await Watched.open({ ...AT_ONCE, auditShare: 0.03 })
+    // enough to keep the route
+    await watched.audit(80)
+    await watched.judged(80)
+    const ids = await watched.audit(4, { response: completion('violet') })
+    await watched.judged(84)
+    const losses = async () => {
+      await watched.harness.round(watched.worker)
+      return (await watched.report()).evidence.losses
+    }
+    const { pairs } = watched.harness.store
+    expect(await losses()).toBe(4)
+    await pairs.rate(ids[0]!, 'lora')
+    await pairs.rate(ids[1]!, 'both')
+    await pairs.rate(ids[2]!, 'neither')
+    await pairs.rate(ids[3]!, 'upstream')
+    expect(await losses()).toBe(1)
+    await pairs.rate(ids[0]!, null)
+    expect(await losses()).toBe(2)
+    await expect(pairs.rate('record-1', 'both')).rejects.toThrow('no pair')
+  })
+})
+
+/** A request of the template that no order of the fixture is like. */
+function unsure(): string {
+  const body = JSON.parse(orderRecord(0).request) as { messages: { content: string }[] }
+  body.messages[1]!.content = 'Where is my parcel?'
+  return JSON.stringify(body)
+}
