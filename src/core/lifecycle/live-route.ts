@@ -1,6 +1,6 @@
 /** The route of an approved internalization. */
 import { AppError } from '../../errors.ts'
-import { isCurrentPlan, type Internalization } from './internalization.ts'
+import { isCurrentPlan, winningLora, type Internalization } from './internalization.ts'
 import type { LossBounds, TrafficShares } from '../rollout/stages.ts'
 import type { Route } from '../route/route.ts'
 import type { Template } from '../template/template.ts'
@@ -15,10 +15,10 @@ export const routeOf = (
   shares: TrafficShares
 ): Route => {
   const { id, plan, verdict } = internalization
-  const lora = verdict === null ? undefined : plan?.arms[verdict.arm]?.results.at(-1)?.lora
+  const lora = winningLora(internalization)
   const figures = verdict?.arms[verdict.arm]
   const hasPassed = verdict?.verdict === 'promote' && (figures?.threshold ?? null) !== null
-  const isUsable = plan !== null && isCurrentPlan(plan) && lora !== undefined
+  const isUsable = plan !== null && isCurrentPlan(plan) && lora !== null
   if (!isUsable || figures === undefined || !hasPassed) {
     throw new AppError('invalid-state', `internalization ${id} has no verdict to go live with`)
   }

@@ -85,6 +85,8 @@ interface Start {
   before: LossCounts
   /** of the capital */
   share: number
+  /** of the pair before it, milliseconds since the epoch */
+  at: number
 }
 
 /**
@@ -101,32 +103,45 @@ export interface LossStream extends LossCounts {
 
 export const NO_STREAM: LossStream = { ...NO_PAIRS, starts: [], started: 0 }
 
-const withStart = (stream: LossStream): LossStream => {
+const withStart = (stream: LossStream, at: number): LossStream => {
   const { pairs, losses, starts } = stream
   const started = stream.started + 1
   const share = (1 - FIRST_SHARE) / (started * (started + 1))
   const kept = starts.length < MAX_STARTS ? starts : starts.filter((_, i) => i % 2 === 1)
-  return { ...stream, started, starts: [...kept, { before: { pairs, losses }, share }] }
+  return { ...stream, started, starts: [...kept, { before: { pairs, losses }, share, at }] }
 }
 
-/** The stream after one more pair. @param loss of the pair, in [0, 1] */
-export const addLoss = (stream: LossStream, loss: number): LossStream => {
+/** The stream after one more pair. @param loss in [0, 1] @param at milliseconds since the epoch */
+export const addLoss = (stream: LossStream, loss: number, at: number): LossStream => {
   const { pairs, losses } = stream
   const added = { ...stream, pairs: pairs + 1, losses: losses + loss }
-  return added.pairs % START_EVERY === 0 ? withStart(added) : added
+  return added.pairs % START_EVERY === 0 ? withStart(added, at) : added
 }
+
+/** Natural logarithms of the capital of each start, the beginning of the stream first. */
+const capitals = (stream: LossStream, bound: number): number[] => [
+  Math.log(FIRST_SHARE) + evidenceAbove(stream, bound),
+  ...stream.starts.map(
+    ({ before, share }) => Math.log(share) + evidenceAbove(pairsSince(stream, before), bound)
+  ),
+]
 
 /**
  * Evidence against "the loss is at most `bound`, always": natural logarithm of the capital of all starts
  * together. @param bound in (0, 1)
  */
 export const evidenceOfRise = (stream: LossStream, bound: number): number => {
-  const first = Math.log(FIRST_SHARE) + evidenceAbove(stream, bound)
-  const later = stream.starts.map(
-    ({ before, share }) => Math.log(share) + evidenceAbove(pairsSince(stream, before), bound)
-  )
-  const all = [first, ...later]
+  const all = capitals(stream, bound)
   return logMean(all) + Math.log(all.length)
+}
+
+/**
+ * When the loss rose above the bound, if it did: the start that has won most.
+ * @returns milliseconds since the epoch; null: it was above the bound from the beginning
+ */
+export const timeOfRise = (stream: LossStream, bound: number): number | null => {
+  const all = capitals(stream, bound)
+  return stream.starts[all.indexOf(Math.max(...all)) - 1]?.at ?? null
 }
 
 /** Halvings of the interval in which a bound lies: to 1e-5. */

@@ -124,7 +124,7 @@ export class PairReader {
       this.lastPlace = pair.place
       this.outcomes[pair.outcome]++
       if (!isAnswered(pair)) continue
-      if (this.isSingle) this.stream = addLoss(this.stream, lossOf(pair))
+      if (this.isSingle) this.stream = addLoss(this.stream, lossOf(pair), pair.at)
       else this.addTurn(pair)
     }
   }
@@ -138,9 +138,9 @@ export class PairReader {
     this.open.set(conversation, { turns: turns + 1, losses: losses + lossOf(pair), at })
   }
 
-  private end(conversation: string, { turns, losses }: OpenConversation): void {
+  private end(conversation: string, { turns, losses, at }: OpenConversation): void {
     this.open.delete(conversation)
-    this.stream = addLoss(this.stream, losses / turns)
+    this.stream = addLoss(this.stream, losses / turns, at)
   }
 
   /**

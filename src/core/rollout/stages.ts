@@ -8,6 +8,7 @@ import {
   lossInterval,
   NO_PAIRS,
   pairsSince,
+  timeOfRise,
   type LossCounts,
   type LossStream,
 } from './evidence.ts'
@@ -108,6 +109,8 @@ export interface EvidenceFigures {
   step: number
   /** since the stage began */
   stagePairs: number
+  /** when the loss rose above what was proven, if it did; null: it was above it from the beginning */
+  roseAt: number | null
 }
 
 const INTERVAL_ALPHA = 0.05
@@ -128,6 +131,7 @@ export const evidenceFigures = (
     drift: evidenceOfRise(stream, proven),
     step: evidenceBelow(inStage, margin),
     stagePairs: inStage.pairs,
+    roseAt: timeOfRise(stream, proven),
   }
 }
 
