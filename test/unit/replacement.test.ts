@@ -18,6 +18,9 @@ const objection = (
   ...[compared, hasDrifted = false]: [compared: ComparedRow[], hasDrifted?: boolean]
 ): string | null => replacementObjection(compareRoutes(compared), { margin: 0.05, hasDrifted })
 
+const bound = (onlyNew: number, onlyReference: number): number =>
+  tangoLowerBound({ pairs: 1000, onlyNew, onlyReference }, 0.05)
+
 describe('compareRoutes', () => {
   it('has the shares of both, and bounds of the paired difference', () => {
     const figures = compareRoutes(
@@ -28,8 +31,6 @@ describe('compareRoutes', () => {
       coverage: { present: 0.62, successor: 0.72 },
       wrong: { present: 0, successor: 0.02 },
     })
-    const bound = (onlyNew: number, onlyReference: number) =>
-      tangoLowerBound({ pairs: 1000, onlyNew, onlyReference }, 0.05)
     expect(figures.moreCoverage).toBe(bound(100, 0))
     expect(figures.moreWrong).toBe(-bound(0, 20))
     expect(figures.moreWrong).toBeGreaterThan(0.02)

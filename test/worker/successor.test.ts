@@ -54,6 +54,12 @@ const traffic = async (
 
 const renamed = (number: number): string => answer(`shelf ${COLOURS[number % 6]}`)
 
+/** A question that the first lora has never seen, so it sends it to the upstream. */
+const unknown = (number: number): Partial<ExchangeRecord> => ({
+  request: orderRecord(number).request.replace('Order ', 'Return of order '),
+  response: answer('returns'),
+})
+
 const all = () => harness.store.internalizations.list()
 
 beforeEach(async () => {
@@ -140,14 +146,6 @@ describe('a live route', () => {
     worker = await harness.worker(
       harness.deps({ rollout: ROLLOUT }, { autoPromote: true, margin: 0.2 })
     )
-    // the first lora has never seen these questions, so it sends them to the upstream
-    const unknown = (number: number): Partial<ExchangeRecord> => {
-      const record = orderRecord(number)
-      return {
-        request: record.request.replace('Order ', 'Return of order '),
-        response: answer('returns'),
-      }
-    }
     const half = (reason: string, outcome: RouteOutcome['outcome']) => (number: number) => ({
       ...(number % 2 === 0 ? unknown(number) : {}),
       route: route(reason, outcome),
