@@ -60,6 +60,12 @@ const unknown = (number: number): Partial<ExchangeRecord> => ({
   response: answer('returns'),
 })
 
+/** Every second question is unknown. */
+const half = (reason: string, outcome: RouteOutcome['outcome']) => (number: number) => ({
+  ...(number % 2 === 0 ? unknown(number) : {}),
+  route: route(reason, outcome),
+})
+
 const all = () => harness.store.internalizations.list()
 
 beforeEach(async () => {
@@ -146,10 +152,6 @@ describe('a live route', () => {
     worker = await harness.worker(
       harness.deps({ rollout: ROLLOUT }, { autoPromote: true, margin: 0.2 })
     )
-    const half = (reason: string, outcome: RouteOutcome['outcome']) => (number: number) => ({
-      ...(number % 2 === 0 ? unknown(number) : {}),
-      route: route(reason, outcome),
-    })
     await traffic(PLANNED_ROWS + 20, half('low-confidence', 'fallback'))
     await traffic(PLANNED_ROWS + 20, half('audit', 'skipped'))
     await harness.runUntil(worker, async () => (await all())[1]?.state.name === 'live')
