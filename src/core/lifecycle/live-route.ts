@@ -40,11 +40,11 @@ export const routeOf = (
 const [LEAST_BOUND, LARGEST_BOUND] = [0.001, 0.999]
 
 /**
- * The bounds that pairs are compared with. The promise is about agreement beside that of the upstream with
- * itself, so what the upstream disagrees with itself is allowed for: all of it where it is not asked again.
- * Where it is, a disagreement counts if its second answer is the first one. A lora that keeps the promise
- * still loses so where the upstream's first answer was its rarer one, which is at most half of the
- * upstream's disagreement (docs/evidence.md).
+ * The bounds that pairs are compared with. The promise compares the lora's agreement with that of the
+ * upstream with itself. Without second answers the upstream's disagreement with itself is allowed for as a
+ * whole. With them a disagreement counts where the upstream repeats its answer. Then the lora gets no
+ * credit where it agrees and a second answer would not, which is at most half of the upstream's
+ * disagreement, so half of it is allowed for (docs/evidence.md).
  * @param canAskAgain whether the upstream is asked again where the lora disagrees with it
  * @throws AppError `invalid-state` without a verdict
  */
