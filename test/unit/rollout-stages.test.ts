@@ -28,6 +28,34 @@ const SETTINGS: RolloutSettings = {
 
 const stageOf = (share: number): RolloutStage => ({ share, before: NO_PAIRS })
 
+const internalization = (
+  upstreamAgreement: number,
+  agreementAnsweredBound: number
+): Pick<Internalization, 'id' | 'verdict'> => ({
+  id: 'i',
+  verdict: {
+    verdict: 'promote',
+    reason: '',
+    responseType: 'label',
+    margin: 0.05,
+    arm: 0,
+    upstreamAgreement,
+    arms: [
+      {
+        arm: 'query-only',
+        rows: 1000,
+        agreement: 0.9,
+        differenceBound: -0.03,
+        confidence: 'sum',
+        threshold: -0.2,
+        coverage: 0.6,
+        agreementAnswered: 0.98,
+        agreementAnsweredBound,
+      },
+    ],
+  },
+})
+
 describe('the name of a stage', () => {
   it.each([
     [0, 'shadow'],
@@ -123,34 +151,6 @@ describe('what evidence decides', () => {
 })
 
 describe('the bounds of the loss of a route', () => {
-  const internalization = (
-    upstreamAgreement: number,
-    agreementAnsweredBound: number
-  ): Pick<Internalization, 'id' | 'verdict'> => ({
-    id: 'i',
-    verdict: {
-      verdict: 'promote',
-      reason: '',
-      responseType: 'label',
-      margin: 0.05,
-      arm: 0,
-      upstreamAgreement,
-      arms: [
-        {
-          arm: 'query-only',
-          rows: 1000,
-          agreement: 0.9,
-          differenceBound: -0.03,
-          confidence: 'sum',
-          threshold: -0.2,
-          coverage: 0.6,
-          agreementAnswered: 0.98,
-          agreementAnsweredBound,
-        },
-      ],
-    },
-  })
-
   it('are the margin and what promotion proved', () => {
     const bounds = lossBoundsOf(internalization(1, 0.961), false)
     expect(bounds.margin).toBe(0.05)
