@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { InternalizationState } from '../../src/core/lifecycle/internalization.ts'
 import { transition } from '../../src/core/lifecycle/transitions.ts'
-import { NO_STREAM } from '../../src/core/rollout/evidence.ts'
-import { evidenceFigures, FULL_STAGE } from '../../src/core/rollout/stages.ts'
+import { PairReader } from '../../src/core/rollout/pair.ts'
+import { evidenceFigures } from '../../src/core/rollout/stages.ts'
 import { exampleInternalization } from '../fixtures/examples.ts'
 
 const STATES: InternalizationState[] = [
@@ -42,7 +42,10 @@ describe('transition', () => {
   })
 
   it('lets no internalization that its evidence retired go live again', () => {
-    const evidence = evidenceFigures(NO_STREAM, FULL_STAGE, { margin: 0.05, proven: 0.03 })
+    const evidence = evidenceFigures(new PairReader(true, 0).sums(0), {
+      margin: 0.05,
+      proven: 0.03,
+    })
     const state = { name: 'retired', reason: 'r', evidence } as const
     expect(reachableFrom(state)).toEqual(['retired'])
     expect(() => transition(exampleInternalization('a', { state }), { name: 'live' })).toThrow(

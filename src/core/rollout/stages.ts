@@ -6,18 +6,19 @@ import {
   evidenceBelow,
   evidenceOfRise,
   lossInterval,
+  pairsBeforeRise,
   NO_PAIRS,
-  pairsSince,
-  timeOfRise,
   type LossCounts,
-  type LossStream,
 } from './evidence.ts'
+import type { PairSums } from './pair.ts'
 
 /** Where a live route stands. */
 export interface RolloutStage {
   /** of the matching traffic that the lora may answer: 0 in the shadow stage, 1 at the end */
   share: number
-  /** the pairs before the stage; those since then decide on the next one */
+  /**
+   * the pairs before the stage, as they counted when it began; those since then decide on the next one
+   */
   before: LossCounts
 }
 
@@ -116,24 +117,20 @@ export interface EvidenceFigures {
 const INTERVAL_ALPHA = 0.05
 
 export const evidenceFigures = (
-  stream: LossStream,
-  stage: RolloutStage,
+  { stream, inStage, startTimes }: Pick<PairSums, 'stream' | 'inStage' | 'startTimes'>,
   { margin, proven }: LossBounds
-): EvidenceFigures => {
-  const inStage = pairsSince(stream, stage.before)
-  return {
-    pairs: stream.pairs,
-    losses: stream.losses,
-    interval: lossInterval(stream, INTERVAL_ALPHA),
-    margin,
-    proven,
-    rollback: evidenceOfRise(stream, margin),
-    drift: evidenceOfRise(stream, proven),
-    step: evidenceBelow(inStage, margin),
-    stagePairs: inStage.pairs,
-    roseAt: timeOfRise(stream, proven),
-  }
-}
+): EvidenceFigures => ({
+  pairs: stream.pairs,
+  losses: stream.losses,
+  interval: lossInterval(stream, INTERVAL_ALPHA),
+  margin,
+  proven,
+  rollback: evidenceOfRise(stream, margin),
+  drift: evidenceOfRise(stream, proven),
+  step: evidenceBelow(inStage, margin),
+  stagePairs: inStage.pairs,
+  roseAt: startTimes.get(pairsBeforeRise(stream, proven)) ?? null,
+})
 
 export interface RolloutDecision {
   /** the promise is broken */
