@@ -4,6 +4,8 @@
  */
 import { stageName, type EvidenceFigures, type RolloutStage } from '../core/rollout/stages.ts'
 import type { PairOutcome } from '../core/rollout/pair.ts'
+import type { IndicatorFigures } from '../core/rollout/indicators.ts'
+import type { UpstreamVersion } from '../core/rollout/upstream-versions.ts'
 import { percent } from '../core/gate/figures.ts'
 import type { Store } from '../store/store.ts'
 
@@ -17,13 +19,21 @@ export interface RolloutReport {
   stepCapital: number
   /** audited requests by what became of them */
   outcomes: Record<PairOutcome, number>
+  /** signs that the questions have changed; empty for verdicts without a baseline */
+  indicators: IndicatorFigures[]
+  /** the models that answered for the upstream, the newest last */
+  upstreamVersions: UpstreamVersion[]
+  /** day of the price file on which the provider retires the model, YYYY-MM-DD; null: not known */
+  deprecatedOn: string | null
   /** audited requests without the lora's answer yet, and those that were dropped */
   waiting: number
   dropped: number
   /** the evidence for the next stage is there */
   mayStep: boolean
-  /** when more loss than was proven was first shown; null: it was not */
+  /** when more loss than was proven, or a risen indicator, was first shown; null: it was not */
   driftedAt: number | null
+  /** what was shown then, in words; null: nothing */
+  drift: string | null
   /** cost of all routes' audits since midnight UTC, and its limit; null: no limit */
   spentUsdToday: number
   auditUsdPerDay: number | null

@@ -8,6 +8,7 @@ import type { Repeats } from '../learn/dataset.ts'
 import type { Verdict } from '../gate/gate.ts'
 import type { Outcome } from '../answer/outcome.ts'
 import type { ProvenKinds } from '../route/request-kind.ts'
+import type { Baseline } from '../rollout/indicators.ts'
 import { FULL_STAGE, type EvidenceFigures, type RolloutStage } from '../rollout/stages.ts'
 import type { ArmName, ScheduleName, StagePlan } from '../learn/schedule.ts'
 
@@ -143,6 +144,12 @@ export const evaluationRows = (plan: InternalizationPlan): number =>
 export const isCurrentPlan = (plan: InternalizationPlan | null): boolean =>
   plan === null || (plan as Partial<InternalizationPlan>).kinds !== undefined
 
+/** A verdict, and the traffic that it is about. */
+export interface ProvenVerdict extends Verdict {
+  /** absent where nothing was proven, and in older verdicts */
+  baseline?: Baseline
+}
+
 export interface Internalization {
   id: string
   tenant: string
@@ -151,7 +158,7 @@ export interface Internalization {
   createdAt: number
   updatedAt: number
   plan: InternalizationPlan | null
-  verdict: Verdict | null
+  verdict: ProvenVerdict | null
   /** optimistic lock: a save with a stale revision is refused */
   revision: number
 }

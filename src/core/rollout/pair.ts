@@ -45,6 +45,12 @@ export interface Pair {
   confidence: number | null
   /** the upstream's second answer; null when none was bought */
   upstreamAnswer: string | null
+  /** characters of the question; 0 where it cannot be read */
+  chars: number
+  /** the upstream's answer is not among the labels that the lora knows; null where there are no labels */
+  isNewLabel: boolean | null
+  /** `model` and `system_fingerprint` of the upstream's answer; null without them */
+  upstreamModel: string | null
   /** what the audit cost, US dollars; null without a price */
   costUsd: number | null
 }
@@ -63,7 +69,15 @@ export interface StoredPair extends Omit<Pair, 'recordId'> {
 /** The part of a stored pair that is evidence. */
 export type JudgedPair = Pick<
   StoredPair,
-  'place' | 'at' | 'conversation' | 'outcome' | 'rating' | 'confidence'
+  | 'place'
+  | 'at'
+  | 'conversation'
+  | 'outcome'
+  | 'rating'
+  | 'confidence'
+  | 'chars'
+  | 'isNewLabel'
+  | 'upstreamModel'
 >
 
 /** Whether the lora would have answered, so that the pair is evidence of its loss. */

@@ -36,9 +36,11 @@ const readers = ({ read }: Connection): Pick<PairStore, Reading> => ({
     })),
   since: (lora, after, limit) =>
     read(async (db) => {
-      const { place, at, conversation, outcome, rating, confidence } = pairs
+      const { place, at, conversation, outcome, rating, confidence, ...rest } = pairs
+      const { chars, isNewLabel, upstreamModel } = rest
+      const traits = { chars, isNewLabel, upstreamModel }
       const rows = await db
-        .select({ place, at, conversation, outcome, rating, confidence })
+        .select({ place, at, conversation, outcome, rating, confidence, ...traits })
         .from(pairs)
         .where(and(eq(pairs.lora, lora), gt(place, after), isJudged))
         .orderBy(asc(place))

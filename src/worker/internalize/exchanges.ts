@@ -28,6 +28,8 @@ export interface MatchedExchange {
   request: ChatRequest
   /** `system_fingerprint` of the upstream's answer */
   fingerprint: string | null
+  /** `model` of the upstream's answer, with the fingerprint behind it */
+  upstreamModel: string | null
   /** whether the upstream answered for a reason that does not depend on the question (`isRandom`) */
   isSample: boolean
 }
@@ -55,6 +57,11 @@ export const outcomeOfText = (responseText: string | null): Outcome =>
 const fingerprintOf = (completion: ChatCompletion | null): string | null => {
   const fingerprint = completion?.['system_fingerprint']
   return typeof fingerprint === 'string' ? fingerprint : null
+}
+
+const upstreamModelOf = (completion: ChatCompletion | null): string | null => {
+  const names = [completion?.model, fingerprintOf(completion)]
+  return names.filter((name) => typeof name === 'string' && name !== '').join(' ') || null
 }
 
 const isAnsweredByUpstream = ({ status, route }: StoredRecord): boolean =>
@@ -106,6 +113,7 @@ const exchangeOf = (
     match,
     request,
     fingerprint: fingerprintOf(completion),
+    upstreamModel: upstreamModelOf(completion),
     isSample: isRandom(record, kindShare),
   }
 }
