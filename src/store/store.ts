@@ -120,8 +120,8 @@ export interface InternalizationStore {
   /** oldest first */
   list(): Promise<Internalization[]>
   /**
-   * Writes state, plan and verdict, and a history row when the state changed. Returns the row with its
-   * new revision and `updatedAt`. @throws AppError `conflict` when `revision` is stale, `not-found`
+   * Writes state, plan and verdict, and a history row when the state changed. A state other than live takes
+   * its route away in the same transaction. Returns the row with its new revision and `updatedAt`. @throws AppError `conflict` when `revision` is stale, `not-found`
    * when the id is unknown
    */
   save(internalization: Internalization, by: string, at: number): Promise<Internalization>
@@ -175,7 +175,9 @@ export interface PairStore {
 
 export interface RouteStore {
   list(): Promise<Route[]>
+  /** Does nothing when its internalization is not live any more. */
   put(route: Route): Promise<void>
+  /** Does nothing while an internalization of the template version is live. */
   remove(templateVersion: string): Promise<void>
   /** Changes with every put and removal; cheap enough to poll every second. */
   revision(): Promise<number>
