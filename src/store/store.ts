@@ -169,8 +169,8 @@ export interface PairStore {
   rate(recordId: string, rating: Rating | null): Promise<StoredPair>
   /** Changes with every rating. */
   revision(): Promise<number>
-  /** US dollars that audits of requests since a time (ms) cost, over all loras. */
-  spent(since: number): Promise<number>
+  /** US dollars that audits of the requests from a time (ms) until another one cost, over all loras. */
+  spent(from: number, until: number): Promise<number>
 }
 
 export interface RouteStore {

@@ -40,6 +40,8 @@ import { judgeAudits, type AuditedRoute } from './judge-audits.ts'
 
 const DAY_MS = 86_400_000
 const PAGE = 5_000
+/** Beyond it the clock was changed while a batch was judged, or since then. */
+const MAX_PAUSE_MS = 600_000
 
 export interface WatchOutcome {
   /** an audited request was judged, or a stage changed */
@@ -82,8 +84,10 @@ class LiveRoutes implements RouteWatch {
     for (const id of this.watched.keys())
       if (!live.some((row) => row.id === id)) this.watched.delete(id)
     if (live.length === 0) return { advanced: false, isEngineLost: false }
-    this.spentUsdToday = await store.pairs.spent(Math.floor(now() / DAY_MS) * DAY_MS)
-    const isPaused = now() < this.pauseUntil
+    const midnight = Math.floor(now() / DAY_MS) * DAY_MS
+    this.spentUsdToday = await store.pairs.spent(midnight, midnight + DAY_MS)
+    const pauseMs = this.pauseUntil - now()
+    const isPaused = pauseMs > 0 && pauseMs <= MAX_PAUSE_MS
     const outcome = { advanced: false, isEngineLost: false }
     for (const row of live) {
       const isAway = isPaused || outcome.isEngineLost
