@@ -3,10 +3,12 @@ import { describe, expect, it } from 'vitest'
 import { rolloutStageOf } from '../../src/core/lifecycle/internalization.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
+import type { WorkerDeps } from '../../src/worker/deps.ts'
 import { AppError } from '../../src/errors.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'
 import { orderRecord } from '../fixtures/paint-orders.ts'
 import { AT_ONCE } from '../fixtures/rollout.ts'
+import { HOUR_MS } from './harness.ts'
 import { completion, useWatchedRoute } from './watched-route.ts'
 
 const Watched = { open: useWatchedRoute() }
@@ -126,6 +128,40 @@ describe('an audited request', () => {
     await watched.judged(5)
     expect((await watched.report()).outcomes).toMatchObject({ agreed: 5 })
   })
+
+  it.each<[string, Partial<WorkerDeps['retention']>, string]>([
+    ['lost its bodies', { bodiesMs: 12 * HOUR_MS }, 'unreadable'],
+    ['was deleted', { recordsMs: 12 * HOUR_MS }, 'record-gone'],
+  ])(
+    'is judged after a day without the engine, and is no pair if its record %s meanwhile',
+    async (_case, shortened, reason) => {
+      const rollout = { ...AT_ONCE, auditShare: 0.03 }
+      const retention = { bodiesMs: 1e15, recordsMs: 1e15, ...shortened }
+      const watched = await Watched.open(rollout, { retention })
+      const { harness, lora } = watched
+      const { complete, models } = harness.engine
+      const away = () => Promise.reject(new AppError('engine-unavailable', 'away'))
+      Object.assign(harness.engine, { complete: away, models: away })
+      const old = await watched.audit(10)
+      await harness.runFor(watched.worker, 24 * HOUR_MS, HOUR_MS)
+      const young = await watched.audit(10)
+      await harness.round(watched.worker)
+      expect(await watched.report()).toMatchObject({ waiting: 20, evidence: { pairs: 0 } })
+      // the worker is killed, too
+      const restarted = await harness.worker(harness.deps({ rollout, retention }))
+      Object.assign(harness.engine, { complete, models })
+      await harness.runUntil(restarted, async () => (await watched.count()) === 20)
+      await harness.round(restarted)
+      const { outcomes, evidence, waiting } = await watched.report()
+      expect(outcomes).toMatchObject({ unusable: 10, agreed: 10 })
+      expect([evidence.pairs, waiting]).toEqual([10, 0])
+      const pairs = await harness.store.pairs.list({ lora, limit: 20 })
+      expect(pairs.filter((pair) => pair.reason === reason).map((pair) => pair.recordId)).toEqual(
+        old.toReversed()
+      )
+      expect(pairs.slice(0, 10).map((pair) => pair.recordId)).toEqual(young.toReversed())
+    }
+  )
 
   it('is dropped and counted when too many wait', async () => {
     const watched = await Watched.open({ ...AT_ONCE, auditShare: 0.03 })
