@@ -99,21 +99,12 @@ export interface PairSums {
   outcomes: Record<PairOutcome, number>
 }
 
-const isOver = ({ at }: OpenConversation, now: number): boolean =>
-  // a time far behind its turns means that a clock was set back, and ends it, too
-  Math.abs(now - at) > CONVERSATION_GAP_MS
-
-const withConversation = (stream: LossStream, { turns, losses }: OpenConversation): LossStream =>
-  addLoss(stream, losses / turns)
-
 /**
  * Sums the pairs of an internalization. Reading the same pairs again gives the same sums, so they are not
- * stored: after a crash all pairs are read again, and none counts twice. For that, the times of the pairs
- * alone decide where a conversation ends and in which order conversations count.
+ * stored: after a crash all pairs are read again, and none counts twice.
  */
 export class PairReader {
   private readonly isSingle: boolean
-  /** by the place of their newest turn */
   private readonly open = new Map<string, OpenConversation>()
   private stream = NO_STREAM
   private readonly outcomes = Object.fromEntries(
@@ -140,34 +131,26 @@ export class PairReader {
 
   private addTurn(pair: JudgedPair): void {
     const { conversation, at } = pair
-    for (const [over, open] of this.overBy(at)) {
-      this.open.delete(over)
-      this.stream = withConversation(this.stream, open)
-    }
-    const { turns, losses } = this.open.get(conversation) ?? { turns: 0, losses: 0 }
-    this.open.delete(conversation)
+    const known = this.open.get(conversation)
+    const isOver = known !== undefined && Math.abs(at - known.at) > CONVERSATION_GAP_MS
+    if (isOver) this.end(conversation, known)
+    const { turns, losses } = known === undefined || isOver ? { turns: 0, losses: 0 } : known
     this.open.set(conversation, { turns: turns + 1, losses: losses + lossOf(pair), at })
   }
 
-  /** A conversation counts after those whose newest turn was before its own. */
-  private overBy(now: number): [conversation: string, open: OpenConversation][] {
-    const over: [string, OpenConversation][] = []
-    for (const entry of this.open) {
-      if (!isOver(entry[1], now)) break
-      over.push(entry)
-    }
-    return over
+  private end(conversation: string, { turns, losses }: OpenConversation): void {
+    this.open.delete(conversation)
+    this.stream = addLoss(this.stream, losses / turns)
   }
 
   /**
    * @param now milliseconds since the epoch, or the time of the oldest request that still waits to become
-   * a pair. Conversations that are over by then count.
+   * a pair. Conversations that are over by then count; a time far behind their turns means that a clock
+   * was set back, and ends them, too.
    */
   sums(now: number): PairSums {
-    const stream = this.overBy(now).reduce(
-      (sums, [, open]) => withConversation(sums, open),
-      this.stream
-    )
-    return { stream, outcomes: { ...this.outcomes } }
+    for (const [conversation, open] of this.open)
+      if (Math.abs(now - open.at) > CONVERSATION_GAP_MS) this.end(conversation, open)
+    return { stream: this.stream, outcomes: { ...this.outcomes } }
   }
 }
