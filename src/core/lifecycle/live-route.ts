@@ -36,24 +36,28 @@ export const routeOf = (
   }
 }
 
-/** Evidence needs a bound above 0. */
-const LEAST_BOUND = 0.001
+/** Evidence needs a bound above 0 and below 1. */
+const [LEAST_BOUND, LARGEST_BOUND] = [0.001, 0.999]
 
 /**
- * The bounds that pairs are compared with.
- * @param canAskAgain whether the upstream is asked again where the lora disagrees with it; without that,
- * what it disagrees with itself counts as the lora's loss, and is allowed for
+ * The bounds that pairs are compared with. The promise is about agreement beside that of the upstream with
+ * itself, so what the upstream disagrees with itself is allowed for: all of it where it is not asked again.
+ * Where it is, a disagreement counts if its second answer is the first one. A lora that keeps the promise
+ * still loses so where the upstream's first answer was its rarer one, which is at most half of the
+ * upstream's disagreement (docs/evidence.md).
+ * @param canAskAgain whether the upstream is asked again where the lora disagrees with it
  * @throws AppError `invalid-state` without a verdict
  */
 export const lossBoundsOf = (
-  { id, verdict }: Internalization,
+  { id, verdict }: Pick<Internalization, 'id' | 'verdict'>,
   canAskAgain: boolean
 ): LossBounds => {
   const figures = verdict?.arms[verdict.arm]
   if (!verdict || !figures)
     throw new AppError('invalid-state', `internalization ${id} has no verdict`)
-  const noise = canAskAgain ? 0 : 1 - verdict.upstreamAgreement
-  const margin = Math.max(LEAST_BOUND, verdict.margin + noise)
+  const difference = 1 - verdict.upstreamAgreement
+  const allowed = verdict.margin + (canAskAgain ? difference / 2 : difference)
+  const margin = Math.min(LARGEST_BOUND, Math.max(LEAST_BOUND, allowed))
   const proven = Math.max(LEAST_BOUND, 1 - figures.agreementAnsweredBound)
   return { margin, proven: Math.min(margin, proven) }
 }

@@ -7,16 +7,17 @@ import {
   evidenceOfRise,
   lossInterval,
   NO_PAIRS,
-  pairsSince,
   type LossCounts,
-  type LossStream,
 } from './evidence.ts'
+import type { PairSums } from './pair.ts'
 
 /** Where a live route stands. */
 export interface RolloutStage {
   /** of the matching traffic that the lora may answer: 0 in the shadow stage, 1 at the end */
   share: number
-  /** the pairs before the stage; those since then decide on the next one */
+  /**
+   * the pairs before the stage, as they counted when it began; those since then decide on the next one
+   */
   before: LossCounts
 }
 
@@ -113,23 +114,19 @@ export interface EvidenceFigures {
 const INTERVAL_ALPHA = 0.05
 
 export const evidenceFigures = (
-  stream: LossStream,
-  stage: RolloutStage,
+  { stream, inStage }: Pick<PairSums, 'stream' | 'inStage'>,
   { margin, proven }: LossBounds
-): EvidenceFigures => {
-  const inStage = pairsSince(stream, stage.before)
-  return {
-    pairs: stream.pairs,
-    losses: stream.losses,
-    interval: lossInterval(stream, INTERVAL_ALPHA),
-    margin,
-    proven,
-    rollback: evidenceOfRise(stream, margin),
-    drift: evidenceOfRise(stream, proven),
-    step: evidenceBelow(inStage, margin),
-    stagePairs: inStage.pairs,
-  }
-}
+): EvidenceFigures => ({
+  pairs: stream.pairs,
+  losses: stream.losses,
+  interval: lossInterval(stream, INTERVAL_ALPHA),
+  margin,
+  proven,
+  rollback: evidenceOfRise(stream, margin),
+  drift: evidenceOfRise(stream, proven),
+  step: evidenceBelow(inStage, margin),
+  stagePairs: inStage.pairs,
+})
 
 export interface RolloutDecision {
   /** the promise is broken */
