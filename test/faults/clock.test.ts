@@ -125,7 +125,7 @@ describe('the evidence of a live route', () => {
   })
 
   it.each(JUMPS)('ends a conversation once when the clock is set %s', (_, jumpMs) => {
-    const reader = new PairReader(false)
+    const reader = new PairReader(false, 0)
     let place = 0
     const turn = (at: number): JudgedPair => ({
       place: ++place,

@@ -55,12 +55,12 @@ describe('pairs of conversations', () => {
     fc.assert(
       fc.property(steps, fc.nat(2 * DAY_MS), (made, later) => {
         const pairs = pairsOf(made)
-        const living = new PairReader(false)
+        const living = new PairReader(false, 0)
         for (const [index, one] of pairs.entries()) {
           living.read([one])
           if (made[index]!.isLookedAt) living.sums(one.at + ((later + index) % 40) * MINUTE_MS)
         }
-        const restarted = new PairReader(false)
+        const restarted = new PairReader(false, 0)
         restarted.read(pairs)
         const now = (pairs.at(-1)?.at ?? NOON) + later
         expect(living.sums(now)).toEqual(restarted.sums(now))
@@ -71,7 +71,7 @@ describe('pairs of conversations', () => {
   it('count once each, all of them, when they are over', () => {
     fc.assert(
       fc.property(steps, (made) => {
-        const reader = new PairReader(false)
+        const reader = new PairReader(false, 0)
         const pairs = pairsOf(made)
         reader.read(pairs)
         const answered = pairs.filter(({ outcome }) => OUTCOMES.indexOf(outcome) < 3)
@@ -86,7 +86,7 @@ describe('pairs of conversations', () => {
   })
 
   it('count as the mean of their turns', () => {
-    const reader = new PairReader(false)
+    const reader = new PairReader(false, 0)
     const turn = (place: number, outcome: PairOutcome) =>
       pair(place, NOON + place * MINUTE_MS, { conversation: 'a', outcome })
     reader.read([turn(1, 'agreed'), turn(2, 'disagreed'), turn(3, 'agreed'), turn(4, 'agreed')])
@@ -95,7 +95,7 @@ describe('pairs of conversations', () => {
   })
 
   it('that are open keep no memory when later ones are read', () => {
-    const reader = new PairReader(false)
+    const reader = new PairReader(false, 0)
     for (let place = 1; place <= 1_000; place++)
       reader.read([pair(place, NOON + place * MINUTE_MS, { conversation: `${place}` })])
     const open = (reader as unknown as { open: Map<string, unknown> }).open
