@@ -4,7 +4,7 @@
  */
 import { stageName, type EvidenceFigures, type RolloutStage } from '../core/rollout/stages.ts'
 import type { PairOutcome } from '../core/rollout/pair.ts'
-import type { IndicatorFigures } from '../core/rollout/indicators.ts'
+import type { Indicator, IndicatorFigures } from '../core/rollout/indicators.ts'
 import type { UpstreamVersion } from '../core/rollout/upstream-versions.ts'
 import { percent } from '../core/gate/figures.ts'
 import type { Store } from '../store/store.ts'
@@ -75,6 +75,19 @@ export const rollbackReason = (evidence: EvidenceFigures): string =>
 export const driftText = (evidence: EvidenceFigures): string =>
   `its traffic has changed: it disagrees with the upstream in ${lossText(evidence)}, ` +
   `and the proof showed at most ${percent(evidence.proven)}; evidence ${capitalText(evidence.drift)}`
+
+const INDICATOR_TEXTS: Record<Indicator, string> = {
+  fallbacks: 'would go to the upstream',
+  'low-confidence': 'get an answer of less than the median confidence',
+  'long-questions': 'are longer than nine in ten were',
+  'new-labels': 'get an answer that was never seen',
+}
+
+/** `its questions have changed: 31.0 % of 400 audited requests get an answer that was never seen, …` */
+export const indicatorText = ({ indicator, seen, requests, ...known }: IndicatorFigures): string =>
+  `its questions have changed: ${percent(seen / requests)} of ${requests} audited requests ` +
+  `${INDICATOR_TEXTS[indicator]}, and the proof showed ${percent(known.share)}, at most ` +
+  `${percent(known.bound)}; evidence ${capitalText(known.evidence)}`
 
 export const stepText = (stage: RolloutStage, evidence: EvidenceFigures): string =>
   `${stageName(stage)}: it disagrees with the upstream in ${lossText(evidence)}`

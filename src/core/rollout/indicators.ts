@@ -46,7 +46,9 @@ const isSeen = (
     case 'fallbacks':
       return isFallback
     case 'low-confidence':
-      return confidence === null || limits.confidence === null ? null : confidence < limits.confidence
+      return confidence === null || limits.confidence === null
+        ? null
+        : confidence < limits.confidence
     case 'long-questions':
       return chars > limits.chars
     case 'new-labels':

@@ -69,16 +69,11 @@ export interface StoredPair extends Omit<Pair, 'recordId'> {
 /** The part of a stored pair that is evidence. */
 export type JudgedPair = Pick<
   StoredPair,
-  | 'place'
-  | 'at'
-  | 'conversation'
-  | 'outcome'
-  | 'rating'
-  | 'confidence'
-  | 'chars'
-  | 'isNewLabel'
-  | 'upstreamModel'
+  'place' | 'at' | 'conversation' | 'outcome' | 'rating' | 'confidence'
 >
+
+/** A judged pair with what it says of the traffic. */
+export type WatchedPair = JudgedPair & Pick<StoredPair, 'chars' | 'isNewLabel' | 'upstreamModel'>
 
 /** Whether the lora would have answered, so that the pair is evidence of its loss. */
 export const isAnswered = ({ outcome }: Pick<Pair, 'outcome'>): boolean =>

@@ -2,7 +2,7 @@
  * The models that answered for the upstream, with the loss against each. A provider that puts another model
  * behind a name changes the answers that a lora was trained on. Knows nothing of stores.
  */
-import { isAnswered, lossOf, type JudgedPair } from './pair.ts'
+import { isAnswered, lossOf, type WatchedPair } from './pair.ts'
 
 export interface UpstreamVersion {
   /** `model` of the upstream's answers, and its `system_fingerprint` where there is one */
@@ -21,7 +21,7 @@ const MAX_VERSIONS = 16
 export class UpstreamVersionReader {
   private readonly versions = new Map<string, UpstreamVersion>()
 
-  read(pair: JudgedPair): void {
+  read(pair: WatchedPair): void {
     const { upstreamModel: name, at } = pair
     if (name === null) return
     const known = this.versions.get(name) ?? { name, pairs: 0, losses: 0, from: at, to: at }

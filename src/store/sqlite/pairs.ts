@@ -65,12 +65,12 @@ const readers = ({ read }: Connection): Pick<PairStore, Reading> => ({
       return rows.map(toDomain)
     }),
   revision: () => read((db) => readRevision(db, PAIRS_REVISION)),
-  spent: (since) =>
+  spent: (from, until) =>
     read(async (db) => {
       const [row] = await db
         .select({ usd: sql<number>`coalesce(sum(${pairs.costUsd}), 0)` })
         .from(pairs)
-        .where(gte(pairs.at, since))
+        .where(and(gte(pairs.at, from), lt(pairs.at, until)))
       return row!.usd
     }),
 })

@@ -11,13 +11,17 @@ import {
 } from '../../core/lifecycle/internalization.ts'
 import { isInWork } from '../../core/lifecycle/transitions.ts'
 import type { Template } from '../../core/template/template.ts'
-import { readRolloutReport } from '../../lifecycle/rollout-report.ts'
+import { readRolloutReport, type RolloutReport } from '../../lifecycle/rollout-report.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { hasEnoughRows } from './plan-rows.ts'
 import type { MayStart } from './would-pay.ts'
 
 /** Repeats leave fewer distinct exchanges than requests, so a start is retried after this growth. */
 const RETRY_GROWTH = 0.1
+
+/** Where the questions have changed and not the answers, older exchanges are as good as new ones. */
+const beginOfDrift = ({ evidence, rollbackCapital }: RolloutReport): number =>
+  evidence.drift >= Math.log(rollbackCapital) ? (evidence.roseAt ?? 0) : 0
 
 /** What an internalization would follow, if there were traffic enough. @returns null: nothing */
 const successionOf = async (
@@ -32,7 +36,7 @@ const successionOf = async (
     const driftedAt = report?.driftedAt ?? null
     // most of the traffic of an early stage is the upstream's, and the rollout is not over
     if (driftedAt === null && rolloutStageOf(live.state)!.share < 1) return null
-    const since = driftedAt === null ? 0 : (report!.evidence.roseAt ?? driftedAt)
+    const since = driftedAt === null ? 0 : beginOfDrift(report!)
     return {
       of: live.id,
       why: driftedAt === null ? 'new-traffic' : 'drifted',

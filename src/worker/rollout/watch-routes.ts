@@ -3,7 +3,6 @@
  * A route whose loss exceeds the margin is rolled back, one that has shown that it does not enters the next
  * stage. The sums are made of the stored pairs, so a crash neither repeats nor loses one.
  */
-import { isDeepStrictEqual } from 'node:util'
 import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import {
   isCurrentPlan,
@@ -11,7 +10,6 @@ import {
   type Internalization,
 } from '../../core/lifecycle/internalization.ts'
 import { lossBoundsOf, routeOf } from '../../core/lifecycle/live-route.ts'
-import { PairReader, type PairSums } from '../../core/rollout/pair.ts'
 import {
   decideRollout,
   evidenceFigures,
@@ -29,7 +27,6 @@ import {
   type PromotionContext,
 } from '../../lifecycle/promote.ts'
 import {
-  driftText,
   readRolloutReport,
   rollbackReason,
   saveRolloutReport,
@@ -38,10 +35,14 @@ import {
 } from '../../lifecycle/rollout-report.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { isEngineLost } from '../engine/watch.ts'
+import { isSameReport, makeReport, warningsOf } from './make-report.ts'
+import { RouteReader } from './route-reader.ts'
 import { judgeAudits, type AuditedRoute } from './judge-audits.ts'
 
 const DAY_MS = 86_400_000
 const PAGE = 5_000
+/** Beyond it the clock was changed while a batch was judged, or since then. */
+const MAX_PAUSE_MS = 600_000
 
 export interface WatchOutcome {
   /** an audited request was judged, or a stage changed */
@@ -56,7 +57,7 @@ export interface RouteWatch {
 
 /** What is remembered of a live internalization. All of it can be made anew. */
 interface Watched {
-  reader: PairReader
+  reader: RouteReader
   /** the stage that the reader counts for */
   stage: RolloutStage
   /** of the ratings that the reader has read */
@@ -65,6 +66,9 @@ interface Watched {
   /** whether the route was last written for a day whose limit is reached; null: it was not written */
   settledSpent: boolean | null
 }
+
+const isSameStage = (one: RolloutStage, other: RolloutStage): boolean =>
+  one.share === other.share && one.before.pairs === other.before.pairs
 
 class LiveRoutes implements RouteWatch {
   private readonly deps: WorkerDeps
@@ -86,8 +90,10 @@ class LiveRoutes implements RouteWatch {
     for (const id of this.watched.keys())
       if (!live.some((row) => row.id === id)) this.watched.delete(id)
     if (live.length === 0) return { advanced: false, isEngineLost: false }
-    this.spentUsdToday = await store.pairs.spent(Math.floor(now() / DAY_MS) * DAY_MS)
-    const isPaused = now() < this.pauseUntil
+    const midnight = Math.floor(now() / DAY_MS) * DAY_MS
+    this.spentUsdToday = await store.pairs.spent(midnight, midnight + DAY_MS)
+    const pauseMs = this.pauseUntil - now()
+    const isPaused = pauseMs > 0 && pauseMs <= MAX_PAUSE_MS
     const outcome = { advanced: false, isEngineLost: false }
     for (const row of live) {
       const isAway = isPaused || outcome.isEngineLost
@@ -142,11 +148,15 @@ class LiveRoutes implements RouteWatch {
     const { id } = internalization
     const revision = await store.pairs.revision()
     const known = this.watched.get(id)
-    const isCurrent = known?.revision === revision && isDeepStrictEqual(known.stage, stage)
+    const isCurrent = known?.revision === revision && isSameStage(known.stage, stage)
     const watched: Watched = isCurrent
       ? known
       : {
-          reader: new PairReader(template.maxTurnsAfter === 0, stage.before.pairs),
+          reader: new RouteReader({
+            isSingle: template.maxTurnsAfter === 0,
+            pairsBefore: stage.before.pairs,
+            baseline: internalization.verdict?.baseline ?? null,
+          }),
           stage,
           revision,
           report: known?.report ?? (await readRolloutReport(store, id)),
@@ -162,22 +172,18 @@ class LiveRoutes implements RouteWatch {
 
   /** Decides on the pairs so far. @returns whether the state of the internalization changed */
   private async act(audited: AuditedRoute): Promise<boolean> {
-    const { store, now, rollout, replayUpstream } = this.deps
-    const { internalization, route } = audited
-    const stage = rolloutStageOf(internalization.state)!
-    const watched = await this.read(audited, stage)
-    const [oldest] = await store.pairs.waiting(route.lora, 1)
-    const sums = watched.reader.sums(oldest?.at ?? now())
-    const bounds = lossBoundsOf(internalization, replayUpstream !== null)
-    const evidence = evidenceFigures(sums, bounds)
-    const decision = decideRollout(evidence, stage, rollout)
-    const report = await this.reportOf(audited, sums, { evidence, decision, last: watched.report })
-    if (report !== null) {
-      watched.report = report
+    const { store, rollout } = this.deps
+    const { internalization } = audited
+    const watched = await this.read(audited, rolloutStageOf(internalization.state)!)
+    const { report, decision } = await this.judgeRoute(audited, watched)
+    if (!isSameReport(watched.report, report)) {
+      for (const message of warningsOf(watched.report, report))
+        this.deps.log({ level: 'warn', message, data: { internalization: internalization.id } })
       await saveRolloutReport(store, internalization.id, report)
+      watched.report = report
     }
-    if (decision.rollsBack) return this.rollBack(internalization, watched.report!)
-    if (decision.mayStep && rollout.steps) return this.enterNext(internalization, watched.report!)
+    if (decision.rollsBack) return this.rollBack(internalization, report)
+    if (decision.mayStep && rollout.steps) return this.enterNext(internalization, report)
     if (this.isSpent !== watched.settledSpent) {
       await settleRoute(store, internalization.templateVersion, this.context())
       watched.settledSpent = this.isSpent
@@ -185,43 +191,29 @@ class LiveRoutes implements RouteWatch {
     return false
   }
 
-  /** @returns null when nothing has changed */
-  private async reportOf(
+  private async judgeRoute(
     { internalization, route }: AuditedRoute,
-    { outcomes }: PairSums,
-    made: Pick<RolloutReport, 'evidence'> & {
-      decision: RolloutDecision
-      last: RolloutReport | null
-    }
-  ): Promise<RolloutReport | null> {
-    const { store, now, rollout } = this.deps
-    const { evidence, decision, last } = made
-    const { waiting, dropped } = await store.pairs.backlog(route.lora)
-    const { rollbackCapital, stepCapital, auditUsdPerDay } = rollout
-    const driftedAt = last?.driftedAt ?? (decision.hasDrifted ? now() : null)
-    const report: RolloutReport = {
-      at: now(),
-      stage: rolloutStageOf(internalization.state)!,
+    { reader, stage, report: last }: Watched
+  ): Promise<{ report: RolloutReport; decision: RolloutDecision }> {
+    const { store, now, rollout, replayUpstream, deprecatedOn } = this.deps
+    const [oldest] = await store.pairs.waiting(route.lora, 1)
+    const figures = reader.figures(oldest?.at ?? now())
+    const bounds = lossBoundsOf(internalization, replayUpstream !== null)
+    const evidence = evidenceFigures(figures.sums, bounds)
+    const decision = decideRollout(evidence, stage, rollout)
+    const report = makeReport({
+      ...figures,
+      now: now(),
+      stage,
       evidence,
-      rollbackCapital,
-      stepCapital,
-      outcomes,
-      waiting,
-      dropped,
-      mayStep: decision.mayStep,
-      driftedAt,
+      decision,
+      rollout,
+      backlog: await store.pairs.backlog(route.lora),
       spentUsdToday: this.spentUsdToday,
-      auditUsdPerDay,
-    }
-    if (driftedAt !== null && (last?.driftedAt ?? null) === null)
-      this.deps.log({
-        level: 'warn',
-        message: driftText(evidence),
-        data: { internalization: internalization.id },
-      })
-    const isSame =
-      last !== null && JSON.stringify({ ...last, at: 0 }) === JSON.stringify({ ...report, at: 0 })
-    return isSame ? null : report
+      deprecatedOn: deprecatedOn(route.template.model),
+      last,
+    })
+    return { report, decision }
   }
 
   /** Whether audits have cost as much as they may on this day. */
