@@ -25,6 +25,8 @@ export interface RolloutReport {
   upstreamVersions: UpstreamVersion[]
   /** day of the price file on which the provider retires the model, YYYY-MM-DD; null: not known */
   deprecatedOn: string | null
+  /** whether that day has come */
+  isDeprecated: boolean
   /** audited requests without the lora's answer yet, and those that were dropped */
   waiting: number
   dropped: number
