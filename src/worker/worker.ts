@@ -16,6 +16,7 @@ import { settleForgotten } from './forget.ts'
 import { settleRequests } from './requests.ts'
 import { hasEnoughRows } from './internalize/plan-rows.ts'
 import { watchRoutes } from './rollout/watch-routes.ts'
+import { openWebhook } from './webhook/sender.ts'
 import { createMayStart, type MayStart } from './internalize/would-pay.ts'
 
 const IDLE_MS = 1_000
@@ -82,6 +83,7 @@ const advanceOldest = async (
 }
 
 export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
+  const webhook = await openWebhook(deps)
   await settleRoutes(deps.store, promotionContext(deps))
   await noteWorker(deps.store, deps.engine?.name ?? null)
   let detect: DetectLoop = await createDetectLoop(deps)
@@ -123,6 +125,7 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
   return {
     step,
     async run(signal) {
+      const telling = webhook?.run(signal)
       while (!signal.aborted) {
         try {
           if (!(await step())) await deps.sleep(IDLE_MS, signal)
@@ -131,6 +134,7 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
           await deps.sleep(FAILURE_MS, signal)
         }
       }
+      await telling
       await access.close()
     },
     close: access.close,
