@@ -32,7 +32,7 @@ export const baseUrlSchema = (keyPlace: string) =>
  * only the host. `fetch` refuses a URL with a user or password.
  */
 const webhookUrl = z
-  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+  .url({ protocol: /^https?$/, error: 'must be an http or https URL', abort: true })
   .refine((text) => {
     const { username, password, hash } = new URL(text)
     return `${username}${password}${hash}` === ''
