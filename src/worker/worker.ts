@@ -125,7 +125,7 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
   return {
     step,
     async run(signal) {
-      const telling = webhook?.run(signal)
+      const sending = webhook?.run(signal)
       while (!signal.aborted) {
         try {
           if (!(await step())) await deps.sleep(IDLE_MS, signal)
@@ -134,7 +134,7 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
           await deps.sleep(FAILURE_MS, signal)
         }
       }
-      await telling
+      await sending
       await access.close()
     },
     close: access.close,

@@ -149,7 +149,7 @@ describe('an event', () => {
       ['rollout.promoted', 'cli'],
       ['rollout.rolled_back', 'admin'],
     ])
-    expect(told.logged.map(({ message }) => message)).toEqual(Array(3).fill('webhook told'))
+    expect(told.logged.map(({ message }) => message)).toEqual(Array(3).fill('event delivered'))
   })
 })
 

@@ -1,7 +1,7 @@
 /**
  * The events that were not delivered yet. The history is the queue: a row is written in the transaction
  * that changes a state, so a crash loses no event, and the memory of the worker holds one page of rows.
- * What was delivered is saved as one snapshot after the delivery, so a crash in between repeats one event.
+ * A cursor is saved after each delivery, so a crash in between repeats one event.
  */
 import { readRolloutReport, rolloutReports } from '../../lifecycle/rollout-report.ts'
 import type { Internalization } from '../../core/lifecycle/internalization.ts'
@@ -15,8 +15,8 @@ interface Memory {
   /** of the last history row that is done */
   place: number
   /**
-   * Internalizations whose drift is done, with its time. It stays when they retire, because a rollback of
-   * a successor makes them live again; a few bytes for each, beside its row with the plan.
+   * The time of drift that is done, by internalization. An entry stays when its internalization retires,
+   * because a rollback of the successor makes it live again. It is small against the stored plan.
    */
   drifts: Record<string, number>
   /** since when each attempt has failed, milliseconds since the epoch; null after a delivery */

@@ -60,7 +60,7 @@ class Sender implements WebhookSender {
       case 'delivered':
         await this.outbox.done(due, { failingSince: null })
         this.pause = NO_PAUSE
-        this.deps.log({ level: 'info', message: 'webhook told', data: this.dataOf(due) })
+        this.deps.log({ level: 'info', message: 'event delivered', data: this.dataOf(due) })
         return true
       case 'gone':
         this.isGone = true
