@@ -41,7 +41,9 @@ export interface RolloutReport {
   auditUsdPerDay: number | null
 }
 
-const nameOf = (internalizationId: string): string => `rollout:${internalizationId}`
+const PREFIX = 'rollout:'
+
+const nameOf = (internalizationId: string): string => PREFIX + internalizationId
 
 /** @returns null before the worker has seen the live route */
 export const readRolloutReport = async (
@@ -50,6 +52,19 @@ export const readRolloutReport = async (
 ): Promise<RolloutReport | null> => {
   const bytes = await snapshots.get(nameOf(internalizationId))
   return bytes === null ? null : (JSON.parse(new TextDecoder().decode(bytes)) as RolloutReport)
+}
+
+/** Reports of all internalizations that were ever live, with their ids. */
+export const rolloutReports = async (
+  store: Pick<Store, 'snapshots'>
+): Promise<[internalizationId: string, RolloutReport][]> => {
+  const ids = (await store.snapshots.names(PREFIX)).map((name) => name.slice(PREFIX.length))
+  const reports: [string, RolloutReport][] = []
+  for (const id of ids) {
+    const report = await readRolloutReport(store, id)
+    if (report !== null) reports.push([id, report])
+  }
+  return reports
 }
 
 export const saveRolloutReport = (

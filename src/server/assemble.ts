@@ -85,11 +85,12 @@ const accessOf = (
     credentials,
   })
   const ofEngine = engineSecrets(engineAccess, [config.upstream, ...upstreams])
+  const ofWebhook = config.webhook === null ? [] : [config.webhook.secret]
   return {
     access: issued?.access ?? null,
     credentials,
     tenants: issued?.tenants ?? tenants,
-    ownSecrets: [adminToken, tenantSecret, ...ofEngine],
+    ownSecrets: [adminToken, tenantSecret, ...ofEngine, ...ofWebhook],
   }
 }
 

@@ -14,6 +14,7 @@ import { settleForgotten } from './forget.ts'
 import { settleRequests } from './requests.ts'
 import { createStarts } from './internalize/start.ts'
 import { watchRoutes } from './rollout/watch-routes.ts'
+import { openWebhook } from './webhook/sender.ts'
 import { createMayStart } from './internalize/would-pay.ts'
 
 const IDLE_MS = 1_000
@@ -52,6 +53,7 @@ const advanceOldest = async (
 }
 
 export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
+  const webhook = await openWebhook(deps)
   await settleRoutes(deps.store, promotionContext(deps))
   await noteWorker(deps.store, deps.engine?.name ?? null)
   let detect: DetectLoop = await createDetectLoop(deps)
@@ -92,6 +94,7 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
   return {
     step,
     async run(signal) {
+      const sending = webhook?.run(signal)
       while (!signal.aborted) {
         try {
           if (!(await step())) await deps.sleep(IDLE_MS, signal)
@@ -100,6 +103,7 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
           await deps.sleep(FAILURE_MS, signal)
         }
       }
+      await sending
       await access.close()
     },
     close: access.close,

@@ -21,15 +21,19 @@ const serve = async (options: { worker: boolean }): Promise<void> => {
   await server.close()
 }
 
-/** Ends also when the parent that forked this process exits. */
-const work = (): Promise<void> =>
-  asWorker(async (deps) => {
-    const controller = stopSignal()
-    process.once('disconnect', () => controller.abort())
-    // the channel to the parent must not keep a worker alive that has finished
-    process.channel?.unref()
-    await (await createWorker(deps)).run(controller.signal)
+/** Ends also when the parent that forked this process exits, also while this process starts. */
+const work = (): Promise<void> => {
+  const parent = new AbortController()
+  process.once('disconnect', () => parent.abort())
+  // an end of the parent before this line has no event any more
+  if (process.connected === false) parent.abort()
+  // the channel to the parent must not keep a worker alive that has finished
+  process.channel?.unref()
+  return asWorker(async (deps) => {
+    const signal = AbortSignal.any([stopSignal().signal, parent.signal])
+    await (await createWorker(deps)).run(signal)
   })
+}
 
 export const serveCommand = (): Command =>
   new Command('serve')
