@@ -73,8 +73,12 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
     await access.pruneFiles()
   }
 
-  const step = async (): Promise<boolean> => {
+  /** as the last round found it */
+  let present: Engine | null = null
+
+  const work = async (): Promise<boolean> => {
     const engine = await access.open()
+    present = engine
     const forgotten = await settleForgotten({ ...deps, engine })
     if (forgotten.isDetectorStale) detect = await createDetectLoop(deps)
     if (forgotten.isEngineLost) access.lost()
@@ -85,25 +89,38 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
     const replied = await settleRequests(deps, requests, engine, detected)
     const started = deps.config.auto && settled && (await starts.step())
     const advanced = await advanceOldest(deps, access, engine)
-    const watched = await routes.step(engine)
-    if (watched.isEngineLost) access.lost()
     await prune()
-    return read > 0 || started || advanced || replied || watched.advanced
+    return read > 0 || started || advanced || replied
+  }
+
+  const watch = async (): Promise<boolean> => {
+    const { advanced, isEngineLost } = await routes.step(present)
+    if (isEngineLost) {
+      present = null
+      access.lost()
+    }
+    return advanced
+  }
+
+  const repeat = async (round: () => Promise<boolean>, signal: AbortSignal): Promise<void> => {
+    while (!signal.aborted) {
+      try {
+        if (!(await round())) await deps.sleep(IDLE_MS, signal)
+      } catch (error) {
+        deps.fault('worker-step', error)
+        await deps.sleep(FAILURE_MS, signal)
+      }
+    }
   }
 
   return {
-    step,
+    async step() {
+      const advanced = await work()
+      return (await watch()) || advanced
+    },
     async run(signal) {
-      const sending = webhook?.run(signal)
-      while (!signal.aborted) {
-        try {
-          if (!(await step())) await deps.sleep(IDLE_MS, signal)
-        } catch (error) {
-          deps.fault('worker-step', error)
-          await deps.sleep(FAILURE_MS, signal)
-        }
-      }
-      await sending
+      // an evaluation takes minutes, and a rollback must not wait for it
+      await Promise.all([webhook?.run(signal), repeat(work, signal), repeat(watch, signal)])
       await access.close()
     },
     close: access.close,

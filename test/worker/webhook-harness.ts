@@ -3,7 +3,7 @@ import type { Internalization } from '../../src/core/lifecycle/internalization.t
 import type { EvidenceFigures } from '../../src/core/rollout/stages.ts'
 import { createFaultLog, noFaults, WORKER_FAULTS, type FaultLine } from '../../src/fault-log.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'
-import type { RolloutReport } from '../../src/lifecycle/rollout-report.ts'
+import { driftText, type RolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { WorkerDeps, WorkerEvent } from '../../src/worker/deps.ts'
 import { openWebhook, type WebhookSender } from '../../src/worker/webhook/sender.ts'
@@ -30,6 +30,7 @@ export const EVIDENCE: EvidenceFigures = {
   drift: 7.2,
   step: -3,
   stagePairs: 160,
+  roseAt: null,
 }
 
 /** The signal of a worker that is not stopped. */
@@ -103,6 +104,11 @@ export class WebhookHarness {
     evidence: EVIDENCE,
     rollbackCapital: 300,
     stepCapital: 20,
+    indicators: [],
+    upstreamVersions: [],
+    deprecatedOn: null,
+    isDeprecated: false,
+    drift: driftedAt === null ? null : driftText(EVIDENCE),
     outcomes: { agreed: 139, disagreed: 21, 'upstream-differs': 0, fallback: 0, unusable: 0 },
     waiting: 0,
     dropped: 0,

@@ -11,12 +11,7 @@ import {
 } from '../../core/lifecycle/internalization.ts'
 import type { EvidenceFigures } from '../../core/rollout/stages.ts'
 import { isReplaced } from '../../lifecycle/promote.ts'
-import {
-  driftText,
-  rollbackReason,
-  stepText,
-  type RolloutReport,
-} from '../../lifecycle/rollout-report.ts'
+import { rollbackReason, stepText, type RolloutReport } from '../../lifecycle/rollout-report.ts'
 import type { HistoryRow } from '../../store/store.ts'
 
 export type EventType =
@@ -104,6 +99,7 @@ const evidenceView = (figures: EvidenceFigures): EvidenceFigures => ({
   drift: figures.drift,
   step: figures.step,
   stagePairs: figures.stagePairs,
+  roseAt: figures.roseAt,
 })
 
 const proofOf = ({ verdict }: Internalization): EventData['proof'] => {
@@ -155,7 +151,7 @@ export const historyEvent = (
 /** @param driftedAt of the report */
 export const driftEvent = (
   row: Internalization,
-  { stage, evidence }: RolloutReport,
+  { stage, evidence, drift }: RolloutReport,
   driftedAt: number
 ): WebhookEvent => {
   const state = { state: 'live', share: stage.share } as const
@@ -168,7 +164,7 @@ export const driftEvent = (
       from: state,
       to: state,
       by: 'worker',
-      reason: driftText(evidence),
+      reason: drift,
       evidence: evidenceView(evidence),
       proof: proofOf(row),
     },
