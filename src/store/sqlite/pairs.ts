@@ -5,7 +5,7 @@ import { AppError } from '../../errors.ts'
 import type { PairStore } from '../store.ts'
 import { raiseRevision, readRevision } from './base/counters.ts'
 import type { Connection } from './base/database.ts'
-import { pairs } from './base/schema.ts'
+import { pairs, records } from './base/schema.ts'
 import { droppedName, PAIRS_REVISION } from './log/audits.ts'
 
 const isJudged = isNotNull(pairs.outcome)
@@ -68,17 +68,32 @@ export const createPairStore = ({ read, write }: Connection): PairStore => ({
         .limit(limit)
       return rows.map(toDomain)
     }),
-  rate: (recordId, rating) =>
+  rate: (recordId, rating, at) =>
     write(async (tx) => {
       const [row] = await tx
         .update(pairs)
-        .set({ rating })
+        .set({ rating, ratedAt: rating === null ? null : at })
         .where(and(eq(pairs.recordId, recordId), isJudged))
         .returning()
       if (row === undefined)
         throw new AppError('not-found', `there is no pair of the record ${recordId}`)
       await raiseRevision(tx, PAIRS_REVISION)
       return toDomain(row)
+    }),
+  rated: (place, limit) =>
+    read(async (db) => {
+      const rows = await db
+        .select({ pair: pairs, templateVersion: records.templateVersion })
+        .from(pairs)
+        .leftJoin(records, eq(records.id, pairs.recordId))
+        .where(and(gt(pairs.place, place), isNotNull(pairs.rating)))
+        .orderBy(asc(pairs.place))
+        .limit(limit)
+      return rows.map(({ pair, templateVersion }) => ({
+        ...toDomain(pair),
+        lora: pair.lora,
+        templateVersion,
+      }))
     }),
   revision: () => read((db) => readRevision(db, PAIRS_REVISION)),
   spent: (since) =>
