@@ -71,13 +71,14 @@ const statusOf = (parts: Parts) => ({
   routes: parts.routes.snapshot().byVersion.size,
 })
 
+const tenantSecretOf = ({ config, secrets }: Parts): string =>
+  config.proxy.tenantSecret ?? secrets.tenantSecret
+
 /** How the proxy tells tenants apart, and the secrets that it never forwards to an upstream. */
-const accessOf = (
-  { config, secrets, issued, engineAccess, upstreams }: Parts,
-  adminToken: string
-) => {
+const accessOf = (parts: Parts, adminToken: string) => {
+  const { config, issued, engineAccess, upstreams } = parts
   const credentials = createCredentials(config.proxy.credentialNames)
-  const tenantSecret = config.proxy.tenantSecret ?? secrets.tenantSecret
+  const tenantSecret = tenantSecretOf(parts)
   const tenants = createTenants({
     secret: tenantSecret,
     ttlMs: config.proxy.credentialTtlMs,
@@ -156,6 +157,7 @@ const adminOf = (parts: Parts, token: string): Hono => {
     token,
     now: Date.now,
     newId: randomUUID,
+    blindSecret: tenantSecretOf(parts),
     refreshRoutes: routes.refresh,
     status: () => statusOf(parts),
     rollout: config.rollout,

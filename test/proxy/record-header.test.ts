@@ -32,7 +32,7 @@ const openLora = async (): Promise<void> => {
 }
 
 describe('an answer of the upstream', () => {
-  it.each<[string, object, Harness['upstream']['respond'], number]>([
+  it.each<[string, Record<string, unknown>, Harness['upstream']['respond'], number]>([
     ['whole', {}, respondJson(completion('hello')), 200],
     ['a stream', { stream: true }, respondEvents('data: [DONE]\n\n'), 200],
     ['an error', {}, respondJson({ error: { message: 'no' } }, 400), 400],

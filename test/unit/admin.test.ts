@@ -98,6 +98,7 @@ describe('admin API', () => {
           ),
           costUsd: (_model, usage) => usage && usage.prompt_tokens / 1000,
           newId: () => 'new-id',
+          blindSecret: 'blind',
         })
       )
       .all('*', () => {
@@ -167,6 +168,8 @@ describe('admin API', () => {
         'get /internalizations',
         'get /internalizations/{id}',
         'get /internalizations/{id}/examples',
+        'get /internalizations/{id}/pairs',
+        'get /ratings',
         'get /records',
         'get /savings',
         'get /status',
@@ -178,6 +181,7 @@ describe('admin API', () => {
         'post /internalizations/{id}/retire',
         'post /routes/{version}/rollback',
         'post /templates/{version}/internalize',
+        'put /records/{id}/rating',
       ])
       expect(body.servers).toEqual([{ url: '/admin/api' }])
     })
@@ -223,7 +227,7 @@ describe('admin API', () => {
         verdict: 'does-not-pay',
         price: EXAMPLE_PRICE,
         traffic: { calls: 5, from: 1_000, to: 1_000 + 4 * DAY_MS },
-        coverage: { answered: 1, source: 'assumed' },
+        coverage: { answered: 0.97, source: 'assumed' },
       })
       expect(economics.reason).toContain('its share of the engine costs 1460.00 USD')
       expect((await get('/templates/version-1')).body).toMatchObject({ economics })

@@ -34,7 +34,10 @@ const isThumb = (value: unknown): value is Thumb => THUMBS.some((thumb) => thumb
 export const readFeedback = (text: string): GivenFeedback => {
   const { record, rating, comment = null } = objectIn(text)
   if (typeof record !== 'string' || record === '' || record.length > MAX_ID_CHARS)
-    throw invalid('record', 'must be the id that the answer has in the header x-promptintern-record')
+    throw invalid(
+      'record',
+      'must be the id that the answer has in the header x-promptintern-record'
+    )
   if (rating !== null && !isThumb(rating))
     throw invalid('rating', `must be ${THUMBS.map((thumb) => `"${thumb}"`).join(' or ')}, or null`)
   if (comment !== null && (typeof comment !== 'string' || comment.length > MAX_COMMENT_CHARS))

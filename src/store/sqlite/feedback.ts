@@ -9,11 +9,11 @@ import type { Connection } from './base/database.ts'
 import { feedback, records } from './base/schema.ts'
 import { readHead } from './log/records.ts'
 
-const noRecord = (id: string): AppError =>
+const noRecord = (id: string, tenant: string | null): AppError =>
   new AppError(
     'not-found',
-    `the log has no record ${id} of this caller: a record is written within a second after its answer, ` +
-      'and is deleted when it expires or is forgotten'
+    `the log has no record ${id}${tenant === null ? '' : ' of this key'}: a record is written a moment ` +
+      'after its answer, and is deleted when it expires or is forgotten'
   )
 
 /** The head of a record of the tenant. @throws AppError `not-found` */
@@ -23,7 +23,7 @@ const requireHead = async (
   tenant: string | null
 ): Promise<RecordHead> => {
   const head = await read((db) => readHead(db, id))
-  if (head === null || (tenant !== null && head.tenant !== tenant)) throw noRecord(id)
+  if (head === null || (tenant !== null && head.tenant !== tenant)) throw noRecord(id, tenant)
   return head
 }
 
@@ -45,7 +45,7 @@ export const createFeedbackStore = (
     await connection.write(async (tx) => {
       // the record may have been forgotten since it was read
       const [known] = await tx.select().from(records).where(eq(records.id, recordId))
-      if (known === undefined) throw noRecord(recordId)
+      if (known === undefined) throw noRecord(recordId, tenant)
       await tx
         .insert(feedback)
         .values(row)

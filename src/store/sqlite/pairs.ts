@@ -10,47 +10,16 @@ import { droppedName, PAIRS_REVISION } from './log/audits.ts'
 
 const isJudged = isNotNull(pairs.outcome)
 
-const toDomain = ({ lora: _, outcome, ...row }: typeof pairs.$inferSelect): StoredPair => ({
+const toDomain = ({ lora: _lora, outcome, ...row }: typeof pairs.$inferSelect): StoredPair => ({
   ...row,
   outcome: outcome!,
 })
 
-export const createPairStore = ({ read, write }: Connection): PairStore => ({
-  waiting: (lora, limit) =>
-    read(async (db) => {
-      const rows = await db
-        .select({ place: pairs.place, recordId: pairs.recordId, at: pairs.at })
-        .from(pairs)
-        .where(and(eq(pairs.lora, lora), isNull(pairs.outcome)))
-        .orderBy(asc(pairs.place))
-        .limit(limit)
-      // a forgotten record does not wait
-      return rows.map((row) => ({ ...row, recordId: row.recordId! }))
-    }),
-  backlog: (lora) =>
-    read(async (db) => ({
-      waiting: await db.$count(pairs, and(eq(pairs.lora, lora), isNull(pairs.outcome))),
-      dropped: await readRevision(db, droppedName(lora)),
-    })),
-  judge: (judged) =>
-    write(async (tx) => {
-      for (const { recordId, ...figures } of judged)
-        await tx
-          .update(pairs)
-          .set(figures)
-          .where(and(eq(pairs.recordId, recordId), isNull(pairs.outcome)))
-    }),
-  since: (lora, after, limit) =>
-    read(async (db) => {
-      const { place, at, conversation, outcome, rating, confidence } = pairs
-      const rows = await db
-        .select({ place, at, conversation, outcome, rating, confidence })
-        .from(pairs)
-        .where(and(eq(pairs.lora, lora), gt(place, after), isJudged))
-        .orderBy(asc(place))
-        .limit(limit)
-      return rows.map((row) => ({ ...row, outcome: row.outcome! }))
-    }),
+/** Pairs for a person, and the person's ratings. */
+const readAndRate = ({
+  read,
+  write,
+}: Pick<Connection, 'read' | 'write'>): Pick<PairStore, 'list' | 'rate' | 'rated'> => ({
   list: ({ lora, before, outcomes, limit }) =>
     read(async (db) => {
       const rows = await db
@@ -95,6 +64,45 @@ export const createPairStore = ({ read, write }: Connection): PairStore => ({
         templateVersion,
       }))
     }),
+})
+
+export const createPairStore = ({ read, write }: Connection): PairStore => ({
+  waiting: (lora, limit) =>
+    read(async (db) => {
+      const rows = await db
+        .select({ place: pairs.place, recordId: pairs.recordId, at: pairs.at })
+        .from(pairs)
+        .where(and(eq(pairs.lora, lora), isNull(pairs.outcome)))
+        .orderBy(asc(pairs.place))
+        .limit(limit)
+      // a forgotten record does not wait
+      return rows.map((row) => ({ ...row, recordId: row.recordId! }))
+    }),
+  backlog: (lora) =>
+    read(async (db) => ({
+      waiting: await db.$count(pairs, and(eq(pairs.lora, lora), isNull(pairs.outcome))),
+      dropped: await readRevision(db, droppedName(lora)),
+    })),
+  judge: (judged) =>
+    write(async (tx) => {
+      for (const { recordId, ...figures } of judged)
+        await tx
+          .update(pairs)
+          .set(figures)
+          .where(and(eq(pairs.recordId, recordId), isNull(pairs.outcome)))
+    }),
+  since: (lora, after, limit) =>
+    read(async (db) => {
+      const { place, at, conversation, outcome, rating, confidence } = pairs
+      const rows = await db
+        .select({ place, at, conversation, outcome, rating, confidence })
+        .from(pairs)
+        .where(and(eq(pairs.lora, lora), gt(place, after), isJudged))
+        .orderBy(asc(place))
+        .limit(limit)
+      return rows.map((row) => ({ ...row, outcome: row.outcome! }))
+    }),
+  ...readAndRate({ read, write }),
   revision: () => read((db) => readRevision(db, PAIRS_REVISION)),
   spent: (since) =>
     read(async (db) => {
