@@ -1,7 +1,10 @@
 /** Internalizations: progress, verdict, and the decisions of a person. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
-import { progressSnapshot, type Internalization } from '../core/lifecycle/internalization.ts'
-import { loraOf } from '../core/lifecycle/live-route.ts'
+import {
+  progressSnapshot,
+  winningLora,
+  type Internalization,
+} from '../core/lifecycle/internalization.ts'
 import { transition } from '../core/lifecycle/transitions.ts'
 import { AppError } from '../errors.ts'
 import { approve } from '../lifecycle/approve.ts'
@@ -116,7 +119,7 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
 
   app.openapi(getRoute, async (context) => {
     const row = await internalizationOf(deps, context.req.valid('param').id)
-    const lora = loraOf(row)
+    const lora = winningLora(row)
     const details = {
       history: await internalizations.history(row.id),
       progress: await progressOf(deps, row),

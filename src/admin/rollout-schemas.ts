@@ -40,6 +40,11 @@ export const evidenceSchema = countsSchema
         'the same, of the pairs since the stage began, against the statement that the loss is at least the margin'
       ),
     stagePairs: z.number().describe('conversations since the stage began'),
+    roseAt: time
+      .nullable()
+      .describe(
+        'when the loss rose above what was proven, if it did; null: it was above it from the beginning'
+      ),
   })
   .openapi('RolloutEvidence')
 

@@ -35,8 +35,12 @@ const notYet = (id: string, stage: RolloutStage, report: RolloutReport | null): 
       `${soFar(report)}. Wait for more audited requests, or decide without that evidence by "now": true`
   )
 
-const noEvidence = (internalization: Internalization, stage: RolloutStage): EvidenceFigures =>
-  evidenceFigures(NO_STREAM, stage, lossBoundsOf(internalization, true))
+/** Before the first pair. */
+const noEvidence = (internalization: Internalization): EvidenceFigures =>
+  evidenceFigures(
+    { stream: NO_STREAM, inStage: NO_PAIRS, startTimes: new Map() },
+    lossBoundsOf(internalization, true)
+  )
 
 /**
  * From approval to the first stage of the rollout, or of a live internalization to the next stage. In the
@@ -56,6 +60,6 @@ export const approve = async (
   const latest = await readRolloutReport(store, internalization.id)
   const report = reportOnStage(latest, stage)
   if (!isForced && report?.mayStep !== true) throw notYet(internalization.id, stage, report)
-  const evidence = latest?.evidence ?? noEvidence(internalization, stage)
+  const evidence = latest?.evidence ?? noEvidence(internalization)
   return enterNextStage(store, internalization, evidence, context)
 }

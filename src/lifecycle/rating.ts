@@ -4,8 +4,7 @@
  */
 import { createHmac } from 'node:crypto'
 import { textOf, type Outcome } from '../core/answer/outcome.ts'
-import type { Internalization } from '../core/lifecycle/internalization.ts'
-import { loraOf } from '../core/lifecycle/live-route.ts'
+import { winningLora, type Internalization } from '../core/lifecycle/internalization.ts'
 import type { PairOutcome, Rating, StoredPair } from '../core/rollout/pair.ts'
 import { AppError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
@@ -97,7 +96,7 @@ export const shownPairs = async (
   { limit, before, outcome, isRevealed }: ShownPairsQuery,
   secret: string
 ): Promise<ShownPair[]> => {
-  const lora = loraOf(internalization)
+  const lora = winningLora(internalization)
   if (lora === null) return []
   const outcomes = outcome === undefined ? (isRevealed ? undefined : RATEABLE) : [outcome]
   const pairs = await store.pairs.list({

@@ -107,7 +107,10 @@ const reportOn = (
 ): RolloutReport => ({
   at: 40_000,
   stage,
-  evidence: evidenceFigures(stream, stage, { margin: 0.05, proven: 0.04 }),
+  evidence: evidenceFigures(
+    { stream, inStage: stream, startTimes: new Map() },
+    { margin: 0.05, proven: 0.04 }
+  ),
   rollbackCapital: 300,
   stepCapital: 20,
   outcomes: { agreed: 40, disagreed: 0, 'upstream-differs': 0, fallback: 0, unusable: 0 },

@@ -93,7 +93,9 @@ describe('admin API', () => {
           estimatesUsage: true,
           economics: openEconomics(
             store,
-            economicsSettings(parseConfig({ ENGINE_USD_PER_HOUR: '2' }), [EXAMPLE_PRICE]),
+            economicsSettings(parseConfig({ ENGINE_USD_PER_HOUR: '2', AUDIT_SHARE: '0' }), [
+              EXAMPLE_PRICE,
+            ]),
             () => now
           ),
           costUsd: (_model, usage) => usage && usage.prompt_tokens / 1000,
@@ -227,7 +229,7 @@ describe('admin API', () => {
         verdict: 'does-not-pay',
         price: EXAMPLE_PRICE,
         traffic: { calls: 5, from: 1_000, to: 1_000 + 4 * DAY_MS },
-        coverage: { answered: 0.97, source: 'assumed' },
+        coverage: { answered: 1, source: 'assumed' },
       })
       expect(economics.reason).toContain('its share of the engine costs 1460.00 USD')
       expect((await get('/templates/version-1')).body).toMatchObject({ economics })

@@ -3,6 +3,7 @@ import type {
   Internalization,
   InternalizationState,
 } from '../../src/core/lifecycle/internalization.ts'
+import { FULL_STAGE } from '../../src/core/rollout/stages.ts'
 import { goLive, retire, rollBack, settleRoutes } from '../../src/lifecycle/promote.ts'
 import type { Store } from '../../src/store/store.ts'
 import { exampleApproved, exampleTemplate } from '../fixtures/examples.ts'
@@ -48,7 +49,7 @@ const promotionIn = (store: Store) => {
 
 describe('promotion', () => {
   it('routes the template to the winning arm with its threshold', async ({ store, at }) => {
-    expect((await at.goLive('a')).state).toEqual({ name: 'live' })
+    expect((await at.goLive('a')).state).toEqual({ name: 'live', stage: FULL_STAGE })
     expect(await store.routes.list()).toEqual([
       {
         template: exampleTemplate(),
@@ -60,6 +61,7 @@ describe('promotion', () => {
         answers: { ...ANSWERS, responseType: 'label', labels: ['intent_1', 'intent_2'] },
         kinds: KINDS,
         trafficShare: 0.5,
+        auditShare: 0,
         templateTokens: 804,
       },
     ])

@@ -12,7 +12,7 @@ import { FULL_STAGE, type EvidenceFigures, type RolloutStage } from '../rollout/
 import type { ArmName, ScheduleName, StagePlan } from '../learn/schedule.ts'
 
 export type InternalizationState =
-  | { name: 'candidate' }
+  | { name: 'candidate'; successor?: Succession }
   | { name: 'training'; arm: number; stage: number }
   | { name: 'evaluating' }
   | { name: 'approval' }
@@ -31,6 +31,15 @@ export type InternalizationState =
     }
   | { name: 'rejected'; reason: string }
   | { name: 'failed'; cause: string }
+
+/** Why an internalization follows another one of its template. */
+export interface Succession {
+  /** the internalization whose lora its own starts from */
+  of: string
+  why: 'rolled-back' | 'drifted' | 'new-traffic'
+  /** only exchanges from then on train it and judge it, milliseconds since the epoch */
+  since: number
+}
 
 /** The rollout stage of a live internalization. @returns null when it is not live */
 export const rolloutStageOf = (state: InternalizationState): RolloutStage | null =>
@@ -55,6 +64,10 @@ export interface Arm {
 export const lorasOf = ({ plan }: Internalization): string[] => [
   ...new Set(plan?.arms.flatMap(({ results }) => results.map(({ lora }) => lora))),
 ]
+
+/** The last lora of the arm that won; null before a verdict. */
+export const winningLora = ({ plan, verdict }: Internalization): string | null =>
+  (verdict && plan?.arms[verdict.arm]?.results.at(-1)?.lora) ?? null
 
 /** Arm and stage for display: `schedule 2/4`. */
 export const stageName = (arm: Arm, stage: number): string =>
@@ -94,6 +107,11 @@ export interface InternalizationPlan {
   templateTokens: number
   /** absent in plans from before there was a choice: supervised */
   method?: TrainingMethod
+  /** absent without a predecessor */
+  successor?: Succession & {
+    /** where its training starts; null when the engine has lost it: at the base model */
+    lora: string | null
+  }
   arms: Arm[]
 }
 
@@ -181,12 +199,13 @@ export const progressSnapshot = (internalizationId: string): string =>
 export const newInternalization = (
   id: string,
   template: { tenant: string; version: string },
-  now: number
+  now: number,
+  successor: Succession | null = null
 ): Internalization => ({
   id,
   tenant: template.tenant,
   templateVersion: template.version,
-  state: { name: 'candidate' },
+  state: { name: 'candidate', ...(successor && { successor }) },
   createdAt: now,
   updatedAt: now,
   plan: null,

@@ -15,11 +15,36 @@ const toDomain = ({ lora: _lora, outcome, ...row }: typeof pairs.$inferSelect): 
   outcome: outcome!,
 })
 
-/** Pairs for a person, and the person's ratings. */
-const readAndRate = ({
-  read,
-  write,
-}: Pick<Connection, 'read' | 'write'>): Pick<PairStore, 'list' | 'rate' | 'rated'> => ({
+type Reading = 'waiting' | 'backlog' | 'since' | 'list' | 'revision' | 'spent'
+
+const readers = ({ read }: Connection): Pick<PairStore, Reading> => ({
+  waiting: (lora, limit) =>
+    read(async (db) => {
+      const rows = await db
+        .select({ place: pairs.place, recordId: pairs.recordId, at: pairs.at })
+        .from(pairs)
+        .where(and(eq(pairs.lora, lora), isNull(pairs.outcome)))
+        .orderBy(asc(pairs.place))
+        .limit(limit)
+      // a forgotten record does not wait
+      return rows.map((row) => ({ ...row, recordId: row.recordId! }))
+    }),
+  backlog: (lora) =>
+    read(async (db) => ({
+      waiting: await db.$count(pairs, and(eq(pairs.lora, lora), isNull(pairs.outcome))),
+      dropped: await readRevision(db, droppedName(lora)),
+    })),
+  since: (lora, after, limit) =>
+    read(async (db) => {
+      const { place, at, conversation, outcome, rating, confidence } = pairs
+      const rows = await db
+        .select({ place, at, conversation, outcome, rating, confidence })
+        .from(pairs)
+        .where(and(eq(pairs.lora, lora), gt(place, after), isJudged))
+        .orderBy(asc(place))
+        .limit(limit)
+      return rows.map((row) => ({ ...row, outcome: row.outcome! }))
+    }),
   list: ({ lora, before, outcomes, limit }) =>
     read(async (db) => {
       const rows = await db
@@ -37,6 +62,26 @@ const readAndRate = ({
         .limit(limit)
       return rows.map(toDomain)
     }),
+  revision: () => read((db) => readRevision(db, PAIRS_REVISION)),
+  spent: (since) =>
+    read(async (db) => {
+      const [row] = await db
+        .select({ usd: sql<number>`coalesce(sum(${pairs.costUsd}), 0)` })
+        .from(pairs)
+        .where(gte(pairs.at, since))
+      return row!.usd
+    }),
+})
+
+const writers = ({ write }: Connection): Omit<PairStore, Reading | 'rated'> => ({
+  judge: (judged) =>
+    write(async (tx) => {
+      for (const { recordId, ...figures } of judged)
+        await tx
+          .update(pairs)
+          .set(figures)
+          .where(and(eq(pairs.recordId, recordId), isNull(pairs.outcome)))
+    }),
   rate: (recordId, rating, at) =>
     write(async (tx) => {
       const [row] = await tx
@@ -49,8 +94,12 @@ const readAndRate = ({
       await raiseRevision(tx, PAIRS_REVISION)
       return toDomain(row)
     }),
+})
+
+export const createPairStore = (connection: Connection): PairStore => ({
+  ...readers(connection),
   rated: (place, limit) =>
-    read(async (db) => {
+    connection.read(async (db) => {
       const rows = await db
         .select({ pair: pairs, templateVersion: records.templateVersion })
         .from(pairs)
@@ -64,52 +113,5 @@ const readAndRate = ({
         templateVersion,
       }))
     }),
-})
-
-export const createPairStore = ({ read, write }: Connection): PairStore => ({
-  waiting: (lora, limit) =>
-    read(async (db) => {
-      const rows = await db
-        .select({ place: pairs.place, recordId: pairs.recordId, at: pairs.at })
-        .from(pairs)
-        .where(and(eq(pairs.lora, lora), isNull(pairs.outcome)))
-        .orderBy(asc(pairs.place))
-        .limit(limit)
-      // a forgotten record does not wait
-      return rows.map((row) => ({ ...row, recordId: row.recordId! }))
-    }),
-  backlog: (lora) =>
-    read(async (db) => ({
-      waiting: await db.$count(pairs, and(eq(pairs.lora, lora), isNull(pairs.outcome))),
-      dropped: await readRevision(db, droppedName(lora)),
-    })),
-  judge: (judged) =>
-    write(async (tx) => {
-      for (const { recordId, ...figures } of judged)
-        await tx
-          .update(pairs)
-          .set(figures)
-          .where(and(eq(pairs.recordId, recordId), isNull(pairs.outcome)))
-    }),
-  since: (lora, after, limit) =>
-    read(async (db) => {
-      const { place, at, conversation, outcome, rating, confidence } = pairs
-      const rows = await db
-        .select({ place, at, conversation, outcome, rating, confidence })
-        .from(pairs)
-        .where(and(eq(pairs.lora, lora), gt(place, after), isJudged))
-        .orderBy(asc(place))
-        .limit(limit)
-      return rows.map((row) => ({ ...row, outcome: row.outcome! }))
-    }),
-  ...readAndRate({ read, write }),
-  revision: () => read((db) => readRevision(db, PAIRS_REVISION)),
-  spent: (since) =>
-    read(async (db) => {
-      const [row] = await db
-        .select({ usd: sql<number>`coalesce(sum(${pairs.costUsd}), 0)` })
-        .from(pairs)
-        .where(gte(pairs.at, since))
-      return row!.usd
-    }),
+  ...writers(connection),
 })

@@ -20,6 +20,7 @@ import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
+import { comparedWithPresent } from './compare-present.ts'
 import { evaluateRow, outcomeSimilarity, type EvaluateDeps } from './evaluate-row.ts'
 import { exchangesByIds, outcomeOfText, type MatchedExchange } from './exchanges.ts'
 
@@ -197,5 +198,6 @@ export const evaluate = async (
       done.push(...rows)
     }
   }
-  return verdictOf(context, done, sets)
+  const verdict = verdictOf(context, done, sets)
+  return comparedWithPresent({ ...context, template }, verdict)
 }

@@ -3,6 +3,7 @@
  * A route whose loss exceeds the margin is rolled back, one that has shown that it does not enters the next
  * stage. The sums are made of the stored pairs, so a crash neither repeats nor loses one.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import {
   isCurrentPlan,
@@ -17,6 +18,7 @@ import {
   stageName,
   trafficShares,
   type RolloutDecision,
+  type RolloutStage,
 } from '../../core/rollout/stages.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { toAppError } from '../../errors.ts'
@@ -55,6 +57,8 @@ export interface RouteWatch {
 /** What is remembered of a live internalization. All of it can be made anew. */
 interface Watched {
   reader: PairReader
+  /** the stage that the reader counts for */
+  stage: RolloutStage
   /** of the ratings that the reader has read */
   revision: number
   report: RolloutReport | null
@@ -129,17 +133,21 @@ class LiveRoutes implements RouteWatch {
     return judged > 0
   }
 
-  /** Reads the pairs that are new, or all of them after a rating. */
-  private async read({ internalization, template, route }: AuditedRoute): Promise<Watched> {
+  /** Reads the pairs that are new, or all of them after a rating or a change of the stage. */
+  private async read(
+    { internalization, template, route }: AuditedRoute,
+    stage: RolloutStage
+  ): Promise<Watched> {
     const { store } = this.deps
     const { id } = internalization
     const revision = await store.pairs.revision()
     const known = this.watched.get(id)
-    const isCurrent = known?.revision === revision
+    const isCurrent = known?.revision === revision && isDeepStrictEqual(known.stage, stage)
     const watched: Watched = isCurrent
       ? known
       : {
-          reader: new PairReader(template.maxTurnsAfter === 0),
+          reader: new PairReader(template.maxTurnsAfter === 0, stage.before.pairs),
+          stage,
           revision,
           report: known?.report ?? (await readRolloutReport(store, id)),
           settledSpent: known?.settledSpent ?? null,
@@ -156,12 +164,12 @@ class LiveRoutes implements RouteWatch {
   private async act(audited: AuditedRoute): Promise<boolean> {
     const { store, now, rollout, replayUpstream } = this.deps
     const { internalization, route } = audited
-    const watched = await this.read(audited)
+    const stage = rolloutStageOf(internalization.state)!
+    const watched = await this.read(audited, stage)
     const [oldest] = await store.pairs.waiting(route.lora, 1)
     const sums = watched.reader.sums(oldest?.at ?? now())
-    const stage = rolloutStageOf(internalization.state)!
     const bounds = lossBoundsOf(internalization, replayUpstream !== null)
-    const evidence = evidenceFigures(sums.stream, stage, bounds)
+    const evidence = evidenceFigures(sums, bounds)
     const decision = decideRollout(evidence, stage, rollout)
     const report = await this.reportOf(audited, sums, { evidence, decision, last: watched.report })
     if (report !== null) {
