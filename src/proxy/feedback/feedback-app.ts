@@ -31,8 +31,8 @@ const MAX_BODY_BYTES = 16 * 1024
 const PER_MINUTE = 600
 /** Tenants whose rate is remembered; an entry takes about 200 bytes. */
 const MAX_TENANTS = 10_000
-/** Callers may make up credentials, each with a rate of its own: so what waits for the store is bounded. */
-const MAX_WAITING = 100
+/** Callers may make up credentials, each with a rate of its own, so the queue is bounded: to some 3 MB. */
+const MAX_WAITING = 1000
 
 const limitBody = bodyLimit({
   maxSize: MAX_BODY_BYTES,
@@ -56,31 +56,41 @@ const createAdmission = (now: () => number): ((tenant: string) => void) => {
   }
 }
 
-export const createFeedbackApp = ({ tenants, put, now }: FeedbackDeps): FeedbackApp => {
-  const admit = createAdmission(now)
+/**
+ * Stores one after another, so that the log and the watch of the routes wait for one feedback at most.
+ * @returns throws AppError `overloaded` when too many wait
+ */
+const createQueue = ({ put, now }: FeedbackDeps) => {
   let waiting = 0
-  const store = async (feedback: GivenFeedback, tenant: string): Promise<void> => {
+  let last: Promise<unknown> = Promise.resolve()
+  return (feedback: GivenFeedback, tenant: string): Promise<void> => {
     if (waiting >= MAX_WAITING)
       throw new AppError('overloaded', 'too many feedbacks wait for the log; try again soon', {
         retryAfterSeconds: 1,
       })
     waiting++
-    try {
-      await put(feedback, tenant, Math.floor(now()))
-    } finally {
-      waiting--
-    }
+    const stored = last
+      .then(() => put(feedback, tenant, Math.floor(now())))
+      .finally(() => waiting--)
+    last = stored.catch(() => {})
+    return stored
   }
+}
+
+export const createFeedbackApp = (deps: FeedbackDeps): FeedbackApp => {
+  const admit = createAdmission(deps.now)
+  const store = createQueue(deps)
+  const tenantOf = ({ incoming }: HttpBindings): string => deps.tenants.identify(incoming).tenant
   return new Hono<{ Bindings: HttpBindings }>().post(
     '/feedback',
     async ({ env }, next) => {
-      admit(tenants.identify(env.incoming).tenant)
+      admit(tenantOf(env))
       await next()
     },
     limitBody,
     async (context) => {
       const feedback = readFeedback(await context.req.text())
-      await store(feedback, tenants.identify(context.env.incoming).tenant)
+      await store(feedback, tenantOf(context.env))
       const { record, rating } = feedback
       return context.json({ record, rating })
     }
