@@ -210,14 +210,14 @@ describe('an audited request', () => {
     }
     const { pairs } = watched.harness.store
     expect(await losses()).toBe(4)
-    await pairs.rate(ids[0]!, 'lora')
-    await pairs.rate(ids[1]!, 'both')
-    await pairs.rate(ids[2]!, 'neither')
-    await pairs.rate(ids[3]!, 'upstream')
+    await pairs.rate(ids[0]!, 'lora', watched.harness.now)
+    await pairs.rate(ids[1]!, 'both', watched.harness.now)
+    await pairs.rate(ids[2]!, 'neither', watched.harness.now)
+    await pairs.rate(ids[3]!, 'upstream', watched.harness.now)
     expect(await losses()).toBe(1)
-    await pairs.rate(ids[0]!, null)
+    await pairs.rate(ids[0]!, null, watched.harness.now)
     expect(await losses()).toBe(2)
-    await expect(pairs.rate('record-1', 'both')).rejects.toThrow('no pair')
+    await expect(pairs.rate('record-1', 'both', watched.harness.now)).rejects.toThrow('no pair')
   })
 })
 
