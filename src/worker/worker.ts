@@ -52,6 +52,22 @@ const advanceOldest = async (
   return false
 }
 
+/** Runs rounds until the signal aborts. @param round resolves to whether it advanced anything */
+const repeat = async (
+  { sleep, fault }: WorkerDeps,
+  round: () => Promise<boolean>,
+  signal: AbortSignal
+): Promise<void> => {
+  while (!signal.aborted) {
+    try {
+      if (!(await round())) await sleep(IDLE_MS, signal)
+    } catch (error) {
+      fault('worker-step', error)
+      await sleep(FAILURE_MS, signal)
+    }
+  }
+}
+
 export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
   const webhook = await openWebhook(deps)
   await settleRoutes(deps.store, promotionContext(deps))
@@ -102,17 +118,6 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
     return advanced
   }
 
-  const repeat = async (round: () => Promise<boolean>, signal: AbortSignal): Promise<void> => {
-    while (!signal.aborted) {
-      try {
-        if (!(await round())) await deps.sleep(IDLE_MS, signal)
-      } catch (error) {
-        deps.fault('worker-step', error)
-        await deps.sleep(FAILURE_MS, signal)
-      }
-    }
-  }
-
   return {
     async step() {
       const advanced = await work()
@@ -120,7 +125,11 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
     },
     async run(signal) {
       // an evaluation takes minutes, and a rollback must not wait for it
-      await Promise.all([webhook?.run(signal), repeat(work, signal), repeat(watch, signal)])
+      await Promise.all([
+        webhook?.run(signal),
+        repeat(deps, work, signal),
+        repeat(deps, watch, signal),
+      ])
       await access.close()
     },
     close: access.close,
