@@ -3,7 +3,6 @@
  * A route whose loss exceeds the margin is rolled back, one that has shown that it does not enters the next
  * stage. The sums are made of the stored pairs, so a crash neither repeats nor loses one.
  */
-import { isDeepStrictEqual } from 'node:util'
 import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import {
   isCurrentPlan,
@@ -18,7 +17,6 @@ import {
   stageName,
   trafficShares,
   type RolloutDecision,
-  type RolloutStage,
 } from '../../core/rollout/stages.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { toAppError } from '../../errors.ts'
@@ -57,8 +55,8 @@ export interface RouteWatch {
 /** What is remembered of a live internalization. All of it can be made anew. */
 interface Watched {
   reader: PairReader
-  /** the stage that the reader counts for */
-  stage: RolloutStage
+  /** conversations before the stage that the reader counts for */
+  pairsBefore: number
   /** of the ratings that the reader has read */
   revision: number
   report: RolloutReport | null
@@ -136,18 +134,18 @@ class LiveRoutes implements RouteWatch {
   /** Reads the pairs that are new, or all of them after a rating or a change of the stage. */
   private async read(
     { internalization, template, route }: AuditedRoute,
-    stage: RolloutStage
+    pairsBefore: number
   ): Promise<Watched> {
     const { store } = this.deps
     const { id } = internalization
     const revision = await store.pairs.revision()
     const known = this.watched.get(id)
-    const isCurrent = known?.revision === revision && isDeepStrictEqual(known.stage, stage)
+    const isCurrent = known?.revision === revision && known.pairsBefore === pairsBefore
     const watched: Watched = isCurrent
       ? known
       : {
-          reader: new PairReader(template.maxTurnsAfter === 0, stage.before.pairs),
-          stage,
+          reader: new PairReader(template.maxTurnsAfter === 0, pairsBefore),
+          pairsBefore,
           revision,
           report: known?.report ?? (await readRolloutReport(store, id)),
           settledSpent: known?.settledSpent ?? null,
@@ -165,7 +163,7 @@ class LiveRoutes implements RouteWatch {
     const { store, now, rollout, replayUpstream } = this.deps
     const { internalization, route } = audited
     const stage = rolloutStageOf(internalization.state)!
-    const watched = await this.read(audited, stage)
+    const watched = await this.read(audited, stage.before.pairs)
     const [oldest] = await store.pairs.waiting(route.lora, 1)
     const sums = watched.reader.sums(oldest?.at ?? now())
     const bounds = lossBoundsOf(internalization, replayUpstream !== null)
