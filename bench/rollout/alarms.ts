@@ -1,10 +1,7 @@
 /** The pair at which a rule raises an alarm, by the product's own functions and by rival rules. */
 import { addLoss, evidenceOfRise, NO_STREAM } from '../../src/core/rollout/evidence.ts'
-import type { Capital } from './capital.ts'
+import { ALARM_CAPITAL, type Capital } from './capital.ts'
 import type { Loss } from './streams.ts'
-
-/** Capital at which a route is rolled back, and drift is reported: ROLLBACK_EVIDENCE. */
-export const ALARM_CAPITAL = 300
 
 /** @returns the pair at which the product raises the alarm; null when it never does */
 export const productAlarm = (losses: readonly Loss[], bound: number, quiet = 0): number | null => {
@@ -18,9 +15,6 @@ export const productAlarm = (losses: readonly Loss[], bound: number, quiet = 0):
   return null
 }
 
-/** Below the limit by more than what rounding can add up to. */
-const SURELY_BELOW = ALARM_CAPITAL * (1 - 1e-6)
-
 /** The same by a quick capital, whose rule may be a rival's. It may be a pair early by rounding. */
 export const quickAlarm = (losses: readonly Loss[], capital: Capital, quiet = 0): number | null => {
   capital.reset()
@@ -29,7 +23,7 @@ export const quickAlarm = (losses: readonly Loss[], capital: Capital, quiet = 0)
     capital.keep(gap)
     capital.lose(loss)
     pair += gap + 1
-    if (pair > quiet && capital.value() >= SURELY_BELOW) return pair
+    if (pair > quiet && capital.isAlarm) return pair
   }
   return null
 }

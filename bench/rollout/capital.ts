@@ -6,6 +6,9 @@
  */
 import { betsAbove, putAside, START_EVERY, type Bet } from '../../src/core/rollout/evidence.ts'
 
+/** Capital at which a route is rolled back, and drift is reported: ROLLBACK_EVIDENCE. */
+export const ALARM_CAPITAL = 300
+
 export interface StartRule {
   /** of the capital, from the first pair on */
   first: number
@@ -13,36 +16,56 @@ export interface StartRule {
   putAside(started: number): number
   /** bet at the next start */
   share(started: number): number
+  /** pairs between two starts */
+  every: number
   /** the capital of a stake never falls below what it was given first */
   hasFloor: boolean
+  /** capital at which the alarm is raised */
+  limit: number
 }
 
-export const PRODUCT_RULE: StartRule = {
-  first: 1 - putAside(0),
-  putAside,
-  share: (started) => putAside(started) - putAside(started + 1),
+/** Shares that are put aside first and become smaller, with what is left of them. */
+const savingRule = (first: number, left: (started: number) => number): StartRule => ({
+  first,
+  putAside: (started) => (1 - first) * left(started),
+  share: (started) => (1 - first) * (left(started) - left(started + 1)),
+  every: START_EVERY,
   hasFloor: false,
-}
+  limit: ALARM_CAPITAL,
+})
 
-const NOTHING = (): number => 0
+const FIRST_SHARE = 1 - putAside(0)
+
+const leftOfProduct = (started: number): number => putAside(started) / putAside(0)
+
+export const PRODUCT_RULE = savingRule(FIRST_SHARE, leftOfProduct)
+
+const ONE_START = savingRule(1, () => 0)
 
 /** Alternatives that were not taken. */
-export const RIVALS = {
-  'one start': { first: 1, putAside: NOTHING, share: NOTHING, hasFloor: false },
-  'a whole capital at every hundredth pair': {
-    first: 1,
-    putAside: NOTHING,
+export const RIVALS: Record<string, StartRule> = {
+  'one start': ONE_START,
+  'half of the capital first': savingRule(0.5, leftOfProduct),
+  'shares of 1 by k k+1': savingRule(FIRST_SHARE, (started) => 1 / (started + 1)),
+  'starts at every 50th pair': { ...PRODUCT_RULE, every: 50 },
+  'starts at every 200th pair': { ...PRODUCT_RULE, every: 200 },
+  'whole capital at every start': { ...ONE_START, share: () => 1 },
+  'whole capital at every start, at 300000': {
+    ...ONE_START,
     share: () => 1,
-    hasFloor: false,
+    limit: 1000 * ALARM_CAPITAL,
   },
-  'capital never below 1': { first: 1, putAside: NOTHING, share: NOTHING, hasFloor: true },
-} satisfies Record<string, StartRule>
+  'capital never below 1': { ...ONE_START, hasFloor: true },
+}
+
+/** Of a limit: below it by more than rounding can add up to. */
+const SURELY_BELOW = 1 - 1e-6
 
 export class Capital {
   private readonly bets: Bet[]
   private readonly rule: StartRule
   private readonly byStake: Float64Array
-  /** factors of 0 to START_EVERY pairs without a loss, stake by stake */
+  /** factors of 0 to `every` pairs without a loss, stake by stake */
   private readonly kept: Float64Array[]
   /** factors of one pair, by its loss */
   private readonly lost = new Map<number, Float64Array>()
@@ -53,7 +76,7 @@ export class Capital {
     this.bets = betsAbove(bound)
     this.rule = rule
     this.byStake = new Float64Array(this.bets.length)
-    this.kept = Array.from({ length: START_EVERY + 1 }, (_, count) => this.factors(count, 0))
+    this.kept = Array.from({ length: rule.every + 1 }, (_, count) => this.factors(count, 0))
     this.reset()
   }
 
@@ -66,7 +89,7 @@ export class Capital {
   /** Pairs without a loss. */
   keep(count: number): void {
     for (let left = count; left > 0;) {
-      const step = Math.min(left, START_EVERY - (this.pairs % START_EVERY))
+      const step = Math.min(left, this.rule.every - (this.pairs % this.rule.every))
       this.grow(this.kept[step]!, step)
       left -= step
     }
@@ -77,6 +100,11 @@ export class Capital {
     const factors = this.lost.get(loss) ?? this.factors(1, loss)
     this.lost.set(loss, factors)
     this.grow(factors, 1)
+  }
+
+  /** Whether the alarm is raised; by rounding it may be so a little early. */
+  get isAlarm(): boolean {
+    return this.value() >= SURELY_BELOW * this.rule.limit
   }
 
   /** Of all stakes and starts, and of the part that is put aside. */
@@ -97,7 +125,7 @@ export class Capital {
     for (let i = 0; i < byStake.length; i++) byStake[i]! *= factors[i]!
     if (rule.hasFloor) this.lift()
     this.pairs += pairs
-    if (this.pairs % START_EVERY !== 0) return
+    if (this.pairs % rule.every !== 0) return
     const share = rule.share(this.started) / byStake.length
     for (let i = 0; i < byStake.length; i++) byStake[i]! += share
     this.started++

@@ -1,8 +1,8 @@
 /** False alarms: a loss exactly at the bound, over the whole life of a route. */
 import { evidenceAbove, evidenceBelow } from '../../src/core/rollout/evidence.ts'
 import { withBar, type Figure } from '../report.ts'
-import { ALARM_CAPITAL, productAlarm, quickAlarm } from './alarms.ts'
-import { Capital, PRODUCT_RULE } from './capital.ts'
+import { productAlarm, quickAlarm } from './alarms.ts'
+import { ALARM_CAPITAL, Capital, PRODUCT_RULE } from './capital.ts'
 import { decidedBy } from './exact.ts'
 import { ALARM_SHARE, alarmFigures, LIFE, MARGIN, repeat, type Figures, type Run } from './run.ts'
 import { drawLosses, type Loss } from './streams.ts'

@@ -7,9 +7,12 @@ import { drawLosses, type Loss } from './streams.ts'
 
 const GOOD_LOSS = 0.02
 const BAD_LOSS = 0.13
-const GOOD_PAIRS = [1000, 10_000, 50_000]
-/** One start needs about as many again after 10,000 pairs; after 50,000 it is cut off here. */
+const GOOD_PAIRS = [0, 1000, 10_000, 50_000]
+/** One start needs some 22,000 after 50,000 good pairs. */
 const BAD_PAIRS = 30_000
+
+/** The rise comes at random within so many pairs, or else it would meet a start of some rules and not of others. */
+const SPREAD = 400
 
 /** So many good pairs, then bad ones. */
 const drawRise = (goodPairs: number, random: () => number): Loss[] => {
@@ -19,7 +22,7 @@ const drawRise = (goodPairs: number, random: () => number): Loss[] => {
   return [...good, { ...first!, gap: first!.gap + goodPairs - read }, ...bad]
 }
 
-const key = (name: string): string => name.replaceAll(' ', '_')
+const key = (name: string): string => name.replaceAll(/\W+/g, '_')
 
 const measureDelays = (run: Run): Figures => {
   const figures: Figures = {}
@@ -28,12 +31,13 @@ const measureDelays = (run: Run): Figures => {
   )
   for (const goodPairs of GOOD_PAIRS) {
     const name = `rollback_pairs_13_after_${goodPairs}`
-    const delays = repeat(name, Math.ceil(run.draws / 10), run, () => {
-      const losses = drawRise(goodPairs, run.random)
-      const since = (pair: number | null): number => (pair ?? goodPairs + BAD_PAIRS) - goodPairs
+    const delays = repeat(name, Math.ceil(run.draws / 2), run, () => {
+      const good = goodPairs === 0 ? 0 : goodPairs + Math.floor(SPREAD * run.random())
+      const losses = drawRise(good, run.random)
+      const since = (pair: number | null): number => (pair ?? good + BAD_PAIRS) - good
       return [
-        since(productAlarm(losses, MARGIN, goodPairs)),
-        ...capitals.map(([, capital]) => since(quickAlarm(losses, capital, goodPairs))),
+        since(productAlarm(losses, MARGIN, good)),
+        ...capitals.map(([, capital]) => since(quickAlarm(losses, capital, good))),
       ]
     })
     ;['', ...Object.keys(RIVALS)].forEach((rule, i) => {

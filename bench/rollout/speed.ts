@@ -1,7 +1,8 @@
 /** Pairs until a rollback, until a step, and until a warning of drift. */
 import { evidenceAbove, evidenceBelow } from '../../src/core/rollout/evidence.ts'
 import { spread, withBar, type Figure } from '../report.ts'
-import { ALARM_CAPITAL, productAlarm } from './alarms.ts'
+import { productAlarm } from './alarms.ts'
+import { ALARM_CAPITAL } from './capital.ts'
 import { decidedBy, quantile } from './exact.ts'
 import { STEP_CAPITAL } from './false-alarms.ts'
 import { MARGIN, repeat, shareFigure, type Figures, type Run } from './run.ts'
