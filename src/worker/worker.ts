@@ -52,6 +52,26 @@ const advanceOldest = async (
   return false
 }
 
+/** Deletes, once an hour, what is older than it may be. */
+const createPruning = (
+  deps: WorkerDeps,
+  access: EngineAccess
+): (() => Promise<{ isDetectorStale: boolean }>) => {
+  const { store, now, retention } = deps
+  let prunedAt = 0
+  return async () => {
+    if (now() - prunedAt < PRUNE_EVERY_MS) return { isDetectorStale: false }
+    prunedAt = now()
+    await store.records.prune({
+      bodies: now() - retention.bodiesMs,
+      records: now() - retention.recordsMs,
+    })
+    const isDetectorStale = await dropOldSketch(deps)
+    await access.pruneFiles()
+    return { isDetectorStale }
+  }
+}
+
 /** Runs rounds until the signal aborts. @param round resolves to whether it advanced anything */
 const repeat = async (
   { sleep, fault }: WorkerDeps,
@@ -75,19 +95,8 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
   let detect: DetectLoop = await createDetectLoop(deps)
   const starts = createStarts(deps, createMayStart(deps))
   const routes = watchRoutes(deps)
-  let prunedAt = 0
   const access = await openEngineAccess(deps)
-
-  const prune = async (): Promise<void> => {
-    if (deps.now() - prunedAt < PRUNE_EVERY_MS) return
-    prunedAt = deps.now()
-    await deps.store.records.prune({
-      bodies: deps.now() - deps.retention.bodiesMs,
-      records: deps.now() - deps.retention.recordsMs,
-    })
-    if (await dropOldSketch(deps)) detect = await createDetectLoop(deps)
-    await access.pruneFiles()
-  }
+  const prune = createPruning(deps, access)
 
   /** as the last round found it */
   let present: Engine | null = null
@@ -105,7 +114,7 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
     const replied = await settleRequests(deps, requests, engine, detected)
     const started = deps.config.auto && settled && (await starts.step())
     const advanced = await advanceOldest(deps, access, engine)
-    await prune()
+    if ((await prune()).isDetectorStale) detect = await createDetectLoop(deps)
     return read > 0 || started || advanced || replied
   }
 

@@ -16,7 +16,6 @@ import {
   stageName,
   trafficShares,
   type RolloutDecision,
-  type RolloutStage,
 } from '../../core/rollout/stages.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { toAppError } from '../../errors.ts'
@@ -142,7 +141,7 @@ class LiveRoutes implements RouteWatch {
   /** Reads the pairs that are new, or all of them after a rating or a change of the stage. */
   private async read(
     { internalization, template, route }: AuditedRoute,
-    stage: RolloutStage
+    pairsBefore: number
   ): Promise<Watched> {
     const { store } = this.deps
     const { id } = internalization
