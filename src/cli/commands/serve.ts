@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { parseConfig } from '../../config/config.ts'
 import { startServer } from '../../main.ts'
+import { onParentEnd } from '../../process/supervise.ts'
 import { createWorker } from '../../worker/worker.ts'
 import { asWorker } from '../context.ts'
 
@@ -25,7 +26,7 @@ const serve = async (options: { worker: boolean }): Promise<void> => {
 const work = (): Promise<void> =>
   asWorker(async (deps) => {
     const controller = stopSignal()
-    process.once('disconnect', () => controller.abort())
+    onParentEnd(() => controller.abort())
     // the channel to the parent must not keep a worker alive that has finished
     process.channel?.unref()
     await (await createWorker(deps)).run(controller.signal)
