@@ -24,6 +24,7 @@ const LORA = 'fake-base'
 const ID = 'internalization-1'
 const AUDITS = 40
 const WAIT_MS = 40_000
+const LONG = { timeout: 180_000 }
 
 const liveRow = (): Internalization => {
   const { plan, verdict, ...row } = exampleApproved(ID, {
@@ -151,56 +152,49 @@ describe('a server that is killed between the judging and the rollback', () => {
       routes: await routes.list(),
     }))
 
-  const killed = async (dataDir: string, area: string, method: string): Promise<void> => {
+  /** @returns the server after its end */
+  const killed = async (
+    [area, method]: [area: string, method: string],
+    ...[env, options]: Parameters<typeof spawnServer>
+  ): Promise<ServerProcess> => {
     const code = encodeURIComponent(killAfter(area, method))
     const NODE_OPTIONS = `--import data:text/javascript,${code}`
-    const env = { ...environment(), DATA_DIR: dataDir, NODE_OPTIONS }
-    const server = await spawnServer(env, { worker: true })
+    const server = await spawnServer(
+      { ...environment(), NODE_OPTIONS, ...env },
+      { worker: true, ...options }
+    )
     servers.push(server)
-
     expect(await server.exit).toBeNull()
+    return server
   }
 
-  it(
-    'counts every pair once, and has no route after the rollback',
-    { timeout: 180_000 },
-    async () => {
-      const first = await start(
-        {},
-        {
-          prepare: async (dataDir) => {
-            await goLive(dataDir)
-            await withStore(dataDir, ({ records }) =>
-              records.append(batchOf(Array.from({ length: AUDITS }, (_, i) => auditRecord(i))))
-            )
-          },
-        }
-      )
-      const { dataDir } = first
-      first.child.kill('SIGKILL')
-      await first.exit
+  const prepare = async (folder: string): Promise<void> => {
+    await goLive(folder)
+    const records = Array.from({ length: AUDITS }, (_, i) => auditRecord(i))
+    await withStore(folder, (store) => store.records.append(batchOf(records)))
+  }
 
-      await killed(dataDir, 'pairs', 'judge')
-      const judged = await rowsOf(dataDir)
-      expect(judged.state.name).toBe('live')
-      expect(judged.judged.length).toBeGreaterThan(0)
-      expect(judged.judged.length + judged.backlog.waiting).toBe(AUDITS)
+  it('counts every pair once, and has no route after the rollback', LONG, async () => {
+    const { dataDir } = await killed(['pairs', 'judge'], {}, { prepare })
+    const judged = await rowsOf(dataDir)
+    expect(judged.state.name).toBe('live')
+    expect(judged.judged.length).toBeGreaterThan(0)
+    expect(judged.judged.length + judged.backlog.waiting).toBe(AUDITS)
 
-      // the rollback is written, and nothing after it
-      await killed(dataDir, 'internalizations', 'save')
-      const rolledBack = await rowsOf(dataDir)
-      expect(rolledBack.routes).toEqual([])
-      expect(rolledBack.state).toMatchObject({
-        name: 'retired',
-        evidence: { pairs: rolledBack.judged.length, losses: rolledBack.judged.length },
-      })
-      expect(rolledBack.judged.length + rolledBack.backlog.waiting).toBe(AUDITS)
+    // the rollback is written, and nothing after it
+    await killed(['internalizations', 'save'], { DATA_DIR: dataDir })
+    const rolledBack = await rowsOf(dataDir)
+    expect(rolledBack.routes).toEqual([])
+    expect(rolledBack.state).toMatchObject({
+      name: 'retired',
+      evidence: { pairs: rolledBack.judged.length, losses: rolledBack.judged.length },
+    })
+    expect(rolledBack.judged.length + rolledBack.backlog.waiting).toBe(AUDITS)
 
-      const last = await start({ DATA_DIR: dataDir }, { worker: true })
-      expect(new Set(await routesOf(last, 20))).toEqual(new Set([undefined]))
-      expect(await rowsOf(dataDir)).toEqual(rolledBack)
-    }
-  )
+    const last = await start({ DATA_DIR: dataDir }, { worker: true })
+    expect(new Set(await routesOf(last, 20))).toEqual(new Set([undefined]))
+    expect(await rowsOf(dataDir)).toEqual(rolledBack)
+  })
 })
 
 describe('two proxies on one data directory', () => {
