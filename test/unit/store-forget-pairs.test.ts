@@ -17,6 +17,9 @@ const judgedPair = (recordId: string, conversation: string): Pair => ({
   similarity: 0,
   confidence: -0.1,
   upstreamAnswer: null,
+  chars: 20,
+  isNewLabel: null,
+  upstreamModel: null,
   costUsd: null,
 })
 

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { parseConfig } from '../../config/config.ts'
 import { startServer } from '../../main.ts'
+import { onParentEnd } from '../../process/supervise.ts'
 import { createWorker } from '../../worker/worker.ts'
 import { asWorker } from '../context.ts'
 
@@ -24,9 +25,7 @@ const serve = async (options: { worker: boolean }): Promise<void> => {
 /** Ends also when the parent that forked this process exits, also while this process starts. */
 const work = (): Promise<void> => {
   const parent = new AbortController()
-  process.once('disconnect', () => parent.abort())
-  // an end of the parent before this line has no event any more
-  if (process.connected === false) parent.abort()
+  onParentEnd(() => parent.abort())
   // the channel to the parent must not keep a worker alive that has finished
   process.channel?.unref()
   return asWorker(async (deps) => {

@@ -16,6 +16,7 @@ import {
   stageName,
   trafficShares,
   type RolloutDecision,
+  type RolloutStage,
 } from '../../core/rollout/stages.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { toAppError } from '../../errors.ts'
@@ -141,7 +142,7 @@ class LiveRoutes implements RouteWatch {
   /** Reads the pairs that are new, or all of them after a rating or a change of the stage. */
   private async read(
     { internalization, template, route }: AuditedRoute,
-    pairsBefore: number
+    stage: RolloutStage
   ): Promise<Watched> {
     const { store } = this.deps
     const { id } = internalization
