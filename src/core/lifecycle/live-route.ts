@@ -5,6 +5,13 @@ import type { LossBounds, TrafficShares } from '../rollout/stages.ts'
 import type { Route } from '../route/route.ts'
 import type { Template } from '../template/template.ts'
 
+/** The winning arm's last lora. @returns undefined before there is one */
+export const loraOf = ({
+  plan,
+  verdict,
+}: Pick<Internalization, 'plan' | 'verdict'>): string | undefined =>
+  verdict === null ? undefined : plan?.arms[verdict.arm]?.results.at(-1)?.lora
+
 /**
  * The winning arm's last lora behind the threshold that the gate found for it.
  * @throws AppError `invalid-state` when plan, lora or a passed verdict is missing
@@ -15,7 +22,7 @@ export const routeOf = (
   shares: TrafficShares
 ): Route => {
   const { id, plan, verdict } = internalization
-  const lora = verdict === null ? undefined : plan?.arms[verdict.arm]?.results.at(-1)?.lora
+  const lora = loraOf(internalization)
   const figures = verdict?.arms[verdict.arm]
   const hasPassed = verdict?.verdict === 'promote' && (figures?.threshold ?? null) !== null
   const isUsable = plan !== null && isCurrentPlan(plan) && lora !== undefined
