@@ -24,7 +24,7 @@ export interface RolloutStage {
 export const FULL_STAGE: RolloutStage = { share: 1, before: NO_PAIRS }
 
 /** `shadow`, `canary 5 %`, `full`. */
-export const stageName = ({ share }: RolloutStage): string => {
+export const stageName = ({ share }: Pick<RolloutStage, 'share'>): string => {
   if (share === 0) return 'shadow'
   return share === 1 ? 'full' : `canary ${Number((100 * share).toPrecision(3))} %`
 }
@@ -127,6 +127,19 @@ export const evidenceFigures = (
     rollback: evidenceOfRise(stream, margin),
     drift: evidenceOfRise(stream, proven),
     step: evidenceBelow(inStage, margin),
+    stagePairs: inStage.pairs,
+  }
+}
+
+/**
+ * The figures of an earlier stage as those of the present one: after a step they are in the store until the
+ * worker makes new ones.
+ */
+export const figuresInStage = (figures: EvidenceFigures, stage: RolloutStage): EvidenceFigures => {
+  const inStage = pairsSince(figures, stage.before)
+  return {
+    ...figures,
+    step: evidenceBelow(inStage, figures.margin),
     stagePairs: inStage.pairs,
   }
 }
