@@ -7,7 +7,7 @@ import {
 import { stageName } from '../../core/rollout/stages.ts'
 import { capitalText, lossText } from '../../lifecycle/rollout-report.ts'
 import type { Store } from '../../store/store.ts'
-import { minuteText, table } from '../output.ts'
+import { minuteText } from '../output.ts'
 
 type State = Internalization['state']
 
@@ -31,16 +31,11 @@ export const historiesOf = async (
   return histories
 }
 
-/** One line for each stage that a live internalization entered, and for its end. */
-export const historyText = ({ id, history }: RolloutHistory): string =>
-  table([
-    [`rollout of ${id}`, 'by', 'became', 'because'],
-    ...history.map(({ at, by, to }) => [minuteText(at), by, becameText(to), reasonText(to)]),
-  ])
-
-const becameText = (state: State): string => {
-  const stage = rolloutStageOf(state)
-  return stage === null ? state.name : stageName(stage)
+const entryText = ({ at, by, to }: HistoryEntry): string => {
+  const stage = rolloutStageOf(to)
+  const reason = reasonText(to)
+  const became = stage === null ? to.name : stageName(stage)
+  return `  ${minuteText(at)} ${became}, by ${by}${reason === '' ? '' : `: ${reason}`}`
 }
 
 const reasonText = (state: State): string => {
@@ -48,3 +43,7 @@ const reasonText = (state: State): string => {
   if (state.name !== 'live' || state.evidence === undefined) return ''
   return `${lossText(state.evidence)}; evidence ${capitalText(state.evidence.step)}`
 }
+
+/** One line for each stage that a live internalization entered, and for its end. */
+export const historyText = ({ id, history }: RolloutHistory): string =>
+  [`rollout of ${id}`, ...history.map(entryText)].join('\n')
