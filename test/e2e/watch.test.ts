@@ -51,6 +51,8 @@ afterEach(async () => {
 
 const live = async () => (await store.internalizations.get(LIVE.id))!
 
+const stateNow = async () => (await live()).state
+
 const report = (losses: number, changes: Partial<RolloutReport> = {}): Promise<void> =>
   saveRolloutReport(store, LIVE.id, exampleReport(losses, { stage: FIRST, ...changes }))
 
@@ -180,7 +182,6 @@ describe('watch', () => {
 })
 
 describe('promote, of a live internalization', () => {
-  const stage = async () => (await live()).state
   const ready = exampleReport(0, { stage: FIRST })
 
   it('is refused without the evidence, which it names, and decides without it by --now', async () => {
@@ -197,7 +198,7 @@ describe('promote, of a live internalization', () => {
       code: 0,
       stdout: expect.stringContaining('enters canary 25 %') as string,
     })
-    expect(await stage()).toMatchObject({ stage: { share: 0.25, before: { pairs: 160 } } })
+    expect(await stateNow()).toMatchObject({ stage: { share: 0.25, before: { pairs: 160 } } })
   })
 
   it('enters the next stage by its evidence, which counts for one stage alone', async () => {
@@ -207,7 +208,7 @@ describe('promote, of a live internalization', () => {
       `live, canary 5 %; ready for canary 25 %: promptintern promote ${TEMPLATE.version}`
     )
     expect((await run('promote', LIVE.id)).code).toBe(0)
-    expect(await stage()).toMatchObject({ stage: { share: 0.25 }, evidence: ready.evidence })
+    expect(await stateNow()).toMatchObject({ stage: { share: 0.25 }, evidence: ready.evidence })
     // the worker has not looked at the new stage yet
     const again = await run('promote', TEMPLATE.version)
     expect(again.code).toBe(4)
@@ -218,7 +219,7 @@ describe('promote, of a live internalization', () => {
     await goLiveFirst()
     expect((await run('promote', TEMPLATE.version)).stderr).toContain('after 0 conversations')
     expect((await run('promote', TEMPLATE.version, '--now')).code).toBe(0)
-    expect(await stage()).toMatchObject({ stage: { share: 0.25, before: { pairs: 0 } } })
+    expect(await stateNow()).toMatchObject({ stage: { share: 0.25, before: { pairs: 0 } } })
   })
 
   it('is refused in the last stage, also with --now', async () => {

@@ -83,6 +83,9 @@ class Watched {
   }
 
   pairs = () => this.harness.store.pairs.list({ lora: this.lora, limit: 10_000 })
+  /** what programs read of the log's lines */
+  events = (name: string) =>
+    this.harness.events.map(({ data }) => data).filter((data) => data?.['event'] === name)
   report = async () => (await readRolloutReport(this.harness.store, this.id))!
   state = async () => (await this.harness.store.internalizations.get(this.id))!.state
   routes = () => this.harness.store.routes.list()
@@ -113,6 +116,10 @@ describe('a rollout', () => {
     await watched.judged(200)
     expect(rolloutStageOf(await watched.state())).toMatchObject({ share: 1 })
     expect(await watched.routes()).toMatchObject([{ trafficShare: 0.97, auditShare: 0.03 }])
+    expect(watched.events('rollout-stage')).toMatchObject([
+      { internalization: watched.id, stage: 'canary 5 %', losses: 0 },
+      { internalization: watched.id, stage: 'full', losses: 0 },
+    ])
   })
 
   it('waits for a person where stages are not entered by themselves', async () => {
@@ -136,6 +143,12 @@ describe('a rollout', () => {
       evidence: { margin: 0.05, losses: expect.any(Number) as number },
     })
     expect(await watched.routes()).toEqual([])
+    const { pairs, losses, evidence } = watched.events('rollback')[0] as Record<string, unknown>
+    expect({ pairs, losses, evidence }).toMatchObject({
+      pairs: losses,
+      evidence: { rollback: expect.any(Number) as number, drift: expect.any(Number) as number },
+    })
+    expect(watched.events('drift')).toMatchObject([{ internalization: watched.id }])
     const row = (await watched.harness.store.internalizations.get(watched.id))!
     await expect(
       goLive(watched.harness.store, row, { by: 'admin', now: 1, rollout: AT_ONCE })

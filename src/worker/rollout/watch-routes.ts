@@ -16,6 +16,7 @@ import {
   evidenceFigures,
   stageName,
   trafficShares,
+  type EvidenceFigures,
   type RolloutDecision,
 } from '../../core/rollout/stages.ts'
 import type { Engine } from '../../engine/engine.ts'
@@ -61,6 +62,20 @@ interface Watched {
   /** whether the route was last written for a day whose limit is reached; null: it was not written */
   settledSpent: boolean | null
 }
+
+/** What programs read of a log line. The evidence is in natural logarithms. */
+const eventData = (
+  event: 'drift' | 'rollback' | 'rollout-stage',
+  { id, templateVersion }: Internalization,
+  { pairs, losses, rollback, step, drift }: EvidenceFigures
+): Record<string, unknown> => ({
+  event,
+  internalization: id,
+  template: templateVersion,
+  pairs,
+  losses,
+  evidence: { rollback, step, drift },
+})
 
 class LiveRoutes implements RouteWatch {
   private readonly deps: WorkerDeps
@@ -209,7 +224,7 @@ class LiveRoutes implements RouteWatch {
       this.deps.log({
         level: 'warn',
         message: driftText(evidence),
-        data: { internalization: internalization.id },
+        data: eventData('drift', internalization, evidence),
       })
     const isSame =
       last !== null && JSON.stringify({ ...last, at: 0 }) === JSON.stringify({ ...report, at: 0 })
@@ -234,7 +249,8 @@ class LiveRoutes implements RouteWatch {
   private async rollBack(row: Internalization, { evidence }: RolloutReport): Promise<true> {
     const reason = rollbackReason(evidence)
     await retire(this.deps.store, row, reason, this.context(), evidence)
-    this.deps.log({ level: 'error', message: reason, data: { internalization: row.id } })
+    const data = eventData('rollback', row, evidence)
+    this.deps.log({ level: 'error', message: reason, data })
     return true
   }
 
@@ -244,7 +260,7 @@ class LiveRoutes implements RouteWatch {
     this.deps.log({
       level: 'info',
       message: stepText(stage, evidence),
-      data: { internalization: row.id, stage: stageName(stage) },
+      data: { ...eventData('rollout-stage', row, evidence), stage: stageName(stage) },
     })
     return true
   }
