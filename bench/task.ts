@@ -23,6 +23,7 @@ import { costFigures, costTable, taskCalls, type TaskPrices } from './task/costs
 import { latencyFigures, productFigures, trainingFigures, type Rendered } from './task/figures.ts'
 import { embeddedEngine, remoteEngine } from './task/engines.ts'
 import { adaptedMessages, matching } from './harness/adapted.ts'
+import { followShift, readShift } from './task/shift.ts'
 import { measureLatencies } from './harness/latency.ts'
 import { fromRoot } from './harness/from-root.ts'
 import { loadTask, readRows, renderRequest, type Task, type TaskRow } from './harness/data.ts'
@@ -35,6 +36,8 @@ const TRAFFIC_LANES = 8
 const LATENCY_ROUNDS = 15
 /** The proxy looks for new routes every second; until then requests go to the upstream. */
 const ROUTE_PICKUP_MS = 2000
+/** The successor's training with its evaluation, as a multiple of the time for training. */
+const SHIFT_TRAININGS = 2
 const FINISHED = new Set(['live', 'rejected', 'failed', 'approval'])
 /** A template may leave some requests to the upstream, so there may have to be more traffic. */
 const MORE_TRAFFIC = 0.05
@@ -61,6 +64,9 @@ const { values: args } = parseArgs({
     margin: { type: 'string', default: '0.05' },
     arms: { type: 'string', default: 'base-full,base-query,query-only,schedule' },
     prices: { type: 'string', default: fromRoot('bench/prices.json') },
+    // a file of old and new answers: what becomes of the live route when the upstream changes its answers
+    shift: { type: 'string' },
+    'audit-share': { type: 'string', default: '0.3' },
     out: { type: 'string' },
     keep: { type: 'boolean', default: false },
     // continues in a data directory that --keep left: a live route is measured, not trained again
@@ -248,6 +254,10 @@ const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, 
   UPSTREAM_BASE_URL: upstream.baseUrl,
   ...taskEngine.environment,
   AUTO_PROMOTE: 'true',
+  // the figures are those of the last stage; a shift goes through all of them
+  ...(args.shift === undefined
+    ? { ROLLOUT_STAGES: '1', AUDIT_SHARE: '0' }
+    : { AUDIT_SHARE: args['audit-share'] }),
   TRAIN_ROWS: args.train,
   HOLDOUT_ROWS: args.holdout,
   TRAIN_MINUTES: args.minutes,
@@ -291,6 +301,36 @@ const show = (figures: Record<string, Figure>, testNote: string): void => {
   )
 }
 
+const minutesAndSeconds = (seconds: number): string =>
+  `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
+
+/** Follows the live route through a change of the upstream's answers, with the rest of the traffic. */
+const runShift = async (
+  proxy: ProxyProcess,
+  upstream: ReplayUpstream,
+  figures: Record<string, Figure>,
+  { task, sent }: { task: Task; sent: TaskRow[] }
+): Promise<void> => {
+  const used = new Set(sent)
+  const { requests } = await prepare(
+    task,
+    task.train.filter((row) => !used.has(row)),
+    upstream
+  )
+  const limitMs = SHIFT_TRAININGS * Number(args.minutes || 60) * 60_000
+  const shift = readShift(args.shift!)
+  const followed = await followShift({ proxy, upstream, requests, shift, limitMs })
+  Object.assign(figures, followed.figures)
+  save(figures)
+  progress.stop()
+  process.stdout.write(
+    `${formatFigures(figures)}\n\n${table([
+      ['since the first promotion', 'event'],
+      ...followed.timeline.map(({ seconds, event }) => [minutesAndSeconds(seconds), event]),
+    ])}\n`
+  )
+}
+
 const run = async (): Promise<void> => {
   const task = loadTask(required('task'), args.prefix)
   const testSource = testFile(required('task'))
@@ -318,6 +358,8 @@ const run = async (): Promise<void> => {
     figures.reason = { value: reason, unit: '' }
     Object.assign(figures, trainingFigures(internalization))
     await delay(ROUTE_PICKUP_MS)
+    if (args.shift !== undefined)
+      return await runShift(proxy, upstream, figures, { task, sent: traffic })
     const outcomes = await sendAll(proxy.baseUrl, test.requests, {
       concurrency: TRAFFIC_LANES,
       onDone: (done) => progress.update('test rows', done, test.requests.length),

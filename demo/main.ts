@@ -86,6 +86,8 @@ const environment = (upstream: RunningEngine, dataDir: string): Record<string, s
   ENGINE_URL: upstream.baseUrl,
   ENGINE_TOKEN: upstream.token,
   AUTO_PROMOTE: 'true',
+  ROLLOUT_STAGES: '1',
+  AUDIT_SHARE: '0',
   TRAIN_ROWS: String(TRAIN_ROWS),
   HOLDOUT_ROWS: String(HOLDOUT_ROWS),
   MARGIN: String(MARGIN),

@@ -9,7 +9,7 @@ import { assemble } from './server/assemble.ts'
 import type { Config } from './config/config.ts'
 import { economicsSettings, loadPrices, loadUpstreams } from './config/config-files.ts'
 import { loadSecrets, prepareDataDir } from './config/data-dir.ts'
-import { costUsd, type Price } from './core/cost/prices.ts'
+import { costUsd, findPrice, type Price } from './core/cost/prices.ts'
 import { createEngine } from './engine/client.ts'
 import type { Engine } from './engine/engine.ts'
 import { engineCommandsOf } from './worker/engine/commands.ts'
@@ -128,6 +128,7 @@ export const workerDeps = (
   economics: openEconomics(store, economicsSettings(config, prices), Date.now),
   replayUpstream: createReplay({ standard: config.upstream, upstreams, fetch, fault }),
   costUsd: (model, usage) => costUsd(prices, model, usage),
+  deprecatedOn: (model) => findPrice(prices, model)?.deprecatedOn ?? null,
   now: Date.now,
   // an aborted sleep resolves: the signal is there to end the pause
   sleep: (ms, signal) => delay(ms, undefined, { signal }).catch(() => {}),

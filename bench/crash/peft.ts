@@ -63,6 +63,8 @@ const proxyEnvironment = (
   ENGINE_URL: engine.baseUrl,
   ENGINE_TOKEN: engine.token,
   AUTO_PROMOTE: 'true',
+  ROLLOUT_STAGES: '1',
+  AUDIT_SHARE: '0',
   DETECT_MIN_SESSIONS: '60',
   TRAIN_ROWS: String(ROWS),
   HOLDOUT_ROWS: String(ROWS),

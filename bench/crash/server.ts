@@ -43,6 +43,8 @@ const environment = (
   ENGINE: engine,
   ...(model === null ? {} : { MODEL_PATH: model }),
   AUTO_PROMOTE: 'true',
+  ROLLOUT_STAGES: '1',
+  AUDIT_SHARE: '0',
   DETECT_MIN_SESSIONS: '60',
   TRAIN_ROWS: String(TRAIN_ROWS),
   HOLDOUT_ROWS: String(HOLDOUT_ROWS),

@@ -12,6 +12,8 @@ export interface ReplayUpstream {
   /** requests answered, and requests it did not know */
   counts: { answered: number; unknown: number }
   add(messages: ChatMessage[], answer: string, promptTokens: number): void
+  /** What it answers from then on in place of each known answer. */
+  change(answerFor: (known: string) => string): void
   close(): Promise<void>
 }
 
@@ -60,9 +62,12 @@ const sendStream = (response: ServerResponse, body: ReturnType<typeof completion
   response.end(`${chunk({}, 'stop')}data: [DONE]\n\n`)
 }
 
+const asKnown = (known: string): string => known
+
 export const startReplayUpstream = async (): Promise<ReplayUpstream> => {
   const answers = new Map<string, { answer: string; promptTokens: number }>()
   const counts = { answered: 0, unknown: 0 }
+  let answerFor = asKnown
   const server: Server = createServer(async (request, response) => {
     const body = JSON.parse(await readBody(request)) as ChatRequest
     const known = answers.get(keyOf(body.messages))
@@ -82,7 +87,7 @@ export const startReplayUpstream = async (): Promise<ReplayUpstream> => {
       return
     }
     counts.answered += 1
-    const result = completion(body.model, known.answer, known.promptTokens)
+    const result = completion(body.model, answerFor(known.answer), known.promptTokens)
     if (body.stream === true) return sendStream(response, result)
     response.writeHead(200, { 'content-type': 'application/json' })
     response.end(JSON.stringify(result))
@@ -93,6 +98,9 @@ export const startReplayUpstream = async (): Promise<ReplayUpstream> => {
     counts,
     add: (messages, answer, promptTokens) => {
       answers.set(keyOf(messages), { answer, promptTokens })
+    },
+    change: (changed) => {
+      answerFor = changed
     },
     close: () =>
       new Promise((resolve) => {

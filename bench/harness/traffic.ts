@@ -5,7 +5,7 @@ import { inLanes } from './lanes.ts'
 
 export interface Outcome {
   answer: string
-  /** x-promptintern-route: answered, fallback or upstream */
+  /** x-promptintern-route; `unmatched` without one */
   route: string
   reason: string | null
   promptTokens: number

@@ -10,6 +10,9 @@ CREATE TABLE `pairs` (
 	`similarity` real DEFAULT 0 NOT NULL,
 	`confidence` real,
 	`upstream_answer` text,
+	`chars` integer DEFAULT 0 NOT NULL,
+	`is_new_label` integer,
+	`upstream_model` text,
 	`cost_usd` real,
 	`rating` text
 );

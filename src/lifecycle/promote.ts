@@ -1,7 +1,8 @@
 /**
  * Promotion and rollback, for worker, admin API and CLI. Routes are derived from states: each function
  * writes a state first, then `settleRoute` updates the route. After a crash in between, repeating the
- * call or starting the worker updates the route.
+ * call or starting the worker updates the route. Until then it has the traffic of the state before, but a
+ * state that is not live takes its route away at once.
  */
 import { isDeepStrictEqual } from 'node:util'
 import {

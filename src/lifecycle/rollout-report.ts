@@ -4,8 +4,6 @@
  */
 import { rolloutStageOf, type Internalization } from '../core/lifecycle/internalization.ts'
 import {
-  decideRollout,
-  figuresInStage,
   nextStage,
   stageName,
   type EvidenceFigures,
@@ -14,6 +12,8 @@ import {
 } from '../core/rollout/stages.ts'
 import { NO_PAIRS } from '../core/rollout/evidence.ts'
 import type { PairOutcome } from '../core/rollout/pair.ts'
+import type { Indicator, IndicatorFigures } from '../core/rollout/indicators.ts'
+import type { UpstreamVersion } from '../core/rollout/upstream-versions.ts'
 import { percent } from '../core/gate/figures.ts'
 import type { Store } from '../store/store.ts'
 
@@ -27,13 +27,21 @@ export interface RolloutReport {
   stepCapital: number
   /** audited requests by what became of them */
   outcomes: Record<PairOutcome, number>
+  /** signs that the questions have changed; empty for verdicts without a baseline */
+  indicators: IndicatorFigures[]
+  /** the models that answered for the upstream, the newest last */
+  upstreamVersions: UpstreamVersion[]
+  /** day of the price file on which the provider retires the model, YYYY-MM-DD; null: not known */
+  deprecatedOn: string | null
   /** audited requests without the lora's answer yet, and those that were dropped */
   waiting: number
   dropped: number
   /** the evidence for the next stage is there */
   mayStep: boolean
-  /** when more loss than was proven was first shown; null: it was not */
+  /** when more loss than was proven, or a risen indicator, was first shown; null: it was not */
   driftedAt: number | null
+  /** what was shown then, in words; null: nothing */
+  drift: string | null
   /** cost of all routes' audits since midnight UTC, and its limit; null: no limit */
   spentUsdToday: number
   auditUsdPerDay: number | null
@@ -56,6 +64,10 @@ export const saveRolloutReport = (
   report: RolloutReport
 ): Promise<void> =>
   snapshots.put(nameOf(internalizationId), new TextEncoder().encode(JSON.stringify(report)))
+
+/** Whether a report that was made in one stage is of the other. A template may enter a stage twice. */
+export const isSameStage = (one: RolloutStage, other: RolloutStage): boolean =>
+  one.share === other.share && one.before.pairs === other.before.pairs
 
 /** Where the rollout of a live internalization stands, and what comes next. */
 export interface RolloutProgress {
@@ -81,9 +93,10 @@ export const rolloutProgress = (
   if (stage === null) return null
   const next = nextStage(stage, settings, report?.evidence ?? NO_PAIRS)
   if (report === null) return { stage, next, evidence: null, mayStep: false }
-  const evidence = figuresInStage(report.evidence, stage)
-  const mayStep = next !== null && decideRollout(evidence, stage, report).mayStep
-  return { stage, next, evidence, mayStep }
+  if (isSameStage(report.stage, stage))
+    return { stage, next, evidence: report.evidence, mayStep: next !== null && report.mayStep }
+  const evidence = { ...report.evidence, step: 0, stagePairs: 0 }
+  return { stage, next, evidence, mayStep: false }
 }
 
 const MILLION = 6
@@ -113,6 +126,19 @@ export const rollbackReason = (evidence: EvidenceFigures): string =>
 export const driftText = (evidence: EvidenceFigures): string =>
   `its traffic has changed: it disagrees with the upstream in ${lossText(evidence)}, ` +
   `and the proof showed at most ${percent(evidence.proven)}; evidence ${capitalText(evidence.drift)}`
+
+const INDICATOR_TEXTS: Record<Indicator, string> = {
+  fallbacks: 'would go to the upstream',
+  'low-confidence': 'get an answer of less than the median confidence',
+  'long-questions': 'are longer than nine in ten were',
+  'new-labels': 'get an answer that was never seen',
+}
+
+/** `its questions have changed: 31.0 % of 400 audited requests get an answer that was never seen, …` */
+export const indicatorText = ({ indicator, seen, requests, ...known }: IndicatorFigures): string =>
+  `its questions have changed: ${percent(seen / requests)} of ${requests} audited requests ` +
+  `${INDICATOR_TEXTS[indicator]}, and the proof showed ${percent(known.share)}, at most ` +
+  `${percent(known.bound)}; evidence ${capitalText(known.evidence)}`
 
 export const stepText = (stage: RolloutStage, evidence: EvidenceFigures): string =>
   `${stageName(stage)}: it disagrees with the upstream in ${lossText(evidence)}`

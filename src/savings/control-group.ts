@@ -1,8 +1,7 @@
 /** Reads the newest requests of a live route from the log, for `core/cost/control-group.ts`. */
 import { compareWithControl, type ControlComparison } from '../core/cost/control-group.ts'
 import { findPrice, type Price } from '../core/cost/prices.ts'
-import type { Internalization } from '../core/lifecycle/internalization.ts'
-import { loraOf } from '../core/lifecycle/live-route.ts'
+import { winningLora, type Internalization } from '../core/lifecycle/internalization.ts'
 import type { StoredRecord } from '../core/log/record.ts'
 import type { Store } from '../store/store.ts'
 
@@ -45,8 +44,8 @@ export const loadControlGroup = async (
   internalization: Internalization,
   prices: readonly Price[]
 ): Promise<ControlComparison | null> => {
-  const lora = loraOf(internalization)
-  if (lora === undefined) return null
+  const lora = winningLora(internalization)
+  if (lora === null) return null
   const calls = await newestCalls(store, internalization.templateVersion, lora)
   const adaptedPrice = findPrice(prices, internalization.plan!.baseModel)
   return compareWithControl(calls, lora, { prices, adaptedPrice })

@@ -49,7 +49,8 @@ const read = async ({ routes, store, now }: RolloutMetricsDeps): Promise<Scrape>
       report: await readRolloutReport(store, route.internalizationId),
     }))
   )
-  return { live, spentUsdToday: await store.pairs.spent(Math.floor(now() / DAY_MS) * DAY_MS) }
+  const midnight = Math.floor(now() / DAY_MS) * DAY_MS
+  return { live, spentUsdToday: await store.pairs.spent(midnight, midnight + DAY_MS) }
 }
 
 /** Rejects where the work takes longer. The work goes on. */

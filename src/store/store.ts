@@ -6,7 +6,7 @@ import type { HistoryEntry, Internalization } from '../core/lifecycle/internaliz
 import type { ExchangeBatch } from '../core/log/exchange-batch.ts'
 import type { DailySpend, IssuedKey, Spend } from '../core/keys/issued-key.ts'
 import type { StoredRecord } from '../core/log/record.ts'
-import type { JudgedPair, Pair, PairOutcome, Rating, StoredPair } from '../core/rollout/pair.ts'
+import type { Pair, PairOutcome, Rating, StoredPair, WatchedPair } from '../core/rollout/pair.ts'
 import type { Route } from '../core/route/route.ts'
 import type { Selection } from '../core/log/selection.ts'
 import type { Template } from '../core/template/template.ts'
@@ -120,8 +120,8 @@ export interface InternalizationStore {
   /** oldest first */
   list(): Promise<Internalization[]>
   /**
-   * Writes state, plan and verdict, and a history row when the state changed. Returns the row with its
-   * new revision and `updatedAt`. @throws AppError `conflict` when `revision` is stale, `not-found`
+   * Writes state, plan and verdict, and a history row when the state changed. A state other than live takes
+   * its route away in the same transaction. Returns the row with its new revision and `updatedAt`. @throws AppError `conflict` when `revision` is stale, `not-found`
    * when the id is unknown
    */
   save(internalization: Internalization, by: string, at: number): Promise<Internalization>
@@ -159,7 +159,7 @@ export interface PairStore {
   /** Writes what became of waiting requests. Others are left as they are, so none is judged twice. */
   judge(pairs: Pair[]): Promise<void>
   /** The next judged pairs behind a place, in the order of places. */
-  since(lora: string, place: number, limit: number): Promise<JudgedPair[]>
+  since(lora: string, place: number, limit: number): Promise<WatchedPair[]>
   /** Judged pairs, newest first. */
   list(query: PairQuery): Promise<StoredPair[]>
   /**
@@ -169,13 +169,15 @@ export interface PairStore {
   rate(recordId: string, rating: Rating | null): Promise<StoredPair>
   /** Changes with every rating. */
   revision(): Promise<number>
-  /** US dollars that audits of requests since a time (ms) cost, over all loras. */
-  spent(since: number): Promise<number>
+  /** US dollars that audits of the requests from a time (ms) until another one cost, over all loras. */
+  spent(from: number, until: number): Promise<number>
 }
 
 export interface RouteStore {
   list(): Promise<Route[]>
+  /** Does nothing when its internalization is not live any more. */
   put(route: Route): Promise<void>
+  /** Does nothing while an internalization of the template version is live. */
   remove(templateVersion: string): Promise<void>
   /** Changes with every put and removal; cheap enough to poll every second. */
   revision(): Promise<number>

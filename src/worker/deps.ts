@@ -55,6 +55,8 @@ export interface WorkerDeps {
   replayUpstream: ReplayUpstream | null
   /** the upstream's charge for an answer, US dollars; null without a price or usage */
   costUsd: (model: string, usage: Usage | null) => number | null
+  /** day on which the provider retires a model, by the price file, YYYY-MM-DD; null: not known */
+  deprecatedOn: (model: string) => string | null
   now: () => number
   sleep: (ms: number, signal?: AbortSignal) => Promise<void>
   log: (event: WorkerEvent) => void

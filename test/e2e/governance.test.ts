@@ -39,6 +39,8 @@ describe('governance', () => {
     ENGINE: 'fake',
     REDACT: 'email',
     DETECT_MIN_SESSIONS: '40',
+    ROLLOUT_STAGES: '1',
+    AUDIT_SHARE: '0',
     TRAIN_ROWS: '120',
     HOLDOUT_ROWS: '120',
   }

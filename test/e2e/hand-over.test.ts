@@ -26,6 +26,8 @@ describe('while the server runs', () => {
     OPENAI_API_KEY: 'key-of-the-team',
     AUTO_INTERNALIZE: 'false',
     DETECT_MIN_SESSIONS: '40',
+    ROLLOUT_STAGES: '1',
+    AUDIT_SHARE: '0',
     TRAIN_ROWS: '120',
     HOLDOUT_ROWS: '120',
   }

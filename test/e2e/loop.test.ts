@@ -69,6 +69,8 @@ describe('the loop', () => {
       UPSTREAM_BASE_URL: upstream.baseUrl,
       ENGINE: 'fake',
       DETECT_MIN_SESSIONS: '40',
+      ROLLOUT_STAGES: '1',
+      AUDIT_SHARE: '0',
       TRAIN_ROWS: '120',
       HOLDOUT_ROWS: '120',
     })

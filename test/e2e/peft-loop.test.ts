@@ -51,6 +51,8 @@ describe('the loop with the Python engine', () => {
       ENGINE_URL: engine.baseUrl,
       ENGINE_TOKEN: engine.token,
       AUTO_PROMOTE: 'true',
+      ROLLOUT_STAGES: '1',
+      AUDIT_SHARE: '0',
       DETECT_MIN_SESSIONS: '40',
       TRAIN_ROWS: String(ROWS),
       HOLDOUT_ROWS: String(ROWS),

@@ -134,6 +134,8 @@ describe('a template whose requests offer tools', () => {
       UPSTREAM_BASE_URL: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}/v1`,
       ENGINE: 'fake',
       AUTO_PROMOTE: 'true',
+      ROLLOUT_STAGES: '1',
+      AUDIT_SHARE: '0',
       DETECT_MIN_SESSIONS: '40',
       TRAIN_ROWS: '120',
       HOLDOUT_ROWS: '160',

@@ -3,7 +3,9 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createBreaker } from '../../src/proxy/breaker.ts'
 import { createTenants } from '../../src/proxy/access/tenants.ts'
 import type { Engine } from '../../src/engine/engine.ts'
+import { PairReader, type JudgedPair } from '../../src/core/rollout/pair.ts'
 import { compileRouteTable } from '../../src/core/route/route-table.ts'
+import { AT_ONCE } from '../fixtures/rollout.ts'
 import { ROUTE, TENANTS } from '../fixtures/lora-route.ts'
 import {
   chatBody,
@@ -13,6 +15,7 @@ import {
   startHarness,
   type Harness,
 } from '../proxy/harness.ts'
+import { useWatchedRoute } from '../worker/watched-route.ts'
 
 const NOON = 1_800_000_000_000
 const DAY_MS = 86_400_000
@@ -80,5 +83,100 @@ describe('a changed clock', () => {
     expect([await routeOf(), await routeOf()]).toEqual(['skipped', 'answered'])
     time += 2 * DAY_MS
     expect([await routeOf(), await routeOf()]).toEqual(['skipped', 'answered'])
+  })
+})
+
+const JUMPS: [name: string, ms: number][] = [
+  ['back', -DAY_MS],
+  ['forward', DAY_MS],
+]
+
+describe('the evidence of a live route', () => {
+  const open = useWatchedRoute()
+  const AUDITED = { ...AT_ONCE, auditShare: 0.03 }
+  const FULL = [{ trafficShare: 0.97, auditShare: 0.03 }]
+  const WITHOUT_AUDITS = [{ trafficShare: 1, auditShare: 0 }]
+
+  it.each(JUMPS)('has each audit once while the clock is set %s', async (_, jumpMs) => {
+    const watched = await open(AUDITED)
+    await watched.audit(20)
+    watched.harness.now += jumpMs
+    await watched.audit(20)
+    await watched.judged(40)
+    watched.harness.now -= jumpMs
+    await watched.audit(20)
+    await watched.judged(60)
+    const { evidence, waiting } = await watched.report()
+    expect([evidence.pairs, waiting]).toEqual([60, 0])
+  })
+
+  it.each(JUMPS)('is not held up when the clock is set %s during an audit', async (_, jumpMs) => {
+    const watched = await open(AUDITED)
+    const { harness } = watched
+    const complete = harness.engine.complete.bind(harness.engine)
+    harness.engine.complete = async (request) => {
+      harness.now += jumpMs
+      harness.engine.complete = complete
+      return complete(request)
+    }
+    await watched.audit(40)
+    await watched.judged(40)
+    expect((await watched.report()).evidence.pairs).toBe(40)
+  })
+
+  it.each(JUMPS)('ends a conversation once when the clock is set %s', (_, jumpMs) => {
+    const reader = new PairReader(false, 0)
+    let place = 0
+    const turn = (at: number): JudgedPair => ({
+      place: ++place,
+      at,
+      conversation: 'a',
+      outcome: 'agreed',
+      rating: null,
+      confidence: 0,
+    })
+    const minutes = [0, 1, 2].map((minute) => NOON + minute * 60_000)
+    reader.read(minutes.map(turn))
+    expect(reader.sums(NOON).stream.pairs).toBe(0)
+    expect(reader.sums(NOON + jumpMs).stream.pairs).toBe(1)
+    reader.read(minutes.map((at) => turn(at + jumpMs)))
+    expect(reader.sums(NOON + jumpMs).stream.pairs).toBe(1)
+    // the clock is right again
+    expect(reader.sums(NOON).stream.pairs).toBe(2)
+  })
+
+  it('costs at most the limit of a day, which begins at midnight UTC', async () => {
+    const watched = await open({ ...AUDITED, auditUsdPerDay: 0.05 }, { costUsd: () => 0.01 })
+    const { harness, worker } = watched
+    const midnight = (Math.floor(harness.now / DAY_MS) + 1) * DAY_MS
+    harness.now = midnight - 60_000
+    await watched.audit(5)
+    await watched.judged(5)
+    expect(harness.now).toBeLessThan(midnight)
+    expect(await watched.routes()).toMatchObject(WITHOUT_AUDITS)
+    // asked before midnight and judged after it: of the day before
+    await watched.audit(5)
+    harness.now = midnight
+    await watched.judged(10)
+    expect(await watched.routes()).toMatchObject(FULL)
+    expect(await watched.report()).toMatchObject({ spentUsdToday: 0 })
+    await watched.audit(5)
+    await watched.judged(15)
+    await harness.round(worker)
+    expect(await watched.routes()).toMatchObject(WITHOUT_AUDITS)
+    expect((await watched.report()).spentUsdToday).toBeCloseTo(0.05)
+  })
+
+  it('has the cost of a day only, after a clock was ahead for some time', async () => {
+    const watched = await open({ ...AUDITED, auditUsdPerDay: 0.05 }, { costUsd: () => 0.01 })
+    const { harness, worker } = watched
+    harness.now += 300 * DAY_MS
+    await watched.audit(10)
+    await watched.judged(10)
+    await harness.round(worker)
+    expect(await watched.routes()).toMatchObject(WITHOUT_AUDITS)
+    harness.now -= 300 * DAY_MS
+    await harness.round(worker)
+    expect(await watched.routes()).toMatchObject(FULL)
   })
 })

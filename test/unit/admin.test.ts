@@ -93,7 +93,9 @@ describe('admin API', () => {
           estimatesUsage: true,
           economics: openEconomics(
             store,
-            economicsSettings(parseConfig({ ENGINE_USD_PER_HOUR: '2' }), [EXAMPLE_PRICE]),
+            economicsSettings(parseConfig({ ENGINE_USD_PER_HOUR: '2', AUDIT_SHARE: '0' }), [
+              EXAMPLE_PRICE,
+            ]),
             () => now
           ),
           costUsd: (_model, usage) => usage && usage.prompt_tokens / 1000,

@@ -53,6 +53,27 @@ const frequent = (i: number) => exchange(i, `frequent ${i % 5}`)
 
 const ids = (exchanges: { id: string }[]): string[] => exchanges.map(({ id }) => id)
 
+describe('splitPopulation with exchanges that are not a random part of the traffic', () => {
+  it('has none of them in a sample, and trains on those before it', () => {
+    const mixed = many(100).map((one, i) => ({ ...one, isSample: i % 4 === 0 }))
+    const { train, traffic, unseen } = splitPopulation(mixed, { trainRows: 40, holdoutRows: 10 })
+    expect(ids(traffic)).toEqual(ids(mixed.filter(({ isSample }) => isSample).slice(-10)))
+    expect([...traffic, ...unseen].every(({ isSample }) => isSample)).toBe(true)
+    expect(ids(train)).toEqual(ids(mixed.slice(20, 60)))
+  })
+
+  it('holds out as many as there are', () => {
+    const mixed = many(100).map((one, i) => ({ ...one, isSample: i >= 95 }))
+    const { traffic } = splitPopulation(mixed, { trainRows: 40, holdoutRows: 10 })
+    expect(ids(traffic)).toEqual(ids(mixed.slice(-5)))
+    const none = splitPopulation(
+      mixed.map((one) => ({ ...one, isSample: false })),
+      { trainRows: 40, holdoutRows: 10 }
+    )
+    expect(none.traffic).toEqual([])
+  })
+})
+
 describe('splitPopulation', () => {
   it('holds the newest out and trains on the ones just before', () => {
     const { train, traffic, unseen } = splitPopulation(many(100), {

@@ -3,6 +3,7 @@ import type {
   Internalization,
   InternalizationState,
 } from '../../src/core/lifecycle/internalization.ts'
+import { FULL_STAGE } from '../../src/core/rollout/stages.ts'
 import { goLive, retire, rollBack, settleRoutes } from '../../src/lifecycle/promote.ts'
 import type { Store } from '../../src/store/store.ts'
 import { exampleApproved, exampleTemplate } from '../fixtures/examples.ts'
@@ -48,7 +49,7 @@ const promotionIn = (store: Store) => {
 
 describe('promotion', () => {
   it('routes the template to the winning arm with its threshold', async ({ store, at }) => {
-    expect((await at.goLive('a')).state).toEqual({ name: 'live' })
+    expect((await at.goLive('a')).state).toEqual({ name: 'live', stage: FULL_STAGE })
     expect(await store.routes.list()).toEqual([
       {
         template: exampleTemplate(),
@@ -60,6 +61,7 @@ describe('promotion', () => {
         answers: { ...ANSWERS, responseType: 'label', labels: ['intent_1', 'intent_2'] },
         kinds: KINDS,
         trafficShare: 0.5,
+        auditShare: 0,
         templateTokens: 804,
       },
     ])
@@ -121,21 +123,41 @@ describe('promotion', () => {
   })
 
   it.for(['retire', 'rollBack'] as const)(
-    '%s finishes on repetition what failed between state and route',
+    '%s takes the route away with the state, so a crash leaves both or none',
     async (call, { store, at }) => {
       await at.goLive('a')
+      const revision = await store.routes.revision()
       const decide = (where: Store) =>
         call === 'retire' ? at.retire('a', where) : at.rollBack(where)
+      // a process that is killed once the state is written
       await expect(decide({ ...store, routes: { ...store.routes, remove: fail } })).rejects.toThrow(
         'disk full'
       )
       expect(await at.stateOf('a')).toEqual({ name: 'retired', reason: 'wrong' })
-      expect(await at.routedTo()).toEqual(['a'])
+      expect(await at.routedTo()).toEqual([])
+      expect(await store.routes.revision()).toBeGreaterThan(revision)
       if (call === 'retire') await decide(store)
       else await expect(decide(store)).rejects.toMatchObject({ code: 'not-found' })
       expect(await at.routedTo()).toEqual([])
     }
   )
+
+  it('brings no route back that another process has retired meanwhile', async ({ store, at }) => {
+    await at.goLive('a')
+    const [route] = await store.routes.list()
+    await at.retire('a')
+    // what a worker writes that read the state before
+    await store.routes.put({ ...route!, trafficShare: 1 })
+    expect(await at.routedTo()).toEqual([])
+  })
+
+  it('takes no route away that another process has made meanwhile', async ({ store, at }) => {
+    await at.goLive('a')
+    await at.retire('a')
+    await at.goLive('b')
+    await store.routes.remove(VERSION)
+    expect(await at.routedTo()).toEqual(['b'])
+  })
 
   it('does not write an unchanged route', async ({ store, at }) => {
     await at.goLive('a')

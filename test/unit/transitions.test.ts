@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { InternalizationState } from '../../src/core/lifecycle/internalization.ts'
 import { transition } from '../../src/core/lifecycle/transitions.ts'
+import { PairReader } from '../../src/core/rollout/pair.ts'
+import { evidenceFigures } from '../../src/core/rollout/stages.ts'
 import { exampleInternalization } from '../fixtures/examples.ts'
 
 const STATES: InternalizationState[] = [
@@ -19,7 +21,7 @@ candidate: training rejected failed
 training: training evaluating failed
 evaluating: approval rejected failed
 approval: live rejected
-live: retired
+live: live retired
 retired: live retired
 rejected:
 failed:`
@@ -37,6 +39,18 @@ describe('transition', () => {
   it('allows the steps of the state machine and no other', () => {
     const table = STATES.map((state) => [`${state.name}:`, ...reachableFrom(state)].join(' '))
     expect(table.join('\n')).toBe(LEGAL.trim())
+  })
+
+  it('lets no internalization that its evidence retired go live again', () => {
+    const evidence = evidenceFigures(new PairReader(true, 0).sums(0), {
+      margin: 0.05,
+      proven: 0.03,
+    })
+    const state = { name: 'retired', reason: 'r', evidence } as const
+    expect(reachableFrom(state)).toEqual(['retired'])
+    expect(() => transition(exampleInternalization('a', { state }), { name: 'live' })).toThrow(
+      'internalization a was rolled back by its evidence'
+    )
   })
 
   it('says what is wrong and changes nothing else', () => {

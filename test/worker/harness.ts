@@ -97,6 +97,7 @@ export class WorkerHarness {
       economics: openEconomics(this.store, economicsSettings(CONFIG, []), now),
       replayUpstream: null,
       costUsd: () => null,
+      deprecatedOn: () => null,
       now,
       // the fake engine answers before any limit is reached
       sleep: () => new Promise(() => {}),

@@ -1,95 +1,19 @@
 /** A live route is watched: audited requests become pairs, and their evidence decides. */
 import { describe, expect, it } from 'vitest'
-import { rolloutStageOf, type Internalization } from '../../src/core/lifecycle/internalization.ts'
+import { rolloutStageOf } from '../../src/core/lifecycle/internalization.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
+import type { WorkerDeps } from '../../src/worker/deps.ts'
 import { AppError } from '../../src/errors.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'
-import { readRolloutReport } from '../../src/lifecycle/rollout-report.ts'
-import type { WorkerDeps } from '../../src/worker/deps.ts'
-import type { Worker } from '../../src/worker/worker.ts'
 import { orderRecord } from '../fixtures/paint-orders.ts'
 import { AT_ONCE } from '../fixtures/rollout.ts'
-import { useWorkerHarness, type WorkerHarness } from './harness.ts'
+import { HOUR_MS } from './harness.ts'
+import { completion, useWatchedRoute } from './watched-route.ts'
 
-const open = useWorkerHarness()
+const Watched = { open: useWatchedRoute() }
 
 const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0, 0.05, 1], auditShare: 0.03 }
-
-const completion = (content: string | null): string =>
-  JSON.stringify({
-    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
-  })
-
-/** A live route, its worker, and a log to which audited requests are added. */
-class Watched {
-  readonly harness: WorkerHarness
-  readonly worker: Worker
-  readonly id: string
-  private readonly lora: string
-  private readonly templateVersion: string
-  private next = 0
-
-  private constructor(harness: WorkerHarness, worker: Worker, live: Internalization) {
-    this.harness = harness
-    this.worker = worker
-    this.id = live.id
-    this.lora = live.plan!.arms[live.verdict!.arm]!.results.at(-1)!.lora
-    this.templateVersion = live.templateVersion
-  }
-
-  static async open(rollout: RolloutSettings, changes: Partial<WorkerDeps> = {}): Promise<Watched> {
-    const harness = await open({ from: 'approval' })
-    const live = await goLive(harness.store, await harness.newest(), {
-      by: 'admin',
-      now: harness.now,
-      rollout,
-    })
-    const worker = await harness.worker(harness.deps({ rollout, ...changes }))
-    return new Watched(harness, worker, live)
-  }
-
-  /** @param change of the upstream's answer */
-  async audit(count: number, change: Partial<ExchangeRecord> = {}): Promise<string[]> {
-    const records = Array.from({ length: count }, (): ExchangeRecord => {
-      const number = this.next++
-      return {
-        ...orderRecord(number % 60),
-        id: `audit-${number}`,
-        at: this.harness.now,
-        route: {
-          templateVersion: this.templateVersion,
-          lora: this.lora,
-          outcome: 'skipped',
-          reason: 'audit',
-          confidence: null,
-          promptTokensSaved: 0,
-          savedUsd: null,
-        },
-        ...change,
-      }
-    })
-    await this.harness.log(records)
-    return records.map(({ id }) => id)
-  }
-
-  async judged(count: number): Promise<void> {
-    await this.harness.runUntil(this.worker, async () => (await this.count()) >= count)
-    await this.harness.round(this.worker)
-  }
-
-  async count(): Promise<number> {
-    return (await this.pairs()).length
-  }
-
-  pairs = () => this.harness.store.pairs.list({ lora: this.lora, limit: 10_000 })
-  /** what programs read of the log's lines */
-  events = (name: string) =>
-    this.harness.events.map(({ data }) => data).filter((data) => data?.['event'] === name)
-  report = async () => (await readRolloutReport(this.harness.store, this.id))!
-  state = async () => (await this.harness.store.internalizations.get(this.id))!.state
-  routes = () => this.harness.store.routes.list()
-}
 
 describe('a rollout', () => {
   it('serves nothing in the shadow stage and audits all of the traffic', async () => {
@@ -116,10 +40,6 @@ describe('a rollout', () => {
     await watched.judged(200)
     expect(rolloutStageOf(await watched.state())).toMatchObject({ share: 1 })
     expect(await watched.routes()).toMatchObject([{ trafficShare: 0.97, auditShare: 0.03 }])
-    expect(watched.events('rollout-stage')).toMatchObject([
-      { internalization: watched.id, stage: 'canary 5 %', losses: 0 },
-      { internalization: watched.id, stage: 'full', losses: 0 },
-    ])
   })
 
   it('waits for a person where stages are not entered by themselves', async () => {
@@ -143,12 +63,6 @@ describe('a rollout', () => {
       evidence: { margin: 0.05, losses: expect.any(Number) as number },
     })
     expect(await watched.routes()).toEqual([])
-    const { pairs, losses, evidence } = watched.events('rollback')[0] as Record<string, unknown>
-    expect({ pairs, losses, evidence }).toMatchObject({
-      pairs: losses,
-      evidence: { rollback: expect.any(Number) as number, drift: expect.any(Number) as number },
-    })
-    expect(watched.events('drift')).toMatchObject([{ internalization: watched.id }])
     const row = (await watched.harness.store.internalizations.get(watched.id))!
     await expect(
       goLive(watched.harness.store, row, { by: 'admin', now: 1, rollout: AT_ONCE })
@@ -214,6 +128,40 @@ describe('an audited request', () => {
     await watched.judged(5)
     expect((await watched.report()).outcomes).toMatchObject({ agreed: 5 })
   })
+
+  it.each<[string, Partial<WorkerDeps['retention']>, string]>([
+    ['lost its bodies', { bodiesMs: 12 * HOUR_MS }, 'unreadable'],
+    ['was deleted', { recordsMs: 12 * HOUR_MS }, 'record-gone'],
+  ])(
+    'is judged after a day without the engine, and is no pair if its record %s meanwhile',
+    async (_case, shortened, reason) => {
+      const rollout = { ...AT_ONCE, auditShare: 0.03 }
+      const retention = { bodiesMs: 1e15, recordsMs: 1e15, ...shortened }
+      const watched = await Watched.open(rollout, { retention })
+      const { harness, lora } = watched
+      const { complete, models } = harness.engine
+      const away = () => Promise.reject(new AppError('engine-unavailable', 'away'))
+      Object.assign(harness.engine, { complete: away, models: away })
+      const old = await watched.audit(10)
+      await harness.runFor(watched.worker, 24 * HOUR_MS, HOUR_MS)
+      const young = await watched.audit(10)
+      await harness.round(watched.worker)
+      expect(await watched.report()).toMatchObject({ waiting: 20, evidence: { pairs: 0 } })
+      // the worker is killed, too
+      const restarted = await harness.worker(harness.deps({ rollout, retention }))
+      Object.assign(harness.engine, { complete, models })
+      await harness.runUntil(restarted, async () => (await watched.count()) === 20)
+      await harness.round(restarted)
+      const { outcomes, evidence, waiting } = await watched.report()
+      expect(outcomes).toMatchObject({ unusable: 10, agreed: 10 })
+      expect([evidence.pairs, waiting]).toEqual([10, 0])
+      const pairs = await harness.store.pairs.list({ lora, limit: 20 })
+      expect(pairs.filter((pair) => pair.reason === reason).map((pair) => pair.recordId)).toEqual(
+        old.toReversed()
+      )
+      expect(pairs.slice(0, 10).map((pair) => pair.recordId)).toEqual(young.toReversed())
+    }
+  )
 
   it('is dropped and counted when too many wait', async () => {
     const watched = await Watched.open({ ...AT_ONCE, auditShare: 0.03 })

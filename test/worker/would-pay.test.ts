@@ -24,7 +24,10 @@ describe('before training', () => {
   let harness: WorkerHarness
 
   const workerWith = (prices: Price[], usdPerHour: string): Promise<Worker> => {
-    const settings = economicsSettings(parseConfig({ ENGINE_USD_PER_HOUR: usdPerHour }), prices)
+    const settings = economicsSettings(
+      parseConfig({ ENGINE_USD_PER_HOUR: usdPerHour, AUDIT_SHARE: '0' }),
+      prices
+    )
     const economics = openEconomics(harness.store, settings, () => harness.now)
     return harness.worker(harness.deps({ economics }))
   }

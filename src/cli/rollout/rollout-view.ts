@@ -1,8 +1,7 @@
 /** All that is shown of a rollout, read from the store. The figures of its pairs are the worker's. */
 import type { ControlComparison } from '../../core/cost/control-group.ts'
 import type { Price } from '../../core/cost/prices.ts'
-import type { Internalization } from '../../core/lifecycle/internalization.ts'
-import { loraOf } from '../../core/lifecycle/live-route.ts'
+import { winningLora, type Internalization } from '../../core/lifecycle/internalization.ts'
 import { stageName, type RolloutSettings } from '../../core/rollout/stages.ts'
 import { loadControlGroup } from '../../savings/control-group.ts'
 import type { Store } from '../../store/store.ts'
@@ -58,7 +57,7 @@ export const viewRollout = ({ store, id, settings, prices, now }: Viewed): ReadV
       ...rollout,
       internalization: id,
       template: row.templateVersion,
-      lora: loraOf(row)!,
+      lora: winningLora(row)!,
       state: row.state,
       stages: stageNames(settings, rollout),
       steps: settings.steps,

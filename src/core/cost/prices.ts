@@ -22,6 +22,8 @@ export interface Price {
   maxOutputTokens?: number
   /** of one image, for budgets of keys; unknown when absent */
   maxImageTokens?: number
+  /** day on which the provider retires the model, YYYY-MM-DD; unknown when absent */
+  deprecatedOn?: string
 }
 
 export const PER_MILLION = 1e-6
@@ -51,6 +53,7 @@ const FIELDS: Record<keyof Price, [test: Test, wanted: string]> = {
   minCachedPrefixTokens: [optional(isAmount), TOKENS],
   maxOutputTokens: [optional(isAmount), TOKENS],
   maxImageTokens: [optional(isAmount), TOKENS],
+  deprecatedOn: [optional(isDate), 'a date, YYYY-MM-DD'],
 }
 
 const mistakesOf = (entry: unknown, place: number): string[] => {

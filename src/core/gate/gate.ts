@@ -7,6 +7,7 @@
  */
 import { agreementCut, type ResponseType } from '../answer/score.ts'
 import { armFigures, percent, type ArmFigures, type ArmRows } from './figures.ts'
+import type { ReplacementFigures } from './replacement.ts'
 import { failingSlices } from './slices.ts'
 
 export type { ArmFigures, HeldOutRow } from './figures.ts'
@@ -25,6 +26,8 @@ export interface Verdict {
   minCoverage?: number
   /** similarity from which on two answers agree */
   agreementCut?: number
+  /** against the live route; absent without one */
+  replacement?: ReplacementFigures
 }
 
 export interface GateInput {

@@ -15,6 +15,11 @@ export interface SplittableExchange {
   /** one key for all turns of one conversation */
   conversation: string
   query: string
+  /**
+   * False for one that is in the log because a lora would not answer it: it may train, but a sample of
+   * traffic has none of them. By default true.
+   */
+  isSample?: boolean
   /** if given, the same query with other kept slots or turns is another question */
   match?: Match
 }
@@ -36,6 +41,8 @@ const questionKey = (exchange: SplittableExchange): string => {
   const context = match && [keptSlots(match).map(({ value }) => value), match.turns]
   return JSON.stringify([queryKey(exchange), context])
 }
+
+const isSample = ({ isSample: given = true }: SplittableExchange): boolean => given
 
 const inTime = <T extends SplittableExchange>(exchanges: readonly T[]): T[] =>
   exchanges.toSorted((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1))
@@ -99,14 +106,21 @@ const setAside = <T extends SplittableExchange>(pool: T[], count: number): T[] =
 
 /** Exchanges of each part. If there are too few, both parts shrink by the same factor. */
 const sizes = (
-  available: number,
+  { available, samples }: { available: number; samples: number },
   { trainRows, holdoutRows }: { trainRows: number; holdoutRows: number }
 ): { trainRows: number; holdoutRows: number } => {
   const share = Math.min(1, available / Math.max(1, trainRows + holdoutRows))
   return {
     trainRows: Math.floor(trainRows * share),
-    holdoutRows: Math.floor(holdoutRows * share),
+    holdoutRows: Math.min(samples, Math.floor(holdoutRows * share)),
   }
+}
+
+/** Place from which on there are `count` exchanges of the sample. */
+const placeOfLast = (exchanges: SplittableExchange[], count: number): number => {
+  let [place, left] = [exchanges.length, count]
+  while (left > 0 && place > 0) if (isSample(exchanges[--place]!)) left--
+  return place
 }
 
 /**
@@ -121,16 +135,17 @@ export const splitPopulation = <T extends SplittableExchange>(
   wanted: { trainRows: number; holdoutRows: number }
 ): Split<T> => {
   const ordered = conversationsOf(exchanges).flat()
-  const { trainRows, holdoutRows } = sizes(ordered.length, wanted)
-  const cut = conversationStart(ordered, ordered.length - holdoutRows)
-  const traffic = lastOf(ordered.slice(cut), holdoutRows)
+  const available = { available: ordered.length, samples: ordered.filter(isSample).length }
+  const { trainRows, holdoutRows } = sizes(available, wanted)
+  const cut = conversationStart(ordered, placeOfLast(ordered, holdoutRows))
+  const traffic = lastOf(ordered.slice(cut).filter(isSample), holdoutRows)
   const pool = ordered.slice(0, cut)
   const asked = new Set(ordered.slice(cut).map(queryKey))
   const distinct = newestOfEach(pool)
   // an exchange that is set aside does not train
   const missing = holdoutRows - newTo(lastOf(distinct, trainRows), traffic).length
   const aside = setAside(
-    pool.filter((exchange) => !asked.has(queryKey(exchange))),
+    pool.filter((exchange) => isSample(exchange) && !asked.has(queryKey(exchange))),
     Math.max(0, Math.min(missing, distinct.length - trainRows))
   )
   const left = new Set(aside.map(({ conversation }) => conversation))

@@ -8,11 +8,12 @@ import type { Repeats } from '../learn/dataset.ts'
 import type { Verdict } from '../gate/gate.ts'
 import type { Outcome } from '../answer/outcome.ts'
 import type { ProvenKinds } from '../route/request-kind.ts'
+import type { Baseline } from '../rollout/indicators.ts'
 import { FULL_STAGE, type EvidenceFigures, type RolloutStage } from '../rollout/stages.ts'
 import type { ArmName, ScheduleName, StagePlan } from '../learn/schedule.ts'
 
 export type InternalizationState =
-  | { name: 'candidate' }
+  | { name: 'candidate'; successor?: Succession }
   | { name: 'training'; arm: number; stage: number }
   | { name: 'evaluating' }
   | { name: 'approval' }
@@ -31,6 +32,15 @@ export type InternalizationState =
     }
   | { name: 'rejected'; reason: string }
   | { name: 'failed'; cause: string }
+
+/** Why an internalization follows another one of its template. */
+export interface Succession {
+  /** the internalization whose lora its own starts from */
+  of: string
+  why: 'rolled-back' | 'drifted' | 'new-traffic'
+  /** only exchanges from then on train it and judge it, milliseconds since the epoch */
+  since: number
+}
 
 /** The rollout stage of a live internalization. @returns null when it is not live */
 export const rolloutStageOf = (state: InternalizationState): RolloutStage | null =>
@@ -55,6 +65,10 @@ export interface Arm {
 export const lorasOf = ({ plan }: Internalization): string[] => [
   ...new Set(plan?.arms.flatMap(({ results }) => results.map(({ lora }) => lora))),
 ]
+
+/** The last lora of the arm that won; null before a verdict. */
+export const winningLora = ({ plan, verdict }: Internalization): string | null =>
+  (verdict && plan?.arms[verdict.arm]?.results.at(-1)?.lora) ?? null
 
 /** Arm and stage for display: `schedule 2/4`. */
 export const stageName = (arm: Arm, stage: number): string =>
@@ -94,6 +108,11 @@ export interface InternalizationPlan {
   templateTokens: number
   /** absent in plans from before there was a choice: supervised */
   method?: TrainingMethod
+  /** absent without a predecessor */
+  successor?: Succession & {
+    /** where its training starts; null when the engine has lost it: at the base model */
+    lora: string | null
+  }
   arms: Arm[]
 }
 
@@ -125,6 +144,12 @@ export const evaluationRows = (plan: InternalizationPlan): number =>
 export const isCurrentPlan = (plan: InternalizationPlan | null): boolean =>
   plan === null || (plan as Partial<InternalizationPlan>).kinds !== undefined
 
+/** A verdict, and the traffic that it is about. */
+export interface ProvenVerdict extends Verdict {
+  /** absent where nothing was proven, and in older verdicts */
+  baseline?: Baseline
+}
+
 export interface Internalization {
   id: string
   tenant: string
@@ -133,7 +158,7 @@ export interface Internalization {
   createdAt: number
   updatedAt: number
   plan: InternalizationPlan | null
-  verdict: Verdict | null
+  verdict: ProvenVerdict | null
   /** optimistic lock: a save with a stale revision is refused */
   revision: number
 }
@@ -181,12 +206,13 @@ export const progressSnapshot = (internalizationId: string): string =>
 export const newInternalization = (
   id: string,
   template: { tenant: string; version: string },
-  now: number
+  now: number,
+  successor: Succession | null = null
 ): Internalization => ({
   id,
   tenant: template.tenant,
   templateVersion: template.version,
-  state: { name: 'candidate' },
+  state: { name: 'candidate', ...(successor && { successor }) },
   createdAt: now,
   updatedAt: now,
   plan: null,

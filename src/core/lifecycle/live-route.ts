@@ -1,16 +1,9 @@
 /** The route of an approved internalization. */
 import { AppError } from '../../errors.ts'
-import { isCurrentPlan, type Internalization } from './internalization.ts'
+import { isCurrentPlan, winningLora, type Internalization } from './internalization.ts'
 import type { LossBounds, TrafficShares } from '../rollout/stages.ts'
 import type { Route } from '../route/route.ts'
 import type { Template } from '../template/template.ts'
-
-/** The winning arm's last lora. @returns undefined before there is one */
-export const loraOf = ({
-  plan,
-  verdict,
-}: Pick<Internalization, 'plan' | 'verdict'>): string | undefined =>
-  verdict === null ? undefined : plan?.arms[verdict.arm]?.results.at(-1)?.lora
 
 /**
  * The winning arm's last lora behind the threshold that the gate found for it.
@@ -22,10 +15,10 @@ export const routeOf = (
   shares: TrafficShares
 ): Route => {
   const { id, plan, verdict } = internalization
-  const lora = loraOf(internalization)
+  const lora = winningLora(internalization)
   const figures = verdict?.arms[verdict.arm]
   const hasPassed = verdict?.verdict === 'promote' && (figures?.threshold ?? null) !== null
-  const isUsable = plan !== null && isCurrentPlan(plan) && lora !== undefined
+  const isUsable = plan !== null && isCurrentPlan(plan) && lora !== null
   if (!isUsable || figures === undefined || !hasPassed) {
     throw new AppError('invalid-state', `internalization ${id} has no verdict to go live with`)
   }
@@ -43,24 +36,28 @@ export const routeOf = (
   }
 }
 
-/** Evidence needs a bound above 0. */
-const LEAST_BOUND = 0.001
+/** Evidence needs a bound above 0 and below 1. */
+const [LEAST_BOUND, LARGEST_BOUND] = [0.001, 0.999]
 
 /**
- * The bounds that pairs are compared with.
- * @param canAskAgain whether the upstream is asked again where the lora disagrees with it; without that,
- * what it disagrees with itself counts as the lora's loss, and is allowed for
+ * The bounds that pairs are compared with. The promise compares the lora's agreement with that of the
+ * upstream with itself. Without second answers the upstream's disagreement with itself is allowed for as a
+ * whole. With them a disagreement counts where the upstream repeats its answer. Then the lora gets no
+ * credit where it agrees and a second answer would not, which is at most half of the upstream's
+ * disagreement, so half of it is allowed for (docs/evidence.md).
+ * @param canAskAgain whether the upstream is asked again where the lora disagrees with it
  * @throws AppError `invalid-state` without a verdict
  */
 export const lossBoundsOf = (
-  { id, verdict }: Internalization,
+  { id, verdict }: Pick<Internalization, 'id' | 'verdict'>,
   canAskAgain: boolean
 ): LossBounds => {
   const figures = verdict?.arms[verdict.arm]
   if (!verdict || !figures)
     throw new AppError('invalid-state', `internalization ${id} has no verdict`)
-  const noise = canAskAgain ? 0 : 1 - verdict.upstreamAgreement
-  const margin = Math.max(LEAST_BOUND, verdict.margin + noise)
+  const difference = 1 - verdict.upstreamAgreement
+  const allowed = verdict.margin + (canAskAgain ? difference / 2 : difference)
+  const margin = Math.min(LARGEST_BOUND, Math.max(LEAST_BOUND, allowed))
   const proven = Math.max(LEAST_BOUND, 1 - figures.agreementAnsweredBound)
   return { margin, proven: Math.min(margin, proven) }
 }

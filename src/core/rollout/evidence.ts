@@ -17,66 +17,82 @@ export interface LossCounts {
 
 export const NO_PAIRS: LossCounts = { pairs: 0, losses: 0 }
 
-/** The pairs of `all` that are not in `first`, its beginning, whose losses a rating may have lowered. */
-export const pairsSince = (all: LossCounts, first: LossCounts): LossCounts => ({
-  pairs: Math.max(0, all.pairs - first.pairs),
-  losses: Math.max(0, all.losses - first.losses),
-})
-
-const BETS = 12
-/** The smallest difference from the bound that a bet is made for, as a share of the bound. */
-const LEAST_DIFFERENCE = 0.2
+/** Stakes of the mixture. */
+const STAKES = 12
+/**
+ * The smallest difference from the bound that a stake is made for, as a share of the bound. Less than half of
+ * it is never found, however many pairs there are. A fifth would find a loss of 13 points 8 pairs earlier
+ * where 5 are allowed, but none of less than 5.5.
+ */
+const LEAST_DIFFERENCE = 0.05
 
 /** Evenly spaced in the logarithm, both ends included. */
 const geometric = (from: number, to: number): number[] =>
-  Array.from({ length: BETS }, (_, i) => from * (to / from) ** (i / (BETS - 1)))
+  Array.from({ length: STAKES }, (_, i) => from * (to / from) ** (i / (STAKES - 1)))
+
+/** What one stake makes of the capital: natural logarithms of the factors of a pair. */
+export interface Bet {
+  /** loss 1 */
+  lost: number
+  /** loss 0 */
+  kept: number
+}
 
 /**
- * Stakes against "the loss is at most `bound`". A stake of d / (bound (1 − bound)) grows fastest where
- * the loss is bound + d; d goes from a fifth of the bound to half of what is possible.
+ * A stake of d / (bound (1 − bound)) grows fastest where the loss is d beyond the bound. Of a bound above a
+ * half, d is a share of what is left.
  */
-const stakesAbove = (bound: number): number[] =>
-  geometric(LEAST_DIFFERENCE / (1 - bound), 0.5 / bound)
+const leastStake = (bound: number): number => LEAST_DIFFERENCE / Math.max(bound, 1 - bound)
+
+/**
+ * Bets on "the loss is above `bound`", with equal shares of the capital. The largest stake, which halves
+ * the capital at each pair without a loss, is for losses of more than a half. @param bound in (0, 1)
+ */
+export const betsAbove = (bound: number): Bet[] =>
+  geometric(leastStake(bound), 0.5 / bound).map((stake) => ({
+    lost: Math.log1p(stake * (1 - bound)),
+    kept: Math.log1p(-stake * bound),
+  }))
 
 /** The largest stake keeps a thousandth of the capital at each loss. */
 const LARGEST_STAKE = 0.999
 
-/** Stakes against "the loss is at least `bound`": d goes from a fifth of the bound to the bound. */
-const stakesBelow = (bound: number): number[] =>
-  geometric(LEAST_DIFFERENCE / (1 - bound), LARGEST_STAKE / (1 - bound))
+/** Bets on "the loss is below `bound`". @param bound in (0, 1) */
+const betsBelow = (bound: number): Bet[] =>
+  geometric(leastStake(bound), LARGEST_STAKE / (1 - bound)).map((stake) => ({
+    lost: Math.log1p(-stake * (1 - bound)),
+    kept: Math.log1p(stake * bound),
+  }))
 
-/** log of the mean of exp(values). */
-const logMean = (values: readonly number[]): number => {
-  const most = Math.max(...values)
-  const sum = values.reduce((total, value) => total + Math.exp(value - most), 0)
-  return most + Math.log(sum / values.length)
+/** log of the sum of exp(values). */
+const logSum = (values: readonly number[]): number => {
+  let most = -Infinity
+  for (const value of values) most = Math.max(most, value)
+  let sum = 0
+  for (const value of values) sum += Math.exp(value - most)
+  return most + Math.log(sum)
 }
+
+/** Natural logarithm of the capital that 1 has become. */
+const evidenceOf = ({ pairs, losses }: LossCounts, bets: readonly Bet[]): number =>
+  logSum(bets.map(({ lost, kept }) => losses * lost + (pairs - losses) * kept)) -
+  Math.log(bets.length)
 
 /**
  * Evidence against "the loss is at most `bound`": the natural logarithm of the capital, with a start of 1,
  * over a mixture of stakes. @param bound in (0, 1)
  */
-export const evidenceAbove = ({ pairs, losses }: LossCounts, bound: number): number =>
-  logMean(
-    stakesAbove(bound).map(
-      (stake) =>
-        losses * Math.log1p(stake * (1 - bound)) + (pairs - losses) * Math.log1p(-stake * bound)
-    )
-  )
+export const evidenceAbove = (counts: LossCounts, bound: number): number =>
+  evidenceOf(counts, betsAbove(bound))
 
 /** Evidence against "the loss is at least `bound`", in the same unit. @param bound in (0, 1) */
-export const evidenceBelow = ({ pairs, losses }: LossCounts, bound: number): number =>
-  logMean(
-    stakesBelow(bound).map(
-      (stake) =>
-        losses * Math.log1p(-stake * (1 - bound)) + (pairs - losses) * Math.log1p(stake * bound)
-    )
-  )
+export const evidenceBelow = (counts: LossCounts, bound: number): number =>
+  evidenceOf(counts, betsBelow(bound))
 
-/** Share of the capital that is bet from the first pair on. The rest is for later starts. */
+/** Share of the capital that is bet from the first pair on. The rest is put aside for later starts. */
 const FIRST_SHARE = 0.75
 /** Pairs between two starts. */
-const START_EVERY = 100
+export const START_EVERY = 100
 /** Starts that are kept; then every second one is dropped, with its capital. */
 const MAX_STARTS = 256
 
@@ -89,9 +105,9 @@ interface Start {
 
 /**
  * A stream of pairs, and the starts of bets within it. A gambler who has bet for thousands of good pairs
- * has little capital left when the loss rises, so a part of the capital is put aside for starts at every
- * hundredth pair. Start k gets 1 / (k (k + 1)) of that part; all of them together get no more than all of
- * it, so the guarantee holds (docs/decisions/2026-11-28-evidence-starts-anew.md).
+ * has little capital left when the loss rises, so a part of the capital is put aside, and some of it is
+ * bet anew from every hundredth pair on. The starts are fixed before a pair is seen and never take more
+ * than was put aside, so the guarantee holds (docs/decisions/2026-11-28-evidence-starts-anew.md).
  */
 export interface LossStream extends LossCounts {
   starts: Start[]
@@ -101,10 +117,16 @@ export interface LossStream extends LossCounts {
 
 export const NO_STREAM: LossStream = { ...NO_PAIRS, starts: [], started: 0 }
 
+/**
+ * Share of the capital that is still put aside after so many starts. It falls so slowly that a start after
+ * 50,000 pairs has a hundred-thousandth of the capital.
+ */
+export const putAside = (started: number): number => (1 - FIRST_SHARE) / Math.log(started + Math.E)
+
 const withStart = (stream: LossStream): LossStream => {
   const { pairs, losses, starts } = stream
   const started = stream.started + 1
-  const share = (1 - FIRST_SHARE) / (started * (started + 1))
+  const share = putAside(stream.started) - putAside(started)
   const kept = starts.length < MAX_STARTS ? starts : starts.filter((_, i) => i % 2 === 1)
   return { ...stream, started, starts: [...kept, { before: { pairs, losses }, share }] }
 }
@@ -116,42 +138,59 @@ export const addLoss = (stream: LossStream, loss: number): LossStream => {
   return added.pairs % START_EVERY === 0 ? withStart(added) : added
 }
 
+/** Natural logarithms of the capitals of the starts, that of the first pair first. */
+const capitals = ({ pairs, losses, starts }: LossStream, bound: number): number[] => {
+  const bets = betsAbove(bound)
+  return [
+    Math.log(FIRST_SHARE) + evidenceOf({ pairs, losses }, bets),
+    ...starts.map(
+      ({ before, share }) =>
+        Math.log(share) +
+        evidenceOf({ pairs: pairs - before.pairs, losses: losses - before.losses }, bets)
+    ),
+  ]
+}
+
 /**
  * Evidence against "the loss is at most `bound`, always": natural logarithm of the capital of all starts
- * together. @param bound in (0, 1)
+ * together, and of the part that is put aside. 0 before the first pair. @param bound in (0, 1)
  */
 export const evidenceOfRise = (stream: LossStream, bound: number): number => {
-  const first = Math.log(FIRST_SHARE) + evidenceAbove(stream, bound)
-  const later = stream.starts.map(
-    ({ before, share }) => Math.log(share) + evidenceAbove(pairsSince(stream, before), bound)
-  )
-  const all = [first, ...later]
-  return logMean(all) + Math.log(all.length)
+  return logSum([Math.log(putAside(stream.started)), ...capitals(stream, bound)])
+}
+
+/**
+ * How many pairs came before the loss rose above the bound, if it did: those before the start that has won
+ * most. @param bound in (0, 1)
+ */
+export const pairsBeforeRise = (stream: LossStream, bound: number): number => {
+  const all = capitals(stream, bound)
+  const best = all.indexOf(all.reduce((most, one) => Math.max(most, one)))
+  return stream.starts[best - 1]?.before.pairs ?? 0
 }
 
 /** Halvings of the interval in which a bound lies: to 1e-5. */
 const HALVINGS = 17
 
-/** The least bound in (0, 1) for which `isLow` is false, which is true below it and false above it. */
-const borderOf = (isLow: (bound: number) => boolean): number => {
+/** Encloses the least bound for which `isLow` is false, which is true below it and false above it. */
+const borderOf = (isLow: (bound: number) => boolean): [low: number, high: number] => {
   let [low, high] = [0, 1]
   for (let i = 0; i < HALVINGS; i++) {
     const middle = (low + high) / 2
     if (isLow(middle)) low = middle
     else high = middle
   }
-  return (low + high) / 2
+  return [low, high]
 }
 
 /**
- * Confidence sequence of the loss: at every time at once, the loss is within it with probability
- * 1 − alpha. @param alpha in (0, 1) @returns [0, 1] before the first pair
+ * Confidence sequence of the loss, if the loss stays as it is: at every time at once, it is within the
+ * interval with probability 1 − alpha. @param alpha in (0, 1) @returns [0, 1] before the first pair
  */
 export const lossInterval = (counts: LossCounts, alpha: number): [lower: number, upper: number] => {
   if (counts.pairs === 0) return [0, 1]
   const limit = Math.log(2 / alpha)
-  const lower = counts.losses === 0 ? 0 : borderOf((bound) => evidenceAbove(counts, bound) >= limit)
-  const upper =
-    counts.losses === counts.pairs ? 1 : borderOf((bound) => evidenceBelow(counts, bound) < limit)
+  const [lower] = borderOf((bound) => evidenceAbove(counts, bound) >= limit)
+  const [, upper] = borderOf((bound) => evidenceBelow(counts, bound) < limit)
   return [lower, upper]
 }

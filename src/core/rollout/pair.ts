@@ -3,7 +3,7 @@
  * which was computed afterwards. Here is what a pair says of the loss, and how pairs become a stream of
  * losses. Knows nothing of stores, engines or stages.
  */
-import { addLoss, NO_STREAM, type LossStream } from './evidence.ts'
+import { addLoss, NO_PAIRS, NO_STREAM, type LossCounts, type LossStream } from './evidence.ts'
 
 /** Why the upstream answers an audited request, in headers and records. */
 export const AUDIT = 'audit'
@@ -45,6 +45,12 @@ export interface Pair {
   confidence: number | null
   /** the upstream's second answer; null when none was bought */
   upstreamAnswer: string | null
+  /** characters of the question; 0 where it cannot be read */
+  chars: number
+  /** the upstream's answer is not among the labels that the lora knows; null where there are no labels */
+  isNewLabel: boolean | null
+  /** `model` and `system_fingerprint` of the upstream's answer; null without them */
+  upstreamModel: string | null
   /** what the audit cost, US dollars; null without a price */
   costUsd: number | null
 }
@@ -66,6 +72,9 @@ export type JudgedPair = Pick<
   'place' | 'at' | 'conversation' | 'outcome' | 'rating' | 'confidence'
 >
 
+/** A judged pair with what it says of the traffic. */
+export type WatchedPair = JudgedPair & Pick<StoredPair, 'chars' | 'isNewLabel' | 'upstreamModel'>
+
 /** Whether the lora would have answered, so that the pair is evidence of its loss. */
 export const isAnswered = ({ outcome }: Pick<Pair, 'outcome'>): boolean =>
   outcome === 'agreed' || outcome === 'disagreed' || outcome === 'upstream-differs'
@@ -73,7 +82,7 @@ export const isAnswered = ({ outcome }: Pick<Pair, 'outcome'>): boolean =>
 /**
  * Loss of a pair: 1 where the lora disagrees with an upstream that agrees with itself. A person's rating
  * of a disagreement decides instead: it is a loss only if the upstream alone was right. A rating of an
- * agreement changes nothing (docs/proof.md).
+ * agreement changes nothing (docs/evidence.md).
  */
 export const lossOf = ({ outcome, rating }: Pick<StoredPair, 'outcome' | 'rating'>): 0 | 1 => {
   if (outcome === 'agreed') return 0
@@ -84,38 +93,76 @@ export const lossOf = ({ outcome, rating }: Pick<StoredPair, 'outcome' | 'rating
 /** A conversation that had no audited turn for this long is over; a later turn begins another one. */
 const CONVERSATION_GAP_MS = 30 * 60_000
 
+/**
+ * A conversation counts after this time at the latest. Conversations that open alike have one key, so a
+ * common opening would else never be over.
+ */
+const CONVERSATION_LIMIT_MS = 24 * 3_600_000
+
 interface OpenConversation {
   turns: number
   losses: number
-  /** of the newest turn */
+  /** of the first and of the newest turn */
+  began: number
   at: number
 }
+
+/** A time far before a conversation means that a clock was set back, and ends it, too. */
+const isOver = ({ at }: OpenConversation, now: number): boolean =>
+  Math.abs(now - at) > CONVERSATION_GAP_MS
 
 /** The pairs of one internalization so far, read in the order of their places. */
 export interface PairSums {
   /** of conversations that are over; each counts as one pair with the mean loss of its turns */
   stream: LossStream
+  /** the pairs of the stream since the present stage began */
+  inStage: LossCounts
+  /** when the starts of the stream began: milliseconds since the epoch, by the number of pairs before */
+  startTimes: ReadonlyMap<number, number>
   /** audited requests by what became of them */
   outcomes: Record<PairOutcome, number>
 }
 
+type Streams = Omit<PairSums, 'outcomes'>
+
+/** The times of the starts that the stream still has. */
+const withStartTime = (
+  times: PairSums['startTimes'],
+  { pairs, starts }: LossStream,
+  at: number
+): PairSums['startTimes'] =>
+  new Map(
+    starts.map(({ before }) => [
+      before.pairs,
+      before.pairs === pairs ? at : times.get(before.pairs)!,
+    ])
+  )
+
 /**
- * Sums the pairs of an internalization. Reading the same pairs again gives the same sums, so they are not
- * stored: after a crash all pairs are read again, and none counts twice.
+ * Sums the pairs of an internalization. The sums depend on the pairs and the time alone: not on the pages
+ * in which they were read, nor on when the sums were asked for. So they are not stored: after a crash all
+ * pairs are read again, and none counts twice.
  */
 export class PairReader {
   private readonly isSingle: boolean
+  private readonly pairsBefore: number
+  /** in the order of their newest turns, which is the order in which they count */
   private readonly open = new Map<string, OpenConversation>()
-  private stream = NO_STREAM
+  private streams: Streams = { stream: NO_STREAM, inStage: NO_PAIRS, startTimes: new Map() }
   private readonly outcomes = Object.fromEntries(
     PAIR_OUTCOMES.map((name) => [name, 0])
   ) as PairSums['outcomes']
   /** of the last pair that was read; 0 before the first */
   lastPlace = 0
 
-  /** @param isSingle no request of the template has a second turn, so each is a conversation */
-  constructor(isSingle: boolean) {
+  /**
+   * @param isSingle no request of the template has a second turn, so each is a conversation
+   * @param pairsBefore conversations before the present stage. Their losses are summed anew, because a
+   * rating since then may have changed them
+   */
+  constructor(isSingle: boolean, pairsBefore: number) {
     this.isSingle = isSingle
+    this.pairsBefore = pairsBefore
   }
 
   /** @param pairs in the order of their places, behind those that were read before */
@@ -124,33 +171,61 @@ export class PairReader {
       this.lastPlace = pair.place
       this.outcomes[pair.outcome]++
       if (!isAnswered(pair)) continue
-      if (this.isSingle) this.stream = addLoss(this.stream, lossOf(pair))
+      if (this.isSingle) this.streams = this.counted(this.streams, lossOf(pair), pair.at)
       else this.addTurn(pair)
+    }
+  }
+
+  private counted({ stream, inStage, startTimes }: Streams, loss: number, at: number): Streams {
+    const isInStage = stream.pairs >= this.pairsBefore
+    const added = addLoss(stream, loss)
+    const hasStarted = added.started > stream.started
+    return {
+      stream: added,
+      inStage: isInStage ? { pairs: inStage.pairs + 1, losses: inStage.losses + loss } : inStage,
+      startTimes: hasStarted ? withStartTime(startTimes, added, at) : startTimes,
     }
   }
 
   private addTurn(pair: JudgedPair): void {
     const { conversation, at } = pair
+    for (const key of this.over(at)) this.end(key)
     const known = this.open.get(conversation)
-    const isOver = known !== undefined && Math.abs(at - known.at) > CONVERSATION_GAP_MS
-    if (isOver) this.end(conversation, known)
-    const { turns, losses } = known === undefined || isOver ? { turns: 0, losses: 0 } : known
-    this.open.set(conversation, { turns: turns + 1, losses: losses + lossOf(pair), at })
+    if (known && (isOver(known, at) || at - known.began > CONVERSATION_LIMIT_MS))
+      this.end(conversation)
+    const { turns, losses, began } = this.open.get(conversation) ?? {
+      turns: 0,
+      losses: 0,
+      began: at,
+    }
+    this.open.delete(conversation)
+    this.open.set(conversation, { turns: turns + 1, losses: losses + lossOf(pair), began, at })
   }
 
-  private end(conversation: string, { turns, losses }: OpenConversation): void {
-    this.open.delete(conversation)
-    this.stream = addLoss(this.stream, losses / turns)
+  /** The first ones in order that are over; those behind one that is not wait for it. */
+  private over(now: number): string[] {
+    const keys: string[] = []
+    for (const [key, conversation] of this.open) {
+      if (!isOver(conversation, now)) break
+      keys.push(key)
+    }
+    return keys
+  }
+
+  private end(key: string): void {
+    const { turns, losses, at } = this.open.get(key)!
+    this.open.delete(key)
+    this.streams = this.counted(this.streams, losses / turns, at)
   }
 
   /**
    * @param now milliseconds since the epoch, or the time of the oldest request that still waits to become
-   * a pair. Conversations that are over by then count; a time far behind their turns means that a clock
-   * was set back, and ends them, too.
+   * a pair. Conversations that are over by then count, but stay open for a turn that was stored late
    */
   sums(now: number): PairSums {
-    for (const [conversation, open] of this.open)
-      if (Math.abs(now - open.at) > CONVERSATION_GAP_MS) this.end(conversation, open)
-    return { stream: this.stream, outcomes: { ...this.outcomes } }
+    const streams = this.over(now)
+      .map((key) => this.open.get(key)!)
+      .reduce((sums, { losses, turns, at }) => this.counted(sums, losses / turns, at), this.streams)
+    return { ...streams, outcomes: { ...this.outcomes } }
   }
 }

@@ -6,17 +6,19 @@ import {
   evidenceBelow,
   evidenceOfRise,
   lossInterval,
+  pairsBeforeRise,
   NO_PAIRS,
-  pairsSince,
   type LossCounts,
-  type LossStream,
 } from './evidence.ts'
+import type { PairSums } from './pair.ts'
 
 /** Where a live route stands. */
 export interface RolloutStage {
   /** of the matching traffic that the lora may answer: 0 in the shadow stage, 1 at the end */
   share: number
-  /** the pairs before the stage; those since then decide on the next one */
+  /**
+   * the pairs before the stage, as they counted when it began; those since then decide on the next one
+   */
   before: LossCounts
 }
 
@@ -108,41 +110,27 @@ export interface EvidenceFigures {
   step: number
   /** since the stage began */
   stagePairs: number
+  /** when the loss rose above what was proven, if it did; null: it was above it from the beginning */
+  roseAt: number | null
 }
 
 const INTERVAL_ALPHA = 0.05
 
 export const evidenceFigures = (
-  stream: LossStream,
-  stage: RolloutStage,
+  { stream, inStage, startTimes }: Pick<PairSums, 'stream' | 'inStage' | 'startTimes'>,
   { margin, proven }: LossBounds
-): EvidenceFigures => {
-  const inStage = pairsSince(stream, stage.before)
-  return {
-    pairs: stream.pairs,
-    losses: stream.losses,
-    interval: lossInterval(stream, INTERVAL_ALPHA),
-    margin,
-    proven,
-    rollback: evidenceOfRise(stream, margin),
-    drift: evidenceOfRise(stream, proven),
-    step: evidenceBelow(inStage, margin),
-    stagePairs: inStage.pairs,
-  }
-}
-
-/**
- * The figures of an earlier stage as those of the present one: after a step they are in the store until the
- * worker makes new ones.
- */
-export const figuresInStage = (figures: EvidenceFigures, stage: RolloutStage): EvidenceFigures => {
-  const inStage = pairsSince(figures, stage.before)
-  return {
-    ...figures,
-    step: evidenceBelow(inStage, figures.margin),
-    stagePairs: inStage.pairs,
-  }
-}
+): EvidenceFigures => ({
+  pairs: stream.pairs,
+  losses: stream.losses,
+  interval: lossInterval(stream, INTERVAL_ALPHA),
+  margin,
+  proven,
+  rollback: evidenceOfRise(stream, margin),
+  drift: evidenceOfRise(stream, proven),
+  step: evidenceBelow(inStage, margin),
+  stagePairs: inStage.pairs,
+  roseAt: startTimes.get(pairsBeforeRise(stream, proven)) ?? null,
+})
 
 export interface RolloutDecision {
   /** the promise is broken */

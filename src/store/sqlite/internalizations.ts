@@ -7,6 +7,7 @@ import type { InternalizationStore } from '../store.ts'
 import { orConflict, type Connection, type Database, type Transaction } from './base/database.ts'
 import { evaluations, history, internalizations } from './base/schema.ts'
 import { bulkInsert } from './base/statements.ts'
+import { removeRouteOf } from './routes.ts'
 
 const putEvaluations = bulkInsert(evaluations, '', 'insert or replace')
 
@@ -64,6 +65,8 @@ const update = async (
         { cause }
       )
   )
+  // in this transaction: a crash must not leave a route that answers after its rollback
+  if (state.name !== 'live') await removeRouteOf(tx, id)
   if (!isDeepStrictEqual(stored.state, state)) {
     await tx
       .insert(history)

@@ -10,12 +10,14 @@ import { droppedName, PAIRS_REVISION } from './log/audits.ts'
 
 const isJudged = isNotNull(pairs.outcome)
 
-const toDomain = ({ lora: _, outcome, ...row }: typeof pairs.$inferSelect): StoredPair => ({
+const toDomain = ({ lora: _lora, outcome, ...row }: typeof pairs.$inferSelect): StoredPair => ({
   ...row,
   outcome: outcome!,
 })
 
-export const createPairStore = ({ read, write }: Connection): PairStore => ({
+type Reading = 'waiting' | 'backlog' | 'since' | 'list' | 'revision' | 'spent'
+
+const readers = ({ read }: Connection): Pick<PairStore, Reading> => ({
   waiting: (lora, limit) =>
     read(async (db) => {
       const rows = await db
@@ -32,19 +34,13 @@ export const createPairStore = ({ read, write }: Connection): PairStore => ({
       waiting: await db.$count(pairs, and(eq(pairs.lora, lora), isNull(pairs.outcome))),
       dropped: await readRevision(db, droppedName(lora)),
     })),
-  judge: (judged) =>
-    write(async (tx) => {
-      for (const { recordId, ...figures } of judged)
-        await tx
-          .update(pairs)
-          .set(figures)
-          .where(and(eq(pairs.recordId, recordId), isNull(pairs.outcome)))
-    }),
   since: (lora, after, limit) =>
     read(async (db) => {
-      const { place, at, conversation, outcome, rating, confidence } = pairs
+      const { place, at, conversation, outcome, rating, confidence, ...rest } = pairs
+      const { chars, isNewLabel, upstreamModel } = rest
+      const traits = { chars, isNewLabel, upstreamModel }
       const rows = await db
-        .select({ place, at, conversation, outcome, rating, confidence })
+        .select({ place, at, conversation, outcome, rating, confidence, ...traits })
         .from(pairs)
         .where(and(eq(pairs.lora, lora), gt(place, after), isJudged))
         .orderBy(asc(place))
@@ -68,6 +64,26 @@ export const createPairStore = ({ read, write }: Connection): PairStore => ({
         .limit(limit)
       return rows.map(toDomain)
     }),
+  revision: () => read((db) => readRevision(db, PAIRS_REVISION)),
+  spent: (from, until) =>
+    read(async (db) => {
+      const [row] = await db
+        .select({ usd: sql<number>`coalesce(sum(${pairs.costUsd}), 0)` })
+        .from(pairs)
+        .where(and(gte(pairs.at, from), lt(pairs.at, until)))
+      return row!.usd
+    }),
+})
+
+const writers = ({ write }: Connection): Omit<PairStore, Reading> => ({
+  judge: (judged) =>
+    write(async (tx) => {
+      for (const { recordId, ...figures } of judged)
+        await tx
+          .update(pairs)
+          .set(figures)
+          .where(and(eq(pairs.recordId, recordId), isNull(pairs.outcome)))
+    }),
   rate: (recordId, rating) =>
     write(async (tx) => {
       const [row] = await tx
@@ -80,13 +96,9 @@ export const createPairStore = ({ read, write }: Connection): PairStore => ({
       await raiseRevision(tx, PAIRS_REVISION)
       return toDomain(row)
     }),
-  revision: () => read((db) => readRevision(db, PAIRS_REVISION)),
-  spent: (since) =>
-    read(async (db) => {
-      const [row] = await db
-        .select({ usd: sql<number>`coalesce(sum(${pairs.costUsd}), 0)` })
-        .from(pairs)
-        .where(gte(pairs.at, since))
-      return row!.usd
-    }),
+})
+
+export const createPairStore = (connection: Connection): PairStore => ({
+  ...readers(connection),
+  ...writers(connection),
 })

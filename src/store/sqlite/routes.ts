@@ -1,11 +1,26 @@
-/** The live routes. Every change raises a revision that other processes poll. */
-import { asc, eq, sql } from 'drizzle-orm'
+/**
+ * The live routes. Every change raises a revision that other processes poll. The state of an internalization
+ * is the truth: a process that read it before another one changed it must not undo the change here.
+ */
+import { and, asc, eq, ne, sql, type SQL } from 'drizzle-orm'
 import type { RouteStore } from '../store.ts'
 import { raiseRevision, readRevision } from './base/counters.ts'
-import type { Connection } from './base/database.ts'
-import { routes } from './base/schema.ts'
+import type { Connection, Transaction } from './base/database.ts'
+import { internalizations, routes } from './base/schema.ts'
 
 const REVISION = 'routes'
+
+const removeWhere = async (tx: Transaction, condition: SQL | undefined): Promise<void> => {
+  const removed = await tx
+    .delete(routes)
+    .where(condition)
+    .returning({ templateVersion: routes.templateVersion })
+  if (removed.length > 0) await raiseRevision(tx, REVISION)
+}
+
+/** Removes the route of an internalization, in the transaction that writes that it is not live. */
+export const removeRouteOf = (tx: Transaction, internalizationId: string): Promise<void> =>
+  removeWhere(tx, eq(sql`route ->> '$.internalizationId'`, internalizationId))
 
 export const createRouteStore = ({ read, write }: Connection): RouteStore => ({
   list: () =>
@@ -15,6 +30,9 @@ export const createRouteStore = ({ read, write }: Connection): RouteStore => ({
     }),
   put: (route) =>
     write(async (tx) => {
+      const { id, stateName } = internalizations
+      const isOver = and(eq(id, route.internalizationId), ne(stateName, 'live'))
+      if ((await tx.$count(internalizations, isOver)) > 0) return
       await tx
         .insert(routes)
         .values({ templateVersion: route.template.version, route })
@@ -26,11 +44,10 @@ export const createRouteStore = ({ read, write }: Connection): RouteStore => ({
     }),
   remove: (templateVersion) =>
     write(async (tx) => {
-      const removed = await tx
-        .delete(routes)
-        .where(eq(routes.templateVersion, templateVersion))
-        .returning({ templateVersion: routes.templateVersion })
-      if (removed.length > 0) await raiseRevision(tx, REVISION)
+      const { templateVersion: version, stateName } = internalizations
+      const isLive = and(eq(version, templateVersion), eq(stateName, 'live'))
+      if ((await tx.$count(internalizations, isLive)) > 0) return
+      await removeWhere(tx, eq(routes.templateVersion, templateVersion))
     }),
   revision: () => read((db) => readRevision(db, REVISION)),
 })

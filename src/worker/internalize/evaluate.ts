@@ -11,6 +11,7 @@ import {
   validationCount,
   type Internalization,
   type InternalizationPlan,
+  type ProvenVerdict,
 } from '../../core/lifecycle/internalization.ts'
 import { textOf } from '../../core/answer/outcome.ts'
 import { agreementCut } from '../../core/answer/score.ts'
@@ -20,6 +21,8 @@ import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
+import { baselineOfVerdict } from './baseline.ts'
+import { comparedWithPresent } from './compare-present.ts'
 import { evaluateRow, outcomeSimilarity, type EvaluateDeps } from './evaluate-row.ts'
 import { exchangesByIds, outcomeOfText, type MatchedExchange } from './exchanges.ts'
 
@@ -173,7 +176,7 @@ export const evaluate = async (
   internalization: Internalization,
   plan: InternalizationPlan,
   template: Template
-): Promise<Verdict> => {
+): Promise<ProvenVerdict> => {
   const formats = createAnswerFormats()
   const context: EvaluationContext = { deps, engine, formats, internalization, plan }
   const sets = await setsOf(deps, plan, template)
@@ -197,5 +200,8 @@ export const evaluate = async (
       done.push(...rows)
     }
   }
-  return verdictOf(context, done, sets)
+  const verdict = verdictOf(context, done, sets)
+  const baseline = baselineOfVerdict(plan, verdict, done, sets.heldOut)
+  const compared = await comparedWithPresent({ ...context, template }, verdict)
+  return { ...compared, ...(baseline && { baseline }) }
 }

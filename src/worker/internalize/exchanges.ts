@@ -3,12 +3,14 @@
  * may answer by its form, and that the upstream answered with 2xx, with any outcome. Records that a
  * lora answered are excluded: otherwise a lora would be trained on its own answers.
  */
+import { hash } from 'node:crypto'
 import { readChatRequest } from '../../core/request/chat-reading.ts'
 import { conversationKeys } from '../../core/request/conversation.ts'
 import { compileMatcher, type Matcher } from '../../core/match/match.ts'
 import { templateKeyOf } from '../../core/template/template-key.ts'
 import { outcomeOf, textOf, type Outcome } from '../../core/answer/outcome.ts'
 import type { StoredRecord } from '../../core/log/record.ts'
+import { AUDIT } from '../../core/rollout/pair.ts'
 import { eligibility } from '../../core/route/route.ts'
 import type { Match, Template } from '../../core/template/template.ts'
 import type { ChatCompletion, ChatRequest } from '../../openai/chat.ts'
@@ -26,6 +28,10 @@ export interface MatchedExchange {
   request: ChatRequest
   /** `system_fingerprint` of the upstream's answer */
   fingerprint: string | null
+  /** `model` of the upstream's answer, with the fingerprint behind it */
+  upstreamModel: string | null
+  /** whether the upstream answered for a reason that does not depend on the question (`isRandom`) */
+  isSample: boolean
 }
 
 const parse = <T>(text: string | null): T | null => {
@@ -53,13 +59,46 @@ const fingerprintOf = (completion: ChatCompletion | null): string | null => {
   return typeof fingerprint === 'string' ? fingerprint : null
 }
 
+const upstreamModelOf = (completion: ChatCompletion | null): string | null => {
+  const names = [completion?.model, fingerprintOf(completion)]
+  return names.filter((name) => typeof name === 'string' && name !== '').join(' ') || null
+}
+
 const isAnsweredByUpstream = ({ status, route }: StoredRecord): boolean =>
   status >= 200 && status < 300 && route?.outcome !== 'answered'
+
+/** Reasons for which a live route sends a question of any difficulty to the upstream. */
+const RANDOM_REASONS = new Set<string | null>([
+  AUDIT,
+  'traffic-share',
+  'no-credential',
+  'credential-not-accepted',
+  'engine-missing',
+  'engine-paused',
+])
+
+/**
+ * Whether a record is a random part of the traffic. Those that the lora was unsure of are not.
+ * @param kindShare of the requests of a kind that was not proven: as many as of the other kinds are audited
+ */
+const isRandom = ({ id, route }: StoredRecord, kindShare: number): boolean => {
+  if (route === null) return true
+  if (route.outcome !== 'skipped') return false
+  if (route.reason === 'kind-not-proven') return hashedShare(id) < kindShare
+  return RANDOM_REASONS.has(route.reason)
+}
+
+/** Uniform in [0, 1), and always the same for an id. */
+const hashedShare = (id: string): number => hash('sha256', id, 'buffer').readUInt32LE(0) / 2 ** 32
 
 /** Before conversations are told apart, which takes all exchanges together. */
 type SingleExchange = Omit<MatchedExchange, 'conversation'>
 
-const exchangeOf = (matcher: Matcher, record: StoredRecord): SingleExchange | null => {
+const exchangeOf = (
+  matcher: Matcher,
+  record: StoredRecord,
+  kindShare: number
+): SingleExchange | null => {
   if (!isAnsweredByUpstream(record)) return null
   const request = requestOf(record)
   if (request === null) return null
@@ -74,6 +113,8 @@ const exchangeOf = (matcher: Matcher, record: StoredRecord): SingleExchange | nu
     match,
     request,
     fingerprint: fingerprintOf(completion),
+    upstreamModel: upstreamModelOf(completion),
+    isSample: isRandom(record, kindShare),
   }
 }
 
@@ -92,11 +133,15 @@ const withConversations = (exchanges: SingleExchange[]): MatchedExchange[] => {
 
 const PAGE_ROWS = 500
 
-/** The newest `limit` exchanges of the template's population, in time order. */
+/**
+ * The newest `limit` exchanges of the template's population, in time order.
+ * @param since milliseconds since the epoch; older ones are left out
+ * @param kindShare see `isRandom`
+ */
 export const loadExchanges = async (
   store: Store,
   template: Template,
-  limit: number
+  { limit, since, kindShare }: { limit: number; since: number; kindShare: number }
 ): Promise<MatchedExchange[]> => {
   const matcher = compileMatcher([template])
   const exchanges: SingleExchange[] = []
@@ -108,8 +153,9 @@ export const loadExchanges = async (
       limit: PAGE_ROWS,
       ...(before === undefined ? {} : { after: before }),
     })
-    exchanges.push(...page.flatMap((record) => exchangeOf(matcher, record) ?? []))
-    if (page.length < PAGE_ROWS) break
+    const wanted = page.filter(({ at }) => at >= since)
+    exchanges.push(...wanted.flatMap((record) => exchangeOf(matcher, record, kindShare) ?? []))
+    if (wanted.length < PAGE_ROWS) break
     before = page.at(-1)!.sequence
   }
   return withConversations(exchanges.slice(0, limit).reverse())
@@ -128,7 +174,7 @@ export const exchangesByIds = async (
   const byId = new Map<string, SingleExchange>()
   for (let start = 0; start < ids.length; start += PAGE_ROWS) {
     for (const record of await store.records.byIds(ids.slice(start, start + PAGE_ROWS))) {
-      const exchange = exchangeOf(matcher, record)
+      const exchange = exchangeOf(matcher, record, 1)
       if (exchange !== null) byId.set(record.id, exchange)
     }
   }

@@ -52,7 +52,9 @@ const begin = async (
   internalization: Internalization,
   template: Template
 ): Promise<StepOutcome> => {
-  const planned = await planInternalization(deps, engine, template)
+  const { state: entered } = internalization
+  const successor = entered.name === 'candidate' ? (entered.successor ?? null) : null
+  const planned = await planInternalization(deps, engine, template, successor)
   if ('refused' in planned) {
     const { refused: reason } = planned
     deps.log({

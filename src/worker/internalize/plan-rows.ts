@@ -87,18 +87,30 @@ const isSameAnswer =
   }
 
 const chooseRows = async (
-  { store, config: { trainRows, holdoutRows } }: WorkerDeps,
-  template: Template
+  { store, rollout, config: { trainRows, holdoutRows } }: WorkerDeps,
+  template: Template,
+  since: number
 ): Promise<{ exchanges: MatchedExchange[]; split: Split<MatchedExchange> }> => {
   const limit = (trainRows + holdoutRows) * READ_AHEAD
-  const exchanges = await loadExchanges(store, template, limit)
+  const exchanges = await loadExchanges(store, template, {
+    limit,
+    since,
+    kindShare: rollout.auditShare,
+  })
   return { exchanges, split: splitPopulation(exchanges, { trainRows, holdoutRows }) }
 }
 
-/** Whether the log has as many exchanges of a template as the configuration asks for. */
-export const hasEnoughRows = async (deps: WorkerDeps, template: Template): Promise<boolean> => {
+/**
+ * Whether the log has as many exchanges of a template as the configuration asks for.
+ * @param since milliseconds since the epoch; older ones do not count
+ */
+export const hasEnoughRows = async (
+  deps: WorkerDeps,
+  template: Template,
+  since = 0
+): Promise<boolean> => {
   const { trainRows, holdoutRows } = deps.config
-  const { train, traffic } = (await chooseRows(deps, template)).split
+  const { train, traffic } = (await chooseRows(deps, template, since)).split
   return train.length >= trainRows && traffic.length >= holdoutRows
 }
 
@@ -161,9 +173,9 @@ export const planRows = async (
   deps: WorkerDeps,
   engine: Engine,
   base: ModelObject,
-  template: Template
+  { template, since }: { template: Template; since: number }
 ): Promise<PlannedRows | PlanRefusal> => {
-  const { exchanges, split } = await chooseRows(deps, template)
+  const { exchanges, split } = await chooseRows(deps, template, since)
   if (split.train.length === 0 || split.traffic.length === 0)
     return {
       refused:

@@ -10,10 +10,12 @@ import {
   sentencesOf,
   type Sentence,
 } from '../../core/learn/compress.ts'
-import type {
-  Arm,
-  InternalizationPlan,
-  InternalizeOptions,
+import {
+  winningLora,
+  type Arm,
+  type InternalizationPlan,
+  type InternalizeOptions,
+  type Succession,
 } from '../../core/lifecycle/internalization.ts'
 import type { ArmName } from '../../core/learn/schedule.ts'
 import { targetOf, textOf } from '../../core/answer/outcome.ts'
@@ -263,14 +265,33 @@ const answerRules = async (
 
 const idsOf = (exchanges: MatchedExchange[]): string[] => exchanges.map(({ id }) => id)
 
-/** @returns a refusal when no lora could go live */
+/** The lora of the predecessor, where the engine still has it. */
+const successorPlan = async (
+  { store }: WorkerDeps,
+  models: ModelObject[],
+  successor: Succession | null
+): Promise<Pick<InternalizationPlan, 'successor'>> => {
+  if (successor === null) return {}
+  const predecessor = await store.internalizations.get(successor.of)
+  const lora = predecessor === null ? null : winningLora(predecessor)
+  const isThere = models.some(({ id }) => id === lora)
+  return { successor: { ...successor, lora: isThere ? lora : null } }
+}
+
+/**
+ * @param successor null without a predecessor
+ * @returns a refusal when no lora could go live
+ */
 export const planInternalization = async (
   deps: WorkerDeps,
   engine: Engine,
-  template: Template
+  template: Template,
+  successor: Succession | null
 ): Promise<InternalizationPlan | PlanRefusal> => {
-  const base = baseModelOf(engine, await engine.models())
-  const rows = await planRows(deps, engine, base, template)
+  const models = await engine.models()
+  const base = baseModelOf(engine, models)
+  const since = successor?.since ?? 0
+  const rows = await planRows(deps, engine, base, { template, since })
   if ('refused' in rows) return rows
   const { train, traffic, unseen } = rows
   const fitsPrompt = await fitsWithPrompt(deps, engine, base, { template, train })
@@ -300,6 +321,7 @@ export const planInternalization = async (
     dropOrder,
     templateTokens,
     method,
+    ...(await successorPlan(deps, models, successor)),
     arms: planArms(deps, {
       method,
       hasPrompt,

@@ -56,9 +56,9 @@ const metadataOf = ({ internalization, arm, stage }: StageContext): Record<strin
   idempotency_key: `${internalization.id}/${arm}/${stage}`,
 })
 
-/** The first stage starts from the base model, each later one from the lora before it. */
+/** The first stage starts from the predecessor's lora or the base model, each later one from the lora before it. */
 const startModel = (plan: InternalizationPlan, arm: Arm, stage: number): string =>
-  stage === 0 ? plan.baseModel : arm.results[stage - 1]!.lora
+  stage === 0 ? (plan.successor?.lora ?? plan.baseModel) : arm.results[stage - 1]!.lora
 
 export const createStageJob = async (
   deps: WorkerDeps,

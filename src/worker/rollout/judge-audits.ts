@@ -15,6 +15,7 @@ import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { ChatCompletion } from '../../openai/chat.ts'
 import type { WorkerDeps } from '../deps.ts'
+import { sightingOf } from '../internalize/baseline.ts'
 import { evaluateRow, outcomeSimilarity } from '../internalize/evaluate-row.ts'
 import { exchangesByIds, outcomeOfText, type MatchedExchange } from '../internalize/exchanges.ts'
 
@@ -56,6 +57,9 @@ const unusable = (recordId: string, record: StoredRecord | undefined): Pair => (
   similarity: 0,
   confidence: null,
   upstreamAnswer: null,
+  chars: 0,
+  isNewLabel: null,
+  upstreamModel: null,
   costUsd: null,
 })
 
@@ -109,6 +113,8 @@ const judgeOne = async (
     similarity,
     confidence: deferred === null && Number.isFinite(confidence) ? confidence : null,
     upstreamAnswer: null,
+    ...sightingOf(plan, exchange),
+    upstreamModel: exchange.upstreamModel,
     costUsd: costsAnswer ? deps.costUsd(record.model, record.usage) : null,
   }
   if (pair.reason !== null) return pair

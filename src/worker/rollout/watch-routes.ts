@@ -10,7 +10,6 @@ import {
   type Internalization,
 } from '../../core/lifecycle/internalization.ts'
 import { lossBoundsOf, routeOf } from '../../core/lifecycle/live-route.ts'
-import { PairReader, type PairSums } from '../../core/rollout/pair.ts'
 import {
   decideRollout,
   evidenceFigures,
@@ -18,6 +17,7 @@ import {
   trafficShares,
   type EvidenceFigures,
   type RolloutDecision,
+  type RolloutStage,
 } from '../../core/rollout/stages.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { toAppError } from '../../errors.ts'
@@ -28,7 +28,7 @@ import {
   type PromotionContext,
 } from '../../lifecycle/promote.ts'
 import {
-  driftText,
+  isSameStage,
   readRolloutReport,
   rollbackReason,
   saveRolloutReport,
@@ -37,10 +37,14 @@ import {
 } from '../../lifecycle/rollout-report.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { isEngineLost } from '../engine/watch.ts'
+import { isSameReport, makeReport, warningsOf, type Warning } from './make-report.ts'
+import { RouteReader } from './route-reader.ts'
 import { judgeAudits, type AuditedRoute } from './judge-audits.ts'
 
 const DAY_MS = 86_400_000
 const PAGE = 5_000
+/** Beyond it the clock was changed while a batch was judged, or since then. */
+const MAX_PAUSE_MS = 600_000
 
 export interface WatchOutcome {
   /** an audited request was judged, or a stage changed */
@@ -55,7 +59,9 @@ export interface RouteWatch {
 
 /** What is remembered of a live internalization. All of it can be made anew. */
 interface Watched {
-  reader: PairReader
+  reader: RouteReader
+  /** the stage that the reader counts for */
+  stage: RolloutStage
   /** of the ratings that the reader has read */
   revision: number
   report: RolloutReport | null
@@ -63,9 +69,9 @@ interface Watched {
   settledSpent: boolean | null
 }
 
-/** What programs read of a log line. The evidence is in natural logarithms. */
+/** What programs read of a log line; events of webhooks have the same names. The evidence is in natural logarithms. */
 const eventData = (
-  event: 'drift' | 'rollback' | 'rollout-stage',
+  event: Warning['event'] | 'rollout.rolled_back' | 'rollout.stage',
   { id, templateVersion }: Internalization,
   { pairs, losses, rollback, step, drift }: EvidenceFigures
 ): Record<string, unknown> => ({
@@ -97,8 +103,10 @@ class LiveRoutes implements RouteWatch {
     for (const id of this.watched.keys())
       if (!live.some((row) => row.id === id)) this.watched.delete(id)
     if (live.length === 0) return { advanced: false, isEngineLost: false }
-    this.spentUsdToday = await store.pairs.spent(Math.floor(now() / DAY_MS) * DAY_MS)
-    const isPaused = now() < this.pauseUntil
+    const midnight = Math.floor(now() / DAY_MS) * DAY_MS
+    this.spentUsdToday = await store.pairs.spent(midnight, midnight + DAY_MS)
+    const pauseMs = this.pauseUntil - now()
+    const isPaused = pauseMs > 0 && pauseMs <= MAX_PAUSE_MS
     const outcome = { advanced: false, isEngineLost: false }
     for (const row of live) {
       const isAway = isPaused || outcome.isEngineLost
@@ -144,17 +152,25 @@ class LiveRoutes implements RouteWatch {
     return judged > 0
   }
 
-  /** Reads the pairs that are new, or all of them after a rating. */
-  private async read({ internalization, template, route }: AuditedRoute): Promise<Watched> {
+  /** Reads the pairs that are new, or all of them after a rating or a change of the stage. */
+  private async read(
+    { internalization, template, route }: AuditedRoute,
+    stage: RolloutStage
+  ): Promise<Watched> {
     const { store } = this.deps
     const { id } = internalization
     const revision = await store.pairs.revision()
     const known = this.watched.get(id)
-    const isCurrent = known?.revision === revision
+    const isCurrent = known?.revision === revision && isSameStage(known.stage, stage)
     const watched: Watched = isCurrent
       ? known
       : {
-          reader: new PairReader(template.maxTurnsAfter === 0),
+          reader: new RouteReader({
+            isSingle: template.maxTurnsAfter === 0,
+            pairsBefore: stage.before.pairs,
+            baseline: internalization.verdict?.baseline ?? null,
+          }),
+          stage,
           revision,
           report: known?.report ?? (await readRolloutReport(store, id)),
           settledSpent: known?.settledSpent ?? null,
@@ -169,22 +185,20 @@ class LiveRoutes implements RouteWatch {
 
   /** Decides on the pairs so far. @returns whether the state of the internalization changed */
   private async act(audited: AuditedRoute): Promise<boolean> {
-    const { store, now, rollout, replayUpstream } = this.deps
-    const { internalization, route } = audited
-    const watched = await this.read(audited)
-    const [oldest] = await store.pairs.waiting(route.lora, 1)
-    const sums = watched.reader.sums(oldest?.at ?? now())
-    const stage = rolloutStageOf(internalization.state)!
-    const bounds = lossBoundsOf(internalization, replayUpstream !== null)
-    const evidence = evidenceFigures(sums.stream, stage, bounds)
-    const decision = decideRollout(evidence, stage, rollout)
-    const report = await this.reportOf(audited, sums, { evidence, decision, last: watched.report })
-    if (report !== null) {
-      watched.report = report
+    const { store, rollout } = this.deps
+    const { internalization } = audited
+    const watched = await this.read(audited, rolloutStageOf(internalization.state)!)
+    const { report, decision } = await this.judgeRoute(audited, watched)
+    if (!isSameReport(watched.report, report)) {
+      for (const { event, message } of warningsOf(watched.report, report)) {
+        const data = eventData(event, internalization, report.evidence)
+        this.deps.log({ level: 'warn', message, data })
+      }
       await saveRolloutReport(store, internalization.id, report)
+      watched.report = report
     }
-    if (decision.rollsBack) return this.rollBack(internalization, watched.report!)
-    if (decision.mayStep && rollout.steps) return this.enterNext(internalization, watched.report!)
+    if (decision.rollsBack) return this.rollBack(internalization, report)
+    if (decision.mayStep && rollout.steps) return this.enterNext(internalization, report)
     if (this.isSpent !== watched.settledSpent) {
       await settleRoute(store, internalization.templateVersion, this.context())
       watched.settledSpent = this.isSpent
@@ -192,43 +206,29 @@ class LiveRoutes implements RouteWatch {
     return false
   }
 
-  /** @returns null when nothing has changed */
-  private async reportOf(
+  private async judgeRoute(
     { internalization, route }: AuditedRoute,
-    { outcomes }: PairSums,
-    made: Pick<RolloutReport, 'evidence'> & {
-      decision: RolloutDecision
-      last: RolloutReport | null
-    }
-  ): Promise<RolloutReport | null> {
-    const { store, now, rollout } = this.deps
-    const { evidence, decision, last } = made
-    const { waiting, dropped } = await store.pairs.backlog(route.lora)
-    const { rollbackCapital, stepCapital, auditUsdPerDay } = rollout
-    const driftedAt = last?.driftedAt ?? (decision.hasDrifted ? now() : null)
-    const report: RolloutReport = {
-      at: now(),
-      stage: rolloutStageOf(internalization.state)!,
+    { reader, stage, report: last }: Watched
+  ): Promise<{ report: RolloutReport; decision: RolloutDecision }> {
+    const { store, now, rollout, replayUpstream, deprecatedOn } = this.deps
+    const [oldest] = await store.pairs.waiting(route.lora, 1)
+    const figures = reader.figures(oldest?.at ?? now())
+    const bounds = lossBoundsOf(internalization, replayUpstream !== null)
+    const evidence = evidenceFigures(figures.sums, bounds)
+    const decision = decideRollout(evidence, stage, rollout)
+    const report = makeReport({
+      ...figures,
+      now: now(),
+      stage,
       evidence,
-      rollbackCapital,
-      stepCapital,
-      outcomes,
-      waiting,
-      dropped,
-      mayStep: decision.mayStep,
-      driftedAt,
+      decision,
+      rollout,
+      backlog: await store.pairs.backlog(route.lora),
       spentUsdToday: this.spentUsdToday,
-      auditUsdPerDay,
-    }
-    if (driftedAt !== null && (last?.driftedAt ?? null) === null)
-      this.deps.log({
-        level: 'warn',
-        message: driftText(evidence),
-        data: eventData('drift', internalization, evidence),
-      })
-    const isSame =
-      last !== null && JSON.stringify({ ...last, at: 0 }) === JSON.stringify({ ...report, at: 0 })
-    return isSame ? null : report
+      deprecatedOn: deprecatedOn(route.template.model),
+      last,
+    })
+    return { report, decision }
   }
 
   /** Whether audits have cost as much as they may on this day. */
@@ -249,7 +249,7 @@ class LiveRoutes implements RouteWatch {
   private async rollBack(row: Internalization, { evidence }: RolloutReport): Promise<true> {
     const reason = rollbackReason(evidence)
     await retire(this.deps.store, row, reason, this.context(), evidence)
-    const data = eventData('rollback', row, evidence)
+    const data = eventData('rollout.rolled_back', row, evidence)
     this.deps.log({ level: 'error', message: reason, data })
     return true
   }
@@ -260,7 +260,7 @@ class LiveRoutes implements RouteWatch {
     this.deps.log({
       level: 'info',
       message: stepText(stage, evidence),
-      data: { ...eventData('rollout-stage', row, evidence), stage: stageName(stage) },
+      data: { ...eventData('rollout.stage', row, evidence), stage: stageName(stage) },
     })
     return true
   }

@@ -44,13 +44,8 @@ const step = async (
       `internalization ${live.id} is in the last stage of its rollout, ${stageName(stage)}`
     )
   if (!mayStep && !isForced) throw tooEarly(rollout, config)
-  const none = (present: RolloutStage) =>
-    evidenceFigures(NO_STREAM, present, lossBoundsOf(live, config.upstream.apiKey !== null))
-  return enterNextStage(store, live, evidence ?? none(stage), {
-    by: 'cli',
-    now: Date.now(),
-    rollout: config.rollout,
-  })
+  const figures = evidence ?? noEvidence(live)
+  return enterNextStage(store, live, figures, { by: 'cli', now: Date.now(), rollout: config.rollout })
 }
 
 const resultText = ({ state, templateVersion, verdict }: Internalization): string => {

@@ -1,0 +1,83 @@
+/**
+ * Whether a successor may replace the route that is live, by what both make of the same held-out traffic.
+ * The gate has proven the successor's promise before. Knows nothing of engines or the log.
+ */
+import { percent } from './figures.ts'
+import { tangoLowerBound, type PairedCounts } from './statistics.ts'
+import { effectiveRows } from './statistics-clusters.ts'
+
+/** What a route makes of a request: an answer that agrees with the upstream's or not, or no answer. */
+export type Routed = 'right' | 'wrong' | 'upstream'
+
+export interface ComparedRow {
+  present: Routed
+  successor: Routed
+  conversation: string
+}
+
+export interface ReplacementFigures {
+  rows: number
+  /** shares of the rows */
+  coverage: { present: number; successor: number }
+  wrong: { present: number; successor: number }
+  /** one-sided 95 % bounds: what the successor answers more, and what it answers wrong more */
+  moreCoverage: number
+  moreWrong: number
+}
+
+const ALPHA = 0.05
+/** Wrong answers that a successor may add, as a share of the margin. */
+const TOLERATED_SHARE = 0.5
+
+type Test = (routed: Routed) => boolean
+
+const isAnswered: Test = (routed) => routed !== 'upstream'
+const isWrong: Test = (routed) => routed === 'wrong'
+const isNotWrong: Test = (routed) => routed !== 'wrong'
+
+const shares = (rows: readonly ComparedRow[], test: Test) => ({
+  present: rows.filter(({ present }) => test(present)).length / rows.length,
+  successor: rows.filter(({ successor }) => test(successor)).length / rows.length,
+})
+
+/** Turns of a conversation are worth less than as many conversations. */
+const pairedCounts = (rows: readonly ComparedRow[], test: Test): PairedCounts => {
+  const pairs = effectiveRows(rows.map(({ conversation }) => conversation))
+  const worth = pairs / rows.length
+  const count = (isOne: (row: ComparedRow) => boolean): number => worth * rows.filter(isOne).length
+  return {
+    pairs,
+    onlyNew: count(({ present, successor }) => test(successor) && !test(present)),
+    onlyReference: count(({ present, successor }) => test(present) && !test(successor)),
+  }
+}
+
+/** @param rows at least one */
+export const compareRoutes = (rows: readonly ComparedRow[]): ReplacementFigures => ({
+  rows: rows.length,
+  coverage: shares(rows, isAnswered),
+  wrong: shares(rows, isWrong),
+  moreCoverage: tangoLowerBound(pairedCounts(rows, isAnswered), ALPHA),
+  moreWrong: -tangoLowerBound(pairedCounts(rows, isNotWrong), ALPHA),
+})
+
+/**
+ * Why the successor may not replace the present route; null: it may. It must not be worse: at 95 %, it adds
+ * wrong answers of half the margin at most. Unless the present route has drifted it must also answer more.
+ */
+export const replacementObjection = (
+  { coverage, wrong, moreCoverage, moreWrong }: ReplacementFigures,
+  { margin, hasDrifted }: { margin: number; hasDrifted: boolean }
+): string | null => {
+  if (moreWrong > TOLERATED_SHARE * margin)
+    return (
+      `the present route stays: the successor may answer up to ${percent(moreWrong)} more of the requests ` +
+      `wrong (${percent(wrong.successor)} against ${percent(wrong.present)})`
+    )
+  if (!hasDrifted && moreCoverage <= 0)
+    return (
+      'the present route stays: the successor is not shown to answer more ' +
+      `(${percent(coverage.successor)} against ${percent(coverage.present)})`
+    )
+  return null
+}

@@ -1,0 +1,43 @@
+/**
+ * The models that answered for the upstream, with the loss against each. A provider that puts another model
+ * behind a name changes the answers that a lora was trained on. Knows nothing of stores.
+ */
+import { isAnswered, lossOf, type WatchedPair } from './pair.ts'
+
+export interface UpstreamVersion {
+  /** `model` of the upstream's answers, and its `system_fingerprint` where there is one */
+  name: string
+  /** audited requests that the lora would have answered, and its losses */
+  pairs: number
+  losses: number
+  /** of the first and of the last request, milliseconds since the epoch */
+  from: number
+  to: number
+}
+
+/** A provider may have several fingerprints at once; the one that was seen longest ago is left out. */
+const MAX_VERSIONS = 16
+
+export class UpstreamVersionReader {
+  private readonly versions = new Map<string, UpstreamVersion>()
+
+  read(pair: WatchedPair): void {
+    const { upstreamModel: name, at } = pair
+    if (name === null) return
+    const known = this.versions.get(name) ?? { name, pairs: 0, losses: 0, from: at, to: at }
+    const counts = isAnswered(pair)
+    this.versions.delete(name)
+    this.versions.set(name, {
+      ...known,
+      pairs: known.pairs + Number(counts),
+      losses: known.losses + (counts ? lossOf(pair) : 0),
+      to: at,
+    })
+    if (this.versions.size > MAX_VERSIONS) this.versions.delete([...this.versions.keys()][0]!)
+  }
+
+  /** the one that was seen last comes last */
+  list(): UpstreamVersion[] {
+    return [...this.versions.values()]
+  }
+}

@@ -1,0 +1,102 @@
+/** The report on a live route, and what an operator must be told of it. Pure. */
+import { risen, type IndicatorFigures } from '../../core/rollout/indicators.ts'
+import type {
+  EvidenceFigures,
+  RolloutDecision,
+  RolloutSettings,
+} from '../../core/rollout/stages.ts'
+import type { RolloutStage } from '../../core/rollout/stages.ts'
+import type { UpstreamVersion } from '../../core/rollout/upstream-versions.ts'
+import { driftText, indicatorText, type RolloutReport } from '../../lifecycle/rollout-report.ts'
+import type { RouteFigures } from './route-reader.ts'
+
+export interface ReportFacts extends RouteFigures {
+  now: number
+  stage: RolloutStage
+  evidence: EvidenceFigures
+  decision: RolloutDecision
+  rollout: RolloutSettings
+  backlog: { waiting: number; dropped: number }
+  spentUsdToday: number
+  deprecatedOn: string | null
+  /** null before the first report */
+  last: RolloutReport | null
+}
+
+/** In words; null without drift. */
+const driftOf = ({ decision, evidence, indicators, rollout }: ReportFacts): string | null => {
+  if (decision.hasDrifted) return driftText(evidence)
+  const [first]: (IndicatorFigures | undefined)[] = risen(indicators, rollout.rollbackCapital)
+  return first === undefined ? null : indicatorText(first)
+}
+
+export const makeReport = (facts: ReportFacts): RolloutReport => {
+  const { now, last, rollout, backlog } = facts
+  const drift = last?.drift ?? driftOf(facts)
+  return {
+    at: now,
+    stage: facts.stage,
+    evidence: facts.evidence,
+    rollbackCapital: rollout.rollbackCapital,
+    stepCapital: rollout.stepCapital,
+    outcomes: facts.sums.outcomes,
+    indicators: facts.indicators,
+    upstreamVersions: facts.upstreamVersions,
+    deprecatedOn: facts.deprecatedOn,
+    ...backlog,
+    mayStep: facts.decision.mayStep,
+    driftedAt: drift === null ? null : (last?.driftedAt ?? now),
+    drift,
+    spentUsdToday: facts.spentUsdToday,
+    auditUsdPerDay: rollout.auditUsdPerDay,
+  }
+}
+
+/** Whether two reports say the same, at whatever time they were made. */
+export const isSameReport = (one: RolloutReport | null, other: RolloutReport): boolean =>
+  one !== null && JSON.stringify({ ...one, at: 0 }) === JSON.stringify({ ...other, at: 0 })
+
+const modelOf = ({ name }: UpstreamVersion): string => name.split(' ')[0]!
+
+const lossOf = ({ pairs, losses }: UpstreamVersion): string =>
+  `${losses} of ${pairs} pairs disagree`
+
+/** A model that no earlier report has. The first one is not new. */
+const newModel = (last: RolloutReport | null, { upstreamVersions }: RolloutReport): string[] => {
+  const known = last?.upstreamVersions ?? []
+  if (known.length === 0) return []
+  const models = new Set(known.map(modelOf))
+  return upstreamVersions
+    .filter((version) => !models.has(modelOf(version)))
+    .map(
+      (version) =>
+        `the upstream answers with ${modelOf(version)}: with ${modelOf(known.at(-1)!)}, ` +
+        `${lossOf(known.at(-1)!)}; promptintern watch compares both`
+    )
+}
+
+const deprecation = (last: RolloutReport | null, report: RolloutReport): string[] => {
+  const { deprecatedOn, at } = report
+  if (deprecatedOn === null || at < Date.parse(deprecatedOn)) return []
+  const wasTold = last?.deprecatedOn === deprecatedOn && last.at >= Date.parse(deprecatedOn)
+  return wasTold ? [] : [`the provider retires the upstream's model on ${deprecatedOn}`]
+}
+
+export interface Warning {
+  event: 'rollout.drift' | 'rollout.upstream_model' | 'rollout.deprecation'
+  message: string
+}
+
+const warning =
+  (event: Warning['event']) =>
+  (message: string): Warning => ({ event, message })
+
+/** Warnings that the report gives cause for and the last one did not. */
+export const warningsOf = (last: RolloutReport | null, report: RolloutReport): Warning[] => {
+  const isNewDrift = (last?.drift ?? null) === null && report.drift !== null
+  return [
+    ...(isNewDrift ? [report.drift!] : []).map(warning('rollout.drift')),
+    ...newModel(last, report).map(warning('rollout.upstream_model')),
+    ...deprecation(last, report).map(warning('rollout.deprecation')),
+  ]
+}

@@ -1,0 +1,53 @@
+/** Everything that the pairs of one live route say, read in the order of their places. */
+import {
+  IndicatorReader,
+  type Baseline,
+  type IndicatorFigures,
+} from '../../core/rollout/indicators.ts'
+import { PairReader, type PairSums, type WatchedPair } from '../../core/rollout/pair.ts'
+import {
+  UpstreamVersionReader,
+  type UpstreamVersion,
+} from '../../core/rollout/upstream-versions.ts'
+
+export interface RouteFigures {
+  sums: PairSums
+  indicators: IndicatorFigures[]
+  upstreamVersions: UpstreamVersion[]
+}
+
+export class RouteReader {
+  private readonly pairs: PairReader
+  private readonly indicators: IndicatorReader | null
+  private readonly upstream = new UpstreamVersionReader()
+
+  /** @param options.baseline null for a proof of an earlier version */
+  constructor(options: { isSingle: boolean; pairsBefore: number; baseline: Baseline | null }) {
+    const { isSingle, pairsBefore, baseline } = options
+    this.pairs = new PairReader(isSingle, pairsBefore)
+    this.indicators = baseline && new IndicatorReader(baseline)
+  }
+
+  /** of the last pair that was read; 0 before the first */
+  get lastPlace(): number {
+    return this.pairs.lastPlace
+  }
+
+  read(pairs: readonly WatchedPair[]): void {
+    this.pairs.read(pairs)
+    for (const pair of pairs) {
+      this.upstream.read(pair)
+      if (pair.outcome !== 'unusable')
+        this.indicators?.read({ ...pair, isFallback: pair.outcome === 'fallback' })
+    }
+  }
+
+  /** @param now see `PairReader.sums` */
+  figures(now: number): RouteFigures {
+    return {
+      sums: this.pairs.sums(now),
+      indicators: this.indicators?.figures() ?? [],
+      upstreamVersions: this.upstream.list(),
+    }
+  }
+}

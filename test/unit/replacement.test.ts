@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest'
+import {
+  compareRoutes,
+  replacementObjection,
+  type ComparedRow,
+  type Routed,
+} from '../../src/core/gate/replacement.ts'
+import { tangoLowerBound } from '../../src/core/gate/statistics.ts'
+
+const rows = (...groups: [count: number, present: Routed, successor: Routed][]): ComparedRow[] =>
+  groups
+    .flatMap(([count, present, successor]) =>
+      Array.from({ length: count }, () => ({ present, successor }))
+    )
+    .map((row, i) => ({ ...row, conversation: `chat-${i}` }))
+
+const objection = (
+  ...[compared, hasDrifted = false]: [compared: ComparedRow[], hasDrifted?: boolean]
+): string | null => replacementObjection(compareRoutes(compared), { margin: 0.05, hasDrifted })
+
+const bound = (onlyNew: number, onlyReference: number): number =>
+  tangoLowerBound({ pairs: 1000, onlyNew, onlyReference }, 0.05)
+
+describe('compareRoutes', () => {
+  it('has the shares of both, and bounds of the paired difference', () => {
+    const figures = compareRoutes(
+      rows([600, 'right', 'right'], [100, 'upstream', 'right'], [20, 'right', 'wrong'], [280, 'upstream', 'upstream']) // prettier-ignore
+    )
+    expect(figures).toMatchObject({
+      rows: 1000,
+      coverage: { present: 0.62, successor: 0.72 },
+      wrong: { present: 0, successor: 0.02 },
+    })
+    expect(figures.moreCoverage).toBe(bound(100, 0))
+    expect(figures.moreWrong).toBe(-bound(0, 20))
+    expect(figures.moreWrong).toBeGreaterThan(0.02)
+  })
+
+  it('takes turns of one conversation for less than as many conversations', () => {
+    const single = rows([500, 'right', 'right'], [500, 'upstream', 'right'])
+    const chats = single.map((row, i) => ({ ...row, conversation: `chat-${Math.floor(i / 10)}` }))
+    expect(compareRoutes(chats).moreCoverage).toBeLessThan(compareRoutes(single).moreCoverage)
+  })
+})
+
+describe('replacementObjection', () => {
+  const same: Parameters<typeof rows>[number] = [600, 'right', 'right']
+
+  it('has none against a successor that answers more and is no more often wrong', () => {
+    expect(
+      objection(rows(same, [60, 'upstream', 'right'], [340, 'upstream', 'upstream']))
+    ).toBeNull()
+  })
+
+  it('wants more coverage to be shown, unless the present route has drifted', () => {
+    const alike = rows(same, [3, 'upstream', 'right'], [2, 'right', 'upstream'], [395, 'upstream', 'upstream']) // prettier-ignore
+    expect(objection(alike)).toBe(
+      'the present route stays: the successor is not shown to answer more (60.3 % against 60.2 %)'
+    )
+    expect(objection(alike, true)).toBeNull()
+  })
+
+  it('allows half of the margin of further wrong answers, also after drift', () => {
+    const worse = rows(same, [60, 'upstream', 'right'], [20, 'upstream', 'wrong'], [320, 'upstream', 'upstream']) // prettier-ignore
+    expect(objection(worse)).toMatch(/^the present route stays: .* \(2\.0 % against 0\.0 %\)$/)
+    expect(objection(worse, true)).toMatch(/more of the requests wrong/)
+    const few = rows(same, [60, 'upstream', 'right'], [9, 'upstream', 'wrong'], [331, 'upstream', 'upstream']) // prettier-ignore
+    expect(objection(few)).toBeNull()
+  })
+})

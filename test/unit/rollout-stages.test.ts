@@ -1,0 +1,177 @@
+/** The stages of a rollout: their names and shares, and what evidence decides. */
+import { describe, expect, it } from 'vitest'
+import { lossBoundsOf } from '../../src/core/lifecycle/live-route.ts'
+import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
+import { addLoss, NO_PAIRS, NO_STREAM } from '../../src/core/rollout/evidence.ts'
+import {
+  decideRollout,
+  evidenceFigures,
+  firstStage,
+  FULL_STAGE,
+  nextStage,
+  stageName,
+  trafficShares,
+  type EvidenceFigures,
+  type RolloutSettings,
+  type RolloutStage,
+} from '../../src/core/rollout/stages.ts'
+
+const SETTINGS: RolloutSettings = {
+  stages: [0, 0.05, 0.25, 1],
+  trafficShare: 1,
+  auditShare: 0.03,
+  rollbackCapital: 300,
+  stepCapital: 20,
+  steps: true,
+  auditUsdPerDay: null,
+}
+
+const stageOf = (share: number): RolloutStage => ({ share, before: NO_PAIRS })
+
+const internalization = (
+  upstreamAgreement: number,
+  agreementAnsweredBound: number
+): Pick<Internalization, 'id' | 'verdict'> => ({
+  id: 'i',
+  verdict: {
+    verdict: 'promote',
+    reason: '',
+    responseType: 'label',
+    margin: 0.05,
+    arm: 0,
+    upstreamAgreement,
+    arms: [
+      {
+        arm: 'query-only',
+        rows: 1000,
+        agreement: 0.9,
+        differenceBound: -0.03,
+        confidence: 'sum',
+        threshold: -0.2,
+        coverage: 0.6,
+        agreementAnswered: 0.98,
+        agreementAnsweredBound,
+      },
+    ],
+  },
+})
+
+describe('the name of a stage', () => {
+  it.each([
+    [0, 'shadow'],
+    [0.05, 'canary 5 %'],
+    [0.125, 'canary 12.5 %'],
+    [0.001, 'canary 0.1 %'],
+    [0.07, 'canary 7 %'],
+    [1, 'full'],
+  ])('of share %d is %s', (share, name) => {
+    expect(stageName(stageOf(share))).toBe(name)
+  })
+})
+
+describe('the shares of the traffic', () => {
+  it.each<[string, number, Partial<RolloutSettings>, served: number, audited: number]>([
+    ['shadow', 0, {}, 0, 1],
+    ['shadow without audits at the end', 0, { auditShare: 0 }, 0, 1],
+    ['canary', 0.05, {}, 0.05, 0.95],
+    ['canary of half of the traffic', 0.25, { trafficShare: 0.5 }, 0.125, 0.875],
+    ['full', 1, {}, 0.97, 0.03],
+    ['full without audits', 1, { auditShare: 0 }, 1, 0],
+    ['full of half of the traffic', 1, { trafficShare: 0.5 }, 0.5, 0.03],
+    ['full of half of the traffic without audits', 1, { trafficShare: 0.5, auditShare: 0 }, 0.5, 0],
+    ['full of nearly all', 1, { trafficShare: 0.99 }, 0.97, 0.03],
+  ])('in %s', (_case, share, changes, trafficShare, auditShare) => {
+    const shares = trafficShares(stageOf(share), { ...SETTINGS, ...changes })
+    expect(shares.trafficShare).toBeCloseTo(trafficShare, 12)
+    expect(shares.auditShare).toBeCloseTo(auditShare, 12)
+    expect(shares.trafficShare + shares.auditShare).toBeLessThanOrEqual(1)
+  })
+})
+
+describe('the order of stages', () => {
+  const counts = { pairs: 200, losses: 3.5 }
+
+  it('begins with the first one that is set', () => {
+    expect(firstStage(SETTINGS)).toEqual({ share: 0, before: { pairs: 0, losses: 0 } })
+    expect(firstStage({ ...SETTINGS, stages: [1] })).toEqual(FULL_STAGE)
+  })
+
+  it('goes to the next larger share, with the pairs before it', () => {
+    const figures = { ...counts, rollback: 1 }
+    expect(nextStage(stageOf(0), SETTINGS, figures)).toEqual({ share: 0.05, before: counts })
+    expect(nextStage(stageOf(0.25), SETTINGS, figures)).toEqual({ share: 1, before: counts })
+    expect(nextStage(stageOf(1), SETTINGS, figures)).toBeNull()
+  })
+
+  it('goes on where the settings have changed since', () => {
+    expect(nextStage(stageOf(0.1), SETTINGS, counts)?.share).toBe(0.25)
+    expect(nextStage(stageOf(0.1), { stages: [1] }, counts)?.share).toBe(1)
+  })
+})
+
+describe('what evidence decides', () => {
+  const none: EvidenceFigures = {
+    ...NO_PAIRS,
+    interval: [0, 1],
+    margin: 0.05,
+    proven: 0.04,
+    rollback: 0,
+    drift: 0,
+    step: 0,
+    stagePairs: 0,
+    roseAt: null,
+  }
+  const [rollback, step] = [Math.log(300), Math.log(20)]
+
+  it.each<[string, Partial<EvidenceFigures>, number, object]>([
+    ['nothing before a pair', {}, 0, { rollsBack: false, hasDrifted: false, mayStep: false }],
+    ['a rollback at its capital', { rollback }, 1, { rollsBack: true }],
+    ['none just below it', { rollback: rollback - 1e-9 }, 1, { rollsBack: false }],
+    ['drift at the same capital', { drift: rollback }, 1, { hasDrifted: true, rollsBack: false }],
+    ['none just below it', { drift: rollback - 1e-9 }, 1, { hasDrifted: false }],
+    ['a step at its capital', { step }, 0.25, { mayStep: true }],
+    ['a step from the shadow stage', { step }, 0, { mayStep: true }],
+    ['none just below it', { step: step - 1e-9 }, 0, { mayStep: false }],
+    ['none in the last stage', { step }, 1, { mayStep: false }],
+  ])('is %s', (_case, changes, share, decision) => {
+    expect(decideRollout({ ...none, ...changes }, stageOf(share), SETTINGS)).toMatchObject(decision)
+  })
+
+  it('comes from all pairs for the route, and from those since it began for a stage', () => {
+    let stream = NO_STREAM
+    for (let pair = 0; pair < 60; pair++) stream = addLoss(stream, pair < 30 ? 1 : 0)
+    const inStage = { pairs: 30, losses: 0 }
+    const startTimes = new Map<number, number>()
+    const figures = evidenceFigures({ stream, inStage, startTimes }, { margin: 0.05, proven: 0.04 })
+    expect(figures).toMatchObject({ pairs: 60, losses: 30, stagePairs: 30 })
+    expect(figures.rollback).toBeGreaterThan(rollback)
+    expect(figures.drift).toBeGreaterThan(figures.rollback)
+    expect(figures.step).toBeGreaterThan(0)
+    expect(figures.interval[0]).toBeGreaterThan(0.25)
+    expect(figures.interval[1]).toBeLessThan(0.75)
+  })
+})
+
+describe('the bounds of the loss of a route', () => {
+  it('are the margin and what promotion proved', () => {
+    const bounds = lossBoundsOf(internalization(1, 0.961), false)
+    expect(bounds.margin).toBe(0.05)
+    expect(bounds.proven).toBeCloseTo(0.039, 12)
+    expect(lossBoundsOf(internalization(1, 0.961), true)).toEqual(bounds)
+  })
+
+  it('allow for an upstream that disagrees with itself: for half of it where it is asked again', () => {
+    expect(lossBoundsOf(internalization(0.9, 0.961), false).margin).toBeCloseTo(0.15, 12)
+    expect(lossBoundsOf(internalization(0.9, 0.961), true).margin).toBeCloseTo(0.1, 12)
+  })
+
+  it('are between 0 and 1, and what was proven is at most the margin', () => {
+    expect(lossBoundsOf(internalization(1, 1), false).proven).toBe(0.001)
+    expect(lossBoundsOf(internalization(1, 0.9), false)).toEqual({ margin: 0.05, proven: 0.05 })
+    expect(lossBoundsOf(internalization(0.01, 0.5), false).margin).toBe(0.999)
+  })
+
+  it('need a verdict', () => {
+    expect(() => lossBoundsOf({ id: 'i', verdict: null }, true)).toThrow('has no verdict')
+  })
+})

@@ -1,0 +1,167 @@
+/** Learning goes on: after a rollback, after drift and with new traffic a successor is trained. */
+import { beforeEach, describe, expect, it } from 'vitest'
+import { winningLora, type Internalization } from '../../src/core/lifecycle/internalization.ts'
+import type { ExchangeRecord, RouteOutcome } from '../../src/core/log/record.ts'
+import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
+import { goLive, retire } from '../../src/lifecycle/promote.ts'
+import type { Worker } from '../../src/worker/worker.ts'
+import { COLOURS, orderRecord } from '../fixtures/paint-orders.ts'
+import { AT_ONCE } from '../fixtures/rollout.ts'
+import { PLANNED_ROWS, SECOND_MS, useWorkerHarness, type WorkerHarness } from './harness.ts'
+
+const open = useWorkerHarness()
+
+const ROLLOUT: RolloutSettings = { ...AT_ONCE, auditShare: 0.03, steps: true }
+
+let harness: WorkerHarness
+let worker: Worker
+let first: Internalization
+let next: number
+
+/** The upstream's answer from then on. */
+const answer = (content: string): string =>
+  JSON.stringify({
+    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
+  })
+
+const route = (reason: string, outcome: RouteOutcome['outcome'] = 'skipped'): RouteOutcome => ({
+  templateVersion: first.templateVersion,
+  lora: winningLora(first)!,
+  outcome,
+  reason,
+  confidence: null,
+  promptTokensSaved: 0,
+  savedUsd: null,
+})
+
+/** Requests like those of the fixture, each a second after the one before. */
+const traffic = async (
+  count: number,
+  change: (number: number) => Partial<ExchangeRecord> = () => ({})
+): Promise<void> => {
+  const records = Array.from({ length: count }, (): ExchangeRecord => {
+    const number = next++
+    harness.now += SECOND_MS
+    return {
+      ...orderRecord(number),
+      id: `later-${number}`,
+      at: harness.now,
+      ...change(number),
+    }
+  })
+  await harness.log(records)
+}
+
+const renamed = (number: number): string => answer(`shelf ${COLOURS[number % 6]}`)
+
+/** A question that the first lora has never seen, so it sends it to the upstream. */
+const unknown = (number: number): Partial<ExchangeRecord> => ({
+  request: orderRecord(number).request.replace('Order ', 'Return of order '),
+  response: answer('returns'),
+})
+
+/** Every second question is unknown. */
+const half = (reason: string, outcome: RouteOutcome['outcome']) => (number: number) => ({
+  ...(number % 2 === 0 ? unknown(number) : {}),
+  route: route(reason, outcome),
+})
+
+const all = () => harness.store.internalizations.list()
+
+beforeEach(async () => {
+  harness = await open({ from: 'approval' })
+  first = await goLive(harness.store, await harness.newest(), {
+    by: 'admin',
+    now: harness.now,
+    rollout: ROLLOUT,
+  })
+  worker = await harness.worker(harness.deps({ rollout: ROLLOUT }, { autoPromote: true }))
+  next = 1_000
+})
+
+const rollBack = async (): Promise<void> => {
+  await traffic(40, (number) => ({ route: route('audit'), response: renamed(number) }))
+  await harness.runUntil(
+    worker,
+    async () => (await harness.store.internalizations.get(first.id))!.state.name === 'retired'
+  )
+}
+
+describe('a route that was rolled back', () => {
+  it('has a successor that learned the new answers, by itself', async () => {
+    await rollBack()
+    expect(await all()).toHaveLength(1)
+    await traffic(2 * PLANNED_ROWS + 30, (number) => ({ response: renamed(number) }))
+    await harness.runTo(worker, 'live')
+    const [, successor] = await all()
+    const plan = successor!.plan!
+    expect(plan.successor).toMatchObject({ of: first.id, why: 'rolled-back' })
+    expect(plan.successor!.lora).toBe(winningLora(first))
+    const used = [...plan.trainRecordIds, ...plan.holdoutRecordIds, ...plan.unseenRecordIds]
+    expect(used.every((id) => id.startsWith('later-'))).toBe(true)
+    expect(await harness.store.routes.list()).toMatchObject([{ internalizationId: successor!.id }])
+    // no live route was there to compare it with
+    expect(successor!.verdict!.replacement).toBeUndefined()
+  })
+
+  it('has none where a person took it back', async () => {
+    await retire(harness.store, first, 'by hand', {
+      by: 'admin',
+      now: harness.now,
+      rollout: ROLLOUT,
+    })
+    await traffic(2 * PLANNED_ROWS + 30)
+    await harness.runFor(worker, 60 * SECOND_MS, SECOND_MS)
+    expect(await all()).toHaveLength(1)
+  })
+})
+
+describe('a live route', () => {
+  it('has no successor before there is enough new traffic of all kinds', async () => {
+    // enough to train on, but only a few are a random part of the traffic
+    await traffic(3 * PLANNED_ROWS, () => ({ route: route('low-confidence', 'fallback') }))
+    await traffic(PLANNED_ROWS - 10, () => ({ route: route('audit') }))
+    await harness.runFor(worker, 60 * SECOND_MS, SECOND_MS)
+    expect(await all()).toHaveLength(1)
+  })
+
+  it('stays where its successor is not shown to be as good', async () => {
+    await traffic(PLANNED_ROWS + 10, () => ({ route: route('low-confidence', 'fallback') }))
+    await traffic(PLANNED_ROWS, () => ({ route: route('audit') }))
+    await harness.runUntil(worker, async () => (await all())[1]?.state.name === 'rejected')
+    const [present, successor] = await all()
+    expect(present!.state.name).toBe('live')
+    expect(successor!.plan!.successor).toMatchObject({ of: first.id, why: 'new-traffic' })
+    expect(successor!.verdict!.replacement).toMatchObject({
+      rows: PLANNED_ROWS,
+      wrong: { present: 0, successor: 0 },
+    })
+    // so few rows do not show that it answers no more of them wrong
+    expect(successor!.verdict!.replacement!.moreWrong).toBeGreaterThan(0.025)
+    expect(successor!.state).toMatchObject({
+      reason: expect.stringMatching(
+        /^the present route stays: .* more of the requests wrong/
+      ) as string,
+    })
+    // the same traffic does not judge another successor
+    await harness.runFor(worker, 60 * SECOND_MS, SECOND_MS)
+    expect(await all()).toHaveLength(2)
+  })
+
+  it('is replaced by a successor that answers more', async () => {
+    worker = await harness.worker(
+      harness.deps({ rollout: ROLLOUT }, { autoPromote: true, margin: 0.2 })
+    )
+    await traffic(PLANNED_ROWS + 20, half('low-confidence', 'fallback'))
+    await traffic(PLANNED_ROWS + 20, half('audit', 'skipped'))
+    await harness.runUntil(worker, async () => (await all())[1]?.state.name === 'live')
+    const [present, successor] = await all()
+    const { coverage, moreCoverage } = successor!.verdict!.replacement!
+    expect(coverage.successor).toBeGreaterThan(coverage.present)
+    expect(moreCoverage).toBeGreaterThan(0)
+    expect(present!.state).toMatchObject({
+      name: 'retired',
+      reason: `replaced by ${successor!.id}`,
+    })
+  })
+})

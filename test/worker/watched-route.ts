@@ -1,0 +1,86 @@
+/** A live route with its worker, and a log to which audited requests are added. */
+import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
+import type { ExchangeRecord } from '../../src/core/log/record.ts'
+import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
+import { goLive } from '../../src/lifecycle/promote.ts'
+import { readRolloutReport } from '../../src/lifecycle/rollout-report.ts'
+import type { WorkerDeps } from '../../src/worker/deps.ts'
+import type { Worker } from '../../src/worker/worker.ts'
+import { orderRecord } from '../fixtures/paint-orders.ts'
+import { useWorkerHarness, type WorkerHarness } from './harness.ts'
+
+/** The body of an upstream's answer. */
+export const completion = (content: string | null): string =>
+  JSON.stringify({
+    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
+  })
+
+export class Watched {
+  readonly harness: WorkerHarness
+  readonly worker: Worker
+  readonly id: string
+  readonly lora: string
+  private readonly templateVersion: string
+  private next = 0
+
+  constructor(harness: WorkerHarness, worker: Worker, live: Internalization) {
+    this.harness = harness
+    this.worker = worker
+    this.id = live.id
+    this.lora = live.plan!.arms[live.verdict!.arm]!.results.at(-1)!.lora
+    this.templateVersion = live.templateVersion
+  }
+
+  /** @param change of the upstream's answer */
+  async audit(count: number, change: Partial<ExchangeRecord> = {}): Promise<string[]> {
+    const records = Array.from({ length: count }, (): ExchangeRecord => {
+      const number = this.next++
+      return {
+        ...orderRecord(number % 60),
+        id: `audit-${number}`,
+        at: this.harness.now,
+        route: {
+          templateVersion: this.templateVersion,
+          lora: this.lora,
+          outcome: 'skipped',
+          reason: 'audit',
+          confidence: null,
+          promptTokensSaved: 0,
+          savedUsd: null,
+        },
+        ...change,
+      }
+    })
+    await this.harness.log(records)
+    return records.map(({ id }) => id)
+  }
+
+  async judged(count: number): Promise<void> {
+    await this.harness.runUntil(this.worker, async () => (await this.count()) >= count)
+    await this.harness.round(this.worker)
+  }
+
+  async count(): Promise<number> {
+    return (await this.pairs()).length
+  }
+
+  pairs = () => this.harness.store.pairs.list({ lora: this.lora, limit: 10_000 })
+  report = async () => (await readRolloutReport(this.harness.store, this.id))!
+  state = async () => (await this.harness.store.internalizations.get(this.id))!.state
+  routes = () => this.harness.store.routes.list()
+}
+
+/** For a test file: makes a route live, in the first stage of a rollout. */
+export const useWatchedRoute = (): ((
+  rollout: RolloutSettings,
+  changes?: Partial<WorkerDeps>
+) => Promise<Watched>) => {
+  const open = useWorkerHarness()
+  return async (rollout, changes = {}) => {
+    const harness = await open({ from: 'approval' })
+    const row = await harness.newest()
+    const live = await goLive(harness.store, row, { by: 'admin', now: harness.now, rollout })
+    const worker = await harness.worker(harness.deps({ rollout, ...changes }))
+    return new Watched(harness, worker, live)
+  }
+}
