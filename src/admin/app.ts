@@ -11,6 +11,7 @@ import { AppError } from '../errors.ts'
 import type { AdminDeps } from './deps.ts'
 import { addInternalizationRoutes } from './internalization-routes.ts'
 import { addLogRoutes } from './log-routes.ts'
+import { addRatingRoutes } from './rating-routes.ts'
 import { addTemplateRoutes } from './template-routes.ts'
 
 const requireToken = (token: string): MiddlewareHandler => {
@@ -64,6 +65,7 @@ export const createAdminApp = (deps: AdminDeps): Hono => {
   addTemplateRoutes(api, deps)
   addInternalizationRoutes(api, deps)
   addLogRoutes(api, deps)
+  addRatingRoutes(api, deps)
   describeApi(api)
   return (
     new Hono()

@@ -23,4 +23,6 @@ export interface AdminDeps {
   /** whether records without usage get an estimate of it */
   estimatesUsage: boolean
   newId: () => string
+  /** hides whose answer is whose from a person who rates pairs; the same after a restart */
+  blindSecret: string
 }

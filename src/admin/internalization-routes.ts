@@ -1,12 +1,19 @@
 /** Internalizations: progress, verdict, and the decisions of a person. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
-import { progressSnapshot, type Internalization } from '../core/lifecycle/internalization.ts'
+import {
+  progressSnapshot,
+  winningLora,
+  type Internalization,
+} from '../core/lifecycle/internalization.ts'
 import { transition } from '../core/lifecycle/transitions.ts'
 import { AppError } from '../errors.ts'
+import { approve } from '../lifecycle/approve.ts'
 import { examplesOf } from '../lifecycle/held-out-examples.ts'
-import { goLive, retire } from '../lifecycle/promote.ts'
+import { retire } from '../lifecycle/promote.ts'
+import { readRolloutReport } from '../lifecycle/rollout-report.ts'
 import type { AdminDeps } from './deps.ts'
 import {
+  approvalSchema,
   exampleSchema,
   internalizationSchema,
   internalizationSummarySchema,
@@ -29,7 +36,7 @@ const listRoute = createRoute({
 const getRoute = createRoute({
   method: 'get',
   path: '/internalizations/{id}',
-  summary: 'One internalization with plan, measured rates, losses, verdict, history and progress',
+  summary: 'One internalization with plan, verdict, history, progress, rollout and feedback',
   request: { params },
   responses: responses(200, internalizationSchema, 'The internalization'),
 })
@@ -53,8 +60,16 @@ const examplesRoute = createRoute({
 const approveRoute = createRoute({
   method: 'post',
   path: '/internalizations/{id}/approve',
-  summary: 'Approve an internalization: its lora answers requests',
-  request: { params },
+  summary:
+    'Take an internalization one step further: from approval to live, and from stage to stage',
+  description:
+    'From `approval` it goes live in the first stage of its rollout. A live one enters the next stage, if ' +
+    'its pairs are evidence that its loss is below the margin (`rollout.mayStep`); else the answer is 409 ' +
+    'and tells what the evidence is and what is needed. In the last stage nothing changes.',
+  request: {
+    params,
+    body: { required: false, content: { 'application/json': { schema: approvalSchema } } },
+  },
   responses: responses(200, internalizationSummarySchema, 'The live internalization'),
 })
 
@@ -74,7 +89,10 @@ const retireRoute = createRoute({
   responses: responses(200, internalizationSummarySchema, 'The retired internalization'),
 })
 
-const internalizationOf = async ({ store }: AdminDeps, id: string): Promise<Internalization> => {
+export const internalizationOf = async (
+  { store }: AdminDeps,
+  id: string
+): Promise<Internalization> => {
   const found = await store.internalizations.get(id)
   if (found === null) throw new AppError('not-found', `there is no internalization ${id}`)
   return found
@@ -101,10 +119,13 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
 
   app.openapi(getRoute, async (context) => {
     const row = await internalizationOf(deps, context.req.valid('param').id)
+    const lora = winningLora(row)
     const details = {
       history: await internalizations.history(row.id),
       progress: await progressOf(deps, row),
       evaluatedRows: (await internalizations.evaluations(row.id)).length,
+      rollout: await readRolloutReport(deps.store, row.id),
+      feedback: lora === null ? null : await deps.store.feedback.counts(lora),
     }
     return context.json({ ...row, ...internalizationSummary(row), ...details }, 200)
   })
@@ -122,7 +143,8 @@ const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
 
   app.openapi(approveRoute, async (context) => {
     const row = await internalizationOf(deps, context.req.valid('param').id)
-    const live = await goLive(store, row, decision())
+    const { now: isForced = false } = context.req.valid('json')
+    const live = await approve(store, row, isForced, decision())
     await refreshRoutes()
     return context.json(internalizationSummary(live), 200)
   })

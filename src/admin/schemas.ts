@@ -5,6 +5,12 @@ import type { RouteOutcome } from '../core/log/record.ts'
 import type { Template } from '../core/template/template.ts'
 import type { Verdict } from '../core/gate/gate.ts'
 import type { Usage } from '../openai/chat.ts'
+import {
+  evidenceSchema,
+  feedbackCountsSchema,
+  rolloutSchema,
+  stageSchema,
+} from './rollout-schemas.ts'
 import { economicsSchema, statsSchema } from './economics-schemas.ts'
 
 /** An object of the domain as it is stored. OpenAPI describes it in words, not field by field. */
@@ -19,8 +25,20 @@ const stateSchema = z
     z.object({ name: z.literal('training'), arm: z.number(), stage: z.number() }),
     z.object({ name: z.literal('evaluating') }),
     z.object({ name: z.literal('approval') }),
-    z.object({ name: z.literal('live') }),
-    z.object({ name: z.literal('retired'), reason: z.string() }),
+    z.object({
+      name: z.literal('live'),
+      stage: stageSchema
+        .optional()
+        .describe('of the rollout; absent in states of earlier versions: all of the traffic'),
+      evidence: evidenceSchema.optional().describe('when the stage began; absent in the first one'),
+    }),
+    z.object({
+      name: z.literal('retired'),
+      reason: z.string(),
+      evidence: evidenceSchema
+        .optional()
+        .describe('of a rollback by evidence, after which it cannot go live again'),
+    }),
     z.object({ name: z.literal('rejected'), reason: z.string() }),
     z.object({ name: z.literal('failed'), cause: z.string() }),
   ])
@@ -126,6 +144,8 @@ export const internalizationSchema = internalizationSummarySchema
     history: z.array(historySchema),
     progress: stored<Record<string, unknown>>('latest figures of the stage in training').nullable(),
     evaluatedRows: z.number().describe('held-out rows evaluated so far, over all arms'),
+    rollout: rolloutSchema.nullable().describe('null until the worker has seen it live'),
+    feedback: feedbackCountsSchema.nullable().describe('null before the verdict'),
   })
   .openapi('Internalization')
 
@@ -178,6 +198,13 @@ export const recordSchema = z
     response: z.string().nullable().optional(),
   })
   .openapi('Record')
+
+export const approvalSchema = z.object({
+  now: z
+    .boolean()
+    .optional()
+    .describe('true: enter the next stage also without the evidence for it; the history shows it'),
+})
 
 export const reasonSchema = z.object({ reason: z.string().min(1).max(1000).optional() })
 

@@ -1,11 +1,9 @@
 /** Held-out exchanges with both answers side by side, for the person who decides. */
 import { heldOutIds, type Internalization } from '../core/lifecycle/internalization.ts'
-import { compileMatcher, templateKeyOf, type Matcher } from '../core/match/match.ts'
-import { outcomeOf, textOf, type Outcome } from '../core/answer/outcome.ts'
-import type { StoredRecord } from '../core/log/record.ts'
+import { textOf } from '../core/answer/outcome.ts'
 import { confidenceOf, type ConfidenceStatistic } from '../core/route/route.ts'
-import type { ChatRequest } from '../openai/chat.ts'
 import type { EvaluationRow, Store } from '../store/store.ts'
+import { NOTHING_SAID, readSaid, type Said } from './said.ts'
 
 export interface HeldOutExample {
   recordId: string
@@ -28,31 +26,14 @@ export interface HeldOutExample {
   freshUpstreamAnswer: string | null
 }
 
-const parse = <T>(text: string | null): T | null => {
-  if (text === null || text === '') return null
-  try {
-    return JSON.parse(text) as T
-  } catch {
-    // the body was not JSON when it was logged
-    return null
-  }
-}
-
-const queryOf = (matcher: Matcher | null, record: StoredRecord): string | null => {
-  const request = parse<ChatRequest>(record.request)
-  if (request === null || matcher === null) return null
-  return matcher.match(templateKeyOf(request, record.tenant), request.messages)?.query ?? null
-}
-
 const byConfidence =
   (statistic: ConfidenceStatistic) =>
   (a: EvaluationRow, b: EvaluationRow): number =>
     confidenceOf(statistic, b) - confidenceOf(statistic, a)
 
-/** @param said query and logged outcome of the row's record; null when the record was deleted */
 const exampleOf = (
   row: EvaluationRow,
-  said: { query: string | null; outcome: Outcome | null },
+  said: Said,
   rule: { confidence: ConfidenceStatistic; threshold: number | null }
 ): HeldOutExample => {
   const confidence = confidenceOf(rule.confidence, row)
@@ -88,16 +69,7 @@ export const examplesOf = async (
     .filter((row) => row.arm === arm && heldOut.has(row.recordId))
     .sort(byConfidence(rule.confidence))
     .slice(0, options.limit)
-  const template = await store.templates.get(templateVersion)
-  const matcher = template === null ? null : compileMatcher([template])
-  const records = await store.records.byIds(rows.map(({ recordId }) => recordId))
-  const byId = new Map(records.map((record) => [record.id, record]))
-  return rows.map((row) => {
-    const record = byId.get(row.recordId)
-    const said =
-      record === undefined
-        ? { query: null, outcome: null }
-        : { query: queryOf(matcher, record), outcome: outcomeOf(parse(record.response)) }
-    return exampleOf(row, said, rule)
-  })
+  const recordIds = rows.map(({ recordId }) => recordId)
+  const said = await readSaid(store, templateVersion, recordIds)
+  return rows.map((row) => exampleOf(row, said.get(row.recordId) ?? NOTHING_SAID, rule))
 }

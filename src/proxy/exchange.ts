@@ -5,7 +5,7 @@ import type { ChatRequest } from '../openai/chat.ts'
 import type { Client } from './client/client.ts'
 import type { Credentials } from './access/credentials.ts'
 import type { Identity, Tenants } from './access/tenants.ts'
-import { CAPTURE_HEADER } from './headers.ts'
+import { CAPTURE_HEADER, RECORD_HEADER } from './headers.ts'
 import type { Charge } from './access/limits.ts'
 
 interface ExchangeDeps {
@@ -82,6 +82,10 @@ export class ChatExchange {
       this.incoming.headers[CAPTURE_HEADER] !== 'false' && this.deps.isCaptured(this.tenant))
   }
 }
+
+/** The header with the id of the record; empty for an exchange that is not logged. */
+export const recordHeader = (exchange: ChatExchange): string[] =>
+  exchange.isCaptured ? [RECORD_HEADER, exchange.id] : []
 
 /** A request whose body was received whole. */
 export interface Received {

@@ -6,7 +6,7 @@ import type { FaultReason, SkipReason, ExchangeEnd } from './reasons.ts'
 import { Capture } from './upstream/capture.ts'
 import type { Client } from './client/client.ts'
 import type { ChatDeps } from './deps.ts'
-import type { Received } from './exchange.ts'
+import { recordHeader, type Received } from './exchange.ts'
 import { routeHeaders } from './headers.ts'
 import { afterAnswer, forwardedOutcome, recordOfUpstream, report } from './record.ts'
 import { settleUpstream } from './settle.ts'
@@ -48,12 +48,12 @@ class ChatPassage implements Passage {
   readonly body: Buffer
   readonly client: Client
   readonly apiKey: string | null
-  readonly addedHeaders: string[]
   readonly capture: Capture
   readonly hidesUsage: boolean
   private readonly deps: ChatDeps
   private readonly received: Received
   private readonly why: UpstreamReason | null
+  private knownHeaders: string[] | null = null
 
   /**
    * @param why null without a match
@@ -72,9 +72,28 @@ class ChatPassage implements Passage {
     this.body = asking ?? received.exchange.body
     this.client = received.client
     this.apiKey = deps.upstreamApiKey
-    this.addedHeaders = why === null ? [] : headersOf(why, received.overheadMs)
     this.capture = new Capture(deps.limits.captureMaxBytes, deps.now)
     this.hidesUsage = asking !== null
+  }
+
+  get addedHeaders(): string[] {
+    return (this.knownHeaders ??= this.makeHeaders())
+  }
+
+  /** Makes the headers. Called when the upstream has the request, so that the time of it delays nothing. */
+  prepareHeaders(): void {
+    this.knownHeaders ??= this.makeHeaders()
+  }
+
+  private makeHeaders(): string[] {
+    const { received, why } = this
+    const explained = why === null ? [] : headersOf(why, received.overheadMs)
+    try {
+      return [...recordHeader(received.exchange), ...explained]
+    } catch {
+      // an issued key was revoked meanwhile: then the exchange is not logged, which its end reports
+      return explained
+    }
   }
 
   onEnd(end: ExchangeEnd, answeredBy: AnsweredBy): void {
@@ -135,5 +154,6 @@ export const respondFromUpstream = (
 ): void => {
   const passage = new ChatPassage(deps, received, why, askingBody(deps, received))
   deps.upstreams.ask(passage, received.exchange.model)
+  passage.prepareHeaders()
   count(deps.metrics, why)
 }

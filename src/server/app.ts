@@ -1,12 +1,15 @@
-/** The whole HTTP surface: health, metrics, admin API and proxy, and the one error handler. No I/O. */
+/** The whole HTTP surface: health, metrics, admin API, feedback and proxy, and the one error handler. No I/O. */
 import { Hono } from 'hono'
 import { errorBody } from '../openai/error-body.ts'
 import { isFault, toAppError } from '../errors.ts'
 import { createMetricsApp, type MetricsRegistry } from '../proxy/metrics/metrics-app.ts'
+import type { FeedbackApp } from '../proxy/feedback/feedback-app.ts'
 import type { ProxyApp } from '../proxy/proxy.ts'
 
 export interface AppDeps {
   proxy: ProxyApp
+  /** mounted under /v1/promptintern; knows callers by their credentials */
+  feedback: FeedbackApp
   /** mounted under /admin; checks the token itself */
   admin: Hono
   /** shown under /metrics */
@@ -27,6 +30,7 @@ export interface AppDeps {
  */
 export const createApp = ({
   proxy,
+  feedback,
   admin,
   registry,
   adminToken,
@@ -44,9 +48,13 @@ export const createApp = ({
     })
     .route('/admin', admin)
     .route('/metrics', createMetricsApp(registry, adminToken))
+    .route('/v1/promptintern', feedback)
     .route('/', proxy)
     .onError((error) => {
       const appError = toAppError(error)
       if (isFault(appError)) onFault(error)
-      return Response.json(errorBody(appError), { status: appError.status })
+      const { status, retryAfterSeconds } = appError
+      const response = Response.json(errorBody(appError), { status })
+      if (retryAfterSeconds !== null) response.headers.set('retry-after', String(retryAfterSeconds))
+      return response
     })

@@ -1,4 +1,4 @@
-/** Builds the app from the parts that are open: proxy, admin API, metrics, health. Opens nothing. */
+/** Builds the app from the parts that are open: proxy, feedback, admin API, metrics, health. Opens nothing. */
 import { randomUUID } from 'node:crypto'
 import type { Hono } from 'hono'
 import type { Registry } from 'prom-client'
@@ -17,6 +17,7 @@ import type { IssuedAccess } from './issued-access.ts'
 import { createCredentials } from '../proxy/access/credentials.ts'
 import { createBodyBudget, type BodyBudget, type Load } from '../proxy/client/load.ts'
 import type { LogQueue } from '../proxy/log-queue.ts'
+import { createFeedbackApp, type FeedbackApp } from '../proxy/feedback/feedback-app.ts'
 import { createMetrics } from '../proxy/metrics/metrics.ts'
 import { registerProcessMetrics } from '../proxy/metrics/process-metrics.ts'
 import { engineSecrets, type EngineAccess } from '../proxy/access/own-secrets.ts'
@@ -71,13 +72,14 @@ const statusOf = (parts: Parts) => ({
   routes: parts.routes.snapshot().byVersion.size,
 })
 
+const tenantSecretOf = ({ config, secrets }: Parts): string =>
+  config.proxy.tenantSecret ?? secrets.tenantSecret
+
 /** How the proxy tells tenants apart, and the secrets that it never forwards to an upstream. */
-const accessOf = (
-  { config, secrets, issued, engineAccess, upstreams }: Parts,
-  adminToken: string
-) => {
+const accessOf = (parts: Parts, adminToken: string) => {
+  const { config, issued, engineAccess, upstreams } = parts
   const credentials = createCredentials(config.proxy.credentialNames)
-  const tenantSecret = config.proxy.tenantSecret ?? secrets.tenantSecret
+  const tenantSecret = tenantSecretOf(parts)
   const tenants = createTenants({
     secret: tenantSecret,
     ttlMs: config.proxy.credentialTtlMs,
@@ -94,7 +96,12 @@ const accessOf = (
   }
 }
 
-const openProxy = (parts: Parts, registry: Registry, bodies: BodyBudget, adminToken: string) => {
+const openProxy = (
+  parts: Parts,
+  registry: Registry,
+  bodies: BodyBudget,
+  access: ReturnType<typeof accessOf>
+) => {
   const { config, queue, engine, routes, prices, fault } = parts
   return createProxy({
     upstreamBaseUrl: config.upstream.baseUrl,
@@ -106,7 +113,7 @@ const openProxy = (parts: Parts, registry: Registry, bodies: BodyBudget, adminTo
     load: parts.load,
     routes: routes.snapshot,
     engines: new Map(engine === null ? [] : [[engine.name, engine]]),
-    ...accessOf(parts, adminToken),
+    ...access,
     bodies,
     isCaptured: compileCaptureRule(config.capture, Math.random),
     log: (exchange) => queue.push(exchange),
@@ -132,6 +139,18 @@ const openProxy = (parts: Parts, registry: Registry, bodies: BodyBudget, adminTo
   })
 }
 
+const feedbackOf = ({ store }: Parts, { tenants }: ReturnType<typeof accessOf>): FeedbackApp =>
+  createFeedbackApp({
+    tenants,
+    put: ({ record: recordId, rating, comment }, tenant, at) => {
+      const by = 'application'
+      return rating === null
+        ? store.feedback.remove(recordId, by, tenant)
+        : store.feedback.put({ recordId, by, rating, comment, at }, tenant)
+    },
+    now: monotonicNow,
+  })
+
 const adminOf = (parts: Parts, token: string): Hono => {
   const { config, store, routes, prices } = parts
   return createAdminApp({
@@ -139,6 +158,7 @@ const adminOf = (parts: Parts, token: string): Hono => {
     token,
     now: Date.now,
     newId: randomUUID,
+    blindSecret: tenantSecretOf(parts),
     refreshRoutes: routes.refresh,
     status: () => statusOf(parts),
     rollout: config.rollout,
@@ -169,9 +189,11 @@ export const assemble = (parts: Parts, registry: Registry) => {
     now: Date.now,
     setTimer: systemTimer,
   })
-  const proxy = openProxy(parts, registry, bodies, adminToken)
+  const access = accessOf(parts, adminToken)
+  const proxy = openProxy(parts, registry, bodies, access)
   const app = createApp({
     proxy: proxy.app,
+    feedback: feedbackOf(parts, access),
     admin: adminOf(parts, adminToken),
     registry,
     adminToken,

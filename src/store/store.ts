@@ -5,6 +5,12 @@
 import type { HistoryEntry, Internalization } from '../core/lifecycle/internalization.ts'
 import type { ExchangeBatch } from '../core/log/exchange-batch.ts'
 import type { DailySpend, IssuedKey, Spend } from '../core/keys/issued-key.ts'
+import type {
+  Feedback,
+  FeedbackCounts,
+  FeedbackSource,
+  StoredFeedback,
+} from '../core/log/feedback.ts'
 import type { StoredRecord } from '../core/log/record.ts'
 import type { Pair, PairOutcome, Rating, StoredPair, WatchedPair } from '../core/rollout/pair.ts'
 import type { Route } from '../core/route/route.ts'
@@ -163,14 +169,37 @@ export interface PairStore {
   /** Judged pairs, newest first. */
   list(query: PairQuery): Promise<StoredPair[]>
   /**
-   * Replaces an earlier rating. @param rating null takes it back
+   * Replaces an earlier rating. @param rating null takes it back @param at milliseconds since the epoch
    * @throws AppError `not-found` when the record is not an audited one that was judged
    */
-  rate(recordId: string, rating: Rating | null): Promise<StoredPair>
+  rate(recordId: string, rating: Rating | null, at: number): Promise<StoredPair>
+  /** Rated pairs of all loras behind a place, in the order of places, with their template version. */
+  rated(place: number, limit: number): Promise<RatedPair[]>
   /** Changes with every rating. */
   revision(): Promise<number>
   /** US dollars that audits of the requests from a time (ms) until another one cost, over all loras. */
   spent(from: number, until: number): Promise<number>
+}
+
+export interface RatedPair extends StoredPair {
+  lora: string
+  /** null after the record was deleted */
+  templateVersion: string | null
+}
+
+/** At most one feedback of a record and a source. Feedback is deleted with its record. */
+export interface FeedbackStore {
+  /**
+   * Replaces the earlier one of the source. @param tenant of the record; null: any
+   * @throws AppError `not-found` when the log has no such record of the tenant
+   */
+  put(feedback: Feedback, tenant: string | null): Promise<void>
+  /** Takes the feedback of a source back, if there is one. @throws AppError like `put` */
+  remove(recordId: string, by: FeedbackSource, tenant: string | null): Promise<void>
+  /** Behind a place, in the order of places. */
+  list(place: number, limit: number): Promise<StoredFeedback[]>
+  /** Counts what applications sent for requests that matched the lora's route. */
+  counts(lora: string): Promise<FeedbackCounts>
 }
 
 export interface RouteStore {
@@ -215,6 +244,7 @@ export interface Store {
   templates: TemplateStore
   internalizations: InternalizationStore
   pairs: PairStore
+  feedback: FeedbackStore
   routes: RouteStore
   keys: KeyStore
   snapshots: SnapshotStore

@@ -1,7 +1,7 @@
 /**
  * The differential suite plays each case once directly to the upstream and once through the proxy. The
  * upstream and the client must receive the same bytes, except for headers of one connection (RFC 9110
- * §7.6.1) and the framing of bodies.
+ * §7.6.1), the framing of bodies, and the header with the id of the record.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startHarness, type Harness } from '../proxy/harness.ts'
@@ -28,6 +28,9 @@ const OF_THE_CONNECTION = new Set([
   'expect',
 ])
 
+/** The proxy adds it to the answers of chat completions. */
+const RECORD = 'x-promptintern-record'
+
 const endToEnd = (headers: string[]): string[] => {
   const declared = (valueOf(headers, 'connection') ?? '').toLowerCase().split(/ *, */)
   return headers.flatMap((name, i) => {
@@ -50,10 +53,13 @@ const asRequest = (message: Message) => ({
   complete: message.complete,
 })
 
+const withoutRecord = (headers: string[]): string[] =>
+  headers.filter((_, i) => headers[i - (i % 2)] !== RECORD)
+
 const asResponse = (message: Message) => ({
   // a status line without a reason may end with a blank
   status: message.startLine.replace(/^HTTP\/1\.[01] /, '').trim(),
-  headers: endToEnd(message.headers),
+  headers: withoutRecord(endToEnd(message.headers)),
   length: lengthOf(message),
   body: message.body.toString('latin1'),
   trailers: message.trailers,

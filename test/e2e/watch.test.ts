@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import type { EvidenceFigures, RolloutSettings } from '../../src/core/rollout/stages.ts'
+import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { goLive, retire } from '../../src/lifecycle/promote.ts'
 import { saveRolloutReport, type RolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -17,7 +17,7 @@ import {
   exampleTemplate,
 } from '../fixtures/examples.ts'
 import { openStore } from '../fixtures/local-store.ts'
-import { AT_ONCE, exampleReport } from '../fixtures/rollout.ts'
+import { AT_ONCE, exampleEvidence, exampleReport } from '../fixtures/rollout.ts'
 
 const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1] }
 const TEMPLATE = exampleTemplate()
@@ -53,8 +53,10 @@ const live = async () => (await store.internalizations.get(LIVE.id))!
 
 const stateNow = async () => (await live()).state
 
-const report = (losses: number, changes: Partial<RolloutReport> = {}): Promise<void> =>
-  saveRolloutReport(store, LIVE.id, exampleReport(losses, { stage: FIRST, ...changes }))
+const report = (changes: Partial<RolloutReport> = {}): Promise<void> =>
+  saveRolloutReport(store, LIVE.id, exampleReport({ stage: FIRST, ...changes }))
+
+const LOST = exampleEvidence({ losses: 21, rollback: Math.log(395), step: -10 })
 
 const goLiveFirst = async (): Promise<void> => {
   await goLive(store, LIVE, CONTEXT)
@@ -102,17 +104,16 @@ describe('watch', () => {
     await goLiveFirst()
     const watched = watch()
     await until(() => watched.lines().length === 1)
-    await report(4)
+    await report()
     await until(() => watched.lines().length === 2)
-    const { evidence } = exampleReport(21, { stage: FIRST })
-    await report(21)
+    await report({ evidence: LOST })
     await until(() => watched.lines().length === 3)
-    await retire(store, await live(), 'rolled back: it disagrees', CONTEXT, evidence)
+    await retire(store, await live(), 'rolled back: it disagrees', CONTEXT, LOST)
     expect(await watched.ended).toBe(5)
     expect(watched.lines().map((line) => line.replace(/^\S+ \S+ /, ''))).toEqual([
       'canary 5 % no figures yet',
-      'canary 5 % pairs 160 loss 2.5 % rollback 0.05 step 2.4',
-      'canary 5 % pairs 160 loss 13.1 % rollback 395 step 0.01',
+      'canary 5 % pairs 160 loss 2.5 % rollback 0.05 step 2.2',
+      'canary 5 % pairs 160 loss 13.1 % rollback 395 step 0.00',
       'retired: rolled back: it disagrees',
     ])
   })
@@ -139,7 +140,7 @@ describe('watch', () => {
 
   it('redraws the picture on a terminal, and leaves the last one there', async () => {
     await goLiveFirst()
-    await report(4)
+    await report()
     const { isTTY, columns, rows } = process.stdout
     Object.assign(process.stdout, { isTTY: true, columns: 80, rows: 40 })
     const running = run('watch', TEMPLATE.version)
@@ -158,7 +159,7 @@ describe('watch', () => {
 
   it('shows the requests of the lora against the audited ones', async () => {
     await goLiveFirst()
-    await report(0)
+    await report()
     const route = exampleOutcome({ lora: 'lora-of-arm-1' })
     const audit = { ...route, outcome: 'skipped', reason: 'audit' } as const
     await store.records.append(
@@ -182,16 +183,14 @@ describe('watch', () => {
 })
 
 describe('promote, of a live internalization', () => {
-  const ready = exampleReport(0, { stage: FIRST })
-
   it('is refused without the evidence, which it names, and decides without it by --now', async () => {
     await goLiveFirst()
-    await report(4)
+    await report()
     const refused = await run('promote', TEMPLATE.version)
     expect(refused).toMatchObject({
       code: 4,
       stderr:
-        'promptintern: evidence 2.36 after 160 conversations, 20 is needed: wait, or use --now\n',
+        'promptintern: evidence 2.2 after 128 conversations, 20 is needed: wait, or use --now\n',
     })
     const { code, stdout } = await run('promote', TEMPLATE.version, '--now')
     expect({ code, stdout }).toEqual({
@@ -203,12 +202,12 @@ describe('promote, of a live internalization', () => {
 
   it('enters the next stage by its evidence, which counts for one stage alone', async () => {
     await goLiveFirst()
-    await report(0)
+    await report({ mayStep: true })
     expect((await run('status')).stdout.replaceAll(/\n +/g, ' ')).toContain(
       `live, canary 5 %; ready for canary 25 %: promptintern promote ${TEMPLATE.version}`
     )
     expect((await run('promote', LIVE.id)).code).toBe(0)
-    expect(await stateNow()).toMatchObject({ stage: { share: 0.25 }, evidence: ready.evidence })
+    expect(await stateNow()).toMatchObject({ stage: { share: 0.25 }, evidence: exampleEvidence() })
     // the worker has not looked at the new stage yet
     const again = await run('promote', TEMPLATE.version)
     expect(again.code).toBe(4)
@@ -236,13 +235,12 @@ describe('promote, of a live internalization', () => {
 describe('show', () => {
   it('has the history of a rollout with its reasons, and the drift', async () => {
     await goLiveFirst()
-    await report(0, { driftedAt: Date.UTC(2026, 10, 28, 10) })
+    await report({ mayStep: true, driftedAt: Date.UTC(2026, 10, 28, 10) })
     await run('promote', TEMPLATE.version)
     const before = (await run('show', TEMPLATE.version)).stdout
     expect(before).toContain('live, canary 25 %; drift since 2026-11-28 10:00')
     expect(before).toContain(`to watch its rollout, run: promptintern watch ${TEMPLATE.version}`)
-    const evidence: EvidenceFigures = exampleReport(21, { stage: FIRST }).evidence
-    await retire(store, await live(), 'rolled back: it disagrees', CONTEXT, evidence)
+    await retire(store, await live(), 'rolled back: it disagrees', CONTEXT, LOST)
     const { stdout } = await run('show', TEMPLATE.version)
     const entries = stdout.split('rollout of internalization-1\n')[1]
     expect(
@@ -250,7 +248,7 @@ describe('show', () => {
     ).toBe(
       [
         '  AT canary 5 %, by worker',
-        '  AT canary 25 %, by cli: 0 of 160 conversations, 0.0 % (0.0 % to 3.3 %); evidence 482',
+        '  AT canary 25 %, by cli: 4 of 160 conversations, 2.5 % (0.3 % to 8.2 %); evidence 2.2',
         '  AT retired, by worker: rolled back: it disagrees',
         '',
       ].join('\n')

@@ -1,3 +1,4 @@
+import type { HttpBindings } from '@hono/node-server'
 import { Hono } from 'hono'
 import { Counter, Registry } from 'prom-client'
 import { describe, expect, it } from 'vitest'
@@ -11,6 +12,9 @@ new Counter({ name: 'things_total', help: 'Things', registers: [registry] }).inc
 const appOf = (overrides: Partial<AppDeps> = {}) =>
   createApp({
     proxy: (new Hono() as ProxyApp).all('*', (context) => context.text('proxied')),
+    feedback: new Hono<{ Bindings: HttpBindings }>().post('/feedback', (context) =>
+      context.text('feedback')
+    ),
     admin: new Hono().get('/api/templates', (context) => context.text('admin')),
     registry,
     adminToken: 'secret',
@@ -30,6 +34,8 @@ describe('the app', () => {
     expect(await get(app, '/healthz')).toEqual({ status: 200, body: '{"status":"ok"}' })
     expect((await get(app, '/admin/api/templates')).body).toBe('admin')
     expect((await get(app, '/v1/models')).body).toBe('proxied')
+    const sent = await app.request('/v1/promptintern/feedback', { method: 'POST' })
+    expect(await sent.text()).toBe('feedback')
     expect((await get(app, '/')).body).toBe('proxied')
   })
 

@@ -94,6 +94,10 @@ const OWN_PATHS = String.raw`
   /v1/%2e%2e/admin/api /x/..%2fadmin /\admin /admin;a=1/api /;a/admin /admin%20 /admin#x
   http://localhost/admin/api http://elsewhere.example//Admin
   HTTP://elsewhere.example/metrics
+  /v1/promptintern/feedback /v1/promptintern /v1/promptintern/x?a /v1//promptintern/feedback
+  /v1/PromptIntern/feedback /V1/promptintern/feedback /v1/%70romptintern/feedback
+  /v1/models/../promptintern/feedback /v1/promptintern;a=1/feedback /v1\promptintern\feedback
+  http://localhost/v1/promptintern/feedback
 `
   .trim()
   .split(/\s+/)
@@ -113,14 +117,22 @@ describe('a path of the proxy', () => {
     }
   })
 
-  it.each(['/v1/models', '/v1/admin', '/administration', '/v1/metrics', '/', '/admin-x', '/v1//a'])(
-    'is not %s',
-    async (path) => {
-      await start()
-      expect((await harness.send(null, { method: 'GET', path })).status).toBe(200)
-      expect(harness.upstream.requests.map(({ url }) => url)).toEqual([path])
-    }
-  )
+  it.each([
+    '/v1/models',
+    '/v1/admin',
+    '/administration',
+    '/v1/metrics',
+    '/',
+    '/admin-x',
+    '/v1//a',
+    '/v1/promptintern-x',
+    '/promptintern',
+    '/v1/models/promptintern',
+  ])('is not %s', async (path) => {
+    await start()
+    expect((await harness.send(null, { method: 'GET', path })).status).toBe(200)
+    expect(harness.upstream.requests.map(({ url }) => url)).toEqual([path])
+  })
 })
 
 const isRefusal = (status: unknown): boolean => status === 404 || status === 400

@@ -103,7 +103,8 @@ describe('a decision of the admin API', () => {
       rollout: AT_ONCE,
       estimatesUsage: false,
       costUsd: () => null,
-      newId: () => 'id',
+      blindSecret: 'blind',
+        newId: () => 'id',
       economics: openEconomics(store, economicsSettings(parseConfig({}), []), Date.now),
     })
     admin.onError((thrown) => new Response(null, { status: toAppError(thrown).status }))

@@ -91,6 +91,7 @@ describe('a proxy whose event loop is late', () => {
     const proxy = createProxy(harness.deps)
     const app = createApp({
       proxy: proxy.app,
+      feedback: new Hono(),
       admin: new Hono().get('/api/status', (context) => context.text('fine')),
       registry,
       adminToken: null,

@@ -100,6 +100,7 @@ describe('admin API', () => {
           ),
           costUsd: (_model, usage) => usage && usage.prompt_tokens / 1000,
           newId: () => 'new-id',
+          blindSecret: 'blind',
         })
       )
       .all('*', () => {
@@ -169,6 +170,8 @@ describe('admin API', () => {
         'get /internalizations',
         'get /internalizations/{id}',
         'get /internalizations/{id}/examples',
+        'get /internalizations/{id}/pairs',
+        'get /ratings',
         'get /records',
         'get /savings',
         'get /status',
@@ -180,6 +183,7 @@ describe('admin API', () => {
         'post /internalizations/{id}/retire',
         'post /routes/{version}/rollback',
         'post /templates/{version}/internalize',
+        'put /records/{id}/rating',
       ])
       expect(body.servers).toEqual([{ url: '/admin/api' }])
     })

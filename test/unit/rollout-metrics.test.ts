@@ -33,9 +33,9 @@ const open = (store: RolloutMetricsDeps['store'], changes: Partial<RolloutMetric
 
 describe('metrics of live routes', () => {
   it('are those of the reports of the worker', async ({ store }) => {
-    await saveRolloutReport(store, ROUTE.internalizationId, exampleReport(4, { dropped: 5 }))
+    await saveRolloutReport(store, ROUTE.internalizationId, exampleReport({ dropped: 5 }))
     const text = await open(store).registry.metrics()
-    const { evidence } = exampleReport(4)
+    const { evidence } = exampleReport()
     for (const line of [
       'rollout_share{template="version-1"} 0.05',
       'rollout_pairs{template="version-1",outcome="agreed"} 152',

@@ -63,7 +63,7 @@ loss        4 of 160 conversations, 2.5 % (0.3 % to 8.2 %)
 
 rollback    ▕░░░░░░░░░░░░░░░░░░░░░░░| 0.0536 of 300
 step        ▕██████░░░░░░░░░░░░░░░░░| 2.2 of 20
-drift       ▕░░░░░░░░░░░░░░░░░░░░░░░| 0.0919 of 300
+drift       ▕████████░░░░░░░░░░░░░░░| 9.2 of 300
 
 newest      requests  mean cost    median latency
 lora asked  1000      0.00004 USD  44 ms
@@ -76,7 +76,7 @@ saved: 80.9 % a request, before engine and training
   })
 
   it('says what to do when the evidence for the next stage is there', () => {
-    const ready = exampleReport(0, { stage: { share: 0.05, before: { pairs: 0, losses: 0 } } })
+    const ready = exampleReport({ mayStep: true })
     expect(rolloutText(viewOf(ready), 80)).toContain(
       `next        canary 25 %: promptintern promote ${TEMPLATE}\n`
     )
@@ -84,7 +84,7 @@ saved: 80.9 % a request, before engine and training
   })
 
   it('counts the evidence for a step anew as soon as a stage has begun', () => {
-    const before = exampleReport(0)
+    const before = exampleReport({ mayStep: true })
     const state = { name: 'live', stage: { share: 0.25, before: before.evidence } } as const
     expect(rolloutText(viewOf(before, { state }), 80)).toContain(
       'next        full at evidence 20, now 1 after 0 conversations\n'
@@ -92,7 +92,7 @@ saved: 80.9 % a request, before engine and training
   })
 
   it('has no step in the last stage, and the time since when the traffic drifts', () => {
-    const text = rolloutText(viewOf(exampleReport(14, { stage: FULL, driftedAt: AT })), 80)
+    const text = rolloutText(viewOf(exampleReport({ stage: FULL, driftedAt: AT })), 80)
     expect(text).not.toContain('\nstep')
     expect(text).toContain('next        none; rolled back at evidence 300\n')
     expect(text).toMatch(/\ndrift .* of 300, since 2026-11-28 10:00\n/)
@@ -100,7 +100,7 @@ saved: 80.9 % a request, before engine and training
 
   it('names the reason after the end', () => {
     const state = { name: 'retired', reason: 'rolled back: it disagrees' } as const
-    expect(rolloutText(viewOf(exampleReport(21), { state }), 80)).toContain(
+    expect(rolloutText(viewOf(exampleReport(), { state }), 80)).toContain(
       'stage       shadow → canary 5 % → canary 25 % → full\nnext        retired: rolled back: it disagrees\n'
     )
   })
@@ -128,6 +128,61 @@ audited     0
     const control = { requests: 31, meanUsd: null, medianMs: 612 }
     const text = rolloutText(viewOf(exampleReport(), { groups: { ...GROUPS, control } }), 80)
     expect(text).toMatch(/audited {5}31 {8}no price {5}612 ms$/)
+  })
+})
+
+describe('what has changed', () => {
+  const CHANGED = exampleReport({
+    driftedAt: AT,
+    drift: 'its questions have changed: more of them would go to the upstream',
+    deprecatedOn: '2027-01-31',
+    indicators: [
+      {
+        indicator: 'fallbacks',
+        requests: 400,
+        seen: 124,
+        share: 0.22,
+        bound: 0.251,
+        evidence: Math.log(1_500),
+      },
+      {
+        indicator: 'new-labels',
+        requests: 400,
+        seen: 0,
+        share: 0,
+        bound: 0.006,
+        evidence: -2,
+      },
+    ],
+    upstreamVersions: ['a', 'b', 'c', 'd', 'e'].map((name, index) => ({
+      name: `model-${name} fp_1`,
+      pairs: 40 * index,
+      losses: index,
+      from: AT + index * 60_000,
+      to: AT + index * 60_000,
+    })),
+  })
+
+  it('is named, with the questions of now and of the proof, and the newest models', () => {
+    const text = rolloutText(viewOf(CHANGED), 80)
+    expect(text).toContain(
+      `
+warning     its questions have changed: more of them would go to the upstream
+warning     the provider retires the upstream's model on 2027-01-31
+`
+    )
+    expect(text).toContain(
+      `
+questions   now     in the proof  at most  evidence
+fallbacks   31.0 %  22.0 %        25.1 %   1500 of 1200
+new-labels  0.0 %   0.0 %         0.6 %    0.135 of 1200
+
+upstream      first seen        pairs  loss
+model-b fp_1  2026-11-28 10:01  40     2.5 %
+model-c fp_1  2026-11-28 10:02  80     2.5 %
+model-d fp_1  2026-11-28 10:03  120    2.5 %
+model-e fp_1  2026-11-28 10:04  160    2.5 %`
+    )
   })
 })
 
@@ -187,9 +242,12 @@ describe('the line of a change', () => {
   })
 
   it('has the drift in the last stage, and where there is one', () => {
-    const full = exampleReport(14, { stage: FULL })
-    expect(rolloutLine(viewOf(full))).toBe('full pairs 160 loss 8.8 % rollback 2.0 drift 9.2')
-    expect(rolloutLine(viewOf(exampleReport(14, { driftedAt: AT })))).toContain(' drift 9.2')
+    const full = exampleReport({ stage: FULL })
+    expect(rolloutLine(viewOf(full))).toBe('full pairs 160 loss 2.5 % rollback 0.05 drift 9.2')
+    const drifted = exampleReport({ driftedAt: AT })
+    expect(rolloutLine(viewOf(drifted))).toBe(
+      'canary 5 % pairs 160 loss 2.5 % rollback 0.05 drift 9.2'
+    )
   })
 
   it('names the end with its reason, and a beginning without figures', () => {
@@ -216,9 +274,12 @@ describe('80 columns', () => {
     .map(({ pairs, lossShare, stage, margin, provenShare, driftedAt, usd, counts }) => {
       const inStage = { share: stage, before: { pairs: 0, losses: 0 } }
       const stream = { ...NO_STREAM, pairs, losses: Math.round(pairs * lossShare) }
-      return exampleReport(0, {
+      return exampleReport({
         stage: inStage,
-        evidence: evidenceFigures(stream, inStage, { margin, proven: margin * provenShare }),
+        evidence: evidenceFigures(
+          { stream, inStage: stream, startTimes: new Map() },
+          { margin, proven: margin * provenShare }
+        ),
         outcomes: {
           agreed: counts,
           disagreed: counts,

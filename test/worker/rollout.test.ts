@@ -40,6 +40,10 @@ describe('a rollout', () => {
     await watched.judged(200)
     expect(rolloutStageOf(await watched.state())).toMatchObject({ share: 1 })
     expect(await watched.routes()).toMatchObject([{ trafficShare: 0.97, auditShare: 0.03 }])
+    expect(watched.events('rollout.stage')).toMatchObject([
+      { internalization: watched.id, stage: 'canary 5 %', losses: 0 },
+      { internalization: watched.id, stage: 'full', losses: 0 },
+    ])
   })
 
   it('waits for a person where stages are not entered by themselves', async () => {
@@ -63,6 +67,12 @@ describe('a rollout', () => {
       evidence: { margin: 0.05, losses: expect.any(Number) as number },
     })
     expect(await watched.routes()).toEqual([])
+    const { pairs, losses, evidence } = watched.events('rollout.rolled_back')[0]!
+    expect({ pairs, evidence }).toMatchObject({
+      pairs: losses,
+      evidence: { rollback: expect.any(Number) as number, drift: expect.any(Number) as number },
+    })
+    expect(watched.events('rollout.drift')).toMatchObject([{ internalization: watched.id }])
     const row = (await watched.harness.store.internalizations.get(watched.id))!
     await expect(
       goLive(watched.harness.store, row, { by: 'admin', now: 1, rollout: AT_ONCE })
@@ -210,14 +220,14 @@ describe('an audited request', () => {
     }
     const { pairs } = watched.harness.store
     expect(await losses()).toBe(4)
-    await pairs.rate(ids[0]!, 'lora')
-    await pairs.rate(ids[1]!, 'both')
-    await pairs.rate(ids[2]!, 'neither')
-    await pairs.rate(ids[3]!, 'upstream')
+    await pairs.rate(ids[0]!, 'lora', watched.harness.now)
+    await pairs.rate(ids[1]!, 'both', watched.harness.now)
+    await pairs.rate(ids[2]!, 'neither', watched.harness.now)
+    await pairs.rate(ids[3]!, 'upstream', watched.harness.now)
     expect(await losses()).toBe(1)
-    await pairs.rate(ids[0]!, null)
+    await pairs.rate(ids[0]!, null, watched.harness.now)
     expect(await losses()).toBe(2)
-    await expect(pairs.rate('record-1', 'both')).rejects.toThrow('no pair')
+    await expect(pairs.rate('record-1', 'both', watched.harness.now)).rejects.toThrow('no pair')
   })
 })
 

@@ -7,6 +7,7 @@ import { capitalText, lossText, type RolloutReport } from '../../lifecycle/rollo
 import { table, wrap } from '../layout.ts'
 import { minuteText, percent } from '../output.ts'
 import { evidenceBar, lossPicture } from './bars.ts'
+import { changeTables, warningTexts } from './change-text.ts'
 import type { RolloutView } from './rollout-view.ts'
 
 /** Columns of labels and pictures: with the longest figures a line fits 80 columns. */
@@ -120,7 +121,11 @@ export const rolloutText = (view: RolloutView, width: number): string => {
     field('next', nextText(view)),
     ...(report === null
       ? []
-      : [field('audits', auditsText(report)), field('cost today', spentText(report))]),
+      : [
+          field('audits', auditsText(report)),
+          field('cost today', spentText(report)),
+          ...warningTexts(report).map((text) => field('warning', text)),
+        ]),
   ]
   const pictures =
     report === null || evidence === null
@@ -133,7 +138,8 @@ export const rolloutText = (view: RolloutView, width: number): string => {
             .map(([label, value]) => field(label, value))
             .join('\n'),
         ]
-  return [head.join('\n'), ...pictures, groupsText(view, width)].join('\n\n')
+  const changes = report === null ? [] : changeTables(report, width)
+  return [head.join('\n'), ...pictures, groupsText(view, width), ...changes].join('\n\n')
 }
 
 /** At most four characters, so that lines of a log stay short. */

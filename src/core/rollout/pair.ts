@@ -64,6 +64,8 @@ export interface StoredPair extends Omit<Pair, 'recordId'> {
   /** milliseconds since the epoch, when the request arrived */
   at: number
   rating: Rating | null
+  /** milliseconds since the epoch; null without a rating */
+  ratedAt: number | null
 }
 
 /** The part of a stored pair that is evidence. */

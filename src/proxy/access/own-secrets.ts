@@ -82,9 +82,11 @@ export const engineSecrets = (
 }
 
 const OWN_PATHS = new Set(['admin', 'metrics', 'healthz', 'readyz'])
+/** Below `/v1`, where clients have their base URL. */
+const OWN_API = 'promptintern'
 
 /** The usual paths, for which the parsing below is not needed. */
-const PLAIN_PATH = /^\/v1(?:\/[\w-]+)*(?:\?|$)/
+const PLAIN_PATH = /^\/v1(?!\/promptintern)(?:\/[\w-]+)*(?:\?|$)/i
 const ORIGIN = /^[a-z][a-z\d+.-]*:\/\/[^/?#\\]*/i
 /** A gateway between the proxy and an upstream may decode a path again. */
 const MAX_DECODINGS = 4
@@ -99,7 +101,7 @@ const decodedPath = (path: string): string => {
 }
 
 /**
- * Whether a request target is for the proxy itself: `/admin` also as `//admin/x`, `/Admin`, `/%61dmin`,
+ * Whether a request target is for the proxy itself: `/v1/promptintern/…`, and `/admin` also as `//admin/x`, `/Admin`, `/%61dmin`,
  * `/v1/../admin`, `/admin;x`, `http://host/admin`.
  */
 export const isOwnPath = (target: string): boolean => {
@@ -111,5 +113,6 @@ export const isOwnPath = (target: string): boolean => {
     if (segment === '..') segments.pop()
     else if (segment !== '' && segment !== '.') segments.push(segment)
   }
-  return OWN_PATHS.has(segments[0]?.toLowerCase() ?? '')
+  const [first = '', second = ''] = segments.map((segment) => segment.toLowerCase())
+  return OWN_PATHS.has(first) || (first === 'v1' && second === OWN_API)
 }

@@ -7,7 +7,7 @@ import { askLora, type LoraAnswer } from './ask-lora.ts'
 import type { FaultReason } from '../reasons.ts'
 import type { Breaker } from '../breaker.ts'
 import type { ChatDeps } from '../deps.ts'
-import type { Received } from '../exchange.ts'
+import { recordHeader, type Received } from '../exchange.ts'
 import { routeHeaders } from '../headers.ts'
 import { afterAnswer, forwardedOutcome, recordOfLora, report } from '../record.ts'
 import type { Decision } from './router.ts'
@@ -63,7 +63,7 @@ const send = (
   answer: RenderedAnswer,
   headers: string[]
 ): void => {
-  const ownHeaders = ['x-request-id', exchange.id, ...headers]
+  const ownHeaders = ['x-request-id', exchange.id, ...recordHeader(exchange), ...headers]
   if (request.stream !== true) {
     client.sendJson(200, JSON.stringify(renderCompletion(answer)), ownHeaders)
     return

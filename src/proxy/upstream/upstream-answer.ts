@@ -27,7 +27,7 @@ export interface Passage {
   /** sent in place of the client's own credential; null forwards that */
   apiKey: string | null
   /** headers that the client gets beside the upstream's own */
-  addedHeaders: string[]
+  readonly addedHeaders: string[]
   /** null for exchanges that are not logged */
   capture: Capture | null
   /** whether the usage at the end of a stream is removed, since the client did not ask for it */

@@ -5,6 +5,7 @@ import { addUsage, noUsage } from '../../core/log/usage-totals.ts'
 import type { Store } from '../store.ts'
 import { openDatabase, type DatabaseOptions } from './base/database.ts'
 import { Batcher } from './batcher.ts'
+import { createFeedbackStore } from './feedback.ts'
 import { createInternalizationStore } from './internalizations.ts'
 import { createKeyStore } from './keys.ts'
 import { exchangeWriter } from './log/append.ts'
@@ -18,7 +19,7 @@ import { createTemplateStore } from './templates.ts'
 export interface LocalOptions extends DatabaseOptions {
   /** of a request and of a decoded answer; a larger one is left out of its record */
   maxBodyBytes?: number
-  /** replaces secrets in bodies before they are written; null: off */
+  /** replaces secrets in bodies and comments before they are written; null: off */
   redact?: RedactOptions | null
 }
 
@@ -36,10 +37,11 @@ export const openLocalStore = async (
   const connection = await openDatabase(options)
   const cache = new BaseCache(now)
   const totals = noUsage()
+  const redactor = redact === null ? null : createRedactor(redact)
   const batcher = new Batcher(
     exchangeWriter(connection, cache, {
       maxBodyBytes,
-      redact: redact === null ? null : createRedactor(redact),
+      redact: redactor,
       onWritten: (records) => {
         for (const record of records) addUsage(totals, record)
       },
@@ -55,6 +57,7 @@ export const openLocalStore = async (
     templates: createTemplateStore(connection),
     internalizations: createInternalizationStore(connection),
     pairs: createPairStore(connection),
+    feedback: createFeedbackStore(connection, redactor),
     routes: createRouteStore(connection),
     keys: createKeyStore(connection),
     snapshots: createSnapshotStore(connection),

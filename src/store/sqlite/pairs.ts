@@ -5,7 +5,7 @@ import { AppError } from '../../errors.ts'
 import type { PairStore } from '../store.ts'
 import { raiseRevision, readRevision } from './base/counters.ts'
 import type { Connection } from './base/database.ts'
-import { pairs } from './base/schema.ts'
+import { pairs, records } from './base/schema.ts'
 import { droppedName, PAIRS_REVISION } from './log/audits.ts'
 
 const isJudged = isNotNull(pairs.outcome)
@@ -75,7 +75,7 @@ const readers = ({ read }: Connection): Pick<PairStore, Reading> => ({
     }),
 })
 
-const writers = ({ write }: Connection): Omit<PairStore, Reading> => ({
+const writers = ({ write }: Connection): Omit<PairStore, Reading | 'rated'> => ({
   judge: (judged) =>
     write(async (tx) => {
       for (const { recordId, ...figures } of judged)
@@ -84,11 +84,11 @@ const writers = ({ write }: Connection): Omit<PairStore, Reading> => ({
           .set(figures)
           .where(and(eq(pairs.recordId, recordId), isNull(pairs.outcome)))
     }),
-  rate: (recordId, rating) =>
+  rate: (recordId, rating, at) =>
     write(async (tx) => {
       const [row] = await tx
         .update(pairs)
-        .set({ rating })
+        .set({ rating, ratedAt: rating === null ? null : at })
         .where(and(eq(pairs.recordId, recordId), isJudged))
         .returning()
       if (row === undefined)
@@ -100,5 +100,20 @@ const writers = ({ write }: Connection): Omit<PairStore, Reading> => ({
 
 export const createPairStore = (connection: Connection): PairStore => ({
   ...readers(connection),
+  rated: (place, limit) =>
+    connection.read(async (db) => {
+      const rows = await db
+        .select({ pair: pairs, templateVersion: records.templateVersion })
+        .from(pairs)
+        .leftJoin(records, eq(records.id, pairs.recordId))
+        .where(and(gt(pairs.place, place), isNotNull(pairs.rating)))
+        .orderBy(asc(pairs.place))
+        .limit(limit)
+      return rows.map(({ pair, templateVersion }) => ({
+        ...toDomain(pair),
+        lora: pair.lora,
+        templateVersion,
+      }))
+    }),
   ...writers(connection),
 })

@@ -1,11 +1,9 @@
 import { Command } from 'commander'
 import type { Config } from '../../../config/config.ts'
 import { rolloutStageOf, type Internalization } from '../../../core/lifecycle/internalization.ts'
-import { lossBoundsOf } from '../../../core/lifecycle/live-route.ts'
-import { NO_STREAM } from '../../../core/rollout/evidence.ts'
-import { evidenceFigures, stageName, type RolloutStage } from '../../../core/rollout/stages.ts'
+import { stageName } from '../../../core/rollout/stages.ts'
 import { AppError } from '../../../errors.ts'
-import { enterNextStage, goLive } from '../../../lifecycle/promote.ts'
+import { approve } from '../../../lifecycle/approve.ts'
 import { capitalText, stepText } from '../../../lifecycle/rollout-report.ts'
 import type { Store } from '../../../store/store.ts'
 import { withStore } from '../../context.ts'
@@ -20,32 +18,24 @@ const tooEarly = ({ progress, report }: Rollout, { rollout }: Config): AppError 
   const { stagePairs, step } = progress?.evidence ?? { stagePairs: 0, step: 0 }
   const needed = report?.stepCapital ?? rollout.stepCapital
   const evidence = `evidence ${capitalText(step)} after ${stagePairs} conversations`
-  return new AppError(
-    'invalid-state',
-    `${evidence}, ${Number(needed.toPrecision(3))} is needed: wait, or use --now`
-  )
+  return new AppError('invalid-state', `${evidence}, ${needed} is needed: wait, or use --now`)
 }
 
-/**
- * Enters the next stage of a rollout, by its evidence or without.
- * @throws AppError `invalid-state` without the evidence, and in the last stage
- */
-const step = async (
+/** @throws AppError `invalid-state` without the evidence for the next stage, and in the last one */
+const checkStep = async (
   store: Store,
   live: Internalization,
   config: Config,
   isForced: boolean
-): Promise<Internalization> => {
+): Promise<void> => {
   const rollout = await rolloutOf(store, live, config.rollout)
-  const { stage, next, evidence, mayStep } = rollout.progress!
+  const { stage, next, mayStep } = rollout.progress!
   if (next === null)
     throw new AppError(
       'invalid-state',
       `internalization ${live.id} is in the last stage of its rollout, ${stageName(stage)}`
     )
   if (!mayStep && !isForced) throw tooEarly(rollout, config)
-  const figures = evidence ?? noEvidence(live)
-  return enterNextStage(store, live, figures, { by: 'cli', now: Date.now(), rollout: config.rollout })
 }
 
 const resultText = ({ state, templateVersion, verdict }: Internalization): string => {
@@ -59,11 +49,10 @@ const resultText = ({ state, templateVersion, verdict }: Internalization): strin
 const promote = (wanted: string, options: PromoteOptions): Promise<void> =>
   withStore(async (store, config) => {
     const row = await chosen(store, wanted, ['approval', 'live'])
+    const isForced = options.now === true
+    if (row.state.name === 'live') await checkStep(store, row, config, isForced)
     const { rollout } = config
-    const live =
-      row.state.name === 'live'
-        ? await step(store, row, config, options.now === true)
-        : await goLive(store, row, { by: 'cli', now: Date.now(), rollout })
+    const live = await approve(store, row, isForced, { by: 'cli', now: Date.now(), rollout })
     print(options.json ? live : resultText(live))
   })
 

@@ -19,6 +19,7 @@ import type {
   InternalizationPlan,
   InternalizationState,
 } from '../../../core/lifecycle/internalization.ts'
+import type { FeedbackSource, StoredFeedback, Thumb } from '../../../core/log/feedback.ts'
 import type { KeyLimits } from '../../../core/keys/issued-key.ts'
 import type { PairOutcome, Rating } from '../../../core/rollout/pair.ts'
 import type { Route } from '../../../core/route/route.ts'
@@ -177,6 +178,7 @@ export const pairs = sqliteTable(
     upstreamModel: text('upstream_model'),
     costUsd: real('cost_usd'),
     rating: text('rating').$type<Rating>(),
+    ratedAt: integer('rated_at'),
   },
   (table) => [
     index('pairs_lora').on(table.lora, table.place),
@@ -184,6 +186,31 @@ export const pairs = sqliteTable(
       .on(table.lora)
       .where(sql`outcome is null`),
     index('pairs_at').on(table.at),
+    index('pairs_rated')
+      .on(table.place)
+      .where(sql`rating is not null`),
+  ]
+)
+
+/** Ratings of the answers that clients got. Deleted with their records. */
+export const feedback = sqliteTable(
+  'feedback',
+  {
+    place: integer('place').primaryKey({ autoIncrement: true }),
+    recordId: text('record_id').notNull(),
+    by: text('given_by').$type<FeedbackSource>().notNull(),
+    /** of the live route that the request matched */
+    lora: text('lora'),
+    answeredBy: text('answered_by').$type<StoredFeedback['answeredBy']>().notNull(),
+    rating: text('rating').$type<Thumb>().notNull(),
+    comment: text('comment'),
+    at: integer('at').notNull(),
+  },
+  (table) => [
+    uniqueIndex('feedback_record').on(table.recordId, table.by),
+    index('feedback_lora')
+      .on(table.lora)
+      .where(sql`lora is not null`),
   ]
 )
 

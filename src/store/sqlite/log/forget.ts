@@ -93,6 +93,7 @@ const removeRecords = async (tx: SqlTransaction, found: Found): Promise<void> =>
   const gone = new Set(found.places)
   await executeIn(tx, 'delete from records where sequence in', sequencesOf(found))
   await executeIn(tx, 'delete from evaluations where record_id in', idsOf(found))
+  await executeIn(tx, 'delete from feedback where record_id in', idsOf(found))
   await forgetAudits(tx, idsOf(found))
   const segment = found.segment.map((record, place) => (gone.has(place) ? null : record))
   await replaceSegment(tx, { id: found.id, segment })

@@ -85,6 +85,17 @@ const blankAnswers = async (tx: SqlTransaction, before: number): Promise<void> =
   await blankPairAnswers(tx, before)
 }
 
+/** Deletes the feedback of deleted records, and the comments on records that have lost their bodies. */
+const pruneFeedback = async (tx: SqlTransaction, before: number): Promise<void> => {
+  const recordOf = 'select 1 from records where records.id = feedback.record_id'
+  await tx.execute(`delete from feedback where not exists (${recordOf})`)
+  await tx.execute({
+    sql: `update feedback set comment = null
+      where comment is not null and not exists (${recordOf} and records.at >= ?)`,
+    args: [before],
+  })
+}
+
 const giveBackPages = async ({ read }: Connection): Promise<void> => {
   for (;;) {
     const left = await read(async (db) => {
@@ -116,6 +127,7 @@ export const prune = async (
   const deleteSome = () => writeSql((tx) => deleteUnneededBodies(tx, unneeded))
   while ((await deleteSome()) === BODIES_PER_TRANSACTION);
   await writeSql((tx) => blankAnswers(tx, before.bodies))
+  await writeSql((tx) => pruneFeedback(tx, before.bodies))
   await giveBackPages(connection)
   return sum
 }

@@ -1,6 +1,6 @@
 /** Reads and tags the records of the log. `append.ts` writes them. */
 import { and, asc, desc, eq, gt, inArray, lt } from 'drizzle-orm'
-import type { StoredRecord } from '../../../core/log/record.ts'
+import type { RecordHead, StoredRecord } from '../../../core/log/record.ts'
 import type { RecordQuery, RecordStore } from '../../store.ts'
 import { addTotals, count, type Totals } from '../base/counters.ts'
 import type { Connection, Database } from '../base/database.ts'
@@ -68,6 +68,13 @@ const withoutBodies = (record: StoredRecord): StoredRecord => ({
   request: '',
   response: null,
 })
+
+/** A record without its bodies. @returns null when it is not in the log */
+export const readHead = async (db: Database, id: string): Promise<RecordHead | null> => {
+  const rows = await db.select().from(records).where(eq(records.id, id))
+  const [record] = (await readSegmentRecords(db, rows)).values()
+  return record?.head ?? null
+}
 
 const listRows = (db: Database, query: RecordQuery): Promise<RecordRow[]> => {
   const { templateVersion, order = 'asc', limit, after, answeredOnly = false } = query

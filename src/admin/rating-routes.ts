@@ -1,0 +1,100 @@
+/** Ratings: pairs to rate, the rating of a record, and the export of all ratings and feedback. */
+import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
+import { exportedRatings } from '../lifecycle/exported-ratings.ts'
+import { ratePair, shownPairs } from '../lifecycle/rating.ts'
+import type { AdminDeps } from './deps.ts'
+import { internalizationOf } from './internalization-routes.ts'
+import {
+  exportedRatingSchema,
+  pairSchema,
+  pairsQuerySchema,
+  ratedSchema,
+  ratingRequestSchema,
+} from './rollout-schemas.ts'
+import { responses } from './schemas.ts'
+
+const params = z.object({ id: z.string() })
+
+const pairsRoute = createRoute({
+  method: 'get',
+  path: '/internalizations/{id}/pairs',
+  summary: 'Audited requests with both answers, newest first, for a person who rates them',
+  description:
+    'Which answer is the lora`s is hidden: `a` and `b` are in an order of their own for each pair. Rate them ' +
+    'by `PUT /records/{id}/rating`.',
+  request: { params, query: pairsQuerySchema },
+  responses: responses(
+    200,
+    z.object({
+      data: z.array(pairSchema),
+      next: z.number().nullable().describe('`before` of the next page; null on the last one'),
+    }),
+    'A page of pairs'
+  ),
+})
+
+const rateRoute = createRoute({
+  method: 'put',
+  path: '/records/{id}/rating',
+  summary: 'Rate a pair, or the answer that the client of a record got',
+  description:
+    'The rating of a pair that disagrees counts in the evidence: it is a loss only if the upstream alone was ' +
+    'right. All other ratings are shown and exported. A rating replaces the one before.',
+  request: {
+    params,
+    body: { required: true, content: { 'application/json': { schema: ratingRequestSchema } } },
+  },
+  responses: responses(200, ratedSchema, 'The rating as it was given'),
+})
+
+const ratingsRoute = createRoute({
+  method: 'get',
+  path: '/ratings',
+  summary: 'All ratings of pairs, then all feedback, in the order in which they were first given',
+  request: {
+    query: z.object({
+      limit: z.coerce.number().int().min(1).max(1000).default(500),
+      after: z.string().default('').openapi({ description: '`next` of the previous page' }),
+    }),
+  },
+  responses: responses(
+    200,
+    z.object({
+      data: z.array(exportedRatingSchema),
+      next: z.string().nullable().describe('`after` of the next page; null on the last one'),
+    }),
+    'A page of ratings, which may be empty before the last one'
+  ),
+})
+
+export const addRatingRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
+  const { store, now, blindSecret: secret } = deps
+
+  app.openapi(pairsRoute, async (context) => {
+    const row = await internalizationOf(deps, context.req.valid('param').id)
+    const { limit, before, outcome, revealed } = context.req.valid('query')
+    const query = { limit, before, outcome, isRevealed: revealed === 'true' }
+    const data = await shownPairs(store, row, query, secret)
+    const next = data.length < limit ? null : data.at(-1)!.place
+    return context.json({ data, next }, 200)
+  })
+
+  app.openapi(rateRoute, async (context) => {
+    const { id: recordId } = context.req.valid('param')
+    const { right, rating, comment = null } = context.req.valid('json')
+    if (right !== undefined) {
+      await ratePair(store, recordId, right, { secret, now: now() })
+      return context.json({ record: recordId, right }, 200)
+    }
+    const by = 'admin'
+    if (typeof rating === 'string')
+      await store.feedback.put({ recordId, by, rating, comment, at: now() }, null)
+    else await store.feedback.remove(recordId, by, null)
+    return context.json({ record: recordId, rating: rating ?? null }, 200)
+  })
+
+  app.openapi(ratingsRoute, async (context) => {
+    const { limit, after } = context.req.valid('query')
+    return context.json(await exportedRatings(store, after, limit), 200)
+  })
+}

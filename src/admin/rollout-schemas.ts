@@ -1,0 +1,199 @@
+/** The shapes of a rollout, its evidence, its pairs and their ratings. */
+import { z } from '@hono/zod-openapi'
+import { MAX_COMMENT_CHARS, THUMBS } from '../core/log/feedback.ts'
+import { PAIR_OUTCOMES, RATINGS } from '../core/rollout/pair.ts'
+
+const time = z.number().describe('milliseconds since the epoch')
+
+const countsSchema = z.object({
+  pairs: z.number().describe('conversations'),
+  losses: z.number().describe('sum over the conversations of the share of turns that are losses'),
+})
+
+export const stageSchema = z
+  .object({
+    share: z
+      .number()
+      .describe('of the matching traffic that the lora may answer: 0 is shadow, 1 the last stage'),
+    before: countsSchema.describe('the pairs before the stage began'),
+  })
+  .openapi('RolloutStage')
+
+export const evidenceSchema = countsSchema
+  .extend({
+    interval: z
+      .tuple([z.number(), z.number()])
+      .describe('95 % confidence sequence of the loss: it holds at every time at once'),
+    margin: z.number().describe('the loss that is allowed'),
+    proven: z.number().describe('the loss that the proof showed at most'),
+    rollback: z
+      .number()
+      .describe(
+        'natural logarithm of the capital against the statement that the loss is within the margin'
+      ),
+    drift: z
+      .number()
+      .describe('the same, against the statement that the loss is at most what was proven'),
+    step: z
+      .number()
+      .describe(
+        'the same, of the pairs since the stage began, against the statement that the loss is at least the margin'
+      ),
+    stagePairs: z.number().describe('conversations since the stage began'),
+    roseAt: time
+      .nullable()
+      .describe(
+        'when the loss rose above what was proven, if it did; null: it was above it from the beginning'
+      ),
+  })
+  .openapi('RolloutEvidence')
+
+const outcomeSchema = z.enum(PAIR_OUTCOMES)
+
+export const rolloutSchema = z
+  .object({
+    at: time,
+    stage: stageSchema,
+    evidence: evidenceSchema,
+    rollbackCapital: z
+      .number()
+      .describe('capital at which it is rolled back, and at which drift is reported'),
+    stepCapital: z.number().describe('capital at which the next stage may begin'),
+    outcomes: z
+      .record(outcomeSchema, z.number())
+      .describe('audited requests by what became of them'),
+    waiting: z.number().describe('audited requests without the answer of the lora yet'),
+    dropped: z.number().describe('audited requests that were dropped, because too many waited'),
+    mayStep: z.boolean().describe('the evidence for the next stage is there'),
+    driftedAt: time.nullable().describe('when more loss than was proven was first shown'),
+    spentUsdToday: z.number().describe('cost of the audits of all routes since midnight UTC'),
+    auditUsdPerDay: z.number().nullable().describe('limit of that cost; null: none'),
+  })
+  .openapi('Rollout', { description: 'What the worker knows of a live route' })
+
+const thumbCounts = z.object({ good: z.number(), bad: z.number() })
+
+export const feedbackCountsSchema = z
+  .object({
+    lora: thumbCounts.describe('on answers of the lora'),
+    upstream: thumbCounts.describe('on answers of the upstream to requests that matched its route'),
+  })
+  .openapi('FeedbackCounts', {
+    description: 'What applications sent. Shown only: users choose what they rate',
+  })
+
+const place = z.enum(['a', 'b'])
+
+export const pairSchema = z
+  .object({
+    place: z.number(),
+    recordId: z.string().nullable().describe('null after the record was forgotten'),
+    at: time.describe('when the request arrived, milliseconds since the epoch'),
+    query: z.string().nullable().describe('null after the record was deleted'),
+    answers: z
+      .object({ a: z.string(), b: z.string() })
+      .nullable()
+      .describe(
+        'in an order that stays; one that is not plain text is named, as `[tool-calls]`. Null without two answers'
+      ),
+    isRated: z.boolean(),
+    revealed: z
+      .object({
+        lora: place.describe(
+          'the answer of the lora; the other one is the one that the client got'
+        ),
+        outcome: outcomeSchema,
+        reason: z.string().nullable().describe('why it is `fallback` or `unusable`'),
+        similarity: z.number().describe('of both answers, 0 to 1'),
+        confidence: z
+          .number()
+          .nullable()
+          .describe('natural logarithm of a probability, by the statistic of the route'),
+        secondUpstreamAnswer: z
+          .string()
+          .nullable()
+          .describe('the answer of the upstream when it was asked again; null when it was not'),
+        rating: z.enum(RATINGS).nullable(),
+      })
+      .nullable()
+      .describe('null unless `revealed=true`'),
+  })
+  .openapi('Pair', { description: 'An audited request with both answers' })
+
+export const pairsQuerySchema = z
+  .object({
+    limit: z.coerce.number().int().min(1).max(500).default(20),
+    before: z.coerce.number().int().min(1).optional().openapi({
+      description: '`next` of the previous page',
+    }),
+    outcome: outcomeSchema.optional(),
+    revealed: z.enum(['true', 'false']).default('false').openapi({
+      description: 'true: also whose answer is whose, and the figures of the pair',
+    }),
+  })
+  .refine(
+    ({ outcome, revealed }) =>
+      revealed === 'true' || (outcome !== 'fallback' && outcome !== 'unusable'),
+    {
+      path: ['outcome'],
+      message: 'these have no two answers to rate; they are shown with revealed=true',
+    }
+  )
+
+export const ratingRequestSchema = z
+  .object({
+    right: z
+      .enum(['a', 'b', ...RATINGS])
+      .nullable()
+      .optional()
+      .describe('of a pair: which answer is right. Null takes the rating back'),
+    rating: z
+      .enum(THUMBS)
+      .nullable()
+      .optional()
+      .describe('of any record: the answer that its client got. Null takes it back'),
+    comment: z.string().max(MAX_COMMENT_CHARS).optional().describe('beside `rating`'),
+  })
+  .refine(({ right, rating }) => (right === undefined) !== (rating === undefined), {
+    path: ['right'],
+    message: 'give either `right`, for a pair, or `rating`, for the answer that the client got',
+  })
+  .refine(({ comment, rating }) => comment === undefined || typeof rating === 'string', {
+    path: ['comment'],
+    message: 'goes with a `rating`',
+  })
+  .openapi('RatingRequest')
+
+export const ratedSchema = z
+  .object({
+    record: z.string(),
+    right: z
+      .enum(['a', 'b', ...RATINGS])
+      .nullable()
+      .optional(),
+    rating: z.enum(THUMBS).nullable().optional(),
+  })
+  .openapi('Rated', { description: 'The rating as it was given' })
+
+export const exportedRatingSchema = z
+  .object({
+    kind: z.enum(['pair', 'feedback']),
+    recordId: z.string().nullable().describe('null after the record was forgotten'),
+    templateVersion: z
+      .string()
+      .nullable()
+      .describe('null after the record was deleted, and while its template is not known'),
+    lora: z
+      .string()
+      .nullable()
+      .describe('of the live route that the request matched; null without one'),
+    answeredBy: z.enum(['lora', 'upstream']).describe('whose answer the client got'),
+    rating: z
+      .enum([...RATINGS, ...THUMBS])
+      .describe('of a pair: which answer is right; of feedback: `good` or `bad`'),
+    counts: z.boolean().describe('whether it is evidence: a rating of a disagreement'),
+    comment: z.string().nullable(),
+    by: z.enum(['admin', 'application']),
+    at: time.nullable().describe('when it was given; null where an earlier version stored it'),
+  })
+  .openapi('ExportedRating')

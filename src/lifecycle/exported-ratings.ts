@@ -1,0 +1,71 @@
+/** All ratings of pairs and all feedback, page by page. */
+import type { FeedbackSource, Thumb } from '../core/log/feedback.ts'
+import type { Rating } from '../core/rollout/pair.ts'
+import { AppError } from '../errors.ts'
+import type { Store } from '../store/store.ts'
+
+interface ExportedRating {
+  kind: 'pair' | 'feedback'
+  /** null after the record was forgotten */
+  recordId: string | null
+  /** null after the record was deleted, and while its template is not known */
+  templateVersion: string | null
+  /** of the live route that the request matched; null without one */
+  lora: string | null
+  /** whose answer the client got */
+  answeredBy: 'lora' | 'upstream'
+  rating: Rating | Thumb
+  /** whether it is evidence: it is a rating of a disagreement */
+  counts: boolean
+  comment: string | null
+  by: FeedbackSource
+  /** milliseconds since the epoch; null where an earlier version stored it */
+  at: number | null
+}
+
+const pairRatings = async (store: Store, after: number, limit: number) =>
+  (await store.pairs.rated(after, limit)).map((pair) => ({
+    place: pair.place,
+    row: {
+      kind: 'pair',
+      recordId: pair.recordId,
+      templateVersion: pair.templateVersion,
+      lora: pair.lora,
+      answeredBy: 'upstream',
+      rating: pair.rating!,
+      counts: pair.outcome === 'disagreed' || pair.outcome === 'upstream-differs',
+      comment: null,
+      by: 'admin',
+      at: pair.ratedAt,
+    } satisfies ExportedRating,
+  }))
+
+const feedbackRatings = async (store: Store, after: number, limit: number) =>
+  (await store.feedback.list(after, limit)).map(({ place, ...feedback }) => ({
+    place,
+    row: { kind: 'feedback', counts: false, ...feedback } satisfies ExportedRating,
+  }))
+
+/** A cursor: the kind, and the place behind which the page begins. */
+const CURSOR = /^(pair|feedback)-(\d{1,15})$/
+
+/**
+ * A page of all ratings: those of pairs, then feedback, each in the order in which they were first given.
+ * @param after `next` of the page before; '' for the first one
+ * @throws AppError `invalid-request` for another cursor
+ */
+export const exportedRatings = async (
+  store: Store,
+  after: string,
+  limit: number
+): Promise<{ data: ExportedRating[]; next: string | null }> => {
+  const [, kind, place] = CURSOR.exec(after === '' ? 'pair-0' : after) ?? []
+  if (kind === undefined)
+    throw new AppError('invalid-request', 'after: is not the `next` of a page', { param: 'after' })
+  const isPairs = kind === 'pair'
+  const page = await (isPairs ? pairRatings : feedbackRatings)(store, Number(place), limit)
+  const last = page.at(-1)
+  const isFull = page.length === limit && last !== undefined
+  const next = isFull ? `${kind}-${last.place}` : isPairs ? 'feedback-0' : null
+  return { data: page.map(({ row }) => row), next }
+}

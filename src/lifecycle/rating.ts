@@ -1,0 +1,149 @@
+/**
+ * Pairs for a person who rates them, and the ratings. Until the person asks, an answer is `a` or `b`: the
+ * order is drawn by a keyed hash of the record, so that it stays and cannot be guessed.
+ */
+import { createHmac } from 'node:crypto'
+import { textOf, type Outcome } from '../core/answer/outcome.ts'
+import { winningLora, type Internalization } from '../core/lifecycle/internalization.ts'
+import type { PairOutcome, Rating, StoredPair } from '../core/rollout/pair.ts'
+import { AppError } from '../errors.ts'
+import type { Store } from '../store/store.ts'
+import { NOTHING_SAID, readSaid, type Said } from './said.ts'
+
+/** Outcomes of pairs with two answers. */
+export const RATEABLE = ['agreed', 'disagreed', 'upstream-differs'] as const
+
+type Place = 'a' | 'b'
+
+/** A rating, also by the place of the answer. */
+export type Right = Place | Rating
+
+/** What a person who rates must not know. */
+interface RevealedPair {
+  lora: Place
+  outcome: PairOutcome
+  reason: string | null
+  similarity: number
+  confidence: number | null
+  /** null when none was bought, or when it was deleted */
+  secondUpstreamAnswer: string | null
+  rating: Rating | null
+}
+
+export interface ShownPair {
+  place: number
+  /** null after the record was forgotten */
+  recordId: string | null
+  at: number
+  query: string | null
+  /** null after the answers were deleted */
+  answers: Record<Place, string> | null
+  isRated: boolean
+  revealed: RevealedPair | null
+}
+
+const loraPlace = (secret: string, recordId: string): Place => {
+  const [first] = createHmac('sha256', secret).update(`pair ${recordId}`).digest()
+  return first! % 2 === 0 ? 'a' : 'b'
+}
+
+/** An answer that is not plain text is named: `[tool-calls]`. */
+const textIn = (outcome: Outcome): string => textOf(outcome) ?? `[${outcome.kind}]`
+
+const shown = (
+  pair: StoredPair,
+  { query, outcome }: Said,
+  { secret, isRevealed }: { secret: string; isRevealed: boolean }
+): ShownPair => {
+  const { place, recordId, at, rating, answer } = pair
+  const lora = loraPlace(secret, recordId ?? '')
+  const upstreamAnswer = outcome === null || outcome.kind === 'unreadable' ? null : textIn(outcome)
+  const isWhole = upstreamAnswer !== null && answer !== ''
+  const [a, b] = lora === 'a' ? [answer, upstreamAnswer] : [upstreamAnswer, answer]
+  return {
+    place,
+    recordId,
+    at,
+    query,
+    answers: isWhole ? { a: a!, b: b! } : null,
+    isRated: rating !== null,
+    revealed: isRevealed
+      ? {
+          lora,
+          outcome: pair.outcome,
+          reason: pair.reason,
+          similarity: pair.similarity,
+          confidence: pair.confidence,
+          secondUpstreamAnswer: pair.upstreamAnswer === '' ? null : pair.upstreamAnswer,
+          rating,
+        }
+      : null,
+  }
+}
+
+export interface ShownPairsQuery {
+  limit: number
+  /** only pairs before this place */
+  before?: number | undefined
+  outcome?: PairOutcome | undefined
+  isRevealed: boolean
+}
+
+/** Pairs of an internalization, newest first; unless they are revealed only those with two answers. */
+export const shownPairs = async (
+  store: Store,
+  internalization: Internalization,
+  { limit, before, outcome, isRevealed }: ShownPairsQuery,
+  secret: string
+): Promise<ShownPair[]> => {
+  const lora = winningLora(internalization)
+  if (lora === null) return []
+  const outcomes = outcome === undefined ? (isRevealed ? undefined : RATEABLE) : [outcome]
+  const pairs = await store.pairs.list({
+    lora,
+    limit,
+    ...(before === undefined ? {} : { before }),
+    ...(outcomes === undefined ? {} : { outcomes }),
+  })
+  const ids = pairs.flatMap(({ recordId }) => recordId ?? [])
+  const said = await readSaid(store, internalization.templateVersion, ids)
+  return pairs.map((pair) =>
+    shown(pair, said.get(pair.recordId ?? '') ?? NOTHING_SAID, { secret, isRevealed })
+  )
+}
+
+const ratingOf = (right: Right, recordId: string, secret: string): Rating => {
+  if (right !== 'a' && right !== 'b') return right
+  return right === loraPlace(secret, recordId) ? 'lora' : 'upstream'
+}
+
+const isInLog = async ({ records }: Store, id: string): Promise<boolean> =>
+  (await records.knownIds([id])).length > 0
+
+/**
+ * Sets which answer of a pair is right. @param right null takes the rating back
+ * @throws AppError `not-found` for a record that is not in the log and was not audited; `invalid-state`
+ * for one that is no pair
+ */
+export const ratePair = async (
+  store: Store,
+  recordId: string,
+  right: Right | null,
+  { secret, now }: { secret: string; now: number }
+): Promise<void> => {
+  try {
+    await store.pairs.rate(recordId, right && ratingOf(right, recordId, secret), now)
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'not-found') throw error
+    if (!(await isInLog(store, recordId)))
+      throw new AppError(
+        'not-found',
+        `there is no record ${recordId}: it never was, has expired, or was forgotten`
+      )
+    throw new AppError(
+      'invalid-state',
+      `record ${recordId} has only one answer: it was not audited, or waits for the lora's answer; ` +
+        'rate the answer that its client got by "rating": "good" or "bad"'
+    )
+  }
+}

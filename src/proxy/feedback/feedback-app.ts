@@ -1,0 +1,98 @@
+/**
+ * `POST /v1/promptintern/feedback`: an application sends its users' ratings of answers, with the credential
+ * that asked for the answers. It knows no database: `put` is passed in.
+ */
+import type { HttpBindings } from '@hono/node-server'
+import { Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { LRUCache } from 'lru-cache'
+import { RateLimit } from '../../core/keys/rate-limit.ts'
+import { AppError } from '../../errors.ts'
+import type { Tenants } from '../access/tenants.ts'
+import { readFeedback, type GivenFeedback } from './read-feedback.ts'
+
+export interface FeedbackDeps {
+  tenants: Pick<Tenants, 'identify'>
+  /**
+   * Stores the feedback of a tenant.
+   * @param at milliseconds since the epoch
+   * @throws AppError `not-found` when the log has no such record of the tenant
+   */
+  put: (feedback: GivenFeedback, tenant: string, at: number) => Promise<void>
+  /** milliseconds since the epoch */
+  now: () => number
+}
+
+export type FeedbackApp = Hono<{ Bindings: HttpBindings }>
+
+/** A comment of the longest length takes 6 KB if each of its characters is escaped. */
+const MAX_BODY_BYTES = 16 * 1024
+/** Of one tenant. A flood costs no more than this: what is over it is refused before its body is read. */
+const PER_MINUTE = 600
+/** Tenants whose rate is remembered; an entry takes about 200 bytes. */
+const MAX_TENANTS = 10_000
+/** Callers may make up credentials, each with a rate of its own, so the queue is bounded: to some 3 MB. */
+const MAX_WAITING = 1000
+
+const limitBody = bodyLimit({
+  maxSize: MAX_BODY_BYTES,
+  onError: () => {
+    throw new AppError('body-too-large', `a feedback has at most ${MAX_BODY_BYTES} bytes`)
+  },
+})
+
+/** @returns throws AppError `rate-limited` for a tenant that sends too many */
+const createAdmission = (now: () => number): ((tenant: string) => void) => {
+  const rates = new LRUCache<string, RateLimit>({ max: MAX_TENANTS })
+  return (tenant) => {
+    const rate = rates.get(tenant) ?? new RateLimit(PER_MINUTE, now())
+    rates.set(tenant, rate)
+    const waitMs = rate.waitMs(1, now())
+    if (waitMs > 0)
+      throw new AppError('rate-limited', `a key may send ${PER_MINUTE} feedbacks a minute`, {
+        retryAfterSeconds: Math.ceil(waitMs / 1000),
+      })
+    rate.take(1, now())
+  }
+}
+
+/**
+ * Stores one after another, so that the log and the watch of the routes wait for one feedback at most.
+ * @returns throws AppError `overloaded` when too many wait
+ */
+const createQueue = ({ put, now }: FeedbackDeps) => {
+  let waiting = 0
+  let last: Promise<unknown> = Promise.resolve()
+  return (feedback: GivenFeedback, tenant: string): Promise<void> => {
+    if (waiting >= MAX_WAITING)
+      throw new AppError('overloaded', 'too many feedbacks wait for the log; try again soon', {
+        retryAfterSeconds: 1,
+      })
+    waiting++
+    const stored = last
+      .then(() => put(feedback, tenant, Math.floor(now())))
+      .finally(() => waiting--)
+    last = stored.catch(() => {})
+    return stored
+  }
+}
+
+export const createFeedbackApp = (deps: FeedbackDeps): FeedbackApp => {
+  const admit = createAdmission(deps.now)
+  const store = createQueue(deps)
+  const tenantOf = ({ incoming }: HttpBindings): string => deps.tenants.identify(incoming).tenant
+  return new Hono<{ Bindings: HttpBindings }>().post(
+    '/feedback',
+    async ({ env }, next) => {
+      admit(tenantOf(env))
+      await next()
+    },
+    limitBody,
+    async (context) => {
+      const feedback = readFeedback(await context.req.text())
+      await store(feedback, tenantOf(context.env))
+      const { record, rating } = feedback
+      return context.json({ record, rating })
+    }
+  )
+}
