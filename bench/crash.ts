@@ -1,12 +1,14 @@
 /**
  * Kills with SIGKILL at random moments of the loop and counts what got lost:
- * `npm run bench:crash -- [--rounds n] [--seed n] [--engine fake|onnx|peft] [--model path] [--out file]`.
+ * `npm run bench:crash -- [--rounds n] [--seed n] [--engine fake|onnx|peft] [--model path] [--rollout] [--out file]`.
  * With an embedded engine the whole server is killed (crash/server.ts), with the Python engine that
- * engine's processes (crash/peft.ts).
+ * engine's processes (crash/peft.ts). `--rollout` is about what follows the approval (crash/rollout.ts),
+ * with the fake engine.
  */
 import { parseArgs } from 'node:util'
 import { createProgress } from '../src/cli/output.ts'
 import { crashPeft } from './crash/peft.ts'
+import { crashRollout } from './crash/rollout.ts'
 import { crashServer } from './crash/server.ts'
 import { formatFigures, writeReport } from './report.ts'
 
@@ -16,11 +18,13 @@ const { values: args } = parseArgs({
     seed: { type: 'string', default: '1' },
     engine: { type: 'string', default: 'fake' },
     model: { type: 'string' },
+    rollout: { type: 'boolean', default: false },
     out: { type: 'string' },
   },
 })
 
-const crash = args.engine === 'peft' ? crashPeft : crashServer
+const crashLoop = args.engine === 'peft' ? crashPeft : crashServer
+const crash = args.rollout ? crashRollout : crashLoop
 const figures = await crash({
   rounds: Number(args.rounds),
   seed: Number(args.seed),

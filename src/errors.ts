@@ -27,6 +27,7 @@ const HTTP_STATUS = {
   'worker-unavailable': 503,
   overloaded: 503,
   'upstream-unavailable': 502,
+  'webhook-unavailable': 502,
   'checksum-mismatch': 502,
   'hub-unavailable': 503,
   'disk-full': 507,

@@ -40,6 +40,7 @@ export const WORKER_FAULTS = [
   'internalization',
   'replay',
   'training-files',
+  'webhook',
   'worker-step',
 ] as const
 export type WorkerFault = (typeof WORKER_FAULTS)[number]

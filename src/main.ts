@@ -126,6 +126,7 @@ export const workerDeps = (
   rollout: config.rollout,
   retention: config.retention,
   economics: openEconomics(store, economicsSettings(config, prices), Date.now),
+  webhook: config.webhook && { ...config.webhook, fetch },
   replayUpstream: createReplay({ standard: config.upstream, upstreams, fetch, fault }),
   costUsd: (model, usage) => costUsd(prices, model, usage),
   deprecatedOn: (model) => findPrice(prices, model)?.deprecatedOn ?? null,

@@ -1,6 +1,7 @@
 /** Runs an engine as this process, the child of `start-process.ts`. */
 import { AppError, type ErrorCode, toAppError } from '../../src/errors.ts'
 import { causesOf } from '../../src/fault-log.ts'
+import { onParentEnd } from '../../src/process/supervise.ts'
 import type { EngineBackend } from './backend.ts'
 import { type ListeningServer, listen, openEngineHost } from './host.ts'
 import { type Log, stderrLog } from './log.ts'
@@ -54,7 +55,7 @@ export const runEngineProcess = async (options: EngineProcessOptions): Promise<v
   const stop = (): void => void Promise.resolve(close?.()).finally(() => process.exit(0))
   // before the model is loaded, which takes time: a parent that dies meanwhile must not leave an orphan
   process.once('SIGTERM', stop)
-  process.once('disconnect', stop)
+  onParentEnd(stop)
   try {
     const engine = await start(options, log)
     close = engine.close

@@ -2,23 +2,39 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { RouteOutcome } from '../../src/core/log/record.ts'
 import type { JobObject } from '../../src/openai/fine-tuning.ts'
 import { newestInternalization, type ProxyProcess } from '../harness/proxy-process.ts'
 
 const PAGE = 500
 
+export interface LoggedRecord {
+  id: string
+  sequence: number
+  route: RouteOutcome | null
+  /** only where bodies are asked for */
+  request?: string
+}
+
+/** All records that the admin API shows, oldest first. */
+export const allRecords = async (
+  proxy: ProxyProcess,
+  { bodies = false }: { bodies?: boolean } = {}
+): Promise<LoggedRecord[]> => {
+  const records: LoggedRecord[] = []
+  for (;;) {
+    const after = records.at(-1)?.sequence ?? 0
+    const { data } = await proxy.admin<{ data: LoggedRecord[] }>(
+      `/records?limit=${PAGE}&order=asc&after=${after}&bodies=${bodies}`
+    )
+    records.push(...data)
+    if (data.length < PAGE) return records
+  }
+}
+
 /** Adds the ids of all records that the store shows: from then on they count as acknowledged. */
 export const noteRecords = async (proxy: ProxyProcess, seen: Set<string>): Promise<Set<string>> => {
-  const stored = new Set<string>()
-  let after = 0
-  for (;;) {
-    const { data } = await proxy.admin<{ data: { id: string; sequence: number }[] }>(
-      `/records?limit=${PAGE}&order=asc&after=${after}`
-    )
-    for (const record of data) stored.add(record.id)
-    if (data.length < PAGE) break
-    after = data.at(-1)!.sequence
-  }
+  const stored = new Set((await allRecords(proxy)).map(({ id }) => id))
   for (const id of stored) seen.add(id)
   return stored
 }

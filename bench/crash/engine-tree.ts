@@ -6,7 +6,7 @@ import { processTree } from '../harness/proxy-process.ts'
 /** Who can be killed apart from the others; the server is the root of the tree. */
 export type Victim = 'server' | 'trainer' | 'vllm' | 'leash'
 
-const commandLine = (pid: number): string => {
+export const commandLine = (pid: number): string => {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
   } catch {

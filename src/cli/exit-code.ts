@@ -36,6 +36,7 @@ const OF_ERROR: Record<ErrorCode, number> = {
   'worker-unavailable': EXIT.unavailable,
   overloaded: EXIT.unavailable,
   'upstream-unavailable': EXIT.unavailable,
+  'webhook-unavailable': EXIT.unavailable,
   'hub-unavailable': EXIT.unavailable,
   'checksum-mismatch': EXIT.unavailable,
   'disk-full': EXIT.unavailable,

@@ -58,6 +58,10 @@ const tracingOf = (env: Environment): { endpoint: string; serviceName: string } 
     ? null
     : { endpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT, serviceName: env.OTEL_SERVICE_NAME }
 
+/** null: no events are sent */
+const webhookOf = (env: Environment): { url: string; secret: string } | null =>
+  env.WEBHOOK_URL === null ? null : { url: env.WEBHOOK_URL, secret: env.WEBHOOK_SECRET! }
+
 const internalizeOf = (env: Environment): InternalizeOptions => ({
   minSessions: env.DETECT_MIN_SESSIONS,
   auto: env.AUTO_INTERNALIZE,
@@ -131,6 +135,7 @@ const configOf = (env: Environment) => ({
   estimateUsage: env.ESTIMATE_USAGE,
   tracing: tracingOf(env),
   hub: { endpoint: env.HF_ENDPOINT, token: env.HF_TOKEN },
+  webhook: webhookOf(env),
   retention: {
     bodiesMs: env.BODY_RETENTION_DAYS * DAY_MS,
     recordsMs: env.RECORD_RETENTION_DAYS * DAY_MS,

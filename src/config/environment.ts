@@ -27,6 +27,27 @@ export const baseUrlSchema = (keyPlace: string) =>
     )
     .transform((text) => text.replace(/\/+$/, ''))
 
+/**
+ * A webhook's URL. Its path and query may be secret: the error message does not repeat it, and logs show
+ * only the host. `fetch` refuses a URL with a user or password.
+ */
+const webhookUrl = z
+  .url({ protocol: /^https?$/, error: 'must be an http or https URL', abort: true })
+  .refine((text) => {
+    const { username, password, hash } = new URL(text)
+    return `${username}${password}${hash}` === ''
+  }, 'must have no user, password or fragment')
+
+const MIN_KEY_BYTES = 24
+const MAX_KEY_BYTES = 64
+
+/** The secret of a webhook as the Standard Webhooks specification writes it. */
+const webhookSecret = z.string().refine((text) => {
+  const base64 = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(text)?.[1] ?? ''
+  const { length } = Buffer.from(base64, 'base64')
+  return length >= MIN_KEY_BYTES && length <= MAX_KEY_BYTES
+}, `must be whsec_ and ${MIN_KEY_BYTES} to ${MAX_KEY_BYTES} bytes in base64`)
+
 const flag = (fallback: boolean) =>
   z
     .enum(['true', 'false'])
@@ -146,6 +167,8 @@ const SCHEMA = z.object({
     baseUrlSchema('OTEL_EXPORTER_OTLP_HEADERS').nullable()
   ),
   OTEL_SERVICE_NAME: z.string().default('promptintern-proxy'),
+  WEBHOOK_URL: optional.pipe(webhookUrl.nullable()),
+  WEBHOOK_SECRET: optional.pipe(webhookSecret.nullable()),
   CAPTURE_SHARE: share(1),
   CAPTURE_TENANTS: tenants,
   CAPTURE_EXCEPT: tenants,
@@ -226,6 +249,10 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
     [
       env.ENGINE_STOP_COMMAND !== null && env.ENGINE_START_COMMAND === null,
       'ENGINE_STOP_COMMAND: needs ENGINE_START_COMMAND; an engine that was not started is not stopped',
+    ],
+    [
+      env.WEBHOOK_URL !== null && env.WEBHOOK_SECRET === null,
+      'WEBHOOK_SECRET: needed with WEBHOOK_URL, because every event is signed',
     ],
     [
       serves && env.ACCESS === 'keys' && env.UPSTREAM_API_KEY === null,

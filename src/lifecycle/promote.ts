@@ -34,6 +34,9 @@ export interface PromotionContext {
 
 const replacedBy = (id: string): string => `replaced by ${id}`
 
+/** @param reason of a retired internalization */
+export const isReplaced = (reason: string): boolean => reason.startsWith(replacedBy(''))
+
 const saveState = (
   store: Store,
   internalization: Internalization,

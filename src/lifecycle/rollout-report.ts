@@ -33,6 +33,8 @@ export interface RolloutReport {
   upstreamVersions: UpstreamVersion[]
   /** day of the price file on which the provider retires the model, YYYY-MM-DD; null: not known */
   deprecatedOn: string | null
+  /** whether that day has come */
+  isDeprecated: boolean
   /** audited requests without the lora's answer yet, and those that were dropped */
   waiting: number
   dropped: number
@@ -47,7 +49,9 @@ export interface RolloutReport {
   auditUsdPerDay: number | null
 }
 
-const nameOf = (internalizationId: string): string => `rollout:${internalizationId}`
+const PREFIX = 'rollout:'
+
+const nameOf = (internalizationId: string): string => PREFIX + internalizationId
 
 /** @returns null before the worker has seen the live route */
 export const readRolloutReport = async (
@@ -56,6 +60,19 @@ export const readRolloutReport = async (
 ): Promise<RolloutReport | null> => {
   const bytes = await snapshots.get(nameOf(internalizationId))
   return bytes === null ? null : (JSON.parse(new TextDecoder().decode(bytes)) as RolloutReport)
+}
+
+/** Reports of all internalizations that were ever live, with their ids. */
+export const rolloutReports = async (
+  store: Pick<Store, 'snapshots'>
+): Promise<[internalizationId: string, RolloutReport][]> => {
+  const ids = (await store.snapshots.names(PREFIX)).map((name) => name.slice(PREFIX.length))
+  const reports: [string, RolloutReport][] = []
+  for (const id of ids) {
+    const report = await readRolloutReport(store, id)
+    if (report !== null) reports.push([id, report])
+  }
+  return reports
 }
 
 export const saveRolloutReport = (

@@ -1,4 +1,4 @@
-/** Child processes that are restarted when they die, after growing pauses. */
+/** Child processes that are restarted when they die, after growing pauses, and end with their parent. */
 import { fork, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
@@ -34,6 +34,16 @@ export const forkModule = (
     execArgv: entry.pathname.endsWith('.ts') ? ['--import', 'tsx'] : [],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
+
+/**
+ * For a process that `forkModule` started: calls back once when its parent has ended. Node emits
+ * `disconnect` once, also while the modules are loaded and nothing listens to it yet: a process that
+ * missed it would run for ever, and a worker would hold the lock of its data directory.
+ */
+export const onParentEnd = (callback: () => void): void => {
+  process.once('disconnect', callback)
+  if (process.connected === false) callback()
+}
 
 /** Takes the end of a child, or an error of it such as a failed start. */
 export type OnChildFault = (

@@ -88,11 +88,12 @@ const accessOf = (parts: Parts, adminToken: string) => {
     credentials,
   })
   const ofEngine = engineSecrets(engineAccess, [config.upstream, ...upstreams])
+  const ofWebhook = config.webhook === null ? [] : [config.webhook.secret]
   return {
     access: issued?.access ?? null,
     credentials,
     tenants: issued?.tenants ?? tenants,
-    ownSecrets: [adminToken, tenantSecret, ...ofEngine],
+    ownSecrets: [adminToken, tenantSecret, ...ofEngine, ...ofWebhook],
   }
 }
 

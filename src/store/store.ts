@@ -115,6 +115,13 @@ export interface EvaluationRow {
   upstreamSimilarity: number | null
 }
 
+/** A row of any history. */
+export interface HistoryRow extends HistoryEntry {
+  /** strictly increasing, and never used again; a cursor into all histories */
+  place: number
+  internalizationId: string
+}
+
 export interface InternalizationStore {
   /**
    * Also writes the first history row. @param by cause in the history, default `worker`
@@ -132,6 +139,10 @@ export interface InternalizationStore {
    */
   save(internalization: Internalization, by: string, at: number): Promise<Internalization>
   history(id: string): Promise<HistoryEntry[]>
+  /** The next rows of all histories behind a place, in the order in which they were written. */
+  historySince(place: number, limit: number): Promise<HistoryRow[]>
+  /** Place of the newest history row; 0 without one. */
+  historyEnd(): Promise<number>
   /** Replaces an existing row of the same internalization, arm and record. */
   addEvaluations(rows: EvaluationRow[]): Promise<void>
   evaluations(id: string): Promise<EvaluationRow[]>

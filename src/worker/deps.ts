@@ -40,6 +40,15 @@ export interface EngineCommands {
   idleMs: number
 }
 
+/** Where the operator is told of events. */
+export interface WebhookTarget {
+  /** its path and query may be secret */
+  url: string
+  /** `whsec_` and the key in base64 */
+  secret: string
+  fetch: typeof fetch
+}
+
 export interface WorkerDeps {
   store: Store
   /** null: nothing is trained, but detection runs */
@@ -53,6 +62,8 @@ export interface WorkerDeps {
   economics: Economics
   /** null when the operator gave no upstream key */
   replayUpstream: ReplayUpstream | null
+  /** null: no events are sent */
+  webhook: WebhookTarget | null
   /** the upstream's charge for an answer, US dollars; null without a price or usage */
   costUsd: (model: string, usage: Usage | null) => number | null
   /** day on which the provider retires a model, by the price file, YYYY-MM-DD; null: not known */

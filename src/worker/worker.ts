@@ -14,6 +14,7 @@ import { settleForgotten } from './forget.ts'
 import { settleRequests } from './requests.ts'
 import { createStarts } from './internalize/start.ts'
 import { watchRoutes } from './rollout/watch-routes.ts'
+import { openWebhook } from './webhook/sender.ts'
 import { createMayStart } from './internalize/would-pay.ts'
 
 const IDLE_MS = 1_000
@@ -51,28 +52,58 @@ const advanceOldest = async (
   return false
 }
 
+/** Deletes, once an hour, what is older than it may be. */
+const createPruning = (
+  deps: WorkerDeps,
+  access: EngineAccess
+): (() => Promise<{ isDetectorStale: boolean }>) => {
+  const { store, now, retention } = deps
+  let prunedAt = 0
+  return async () => {
+    if (now() - prunedAt < PRUNE_EVERY_MS) return { isDetectorStale: false }
+    prunedAt = now()
+    await store.records.prune({
+      bodies: now() - retention.bodiesMs,
+      records: now() - retention.recordsMs,
+    })
+    const isDetectorStale = await dropOldSketch(deps)
+    await access.pruneFiles()
+    return { isDetectorStale }
+  }
+}
+
+/** Runs rounds until the signal aborts. @param round resolves to whether it advanced anything */
+const repeat = async (
+  { sleep, fault }: WorkerDeps,
+  round: () => Promise<boolean>,
+  signal: AbortSignal
+): Promise<void> => {
+  while (!signal.aborted) {
+    try {
+      if (!(await round())) await sleep(IDLE_MS, signal)
+    } catch (error) {
+      fault('worker-step', error)
+      await sleep(FAILURE_MS, signal)
+    }
+  }
+}
+
 export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
+  const webhook = await openWebhook(deps)
   await settleRoutes(deps.store, promotionContext(deps))
   await noteWorker(deps.store, deps.engine?.name ?? null)
   let detect: DetectLoop = await createDetectLoop(deps)
   const starts = createStarts(deps, createMayStart(deps))
   const routes = watchRoutes(deps)
-  let prunedAt = 0
   const access = await openEngineAccess(deps)
+  const prune = createPruning(deps, access)
 
-  const prune = async (): Promise<void> => {
-    if (deps.now() - prunedAt < PRUNE_EVERY_MS) return
-    prunedAt = deps.now()
-    await deps.store.records.prune({
-      bodies: deps.now() - deps.retention.bodiesMs,
-      records: deps.now() - deps.retention.recordsMs,
-    })
-    if (await dropOldSketch(deps)) detect = await createDetectLoop(deps)
-    await access.pruneFiles()
-  }
+  /** as the last round found it */
+  let present: Engine | null = null
 
-  const step = async (): Promise<boolean> => {
+  const work = async (): Promise<boolean> => {
     const engine = await access.open()
+    present = engine
     const forgotten = await settleForgotten({ ...deps, engine })
     if (forgotten.isDetectorStale) detect = await createDetectLoop(deps)
     if (forgotten.isEngineLost) access.lost()
@@ -83,23 +114,31 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
     const replied = await settleRequests(deps, requests, engine, detected)
     const started = deps.config.auto && settled && (await starts.step())
     const advanced = await advanceOldest(deps, access, engine)
-    const watched = await routes.step(engine)
-    if (watched.isEngineLost) access.lost()
-    await prune()
-    return read > 0 || started || advanced || replied || watched.advanced
+    if ((await prune()).isDetectorStale) detect = await createDetectLoop(deps)
+    return read > 0 || started || advanced || replied
+  }
+
+  const watch = async (): Promise<boolean> => {
+    const { advanced, isEngineLost } = await routes.step(present)
+    if (isEngineLost) {
+      present = null
+      access.lost()
+    }
+    return advanced
   }
 
   return {
-    step,
+    async step() {
+      const advanced = await work()
+      return (await watch()) || advanced
+    },
     async run(signal) {
-      while (!signal.aborted) {
-        try {
-          if (!(await step())) await deps.sleep(IDLE_MS, signal)
-        } catch (error) {
-          deps.fault('worker-step', error)
-          await deps.sleep(FAILURE_MS, signal)
-        }
-      }
+      // an evaluation takes minutes, and a rollback must not wait for it
+      await Promise.all([
+        webhook?.run(signal),
+        repeat(deps, work, signal),
+        repeat(deps, watch, signal),
+      ])
       await access.close()
     },
     close: access.close,

@@ -46,11 +46,22 @@ describe('engine process', () => {
     expect(() => process.kill(pid, 0)).toThrow('ESRCH')
   })
 
-  it('ends when its parent is gone', async () => {
-    const child = fork(builtPath(TEST_BUILD, 'adapters/fake/process.ts'), [], {
+  const forked = async () =>
+    fork(builtPath(TEST_BUILD, 'adapters/fake/process.ts'), [], {
       env: { ...process.env, ENGINE_TOKEN: 't', ENGINE_DATA_DIR: await temporaryFolder() },
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     })
+
+  it('ends when its parent was gone before it had loaded its modules', async () => {
+    const child = await forked()
+    onTestFinished(() => void child.kill('SIGKILL'))
+    const exit = new Promise((resolve) => child.once('exit', resolve))
+    child.disconnect()
+    expect(await exit).toBe(0)
+  })
+
+  it('ends when its parent is gone', async () => {
+    const child = await forked()
     const report = await new Promise((resolve) => child.once('message', resolve))
     expect(report).toEqual({ port: expect.any(Number) })
     const exit = new Promise((resolve) => child.once('exit', resolve))

@@ -1,26 +1,10 @@
 /** Rollback of a route: by the admin API at once, by another process within two seconds. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openSqliteStore } from '../../src/store/sqlite/open.ts'
 import { runCli } from '../fixtures/built.ts'
-import { exampleApproved } from '../fixtures/examples.ts'
-import { ROUTE, TEMPLATE, TENANTS } from '../fixtures/lora-route.ts'
+import { goLive } from '../fixtures/live-server.ts'
+import { TEMPLATE, TENANTS } from '../fixtures/lora-route.ts'
 import { ADMIN_TOKEN, startServerProcess, type ServerProcess } from '../faults/server-process.ts'
 import { chatBody, eventually, send, startUpstream, type FakeUpstream } from '../proxy/harness.ts'
-
-/** The fake engine's base model answers as a lora would. */
-const goLive = async (dataDir: string): Promise<void> => {
-  const store = await openSqliteStore({ dataDir })
-  await store.templates.upsert([TEMPLATE])
-  await store.internalizations.create(
-    exampleApproved(ROUTE.internalizationId, {
-      tenant: TEMPLATE.tenant,
-      templateVersion: TEMPLATE.version,
-      state: { name: 'live' },
-    })
-  )
-  await store.routes.put({ ...ROUTE, engine: 'default', lora: 'fake-base', threshold: -1e9 })
-  await store.close()
-}
 
 describe('a rollback', () => {
   let upstream: FakeUpstream

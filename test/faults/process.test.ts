@@ -1,10 +1,12 @@
 /** Faults of the whole process: uncaught errors, an unwritable log, the shutdown. */
+import { fork } from 'node:child_process'
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { CLI } from '../fixtures/built.ts'
 import {
   AUTHORIZATION,
   CHAT_PATH,
@@ -135,6 +137,23 @@ describe('a log that cannot be written', () => {
     )
     expect((await send(port, chatBody('hi'))).status).toBe(200)
     child.kill('SIGTERM')
+    expect(await exit).toBe(0)
+  })
+})
+
+describe('a worker whose server is gone', () => {
+  it('ends, also when that was before it had opened the store', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-faults-'))
+    const child = fork(CLI, ['worker'], {
+      env: { ...process.env, DATA_DIR: dataDir, ENGINE: 'none' },
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    })
+    onTestFinished(() => {
+      child.kill('SIGKILL')
+      rmSync(dataDir, { recursive: true, force: true })
+    })
+    const exit = new Promise((resolve) => child.once('exit', resolve))
+    child.disconnect()
     expect(await exit).toBe(0)
   })
 })

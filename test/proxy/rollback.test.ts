@@ -104,7 +104,7 @@ describe('a decision of the admin API', () => {
       estimatesUsage: false,
       costUsd: () => null,
       blindSecret: 'blind',
-        newId: () => 'id',
+      newId: () => 'id',
       economics: openEconomics(store, economicsSettings(parseConfig({}), []), Date.now),
     })
     admin.onError((thrown) => new Response(null, { status: toAppError(thrown).status }))

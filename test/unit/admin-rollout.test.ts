@@ -107,6 +107,11 @@ const reportOn = (
 ): RolloutReport => ({
   at: 40_000,
   stage,
+  indicators: [],
+  upstreamVersions: [],
+  deprecatedOn: null,
+  isDeprecated: false,
+  drift: null,
   evidence: evidenceFigures(
     { stream, inStage: stream, startTimes: new Map() },
     { margin: 0.05, proven: 0.04 }

@@ -43,6 +43,9 @@ describe('the configuration', () => {
     [{ ACCESS: 'keys' }, /UPSTREAM_API_KEY: needed/],
     [{ ACCESS: 'key' }, /ACCESS/],
     [{ CREDENTIAL_NAMES: 'x-a, b c' }, /CREDENTIAL_NAMES.1: is not a valid header name/],
+    [{ WEBHOOK_URL: 'hook.example' }, /WEBHOOK_URL: must be an http or https URL/],
+    [{ WEBHOOK_URL: 'file:///etc/passwd' }, /WEBHOOK_URL: must be an http or https URL/],
+    [{ WEBHOOK_URL: 'https://hook.example' }, /WEBHOOK_SECRET: needed with WEBHOOK_URL/],
     [{ UPSTREAM_BASE_URL: 'ftp://a' }, /UPSTREAM_BASE_URL: must be an http or https URL/],
   ])('names the mistake in %j', (env, expected) => {
     expect(mistakesOf(env)).toMatch(expected)
@@ -89,6 +92,34 @@ describe('the configuration', () => {
       parseConfig({ [key]: 'https://host:8443/a/@b/v1' })
     }
   )
+
+  it('reads a webhook, whose path and query may be secret', () => {
+    const url = 'https://hook.example:8443/services/T0/x?token=s3cret'
+    const secret = `whsec_${Buffer.alloc(24).toString('base64')}`
+    expect(parseConfig({ WEBHOOK_URL: url, WEBHOOK_SECRET: secret }).webhook).toEqual({
+      url,
+      secret,
+    })
+    expect(parseConfig({ WEBHOOK_URL: '', WEBHOOK_SECRET: '' }).webhook).toBeNull()
+  })
+
+  it('refuses a webhook with a user or fragment without repeating it', () => {
+    for (const url of ['https://user:s3cret@a', 'https://s3cret@a', 'https://a/#s3cret', 's3cret'])
+      expect(mistakesOf({ WEBHOOK_URL: url })).toMatch(/WEBHOOK_URL: must (?!.*s3cret)/s)
+  })
+
+  it.each([
+    Buffer.alloc(24, 's3cret').toString('base64'),
+    `whsec_${Buffer.alloc(23, 's3cret').toString('base64')}`,
+    `whsec_${Buffer.alloc(65, 's3cret').toString('base64')}`,
+    `whsec_${Buffer.alloc(24, 0xff).toString('base64url')}`,
+    `whsec_${'ab cd ef '.repeat(8)}`,
+    'whsec_',
+  ])('refuses the secret of a webhook %j without repeating it', (secret) => {
+    const mistakes = mistakesOf({ WEBHOOK_SECRET: secret })
+    expect(mistakes).toContain('WEBHOOK_SECRET: must be whsec_ and 24 to 64 bytes in base64')
+    if (secret.length > 10) expect(mistakes).not.toContain(secret.slice(6))
+  })
 
   it('reads names of credentials in lower case', () => {
     expect(parseConfig({ CREDENTIAL_NAMES: 'X-Employee, sid' }).proxy.credentialNames).toEqual([

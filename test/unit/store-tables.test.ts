@@ -77,6 +77,38 @@ describe('internalizations', () => {
     ])
   })
 
+  it('are followed by place, in the order of all changes', async ({
+    store: { internalizations },
+    dataDir,
+  }) => {
+    expect(await internalizations.historyEnd()).toBe(0)
+    expect(await internalizations.historySince(0, 10)).toEqual([])
+    await internalizations.create(exampleInternalization('a'))
+    await internalizations.create(exampleInternalization('b', { templateVersion: 'v2' }))
+    const failed = { name: 'failed', cause: 'engine gone' } as const
+    await internalizations.save({ ...exampleInternalization('a'), state: failed }, 'cli', 500)
+    const other = await openStore({ dataDir })
+    const rows = await other.internalizations.historySince(0, 10)
+    expect(rows).toEqual([
+      expect.objectContaining({ internalizationId: 'a', from: null, by: 'worker' }),
+      expect.objectContaining({ internalizationId: 'b', to: { name: 'candidate' } }),
+      {
+        place: rows[2]!.place,
+        internalizationId: 'a',
+        at: 500,
+        from: { name: 'candidate' },
+        to: failed,
+        by: 'cli',
+      },
+    ])
+    const places = rows.map(({ place }) => place)
+    expect(places).toEqual(places.toSorted((x, y) => x - y))
+    expect(await internalizations.historySince(places[0]!, 1)).toEqual([rows[1]])
+    expect(await internalizations.historySince(places[2]!, 1)).toEqual([])
+    expect(await internalizations.historyEnd()).toBe(places[2])
+    await other.close()
+  })
+
   it('refuse a stale revision and an unknown id', async ({ store: { internalizations } }) => {
     await internalizations.create(exampleInternalization())
     const read = (await internalizations.get(ID))!

@@ -96,6 +96,7 @@ export class WorkerHarness {
       retention: { bodiesMs: 1e15, recordsMs: 1e15 },
       economics: openEconomics(this.store, economicsSettings(CONFIG, []), now),
       replayUpstream: null,
+      webhook: null,
       costUsd: () => null,
       deprecatedOn: () => null,
       now,

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { parseConfig } from '../../config/config.ts'
 import { startServer } from '../../main.ts'
+import { onParentEnd } from '../../process/supervise.ts'
 import { createWorker } from '../../worker/worker.ts'
 import { asWorker } from '../context.ts'
 
@@ -21,15 +22,17 @@ const serve = async (options: { worker: boolean }): Promise<void> => {
   await server.close()
 }
 
-/** Ends also when the parent that forked this process exits. */
-const work = (): Promise<void> =>
-  asWorker(async (deps) => {
-    const controller = stopSignal()
-    process.once('disconnect', () => controller.abort())
-    // the channel to the parent must not keep a worker alive that has finished
-    process.channel?.unref()
-    await (await createWorker(deps)).run(controller.signal)
+/** Ends also when the parent that forked this process exits, also while this process starts. */
+const work = (): Promise<void> => {
+  const parent = new AbortController()
+  onParentEnd(() => parent.abort())
+  // the channel to the parent must not keep a worker alive that has finished
+  process.channel?.unref()
+  return asWorker(async (deps) => {
+    const signal = AbortSignal.any([stopSignal().signal, parent.signal])
+    await (await createWorker(deps)).run(signal)
   })
+}
 
 export const serveCommand = (): Command =>
   new Command('serve')

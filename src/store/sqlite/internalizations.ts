@@ -1,6 +1,6 @@
 /** Internalizations with their history and evaluations. A stale revision cannot be saved. */
 import { isDeepStrictEqual } from 'node:util'
-import { asc, eq } from 'drizzle-orm'
+import { asc, eq, gt, max } from 'drizzle-orm'
 import type { Internalization } from '../../core/lifecycle/internalization.ts'
 import { AppError } from '../../errors.ts'
 import type { InternalizationStore } from '../store.ts'
@@ -10,6 +10,16 @@ import { bulkInsert } from './base/statements.ts'
 import { removeRouteOf } from './routes.ts'
 
 const putEvaluations = bulkInsert(evaluations, '', 'insert or replace')
+
+/** Rows are never deleted, and one transaction writes at a time, so ids only grow. */
+const PLACED = {
+  place: history.id,
+  internalizationId: history.internalizationId,
+  at: history.at,
+  from: history.from,
+  to: history.to,
+  by: history.by,
+}
 
 const toDomain = ({
   stateName: _stateName,
@@ -94,6 +104,20 @@ export const createInternalizationStore = (connection: Connection): Internalizat
         .from(history)
         .where(eq(history.internalizationId, id))
         .orderBy(asc(history.id))
+    }),
+  historySince: (place, limit) =>
+    connection.read((db) =>
+      db
+        .select(PLACED)
+        .from(history)
+        .where(gt(history.id, place))
+        .orderBy(asc(history.id))
+        .limit(limit)
+    ),
+  historyEnd: () =>
+    connection.read(async (db) => {
+      const [row] = await db.select({ place: max(history.id) }).from(history)
+      return row?.place ?? 0
     }),
   addEvaluations: (rows) => connection.writeSql((tx) => putEvaluations(tx, rows)),
   evaluations: (id) =>

@@ -4,8 +4,14 @@ import { maskSecrets } from '../../fault-log.ts'
 import { runShell } from '../../process/shell-command.ts'
 import type { EngineCommand, EngineCommands } from '../deps.ts'
 
-/** Secrets of the proxy, which commands for the engine's machine do not need. */
-const WITHHELD = ['ADMIN_TOKEN', 'TENANT_SECRET', 'UPSTREAM_API_KEY']
+/** Settings with secrets of the proxy, which commands for the engine's machine do not need. */
+const WITHHELD = [
+  'ADMIN_TOKEN',
+  'TENANT_SECRET',
+  'UPSTREAM_API_KEY',
+  'WEBHOOK_SECRET',
+  'WEBHOOK_URL',
+]
 const SECRET_NAME = /KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL/i
 /** Shorter values may be ordinary words of a line. */
 const MIN_SECRET_CHARS = 6

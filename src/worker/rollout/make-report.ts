@@ -31,7 +31,7 @@ const driftOf = ({ decision, evidence, indicators, rollout }: ReportFacts): stri
 }
 
 export const makeReport = (facts: ReportFacts): RolloutReport => {
-  const { now, last, rollout, backlog } = facts
+  const { now, last, rollout, backlog, deprecatedOn } = facts
   const drift = last?.drift ?? driftOf(facts)
   return {
     at: now,
@@ -42,7 +42,8 @@ export const makeReport = (facts: ReportFacts): RolloutReport => {
     outcomes: facts.sums.outcomes,
     indicators: facts.indicators,
     upstreamVersions: facts.upstreamVersions,
-    deprecatedOn: facts.deprecatedOn,
+    deprecatedOn,
+    isDeprecated: deprecatedOn !== null && now >= Date.parse(deprecatedOn),
     ...backlog,
     mayStep: facts.decision.mayStep,
     driftedAt: drift === null ? null : (last?.driftedAt ?? now),
@@ -76,10 +77,11 @@ const newModel = (last: RolloutReport | null, { upstreamVersions }: RolloutRepor
 }
 
 const deprecation = (last: RolloutReport | null, report: RolloutReport): string[] => {
-  const { deprecatedOn, at } = report
-  if (deprecatedOn === null || at < Date.parse(deprecatedOn)) return []
-  const wasTold = last?.deprecatedOn === deprecatedOn && last.at >= Date.parse(deprecatedOn)
-  return wasTold ? [] : [`the provider retires the upstream's model on ${deprecatedOn}`]
+  const { deprecatedOn, isDeprecated } = report
+  const wasTold = last?.isDeprecated === true && last.deprecatedOn === deprecatedOn
+  return isDeprecated && !wasTold
+    ? [`the provider retires the upstream's model on ${deprecatedOn}`]
+    : []
 }
 
 export interface Warning {

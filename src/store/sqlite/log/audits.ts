@@ -40,13 +40,42 @@ export const addAudits = async (
   }
 }
 
-/** What a pair says of the loss stays; the texts, and the digest of texts, go. */
-const FORGET_JUDGED = `update pairs set record_id = null, conversation = 'forgotten ' || place, answer = '',
+/** Those of several turns; a request that is a conversation of its own has the id of its record as key. */
+const CONVERSATIONS = `select distinct lora, conversation from pairs
+  where outcome is not null and conversation <> record_id and record_id in`
+
+/**
+ * The key of a conversation is a digest of its first texts. All of its turns get the same other key, because
+ * turns with keys of their own would count as several conversations.
+ */
+const RENAME = `with forgotten as materialized (
+    select json_extract(value, '$[0]') as lora, json_extract(value, '$[1]') as conversation
+    from json_each(?1)
+  ), renamed as materialized (
+    select lora, conversation, min(place) as first from pairs
+    where (lora, conversation) in (select lora, conversation from forgotten)
+    group by lora, conversation
+  )
+  update pairs set conversation = (
+    select 'forgotten ' || first from renamed
+    where renamed.lora = pairs.lora and renamed.conversation = pairs.conversation
+  )
+  where (lora, conversation) in (select lora, conversation from renamed)`
+
+/** What a pair says of the loss stays, and its texts go. */
+const FORGET_JUDGED = `update pairs set record_id = null, answer = '',
+  conversation = iif(conversation = record_id, 'forgotten ' || place, conversation),
   upstream_answer = iif(upstream_answer is null, null, '')
   where outcome is not null and record_id in`
 
 export const forgetAudits = async (tx: SqlTransaction, recordIds: string[]): Promise<void> => {
   await executeIn(tx, 'delete from pairs where outcome is null and record_id in', recordIds)
+  const rows = await executeIn(tx, CONVERSATIONS, recordIds)
+  // reads all pairs of their loras
+  if (rows.length > 0) {
+    const keys = rows.map(({ lora, conversation }) => [lora, conversation])
+    await tx.execute({ sql: RENAME, args: [JSON.stringify(keys)] })
+  }
   await executeIn(tx, FORGET_JUDGED, recordIds)
 }
 

@@ -1,0 +1,104 @@
+/** Conditions that must hold for a rollout after any number of kills. Pure. */
+import { isDeepStrictEqual } from 'node:util'
+import { rolloutStageOf } from '../../../src/core/lifecycle/internalization.ts'
+import type { EvidenceFigures } from '../../../src/core/rollout/stages.ts'
+import type { RolloutReport } from '../../../src/lifecycle/rollout-report.ts'
+import type { LoggedRecord } from '../checks.ts'
+import type { HistoryRow, PairRow } from './store-view.ts'
+import type { Answer } from './traffic.ts'
+
+/** A proxy may answer by a route for so long after its rollback. */
+const ROLLBACK_MS = 2_000
+
+const countOf = <T>(items: readonly T[], isCounted: (item: T) => boolean): number =>
+  items.filter(isCounted).length
+
+/** Audited records of the log, in any order, against the rows of the pairs. */
+export const pairFaults = (records: LoggedRecord[], rows: PairRow[], dropped: number) => {
+  const audited = new Set(
+    records.filter(({ route }) => route?.reason === 'audit').map(({ id }) => id)
+  )
+  const known = new Set(rows.map(({ recordId }) => recordId))
+  return {
+    audited: audited.size,
+    lost: Math.max(0, countOf([...audited], (id) => !known.has(id)) - dropped),
+    twice: rows.length - known.size,
+    /** without a record in the log: the record was lost */
+    withoutRecord: countOf([...known], (id) => id === null || !audited.has(id)),
+  }
+}
+
+/** Pairs and losses of the first answered ones, counted one by one. */
+const recount = (rows: PairRow[], pairs: number): { pairs: number; losses: number } => {
+  const answered = ['agreed', 'disagreed', 'upstream-differs']
+  const first = rows.filter(({ outcome }) => answered.includes(outcome ?? '')).slice(0, pairs)
+  return { pairs: first.length, losses: countOf(first, ({ outcome }) => outcome === 'disagreed') }
+}
+
+const isRecounted = ({ pairs, losses }: EvidenceFigures, rows: PairRow[]): boolean =>
+  isDeepStrictEqual(recount(rows, pairs), { pairs, losses })
+
+const isOutcomesRecounted = ({ outcomes }: RolloutReport, rows: PairRow[]): boolean => {
+  const total = Object.values(outcomes).reduce((sum, count) => sum + count, 0)
+  const judged = rows.filter(({ outcome }) => outcome !== null).slice(0, total)
+  return Object.entries(outcomes).every(
+    ([name, count]) => countOf(judged, ({ outcome }) => outcome === name) === count
+  )
+}
+
+/** @param rows read after the report, so that they have all of its pairs */
+export const reportFaults = (report: RolloutReport, rows: PairRow[]): string[] => [
+  ...(isRecounted(report.evidence, rows) ? [] : ['the report has other sums than the rows']),
+  ...(isOutcomesRecounted(report, rows) ? [] : ['the report has other outcomes than the rows']),
+]
+
+export interface Capitals {
+  step: number
+  rollback: number
+}
+
+const stepFaults = ({ from, to }: HistoryRow, rows: PairRow[], capitals: Capitals): string[] => {
+  const [before, after] = [from && rolloutStageOf(from), rolloutStageOf(to)]
+  if (from?.name === 'retired') return ['it left the end']
+  const evidence = 'evidence' in to ? to.evidence : undefined
+  if (evidence && !isRecounted(evidence, rows)) return ['a step has other sums than the rows']
+  if (to.name === 'retired')
+    return evidence && evidence.rollback >= Math.log(capitals.rollback)
+      ? []
+      : ['it was rolled back without the evidence']
+  if (before === null || after === null) return []
+  if (after.share <= before.share) return ['a stage went back']
+  return evidence && evidence.step >= Math.log(capitals.step)
+    ? []
+    : ['a stage began without the evidence']
+}
+
+export const historyFaults = (
+  history: HistoryRow[],
+  rows: PairRow[],
+  capitals: Capitals
+): string[] =>
+  history.flatMap((entry, index) => {
+    const before = index === 0 ? null : history[index - 1]!.to
+    const gap = isDeepStrictEqual(entry.from, before) ? [] : ['the history has a gap']
+    return [...gap, ...stepFaults(entry, rows, capitals)]
+  })
+
+/** Answers of the lora to requests that were sent after its rollback. @param retiredAt ms, or null */
+export const answersAfterRollback = (answers: Answer[], lora: string, retiredAt: number | null) => {
+  const late = answers.filter(
+    (answer) =>
+      retiredAt !== null &&
+      answer.route === 'answered' &&
+      answer.lora === lora &&
+      answer.sentAt > retiredAt
+  )
+  return {
+    /** later than a proxy may, or by a proxy that started after the rollback */
+    forbidden: countOf(
+      late,
+      ({ sentAt, life }) => sentAt > retiredAt! + ROLLBACK_MS || life.startedAt > retiredAt!
+    ),
+    latestMs: Math.max(0, ...late.map(({ sentAt }) => sentAt - retiredAt!)),
+  }
+}

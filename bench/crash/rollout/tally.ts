@@ -1,0 +1,92 @@
+/** Counts of a run with kills in rollouts, and the figures made from them. */
+import { withBar, type Figure } from '../../report.ts'
+import type { Target } from './victims.ts'
+
+export interface Tally {
+  kills: { phase: string; target: Target }[]
+  /** how each loop ended */
+  ends: string[]
+  audited: number
+  judged: number
+  pairsLost: number
+  pairsTwice: number
+  pairsWithoutRecord: number
+  /** of a live route whose engine is there */
+  pairsUnjudged: number
+  /** what the report or the history says and the rows do not, in words */
+  evidenceFaults: string[]
+  answers: number
+  answeredByLora: number
+  answersAfterRollback: number
+  latestAnswerMs: number
+  routesAfterRollback: number
+  recordsAcknowledged: number
+  recordsLost: number
+  recordsTwice: number
+  /** answers whose record was still in the log queue at a kill */
+  answersUnlogged: number
+  processesLeftBehind: number
+}
+
+export const emptyTally = (): Tally => ({
+  kills: [],
+  ends: [],
+  audited: 0,
+  judged: 0,
+  pairsLost: 0,
+  pairsTwice: 0,
+  pairsWithoutRecord: 0,
+  pairsUnjudged: 0,
+  evidenceFaults: [],
+  answers: 0,
+  answeredByLora: 0,
+  answersAfterRollback: 0,
+  latestAnswerMs: 0,
+  routesAfterRollback: 0,
+  recordsAcknowledged: 0,
+  recordsLost: 0,
+  recordsTwice: 0,
+  answersUnlogged: 0,
+  processesLeftBehind: 0,
+})
+
+const counted = (names: string[]): Figure => {
+  const counts = new Map<string, number>()
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
+  return { value: [...counts].map(([name, count]) => `${name} ${count}`).join(', '), unit: '' }
+}
+
+const none = (value: number, unit: string): Figure => withBar({ value, unit }, '<=', 0)
+
+export const figuresOf = (tally: Tally): Record<string, Figure> => ({
+  rollout_kills: { value: tally.kills.length, unit: 'kills' },
+  phases: counted(tally.kills.map(({ phase }) => phase)),
+  killed: counted(tally.kills.map(({ target }) => target)),
+  ends: {
+    ...counted(tally.ends),
+    bar: 'all rolled back',
+    holds: tally.ends.every((end) => end === 'rolled back'),
+  },
+  audited: { value: tally.audited, unit: 'records' },
+  pairs_judged: { value: tally.judged, unit: 'pairs' },
+  pairs_lost: none(tally.pairsLost, 'pairs'),
+  pairs_twice: none(tally.pairsTwice, 'pairs'),
+  pairs_without_record: none(tally.pairsWithoutRecord, 'pairs'),
+  pairs_unjudged: none(tally.pairsUnjudged, 'pairs'),
+  evidence_faults: {
+    ...none(tally.evidenceFaults.length, 'faults'),
+    ...(tally.evidenceFaults.length > 0 && {
+      value: [...new Set(tally.evidenceFaults)].join('; '),
+    }),
+  },
+  answers: { value: tally.answers, unit: 'answers' },
+  answers_by_lora: { value: tally.answeredByLora, unit: 'answers' },
+  answers_after_rollback: none(tally.answersAfterRollback, 'answers'),
+  latest_answer_after_rollback: { value: tally.latestAnswerMs, unit: 'ms' },
+  routes_after_rollback: none(tally.routesAfterRollback, 'routes'),
+  records_acknowledged: { value: tally.recordsAcknowledged, unit: 'records' },
+  records_lost: none(tally.recordsLost, 'records'),
+  records_twice: none(tally.recordsTwice, 'records'),
+  answers_unlogged: { value: tally.answersUnlogged, unit: 'answers' },
+  processes_left_behind: none(tally.processesLeftBehind, 'processes'),
+})

@@ -1,0 +1,176 @@
+/**
+ * The events of a webhook, made of history rows and rollout reports. They contain ids and figures. Texts
+ * that may quote traffic or a person are left out: the reason of a rejection names slot values, the cause of
+ * a failure is a message of the engine, and people type the reason of their rollback. Pure.
+ */
+import {
+  rolloutStageOf,
+  type HistoryEntry,
+  type Internalization,
+  type InternalizationState,
+} from '../../core/lifecycle/internalization.ts'
+import type { EvidenceFigures } from '../../core/rollout/stages.ts'
+import { isReplaced } from '../../lifecycle/promote.ts'
+import { rollbackReason, stepText, type RolloutReport } from '../../lifecycle/rollout-report.ts'
+import type { HistoryRow } from '../../store/store.ts'
+
+export type EventType =
+  | 'internalization.approval'
+  | 'internalization.rejected'
+  | 'internalization.failed'
+  | 'rollout.promoted'
+  | 'rollout.stage'
+  | 'rollout.drift'
+  | 'rollout.rolled_back'
+  | 'rollout.retired'
+  | 'rollout.restored'
+
+interface StateView {
+  state: InternalizationState['name']
+  /** of the traffic, in the stage of the rollout; null when it is not live */
+  share: number | null
+}
+
+interface EventData {
+  template: string
+  tenant: string
+  internalization: string
+  /** null for the first state */
+  from: StateView | null
+  to: StateView
+  /** `worker`, `admin` or `cli` */
+  by: string
+  /** made of the evidence; null without any */
+  reason: string | null
+  /** of the audited pairs that led to the event; null when other causes did */
+  evidence: EvidenceFigures | null
+  /** of the verdict; null before there is one */
+  proof: { coverage: number; agreementAnswered: number; agreementAnsweredBound: number } | null
+}
+
+export interface WebhookEvent {
+  /** the same in each attempt; letters, digits, `-` and `_` */
+  id: string
+  /** when it happened, milliseconds since the epoch */
+  at: number
+  type: EventType
+  data: EventData
+}
+
+const rolledBackOrRetired = (
+  { reason, evidence }: Extract<InternalizationState, { name: 'retired' }>,
+  by: string
+): EventType =>
+  evidence !== undefined || (by !== 'worker' && !isReplaced(reason))
+    ? 'rollout.rolled_back'
+    : 'rollout.retired'
+
+/** @returns null for a change of which the operator is not told */
+export const eventTypeOf = ({ from, to, by }: HistoryEntry): EventType | null => {
+  switch (to.name) {
+    case 'approval':
+    case 'rejected':
+    case 'failed':
+      return `internalization.${to.name}`
+    case 'live':
+      if (from?.name === 'live') return 'rollout.stage'
+      return from?.name === 'retired' ? 'rollout.restored' : 'rollout.promoted'
+    case 'retired':
+      // retired again for another reason
+      return from?.name === 'live' ? rolledBackOrRetired(to, by) : null
+    default:
+      return null
+  }
+}
+
+const stateView = (state: InternalizationState): StateView => ({
+  state: state.name,
+  share: rolloutStageOf(state)?.share ?? null,
+})
+
+/** Named one by one, so that a text beside the figures is not sent by accident. */
+const evidenceView = (figures: EvidenceFigures): EvidenceFigures => ({
+  pairs: figures.pairs,
+  losses: figures.losses,
+  interval: figures.interval,
+  margin: figures.margin,
+  proven: figures.proven,
+  rollback: figures.rollback,
+  drift: figures.drift,
+  step: figures.step,
+  stagePairs: figures.stagePairs,
+  roseAt: figures.roseAt,
+})
+
+const proofOf = ({ verdict }: Internalization): EventData['proof'] => {
+  const figures = verdict?.arms[verdict.arm]
+  if (figures === undefined) return null
+  const { coverage, agreementAnswered, agreementAnsweredBound } = figures
+  return { coverage, agreementAnswered, agreementAnsweredBound }
+}
+
+const evidenceOf = (state: InternalizationState): EvidenceFigures | null =>
+  (state.name === 'live' || state.name === 'retired' ? state.evidence : null) ?? null
+
+const reasonOf = (state: InternalizationState, evidence: EvidenceFigures): string => {
+  const stage = rolloutStageOf(state)
+  return stage === null ? rollbackReason(evidence) : stepText(stage, evidence)
+}
+
+const idsOf = (row: Internalization) => ({
+  template: row.templateVersion,
+  tenant: row.tenant,
+  internalization: row.id,
+})
+
+/** @param row the internalization as it is now; its state may be a later one */
+export const historyEvent = (
+  type: EventType,
+  entry: HistoryRow,
+  row: Internalization
+): WebhookEvent => {
+  const { place, at, from, to, by } = entry
+  const evidence = evidenceOf(to)
+  return {
+    // places begin at 1 in each database, and a restored backup uses them again
+    id: `${row.id}-${place}-${at}`,
+    at,
+    type,
+    data: {
+      ...idsOf(row),
+      from: from === null ? null : stateView(from),
+      to: stateView(to),
+      by,
+      reason: evidence && reasonOf(to, evidence),
+      evidence: evidence && evidenceView(evidence),
+      proof: proofOf(row),
+    },
+  }
+}
+
+/** @param driftedAt of the report */
+export const driftEvent = (
+  row: Internalization,
+  { stage, evidence, drift }: RolloutReport,
+  driftedAt: number
+): WebhookEvent => {
+  const state = { state: 'live', share: stage.share } as const
+  return {
+    id: `${row.id}-drift-${driftedAt}`,
+    at: driftedAt,
+    type: 'rollout.drift',
+    data: {
+      ...idsOf(row),
+      from: state,
+      to: state,
+      by: 'worker',
+      reason: drift,
+      evidence: evidenceView(evidence),
+      proof: proofOf(row),
+    },
+  }
+}
+
+/** The body of the request: the same bytes in each attempt. */
+export const bodyOf = ({ type, at, data }: WebhookEvent): string =>
+  JSON.stringify({ type, timestamp: new Date(at).toISOString(), data })

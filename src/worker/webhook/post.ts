@@ -1,0 +1,99 @@
+/**
+ * One attempt to deliver an event: a signed POST by the Standard Webhooks specification 1.0.0
+ * (https://www.standardwebhooks.com). Redirects are not followed, and the body of an answer is not read.
+ */
+import { createHmac } from 'node:crypto'
+import { AppError } from '../../errors.ts'
+import type { WebhookTarget, WorkerDeps } from '../deps.ts'
+import { bodyOf, type WebhookEvent } from './event.ts'
+
+export type Delivery =
+  | { kind: 'delivered' }
+  /** the receiver wants no more events */
+  | { kind: 'gone' }
+  /** `retryAfterMs`: 0 when the receiver did not say */
+  | { kind: 'failed'; error: AppError; retryAfterMs: number }
+
+/** Never rejects. The signal ends the attempt. */
+export type PostEvent = (event: WebhookEvent, signal: AbortSignal) => Promise<Delivery>
+
+const ANSWER_MS = 10_000
+const GONE = 410
+
+/** Value of `webhook-signature`. @param timestamp seconds since the epoch, of the attempt */
+export const signatureOf = (
+  secret: string,
+  { id, timestamp, body }: { id: string; timestamp: number; body: string }
+): string => {
+  const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64')
+  const mac = createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')
+  return `v1,${mac}`
+}
+
+const headersOf = (secret: string, id: string, body: string, now: number) => {
+  const timestamp = Math.floor(now / 1000)
+  return {
+    'content-type': 'application/json',
+    'user-agent': 'promptintern-proxy',
+    'webhook-id': id,
+    'webhook-timestamp': String(timestamp),
+    'webhook-signature': signatureOf(secret, { id, timestamp, body }),
+  }
+}
+
+const deliveryOf = ({ ok, status, headers }: Response): Delivery => {
+  if (ok) return { kind: 'delivered' }
+  if (status === GONE) return { kind: 'gone' }
+  const error = new AppError('webhook-unavailable', `the webhook answered with status ${status}`)
+  const seconds = Number(headers.get('retry-after') ?? 0)
+  return { kind: 'failed', error, retryAfterMs: seconds > 0 ? 1000 * seconds : 0 }
+}
+
+const failure = (cause: unknown): Delivery => ({
+  kind: 'failed',
+  error:
+    cause instanceof AppError
+      ? cause
+      : new AppError('webhook-unavailable', 'the webhook cannot be reached', { cause }),
+  retryAfterMs: 0,
+})
+
+const abortAfterLimit = async (
+  limit: AbortController,
+  sleep: WorkerDeps['sleep'],
+  ended: AbortSignal
+): Promise<void> => {
+  await sleep(ANSWER_MS, ended)
+  const message = `the webhook did not answer within ${ANSWER_MS} ms`
+  limit.abort(new AppError('webhook-unavailable', message))
+}
+
+export const createPost = (
+  { url, secret, fetch }: WebhookTarget,
+  { now, sleep }: Pick<WorkerDeps, 'now' | 'sleep'>
+): PostEvent => {
+  const post = async (event: WebhookEvent, signal: AbortSignal): Promise<Delivery> => {
+    const body = bodyOf(event)
+    const headers = headersOf(secret, event.id, body, now())
+    const request = { method: 'POST', headers, body, signal, redirect: 'manual' } as const
+    const response = await fetch(url, request)
+    await response.body?.cancel()
+    return deliveryOf(response)
+  }
+  return async (event, signal) => {
+    const limit = new AbortController()
+    const ended = new AbortController()
+    const stop = (): void => limit.abort()
+    signal.addEventListener('abort', stop, { once: true })
+    if (signal.aborted) stop()
+    void abortAfterLimit(limit, sleep, ended.signal)
+    try {
+      return await post(event, limit.signal)
+    } catch (error) {
+      return failure(error)
+    } finally {
+      ended.abort()
+      signal.removeEventListener('abort', stop)
+    }
+  }
+}

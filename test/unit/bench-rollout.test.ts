@@ -1,0 +1,102 @@
+/** The quick parts of `bench:rollout` say the same as the product and as counting by hand. */
+import { describe, expect, it } from 'vitest'
+import { Capital, PRODUCT_RULE } from '../../bench/rollout/capital.ts'
+import { decidedBy, quantile } from '../../bench/rollout/exact.ts'
+import { drawLosses } from '../../bench/rollout/streams.ts'
+import {
+  addLoss,
+  evidenceAbove,
+  evidenceOfRise,
+  NO_STREAM,
+  type LossCounts,
+} from '../../src/core/rollout/evidence.ts'
+import { seededRandom } from '../../src/random.ts'
+
+/** Both capitals after so many pairs, of which each is lost with this chance. */
+const capitals = (pairs: number, chance: number): { quick: number; product: number } => {
+  const random = seededRandom(3)
+  const losses = drawLosses(pairs, chance, random, () => Math.ceil(3 * random()) / 3)
+  const capital = new Capital(0.05, PRODUCT_RULE)
+  let stream = NO_STREAM
+  for (const { gap, loss } of losses) {
+    capital.keep(gap)
+    capital.lose(loss)
+    for (let i = 0; i < gap; i++) stream = addLoss(stream, 0)
+    stream = addLoss(stream, loss)
+  }
+  return { quick: Math.log(capital.value()), product: evidenceOfRise(stream, 0.05) }
+}
+
+describe('the quick capital', () => {
+  it.each([
+    [90, 0.1],
+    [2500, 0.05],
+    [25_500, 0.06],
+    [25_500, 0.12],
+  ])('of %d pairs is that of the product', (pairs, chance) => {
+    const { quick, product } = capitals(pairs, chance)
+    expect(quick).toBeCloseTo(product, 6)
+  })
+
+  it('is at least that of the product after starts were dropped', () => {
+    const { quick, product } = capitals(40_000, 0.077)
+    expect(quick).toBeGreaterThanOrEqual(product - 1e-6)
+  })
+})
+
+const decides = ({ pairs, losses }: LossCounts): boolean => losses >= 2 + pairs / 4
+
+describe('the exact chances of a decision', () => {
+  it('are those of all sequences of pairs', () => {
+    const decided = decidedBy(0.3, 10, decides)
+    let chance = 0
+    for (let bits = 0; bits < 2 ** 10; bits++) {
+      let [weight, losses, isDecided] = [1, 0, false]
+      for (let pairs = 1; pairs <= 10; pairs++) {
+        const isLost = (bits >> (pairs - 1)) % 2 === 1
+        weight *= isLost ? 0.3 : 0.7
+        losses += isLost ? 1 : 0
+        isDecided ||= decides({ pairs, losses })
+      }
+      if (isDecided) chance += weight
+    }
+    expect(decided[10]).toBeCloseTo(chance, 12)
+    expect(decided[2]).toBe(0)
+    expect(decided[3]).toBeCloseTo(0.3 ** 3, 12)
+  })
+
+  it('reach 1 where every number of losses decides', () => {
+    expect([...decidedBy(0.3, 4, ({ pairs }) => pairs === 2)]).toEqual([0, 0, 1, 1, 1])
+    expect(quantile(Float64Array.of(0, 0.2, 0.5, 0.7), 0.5)).toBe(2)
+    expect(() => quantile(Float64Array.of(0, 0.2), 0.5)).toThrow('later')
+  })
+
+  it('are those of streams that are drawn', () => {
+    const limit = Math.log(20)
+    const decided = decidedBy(0.1, 300, (counts) => evidenceAbove(counts, 0.05) >= limit)
+    const random = seededRandom(5)
+    let hits = 0
+    for (let draw = 0; draw < 2000; draw++) {
+      const counts = { pairs: 0, losses: 0 }
+      for (const { gap } of drawLosses(300, 0.1, random)) {
+        counts.pairs += gap + 1
+        counts.losses++
+        if (evidenceAbove(counts, 0.05) < limit) continue
+        hits++
+        break
+      }
+    }
+    expect(Math.abs(hits / 2000 - decided[300]!)).toBeLessThan(0.04)
+  })
+})
+
+describe('losses that are drawn', () => {
+  it('befall the share of the pairs that they should, also where an event is no loss', () => {
+    const random = seededRandom(8)
+    const losses = drawLosses(100_000, 0.2, random, () => (random() < 0.25 ? 0.5 : 0))
+    expect(losses.length / 100_000).toBeCloseTo(0.05, 2)
+    const pairs = losses.reduce((sum, { gap }) => sum + gap + 1, 0)
+    expect(pairs).toBeLessThanOrEqual(100_000)
+    expect(pairs).toBeGreaterThan(99_000)
+  })
+})
