@@ -18,6 +18,7 @@ export const SERVER_FAULTS = [
   'log-store',
   'matching',
   'request',
+  'rollout-reports',
   'route',
   'snapshot',
   'spend',

@@ -11,7 +11,7 @@ export interface OutputOptions {
 const DEFAULT_COLUMNS = 80
 
 /** A terminal of unknown width has 0 columns. */
-const width = (): number => process.stdout.columns || DEFAULT_COLUMNS
+export const width = (): number => process.stdout.columns || DEFAULT_COLUMNS
 
 /** Lines of a text are wrapped at words. */
 export const print = (value: unknown): void => {
@@ -29,6 +29,13 @@ export const print = (value: unknown): void => {
 export const table = (rows: (string | number)[][]): string => layoutTable(rows, width())
 
 export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
+
+/** UTC: `2026-11-28 10:00:05`. @param at milliseconds since the epoch */
+export const secondText = (at: number): string =>
+  new Date(at).toISOString().slice(0, 19).replace('T', ' ')
+
+/** UTC: `2026-11-28 10:00` */
+export const minuteText = (at: number): string => secondText(at).slice(0, 16)
 
 export interface Progress {
   /** @param detail free text after the bar */

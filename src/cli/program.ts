@@ -9,10 +9,11 @@ import { importCommand } from './commands/import.ts'
 import { internalizeCommand } from './commands/internalize.ts'
 import { keysCommand } from './commands/keys.ts'
 import { modelsCommand } from './commands/models.ts'
-import { promoteCommand } from './commands/promote.ts'
+import { promoteCommand } from './commands/rollout/promote.ts'
 import { recordsCommand } from './commands/records.ts'
-import { rollbackCommand } from './commands/rollback.ts'
+import { rollbackCommand } from './commands/rollout/rollback.ts'
 import { savingsCommand } from './commands/savings.ts'
+import { watchCommand } from './commands/rollout/watch.ts'
 import { serveCommand, workerCommand } from './commands/serve.ts'
 import { showCommand } from './commands/show.ts'
 import { statusCommand } from './commands/status.ts'
@@ -29,6 +30,7 @@ const VERBS = [
   internalizeCommand,
   evaluateCommand,
   promoteCommand,
+  watchCommand,
   rollbackCommand,
   savingsCommand,
   keysCommand,

@@ -1,11 +1,33 @@
 /** Renders states, figures of a verdict and forecasts as short texts. */
 import type { Verdict as Forecast } from '../core/cost/economics.ts'
 import type { ArmFigures } from '../core/gate/gate.ts'
-import type { Internalization } from '../core/lifecycle/internalization.ts'
-import { percent } from './output.ts'
+import { rolloutStageOf, type Internalization } from '../core/lifecycle/internalization.ts'
+import { stageName } from '../core/rollout/stages.ts'
+import { minuteText, percent } from './output.ts'
+import type { Rollout } from './rollout/rollout-of.ts'
 
-export const stateText = (state: Internalization['state']): string => {
+type State = Internalization['state']
+
+/** `live, canary 5 %`; of other states the name. */
+export const stateName = (state: State): string => {
+  const stage = rolloutStageOf(state)
+  return stage === null ? state.name : `live, ${stageName(stage)}`
+}
+
+/** What a person should know of a live route beside its stage. */
+const rolloutNotes = ({ progress, report }: Rollout): string[] => {
+  const driftedAt = report?.driftedAt ?? null
+  return [
+    ...(progress?.mayStep === true ? [`ready for ${stageName(progress.next!)}`] : []),
+    ...(driftedAt === null ? [] : [`drift since ${minuteText(driftedAt)}`]),
+  ]
+}
+
+/** @param rollout of a live internalization */
+export const stateText = (state: State, rollout: Rollout | null = null): string => {
   switch (state.name) {
+    case 'live':
+      return [stateName(state), ...(rollout === null ? [] : rolloutNotes(rollout))].join('; ')
     case 'training':
       return `training (arm ${state.arm}, stage ${state.stage})`
     case 'rejected':

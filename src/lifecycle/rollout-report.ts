@@ -2,7 +2,15 @@
  * What the worker knows of a live route: its stage, its pairs and their evidence. The worker keeps the
  * report in the store for all who show it; decisions are made from the pairs themselves.
  */
-import { stageName, type EvidenceFigures, type RolloutStage } from '../core/rollout/stages.ts'
+import { rolloutStageOf, type Internalization } from '../core/lifecycle/internalization.ts'
+import {
+  nextStage,
+  stageName,
+  type EvidenceFigures,
+  type RolloutSettings,
+  type RolloutStage,
+} from '../core/rollout/stages.ts'
+import { NO_PAIRS } from '../core/rollout/evidence.ts'
 import type { PairOutcome } from '../core/rollout/pair.ts'
 import type { Indicator, IndicatorFigures } from '../core/rollout/indicators.ts'
 import type { UpstreamVersion } from '../core/rollout/upstream-versions.ts'
@@ -74,10 +82,53 @@ export const saveRolloutReport = (
 ): Promise<void> =>
   snapshots.put(nameOf(internalizationId), new TextEncoder().encode(JSON.stringify(report)))
 
-/** Capital of a natural logarithm, such as `312`. */
+/** Whether a report that was made in one stage is of the other. A template may enter a stage twice. */
+export const isSameStage = (one: RolloutStage, other: RolloutStage): boolean =>
+  one.share === other.share && one.before.pairs === other.before.pairs
+
+/** Where the rollout of a live internalization stands, and what comes next. */
+export interface RolloutProgress {
+  stage: RolloutStage
+  /** null in the last stage */
+  next: RolloutStage | null
+  /** null before the worker has made a report */
+  evidence: EvidenceFigures | null
+  /** the evidence for the next stage is there */
+  mayStep: boolean
+}
+
+/**
+ * @param report the newest one; it may be of the stage before
+ * @returns null when the internalization is not live
+ */
+export const rolloutProgress = (
+  { state }: Pick<Internalization, 'state'>,
+  report: RolloutReport | null,
+  settings: Pick<RolloutSettings, 'stages'>
+): RolloutProgress | null => {
+  const stage = rolloutStageOf(state)
+  if (stage === null) return null
+  const next = nextStage(stage, settings, report?.evidence ?? NO_PAIRS)
+  if (report === null) return { stage, next, evidence: null, mayStep: false }
+  if (isSameStage(report.stage, stage))
+    return { stage, next, evidence: report.evidence, mayStep: next !== null && report.mayStep }
+  const evidence = { ...report.evidence, step: 0, stagePairs: 0 }
+  return { stage, next, evidence, mayStep: false }
+}
+
+const MILLION = 6
+const HUNDREDTH = -2
+
+/** Capital of a natural logarithm: `312`, `3.1`, `2.5e+80`, `under 0.01`. */
 export const capitalText = (logarithm: number): string => {
-  const capital = Math.exp(logarithm)
-  return capital >= 1e6 ? capital.toExponential(1) : capital.toPrecision(3)
+  // beyond 1e308 the capital itself is no longer a double
+  const digits = logarithm / Math.LN10
+  if (digits < HUNDREDTH) return 'under 0.01'
+  const exponent = digits < MILLION ? 0 : Math.floor(digits)
+  const mantissa = 10 ** (digits - exponent)
+  return exponent === 0
+    ? String(Number(mantissa.toPrecision(3)))
+    : `${(Math.floor(10 * mantissa) / 10).toFixed(1)}e+${exponent}`
 }
 
 /** `21 of 160 conversations, 13.1 % (8.0 to 20.1 %)` */

@@ -26,6 +26,7 @@ import { systemTimer } from '../proxy/timers.ts'
 import type { RouteTable } from '../core/route/route-table.ts'
 import { createTenants } from '../proxy/access/tenants.ts'
 import type { NamedUpstream } from '../core/upstream-choice.ts'
+import { registerRolloutMetrics } from './rollout-metrics.ts'
 import type { SnapshotWatch } from './snapshot-watch.ts'
 import { openEconomics } from '../savings/economics.ts'
 import type { Store } from '../store/store.ts'
@@ -181,6 +182,13 @@ export const assemble = (parts: Parts, registry: Registry) => {
     fault,
     eventLoop: parts.eventLoop.read,
     engines: () => (engine === null ? [] : [[engine.name, health.engineIsReachable() === true]]),
+  })
+  registerRolloutMetrics(registry, {
+    routes: () => routes.snapshot().byVersion.values(),
+    store,
+    fault,
+    now: Date.now,
+    setTimer: systemTimer,
   })
   const access = accessOf(parts, adminToken)
   const proxy = openProxy(parts, registry, bodies, access)

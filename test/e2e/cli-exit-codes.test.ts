@@ -42,6 +42,7 @@ const VERBS: Verb[] = [
   { words: ['internalize'], arguments: ['x'], id: 0, data: 'reads' },
   { words: ['evaluate'], arguments: ['x'], id: 0, data: 'reads' },
   { words: ['promote'], arguments: ['x'], id: 0, data: 'reads' },
+  { words: ['watch'], arguments: ['x'], id: 0, data: 'reads' },
   { words: ['rollback'], arguments: ['x'], id: 0, data: 'reads' },
   { words: ['savings'], arguments: [], data: 'reads' },
   {

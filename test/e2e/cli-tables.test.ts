@@ -128,7 +128,12 @@ describe('fits 80 columns', () => {
     ['models', 'list'],
     ['import', join(folder, 'rows.jsonl')],
     ['promote', TEMPLATE.version],
+    ['watch', TEMPLATE.version, '--once'],
+    ['status'],
+    ['promote', TEMPLATE.version, '--now'],
+    ['show', TEMPLATE.version],
     ['rollback', TEMPLATE.version, '--reason', LONG],
+    ['watch', TEMPLATE.version, '--once'],
     ['--help'],
     ['import', '--help'],
   ])('%s %s', async (...words) => {

@@ -40,6 +40,10 @@ describe('a rollout', () => {
     await watched.judged(200)
     expect(rolloutStageOf(await watched.state())).toMatchObject({ share: 1 })
     expect(await watched.routes()).toMatchObject([{ trafficShare: 0.97, auditShare: 0.03 }])
+    expect(watched.events('rollout.stage')).toMatchObject([
+      { internalization: watched.id, stage: 'canary 5 %', losses: 0 },
+      { internalization: watched.id, stage: 'full', losses: 0 },
+    ])
   })
 
   it('waits for a person where stages are not entered by themselves', async () => {
@@ -63,6 +67,12 @@ describe('a rollout', () => {
       evidence: { margin: 0.05, losses: expect.any(Number) as number },
     })
     expect(await watched.routes()).toEqual([])
+    const { pairs, losses, evidence } = watched.events('rollout.rolled_back')[0]!
+    expect({ pairs, evidence }).toMatchObject({
+      pairs: losses,
+      evidence: { rollback: expect.any(Number) as number, drift: expect.any(Number) as number },
+    })
+    expect(watched.events('rollout.drift')).toMatchObject([{ internalization: watched.id }])
     const row = (await watched.harness.store.internalizations.get(watched.id))!
     await expect(
       goLive(watched.harness.store, row, { by: 'admin', now: 1, rollout: AT_ONCE })

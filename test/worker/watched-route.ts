@@ -65,6 +65,9 @@ export class Watched {
   }
 
   pairs = () => this.harness.store.pairs.list({ lora: this.lora, limit: 10_000 })
+  /** what programs read of the log's lines */
+  events = (name: string) =>
+    this.harness.events.map(({ data }) => data).filter((data) => data?.['event'] === name)
   report = async () => (await readRolloutReport(this.harness.store, this.id))!
   state = async () => (await this.harness.store.internalizations.get(this.id))!.state
   routes = () => this.harness.store.routes.list()

@@ -1,10 +1,13 @@
 import { Command } from 'commander'
 import type { Internalization } from '../../core/lifecycle/internalization.ts'
+import { stageName, type RolloutSettings } from '../../core/rollout/stages.ts'
 import type { Segment, Slot, Template } from '../../core/template/template.ts'
 import type { Economics } from '../../savings/economics.ts'
 import type { Store } from '../../store/store.ts'
 import { openStoreEconomics, templateOf, withStore } from '../context.ts'
 import { percent, print, table, type OutputOptions } from '../output.ts'
+import { historiesOf, historyText } from '../rollout/history.ts'
+import { liveRollouts, type Rollout } from '../rollout/rollout-of.ts'
 import { agreementText, paysText, stateText } from '../state-text.ts'
 
 /** of an anchor, from its beginning and from its end */
@@ -47,7 +50,10 @@ const slotsText = ({ messages }: Template): string => {
   ])
 }
 
-const internalizationsText = (rows: Internalization[]): string => {
+const internalizationsText = (
+  rows: Internalization[],
+  rollouts: ReadonlyMap<string, Rollout>
+): string => {
   if (rows.length === 0) return 'no internalization'
   return table([
     ['internalization', 'state', 'coverage', 'agreement'],
@@ -55,7 +61,7 @@ const internalizationsText = (rows: Internalization[]): string => {
       const winner = verdict?.arms[verdict.arm]
       return [
         id,
-        stateText(state),
+        stateText(state, rollouts.get(id)),
         winner === undefined ? '' : percent(winner.coverage),
         winner === undefined ? '' : agreementText(winner),
       ]
@@ -63,27 +69,45 @@ const internalizationsText = (rows: Internalization[]): string => {
   ])
 }
 
-const nextStep = (version: string, newest: Internalization | undefined): string[] => {
+const nextStep = (
+  version: string,
+  newest: Internalization | undefined,
+  rollouts: ReadonlyMap<string, Rollout>
+): string[] => {
   if (newest === undefined) return [`to train it now, run: promptintern internalize ${version}`]
   if (newest.state.name === 'approval')
     return [
       `to compare its answers, run: promptintern examples ${newest.id}`,
       `to make it live, run: promptintern promote ${version}`,
     ]
-  return []
+  const ready = [...rollouts.values()].find(({ progress }) => progress?.mayStep === true)
+  return [
+    ...(rollouts.size === 0 ? [] : [`to watch its rollout, run: promptintern watch ${version}`]),
+    ...(ready === undefined
+      ? []
+      : [`for ${stageName(ready.progress!.next!)}, run: promptintern promote ${version}`]),
+  ]
 }
 
-const collect = async (store: Store, economics: Economics, version: string) => {
+const collect = async (
+  store: Store,
+  economics: Economics,
+  settings: RolloutSettings,
+  version: string
+) => {
   const template = await templateOf(store, version)
+  const internalizations = (await store.internalizations.list()).filter(
+    ({ templateVersion }) => templateVersion === version
+  )
   const route = (await store.routes.list()).find((row) => row.template.version === version)
   return {
     template,
     stats: await store.templates.stats(version),
     economics: (await economics.assess([template])).get(version)!,
-    internalizations: (await store.internalizations.list()).filter(
-      ({ templateVersion }) => templateVersion === version
-    ),
+    internalizations,
     liveInternalizationId: route?.internalizationId ?? null,
+    rollouts: await liveRollouts(store, internalizations, settings),
+    histories: await historiesOf(store, internalizations),
   }
 }
 
@@ -93,6 +117,8 @@ const render = ({
   economics,
   internalizations,
   liveInternalizationId,
+  rollouts,
+  histories,
 }: Awaited<ReturnType<typeof collect>>): string =>
   [
     table([
@@ -119,14 +145,17 @@ const render = ({
     ]),
     messagesText(template),
     slotsText(template),
-    internalizationsText(internalizations),
-    ...nextStep(template.version, internalizations.at(-1)),
+    internalizationsText(internalizations, rollouts),
+    ...histories.map(historyText),
+    ...nextStep(template.version, internalizations.at(-1), rollouts),
   ].join('\n\n')
 
 const show = (version: string, options: OutputOptions): Promise<void> =>
   withStore(async (store, config) => {
-    const collected = await collect(store, await openStoreEconomics(store, config), version)
-    print(options.json ? collected : render(collected))
+    const economics = await openStoreEconomics(store, config)
+    const collected = await collect(store, economics, config.rollout, version)
+    const { rollouts, ...rest } = collected
+    print(options.json ? { ...rest, rollouts: Object.fromEntries(rollouts) } : render(collected))
   })
 
 export const showCommand = (): Command =>

@@ -1,10 +1,12 @@
 import { Command } from 'commander'
+import type { RolloutSettings } from '../../core/rollout/stages.ts'
 import type { Economics } from '../../savings/economics.ts'
 import type { Store } from '../../store/store.ts'
 import { readProgress } from '../../worker/internalize/progress.ts'
 import { openStoreEconomics, withStore } from '../context.ts'
 import { print, table, type OutputOptions } from '../output.ts'
-import { PAYS, stateText } from '../state-text.ts'
+import { liveRollouts } from '../rollout/rollout-of.ts'
+import { PAYS, stateName, stateText } from '../state-text.ts'
 
 /** number of the newest records from which the tenants are listed */
 const TENANT_RECORDS = 1000
@@ -27,11 +29,12 @@ const recentTenants = async (store: Store): Promise<TenantRow[]> => {
   return [...tenants.values()]
 }
 
-const collect = async (store: Store, economics: Economics) => {
+const collect = async (store: Store, economics: Economics, rollout: RolloutSettings) => {
   const internalizations = await store.internalizations.list()
   const routes = await store.routes.list()
   const listed = await store.templates.list()
   const assessed = await economics.assess(listed)
+  const rollouts = await liveRollouts(store, internalizations, rollout)
   const templates = await Promise.all(
     listed.map(async (template) => ({
       version: template.version,
@@ -41,7 +44,12 @@ const collect = async (store: Store, economics: Economics) => {
       economics: assessed.get(template.version)!,
       internalizations: internalizations
         .filter((row) => row.templateVersion === template.version)
-        .map((row) => ({ id: row.id, state: row.state, verdict: row.verdict })),
+        .map(({ id, state, verdict }) => ({
+          id,
+          state,
+          verdict,
+          rollout: rollouts.get(id) ?? null,
+        })),
       route: routes.find((route) => route.template.version === template.version) ?? null,
     }))
   )
@@ -58,6 +66,12 @@ const collect = async (store: Store, economics: Economics) => {
 }
 
 type Collected = Awaited<ReturnType<typeof collect>>
+type CollectedTemplate = Collected['templates'][number]
+
+const newestState = ({ internalizations }: CollectedTemplate): string => {
+  const newest = internalizations.at(-1)
+  return newest === undefined ? 'watching' : stateName(newest.state)
+}
 
 const templatesText = ({ templates }: Collected): string => {
   if (templates.length === 0) return 'no template yet'
@@ -67,31 +81,35 @@ const templatesText = ({ templates }: Collected): string => {
       row.version,
       row.requests,
       row.answered,
-      row.internalizations.at(-1)?.state.name ?? 'watching',
+      newestState(row),
       PAYS[row.economics.verdict],
     ]),
   ])
 }
 
 /** What a person should know or do about a template; nothing for most. */
-const remarkOf = ({ version, internalizations }: Collected['templates'][number]): string[] => {
+const remarksOf = ({ version, internalizations }: CollectedTemplate): string[] => {
   const newest = internalizations.at(-1)
-  if (newest === undefined) return []
-  if (newest.state.name === 'approval')
-    return [`waits for approval: promptintern promote ${version}`]
-  const text = stateText(newest.state)
-  return text === newest.state.name ? [] : [`${version} ${text}`]
+  return internalizations
+    .filter((row) => row === newest || row.state.name === 'live')
+    .flatMap(({ state, rollout }) => {
+      if (state.name === 'approval') return [`waits for approval: promptintern promote ${version}`]
+      const text = stateText(state, rollout)
+      const isInTable = text === stateName(newest!.state)
+      const command = rollout?.progress?.mayStep ? `: promptintern promote ${version}` : ''
+      return isInTable ? [] : [`${version} ${text}${command}`]
+    })
 }
 
 const status = (options: OutputOptions): Promise<void> =>
   withStore(async (store, config) => {
-    const collected = await collect(store, await openStoreEconomics(store, config))
+    const collected = await collect(store, await openStoreEconomics(store, config), config.rollout)
     if (options.json) return print(collected)
     const tenants = table([
       ['tenant', 'records', 'last seen'],
       ...collected.tenants.map(({ tenant, records, lastSeen }) => [tenant, records, lastSeen]),
     ])
-    const remarks = collected.templates.flatMap(remarkOf)
+    const remarks = collected.templates.flatMap(remarksOf)
     print(
       [
         templatesText(collected),

@@ -26,7 +26,7 @@ export interface RolloutStage {
 export const FULL_STAGE: RolloutStage = { share: 1, before: NO_PAIRS }
 
 /** `shadow`, `canary 5 %`, `full`. */
-export const stageName = ({ share }: RolloutStage): string => {
+export const stageName = ({ share }: Pick<RolloutStage, 'share'>): string => {
   if (share === 0) return 'shadow'
   return share === 1 ? 'full' : `canary ${Number((100 * share).toPrecision(3))} %`
 }

@@ -84,9 +84,21 @@ const deprecation = (last: RolloutReport | null, report: RolloutReport): string[
     : []
 }
 
+export interface Warning {
+  event: 'rollout.drift' | 'rollout.upstream_model' | 'rollout.deprecation'
+  message: string
+}
+
+const warning =
+  (event: Warning['event']) =>
+  (message: string): Warning => ({ event, message })
+
 /** Warnings that the report gives cause for and the last one did not. */
-export const warningsOf = (last: RolloutReport | null, report: RolloutReport): string[] => [
-  ...((last?.drift ?? null) === null && report.drift !== null ? [report.drift] : []),
-  ...newModel(last, report),
-  ...deprecation(last, report),
-]
+export const warningsOf = (last: RolloutReport | null, report: RolloutReport): Warning[] => {
+  const isNewDrift = (last?.drift ?? null) === null && report.drift !== null
+  return [
+    ...(isNewDrift ? [report.drift!] : []).map(warning('rollout.drift')),
+    ...newModel(last, report).map(warning('rollout.upstream_model')),
+    ...deprecation(last, report).map(warning('rollout.deprecation')),
+  ]
+}

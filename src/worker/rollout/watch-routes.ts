@@ -15,6 +15,7 @@ import {
   evidenceFigures,
   stageName,
   trafficShares,
+  type EvidenceFigures,
   type RolloutDecision,
   type RolloutStage,
 } from '../../core/rollout/stages.ts'
@@ -27,6 +28,7 @@ import {
   type PromotionContext,
 } from '../../lifecycle/promote.ts'
 import {
+  isSameStage,
   readRolloutReport,
   rollbackReason,
   saveRolloutReport,
@@ -35,7 +37,7 @@ import {
 } from '../../lifecycle/rollout-report.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { isEngineLost } from '../engine/watch.ts'
-import { isSameReport, makeReport, warningsOf } from './make-report.ts'
+import { isSameReport, makeReport, warningsOf, type Warning } from './make-report.ts'
 import { RouteReader } from './route-reader.ts'
 import { judgeAudits, type AuditedRoute } from './judge-audits.ts'
 
@@ -67,8 +69,19 @@ interface Watched {
   settledSpent: boolean | null
 }
 
-const isSameStage = (one: RolloutStage, other: RolloutStage): boolean =>
-  one.share === other.share && one.before.pairs === other.before.pairs
+/** What programs read of a log line; events of webhooks have the same names. The evidence is in natural logarithms. */
+const eventData = (
+  event: Warning['event'] | 'rollout.rolled_back' | 'rollout.stage',
+  { id, templateVersion }: Internalization,
+  { pairs, losses, rollback, step, drift }: EvidenceFigures
+): Record<string, unknown> => ({
+  event,
+  internalization: id,
+  template: templateVersion,
+  pairs,
+  losses,
+  evidence: { rollback, step, drift },
+})
 
 class LiveRoutes implements RouteWatch {
   private readonly deps: WorkerDeps
@@ -177,8 +190,10 @@ class LiveRoutes implements RouteWatch {
     const watched = await this.read(audited, rolloutStageOf(internalization.state)!)
     const { report, decision } = await this.judgeRoute(audited, watched)
     if (!isSameReport(watched.report, report)) {
-      for (const message of warningsOf(watched.report, report))
-        this.deps.log({ level: 'warn', message, data: { internalization: internalization.id } })
+      for (const { event, message } of warningsOf(watched.report, report)) {
+        const data = eventData(event, internalization, report.evidence)
+        this.deps.log({ level: 'warn', message, data })
+      }
       await saveRolloutReport(store, internalization.id, report)
       watched.report = report
     }
@@ -234,7 +249,8 @@ class LiveRoutes implements RouteWatch {
   private async rollBack(row: Internalization, { evidence }: RolloutReport): Promise<true> {
     const reason = rollbackReason(evidence)
     await retire(this.deps.store, row, reason, this.context(), evidence)
-    this.deps.log({ level: 'error', message: reason, data: { internalization: row.id } })
+    const data = eventData('rollout.rolled_back', row, evidence)
+    this.deps.log({ level: 'error', message: reason, data })
     return true
   }
 
@@ -244,7 +260,7 @@ class LiveRoutes implements RouteWatch {
     this.deps.log({
       level: 'info',
       message: stepText(stage, evidence),
-      data: { internalization: row.id, stage: stageName(stage) },
+      data: { ...eventData('rollout.stage', row, evidence), stage: stageName(stage) },
     })
     return true
   }

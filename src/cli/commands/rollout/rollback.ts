@@ -1,7 +1,7 @@
 import { Command } from 'commander'
-import { rollBack } from '../../lifecycle/promote.ts'
-import { withStore } from '../context.ts'
-import { print, type OutputOptions } from '../output.ts'
+import { rollBack } from '../../../lifecycle/promote.ts'
+import { withStore } from '../../context.ts'
+import { print, type OutputOptions } from '../../output.ts'
 
 interface RollbackOptions extends OutputOptions {
   reason: string

@@ -1,0 +1,68 @@
+import { Command } from 'commander'
+import type { Config } from '../../../config/config.ts'
+import { rolloutStageOf, type Internalization } from '../../../core/lifecycle/internalization.ts'
+import { stageName } from '../../../core/rollout/stages.ts'
+import { AppError } from '../../../errors.ts'
+import { approve } from '../../../lifecycle/approve.ts'
+import { capitalText, stepText } from '../../../lifecycle/rollout-report.ts'
+import type { Store } from '../../../store/store.ts'
+import { withStore } from '../../context.ts'
+import { print, type OutputOptions } from '../../output.ts'
+import { chosen, rolloutOf, type Rollout } from '../../rollout/rollout-of.ts'
+
+interface PromoteOptions extends OutputOptions {
+  now?: boolean
+}
+
+const tooEarly = ({ progress, report }: Rollout, { rollout }: Config): AppError => {
+  const { stagePairs, step } = progress?.evidence ?? { stagePairs: 0, step: 0 }
+  const needed = report?.stepCapital ?? rollout.stepCapital
+  const evidence = `evidence ${capitalText(step)} after ${stagePairs} conversations`
+  return new AppError('invalid-state', `${evidence}, ${needed} is needed: wait, or use --now`)
+}
+
+/** @throws AppError `invalid-state` without the evidence for the next stage, and in the last one */
+const checkStep = async (
+  store: Store,
+  live: Internalization,
+  config: Config,
+  isForced: boolean
+): Promise<void> => {
+  const rollout = await rolloutOf(store, live, config.rollout)
+  const { stage, next, mayStep } = rollout.progress!
+  if (next === null)
+    throw new AppError(
+      'invalid-state',
+      `internalization ${live.id} is in the last stage of its rollout, ${stageName(stage)}`
+    )
+  if (!mayStep && !isForced) throw tooEarly(rollout, config)
+}
+
+const resultText = ({ state, templateVersion, verdict }: Internalization): string => {
+  const stage = rolloutStageOf(state)!
+  const evidence = state.name === 'live' ? state.evidence : undefined
+  return evidence === undefined
+    ? `template ${templateVersion} is live, ${stageName(stage)}: ${verdict!.reason}`
+    : `template ${templateVersion} enters ${stepText(stage, evidence)}`
+}
+
+const promote = (wanted: string, options: PromoteOptions): Promise<void> =>
+  withStore(async (store, config) => {
+    const row = await chosen(store, wanted, ['approval', 'live'])
+    const isForced = options.now === true
+    if (row.state.name === 'live') await checkStep(store, row, config, isForced)
+    const { rollout } = config
+    const live = await approve(store, row, isForced, { by: 'cli', now: Date.now(), rollout })
+    print(options.json ? live : resultText(live))
+  })
+
+export const promoteCommand = (): Command =>
+  new Command('promote')
+    .description(
+      'make an internalization that passed the gate live, or let a live one enter the next stage of its ' +
+        'rollout; it takes effect within two seconds'
+    )
+    .argument('<template>', 'template version, for its newest internalization; or the id of one')
+    .option('--now', 'enter the next stage without its evidence')
+    .option('--json', 'print JSON')
+    .action(promote)

@@ -1,0 +1,71 @@
+/** Reads the rollout of a live internalization, and the internalization that a command means. */
+import type { Internalization } from '../../core/lifecycle/internalization.ts'
+import type { RolloutSettings } from '../../core/rollout/stages.ts'
+import { AppError } from '../../errors.ts'
+import {
+  readRolloutReport,
+  rolloutProgress,
+  type RolloutProgress,
+  type RolloutReport,
+} from '../../lifecycle/rollout-report.ts'
+import type { Store } from '../../store/store.ts'
+
+export interface Rollout {
+  /** null when the internalization is not live */
+  progress: RolloutProgress | null
+  /** null before the worker has made one */
+  report: RolloutReport | null
+}
+
+export const rolloutOf = async (
+  store: Store,
+  internalization: Internalization,
+  settings: Pick<RolloutSettings, 'stages'>
+): Promise<Rollout> => {
+  const report = await readRolloutReport(store, internalization.id)
+  return { progress: rolloutProgress(internalization, report, settings), report }
+}
+
+/** @returns by id, of those that are live */
+export const liveRollouts = async (
+  store: Store,
+  internalizations: readonly Internalization[],
+  settings: Pick<RolloutSettings, 'stages'>
+): Promise<Map<string, Rollout>> => {
+  const rollouts = new Map<string, Rollout>()
+  for (const row of internalizations)
+    if (row.state.name === 'live') rollouts.set(row.id, await rolloutOf(store, row, settings))
+  return rollouts
+}
+
+type StateName = Internalization['state']['name']
+
+/**
+ * By its own id, or of a template: the newest one in the first of the states that one is in, else the newest.
+ * @throws AppError `not-found`, `invalid-state`
+ */
+export const chosen = async (
+  store: Store,
+  wanted: string,
+  preferred: readonly StateName[]
+): Promise<Internalization> => {
+  const own = await store.internalizations.get(wanted)
+  if (own !== null) return own
+  if ((await store.templates.get(wanted)) === null)
+    throw new AppError(
+      'not-found',
+      `${wanted} is neither a template nor an internalization: promptintern status lists the templates`
+    )
+  const rows = (await store.internalizations.list()).filter(
+    ({ templateVersion }) => templateVersion === wanted
+  )
+  const newest = [...preferred, null].flatMap(
+    (name) => rows.findLast(({ state }) => name === null || state.name === name) ?? []
+  )
+  if (newest[0] === undefined)
+    throw new AppError(
+      'invalid-state',
+      `template ${wanted} has no internalization yet: run promptintern internalize ${wanted}`
+    )
+  return newest[0]
+}

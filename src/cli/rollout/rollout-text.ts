@@ -1,0 +1,189 @@
+/** Renders a rollout: a picture for terminals, and a line for each change. Pure. */
+import type { GroupFigures } from '../../core/cost/control-group.ts'
+import { dollars } from '../../core/cost/economics.ts'
+import { PAIR_OUTCOMES } from '../../core/rollout/pair.ts'
+import { stageName, type EvidenceFigures } from '../../core/rollout/stages.ts'
+import { capitalText, lossText, type RolloutReport } from '../../lifecycle/rollout-report.ts'
+import { table, wrap } from '../layout.ts'
+import { minuteText, percent } from '../output.ts'
+import { evidenceBar, lossPicture } from './bars.ts'
+import { changeTables, warningTexts } from './change-text.ts'
+import type { RolloutView } from './rollout-view.ts'
+
+/** Columns of labels and pictures: with the longest figures a line fits 80 columns. */
+const LABEL = 12
+const LOSS_CELLS = 30
+const EVIDENCE_CELLS = 23
+
+/** A capital that a person has set. */
+const limitText = (capital: number): string => String(Number(capital.toPrecision(3)))
+
+const stageText = ({ stages, progress }: RolloutView): string => {
+  const present = progress && stageName(progress.stage)
+  return stages.map((name) => (name === present ? `[${name}]` : name)).join(' → ')
+}
+
+const nextText = ({ state, progress, report, steps, template }: RolloutView): string => {
+  if (progress === null) return state.name === 'retired' ? `retired: ${state.reason}` : state.name
+  const { next, evidence, mayStep } = progress
+  if (report === null || evidence === null)
+    return 'the worker has made no figures yet; it makes them while the proxy runs'
+  if (next === null) return `none; rolled back at evidence ${limitText(report.rollbackCapital)}`
+  const name = stageName(next)
+  if (mayStep) return steps ? `${name}, any moment` : `${name}: promptintern promote ${template}`
+  return (
+    `${name} at evidence ${limitText(report.stepCapital)}, now ${capitalText(evidence.step)} ` +
+    `after ${evidence.stagePairs} conversations`
+  )
+}
+
+const auditsText = ({ outcomes, waiting, dropped }: RolloutReport): string =>
+  PAIR_OUTCOMES.map((name) => `${outcomes[name]} ${name}`).join(', ') +
+  `; ${waiting} waiting, ${dropped} dropped`
+
+const spentText = ({ spentUsdToday, auditUsdPerDay }: RolloutReport): string => {
+  const limit =
+    auditUsdPerDay === null ? 'no limit' : `the limit is ${dollars(auditUsdPerDay)} a day`
+  return `${dollars(spentUsdToday)} for audits of all templates; ${limit}`
+}
+
+const lossLines = (evidence: EvidenceFigures): string[] => {
+  const { pairs, losses, interval, margin, proven } = evidence
+  const mean = pairs === 0 ? null : losses / pairs
+  const { bar, marks, scale } = lossPicture({ interval, mean, proven, margin }, LOSS_CELLS)
+  const legend =
+    proven < margin
+      ? `proved ${percent(proven)}, margin ${percent(margin)}`
+      : `margin ${percent(margin)}`
+  return [
+    lossText(evidence),
+    `|${bar}| 0 to ${percent(scale)}`,
+    ` ${marks.padEnd(LOSS_CELLS)}  ${legend}`,
+  ]
+}
+
+const evidenceText = (logarithm: number, decidingCapital: number): string =>
+  `${evidenceBar(logarithm, decidingCapital, EVIDENCE_CELLS)} ${capitalText(logarithm)} of ${limitText(decidingCapital)}`
+
+type Labelled = [label: string, value: string]
+
+const evidenceLines = (
+  { step, rollback, drift }: EvidenceFigures,
+  { rollbackCapital, stepCapital, driftedAt }: RolloutReport,
+  hasNext: boolean
+): Labelled[] => {
+  const since = driftedAt === null ? '' : `, since ${minuteText(driftedAt)}`
+  const stepLine: Labelled = ['step', evidenceText(step, stepCapital)]
+  return [
+    ['rollback', evidenceText(rollback, rollbackCapital)],
+    ...(hasNext ? [stepLine] : []),
+    ['drift', evidenceText(drift, rollbackCapital) + since],
+  ]
+}
+
+const groupCells = ({ requests, meanUsd, medianMs }: GroupFigures): (string | number)[] => [
+  requests,
+  requests === 0 ? '' : meanUsd === null ? 'no price' : dollars(meanUsd),
+  medianMs === null ? '' : `${Number(medianMs.toPrecision(3))} ms`,
+]
+
+const groupsText = ({ groups }: RolloutView, width: number): string => {
+  const { answered, fallback, treated, control } = groups
+  const [treatedUsd, controlUsd] = [treated.meanUsd, control.meanUsd]
+  const isComparable = treatedUsd !== null && controlUsd !== null && controlUsd > 0
+  return [
+    table(
+      [
+        ['newest', 'requests', 'mean cost', 'median latency'],
+        ['lora asked', ...groupCells(treated)],
+        ['  answered', ...groupCells(answered)],
+        ['  fallback', ...groupCells(fallback)],
+        ['audited', ...groupCells(control)],
+      ],
+      width
+    ),
+    ...(isComparable
+      ? [`saved: ${percent(1 - treatedUsd / controlUsd)} a request, before engine and training`]
+      : []),
+  ].join('\n')
+}
+
+/** @param width columns; only words that are longer pass it */
+export const rolloutText = (view: RolloutView, width: number): string => {
+  const { template, lora, progress, report } = view
+  const evidence = progress?.evidence ?? report?.evidence ?? null
+  const field = (label: string, value: string): string =>
+    label.padEnd(LABEL) + wrap(value, width - LABEL).replaceAll('\n', `\n${' '.repeat(LABEL)}`)
+  const head = [
+    field('template', template),
+    field('lora', lora),
+    field('stage', stageText(view)),
+    field('next', nextText(view)),
+    ...(report === null
+      ? []
+      : [
+          field('audits', auditsText(report)),
+          field('cost today', spentText(report)),
+          ...warningTexts(report).map((text) => field('warning', text)),
+        ]),
+  ]
+  const pictures =
+    report === null || evidence === null
+      ? []
+      : [
+          lossLines(evidence)
+            .map((line, index) => field(index === 0 ? 'loss' : '', line))
+            .join('\n'),
+          evidenceLines(evidence, report, (progress?.next ?? null) !== null)
+            .map(([label, value]) => field(label, value))
+            .join('\n'),
+        ]
+  const changes = report === null ? [] : changeTables(report, width)
+  return [head.join('\n'), ...pictures, groupsText(view, width), ...changes].join('\n\n')
+}
+
+/** At most four characters, so that lines of a log stay short. */
+const shortCapital = (logarithm: number): string => {
+  const capital = Math.exp(logarithm)
+  if (capital >= 1000) return '>999'
+  return capital.toFixed(capital >= 10 ? 0 : capital >= 1 ? 1 : 2)
+}
+
+/** What has changed, in one line of at most 80 columns but for a reason; without its time. */
+export const rolloutLine = ({ state, progress, report }: RolloutView): string => {
+  if (progress === null) return state.name === 'retired' ? `retired: ${state.reason}` : state.name
+  const { stage, next, evidence } = progress
+  if (report === null || evidence === null) return `${stageName(stage)} no figures yet`
+  const { pairs, losses, rollback, step, drift } = evidence
+  const showsDrift = next === null || report.driftedAt !== null
+  return [
+    stageName(stage),
+    `pairs ${pairs}`,
+    ...(pairs === 0 ? [] : [`loss ${percent(losses / pairs)}`]),
+    `rollback ${shortCapital(rollback)}`,
+    showsDrift ? `drift ${shortCapital(drift)}` : `step ${shortCapital(step)}`,
+  ].join(' ')
+}
+
+/** @param at milliseconds since the epoch */
+export const timedLine = (view: RolloutView, at: number): string =>
+  `${minuteText(at)} ${rolloutLine(view)}`
+
+/** The same for programs. @param at milliseconds since the epoch */
+export const rolloutJson = (view: RolloutView, at: number): object => {
+  const { progress, internalization, template, lora, state, report, groups } = view
+  return {
+    at,
+    internalization,
+    template,
+    lora,
+    state: state.name,
+    stage: progress && stageName(progress.stage),
+    next: progress?.next ? stageName(progress.next) : null,
+    mayStep: progress?.mayStep ?? false,
+    reason: state.name === 'retired' ? state.reason : null,
+    evidence: progress?.evidence ?? report?.evidence ?? null,
+    report,
+    groups,
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Cost and latency of the requests that a lora was asked for, against those of the audited ones. Each
+ * conversation draws its side at random, so what differs between the two groups is the effect of the route.
+ * Knows nothing of stores.
+ */
+import type { StoredRecord } from '../log/record.ts'
+import { AUDIT } from '../rollout/pair.ts'
+import { costUsd, requestCost, type Price } from './prices.ts'
+
+/** A record without its bodies. */
+export type RoutedCall = Pick<StoredRecord, 'model' | 'status' | 'durationMs' | 'usage' | 'route'>
+
+export interface GroupFigures {
+  /** that got an answer */
+  requests: number
+  /** US dollars, over the requests whose cost is known; null where no cost is known */
+  meanUsd: number | null
+  /** from the request to the end of its answer; null without a request */
+  medianMs: number | null
+}
+
+export interface ControlComparison {
+  /** by the lora */
+  answered: GroupFigures
+  /** the lora was asked, its answer was not given, and the upstream answered */
+  fallback: GroupFigures
+  /** both of these: the requests that the lora was asked for */
+  treated: GroupFigures
+  /** audited: the upstream answered as if there were no route */
+  control: GroupFigures
+}
+
+export interface CallPrices {
+  /** of all models */
+  prices: readonly Price[]
+  /** of the engine's base model; null: it has no price per token, and the engine is paid by the hour */
+  adaptedPrice: Price | null
+}
+
+interface Measured {
+  usd: number | null
+  ms: number
+}
+
+const median = (values: readonly number[]): number | null => {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length / 2
+  if (sorted.length === 0) return null
+  return (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2
+}
+
+const mean = (values: readonly number[]): number | null =>
+  values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length
+
+const figuresOf = (measured: readonly Measured[]): GroupFigures => ({
+  requests: measured.length,
+  meanUsd: mean(measured.flatMap(({ usd }) => usd ?? [])),
+  medianMs: median(measured.map(({ ms }) => ms)),
+})
+
+/** Mean over both groups by their numbers of requests; null where the cost of one is not known. */
+const weightedUsd = (groups: readonly GroupFigures[]): number | null => {
+  const some = groups.filter(({ requests }) => requests > 0)
+  const requests = some.reduce((sum, group) => sum + group.requests, 0)
+  if (requests === 0 || some.some(({ meanUsd }) => meanUsd === null)) return null
+  return some.reduce((sum, group) => sum + group.meanUsd! * group.requests, 0) / requests
+}
+
+/** A lora's answer costs nothing where the engine is paid by the hour. */
+const answerCost = ({ usage }: RoutedCall, { adaptedPrice }: CallPrices): number | null => {
+  if (adaptedPrice === null) return 0
+  return usage && requestCost(adaptedPrice, usage)
+}
+
+const costOf = (call: RoutedCall, prices: CallPrices): number | null =>
+  call.route?.outcome === 'answered'
+    ? answerCost(call, prices)
+    : costUsd(prices.prices, call.model, call.usage)
+
+const isPaid = ({ status }: RoutedCall): boolean => status >= 200 && status < 300
+
+/**
+ * The cost of a fallback is the upstream's; the tokens of the lora's discarded answer are not logged.
+ * @param calls of one template; those of other loras, and those without an answer, are left out
+ */
+export const compareWithControl = (
+  calls: readonly RoutedCall[],
+  lora: string,
+  prices: CallPrices
+): ControlComparison => {
+  const own = calls.filter((call) => isPaid(call) && call.route?.lora === lora)
+  const measured = (isWanted: (call: RoutedCall) => boolean): Measured[] =>
+    own.filter(isWanted).map((call) => ({ usd: costOf(call, prices), ms: call.durationMs }))
+  const ofAnswered = measured(({ route }) => route!.outcome === 'answered')
+  const ofFallback = measured(({ route }) => route!.outcome === 'fallback')
+  const [answered, fallback] = [figuresOf(ofAnswered), figuresOf(ofFallback)]
+  const treated = figuresOf([...ofAnswered, ...ofFallback])
+  return {
+    answered,
+    fallback,
+    treated: { ...treated, meanUsd: weightedUsd([answered, fallback]) },
+    control: figuresOf(measured(({ route }) => route!.reason === AUDIT)),
+  }
+}

@@ -1,0 +1,52 @@
+/** Reads the newest requests of a live route from the log, for `core/cost/control-group.ts`. */
+import { compareWithControl, type ControlComparison } from '../core/cost/control-group.ts'
+import { findPrice, type Price } from '../core/cost/prices.ts'
+import { winningLora, type Internalization } from '../core/lifecycle/internalization.ts'
+import type { StoredRecord } from '../core/log/record.ts'
+import type { Store } from '../store/store.ts'
+
+/** Answers of the lora that are looked at. */
+const ANSWERS = 1_000
+const PAGE = 1_000
+/** bounds what is read where few requests are the lora's, as in a canary */
+const MAX_PAGES = 5
+
+/** The newest records of the template, without bodies, up to the lora's thousandth answer. */
+const newestCalls = async (
+  { records }: Pick<Store, 'records'>,
+  templateVersion: string,
+  lora: string
+): Promise<StoredRecord[]> => {
+  const calls: StoredRecord[] = []
+  let answers = 0
+  for (let page = 0; page < MAX_PAGES; page++) {
+    const after = calls.at(-1)?.sequence
+    const query = { templateVersion, order: 'desc', limit: PAGE, bodies: false } as const
+    const read = await records.list({ ...query, ...(after === undefined ? {} : { after }) })
+    for (const call of read) {
+      calls.push(call)
+      if (call.route?.lora !== lora || call.route.outcome !== 'answered') continue
+      answers++
+      if (answers === ANSWERS) return calls
+    }
+    // what is older was before the lora went live
+    if (read.length < PAGE || !read.some(({ route }) => route?.lora === lora)) break
+  }
+  return calls
+}
+
+/**
+ * The lora's requests against its audited ones, over the same part of the log.
+ * @returns null for an internalization without a lora
+ */
+export const loadControlGroup = async (
+  store: Pick<Store, 'records'>,
+  internalization: Internalization,
+  prices: readonly Price[]
+): Promise<ControlComparison | null> => {
+  const lora = winningLora(internalization)
+  if (lora === null) return null
+  const calls = await newestCalls(store, internalization.templateVersion, lora)
+  const adaptedPrice = findPrice(prices, internalization.plan!.baseModel)
+  return compareWithControl(calls, lora, { prices, adaptedPrice })
+}

@@ -1,0 +1,180 @@
+/**
+ * Metrics of live routes, from the worker's reports in the store. They are read when they are scraped, all
+ * of them at once; what the store does not give stays as it was.
+ */
+import type { Registry } from 'prom-client'
+import type { Route } from '../core/route/route.ts'
+import { PAIR_OUTCOMES } from '../core/rollout/pair.ts'
+import { AppError } from '../errors.ts'
+import type { ReportFault, ServerFault } from '../fault-log.ts'
+import { readRolloutReport, type RolloutReport } from '../lifecycle/rollout-report.ts'
+import { registerReading, type ReadMetric, type Reading } from '../proxy/metrics/tally.ts'
+import type { SetTimer } from '../proxy/timers.ts'
+import type { Store } from '../store/store.ts'
+
+/** Bounds the label `template` and the work of a scrape. */
+const MAX_TEMPLATES = 100
+const DAY_MS = 86_400_000
+/** of a scrape; Prometheus gives up after ten seconds */
+const LIMIT_MS = 2_000
+
+export interface RolloutMetricsDeps {
+  /** the routes in force */
+  routes: () => Iterable<Route>
+  store: Pick<Store, 'snapshots' | 'pairs'>
+  fault: ReportFault<ServerFault>
+  /** milliseconds since the epoch */
+  now: () => number
+  setTimer: SetTimer
+}
+
+interface LiveRoute {
+  route: Route
+  /** null before the worker has made one */
+  report: RolloutReport | null
+}
+
+interface Scrape {
+  live: LiveRoute[]
+  spentUsdToday: number
+}
+
+const read = async ({ routes, store, now }: RolloutMetricsDeps): Promise<Scrape> => {
+  const chosen = [...routes()]
+    .sort((a, b) => (a.template.version < b.template.version ? -1 : 1))
+    .slice(0, MAX_TEMPLATES)
+  const live = await Promise.all(
+    chosen.map(async (route) => ({
+      route,
+      report: await readRolloutReport(store, route.internalizationId),
+    }))
+  )
+  const midnight = Math.floor(now() / DAY_MS) * DAY_MS
+  return { live, spentUsdToday: await store.pairs.spent(midnight, midnight + DAY_MS) }
+}
+
+/** Rejects where the work takes longer. The work goes on. */
+const within = <T>(work: Promise<T>, setTimer: SetTimer): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const message = `the store did not answer within ${LIMIT_MS} ms`
+    const cancel = setTimer(LIMIT_MS, () => reject(new AppError('store-unavailable', message)))
+    void work.then(resolve, reject).finally(cancel)
+  })
+
+/**
+ * One reading of the store for all metrics of a scrape; a reading that goes on is joined, so that scrapes
+ * of a slow store do not pile up. @returns null when the store could not be read
+ */
+const createReader = (deps: RolloutMetricsDeps): (() => Promise<Scrape | null>) => {
+  let reading: Promise<Scrape> | null = null
+  let scrape: Promise<Scrape | null> | null = null
+  const begin = async (): Promise<Scrape> => {
+    try {
+      return await read(deps)
+    } finally {
+      reading = null
+    }
+  }
+  const once = async (): Promise<Scrape | null> => {
+    try {
+      return await within((reading ??= begin()), deps.setTimer)
+    } catch (error) {
+      deps.fault('rollout-reports', error)
+      return null
+    } finally {
+      scrape = null
+    }
+  }
+  return () => (scrape ??= once())
+}
+
+type OfReport = (report: RolloutReport) => [labels: Record<string, string>, value: number][]
+
+const ofReports =
+  (figures: OfReport) =>
+  ({ live }: Scrape): Reading[] =>
+    live.flatMap(({ route, report }) =>
+      report === null
+        ? []
+        : figures(report).map(([labels, value]): Reading => [
+            { template: route.template.version, ...labels },
+            value,
+          ])
+    )
+
+const lossEdges: OfReport = ({ evidence: { pairs, losses, interval } }) => [
+  [{ edge: 'lower' }, interval[0]],
+  ...(pairs === 0 ? [] : [[{ edge: 'mean' }, losses / pairs] as Reading]),
+  [{ edge: 'upper' }, interval[1]],
+]
+
+interface RolloutMetric extends ReadMetric {
+  readings: (scrape: Scrape) => Reading[]
+}
+
+const METRICS: RolloutMetric[] = [
+  {
+    type: 'gauge',
+    name: 'promptintern_rollout_share',
+    help: 'Share of the matching traffic that the lora may answer',
+    labels: ['template'],
+    readings: ({ live }) =>
+      live.map(({ route }) => [{ template: route.template.version }, route.trafficShare]),
+  },
+  {
+    type: 'gauge',
+    name: 'promptintern_rollout_pairs',
+    help: 'Audited requests of the live lora by outcome',
+    labels: ['template', 'outcome'],
+    readings: ofReports(({ outcomes }) =>
+      PAIR_OUTCOMES.map((outcome) => [{ outcome }, outcomes[outcome]])
+    ),
+  },
+  {
+    type: 'gauge',
+    name: 'promptintern_rollout_evidence',
+    help: 'Natural logarithm of the capital of the evidence',
+    labels: ['template', 'against'],
+    readings: ofReports(({ evidence: { rollback, step, drift } }) => [
+      [{ against: 'rollback' }, rollback],
+      [{ against: 'step' }, step],
+      [{ against: 'drift' }, drift],
+    ]),
+  },
+  {
+    type: 'gauge',
+    name: 'promptintern_rollout_loss',
+    help: 'Loss of the live lora, with its 95 % confidence sequence',
+    labels: ['template', 'edge'],
+    readings: ofReports(lossEdges),
+  },
+  {
+    type: 'gauge',
+    name: 'promptintern_audits_waiting',
+    help: 'Audited requests that wait for the answer of the lora',
+    labels: ['template'],
+    readings: ofReports(({ waiting }) => [[{}, waiting]]),
+  },
+  {
+    type: 'counter',
+    name: 'promptintern_audits_dropped_total',
+    help: 'Audited requests that were dropped because too many waited',
+    labels: ['template'],
+    readings: ofReports(({ dropped }) => [[{}, dropped]]),
+  },
+  {
+    type: 'gauge',
+    name: 'promptintern_audit_usd_today',
+    help: 'US dollars that the audits of all templates have cost since midnight UTC',
+    readings: ({ spentUsdToday }) => [[{}, spentUsdToday]],
+  },
+]
+
+export const registerRolloutMetrics = (registry: Registry, deps: RolloutMetricsDeps): void => {
+  const scrape = createReader(deps)
+  for (const { readings, ...metric } of METRICS)
+    registerReading(registry, metric, async () => {
+      const scraped = await scrape()
+      return scraped && readings(scraped)
+    })
+}

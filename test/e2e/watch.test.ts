@@ -1,0 +1,257 @@
+/** `watch` follows a rollout that other processes change, on a pipe; `promote` and `show` by its evidence. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
+import { goLive, retire } from '../../src/lifecycle/promote.ts'
+import { saveRolloutReport, type RolloutReport } from '../../src/lifecycle/rollout-report.ts'
+import type { Store } from '../../src/store/store.ts'
+import { CLI, loadBuilt } from '../fixtures/built.ts'
+import {
+  exampleApproved,
+  exampleOutcome,
+  exampleRecord,
+  exampleTemplate,
+} from '../fixtures/examples.ts'
+import { openStore } from '../fixtures/local-store.ts'
+import { AT_ONCE, exampleEvidence, exampleReport } from '../fixtures/rollout.ts'
+
+const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1] }
+const TEMPLATE = exampleTemplate()
+const LIVE = exampleApproved()
+const CONTEXT = { by: 'worker', now: 2_000, rollout: STAGED }
+const FIRST = { share: 0.05, before: { pairs: 0, losses: 0 } }
+
+let folder: string
+let store: Store
+const children: ChildProcess[] = []
+let command: (words: string[]) => Promise<number>
+
+beforeAll(async () => {
+  const { run: built } = await loadBuilt<{ run: typeof command }>('src/cli/run.ts')
+  command = built
+})
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'promptintern-watch-'))
+  store = await openStore({ dataDir: folder })
+  await store.templates.upsert([TEMPLATE])
+  await store.internalizations.create(LIVE)
+})
+
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+  vi.unstubAllEnvs()
+  await store.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const live = async () => (await store.internalizations.get(LIVE.id))!
+
+const stateNow = async () => (await live()).state
+
+const report = (changes: Partial<RolloutReport> = {}): Promise<void> =>
+  saveRolloutReport(store, LIVE.id, exampleReport({ stage: FIRST, ...changes }))
+
+const LOST = exampleEvidence({ losses: 21, rollback: Math.log(395), step: -10 })
+
+const goLiveFirst = async (): Promise<void> => {
+  await goLive(store, LIVE, CONTEXT)
+}
+
+/** What `run` has written so far. */
+const texts = { stdout: '', stderr: '' }
+
+/** Processes take their time on a machine that runs other tests. */
+const until = (check: () => boolean): Promise<true> => vi.waitUntil(check, { timeout: 30_000 })
+
+/** What a command writes in this process, and its exit code. */
+const run = async (
+  ...words: string[]
+): Promise<{ code: number; stdout: string; stderr: string }> => {
+  vi.stubEnv('DATA_DIR', folder)
+  Object.assign(texts, { stdout: '', stderr: '' })
+  for (const stream of ['stdout', 'stderr'] as const)
+    vi.spyOn(process[stream], 'write').mockImplementation((part) => {
+      texts[stream] += String(part)
+      return true
+    })
+  const code = await command(words)
+  vi.restoreAllMocks()
+  return { code, ...texts }
+}
+
+/** `watch` in a process of its own. */
+const watch = (...options: string[]) => {
+  const env = { ...process.env, DATA_DIR: folder }
+  const child = spawn(process.execPath, [CLI, 'watch', TEMPLATE.version, ...options], { env })
+  children.push(child)
+  let text = ''
+  child.stdout.on('data', (part) => void (text += String(part)))
+  const ended = new Promise<number | null>((resolve) => child.on('exit', resolve))
+  return {
+    ended,
+    lines: () => text.split('\n').slice(0, -1),
+    interrupt: () => child.kill('SIGINT'),
+  }
+}
+
+describe('watch', () => {
+  it('writes a line for each change, and ends with 5 after a rollback by evidence', async () => {
+    await goLiveFirst()
+    const watched = watch()
+    await until(() => watched.lines().length === 1)
+    await report()
+    await until(() => watched.lines().length === 2)
+    await report({ evidence: LOST })
+    await until(() => watched.lines().length === 3)
+    await retire(store, await live(), 'rolled back: it disagrees', CONTEXT, LOST)
+    expect(await watched.ended).toBe(5)
+    expect(watched.lines().map((line) => line.replace(/^\S+ \S+ /, ''))).toEqual([
+      'canary 5 % no figures yet',
+      'canary 5 % pairs 160 loss 2.5 % rollback 0.05 step 2.2',
+      'canary 5 % pairs 160 loss 13.1 % rollback 395 step 0.00',
+      'retired: rolled back: it disagrees',
+    ])
+  })
+
+  it('ends with 0 when a person or a successor retired it', async () => {
+    await goLiveFirst()
+    const watched = watch('--json')
+    await until(() => watched.lines().length === 1)
+    await retire(store, await live(), 'replaced by internalization-2', CONTEXT)
+    expect(await watched.ended).toBe(0)
+    expect(watched.lines().map((line) => JSON.parse(line) as object)).toMatchObject([
+      { state: 'live', stage: 'canary 5 %', next: 'canary 25 %', mayStep: false, report: null },
+      { state: 'retired', stage: null, reason: 'replaced by internalization-2' },
+    ])
+  })
+
+  it('ends with 0 by Ctrl+C', async () => {
+    await goLiveFirst()
+    const watched = watch()
+    await until(() => watched.lines().length === 1)
+    watched.interrupt()
+    expect(await watched.ended).toBe(0)
+  })
+
+  it('redraws the picture on a terminal, and leaves the last one there', async () => {
+    await goLiveFirst()
+    await report()
+    const { isTTY, columns, rows } = process.stdout
+    Object.assign(process.stdout, { isTTY: true, columns: 80, rows: 40 })
+    const running = run('watch', TEMPLATE.version)
+    await until(() => texts.stdout.includes('Ctrl+C'))
+    await retire(store, await live(), 'replaced by internalization-2', CONTEXT)
+    const { code, stdout } = await running
+    Object.assign(process.stdout, { isTTY, columns, rows })
+    expect(code).toBe(0)
+    const frames = stdout.split('\r\u001b[J')
+    expect(frames[1]).toContain('stage       [canary 5 %] → canary 25 % → full\n')
+    expect(frames.at(-1)).toContain('next        retired: replaced by internalization-2\n')
+    expect(frames.at(-1)).toMatch(/UTC; Ctrl\+C ends this view\n$/)
+    const wide = frames.flatMap((frame) => frame.split('\n')).filter((line) => line.length > 80)
+    expect(wide).toEqual([])
+  })
+
+  it('shows the requests of the lora against the audited ones', async () => {
+    await goLiveFirst()
+    await report()
+    const route = exampleOutcome({ lora: 'lora-of-arm-1' })
+    const audit = { ...route, outcome: 'skipped', reason: 'audit' } as const
+    await store.records.append(
+      batchOf([
+        exampleRecord(1, { route, durationMs: 20 }),
+        exampleRecord(2, { route, durationMs: 30 }),
+        exampleRecord(3, { route: audit, durationMs: 200 }),
+      ])
+    )
+    const { code, stdout } = await run('watch', LIVE.id, '--once')
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^audited {5,}1 {2,}no price {2,}200 ms$/m)
+    expect(stdout).toMatch(/^ {2}answered {2,}2 {2,}0\.00 USD {2,}25 ms$/m)
+  })
+
+  it('refuses an internalization that was never live', async () => {
+    const { code, stderr } = await run('watch', TEMPLATE.version, '--once')
+    expect(code).toBe(4)
+    expect(stderr).toContain(`no rollout to watch: promptintern promote ${TEMPLATE.version}`)
+  })
+})
+
+describe('promote, of a live internalization', () => {
+  it('is refused without the evidence, which it names, and decides without it by --now', async () => {
+    await goLiveFirst()
+    await report()
+    const refused = await run('promote', TEMPLATE.version)
+    expect(refused).toMatchObject({
+      code: 4,
+      stderr:
+        'promptintern: evidence 2.2 after 128 conversations, 20 is needed: wait, or use --now\n',
+    })
+    const { code, stdout } = await run('promote', TEMPLATE.version, '--now')
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: expect.stringContaining('enters canary 25 %') as string,
+    })
+    expect(await stateNow()).toMatchObject({ stage: { share: 0.25, before: { pairs: 160 } } })
+  })
+
+  it('enters the next stage by its evidence, which counts for one stage alone', async () => {
+    await goLiveFirst()
+    await report({ mayStep: true })
+    expect((await run('status')).stdout.replaceAll(/\n +/g, ' ')).toContain(
+      `live, canary 5 %; ready for canary 25 %: promptintern promote ${TEMPLATE.version}`
+    )
+    expect((await run('promote', LIVE.id)).code).toBe(0)
+    expect(await stateNow()).toMatchObject({ stage: { share: 0.25 }, evidence: exampleEvidence() })
+    // the worker has not looked at the new stage yet
+    const again = await run('promote', TEMPLATE.version)
+    expect(again.code).toBe(4)
+    expect(again.stderr).toContain('evidence 1 after 0 conversations, 20 is needed')
+  })
+
+  it('can be decided before the worker has made figures', async () => {
+    await goLiveFirst()
+    expect((await run('promote', TEMPLATE.version)).stderr).toContain('after 0 conversations')
+    expect((await run('promote', TEMPLATE.version, '--now')).code).toBe(0)
+    expect(await stateNow()).toMatchObject({ stage: { share: 0.25, before: { pairs: 0 } } })
+  })
+
+  it('is refused in the last stage, also with --now', async () => {
+    await goLive(store, LIVE, { ...CONTEXT, rollout: AT_ONCE })
+    const { code, stderr } = await run('promote', TEMPLATE.version, '--now')
+    expect({ code, stderr }).toEqual({
+      code: 4,
+      stderr:
+        'promptintern: internalization internalization-1 is in the last stage of its rollout, full\n',
+    })
+  })
+})
+
+describe('show', () => {
+  it('has the history of a rollout with its reasons, and the drift', async () => {
+    await goLiveFirst()
+    await report({ mayStep: true, driftedAt: Date.UTC(2026, 10, 28, 10) })
+    await run('promote', TEMPLATE.version)
+    const before = (await run('show', TEMPLATE.version)).stdout
+    expect(before).toContain('live, canary 25 %; drift since 2026-11-28 10:00')
+    expect(before).toContain(`to watch its rollout, run: promptintern watch ${TEMPLATE.version}`)
+    await retire(store, await live(), 'rolled back: it disagrees', CONTEXT, LOST)
+    const { stdout } = await run('show', TEMPLATE.version)
+    const entries = stdout.split('rollout of internalization-1\n')[1]
+    expect(
+      entries?.replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d/g, 'AT').replaceAll(/\n {3,}/g, ' ')
+    ).toBe(
+      [
+        '  AT canary 5 %, by worker',
+        '  AT canary 25 %, by cli: 4 of 160 conversations, 2.5 % (0.3 % to 8.2 %); evidence 2.2',
+        '  AT retired, by worker: rolled back: it disagrees',
+        '',
+      ].join('\n')
+    )
+  })
+})

@@ -1,0 +1,306 @@
+/** The picture of a rollout, and its lines: exact texts, and none wider than 80 columns. */
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { evidenceBar, lossPicture } from '../../src/cli/rollout/bars.ts'
+import { rolloutLine, rolloutText, timedLine } from '../../src/cli/rollout/rollout-text.ts'
+import type { RolloutView } from '../../src/cli/rollout/rollout-view.ts'
+import { NO_STREAM } from '../../src/core/rollout/evidence.ts'
+import { evidenceFigures } from '../../src/core/rollout/stages.ts'
+import {
+  capitalText,
+  rolloutProgress,
+  type RolloutReport,
+} from '../../src/lifecycle/rollout-report.ts'
+import { exampleReport } from '../fixtures/rollout.ts'
+
+const AT = Date.UTC(2026, 10, 28, 10, 0, 5)
+const TEMPLATE = '0123456789abcdef'.repeat(2)
+const STAGES = [0, 0.05, 0.25, 1]
+const NONE = { requests: 0, meanUsd: null, medianMs: null }
+const GROUPS: RolloutView['groups'] = {
+  answered: { requests: 812, meanUsd: 0, medianMs: 41.2 },
+  fallback: { requests: 188, meanUsd: 0.000213, medianMs: 690 },
+  treated: { requests: 1000, meanUsd: 0.00004, medianMs: 44 },
+  control: { requests: 31, meanUsd: 0.000209, medianMs: 612 },
+}
+
+const viewOf = (report: RolloutReport | null, changes: Partial<RolloutView> = {}): RolloutView => {
+  const state = changes.state ?? {
+    name: 'live',
+    stage: report?.stage ?? { share: 0, before: { pairs: 0, losses: 0 } },
+  }
+  return {
+    internalization: 'internalization-1',
+    template: TEMPLATE,
+    lora: 'lora-abc',
+    state,
+    stages: ['shadow', 'canary 5 %', 'canary 25 %', 'full'],
+    steps: false,
+    report,
+    progress: rolloutProgress({ state }, report, { stages: STAGES }),
+    groups: GROUPS,
+    ...changes,
+  }
+}
+
+const FULL = { share: 1, before: { pairs: 0, losses: 0 } }
+
+describe('the picture of a rollout', () => {
+  it('has the stages, the loss with its bounds, the evidence, and both groups', () => {
+    expect(rolloutText(viewOf(exampleReport()), 80)).toBe(
+      `
+template    0123456789abcdef0123456789abcdef
+lora        lora-abc
+stage       shadow → [canary 5 %] → canary 25 % → full
+next        canary 25 % at evidence 20, now 2.2 after 128 conversations
+audits      152 agreed, 4 disagreed, 4 upstream-differs, 71 fallback, 2
+            unusable; 3 waiting, 0 dropped
+cost today  0.012 USD for audits of all templates; the limit is 1.00 USD a day
+
+loss        4 of 160 conversations, 2.5 % (0.3 % to 8.2 %)
+            |[======o================].....| 0 to 10.0 %
+                        p   m                proved 3.9 %, margin 5.0 %
+
+rollback    ▕░░░░░░░░░░░░░░░░░░░░░░░| 0.0536 of 300
+step        ▕██████░░░░░░░░░░░░░░░░░| 2.2 of 20
+drift       ▕████████░░░░░░░░░░░░░░░| 9.2 of 300
+
+newest      requests  mean cost    median latency
+lora asked  1000      0.00004 USD  44 ms
+  answered  812       0.00 USD     41.2 ms
+  fallback  188       0.00021 USD  690 ms
+audited     31        0.00021 USD  612 ms
+saved: 80.9 % a request, before engine and training
+`.trim()
+    )
+  })
+
+  it('says what to do when the evidence for the next stage is there', () => {
+    const ready = exampleReport({ mayStep: true })
+    expect(rolloutText(viewOf(ready), 80)).toContain(
+      `next        canary 25 %: promptintern promote ${TEMPLATE}\n`
+    )
+    expect(rolloutText(viewOf(ready, { steps: true }), 80)).toContain('canary 25 %, any moment\n')
+  })
+
+  it('counts the evidence for a step anew as soon as a stage has begun', () => {
+    const before = exampleReport({ mayStep: true })
+    const state = { name: 'live', stage: { share: 0.25, before: before.evidence } } as const
+    expect(rolloutText(viewOf(before, { state }), 80)).toContain(
+      'next        full at evidence 20, now 1 after 0 conversations\n'
+    )
+  })
+
+  it('has no step in the last stage, and the time since when the traffic drifts', () => {
+    const text = rolloutText(viewOf(exampleReport({ stage: FULL, driftedAt: AT })), 80)
+    expect(text).not.toContain('\nstep')
+    expect(text).toContain('next        none; rolled back at evidence 300\n')
+    expect(text).toMatch(/\ndrift .* of 300, since 2026-11-28 10:00\n/)
+  })
+
+  it('names the reason after the end', () => {
+    const state = { name: 'retired', reason: 'rolled back: it disagrees' } as const
+    expect(rolloutText(viewOf(exampleReport(), { state }), 80)).toContain(
+      'stage       shadow → canary 5 % → canary 25 % → full\nnext        retired: rolled back: it disagrees\n'
+    )
+  })
+
+  it('is short before the worker has made figures and where there is no traffic yet', () => {
+    const groups = { answered: NONE, fallback: NONE, treated: NONE, control: NONE }
+    expect(rolloutText(viewOf(null, { groups }), 80)).toBe(
+      `
+template    0123456789abcdef0123456789abcdef
+lora        lora-abc
+stage       [shadow] → canary 5 % → canary 25 % → full
+next        the worker has made no figures yet; it makes them while the proxy
+            runs
+
+newest      requests  mean cost  median latency
+lora asked  0
+  answered  0
+  fallback  0
+audited     0
+`.trim()
+    )
+  })
+
+  it('names a missing price, and compares no cost then', () => {
+    const control = { requests: 31, meanUsd: null, medianMs: 612 }
+    const text = rolloutText(viewOf(exampleReport(), { groups: { ...GROUPS, control } }), 80)
+    expect(text).toMatch(/audited {5}31 {8}no price {5}612 ms$/)
+  })
+})
+
+describe('what has changed', () => {
+  const CHANGED = exampleReport({
+    driftedAt: AT,
+    drift: 'its questions have changed: more of them would go to the upstream',
+    deprecatedOn: '2027-01-31',
+    indicators: [
+      {
+        indicator: 'fallbacks',
+        requests: 400,
+        seen: 124,
+        share: 0.22,
+        bound: 0.251,
+        evidence: Math.log(1_500),
+      },
+      {
+        indicator: 'new-labels',
+        requests: 400,
+        seen: 0,
+        share: 0,
+        bound: 0.006,
+        evidence: -2,
+      },
+    ],
+    upstreamVersions: ['a', 'b', 'c', 'd', 'e'].map((name, index) => ({
+      name: `model-${name} fp_1`,
+      pairs: 40 * index,
+      losses: index,
+      from: AT + index * 60_000,
+      to: AT + index * 60_000,
+    })),
+  })
+
+  it('is named, with the questions of now and of the proof, and the newest models', () => {
+    const text = rolloutText(viewOf(CHANGED), 80)
+    expect(text).toContain(
+      `
+warning     its questions have changed: more of them would go to the upstream
+warning     the provider retires the upstream's model on 2027-01-31
+`
+    )
+    expect(text).toContain(
+      `
+questions   now     in the proof  at most  evidence
+fallbacks   31.0 %  22.0 %        25.1 %   1500 of 1200
+new-labels  0.0 %   0.0 %         0.6 %    0.135 of 1200
+
+upstream      first seen        pairs  loss
+model-b fp_1  2026-11-28 10:01  40     2.5 %
+model-c fp_1  2026-11-28 10:02  80     2.5 %
+model-d fp_1  2026-11-28 10:03  120    2.5 %
+model-e fp_1  2026-11-28 10:04  160    2.5 %`
+    )
+  })
+})
+
+describe('the bar of evidence', () => {
+  it.each([
+    ['1', 0, '▕░░░░░░░░░░|'],
+    ['less than 1', -50, '▕░░░░░░░░░░|'],
+    ['the square root of what decides', Math.log(300) / 2, '▕█████░░░░░|'],
+    ['just less than what decides', Math.log(299.9), '▕█████████░|'],
+    ['what decides', Math.log(300), '▕██████████|'],
+    ['much more', 5_000, '▕██████████|'],
+  ])('at %s', (_, logarithm, bar) => {
+    expect(evidenceBar(logarithm, 300, 10)).toBe(bar)
+  })
+})
+
+describe('the picture of the loss', () => {
+  it('has the whole range without a pair', () => {
+    const shares = { interval: [0, 1], mean: null, proven: 0.03, margin: 0.05 } as const
+    expect(lossPicture(shares, 10)).toEqual({ bar: '[========]', marks: 'pm', scale: 1 })
+  })
+
+  it('puts both bounds side by side where they are in one cell', () => {
+    const shares = { interval: [0.1, 0.29], mean: 0.15, proven: 0.048, margin: 0.05 } as const
+    expect(lossPicture(shares, 30)).toEqual({
+      bar: '..........[====o=============]',
+      marks: '    pm',
+      scale: 0.3,
+    })
+  })
+
+  it('has one mark where the margin is all that was proved', () => {
+    const shares = { interval: [0, 0.044], mean: 0, proven: 0.05, margin: 0.05 } as const
+    expect(lossPicture(shares, 10)).toEqual({ bar: 'o=======].', marks: '         m', scale: 0.05 })
+  })
+})
+
+describe('a capital', () => {
+  it.each([
+    [0, '1'],
+    [Math.log(3.14159), '3.14'],
+    [Math.log(312.4), '312'],
+    [Math.log(0.054), '0.054'],
+    [-1_000, 'under 0.01'],
+    [Math.log(2.59e6), '2.5e+6'],
+    [1_000, '1.9e+434'],
+  ])('of %d is %s', (logarithm, text) => {
+    expect(capitalText(logarithm)).toBe(text)
+  })
+})
+
+describe('the line of a change', () => {
+  it('has the evidence for the next stage while there is one', () => {
+    expect(timedLine(viewOf(exampleReport()), AT)).toBe(
+      '2026-11-28 10:00 canary 5 % pairs 160 loss 2.5 % rollback 0.05 step 2.2'
+    )
+  })
+
+  it('has the drift in the last stage, and where there is one', () => {
+    const full = exampleReport({ stage: FULL })
+    expect(rolloutLine(viewOf(full))).toBe('full pairs 160 loss 2.5 % rollback 0.05 drift 9.2')
+    const drifted = exampleReport({ driftedAt: AT })
+    expect(rolloutLine(viewOf(drifted))).toBe(
+      'canary 5 % pairs 160 loss 2.5 % rollback 0.05 drift 9.2'
+    )
+  })
+
+  it('names the end with its reason, and a beginning without figures', () => {
+    const state = { name: 'retired', reason: 'replaced by internalization-2' } as const
+    expect(rolloutLine(viewOf(exampleReport(), { state }))).toBe(
+      'retired: replaced by internalization-2'
+    )
+    expect(rolloutLine(viewOf(null))).toBe('shadow no figures yet')
+  })
+})
+
+describe('80 columns', () => {
+  const report = fc
+    .record({
+      pairs: fc.nat(99_999),
+      lossShare: fc.double({ min: 0, max: 1, noNaN: true }),
+      stage: fc.constantFrom(...STAGES),
+      margin: fc.double({ min: 0.01, max: 0.3, noNaN: true }),
+      provenShare: fc.double({ min: 0.1, max: 1, noNaN: true }),
+      driftedAt: fc.constantFrom(null, AT),
+      usd: fc.double({ min: 0, max: 99_999, noNaN: true }),
+      counts: fc.nat(999_999),
+    })
+    .map(({ pairs, lossShare, stage, margin, provenShare, driftedAt, usd, counts }) => {
+      const inStage = { share: stage, before: { pairs: 0, losses: 0 } }
+      const stream = { ...NO_STREAM, pairs, losses: Math.round(pairs * lossShare) }
+      return exampleReport({
+        stage: inStage,
+        evidence: evidenceFigures(
+          { stream, inStage: stream, startTimes: new Map() },
+          { margin, proven: margin * provenShare }
+        ),
+        outcomes: {
+          agreed: counts,
+          disagreed: counts,
+          'upstream-differs': counts,
+          fallback: counts,
+          unusable: counts,
+        },
+        driftedAt,
+        spentUsdToday: usd,
+      })
+    })
+
+  it('are enough for every line, and lines with words of 120 characters are the only wider ones', () => {
+    const lora = 'l'.repeat(120)
+    fc.assert(
+      fc.property(report, (given) => {
+        const view = viewOf(given, { lora })
+        const lines = [...rolloutText(view, 80).split('\n'), timedLine(view, AT)]
+        const wide = lines.filter((line) => line.length > 80)
+        expect(wide).toEqual([`lora        ${lora}`])
+      })
+    )
+  })
+})
