@@ -117,6 +117,9 @@ export const savingsSchema = statsSchema
     engineUsdPerHour: z.number().nullable().describe('null: not set, and counted as zero'),
     engineHours: z.number().describe('hours in which at least one lora was live'),
     trainingHours: z.number(),
+    auditsUsd: z
+      .number()
+      .describe('paid to the upstream for audited answers that a lora would have given'),
     templates: z.array(statsSchema.extend({ version: z.string(), usd: dollarsSchema.nullable() })),
   })
   .openapi('SavingsReport')

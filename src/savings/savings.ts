@@ -28,6 +28,8 @@ export interface SavingsReport {
   /** hours with at least one live lora */
   engineHours: number
   trainingHours: number
+  /** paid to the upstream for audited answers that a lora would have given, and for second answers */
+  auditsUsd: number
 }
 
 /** The sum of the templates' savings, less all costs of engine and training. */
@@ -123,5 +125,6 @@ export const savingsReport = async (
     engineUsdPerHour: settings.engineUsdPerHour,
     engineHours,
     trainingHours: hoursTrained(internalizations),
+    auditsUsd: await store.pairs.spent(0, now + 1),
   }
 }

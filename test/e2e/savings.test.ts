@@ -10,6 +10,7 @@ import type { TemplateEconomics } from '../../src/core/cost/template-economics.t
 import type { Template } from '../../src/core/template/template.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'
 import type { SavingsReport } from '../../src/savings/savings.ts'
+import { addPairs } from '../fixtures/audited.ts'
 import { exampleApproved, exampleOutcome, exampleTemplate } from '../fixtures/examples.ts'
 import { openStore } from '../fixtures/local-store.ts'
 import { PROMPT } from '../fixtures/paint-orders.ts'
@@ -113,6 +114,23 @@ describe('savings on the command line', () => {
     const free = await cli({ ...priced, ENGINE_USD_PER_HOUR: '' }, 'savings')
     expect(free).toMatch(/version-1 {2}pays: it saves [\d.]+ USD a month/)
     expect(free).toContain('ENGINE_USD_PER_HOUR is not set')
+  })
+
+  it('say what audits cost', async () => {
+    expect(await cli(priced, 'savings')).not.toContain('audits:')
+    const store = await openStore({ dataDir })
+    await addPairs(store, [
+      { costUsd: 0.3 },
+      { costUsd: 0.2, outcome: 'agreed' },
+      { costUsd: null, outcome: 'fallback' },
+    ])
+    await store.close()
+    const { auditsUsd, usd } = JSON.parse(await cli(priced, 'savings', '--json')) as SavingsReport
+    expect(auditsUsd).toBe(0.5)
+    const share = (100 * 0.5) / (0.5 + usd!.grossUsd)
+    expect(await cli(priced, 'savings')).toContain(
+      `audits: 0.50 USD for answers that loras would have given, ${share.toFixed(1)} % of what they saved`
+    )
   })
 
   it('are unknown without a price', async () => {

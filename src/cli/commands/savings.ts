@@ -5,7 +5,7 @@ import type { Economics } from '../../savings/economics.ts'
 import type { SavingsReport } from '../../savings/savings.ts'
 import type { Store } from '../../store/store.ts'
 import { openStoreEconomics, withStore } from '../context.ts'
-import { print, table, type OutputOptions } from '../output.ts'
+import { percent, print, table, type OutputOptions } from '../output.ts'
 
 const NOT_PRICED = 'no price'
 
@@ -22,7 +22,22 @@ const dollarCells = (usd: Savings | null): string[] =>
         usd.netUsd,
       ].map(dollars)
 
-const reportText = ({ templates, usd, unpricedAnswers, ...hours }: SavingsReport): string => {
+/** @returns null without audits that have a price */
+const auditsText = ({
+  auditsUsd,
+  usd,
+}: Pick<SavingsReport, 'auditsUsd' | 'usd'>): string | null => {
+  if (auditsUsd === 0) return null
+  const saved = Math.max(0, usd?.grossUsd ?? 0)
+  return (
+    `audits: ${dollars(auditsUsd)} for answers that loras would have given, ` +
+    `${percent(auditsUsd / (auditsUsd + saved))} of what they saved and audits together`
+  )
+}
+
+const reportText = (report: SavingsReport): string => {
+  const { templates, usd, unpricedAnswers, ...hours } = report
+  const audits = auditsText(report)
   const answered = templates.reduce((sum, row) => sum + row.answered, 0)
   const engine =
     hours.engineUsdPerHour === null
@@ -45,6 +60,7 @@ const reportText = ({ templates, usd, unpricedAnswers, ...hours }: SavingsReport
       ['all', answered, ...dollarCells(usd)],
     ]),
     engine,
+    ...(audits === null ? [] : [audits]),
     ...(unpricedAnswers > 0 ? [`${unpricedAnswers} answers have no price and count as zero`] : []),
   ].join('\n')
 }

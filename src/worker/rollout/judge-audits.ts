@@ -115,18 +115,21 @@ const judgeOne = async (
     upstreamAnswer: null,
     ...sightingOf(plan, exchange),
     upstreamModel: exchange.upstreamModel,
-    costUsd: costsAnswer ? deps.costUsd(record.model, record.usage) : null,
+    // the upstream would have answered it without an audit, too
+    costUsd: null,
   }
   if (pair.reason !== null) return pair
+  const costUsd = costsAnswer ? deps.costUsd(record.model, record.usage) : null
+  const answered = { ...pair, costUsd }
   const cut = agreementCut(plan.answers.responseType)
-  if (similarity >= cut) return { ...pair, outcome: 'agreed' }
+  if (similarity >= cut) return { ...answered, outcome: 'agreed' }
   const again = await askAgain(context, record, exchange)
-  if (again === null) return { ...pair, outcome: 'disagreed' }
+  if (again === null) return { ...answered, outcome: 'disagreed' }
   return {
-    ...pair,
+    ...answered,
     outcome: again.similarity >= cut ? 'disagreed' : 'upstream-differs',
     upstreamAnswer: again.text,
-    costUsd: sum(pair.costUsd, again.costUsd),
+    costUsd: sum(costUsd, again.costUsd),
   }
 }
 
