@@ -10,7 +10,7 @@ import type { TemplateEconomics } from '../../src/core/cost/template-economics.t
 import type { Template } from '../../src/core/template/template.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'
 import type { SavingsReport } from '../../src/savings/savings.ts'
-import { addPairs } from '../fixtures/audited.ts'
+import { examplePair, routedRecord } from '../fixtures/audited.ts'
 import { exampleApproved, exampleOutcome, exampleTemplate } from '../fixtures/examples.ts'
 import { openStore } from '../fixtures/local-store.ts'
 import { PROMPT } from '../fixtures/paint-orders.ts'
@@ -119,17 +119,20 @@ describe('savings on the command line', () => {
   it('say what audits cost', async () => {
     expect(await cli(priced, 'savings')).not.toContain('audits:')
     const store = await openStore({ dataDir })
-    await addPairs(store, [
-      { costUsd: 0.3 },
-      { costUsd: 0.2, outcome: 'agreed' },
-      { costUsd: null, outcome: 'fallback' },
+    const at = Date.now() - HOUR_MS
+    const audited = [0, 1, 2].map((i) => routedRecord(i, 'skipped', { id: `audit-${i}`, at }))
+    await store.records.append(batchOf(audited))
+    await store.pairs.judge([
+      examplePair('audit-0', { costUsd: 0.3 }),
+      examplePair('audit-1', { costUsd: 0.2, outcome: 'agreed' }),
+      examplePair('audit-2', { costUsd: null, outcome: 'fallback' }),
     ])
     await store.close()
     const { auditsUsd, usd } = JSON.parse(await cli(priced, 'savings', '--json')) as SavingsReport
     expect(auditsUsd).toBe(0.5)
     const share = (100 * 0.5) / (0.5 + usd!.grossUsd)
     expect(await cli(priced, 'savings')).toContain(
-      `audits: 0.50 USD for answers that loras would have given, ${share.toFixed(1)} % of what they saved`
+      `audits: 0.5 USD for answers that loras would have given, ${share.toFixed(1)} % of what they`
     )
   })
 
