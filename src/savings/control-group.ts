@@ -29,7 +29,7 @@ const newestCalls = async (
       answers++
       if (answers === ANSWERS) return calls
     }
-    // what is older was before the lora went live
+    // older records are from before the lora went live
     if (read.length < PAGE || !read.some(({ route }) => route?.lora === lora)) break
   }
   return calls

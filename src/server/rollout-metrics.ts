@@ -1,6 +1,6 @@
 /**
- * Metrics of live routes, from the worker's reports in the store. They are read when they are scraped, all
- * of them at once; what the store does not give stays as it was.
+ * Metrics of live routes, from the worker's reports in the store. They are read together when they are
+ * scraped; where the store fails the last values stay.
  */
 import type { Registry } from 'prom-client'
 import type { Route } from '../core/route/route.ts'

@@ -13,7 +13,7 @@ export const evidenceBar = (logarithm: number, decidingCapital: number, cells: n
 export interface LossPicture {
   /** `....[==o==].....` : the confidence sequence in brackets, the mean as `o` */
   bar: string
-  /** in the columns of the bar: `p` what was proved at most, `m` the margin */
+  /** in the columns of the bar: `p` the bound that was proved, `m` the margin */
   marks: string
   /** right end of the bar, a share; the left end is 0 */
   scale: number

@@ -1,4 +1,4 @@
-/** Renders what has changed around a live route: its questions, and the models behind the upstream. Pure. */
+/** Renders changes around a live route: other questions, and other models behind the upstream. Pure. */
 import { INDICATORS } from '../../core/rollout/indicators.ts'
 import { capitalText, type RolloutReport } from '../../lifecycle/rollout-report.ts'
 import { table } from '../layout.ts'
@@ -57,7 +57,7 @@ export const changeTables = (report: RolloutReport, width: number): string[] => 
   ...upstreamTable(report, width),
 ]
 
-/** What an operator must know, in words. */
+/** Warnings, in words. */
 export const warningTexts = ({ drift, deprecatedOn }: RolloutReport): string[] => [
   ...(drift === null ? [] : [drift]),
   ...(deprecatedOn === null

@@ -149,7 +149,7 @@ const shortCapital = (logarithm: number): string => {
   return capital.toFixed(capital >= 10 ? 0 : capital >= 1 ? 1 : 2)
 }
 
-/** What has changed, in one line of at most 80 columns but for a reason; without its time. */
+/** The present state without its time, in at most 64 columns; only a reason may be longer. */
 export const rolloutLine = ({ state, progress, report }: RolloutView): string => {
   if (progress === null) return state.name === 'retired' ? `retired: ${state.reason}` : state.name
   const { stage, next, evidence } = progress

@@ -60,7 +60,7 @@ const showAlways = ({ json }: WatchOptions): Show => {
     repaint(`${rolloutText(view, width())}\n\n${secondText(Date.now())} UTC; Ctrl+C ends this view`)
 }
 
-/** Shows the rollout until it is over, or until the signal aborts. @returns what was shown last */
+/** Shows the rollout until it is over, or until the signal aborts. @returns the last view */
 const follow = async (read: ReadView, show: Show, signal: AbortSignal): Promise<RolloutView> => {
   for (;;) {
     const view = await read()
@@ -99,7 +99,7 @@ const watch = (wanted: string, options: WatchOptions): Promise<void> =>
 export const watchCommand = (): Command =>
   new Command('watch')
     .description(
-      'watch the rollout of a live lora: its stage, pairs, loss, evidence, and what it saves; ends with ' +
+      'watch the rollout of a live lora: its stage, pairs, loss, evidence and savings; ends with ' +
         'Ctrl+C, or when the lora is retired'
     )
     .argument('<template>', 'template version, for its live internalization; or the id of one')
