@@ -92,7 +92,7 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
   const access = await openEngineAccess(deps)
 
   const prune = async (): Promise<void> => {
-    if (deps.now() - prunedAt < PRUNE_EVERY_MS) return
+    if (Math.abs(deps.now() - prunedAt) < PRUNE_EVERY_MS) return
     prunedAt = deps.now()
     await deps.store.records.prune({
       bodies: deps.now() - deps.retention.bodiesMs,

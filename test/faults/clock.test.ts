@@ -5,6 +5,7 @@ import { createTenants } from '../../src/proxy/access/tenants.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { PairReader, type JudgedPair } from '../../src/core/rollout/pair.ts'
 import { compileRouteTable } from '../../src/core/route/route-table.ts'
+import { ORDERS } from '../fixtures/paint-orders.ts'
 import { AT_ONCE } from '../fixtures/rollout.ts'
 import { ROUTE, TENANTS } from '../fixtures/lora-route.ts'
 import {
@@ -15,6 +16,7 @@ import {
   startHarness,
   type Harness,
 } from '../proxy/harness.ts'
+import { useWorkerHarness } from '../worker/harness.ts'
 import { useWatchedRoute } from '../worker/watched-route.ts'
 
 const NOON = 1_800_000_000_000
@@ -178,5 +180,21 @@ describe('the evidence of a live route', () => {
     own.now -= 300 * DAY_MS
     await own.round(worker)
     expect(await watched.routes()).toMatchObject(FULL)
+  })
+})
+
+describe('the search for templates', () => {
+  const open = useWorkerHarness()
+
+  it('goes on when the clock is set back', async () => {
+    const worked = await open({ from: null })
+    const worker = await worked.worker()
+    await worked.log(ORDERS.slice(0, 20))
+    await worked.runFor(worker, 60_000)
+    expect(await worked.store.templates.list()).toEqual([])
+    worked.now -= DAY_MS
+    await worked.log(ORDERS.slice(20, 140))
+    await worked.runFor(worker, 60_000)
+    expect(await worked.store.templates.list()).toHaveLength(1)
   })
 })
