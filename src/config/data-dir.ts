@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
 
 export interface Secrets {
@@ -75,21 +76,47 @@ const isAlive = (pid: number): boolean => {
   }
 }
 
-const lockPath = (dataDir: string, name: string): string => join(dataDir, `${name}.lock`)
-
-const holderOf = async (path: string): Promise<number | null> => {
+/** When the process started, in ticks of the system; null where the system does not tell. */
+const startOf = async (pid: number): Promise<string | null> => {
   try {
-    return Number(await readFile(path, 'utf8'))
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
+    // the 22nd field (proc(5)); the second one is the name, which may have spaces
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
   } catch {
-    // the holder released the lock in the meantime
     return null
   }
 }
 
+/** What a lock file holds. A restarted container soon gives the number of a dead process to another one. */
+const identityOf = async (pid: number): Promise<string> => `${pid} ${(await startOf(pid)) ?? ''}`
+
+const lockPath = (dataDir: string, name: string): string => join(dataDir, `${name}.lock`)
+
+/** @returns '' when there is none */
+const readLock = async (path: string): Promise<string> => {
+  try {
+    return await readFile(path, 'utf8')
+  } catch {
+    // the holder released the lock in the meantime
+    return ''
+  }
+}
+
+/** How long the creator of a lock may take to write its number into it. */
+const WRITE_MS = 1_000
+
 /** The process that holds a named lock of the data directory; null when none does. */
 export const lockHolder = async (dataDir: string, name: string): Promise<number | null> => {
-  const holder = await holderOf(lockPath(dataDir, name))
-  return holder !== null && holder !== process.pid && isAlive(holder) ? holder : null
+  const path = lockPath(dataDir, name)
+  let text = await readLock(path)
+  if (text === '' && existsSync(path)) {
+    await delay(WRITE_MS)
+    text = await readLock(path)
+  }
+  const [pid = 0, start = ''] = text.split(' ')
+  const holder = Number(pid)
+  if (!(holder > 0) || holder === process.pid || !isAlive(holder)) return null
+  return start === '' || start === (await startOf(holder)) ? holder : null
 }
 
 /**
@@ -105,7 +132,7 @@ export const tryLockDataDir = async (
   for (let attempt = 0; attempt < 2; attempt++) {
     try {
       const file = await open(path, 'wx', 0o600)
-      await file.writeFile(String(process.pid))
+      await file.writeFile(await identityOf(process.pid))
       await file.close()
       return () => rm(path, { force: true })
     } catch (error) {

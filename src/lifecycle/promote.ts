@@ -30,6 +30,8 @@ export interface PromotionContext {
   /** milliseconds since the epoch */
   now: number
   rollout: RolloutSettings
+  /** the evidence for the next stage is there; by default false */
+  isProven?: boolean
 }
 
 const replacedBy = (id: string): string => `replaced by ${id}`
@@ -68,9 +70,9 @@ const templateOf = async (
 const putRoute = async (
   store: Store,
   live: Internalization,
-  { rollout }: PromotionContext
+  { rollout, isProven }: PromotionContext
 ): Promise<void> => {
-  const shares = trafficShares(rolloutStageOf(live.state)!, rollout)
+  const shares = trafficShares(rolloutStageOf(live.state)!, rollout, isProven)
   const route = routeOf(live, await templateOf(store, live), shares)
   const routes = await store.routes.list()
   // writing an unchanged route would make every process compile its table again

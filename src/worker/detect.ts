@@ -203,9 +203,10 @@ export const createDetectLoop = async (deps: WorkerDeps): Promise<DetectLoop> =>
     async step(isAwaited) {
       const count = await read()
       const caughtUp = count < PAGE_ROWS
-      const isDue = isAwaited || deps.now() - judgedAt >= JUDGE_EVERY_MS
+      // also after the clock was set back
+      const isDue = isAwaited || Math.abs(deps.now() - judgedAt) >= JUDGE_EVERY_MS
       if (caughtUp && unjudged > 0 && isDue) await judge()
-      const isOld = deps.now() - savedAt >= SAVE_EVERY_MS
+      const isOld = Math.abs(deps.now() - savedAt) >= SAVE_EVERY_MS
       if (unsaved >= SAVE_EVERY_RECORDS || (unsaved > 0 && isOld)) await save()
       return { read: count, cursor, settled: unjudged === 0 }
     },

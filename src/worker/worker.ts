@@ -60,7 +60,7 @@ const createPruning = (
   const { store, now, retention } = deps
   let prunedAt = 0
   return async () => {
-    if (now() - prunedAt < PRUNE_EVERY_MS) return { isDetectorStale: false }
+    if (Math.abs(now() - prunedAt) < PRUNE_EVERY_MS) return { isDetectorStale: false }
     prunedAt = now()
     await store.records.prune({
       bodies: now() - retention.bodiesMs,

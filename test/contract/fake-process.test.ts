@@ -8,6 +8,12 @@ import { ROWS, finished, temporaryFolder, until } from './harness.ts'
 type Fake = typeof import('../../adapters/fake/index.ts')
 const { startFakeEngine } = await loadBuilt<Fake>('adapters/fake/index.ts')
 
+const forked = async () =>
+  fork(builtPath(TEST_BUILD, 'adapters/fake/process.ts'), [], {
+    env: { ...process.env, ENGINE_TOKEN: 't', ENGINE_DATA_DIR: await temporaryFolder() },
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  })
+
 describe('engine process', () => {
   it('is killed in mid-training, comes back on its port and goes on with the job', async () => {
     const dataDir = await temporaryFolder()
@@ -45,12 +51,6 @@ describe('engine process', () => {
     await child.close()
     expect(() => process.kill(pid, 0)).toThrow('ESRCH')
   })
-
-  const forked = async () =>
-    fork(builtPath(TEST_BUILD, 'adapters/fake/process.ts'), [], {
-      env: { ...process.env, ENGINE_TOKEN: 't', ENGINE_DATA_DIR: await temporaryFolder() },
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    })
 
   it('ends when its parent was gone before it had loaded its modules', async () => {
     const child = await forked()

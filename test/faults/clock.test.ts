@@ -5,6 +5,7 @@ import { createTenants } from '../../src/proxy/access/tenants.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { PairReader, type JudgedPair } from '../../src/core/rollout/pair.ts'
 import { compileRouteTable } from '../../src/core/route/route-table.ts'
+import { ORDERS } from '../fixtures/paint-orders.ts'
 import { AT_ONCE } from '../fixtures/rollout.ts'
 import { ROUTE, TENANTS } from '../fixtures/lora-route.ts'
 import {
@@ -15,6 +16,7 @@ import {
   startHarness,
   type Harness,
 } from '../proxy/harness.ts'
+import { useWorkerHarness } from '../worker/harness.ts'
 import { useWatchedRoute } from '../worker/watched-route.ts'
 
 const NOON = 1_800_000_000_000
@@ -112,11 +114,11 @@ describe('the evidence of a live route', () => {
 
   it.each(JUMPS)('is not held up when the clock is set %s during an audit', async (_, jumpMs) => {
     const watched = await open(AUDITED)
-    const { harness } = watched
-    const complete = harness.engine.complete.bind(harness.engine)
-    harness.engine.complete = async (request) => {
-      harness.now += jumpMs
-      harness.engine.complete = complete
+    const { harness: own } = watched
+    const complete = own.engine.complete.bind(own.engine)
+    own.engine.complete = async (request) => {
+      own.now += jumpMs
+      own.engine.complete = complete
       return complete(request)
     }
     await watched.audit(40)
@@ -147,36 +149,52 @@ describe('the evidence of a live route', () => {
 
   it('costs at most the limit of a day, which begins at midnight UTC', async () => {
     const watched = await open({ ...AUDITED, auditUsdPerDay: 0.05 }, { costUsd: () => 0.01 })
-    const { harness, worker } = watched
-    const midnight = (Math.floor(harness.now / DAY_MS) + 1) * DAY_MS
-    harness.now = midnight - 60_000
+    const { harness: own, worker } = watched
+    const midnight = (Math.floor(own.now / DAY_MS) + 1) * DAY_MS
+    own.now = midnight - 60_000
     await watched.audit(5)
     await watched.judged(5)
-    expect(harness.now).toBeLessThan(midnight)
+    expect(own.now).toBeLessThan(midnight)
     expect(await watched.routes()).toMatchObject(WITHOUT_AUDITS)
     // asked before midnight and judged after it: of the day before
     await watched.audit(5)
-    harness.now = midnight
+    own.now = midnight
     await watched.judged(10)
     expect(await watched.routes()).toMatchObject(FULL)
     expect(await watched.report()).toMatchObject({ spentUsdToday: 0 })
     await watched.audit(5)
     await watched.judged(15)
-    await harness.round(worker)
+    await own.round(worker)
     expect(await watched.routes()).toMatchObject(WITHOUT_AUDITS)
     expect((await watched.report()).spentUsdToday).toBeCloseTo(0.05)
   })
 
   it('has the cost of a day only, after a clock was ahead for some time', async () => {
     const watched = await open({ ...AUDITED, auditUsdPerDay: 0.05 }, { costUsd: () => 0.01 })
-    const { harness, worker } = watched
-    harness.now += 300 * DAY_MS
+    const { harness: own, worker } = watched
+    own.now += 300 * DAY_MS
     await watched.audit(10)
     await watched.judged(10)
-    await harness.round(worker)
+    await own.round(worker)
     expect(await watched.routes()).toMatchObject(WITHOUT_AUDITS)
-    harness.now -= 300 * DAY_MS
-    await harness.round(worker)
+    own.now -= 300 * DAY_MS
+    await own.round(worker)
     expect(await watched.routes()).toMatchObject(FULL)
+  })
+})
+
+describe('the search for templates', () => {
+  const open = useWorkerHarness()
+
+  it('goes on when the clock is set back', async () => {
+    const worked = await open({ from: null })
+    const worker = await worked.worker()
+    await worked.log(ORDERS.slice(0, 20))
+    await worked.runFor(worker, 60_000)
+    expect(await worked.store.templates.list()).toEqual([])
+    worked.now -= DAY_MS
+    await worked.log(ORDERS.slice(20, 140))
+    await worked.runFor(worker, 60_000)
+    expect(await worked.store.templates.list()).toHaveLength(1)
   })
 })

@@ -143,37 +143,37 @@ const routesOf = async (server: ServerProcess, count: number): Promise<(string |
   return routes
 }
 
+const rowsOf = (dataDir: string) =>
+  withStore(dataDir, async ({ internalizations, pairs, routes }) => ({
+    state: (await internalizations.get(ID))!.state,
+    judged: await pairs.list({ lora: LORA, limit: 1_000 }),
+    backlog: await pairs.backlog(LORA),
+    routes: await routes.list(),
+  }))
+
+/** @returns the server after its end */
+const killed = async (
+  [area, method]: [area: string, method: string],
+  ...[env, options]: Parameters<typeof spawnServer>
+): Promise<ServerProcess> => {
+  const code = encodeURIComponent(killAfter(area, method))
+  const NODE_OPTIONS = `--import data:text/javascript,${code}`
+  const server = await spawnServer(
+    { ...environment(), NODE_OPTIONS, ...env },
+    { worker: true, ...options }
+  )
+  servers.push(server)
+  expect(await server.exit).toBeNull()
+  return server
+}
+
+const prepare = async (folder: string): Promise<void> => {
+  await goLive(folder)
+  const records = Array.from({ length: AUDITS }, (_, i) => auditRecord(i))
+  await withStore(folder, (store) => store.records.append(batchOf(records)))
+}
+
 describe('a server that is killed between the judging and the rollback', () => {
-  const rowsOf = (dataDir: string) =>
-    withStore(dataDir, async ({ internalizations, pairs, routes }) => ({
-      state: (await internalizations.get(ID))!.state,
-      judged: await pairs.list({ lora: LORA, limit: 1_000 }),
-      backlog: await pairs.backlog(LORA),
-      routes: await routes.list(),
-    }))
-
-  /** @returns the server after its end */
-  const killed = async (
-    [area, method]: [area: string, method: string],
-    ...[env, options]: Parameters<typeof spawnServer>
-  ): Promise<ServerProcess> => {
-    const code = encodeURIComponent(killAfter(area, method))
-    const NODE_OPTIONS = `--import data:text/javascript,${code}`
-    const server = await spawnServer(
-      { ...environment(), NODE_OPTIONS, ...env },
-      { worker: true, ...options }
-    )
-    servers.push(server)
-    expect(await server.exit).toBeNull()
-    return server
-  }
-
-  const prepare = async (folder: string): Promise<void> => {
-    await goLive(folder)
-    const records = Array.from({ length: AUDITS }, (_, i) => auditRecord(i))
-    await withStore(folder, (store) => store.records.append(batchOf(records)))
-  }
-
   it('counts every pair once, and has no route after the rollback', LONG, async () => {
     const { dataDir } = await killed(['pairs', 'judge'], {}, { prepare })
     const judged = await rowsOf(dataDir)
@@ -197,13 +197,13 @@ describe('a server that is killed between the judging and the rollback', () => {
   })
 })
 
-describe('two proxies on one data directory', () => {
-  /** What the lora answers, too. */
-  const agree: Responder = (request, response) => {
-    const { messages } = JSON.parse(request.body.toString()) as { messages: { content: string }[] }
-    respondJson(completion(`You said: ${messages.at(-1)!.content}`))(request, response)
-  }
+/** What the lora answers, too. */
+const agree: Responder = (request, response) => {
+  const { messages } = JSON.parse(request.body.toString()) as { messages: { content: string }[] }
+  respondJson(completion(`You said: ${messages.at(-1)!.content}`))(request, response)
+}
 
+describe('two proxies on one data directory', () => {
   it(
     'have one evidence, and both end the route when it is rolled back',
     { timeout: 180_000 },

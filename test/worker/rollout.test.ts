@@ -93,6 +93,8 @@ describe('a rollout', () => {
   })
 })
 
+const away = () => Promise.reject(new AppError('engine-unavailable', 'away'))
+
 describe('an audited request', () => {
   it('is no loss where the upstream disagrees with itself', async () => {
     let asked = 0
@@ -150,7 +152,6 @@ describe('an audited request', () => {
       const watched = await Watched.open(rollout, { retention })
       const { harness, lora } = watched
       const { complete, models } = harness.engine
-      const away = () => Promise.reject(new AppError('engine-unavailable', 'away'))
       Object.assign(harness.engine, { complete: away, models: away })
       const old = await watched.audit(10)
       await harness.runFor(watched.worker, 24 * HOUR_MS, HOUR_MS)

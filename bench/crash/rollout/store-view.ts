@@ -35,6 +35,8 @@ export interface StoreView {
 const openFile = (dataDir: string): Client =>
   createClient({ url: pathToFileURL(join(dataDir, 'promptintern.sqlite')).href, concurrency: 1 })
 
+const json = (value: unknown) => JSON.parse(String(value)) as InternalizationState
+
 /** @param internalization its id @param lora of its pairs */
 export const openStoreView = (
   dataDir: string,
@@ -43,7 +45,6 @@ export const openStoreView = (
   const client = openFile(dataDir)
   const select = async (sql: string, ...args: string[]) =>
     (await client.execute({ sql, args })).rows
-  const json = (value: unknown) => JSON.parse(String(value)) as InternalizationState
   return {
     async state() {
       const [row] = await select('select state from internalizations where id = ?', internalization)

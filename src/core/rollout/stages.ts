@@ -72,17 +72,20 @@ export interface TrafficShares {
 }
 
 /**
- * Before the last stage, every request that the lora may not answer is audited: the upstream answers it
- * anyway, so this costs nothing there. In the last stage an audit takes a request from the lora where all
- * of the traffic is the lora's.
+ * Before the last stage, every request that the lora may not answer is audited until the evidence for the
+ * next stage is there: the upstream answers it anyway, so this costs nothing there. In the last stage an
+ * audit takes a request from the lora where all of the traffic is the lora's.
+ * @param isProven whether the evidence for the next stage is there, so that a person is waited for
  */
 export const trafficShares = (
   { share }: RolloutStage,
-  { trafficShare, auditShare }: Pick<RolloutSettings, 'trafficShare' | 'auditShare'>
+  { trafficShare, auditShare }: Pick<RolloutSettings, 'trafficShare' | 'auditShare'>,
+  isProven = false
 ): TrafficShares => {
   if (share === 1) return { trafficShare: Math.min(trafficShare, 1 - auditShare), auditShare }
   const served = share * trafficShare
-  return { trafficShare: served, auditShare: 1 - served }
+  const rest = 1 - served
+  return { trafficShare: served, auditShare: isProven ? Math.min(auditShare, rest) : rest }
 }
 
 /** Bounds of a route's loss: both are shares of its answers. */

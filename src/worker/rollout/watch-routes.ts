@@ -65,8 +65,8 @@ interface Watched {
   /** of the ratings that the reader has read */
   revision: number
   report: RolloutReport | null
-  /** whether the route was last written for a day whose limit is reached; null: it was not written */
-  settledSpent: boolean | null
+  /** what the route was last written for; null: it was not written since the reader was made */
+  written: string | null
 }
 
 /** What programs read of a log line; events of webhooks have the same names. The evidence is in natural logarithms. */
@@ -121,7 +121,8 @@ class LiveRoutes implements RouteWatch {
     const audited = await this.auditedRoute(row)
     if (audited === null) return { advanced: false, isEngineLost: false }
     const outcome = { advanced: false, isEngineLost: false }
-    if (engine !== null && engine.name === audited.route.engine) {
+    // over the limit of a day, requests wait: without second answers their losses would not be comparable
+    if (engine !== null && engine.name === audited.route.engine && !this.isSpent) {
       try {
         outcome.advanced = await this.judge(engine, audited)
       } catch (thrown) {
@@ -173,7 +174,7 @@ class LiveRoutes implements RouteWatch {
           stage,
           revision,
           report: known?.report ?? (await readRolloutReport(store, id)),
-          settledSpent: known?.settledSpent ?? null,
+          written: null,
         }
     this.watched.set(id, watched)
     for (;;) {
@@ -199,9 +200,11 @@ class LiveRoutes implements RouteWatch {
     }
     if (decision.rollsBack) return this.rollBack(internalization, report)
     if (decision.mayStep && rollout.steps) return this.enterNext(internalization, report)
-    if (this.isSpent !== watched.settledSpent) {
-      await settleRoute(store, internalization.templateVersion, this.context())
-      watched.settledSpent = this.isSpent
+    const written = `${this.isSpent} ${decision.mayStep}`
+    if (written !== watched.written) {
+      const context = { ...this.context(), isProven: decision.mayStep }
+      await settleRoute(store, internalization.templateVersion, context)
+      watched.written = written
     }
     return false
   }
