@@ -56,11 +56,13 @@ const refusal = (client: OpenAI, id: string) =>
 /** The log is written in batches: an application tries again. */
 const rateOnceLogged = async (...parameters: Parameters<typeof rate>): Promise<void> =>
   expect
-    .poll(() =>
-      rate(...parameters).then(
-        () => 'stored',
-        (error: Error) => error.name
-      )
+    .poll(
+      () =>
+        rate(...parameters).then(
+          () => 'stored',
+          (error: Error) => error.name
+        ),
+      { timeout: 10_000 }
     )
     .toBe('stored')
 
@@ -78,7 +80,7 @@ const exported = async () =>
   (await admin<{ data: Record<string, unknown>[] }>('/ratings?after=feedback-0')).data
 
 describe('feedback of an application', () => {
-  it('reaches the export and the counts of the internalization', async () => {
+  it('reaches the export, with whose answer it is on', async () => {
     await start()
     const client = ownClient()
     const first = await ask(client)
@@ -160,7 +162,7 @@ describe('feedback of an application', () => {
             () => 'known',
             () => 'unknown'
           ),
-        { timeout: 5_000 }
+        { timeout: 10_000 }
       )
       .toBe('known')
     const { record } = await ask(web)
