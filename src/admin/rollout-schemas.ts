@@ -79,7 +79,8 @@ export const feedbackCountsSchema = z
     upstream: thumbCounts.describe('on answers of the upstream to requests that matched its route'),
   })
   .openapi('FeedbackCounts', {
-    description: 'What applications sent. Shown only: users choose what they rate',
+    description:
+      'What applications sent. It does not count as evidence: users choose the answers that they rate',
   })
 
 const place = z.enum(['a', 'b'])
@@ -128,7 +129,7 @@ export const pairsQuerySchema = z
     }),
     outcome: outcomeSchema.optional(),
     revealed: z.enum(['true', 'false']).default('false').openapi({
-      description: 'true: also whose answer is whose, and the figures of the pair',
+      description: 'true: also which answer is the lora`s, and the figures of the pair',
     }),
   })
   .refine(
@@ -187,7 +188,7 @@ export const exportedRatingSchema = z
       .string()
       .nullable()
       .describe('of the live route that the request matched; null without one'),
-    answeredBy: z.enum(['lora', 'upstream']).describe('whose answer the client got'),
+    answeredBy: z.enum(['lora', 'upstream']).describe('who answered the client'),
     rating: z
       .enum([...RATINGS, ...THUMBS])
       .describe('of a pair: which answer is right; of feedback: `good` or `bad`'),

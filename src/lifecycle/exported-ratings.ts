@@ -12,7 +12,7 @@ interface ExportedRating {
   templateVersion: string | null
   /** of the live route that the request matched; null without one */
   lora: string | null
-  /** whose answer the client got */
+  /** who answered the client */
   answeredBy: 'lora' | 'upstream'
   rating: Rating | Thumb
   /** whether it is evidence: it is a rating of a disagreement */

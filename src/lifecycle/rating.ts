@@ -18,7 +18,7 @@ type Place = 'a' | 'b'
 /** A rating, also by the place of the answer. */
 export type Right = Place | Rating
 
-/** What a person who rates must not know. */
+/** Hidden from a person who rates. */
 interface RevealedPair {
   lora: Place
   outcome: PairOutcome
@@ -123,7 +123,7 @@ const isInLog = async ({ records }: Store, id: string): Promise<boolean> =>
 /**
  * Sets which answer of a pair is right. @param right null takes the rating back
  * @throws AppError `not-found` for a record that is not in the log and was not audited; `invalid-state`
- * for one that is no pair
+ * for one without two answers
  */
 export const ratePair = async (
   store: Store,
@@ -138,7 +138,7 @@ export const ratePair = async (
     if (!(await isInLog(store, recordId)))
       throw new AppError(
         'not-found',
-        `there is no record ${recordId}: it never was, has expired, or was forgotten`
+        `there is no record ${recordId}: it never existed, has expired, or was forgotten`
       )
     throw new AppError(
       'invalid-state',

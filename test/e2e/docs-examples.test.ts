@@ -23,6 +23,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { freePort } from '../../bench/harness/free-port.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { examplePair, routedRecord } from '../fixtures/audited.ts'
 import { CLI, runCli } from '../fixtures/built.ts'
 import {
   exampleApproved,
@@ -37,6 +38,8 @@ const TINY_MODEL = join(ROOT, 'models', 'tiny')
 const ADMIN_TOKEN = 'token-of-the-documents'
 const INTERNALIZATION = 'internalization-1'
 const TEMPLATE = exampleTemplate()
+/** A record with both answers. */
+const AUDITED = 'record-7'
 
 interface Block {
   language: string
@@ -108,7 +111,8 @@ const prepare = async (): Promise<void> => {
   const store = await openStore({ dataDir: prepared })
   await store.templates.upsert([TEMPLATE])
   const records = Array.from({ length: 6 }, (_, index) => exampleRecord(index + 1))
-  await store.records.append(batchOf(records))
+  await store.records.append(batchOf([...records, routedRecord(7, 'skipped')]))
+  await store.pairs.judge([examplePair(AUDITED)])
   await store.records.tagTemplate(
     records.map(({ id }) => id),
     TEMPLATE.version
@@ -147,6 +151,7 @@ const withValues = (text: string, port: number): string => {
     ['<template>', TEMPLATE.version],
     ['<internalization>', INTERNALIZATION],
     ['<record>', 'record-1'],
+    ['<pair>', AUDITED],
   ]
   return values.reduce((result, [from, to]) => result.replaceAll(from, to), text)
 }

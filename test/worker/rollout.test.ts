@@ -52,6 +52,8 @@ describe('a rollout', () => {
     await watched.judged(200)
     expect(rolloutStageOf(await watched.state())).toMatchObject({ share: 0 })
     expect((await watched.report()).mayStep).toBe(true)
+    // meanwhile it is watched like a route in its last stage
+    expect(await watched.routes()).toMatchObject([{ trafficShare: 0, auditShare: 0.03 }])
   })
 
   it('is rolled back when its answers disagree, and cannot go live again', async () => {
@@ -194,7 +196,12 @@ describe('an audited request', () => {
     await watched.judged(6)
     await watched.harness.round(watched.worker)
     expect(await watched.routes()).toMatchObject([{ trafficShare: 1, auditShare: 0 }])
+    // logged before the proxy had the new route
+    await watched.audit(3)
+    await watched.harness.runFor(watched.worker, 600_000)
+    expect(await watched.report()).toMatchObject({ waiting: 3, spentUsdToday: 0.06 })
     await watched.harness.round(watched.worker, 86_400_000)
+    await watched.judged(9)
     expect(await watched.routes()).toMatchObject([{ trafficShare: 0.97, auditShare: 0.03 }])
   })
 

@@ -1,7 +1,7 @@
 /**
  * Feedback: a rating of the one answer that the client of a record got, by the application or by a person
- * at the admin API. It is no evidence, because users and persons choose what they rate
- * (docs/feedback.md).
+ * at the admin API. It does not count as evidence, because users and persons choose the
+ * answers that they rate (docs/feedback.md).
  */
 
 export const THUMBS = ['good', 'bad'] as const

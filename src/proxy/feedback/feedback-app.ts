@@ -27,7 +27,7 @@ export type FeedbackApp = Hono<{ Bindings: HttpBindings }>
 
 /** A comment of the longest length takes 6 KB if each of its characters is escaped. */
 const MAX_BODY_BYTES = 16 * 1024
-/** Of one tenant. A flood costs no more than this: what is over it is refused before its body is read. */
+/** Of one tenant. A request over it is refused before its body is read. */
 const PER_MINUTE = 600
 /** Tenants whose rate is remembered; an entry takes about 200 bytes. */
 const MAX_TENANTS = 10_000
