@@ -100,10 +100,12 @@ const waitUntil = async (
 const isFull: Reached = ([first]) => first !== undefined && rolloutStageOf(first.state)?.share === 1
 const isRolledBack: Reached = ([first]) =>
   first?.state.name === 'retired' && first.state.evidence !== undefined
-const hasSuccessor: Reached = (rows) => rows.length > 1
+/** Began after the first route was rolled back. */
+const successorIn = (rows: Internalization[]): Internalization | undefined =>
+  rows.find(({ createdAt }) => createdAt > rows[0]!.updatedAt)
+const hasSuccessor: Reached = (rows) => isRolledBack(rows) && successorIn(rows) !== undefined
 const ENDS = new Set(['live', 'rejected', 'failed'])
-const isSuccessorJudged: Reached = ([, successor]) =>
-  successor !== undefined && ENDS.has(successor.state.name)
+const isSuccessorJudged: Reached = (rows) => ENDS.has(successorIn(rows)?.state.name ?? '')
 
 export interface ShiftRun {
   proxy: ProxyProcess
@@ -113,6 +115,12 @@ export interface ShiftRun {
   shift: ReadonlyMap<string, string>
   /** for the training and the verdict of the successor */
   limitMs: number
+}
+
+/** The part of the worker's report that is read. */
+interface Rollout {
+  waiting: number
+  evidence: { pairs: number }
 }
 
 /** The figures, and the timeline since the first route went live. */
@@ -125,15 +133,13 @@ export const followShift = async ({
 }: ShiftRun): Promise<{ figures: Record<string, Figure>; timeline: Moment[] }> => {
   const watcher = new Watcher(proxy)
   const sending = { proxy, watcher, requests }
-  const pairsOf = async (id: string): Promise<number> => {
-    const { rollout } = await proxy.admin<{ rollout: { evidence: { pairs: number } } | null }>(
-      `/internalizations/${id}`
-    )
-    return rollout?.evidence.pairs ?? 0
-  }
+  const rolloutOf = async (id: string): Promise<Rollout> =>
+    (await proxy.admin<{ rollout: Rollout }>(`/internalizations/${id}`)).rollout
   const isReady = await sendUntil(sending, isFull)
   const [first] = await watcher.look()
-  const before = await pairsOf(first!.id)
+  // else pairs from before the change would come after it
+  while (isReady && (await rolloutOf(first!.id)).waiting > 0) await delay(POLL_MS)
+  const before = (await rolloutOf(first!.id)).evidence.pairs
   upstream.change((answer) => shift.get(answer) ?? answer)
   watcher.note(`the upstream gives other answers to ${shift.size} of its answers`)
   const isBack = isReady && (await sendUntil(sending, isRolledBack))
@@ -141,7 +147,7 @@ export const followShift = async ({
   const evidence = retired!.state.name === 'retired' ? retired!.state.evidence : undefined
   const isFollowed = isBack && (await sendUntil(sending, hasSuccessor))
   const isJudged = isFollowed && (await waitUntil(watcher, isSuccessorJudged, limitMs))
-  const [, successor] = await watcher.look()
+  const successor = successorIn(await watcher.look())
   const winner = isJudged ? await figuresOf(proxy, successor!.id) : null
   return {
     timeline: watcher.timeline,

@@ -152,6 +152,11 @@ const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
   app.openapi(rejectRoute, async (context) => {
     const row = await internalizationOf(deps, context.req.valid('param').id)
     const reason = context.req.valid('json').reason ?? 'rejected by a person'
+    if (row.state.name === 'training')
+      throw new AppError(
+        'invalid-state',
+        `internalization ${row.id} is training: reject it afterwards`
+      )
     const rejected = transition(row, { name: 'rejected', reason })
     const saved = await store.internalizations.save(rejected, 'admin', now())
     return context.json(internalizationSummary(saved), 200)

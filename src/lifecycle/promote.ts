@@ -30,8 +30,8 @@ export interface PromotionContext {
   /** milliseconds since the epoch */
   now: number
   rollout: RolloutSettings
-  /** the evidence for the next stage is there; by default false */
-  isProven?: boolean
+  /** how much is audited before the last stage; by default `all` */
+  audits?: 'all' | 'few'
 }
 
 const replacedBy = (id: string): string => `replaced by ${id}`
@@ -70,9 +70,9 @@ const templateOf = async (
 const putRoute = async (
   store: Store,
   live: Internalization,
-  { rollout, isProven }: PromotionContext
+  { rollout, audits }: PromotionContext
 ): Promise<void> => {
-  const shares = trafficShares(rolloutStageOf(live.state)!, rollout, isProven)
+  const shares = trafficShares(rolloutStageOf(live.state)!, rollout, audits)
   const route = routeOf(live, await templateOf(store, live), shares)
   const routes = await store.routes.list()
   // writing an unchanged route would make every process compile its table again

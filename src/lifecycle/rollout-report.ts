@@ -131,17 +131,24 @@ export const capitalText = (logarithm: number): string => {
     : `${(Math.floor(10 * mantissa) / 10).toFixed(1)}e+${exponent}`
 }
 
-/** `21 of 160 conversations, 13.1 % (8.0 to 20.1 %)` */
+/** `21 of 160 conversations, 13.1 % (8.0 % to 20.1 %)` */
 export const lossText = ({ pairs, losses, interval: [lower, upper] }: EvidenceFigures): string =>
   `${Number(losses.toFixed(1))} of ${pairs} conversations` +
   (pairs === 0 ? '' : `, ${percent(losses / pairs)} (${percent(lower)} to ${percent(upper)})`)
 
+/** The same, or `40 of the last 150 conversations, 26.7 %` where the loss has risen since. */
+const riseText = (evidence: EvidenceFigures): string => {
+  const { pairs, losses } = evidence.sinceRise
+  if (pairs === evidence.pairs) return lossText(evidence)
+  return `${Number(losses.toFixed(1))} of the last ${pairs} conversations, ${percent(losses / pairs)}`
+}
+
 export const rollbackReason = (evidence: EvidenceFigures): string =>
-  `rolled back: it disagrees with the upstream in ${lossText(evidence)}, ` +
+  `rolled back: it disagrees with the upstream in ${riseText(evidence)}, ` +
   `and at most ${percent(evidence.margin)} may; evidence ${capitalText(evidence.rollback)}`
 
 export const driftText = (evidence: EvidenceFigures): string =>
-  `its traffic has changed: it disagrees with the upstream in ${lossText(evidence)}, ` +
+  `its traffic has changed: it disagrees with the upstream in ${riseText(evidence)}, ` +
   `and the proof showed at most ${percent(evidence.proven)}; evidence ${capitalText(evidence.drift)}`
 
 const INDICATOR_TEXTS: Record<Indicator, string> = {

@@ -120,6 +120,7 @@ describe('what evidence decides', () => {
     step: 0,
     stagePairs: 0,
     roseAt: null,
+    sinceRise: NO_PAIRS,
   }
   const [rollback, step] = [Math.log(300), Math.log(20)]
 

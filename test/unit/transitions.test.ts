@@ -18,7 +18,7 @@ const STATES: InternalizationState[] = [
 
 const LEGAL = `
 candidate: training rejected failed
-training: training evaluating failed
+training: training evaluating rejected failed
 evaluating: approval rejected failed
 approval: live rejected
 live: live retired

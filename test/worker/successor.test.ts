@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { winningLora, type Internalization } from '../../src/core/lifecycle/internalization.ts'
 import type { ExchangeRecord, RouteOutcome } from '../../src/core/log/record.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
+import { isUnfinished } from '../../src/openai/fine-tuning.ts'
 import { goLive, retire } from '../../src/lifecycle/promote.ts'
 import type { Worker } from '../../src/worker/worker.ts'
 import { COLOURS, orderRecord } from '../fixtures/paint-orders.ts'
@@ -163,5 +164,27 @@ describe('a live route', () => {
       name: 'retired',
       reason: `replaced by ${successor!.id}`,
     })
+  })
+})
+
+describe('a successor in training', () => {
+  it('is rejected when the route that it follows is rolled back meanwhile', async () => {
+    await traffic(PLANNED_ROWS + 10, () => ({ route: route('low-confidence', 'fallback') }))
+    await traffic(PLANNED_ROWS, () => ({ route: route('audit') }))
+    await harness.runUntil(worker, async () => (await all())[1]?.state.name === 'training')
+    await traffic(60, (number) => ({ route: route('audit'), response: renamed(number) }))
+    await harness.runUntil(worker, async () => (await all())[1]?.state.name === 'rejected')
+    const [present, successor] = await all()
+    expect(present!.state).toMatchObject({ name: 'retired', evidence: expect.anything() as object })
+    expect(successor!.state).toMatchObject({
+      reason: expect.stringMatching(
+        /^the route that it follows was rolled back, and its traffic is older: rolled back: /
+      ) as string,
+    })
+    expect((await harness.engine.findJobs({ internalization_id: successor!.id })).some(isUnfinished)).toBe(false) // prettier-ignore
+    // the next one learns the new answers
+    await traffic(2 * PLANNED_ROWS + 30, (number) => ({ response: renamed(number) }))
+    await harness.runTo(worker, 'live')
+    expect((await all())[2]!.plan!.successor).toMatchObject({ of: first.id, why: 'rolled-back' })
   })
 })

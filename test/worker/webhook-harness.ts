@@ -31,6 +31,7 @@ export const EVIDENCE: EvidenceFigures = {
   step: -3,
   stagePairs: 160,
   roseAt: null,
+  sinceRise: { pairs: 160, losses: 21 },
 }
 
 /** The signal of a worker that is not stopped. */

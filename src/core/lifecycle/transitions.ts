@@ -10,7 +10,8 @@ type StateName = InternalizationState['name']
 const NEXT: Record<StateName, StateName[]> = {
   candidate: ['training', 'rejected', 'failed'],
   // from stage to stage and from arm to arm
-  training: ['training', 'evaluating', 'failed'],
+  // rejected when the route that it follows is rolled back
+  training: ['training', 'evaluating', 'rejected', 'failed'],
   evaluating: ['approval', 'rejected', 'failed'],
   approval: ['live', 'rejected'],
   // live again in the next stage of the rollout

@@ -17,6 +17,12 @@ export interface LossCounts {
 
 export const NO_PAIRS: LossCounts = { pairs: 0, losses: 0 }
 
+/** The pairs of `all` that are not in `first`, its beginning. */
+export const pairsSince = (all: LossCounts, first: LossCounts): LossCounts => ({
+  pairs: all.pairs - first.pairs,
+  losses: all.losses - first.losses,
+})
+
 /** Stakes of the mixture. */
 const STAKES = 12
 /**
@@ -145,8 +151,7 @@ const capitals = ({ pairs, losses, starts }: LossStream, bound: number): number[
     Math.log(FIRST_SHARE) + evidenceOf({ pairs, losses }, bets),
     ...starts.map(
       ({ before, share }) =>
-        Math.log(share) +
-        evidenceOf({ pairs: pairs - before.pairs, losses: losses - before.losses }, bets)
+        Math.log(share) + evidenceOf(pairsSince({ pairs, losses }, before), bets)
     ),
   ]
 }
@@ -159,14 +164,11 @@ export const evidenceOfRise = (stream: LossStream, bound: number): number => {
   return logSum([Math.log(putAside(stream.started)), ...capitals(stream, bound)])
 }
 
-/**
- * How many pairs came before the loss rose above the bound, if it did: those before the start that has won
- * most. @param bound in (0, 1)
- */
-export const pairsBeforeRise = (stream: LossStream, bound: number): number => {
+/** The pairs before the loss rose above the bound, if it did: before the start that has won most. */
+export const beforeRise = (stream: LossStream, bound: number): LossCounts => {
   const all = capitals(stream, bound)
   const best = all.indexOf(all.reduce((most, one) => Math.max(most, one)))
-  return stream.starts[best - 1]?.before.pairs ?? 0
+  return stream.starts[best - 1]?.before ?? NO_PAIRS
 }
 
 /** Halvings of the interval in which a bound lies: to 1e-5. */

@@ -6,7 +6,8 @@ import {
   evidenceBelow,
   evidenceOfRise,
   lossInterval,
-  pairsBeforeRise,
+  pairsSince,
+  beforeRise,
   NO_PAIRS,
   type LossCounts,
 } from './evidence.ts'
@@ -72,20 +73,20 @@ export interface TrafficShares {
 }
 
 /**
- * Before the last stage, every request that the lora may not answer is audited until the evidence for the
- * next stage is there: the upstream answers it anyway, so this costs nothing there. In the last stage an
+ * Before the last stage, every request that the lora may not answer is audited: the upstream answers it
+ * anyway, so this costs nothing there. In the last stage an
  * audit takes a request from the lora where all of the traffic is the lora's.
- * @param isProven whether the evidence for the next stage is there, so that a person is waited for
+ * @param audits `few`: no more than in the last stage, because a person is waited for, or the worker
  */
 export const trafficShares = (
   { share }: RolloutStage,
   { trafficShare, auditShare }: Pick<RolloutSettings, 'trafficShare' | 'auditShare'>,
-  isProven = false
+  audits: 'all' | 'few' = 'all'
 ): TrafficShares => {
   if (share === 1) return { trafficShare: Math.min(trafficShare, 1 - auditShare), auditShare }
   const served = share * trafficShare
   const rest = 1 - served
-  return { trafficShare: served, auditShare: isProven ? Math.min(auditShare, rest) : rest }
+  return { trafficShare: served, auditShare: audits === 'few' ? Math.min(auditShare, rest) : rest }
 }
 
 /** Bounds of a route's loss: both are shares of its answers. */
@@ -115,6 +116,8 @@ export interface EvidenceFigures {
   stagePairs: number
   /** when the loss rose above what was proven, if it did; null: it was above it from the beginning */
   roseAt: number | null
+  /** the pairs since then */
+  sinceRise: LossCounts
 }
 
 const INTERVAL_ALPHA = 0.05
@@ -132,7 +135,8 @@ export const evidenceFigures = (
   drift: evidenceOfRise(stream, proven),
   step: evidenceBelow(inStage, margin),
   stagePairs: inStage.pairs,
-  roseAt: startTimes.get(pairsBeforeRise(stream, proven)) ?? null,
+  roseAt: startTimes.get(beforeRise(stream, proven).pairs) ?? null,
+  sinceRise: pairsSince(stream, beforeRise(stream, proven)),
 })
 
 export interface RolloutDecision {

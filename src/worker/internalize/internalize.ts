@@ -143,6 +143,27 @@ const promote = async (
   return 'advanced'
 }
 
+/**
+ * Why a successor is out of date; null: it is not. It was planned with traffic from before the change that
+ * its predecessor was rolled back for.
+ */
+const outdatedBy = async (
+  { store }: WorkerDeps,
+  { plan }: Internalization
+): Promise<string | null> => {
+  const successor = plan?.successor
+  if (successor?.why !== 'new-traffic') return null
+  const state = (await store.internalizations.get(successor.of))?.state
+  if (state?.name !== 'retired' || state.evidence === undefined) return null
+  return `the route that it follows was rolled back, and its traffic is older: ${state.reason}`
+}
+
+/** Its job may run for hours. */
+const cancelJobs = async (engine: Engine, { id }: Internalization): Promise<void> => {
+  for (const job of await engine.findJobs({ internalization_id: id }))
+    if (isUnfinished(job)) await engine.cancelJob(job.id)
+}
+
 const step = async (
   deps: WorkerDeps,
   engine: Engine,
@@ -155,6 +176,11 @@ const step = async (
       'invalid-state',
       'planned by an earlier version of the proxy: run promptintern internalize again'
     )
+  const reason = await outdatedBy(deps, internalization)
+  if (reason !== null) {
+    await cancelJobs(engine, internalization)
+    return moveTo(deps, internalization, { name: 'rejected', reason })
+  }
   switch (state.name) {
     case 'candidate':
       return begin(deps, engine, internalization, template)

@@ -19,36 +19,56 @@ import type { MayStart } from './would-pay.ts'
 /** Repeats leave fewer distinct exchanges than requests, so a start is retried after this growth. */
 const RETRY_GROWTH = 0.1
 
-/** Where the questions have changed and not the answers, older exchanges are as good as new ones. */
-const beginOfDrift = ({ evidence, rollbackCapital }: RolloutReport): number =>
-  evidence.drift >= Math.log(rollbackCapital) ? (evidence.roseAt ?? 0) : 0
+/** Where the questions have changed and not the answers, all exchanges since the proof are as good. */
+const beginOfDrift = (
+  { evidence, rollbackCapital }: RolloutReport,
+  { createdAt }: Internalization
+): number =>
+  evidence.drift >= Math.log(rollbackCapital) ? (evidence.roseAt ?? createdAt) : createdAt
+
+/** When a successor for the same cause began last: the traffic that judged it judges no other. */
+const newestJudge = (rows: Internalization[], why: Succession['why']): number =>
+  Math.max(
+    0,
+    ...rows.filter(({ plan }) => plan?.successor?.why === why).map(({ createdAt }) => createdAt)
+  )
+
+const afterRollback = (rows: Internalization[], retired: Internalization): Succession | null => {
+  const { state, id, updatedAt } = retired
+  // an operator's decision needs an operator
+  if (state.name !== 'retired' || state.evidence === undefined) return null
+  const since = state.evidence.roseAt ?? updatedAt
+  return { of: id, why: 'rolled-back', since: Math.max(since, newestJudge(rows, 'rolled-back')) }
+}
+
+const besideLive = async (
+  { store }: WorkerDeps,
+  rows: Internalization[],
+  live: Internalization
+): Promise<Succession | null> => {
+  const report = await readRolloutReport(store, live.id)
+  if (report !== null && report.driftedAt !== null) {
+    const since = Math.max(beginOfDrift(report, live), newestJudge(rows, 'drifted'))
+    return { of: live.id, why: 'drifted', since }
+  }
+  // most of the traffic of an early stage is the upstream's, and the rollout is not over
+  if (rolloutStageOf(live.state)!.share < 1) return null
+  const since = Math.max(live.updatedAt, newestJudge(rows, 'new-traffic'))
+  return { of: live.id, why: 'new-traffic', since }
+}
 
 /** What an internalization would follow, if there were traffic enough. @returns null: nothing */
 const successionOf = async (
-  { store }: WorkerDeps,
+  deps: WorkerDeps,
   rows: Internalization[]
 ): Promise<Succession | null> => {
-  const [newest] = rows.toSorted((a, b) => b.createdAt - a.createdAt)
-  if (newest === undefined || rows.some(({ state }) => isInWork(state))) return null
+  if (rows.some(({ state }) => isInWork(state))) return null
   const live = rows.find(({ state }) => state.name === 'live')
-  if (live !== undefined) {
-    const report = await readRolloutReport(store, live.id)
-    const driftedAt = report?.driftedAt ?? null
-    // most of the traffic of an early stage is the upstream's, and the rollout is not over
-    if (driftedAt === null && rolloutStageOf(live.state)!.share < 1) return null
-    const since = driftedAt === null ? 0 : beginOfDrift(report!)
-    return {
-      of: live.id,
-      why: driftedAt === null ? 'new-traffic' : 'drifted',
-      // traffic that judged an earlier successor judges no other
-      since: Math.max(since, newest.createdAt),
-    }
-  }
-  const { state } = newest
-  // an operator's decision, and a failure, need an operator
-  if (state.name !== 'retired' || state.evidence === undefined) return null
-  const since = state.evidence.roseAt ?? newest.updatedAt
-  return { of: newest.id, why: 'rolled-back', since }
+  if (live !== undefined) return besideLive(deps, rows, live)
+  const [newest] = rows
+    .filter(({ state }) => state.name !== 'rejected')
+    .toSorted((a, b) => b.createdAt - a.createdAt)
+  return newest === undefined ? null : afterRollback(rows, newest)
 }
 
 export interface Starts {

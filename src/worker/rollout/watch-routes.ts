@@ -83,6 +83,16 @@ const eventData = (
   evidence: { rollback, step, drift },
 })
 
+/** Waiting audits from which on few are made before the last stage, and down to which it stays so. */
+const [MOST_WAITING, FEW_WAITING] = [200, 50]
+
+/**
+ * Whether more audits wait than the engine has time for. They are judged in their order, so a long queue
+ * would hide a change behind it.
+ */
+const isBusy = ({ waiting }: RolloutReport, { written }: Watched): boolean =>
+  waiting > (written?.endsWith('few') === true ? FEW_WAITING : MOST_WAITING)
+
 class LiveRoutes implements RouteWatch {
   private readonly deps: WorkerDeps
   private readonly formats = createAnswerFormats()
@@ -200,9 +210,10 @@ class LiveRoutes implements RouteWatch {
     }
     if (decision.rollsBack) return this.rollBack(internalization, report)
     if (decision.mayStep && rollout.steps) return this.enterNext(internalization, report)
-    const written = `${this.isSpent} ${decision.mayStep}`
+    const audits = decision.mayStep || isBusy(report, watched) ? 'few' : 'all'
+    const written = `${this.isSpent} ${audits}`
     if (written !== watched.written) {
-      const context = { ...this.context(), isProven: decision.mayStep }
+      const context: PromotionContext = { ...this.context(), audits }
       await settleRoute(store, internalization.templateVersion, context)
       watched.written = written
     }

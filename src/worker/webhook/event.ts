@@ -100,6 +100,7 @@ const evidenceView = (figures: EvidenceFigures): EvidenceFigures => ({
   step: figures.step,
   stagePairs: figures.stagePairs,
   roseAt: figures.roseAt,
+  sinceRise: figures.sinceRise,
 })
 
 const proofOf = ({ verdict }: Internalization): EventData['proof'] => {
