@@ -1,4 +1,4 @@
-/** A store whose process is killed at one of its writes: what comes later never reaches the database. */
+/** A store whose process is killed at one of its writes: later writes do not reach the database. */
 import type { Store } from '../../src/store/store.ts'
 
 const WRITES = {

@@ -1,4 +1,4 @@
-/** The checks of `bench:crash --rollout` find what they are for. */
+/** The checks of `bench:crash --rollout` find each kind of fault. */
 import { describe, expect, it } from 'vitest'
 import type { LoggedRecord } from '../../bench/crash/checks.ts'
 import {

@@ -128,7 +128,7 @@ export class Loop {
     await this.check()
   }
 
-  /** Without traffic, the engine being there, every audit becomes a pair. */
+  /** Without traffic, and with an engine that answers, every audit becomes a pair. */
   async settle(): Promise<void> {
     const { tally } = this.deps
     this.traffic.pause()

@@ -11,7 +11,7 @@ export interface Tally {
   pairsLost: number
   pairsTwice: number
   pairsWithoutRecord: number
-  /** of a live route whose engine is there */
+  /** of a live route, while the engine answers */
   pairsUnjudged: number
   /** what the report or the history says and the rows do not, in words */
   evidenceFaults: string[]

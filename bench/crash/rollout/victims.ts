@@ -35,7 +35,7 @@ const signal = (pid: number): boolean => {
 
 /**
  * Kills with SIGKILL. The children of a server that is killed alone are to end by themselves.
- * @returns what was killed: a child that is not there leaves the whole tree
+ * @returns the target, or `all` when the child does not run: then the whole tree is killed
  */
 export const kill = async (proxy: ProxyProcess, target: Target): Promise<Target> => {
   if (target === 'worker' || target === 'engine') {
