@@ -35,14 +35,14 @@ export const repeat = <Result>(
 
 const LIMIT_ALPHA = 0.05
 
-/** A share of alarms, and its upper 95 % limit. Both have the bar. */
+/** A share of alarms with its bar, and its upper 95 % limit, which shows how much the draws say. */
 export const alarmFigures = (name: string, alarms: boolean[], bar: number): Figures => {
   const [hits, draws] = [alarms.filter(Boolean).length, alarms.length]
   const unit = `share of ${draws} streams`
   const upper = { value: upperLimit(hits, draws, LIMIT_ALPHA), unit: `upper 95 % limit, ${unit}` }
   return {
     [name]: withBar({ value: hits / draws, unit }, '<=', bar),
-    [`${name}_upper_95`]: withBar(upper, '<=', bar),
+    [`${name}_upper_95`]: upper,
   }
 }
 
