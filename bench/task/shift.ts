@@ -123,6 +123,36 @@ interface Rollout {
   evidence: { pairs: number }
 }
 
+/** What became of both internalizations. */
+interface Ending {
+  isBack: boolean
+  /** pairs of the first route when the answers changed */
+  before: number
+  successor: Internalization | undefined
+}
+
+const figuresAt = async (
+  proxy: ProxyProcess,
+  first: Internalization,
+  { isBack, before, successor }: Ending
+): Promise<Record<string, Figure>> => {
+  const evidence = first.state.name === 'retired' ? first.state.evidence : undefined
+  const winner = successor === undefined ? null : await winnerOf(proxy, successor.id)
+  return {
+    rolled_back: { value: Number(isBack), unit: '' },
+    pairs_to_rollback: {
+      value: evidence === undefined ? '–' : evidence.pairs - before,
+      unit: 'pairs',
+    },
+    pairs_before_shift: { value: before, unit: 'pairs' },
+    live_again: { value: Number(successor?.state.name === 'live'), unit: '' },
+    ...(winner && {
+      successor_coverage: { value: percent(winner.coverage), unit: '' },
+      successor_agreement: { value: percent(winner.agreementAnswered), unit: '' },
+    }),
+  }
+}
+
 /** The figures, and the timeline since the first route went live. */
 export const followShift = async ({
   proxy,
@@ -143,31 +173,14 @@ export const followShift = async ({
   upstream.change((answer) => shift.get(answer) ?? answer)
   watcher.note(`the upstream gives other answers to ${shift.size} of its answers`)
   const isBack = isReady && (await sendUntil(sending, isRolledBack))
-  const [retired] = await watcher.look()
-  const evidence = retired!.state.name === 'retired' ? retired!.state.evidence : undefined
   const isFollowed = isBack && (await sendUntil(sending, hasSuccessor))
-  const isJudged = isFollowed && (await waitUntil(watcher, isSuccessorJudged, limitMs))
-  const successor = successorIn(await watcher.look())
-  const winner = isJudged ? await figuresOf(proxy, successor!.id) : null
-  return {
-    timeline: watcher.timeline,
-    figures: {
-      rolled_back: { value: Number(isBack), unit: '' },
-      pairs_to_rollback: {
-        value: evidence === undefined ? '–' : evidence.pairs - before,
-        unit: 'pairs',
-      },
-      pairs_before_shift: { value: before, unit: 'pairs' },
-      live_again: { value: Number(successor?.state.name === 'live'), unit: '' },
-      ...(winner && {
-        successor_coverage: { value: percent(winner.coverage), unit: '' },
-        successor_agreement: { value: percent(winner.agreementAnswered), unit: '' },
-      }),
-    },
-  }
+  if (isFollowed) await waitUntil(watcher, isSuccessorJudged, limitMs)
+  const rows = await watcher.look()
+  const ending = { isBack, before, successor: isBack ? successorIn(rows) : undefined }
+  return { timeline: watcher.timeline, figures: await figuresAt(proxy, rows[0]!, ending) }
 }
 
-const figuresOf = async (proxy: ProxyProcess, id: string) => {
+const winnerOf = async (proxy: ProxyProcess, id: string) => {
   const { verdict } = await proxy.admin<Internalization>(`/internalizations/${id}`)
   return verdict?.arms[verdict.arm] ?? null
 }
