@@ -167,9 +167,13 @@ export const followShift = async ({
     (await proxy.admin<{ rollout: Rollout }>(`/internalizations/${id}`)).rollout
   const isReady = await sendUntil(sending, isFull)
   const [first] = await watcher.look()
+  let rollout = await rolloutOf(first!.id)
   // else pairs from before the change would come after it
-  while (isReady && (await rolloutOf(first!.id)).waiting > 0) await delay(POLL_MS)
-  const before = (await rolloutOf(first!.id)).evidence.pairs
+  while (rollout.waiting > 0) {
+    await delay(POLL_MS)
+    rollout = await rolloutOf(first!.id)
+  }
+  const before = rollout.evidence.pairs
   upstream.change((answer) => shift.get(answer) ?? answer)
   watcher.note(`the upstream gives other answers to ${shift.size} of its answers`)
   const isBack = isReady && (await sendUntil(sending, isRolledBack))
