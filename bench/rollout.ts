@@ -13,14 +13,14 @@ import { measureRises } from './rollout/rises.ts'
 import type { Figures, Run } from './rollout/run.ts'
 import { measureSpeed } from './rollout/speed.ts'
 
-const PARTS: Record<string, (run: Run) => Figures> = {
+const PARTS: Record<string, (run: Run) => Promise<Figures>> = {
   speed: measureSpeed,
   rises: measureRises,
   company: measureCompany,
   'false-alarms': measureFalseAlarms,
 }
 
-const main = (): void => {
+const main = async (): Promise<void> => {
   const { values } = parseArgs({
     options: {
       out: { type: 'string' },
@@ -41,10 +41,10 @@ const main = (): void => {
     seed: { value: values.seed, unit: 'of each part' },
   }
   for (const name of parts)
-    Object.assign(figures, PARTS[name]!({ draws, random: longRandom(seed), progress }))
+    Object.assign(figures, await PARTS[name]!({ draws, random: longRandom(seed), progress }))
   progress.stop()
   if (values.out !== undefined) writeReport(values.out, figures)
   process.stdout.write(`${formatFigures(figures)}\n`)
 }
 
-main()
+await main()

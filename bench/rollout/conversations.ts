@@ -53,17 +53,17 @@ const byTurn = (losses: readonly Loss[]): Loss[] =>
     }))
   })
 
-const measureConversations = (run: Run): Figures => {
+const measureConversations = async (run: Run): Promise<Figures> => {
   const figures: Figures = {}
   const quick = new Capital(MARGIN, PRODUCT_RULE)
   for (const [world, { share, draw }] of Object.entries(WORLDS)) {
     const name = `false_rollback_conversations_${world}`
     const drawn = () => drawLosses(CONVERSATIONS, share, run.random, () => draw(run.random) / TURNS)
-    const alarms = repeat(name, 10 * run.draws, run, () => hasAlarm(drawn(), MARGIN, quick))
+    const alarms = await repeat(name, 10 * run.draws, run, () => hasAlarm(drawn(), MARGIN, quick))
     Object.assign(figures, alarmFigures(name, alarms, ALARM_SHARE))
     const turns = `${name}_by_turn`
     figures[turns] = shareFigure(
-      repeat(turns, run.draws, run, () => quickAlarm(byTurn(drawn()), quick) !== null)
+      await repeat(turns, run.draws, run, () => quickAlarm(byTurn(drawn()), quick) !== null)
     )
   }
   return figures
@@ -98,7 +98,7 @@ const NOISE_RULES = {
   asked_again_margin_alone: { bound: MARGIN, asksAgain: true, isProduct: false },
 }
 
-const measureNoise = (run: Run): Figures => {
+const measureNoise = async (run: Run): Promise<Figures> => {
   const figures: Figures = {}
   for (const [rule, { bound, asksAgain, isProduct }] of Object.entries(NOISE_RULES)) {
     const name = `false_rollback_noise_${rule}`
@@ -108,17 +108,17 @@ const measureNoise = (run: Run): Figures => {
         asksAgain ? lossOf({ outcome: drawDisagreement(run.random), rating: null }) : 1
       )
     if (isProduct) {
-      const alarms = repeat(name, 10 * run.draws, run, () => hasAlarm(draw(), bound, quick))
+      const alarms = await repeat(name, 10 * run.draws, run, () => hasAlarm(draw(), bound, quick))
       Object.assign(figures, alarmFigures(name, alarms, ALARM_SHARE))
     } else {
-      const alarms = repeat(name, run.draws, run, () => quickAlarm(draw(), quick) !== null)
+      const alarms = await repeat(name, run.draws, run, () => quickAlarm(draw(), quick) !== null)
       figures[name] = shareFigure(alarms)
     }
   }
   return figures
 }
 
-export const measureCompany = (run: Run): Figures => ({
-  ...measureConversations(run),
-  ...measureNoise(run),
+export const measureCompany = async (run: Run): Promise<Figures> => ({
+  ...(await measureConversations(run)),
+  ...(await measureNoise(run)),
 })

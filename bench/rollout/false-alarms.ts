@@ -18,9 +18,9 @@ export const hasAlarm = (losses: readonly Loss[], bound: number, quick: Capital)
   quickAlarm(losses, quick) !== null && productAlarm(losses, bound) !== null
 
 /** Loss exactly at a bound. */
-const falseAlarms = (name: string, bound: number, run: Run): Figures => {
+const falseAlarms = async (name: string, bound: number, run: Run): Promise<Figures> => {
   const quick = new Capital(bound, PRODUCT_RULE)
-  const alarms = repeat(name, 10 * run.draws, run, () =>
+  const alarms = await repeat(name, 10 * run.draws, run, () =>
     hasAlarm(drawLosses(LIFE, bound, run.random), bound, quick)
   )
   return alarmFigures(name, alarms, ALARM_SHARE)
@@ -40,9 +40,9 @@ const exactAlarms = (): Figures => {
   }
 }
 
-export const measureFalseAlarms = (run: Run): Figures => ({
-  ...falseAlarms('false_rollback', MARGIN, run),
-  ...falseAlarms('false_drift', 0.039, run),
-  ...falseAlarms('false_drift_34', 0.034, run),
+export const measureFalseAlarms = async (run: Run): Promise<Figures> => ({
+  ...(await falseAlarms('false_rollback', MARGIN, run)),
+  ...(await falseAlarms('false_drift', 0.039, run)),
+  ...(await falseAlarms('false_drift_34', 0.034, run)),
   ...exactAlarms(),
 })

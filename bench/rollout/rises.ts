@@ -24,14 +24,14 @@ const drawRise = (goodPairs: number, random: () => number): Loss[] => {
 
 const key = (name: string): string => name.replaceAll(/\W+/g, '_')
 
-const measureDelays = (run: Run): Figures => {
+const measureDelays = async (run: Run): Promise<Figures> => {
   const figures: Figures = {}
   const capitals = Object.entries(RIVALS).map(
     ([name, rule]) => [name, new Capital(MARGIN, rule)] as const
   )
   for (const goodPairs of GOOD_PAIRS) {
     const name = `rollback_pairs_13_after_${goodPairs}`
-    const delays = repeat(name, Math.ceil(run.draws / 2), run, () => {
+    const delays = await repeat(name, Math.ceil(run.draws / 2), run, () => {
       const good = goodPairs === 0 ? 0 : goodPairs + Math.floor(SPREAD * run.random())
       const losses = drawRise(good, run.random)
       const since = (pair: number | null): number => (pair ?? good + BAD_PAIRS) - good
@@ -51,12 +51,12 @@ const measureDelays = (run: Run): Figures => {
   return figures
 }
 
-const measureRivals = (run: Run): Figures => {
+const measureRivals = async (run: Run): Promise<Figures> => {
   const figures: Figures = {}
   for (const [rule, start] of Object.entries(RIVALS)) {
     const capital = new Capital(MARGIN, start)
     const name = `false_rollback_rule_${key(rule)}`
-    const alarms = repeat(name, run.draws, run, () =>
+    const alarms = await repeat(name, run.draws, run, () =>
       quickAlarm(drawLosses(LIFE, MARGIN, run.random), capital)
     )
     figures[name] = shareFigure(alarms.map((pair) => pair !== null))
@@ -64,7 +64,7 @@ const measureRivals = (run: Run): Figures => {
   return figures
 }
 
-export const measureRises = (run: Run): Figures => ({
-  ...measureDelays(run),
-  ...measureRivals(run),
+export const measureRises = async (run: Run): Promise<Figures> => ({
+  ...(await measureDelays(run)),
+  ...(await measureRivals(run)),
 })

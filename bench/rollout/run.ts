@@ -1,4 +1,5 @@
 /** What all parts need: draws with their progress, and figures with limits and bars. */
+import { setImmediate } from 'node:timers/promises'
 import type { Progress } from '../../src/cli/output.ts'
 import { upperLimit } from '../gate/measure.ts'
 import { withBar, type Figure } from '../report.ts'
@@ -19,19 +20,22 @@ export const MARGIN = 0.05
 /** Share of routes that may be rolled back, or warned of, by chance. */
 export const ALARM_SHARE = 1 / 300
 
-/** Calls `draw` so many times, with a bar of this name. */
-export const repeat = <Result>(
+/** Calls `draw` so many times, with a bar of this name. The bar is only drawn while the event loop runs. */
+export const repeat = async <Result>(
   name: string,
   draws: number,
   { progress }: Pick<Run, 'progress'>,
   draw: () => Result
-): Result[] =>
-  Array.from({ length: draws }, (_, i) => {
-    if (i % 64 === 0) progress.update(name, i, draws)
-    const result = draw()
-    if (i === draws - 1) progress.update(name, draws, draws)
-    return result
-  })
+): Promise<Result[]> => {
+  const results: Result[] = []
+  while (results.length < draws) {
+    results.push(draw())
+    if (results.length % 16 !== 0 && results.length < draws) continue
+    progress.update(name, results.length, draws)
+    await setImmediate()
+  }
+  return results
+}
 
 const LIMIT_ALPHA = 0.05
 

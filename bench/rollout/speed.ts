@@ -23,12 +23,12 @@ const exactMedian = (decided: Float64Array): Figure => ({
   unit: 'pairs, median, computed',
 })
 
-const measureRollbacks = (run: Run): Figures => {
+const measureRollbacks = async (run: Run): Promise<Figures> => {
   const figures: Figures = {}
   const limit = Math.log(ALARM_CAPITAL)
   for (const [points, bar] of ROLLBACKS) {
     const [name, loss] = [`rollback_pairs_${points}`, points / 100]
-    const pairs = repeat(
+    const pairs = await repeat(
       name,
       run.draws,
       run,
@@ -62,11 +62,11 @@ const drawStep = (loss: number, random: () => number): number => {
   return LONG
 }
 
-const measureSteps = (run: Run): Figures => {
+const measureSteps = async (run: Run): Promise<Figures> => {
   const figures: Figures = {}
   for (const [points, bar] of STEPS) {
     const [name, loss] = [`step_pairs_${points}`, points / 100]
-    const drawn = repeat(name, run.draws, run, () => drawStep(loss, run.random))
+    const drawn = await repeat(name, run.draws, run, () => drawStep(loss, run.random))
     const decided = decidedBy(loss, LONG, ({ pairs, losses }) => maySteps(pairs, losses))
     figures[name] = withBar(exactMedian(decided), '<=', bar)
     figures[`${name}_drawn`] = spread(drawn, 'pairs')
@@ -80,10 +80,10 @@ const DRIFTS: [name: string, proven: number, pairs: number][] = [
   ['drift_found_34', 0.034, 1900],
 ]
 
-const measureDrift = (run: Run): Figures => {
+const measureDrift = async (run: Run): Promise<Figures> => {
   const figures: Figures = {}
   for (const [name, proven, pairs] of DRIFTS) {
-    const alarms = repeat(name, run.draws, run, () =>
+    const alarms = await repeat(name, run.draws, run, () =>
       productAlarm(drawLosses(pairs, 0.056, run.random), proven)
     )
     figures[name] = withBar(shareFigure(alarms.map((pair) => pair !== null)), '>=', 0.8)
@@ -95,8 +95,8 @@ const measureDrift = (run: Run): Figures => {
   return figures
 }
 
-export const measureSpeed = (run: Run): Figures => ({
-  ...measureRollbacks(run),
-  ...measureSteps(run),
-  ...measureDrift(run),
+export const measureSpeed = async (run: Run): Promise<Figures> => ({
+  ...(await measureRollbacks(run)),
+  ...(await measureSteps(run)),
+  ...(await measureDrift(run)),
 })
