@@ -3,7 +3,7 @@ import { describe, expect } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { Pair } from '../../src/core/rollout/pair.ts'
 import type { Store } from '../../src/store/store.ts'
-import { exampleRecord } from '../fixtures/examples.ts'
+import { exampleRecord, exampleRoute } from '../fixtures/examples.ts'
 import { it } from '../fixtures/local-store.ts'
 
 const LORA = 'lora-a'
@@ -74,5 +74,32 @@ describe('the conversation of a pair whose record is forgotten', () => {
     await judge(store, [null, null])
     await store.records.forget({ recordIds: ['record-0'] })
     expect(await conversationsOf(store)).toEqual(['forgotten 1', 'record-1'])
+  })
+})
+
+describe('retention', () => {
+  const place = async (store: Store) =>
+    (await store.pairs.list({ lora: LORA, limit: 10 })).map((pair) => pair.place)
+
+  it('keeps the pairs of a live route, and of others as long as records', async ({ store }) => {
+    await judge(store, [null, null])
+    const later = 1 + (await store.records.byIds(['record-0']))[0]!.at
+    await store.routes.put({ ...exampleRoute(), lora: LORA })
+    await store.records.prune({ bodies: later, records: later })
+    expect(await place(store)).toEqual([2, 1])
+    await store.routes.remove(exampleRoute().template.version)
+    await store.records.prune({ bodies: later, records: later })
+    expect(await place(store)).toEqual([2])
+  })
+
+  it('drops a request that waits for a lora that is not live until its bodies are gone', async ({ store }) => {
+    await judge(store, [null])
+    const at = (await store.records.byIds(['record-0']))[0]!.at
+    const audited = (await store.records.byIds(['record-0']))[0]!
+    await store.records.append(batchOf([{ ...audited, id: 'waits', at: at + 10 }]))
+    await store.records.prune({ bodies: at + 10, records: 0 })
+    expect(await store.pairs.backlog(LORA)).toMatchObject({ waiting: 1 })
+    await store.records.prune({ bodies: at + 11, records: 0 })
+    expect(await store.pairs.backlog(LORA)).toMatchObject({ waiting: 0 })
   })
 })

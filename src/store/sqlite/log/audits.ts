@@ -88,3 +88,19 @@ export const blankPairAnswers = async (tx: SqlTransaction, before: number): Prom
     args: [before],
   })
 }
+
+const IS_NOT_LIVE = `lora not in (select json_extract(route, '$.lora') from routes)`
+
+/**
+ * Deletes the pairs of loras that are not live any more, and requests that wait for such a lora and have
+ * lost their bodies. Pairs of a live route are its evidence, however old.
+ */
+export const prunePairs = async (
+  tx: SqlTransaction,
+  { bodies, records }: { bodies: number; records: number }
+): Promise<void> => {
+  await tx.execute({
+    sql: `delete from pairs where (at < ? or (outcome is null and at < ?)) and ${IS_NOT_LIVE}`,
+    args: [records, bodies],
+  })
+}

@@ -8,7 +8,7 @@ import { AppError } from '../../../errors.ts'
 import type { RecordStore } from '../../store.ts'
 import type { Connection } from '../base/database.ts'
 import { executeIn, type SqlTransaction } from '../base/statements.ts'
-import { blankPairAnswers } from './audits.ts'
+import { blankPairAnswers, prunePairs } from './audits.ts'
 import type { BaseCache } from './base-cache.ts'
 import { sequenceOf } from './segment-codec.ts'
 import {
@@ -127,6 +127,7 @@ export const prune = async (
   const deleteSome = () => writeSql((tx) => deleteUnneededBodies(tx, unneeded))
   while ((await deleteSome()) === BODIES_PER_TRANSACTION);
   await writeSql((tx) => blankAnswers(tx, before.bodies))
+  await writeSql((tx) => prunePairs(tx, before))
   await writeSql((tx) => pruneFeedback(tx, before.bodies))
   await giveBackPages(connection)
   return sum
