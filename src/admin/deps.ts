@@ -1,4 +1,5 @@
 /** The dependencies of the admin API. */
+import type { Price } from '../core/cost/prices.ts'
 import type { Usage } from '../openai/chat.ts'
 import type { RolloutSettings } from '../core/rollout/stages.ts'
 import type { Economics } from '../savings/economics.ts'
@@ -19,6 +20,8 @@ export interface AdminDeps {
   rollout: RolloutSettings
   /** the provider's charge for an answer, US dollars; null without a price or usage */
   costUsd: (model: string, usage: Usage | null) => number | null
+  /** of all models, for the comparison with the control group */
+  prices: readonly Price[]
   economics: Economics
   /** whether records without usage get an estimate of it */
   estimatesUsage: boolean

@@ -11,7 +11,9 @@ import { approve } from '../lifecycle/approve.ts'
 import { examplesOf } from '../lifecycle/held-out-examples.ts'
 import { retire } from '../lifecycle/promote.ts'
 import { readRolloutReport } from '../lifecycle/rollout-report.ts'
+import { loadControlGroup } from '../savings/control-group.ts'
 import type { AdminDeps } from './deps.ts'
+import { controlGroupSchema } from './rollout-schemas.ts'
 import {
   approvalSchema,
   exampleSchema,
@@ -55,6 +57,18 @@ const examplesRoute = createRoute({
     }),
   },
   responses: responses(200, listOf(exampleSchema), 'Examples, the most confident answers first'),
+})
+
+const controlRoute = createRoute({
+  method: 'get',
+  path: '/internalizations/{id}/control-group',
+  summary: 'Cost and latency of the requests that the lora was asked for, against the audited ones',
+  request: { params },
+  responses: responses(
+    200,
+    controlGroupSchema,
+    'Of the newest requests, up to a thousand answers of the lora; 409 before the verdict'
+  ),
 })
 
 const approveRoute = createRoute({
@@ -128,6 +142,14 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
       feedback: lora === null ? null : await deps.store.feedback.counts(lora),
     }
     return context.json({ ...row, ...internalizationSummary(row), ...details }, 200)
+  })
+
+  app.openapi(controlRoute, async (context) => {
+    const row = await internalizationOf(deps, context.req.valid('param').id)
+    const groups = await loadControlGroup(deps.store, row, deps.prices)
+    if (groups === null)
+      throw new AppError('invalid-state', `internalization ${row.id} has no verdict yet`)
+    return context.json(groups, 200)
   })
 
   app.openapi(examplesRoute, async (context) => {

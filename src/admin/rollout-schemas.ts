@@ -1,6 +1,7 @@
 /** The shapes of a rollout, its evidence, its pairs and their ratings. */
 import { z } from '@hono/zod-openapi'
 import { MAX_COMMENT_CHARS, THUMBS } from '../core/log/feedback.ts'
+import { INDICATORS } from '../core/rollout/indicators.ts'
 import { PAIR_OUTCOMES, RATINGS } from '../core/rollout/pair.ts'
 
 const time = z.number().describe('milliseconds since the epoch')
@@ -45,6 +46,7 @@ export const evidenceSchema = countsSchema
       .describe(
         'when the loss rose above what was proven, if it did; null: it was above it from the beginning'
       ),
+    sinceRise: countsSchema.describe('the pairs since then'),
   })
   .openapi('RolloutEvidence')
 
@@ -65,7 +67,42 @@ export const rolloutSchema = z
     waiting: z.number().describe('audited requests without the answer of the lora yet'),
     dropped: z.number().describe('audited requests that were dropped, because too many waited'),
     mayStep: z.boolean().describe('the evidence for the next stage is there'),
-    driftedAt: time.nullable().describe('when more loss than was proven was first shown'),
+    driftedAt: time
+      .nullable()
+      .describe('when more loss than was proven, or a risen indicator, was first shown'),
+    drift: z.string().nullable().describe('what was shown then'),
+    indicators: z
+      .array(
+        z.object({
+          indicator: z.enum(INDICATORS),
+          requests: z.number().describe('audited requests that it applies to'),
+          seen: z.number().describe('those with it'),
+          share: z.number().describe('in the held-out traffic of the proof'),
+          bound: z.number().describe('upper bound of that share'),
+          evidence: z
+            .number()
+            .describe(
+              'natural logarithm of the capital against the statement that the share is at most the bound'
+            ),
+        })
+      )
+      .describe('signs that the questions have changed'),
+    upstreamVersions: z
+      .array(
+        z.object({
+          name: z.string().describe('`model` and `system_fingerprint` of the answers'),
+          pairs: z.number(),
+          losses: z.number(),
+          from: time,
+          to: time,
+        })
+      )
+      .describe('the models that answered for the upstream, the newest last'),
+    deprecatedOn: z
+      .string()
+      .nullable()
+      .describe('day on which the provider retires the model, by the price file'),
+    isDeprecated: z.boolean().describe('that day has come'),
     spentUsdToday: z.number().describe('cost of the audits of all routes since midnight UTC'),
     auditUsdPerDay: z.number().nullable().describe('limit of that cost; null: none'),
   })
@@ -198,3 +235,20 @@ export const exportedRatingSchema = z
     at: time.nullable().describe('when it was given; null where an earlier version stored it'),
   })
   .openapi('ExportedRating')
+
+const groupSchema = z.object({
+  requests: z.number().describe('that got an answer'),
+  meanUsd: z.number().nullable().describe('null where no cost is known'),
+  medianMs: z.number().nullable().describe('from the request to the end of its answer'),
+})
+
+export const controlGroupSchema = z
+  .object({
+    answered: groupSchema.describe('by the lora'),
+    fallback: groupSchema.describe('the lora was asked, and the upstream answered'),
+    treated: groupSchema.describe('both of these'),
+    control: groupSchema.describe('audited: the upstream answered as if there were no route'),
+  })
+  .openapi('ControlGroup', {
+    description: 'Cost and latency of the newest requests, with and without the lora',
+  })

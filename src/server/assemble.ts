@@ -165,6 +165,7 @@ const adminOf = (parts: Parts, token: string): Hono => {
     rollout: config.rollout,
     estimatesUsage: config.estimateUsage,
     costUsd: (model, usage) => costUsd(prices, model, usage),
+    prices,
     economics: openEconomics(store, economicsSettings(config, prices), Date.now),
   })
 }

@@ -103,6 +103,7 @@ describe('a decision of the admin API', () => {
       rollout: AT_ONCE,
       estimatesUsage: false,
       costUsd: () => null,
+      prices: [],
       blindSecret: 'blind',
       newId: () => 'id',
       economics: openEconomics(store, economicsSettings(parseConfig({}), []), Date.now),

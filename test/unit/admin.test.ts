@@ -99,6 +99,7 @@ describe('admin API', () => {
             () => now
           ),
           costUsd: (_model, usage) => usage && usage.prompt_tokens / 1000,
+          prices: [EXAMPLE_PRICE],
           newId: () => 'new-id',
           blindSecret: 'blind',
         })
