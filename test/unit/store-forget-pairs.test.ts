@@ -77,22 +77,24 @@ describe('the conversation of a pair whose record is forgotten', () => {
   })
 })
 
-describe('retention', () => {
-  const place = async (store: Store) =>
-    (await store.pairs.list({ lora: LORA, limit: 10 })).map((pair) => pair.place)
+const places = async (store: Store): Promise<number[]> =>
+  (await store.pairs.list({ lora: LORA, limit: 10 })).map(({ place }) => place)
 
+describe('retention', () => {
   it('keeps the pairs of a live route, and of others as long as records', async ({ store }) => {
     await judge(store, [null, null])
     const later = 1 + (await store.records.byIds(['record-0']))[0]!.at
     await store.routes.put({ ...exampleRoute(), lora: LORA })
     await store.records.prune({ bodies: later, records: later })
-    expect(await place(store)).toEqual([2, 1])
+    expect(await places(store)).toEqual([2, 1])
     await store.routes.remove(exampleRoute().template.version)
     await store.records.prune({ bodies: later, records: later })
-    expect(await place(store)).toEqual([2])
+    expect(await places(store)).toEqual([2])
   })
 
-  it('drops a request that waits for a lora that is not live until its bodies are gone', async ({ store }) => {
+  it('drops a request that waits for a lora that is not live until its bodies are gone', async ({
+    store,
+  }) => {
     await judge(store, [null])
     const at = (await store.records.byIds(['record-0']))[0]!.at
     const audited = (await store.records.byIds(['record-0']))[0]!
