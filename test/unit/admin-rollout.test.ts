@@ -557,6 +557,6 @@ describe('the control group', () => {
       exampleInternalization('b', { templateVersion: 'version-2' })
     )
     const { status, body } = await admin.send<object>('GET', '/internalizations/b/control-group')
-    expect([status, body.error.code]).toEqual([409, 'invalid-state'])
+    expect([status, body.error.code]).toEqual([409, 'invalid_state'])
   })
 })
