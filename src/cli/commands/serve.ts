@@ -26,9 +26,9 @@ const serve = async (options: { worker: boolean }): Promise<void> => {
 const work = (): Promise<void> => {
   const parent = new AbortController()
   onParentEnd(() => parent.abort())
-  // the channel to the parent must not keep a worker alive that has finished
-  process.channel?.unref()
   return asWorker(async (deps) => {
+    // the channel to the parent must not keep a worker alive that has finished
+    process.channel?.unref()
     const signal = AbortSignal.any([stopSignal().signal, parent.signal])
     await (await createWorker(deps)).run(signal)
   })
