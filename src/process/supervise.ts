@@ -39,10 +39,12 @@ export const forkModule = (
  * For a process that `forkModule` started: calls back once when its parent has ended. Node emits
  * `disconnect` once, also while the modules are loaded and nothing listens to it yet: a process that
  * missed it would run for ever, and a worker would hold the lock of its data directory.
+ * @returns ends the listening, which keeps this process alive
  */
-export const onParentEnd = (callback: () => void): void => {
+export const onParentEnd = (callback: () => void): (() => void) => {
   process.once('disconnect', callback)
   if (process.connected === false) callback()
+  return () => void process.off('disconnect', callback)
 }
 
 /** Takes the end of a child, or an error of it such as a failed start. */

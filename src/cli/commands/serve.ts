@@ -23,15 +23,17 @@ const serve = async (options: { worker: boolean }): Promise<void> => {
 }
 
 /** Ends also when the parent that forked this process exits, also while this process starts. */
-const work = (): Promise<void> => {
+const work = async (): Promise<void> => {
   const parent = new AbortController()
-  onParentEnd(() => parent.abort())
-  return asWorker(async (deps) => {
-    // the channel to the parent must not keep a worker alive that has finished
-    process.channel?.unref()
-    const signal = AbortSignal.any([stopSignal().signal, parent.signal])
-    await (await createWorker(deps)).run(signal)
-  })
+  const stopListening = onParentEnd(() => parent.abort())
+  try {
+    await asWorker(async (deps) => {
+      const signal = AbortSignal.any([stopSignal().signal, parent.signal])
+      await (await createWorker(deps)).run(signal)
+    })
+  } finally {
+    stopListening()
+  }
 }
 
 export const serveCommand = (): Command =>
