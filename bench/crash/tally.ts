@@ -28,13 +28,14 @@ export const emptyTally = (): Tally => ({
   processesLeftBehind: 0,
 })
 
-const counted = (names: string[]): Figure => {
+/** How often each name occurs. */
+export const counted = (names: string[]): Figure => {
   const counts = new Map<string, number>()
   for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
   return { value: [...counts].map(([name, count]) => `${name} ${count}`).join(', '), unit: '' }
 }
 
-const none = (value: number, unit: string): Figure => withBar({ value, unit }, '<=', 0)
+export const none = (value: number, unit: string): Figure => withBar({ value, unit }, '<=', 0)
 
 const isEnd = (status: string): boolean => status === 'succeeded' || status === 'failed'
 const isGood = (end: string): boolean => end === 'live' || end.startsWith('rejected')

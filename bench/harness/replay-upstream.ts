@@ -12,7 +12,7 @@ export interface ReplayUpstream {
   /** requests answered, and requests it did not know */
   counts: { answered: number; unknown: number }
   add(messages: ChatMessage[], answer: string, promptTokens: number): void
-  /** What it answers from then on in place of each known answer. */
+  /** Replaces each known answer from then on. */
   change(answerFor: (known: string) => string): void
   close(): Promise<void>
 }

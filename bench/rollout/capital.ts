@@ -18,13 +18,13 @@ export interface StartRule {
   share(started: number): number
   /** pairs between two starts */
   every: number
-  /** the capital of a stake never falls below what it was given first */
+  /** the capital of a stake never falls below its initial share */
   hasFloor: boolean
   /** capital at which the alarm is raised */
   limit: number
 }
 
-/** Shares that are put aside first and become smaller, with what is left of them. */
+/** Shares that are put aside and fall, with what is left of them. */
 const savingRule = (first: number, left: (started: number) => number): StartRule => ({
   first,
   putAside: (started) => (1 - first) * left(started),

@@ -82,6 +82,14 @@ export const saveRolloutReport = (
 ): Promise<void> =>
   snapshots.put(nameOf(internalizationId), new TextEncoder().encode(JSON.stringify(report)))
 
+const DAY_MS = 86_400_000
+
+/** US dollars that audits have cost since midnight UTC. @param now milliseconds since the epoch */
+export const spentToday = ({ pairs }: Pick<Store, 'pairs'>, now: number): Promise<number> => {
+  const midnight = Math.floor(now / DAY_MS) * DAY_MS
+  return pairs.spent(midnight, midnight + DAY_MS)
+}
+
 /** Whether a report that was made in one stage is of the other. A template may enter a stage twice. */
 export const isSameStage = (one: RolloutStage, other: RolloutStage): boolean =>
   one.share === other.share && one.before.pairs === other.before.pairs

@@ -7,14 +7,13 @@ import type { Route } from '../core/route/route.ts'
 import { PAIR_OUTCOMES } from '../core/rollout/pair.ts'
 import { AppError } from '../errors.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
-import { readRolloutReport, type RolloutReport } from '../lifecycle/rollout-report.ts'
+import { readRolloutReport, spentToday, type RolloutReport } from '../lifecycle/rollout-report.ts'
 import { registerReading, type ReadMetric, type Reading } from '../proxy/metrics/tally.ts'
 import type { SetTimer } from '../proxy/timers.ts'
 import type { Store } from '../store/store.ts'
 
 /** Bounds the label `template` and the work of a scrape. */
 const MAX_TEMPLATES = 100
-const DAY_MS = 86_400_000
 /** of a scrape; Prometheus gives up after ten seconds */
 const LIMIT_MS = 2_000
 
@@ -49,8 +48,7 @@ const read = async ({ routes, store, now }: RolloutMetricsDeps): Promise<Scrape>
       report: await readRolloutReport(store, route.internalizationId),
     }))
   )
-  const midnight = Math.floor(now() / DAY_MS) * DAY_MS
-  return { live, spentUsdToday: await store.pairs.spent(midnight, midnight + DAY_MS) }
+  return { live, spentUsdToday: await spentToday(store, now()) }
 }
 
 /** Rejects where the work takes longer. The work goes on. */

@@ -1,5 +1,6 @@
 /** Counts of a run with kills in rollouts, and the figures made from them. */
-import { withBar, type Figure } from '../../report.ts'
+import type { Figure } from '../../report.ts'
+import { counted, none } from '../tally.ts'
 import type { Target } from './victims.ts'
 
 export interface Tally {
@@ -49,14 +50,6 @@ export const emptyTally = (): Tally => ({
   answersUnlogged: 0,
   processesLeftBehind: 0,
 })
-
-const counted = (names: string[]): Figure => {
-  const counts = new Map<string, number>()
-  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
-  return { value: [...counts].map(([name, count]) => `${name} ${count}`).join(', '), unit: '' }
-}
-
-const none = (value: number, unit: string): Figure => withBar({ value, unit }, '<=', 0)
 
 export const figuresOf = (tally: Tally): Record<string, Figure> => ({
   rollout_kills: { value: tally.kills.length, unit: 'kills' },

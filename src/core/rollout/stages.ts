@@ -74,8 +74,8 @@ export interface TrafficShares {
 
 /**
  * Before the last stage, every request that the lora may not answer is audited: the upstream answers it
- * anyway, so this costs nothing there. In the last stage an
- * audit takes a request from the lora where all of the traffic is the lora's.
+ * anyway, so this costs nothing there. In the last stage an audit takes a request from the lora where all
+ * of the traffic is the lora's.
  * @param audits `few`: no more than in the last stage, because a person is waited for, or the worker
  */
 export const trafficShares = (
@@ -125,19 +125,22 @@ const INTERVAL_ALPHA = 0.05
 export const evidenceFigures = (
   { stream, inStage, startTimes }: Pick<PairSums, 'stream' | 'inStage' | 'startTimes'>,
   { margin, proven }: LossBounds
-): EvidenceFigures => ({
-  pairs: stream.pairs,
-  losses: stream.losses,
-  interval: lossInterval(stream, INTERVAL_ALPHA),
-  margin,
-  proven,
-  rollback: evidenceOfRise(stream, margin),
-  drift: evidenceOfRise(stream, proven),
-  step: evidenceBelow(inStage, margin),
-  stagePairs: inStage.pairs,
-  roseAt: startTimes.get(beforeRise(stream, proven).pairs) ?? null,
-  sinceRise: pairsSince(stream, beforeRise(stream, proven)),
-})
+): EvidenceFigures => {
+  const before = beforeRise(stream, proven)
+  return {
+    pairs: stream.pairs,
+    losses: stream.losses,
+    interval: lossInterval(stream, INTERVAL_ALPHA),
+    margin,
+    proven,
+    rollback: evidenceOfRise(stream, margin),
+    drift: evidenceOfRise(stream, proven),
+    step: evidenceBelow(inStage, margin),
+    stagePairs: inStage.pairs,
+    roseAt: startTimes.get(before.pairs) ?? null,
+    sinceRise: pairsSince(stream, before),
+  }
+}
 
 export interface RolloutDecision {
   /** the promise is broken */

@@ -22,10 +22,8 @@ import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
-import { evaluateRow } from './evaluate-row.ts'
+import { BATCH_ROWS, evaluateRow } from './evaluate-row.ts'
 import { exchangesByIds, type MatchedExchange } from './exchanges.ts'
-
-const BATCH_ROWS = 16
 
 interface Comparison {
   deps: WorkerDeps
@@ -34,6 +32,8 @@ interface Comparison {
   internalization: Internalization
   plan: InternalizationPlan
   template: Template
+  /** stored answers of the evaluation, of all arms and of the live route */
+  rows: readonly EvaluationRow[]
 }
 
 /** The live internalization that the successor would replace; null when it is not live any more. */
@@ -45,16 +45,13 @@ const presentOf = async ({ store }: WorkerDeps, { successor }: InternalizationPl
 
 /** Answers that are not stored yet are requested and stored, batch by batch. */
 const presentRows = async (
-  { deps, engine, formats, internalization, plan }: Comparison,
+  { deps, engine, formats, internalization, plan, rows: stored }: Comparison,
   present: Internalization,
   exchanges: MatchedExchange[]
 ): Promise<Map<string, EvaluationRow>> => {
   const { store } = deps
   const arm = plan.arms.length
-  const done = (await store.internalizations.evaluations(internalization.id)).filter(
-    (row) => row.arm === arm
-  )
-  const known = new Map(done.map((row) => [row.recordId, row]))
+  const known = new Map(stored.filter((row) => row.arm === arm).map((row) => [row.recordId, row]))
   const open = exchanges.filter(({ id }) => !known.has(id))
   const lora = winningLora(present)!
   for (let start = 0; start < open.length; start += BATCH_ROWS) {
@@ -87,10 +84,9 @@ const compare = async (
   present: Internalization,
   verdict: Verdict
 ): Promise<ReplacementFigures> => {
-  const { deps, internalization, plan, template } = comparison
+  const { deps, plan, template, rows } = comparison
   const exchanges = await exchangesByIds(deps.store, template, plan.holdoutRecordIds)
   const ofPresent = await presentRows(comparison, present, exchanges)
-  const rows = await deps.store.internalizations.evaluations(internalization.id)
   const ofSuccessor = new Map(
     rows.filter((row) => row.arm === verdict.arm).map((row) => [row.recordId, row])
   )

@@ -15,6 +15,9 @@ import type { ChatCompletion } from '../../openai/chat.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { MatchedExchange } from './exchanges.ts'
 
+/** Rows that are sent at the same time, so that the engine can batch them. */
+export const BATCH_ROWS = 16
+
 export type AnsweredRow = Pick<
   EvaluationRow,
   'answer' | 'logprobSum' | 'logprobMin' | 'similarity' | 'deferred'

@@ -23,11 +23,8 @@ import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { baselineOfVerdict } from './baseline.ts'
 import { comparedWithPresent } from './compare-present.ts'
-import { evaluateRow, outcomeSimilarity, type EvaluateDeps } from './evaluate-row.ts'
+import { BATCH_ROWS, evaluateRow, outcomeSimilarity, type EvaluateDeps } from './evaluate-row.ts'
 import { exchangesByIds, outcomeOfText, type MatchedExchange } from './exchanges.ts'
-
-/** Sent at the same time, so that the engine can batch them. */
-const BATCH_ROWS = 16
 
 interface EvaluationContext extends EvaluateDeps {
   deps: WorkerDeps
@@ -202,6 +199,6 @@ export const evaluate = async (
   }
   const verdict = verdictOf(context, done, sets)
   const baseline = baselineOfVerdict(plan, verdict, done, sets.heldOut)
-  const compared = await comparedWithPresent({ ...context, template }, verdict)
+  const compared = await comparedWithPresent({ ...context, template, rows: done }, verdict)
   return { ...compared, ...(baseline && { baseline }) }
 }

@@ -16,11 +16,8 @@ import type { Engine } from '../../engine/engine.ts'
 import type { ChatCompletion } from '../../openai/chat.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { sightingOf } from '../internalize/baseline.ts'
-import { evaluateRow, outcomeSimilarity } from '../internalize/evaluate-row.ts'
+import { BATCH_ROWS, evaluateRow, outcomeSimilarity } from '../internalize/evaluate-row.ts'
 import { exchangesByIds, outcomeOfText, type MatchedExchange } from '../internalize/exchanges.ts'
-
-/** Sent at the same time, so that the engine can batch them. */
-const BATCH = 16
 
 export interface AuditedRoute {
   internalization: Internalization
@@ -145,7 +142,7 @@ export const judgeAudits = async (
   audited: AuditedRoute
 ): Promise<number> => {
   const { store } = deps
-  const waiting = await store.pairs.waiting(audited.route.lora, BATCH)
+  const waiting = await store.pairs.waiting(audited.route.lora, BATCH_ROWS)
   if (waiting.length === 0) return 0
   const ids = waiting.map(({ recordId }) => recordId)
   const records = new Map((await store.records.byIds(ids)).map((record) => [record.id, record]))

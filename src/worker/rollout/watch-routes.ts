@@ -32,6 +32,7 @@ import {
   readRolloutReport,
   rollbackReason,
   saveRolloutReport,
+  spentToday,
   stepText,
   type RolloutReport,
 } from '../../lifecycle/rollout-report.ts'
@@ -41,7 +42,6 @@ import { isSameReport, makeReport, warningsOf, type Warning } from './make-repor
 import { RouteReader } from './route-reader.ts'
 import { judgeAudits, type AuditedRoute } from './judge-audits.ts'
 
-const DAY_MS = 86_400_000
 const PAGE = 5_000
 /** Beyond it the clock was changed while a batch was judged, or since then. */
 const MAX_PAUSE_MS = 600_000
@@ -66,7 +66,7 @@ interface Watched {
   revision: number
   report: RolloutReport | null
   /** what the route was last written for; null: it was not written since the reader was made */
-  written: string | null
+  written: { isSpent: boolean; audits: 'all' | 'few' } | null
 }
 
 /** What programs read of a log line; events of webhooks have the same names. The evidence is in natural logarithms. */
@@ -91,7 +91,7 @@ const [MOST_WAITING, FEW_WAITING] = [200, 50]
  * would hide a change behind it.
  */
 const isBusy = ({ waiting }: RolloutReport, { written }: Watched): boolean =>
-  waiting > (written?.endsWith('few') === true ? FEW_WAITING : MOST_WAITING)
+  waiting > (written?.audits === 'few' ? FEW_WAITING : MOST_WAITING)
 
 class LiveRoutes implements RouteWatch {
   private readonly deps: WorkerDeps
@@ -113,8 +113,7 @@ class LiveRoutes implements RouteWatch {
     for (const id of this.watched.keys())
       if (!live.some((row) => row.id === id)) this.watched.delete(id)
     if (live.length === 0) return { advanced: false, isEngineLost: false }
-    const midnight = Math.floor(now() / DAY_MS) * DAY_MS
-    this.spentUsdToday = await store.pairs.spent(midnight, midnight + DAY_MS)
+    this.spentUsdToday = await spentToday(store, now())
     const pauseMs = this.pauseUntil - now()
     const isPaused = pauseMs > 0 && pauseMs <= MAX_PAUSE_MS
     const outcome = { advanced: false, isEngineLost: false }
@@ -211,11 +210,11 @@ class LiveRoutes implements RouteWatch {
     if (decision.rollsBack) return this.rollBack(internalization, report)
     if (decision.mayStep && rollout.steps) return this.enterNext(internalization, report)
     const audits = decision.mayStep || isBusy(report, watched) ? 'few' : 'all'
-    const written = `${this.isSpent} ${audits}`
-    if (written !== watched.written) {
+    const { isSpent } = this
+    if (isSpent !== watched.written?.isSpent || audits !== watched.written.audits) {
       const context: PromotionContext = { ...this.context(), audits }
       await settleRoute(store, internalization.templateVersion, context)
-      watched.written = written
+      watched.written = { isSpent, audits }
     }
     return false
   }
