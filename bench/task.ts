@@ -23,6 +23,7 @@ import { costFigures, costTable, taskCalls, type TaskPrices } from './task/costs
 import { latencyFigures, productFigures, trainingFigures, type Rendered } from './task/figures.ts'
 import { embeddedEngine, remoteEngine } from './task/engines.ts'
 import { adaptedMessages, matching } from './harness/adapted.ts'
+import { curveFigures } from './task/curve.ts'
 import { followShift, readShift } from './task/shift.ts'
 import { measureLatencies } from './harness/latency.ts'
 import { fromRoot } from './harness/from-root.ts'
@@ -66,6 +67,8 @@ const { values: args } = parseArgs({
     prices: { type: 'string', default: fromRoot('bench/prices.json') },
     // a file of old and new answers: what becomes of the live route when the upstream changes its answers
     shift: { type: 'string' },
+    // also trains on parts of the rows, and ends with what the learning curve says
+    'learning-curve': { type: 'boolean', default: false },
     'audit-share': { type: 'string', default: '0.3' },
     out: { type: 'string' },
     keep: { type: 'boolean', default: false },
@@ -258,6 +261,7 @@ const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, 
   ...(args.shift === undefined
     ? { ROLLOUT_STAGES: '1', AUDIT_SHARE: '0' }
     : { AUDIT_SHARE: args['audit-share'] }),
+  LEARNING_CURVE: String(args['learning-curve']),
   TRAIN_ROWS: args.train,
   HOLDOUT_ROWS: args.holdout,
   TRAIN_MINUTES: args.minutes,
@@ -331,6 +335,20 @@ const runShift = async (
   )
 }
 
+const runCurve = async (
+  proxy: ProxyProcess,
+  { id }: Internalization,
+  figures: Record<string, Figure>
+): Promise<void> => {
+  const curve = await curveFigures(proxy, id, (judged, planned) =>
+    progress.update('learning curve', judged, planned)
+  )
+  Object.assign(figures, curve.figures)
+  save(figures)
+  progress.stop()
+  process.stdout.write(`${formatFigures(figures)}\n\n${curve.text.join('\n')}\n`)
+}
+
 const run = async (): Promise<void> => {
   const task = loadTask(required('task'), args.prefix)
   const testSource = testFile(required('task'))
@@ -358,6 +376,7 @@ const run = async (): Promise<void> => {
     figures.reason = { value: reason, unit: '' }
     Object.assign(figures, trainingFigures(internalization))
     await delay(ROUTE_PICKUP_MS)
+    if (args['learning-curve']) return await runCurve(proxy, internalization, figures)
     if (args.shift !== undefined)
       return await runShift(proxy, upstream, figures, { task, sent: traffic })
     const outcomes = await sendAll(proxy.baseUrl, test.requests, {

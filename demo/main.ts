@@ -88,6 +88,7 @@ const environment = (upstream: RunningEngine, dataDir: string): Record<string, s
   AUTO_PROMOTE: 'true',
   ROLLOUT_STAGES: '1',
   AUDIT_SHARE: '0',
+  LEARNING_CURVE: 'false',
   TRAIN_ROWS: String(TRAIN_ROWS),
   HOLDOUT_ROWS: String(HOLDOUT_ROWS),
   MARGIN: String(MARGIN),

@@ -38,6 +38,7 @@ export const WORKER_FAULTS = [
   'engine-process',
   'forgetting',
   'internalization',
+  'learning-curve',
   'replay',
   'training-files',
   'webhook',

@@ -65,6 +65,7 @@ const proxyEnvironment = (
   AUTO_PROMOTE: 'true',
   ROLLOUT_STAGES: '1',
   AUDIT_SHARE: '0',
+  LEARNING_CURVE: 'false',
   DETECT_MIN_SESSIONS: '60',
   TRAIN_ROWS: String(ROWS),
   HOLDOUT_ROWS: String(ROWS),

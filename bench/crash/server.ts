@@ -45,6 +45,7 @@ const environment = (
   AUTO_PROMOTE: 'true',
   ROLLOUT_STAGES: '1',
   AUDIT_SHARE: '0',
+  LEARNING_CURVE: 'false',
   DETECT_MIN_SESSIONS: '60',
   TRAIN_ROWS: String(TRAIN_ROWS),
   HOLDOUT_ROWS: String(HOLDOUT_ROWS),

@@ -1,6 +1,7 @@
 /** Internalizations: progress, verdict, and the decisions of a person. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import {
+  armRows,
   progressSnapshot,
   winningLora,
   type Internalization,
@@ -10,6 +11,7 @@ import { AppError } from '../errors.ts'
 import { approve } from '../lifecycle/approve.ts'
 import { examplesOf } from '../lifecycle/held-out-examples.ts'
 import { retire } from '../lifecycle/promote.ts'
+import { curveText, readCurve } from '../lifecycle/learning-curve.ts'
 import { readRolloutReport } from '../lifecycle/rollout-report.ts'
 import { loadControlGroup } from '../savings/control-group.ts'
 import type { AdminDeps } from './deps.ts'
@@ -19,6 +21,7 @@ import {
   exampleSchema,
   internalizationSchema,
   internalizationSummarySchema,
+  learningCurveSchema,
   listOf,
   reasonSchema,
   responses,
@@ -38,7 +41,8 @@ const listRoute = createRoute({
 const getRoute = createRoute({
   method: 'get',
   path: '/internalizations/{id}',
-  summary: 'One internalization with plan, verdict, history, progress, rollout and feedback',
+  summary:
+    'One internalization with plan, verdict, history, progress, rollout, learning curve and feedback',
   request: { params },
   responses: responses(200, internalizationSchema, 'The internalization'),
 })
@@ -123,6 +127,23 @@ const progressOf = async (
     : (JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>)
 }
 
+const curveOf = async (
+  { store }: AdminDeps,
+  row: Internalization
+): Promise<z.infer<typeof learningCurveSchema> | null> => {
+  const work = await readCurve(store, row.id)
+  if (work === null) return null
+  const { fits, planned, curve, failure } = work
+  return {
+    judged: fits.filter(({ isJudged }) => isJudged).length,
+    planned,
+    failure,
+    points: curve?.points ?? [],
+    targets: curve?.targets ?? [],
+    text: curveText(work, row),
+  }
+}
+
 const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
   const { internalizations } = deps.store
 
@@ -137,8 +158,9 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
     const details = {
       history: await internalizations.history(row.id),
       progress: await progressOf(deps, row),
-      evaluatedRows: (await internalizations.evaluations(row.id)).length,
+      evaluatedRows: armRows(row.plan, await internalizations.evaluations(row.id)).length,
       rollout: await readRolloutReport(deps.store, row.id),
+      learningCurve: await curveOf(deps, row),
       feedback: lora === null ? null : await deps.store.feedback.counts(lora),
     }
     return context.json({ ...row, ...internalizationSummary(row), ...details }, 200)

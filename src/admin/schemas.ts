@@ -21,7 +21,25 @@ const time = z.number().describe('milliseconds since the epoch')
 
 const stateSchema = z
   .discriminatedUnion('name', [
-    z.object({ name: z.literal('candidate') }),
+    z.object({
+      name: z.literal('candidate'),
+      successor: z
+        .object({
+          of: z.string(),
+          why: z.enum(['rolled-back', 'drifted', 'new-traffic']),
+          since: time.describe('only exchanges from then on train it and judge it'),
+        })
+        .optional()
+        .describe('the internalization that it follows, whose lora its own starts from'),
+      retry: z
+        .object({
+          of: z.string(),
+          trainRows: z.number(),
+          judgedSince: time.describe('the traffic that judges it is from then on'),
+        })
+        .optional()
+        .describe('a rejected one that is tried again with more traffic'),
+    }),
     z.object({ name: z.literal('training'), arm: z.number(), stage: z.number() }),
     z.object({ name: z.literal('evaluating') }),
     z.object({ name: z.literal('approval') }),
@@ -134,6 +152,41 @@ const historySchema = z
   })
   .openapi('HistoryEntry')
 
+export const learningCurveSchema = z
+  .object({
+    judged: z.number().describe('trainings on a part of the rows whose answers are stored'),
+    planned: z.number().describe('of how many'),
+    failure: z.string().nullable().describe('why there will be no curve'),
+    points: z
+      .array(
+        z.object({
+          rows: z.number().describe('questions that it was trained on'),
+          agreement: z.number().describe('if all that may be answered were answered'),
+          losses: z
+            .array(z.number().nullable())
+            .describe('among the most confident answers, in the order of `targets`'),
+        })
+      )
+      .describe('the last one is the winning arm; empty until all are judged'),
+    targets: z.array(
+      z.object({
+        coverage: z.number(),
+        rows: z
+          .number()
+          .nullable()
+          .describe(
+            'questions to train on with which the gate passes in half of the cases; null: more than eight times as many, or never'
+          ),
+        interval: z
+          .tuple([z.number().nullable(), z.number().nullable()])
+          .describe('90 % interval of `rows`'),
+        likelyRows: z.number().nullable().describe('the same for four of five cases'),
+      })
+    ),
+    text: z.array(z.string()).describe('what the curve says'),
+  })
+  .openapi('LearningCurve', { description: 'How many more exchanges more coverage would need' })
+
 export const internalizationSchema = internalizationSummarySchema
   .extend({
     revision: z.number(),
@@ -144,6 +197,9 @@ export const internalizationSchema = internalizationSummarySchema
     history: z.array(historySchema),
     progress: stored<Record<string, unknown>>('latest figures of the stage in training').nullable(),
     evaluatedRows: z.number().describe('held-out rows evaluated so far, over all arms'),
+    learningCurve: learningCurveSchema
+      .nullable()
+      .describe('null until the worker has begun with it, after the verdict'),
     rollout: rolloutSchema.nullable().describe('null until the worker has seen it live'),
     feedback: feedbackCountsSchema.nullable().describe('null before the verdict'),
   })

@@ -78,6 +78,7 @@ const internalizeOf = (env: Environment): InternalizeOptions => ({
   margin: env.MARGIN,
   minCoverage: env.MIN_COVERAGE,
   upstreamReplays: env.UPSTREAM_REPLAYS,
+  learningCurve: env.LEARNING_CURVE,
 })
 
 const rolloutOf = (env: Environment): RolloutSettings => ({

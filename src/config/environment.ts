@@ -217,6 +217,7 @@ const SCHEMA = z.object({
   MARGIN: share(0.05),
   MIN_COVERAGE: share(0.2),
   UPSTREAM_REPLAYS: whole(200),
+  LEARNING_CURVE: flag(true),
 })
 
 export type Environment = z.infer<typeof SCHEMA>

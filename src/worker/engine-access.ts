@@ -6,6 +6,7 @@ import type { WorkerDeps } from './deps.ts'
 import { openEnginePower } from './engine/power.ts'
 import { watchEngine } from './engine/watch.ts'
 import { needsEngine } from './forget.ts'
+import type { Curves } from './learning-curve/learn-curve.ts'
 import { requestsNeedEngine } from './requests.ts'
 import { pruneTrainingFiles } from './internalize/training-files.ts'
 
@@ -26,13 +27,18 @@ const WITHOUT_ENGINE: EngineAccess = {
   close: async () => {},
 }
 
-const needOf = async ({ store, now }: WorkerDeps, engine: Engine): Promise<EngineNeed | null> => {
+const needOf = async (
+  { store, now }: WorkerDeps,
+  engine: Engine,
+  curves: Curves
+): Promise<EngineNeed | null> => {
   const rows = await store.internalizations.list()
   const isWorking = rows.some(({ state: { name } }) =>
     ['candidate', 'training', 'evaluating'].includes(name)
   )
   if (isWorking || (await needsEngine(store)) || (await requestsNeedEngine(store, now())))
     return 'work'
+  if (await curves.isWanted()) return 'work'
   const isServed = rows.some(
     ({ state, plan }) => state.name === 'live' && plan?.engine === engine.name
   )
@@ -60,7 +66,7 @@ const pruneFiles = async (deps: WorkerDeps, engine: Engine): Promise<void> => {
   }
 }
 
-export const openEngineAccess = async (deps: WorkerDeps): Promise<EngineAccess> => {
+export const openEngineAccess = async (deps: WorkerDeps, curves: Curves): Promise<EngineAccess> => {
   const { engine, engineCommands } = deps
   if (engine === null) return WITHOUT_ENGINE
   const watch = watchEngine(engine, deps)
@@ -80,7 +86,7 @@ export const openEngineAccess = async (deps: WorkerDeps): Promise<EngineAccess> 
       : await openEnginePower(deps, { commands: engineCommands, watch, beforeStop })
   return {
     async open() {
-      const need = await needOf(deps, engine)
+      const need = await needOf(deps, engine, curves)
       const present = need === null ? null : await watch.present()
       await power?.settle(need)
       return present

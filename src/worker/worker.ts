@@ -12,6 +12,7 @@ import { openEngineAccess, type EngineAccess } from './engine-access.ts'
 import { advance, promotionContext } from './internalize/internalize.ts'
 import { settleForgotten } from './forget.ts'
 import { settleRequests } from './requests.ts'
+import { createCurves, type Curves } from './learning-curve/learn-curve.ts'
 import { createStarts } from './internalize/start.ts'
 import { watchRoutes } from './rollout/watch-routes.ts'
 import { openWebhook } from './webhook/sender.ts'
@@ -50,6 +51,17 @@ const advanceOldest = async (
     if (needsEngine) return false
   }
   return false
+}
+
+const learnCurve = async (
+  curves: Curves,
+  access: EngineAccess,
+  engine: Engine | null
+): Promise<boolean> => {
+  if (engine === null) return false
+  const { advanced, isEngineLost } = await curves.step(engine)
+  if (isEngineLost) access.lost()
+  return advanced
 }
 
 /** Deletes, once an hour, what is older than it may be. */
@@ -95,7 +107,8 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
   let detect: DetectLoop = await createDetectLoop(deps)
   const starts = createStarts(deps, createMayStart(deps))
   const routes = watchRoutes(deps)
-  const access = await openEngineAccess(deps)
+  const curves = createCurves(deps)
+  const access = await openEngineAccess(deps, curves)
   const prune = createPruning(deps, access)
 
   /** as the last round found it */
@@ -113,7 +126,8 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
     const { read, settled } = detected
     const replied = await settleRequests(deps, requests, engine, detected)
     const started = deps.config.auto && settled && (await starts.step())
-    const advanced = await advanceOldest(deps, access, engine)
+    const advanced =
+      (await advanceOldest(deps, access, engine)) || (await learnCurve(curves, access, engine))
     if ((await prune()).isDetectorStale) detect = await createDetectLoop(deps)
     return read > 0 || started || advanced || replied
   }

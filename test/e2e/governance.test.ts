@@ -41,6 +41,7 @@ describe('governance', () => {
     DETECT_MIN_SESSIONS: '40',
     ROLLOUT_STAGES: '1',
     AUDIT_SHARE: '0',
+    LEARNING_CURVE: 'false',
     TRAIN_ROWS: '120',
     HOLDOUT_ROWS: '120',
   }

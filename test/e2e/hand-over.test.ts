@@ -28,6 +28,7 @@ describe('while the server runs', () => {
     DETECT_MIN_SESSIONS: '40',
     ROLLOUT_STAGES: '1',
     AUDIT_SHARE: '0',
+    LEARNING_CURVE: 'false',
     TRAIN_ROWS: '120',
     HOLDOUT_ROWS: '120',
   }

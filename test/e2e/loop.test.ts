@@ -71,6 +71,7 @@ describe('the loop', () => {
       DETECT_MIN_SESSIONS: '40',
       ROLLOUT_STAGES: '1',
       AUDIT_SHARE: '0',
+      LEARNING_CURVE: 'false',
       TRAIN_ROWS: '120',
       HOLDOUT_ROWS: '120',
     })

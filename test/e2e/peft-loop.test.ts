@@ -53,6 +53,7 @@ describe('the loop with the Python engine', () => {
       AUTO_PROMOTE: 'true',
       ROLLOUT_STAGES: '1',
       AUDIT_SHARE: '0',
+      LEARNING_CURVE: 'false',
       DETECT_MIN_SESSIONS: '40',
       TRAIN_ROWS: String(ROWS),
       HOLDOUT_ROWS: String(ROWS),

@@ -136,6 +136,7 @@ describe('a template whose requests offer tools', () => {
       AUTO_PROMOTE: 'true',
       ROLLOUT_STAGES: '1',
       AUDIT_SHARE: '0',
+      LEARNING_CURVE: 'false',
       DETECT_MIN_SESSIONS: '40',
       TRAIN_ROWS: '120',
       HOLDOUT_ROWS: '160',

@@ -30,6 +30,7 @@ export const environment = (
   AUTO_PROMOTE: String(promotes),
   ROLLOUT_STAGES: '0.05,0.25,1',
   AUDIT_SHARE: '0.3',
+  LEARNING_CURVE: 'false',
   DETECT_MIN_SESSIONS: '60',
   TRAIN_ROWS: String(ROWS),
   HOLDOUT_ROWS: String(ROWS),

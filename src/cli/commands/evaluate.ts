@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import type { Verdict } from '../../core/gate/gate.ts'
-import { evaluationRows } from '../../core/lifecycle/internalization.ts'
+import { armRows, evaluationRows } from '../../core/lifecycle/internalization.ts'
 import { AppError } from '../../errors.ts'
 import { askWorker, readRequest, removeRequest } from '../../lifecycle/worker-request.ts'
 import type { Store } from '../../store/store.ts'
@@ -18,8 +18,9 @@ import { verdictText } from '../verdict-text.ts'
 
 const showProgress = async (store: Store, { progress }: Screen, id: string): Promise<void> => {
   const { plan } = await internalizationOf(store, id)
-  const done = (await store.internalizations.evaluations(id)).length
-  if (plan !== null) progress.update('held-out answers', done, evaluationRows(plan))
+  if (plan === null) return
+  const done = armRows(plan, await store.internalizations.evaluations(id)).length
+  progress.update('held-out answers', done, evaluationRows(plan))
 }
 
 const evaluateThere = async ({ store, screen, until }: There, id: string): Promise<Verdict> => {

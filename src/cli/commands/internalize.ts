@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
 import {
+  armRows,
   evaluationRows,
   newInternalization,
   stageName,
@@ -43,7 +44,7 @@ const showProgress = async (
   { id, state, plan }: Internalization
 ): Promise<void> => {
   if (state.name === 'evaluating' && plan !== null) {
-    const done = (await store.internalizations.evaluations(id)).length
+    const done = armRows(plan, await store.internalizations.evaluations(id)).length
     progress.update('held-out answers', done, evaluationRows(plan))
   }
   if (state.name !== 'training' || plan === null) return

@@ -4,7 +4,9 @@ import { stageName, type RolloutSettings } from '../../core/rollout/stages.ts'
 import type { Segment, Slot, Template } from '../../core/template/template.ts'
 import type { Economics } from '../../savings/economics.ts'
 import type { Store } from '../../store/store.ts'
+import { readCurve, type CurveWork } from '../../lifecycle/learning-curve.ts'
 import { openStoreEconomics, templateOf, withStore } from '../context.ts'
+import { learningCurveText } from '../curve-text.ts'
 import { percent, print, table, type OutputOptions } from '../output.ts'
 import { historiesOf, historyText } from '../rollout/history.ts'
 import { liveRollouts, type Rollout } from '../rollout/rollout-of.ts'
@@ -89,6 +91,18 @@ const nextStep = (
   ]
 }
 
+/** Of the newest internalization that has one; null: none has. */
+const newestCurve = async (
+  store: Store,
+  rows: Internalization[]
+): Promise<{ internalization: Internalization; work: CurveWork } | null> => {
+  for (const internalization of rows.toReversed()) {
+    const work = await readCurve(store, internalization.id)
+    if (work !== null) return { internalization, work }
+  }
+  return null
+}
+
 const collect = async (
   store: Store,
   economics: Economics,
@@ -107,6 +121,7 @@ const collect = async (
     internalizations,
     liveInternalizationId: route?.internalizationId ?? null,
     rollouts: await liveRollouts(store, internalizations, settings),
+    curve: await newestCurve(store, internalizations),
     histories: await historiesOf(store, internalizations),
   }
 }
@@ -118,6 +133,7 @@ const render = ({
   internalizations,
   liveInternalizationId,
   rollouts,
+  curve,
   histories,
 }: Awaited<ReturnType<typeof collect>>): string =>
   [
@@ -146,6 +162,7 @@ const render = ({
     messagesText(template),
     slotsText(template),
     internalizationsText(internalizations, rollouts),
+    ...(curve === null ? [] : [learningCurveText(curve.work, curve.internalization)]),
     ...histories.map(historyText),
     ...nextStep(template.version, internalizations.at(-1), rollouts),
   ].join('\n\n')
@@ -154,8 +171,13 @@ const show = (version: string, options: OutputOptions): Promise<void> =>
   withStore(async (store, config) => {
     const economics = await openStoreEconomics(store, config)
     const collected = await collect(store, economics, config.rollout, version)
-    const { rollouts, ...rest } = collected
-    print(options.json ? { ...rest, rollouts: Object.fromEntries(rollouts) } : render(collected))
+    const { rollouts, curve, ...rest } = collected
+    if (!options.json) return print(render(collected))
+    print({
+      ...rest,
+      rollouts: Object.fromEntries(rollouts),
+      learningCurve: curve && { internalization: curve.internalization.id, ...curve.work },
+    })
   })
 
 export const showCommand = (): Command =>

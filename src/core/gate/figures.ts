@@ -105,10 +105,10 @@ const mean = (values: number[]): number =>
 
 export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
-type JudgedRow = RankedRow & Pick<HeldOutRow, 'deferred' | 'similarity' | 'slices'>
+export type JudgedRow = RankedRow & Pick<HeldOutRow, 'deferred' | 'similarity' | 'slices'>
 
 /** An answer without a finite confidence is deferred. */
-const judge = (row: HeldOutRow, statistic: ConfidenceStatistic, cut: number): JudgedRow => {
+export const judge = (row: HeldOutRow, statistic: ConfidenceStatistic, cut: number): JudgedRow => {
   const confidence = confidenceOf(statistic, row)
   const { deferred, similarity, upstreamSimilarity } = row
   return {

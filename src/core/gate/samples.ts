@@ -136,6 +136,12 @@ export const lossOf = (counts: SampleCounts): number => {
   return disagreements / rows - (fresh === 0 ? 0 : upstreamDisagreements / fresh)
 }
 
+/** Disagreement that the margin leaves: with fresh answers, on top of the upstream's own. */
+export const allowedLoss = (
+  { fresh, upstreamDisagreements }: SampleCounts,
+  margin: number
+): number => margin + (fresh === 0 ? 0 : upstreamDisagreements / fresh)
+
 /** Fewest independent rows that can pass: (1 − margin)^rows ≤ level. */
 export const minimumRows = (margin: number, level: number): number =>
   Math.ceil(Math.log(level) / Math.log1p(-margin))

@@ -62,7 +62,7 @@ export const binomialLowerTail = (k: number, n: number, p: number): number => {
 }
 
 /** Largest x in [low, high] with f(x) ≥ target for a falling function f, to 1e-12. */
-const bisectFalling = (
+export const bisectFalling = (
   f: (x: number) => number,
   target: number,
   low: number,

@@ -64,6 +64,10 @@ export interface TrainingFacts {
 
 const SMALL_MODEL = 200e6
 
+/** clamp(10,000 / rows, 1, 10): few rows are read more often. */
+export const epochsFor = (rows: number): number =>
+  Math.round(Math.min(10, Math.max(1, 10_000 / Math.max(1, rows))))
+
 /**
  * Defaults of one arm's whole training: LoRA rank 16, or 32 for long templates and many rows;
  * epochs clamp(10,000 / rows, 1, 10). `max_steps` is the same effort counted in optimizer steps.
@@ -74,7 +78,7 @@ export const defaultHyperparameters = (
   // without a size from the engine the model is taken for a small one: it fits this machine
   const parameters = facts.parameters ?? SMALL_MODEL
   const batchSize = parameters < SMALL_MODEL ? 8 : 16
-  const epochs = Math.round(Math.min(10, Math.max(1, 10_000 / Math.max(1, facts.rows))))
+  const epochs = epochsFor(facts.rows)
   return {
     rank: facts.templateTokens > 2000 || facts.rows > 2000 ? 32 : 16,
     alpha: 32,

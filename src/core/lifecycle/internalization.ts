@@ -13,7 +13,7 @@ import { FULL_STAGE, type EvidenceFigures, type RolloutStage } from '../rollout/
 import type { ArmName, ScheduleName, StagePlan } from '../learn/schedule.ts'
 
 export type InternalizationState =
-  | { name: 'candidate'; successor?: Succession }
+  | { name: 'candidate'; successor?: Succession; retry?: Retry }
   | { name: 'training'; arm: number; stage: number }
   | { name: 'evaluating' }
   | { name: 'approval' }
@@ -40,6 +40,16 @@ export interface Succession {
   why: 'rolled-back' | 'drifted' | 'new-traffic'
   /** only exchanges from then on train it and judge it, milliseconds since the epoch */
   since: number
+}
+
+/** A new try after a rejection, when there is as much traffic as the learning curve asks for. */
+export interface Retry {
+  /** the internalization that was rejected */
+  of: string
+  /** more than that one had */
+  trainRows: number
+  /** the traffic that judges it is from then on, milliseconds since the epoch: none judges twice */
+  judgedSince: number
 }
 
 /** The rollout stage of a live internalization. @returns null when it is not live */
@@ -114,6 +124,11 @@ export interface InternalizationPlan {
     lora: string | null
   }
   arms: Arm[]
+  /**
+   * shares of the training rows that the learning curve is fitted on, beside all of them; absent: there is
+   * no curve
+   */
+  fitShares?: number[]
 }
 
 /** Record ids of both samples without repeats, traffic first. */
@@ -125,6 +140,19 @@ export const heldOutIds = ({
 /** Training rows that no optimizer step sees: at most this number, and this share of all. */
 const MAX_VALIDATION_ROWS = 64
 const VALIDATION_SHARE = 0.05
+
+/** The stored rows of the plan's own arms. */
+export const armRows = <Row extends { arm: number }>(
+  plan: InternalizationPlan | null,
+  rows: Row[]
+): Row[] => rows.filter(({ arm }) => arm < (plan?.arms.length ?? 0))
+
+/** Number in the store of the live route's answers, which a successor is compared with. */
+export const armOfPresent = ({ arms }: InternalizationPlan): number => arms.length
+
+/** Number in the store and in jobs of the learning curve's loras, smallest part of the rows first. */
+export const armOfFit = ({ arms }: InternalizationPlan, fit: number): number =>
+  arms.length + 1 + fit
 
 /**
  * Number of validation rows, the newest of the training rows. The engine measures its loss on them,
@@ -196,6 +224,8 @@ export interface InternalizeOptions {
   minCoverage: number
   /** held-out requests that are sent to the upstream once more */
   upstreamReplays: number
+  /** after a verdict, train on parts of the rows, to tell how many more are needed */
+  learningCurve: boolean
 }
 
 /** Name of the snapshot with the live figures of a stage in training. */
@@ -207,12 +237,12 @@ export const newInternalization = (
   id: string,
   template: { tenant: string; version: string },
   now: number,
-  successor: Succession | null = null
+  cause: { successor?: Succession; retry?: Retry } = {}
 ): Internalization => ({
   id,
   tenant: template.tenant,
   templateVersion: template.version,
-  state: { name: 'candidate', ...(successor && { successor }) },
+  state: { name: 'candidate', ...cause },
   createdAt: now,
   updatedAt: now,
   plan: null,

@@ -12,6 +12,7 @@ import {
 } from '../../core/gate/replacement.ts'
 import type { Verdict } from '../../core/gate/gate.ts'
 import {
+  armOfPresent,
   isCurrentPlan,
   winningLora,
   type Internalization,
@@ -22,8 +23,8 @@ import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
-import { BATCH_ROWS, evaluateRow } from './evaluate-row.ts'
-import { exchangesByIds, type MatchedExchange } from './exchanges.ts'
+import { answeredRows } from './answered-rows.ts'
+import { exchangesByIds } from './exchanges.ts'
 
 interface Comparison {
   deps: WorkerDeps
@@ -43,34 +44,6 @@ const presentOf = async ({ store }: WorkerDeps, { successor }: InternalizationPl
   return isLive ? present : null
 }
 
-/** Answers that are not stored yet are requested and stored, batch by batch. */
-const presentRows = async (
-  { deps, engine, formats, internalization, plan, rows: stored }: Comparison,
-  present: Internalization,
-  exchanges: MatchedExchange[]
-): Promise<Map<string, EvaluationRow>> => {
-  const { store } = deps
-  const arm = plan.arms.length
-  const known = new Map(stored.filter((row) => row.arm === arm).map((row) => [row.recordId, row]))
-  const open = exchanges.filter(({ id }) => !known.has(id))
-  const lora = winningLora(present)!
-  for (let start = 0; start < open.length; start += BATCH_ROWS) {
-    const rows = await Promise.all(
-      open.slice(start, start + BATCH_ROWS).map(async (exchange): Promise<EvaluationRow> => ({
-        internalizationId: internalization.id,
-        arm,
-        recordId: exchange.id,
-        ...(await evaluateRow({ engine, formats }, present.plan!, lora, exchange)),
-        upstreamAnswer: null,
-        upstreamSimilarity: null,
-      }))
-    )
-    await store.internalizations.addEvaluations(rows)
-    for (const row of rows) known.set(row.recordId, row)
-  }
-  return known
-}
-
 /** What a route with the arm and threshold of a verdict makes of a row. */
 const routedBy = (verdict: Verdict, row: EvaluationRow | undefined): Routed => {
   const { confidence, threshold } = verdict.arms[verdict.arm]!
@@ -84,9 +57,19 @@ const compare = async (
   present: Internalization,
   verdict: Verdict
 ): Promise<ReplacementFigures> => {
-  const { deps, plan, template, rows } = comparison
-  const exchanges = await exchangesByIds(deps.store, template, plan.holdoutRecordIds)
-  const ofPresent = await presentRows(comparison, present, exchanges)
+  const { deps, engine, formats, plan, template, rows } = comparison
+  const { store } = deps
+  const exchanges = await exchangesByIds(store, template, plan.holdoutRecordIds)
+  const asked = {
+    store,
+    engine,
+    formats,
+    internalizationId: comparison.internalization.id,
+    arm: armOfPresent(plan),
+    plan: present.plan!,
+    lora: winningLora(present)!,
+  }
+  const ofPresent = await answeredRows(asked, exchanges, rows)
   const ofSuccessor = new Map(
     rows.filter((row) => row.arm === verdict.arm).map((row) => [row.recordId, row])
   )

@@ -114,8 +114,8 @@ const statisticOf = (
  * The held-out rows of one arm as the gate judges them.
  * @param upstream rows of the first arm; only these have fresh upstream answers
  */
-const heldOutRows = (
-  { plan }: EvaluationContext,
+export const heldOutRows = (
+  plan: Pick<InternalizationPlan, 'holdoutRecordIds' | 'unseenRecordIds'>,
   answered: RowsByRecord,
   upstream: RowsByRecord,
   heldOut: MatchedExchange[]
@@ -154,7 +154,7 @@ const verdictOf = (
     arms: plan.arms.map(({ name }, arm) => ({
       arm: name,
       statistic: statisticOf(context, byArm[arm]!, validation),
-      rows: heldOutRows(context, byArm[arm]!, byArm[0]!, heldOut),
+      rows: heldOutRows(plan, byArm[arm]!, byArm[0]!, heldOut),
     })),
     favouredArm: armByValidationLoss(
       plan.arms.map((arm) => arm.results.at(-1)?.metrics.valid_loss ?? null)

@@ -6,13 +6,13 @@ import {
   isCurrentPlan,
   type Internalization,
   type InternalizationState,
+  type StageResult,
 } from '../../core/lifecycle/internalization.ts'
-import { afterFailure } from '../../core/learn/stage-retry.ts'
 import { transition } from '../../core/lifecycle/transitions.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { AppError, toAppError, type ErrorCode } from '../../errors.ts'
-import { isUnfinished, type JobObject } from '../../openai/fine-tuning.ts'
+import { isUnfinished } from '../../openai/fine-tuning.ts'
 import { goLive, type PromotionContext } from '../../lifecycle/promote.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { isEngineLost } from '../engine/watch.ts'
@@ -20,7 +20,7 @@ import { evaluate } from './evaluate.ts'
 import { planInternalization } from './plan.ts'
 import { reportProgress } from './progress.ts'
 import { warnUnlessItPays } from './would-pay.ts'
-import { createStageJob, stageJobs, stageResult, type StageContext } from './train.ts'
+import { trainStage, type StageContext } from './train.ts'
 
 /** `waiting`: for the engine or for an operator; `engine-lost`: a call failed, the engine is away. */
 export type StepOutcome = 'advanced' | 'waiting' | 'engine-lost'
@@ -53,8 +53,12 @@ const begin = async (
   template: Template
 ): Promise<StepOutcome> => {
   const { state: entered } = internalization
-  const successor = entered.name === 'candidate' ? (entered.successor ?? null) : null
-  const planned = await planInternalization(deps, engine, template, successor)
+  const planned = await planInternalization(
+    deps,
+    engine,
+    template,
+    entered.name === 'candidate' ? entered : {}
+  )
   if ('refused' in planned) {
     const { refused: reason } = planned
     deps.log({
@@ -77,11 +81,9 @@ const nextTrainingState = ({ plan, arm, stage }: StageContext): InternalizationS
 
 const finishStage = async (
   deps: WorkerDeps,
-  engine: Engine,
   context: StageContext,
-  job: JobObject
+  result: StageResult
 ): Promise<StepOutcome> => {
-  const result = await stageResult(engine, context, job)
   const arms = context.plan.arms.map((arm, index) =>
     index === context.arm
       ? { ...arm, results: [...arm.results.slice(0, context.stage), result] }
@@ -102,21 +104,10 @@ const train = async (
   engine: Engine,
   context: StageContext
 ): Promise<StepOutcome> => {
-  const jobs = await stageJobs(engine, context)
-  const job = jobs[0] ?? (await createStageJob(deps, engine, context))
-  if (job.status === 'succeeded') return finishStage(deps, engine, context, job)
-  if (isUnfinished(job)) {
-    await reportProgress(deps, engine, context, job)
-    return 'waiting'
-  }
-  const ending = `job ${job.id} of stage ${context.stage} ${job.status}: ${job.error?.message ?? 'no reason given'}`
-  const next = afterFailure(jobs, deps.now())
-  // includes a job that an operator has cancelled
-  if (next === 'give-up') throw new AppError('invalid-state', ending)
-  if (next === 'wait') return 'waiting'
-  deps.log({ level: 'warn', message: `${ending}; it is tried again`, data: { job: job.id } })
-  await createStageJob(deps, engine, context)
-  return 'advanced'
+  const stage = await trainStage(deps, engine, context)
+  if (stage.name === 'trained') return finishStage(deps, context, stage.result)
+  if (stage.name === 'running') await reportProgress(deps, engine, context, stage.job)
+  return stage.name === 'begun' ? 'advanced' : 'waiting'
 }
 
 const judge = async (
@@ -189,6 +180,7 @@ const step = async (
         internalization,
         plan: internalization.plan!,
         template,
+        trained: internalization.plan!.arms[state.arm]!,
         arm: state.arm,
         stage: state.stage,
       })

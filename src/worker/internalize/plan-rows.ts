@@ -86,11 +86,19 @@ const isSameAnswer =
     return similarity(type, first, second) === 1
   }
 
+export interface WantedRows {
+  template: Template
+  /** milliseconds since the epoch; older exchanges do not count */
+  since?: number | undefined
+  /** by default as many as are configured */
+  trainRows?: number | undefined
+}
+
 const chooseRows = async (
-  { store, rollout, config: { trainRows, holdoutRows } }: WorkerDeps,
-  template: Template,
-  since: number
+  { store, rollout, config }: WorkerDeps,
+  { template, since = 0, trainRows = config.trainRows }: WantedRows
 ): Promise<{ exchanges: MatchedExchange[]; split: Split<MatchedExchange> }> => {
+  const { holdoutRows } = config
   const limit = (trainRows + holdoutRows) * READ_AHEAD
   const exchanges = await loadExchanges(store, template, {
     limit,
@@ -101,17 +109,21 @@ const chooseRows = async (
 }
 
 /**
- * Whether the log has as many exchanges of a template as the configuration asks for.
- * @param since milliseconds since the epoch; older ones do not count
+ * Whether the log has as many exchanges of a template as are wanted.
+ * @param judgedSince milliseconds since the epoch; the sample of traffic must be from then on
  */
 export const hasEnoughRows = async (
   deps: WorkerDeps,
-  template: Template,
-  since = 0
+  wanted: WantedRows,
+  judgedSince = 0
 ): Promise<boolean> => {
-  const { trainRows, holdoutRows } = deps.config
-  const { train, traffic } = (await chooseRows(deps, template, since)).split
-  return train.length >= trainRows && traffic.length >= holdoutRows
+  const { trainRows = deps.config.trainRows } = wanted
+  const { train, traffic } = (await chooseRows(deps, wanted)).split
+  return (
+    train.length >= trainRows &&
+    traffic.length >= deps.config.holdoutRows &&
+    traffic.every(({ at }) => at >= judgedSince)
+  )
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
@@ -173,9 +185,9 @@ export const planRows = async (
   deps: WorkerDeps,
   engine: Engine,
   base: ModelObject,
-  { template, since }: { template: Template; since: number }
+  wanted: WantedRows
 ): Promise<PlannedRows | PlanRefusal> => {
-  const { exchanges, split } = await chooseRows(deps, template, since)
+  const { exchanges, split } = await chooseRows(deps, wanted)
   if (split.train.length === 0 || split.traffic.length === 0)
     return {
       refused:

@@ -15,6 +15,7 @@ import {
   type Arm,
   type InternalizationPlan,
   type InternalizeOptions,
+  type Retry,
   type Succession,
 } from '../../core/lifecycle/internalization.ts'
 import type { ArmName } from '../../core/learn/schedule.ts'
@@ -26,6 +27,7 @@ import {
   LEAST_PROMPTED_STEPS,
   planStages,
 } from '../../core/learn/schedule.ts'
+import { fitShares } from '../../core/learn/fits.ts'
 import { knownLabels } from '../../core/answer/score.ts'
 import type { ScheduleName, TrainingFacts } from '../../core/learn/schedule.ts'
 import type { Template } from '../../core/template/template.ts'
@@ -269,9 +271,9 @@ const idsOf = (exchanges: MatchedExchange[]): string[] => exchanges.map(({ id })
 const successorPlan = async (
   { store }: WorkerDeps,
   models: ModelObject[],
-  successor: Succession | null
+  successor: Succession | undefined
 ): Promise<Pick<InternalizationPlan, 'successor'>> => {
-  if (successor === null) return {}
+  if (successor === undefined) return {}
   const predecessor = await store.internalizations.get(successor.of)
   const lora = predecessor === null ? null : winningLora(predecessor)
   const isThere = models.some(({ id }) => id === lora)
@@ -279,19 +281,22 @@ const successorPlan = async (
 }
 
 /**
- * @param successor null without a predecessor
+ * @param cause what it follows; empty for the first one of a template
  * @returns a refusal when no lora could go live
  */
 export const planInternalization = async (
   deps: WorkerDeps,
   engine: Engine,
   template: Template,
-  successor: Succession | null
+  { successor, retry }: { successor?: Succession; retry?: Retry }
 ): Promise<InternalizationPlan | PlanRefusal> => {
   const models = await engine.models()
   const base = baseModelOf(engine, models)
-  const since = successor?.since ?? 0
-  const rows = await planRows(deps, engine, base, { template, since })
+  const rows = await planRows(deps, engine, base, {
+    template,
+    since: successor?.since,
+    trainRows: retry?.trainRows,
+  })
   if ('refused' in rows) return rows
   const { train, traffic, unseen } = rows
   const fitsPrompt = await fitsWithPrompt(deps, engine, base, { template, train })
@@ -330,5 +335,6 @@ export const planInternalization = async (
       templateTokens,
       rows: train.length,
     }),
+    ...(deps.config.learningCurve && { fitShares: fitShares(train.length) }),
   }
 }

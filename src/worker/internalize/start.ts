@@ -1,16 +1,19 @@
 /**
- * Which templates are internalized without an operator: those with enough traffic that have none yet, and
- * those whose route was rolled back, has drifted, or has seen as much new traffic as it was made from.
+ * Which templates are internalized without an operator: those with enough traffic that have none yet,
+ * those whose route was rolled back, has drifted, or has seen as much new traffic as it was made from, and
+ * those that were rejected and have as much traffic by now as the learning curve asks for.
  */
 import { randomUUID } from 'node:crypto'
 import {
   newInternalization,
   rolloutStageOf,
   type Internalization,
+  type Retry,
   type Succession,
 } from '../../core/lifecycle/internalization.ts'
 import { isInWork } from '../../core/lifecycle/transitions.ts'
 import type { Template } from '../../core/template/template.ts'
+import { readCurve } from '../../lifecycle/learning-curve.ts'
 import { readRolloutReport, type RolloutReport } from '../../lifecycle/rollout-report.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { hasEnoughRows } from './plan-rows.ts'
@@ -57,18 +60,47 @@ const besideLive = async (
   return { of: live.id, why: 'new-traffic', since }
 }
 
-/** What an internalization would follow, if there were traffic enough. @returns null: nothing */
-const successionOf = async (
-  deps: WorkerDeps,
-  rows: Internalization[]
-): Promise<Succession | null> => {
+const newestOf = (rows: Internalization[]): Internalization | undefined =>
+  rows.toSorted((a, b) => b.createdAt - a.createdAt)[0]
+
+/** What was rejected by a person, or before its training, waits for a person. */
+const afterRejection = async (
+  { store }: WorkerDeps,
+  { id, createdAt, verdict }: Internalization
+): Promise<Retry | null> => {
+  if (verdict?.verdict !== 'reject') return null
+  const curve = (await readCurve(store, id))?.curve
+  const trainRows = curve?.targets[0]?.likelyRows ?? null
+  return trainRows === null ? null : { of: id, trainRows, judgedSince: createdAt }
+}
+
+/** Why an internalization begins. The first one of a template has no cause. */
+interface Cause {
+  successor?: Succession
+  retry?: Retry
+}
+
+/** What an internalization would follow, if there were traffic enough. @returns null: it may not begin */
+const causeOf = async (deps: WorkerDeps, rows: Internalization[]): Promise<Cause | null> => {
+  if (rows.length === 0) return {}
   if (rows.some(({ state }) => isInWork(state))) return null
   const live = rows.find(({ state }) => state.name === 'live')
-  if (live !== undefined) return besideLive(deps, rows, live)
-  const [newest] = rows
-    .filter(({ state }) => state.name !== 'rejected')
-    .toSorted((a, b) => b.createdAt - a.createdAt)
-  return newest === undefined ? null : afterRollback(rows, newest)
+  const accepted = newestOf(rows.filter(({ state }) => state.name !== 'rejected'))
+  if (live === undefined && accepted === undefined) {
+    const retry = await afterRejection(deps, newestOf(rows)!)
+    return retry && { retry }
+  }
+  const successor =
+    live === undefined ? afterRollback(rows, accepted!) : await besideLive(deps, rows, live)
+  return successor && { successor }
+}
+
+/** What a log line says of the cause. */
+const causeText = ({ successor, retry }: Cause): string => {
+  if (successor !== undefined) return `successor: ${successor.why}`
+  return retry === undefined
+    ? 'candidate'
+    : 'tried again: as much traffic as the learning curve asks for'
 }
 
 export interface Starts {
@@ -80,10 +112,10 @@ export const createStarts = (deps: WorkerDeps, mayStart: MayStart): Starts => {
   /** usable requests of a template when its traffic was last read, which takes time */
   const triedAt = new Map<string, number>()
 
-  const isWorthATry = async ({ version }: Template): Promise<boolean> => {
+  const isWorthATry = async ({ version }: Template, trainRows: number): Promise<boolean> => {
     const { requests, answered } = await deps.store.templates.stats(version)
     const usable = requests - answered
-    const needed = deps.config.trainRows + deps.config.holdoutRows
+    const needed = trainRows + deps.config.holdoutRows
     const tried = triedAt.get(version)
     const next = tried === undefined ? 0 : tried + RETRY_GROWTH * Math.min(tried, needed)
     if (usable < Math.max(needed, next)) return false
@@ -93,17 +125,20 @@ export const createStarts = (deps: WorkerDeps, mayStart: MayStart): Starts => {
 
   const start = async (template: Template, all: Internalization[]): Promise<boolean> => {
     const rows = all.filter(({ templateVersion }) => templateVersion === template.version)
-    const succession = rows.length === 0 ? null : await successionOf(deps, rows)
-    if (rows.length > 0 && succession === null) return false
-    if (!(await isWorthATry(template))) return false
-    if (!(await hasEnoughRows(deps, template, succession?.since))) return false
+    const cause = await causeOf(deps, rows)
+    if (cause === null) return false
+    const { successor, retry } = cause
+    const trainRows = retry?.trainRows ?? deps.config.trainRows
+    if (!(await isWorthATry(template, trainRows))) return false
+    const wanted = { template, since: successor?.since, trainRows }
+    if (!(await hasEnoughRows(deps, wanted, retry?.judgedSince))) return false
     if (!(await mayStart(template))) return false
-    const created = newInternalization(randomUUID(), template, deps.now(), succession)
+    const created = newInternalization(randomUUID(), template, deps.now(), cause)
     await deps.store.internalizations.create(created)
     deps.log({
       level: 'info',
-      message: succession === null ? 'candidate' : `successor: ${succession.why}`,
-      data: { version: template.version, ...(succession && { of: succession.of }) },
+      message: causeText(cause),
+      data: { version: template.version, ...(successor ?? retry) },
     })
     return true
   }

@@ -12,7 +12,9 @@ import {
 } from '../../core/lifecycle/internalization.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
-import type { JobObject } from '../../openai/fine-tuning.ts'
+import { afterFailure } from '../../core/learn/stage-retry.ts'
+import { AppError } from '../../errors.ts'
+import { isUnfinished, type JobObject } from '../../openai/fine-tuning.ts'
 import { sentenceTokens } from './plan.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { exchangesByIds } from './exchanges.ts'
@@ -23,6 +25,8 @@ export interface StageContext {
   internalization: Internalization
   plan: InternalizationPlan
   template: Template
+  /** the arm in training, and its number in the names of jobs and files */
+  trained: Arm
   arm: number
   stage: number
 }
@@ -31,8 +35,8 @@ const stageText = async (
   engine: Engine,
   context: StageContext
 ): Promise<StageText & { measuredRate: number }> => {
-  const { plan, template } = context
-  const stage = plan.arms[context.arm]!.stages[context.stage]!
+  const { plan, template, trained } = context
+  const stage = trained.stages[context.stage]!
   const sentences = sentencesOf(template)
   const tokens = await sentenceTokens(engine, plan.baseModel, sentences)
   const { text, measuredRate } = compressTemplate(
@@ -57,20 +61,19 @@ const metadataOf = ({ internalization, arm, stage }: StageContext): Record<strin
 })
 
 /** The first stage starts from the predecessor's lora or the base model, each later one from the lora before it. */
-const startModel = (plan: InternalizationPlan, arm: Arm, stage: number): string =>
-  stage === 0 ? (plan.successor?.lora ?? plan.baseModel) : arm.results[stage - 1]!.lora
+const startModel = ({ plan, trained, stage }: StageContext): string =>
+  stage === 0 ? (plan.successor?.lora ?? plan.baseModel) : trained.results[stage - 1]!.lora
 
-export const createStageJob = async (
+const createStageJob = async (
   deps: WorkerDeps,
   engine: Engine,
   context: StageContext
 ): Promise<JobObject> => {
-  const { plan, template, stage } = context
-  const arm = plan.arms[context.arm]!
+  const { plan, template, trained, stage } = context
   const exchanges = await exchangesByIds(deps.store, template, plan.trainRecordIds)
   const method = plan.method ?? 'supervised'
   const rows = stageRows(exchanges, await stageText(engine, context), {
-    retrieved: arm.stages[stage]!.examples,
+    retrieved: trained.stages[stage]!.examples,
     method,
   })
   const validation = validationCount(rows.length)
@@ -83,10 +86,10 @@ export const createStageJob = async (
       ? null
       : await engine.uploadRows(rows.slice(-validation), trainingFileName(context, 'valid'))
   return engine.createJob({
-    model: startModel(plan, arm, stage),
+    model: startModel(context),
     training_file: trainingFile,
     validation_file: validationFile,
-    hyperparameters: arm.stages[stage]!.hyperparameters,
+    hyperparameters: trained.stages[stage]!.hyperparameters,
     method: { type: method },
     seed: plan.seed,
     metadata: metadataOf(context),
@@ -94,7 +97,7 @@ export const createStageJob = async (
 }
 
 /** Newest first. */
-export const stageJobs = (engine: Engine, context: StageContext): Promise<JobObject[]> => {
+const stageJobs = (engine: Engine, context: StageContext): Promise<JobObject[]> => {
   const { internalization_id, arm, stage } = metadataOf(context)
   return engine.findJobs({
     internalization_id: internalization_id!,
@@ -103,7 +106,7 @@ export const stageJobs = (engine: Engine, context: StageContext): Promise<JobObj
   })
 }
 
-export const stageResult = async (
+const stageResult = async (
   engine: Engine,
   context: StageContext,
   job: JobObject
@@ -113,3 +116,33 @@ export const stageResult = async (
   measuredRate: (await stageText(engine, context)).measuredRate,
   metrics: job.result_metrics!,
 })
+
+/** `running`: how far it is can be asked; `waiting`: for the machine; `begun`: a job was created. */
+export type StageOutcome =
+  | { name: 'trained'; result: StageResult }
+  | { name: 'running'; job: JobObject }
+  | { name: 'waiting' | 'begun' }
+
+/**
+ * Brings a stage one step further: creates its job, looks whether it has ended, or tries again.
+ * @throws AppError `invalid-state` when the job has failed for good or was cancelled
+ */
+export const trainStage = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  context: StageContext
+): Promise<StageOutcome> => {
+  const jobs = await stageJobs(engine, context)
+  const job = jobs[0] ?? (await createStageJob(deps, engine, context))
+  if (job.status === 'succeeded')
+    return { name: 'trained', result: await stageResult(engine, context, job) }
+  if (isUnfinished(job)) return { name: 'running', job }
+  const ending = `job ${job.id} of stage ${context.stage} ${job.status}: ${job.error?.message ?? 'no reason given'}`
+  const next = afterFailure(jobs, deps.now())
+  // includes a job that an operator has cancelled
+  if (next === 'give-up') throw new AppError('invalid-state', ending)
+  if (next === 'wait') return { name: 'waiting' }
+  deps.log({ level: 'warn', message: `${ending}; it is tried again`, data: { job: job.id } })
+  await createStageJob(deps, engine, context)
+  return { name: 'begun' }
+}

@@ -30,6 +30,11 @@ const filesOf = async (engine: Engine, ids: Set<string>): Promise<string[]> =>
     .filter(({ filename }) => ids.has(internalizationOf(filename) ?? ''))
     .map(({ id }) => id)
 
+/** Those that are gone already are no error. */
+export const deleteLoras = async (engine: Engine, loras: Iterable<string>): Promise<void> => {
+  for (const lora of loras) await unless(['not-found'], engine.deleteModel(lora))
+}
+
 /**
  * Cancels the jobs of the internalizations and deletes their files and checkpoints, the named loras,
  * and loras of their jobs that ended before an internalization recorded them.
@@ -50,7 +55,7 @@ export const deleteTrainingData = async (
   }
   for (const file of await filesOf(engine, new Set(internalizations)))
     await unless(['not-found'], engine.deleteFile(file))
-  for (const lora of unwanted) await unless(['not-found'], engine.deleteModel(lora))
+  await deleteLoras(engine, unwanted)
 }
 
 /**

@@ -1,0 +1,51 @@
+/**
+ * The smaller trainings of a learning curve: the same stages on a part of the rows. Knows nothing of engines
+ * or of how the loras are judged.
+ */
+import { seededRandom, shuffle } from '../../random.ts'
+import { epochsFor, type StagePlan } from './schedule.ts'
+
+/** Of the training rows, smallest first. Each part contains the one before it. */
+const SHARES = [1 / 8, 1 / 4, 1 / 2]
+/** With fewer rows a lora has learned next to nothing, and the curve begins later. */
+const LEAST_ROWS = 16
+
+/** Shares of the training rows that a curve is fitted on, beside all of them. @param rows all of them */
+export const fitShares = (rows: number): number[] =>
+  SHARES.filter((share) => Math.floor(share * rows) >= LEAST_ROWS)
+
+/**
+ * The part of the training rows, in their order. A larger share of the same rows contains it.
+ * @param ids of the rows that an optimizer step may use
+ */
+export const fitRows = (ids: readonly string[], share: number, seed: number): string[] => {
+  const places = shuffle([...ids.keys()], seededRandom(seed))
+  const chosen = places.slice(0, Math.floor(share * ids.length))
+  return chosen.toSorted((a, b) => a - b).map((place) => ids[place]!)
+}
+
+/**
+ * The stages of an arm for a part of its rows: as many epochs as so few rows get, and under a time budget the
+ * same share of the time.
+ * @param rows all of them
+ */
+export const fitStages = (
+  stages: readonly StagePlan[],
+  share: number,
+  rows: number
+): StagePlan[] => {
+  const epochs = epochsFor(share * rows)
+  const steps = (share * epochs) / epochsFor(rows)
+  return stages.map((stage) => {
+    const { max_steps: maxSteps, max_seconds: maxSeconds, ...others } = stage.hyperparameters
+    return {
+      ...stage,
+      hyperparameters: {
+        ...others,
+        n_epochs: epochs,
+        ...(maxSteps === undefined ? {} : { max_steps: Math.max(1, Math.ceil(steps * maxSteps)) }),
+        ...(maxSeconds === undefined ? {} : { max_seconds: share * maxSeconds }),
+      },
+    }
+  })
+}

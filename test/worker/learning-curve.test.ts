@@ -1,0 +1,228 @@
+/** After a verdict the worker makes the learning curve, and tries a rejected template again by it. */
+import { beforeEach, describe, expect, it } from 'vitest'
+import {
+  armOfFit,
+  newInternalization,
+  winningLora,
+  type Internalization,
+} from '../../src/core/lifecycle/internalization.ts'
+import { transition } from '../../src/core/lifecycle/transitions.ts'
+import type { LearningCurve } from '../../src/core/gate/learning-curve.ts'
+import { AppError } from '../../src/errors.ts'
+import { curveText, readCurve, saveCurve } from '../../src/lifecycle/learning-curve.ts'
+import type { Store } from '../../src/store/store.ts'
+import type { Worker } from '../../src/worker/worker.ts'
+import { orderRecord } from '../fixtures/paint-orders.ts'
+import { PLANNED_ROWS, SECOND_MS, useWorkerHarness, type WorkerHarness } from './harness.ts'
+
+const open = useWorkerHarness()
+const WITH_CURVE = { learningCurve: true }
+
+const curveAt = async (harness: WorkerHarness) =>
+  readCurve(harness.store, (await harness.newest()).id)
+
+const isMade = (harness: WorkerHarness) => async () => {
+  const work = await curveAt(harness)
+  return work !== null && (work.curve !== null || work.failure !== null)
+}
+
+const jobKeys = async ({ engine }: WorkerHarness): Promise<string[]> =>
+  (await engine.findJobs({})).map(({ metadata }) => metadata.idempotency_key!)
+
+describe('the learning curve', () => {
+  it('is made after the verdict, by smaller trainings whose loras are deleted', async () => {
+    const harness = await open({ from: 'candidate' })
+    const worker = await harness.worker(harness.deps({}, WITH_CURVE))
+    await harness.runTo(worker, 'approval')
+    const before = (await harness.engine.models()).map(({ id }) => id)
+    expect(await curveAt(harness)).toBeNull()
+    await harness.runUntil(worker, isMade(harness))
+    const { fits, planned, curve, failure } = (await curveAt(harness))!
+    expect([planned, failure]).toEqual([2, null])
+    expect(fits.map(({ rows, isJudged }) => [rows, isJudged])).toEqual([
+      [PLANNED_ROWS / 4, true],
+      [PLANNED_ROWS / 2, true],
+    ])
+    expect(curve!.points.map(({ rows }) => rows)).toEqual([16, 32, 64])
+    expect(curve!.targets.map(({ coverage }) => coverage)).toContain(1)
+    expect((await harness.engine.models()).map(({ id }) => id).toSorted()).toEqual(
+      before.toSorted()
+    )
+    expect(before).toContain(winningLora(await harness.newest()))
+    expect(harness.said('learning curve: ')).toHaveLength(1)
+    // and then nothing more
+    const jobs = await jobKeys(harness)
+    await harness.runFor(worker, 60 * SECOND_MS, SECOND_MS)
+    expect(await jobKeys(harness)).toEqual(jobs)
+  })
+
+  it('trains on parts of the rows, in as many epochs as so few rows get', async () => {
+    const harness = await open({ from: 'candidate' })
+    const worker = await harness.worker(harness.deps({}, WITH_CURVE))
+    await harness.runUntil(worker, isMade(harness))
+    const { plan, verdict } = await harness.newest()
+    const jobs = await harness.engine.findJobs({})
+    const stepsOf = (arm: number): number =>
+      jobs
+        .filter(({ metadata }) => metadata.arm === String(arm))
+        .reduce((sum, { hyperparameters }) => sum + hyperparameters.max_steps!, 0)
+    const all = stepsOf(verdict!.arm)
+    expect(all).toBeGreaterThan(40)
+    expect(stepsOf(armOfFit(plan!, 0)) / all).toBeCloseTo(1 / 4, 1)
+    expect(stepsOf(armOfFit(plan!, 1)) / all).toBeCloseTo(1 / 2, 1)
+  })
+
+  it('trains no part twice when the process dies after any write', async () => {
+    const harness = await open({ from: 'candidate' })
+    await harness.runTo(await harness.worker(harness.deps({}, WITH_CURVE)), 'approval')
+    let crashes = 0
+    const crash = (): never => {
+      crashes++
+      throw new AppError('store-unavailable', 'the process died here')
+    }
+    const { snapshots, internalizations } = harness.store
+    const store: Store = {
+      ...harness.store,
+      snapshots: {
+        ...snapshots,
+        put: async (name, bytes) => {
+          await snapshots.put(name, bytes)
+          if (name.startsWith('learning-curve:')) crash()
+        },
+      },
+      internalizations: {
+        ...internalizations,
+        addEvaluations: async (rows) => {
+          await internalizations.addEvaluations(rows)
+          crash()
+        },
+      },
+    }
+    for (let life = 0; life < 200 && !(await isMade(harness)()); life++) {
+      const worker = await harness.worker(harness.deps({ store }, WITH_CURVE))
+      await harness.round(worker, 1, 2)
+    }
+    expect((await curveAt(harness))!.failure).toBeNull()
+    expect((await curveAt(harness))!.curve).not.toBeNull()
+    expect(crashes).toBeGreaterThan(8)
+    const keys = await jobKeys(harness)
+    expect(new Set(keys).size).toBe(keys.length)
+  })
+
+  it('waits while another internalization is in training', async () => {
+    const harness = await open({ from: 'candidate' })
+    const worker = await harness.worker(harness.deps({}, WITH_CURVE))
+    await harness.runTo(worker, 'approval')
+    const { id } = await harness.approve()
+    const [template] = await harness.store.templates.list()
+    await harness.store.internalizations.create(newInternalization('other', template!, harness.now))
+    const other = async () => (await harness.store.internalizations.get('other'))!.state.name
+    await harness.runUntil(worker, async () => (await other()) === 'approval')
+    expect(await readCurve(harness.store, id)).toBeNull()
+    await harness.runUntil(worker, async () => (await readCurve(harness.store, id))?.curve != null)
+  })
+
+  it('says why there is none when its training fails, and leaves the verdict alone', async () => {
+    const faults: { failAtStep?: number } = {}
+    const harness = await open({ from: 'candidate', engine: { faults } })
+    const worker = await harness.worker(harness.deps({}, WITH_CURVE))
+    await harness.runTo(worker, 'approval')
+    faults.failAtStep = 1
+    await harness.runUntil(worker, isMade(harness))
+    const work = (await curveAt(harness))!
+    expect(work.failure).toContain('fails at step 1')
+    const newest = await harness.newest()
+    expect(curveText(work, newest)).toEqual([`no learning curve: ${work.failure}`])
+    expect(newest.state.name).toBe('approval')
+    const jobs = await jobKeys(harness)
+    await harness.runFor(worker, 60 * SECOND_MS, SECOND_MS)
+    expect(await jobKeys(harness)).toEqual(jobs)
+  })
+
+  it('is not made with LEARNING_CURVE=false', async () => {
+    const harness = await open({ from: 'candidate' })
+    const worker = await harness.worker(harness.deps())
+    await harness.runTo(worker, 'approval')
+    await harness.runFor(worker, 60 * SECOND_MS, SECOND_MS)
+    expect((await harness.newest()).plan!.fitShares).toBeUndefined()
+    expect(await curveAt(harness)).toBeNull()
+  })
+})
+
+describe('a rejected template', () => {
+  const NEEDED = PLANNED_ROWS + 20
+  let harness: WorkerHarness
+  let worker: Worker
+  let rejected: Internalization
+
+  const curve = (likelyRows: number | null): LearningCurve => ({
+    points: [{ rows: PLANNED_ROWS, agreement: 0.8, losses: [0.1] }],
+    targets: [{ coverage: 0.2, rows: NEEDED - 10, interval: [70, null], likelyRows }],
+  })
+
+  const reject = async (verdict: 'promote' | 'reject', likelyRows: number | null) => {
+    const row = await harness.newest()
+    rejected = await harness.store.internalizations.save(
+      transition(
+        { ...row, verdict: { ...row.verdict!, verdict } },
+        { name: 'rejected', reason: 'not good enough' }
+      ),
+      'worker',
+      harness.now
+    )
+    const work = { fits: [], planned: 0, curve: curve(likelyRows), failure: null }
+    await saveCurve(harness.store, row.id, work)
+  }
+
+  /** Requests after those of the fixture, a second apart. */
+  const traffic = (count: number): Promise<void> =>
+    harness.log(
+      Array.from({ length: count }, (_, place) => ({
+        ...orderRecord(1_000 + place),
+        id: `later-${place}`,
+        at: (harness.now += SECOND_MS),
+      }))
+    )
+
+  const all = () => harness.store.internalizations.list()
+
+  beforeEach(async () => {
+    harness = await open({ from: 'approval' })
+    worker = await harness.worker(harness.deps())
+  })
+
+  it('is tried again with as many rows as the curve asks for, judged by newer traffic', async () => {
+    await reject('reject', NEEDED)
+    await traffic(PLANNED_ROWS + 10)
+    await harness.runTo(worker, 'approval')
+    const [, second] = await all()
+    const history = await harness.store.internalizations.history(second!.id)
+    expect(history[0]!.to).toEqual({
+      name: 'candidate',
+      retry: { of: rejected.id, trainRows: NEEDED, judgedSince: rejected.createdAt },
+    })
+    const plan = second!.plan!
+    expect(plan.trainRecordIds).toHaveLength(NEEDED)
+    expect(plan.holdoutRecordIds.every((id) => id.startsWith('later-'))).toBe(true)
+    expect(plan.successor).toBeUndefined()
+    expect(harness.said('tried again: ')).toHaveLength(1)
+  })
+
+  it('is not tried again before there is so much traffic, all newer than the last judge', async () => {
+    await reject('reject', NEEDED)
+    // enough to train on, but some of those that judge would judge a second time
+    await traffic(PLANNED_ROWS - 10)
+    await harness.runFor(worker, 60 * SECOND_MS, SECOND_MS)
+    expect(await all()).toHaveLength(1)
+  })
+
+  it.each([
+    { why: 'a person rejected it', verdict: 'promote', likelyRows: NEEDED },
+    { why: 'more rows alone would not do', verdict: 'reject', likelyRows: null },
+  ] as const)('is not tried again where $why', async ({ verdict, likelyRows }) => {
+    await reject(verdict, likelyRows)
+    await traffic(2 * PLANNED_ROWS)
+    await harness.runFor(worker, 60 * SECOND_MS, SECOND_MS)
+    expect(await all()).toHaveLength(1)
+  })
+})
