@@ -69,7 +69,7 @@ const { values: args } = parseArgs({
     shift: { type: 'string' },
     // also trains on parts of the rows, and ends with what the learning curve says
     'learning-curve': { type: 'boolean', default: false },
-    'audit-share': { type: 'string', default: '0.3' },
+    'audit-share': { type: 'string', default: '0.6' },
     out: { type: 'string' },
     keep: { type: 'boolean', default: false },
     // continues in a data directory that --keep left: a live route is measured, not trained again

@@ -96,7 +96,7 @@ const environment = (upstream: RunningEngine, dataDir: string): Record<string, s
   SCHEDULE: args.schedule,
   STAGES: '2',
   // three minutes are not enough for both
-  QUERY_ONLY_ARM: 'false',
+  ARMS: 'schedule',
   // examples that a row retrieves make the early stages twice as long
   EXAMPLES: '0',
   // the demo must also work on a busy machine

@@ -70,7 +70,7 @@ const proxyEnvironment = (
   TRAIN_ROWS: String(ROWS),
   HOLDOUT_ROWS: String(ROWS),
   STAGES: '2',
-  QUERY_ONLY_ARM: 'false',
+  ARMS: 'schedule',
   EXAMPLES: '0',
   // the engine is away again and again, which is said each time
   LOG_LEVEL: 'silent',

@@ -20,6 +20,8 @@ import type { Figure } from '../report.ts'
 
 const BATCH = 50
 const POLL_MS = 1_000
+/** More traffic is sent when no more audits than these wait: else it would be used up before they decide. */
+const MOST_WAITING = 25
 /** Audits wait until the lora has answered them; a phase ends when this time passes without a change. */
 const PATIENCE_MS = 60_000
 
@@ -74,15 +76,25 @@ class Watcher {
 
 type Reached = (rows: Internalization[]) => boolean
 
+/** Audits of all live routes without the lora's answer yet. */
+const waitingAudits = async (proxy: ProxyProcess, rows: Internalization[]): Promise<number> => {
+  let waiting = 0
+  for (const { id } of rows.filter(({ state }) => state.name === 'live'))
+    waiting += (await rolloutOf(proxy, id))?.waiting ?? 0
+  return waiting
+}
+
 /** Sends requests until something is reached. @returns false when they are used up, and it never was */
 const sendUntil = async (
   { proxy, watcher, requests }: { proxy: ProxyProcess; watcher: Watcher; requests: ChatRequest[] },
   isReached: Reached
 ): Promise<boolean> => {
   for (;;) {
-    if (isReached(await watcher.look())) return true
+    const rows = await watcher.look()
+    if (isReached(rows)) return true
     if (requests.length === 0) return waitUntil(watcher, isReached, PATIENCE_MS)
-    await sendAll(proxy.baseUrl, requests.splice(0, BATCH), { concurrency: 8, onDone: () => {} })
+    if ((await waitingAudits(proxy, rows)) <= MOST_WAITING)
+      await sendAll(proxy.baseUrl, requests.splice(0, BATCH), { concurrency: 8, onDone: () => {} })
     await delay(POLL_MS)
   }
 }
@@ -122,6 +134,10 @@ interface Rollout {
   waiting: number
   evidence: { pairs: number }
 }
+
+/** @returns null before the worker has seen it live */
+const rolloutOf = async (proxy: ProxyProcess, id: string): Promise<Rollout | null> =>
+  (await proxy.admin<{ rollout: Rollout | null }>(`/internalizations/${id}`)).rollout
 
 /** What became of both internalizations. */
 interface Ending {
@@ -163,17 +179,11 @@ export const followShift = async ({
 }: ShiftRun): Promise<{ figures: Record<string, Figure>; timeline: Moment[] }> => {
   const watcher = new Watcher(proxy)
   const sending = { proxy, watcher, requests }
-  const rolloutOf = async (id: string): Promise<Rollout> =>
-    (await proxy.admin<{ rollout: Rollout }>(`/internalizations/${id}`)).rollout
   const isReady = await sendUntil(sending, isFull)
   const [first] = await watcher.look()
-  let rollout = await rolloutOf(first!.id)
   // else pairs from before the change would come after it
-  while (rollout.waiting > 0) {
-    await delay(POLL_MS)
-    rollout = await rolloutOf(first!.id)
-  }
-  const before = rollout.evidence.pairs
+  while ((await waitingAudits(proxy, [first!])) > 0) await delay(POLL_MS)
+  const before = (await rolloutOf(proxy, first!.id))!.evidence.pairs
   upstream.change((answer) => shift.get(answer) ?? answer)
   watcher.note(`the upstream gives other answers to ${shift.size} of its answers`)
   const isBack = isReady && (await sendUntil(sending, isRolledBack))

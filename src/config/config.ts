@@ -72,7 +72,7 @@ const internalizeOf = (env: Environment): InternalizeOptions => ({
   method: env.TRAINING_METHOD,
   schedule: env.SCHEDULE,
   stages: env.STAGES,
-  queryOnlyArm: env.QUERY_ONLY_ARM,
+  arms: env.ARMS,
   examples: env.EXAMPLES,
   seed: env.SEED,
   margin: env.MARGIN,

@@ -6,7 +6,7 @@
 import { z } from 'zod'
 import { isTenant } from '../core/keys/issued-key.ts'
 import { DETECTOR_NAMES } from '../core/log/redact.ts'
-import { SCHEDULE_NAMES } from '../core/learn/schedule.ts'
+import { ARM_NAMES, SCHEDULE_NAMES } from '../core/learn/schedule.ts'
 import { AppError } from '../errors.ts'
 
 /** Userinfo, a query or a fragment, also when it is empty. */
@@ -78,6 +78,10 @@ const credentialNames = names
   .pipe(z.array(z.string().regex(/^[!#$%&'*+.^_`|~\w-]+$/, 'is not a valid header name')))
 
 const detectors = names.pipe(z.array(z.enum(DETECTOR_NAMES)))
+/** Without a name: all. */
+const arms = names
+  .transform((list) => (list.length === 0 ? [...ARM_NAMES] : list))
+  .pipe(z.array(z.enum(ARM_NAMES)))
 
 const tenants = names.pipe(
   z.array(
@@ -211,7 +215,7 @@ const SCHEMA = z.object({
   TRAINING_METHOD: z.enum(['auto', 'supervised']).default('auto'),
   SCHEDULE: z.enum(SCHEDULE_NAMES).default('linear'),
   STAGES: whole(4, 1),
-  QUERY_ONLY_ARM: flag(true),
+  ARMS: arms,
   EXAMPLES: whole(4),
   SEED: whole(20240702),
   MARGIN: share(0.05),

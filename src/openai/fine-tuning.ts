@@ -15,9 +15,10 @@ export interface TrainingRow {
 
 /**
  * `supervised` learns the completion. Contract: `self-distillation` learns the base model's
- * distribution at each token of the completion behind `teacher_messages`.
+ * distribution at each token of the completion behind `teacher_messages`; `label-head` learns which of the
+ * completions belongs to a text, with a classifier on an encoder.
  */
-export type TrainingMethod = 'supervised' | 'self-distillation'
+export type TrainingMethod = 'supervised' | 'self-distillation' | 'label-head'
 
 export interface FileObject {
   id: string
@@ -123,8 +124,10 @@ export interface ModelObject {
   object: 'model'
   created: number
   owned_by: string
-  /** contract: the base model of a lora; absent for a base model */
+  /** contract: the base model of a lora, the encoder of a head; absent for these two */
   parent?: string
+  /** contract: absent for a model that generates text */
+  kind?: 'encoder' | 'head'
   /** contract */
   max_model_len?: number
   /** contract: methods by which a lora of this base model can be trained */

@@ -11,10 +11,11 @@ import type { StoredRecord } from '../core/log/record.ts'
 import type { Template } from '../core/template/template.ts'
 import type { Store } from '../store/store.ts'
 import type { WorkerDeps } from './deps.ts'
-import { outcomeOfText, requestOf } from './internalize/exchanges.ts'
+import { outcomeOfText, requestOf } from './exchanges/exchanges.ts'
 
 const SNAPSHOT = 'detector'
 const BEGUN = 'detector-begun'
+const UNTAGGED = 'detector-untagged'
 const CURSOR_BYTES = 8
 const PAGE_ROWS = 500
 /** Making templates from the samples takes up to a second, too long for every new record. */
@@ -88,6 +89,29 @@ const tagEarlierRecords = async (
   }
 }
 
+/** Templates whose earlier records are not tagged yet, and the last of these records. */
+interface Untagged {
+  versions: string[]
+  upTo: number
+}
+
+const readUntagged = async ({ snapshots }: Store): Promise<Untagged | null> => {
+  const bytes = await snapshots.get(UNTAGGED)
+  return bytes === null ? null : (JSON.parse(new TextDecoder().decode(bytes)) as Untagged)
+}
+
+/** Until they are tagged, the store knows of them: a fault of the store or a kill leaves none without its tag. */
+const settleUntagged = async (deps: WorkerDeps): Promise<void> => {
+  const { store } = deps
+  const untagged = await readUntagged(store)
+  if (untagged === null) return
+  const templates = (await store.templates.list()).filter(({ version }) =>
+    untagged.versions.includes(version)
+  )
+  await tagEarlierRecords(deps, templates, untagged.upTo)
+  await store.snapshots.remove(UNTAGGED)
+}
+
 const observe = (detector: Detector, record: StoredRecord): void => {
   const request = requestOf(record)
   if (request === null) return
@@ -128,9 +152,13 @@ const storeTemplates = async (
     .map(withoutEvidence)
     .filter((template) => !begun.has(template.version))
   if (candidates.length === 0) return
-  await deps.store.templates.upsert(candidates)
   const fresh = candidates.filter((template) => !versions.has(template.version))
-  if (fresh.length > 0) await tagEarlierRecords(deps, fresh, upTo)
+  if (fresh.length > 0) {
+    const untagged: Untagged = { versions: fresh.map(({ version }) => version), upTo }
+    await deps.store.snapshots.put(UNTAGGED, new TextEncoder().encode(JSON.stringify(untagged)))
+  }
+  await deps.store.templates.upsert(candidates)
+  await settleUntagged(deps)
   for (const template of fresh)
     deps.log({
       level: 'info',
@@ -179,11 +207,12 @@ export const createDetectLoop = async (deps: WorkerDeps): Promise<DetectLoop> =>
   const read = async (): Promise<number> => {
     const page = await deps.store.records.list({ order: 'asc', limit: PAGE_ROWS, after: cursor })
     if (page.length === 0) return 0
+    // what fails is read again, and must not be observed twice
+    await tagRecords(deps, await deps.store.templates.list(), page)
     for (const record of page) observe(detector, record)
     cursor = page.at(-1)!.sequence
     unjudged += page.length
     unsaved += page.length
-    await tagRecords(deps, await deps.store.templates.list(), page)
     return page.length
   }
 
@@ -201,6 +230,7 @@ export const createDetectLoop = async (deps: WorkerDeps): Promise<DetectLoop> =>
 
   return {
     async step(isAwaited) {
+      await settleUntagged(deps)
       const count = await read()
       const caughtUp = count < PAGE_ROWS
       // also after the clock was set back

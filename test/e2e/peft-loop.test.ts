@@ -58,7 +58,7 @@ describe('the loop with the Python engine', () => {
       TRAIN_ROWS: String(ROWS),
       HOLDOUT_ROWS: String(ROWS),
       SCHEDULE: 'single-stage',
-      QUERY_ONLY_ARM: 'false',
+      ARMS: 'schedule',
       EXAMPLES: '0',
     })
     closers.push(() => proxy.stop())

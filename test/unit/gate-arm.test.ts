@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { armByValidationLoss, chooseStatistic } from '../../src/core/gate/arm.ts'
+import {
+  armByValidationAgreement,
+  armByValidationLoss,
+  chooseStatistic,
+} from '../../src/core/gate/arm.ts'
 
 describe('the arm by validation loss', () => {
   it.each([
@@ -11,6 +15,18 @@ describe('the arm by validation loss', () => {
     [[], null],
   ])('of %j is %j: the lowest, the earlier one at a tie, unknown where one is', (losses, arm) => {
     expect(armByValidationLoss(losses)).toBe(arm)
+  })
+})
+
+describe('the arm by validation agreement', () => {
+  it.each([
+    [[50, 56], 1],
+    [[56, 56], 0],
+    [[3], 0],
+    [[0, 0], null],
+    [[], null],
+  ])('of %j is %j: the most, the earlier one at a tie, unknown without any', (agreeing, arm) => {
+    expect(armByValidationAgreement(agreeing)).toBe(arm)
   })
 })
 

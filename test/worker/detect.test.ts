@@ -1,9 +1,12 @@
-/** Records that callers have made to overflow what reads them. */
-import { expect, it } from 'vitest'
+/** Detection on records that overflow what reads them, with a store that fails, and after a kill. */
+import { describe, expect, it } from 'vitest'
+import { AppError } from '../../src/errors.ts'
+import type { Store } from '../../src/store/store.ts'
 import { createDetectLoop } from '../../src/worker/detect.ts'
 import { exampleRecord } from '../fixtures/examples.ts'
 import { chatBody } from '../proxy/harness.ts'
-import { useWorkerHarness } from './harness.ts'
+import { orderRecord, ORDERS } from '../fixtures/paint-orders.ts'
+import { SECOND_MS, useWorkerHarness, type WorkerHarness } from './harness.ts'
 
 const openHarness = useWorkerHarness()
 
@@ -15,4 +18,65 @@ it('detection continues after a record with tools nested ten thousand levels dee
   const loop = await createDetectLoop(harness.deps({ engine: null }))
   expect((await loop.step(false)).read).toBe(2)
   expect((await loop.step(false)).read).toBe(0)
+})
+
+/** Fails at the given calls of `tagTemplate`, counted from 1. */
+const failing = (store: Store, calls: Set<number>): Store => {
+  let call = 0
+  return {
+    ...store,
+    records: {
+      ...store.records,
+      tagTemplate: async (ids, version) => {
+        call++
+        if (calls.has(call)) throw new AppError('store-unavailable', 'the store is busy')
+        await store.records.tagTemplate(ids, version)
+      },
+    },
+  }
+}
+
+const requestsOf = async ({ store }: WorkerHarness): Promise<number> => {
+  const [template] = await store.templates.list()
+  return template === undefined ? 0 : (await store.templates.stats(template.version)).requests
+}
+
+const LATER = Array.from({ length: 10 }, (_, place) => ({
+  ...orderRecord(500 + place),
+  id: `later-${place}`,
+}))
+
+describe('every record of a template has its tag', () => {
+  it.each([
+    ['the earlier ones', [1]],
+    ['the earlier ones, twice', [1, 2]],
+    ['those of a new page', [2]],
+  ])('although the store failed at %s', async (_name, calls) => {
+    const harness = await openHarness()
+    const logged = (await harness.store.records.list({ order: 'asc', limit: 500 })).length
+    const store = failing(harness.store, new Set(calls))
+    const worker = await harness.worker(harness.deps({ store, engine: null }, { auto: false }))
+    const round = () => harness.round(worker, 6 * SECOND_MS).catch(() => {})
+    for (let rounds = 0; rounds < 3; rounds++) await round()
+    await harness.log(LATER)
+    for (let rounds = 0; rounds < 3; rounds++) await round()
+    expect(await requestsOf(harness)).toBe(logged + LATER.length)
+  })
+
+  it('although the worker was killed before it had tagged the earlier ones', async () => {
+    const harness = await openHarness({ from: null })
+    await harness.log(ORDERS.slice(0, 30))
+    const first = await harness.worker(harness.deps({ engine: null }, { auto: false }))
+    // the sketch is saved, so the next worker does not read these again
+    await harness.round(first, 70 * SECOND_MS)
+    await harness.log(ORDERS.slice(30, 140))
+    const every = new Set(Array.from({ length: 100 }, (_, call) => call + 1))
+    const dying = await harness.worker(
+      harness.deps({ store: failing(harness.store, every), engine: null }, { auto: false })
+    )
+    await harness.round(dying, 6 * SECOND_MS).catch(() => {})
+    const next = await harness.worker(harness.deps({ engine: null }, { auto: false }))
+    for (let rounds = 0; rounds < 3; rounds++) await harness.round(next, 6 * SECOND_MS)
+    expect(await requestsOf(harness)).toBe(140)
+  })
 })

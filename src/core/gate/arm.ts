@@ -15,6 +15,17 @@ export const armByValidationLoss = (losses: (number | null)[]): number | null =>
   return losses.indexOf(Math.min(...known))
 }
 
+/**
+ * The arm with the most agreeing answers, for arms whose losses cannot be compared: a lora's is one of each
+ * token, a head's one of each answer. The earlier arm wins a tie.
+ * @param agreeing answers of each arm to the same rows that are not held out
+ * @returns index of the arm; null without an agreeing answer
+ */
+export const armByValidationAgreement = (agreeing: number[]): number | null => {
+  const most = Math.max(0, ...agreeing)
+  return most === 0 ? null : agreeing.indexOf(most)
+}
+
 /** An answer to a row that is not held out. */
 export interface KnownAnswer {
   /** 0 to 1, against the logged answer */

@@ -38,12 +38,14 @@ export const fitStages = (
   const steps = (share * epochs) / epochsFor(rows)
   return stages.map((stage) => {
     const { max_steps: maxSteps, max_seconds: maxSeconds, ...others } = stage.hyperparameters
+    // a head has none
+    if (maxSteps === undefined) return stage
     return {
       ...stage,
       hyperparameters: {
         ...others,
         n_epochs: epochs,
-        ...(maxSteps === undefined ? {} : { max_steps: Math.max(1, Math.ceil(steps * maxSteps)) }),
+        max_steps: Math.max(1, Math.ceil(steps * maxSteps)),
         ...(maxSeconds === undefined ? {} : { max_seconds: share * maxSeconds }),
       },
     }

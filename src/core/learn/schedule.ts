@@ -5,8 +5,12 @@
  */
 import { defaultLearningRate, type Hyperparameters } from '../../openai/fine-tuning.ts'
 
-/** `schedule`: PromptIntern's progressive stages; `query-only`: one stage without the prompt. */
-export type ArmName = 'schedule' | 'query-only'
+/**
+ * `label-head`: a classifier on a sentence encoder; `query-only`: a lora, in one stage without the prompt;
+ * `schedule`: a lora, in PromptIntern's progressive stages.
+ */
+export const ARM_NAMES = ['label-head', 'query-only', 'schedule'] as const
+export type ArmName = (typeof ARM_NAMES)[number]
 
 export interface StagePlan {
   /** share of the template in this stage's prompt, 0 to 1 */

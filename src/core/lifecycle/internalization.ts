@@ -66,6 +66,8 @@ export interface StageResult {
 
 export interface Arm {
   name: ArmName
+  /** that its head is trained on; absent: its lora is trained on the base model */
+  encoder?: string
   stages: StagePlan[]
   /** one entry for each finished stage, in order */
   results: StageResult[]
@@ -215,8 +217,8 @@ export interface InternalizeOptions {
   method: 'auto' | 'supervised'
   schedule: ScheduleName
   stages: number
-  /** also train an arm without the prompt from the start */
-  queryOnlyArm: boolean
+  /** that may compete */
+  arms: ArmName[]
   /** examples retrieved for a row of the first stage */
   examples: number
   seed: number

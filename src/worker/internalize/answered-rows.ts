@@ -2,7 +2,7 @@
 import type { InternalizationPlan } from '../../core/lifecycle/internalization.ts'
 import type { EvaluationRow, Store } from '../../store/store.ts'
 import { BATCH_ROWS, evaluateRow, type EvaluateDeps } from './evaluate-row.ts'
-import type { MatchedExchange } from './exchanges.ts'
+import type { MatchedExchange } from '../exchanges/exchanges.ts'
 
 export interface Asked extends EvaluateDeps {
   store: Store

@@ -6,7 +6,7 @@ import { baselineOf, type Baseline, type Sighting } from '../../core/rollout/ind
 import { kindOf } from '../../core/route/request-kind.ts'
 import { confidenceOf } from '../../core/route/route.ts'
 import type { EvaluationRow } from '../../store/store.ts'
-import type { MatchedExchange } from './exchanges.ts'
+import type { MatchedExchange } from '../exchanges/exchanges.ts'
 
 /** What a request and the upstream's answer show, without the lora's answer. */
 export const sightingOf = (

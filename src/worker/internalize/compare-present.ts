@@ -24,7 +24,7 @@ import type { Engine } from '../../engine/engine.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { answeredRows } from './answered-rows.ts'
-import { exchangesByIds } from './exchanges.ts'
+import { exchangesByIds } from '../exchanges/exchanges.ts'
 
 interface Comparison {
   deps: WorkerDeps

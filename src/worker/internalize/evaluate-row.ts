@@ -13,7 +13,7 @@ import type { Engine } from '../../engine/engine.ts'
 import { AppError } from '../../errors.ts'
 import type { ChatCompletion } from '../../openai/chat.ts'
 import type { EvaluationRow } from '../../store/store.ts'
-import type { MatchedExchange } from './exchanges.ts'
+import type { MatchedExchange } from '../exchanges/exchanges.ts'
 
 /** Rows that are sent at the same time, so that the engine can batch them. */
 export const BATCH_ROWS = 16

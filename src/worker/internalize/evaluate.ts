@@ -5,7 +5,11 @@
  */
 import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { decide, type HeldOutRow, type Verdict } from '../../core/gate/gate.ts'
-import { armByValidationLoss, chooseStatistic } from '../../core/gate/arm.ts'
+import {
+  armByValidationAgreement,
+  armByValidationLoss,
+  chooseStatistic,
+} from '../../core/gate/arm.ts'
 import {
   heldOutIds,
   validationCount,
@@ -16,7 +20,6 @@ import {
 import { textOf } from '../../core/answer/outcome.ts'
 import { agreementCut } from '../../core/answer/score.ts'
 import { kindOf, lengthBands } from '../../core/route/request-kind.ts'
-import type { ConfidenceStatistic } from '../../core/route/route.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { EvaluationRow } from '../../store/store.ts'
@@ -24,7 +27,7 @@ import type { WorkerDeps } from '../deps.ts'
 import { baselineOfVerdict } from './baseline.ts'
 import { comparedWithPresent } from './compare-present.ts'
 import { BATCH_ROWS, evaluateRow, outcomeSimilarity, type EvaluateDeps } from './evaluate-row.ts'
-import { exchangesByIds, outcomeOfText, type MatchedExchange } from './exchanges.ts'
+import { exchangesByIds, outcomeOfText, type MatchedExchange } from '../exchanges/exchanges.ts'
 
 interface EvaluationContext extends EvaluateDeps {
   deps: WorkerDeps
@@ -97,18 +100,28 @@ const setsOf = async (
 
 type RowsByRecord = ReadonlyMap<string, EvaluationRow>
 
-const statisticOf = (
-  { plan }: EvaluationContext,
+/** The answers of an arm to the validation rows. */
+const validationAnswers = (
   answered: RowsByRecord,
   validation: MatchedExchange[]
-): ConfidenceStatistic =>
-  chooseStatistic(
-    validation.flatMap(({ id }) => {
-      const row = answered.get(id)
-      return row === undefined || row.deferred !== null ? [] : row
-    }),
-    agreementCut(plan.answers.responseType)
+): EvaluationRow[] =>
+  validation.flatMap(({ id }) => {
+    const row = answered.get(id)
+    return row === undefined || row.deferred !== null ? [] : row
+  })
+
+/** By data that is not held out. */
+const favouredArm = (plan: InternalizationPlan, validated: EvaluationRow[][]): number | null => {
+  const kinds = new Set(plan.arms.map(({ encoder }) => encoder === undefined))
+  if (kinds.size === 1)
+    return armByValidationLoss(
+      plan.arms.map((arm) => arm.results.at(-1)?.metrics.valid_loss ?? null)
+    )
+  const cut = agreementCut(plan.answers.responseType)
+  return armByValidationAgreement(
+    validated.map((rows) => rows.filter(({ similarity }) => similarity >= cut).length)
   )
+}
 
 /**
  * The held-out rows of one arm as the gate judges them.
@@ -150,15 +163,15 @@ const verdictOf = (
   const byArm = plan.arms.map(
     (_, arm) => new Map(rows.filter((row) => row.arm === arm).map((row) => [row.recordId, row]))
   )
+  const validated = byArm.map((answered) => validationAnswers(answered, validation))
+  const cut = agreementCut(plan.answers.responseType)
   return decide({
     arms: plan.arms.map(({ name }, arm) => ({
       arm: name,
-      statistic: statisticOf(context, byArm[arm]!, validation),
+      statistic: chooseStatistic(validated[arm]!, cut),
       rows: heldOutRows(plan, byArm[arm]!, byArm[0]!, heldOut),
     })),
-    favouredArm: armByValidationLoss(
-      plan.arms.map((arm) => arm.results.at(-1)?.metrics.valid_loss ?? null)
-    ),
+    favouredArm: favouredArm(plan, validated),
     responseType: plan.answers.responseType,
     margin: deps.config.margin,
     minCoverage: deps.config.minCoverage,

@@ -16,7 +16,7 @@ import type { Template } from '../../core/template/template.ts'
 import { readCurve } from '../../lifecycle/learning-curve.ts'
 import { readRolloutReport, type RolloutReport } from '../../lifecycle/rollout-report.ts'
 import type { WorkerDeps } from '../deps.ts'
-import { hasEnoughRows } from './plan-rows.ts'
+import { hasEnoughRows } from '../plan/rows.ts'
 import type { MayStart } from './would-pay.ts'
 
 /** Repeats leave fewer distinct exchanges than requests, so a start is retried after this growth. */

@@ -14,11 +14,11 @@ import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { afterFailure } from '../../core/learn/stage-retry.ts'
 import { AppError } from '../../errors.ts'
-import { isUnfinished, type JobObject } from '../../openai/fine-tuning.ts'
-import { sentenceTokens } from './plan.ts'
+import { isUnfinished, type JobObject, type TrainingMethod } from '../../openai/fine-tuning.ts'
+import { sentenceTokens } from '../plan/compression.ts'
 import type { WorkerDeps } from '../deps.ts'
-import { exchangesByIds } from './exchanges.ts'
-import { stageRows, type StageText } from './stage-rows.ts'
+import { exchangesByIds } from '../exchanges/exchanges.ts'
+import { stageRows, type StageText } from '../exchanges/stage-rows.ts'
 import { trainingFileName } from './training-files.ts'
 
 export interface StageContext {
@@ -60,9 +60,14 @@ const metadataOf = ({ internalization, arm, stage }: StageContext): Record<strin
   idempotency_key: `${internalization.id}/${arm}/${stage}`,
 })
 
-/** The first stage starts from the predecessor's lora or the base model, each later one from the lora before it. */
+/** The first stage starts from the encoder, the predecessor's lora or the base model, each later one from the lora before it. */
 const startModel = ({ plan, trained, stage }: StageContext): string =>
-  stage === 0 ? (plan.successor?.lora ?? plan.baseModel) : trained.results[stage - 1]!.lora
+  stage === 0
+    ? (trained.encoder ?? plan.successor?.lora ?? plan.baseModel)
+    : trained.results[stage - 1]!.lora
+
+const methodOf = ({ plan, trained }: StageContext): TrainingMethod =>
+  trained.encoder === undefined ? (plan.method ?? 'supervised') : 'label-head'
 
 const createStageJob = async (
   deps: WorkerDeps,
@@ -71,7 +76,7 @@ const createStageJob = async (
 ): Promise<JobObject> => {
   const { plan, template, trained, stage } = context
   const exchanges = await exchangesByIds(deps.store, template, plan.trainRecordIds)
-  const method = plan.method ?? 'supervised'
+  const method = methodOf(context)
   const rows = stageRows(exchanges, await stageText(engine, context), {
     retrieved: trained.stages[stage]!.examples,
     method,

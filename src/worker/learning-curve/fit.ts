@@ -15,7 +15,7 @@ import { AppError } from '../../errors.ts'
 import type { Fit } from '../../lifecycle/learning-curve.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { answeredRows } from '../internalize/answered-rows.ts'
-import { exchangesByIds, type MatchedExchange } from '../internalize/exchanges.ts'
+import { exchangesByIds, type MatchedExchange } from '../exchanges/exchanges.ts'
 import type { StageContext } from '../internalize/train.ts'
 import { deleteLoras } from '../internalize/training-files.ts'
 
@@ -51,12 +51,12 @@ export const fitContext = (
     0,
     trainRecordIds.length - validationCount(trainRecordIds.length)
   )
-  const { name, stages } = plan.arms[verdict.arm]!
+  const arm = plan.arms[verdict.arm]!
   return {
     internalization,
     template,
     plan: { ...plan, trainRecordIds: fitRows(trainable, share, plan.seed) },
-    trained: { name, stages: fitStages(stages, share, trainRecordIds.length), results },
+    trained: { ...arm, stages: fitStages(arm.stages, share, trainRecordIds.length), results },
     arm: armOfFit(plan, place),
     stage: results.length,
   }

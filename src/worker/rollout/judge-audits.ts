@@ -17,7 +17,7 @@ import type { ChatCompletion } from '../../openai/chat.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { sightingOf } from '../internalize/baseline.ts'
 import { BATCH_ROWS, evaluateRow, outcomeSimilarity } from '../internalize/evaluate-row.ts'
-import { exchangesByIds, outcomeOfText, type MatchedExchange } from '../internalize/exchanges.ts'
+import { exchangesByIds, outcomeOfText, type MatchedExchange } from '../exchanges/exchanges.ts'
 
 export interface AuditedRoute {
   internalization: Internalization

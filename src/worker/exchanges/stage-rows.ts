@@ -35,6 +35,6 @@ export const stageRows = (
         retrieved === 0 ? [] : index.retrieve(query, { k: retrieved, excludeId: id }),
     }
     const row = trainingRow(match, prompt, targetOf(outcome))
-    return method === 'supervised' ? row : { ...row, teacher_messages: request.messages }
+    return method === 'self-distillation' ? { ...row, teacher_messages: request.messages } : row
   })
 }

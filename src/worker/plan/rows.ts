@@ -15,7 +15,7 @@ import type { Engine } from '../../engine/engine.ts'
 import type { ChatMessage } from '../../openai/chat.ts'
 import type { ModelObject } from '../../openai/fine-tuning.ts'
 import type { WorkerDeps } from '../deps.ts'
-import { loadExchanges, type MatchedExchange } from './exchanges.ts'
+import { loadExchanges, type MatchedExchange } from '../exchanges/exchanges.ts'
 
 /** Exchanges read per row needed, because a repeated question gives one training row. */
 const READ_AHEAD = 4

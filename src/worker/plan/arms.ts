@@ -1,0 +1,91 @@
+/** Which arms compete, and the stages and the time of each. */
+import {
+  affordableFirstSteps,
+  LEAST_PROMPTED_STEPS,
+  planStages,
+  type ArmName,
+  type ScheduleName,
+  type TrainingFacts,
+} from '../../core/learn/schedule.ts'
+import type { Arm } from '../../core/lifecycle/internalization.ts'
+import type { TrainingMethod } from '../../openai/fine-tuning.ts'
+import type { WorkerDeps } from '../deps.ts'
+
+/**
+ * Share of the training time for the query-only arm. Its rows are short: within a budget it can make
+ * all its steps, where the early stages of a schedule make only a handful.
+ */
+const QUERY_ONLY_TIME_SHARE = 0.6
+
+export interface ArmFacts extends TrainingFacts {
+  /**
+   * of one pass over `EFFECT_ROWS` rows with the whole template, which is about the time of an optimizer
+   * step over a quarter of these rows, because a step also has a backward pass
+   */
+  passSeconds: number
+  method: TrainingMethod
+  /** whether some stage trains with a part of the prompt */
+  hasPrompt: boolean
+  /** the engine's encoder, where a head can learn the answers; null: it cannot */
+  encoder: string | null
+}
+
+type Config = WorkerDeps['config']
+
+const scheduleTimeShare = ({ arms }: Config): number =>
+  arms.includes('query-only') ? 1 - QUERY_ONLY_TIME_SHARE : 1
+
+/**
+ * Whether the schedule is trained. Within a time budget its stages with a prompt need enough steps to have an
+ * effect; otherwise the query-only arm gets all the time.
+ */
+const hasSchedule = (deps: WorkerDeps, { passSeconds, hasPrompt }: ArmFacts): boolean => {
+  const { config } = deps
+  if (!hasPrompt) return false
+  if (config.trainSeconds === null) return true
+  const seconds = config.trainSeconds * scheduleTimeShare(config)
+  const steps = affordableFirstSteps(config, seconds, passSeconds)
+  if (steps >= LEAST_PROMPTED_STEPS) return true
+  deps.log({
+    level: 'warn',
+    message: `the ${config.schedule} schedule is left out: TRAIN_MINUTES is too short for steps with the prompt`,
+    data: { trainSeconds: config.trainSeconds, steps, least: LEAST_PROMPTED_STEPS },
+  })
+  return false
+}
+
+const loraArms = (deps: WorkerDeps, facts: ArmFacts): Arm[] => {
+  const { trainSeconds, schedule, stages, examples, arms } = deps.config
+  const arm = (name: ArmName, shape: ScheduleName, timeShare: number): Arm => ({
+    name,
+    stages: planStages({
+      schedule: shape,
+      stages,
+      examples,
+      distils: facts.method === 'self-distillation',
+      ...facts,
+      secondsBudget: trainSeconds === null ? null : trainSeconds * timeShare,
+    }),
+    results: [],
+  })
+  if (!hasSchedule(deps, facts)) return [arm('query-only', 'single-stage', 1)]
+  const scheduled = arm('schedule', schedule, scheduleTimeShare(deps.config))
+  if (!arms.includes('query-only')) return [scheduled]
+  return [arm('query-only', 'single-stage', QUERY_ONLY_TIME_SHARE), scheduled]
+}
+
+/** A head has its own training, which takes seconds. */
+const headArm = (encoder: string): Arm => ({
+  name: 'label-head',
+  encoder,
+  stages: [{ templateShare: 0, examples: 0, hyperparameters: {} }],
+  results: [],
+})
+
+/** The arms of `ARMS` that can learn the answers, the cheapest first; empty where none can. */
+export const planArms = (deps: WorkerDeps, facts: ArmFacts): Arm[] => {
+  const wanted = new Set(deps.config.arms)
+  const head = wanted.has('label-head') && facts.encoder !== null ? [headArm(facts.encoder)] : []
+  const hasLora = wanted.has('query-only') || wanted.has('schedule')
+  return [...head, ...(hasLora ? loraArms(deps, facts) : [])]
+}

@@ -1,0 +1,174 @@
+/**
+ * Decides everything that an internalization needs before its first stage: training and held-out rows,
+ * labels, the order in which sentences of the template are dropped, the stages of each arm. The plan
+ * is stored, so training resumes with the same plan after a crash.
+ */
+import { mostChars, mostTokens, type AnswerRules } from '../../core/answer/answer-rules.ts'
+import { constantExamples, sentencesOf } from '../../core/learn/compress.ts'
+import {
+  winningLora,
+  type InternalizationPlan,
+  type Retry,
+  type Succession,
+} from '../../core/lifecycle/internalization.ts'
+import { textOf } from '../../core/answer/outcome.ts'
+import { kindOf, provenKinds } from '../../core/route/request-kind.ts'
+import { fitShares } from '../../core/learn/fits.ts'
+import { knownLabels } from '../../core/answer/score.ts'
+import type { Template } from '../../core/template/template.ts'
+import type { Engine } from '../../engine/engine.ts'
+import type { ModelObject, TrainingMethod } from '../../openai/fine-tuning.ts'
+import type { WorkerDeps } from '../deps.ts'
+import { baseModelOf, encoderOf } from '../engine/watch.ts'
+import type { MatchedExchange } from '../exchanges/exchanges.ts'
+import { planArms } from './arms.ts'
+import { planCompression } from './compression.ts'
+import { fitsContext, planRows, type PlannedRows, type PlanRefusal } from './rows.ts'
+import { stageRows } from '../exchanges/stage-rows.ts'
+
+/**
+ * Self-distillation when the logged answers came from the engine's own base model with the prompt: its
+ * log-probabilities then carry more than the answers. The teacher reads the whole prompt, which must
+ * fit its context, and cannot teach a lora to defer.
+ */
+const methodFor = (
+  deps: WorkerDeps,
+  base: ModelObject,
+  train: MatchedExchange[],
+  fitsPrompt: boolean
+): TrainingMethod => {
+  const canDistil = base.training_methods?.includes('self-distillation') === true
+  const isTeacher = train.every(
+    ({ fingerprint, outcome }) =>
+      outcome.kind === 'text' && fingerprint !== null && fingerprint === base.fingerprint
+  )
+  return deps.config.method === 'auto' && canDistil && isTeacher && fitsPrompt
+    ? 'self-distillation'
+    : 'supervised'
+}
+
+/** Whether the longest row with the whole prompt fits the base model's context. */
+const fitsWithPrompt = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  base: ModelObject,
+  { template, train }: { template: Template; train: MatchedExchange[] }
+): Promise<boolean> => {
+  const text = sentencesOf(template)
+    .map((sentence) => sentence.text)
+    .join('')
+  const rows = stageRows(
+    train,
+    { template: text, examples: constantExamples(template) },
+    { retrieved: deps.config.examples, method: 'supervised' }
+  )
+  const lengths = rows.map(({ messages }) =>
+    messages.reduce((sum, { content }) => sum + String(content ?? '').length, 0)
+  )
+  const longest = rows[lengths.indexOf(Math.max(...lengths))]!
+  return fitsContext(engine, base, longest.messages)
+}
+
+const answerRules = async (
+  engine: Engine,
+  baseModel: string,
+  { train, traffic, responseType }: PlannedRows
+): Promise<AnswerRules> => {
+  const learned = train.flatMap(({ outcome }) => textOf(outcome) ?? [])
+  const longest = [...learned, ...traffic.flatMap(({ outcome }) => textOf(outcome) ?? [])].reduce(
+    (best, answer) => (answer.length > best.length ? answer : best)
+  )
+  return {
+    responseType,
+    labels: responseType === 'label' ? knownLabels(learned) : null,
+    defers: train.some(({ outcome }) => outcome.kind !== 'text'),
+    maxChars: mostChars(longest.length),
+    maxTokens: mostTokens(await engine.countTokens(baseModel, longest)),
+  }
+}
+
+const idsOf = (exchanges: MatchedExchange[]): string[] => exchanges.map(({ id }) => id)
+
+/** The lora of the predecessor, where the engine still has it. */
+const successorPlan = async (
+  { store }: WorkerDeps,
+  models: ModelObject[],
+  successor: Succession | undefined
+): Promise<Pick<InternalizationPlan, 'successor'>> => {
+  if (successor === undefined) return {}
+  const predecessor = await store.internalizations.get(successor.of)
+  const lora = predecessor === null ? null : winningLora(predecessor)
+  // a head is trained anew, in seconds, and no lora starts from one
+  const isThere = models.some(({ id, kind }) => id === lora && kind === undefined)
+  return { successor: { ...successor, lora: isThere ? lora : null } }
+}
+
+/** Why none of the wanted arms can learn the answers. */
+const noArm = ({ responseType }: PlannedRows, encoder: ModelObject | null): string =>
+  responseType === 'label' && encoder === null
+    ? 'the engine has no encoder for a head: set ENCODER_PATH, or let loras compete (ARMS)'
+    : `the answers are no labels, which a head needs: let loras compete (ARMS)`
+
+/**
+ * @param cause what it follows; empty for the first one of a template
+ * @returns a refusal when no lora could go live
+ */
+export const planInternalization = async (
+  deps: WorkerDeps,
+  engine: Engine,
+  template: Template,
+  { successor, retry }: { successor?: Succession; retry?: Retry }
+): Promise<InternalizationPlan | PlanRefusal> => {
+  const models = await engine.models()
+  const base = baseModelOf(engine, models)
+  const rows = await planRows(deps, engine, base, {
+    template,
+    since: successor?.since,
+    trainRows: retry?.trainRows,
+  })
+  if ('refused' in rows) return rows
+  const { train, traffic, unseen } = rows
+  const fitsPrompt = await fitsWithPrompt(deps, engine, base, { template, train })
+  const { arms: wanted, schedule } = deps.config
+  const hasPrompt = fitsPrompt && schedule !== 'single-stage' && wanted.includes('schedule')
+  const { dropOrder, templateTokens, passSeconds } = await planCompression(deps, engine, base.id, {
+    template,
+    train,
+    hasPrompt,
+  })
+  const method = methodFor(deps, base, train, fitsPrompt)
+  const encoder = rows.responseType === 'label' ? encoderOf(models) : null
+  const arms = planArms(deps, {
+    method,
+    hasPrompt,
+    passSeconds,
+    encoder: encoder?.id ?? null,
+    parameters: base.parameters ?? null,
+    templateTokens,
+    rows: train.length,
+  })
+  if (arms.length === 0) return { refused: noArm(rows, encoder) }
+  return {
+    schedule,
+    engine: engine.name,
+    baseModel: base.id,
+    seed: deps.config.seed,
+    trainRecordIds: idsOf(train),
+    holdoutRecordIds: idsOf(traffic),
+    unseenRecordIds: idsOf(unseen),
+    population: {
+      ...rows.population,
+      withoutPrompt: fitsPrompt
+        ? null
+        : `the prompt does not fit the ${base.max_model_len} tokens of ${base.id}`,
+    },
+    kinds: provenKinds(traffic.map(({ request, match }) => kindOf(request, match))),
+    answers: await answerRules(engine, base.id, rows),
+    dropOrder,
+    templateTokens,
+    method,
+    ...(await successorPlan(deps, models, successor)),
+    arms,
+    ...(deps.config.learningCurve && { fitShares: fitShares(train.length) }),
+  }
+}
