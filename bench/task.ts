@@ -11,13 +11,13 @@ import { parseArgs } from 'node:util'
 import { createProgress, percent, table } from '../src/cli/output.ts'
 import { parseConfig } from '../src/config/config.ts'
 import { parsePrices } from '../src/core/cost/prices.ts'
-import type { Internalization } from '../src/core/lifecycle/internalization.ts'
+import type { HistoryEntry, Internalization } from '../src/core/lifecycle/internalization.ts'
 import { detectResponseType } from '../src/core/answer/score.ts'
 import type { Template } from '../src/core/template/template.ts'
 import type { Engine } from '../src/engine/engine.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
 import { isUnfinished } from '../src/openai/fine-tuning.ts'
-import { formatFigures, writeReport, type Figure } from './report.ts'
+import { formatFigures, spread, writeReport, type Figure } from './report.ts'
 import { ARMS, recognizedOf, runArm, type ArmContext, type BenchArm } from './task/arms.ts'
 import { costFigures, costTable, taskCalls, type TaskPrices } from './task/costs.ts'
 import { latencyFigures, productFigures, trainingFigures, type Rendered } from './task/figures.ts'
@@ -25,7 +25,7 @@ import { embeddedEngine, remoteEngine } from './task/engines.ts'
 import { adaptedMessages, matching } from './harness/adapted.ts'
 import { curveFigures } from './task/curve.ts'
 import { followShift, readShift } from './task/shift.ts'
-import { measureLatencies } from './harness/latency.ts'
+import { answerMs, measureLatencies } from './harness/latency.ts'
 import { fromRoot } from './harness/from-root.ts'
 import { loadTask, readRows, renderRequest, type Task, type TaskRow } from './harness/data.ts'
 import { newestInternalization, startProxy, type ProxyProcess } from './harness/proxy-process.ts'
@@ -61,6 +61,9 @@ const { values: args } = parseArgs({
     // a row with the whole prompt takes seconds
     'full-prompt-rows': { type: 'string', default: '200' },
     minutes: { type: 'string', default: '0' },
+    // a sentence encoder for heads; and the arms that the product lets compete, by default all
+    encoder: { type: 'string', default: '' },
+    learn: { type: 'string', default: '' },
     schedule: { type: 'string', default: 'linear' },
     margin: { type: 'string', default: '0.05' },
     arms: { type: 'string', default: 'base-full,base-query,query-only,schedule' },
@@ -188,6 +191,16 @@ interface Comparison {
   train: Rendered
 }
 
+/** From the beginning of the internalization to its verdict. */
+const minutesToVerdict = async (
+  proxy: ProxyProcess,
+  { id, createdAt }: Internalization
+): Promise<number> => {
+  const { history } = await proxy.admin<{ history: HistoryEntry[] }>(`/internalizations/${id}`)
+  const judged = history.find(({ from }) => from?.name === 'evaluating')
+  return ((judged?.at ?? Number.NaN) - createdAt) / 60_000
+}
+
 /** An interrupted run may have left a job, which would train during the measurements. */
 const cancelLeftovers = async (engine: Engine): Promise<void> => {
   for (const job of await engine.findJobs({})) if (isUnfinished(job)) await engine.cancelJob(job.id)
@@ -216,16 +229,21 @@ const compare = async (input: Comparison): Promise<Record<string, Figure>> => {
   const figures: Record<string, Figure> = {}
   try {
     await cancelLeftovers(engine)
-    const winner = internalization.plan!.arms[internalization.verdict?.arm ?? 0]!
-    const lora = winner.results.at(-1)!.lora
-    const { baseModel: base, answers } = internalization.plan!
-    const latencies = await measureLatencies(
-      engine,
-      { base, lora, labels: answers.labels },
-      context.requests.slice(0, LATENCY_ROUNDS),
-      adaptedMessages(match)
-    )
-    Object.assign(figures, latencyFigures(latencies))
+    const { baseModel: base, answers, arms } = internalization.plan!
+    const requests = context.requests.slice(0, LATENCY_ROUNDS)
+    const learned = (hasEncoder: boolean) =>
+      arms.findLast(({ encoder }) => (encoder !== undefined) === hasEncoder)?.results.at(-1)?.lora
+    const [lora, head] = [learned(false), learned(true)]
+    if (head !== undefined)
+      figures.head_answer_ms = spread(
+        await answerMs(engine, head, requests.map(adaptedMessages(match))),
+        'ms'
+      )
+    if (lora !== undefined) {
+      const models = { base, lora, labels: answers.labels }
+      const latencies = await measureLatencies(engine, models, requests, adaptedMessages(match))
+      Object.assign(figures, latencyFigures(latencies))
+    }
     for (const arm of armNames()) {
       progress.update(`arm ${arm}`, 0, 1)
       const asked = rowsOf(arm)
@@ -262,6 +280,8 @@ const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, 
     ? { ROLLOUT_STAGES: '1', AUDIT_SHARE: '0' }
     : { AUDIT_SHARE: args['audit-share'] }),
   LEARNING_CURVE: String(args['learning-curve']),
+  ENCODER_PATH: args.encoder,
+  ARMS: args.learn,
   TRAIN_ROWS: args.train,
   HOLDOUT_ROWS: args.holdout,
   TRAIN_MINUTES: args.minutes,
@@ -375,6 +395,10 @@ const run = async (): Promise<void> => {
       'reason' in state ? state.reason : (internalization.verdict?.reason ?? 'no verdict')
     figures.reason = { value: reason, unit: '' }
     Object.assign(figures, trainingFigures(internalization))
+    figures.minutes_to_verdict = {
+      value: await minutesToVerdict(proxy, internalization),
+      unit: 'min',
+    }
     await delay(ROUTE_PICKUP_MS)
     if (args['learning-curve']) return await runCurve(proxy, internalization, figures)
     if (args.shift !== undefined)

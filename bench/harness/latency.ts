@@ -22,6 +22,18 @@ const timed = async (engine: Engine, request: ChatRequest): Promise<LatencySampl
   return { firstTokenMs, lastTokenMs: performance.now() - start }
 }
 
+/** Milliseconds to each answer, one at a time, after one that warms up. */
+export const answerMs = async (
+  engine: Engine,
+  model: string,
+  prompts: ChatMessage[][]
+): Promise<number[]> => {
+  const samples: number[] = []
+  for (const messages of [prompts[0]!, ...prompts])
+    samples.push((await timed(engine, { model, messages, logprobs: true })).lastTokenMs)
+  return samples.slice(1)
+}
+
 const withOtherQuery = (messages: ChatMessage[]): ChatMessage[] =>
   messages.map((message, index) =>
     index === messages.length - 1

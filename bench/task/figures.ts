@@ -67,6 +67,7 @@ export const trainingFigures = (internalization: Internalization): Record<string
   const verdict = internalization.verdict
   return {
     train_minutes: { value: seconds / 60, unit: 'min' },
+    ...(verdict && { winning_arm: { value: verdict.arms[verdict.arm]?.arm ?? 'none', unit: '' } }),
     ...(results.length === 0
       ? {}
       : {
