@@ -137,6 +137,8 @@ export interface CrossValidationOptions extends HeadRows {
 export interface CrossValidation {
   /** of each row by heads that did not see its group, calibrated; `[rows, classes]` */
   probabilities: Float32Array
+  /** of each row */
+  fold: Int32Array
   /** chosen strength of the penalty */
   l2: number
   temperature: number
@@ -216,7 +218,8 @@ export const crossValidated = ({
   const parts = makeFolds(rows, fold, folds)
   const scale = meanSquareNorm(rows)
   let worse = 0
-  let best: (Omit<CrossValidation, 'probabilities'> & { logits: Float32Array }) | null = null
+  let best: (Omit<CrossValidation, 'probabilities' | 'fold'> & { logits: Float32Array }) | null =
+    null
   for (const relative of RELATIVE_L2) {
     const l2 = relative * scale
     const logits = outOfFold(parts, rows, l2)
@@ -231,6 +234,7 @@ export const crossValidated = ({
   const { logits, ...chosen } = best!
   return {
     ...chosen,
+    fold,
     probabilities: toProbabilities(logits, rows.classes, chosen.temperature),
   }
 }
