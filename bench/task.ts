@@ -341,7 +341,7 @@ const runShift = async (
     task.train.filter((row) => !used.has(row)),
     upstream
   )
-  const limitMs = SHIFT_TRAININGS * Number(args.minutes || 60) * 60_000
+  const limitMs = SHIFT_TRAININGS * (Number(args.minutes) || 60) * 60_000
   const shift = readShift(args.shift!)
   const followed = await followShift({ proxy, upstream, requests, shift, limitMs })
   Object.assign(figures, followed.figures)

@@ -99,8 +99,7 @@ export const openEngine = async (config: Config, onFault: OnChildFault): Promise
     }
     case 'onnx': {
       const { startOnnxEngine } = await import('../adapters/onnx/index.ts')
-      const { modelPath, threads } = config.engine
-      const child = await startOnnxEngine({ dataDir, modelPath, threads, onFault })
+      const child = await startOnnxEngine({ ...config.engine, dataDir, onFault })
       return { ...child, engine: engineAt(child.baseUrl, child.token) }
     }
   }
@@ -151,7 +150,8 @@ const startWorker = (
           ENGINE_URL: engine.baseUrl,
           ...(engine.token === null ? {} : { ENGINE_TOKEN: engine.token }),
         }
-  const env = { ...process.env, DATA_DIR: config.dataDir, ...engineEnv }
+  // the encoder is the engine's
+  const env = { ...process.env, DATA_DIR: config.dataDir, ENCODER_PATH: '', ...engineEnv }
   return supervise({ spawn: () => forkModule(entry, { arguments: ['worker'], env }), onFault })
 }
 

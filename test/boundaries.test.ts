@@ -153,13 +153,16 @@ const RULES: Record<string, Rule> = {
   },
   'adapters/contract': {
     ours: [
+      'src/core/learn/acceptor.ts',
+      'src/core/learn/softmax-head.ts',
+      'src/random.ts',
       'src/openai',
       'src/errors.ts',
       'src/bearer-token.ts',
       'src/fault-log.ts',
       'src/process/supervise.ts',
     ],
-    packages: ['hono', 'zod', '@hono/node-server'],
+    packages: ['hono', 'zod', '@hono/node-server', 'lru-cache'],
     node: true,
   },
   'adapters/fake': {

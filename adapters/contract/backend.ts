@@ -20,7 +20,12 @@ export interface TokenDelta {
 export interface CompletionEnd {
   finishReason: 'stop' | 'length'
   usage: Usage
+  /** of a label head: 1 − cosine similarity to the nearest training query */
+  distance?: number
 }
+
+/** What rows are for: validation rows may all have one label. */
+export type RowsPurpose = 'training' | 'validation'
 
 export interface TrainInput {
   jobId: string
@@ -53,7 +58,7 @@ export interface TrainHooks {
 }
 
 export interface TrainResult {
-  /** the new lora's id: a hash of weights and manifest */
+  /** the new lora's or head's id: a hash of weights and manifest */
   model: string
   trainedTokens: number
   metrics: TrainingMetrics
@@ -66,9 +71,10 @@ export interface EngineBackend {
   fingerprint(model: string): string | null
   /**
    * Finds errors before the job is created: no rows, a row over the context, a lora of another base.
+   * @param purpose default `training`
    * @throws AppError `invalid-request`, `context-length-exceeded`, `not-found`
    */
-  validateTraining(model: string, rows: TrainingRow[]): Promise<void>
+  validateTraining(model: string, rows: TrainingRow[], purpose?: RowsPurpose): Promise<void>
   train(input: TrainInput, hooks: TrainHooks): Promise<TrainResult>
   /** Greedy when temperature is 0 or absent. Aborting the signal stops the generation. */
   complete(

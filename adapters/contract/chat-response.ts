@@ -35,6 +35,10 @@ export const collect = async (
   }
 }
 
+/** A choice's `distance`, which label heads have. */
+const distanceOf = ({ distance }: { distance?: number }) =>
+  distance === undefined ? {} : { distance }
+
 export const completionBody = (
   head: AnswerHead,
   answer: CompletionEnd & { text: string; logprobs: TokenLogprob[] },
@@ -48,6 +52,7 @@ export const completionBody = (
       message: { role: 'assistant', content: answer.text },
       logprobs: withLogprobs ? { content: answer.logprobs } : null,
       finish_reason: answer.finishReason,
+      ...distanceOf(answer),
     },
   ],
   usage: answer.usage,
@@ -57,7 +62,7 @@ const chunk = (
   head: AnswerHead,
   delta: ChatChunk['choices'][number]['delta'],
   logprobs: TokenLogprob[] | null,
-  finishReason: FinishReason | null
+  end: { finishReason: FinishReason; distance?: number } | null
 ): ChatChunk => ({
   ...head,
   object: 'chat.completion.chunk',
@@ -66,7 +71,8 @@ const chunk = (
       index: 0,
       delta,
       logprobs: logprobs ? { content: logprobs } : null,
-      finish_reason: finishReason,
+      finish_reason: end?.finishReason ?? null,
+      ...(end && distanceOf(end)),
     },
   ],
 })
@@ -98,7 +104,7 @@ export async function* chunks(
       yield { ...chunk(head, { content: text }, withLogprobs ? logprobs : null, null), ...soFar() }
     step = await generation.next()
   }
-  yield { ...chunk(head, {}, null, step.value.finishReason), ...soFar() }
+  yield { ...chunk(head, {}, null, step.value), ...soFar() }
   if (request.stream_options?.include_usage)
     yield { ...chunk(head, {}, null, null), choices: [], usage: step.value.usage }
 }

@@ -33,8 +33,8 @@ const schema = z.strictObject({
   hyperparameters: hyperparameters.optional(),
   method: z
     .strictObject({
-      type: z.enum(['supervised', 'self-distillation'], {
-        error: 'must be supervised or self-distillation',
+      type: z.enum(['supervised', 'self-distillation', 'label-head'], {
+        error: 'must be supervised, self-distillation or label-head',
       }),
     })
     .nullish(),

@@ -4,7 +4,7 @@
  */
 import { AppError } from '../../src/errors.ts'
 import { causesOf } from '../../src/fault-log.ts'
-import type { TrainingMethod, TrainingRow } from '../../src/openai/fine-tuning.ts'
+import type { Hyperparameters, TrainingMethod, TrainingRow } from '../../src/openai/fine-tuning.ts'
 import type { EngineBackend, TrainHooks, TrainProgress, TrainResult } from './backend.ts'
 import type { FileStore } from './files.ts'
 import { EventWriter, type EventWriterOptions } from './job-events.ts'
@@ -20,19 +20,28 @@ export interface JobData {
   model: string
   /** absent in records of versions without methods */
   method?: { type: TrainingMethod }
+  hyperparameters?: Hyperparameters
   training_file: string
   validation_file: string | null
 }
 
 const methodOf = ({ method }: JobData): TrainingMethod => method?.type ?? 'supervised'
 
-/** @throws AppError `invalid-request` when the engine lacks the method, or a row its teacher messages */
+/**
+ * @throws AppError `invalid-request` when the engine lacks the method, a row its teacher messages, or
+ * a head is given hyperparameters, of which it has none
+ */
 const checkMethod = ({ backend }: RunDeps, job: JobData, rows: TrainingRow[]): void => {
   const method = methodOf(job)
   const known = backend.models().find(({ id }) => id === job.model)?.training_methods ?? []
   if (!known.includes(method))
     throw new AppError('invalid-request', `${job.model} is trained by ${known.join(', ')} only`, {
       param: 'method',
+    })
+  const [given] = Object.keys(job.hyperparameters ?? {})
+  if (method === 'label-head' && given !== undefined)
+    throw new AppError('invalid-request', `${method} takes no hyperparameters, not ${given}`, {
+      param: `hyperparameters.${given}`,
     })
   const without = rows.findIndex((row) => row.teacher_messages === undefined)
   if (method === 'self-distillation' && without >= 0)
@@ -56,7 +65,11 @@ export const readRows = async (
     const rows = parseRows(await files.read(fileId), { fileId, param })
     if (rows.length === 0)
       throw new AppError('invalid-request', `file ${fileId} has no rows`, { param })
-    await backend.validateTraining(job.model, rows)
+    await backend.validateTraining(
+      job.model,
+      rows,
+      param === 'training_file' ? 'training' : 'validation'
+    )
     return rows
   }
   const rows = await read(job.training_file, 'training_file')

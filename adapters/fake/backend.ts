@@ -14,6 +14,10 @@ import type {
   TrainInput,
   TrainResult,
 } from '../contract/backend.ts'
+import { Heads } from '../contract/label-head/heads.ts'
+import { trainLabelHead } from '../contract/label-head/train-head.ts'
+import { withLabelHeads } from '../contract/label-head/with-label-heads.ts'
+import { createFakeEncoder } from './encoder.ts'
 import { answer, completionTokens, countMessages, tokenLogprob, tokensOf } from './generate.ts'
 import { type Lora, type Loras, openLoras } from './loras.ts'
 import { Memory } from './memory.ts'
@@ -28,6 +32,8 @@ export interface FakeBackendOptions {
   /** training steps between two checkpoints */
   checkpointSteps?: number
   faults?: FakeFaults
+  /** adds the encoder `fake-encoder`, whose label heads are in the folder `heads` */
+  encoder?: boolean
   /** milliseconds since the epoch */
   now?: () => number
 }
@@ -178,6 +184,27 @@ class FakeBackend implements EngineBackend {
   }
 }
 
+const withFakeEncoder = async (
+  backend: EngineBackend,
+  { dataDir, faults = {}, now = Date.now }: FakeBackendOptions
+): Promise<EngineBackend> => {
+  const headsDir = join(dataDir, 'heads')
+  const encoder = createFakeEncoder('fake-encoder')
+  const heads = await Heads.open(headsDir, encoder.fingerprint, () => undefined)
+  return withLabelHeads({
+    backend,
+    encoder,
+    heads,
+    train: async (input, hooks) => {
+      await pause(faults.stepMs, hooks.signal)
+      return trainLabelHead(input, hooks, { encoder, headsDir, now })
+    },
+    randomSeed: () => 0,
+  })
+}
+
 /** @throws the system's error when the data directory cannot be used */
-export const createFakeBackend = async (options: FakeBackendOptions): Promise<EngineBackend> =>
-  new FakeBackend(options, await openLoras(join(options.dataDir, 'loras')))
+export const createFakeBackend = async (options: FakeBackendOptions): Promise<EngineBackend> => {
+  const backend = new FakeBackend(options, await openLoras(join(options.dataDir, 'loras')))
+  return options.encoder === true ? withFakeEncoder(backend, options) : backend
+}

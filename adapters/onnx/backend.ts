@@ -119,7 +119,15 @@ class OnnxBackend implements EngineBackend {
     const { setup, loras, options } = this.parts
     const lora = this.loraOf(model)
     const result = await this.using(lora, () =>
-      runTrainingJob(setup, { ...task, lora }, hooks, options.onTrainingProcess)
+      runTrainingJob(
+        {
+          task: { ...task, lora },
+          checkpointDir: task.checkpointDir,
+          request: (taskFile) => ({ kind: 'train', setup, taskFile }),
+        },
+        hooks,
+        options.onTrainingProcess
+      )
     )
     const { problem } = await loras.add(result.model)
     if (problem !== null) throw new AppError('internal', `the trained lora is unusable: ${problem}`)

@@ -19,8 +19,16 @@ export interface ChildSetup {
 /** Content of a training job's file; `lora` is null for the base model. */
 export type TrainTask = Omit<TrainInput, 'model' | 'jobId'> & { lora: string | null }
 
+/** Where a child finds the encoder and puts heads. */
+export interface HeadSetup {
+  encoderPath: string
+  headsDir: string
+  threads: number
+}
+
 export type ChildRequest =
   | { kind: 'train'; setup: ChildSetup; taskFile: string }
+  | { kind: 'train-head'; setup: HeadSetup; taskFile: string }
   | { kind: 'cancel' }
   | { kind: 'loss'; setup: ChildSetup; call: number; lora: string | null; rows: TrainingRow[] }
 

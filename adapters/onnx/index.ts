@@ -9,17 +9,20 @@ const entry = new URL(
 
 /**
  * @param options.modelPath a GGUF file or a Hugging Face folder
+ * @param options.encoderPath a folder of a sentence encoder, for label heads
  * @param options.threads of the serving process, and again of a training one; default: all cores
  * @throws AppError `invalid-model` when the model cannot be loaded, `engine-unavailable`
  */
 export const startOnnxEngine = ({
   dataDir,
   modelPath,
+  encoderPath,
   threads,
   onFault,
 }: {
   dataDir: string
   modelPath: string
+  encoderPath?: string | null
   threads?: number
   onFault: OnChildFault
 }): Promise<EngineProcess> =>
@@ -30,6 +33,7 @@ export const startOnnxEngine = ({
     onFault,
     env: {
       ONNX_MODEL_PATH: modelPath,
+      ...(encoderPath == null ? {} : { ONNX_ENCODER_PATH: encoderPath }),
       ...(threads === undefined ? {} : { ONNX_THREADS: String(threads) }),
     },
   })

@@ -7,7 +7,15 @@ import { constants, setPriority } from 'node:os'
 import { join } from 'node:path'
 import { AppError, toAppError } from '../../src/errors.ts'
 import type { TrainHooks, TrainResult } from '../contract/backend.ts'
-import type { ChildReport, ChildRequest, ChildSetup, TrainTask } from './child-messages.ts'
+import { trainLabelHead, type HeadTask } from '../contract/label-head/train-head.ts'
+import type {
+  ChildReport,
+  ChildRequest,
+  ChildSetup,
+  HeadSetup,
+  TrainTask,
+} from './child-messages.ts'
+import { openEncoder } from './encoder/sentence-encoder.ts'
 import { loadModel, type LoadedModel } from './model/load-model.ts'
 import type { SoftTargets, TokenizedRow } from './train/rows.ts'
 import { readLora, readOptimizer, writeLora } from './train/lora-file.ts'
@@ -31,6 +39,12 @@ const fail = (call: number | null, thrown: unknown): void => {
   const { code, message, param } = toAppError(thrown)
   report({ kind: 'failed', call, error: { code, message, param } })
 }
+
+const hooksOf = (signal: AbortSignal): TrainHooks => ({
+  signal,
+  onProgress: (progress) => report({ kind: 'progress', progress }),
+  onMessage: (level, message) => report({ kind: 'message', level, message }),
+})
 
 const open = async ({ modelPath, precision, cacheDir }: ChildSetup): Promise<OpenModel> => {
   const model = await loadModel(modelPath, precision)
@@ -119,11 +133,7 @@ const train = async (setup: ChildSetup, taskFile: string, signal: AbortSignal): 
   const { model, frozen } = opened
   const start = task.lora === null ? null : await readLora(join(setup.lorasDir, task.lora), model)
   const optimizer = start && (await readOptimizer(join(setup.lorasDir, start.id), start.layout))
-  const hooks: TrainHooks = {
-    signal,
-    onProgress: (progress) => report({ kind: 'progress', progress }),
-    onMessage: (level, message) => report({ kind: 'message', level, message }),
-  }
+  const hooks = hooksOf(signal)
   const trained = await trainLora(
     {
       model: frozen,
@@ -138,6 +148,18 @@ const train = async (setup: ChildSetup, taskFile: string, signal: AbortSignal): 
     { threads: setup.threads, checkpointSeconds: setup.checkpointSeconds }
   )
   report({ kind: 'trained', result: await store(setup, model, task, trained) })
+}
+
+const trainLabels = async (
+  { encoderPath, headsDir, threads }: HeadSetup,
+  taskFile: string,
+  signal: AbortSignal
+): Promise<void> => {
+  setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL)
+  const task = JSON.parse(await readFile(taskFile, 'utf8')) as HeadTask
+  const encoder = await openEncoder(encoderPath, { threads })
+  const deps = { encoder, headsDir, now: () => performance.now() }
+  report({ kind: 'trained', result: await trainLabelHead(task, hooksOf(signal), deps) })
 }
 
 const openForLosses = async (setup: ChildSetup) => {
@@ -167,6 +189,11 @@ process.on('message', (request: ChildRequest) => {
   switch (request.kind) {
     case 'train':
       train(request.setup, request.taskFile, abort.signal).catch((error: unknown) =>
+        fail(null, error)
+      )
+      break
+    case 'train-head':
+      trainLabels(request.setup, request.taskFile, abort.signal).catch((error: unknown) =>
         fail(null, error)
       )
       break

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { AppError } from '../../src/errors.ts'
 import type { TrainHooks, TrainResult } from '../contract/backend.ts'
 import { storageError } from '../contract/disk.ts'
-import type { ChildReport, ChildSetup, TrainTask } from './child-messages.ts'
+import type { HeadTask } from '../contract/label-head/train-head.ts'
+import type { ChildReport, ChildRequest, TrainTask } from './child-messages.ts'
 import { reportedError, startChild } from './child-process.ts'
 
 /** Restarts without progress before a job fails. */
@@ -18,8 +19,7 @@ type Outcome = { result: TrainResult } | { error: AppError } | { died: string; s
 
 /** One child from its start to its end. */
 const runOnce = async (
-  setup: ChildSetup,
-  taskFile: string,
+  request: ChildRequest,
   hooks: TrainHooks,
   onStart: (pid: number | undefined) => void
 ): Promise<Outcome> => {
@@ -43,22 +43,30 @@ const runOnce = async (
   }
   if (hooks.signal.aborted) child.kill()
   hooks.signal.addEventListener('abort', cancel, { once: true })
-  child.send({ kind: 'train', setup, taskFile })
+  child.send(request)
   const died = await child.ended
   clearTimeout(killer)
   hooks.signal.removeEventListener('abort', cancel)
   return outcome ?? { died, step }
 }
 
-const writeTask = async (task: TrainTask): Promise<string> => {
-  const path = join(task.checkpointDir, 'task.json')
+const writeTask = async (task: TrainTask | HeadTask, folder: string): Promise<string> => {
+  const path = join(folder, 'task.json')
   try {
-    await mkdir(task.checkpointDir, { recursive: true })
+    await mkdir(folder, { recursive: true })
     await writeFile(path, JSON.stringify(task))
   } catch (cause) {
     throw storageError(`${path} cannot be written`, cause)
   }
   return path
+}
+
+export interface TrainingJob {
+  task: TrainTask | HeadTask
+  /** gets the task's file; kept when the job is restarted */
+  checkpointDir: string
+  /** the message that starts a child's work */
+  request(taskFile: string): ChildRequest
 }
 
 /**
@@ -67,15 +75,14 @@ const writeTask = async (task: TrainTask): Promise<string> => {
  * reason when it is aborted, after a checkpoint
  */
 export const runTrainingJob = async (
-  setup: ChildSetup,
-  task: TrainTask,
+  job: TrainingJob,
   hooks: TrainHooks,
   onStart: (pid: number | undefined) => void = () => undefined
 ): Promise<TrainResult> => {
-  const taskFile = await writeTask(task)
+  const request = job.request(await writeTask(job.task, job.checkpointDir))
   let bestStep = 0
   for (let restarts = 0; ; restarts++) {
-    const outcome = await runOnce(setup, taskFile, hooks, onStart)
+    const outcome = await runOnce(request, hooks, onStart)
     if ('result' in outcome) return outcome.result
     if (hooks.signal.aborted) throw hooks.signal.reason
     if ('error' in outcome) throw outcome.error

@@ -20,7 +20,7 @@ export interface EngineMachine {
 type EngineConfig =
   | { kind: 'none' }
   | { kind: 'fake' }
-  | { kind: 'onnx'; modelPath: string; threads: number }
+  | { kind: 'onnx'; modelPath: string; encoderPath: string | null; threads: number }
   | { kind: 'http'; url: string; token: string | null; machine: EngineMachine | null }
 
 const machineOf = (env: Environment): EngineMachine | null =>
@@ -36,7 +36,12 @@ const machineOf = (env: Environment): EngineMachine | null =>
 const engineOf = (env: Environment): EngineConfig => {
   switch (env.ENGINE) {
     case 'onnx':
-      return { kind: 'onnx', modelPath: env.MODEL_PATH!, threads: env.ENGINE_THREADS }
+      return {
+        kind: 'onnx',
+        modelPath: env.MODEL_PATH!,
+        encoderPath: env.ENCODER_PATH,
+        threads: env.ENGINE_THREADS,
+      }
     case 'http': {
       const { ENGINE_URL: url, ENGINE_TOKEN: token } = env
       return { kind: 'http', url: url!, token, machine: machineOf(env) }

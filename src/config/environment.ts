@@ -183,6 +183,7 @@ const SCHEMA = z.object({
 
   ENGINE: z.enum(['none', 'onnx', 'fake', 'http']).default('none'),
   MODEL_PATH: optional,
+  ENCODER_PATH: optional,
   ENGINE_URL: optional.pipe(baseUrlSchema('ENGINE_TOKEN').nullable()),
   ENGINE_TOKEN: optional,
   ENGINE_START_COMMAND: optional,
@@ -245,6 +246,10 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
     [
       env.ENGINE === 'onnx' && env.MODEL_PATH === null,
       'MODEL_PATH: needed with ENGINE=onnx (a GGUF file or a Hugging Face folder)',
+    ],
+    [
+      env.ENGINE !== 'onnx' && env.ENCODER_PATH !== null,
+      'ENCODER_PATH: only valid with ENGINE=onnx; another engine has its own encoder',
     ],
     [env.ENGINE === 'http' && env.ENGINE_URL === null, 'ENGINE_URL: needed with ENGINE=http'],
     [

@@ -181,7 +181,7 @@ export const openFile = async (
   file: HubFile,
   offset: number
 ): Promise<Bytes> => {
-  const path = `/${name}/resolve/${commit}/${encodeURIComponent(file.name)}`
+  const path = `/${name}/resolve/${commit}/${file.name.split('/').map(encodeURIComponent).join('/')}`
   const response = await request(options, path, offset > 0 ? { range: `bytes=${offset}-` } : {})
   if (!response.ok || response.body === null)
     throw refusal(`${name}/${file.name}`, response, options)

@@ -3,7 +3,7 @@
  * and names their folder. Knows nothing of graphs or engines.
  */
 import { mkdir, statfs } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { AppError } from '../errors.ts'
 import { bytesHere, downloadFile } from './download.ts'
 import { describeRepository, type HubFile, type HubOptions, type HubRepository } from './hub.ts'
@@ -25,6 +25,8 @@ export interface PullOptions {
 }
 
 const WEIGHTS = /^model(-\d+-of-\d+)?\.safetensors$/
+/** The one file that is not in the top folder: how an encoder makes one vector of many. */
+const POOLING = '1_Pooling/config.json'
 const BESIDE_WEIGHTS = new Set([
   'config.json',
   'generation_config.json',
@@ -32,14 +34,20 @@ const BESIDE_WEIGHTS = new Set([
   'tokenizer_config.json',
   'chat_template.jinja',
   'model.safetensors.index.json',
+  // of encoders
+  'vocab.txt',
+  'modules.json',
+  'sentence_bert_config.json',
+  'config_sentence_transformers.json',
+  POOLING,
 ])
 const LICENCE = /^(licen[cs]e|notice)(\.\w+)?$/i
 
 const isGguf = ({ name }: HubFile): boolean => name.endsWith('.gguf')
 
-/** Files of the top folder. A name with a path could write outside of the model's folder. */
+/** Files of the top folder. Another name with a path could write outside of the model's folder. */
 const topFiles = ({ files }: HubRepository): HubFile[] =>
-  files.filter(({ name }) => !/[/\\]/.test(name) && name !== '..')
+  files.filter(({ name }) => name === POOLING || (!/[/\\]/.test(name) && name !== '..'))
 
 /** @throws AppError `not-found` that lists the GGUF files of the repository */
 const modelFiles = (repository: HubRepository, ggufFile: string | null): HubFile[] => {
@@ -79,7 +87,7 @@ export const modelFolder = (modelsDir: string, repository: string): string =>
   join(modelsDir, repository.replace('/', '--'))
 
 /**
- * @returns the value of `MODEL_PATH` for the model
+ * @returns the value of `MODEL_PATH` or `ENCODER_PATH` for the model
  * @throws AppError `invalid-request`, `not-found`, `unauthorized`, `hub-unavailable`, `disk-full`,
  * `checksum-mismatch`; errors of the disk
  */
@@ -92,11 +100,13 @@ export const pullModel = async (
   const folder = modelFolder(options.modelsDir, name)
   await mkdir(folder, { recursive: true })
   await checkRoom(folder, files)
-  for (const file of files)
+  for (const file of files) {
+    await mkdir(dirname(join(folder, file.name)), { recursive: true })
     await downloadFile(repository, file, folder, {
       hub: options.hub,
       sleep: options.sleep,
       onProgress: (bytes) => options.onProgress(file.name, bytes, file.size),
     })
+  }
   return ggufFile === null ? folder : join(folder, ggufFile)
 }

@@ -70,6 +70,8 @@ export interface ChatChoice {
   message: ChatMessage & { role: 'assistant' }
   logprobs: { content: TokenLogprob[] | null; [field: string]: unknown } | null
   finish_reason: FinishReason | null
+  /** engine contract, of a label head: 1 − cosine similarity to the nearest training query, 0 to 2 */
+  distance?: number
 }
 
 export interface ChatCompletion {
@@ -92,6 +94,8 @@ export interface ChatChunk {
     delta: Partial<ChatMessage>
     logprobs?: { content: TokenLogprob[] | null } | null
     finish_reason: FinishReason | null
+    /** engine contract, of a label head, with the finish reason */
+    distance?: number
   }[]
   usage?: Usage | null
   [field: string]: unknown

@@ -1,5 +1,6 @@
 import { createFakeBackend } from '../../adapters/fake/backend.ts'
 import { row, serveEngine } from './harness.ts'
+import { describeLabelHeads } from './label-head-suite.ts'
 import { type RunningEngine, describeContract } from './suite.ts'
 
 const SLOW_ANSWER = Array.from({ length: 400 }, (_, index) => `word${index}`).join(' ')
@@ -21,4 +22,13 @@ describeContract('fake', startFake, {
   shortTraining: { max_steps: 5 },
   longTraining: { max_steps: 400 },
   slowPrompt: [{ role: 'user', content: 'Tell me a long story' }],
+})
+
+const startWithEncoder = async (dataDir: string): Promise<RunningEngine> =>
+  serveEngine(await createFakeBackend({ dataDir, encoder: true }), dataDir)
+
+describeLabelHeads('fake', startWithEncoder, {
+  encoder: 'fake-encoder',
+  baseModel: 'fake-base',
+  maxTokens: 256,
 })

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { afterAll } from 'vitest'
 import { writeRandomModel } from '../fakes/random-model.ts'
 import { serveEngine } from './harness.ts'
+import { describeLabelHeads } from './label-head-suite.ts'
+import { writeTinyBert } from '../fakes/tiny-bert.ts'
 import { describeContract, type RunningEngine } from './suite.ts'
 import { loadBuilt } from '../fixtures/built.ts'
 import { tinyModel } from './tiny-model.ts'
@@ -11,12 +13,17 @@ import { tinyModel } from './tiny-model.ts'
 const modelFolder = mkdtempSync(join(tmpdir(), 'contract-onnx-'))
 const modelPath = join(modelFolder, 'tiny')
 writeRandomModel(modelPath, { seed: 11 })
+const encoderPath = join(modelFolder, 'tiny-bert')
+writeTinyBert(encoderPath, { seed: 12 })
 afterAll(() => rmSync(modelFolder, { recursive: true }))
 
 type Host = typeof import('../../adapters/contract/host.ts')
 type Backend = typeof import('../../adapters/onnx/backend.ts')
 const host = await loadBuilt<Host>('adapters/contract/host.ts')
 const { createOnnxBackend } = await loadBuilt<Backend>('adapters/onnx/backend.ts')
+
+type LabelHeads = typeof import('../../adapters/onnx/label-heads.ts')
+const { withEncoder } = await loadBuilt<LabelHeads>('adapters/onnx/label-heads.ts')
 
 const log = (): void => undefined
 
@@ -33,3 +40,15 @@ const startOnnx = async (dataDir: string): Promise<RunningEngine> => {
 }
 
 describeContract('onnx', startOnnx, tinyModel(120))
+
+const startWithEncoder = async (dataDir: string): Promise<RunningEngine> => {
+  const backend = await createOnnxBackend({ modelPath, dataDir, threads: 1, log })
+  const options = { encoderPath, dataDir, threads: 1, log }
+  return serveEngine(await withEncoder(backend, options), dataDir, host)
+}
+
+describeLabelHeads('onnx', startWithEncoder, {
+  encoder: 'tiny-bert',
+  baseModel: 'tiny',
+  maxTokens: 16,
+})

@@ -4,7 +4,7 @@ import {
   mostLikely,
   neighbourhoodOf,
   trainAcceptor,
-} from '../../src/core/learn/head/acceptor.ts'
+} from '../../src/core/learn/acceptor.ts'
 import { crossValidated, probabilities, trainHead } from '../../src/core/learn/softmax-head.ts'
 import { seededRandom } from '../../src/random.ts'
 
@@ -12,6 +12,17 @@ const unit = (values: number[]): number[] => {
   const length = Math.hypot(...values)
   return values.map((value) => value / length)
 }
+
+const DIMS = 8
+
+/** Cosine of a query and the row at a place, both of length 1. */
+const cosineTo =
+  (query: ArrayLike<number>, features: Float32Array, from = 0, dims = query.length) =>
+  (place: number): number =>
+    Array.from({ length: dims }, (_, k) => query[from + k]! * features[place * dims + k]!).reduce(
+      (sum, product) => sum + product,
+      0
+    )
 
 describe('the neighbourhood of a query', () => {
   const rows = {
@@ -27,8 +38,11 @@ describe('the neighbourhood of a query', () => {
     labels: Int32Array.from([0, 1, 1, 0]),
   }
 
+  const around = (query: number[], answer: number, isLeftOut?: (place: number) => boolean) =>
+    neighbourhoodOf(rows.labels, cosineTo(query, rows.features), answer, isLeftOut)
+
   it('has the cosines of the nearest rows, with the answer and with others', () => {
-    const near = neighbourhoodOf(Float32Array.from([0.6, 0.8]), rows, 1)
+    const near = around([0.6, 0.8], 1)
     expect(near.nearest).toBeCloseTo(0.96, 6)
     expect(near.same).toBeCloseTo(0.96, 6)
     expect(near.other).toBeCloseTo(0.6, 6)
@@ -36,16 +50,11 @@ describe('the neighbourhood of a query', () => {
   })
 
   it('has neither rows that are left out nor more than five', () => {
-    const query = Float32Array.from([1, 0])
-    expect(neighbourhoodOf(query, rows, 0, (place) => place === 0).nearest).toBeCloseTo(0.8, 6)
-    expect(neighbourhoodOf(query, rows, 2).same).toBe(-1)
-    const many = {
-      features: Float32Array.from(Array.from({ length: 9 }, () => [1, 0]).flat()),
-      dims: 2,
-      labels: Int32Array.from([0, 0, 0, 1, 1, 1, 1, 1, 1]),
-    }
-    expect(neighbourhoodOf(query, many, 0).agreeing).toBe(3 / 5)
-    expect(neighbourhoodOf(query, rows, 0, () => true)).toEqual({
+    expect(around([1, 0], 0, (place) => place === 0).nearest).toBeCloseTo(0.8, 6)
+    expect(around([1, 0], 2).same).toBe(-1)
+    const many = Int32Array.from([0, 0, 0, 1, 1, 1, 1, 1, 1])
+    expect(neighbourhoodOf(many, () => 1, 0).agreeing).toBe(3 / 5)
+    expect(around([1, 0], 0, () => true)).toEqual({
       nearest: -1,
       same: -1,
       other: -1,
@@ -56,7 +65,6 @@ describe('the neighbourhood of a query', () => {
 
 describe('an acceptor', () => {
   const CLASSES = 3
-  const DIMS = 8
   const random = seededRandom(5)
   const noise = () => random() + random() + random() - 1.5
 
@@ -78,14 +86,17 @@ describe('an acceptor', () => {
   }
   const groups = [...labels.keys()].map(String)
   const folded = crossValidated({ ...rows, groups })
-  const acceptor = trainAcceptor(rows, folded)
+  const similarity = (place: number, other: number) =>
+    cosineTo(rows.features, rows.features, place * DIMS, DIMS)(other)
+  const judged = { ...rows, ...folded, similarity }
+  const acceptor = trainAcceptor(judged)
   const head = { ...trainHead({ ...rows, l2: folded.l2 }), temperature: folded.temperature }
 
   const asked = (label: number | null) => {
     const query = Float32Array.from(point(label))
     const row = probabilities(head, query)
     const answer = mostLikely(row, 0, CLASSES)
-    const near = neighbourhoodOf(query, rows, answer)
+    const near = neighbourhoodOf(labels, cosineTo(query, rows.features), answer)
     return { right: answer === label, accepted: acceptance(acceptor, row, answer, near), answer }
   }
 
@@ -103,15 +114,32 @@ describe('an acceptor', () => {
   })
 
   it('is less sure of queries that are unlike all that was trained', () => {
-    const mean = (label: number | null) =>
-      Array.from({ length: 300 }, () => asked(label).accepted).reduce((a, b) => a + b, 0) / 300
-    expect(mean(null)).toBeLessThan(mean(0) - 0.1)
+    const mean = [null, 0].map((label) =>
+      Array.from({ length: 300 }, () => asked(label).accepted / 300).reduce((a, b) => a + b, 0)
+    )
+    expect(mean[0]).toBeLessThan(mean[1]! - 0.1)
+  })
+
+  it('rises with each signal, whatever few rows say', () => {
+    // wrong where it is sure, right where it is not
+    const inverted = new Float32Array(labels.length * CLASSES)
+    labels.forEach((label, place) => {
+      const isSure = place % 2 === 0
+      const answer = isSure ? (label + 1) % CLASSES : label
+      const share = isSure ? 0.9 + 0.05 * random() : 0.4 + 0.05 * random()
+      for (let c = 0; c < CLASSES; c++)
+        inverted[place * CLASSES + c] = c === answer ? share : (1 - share) / (CLASSES - 1)
+    })
+    const { head: odds } = trainAcceptor({ ...judged, probabilities: inverted })
+    const slopes = Array.from({ length: 5 }, (_, i) => odds.weights[5 + i]! - odds.weights[i]!)
+    expect(slopes.every((slope) => slope >= 0)).toBe(true)
+    expect(slopes.some((slope) => slope > 0)).toBe(true)
   })
 
   it('is trained where every answer was right', () => {
     const certain = new Float32Array(labels.length * CLASSES).fill(0.001)
     labels.forEach((label, place) => (certain[place * CLASSES + label] = 0.998))
-    const sure = trainAcceptor(rows, { probabilities: certain, fold: folded.fold })
+    const sure = trainAcceptor({ ...judged, probabilities: certain })
     const near = { nearest: 0.9, same: 0.9, other: 0.1, agreeing: 1 }
     expect(acceptance(sure, certain.subarray(0, CLASSES), 0, near)).toBeGreaterThan(0.9)
   })

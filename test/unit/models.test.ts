@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { checkModel } from '../../adapters/onnx/check-model.ts'
+import { checkEncoder, isEncoderFolder } from '../../adapters/onnx/check-encoder.ts'
 import { writeRandomModel } from '../fakes/random-model.ts'
+import { writeTinyBert } from '../fakes/tiny-bert.ts'
 import { modelsCommand } from '../../src/cli/commands/models.ts'
 import { pullModel, type PullOptions, type PullRequest } from '../../src/models/pull.ts'
 import { seededRandom } from '../../src/random.ts'
@@ -158,6 +160,21 @@ describe('promptintern models pull', () => {
   ])('refuses %s', async (repository, code) => {
     await expect(pull({ repository })).rejects.toMatchObject({ code })
   })
+
+  it('downloads an encoder with the file that says how it pools', async () => {
+    hub.files.set('modules.json', Buffer.from('[]'))
+    hub.files.set('vocab.txt', Buffer.from('[PAD]'))
+    hub.files.set('1_Pooling/config.json', Buffer.from('{"pooling_mode_mean_tokens":true}'))
+    hub.files.set('2_Dense/config.json', Buffer.from('{}'))
+    await pull()
+    expect(readdirSync(folder()).sort()).toEqual(
+      [...PULLED, '1_Pooling', 'modules.json', 'vocab.txt'].sort()
+    )
+    expect(readFileSync(join(folder(), '1_Pooling', 'config.json'), 'utf8')).toContain('mean')
+    hub.requests.length = 0
+    await pull()
+    expect(hub.requests).toEqual([])
+  })
 })
 
 describe('promptintern models list', () => {
@@ -195,5 +212,21 @@ describe('promptintern models check', () => {
     bytes.fill(0xff, bytes.length - 4096)
     writeFileSync(file, bytes)
     await expect(checkModel(path)).rejects.toMatchObject({ code: 'invalid-model' })
+  })
+
+  it('tells an encoder from a base model, and reports its shape', async () => {
+    const encoder = join(modelsDir, 'encoder')
+    writeTinyBert(encoder, { seed: 1, pooling: 'cls' })
+    const base = join(modelsDir, 'base')
+    writeRandomModel(base, { seed: 3 })
+    expect([isEncoderFolder(encoder), isEncoderFolder(base)]).toEqual([true, false])
+    expect(isEncoderFolder(join(base, 'model.safetensors'))).toBe(false)
+    const found = await checkEncoder(encoder)
+    expect(found).toMatchObject({ layers: 2, hiddenSize: 64, contextTokens: 16, pooling: 'cls' })
+    expect(Math.abs(found.similarity.alike)).toBeLessThanOrEqual(1.001)
+    // without its modules it is still meant as an encoder, so that the reason names the missing file
+    rmSync(join(encoder, 'modules.json'))
+    expect(isEncoderFolder(encoder)).toBe(true)
+    await expect(checkEncoder(encoder)).rejects.toThrow('modules.json is missing')
   })
 })

@@ -261,6 +261,17 @@ describe('crossValidated', () => {
     )
   })
 
+  it('keeps a doubt where it gets all rows right', () => {
+    const rows = gaussianRows({ rows: 98, dims: 8, classes: 3, distance: 8, seed: 17 })
+    const { probabilities: all, loss } = crossValidated({ ...rows, groups: eachItsOwn(rows) })
+    const best = Array.from(rows.labels, (_, row) => bestOf(all, row, 3))
+    expect(best.map(({ label }) => label)).toEqual([...rows.labels])
+    // a hundredth, as by Laplace's rule; the farthest rows are surer
+    expect(mean(best.map(({ probability }) => probability))).toBeGreaterThan(0.97)
+    expect(mean(best.map(({ probability }) => probability))).toBeLessThan(0.998)
+    expect(loss).toBeGreaterThan(0.002)
+  })
+
   it('never learns from the group that it predicts', () => {
     // each conversation has features of its own, and its label is drawn by chance
     const random = seededRandom(13)

@@ -71,7 +71,7 @@ class DecodeGraphBuilder {
     this.weights = new GraphWeights(this.graph, config, weights)
     const ids = this.graph.input('ids', 'int64', ['B', 'T'])
     this.declareInputs()
-    const rotation = this.weights.rotation(options.maxPositions)
+    const rotation = this.weights.rotation(options.maxPositions, config)
     const past = pastNames(0)[0]
     this.attention = new GraphAttention(this.graph, config, { ids, past, rotation })
   }

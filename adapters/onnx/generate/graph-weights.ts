@@ -22,16 +22,19 @@ interface Matrix extends Shape {
   bits: 4 | 8 | null
 }
 
+/** Shape of the token embeddings. */
+type TableShape = Pick<LlamaConfig, 'vocabSize' | 'hiddenSize'>
+
 export class GraphWeights {
   /** the large constants, to be passed beside the model */
   readonly externalData: { path: string; data: Uint8Array }[] = []
   private readonly graph: GraphBuilder
-  private readonly config: LlamaConfig
+  private readonly config: TableShape
   private readonly weights: WeightSource
   /** matrices in the graph, by name */
   private readonly matrices = new Map<string, Matrix>()
 
-  constructor(graph: GraphBuilder, config: LlamaConfig, weights: WeightSource) {
+  constructor(graph: GraphBuilder, config: TableShape, weights: WeightSource) {
     this.graph = graph
     this.config = config
     this.weights = weights
@@ -47,8 +50,10 @@ export class GraphWeights {
    * root of `headDim`, so that their products are scores without a further factor.
    * @returns names of cosines and sines, `[positions, headDim / 2]`
    */
-  rotation(positions: number): [cosines: string, sines: string] {
-    const { headDim, ropeTheta } = this.config
+  rotation(
+    positions: number,
+    { headDim, ropeTheta }: Pick<LlamaConfig, 'headDim' | 'ropeTheta'>
+  ): [cosines: string, sines: string] {
     const half = headDim / 2
     const factor = headDim ** -0.25
     const cosines = new Float32Array(positions * half)

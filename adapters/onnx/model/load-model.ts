@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { AppError } from '../../../src/errors.ts'
 import type { LlamaConfig, WeightSource } from '../llama-config.ts'
-import { parameterCount } from '../model-tensors.ts'
+import { modelTensors, parameterCount } from '../model-tensors.ts'
 import { createChatRenderer, type ChatRenderer } from './chat-renderer.ts'
 import { readFolderModel } from './folder-model.ts'
 import { readGgufModel } from './gguf-model.ts'
@@ -90,7 +90,7 @@ const fingerprintOf = (
   hash.update(`${precision}\n`)
   hash.update(JSON.stringify(Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1))))
   hash.update(JSON.stringify(tokenizer.model))
-  hashTensors(hash, config, tensors)
+  hashTensors(hash, modelTensors(config), tensors)
   return hash.digest('hex')
 }
 
@@ -129,7 +129,7 @@ export const loadModel = async (
     for (const file of parts.files) file.close()
   }
   try {
-    const stored = createWeightSource(parts.config, parts.tensors)
+    const stored = createWeightSource(modelTensors(parts.config), parts.tensors)
     const parameters = parameterCount(parts.config)
     const precision =
       wanted === 'auto' ? (parameters < SMALLEST_Q4_PARAMETERS ? 'float32' : 'q4') : wanted

@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { AppError } from '../../../src/errors.ts'
-import type { LlamaConfig, WeightSource } from '../llama-config.ts'
-import { elements, modelTensors } from '../model-tensors.ts'
+import type { WeightSource } from '../llama-config.ts'
+import { elements, type ModelTensor } from '../model-tensors.ts'
 import { decodeTensor, rowBytes, type StoredType } from './tensor-types.ts'
 
 export interface StoredTensor {
@@ -72,8 +72,11 @@ const storedBytes = (name: string, tensor: StoredTensor): number => {
  * at start and not in a request.
  * @throws AppError `invalid-model` naming the tensor
  */
-const checkTensors = (config: LlamaConfig, tensors: ReadonlyMap<string, StoredTensor>): void => {
-  for (const { name, dims } of modelTensors(config)) {
+const checkTensors = (
+  expected: readonly ModelTensor[],
+  tensors: ReadonlyMap<string, StoredTensor>
+): void => {
+  for (const { name, dims } of expected) {
     const tensor = tensors.get(name)
     if (!tensor) throw new AppError('invalid-model', `the model has no tensor ${name}`)
     if (tensor.shape.join() !== dims.join())
@@ -108,12 +111,15 @@ const readRows = (name: string, tensor: StoredTensor): Uint8Array => {
   return ordered
 }
 
-/** @throws AppError `invalid-model` for a missing, ill-shaped or truncated tensor */
+/**
+ * @param expected the tensors of the model
+ * @throws AppError `invalid-model` for a missing, ill-shaped or truncated tensor
+ */
 export const createWeightSource = (
-  config: LlamaConfig,
+  expected: readonly ModelTensor[],
   tensors: ReadonlyMap<string, StoredTensor>
 ): WeightSource => {
-  checkTensors(config, tensors)
+  checkTensors(expected, tensors)
   const tensorNamed = (name: string): StoredTensor => {
     const tensor = tensors.get(name)
     if (!tensor) throw new AppError('invalid-model', `the model has no tensor ${name}`)
@@ -136,10 +142,10 @@ const SAMPLE_BYTES = 64 * 1024
  */
 export const hashTensors = (
   hash: ReturnType<typeof createHash>,
-  config: LlamaConfig,
+  expected: readonly ModelTensor[],
   tensors: ReadonlyMap<string, StoredTensor>
 ): void => {
-  for (const { name } of modelTensors(config)) {
+  for (const { name } of expected) {
     const tensor = tensors.get(name)!
     const length = storedBytes(name, tensor)
     hash.update(`${name} ${tensor.type} ${tensor.shape.join()}\n`)

@@ -27,6 +27,10 @@ const pulledModels = (folder: string): string[] => {
   })
 }
 
+/** The line of the environment that makes the engine use a model. */
+const settingFor = (path: string): string =>
+  `${existsSync(join(path, 'modules.json')) ? 'ENCODER_PATH' : 'MODEL_PATH'}=${path}`
+
 const list = (options: OutputOptions): void => {
   const folder = modelsDir()
   const pulled = pulledModels(folder)
@@ -42,16 +46,17 @@ const list = (options: OutputOptions): void => {
   print(
     [
       table([
-        ['name', 'parameters', 'size', 'licence', 'downloaded'],
-        ...known.map(({ name, parameters, megabytes, licence, path }) => [
+        ['name', 'kind', 'parameters', 'size', 'licence', 'downloaded'],
+        ...known.map(({ name, kind, parameters, megabytes, licence, path }) => [
           name,
+          kind,
           parameters,
           `${megabytes} MB`,
           licence,
           path === null ? 'no' : 'yes',
         ]),
       ]),
-      paths.map((path) => `MODEL_PATH=${path}`).join('\n'),
+      paths.map(settingFor).join('\n'),
       'promptintern models pull <name> downloads a model',
     ].join('\n\n')
   )
@@ -88,10 +93,30 @@ const pull = async (
       progress.update(name, bytes, total, `${Math.round(bytes / 1e6)} MB`),
     sleep,
   }).finally(() => progress.stop())
-  print(json ? { path } : `MODEL_PATH=${path}`)
+  print(json ? { path } : settingFor(path))
+}
+
+const checkEncoder = async (path: string, options: OutputOptions): Promise<void> => {
+  const { checkEncoder: checkFolder } = await import('../../../adapters/onnx/check-encoder.ts')
+  const found = await checkFolder(path)
+  if (options.json) return print(found)
+  const { alike, unlike } = found.similarity
+  print(
+    table([
+      ['encoder', found.name],
+      ['parameters', `${(found.parameters / 1e6).toFixed(1)}M`],
+      ['shape', `${found.layers} layers of ${found.hiddenSize}, ${found.pooling} pooling`],
+      ['context', `${found.contextTokens} tokens`],
+      ['vocabulary', `${found.vocabulary} tokens`],
+      ['fingerprint', found.fingerprint],
+      ['similarity', `${alike.toFixed(2)} of like questions, ${unlike.toFixed(2)} of unlike ones`],
+    ])
+  )
 }
 
 const check = async (path: string, options: OutputOptions): Promise<void> => {
+  const { isEncoderFolder } = await import('../../../adapters/onnx/check-encoder.ts')
+  if (isEncoderFolder(path)) return checkEncoder(path, options)
   const { checkModel } = await import('../../../adapters/onnx/check-model.ts')
   const found = await checkModel(path)
   if (options.json) return print(found)
@@ -110,7 +135,7 @@ const check = async (path: string, options: OutputOptions): Promise<void> => {
 
 export const modelsCommand = (): Command =>
   new Command('models')
-    .description('list, download and check base models of the embedded engine')
+    .description('list, download and check models of the embedded engine')
     .helpCommand(false)
     .addCommand(
       new Command('list')
@@ -130,7 +155,7 @@ export const modelsCommand = (): Command =>
     )
     .addCommand(
       new Command('check')
-        .description('load a model and generate one token, or report the reason why it fails')
+        .description('load and try a model or an encoder, or report the reason why it fails')
         .argument('<path>', 'a GGUF file or a Hugging Face folder')
         .option('--json', 'print JSON')
         .action(check)

@@ -8,7 +8,12 @@ import { calibrateTemperature, scaledLoss } from './head/calibrate.ts'
 import { denseForward } from './head/dense-products.ts'
 import { assignFolds } from './head/folds.ts'
 import { minimize } from './head/minimize.ts'
-import { createSoftmaxLoss, softmaxInPlace, type HeadRows } from './head/softmax-loss.ts'
+import {
+  createPreconditioner,
+  createSoftmaxLoss,
+  softmaxInPlace,
+  type HeadRows,
+} from './head/softmax-loss.ts'
 
 export type { HeadRows } from './head/softmax-loss.ts'
 
@@ -33,10 +38,10 @@ const TOLERANCE = 1e-3
 /** The same in cross-validation. */
 const LOOSE_TOLERANCE = 1e-2
 const MAX_ITERATIONS = 300
-/** Rows whose logits are computed at a time. */
+/** Rows of one pass, which bounds the memory for their logits. */
 const CHUNK_ROWS = 256
 /** Strengths of the penalty that are tried, the strongest first, over the features' mean square norm. */
-const RELATIVE_L2 = [3, 1, 0.3, 0.1, 0.03, 0.01, 0.003]
+const RELATIVE_L2 = [1, 0.3, 0.1, 0.03, 0.01, 0.003]
 const FOLDS = 5
 
 const invalid = (reason: string) => new AppError('invalid-request', `label head: ${reason}`)
@@ -53,17 +58,27 @@ const checkRows = ({ features, dims, labels, classes, weights }: HeadRows): void
   if (features.some((value) => !Number.isFinite(value))) throw invalid('a feature is not a number')
 }
 
+interface Training {
+  l2: number
+  tolerance: number
+  precondition: (vector: Float64Array) => void
+}
+
 /** Trains from `start` `[classes, dims + 1]`, which is overwritten with the result. */
-const trainFrom = (start: Float64Array, rows: HeadRows, l2: number, tolerance: number): void => {
+const trainFrom = (
+  start: Float64Array,
+  rows: HeadRows,
+  { l2, tolerance, precondition }: Training
+): void => {
   const loss = createSoftmaxLoss(rows, { l2, biasL2: BIAS_L2 })
   const gradient = new Float64Array(loss.size)
   loss.evaluate(new Float64Array(loss.size), gradient)
   const solved = gradient.slice()
-  loss.precondition(solved)
+  precondition(solved)
   const norm = Math.sqrt(gradient.reduce((sum, value, at) => sum + value * solved[at]!, 0))
   minimize(start, {
     evaluate: loss.evaluate,
-    precondition: loss.precondition,
+    precondition,
     tolerance: tolerance * norm,
     maxIterations: MAX_ITERATIONS,
   })
@@ -91,7 +106,8 @@ const headOf = (point: Float64Array, { dims, classes }: HeadRows, temperature: n
 export const trainHead = ({ l2, ...rows }: HeadRows & { l2: number }): Head => {
   checkRows(rows)
   const point = new Float64Array(rows.classes * (rows.dims + 1))
-  trainFrom(point, rows, l2, TOLERANCE)
+  const precondition = createPreconditioner(rows, { l2, biasL2: BIAS_L2 })
+  trainFrom(point, rows, { l2, tolerance: TOLERANCE, precondition })
   return headOf(point, rows, 1)
 }
 
@@ -186,8 +202,9 @@ const makeFolds = (rows: HeadRows, fold: Int32Array, folds: number): Fold[] =>
 /** Logits of all rows, each from the fold that holds it out. */
 const outOfFold = (folds: readonly Fold[], rows: HeadRows, l2: number): Float32Array => {
   const logits = new Float32Array(rows.labels.length * rows.classes)
+  const precondition = createPreconditioner(rows, { l2, biasL2: BIAS_L2 })
   for (const { training, heldOut, places, point } of folds) {
-    trainFrom(point, training, l2, LOOSE_TOLERANCE)
+    trainFrom(point, training, { l2, tolerance: LOOSE_TOLERANCE, precondition })
     const part = logitsOf(headOf(point, rows, 1), heldOut.features)
     for (const [at, place] of places.entries()) {
       logits.set(part.subarray(at * rows.classes, (at + 1) * rows.classes), place * rows.classes)
@@ -202,8 +219,10 @@ const meanSquareNorm = ({ features, labels }: HeadRows): number =>
 /**
  * Probabilities of each row from heads that were trained without its group, at the strength of the
  * penalty with the least calibrated loss. Strengths are tried from the strongest, each starting from
- * the weights of the one before, until two in a row are no better. A label that the training part of a fold lacks
- * has a low probability there. Row weights count in training, not in the loss or the temperature.
+ * the weights of the one before, until one is no better. The temperature makes up for a penalty that
+ * is too strong, so the first strength is never far off. A label that the training part of a fold
+ * lacks has a low probability there. Row weights count in training, not in the loss or the
+ * temperature.
  * @throws AppError `invalid-request` as `trainHead`, and when there are fewer than two groups
  */
 export const crossValidated = ({
@@ -217,7 +236,6 @@ export const crossValidated = ({
   if (folds < 2) throw invalid('cross-validation needs at least two groups')
   const parts = makeFolds(rows, fold, folds)
   const scale = meanSquareNorm(rows)
-  let worse = 0
   let best: (Omit<CrossValidation, 'probabilities' | 'fold'> & { logits: Float32Array }) | null =
     null
   for (const relative of RELATIVE_L2) {
@@ -226,10 +244,8 @@ export const crossValidated = ({
     const temperature = calibrateTemperature(logits, rows.labels, rows.classes)
     const loss =
       scaledLoss(logits, rows.labels, rows.classes, temperature).loss / rows.labels.length
-    if (!best || loss < best.loss) {
-      best = { logits, l2, temperature, loss }
-      worse = 0
-    } else if (++worse === 2) break
+    if (best && loss >= best.loss) break
+    best = { logits, l2, temperature, loss }
   }
   const { logits, ...chosen } = best!
   return {

@@ -1,10 +1,10 @@
-/** Cholesky's factorization of a symmetric positive definite matrix, and solving with it. */
+/** The inverse of a symmetric positive definite matrix, by Cholesky's factorization. */
 
 /**
  * Replaces the lower triangle of `matrix` `[size, size]` with its factor L, where L·Lᵀ is the matrix.
  * @throws RangeError when the matrix is not positive definite
  */
-export const factorize = (matrix: Float64Array, size: number): void => {
+const factorize = (matrix: Float64Array, size: number): void => {
   for (let row = 0; row < size; row++) {
     for (let column = 0; column <= row; column++) {
       let sum = matrix[row * size + column]!
@@ -22,12 +22,7 @@ export const factorize = (matrix: Float64Array, size: number): void => {
 }
 
 /** Solves L·Lᵀ·x = `vector[from, from + size)` in place; `factor` as `factorize` leaves it. */
-export const solve = (
-  factor: Float64Array,
-  size: number,
-  vector: Float64Array,
-  from: number
-): void => {
+const solve = (factor: Float64Array, size: number, vector: Float64Array, from: number): void => {
   for (let row = 0; row < size; row++) {
     let sum = vector[from + row]!
     for (let k = 0; k < row; k++) sum -= factor[row * size + k]! * vector[from + k]!
@@ -38,4 +33,19 @@ export const solve = (
     vector[from + row] = value
     for (let k = 0; k < row; k++) vector[from + k]! -= factor[row * size + k]! * value
   }
+}
+
+/**
+ * @param matrix `[size, size]`; its lower triangle is overwritten
+ * @returns the inverse, `[size, size]`
+ * @throws RangeError when the matrix is not positive definite
+ */
+export const invert = (matrix: Float64Array, size: number): Float64Array => {
+  factorize(matrix, size)
+  const inverse = new Float64Array(size * size)
+  for (let row = 0; row < size; row++) {
+    inverse[row * size + row] = 1
+    solve(matrix, size, inverse, row * size)
+  }
+  return inverse
 }

@@ -1,8 +1,8 @@
 /**
  * The function that training minimizes: the rows' negative log probabilities, weighted and summed,
- * plus an L2 penalty; with its gradient and an approximation of its second derivatives.
+ * plus an L2 penalty; with its gradient and an approximate inverse of its second derivatives.
  */
-import { factorize, solve } from './cholesky.ts'
+import { invert } from './cholesky.ts'
 import { denseBackward, denseForward } from './dense-products.ts'
 
 export interface HeadRows {
@@ -28,8 +28,6 @@ export interface SoftmaxLoss {
   size: number
   /** Writes the gradient into zeros and returns the value, nats. */
   evaluate(point: Float64Array, gradient: Float64Array): number
-  /** Multiplies by an approximate inverse of the second derivatives, in place. */
-  precondition(vector: Float64Array): void
 }
 
 /** Rows of a pass: bounds the memory for their products and keeps them in the cache. */
@@ -66,14 +64,14 @@ export const softmaxInPlace = (
 /**
  * `Σ_r weight_r · x_r·x_rᵀ · (1 − 1/classes) / classes + penalty`: the second derivatives for one
  * class when all classes are equally probable (Böhning 1992, Ann. Inst. Stat. Math. 44:197). One
- * factorization serves all classes.
+ * inverse serves all classes.
  */
 const secondDerivatives = (
-  extended: Float32Array,
-  { dims, classes, weights }: HeadRows,
+  { features: given, dims, classes, weights }: HeadRows,
   { l2, biasL2 }: Penalty
 ): Float64Array => {
   const width = dims + 1
+  const extended = withConstant(given, dims)
   const rows = extended.length / width
   const curvature = (1 - 1 / classes) / classes
   const matrix = new Float64Array(width * width)
@@ -105,12 +103,29 @@ const residualsInPlace = (logits: Float64Array, rows: HeadRows, from: number, co
   return loss
 }
 
+/**
+ * Multiplies a point's numbers by an approximate inverse of the second derivatives, in place. It serves
+ * parts of the rows, too, since an approximation is enough.
+ */
+export const createPreconditioner = (
+  rows: HeadRows,
+  penalty: Penalty
+): ((vector: Float64Array) => void) => {
+  const width = rows.dims + 1
+  const shape = { rows: rows.classes, dims: width, outputs: width }
+  const inverse = invert(secondDerivatives(rows, penalty), width)
+  const copy = new Float32Array(rows.classes * width)
+  return (vector) => {
+    copy.set(vector)
+    // the inverse is symmetric
+    denseForward(copy, inverse, vector, shape)
+  }
+}
+
 export const createSoftmaxLoss = (rows: HeadRows, penalty: Penalty): SoftmaxLoss => {
   const { dims, classes, labels } = rows
   const width = dims + 1
   const extended = withConstant(rows.features, dims)
-  const factor = secondDerivatives(extended, rows, penalty)
-  factorize(factor, width)
   const logits = new Float64Array(CHUNK_ROWS * classes)
   return {
     size: classes * width,
@@ -130,9 +145,6 @@ export const createSoftmaxLoss = (rows: HeadRows, penalty: Penalty): SoftmaxLoss
         denseBackward(features, logits, gradient, shape)
       }
       return loss
-    },
-    precondition: (vector) => {
-      for (let c = 0; c < classes; c++) solve(factor, width, vector, c * width)
     },
   }
 }

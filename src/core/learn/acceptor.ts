@@ -4,8 +4,7 @@
  * them apart. A logistic regression, trained on rows that the probabilities are out-of-fold for
  * (docs/experiments/label-head.md).
  */
-import { probabilities, trainHead, type Head } from '../softmax-head.ts'
-import type { HeadRows } from './softmax-loss.ts'
+import { probabilities, trainHead, type Head } from './softmax-head.ts'
 
 /** The training rows around a query, by cosine similarity, −1 to 1. */
 export interface Neighbourhood {
@@ -22,34 +21,33 @@ export interface Neighbourhood {
 const NEAREST = 5
 
 /**
- * @param query `[dims]`; of length 1, like the rows
+ * @param labels class of each row
+ * @param similarity cosine of the query and the row at a place
  * @param answer class of the head's answer
  * @param isLeftOut rows that do not count, by place
  */
 export const neighbourhoodOf = (
-  query: Float32Array,
-  { features, dims, labels }: Pick<HeadRows, 'features' | 'dims' | 'labels'>,
+  labels: Int32Array,
+  similarity: (place: number) => number,
   answer: number,
   isLeftOut: (place: number) => boolean = () => false
 ): Neighbourhood => {
   let [same, other] = [-1, -1]
   // nearest first
-  const nearest: { similarity: number; label: number }[] = []
-  for (let place = 0; place < labels.length; place++) {
+  const nearest: { cosine: number; label: number }[] = []
+  for (const [place, label] of labels.entries()) {
     if (isLeftOut(place)) continue
-    let similarity = 0
-    for (let k = 0, at = place * dims; k < dims; k++) similarity += query[k]! * features[at + k]!
-    const label = labels[place]!
-    if (label === answer) same = Math.max(same, similarity)
-    else other = Math.max(other, similarity)
-    if (nearest.length === NEAREST && similarity <= nearest.at(-1)!.similarity) continue
-    const before = nearest.findIndex((row) => similarity > row.similarity)
-    nearest.splice(before < 0 ? nearest.length : before, 0, { similarity, label })
+    const cosine = similarity(place)
+    if (label === answer) same = Math.max(same, cosine)
+    else other = Math.max(other, cosine)
+    if (nearest.length === NEAREST && cosine <= nearest.at(-1)!.cosine) continue
+    const before = nearest.findIndex((row) => cosine > row.cosine)
+    nearest.splice(before < 0 ? nearest.length : before, 0, { cosine, label })
     nearest.length = Math.min(nearest.length, NEAREST)
   }
   const agreeing = nearest.filter(({ label }) => label === answer).length
   return {
-    nearest: nearest[0]?.similarity ?? -1,
+    nearest: nearest[0]?.cosine ?? -1,
     same,
     other,
     agreeing: nearest.length === 0 ? 0 : agreeing / nearest.length,
@@ -100,21 +98,34 @@ const mean = (values: number[]): number =>
 /** Of the logistic regression on standardized signals: weak, since there are five weights for all rows. */
 const L2 = 1
 
-/**
- * @param rows that the head is trained on, with features of length 1
- * @param outOfFold `[rows, classes]`, and the fold of each row: rows of one fold are no neighbours
- */
-export const trainAcceptor = (
-  rows: HeadRows,
-  outOfFold: { probabilities: Float32Array; fold: Int32Array }
-): Acceptor => {
-  const { features, dims, classes, labels } = rows
-  const { fold } = outOfFold
+/** Rows that the head is trained on, each answered by a head that was trained without its fold. */
+export interface JudgedRows {
+  /** `[rows, classes]` */
+  probabilities: Float32Array
+  classes: number
+  labels: Int32Array
+  /** of each row: rows of one fold are no neighbours */
+  fold: Int32Array
+  /** cosine of two rows, by place */
+  similarity: (place: number, other: number) => number
+}
+
+export const trainAcceptor = ({
+  probabilities: all,
+  classes,
+  labels,
+  fold,
+  similarity,
+}: JudgedRows): Acceptor => {
   const seen = Array.from(labels, (label, place) => {
-    const row = outOfFold.probabilities.subarray(place * classes, (place + 1) * classes)
+    const row = all.subarray(place * classes, (place + 1) * classes)
     const answer = mostLikely(row, 0, classes)
-    const query = features.subarray(place * dims, (place + 1) * dims)
-    const near = neighbourhoodOf(query, rows, answer, (other) => fold[other] === fold[place])
+    const near = neighbourhoodOf(
+      labels,
+      (other) => similarity(place, other),
+      answer,
+      (other) => fold[other] === fold[place]
+    )
     return { signals: signalsOf(row, answer, near), isRight: answer === label }
   })
   const column = (i: number) => seen.map(({ signals }) => signals[i]!)
@@ -124,18 +135,32 @@ export const trainAcceptor = (
     places,
     (i) => Math.sqrt(mean(column(i).map((value) => (value - means[i]!) ** 2))) || 1
   )
-  const scaled = new Float32Array(seen.length * SIGNALS)
-  for (const [place, { signals }] of seen.entries())
-    scaled.set(standardized(signals, { means, deviations }), place * SIGNALS)
-  const head = trainHead({
-    features: scaled,
-    dims: SIGNALS,
-    labels: Int32Array.from(seen, ({ isRight }) => Number(isRight)),
-    classes: 2,
-    l2: L2,
-  })
-  return { means, deviations, head }
+  const scaled = seen.map(({ signals }) => standardized(signals, { means, deviations }))
+  const isRight = Int32Array.from(seen, (row) => Number(row.isRight))
+  return { means, deviations, head: trainRising(scaled, isRight) }
 }
+
+/**
+ * A logistic regression that rises with each signal: all of them are signs of a right answer, and what few
+ * rows say against that is chance. Signals with a negative weight are left out, the most negative first.
+ * @param signals standardized, one list a row
+ */
+const trainRising = (signals: Float32Array[], isRight: Int32Array): Head => {
+  const used = new Set(Array(SIGNALS).keys())
+  for (;;) {
+    const features = new Float32Array(signals.length * SIGNALS)
+    for (const [place, row] of signals.entries())
+      for (const i of used) features[place * SIGNALS + i] = row[i]!
+    const head = trainHead({ features, dims: SIGNALS, labels: isRight, classes: 2, l2: L2 })
+    const slopes = [...used].map((i) => ({ i, slope: slopeOf(head, i) }))
+    const [worst] = slopes.toSorted((one, other) => one.slope - other.slope)
+    if (worst === undefined || worst.slope >= 0) return head
+    used.delete(worst.i)
+  }
+}
+
+/** Of the log-odds of "right" in a signal. */
+const slopeOf = ({ weights, dims }: Head, i: number): number => weights[dims + i]! - weights[i]!
 
 /**
  * Probability that an answer is right, 0 to 1.

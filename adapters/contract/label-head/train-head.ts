@@ -1,0 +1,243 @@
+/**
+ * Trains a label head: encodes all rows once, chooses the penalty and calibrates by cross-validation,
+ * trains on all rows and writes the head.
+ */
+import { createHash } from 'node:crypto'
+import { trainAcceptor, type Acceptor } from '../../../src/core/learn/acceptor.ts'
+import {
+  crossValidated,
+  probabilities,
+  trainHead,
+  type CrossValidation,
+  type Head,
+  type HeadRows,
+} from '../../../src/core/learn/softmax-head.ts'
+import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
+import { seededRandom, shuffle } from '../../../src/random.ts'
+import type { TrainHooks, TrainInput, TrainResult } from '../backend.ts'
+import { directionCodes, normsOf, storedAcceptor, type HeadManifest } from './head-file.ts'
+import { labelsOf, rowLabel, rowText } from './head-rows.ts'
+import { writeHead } from './heads.ts'
+import type { SentenceEncoder } from './sentence-encoder.ts'
+
+export type HeadTask = Omit<
+  TrainInput,
+  'jobId' | 'model' | 'method' | 'hyperparameters' | 'checkpointDir'
+>
+
+export interface TrainHeadDeps {
+  encoder: SentenceEncoder
+  headsDir: string
+  /** milliseconds */
+  now: () => number
+}
+
+/** Texts between two looks at the signal. */
+const TEXTS_AT_A_TIME = 128
+const MESSAGE_INTERVAL_MS = 1000
+/** Training queries that are kept for `distance`: 4 MB and 4 ms with 384 dimensions. */
+const MAX_QUERIES = 10_000
+/** rows × labels × dimensions in cross-validation, which takes a minute; of more rows a sample is taken. */
+const MAX_CROSS_VALIDATION = 200e6
+/** Without two different texts there is nothing to validate on. */
+const UNVALIDATED = { l2: 1, temperature: 1, loss: null, acceptor: null }
+/** Rows that an acceptor is trained on and finds neighbours among: 16 million cosines. */
+const MAX_ACCEPTOR_ROWS = 4_000
+/** Probability of a label that the training rows do not have, in the validation loss. */
+const UNKNOWN_PROBABILITY = 1e-6
+
+interface EncodedTexts {
+  /** by text */
+  vectors: Map<string, Float32Array>
+  tokens: number
+}
+
+const encodeAll = async (
+  texts: string[],
+  { encoder, now }: TrainHeadDeps,
+  hooks: TrainHooks
+): Promise<EncodedTexts> => {
+  const unique = [...new Set(texts)]
+  const vectors = new Map<string, Float32Array>()
+  let tokens = 0
+  let cut = 0
+  let toldAt = now()
+  for (let from = 0; from < unique.length; from += TEXTS_AT_A_TIME) {
+    hooks.signal.throwIfAborted()
+    const part = unique.slice(from, from + TEXTS_AT_A_TIME)
+    const encoded = await encoder.encode(part)
+    for (const [at, text] of part.entries()) {
+      vectors.set(text, encoded.vectors.slice(at * encoder.dims, (at + 1) * encoder.dims))
+      tokens += encoded.tokens[at]!
+      if (encoded.tokens[at] === encoder.maxTokens && encoder.countTokens(text) > encoder.maxTokens)
+        cut += 1
+    }
+    if (now() - toldAt < MESSAGE_INTERVAL_MS && vectors.size < unique.length) continue
+    toldAt = now()
+    hooks.onMessage('info', `encoded ${vectors.size} of ${unique.length} texts`)
+  }
+  if (cut > 0)
+    hooks.onMessage('warn', `${cut} texts were cut to the encoder's ${encoder.maxTokens} tokens`)
+  return { vectors, tokens }
+}
+
+const headRows = (
+  rows: readonly TrainingRow[],
+  labels: readonly string[],
+  { vectors }: EncodedTexts,
+  dims: number
+): HeadRows => {
+  const place = new Map(labels.map((label, at) => [label, at]))
+  const features = new Float32Array(rows.length * dims)
+  for (const [at, row] of rows.entries()) features.set(vectors.get(rowText(row))!, at * dims)
+  return {
+    features,
+    dims,
+    labels: Int32Array.from(rows, (row) => place.get(rowLabel(row))!),
+    classes: labels.length,
+    weights: Float32Array.from(rows, ({ weight }) => weight ?? 1),
+  }
+}
+
+const acceptorFor = (
+  { features, dims, labels, classes }: HeadRows,
+  { probabilities: outOfFold, fold }: CrossValidation
+): Acceptor => {
+  const rows = Math.min(labels.length, MAX_ACCEPTOR_ROWS)
+  // in the same eight bits as the neighbours that the head will have
+  const codes = directionCodes(features.subarray(0, rows * dims), dims)
+  const norms = normsOf(codes, dims)
+  return trainAcceptor({
+    probabilities: outOfFold,
+    classes,
+    labels: labels.subarray(0, rows),
+    fold,
+    similarity: (place, other) => {
+      let sum = 0
+      for (let k = 0; k < dims; k++) sum += codes[place * dims + k]! * codes[other * dims + k]!
+      return sum / (norms[place]! * norms[other]! || 1)
+    },
+  })
+}
+
+/** Rows with equal texts share a fold, so that no row is judged by a head that has seen its text. */
+const validate = (rows: readonly TrainingRow[], all: HeadRows, seed: number) => {
+  const most = Math.max(2, Math.floor(MAX_CROSS_VALIDATION / (all.classes * all.dims)))
+  const places = shuffle([...rows.keys()], seededRandom(seed)).slice(0, most)
+  const groups = places.map((place) => rowText(rows[place]!))
+  if (new Set(groups).size < 2) return UNVALIDATED
+  const features = new Float32Array(places.length * all.dims)
+  for (const [at, place] of places.entries())
+    features.set(all.features.subarray(place * all.dims, (place + 1) * all.dims), at * all.dims)
+  const chosen = {
+    features,
+    dims: all.dims,
+    labels: Int32Array.from(places, (place) => all.labels[place]!),
+    classes: all.classes,
+    weights: Float32Array.from(places, (place) => all.weights![place]!),
+  }
+  const validated = crossValidated({ ...chosen, groups, seed })
+  return { ...validated, acceptor: acceptorFor(chosen, validated) }
+}
+
+/** Mean negative log probability of the right labels, nats per row. */
+const lossOf = (
+  head: Head,
+  rows: readonly TrainingRow[],
+  labels: string[],
+  texts: EncodedTexts
+) => {
+  if (rows.length === 0) return null
+  let loss = 0
+  for (const row of rows) {
+    const place = labels.indexOf(rowLabel(row))
+    const all = probabilities(head, texts.vectors.get(rowText(row))!)
+    loss -= Math.log(Math.max(all[place] ?? 0, UNKNOWN_PROBABILITY))
+  }
+  return loss / rows.length
+}
+
+const dataHash = (rows: readonly TrainingRow[]): string => {
+  const hash = createHash('sha256')
+  for (const row of rows)
+    hash.update(`${JSON.stringify([rowText(row), rowLabel(row), row.weight ?? 1])}\n`)
+  return hash.digest('hex')
+}
+
+/** Directions and classes of the different training queries, a sample where they are too many. */
+const neighbours = (
+  rows: readonly TrainingRow[],
+  { labels, dims }: HeadRows,
+  texts: EncodedTexts,
+  seed: number
+) => {
+  // of equal texts the last one
+  const known = new Map(rows.map((row, place) => [rowText(row), labels[place]!]))
+  const kept = shuffle([...known], seededRandom(seed)).slice(0, MAX_QUERIES)
+  const vectors = new Float32Array(kept.length * dims)
+  for (const [at, [text]] of kept.entries()) vectors.set(texts.vectors.get(text)!, at * dims)
+  return { labels: kept.map(([, label]) => label), codes: directionCodes(vectors, dims) }
+}
+
+/**
+ * @returns the head's id; `train_loss` is that of cross-validation
+ * @throws AppError `store-unavailable`; the signal's reason when it is aborted
+ */
+export const trainLabelHead = async (
+  task: HeadTask,
+  hooks: TrainHooks,
+  deps: TrainHeadDeps
+): Promise<TrainResult> => {
+  const { rows, validationRows, seed, suffix, metadata } = task
+  const { encoder, headsDir, now } = deps
+  const { dims } = encoder
+  const startedAt = now()
+  const labels = labelsOf(rows)
+  const texts = await encodeAll([...rows, ...validationRows].map(rowText), deps, hooks)
+  const all = headRows(rows, labels, texts, dims)
+  const validated = validate(rows, all, seed)
+  hooks.signal.throwIfAborted()
+  const { l2, temperature } = validated
+  const head = { ...trainHead({ ...all, l2 }), temperature }
+  const kept = neighbours(rows, all, texts, seed)
+  const manifest: HeadManifest = {
+    encoder: encoder.id,
+    encoder_fingerprint: encoder.fingerprint,
+    labels,
+    dims,
+    temperature,
+    l2,
+    rows: rows.length,
+    query_labels: kept.labels,
+    acceptor: validated.acceptor && storedAcceptor(validated.acceptor),
+    data_hash: dataHash(rows),
+    seed,
+    suffix,
+    metadata,
+  }
+  const model = await writeHead(headsDir, {
+    manifest,
+    weights: head.weights,
+    bias: head.bias,
+    codes: kept.codes,
+  })
+  const seconds = Math.max(0.001, (now() - startedAt) / 1000)
+  const figures = {
+    trainLoss: validated.loss ?? lossOf(head, rows, labels, texts)!,
+    validLoss: lossOf(head, validationRows, labels, texts),
+    tokensPerSecond: texts.tokens / seconds,
+  }
+  hooks.onProgress({ step: 1, totalSteps: 1, etaSeconds: 0, ...figures })
+  return {
+    model,
+    trainedTokens: texts.tokens,
+    metrics: {
+      steps: 1,
+      seconds,
+      tokens_per_second: figures.tokensPerSecond,
+      train_loss: figures.trainLoss,
+      valid_loss: figures.validLoss,
+      peak_memory_bytes: process.resourceUsage().maxRSS * 1024,
+    },
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * The files of a Hugging Face folder: JSON, and safetensors (8 bytes of header length, a JSON header,
+ * then the data).
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { AppError } from '../../../src/errors.ts'
+import { isStoredType } from './tensor-types.ts'
+import { OpenFile, type StoredTensor } from './weight-file.ts'
+
+export type Json = Record<string, unknown>
+
+/** @throws AppError `invalid-model` when the file is missing or not an object */
+export const readJson = (path: string): Json => {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new AppError('invalid-model', `${path} is missing or unreadable`, { cause })
+  }
+  try {
+    return JSON.parse(text) as Json
+  } catch (cause) {
+    throw new AppError('invalid-model', `${path} is not JSON: ${String(cause)}`, { cause })
+  }
+}
+
+/** `{}` where the file is missing. @throws AppError `invalid-model` when it is not an object */
+export const readOptionalJson = (path: string): Json => (existsSync(path) ? readJson(path) : {})
+
+/** @throws AppError `invalid-model` when config.json has another value than a positive number */
+export const positiveNumber = (config: Json, key: string, fallback?: number): number => {
+  const value = config[key] ?? fallback
+  if (typeof value !== 'number' || !(value > 0))
+    throw new AppError('invalid-model', `config.json has no usable ${key} (${String(value)})`)
+  return value
+}
+
+const MAX_HEADER_BYTES = 100_000_000
+
+/** Older checkpoints have these tensors, which are computed here. */
+const COMPUTED = ['.rotary_emb.inv_freq', 'embeddings.position_ids']
+
+interface HeaderEntry {
+  dtype: string
+  shape?: number[]
+  data_offsets?: [number, number]
+}
+
+const readSafetensors = (file: OpenFile, tensors: Map<string, StoredTensor>): void => {
+  const length = Number(new DataView(file.read(0, 8).buffer).getBigUint64(0, true))
+  if (length > MAX_HEADER_BYTES || 8 + length > file.size)
+    throw new AppError('invalid-model', `${file.path} is damaged or not a safetensors file`)
+  let header: Record<string, HeaderEntry>
+  try {
+    header = JSON.parse(new TextDecoder().decode(file.read(8, length)))
+  } catch (cause) {
+    throw new AppError('invalid-model', `${file.path} has a damaged header`, { cause })
+  }
+  for (const [name, entry] of Object.entries(header)) {
+    if (name === '__metadata__' || COMPUTED.some((computed) => name.endsWith(computed))) continue
+    const { dtype, shape, data_offsets: offsets } = entry
+    if (!Array.isArray(shape) || typeof offsets?.[0] !== 'number')
+      throw new AppError('invalid-model', `${file.path} has a damaged header at ${name}`)
+    if (!isStoredType(dtype))
+      throw new AppError(
+        'invalid-model',
+        `tensor ${name} is stored as ${dtype}; supported are F32, F16 and BF16`
+      )
+    tensors.set(name, { type: dtype, shape, file, offset: 8 + length + offsets[0] })
+  }
+}
+
+/** The file names of the weights: one, or the shards that the index lists. */
+const weightFiles = (folder: string): string[] => {
+  const index = join(folder, 'model.safetensors.index.json')
+  if (!existsSync(index)) return ['model.safetensors']
+  return [...new Set(Object.values((readJson(index).weight_map ?? {}) as Record<string, string>))]
+}
+
+/**
+ * The tensors of all weight files, which stay open.
+ * @throws AppError `invalid-model` when a file is missing or damaged, or a tensor has another type
+ */
+export const openWeights = (
+  folder: string
+): { tensors: Map<string, StoredTensor>; files: OpenFile[] } => {
+  const tensors = new Map<string, StoredTensor>()
+  const files: OpenFile[] = []
+  try {
+    for (const name of weightFiles(folder)) {
+      const path = join(folder, basename(name))
+      if (!existsSync(path)) throw new AppError('invalid-model', `${path} is missing`)
+      const file = new OpenFile(path)
+      files.push(file)
+      readSafetensors(file, tensors)
+    }
+  } catch (error) {
+    for (const file of files) file.close()
+    throw error
+  }
+  return { tensors, files }
+}
