@@ -1,0 +1,166 @@
+/**
+ * Whether a label head can be tried on the exchanges of a template: the split that the gate would make, the
+ * type of the answers, and the obstacle where there is one.
+ */
+import { textOf } from '../answer/outcome.ts'
+import {
+  detectResponseType,
+  knownLabels,
+  rowsUntilLabels,
+  type ResponseType,
+} from '../answer/score.ts'
+import { minimumRows } from '../gate/samples.ts'
+import { splitPopulation, type Split } from '../learn/dataset.ts'
+import type { ScannedExchange } from './exchange.ts'
+
+export interface LabelPlanSettings {
+  /** configured for an internalization */
+  trainRows: number
+  holdoutRows: number
+  /** agreement that may be lost, 0 to 1 */
+  margin: number
+  /** least share of the traffic that a route must answer, 0 to 1 */
+  minCoverage: number
+  /** dimensions of the features */
+  dims: number
+}
+
+export interface LabelPlan {
+  /** null without an exchange */
+  responseType: ResponseType | null
+  split: Split<ScannedExchange>
+  /** what the head can answer; null where the answers are no labels */
+  labels: string[] | null
+  /** why no head is tried; null where one is */
+  obstacle: Obstacle | null
+}
+
+export interface Obstacle {
+  reason: string
+  /** exchanges that would remove it, about; null: more exchanges alone would not, or it is not known */
+  missingExchanges: number | null
+}
+
+/** The gate's level over all its tests. */
+const ALPHA = 0.05
+/** Training takes time in proportion to rows × dimensions × labels; so much of it takes some ten seconds. */
+const MAX_WORK = 1.2e8
+export const MAX_TRAIN_ROWS = 4_000
+
+const textsOf = (exchanges: readonly ScannedExchange[]): string[] =>
+  exchanges.flatMap(({ outcome }) => textOf(outcome) ?? [])
+
+/**
+ * Training rows for a head: all that are there, as a head takes seconds, within what is configured at least
+ * and a bounded time at most.
+ */
+const trainRowsFor = (
+  sample: readonly ScannedExchange[],
+  { trainRows, holdoutRows, dims }: LabelPlanSettings
+): number => {
+  const classes = new Set(textsOf(sample)).size
+  const affordable = Math.min(MAX_TRAIN_ROWS, Math.floor(MAX_WORK / (dims * Math.max(2, classes))))
+  return Math.max(trainRows, Math.min(affordable, sample.length - holdoutRows))
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+
+const TYPE_OBSTACLES: Record<Exclude<ResponseType, 'label'>, string> = {
+  json: 'the answers are JSON, for which there is no quick estimate: a lora may learn them',
+  code: 'the answers are code, for which there is no quick estimate: a lora may learn them',
+  'short-text':
+    'the answers are short texts, for which there is no quick estimate: a lora may learn them',
+  'free-text': 'the answers are free text, which the gate cannot compare without a judge',
+}
+
+/** @param factor exchanges of the log for each training row */
+const typeObstacle = (
+  type: Exclude<ResponseType, 'label'>,
+  answers: string[],
+  factor: number
+): Obstacle => {
+  const missing = rowsUntilLabels(answers)
+  if (missing === null) return { reason: TYPE_OBSTACLES[type], missingExchanges: null }
+  const distinct = new Set(answers).size
+  return {
+    reason:
+      `${answers.length} exchanges to learn from have ${distinct} different answers, which recur: more of ` +
+      'them would show whether they are a closed list of labels',
+    missingExchanges: Math.ceil(missing * factor),
+  }
+}
+
+const rowsObstacle = (
+  { train, traffic, unseen }: Split<ScannedExchange>,
+  { trainRows, holdoutRows, margin }: LabelPlanSettings
+): Obstacle | null => {
+  const needed = minimumRows(margin, ALPHA)
+  const least = Math.min(traffic.length, unseen.length)
+  if (least >= needed) return null
+  const name = traffic.length <= unseen.length ? 'exchanges' : 'questions that are new to training'
+  const isLogShort = train.length + traffic.length < trainRows + holdoutRows
+  return {
+    reason: `${least} held-out ${name} are too few to show a loss under ${percent(margin)}: at least ${needed} are needed`,
+    // both parts of the split grow with the log
+    missingExchanges:
+      least === 0 || !isLogShort
+        ? null
+        : Math.ceil((needed / least - 1) * (train.length + traffic.length)),
+  }
+}
+
+const obstacleOf = (
+  split: Split<ScannedExchange>,
+  type: ResponseType,
+  labels: string[] | null,
+  settings: LabelPlanSettings
+): Obstacle | null => {
+  const { train, traffic } = split
+  const answerable = textsOf(traffic).length / Math.max(1, traffic.length)
+  if (traffic.length > 0 && answerable < settings.minCoverage)
+    return {
+      reason:
+        `the upstream answers ${percent(answerable)} of the held-out requests with plain text, and ` +
+        `${percent(settings.minCoverage)} must be answered`,
+      missingExchanges: null,
+    }
+  const factor = (train.length + traffic.length) / Math.max(1, train.length)
+  if (type !== 'label') return typeObstacle(type, textsOf(train), factor)
+  if (labels === null || labels.length < 2)
+    return {
+      reason: 'all answers to learn from are the same, and a head needs two labels',
+      missingExchanges: null,
+    }
+  return rowsObstacle(split, settings)
+}
+
+/** @param unsupportedFormat why answers cannot be checked against the response format; null where they can */
+export const planLabels = (
+  sample: readonly ScannedExchange[],
+  unsupportedFormat: string | null,
+  settings: LabelPlanSettings
+): LabelPlan => {
+  const split = splitPopulation(sample, {
+    trainRows: trainRowsFor(sample, settings),
+    holdoutRows: settings.holdoutRows,
+  })
+  const learned = textsOf(split.train)
+  const answers = learned.length > 0 ? learned : textsOf(sample)
+  if (answers.length === 0) {
+    const reason =
+      sample.length === 0
+        ? 'the log has no request of it that a route may answer'
+        : 'the log has no answer of it in plain text'
+    return { responseType: null, split, labels: null, obstacle: { reason, missingExchanges: null } }
+  }
+  const responseType = detectResponseType(answers)
+  const labels = responseType === 'label' ? knownLabels(answers) : null
+  const obstacle =
+    unsupportedFormat === null
+      ? obstacleOf(split, responseType, labels, settings)
+      : {
+          reason: `no answer can be checked against the response format: ${unsupportedFormat}`,
+          missingExchanges: null,
+        }
+  return { responseType, split, labels, obstacle }
+}
