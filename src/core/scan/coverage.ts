@@ -29,6 +29,8 @@ export interface CoverageFigures {
   expectedCoverage: number
   /** of the same share in later traffic, one-sided 95 % */
   coverageLowerBound: number
+  /** least confidence of an answer, natural logarithm; null where the gate refuses */
+  threshold: number | null
   /** of the answered rows, and its one-sided 95 % lower bound; null where the gate refuses */
   agreement: number | null
   agreementLowerBound: number | null
@@ -81,6 +83,9 @@ const selectivePoints = (rows: readonly HeldOutRow[]): SelectivePoint[] => {
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
+/** The value of a slot is a text of the log, which a report may not show. */
+const sliceName = (slice: string): string => (slice.includes('=') ? 'one value of a slot' : slice)
+
 const refusalOf = (
   { threshold, shortage, slices = [], agreement }: ArmFigures,
   { margin, minCoverage }: GateSettings
@@ -88,7 +93,7 @@ const refusalOf = (
   if (threshold !== null) return null
   const [slice] = failingSlices(slices)
   if (slice !== undefined)
-    return `${slice.slice} agrees on ${percent(slice.agreement)} of ${slice.rows} rows, which is more than 10 points worse`
+    return `${sliceName(slice.slice)} agrees on ${percent(slice.agreement)} of ${slice.rows} rows, which is more than 10 points worse`
   return (
     shortage ??
     `a head agrees on ${percent(agreement)} of all answers, and no threshold with a coverage of at least ` +
@@ -120,6 +125,7 @@ export const coverageOf = (fits: readonly CurveFit[], settings: GateSettings): C
           traffic.map(({ conversation }) => conversation)
         )
       : 0,
+    threshold: figures.threshold,
     agreement: isPassed ? figures.agreementAnswered : null,
     agreementLowerBound: isPassed ? figures.agreementAnsweredBound : null,
     agreementOfAll: figures.agreement,

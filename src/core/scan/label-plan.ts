@@ -33,6 +33,8 @@ export interface LabelPlan {
   labels: string[] | null
   /** why no head is tried; null where one is */
   obstacle: Obstacle | null
+  /** older exchanges of the sample that a head could learn from and does not, because it would take too long */
+  spare: number
 }
 
 export interface Obstacle {
@@ -43,8 +45,8 @@ export interface Obstacle {
 
 /** The gate's level over all its tests. */
 const ALPHA = 0.05
-/** Training takes time in proportion to rows × dimensions × labels; so much of it takes some ten seconds. */
-const MAX_WORK = 1.2e8
+/** Rows × dimensions × labels, to which the time of training is in proportion: some twenty seconds. */
+const MAX_WORK = 6e7
 export const MAX_TRAIN_ROWS = 4_000
 
 const textsOf = (exchanges: readonly ScannedExchange[]): string[] =>
@@ -134,6 +136,17 @@ const obstacleOf = (
   return rowsObstacle(split, settings)
 }
 
+const spareOf = (
+  sample: readonly ScannedExchange[],
+  split: Split<ScannedExchange>,
+  settings: LabelPlanSettings
+): number => {
+  // a repeated question gives one row, so a part with fewer rows than allowed has used all
+  const isCut = split.train.length >= trainRowsFor(sample, settings)
+  const oldest = split.train.reduce((least, { at }) => Math.min(least, at), Infinity)
+  return isCut ? sample.filter(({ at }) => at < oldest).length : 0
+}
+
 /** @param unsupportedFormat why answers cannot be checked against the response format; null where they can */
 export const planLabels = (
   sample: readonly ScannedExchange[],
@@ -144,6 +157,7 @@ export const planLabels = (
     trainRows: trainRowsFor(sample, settings),
     holdoutRows: settings.holdoutRows,
   })
+  const spare = spareOf(sample, split, settings)
   const learned = textsOf(split.train)
   const answers = learned.length > 0 ? learned : textsOf(sample)
   if (answers.length === 0) {
@@ -151,7 +165,13 @@ export const planLabels = (
       sample.length === 0
         ? 'the log has no request of it that a route may answer'
         : 'the log has no answer of it in plain text'
-    return { responseType: null, split, labels: null, obstacle: { reason, missingExchanges: null } }
+    return {
+      responseType: null,
+      split,
+      labels: null,
+      obstacle: { reason, missingExchanges: null },
+      spare,
+    }
   }
   const responseType = detectResponseType(answers)
   const labels = responseType === 'label' ? knownLabels(answers) : null
@@ -162,5 +182,5 @@ export const planLabels = (
           reason: `no answer can be checked against the response format: ${unsupportedFormat}`,
           missingExchanges: null,
         }
-  return { responseType, split, labels, obstacle }
+  return { responseType, split, labels, obstacle, spare }
 }

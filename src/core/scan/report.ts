@@ -5,7 +5,7 @@ import type { Template } from '../template/template.ts'
 import type { CoverageFigures, SelectivePoint } from './coverage.ts'
 import type { LabelPlan } from './label-plan.ts'
 import type { FoundTemplate, LogScan } from './log-scan.ts'
-import { missingForMore, missingForRoute, type MoreExchanges } from './missing.ts'
+import { neededForMore, neededForRoute, type MoreExchanges } from './missing.ts'
 import type { TemplateMoney } from './money.ts'
 
 /** A template with what was found out of it. */
@@ -32,7 +32,7 @@ export interface TemplateReport {
   templateTokens: number | null
   outputTokens: number | null
   tokensCountedBy: 'upstream' | 'estimate' | null
-  /** share of the prompt tokens that the provider's cache served; assumed where `cacheIsMeasured` is false */
+  /** of the prompt tokens, those that the provider's cache served; assumed where `cacheIsMeasured` is false */
   cacheHitShare: number | null
   cacheIsMeasured: boolean | null
   minCachedPrefixTokens: number | null
@@ -62,7 +62,7 @@ export interface TemplateReport {
   coverageReason: string | null
   /** exchanges with new questions until a head would pass; 0: it passes; null: not known */
   missingExchanges: number | null
-  /** the next coverage that more exchanges would bring */
+  /** the next coverage that more exchanges would bring: the least one where the gate refuses */
   more: MoreExchanges | null
   selective: SelectivePoint[]
   curve: LearningCurve | null
@@ -101,32 +101,59 @@ interface Context {
   settings: ScanReport['gate'] & { encoder: { name: string }; withText: boolean }
 }
 
-const moneyFigures = ({ call, unknown, ...figures }: TemplateMoney) => ({
-  promptTokens: call?.promptTokens ?? null,
-  templateTokens: call?.templateTokens ?? null,
-  outputTokens: call?.outputTokens ?? null,
-  tokensCountedBy: call?.countedBy ?? null,
-  cacheHitShare: call?.cacheHitShare ?? null,
-  cacheIsMeasured: call?.cacheIsMeasured ?? null,
-  ...figures,
-  moneyUnknown: unknown,
-})
+/** As measured; else as the money assumes: warm for a prompt that is long enough. */
+const cacheHitShareOf = ({ call, minCachedPrefixTokens }: TemplateMoney): number | null => {
+  if (call === null) return null
+  if (call.cacheIsMeasured) return call.cacheHitShare
+  if (minCachedPrefixTokens === null) return null
+  return call.promptTokens < minCachedPrefixTokens ? 0 : call.cacheHitShare
+}
 
-const coverageFigures = ({ plan: { obstacle }, coverage }: Judged) => ({
-  expectedCoverage: coverage?.expectedCoverage ?? null,
-  coverageLowerBound: coverage?.coverageLowerBound ?? null,
-  agreement: coverage?.agreement ?? null,
-  agreementLowerBound: coverage?.agreementLowerBound ?? null,
-  agreementOfAll: coverage?.agreementOfAll ?? null,
-  coverageReason: obstacle?.reason ?? coverage?.refusal ?? null,
-  missingExchanges:
-    coverage === null ? (obstacle?.missingExchanges ?? null) : missingForRoute(coverage),
-  more: coverage && missingForMore(coverage),
-  selective: coverage?.selective ?? [],
-  curve: coverage?.curve ?? null,
-})
+const moneyFigures = (money: TemplateMoney) => {
+  const { call, unknown, ...figures } = money
+  return {
+    promptTokens: call?.promptTokens ?? null,
+    templateTokens: call?.templateTokens ?? null,
+    outputTokens: call?.outputTokens ?? null,
+    tokensCountedBy: call?.countedBy ?? null,
+    cacheHitShare: cacheHitShareOf(money),
+    cacheIsMeasured: call?.cacheIsMeasured ?? null,
+    ...figures,
+    moneyUnknown: unknown,
+  }
+}
 
-const templateReport = (judged: Judged, money: TemplateMoney, withText: boolean): TemplateReport => {
+/** Until a head passes: 0 where it does, null where it is not known. */
+const missingOf = (
+  { plan: { obstacle }, coverage }: Judged,
+  needed: MoreExchanges | null
+): number | null => {
+  if (coverage === null) return obstacle?.missingExchanges ?? null
+  return coverage.refusal === null ? 0 : (needed?.exchanges ?? null)
+}
+
+const coverageFigures = (judged: Judged) => {
+  const { plan, coverage } = judged
+  const needed = coverage && neededForRoute(coverage, plan.spare)
+  return {
+    expectedCoverage: coverage?.expectedCoverage ?? null,
+    coverageLowerBound: coverage?.coverageLowerBound ?? null,
+    agreement: coverage?.agreement ?? null,
+    agreementLowerBound: coverage?.agreementLowerBound ?? null,
+    agreementOfAll: coverage?.agreementOfAll ?? null,
+    coverageReason: plan.obstacle?.reason ?? coverage?.refusal ?? null,
+    missingExchanges: missingOf(judged, needed),
+    more: needed ?? (coverage && neededForMore(coverage, plan.spare)),
+    selective: coverage?.selective ?? [],
+    curve: coverage?.curve ?? null,
+  }
+}
+
+const templateReport = (
+  judged: Judged,
+  money: TemplateMoney,
+  withText: boolean
+): TemplateReport => {
   const {
     found: { template, tally, population },
     plan: { split, labels, responseType },

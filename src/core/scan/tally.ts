@@ -40,7 +40,8 @@ const addTokens = (sums: TokenSums, usage: Usage): void => {
   sums.calls++
   sums.input += input
   sums.output += output
-  if (cachedInput !== null) sums.cachedInput = (sums.cachedInput ?? 0) + Math.min(cachedInput, input)
+  if (cachedInput !== null)
+    sums.cachedInput = (sums.cachedInput ?? 0) + Math.min(cachedInput, input)
   if (cacheWrite !== null) sums.cacheWrite = (sums.cacheWrite ?? 0) + Math.min(cacheWrite, input)
 }
 
