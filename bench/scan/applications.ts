@@ -17,7 +17,7 @@ export interface Application {
 }
 
 const SYLLABLES = 'ba ce do fi gu ha je ko li mu na pe ro si tu va we xo yi zu'.split(' ')
-const WORDS_OF_A_LABEL = 12
+const WORDS_OF_A_LABEL = 5
 
 const wordOf = (dice: Dice): string =>
   Array.from({ length: 3 }, () => dice.pick(SYLLABLES)).join('')
@@ -55,15 +55,15 @@ const applicationOf = ({ name, employer, labels, vague, wrong, seed }: Traits): 
   }
 }
 
-/** An easy one, one with many labels, and one that is hard to tell. */
+/** An easy one, one with many labels, and one that is harder to tell. */
 export const APPLICATIONS: Application[] = [
   { name: 'parcels', employer: 'the post room of Quellhof', labels: 6, vague: 0.1, wrong: 0.01 },
   {
     name: 'tickets',
     employer: 'the help desk of Fernwick Tools',
-    labels: 40,
-    vague: 0.2,
-    wrong: 0.02,
+    labels: 20,
+    vague: 0.1,
+    wrong: 0.01,
   },
-  { name: 'claims', employer: 'Halden Insurance', labels: 12, vague: 0.45, wrong: 0.02 },
+  { name: 'claims', employer: 'Halden Insurance', labels: 12, vague: 0.35, wrong: 0.01 },
 ].map((traits, number) => applicationOf({ ...traits, seed: 1000 + number }))

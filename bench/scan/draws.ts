@@ -25,6 +25,7 @@ export interface DrawSettings {
 }
 
 export interface Draw {
+  application: string
   expected: number
   lowerBound: number
   /** share of fresh requests that the head of this log answers at its threshold */
@@ -79,7 +80,7 @@ const exchangesOf = (records: readonly ExchangeRecord[], matcher: Matcher): Scan
     })
   )
 
-/** @returns null where no head can be tried */
+/** @returns null where no head can be tried, and where the gate refuses it: a bound of 0 says nothing */
 export const drawLog = async (
   application: Application,
   seed: number,
@@ -97,10 +98,15 @@ export const drawLog = async (
   const fit = { encoder, seed: 1 }
   const figures = coverageOf(await fitHeads(plan.split, plan.labels!, fit), gate)
   const { threshold, expectedCoverage: expected, coverageLowerBound: lowerBound } = figures
-  if (threshold === null) return { expected: 0, lowerBound: 0, truth: 0 }
+  if (threshold === null) return null
   // the same rows give the same head
   const heads = await fitHeads({ ...plan.split, traffic: later, unseen: [] }, plan.labels!, fit)
   const { heldOut } = heads.at(-1)!
   const answered = heldOut.filter((row) => row.deferred === null && row.logprobSum >= threshold)
-  return { expected, lowerBound, truth: answered.length / heldOut.length }
+  return {
+    application: application.name,
+    expected,
+    lowerBound,
+    truth: answered.length / heldOut.length,
+  }
 }

@@ -47,7 +47,7 @@ export interface Obstacle {
 const ALPHA = 0.05
 /** Rows × dimensions × labels, to which the time of training is in proportion: some twenty seconds. */
 const MAX_WORK = 6e7
-export const MAX_TRAIN_ROWS = 4_000
+export const MAX_TRAIN_ROWS = 2_000
 
 const textsOf = (exchanges: readonly ScannedExchange[]): string[] =>
   exchanges.flatMap(({ outcome }) => textOf(outcome) ?? [])
@@ -75,20 +75,32 @@ const TYPE_OBSTACLES: Record<Exclude<ResponseType, 'label'>, string> = {
   'free-text': 'the answers are free text, which the gate cannot compare without a judge',
 }
 
-/** @param factor exchanges of the log for each training row */
-const typeObstacle = (
-  type: Exclude<ResponseType, 'label'>,
-  answers: string[],
-  factor: number
-): Obstacle => {
-  const missing = rowsUntilLabels(answers)
-  if (missing === null) return { reason: TYPE_OBSTACLES[type], missingExchanges: null }
-  const distinct = new Set(answers).size
+/** Exchanges of the log for each one to learn from: in a short log both parts of the split grow with it. */
+const growthOf = (
+  { train, traffic }: Split<ScannedExchange>,
+  { trainRows, holdoutRows }: LabelPlanSettings
+): number => {
+  const all = train.length + traffic.length
+  return all < trainRows + holdoutRows ? all / Math.max(1, train.length) : 1
+}
+
+/** Of recurring answers that may be labels. @param learnable answers that are not held out */
+const recurringObstacle = (learnable: readonly string[], missing: number): Obstacle => ({
+  reason:
+    `${learnable.length} exchanges to learn from have ${new Set(learnable).size} different answers, which ` +
+    'recur: more exchanges would show whether they are a closed list of labels',
+  missingExchanges: missing,
+})
+
+/** Of labels that the training rows have too few of. */
+const labelsObstacle = (learnable: string[], missing: number | null): Obstacle => {
+  const labels = new Set(learnable).size
+  if (missing !== null) return recurringObstacle(learnable, missing)
   return {
     reason:
-      `${answers.length} exchanges to learn from have ${distinct} different answers, which recur: more of ` +
-      'them would show whether they are a closed list of labels',
-    missingExchanges: Math.ceil(missing * factor),
+      `${labels} labels are too many to be tried in a quick look: an internalization with ` +
+      `TRAIN_ROWS=${learnable.length} may learn them`,
+    missingExchanges: null,
   }
 }
 
@@ -111,13 +123,40 @@ const rowsObstacle = (
   }
 }
 
-const obstacleOf = (
+interface Answers {
+  type: ResponseType
+  /** answers that are not held out */
+  learnable: string[]
+  /** of the training rows */
+  labels: string[] | null
+}
+
+const answersObstacle = (
+  { type, learnable, labels }: Answers,
   split: Split<ScannedExchange>,
-  type: ResponseType,
-  labels: string[] | null,
   settings: LabelPlanSettings
 ): Obstacle | null => {
-  const { train, traffic } = split
+  const untilLabels = rowsUntilLabels(learnable)
+  const missing = untilLabels && Math.ceil(untilLabels * growthOf(split, settings))
+  if (type !== 'label')
+    return missing === null
+      ? { reason: TYPE_OBSTACLES[type], missingExchanges: null }
+      : recurringObstacle(learnable, missing)
+  if (labels === null) return labelsObstacle(learnable, missing)
+  if (labels.length < 2)
+    return {
+      reason: 'all answers to learn from are the same, and a head needs two labels',
+      missingExchanges: null,
+    }
+  return rowsObstacle(split, settings)
+}
+
+const obstacleOf = (
+  answers: Answers,
+  split: Split<ScannedExchange>,
+  settings: LabelPlanSettings
+): Obstacle | null => {
+  const { traffic } = split
   const answerable = textsOf(traffic).length / Math.max(1, traffic.length)
   if (traffic.length > 0 && answerable < settings.minCoverage)
     return {
@@ -126,14 +165,7 @@ const obstacleOf = (
         `${percent(settings.minCoverage)} must be answered`,
       missingExchanges: null,
     }
-  const factor = (train.length + traffic.length) / Math.max(1, train.length)
-  if (type !== 'label') return typeObstacle(type, textsOf(train), factor)
-  if (labels === null || labels.length < 2)
-    return {
-      reason: 'all answers to learn from are the same, and a head needs two labels',
-      missingExchanges: null,
-    }
-  return rowsObstacle(split, settings)
+  return answersObstacle(answers, split, settings)
 }
 
 const spareOf = (
@@ -158,29 +190,27 @@ export const planLabels = (
     holdoutRows: settings.holdoutRows,
   })
   const spare = spareOf(sample, split, settings)
-  const learned = textsOf(split.train)
-  const answers = learned.length > 0 ? learned : textsOf(sample)
-  if (answers.length === 0) {
-    const reason =
-      sample.length === 0
-        ? 'the log has no request of it that a route may answer'
-        : 'the log has no answer of it in plain text'
-    return {
-      responseType: null,
-      split,
-      labels: null,
-      obstacle: { reason, missingExchanges: null },
-      spare,
-    }
-  }
-  const responseType = detectResponseType(answers)
-  const labels = responseType === 'label' ? knownLabels(answers) : null
-  const obstacle =
-    unsupportedFormat === null
-      ? obstacleOf(split, responseType, labels, settings)
-      : {
-          reason: `no answer can be checked against the response format: ${unsupportedFormat}`,
-          missingExchanges: null,
-        }
-  return { responseType, split, labels, obstacle, spare }
+  const texts = textsOf(sample)
+  const refused = (reason: string, responseType: ResponseType | null): LabelPlan => ({
+    responseType,
+    split,
+    labels: null,
+    obstacle: { reason, missingExchanges: null },
+    spare,
+  })
+  if (sample.length === 0)
+    return refused('the log has no request of it that a route may answer', null)
+  if (texts.length === 0) return refused('the log has no answer of it in plain text', null)
+  const heldOut = new Set(split.traffic)
+  const learnable = textsOf(sample.filter((exchange) => !heldOut.has(exchange)))
+  // of a handful of exchanges all may be held out
+  const type = detectResponseType(learnable.length > 0 ? learnable : texts)
+  if (unsupportedFormat !== null)
+    return refused(
+      `no answer can be checked against the response format: ${unsupportedFormat}`,
+      type
+    )
+  const labels = type === 'label' ? knownLabels(textsOf(split.train)) : null
+  const obstacle = obstacleOf({ type, learnable, labels }, split, settings)
+  return { responseType: type, split, labels, obstacle, spare }
 }
