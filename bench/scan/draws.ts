@@ -95,18 +95,19 @@ export const drawLog = async (
   const gate = { margin: MARGIN, minCoverage: MIN_COVERAGE, seed: 1 }
   const plan = planLabels(log, null, { ...gate, ...ROWS, dims: encoder.dims })
   if (plan.obstacle !== null) return null
-  const fit = { encoder, seed: 1 }
-  const figures = coverageOf(await fitHeads(plan.split, plan.labels!, fit), gate)
-  const { threshold, expectedCoverage: expected, coverageLowerBound: lowerBound } = figures
+  const { split } = plan
+  // fresh requests are answered with the held-out ones, behind them, and the gate does not see them
+  const asked = { ...split, unseen: [...split.unseen, ...later] }
+  const fits = await fitHeads(asked, plan.labels!, { encoder, seed: 1 })
+  const judged = fits.map((fit) => ({ ...fit, heldOut: fit.heldOut.slice(0, -later.length) }))
+  const { threshold, expectedCoverage, coverageLowerBound } = coverageOf(judged, gate)
   if (threshold === null) return null
-  // the same rows give the same head
-  const heads = await fitHeads({ ...plan.split, traffic: later, unseen: [] }, plan.labels!, fit)
-  const { heldOut } = heads.at(-1)!
-  const answered = heldOut.filter((row) => row.deferred === null && row.logprobSum >= threshold)
+  const freshRows = fits.at(-1)!.heldOut.slice(-later.length)
+  const answered = freshRows.filter((row) => row.deferred === null && row.logprobSum >= threshold)
   return {
     application: application.name,
-    expected,
-    lowerBound,
-    truth: answered.length / heldOut.length,
+    expected: expectedCoverage,
+    lowerBound: coverageLowerBound,
+    truth: answered.length / freshRows.length,
   }
 }

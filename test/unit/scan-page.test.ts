@@ -80,8 +80,9 @@ const reportOf = (templates: TemplateReport[], changed: Partial<ScanReport> = {}
 
 describe('the first sentences', () => {
   it('say what recurs, what it costs, what a head answers and what that saves', () => {
-    expect(headline(reportOf([labels()]))).toBe(
-      '1 prompt recurs in 80.0 % of 10,000 exchanges from 2026-10-01 to 2026-10-21, which cost 1,235 USD ' +
+    expect(headline(reportOf([labels()]))).toMatch(/could answer 61\.2 % of its requests \(/)
+    expect(headline(reportOf([labels(), waiting()]))).toBe(
+      '2 prompts recur in 80.0 % of 10,000 exchanges from 2026-10-01 to 2026-10-21, which cost 1,235 USD ' +
         'a month. A label head could answer 61.2 % of the requests of one of them (at least 55.8 %), with a ' +
         'proven agreement of 95.0 % and save about 700 USD a month (at least 610 USD).'
     )

@@ -45,13 +45,18 @@ const answeredShare = (
   ready.reduce((sum, row) => sum + row.requests * (row[coverage] ?? 0), 0) /
   ready.reduce((sum, { requests }) => sum + requests, 0)
 
+const whoseRequests = (ready: number, all: number): string => {
+  if (all === 1) return 'its requests'
+  return `the requests of ${ready === 1 ? 'one' : count(ready)} of them`
+}
+
 const readyText = (report: ScanReport): string => {
   const ready = report.templates.filter(isReady)
   if (ready.length === 0) return 'A label head cannot answer any of them yet.'
   const agreement = share(1 - report.gate.margin)
   return (
-    `A label head could answer ${share(answeredShare(ready, 'expectedCoverage'))} of the requests of ` +
-    `${ready.length === 1 ? 'one' : count(ready.length)} of them (at least ` +
+    `A label head could answer ${share(answeredShare(ready, 'expectedCoverage'))} of ` +
+    `${whoseRequests(ready.length, report.templates.length)} (at least ` +
     `${share(answeredShare(ready, 'coverageLowerBound'))}), with a proven agreement of ${agreement}` +
     `${savedText(report)}.`
   )
