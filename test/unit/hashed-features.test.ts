@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { assert, property, string } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { HASHED_DIMS, hashedFeatures } from '../../src/core/learn/hashed-features.ts'
 
@@ -14,8 +14,8 @@ const cosine = (one: string, other: string): number => {
 
 describe('hashed features', () => {
   it('have length 1 for every text with a letter or digit', () => {
-    fc.assert(
-      fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+    assert(
+      property(string({ unit: 'grapheme' }), (text) => {
         const norm = Math.hypot(...rowsOf(text)[0]!)
         if (/[\p{L}\p{N}]/u.test(text.normalize('NFKC').toLowerCase()))
           expect(norm).toBeCloseTo(1, 4)

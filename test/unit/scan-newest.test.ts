@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { assert, integer, nat, property, uniqueArray } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Newest } from '../../src/core/scan/newest.ts'
 
@@ -17,10 +17,10 @@ const newestOf = (items: Item[], rows: number, bytes = Infinity): Item[] => {
 
 describe('the newest items of a stream', () => {
   it('are those that sorting all of them by time gives, in any order of arrival', () => {
-    fc.assert(
-      fc.property(
-        fc.uniqueArray(fc.nat(10_000), { maxLength: 200 }),
-        fc.integer({ min: 1, max: 20 }),
+    assert(
+      property(
+        uniqueArray(nat(10_000), { maxLength: 200 }),
+        integer({ min: 1, max: 20 }),
         (times, rows) => {
           const wanted = itemsAt(times)
             .toSorted((a, b) => a.at - b.at)

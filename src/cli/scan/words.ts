@@ -106,6 +106,9 @@ export const remarkOf = (row: TemplateReport): string => {
   return parts.filter((part) => typeof part === 'string').join('; ')
 }
 
+const isCacheAssumed = ({ cacheIsMeasured, cacheHitShare }: TemplateReport): boolean =>
+  cacheIsMeasured === false && (cacheHitShare ?? 0) > 0
+
 /** What the figures in dollars and tokens assume. */
 export const notesOf = (report: ScanReport, isEngineFree: boolean): string[] => {
   const { templates, features, withoutBody } = report
@@ -116,8 +119,7 @@ export const notesOf = (report: ScanReport, isEngineFree: boolean): string[] => 
     some(isReady) && `heads were tried on ${features}`,
     some(({ tokensCountedBy }) => tokensCountedBy === 'estimate') &&
       'tokens are estimated where the upstream counted none',
-    some(({ cacheIsMeasured, usdPerMonth }) => cacheIsMeasured === false && usdPerMonth !== null) &&
-      'a warm cache of the provider is assumed where its usage does not tell',
+    some(isCacheAssumed) && 'a warm cache of the provider is assumed where its usage does not tell',
     some(({ netUsdPerMonth }) => (netUsdPerMonth ?? 0) > 0) &&
       isEngineFree &&
       'ENGINE_USD_PER_HOUR is not set, so the engine counts as 0',

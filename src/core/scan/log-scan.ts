@@ -35,7 +35,7 @@ export interface LogScanOptions {
   countTokens: CountTokens | null
 }
 
-/** `at` of a record whose line names no time. */
+/** `at` of a record that has no time. */
 export const UNKNOWN_TIME = -1
 
 /** A template, its totals and its newest exchanges. */
