@@ -14,6 +14,7 @@ import { recordsCommand } from './commands/records.ts'
 import { rollbackCommand } from './commands/rollout/rollback.ts'
 import { savingsCommand } from './commands/savings.ts'
 import { watchCommand } from './commands/rollout/watch.ts'
+import { scanCommand } from './commands/scan.ts'
 import { serveCommand, workerCommand } from './commands/serve.ts'
 import { showCommand } from './commands/show.ts'
 import { statusCommand } from './commands/status.ts'
@@ -21,6 +22,7 @@ import { statusCommand } from './commands/status.ts'
 const VERBS = [
   serveCommand,
   workerCommand,
+  scanCommand,
   importCommand,
   statusCommand,
   showCommand,

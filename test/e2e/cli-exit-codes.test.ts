@@ -27,6 +27,7 @@ const rows = join(folder, 'rows.jsonl')
 const VERBS: Verb[] = [
   { words: ['serve'], arguments: [], data: 'creates', staysOpen: true },
   { words: ['worker'], arguments: [], data: 'creates', staysOpen: true },
+  { words: ['scan'], arguments: [rows], invalidOption: ['--days', '0'], data: 'none' },
   { words: ['import'], arguments: [rows], data: 'creates' },
   { words: ['status'], arguments: [], data: 'reads' },
   { words: ['show'], arguments: ['x'], id: 0, data: 'reads' },

@@ -3,7 +3,12 @@ import { describe, expect, it } from 'vitest'
 import { chrF } from '../../src/core/answer/score-chrf.ts'
 import { fieldF1 } from '../../src/core/answer/score-json.ts'
 import { canonicalJson } from '../../src/core/json.ts'
-import { detectResponseType, knownLabels, similarity } from '../../src/core/answer/score.ts'
+import {
+  detectResponseType,
+  knownLabels,
+  rowsUntilLabels,
+  similarity,
+} from '../../src/core/answer/score.ts'
 
 const cycle = (values: string[], count: number) =>
   Array.from({ length: count }, (_, i) => values[i % values.length]!)
@@ -33,6 +38,24 @@ describe('knownLabels', () => {
 
   it('keeps labels byte for byte', () => {
     expect(knownLabels(cycle(['Yes', 'NO '], 100))).toEqual(['NO ', 'Yes'])
+  })
+})
+
+describe('rowsUntilLabels', () => {
+  it('is what answers that recur need to become labels', () => {
+    expect(rowsUntilLabels(cycle(labels77, 200))).toBe(4 * 77 - 200)
+    // 60 of 77 are seen once: 5 % of 1,200 rows
+    const rare = [...cycle(labels77.slice(0, 17), 160), ...labels77.slice(17)]
+    expect(rowsUntilLabels(rare)).toBe(60 / 0.05 - 220)
+    expect(knownLabels(rare)).toBeNull()
+  })
+
+  it('is null for labels, for answers that never recur, and for more than 500 answers', () => {
+    expect(rowsUntilLabels(cycle(labels77, 1500))).toBeNull()
+    expect(rowsUntilLabels(varied((i) => `answer ${i}`))).toBeNull()
+    expect(rowsUntilLabels(Array.from({ length: 1500 }, (_, i) => `answer ${i % 501}`))).toBeNull()
+    expect(rowsUntilLabels(['a\nb', 'a\nb', 'c', 'c'])).toBeNull()
+    expect(rowsUntilLabels([])).toBeNull()
   })
 })
 

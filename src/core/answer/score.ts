@@ -25,6 +25,14 @@ const fits = (answers: string[], share: number, test: (answer: string) => boolea
 const isLabelText = (answer: string): boolean =>
   answer !== '' && answer.length <= MAX_LABEL_CHARS && !answer.includes('\n')
 
+const countAnswers = (
+  answers: readonly string[]
+): { counts: Map<string, number>; once: number } => {
+  const counts = new Map<string, number>()
+  for (const answer of answers) counts.set(answer, (counts.get(answer) ?? 0) + 1)
+  return { counts, once: [...counts.values()].filter((count) => count === 1).length }
+}
+
 /**
  * The distinct answers, most frequent first, if they are a closed set of short texts; else null.
  * Closed: answers seen once are at most 5 % of all rows. Their share estimates the share of future
@@ -32,14 +40,28 @@ const isLabelText = (answer: string): boolean =>
  * on; 1,000 distinct JSON objects never are.
  */
 export const knownLabels = (answers: string[]): string[] | null => {
-  const counts = new Map<string, number>()
-  for (const answer of answers) counts.set(answer, (counts.get(answer) ?? 0) + 1)
+  const { counts, once } = countAnswers(answers)
   if (answers.length === 0 || counts.size > MAX_LABELS) return null
   if (counts.size * MIN_ROWS_PER_LABEL > answers.length) return null
   if (![...counts.keys()].every(isLabelText)) return null
-  const once = [...counts.values()].filter((count) => count === 1).length
   if (once > MAX_UNSEEN_SHARE * answers.length) return null
   return [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).map(([label]) => label)
+}
+
+/** Answers that are seen twice on average recur; 1,000 distinct sentences never do. */
+const MIN_ROWS_TO_RECUR = 2
+
+/**
+ * How many more rows it takes until recurring answers can count as labels: as many as `knownLabels` wants for
+ * the answers so far. Null where they are labels already, or are unlike labels.
+ */
+export const rowsUntilLabels = (answers: readonly string[]): number | null => {
+  const { counts, once } = countAnswers(answers)
+  if (counts.size === 0 || counts.size > MAX_LABELS) return null
+  if (counts.size * MIN_ROWS_TO_RECUR > answers.length) return null
+  if (![...counts.keys()].every(isLabelText)) return null
+  const wanted = Math.max(counts.size * MIN_ROWS_PER_LABEL, Math.ceil(once / MAX_UNSEEN_SHARE))
+  return wanted <= answers.length ? null : wanted - answers.length
 }
 
 const SQL = /^\s*(?:select|insert|update|delete|with|create|alter|drop)\b/i

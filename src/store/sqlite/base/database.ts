@@ -18,6 +18,8 @@ export interface DatabaseOptions {
   dataDir: string
   /** maximal size of the file; a larger write fails as on a full disk */
   maxBytes?: number
+  /** opens an existing file that another process may be writing: nothing is migrated, and writes fail */
+  readOnly?: boolean
 }
 
 export type Database = LibSQLDatabase & { $client: Client }
@@ -95,13 +97,33 @@ const configure = async (client: Client, options: DatabaseOptions): Promise<void
   }
 }
 
+const knownMigrations = () => {
+  const migrationsFolder = join(packageFolder(), 'migrations', 'sqlite')
+  return readMigrationFiles({ migrationsFolder })
+}
+
+const NEWER_VERSION = 'a newer version wrote the data directory: upgrade, or set another DATA_DIR'
+
+/** @throws AppError `invalid-config` when a newer version wrote the file, `invalid-state` for an older one */
+const openReadOnly = async (client: Client): Promise<void> => {
+  await client.execute('PRAGMA query_only = ON')
+  const { rows } = await client.execute('select max(created_at) as applied from migrations')
+  const applied = Number(rows[0]?.['applied'] ?? 0)
+  const newest = knownMigrations().at(-1)?.folderMillis ?? 0
+  if (applied > newest) throw new AppError('invalid-config', NEWER_VERSION)
+  if (applied < newest)
+    throw new AppError(
+      'invalid-state',
+      'an older version wrote the data directory: any command that writes, such as promptintern detect, upgrades it'
+    )
+}
+
 /**
  * Applies the missing migrations in one exclusive transaction, so two processes that start together
  * apply them once. @throws AppError `invalid-config` when a newer version wrote the file
  */
 const migrate = async (db: Database): Promise<void> => {
-  const migrationsFolder = join(packageFolder(), 'migrations', 'sqlite')
-  const known = readMigrationFiles({ migrationsFolder })
+  const known = knownMigrations()
   const newest = known.at(-1)?.folderMillis ?? 0
   await inTransaction(db, async (tx) => {
     await tx.run(
@@ -112,10 +134,7 @@ const migrate = async (db: Database): Promise<void> => {
     )
     const applied = row?.applied ?? 0
     if (applied > newest) {
-      throw new AppError(
-        'invalid-config',
-        'a newer version wrote the data directory: upgrade, or set another DATA_DIR'
-      )
+      throw new AppError('invalid-config', NEWER_VERSION)
     }
     for (const migration of known.filter(({ folderMillis }) => folderMillis > applied)) {
       for (const statement of migration.sql) await tx.run(sql.raw(statement))
@@ -165,7 +184,11 @@ const inSqlTransaction = async <T>(
   }
 }
 
-const connection = (client: Client, db: Database, path: string): Connection => {
+const connection = (
+  client: Client,
+  db: Database,
+  { path, readOnly }: { path: string; readOnly: boolean }
+): Connection => {
   let last: Promise<unknown> = Promise.resolve()
   const queued = <T>(work: () => Promise<T>): Promise<T> => {
     const result = last.then(work).catch((error: unknown) => {
@@ -181,7 +204,7 @@ const connection = (client: Client, db: Database, path: string): Connection => {
     close: () =>
       queued(async () => {
         // the driver closes the file only when it is garbage-collected, so the WAL is emptied here
-        await client.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+        if (!readOnly) await client.execute('PRAGMA wal_checkpoint(TRUNCATE)')
         client.close()
       }),
   }
@@ -192,9 +215,10 @@ const connection = (client: Client, db: Database, path: string): Connection => {
  * when a newer version wrote it
  */
 export const openDatabase = async (options: DatabaseOptions): Promise<Connection> => {
-  const path = databasePath(options.dataDir)
+  const { dataDir, readOnly = false } = options
+  const path = databasePath(dataDir)
   try {
-    mkdirSync(options.dataDir, { recursive: true })
+    if (!readOnly) mkdirSync(dataDir, { recursive: true })
     // one connection: pragmas apply to one, and SQLite runs one write at a time anyway
     const client = createClient({
       url: pathToFileURL(path).href,
@@ -202,13 +226,17 @@ export const openDatabase = async (options: DatabaseOptions): Promise<Connection
       concurrency: 1,
     })
     try {
-      await configure(client, options)
       const db = drizzle(client)
+      if (readOnly) {
+        await openReadOnly(client)
+        return connection(client, db, { path, readOnly })
+      }
+      await configure(client, options)
       // a migration replaces tables that foreign keys refer to, sqlite.org/lang_altertable.html §7
       await client.execute('PRAGMA foreign_keys = OFF')
       await migrate(db)
       await client.execute('PRAGMA foreign_keys = ON')
-      return connection(client, db, path)
+      return connection(client, db, { path, readOnly })
     } catch (error) {
       client.close()
       throw error

@@ -10,7 +10,8 @@ import type { StoredRecord } from '../../../core/log/record.ts'
 /** words whose tokens are cached; the default of 100,000 may take tens of megabytes */
 const CACHED_WORDS = 10_000
 
-const loadTokenizer = async (): Promise<CountTokens> => {
+/** Takes 60 MB, once a process. */
+export const loadTokenizer = async (): Promise<CountTokens> => {
   const { countTokens, setMergeCacheSize } = await import('gpt-tokenizer/encoding/o200k_base')
   setMergeCacheSize(CACHED_WORDS)
   // a control token in a message is plain text

@@ -1,0 +1,234 @@
+/**
+ * How long does a scan of 10,000 exchanges of three templates take, in how much memory, and is the lower bound
+ * of its coverage true? `npm run bench:scan -- --out file.json`. `--stream 2000000` shows the memory of a log of
+ * so many lines, which is generated and never stored.
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { createProgress } from '../src/cli/output.ts'
+import { openScanEncoder } from '../src/cli/scan/encoder.ts'
+import { scanLog } from '../src/core/scan/scan.ts'
+import type { ScanReport } from '../src/core/scan/report.ts'
+import type { ExchangeRecord } from '../src/core/log/record.ts'
+import { build } from './harness/build.ts'
+import { formatFigures, mean, spread, withBar, writeReport, type Figure } from './report.ts'
+import { APPLICATIONS } from './scan/applications.ts'
+import { drawLog, recordOf, type Draw } from './scan/draws.ts'
+
+const SCRIPT = 'bench/scan.ts'
+const CLI = 'src/cli.ts'
+const EXCHANGES = 10_000
+const POLL_MS = 100
+
+type Figures = Record<string, Figure>
+
+/** Exchange `number` of a log of all applications in turn. */
+const exchangeAt = (number: number): ExchangeRecord =>
+  recordOf(APPLICATIONS[number % APPLICATIONS.length]!.make(0, number), number)
+
+const lineAt = (number: number): string => {
+  const { at, request, response } = exchangeAt(number)
+  return JSON.stringify({ at, request: JSON.parse(request), response: JSON.parse(response!) })
+}
+
+/** Peak of a running process in MB, from proc(5); 0 where the system does not tell. */
+const peakMbOf = (pid: number): number => {
+  try {
+    const found = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+    return Number(found?.[1] ?? 0) / 1024
+  } catch {
+    return 0
+  }
+}
+
+interface Timed {
+  report: ScanReport
+  seconds: number
+  peakMb: number
+}
+
+const timeScan = (cli: string, path: string): Promise<Timed> =>
+  new Promise((resolve, reject) => {
+    const start = performance.now()
+    const env = { ...process.env, LOG_LEVEL: 'warn' }
+    const child = spawn(process.execPath, [cli, 'scan', path, '--json'], {
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let [written, peakMb] = ['', 0]
+    child.stdout.on('data', (chunk: Buffer) => (written += chunk.toString()))
+    const poll = setInterval(() => (peakMb = Math.max(peakMb, peakMbOf(child.pid!))), POLL_MS)
+    child.once('close', (code) => {
+      clearInterval(poll)
+      const seconds = (performance.now() - start) / 1000
+      if (code === 0) resolve({ report: JSON.parse(written) as ScanReport, seconds, peakMb })
+      else reject(new Error(`the scan ended with ${code}`))
+    })
+  })
+
+const measureTime = async (cli: string, runs: number): Promise<Figures> => {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-scan-'))
+  try {
+    const path = join(folder, 'chats.jsonl')
+    writeFileSync(path, Array.from({ length: EXCHANGES }, (_, i) => lineAt(i)).join('\n'))
+    const timed: Timed[] = []
+    for (let run = 0; run < runs; run++) timed.push(await timeScan(cli, path))
+    const { templates } = timed[0]!.report
+    return {
+      templates: {
+        value: templates.length,
+        unit: 'found',
+        bar: '3',
+        holds: templates.length === 3,
+      },
+      seconds: withBar(
+        spread(
+          timed.map(({ seconds }) => seconds),
+          `s for ${EXCHANGES} exchanges`
+        ),
+        '<=',
+        90
+      ),
+      peak_mb: spread(
+        timed.map(({ peakMb }) => peakMb),
+        'MB'
+      ),
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Share of the bounds that are true of heads that other logs of the same application gave. */
+const trueOfOthers = (draws: Draw[]): number =>
+  mean(
+    draws.flatMap((draw) =>
+      draws
+        .filter((other) => other !== draw && other.application === draw.application)
+        .map(({ truth }) => Number(draw.lowerBound <= truth))
+    )
+  )
+
+const drawFigures = (draws: Draw[], refused: number): Figures => {
+  const isTrue = draws.filter(({ lowerBound, truth }) => lowerBound <= truth).length
+  return {
+    draws: { value: draws.length, unit: 'logs for which the gate passes' },
+    draws_refused: { value: refused, unit: 'logs' },
+    bound_true: withBar({ value: isTrue / draws.length, unit: 'share of the draws' }, '>=', 0.95),
+    expected_coverage: { value: mean(draws.map(({ expected }) => expected)), unit: 'mean' },
+    true_coverage: { value: mean(draws.map(({ truth }) => truth)), unit: 'mean' },
+    lower_bound: { value: mean(draws.map(({ lowerBound }) => lowerBound)), unit: 'mean' },
+    bound_true_of_others: {
+      value: trueOfOthers(draws),
+      unit: 'share, of heads that other logs gave and the gate passed',
+    },
+  }
+}
+
+const MOST_REFUSED = 3
+
+const measureBound = async (count: number, rows: number, fresh: number): Promise<Figures> => {
+  const progress = createProgress()
+  const draws: Draw[] = []
+  let tried = 0
+  while (draws.length < count && tried < MOST_REFUSED * count) {
+    const application = APPLICATIONS[tried % APPLICATIONS.length]!
+    const drawn = await drawLog(application, ++tried, {
+      rows,
+      fresh,
+      encoder: await openScanEncoder(null, 1),
+    })
+    if (drawn !== null) draws.push(drawn)
+    progress.update('draws', draws.length, count)
+  }
+  progress.stop()
+  return drawFigures(draws, tried - draws.length)
+}
+
+async function* streamOf(lines: number): AsyncGenerator<ExchangeRecord> {
+  for (let number = 0; number < lines; number++) yield exchangeAt(number)
+}
+
+const measureStream = async (lines: number): Promise<Figures> => {
+  const start = performance.now()
+  const report = await scanLog(
+    { read: () => streamOf(lines) },
+    {
+      minSessions: 30,
+      countTokens: null,
+      trainRows: 500,
+      holdoutRows: 500,
+      margin: 0.05,
+      minCoverage: 0.2,
+      seed: 1,
+      known: [],
+      encoder: await openScanEncoder(null, 1),
+      money: {
+        prices: [],
+        engineUsdPerHour: null,
+        captureShare: 1,
+        estimatesUsage: false,
+        trafficShare: 1,
+        trainSeconds: null,
+        upstreamReplays: 0,
+        days: null,
+      },
+      withText: false,
+      onTemplate: () => {},
+    }
+  )
+  return {
+    stream_exchanges: { value: report.exchanges, unit: 'generated' },
+    stream_seconds: { value: (performance.now() - start) / 1000, unit: 's' },
+    stream_peak_mb: { value: process.resourceUsage().maxRSS / 1024, unit: 'MB' },
+  }
+}
+
+const OPTIONS = {
+  out: { type: 'string' },
+  runs: { type: 'string', default: '1' },
+  draws: { type: 'string', default: '40' },
+  /** exchanges of a drawn log */
+  rows: { type: 'string', default: '1500' },
+  fresh: { type: 'string', default: '5000' },
+  /** exchanges of a generated log; 0: none */
+  stream: { type: 'string', default: '0' },
+  /** the built command line */
+  cli: { type: 'string' },
+} as const
+
+const measure = async (): Promise<void> => {
+  const { values } = parseArgs({ options: OPTIONS })
+  const [runs, draws, rows, fresh, stream] = [
+    values.runs,
+    values.draws,
+    values.rows,
+    values.fresh,
+    values.stream,
+  ].map(Number) as [number, number, number, number, number]
+  const figures: Figures = {
+    ...(stream > 0 ? await measureStream(stream) : {}),
+    ...(runs > 0 ? await measureTime(values.cli!, runs) : {}),
+    ...(draws > 0 ? await measureBound(draws, rows, fresh) : {}),
+  }
+  if (values.out !== undefined) writeReport(values.out, figures)
+  process.stdout.write(`${formatFigures(figures)}\n`)
+}
+
+/** Memory and time are those of the built program. */
+const measureBuilt = (): void => {
+  const built = build('bench-scan', [SCRIPT, CLI, 'src/store/sqlite/thread.ts'])
+  try {
+    const command = [built.pathOf(SCRIPT), '--cli', built.pathOf(CLI), ...process.argv.slice(2)]
+    const { status } = spawnSync(process.execPath, command, { stdio: 'inherit' })
+    process.exitCode = status ?? 1
+  } finally {
+    built.remove()
+  }
+}
+
+if (import.meta.url.endsWith('.ts')) measureBuilt()
+else await measure()

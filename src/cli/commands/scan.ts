@@ -1,0 +1,165 @@
+/**
+ * A first look at a log, without an engine: which prompts recur, what they cost, and how much of them a label
+ * head could answer. `core/scan/scan.ts` does the work.
+ */
+import { writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { basename } from 'node:path'
+import { Command, Option } from 'commander'
+import { economicsSettings, loadPrices } from '../../config/config-files.ts'
+import type { Config } from '../../config/config.ts'
+import type { ScanReport } from '../../core/scan/report.ts'
+import { scanLog, type ScanSettings } from '../../core/scan/scan.ts'
+import { AppError } from '../../errors.ts'
+import { loadTokenizer } from '../../store/sqlite/log/estimates.ts'
+import { readConfig } from '../context.ts'
+import { positiveAmount } from '../options.ts'
+import { openScreen, print, type OutputOptions, type Progress } from '../output.ts'
+import { openScanEncoder, type OpenScanEncoder } from '../scan/encoder.ts'
+import { scanPage } from '../scan/page/page.ts'
+import { openSource, type OnRead, type ScanSource } from '../scan/source.ts'
+import { scanText } from '../scan/text.ts'
+
+interface ScanOptions extends OutputOptions {
+  html?: string
+  withText?: boolean
+  days?: number
+  model: string
+  encoder?: string
+}
+
+const PASSES = ['finding templates', 'counting']
+const TRYING = 'trying heads'
+
+const onReadOf =
+  (progress: Progress): OnRead =>
+  (pass, share) =>
+    progress.update(PASSES[pass - 1]!, Math.min(1, share), 1)
+
+const settingsOf = async (
+  config: Config,
+  source: ScanSource,
+  encoder: OpenScanEncoder,
+  { days, withText }: { days: number | null; withText: boolean },
+  progress: Progress
+): Promise<ScanSettings> => {
+  const economics = economicsSettings(config, await loadPrices(config))
+  const { minSessions, trainRows, holdoutRows, margin, minCoverage, seed } = config.internalize
+  return {
+    minSessions,
+    trainRows,
+    holdoutRows,
+    margin,
+    minCoverage,
+    seed,
+    known: source.known,
+    encoder,
+    countTokens: config.estimateUsage ? await loadTokenizer() : null,
+    money: {
+      ...economics,
+      // a file has all requests that it is to be judged by
+      captureShare: source.kind === 'file' ? 1 : economics.captureShare,
+      days,
+    },
+    withText,
+    onTemplate: (done, all) => {
+      if (all > 0) progress.update(TRYING, done, all)
+    },
+  }
+}
+
+const tellUnread = ({ unread }: ScanSource): void => {
+  const { count, first } = unread()
+  const more = count - first.length
+  for (const { line, reason } of first)
+    process.stderr.write(`line ${line} is left out: ${reason}\n`)
+  if (more > 0) process.stderr.write(`${more} more lines are left out\n`)
+}
+
+/** @throws AppError `invalid-request` for a file, and `not-found` for a data directory without an exchange */
+const requireExchanges = (
+  path: string,
+  { kind, unread }: ScanSource,
+  { exchanges, withoutBody }: ScanReport
+): void => {
+  if (exchanges > 0) return
+  if (kind === 'data directory')
+    throw new AppError(
+      'not-found',
+      withoutBody > 0
+        ? `the ${withoutBody} records of ${path} have no bodies: BODY_RETENTION_DAYS keeps them longer`
+        : `${path} has no record yet: point a client at the proxy (promptintern serve), or import a log`
+    )
+  throw new AppError(
+    'invalid-request',
+    unread().count + withoutBody === 0
+      ? `${path} is empty`
+      : `${path} has no line that is a chat exchange`
+  )
+}
+
+const writePage = async (path: string, html: string): Promise<void> => {
+  try {
+    await writeFile(path, html)
+  } catch (cause) {
+    const { code = 'unknown error' } = cause as NodeJS.ErrnoException
+    throw new AppError('invalid-request', `${path} cannot be written: ${code}`, { cause })
+  }
+}
+
+const jsonOf = (path: string, { kind, unread }: ScanSource, report: ScanReport) => ({
+  log: { path, kind, unread: unread() },
+  ...report,
+})
+
+/** Of the option, else of the configuration; null: there is none. */
+const encoderOf = ({ engine }: Config, { encoder }: ScanOptions): string | null =>
+  encoder ?? (engine.kind === 'onnx' ? engine.encoderPath : null)
+
+const threadsOf = ({ engine }: Config): number =>
+  engine.kind === 'onnx' ? engine.threads : availableParallelism()
+
+const scan = async (path: string, options: ScanOptions): Promise<void> => {
+  const { html, withText = false, days = null, model, json } = options
+  const config = readConfig()
+  const { progress } = openScreen(config.logLevel)
+  const source = await openSource(path, { model, config }, onReadOf(progress))
+  let encoder: OpenScanEncoder | null = null
+  try {
+    encoder = await openScanEncoder(encoderOf(config, options), threadsOf(config))
+    const settings = await settingsOf(config, source, encoder, { days, withText }, progress)
+    const report = await scanLog(source, settings)
+    progress.stop()
+    tellUnread(source)
+    requireExchanges(path, source, report)
+    const log = { path, kind: source.kind }
+    const shown = { isEngineFree: config.engineUsdPerHour === null }
+    // the page is sent around, and folders may have names of people
+    const named = { ...log, path: basename(path) }
+    if (html !== undefined) await writePage(html, scanPage(report, named, shown))
+    print(json ? jsonOf(path, source, report) : scanText(report, log, shown))
+    if (html !== undefined) process.stderr.write(`the page is in ${html}\n`)
+  } finally {
+    progress.stop()
+    await source.close()
+    await encoder?.close()
+  }
+}
+
+export const scanCommand = (): Command =>
+  new Command('scan')
+    .description(
+      'a first look at a log, without an engine: recurring prompts, their cost, and how much a label head could answer'
+    )
+    .argument('<log>', 'JSONL as import takes it, or a data directory')
+    .option('--html <file>', 'also write a page with plots, which needs no other file')
+    .option('--with-text', 'with the texts of prompts and labels, on the page and in JSON')
+    .addOption(
+      new Option('--days <count>', 'days that a file without times covers').argParser(
+        positiveAmount
+      )
+    )
+    .option('--model <name>', 'model of lines that name none', 'gpt-4o-mini')
+    .option('--encoder <folder>', 'sentence encoder of the heads; by default ENCODER_PATH')
+    .option('--json', 'print JSON')
+    .action(scan)

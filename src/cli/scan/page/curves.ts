@@ -1,0 +1,128 @@
+/** Two plots of a template whose answers are labels: agreement over coverage, and over training rows. */
+import type { TemplateReport } from '../../../core/scan/report.ts'
+import { count, share } from '../words.ts'
+import { element, label, line, picture, scaleOf, type Point, type Scale } from './svg.ts'
+
+const WIDTH = 350
+const HEIGHT = 230
+const BOX = { left: 46, right: WIDTH - 24, top: 12, bottom: HEIGHT - 42 }
+
+const percent = (value: number): string => `${Math.round(100 * value)} %`
+
+const axes = (x: Scale, y: Scale, names: { x: string; y: string }, xText = percent): string => {
+  const { left, right, top, bottom } = BOX
+  return [
+    ...y.ticks.flatMap((value) => [
+      line(
+        [
+          [left, y.at(value)],
+          [right, y.at(value)],
+        ],
+        'grid'
+      ),
+      label(percent(value), {
+        x: left - 6,
+        y: y.at(value) + 4,
+        'text-anchor': 'end',
+        class: 'faint',
+      }),
+    ]),
+    ...x.ticks.map((value) =>
+      label(xText(value), {
+        x: x.at(value),
+        y: bottom + 16,
+        'text-anchor': 'middle',
+        class: 'faint',
+      })
+    ),
+    label(names.x, {
+      x: (left + right) / 2,
+      y: HEIGHT - 6,
+      'text-anchor': 'middle',
+      class: 'value',
+    }),
+    label(names.y, { x: left, y: top - 2, class: 'value' }),
+  ].join('')
+}
+
+/** A scale of agreement from a round share below the least value up to 1. */
+const agreementScale = (values: readonly number[]): Scale => {
+  const low = Math.min(0.9, Math.floor(10 * Math.min(...values)) / 10)
+  const ticks = [...new Set([low, (low + 1) / 2, 1])]
+  return scaleOf([low, 1], [BOX.bottom, BOX.top + 8], ticks)
+}
+
+/** Agreement of the most confident answers, the promise, and the coverage that the gate allows. */
+export const coveragePlot = (
+  { selective, expectedCoverage, coverageLowerBound }: TemplateReport,
+  margin: number
+): string => {
+  const { left, right, bottom, top } = BOX
+  const x = scaleOf([0, 1], [left, right], [0, 0.25, 0.5, 0.75, 1])
+  const y = agreementScale([1 - margin, ...selective.map(({ agreement }) => agreement)])
+  const chosen = expectedCoverage ?? 0
+  const isPassed = chosen > 0
+  return picture(
+    { width: WIDTH, height: HEIGHT, title: 'agreement of the most confident answers by coverage' },
+    [
+      axes(x, y, { x: 'share of the requests that is answered', y: 'agreement' }),
+      ...(isPassed
+        ? [
+            element('rect', {
+              class: 'band',
+              x: x.at(coverageLowerBound!),
+              y: top + 8,
+              width: Math.max(1, x.at(chosen) - x.at(coverageLowerBound!)),
+              height: bottom - top - 8,
+            }),
+            line(
+              [
+                [x.at(chosen), top + 8],
+                [x.at(chosen), bottom],
+              ],
+              'chosen'
+            ),
+          ]
+        : []),
+      line(
+        [
+          [left, y.at(1 - margin)],
+          [right, y.at(1 - margin)],
+        ],
+        'promise'
+      ),
+      label('promised', {
+        x: right,
+        y: y.at(1 - margin) - 4,
+        'text-anchor': 'end',
+        class: 'faint',
+      }),
+      line(
+        selective.map(({ coverage, agreement }): Point => [x.at(coverage), y.at(agreement)]),
+        'curve'
+      ),
+    ]
+  )
+}
+
+/** Agreement over all answers by the number of rows that a head was trained on. */
+export const rowsPlot = ({ curve }: TemplateReport): string => {
+  const points = curve?.points ?? []
+  const rows = points.map((point) => point.rows)
+  const x = scaleOf([rows[0]!, rows.at(-1)!], [BOX.left + 14, BOX.right - 14], rows, 'log')
+  const y = agreementScale(points.map(({ agreement }) => agreement))
+  return picture({ width: WIDTH, height: HEIGHT, title: 'agreement by exchanges to learn from' }, [
+    axes(x, y, { x: 'exchanges to learn from', y: 'agreement, if all are answered' }, count),
+    line(
+      points.map((point): Point => [x.at(point.rows), y.at(point.agreement)]),
+      'curve'
+    ),
+    ...points.map((point) =>
+      element(
+        'circle',
+        { class: 'dot', cx: x.at(point.rows), cy: y.at(point.agreement), r: 3.5 },
+        element('title', {}, `${count(point.rows)}: ${share(point.agreement)}`)
+      )
+    ),
+  ])
+}

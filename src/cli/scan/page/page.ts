@@ -1,0 +1,161 @@
+/**
+ * A scan as one HTML page, to be sent to a colleague: it loads nothing, runs no script, and holds no text of
+ * the log unless the report does. Pure.
+ */
+import type { ScanReport, TemplateReport } from '../../../core/scan/report.ts'
+import type { Segment } from '../../../core/template/template.ts'
+import { answersText, coverageText, savesText } from '../text.ts'
+import {
+  about,
+  count,
+  headline,
+  nextStep,
+  notesOf,
+  remarkOf,
+  share,
+  shortVersion,
+  usd,
+  type ScannedLog,
+} from '../words.ts'
+import { coveragePlot, rowsPlot } from './curves.ts'
+import { moneyBars } from './money-bars.ts'
+import { STYLE } from './style.ts'
+import { escapeHtml } from './svg.ts'
+
+/** Forbids every request, so that a mistake on the page could not send anything. */
+const POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+/** Templates with plots of their own. */
+const MAX_PLOTTED = 8
+
+const known = (value: number | null, text: (value: number) => string): string =>
+  value === null ? '?' : text(value)
+
+const HEADER = [
+  'template',
+  'model',
+  'requests',
+  'prompt tokens',
+  'from the cache',
+  'answers',
+  'coverage (at least)',
+  'missing exchanges',
+  'costs a month',
+  'cache saves',
+  'a head saves',
+]
+
+const cellsOf = (row: TemplateReport): string[] => [
+  shortVersion(row),
+  row.model,
+  count(row.requests),
+  known(row.promptTokens, count),
+  known(row.cacheHitShare, share),
+  answersText(row),
+  coverageText(row),
+  known(row.missingExchanges, about),
+  known(row.usdPerMonth, usd),
+  known(row.cacheSavesUsdPerMonth, usd),
+  savesText(row),
+]
+
+const rowOf = (tag: 'th' | 'td', cells: readonly string[]): string =>
+  `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join('')}</tr>`
+
+const tableOf = ({ templates }: ScanReport): string =>
+  `<div class="table"><table><thead>${rowOf('th', HEADER)}</thead><tbody>` +
+  `${templates.map((row) => rowOf('td', cellsOf(row))).join('\n')}</tbody></table></div>`
+
+const segmentText = (segment: Segment): string => {
+  if (segment.kind === 'anchor') return segment.text
+  return segment.kind === 'query' ? '{query}' : `{${segment.kind} ${segment.name}}`
+}
+
+const textOf = ({ text }: TemplateReport): string => {
+  if (text === undefined) return ''
+  const messages = text.messages.map(
+    ({ role, segments }) => `${role}: ${segments.map(segmentText).join('')}`
+  )
+  const labels = text.labels.length === 0 ? [] : [`labels: ${text.labels.join(', ')}`]
+  return `<details><summary>Text</summary><pre>${escapeHtml([...messages, ...labels].join('\n\n'))}</pre></details>`
+}
+
+const plotsOf = (row: TemplateReport, margin: number): string => {
+  if (row.selective.length === 0) return ''
+  const hasCurve = (row.curve?.points.length ?? 0) > 1
+  return `<div class="pair">${coveragePlot(row, margin)}${hasCurve ? rowsPlot(row) : ''}</div>`
+}
+
+const templateSection = (row: TemplateReport, place: number, margin: number): string => {
+  const plots = place < MAX_PLOTTED ? plotsOf(row, margin) : ''
+  const remark = remarkOf(row)
+  return [
+    `<h3>${escapeHtml(shortVersion(row))}</h3>`,
+    `<p class="remark">${escapeHtml(
+      [`${count(row.requests)} requests to ${row.model}`, answersText(row), coverageText(row)].join(
+        ' · '
+      )
+    )}</p>`,
+    ...(remark === '' ? [] : [`<p class="remark">${escapeHtml(remark)}</p>`]),
+    plots,
+    textOf(row),
+  ].join('\n')
+}
+
+const key = (className: string, text: string): string =>
+  `<span class="key" style="background: var(--${className})"></span>${text}`
+
+const moneySection = (report: ScanReport): string => {
+  const isPriced = report.templates.some(({ usdPerMonth }) => usdPerMonth !== null)
+  const keys = isPriced
+    ? [
+        key('cost', 'cost a month today'),
+        key('saved', 'expected savings'),
+        key('possible', 'at most'),
+      ]
+    : [key('cost', 'prompt tokens'), key('possible', 'that a route would not read')]
+  return `<h2>${isPriced ? 'What it costs, and what could be saved' : 'Where the tokens go'}</h2>
+<p class="faint">${keys.join('')}</p>
+${moneyBars(report)}`
+}
+
+const promiseText = ({ gate: { margin } }: ScanReport): string =>
+  `A head answers only above a confidence. The dashed line is the promised agreement of ${share(1 - margin)} with the upstream, the upright line the coverage at which the gate proves it on the newest exchanges, and the band reaches down to the share of later traffic that is answered at least (95 % confidence).`
+
+/** @returns a whole HTML document */
+export const scanPage = (
+  report: ScanReport,
+  log: ScannedLog,
+  { isEngineFree }: { isEngineFree: boolean }
+): string => {
+  const { templates, gate } = report
+  const sections =
+    templates.length === 0
+      ? ''
+      : `${moneySection(report)}
+<h2>Each prompt</h2>
+<p class="faint">${escapeHtml(promiseText(report))}</p>
+${templates.map((row, place) => templateSection(row, place, gate.margin)).join('\n')}
+<h2>All figures</h2>
+${tableOf(report)}`
+  const notes = notesOf(report, isEngineFree).map((note) => `<li>${escapeHtml(note)}</li>`)
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>A first look at a log</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<h1>A first look at a log · promptintern scan</h1>
+<p class="lead">${escapeHtml(headline(report))}</p>
+<p class="next">Next: ${escapeHtml(nextStep(report, log))}</p>
+${sections}
+<ul class="faint">
+${notes.join('\n')}
+</ul>
+</body>
+</html>
+`
+}

@@ -1,0 +1,141 @@
+/**
+ * The log of a scan: a file in JSONL, whose lines may have different formats, or a data directory, which
+ * another process may be writing. Both can be read again and again, and neither is written.
+ */
+import { existsSync, statSync } from 'node:fs'
+import type { Config } from '../../config/config.ts'
+import { readImportLine } from '../../core/log/import-line.ts'
+import type { ExchangeRecord } from '../../core/log/record.ts'
+import { UNKNOWN_TIME } from '../../core/scan/log-scan.ts'
+import type { LogSource } from '../../core/scan/scan.ts'
+import type { Template } from '../../core/template/template.ts'
+import { AppError } from '../../errors.ts'
+import { databasePath } from '../../store/sqlite/base/database.ts'
+import { openSqliteStore } from '../../store/sqlite/open.ts'
+import { openFile, readLines } from '../read-lines.ts'
+
+/** A line that is not a chat exchange. */
+export interface UnreadLine {
+  line: number
+  reason: string
+}
+
+export interface ScanSource extends LogSource {
+  kind: 'file' | 'data directory'
+  /** templates of a data directory */
+  known: readonly Template[]
+  /** lines of a file that were not read, in the last pass, and the first ones of them */
+  unread: () => { count: number; first: UnreadLine[] }
+  close: () => Promise<void>
+}
+
+/** @param pass from 1 @param share of the log that is read, 0 to 1 */
+export type OnRead = (pass: number, share: number) => void
+
+const MAX_LINE_BYTES = 32 * 2 ** 20
+const NAMED_LINES = 5
+/** Progress is told so often. */
+const TOLD_LINES = 100
+const PAGE_ROWS = 500
+/** Of a file: its records have no tenant. */
+export const FILE_TENANT = 'file'
+
+interface FileOptions {
+  /** of lines that name none */
+  model: string
+  maxBodyBytes: number
+}
+
+/** @throws AppError `invalid-request` for a pipe, which can be read only once */
+const requireFile = (path: string): void => {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found !== undefined && !found.isFile())
+    throw new AppError(
+      'invalid-request',
+      `${path} is not a file: a scan reads a log twice, so write it to a file first`
+    )
+}
+
+const fileSource = (path: string, options: FileOptions, onRead: OnRead): ScanSource => {
+  requireFile(path)
+  let [count, first, pass]: [number, UnreadLine[], number] = [0, [], 0]
+  async function* read(): AsyncGenerator<ExchangeRecord> {
+    ;[count, first, pass] = [0, [], pass + 1]
+    const file = await openFile(path)
+    try {
+      for await (const { number, text, bytes } of readLines(file.chunks, MAX_LINE_BYTES)) {
+        if (text?.trim() === '') continue
+        const line =
+          text === null
+            ? { reason: `it is longer than ${MAX_LINE_BYTES} bytes` }
+            : readImportLine(
+                { number, text, at: UNKNOWN_TIME },
+                { tenant: FILE_TENANT, ...options }
+              )
+        if ('record' in line) yield line.record
+        else {
+          count++
+          if (first.length < NAMED_LINES) first.push({ line: number, reason: line.reason })
+        }
+        if (number % TOLD_LINES === 0) onRead(pass, bytes / Math.max(1, file.size))
+      }
+      onRead(pass, 1)
+    } finally {
+      await file.close()
+    }
+  }
+  return {
+    kind: 'file',
+    known: [],
+    read,
+    unread: () => ({ count, first }),
+    close: async () => {},
+  }
+}
+
+/** @throws AppError `not-found` without a database; `store-unavailable`, `invalid-state` */
+const directorySource = async (path: string, onRead: OnRead): Promise<ScanSource> => {
+  if (!existsSync(databasePath(path)))
+    throw new AppError(
+      'not-found',
+      `${path} is not a data directory of promptintern: it has no ${databasePath(path)}`
+    )
+  const store = await openSqliteStore({ dataDir: path, readOnly: true })
+  const [newest] = await store.records.list({ order: 'desc', limit: 1, bodies: false })
+  const end = newest?.sequence ?? 0
+  let pass = 0
+  async function* read(): AsyncGenerator<ExchangeRecord> {
+    pass++
+    let after = 0
+    for (;;) {
+      const page = await store.records.list({ order: 'asc', limit: PAGE_ROWS, after })
+      // records that came after the scan began would be in one pass only
+      const known = page.filter(({ sequence }) => sequence <= end)
+      yield* known
+      after = known.at(-1)?.sequence ?? end
+      onRead(pass, after / Math.max(1, end))
+      if (known.length < PAGE_ROWS) return
+    }
+  }
+  return {
+    kind: 'data directory',
+    known: await store.templates.list(),
+    read,
+    unread: () => ({ count: 0, first: [] }),
+    close: store.close,
+  }
+}
+
+/**
+ * @param path a file in JSONL, or a data directory
+ * @throws AppError `not-found`, `invalid-request`, `store-unavailable`
+ */
+export const openSource = async (
+  path: string,
+  { model, config }: { model: string; config: Config },
+  onRead: OnRead
+): Promise<ScanSource> => {
+  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  if (isFolder) return directorySource(path, onRead)
+  return fileSource(path, { model, maxBodyBytes: config.proxy.captureMaxBytes }, onRead)
+}

@@ -1,0 +1,81 @@
+/** A scan on the terminal: the conclusion and the next step first, then a table and remarks. */
+import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
+import { table } from '../output.ts'
+import {
+  count,
+  headline,
+  nextStep,
+  notesOf,
+  remarkOf,
+  share,
+  shortVersion,
+  usd,
+  type ScannedLog,
+} from './words.ts'
+
+export const answersText = ({ responseType, labels }: TemplateReport): string => {
+  if (responseType === null) return 'none'
+  return responseType === 'label' ? `${count(labels ?? 1)} labels` : responseType
+}
+
+export const coverageText = (
+  { expectedCoverage, coverageLowerBound }: TemplateReport,
+  written: (value: number) => string = share
+): string => {
+  if (expectedCoverage === null) return 'unknown'
+  return expectedCoverage === 0
+    ? 'none yet'
+    : `${written(expectedCoverage)} (≥ ${written(coverageLowerBound!)})`
+}
+
+/** Expected savings; where none are predicted, the most that is possible. */
+export const savesText = ({ netUsdPerMonth, mostNetUsdPerMonth }: TemplateReport): string => {
+  if (netUsdPerMonth !== null && netUsdPerMonth !== 0) return usd(netUsdPerMonth)
+  return mostNetUsdPerMonth === null ? '?' : `≤ ${usd(mostNetUsdPerMonth)}`
+}
+
+const orUnknown = (value: number | null, text: (value: number) => string): string =>
+  value === null ? '?' : text(value)
+
+const whole = (value: number): string => `${Math.floor(100 * value)} %`
+
+/** Fits 80 columns; what has no column stands in the remarks. */
+const templatesTable = ({ templates }: ScanReport): string =>
+  table([
+    ['template', 'requests', 'prompt', 'answers', 'coverage', 'costs', 'saves'],
+    ...templates.map((row) => [
+      shortVersion(row),
+      count(row.requests),
+      orUnknown(row.promptTokens, count),
+      answersText(row),
+      coverageText(row, whole),
+      orUnknown(row.usdPerMonth, usd),
+      savesText(row),
+    ]),
+  ])
+
+const LEGEND =
+  'prompt: tokens of a request; coverage: share of the requests that a head would answer; costs and saves: a month'
+
+const remarksText = ({ templates }: ScanReport): string[] => {
+  const remarks = templates.flatMap((row) => {
+    const remark = remarkOf(row)
+    return remark === '' ? [] : [`${shortVersion(row)}  ${remark}`]
+  })
+  return remarks.length === 0 ? [] : [remarks.join('\n')]
+}
+
+export const scanText = (
+  report: ScanReport,
+  log: ScannedLog,
+  { isEngineFree }: { isEngineFree: boolean }
+): string => {
+  const notes = notesOf(report, isEngineFree)
+  return [
+    headline(report),
+    `next: ${nextStep(report, log)}`,
+    ...(report.templates.length === 0 ? [] : [`${templatesTable(report)}\n${LEGEND}`]),
+    ...remarksText(report),
+    ...(notes.length === 0 ? [] : [notes.join('\n')]),
+  ].join('\n\n')
+}

@@ -1,0 +1,165 @@
+/** Numbers and conclusions of a scan in words, for the terminal and the page. Pure. */
+import { dollars } from '../../core/cost/economics.ts'
+import type { MoreExchanges } from '../../core/scan/missing.ts'
+import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
+
+export const count = (value: number): string => Math.round(value).toLocaleString('en-US')
+
+/** Two digits: more would say more than is known. */
+export const about = (value: number): string => count(Number(value.toPrecision(2)))
+
+export const share = (value: number): string => `${(100 * value).toFixed(1)} %`
+
+/** Whole dollars from a hundred on. */
+export const usd = (value: number): string =>
+  Math.abs(value) >= 100 ? `${count(value)} USD` : dollars(value)
+
+const day = (at: number): string => new Date(at).toISOString().slice(0, 10)
+
+const daysText = ({ from, to }: ScanReport): string => {
+  if (from === null || to === null) return ''
+  return day(from) === day(to) ? ` of ${day(from)}` : ` from ${day(from)} to ${day(to)}`
+}
+
+const plural = (number: number, one: string): string =>
+  `${count(number)} ${one}${number === 1 ? '' : 's'}`
+
+/** The start of a version, which tells the templates of a log apart. */
+export const shortVersion = ({ version }: Pick<TemplateReport, 'version'>): string =>
+  version.slice(0, 8)
+
+const isReady = ({ expectedCoverage }: TemplateReport): boolean => (expectedCoverage ?? 0) > 0
+
+const savedText = ({ totals }: ScanReport): string => {
+  const { netUsdPerMonth: net, leastNetUsdPerMonth: least } = totals
+  if (net === null || least === null) return ''
+  if (net <= 0) return `, but the engine would cost ${usd(-net)} a month more than that saves`
+  return ` and save about ${usd(net)} a month (at least ${usd(least)})`
+}
+
+/** Requests that heads would answer, and at least, over all requests of their templates. */
+const answeredShare = (
+  ready: TemplateReport[],
+  coverage: 'expectedCoverage' | 'coverageLowerBound'
+): number =>
+  ready.reduce((sum, row) => sum + row.requests * (row[coverage] ?? 0), 0) /
+  ready.reduce((sum, { requests }) => sum + requests, 0)
+
+const whoseRequests = (ready: number, all: number): string => {
+  if (all === 1) return 'its requests'
+  return `the requests of ${ready === 1 ? 'one' : count(ready)} of them`
+}
+
+const readyText = (report: ScanReport): string => {
+  const ready = report.templates.filter(isReady)
+  if (ready.length === 0) return 'A label head cannot answer any of them yet.'
+  const agreement = share(1 - report.gate.margin)
+  return (
+    `A label head could answer ${share(answeredShare(ready, 'expectedCoverage'))} of ` +
+    `${whoseRequests(ready.length, report.templates.length)} (at least ` +
+    `${share(answeredShare(ready, 'coverageLowerBound'))}), with a proven agreement of ${agreement}` +
+    `${savedText(report)}.`
+  )
+}
+
+/** What recurs, and what could be saved. */
+export const headline = (report: ScanReport): string => {
+  const { templates, exchanges, others, totals } = report
+  const log = `${plural(exchanges, 'exchange')}${daysText(report)}`
+  if (templates.length === 0) return `No prompt recurs in ${log}.`
+  const cost = totals.usdPerMonth === null ? '' : `, which cost ${usd(totals.usdPerMonth)} a month`
+  return (
+    `${plural(templates.length, 'prompt')} ${templates.length === 1 ? 'recurs' : 'recur'} in ` +
+    `${share(1 - others / Math.max(1, exchanges))} of ${log}${cost}. ${readyText(report)}`
+  )
+}
+
+const moreText = ({ coverage, trainRows, exchanges }: MoreExchanges): string =>
+  exchanges === 0
+    ? `TRAIN_ROWS=${trainRows} would bring ${share(coverage)} coverage, and the log has so many`
+    : `about ${about(exchanges)} more exchanges with new questions would bring ${share(coverage)} coverage`
+
+const missingText = ({ missingExchanges: missing, more }: TemplateReport): string | null => {
+  if (more !== null) return moreText(more)
+  return missing === null || missing === 0
+    ? null
+    : `about ${about(missing)} more exchanges are needed`
+}
+
+const cacheText = (row: TemplateReport): string | null => {
+  const { cacheSavesUsdPerMonth: saved, cacheHitShare, minCachedPrefixTokens: least } = row
+  if (saved === null || cacheHitShare === null || least === null) return null
+  if ((row.promptTokens ?? 0) < least)
+    return `the provider's cache saves nothing: it takes prompts of ${count(least)} tokens at least`
+  return `the provider's cache saves ${usd(saved)} a month already, with ${share(cacheHitShare)} of the prompt tokens`
+}
+
+/** What is known of one template beside its figures. */
+export const remarkOf = (row: TemplateReport): string => {
+  const { coverageReason, answeredByRoute } = row
+  const parts = [
+    answeredByRoute > 0 && `a live route answered ${count(answeredByRoute)} of the requests`,
+    coverageReason,
+    missingText(row),
+    cacheText(row),
+  ]
+  return parts.filter((part) => typeof part === 'string').join('; ')
+}
+
+const isCacheAssumed = ({ cacheIsMeasured, cacheHitShare }: TemplateReport): boolean =>
+  cacheIsMeasured === false && (cacheHitShare ?? 0) > 0
+
+/** What the figures in dollars and tokens assume. */
+export const notesOf = (report: ScanReport, isEngineFree: boolean): string[] => {
+  const { templates, features, withoutBody } = report
+  const some = (test: (row: TemplateReport) => boolean): boolean => templates.some(test)
+  const unknown = new Set(templates.flatMap(({ moneyUnknown }) => moneyUnknown ?? []))
+  return [
+    ...[...unknown].map((reason) => `no dollars a month: ${reason}`),
+    some(isReady) && `heads were tried on ${features}`,
+    some(({ tokensCountedBy }) => tokensCountedBy === 'estimate') &&
+      'tokens are estimated where the upstream counted none',
+    some(isCacheAssumed) && 'a warm cache of the provider is assumed where its usage does not tell',
+    some(({ netUsdPerMonth }) => (netUsdPerMonth ?? 0) > 0) &&
+      isEngineFree &&
+      'ENGINE_USD_PER_HOUR is not set, so the engine counts as 0',
+    withoutBody > 0 && `${plural(withoutBody, 'record')} without a readable request are left out`,
+  ].filter((note) => typeof note === 'string')
+}
+
+/** For a shell. */
+const quoted = (path: string): string =>
+  /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`
+
+export interface ScannedLog {
+  path: string
+  kind: 'file' | 'data directory'
+}
+
+const trainRowsText = ({ templates, gate }: ScanReport): string => {
+  const most = Math.max(...templates.filter(isReady).map(({ rows }) => rows.train))
+  return most > gate.trainRows ? ` with TRAIN_ROWS=${most}` : ''
+}
+
+const trainText = (report: ScanReport, { version }: TemplateReport, log: ScannedLog): string =>
+  log.kind === 'file'
+    ? `promptintern import ${quoted(log.path)}, then promptintern serve${trainRowsText(report)}: it finds the template again, trains and proves it`
+    : `promptintern internalize ${version}${trainRowsText(report)}`
+
+/** One sentence. */
+export const nextStep = (report: ScanReport, log: ScannedLog): string => {
+  const { templates } = report
+  const ready = templates.find(isReady)
+  if (ready !== undefined) return trainText(report, ready, log)
+  const waiting = templates.find(({ missingExchanges }) => (missingExchanges ?? 0) > 0)
+  if (waiting !== undefined)
+    return `log about ${about(waiting.missingExchanges!)} more exchanges of ${shortVersion(waiting)}, then scan again`
+  const forLora = templates.find(({ responseType }) =>
+    ['json', 'code', 'short-text'].includes(responseType ?? '')
+  )
+  if (forLora !== undefined)
+    return `${trainText(report, forLora, log)}; a lora may learn its answers, and the gate tells`
+  return templates.length === 0
+    ? 'log more traffic: a template takes DETECT_MIN_SESSIONS requests with the same prompt'
+    : 'nothing: the remarks say why'
+}

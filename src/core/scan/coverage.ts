@@ -1,0 +1,143 @@
+/**
+ * What the gate says of a head's answers to the held-out rows: expected coverage, its lower bound, and the
+ * exchanges that are missing. Knows nothing of how the head was trained.
+ */
+import { agreementCut } from '../answer/score.ts'
+import { decide, type ArmFigures, type HeldOutRow } from '../gate/gate.ts'
+import { failingSlices } from '../gate/slices.ts'
+import { learningCurve, type CurveFit, type LearningCurve } from '../gate/learning-curve.ts'
+import { proportionLowerBound } from '../gate/statistics.ts'
+import { effectiveRows } from '../gate/statistics-clusters.ts'
+
+export interface GateSettings {
+  /** agreement that may be lost, 0 to 1 */
+  margin: number
+  /** least share of the traffic that a route must answer, 0 to 1 */
+  minCoverage: number
+  seed: number
+}
+
+/** A possible threshold, with the most confident answers first. */
+export interface SelectivePoint {
+  /** share of the traffic rows above it */
+  coverage: number
+  agreement: number
+}
+
+export interface CoverageFigures {
+  /** share of the traffic that a route would answer; 0 where the gate refuses */
+  expectedCoverage: number
+  /** of the same share in later traffic, one-sided 95 % */
+  coverageLowerBound: number
+  /** least confidence of an answer, natural logarithm; null where the gate refuses */
+  threshold: number | null
+  /** of the answered rows, and its one-sided 95 % lower bound; null where the gate refuses */
+  agreement: number | null
+  agreementLowerBound: number | null
+  /** as if everything that may be answered were answered */
+  agreementOfAll: number
+  /** why the gate refuses; null where it passes */
+  refusal: string | null
+  /** at most fifty, evenly spaced */
+  selective: SelectivePoint[]
+  curve: LearningCurve
+}
+
+const ALPHA = 0.05
+const LABEL = 'label'
+const MAX_POINTS = 50
+
+/**
+ * Lower bound of the share of later traffic above the threshold of the verdict.
+ *
+ * The rows are in falling confidence. Above the confidence of row r of n independent ones lies a share of the
+ * traffic that is distributed as Beta(r, n + 1 − r), whatever the confidences are (probability integral
+ * transform), and the quantile of that distribution is Clopper and Pearson's bound. The gate tests a fixed
+ * list of ranks and chooses among them by the answers, so each gets its part of the level (Bonferroni). Turns
+ * of one conversation count as the gate counts them. It bounds the coverage of the head and the threshold that
+ * this log gives, on traffic that stays as the held-out one is. Another held-out sample may give another
+ * threshold: docs/experiments/scan.md.
+ */
+export const laterCoverageBound = (
+  { coverage, tests = [] }: Pick<ArmFigures, 'coverage' | 'tests'>,
+  conversations: readonly string[]
+): number => {
+  const rows = effectiveRows(conversations)
+  return proportionLowerBound(coverage * rows, rows, ALPHA / Math.max(1, tests.length))
+}
+
+const selectivePoints = (rows: readonly HeldOutRow[]): SelectivePoint[] => {
+  const traffic = rows.filter(({ isTraffic }) => isTraffic)
+  const answerable = traffic
+    .filter(({ deferred }) => deferred === null)
+    .toSorted((a, b) => b.logprobSum - a.logprobSum)
+  const step = Math.max(1, answerable.length / MAX_POINTS)
+  let right = 0
+  return answerable.flatMap(({ similarity }, place) => {
+    if (similarity === 1) right++
+    const count = place + 1
+    const isShown = Math.floor(count / step) !== Math.floor(place / step)
+    return isShown ? [{ coverage: count / traffic.length, agreement: right / count }] : []
+  })
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+
+/** The value of a slot is a text of the log, which a report may not show. */
+const sliceName = (slice: string): string => (slice.includes('=') ? 'one value of a slot' : slice)
+
+const refusalOf = (
+  { threshold, shortage, slices = [], agreement }: ArmFigures,
+  { margin, minCoverage }: GateSettings
+): string | null => {
+  if (threshold !== null) return null
+  const [slice] = failingSlices(slices)
+  if (slice !== undefined)
+    return `${sliceName(slice.slice)} agrees on ${percent(slice.agreement)} of ${slice.rows} rows, which is more than 10 points worse`
+  return (
+    shortage ??
+    `a head agrees on ${percent(agreement)} of all answers, and no threshold with a coverage of at least ` +
+      `${percent(minCoverage)} is proven to lose less than ${percent(margin)}`
+  )
+}
+
+/**
+ * @param fits answers of heads that were trained on parts of the rows and on all of them, fewest rows first;
+ * the confidence is the same in `logprobSum` and `logprobMin`
+ */
+export const coverageOf = (fits: readonly CurveFit[], settings: GateSettings): CoverageFigures => {
+  const { margin, minCoverage, seed } = settings
+  const { heldOut } = fits.at(-1)!
+  const verdict = decide({
+    // its name stands in texts that are not used
+    arms: [{ arm: 'query-only', statistic: 'sum', rows: heldOut }],
+    responseType: LABEL,
+    ...settings,
+  })
+  const figures = verdict.arms[0]!
+  const isPassed = figures.threshold !== null
+  const traffic = heldOut.filter(({ isTraffic }) => isTraffic)
+  return {
+    expectedCoverage: isPassed ? figures.coverage : 0,
+    coverageLowerBound: isPassed
+      ? laterCoverageBound(
+          figures,
+          traffic.map(({ conversation }) => conversation)
+        )
+      : 0,
+    threshold: figures.threshold,
+    agreement: isPassed ? figures.agreementAnswered : null,
+    agreementLowerBound: isPassed ? figures.agreementAnsweredBound : null,
+    agreementOfAll: figures.agreement,
+    refusal: refusalOf(figures, settings),
+    selective: selectivePoints(heldOut),
+    curve: learningCurve(fits, {
+      statistic: 'sum',
+      cut: agreementCut(LABEL),
+      margin,
+      minCoverage,
+      alpha: ALPHA,
+      seed,
+    }),
+  }
+}

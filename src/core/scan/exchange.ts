@@ -1,0 +1,120 @@
+/**
+ * An exchange of a template as a scan keeps it: what the split, the head and the gate read, and nothing else
+ * of the request. The worker's population has the same members (`worker/internalize/exchanges.ts`).
+ */
+import type { ChatCompletion, ChatRequest } from '../../openai/chat.ts'
+import { outcomeOf, textOf, type Outcome } from '../answer/outcome.ts'
+import type { SplittableExchange } from '../learn/dataset.ts'
+import type { ExchangeRecord } from '../log/record.ts'
+import { readChatRequest } from '../request/chat-reading.ts'
+import { conversationKeys } from '../request/conversation.ts'
+import { AUDIT } from '../rollout/pair.ts'
+import { kindOf, type RequestKind } from '../route/request-kind.ts'
+import { eligibility } from '../route/route.ts'
+import type { Match } from '../template/template.ts'
+
+/** A record with its bodies parsed. */
+export interface ReadExchange {
+  request: ChatRequest
+  /** null where the log has no completion */
+  completion: ChatCompletion | null
+}
+
+/** @returns null for a body that the proxy does not match either, and for one that was pruned */
+export const readExchange = ({
+  request,
+  response,
+}: Pick<ExchangeRecord, 'request' | 'response'>): ReadExchange | null => {
+  const { outcome } = readChatRequest(Buffer.from(request))
+  if (typeof outcome === 'string' || !outcome.isWhole) return null
+  return { request: outcome.request, completion: completionOf(response) }
+}
+
+const completionOf = (text: string | null): ChatCompletion | null => {
+  try {
+    return JSON.parse(text ?? 'null') as ChatCompletion | null
+  } catch {
+    // an error page of the upstream, which is an outcome without a text
+    return null
+  }
+}
+
+export interface ScannedExchange extends SplittableExchange {
+  outcome: Outcome
+  match: Match
+  kind: RequestKind
+}
+
+/** Before conversations are told apart, which takes all exchanges together. */
+export type SingleExchange = Omit<ScannedExchange, 'conversation'>
+
+/** Reasons for which a live route leaves a question to the upstream whatever the question is. */
+const RANDOM_REASONS = new Set<string | null>([AUDIT, 'traffic-share'])
+
+type Heading = Pick<ExchangeRecord, 'id' | 'status' | 'route'>
+
+const isAnsweredByUpstream = ({ status, route }: Heading): boolean =>
+  status >= 200 && status < 300 && route?.outcome !== 'answered'
+
+/**
+ * A text of its own. Parts of a parsed text keep the whole of it in memory: some kilobytes of prompt for each
+ * query.
+ */
+const detached = (text: string): string => Buffer.from(text, 'utf16le').toString('utf16le')
+
+const detachedMatch = ({ template, slots, query, turns }: Match): Match => ({
+  template,
+  slots: Object.fromEntries(Object.entries(slots).map(([name, value]) => [name, detached(value)])),
+  // removed from every prompt of a route
+  examples: {},
+  query: detached(query),
+  turns: turns.map(({ role, content }) => ({ role, content: detached(content) })),
+})
+
+const detachedOutcome = (outcome: Outcome): Outcome =>
+  outcome.kind === 'text' ? { kind: 'text', text: detached(outcome.text) } : outcome
+
+/**
+ * @param at milliseconds since the epoch, or the place in the log where no time is known
+ * @returns null for one that is not in the population of the template
+ */
+export const exchangeOf = (
+  record: Heading & { at: number },
+  { request, completion }: ReadExchange,
+  found: Match
+): SingleExchange | null => {
+  if (!isAnsweredByUpstream(record) || eligibility(request, found.template) !== null) return null
+  const match = detachedMatch(found)
+  return {
+    id: record.id,
+    at: record.at,
+    query: [match.query, ...match.turns.map(({ content }) => content)].join('\n'),
+    outcome: detachedOutcome(outcomeOf(completion)),
+    match,
+    kind: kindOf(request, match),
+    isSample:
+      record.route === null ||
+      (record.route.outcome === 'skipped' && RANDOM_REASONS.has(record.route.reason)),
+  }
+}
+
+/** UTF-16, and some hundred bytes of objects. */
+export const bytesOfExchange = ({ query, outcome, match }: SingleExchange): number =>
+  600 +
+  2 *
+    (2 * query.length +
+      (textOf(outcome)?.length ?? 0) +
+      Object.values(match.slots).reduce((sum, value) => sum + value.length, 0))
+
+/** @param exchanges in time order */
+export const withConversations = (exchanges: readonly SingleExchange[]): ScannedExchange[] => {
+  const keys = conversationKeys(
+    exchanges.map(({ id, match, outcome }) => ({
+      id,
+      opening: match.query,
+      turns: match.turns,
+      answer: textOf(outcome),
+    }))
+  )
+  return exchanges.map((exchange, i) => ({ ...exchange, conversation: keys[i]! }))
+}

@@ -1,0 +1,147 @@
+/**
+ * A label head on the exchanges of one template, trained and judged as an internalization would: the newest
+ * exchanges are held out, the head learns from those before them. Features come from outside.
+ */
+import { DEFER_ANSWER, targetOf, textOf } from '../answer/outcome.ts'
+import { similarity } from '../answer/score.ts'
+import type { HeldOutRow } from '../gate/gate.ts'
+import type { CurveFit } from '../gate/learning-curve.ts'
+import type { Split } from '../learn/dataset.ts'
+import { fitRows, fitShares } from '../learn/fits.ts'
+import { crossValidated, probabilities, trainHead, type Head } from '../learn/softmax-head.ts'
+import { isProven, lengthBands, provenKinds } from '../route/request-kind.ts'
+import { EMPTY_PROMPT, studentMessages } from '../template/prompt.ts'
+import type { ScannedExchange } from './exchange.ts'
+
+/** @returns `[texts, dims]`, row-major */
+export interface Encoder {
+  /** for a person to read */
+  name: string
+  dims: number
+  encode: (texts: string[]) => Promise<Float32Array>
+}
+
+/** Five folds take four times as long, and choose the same penalty or a neighbour of it. */
+const FOLDS = 2
+
+/** Training rows and labels, with the features of all rows. */
+interface Problem {
+  dims: number
+  /** what the head can answer */
+  names: string[]
+  train: ScannedExchange[]
+  /** `[train, dims]` */
+  features: Float32Array
+  heldOut: ScannedExchange[]
+  /** `[heldOut, dims]` */
+  heldOutFeatures: Float32Array
+}
+
+/** What an adapted model reads of a request. */
+const textOfRequest = ({ match }: ScannedExchange): string =>
+  studentMessages(match, EMPTY_PROMPT)
+    .map(({ content }) => String(content ?? ''))
+    .join('\n')
+
+const problemOf = async (
+  { train, traffic, unseen }: Split<ScannedExchange>,
+  labels: readonly string[],
+  encoder: Encoder
+): Promise<Problem> => {
+  const heldOut = [...new Set([...traffic, ...unseen])]
+  const all = await encoder.encode([...train, ...heldOut].map(textOfRequest))
+  const end = train.length * encoder.dims
+  const defers = train.some(({ outcome }) => outcome.kind !== 'text')
+  return {
+    dims: encoder.dims,
+    names: defers ? [...labels, DEFER_ANSWER] : [...labels],
+    train,
+    features: all.subarray(0, end),
+    heldOut,
+    heldOutFeatures: all.subarray(end),
+  }
+}
+
+/** A part of the training rows, in the order of `places`. */
+const rowsAt = ({ dims, names, train, features }: Problem, places: readonly number[]) => {
+  const part = new Float32Array(places.length * dims)
+  places.forEach((place, row) =>
+    part.set(features.subarray(place * dims, (place + 1) * dims), row * dims)
+  )
+  const numbers = new Map(names.map((name, number) => [name, number]))
+  return {
+    features: part,
+    dims,
+    classes: names.length,
+    labels: Int32Array.from(places, (place) => numbers.get(targetOf(train[place]!.outcome))!),
+  }
+}
+
+interface Answer {
+  text: string
+  logprob: number
+}
+
+const answersOf = ({ names, heldOutFeatures }: Problem, head: Head): Answer[] => {
+  const shares = probabilities(head, heldOutFeatures)
+  return Array.from({ length: shares.length / names.length }, (_, row) => {
+    const own = shares.subarray(row * names.length, (row + 1) * names.length)
+    const best = own.reduce((most, share, number) => (share > own[most]! ? number : most), 0)
+    return { text: names[best]!, logprob: Math.log(own[best]!) }
+  })
+}
+
+/** The held-out rows with the answers of a head, as the gate reads them. */
+const heldOutRows = (
+  { traffic, unseen }: Split<ScannedExchange>,
+  heldOut: readonly ScannedExchange[],
+  answers: readonly Answer[]
+): HeldOutRow[] => {
+  const [isTraffic, isUnseen] = [new Set(traffic), new Set(unseen)]
+  const proven = provenKinds(traffic.map(({ kind }) => kind))
+  const bands = lengthBands(heldOut.map(({ kind }) => kind.chars))
+  return heldOut.map((exchange, i) => {
+    const { text, logprob } = answers[i]!
+    const logged = textOf(exchange.outcome)
+    const deferred = text === DEFER_ANSWER ? 'deferred' : null
+    return {
+      similarity: logged === null ? 0 : similarity('label', text, logged),
+      logprobSum: logprob,
+      logprobMin: logprob,
+      deferred: isProven(proven, exchange.kind) ? deferred : 'kind-not-proven',
+      upstreamSimilarity: null,
+      conversation: exchange.conversation,
+      isTraffic: isTraffic.has(exchange),
+      isUnseen: isUnseen.has(exchange),
+      slices: [...exchange.kind.traits, ...exchange.kind.values, bands[i]!],
+    }
+  })
+}
+
+/**
+ * Heads on an eighth, a quarter, a half and all of the training rows, and their answers to the held-out ones.
+ * The penalty and the temperature are those of cross-validation on all training rows.
+ * @param labels answers of the training rows, at least two
+ * @returns fewest rows first
+ */
+export const fitHeads = async (
+  split: Split<ScannedExchange>,
+  labels: readonly string[],
+  { encoder, seed }: { encoder: Encoder; seed: number }
+): Promise<CurveFit[]> => {
+  const problem = await problemOf(split, labels, encoder)
+  const all = [...split.train.keys()]
+  const groups = split.train.map(({ conversation }) => conversation)
+  const rows = rowsAt(problem, all)
+  const { l2, temperature } = crossValidated({ ...rows, groups, seed, folds: FOLDS })
+  const parts = fitShares(all.length).map((share) =>
+    fitRows(all.map(String), share, seed).map(Number)
+  )
+  return [...parts, all].map((places) => {
+    const head = { ...trainHead({ ...rowsAt(problem, places), l2 }), temperature }
+    return {
+      rows: places.length,
+      heldOut: heldOutRows(split, problem.heldOut, answersOf(problem, head)),
+    }
+  })
+}

@@ -1,0 +1,216 @@
+/**
+ * Whether a label head can be tried on the exchanges of a template: the split that the gate would make, the
+ * type of the answers, and the obstacle where there is one.
+ */
+import { textOf } from '../answer/outcome.ts'
+import {
+  detectResponseType,
+  knownLabels,
+  rowsUntilLabels,
+  type ResponseType,
+} from '../answer/score.ts'
+import { minimumRows } from '../gate/samples.ts'
+import { splitPopulation, type Split } from '../learn/dataset.ts'
+import type { ScannedExchange } from './exchange.ts'
+
+export interface LabelPlanSettings {
+  /** configured for an internalization */
+  trainRows: number
+  holdoutRows: number
+  /** agreement that may be lost, 0 to 1 */
+  margin: number
+  /** least share of the traffic that a route must answer, 0 to 1 */
+  minCoverage: number
+  /** dimensions of the features */
+  dims: number
+}
+
+export interface LabelPlan {
+  /** null without an exchange */
+  responseType: ResponseType | null
+  split: Split<ScannedExchange>
+  /** what the head can answer; null where the answers are no labels */
+  labels: string[] | null
+  /** why no head is tried; null where one is */
+  obstacle: Obstacle | null
+  /** older exchanges of the sample that a head could learn from and does not, because it would take too long */
+  spare: number
+}
+
+export interface Obstacle {
+  reason: string
+  /** exchanges that would remove it, about; null: more exchanges alone would not, or it is not known */
+  missingExchanges: number | null
+}
+
+/** The gate's level over all its tests. */
+const ALPHA = 0.05
+/** Rows × dimensions × labels, to which the time of training is in proportion: some twenty seconds. */
+const MAX_WORK = 6e7
+export const MAX_TRAIN_ROWS = 2_000
+
+const textsOf = (exchanges: readonly ScannedExchange[]): string[] =>
+  exchanges.flatMap(({ outcome }) => textOf(outcome) ?? [])
+
+/**
+ * Training rows for a head: all that are there, as a head takes seconds, within what is configured at least
+ * and a bounded time at most.
+ */
+const trainRowsFor = (
+  sample: readonly ScannedExchange[],
+  { trainRows, holdoutRows, dims }: LabelPlanSettings
+): number => {
+  const classes = new Set(textsOf(sample)).size
+  const affordable = Math.min(MAX_TRAIN_ROWS, Math.floor(MAX_WORK / (dims * Math.max(2, classes))))
+  return Math.max(trainRows, Math.min(affordable, sample.length - holdoutRows))
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+
+const TYPE_OBSTACLES: Record<Exclude<ResponseType, 'label'>, string> = {
+  json: 'the answers are JSON, for which there is no quick estimate: a lora may learn them',
+  code: 'the answers are code, for which there is no quick estimate: a lora may learn them',
+  'short-text':
+    'the answers are short texts, for which there is no quick estimate: a lora may learn them',
+  'free-text': 'the answers are free text, which the gate cannot compare without a judge',
+}
+
+/** Exchanges of the log for each one to learn from: in a short log both parts of the split grow with it. */
+const growthOf = (
+  { train, traffic }: Split<ScannedExchange>,
+  { trainRows, holdoutRows }: LabelPlanSettings
+): number => {
+  const all = train.length + traffic.length
+  return all < trainRows + holdoutRows ? all / Math.max(1, train.length) : 1
+}
+
+/** Of recurring answers that may be labels. @param learnable answers that are not held out */
+const recurringObstacle = (learnable: readonly string[], missing: number): Obstacle => ({
+  reason:
+    `${learnable.length} exchanges to learn from have ${new Set(learnable).size} different answers, which ` +
+    'recur: more exchanges would show whether they are a closed list of labels',
+  missingExchanges: missing,
+})
+
+/** Of labels that the training rows have too few of. */
+const labelsObstacle = (learnable: string[], missing: number | null): Obstacle => {
+  const labels = new Set(learnable).size
+  if (missing !== null) return recurringObstacle(learnable, missing)
+  return {
+    reason:
+      `${labels} labels are too many to be tried in a quick look: an internalization with ` +
+      `TRAIN_ROWS=${learnable.length} may learn them`,
+    missingExchanges: null,
+  }
+}
+
+const rowsObstacle = (
+  { train, traffic, unseen }: Split<ScannedExchange>,
+  { trainRows, holdoutRows, margin }: LabelPlanSettings
+): Obstacle | null => {
+  const needed = minimumRows(margin, ALPHA)
+  const least = Math.min(traffic.length, unseen.length)
+  if (least >= needed) return null
+  const name = traffic.length <= unseen.length ? 'exchanges' : 'questions that are new to training'
+  const isLogShort = train.length + traffic.length < trainRows + holdoutRows
+  return {
+    reason: `${least} held-out ${name} are too few to show a loss under ${percent(margin)}: at least ${needed} are needed`,
+    // both parts of the split grow with the log
+    missingExchanges:
+      least === 0 || !isLogShort
+        ? null
+        : Math.ceil((needed / least - 1) * (train.length + traffic.length)),
+  }
+}
+
+interface Answers {
+  type: ResponseType
+  /** answers that are not held out */
+  learnable: string[]
+  /** of the training rows */
+  labels: string[] | null
+}
+
+const answersObstacle = (
+  { type, learnable, labels }: Answers,
+  split: Split<ScannedExchange>,
+  settings: LabelPlanSettings
+): Obstacle | null => {
+  const untilLabels = rowsUntilLabels(learnable)
+  const missing = untilLabels && Math.ceil(untilLabels * growthOf(split, settings))
+  if (type !== 'label')
+    return missing === null
+      ? { reason: TYPE_OBSTACLES[type], missingExchanges: null }
+      : recurringObstacle(learnable, missing)
+  if (labels === null) return labelsObstacle(learnable, missing)
+  if (labels.length < 2)
+    return {
+      reason: 'all answers to learn from are the same, and a head needs two labels',
+      missingExchanges: null,
+    }
+  return rowsObstacle(split, settings)
+}
+
+const obstacleOf = (
+  answers: Answers,
+  split: Split<ScannedExchange>,
+  settings: LabelPlanSettings
+): Obstacle | null => {
+  const { traffic } = split
+  const answerable = textsOf(traffic).length / Math.max(1, traffic.length)
+  if (traffic.length > 0 && answerable < settings.minCoverage)
+    return {
+      reason:
+        `the upstream answers ${percent(answerable)} of the held-out requests with plain text, and ` +
+        `${percent(settings.minCoverage)} must be answered`,
+      missingExchanges: null,
+    }
+  return answersObstacle(answers, split, settings)
+}
+
+const spareOf = (
+  sample: readonly ScannedExchange[],
+  split: Split<ScannedExchange>,
+  settings: LabelPlanSettings
+): number => {
+  // a repeated question gives one row, so a part with fewer rows than allowed has used all
+  const isCut = split.train.length >= trainRowsFor(sample, settings)
+  const oldest = split.train.reduce((least, { at }) => Math.min(least, at), Infinity)
+  return isCut ? sample.filter(({ at }) => at < oldest).length : 0
+}
+
+/** @param unsupportedFormat why answers cannot be checked against the response format; null where they can */
+export const planLabels = (
+  sample: readonly ScannedExchange[],
+  unsupportedFormat: string | null,
+  settings: LabelPlanSettings
+): LabelPlan => {
+  const split = splitPopulation(sample, {
+    trainRows: trainRowsFor(sample, settings),
+    holdoutRows: settings.holdoutRows,
+  })
+  const spare = spareOf(sample, split, settings)
+  const texts = textsOf(sample)
+  const refused = (reason: string, responseType: ResponseType | null): LabelPlan => ({
+    responseType,
+    split,
+    labels: null,
+    obstacle: { reason, missingExchanges: null },
+    spare,
+  })
+  if (sample.length === 0)
+    return refused('the log has no request of it that a route may answer', null)
+  if (texts.length === 0) return refused('the log has no answer of it in plain text', null)
+  const heldOut = new Set(split.traffic)
+  const learnable = textsOf(sample.filter((exchange) => !heldOut.has(exchange)))
+  // of a handful of exchanges all may be held out
+  const type = detectResponseType(learnable.length > 0 ? learnable : texts)
+  if (unsupportedFormat !== null)
+    return refused(
+      `no answer can be checked against the response format: ${unsupportedFormat}`,
+      type
+    )
+  const labels = type === 'label' ? knownLabels(textsOf(split.train)) : null
+  const obstacle = obstacleOf({ type, learnable, labels }, split, settings)
+  return { responseType: type, split, labels, obstacle, spare }
+}

@@ -1,0 +1,181 @@
+/**
+ * A log, read twice in bounded memory: the first pass finds the templates, the second counts their requests
+ * and keeps the newest exchanges of each. Knows nothing of files, heads or prices.
+ */
+import { createAnswerFormats } from '../answer/schema/answer-schema.ts'
+import { outcomeOf, textOf } from '../answer/outcome.ts'
+import { Detector } from '../detect/detect.ts'
+import type { CountTokens } from '../log/estimate-usage.ts'
+import type { ExchangeRecord } from '../log/record.ts'
+import { compileMatcher, type Matcher } from '../match/match.ts'
+import { templateKeyOf } from '../template/template-key.ts'
+import type { Template } from '../template/template.ts'
+import {
+  bytesOfExchange,
+  exchangeOf,
+  readExchange,
+  withConversations,
+  type ReadExchange,
+  type ScannedExchange,
+  type SingleExchange,
+} from './exchange.ts'
+import { Newest } from './newest.ts'
+import { Tally } from './tally.ts'
+
+export interface LogScanOptions {
+  /** distinct sessions that make a template */
+  minSessions: number
+  /** found before, such as those of a data directory */
+  known: readonly Template[]
+  /** exchanges kept of each template */
+  sampleRows: number
+  /** of all kept exchanges */
+  sampleBytes: number
+  /** null: tokens that the upstream did not count stay unknown */
+  countTokens: CountTokens | null
+}
+
+/** `at` of a record that has no time. */
+export const UNKNOWN_TIME = -1
+
+/** A template, its totals and its newest exchanges. */
+export interface FoundTemplate {
+  template: Template
+  tally: Tally
+  /** in the order of time */
+  sample: ScannedExchange[]
+  /** exchanges that a route may answer by their form, of which the sample has the newest */
+  population: number
+  /** why answers cannot be checked against the response format; null where they can */
+  unsupportedFormat: string | null
+}
+
+interface Counted {
+  template: Template
+  tally: Tally
+  newest: Newest<SingleExchange>
+  population: number
+  unsupportedFormat: string | null
+}
+
+/** A record with its place in time. */
+interface Placed {
+  record: ExchangeRecord
+  read: ReadExchange
+  /** `record.at` is a time, and not only a place */
+  isTimed: boolean
+}
+
+/** OpenAI's answers tell their second, and imported texts have 0 there. */
+const createdAt = ({ completion }: ReadExchange): number | null => {
+  const created: unknown = completion?.created
+  return typeof created === 'number' && created > 0 ? created * 1000 : null
+}
+
+export class LogScan {
+  /** chat requests that were read in the second pass */
+  exchanges = 0
+  /** those without a template */
+  others = 0
+  /** records without a body that can be read */
+  withoutBody = 0
+  /** known times of the log, milliseconds since the epoch; null where it has none */
+  from: number | null = null
+  to: number | null = null
+  private readonly options: LogScanOptions
+  private readonly detector: Detector
+  private readonly formats = createAnswerFormats()
+  private matcher: Matcher | null = null
+  private counted = new Map<string, Counted>()
+  /** of the record before, in this pass */
+  private last = 0
+
+  constructor(options: LogScanOptions) {
+    this.options = options
+    this.detector = new Detector({ minSessions: options.minSessions })
+  }
+
+  /** First pass. @param logged `at` is UNKNOWN_TIME where its line names none */
+  observe(logged: ExchangeRecord): void {
+    const placed = this.place(logged)
+    if (placed === null) return
+    const { record, read, isTimed } = placed
+    if (isTimed) {
+      this.from = Math.min(this.from ?? record.at, record.at)
+      this.to = Math.max(this.to ?? record.at, record.at)
+    }
+    this.detector.observe({
+      key: templateKeyOf(read.request, record.tenant),
+      messages: read.request.messages,
+      at: record.at,
+      response: textOf(outcomeOf(read.completion)),
+    })
+  }
+
+  /** Between the passes. @returns number of templates; takes milliseconds for each group of requests */
+  findTemplates(): number {
+    const { known, sampleRows, sampleBytes, countTokens } = this.options
+    const versions = new Set(known.map(({ version }) => version))
+    const found = this.detector.candidates().filter(({ version }) => !versions.has(version))
+    const templates = [...known, ...found]
+    this.matcher = compileMatcher(templates)
+    this.last = 0
+    const bytes = sampleBytes / Math.max(1, templates.length)
+    for (const template of templates)
+      this.counted.set(template.version, {
+        template,
+        tally: new Tally(countTokens),
+        newest: new Newest({ rows: sampleRows, bytes }),
+        population: 0,
+        unsupportedFormat: null,
+      })
+    return templates.length
+  }
+
+  /** Second pass. */
+  count(logged: ExchangeRecord): void {
+    const placed = this.place(logged)
+    if (placed === null) {
+      this.withoutBody++
+      return
+    }
+    this.exchanges++
+    const { record, read, isTimed } = placed
+    const key = templateKeyOf(read.request, record.tenant)
+    const match = this.matcher!.match(key, read.request.messages)
+    if (match === null) {
+      this.others++
+      return
+    }
+    const counted = this.counted.get(match.template.version)!
+    counted.tally.add({ record, read, match, at: isTimed ? record.at : null })
+    const exchange = exchangeOf(record, read, match)
+    if (exchange === null) return
+    // all requests of a template have one response format
+    if (counted.population === 0)
+      counted.unsupportedFormat = this.formats.unsupported(
+        read.request,
+        counted.template.responseFormat
+      )
+    counted.population++
+    counted.newest.add(exchange, bytesOfExchange(exchange))
+  }
+
+  /** Templates with a request in the log, most requests first. */
+  results(): FoundTemplate[] {
+    return [...this.counted.values()]
+      .filter(({ tally }) => tally.requests > 0)
+      .map(({ newest, ...counted }) => ({ ...counted, sample: withConversations(newest.items()) }))
+      .toSorted((a, b) => b.tally.requests - a.tally.requests)
+  }
+
+  /** A record without a time comes behind the one before it. @returns null without a readable body */
+  private place(record: ExchangeRecord): Placed | null {
+    const read = readExchange(record)
+    if (read === null) return null
+    const known = record.at === UNKNOWN_TIME ? createdAt(read) : record.at
+    const at = known ?? this.last + 1
+    this.last = at
+    return { record: { ...record, at }, read, isTimed: known !== null }
+  }
+}

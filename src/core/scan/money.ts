@@ -1,0 +1,163 @@
+/**
+ * What the requests of a template cost, what the provider's cache already saves of it, and what a route would
+ * save, by the economics that `promptintern savings` uses.
+ */
+import { callCosts, shareEngine, type Coverage, type Savings } from '../cost/economics.ts'
+import {
+  draftOf,
+  economicsOf,
+  engineHoursUsd,
+  savedPerMonth,
+  type CallFigures,
+  type Draft,
+  type EconomicsSettings,
+} from '../cost/template-economics.ts'
+import { callsPerMonth, type TrafficWindow } from '../cost/template-traffic.ts'
+import type { Template } from '../template/template.ts'
+import type { Tally } from './tally.ts'
+
+const HOURS_PER_MONTH = (365 / 12) * 24
+/** Of a head, with its evaluation. */
+const TRAINING_SECONDS = 180
+
+export interface TemplateMoney {
+  /** tokens and shares of one call; null where no call has a count or an estimate */
+  call: CallFigures | null
+  /** null where the log has less than a day of known times */
+  requestsPerMonth: number | null
+  /** today, with the provider's cache */
+  usdPerMonth: number | null
+  /** of it, against the price without a cache; negative where writes cost more than reads save */
+  cacheSavesUsdPerMonth: number | null
+  /** a shorter prompt is not cached; null without a price */
+  minCachedPrefixTokens: number | null
+  /** at the expected coverage, after its share of the engine; null where either is not known */
+  netUsdPerMonth: number | null
+  /** at the lower bound of the coverage */
+  leastNetUsdPerMonth: number | null
+  /** if a route answered every request that it may */
+  mostNetUsdPerMonth: number | null
+  /** why there is no figure in dollars a month; null where there is */
+  unknown: string | null
+}
+
+export interface PricedTemplate {
+  template: Template
+  tally: Tally
+  /** null where it is not predicted */
+  coverage: { expected: number; lowerBound: number } | null
+}
+
+export interface MoneySettings extends EconomicsSettings {
+  /** of the whole log */
+  window: TrafficWindow | null
+  /** days that the log covers, where its records have no time */
+  days: number | null
+}
+
+const DAY_MS = 86_400_000
+
+/** From the template's first request to the end of the log: traffic that has ended lowers the rate. */
+const windowOf = ({ requests, from }: Tally, { window, days }: MoneySettings): TrafficWindow => {
+  if (days !== null) return { calls: requests, from: 0, to: days * DAY_MS }
+  return { calls: requests, from: from ?? 0, to: from === null ? 0 : (window?.to ?? from) }
+}
+
+const draftAt = ({ template, tally }: PricedTemplate, settings: MoneySettings): Draft => {
+  const window = windowOf(tally, settings)
+  return draftOf({
+    template,
+    traffic: {
+      window,
+      callsPerMonth: callsPerMonth(window, settings.captureShare),
+      upstream: tally.tokens(),
+      removedShare: tally.removedShare(),
+      discardedShare: 0,
+    },
+    stats: { answered: 0, forwarded: 0 },
+    internalizations: [],
+    // a head has no price per token: its engine is paid by the hour
+    adaptedPrice: null,
+    settings: { ...settings, trainSeconds: TRAINING_SECONDS },
+  })
+}
+
+/** @param answered share of the requests above the threshold */
+const withCoverage = (draft: Draft, answered: number, { trafficShare }: MoneySettings): Draft => {
+  const coverage: Coverage = {
+    answered: answered * trafficShare,
+    discarded: (1 - answered) * trafficShare,
+    source: 'proven',
+  }
+  return { ...draft, coverage }
+}
+
+const netOf = (
+  draft: Draft,
+  { model }: Template,
+  engineUsd: number,
+  settings: MoneySettings
+): Savings | null => economicsOf(draft, { model, engineUsd, settings }).monthly
+
+/** Dollars per call without a cache, less those with it. */
+const cacheSaves = ({ call, price }: Draft): number | null => {
+  if (call === null || price === null) return null
+  const prices = { upstream: price, adapted: null }
+  const uncached = callCosts({ ...call, cacheHitShare: 0, cacheWriteShare: 0 }, prices)
+  return uncached.now - callCosts(call, prices).now
+}
+
+const whyUnknown = (
+  { price, call, traffic }: Draft,
+  { model }: Template,
+  { prices }: MoneySettings
+): string | null => {
+  if (prices.length === 0) return 'PRICES_FILE is not set'
+  if (price === null) return `PRICES_FILE has no price of ${model}`
+  if (call === null) return 'the log has no call of it with its tokens'
+  return traffic?.callsPerMonth == null
+    ? 'the log has less than a day of known times: --days says how many days it covers'
+    : null
+}
+
+const timesMonth = (usd: number | null | undefined, perMonth: number | null): number | null =>
+  usd == null || perMonth === null ? null : usd * perMonth
+
+const moneyOf = (
+  { template, coverage }: PricedTemplate,
+  draft: Draft,
+  engineUsd: number,
+  settings: MoneySettings
+): TemplateMoney => {
+  const requestsPerMonth = draft.traffic?.callsPerMonth ?? null
+  const net = (answered: number): number | null => {
+    // a template that no route answers pays no engine
+    if (answered === 0) return draft.perCallUsd === null || requestsPerMonth === null ? null : 0
+    const at = withCoverage(draft, answered, settings)
+    return netOf(at, template, engineUsd, settings)?.netUsd ?? null
+  }
+  return {
+    call: draft.call,
+    requestsPerMonth,
+    usdPerMonth: timesMonth(draft.perCallUsd?.now, requestsPerMonth),
+    cacheSavesUsdPerMonth: timesMonth(cacheSaves(draft), requestsPerMonth),
+    minCachedPrefixTokens: draft.price === null ? null : (draft.price.minCachedPrefixTokens ?? 0),
+    netUsdPerMonth: coverage === null ? null : net(coverage.expected),
+    leastNetUsdPerMonth: coverage === null ? null : net(coverage.lowerBound),
+    mostNetUsdPerMonth: net(1),
+    unknown: whyUnknown(draft, template, settings),
+  }
+}
+
+/** The engine is shared by the templates that a route is expected for, in proportion to what they save. */
+export const priceTemplates = (
+  templates: readonly PricedTemplate[],
+  settings: MoneySettings
+): TemplateMoney[] => {
+  const drafts = templates.map((template) => draftAt(template, settings))
+  const saved = drafts.map((draft, i) =>
+    savedPerMonth(withCoverage(draft, templates[i]!.coverage?.expected ?? 0, settings))
+  )
+  const shares = shareEngine(engineHoursUsd(HOURS_PER_MONTH, settings), saved)
+  return templates.map((template, i) => moneyOf(template, drafts[i]!, shares[i]!, settings))
+}

@@ -1,0 +1,230 @@
+/** The result of a scan: figures for each template, ranked by money, and their totals. Has no texts of the log unless asked for. */
+import type { ResponseType } from '../answer/score.ts'
+import type { LearningCurve } from '../gate/learning-curve.ts'
+import type { Template } from '../template/template.ts'
+import type { CoverageFigures, SelectivePoint } from './coverage.ts'
+import type { LabelPlan } from './label-plan.ts'
+import type { FoundTemplate, LogScan } from './log-scan.ts'
+import { neededForMore, neededForRoute, type MoreExchanges } from './missing.ts'
+import type { TemplateMoney } from './money.ts'
+
+/** A template with what was found out of it. */
+export interface Judged {
+  found: FoundTemplate
+  plan: LabelPlan
+  /** null where no head was tried */
+  coverage: CoverageFigures | null
+}
+
+/** Figures of one template. Tokens are means per request, dollars are per month. */
+export interface TemplateReport {
+  version: string
+  tenant: string
+  model: string
+  requests: number
+  /** exchanges that a route may learn from and answer by their form */
+  exchanges: number
+  /** of the requests, those that a live route answered */
+  answeredByRoute: number
+  /** null where no call has a count or an estimate, like all tokens */
+  promptTokens: number | null
+  /** of the prompt, those that a route does not read */
+  templateTokens: number | null
+  outputTokens: number | null
+  tokensCountedBy: 'upstream' | 'estimate' | null
+  /** of the prompt tokens, those that the provider's cache served; assumed where `cacheIsMeasured` is false */
+  cacheHitShare: number | null
+  cacheIsMeasured: boolean | null
+  minCachedPrefixTokens: number | null
+  requestsPerMonth: number | null
+  usdPerMonth: number | null
+  cacheSavesUsdPerMonth: number | null
+  netUsdPerMonth: number | null
+  leastNetUsdPerMonth: number | null
+  mostNetUsdPerMonth: number | null
+  /** why dollars a month are not known; null where they are */
+  moneyUnknown: string | null
+  /** null without an answer in plain text */
+  responseType: ResponseType | null
+  /** distinct labels; null where the answers are no labels */
+  labels: number | null
+  /** of the head: trained on, held out of the newest traffic, and held-out questions that are new to training */
+  rows: { train: number; heldOut: number; unseen: number }
+  /** share of the requests that a head would answer; 0: the gate would refuse it; null: not predicted */
+  expectedCoverage: number | null
+  coverageLowerBound: number | null
+  /** of the answered requests, and its one-sided 95 % lower bound */
+  agreement: number | null
+  agreementLowerBound: number | null
+  /** if a head answered every request that it may */
+  agreementOfAll: number | null
+  /** why no coverage is expected; null where one is */
+  coverageReason: string | null
+  /** exchanges with new questions until a head would pass; 0: it passes; null: not known */
+  missingExchanges: number | null
+  /** the next coverage that more exchanges would bring: the least one where the gate refuses */
+  more: MoreExchanges | null
+  selective: SelectivePoint[]
+  curve: LearningCurve | null
+  /** only where texts were asked for */
+  text?: { messages: Template['messages']; labels: string[] }
+}
+
+export interface ScanTotals {
+  /** templates that a head would answer a part of */
+  ready: number
+  /** null where it is not known of any template */
+  usdPerMonth: number | null
+  netUsdPerMonth: number | null
+  leastNetUsdPerMonth: number | null
+}
+
+export interface ScanReport {
+  exchanges: number
+  /** of the exchanges, those without a template */
+  others: number
+  /** records without a request that can be read, such as pruned ones */
+  withoutBody: number
+  /** known times, milliseconds since the epoch */
+  from: number | null
+  to: number | null
+  /** what made the features of the heads */
+  features: string
+  gate: { margin: number; minCoverage: number; trainRows: number; holdoutRows: number }
+  totals: ScanTotals
+  /** most money first */
+  templates: TemplateReport[]
+}
+
+interface Context {
+  scan: Pick<LogScan, 'exchanges' | 'others' | 'withoutBody' | 'from' | 'to'>
+  settings: ScanReport['gate'] & { encoder: { name: string }; withText: boolean }
+}
+
+/** As measured; else as the money assumes: warm for a prompt that is long enough. */
+const cacheHitShareOf = ({ call, minCachedPrefixTokens }: TemplateMoney): number | null => {
+  if (call === null) return null
+  if (call.cacheIsMeasured) return call.cacheHitShare
+  if (minCachedPrefixTokens === null) return null
+  return call.promptTokens < minCachedPrefixTokens ? 0 : call.cacheHitShare
+}
+
+const moneyFigures = (money: TemplateMoney) => {
+  const { call, unknown, ...figures } = money
+  return {
+    promptTokens: call?.promptTokens ?? null,
+    templateTokens: call?.templateTokens ?? null,
+    outputTokens: call?.outputTokens ?? null,
+    tokensCountedBy: call?.countedBy ?? null,
+    cacheHitShare: cacheHitShareOf(money),
+    cacheIsMeasured: call?.cacheIsMeasured ?? null,
+    ...figures,
+    moneyUnknown: unknown,
+  }
+}
+
+/** Until a head passes: 0 where it does, null where it is not known. */
+const missingOf = (
+  { plan: { obstacle }, coverage }: Judged,
+  needed: MoreExchanges | null
+): number | null => {
+  if (coverage === null) return obstacle?.missingExchanges ?? null
+  return coverage.refusal === null ? 0 : (needed?.exchanges ?? null)
+}
+
+const coverageFigures = (judged: Judged) => {
+  const { plan, coverage } = judged
+  const needed = coverage && neededForRoute(coverage, plan.spare)
+  return {
+    expectedCoverage: coverage?.expectedCoverage ?? null,
+    coverageLowerBound: coverage?.coverageLowerBound ?? null,
+    agreement: coverage?.agreement ?? null,
+    agreementLowerBound: coverage?.agreementLowerBound ?? null,
+    agreementOfAll: coverage?.agreementOfAll ?? null,
+    coverageReason: plan.obstacle?.reason ?? coverage?.refusal ?? null,
+    missingExchanges: missingOf(judged, needed),
+    more: needed ?? (coverage && neededForMore(coverage, plan.spare)),
+    selective: coverage?.selective ?? [],
+    curve: coverage?.curve ?? null,
+  }
+}
+
+const templateReport = (
+  judged: Judged,
+  money: TemplateMoney,
+  withText: boolean
+): TemplateReport => {
+  const {
+    found: { template, tally, population },
+    plan: { split, labels, responseType },
+  } = judged
+  const { version, tenant, model, messages } = template
+  return {
+    version,
+    tenant,
+    model,
+    requests: tally.requests,
+    exchanges: population,
+    answeredByRoute: tally.answeredByRoute,
+    ...moneyFigures(money),
+    responseType,
+    labels: labels?.length ?? null,
+    rows: {
+      train: split.train.length,
+      heldOut: split.traffic.length,
+      unseen: split.unseen.length,
+    },
+    ...coverageFigures(judged),
+    ...(withText && { text: { messages, labels: labels ?? [] } }),
+  }
+}
+
+/** Savings that are expected first, then those that are possible at most, then tokens. */
+const byMoney = (a: TemplateReport, b: TemplateReport): number => {
+  const expected = ({ netUsdPerMonth }: TemplateReport) => Math.max(0, netUsdPerMonth ?? 0)
+  const possible = ({ mostNetUsdPerMonth }: TemplateReport) => Math.max(0, mostNetUsdPerMonth ?? 0)
+  const tokens = ({ requests, promptTokens }: TemplateReport) => requests * (promptTokens ?? 1)
+  // without prices: what a head would answer counts before what it would not
+  const answered = (row: TemplateReport) => (row.expectedCoverage ?? 0) * tokens(row)
+  return (
+    expected(b) - expected(a) ||
+    answered(b) - answered(a) ||
+    possible(b) - possible(a) ||
+    tokens(b) - tokens(a)
+  )
+}
+
+/** Null where all are. */
+const sumOf = (values: (number | null)[]): number | null => {
+  const known = values.filter((value) => value !== null)
+  return known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0)
+}
+
+/** @param money in the order of the templates */
+export const reportOf = (
+  judged: readonly Judged[],
+  money: readonly TemplateMoney[],
+  { scan, settings }: Context
+): ScanReport => {
+  const { exchanges, others, withoutBody, from, to } = scan
+  const { margin, minCoverage, trainRows, holdoutRows, encoder, withText } = settings
+  const templates = judged
+    .map((one, i) => templateReport(one, money[i]!, withText))
+    .toSorted(byMoney)
+  return {
+    exchanges,
+    others,
+    withoutBody,
+    from,
+    to,
+    features: encoder.name,
+    gate: { margin, minCoverage, trainRows, holdoutRows },
+    totals: {
+      ready: templates.filter(({ expectedCoverage }) => (expectedCoverage ?? 0) > 0).length,
+      usdPerMonth: sumOf(templates.map(({ usdPerMonth }) => usdPerMonth)),
+      netUsdPerMonth: sumOf(templates.map(({ netUsdPerMonth }) => netUsdPerMonth)),
+      leastNetUsdPerMonth: sumOf(templates.map(({ leastNetUsdPerMonth }) => leastNetUsdPerMonth)),
+    },
+    templates,
+  }
+}

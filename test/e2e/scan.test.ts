@@ -1,0 +1,225 @@
+/** `promptintern scan` from a user's view: logs that other programs wrote, and the data of a running proxy. */
+import { execFile } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { freePort } from '../../bench/harness/free-port.ts'
+import { recordOf } from '../../bench/scan/draws.ts'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import type { ScanReport } from '../../src/core/scan/report.ts'
+import { CLI, startServer } from '../fixtures/built.ts'
+import { openStore } from '../fixtures/local-store.ts'
+import { answered, labelled, timedLine, tuningLine } from '../fixtures/scan-log.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'promptintern-scan-'))
+const PRICES = join(folder, 'prices.json')
+let files = 0
+
+writeFileSync(
+  PRICES,
+  JSON.stringify([
+    { model: 'gpt-4o-mini', asOf: '2026-11-01', input: 15, cachedInput: 7.5, output: 60 },
+  ])
+)
+
+interface Ended {
+  code: number
+  stdout: string
+  stderr: string
+}
+
+type Printed = ScanReport & {
+  log: { kind: string; unread: { count: number; first: { line: number; reason: string }[] } }
+  error?: { code: string; message: string }
+}
+
+const scan = (path: string, ...words: string[]): Promise<Ended> =>
+  new Promise((resolve) => {
+    const env = {
+      PATH: process.env.PATH,
+      LOG_LEVEL: 'error',
+      PRICES_FILE: PRICES,
+      DATA_DIR: join(folder, 'no-data'),
+    }
+    execFile(process.execPath, [CLI, 'scan', path, ...words], { env }, (error, stdout, stderr) =>
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
+    )
+  })
+
+const reportOf = async (path: string, ...words: string[]): Promise<Printed> =>
+  JSON.parse((await scan(path, '--json', ...words)).stdout) as Printed
+
+const fileOf = (lines: string[]): string => {
+  const path = join(folder, `${files++}.jsonl`)
+  writeFileSync(path, lines.join('\n'))
+  return path
+}
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('scan of a file', () => {
+  const prompts = ['You write queries.\n', 'You fill forms.\n'].map((line) => line.repeat(20))
+  const exchanges = [
+    ...labelled(0, 700),
+    ...answered(150, (n) => `SELECT name FROM parts WHERE id = ${n}`, prompts[0]),
+    ...answered(100, (n) => JSON.stringify({ id: n }), prompts[1]),
+  ]
+  const path = fileOf(exchanges.map(timedLine))
+
+  it('ranks three templates by money, and predicts coverage for labels', async () => {
+    const { templates, totals, log } = await reportOf(path)
+    expect(log).toMatchObject({ kind: 'file', unread: { count: 0, first: [] } })
+    expect(templates.map(({ responseType }) => responseType)).toEqual(['label', 'code', 'json'])
+    const [first] = templates
+    expect(first!.requests).toBe(700)
+    expect(first!.expectedCoverage).toBeGreaterThan(0.2)
+    expect(first!.coverageLowerBound).toBeLessThan(first!.expectedCoverage!)
+    expect(first!.netUsdPerMonth).toBeGreaterThan(0)
+    expect(first!.missingExchanges).toBe(0)
+    expect(totals.ready).toBe(1)
+  })
+
+  it('says first what could be saved and what to do, and makes no data directory', async () => {
+    const { code, stdout } = await scan(path)
+    expect(code).toBe(0)
+    const flat = stdout.replaceAll(/\s+/g, ' ')
+    expect(flat).toMatch(
+      /^3 prompts recur in 100\.0 % of 950 exchanges .* save about .* USD a month/
+    )
+    expect(flat).toContain(`next: promptintern import ${path}, then promptintern serve`)
+    expect(existsSync(join(folder, 'no-data'))).toBe(false)
+  })
+
+  it('writes a page without texts, and with them on request', async () => {
+    const html = join(folder, 'out.html')
+    await scan(path, '--html', html)
+    const page = readFileSync(html, 'utf8')
+    expect(page).toMatch(/^<!doctype html>/)
+    expect(page).not.toMatch(/Quellhof|parcels_|SELECT|<script|https?:/)
+    expect(page).not.toContain(folder)
+    await scan(path, '--html', html, '--with-text')
+    expect(readFileSync(html, 'utf8')).toMatch(/Quellhof[^]*parcels_0/)
+  })
+
+  it('ends with a message where the page cannot be written', async () => {
+    const { code, stderr } = await scan(path, '--html', join(folder, 'nowhere', 'out.html'))
+    expect(code).toBe(2)
+    expect(stderr).toContain('cannot be written: ENOENT')
+  })
+})
+
+describe('scan of a difficult file', () => {
+  it('reads each line of two formats by its own, and names the lines that it cannot read', async () => {
+    const exchanges = labelled(0, 200)
+    const lines = exchanges.map((exchange, number) =>
+      number % 2 === 0 ? timedLine(exchange, number) : tuningLine(exchange)
+    )
+    const broken = [
+      ...lines,
+      'not JSON',
+      '{"messages": "hi"}',
+      '',
+      ...Array.from({ length: 9 }, () => '[]'),
+    ]
+    const { code, stdout, stderr } = await scan(fileOf(broken), '--json')
+    expect(code).toBe(0)
+    const { exchanges: read, templates, log } = JSON.parse(stdout) as Printed
+    expect(read).toBe(200)
+    expect(templates.map(({ requests }) => requests)).toEqual([200])
+    expect(log.unread.count).toBe(11)
+    expect(log.unread.first.slice(0, 2)).toEqual([
+      { line: 201, reason: 'it is not valid JSON' },
+      { line: 202, reason: 'its messages are not a list of objects with a role' },
+    ])
+    expect(stderr).toContain('line 201 is left out: it is not valid JSON')
+    expect(stderr).toContain('6 more lines are left out')
+  })
+
+  it('knows dollars a month of a file without times only by --days', async () => {
+    const path = fileOf(labelled(0, 200).map(tuningLine))
+    const [without] = (await reportOf(path)).templates
+    expect(without!.requestsPerMonth).toBeNull()
+    expect(without!.moneyUnknown).toContain('--days')
+    const [withDays] = (await reportOf(path, '--days', '10')).templates
+    expect(withDays!.requestsPerMonth).toBeCloseTo((20 * 365) / 12, 6)
+    expect(withDays!.usdPerMonth).toBeGreaterThan(0)
+  })
+
+  it.each([
+    ['one label', 300, () => 'billing', 'all answers to learn from are the same'],
+    ['500 labels with three rows each', 1500, (n: number) => `label ${n % 500}`, 'which recur'],
+  ])('has no coverage for %s, with the reason', async (_name, rows, answerOf, reason) => {
+    const [template] = (await reportOf(fileOf(answered(rows, answerOf).map(timedLine)))).templates
+    expect(template!.expectedCoverage).toBeNull()
+    expect(template!.coverageReason).toContain(reason)
+  })
+
+  it('learns labels in Chinese', async () => {
+    const topics = { 账单: '发票金额', 物流: '包裹快递', 退货: '退款申请' }
+    const names = Object.keys(topics) as (keyof typeof topics)[]
+    const exchanges = answered(600, (n) => names[n % 3]!).map(({ request, answer }, n) => {
+      const query = `请问${topics[names[n % 3]!]}的问题${n}`
+      const messages = [request.messages[0]!, { role: 'user', content: query }]
+      return { request: { ...request, messages }, answer }
+    })
+    const [template] = (await reportOf(fileOf(exchanges.map(timedLine)))).templates
+    expect(template!.labels).toBe(3)
+    expect(template!.expectedCoverage).toBeGreaterThan(0.9)
+  })
+
+  it.each([
+    ['an empty file', () => fileOf([]), 2, 'is empty'],
+    [
+      'a file of other lines',
+      () => fileOf(['a,b', 'c,d']),
+      2,
+      'has no line that is a chat exchange',
+    ],
+    ['a file that does not exist', () => join(folder, 'none.jsonl'), 3, 'there is no file'],
+    [
+      'a folder without data',
+      () => mkdtempSync(join(folder, 'empty-')),
+      3,
+      'is not a data directory',
+    ],
+    ['a pipe', () => '/dev/stdin', 2, 'reads a log twice'],
+  ])('ends with a message for %s', async (_name, path, code, message) => {
+    const ended = await scan(path(), '--json')
+    expect(ended.code).toBe(code)
+    expect((JSON.parse(ended.stdout) as Printed).error!.message).toContain(message)
+    expect(ended.stderr).not.toContain('    at ')
+  })
+})
+
+describe('scan of a data directory', () => {
+  it('reads the log of a running proxy', async () => {
+    const dataDir = join(folder, 'data')
+    const store = await openStore({ dataDir })
+    const since = Date.now() - 500 * 60_000
+    // of the last hours: the worker deletes records that are older than the retention
+    const records = labelled(0, 500).map((exchange, number) => ({
+      ...recordOf(exchange, number),
+      at: since + number * 60_000,
+    }))
+    await store.records.append(batchOf(records))
+    await store.close()
+    const server = await startServer({
+      DATA_DIR: dataDir,
+      PORT: String(await freePort()),
+      ENGINE: 'none',
+      LOG_LEVEL: 'error',
+    })
+    try {
+      const { log, templates, exchanges } = await reportOf(dataDir)
+      expect(log.kind).toBe('data directory')
+      expect(exchanges).toBe(500)
+      expect(templates).toHaveLength(1)
+      expect(templates[0]).toMatchObject({ requests: 500, responseType: 'label' })
+      const { stdout } = await scan(dataDir)
+      expect(stdout.replaceAll(/\s+/g, ' ')).toMatch(/next: (promptintern internalize|log about)/)
+    } finally {
+      await server.stop()
+    }
+  })
+})

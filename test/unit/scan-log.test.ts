@@ -1,0 +1,272 @@
+/** A scan of records in memory: what it finds, keeps and says. */
+import { describe, expect, it } from 'vitest'
+import { APPLICATIONS, type LabelledRequest } from '../../bench/scan/applications.ts'
+import { recordOf } from '../../bench/scan/draws.ts'
+import type { ExchangeRecord } from '../../src/core/log/record.ts'
+import { hashedFeatures } from '../../src/core/learn/hashed-features.ts'
+import { LogScan, UNKNOWN_TIME } from '../../src/core/scan/log-scan.ts'
+import { planLabels } from '../../src/core/scan/label-plan.ts'
+import { scanLog, type ScanSettings } from '../../src/core/scan/scan.ts'
+import { answered, labelled } from '../fixtures/scan-log.ts'
+
+const DIMS = 256
+const PRICE = { model: 'gpt-4o-mini', asOf: '2026-11-01', input: 2, cachedInput: 1, output: 10 }
+
+const settings = (changed: Partial<ScanSettings> = {}): ScanSettings => ({
+  minSessions: 30,
+  countTokens: (text) => text.split(' ').length,
+  trainRows: 500,
+  holdoutRows: 500,
+  margin: 0.05,
+  minCoverage: 0.2,
+  seed: 1,
+  known: [],
+  encoder: {
+    name: 'test',
+    dims: DIMS,
+    encode: async (texts) => hashedFeatures(texts, DIMS),
+  },
+  money: {
+    prices: [PRICE],
+    engineUsdPerHour: null,
+    captureShare: 1,
+    estimatesUsage: true,
+    trafficShare: 1,
+    trainSeconds: null,
+    upstreamReplays: 0,
+    days: 30,
+  },
+  withText: false,
+  onTemplate: () => {},
+  ...changed,
+})
+
+const scanOf = (exchanges: LabelledRequest[], changed?: Partial<ScanSettings>) => {
+  const records = exchanges.map(recordOf)
+  async function* read(): AsyncGenerator<ExchangeRecord> {
+    yield* records
+  }
+  return scanLog({ read }, settings(changed))
+}
+
+const sampleOf = (exchanges: LabelledRequest[], rows = 10_000) => {
+  const scan = new LogScan({
+    minSessions: 30,
+    known: [],
+    sampleRows: rows,
+    sampleBytes: 2 ** 26,
+    countTokens: null,
+  })
+  const records = exchanges.map(recordOf)
+  for (const record of records) scan.observe(record)
+  scan.findTemplates()
+  for (const record of records) scan.count(record)
+  return scan.results()[0]!
+}
+
+const planOf = (exchanges: LabelledRequest[]) =>
+  planLabels(sampleOf(exchanges).sample, null, { ...settings(), dims: DIMS })
+
+describe('a scan', () => {
+  it('predicts coverage for labels, and ranks what a head saves before what it may save at most', async () => {
+    const json = answered(
+      400,
+      (number) => JSON.stringify({ id: number }),
+      'You read forms.\n'.repeat(30)
+    )
+    const { templates, totals, exchanges, others } = await scanOf([...json, ...labelled(0, 1200)])
+    expect([exchanges, others]).toEqual([1600, 0])
+    expect(templates.map(({ responseType }) => responseType)).toEqual(['label', 'json'])
+    const [label, other] = templates
+    expect(label!.expectedCoverage).toBeGreaterThan(0.4)
+    expect(label!.coverageLowerBound).toBeGreaterThan(label!.expectedCoverage! - 0.12)
+    expect(label!.missingExchanges).toBe(0)
+    expect(label!.netUsdPerMonth).toBeGreaterThan(0)
+    expect(label!.netUsdPerMonth).toBeLessThan(label!.mostNetUsdPerMonth!)
+    expect(other).toMatchObject({ expectedCoverage: null, netUsdPerMonth: null })
+    expect(other!.coverageReason).toContain('a lora may learn them')
+    expect(totals.ready).toBe(1)
+    expect(totals.netUsdPerMonth).toBe(label!.netUsdPerMonth)
+  })
+
+  it('has no figure in dollars, and says why, without a price', async () => {
+    const money = { ...settings().money, prices: [] }
+    const { templates } = await scanOf(labelled(0, 600), { money })
+    expect(templates[0]).toMatchObject({
+      usdPerMonth: null,
+      netUsdPerMonth: null,
+      cacheHitShare: null,
+      moneyUnknown: 'PRICES_FILE is not set',
+    })
+    expect(templates[0]!.promptTokens).toBeGreaterThan(50)
+  })
+
+  it('charges the engine to the templates that a head answers', async () => {
+    const free = await scanOf(labelled(0, 800))
+    const money = { ...settings().money, engineUsdPerHour: 0.01 }
+    const paid = await scanOf(labelled(0, 800), { money })
+    const [before, after] = [free, paid].map(({ templates }) => templates[0]!.netUsdPerMonth!)
+    // an engine hour, and the training
+    expect(before! - after!).toBeCloseTo(7.3, 2)
+  })
+
+  it('says what the provider’s cache saves, at the prices of the provider', async () => {
+    const exchanges = labelled(0, 300)
+    const records = exchanges.map((exchange, number) => ({
+      ...recordOf(exchange, number),
+      usage: {
+        prompt_tokens: 1000,
+        completion_tokens: 10,
+        total_tokens: 1010,
+        prompt_tokens_details: { cached_tokens: 600 },
+      },
+    }))
+    async function* read(): AsyncGenerator<ExchangeRecord> {
+      yield* records
+    }
+    const money = { ...settings().money, days: 365 / 12 }
+    const { templates } = await scanLog({ read }, settings({ money }))
+    // 300 calls a month: 600 of 1,000 tokens at 1 in place of 2 dollars a million, and 10 of output
+    expect(templates[0]).toMatchObject({
+      tokensCountedBy: 'upstream',
+      cacheHitShare: 0.6,
+      cacheIsMeasured: true,
+      promptTokens: 1000,
+    })
+    expect(templates[0]!.requestsPerMonth).toBeCloseTo(300, 6)
+    expect(templates[0]!.usdPerMonth).toBeCloseTo(300 * 1500e-6, 9)
+    expect(templates[0]!.cacheSavesUsdPerMonth).toBeCloseTo(300 * 600e-6, 9)
+  })
+
+  it('has the texts of prompts and labels only where they are asked for', async () => {
+    const without = await scanOf(labelled(0, 300))
+    expect(JSON.stringify(without)).not.toMatch(/Quellhof|parcels_/)
+    const { templates } = await scanOf(labelled(0, 300), { withText: true })
+    expect(JSON.stringify(templates[0]!.text!.messages)).toContain('Quellhof')
+    expect(templates[0]!.text!.labels).toContain('parcels_0')
+  })
+})
+
+describe('the sample of a template', () => {
+  it('has the newest exchanges only, and counts all', () => {
+    const { sample, population, tally } = sampleOf(labelled(0, 900), 100)
+    expect([population, tally.requests, sample.length]).toEqual([900, 900, 100])
+    expect(sample.map(({ id }) => Number(id))).toEqual(
+      Array.from({ length: 100 }, (_, i) => 800 + i)
+    )
+  })
+
+  it('keeps the order of the log where records have no time', () => {
+    const scan = new LogScan({
+      minSessions: 30,
+      known: [],
+      sampleRows: 50,
+      sampleBytes: 2 ** 26,
+      countTokens: null,
+    })
+    const records = labelled(0, 400).map((exchange, number) => ({
+      ...recordOf(exchange, number),
+      at: UNKNOWN_TIME,
+    }))
+    for (const record of records) scan.observe(record)
+    scan.findTemplates()
+    for (const record of records) scan.count(record)
+    const [found] = scan.results()
+    expect(found!.sample.map(({ id }) => Number(id))).toEqual(
+      Array.from({ length: 50 }, (_, i) => 350 + i)
+    )
+    expect([scan.from, scan.to, found!.tally.from]).toEqual([null, null, null])
+  })
+
+  it('leaves out what a live route answered, and what it answered last', () => {
+    const route = {
+      templateVersion: 'v',
+      lora: 'l',
+      reason: null,
+      confidence: null,
+      promptTokensSaved: 0,
+      savedUsd: null,
+    }
+    const scan = new LogScan({
+      minSessions: 30,
+      known: [],
+      sampleRows: 1000,
+      sampleBytes: 2 ** 26,
+      countTokens: null,
+    })
+    const outcomes = ['answered', 'fallback', 'skipped'] as const
+    const records = labelled(0, 300).map((exchange, number): ExchangeRecord => ({
+      ...recordOf(exchange, number),
+      route: {
+        ...route,
+        outcome: outcomes[number % 3]!,
+        reason: number % 3 === 2 ? 'audit' : null,
+      },
+    }))
+    for (const record of records) scan.observe(record)
+    scan.findTemplates()
+    for (const record of records) scan.count(record)
+    const [found] = scan.results()
+    expect(found!.tally).toMatchObject({ requests: 300, answeredByRoute: 100 })
+    // fallbacks are the questions that the lora was unsure of: they may train, and are no sample of traffic
+    expect(found!.population).toBe(200)
+    expect(found!.sample.filter(({ isSample }) => isSample)).toHaveLength(100)
+  })
+})
+
+describe('the plan of a head', () => {
+  it('refuses one label', () => {
+    const { responseType, obstacle } = planOf(answered(400, () => 'billing'))
+    expect(responseType).toBe('label')
+    expect(obstacle!.reason).toContain('all answers to learn from are the same')
+    expect(obstacle!.missingExchanges).toBeNull()
+  })
+
+  it('asks for more exchanges of 500 labels with three rows each', () => {
+    const { labels, obstacle } = planOf(answered(1500, (number) => `label ${number % 500}`))
+    expect(labels).toBeNull()
+    expect(obstacle!.reason).toContain('500 different answers, which recur')
+    // 1,000 to learn from have two rows each, and four are needed
+    expect(obstacle!.missingExchanges).toBe(1000)
+  })
+
+  it('does not try more labels than a head learns in a minute', () => {
+    const plan = planOf(answered(3000, (number) => `label ${number % 450}`))
+    expect(plan.responseType).toBe('label')
+    expect(plan.obstacle).toEqual({
+      reason: expect.stringContaining('450 labels are too many to be tried in a quick look'),
+      missingExchanges: null,
+    })
+  })
+
+  it('takes labels in Chinese', () => {
+    const names = ['账单', '物流', '退货', '其他']
+    const plan = planOf(answered(400, (number) => names[number % 4]!))
+    expect(plan.obstacle).toBeNull()
+    expect(plan.labels!.toSorted()).toEqual(names.toSorted())
+  })
+
+  it.each([
+    ['code', (n: number) => `SELECT name FROM parts WHERE id = ${n}`, 'code'],
+    ['json', (n: number) => JSON.stringify({ n }), 'json'],
+    ['free text', (n: number) => `${n} ${'and so on, at some length, '.repeat(20)}`, 'free-text'],
+  ])('has a reason for %s', (_name, answerOf, type) => {
+    const { responseType, obstacle } = planOf(answered(200, answerOf))
+    expect(responseType).toBe(type)
+    expect(obstacle!.missingExchanges).toBeNull()
+  })
+
+  it('knows how many held-out rows are missing', () => {
+    const { obstacle } = planOf(answered(100, (number) => ['yes', 'no'][number % 2]!))
+    // half of them are held out, and 59 are needed
+    expect(obstacle!.reason).toContain('50 held-out')
+    expect(obstacle!.missingExchanges).toBe(18)
+  })
+
+  it('has no more rows than a head can be trained on in a minute, and says which are left', () => {
+    const plan = planOf(APPLICATIONS.slice(0, 1).flatMap(() => labelled(0, 3200)))
+    expect(plan.split.train.length).toBe(2000)
+    expect(plan.split.traffic.length).toBe(500)
+    expect(plan.spare).toBe(700)
+  })
+})
