@@ -13,6 +13,7 @@ import { basename, join } from 'node:path'
 import { createProgress, table } from '../src/cli/output.ts'
 import { createEngine } from '../src/engine/client.ts'
 import { openEngine } from './harness/engine.ts'
+import { processorSecondsOf } from './harness/process-stat.ts'
 import { curveFigures } from './paper/analysis/curve.ts'
 import { drawPicture } from './paper/analysis/picture.ts'
 import { claimTable, figuresOf, seriesTable } from './paper/analysis/report.ts'
@@ -45,9 +46,9 @@ const USUAL_COSTS: Record<Options['part'], Costs> = {
   tiny: {
     points: [
       { promptTokens: 0, secondsPerStep: 0.045 },
-      { promptTokens: 460, secondsPerStep: 0.26 },
+      { promptTokens: 500, secondsPerStep: 0.25 },
     ],
-    teacherSecondsPerRow: 0.03,
+    teacherSecondsPerRow: 0.008,
   },
   task: {
     points: [
@@ -92,17 +93,20 @@ const openLane = async (lane: number): Promise<Lane> => {
       fetch,
       timeoutMs: TIMEOUT_MS,
     })
-    return { engine, close: async () => undefined }
+    return { engine, processorSeconds: null, close: async () => undefined }
   }
   const dataDir = join(dir, `engine-${lane}`)
   // what a stopped run left in training begins again
   rmSync(dataDir, { recursive: true, force: true })
   const { threads } = options
-  return openEngine({
+  const { engine, pid, close } = await openEngine({
     modelPath: options.model!,
     dataDir,
     ...(threads === null ? {} : { threads }),
   })
+  // several threads wait for each other, so their processor time is not the time that passes
+  const processorSeconds = threads === 1 ? () => processorSecondsOf(pid()!) : null
+  return { engine, processorSeconds, close }
 }
 
 const expectedSeconds = (cell: Cell, entries: readonly Entry[]): number =>

@@ -37,7 +37,7 @@ const progressive = (arm: string, difference: Partial<Training> = {}): Training 
   arms: { query: arm },
 })
 
-/** What all differences are taken against. */
+/** All differences are taken against this arm. */
 export const REFERENCE = 'query_only'
 /** The paper's method. */
 export const LINEAR = 'linear_4'

@@ -1,7 +1,7 @@
 /**
  * The stages of a training, and the optimizer steps of each in both matchings. The shares of the prompt
- * and of the effort are the product's (`planStages`); what the product has no option for is changed
- * here. Pure.
+ * and of the effort are the product's (`planStages`); changes that the product has no option for are
+ * made here. Pure.
  */
 import { fitStages } from '../../src/core/learn/fits.ts'
 import { planStages } from '../../src/core/learn/schedule.ts'

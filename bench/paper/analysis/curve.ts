@@ -1,6 +1,6 @@
 /**
- * The learning curve on trainings whose outcome is known: what the product's law predicts for more rows,
- * and how much two trainings on other rows of the same number differ. Pure.
+ * The learning curve on trainings with a known outcome: the prediction of the product's law for more rows,
+ * and the difference between two trainings on other rows of the same number. Pure.
  */
 import { groupBy } from '../../../src/core/group-by.ts'
 import type { HeldOutRow } from '../../../src/core/gate/figures.ts'
@@ -9,7 +9,7 @@ import { deriveSeed, seededRandom } from '../../../src/random.ts'
 import type { Figure } from '../../report.ts'
 import type { CellResult } from '../cells.ts'
 
-/** Shares of the questions, the most confident ones, whose loss is predicted. */
+/** The loss of the most confident questions is predicted, for these shares of them. */
 const COVERAGES = [0.5, 0.8, 1]
 /** Of the intervals, as in the product. */
 const INTERVAL = 0.9

@@ -15,7 +15,7 @@ export const studentQuantile = (probability: number, degrees: number): number =>
 /**
  * One-sided level at which the percentiles of a bootstrap of the mean of `size` values are taken, so
  * that the interval has the width of Student's: the percentile interval of a few values is too narrow
- * (Hesterberg 2015, The American Statistician 69:371, section 5.2, "expanded percentile").
+ * (Hesterberg 2015, The American Statistician 69:371, "expanded percentile").
  */
 export const expandedLevel = (alpha: number, size: number): number => {
   const t = studentQuantile(1 - alpha, size - 1)

@@ -1,6 +1,6 @@
 /**
  * Computes the open cells of a run. Each lane has an engine of its own, so that the training of one
- * cell and the answers of another use a core each. What is finished is in the journal.
+ * cell and the answers of another use a core each. Finished cells are in the journal.
  */
 import type { Engine } from '../../../src/engine/engine.ts'
 import type { ModelObject } from '../../../src/openai/fine-tuning.ts'
@@ -30,6 +30,8 @@ export interface Setup {
 
 export interface Lane {
   engine: Engine
+  /** seconds of processor time of the engine and its jobs that ended; null where it is not known */
+  processorSeconds: (() => number) | null
   close(): Promise<void>
 }
 
@@ -126,11 +128,15 @@ const inOpenLanes = async <Item>(
 
 const prepareAll = async (work: Work, lanes: OpenLane[], subjects: Subject[]): Promise<void> => {
   const { journal, costSteps, now } = work
-  const seconds = (): number => now() / 1000
   await inOpenLanes(work, lanes, subjects, {
     name: (subject) => `the preparation of ${subject.name}`,
-    run: async ({ engine, base }, subject) => {
-      const prepared = await prepareSubject(engine, subject, { base, seconds, steps: costSteps })
+    run: async ({ engine, base, processorSeconds }, subject) => {
+      const prepared = await prepareSubject(engine, subject, {
+        base,
+        seconds: processorSeconds ?? (() => now() / 1000),
+        isProcessorTime: processorSeconds !== null,
+        steps: costSteps,
+      })
       journal.add({ kind: 'prepared', ...prepared })
     },
   })
@@ -158,7 +164,7 @@ const computeCells = (work: Work, lanes: OpenLane[], open: Cell[]): Promise<void
   })
 }
 
-/** Computes what is open; opens no engine when nothing is. */
+/** Computes the open cells. Without any, no engine is opened. */
 export const computeOpen = async (work: Work): Promise<void> => {
   const { cells, journal, subjects } = work
   const open = openCells(cells, journal.entries)

@@ -22,7 +22,7 @@ import type { MatchedExchange } from '../../../src/worker/internalize/exchanges.
 import { stageRows, type StageText } from '../../../src/worker/internalize/stage-rows.ts'
 import { inLanes } from '../../harness/lanes.ts'
 import { shownExamples, type Subject } from '../data/subject.ts'
-import type { Costs } from '../stages.ts'
+import type { CostPoint, Costs } from '../stages.ts'
 import { train } from './engine-job.ts'
 
 export interface Prepared {
@@ -43,7 +43,9 @@ const COUNT_LANES = 8
 /** Shares of the prompt at which the cost of a step is measured. */
 const COST_SHARES = [0, 1 / 2, 1]
 const COST_ROWS = 64
-const COST_ROUNDS = 3
+const COST_ROUNDS = 2
+/** of the shorter of two jobs */
+const FEW_STEPS = 4
 
 const meanLoss = async (
   engine: Engine,
@@ -96,8 +98,9 @@ export const sharedTokens = async (
 
 export interface PrepareOptions {
   base: ModelObject
-  /** a clock in seconds */
+  /** a clock in seconds; best of the engine's processor time, which other work hardly changes */
   seconds: () => number
+  isProcessorTime: boolean
   /** optimizer steps of a measurement */
   steps: number
 }
@@ -108,13 +111,18 @@ interface Measured {
   options: PrepareOptions
 }
 
-/** @returns seconds of a step, and of the whole job as its client sees it */
+interface Measure {
+  text: StageText
+  method: TrainingMethod
+  steps: number
+}
+
+/** Seconds of one job: of its steps by the engine's clock, and of the whole of it. */
 const measureJob = async (
-  { engine, options }: Measured,
-  exchanges: MatchedExchange[],
-  { text, method, steps }: { text: StageText; method: TrainingMethod; steps: number }
-): Promise<{ step: number; whole: number }> => {
-  const rows = stageRows(exchanges, text, { retrieved: 0, method })
+  { engine, subject, options }: Measured,
+  { text, method, steps }: Measure
+): Promise<{ ofSteps: number; whole: number }> => {
+  const rows = stageRows(subject.train(0).slice(0, COST_ROWS), text, { retrieved: 0, method })
   const parameters = options.base.parameters ?? null
   const facts = { parameters, templateTokens: 0, rows: rows.length }
   const begun = options.seconds()
@@ -127,48 +135,55 @@ const measureJob = async (
   })
   const whole = options.seconds() - begun
   await engine.deleteModel(job.fine_tuned_model!)
-  return { step: job.result_metrics!.seconds / job.result_metrics!.steps, whole }
+  return { ofSteps: job.result_metrics!.seconds, whole }
 }
 
-/** The least of several rounds in turn: other work on the machine can only make a step slower. */
-const measureCosts = async (measured: Measured, texts: StageText[]): Promise<Costs['points']> => {
+/**
+ * Seconds of a step, by two jobs: what a job needs beside its steps cancels out. The least of several
+ * rounds in turn counts for each job, because other work, and processor time of an earlier process that
+ * is added when it ends, can only make a job longer.
+ */
+const measureCosts = async (measured: Measured, texts: StageText[]): Promise<CostPoint[]> => {
   const { engine, subject, options } = measured
-  const exchanges = subject.train(0).slice(0, COST_ROWS)
-  const least = texts.map(() => Infinity)
+  const counts = [FEW_STEPS, FEW_STEPS + options.steps]
+  const least = texts.map(() => counts.map(() => Infinity))
   for (let round = 0; round < COST_ROUNDS; round++)
-    for (const [at, text] of texts.entries()) {
-      const { steps } = options
-      const { step } = await measureJob(measured, exchanges, { text, method: 'supervised', steps })
-      least[at] = Math.min(least[at]!, step)
-    }
-  const { match } = exchanges[0]!
+    for (const [at, text] of texts.entries())
+      for (const [which, steps] of counts.entries()) {
+        const { ofSteps, whole } = await measureJob(measured, { text, method: 'supervised', steps })
+        const seconds = options.isProcessorTime ? whole : ofSteps
+        least[at]![which] = Math.min(least[at]![which]!, seconds)
+      }
+  const { match } = subject.test[0]!
   const tokens = await Promise.all(
     texts.map((text) => sharedTokens(engine, options.base.id, match, text))
   )
-  return texts.map((_, at) => ({ promptTokens: tokens[at]!, secondsPerStep: least[at]! }))
+  return texts.map((_, at) => {
+    const [few, many] = least[at]!
+    return { promptTokens: tokens[at]!, secondsPerStep: (many! - few!) / options.steps }
+  })
 }
 
+/** Seconds that the teacher takes for a row. */
 const measureTeacher = async (measured: Measured): Promise<number> => {
-  const { subject, options } = measured
-  if (options.base.training_methods?.includes('self-distillation') !== true) return 0
-  const exchanges = subject.train(0).slice(0, COST_ROWS)
+  if (measured.options.base.training_methods?.includes('self-distillation') !== true) return 0
   const text = { template: '', examples: [] }
   const least = { supervised: Infinity, 'self-distillation': Infinity }
   for (let round = 0; round < COST_ROUNDS; round++)
     for (const method of ['supervised', 'self-distillation'] as const) {
-      const { whole } = await measureJob(measured, exchanges, { text, method, steps: 1 })
+      const { whole } = await measureJob(measured, { text, method, steps: 1 })
       least[method] = Math.min(least[method], whole)
     }
-  return Math.max(0, least['self-distillation'] - least.supervised) / exchanges.length
+  return Math.max(0, least['self-distillation'] - least.supervised) / COST_ROWS
 }
 
 const meanQueryTokens = async ({ engine, subject, options }: Measured): Promise<number> => {
   const exchanges = subject.train(0).slice(0, EFFECT_ROWS)
-  let sum = 0
-  await inLanes(COUNT_LANES, exchanges, async ({ match }) => {
-    sum += await engine.countTokens(options.base.id, studentMessages(match, EMPTY_PROMPT))
+  const counts: number[] = []
+  await inLanes(COUNT_LANES, exchanges, async ({ match }, at) => {
+    counts[at] = await engine.countTokens(options.base.id, studentMessages(match, EMPTY_PROMPT))
   })
-  return sum / exchanges.length
+  return counts.reduce((sum, count) => sum + count, 0) / counts.length
 }
 
 export const prepareSubject = async (

@@ -1,4 +1,4 @@
-/** Computes one cell: trains its stages, asks the test questions, and deletes what it has made. */
+/** Computes one cell: trains its stages, asks the test questions, and deletes its files and loras. */
 import { sentencesOf } from '../../../src/core/learn/compress.ts'
 import {
   EMPTY_PROMPT,
