@@ -20,6 +20,16 @@ const options = (seed = 1, draws = 20_000) => ({ level: 0.95, random: seededRand
 const normal = (random: () => number): number =>
   Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
 
+const accuraciesOf = (accuracies: [string, number, number][]) =>
+  accuracies.map(([subject, seed, accuracy]) => ({ subject, seed, accuracy }))
+
+const equalPairs = (subjects: number, seeds: number) =>
+  Array.from({ length: subjects * seeds }, (_, at) => ({
+    subject: `s${at % subjects}`,
+    seed: Math.floor(at / subjects),
+    accuracy: 0.5,
+  }))
+
 describe('intervals', () => {
   it('use the quantiles of Student’s distribution', () => {
     // tables of the distribution
@@ -64,14 +74,12 @@ describe('intervals', () => {
   })
 
   it('pair by subject and seed', () => {
-    const rows = (accuracies: [string, number, number][]) =>
-      accuracies.map(([subject, seed, accuracy]) => ({ subject, seed, accuracy }))
-    const a = rows([
+    const a = accuraciesOf([
       ['x', 0, 0.9],
       ['y', 0, 0.5],
       ['x', 1, 0.8],
     ])
-    const b = rows([
+    const b = accuraciesOf([
       ['x', 1, 0.7],
       ['x', 0, 0.6],
       ['z', 0, 0.1],
@@ -80,18 +88,13 @@ describe('intervals', () => {
     expect(difference.pairs).toBe(2)
     expect(difference.mean).toBeCloseTo(20, 9)
     expect(difference.interval).toBeNull()
-    expect(pairedDifference(a, rows([['q', 0, 1]]), options())).toBeNull()
+    expect(pairedDifference(a, accuraciesOf([['q', 0, 1]]), options())).toBeNull()
   })
 
   it('have the subjects as clusters, or the pairs where there are few subjects', () => {
-    const pairs = (subjects: number, seeds: number) =>
-      Array.from({ length: subjects * seeds }, (_, at) => ({
-        subject: `s${at % subjects}`,
-        seed: Math.floor(at / subjects),
-        accuracy: 0.5,
-      }))
     const clusters = (subjects: number, seeds: number) =>
-      pairedDifference(pairs(subjects, seeds), pairs(subjects, seeds), options())!.clusters
+      pairedDifference(equalPairs(subjects, seeds), equalPairs(subjects, seeds), options())!
+        .clusters
     expect(clusters(6, 3)).toBe(6)
     expect(clusters(2, 3)).toBe(6)
   })
@@ -198,20 +201,36 @@ describe('the report', () => {
   })
 })
 
+/** Trainings whose loss has a log-normal factor with this deviation. */
+const trainings = (deviation: number, random: () => number): boolean[][] => {
+  const questions = Array.from({ length: 300 }, () => 0.3 * random() ** 3)
+  return Array.from({ length: 3 }, () => {
+    const luck = Math.exp(deviation * normal(random))
+    return questions.map((chance) => random() < luck * chance)
+  })
+}
+
+/** A learner that follows the law: its loss halves when the rows double. */
+const curveCell = (subject: number, seed: number, exchanges: number): CellResult => {
+  const random = seededRandom(1000 * subject + 10 * seed + exchanges)
+  const hardness = Array.from({ length: 300 }, () => random())
+  return {
+    ...cell(subject, seed, [REFERENCE, exchanges], 0),
+    matching: 'curve',
+    right: {
+      [REFERENCE]: hardness
+        .map((hard) => (random() < Math.min(1, (30 / exchanges) * hard) ? '0' : '1'))
+        .join(''),
+    },
+    confidences: hardness.map((hard) => -hard),
+  }
+}
+
 describe('the learning curve', () => {
   it('counts wrong answers among the most confident ones', () => {
     expect(wrongAmong('0101', [-3, -2, -1, -0.5], 0.5)).toEqual([false, false, true, false])
     expect(wrongAmong('0101', [-3, -2, -1, -0.5], 1)).toEqual([true, false, true, false])
   })
-
-  /** Trainings whose loss has a log-normal factor with this deviation. */
-  const trainings = (deviation: number, random: () => number): boolean[][] => {
-    const questions = Array.from({ length: 300 }, () => 0.3 * random() ** 3)
-    return Array.from({ length: 3 }, () => {
-      const luck = Math.exp(deviation * normal(random))
-      return questions.map((chance) => random() < luck * chance)
-    })
-  }
 
   it.each([0, 0.15, 0.4])(
     'finds a deviation of %d between trainings, without binomial noise',
@@ -221,22 +240,6 @@ describe('the learning curve', () => {
       expect(Math.abs(runDeviation(groups) - deviation)).toBeLessThan(0.04)
     }
   )
-
-  /** A learner that follows the law: its loss halves when the rows double. */
-  const curveCell = (subject: number, seed: number, exchanges: number): CellResult => {
-    const random = seededRandom(1000 * subject + 10 * seed + exchanges)
-    const hardness = Array.from({ length: 300 }, () => random())
-    return {
-      ...cell(subject, seed, [REFERENCE, exchanges], 0),
-      matching: 'curve',
-      right: {
-        [REFERENCE]: hardness
-          .map((hard) => (random() < Math.min(1, (30 / exchanges) * hard) ? '0' : '1'))
-          .join(''),
-      },
-      confidences: hardness.map((hard) => -hard),
-    }
-  }
 
   it('contains the truth of a learner that follows the law in most predictions', () => {
     const cells = [0, 1].flatMap((subject) =>

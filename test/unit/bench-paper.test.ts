@@ -92,11 +92,12 @@ const COSTS: Costs = {
   teacherSecondsPerRow: 0.02,
 }
 
-describe('the stages of a training', () => {
-  const shapes = (name: (typeof TRAINING_NAMES)[number]) => stageShapes(TRAININGS[name], FACTS)
-  const prompts = (name: (typeof TRAINING_NAMES)[number]) =>
-    shapes(name).map(({ templateShare, examples }) => [Number(templateShare.toFixed(3)), examples])
+const shapes = (name: (typeof TRAINING_NAMES)[number]) => stageShapes(TRAININGS[name], FACTS)
 
+const prompts = (name: (typeof TRAINING_NAMES)[number]) =>
+  shapes(name).map(({ templateShare, examples }) => [Number(templateShare.toFixed(3)), examples])
+
+describe('the stages of a training', () => {
   it.each([
     [REFERENCE, [[0, 0]]],
     ['full_prompt', [[1, 3]]],
@@ -213,20 +214,22 @@ describe('the journal', () => {
   })
 })
 
+const drawTwo = () => drawApplications(2, 7, { train: 480, test: 300 })
+
+const keys = (queries: { query: string }[]) =>
+  new Set(queries.map(({ query }) => normalizeQuery(query)))
+
 describe('the applications', () => {
-  const draw = () => drawApplications(2, 7, { train: 480, test: 300 })
-  const [subject, other] = draw() as [Subject, Subject]
+  const [subject, other] = drawTwo() as [Subject, Subject]
 
   it('are the same for the same seed, with three examples of their own', () => {
-    expect(draw().map(({ template }) => template)).toEqual([subject.template, other.template])
+    expect(drawTwo().map(({ template }) => template)).toEqual([subject.template, other.template])
     expect(subject.template).not.toEqual(other.template)
     expect(subject.examples).toHaveLength(3)
     expect(shownExamples(subject, []).examples).toBe(subject.examples)
   })
 
   it('test with questions that neither train nor stand in the prompt, the same for all seeds', () => {
-    const keys = (queries: { query: string }[]) =>
-      new Set(queries.map(({ query }) => normalizeQuery(query)))
     const tested = keys(subject.test)
     expect(tested.size).toBe(300)
     for (const seed of [0, 1]) {
@@ -289,9 +292,9 @@ describe('the command line', () => {
   })
 
   it('has one lane for an engine by its address, and needs no model then', () => {
-    const options = parseOptions([
-      ...['--part', 'task', '--task', 'x', '--engine-url', 'http://gpu/v1', '--lanes', '2'],
-    ])
+    const options = parseOptions(
+      '--part task --task x --engine-url http://gpu/v1 --lanes 2'.split(' ')
+    )
     expect(options).toMatchObject({
       lanes: 1,
       model: null,
