@@ -91,12 +91,16 @@ describe('intervals', () => {
     expect(pairedDifference(a, accuraciesOf([['q', 0, 1]]), options())).toBeNull()
   })
 
-  it('have the subjects as clusters, or the pairs where there are few subjects', () => {
-    const clusters = (subjects: number, seeds: number) =>
-      pairedDifference(equalPairs(subjects, seeds), equalPairs(subjects, seeds), options())!
-        .clusters
-    expect(clusters(6, 3)).toBe(6)
-    expect(clusters(2, 3)).toBe(6)
+  it.each([
+    ['the subjects', 6, 3, 6],
+    ['the pairs where there are few subjects', 2, 3, 6],
+  ])('have as clusters %s', (_, subjects, seeds, clusters) => {
+    const pairs = equalPairs(subjects, seeds)
+    expect(pairedDifference(pairs, pairs, options())).toMatchObject({
+      clusters,
+      pairs: subjects * seeds,
+      mean: 0,
+    })
   })
 })
 
