@@ -150,9 +150,15 @@ interface Group {
   trainings: boolean[][]
 }
 
-const groupsAt = (cells: readonly CurveCell[], coverage: number): Group[] =>
+/**
+ * Of the rows of the largest fit. Rows are drawn from some 500: two larger trainings have too many of
+ * them in common to differ as two trainings on other rows do.
+ */
+const MOST_ROWS = 1 / 2
+
+const groupsAt = (cells: readonly CurveCell[], coverage: number, rows: number): Group[] =>
   [...groupBy(cells, (cell) => `${cell.subject}/${cell.exchanges}`).values()]
-    .filter((group) => group.length > 1)
+    .filter((group) => group.length > 1 && group[0]!.exchanges <= MOST_ROWS * rows)
     .map((group) => ({
       subject: group[0]!.subject,
       trainings: group.map((cell) => wrongAmong(rightOf(cell), cell.confidences, coverage)),
@@ -206,7 +212,7 @@ export const curveFigures = (
         unit: 'answers',
       }
     }
-    const groups = groupsAt(cells, coverage)
+    const groups = groupsAt(cells, coverage, rows)
     if (groups.length > 0) figures[`run_deviation_${name}`] = deviationFigure(groups, seed)
   }
   return figures

@@ -17,8 +17,8 @@ const ENTRIES = { least: 32, most: 42 }
 /** With three examples the linear schedule leaves out one at each stage. */
 const EXAMPLES = 3
 const EXAMPLES_HEAD = '\nExamples:\n'
-/** Draws in which nearly all ways to ask are found. */
-const DRAWS = 12_000
+/** Questions of an application that people word in too few ways run out. */
+const MOST_DRAWS = 20
 const MAX_TOKENS = 40
 const MODEL = 'application'
 
@@ -66,20 +66,23 @@ const requestOf = (system: string, query: string): ChatRequest => ({
   max_tokens: MAX_TOKENS,
 })
 
-/** Questions that the proxy takes for different ones, none of them an example, in random order. */
+/**
+ * `count` questions that the proxy takes for different ones, none of them an example. Shuffled: the
+ * short ones run out first. @returns null when people would not ask in so many ways
+ */
 const differentQuestions = (
   ask: () => Question,
   examples: FewShot[],
-  random: () => number
-): Question[] => {
+  { count, random }: { count: number; random: () => number }
+): Question[] | null => {
   const shown = new Set(examples.map(({ query }) => normalizeQuery(query)))
   const questions = new Map<string, Question>()
-  for (let draw = 0; draw < DRAWS; draw++) {
+  for (let draw = 0; draw < count * MOST_DRAWS && questions.size < count; draw++) {
     const question = ask()
     const key = normalizeQuery(question.query)
     if (!shown.has(key)) questions.set(key, question)
   }
-  return shuffle([...questions.values()], random)
+  return questions.size < count ? null : shuffle([...questions.values()], random)
 }
 
 const subjectOf = (
@@ -122,8 +125,10 @@ export const drawApplications = (
     const prompt = promptOf(application.system)
     const { entries } = application
     if (prompt === null || entries < ENTRIES.least || entries > ENTRIES.most) continue
-    const questions = differentQuestions(() => application.ask(random), prompt.examples, random)
-    if (questions.length < size.train + size.test) continue
+    const ask = () => application.ask(random)
+    const wanted = size.train + size.test
+    const questions = differentQuestions(ask, prompt.examples, { count: wanted, random })
+    if (questions === null) continue
     const name = names[subjects.length]!
     subjects.push(subjectOf(name, ownSeed, { prompt, questions, test: size.test }))
   }
