@@ -12,8 +12,6 @@ import {
   type CellOptions,
   type CellResult,
 } from '../../bench/paper/cells.ts'
-import { drawApplications, promptOf } from '../../bench/paper/data/applications.ts'
-import { shownExamples, type Subject } from '../../bench/paper/data/subject.ts'
 import { openJournal, parseJournal } from '../../bench/paper/journal.ts'
 import { parseOptions } from '../../bench/paper/options.ts'
 import {
@@ -26,7 +24,6 @@ import {
   type Costs,
 } from '../../bench/paper/stages.ts'
 import { checkSetup, openCells, resultsOf, type Entry } from '../../bench/paper/work/lanes.ts'
-import { normalizeQuery } from '../../src/core/learn/dataset.ts'
 
 const OPTIONS: CellOptions = {
   subjects: ['a', 'b'],
@@ -211,68 +208,6 @@ describe('the journal', () => {
     checkSetup(again, setup)
     expect(again.entries).toHaveLength(2)
     expect(() => checkSetup(again, { ...setup, steps: 2 })).toThrow('steps 1, not 2')
-  })
-})
-
-const drawTwo = () => drawApplications(2, 7, { train: 480, test: 300 })
-
-const keys = (queries: { query: string }[]) =>
-  new Set(queries.map(({ query }) => normalizeQuery(query)))
-
-describe('the applications', () => {
-  const [subject, other] = drawTwo() as [Subject, Subject]
-
-  it('are the same for the same seed, with three examples of their own', () => {
-    expect(drawTwo().map(({ template }) => template)).toEqual([subject.template, other.template])
-    expect(subject.template).not.toEqual(other.template)
-    expect(subject.examples).toHaveLength(3)
-    expect(shownExamples(subject, []).examples).toBe(subject.examples)
-  })
-
-  it('test with questions that neither train nor stand in the prompt, the same for all seeds', () => {
-    const tested = keys(subject.test)
-    expect(tested.size).toBe(300)
-    for (const seed of [0, 1]) {
-      const trained = subject.train(seed)
-      expect(trained.length).toBeGreaterThanOrEqual(480)
-      for (const { query } of [...trained, ...subject.examples!])
-        expect(tested.has(normalizeQuery(query))).toBe(false)
-    }
-    const first = (seed: number) => subject.train(seed).slice(0, 240)
-    expect(keys(first(0))).not.toEqual(keys(first(1)))
-    expect(first(1)).toEqual(first(1))
-  })
-
-  it('send their whole prompt, which the template has without the examples', () => {
-    const [{ request, match }] = subject.test as [(typeof subject.test)[number]]
-    const system = String(request.messages[0]!.content)
-    const [segment] = match.template.messages[0]!.segments
-    expect(system.startsWith(segment!.kind === 'anchor' ? segment!.text : '?')).toBe(true)
-    for (const { query, answer } of subject.examples!)
-      expect(system).toContain(`Q: ${query}\nA: ${answer}`)
-    expect(subject.isRight('nothing', subject.test[0]!)).toBe(false)
-  })
-
-  it('have prompts with exactly three examples at their end', () => {
-    const examples = 'Q: a\nA: b\nQ: c\nA: d\nQ: e\nA: f'
-    expect(promptOf(`text\nExamples:\n${examples}`)).toMatchObject({
-      text: 'text',
-      examples: [
-        { query: 'a', answer: 'b' },
-        { query: 'c', answer: 'd' },
-        { query: 'e', answer: 'f' },
-      ],
-    })
-    expect(promptOf('text')).toBeNull()
-    expect(promptOf('text\nExamples:\nQ: a\nA: b')).toBeNull()
-    expect(promptOf(`text\nExamples:\n${examples}\nTicket 1234`)).toBeNull()
-  })
-
-  it('show the first exchanges of a cell where a prompt has no examples of its own', () => {
-    const train = subject.train(0)
-    const { examples, shownIds } = shownExamples({ examples: null }, train)
-    expect(examples.map(({ query }) => query)).toEqual(train.slice(0, 3).map(({ query }) => query))
-    expect([...shownIds]).toEqual(train.slice(0, 3).map(({ id }) => id))
   })
 })
 

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { Detector } from '../../../src/core/detect/detect.ts'
 import { detectResponseType } from '../../../src/core/answer/score.ts'
+import { constantExamples } from '../../../src/core/learn/compress.ts'
 import { templateKeyOf } from '../../../src/core/template/template-key.ts'
 import type { Template } from '../../../src/core/template/template.ts'
 import { deriveSeed, seededRandom, shuffle } from '../../../src/random.ts'
@@ -61,6 +62,7 @@ export const taskSubject = (folder: string, test: number): Subject => {
   const name = basename(folder)
   const task = loadTask(folder, undefined)
   const template = detectTemplate(task, name)
+  const own = constantExamples(template)
   const match = matching(template)
   const tested = testRows(folder)
   const asked = new Set(tested.map(({ query }) => query))
@@ -74,7 +76,7 @@ export const taskSubject = (folder: string, test: number): Subject => {
   return {
     name,
     template,
-    examples: null,
+    examples: own.length > 0 ? own : null,
     train: (seed) => shuffle([...pool], seededRandom(deriveSeed(seed, 1))),
     test: exchangesOf(task, tested, match).slice(0, test),
     isRight: (answer, { id }) => isRight(type, answer, rows.get(id)!),
