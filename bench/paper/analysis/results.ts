@@ -101,7 +101,11 @@ export const analyse = (
       return { matching, difference, verdict: verdictOf(claim.kind, difference?.interval ?? null) }
     }),
   }))
-  return { series, claims }
+  // a claim about arms that were not trained has no row
+  return {
+    series,
+    claims: claims.filter(({ verdicts }) => verdicts.some(({ difference }) => difference !== null)),
+  }
 }
 
 /** Mean accuracy of each seed over its subjects. */
