@@ -73,6 +73,9 @@ const setup: Setup = {
   seed,
 }
 
+/** The applications of the tiny model have prompts and questions of the same kind. */
+const arePooled = part === 'tiny'
+
 const subjectNames =
   part === 'tiny'
     ? applicationNames(options.applications)
@@ -111,7 +114,7 @@ const openLane = async (lane: number): Promise<Lane> => {
 
 const expectedSeconds = (cell: Cell, entries: readonly Entry[]): number =>
   estimateSeconds(cell, {
-    costs: preparedOf(entries).get(cell.subject)?.costs ?? USUAL_COSTS[part],
+    costs: preparedOf(entries, arePooled).get(cell.subject)?.costs ?? USUAL_COSTS[part],
     steps: options.steps,
     queries,
     curveRows: exchanges,
@@ -145,6 +148,7 @@ const compute = async (cells: Cell[], journal: Journal<Entry>): Promise<number> 
     openLane,
     lanes: options.lanes,
     setup,
+    arePooled,
     costSteps: COST_STEPS[part],
     commit: createReport({}).commit,
     now: () => performance.now(),

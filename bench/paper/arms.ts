@@ -18,6 +18,8 @@ export interface Training {
   /** which sentences of the template a stage leaves out first */
   dropping: 'least-effect' | 'random'
   method: TrainingMethod
+  /** `one`: all stages share one curve of the learning rate, as in the product; `each`: one for each */
+  curves: 'one' | 'each'
   /** arms of the loras, by the prompt that they are served with */
   arms: Partial<Record<Served, string>>
 }
@@ -29,6 +31,7 @@ const PROGRESSIVE: Omit<Training, 'arms'> = {
   examples: 'falling',
   dropping: 'least-effect',
   method: 'supervised',
+  curves: 'one',
 }
 
 const progressive = (arm: string, difference: Partial<Training> = {}): Training => ({
@@ -49,6 +52,7 @@ export const TRAINING_NAMES = [
   'inverse_exponential_4',
   'linear_2',
   'full_prompt',
+  'linear_4_restarts',
   'examples_constant',
   'compression_0_9',
   'compression_0_6',
@@ -71,6 +75,7 @@ export const TRAININGS: Record<TrainingName, Training> = {
     schedule: 'full-prompt',
     arms: { prompt: 'full_prompt', query: 'full_prompt_removed' },
   },
+  linear_4_restarts: progressive('linear_4_restarts', { curves: 'each' }),
   examples_constant: progressive('examples_constant', { examples: 'constant' }),
   compression_0_9: progressive('compression_0_9', { firstShare: 0.9 }),
   compression_0_6: progressive('compression_0_6', { firstShare: 0.6 }),

@@ -24,14 +24,16 @@ export interface Journal<Entry> {
   add(entry: Entry): void
 }
 
-/** Cuts a torn last line off the file. */
+/** A torn last line is cut off by the first addition: reading changes nothing. */
 export const openJournal = <Entry>(path: string): Journal<Entry> => {
   const { entries, wholeBytes } = parseJournal(existsSync(path) ? readFileSync(path, 'utf8') : '')
-  if (existsSync(path)) truncateSync(path, wholeBytes)
   const known = entries as Entry[]
+  let isWhole = false
   return {
     entries: known,
     add(entry) {
+      if (!isWhole && existsSync(path)) truncateSync(path, wholeBytes)
+      isWhole = true
       appendFileSync(path, `${JSON.stringify(entry)}\n`)
       known.push(entry)
     },

@@ -37,6 +37,9 @@ const plan = ({ schedule, stages, method }: Training, facts: TrainingFacts) =>
     secondsBudget: 1,
   })
 
+/** Share of a stage that warms up where each stage has a curve of its own. */
+const RESTART_WARMUP = 0.1
+
 export const stageShapes = (training: Training, facts: TrainingFacts): StageShape[] =>
   plan(training, facts).map(({ templateShare, examples, hyperparameters }) => {
     const {
@@ -50,7 +53,10 @@ export const stageShapes = (training: Training, facts: TrainingFacts): StageShap
       templateShare: training.firstShare * templateShare,
       examples: training.examples === 'constant' && templateShare > 0 ? facts.examples : examples,
       effort: to - from,
-      hyperparameters: { ...others, schedule_span: [from, to] },
+      hyperparameters:
+        training.curves === 'each'
+          ? { ...others, schedule_span: [0, 1], warmup_ratio: RESTART_WARMUP }
+          : { ...others, schedule_span: [from, to] },
     }
   })
 
@@ -66,6 +72,24 @@ export interface Costs {
   /** of the teacher's reading of one row, in self-distillation */
   teacherSecondsPerRow: number
 }
+
+const median = (values: readonly number[]): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+/**
+ * Costs of subjects whose rows are alike, measured for the same shares of their prompts: the median of
+ * each point, because one measurement beside other work is off by up to a third.
+ */
+export const pooledCosts = (measured: readonly Costs[]): Costs => ({
+  points: measured[0]!.points.map((_, at) => ({
+    promptTokens: median(measured.map(({ points }) => points[at]!.promptTokens)),
+    secondsPerStep: median(measured.map(({ points }) => points[at]!.secondsPerStep)),
+  })),
+  teacherSecondsPerRow: median(measured.map((costs) => costs.teacherSecondsPerRow)),
+})
 
 /** On the line through the two points around `promptTokens`; beyond the last point on the line through the last two. */
 export const secondsPerStep = ({ points }: Costs, promptTokens: number): number => {

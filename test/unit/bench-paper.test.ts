@@ -17,6 +17,7 @@ import { parseOptions } from '../../bench/paper/options.ts'
 import {
   curveHyperparameters,
   equalSteps,
+  pooledCosts,
   secondsOf,
   secondsPerStep,
   stageShapes,
@@ -124,6 +125,13 @@ describe('the stages of a training', () => {
         expect(hyperparameters).not.toHaveProperty(name)
   })
 
+  it('can have a curve each', () => {
+    const [one, each] = [shapes(LINEAR), shapes('linear_4_restarts')]
+    expect(each.map(({ effort }) => effort)).toEqual(one.map(({ effort }) => effort))
+    for (const { hyperparameters } of each)
+      expect(hyperparameters).toMatchObject({ schedule_span: [0, 1], warmup_ratio: 0.1 })
+  })
+
   it('divide equal steps by effort, two fifths of it in the last stage', () => {
     const efforts = shapes(LINEAR).map(({ effort }) => ({ effort, promptTokens: 0 }))
     expect(equalSteps(efforts, 240)).toEqual([48, 48, 48, 96])
@@ -135,6 +143,18 @@ describe('the stages of a training', () => {
     expect(secondsPerStep(COSTS, 100)).toBeCloseTo(0.1, 12)
     expect(secondsPerStep(COSTS, 300)).toBeCloseTo(0.21, 12)
     expect(secondsPerStep(COSTS, 500)).toBeCloseTo(0.33, 12)
+  })
+
+  it('cost in subjects that are alike what most of them cost', () => {
+    const others = [1, 5].map((factor): Costs => ({
+      points: COSTS.points.map(({ promptTokens, secondsPerStep: seconds }) => ({
+        promptTokens: factor * promptTokens,
+        secondsPerStep: factor * seconds,
+      })),
+      teacherSecondsPerRow: factor,
+    }))
+    expect(pooledCosts([COSTS, ...others])).toEqual({ ...COSTS, teacherSecondsPerRow: 1 })
+    expect(pooledCosts(others).points[1]).toEqual({ promptTokens: 600, secondsPerStep: 0.45 })
   })
 
   it('take the same time in any arm when the time is equal', () => {
@@ -173,6 +193,7 @@ describe('the journal', () => {
     writeFileSync(path, '{"a":"ü"}\n{"a":2}\n{"a":3')
     const journal = openJournal<{ a: unknown }>(path)
     expect(journal.entries).toEqual([{ a: 'ü' }, { a: 2 }])
+    expect(readFileSync(path, 'utf8')).toContain('{"a":3')
     journal.add({ a: 4 })
     expect(journal.entries.at(-1)).toEqual({ a: 4 })
     expect(readFileSync(path, 'utf8')).toBe('{"a":"ü"}\n{"a":2}\n{"a":4}\n')

@@ -38,6 +38,12 @@ const PROGRESSIVE_TEXT = 'Four linear stages are better than training without th
 const CLAIMS: readonly Claim[] = [
   claim('progressive', [LINEAR, 'better', REFERENCE], 'paper', PROGRESSIVE_TEXT),
   claim(
+    'progressive_restarts',
+    ['linear_4_restarts', 'better', REFERENCE],
+    'paper',
+    `${PROGRESSIVE_TEXT}, with a learning rate that rises again in each stage`
+  ),
+  claim(
     'keeps_accuracy',
     [LINEAR, 'as-good', 'full_prompt'],
     'paper',

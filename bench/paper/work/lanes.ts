@@ -8,6 +8,7 @@ import { inLanes } from '../../harness/lanes.ts'
 import { cellKey, type Cell, type CellResult } from '../cells.ts'
 import type { Subject } from '../data/subject.ts'
 import type { Journal } from '../journal.ts'
+import { pooledCosts } from '../stages.ts'
 import { cancelLeftovers } from './engine-job.ts'
 import { prepareSubject, type Prepared } from './prepare.ts'
 import { runCell } from './run-cell.ts'
@@ -42,6 +43,8 @@ export interface Work {
   openLane: (lane: number) => Promise<Lane>
   lanes: number
   setup: Setup
+  /** see `preparedOf` */
+  arePooled: boolean
   /** optimizer steps in which the cost of a step is measured */
   costSteps: number
   commit: string
@@ -51,10 +54,15 @@ export interface Work {
   onFailure: (cell: string, error: unknown) => void
 }
 
-export const preparedOf = (entries: readonly Entry[]): Map<string, Prepared> =>
-  new Map(
-    entries.flatMap((entry) => (entry.kind === 'prepared' ? [[entry.subject, entry] as const] : []))
+/** @param isPooled whether the subjects are alike, so that a step costs the same in all of them */
+export const preparedOf = (entries: readonly Entry[], isPooled: boolean): Map<string, Prepared> => {
+  const prepared = entries.filter((entry) => entry.kind === 'prepared')
+  const pooled =
+    isPooled && prepared.length > 0 ? pooledCosts(prepared.map(({ costs }) => costs)) : null
+  return new Map(
+    prepared.map((entry) => [entry.subject, { ...entry, costs: pooled ?? entry.costs }])
   )
+}
 
 /** The newest result of each cell. */
 export const resultsOf = (entries: readonly Entry[]): Map<string, CellResult> =>
@@ -143,8 +151,8 @@ const prepareAll = async (work: Work, lanes: OpenLane[], subjects: Subject[]): P
 }
 
 const computeCells = (work: Work, lanes: OpenLane[], open: Cell[]): Promise<void> => {
-  const { journal, subjects, setup, commit, now, onDone } = work
-  const prepared = preparedOf(journal.entries)
+  const { journal, subjects, setup, arePooled, commit, now, onDone } = work
+  const prepared = preparedOf(journal.entries, arePooled)
   const byName = new Map(subjects.map((subject) => [subject.name, subject]))
   const { steps, curveRows } = setup
   return inOpenLanes(work, lanes, open, {
@@ -171,7 +179,7 @@ export const computeOpen = async (work: Work): Promise<void> => {
   if (open.length === 0) return
   const lanes = await openLanes(work)
   try {
-    const prepared = preparedOf(journal.entries)
+    const prepared = preparedOf(journal.entries, work.arePooled)
     const missing = subjects.filter(({ name }) => !prepared.has(name))
     await prepareAll(work, lanes, missing)
     await computeCells(work, lanes, open)
