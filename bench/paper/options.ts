@@ -47,8 +47,8 @@ const DEFAULTS = {
     exchanges: 240,
     mainExchanges: [60, 480],
     seeds: 3,
-    // 48 in each stage with a prompt
-    steps: 240,
+    // 40 in each stage with a prompt; with more, the part takes over three hours on two cores
+    steps: 200,
     lanes: 2,
     threads: 1,
   },
