@@ -18,6 +18,8 @@ export interface RunningEngine {
 export const openEngine = async (options: {
   modelPath: string
   dataDir: string
+  /** default: all cores */
+  threads?: number
 }): Promise<RunningEngine> => {
   const { baseUrl, token, pid, close } = await startOnnxEngine({
     ...options,

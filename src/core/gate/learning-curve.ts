@@ -61,8 +61,9 @@ const GRID_STEP = 1.1
 /**
  * Standard deviation of the logarithm of a loss between two trainings on other rows of the same number:
  * docs/experiments/learning-curve.md.
+ * @public for benchmarks
  */
-const RUN_DEVIATION = 0.15
+export const RUN_DEVIATION = 0.15
 
 interface Tally {
   wrong: number
@@ -78,7 +79,10 @@ interface JudgedFit {
   cuts: Cut[]
 }
 
-const judgeFit = ({ rows, heldOut }: CurveFit, { statistic, cut }: CurveOptions): JudgedFit => {
+const judgeFit = (
+  { rows, heldOut }: CurveFit,
+  { statistic, cut }: Pick<CurveOptions, 'statistic' | 'cut'>
+): JudgedFit => {
   const judged = heldOut.map((row) => judge(row, statistic, cut))
   const answerable = judged.filter(({ deferred }) => deferred === null)
   const traffic = judged.filter(({ isTraffic }) => isTraffic).length
@@ -193,6 +197,28 @@ const drawLaws = (
   })
 }
 
+/** The law at a coverage, and laws of data that might as well have been seen. @returns null without two points */
+const lawsAt = (
+  fits: JudgedFit[],
+  coverage: number,
+  seed: number
+): { law: PowerLaw; laws: PowerLaw[] } | null => {
+  const counted = fits.flatMap((fit) => {
+    const cut = cutAt(fit, coverage)
+    const growth = fit.rows / fits.at(-1)!.rows
+    return cut === null ? [] : { growth, tallies: talliesOf(fit, cut), cut }
+  })
+  if (counted.length < 2) return null
+  const law = fitLaw(
+    counted.map(({ growth, cut: { unseen } }) => ({
+      growth,
+      wrong: unseen.disagreements,
+      answered: unseen.rows,
+    }))
+  )
+  return { law, laws: drawLaws(counted, seededRandom(seed)) }
+}
+
 /** What the gate accepts at a coverage: at most `most` losses in `rows` independent answers. */
 interface Acceptance {
   rows: number
@@ -237,19 +263,9 @@ const targetAt = (
   const widest = cutAt(full, coverage)
   const acceptance = widest && acceptanceOf(full, widest, options)
   if (acceptance === null) return null
-  const counted = fits.flatMap((fit) => {
-    const cut = cutAt(fit, coverage)
-    return cut === null ? [] : { growth: fit.rows / full.rows, tallies: talliesOf(fit, cut), cut }
-  })
-  if (counted.length < 2) return null
-  const law = fitLaw(
-    counted.map(({ growth, cut: { unseen } }) => ({
-      growth,
-      wrong: unseen.disagreements,
-      answered: unseen.rows,
-    }))
-  )
-  const laws = drawLaws(counted, seededRandom(options.seed))
+  const fitted = lawsAt(fits, coverage, options.seed)
+  if (fitted === null) return null
+  const { law, laws } = fitted
   const needed = bisectFalling((loss) => passes(acceptance, loss), 0.5, 0, 1)
   const growths = laws.map((drawn) => growthTo(drawn, needed)).toSorted((a, b) => a - b)
   const quantile = (share: number) => growths[Math.round(share * (DRAWS - 1))]!
@@ -294,5 +310,27 @@ export const learningCurve = (given: readonly CurveFit[], options: CurveOptions)
       losses: targets.map(({ coverage }) => lossOfCut(cutAt(fit, coverage))),
     })),
     targets,
+  }
+}
+
+/**
+ * Loss that the law gives among the most confident answers for more rows, and the losses that the drawn laws
+ * give.
+ * @param given as for `learningCurve`
+ * @param target.growth rows over those of the last fit
+ * @returns null without two points
+ * @public for benchmarks
+ */
+export const predictLoss = (
+  given: readonly CurveFit[],
+  target: { coverage: number; growth: number },
+  options: Pick<CurveOptions, 'statistic' | 'cut' | 'seed'>
+): { loss: number; draws: number[] } | null => {
+  const fits = given.map((fit) => judgeFit(fit, options))
+  const fitted = lawsAt(fits, target.coverage, options.seed)
+  if (fitted === null) return null
+  return {
+    loss: lossAt(fitted.law, target.growth),
+    draws: fitted.laws.map((law) => lossAt(law, target.growth)),
   }
 }
