@@ -59,8 +59,8 @@ const LIKELY = 0.8
 const MOST_GROWTH = 8
 const GRID_STEP = 1.1
 /**
- * Standard deviation of the logarithm of a loss between two trainings on other rows of the same number:
- * docs/experiments/learning-curve.md.
+ * Standard deviation of the logarithm of a loss between two trainings on other rows of the same number. It is
+ * assumed; the part `learning_curve` of `bench:paper` estimates it.
  * @public for benchmarks
  */
 export const RUN_DEVIATION = 0.15
