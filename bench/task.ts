@@ -62,7 +62,7 @@ const { values: args } = parseArgs({
     'full-prompt-rows': { type: 'string', default: '200' },
     minutes: { type: 'string', default: '0' },
     // a sentence encoder for heads; and the arms that the product lets compete, by default all
-    encoder: { type: 'string', default: '' },
+    encoder: { type: 'string' },
     learn: { type: 'string', default: '' },
     schedule: { type: 'string', default: 'linear' },
     margin: { type: 'string', default: '0.05' },
@@ -89,7 +89,7 @@ const required = (name: 'task' | 'model'): string => {
 const engineUrl = args['engine-url']
 const taskEngine =
   engineUrl === undefined
-    ? embeddedEngine(required('model'))
+    ? embeddedEngine(required('model'), args.encoder ?? null)
     : remoteEngine(engineUrl, process.env['ENGINE_TOKEN'] ?? null)
 
 const armNames = (): BenchArm[] => {
@@ -280,7 +280,6 @@ const environment = (dataDir: string, upstream: ReplayUpstream): Record<string, 
     ? { ROLLOUT_STAGES: '1', AUDIT_SHARE: '0' }
     : { AUDIT_SHARE: args['audit-share'] }),
   LEARNING_CURVE: String(args['learning-curve']),
-  ENCODER_PATH: args.encoder,
   ARMS: args.learn,
   TRAIN_ROWS: args.train,
   HOLDOUT_ROWS: args.holdout,

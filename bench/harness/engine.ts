@@ -17,6 +17,8 @@ export interface RunningEngine {
 /** @throws AppError `invalid-model` when the model cannot be loaded */
 export const openEngine = async (options: {
   modelPath: string
+  /** none: no heads */
+  encoderPath?: string | null
   dataDir: string
   /** default: all cores */
   threads?: number

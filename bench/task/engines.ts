@@ -18,8 +18,9 @@ export interface TaskEngine {
   open(dataDir: string): Promise<{ engine: Engine; close(): Promise<void> }>
 }
 
-export const embeddedEngine = (modelPath: string): TaskEngine => ({
-  environment: { ENGINE: 'onnx', MODEL_PATH: modelPath },
+/** @param encoderPath of heads; null: none */
+export const embeddedEngine = (modelPath: string, encoderPath: string | null): TaskEngine => ({
+  environment: { ENGINE: 'onnx', MODEL_PATH: modelPath, ENCODER_PATH: encoderPath ?? '' },
   async countTokens(requests) {
     const model = await loadModel(modelPath)
     const counts = requests.map(
@@ -29,7 +30,7 @@ export const embeddedEngine = (modelPath: string): TaskEngine => ({
     model.close()
     return counts
   },
-  open: (dataDir) => openEngine({ modelPath, dataDir: `${dataDir}/engine` }),
+  open: (dataDir) => openEngine({ modelPath, encoderPath, dataDir: `${dataDir}/engine` }),
 })
 
 /** @param baseUrl ends in `/v1` */

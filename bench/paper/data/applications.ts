@@ -8,7 +8,7 @@ import type { FewShot } from '../../../src/core/template/prompt.ts'
 import type { Template } from '../../../src/core/template/template.ts'
 import type { ChatRequest } from '../../../src/openai/chat.ts'
 import { deriveSeed, seededRandom, shuffle } from '../../../src/random.ts'
-import type { MatchedExchange } from '../../../src/worker/internalize/exchanges.ts'
+import type { MatchedExchange } from '../../../src/worker/exchanges/exchanges.ts'
 import { exchangeOf, type Subject } from './subject.ts'
 
 const DIFFICULTY = 4

@@ -2,7 +2,7 @@
 import type { FewShot } from '../../../src/core/template/prompt.ts'
 import type { Match, Template } from '../../../src/core/template/template.ts'
 import type { ChatRequest } from '../../../src/openai/chat.ts'
-import type { MatchedExchange } from '../../../src/worker/internalize/exchanges.ts'
+import type { MatchedExchange } from '../../../src/worker/exchanges/exchanges.ts'
 
 export interface Subject {
   name: string

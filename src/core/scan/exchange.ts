@@ -1,6 +1,6 @@
 /**
  * An exchange of a template as a scan keeps it: what the split, the head and the gate read, and nothing else
- * of the request. The worker's population has the same members (`worker/internalize/exchanges.ts`).
+ * of the request. The worker's population has the same members (`worker/exchanges/exchanges.ts`).
  */
 import type { ChatCompletion, ChatRequest } from '../../openai/chat.ts'
 import { outcomeOf, textOf, type Outcome } from '../answer/outcome.ts'
