@@ -2,12 +2,8 @@
  * Is the lower bound of a scan's coverage true? Logs are drawn from an application without end, so the
  * coverage of the head and the threshold that a log gives is counted on thousands of fresh requests.
  */
-import {
-  withConversations,
-  exchangeOf,
-  readExchange,
-  type ScannedExchange,
-} from '../../src/core/scan/exchange.ts'
+import { withConversations } from '../../src/core/rollout/population.ts'
+import { exchangeOf, readExchange, type ScannedExchange } from '../../src/core/scan/exchange.ts'
 import { coverageOf } from '../../src/core/scan/coverage.ts'
 import { fitHeads, type Encoder } from '../../src/core/scan/head.ts'
 import { planLabels } from '../../src/core/scan/label-plan.ts'

@@ -5,10 +5,9 @@
 import type { ChatCompletion, ChatRequest } from '../../openai/chat.ts'
 import { outcomeOf, textOf, type Outcome } from '../answer/outcome.ts'
 import type { SplittableExchange } from '../learn/dataset.ts'
+import { askedIn, isAnsweredByUpstream, isRandom } from '../rollout/population.ts'
 import type { ExchangeRecord } from '../log/record.ts'
 import { readChatRequest } from '../request/chat-reading.ts'
-import { conversationKeys } from '../request/conversation.ts'
-import { AUDIT } from '../rollout/pair.ts'
 import { kindOf, type RequestKind } from '../route/request-kind.ts'
 import { eligibility } from '../route/route.ts'
 import type { Match } from '../template/template.ts'
@@ -48,13 +47,7 @@ export interface ScannedExchange extends SplittableExchange {
 /** Before conversations are told apart, which takes all exchanges together. */
 export type SingleExchange = Omit<ScannedExchange, 'conversation'>
 
-/** Reasons for which a live route leaves a question to the upstream whatever the question is. */
-const RANDOM_REASONS = new Set<string | null>([AUDIT, 'traffic-share'])
-
 type Heading = Pick<ExchangeRecord, 'id' | 'status' | 'route'>
-
-const isAnsweredByUpstream = ({ status, route }: Heading): boolean =>
-  status >= 200 && status < 300 && route?.outcome !== 'answered'
 
 /**
  * A text of its own. Parts of a parsed text keep the whole of it in memory: some kilobytes of prompt for each
@@ -88,13 +81,12 @@ export const exchangeOf = (
   return {
     id: record.id,
     at: record.at,
-    query: [match.query, ...match.turns.map(({ content }) => content)].join('\n'),
+    query: askedIn(match),
     outcome: detachedOutcome(outcomeOf(completion)),
     match,
     kind: kindOf(request, match),
-    isSample:
-      record.route === null ||
-      (record.route.outcome === 'skipped' && RANDOM_REASONS.has(record.route.reason)),
+    // a scan does not know how much is audited
+    isSample: isRandom(record, 0),
   }
 }
 
@@ -105,16 +97,3 @@ export const bytesOfExchange = ({ query, outcome, match }: SingleExchange): numb
     (2 * query.length +
       (textOf(outcome)?.length ?? 0) +
       Object.values(match.slots).reduce((sum, value) => sum + value.length, 0))
-
-/** @param exchanges in time order */
-export const withConversations = (exchanges: readonly SingleExchange[]): ScannedExchange[] => {
-  const keys = conversationKeys(
-    exchanges.map(({ id, match, outcome }) => ({
-      id,
-      opening: match.query,
-      turns: match.turns,
-      answer: textOf(outcome),
-    }))
-  )
-  return exchanges.map((exchange, i) => ({ ...exchange, conversation: keys[i]! }))
-}

@@ -2,6 +2,7 @@
  * A log, read twice in bounded memory: the first pass finds the templates, the second counts their requests
  * and keeps the newest exchanges of each. Knows nothing of files, heads or prices.
  */
+import { withConversations } from '../rollout/population.ts'
 import { createAnswerFormats } from '../answer/schema/answer-schema.ts'
 import { outcomeOf, textOf } from '../answer/outcome.ts'
 import { Detector } from '../detect/detect.ts'
@@ -14,7 +15,6 @@ import {
   bytesOfExchange,
   exchangeOf,
   readExchange,
-  withConversations,
   type ReadExchange,
   type ScannedExchange,
   type SingleExchange,

@@ -3,14 +3,17 @@
  * may answer by its form, and that the upstream answered with 2xx, with any outcome. Records that a
  * lora answered are excluded: otherwise a lora would be trained on its own answers.
  */
-import { hash } from 'node:crypto'
 import { readChatRequest } from '../../core/request/chat-reading.ts'
-import { conversationKeys } from '../../core/request/conversation.ts'
 import { compileMatcher, type Matcher } from '../../core/match/match.ts'
 import { templateKeyOf } from '../../core/template/template-key.ts'
-import { outcomeOf, textOf, type Outcome } from '../../core/answer/outcome.ts'
+import { outcomeOf, type Outcome } from '../../core/answer/outcome.ts'
+import {
+  askedIn,
+  isAnsweredByUpstream,
+  isRandom,
+  withConversations,
+} from '../../core/rollout/population.ts'
 import type { StoredRecord } from '../../core/log/record.ts'
-import { AUDIT } from '../../core/rollout/pair.ts'
 import { eligibility } from '../../core/route/route.ts'
 import type { Match, Template } from '../../core/template/template.ts'
 import type { ChatCompletion, ChatRequest } from '../../openai/chat.ts'
@@ -64,33 +67,6 @@ const upstreamModelOf = (completion: ChatCompletion | null): string | null => {
   return names.filter((name) => typeof name === 'string' && name !== '').join(' ') || null
 }
 
-const isAnsweredByUpstream = ({ status, route }: StoredRecord): boolean =>
-  status >= 200 && status < 300 && route?.outcome !== 'answered'
-
-/** Reasons for which a live route sends a question of any difficulty to the upstream. */
-const RANDOM_REASONS = new Set<string | null>([
-  AUDIT,
-  'traffic-share',
-  'no-credential',
-  'credential-not-accepted',
-  'engine-missing',
-  'engine-paused',
-])
-
-/**
- * Whether a record is a random part of the traffic. Those that the lora was unsure of are not.
- * @param kindShare of the requests of a kind that was not proven: as many as of the other kinds are audited
- */
-const isRandom = ({ id, route }: StoredRecord, kindShare: number): boolean => {
-  if (route === null) return true
-  if (route.outcome !== 'skipped') return false
-  if (route.reason === 'kind-not-proven') return hashedShare(id) < kindShare
-  return RANDOM_REASONS.has(route.reason)
-}
-
-/** Uniform in [0, 1), and always the same for an id. */
-const hashedShare = (id: string): number => hash('sha256', id, 'buffer').readUInt32LE(0) / 2 ** 32
-
 /** Before conversations are told apart, which takes all exchanges together. */
 type SingleExchange = Omit<MatchedExchange, 'conversation'>
 
@@ -108,7 +84,7 @@ const exchangeOf = (
   return {
     id: record.id,
     at: record.at,
-    query: [match.query, ...match.turns.map((turn) => turn.content)].join('\n'),
+    query: askedIn(match),
     outcome: outcomeOf(completion),
     match,
     request,
@@ -116,19 +92,6 @@ const exchangeOf = (
     upstreamModel: upstreamModelOf(completion),
     isSample: isRandom(record, kindShare),
   }
-}
-
-/** @param exchanges in time order */
-const withConversations = (exchanges: SingleExchange[]): MatchedExchange[] => {
-  const keys = conversationKeys(
-    exchanges.map(({ id, match, outcome }) => ({
-      id,
-      opening: match.query,
-      turns: match.turns,
-      answer: textOf(outcome),
-    }))
-  )
-  return exchanges.map((exchange, i) => ({ ...exchange, conversation: keys[i]! }))
 }
 
 const PAGE_ROWS = 500

@@ -1,0 +1,65 @@
+/**
+ * The population of a template: which records of a log belong to it, and which of them are a random part of the
+ * traffic. Worker and scan read logs in ways of their own and agree on this.
+ */
+import { hash } from 'node:crypto'
+import { textOf, type Outcome } from '../answer/outcome.ts'
+import type { ExchangeRecord } from '../log/record.ts'
+import { conversationKeys } from '../request/conversation.ts'
+import { AUDIT } from './pair.ts'
+import type { Match } from '../template/template.ts'
+
+type Heading = Pick<ExchangeRecord, 'id' | 'status' | 'route'>
+
+/** Answers of a lora are left out: otherwise a lora would be trained on its own answers. */
+export const isAnsweredByUpstream = ({
+  status,
+  route,
+}: Pick<Heading, 'status' | 'route'>): boolean =>
+  status >= 200 && status < 300 && route?.outcome !== 'answered'
+
+/** Reasons for which a live route sends a question of any difficulty to the upstream. */
+const RANDOM_REASONS = new Set<string | null>([
+  AUDIT,
+  'traffic-share',
+  'no-credential',
+  'credential-not-accepted',
+  'engine-missing',
+  'engine-paused',
+])
+
+/** Uniform in [0, 1), and always the same for an id. */
+const hashedShare = (id: string): number => hash('sha256', id, 'buffer').readUInt32LE(0) / 2 ** 32
+
+/**
+ * Whether a record is a random part of the traffic. Those that the lora was unsure of are not.
+ * @param kindShare of the requests of a kind that was not proven: as many as of the other kinds are audited
+ */
+export const isRandom = (
+  { id, route }: Pick<Heading, 'id' | 'route'>,
+  kindShare: number
+): boolean => {
+  if (route === null) return true
+  if (route.outcome !== 'skipped') return false
+  if (route.reason === 'kind-not-proven') return hashedShare(id) < kindShare
+  return RANDOM_REASONS.has(route.reason)
+}
+
+/** What people wrote: by it questions are told apart. */
+export const askedIn = ({ query, turns }: Pick<Match, 'query' | 'turns'>): string =>
+  [query, ...turns.map(({ content }) => content)].join('\n')
+
+/** Adds the key of its conversation to each exchange. @param exchanges in time order */
+export const withConversations = <T extends { id: string; match: Match; outcome: Outcome }>(
+  exchanges: readonly T[]
+): (T & { conversation: string })[] => {
+  const keys = conversationKeys(
+    exchanges.map(({ id, match, outcome }) => ({
+      id,
+      opening: match.query,
+      turns: match.turns,
+      answer: textOf(outcome),
+    }))
+  )
+  return exchanges.map((exchange, i) => ({ ...exchange, conversation: keys[i]! }))
+}
