@@ -27,7 +27,7 @@ const TRANSIENT = new Set<ErrorCode>(['store-unavailable', 'conflict'])
 const isWorking = ({ state }: Internalization): boolean =>
   isInWork(state) && state.name !== 'approval'
 
-/** One with a verdict whose plan has a curve. Nobody waits for that of free text, which has no verdict to reach. */
+/** One with a verdict whose plan has a curve. Free text has none, because the gate never promotes it. */
 const mayHaveCurve = ({ plan, verdict }: Internalization): boolean =>
   verdict !== null &&
   verdict.responseType !== 'free-text' &&
