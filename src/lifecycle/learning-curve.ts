@@ -6,6 +6,7 @@ import { percent } from '../core/gate/figures.ts'
 import type { CurveTarget, LearningCurve } from '../core/gate/learning-curve.ts'
 import type { Internalization, StageResult } from '../core/lifecycle/internalization.ts'
 import type { Store } from '../store/store.ts'
+import { readJsonSnapshot, saveJsonSnapshot } from './json-snapshot.ts'
 
 /** One training on a part of the rows. */
 export interface Fit {
@@ -30,20 +31,16 @@ export interface CurveWork {
 const nameOf = (internalizationId: string): string => `learning-curve:${internalizationId}`
 
 /** @returns null before the worker has begun with it */
-export const readCurve = async (
-  { snapshots }: Pick<Store, 'snapshots'>,
+export const readCurve = (
+  store: Pick<Store, 'snapshots'>,
   internalizationId: string
-): Promise<CurveWork | null> => {
-  const bytes = await snapshots.get(nameOf(internalizationId))
-  return bytes === null ? null : (JSON.parse(new TextDecoder().decode(bytes)) as CurveWork)
-}
+): Promise<CurveWork | null> => readJsonSnapshot(store, nameOf(internalizationId))
 
 export const saveCurve = (
-  { snapshots }: Pick<Store, 'snapshots'>,
+  store: Pick<Store, 'snapshots'>,
   internalizationId: string,
   work: CurveWork
-): Promise<void> =>
-  snapshots.put(nameOf(internalizationId), new TextEncoder().encode(JSON.stringify(work)))
+): Promise<void> => saveJsonSnapshot(store, nameOf(internalizationId), work)
 
 const count = (rows: number): string => rows.toLocaleString('en-US')
 

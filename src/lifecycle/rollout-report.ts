@@ -16,6 +16,7 @@ import type { Indicator, IndicatorFigures } from '../core/rollout/indicators.ts'
 import type { UpstreamVersion } from '../core/rollout/upstream-versions.ts'
 import { percent } from '../core/gate/figures.ts'
 import type { Store } from '../store/store.ts'
+import { readJsonSnapshot, saveJsonSnapshot } from './json-snapshot.ts'
 
 export interface RolloutReport {
   /** when it was made, milliseconds since the epoch */
@@ -54,13 +55,10 @@ const PREFIX = 'rollout:'
 const nameOf = (internalizationId: string): string => PREFIX + internalizationId
 
 /** @returns null before the worker has seen the live route */
-export const readRolloutReport = async (
-  { snapshots }: Pick<Store, 'snapshots'>,
+export const readRolloutReport = (
+  store: Pick<Store, 'snapshots'>,
   internalizationId: string
-): Promise<RolloutReport | null> => {
-  const bytes = await snapshots.get(nameOf(internalizationId))
-  return bytes === null ? null : (JSON.parse(new TextDecoder().decode(bytes)) as RolloutReport)
-}
+): Promise<RolloutReport | null> => readJsonSnapshot(store, nameOf(internalizationId))
 
 /** Reports of all internalizations that were ever live, with their ids. */
 export const rolloutReports = async (
@@ -76,11 +74,10 @@ export const rolloutReports = async (
 }
 
 export const saveRolloutReport = (
-  { snapshots }: Pick<Store, 'snapshots'>,
+  store: Pick<Store, 'snapshots'>,
   internalizationId: string,
   report: RolloutReport
-): Promise<void> =>
-  snapshots.put(nameOf(internalizationId), new TextEncoder().encode(JSON.stringify(report)))
+): Promise<void> => saveJsonSnapshot(store, nameOf(internalizationId), report)
 
 const DAY_MS = 86_400_000
 

@@ -10,8 +10,10 @@ import { textOf } from '../core/answer/outcome.ts'
 import type { StoredRecord } from '../core/log/record.ts'
 import type { Template } from '../core/template/template.ts'
 import type { Store } from '../store/store.ts'
+import { readJsonSnapshot, saveJsonSnapshot } from '../lifecycle/json-snapshot.ts'
 import type { WorkerDeps } from './deps.ts'
-import { outcomeOfText, requestOf } from './exchanges/exchanges.ts'
+import { requestOf } from '../core/log/record-bodies.ts'
+import { outcomeOfText } from './exchanges/exchanges.ts'
 
 const SNAPSHOT = 'detector'
 const BEGUN = 'detector-begun'
@@ -95,15 +97,10 @@ interface Untagged {
   upTo: number
 }
 
-const readUntagged = async ({ snapshots }: Store): Promise<Untagged | null> => {
-  const bytes = await snapshots.get(UNTAGGED)
-  return bytes === null ? null : (JSON.parse(new TextDecoder().decode(bytes)) as Untagged)
-}
-
 /** Until they are tagged, the store knows of them: a fault of the store or a kill leaves none without its tag. */
 const settleUntagged = async (deps: WorkerDeps): Promise<void> => {
   const { store } = deps
-  const untagged = await readUntagged(store)
+  const untagged = await readJsonSnapshot<Untagged>(store, UNTAGGED)
   if (untagged === null) return
   const templates = (await store.templates.list()).filter(({ version }) =>
     untagged.versions.includes(version)
@@ -155,7 +152,7 @@ const storeTemplates = async (
   const fresh = candidates.filter((template) => !versions.has(template.version))
   if (fresh.length > 0) {
     const untagged: Untagged = { versions: fresh.map(({ version }) => version), upTo }
-    await deps.store.snapshots.put(UNTAGGED, new TextEncoder().encode(JSON.stringify(untagged)))
+    await saveJsonSnapshot(deps.store, UNTAGGED, untagged)
   }
   await deps.store.templates.upsert(candidates)
   await settleUntagged(deps)

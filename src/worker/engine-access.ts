@@ -38,7 +38,7 @@ const needOf = async (
   )
   if (isWorking || (await needsEngine(store)) || (await requestsNeedEngine(store, now())))
     return 'work'
-  if (await curves.isWanted()) return 'work'
+  if (await curves.isWanted(rows)) return 'work'
   const isServed = rows.some(
     ({ state, plan }) => state.name === 'live' && plan?.engine === engine.name
   )

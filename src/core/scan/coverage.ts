@@ -4,6 +4,7 @@
  */
 import { agreementCut } from '../answer/score.ts'
 import { decide, type ArmFigures, type HeldOutRow } from '../gate/gate.ts'
+import { percent } from '../gate/figures.ts'
 import { failingSlices } from '../gate/slices.ts'
 import { learningCurve, type CurveFit, type LearningCurve } from '../gate/learning-curve.ts'
 import { proportionLowerBound } from '../gate/statistics.ts'
@@ -81,8 +82,6 @@ const selectivePoints = (rows: readonly HeldOutRow[]): SelectivePoint[] => {
   })
 }
 
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
-
 /** The value of a slot is a text of the log, which a report may not show. */
 const sliceName = (slice: string): string => (slice.includes('=') ? 'one value of a slot' : slice)
 
@@ -109,8 +108,7 @@ export const coverageOf = (fits: readonly CurveFit[], settings: GateSettings): C
   const { margin, minCoverage, seed } = settings
   const { heldOut } = fits.at(-1)!
   const verdict = decide({
-    // its name stands in texts that are not used
-    arms: [{ arm: 'query-only', statistic: 'sum', rows: heldOut }],
+    arms: [{ arm: 'label-head', statistic: 'sum', rows: heldOut }],
     responseType: LABEL,
     ...settings,
   })

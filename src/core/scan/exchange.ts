@@ -7,7 +7,7 @@ import { outcomeOf, textOf, type Outcome } from '../answer/outcome.ts'
 import type { SplittableExchange } from '../learn/dataset.ts'
 import { askedIn, isAnsweredByUpstream, isRandom } from '../rollout/population.ts'
 import type { ExchangeRecord } from '../log/record.ts'
-import { readChatRequest } from '../request/chat-reading.ts'
+import { completionOf, requestOf } from '../log/record-bodies.ts'
 import { kindOf, type RequestKind } from '../route/request-kind.ts'
 import { eligibility } from '../route/route.ts'
 import type { Match } from '../template/template.ts'
@@ -24,18 +24,8 @@ export const readExchange = ({
   request,
   response,
 }: Pick<ExchangeRecord, 'request' | 'response'>): ReadExchange | null => {
-  const { outcome } = readChatRequest(Buffer.from(request))
-  if (typeof outcome === 'string' || !outcome.isWhole) return null
-  return { request: outcome.request, completion: completionOf(response) }
-}
-
-const completionOf = (text: string | null): ChatCompletion | null => {
-  try {
-    return JSON.parse(text ?? 'null') as ChatCompletion | null
-  } catch {
-    // an error page of the upstream, which is an outcome without a text
-    return null
-  }
+  const read = requestOf({ request })
+  return read && { request: read, completion: completionOf(response) }
 }
 
 export interface ScannedExchange extends SplittableExchange {

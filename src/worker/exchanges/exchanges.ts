@@ -3,7 +3,7 @@
  * may answer by its form, and that the upstream answered with 2xx, with any outcome. Records that a
  * lora answered are excluded: otherwise a lora would be trained on its own answers.
  */
-import { readChatRequest } from '../../core/request/chat-reading.ts'
+import { completionOf, requestOf } from '../../core/log/record-bodies.ts'
 import { compileMatcher, type Matcher } from '../../core/match/match.ts'
 import { templateKeyOf } from '../../core/template/template-key.ts'
 import { outcomeOf, type Outcome } from '../../core/answer/outcome.ts'
@@ -37,25 +37,9 @@ export interface MatchedExchange {
   isSample: boolean
 }
 
-const parse = <T>(text: string | null): T | null => {
-  if (text === null) return null
-  try {
-    return JSON.parse(text) as T
-  } catch {
-    return null
-  }
-}
-
-/** @returns null for a body that the proxy does not match either: invalid, too long or too deep */
-export const requestOf = ({ request }: Pick<StoredRecord, 'request'>): ChatRequest | null => {
-  if (request === null) return null
-  const { outcome } = readChatRequest(Buffer.from(request))
-  return typeof outcome !== 'string' && outcome.isWhole ? outcome.request : null
-}
-
 /** @param responseText null, or text that is not a completion, gives `unreadable` */
 export const outcomeOfText = (responseText: string | null): Outcome =>
-  outcomeOf(parse<ChatCompletion>(responseText))
+  outcomeOf(completionOf(responseText))
 
 const fingerprintOf = (completion: ChatCompletion | null): string | null => {
   const fingerprint = completion?.['system_fingerprint']
@@ -80,7 +64,7 @@ const exchangeOf = (
   if (request === null) return null
   const match = matcher.match(templateKeyOf(request, record.tenant), request.messages)
   if (match === null || eligibility(request, match.template) !== null) return null
-  const completion = parse<ChatCompletion>(record.response)
+  const completion = completionOf(record.response)
   return {
     id: record.id,
     at: record.at,

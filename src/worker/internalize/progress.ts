@@ -2,6 +2,7 @@
 import type { JobObject } from '../../openai/fine-tuning.ts'
 import { progressSnapshot } from '../../core/lifecycle/internalization.ts'
 import type { Engine, JobProgress } from '../../engine/engine.ts'
+import { readJsonSnapshot, saveJsonSnapshot } from '../../lifecycle/json-snapshot.ts'
 import type { Store } from '../../store/store.ts'
 import type { StageContext } from './train.ts'
 
@@ -28,14 +29,10 @@ export const reportProgress = async (
     ...(await engine.jobProgress(job.id)),
     at: deps.now(),
   }
-  const bytes = new TextEncoder().encode(JSON.stringify(progress))
-  await deps.store.snapshots.put(progressSnapshot(context.internalization.id), bytes)
+  await saveJsonSnapshot(deps.store, progressSnapshot(context.internalization.id), progress)
 }
 
-export const readProgress = async (
+export const readProgress = (
   store: Store,
   internalizationId: string
-): Promise<StageProgress | null> => {
-  const bytes = await store.snapshots.get(progressSnapshot(internalizationId))
-  return bytes === null ? null : (JSON.parse(new TextDecoder().decode(bytes)) as StageProgress)
-}
+): Promise<StageProgress | null> => readJsonSnapshot(store, progressSnapshot(internalizationId))

@@ -15,8 +15,8 @@ import { answerSome, beginFit, endFit, fitContext, type CurveContext } from './f
 import { trainStage } from '../internalize/train.ts'
 
 export interface Curves {
-  /** Whether a curve is to be made, which needs the engine. */
-  isWanted(): Promise<boolean>
+  /** Whether a curve is to be made, which needs the engine. @param rows all internalizations */
+  isWanted(rows: readonly Internalization[]): Promise<boolean>
   /** One step of the oldest one. @returns whether it advanced */
   step(engine: Engine): Promise<{ advanced: boolean; isEngineLost: boolean }>
 }
@@ -89,9 +89,10 @@ export const createCurves = (deps: WorkerDeps): Curves => {
   /** ids of those that are made or have failed, which they stay */
   const ended = new Set<string>()
 
-  const oldestOpen = async (): Promise<{ row: Internalization; work: CurveWork } | null> => {
+  const oldestOpen = async (
+    rows: readonly Internalization[]
+  ): Promise<{ row: Internalization; work: CurveWork } | null> => {
     if (!config.learningCurve) return null
-    const rows = await store.internalizations.list()
     if (rows.some(isWorking)) return null
     for (const row of rows.filter(mayHaveCurve)) {
       if (ended.has(row.id)) continue
@@ -112,9 +113,9 @@ export const createCurves = (deps: WorkerDeps): Curves => {
   }
 
   return {
-    isWanted: async () => (await oldestOpen()) !== null,
+    isWanted: async (rows) => (await oldestOpen(rows)) !== null,
     async step(engine) {
-      const open = await oldestOpen()
+      const open = await oldestOpen(await store.internalizations.list())
       if (open === null) return { advanced: false, isEngineLost: false }
       const { row, work } = open
       try {

@@ -1,0 +1,17 @@
+/** Snapshots of the store that hold JSON. */
+import type { Store } from '../store/store.ts'
+
+/** @returns null where the store has none of the name */
+export const readJsonSnapshot = async <T>(
+  { snapshots }: Pick<Store, 'snapshots'>,
+  name: string
+): Promise<T | null> => {
+  const bytes = await snapshots.get(name)
+  return bytes === null ? null : (JSON.parse(new TextDecoder().decode(bytes)) as T)
+}
+
+export const saveJsonSnapshot = (
+  { snapshots }: Pick<Store, 'snapshots'>,
+  name: string,
+  value: unknown
+): Promise<void> => snapshots.put(name, new TextEncoder().encode(JSON.stringify(value)))
