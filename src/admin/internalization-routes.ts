@@ -10,6 +10,7 @@ import { transition } from '../core/lifecycle/transitions.ts'
 import { AppError } from '../errors.ts'
 import { approve } from '../lifecycle/approve.ts'
 import { examplesOf } from '../lifecycle/held-out-examples.ts'
+import { readJsonSnapshot } from '../lifecycle/json-snapshot.ts'
 import { retire } from '../lifecycle/promote.ts'
 import { curveText, readCurve } from '../lifecycle/learning-curve.ts'
 import { readRolloutReport } from '../lifecycle/rollout-report.ts'
@@ -120,12 +121,8 @@ export const internalizationOf = async (
 const progressOf = async (
   { store }: AdminDeps,
   { id, state }: Internalization
-): Promise<Record<string, unknown> | null> => {
-  const bytes = state.name === 'training' ? await store.snapshots.get(progressSnapshot(id)) : null
-  return bytes === null
-    ? null
-    : (JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>)
-}
+): Promise<Record<string, unknown> | null> =>
+  state.name === 'training' ? readJsonSnapshot(store, progressSnapshot(id)) : null
 
 const curveOf = async (
   { store }: AdminDeps,

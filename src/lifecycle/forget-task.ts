@@ -3,6 +3,7 @@
  * engine belong to the worker, which may be another process or not running. A task has ids and names
  * only, no text.
  */
+import { readJsonSnapshot, saveJsonSnapshot } from './json-snapshot.ts'
 import type { Store } from '../store/store.ts'
 
 /** How many of the forgotten records an internalization had. */
@@ -33,13 +34,11 @@ export const newTaskName = (id: string): string => `${PREFIX}${id}`
 export const forgetTasks = (store: Store): Promise<string[]> => store.snapshots.names(PREFIX)
 
 /** @returns null when the task is done */
-export const readTask = async (store: Store, name: string): Promise<ForgetTask | null> => {
-  const bytes = await store.snapshots.get(name)
-  return bytes === null ? null : (JSON.parse(new TextDecoder().decode(bytes)) as ForgetTask)
-}
+export const readTask = (store: Store, name: string): Promise<ForgetTask | null> =>
+  readJsonSnapshot(store, name)
 
 export const saveTask = (store: Store, name: string, task: ForgetTask): Promise<void> =>
-  store.snapshots.put(name, new TextEncoder().encode(JSON.stringify(task)))
+  saveJsonSnapshot(store, name, task)
 
 export const endTask = (store: Store, name: string): Promise<void> => store.snapshots.remove(name)
 

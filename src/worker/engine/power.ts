@@ -13,6 +13,7 @@ import {
   type EngineNeed,
   type PowerMemory,
 } from '../../core/learn/engine-power.ts'
+import { readJsonSnapshot } from '../../lifecycle/json-snapshot.ts'
 import type { Store } from '../../store/store.ts'
 import type { CommandResult, EngineCommands, WorkerDeps } from '../deps.ts'
 import type { EngineWatch } from './watch.ts'
@@ -37,10 +38,8 @@ export interface PowerParts {
   beforeStop(): Promise<boolean>
 }
 
-const readMemory = async ({ snapshots }: Store): Promise<PowerMemory> => {
-  const bytes = await snapshots.get(SNAPSHOT)
-  return bytes === null ? UNTOUCHED : (JSON.parse(new TextDecoder().decode(bytes)) as PowerMemory)
-}
+const readMemory = async (store: Store): Promise<PowerMemory> =>
+  (await readJsonSnapshot<PowerMemory>(store, SNAPSHOT)) ?? UNTOUCHED
 
 class Power implements EnginePower {
   private readonly deps: PowerDeps
