@@ -16,6 +16,7 @@ COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY package.json LICENSE NOTICE ./
 COPY migrations migrations
+COPY src/admin/page/assets src/admin/page/assets
 COPY models/tiny models/tiny
 RUN mkdir /data && chown node:node /data
 USER node

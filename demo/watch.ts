@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { z } from '@hono/zod-openapi'
 import type { ProxyProcess } from '../bench/harness/proxy-process.ts'
-import type { internalizationSchema, templateSchema } from '../src/admin/schemas.ts'
+import type { internalizationSchema, templateSchema } from '../src/admin/api/schemas.ts'
 import { percent } from '../src/cli/output.ts'
 import { evaluationRows, stageName, type Arm } from '../src/core/lifecycle/internalization.ts'
 import type { Segment } from '../src/core/template/template.ts'

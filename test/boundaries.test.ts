@@ -118,10 +118,30 @@ const RULES: Record<string, Rule> = {
       'src/savings',
       'src/openai',
       'src/errors.ts',
-      'src/bearer-token.ts',
     ],
-    packages: ['hono', '@hono/zod-openapi', 'zod', 'prom-client'],
+    packages: ['hono', '@hono/zod-openapi', 'zod', 'lru-cache'],
     node: DIGEST,
+  },
+  'src/admin/page': {
+    ours: [
+      'src/admin/deps.ts',
+      'src/admin/access',
+      'src/admin/reading',
+      'src/core',
+      'src/store/store.ts',
+      'src/lifecycle',
+      'src/savings',
+      'src/openai',
+      'src/errors.ts',
+    ],
+    packages: ['hono', '@hono/node-server'],
+    node: false,
+  },
+  // the files that it serves, of its own folder and of two packages
+  'src/admin/page/assets.ts': {
+    ours: ['src/package-folder.ts'],
+    packages: [],
+    node: ['node:crypto', 'node:fs', 'node:module', 'node:path', 'node:zlib'],
   },
   'src/config': { ours: ['src/core', 'src/errors.ts'], packages: ['zod'], node: true },
   'src/config/config.ts': {
@@ -196,7 +216,7 @@ const MAX_FILES_IN_A_FOLDER = 15
 
 const filesUnder = (folder: string): string[] =>
   readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
     .map((entry) => relative(root, join(entry.parentPath, entry.name)))
 
 const ruleFor = (file: string): [string, Rule] | undefined =>

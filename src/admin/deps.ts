@@ -1,14 +1,14 @@
-/** The dependencies of the admin API. */
+/** The dependencies of the admin API and the page. */
 import type { Price } from '../core/cost/prices.ts'
 import type { Usage } from '../openai/chat.ts'
 import type { RolloutSettings } from '../core/rollout/stages.ts'
 import type { Economics } from '../savings/economics.ts'
 import type { Store } from '../store/store.ts'
+import type { AdminTokens } from './access/roles.ts'
 
 export interface AdminDeps {
   store: Store
-  /** the bearer token that every request must carry */
-  token: string
+  tokens: AdminTokens
   now: () => number
   /**
    * Reloads the routes of this process from the store. Awaited before a decision on routes is answered.
@@ -28,4 +28,6 @@ export interface AdminDeps {
   newId: () => string
   /** hides whose answer is whose from a person who rates pairs; the same after a restart */
   blindSecret: string
+  /** takes errors of the page that its reader did not cause; those of the API are thrown */
+  onFault: (error: unknown) => void
 }

@@ -102,6 +102,7 @@ const configOf = (env: Environment) => ({
   dataDir: env.DATA_DIR,
   logLevel: env.LOG_LEVEL,
   adminToken: env.ADMIN_TOKEN,
+  adminReadToken: env.ADMIN_READ_TOKEN,
   /** `keys`: callers need keys that the proxy issued, and `upstream.apiKey` is set */
   access: env.ACCESS,
   server: { maxConnections: env.MAX_CONNECTIONS, drainMs: env.DRAIN_SECONDS * 1000 },

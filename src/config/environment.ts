@@ -149,6 +149,7 @@ const SCHEMA = z.object({
   SHED_DELAY_MS: whole(500),
   DRAIN_SECONDS: z.coerce.number().min(0).default(60),
   ADMIN_TOKEN: optional,
+  ADMIN_READ_TOKEN: optional,
 
   UPSTREAM_BASE_URL: baseUrlSchema('UPSTREAM_API_KEY').default('https://api.openai.com/v1'),
   UPSTREAM_API_KEY: optional,
@@ -267,6 +268,10 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
     [
       serves && env.ACCESS === 'keys' && env.UPSTREAM_API_KEY === null,
       'UPSTREAM_API_KEY: needed with ACCESS=keys, because callers have no key of the upstream',
+    ],
+    [
+      env.ADMIN_READ_TOKEN !== null && env.ADMIN_READ_TOKEN === env.ADMIN_TOKEN,
+      'ADMIN_READ_TOKEN: must differ from ADMIN_TOKEN, because it may do less',
     ],
     [
       serves && env.ADMIN_TOKEN === null && !LOOPBACK.has(env.HOST),

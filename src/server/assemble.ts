@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Hono } from 'hono'
 import type { Registry } from 'prom-client'
+import type { AdminTokens } from '../admin/access/roles.ts'
 import { createAdminApp } from '../admin/app.ts'
 import { createApp } from './app.ts'
 import type { Config } from '../config/config.ts'
@@ -78,6 +79,7 @@ const tenantSecretOf = ({ config, secrets }: Parts): string =>
 /** How the proxy tells tenants apart, and the secrets that it never forwards to an upstream. */
 const accessOf = (parts: Parts, adminToken: string) => {
   const { config, issued, engineAccess, upstreams } = parts
+  const { adminReadToken } = config
   const credentials = createCredentials(config.proxy.credentialNames)
   const tenantSecret = tenantSecretOf(parts)
   const tenants = createTenants({
@@ -93,7 +95,13 @@ const accessOf = (parts: Parts, adminToken: string) => {
     access: issued?.access ?? null,
     credentials,
     tenants: issued?.tenants ?? tenants,
-    ownSecrets: [adminToken, tenantSecret, ...ofEngine, ...ofWebhook],
+    ownSecrets: [
+      adminToken,
+      ...(adminReadToken === null ? [] : [adminReadToken]),
+      tenantSecret,
+      ...ofEngine,
+      ...ofWebhook,
+    ],
   }
 }
 
@@ -152,11 +160,12 @@ const feedbackOf = ({ store }: Parts, { tenants }: ReturnType<typeof accessOf>):
     now: monotonicNow,
   })
 
-const adminOf = (parts: Parts, token: string): Hono => {
-  const { config, store, routes, prices } = parts
+const adminOf = (parts: Parts, tokens: AdminTokens): Hono => {
+  const { config, store, routes, prices, fault } = parts
   return createAdminApp({
     store,
-    token,
+    tokens,
+    onFault: (error) => fault('request', error),
     now: Date.now,
     newId: randomUUID,
     blindSecret: tenantSecretOf(parts),
@@ -196,7 +205,7 @@ export const assemble = (parts: Parts, registry: Registry) => {
   const app = createApp({
     proxy: proxy.app,
     feedback: feedbackOf(parts, access),
-    admin: adminOf(parts, adminToken),
+    admin: adminOf(parts, { full: adminToken, read: config.adminReadToken }),
     registry,
     adminToken,
     readiness: () => ({

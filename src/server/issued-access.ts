@@ -1,9 +1,7 @@
 /** Builds access control by issued keys: the keys of the store, their limits and their spend. */
 import type { Config } from '../config/config.ts'
-import { BUDGET_PERIODS, firstDayOf, type BudgetPeriod } from '../core/keys/budget.ts'
 import { findPrice, type Price } from '../core/cost/prices.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
-import type { Spend } from '../core/keys/issued-key.ts'
 import type { Logger } from '../process/logger.ts'
 import {
   compileKeyTable,
@@ -16,6 +14,7 @@ import { createLimits } from '../proxy/access/limits.ts'
 import { createSpendLog } from '../proxy/access/spend-log.ts'
 import type { Tenants } from '../proxy/access/tenants.ts'
 import { systemTimer } from '../proxy/timers.ts'
+import { readSpend } from '../savings/key-spend.ts'
 import { watchSnapshot } from './snapshot-watch.ts'
 import type { Store } from '../store/store.ts'
 
@@ -26,21 +25,6 @@ export interface IssuedAccess {
   isCurrent: () => boolean
   /** Writes the spend that is not stored yet. */
   close(): Promise<void>
-}
-
-const NOTHING: Spend = { requests: 0, tokens: 0, usd: 0 }
-
-/**
- * Reads the stored spend of the present periods.
- * @returns the spend of a key in a period
- */
-export const readSpend = async (
-  { keys }: Store,
-  now: number
-): Promise<(keyId: string, period: BudgetPeriod) => Spend> => {
-  const spent = new Map<BudgetPeriod, Awaited<ReturnType<typeof keys.spend>>>()
-  for (const period of BUDGET_PERIODS) spent.set(period, await keys.spend(firstDayOf(period, now)))
-  return (keyId, period) => spent.get(period)?.get(keyId) ?? NOTHING
 }
 
 /** @returns null with ACCESS=forward, where clients' own keys are forwarded */

@@ -96,7 +96,10 @@ describe('a decision of the admin API', () => {
     })
     admin = createAdminApp({
       store,
-      token: TOKEN,
+      tokens: { full: TOKEN, read: null },
+      onFault: (error) => {
+        throw error
+      },
       now: Date.now,
       refreshRoutes: watch.refresh,
       status: () => ({}),

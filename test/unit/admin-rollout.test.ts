@@ -38,7 +38,10 @@ const openAdmin = (store: Store, blindSecret = 'blind') => {
       '/admin',
       createAdminApp({
         store,
-        token: 'token',
+        tokens: { full: 'token', read: null },
+        onFault: (error) => {
+          throw error
+        },
         now: () => NOW,
         refreshRoutes: async () => void refreshes++,
         status: () => ({}),

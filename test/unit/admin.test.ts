@@ -26,6 +26,7 @@ import {
 import { AT_ONCE } from '../fixtures/rollout.ts'
 
 const TOKEN = 'admin-secret'
+const READ_TOKEN = 'read-secret'
 
 const PRICES = { input: 1, cachedInput: 0.5, output: 10 }
 const EXAMPLE_PRICE = { model: 'gpt-4o-mini', asOf: '2026-11-01', ...PRICES }
@@ -54,6 +55,7 @@ describe('admin API', () => {
   let app: Hono
   let now = 50_000
   let refreshes: number
+  let faults: unknown[]
 
   const send = async <T>(
     method: string,
@@ -79,6 +81,7 @@ describe('admin API', () => {
 
   beforeEach(async () => {
     refreshes = 0
+    faults = []
     dataDir = mkdtempSync(join(tmpdir(), 'admin-'))
     store = await openLocalStore({ dataDir }, Date.now)
     await store.templates.upsert([exampleTemplate()])
@@ -87,7 +90,8 @@ describe('admin API', () => {
         '/admin',
         createAdminApp({
           store,
-          token: TOKEN,
+          tokens: { full: TOKEN, read: READ_TOKEN },
+          onFault: (error) => void faults.push(error),
           now: () => now++,
           refreshRoutes: async () => void refreshes++,
           status: () => ({ engine: 'onnx', routes: 3 }),
@@ -132,11 +136,22 @@ describe('admin API', () => {
       expect((await send('GET', '/status', undefined, {})).status).toBe(401)
     })
 
+    it('gives the holder of the other token figures, but no text and no decision', async () => {
+      const headers = { authorization: `Bearer ${READ_TOKEN}` }
+      for (const path of ['/templates', '/internalizations', '/records', '/savings', '/status'])
+        expect((await send('GET', path, undefined, headers)).status, path).toBe(200)
+      const closed = ['/records?bodies=true', '/internalizations/a/examples', '/ratings']
+      for (const path of closed)
+        expect((await send('GET', path, undefined, headers)).status, path).toBe(403)
+      expect((await send('POST', '/forget', { tenant: 'x' }, headers)).status).toBe(403)
+    })
+
     it('keeps unknown paths from the upstream', async () => {
       const outside = await app.request('/admin/x', {
         headers: { authorization: `Bearer ${TOKEN}` },
       })
-      expect(outside.status).toBe(404)
+      // the page asks for a sign-in
+      expect(outside.status).toBe(303)
     })
 
     it.each<[line: string, body: unknown, status: number, error: object]>([

@@ -13,7 +13,7 @@ import {
 import { loadPrices } from '../../config/config-files.ts'
 import type { Config } from '../../config/config.ts'
 import { AppError } from '../../errors.ts'
-import { readSpend } from '../../server/issued-access.ts'
+import { readSpend } from '../../savings/key-spend.ts'
 import type { Store } from '../../store/store.ts'
 import { budgetNote } from '../budget-note.ts'
 import { withStore } from '../context.ts'

@@ -7,6 +7,7 @@ import type { EngineCommand, EngineCommands } from '../deps.ts'
 /** Settings with secrets of the proxy, which commands for the engine's machine do not need. */
 const WITHHELD = [
   'ADMIN_TOKEN',
+  'ADMIN_READ_TOKEN',
   'TENANT_SECRET',
   'UPSTREAM_API_KEY',
   'WEBHOOK_SECRET',

@@ -5,17 +5,17 @@ import {
   progressSnapshot,
   winningLora,
   type Internalization,
-} from '../core/lifecycle/internalization.ts'
-import { transition } from '../core/lifecycle/transitions.ts'
-import { AppError } from '../errors.ts'
-import { approve } from '../lifecycle/approve.ts'
-import { examplesOf } from '../lifecycle/held-out-examples.ts'
-import { readJsonSnapshot } from '../lifecycle/json-snapshot.ts'
-import { retire } from '../lifecycle/promote.ts'
-import { curveText, readCurve } from '../lifecycle/learning-curve.ts'
-import { readRolloutReport } from '../lifecycle/rollout-report.ts'
-import { loadControlGroup } from '../savings/control-group.ts'
-import type { AdminDeps } from './deps.ts'
+} from '../../core/lifecycle/internalization.ts'
+import { transition } from '../../core/lifecycle/transitions.ts'
+import { AppError } from '../../errors.ts'
+import { approve } from '../../lifecycle/approve.ts'
+import { examplesOf } from '../../lifecycle/held-out-examples.ts'
+import { readJsonSnapshot } from '../../lifecycle/json-snapshot.ts'
+import { retire } from '../../lifecycle/promote.ts'
+import { curveText, readCurve } from '../../lifecycle/learning-curve.ts'
+import { readRolloutReport } from '../../lifecycle/rollout-report.ts'
+import { loadControlGroup } from '../../savings/control-group.ts'
+import type { AdminDeps } from '../deps.ts'
 import { controlGroupSchema } from './rollout-schemas.ts'
 import {
   approvalSchema,

@@ -1,10 +1,10 @@
 /** Templates: traffic, economics, and the start and rollback of an internalization. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
-import { newInternalization } from '../core/lifecycle/internalization.ts'
-import type { Template } from '../core/template/template.ts'
-import { AppError } from '../errors.ts'
-import { rollBack } from '../lifecycle/promote.ts'
-import type { AdminDeps } from './deps.ts'
+import { newInternalization } from '../../core/lifecycle/internalization.ts'
+import type { Template } from '../../core/template/template.ts'
+import { AppError } from '../../errors.ts'
+import { rollBack } from '../../lifecycle/promote.ts'
+import type { AdminDeps } from '../deps.ts'
 import {
   internalizationSummarySchema,
   listOf,

@@ -1,8 +1,8 @@
 /** Ratings: pairs to rate, the rating of a record, and the export of all ratings and feedback. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
-import { exportedRatings } from '../lifecycle/exported-ratings.ts'
-import { ratePair, shownPairs } from '../lifecycle/rating.ts'
-import type { AdminDeps } from './deps.ts'
+import { exportedRatings } from '../../lifecycle/exported-ratings.ts'
+import { ratePair, shownPairs } from '../../lifecycle/rating.ts'
+import type { AdminDeps } from '../deps.ts'
 import { internalizationOf } from './internalization-routes.ts'
 import {
   exportedRatingSchema,

@@ -1,8 +1,8 @@
 /** The log: records, forgetting and savings; and the status of the process. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
-import { forget } from '../lifecycle/forget.ts'
-import { forgetTasks } from '../lifecycle/forget-task.ts'
-import type { AdminDeps } from './deps.ts'
+import { forget } from '../../lifecycle/forget.ts'
+import { forgetTasks } from '../../lifecycle/forget-task.ts'
+import type { AdminDeps } from '../deps.ts'
 import { savingsSchema } from './economics-schemas.ts'
 import { forgetReportSchema, forgetRequestSchema, recordSchema, responses } from './schemas.ts'
 import { recordView, savingsView } from './views.ts'

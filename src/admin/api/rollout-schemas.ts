@@ -1,8 +1,8 @@
 /** The shapes of a rollout, its evidence, its pairs and their ratings. */
 import { z } from '@hono/zod-openapi'
-import { MAX_COMMENT_CHARS, THUMBS } from '../core/log/feedback.ts'
-import { INDICATORS } from '../core/rollout/indicators.ts'
-import { PAIR_OUTCOMES, RATINGS } from '../core/rollout/pair.ts'
+import { MAX_COMMENT_CHARS, THUMBS } from '../../core/log/feedback.ts'
+import { INDICATORS } from '../../core/rollout/indicators.ts'
+import { PAIR_OUTCOMES, RATINGS } from '../../core/rollout/pair.ts'
 
 const time = z.number().describe('milliseconds since the epoch')
 

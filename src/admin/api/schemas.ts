@@ -1,10 +1,10 @@
 /** The shapes of the admin API's requests and responses, as types and as OpenAPI descriptions. */
 import { z } from '@hono/zod-openapi'
-import type { InternalizationPlan } from '../core/lifecycle/internalization.ts'
-import type { RouteOutcome } from '../core/log/record.ts'
-import type { Template } from '../core/template/template.ts'
-import type { Verdict } from '../core/gate/gate.ts'
-import type { Usage } from '../openai/chat.ts'
+import type { InternalizationPlan } from '../../core/lifecycle/internalization.ts'
+import type { RouteOutcome } from '../../core/log/record.ts'
+import type { Template } from '../../core/template/template.ts'
+import type { Verdict } from '../../core/gate/gate.ts'
+import type { Usage } from '../../openai/chat.ts'
 import {
   evidenceSchema,
   feedbackCountsSchema,

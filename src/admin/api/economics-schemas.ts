@@ -1,6 +1,6 @@
 /** The shapes of a template's totals, of savings and of the economics of internalizing a template. */
 import { z } from '@hono/zod-openapi'
-import type { Price } from '../core/cost/prices.ts'
+import type { Price } from '../../core/cost/prices.ts'
 
 export const statsSchema = z
   .object({

@@ -1,13 +1,13 @@
 /** Converts objects of the domain to responses of the admin API. Pure. */
 import type { z } from '@hono/zod-openapi'
-import type { Internalization } from '../core/lifecycle/internalization.ts'
-import type { StoredRecord } from '../core/log/record.ts'
-import type { Route } from '../core/route/route.ts'
-import type { TemplateEconomics } from '../core/cost/template-economics.ts'
-import type { Anchor, Segment, Slot, Template } from '../core/template/template.ts'
-import type { Usage } from '../openai/chat.ts'
-import type { SavingsReport } from '../savings/savings.ts'
-import type { TemplateStats } from '../store/store.ts'
+import type { Internalization } from '../../core/lifecycle/internalization.ts'
+import type { StoredRecord } from '../../core/log/record.ts'
+import type { Route } from '../../core/route/route.ts'
+import type { TemplateEconomics } from '../../core/cost/template-economics.ts'
+import type { Anchor, Segment, Slot, Template } from '../../core/template/template.ts'
+import type { Usage } from '../../openai/chat.ts'
+import type { SavingsReport } from '../../savings/savings.ts'
+import type { TemplateStats } from '../../store/store.ts'
 import type { savingsSchema } from './economics-schemas.ts'
 import type {
   internalizationSummarySchema,

@@ -1,0 +1,82 @@
+/** The JSON API under `/admin/api`. It throws errors, which the app around it renders. */
+import { OpenAPIHono } from '@hono/zod-openapi'
+import type { MiddlewareHandler } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import { bearerToken, roleCheck, type AdminTokens } from '../access/roles.ts'
+import type { AdminDeps } from '../deps.ts'
+import { AppError } from '../../errors.ts'
+import { addInternalizationRoutes } from './internalization-routes.ts'
+import { addLogRoutes } from './log-routes.ts'
+import { addRatingRoutes } from './rating-routes.ts'
+import { addTemplateRoutes } from './template-routes.ts'
+
+/** Routes that answer with text of requests, or that may, and so need the full token. */
+const SHOWS_TEXT = /\/(examples|pairs|ratings)$/
+
+const isReading = (method: string): boolean => method === 'GET' || method === 'HEAD'
+
+const requireToken = (tokens: AdminTokens): MiddlewareHandler => {
+  const roleOf = roleCheck(tokens)
+  return async ({ req }, next) => {
+    const role = roleOf(bearerToken(req.header('authorization')) ?? '')
+    if (role === null)
+      throw new AppError(
+        'unauthorized',
+        'the admin API needs the header authorization: Bearer <ADMIN_TOKEN>'
+      )
+    const isText = SHOWS_TEXT.test(req.path) || req.query('bodies') === 'true'
+    if (role === 'read' && (!isReading(req.method) || isText))
+      throw new AppError(
+        'forbidden',
+        'ADMIN_READ_TOKEN gives no text of requests and takes no decision: use ADMIN_TOKEN'
+      )
+    await next()
+  }
+}
+
+/** Reports the first mistake of a request, because OpenAI's error format names one parameter. */
+const createApi = (): OpenAPIHono =>
+  new OpenAPIHono({
+    defaultHook: (result) => {
+      if (result.success) return
+      const [issue] = result.error.issues
+      const param = issue?.path.join('.') ?? ''
+      throw new AppError('invalid-request', `${param}: ${issue?.message ?? 'invalid'}`, { param })
+    },
+  })
+
+const describeApi = (api: OpenAPIHono): void => {
+  api.openAPIRegistry.registerComponent('securitySchemes', 'adminToken', {
+    type: 'http',
+    scheme: 'bearer',
+  })
+  api.doc31('/openapi.json', {
+    openapi: '3.1.0',
+    info: {
+      title: 'promptintern-proxy admin API',
+      version: '1',
+      description: 'Templates of the traffic, their internalizations, the log, and decisions.',
+    },
+    servers: [{ url: '/admin/api' }],
+    security: [{ adminToken: [] }],
+  })
+}
+
+export const createApiApp = (deps: AdminDeps): OpenAPIHono => {
+  const api = createApi()
+  api.onError((error) => {
+    // the framework throws this for a body that is not JSON; the app around this one renders it
+    throw error instanceof HTTPException ? new AppError('invalid-request', error.message) : error
+  })
+  api.use('*', requireToken(deps.tokens))
+  addTemplateRoutes(api, deps)
+  addInternalizationRoutes(api, deps)
+  addLogRoutes(api, deps)
+  addRatingRoutes(api, deps)
+  describeApi(api)
+  // an unknown path must not reach the proxy, which would send it to the upstream
+  api.all('*', ({ req }) => {
+    throw new AppError('not-found', `there is no ${req.method} ${req.path}`)
+  })
+  return api
+}

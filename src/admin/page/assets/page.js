@@ -1,0 +1,183 @@
+/**
+ * What the page does with a script: plots, and parts that change while they are looked at. It never writes
+ * text as markup of its own: parts come from the server as it rendered them.
+ */
+/* global uPlot, htmx */
+
+const colour = (name) =>
+  getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim()
+
+const SERIES = ['first', 'second', 'third']
+
+const NUMBER = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 4 })
+
+const FORMATS = {
+  number: (value) => NUMBER.format(value),
+  share: (value) => `${NUMBER.format(value * 100)} %`,
+  usd: (value) => `$${NUMBER.format(value)}`,
+  ms: (value) => `${NUMBER.format(value)} ms`,
+}
+
+const axis = (format) => ({
+  stroke: colour('text'),
+  grid: { stroke: colour('line'), width: 1 },
+  ticks: { stroke: colour('line'), width: 1 },
+  ...(format === undefined
+    ? {}
+    : {
+        values: (_plot, values) => values.map((value) => (value === null ? '' : format(value))),
+        size: 64,
+      }),
+})
+
+/** Lines with a name: thresholds, the chosen point, the begin of a stage. */
+const drawMarks = (plot, marks) => {
+  const { ctx, bbox } = plot
+  ctx.save()
+  ctx.strokeStyle = colour('text')
+  ctx.fillStyle = colour('text')
+  ctx.font = `${12 * devicePixelRatio}px system-ui`
+  ctx.setLineDash([4, 4])
+  for (const { name, x, y } of marks) {
+    const left = x === undefined ? bbox.left : plot.valToPos(x, 'x', true)
+    const top = y === undefined ? bbox.top : plot.valToPos(y, 'y', true)
+    if (
+      left < bbox.left ||
+      left > bbox.left + bbox.width ||
+      top < bbox.top ||
+      top > bbox.top + bbox.height
+    )
+      continue
+    ctx.beginPath()
+    ctx.moveTo(left, top)
+    ctx.lineTo(
+      x === undefined ? bbox.left + bbox.width : left,
+      x === undefined ? top : bbox.top + bbox.height
+    )
+    ctx.stroke()
+    const isRight = left > bbox.left + bbox.width * 0.7
+    ctx.textAlign = isRight ? 'right' : 'left'
+    ctx.fillText(name, left + (isRight ? -4 : 4), top + 14 * devicePixelRatio)
+  }
+  ctx.restore()
+}
+
+const draw = (element) => {
+  const { x, y, series, marks } = JSON.parse(element.dataset.plot)
+  const lines = series.filter(({ isBand }) => !isBand)
+  const styled = series.map(({ name, isBand, isDashed }) => ({
+    label: name,
+    stroke: isBand
+      ? undefined
+      : colour(SERIES[lines.findIndex((line) => line.name === name) % SERIES.length]),
+    width: isBand ? 0 : 2,
+    dash: isDashed ? [6, 4] : undefined,
+    points: { show: x.values.length < 40 && !isBand },
+    value: (_plot, value) => (value === null ? '–' : FORMATS[y](value)),
+  }))
+  const at = series.findIndex(({ isBand }) => isBand)
+  const options = {
+    width: element.clientWidth,
+    height: 240,
+    scales: { x: { time: x.kind === 'time' } },
+    series: [
+      {
+        label: x.name,
+        value:
+          x.kind === 'time'
+            ? '{YYYY}-{MM}-{DD} {HH}:{mm}'
+            : (_plot, value) => (value === null ? '–' : FORMATS[x.kind](value)),
+      },
+      ...styled,
+    ],
+    axes: [axis(x.kind === 'time' ? undefined : FORMATS[x.kind]), axis(FORMATS[y])],
+    bands: at === -1 ? [] : [{ series: [at + 1, at + 2], fill: colour('band') }],
+    hooks: { draw: [(plot) => drawMarks(plot, marks)] },
+  }
+  element.replaceChildren()
+  const plot = new uPlot(options, [x.values, ...series.map(({ values }) => values)], element)
+  const watch = new ResizeObserver(() => {
+    if (!element.isConnected) return watch.disconnect()
+    if (element.clientWidth > 0 && element.clientWidth !== plot.width)
+      plot.setSize({ width: element.clientWidth, height: 240 })
+  })
+  watch.observe(element)
+}
+
+const drawPlots = (root) => {
+  for (const element of root.querySelectorAll('[data-plot]')) draw(element)
+}
+
+/** The parts of the view as they were loaded: a part is replaced only when the server renders it otherwise. */
+const rendered = new Map()
+
+const remember = () => {
+  rendered.clear()
+  for (const part of document.querySelectorAll('[data-live]')) rendered.set(part.id, part.outerHTML)
+}
+
+const isInUse = (part) =>
+  part.contains(document.activeElement) && part.querySelector('input, textarea, select') !== null
+
+const replacePart = (fresh) => {
+  const part = document.getElementById(fresh.id)
+  if (part === null || rendered.get(fresh.id) === fresh.outerHTML || isInUse(part)) return
+  const open = [...part.querySelectorAll('details')].map(({ open: isOpen }) => isOpen)
+  rendered.set(fresh.id, fresh.outerHTML)
+  part.replaceWith(fresh)
+  fresh
+    .querySelectorAll('details')
+    .forEach((details, place) => (details.open = open[place] ?? details.open))
+  htmx.process(fresh)
+  drawPlots(fresh)
+}
+
+let isLoading = false
+
+const refresh = async () => {
+  if (isLoading || document.querySelector('[data-live]') === null) return
+  isLoading = true
+  try {
+    const response = await fetch(location.href, { headers: { 'x-live': '1' } })
+    if (!response.ok || response.redirected) return
+    const view = new DOMParser().parseFromString(await response.text(), 'text/html')
+    for (const fresh of view.querySelectorAll('[data-live]'))
+      replacePart(document.importNode(fresh, true))
+  } catch {
+    // the next event tries again
+  } finally {
+    isLoading = false
+  }
+}
+
+let events = null
+
+/** A hidden view listens to nothing; one that is seen again is loaded again. */
+const listen = () => {
+  const source = document.body.dataset.liveSource
+  const isWanted =
+    source !== undefined && !document.hidden && document.querySelector('[data-live]') !== null
+  if (!isWanted) {
+    events?.close()
+    events = null
+    return
+  }
+  if (events !== null) return
+  events = new EventSource(source)
+  events.addEventListener('message', () => void refresh())
+}
+
+const begin = () => {
+  remember()
+  drawPlots(document)
+  listen()
+}
+
+document.addEventListener('visibilitychange', () => {
+  const wasClosed = events === null
+  listen()
+  if (!document.hidden && wasClosed) void refresh()
+})
+document.addEventListener('htmx:afterSettle', begin)
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => drawPlots(document))
+begin()

@@ -1,0 +1,135 @@
+/** The page under `/admin`: who may see it, its frame, and its views. */
+import { Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { compress } from 'hono/compress'
+import { getCookie } from 'hono/cookie'
+import { csrf } from 'hono/csrf'
+import { HTTPException } from 'hono/http-exception'
+import { secureHeaders } from 'hono/secure-headers'
+import type { MiddlewareHandler } from 'hono'
+import { AppError, isFault, toAppError } from '../../errors.ts'
+import { createSessions, type Sessions } from '../access/sessions.ts'
+import type { AdminDeps } from '../deps.ts'
+import { loadAssets, type Assets } from './assets.ts'
+import { BASE, type PageApp, type PageEnv } from './env.ts'
+import { formText } from './form-text.ts'
+import { Layout } from './layout.tsx'
+import { addLive } from './live.ts'
+import { Notice } from './parts/figures.tsx'
+import { TOKEN_FIELD } from './parts/form.tsx'
+import { addSignIn, COOKIE, SIGN_IN } from './sign-in.tsx'
+import { addViews } from './views.ts'
+
+const MAX_FORM_BYTES = 64 * 1024
+const YEAR_SECONDS = 31_536_000
+
+const HEADERS = secureHeaders({
+  contentSecurityPolicy: {
+    defaultSrc: ["'self'"],
+    objectSrc: ["'none'"],
+    baseUri: ["'none'"],
+    formAction: ["'self'"],
+    frameAncestors: ["'none'"],
+  },
+  xFrameOptions: 'DENY',
+  referrerPolicy: 'same-origin',
+})
+
+/** Without a session: to the sign-in, and from there back to where one was. */
+const requireSession =
+  (sessions: Sessions): MiddlewareHandler<PageEnv> =>
+  async (context, next) => {
+    const session = sessions.read(getCookie(context, COOKIE) ?? '')
+    if (session === null) {
+      const { pathname, search } = new URL(context.req.url)
+      const back =
+        context.req.method === 'GET' ? `?next=${encodeURIComponent(pathname + search)}` : ''
+      return context.redirect(`${SIGN_IN}${back}`, 303)
+    }
+    context.set('session', session)
+    context.set('formToken', sessions.formToken(session))
+    return next()
+  }
+
+/** A form must come from a page of this session, and only the full token may send one. */
+const requireForm =
+  (sessions: Sessions): MiddlewareHandler<PageEnv> =>
+  async (context, next) => {
+    if (context.req.method === 'GET' || context.req.method === 'HEAD') return next()
+    const session = context.get('session')
+    const form = await context.req.parseBody()
+    if (!sessions.isFormToken(session, formText(form, TOKEN_FIELD)))
+      throw new AppError('forbidden', 'the form is not of this session: load the page again')
+    if (session.role !== 'full' && context.req.path !== `${BASE}/sign-out`)
+      throw new AppError(
+        'forbidden',
+        'you are signed in to look: sign in with ADMIN_TOKEN to decide'
+      )
+    return next()
+  }
+
+const addAssets = (app: PageApp, assets: Assets): void => {
+  for (const { path, type, body, compressed } of Object.values(assets))
+    app.get(`/${path}`, (context) => {
+      const takesGzip = (context.req.header('accept-encoding') ?? '').includes('gzip')
+      context.header('content-type', type)
+      context.header('cache-control', `public, max-age=${YEAR_SECONDS}, immutable`)
+      context.header('vary', 'accept-encoding')
+      if (takesGzip) context.header('content-encoding', 'gzip')
+      return context.body(new Uint8Array(takesGzip ? compressed : body))
+    })
+}
+
+/** Of the framework: a form of another site, or one that is too large. */
+const refusalOf = ({ status }: HTTPException): AppError =>
+  status === 413
+    ? new AppError('body-too-large', `a form may have ${MAX_FORM_BYTES / 1024} KiB`)
+    : new AppError('forbidden', 'the form was sent from another site')
+
+const addErrors = (app: PageApp, assets: Assets, onFault: AdminDeps['onFault']): void => {
+  app.onError((thrown, context) => {
+    const error = thrown instanceof HTTPException ? refusalOf(thrown) : toAppError(thrown)
+    if (isFault(error)) onFault(thrown)
+    const { status, retryAfterSeconds, message } = error
+    if (retryAfterSeconds !== null) context.header('retry-after', String(retryAfterSeconds))
+    const said = error.code === 'internal' ? 'internal error' : message
+    return context.html(
+      <Layout title="That did not work" assets={assets} signedIn={null}>
+        <Notice tone="bad">{said}</Notice>
+        <p>
+          <a href={BASE}>To the overview</a>
+        </p>
+      </Layout>,
+      status as 500
+    )
+  })
+}
+
+export const createPageApp = (deps: AdminDeps): PageApp => {
+  const assets = loadAssets()
+  const sessions = createSessions({ tokens: deps.tokens, now: deps.now, newId: deps.newId })
+  const app: PageApp = new Hono()
+  addErrors(app, assets, deps.onFault)
+  app.use('*', HEADERS, async (context, next) => {
+    context.set('assets', assets)
+    await next()
+  })
+  addAssets(app, assets)
+  app.use('*', compress(), csrf(), bodyLimit({ maxSize: MAX_FORM_BYTES }))
+  app.use('*', async (context, next) => {
+    await next()
+    context.header('cache-control', 'no-store')
+  })
+  const guard = requireSession(sessions)
+  app.use('*', (context, next) => (context.req.path === SIGN_IN ? next() : guard(context, next)))
+  const form = requireForm(sessions)
+  app.use('*', (context, next) => (context.req.path === SIGN_IN ? next() : form(context, next)))
+  addSignIn(app, deps, { sessions, assets })
+  addLive(app, deps)
+  addViews(app, deps)
+  // an unknown path under /admin must not reach the proxy, which would send it to the upstream
+  app.all('*', ({ req }) => {
+    throw new AppError('not-found', `there is no ${req.path}`)
+  })
+  return app
+}

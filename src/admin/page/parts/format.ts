@@ -1,0 +1,45 @@
+/** Figures as short texts. Pure. */
+
+export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
+
+const NUMBER = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
+
+export const whole = (value: number): string => NUMBER.format(value)
+
+/** Below ten dollars with cents and their parts: savings begin small. */
+export const usd = (value: number): string => {
+  const digits = Math.abs(value) >= 10 ? 0 : Math.abs(value) >= 0.1 || value === 0 ? 2 : 5
+  const text = Math.abs(value).toLocaleString('en-US', {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  })
+  return `${value < 0 ? '−' : ''}$${text}`
+}
+
+export const milliseconds = (value: number): string =>
+  value < 1000 ? `${value.toFixed(0)} ms` : `${(value / 1000).toFixed(1)} s`
+
+const UNITS = ['bytes', 'KiB', 'MiB', 'GiB']
+
+export const bytes = (value: number): string => {
+  const power = Math.min(UNITS.length - 1, Math.floor(Math.log2(Math.max(1, value)) / 10))
+  const scaled = value / 1024 ** power
+  return `${scaled.toFixed(power === 0 ? 0 : 1)} ${UNITS[power]}`
+}
+
+/** UTC: `2026-11-28 10:00`. @param at milliseconds since the epoch */
+export const minute = (at: number): string =>
+  new Date(at).toISOString().slice(0, 16).replace('T', ' ')
+
+const MINUTE = 60_000
+const AGES = [
+  { unit: 'd', ms: 1440 * MINUTE },
+  { unit: 'h', ms: 60 * MINUTE },
+  { unit: 'min', ms: MINUTE },
+]
+
+/** `3 h ago`; `now` within a minute. */
+export const ago = (at: number, now: number): string => {
+  const age = AGES.find(({ ms }) => now - at >= ms)
+  return age === undefined ? 'now' : `${Math.floor((now - at) / age.ms)} ${age.unit} ago`
+}

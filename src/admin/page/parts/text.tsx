@@ -1,0 +1,40 @@
+/** Text of requests and answers: never markup, cut, with a way to see all of it. */
+import { cutText, visibleText } from './visible-text.ts'
+import { whole } from './format.ts'
+
+/** of one text on a page */
+const MAX_CHARS = 1200
+
+export interface TextProps {
+  text: string
+  chars?: number
+  /** address of the whole text; without it the rest is only counted */
+  whole?: string
+}
+
+export const Text = ({ text, chars = MAX_CHARS, whole: address }: TextProps) => {
+  const { text: shown, rest } = cutText(text, chars)
+  return (
+    <>
+      <bdi class="text">{visibleText(shown)}</bdi>
+      {rest > 0 && (
+        <span class="cut">
+          {' '}
+          … {whole(rest)} more characters
+          {address !== undefined && (
+            <>
+              {' '}
+              (<a href={address}>see all</a>)
+            </>
+          )}
+        </span>
+      )}
+    </>
+  )
+}
+
+/** A text of one line in a table. */
+export const Line = ({ text, chars = 120 }: { text: string; chars?: number }) => {
+  const { text: shown, rest } = cutText(text.replace(/\s+/g, ' '), chars)
+  return <bdi>{`${visibleText(shown)}${rest > 0 ? ' …' : ''}`}</bdi>
+}

@@ -1,0 +1,19 @@
+/** Answers with a view in its frame. */
+import type { Child } from 'hono/jsx'
+import type { PageContext } from './env.ts'
+import { Layout, type SectionPath } from './layout.tsx'
+
+export interface View {
+  title: string
+  section: SectionPath
+  content: Child
+}
+
+export const show = (context: PageContext, { title, section, content }: View) => {
+  const { session, formToken, assets } = context.var
+  return context.html(
+    <Layout title={title} assets={assets} signedIn={{ session, formToken, section }}>
+      {content}
+    </Layout>
+  )
+}

@@ -1,0 +1,111 @@
+/** Signing in with an admin token, and out. */
+import { getConnInfo } from '@hono/node-server/conninfo'
+import { setCookie, deleteCookie } from 'hono/cookie'
+import { AppError } from '../../errors.ts'
+import { roleCheck } from '../access/roles.ts'
+import type { Sessions } from '../access/sessions.ts'
+import { createSignInThrottle } from '../access/sign-in-throttle.ts'
+import type { AdminDeps } from '../deps.ts'
+import type { Assets } from './assets.ts'
+import { BASE, type PageApp, type PageContext } from './env.ts'
+import { Layout } from './layout.tsx'
+import { Notice } from './parts/figures.tsx'
+import { formText } from './form-text.ts'
+
+export const COOKIE = 'promptintern-session'
+export const SIGN_IN = `${BASE}/sign-in`
+
+const MAX_NAME_CHARS = 40
+
+interface SignInProps {
+  assets: Assets
+  next: string
+  mistake?: string
+}
+
+const SignIn = ({ assets, next, mistake }: SignInProps) => (
+  <Layout title="Sign in" assets={assets} signedIn={null}>
+    <form method="post" action={SIGN_IN} class="sign-in" hx-boost="false">
+      {mistake !== undefined && <Notice tone="bad">{mistake}</Notice>}
+      <label for="token">Admin token</label>
+      <input id="token" name="token" type="password" autocomplete="current-password" required />
+      <label for="name">Your name, for the history (optional)</label>
+      <input id="name" name="name" maxlength={MAX_NAME_CHARS} autocomplete="name" />
+      <input type="hidden" name="next" value={next} />
+      <button>Sign in</button>
+    </form>
+    <p>
+      The token is the server's <code>ADMIN_TOKEN</code>. Without one, a server on a loopback
+      address made it and keeps it in <code>secrets.json</code> of its data directory.{' '}
+      <code>ADMIN_READ_TOKEN</code> lets you look.
+    </p>
+  </Layout>
+)
+
+/** Only addresses of the page: a foreign one would lead people who just signed in elsewhere. */
+const nextOf = (wanted: string): string =>
+  /^\/admin(\/[\w./%~-]*)?(\?[^#\\]*)?$/.test(wanted) && !wanted.includes('//') ? wanted : BASE
+
+/** Of the connection: a header could be written by the one who guesses. */
+const addressOf = (context: PageContext): string => {
+  const { incoming } = context.env ?? {}
+  return incoming === undefined ? 'unknown' : (getConnInfo(context).remote.address ?? 'unknown')
+}
+
+const isSecure = ({ req }: PageContext): boolean =>
+  new URL(req.url).protocol === 'https:' || req.header('x-forwarded-proto') === 'https'
+
+/** Printable characters: the name is shown, and stands in logs. */
+const nameOf = (text: string): string | null => {
+  const name = text
+    .replace(/[^\p{L}\p{N} .@_-]/gu, '')
+    .trim()
+    .slice(0, MAX_NAME_CHARS)
+  return name === '' ? null : name
+}
+
+export const addSignIn = (
+  app: PageApp,
+  { tokens, now }: Pick<AdminDeps, 'tokens' | 'now'>,
+  { sessions, assets }: { sessions: Sessions; assets: Assets }
+): void => {
+  const roleOf = roleCheck(tokens)
+  const throttle = createSignInThrottle(now)
+
+  app.get('/sign-in', (context) =>
+    context.html(<SignIn assets={assets} next={nextOf(context.req.query('next') ?? '')} />)
+  )
+
+  app.post('/sign-in', async (context) => {
+    const address = addressOf(context)
+    const wait = Math.ceil(throttle.waitMs(address) / 1000)
+    if (wait > 0)
+      throw new AppError('rate-limited', `too many wrong tokens: try again in ${wait} s`, {
+        retryAfterSeconds: wait,
+      })
+    const form = await context.req.parseBody()
+    const next = nextOf(formText(form, 'next'))
+    const role = roleOf(formText(form, 'token').trim())
+    if (role === null) {
+      throttle.failed(address)
+      const mistake = 'This is not an admin token of this server.'
+      return context.html(<SignIn assets={assets} next={next} mistake={mistake} />, 401)
+    }
+    throttle.succeeded(address)
+    const { session, cookie } = sessions.begin(role, nameOf(formText(form, 'name')))
+    setCookie(context, COOKIE, cookie, {
+      path: BASE,
+      httpOnly: true,
+      sameSite: 'Strict',
+      secure: isSecure(context),
+      expires: new Date(session.until),
+    })
+    return context.redirect(next, 303)
+  })
+
+  app.post('/sign-out', (context) => {
+    sessions.end(context.get('session'))
+    deleteCookie(context, COOKIE, { path: BASE })
+    return context.redirect(SIGN_IN, 303)
+  })
+}

@@ -1,0 +1,103 @@
+/** The page over a real store in a folder of its own, asked as a browser without a script would. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Hono } from 'hono'
+import { createAdminApp } from '../../src/admin/app.ts'
+import type { AdminDeps } from '../../src/admin/deps.ts'
+import { parseConfig } from '../../src/config/config.ts'
+import { economicsSettings } from '../../src/config/config-files.ts'
+import { openEconomics } from '../../src/savings/economics.ts'
+import { openLocalStore } from '../../src/store/sqlite/local.ts'
+import type { Store } from '../../src/store/store.ts'
+import { AT_ONCE } from '../fixtures/rollout.ts'
+
+export const TOKEN = 'full-secret'
+export const READ_TOKEN = 'read-secret'
+
+export interface Page {
+  store: Store
+  /** errors that were not the reader's */
+  faults: unknown[]
+  clock: { now: number }
+  /** as it is, with the cookies of this browser */
+  request(path: string, init?: RequestInit): Promise<Response>
+  signIn(token?: string, name?: string): Promise<Response>
+  /** @returns the markup of a view; throws when the status is not 200 */
+  view(path: string): Promise<string>
+  /** Sends the form of a view whose action is `path`, hidden fields included. */
+  submit(view: string, path: string, fields?: Record<string, string>): Promise<Response>
+  close(): Promise<void>
+}
+
+const form = (fields: Record<string, string>): RequestInit => ({
+  method: 'POST',
+  headers: { 'content-type': 'application/x-www-form-urlencoded', origin: 'http://localhost' },
+  body: new URLSearchParams(fields).toString(),
+})
+
+const unescaped = (text: string): string => text.replaceAll('&amp;', '&').replaceAll('&quot;', '"')
+
+/** Hidden fields of the form with this action. @throws Error when the view has no such form */
+const hiddenFields = (markup: string, action: string): Record<string, string> => {
+  const forms = [...markup.matchAll(/<form[^>]*action="([^"]*)"[^>]*>(.*?)<\/form>/gs)]
+  const found = forms.find(([, path]) => unescaped(path!) === action)
+  if (found === undefined)
+    throw new Error(`no form ${action}, only ${forms.map(([, path]) => path).join(', ')}`)
+  const hidden = found[2]!.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)"/g)
+  return Object.fromEntries([...hidden].map(([, name, value]) => [name!, unescaped(value!)]))
+}
+
+export const openPage = async (changes: Partial<AdminDeps> = {}): Promise<Page> => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'page-'))
+  const clock = { now: 50_000 }
+  const store = await openLocalStore({ dataDir }, () => clock.now)
+  const faults: unknown[] = []
+  const app = new Hono().route(
+    '/admin',
+    createAdminApp({
+      store,
+      tokens: { full: TOKEN, read: READ_TOKEN },
+      now: () => clock.now,
+      refreshRoutes: async () => undefined,
+      status: () => ({ engine: 'onnx' }),
+      rollout: AT_ONCE,
+      estimatesUsage: true,
+      economics: openEconomics(store, economicsSettings(parseConfig({}), []), () => clock.now),
+      costUsd: () => null,
+      prices: [],
+      newId: () => crypto.randomUUID(),
+      blindSecret: 'blind',
+      onFault: (error) => void faults.push(error),
+      ...changes,
+    })
+  )
+  let cookie = ''
+  const request = async (path: string, init: RequestInit = {}): Promise<Response> => {
+    const headers = { ...(cookie === '' ? {} : { cookie }), ...(init.headers as object) }
+    const response = await app.request(path, { ...init, headers })
+    const set = response.headers.get('set-cookie')
+    if (set !== null) cookie = /Max-Age=0/.test(set) ? '' : set.split(';')[0]!
+    return response
+  }
+  const view = async (path: string): Promise<string> => {
+    const response = await request(path)
+    const markup = await response.text()
+    if (response.status !== 200) throw new Error(`${path}: ${response.status} ${markup}`)
+    return markup
+  }
+  return {
+    store,
+    faults,
+    clock,
+    request,
+    view,
+    signIn: (token = TOKEN, name = '') => request('/admin/sign-in', form({ token, name })),
+    submit: async (path, action, fields = {}) =>
+      request(action, form({ ...hiddenFields(await view(path), action), ...fields })),
+    close: async () => {
+      await store.close()
+      rmSync(dataDir, { recursive: true })
+    },
+  }
+}
