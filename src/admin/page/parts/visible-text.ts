@@ -22,9 +22,8 @@ const NAMES: Record<string, string> = {
   '\ufeff': 'BOM',
 }
 
-/** Controls but tab and line feed; invisible marks of Unicode; lone surrogates. */
-const UNSEEN =
-  /[\0-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]|\p{Surrogate}/gu
+/** Controls but tab and line feed; marks that are not seen, but those that join letters; lone surrogates. */
+const UNSEEN = /(?![\t\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}]/gu
 
 const nameOf = (character: string): string => {
   const code = character.codePointAt(0)!
