@@ -12,6 +12,7 @@ import type {
   StoredFeedback,
 } from '../core/log/feedback.ts'
 import type { StoredRecord } from '../core/log/record.ts'
+import type { TrafficHour } from '../core/log/traffic-hours.ts'
 import type { Pair, PairOutcome, Rating, StoredPair, WatchedPair } from '../core/rollout/pair.ts'
 import type { Route } from '../core/route/route.ts'
 import type { Selection } from '../core/log/selection.ts'
@@ -42,6 +43,11 @@ export interface RecordStore {
   /** Totals of the records that were appended through this object. */
   usageTotals(): Promise<UsageTotals>
   list(query: RecordQuery): Promise<StoredRecord[]>
+  /**
+   * Figures by the hour, oldest first, of the hours that have records and a part in the time (ms); also of
+   * pruned and forgotten records.
+   */
+  traffic(from: number, until: number): Promise<TrafficHour[]>
   /** In the order of the ids, without ids that are not in the log. */
   byIds(ids: string[]): Promise<StoredRecord[]>
   /** Those of the ids that are in the log. */
@@ -51,9 +57,13 @@ export interface RecordStore {
   /**
    * Deletes bodies and records older than the given times (ms); returns how many. A record without
    * bodies has the request '' and the response null; its evaluations lose their answers and keep
-   * their figures.
+   * their figures. Figures by the hour are deleted only by their own time.
    */
-  prune(before: { bodies: number; records: number }): Promise<{ bodies: number; records: number }>
+  prune(before: {
+    bodies: number
+    records: number
+    traffic?: number
+  }): Promise<{ bodies: number; records: number }>
   /** Searches the next part of the log behind the cursor; 0 is the start. */
   select(selection: Selection, after: number): Promise<SelectedRecords>
   /**

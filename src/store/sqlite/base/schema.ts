@@ -20,6 +20,7 @@ import type {
   InternalizationState,
 } from '../../../core/lifecycle/internalization.ts'
 import type { FeedbackSource, StoredFeedback, Thumb } from '../../../core/log/feedback.ts'
+import type { TrafficHour } from '../../../core/log/traffic-hours.ts'
 import type { KeyLimits } from '../../../core/keys/issued-key.ts'
 import type { PairOutcome, Rating } from '../../../core/rollout/pair.ts'
 import type { Route } from '../../../core/route/route.ts'
@@ -91,6 +92,13 @@ export const templateTotals = sqliteTable('template_totals', {
   promptTokensSaved: integer('prompt_tokens_saved').notNull().default(0),
   savedUsd: real('saved_usd').notNull().default(0),
   lastSeen: integer('last_seen'),
+})
+
+/** Figures of the traffic, which have no text. Kept when records are pruned or forgotten. */
+export const trafficHours = sqliteTable('traffic_hours', {
+  /** milliseconds since the epoch, start */
+  hour: integer('hour').primaryKey(),
+  figures: text('figures', { mode: 'json' }).$type<TrafficHour>().notNull(),
 })
 
 export const templates = sqliteTable('templates', {

@@ -13,6 +13,7 @@ import { forget, select } from './forget.ts'
 import { prune, scrub } from './prune.ts'
 import { segmentOf, sequenceOf, type SegmentRecord } from './segment-codec.ts'
 import { readSegments } from './segments.ts'
+import { readTraffic } from './traffic.ts'
 
 type RecordRow = typeof records.$inferSelect
 
@@ -148,6 +149,7 @@ export const createRecordStore = (
     tagTemplate: async (ids, version) => {
       for (const chunk of inChunks(ids)) await writeSql((tx) => tagRecords(tx, chunk, version))
     },
+    traffic: (from, until) => readTraffic(connection, from, until),
     prune: (before) => prune(connection, cache, before),
     select: (selection, after) => select(connection, selection, after),
     forget: (selection) => forget(connection, cache, selection),
