@@ -12,6 +12,7 @@ import type {
   StoredFeedback,
 } from '../core/log/feedback.ts'
 import type { StoredRecord } from '../core/log/record.ts'
+import type { RecordFilter } from '../core/log/record-filter.ts'
 import type { TrafficHour } from '../core/log/traffic-hours.ts'
 import type { Pair, PairOutcome, Rating, StoredPair, WatchedPair } from '../core/rollout/pair.ts'
 import type { Route } from '../core/route/route.ts'
@@ -19,7 +20,7 @@ import type { Selection } from '../core/log/selection.ts'
 import type { Template } from '../core/template/template.ts'
 import type { UsageTotals } from '../core/log/usage-totals.ts'
 
-export interface RecordQuery {
+export interface RecordQuery extends RecordFilter {
   templateVersion?: string
   /** newest first with `desc` */
   order?: 'asc' | 'desc'
@@ -34,6 +35,15 @@ export interface RecordQuery {
   estimates?: boolean
 }
 
+/** What a search found. */
+export interface FoundRecords {
+  data: StoredRecord[]
+  /** `after` of a search that goes on; null at the end of the log */
+  next: number | null
+  /** true: as many records were read as one call may, and fewer than `limit` fit */
+  isPartial: boolean
+}
+
 export interface RecordStore {
   /**
    * Resolves when the records are durable; the batch's bytes must not change until then. A record
@@ -42,7 +52,12 @@ export interface RecordStore {
   append(batch: ExchangeBatch): Promise<void>
   /** Totals of the records that were appended through this object. */
   usageTotals(): Promise<UsageTotals>
-  list(query: RecordQuery): Promise<StoredRecord[]>
+  list(query: Omit<RecordQuery, keyof RecordFilter>): Promise<StoredRecord[]>
+  /**
+   * By default newest first. Reads at most 20,000 records a call, those of `templateVersion` by an index.
+   * @throws AppError `not-found` when the log has no record with the id `conversation`
+   */
+  search(query: RecordQuery): Promise<FoundRecords>
   /**
    * Figures by the hour, oldest first, of the hours that have records and a part in the time (ms); also of
    * pruned and forgotten records.

@@ -109,6 +109,16 @@ describe('records', () => {
     const rows = JSON.parse((await print(['records', '--limit', '2', '--json'])).text) as object[]
     expect(rows).toMatchObject([{ id: 'record-6' }, { id: 'record-5' }])
     expect(rows[0]).not.toHaveProperty('request')
+    const found = await print([
+      'records',
+      '--outcome',
+      'none',
+      '--conversation',
+      'record-5',
+      '--json',
+    ])
+    expect(JSON.parse(found.text)).toMatchObject([{ id: 'record-5' }])
+    expect((await print(['records', '--status', '5xx'])).text).toBe('no record\n')
     const one = JSON.parse((await print(['records', 'record-5', '--json'])).text) as object
     expect(one).toMatchObject({ id: 'record-5', request: expect.stringContaining('messages') })
   })

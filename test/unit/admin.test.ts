@@ -440,6 +440,28 @@ describe('admin API', () => {
       expect((await get<Page>('/records?template=version-1')).body.data).toEqual([])
     })
 
+    it('searches records by tenant, outcome, status and conversation', async () => {
+      const other = { tenant: 'tenant-b', status: 500 }
+      await store.records.append(
+        batchOf([
+          exampleRecord(1),
+          exampleRecord(2, other),
+          exampleRecord(3, { route: exampleOutcome() }),
+        ])
+      )
+      const found = async (query: string): Promise<string[]> => {
+        const { body } = await get<Page>(`/records?${query}`)
+        expect(body).toMatchObject({ next: null, isPartial: false })
+        return body.data.map(({ id }) => id)
+      }
+      expect(await found('tenant=tenant-b')).toEqual(['record-2'])
+      expect(await found('outcome=none&status=2xx')).toEqual(['record-1'])
+      expect(await found('outcome=answered&order=asc')).toEqual(['record-3'])
+      expect(await found('conversation=record-3')).toEqual(['record-3'])
+      expect((await get('/records?conversation=unknown')).status).toBe(404)
+      expect((await get('/records?outcome=unknown')).status).toBe(400)
+    })
+
     it('shows missing usage and its cost as null', async () => {
       await store.records.append(
         batchOf([
