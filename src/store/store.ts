@@ -150,19 +150,26 @@ export interface HistoryRow extends HistoryEntry {
 export interface InternalizationStore {
   /**
    * Also writes the first history row. @param by cause in the history, default `worker`
+   * @param note in that row
    * @throws AppError `conflict` when the id exists, or another internalization of the template
    * version is in work (candidate, training, evaluating or approval)
    */
-  create(internalization: Internalization, by?: string): Promise<void>
+  create(internalization: Internalization, by?: string, note?: string): Promise<void>
   get(id: string): Promise<Internalization | null>
   /** oldest first */
   list(): Promise<Internalization[]>
   /**
    * Writes state, plan and verdict, and a history row when the state changed. A state other than live takes
-   * its route away in the same transaction. Returns the row with its new revision and `updatedAt`. @throws AppError `conflict` when `revision` is stale, `not-found`
-   * when the id is unknown
+   * its route away in the same transaction. Returns the row with its new revision and `updatedAt`.
+   * @param note in the history row @throws AppError `conflict` when `revision` is stale, `not-found` when
+   * the id is unknown
    */
-  save(internalization: Internalization, by: string, at: number): Promise<Internalization>
+  save(
+    internalization: Internalization,
+    by: string,
+    at: number,
+    note?: string
+  ): Promise<Internalization>
   history(id: string): Promise<HistoryEntry[]>
   /** The next rows of all histories behind a place, in the order in which they were written. */
   historySince(place: number, limit: number): Promise<HistoryRow[]>

@@ -163,6 +163,7 @@ describe('admin API', () => {
       ['POST /internalizations/a/retire', undefined, 409, { code: 'invalid_state' }],
       ['POST /internalizations/a/reject', '{"reason":', 400, { code: 'invalid_request' }],
       ['POST /internalizations/a/reject', { reason: 7 }, 400, { param: 'reason' }],
+      ['POST /internalizations/a/approve', { reason: ' '.repeat(301) }, 400, { param: 'reason' }],
       ['GET /records?limit=501', undefined, 400, { param: 'limit' }],
       ['POST /forget', {}, 400, { code: 'invalid_request' }],
       ['POST /forget', { recordIds: [] }, 400, { param: 'recordIds' }],
@@ -255,7 +256,8 @@ describe('admin API', () => {
     })
 
     it('starts an internalization once', async () => {
-      expect(await post('/templates/version-1/internalize')).toMatchObject({
+      const reason = 'it costs most'
+      expect(await post('/templates/version-1/internalize', { reason })).toMatchObject({
         status: 201,
         body: { id: 'new-id', state: { name: 'candidate' }, result: null },
       })
@@ -263,7 +265,8 @@ describe('admin API', () => {
         status: 409,
         body: { error: { code: 'conflict' } },
       })
-      expect((await store.internalizations.history('new-id'))[0]).toMatchObject({ by: 'admin' })
+      const [entry] = await store.internalizations.history('new-id')
+      expect(entry).toMatchObject({ by: 'admin', note: reason })
     })
   })
 

@@ -1,6 +1,6 @@
 /** The shapes of the admin API's requests and responses, as types and as OpenAPI descriptions. */
 import { z } from '@hono/zod-openapi'
-import type { InternalizationPlan } from '../../core/lifecycle/internalization.ts'
+import { MAX_NOTE_CHARS, type InternalizationPlan } from '../../core/lifecycle/internalization.ts'
 import type { RouteOutcome } from '../../core/log/record.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Verdict } from '../../core/gate/gate.ts'
@@ -149,6 +149,7 @@ const historySchema = z
     from: stateSchema.nullable(),
     to: stateSchema,
     by: z.string().describe('worker, admin or cli'),
+    note: z.string().nullable().describe('why, by the person who decided'),
   })
   .openapi('HistoryEntry')
 
@@ -255,11 +256,15 @@ export const recordSchema = z
   })
   .openapi('Record')
 
+/** Why a person decides so, for the history. */
+export const noteSchema = z.object({ reason: z.string().min(1).max(MAX_NOTE_CHARS).optional() })
+
 export const approvalSchema = z.object({
   now: z
     .boolean()
     .optional()
     .describe('true: enter the next stage also without the evidence for it; the history shows it'),
+  ...noteSchema.shape,
 })
 
 export const reasonSchema = z.object({ reason: z.string().min(1).max(1000).optional() })

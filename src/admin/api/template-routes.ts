@@ -8,6 +8,7 @@ import type { AdminDeps } from '../deps.ts'
 import {
   internalizationSummarySchema,
   listOf,
+  noteSchema,
   reasonSchema,
   responses,
   templateSchema,
@@ -36,7 +37,10 @@ const internalizeRoute = createRoute({
   method: 'post',
   path: '/templates/{version}/internalize',
   summary: 'Start the internalization of a template, unless one is in progress',
-  request: { params },
+  request: {
+    params,
+    body: { required: false, content: { 'application/json': { schema: noteSchema } } },
+  },
   responses: responses(201, internalizationSummarySchema, 'The new candidate'),
 })
 
@@ -94,7 +98,7 @@ export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
   app.openapi(internalizeRoute, async (context) => {
     const template = await templateOf(deps, context.req.valid('param').version)
     const created = newInternalization(newId(), template, now())
-    await store.internalizations.create(created, 'admin')
+    await store.internalizations.create(created, 'admin', context.req.valid('json').reason)
     return context.json(internalizationSummary(created), 201)
   })
 

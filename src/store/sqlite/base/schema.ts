@@ -141,6 +141,7 @@ export const history = sqliteTable(
     from: text('from_state', { mode: 'json' }).$type<InternalizationState>(),
     to: text('to_state', { mode: 'json' }).$type<InternalizationState>().notNull(),
     by: text('caused_by').notNull(),
+    note: text('note'),
   },
   (table) => [index('history_internalization').on(table.internalizationId)]
 )
