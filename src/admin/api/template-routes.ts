@@ -7,6 +7,7 @@ import { rollBack } from '../../lifecycle/promote.ts'
 import type { AdminDeps } from '../deps.ts'
 import {
   internalizationSummarySchema,
+  labelSchema,
   listOf,
   noteSchema,
   reasonSchema,
@@ -44,6 +45,17 @@ const internalizeRoute = createRoute({
   responses: responses(201, internalizationSummarySchema, 'The new candidate'),
 })
 
+const labelRoute = createRoute({
+  method: 'put',
+  path: '/templates/{version}/label',
+  summary: 'Give a template a name that people know it by, or take it away',
+  request: {
+    params,
+    body: { required: true, content: { 'application/json': { schema: labelSchema } } },
+  },
+  responses: responses(200, labelSchema.extend({ version: z.string() }), 'The label'),
+})
+
 const rollbackRoute = createRoute({
   method: 'post',
   path: '/routes/{version}/rollback',
@@ -75,11 +87,17 @@ export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
     const economics = await deps.economics.assess(templates)
     const internalizations = await store.internalizations.list()
     const routes = await store.routes.list()
+    const labels = await store.templates.labels()
     const summarized = []
     for (const template of templates) {
       const { version } = template
-      const stats = await store.templates.stats(version)
-      const facts = { stats, economics: economics.get(version)!, internalizations, routes }
+      const facts = {
+        label: labels.get(version) ?? null,
+        stats: await store.templates.stats(version),
+        economics: economics.get(version)!,
+        internalizations,
+        routes,
+      }
       summarized.push(templateSummary(template, facts))
     }
     return summarized
@@ -100,6 +118,13 @@ export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
     const created = newInternalization(newId(), template, now())
     await store.internalizations.create(created, 'admin', context.req.valid('json').reason)
     return context.json(internalizationSummary(created), 201)
+  })
+
+  app.openapi(labelRoute, async (context) => {
+    const { version } = context.req.valid('param')
+    const { label } = context.req.valid('json')
+    await store.templates.label(version, label)
+    return context.json({ version, label }, 200)
   })
 
   app.openapi(rollbackRoute, async (context) => {
