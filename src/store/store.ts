@@ -119,7 +119,11 @@ export interface TemplateStore {
   stats(version: string): Promise<TemplateStats>
   /** Totals of every version that was ever counted, also of removed ones. */
   totals(): Promise<({ version: string } & TemplateStats)[]>
-  /** Keeps the running totals. */
+  /** @param label null takes it away @throws AppError `not-found` when there is no such template */
+  label(version: string, label: string | null): Promise<void>
+  /** By version, of those that have one. */
+  labels(): Promise<Map<string, string>>
+  /** Also removes its label. Keeps the running totals. */
   remove(version: string): Promise<void>
 }
 

@@ -204,6 +204,7 @@ describe('admin API', () => {
         'post /routes/{version}/rollback',
         'post /templates/{version}/internalize',
         'put /records/{id}/rating',
+        'put /templates/{version}/label',
       ])
       expect(body.servers).toEqual([{ url: '/admin/api' }])
     })
@@ -253,6 +254,19 @@ describe('admin API', () => {
       })
       expect(economics.reason).toContain('its share of the engine costs 1460.00 USD')
       expect((await get('/templates/version-1')).body).toMatchObject({ economics })
+    })
+
+    it('takes a label of a person, and gives it back until it is taken away', async () => {
+      const put = (label: unknown) => send('PUT', '/templates/version-1/label', { label })
+      expect((await get('/templates/version-1')).body).toMatchObject({ label: null })
+      expect(await put(' Intents ')).toMatchObject({ status: 200, body: { label: 'Intents' } })
+      expect((await get('/templates')).body).toMatchObject({ data: [{ label: 'Intents' }] })
+      for (const label of ['', 'x'.repeat(61), 7])
+        expect(await put(label)).toMatchObject({ status: 400, body: { error: { param: 'label' } } })
+      expect(await put(null)).toMatchObject({ status: 200, body: { label: null } })
+      expect((await get('/templates/version-1')).body).toMatchObject({ label: null })
+      const unknown = await send('PUT', '/templates/unknown/label', { label: 'x' })
+      expect(unknown).toMatchObject({ status: 404 })
     })
 
     it('starts an internalization once', async () => {

@@ -26,6 +26,23 @@ describe('templates', () => {
     expect(await templates.list()).toEqual([changed, exampleTemplate('v2')])
   })
 
+  it('keep a label through detection, until they are removed', async ({ store: { templates } }) => {
+    await templates.upsert([exampleTemplate('v1'), exampleTemplate('v2')])
+    for (const label of ['first', 'second']) await templates.label('v1', label)
+    await templates.label('v2', 'other')
+    await templates.upsert([exampleTemplate('v1')])
+    expect(await templates.labels()).toEqual(
+      new Map([
+        ['v1', 'second'],
+        ['v2', 'other'],
+      ])
+    )
+    await templates.label('v2', null)
+    await templates.remove('v1')
+    expect(await templates.labels()).toEqual(new Map())
+    await expect(templates.label('v1', 'x')).rejects.toMatchObject({ code: 'not-found' })
+  })
+
   it('count tagged and routed records once', async ({ store: { records, templates } }) => {
     const fallback = { outcome: 'fallback', promptTokensSaved: 0, savedUsd: null } as const
     const answered = exampleRecord(1, { route: exampleOutcome() })

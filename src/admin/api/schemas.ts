@@ -2,7 +2,7 @@
 import { z } from '@hono/zod-openapi'
 import { MAX_NOTE_CHARS, type InternalizationPlan } from '../../core/lifecycle/internalization.ts'
 import type { RouteOutcome } from '../../core/log/record.ts'
-import type { Template } from '../../core/template/template.ts'
+import { MAX_LABEL_CHARS, type Template } from '../../core/template/template.ts'
 import type { Verdict } from '../../core/gate/gate.ts'
 import type { Usage } from '../../openai/chat.ts'
 import {
@@ -108,6 +108,7 @@ export const internalizationSummarySchema = z
 export const templateSummarySchema = z
   .object({
     version: z.string(),
+    label: z.string().nullable().describe('name that a person gave'),
     tenant: z.string(),
     model: z.string(),
     anchors: z.object({
@@ -131,6 +132,10 @@ export const templateSummarySchema = z
     liveInternalizationId: z.string().nullable(),
   })
   .openapi('TemplateSummary')
+
+export const labelSchema = z.object({
+  label: z.string().trim().min(1).max(MAX_LABEL_CHARS).nullable().describe('null takes it away'),
+})
 
 export const templateSchema = templateSummarySchema
   .extend({

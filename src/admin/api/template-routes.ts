@@ -7,6 +7,7 @@ import { rollBack } from '../../lifecycle/promote.ts'
 import type { AdminDeps } from '../deps.ts'
 import {
   internalizationSummarySchema,
+  labelSchema,
   listOf,
   noteSchema,
   reasonSchema,
@@ -44,6 +45,17 @@ const internalizeRoute = createRoute({
   responses: responses(201, internalizationSummarySchema, 'The new candidate'),
 })
 
+const labelRoute = createRoute({
+  method: 'put',
+  path: '/templates/{version}/label',
+  summary: 'Give a template a name that people know it by, or take it away',
+  request: {
+    params,
+    body: { required: true, content: { 'application/json': { schema: labelSchema } } },
+  },
+  responses: responses(200, labelSchema.extend({ version: z.string() }), 'The label'),
+})
+
 const rollbackRoute = createRoute({
   method: 'post',
   path: '/routes/{version}/rollback',
@@ -68,18 +80,24 @@ const templateOf = async ({ store }: AdminDeps, wanted: string): Promise<Templat
   return template
 }
 
-export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
-  const { store, now, newId, rollout, refreshRoutes } = deps
+const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
+  const { store } = deps
 
   const summaries = async (templates: Template[]) => {
     const economics = await deps.economics.assess(templates)
     const internalizations = await store.internalizations.list()
     const routes = await store.routes.list()
+    const labels = await store.templates.labels()
     const summarized = []
     for (const template of templates) {
       const { version } = template
-      const stats = await store.templates.stats(version)
-      const facts = { stats, economics: economics.get(version)!, internalizations, routes }
+      const facts = {
+        label: labels.get(version) ?? null,
+        stats: await store.templates.stats(version),
+        economics: economics.get(version)!,
+        internalizations,
+        routes,
+      }
       summarized.push(templateSummary(template, facts))
     }
     return summarized
@@ -94,12 +112,23 @@ export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
     const [summary] = await summaries([template])
     return context.json({ ...template, ...summary! }, 200)
   })
+}
+
+const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
+  const { store, now, newId, rollout, refreshRoutes } = deps
 
   app.openapi(internalizeRoute, async (context) => {
     const template = await templateOf(deps, context.req.valid('param').version)
     const created = newInternalization(newId(), template, now())
     await store.internalizations.create(created, 'admin', context.req.valid('json').reason)
     return context.json(internalizationSummary(created), 201)
+  })
+
+  app.openapi(labelRoute, async (context) => {
+    const { version } = context.req.valid('param')
+    const { label } = context.req.valid('json')
+    await store.templates.label(version, label)
+    return context.json({ version, label }, 200)
   })
 
   app.openapi(rollbackRoute, async (context) => {
@@ -119,4 +148,9 @@ export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
       200
     )
   })
+}
+
+export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
+  addReading(app, deps)
+  addDecisions(app, deps)
 }

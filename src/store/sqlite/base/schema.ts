@@ -107,6 +107,12 @@ export const templates = sqliteTable('templates', {
   template: text('template', { mode: 'json' }).$type<Template>().notNull(),
 })
 
+/** Names that people gave. Apart from the templates, which detection writes anew. */
+export const templateLabels = sqliteTable('template_labels', {
+  version: text('version').primaryKey(),
+  label: text('label').notNull(),
+})
+
 export const internalizations = sqliteTable(
   'internalizations',
   {
