@@ -46,6 +46,7 @@ const openAdmin = (store: Store, blindSecret = 'blind') => {
         refreshRoutes: async () => void refreshes++,
         status: () => ({}),
         rollout: STAGED,
+        settings: () => [],
         estimatesUsage: false,
         economics: openEconomics(store, economicsSettings(parseConfig({}), []), () => NOW),
         costUsd: () => null,
