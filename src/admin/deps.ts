@@ -6,6 +6,15 @@ import type { Economics } from '../savings/economics.ts'
 import type { Store } from '../store/store.ts'
 import type { AdminTokens } from './access/roles.ts'
 
+/** A setting in force. */
+export interface Setting {
+  /** of the environment variable */
+  name: string
+  /** '' where there is none; of a secret `set` or '' */
+  value: string
+  isDefault: boolean
+}
+
 export interface AdminDeps {
   store: Store
   tokens: AdminTokens
@@ -18,6 +27,8 @@ export interface AdminDeps {
   /** figures of the running process: engine, worker, log queue */
   status: () => Record<string, unknown>
   rollout: RolloutSettings
+  /** every one once, without secrets */
+  settings: () => Setting[]
   /** the provider's charge for an answer, US dollars; null without a price or usage */
   costUsd: (model: string, usage: Usage | null) => number | null
   /** of all models, for the comparison with the control group */

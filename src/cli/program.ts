@@ -9,6 +9,7 @@ import { importCommand } from './commands/import.ts'
 import { internalizeCommand } from './commands/internalize.ts'
 import { keysCommand } from './commands/keys.ts'
 import { modelsCommand } from './commands/models.ts'
+import { pauseCommand, resumeCommand } from './commands/rollout/pause.ts'
 import { promoteCommand } from './commands/rollout/promote.ts'
 import { recordsCommand } from './commands/records.ts'
 import { rollbackCommand } from './commands/rollout/rollback.ts'
@@ -35,6 +36,8 @@ const VERBS = [
   evaluateCommand,
   promoteCommand,
   watchCommand,
+  pauseCommand,
+  resumeCommand,
   rollbackCommand,
   savingsCommand,
   keysCommand,

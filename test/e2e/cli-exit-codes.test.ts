@@ -43,8 +43,16 @@ const VERBS: Verb[] = [
   { words: ['detect'], arguments: [], data: 'reads' },
   { words: ['internalize'], arguments: ['x'], id: 0, data: 'reads' },
   { words: ['evaluate'], arguments: ['x'], id: 0, data: 'reads' },
-  { words: ['promote'], arguments: ['x'], id: 0, data: 'reads' },
+  {
+    words: ['promote'],
+    arguments: ['x'],
+    id: 0,
+    invalidOption: ['--share', '0'],
+    data: 'reads',
+  },
   { words: ['watch'], arguments: ['x'], id: 0, data: 'reads' },
+  { words: ['pause'], arguments: ['x'], id: 0, data: 'reads' },
+  { words: ['resume'], arguments: ['x'], id: 0, data: 'reads' },
   { words: ['rollback'], arguments: ['x'], id: 0, data: 'reads' },
   { words: ['savings'], arguments: [], data: 'reads' },
   {

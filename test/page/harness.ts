@@ -62,6 +62,7 @@ export const openPage = async (changes: Partial<AdminDeps> = {}): Promise<Page> 
       refreshRoutes: async () => undefined,
       status: () => ({ engine: 'onnx' }),
       rollout: AT_ONCE,
+      settings: () => parseConfig({}).settings,
       estimatesUsage: true,
       economics: openEconomics(store, economicsSettings(parseConfig({}), []), () => clock.now),
       costUsd: () => null,

@@ -104,6 +104,7 @@ describe('a decision of the admin API', () => {
       refreshRoutes: watch.refresh,
       status: () => ({}),
       rollout: AT_ONCE,
+      settings: () => [],
       estimatesUsage: false,
       costUsd: () => null,
       prices: [],

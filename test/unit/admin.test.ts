@@ -96,6 +96,7 @@ describe('admin API', () => {
           refreshRoutes: async () => void refreshes++,
           status: () => ({ engine: 'onnx', routes: 3 }),
           rollout: AT_ONCE,
+          settings: () => parseConfig({ UPSTREAM_API_KEY: 'sk-secret', MARGIN: '0.1' }).settings,
           estimatesUsage: true,
           economics: openEconomics(
             store,
@@ -138,7 +139,14 @@ describe('admin API', () => {
 
     it('gives the holder of the other token figures, but no text and no decision', async () => {
       const headers = { authorization: `Bearer ${READ_TOKEN}` }
-      for (const path of ['/templates', '/internalizations', '/records', '/savings', '/status'])
+      for (const path of [
+        '/templates',
+        '/internalizations',
+        '/records',
+        '/savings',
+        '/settings',
+        '/status',
+      ])
         expect((await send('GET', path, undefined, headers)).status, path).toBe(200)
       const closed = ['/records?bodies=true', '/internalizations/a/examples', '/ratings']
       for (const path of closed)
@@ -194,12 +202,15 @@ describe('admin API', () => {
         'get /ratings',
         'get /records',
         'get /savings',
+        'get /settings',
         'get /status',
         'get /templates',
         'get /templates/{version}',
         'post /forget',
         'post /internalizations/{id}/approve',
+        'post /internalizations/{id}/pause',
         'post /internalizations/{id}/reject',
+        'post /internalizations/{id}/resume',
         'post /internalizations/{id}/retire',
         'post /routes/{version}/rollback',
         'post /templates/{version}/internalize',
@@ -493,6 +504,14 @@ describe('admin API', () => {
         // a lora answered: the upstream charges nothing
         { costUsd: null },
       ])
+    })
+
+    it('tells the settings in force, without secrets', async () => {
+      const { body } = await get<{ data: object[] }>('/settings')
+      expect(body.data).toContainEqual({ name: 'MARGIN', value: '0.1', isDefault: false })
+      expect(body.data).toContainEqual({ name: 'PORT', value: '8787', isDefault: true })
+      expect(body.data).toContainEqual({ name: 'UPSTREAM_API_KEY', value: 'set', isDefault: false })
+      expect(JSON.stringify(body)).not.toContain('sk-secret')
     })
 
     it('adds up savings over templates, and counts forwarded requests as zero', async () => {

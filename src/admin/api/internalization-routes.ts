@@ -11,6 +11,7 @@ import { AppError } from '../../errors.ts'
 import { approve } from '../../lifecycle/approve.ts'
 import { examplesOf } from '../../lifecycle/held-out-examples.ts'
 import { readJsonSnapshot } from '../../lifecycle/json-snapshot.ts'
+import { pause, resume } from '../../lifecycle/pause.ts'
 import { retire } from '../../lifecycle/promote.ts'
 import { curveText, readCurve } from '../../lifecycle/learning-curve.ts'
 import { readRolloutReport } from '../../lifecycle/rollout-report.ts'
@@ -24,6 +25,7 @@ import {
   internalizationSummarySchema,
   learningCurveSchema,
   listOf,
+  noteSchema,
   reasonSchema,
   responses,
 } from './schemas.ts'
@@ -84,11 +86,33 @@ const approveRoute = createRoute({
   description:
     'From `approval` it goes live in the first stage of its rollout. A live one enters the next stage, if ' +
     'its pairs are evidence that its loss is below the margin (`rollout.mayStep`); else the answer is 409 ' +
-    'and tells what the evidence is and what is needed. In the last stage nothing changes.',
+    'and tells what the evidence is and what is needed. In the last stage nothing changes. With `share` it ' +
+    'enters the stage of that share, also from `approval`.',
   request: {
     params,
     body: { required: false, content: { 'application/json': { schema: approvalSchema } } },
   },
+  responses: responses(200, internalizationSummarySchema, 'The live internalization'),
+})
+
+const noteBody = { required: false, content: { 'application/json': { schema: noteSchema } } }
+
+const pauseRoute = createRoute({
+  method: 'post',
+  path: '/internalizations/{id}/pause',
+  summary: 'Let the upstream answer everything for a while; audits go on',
+  description:
+    'The worker enters no stage of a paused route. Evidence of loss still rolls it back. Repeating it ' +
+    'changes nothing.',
+  request: { params, body: noteBody },
+  responses: responses(200, internalizationSummarySchema, 'The live internalization'),
+})
+
+const resumeRoute = createRoute({
+  method: 'post',
+  path: '/internalizations/{id}/resume',
+  summary: 'End a pause: back to the share before it',
+  request: { params, body: noteBody },
   responses: responses(200, internalizationSummarySchema, 'The live internalization'),
 })
 
@@ -184,11 +208,23 @@ const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
 
   app.openapi(approveRoute, async (context) => {
     const row = await internalizationOf(deps, context.req.valid('param').id)
-    const { now: isForced = false, reason } = context.req.valid('json')
-    const live = await approve(store, row, isForced, decision(reason))
+    const { now: isForced = false, share, reason } = context.req.valid('json')
+    const live = await approve(store, row, { isForced, share }, decision(reason))
     await refreshRoutes()
     return context.json(internalizationSummary(live), 200)
   })
+
+  const paused = [
+    [pauseRoute, pause],
+    [resumeRoute, resume],
+  ] as const
+  for (const [route, decide] of paused)
+    app.openapi(route, async (context) => {
+      const row = await internalizationOf(deps, context.req.valid('param').id)
+      const live = await decide(store, row, decision(context.req.valid('json').reason))
+      await refreshRoutes()
+      return context.json(internalizationSummary(live), 200)
+    })
 
   app.openapi(rejectRoute, async (context) => {
     const row = await internalizationOf(deps, context.req.valid('param').id)

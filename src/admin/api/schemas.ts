@@ -269,6 +269,15 @@ export const approvalSchema = z.object({
     .boolean()
     .optional()
     .describe('true: enter the next stage also without the evidence for it; the history shows it'),
+  share: z
+    .number()
+    .gt(0)
+    .max(1)
+    .optional()
+    .describe(
+      'of the stage to enter, by default the next larger one of `ROLLOUT_STAGES`. A smaller one than the ' +
+        'present takes no evidence'
+    ),
   ...noteSchema.shape,
 })
 

@@ -80,8 +80,8 @@ const templateOf = async ({ store }: AdminDeps, wanted: string): Promise<Templat
   return template
 }
 
-export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
-  const { store, now, newId, rollout, refreshRoutes } = deps
+const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
+  const { store } = deps
 
   const summaries = async (templates: Template[]) => {
     const economics = await deps.economics.assess(templates)
@@ -112,6 +112,10 @@ export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
     const [summary] = await summaries([template])
     return context.json({ ...template, ...summary! }, 200)
   })
+}
+
+const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
+  const { store, now, newId, rollout, refreshRoutes } = deps
 
   app.openapi(internalizeRoute, async (context) => {
     const template = await templateOf(deps, context.req.valid('param').version)
@@ -144,4 +148,9 @@ export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
       200
     )
   })
+}
+
+export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
+  addReading(app, deps)
+  addDecisions(app, deps)
 }

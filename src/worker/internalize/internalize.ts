@@ -4,6 +4,7 @@
  */
 import {
   isCurrentPlan,
+  rolloutStageOf,
   type Internalization,
   type InternalizationState,
   type StageResult,
@@ -14,6 +15,7 @@ import type { Engine } from '../../engine/engine.ts'
 import { AppError, toAppError, type ErrorCode } from '../../errors.ts'
 import { isUnfinished } from '../../openai/fine-tuning.ts'
 import { goLive, type PromotionContext } from '../../lifecycle/promote.ts'
+import type { Store } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { isEngineLost } from '../engine/watch.ts'
 import { evaluate } from './evaluate.ts'
@@ -124,12 +126,18 @@ const judge = async (
   return moveTo(deps, judged, isRejected ? { name: 'rejected', reason } : { name: 'approval' })
 }
 
-/** Without AUTO_PROMOTE an operator approves it. */
+const isRoutePaused = async (store: Store, templateVersion: string): Promise<boolean> =>
+  (await store.internalizations.list()).some(
+    (row) => row.templateVersion === templateVersion && rolloutStageOf(row.state)?.isPaused
+  )
+
+/** Without AUTO_PROMOTE an operator approves it, and while the route that it would replace is paused. */
 const promote = async (
   deps: WorkerDeps,
   internalization: Internalization
 ): Promise<StepOutcome> => {
   if (!deps.config.autoPromote) return 'waiting'
+  if (await isRoutePaused(deps.store, internalization.templateVersion)) return 'waiting'
   await goLive(deps.store, internalization, promotionContext(deps))
   return 'advanced'
 }
