@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import { describe, expect } from 'vitest'
 import { decideOn, heldOutRows } from '../../src/core/evidence/decision-facts.ts'
 import { hideValues } from '../../src/core/evidence/hide-values.ts'
+import { verifyEvidence } from '../../src/core/evidence/verify-evidence.ts'
 import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { NO_STREAMS } from '../../src/core/rollout/pair.ts'
@@ -118,6 +119,8 @@ describe('the evidence file', () => {
     expect(file.rollout!.conversations[0]).toMatchObject([
       { outcome: 'disagreed', loss: 0, rating: 'both', ratedAt: 5_000 },
     ])
+    const { checks } = verifyEvidence(file)
+    expect(checks.find(({ name }) => name === 'verdict')).toMatchObject({ holds: true })
   })
 
   it('is refused before the verdict, and where the rows of it were not kept', async ({ store }) => {
