@@ -99,6 +99,7 @@ describe('an evidence file', () => {
       REJECTED: 'reject',
       SUCCESSOR: 'promote',
     })
+    expect(LIVE.verdict.arm).toBe(1)
     expect(SUCCESSOR.verdict.replacement).toMatchObject({ rows: 300 })
     expect(GRADED.verdict.arms[0]).toHaveProperty('similarityDifferenceBound')
     expect(ROLLED_BACK.rollout!.report.evidence.rollback).toBeGreaterThan(Math.log(300))
