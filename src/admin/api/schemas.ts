@@ -1,5 +1,6 @@
 /** The shapes of the admin API's requests and responses, as types and as OpenAPI descriptions. */
 import { z } from '@hono/zod-openapi'
+import type { EvidenceFile } from '../../core/evidence/evidence-file.ts'
 import type { InternalizationPlan } from '../../core/lifecycle/internalization.ts'
 import type { RouteOutcome } from '../../core/log/record.ts'
 import type { Template } from '../../core/template/template.ts'
@@ -254,6 +255,8 @@ export const recordSchema = z
     response: z.string().nullable().optional(),
   })
   .openapi('Record')
+
+export const evidenceFileSchema = stored<EvidenceFile>('format 1, described in docs/verify.md')
 
 export const approvalSchema = z.object({
   now: z
