@@ -29,10 +29,7 @@ const readFile = (value: unknown): EvidenceFile => {
   const fault = FILE_SHAPE(value, '')
   if (fault !== null)
     throw new AppError('invalid-request', `this is not a whole evidence file: ${fault}`)
-  const file = value as EvidenceFile
-  if (file.verdict.arms[file.verdict.arm] === undefined)
-    throw new AppError('invalid-request', 'this is not a whole evidence file: it names no arm')
-  return file
+  return value as EvidenceFile
 }
 
 const fileCheck = ({ digest, ...file }: EvidenceFile): Check =>

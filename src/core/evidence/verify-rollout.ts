@@ -77,7 +77,8 @@ const outcomes = ({ conversations, report }: RolloutEvidence): Check => {
 /** Without second answers of the upstream the whole of its disagreement with itself is allowed for. */
 const boundsCheck = (file: EvidenceFile, stored: readonly StoredEvidence[]): Check => {
   const { verdict, internalization } = file
-  const allowed = [true, false].map((canAskAgain) =>
+  const hasWinner = verdict.arms[verdict.arm] !== undefined
+  const allowed = (hasWinner ? [true, false] : []).map((canAskAgain) =>
     lossBoundsOf({ id: internalization.id, verdict }, canAskAgain)
   )
   const wrong = stored.filter(
