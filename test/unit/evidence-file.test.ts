@@ -95,7 +95,7 @@ const fill = async (store: Store): Promise<Internalization> => {
       messages: [{ role: 'system', segments: [{ kind: 'anchor', text: marked('prompt') }] }],
     },
   ])
-  await store.internalizations.create(row)
+  await store.internalizations.create(row, 'admin', 'as agreed with the bank')
   await store.internalizations.addEvaluations([
     exampleEvaluation('record-1', { answer: marked('answer'), upstreamAnswer: marked('again') }),
   ])
@@ -114,7 +114,9 @@ describe('the evidence file', () => {
     expect(row.verdict!.reason).toContain(`plan=${MARKER}=pro agrees on`)
     expect(text).not.toContain(MARKER)
     expect(file.verdict.reason).toContain('plan=#1 agrees on')
-    expect(file.history).toMatchObject([{ state: 'rejected', reason: file.verdict.reason }])
+    expect(file.history).toMatchObject([
+      { state: 'rejected', reason: file.verdict.reason, note: 'as agreed with the bank' },
+    ])
     expect(file.rollout!.conversations).toHaveLength(6)
     expect(file.rollout!.conversations[0]).toMatchObject([
       { outcome: 'disagreed', loss: 0, rating: 'both', ratedAt: 5_000 },

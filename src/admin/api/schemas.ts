@@ -1,9 +1,9 @@
 /** The shapes of the admin API's requests and responses, as types and as OpenAPI descriptions. */
 import { z } from '@hono/zod-openapi'
 import type { EvidenceFile } from '../../core/evidence/evidence-file.ts'
-import type { InternalizationPlan } from '../../core/lifecycle/internalization.ts'
+import { MAX_NOTE_CHARS, type InternalizationPlan } from '../../core/lifecycle/internalization.ts'
 import type { RouteOutcome } from '../../core/log/record.ts'
-import type { Template } from '../../core/template/template.ts'
+import { MAX_LABEL_CHARS, type Template } from '../../core/template/template.ts'
 import type { Verdict } from '../../core/gate/gate.ts'
 import type { Usage } from '../../openai/chat.ts'
 import {
@@ -109,6 +109,7 @@ export const internalizationSummarySchema = z
 export const templateSummarySchema = z
   .object({
     version: z.string(),
+    label: z.string().nullable().describe('name that a person gave'),
     tenant: z.string(),
     model: z.string(),
     anchors: z.object({
@@ -133,6 +134,10 @@ export const templateSummarySchema = z
   })
   .openapi('TemplateSummary')
 
+export const labelSchema = z.object({
+  label: z.string().trim().min(1).max(MAX_LABEL_CHARS).nullable().describe('null takes it away'),
+})
+
 export const templateSchema = templateSummarySchema
   .extend({
     tools: z.string(),
@@ -150,6 +155,7 @@ const historySchema = z
     from: stateSchema.nullable(),
     to: stateSchema,
     by: z.string().describe('worker, admin or cli'),
+    note: z.string().nullable().describe('why, by the person who decided'),
   })
   .openapi('HistoryEntry')
 
@@ -258,11 +264,15 @@ export const recordSchema = z
 
 export const evidenceFileSchema = stored<EvidenceFile>('format 1, described in docs/verify.md')
 
+/** Why a person decides so, for the history. */
+export const noteSchema = z.object({ reason: z.string().min(1).max(MAX_NOTE_CHARS).optional() })
+
 export const approvalSchema = z.object({
   now: z
     .boolean()
     .optional()
     .describe('true: enter the next stage also without the evidence for it; the history shows it'),
+  ...noteSchema.shape,
 })
 
 export const reasonSchema = z.object({ reason: z.string().min(1).max(1000).optional() })

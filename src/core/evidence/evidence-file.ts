@@ -94,11 +94,7 @@ export interface EvidenceParts {
   rollout: RolloutEvidence | null
 }
 
-const stepOf = (
-  entry: HistoryEntry & { note?: string | null },
-  hidden: HiddenValues
-): HistoryStep => {
-  const { at, by, to, note = null } = entry
+const stepOf = ({ at, by, to, note }: HistoryEntry, hidden: HiddenValues): HistoryStep => {
   const reason = to.name === 'rejected' || to.name === 'retired' ? to.reason : null
   return {
     at,
