@@ -57,7 +57,13 @@ const RULES: Record<string, Rule> = {
     node: true,
   },
   'src/lifecycle': {
-    ours: ['src/core', 'src/openai', 'src/store/store.ts', 'src/errors.ts'],
+    ours: [
+      'src/core',
+      'src/openai',
+      'src/store/store.ts',
+      'src/errors.ts',
+      'src/package-folder.ts',
+    ],
     packages: [],
     node: ['node:crypto', 'node:util'],
   },

@@ -3,6 +3,8 @@ import { Command } from 'commander'
 import { packageVersion } from '../package-folder.ts'
 import { detectCommand } from './commands/detect.ts'
 import { evaluateCommand } from './commands/evaluate.ts'
+import { evidenceCommand } from './commands/evidence/evidence.ts'
+import { verifyCommand } from './commands/evidence/verify.ts'
 import { examplesCommand } from './commands/examples.ts'
 import { forgetCommand } from './commands/forget.ts'
 import { importCommand } from './commands/import.ts'
@@ -40,6 +42,8 @@ const VERBS = [
   resumeCommand,
   rollbackCommand,
   savingsCommand,
+  evidenceCommand,
+  verifyCommand,
   keysCommand,
   forgetCommand,
   modelsCommand,

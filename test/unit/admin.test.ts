@@ -8,7 +8,9 @@ import { createAdminApp } from '../../src/admin/app.ts'
 import { parseConfig } from '../../src/config/config.ts'
 import { economicsSettings } from '../../src/config/config-files.ts'
 import type { CurveTarget } from '../../src/core/gate/learning-curve.ts'
+import { verifyEvidence } from '../../src/core/evidence/verify-evidence.ts'
 import { toAppError } from '../../src/errors.ts'
+import { saveDecisionFacts } from '../../src/lifecycle/evidence-file.ts'
 import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import type { TemplateEconomics } from '../../src/core/cost/template-economics.ts'
 import { errorBody } from '../../src/openai/error-body.ts'
@@ -23,6 +25,7 @@ import {
   exampleRecord,
   exampleTemplate,
 } from '../fixtures/examples.ts'
+import { exampleFacts, exampleJudged } from '../fixtures/evidence.ts'
 import { AT_ONCE } from '../fixtures/rollout.ts'
 
 const TOKEN = 'admin-secret'
@@ -197,6 +200,7 @@ describe('admin API', () => {
         'get /internalizations',
         'get /internalizations/{id}',
         'get /internalizations/{id}/control-group',
+        'get /internalizations/{id}/evidence',
         'get /internalizations/{id}/examples',
         'get /internalizations/{id}/pairs',
         'get /ratings',
@@ -396,6 +400,23 @@ describe('admin API', () => {
         restored: { id: 'a', state: { name: 'live' } },
       })
       expect((await store.routes.list())[0]).toMatchObject({ internalizationId: 'a' })
+    })
+
+    it('gives the evidence file of a verdict, also to the holder of the other token', async () => {
+      const path = '/internalizations/internalization-1/evidence'
+      await store.internalizations.create(exampleJudged())
+      expect(await get(path)).toMatchObject({
+        status: 409,
+        body: { error: { code: 'invalid_state' } },
+      })
+      await saveDecisionFacts(store, 'internalization-1', exampleFacts())
+      for (const token of [TOKEN, READ_TOKEN]) {
+        const { status, body } = await send('GET', path, undefined, {
+          authorization: `Bearer ${token}`,
+        })
+        expect(status).toBe(200)
+        expect(verifyEvidence(body).checks.filter(({ holds }) => !holds)).toEqual([])
+      }
     })
 
     it('shows prompted and adapted answers side by side', async () => {

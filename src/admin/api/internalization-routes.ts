@@ -9,6 +9,7 @@ import {
 import { transition } from '../../core/lifecycle/transitions.ts'
 import { AppError } from '../../errors.ts'
 import { approve } from '../../lifecycle/approve.ts'
+import { evidenceFile } from '../../lifecycle/evidence-file.ts'
 import { examplesOf } from '../../lifecycle/held-out-examples.ts'
 import { readJsonSnapshot } from '../../lifecycle/json-snapshot.ts'
 import { pause, resume } from '../../lifecycle/pause.ts'
@@ -20,6 +21,7 @@ import type { AdminDeps } from '../deps.ts'
 import { controlGroupSchema } from './rollout-schemas.ts'
 import {
   approvalSchema,
+  evidenceFileSchema,
   exampleSchema,
   internalizationSchema,
   internalizationSummarySchema,
@@ -64,6 +66,18 @@ const examplesRoute = createRoute({
     }),
   },
   responses: responses(200, listOf(exampleSchema), 'Examples, the most confident answers first'),
+})
+
+const evidenceRoute = createRoute({
+  method: 'get',
+  path: '/internalizations/{id}/evidence',
+  summary: 'The evidence file, with which promptintern verify computes the decision again',
+  request: { params },
+  responses: responses(
+    200,
+    evidenceFileSchema,
+    'Figures of every held-out row and audited pair, without text; 409 before the verdict'
+  ),
 })
 
 const controlRoute = createRoute({
@@ -193,6 +207,11 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
     if (groups === null)
       throw new AppError('invalid-state', `internalization ${row.id} has no verdict yet`)
     return context.json(groups, 200)
+  })
+
+  app.openapi(evidenceRoute, async (context) => {
+    const row = await internalizationOf(deps, context.req.valid('param').id)
+    return context.json(await evidenceFile(deps.store, row, deps.now()), 200)
   })
 
   app.openapi(examplesRoute, async (context) => {

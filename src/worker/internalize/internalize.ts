@@ -14,6 +14,7 @@ import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { AppError, toAppError, type ErrorCode } from '../../errors.ts'
 import { isUnfinished } from '../../openai/fine-tuning.ts'
+import { saveDecisionFacts } from '../../lifecycle/evidence-file.ts'
 import { goLive, type PromotionContext } from '../../lifecycle/promote.ts'
 import type { Store } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
@@ -118,7 +119,10 @@ const judge = async (
   internalization: Internalization,
   template: Template
 ): Promise<StepOutcome> => {
-  const verdict = await evaluate(deps, engine, internalization, internalization.plan!, template)
+  const { plan } = internalization
+  const { verdict, facts } = await evaluate(deps, engine, internalization, plan!, template)
+  // before the state: a crash in between repeats both
+  await saveDecisionFacts(deps.store, internalization.id, facts)
   const judged = { ...internalization, verdict }
   deps.log({ level: 'info', message: `verdict: ${verdict.verdict}`, data: { ...verdict } })
   const { reason } = verdict
