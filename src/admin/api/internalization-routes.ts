@@ -1,28 +1,25 @@
 /** Internalizations: progress, verdict, and the decisions of a person. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
-import {
-  armRows,
-  progressSnapshot,
-  winningLora,
-  type Internalization,
-} from '../../core/lifecycle/internalization.ts'
+import { armRows, winningLora } from '../../core/lifecycle/internalization.ts'
 import { transition } from '../../core/lifecycle/transitions.ts'
 import { AppError } from '../../errors.ts'
 import { approve } from '../../lifecycle/approve.ts'
 import { examplesOf } from '../../lifecycle/held-out-examples.ts'
-import { readJsonSnapshot } from '../../lifecycle/json-snapshot.ts'
 import { retire } from '../../lifecycle/promote.ts'
-import { curveText, readCurve } from '../../lifecycle/learning-curve.ts'
 import { readRolloutReport } from '../../lifecycle/rollout-report.ts'
 import { loadControlGroup } from '../../savings/control-group.ts'
 import type { AdminDeps } from '../deps.ts'
+import {
+  readInternalization,
+  readLearningCurve,
+  readProgress,
+} from '../reading/read-internalization.ts'
 import { controlGroupSchema } from './rollout-schemas.ts'
 import {
   approvalSchema,
   exampleSchema,
   internalizationSchema,
   internalizationSummarySchema,
-  learningCurveSchema,
   listOf,
   reasonSchema,
   responses,
@@ -108,39 +105,6 @@ const retireRoute = createRoute({
   responses: responses(200, internalizationSummarySchema, 'The retired internalization'),
 })
 
-export const internalizationOf = async (
-  { store }: AdminDeps,
-  id: string
-): Promise<Internalization> => {
-  const found = await store.internalizations.get(id)
-  if (found === null) throw new AppError('not-found', `there is no internalization ${id}`)
-  return found
-}
-
-/** The latest figures of the stage in training, as the worker stored them; null otherwise. */
-const progressOf = async (
-  { store }: AdminDeps,
-  { id, state }: Internalization
-): Promise<Record<string, unknown> | null> =>
-  state.name === 'training' ? readJsonSnapshot(store, progressSnapshot(id)) : null
-
-const curveOf = async (
-  { store }: AdminDeps,
-  row: Internalization
-): Promise<z.infer<typeof learningCurveSchema> | null> => {
-  const work = await readCurve(store, row.id)
-  if (work === null) return null
-  const { fits, planned, curve, failure } = work
-  return {
-    judged: fits.filter(({ isJudged }) => isJudged).length,
-    planned,
-    failure,
-    points: curve?.points ?? [],
-    targets: curve?.targets ?? [],
-    text: curveText(work, row),
-  }
-}
-
 const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
   const { internalizations } = deps.store
 
@@ -150,21 +114,21 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
   })
 
   app.openapi(getRoute, async (context) => {
-    const row = await internalizationOf(deps, context.req.valid('param').id)
+    const row = await readInternalization(deps.store, context.req.valid('param').id)
     const lora = winningLora(row)
     const details = {
       history: await internalizations.history(row.id),
-      progress: await progressOf(deps, row),
+      progress: await readProgress(deps.store, row),
       evaluatedRows: armRows(row.plan, await internalizations.evaluations(row.id)).length,
       rollout: await readRolloutReport(deps.store, row.id),
-      learningCurve: await curveOf(deps, row),
+      learningCurve: await readLearningCurve(deps.store, row),
       feedback: lora === null ? null : await deps.store.feedback.counts(lora),
     }
     return context.json({ ...row, ...internalizationSummary(row), ...details }, 200)
   })
 
   app.openapi(controlRoute, async (context) => {
-    const row = await internalizationOf(deps, context.req.valid('param').id)
+    const row = await readInternalization(deps.store, context.req.valid('param').id)
     const groups = await loadControlGroup(deps.store, row, deps.prices)
     if (groups === null)
       throw new AppError('invalid-state', `internalization ${row.id} has no verdict yet`)
@@ -172,7 +136,7 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
   })
 
   app.openapi(examplesRoute, async (context) => {
-    const row = await internalizationOf(deps, context.req.valid('param').id)
+    const row = await readInternalization(deps.store, context.req.valid('param').id)
     const { limit, arm } = context.req.valid('query')
     return context.json({ data: await examplesOf(deps.store, row, { limit, arm }) }, 200)
   })
@@ -183,7 +147,7 @@ const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
   const decision = () => ({ by: 'admin', now: now(), rollout })
 
   app.openapi(approveRoute, async (context) => {
-    const row = await internalizationOf(deps, context.req.valid('param').id)
+    const row = await readInternalization(deps.store, context.req.valid('param').id)
     const { now: isForced = false } = context.req.valid('json')
     const live = await approve(store, row, isForced, decision())
     await refreshRoutes()
@@ -191,7 +155,7 @@ const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
   })
 
   app.openapi(rejectRoute, async (context) => {
-    const row = await internalizationOf(deps, context.req.valid('param').id)
+    const row = await readInternalization(deps.store, context.req.valid('param').id)
     const reason = context.req.valid('json').reason ?? 'rejected by a person'
     if (row.state.name === 'training')
       throw new AppError(
@@ -204,7 +168,7 @@ const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
   })
 
   app.openapi(retireRoute, async (context) => {
-    const row = await internalizationOf(deps, context.req.valid('param').id)
+    const row = await readInternalization(deps.store, context.req.valid('param').id)
     const reason = context.req.valid('json').reason ?? 'retired by a person'
     const retired = await retire(store, row, reason, decision())
     await refreshRoutes()
