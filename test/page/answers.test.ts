@@ -1,6 +1,6 @@
 /** Held-out answers: what a person reads first, finds, and may not read. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { changesOf } from '../../src/admin/page/answers/marked-answers.tsx'
+import { changesOf } from '../../src/admin/page/parts/marked-answers.tsx'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { EvaluationRow } from '../../src/store/store.ts'
 import { questionOf, routedRecord } from '../fixtures/audited.ts'

@@ -73,7 +73,8 @@ export const addRatingRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
   app.openapi(pairsRoute, async (context) => {
     const row = await readInternalization(store, context.req.valid('param').id)
     const { limit, before, outcome, revealed } = context.req.valid('query')
-    const query = { limit, before, outcome, isRevealed: revealed === 'true' }
+    const reveals = revealed === 'true' ? 'all' : 'none'
+    const query = { limit, before, outcome, reveals } as const
     const data = await shownPairs(store, row, query, secret)
     const next = data.length < limit ? null : data.at(-1)!.place
     return context.json({ data, next }, 200)

@@ -1,10 +1,10 @@
 /** Held-out answers as a person reads them: the question, both answers, and what the gate makes of them. */
-import { BASE } from '../env.ts'
 import { Badge } from '../parts/figures.tsx'
 import { percent } from '../parts/format.ts'
+import { recordPath } from '../parts/paths.ts'
 import { Text } from '../parts/text.tsx'
 import type { ShownAnswer } from './load-answers.ts'
-import { MarkedAnswers } from './marked-answers.tsx'
+import { MarkedAnswers } from '../parts/marked-answers.tsx'
 
 export interface AnswerListProps {
   answers: ShownAnswer[]
@@ -47,11 +47,10 @@ const Answers = ({
   arm,
 }: Omit<AnswerListProps, 'answers'> & { answer: ShownAnswer }) => {
   const { recordId, promptedAnswer, adaptedAnswer, outcome } = answer
-  const record = encodeURIComponent(recordId)
   const adapted = {
     name: 'the small model',
     text: adaptedAnswer,
-    whole: `${path}/answers/${record}/text?arm=${arm}`,
+    whole: `${path}/answers/${encodeURIComponent(recordId)}/text?arm=${arm}`,
   }
   if (promptedAnswer !== null && adaptedAnswer !== '')
     return (
@@ -59,7 +58,7 @@ const Answers = ({
         prompted={{
           name: model,
           text: promptedAnswer,
-          whole: `${BASE}/records/${record}/response.txt`,
+          whole: `${recordPath(recordId)}/response.txt`,
         }}
         adapted={adapted}
       />
@@ -71,7 +70,7 @@ const Answers = ({
         {promptedAnswer === null ? (
           withoutText(outcome)
         ) : (
-          <Text text={promptedAnswer} whole={`${BASE}/records/${record}/response.txt`} />
+          <Text text={promptedAnswer} whole={`${recordPath(recordId)}/response.txt`} />
         )}
       </div>
       <div>
@@ -91,7 +90,7 @@ const Answer = ({
   ...context
 }: Omit<AnswerListProps, 'answers'> & { answer: ShownAnswer }) => {
   const { recordId, query, freshUpstreamAnswer } = answer
-  const record = `${BASE}/records/${encodeURIComponent(recordId)}`
+  const record = recordPath(recordId)
   return (
     <article class="panel">
       <Badges {...answer} />

@@ -3,9 +3,10 @@ import type { Internalization } from '../../../core/lifecycle/internalization.ts
 import { AppError } from '../../../errors.ts'
 import { heldOutAnswers } from '../../../lifecycle/held-out-examples.ts'
 import { readInternalization } from '../../reading/read-internalization.ts'
-import { BASE, isFull, type AddView, type PageContext } from '../env.ts'
+import { isFull, type AddView, type PageContext } from '../env.ts'
 import { Notice } from '../parts/figures.tsx'
 import { whole } from '../parts/format.ts'
+import { internalizationPath, withQuery } from '../parts/paths.ts'
 import { NO_TEXTS } from '../parts/text.tsx'
 import { show } from '../show.tsx'
 import { AnswerList } from './answer-list.tsx'
@@ -27,9 +28,6 @@ const KIND_NAMES: Record<AnswerKind, string> = {
   above: 'above the threshold',
   deferred: 'never given',
 }
-
-const pathOf = ({ id }: Internalization): string =>
-  `${BASE}/internalizations/${encodeURIComponent(id)}`
 
 const queryOf = ({ req }: PageContext, { plan, verdict }: Internalization): AnswersQuery => {
   const arm = Number(req.query('arm') ?? verdict?.arm ?? 0)
@@ -65,7 +63,7 @@ const Arms = ({ row: { plan }, query }: Pick<FilterProps, 'row' | 'query'>) => {
 }
 
 const Filter = ({ row, query, counts }: FilterProps) => (
-  <form class="filter" method="get" action={`${pathOf(row)}/answers`}>
+  <form class="filter" method="get" action={`${internalizationPath(row.id)}/answers`}>
     <div>
       <label for="kind">Answers</label>
       <select id="kind" name="kind">
@@ -85,8 +83,8 @@ const Filter = ({ row, query, counts }: FilterProps) => (
   </form>
 )
 
-const addressOf = (row: Internalization, { kind, search, arm }: AnswersQuery, page: number) =>
-  `${pathOf(row)}/answers?${new URLSearchParams({ kind, search, arm: String(arm), page: String(page) }).toString()}`
+const addressOf = ({ id }: Internalization, query: AnswersQuery, page: number): string =>
+  withQuery(`${internalizationPath(id)}/answers`, { ...query, page })
 
 const foundText = ({ found, searched, counts }: AnswersPage, { kind }: AnswersQuery): string => {
   if (searched === null) return `${whole(found)} answers.`
@@ -120,7 +118,7 @@ export const addAnswers: AddView = (app, { store }) => {
     const row = await readInternalization(store, context.req.param('id'))
     const back = (
       <p>
-        <a href={pathOf(row)}>Back to the internalization</a>
+        <a href={internalizationPath(row.id)}>Back to the internalization</a>
       </p>
     )
     const title = 'Held-out answers'
@@ -150,7 +148,7 @@ export const addAnswers: AddView = (app, { store }) => {
         <AnswerList
           answers={found.shown}
           model={template?.model ?? 'the upstream'}
-          path={pathOf(row)}
+          path={internalizationPath(row.id)}
           arm={query.arm}
         />
         <Pages row={row} query={query} found={found} />

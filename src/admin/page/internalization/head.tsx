@@ -1,7 +1,7 @@
 /** The head of the page: where the internalization stands, in sentences. */
-import { BASE } from '../env.ts'
 import { Live } from '../layout.tsx'
 import { Badge, Time } from '../parts/figures.tsx'
+import { templatePath } from '../parts/paths.ts'
 import { Line, Text } from '../parts/text.tsx'
 import type { InternalizationFacts } from './load-internalization.ts'
 import { sayState } from './say/say-state.ts'
@@ -42,7 +42,7 @@ export const Head = ({ facts, rollout }: HeadProps) => {
         )}
         <small>
           Of the template{' '}
-          <a href={`${BASE}/templates/${encodeURIComponent(row.templateVersion)}`}>
+          <a href={templatePath(row.templateVersion)}>
             <Line text={row.templateVersion} />
           </a>
           , begun <Time at={row.createdAt} />

@@ -6,9 +6,9 @@ import type {
 } from '../../../core/lifecycle/internalization.ts'
 import type { Verdict } from '../../../core/gate/gate.ts'
 import type { CurveReading } from '../../reading/read-internalization.ts'
-import { BASE } from '../env.ts'
 import { Figures } from '../parts/figures.tsx'
 import { minutes, percent, shortPercent, whole } from '../parts/format.ts'
+import { recordPath } from '../parts/paths.ts'
 import { Plot } from '../parts/plot.tsx'
 import { Table } from '../parts/table.tsx'
 import { Text } from '../parts/text.tsx'
@@ -150,7 +150,7 @@ const Repeats = ({ repeats: { questions, changed, changedShare, examples } }: Po
       {example !== undefined && (
         <>
           {' '}
-          <a href={`${BASE}/records/${encodeURIComponent(example)}`}>An example</a>
+          <a href={recordPath(example)}>An example</a>
         </>
       )}
     </p>

@@ -1,7 +1,7 @@
 /** Two answers side by side, with the words marked in which they differ. */
 import { diffWordsWithSpace, type ChangeObject } from 'diff'
-import { whole } from '../parts/format.ts'
-import { cutText, visibleText } from '../parts/visible-text.ts'
+import { whole } from './format.ts'
+import { cutText, visibleText } from './visible-text.ts'
 
 /** Of each answer. */
 const MAX_CHARS = 1200
