@@ -116,8 +116,19 @@ const remember = () => {
   for (const part of document.querySelectorAll('[data-live]')) rendered.set(part.id, part.outerHTML)
 }
 
-const isInUse = (part) =>
-  part.contains(document.activeElement) && part.querySelector('input, textarea, select') !== null
+const isChanged = ({ options, value, defaultValue, checked, defaultChecked }) =>
+  options === undefined
+    ? value !== defaultValue || checked !== defaultChecked
+    : [...options].some(({ selected, defaultSelected }) => selected !== defaultSelected)
+
+/** It has a form that a person is at, or has written in. */
+const isInUse = (part) => {
+  const fields = [...part.querySelectorAll('input, textarea, select')]
+  return (
+    (fields.length > 0 && part.contains(document.activeElement)) ||
+    fields.some((field) => isChanged(field))
+  )
+}
 
 const replacePart = (fresh) => {
   const part = document.getElementById(fresh.id)
@@ -143,6 +154,7 @@ const refresh = async () => {
     const view = new DOMParser().parseFromString(await response.text(), 'text/html')
     for (const fresh of view.querySelectorAll('[data-live]'))
       replacePart(document.importNode(fresh, true))
+    htmx.trigger(document.body, 'store-changed')
   } catch {
     // the next event tries again
   } finally {
