@@ -25,10 +25,10 @@ export const usd = (value: number): string => {
 export const milliseconds = (value: number): string =>
   value < 1000 ? `${value.toFixed(0)} ms` : `${(value / 1000).toFixed(1)} s`
 
-/** `0.8 minutes`, `17 minutes`. */
+/** `0.8 min`, `17 min`. */
 export const minutes = (seconds: number): string => {
   const value = seconds / 60
-  return `${value < 10 ? Number(value.toPrecision(2)) : whole(value)} minutes`
+  return `${value < 10 ? Number(value.toPrecision(2)) : whole(value)} min`
 }
 
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB']

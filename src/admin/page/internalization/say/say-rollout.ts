@@ -31,11 +31,11 @@ const laterStages = ({ stages, steps }: RolloutSettings): string => {
   return later === '' ? '' : `${opened}: ${later}.`
 }
 
-/** What a stage with this share of the traffic means. */
+/** What a stage with this share of the traffic means. It begins with `it`. */
 export const sayStage = (share: number, rollout: RolloutSettings, model: string): string => {
   const { trafficShare, auditShare } = trafficShares({ ...firstStage(rollout), share }, rollout)
-  if (share === 0) return `It answers nothing yet: ${model} answers, and both answers are compared.`
-  const asked = `It is asked for ${shortPercent(trafficShare)} of the requests.`
+  if (share === 0) return `it answers nothing: ${model} answers, and both answers are compared.`
+  const asked = `it is asked for ${shortPercent(trafficShare)} of the requests.`
   if (share < 1) return `${asked} ${model} answers the others, and both answers are compared.`
   return auditShare === 0
     ? `${asked} No answers are compared afterwards, so nothing watches the route.`
@@ -47,7 +47,7 @@ export const sayApproval = (rollout: RolloutSettings, model: string): string => 
   const { share } = firstStage(rollout)
   const isWatched = share < 1 || rollout.auditShare > 0
   return [
-    `After approval: ${sayStage(share, rollout, model)}`,
+    `After approval ${sayStage(share, rollout, model)}`,
     laterStages(rollout),
     isWatched ? TAKES_BACK : '',
   ]
@@ -91,7 +91,7 @@ export const sayLive = ({ row, model, rollout, report }: LiveSituation): Said =>
     badge: `live, ${stageName(progress.stage)}`,
     tone: drift === null ? 'good' : 'waits',
     says: [
-      sayStage(progress.stage.share, rollout, model),
+      `Now ${sayStage(progress.stage.share, rollout, model)}`,
       sayLoss(progress, model),
       ...(drift === null ? [] : [`A warning: ${drift}.`]),
       sayNext(progress, {
