@@ -55,6 +55,7 @@ const anchorsView = (segments: Segment[]) => {
 }
 
 export interface TemplateFacts {
+  label: string | null
   stats: TemplateStats
   economics: TemplateEconomics
   /** the internalizations of all templates, oldest first */
@@ -64,7 +65,7 @@ export interface TemplateFacts {
 
 export const templateSummary = (
   template: Template,
-  { stats, economics, internalizations, routes }: TemplateFacts
+  { label, stats, economics, internalizations, routes }: TemplateFacts
 ): z.infer<typeof templateSummarySchema> => {
   const { version, tenant, model, maxTurnsAfter } = template
   const segments = template.messages.flatMap((message) => message.segments)
@@ -72,6 +73,7 @@ export const templateSummary = (
   const route = routes.find((existing) => existing.template.version === version)
   return {
     version,
+    label,
     tenant,
     model,
     maxTurnsAfter,
