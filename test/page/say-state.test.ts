@@ -206,7 +206,7 @@ describe('one in work', () => {
     const progress = { arm: 1, stage: 0, message: null, metrics, at: 1 }
     expect(said(row, { progress }).says).toEqual([
       'Candidate 2 of 2, stage 1 of 1: a small model with a LoRA that was trained without the prompt from the beginning.',
-      'Step 40 of 1,200; about 5.5 min to go in this stage.',
+      'Step 40 of 1,200; about 6 min to go in this stage.',
     ])
     expect(said(row, { progress: { ...progress, arm: 0 } }).says).toHaveLength(1)
     expect(said(row, { progress: { ...progress, metrics: null } }).says).toHaveLength(1)

@@ -1,7 +1,7 @@
 /** Held-out answers as a person reads them: the question, both answers, and what the gate makes of them. */
 import { Badge } from '../parts/figures.tsx'
 import { percent } from '../parts/format.ts'
-import { recordPath } from '../parts/paths.ts'
+import { recordPath } from '../address.ts'
 import { Text } from '../parts/text.tsx'
 import type { ShownAnswer } from './load-answers.ts'
 import { MarkedAnswers } from '../parts/marked-answers.tsx'

@@ -16,6 +16,7 @@ const FORMATS = {
   share: (value) => `${NUMBER.format(value * 100)} %`,
   usd: (value) => `$${NUMBER.format(value)}`,
   ms: (value) => `${NUMBER.format(value)} ms`,
+  power: (value) => (value < 6 ? NUMBER.format(10 ** value) : `1e${NUMBER.format(value)}`),
 }
 
 const axis = (format) => ({

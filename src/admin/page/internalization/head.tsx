@@ -1,7 +1,7 @@
 /** The head of the page: where the internalization stands, in sentences. */
 import { Live } from '../layout.tsx'
 import { Badge, Time } from '../parts/figures.tsx'
-import { templatePath } from '../parts/paths.ts'
+import { templatePath } from '../address.ts'
 import { Line, Text } from '../parts/text.tsx'
 import type { InternalizationFacts } from './load-internalization.ts'
 import { sayState } from './say/say-state.ts'

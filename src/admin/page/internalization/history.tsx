@@ -39,13 +39,17 @@ export const History = ({ history, plan }: HistoryProps) => (
     <Table
       caption="Changes of its state, the newest first"
       columns={[{ name: 'Time (UTC)' }, { name: 'State' }, { name: 'By' }, { name: 'Why' }]}
-      rows={history.toReversed().map(({ at, to, by }) => {
-        const reason = reasonOf(to)
+      rows={history.toReversed().map(({ at, to, by, note }) => {
+        const reasons = [...new Set([note, reasonOf(to)])].filter((text) => text !== null)
         return [
           <Time at={at} />,
           stateText(to, plan),
           by,
-          reason === null ? '' : <Text text={reason} />,
+          reasons.map((text) => (
+            <div>
+              <Text text={text} />
+            </div>
+          )),
         ]
       })}
       empty="There are no changes yet."

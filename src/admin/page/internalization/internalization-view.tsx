@@ -3,12 +3,19 @@ import { rolloutProgress } from '../../../lifecycle/rollout-report.ts'
 import type { AdminDeps } from '../../deps.ts'
 import { isFull, type AddView } from '../env.ts'
 import { Live } from '../layout.tsx'
-import { internalizationPath } from '../parts/paths.ts'
+import { internalizationPath } from '../address.ts'
 import { NO_TEXTS } from '../parts/text.tsx'
+import { visibleText } from '../parts/visible-text.ts'
 import { show } from '../show.tsx'
 import { Head } from './head.tsx'
 import { History } from './history.tsx'
-import { addLaterParts, LaterParts, OTHER_PARTS, PARTS_OF_LIVE } from './later-parts.tsx'
+import {
+  addLaterParts,
+  LaterParts,
+  PARTS_OF_COSTS,
+  PARTS_OF_LIVE,
+  PARTS_OF_PROOF,
+} from './later-parts.tsx'
 import { LiveRoute } from './live/live-route.tsx'
 import { Mistakes } from './live/mistakes.tsx'
 import { loadInternalization, type InternalizationFacts } from './load-internalization.ts'
@@ -66,8 +73,9 @@ const CandidateParts = ({ facts: { row, model, curve, history } }: Pick<PartProp
   const { verdict, plan } = row
   return (
     <>
+      <LaterParts row={row} parts={PARTS_OF_PROOF} />
       <Live id="proof">{verdict !== null && <Proof verdict={verdict} model={model} />}</Live>
-      <LaterParts row={row} parts={OTHER_PARTS} />
+      <LaterParts row={row} parts={PARTS_OF_COSTS} />
       <Live id="learning-curve">
         {curve !== null && <LearningCurve curve={curve} verdict={verdict} />}
       </Live>
@@ -93,7 +101,10 @@ export const addInternalization: AddView = (app, deps) => {
         <CandidateParts facts={facts} />
       </>
     )
-    const title = `Internalization ${row.id.slice(0, ID_CHARS)}`
+    const title =
+      facts.label === null
+        ? `Internalization ${row.id.slice(0, ID_CHARS)}`
+        : `Internalization of ${visibleText(facts.label)}`
     return show(context, { title, section: '/templates', content })
   })
   addLaterParts(app, deps)

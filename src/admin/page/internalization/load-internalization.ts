@@ -20,6 +20,8 @@ export interface InternalizationFacts {
   row: Internalization
   /** the upstream's; `the upstream` when the template was deleted */
   model: string
+  /** that a person gave the template; null: none */
+  label: string | null
   /** oldest first */
   history: HistoryEntry[]
   progress: StageProgress | null
@@ -56,6 +58,7 @@ export const loadInternalization = async (
   return {
     row,
     model: template?.model ?? 'the upstream',
+    label: (await store.templates.labels()).get(row.templateVersion) ?? null,
     history: await store.internalizations.history(id),
     progress: await readProgress(store, row),
     report,

@@ -7,8 +7,8 @@ import type {
 import type { Verdict } from '../../../core/gate/gate.ts'
 import type { CurveReading } from '../../reading/read-internalization.ts'
 import { Figures } from '../parts/figures.tsx'
-import { minutes, percent, shortPercent, whole } from '../parts/format.ts'
-import { recordPath } from '../parts/paths.ts'
+import { duration, percent, shortPercent, whole } from '../parts/format.ts'
+import { recordPath } from '../address.ts'
 import { Plot } from '../parts/plot.tsx'
 import { Table } from '../parts/table.tsx'
 import { Text } from '../parts/text.tsx'
@@ -25,7 +25,7 @@ const stageRows = (arm: Arm, templateTokens: number) =>
       whole(examples),
       result === undefined ? '' : whole(result.measuredRate * templateTokens),
       metrics === undefined ? '' : whole(metrics.steps),
-      metrics === undefined ? 'not trained yet' : minutes(metrics.seconds),
+      metrics === undefined ? 'not trained yet' : duration(1000 * metrics.seconds),
       loss(metrics?.train_loss),
       loss(metrics?.valid_loss),
     ]

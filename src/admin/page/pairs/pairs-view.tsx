@@ -14,7 +14,7 @@ import { isFull, type AddView, type PageContext } from '../env.ts'
 import { formText } from '../form-text.ts'
 import { Notice } from '../parts/figures.tsx'
 import { TOKEN_FIELD } from '../parts/form.tsx'
-import { internalizationPath, withQuery } from '../parts/paths.ts'
+import { internalizationPath, withQuery } from '../address.ts'
 import { NO_TEXTS } from '../parts/text.tsx'
 import { show } from '../show.tsx'
 import { CHOICES, FIELD, PairList, TAKE_BACK } from './pair-list.tsx'
@@ -40,7 +40,11 @@ interface PairsPage extends PairsQuery {
 }
 
 const addressOf = (path: string, { before, isRevealed, outcome }: PairsQuery): string =>
-  withQuery(`${path}/pairs`, { before, revealed: isRevealed ? 'true' : null, outcome })
+  withQuery(`${path}/pairs`, {
+    before: before ?? undefined,
+    revealed: isRevealed ? 'true' : undefined,
+    outcome: outcome ?? undefined,
+  })
 
 const Pages = ({ path, pairs, ...query }: PairsPage) => (
   <nav aria-label="Pages" class="pages">

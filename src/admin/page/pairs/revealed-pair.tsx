@@ -4,7 +4,7 @@ import type { ShownPair } from '../../../lifecycle/rating.ts'
 import { Badge, Time, type Tone } from '../parts/figures.tsx'
 import { percent } from '../parts/format.ts'
 import { MarkedAnswers } from '../parts/marked-answers.tsx'
-import { recordPath } from '../parts/paths.ts'
+import { recordPath } from '../address.ts'
 import { Line, Text } from '../parts/text.tsx'
 
 export const DELETED = 'This text was deleted from the log.'

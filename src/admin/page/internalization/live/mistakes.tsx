@@ -1,7 +1,7 @@
 /** The newest answers of a live route with which the upstream disagrees. */
 import type { ShownPair } from '../../../../lifecycle/rating.ts'
 import { PairList } from '../../pairs/pair-list.tsx'
-import { withQuery } from '../../parts/paths.ts'
+import { withQuery } from '../../address.ts'
 
 interface MistakesProps {
   /** revealed, newest first */

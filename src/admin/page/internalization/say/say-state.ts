@@ -6,7 +6,7 @@ import type {
   Succession,
 } from '../../../../core/lifecycle/internalization.ts'
 import type { StageProgress } from '../../../reading/read-internalization.ts'
-import { minutes, whole } from '../../parts/format.ts'
+import { duration, whole } from '../../parts/format.ts'
 import { sayRejection } from './say-rejection.ts'
 import { sayApproval, sayLive, sayRetired, type LiveSituation } from './say-rollout.ts'
 import { ARM_TEXTS, sayAnswers, sayPromise, sayWinner } from './say-verdict.ts'
@@ -37,7 +37,7 @@ const sayCause = ({ successor, retry }: { successor?: Succession; retry?: Retry 
 const sayStep = (metrics: NonNullable<StageProgress['metrics']>): string[] => {
   const { step, total_steps: steps, eta_seconds: seconds } = metrics
   if (step == null || steps == null) return []
-  const left = seconds == null ? '' : `; about ${minutes(seconds)} to go in this stage`
+  const left = seconds == null ? '' : `; about ${duration(1000 * seconds)} to go in this stage`
   return [`Step ${whole(step)} of ${whole(steps)}${left}.`]
 }
 

@@ -3,7 +3,7 @@ import type { ArmName } from '../../../../core/learn/schedule.ts'
 import type { Verdict } from '../../../../core/gate/gate.ts'
 import type { Arm, Internalization } from '../../../../core/lifecycle/internalization.ts'
 import { trainedSeconds } from '../../../../core/cost/template-economics.ts'
-import { minutes, percent, points, whole } from '../../parts/format.ts'
+import { duration, percent, points, whole } from '../../parts/format.ts'
 
 /**
  * What the winning arm answers, and how often its answers agree.
@@ -52,6 +52,6 @@ export const sayWinner = (row: Internalization): string | null => {
   if (!arm) return null
   const { length: count } = plan.arms
   const begin = count === 1 ? 'It is' : `Of ${count} candidates that were trained, the winner is`
-  const training = `All training took ${minutes(trainedSeconds(row))}.`
+  const training = `All training took ${duration(1000 * trainedSeconds(row))}.`
   return `${begin} ${ARM_TEXTS[arm.name]}, ${baseOf(arm, plan.baseModel)}. ${training}`
 }
