@@ -1,11 +1,10 @@
 /** Internalizations: progress, verdict, and the decisions of a person. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import { armRows, winningLora } from '../../core/lifecycle/internalization.ts'
-import { transition } from '../../core/lifecycle/transitions.ts'
 import { AppError } from '../../errors.ts'
 import { approve } from '../../lifecycle/approve.ts'
 import { examplesOf } from '../../lifecycle/held-out-examples.ts'
-import { retire } from '../../lifecycle/promote.ts'
+import { reject, retire } from '../../lifecycle/promote.ts'
 import { readRolloutReport } from '../../lifecycle/rollout-report.ts'
 import { loadControlGroup } from '../../savings/control-group.ts'
 import type { AdminDeps } from '../deps.ts'
@@ -157,13 +156,7 @@ const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
   app.openapi(rejectRoute, async (context) => {
     const row = await readInternalization(deps.store, context.req.valid('param').id)
     const reason = context.req.valid('json').reason ?? 'rejected by a person'
-    if (row.state.name === 'training')
-      throw new AppError(
-        'invalid-state',
-        `internalization ${row.id} is training: reject it afterwards`
-      )
-    const rejected = transition(row, { name: 'rejected', reason })
-    const saved = await store.internalizations.save(rejected, 'admin', now())
+    const saved = await reject(store, row, reason, decision())
     return context.json(internalizationSummary(saved), 200)
   })
 

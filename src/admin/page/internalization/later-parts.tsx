@@ -57,6 +57,9 @@ const ECONOMICS: Part = {
   },
 }
 
+/** Of fewer answers the band says nothing, and would set the scale of the plot. */
+const LEAST_ANSWERED = 20
+
 const CURVE: Part = {
   id: 'coverage',
   name: 'How much it could answer, and how well',
@@ -73,7 +76,9 @@ const CURVE: Part = {
     }))
     const { confidence } = verdict.arms[verdict.arm]!
     const cut = verdict.agreementCut ?? agreementCut(verdict.responseType)
-    const points = coverageCurve(rows, confidence, cut)
+    const points = coverageCurve(rows, confidence, cut).filter(
+      ({ coverage }) => coverage * traffic.size >= LEAST_ANSWERED
+    )
     if (points.length === 0) return null
     return (
       <Coverage

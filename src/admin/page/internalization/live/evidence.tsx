@@ -28,6 +28,9 @@ const stageMarks = (history: HistoryEntry[]): { name: string; x: number }[] =>
       : []
   )
 
+/** The share of fewer conversations says nothing, and would set the scale. */
+const LEAST_PAIRS = 10
+
 const power = (logarithm: number): number => logarithm / Math.LN10
 
 export const Evidence = ({ points, report, history }: EvidenceProps) => {
@@ -62,7 +65,12 @@ export const Evidence = ({ points, report, history }: EvidenceProps) => {
           title="Share of the conversations that disagree"
           x={x}
           y="share"
-          series={[{ name: 'disagree', values: points.map(({ loss }) => loss) }]}
+          series={[
+            {
+              name: 'disagree',
+              values: points.map(({ loss, pairs }) => (pairs < LEAST_PAIRS ? null : loss)),
+            },
+          ]}
           marks={[
             { name: `margin ${percent(evidence.margin)}`, y: evidence.margin },
             { name: `proven ${percent(evidence.proven)}`, y: evidence.proven },
