@@ -167,9 +167,11 @@ describe('held-out answers', () => {
   })
 })
 
+const words = (letter: string): string =>
+  Array.from({ length: 600 }, (_, i) => letter + i).join(' ')
+
 describe('marks', () => {
   it('divide texts that have little in common into two whole ones', () => {
-    const words = (letter: string) => Array.from({ length: 600 }, (_, i) => letter + i).join(' ')
     expect(changesOf(words('a'), words('b'))).toHaveLength(2)
   })
 })

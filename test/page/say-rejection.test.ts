@@ -116,6 +116,25 @@ describe('a rejection by the gate', () => {
   })
 })
 
+const orders = (
+  change: (number: number) => object = () => ({}),
+  request: object = {}
+): ExchangeRecord[] =>
+  Array.from({ length: 2 * PLANNED_ROWS + 22 }, (_, number) => {
+    const record = orderRecord(number)
+    const response = JSON.parse(record.response!) as { choices: { message: object }[] }
+    response.choices[0]!.message = { ...response.choices[0]!.message, ...change(number) }
+    return {
+      ...record,
+      request: JSON.stringify({ ...(JSON.parse(record.request) as object), ...request }),
+      response: JSON.stringify(response),
+    }
+  })
+
+const story = (number: number) => ({
+  content: `Order ${number} left. ${'It is on its way, and nothing holds it up. '.repeat(8)}${number}`,
+})
+
 describe('a refusal before training', () => {
   const open = useWorkerHarness()
 
@@ -134,25 +153,6 @@ describe('a refusal before training', () => {
     const { reason } = row.state as { reason: string }
     return { reason, ...sayRejection(row, reason, WORKER) }
   }
-
-  const orders = (
-    change: (number: number) => object = () => ({}),
-    request: object = {}
-  ): ExchangeRecord[] =>
-    Array.from({ length: 2 * PLANNED_ROWS + 22 }, (_, number) => {
-      const record = orderRecord(number)
-      const response = JSON.parse(record.response!) as { choices: { message: object }[] }
-      response.choices[0]!.message = { ...response.choices[0]!.message, ...change(number) }
-      return {
-        ...record,
-        request: JSON.stringify({ ...(JSON.parse(record.request) as object), ...request }),
-        response: JSON.stringify(response),
-      }
-    })
-
-  const story = (number: number) => ({
-    content: `Order ${number} left. ${'It is on its way, and nothing holds it up. '.repeat(8)}${number}`,
-  })
 
   const UNCHECKED = {
     response_format: { type: 'json_schema', json_schema: { schema: { $ref: 'x' } } },

@@ -31,11 +31,12 @@ const stageMarks = (history: HistoryEntry[]): { name: string; x: number }[] =>
 /** The share of fewer conversations says nothing, and would set the scale. */
 const LEAST_PAIRS = 10
 
+const formatX = (seconds: number): string => minute(seconds * SECOND_MS)
+
 const power = (logarithm: number): number => logarithm / Math.LN10
 
 export const Evidence = ({ points, report, history }: EvidenceProps) => {
   const x = { name: 'Time (UTC)', kind: 'time', values: timesOf(points) } as const
-  const formatX = (seconds: number): string => minute(seconds * SECOND_MS)
   const { rollbackCapital, stepCapital, evidence } = report
   const stages = stageMarks(history)
   return (
