@@ -181,7 +181,8 @@ export interface InternalizationStore {
   historyEnd(): Promise<number>
   /** Replaces an existing row of the same internalization, arm and record. */
   addEvaluations(rows: EvaluationRow[]): Promise<void>
-  evaluations(id: string): Promise<EvaluationRow[]>
+  /** @param arm of this arm only; by default of all */
+  evaluations(id: string, arm?: number): Promise<EvaluationRow[]>
 }
 
 /** An audited request that waits for the lora's answer. */
