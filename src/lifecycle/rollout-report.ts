@@ -16,7 +16,7 @@ import type { Indicator, IndicatorFigures } from '../core/rollout/indicators.ts'
 import type { UpstreamVersion } from '../core/rollout/upstream-versions.ts'
 import { percent } from '../core/gate/figures.ts'
 import type { Store } from '../store/store.ts'
-import { readJsonSnapshot, saveJsonSnapshot } from './json-snapshot.ts'
+import { readJsonSnapshot, readJsonSnapshots, saveJsonSnapshot } from './json-snapshot.ts'
 
 export interface RolloutReport {
   /** when it was made, milliseconds since the epoch */
@@ -64,13 +64,8 @@ export const readRolloutReport = (
 export const rolloutReports = async (
   store: Pick<Store, 'snapshots'>
 ): Promise<[internalizationId: string, RolloutReport][]> => {
-  const ids = (await store.snapshots.names(PREFIX)).map((name) => name.slice(PREFIX.length))
-  const reports: [string, RolloutReport][] = []
-  for (const id of ids) {
-    const report = await readRolloutReport(store, id)
-    if (report !== null) reports.push([id, report])
-  }
-  return reports
+  const reports = await readJsonSnapshots<RolloutReport>(store, PREFIX)
+  return reports.map(([name, report]) => [name.slice(PREFIX.length), report])
 }
 
 export const saveRolloutReport = (

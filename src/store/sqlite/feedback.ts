@@ -69,6 +69,15 @@ export const createFeedbackStore = (
         .limit(limit)
       return rows.map(({ row, templateVersion }) => ({ ...row, templateVersion }))
     }),
+  ofRecord: (recordId) =>
+    connection.read((db) => {
+      const { by, rating, comment, at } = feedback
+      return db
+        .select({ recordId: feedback.recordId, by, rating, comment, at })
+        .from(feedback)
+        .where(eq(feedback.recordId, recordId))
+        .orderBy(asc(by))
+    }),
   counts: (lora) =>
     connection.read(async (db) => {
       const { answeredBy, rating, by } = feedback

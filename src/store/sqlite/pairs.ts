@@ -15,7 +15,7 @@ const toDomain = ({ lora: _lora, outcome, ...row }: typeof pairs.$inferSelect): 
   outcome: outcome!,
 })
 
-type Reading = 'waiting' | 'backlog' | 'since' | 'list' | 'revision' | 'spent'
+type Reading = 'waiting' | 'backlog' | 'since' | 'list' | 'ofRecord' | 'revision' | 'spent'
 
 const readers = ({ read }: Connection): Pick<PairStore, Reading> => ({
   waiting: (lora, limit) =>
@@ -63,6 +63,14 @@ const readers = ({ read }: Connection): Pick<PairStore, Reading> => ({
         .orderBy(desc(pairs.place))
         .limit(limit)
       return rows.map(toDomain)
+    }),
+  ofRecord: (recordId) =>
+    read(async (db) => {
+      const [row] = await db
+        .select()
+        .from(pairs)
+        .where(and(eq(pairs.recordId, recordId), isJudged))
+      return row === undefined ? null : toDomain(row)
     }),
   revision: () => read((db) => readRevision(db, PAIRS_REVISION)),
   spent: (from, until) =>
