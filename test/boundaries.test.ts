@@ -137,6 +137,7 @@ const RULES: Record<string, Rule> = {
     packages: ['hono', '@hono/node-server'],
     node: false,
   },
+  'src/admin/page/templates/difference.ts': { ours: [], packages: ['diff'], node: false },
   // the files that it serves, of its own folder and of two packages
   'src/admin/page/assets.ts': {
     ours: ['src/package-folder.ts'],

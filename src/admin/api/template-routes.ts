@@ -2,9 +2,9 @@
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import { newInternalization } from '../../core/lifecycle/internalization.ts'
 import type { Template } from '../../core/template/template.ts'
-import { AppError } from '../../errors.ts'
 import { rollBack } from '../../lifecycle/promote.ts'
 import type { AdminDeps } from '../deps.ts'
+import { readTemplate, readTemplateFacts } from '../reading/template-facts.ts'
 import {
   internalizationSummarySchema,
   listOf,
@@ -58,27 +58,13 @@ const rollbackRoute = createRoute({
   ),
 })
 
-const templateOf = async ({ store }: AdminDeps, wanted: string): Promise<Template> => {
-  const template = await store.templates.get(wanted)
-  if (template === null) throw new AppError('not-found', `there is no template ${wanted}`)
-  return template
-}
-
 export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
   const { store, now, newId, rollout, refreshRoutes } = deps
 
   const summaries = async (templates: Template[]) => {
     const economics = await deps.economics.assess(templates)
-    const internalizations = await store.internalizations.list()
-    const routes = await store.routes.list()
-    const summarized = []
-    for (const template of templates) {
-      const { version } = template
-      const stats = await store.templates.stats(version)
-      const facts = { stats, economics: economics.get(version)!, internalizations, routes }
-      summarized.push(templateSummary(template, facts))
-    }
-    return summarized
+    const facts = await readTemplateFacts(store, templates)
+    return facts.map((fact) => templateSummary(fact, economics.get(fact.template.version)!))
   }
 
   app.openapi(listRoute, async (context) => {
@@ -86,13 +72,13 @@ export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
   })
 
   app.openapi(getRoute, async (context) => {
-    const template = await templateOf(deps, context.req.valid('param').version)
+    const template = await readTemplate(store, context.req.valid('param').version)
     const [summary] = await summaries([template])
     return context.json({ ...template, ...summary! }, 200)
   })
 
   app.openapi(internalizeRoute, async (context) => {
-    const template = await templateOf(deps, context.req.valid('param').version)
+    const template = await readTemplate(store, context.req.valid('param').version)
     const created = newInternalization(newId(), template, now())
     await store.internalizations.create(created, 'admin')
     return context.json(internalizationSummary(created), 201)

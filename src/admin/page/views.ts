@@ -2,7 +2,8 @@
 import type { AdminDeps } from '../deps.ts'
 import type { PageApp } from './env.ts'
 import { addKeys } from './keys/keys-view.tsx'
+import { addTemplates } from './templates/templates-view.tsx'
 
 export const addViews = (app: PageApp, deps: AdminDeps): void => {
-  for (const add of [addKeys]) add(app, deps)
+  for (const add of [addTemplates, addKeys]) add(app, deps)
 }

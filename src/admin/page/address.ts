@@ -1,0 +1,21 @@
+/** Addresses of the views. Ids and versions may have any character. */
+import { BASE } from './env.ts'
+
+const at = (section: string, name: string): string =>
+  `${BASE}/${section}/${encodeURIComponent(name)}`
+
+export const templatePath = (version: string): string => at('templates', version)
+
+export const internalizationPath = (id: string): string => at('internalizations', id)
+
+export const recordPath = (id: string): string => at('records', id)
+
+/** A path with those of the fields that are given. */
+export const withQuery = (
+  path: string,
+  fields: Record<string, string | number | undefined>
+): string => {
+  const given = Object.entries(fields).filter(([, value]) => value !== undefined && value !== '')
+  const query = given.map(([name, value]) => `${name}=${encodeURIComponent(value!)}`)
+  return given.length === 0 ? path : `${path}?${query.join('&')}`
+}
