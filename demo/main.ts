@@ -283,9 +283,9 @@ const interrupted = (): Promise<void> =>
 
 const showHowToLook = ({ screen, proxy }: Stage): void => {
   screen.heading('The server goes on; Ctrl-C ends it')
+  screen.say(`page: ${proxy.baseUrl}/admin`)
+  screen.say(`admin token: ${ADMIN_TOKEN}`)
   screen.say(`admin API: ${proxy.baseUrl}/admin/api/openapi.json`)
-  screen.say(`curl -H 'authorization: Bearer ${ADMIN_TOKEN}' \\`)
-  screen.say(`  ${proxy.baseUrl}/admin/api/savings`)
 }
 
 // the screen is the demo's own; what fails is still told
