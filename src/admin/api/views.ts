@@ -7,6 +7,7 @@ import type { Anchor, Segment, Slot } from '../../core/template/template.ts'
 import type { Usage } from '../../openai/chat.ts'
 import type { SavingsReport } from '../../savings/savings.ts'
 import type { TemplateStats } from '../../store/store.ts'
+import { chargeOf } from '../reading/record-charge.ts'
 import type { TemplateFacts } from '../reading/template-facts.ts'
 import type { savingsSchema } from './economics-schemas.ts'
 import type {
@@ -89,12 +90,7 @@ export const recordView = (
   withBodies: boolean,
   costUsd: (model: string, usage: Usage | null) => number | null
 ): z.infer<typeof recordSchema> => {
-  const isOwn = row.route?.outcome === 'answered'
-  const view = {
-    ...row,
-    estimatedUsage,
-    costUsd: isOwn ? null : costUsd(row.model, row.usage),
-  }
+  const view = { ...row, estimatedUsage, costUsd: chargeOf(row, costUsd) }
   return withBodies ? { ...view, request, response } : view
 }
 

@@ -2,8 +2,9 @@
 import type { AdminDeps } from '../deps.ts'
 import type { PageApp } from './env.ts'
 import { addKeys } from './keys/keys-view.tsx'
+import { addRecords } from './records/records-view.tsx'
 import { addTemplates } from './templates/templates-view.tsx'
 
 export const addViews = (app: PageApp, deps: AdminDeps): void => {
-  for (const add of [addTemplates, addKeys]) add(app, deps)
+  for (const add of [addTemplates, addRecords, addKeys]) add(app, deps)
 }
