@@ -25,7 +25,7 @@ export interface Page {
   signIn(token?: string, name?: string): Promise<Response>
   /** @returns the markup of a view; throws when the status is not 200 */
   view(path: string): Promise<string>
-  /** Sends the form of a view whose action is `path`, hidden fields included. */
+  /** Sends the form of a view, given by its path or its markup, whose action is `path`, hidden fields included. */
   submit(view: string, path: string, fields?: Record<string, string>): Promise<Response>
   close(): Promise<void>
 }
@@ -94,7 +94,10 @@ export const openPage = async (changes: Partial<AdminDeps> = {}): Promise<Page> 
     view,
     signIn: (token = TOKEN, name = '') => request('/admin/sign-in', form({ token, name })),
     submit: async (path, action, fields = {}) =>
-      request(action, form({ ...hiddenFields(await view(path), action), ...fields })),
+      request(
+        action,
+        form({ ...hiddenFields(path.startsWith('/') ? await view(path) : path, action), ...fields })
+      ),
     close: async () => {
       await store.close()
       rmSync(dataDir, { recursive: true })

@@ -1,10 +1,11 @@
 /** All views, in the order of the navigation. */
 import type { AdminDeps } from '../deps.ts'
 import type { PageApp } from './env.ts'
+import { addForget } from './forget/forget-view.tsx'
 import { addKeys } from './keys/keys-view.tsx'
 import { addRecords } from './records/records-view.tsx'
 import { addTemplates } from './templates/templates-view.tsx'
 
 export const addViews = (app: PageApp, deps: AdminDeps): void => {
-  for (const add of [addTemplates, addRecords, addKeys]) add(app, deps)
+  for (const add of [addTemplates, addRecords, addKeys, addForget]) add(app, deps)
 }

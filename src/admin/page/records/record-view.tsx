@@ -3,7 +3,8 @@ import type { Feedback } from '../../../core/log/feedback.ts'
 import type { StoredRecord } from '../../../core/log/record.ts'
 import type { PairOutcome, Rating, StoredPair } from '../../../core/rollout/pair.ts'
 import { tokenCounts } from '../../../openai/usage.ts'
-import { recordPath, templatePath } from '../address.ts'
+import { recordPath, templatePath, withQuery } from '../address.ts'
+import { BASE } from '../env.ts'
 import { Figures, Notice, Time, type FigureProps } from '../parts/figures.tsx'
 import { milliseconds, usd, whole } from '../parts/format.ts'
 import { Line } from '../parts/text.tsx'
@@ -156,6 +157,9 @@ export const RecordView = ({ loaded, isFull }: RecordViewProps) => {
           <Request body={record.request} wholeAt={request} />
           <h2>Answer</h2>
           <Answer body={record.response} wholeAt={response} />
+          <p>
+            <a href={withQuery(`${BASE}/forget`, { records: record.id })}>Forget this record</a>
+          </p>
         </>
       )}
     </>
