@@ -61,12 +61,9 @@ export const readRolloutReport = (
 ): Promise<RolloutReport | null> => readJsonSnapshot(store, nameOf(internalizationId))
 
 /** Reports of all internalizations that were ever live, with their ids. */
-export const rolloutReports = async (
+export const rolloutReports = (
   store: Pick<Store, 'snapshots'>
-): Promise<[internalizationId: string, RolloutReport][]> => {
-  const reports = await readJsonSnapshots<RolloutReport>(store, PREFIX)
-  return reports.map(([name, report]) => [name.slice(PREFIX.length), report])
-}
+): Promise<[internalizationId: string, RolloutReport][]> => readJsonSnapshots(store, PREFIX)
 
 export const saveRolloutReport = (
   store: Pick<Store, 'snapshots'>,

@@ -10,6 +10,7 @@ import { economicsSettings } from '../../src/config/config-files.ts'
 import { openEconomics } from '../../src/savings/economics.ts'
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
 import type { Store } from '../../src/store/store.ts'
+import { exampleStatus } from '../fixtures/process-status.ts'
 import { AT_ONCE } from '../fixtures/rollout.ts'
 
 export const TOKEN = 'full-secret'
@@ -60,7 +61,7 @@ export const openPage = async (changes: Partial<AdminDeps> = {}): Promise<Page> 
       tokens: { full: TOKEN, read: READ_TOKEN },
       now: () => clock.now,
       refreshRoutes: async () => undefined,
-      status: () => ({ engine: 'onnx' }),
+      status: () => exampleStatus(),
       rollout: AT_ONCE,
       estimatesUsage: true,
       economics: openEconomics(store, economicsSettings(parseConfig({}), []), () => clock.now),

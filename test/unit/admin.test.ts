@@ -23,6 +23,7 @@ import {
   exampleRecord,
   exampleTemplate,
 } from '../fixtures/examples.ts'
+import { exampleStatus } from '../fixtures/process-status.ts'
 import { AT_ONCE } from '../fixtures/rollout.ts'
 
 const TOKEN = 'admin-secret'
@@ -94,7 +95,7 @@ describe('admin API', () => {
           onFault: (error) => void faults.push(error),
           now: () => now++,
           refreshRoutes: async () => void refreshes++,
-          status: () => ({ engine: 'onnx', routes: 3 }),
+          status: () => exampleStatus({ routes: 3 }),
           rollout: AT_ONCE,
           estimatesUsage: true,
           economics: openEconomics(
@@ -481,8 +482,7 @@ describe('admin API', () => {
     it('shows the status of the process and counts states', async () => {
       await store.internalizations.create(exampleApproved('a'))
       expect((await get('/status')).body).toEqual({
-        engine: 'onnx',
-        routes: 3,
+        ...exampleStatus({ routes: 3 }),
         templates: 1,
         internalizations: { approval: 1 },
         forgetting: 0,

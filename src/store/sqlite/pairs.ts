@@ -15,7 +15,7 @@ const toDomain = ({ lora: _lora, outcome, ...row }: typeof pairs.$inferSelect): 
   outcome: outcome!,
 })
 
-type Reading = 'waiting' | 'backlog' | 'since' | 'list' | 'ofRecord' | 'revision' | 'spent'
+type Reading = 'waiting' | 'backlog' | 'since' | 'list' | 'revision' | 'spent'
 
 const readers = ({ read }: Connection): Pick<PairStore, Reading> => ({
   waiting: (lora, limit) =>
@@ -64,14 +64,6 @@ const readers = ({ read }: Connection): Pick<PairStore, Reading> => ({
         .limit(limit)
       return rows.map(toDomain)
     }),
-  ofRecord: (recordId) =>
-    read(async (db) => {
-      const [row] = await db
-        .select()
-        .from(pairs)
-        .where(and(eq(pairs.recordId, recordId), isJudged))
-      return row === undefined ? null : toDomain(row)
-    }),
   revision: () => read((db) => readRevision(db, PAIRS_REVISION)),
   spent: (from, until) =>
     read(async (db) => {
@@ -83,7 +75,7 @@ const readers = ({ read }: Connection): Pick<PairStore, Reading> => ({
     }),
 })
 
-const writers = ({ write }: Connection): Omit<PairStore, Reading | 'rated'> => ({
+const writers = ({ write }: Connection): Omit<PairStore, Reading | 'rated' | 'ofRecord'> => ({
   judge: (judged) =>
     write(async (tx) => {
       for (const { recordId, ...figures } of judged)
@@ -122,6 +114,14 @@ export const createPairStore = (connection: Connection): PairStore => ({
         lora: pair.lora,
         templateVersion,
       }))
+    }),
+  ofRecord: (recordId) =>
+    connection.read(async (db) => {
+      const [row] = await db
+        .select()
+        .from(pairs)
+        .where(and(eq(pairs.recordId, recordId), isJudged))
+      return row === undefined ? null : toDomain(row)
     }),
   ...writers(connection),
 })

@@ -23,6 +23,15 @@ export const usd = (value: number): string => {
 export const milliseconds = (value: number): string =>
   value < 1000 ? `${value.toFixed(0)} ms` : `${(value / 1000).toFixed(1)} s`
 
+/** `45 s`, `3 min`, `2 h 5 min`. @param value milliseconds */
+export const duration = (value: number): string => {
+  const seconds = Math.round(value / 1000)
+  if (seconds < 60) return `${seconds} s`
+  const minutes = Math.round(seconds / 60)
+  if (minutes < 60) return `${minutes} min`
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}
+
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB']
 
 export const bytes = (value: number): string => {
