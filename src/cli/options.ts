@@ -1,5 +1,6 @@
 /** Parsers of option values. */
 import { InvalidArgumentError } from 'commander'
+import { MAX_NOTE_CHARS } from '../core/lifecycle/internalization.ts'
 
 const number =
   (accepts: (value: number) => boolean, wanted: string) =>
@@ -16,6 +17,13 @@ export const wholeNumber = (least: number): ((text: string) => number) =>
     (value) => Number.isSafeInteger(value) && value >= least,
     `a whole number of at least ${least}`
   )
+
+/** Of a decision, for the history. */
+export const noteText = (text: string): string => {
+  if (text === '' || text.length > MAX_NOTE_CHARS)
+    throw new InvalidArgumentError(`It must have 1 to ${MAX_NOTE_CHARS} characters.`)
+  return text
+}
 
 export const positiveAmount = number(
   (value) => Number.isFinite(value) && value > 0,

@@ -16,8 +16,9 @@ import { savingsCommand } from './commands/savings.ts'
 import { watchCommand } from './commands/rollout/watch.ts'
 import { scanCommand } from './commands/scan.ts'
 import { serveCommand, workerCommand } from './commands/serve.ts'
-import { showCommand } from './commands/show.ts'
 import { statusCommand } from './commands/status.ts'
+import { labelCommand } from './commands/template/label.ts'
+import { showCommand } from './commands/template/show.ts'
 
 const VERBS = [
   serveCommand,
@@ -26,6 +27,7 @@ const VERBS = [
   importCommand,
   statusCommand,
   showCommand,
+  labelCommand,
   examplesCommand,
   recordsCommand,
   detectCommand,

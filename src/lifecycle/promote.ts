@@ -27,6 +27,8 @@ import type { Store } from '../store/store.ts'
 export interface PromotionContext {
   /** cause in the history: `worker`, `admin`, `cli` */
   by: string
+  /** why, in the history of the decision */
+  note?: string
   /** milliseconds since the epoch */
   now: number
   rollout: RolloutSettings
@@ -43,9 +45,9 @@ const saveState = (
   store: Store,
   internalization: Internalization,
   state: InternalizationState,
-  { by, now }: PromotionContext
+  { by, now, note }: PromotionContext
 ): Promise<Internalization> =>
-  store.internalizations.save(transition(internalization, state), by, now)
+  store.internalizations.save(transition(internalization, state), by, now, note)
 
 /** @returns the template's internalizations in a state, the one that changed last first */
 const inState = async (
@@ -85,7 +87,7 @@ const putRoute = async (
 export const settleRoute = async (
   store: Store,
   templateVersion: string,
-  context: PromotionContext
+  { note: _ofDecision, ...context }: PromotionContext
 ): Promise<void> => {
   const [live, ...older] = await inState(store, templateVersion, 'live')
   if (live === undefined) return store.routes.remove(templateVersion)

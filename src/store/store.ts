@@ -12,13 +12,15 @@ import type {
   StoredFeedback,
 } from '../core/log/feedback.ts'
 import type { StoredRecord } from '../core/log/record.ts'
+import type { RecordFilter } from '../core/log/record-filter.ts'
+import type { TrafficHour } from '../core/log/traffic-hours.ts'
 import type { Pair, PairOutcome, Rating, StoredPair, WatchedPair } from '../core/rollout/pair.ts'
 import type { Route } from '../core/route/route.ts'
 import type { Selection } from '../core/log/selection.ts'
 import type { Template } from '../core/template/template.ts'
 import type { UsageTotals } from '../core/log/usage-totals.ts'
 
-export interface RecordQuery {
+export interface RecordQuery extends RecordFilter {
   templateVersion?: string
   /** newest first with `desc` */
   order?: 'asc' | 'desc'
@@ -33,6 +35,15 @@ export interface RecordQuery {
   estimates?: boolean
 }
 
+/** What a search found. */
+export interface FoundRecords {
+  data: StoredRecord[]
+  /** `after` of a search that goes on; null at the end of the log */
+  next: number | null
+  /** true: as many records were read as one call may, and fewer than `limit` fit */
+  isPartial: boolean
+}
+
 export interface RecordStore {
   /**
    * Resolves when the records are durable; the batch's bytes must not change until then. A record
@@ -41,7 +52,17 @@ export interface RecordStore {
   append(batch: ExchangeBatch): Promise<void>
   /** Totals of the records that were appended through this object. */
   usageTotals(): Promise<UsageTotals>
-  list(query: RecordQuery): Promise<StoredRecord[]>
+  list(query: Omit<RecordQuery, keyof RecordFilter>): Promise<StoredRecord[]>
+  /**
+   * By default newest first. Reads at most 20,000 records a call, those of `templateVersion` by an index.
+   * @throws AppError `not-found` when the log has no record with the id `conversation`
+   */
+  search(query: RecordQuery): Promise<FoundRecords>
+  /**
+   * Figures by the hour, oldest first, of the hours that have records and a part in the time (ms); also of
+   * pruned and forgotten records.
+   */
+  traffic(from: number, until: number): Promise<TrafficHour[]>
   /** In the order of the ids, without ids that are not in the log. */
   byIds(ids: string[]): Promise<StoredRecord[]>
   /** Those of the ids that are in the log. */
@@ -51,9 +72,13 @@ export interface RecordStore {
   /**
    * Deletes bodies and records older than the given times (ms); returns how many. A record without
    * bodies has the request '' and the response null; its evaluations lose their answers and keep
-   * their figures.
+   * their figures. Figures by the hour are deleted only by their own time.
    */
-  prune(before: { bodies: number; records: number }): Promise<{ bodies: number; records: number }>
+  prune(before: {
+    bodies: number
+    records: number
+    traffic?: number
+  }): Promise<{ bodies: number; records: number }>
   /** Searches the next part of the log behind the cursor; 0 is the start. */
   select(selection: Selection, after: number): Promise<SelectedRecords>
   /**
@@ -94,7 +119,11 @@ export interface TemplateStore {
   stats(version: string): Promise<TemplateStats>
   /** Totals of every version that was ever counted, also of removed ones. */
   totals(): Promise<({ version: string } & TemplateStats)[]>
-  /** Keeps the running totals. */
+  /** @param label null takes it away @throws AppError `not-found` when there is no such template */
+  label(version: string, label: string | null): Promise<void>
+  /** By version, of those that have one. */
+  labels(): Promise<Map<string, string>>
+  /** Also removes its label. Keeps the running totals. */
   remove(version: string): Promise<void>
 }
 
@@ -125,10 +154,11 @@ export interface HistoryRow extends HistoryEntry {
 export interface InternalizationStore {
   /**
    * Also writes the first history row. @param by cause in the history, default `worker`
+   * @param note in that row
    * @throws AppError `conflict` when the id exists, or another internalization of the template
    * version is in work (candidate, training, evaluating or approval)
    */
-  create(internalization: Internalization, by?: string): Promise<void>
+  create(internalization: Internalization, by?: string, note?: string): Promise<void>
   get(id: string): Promise<Internalization | null>
   /**
    * Oldest first. @param options.recordIds false: plans without their lists of records, which are most of a
@@ -137,10 +167,16 @@ export interface InternalizationStore {
   list(options?: { recordIds?: boolean }): Promise<Internalization[]>
   /**
    * Writes state, plan and verdict, and a history row when the state changed. A state other than live takes
-   * its route away in the same transaction. Returns the row with its new revision and `updatedAt`. @throws AppError `conflict` when `revision` is stale, `not-found`
-   * when the id is unknown
+   * its route away in the same transaction. Returns the row with its new revision and `updatedAt`.
+   * @param note in the history row @throws AppError `conflict` when `revision` is stale, `not-found` when
+   * the id is unknown
    */
-  save(internalization: Internalization, by: string, at: number): Promise<Internalization>
+  save(
+    internalization: Internalization,
+    by: string,
+    at: number,
+    note?: string
+  ): Promise<Internalization>
   history(id: string): Promise<HistoryEntry[]>
   /** The next rows of all histories behind a place, in the order in which they were written. */
   historySince(place: number, limit: number): Promise<HistoryRow[]>

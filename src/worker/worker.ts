@@ -2,6 +2,7 @@
  * The worker: detect → internalize → evaluate → promote → watch, in small steps without end. It shares only the
  * store with the proxy.
  */
+import { TRAFFIC_RETENTION_MS } from '../core/log/traffic-hours.ts'
 import { isInWork } from '../core/lifecycle/transitions.ts'
 import type { Engine } from '../engine/engine.ts'
 import { settleRoutes } from '../lifecycle/promote.ts'
@@ -77,6 +78,7 @@ const createPruning = (
     await store.records.prune({
       bodies: now() - retention.bodiesMs,
       records: now() - retention.recordsMs,
+      traffic: now() - TRAFFIC_RETENTION_MS,
     })
     const isDetectorStale = await dropOldSketch(deps)
     await access.pruneFiles()

@@ -33,6 +33,7 @@ beforeAll(async () => {
   ;({ run } = await loadBuilt<{ run: typeof run }>('src/cli/run.ts'))
   const store = await openStore({ dataDir: DATA_DIR })
   await store.templates.upsert([TEMPLATE])
+  await store.templates.label(TEMPLATE.version, 'a long label '.repeat(4))
   const records = Array.from({ length: 6 }, (_, index) =>
     exampleRecord(index + 1, { model: TEMPLATE.model, path: `/v1/${'long/'.repeat(30)}` })
   )
@@ -109,6 +110,16 @@ describe('records', () => {
     const rows = JSON.parse((await print(['records', '--limit', '2', '--json'])).text) as object[]
     expect(rows).toMatchObject([{ id: 'record-6' }, { id: 'record-5' }])
     expect(rows[0]).not.toHaveProperty('request')
+    const found = await print([
+      'records',
+      '--outcome',
+      'none',
+      '--conversation',
+      'record-5',
+      '--json',
+    ])
+    expect(JSON.parse(found.text)).toMatchObject([{ id: 'record-5' }])
+    expect((await print(['records', '--status', '5xx'])).text).toBe('no record\n')
     const one = JSON.parse((await print(['records', 'record-5', '--json'])).text) as object
     expect(one).toMatchObject({ id: 'record-5', request: expect.stringContaining('messages') })
   })
@@ -140,5 +151,16 @@ describe('fits 80 columns', () => {
     const { code, text } = await print(words)
     expect({ code, isEmpty: text === '' }).toEqual({ code: 0, isEmpty: false })
     expect(text.split('\n').filter(isTooWide)).toEqual([])
+  })
+})
+
+describe('label', () => {
+  it('is shown by status and show, and is replaced', async () => {
+    const { text } = await print(['label', TEMPLATE.version, ' intents of a bank '])
+    expect(text.replaceAll(/\s+/g, ' ')).toBe(`${TEMPLATE.version} is labelled intents of a bank `)
+    const status = JSON.parse((await print(['status', '--json'])).text) as object
+    expect(status).toMatchObject({ templates: [{ label: 'intents of a bank' }] })
+    for (const words of [['status'], ['show', TEMPLATE.version]])
+      expect((await print(words)).text).toContain('intents of a bank')
   })
 })

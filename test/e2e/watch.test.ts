@@ -236,19 +236,19 @@ describe('show', () => {
   it('has the history of a rollout with its reasons, and the drift', async () => {
     await goLiveFirst()
     await report({ mayStep: true, driftedAt: Date.UTC(2026, 10, 28, 10) })
-    await run('promote', TEMPLATE.version)
+    await run('promote', TEMPLATE.version, '--reason', 'the team agrees')
     const before = (await run('show', TEMPLATE.version)).stdout
     expect(before).toContain('live, canary 25 %; drift since 2026-11-28 10:00')
     expect(before).toContain(`to watch its rollout, run: promptintern watch ${TEMPLATE.version}`)
     await retire(store, await live(), 'rolled back: it disagrees', CONTEXT, LOST)
     const { stdout } = await run('show', TEMPLATE.version)
-    const entries = stdout.split('rollout of internalization-1\n')[1]
+    const entries = stdout.split('history of internalization-1\n')[1]
     expect(
       entries?.replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d/g, 'AT').replaceAll(/\n {3,}/g, ' ')
     ).toBe(
       [
         '  AT canary 5 %, by worker',
-        '  AT canary 25 %, by cli: 4 of 160 conversations, 2.5 % (0.3 % to 8.2 %); evidence 2.2',
+        '  AT canary 25 %, by cli: 4 of 160 conversations, 2.5 % (0.3 % to 8.2 %); evidence 2.2; the team agrees',
         '  AT retired, by worker: rolled back: it disagrees',
         '',
       ].join('\n')

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { addPairs } from '../fixtures/audited.ts'
-import { exampleOutcome, exampleRecord } from '../fixtures/examples.ts'
+import { exampleOutcome, exampleRecord, exampleTemplate } from '../fixtures/examples.ts'
 import { openPage, READ_TOKEN, type Page } from './harness.ts'
 
 const HOSTILE = '</pre><script>alert(1)</script><svg onload=alert(2)>\u202E'
@@ -24,6 +24,108 @@ describe('records', () => {
   afterEach(() => page.close())
 
   const log = (...records: ExchangeRecord[]) => page.store.records.append(batchOf(records))
+
+  const shown = async (path: string): Promise<string[]> =>
+    [...(await page.view(path)).matchAll(/href="\/admin\/records\/(record-\d+)"/g)].map(
+      ([, id]) => id!
+    )
+
+  describe('list', () => {
+    it('says when the log is empty', async () => {
+      expect(await page.view('/admin/records')).toContain('The log has no such record.')
+    })
+
+    it('shows the newest first, with what became of each, and no text', async () => {
+      await page.store.templates.upsert([exampleTemplate()])
+      await page.store.templates.label('version-1', 'Mail & intents')
+      await log(
+        exampleRecord(1, { route: exampleOutcome() }),
+        exampleRecord(2, {
+          route: exampleOutcome({ outcome: 'skipped', reason: 'audit' }),
+          durationMs: 1234,
+          status: 500,
+        }),
+        exampleRecord(3, { usage: null })
+      )
+      expect(await shown('/admin/records')).toEqual(['record-3', 'record-2', 'record-1'])
+      const markup = await page.view('/admin/records')
+      for (const text of [
+        'answered by the lora',
+        'lora not asked',
+        'audit',
+        'no live route',
+        '>500<',
+        '1.2 s',
+        '802 + 4',
+        '$0.80',
+        'Mail &amp; intents',
+      ])
+        expect(markup).toContain(text)
+      expect(markup).not.toContain('intent_1')
+    })
+
+    it.each([
+      ['template=version-1', ['record-4', 'record-3']],
+      ['tenant=other', ['record-2']],
+      ['outcome=none', ['record-5', 'record-2', 'record-1']],
+      ['outcome=answered&template=version-1', ['record-3']],
+      ['status=5xx', ['record-1']],
+      ['conversation=record-5', ['record-5']],
+      ['outcome=nonsense&status=&after=x', [5, 4, 3, 2, 1].map((index) => `record-${index}`)],
+    ])('is filtered by %s', async (query, found) => {
+      await log(
+        exampleRecord(1, { status: 503 }),
+        exampleRecord(2, { tenant: 'other' }),
+        exampleRecord(3, { route: exampleOutcome() }),
+        exampleRecord(4, {
+          route: exampleOutcome({ outcome: 'fallback', reason: 'low-confidence' }),
+        }),
+        exampleRecord(5)
+      )
+      expect(await shown(`/admin/records?${query}`)).toEqual(found)
+    })
+
+    it('has fifty a page, and keeps the filter on the next one', async () => {
+      await log(...Array.from({ length: 70 }, (_, index) => exampleRecord(index + 1)))
+      const first = await page.view('/admin/records?tenant=tenant-a&status=2xx')
+      const next = /href="([^"]*)">Next page/.exec(first)![1]!.replaceAll('&amp;', '&')
+      expect(next).toMatch(/^\/admin\/records\?tenant=tenant-a&status=2xx&after=\d+$/)
+      expect(await shown(next)).toHaveLength(20)
+      expect(await page.view(next)).toContain(
+        'href="/admin/records?tenant=tenant-a&amp;status=2xx">Newest'
+      )
+    })
+
+    it('says how far a search came that read as much as it may, and goes on from there', async () => {
+      await log(exampleRecord(1))
+      const [stored] = await page.store.records.byIds(['record-1'])
+      const { records } = page.store
+      const partial = await openPage({
+        store: {
+          ...page.store,
+          records: {
+            ...records,
+            search: async ({ after }) => ({
+              data: after === undefined ? [stored!] : [],
+              next: 77,
+              isPartial: true,
+            }),
+          },
+        },
+      })
+      await partial.signIn()
+      const markup = await partial.view('/admin/records?tenant=x')
+      expect(markup).toContain('1 record of them fits')
+      expect(markup).toContain('href="/admin/records?tenant=x&amp;after=77">Go on')
+      expect(markup).not.toContain('Next page')
+      expect(await partial.view('/admin/records?tenant=x&after=77')).toContain('None of these fits')
+      await partial.close()
+    })
+
+    it('of a conversation that the log does not have is not found', async () => {
+      expect((await page.request('/admin/records?conversation=nothing')).status).toBe(404)
+    })
+  })
 
   describe('one', () => {
     it('is shown role by role, with tools and other fields as JSON', async () => {

@@ -180,14 +180,36 @@ describe('templates', () => {
       await page.signIn(undefined, 'Ada')
       await page.store.templates.upsert([exampleTemplate()])
       const path = '/admin/templates/version-1'
-      const answer = await page.submit(path, `${path}/internalize`)
+      const answer = await page.submit(path, `${path}/internalize`, { reason: ' new wording ' })
       expect(answer.headers.get('location')).toBe(path)
       const [row] = await page.store.internalizations.list()
       expect(row).toMatchObject({ templateVersion: 'version-1', state: { name: 'candidate' } })
       expect(await page.store.internalizations.history(row!.id)).toMatchObject([
-        { by: 'admin (Ada)' },
+        { by: 'admin (Ada)', note: 'new wording' },
       ])
+      expect(await page.view(path)).toContain('new wording')
       expect(await page.view(path)).not.toContain(`action="${path}/internalize"`)
+    })
+
+    it('is known by its label, which a person gives and takes away', async () => {
+      await page.store.templates.upsert([exampleTemplate()])
+      const path = '/admin/templates/version-1'
+      const label = (text: string) => page.submit(path, `${path}/label`, { label: text })
+      expect((await label(' Intents <b>\u202E ')).headers.get('location')).toBe(path)
+      expect(await page.view(path)).toContain('<h1>Template Intents &lt;b&gt;‹RLO›</h1>')
+      expect(await page.view('/admin/templates?text=intents')).toContain('Intents &lt;b&gt;')
+      expect((await label('x'.repeat(61))).status).toBe(400)
+      await label(' ')
+      expect(await page.view(path)).toContain('<h1>Template version-1</h1>')
+      expect((await page.store.templates.labels()).size).toBe(0)
+    })
+
+    it('refuses a reason that is longer than the history keeps', async () => {
+      await page.store.templates.upsert([exampleTemplate()])
+      const path = '/admin/templates/version-1'
+      const answer = await page.submit(path, `${path}/internalize`, { reason: 'x'.repeat(301) })
+      expect(answer.status).toBe(400)
+      expect(await page.store.internalizations.list()).toEqual([])
     })
 
     it('offers no decision to a person who only looks', async () => {
@@ -195,7 +217,7 @@ describe('templates', () => {
       await page.signIn(READ_TOKEN)
       const markup = await page.view('/admin/templates/version-1')
       expect(markup).toContain('You are the assistant of a bank')
-      expect(markup).not.toContain('/internalize"')
+      expect(markup).not.toMatch(/\/(internalize|label)"/)
     })
 
     it('that is unknown is not found', async () => {

@@ -194,7 +194,7 @@ describe('an approval', () => {
   })
 
   it('by `now` needs no evidence, and the history shows that there was none', async ({ admin }) => {
-    await approve(admin)
+    await approve(admin, { reason: 'the examples look good' })
     expect(await approve(admin, { now: true })).toMatchObject({
       status: 200,
       body: { state: { stage: { share: 0.25 }, evidence: { pairs: 0, stagePairs: 0 } } },
@@ -202,7 +202,9 @@ describe('an approval', () => {
     expect(await approve(admin, { now: true })).toMatchObject({
       body: { state: { stage: { share: 1 } } },
     })
-    const entry = (await admin.store.internalizations.history('a')).at(-1)
+    const history = await admin.store.internalizations.history('a')
+    const entry = history.at(-1)
+    expect(history.map(({ note }) => note)).toEqual([null, 'the examples look good', null, null])
     expect(entry).toMatchObject({ by: 'admin', to: { evidence: { step: expect.closeTo(0) } } })
   })
 

@@ -164,6 +164,7 @@ describe('admin API', () => {
       ['POST /internalizations/a/retire', undefined, 409, { code: 'invalid_state' }],
       ['POST /internalizations/a/reject', '{"reason":', 400, { code: 'invalid_request' }],
       ['POST /internalizations/a/reject', { reason: 7 }, 400, { param: 'reason' }],
+      ['POST /internalizations/a/approve', { reason: ' '.repeat(301) }, 400, { param: 'reason' }],
       ['GET /records?limit=501', undefined, 400, { param: 'limit' }],
       ['POST /forget', {}, 400, { code: 'invalid_request' }],
       ['POST /forget', { recordIds: [] }, 400, { param: 'recordIds' }],
@@ -204,6 +205,7 @@ describe('admin API', () => {
         'post /routes/{version}/rollback',
         'post /templates/{version}/internalize',
         'put /records/{id}/rating',
+        'put /templates/{version}/label',
       ])
       expect(body.servers).toEqual([{ url: '/admin/api' }])
     })
@@ -255,8 +257,22 @@ describe('admin API', () => {
       expect((await get('/templates/version-1')).body).toMatchObject({ economics })
     })
 
+    it('takes a label of a person, and gives it back until it is taken away', async () => {
+      const put = (label: unknown) => send('PUT', '/templates/version-1/label', { label })
+      expect((await get('/templates/version-1')).body).toMatchObject({ label: null })
+      expect(await put(' Intents ')).toMatchObject({ status: 200, body: { label: 'Intents' } })
+      expect((await get('/templates')).body).toMatchObject({ data: [{ label: 'Intents' }] })
+      for (const label of ['', 'x'.repeat(61), 7])
+        expect(await put(label)).toMatchObject({ status: 400, body: { error: { param: 'label' } } })
+      expect(await put(null)).toMatchObject({ status: 200, body: { label: null } })
+      expect((await get('/templates/version-1')).body).toMatchObject({ label: null })
+      const unknown = await send('PUT', '/templates/unknown/label', { label: 'x' })
+      expect(unknown).toMatchObject({ status: 404 })
+    })
+
     it('starts an internalization once', async () => {
-      expect(await post('/templates/version-1/internalize')).toMatchObject({
+      const reason = 'it costs most'
+      expect(await post('/templates/version-1/internalize', { reason })).toMatchObject({
         status: 201,
         body: { id: 'new-id', state: { name: 'candidate' }, result: null },
       })
@@ -264,7 +280,8 @@ describe('admin API', () => {
         status: 409,
         body: { error: { code: 'conflict' } },
       })
-      expect((await store.internalizations.history('new-id'))[0]).toMatchObject({ by: 'admin' })
+      const [entry] = await store.internalizations.history('new-id')
+      expect(entry).toMatchObject({ by: 'admin', note: reason })
     })
   })
 
@@ -439,6 +456,28 @@ describe('admin API', () => {
       const oldest = (await get<Page>('/records?limit=1&order=asc&after=0')).body
       expect(oldest.data[0]!.id).toBe('record-1')
       expect((await get<Page>('/records?template=version-1')).body.data).toEqual([])
+    })
+
+    it('searches records by tenant, outcome, status and conversation', async () => {
+      const other = { tenant: 'tenant-b', status: 500 }
+      await store.records.append(
+        batchOf([
+          exampleRecord(1),
+          exampleRecord(2, other),
+          exampleRecord(3, { route: exampleOutcome() }),
+        ])
+      )
+      const found = async (query: string): Promise<string[]> => {
+        const { body } = await get<Page>(`/records?${query}`)
+        expect(body).toMatchObject({ next: null, isPartial: false })
+        return body.data.map(({ id }) => id)
+      }
+      expect(await found('tenant=tenant-b')).toEqual(['record-2'])
+      expect(await found('outcome=none&status=2xx')).toEqual(['record-1'])
+      expect(await found('outcome=answered&order=asc')).toEqual(['record-3'])
+      expect(await found('conversation=record-3')).toEqual(['record-3'])
+      expect((await get('/records?conversation=unknown')).status).toBe(404)
+      expect((await get('/records?outcome=unknown')).status).toBe(400)
     })
 
     it('shows missing usage and its cost as null', async () => {

@@ -98,7 +98,9 @@ describe('pairs of conversations', () => {
     const reader = new PairReader(false, 0)
     for (let place = 1; place <= 1_000; place++)
       reader.read([pair(place, NOON + place * MINUTE_MS, { conversation: `${place}` })])
-    const open = (reader as unknown as { open: Map<string, unknown> }).open
-    expect(open.size).toBeLessThan(40)
+    const { conversations } = reader as unknown as {
+      conversations: { open: Map<string, unknown> }
+    }
+    expect(conversations.open.size).toBeLessThan(40)
   })
 })

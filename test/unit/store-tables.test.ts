@@ -27,6 +27,23 @@ describe('templates', () => {
     expect(await templates.list()).toEqual([changed, exampleTemplate('v2')])
   })
 
+  it('keep a label through detection, until they are removed', async ({ store: { templates } }) => {
+    await templates.upsert([exampleTemplate('v1'), exampleTemplate('v2')])
+    for (const label of ['first', 'second']) await templates.label('v1', label)
+    await templates.label('v2', 'other')
+    await templates.upsert([exampleTemplate('v1')])
+    expect(await templates.labels()).toEqual(
+      new Map([
+        ['v1', 'second'],
+        ['v2', 'other'],
+      ])
+    )
+    await templates.label('v2', null)
+    await templates.remove('v1')
+    expect(await templates.labels()).toEqual(new Map())
+    await expect(templates.label('v1', 'x')).rejects.toMatchObject({ code: 'not-found' })
+  })
+
   it('count tagged and routed records once', async ({ store: { records, templates } }) => {
     const fallback = { outcome: 'fallback', promptTokensSaved: 0, savedUsd: null } as const
     const answered = exampleRecord(1, { route: exampleOutcome() })
@@ -61,20 +78,20 @@ describe('templates', () => {
 
 describe('internalizations', () => {
   it('are saved with a history of their states', async ({ store: { internalizations } }) => {
-    await internalizations.create(exampleInternalization())
+    await internalizations.create(exampleInternalization(), 'admin', 'it recurs')
     const created = (await internalizations.get(ID))!
     expect(created).toEqual(exampleInternalization())
     const training = { name: 'training', arm: 0, stage: 0 } as const
     const saved = await internalizations.save({ ...created, state: training }, 'worker', 2_000)
     const same = await internalizations.save(saved, 'worker', 2_500)
     const failed = { name: 'failed', cause: 'engine gone' } as const
-    const ended = await internalizations.save({ ...same, state: failed }, 'cli', 3_000)
+    const ended = await internalizations.save({ ...same, state: failed }, 'cli', 3_000, 'why not')
     expect(ended.updatedAt).toBe(3_000)
     expect(await internalizations.get(ID)).toEqual(ended)
     expect(await internalizations.history(ID)).toEqual([
-      { at: 1_000, from: null, to: { name: 'candidate' }, by: 'worker' },
-      { at: 2_000, from: { name: 'candidate' }, to: training, by: 'worker' },
-      { at: 3_000, from: training, to: failed, by: 'cli' },
+      { at: 1_000, from: null, to: { name: 'candidate' }, by: 'admin', note: 'it recurs' },
+      { at: 2_000, from: { name: 'candidate' }, to: training, by: 'worker', note: null },
+      { at: 3_000, from: training, to: failed, by: 'cli', note: 'why not' },
     ])
   })
 
@@ -100,6 +117,7 @@ describe('internalizations', () => {
         from: { name: 'candidate' },
         to: failed,
         by: 'cli',
+        note: null,
       },
     ])
     const places = rows.map(({ place }) => place)

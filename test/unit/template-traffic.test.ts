@@ -129,12 +129,14 @@ describe('liveHours', () => {
     from: null,
     to: { name },
     by: 'worker',
+    note: null,
   })
   const retired = (at: number) => ({
     at: at * hour,
     from: null,
     to: { name: 'retired' as const, reason: 'x' },
     by: 'cli',
+    note: null,
   })
 
   it('counts an hour with several live loras once', () => {

@@ -286,6 +286,16 @@ describe('forgetting', () => {
     expect(await isSampled('warehouse')).toBe(false)
   })
 
+  it('keeps the figures of an hour for 400 days', async () => {
+    await open(null)
+    await harness.log([exampleRecord(9000, { at: harness.now })])
+    const count = async () => (await store.records.traffic(0, harness.now)).length
+    await harness.round(worker, 399 * 24 * HOUR_MS)
+    expect(await count()).toBe(1)
+    await harness.round(worker, 25 * HOUR_MS)
+    expect(await count()).toBe(0)
+  })
+
   it('keeps no training file once its internalization has trained', async () => {
     await open('training')
     await harness.round(worker)

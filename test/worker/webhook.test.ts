@@ -142,8 +142,9 @@ describe('an event', () => {
     const { receiver } = told
     const sender = await told.start()
     await told.live()
-    await rollBack(store, 'version-1', TEXT, told.context('admin'))
+    await rollBack(store, 'version-1', TEXT, { ...told.context('admin'), note: TEXT })
     await settle(sender)
+    expect(JSON.stringify(receiver.received)).not.toContain(TEXT)
     expect(receiver.received.map(({ event }) => [event.type, event.data.by])).toEqual([
       ['internalization.approval', 'worker'],
       ['rollout.promoted', 'cli'],

@@ -180,12 +180,12 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
 
 const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
   const { store, now, rollout, refreshRoutes } = deps
-  const decision = () => ({ by: 'admin', now: now(), rollout })
+  const decision = (note?: string) => ({ by: 'admin', now: now(), rollout, note })
 
   app.openapi(approveRoute, async (context) => {
     const row = await internalizationOf(deps, context.req.valid('param').id)
-    const { now: isForced = false } = context.req.valid('json')
-    const live = await approve(store, row, isForced, decision())
+    const { now: isForced = false, reason } = context.req.valid('json')
+    const live = await approve(store, row, isForced, decision(reason))
     await refreshRoutes()
     return context.json(internalizationSummary(live), 200)
   })

@@ -1,5 +1,6 @@
 /** The log: records, forgetting and savings; and the status of the process. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
+import { SEARCH_OUTCOMES, SEARCH_STATUSES } from '../../core/log/record-filter.ts'
 import { forget } from '../../lifecycle/forget.ts'
 import { forgetTasks } from '../../lifecycle/forget-task.ts'
 import type { AdminDeps } from '../deps.ts'
@@ -19,6 +20,19 @@ const recordsRoute = createRoute({
       }),
       order: z.enum(['asc', 'desc']).default('desc'),
       template: z.string().optional().openapi({ description: 'a template version' }),
+      tenant: z.string().optional(),
+      outcome: z.enum(SEARCH_OUTCOMES).optional().openapi({
+        description: '`none`: no live template matched',
+      }),
+      status: z.enum(SEARCH_STATUSES).optional(),
+      conversation: z
+        .string()
+        .optional()
+        .openapi({
+          description:
+            'id of a record: it, and within a day of it those of its tenant with the same user messages, ' +
+            'one or the other with more of them',
+        }),
       bodies: z.enum(['true', 'false']).default('false'),
     }),
   },
@@ -27,6 +41,9 @@ const recordsRoute = createRoute({
     z.object({
       data: z.array(recordSchema),
       next: z.number().nullable().describe('`after` of the next page; null on the last one'),
+      isPartial: z
+        .boolean()
+        .describe('true: 20,000 records were read, and fewer than `limit` fit; `next` goes on'),
     }),
     'A page of records'
   ),
@@ -76,18 +93,15 @@ export const addLogRoutes = (
 ): void => {
   const { now, newId, rollout, refreshRoutes } = deps
   app.openapi(recordsRoute, async (context) => {
-    const { limit, after, order, template, bodies } = context.req.valid('query')
-    const rows = await store.records.list({
-      limit,
-      order,
+    const { template, bodies, ...query } = context.req.valid('query')
+    const found = await store.records.search({
+      ...query,
       bodies: bodies === 'true',
       estimates: estimatesUsage,
-      ...(after === undefined ? {} : { after }),
       ...(template === undefined ? {} : { templateVersion: template }),
     })
-    const data = rows.map((row) => recordView(row, bodies === 'true', costUsd))
-    const next = rows.length < limit ? null : rows.at(-1)!.sequence
-    return context.json({ data, next }, 200)
+    const data = found.data.map((row) => recordView(row, bodies === 'true', costUsd))
+    return context.json({ ...found, data }, 200)
   })
 
   app.openapi(forgetRoute, async (context) => {

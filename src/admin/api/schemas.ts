@@ -1,8 +1,8 @@
 /** The shapes of the admin API's requests and responses, as types and as OpenAPI descriptions. */
 import { z } from '@hono/zod-openapi'
-import type { InternalizationPlan } from '../../core/lifecycle/internalization.ts'
+import { MAX_NOTE_CHARS, type InternalizationPlan } from '../../core/lifecycle/internalization.ts'
 import type { RouteOutcome } from '../../core/log/record.ts'
-import type { Template } from '../../core/template/template.ts'
+import { MAX_LABEL_CHARS, type Template } from '../../core/template/template.ts'
 import type { Verdict } from '../../core/gate/gate.ts'
 import type { Usage } from '../../openai/chat.ts'
 import {
@@ -108,6 +108,7 @@ export const internalizationSummarySchema = z
 export const templateSummarySchema = z
   .object({
     version: z.string(),
+    label: z.string().nullable().describe('name that a person gave'),
     tenant: z.string(),
     model: z.string(),
     anchors: z.object({
@@ -132,6 +133,10 @@ export const templateSummarySchema = z
   })
   .openapi('TemplateSummary')
 
+export const labelSchema = z.object({
+  label: z.string().trim().min(1).max(MAX_LABEL_CHARS).nullable().describe('null takes it away'),
+})
+
 export const templateSchema = templateSummarySchema
   .extend({
     tools: z.string(),
@@ -149,6 +154,7 @@ const historySchema = z
     from: stateSchema.nullable(),
     to: stateSchema,
     by: z.string().describe('worker, admin or cli'),
+    note: z.string().nullable().describe('why, by the person who decided'),
   })
   .openapi('HistoryEntry')
 
@@ -255,11 +261,15 @@ export const recordSchema = z
   })
   .openapi('Record')
 
+/** Why a person decides so, for the history. */
+export const noteSchema = z.object({ reason: z.string().min(1).max(MAX_NOTE_CHARS).optional() })
+
 export const approvalSchema = z.object({
   now: z
     .boolean()
     .optional()
     .describe('true: enter the next stage also without the evidence for it; the history shows it'),
+  ...noteSchema.shape,
 })
 
 export const reasonSchema = z.object({ reason: z.string().min(1).max(1000).optional() })

@@ -7,7 +7,9 @@ import type { AdminDeps } from '../deps.ts'
 import { readTemplate, readTemplateFacts } from '../reading/template-facts.ts'
 import {
   internalizationSummarySchema,
+  labelSchema,
   listOf,
+  noteSchema,
   reasonSchema,
   responses,
   templateSchema,
@@ -36,8 +38,22 @@ const internalizeRoute = createRoute({
   method: 'post',
   path: '/templates/{version}/internalize',
   summary: 'Start the internalization of a template, unless one is in progress',
-  request: { params },
+  request: {
+    params,
+    body: { required: false, content: { 'application/json': { schema: noteSchema } } },
+  },
   responses: responses(201, internalizationSummarySchema, 'The new candidate'),
+})
+
+const labelRoute = createRoute({
+  method: 'put',
+  path: '/templates/{version}/label',
+  summary: 'Give a template a name that people know it by, or take it away',
+  request: {
+    params,
+    body: { required: true, content: { 'application/json': { schema: labelSchema } } },
+  },
+  responses: responses(200, labelSchema.extend({ version: z.string() }), 'The label'),
 })
 
 const rollbackRoute = createRoute({
@@ -80,8 +96,15 @@ export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
   app.openapi(internalizeRoute, async (context) => {
     const template = await readTemplate(store, context.req.valid('param').version)
     const created = newInternalization(newId(), template, now())
-    await store.internalizations.create(created, 'admin')
+    await store.internalizations.create(created, 'admin', context.req.valid('json').reason)
     return context.json(internalizationSummary(created), 201)
+  })
+
+  app.openapi(labelRoute, async (context) => {
+    const { version } = context.req.valid('param')
+    const { label } = context.req.valid('json')
+    await store.templates.label(version, label)
+    return context.json({ version, label }, 200)
   })
 
   app.openapi(rollbackRoute, async (context) => {

@@ -56,7 +56,7 @@ const anchorsView = (segments: Segment[]) => {
 }
 
 export const templateSummary = (
-  { template, stats, internalizations, liveInternalizationId }: TemplateFacts,
+  { template, label, stats, internalizations, liveInternalizationId }: TemplateFacts,
   economics: TemplateEconomics
 ): z.infer<typeof templateSummarySchema> => {
   const { version, tenant, model, maxTurnsAfter } = template
@@ -64,6 +64,7 @@ export const templateSummary = (
   const newest = internalizations.at(-1)
   return {
     version,
+    label,
     tenant,
     model,
     maxTurnsAfter,

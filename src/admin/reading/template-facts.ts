@@ -6,6 +6,8 @@ import type { Store, TemplateStats } from '../../store/store.ts'
 
 export interface TemplateFacts {
   template: Template
+  /** name that a person gave; null: none */
+  label: string | null
   stats: TemplateStats
   /** of this template, oldest first; plans without their records */
   internalizations: Internalization[]
@@ -22,7 +24,7 @@ const NO_STATS: TemplateStats = {
   lastSeen: null,
 }
 
-/** In the order of the templates. Takes three queries, however many templates there are. */
+/** In the order of the templates. Takes four queries, however many templates there are. */
 export const readTemplateFacts = async (
   store: Pick<Store, 'templates' | 'internalizations' | 'routes'>,
   templates: readonly Template[]
@@ -30,6 +32,7 @@ export const readTemplateFacts = async (
   const totals = await store.templates.totals()
   const internalizations = await store.internalizations.list({ recordIds: false })
   const routes = await store.routes.list()
+  const labels = await store.templates.labels()
   const statsOf = new Map(totals.map(({ version, ...stats }) => [version, stats]))
   const liveOf = new Map(
     routes.map(({ template, internalizationId }) => [template.version, internalizationId])
@@ -38,6 +41,7 @@ export const readTemplateFacts = async (
     const { version } = template
     return {
       template,
+      label: labels.get(version) ?? null,
       stats: statsOf.get(version) ?? NO_STATS,
       internalizations: internalizations.filter((row) => row.templateVersion === version),
       liveInternalizationId: liveOf.get(version) ?? null,

@@ -20,6 +20,7 @@ import {
   type There,
 } from '../context.ts'
 import { EXIT, PrintedResult } from '../exit-code.ts'
+import { noteText } from '../options.ts'
 import { print, type OutputOptions, type Screen } from '../output.ts'
 import { populationText, verdictText } from '../verdict-text.ts'
 
@@ -27,14 +28,14 @@ const WORKING = new Set<Internalization['state']['name']>(['candidate', 'trainin
 const POLL_MS = 500
 
 /** The template's unfinished internalization, or a new one. */
-const beginOrResume = async (store: Store, version: string): Promise<string> => {
+const beginOrResume = async (store: Store, version: string, note?: string): Promise<string> => {
   const template = await templateOf(store, version)
   const active = (await store.internalizations.list()).find(
     (row) => row.templateVersion === version && WORKING.has(row.state.name)
   )
   if (active !== undefined) return active.id
   const created = newInternalization(randomUUID(), template, Date.now())
-  await store.internalizations.create(created, 'cli')
+  await store.internalizations.create(created, 'cli', note)
   return created.id
 }
 
@@ -61,9 +62,10 @@ const showProgress = async (
 
 const internalizeHere = async (
   { deps, screen }: Here,
-  version: string
+  version: string,
+  note?: string
 ): Promise<Internalization> => {
-  const id = await beginOrResume(deps.store, version)
+  const id = await beginOrResume(deps.store, version, note)
   for (;;) {
     const row = (await deps.store.internalizations.get(id))!
     await showProgress(deps.store, screen, row)
@@ -86,10 +88,11 @@ const tellWhatComesFirst = async (store: Store, { logger }: Screen, id: string):
 
 const internalizeThere = async (
   { store, screen, until }: There,
-  version: string
+  version: string,
+  note?: string
 ): Promise<Internalization> => {
   await requireWorkersEngine(store)
-  const id = await beginOrResume(store, version)
+  const id = await beginOrResume(store, version, note)
   await tellWhatComesFirst(store, screen, id)
   return until(async () => {
     const row = await internalizationOf(store, id)
@@ -110,14 +113,18 @@ const resultText = ({ id, state, plan, verdict, templateVersion }: Internalizati
       : []),
   ].join('\n')
 
-const internalize = async (version: string, options: OutputOptions): Promise<void> => {
+interface InternalizeOptions extends OutputOptions {
+  reason?: string
+}
+
+const internalize = async (version: string, options: InternalizeOptions): Promise<void> => {
   const row = await withWorker({
     needsEngine: true,
     check: (store) => templateOf(store, version),
-    here: (here) => internalizeHere(here, version),
+    here: (here) => internalizeHere(here, version, options.reason),
     there: (there) => {
       sayHandedOver(options)
-      return internalizeThere(there, version)
+      return internalizeThere(there, version, options.reason)
     },
   })
   const { id, state, plan, verdict } = row
@@ -131,5 +138,6 @@ export const internalizeCommand = (): Command =>
   new Command('internalize')
     .description('train and evaluate one template now, or resume where it stopped')
     .argument('<template>', 'template version')
+    .option('--reason <text>', 'stored in the history', noteText)
     .option('--json', 'print JSON')
     .action(internalize)

@@ -1,12 +1,17 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import type { StoredRecord } from '../../core/log/record.ts'
+import {
+  SEARCH_OUTCOMES,
+  SEARCH_STATUSES,
+  type RecordFilter,
+} from '../../core/log/record-filter.ts'
 import { AppError } from '../../errors.ts'
 import type { Store } from '../../store/store.ts'
 import { templateOf, withStore } from '../context.ts'
 import { wholeNumber } from '../options.ts'
 import { print, table, type OutputOptions } from '../output.ts'
 
-interface RecordsOptions extends OutputOptions {
+interface RecordsOptions extends OutputOptions, RecordFilter {
   template?: string
   limit: number
 }
@@ -63,14 +68,24 @@ const recordText = (record: StoredRecord): string => {
   ].join('\n\n')
 }
 
-const list = async (store: Store, { template, limit }: RecordsOptions): Promise<StoredRecord[]> => {
+/** Searches on where one search may read no more records. */
+const list = async (
+  store: Store,
+  { template, limit, json: _json, ...filter }: RecordsOptions
+): Promise<StoredRecord[]> => {
   if (template !== undefined) await templateOf(store, template)
-  return store.records.list({
-    order: 'desc',
-    limit,
+  const found: StoredRecord[] = []
+  const query = {
+    ...filter,
     bodies: false,
     ...(template === undefined ? {} : { templateVersion: template }),
-  })
+  }
+  for (let after: { after?: number } = {}; ;) {
+    const page = await store.records.search({ ...query, ...after, limit: limit - found.length })
+    found.push(...page.data)
+    if (page.next === null || found.length === limit) return found
+    after = { after: page.next }
+  }
 }
 
 const records = (id: string | undefined, options: RecordsOptions): Promise<void> =>
@@ -90,6 +105,19 @@ export const recordsCommand = (): Command =>
     .description('list the newest records of the log, or show one with its request and answer')
     .argument('[record]', 'id of a record')
     .option('--template <template>', 'only records of this template version')
+    .option('--tenant <tenant>', 'only records of this tenant')
+    .addOption(
+      new Option(
+        '--outcome <outcome>',
+        'only requests that a live template matched, by outcome; none: the others'
+      ).choices(SEARCH_OUTCOMES)
+    )
+    .addOption(
+      new Option('--status <class>', 'only records with a status of this class').choices(
+        SEARCH_STATUSES
+      )
+    )
+    .option('--conversation <record>', 'only this record and the other turns of its conversation')
     .option('--limit <count>', 'number of records', wholeNumber(1), 20)
     .option('--json', 'print JSON')
     .action(records)

@@ -32,12 +32,14 @@ const recentTenants = async (store: Store): Promise<TenantRow[]> => {
 const collect = async (store: Store, economics: Economics, rollout: RolloutSettings) => {
   const internalizations = await store.internalizations.list()
   const routes = await store.routes.list()
+  const labels = await store.templates.labels()
   const listed = await store.templates.list()
   const assessed = await economics.assess(listed)
   const rollouts = await liveRollouts(store, internalizations, rollout)
   const templates = await Promise.all(
     listed.map(async (template) => ({
       version: template.version,
+      label: labels.get(template.version) ?? null,
       tenant: template.tenant,
       model: template.model,
       ...(await store.templates.stats(template.version)),
@@ -75,10 +77,12 @@ const newestState = ({ internalizations }: CollectedTemplate): string => {
 
 const templatesText = ({ templates }: Collected): string => {
   if (templates.length === 0) return 'no template yet'
+  const isLabelled = templates.some(({ label }) => label !== null)
   return table([
-    ['template', 'requests', 'answered', 'state', 'pays'],
+    ['template', ...(isLabelled ? ['label'] : []), 'requests', 'answered', 'state', 'pays'],
     ...templates.map((row) => [
       row.version,
+      ...(isLabelled ? [row.label ?? ''] : []),
       row.requests,
       row.answered,
       newestState(row),

@@ -1,4 +1,4 @@
-/** The stages that internalizations entered after going live, and why. */
+/** The states of internalizations that a person wants to know of, and why they were entered. */
 import {
   rolloutStageOf,
   type HistoryEntry,
@@ -16,7 +16,7 @@ interface RolloutHistory {
   history: HistoryEntry[]
 }
 
-/** Of all that went live. */
+/** The rollouts of all that went live, and whatever a person decided with a note. */
 export const historiesOf = async (
   { internalizations }: Store,
   rows: readonly Internalization[]
@@ -24,18 +24,18 @@ export const historiesOf = async (
   const histories: RolloutHistory[] = []
   for (const { id } of rows) {
     const history = (await internalizations.history(id)).filter(
-      ({ from, to }) => to.name === 'live' || from?.name === 'live'
+      ({ from, to, note }) => to.name === 'live' || from?.name === 'live' || note !== null
     )
     if (history.length > 0) histories.push({ id, history })
   }
   return histories
 }
 
-const entryText = ({ at, by, to }: HistoryEntry): string => {
+const entryText = ({ at, by, to, note }: HistoryEntry): string => {
   const stage = rolloutStageOf(to)
-  const reason = reasonText(to)
+  const reasons = [reasonText(to), note ?? ''].filter((text) => text !== '')
   const became = stage === null ? to.name : stageName(stage)
-  return `  ${minuteText(at)} ${became}, by ${by}${reason === '' ? '' : `: ${reason}`}`
+  return `  ${minuteText(at)} ${became}, by ${by}${reasons.length === 0 ? '' : `: ${reasons.join('; ')}`}`
 }
 
 const reasonText = (state: State): string => {
@@ -44,6 +44,6 @@ const reasonText = (state: State): string => {
   return `${lossText(state.evidence)}; evidence ${capitalText(state.evidence.step)}`
 }
 
-/** One line for each stage that a live internalization entered, and for its end. */
+/** One line for each of the states. */
 export const historyText = ({ id, history }: RolloutHistory): string =>
-  [`rollout of ${id}`, ...history.map(entryText)].join('\n')
+  [`history of ${id}`, ...history.map(entryText)].join('\n')

@@ -199,7 +199,12 @@ export interface HistoryEntry {
   to: InternalizationState
   /** the cause: `worker`, `admin` or `cli` */
   by: string
+  /** why, in the words of the person who decided; null without any */
+  note: string | null
 }
+
+/** Longest note, UTF-16 units. */
+export const MAX_NOTE_CHARS = 300
 
 /** The operator's settings for all internalizations. */
 export interface InternalizeOptions {

@@ -137,12 +137,15 @@ const withStart = (stream: LossStream): LossStream => {
   return { ...stream, started, starts: [...kept, { before: { pairs, losses }, share }] }
 }
 
-/** The stream after one more pair. @param loss of the pair, in [0, 1] */
-export const addLoss = (stream: LossStream, loss: number): LossStream => {
-  const { pairs, losses } = stream
-  const added = { ...stream, pairs: pairs + 1, losses: losses + loss }
+/** The stream after further pairs, which must not reach beyond the next multiple of `START_EVERY`. */
+export const addLosses = (stream: LossStream, { pairs, losses }: LossCounts): LossStream => {
+  const added = { ...stream, pairs: stream.pairs + pairs, losses: stream.losses + losses }
   return added.pairs % START_EVERY === 0 ? withStart(added) : added
 }
+
+/** The stream after one more pair. @param loss of the pair, in [0, 1] */
+export const addLoss = (stream: LossStream, loss: number): LossStream =>
+  addLosses(stream, { pairs: 1, losses: loss })
 
 /** Natural logarithms of the capitals of the starts, that of the first pair first. */
 const capitals = ({ pairs, losses, starts }: LossStream, bound: number): number[] => {

@@ -3,7 +3,8 @@
  * which was computed afterwards. Here is what a pair says of the loss, and how pairs become a stream of
  * losses. Knows nothing of stores, engines or stages.
  */
-import { addLoss, NO_PAIRS, NO_STREAM, type LossCounts, type LossStream } from './evidence.ts'
+import { ConversationReader, type Conversation } from './conversations.ts'
+import { addLosses, NO_PAIRS, NO_STREAM, type LossCounts, type LossStream } from './evidence.ts'
 
 /** Why the upstream answers an audited request, in headers and records. */
 export const AUDIT = 'audit'
@@ -92,27 +93,6 @@ export const lossOf = ({ outcome, rating }: Pick<StoredPair, 'outcome' | 'rating
   return outcome === 'disagreed' ? 1 : 0
 }
 
-/** A conversation that had no audited turn for this long is over; a later turn begins another one. */
-const CONVERSATION_GAP_MS = 30 * 60_000
-
-/**
- * A conversation counts after this time at the latest. Conversations that open alike have one key, so a
- * common opening would else never be over.
- */
-const CONVERSATION_LIMIT_MS = 24 * 3_600_000
-
-interface OpenConversation {
-  turns: number
-  losses: number
-  /** of the first and of the newest turn */
-  began: number
-  at: number
-}
-
-/** A time far before a conversation means that a clock was set back, and ends it, too. */
-const isOver = ({ at }: OpenConversation, now: number): boolean =>
-  Math.abs(now - at) > CONVERSATION_GAP_MS
-
 /** The pairs of one internalization so far, read in the order of their places. */
 export interface PairSums {
   /** of conversations that are over; each counts as one pair with the mean loss of its turns */
@@ -125,7 +105,10 @@ export interface PairSums {
   outcomes: Record<PairOutcome, number>
 }
 
-type Streams = Omit<PairSums, 'outcomes'>
+/** The part of the sums that is evidence. */
+export type Streams = Omit<PairSums, 'outcomes'>
+
+export const NO_STREAMS: Streams = { stream: NO_STREAM, inStage: NO_PAIRS, startTimes: new Map() }
 
 /** The times of the starts that the stream still has. */
 const withStartTime = (
@@ -141,16 +124,42 @@ const withStartTime = (
   )
 
 /**
+ * The streams after further conversations, which must not reach beyond the next start of the stream.
+ * @param at when the last one ended @param pairsBefore conversations before the present stage
+ */
+export const withLosses = (
+  { stream, inStage, startTimes }: Streams,
+  { pairs, losses }: LossCounts,
+  at: number,
+  pairsBefore: number
+): Streams => {
+  const isInStage = stream.pairs >= pairsBefore
+  const added = addLosses(stream, { pairs, losses })
+  const hasStarted = added.started > stream.started
+  return {
+    stream: added,
+    inStage: isInStage
+      ? { pairs: inStage.pairs + pairs, losses: inStage.losses + losses }
+      : inStage,
+    startTimes: hasStarted ? withStartTime(startTimes, added, at) : startTimes,
+  }
+}
+
+/** A conversation as one pair. @param losses of its turns */
+export const oneOf = (losses: readonly number[]): LossCounts => ({
+  pairs: 1,
+  losses: losses.reduce((sum, loss) => sum + loss, 0) / losses.length,
+})
+
+/**
  * Sums the pairs of an internalization. The sums depend on the pairs and the time alone: not on the pages
  * in which they were read, nor on when the sums were asked for. So they are not stored: after a crash all
  * pairs are read again, and none counts twice.
  */
 export class PairReader {
-  private readonly isSingle: boolean
+  private readonly conversations: ConversationReader<0 | 1>
   private readonly pairsBefore: number
-  /** in the order of their newest turns, which is the order in which they count */
-  private readonly open = new Map<string, OpenConversation>()
-  private streams: Streams = { stream: NO_STREAM, inStage: NO_PAIRS, startTimes: new Map() }
+  private streams = NO_STREAMS
   private readonly outcomes = Object.fromEntries(
     PAIR_OUTCOMES.map((name) => [name, 0])
   ) as PairSums['outcomes']
@@ -163,7 +172,7 @@ export class PairReader {
    * rating since then may have changed them
    */
   constructor(isSingle: boolean, pairsBefore: number) {
-    this.isSingle = isSingle
+    this.conversations = new ConversationReader(isSingle)
     this.pairsBefore = pairsBefore
   }
 
@@ -172,52 +181,15 @@ export class PairReader {
     for (const pair of pairs) {
       this.lastPlace = pair.place
       this.outcomes[pair.outcome]++
-      if (!isAnswered(pair)) continue
-      if (this.isSingle) this.streams = this.counted(this.streams, lossOf(pair), pair.at)
-      else this.addTurn(pair)
+      if (isAnswered(pair)) this.streams = this.with(this.conversations.read(pair, lossOf(pair)))
     }
   }
 
-  private counted({ stream, inStage, startTimes }: Streams, loss: number, at: number): Streams {
-    const isInStage = stream.pairs >= this.pairsBefore
-    const added = addLoss(stream, loss)
-    const hasStarted = added.started > stream.started
-    return {
-      stream: added,
-      inStage: isInStage ? { pairs: inStage.pairs + 1, losses: inStage.losses + loss } : inStage,
-      startTimes: hasStarted ? withStartTime(startTimes, added, at) : startTimes,
-    }
-  }
-
-  private addTurn(pair: JudgedPair): void {
-    const { conversation, at } = pair
-    for (const key of this.over(at)) this.end(key)
-    const known = this.open.get(conversation)
-    if (known && (isOver(known, at) || at - known.began > CONVERSATION_LIMIT_MS))
-      this.end(conversation)
-    const { turns, losses, began } = this.open.get(conversation) ?? {
-      turns: 0,
-      losses: 0,
-      began: at,
-    }
-    this.open.delete(conversation)
-    this.open.set(conversation, { turns: turns + 1, losses: losses + lossOf(pair), began, at })
-  }
-
-  /** The first ones in order that are over; those behind one that is not wait for it. */
-  private over(now: number): string[] {
-    const keys: string[] = []
-    for (const [key, conversation] of this.open) {
-      if (!isOver(conversation, now)) break
-      keys.push(key)
-    }
-    return keys
-  }
-
-  private end(key: string): void {
-    const { turns, losses, at } = this.open.get(key)!
-    this.open.delete(key)
-    this.streams = this.counted(this.streams, losses / turns, at)
+  private with(ended: readonly Conversation<0 | 1>[]): Streams {
+    return ended.reduce(
+      (streams, { turns, at }) => withLosses(streams, oneOf(turns), at, this.pairsBefore),
+      this.streams
+    )
   }
 
   /**
@@ -225,9 +197,6 @@ export class PairReader {
    * a pair. Conversations that are over by then count, but stay open for a turn that was stored late
    */
   sums(now: number): PairSums {
-    const streams = this.over(now)
-      .map((key) => this.open.get(key)!)
-      .reduce((sums, { losses, turns, at }) => this.counted(sums, losses / turns, at), this.streams)
-    return { ...streams, outcomes: { ...this.outcomes } }
+    return { ...this.with(this.conversations.overBy(now)), outcomes: { ...this.outcomes } }
   }
 }

@@ -61,6 +61,9 @@ export interface TemplateKey {
   responseFormat: string
 }
 
+/** Longest label that a person may give a template, UTF-16 units. */
+export const MAX_LABEL_CHARS = 60
+
 export interface Template extends TemplateKey {
   /** hash of the key and the ordered anchors, hex */
   version: string

@@ -1,7 +1,7 @@
 /** Internalizations with their history and evaluations. A stale revision cannot be saved. */
 import { isDeepStrictEqual } from 'node:util'
 import { asc, count, eq, getTableColumns, gt, max, sql } from 'drizzle-orm'
-import type { Internalization } from '../../core/lifecycle/internalization.ts'
+import type { HistoryEntry, Internalization } from '../../core/lifecycle/internalization.ts'
 import { AppError } from '../../errors.ts'
 import type { InternalizationStore } from '../store.ts'
 import { orConflict, type Connection, type Database, type Transaction } from './base/database.ts'
@@ -19,6 +19,7 @@ const PLACED = {
   from: history.from,
   to: history.to,
   by: history.by,
+  note: history.note,
 }
 
 const toDomain = ({
@@ -43,7 +44,8 @@ const read = async (db: Database | Transaction, id: string): Promise<Internaliza
 const create = async (
   tx: Transaction,
   internalization: Internalization,
-  by: string
+  by: string,
+  note: string | null
 ): Promise<void> => {
   const { id, state, createdAt, templateVersion } = internalization
   await orConflict(
@@ -57,14 +59,13 @@ const create = async (
   )
   await tx
     .insert(history)
-    .values({ internalizationId: id, at: createdAt, from: null, to: state, by })
+    .values({ internalizationId: id, at: createdAt, from: null, to: state, by, note })
 }
 
 const update = async (
   tx: Transaction,
   internalization: Internalization,
-  by: string,
-  at: number
+  { by, at, note }: Pick<HistoryEntry, 'by' | 'at' | 'note'>
 ): Promise<Internalization> => {
   const { id, state, plan, verdict, revision } = internalization
   const stored = await read(tx, id)
@@ -89,14 +90,14 @@ const update = async (
   if (!isDeepStrictEqual(stored.state, state)) {
     await tx
       .insert(history)
-      .values({ internalizationId: id, at, from: stored.state, to: state, by })
+      .values({ internalizationId: id, at, from: stored.state, to: state, by, note })
   }
   return { ...stored, ...changes }
 }
 
 export const createInternalizationStore = (connection: Connection): InternalizationStore => ({
-  create: (internalization, by = 'worker') =>
-    connection.write((tx) => create(tx, internalization, by)),
+  create: (internalization, by = 'worker', note) =>
+    connection.write((tx) => create(tx, internalization, by, note ?? null)),
   get: (id) => connection.read((db) => read(db, id)),
   list: ({ recordIds = true } = {}) =>
     connection.read(async (db) => {
@@ -105,12 +106,13 @@ export const createInternalizationStore = (connection: Connection): Internalizat
       const rows = await db.select(columns).from(internalizations).orderBy(asc(createdAt), asc(id))
       return rows.map(toDomain)
     }),
-  save: (internalization, by, at) => connection.write((tx) => update(tx, internalization, by, at)),
+  save: (internalization, by, at, note) =>
+    connection.write((tx) => update(tx, internalization, { by, at, note: note ?? null })),
   history: (id) =>
     connection.read((db) => {
-      const { at, from, to, by } = history
+      const { at, from, to, by, note } = history
       return db
-        .select({ at, from, to, by })
+        .select({ at, from, to, by, note })
         .from(history)
         .where(eq(history.internalizationId, id))
         .orderBy(asc(history.id))

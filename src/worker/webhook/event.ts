@@ -1,7 +1,7 @@
 /**
  * The events of a webhook, made of history rows and rollout reports. They contain ids and figures. Texts
  * that may quote traffic or a person are left out: the reason of a rejection names slot values, the cause of
- * a failure is a message of the engine, and people type the reason of their rollback. Pure.
+ * a failure is a message of the engine, and people type the reasons of their decisions. Pure.
  */
 import {
   rolloutStageOf,

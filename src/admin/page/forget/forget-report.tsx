@@ -1,14 +1,17 @@
 /** What a forgetting would do, or did. Pure. */
 import type { ForgetReport, Learned } from '../../../lifecycle/forget.ts'
-import { internalizationPath, templatePath } from '../address.ts'
 import { Notice } from '../parts/figures.tsx'
 import { counted, whole } from '../parts/format.ts'
+import { InternalizationLink, TemplateLink, type Labels } from '../parts/links.tsx'
 import { STATE_WORDS } from '../parts/state.tsx'
 import { Table } from '../parts/table.tsx'
 
-const learnedCells = ({ id, templateVersion, state, trained, heldOut, loras }: Learned) => [
-  <a href={internalizationPath(id)}>{id.slice(0, 13)}</a>,
-  <a href={templatePath(templateVersion)}>{templateVersion.slice(0, 12)}</a>,
+const learnedCells = (
+  { id, templateVersion, state, trained, heldOut, loras }: Learned,
+  labels: Labels
+) => [
+  <InternalizationLink id={id} />,
+  <TemplateLink version={templateVersion} labels={labels} />,
   STATE_WORDS[state],
   whole(trained),
   whole(heldOut),
@@ -16,7 +19,7 @@ const learnedCells = ({ id, templateVersion, state, trained, heldOut, loras }: L
 ]
 
 /** Internalizations that used the records. */
-export const LearnedTable = ({ learned }: { learned: Learned[] }) => (
+const LearnedTable = ({ learned, labels }: { learned: Learned[]; labels: Labels }) => (
   <Table
     caption="Internalizations that used these records"
     columns={[
@@ -27,20 +30,25 @@ export const LearnedTable = ({ learned }: { learned: Learned[] }) => (
       { name: 'Judged with', isNumber: true },
       { name: 'Loras', isNumber: true },
     ]}
-    rows={learned.map(learnedCells)}
+    rows={learned.map((row) => learnedCells(row, labels))}
     empty="No internalization used them."
   />
 )
 
 const isTrained = ({ learned }: ForgetReport): boolean => learned.some(({ trained }) => trained > 0)
 
-export const WouldForget = ({ report }: { report: ForgetReport }) => (
+export interface ForgetReportProps {
+  report: ForgetReport
+  labels: Labels
+}
+
+export const WouldForget = ({ report, labels }: ForgetReportProps) => (
   <>
     <p>
       <strong>{counted(report.records, 'record')}</strong> would be deleted, with all copies of
       their text. {isTrained(report) && 'Loras were trained on some of them.'}
     </p>
-    <LearnedTable learned={report.learned} />
+    <LearnedTable learned={report.learned} labels={labels} />
   </>
 )
 
@@ -49,7 +57,11 @@ const doneText = ({ records, bodies, learned }: ForgetReport): string =>
     ? 'No record matches: nothing was deleted.'
     : `${counted(records, 'record')} with ${whole(bodies ?? 0)} bodies were deleted. The running totals, which have no text, stay.`
 
-export const Forgotten = ({ report, retired }: { report: ForgetReport; retired: boolean }) => (
+export const Forgotten = ({
+  report,
+  labels,
+  retired,
+}: ForgetReportProps & { retired: boolean }) => (
   <>
     <Notice tone="good">{doneText(report)}</Notice>
     {report.task !== null && (
@@ -64,6 +76,6 @@ export const Forgotten = ({ report, retired }: { report: ForgetReport; retired: 
         “retire” to take them back and delete them.
       </Notice>
     )}
-    <LearnedTable learned={report.learned} />
+    <LearnedTable learned={report.learned} labels={labels} />
   </>
 )

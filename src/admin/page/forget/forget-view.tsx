@@ -53,7 +53,7 @@ const addDecisions = (app: PageApp, deps: AdminDeps): void => {
     const formToken = context.get('formToken')
     const content = (
       <>
-        <WouldForget report={report} />
+        <WouldForget report={report} labels={await store.templates.labels()} />
         <div class="actions">
           <ForgetAction fields={fields} formToken={formToken} />
         </div>
@@ -75,7 +75,7 @@ const addDecisions = (app: PageApp, deps: AdminDeps): void => {
     if (retire) await refreshRoutes()
     const content = (
       <>
-        <Forgotten report={report} retired={retire} />
+        <Forgotten report={report} labels={await store.templates.labels()} retired={retire} />
         <p>
           <a href={PATH}>Forget others</a>
         </p>

@@ -4,24 +4,16 @@ import type { StageProgress } from '../../../core/lifecycle/stage-progress.ts'
 import { trainedSeconds } from '../../../core/cost/template-economics.ts'
 import type { ForgetTask } from '../../../lifecycle/forget-task.ts'
 import type { AdminDeps, ProcessStatus } from '../../deps.ts'
-import { internalizationPath, templatePath } from '../address.ts'
 import type { AddView } from '../env.ts'
 import { Live } from '../layout.tsx'
 import { Notice, Time } from '../parts/figures.tsx'
 import { ago, counted, duration, percent, whole } from '../parts/format.ts'
+import { InternalizationLink, TemplateLink, type Labels } from '../parts/links.tsx'
 import { reasonOf, StateBadge } from '../parts/state.tsx'
 import { Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
 import { show } from '../show.tsx'
 import { loadJobs, type Evaluated, type Job, type LoadedJobs } from './load-jobs.ts'
-
-const Internalized = ({ row }: { row: Internalization }) => (
-  <a href={internalizationPath(row.id)}>{row.id.slice(0, 13)}</a>
-)
-
-const OfTemplate = ({ row }: { row: Internalization }) => (
-  <a href={templatePath(row.templateVersion)}>{row.templateVersion.slice(0, 12)}</a>
-)
 
 /** A bar and its words. */
 const Bar = ({ done, of, unit }: { done: number; of: number; unit: string }) => (
@@ -73,7 +65,7 @@ const etaCell = ({ progress }: Job): string => {
   return seconds === null ? '' : duration(seconds * 1000)
 }
 
-const Working = ({ jobs, now }: { jobs: Job[]; now: number }) => (
+const Working = ({ jobs, labels, now }: { jobs: Job[]; labels: Labels; now: number }) => (
   <Table
     caption="Internalizations in work, oldest first"
     columns={[
@@ -86,8 +78,8 @@ const Working = ({ jobs, now }: { jobs: Job[]; now: number }) => (
       { name: 'Since (UTC)' },
     ]}
     rows={jobs.map((job) => [
-      <Internalized row={job.row} />,
-      <OfTemplate row={job.row} />,
+      <InternalizationLink id={job.row.id} />,
+      <TemplateLink version={job.row.templateVersion} labels={labels} />,
       <StateBadge state={job.row.state} />,
       stageCell(job.row),
       progressCell(job, now),
@@ -98,7 +90,7 @@ const Working = ({ jobs, now }: { jobs: Job[]; now: number }) => (
   />
 )
 
-const Curves = ({ curves }: Pick<LoadedJobs, 'curves'>) =>
+const Curves = ({ curves, labels }: Pick<LoadedJobs, 'curves' | 'labels'>) =>
   curves.length === 0 ? null : (
     <>
       <h2>Learning curves</h2>
@@ -110,8 +102,8 @@ const Curves = ({ curves }: Pick<LoadedJobs, 'curves'>) =>
         caption="Learning curves in work"
         columns={[{ name: 'Internalization' }, { name: 'Template' }, { name: 'Trainings judged' }]}
         rows={curves.map(({ row, work }) => [
-          <Internalized row={row} />,
-          <OfTemplate row={row} />,
+          <InternalizationLink id={row.id} />,
+          <TemplateLink version={row.templateVersion} labels={labels} />,
           <Bar
             done={work.fits.filter(({ isJudged }) => isJudged).length}
             of={work.planned}
@@ -147,7 +139,7 @@ const Forgetting = ({ tasks }: { tasks: ForgetTask[] }) =>
     </>
   )
 
-const Ended = ({ rows }: { rows: Internalization[] }) => (
+const Ended = ({ rows, labels }: { rows: Internalization[]; labels: Labels }) => (
   <Table
     caption="Internalizations that left the worker, or changed after it, in the last seven days, newest first"
     columns={[
@@ -158,8 +150,8 @@ const Ended = ({ rows }: { rows: Internalization[] }) => (
       { name: 'Time (UTC)' },
     ]}
     rows={rows.map((row) => [
-      <Internalized row={row} />,
-      <OfTemplate row={row} />,
+      <InternalizationLink id={row.id} />,
+      <TemplateLink version={row.templateVersion} labels={labels} />,
       <>
         <StateBadge state={row.state} />
         <small>
@@ -191,11 +183,11 @@ const Jobs = ({ jobs, status, now }: { jobs: LoadedJobs; status: ProcessStatus; 
   <Live id="jobs">
     <ProcessNotice {...status} />
     <h2>In work</h2>
-    <Working jobs={jobs.working} now={now} />
-    <Curves curves={jobs.curves} />
+    <Working jobs={jobs.working} labels={jobs.labels} now={now} />
+    <Curves {...jobs} />
     <Forgetting tasks={jobs.forgetting} />
     <h2>Ended</h2>
-    <Ended rows={jobs.ended} />
+    <Ended rows={jobs.ended} labels={jobs.labels} />
   </Live>
 )
 

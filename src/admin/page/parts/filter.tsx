@@ -51,20 +51,17 @@ export const ChoiceFilter = ({
   </div>
 )
 
-/** Where one is in a list of several pages. */
-export const Pager = ({
-  said,
-  previous,
-  next,
-}: {
-  said: string
-  /** addresses; null: there is none */
-  previous: string | null
-  next: string | null
-}) => (
+export interface PagerProps {
+  /** where one is */
+  said?: string
+  /** words and address of each link; null: there is none */
+  links: [words: string, address: string | null][]
+}
+
+/** To the other pages of a list. */
+export const Pager = ({ said, links }: PagerProps) => (
   <nav aria-label="Pages" class="pager">
-    <span>{said}</span>
-    {previous !== null && <a href={previous}>Previous page</a>}
-    {next !== null && <a href={next}>Next page</a>}
+    {said !== undefined && <span>{said}</span>}
+    {links.map(([words, address]) => address !== null && <a href={address}>{words}</a>)}
   </nav>
 )

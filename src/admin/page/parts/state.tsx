@@ -69,5 +69,6 @@ export const reasonOf = (state: InternalizationState): string => {
   }
 }
 
-/** Why a row of the history was written. */
-export const whyOf = ({ to }: Pick<HistoryEntry, 'to'>): string => reasonOf(to)
+/** Why a row of the history was written: what the person said, and what the state says. */
+export const whyOf = ({ to, note }: Pick<HistoryEntry, 'to' | 'note'>): string =>
+  [note ?? '', reasonOf(to)].filter((text) => text !== '').join('; ')

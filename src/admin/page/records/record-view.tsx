@@ -3,10 +3,11 @@ import type { Feedback } from '../../../core/log/feedback.ts'
 import type { StoredRecord } from '../../../core/log/record.ts'
 import type { PairOutcome, Rating, StoredPair } from '../../../core/rollout/pair.ts'
 import { tokenCounts } from '../../../openai/usage.ts'
-import { recordPath, templatePath, withQuery } from '../address.ts'
+import { recordPath, withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
 import { Figures, Notice, Time, type FigureProps } from '../parts/figures.tsx'
 import { milliseconds, usd, whole } from '../parts/format.ts'
+import { TemplateLink, type Labels } from '../parts/links.tsx'
 import { Line } from '../parts/text.tsx'
 import { Outcome } from './outcome.tsx'
 import { Answer, Request } from './bodies.tsx'
@@ -18,6 +19,7 @@ export interface LoadedRecord {
   feedback: Feedback[]
   /** null: not audited, or not judged yet */
   pair: StoredPair | null
+  labels: Labels
 }
 
 const tokens = (count: number | null): string => (count === null ? 'not reported' : whole(count))
@@ -79,7 +81,7 @@ const figuresOf = (loaded: LoadedRecord): FigureProps[] => {
         templateVersion === null ? (
           'none'
         ) : (
-          <a href={templatePath(templateVersion)}>{templateVersion.slice(0, 12)}</a>
+          <TemplateLink version={templateVersion} labels={loaded.labels} />
         ),
     },
     { name: 'Route', value: <Outcome route={record.route} /> },
@@ -142,6 +144,9 @@ export const RecordView = ({ loaded, isFull }: RecordViewProps) => {
   return (
     <>
       <Figures figures={figuresOf(loaded)} />
+      <p>
+        <a href={withQuery(`${BASE}/records`, { conversation: record.id })}>Its conversation</a>
+      </p>
       {pair !== null && <PairText {...pair} />}
       {feedback.map((given) => (
         <FeedbackText given={given} isFull={isFull} />

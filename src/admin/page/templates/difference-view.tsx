@@ -3,11 +3,11 @@ import type { Template } from '../../../core/template/template.ts'
 import { templatePath } from '../address.ts'
 import { Notice } from '../parts/figures.tsx'
 import { counted, whole } from '../parts/format.ts'
+import { shortName } from '../parts/links.tsx'
 import { Table } from '../parts/table.tsx'
 import { Line, Text } from '../parts/text.tsx'
 import { differenceOf, MAX_COMPARED_CHARS, type Piece } from './difference.ts'
 import { promptAsText } from './prompt.tsx'
-import { shortVersion } from './template-list.tsx'
 
 /** of a changed piece */
 const MAX_PIECE_CHARS = 4_000
@@ -37,7 +37,7 @@ const otherDifferences = (one: Template, other: Template): string[] => [
 
 const Version = ({ template }: { template: Template }) => (
   <>
-    <a href={templatePath(template.version)}>{shortVersion(template.version)}</a>{' '}
+    <a href={templatePath(template.version)}>{shortName(template.version)}</a>{' '}
     <Line text={template.model} chars={40} />
   </>
 )

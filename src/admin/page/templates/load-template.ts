@@ -22,7 +22,7 @@ export interface LoadedTemplate extends TemplateFacts {
   economics: TemplateEconomics | null
   /** newest first */
   history: TemplateHistoryRow[]
-  similar: (SimilarVersion & Pick<TemplateFacts, 'stats'>)[]
+  similar: (SimilarVersion & Pick<TemplateFacts, 'stats' | 'label'>)[]
 }
 
 /**
@@ -49,6 +49,6 @@ export const loadTemplate = async (
     ...facts!,
     economics: (await assess([template])).get(version) ?? null,
     history: history.sort((a, b) => b.at - a.at),
-    similar: similar.map((each, at) => ({ ...each, stats: others[at]!.stats })),
+    similar: similar.map((each, at) => ({ ...others[at]!, ...each })),
   }
 }

@@ -1,7 +1,6 @@
 /** Reads a page of templates, those with the most requests first. */
 import type { InternalizationState } from '../../../core/lifecycle/internalization.ts'
 import type { TemplateEconomics } from '../../../core/cost/template-economics.ts'
-import type { Template } from '../../../core/template/template.ts'
 import type { AdminDeps } from '../../deps.ts'
 import { readTemplateFacts, type TemplateFacts } from '../../reading/template-facts.ts'
 
@@ -42,9 +41,10 @@ const statesOf = ({ internalizations, liveInternalizationId }: TemplateFacts): T
   ...(liveInternalizationId === null ? [] : (['live'] as const)),
 ]
 
-const textsOf = ({ version, model, messages }: Template): string[] => [
+const textsOf = ({ template: { version, model, messages }, label }: TemplateFacts): string[] => [
   version,
   model,
+  ...(label === null ? [] : [label]),
   ...messages.flatMap(({ segments }) =>
     segments.flatMap((segment) => (segment.kind === 'anchor' ? [segment.text] : []))
   ),
@@ -55,7 +55,7 @@ const fits = (facts: TemplateFacts, { text, state, tenant }: TemplateFilter): bo
   return (
     (tenant === '' || facts.template.tenant === tenant) &&
     (state === '' || (statesOf(facts) as string[]).includes(state)) &&
-    (text === '' || textsOf(facts.template).some((own) => own.toLowerCase().includes(wanted)))
+    (text === '' || textsOf(facts).some((own) => own.toLowerCase().includes(wanted)))
   )
 }
 

@@ -1,12 +1,13 @@
 /** The table of templates with its filter. Pure. */
 import type { Verdict } from '../../../core/cost/economics.ts'
 import type { TemplateEconomics } from '../../../core/cost/template-economics.ts'
-import { templatePath, withQuery } from '../address.ts'
+import { withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
 import { Live } from '../layout.tsx'
 import { Badge, Time, type Tone } from '../parts/figures.tsx'
 import { ChoiceFilter, Filter, Pager, TextFilter } from '../parts/filter.tsx'
 import { counted, percent, usd, whole } from '../parts/format.ts'
+import { shortName, TemplateName } from '../parts/links.tsx'
 import { Slow } from '../parts/slow.tsx'
 import { STATE_WORDS, StateBadge } from '../parts/state.tsx'
 import { Table } from '../parts/table.tsx'
@@ -20,7 +21,6 @@ import {
 
 const PATH = `${BASE}/templates`
 const ID = 'templates'
-const VERSION_CHARS = 12
 const TENANT_CHARS = 16
 
 const PAYS: Record<Verdict, { tone: Tone; words: string }> = {
@@ -32,8 +32,6 @@ const PAYS: Record<Verdict, { tone: Tone; words: string }> = {
 export const PaysBadge = ({ verdict }: { verdict: Verdict }) => (
   <Badge tone={PAYS[verdict].tone}>{PAYS[verdict].words}</Badge>
 )
-
-export const shortVersion = (version: string): string => version.slice(0, VERSION_CHARS)
 
 const paysCell = (economics: TemplateEconomics | null) =>
   economics === null ? (
@@ -100,9 +98,12 @@ const coverageCell = ({ internalizations }: TemplateRow): string => {
 }
 
 const cellsOf = (row: TemplateRow) => {
-  const { template, stats, economics } = row
+  const { template, label, stats, economics } = row
   return [
-    <a href={templatePath(template.version)}>{shortVersion(template.version)}</a>,
+    <>
+      <TemplateName version={template.version} label={label} />
+      {label !== null && <small>{shortName(template.version)}</small>}
+    </>,
     <Line text={template.model} chars={40} />,
     <Line text={template.tenant} chars={TENANT_CHARS} />,
     whole(stats.requests),
@@ -137,7 +138,7 @@ const Filters = ({ filter, tenants }: { filter: TemplateFilter; tenants: string[
   const { text, state, tenant } = filter
   return (
     <Filter path={PATH} isFiltered={text + state + tenant !== ''}>
-      <TextFilter name="text" label="Text, version or model" value={text} />
+      <TextFilter name="text" label="Text, label, version or model" value={text} />
       <ChoiceFilter name="state" label="State" value={state} options={STATES} />
       <ChoiceFilter
         name="tenant"
@@ -183,8 +184,10 @@ export const TemplateList = ({ filter, shown, isAssessed }: TemplateListProps) =
         )}
         <Pager
           said={`${counted(found, 'template')}, page ${page} of ${pages}`}
-          previous={page === 1 ? null : addressOf(filter, page - 1)}
-          next={page === pages ? null : addressOf(filter, page + 1)}
+          links={[
+            ['Previous page', page === 1 ? null : addressOf(filter, page - 1)],
+            ['Next page', page === pages ? null : addressOf(filter, page + 1)],
+          ]}
         />
       </Live>
     </>

@@ -1,18 +1,19 @@
 /** One template: its prompt, slots, traffic, economics, internalizations and versions. Pure. */
 import type { Internalization } from '../../../core/lifecycle/internalization.ts'
 import { isInWork } from '../../../core/lifecycle/transitions.ts'
-import type { Slot, SlotEvidence } from '../../../core/template/template.ts'
-import { internalizationPath, templatePath } from '../address.ts'
+import { MAX_LABEL_CHARS, type Slot, type SlotEvidence } from '../../../core/template/template.ts'
+import { templatePath, withQuery } from '../address.ts'
+import { BASE } from '../env.ts'
 import { Figures, Time } from '../parts/figures.tsx'
 import { Action } from '../parts/form.tsx'
 import { percent, usd, whole } from '../parts/format.ts'
+import { InternalizationLink, shortName, TemplateName } from '../parts/links.tsx'
 import { reasonOf, StateBadge, whyOf } from '../parts/state.tsx'
 import { Table } from '../parts/table.tsx'
 import { Line } from '../parts/text.tsx'
 import type { LoadedTemplate, TemplateHistoryRow } from './load-template.ts'
 import { Prompt, slotsOf } from './prompt.tsx'
 import { Economics } from './template-economics.tsx'
-import { shortVersion } from './template-list.tsx'
 
 const WHY_KEPT: Record<SlotEvidence['reason'], string> = {
   'predicts-answer': 'the answer depends on it',
@@ -97,7 +98,7 @@ const Traffic = ({ stats, template }: LoadedTemplate) => {
 const internalizationCells = (row: Internalization) => {
   const winner = row.verdict?.arms[row.verdict.arm]
   return [
-    <a href={internalizationPath(row.id)}>{row.id.slice(0, 13)}</a>,
+    <InternalizationLink id={row.id} />,
     <Time at={row.createdAt} />,
     <>
       <StateBadge state={row.state} />
@@ -127,7 +128,7 @@ const Internalizations = ({ rows }: { rows: Internalization[] }) => (
 
 const historyCells = (row: TemplateHistoryRow) => [
   <Time at={row.at} />,
-  <a href={internalizationPath(row.internalizationId)}>{row.internalizationId.slice(0, 13)}</a>,
+  <InternalizationLink id={row.internalizationId} />,
   <StateBadge state={row.to} />,
   <Line text={row.by} chars={60} />,
   <Line text={whyOf(row)} chars={300} />,
@@ -158,13 +159,13 @@ const Similar = ({ version, similar }: { version: string; similar: LoadedTemplat
       { name: 'Last seen (UTC)' },
       { name: 'Differences' },
     ]}
-    rows={similar.map(({ template, shared, stats }) => [
-      <a href={templatePath(template.version)}>{shortVersion(template.version)}</a>,
+    rows={similar.map(({ template, label, shared, stats }) => [
+      <TemplateName version={template.version} label={label} />,
       percent(shared),
       whole(stats.requests),
       stats.lastSeen === null ? '' : <Time at={stats.lastSeen} />,
       <a href={`${templatePath(version)}/diff/${encodeURIComponent(template.version)}`}>
-        compare with {shortVersion(template.version)}
+        compare with {shortName(template.version)}
       </a>,
     ])}
     empty="No other version of this prompt is known."
@@ -187,6 +188,22 @@ const Actions = ({ loaded, formToken }: { loaded: LoadedTemplate; formToken: str
           reason="optional"
         />
       )}
+      <Action
+        verb="Label"
+        says="The name that people know the prompt by. An empty one takes it away."
+        path={`${path}/label`}
+        formToken={formToken}
+        reason="none"
+      >
+        <label for="label">Label</label>
+        <input
+          id="label"
+          name="label"
+          value={loaded.label ?? ''}
+          maxlength={MAX_LABEL_CHARS}
+          autocomplete="off"
+        />
+      </Action>
     </div>
   )
 }
@@ -203,6 +220,9 @@ export const TemplateView = ({ loaded, formToken }: TemplateViewProps) => {
   return (
     <>
       <Traffic {...loaded} />
+      <p>
+        <a href={withQuery(`${BASE}/records`, { template: template.version })}>Its records</a>
+      </p>
       {formToken !== null && <Actions loaded={loaded} formToken={formToken} />}
       <h2>Internalizations</h2>
       <Internalizations rows={internalizations} />

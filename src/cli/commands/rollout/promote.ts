@@ -7,11 +7,13 @@ import { approve } from '../../../lifecycle/approve.ts'
 import { capitalText, stepText } from '../../../lifecycle/rollout-report.ts'
 import type { Store } from '../../../store/store.ts'
 import { withStore } from '../../context.ts'
+import { noteText } from '../../options.ts'
 import { print, type OutputOptions } from '../../output.ts'
 import { chosen, rolloutOf, type Rollout } from '../../rollout/rollout-of.ts'
 
 interface PromoteOptions extends OutputOptions {
   now?: boolean
+  reason?: string
 }
 
 const tooEarly = ({ progress, report }: Rollout, { rollout }: Config): AppError => {
@@ -52,7 +54,8 @@ const promote = (wanted: string, options: PromoteOptions): Promise<void> =>
     const isForced = options.now === true
     if (row.state.name === 'live') await checkStep(store, row, config, isForced)
     const { rollout } = config
-    const live = await approve(store, row, isForced, { by: 'cli', now: Date.now(), rollout })
+    const context = { by: 'cli', now: Date.now(), rollout, note: options.reason }
+    const live = await approve(store, row, isForced, context)
     print(options.json ? live : resultText(live))
   })
 
@@ -64,5 +67,6 @@ export const promoteCommand = (): Command =>
     )
     .argument('<template>', 'template version, for its newest internalization; or the id of one')
     .option('--now', 'enter the next stage without its evidence')
+    .option('--reason <text>', 'stored in the history', noteText)
     .option('--json', 'print JSON')
     .action(promote)

@@ -20,6 +20,7 @@ import type {
   InternalizationState,
 } from '../../../core/lifecycle/internalization.ts'
 import type { FeedbackSource, StoredFeedback, Thumb } from '../../../core/log/feedback.ts'
+import type { TrafficHour } from '../../../core/log/traffic-hours.ts'
 import type { KeyLimits } from '../../../core/keys/issued-key.ts'
 import type { PairOutcome, Rating } from '../../../core/rollout/pair.ts'
 import type { Route } from '../../../core/route/route.ts'
@@ -93,10 +94,23 @@ export const templateTotals = sqliteTable('template_totals', {
   lastSeen: integer('last_seen'),
 })
 
+/** Figures of the traffic, which have no text. Kept when records are pruned or forgotten. */
+export const trafficHours = sqliteTable('traffic_hours', {
+  /** milliseconds since the epoch, start */
+  hour: integer('hour').primaryKey(),
+  figures: text('figures', { mode: 'json' }).$type<TrafficHour>().notNull(),
+})
+
 export const templates = sqliteTable('templates', {
   version: text('version').primaryKey(),
   tenant: text('tenant').notNull(),
   template: text('template', { mode: 'json' }).$type<Template>().notNull(),
+})
+
+/** Names that people gave. Apart from the templates, which detection writes anew. */
+export const templateLabels = sqliteTable('template_labels', {
+  version: text('version').primaryKey(),
+  label: text('label').notNull(),
 })
 
 export const internalizations = sqliteTable(
@@ -133,6 +147,7 @@ export const history = sqliteTable(
     from: text('from_state', { mode: 'json' }).$type<InternalizationState>(),
     to: text('to_state', { mode: 'json' }).$type<InternalizationState>().notNull(),
     by: text('caused_by').notNull(),
+    note: text('note'),
   },
   (table) => [index('history_internalization').on(table.internalizationId)]
 )

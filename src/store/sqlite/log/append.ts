@@ -17,6 +17,7 @@ import type { BaseCache } from './base-cache.ts'
 import { scopeOf, storeBodies, type ScopedBody } from './bodies.ts'
 import { MAX_SEGMENT_RECORDS, placeOf, sequenceOf } from './segment-codec.ts'
 import { insertSegment, replaceSegment } from './segments.ts'
+import { addTraffic } from './traffic.ts'
 
 /** A record with its bodies in UTF-8, which are views of its exchange batch where possible. */
 interface RecordBytes {
@@ -137,6 +138,7 @@ const append = async (
   const totals: Totals = new Map()
   for (const { head } of newRecords) countRouted(totals, head)
   await addTotals(tx, totals)
+  await addTraffic(tx, newRecords)
   await addAudits(
     tx,
     newRecords.map(({ head }) => head)

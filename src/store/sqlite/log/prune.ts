@@ -18,6 +18,7 @@ import {
   SEGMENTS_PER_PAGE,
   type SegmentRow,
 } from './segments.ts'
+import { pruneTraffic } from './traffic.ts'
 
 const BODIES_PER_TRANSACTION = 500
 /** pages of one vacuum call */
@@ -129,6 +130,8 @@ export const prune = async (
   await writeSql((tx) => blankAnswers(tx, before.bodies))
   await writeSql((tx) => prunePairs(tx, before))
   await writeSql((tx) => pruneFeedback(tx, before.bodies))
+  const { traffic } = before
+  if (traffic !== undefined) await writeSql((tx) => pruneTraffic(tx, traffic))
   await giveBackPages(connection)
   return sum
 }

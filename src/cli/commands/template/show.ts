@@ -1,16 +1,16 @@
 import { Command } from 'commander'
-import type { Internalization } from '../../core/lifecycle/internalization.ts'
-import { stageName, type RolloutSettings } from '../../core/rollout/stages.ts'
-import type { Segment, Slot, Template } from '../../core/template/template.ts'
-import type { Economics } from '../../savings/economics.ts'
-import type { Store } from '../../store/store.ts'
-import { readCurve, type CurveWork } from '../../lifecycle/learning-curve.ts'
-import { openStoreEconomics, templateOf, withStore } from '../context.ts'
-import { learningCurveText } from '../curve-text.ts'
-import { percent, print, table, type OutputOptions } from '../output.ts'
-import { historiesOf, historyText } from '../rollout/history.ts'
-import { liveRollouts, type Rollout } from '../rollout/rollout-of.ts'
-import { agreementText, paysText, stateText } from '../state-text.ts'
+import type { Internalization } from '../../../core/lifecycle/internalization.ts'
+import { stageName, type RolloutSettings } from '../../../core/rollout/stages.ts'
+import type { Segment, Slot, Template } from '../../../core/template/template.ts'
+import type { Economics } from '../../../savings/economics.ts'
+import type { Store } from '../../../store/store.ts'
+import { readCurve, type CurveWork } from '../../../lifecycle/learning-curve.ts'
+import { openStoreEconomics, templateOf, withStore } from '../../context.ts'
+import { learningCurveText } from '../../curve-text.ts'
+import { percent, print, table, type OutputOptions } from '../../output.ts'
+import { historiesOf, historyText } from '../../rollout/history.ts'
+import { liveRollouts, type Rollout } from '../../rollout/rollout-of.ts'
+import { agreementText, paysText, stateText } from '../../state-text.ts'
 
 /** of an anchor, from its beginning and from its end */
 const EDGE_CHARS = 160
@@ -116,6 +116,7 @@ const collect = async (
   const route = (await store.routes.list()).find((row) => row.template.version === version)
   return {
     template,
+    label: (await store.templates.labels()).get(version) ?? null,
     stats: await store.templates.stats(version),
     economics: (await economics.assess([template])).get(version)!,
     internalizations,
@@ -128,6 +129,7 @@ const collect = async (
 
 const render = ({
   template,
+  label,
   stats,
   economics,
   internalizations,
@@ -140,6 +142,7 @@ const render = ({
     table([
       [
         'template',
+        'label',
         'tenant',
         'model',
         'requests',
@@ -150,6 +153,7 @@ const render = ({
       ],
       [
         template.version,
+        label ?? '',
         template.tenant,
         template.model,
         stats.requests,

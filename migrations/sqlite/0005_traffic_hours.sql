@@ -1,0 +1,4 @@
+CREATE TABLE `traffic_hours` (
+	`hour` integer PRIMARY KEY NOT NULL,
+	`figures` text NOT NULL
+);

@@ -1,0 +1,27 @@
+import { Command, InvalidArgumentError } from 'commander'
+import { MAX_LABEL_CHARS } from '../../../core/template/template.ts'
+import { withStore } from '../../context.ts'
+import { print, type OutputOptions } from '../../output.ts'
+
+const labelText = (text: string): string => {
+  const label = text.trim()
+  if (label === '' || label.length > MAX_LABEL_CHARS)
+    throw new InvalidArgumentError(`It must have 1 to ${MAX_LABEL_CHARS} characters.`)
+  return label
+}
+
+const label = (version: string, text: string | undefined, { json }: OutputOptions): Promise<void> =>
+  withStore(async ({ templates }) => {
+    const given = text ?? null
+    await templates.label(version, given)
+    if (json) return print({ version, label: given })
+    print(given === null ? `${version} has no label` : `${version} is labelled ${given}`)
+  })
+
+export const labelCommand = (): Command =>
+  new Command('label')
+    .description('give a template a name that people know it by')
+    .argument('<template>', 'template version')
+    .argument('[text]', 'the label; without it the present one is removed', labelText)
+    .option('--json', 'print JSON')
+    .action(label)

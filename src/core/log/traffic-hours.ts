@@ -1,0 +1,133 @@
+/**
+ * Figures of the traffic by the hour, which stay when their records are deleted. Latencies are counted in
+ * buckets, so that hours can be merged and a quantile still be told. Knows nothing of stores.
+ */
+import type { Usage } from '../../openai/chat.ts'
+import { tokenCounts } from '../../openai/usage.ts'
+import { groupBy } from '../group-by.ts'
+import type { RecordHead } from './record.ts'
+
+export const HOUR_MS = 3_600_000
+
+/** Longest time that the figures of an hour are kept. */
+export const TRAFFIC_RETENTION_MS = 400 * 24 * HOUR_MS
+
+const BUCKETS = 32
+/** Shorter latencies are in the first bucket, longer ones in the last. */
+const [LEAST_MS, MOST_MS] = [1, 600_000]
+/** From one border of a bucket to the next: the factor is 1.52. */
+const STEP = Math.log(MOST_MS / LEAST_MS) / BUCKETS
+
+/** Number of latencies in each bucket: bucket i begins at 600,000^(i / 32) ms. */
+export type LatencyHistogram = number[]
+
+/** Sums over the records that arrived within one hour, or within a longer time after `mergeHours`. */
+export interface TrafficHour {
+  /** milliseconds since the epoch, start */
+  hour: number
+  /** all that were logged */
+  requests: number
+  /** a live template matched */
+  matched: number
+  /** by a lora */
+  answered: number
+  /** of the upstream's answers, where the provider counted them */
+  promptTokens: number
+  promptTokensSaved: number
+  savedUsd: number
+  /** from the request to the end of an answer with status 2xx, by who answered; imported records have none */
+  latency: { lora: LatencyHistogram; upstream: LatencyHistogram }
+}
+
+export const noLatencies = (): LatencyHistogram => Array<number>(BUCKETS).fill(0)
+
+const bucketOf = (ms: number): number => {
+  const bucket = Math.floor(Math.log(ms / LEAST_MS) / STEP)
+  return Math.min(BUCKETS - 1, Math.max(0, bucket))
+}
+
+const nothingIn = (hour: number): TrafficHour => ({
+  hour,
+  requests: 0,
+  matched: 0,
+  answered: 0,
+  promptTokens: 0,
+  promptTokensSaved: 0,
+  savedUsd: 0,
+  latency: { lora: noLatencies(), upstream: noLatencies() },
+})
+
+/** What of a record counts. */
+export interface CountedRecord {
+  head: Pick<RecordHead, 'at' | 'status' | 'durationMs' | 'route'>
+  /** as the provider counted it */
+  usage: Usage | null
+}
+
+const addRecord = (sum: TrafficHour, { head, usage }: CountedRecord): void => {
+  const { status, durationMs, route } = head
+  const isLora = route?.outcome === 'answered'
+  sum.requests++
+  if (route !== null) sum.matched++
+  if (isLora) sum.answered++
+  else if (usage !== null) sum.promptTokens += tokenCounts(usage).input ?? 0
+  sum.promptTokensSaved += route?.promptTokensSaved ?? 0
+  sum.savedUsd += route?.savedUsd ?? 0
+  const isTimed = status >= 200 && status < 300 && durationMs > 0
+  if (isTimed) sum.latency[isLora ? 'lora' : 'upstream'][bucketOf(durationMs)]!++
+}
+
+/** @returns the hours of the records, in no order */
+export const trafficOf = (records: readonly CountedRecord[]): TrafficHour[] => {
+  const hours = new Map<number, TrafficHour>()
+  for (const record of records) {
+    const hour = Math.floor(record.head.at / HOUR_MS) * HOUR_MS
+    const sum = hours.get(hour) ?? nothingIn(hour)
+    addRecord(sum, record)
+    hours.set(hour, sum)
+  }
+  return [...hours.values()]
+}
+
+const addLatencies = (a: LatencyHistogram, b: LatencyHistogram): LatencyHistogram =>
+  a.map((count, bucket) => count + b[bucket]!)
+
+/** Both together, with the first one's start. */
+export const addHours = (a: TrafficHour, b: TrafficHour): TrafficHour => ({
+  hour: a.hour,
+  requests: a.requests + b.requests,
+  matched: a.matched + b.matched,
+  answered: a.answered + b.answered,
+  promptTokens: a.promptTokens + b.promptTokens,
+  promptTokensSaved: a.promptTokensSaved + b.promptTokensSaved,
+  savedUsd: a.savedUsd + b.savedUsd,
+  latency: {
+    lora: addLatencies(a.latency.lora, b.latency.lora),
+    upstream: addLatencies(a.latency.upstream, b.latency.upstream),
+  },
+})
+
+/**
+ * Sums of longer times, in the order of the hours. @param hours oldest first
+ * @param bucketMs whole hours; the times begin at multiples of it since the epoch
+ */
+export const mergeHours = (hours: readonly TrafficHour[], bucketMs: number): TrafficHour[] => {
+  const startOf = ({ hour }: TrafficHour): number => Math.floor(hour / bucketMs) * bucketMs
+  return [...groupBy(hours, startOf)].map(([start, group]) =>
+    group.reduce(addHours, nothingIn(start))
+  )
+}
+
+/**
+ * Latency that a share of the answers stay below, interpolated on the log scale within its bucket, so the
+ * error is less than the factor 1.52.
+ * @param share 0 to 1 @returns milliseconds; null without a latency
+ */
+export const quantile = (histogram: LatencyHistogram, share: number): number | null => {
+  const total = histogram.reduce((sum, count) => sum + count, 0)
+  if (total === 0) return null
+  let left = Math.min(1, Math.max(0, share)) * total
+  let bucket = histogram.findIndex((count) => count > 0)
+  while (left > histogram[bucket]!) left -= histogram[bucket++]!
+  return LEAST_MS * Math.exp((bucket + left / histogram[bucket]!) * STEP)
+}

@@ -1,0 +1,60 @@
+/** Reads the conversations that count for a rollout, and how its evidence came about. */
+import {
+  winningLora,
+  rolloutStageOf,
+  type Internalization,
+} from '../core/lifecycle/internalization.ts'
+import { ConversationReader, type Conversation } from '../core/rollout/conversations.ts'
+import {
+  evidencePath,
+  type CountedLoss,
+  type EvidencePoint,
+} from '../core/rollout/evidence-path.ts'
+import { isAnswered, lossOf, oneOf, type WatchedPair } from '../core/rollout/pair.ts'
+import type { Store } from '../store/store.ts'
+import { readRolloutReport } from './rollout-report.ts'
+
+const PAGE = 5_000
+
+/**
+ * The first conversations of a lora, in the order in which they count. More of them may be over, and count in
+ * the next report.
+ * @param count of the report
+ */
+export async function* countedConversations(
+  { pairs }: Pick<Store, 'pairs'>,
+  lora: string,
+  count: number
+): AsyncGenerator<Conversation<WatchedPair>> {
+  // a request without further turns has a key of its own, so it may be read like a conversation
+  const reader = new ConversationReader<WatchedPair>(false)
+  let left = count
+  for (let place = 0, isFull = true; isFull && left > 0;) {
+    const page = await pairs.since(lora, place, PAGE)
+    isFull = page.length === PAGE
+    place = page.at(-1)?.place ?? place
+    const ended = page.filter(isAnswered).flatMap((pair) => reader.read(pair, pair))
+    const found = isFull ? ended : [...ended, ...reader.overBy(Infinity)]
+    yield* found.slice(0, left)
+    left -= found.length
+  }
+}
+
+/**
+ * Its last point has the figures of the newest report, unless pairs were rated since then.
+ * @returns at most 200 points; none before the worker has made a report
+ */
+export const readEvidencePath = async (
+  store: Pick<Store, 'pairs' | 'snapshots' | 'internalizations'>,
+  internalization: Internalization
+): Promise<EvidencePoint[]> => {
+  const lora = winningLora(internalization)
+  const report = await readRolloutReport(store, internalization.id)
+  if (lora === null || report === null) return []
+  const counted: CountedLoss[] = []
+  for await (const { at, turns } of countedConversations(store, lora, report.evidence.pairs))
+    counted.push({ at, loss: oneOf(turns.map(lossOf)).losses })
+  const history = await store.internalizations.history(internalization.id)
+  const starts = history.flatMap(({ to }) => rolloutStageOf(to)?.before.pairs ?? [])
+  return evidencePath(counted, report.evidence, starts)
+}

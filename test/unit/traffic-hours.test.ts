@@ -1,0 +1,121 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  HOUR_MS,
+  mergeHours,
+  noLatencies,
+  quantile,
+  trafficOf,
+  type CountedRecord,
+  type LatencyHistogram,
+} from '../../src/core/log/traffic-hours.ts'
+import { exampleOutcome } from '../fixtures/examples.ts'
+
+const record = (
+  at: number,
+  changes: Partial<CountedRecord['head']> = {},
+  usage: CountedRecord['usage'] = null
+): CountedRecord => ({
+  head: { at, status: 200, durationMs: 100, route: null, ...changes },
+  usage,
+})
+
+const usage = { prompt_tokens: 100, completion_tokens: 4, total_tokens: 104 }
+
+const histogramOf = (latencies: number[]): LatencyHistogram =>
+  trafficOf(latencies.map((durationMs) => record(0, { durationMs })))[0]!.latency.upstream
+
+const count = (histogram: LatencyHistogram): number => histogram.reduce((a, b) => a + b)
+
+describe('figures by the hour', () => {
+  it('count requests, matches, answers, tokens and savings of each hour', () => {
+    const skipped = exampleOutcome({ outcome: 'skipped', promptTokensSaved: 0, savedUsd: null })
+    const [hour, next] = trafficOf([
+      record(HOUR_MS + 1, {}, usage),
+      record(HOUR_MS + 2, { route: exampleOutcome() }, usage),
+      record(2 * HOUR_MS - 1, { route: skipped }, usage),
+      record(2 * HOUR_MS),
+    ])
+    expect(hour).toMatchObject({
+      hour: HOUR_MS,
+      requests: 3,
+      matched: 2,
+      answered: 1,
+      promptTokens: 200,
+      promptTokensSaved: 790,
+      savedUsd: 0.5,
+    })
+    expect([count(hour!.latency.lora), count(hour!.latency.upstream)]).toEqual([1, 2])
+    expect(next).toMatchObject({ hour: 2 * HOUR_MS, requests: 1, matched: 0, promptTokens: 0 })
+  })
+
+  it('have no latency of errors, of clients that left, and of imported records', () => {
+    const [hour] = trafficOf([
+      record(0, { status: 500 }),
+      record(0, { status: 499 }),
+      record(0, { durationMs: 0 }),
+    ])
+    expect(hour!.requests).toBe(3)
+    expect(hour!.latency.upstream).toEqual(noLatencies())
+  })
+
+  it('merge into days as if the records had come in one', () => {
+    const at = fc.integer({ min: 0, max: 5 * 24 * HOUR_MS })
+    const durationMs = fc.integer({ min: 0, max: 10_000_000 })
+    fc.assert(
+      fc.property(fc.array(fc.record({ at, durationMs })), (calls) => {
+        const hours = trafficOf(calls.map((call) => record(call.at, call)))
+        const byDay = mergeHours(
+          hours.toSorted((a, b) => a.hour - b.hour),
+          24 * HOUR_MS
+        )
+        const days = byDay.map(({ hour }) => hour)
+        expect(days).toEqual([...new Set(days)].toSorted((a, b) => a - b))
+        expect(days.every((day) => day % (24 * HOUR_MS) === 0)).toBe(true)
+        for (const { hour, requests, latency } of byDay) {
+          const own = calls.filter(
+            (call) => Math.floor(call.at / (24 * HOUR_MS)) === hour / (24 * HOUR_MS)
+          )
+          expect(requests).toBe(own.length)
+          expect(latency.upstream).toEqual(
+            own.length === 0 ? noLatencies() : histogramOf(own.map((call) => call.durationMs))
+          )
+        }
+      })
+    )
+  })
+})
+
+describe('quantile of latencies', () => {
+  it('is null without a latency', () => {
+    expect(quantile(noLatencies(), 0.5)).toBeNull()
+  })
+
+  it('is within one bucket, a factor of 1.52, of the true one', () => {
+    const latency = fc.double({ min: 1, max: 600_000, noNaN: true })
+    fc.assert(
+      fc.property(
+        fc.array(latency, { minLength: 1 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (latencies, share) => {
+          const sorted = latencies.toSorted((a, b) => a - b)
+          const exact = sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]!
+          const ratio = quantile(histogramOf(latencies), share)! / exact
+          expect(ratio).toBeGreaterThan(1 / 1.52)
+          expect(ratio).toBeLessThan(1.52)
+        }
+      )
+    )
+  })
+
+  it('puts what is outside of 1 ms to 10 minutes at its ends', () => {
+    expect(quantile(histogramOf([0.01, 0.02]), 0)).toBe(1)
+    expect(quantile(histogramOf([3_600_000]), 1)).toBeCloseTo(600_000)
+  })
+
+  it('divides the answers of one bucket evenly', () => {
+    const [low, middle, high] = [0, 0.5, 1].map((share) => quantile(histogramOf([5, 5]), share)!)
+    expect(middle! / low!).toBeCloseTo(high! / middle!)
+    expect(high! / low!).toBeCloseTo(600_000 ** (1 / 32))
+  })
+})
