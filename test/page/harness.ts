@@ -6,6 +6,7 @@ import { Hono } from 'hono'
 import { createAdminApp } from '../../src/admin/app.ts'
 import type { AdminDeps } from '../../src/admin/deps.ts'
 import { parseConfig } from '../../src/config/config.ts'
+import type { Price } from '../../src/core/cost/prices.ts'
 import { economicsSettings } from '../../src/config/config-files.ts'
 import { openEconomics } from '../../src/savings/economics.ts'
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
@@ -49,7 +50,16 @@ const hiddenFields = (markup: string, action: string): Record<string, string> =>
   return Object.fromEntries([...hidden].map(([, name, value]) => [name!, unescaped(value!)]))
 }
 
-export const openPage = async (changes: Partial<AdminDeps> = {}): Promise<Page> => {
+interface Priced {
+  /** keys of the configuration that decide what a lora costs */
+  environment?: Record<string, string>
+  prices?: Price[]
+}
+
+export const openPage = async (
+  changes: Partial<AdminDeps> = {},
+  { environment = {}, prices = [] }: Priced = {}
+): Promise<Page> => {
   const dataDir = mkdtempSync(join(tmpdir(), 'page-'))
   const clock = { now: 50_000 }
   const store = await openLocalStore({ dataDir }, () => clock.now)
@@ -64,9 +74,13 @@ export const openPage = async (changes: Partial<AdminDeps> = {}): Promise<Page> 
       status: () => exampleStatus(),
       rollout: AT_ONCE,
       estimatesUsage: true,
-      economics: openEconomics(store, economicsSettings(parseConfig({}), []), () => clock.now),
+      economics: openEconomics(
+        store,
+        economicsSettings(parseConfig(environment), prices),
+        () => clock.now
+      ),
       costUsd: () => null,
-      prices: [],
+      prices,
       newId: () => crypto.randomUUID(),
       blindSecret: 'blind',
       onFault: (error) => void faults.push(error),

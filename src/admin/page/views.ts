@@ -4,9 +4,11 @@ import type { PageApp } from './env.ts'
 import { addForget } from './forget/forget-view.tsx'
 import { addJobs } from './jobs/jobs-view.tsx'
 import { addKeys } from './keys/keys-view.tsx'
+import { addOverview } from './overview/overview-view.tsx'
 import { addRecords } from './records/records-view.tsx'
 import { addTemplates } from './templates/templates-view.tsx'
 
 export const addViews = (app: PageApp, deps: AdminDeps): void => {
-  for (const add of [addTemplates, addRecords, addJobs, addKeys, addForget]) add(app, deps)
+  for (const add of [addOverview, addTemplates, addRecords, addJobs, addKeys, addForget])
+    add(app, deps)
 }
