@@ -12,8 +12,8 @@ import { reasonOf } from '../parts/state.tsx'
 import { Line } from '../parts/text.tsx'
 import type { LoadedOverview, WatchedRoute } from './load-overview.ts'
 
-/** of one kind; there may be many more */
-const MAX_SHOWN = 5
+/** of one kind, so that the figures below stay in sight */
+const MAX_SHOWN = 3
 
 interface Sentence {
   tone: Tone

@@ -34,18 +34,7 @@ export const PaysBadge = ({ verdict }: { verdict: Verdict }) => (
 )
 
 const paysCell = (economics: TemplateEconomics | null) =>
-  economics === null ? (
-    'not worked out'
-  ) : (
-    <>
-      <PaysBadge verdict={economics.verdict} />
-      {economics.verdict === 'unknown' && (
-        <small>
-          <Line text={economics.reason} />
-        </small>
-      )}
-    </>
-  )
+  economics === null ? 'not worked out' : <PaysBadge verdict={economics.verdict} />
 
 const monthCell = (economics: TemplateEconomics | null) => {
   if (economics === null || economics.monthly === null) return ''
@@ -69,7 +58,7 @@ const tokensCell = ({ economics, internalizations }: TemplateRow) => {
   ) : (
     <>
       {whole(plan.templateTokens)}
-      <small>by the small model's tokenizer</small>
+      <small>by the small model</small>
     </>
   )
 }
@@ -104,8 +93,12 @@ const cellsOf = (row: TemplateRow) => {
       <TemplateName version={template.version} label={label} />
       {label !== null && <small>{shortName(template.version)}</small>}
     </>,
-    <Line text={template.model} chars={40} />,
-    <Line text={template.tenant} chars={TENANT_CHARS} />,
+    <>
+      <Line text={template.model} chars={40} />
+      <small>
+        <Line text={template.tenant} chars={TENANT_CHARS} />
+      </small>
+    </>,
     whole(stats.requests),
     stats.lastSeen === null ? '' : <Time at={stats.lastSeen} />,
     tokensCell(row),
@@ -118,8 +111,7 @@ const cellsOf = (row: TemplateRow) => {
 
 const COLUMNS = [
   { name: 'Template' },
-  { name: 'Model' },
-  { name: 'Tenant' },
+  { name: 'Model and tenant' },
   { name: 'Requests', isNumber: true },
   { name: 'Last seen (UTC)' },
   { name: 'Prompt tokens', isNumber: true },
