@@ -57,7 +57,13 @@ const RULES: Record<string, Rule> = {
     node: true,
   },
   'src/lifecycle': {
-    ours: ['src/core', 'src/openai', 'src/store/store.ts', 'src/errors.ts'],
+    ours: [
+      'src/core',
+      'src/openai',
+      'src/store/store.ts',
+      'src/errors.ts',
+      'src/package-folder.ts',
+    ],
     packages: [],
     node: ['node:crypto', 'node:util'],
   },
@@ -146,10 +152,11 @@ const RULES: Record<string, Rule> = {
   },
   'src/config': { ours: ['src/core', 'src/errors.ts'], packages: ['zod'], node: true },
   'src/config/config.ts': {
-    ours: ['src/config/environment.ts', 'src/core'],
+    ours: ['src/config/environment.ts', 'src/config/settings.ts', 'src/core'],
     packages: [],
     node: false,
   },
+  'src/config/settings.ts': { ours: ['src/config/environment.ts'], packages: [], node: false },
   'src/config/environment.ts': {
     ours: ['src/core', 'src/errors.ts'],
     packages: ['zod'],

@@ -27,6 +27,15 @@ export interface ProcessStatus {
   routes: number
 }
 
+/** A setting in force. */
+export interface Setting {
+  /** of the environment variable */
+  name: string
+  /** '' where there is none; of a secret `set` or '' */
+  value: string
+  isDefault: boolean
+}
+
 export interface AdminDeps {
   store: Store
   tokens: AdminTokens
@@ -38,6 +47,8 @@ export interface AdminDeps {
   refreshRoutes: () => Promise<void>
   status: () => ProcessStatus
   rollout: RolloutSettings
+  /** every one once, without secrets */
+  settings: () => Setting[]
   /** the provider's charge for an answer, US dollars; null without a price or usage */
   costUsd: (model: string, usage: Usage | null) => number | null
   /** of all models, for the comparison with the control group */

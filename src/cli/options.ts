@@ -25,6 +25,12 @@ export const noteText = (text: string): string => {
   return text
 }
 
+/** Of the traffic. */
+export const trafficShare = number(
+  (value) => value > 0 && value <= 1,
+  'a share above 0 and at most 1, such as 0.05'
+)
+
 export const positiveAmount = number(
   (value) => Number.isFinite(value) && value > 0,
   'an amount over 0'

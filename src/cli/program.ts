@@ -3,12 +3,15 @@ import { Command } from 'commander'
 import { packageVersion } from '../package-folder.ts'
 import { detectCommand } from './commands/detect.ts'
 import { evaluateCommand } from './commands/evaluate.ts'
+import { evidenceCommand } from './commands/evidence/evidence.ts'
+import { verifyCommand } from './commands/evidence/verify.ts'
 import { examplesCommand } from './commands/examples.ts'
 import { forgetCommand } from './commands/forget.ts'
 import { importCommand } from './commands/import.ts'
 import { internalizeCommand } from './commands/internalize.ts'
 import { keysCommand } from './commands/keys.ts'
 import { modelsCommand } from './commands/models.ts'
+import { pauseCommand, resumeCommand } from './commands/rollout/pause.ts'
 import { promoteCommand } from './commands/rollout/promote.ts'
 import { recordsCommand } from './commands/records.ts'
 import { rollbackCommand } from './commands/rollout/rollback.ts'
@@ -35,8 +38,12 @@ const VERBS = [
   evaluateCommand,
   promoteCommand,
   watchCommand,
+  pauseCommand,
+  resumeCommand,
   rollbackCommand,
   savingsCommand,
+  evidenceCommand,
+  verifyCommand,
   keysCommand,
   forgetCommand,
   modelsCommand,

@@ -4,6 +4,7 @@ import type { InternalizeOptions } from '../core/lifecycle/internalization.ts'
 import type { RolloutSettings } from '../core/rollout/stages.ts'
 import type { RedactOptions } from '../core/log/redact.ts'
 import { parseEnvironment, type Environment, type ParseOptions } from './environment.ts'
+import { settingsOf } from './settings.ts'
 
 const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
@@ -150,6 +151,7 @@ const configOf = (env: Environment) => ({
   engine: engineOf(env),
   internalize: internalizeOf(env),
   rollout: rolloutOf(env),
+  settings: settingsOf(env),
 })
 
 export type Config = ReturnType<typeof configOf>

@@ -228,10 +228,7 @@ const SCHEMA = z.object({
 
 export type Environment = z.infer<typeof SCHEMA>
 
-/**
- * The keys of the environment that the program reads.
- * @public for the test that compares them with the documents
- */
+/** The keys of the environment that the program reads. */
 export const CONFIG_KEYS = Object.keys(SCHEMA.shape)
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])

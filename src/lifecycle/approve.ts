@@ -5,14 +5,16 @@ import { lossBoundsOf } from '../core/lifecycle/live-route.ts'
 import { NO_PAIRS, NO_STREAM } from '../core/rollout/evidence.ts'
 import {
   evidenceFigures,
+  isMore,
   nextStage,
   stageName,
+  stageOf,
   type EvidenceFigures,
   type RolloutStage,
 } from '../core/rollout/stages.ts'
 import { AppError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
-import { enterNextStage, goLive, type PromotionContext } from './promote.ts'
+import { enterStage, goLive, settleRoute, type PromotionContext } from './promote.ts'
 import { capitalText, lossText, readRolloutReport, type RolloutReport } from './rollout-report.ts'
 
 /** The report, if the worker has made it since the present stage began. */
@@ -42,24 +44,53 @@ const noEvidence = (internalization: Internalization): EvidenceFigures =>
     lossBoundsOf(internalization, true)
   )
 
+export interface Approval {
+  /** enters the stage also without the evidence for it, which the history then shows */
+  isForced: boolean
+  /** of the stage to enter, above 0 and at most 1; by default the next larger one of the settings */
+  share?: number
+}
+
+const checkShare = (share: number): void => {
+  if (!(share > 0 && share <= 1))
+    throw new AppError('invalid-request', 'a share is above 0 and at most 1', { param: 'share' })
+}
+
 /**
- * From approval to the first stage of the rollout, or of a live internalization to the next stage. In the
- * last stage it changes nothing.
- * @param isForced enters the next stage also without the evidence for it, which the history then shows
- * @throws AppError as `goLive`, and `invalid-state` without the evidence
+ * From approval to the first stage of the rollout, or of a live internalization to the next stage; or, from
+ * either, to the stage with the given share. A smaller share than the present one takes no evidence. In the
+ * last stage, and for the present share, it changes nothing.
+ * @throws AppError as `goLive`, `invalid-state` without the evidence and in a pause, which `resume` ends or
+ * a share that is not larger than before, and `invalid-request` for an impossible share
  */
 export const approve = async (
   store: Store,
   internalization: Internalization,
-  isForced: boolean,
+  { isForced, share }: Approval,
   context: PromotionContext
 ): Promise<Internalization> => {
-  const stage = rolloutStageOf(internalization.state)
-  if (stage === null || nextStage(stage, context.rollout, NO_PAIRS) === null)
-    return goLive(store, internalization, context)
-  const latest = await readRolloutReport(store, internalization.id)
+  if (share !== undefined) checkShare(share)
+  const { id, state, templateVersion } = internalization
+  const stage = rolloutStageOf(state)
+  if (stage === null)
+    return goLive(
+      store,
+      internalization,
+      context,
+      share === undefined ? undefined : stageOf(share, NO_PAIRS)
+    )
+  const wanted = share ?? nextStage(stage, context.rollout, NO_PAIRS)?.share ?? stage.share
+  if (stage.isPaused && (share === undefined || (isMore(wanted, stage) && !isForced)))
+    throw new AppError('invalid-state', `internalization ${id} is paused: resume it first`)
+  if (wanted === stage.share) {
+    await settleRoute(store, templateVersion, context)
+    return internalization
+  }
+  const latest = await readRolloutReport(store, id)
   const report = reportOnStage(latest, stage)
-  if (!isForced && report?.mayStep !== true) throw notYet(internalization.id, stage, report)
+  const isEarned = !isMore(wanted, stage) || report?.mayStep === true
+  if (!isForced && !isEarned) throw notYet(id, stage, report)
   const evidence = latest?.evidence ?? noEvidence(internalization)
-  return enterNextStage(store, internalization, evidence, context)
+  const entered = { stage: stageOf(wanted, evidence), evidence }
+  return enterStage(store, internalization, entered, context)
 }

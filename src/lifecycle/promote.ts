@@ -20,6 +20,7 @@ import {
   trafficShares,
   type EvidenceFigures,
   type RolloutSettings,
+  type RolloutStage,
 } from '../core/rollout/stages.ts'
 import type { Template } from '../core/template/template.ts'
 import type { Store } from '../store/store.ts'
@@ -129,25 +130,41 @@ export const settleRoutes = async (store: Store, context: PromotionContext): Pro
 }
 
 /**
- * From approval to the first stage of the rollout. The previous live internalization retires. May be
- * repeated. @throws AppError `invalid-state` when it does not wait for
- * approval or its verdict is not to promote
+ * From approval to a stage of the rollout. The previous live internalization retires. May be repeated.
+ * @param stage by default the first one
+ * @throws AppError `invalid-state` when it does not wait for approval or its verdict is not to promote
  */
 export const goLive = async (
   store: Store,
   internalization: Internalization,
-  context: PromotionContext
+  context: PromotionContext,
+  stage = firstStage(context.rollout)
 ): Promise<Internalization> => {
   // throws before the state is written
-  const stage = firstStage(context.rollout)
   const template = await templateOf(store, internalization)
   routeOf(internalization, template, trafficShares(stage, context.rollout))
   return enter(store, internalization, { name: 'live', stage }, context)
 }
 
 /**
+ * Enters any stage of the rollout. @param evidence why; it is kept in the history
+ * @throws AppError `invalid-state` when it cannot be live
+ */
+export const enterStage = async (
+  store: Store,
+  internalization: Internalization,
+  { stage, evidence }: { stage: RolloutStage; evidence?: EvidenceFigures },
+  context: PromotionContext
+): Promise<Internalization> => {
+  const state = { name: 'live', stage, ...(evidence && { evidence }) } as const
+  const entered = await saveState(store, internalization, state, context)
+  await settleRoute(store, entered.templateVersion, context)
+  return entered
+}
+
+/**
  * Enters the next stage of the rollout. @param evidence why; it is kept in the history
- * @throws AppError `invalid-state` when it is not live, or in its last stage
+ * @throws AppError `invalid-state` when it is not live, paused, or in its last stage
  */
 export const enterNextStage = async (
   store: Store,
@@ -157,17 +174,11 @@ export const enterNextStage = async (
 ): Promise<Internalization> => {
   const { id, state } = internalization
   const present = rolloutStageOf(state)
+  if (present?.isPaused) throw new AppError('invalid-state', `internalization ${id} is paused`)
   const stage = present && nextStage(present, context.rollout, evidence)
   if (stage === null)
     throw new AppError('invalid-state', `internalization ${id} has no further stage of its rollout`)
-  const entered = await saveState(
-    store,
-    internalization,
-    { name: 'live', stage, evidence },
-    context
-  )
-  await settleRoute(store, entered.templateVersion, context)
-  return entered
+  return enterStage(store, internalization, { stage, evidence }, context)
 }
 
 /**

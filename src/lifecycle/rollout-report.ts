@@ -81,7 +81,9 @@ export const spentToday = ({ pairs }: Pick<Store, 'pairs'>, now: number): Promis
 
 /** Whether a report that was made in one stage is of the other. A template may enter a stage twice. */
 export const isSameStage = (one: RolloutStage, other: RolloutStage): boolean =>
-  one.share === other.share && one.before.pairs === other.before.pairs
+  one.share === other.share &&
+  one.before.pairs === other.before.pairs &&
+  one.isPaused === other.isPaused
 
 /** Where the rollout of a live internalization stands, and what comes next. */
 export interface RolloutProgress {

@@ -174,6 +174,7 @@ const adminOf = (parts: Parts, tokens: AdminTokens): Hono => {
     refreshRoutes: routes.refresh,
     status: () => statusOf(parts),
     rollout: config.rollout,
+    settings: () => config.settings,
     estimatesUsage: config.estimateUsage,
     costUsd: (model, usage) => costUsd(prices, model, usage),
     prices,

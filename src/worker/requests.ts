@@ -28,7 +28,7 @@ export const evaluateAgain = async (deps: WorkerDeps, engine: Engine, id: string
     throw new AppError('invalid-state', `internalization ${id} is not trained yet`)
   const template = await deps.store.templates.get(templateVersion)
   if (template === null) throw new AppError('not-found', `template ${templateVersion} was deleted`)
-  return evaluate(deps, engine, internalization, plan, template)
+  return (await evaluate(deps, engine, internalization, plan, template)).verdict
 }
 
 const reply = async (deps: WorkerDeps, request: OpenRequest, given: WorkerReply): Promise<void> =>

@@ -43,10 +43,20 @@ const VERBS: Verb[] = [
   { words: ['detect'], arguments: [], data: 'reads' },
   { words: ['internalize'], arguments: ['x'], id: 0, data: 'reads' },
   { words: ['evaluate'], arguments: ['x'], id: 0, data: 'reads' },
-  { words: ['promote'], arguments: ['x'], id: 0, data: 'reads' },
+  {
+    words: ['promote'],
+    arguments: ['x'],
+    id: 0,
+    invalidOption: ['--share', '0'],
+    data: 'reads',
+  },
   { words: ['watch'], arguments: ['x'], id: 0, data: 'reads' },
+  { words: ['pause'], arguments: ['x'], id: 0, data: 'reads' },
+  { words: ['resume'], arguments: ['x'], id: 0, data: 'reads' },
   { words: ['rollback'], arguments: ['x'], id: 0, data: 'reads' },
   { words: ['savings'], arguments: [], data: 'reads' },
+  { words: ['evidence'], arguments: ['x'], id: 0, data: 'reads' },
+  { words: ['verify'], arguments: [rows], id: 0, data: 'none' },
   {
     words: ['keys', 'create'],
     arguments: ['--name', 'x'],
@@ -60,6 +70,8 @@ const VERBS: Verb[] = [
   { words: ['models', 'pull'], arguments: ['x'], id: 0, data: 'none' },
   { words: ['models', 'check'], arguments: ['tiny.gguf'], data: 'none' },
 ]
+
+const WITHOUT_SETTINGS = new Set(['models check', 'verify'])
 
 interface Case {
   words: string[]
@@ -95,7 +107,7 @@ const CASES: Record<string, (verb: Verb) => Case | null> = {
   'a file in `DATA_DIR` that is not a database': ({ words, arguments: valid, data }) =>
     data === 'none' ? null : { words: [...words, ...valid], env: { DATA_DIR: broken } },
   'an invalid setting in the environment': ({ words, arguments: valid }) =>
-    words.join(' ') === 'models check'
+    WITHOUT_SETTINGS.has(words.join(' '))
       ? null
       : { words: [...words, ...valid], env: { PORT: 'eighty' } },
 }

@@ -23,14 +23,11 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { freePort } from '../../bench/harness/free-port.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { saveDecisionFacts } from '../../src/lifecycle/evidence-file.ts'
 import { examplePair, routedRecord } from '../fixtures/audited.ts'
 import { CLI, runCli } from '../fixtures/built.ts'
-import {
-  exampleApproved,
-  exampleEvaluation,
-  exampleRecord,
-  exampleTemplate,
-} from '../fixtures/examples.ts'
+import { exampleFacts, exampleJudged } from '../fixtures/evidence.ts'
+import { exampleEvaluation, exampleRecord, exampleTemplate } from '../fixtures/examples.ts'
 import { openStore } from '../fixtures/local-store.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -117,7 +114,8 @@ const prepare = async (): Promise<void> => {
     records.map(({ id }) => id),
     TEMPLATE.version
   )
-  await store.internalizations.create(exampleApproved(INTERNALIZATION))
+  await store.internalizations.create(exampleJudged())
+  await saveDecisionFacts(store, INTERNALIZATION, exampleFacts())
   await store.internalizations.addEvaluations(
     ['record-3', 'record-4'].map((id) => exampleEvaluation(id))
   )

@@ -232,6 +232,42 @@ describe('promote, of a live internalization', () => {
   })
 })
 
+describe('promote with a share', () => {
+  it('enters that stage from approval, and a smaller one without evidence', async () => {
+    expect((await run('promote', TEMPLATE.version, '--share', '0.5')).code).toBe(0)
+    expect(await stateNow()).toMatchObject({ stage: { share: 0.5 } })
+    const larger = await run('promote', TEMPLATE.version, '--share', '0.6')
+    expect(larger).toMatchObject({ code: 4, stderr: expect.stringContaining('--now') as string })
+    const same = await run('promote', TEMPLATE.version, '--share', '0.5')
+    expect(same.stderr).toContain('is in this stage, canary 50 %')
+    const { stdout } = await run('promote', TEMPLATE.version, '--share', '0.1')
+    expect(stdout).toContain('enters canary 10 %')
+    expect(await stateNow()).toMatchObject({ stage: { share: 0.1 } })
+  })
+})
+
+describe('pause', () => {
+  it('is shown with the command that ends it, and refuses a promotion', async () => {
+    await goLiveFirst()
+    await report({ mayStep: true })
+    expect((await run('pause', TEMPLATE.version, '--reason', 'an incident')).stdout).toBe(
+      `template ${TEMPLATE.version} is live, paused\n`
+    )
+    const view = await run('watch', TEMPLATE.version, '--once')
+    expect(view.stdout).toContain('[paused] canary 5 % → canary 25 % → full')
+    expect(view.stdout).toContain(`canary 5 %: promptintern resume ${TEMPLATE.version}`)
+    expect((await run('status')).stdout).toContain('live, paused')
+    const shown = (await run('show', TEMPLATE.version)).stdout
+    expect(shown).toContain(`to end the pause, run: promptintern resume ${TEMPLATE.version}`)
+    expect(shown).toContain('paused, by cli: an incident')
+    const refused = await run('promote', TEMPLATE.version, '--now')
+    expect(refused).toMatchObject({ code: 4 })
+    expect(refused.stderr).toContain('is paused: resume it first')
+    expect((await run('resume', LIVE.id)).stdout).toContain('is live, canary 5 %')
+    expect(await stateNow()).toEqual({ name: 'live', stage: FIRST })
+  })
+})
+
 describe('show', () => {
   it('has the history of a rollout with its reasons, and the drift', async () => {
     await goLiveFirst()

@@ -73,6 +73,7 @@ export const openPage = async (
       refreshRoutes: async () => undefined,
       status: () => exampleStatus(),
       rollout: AT_ONCE,
+      settings: () => parseConfig({}).settings,
       estimatesUsage: true,
       economics: openEconomics(
         store,

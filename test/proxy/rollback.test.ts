@@ -105,6 +105,7 @@ describe('a decision of the admin API', () => {
       refreshRoutes: watch.refresh,
       status: () => exampleStatus(),
       rollout: AT_ONCE,
+      settings: () => [],
       estimatesUsage: false,
       costUsd: () => null,
       prices: [],

@@ -47,6 +47,7 @@ const openAdmin = (store: Store, blindSecret = 'blind') => {
         refreshRoutes: async () => void refreshes++,
         status: () => exampleStatus(),
         rollout: STAGED,
+        settings: () => [],
         estimatesUsage: false,
         economics: openEconomics(store, economicsSettings(parseConfig({}), []), () => NOW),
         costUsd: () => null,
@@ -144,6 +145,35 @@ const FORTY: LossStream = { ...NO_STREAM, pairs: 40, losses: 0 }
 const approve = (admin: Admin, body?: object) =>
   admin.send<{ state: object }>('POST', '/internalizations/a/approve', body)
 
+describe('a pause', () => {
+  it('is in force, with its reason, before it is answered, and so is its end', async ({
+    admin,
+  }) => {
+    await approve(admin)
+    const reason = 'an incident'
+    for (const [decision, trafficShare] of [
+      ['pause', 0],
+      ['resume', 0.05],
+    ] as const) {
+      const refreshes = admin.refreshes()
+      const answer = await admin.send('POST', `/internalizations/a/${decision}`, { reason })
+      expect(answer).toMatchObject({ status: 200, body: { state: { name: 'live' } } })
+      expect(admin.refreshes()).toBe(refreshes + 1)
+      expect(await admin.store.routes.list()).toMatchObject([{ trafficShare }])
+    }
+    const { history } = await admin.get<{ history: object[] }>('/internalizations/a')
+    expect(history.slice(-2)).toMatchObject([
+      { note: reason, to: { stage: { isPaused: true, shareBefore: 0.05 } } },
+      { note: reason, to: { stage: { share: 0.05 } } },
+    ])
+  })
+
+  it('is refused before it is live', async ({ admin }) => {
+    for (const decision of ['pause', 'resume'])
+      expect((await admin.send('POST', `/internalizations/a/${decision}`)).status).toBe(409)
+  })
+})
+
 describe('an approval', () => {
   it('leads from approval to the first stage, and by evidence to the next one', async ({
     admin,
@@ -213,6 +243,19 @@ describe('an approval', () => {
     const before = await admin.store.internalizations.history('a')
     expect(await approve(admin)).toMatchObject({ status: 200, body: { state: { name: 'live' } } })
     expect(await admin.store.internalizations.history('a')).toEqual(before)
+  })
+
+  it('leads to the stage of a share', async ({ admin }) => {
+    expect(await approve(admin, { share: 0.1 })).toMatchObject({
+      status: 200,
+      body: { state: { stage: { share: 0.1 } } },
+    })
+    for (const share of [0, 1.5, '0.1'])
+      expect(await approve(admin, { share })).toMatchObject({
+        status: 400,
+        body: { error: { param: 'share' } },
+      })
+    expect((await approve(admin, { share: 0.5 })).status).toBe(409)
   })
 
   it('is refused for a word that is no boolean', async ({ admin }) => {

@@ -8,7 +8,9 @@ import { createAdminApp } from '../../src/admin/app.ts'
 import { parseConfig } from '../../src/config/config.ts'
 import { economicsSettings } from '../../src/config/config-files.ts'
 import type { CurveTarget } from '../../src/core/gate/learning-curve.ts'
+import { verifyEvidence } from '../../src/core/evidence/verify-evidence.ts'
 import { toAppError } from '../../src/errors.ts'
+import { saveDecisionFacts } from '../../src/lifecycle/evidence-file.ts'
 import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import type { TemplateEconomics } from '../../src/core/cost/template-economics.ts'
 import { errorBody } from '../../src/openai/error-body.ts'
@@ -23,6 +25,7 @@ import {
   exampleRecord,
   exampleTemplate,
 } from '../fixtures/examples.ts'
+import { exampleFacts, exampleJudged } from '../fixtures/evidence.ts'
 import { exampleStatus } from '../fixtures/process-status.ts'
 import { AT_ONCE } from '../fixtures/rollout.ts'
 
@@ -97,6 +100,7 @@ describe('admin API', () => {
           refreshRoutes: async () => void refreshes++,
           status: () => exampleStatus({ routes: 3 }),
           rollout: AT_ONCE,
+          settings: () => parseConfig({ UPSTREAM_API_KEY: 'sk-secret', MARGIN: '0.1' }).settings,
           estimatesUsage: true,
           economics: openEconomics(
             store,
@@ -139,7 +143,14 @@ describe('admin API', () => {
 
     it('gives the holder of the other token figures, but no text and no decision', async () => {
       const headers = { authorization: `Bearer ${READ_TOKEN}` }
-      for (const path of ['/templates', '/internalizations', '/records', '/savings', '/status'])
+      for (const path of [
+        '/templates',
+        '/internalizations',
+        '/records',
+        '/savings',
+        '/settings',
+        '/status',
+      ])
         expect((await send('GET', path, undefined, headers)).status, path).toBe(200)
       const closed = ['/records?bodies=true', '/internalizations/a/examples', '/ratings']
       for (const path of closed)
@@ -190,17 +201,21 @@ describe('admin API', () => {
         'get /internalizations',
         'get /internalizations/{id}',
         'get /internalizations/{id}/control-group',
+        'get /internalizations/{id}/evidence',
         'get /internalizations/{id}/examples',
         'get /internalizations/{id}/pairs',
         'get /ratings',
         'get /records',
         'get /savings',
+        'get /settings',
         'get /status',
         'get /templates',
         'get /templates/{version}',
         'post /forget',
         'post /internalizations/{id}/approve',
+        'post /internalizations/{id}/pause',
         'post /internalizations/{id}/reject',
+        'post /internalizations/{id}/resume',
         'post /internalizations/{id}/retire',
         'post /routes/{version}/rollback',
         'post /templates/{version}/internalize',
@@ -388,6 +403,23 @@ describe('admin API', () => {
       expect((await store.routes.list())[0]).toMatchObject({ internalizationId: 'a' })
     })
 
+    it('gives the evidence file of a verdict, also to the holder of the other token', async () => {
+      const path = '/internalizations/internalization-1/evidence'
+      await store.internalizations.create(exampleJudged())
+      expect(await get(path)).toMatchObject({
+        status: 409,
+        body: { error: { code: 'invalid_state' } },
+      })
+      await saveDecisionFacts(store, 'internalization-1', exampleFacts())
+      for (const token of [TOKEN, READ_TOKEN]) {
+        const { status, body } = await send('GET', path, undefined, {
+          authorization: `Bearer ${token}`,
+        })
+        expect(status).toBe(200)
+        expect(verifyEvidence(body).checks.filter(({ holds }) => !holds)).toEqual([])
+      }
+    })
+
     it('shows prompted and adapted answers side by side', async () => {
       await store.records.append(batchOf([matchingRecord(1), matchingRecord(2)]))
       const plan = exampleApproved().plan!
@@ -494,6 +526,14 @@ describe('admin API', () => {
         // a lora answered: the upstream charges nothing
         { costUsd: null },
       ])
+    })
+
+    it('tells the settings in force, without secrets', async () => {
+      const { body } = await get<{ data: object[] }>('/settings')
+      expect(body.data).toContainEqual({ name: 'MARGIN', value: '0.1', isDefault: false })
+      expect(body.data).toContainEqual({ name: 'PORT', value: '8787', isDefault: true })
+      expect(body.data).toContainEqual({ name: 'UPSTREAM_API_KEY', value: 'set', isDefault: false })
+      expect(JSON.stringify(body)).not.toContain('sk-secret')
     })
 
     it('adds up savings over templates, and counts forwarded requests as zero', async () => {

@@ -101,6 +101,7 @@ const pairsOf = (count: number, conversations: number): WatchedPair[] => {
       conversation: String(conversations === 0 ? i : Math.floor(random() * conversations)),
       outcome: (['agreed', 'agreed', 'disagreed', 'fallback'] as const)[Math.floor(random() * 4)]!,
       rating: null,
+      ratedAt: null,
       confidence: -0.1,
       chars: 20,
       isNewLabel: null,

@@ -8,7 +8,10 @@ import {
   evidenceFigures,
   firstStage,
   FULL_STAGE,
+  isMore,
   nextStage,
+  pausedStage,
+  resumedStage,
   stageName,
   trafficShares,
   type EvidenceFigures,
@@ -103,6 +106,17 @@ describe('the order of stages', () => {
     expect(nextStage(stageOf(1), SETTINGS, figures)).toBeNull()
   })
 
+  it('goes from a pause back to the stage that was paused, with its pairs', () => {
+    const stage = { share: 0.25, before: { pairs: 10, losses: 1 } }
+    const paused = pausedStage(stage)
+    expect(stageName(paused)).toBe('paused')
+    expect(pausedStage(paused)).toEqual(paused)
+    expect(nextStage(paused, SETTINGS, counts)).toEqual(stage)
+    expect(resumedStage(paused)).toEqual(stage)
+    expect(resumedStage(stage)).toEqual(stage)
+    expect([0.25, 0.26].map((share) => isMore(share, paused))).toEqual([false, true])
+  })
+
   it('goes on where the settings have changed since', () => {
     expect(nextStage(stageOf(0.1), SETTINGS, counts)?.share).toBe(0.25)
     expect(nextStage(stageOf(0.1), { stages: [1] }, counts)?.share).toBe(1)
@@ -136,6 +150,15 @@ describe('what evidence decides', () => {
     ['none in the last stage', { step }, 1, { mayStep: false }],
   ])('is %s', (_case, changes, share, decision) => {
     expect(decideRollout({ ...none, ...changes }, stageOf(share), SETTINGS)).toMatchObject(decision)
+  })
+
+  it('is a rollback, but no step, in a pause', () => {
+    const paused = pausedStage(stageOf(0.25))
+    expect(decideRollout({ ...none, step, rollback }, paused, SETTINGS)).toEqual({
+      rollsBack: true,
+      hasDrifted: false,
+      mayStep: false,
+    })
   })
 
   it('comes from all pairs for the route, and from those since it began for a stage', () => {

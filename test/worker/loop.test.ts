@@ -3,9 +3,11 @@ import { ARM_NAMES } from '../../src/core/learn/schedule.ts'
 import { confidenceOf } from '../../src/core/route/route.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { AppError } from '../../src/errors.ts'
+import { pause, resume } from '../../src/lifecycle/pause.ts'
 import type { JobRequest, TrainingRow } from '../../src/openai/fine-tuning.ts'
 import type { Store } from '../../src/store/store.ts'
 import { COLOURS, orderRecord, PROMPT } from '../fixtures/paint-orders.ts'
+import { AT_ONCE } from '../fixtures/rollout.ts'
 import { engineAt, PLANNED_ROWS, useWorkerHarness, type WorkerHarness } from './harness.ts'
 
 const openHarness = useWorkerHarness()
@@ -107,6 +109,21 @@ describe('an internalization that waits for approval', () => {
     const [route] = await harness.store.routes.list()
     expect(route!.engine).toBe('default')
     expect(route!.threshold).toBeLessThanOrEqual(0)
+  })
+
+  it('waits with AUTO_PROMOTE while the route that it would replace is paused', async () => {
+    const { store } = harness
+    const context = { by: 'admin', now: harness.now, rollout: AT_ONCE }
+    const newest = await harness.newest()
+    const before = { id: 'present', createdAt: newest.createdAt - 1 }
+    await store.internalizations.create({ ...newest, ...before, state: { name: 'live' } })
+    const present = await pause(store, (await store.internalizations.get('present'))!, context)
+    const worker = await harness.worker(harness.deps({}, { autoPromote: true }))
+    for (let i = 0; i < 3; i++) await harness.round(worker)
+    expect(await harness.state()).toBe('approval')
+    await resume(store, present, context)
+    await harness.runTo(worker, 'live')
+    expect((await store.internalizations.get('present'))!.state).toMatchObject({ name: 'retired' })
   })
 })
 

@@ -5,6 +5,7 @@ import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import type { WorkerDeps } from '../../src/worker/deps.ts'
 import { AppError } from '../../src/errors.ts'
+import { pause, resume } from '../../src/lifecycle/pause.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'
 import { orderRecord } from '../fixtures/paint-orders.ts'
 import { AT_ONCE } from '../fixtures/rollout.ts'
@@ -92,6 +93,58 @@ describe('a rollout', () => {
     await watched.harness.round(again)
     expect((await watched.report()).evidence).toEqual(before.evidence)
     expect(before.evidence.pairs).toBe(50)
+  })
+})
+
+describe('a paused route', () => {
+  const context = { by: 'admin', now: 1, rollout: { ...STAGED, steps: true } }
+
+  it('enters no stage by evidence, which goes on being counted and opens it afterwards', async () => {
+    const watched = await Watched.open({ ...STAGED, stages: [0.05, 1], steps: true })
+    const { harness, worker, id } = watched
+    const { store } = harness
+    await watched.audit(60)
+    await watched.judged(60)
+    await pause(store, (await store.internalizations.get(id))!, context)
+    await watched.audit(60)
+    await watched.judged(120)
+    await harness.round(worker)
+    expect(await watched.report()).toMatchObject({
+      mayStep: false,
+      stage: { isPaused: true },
+      evidence: { stagePairs: 120, losses: 0 },
+    })
+    expect(await watched.routes()).toMatchObject([{ trafficShare: 0, auditShare: 1 }])
+    await resume(store, (await store.internalizations.get(id))!, context)
+    await harness.round(worker)
+    expect(rolloutStageOf(await watched.state())).toEqual({
+      share: 1,
+      before: { pairs: 120, losses: 0 },
+    })
+  })
+
+  it('in the shadow stage enters none either, though share and pairs are the same', async () => {
+    const watched = await Watched.open({ ...STAGED, steps: true })
+    const { store } = watched.harness
+    await watched.audit(60)
+    await watched.judged(60)
+    await pause(store, (await store.internalizations.get(watched.id))!, context)
+    await watched.audit(60)
+    await watched.judged(120)
+    await watched.harness.round(watched.worker)
+    expect(rolloutStageOf(await watched.state())).toMatchObject({ share: 0, isPaused: true })
+  })
+
+  it('is not rolled back for want of pairs, but by their loss', async () => {
+    const watched = await Watched.open({ ...STAGED, stages: [0.05, 1] })
+    const { harness, worker, id } = watched
+    await pause(harness.store, (await harness.store.internalizations.get(id))!, context)
+    await harness.runFor(worker, 24 * HOUR_MS, HOUR_MS)
+    expect(rolloutStageOf(await watched.state())).toMatchObject({ isPaused: true })
+    await watched.audit(40, { response: completion('violet') })
+    await harness.runUntil(worker, async () => (await watched.state()).name === 'retired')
+    expect(await watched.state()).toMatchObject({ evidence: { margin: 0.05 } })
+    expect(await watched.routes()).toEqual([])
   })
 })
 

@@ -3,6 +3,8 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { winningLora, type Internalization } from '../../src/core/lifecycle/internalization.ts'
 import type { ExchangeRecord, RouteOutcome } from '../../src/core/log/record.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
+import { verifyEvidence } from '../../src/core/evidence/verify-evidence.ts'
+import { evidenceFile } from '../../src/lifecycle/evidence-file.ts'
 import { isUnfinished } from '../../src/openai/fine-tuning.ts'
 import { goLive, retire } from '../../src/lifecycle/promote.ts'
 import type { Worker } from '../../src/worker/worker.ts'
@@ -68,6 +70,13 @@ const half = (reason: string, outcome: RouteOutcome['outcome']) => (number: numb
 })
 
 const all = () => harness.store.internalizations.list()
+
+/** Whether the verdict follows from the evidence file, with the comparison of both routes. */
+const isProven = async (row: Internalization): Promise<boolean> => {
+  const file = await evidenceFile(harness.store, row, harness.now)
+  expect(file.decision.present).toMatchObject({ id: first.id, hasDrifted: false })
+  return verifyEvidence(JSON.parse(JSON.stringify(file))).holds
+}
 
 beforeEach(async () => {
   harness = await open({ from: 'approval' })
@@ -144,6 +153,7 @@ describe('a live route', () => {
         /^the present route stays: .* more of the requests wrong/
       ) as string,
     })
+    expect(await isProven(successor!)).toBe(true)
     // the same traffic does not judge another successor
     await harness.runFor(worker, 60 * SECOND_MS, SECOND_MS)
     expect(await all()).toHaveLength(2)
@@ -160,6 +170,7 @@ describe('a live route', () => {
     const { coverage, moreCoverage } = successor!.verdict!.replacement!
     expect(coverage.successor).toBeGreaterThan(coverage.present)
     expect(moreCoverage).toBeGreaterThan(0)
+    expect(await isProven(successor!)).toBe(true)
     expect(present!.state).toMatchObject({
       name: 'retired',
       reason: `replaced by ${successor!.id}`,

@@ -4,6 +4,7 @@ import type {
   Internalization,
   InternalizationState,
 } from '../../src/core/lifecycle/internalization.ts'
+import { pausedStage } from '../../src/core/rollout/stages.ts'
 import { AppError } from '../../src/errors.ts'
 import { retire, rollBack } from '../../src/lifecycle/promote.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
@@ -109,6 +110,8 @@ describe('an event', () => {
       [{ name: 'approval' }, 'worker'],
       [{ name: 'live', stage: stage(0) }, 'admin'],
       [{ name: 'live', stage: stage(0.05), evidence: EVIDENCE }, 'worker'],
+      [{ name: 'live', stage: pausedStage(stage(0.05)) }, 'admin'],
+      [{ name: 'live', stage: stage(0.05) }, 'admin'],
       [{ name: 'retired', reason: 'replaced by b' }, 'admin'],
       [{ name: 'live', stage: stage(0.05) }, 'cli'],
       [{ name: 'retired', reason: TEXT }, 'cli'],
@@ -121,6 +124,8 @@ describe('an event', () => {
       'internalization.approval',
       'rollout.promoted',
       'rollout.stage',
+      'rollout.paused',
+      'rollout.resumed',
       'rollout.retired',
       'rollout.restored',
       'rollout.rolled_back',
@@ -134,7 +139,7 @@ describe('an event', () => {
       reason: expect.stringMatching(/^canary 5 %: it disagrees/) as string,
       evidence: EVIDENCE,
     })
-    expect(new Set(receiver.ids).size).toBe(8)
+    expect(new Set(receiver.ids).size).toBe(10)
     expect(JSON.stringify(receiver.received)).not.toContain(TEXT)
   })
 

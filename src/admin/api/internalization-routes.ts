@@ -9,8 +9,10 @@ import {
 import { transition } from '../../core/lifecycle/transitions.ts'
 import { AppError } from '../../errors.ts'
 import { approve } from '../../lifecycle/approve.ts'
+import { evidenceFile } from '../../lifecycle/evidence-file.ts'
 import { examplesOf } from '../../lifecycle/held-out-examples.ts'
 import { readJsonSnapshot } from '../../lifecycle/json-snapshot.ts'
+import { pause, resume } from '../../lifecycle/pause.ts'
 import { retire } from '../../lifecycle/promote.ts'
 import { curveText, readCurve } from '../../lifecycle/learning-curve.ts'
 import { readRolloutReport } from '../../lifecycle/rollout-report.ts'
@@ -19,11 +21,13 @@ import type { AdminDeps } from '../deps.ts'
 import { controlGroupSchema } from './rollout-schemas.ts'
 import {
   approvalSchema,
+  evidenceFileSchema,
   exampleSchema,
   internalizationSchema,
   internalizationSummarySchema,
   learningCurveSchema,
   listOf,
+  noteSchema,
   reasonSchema,
   responses,
 } from './schemas.ts'
@@ -64,6 +68,18 @@ const examplesRoute = createRoute({
   responses: responses(200, listOf(exampleSchema), 'Examples, the most confident answers first'),
 })
 
+const evidenceRoute = createRoute({
+  method: 'get',
+  path: '/internalizations/{id}/evidence',
+  summary: 'The evidence file, with which promptintern verify computes the decision again',
+  request: { params },
+  responses: responses(
+    200,
+    evidenceFileSchema,
+    'Figures of every held-out row and audited pair, without text; 409 before the verdict'
+  ),
+})
+
 const controlRoute = createRoute({
   method: 'get',
   path: '/internalizations/{id}/control-group',
@@ -84,11 +100,33 @@ const approveRoute = createRoute({
   description:
     'From `approval` it goes live in the first stage of its rollout. A live one enters the next stage, if ' +
     'its pairs are evidence that its loss is below the margin (`rollout.mayStep`); else the answer is 409 ' +
-    'and tells what the evidence is and what is needed. In the last stage nothing changes.',
+    'and tells what the evidence is and what is needed. In the last stage nothing changes. With `share` it ' +
+    'enters the stage of that share, also from `approval`.',
   request: {
     params,
     body: { required: false, content: { 'application/json': { schema: approvalSchema } } },
   },
+  responses: responses(200, internalizationSummarySchema, 'The live internalization'),
+})
+
+const noteBody = { required: false, content: { 'application/json': { schema: noteSchema } } }
+
+const pauseRoute = createRoute({
+  method: 'post',
+  path: '/internalizations/{id}/pause',
+  summary: 'Let the upstream answer everything for a while; audits go on',
+  description:
+    'The worker enters no stage of a paused route. Evidence of loss still rolls it back. Repeating it ' +
+    'changes nothing.',
+  request: { params, body: noteBody },
+  responses: responses(200, internalizationSummarySchema, 'The live internalization'),
+})
+
+const resumeRoute = createRoute({
+  method: 'post',
+  path: '/internalizations/{id}/resume',
+  summary: 'End a pause: back to the share before it',
+  request: { params, body: noteBody },
   responses: responses(200, internalizationSummarySchema, 'The live internalization'),
 })
 
@@ -171,6 +209,11 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
     return context.json(groups, 200)
   })
 
+  app.openapi(evidenceRoute, async (context) => {
+    const row = await internalizationOf(deps, context.req.valid('param').id)
+    return context.json(await evidenceFile(deps.store, row, deps.now()), 200)
+  })
+
   app.openapi(examplesRoute, async (context) => {
     const row = await internalizationOf(deps, context.req.valid('param').id)
     const { limit, arm } = context.req.valid('query')
@@ -184,11 +227,23 @@ const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
 
   app.openapi(approveRoute, async (context) => {
     const row = await internalizationOf(deps, context.req.valid('param').id)
-    const { now: isForced = false, reason } = context.req.valid('json')
-    const live = await approve(store, row, isForced, decision(reason))
+    const { now: isForced = false, share, reason } = context.req.valid('json')
+    const live = await approve(store, row, { isForced, share }, decision(reason))
     await refreshRoutes()
     return context.json(internalizationSummary(live), 200)
   })
+
+  const paused = [
+    [pauseRoute, pause],
+    [resumeRoute, resume],
+  ] as const
+  for (const [route, decide] of paused)
+    app.openapi(route, async (context) => {
+      const row = await internalizationOf(deps, context.req.valid('param').id)
+      const live = await decide(store, row, decision(context.req.valid('json').reason))
+      await refreshRoutes()
+      return context.json(internalizationSummary(live), 200)
+    })
 
   app.openapi(rejectRoute, async (context) => {
     const row = await internalizationOf(deps, context.req.valid('param').id)

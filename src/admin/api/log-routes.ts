@@ -1,11 +1,17 @@
-/** The log: records, forgetting and savings; and the status of the process. */
+/** The log: records, forgetting and savings; and the status and the settings of the process. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import { SEARCH_OUTCOMES, SEARCH_STATUSES } from '../../core/log/record-filter.ts'
 import { forget } from '../../lifecycle/forget.ts'
 import { forgetTasks } from '../../lifecycle/forget-task.ts'
 import type { AdminDeps } from '../deps.ts'
 import { savingsSchema } from './economics-schemas.ts'
-import { forgetReportSchema, forgetRequestSchema, recordSchema, responses } from './schemas.ts'
+import {
+  forgetReportSchema,
+  forgetRequestSchema,
+  listOf,
+  recordSchema,
+  responses,
+} from './schemas.ts'
 import { recordView, savingsView } from './views.ts'
 
 const recordsRoute = createRoute({
@@ -73,6 +79,23 @@ const statusRoute = createRoute({
   ),
 })
 
+const settingsRoute = createRoute({
+  method: 'get',
+  path: '/settings',
+  summary: 'The settings in force, by environment variable; secrets are masked',
+  responses: responses(
+    200,
+    listOf(
+      z.object({
+        name: z.string(),
+        value: z.string().describe('empty where there is none; of a secret `set`'),
+        isDefault: z.boolean(),
+      })
+    ),
+    'Every setting once'
+  ),
+})
+
 const forgetRoute = createRoute({
   method: 'post',
   path: '/forget',
@@ -89,7 +112,7 @@ const forgetRoute = createRoute({
 
 export const addLogRoutes = (
   app: OpenAPIHono,
-  { store, status, costUsd, estimatesUsage, economics, ...deps }: AdminDeps
+  { store, status, settings, costUsd, estimatesUsage, economics, ...deps }: AdminDeps
 ): void => {
   const { now, newId, rollout, refreshRoutes } = deps
   app.openapi(recordsRoute, async (context) => {
@@ -118,6 +141,8 @@ export const addLogRoutes = (
   app.openapi(savingsRoute, async (context) => {
     return context.json(savingsView(await economics.savings()), 200)
   })
+
+  app.openapi(settingsRoute, (context) => context.json({ data: settings() }, 200))
 
   app.openapi(statusRoute, async (context) => {
     const internalizations: Record<string, number> = {}

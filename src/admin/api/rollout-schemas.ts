@@ -17,6 +17,8 @@ export const stageSchema = z
       .number()
       .describe('of the matching traffic that the lora may answer: 0 is shadow, 1 the last stage'),
     before: countsSchema.describe('the pairs before the stage began'),
+    isPaused: z.literal(true).optional().describe('a person has paused it'),
+    shareBefore: z.number().optional().describe('with `isPaused`: the share that it resumes at'),
   })
   .openapi('RolloutStage')
 

@@ -1,5 +1,6 @@
 /** The shapes of the admin API's requests and responses, as types and as OpenAPI descriptions. */
 import { z } from '@hono/zod-openapi'
+import type { EvidenceFile } from '../../core/evidence/evidence-file.ts'
 import { MAX_NOTE_CHARS, type InternalizationPlan } from '../../core/lifecycle/internalization.ts'
 import type { RouteOutcome } from '../../core/log/record.ts'
 import { MAX_LABEL_CHARS, type Template } from '../../core/template/template.ts'
@@ -261,6 +262,8 @@ export const recordSchema = z
   })
   .openapi('Record')
 
+export const evidenceFileSchema = stored<EvidenceFile>('format 1, described in docs/verify.md')
+
 /** Why a person decides so, for the history. */
 export const noteSchema = z.object({ reason: z.string().min(1).max(MAX_NOTE_CHARS).optional() })
 
@@ -269,6 +272,15 @@ export const approvalSchema = z.object({
     .boolean()
     .optional()
     .describe('true: enter the next stage also without the evidence for it; the history shows it'),
+  share: z
+    .number()
+    .gt(0)
+    .max(1)
+    .optional()
+    .describe(
+      'of the stage to enter, by default the next larger one of `ROLLOUT_STAGES`. A smaller one than the ' +
+        'present takes no evidence'
+    ),
   ...noteSchema.shape,
 })
 

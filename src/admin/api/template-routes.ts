@@ -74,8 +74,8 @@ const rollbackRoute = createRoute({
   ),
 })
 
-export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
-  const { store, now, newId, rollout, refreshRoutes } = deps
+const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
+  const { store } = deps
 
   const summaries = async (templates: Template[]) => {
     const economics = await deps.economics.assess(templates)
@@ -92,6 +92,10 @@ export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
     const [summary] = await summaries([template])
     return context.json({ ...template, ...summary! }, 200)
   })
+}
+
+const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
+  const { store, now, newId, rollout, refreshRoutes } = deps
 
   app.openapi(internalizeRoute, async (context) => {
     const template = await readTemplate(store, context.req.valid('param').version)
@@ -124,4 +128,9 @@ export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
       200
     )
   })
+}
+
+export const addTemplateRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
+  addReading(app, deps)
+  addDecisions(app, deps)
 }

@@ -6,9 +6,18 @@ import { addJobs } from './jobs/jobs-view.tsx'
 import { addKeys } from './keys/keys-view.tsx'
 import { addOverview } from './overview/overview-view.tsx'
 import { addRecords } from './records/records-view.tsx'
+import { addSettings } from './settings/settings-view.tsx'
 import { addTemplates } from './templates/templates-view.tsx'
 
 export const addViews = (app: PageApp, deps: AdminDeps): void => {
-  for (const add of [addOverview, addTemplates, addRecords, addJobs, addKeys, addForget])
+  for (const add of [
+    addOverview,
+    addTemplates,
+    addRecords,
+    addJobs,
+    addKeys,
+    addForget,
+    addSettings,
+  ])
     add(app, deps)
 }

@@ -19,13 +19,15 @@ const EVIDENCE_CELLS = 23
 const limitText = (capital: number): string => String(Number(capital.toPrecision(3)))
 
 const stageText = ({ stages, progress }: RolloutView): string => {
+  if (progress?.stage.isPaused) return `[paused] ${stages.join(' → ')}`
   const present = progress && stageName(progress.stage)
   return stages.map((name) => (name === present ? `[${name}]` : name)).join(' → ')
 }
 
 const nextText = ({ state, progress, report, steps, template }: RolloutView): string => {
   if (progress === null) return state.name === 'retired' ? `retired: ${state.reason}` : state.name
-  const { next, evidence, mayStep } = progress
+  const { stage, next, evidence, mayStep } = progress
+  if (stage.isPaused) return `${stageName(next!)}: promptintern resume ${template}`
   if (report === null || evidence === null)
     return 'the worker has made no figures yet; it makes them while the proxy runs'
   if (next === null) return `none; rolled back at evidence ${limitText(report.rollbackCapital)}`

@@ -2,7 +2,7 @@
 import type { ControlComparison } from '../../core/cost/control-group.ts'
 import type { Price } from '../../core/cost/prices.ts'
 import { winningLora, type Internalization } from '../../core/lifecycle/internalization.ts'
-import { stageName, type RolloutSettings } from '../../core/rollout/stages.ts'
+import { resumedStage, stageName, type RolloutSettings } from '../../core/rollout/stages.ts'
 import { loadControlGroup } from '../../savings/control-group.ts'
 import type { Store } from '../../store/store.ts'
 import { rolloutOf, type Rollout } from './rollout-of.ts'
@@ -28,7 +28,8 @@ type Settings = Pick<RolloutSettings, 'stages' | 'steps'>
 
 const stageNames = ({ stages }: Settings, { progress, report }: Rollout): string[] => {
   // the server's settings may have changed since the stage began
-  const present = progress?.stage ?? report?.stage
+  const stage = progress?.stage ?? report?.stage
+  const present = stage && resumedStage(stage)
   const shares = new Set([...stages, ...(present === undefined ? [] : [present.share])])
   return [...shares].sort((a, b) => a - b).map((share) => stageName({ share }))
 }

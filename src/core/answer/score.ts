@@ -195,11 +195,13 @@ const SCORERS = {
 /** Form of a template's logged answers; decides how two answers are compared. */
 export type ResponseType = keyof typeof SCORERS
 
+export const RESPONSE_TYPES = Object.keys(SCORERS) as ResponseType[]
+
 const scorerOf = (type: ResponseType): Scorer => SCORERS[type]
 
 /** The type of the logged answers. */
 export const detectResponseType = (answers: string[]): ResponseType =>
-  (Object.keys(SCORERS) as ResponseType[]).find((type) => scorerOf(type).fits(answers))!
+  RESPONSE_TYPES.find((type) => scorerOf(type).fits(answers))!
 
 /**
  * Similarity of an answer and the logged one, 0 to 1. JSON: 1 when canonically equal, else F1 of its

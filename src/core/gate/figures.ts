@@ -11,7 +11,8 @@ import { confidenceOf, type ConfidenceStatistic } from '../route/route.ts'
 import { proportionLowerBound, tangoLowerBound } from './statistics.ts'
 import { bootstrapLowerBound } from './statistics-clusters.ts'
 
-export interface HeldOutRow {
+/** An arm's answer to a held-out row. */
+export interface JudgedAnswer {
   /** 0 to 1, adapted answer against the logged one; 0 when the upstream's outcome was not text */
   similarity: number
   /** natural-log probabilities of the answer's tokens */
@@ -19,6 +20,10 @@ export interface HeldOutRow {
   logprobMin: number
   /** reason to send the request to the upstream at any confidence; null when it may be answered */
   deferred: string | null
+}
+
+/** What all arms share of a held-out row. */
+export interface SharedRow {
   /** a fresh upstream answer against the logged one; null when none was bought */
   upstreamSimilarity: number | null
   /** one key for all turns of one conversation */
@@ -30,6 +35,8 @@ export interface HeldOutRow {
   /** 'turn 1', 'length ≤ 100', 'plan=pro' */
   slices: string[]
 }
+
+export type HeldOutRow = JudgedAnswer & SharedRow
 
 export interface ArmRows {
   arm: ArmName

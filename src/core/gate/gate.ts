@@ -84,6 +84,9 @@ const rejection = (winner: ArmFigures | undefined, input: Required<GateInput>): 
   )
 }
 
+/** Chance that a verdict to promote breaks the promise. */
+export const ALPHA = 0.05
+
 /** Share of alpha for the favoured arm: docs/decisions/2026-11-25-arm-favoured-by-validation.md */
 export const FAVOURED_SHARE = 0.8
 
@@ -114,7 +117,7 @@ const upstreamAgreementOf = (rows: ArmRows['rows'], cut: number): number => {
  */
 export const decide = (given: GateInput): Verdict => {
   const input = {
-    alpha: 0.05,
+    alpha: ALPHA,
     minCoverage: 0.2,
     favouredArm: null,
     usedMargin: USED_MARGIN,

@@ -2,7 +2,8 @@
  * Whether a successor may replace the route that is live, by what both make of the same held-out traffic.
  * The gate has proven the successor's promise before. Knows nothing of engines or the log.
  */
-import { percent } from './figures.ts'
+import { confidenceOf } from '../route/route.ts'
+import { percent, type ArmFigures, type JudgedAnswer } from './figures.ts'
 import { tangoLowerBound, type PairedCounts } from './statistics.ts'
 import { effectiveRows } from './statistics-clusters.ts'
 
@@ -50,6 +51,20 @@ const pairedCounts = (rows: readonly ComparedRow[], test: Test): PairedCounts =>
     onlyNew: count(({ present, successor }) => test(successor) && !test(present)),
     onlyReference: count(({ present, successor }) => test(present) && !test(successor)),
   }
+}
+
+/**
+ * What a route makes of a request. @param cut similarity from which on two answers agree
+ * @param answer undefined where the lora was not asked
+ */
+export const routedBy = (
+  { confidence: statistic, threshold }: Pick<ArmFigures, 'confidence' | 'threshold'>,
+  cut: number,
+  answer: JudgedAnswer | undefined
+): Routed => {
+  if (answer === undefined || answer.deferred !== null || threshold === null) return 'upstream'
+  if (!(confidenceOf(statistic, answer) >= threshold)) return 'upstream'
+  return answer.similarity >= cut ? 'right' : 'wrong'
 }
 
 /** @param rows at least one */

@@ -76,7 +76,8 @@ export type JudgedPair = Pick<
 >
 
 /** A judged pair with what it says of the traffic. */
-export type WatchedPair = JudgedPair & Pick<StoredPair, 'chars' | 'isNewLabel' | 'upstreamModel'>
+export type WatchedPair = JudgedPair &
+  Pick<StoredPair, 'ratedAt' | 'chars' | 'isNewLabel' | 'upstreamModel'>
 
 /** Whether the lora would have answered, so that the pair is evidence of its loss. */
 export const isAnswered = ({ outcome }: Pick<Pair, 'outcome'>): boolean =>

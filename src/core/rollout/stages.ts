@@ -21,13 +21,21 @@ export interface RolloutStage {
    * the pairs before the stage, as they counted when it began; those since then decide on the next one
    */
   before: LossCounts
+  /** a person has paused it: nothing but a person, or a rollback by evidence, ends that */
+  isPaused?: true
+  /** that the pause took away; absent without one */
+  shareBefore?: number
 }
 
 /** A live internalization of an earlier version had all of the traffic. */
 export const FULL_STAGE: RolloutStage = { share: 1, before: NO_PAIRS }
 
-/** `shadow`, `canary 5 %`, `full`. */
-export const stageName = ({ share }: Pick<RolloutStage, 'share'>): string => {
+/** `shadow`, `canary 5 %`, `full`, `paused`. */
+export const stageName = ({
+  share,
+  isPaused,
+}: Pick<RolloutStage, 'share' | 'isPaused'>): string => {
+  if (isPaused) return 'paused'
   if (share === 0) return 'shadow'
   return share === 1 ? 'full' : `canary ${Number((100 * share).toPrecision(3))} %`
 }
@@ -50,20 +58,51 @@ export interface RolloutSettings {
   auditUsdPerDay: number | null
 }
 
-export const firstStage = ({ stages }: RolloutSettings): RolloutStage => ({
-  share: stages[0]!,
-  before: NO_PAIRS,
+/** @param share not necessarily of the settings @param counts all pairs so far */
+export const stageOf = (share: number, { pairs, losses }: LossCounts): RolloutStage => ({
+  share,
+  before: { pairs, losses },
 })
 
-/** @param counts all pairs so far @returns null in the last stage */
+export const firstStage = ({ stages }: RolloutSettings): RolloutStage =>
+  stageOf(stages[0]!, NO_PAIRS)
+
+/**
+ * The same stage, in which the lora answers nothing and all is audited. Its pairs go on being counted, so
+ * that a pause neither loses evidence nor starts it anew.
+ */
+export const pausedStage = (stage: RolloutStage): RolloutStage =>
+  stage.isPaused
+    ? stage
+    : { share: 0, before: stage.before, isPaused: true, shareBefore: stage.share }
+
+/** The stage that was paused; one that is not paused stays as it is. */
+export const resumedStage = ({
+  share,
+  before,
+  shareBefore = share,
+}: RolloutStage): RolloutStage => ({
+  share: shareBefore,
+  before,
+})
+
+/**
+ * @param counts all pairs so far
+ * @returns null in the last stage; of a paused one, the stage that was paused
+ */
 export const nextStage = (
-  { share }: RolloutStage,
+  stage: RolloutStage,
   { stages }: Pick<RolloutSettings, 'stages'>,
-  { pairs, losses }: LossCounts
+  counts: LossCounts
 ): RolloutStage | null => {
-  const next = stages.find((candidate) => candidate > share)
-  return next === undefined ? null : { share: next, before: { pairs, losses } }
+  if (stage.isPaused) return resumedStage(stage)
+  const next = stages.find((candidate) => candidate > stage.share)
+  return next === undefined ? null : stageOf(next, counts)
 }
+
+/** Whether the lora may answer more of the traffic than before, and than before a pause. */
+export const isMore = (share: number, stage: RolloutStage): boolean =>
+  share > resumedStage(stage).share
 
 export interface TrafficShares {
   /** of the matching traffic that the lora may answer */
@@ -147,7 +186,7 @@ export interface RolloutDecision {
   rollsBack: boolean
   /** the loss is more than was proven */
   hasDrifted: boolean
-  /** the next stage may begin; false in the last one */
+  /** the next stage may begin; false in the last one, and in a pause */
   mayStep: boolean
 }
 
@@ -158,5 +197,5 @@ export const decideRollout = (
 ): RolloutDecision => ({
   rollsBack: rollback >= Math.log(rollbackCapital),
   hasDrifted: drift >= Math.log(rollbackCapital),
-  mayStep: stage.share < 1 && step >= Math.log(stepCapital),
+  mayStep: stage.share < 1 && !stage.isPaused && step >= Math.log(stepCapital),
 })

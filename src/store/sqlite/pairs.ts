@@ -37,8 +37,8 @@ const readers = ({ read }: Connection): Pick<PairStore, Reading> => ({
   since: (lora, after, limit) =>
     read(async (db) => {
       const { place, at, conversation, outcome, rating, confidence, ...rest } = pairs
-      const { chars, isNewLabel, upstreamModel } = rest
-      const traits = { chars, isNewLabel, upstreamModel }
+      const { ratedAt, chars, isNewLabel, upstreamModel } = rest
+      const traits = { ratedAt, chars, isNewLabel, upstreamModel }
       const rows = await db
         .select({ place, at, conversation, outcome, rating, confidence, ...traits })
         .from(pairs)

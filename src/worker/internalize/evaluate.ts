@@ -4,12 +4,7 @@
  * of answers is stored before the next is requested, so a crash repeats at most one batch of paid calls.
  */
 import { createAnswerFormats } from '../../core/answer/schema/answer-schema.ts'
-import { decide, type HeldOutRow, type Verdict } from '../../core/gate/gate.ts'
-import {
-  armByValidationAgreement,
-  armByValidationLoss,
-  chooseStatistic,
-} from '../../core/gate/arm.ts'
+import { decideOn, type DecisionFacts } from '../../core/evidence/decision-facts.ts'
 import {
   heldOutIds,
   validationCount,
@@ -18,14 +13,13 @@ import {
   type ProvenVerdict,
 } from '../../core/lifecycle/internalization.ts'
 import { textOf } from '../../core/answer/outcome.ts'
-import { agreementCut } from '../../core/answer/score.ts'
-import { kindOf, lengthBands } from '../../core/route/request-kind.ts'
 import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { EvaluationRow } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { baselineOfVerdict } from './baseline.ts'
-import { comparedWithPresent } from './compare-present.ts'
+import { comparedPresent } from './compare-present.ts'
+import { factsOf, type EvaluationSets } from './decision-facts.ts'
 import { BATCH_ROWS, evaluateRow, outcomeSimilarity, type EvaluateDeps } from './evaluate-row.ts'
 import { exchangesByIds, outcomeOfText, type MatchedExchange } from '../exchanges/exchanges.ts'
 
@@ -33,14 +27,7 @@ interface EvaluationContext extends EvaluateDeps {
   deps: WorkerDeps
   internalization: Internalization
   plan: InternalizationPlan
-}
-
-/** The exchanges that an evaluation sends again. */
-interface EvaluationSets {
-  /** training rows that no optimizer step used; the confidence statistic is chosen on them */
-  validation: MatchedExchange[]
-  /** of both samples, traffic first */
-  heldOut: MatchedExchange[]
+  template: Template
 }
 
 /** @returns the row with a fresh answer of the upstream; unchanged without a usable answer */
@@ -98,85 +85,28 @@ const setsOf = async (
   }
 }
 
-type RowsByRecord = ReadonlyMap<string, EvaluationRow>
-
-/** The answers of an arm to the validation rows. */
-const validationAnswers = (
-  answered: RowsByRecord,
-  validation: MatchedExchange[]
-): EvaluationRow[] =>
-  validation.flatMap(({ id }) => {
-    const row = answered.get(id)
-    return row === undefined || row.deferred !== null ? [] : row
-  })
-
-/** By data that is not held out. */
-const favouredArm = (plan: InternalizationPlan, validated: EvaluationRow[][]): number | null => {
-  const kinds = new Set(plan.arms.map(({ encoder }) => encoder === undefined))
-  if (kinds.size === 1)
-    return armByValidationLoss(
-      plan.arms.map((arm) => arm.results.at(-1)?.metrics.valid_loss ?? null)
-    )
-  const cut = agreementCut(plan.answers.responseType)
-  return armByValidationAgreement(
-    validated.map((rows) => rows.filter(({ similarity }) => similarity >= cut).length)
-  )
+/** A verdict, and what it was made from. */
+export interface Evaluated {
+  verdict: ProvenVerdict
+  facts: DecisionFacts
 }
 
-/**
- * The held-out rows of one arm as the gate judges them.
- * @param upstream rows of the first arm; only these have fresh upstream answers
- */
-export const heldOutRows = (
-  plan: Pick<InternalizationPlan, 'holdoutRecordIds' | 'unseenRecordIds'>,
-  answered: RowsByRecord,
-  upstream: RowsByRecord,
-  heldOut: MatchedExchange[]
-): HeldOutRow[] => {
-  const [traffic, unseen] = [new Set(plan.holdoutRecordIds), new Set(plan.unseenRecordIds)]
-  const kinds = heldOut.map(({ request, match }) => kindOf(request, match))
-  const bands = lengthBands(kinds.map(({ chars }) => chars))
-  return heldOut.flatMap(({ id, conversation }, i) => {
-    const row = answered.get(id)
-    if (row === undefined) return []
-    const { similarity, logprobSum, logprobMin, deferred } = row
-    return {
-      similarity,
-      logprobSum,
-      logprobMin,
-      deferred,
-      upstreamSimilarity: upstream.get(id)?.upstreamSimilarity ?? null,
-      conversation,
-      isTraffic: traffic.has(id),
-      isUnseen: unseen.has(id),
-      slices: [...kinds[i]!.traits, ...kinds[i]!.values, bands[i]!],
-    }
-  })
-}
-
-const verdictOf = (
+/** The verdict with what the live route makes of the held-out requests, where there is one to replace. */
+const decided = async (
   context: EvaluationContext,
-  rows: EvaluationRow[],
-  { validation, heldOut }: EvaluationSets
-): Verdict => {
+  rows: readonly EvaluationRow[],
+  sets: EvaluationSets
+): Promise<Evaluated> => {
   const { deps, plan } = context
-  const byArm = plan.arms.map(
-    (_, arm) => new Map(rows.filter((row) => row.arm === arm).map((row) => [row.recordId, row]))
-  )
-  const validated = byArm.map((answered) => validationAnswers(answered, validation))
-  const cut = agreementCut(plan.answers.responseType)
-  return decide({
-    arms: plan.arms.map(({ name }, arm) => ({
-      arm: name,
-      statistic: chooseStatistic(validated[arm]!, cut),
-      rows: heldOutRows(plan, byArm[arm]!, byArm[0]!, heldOut),
-    })),
-    favouredArm: favouredArm(plan, validated),
-    responseType: plan.answers.responseType,
-    margin: deps.config.margin,
-    minCoverage: deps.config.minCoverage,
-    seed: plan.seed,
-  })
+  const facts = factsOf(plan, deps.config, rows, sets)
+  const verdict = decideOn(facts)
+  const baseline = baselineOfVerdict(plan, verdict, rows, sets.heldOut)
+  const present = await comparedPresent({ ...context, rows }, verdict)
+  const compared = present === null ? verdict : decideOn({ ...facts, present })
+  return {
+    verdict: { ...compared, ...(baseline && { baseline }) },
+    facts: { ...facts, present },
+  }
 }
 
 /** @returns the verdict over all arms; resumes an interrupted evaluation */
@@ -186,9 +116,9 @@ export const evaluate = async (
   internalization: Internalization,
   plan: InternalizationPlan,
   template: Template
-): Promise<ProvenVerdict> => {
+): Promise<Evaluated> => {
   const formats = createAnswerFormats()
-  const context: EvaluationContext = { deps, engine, formats, internalization, plan }
+  const context = { deps, engine, formats, internalization, plan, template }
   const sets = await setsOf(deps, plan, template)
   const done = await deps.store.internalizations.evaluations(internalization.id)
   const doneKeys = new Set(done.map((row) => `${row.arm}/${row.recordId}`))
@@ -210,8 +140,5 @@ export const evaluate = async (
       done.push(...rows)
     }
   }
-  const verdict = verdictOf(context, done, sets)
-  const baseline = baselineOfVerdict(plan, verdict, done, sets.heldOut)
-  const compared = await comparedWithPresent({ ...context, template, rows: done }, verdict)
-  return { ...compared, ...(baseline && { baseline }) }
+  return decided(context, done, sets)
 }

@@ -4,6 +4,7 @@
  */
 import {
   isCurrentPlan,
+  rolloutStageOf,
   type Internalization,
   type InternalizationState,
   type StageResult,
@@ -13,7 +14,9 @@ import type { Template } from '../../core/template/template.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { AppError, toAppError, type ErrorCode } from '../../errors.ts'
 import { isUnfinished } from '../../openai/fine-tuning.ts'
+import { saveDecisionFacts } from '../../lifecycle/evidence-file.ts'
 import { goLive, type PromotionContext } from '../../lifecycle/promote.ts'
+import type { Store } from '../../store/store.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { isEngineLost } from '../engine/watch.ts'
 import { evaluate } from './evaluate.ts'
@@ -116,7 +119,10 @@ const judge = async (
   internalization: Internalization,
   template: Template
 ): Promise<StepOutcome> => {
-  const verdict = await evaluate(deps, engine, internalization, internalization.plan!, template)
+  const { plan } = internalization
+  const { verdict, facts } = await evaluate(deps, engine, internalization, plan!, template)
+  // before the state: a crash in between repeats both
+  await saveDecisionFacts(deps.store, internalization.id, facts)
   const judged = { ...internalization, verdict }
   deps.log({ level: 'info', message: `verdict: ${verdict.verdict}`, data: { ...verdict } })
   const { reason } = verdict
@@ -124,12 +130,18 @@ const judge = async (
   return moveTo(deps, judged, isRejected ? { name: 'rejected', reason } : { name: 'approval' })
 }
 
-/** Without AUTO_PROMOTE an operator approves it. */
+const isRoutePaused = async (store: Store, templateVersion: string): Promise<boolean> =>
+  (await store.internalizations.list()).some(
+    (row) => row.templateVersion === templateVersion && rolloutStageOf(row.state)?.isPaused
+  )
+
+/** Without AUTO_PROMOTE an operator approves it, and while the route that it would replace is paused. */
 const promote = async (
   deps: WorkerDeps,
   internalization: Internalization
 ): Promise<StepOutcome> => {
   if (!deps.config.autoPromote) return 'waiting'
+  if (await isRoutePaused(deps.store, internalization.templateVersion)) return 'waiting'
   await goLive(deps.store, internalization, promotionContext(deps))
   return 'advanced'
 }

@@ -20,6 +20,8 @@ export type EventType =
   | 'internalization.failed'
   | 'rollout.promoted'
   | 'rollout.stage'
+  | 'rollout.paused'
+  | 'rollout.resumed'
   | 'rollout.drift'
   | 'rollout.rolled_back'
   | 'rollout.retired'
@@ -73,7 +75,10 @@ export const eventTypeOf = ({ from, to, by }: HistoryEntry): EventType | null =>
     case 'failed':
       return `internalization.${to.name}`
     case 'live':
-      if (from?.name === 'live') return 'rollout.stage'
+      if (from?.name === 'live') {
+        if (to.stage?.isPaused) return 'rollout.paused'
+        return from.stage?.isPaused ? 'rollout.resumed' : 'rollout.stage'
+      }
       return from?.name === 'retired' ? 'rollout.restored' : 'rollout.promoted'
     case 'retired':
       // retired again for another reason

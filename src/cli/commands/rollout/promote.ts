@@ -1,18 +1,19 @@
 import { Command } from 'commander'
 import type { Config } from '../../../config/config.ts'
 import { rolloutStageOf, type Internalization } from '../../../core/lifecycle/internalization.ts'
-import { stageName } from '../../../core/rollout/stages.ts'
+import { isMore, stageName } from '../../../core/rollout/stages.ts'
 import { AppError } from '../../../errors.ts'
-import { approve } from '../../../lifecycle/approve.ts'
+import { approve, type Approval } from '../../../lifecycle/approve.ts'
 import { capitalText, stepText } from '../../../lifecycle/rollout-report.ts'
 import type { Store } from '../../../store/store.ts'
 import { withStore } from '../../context.ts'
-import { noteText } from '../../options.ts'
+import { noteText, trafficShare } from '../../options.ts'
 import { print, type OutputOptions } from '../../output.ts'
 import { chosen, rolloutOf, type Rollout } from '../../rollout/rollout-of.ts'
 
 interface PromoteOptions extends OutputOptions {
   now?: boolean
+  share?: number
   reason?: string
 }
 
@@ -23,21 +24,26 @@ const tooEarly = ({ progress, report }: Rollout, { rollout }: Config): AppError 
   return new AppError('invalid-state', `${evidence}, ${needed} is needed: wait, or use --now`)
 }
 
-/** @throws AppError `invalid-state` without the evidence for the next stage, and in the last one */
+/** @throws AppError `invalid-state` without the evidence for the stage, and where it is there already */
 const checkStep = async (
   store: Store,
   live: Internalization,
   config: Config,
-  isForced: boolean
+  { isForced, share }: Approval
 ): Promise<void> => {
   const rollout = await rolloutOf(store, live, config.rollout)
   const { stage, next, mayStep } = rollout.progress!
-  if (next === null)
+  // the approval has its own words for it
+  if (stage.isPaused) return
+  const isLast = share === undefined && next === null
+  if (isLast || share === stage.share)
     throw new AppError(
       'invalid-state',
-      `internalization ${live.id} is in the last stage of its rollout, ${stageName(stage)}`
+      `internalization ${live.id} is in ${isLast ? 'the last stage of its rollout' : 'this stage'}, ` +
+        stageName(stage)
     )
-  if (!mayStep && !isForced) throw tooEarly(rollout, config)
+  const isLess = share !== undefined && !isMore(share, stage)
+  if (!isLess && !mayStep && !isForced) throw tooEarly(rollout, config)
 }
 
 const resultText = ({ state, templateVersion, verdict }: Internalization): string => {
@@ -51,11 +57,11 @@ const resultText = ({ state, templateVersion, verdict }: Internalization): strin
 const promote = (wanted: string, options: PromoteOptions): Promise<void> =>
   withStore(async (store, config) => {
     const row = await chosen(store, wanted, ['approval', 'live'])
-    const isForced = options.now === true
-    if (row.state.name === 'live') await checkStep(store, row, config, isForced)
+    const approval = { isForced: options.now === true, share: options.share }
+    if (row.state.name === 'live') await checkStep(store, row, config, approval)
     const { rollout } = config
     const context = { by: 'cli', now: Date.now(), rollout, note: options.reason }
-    const live = await approve(store, row, isForced, context)
+    const live = await approve(store, row, approval, context)
     print(options.json ? live : resultText(live))
   })
 
@@ -67,6 +73,7 @@ export const promoteCommand = (): Command =>
     )
     .argument('<template>', 'template version, for its newest internalization; or the id of one')
     .option('--now', 'enter the next stage without its evidence')
+    .option('--share <share>', 'enter the stage with this share of the traffic', trafficShare)
     .option('--reason <text>', 'stored in the history', noteText)
     .option('--json', 'print JSON')
     .action(promote)

@@ -83,8 +83,10 @@ const nextStep = (
       `to make it live, run: promptintern promote ${version}`,
     ]
   const ready = [...rollouts.values()].find(({ progress }) => progress?.mayStep === true)
+  const isPaused = [...rollouts.values()].some(({ progress }) => progress?.stage.isPaused)
   return [
     ...(rollouts.size === 0 ? [] : [`to watch its rollout, run: promptintern watch ${version}`]),
+    ...(isPaused ? [`to end the pause, run: promptintern resume ${version}`] : []),
     ...(ready === undefined
       ? []
       : [`for ${stageName(ready.progress!.next!)}, run: promptintern promote ${version}`]),

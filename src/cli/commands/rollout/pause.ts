@@ -1,0 +1,38 @@
+import { Command } from 'commander'
+import { rolloutStageOf } from '../../../core/lifecycle/internalization.ts'
+import { stageName } from '../../../core/rollout/stages.ts'
+import { pause, resume } from '../../../lifecycle/pause.ts'
+import { withStore } from '../../context.ts'
+import { noteText } from '../../options.ts'
+import { print, type OutputOptions } from '../../output.ts'
+import { chosen } from '../../rollout/rollout-of.ts'
+
+interface PauseOptions extends OutputOptions {
+  reason?: string
+}
+
+const command = (name: string, decide: typeof pause, description: string): Command =>
+  new Command(name)
+    .description(`${description}; it takes effect within two seconds`)
+    .argument('<template>', 'template version, for its live internalization; or the id of one')
+    .option('--reason <text>', 'stored in the history', noteText)
+    .option('--json', 'print JSON')
+    .action((wanted: string, { reason, json }: PauseOptions) =>
+      withStore(async (store, { rollout }) => {
+        const row = await chosen(store, wanted, ['live'])
+        const context = { by: 'cli', now: Date.now(), rollout, note: reason }
+        const live = await decide(store, row, context)
+        const stage = stageName(rolloutStageOf(live.state)!)
+        print(json ? live : `template ${live.templateVersion} is live, ${stage}`)
+      })
+    )
+
+export const pauseCommand = (): Command =>
+  command(
+    'pause',
+    pause,
+    'let the upstream answer all requests of a live lora for a while; audits go on'
+  )
+
+export const resumeCommand = (): Command =>
+  command('resume', resume, 'end a pause: the lora answers the share that it answered before')

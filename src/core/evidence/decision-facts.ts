@@ -1,0 +1,106 @@
+/**
+ * What a verdict is made from: figures of every held-out row, and what was chosen before one was read. It is
+ * kept with the verdict, because questions and answers are deleted sooner. Of texts it has the values of
+ * slots in the names of slices, as the verdict itself has. Knows nothing of stores or engines.
+ */
+import { agreementCut, type ResponseType } from '../answer/score.ts'
+import type { HeldOutRow, JudgedAnswer, SharedRow } from '../gate/figures.ts'
+import { decide, type Verdict } from '../gate/gate.ts'
+import {
+  compareRoutes,
+  replacementObjection,
+  routedBy,
+  type ComparedRow,
+} from '../gate/replacement.ts'
+import type { ArmName } from '../learn/schedule.ts'
+import type { ConfidenceStatistic } from '../route/route.ts'
+
+export interface HeldOutRecord extends SharedRow {
+  /** of the record in the log */
+  id: string
+}
+
+/** JSON has null for a log-probability that is not finite. */
+export type ArmAnswer = Omit<JudgedAnswer, 'logprobSum' | 'logprobMin'> & {
+  logprobSum: number | null
+  logprobMin: number | null
+}
+
+export interface ArmFacts {
+  arm: ArmName
+  statistic: ConfidenceStatistic
+  /** in the order of the records; null where the arm has no answer */
+  answers: (ArmAnswer | null)[]
+}
+
+/** The live route that a successor would replace. */
+export interface PresentFacts {
+  /** its internalization */
+  id: string
+  hasDrifted: boolean
+  /** what it makes of the sample of traffic */
+  rows: (Pick<ComparedRow, 'present' | 'conversation'> & { record: string })[]
+}
+
+export interface DecisionFacts {
+  responseType: ResponseType
+  margin: number
+  alpha: number
+  minCoverage: number
+  seed: number
+  /** index of the arm; null: none */
+  favouredArm: number | null
+  records: HeldOutRecord[]
+  /** in the plan's order */
+  arms: ArmFacts[]
+  /** null where there was no route to replace, or the verdict was a rejection without it */
+  present: PresentFacts | null
+}
+
+const judged = ({ logprobSum, logprobMin, ...answer }: ArmAnswer): JudgedAnswer => ({
+  ...answer,
+  logprobSum: logprobSum ?? Number.NaN,
+  logprobMin: logprobMin ?? Number.NaN,
+})
+
+/** The held-out rows of one arm as the gate judges them. */
+export const heldOutRows = (
+  records: readonly HeldOutRecord[],
+  answers: readonly (ArmAnswer | null)[]
+): HeldOutRow[] =>
+  records.flatMap(({ id: _id, ...shared }, i) => {
+    const answer = answers[i] ?? null
+    return answer === null ? [] : { ...shared, ...judged(answer) }
+  })
+
+/** Whether the arm may also replace the present route; its verdict must be to promote. */
+const againstPresent = (verdict: Verdict, facts: DecisionFacts, present: PresentFacts): Verdict => {
+  const figures = verdict.arms[verdict.arm]!
+  const { answers } = facts.arms[verdict.arm]!
+  const byId = new Map(facts.records.map(({ id }, i) => [id, answers[i] ?? null]))
+  const cut = agreementCut(verdict.responseType)
+  const replacement = compareRoutes(
+    present.rows.map(({ record, ...row }) => {
+      const answer = byId.get(record) ?? null
+      return {
+        ...row,
+        successor: routedBy(figures, cut, answer === null ? undefined : judged(answer)),
+      }
+    })
+  )
+  const { margin } = verdict
+  const reason = replacementObjection(replacement, { margin, hasDrifted: present.hasDrifted })
+  return { ...verdict, replacement, ...(reason !== null && { verdict: 'reject', reason }) }
+}
+
+/** The verdict that follows from the facts; the same facts always give the same one. */
+export const decideOn = (facts: DecisionFacts): Verdict => {
+  const { records, arms, present, ...rules } = facts
+  const verdict = decide({
+    ...rules,
+    arms: arms.map(({ answers, ...arm }) => ({ ...arm, rows: heldOutRows(records, answers) })),
+  })
+  return present === null || verdict.verdict === 'reject'
+    ? verdict
+    : againstPresent(verdict, facts, present)
+}

@@ -1,0 +1,168 @@
+/**
+ * The evidence of one internalization in one file: all figures with which an outsider computes the decision
+ * and the evidence of its rollout again (`verify-evidence.ts`). It has no text of a request or an answer.
+ * docs/verify.md describes it. Knows nothing of stores.
+ */
+import type { Verdict } from '../gate/gate.ts'
+import type { ArmName } from '../learn/schedule.ts'
+import type {
+  HistoryEntry,
+  Internalization,
+  InternalizationPlan,
+  InternalizationState,
+  ProvenVerdict,
+} from '../lifecycle/internalization.ts'
+import type { EvidenceFigures, RolloutStage } from '../rollout/stages.ts'
+import type { Template } from '../template/template.ts'
+import type { ArmFacts, DecisionFacts } from './decision-facts.ts'
+import { digestOf, digestOfIds, digestOfRows, digestOfText } from './digest.ts'
+import { hideValues, type HiddenValues } from './hide-values.ts'
+import type { RolloutEvidence } from './rollout-evidence.ts'
+
+/** Raised when a reader of the format before would read a file wrong. */
+export const EVIDENCE_FORMAT = 1
+
+/** One change of the state. */
+export interface HistoryStep {
+  /** milliseconds since the epoch */
+  at: number
+  /** the cause: `worker`, `admin` or `cli` */
+  by: string
+  /** why, in the words of the person who decided; null without */
+  note: string | null
+  state: InternalizationState['name']
+  /** of a rejection or a retirement; else null */
+  reason: string | null
+  /** of a live one; else null */
+  stage: RolloutStage | null
+  /** of the pairs, if they were the reason; else null */
+  evidence: EvidenceFigures | null
+}
+
+export interface EvidenceFile {
+  format: typeof EVIDENCE_FORMAT
+  /** version of promptintern-proxy */
+  writtenBy: string
+  /** milliseconds since the epoch */
+  writtenAt: number
+  internalization: { id: string; createdAt: number; state: InternalizationState['name'] }
+  template: {
+    version: string
+    /** of the upstream; null after the template was deleted, as `textDigest` */
+    model: string | null
+    tenantDigest: string
+    textDigest: string | null
+  }
+  training: {
+    engine: string
+    baseModel: string
+    method: string
+    schedule: string
+    seed: number
+    /** ids, in the order of time */
+    records: string[]
+    recordsDigest: string
+    arms: { arm: ArmName; encoder: string | null; loras: string[] }[]
+  }
+  decision: Omit<DecisionFacts, 'arms'> & {
+    /** version of promptintern-proxy */
+    madeBy: string
+    /** rows of each sample; a row may be in both */
+    counts: { traffic: number; unseen: number }
+    recordsDigest: string
+    arms: (ArmFacts & { rowsDigest: string })[]
+  }
+  verdict: Verdict
+  history: HistoryStep[]
+  /** null before the first pair of a live route was judged */
+  rollout: RolloutEvidence | null
+  /** of all members before it */
+  digest: string
+}
+
+/** What the file is made of. */
+export interface EvidenceParts {
+  writtenBy: string
+  writtenAt: number
+  internalization: Internalization & { plan: InternalizationPlan; verdict: ProvenVerdict }
+  /** null after it was deleted */
+  template: Template | null
+  facts: DecisionFacts
+  /** version of promptintern-proxy that collected the facts */
+  madeBy: string
+  history: readonly HistoryEntry[]
+  rollout: RolloutEvidence | null
+}
+
+const stepOf = ({ at, by, to, note }: HistoryEntry, hidden: HiddenValues): HistoryStep => {
+  const reason = to.name === 'rejected' || to.name === 'retired' ? to.reason : null
+  return {
+    at,
+    by,
+    note,
+    state: to.name,
+    reason: reason && hidden.reason(reason),
+    stage: (to.name === 'live' && to.stage) || null,
+    evidence: ('evidence' in to && to.evidence) || null,
+  }
+}
+
+const trainingOf = (plan: InternalizationPlan): EvidenceFile['training'] => ({
+  engine: plan.engine,
+  baseModel: plan.baseModel,
+  method: plan.method ?? 'supervised',
+  schedule: plan.schedule,
+  seed: plan.seed,
+  records: plan.trainRecordIds,
+  recordsDigest: digestOfIds(plan.trainRecordIds),
+  arms: plan.arms.map(({ name, encoder = null, results }) => ({
+    arm: name,
+    encoder,
+    loras: results.map(({ lora }) => lora),
+  })),
+})
+
+const decisionOf = (
+  facts: DecisionFacts,
+  madeBy: string,
+  hidden: HiddenValues
+): EvidenceFile['decision'] => {
+  const records = hidden.records(facts.records)
+  return {
+    ...facts,
+    madeBy,
+    counts: {
+      traffic: records.filter(({ isTraffic }) => isTraffic).length,
+      unseen: records.filter(({ isUnseen }) => isUnseen).length,
+    },
+    records,
+    recordsDigest: digestOfIds(records.map(({ id }) => id)),
+    arms: facts.arms.map((arm) => ({ ...arm, rowsDigest: digestOfRows(records, arm.answers) })),
+  }
+}
+
+export const makeEvidenceFile = (parts: EvidenceParts): EvidenceFile => {
+  const { writtenBy, writtenAt, internalization, template, facts, madeBy } = parts
+  const { id, createdAt, state, tenant, templateVersion, plan, verdict } = internalization
+  const hidden = hideValues(facts.records)
+  const { baseline: _baseline, ...judged } = verdict
+  const file = {
+    format: EVIDENCE_FORMAT,
+    writtenBy,
+    writtenAt,
+    // the history was read later than the internalization
+    internalization: { id, createdAt, state: (parts.history.at(-1)?.to ?? state).name },
+    template: {
+      version: templateVersion,
+      model: template?.model ?? null,
+      tenantDigest: digestOfText(tenant),
+      textDigest: template && digestOf(template.messages),
+    },
+    training: trainingOf(plan),
+    decision: decisionOf(facts, madeBy, hidden),
+    verdict: hidden.verdict(judged),
+    history: parts.history.map((entry) => stepOf(entry, hidden)),
+    rollout: parts.rollout,
+  } satisfies Omit<EvidenceFile, 'digest'>
+  return { ...file, digest: digestOf(file) }
+}

@@ -1,0 +1,195 @@
+/**
+ * The pairs of a rollout as an evidence file has them: by conversation, in the order in which they count. So
+ * that the file is bounded, the oldest ones of a long rollout are sums. A sum never reaches beyond a place
+ * where evidence was decided on or a bet begins, so all figures can be computed again also from sums.
+ */
+import type { Conversation } from '../rollout/conversations.ts'
+import { START_EVERY, type LossCounts } from '../rollout/evidence.ts'
+import {
+  lossOf,
+  NO_STREAMS,
+  oneOf,
+  withLosses,
+  type PairOutcome,
+  type PairSums,
+  type Rating,
+  type WatchedPair,
+} from '../rollout/pair.ts'
+import {
+  evidenceFigures,
+  type EvidenceFigures,
+  type LossBounds,
+  type RolloutStage,
+} from '../rollout/stages.ts'
+
+/** A pair that is evidence of the loss. */
+export interface CountedPair {
+  /** milliseconds since the epoch, when the request arrived */
+  at: number
+  outcome: PairOutcome
+  /** 0 or 1 */
+  loss: number
+  confidence: number | null
+  /** only of a rated pair, with the time */
+  rating?: Rating
+  ratedAt?: number
+}
+
+/** Conversations in the order in which they count, summed. */
+export interface SummedConversations extends LossCounts {
+  /** of the last turn */
+  at: number
+  /** the newest time of a rating; null without one */
+  ratedAt: number | null
+}
+
+/** What the worker reported of the rollout. */
+export interface ReportedEvidence {
+  at: number
+  stage: RolloutStage
+  evidence: EvidenceFigures
+  rollbackCapital: number
+  stepCapital: number
+  outcomes: PairSums['outcomes']
+}
+
+export interface RolloutEvidence {
+  lora: string
+  /** the newest one */
+  report: ReportedEvidence
+  /** false: the pairs of a retired route were deleted with the log, so they are not all here */
+  isWhole: boolean
+  /** the oldest ones of a long rollout */
+  summed: SummedConversations[]
+  /** all others, each with its turns */
+  conversations: CountedPair[][]
+}
+
+/** Pairs that are listed one by one; beyond it the oldest ones are summed. */
+export const MAX_LISTED_PAIRS = 100_000
+
+const countedPair = ({ at, outcome, rating, ratedAt, confidence }: WatchedPair): CountedPair => ({
+  at,
+  outcome,
+  loss: lossOf({ outcome, rating }),
+  confidence,
+  ...(rating !== null && { rating, ratedAt: ratedAt ?? at }),
+})
+
+const newest = (times: readonly (number | null | undefined)[]): number | null =>
+  times.reduce<number | null>(
+    (latest, time) => (time != null && time > (latest ?? -Infinity) ? time : latest),
+    null
+  )
+
+/** @param turns at least one @param lossAt of a pair; by default as it is rated now */
+const summed = (
+  turns: readonly CountedPair[],
+  lossAt = ({ loss }: CountedPair): number => loss
+): SummedConversations => ({
+  ...oneOf(turns.map(lossAt)),
+  at: turns.at(-1)!.at,
+  ratedAt: newest(turns.map(({ ratedAt }) => ratedAt)),
+})
+
+const joined = (one: SummedConversations, other: SummedConversations): SummedConversations => ({
+  pairs: one.pairs + other.pairs,
+  losses: one.losses + other.losses,
+  at: other.at,
+  ratedAt: newest([one.ratedAt, other.ratedAt]),
+})
+
+/** Collects conversations in bounded memory. */
+export class ConversationList {
+  private readonly limit: number
+  /** numbers of conversations at which a sum ends */
+  private readonly ends: ReadonlySet<number>
+  private readonly sums: SummedConversations[] = []
+  private listed: CountedPair[][] = []
+  private listedPairs = 0
+  private summedCount = 0
+
+  /** @param ends numbers of conversations for which the file must have the figures */
+  constructor(ends: Iterable<number>, limit = MAX_LISTED_PAIRS) {
+    this.ends = new Set(ends)
+    this.limit = limit
+  }
+
+  add({ turns }: Conversation<WatchedPair>): void {
+    this.listed.push(turns.map(countedPair))
+    this.listedPairs += turns.length
+    // not at every one: the rest of the list moves
+    if (this.listedPairs > 2 * this.limit) this.shorten()
+  }
+
+  private shorten(): void {
+    let first = 0
+    for (; this.listedPairs > this.limit; first++) {
+      const turns = this.listed[first]!
+      this.listedPairs -= turns.length
+      this.sum(summed(turns))
+    }
+    this.listed = this.listed.slice(first)
+  }
+
+  private sum(conversation: SummedConversations): void {
+    const isEnd = this.summedCount % START_EVERY === 0 || this.ends.has(this.summedCount)
+    if (isEnd) this.sums.push(conversation)
+    else this.sums.push(joined(this.sums.pop()!, conversation))
+    this.summedCount++
+  }
+
+  read(): Pick<RolloutEvidence, 'summed' | 'conversations'> & { count: number } {
+    if (this.listedPairs > this.limit) this.shorten()
+    return {
+      summed: this.sums,
+      conversations: this.listed,
+      count: this.summedCount + this.listed.length,
+    }
+  }
+}
+
+/** Figures at a time, made again. */
+export interface RemadeFigures {
+  figures: EvidenceFigures
+  /** whether a pair of them was rated since, so that the figures may have been others then */
+  isRatedSince: boolean
+}
+
+/** A decision may rest on a report from shortly before a rating. */
+const RATING_LAG_MS = 600_000
+
+/** A rating counts from its time on. */
+const lossBefore =
+  (time: number) =>
+  ({ outcome, rating, ratedAt = 0 }: CountedPair): number =>
+    lossOf({ outcome, rating: ratedAt <= time ? (rating ?? null) : null })
+
+function* sumsOf(
+  { summed: sums, conversations }: Pick<RolloutEvidence, 'summed' | 'conversations'>,
+  lossAt: (pair: CountedPair) => number
+): Generator<SummedConversations> {
+  yield* sums
+  for (const turns of conversations) yield summed(turns, lossAt)
+}
+
+/**
+ * The figures of the first conversations, as they were at a time.
+ * @param moment.pairs conversations @param moment.stagePairs those of them since the stage began
+ * @returns null where the rollout has not so many, or has the last one within a sum
+ */
+export const figuresAt = (
+  rollout: Pick<RolloutEvidence, 'summed' | 'conversations'>,
+  moment: { pairs: number; stagePairs: number; at: number },
+  bounds: LossBounds
+): RemadeFigures | null => {
+  const { pairs, stagePairs, at } = moment
+  let [streams, isRatedSince] = [NO_STREAMS, false]
+  for (const sum of sumsOf(rollout, lossBefore(at))) {
+    if (streams.stream.pairs >= pairs) break
+    streams = withLosses(streams, sum, sum.at, pairs - stagePairs)
+    isRatedSince ||= (sum.ratedAt ?? -Infinity) > at - RATING_LAG_MS
+  }
+  if (streams.stream.pairs !== pairs) return null
+  return { figures: evidenceFigures(streams, bounds), isRatedSince }
+}

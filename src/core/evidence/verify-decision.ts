@@ -1,0 +1,85 @@
+/** The checks of an evidence file that are about the decision: its data, and the verdict that follows from it. */
+import { percent } from '../gate/figures.ts'
+import type { Verdict } from '../gate/gate.ts'
+import { check, namesText, type Check } from './check.ts'
+import { decideOn } from './decision-facts.ts'
+import { differences } from './differences.ts'
+import { digestOfIds, digestOfRows } from './digest.ts'
+import type { EvidenceFile } from './evidence-file.ts'
+
+const idsCheck = (name: string, ids: readonly string[], digest: string): Check =>
+  check(
+    name,
+    digestOfIds(ids) === digest,
+    `${ids.length} ids have the digest of the file`,
+    `${ids.length} ids have another digest than the file says`
+  )
+
+const separation = ({ training, decision }: EvidenceFile): Check => {
+  const trained = new Set(training.records)
+  const shared = decision.records.filter(({ id }) => trained.has(id)).map(({ id }) => id)
+  return check(
+    'separation',
+    shared.length === 0,
+    'no held-out record is a training record',
+    `training had held-out records: ${namesText(shared)}`
+  )
+}
+
+const counts = ({ decision: { records, counts: stated } }: EvidenceFile): Check => {
+  const [traffic, unseen] = (['isTraffic', 'isUnseen'] as const).map(
+    (sample) => records.filter((record) => record[sample]).length
+  )
+  return check(
+    'samples',
+    traffic === stated.traffic && unseen === stated.unseen,
+    `${traffic} rows are traffic as it came, and ${unseen} are questions that training never saw`,
+    `there are ${traffic} rows of traffic and ${unseen} unseen ones, and the file says ` +
+      `${stated.traffic} and ${stated.unseen}`
+  )
+}
+
+const rowsChecks = ({ decision: { records, arms } }: EvidenceFile): Check[] =>
+  arms.map(({ arm, answers, rowsDigest }) =>
+    check(
+      `rows of ${arm}`,
+      answers.length === records.length && digestOfRows(records, answers) === rowsDigest,
+      `${answers.length} rows have the digest of the file`,
+      `${answers.length} rows of ${records.length} records have another digest than the file says`
+    )
+  )
+
+const summary = ({ verdict, arm, arms }: Verdict): string => {
+  const figures = arms[arm]
+  if (verdict === 'reject' || figures === undefined) return verdict
+  const { coverage, agreementAnswered, agreementAnsweredBound } = figures
+  return (
+    `promote; arm ${figures.arm} answers ${percent(coverage)}, ${percent(agreementAnswered)} of them as the ` +
+    `upstream does, at least ${percent(agreementAnsweredBound)}`
+  )
+}
+
+const verdictCheck = ({ decision, verdict }: EvidenceFile): Check => {
+  // as JSON has it: without members that are undefined
+  const remade = JSON.parse(JSON.stringify(decideOn(decision))) as Verdict
+  const differing = differences(verdict, remade)
+  return check(
+    'verdict',
+    differing.length === 0,
+    `the rows give the same verdict with all its figures: ${summary(verdict)}`,
+    `the rows give another verdict (${summary(remade)}): ${namesText(differing)}`
+  )
+}
+
+export const decisionChecks = (file: EvidenceFile): Check[] => [
+  idsCheck('training records', file.training.records, file.training.recordsDigest),
+  idsCheck(
+    'held-out records',
+    file.decision.records.map(({ id }) => id),
+    file.decision.recordsDigest
+  ),
+  separation(file),
+  counts(file),
+  ...rowsChecks(file),
+  verdictCheck(file),
+]

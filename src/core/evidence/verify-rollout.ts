@@ -1,0 +1,175 @@
+/** The checks of an evidence file that are about what followed the decision: states, pairs and their evidence. */
+import { lossBoundsOf } from '../lifecycle/live-route.ts'
+import { lossOf, PAIR_OUTCOMES } from '../rollout/pair.ts'
+import { stageName, type EvidenceFigures } from '../rollout/stages.ts'
+import { check, namesText, type Check } from './check.ts'
+import { differences } from './differences.ts'
+import type { EvidenceFile, HistoryStep } from './evidence-file.ts'
+import { figuresAt, type RolloutEvidence } from './rollout-evidence.ts'
+
+/** Evidence that was stored at a time, with the name of its check. */
+interface StoredEvidence {
+  name: string
+  at: number
+  evidence: EvidenceFigures
+}
+
+const became = ({ state, stage }: HistoryStep): string =>
+  stage === null ? state : stageName(stage)
+
+const storedEvidence = ({ history, rollout }: EvidenceFile): StoredEvidence[] => [
+  ...history.flatMap((step): StoredEvidence[] => {
+    const { at, evidence } = step
+    return evidence === null ? [] : [{ name: `evidence for ${became(step)}`, at, evidence }]
+  }),
+  ...(rollout === null
+    ? []
+    : [{ name: 'newest evidence', at: rollout.report.at, evidence: rollout.report.evidence }]),
+]
+
+const wasServed = ({ state }: HistoryStep): boolean => state === 'live' || state === 'approval'
+
+const stateFault = ({ internalization, verdict, history }: EvidenceFile): string | null => {
+  const last = history.at(-1)?.state
+  if (last !== internalization.state)
+    return `the file says ${internalization.state}, and the history ends with ${last ?? 'nothing'}`
+  if (verdict.verdict === 'reject' && history.some(wasServed))
+    return 'it was to go live although its verdict is to reject'
+  const ended = history.findIndex(({ state, evidence }) => state === 'retired' && evidence !== null)
+  return ended >= 0 && history.slice(ended).some(wasServed)
+    ? 'it went live again after its evidence had ended it'
+    : null
+}
+
+const stateCheck = (file: EvidenceFile): Check => {
+  const fault = stateFault(file)
+  const said = `${file.internalization.state}, after ${file.history.length} changes`
+  return check('state', fault === null, said, fault ?? '')
+}
+
+const losses = ({ conversations }: RolloutEvidence): Check => {
+  const pairs = conversations.flat()
+  const wrong = pairs.filter(
+    ({ outcome, rating = null, loss }) => lossOf({ outcome, rating }) !== loss
+  )
+  return check(
+    'losses',
+    wrong.length === 0,
+    `the losses of ${pairs.length} pairs follow from outcomes and ratings`,
+    `the losses of ${wrong.length} pairs do not follow from outcomes and ratings`
+  )
+}
+
+/** The report also counts pairs of conversations that are not over. */
+const outcomes = ({ conversations, report }: RolloutEvidence): Check => {
+  const pairs = conversations.flat()
+  const over = PAIR_OUTCOMES.filter(
+    (name) => pairs.filter(({ outcome }) => outcome === name).length > report.outcomes[name]
+  )
+  return check(
+    'outcomes',
+    over.length === 0,
+    'the listed pairs are among those that the report counts',
+    `there are more pairs than the report counts: ${over.join(', ')}`
+  )
+}
+
+/** Without second answers of the upstream the whole of its disagreement with itself is allowed for. */
+const boundsCheck = (file: EvidenceFile, stored: readonly StoredEvidence[]): Check => {
+  const { verdict, internalization } = file
+  const hasWinner = verdict.arms[verdict.arm] !== undefined
+  const allowed = (hasWinner ? [true, false] : []).map((canAskAgain) =>
+    lossBoundsOf({ id: internalization.id, verdict }, canAskAgain)
+  )
+  const wrong = stored.filter(
+    ({ evidence: { margin, proven } }) =>
+      !allowed.some((bounds) => differences(bounds, { margin, proven }).length === 0)
+  )
+  return check(
+    'bounds',
+    wrong.length === 0,
+    'the bounds of the loss follow from the verdict',
+    `the bounds of the loss do not follow from the verdict: ${namesText(wrong.map(({ name }) => name))}`
+  )
+}
+
+const NO_ROLLOUT = { summed: [], conversations: [], isWhole: true }
+
+const evidenceCheck = (file: EvidenceFile, { name, at, evidence }: StoredEvidence): Check => {
+  const { isWhole, ...pairs } = file.rollout ?? NO_ROLLOUT
+  if (!isWhole)
+    return { name, holds: true, said: 'not computed: its pairs were deleted with the log' }
+  const remade = figuresAt(pairs, { ...evidence, at }, evidence)
+  if (remade === null)
+    return {
+      name,
+      holds: false,
+      said: `the file has not the ${evidence.pairs} conversations of it`,
+    }
+  const differing = differences(evidence, remade.figures)
+  if (differing.length > 0 && remade.isRatedSince)
+    return { name, holds: true, said: 'not computed: pairs of it were rated since' }
+  return check(
+    name,
+    differing.length === 0,
+    `${evidence.pairs} conversations with losses of ${Number(evidence.losses.toFixed(2))} give the same figures`,
+    `the conversations give other figures: ${namesText(differing)}`
+  )
+}
+
+/** Whether the evidence was counted from where a stage began. */
+const stagesCheck = (
+  { history, rollout }: EvidenceFile,
+  stored: readonly StoredEvidence[]
+): Check => {
+  const starts = [
+    0,
+    ...history.flatMap(({ stage }) => stage?.before.pairs ?? []),
+    ...(rollout === null ? [] : [rollout.report.stage.before.pairs]),
+  ]
+  const wrong = stored.filter(
+    ({ evidence: { pairs, stagePairs } }) => stagePairs > 0 && !starts.includes(pairs - stagePairs)
+  )
+  return check(
+    'stages',
+    wrong.length === 0,
+    'evidence for a stage is counted from where the stage before it began',
+    `no stage began where the evidence is counted from: ${namesText(wrong.map(({ name }) => name))}`
+  )
+}
+
+/** A rollback needs its capital, and a step that the worker takes needs evidence for it. */
+const capitalFault = (step: HistoryStep, rollout: RolloutEvidence | null): string | null => {
+  const { state, by, evidence } = step
+  if (evidence === null) return null
+  if (state === 'retired') {
+    const needed = rollout === null ? Infinity : Math.log(rollout.report.rollbackCapital)
+    return evidence.rollback >= needed
+      ? null
+      : `a rollback at a capital of ${Math.exp(evidence.rollback).toFixed(1)}`
+  }
+  return by === 'worker' && evidence.step <= 0 ? `${became(step)} without evidence` : null
+}
+
+const capitalCheck = ({ history, rollout }: EvidenceFile): Check => {
+  const faults = history.flatMap((step) => capitalFault(step, rollout) ?? [])
+  return check(
+    'capitals',
+    faults.length === 0,
+    'every rollback and every step of the worker had the capital for it',
+    `a decision had not the capital for it: ${namesText(faults)}`
+  )
+}
+
+export const rolloutChecks = (file: EvidenceFile): Check[] => {
+  const stored = storedEvidence(file)
+  const { rollout } = file
+  return [
+    stateCheck(file),
+    ...(rollout === null ? [] : [losses(rollout), outcomes(rollout)]),
+    ...(stored.length === 0
+      ? []
+      : [boundsCheck(file, stored), stagesCheck(file, stored), capitalCheck(file)]),
+    ...stored.map((one) => evidenceCheck(file, one)),
+  ]
+}

@@ -1,0 +1,104 @@
+/** Keeps what a verdict is made from, and collects the evidence file of an internalization. */
+import type { DecisionFacts } from '../core/evidence/decision-facts.ts'
+import { makeEvidenceFile, type EvidenceFile } from '../core/evidence/evidence-file.ts'
+import { ConversationList, type RolloutEvidence } from '../core/evidence/rollout-evidence.ts'
+import {
+  winningLora,
+  type HistoryEntry,
+  type Internalization,
+} from '../core/lifecycle/internalization.ts'
+import { AppError } from '../errors.ts'
+import { packageVersion } from '../package-folder.ts'
+import type { Store } from '../store/store.ts'
+import { readJsonSnapshot, saveJsonSnapshot } from './json-snapshot.ts'
+import { countedConversations } from './read-evidence-path.ts'
+import { readRolloutReport } from './rollout-report.ts'
+
+/** As they are stored. */
+interface KeptFacts {
+  /** version of promptintern-proxy that collected them */
+  madeBy: string
+  facts: DecisionFacts
+}
+
+const nameOf = (internalizationId: string): string => `decision:${internalizationId}`
+
+export const saveDecisionFacts = (
+  store: Pick<Store, 'snapshots'>,
+  internalizationId: string,
+  facts: DecisionFacts
+): Promise<void> =>
+  saveJsonSnapshot(store, nameOf(internalizationId), {
+    madeBy: packageVersion(),
+    facts,
+  } satisfies KeptFacts)
+
+/** @returns null before the verdict, and for verdicts of versions that did not keep them */
+export const readDecisionFacts = (
+  store: Pick<Store, 'snapshots'>,
+  internalizationId: string
+): Promise<KeptFacts | null> => readJsonSnapshot(store, nameOf(internalizationId))
+
+/** Numbers of conversations at which something was decided or a stage began. */
+const endsOf = (
+  history: readonly HistoryEntry[],
+  { pairs, stagePairs }: EvidenceCounts
+): number[] =>
+  [
+    { pairs, stagePairs },
+    ...history.flatMap(({ to }) => ('evidence' in to && to.evidence) || []),
+  ].flatMap((figures) => [figures.pairs, figures.pairs - figures.stagePairs])
+
+type EvidenceCounts = Pick<RolloutEvidence['report']['evidence'], 'pairs' | 'stagePairs'>
+
+const rolloutOf = async (
+  store: Pick<Store, 'snapshots' | 'pairs'>,
+  internalization: Internalization,
+  history: readonly HistoryEntry[]
+): Promise<RolloutEvidence | null> => {
+  const lora = winningLora(internalization)
+  const report = await readRolloutReport(store, internalization.id)
+  if (lora === null || report === null) return null
+  const { at, stage, evidence, rollbackCapital, stepCapital, outcomes } = report
+  const list = new ConversationList(endsOf(history, evidence))
+  for await (const conversation of countedConversations(store, lora, evidence.pairs))
+    list.add(conversation)
+  const { count, ...conversations } = list.read()
+  return {
+    lora,
+    report: { at, stage, evidence, rollbackCapital, stepCapital, outcomes },
+    isWhole: count === evidence.pairs,
+    ...conversations,
+  }
+}
+
+/**
+ * @param now milliseconds since the epoch
+ * @throws AppError `invalid-state` before the verdict, and for one whose facts were not kept
+ */
+export const evidenceFile = async (
+  store: Store,
+  internalization: Internalization,
+  now: number
+): Promise<EvidenceFile> => {
+  const { id, plan, verdict, templateVersion } = internalization
+  if (plan === null || verdict === null)
+    throw new AppError('invalid-state', `internalization ${id} has no verdict yet`)
+  const kept = await readDecisionFacts(store, id)
+  if (kept === null)
+    throw new AppError(
+      'invalid-state',
+      `internalization ${id} was judged by a version that did not keep what its verdict was made from: ` +
+        'internalize again'
+    )
+  const history = await store.internalizations.history(id)
+  return makeEvidenceFile({
+    writtenBy: packageVersion(),
+    writtenAt: now,
+    internalization: { ...internalization, plan, verdict },
+    template: await store.templates.get(templateVersion),
+    ...kept,
+    history,
+    rollout: await rolloutOf(store, internalization, history),
+  })
+}

@@ -1,0 +1,115 @@
+/** Collects what a verdict is made from: stored answers, and what the held-out exchanges show of themselves. */
+import {
+  armByValidationAgreement,
+  armByValidationLoss,
+  chooseStatistic,
+} from '../../core/gate/arm.ts'
+import { ALPHA } from '../../core/gate/gate.ts'
+import { agreementCut } from '../../core/answer/score.ts'
+import type { ArmAnswer, DecisionFacts, HeldOutRecord } from '../../core/evidence/decision-facts.ts'
+import type {
+  InternalizationPlan,
+  InternalizeOptions,
+} from '../../core/lifecycle/internalization.ts'
+import { kindOf, lengthBands } from '../../core/route/request-kind.ts'
+import type { EvaluationRow } from '../../store/store.ts'
+import type { MatchedExchange } from '../exchanges/exchanges.ts'
+
+/** The exchanges that an evaluation sends again. */
+export interface EvaluationSets {
+  /** training rows that no optimizer step used; the confidence statistic is chosen on them */
+  validation: MatchedExchange[]
+  /** of both samples, traffic first */
+  heldOut: MatchedExchange[]
+}
+
+const byRecord = (rows: readonly EvaluationRow[], arm: number): Map<string, EvaluationRow> =>
+  new Map(rows.filter((row) => row.arm === arm).map((row) => [row.recordId, row]))
+
+/** @param rows with the upstream's fresh answers, which only those of the first arm have */
+export const heldOutRecords = (
+  plan: Pick<InternalizationPlan, 'holdoutRecordIds' | 'unseenRecordIds'>,
+  heldOut: readonly MatchedExchange[],
+  rows: readonly EvaluationRow[]
+): HeldOutRecord[] => {
+  const [traffic, unseen] = [new Set(plan.holdoutRecordIds), new Set(plan.unseenRecordIds)]
+  const first = byRecord(rows, 0)
+  const kinds = heldOut.map(({ request, match }) => kindOf(request, match))
+  const bands = lengthBands(kinds.map(({ chars }) => chars))
+  return heldOut.map(({ id, conversation }, i) => ({
+    id,
+    upstreamSimilarity: first.get(id)?.upstreamSimilarity ?? null,
+    conversation,
+    isTraffic: traffic.has(id),
+    isUnseen: unseen.has(id),
+    slices: [...kinds[i]!.traits, ...kinds[i]!.values, bands[i]!],
+  }))
+}
+
+export const answersOf = (
+  records: readonly HeldOutRecord[],
+  rows: readonly EvaluationRow[],
+  arm: number
+): (ArmAnswer | null)[] => {
+  const answered = byRecord(rows, arm)
+  return records.map(({ id }) => {
+    const row = answered.get(id)
+    if (row === undefined) return null
+    const { similarity, logprobSum, logprobMin, deferred } = row
+    return { similarity, logprobSum, logprobMin, deferred }
+  })
+}
+
+/** The answers of each arm to the validation rows. */
+const validationAnswers = (
+  { arms }: InternalizationPlan,
+  rows: readonly EvaluationRow[],
+  validation: readonly MatchedExchange[]
+): EvaluationRow[][] =>
+  arms.map((_, arm) => {
+    const answered = byRecord(rows, arm)
+    return validation.flatMap(({ id }) => {
+      const row = answered.get(id)
+      return row === undefined || row.deferred !== null ? [] : row
+    })
+  })
+
+/** By data that is not held out. */
+const favouredArm = (plan: InternalizationPlan, validated: EvaluationRow[][]): number | null => {
+  const kinds = new Set(plan.arms.map(({ encoder }) => encoder === undefined))
+  if (kinds.size === 1)
+    return armByValidationLoss(
+      plan.arms.map((arm) => arm.results.at(-1)?.metrics.valid_loss ?? null)
+    )
+  const cut = agreementCut(plan.answers.responseType)
+  return armByValidationAgreement(
+    validated.map((rows) => rows.filter(({ similarity }) => similarity >= cut).length)
+  )
+}
+
+/** Without what the live route makes of the requests, which is asked for only if the arms pass. */
+export const factsOf = (
+  plan: InternalizationPlan,
+  { margin, minCoverage }: Pick<InternalizeOptions, 'margin' | 'minCoverage'>,
+  rows: readonly EvaluationRow[],
+  { validation, heldOut }: EvaluationSets
+): DecisionFacts => {
+  const { responseType } = plan.answers
+  const validated = validationAnswers(plan, rows, validation)
+  const records = heldOutRecords(plan, heldOut, rows)
+  return {
+    responseType,
+    margin,
+    alpha: ALPHA,
+    minCoverage,
+    seed: plan.seed,
+    favouredArm: favouredArm(plan, validated),
+    records,
+    arms: plan.arms.map(({ name }, arm) => ({
+      arm: name,
+      statistic: chooseStatistic(validated[arm]!, agreementCut(responseType)),
+      answers: answersOf(records, rows, arm),
+    })),
+    present: null,
+  }
+}

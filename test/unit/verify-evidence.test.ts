@@ -1,0 +1,332 @@
+/** An evidence file holds as it was written, and does not when a number of it was changed. */
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { digestOf, digestOfIds, digestOfRows } from '../../src/core/evidence/digest.ts'
+import type { EvidenceFile } from '../../src/core/evidence/evidence-file.ts'
+import { verifyEvidence } from '../../src/core/evidence/verify-evidence.ts'
+import { AppError } from '../../src/errors.ts'
+import { auditedPairs, exampleEvidenceFile, exampleFacts } from '../fixtures/evidence.ts'
+
+const LIVE = exampleEvidenceFile({
+  rollout: { pairs: auditedPairs(500, 200), decisions: [130, 290], isRolledBack: false },
+})
+const ROLLED_BACK = exampleEvidenceFile({
+  rollout: { pairs: auditedPairs(400, 4), decisions: [60, 180], isRolledBack: true },
+})
+const GRADED = exampleEvidenceFile({ facts: exampleFacts({ responseType: 'short-text' }) })
+const REJECTED = exampleEvidenceFile({ facts: exampleFacts({}, { loss: 0.2 }) })
+
+const SUCCESSOR = ((): EvidenceFile => {
+  const { records } = exampleFacts()
+  const traffic = records.filter(({ isTraffic }) => isTraffic)
+  const rows = traffic.map(({ id, conversation }, i) => ({
+    record: id,
+    conversation,
+    present:
+      i % 10 === 0 ? ('wrong' as const) : i % 10 < 4 ? ('right' as const) : ('upstream' as const),
+  }))
+  return exampleEvidenceFile({
+    facts: exampleFacts({ present: { id: 'before', hasDrifted: false, rows } }),
+  })
+})()
+
+const failing = (file: unknown): string[] =>
+  verifyEvidence(file).checks.flatMap(({ name, holds }) => (holds ? [] : [name]))
+
+type Path = (string | number)[]
+
+/** Paths of all numbers below a value. */
+const numbersIn = (value: unknown, path: Path = []): Path[] => {
+  if (typeof value === 'number') return [path]
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([name, inner]) => numbersIn(inner, [...path, name]))
+}
+
+const at = (file: EvidenceFile, path: Path): unknown =>
+  path.reduce((value, name) => (value as Record<string, unknown>)[name], file as unknown)
+
+/** A copy with another value at a path. */
+const changed = (file: EvidenceFile, path: Path, value: unknown): EvidenceFile => {
+  const copy = structuredClone(file)
+  const owner = at(copy, path.slice(0, -1)) as Record<string, unknown>
+  owner[path.at(-1)!] = value
+  return copy
+}
+
+/** As by somebody who also writes new digests. */
+const resealed = (file: EvidenceFile): EvidenceFile => {
+  const { digest: _digest, decision, training, ...rest } = file
+  const records = decision.records.map(({ id }) => id)
+  const sealed = {
+    ...rest,
+    training: { ...training, recordsDigest: digestOfIds(training.records) },
+    decision: {
+      ...decision,
+      recordsDigest: digestOfIds(records),
+      arms: decision.arms.map((arm) => ({
+        ...arm,
+        rowsDigest: digestOfRows(decision.records, arm.answers),
+      })),
+    },
+  }
+  return { ...sealed, digest: digestOf(sealed) }
+}
+
+/** Another number that a reader would take for it. */
+const others = fc.constantFrom(
+  (value: number) => value + 1,
+  (value: number) => value - 0.001,
+  (value: number) => -value - 1,
+  (value: number) => value * 1.0001 + 1e-6
+)
+
+const FILES = { LIVE, ROLLED_BACK, GRADED, REJECTED, SUCCESSOR }
+
+describe('an evidence file', () => {
+  it.each(Object.entries(FILES))('of %s holds as it was written', (_name, file) => {
+    const { holds, checks } = verifyEvidence(file)
+    expect(checks.filter((check) => !check.holds)).toEqual([])
+    expect(holds).toBe(true)
+    for (const { name, said } of checks) expect([name === '', said === '']).toEqual([false, false])
+  })
+
+  it('of these tests has all that there is to verify', () => {
+    const verdicts = Object.entries(FILES).map(([name, { verdict }]) => [name, verdict.verdict])
+    expect(Object.fromEntries(verdicts)).toEqual({
+      LIVE: 'promote',
+      ROLLED_BACK: 'promote',
+      GRADED: 'promote',
+      REJECTED: 'reject',
+      SUCCESSOR: 'promote',
+    })
+    expect(LIVE.verdict.arm).toBe(1)
+    expect(SUCCESSOR.verdict.replacement).toMatchObject({ rows: 300 })
+    expect(GRADED.verdict.arms[0]).toHaveProperty('similarityDifferenceBound')
+    expect(ROLLED_BACK.rollout!.report.evidence.rollback).toBeGreaterThan(Math.log(300))
+    expect(verifyEvidence(LIVE).checks.map(({ name }) => name)).toEqual([
+      'file',
+      'training records',
+      'held-out records',
+      'separation',
+      'samples',
+      'rows of schedule',
+      'rows of query-only',
+      'verdict',
+      'state',
+      'losses',
+      'outcomes',
+      'bounds',
+      'stages',
+      'capitals',
+      'evidence for canary 10 %',
+      'evidence for canary 20 %',
+      'newest evidence',
+    ])
+  })
+})
+
+describe('a number that was changed', () => {
+  it.each(Object.entries(FILES))('anywhere in %s is found', (_name, file) => {
+    const paths = numbersIn(file).filter(([first]) => first !== 'format')
+    fc.assert(
+      fc.property(fc.constantFrom(...paths), others, (path, other) => {
+        const value = at(file, path) as number
+        expect(failing(changed(file, path, other(value)))).toContain('file')
+      }),
+      { numRuns: 8 }
+    )
+  })
+
+  /** Where every number decides, or is a figure of what was decided. */
+  const DECISIVE: [keyof typeof FILES, Path][] = [
+    ['LIVE', ['verdict']],
+    ['GRADED', ['verdict']],
+    ['REJECTED', ['verdict']],
+    ['SUCCESSOR', ['verdict']],
+    ['LIVE', ['decision', 'margin']],
+    ['LIVE', ['decision', 'alpha']],
+    ['LIVE', ['decision', 'minCoverage']],
+    ['LIVE', ['decision', 'favouredArm']],
+    ['LIVE', ['decision', 'counts']],
+    ['LIVE', ['rollout', 'report', 'evidence']],
+    ['LIVE', ['history', '2', 'evidence']],
+    ['ROLLED_BACK', ['history', '3', 'evidence']],
+    ['ROLLED_BACK', ['rollout', 'report', 'evidence']],
+  ]
+
+  it.each(DECISIVE)('is found in %s, %j, also if the digests are made anew', (name, below) => {
+    const file = FILES[name]
+    const paths = numbersIn(at(file, below), below)
+    expect(paths.length).toBeGreaterThan(0)
+    fc.assert(
+      fc.property(fc.constantFrom(...paths), others, (path, other) => {
+        const value = at(file, path) as number
+        expect(failing(resealed(changed(file, path, other(value))))).not.toEqual([])
+      }),
+      { numRuns: 15 }
+    )
+  })
+
+  it('is found in an answer that the verdict depends on, also if the digests are made anew', () => {
+    const { confidence, threshold } = LIVE.verdict.arms[LIVE.verdict.arm]!
+    const { answers } = LIVE.decision.arms[LIVE.verdict.arm]!
+    const name = confidence === 'sum' ? 'logprobSum' : 'logprobMin'
+    const answered = answers.flatMap((answer, i) =>
+      answer !== null && answer.deferred === null && answer[name]! >= threshold! ? [i] : []
+    )
+    fc.assert(
+      fc.property(fc.constantFrom(...answered), fc.boolean(), (i, isSimilarity) => {
+        const path = ['decision', 'arms', LIVE.verdict.arm, 'answers', i]
+        const { similarity } = answers[i]!
+        const forged = isSimilarity
+          ? changed(LIVE, [...path, 'similarity'], 1 - similarity)
+          : changed(LIVE, [...path, name], threshold! - 1)
+        expect(failing(resealed(forged))).toEqual(['verdict'])
+      }),
+      { numRuns: 10 }
+    )
+  })
+
+  it('is found in the outcome of a pair, also if the digests are made anew', () => {
+    const pairs = ROLLED_BACK.rollout!.conversations.flatMap((turns, i) =>
+      turns.map((pair, j) => ({ pair, path: ['rollout', 'conversations', i, j] }))
+    )
+    fc.assert(
+      fc.property(fc.constantFrom(...pairs), ({ pair: { outcome, loss }, path }) => {
+        const flipped = outcome === 'agreed' ? 'disagreed' : 'agreed'
+        const forged = changed(ROLLED_BACK, [...path, 'outcome'], flipped)
+        expect(failing(resealed(forged))).toContain('losses')
+        const whole = resealed(changed(forged, [...path, 'loss'], 1 - loss))
+        expect(failing(whole)).toContain('newest evidence')
+      }),
+      { numRuns: 10 }
+    )
+  })
+})
+
+describe('what the checks find', () => {
+  it.each<[check: string, file: EvidenceFile, path: Path, value: unknown]>([
+    ['bounds', LIVE, ['verdict', 'arm'], 9],
+    ['separation', LIVE, ['training', 'records', 0], 'held-out-7'],
+    ['training records', LIVE, ['training', 'recordsDigest'], 'a'],
+    ['held-out records', LIVE, ['decision', 'records', 0, 'id'], 'another'],
+    ['rows of schedule', LIVE, ['decision', 'records', 0, 'slices', 0], 'turn 2'],
+    ['state', LIVE, ['internalization', 'state'], 'retired'],
+    ['state', REJECTED, ['history', 0, 'state'], 'live'],
+    ['verdict', GRADED, ['decision', 'seed'], 2],
+    ['capitals', ROLLED_BACK, ['rollout', 'report', 'rollbackCapital'], 1e300],
+    ['outcomes', LIVE, ['rollout', 'report', 'outcomes', 'agreed'], 3],
+    ['stages', LIVE, ['history', 2, 'evidence', 'stagePairs'], 5],
+  ])('%s', (check, file, path, value) => {
+    expect(failing(changed(file, path, value))).toContain(check)
+  })
+
+  it('is a route that goes live again after its evidence has ended it', () => {
+    const { history, ...rest } = ROLLED_BACK
+    const forged = {
+      ...rest,
+      internalization: { ...rest.internalization, state: 'live' as const },
+      history: [...history, history[1]!],
+    }
+    expect(failing(resealed(forged))).toEqual(['state'])
+  })
+})
+
+describe('pairs that were rated', () => {
+  const rated = (ratedAt: number): EvidenceFile => {
+    const conversations = LIVE.rollout!.conversations
+    const i = conversations.findIndex((turns) => turns.some(({ loss }) => loss === 1))
+    const j = conversations[i]!.findIndex(({ loss }) => loss === 1)
+    const path = ['rollout', 'conversations', i, j]
+    const pair = { ...(at(LIVE, path) as object), loss: 0, rating: 'both', ratedAt }
+    return resealed(changed(LIVE, path, pair))
+  }
+
+  it('since a decision leave it as it was', () => {
+    expect(verifyEvidence(rated(LIVE.rollout!.report.at + 1))).toMatchObject({ holds: true })
+  })
+
+  it('before a decision count for it', () => {
+    expect(failing(rated(LIVE.rollout!.report.at - 3_600_000))).toContain('newest evidence')
+  })
+})
+
+describe('a file with more pairs than are listed', () => {
+  const rollout = { pairs: auditedPairs(2_600, 60), decisions: [130, 777], isRolledBack: false }
+
+  it('has the same figures with sums of the oldest ones', () => {
+    const whole = exampleEvidenceFile({ rollout }).rollout!
+    const short = exampleEvidenceFile({ rollout: { ...rollout, limit: 200 } })
+    expect(failing(short)).toEqual([])
+    const { summed, conversations } = short.rollout!
+    expect(conversations.flat().length).toBeLessThanOrEqual(200)
+    expect(summed.length).toBeLessThan(12)
+    expect(conversations).toEqual(whole.conversations.slice(-conversations.length))
+    const count = summed.reduce((sum, { pairs }) => sum + pairs, 0) + conversations.length
+    expect(count).toBe(whole.conversations.length)
+  })
+
+  it('does not hold when a sum was changed', () => {
+    const short = exampleEvidenceFile({ rollout: { ...rollout, limit: 200 } })
+    for (const name of ['pairs', 'losses']) {
+      const forged = changed(short, ['rollout', 'summed', 1, name], 7)
+      expect(failing(resealed(forged))).toContain('newest evidence')
+    }
+  })
+})
+
+describe('pairs that were deleted with the log', () => {
+  it('are named, and the evidence is not computed', () => {
+    const file = structuredClone(ROLLED_BACK)
+    file.rollout!.conversations = []
+    expect(failing(resealed(file))).toContain('newest evidence')
+    file.rollout!.isWhole = false
+    const { holds, checks } = verifyEvidence(resealed(file))
+    expect(holds).toBe(true)
+    expect(checks.at(-1)!.said).toContain('deleted')
+  })
+})
+
+describe('what is not an evidence file', () => {
+  it.each<[unknown, RegExp]>([
+    [null, /not an evidence file/],
+    [{}, /no format/],
+    [{ format: 2 }, /has format 2, and this version of promptintern reads format 1/],
+    [{ format: 1 }, /internalization is not an object/],
+    [
+      changed(LIVE, ['decision', 'arms', 0, 'answers', 3, 'similarity'], 'x'),
+      /answers\[3\]\.simil/,
+    ],
+    [changed(LIVE, ['decision', 'responseType'], '__proto__'), /responseType is not one of/],
+  ])('is refused in words', (value, message) => {
+    expect(() => verifyEvidence(value)).toThrow(message)
+    expect(() => verifyEvidence(value)).toThrow(AppError)
+  })
+
+  it('never breaks the checks, whatever stands in a member', () => {
+    const every = (value: unknown, path: Path = []): Path[] =>
+      typeof value !== 'object' || value === null
+        ? [path]
+        : [path, ...Object.entries(value).flatMap(([name, inner]) => every(inner, [...path, name]))]
+    const paths = every(LIVE).filter(({ length }) => length > 0)
+    const values = fc.oneof(
+      fc.jsonValue({ maxDepth: 1 }),
+      fc.constantFrom<unknown>(1e308, -1e308, 0, -1, [], {}, null, undefined)
+    )
+    const shallow = paths.filter(({ length }) => length <= 4)
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.constantFrom(...shallow), fc.constantFrom(...paths)),
+        values,
+        (path, value) => {
+          try {
+            expect(verifyEvidence(changed(LIVE, path, value)).checks).not.toEqual([])
+          } catch (error) {
+            expect(error).toBeInstanceOf(AppError)
+          }
+        }
+      ),
+      { numRuns: 80 }
+    )
+  })
+})

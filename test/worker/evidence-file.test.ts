@@ -1,0 +1,95 @@
+/** The evidence file of what the worker decides holds, also after the log is gone. */
+import { describe, expect, it } from 'vitest'
+import { verifyEvidence } from '../../src/core/evidence/verify-evidence.ts'
+import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
+import { evidenceFile } from '../../src/lifecycle/evidence-file.ts'
+import { evaluateAgain } from '../../src/worker/requests.ts'
+import { AT_ONCE } from '../fixtures/rollout.ts'
+import { useWorkerHarness, type WorkerHarness } from './harness.ts'
+import { completion, useWatchedRoute, type Watched } from './watched-route.ts'
+
+const open = useWorkerHarness()
+const watch = useWatchedRoute()
+
+const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0, 0.05, 1], auditShare: 0.03, steps: true }
+
+const fileOf = async (harness: WorkerHarness) => {
+  const file = await evidenceFile(harness.store, await harness.newest(), harness.now)
+  return JSON.parse(JSON.stringify(file)) as typeof file
+}
+
+const expectToHold = async (harness: WorkerHarness) => {
+  const file = await fileOf(harness)
+  expect(verifyEvidence(file).checks.filter(({ holds }) => !holds)).toEqual([])
+  return file
+}
+
+const ofWatched = (watched: Watched) => expectToHold(watched.harness)
+
+describe('the evidence file of a verdict', () => {
+  it('holds, and has the verdict that is stored', async () => {
+    const harness = await open({ from: 'approval' })
+    const { baseline: _baseline, ...verdict } = (await harness.newest()).verdict!
+    const file = await expectToHold(harness)
+    expect(file.verdict).toEqual(verdict)
+    expect(file.rollout).toBeNull()
+    expect(file.history.map(({ state }) => state)).toContain('evaluating')
+  })
+
+  it('holds after the records of it were deleted', async () => {
+    const harness = await open({ from: 'approval' })
+    const before = await fileOf(harness)
+    await harness.store.records.forget({ tenant: 'tenant-a' })
+    expect(await harness.store.records.list({ limit: 1 })).toEqual([])
+    expect(await expectToHold(harness)).toEqual(before)
+  })
+
+  it('has none of the texts that were logged', async () => {
+    const text = JSON.stringify(await fileOf(await open({ from: 'approval' })))
+    for (const word of ['amber', 'crimson', 'tins of', 'warehouse', 'tenant-a'])
+      expect(text).not.toContain(word)
+  })
+
+  it('is that of the decision, also after an evaluation with other settings', async () => {
+    const harness = await open({ from: 'approval' })
+    const before = await fileOf(harness)
+    const deps = harness.deps({}, { margin: 0.2 })
+    const verdict = await evaluateAgain(deps, harness.engine, before.internalization.id)
+    expect(verdict.margin).toBe(0.2)
+    expect(await fileOf(harness)).toEqual(before)
+  })
+})
+
+describe('the evidence file of a rollout', () => {
+  it('holds in every stage, and after ratings', async () => {
+    const watched = await watch(STAGED)
+    await ofWatched(watched)
+    await watched.audit(30)
+    const lost = await watched.audit(1, { response: completion('violet') })
+    await watched.judged(31)
+    await ofWatched(watched)
+    await watched.audit(300)
+    await watched.judged(331)
+    await watched.harness.round(watched.worker)
+    const file = await ofWatched(watched)
+    expect(file.history.flatMap(({ stage }) => stage?.share ?? [])).toEqual([0, 0.05, 1])
+    expect(file.rollout!.conversations).toHaveLength(331)
+    await watched.harness.store.pairs.rate(lost[0]!, 'both', watched.harness.now)
+    await watched.harness.round(watched.worker)
+    const rated = await ofWatched(watched)
+    expect(rated.rollout!.report.evidence.losses).toBe(0)
+  })
+
+  it('holds for a route that was rolled back', async () => {
+    const watched = await watch({ ...AT_ONCE, auditShare: 0.03 })
+    await watched.audit(40, { response: completion('violet') })
+    await watched.harness.runUntil(
+      watched.worker,
+      async () => (await watched.state()).name === 'retired'
+    )
+    const file = await ofWatched(watched)
+    expect(file.internalization.state).toBe('retired')
+    const { checks } = verifyEvidence(file)
+    expect(checks.map(({ name }) => name)).toContain('evidence for retired')
+  })
+})
