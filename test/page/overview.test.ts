@@ -2,6 +2,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
+import { NO_PAIRS } from '../../src/core/rollout/evidence.ts'
+import { pausedStage } from '../../src/core/rollout/stages.ts'
 import { newTaskName, saveTask } from '../../src/lifecycle/forget-task.ts'
 import { saveRolloutReport, type RolloutReport } from '../../src/lifecycle/rollout-report.ts'
 import {
@@ -83,6 +85,17 @@ describe('the overview', () => {
       exampleReport({ stage: { share: 0.05, before: { pairs: 0, losses: 0 } }, ...changes })
     )
     expect(await page.view('/admin')).toContain(said)
+  })
+
+  it('tells that a person has paused a route', async () => {
+    await page.store.internalizations.create(
+      exampleApproved('live-one', {
+        state: { name: 'live', stage: pausedStage({ share: 1, before: NO_PAIRS }) },
+      })
+    )
+    const markup = await page.view('/admin')
+    expect(markup).toContain('is paused since')
+    expect(markup).toContain('/admin/internalizations/live-one')
   })
 
   it('tells nothing of a report whose route is live no more', async () => {

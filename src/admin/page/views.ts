@@ -9,6 +9,7 @@ import { addJobs } from './jobs/jobs-view.tsx'
 import { addKeys } from './keys/keys-view.tsx'
 import { addOverview } from './overview/overview-view.tsx'
 import { addRecords } from './records/records-view.tsx'
+import { addSettings } from './settings/settings-view.tsx'
 import { addTemplates } from './templates/templates-view.tsx'
 
 export const addViews = (app: PageApp, deps: AdminDeps): void => {
@@ -22,6 +23,7 @@ export const addViews = (app: PageApp, deps: AdminDeps): void => {
     addJobs,
     addKeys,
     addForget,
+    addSettings,
   ]
   for (const add of views) add(app, deps)
 }

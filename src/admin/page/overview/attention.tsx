@@ -91,6 +91,17 @@ const routeSentences = ({ row, report, next }: WatchedRoute, labels: Labels): Se
   ]
 }
 
+const pausedSentence = (row: Internalization, labels: Labels): Sentence => ({
+  tone: 'waits',
+  says: (
+    <>
+      The route of <TemplateLink version={row.templateVersion} labels={labels} /> is paused since{' '}
+      <Time at={row.updatedAt} /> UTC: the upstream answers its requests.{' '}
+      <Look id={row.id} words="Look and decide" />
+    </>
+  ),
+})
+
 const failedSentence = (row: Internalization, labels: Labels): Sentence => ({
   tone: 'bad',
   says: (
@@ -142,12 +153,16 @@ const firstOf = (sentences: Sentence[], address: string): Sentence[] => {
 }
 
 const sentencesOf = (overview: LoadedOverview): Sentence[] => {
-  const { waiting, routes, failed, forgetting, labels, status } = overview
+  const { waiting, paused, routes, failed, forgetting, labels, status } = overview
   const templates = `${BASE}/templates`
   return [
     ...processSentences(status),
     ...firstOf(
       routes.flatMap((route) => routeSentences(route, labels)),
+      `${templates}?state=live`
+    ),
+    ...firstOf(
+      paused.map((row) => pausedSentence(row, labels)),
       `${templates}?state=live`
     ),
     ...firstOf(

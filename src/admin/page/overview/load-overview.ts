@@ -1,5 +1,5 @@
 /** Reads what waits for a decision, what is wrong, and the figures of a period. */
-import type { Internalization } from '../../../core/lifecycle/internalization.ts'
+import { rolloutStageOf, type Internalization } from '../../../core/lifecycle/internalization.ts'
 import { HOUR_MS, mergeHours, type TrafficHour } from '../../../core/log/traffic-hours.ts'
 import type { RolloutStage } from '../../../core/rollout/stages.ts'
 import { forgetTasks } from '../../../lifecycle/forget-task.ts'
@@ -35,6 +35,8 @@ export interface WatchedRoute {
 export interface LoadedOverview {
   /** wait for approval, oldest first */
   waiting: Internalization[]
+  /** live routes that a person has paused */
+  paused: Internalization[]
   routes: WatchedRoute[]
   /** in the last seven days, newest first */
   failed: Internalization[]
@@ -81,6 +83,7 @@ export const loadOverview = async (
   const isRecent = ({ updatedAt }: Internalization): boolean => now() - updatedAt < WEEK_MS
   return {
     waiting: rows.filter(({ state }) => state.name === 'approval'),
+    paused: rows.filter(({ state }) => rolloutStageOf(state)?.isPaused === true),
     routes: watched(rows, reports, rollout),
     failed: rows
       .filter((row) => row.state.name === 'failed' && isRecent(row))

@@ -38,8 +38,12 @@ export const stateWords = (state: InternalizationState): string => {
   return stage === null ? STATE_WORDS[state.name] : `live, ${stageName(stage)}`
 }
 
+/** A pause is a person's, and waits for one to end it. */
+const toneOf = (state: InternalizationState): Tone =>
+  rolloutStageOf(state)?.isPaused === true ? 'waits' : TONES[state.name]
+
 export const StateBadge = ({ state }: { state: InternalizationState }) => (
-  <Badge tone={TONES[state.name]}>{stateWords(state)}</Badge>
+  <Badge tone={toneOf(state)}>{stateWords(state)}</Badge>
 )
 
 const SUCCESSIONS = {
