@@ -136,6 +136,14 @@ describe('a live one', () => {
     expect(says).toContain('A warning: its questions have changed.')
   })
 
+  it('that a person has paused says what happens meanwhile, and afterwards', () => {
+    const paused = { ...stage, share: 0, isPaused: true as const, shareBefore: 0.05 }
+    const { badge, tone, says } = said(inState({ name: 'live', stage: paused }))
+    expect([badge, tone]).toEqual(['live, paused', 'waits'])
+    expect(says[0]).toContain('gpt-4o-mini answers everything, and both answers are still compared')
+    expect(says[2]).toContain('When it is resumed, it is asked for 5 % of the requests.')
+  })
+
   it('has no next stage in the last one', () => {
     const full = inState({ name: 'live', stage: { ...stage, share: 1 } })
     expect(said(full).says[2]).toContain('This is the last stage.')

@@ -7,6 +7,8 @@ import { internalizationPath } from '../address.ts'
 import { NO_TEXTS } from '../parts/text.tsx'
 import { visibleText } from '../parts/visible-text.ts'
 import { show } from '../show.tsx'
+import { Actions } from './decisions/actions.tsx'
+import { addDecisions } from './decisions/decide.ts'
 import { Head } from './head.tsx'
 import { History } from './history.tsx'
 import {
@@ -96,6 +98,11 @@ export const addInternalization: AddView = (app, deps) => {
     const content = (
       <>
         <Head facts={facts} rollout={rollout} />
+        <Live id="decisions">
+          {isFullRole && (
+            <Actions {...facts} rollout={rollout} formToken={context.get('formToken')} />
+          )}
+        </Live>
         <Texts row={row} isFullRole={isFullRole} />
         <LiveParts facts={facts} rollout={rollout} />
         <CandidateParts facts={facts} />
@@ -108,4 +115,5 @@ export const addInternalization: AddView = (app, deps) => {
     return show(context, { title, section: '/templates', content })
   })
   addLaterParts(app, deps)
+  addDecisions(app, deps)
 }

@@ -5,6 +5,7 @@ import type {
 } from '../../../../core/lifecycle/internalization.ts'
 import {
   firstStage,
+  resumedStage,
   stageName,
   trafficShares,
   type RolloutSettings,
@@ -84,20 +85,34 @@ const sayLoss = ({ evidence }: RolloutProgress, model: string): string =>
     ? 'No answers were compared yet.'
     : `So far it disagrees with ${model} in ${lossText(evidence)}; at most ${percent(evidence.margin)} may.`
 
-export const sayLive = ({ row, model, rollout, report }: LiveSituation): Said => {
+/** What it does now, and what comes next. */
+const sayCourse = (progress: RolloutProgress, { model, rollout, report }: LiveSituation) => {
+  const { stage } = progress
+  if (stage.isPaused)
+    return {
+      now: `A person has paused it: ${model} answers everything, and both answers are still compared.`,
+      next: `When it is resumed, ${sayStage(resumedStage(stage).share, rollout, model)} ${TAKES_BACK}`,
+    }
+  const stepCapital = report?.stepCapital ?? rollout.stepCapital
+  return {
+    now: `Now ${sayStage(stage.share, rollout, model)}`,
+    next: sayNext(progress, { ...rollout, stepCapital }),
+  }
+}
+
+export const sayLive = (situation: LiveSituation): Said => {
+  const { row, model, rollout, report } = situation
   const progress = rolloutProgress(row, report, rollout)!
+  const { now, next } = sayCourse(progress, situation)
   const drift = report?.drift ?? null
   return {
     badge: `live, ${stageName(progress.stage)}`,
-    tone: drift === null ? 'good' : 'waits',
+    tone: drift === null && !progress.stage.isPaused ? 'good' : 'waits',
     says: [
-      `Now ${sayStage(progress.stage.share, rollout, model)}`,
+      now,
       sayLoss(progress, model),
       ...(drift === null ? [] : [`A warning: ${drift}.`]),
-      sayNext(progress, {
-        ...rollout,
-        stepCapital: report?.stepCapital ?? rollout.stepCapital,
-      }),
+      next,
       ...(row.verdict === null ? [] : [sayAnswers(row.verdict, model, 'was proven to answer')]),
     ],
     helps: null,
