@@ -63,7 +63,12 @@ export const runEngineProcess = async (options: EngineProcessOptions): Promise<v
     if (process.send) await sendReport({ port: engine.port })
   } catch (thrown) {
     const { code, message } = toAppError(thrown)
-    log('error', 'the engine cannot start', { causes: causesOf(thrown) })
+    // a stack is for whoever mends the engine, and not for an operator whose folder or setting is at fault
+    const causes = causesOf(thrown).map((cause) => ({
+      ...cause,
+      stack: code === 'internal' ? cause.stack : [],
+    }))
+    log('error', 'the engine cannot start', { causes })
     if (process.send) await sendReport({ error: { code, message } })
     process.exit(1)
   }
