@@ -7,7 +7,7 @@ const LINE_END = 0x0a
 export interface Line {
   /** from 1 */
   number: number
-  /** in UTF-8, without its line end; null for a line over the limit */
+  /** in UTF-8, without its line end and a byte order mark; null for a line over the limit */
   text: string | null
   /** that are read, up to the end of the line */
   bytes: number
@@ -30,7 +30,8 @@ export async function* readLines(
     else pieces = []
   }
   const endLine = (): Line => {
-    const text = length > maxBytes ? null : Buffer.concat(pieces).toString().replace(/\r$/, '')
+    const line = length > maxBytes ? null : Buffer.concat(pieces).toString().replace(/\r$/, '')
+    const text = number === 0 ? (line?.replace(/^\uFEFF/, '') ?? null) : line
     bytes += length
     number++
     pieces = []
@@ -66,11 +67,33 @@ const unreadable = (path: string, cause: unknown): AppError => {
     : new AppError('invalid-request', `${path} cannot be read: ${code}`, { cause })
 }
 
+const TO_UTF8 = 'is in UTF-16: convert it to UTF-8 first'
+/** First bytes of files that have no lines of text, and what to do with them. */
+const OTHER_KINDS: [bytes: number[], advice: string][] = [
+  [[0x1f, 0x8b], 'is packed by gzip: unpack it first'],
+  [[0x28, 0xb5, 0x2f, 0xfd], 'is packed by zstd: unpack it first'],
+  [[0x50, 0x4b, 0x03, 0x04], 'is packed by zip: unpack it first'],
+  [[0xff, 0xfe], TO_UTF8],
+  [[0xfe, 0xff], TO_UTF8],
+]
+
+/** @throws AppError `invalid-request` for the beginning of a file that is not text in UTF-8 */
+const checkKind = (path: string, start: Buffer): void => {
+  const kind = OTHER_KINDS.find(([bytes]) => bytes.every((byte, at) => start[at] === byte))
+  if (kind !== undefined) throw new AppError('invalid-request', `${path} ${kind[1]}`)
+}
+
 async function* chunksOf(path: string, handle: FileHandle): AsyncGenerator<Buffer> {
+  let isStart = true
   try {
-    yield* handle.createReadStream({ autoClose: false }) as AsyncIterable<Buffer>
+    const chunks: AsyncIterable<Buffer> = handle.createReadStream({ autoClose: false })
+    for await (const chunk of chunks) {
+      if (isStart) checkKind(path, chunk)
+      isStart = false
+      yield chunk
+    }
   } catch (cause) {
-    throw unreadable(path, cause)
+    throw cause instanceof AppError ? cause : unreadable(path, cause)
   }
 }
 
