@@ -68,7 +68,7 @@ const unreadable = (path: string, cause: unknown): AppError => {
 }
 
 const TO_UTF8 = 'is in UTF-16: convert it to UTF-8 first'
-/** First bytes of files that have no lines of text, and what to do with them. */
+/** First bytes of files without lines of text in UTF-8, and what to do with them. */
 const OTHER_KINDS: [bytes: number[], advice: string][] = [
   [[0x1f, 0x8b], 'is packed by gzip: unpack it first'],
   [[0x28, 0xb5, 0x2f, 0xfd], 'is packed by zstd: unpack it first'],
@@ -77,23 +77,19 @@ const OTHER_KINDS: [bytes: number[], advice: string][] = [
   [[0xfe, 0xff], TO_UTF8],
 ]
 
-/** @throws AppError `invalid-request` for the beginning of a file that is not text in UTF-8 */
-const checkKind = (path: string, start: Buffer): void => {
-  const kind = OTHER_KINDS.find(([bytes]) => bytes.every((byte, at) => start[at] === byte))
-  if (kind !== undefined) throw new AppError('invalid-request', `${path} ${kind[1]}`)
+/** @returns why the file has no lines of text in UTF-8, or null */
+const otherKind = async (handle: FileHandle): Promise<string | null> => {
+  // with a position, so that the stream still begins at the first byte; it meets the same error
+  const read = await handle.read(Buffer.alloc(4), { position: 0 }).catch(() => null)
+  const kind = OTHER_KINDS.find(([bytes]) => bytes.every((byte, at) => read?.buffer[at] === byte))
+  return kind?.[1] ?? null
 }
 
 async function* chunksOf(path: string, handle: FileHandle): AsyncGenerator<Buffer> {
-  let isStart = true
   try {
-    const chunks: AsyncIterable<Buffer> = handle.createReadStream({ autoClose: false })
-    for await (const chunk of chunks) {
-      if (isStart) checkKind(path, chunk)
-      isStart = false
-      yield chunk
-    }
+    yield* handle.createReadStream({ autoClose: false }) as AsyncIterable<Buffer>
   } catch (cause) {
-    throw cause instanceof AppError ? cause : unreadable(path, cause)
+    throw unreadable(path, cause)
   }
 }
 
@@ -103,9 +99,12 @@ export const openFile = async (path: string): Promise<OpenFile> => {
     throw unreadable(path, cause)
   })
   const found = await handle.stat()
-  if (found.isDirectory()) {
+  // a pipe cannot be read at a position
+  const kind = found.isFile() ? await otherKind(handle) : null
+  const refusal = found.isDirectory() ? 'is a folder, not a file' : kind
+  if (refusal !== null) {
     await handle.close()
-    throw new AppError('invalid-request', `${path} is a folder, not a file`)
+    throw new AppError('invalid-request', `${path} ${refusal}`)
   }
   return { size: found.size, chunks: chunksOf(path, handle), close: () => handle.close() }
 }
