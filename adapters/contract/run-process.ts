@@ -63,7 +63,7 @@ export const runEngineProcess = async (options: EngineProcessOptions): Promise<v
     if (process.send) await sendReport({ port: engine.port })
   } catch (thrown) {
     const { code, message } = toAppError(thrown)
-    // a stack is for whoever mends the engine, and not for an operator whose folder or setting is at fault
+    // the stack of a wrong folder or setting would hide the reason
     const causes = causesOf(thrown).map((cause) => ({
       ...cause,
       stack: code === 'internal' ? cause.stack : [],

@@ -60,7 +60,7 @@ export const planHead = (
   { config, log }: WorkerDeps,
   rows: PlannedRows,
   encoder: ModelObject | null
-): { encoder: ModelObject } | PlanRefusal => {
+): { encoder: ModelObject } | (PlanRefusal & { encoder: null }) => {
   const obstacle = obstacleOf(rows, encoder)
   if (obstacle === null) return { encoder: encoder! }
   const { reason, remedy, isTold } = obstacle
@@ -68,16 +68,20 @@ export const planHead = (
   if (isTold && encoder !== null && isBesideLoras)
     log({ level: 'warn', message: `no label head is trained: ${reason}` })
   const remedies = [...(remedy === undefined ? [] : [remedy]), 'let loras compete (ARMS)']
-  return { refused: `${reason}: ${remedies.join(', or ')}` }
+  return { encoder: null, refused: `${reason}: ${remedies.join(', or ')}` }
 }
 
-/** @returns absent where the encoder reads all training rows whole */
+/**
+ * @param encoder of the head; null: there is none
+ * @returns absent where the encoder reads all training rows whole
+ */
 export const cutByHead = async (
-  { log }: WorkerDeps,
+  { config, log }: WorkerDeps,
   engine: Engine,
-  encoder: ModelObject,
+  encoder: ModelObject | null,
   train: readonly MatchedExchange[]
 ): Promise<Pick<Population, 'cutByHead'>> => {
+  if (encoder === null || !config.arms.includes('label-head')) return {}
   let rows = 0
   for (const { match } of train)
     if (!(await fitsContext(engine, encoder, studentMessages(match, EMPTY_PROMPT)))) rows++

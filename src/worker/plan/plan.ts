@@ -137,12 +137,12 @@ export const planInternalization = async (
     method,
     hasPrompt,
     passSeconds,
-    encoder: 'encoder' in head ? head.encoder.id : null,
+    encoder: head.encoder?.id ?? null,
     parameters: base.parameters ?? null,
     templateTokens,
     rows: train.length,
   })
-  if (arms.length === 0 && 'refused' in head) return head
+  if (arms.length === 0 && head.encoder === null) return { refused: head.refused }
   return {
     schedule,
     engine: engine.name,
@@ -153,9 +153,7 @@ export const planInternalization = async (
     unseenRecordIds: idsOf(unseen),
     population: {
       ...rows.population,
-      ...('encoder' in head && wanted.includes('label-head')
-        ? await cutByHead(deps, engine, head.encoder, train)
-        : {}),
+      ...(await cutByHead(deps, engine, head.encoder, train)),
       withoutPrompt: fitsPrompt
         ? null
         : `the prompt does not fit the ${base.max_model_len} tokens of ${base.id}`,
