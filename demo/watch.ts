@@ -6,7 +6,7 @@ import type { internalizationSchema, templateSchema } from '../src/admin/api/sch
 import { percent } from '../src/cli/output.ts'
 import { evaluationRows, stageName, type Arm } from '../src/core/lifecycle/internalization.ts'
 import type { Segment } from '../src/core/template/template.ts'
-import type { StageProgress } from '../src/worker/internalize/progress.ts'
+import type { StageProgress } from '../src/core/lifecycle/stage-progress.ts'
 import { onOneLine, type Screen } from './screen.ts'
 
 export type TemplateView = z.infer<typeof templateSchema>

@@ -15,6 +15,27 @@ export interface Setting {
   isDefault: boolean
 }
 
+/** What the running process knows of itself. */
+export interface ProcessStatus {
+  /** its kind; `none`: no lora is trained or answers */
+  engine: string
+  engineReachable: boolean
+  /** `elsewhere`: this process did not start one */
+  worker: 'elsewhere' | 'running' | 'restarting'
+  /** exchanges since the process started */
+  log: {
+    queued: number
+    queuedBytes: number
+    written: number
+    dropped: number
+    storeFailures: number
+  }
+  /** false while records are dropped and none is written */
+  logIsTaken: boolean
+  /** live ones */
+  routes: number
+}
+
 export interface AdminDeps {
   store: Store
   tokens: AdminTokens
@@ -24,8 +45,7 @@ export interface AdminDeps {
    * @throws AppError `store-unavailable` when the process may still have the old routes
    */
   refreshRoutes: () => Promise<void>
-  /** figures of the running process: engine, worker, log queue */
-  status: () => Record<string, unknown>
+  status: () => ProcessStatus
   rollout: RolloutSettings
   /** every one once, without secrets */
   settings: () => Setting[]

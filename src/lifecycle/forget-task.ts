@@ -3,7 +3,7 @@
  * engine belong to the worker, which may be another process or not running. A task has ids and names
  * only, no text.
  */
-import { readJsonSnapshot, saveJsonSnapshot } from './json-snapshot.ts'
+import { readJsonSnapshot, readJsonSnapshots, saveJsonSnapshot } from './json-snapshot.ts'
 import type { Store } from '../store/store.ts'
 
 /** How many of the forgotten records an internalization had. */
@@ -32,6 +32,11 @@ export const newTaskName = (id: string): string => `${PREFIX}${id}`
 
 /** @returns names */
 export const forgetTasks = (store: Store): Promise<string[]> => store.snapshots.names(PREFIX)
+
+/** All tasks that are not done, with their ids. */
+export const readTasks = (
+  store: Pick<Store, 'snapshots'>
+): Promise<[id: string, task: ForgetTask][]> => readJsonSnapshots(store, PREFIX)
 
 /** @returns null when the task is done */
 export const readTask = (store: Store, name: string): Promise<ForgetTask | null> =>

@@ -10,6 +10,16 @@ export const readJsonSnapshot = async <T>(
   return bytes === null ? null : (JSON.parse(new TextDecoder().decode(bytes)) as T)
 }
 
+/** All whose names begin with the prefix, with the rest of their names, sorted. */
+export const readJsonSnapshots = async <T>(
+  { snapshots }: Pick<Store, 'snapshots'>,
+  prefix: string
+): Promise<[rest: string, value: T][]> =>
+  [...(await snapshots.all(prefix))].map(([name, bytes]) => [
+    name.slice(prefix.length),
+    JSON.parse(new TextDecoder().decode(bytes)) as T,
+  ])
+
 export const saveJsonSnapshot = (
   { snapshots }: Pick<Store, 'snapshots'>,
   name: string,

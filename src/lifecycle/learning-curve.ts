@@ -6,7 +6,7 @@ import { percent } from '../core/gate/figures.ts'
 import type { CurveTarget, LearningCurve } from '../core/gate/learning-curve.ts'
 import type { Internalization, StageResult } from '../core/lifecycle/internalization.ts'
 import type { Store } from '../store/store.ts'
-import { readJsonSnapshot, saveJsonSnapshot } from './json-snapshot.ts'
+import { readJsonSnapshot, readJsonSnapshots, saveJsonSnapshot } from './json-snapshot.ts'
 
 /** One training on a part of the rows. */
 export interface Fit {
@@ -28,13 +28,20 @@ export interface CurveWork {
   failure: string | null
 }
 
-const nameOf = (internalizationId: string): string => `learning-curve:${internalizationId}`
+const PREFIX = 'learning-curve:'
+
+const nameOf = (internalizationId: string): string => PREFIX + internalizationId
 
 /** @returns null before the worker has begun with it */
 export const readCurve = (
   store: Pick<Store, 'snapshots'>,
   internalizationId: string
 ): Promise<CurveWork | null> => readJsonSnapshot(store, nameOf(internalizationId))
+
+/** Of all internalizations that the worker has begun with. */
+export const readCurves = (
+  store: Pick<Store, 'snapshots'>
+): Promise<[internalizationId: string, CurveWork][]> => readJsonSnapshots(store, PREFIX)
 
 export const saveCurve = (
   store: Pick<Store, 'snapshots'>,

@@ -16,7 +16,7 @@ import type { Indicator, IndicatorFigures } from '../core/rollout/indicators.ts'
 import type { UpstreamVersion } from '../core/rollout/upstream-versions.ts'
 import { percent } from '../core/gate/figures.ts'
 import type { Store } from '../store/store.ts'
-import { readJsonSnapshot, saveJsonSnapshot } from './json-snapshot.ts'
+import { readJsonSnapshot, readJsonSnapshots, saveJsonSnapshot } from './json-snapshot.ts'
 
 export interface RolloutReport {
   /** when it was made, milliseconds since the epoch */
@@ -61,17 +61,9 @@ export const readRolloutReport = (
 ): Promise<RolloutReport | null> => readJsonSnapshot(store, nameOf(internalizationId))
 
 /** Reports of all internalizations that were ever live, with their ids. */
-export const rolloutReports = async (
+export const rolloutReports = (
   store: Pick<Store, 'snapshots'>
-): Promise<[internalizationId: string, RolloutReport][]> => {
-  const ids = (await store.snapshots.names(PREFIX)).map((name) => name.slice(PREFIX.length))
-  const reports: [string, RolloutReport][] = []
-  for (const id of ids) {
-    const report = await readRolloutReport(store, id)
-    if (report !== null) reports.push([id, report])
-  }
-  return reports
-}
+): Promise<[internalizationId: string, RolloutReport][]> => readJsonSnapshots(store, PREFIX)
 
 export const saveRolloutReport = (
   store: Pick<Store, 'snapshots'>,

@@ -2,7 +2,6 @@
  * Whether internalizing a template pays, and its savings so far, from the log and the price file.
  * Worker, admin API and CLI use it, so they report the same figures.
  */
-import { LRUCache } from 'lru-cache'
 import { shareEngine } from '../core/cost/economics.ts'
 import type { Internalization } from '../core/lifecycle/internalization.ts'
 import { findPrice, type Price } from '../core/cost/prices.ts'
@@ -16,8 +15,7 @@ import {
   type TemplateEconomics,
 } from '../core/cost/template-economics.ts'
 import type { Template } from '../core/template/template.ts'
-import type { TemplateTraffic } from '../core/cost/template-traffic.ts'
-import { loadTraffic } from './load-traffic.ts'
+import { createMeasure, type Measure } from './measure-traffic.ts'
 import { savingsReport, type SavingsReport } from './savings.ts'
 import type { Store } from '../store/store.ts'
 
@@ -25,12 +23,16 @@ export interface Economics {
   /** @returns by template version; figures of the log are cached for ten minutes */
   assess(templates: readonly Template[]): Promise<Map<string, TemplateEconomics>>
   savings(): Promise<SavingsReport>
+  /**
+   * As `assess`, from cached figures alone: reads no record. Leaves out templates without them, and all of
+   * them while those of a live one are missing, because the engine's cost is shared with it.
+   */
+  known(templates: readonly Template[]): Promise<Map<string, TemplateEconomics>>
+  /** As `savings`, from cached figures alone; null while some are missing. */
+  knownSavings(): Promise<SavingsReport | null>
 }
 
 const HOURS_PER_MONTH = (365 / 12) * 24
-const TRAFFIC_TTL_MS = 600_000
-/** templates; the figures of each are some hundred bytes */
-const MAX_CACHED = 10_000
 const BASE_MODEL = 'base-model'
 
 /** Stores the engine's base model: before the first training only the worker can ask the engine. */
@@ -49,29 +51,37 @@ const adaptedPriceOf = async (
   return model === undefined ? null : findPrice(prices, model)
 }
 
-type Measure = (
-  template: Template,
-  internalizations: readonly Internalization[]
-) => Promise<TemplateTraffic | null>
+type DraftAll = (templates: readonly Template[]) => Promise<Map<string, Draft>>
 
-/** @returns measures a template's traffic at most once in ten minutes */
-const createMeasure = (
-  store: Store,
-  { captureShare, estimatesUsage }: EconomicsSettings,
-  now: () => number
-): Measure => {
-  const cache = new LRUCache<string, { traffic: TemplateTraffic | null; until: number }>({
-    max: MAX_CACHED,
-  })
-  return async (template, internalizations) => {
-    const known = cache.get(template.version)
-    if (known !== undefined && known.until > now()) return known.traffic
-    const newest = internalizations.findLast((row) => row.templateVersion === template.version)
-    const heldOutIds = newest?.plan?.holdoutRecordIds ?? []
-    const traffic = await loadTraffic(store, template, { captureShare, estimatesUsage, heldOutIds })
-    cache.set(template.version, { traffic, until: now() + TRAFFIC_TTL_MS })
-    return traffic
+const draftWith =
+  (
+    store: Store,
+    settings: EconomicsSettings,
+    trafficOf: Measure['read'] | Measure['known']
+  ): DraftAll =>
+  async (templates) => {
+    const internalizations = await store.internalizations.list({ recordIds: false })
+    const adaptedPrice = await adaptedPriceOf(store, settings.prices, internalizations)
+    const totals = new Map((await store.templates.totals()).map((row) => [row.version, row]))
+    const drafts = new Map<string, Draft>()
+    // one after another, because the store's thread has other calls to answer
+    for (const template of templates) {
+      const { version } = template
+      const newest = internalizations.findLast((row) => row.templateVersion === version)
+      const traffic = await trafficOf(template, newest)
+      if (traffic === undefined) continue
+      const stats = totals.get(version) ?? { answered: 0, forwarded: 0 }
+      const input = { template, traffic, stats, internalizations, adaptedPrice, settings }
+      drafts.set(version, draftOf(input))
+    }
+    return drafts
   }
+
+/** Templates that an internalization is of. */
+const workedTemplates = async ({ internalizations, templates }: Store): Promise<Template[]> => {
+  const rows = await internalizations.list({ recordIds: false })
+  const worked = new Set(rows.map(({ templateVersion }) => templateVersion))
+  return (await templates.list()).filter(({ version }) => worked.has(version))
 }
 
 export const openEconomics = (
@@ -81,36 +91,41 @@ export const openEconomics = (
 ): Economics => {
   const measure = createMeasure(store, settings, now)
 
-  const draftAll = async (templates: readonly Template[]): Promise<Map<string, Draft>> => {
-    const internalizations = await store.internalizations.list()
-    const adaptedPrice = await adaptedPriceOf(store, settings.prices, internalizations)
-    const drafts = new Map<string, Draft>()
-    // one after another, because the store's thread has other calls to answer
-    for (const template of templates) {
-      const traffic = await measure(template, internalizations)
-      const stats = await store.templates.stats(template.version)
-      const input = { template, traffic, stats, internalizations, adaptedPrice, settings }
-      drafts.set(template.version, draftOf(input))
-    }
-    return drafts
+  const draftAll = draftWith(store, settings, measure.read)
+  const draftKnown = draftWith(store, settings, measure.known)
+
+  const assessWith = async (
+    draft: DraftAll,
+    templates: readonly Template[]
+  ): Promise<Map<string, TemplateEconomics>> => {
+    const live = (await store.routes.list()).map(({ template }) => template)
+    const drafts = await draft([...live, ...templates])
+    if (live.some(({ version }) => !drafts.has(version))) return new Map()
+    const monthUsd = engineHoursUsd(HOURS_PER_MONTH, settings)
+    const economics = templates.flatMap((template): [string, TemplateEconomics][] => {
+      const own = drafts.get(template.version)
+      if (own === undefined) return []
+      const others = live
+        .filter(({ version }) => version !== template.version)
+        .map(({ version }) => drafts.get(version)!)
+      const [engineUsd] = shareEngine(monthUsd, [own, ...others].map(savedPerMonth))
+      const { model } = template
+      return [[template.version, economicsOf(own, { model, engineUsd: engineUsd!, settings })]]
+    })
+    return new Map(economics)
   }
 
+  const savingsFrom = (drafts: Map<string, Draft>): Promise<SavingsReport> =>
+    savingsReport(store, settings, drafts, now())
+
   return {
-    async assess(templates) {
-      const live = (await store.routes.list()).map(({ template }) => template)
-      const drafts = await draftAll([...live, ...templates])
-      const monthUsd = engineHoursUsd(HOURS_PER_MONTH, settings)
-      const economics = templates.map((template): [string, TemplateEconomics] => {
-        const own = drafts.get(template.version)!
-        const others = live
-          .filter(({ version }) => version !== template.version)
-          .map(({ version }) => drafts.get(version)!)
-        const [engineUsd] = shareEngine(monthUsd, [own, ...others].map(savedPerMonth))
-        const { model } = template
-        return [template.version, economicsOf(own, { model, engineUsd: engineUsd!, settings })]
-      })
-      return new Map(economics)
+    assess: (templates) => assessWith(draftAll, templates),
+    savings: async () => savingsFrom(await draftAll(await workedTemplates(store))),
+    known: (templates) => assessWith(draftKnown, templates),
+    async knownSavings() {
+      const worked = await workedTemplates(store)
+      const drafts = await draftKnown(worked)
+      return worked.every(({ version }) => drafts.has(version)) ? savingsFrom(drafts) : null
     },
-    savings: () => savingsReport(store, settings, draftAll, now()),
   }
 }

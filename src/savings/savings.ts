@@ -1,5 +1,6 @@
 /** The savings of loras so far, less their costs. */
 import { savingsOf, shareEngine, type OwnCosts, type Savings } from '../core/cost/economics.ts'
+import { groupBy } from '../core/group-by.ts'
 import type { Internalization } from '../core/lifecycle/internalization.ts'
 import { liveHours } from '../core/lifecycle/live-hours.ts'
 import {
@@ -8,8 +9,7 @@ import {
   type Draft,
   type EconomicsSettings,
 } from '../core/cost/template-economics.ts'
-import type { Template } from '../core/template/template.ts'
-import type { Store, TemplateStats } from '../store/store.ts'
+import type { HistoryRow, Store, TemplateStats } from '../store/store.ts'
 
 export interface TemplateSavings extends TemplateStats {
   version: string
@@ -47,14 +47,17 @@ const totalOf = (parts: readonly Savings[], { engineUsd, trainingUsd }: OwnCosts
   }
 }
 
-const liveHoursOf = async (
-  store: Store,
-  internalizations: readonly Internalization[],
-  now: number
-): Promise<number> => {
-  const histories = []
-  for (const { id } of internalizations) histories.push(await store.internalizations.history(id))
-  return liveHours(histories, now)
+const HISTORY_PAGE = 1_000
+
+const liveHoursOf = async ({ internalizations }: Store, now: number): Promise<number> => {
+  const rows: HistoryRow[] = []
+  let page: HistoryRow[]
+  do {
+    page = await internalizations.historySince(rows.at(-1)?.place ?? 0, HISTORY_PAGE)
+    rows.push(...page)
+  } while (page.length === HISTORY_PAGE)
+  const histories = groupBy(rows, ({ internalizationId }) => internalizationId)
+  return liveHours([...histories.values()], now)
 }
 
 const hoursTrained = (internalizations: readonly Internalization[]): number =>
@@ -95,25 +98,21 @@ const withShares = (templates: readonly Priced[], engineUsd: number): TemplateSa
   }))
 }
 
-/** @param draftAll drafts by template version; deleted templates have none */
+/** @param drafts by template version, of all templates with an internalization; deleted ones have none */
 export const savingsReport = async (
   store: Store,
   settings: EconomicsSettings,
-  draftAll: (templates: readonly Template[]) => Promise<Map<string, Draft>>,
+  drafts: ReadonlyMap<string, Draft>,
   now: number
 ): Promise<SavingsReport> => {
   const totals = await store.templates.totals()
-  const internalizations = await store.internalizations.list()
-  const worked = new Set(internalizations.map(({ templateVersion }) => templateVersion))
-  const drafts = await draftAll(
-    (await store.templates.list()).filter(({ version }) => worked.has(version))
-  )
+  const internalizations = await store.internalizations.list({ recordIds: false })
   const priced = totals.map((row): Priced => {
     const own = internalizations.filter(({ templateVersion }) => templateVersion === row.version)
     const draft = drafts.get(row.version)
     return { row, draft, trainingUsd: trainingUsdOf(own, draft, settings) }
   })
-  const engineHours = await liveHoursOf(store, internalizations, now)
+  const engineHours = await liveHoursOf(store, now)
   const engineUsd = engineHoursUsd(engineHours, settings)
   const templates = withShares(priced, engineUsd)
   const parts = templates.flatMap(({ usd }) => usd ?? [])

@@ -4,6 +4,7 @@ import type { Hono } from 'hono'
 import type { Registry } from 'prom-client'
 import type { AdminTokens } from '../admin/access/roles.ts'
 import { createAdminApp } from '../admin/app.ts'
+import type { ProcessStatus } from '../admin/deps.ts'
 import { createApp } from './app.ts'
 import type { Config } from '../config/config.ts'
 import { compileCaptureRule } from '../core/log/selection.ts'
@@ -65,11 +66,12 @@ export interface Parts {
   isDraining: () => boolean
 }
 
-const statusOf = (parts: Parts) => ({
+const statusOf = (parts: Parts): ProcessStatus => ({
   engine: parts.config.engine.kind,
   engineReachable: parts.health.engineIsReachable() === true,
   worker: parts.worker === null ? 'elsewhere' : parts.worker.isRunning() ? 'running' : 'restarting',
   log: parts.queue.stats(),
+  logIsTaken: parts.health.logIsTaken(),
   routes: parts.routes.snapshot().byVersion.size,
 })
 

@@ -160,8 +160,11 @@ export interface InternalizationStore {
    */
   create(internalization: Internalization, by?: string, note?: string): Promise<void>
   get(id: string): Promise<Internalization | null>
-  /** oldest first */
-  list(): Promise<Internalization[]>
+  /**
+   * Oldest first. @param options.recordIds false: plans without their lists of records, which are most of a
+   * row's size and read as empty; default true
+   */
+  list(options?: { recordIds?: boolean }): Promise<Internalization[]>
   /**
    * Writes state, plan and verdict, and a history row when the state changed. A state other than live takes
    * its route away in the same transaction. Returns the row with its new revision and `updatedAt`.
@@ -183,6 +186,8 @@ export interface InternalizationStore {
   addEvaluations(rows: EvaluationRow[]): Promise<void>
   /** @param arm of this arm only; by default of all */
   evaluations(id: string, arm?: number): Promise<EvaluationRow[]>
+  /** Number of evaluations by arm; an arm without one is missing. */
+  evaluationCounts(id: string): Promise<Map<number, number>>
 }
 
 /** An audited request that waits for the lora's answer. */
@@ -216,6 +221,8 @@ export interface PairStore {
   since(lora: string, place: number, limit: number): Promise<WatchedPair[]>
   /** Judged pairs, newest first. */
   list(query: PairQuery): Promise<StoredPair[]>
+  /** Null for a record that was not audited, or waits. */
+  ofRecord(recordId: string): Promise<StoredPair | null>
   /**
    * Replaces an earlier rating. @param rating null takes it back @param at milliseconds since the epoch
    * @throws AppError `not-found` when the record is not an audited one that was judged
@@ -246,6 +253,8 @@ export interface FeedbackStore {
   remove(recordId: string, by: FeedbackSource, tenant: string | null): Promise<void>
   /** Behind a place, in the order of places. */
   list(place: number, limit: number): Promise<StoredFeedback[]>
+  /** At most one of each source. */
+  ofRecord(recordId: string): Promise<Feedback[]>
   /** Counts what applications sent for requests that matched the lora's route. */
   counts(lora: string): Promise<FeedbackCounts>
 }
@@ -285,6 +294,8 @@ export interface SnapshotStore {
   remove(name: string): Promise<void>
   /** sorted */
   names(prefix: string): Promise<string[]>
+  /** Those whose names begin with the prefix, by name, in the order of `names`. */
+  all(prefix: string): Promise<Map<string, Uint8Array>>
 }
 
 export interface Store {

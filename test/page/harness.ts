@@ -6,10 +6,12 @@ import { Hono } from 'hono'
 import { createAdminApp } from '../../src/admin/app.ts'
 import type { AdminDeps } from '../../src/admin/deps.ts'
 import { parseConfig } from '../../src/config/config.ts'
+import type { Price } from '../../src/core/cost/prices.ts'
 import { economicsSettings } from '../../src/config/config-files.ts'
 import { openEconomics } from '../../src/savings/economics.ts'
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
 import type { Store } from '../../src/store/store.ts'
+import { exampleStatus } from '../fixtures/process-status.ts'
 import { AT_ONCE } from '../fixtures/rollout.ts'
 
 export const TOKEN = 'full-secret'
@@ -25,7 +27,7 @@ export interface Page {
   signIn(token?: string, name?: string): Promise<Response>
   /** @returns the markup of a view; throws when the status is not 200 */
   view(path: string): Promise<string>
-  /** Sends the form of a view whose action is `path`, hidden fields included. */
+  /** Sends the form of a view, given by its path or its markup, whose action is `path`, hidden fields included. */
   submit(view: string, path: string, fields?: Record<string, string>): Promise<Response>
   close(): Promise<void>
 }
@@ -48,7 +50,16 @@ const hiddenFields = (markup: string, action: string): Record<string, string> =>
   return Object.fromEntries([...hidden].map(([, name, value]) => [name!, unescaped(value!)]))
 }
 
-export const openPage = async (changes: Partial<AdminDeps> = {}): Promise<Page> => {
+interface Priced {
+  /** keys of the configuration that decide what a lora costs */
+  environment?: Record<string, string>
+  prices?: Price[]
+}
+
+export const openPage = async (
+  changes: Partial<AdminDeps> = {},
+  { environment = {}, prices = [] }: Priced = {}
+): Promise<Page> => {
   const dataDir = mkdtempSync(join(tmpdir(), 'page-'))
   const clock = { now: 50_000 }
   const store = await openLocalStore({ dataDir }, () => clock.now)
@@ -60,13 +71,17 @@ export const openPage = async (changes: Partial<AdminDeps> = {}): Promise<Page> 
       tokens: { full: TOKEN, read: READ_TOKEN },
       now: () => clock.now,
       refreshRoutes: async () => undefined,
-      status: () => ({ engine: 'onnx' }),
+      status: () => exampleStatus(),
       rollout: AT_ONCE,
       settings: () => parseConfig({}).settings,
       estimatesUsage: true,
-      economics: openEconomics(store, economicsSettings(parseConfig({}), []), () => clock.now),
+      economics: openEconomics(
+        store,
+        economicsSettings(parseConfig(environment), prices),
+        () => clock.now
+      ),
       costUsd: () => null,
-      prices: [],
+      prices,
       newId: () => crypto.randomUUID(),
       blindSecret: 'blind',
       onFault: (error) => void faults.push(error),
@@ -95,7 +110,10 @@ export const openPage = async (changes: Partial<AdminDeps> = {}): Promise<Page> 
     view,
     signIn: (token = TOKEN, name = '') => request('/admin/sign-in', form({ token, name })),
     submit: async (path, action, fields = {}) =>
-      request(action, form({ ...hiddenFields(await view(path), action), ...fields })),
+      request(
+        action,
+        form({ ...hiddenFields(path.startsWith('/') ? await view(path) : path, action), ...fields })
+      ),
     close: async () => {
       await store.close()
       rmSync(dataDir, { recursive: true })

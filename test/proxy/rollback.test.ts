@@ -18,6 +18,7 @@ import { FakeLora, LORA_ANSWER } from '../fakes/lora.ts'
 import { exampleApproved } from '../fixtures/examples.ts'
 import { TEMPLATE } from '../fixtures/lora-route.ts'
 import { chatBody, completion, eventually, startHarness, type Harness } from './harness.ts'
+import { exampleStatus } from '../fixtures/process-status.ts'
 import { AT_ONCE } from '../fixtures/rollout.ts'
 
 const TOKEN = 'admin-secret'
@@ -102,7 +103,7 @@ describe('a decision of the admin API', () => {
       },
       now: Date.now,
       refreshRoutes: watch.refresh,
-      status: () => ({}),
+      status: () => exampleStatus(),
       rollout: AT_ONCE,
       settings: () => [],
       estimatesUsage: false,

@@ -25,6 +25,7 @@ import {
   exampleTemplate,
 } from '../fixtures/examples.ts'
 import { it as base } from '../fixtures/local-store.ts'
+import { exampleStatus } from '../fixtures/process-status.ts'
 import { AT_ONCE } from '../fixtures/rollout.ts'
 
 const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
@@ -44,7 +45,7 @@ const openAdmin = (store: Store, blindSecret = 'blind') => {
         },
         now: () => NOW,
         refreshRoutes: async () => void refreshes++,
-        status: () => ({}),
+        status: () => exampleStatus(),
         rollout: STAGED,
         settings: () => [],
         estimatesUsage: false,

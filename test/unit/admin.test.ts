@@ -26,6 +26,7 @@ import {
   exampleTemplate,
 } from '../fixtures/examples.ts'
 import { exampleFacts, exampleJudged } from '../fixtures/evidence.ts'
+import { exampleStatus } from '../fixtures/process-status.ts'
 import { AT_ONCE } from '../fixtures/rollout.ts'
 
 const TOKEN = 'admin-secret'
@@ -97,7 +98,7 @@ describe('admin API', () => {
           onFault: (error) => void faults.push(error),
           now: () => now++,
           refreshRoutes: async () => void refreshes++,
-          status: () => ({ engine: 'onnx', routes: 3 }),
+          status: () => exampleStatus({ routes: 3 }),
           rollout: AT_ONCE,
           settings: () => parseConfig({ UPSTREAM_API_KEY: 'sk-secret', MARGIN: '0.1' }).settings,
           estimatesUsage: true,
@@ -560,8 +561,7 @@ describe('admin API', () => {
     it('shows the status of the process and counts states', async () => {
       await store.internalizations.create(exampleApproved('a'))
       expect((await get('/status')).body).toEqual({
-        engine: 'onnx',
-        routes: 3,
+        ...exampleStatus({ routes: 3 }),
         templates: 1,
         internalizations: { approval: 1 },
         forgetting: 0,

@@ -4,7 +4,7 @@ import type { Feedback } from '../../src/core/log/feedback.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import type { Store } from '../../src/store/store.ts'
-import { addPairs, LORA, routedRecord } from '../fixtures/audited.ts'
+import { addPairs, examplePair, LORA, routedRecord } from '../fixtures/audited.ts'
 import { exampleRecord } from '../fixtures/examples.ts'
 import { it, openStore } from '../fixtures/local-store.ts'
 
@@ -66,6 +66,11 @@ describe('feedback', () => {
       { place: 1, by: 'application', rating: 'bad', comment: null, at: 6_000 },
       { place: 2, by: 'admin', rating: 'bad' },
     ])
+    expect(await store.feedback.ofRecord('record-1')).toEqual([
+      feedbackOn('record-1', { by: 'admin', rating: 'bad' }),
+      feedbackOn('record-1', { rating: 'bad', at: 6_000 }),
+    ])
+    expect(await store.feedback.ofRecord('record-2')).toEqual([])
     await store.feedback.remove('record-1', 'application', TENANT)
     await store.feedback.remove('record-1', 'application', TENANT)
     expect(await all(store)).toMatchObject([{ by: 'admin' }])
@@ -162,11 +167,19 @@ describe('ratings of pairs', () => {
       },
     ])
     expect(await store.pairs.rated(1, 9)).toHaveLength(1)
+    expect(await store.pairs.ofRecord('record-3')).toMatchObject({ place: 3, rating: 'both' })
     expect(await store.pairs.list({ lora: LORA, limit: 9 })).toMatchObject([
       { ratedAt: 7_000 },
       { rating: null, ratedAt: null },
       { ratedAt: 8_000 },
     ])
+  })
+
+  it('are those of a record only once it was judged', async ({ store }) => {
+    await log(store, routedRecord(1, 'skipped'))
+    expect(await store.pairs.ofRecord('record-1')).toBeNull()
+    await store.pairs.judge([examplePair('record-1')])
+    expect(await store.pairs.ofRecord('record-1')).toMatchObject({ outcome: 'disagreed' })
   })
 
   it('stay when their record is forgotten, without its id', async ({ store }) => {

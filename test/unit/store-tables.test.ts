@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import { describe, expect } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import {
+  exampleApproved,
   exampleEvaluation,
   exampleInternalization,
   exampleKey,
@@ -127,6 +128,19 @@ describe('internalizations', () => {
     await other.close()
   })
 
+  it('are listed without the records of their plans on request', async ({
+    store: { internalizations },
+  }) => {
+    const approved = exampleApproved('a')
+    await internalizations.create(approved)
+    await internalizations.create(exampleInternalization('b', { templateVersion: 'v2' }))
+    const [first, second] = await internalizations.list({ recordIds: false })
+    const empty = { trainRecordIds: [], holdoutRecordIds: [], unseenRecordIds: [] }
+    expect(first).toEqual({ ...approved, plan: { ...approved.plan, ...empty } })
+    expect(second!.plan).toBeNull()
+    expect((await internalizations.list())[0]).toEqual(approved)
+  })
+
   it('refuse a stale revision and an unknown id', async ({ store: { internalizations } }) => {
     await internalizations.create(exampleInternalization())
     const read = (await internalizations.get(ID))!
@@ -172,6 +186,11 @@ describe('internalizations', () => {
       bought,
       inArm1,
     ])
+    expect([...(await internalizations.evaluationCounts(ID))]).toEqual([
+      [0, 2],
+      [1, 1],
+    ])
+    expect((await internalizations.evaluationCounts('unknown')).size).toBe(0)
   })
 })
 
@@ -277,6 +296,11 @@ describe('snapshots', () => {
     for (const name of ['forget:b', 'progress:a', 'forget:a', 'forget'])
       await snapshots.put(name, Uint8Array.of(1))
     expect(await snapshots.names('forget:')).toEqual(['forget:a', 'forget:b'])
+    const all = await snapshots.all('forget:')
+    expect([...all]).toEqual([
+      ['forget:a', Uint8Array.of(1)],
+      ['forget:b', Uint8Array.of(1)],
+    ])
     for (const name of ['forget:a', 'unknown']) await snapshots.remove(name)
     expect(await snapshots.names('forget:')).toEqual(['forget:b'])
     expect(await snapshots.get('forget:a')).toBeNull()

@@ -146,7 +146,7 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
   const { internalizations } = deps.store
 
   app.openapi(listRoute, async (context) => {
-    const rows = await internalizations.list()
+    const rows = await internalizations.list({ recordIds: false })
     return context.json({ data: rows.map(internalizationSummary) }, 200)
   })
 

@@ -146,7 +146,7 @@ export const addLogRoutes = (
 
   app.openapi(statusRoute, async (context) => {
     const internalizations: Record<string, number> = {}
-    for (const { state } of await store.internalizations.list()) {
+    for (const { state } of await store.internalizations.list({ recordIds: false })) {
       internalizations[state.name] = (internalizations[state.name] ?? 0) + 1
     }
     const templates = (await store.templates.list()).length

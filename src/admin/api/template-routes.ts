@@ -2,9 +2,9 @@
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import { newInternalization } from '../../core/lifecycle/internalization.ts'
 import type { Template } from '../../core/template/template.ts'
-import { AppError } from '../../errors.ts'
 import { rollBack } from '../../lifecycle/promote.ts'
 import type { AdminDeps } from '../deps.ts'
+import { readTemplate, readTemplateFacts } from '../reading/template-facts.ts'
 import {
   internalizationSummarySchema,
   labelSchema,
@@ -74,33 +74,13 @@ const rollbackRoute = createRoute({
   ),
 })
 
-const templateOf = async ({ store }: AdminDeps, wanted: string): Promise<Template> => {
-  const template = await store.templates.get(wanted)
-  if (template === null) throw new AppError('not-found', `there is no template ${wanted}`)
-  return template
-}
-
 const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
   const { store } = deps
 
   const summaries = async (templates: Template[]) => {
     const economics = await deps.economics.assess(templates)
-    const internalizations = await store.internalizations.list()
-    const routes = await store.routes.list()
-    const labels = await store.templates.labels()
-    const summarized = []
-    for (const template of templates) {
-      const { version } = template
-      const facts = {
-        label: labels.get(version) ?? null,
-        stats: await store.templates.stats(version),
-        economics: economics.get(version)!,
-        internalizations,
-        routes,
-      }
-      summarized.push(templateSummary(template, facts))
-    }
-    return summarized
+    const facts = await readTemplateFacts(store, templates)
+    return facts.map((fact) => templateSummary(fact, economics.get(fact.template.version)!))
   }
 
   app.openapi(listRoute, async (context) => {
@@ -108,7 +88,7 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
   })
 
   app.openapi(getRoute, async (context) => {
-    const template = await templateOf(deps, context.req.valid('param').version)
+    const template = await readTemplate(store, context.req.valid('param').version)
     const [summary] = await summaries([template])
     return context.json({ ...template, ...summary! }, 200)
   })
@@ -118,7 +98,7 @@ const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
   const { store, now, newId, rollout, refreshRoutes } = deps
 
   app.openapi(internalizeRoute, async (context) => {
-    const template = await templateOf(deps, context.req.valid('param').version)
+    const template = await readTemplate(store, context.req.valid('param').version)
     const created = newInternalization(newId(), template, now())
     await store.internalizations.create(created, 'admin', context.req.valid('json').reason)
     return context.json(internalizationSummary(created), 201)

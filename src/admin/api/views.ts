@@ -2,12 +2,13 @@
 import type { z } from '@hono/zod-openapi'
 import type { Internalization } from '../../core/lifecycle/internalization.ts'
 import type { StoredRecord } from '../../core/log/record.ts'
-import type { Route } from '../../core/route/route.ts'
 import type { TemplateEconomics } from '../../core/cost/template-economics.ts'
-import type { Anchor, Segment, Slot, Template } from '../../core/template/template.ts'
+import type { Anchor, Segment, Slot } from '../../core/template/template.ts'
 import type { Usage } from '../../openai/chat.ts'
 import type { SavingsReport } from '../../savings/savings.ts'
 import type { TemplateStats } from '../../store/store.ts'
+import { chargeOf } from '../reading/record-charge.ts'
+import type { TemplateFacts } from '../reading/template-facts.ts'
 import type { savingsSchema } from './economics-schemas.ts'
 import type {
   internalizationSummarySchema,
@@ -54,23 +55,13 @@ const anchorsView = (segments: Segment[]) => {
   }
 }
 
-export interface TemplateFacts {
-  label: string | null
-  stats: TemplateStats
-  economics: TemplateEconomics
-  /** the internalizations of all templates, oldest first */
-  internalizations: Internalization[]
-  routes: Route[]
-}
-
 export const templateSummary = (
-  template: Template,
-  { label, stats, economics, internalizations, routes }: TemplateFacts
+  { template, label, stats, internalizations, liveInternalizationId }: TemplateFacts,
+  economics: TemplateEconomics
 ): z.infer<typeof templateSummarySchema> => {
   const { version, tenant, model, maxTurnsAfter } = template
   const segments = template.messages.flatMap((message) => message.segments)
-  const newest = internalizations.findLast((row) => row.templateVersion === version)
-  const route = routes.find((existing) => existing.template.version === version)
+  const newest = internalizations.at(-1)
   return {
     version,
     label,
@@ -90,7 +81,7 @@ export const templateSummary = (
     stats,
     economics,
     internalization: newest === undefined ? null : internalizationSummary(newest),
-    liveInternalizationId: route?.internalizationId ?? null,
+    liveInternalizationId,
   }
 }
 
@@ -100,12 +91,7 @@ export const recordView = (
   withBodies: boolean,
   costUsd: (model: string, usage: Usage | null) => number | null
 ): z.infer<typeof recordSchema> => {
-  const isOwn = row.route?.outcome === 'answered'
-  const view = {
-    ...row,
-    estimatedUsage,
-    costUsd: isOwn ? null : costUsd(row.model, row.usage),
-  }
+  const view = { ...row, estimatedUsage, costUsd: chargeOf(row, costUsd) }
   return withBodies ? { ...view, request, response } : view
 }
 

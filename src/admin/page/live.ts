@@ -12,13 +12,12 @@ const MAX_CONNECTIONS = 100
 
 /** Changes with every change that a view shows at once. */
 const revisionOf = async (store: Store): Promise<string> => {
-  const names = await store.snapshots.names(progressSnapshot(''))
-  const progress = await Promise.all(names.map((name) => store.snapshots.get(name)))
+  const progress = await store.snapshots.all(progressSnapshot(''))
   const parts = [
     await store.routes.revision(),
     await store.internalizations.historyEnd(),
     await store.pairs.revision(),
-    ...progress.map((bytes) => (bytes === null ? '' : Buffer.from(bytes).toString())),
+    ...[...progress.values()].map((bytes) => Buffer.from(bytes).toString()),
   ]
   return parts.join('\n')
 }

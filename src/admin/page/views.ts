@@ -4,8 +4,26 @@ import type { PageApp } from './env.ts'
 import { addAnswers } from './answers/answers-view.tsx'
 import { addInternalization } from './internalization/internalization-view.tsx'
 import { addPairs } from './pairs/pairs-view.tsx'
+import { addForget } from './forget/forget-view.tsx'
+import { addJobs } from './jobs/jobs-view.tsx'
 import { addKeys } from './keys/keys-view.tsx'
+import { addOverview } from './overview/overview-view.tsx'
+import { addRecords } from './records/records-view.tsx'
+import { addSettings } from './settings/settings-view.tsx'
+import { addTemplates } from './templates/templates-view.tsx'
 
 export const addViews = (app: PageApp, deps: AdminDeps): void => {
-  for (const add of [addInternalization, addAnswers, addPairs, addKeys]) add(app, deps)
+  const views = [
+    addOverview,
+    addTemplates,
+    addInternalization,
+    addAnswers,
+    addPairs,
+    addRecords,
+    addJobs,
+    addKeys,
+    addForget,
+    addSettings,
+  ]
+  for (const add of views) add(app, deps)
 }

@@ -5,7 +5,7 @@ import type { RecordHead } from '../../core/log/record.ts'
 import type { Redactor } from '../../core/log/redact.ts'
 import { AppError } from '../../errors.ts'
 import type { FeedbackStore } from '../store.ts'
-import type { Connection } from './base/database.ts'
+import type { Connection, Database } from './base/database.ts'
 import { feedback, records } from './base/schema.ts'
 import { readHead } from './log/records.ts'
 
@@ -25,6 +25,18 @@ const requireHead = async (
   const head = await read((db) => readHead(db, id))
   if (head === null || (tenant !== null && head.tenant !== tenant)) throw noRecord(id, tenant)
   return head
+}
+
+const readCounts = async (db: Database, lora: string): Promise<FeedbackCounts> => {
+  const { answeredBy, rating, by } = feedback
+  const rows = await db
+    .select({ answeredBy, rating, number: count() })
+    .from(feedback)
+    .where(and(eq(feedback.lora, lora), eq(by, 'application')))
+    .groupBy(answeredBy, rating)
+  const counts: FeedbackCounts = { lora: { good: 0, bad: 0 }, upstream: { good: 0, bad: 0 } }
+  for (const row of rows) counts[row.answeredBy][row.rating] = row.number
+  return counts
 }
 
 /** @param redact replaces secrets in comments; null: nothing */
@@ -69,16 +81,14 @@ export const createFeedbackStore = (
         .limit(limit)
       return rows.map(({ row, templateVersion }) => ({ ...row, templateVersion }))
     }),
-  counts: (lora) =>
-    connection.read(async (db) => {
-      const { answeredBy, rating, by } = feedback
-      const rows = await db
-        .select({ answeredBy, rating, number: count() })
+  ofRecord: (recordId) =>
+    connection.read((db) => {
+      const { by, rating, comment, at } = feedback
+      return db
+        .select({ recordId: feedback.recordId, by, rating, comment, at })
         .from(feedback)
-        .where(and(eq(feedback.lora, lora), eq(by, 'application')))
-        .groupBy(answeredBy, rating)
-      const counts: FeedbackCounts = { lora: { good: 0, bad: 0 }, upstream: { good: 0, bad: 0 } }
-      for (const row of rows) counts[row.answeredBy][row.rating] = row.number
-      return counts
+        .where(eq(feedback.recordId, recordId))
+        .orderBy(asc(by))
     }),
+  counts: (lora) => connection.read((db) => readCounts(db, lora)),
 })

@@ -1,6 +1,6 @@
 /** Internalizations with their history and evaluations. A stale revision cannot be saved. */
 import { isDeepStrictEqual } from 'node:util'
-import { and, asc, eq, gt, max } from 'drizzle-orm'
+import { and, asc, count, eq, getTableColumns, gt, max, sql } from 'drizzle-orm'
 import type { HistoryEntry, Internalization } from '../../core/lifecycle/internalization.ts'
 import { AppError } from '../../errors.ts'
 import type { InternalizationStore } from '../store.ts'
@@ -26,6 +26,15 @@ const toDomain = ({
   stateName: _stateName,
   ...row
 }: typeof internalizations.$inferSelect): Internalization => row
+
+/** Their plans are smaller by the lists of records. */
+const WITHOUT_RECORD_IDS = {
+  ...getTableColumns(internalizations),
+  plan: sql`json_set(${internalizations.plan}, '$.trainRecordIds', json('[]'),
+    '$.holdoutRecordIds', json('[]'), '$.unseenRecordIds', json('[]'))`.mapWith(
+    internalizations.plan
+  ),
+}
 
 const read = async (db: Database | Transaction, id: string): Promise<Internalization | null> => {
   const [row] = await db.select().from(internalizations).where(eq(internalizations.id, id))
@@ -90,10 +99,11 @@ export const createInternalizationStore = (connection: Connection): Internalizat
   create: (internalization, by = 'worker', note) =>
     connection.write((tx) => create(tx, internalization, by, note ?? null)),
   get: (id) => connection.read((db) => read(db, id)),
-  list: () =>
+  list: ({ recordIds = true } = {}) =>
     connection.read(async (db) => {
       const { createdAt, id } = internalizations
-      const rows = await db.select().from(internalizations).orderBy(asc(createdAt), asc(id))
+      const columns = recordIds ? getTableColumns(internalizations) : WITHOUT_RECORD_IDS
+      const rows = await db.select(columns).from(internalizations).orderBy(asc(createdAt), asc(id))
       return rows.map(toDomain)
     }),
   save: (internalization, by, at, note) =>
@@ -130,5 +140,14 @@ export const createInternalizationStore = (connection: Connection): Internalizat
         .from(evaluations)
         .where(and(eq(internalizationId, id), arm === undefined ? undefined : eq(armOf, arm)))
         .orderBy(asc(armOf), asc(recordId))
+    }),
+  evaluationCounts: (id) =>
+    connection.read(async (db) => {
+      const rows = await db
+        .select({ arm: evaluations.arm, rows: count() })
+        .from(evaluations)
+        .where(eq(evaluations.internalizationId, id))
+        .groupBy(evaluations.arm)
+      return new Map(rows.map(({ arm, rows: number }) => [arm, number]))
     }),
 })

@@ -75,7 +75,7 @@ const readers = ({ read }: Connection): Pick<PairStore, Reading> => ({
     }),
 })
 
-const writers = ({ write }: Connection): Omit<PairStore, Reading | 'rated'> => ({
+const writers = ({ write }: Connection): Omit<PairStore, Reading | 'rated' | 'ofRecord'> => ({
   judge: (judged) =>
     write(async (tx) => {
       for (const { recordId, ...figures } of judged)
@@ -114,6 +114,14 @@ export const createPairStore = (connection: Connection): PairStore => ({
         lora: pair.lora,
         templateVersion,
       }))
+    }),
+  ofRecord: (recordId) =>
+    connection.read(async (db) => {
+      const [row] = await db
+        .select()
+        .from(pairs)
+        .where(and(eq(pairs.recordId, recordId), isJudged))
+      return row === undefined ? null : toDomain(row)
     }),
   ...writers(connection),
 })

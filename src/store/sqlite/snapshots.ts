@@ -1,8 +1,11 @@
 /** Small blobs by name. */
-import { asc, eq, sql } from 'drizzle-orm'
+import { asc, eq, sql, type SQL } from 'drizzle-orm'
 import type { SnapshotStore } from '../store.ts'
 import type { Connection } from './base/database.ts'
 import { snapshots } from './base/schema.ts'
+
+const beginsWith = (prefix: string): SQL =>
+  sql`substr(${snapshots.name}, 1, ${prefix.length}) = ${prefix}`
 
 export const createSnapshotStore = ({ read, write }: Connection): SnapshotStore => ({
   get: (name) =>
@@ -28,8 +31,17 @@ export const createSnapshotStore = ({ read, write }: Connection): SnapshotStore 
       const rows = await db
         .select({ name })
         .from(snapshots)
-        .where(sql`substr(${name}, 1, ${prefix.length}) = ${prefix}`)
+        .where(beginsWith(prefix))
         .orderBy(asc(name))
       return rows.map((row) => row.name)
+    }),
+  all: (prefix) =>
+    read(async (db) => {
+      const rows = await db
+        .select()
+        .from(snapshots)
+        .where(beginsWith(prefix))
+        .orderBy(asc(snapshots.name))
+      return new Map(rows.map(({ name, value }) => [name, Uint8Array.from(value)]))
     }),
 })

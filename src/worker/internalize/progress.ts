@@ -1,19 +1,11 @@
 /** Live figures of the running stage, stored for the admin API and the CLI. */
 import type { JobObject } from '../../openai/fine-tuning.ts'
 import { progressSnapshot } from '../../core/lifecycle/internalization.ts'
-import type { Engine, JobProgress } from '../../engine/engine.ts'
+import type { StageProgress } from '../../core/lifecycle/stage-progress.ts'
+import type { Engine } from '../../engine/engine.ts'
 import { readJsonSnapshot, saveJsonSnapshot } from '../../lifecycle/json-snapshot.ts'
 import type { Store } from '../../store/store.ts'
 import type { StageContext } from './train.ts'
-
-/** `metrics` are step, total_steps, train_loss, eta_seconds, … */
-export interface StageProgress extends JobProgress {
-  arm: number
-  stage: number
-  jobId: string
-  status: JobObject['status']
-  at: number
-}
 
 export const reportProgress = async (
   deps: { store: Store; now: () => number },

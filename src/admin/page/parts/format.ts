@@ -12,6 +12,10 @@ const NUMBER = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
 
 export const whole = (value: number): string => NUMBER.format(value)
 
+/** `1 template`, `2,000 templates`. */
+export const counted = (value: number, noun: string): string =>
+  `${whole(value)} ${noun}${value === 1 ? '' : 's'}`
+
 /** Below ten dollars with cents and their parts: savings begin small. */
 export const usd = (value: number): string => {
   const digits = Math.abs(value) >= 10 ? 0 : Math.abs(value) >= 0.1 || value === 0 ? 2 : 5

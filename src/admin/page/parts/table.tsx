@@ -15,14 +15,16 @@ export interface TableProps {
   rows: Child[][]
   /** shown in place of a table without rows */
   empty: string
+  /** columns of one width */
+  isEven?: boolean
 }
 
-export const Table = ({ caption, columns, rows, empty }: TableProps) => {
+export const Table = ({ caption, columns, rows, empty, isEven }: TableProps) => {
   if (rows.length === 0) return <p class="empty">{empty}</p>
   const classOf = (at: number) => (columns[at]?.isNumber === true ? 'number' : undefined)
   return (
     <div class="scroll" role="region" aria-label={caption} tabindex={0}>
-      <table>
+      <table class={isEven === true ? 'even' : undefined}>
         <caption>{caption}</caption>
         <thead>
           <tr>

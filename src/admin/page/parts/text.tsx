@@ -28,7 +28,11 @@ export const Text = ({ text, chars = MAX_CHARS, whole: address }: TextProps) => 
           {address !== undefined && (
             <>
               {' '}
-              (<a href={address}>see all</a>)
+              (
+              <a href={address} hx-boost="false">
+                see all
+              </a>
+              )
             </>
           )}
         </span>

@@ -1,0 +1,200 @@
+/** The worker's jobs: internalizations, learning curves and forgettings, and what has ended lately. */
+import { stageName, type Internalization } from '../../../core/lifecycle/internalization.ts'
+import type { StageProgress } from '../../../core/lifecycle/stage-progress.ts'
+import { trainedSeconds } from '../../../core/cost/template-economics.ts'
+import type { ForgetTask } from '../../../lifecycle/forget-task.ts'
+import type { AdminDeps, ProcessStatus } from '../../deps.ts'
+import type { AddView } from '../env.ts'
+import { Live } from '../layout.tsx'
+import { Notice, Time } from '../parts/figures.tsx'
+import { ago, counted, duration, percent, whole } from '../parts/format.ts'
+import { InternalizationLink, TemplateLink, type Labels } from '../parts/links.tsx'
+import { reasonOf, StateBadge } from '../parts/state.tsx'
+import { Table } from '../parts/table.tsx'
+import { Line } from '../parts/text.tsx'
+import { show } from '../show.tsx'
+import { loadJobs, type Evaluated, type Job, type LoadedJobs } from './load-jobs.ts'
+
+/** A bar and its words. */
+const Bar = ({ done, of, unit }: { done: number; of: number; unit: string }) => (
+  <>
+    <progress value={done} max={of} aria-label={`${unit} of ${of}`} />
+    <small>
+      {unit} {whole(done)} of {whole(of)} ({percent(done / of)})
+    </small>
+  </>
+)
+
+const metric = ({ metrics }: StageProgress, name: string): number | null => metrics?.[name] ?? null
+
+const trainingCell = (progress: StageProgress, now: number) => {
+  const [step, steps] = [metric(progress, 'step'), metric(progress, 'total_steps')]
+  const loss = metric(progress, 'train_loss')
+  const speed = metric(progress, 'tokens_per_second')
+  return (
+    <>
+      {step !== null && steps !== null && steps > 0 ? (
+        <Bar done={step} of={steps} unit="step" />
+      ) : (
+        <Line text={progress.message ?? progress.status} chars={100} />
+      )}
+      <small>
+        {loss !== null && `loss ${loss.toPrecision(3)}, `}
+        {speed !== null && `${whole(speed)} tokens a second, `}
+        reported {ago(progress.at, now)}
+      </small>
+    </>
+  )
+}
+
+const evaluatedCell = ({ done, of }: Evaluated) =>
+  of === 0 ? '' : <Bar done={Math.min(done, of)} of={of} unit="held-out request" />
+
+const progressCell = ({ progress, evaluated }: Job, now: number) => {
+  if (evaluated !== null) return evaluatedCell(evaluated)
+  return progress === null ? '' : trainingCell(progress, now)
+}
+
+const stageCell = ({ state, plan }: Internalization): string => {
+  const arm = state.name === 'training' ? plan?.arms[state.arm] : undefined
+  return state.name === 'training' && arm !== undefined ? stageName(arm, state.stage) : ''
+}
+
+const etaCell = ({ progress }: Job): string => {
+  const seconds = progress === null ? null : metric(progress, 'eta_seconds')
+  return seconds === null ? '' : duration(seconds * 1000)
+}
+
+const Working = ({ jobs, labels, now }: { jobs: Job[]; labels: Labels; now: number }) => (
+  <Table
+    caption="Internalizations in work, oldest first"
+    columns={[
+      { name: 'Internalization' },
+      { name: 'Template' },
+      { name: 'State' },
+      { name: 'Arm and stage' },
+      { name: 'Progress' },
+      { name: 'Stage ends in', isNumber: true },
+      { name: 'Since (UTC)' },
+    ]}
+    rows={jobs.map((job) => [
+      <InternalizationLink id={job.row.id} />,
+      <TemplateLink version={job.row.templateVersion} labels={labels} />,
+      <StateBadge state={job.row.state} />,
+      stageCell(job.row),
+      progressCell(job, now),
+      etaCell(job),
+      <Time at={job.row.updatedAt} />,
+    ])}
+    empty="Nothing is in training, and nothing waits for it."
+  />
+)
+
+const Curves = ({ curves, labels }: Pick<LoadedJobs, 'curves' | 'labels'>) =>
+  curves.length === 0 ? null : (
+    <>
+      <h2>Learning curves</h2>
+      <p>
+        The winning arm is trained again on parts of its rows, to tell how many more would bring how
+        much.
+      </p>
+      <Table
+        caption="Learning curves in work"
+        columns={[{ name: 'Internalization' }, { name: 'Template' }, { name: 'Trainings judged' }]}
+        rows={curves.map(({ row, work }) => [
+          <InternalizationLink id={row.id} />,
+          <TemplateLink version={row.templateVersion} labels={labels} />,
+          <Bar
+            done={work.fits.filter(({ isJudged }) => isJudged).length}
+            of={work.planned}
+            unit="training"
+          />,
+        ])}
+        empty=""
+      />
+    </>
+  )
+
+const taskText = ({ isForgotten, isScrubbed, templates, loras }: ForgetTask): string => {
+  const parts = [
+    ...(templates.length === 0 ? [] : [counted(templates.length, 'template')]),
+    ...(loras.length === 0 ? [] : [counted(loras.length, 'lora')]),
+  ]
+  const what = parts.length === 0 ? 'of records' : `with ${parts.join(' and ')} to look at`
+  if (!isForgotten) return `A forgetting ${what}: its records are being deleted.`
+  return isScrubbed
+    ? `A forgetting ${what}: the engine has copies to delete.`
+    : `A forgetting ${what}: the database is to be cleaned.`
+}
+
+const Forgetting = ({ tasks }: { tasks: ForgetTask[] }) =>
+  tasks.length === 0 ? null : (
+    <>
+      <h2>Forgetting</h2>
+      <ul>
+        {tasks.map((task) => (
+          <li>{taskText(task)}</li>
+        ))}
+      </ul>
+    </>
+  )
+
+const Ended = ({ rows, labels }: { rows: Internalization[]; labels: Labels }) => (
+  <Table
+    caption="Internalizations that left the worker, or changed after it, in the last seven days, newest first"
+    columns={[
+      { name: 'Internalization' },
+      { name: 'Template' },
+      { name: 'State' },
+      { name: 'Training', isNumber: true },
+      { name: 'Time (UTC)' },
+    ]}
+    rows={rows.map((row) => [
+      <InternalizationLink id={row.id} />,
+      <TemplateLink version={row.templateVersion} labels={labels} />,
+      <>
+        <StateBadge state={row.state} />
+        <small>
+          <Line text={reasonOf(row.state)} chars={200} />
+        </small>
+      </>,
+      row.plan === null ? '' : duration(trainedSeconds(row) * 1000),
+      <Time at={row.updatedAt} />,
+    ])}
+    empty="None in the last seven days."
+  />
+)
+
+const ProcessNotice = ({ engine, engineReachable, worker }: ProcessStatus) => {
+  if (worker === 'restarting')
+    return (
+      <Notice tone="bad">
+        The worker restarts: nothing is trained or judged until it is back.
+      </Notice>
+    )
+  if (engine === 'none')
+    return <Notice tone="plain">This server has no engine, so nothing is trained here.</Notice>
+  return engineReachable ? null : (
+    <Notice tone="bad">The engine does not answer: training and judging wait for it.</Notice>
+  )
+}
+
+const Jobs = ({ jobs, status, now }: { jobs: LoadedJobs; status: ProcessStatus; now: number }) => (
+  <Live id="jobs">
+    <ProcessNotice {...status} />
+    <h2>In work</h2>
+    <Working jobs={jobs.working} labels={jobs.labels} now={now} />
+    <Curves {...jobs} />
+    <Forgetting tasks={jobs.forgetting} />
+    <h2>Ended</h2>
+    <Ended rows={jobs.ended} labels={jobs.labels} />
+  </Live>
+)
+
+export const addJobs: AddView = (app, { store, status, now }: AdminDeps) => {
+  app.get('/jobs', async (context) => {
+    const jobs = await loadJobs(store, now())
+    const content = <Jobs jobs={jobs} status={status()} now={now()} />
+    return show(context, { title: 'Jobs', section: '/jobs', content })
+  })
+}

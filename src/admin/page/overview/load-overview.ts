@@ -1,0 +1,98 @@
+/** Reads what waits for a decision, what is wrong, and the figures of a period. */
+import { rolloutStageOf, type Internalization } from '../../../core/lifecycle/internalization.ts'
+import { HOUR_MS, mergeHours, type TrafficHour } from '../../../core/log/traffic-hours.ts'
+import type { RolloutStage } from '../../../core/rollout/stages.ts'
+import { forgetTasks } from '../../../lifecycle/forget-task.ts'
+import {
+  rolloutProgress,
+  rolloutReports,
+  type RolloutReport,
+} from '../../../lifecycle/rollout-report.ts'
+import type { SavingsReport } from '../../../savings/savings.ts'
+import type { AdminDeps, ProcessStatus } from '../../deps.ts'
+import type { Labels } from '../parts/links.tsx'
+
+const DAY_MS = 24 * HOUR_MS
+const WEEK_MS = 7 * DAY_MS
+
+/** Periods to choose from. A point of a plot is `bucketMs` long. */
+export const PERIODS = {
+  day: { words: '24 hours', bucketMs: HOUR_MS, buckets: 24 },
+  week: { words: '7 days', bucketMs: 6 * HOUR_MS, buckets: 28 },
+  month: { words: '30 days', bucketMs: DAY_MS, buckets: 30 },
+} as const
+
+export type PeriodName = keyof typeof PERIODS
+
+/** A live route whose report says something that a person should know. */
+export interface WatchedRoute {
+  row: Internalization
+  report: RolloutReport
+  /** the stage that the evidence allows; null: none, or not yet */
+  next: RolloutStage | null
+}
+
+export interface LoadedOverview {
+  /** wait for approval, oldest first */
+  waiting: Internalization[]
+  /** live routes that a person has paused */
+  paused: Internalization[]
+  routes: WatchedRoute[]
+  /** in the last seven days, newest first */
+  failed: Internalization[]
+  /** forgettings that are not finished */
+  forgetting: number
+  /** of the whole period, oldest first; times without a request are missing */
+  traffic: TrafficHour[]
+  /** start of the period, milliseconds since the epoch */
+  from: number
+  /** since the log began; null: not worked out yet */
+  savings: SavingsReport | null
+  labels: Labels
+  status: ProcessStatus
+}
+
+const watched = (
+  rows: Internalization[],
+  reports: ReadonlyMap<string, RolloutReport>,
+  settings: AdminDeps['rollout']
+): WatchedRoute[] =>
+  rows.flatMap((row) => {
+    const report = reports.get(row.id)
+    if (report === undefined || row.state.name !== 'live') return []
+    const progress = rolloutProgress(row, report, settings)
+    return [{ row, report, next: progress?.mayStep === true ? progress.next : null }]
+  })
+
+/** Start of a period that ends now: whole points of its plot. */
+const startOf = (name: PeriodName, now: number): number => {
+  const { bucketMs, buckets } = PERIODS[name]
+  return Math.floor(now / bucketMs) * bucketMs - (buckets - 1) * bucketMs
+}
+
+/** @param isWorkedOut also reads from the log what is saved, which takes seconds */
+export const loadOverview = async (
+  { store, economics, rollout, now, status }: AdminDeps,
+  period: PeriodName,
+  isWorkedOut: boolean
+): Promise<LoadedOverview> => {
+  const rows = await store.internalizations.list({ recordIds: false })
+  const reports = new Map(await rolloutReports(store))
+  const from = startOf(period, now())
+  const hours = await store.records.traffic(from, now() + 1)
+  const isRecent = ({ updatedAt }: Internalization): boolean => now() - updatedAt < WEEK_MS
+  return {
+    waiting: rows.filter(({ state }) => state.name === 'approval'),
+    paused: rows.filter(({ state }) => rolloutStageOf(state)?.isPaused === true),
+    routes: watched(rows, reports, rollout),
+    failed: rows
+      .filter((row) => row.state.name === 'failed' && isRecent(row))
+      .sort((a, b) => b.updatedAt - a.updatedAt),
+    forgetting: (await forgetTasks(store)).length,
+    traffic: mergeHours(hours, PERIODS[period].bucketMs),
+    from,
+    savings: await (isWorkedOut ? economics.savings() : economics.knownSavings()),
+    labels: await store.templates.labels(),
+    status: status(),
+  }
+}

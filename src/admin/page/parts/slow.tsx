@@ -1,0 +1,26 @@
+/** A part whose figures take seconds: the script loads it behind the view; without a script a link does. */
+import type { Child } from 'hono/jsx'
+
+export interface SlowProps {
+  /** id of the element that the figures are in, in this view and in the one that is loaded */
+  id: string
+  /** of the view with the figures */
+  address: string
+  /** the link */
+  verb: string
+  /** what is missing */
+  children?: Child
+}
+
+export const Slow = ({ id, address, verb, children }: SlowProps) => (
+  <p
+    class="slow"
+    hx-get={address}
+    hx-trigger="load"
+    hx-select={`#${id}`}
+    hx-target={`#${id}`}
+    hx-swap="outerHTML"
+  >
+    {children} <a href={address}>{verb}</a>
+  </p>
+)

@@ -1,0 +1,26 @@
+/** What became of a request, in words. Pure. */
+import type { RouteOutcome } from '../../../core/log/record.ts'
+import { Badge, type Tone } from '../parts/figures.tsx'
+
+export const OUTCOME_WORDS: Record<RouteOutcome['outcome'], string> = {
+  answered: 'answered by the lora',
+  fallback: 'answer of the lora not used',
+  skipped: 'lora not asked',
+}
+
+const TONES: Record<RouteOutcome['outcome'], Tone> = {
+  answered: 'good',
+  fallback: 'waits',
+  skipped: 'plain',
+}
+
+/** Without a live route for the request there is nothing to say. */
+export const Outcome = ({ route }: { route: RouteOutcome | null }) =>
+  route === null ? (
+    <>no live route</>
+  ) : (
+    <>
+      <Badge tone={TONES[route.outcome]}>{OUTCOME_WORDS[route.outcome]}</Badge>
+      {route.reason !== null && <small>{route.reason}</small>}
+    </>
+  )

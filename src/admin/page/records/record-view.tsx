@@ -1,0 +1,172 @@
+/** One record: its figures, and for the full role what was asked and answered. Pure. */
+import type { Feedback } from '../../../core/log/feedback.ts'
+import type { StoredRecord } from '../../../core/log/record.ts'
+import type { PairOutcome, Rating, StoredPair } from '../../../core/rollout/pair.ts'
+import { tokenCounts } from '../../../openai/usage.ts'
+import { recordPath, withQuery } from '../address.ts'
+import { BASE } from '../env.ts'
+import { Figures, Notice, Time, type FigureProps } from '../parts/figures.tsx'
+import { milliseconds, usd, whole } from '../parts/format.ts'
+import { TemplateLink, type Labels } from '../parts/links.tsx'
+import { Line } from '../parts/text.tsx'
+import { Outcome } from './outcome.tsx'
+import { Answer, Request } from './bodies.tsx'
+
+export interface LoadedRecord {
+  record: StoredRecord
+  /** what the upstream charged; null: nothing, or not known */
+  chargeUsd: number | null
+  feedback: Feedback[]
+  /** null: not audited, or not judged yet */
+  pair: StoredPair | null
+  labels: Labels
+}
+
+const tokens = (count: number | null): string => (count === null ? 'not reported' : whole(count))
+
+const tokenFigures = ({ usage }: StoredRecord): FigureProps[] => {
+  if (usage === null) return [{ name: 'Tokens', value: 'not reported' }]
+  const { input, output, cachedInput } = tokenCounts(usage)
+  return [
+    {
+      name: 'Prompt tokens',
+      value: tokens(input),
+      note: cachedInput === null ? undefined : `${whole(cachedInput)} from the provider's cache`,
+    },
+    { name: 'Answer tokens', value: tokens(output) },
+  ]
+}
+
+const routeFigures = ({ route }: StoredRecord): FigureProps[] =>
+  route === null
+    ? []
+    : [
+        { name: 'Lora', value: <Line text={route.lora} chars={40} /> },
+        ...(route.confidence === null
+          ? []
+          : [{ name: 'Confidence', value: route.confidence.toFixed(4), note: 'log-probability' }]),
+        ...(route.outcome === 'answered'
+          ? [
+              { name: 'Prompt tokens saved', value: whole(route.promptTokensSaved) },
+              {
+                name: 'Saved, before costs',
+                value: route.savedUsd === null ? 'not known' : usd(route.savedUsd),
+              },
+            ]
+          : []),
+      ]
+
+const chargeText = ({ record, chargeUsd }: LoadedRecord): string => {
+  if (record.route?.outcome === 'answered') return usd(0)
+  return chargeUsd === null ? 'not known' : usd(chargeUsd)
+}
+
+const figuresOf = (loaded: LoadedRecord): FigureProps[] => {
+  const { record } = loaded
+  const { at, model, tenant, status, durationMs, firstByteMs, templateVersion } = record
+  return [
+    { name: 'Time (UTC)', value: <Time at={at} /> },
+    { name: 'Model', value: <Line text={model} chars={60} /> },
+    { name: 'Status', value: String(status), note: record.streamed ? 'streamed' : undefined },
+    {
+      name: 'Duration',
+      value: milliseconds(durationMs),
+      note: firstByteMs === null ? undefined : `first byte after ${milliseconds(firstByteMs)}`,
+    },
+    ...tokenFigures(record),
+    { name: 'Charge of the upstream', value: chargeText(loaded) },
+    {
+      name: 'Template',
+      value:
+        templateVersion === null ? (
+          'none'
+        ) : (
+          <TemplateLink version={templateVersion} labels={loaded.labels} />
+        ),
+    },
+    { name: 'Route', value: <Outcome route={record.route} /> },
+    ...routeFigures(record),
+    { name: 'Tenant', value: <Line text={tenant} chars={40} /> },
+    { name: 'Path', value: <Line text={record.path} chars={60} /> },
+  ]
+}
+
+const PAIR_WORDS: Record<PairOutcome, string> = {
+  agreed: 'the lora gave the same answer',
+  disagreed: 'the lora gave another answer',
+  'upstream-differs':
+    'the lora gave another answer, and so did the upstream when it was asked again',
+  fallback: 'the lora would not have answered',
+  unusable: 'there was nothing to compare',
+}
+
+const RATING_WORDS: Record<Rating, string> = {
+  lora: "the lora's answer is right",
+  upstream: "the upstream's answer is right",
+  both: 'both answers are right',
+  neither: 'neither answer is right',
+}
+
+const PairText = ({ outcome, rating }: StoredPair) => (
+  <p>
+    Audited: {PAIR_WORDS[outcome]}.
+    {rating !== null && ` A person who did not know whose they were says: ${RATING_WORDS[rating]}.`}
+  </p>
+)
+
+const FeedbackText = ({
+  given: { by, rating, comment, at },
+  isFull,
+}: {
+  given: Feedback
+  isFull: boolean
+}) => (
+  <p>
+    {by === 'admin' ? 'A person' : 'The application'} rated the answer {rating} on <Time at={at} />
+    {comment !== null && isFull && (
+      <>
+        : <Line text={comment} chars={300} />
+      </>
+    )}
+  </p>
+)
+
+export interface RecordViewProps {
+  loaded: LoadedRecord
+  /** whether the reader may see text of requests and answers */
+  isFull: boolean
+}
+
+export const RecordView = ({ loaded, isFull }: RecordViewProps) => {
+  const { record, feedback, pair } = loaded
+  const path = recordPath(record.id)
+  const [request, response] = [`${path}/request.txt`, `${path}/response.txt`]
+  return (
+    <>
+      <Figures figures={figuresOf(loaded)} />
+      <p>
+        <a href={withQuery(`${BASE}/records`, { conversation: record.id })}>Its conversation</a>
+      </p>
+      {pair !== null && <PairText {...pair} />}
+      {feedback.map((given) => (
+        <FeedbackText given={given} isFull={isFull} />
+      ))}
+      {!isFull && (
+        <Notice tone="plain">
+          What was asked and answered is shown to those who sign in with ADMIN_TOKEN.
+        </Notice>
+      )}
+      {isFull && (
+        <>
+          <h2>Request</h2>
+          <Request body={record.request} wholeAt={request} />
+          <h2>Answer</h2>
+          <Answer body={record.response} wholeAt={response} />
+          <p>
+            <a href={withQuery(`${BASE}/forget`, { records: record.id })}>Forget this record</a>
+          </p>
+        </>
+      )}
+    </>
+  )
+}

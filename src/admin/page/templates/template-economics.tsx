@@ -1,0 +1,117 @@
+/** Whether internalizing a template pays, with the figures behind it. Pure. */
+import type { TemplateEconomics } from '../../../core/cost/template-economics.ts'
+import { Figures, type FigureProps } from '../parts/figures.tsx'
+import { percent, usd, whole } from '../parts/format.ts'
+import { Slow } from '../parts/slow.tsx'
+import { Line } from '../parts/text.tsx'
+import { PaysBadge } from './template-list.tsx'
+
+const ID = 'economics'
+
+const COVERAGES: Record<TemplateEconomics['coverage']['source'], string> = {
+  assumed: 'assumed, because it is not trained yet: what is saved is an upper bound',
+  proven: 'proven on held-out traffic',
+  measured: 'measured on the live route',
+}
+
+const monthFigures = ({ monthly }: TemplateEconomics): FigureProps[] =>
+  monthly === null
+    ? []
+    : [
+        { name: 'Net a month', value: usd(monthly.netUsd), note: 'after all costs below' },
+        { name: 'By the cheaper model', value: usd(monthly.byModelUsd), note: 'a month' },
+        { name: 'By the removed prompt', value: usd(monthly.byPromptUsd), note: 'a month' },
+        {
+          name: 'Costs',
+          value: usd(monthly.discardedUsd + monthly.engineUsd + monthly.trainingUsd),
+          note:
+            `${usd(monthly.engineUsd)} engine, ${usd(monthly.discardedUsd)} answers that are not used, ` +
+            `${usd(monthly.trainingUsd)} training spread over six months`,
+        },
+      ]
+
+const callFigures = ({ call, perCallUsd, traffic }: TemplateEconomics): FigureProps[] => [
+  ...(call === null
+    ? []
+    : [
+        {
+          name: 'Prompt tokens a request',
+          value: whole(call.promptTokens),
+          note: `${whole(call.templateTokens)} of them are the template's, ${whole(call.queryTokens)} remain`,
+        },
+        {
+          name: "In the provider's cache",
+          value: percent(call.cacheHitShare),
+          note: call.cacheIsMeasured ? 'of the prompt tokens' : 'assumed: it is not reported',
+        },
+      ]),
+  ...(perCallUsd === null
+    ? []
+    : [
+        {
+          name: 'Cost of a request today',
+          value: usd(perCallUsd.now),
+          note: `${usd(perCallUsd.internalized)} with the prompt internalized`,
+        },
+      ]),
+  ...(traffic?.callsPerMonth == null
+    ? []
+    : [{ name: 'Requests a month', value: whole(traffic.callsPerMonth) }]),
+]
+
+const otherFigures = (economics: TemplateEconomics): FigureProps[] => {
+  const { coverage, breakEvenCoverage, paybackDays } = economics
+  return [
+    {
+      name: 'Answered by the lora',
+      value: percent(coverage.answered),
+      note: COVERAGES[coverage.source],
+    },
+    ...(breakEvenCoverage === null
+      ? []
+      : [{ name: 'Breaks even at', value: percent(breakEvenCoverage), note: 'of the requests' }]),
+    ...(paybackDays === null
+      ? []
+      : [{ name: 'Training comes back after', value: `${Math.ceil(paybackDays)} days` }]),
+  ]
+}
+
+/** @param address of the view with the figures */
+export const Economics = ({
+  economics,
+  address,
+}: {
+  economics: TemplateEconomics | null
+  address: string
+}) => (
+  <section id={ID}>
+    <h2>Does internalizing it pay?</h2>
+    {economics === null ? (
+      <Slow id={ID} address={address} verb="Work it out now">
+        This must be read from the log.
+      </Slow>
+    ) : (
+      <>
+        <p>
+          <PaysBadge verdict={economics.verdict} /> <Line text={economics.reason} chars={400} />
+        </p>
+        <Figures
+          figures={[
+            ...monthFigures(economics),
+            ...callFigures(economics),
+            ...otherFigures(economics),
+          ]}
+        />
+        {economics.remarks.length > 0 && (
+          <ul>
+            {economics.remarks.map((remark) => (
+              <li>
+                <Line text={remark} chars={400} />
+              </li>
+            ))}
+          </ul>
+        )}
+      </>
+    )}
+  </section>
+)

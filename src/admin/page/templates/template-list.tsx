@@ -1,0 +1,187 @@
+/** The table of templates with its filter. Pure. */
+import type { Verdict } from '../../../core/cost/economics.ts'
+import type { TemplateEconomics } from '../../../core/cost/template-economics.ts'
+import { withQuery } from '../address.ts'
+import { BASE } from '../env.ts'
+import { Live } from '../layout.tsx'
+import { Badge, Time, type Tone } from '../parts/figures.tsx'
+import { ChoiceFilter, Filter, Pager, TextFilter } from '../parts/filter.tsx'
+import { counted, percent, usd, whole } from '../parts/format.ts'
+import { shortName, TemplateName } from '../parts/links.tsx'
+import { Slow } from '../parts/slow.tsx'
+import { STATE_WORDS, StateBadge } from '../parts/state.tsx'
+import { Table } from '../parts/table.tsx'
+import { Line } from '../parts/text.tsx'
+import {
+  WATCHED,
+  type TemplateFilter,
+  type TemplateRow,
+  type TemplatesPage,
+} from './load-templates.ts'
+
+const PATH = `${BASE}/templates`
+const ID = 'templates'
+const TENANT_CHARS = 16
+
+const PAYS: Record<Verdict, { tone: Tone; words: string }> = {
+  pays: { tone: 'good', words: 'pays' },
+  'does-not-pay': { tone: 'bad', words: 'does not pay' },
+  unknown: { tone: 'plain', words: 'not known' },
+}
+
+export const PaysBadge = ({ verdict }: { verdict: Verdict }) => (
+  <Badge tone={PAYS[verdict].tone}>{PAYS[verdict].words}</Badge>
+)
+
+const paysCell = (economics: TemplateEconomics | null) =>
+  economics === null ? 'not worked out' : <PaysBadge verdict={economics.verdict} />
+
+const monthCell = (economics: TemplateEconomics | null) => {
+  if (economics === null || economics.monthly === null) return ''
+  const net = usd(economics.monthly.netUsd)
+  return economics.coverage.source === 'assumed' ? (
+    <>
+      {net}
+      <small>at most: not trained yet</small>
+    </>
+  ) : (
+    net
+  )
+}
+
+/** In the upstream's tokens where its calls were read, else as the engine's tokenizer counted them. */
+const tokensCell = ({ economics, internalizations }: TemplateRow) => {
+  if (economics !== null && economics.call !== null) return whole(economics.call.templateTokens)
+  const plan = internalizations.findLast((row) => row.plan !== null)?.plan
+  return plan === null || plan === undefined ? (
+    ''
+  ) : (
+    <>
+      {whole(plan.templateTokens)}
+      <small>by the small model</small>
+    </>
+  )
+}
+
+const stateCell = ({ internalizations, liveInternalizationId }: TemplateRow) => {
+  const newest = internalizations.at(-1)
+  const live = internalizations.find(({ id }) => id === liveInternalizationId)
+  if (newest === undefined) return <Badge tone="plain">watched</Badge>
+  return (
+    <>
+      <StateBadge state={newest.state} />
+      {live !== undefined && live !== newest && (
+        <>
+          {' '}
+          <StateBadge state={live.state} />
+        </>
+      )}
+    </>
+  )
+}
+
+const coverageCell = ({ internalizations }: TemplateRow): string => {
+  const verdict = internalizations.findLast((row) => row.verdict !== null)?.verdict
+  const winner = verdict?.arms[verdict.arm]
+  return winner === undefined ? '' : percent(winner.coverage)
+}
+
+const cellsOf = (row: TemplateRow) => {
+  const { template, label, stats, economics } = row
+  return [
+    <>
+      <TemplateName version={template.version} label={label} />
+      {label !== null && <small>{shortName(template.version)}</small>}
+    </>,
+    <>
+      <Line text={template.model} chars={40} />
+      <small>
+        <Line text={template.tenant} chars={TENANT_CHARS} />
+      </small>
+    </>,
+    whole(stats.requests),
+    stats.lastSeen === null ? '' : <Time at={stats.lastSeen} />,
+    tokensCell(row),
+    stateCell(row),
+    coverageCell(row),
+    paysCell(economics),
+    monthCell(economics),
+  ]
+}
+
+const COLUMNS = [
+  { name: 'Template' },
+  { name: 'Model and tenant' },
+  { name: 'Requests', isNumber: true },
+  { name: 'Last seen (UTC)' },
+  { name: 'Prompt tokens', isNumber: true },
+  { name: 'State' },
+  { name: 'Coverage proven', isNumber: true },
+  { name: 'Pays' },
+  { name: 'Net a month', isNumber: true },
+]
+
+const STATES: [string, string][] = [[WATCHED, 'watched'], ...Object.entries(STATE_WORDS)]
+
+const addressOf = ({ text, state, tenant }: TemplateFilter, page: number): string =>
+  withQuery(PATH, { text, state, tenant, page: page === 1 ? undefined : page })
+
+const Filters = ({ filter, tenants }: { filter: TemplateFilter; tenants: string[] }) => {
+  const { text, state, tenant } = filter
+  return (
+    <Filter path={PATH} isFiltered={text + state + tenant !== ''}>
+      <TextFilter name="text" label="Text, label, version or model" value={text} />
+      <ChoiceFilter name="state" label="State" value={state} options={STATES} />
+      <ChoiceFilter
+        name="tenant"
+        label="Tenant"
+        value={tenant}
+        options={tenants.map((each) => [each, each.slice(0, TENANT_CHARS)])}
+      />
+    </Filter>
+  )
+}
+
+export interface TemplateListProps {
+  filter: TemplateFilter
+  shown: TemplatesPage
+  /** whether the economics of all rows were worked out for this view */
+  isAssessed: boolean
+}
+
+export const TemplateList = ({ filter, shown, isAssessed }: TemplateListProps) => {
+  const { rows, found, page, pages, tenants } = shown
+  const missing = rows.filter(({ economics }) => economics === null).length
+  const address = addressOf(filter, page)
+  const isFiltered = addressOf(filter, 1) !== PATH
+  return (
+    <>
+      <Filters filter={filter} tenants={tenants} />
+      <Live id={ID}>
+        <Table
+          caption="Templates, those with the most requests first"
+          columns={COLUMNS}
+          rows={rows.map(cellsOf)}
+          empty={
+            isFiltered
+              ? 'No template fits the filter.'
+              : 'No recurring prompt was found yet. Templates appear here when the log has enough requests that share one.'
+          }
+        />
+        {missing > 0 && !isAssessed && (
+          <Slow id={ID} address={withQuery(address, { economics: 1 })} verb="Work it out now">
+            Whether {missing === 1 ? 'one of them pays' : `${missing} of them pay`} must be read
+            from the log.
+          </Slow>
+        )}
+        <Pager
+          said={`${counted(found, 'template')}, page ${page} of ${pages}`}
+          links={[
+            ['Previous page', page === 1 ? null : addressOf(filter, page - 1)],
+            ['Next page', page === pages ? null : addressOf(filter, page + 1)],
+          ]}
+        />
+      </Live>
+    </>
+  )
+}

@@ -1,0 +1,240 @@
+/** One template: its prompt, slots, traffic, economics, internalizations and versions. Pure. */
+import type { Internalization } from '../../../core/lifecycle/internalization.ts'
+import { isInWork } from '../../../core/lifecycle/transitions.ts'
+import { MAX_LABEL_CHARS, type Slot, type SlotEvidence } from '../../../core/template/template.ts'
+import { templatePath, withQuery } from '../address.ts'
+import { BASE } from '../env.ts'
+import { Figures, Time } from '../parts/figures.tsx'
+import { Action } from '../parts/form.tsx'
+import { percent, usd, whole } from '../parts/format.ts'
+import { InternalizationLink, shortName, TemplateName } from '../parts/links.tsx'
+import { reasonOf, StateBadge, whyOf } from '../parts/state.tsx'
+import { Table } from '../parts/table.tsx'
+import { Line } from '../parts/text.tsx'
+import type { LoadedTemplate, TemplateHistoryRow } from './load-template.ts'
+import { Prompt, slotsOf } from './prompt.tsx'
+import { Economics } from './template-economics.tsx'
+
+const WHY_KEPT: Record<SlotEvidence['reason'], string> = {
+  'predicts-answer': 'the answer depends on it',
+  'typed-value': 'its values are all of one type, and show no effect on the answer',
+  'no-effect': 'the answer does not depend on it',
+  'user-text': 'the end user may have written it',
+  undecided: 'too few samples to tell',
+}
+
+const whySlot = ({ evidence }: Slot) => {
+  if (evidence === undefined) return 'a person wrote it'
+  const { reason, mask, probability, distinct, samples } = evidence
+  return (
+    <>
+      {WHY_KEPT[reason]}
+      <small>
+        {whole(distinct)} values in {whole(samples)} samples
+        {mask !== null && `, all of the type ${mask}`}
+        {probability !== null && `, p = ${probability.toPrecision(2)} that it has no effect`}
+      </small>
+    </>
+  )
+}
+
+const slotCells = (slot: Slot) => [
+  <Line text={slot.name} chars={60} />,
+  slot.type === 'enum' ? 'one of some values' : 'short text',
+  slot.type === 'enum' ? (
+    <Line text={(slot.values ?? []).join(' · ')} chars={300} />
+  ) : (
+    `at most ${whole(slot.maxChars)} characters`
+  ),
+  slot.kept ? 'kept' : 'left out',
+  whySlot(slot),
+]
+
+const Slots = ({ slots }: { slots: Slot[] }) => (
+  <Table
+    caption="Slots, and whether the lora gets their values"
+    columns={[
+      { name: 'Slot' },
+      { name: 'Type' },
+      { name: 'Values' },
+      { name: 'For the lora' },
+      { name: 'Why' },
+    ]}
+    rows={slots.map(slotCells)}
+    empty="The prompt has no slot: nothing in it changes but the query."
+  />
+)
+
+const shareOf = (part: number, of: number): string => (of === 0 ? '' : `${percent(part / of)} of `)
+
+const Traffic = ({ stats, template }: LoadedTemplate) => {
+  const routed = stats.answered + stats.forwarded
+  return (
+    <Figures
+      figures={[
+        { name: 'Requests', value: whole(stats.requests), note: 'since the log began' },
+        {
+          name: 'Answered without the prompt',
+          value: whole(stats.answered),
+          note: `${shareOf(stats.answered, routed)}${whole(routed)} that met a live route`,
+        },
+        { name: 'Prompt tokens saved', value: whole(stats.promptTokensSaved) },
+        {
+          name: 'Saved, before costs',
+          value: usd(stats.savedUsd),
+          note: "at the provider's price of cached tokens",
+        },
+        {
+          name: 'Last seen (UTC)',
+          value: stats.lastSeen === null ? 'never' : <Time at={stats.lastSeen} />,
+        },
+        { name: 'Model', value: <Line text={template.model} chars={40} /> },
+        { name: 'Tenant', value: <Line text={template.tenant} chars={16} /> },
+      ]}
+    />
+  )
+}
+
+const internalizationCells = (row: Internalization) => {
+  const winner = row.verdict?.arms[row.verdict.arm]
+  return [
+    <InternalizationLink id={row.id} />,
+    <Time at={row.createdAt} />,
+    <>
+      <StateBadge state={row.state} />
+      <small>
+        <Line text={reasonOf(row.state)} chars={200} />
+      </small>
+    </>,
+    winner === undefined ? '' : percent(winner.coverage),
+    winner === undefined ? '' : percent(winner.agreementAnswered),
+  ]
+}
+
+const Internalizations = ({ rows }: { rows: Internalization[] }) => (
+  <Table
+    caption="Internalizations, newest first"
+    columns={[
+      { name: 'Internalization' },
+      { name: 'Begun (UTC)' },
+      { name: 'State' },
+      { name: 'Coverage', isNumber: true },
+      { name: 'Agreement of its answers', isNumber: true },
+    ]}
+    rows={rows.toReversed().map(internalizationCells)}
+    empty="Nothing was trained for it yet."
+  />
+)
+
+const historyCells = (row: TemplateHistoryRow) => [
+  <Time at={row.at} />,
+  <InternalizationLink id={row.internalizationId} />,
+  <StateBadge state={row.to} />,
+  <Line text={row.by} chars={60} />,
+  <Line text={whyOf(row)} chars={300} />,
+]
+
+const History = ({ rows }: { rows: TemplateHistoryRow[] }) => (
+  <Table
+    caption="What happened, newest first"
+    columns={[
+      { name: 'Time (UTC)' },
+      { name: 'Internalization' },
+      { name: 'Became' },
+      { name: 'By' },
+      { name: 'Why' },
+    ]}
+    rows={rows.map(historyCells)}
+    empty="Nothing happened yet."
+  />
+)
+
+const Similar = ({ version, similar }: { version: string; similar: LoadedTemplate['similar'] }) => (
+  <Table
+    caption="Templates of the same tenant and model that share at least half of their lines and sentences"
+    columns={[
+      { name: 'Template' },
+      { name: 'Shared', isNumber: true },
+      { name: 'Requests', isNumber: true },
+      { name: 'Last seen (UTC)' },
+      { name: 'Differences' },
+    ]}
+    rows={similar.map(({ template, label, shared, stats }) => [
+      <TemplateName version={template.version} label={label} />,
+      percent(shared),
+      whole(stats.requests),
+      stats.lastSeen === null ? '' : <Time at={stats.lastSeen} />,
+      <a href={`${templatePath(version)}/diff/${encodeURIComponent(template.version)}`}>
+        compare with {shortName(template.version)}
+      </a>,
+    ])}
+    empty="No other version of this prompt is known."
+  />
+)
+
+const Actions = ({ loaded, formToken }: { loaded: LoadedTemplate; formToken: string }) => {
+  const path = templatePath(loaded.template.version)
+  return (
+    <div class="actions">
+      {!loaded.internalizations.some(({ state }) => isInWork(state)) && (
+        <Action
+          verb="Internalize"
+          says={
+            'The worker plans and trains a lora for this prompt, and judges it on held-out requests. ' +
+            'No answer changes before a person decides, unless AUTO_PROMOTE is set.'
+          }
+          path={`${path}/internalize`}
+          formToken={formToken}
+          reason="optional"
+        />
+      )}
+      <Action
+        verb="Label"
+        says="The name that people know the prompt by. An empty one takes it away."
+        path={`${path}/label`}
+        formToken={formToken}
+        reason="none"
+      >
+        <label for="label">Label</label>
+        <input
+          id="label"
+          name="label"
+          value={loaded.label ?? ''}
+          maxlength={MAX_LABEL_CHARS}
+          autocomplete="off"
+        />
+      </Action>
+    </div>
+  )
+}
+
+export interface TemplateViewProps {
+  loaded: LoadedTemplate
+  /** null: the reader may not decide */
+  formToken: string | null
+}
+
+export const TemplateView = ({ loaded, formToken }: TemplateViewProps) => {
+  const { template, economics, internalizations, history, similar } = loaded
+  const path = templatePath(template.version)
+  return (
+    <>
+      <Traffic {...loaded} />
+      <p>
+        <a href={withQuery(`${BASE}/records`, { template: template.version })}>Its records</a>
+      </p>
+      {formToken !== null && <Actions loaded={loaded} formToken={formToken} />}
+      <h2>Internalizations</h2>
+      <Internalizations rows={internalizations} />
+      <Economics economics={economics} address={`${path}?economics=1`} />
+      <h2>Prompt</h2>
+      <Prompt template={template} wholeAt={`${path}/prompt.txt`} />
+      <h2>Slots</h2>
+      <Slots slots={slotsOf(template)} />
+      <h2>Other versions of this prompt</h2>
+      <Similar version={template.version} similar={similar} />
+      <h2>History</h2>
+      <History rows={history} />
+    </>
+  )
+}

@@ -1,0 +1,92 @@
+/** Templates: the list, one of them, and two of them compared. */
+import { MAX_LABEL_CHARS } from '../../../core/template/template.ts'
+import { AppError } from '../../../errors.ts'
+import { newInternalization } from '../../../core/lifecycle/internalization.ts'
+import type { AdminDeps } from '../../deps.ts'
+import { readTemplate } from '../../reading/template-facts.ts'
+import { templatePath } from '../address.ts'
+import { causeOf, isFull, type AddView, type PageApp, type PageContext } from '../env.ts'
+import { formText, noteOf } from '../form-text.ts'
+import { shortName } from '../parts/links.tsx'
+import { visibleText } from '../parts/visible-text.ts'
+import { plainText } from '../plain-text.ts'
+import { show } from '../show.tsx'
+import { DifferenceView } from './difference-view.tsx'
+import { loadTemplate } from './load-template.ts'
+import { loadTemplates, type TemplateFilter } from './load-templates.ts'
+import { promptAsText } from './prompt.tsx'
+import { TemplateList } from './template-list.tsx'
+import { TemplateView } from './template-view.tsx'
+
+const SECTION = '/templates'
+
+const filterOf = ({ req }: PageContext): TemplateFilter => {
+  const field = (name: string): string => (req.query(name) ?? '').trim()
+  return {
+    text: field('text'),
+    state: field('state'),
+    tenant: field('tenant'),
+    page: Number.parseInt(field('page'), 10) || 1,
+  }
+}
+
+/** Whether figures that take seconds are asked for. */
+const isAssessed = ({ req }: PageContext): boolean => req.query('economics') !== undefined
+
+const addDecisions = (app: PageApp, { store, now, newId }: AdminDeps): void => {
+  app.post('/templates/:version/internalize', async (context) => {
+    const template = await readTemplate(store, context.req.param('version'))
+    const created = newInternalization(newId(), template, now())
+    const note = noteOf(await context.req.parseBody())
+    await store.internalizations.create(created, causeOf(context), note)
+    return context.redirect(templatePath(template.version), 303)
+  })
+
+  app.post('/templates/:version/label', async (context) => {
+    const { version } = context.req.param()
+    const label = formText(await context.req.parseBody(), 'label').trim()
+    if (label.length > MAX_LABEL_CHARS)
+      throw new AppError('invalid-request', `a label may have ${MAX_LABEL_CHARS} characters`)
+    await store.templates.label(version, label === '' ? null : label)
+    return context.redirect(templatePath(version), 303)
+  })
+}
+
+export const addTemplates: AddView = (app, deps) => {
+  const { store } = deps
+
+  app.get('/templates', async (context) => {
+    const filter = filterOf(context)
+    const shown = await loadTemplates(deps, filter, isAssessed(context))
+    const content = <TemplateList filter={filter} shown={shown} isAssessed={isAssessed(context)} />
+    return show(context, { title: 'Templates', section: SECTION, content })
+  })
+
+  app.get('/templates/:version', async (context) => {
+    const { version } = context.req.param()
+    const loaded = await loadTemplate(deps, version, isAssessed(context))
+    const formToken = isFull(context) ? context.get('formToken') : null
+    const content = <TemplateView loaded={loaded} formToken={formToken} />
+    const name = visibleText(loaded.label ?? shortName(version))
+    return show(context, { title: `Template ${name}`, section: SECTION, content })
+  })
+
+  app.get('/templates/:version/prompt.txt', async (context) => {
+    const template = await readTemplate(store, context.req.param('version'))
+    return plainText(context, promptAsText(template), `prompt-${template.version}.txt`)
+  })
+
+  app.get('/templates/:version/diff/:other', async (context) => {
+    const { version, other } = context.req.param()
+    const content = (
+      <DifferenceView
+        one={await readTemplate(store, version)}
+        other={await readTemplate(store, other)}
+      />
+    )
+    const title = `Template ${shortName(version)} against ${shortName(other)}`
+    return show(context, { title, section: SECTION, content })
+  })
+
+  addDecisions(app, deps)
+}

@@ -1,0 +1,154 @@
+/** Jobs: how far each is, what waits, and what has ended. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { progressSnapshot } from '../../src/core/lifecycle/internalization.ts'
+import type { StageProgress } from '../../src/core/lifecycle/stage-progress.ts'
+import { newTaskName, saveTask } from '../../src/lifecycle/forget-task.ts'
+import { saveJsonSnapshot } from '../../src/lifecycle/json-snapshot.ts'
+import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
+import { exampleApproved, exampleEvaluation, exampleInternalization } from '../fixtures/examples.ts'
+import { exampleStatus } from '../fixtures/process-status.ts'
+import { openPage, type Page } from './harness.ts'
+
+const DAY_MS = 86_400_000
+
+const progress = (changes: Partial<StageProgress> = {}): StageProgress => ({
+  arm: 1,
+  stage: 0,
+  jobId: 'job-1',
+  status: 'running',
+  message: null,
+  metrics: { step: 30, total_steps: 120, train_loss: 0.4567, eta_seconds: 330 },
+  at: 40_000,
+  ...changes,
+})
+
+describe('jobs', () => {
+  let page: Page
+  let status = exampleStatus()
+
+  beforeEach(async () => {
+    status = exampleStatus()
+    page = await openPage({ status: () => status })
+    await page.signIn()
+  })
+
+  afterEach(() => page.close())
+
+  const train = (id = 'internalization-1') =>
+    page.store.internalizations.create({
+      ...exampleApproved(id),
+      state: { name: 'training', arm: 1, stage: 0 },
+      verdict: null,
+    })
+
+  const report = (value: StageProgress) =>
+    saveJsonSnapshot(page.store, progressSnapshot('internalization-1'), value)
+
+  it('say when there is nothing to do', async () => {
+    const markup = await page.view('/admin/jobs')
+    expect(markup).toContain('Nothing is in training')
+    expect(markup).toContain('None in the last seven days')
+  })
+
+  it('show arm, stage, steps and the time that is left of a training', async () => {
+    await train()
+    await report(progress())
+    const markup = await page.view('/admin/jobs')
+    expect(markup).toContain('query-only 1/1')
+    expect(markup).toContain('<progress value="30" max="120"')
+    expect(markup).toContain('step 30 of 120 (25.0 %)')
+    expect(markup).toContain('loss 0.457')
+    expect(markup).toContain('6 min')
+    expect(markup).toMatch(/<div id="jobs" data-live/)
+  })
+
+  it('show no figures of another stage, and the message of the engine before the first ones', async () => {
+    await train()
+    await report(progress({ stage: 3 }))
+    expect(await page.view('/admin/jobs')).not.toContain('<progress')
+    await report(progress({ metrics: null, message: 'loading <b>the model' }))
+    const markup = await page.view('/admin/jobs')
+    expect(markup).toContain('loading &lt;b&gt;the model')
+    expect(markup).not.toContain('NaN')
+  })
+
+  it('count the held-out requests of what is being judged', async () => {
+    const { internalizations } = page.store
+    await internalizations.create({
+      ...exampleApproved(),
+      state: { name: 'evaluating' },
+      verdict: null,
+    })
+    // the second is of an arm that is not in the plan
+    await internalizations.addEvaluations([
+      exampleEvaluation('record-3'),
+      exampleEvaluation('record-3', { arm: 2 }),
+    ])
+    expect(await page.view('/admin/jobs')).toContain('held-out request 1 of 4 (25.0 %)')
+  })
+
+  it('show learning curves that are made, and not those that are done', async () => {
+    const { internalizations } = page.store
+    const fit = { rows: 100, results: [], isJudged: true }
+    for (const [id, templateVersion] of [
+      ['open', 'v1'],
+      ['done', 'v2'],
+    ] as const)
+      await internalizations.create(
+        exampleApproved(id, { templateVersion, state: { name: 'rejected', reason: 'too few' } })
+      )
+    const open = {
+      fits: [fit, { ...fit, isJudged: false }],
+      planned: 3,
+      curve: null,
+      failure: null,
+    }
+    await saveCurve(page.store, 'open', open)
+    await saveCurve(page.store, 'done', { ...open, failure: 'the template was deleted' })
+    const markup = await page.view('/admin/jobs')
+    expect(markup).toContain('training 1 of 3')
+    expect(markup.match(/<progress/g)).toHaveLength(1)
+  })
+
+  it('tell what a forgetting still has to do', async () => {
+    const task = { learned: [], loras: ['a', 'b'], templates: [], isForgotten: true }
+    await saveTask(page.store, newTaskName('1'), { ...task, isScrubbed: false })
+    await saveTask(page.store, newTaskName('2'), { ...task, isScrubbed: true })
+    const markup = await page.view('/admin/jobs')
+    expect(markup).toContain('with 2 loras to look at: the database is to be cleaned')
+    expect(markup).toContain('the engine has copies to delete')
+  })
+
+  it('show what has ended in the last week with its reason, and the training that it took', async () => {
+    page.clock.now = 30 * DAY_MS
+    await page.signIn()
+    const { internalizations } = page.store
+    for (const [id, updatedAt] of [
+      ['old-one', 20 * DAY_MS],
+      ['new-one', 25 * DAY_MS],
+    ] as const)
+      await internalizations.create(
+        exampleInternalization(id, {
+          templateVersion: id,
+          state: { name: 'failed', cause: 'no <b>memory' },
+          plan: exampleApproved().plan,
+          updatedAt,
+        })
+      )
+    const markup = await page.view('/admin/jobs')
+    expect(markup).toContain('new-one')
+    expect(markup).not.toContain('old-one')
+    expect(markup).toContain('no &lt;b&gt;memory')
+    expect(markup).toContain('2 min')
+  })
+
+  it.each([
+    ['the worker restarts', exampleStatus({ worker: 'restarting' }), 'The worker restarts'],
+    ['the engine is away', exampleStatus({ engineReachable: false }), 'The engine does not answer'],
+    ['there is no engine', exampleStatus({ engine: 'none' }), 'has no engine'],
+  ])('say that %s', async (_name, now, said) => {
+    expect(await page.view('/admin/jobs')).not.toContain(said)
+    status = now
+    expect(await page.view('/admin/jobs')).toContain(said)
+  })
+})

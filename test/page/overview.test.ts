@@ -1,0 +1,247 @@
+/** The overview: what a person has to decide, what is wrong, and what was saved. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import type { ExchangeRecord } from '../../src/core/log/record.ts'
+import { NO_PAIRS } from '../../src/core/rollout/evidence.ts'
+import { pausedStage } from '../../src/core/rollout/stages.ts'
+import { newTaskName, saveTask } from '../../src/lifecycle/forget-task.ts'
+import { saveRolloutReport, type RolloutReport } from '../../src/lifecycle/rollout-report.ts'
+import {
+  exampleApproved,
+  exampleInternalization,
+  exampleOutcome,
+  exampleRecord,
+  exampleTemplate,
+} from '../fixtures/examples.ts'
+import { exampleStatus } from '../fixtures/process-status.ts'
+import { AT_ONCE, exampleReport } from '../fixtures/rollout.ts'
+import { openPage, READ_TOKEN, type Page } from './harness.ts'
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+const NOW = 400 * DAY_MS + 5 * HOUR_MS
+const PRICE = { model: 'gpt-4o-mini', asOf: '2026-11-01', input: 1, cachedInput: 0.5, output: 10 }
+
+const mainOf = (markup: string): string => /<main.*<\/main>/s.exec(markup)![0]
+
+describe('the overview', () => {
+  let page: Page
+  let status = exampleStatus()
+
+  const open = async (...[changes, priced]: Parameters<typeof openPage>) => {
+    const rollout = { ...AT_ONCE, stages: [0.05, 0.25, 1] }
+    page = await openPage({ status: () => status, rollout, ...changes }, priced)
+    page.clock.now = NOW
+    await page.signIn()
+  }
+
+  beforeEach(async () => {
+    status = exampleStatus()
+    await open()
+  })
+
+  afterEach(() => page.close())
+
+  const log = (...records: ExchangeRecord[]) => page.store.records.append(batchOf(records))
+
+  const goLive = async (changes: Partial<RolloutReport> = {}) => {
+    const stage = { share: 0.05, before: { pairs: 0, losses: 0 } }
+    await page.store.internalizations.create(
+      exampleApproved('live-one', { state: { name: 'live', stage } })
+    )
+    await saveRolloutReport(page.store, 'live-one', exampleReport({ stage, ...changes }))
+  }
+
+  it('says that nothing waits, and how requests come here, while there are none', async () => {
+    const markup = await page.view('/admin')
+    expect(markup).toContain('Nothing waits for a decision, and nothing is wrong.')
+    expect(markup).toContain('No request was logged in this time.')
+    expect(markup).not.toContain('data-plot')
+  })
+
+  it('begins with what waits for a decision, in words that can be decided by', async () => {
+    await page.store.templates.upsert([exampleTemplate()])
+    await page.store.templates.label('version-1', 'Intents <i>')
+    await page.store.internalizations.create(exampleApproved('waits'))
+    const markup = await page.view('/admin')
+    expect(markup).toContain('Intents &lt;i&gt;')
+    expect(markup).toContain(
+      'would answer 60.0 % of the requests; of these at least 96.0 % agree with the upstream (98.0 % observed).'
+    )
+    expect(markup).toContain('<a href="/admin/internalizations/waits">Look and decide</a>')
+    expect(markup).not.toContain('nothing is wrong')
+  })
+
+  it.each<[string, Partial<RolloutReport>, string]>([
+    ['a route may step', { mayStep: true }, 'may enter the stage canary 25 %'],
+    ['its traffic drifted', { driftedAt: 9_000, drift: 'of <b>loss' }, 'of &lt;b&gt;loss'],
+    ['its model ends', { deprecatedOn: '2027-01-31' }, 'retires the model of'],
+  ])('tells that %s', async (_name, changes, said) => {
+    await goLive()
+    expect(await page.view('/admin')).toContain('nothing is wrong')
+    await saveRolloutReport(
+      page.store,
+      'live-one',
+      exampleReport({ stage: { share: 0.05, before: { pairs: 0, losses: 0 } }, ...changes })
+    )
+    expect(await page.view('/admin')).toContain(said)
+  })
+
+  it('tells that a person has paused a route', async () => {
+    await page.store.internalizations.create(
+      exampleApproved('live-one', {
+        state: { name: 'live', stage: pausedStage({ share: 1, before: NO_PAIRS }) },
+      })
+    )
+    const markup = await page.view('/admin')
+    expect(markup).toContain('is paused since')
+    expect(markup).toContain('/admin/internalizations/live-one')
+  })
+
+  it('tells nothing of a report whose route is live no more', async () => {
+    await goLive({ driftedAt: 9_000 })
+    const row = (await page.store.internalizations.get('live-one'))!
+    await page.store.internalizations.save(
+      { ...row, state: { name: 'retired', reason: 'by a person' } },
+      'admin',
+      NOW
+    )
+    expect(await page.view('/admin')).toContain('nothing is wrong')
+  })
+
+  it.each([
+    ['the engine is away', exampleStatus({ engineReachable: false }), 'The engine does not answer'],
+    ['the worker restarts', exampleStatus({ worker: 'restarting' }), 'The worker restarts'],
+    [
+      'the log dropped some',
+      exampleStatus({ log: { ...exampleStatus().log, dropped: 7 } }),
+      'has dropped 7 exchanges since the server started, because',
+    ],
+    [
+      'the log takes none',
+      exampleStatus({ logIsTaken: false, log: { ...exampleStatus().log, dropped: 7 } }),
+      'The log takes no records',
+    ],
+  ])('tells that %s', async (_name, now, said) => {
+    status = now
+    expect(await page.view('/admin')).toContain(said)
+  })
+
+  it('does not miss an engine that was never wanted', async () => {
+    status = exampleStatus({ engine: 'none', engineReachable: false, worker: 'elsewhere' })
+    expect(await page.view('/admin')).toContain('nothing is wrong')
+  })
+
+  it('tells what failed in the last week, and that the worker has something to forget', async () => {
+    const failed = { name: 'failed', cause: 'out of <i>memory' } as const
+    for (const [id, updatedAt] of [
+      ['lately', NOW - DAY_MS],
+      ['long-ago', NOW - 8 * DAY_MS],
+    ] as const)
+      await page.store.internalizations.create(
+        exampleInternalization(id, { templateVersion: id, state: failed, updatedAt })
+      )
+    await saveTask(page.store, newTaskName('1'), {
+      learned: [],
+      loras: [],
+      templates: [],
+      isForgotten: true,
+      isScrubbed: false,
+    })
+    const markup = await page.view('/admin')
+    expect(markup).toContain('out of &lt;i&gt;memory')
+    expect(markup).toContain('/admin/internalizations/lately')
+    expect(markup).not.toContain('/admin/internalizations/long-ago')
+    expect(markup).toContain('has not finished 1 forgetting yet')
+  })
+
+  it('shows the first of many that wait, and how many more there are', async () => {
+    for (let index = 0; index < 8; index++)
+      await page.store.internalizations.create(
+        exampleApproved(`waits-${index}`, { templateVersion: `v${index}` })
+      )
+    const markup = await page.view('/admin')
+    expect(markup.match(/waits for a decision/g)).toHaveLength(3)
+    expect(markup).toContain('<a href="/admin/templates?state=approval">5 more like these</a>')
+  })
+
+  it('adds up the chosen period alone', async () => {
+    const answered = exampleOutcome({ promptTokensSaved: 1_000, savedUsd: 0.25 })
+    await log(
+      exampleRecord(1, { at: NOW - HOUR_MS, route: answered, durationMs: 20 }),
+      exampleRecord(2, { at: NOW - 3 * DAY_MS, route: answered, durationMs: 20 }),
+      exampleRecord(3, { at: NOW - 3 * DAY_MS, durationMs: 2_000 }),
+      exampleRecord(4, { at: NOW - 20 * DAY_MS }),
+      exampleRecord(5, { at: NOW - 60 * DAY_MS })
+    )
+    const requests = async (query: string) =>
+      /<dt>Requests<\/dt><dd><strong>(\d+)</.exec(await page.view(`/admin${query}`))![1]
+    expect(await requests('?period=day')).toBe('1')
+    expect(await requests('?period=month')).toBe('4')
+    expect(await requests('?period=nonsense')).toBe('3')
+    const week = await page.view('/admin')
+    expect(week).toContain('<h2>The last 7 days</h2>')
+    expect(week).toContain('66.7 % of all, 100.0 % of those with a live route')
+    expect(week).toContain('<strong>2,000</strong>')
+    expect(week).toContain('<strong>$0.50</strong>')
+    expect(week).toContain('Latency of the lora')
+    expect(week).toMatch(/median; 95 % are below 2\.\d s/)
+    expect(week).toContain('<a href="/admin?period=week" aria-current="true">7 days</a>')
+  })
+
+  it('draws the period as plots, with times without a request as zero', async () => {
+    await log(exampleRecord(1, { at: NOW - DAY_MS }))
+    const markup = await page.view('/admin')
+    const plots = [...markup.matchAll(/data-plot="([^"]*)"/g)].map(
+      ([, text]) =>
+        JSON.parse(text!.replaceAll('&quot;', '"')) as {
+          x: { values: number[] }
+          series: { values: (number | null)[] }[]
+        }
+    )
+    expect(plots).toHaveLength(4)
+    for (const { x, series } of plots) {
+      expect(x.values).toHaveLength(28)
+      expect(x.values.at(-1)! * 1000).toBeLessThanOrEqual(NOW)
+      for (const { values } of series) expect(values).toHaveLength(28)
+    }
+    const [requests, , , latency] = plots
+    expect(requests!.series[0]!.values.filter((value) => value === 1)).toHaveLength(1)
+    expect(requests!.series[0]!.values.filter((value) => value === 0)).toHaveLength(27)
+    expect(latency!.series[1]!.values.filter((value) => value !== null)).toHaveLength(1)
+  })
+
+  describe('net savings', () => {
+    it('are apart by the model and the prompt, and worked out only when they are asked for', async () => {
+      await page.close()
+      await open({}, { environment: { ENGINE_USD_PER_HOUR: '2' }, prices: [PRICE] })
+      await page.store.templates.upsert([exampleTemplate()])
+      await log(exampleRecord(1), exampleRecord(2, { route: exampleOutcome() }))
+      await page.store.records.tagTemplate(['record-1', 'record-2'], 'version-1')
+      await page.store.internalizations.create(exampleApproved())
+      const before = await page.view('/admin')
+      expect(before).toContain('They must be read from the log.')
+      const link = /<a href="([^"]*)">Work them out now/.exec(before)![1]!.replaceAll('&amp;', '&')
+      const after = await page.view(link)
+      expect(after).not.toContain('Work them out now')
+      for (const name of ['Net saved', 'By the cheaper model', 'By the removed prompt', 'Costs'])
+        expect(after).toContain(name)
+      expect(await page.view('/admin')).toContain('Net saved')
+    })
+
+    it('are not known without a price, and say so', async () => {
+      await log(exampleRecord(1, { route: exampleOutcome() }))
+      const markup = await page.view('/admin')
+      expect(markup).toContain('no net saving is known')
+      expect(markup).toContain('1 answer of loras without a price')
+    })
+  })
+
+  it('is the same for a person who only looks', async () => {
+    await page.store.internalizations.create(exampleApproved('waits'))
+    await log(exampleRecord(1, { at: NOW }))
+    const full = await page.view('/admin')
+    await page.signIn(READ_TOKEN)
+    expect(mainOf(await page.view('/admin'))).toBe(mainOf(full))
+  })
+})

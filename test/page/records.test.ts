@@ -1,0 +1,295 @@
+/** Records: what a person reads of them, and what one who only looks does not. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import type { ExchangeRecord } from '../../src/core/log/record.ts'
+import { addPairs } from '../fixtures/audited.ts'
+import { exampleOutcome, exampleRecord, exampleTemplate } from '../fixtures/examples.ts'
+import { openPage, READ_TOKEN, type Page } from './harness.ts'
+
+const HOSTILE = '</pre><script>alert(1)</script><svg onload=alert(2)>\u202E'
+
+const bodies = (request: unknown, response: unknown): Partial<ExchangeRecord> => ({
+  request: JSON.stringify(request),
+  response: JSON.stringify(response),
+})
+
+describe('records', () => {
+  let page: Page
+
+  beforeEach(async () => {
+    page = await openPage({ costUsd: (_model, usage) => usage && usage.prompt_tokens / 1000 })
+    await page.signIn()
+  })
+
+  afterEach(() => page.close())
+
+  const log = (...records: ExchangeRecord[]) => page.store.records.append(batchOf(records))
+
+  const shown = async (path: string): Promise<string[]> =>
+    [...(await page.view(path)).matchAll(/href="\/admin\/records\/(record-\d+)"/g)].map(
+      ([, id]) => id!
+    )
+
+  describe('list', () => {
+    it('says when the log is empty', async () => {
+      expect(await page.view('/admin/records')).toContain('The log has no such record.')
+    })
+
+    it('shows the newest first, with what became of each, and no text', async () => {
+      await page.store.templates.upsert([exampleTemplate()])
+      await page.store.templates.label('version-1', 'Mail & intents')
+      await log(
+        exampleRecord(1, { route: exampleOutcome() }),
+        exampleRecord(2, {
+          route: exampleOutcome({ outcome: 'skipped', reason: 'audit' }),
+          durationMs: 1234,
+          status: 500,
+        }),
+        exampleRecord(3, { usage: null })
+      )
+      expect(await shown('/admin/records')).toEqual(['record-3', 'record-2', 'record-1'])
+      const markup = await page.view('/admin/records')
+      for (const text of [
+        'answered by the lora',
+        'lora not asked',
+        'audit',
+        'no live route',
+        '>500<',
+        '1.2 s',
+        '802 + 4',
+        '$0.80',
+        'Mail &amp; intents',
+      ])
+        expect(markup).toContain(text)
+      expect(markup).not.toContain('intent_1')
+    })
+
+    it.each([
+      ['template=version-1', ['record-4', 'record-3']],
+      ['tenant=other', ['record-2']],
+      ['outcome=none', ['record-5', 'record-2', 'record-1']],
+      ['outcome=answered&template=version-1', ['record-3']],
+      ['status=5xx', ['record-1']],
+      ['conversation=record-5', ['record-5']],
+      ['outcome=nonsense&status=&after=x', [5, 4, 3, 2, 1].map((index) => `record-${index}`)],
+    ])('is filtered by %s', async (query, found) => {
+      await log(
+        exampleRecord(1, { status: 503 }),
+        exampleRecord(2, { tenant: 'other' }),
+        exampleRecord(3, { route: exampleOutcome() }),
+        exampleRecord(4, {
+          route: exampleOutcome({ outcome: 'fallback', reason: 'low-confidence' }),
+        }),
+        exampleRecord(5)
+      )
+      expect(await shown(`/admin/records?${query}`)).toEqual(found)
+    })
+
+    it('has fifty a page, and keeps the filter on the next one', async () => {
+      await log(...Array.from({ length: 70 }, (_, index) => exampleRecord(index + 1)))
+      const first = await page.view('/admin/records?tenant=tenant-a&status=2xx')
+      const next = /href="([^"]*)">Next page/.exec(first)![1]!.replaceAll('&amp;', '&')
+      expect(next).toMatch(/^\/admin\/records\?tenant=tenant-a&status=2xx&after=\d+$/)
+      expect(await shown(next)).toHaveLength(20)
+      expect(await page.view(next)).toContain(
+        'href="/admin/records?tenant=tenant-a&amp;status=2xx">Newest'
+      )
+    })
+
+    it('says how far a search came that read as much as it may, and goes on from there', async () => {
+      await log(exampleRecord(1))
+      const [stored] = await page.store.records.byIds(['record-1'])
+      const { records } = page.store
+      const partial = await openPage({
+        store: {
+          ...page.store,
+          records: {
+            ...records,
+            search: async ({ after }) => ({
+              data: after === undefined ? [stored!] : [],
+              next: 77,
+              isPartial: true,
+            }),
+          },
+        },
+      })
+      await partial.signIn()
+      const markup = await partial.view('/admin/records?tenant=x')
+      expect(markup).toContain('1 record of them fits')
+      expect(markup).toContain('href="/admin/records?tenant=x&amp;after=77">Go on')
+      expect(markup).not.toContain('Next page')
+      expect(await partial.view('/admin/records?tenant=x&after=77')).toContain('None of these fits')
+      await partial.close()
+    })
+
+    it('of a conversation that the log does not have is not found', async () => {
+      expect((await page.request('/admin/records?conversation=nothing')).status).toBe(404)
+    })
+  })
+
+  describe('one', () => {
+    it('is shown role by role, with tools and other fields as JSON', async () => {
+      const call = { id: 'call-1', type: 'function', function: { name: 'find', arguments: '{}' } }
+      await log(
+        exampleRecord(
+          1,
+          bodies(
+            {
+              model: 'gpt-4o-mini',
+              temperature: 0.25,
+              tools: [{ type: 'function', function: { name: 'find' } }],
+              messages: [
+                { role: 'system', content: 'Be brief.' },
+                {
+                  role: 'user',
+                  content: [
+                    { type: 'text', text: 'What is this?' },
+                    { type: 'image_url', image_url: { url: 'data:x' } },
+                  ],
+                },
+                { role: 'assistant', content: null, tool_calls: [call] },
+                { role: 'tool', tool_call_id: 'call-1', content: 'a cat' },
+              ],
+            },
+            {
+              id: 'chatcmpl-7',
+              choices: [
+                {
+                  index: 0,
+                  message: { role: 'assistant', content: 'It is a cat.' },
+                  finish_reason: 'stop',
+                },
+              ],
+            }
+          )
+        )
+      )
+      const markup = await page.view('/admin/records/record-1')
+      const roles = [...markup.matchAll(/<h3><bdi>(\w+)<\/bdi><\/h3>/g)].map(([, role]) => role)
+      expect(roles).toEqual(['system', 'user', 'assistant', 'tool', 'assistant'])
+      for (const text of ['Be brief.', 'What is this?', 'image_url', 'call-1', 'It is a cat.'])
+        expect(markup).toContain(text)
+      expect(markup).toContain('&quot;temperature&quot;: 0.25')
+      expect(markup).toContain('chatcmpl-7')
+      expect(markup).toContain('Ended by: <bdi>stop</bdi>')
+      expect(markup).toContain('$0.80')
+    })
+
+    it('says what became of it, with what the lora saved', async () => {
+      await log(
+        exampleRecord(1, { route: exampleOutcome() }),
+        exampleRecord(2, {
+          route: exampleOutcome({ outcome: 'fallback', reason: 'low-confidence' }),
+        })
+      )
+      const answered = await page.view('/admin/records/record-1')
+      expect(answered).toContain('answered by the lora')
+      expect(answered).toContain('790')
+      expect(answered).toContain('$0.00')
+      const fallback = await page.view('/admin/records/record-2')
+      expect(fallback).toContain('answer of the lora not used')
+      expect(fallback).toContain('low-confidence')
+    })
+
+    it('shows its audit and its feedback', async () => {
+      await addPairs(page.store, [{ outcome: 'disagreed' }])
+      await page.store.pairs.rate('record-1', 'lora', 9_000)
+      await page.store.feedback.put(
+        { recordId: 'record-1', by: 'application', rating: 'bad', comment: HOSTILE, at: 9_000 },
+        null
+      )
+      const markup = await page.view('/admin/records/record-1')
+      expect(markup).toContain('the lora gave another answer')
+      expect(markup).toContain('the lora&#39;s answer is right')
+      expect(markup).toContain('The application rated the answer bad')
+      expect(markup).toContain('&lt;svg onload')
+    })
+
+    it('has its whole texts as plain text, which no browser takes for markup', async () => {
+      await log(exampleRecord(1, bodies({ model: 'm', messages: [], x: HOSTILE }, { y: HOSTILE })))
+      const stored = (await page.store.records.byIds(['record-1']))[0]!
+      for (const [name, text] of [
+        ['request', stored.request],
+        ['response', stored.response],
+      ]) {
+        const response = await page.request(`/admin/records/record-1/${name}.txt`)
+        expect(response.headers.get('content-type')).toBe('text/plain; charset=utf-8')
+        expect(response.headers.get('x-content-type-options')).toBe('nosniff')
+        expect(response.headers.get('content-disposition')).toBe(
+          `inline; filename="record-1-${name}.txt"`
+        )
+        expect(await response.text()).toBe(text)
+      }
+    })
+
+    it('shows figures and no text to a person who only looks', async () => {
+      await log(exampleRecord(1, { model: 'gpt-4o-mini' }))
+      await page.store.feedback.put(
+        { recordId: 'record-1', by: 'application', rating: 'bad', comment: 'a secret', at: 9_000 },
+        null
+      )
+      await page.signIn(READ_TOKEN)
+      const markup = await page.view('/admin/records/record-1')
+      expect(markup).toContain('gpt-4o-mini')
+      expect(markup).toContain('801')
+      expect(markup).toContain('is shown to those who sign in with ADMIN_TOKEN')
+      for (const text of ['Today is day', 'intent_1', 'a secret', '.txt'])
+        expect(markup).not.toContain(text)
+      for (const name of ['request', 'response'])
+        expect((await page.request(`/admin/records/record-1/${name}.txt`)).status).toBe(403)
+    })
+
+    it('without its bodies says so', async () => {
+      await log(exampleRecord(1))
+      await page.store.records.prune({ bodies: 9_999, records: 0 })
+      const markup = await page.view('/admin/records/record-1')
+      expect(markup).toContain('The log no longer has it')
+      expect(markup).not.toContain('.txt')
+      for (const name of ['request', 'response'])
+        expect((await page.request(`/admin/records/record-1/${name}.txt`)).status).toBe(404)
+    })
+
+    it('that is unknown is not found', async () => {
+      for (const path of ['nothing', 'nothing/request.txt', 'nothing/response.txt'])
+        expect((await page.request(`/admin/records/${path}`)).status).toBe(404)
+    })
+
+    it.each([
+      ['is not JSON', '<html>bad gateway</html>'],
+      ['is a JSON text', JSON.stringify('bad gateway')],
+      ['nests deeper than can be read', `{"messages":${'['.repeat(60_000)}`],
+      ['has a message that is no object', '{"model":"m","messages":[1,null,"bad gateway"]}'],
+      ['has roles and contents of other types', '{"messages":[{"role":7,"content":{"a":1}}]}'],
+    ])('is shown as it was sent where its body %s', async (_name, body) => {
+      await log(exampleRecord(1, { request: body, response: body }))
+      expect(await page.view('/admin/records/record-1')).toContain('<h2>Answer</h2>')
+    })
+
+    it('escapes hostile text, and cuts what is long to what can be read', async () => {
+      const long = HOSTILE + 'x'.repeat(200_000)
+      const messages = Array.from({ length: 400 }, () => ({ role: HOSTILE, content: long }))
+      await log(
+        exampleRecord(1, {
+          ...bodies(
+            { model: HOSTILE, messages: messages.slice(0, 2), [HOSTILE]: long },
+            { x: long }
+          ),
+          tenant: HOSTILE,
+          path: HOSTILE,
+        }),
+        exampleRecord(
+          2,
+          bodies({ model: 'm', messages: messages.map(() => messages[0]!.role) }, {})
+        ),
+        exampleRecord(3, bodies({ model: 'm', messages }, { choices: messages }))
+      )
+      for (const id of ['record-1', 'record-2', 'record-3']) {
+        const markup = await page.view(`/admin/records/${id}`)
+        expect(markup).not.toMatch(/<script>|<svg|\u202E/)
+        expect(markup.length).toBeLessThan(150_000)
+      }
+      expect(await page.view('/admin/records/record-1')).toContain('more characters')
+      expect(await page.view('/admin/records/record-2')).toContain('384 further messages')
+    })
+  })
+})

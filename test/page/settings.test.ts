@@ -1,0 +1,57 @@
+/** Settings: what is in force, and no secret. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { parseConfig } from '../../src/config/config.ts'
+import { openPage, READ_TOKEN, type Page } from './harness.ts'
+
+const SECRET = 'sk-very-secret'
+const { settings } = parseConfig({
+  UPSTREAM_API_KEY: SECRET,
+  ADMIN_TOKEN: SECRET,
+  MARGIN: '0.125',
+  HOST: '127.0.0.2',
+})
+
+describe('settings', () => {
+  let page: Page
+
+  beforeEach(async () => {
+    page = await openPage({
+      settings: () => [
+        ...settings,
+        { name: 'HOSTILE', value: '<script>alert(1)</script>\u202E', isDefault: false },
+      ],
+    })
+    await page.signIn()
+  })
+
+  afterEach(() => page.close())
+
+  it('are all shown, with those that are not the default marked in words', async () => {
+    const markup = await page.view('/admin/settings')
+    expect(markup.match(/<th scope="row">/g)).toHaveLength(settings.length + 1)
+    const row = (name: string) =>
+      new RegExp(`<tr><th scope="row"><code>${name}</code>.*?</tr>`).exec(markup)![0]
+    expect(row('MARGIN')).toContain('0.125')
+    expect(row('MARGIN')).toContain('>set<')
+    expect(row('PORT')).toContain('default')
+    expect(row('UPSTREAM_API_KEY')).toContain('set')
+    expect(markup).not.toContain(SECRET)
+    expect(markup).not.toMatch(/<script>|\u202E/)
+  })
+
+  it.each([
+    ['text=margin', ['MARGIN']],
+    ['text=127.0.0.2', ['HOST']],
+    ['text=sk-very', []],
+  ])('are filtered by %s', async (query, names) => {
+    const markup = await page.view(`/admin/settings?${query}`)
+    const shown = [...markup.matchAll(/<th scope="row"><code>(\w+)</g)].map(([, name]) => name)
+    expect(shown).toEqual(names)
+    if (names.length === 0) expect(markup).toContain('No setting fits the filter')
+  })
+
+  it('are shown to a person who only looks', async () => {
+    await page.signIn(READ_TOKEN)
+    expect(await page.view('/admin/settings')).toContain('UPSTREAM_BASE_URL')
+  })
+})

@@ -1,0 +1,85 @@
+/** Economics from cached figures: a page must not read thousands of records before it answers. */
+import { describe, expect } from 'vitest'
+import { parseConfig } from '../../src/config/config.ts'
+import { economicsSettings } from '../../src/config/config-files.ts'
+import { openEconomics } from '../../src/savings/economics.ts'
+import type { Store } from '../../src/store/store.ts'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import {
+  exampleApproved,
+  exampleRecord,
+  exampleRoute,
+  exampleTemplate,
+} from '../fixtures/examples.ts'
+import { it } from '../fixtures/local-store.ts'
+
+const [FIRST, LIVE] = [exampleTemplate('version-1'), exampleTemplate('version-2')]
+const TEN_MINUTES_MS = 600_000
+
+const countingLists = (store: Store) => {
+  const calls = { lists: 0 }
+  const list: Store['records']['list'] = (query) => {
+    calls.lists++
+    return store.records.list(query)
+  }
+  return { calls, counted: { ...store, records: { ...store.records, list } } }
+}
+
+const open = async (store: Store) => {
+  await store.templates.upsert([FIRST, LIVE])
+  await store.records.append(batchOf([exampleRecord(1)]))
+  await store.records.tagTemplate(['record-1'], FIRST.version)
+  const clock = { now: 1_000 }
+  const { calls, counted } = countingLists(store)
+  const settings = economicsSettings(parseConfig({}), [])
+  return { clock, calls, economics: openEconomics(counted, settings, () => clock.now) }
+}
+
+describe('known economics', () => {
+  it('read no record, and are those that were assessed in the last ten minutes', async ({
+    store,
+  }) => {
+    const { economics, clock, calls } = await open(store)
+    expect((await economics.known([FIRST])).size).toBe(0)
+    expect(calls.lists).toBe(0)
+    const assessed = await economics.assess([FIRST])
+    const read = calls.lists
+    expect(await economics.known([FIRST, LIVE])).toEqual(assessed)
+    expect(calls.lists).toBe(read)
+    clock.now += TEN_MINUTES_MS
+    expect((await economics.known([FIRST])).size).toBe(0)
+  })
+
+  it('are missing while those of a live template are, which shares the cost of the engine', async ({
+    store,
+  }) => {
+    const { economics } = await open(store)
+    await economics.assess([FIRST])
+    await store.internalizations.create(
+      exampleApproved('i', { templateVersion: LIVE.version, state: { name: 'live' } })
+    )
+    await store.routes.put({ ...exampleRoute(LIVE.version), internalizationId: 'i' })
+    expect((await economics.known([FIRST])).size).toBe(0)
+    await economics.assess([FIRST])
+    expect([...(await economics.known([FIRST])).keys()]).toEqual([FIRST.version])
+  })
+
+  it('are measured once when two ask at the same time', async ({ store }) => {
+    const { economics, calls } = await open(store)
+    await economics.assess([FIRST])
+    const once = calls.lists
+    const other = await open(store)
+    await Promise.all([other.economics.assess([FIRST]), other.economics.assess([FIRST])])
+    expect(other.calls.lists).toBe(once)
+  })
+
+  it('give savings once all templates that were internalized are measured', async ({ store }) => {
+    const { economics } = await open(store)
+    expect(await economics.knownSavings()).toMatchObject({ trainingHours: 0 })
+    await store.internalizations.create(exampleApproved('i'))
+    expect(await economics.knownSavings()).toBeNull()
+    const savings = await economics.savings()
+    expect(savings.trainingHours).toBeGreaterThan(0)
+    expect(await economics.knownSavings()).toEqual(savings)
+  })
+})
