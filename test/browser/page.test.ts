@@ -49,9 +49,30 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
     await tab.getByRole('heading', { name: 'Keys' }).waitFor()
   })
 
-  it.each(['/keys'])('shows %s in both themes and three widths', async (path) => {
-    await open(path)
-    expect(await findingsOf(tab)).toEqual([])
+  it.each(['', '/templates', '/records', '/jobs', '/keys', '/forget', '/settings'])(
+    'shows /admin%s in both themes and three widths',
+    async (path) => {
+      await open(path)
+      expect(await findingsOf(tab)).toEqual([])
+      expect(said).toEqual([])
+    }
+  )
+
+  it('shows why a form was refused, although the script sends it', async () => {
+    await open('/forget')
+    await tab.getByRole('button', { name: 'Look what would go' }).click()
+    await tab.getByText('the selection is empty').waitFor()
+    // the browser reports the status 400
+    said.length = 0
+  })
+
+  it('looks before it forgets, and can be loaded again after it', async () => {
+    await open('/forget')
+    await tab.getByLabel('Tenant').fill('unknown')
+    await tab.getByRole('button', { name: 'Look what would go' }).click()
+    await tab.getByText('0 records').waitFor()
+    await tab.reload()
+    await tab.getByRole('button', { name: 'Look what would go' }).waitFor()
     expect(said).toEqual([])
   })
 })

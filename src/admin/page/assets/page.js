@@ -178,6 +178,10 @@ document.addEventListener('visibilitychange', () => {
   listen()
   if (!document.hidden && wasClosed) void refresh()
 })
+// by default a link or a form that fails would do nothing
+document.addEventListener('htmx:beforeSwap', ({ detail }) => {
+  if (detail.boosted && detail.isError) detail.shouldSwap = true
+})
 document.addEventListener('htmx:afterSettle', begin)
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => drawPlots(document))
 begin()
