@@ -140,7 +140,7 @@ const RULES: Record<string, Rule> = {
       'src/openai',
       'src/errors.ts',
     ],
-    packages: ['hono', '@hono/node-server'],
+    packages: ['hono', '@hono/node-server', 'diff'],
     node: false,
   },
   'src/admin/page/templates/difference.ts': { ours: [], packages: ['diff'], node: false },

@@ -6,6 +6,15 @@ import type { Economics } from '../savings/economics.ts'
 import type { Store } from '../store/store.ts'
 import type { AdminTokens } from './access/roles.ts'
 
+/** A setting in force. */
+export interface Setting {
+  /** of the environment variable */
+  name: string
+  /** '' where there is none; of a secret `set` or '' */
+  value: string
+  isDefault: boolean
+}
+
 /** What the running process knows of itself. */
 export interface ProcessStatus {
   /** its kind; `none`: no lora is trained or answers */
@@ -25,15 +34,6 @@ export interface ProcessStatus {
   logIsTaken: boolean
   /** live ones */
   routes: number
-}
-
-/** A setting in force. */
-export interface Setting {
-  /** of the environment variable */
-  name: string
-  /** '' where there is none; of a secret `set` or '' */
-  value: string
-  isDefault: boolean
 }
 
 export interface AdminDeps {

@@ -1,9 +1,10 @@
 /** Held-out exchanges with both answers side by side, for the person who decides. */
 import { heldOutIds, type Internalization } from '../core/lifecycle/internalization.ts'
+import { agreementCut } from '../core/answer/score.ts'
 import { textOf } from '../core/answer/outcome.ts'
-import { confidenceOf, type ConfidenceStatistic } from '../core/route/route.ts'
+import { confidenceOf } from '../core/route/route.ts'
 import type { EvaluationRow, Store } from '../store/store.ts'
-import { NOTHING_SAID, readSaid, type Said } from './said.ts'
+import { NOTHING_SAID, readSaid } from './said.ts'
 
 export interface HeldOutExample {
   recordId: string
@@ -26,50 +27,77 @@ export interface HeldOutExample {
   freshUpstreamAnswer: string | null
 }
 
-const byConfidence =
-  (statistic: ConfidenceStatistic) =>
-  (a: EvaluationRow, b: EvaluationRow): number =>
-    confidenceOf(statistic, b) - confidenceOf(statistic, a)
-
-const exampleOf = (
-  row: EvaluationRow,
-  said: Said,
-  rule: { confidence: ConfidenceStatistic; threshold: number | null }
-): HeldOutExample => {
-  const confidence = confidenceOf(rule.confidence, row)
-  return {
-    recordId: row.recordId,
-    query: said.query,
-    outcome: said.outcome?.kind ?? null,
-    promptedAnswer: said.outcome && textOf(said.outcome),
-    adaptedAnswer: row.answer,
-    deferred: row.deferred,
-    similarity: row.similarity,
-    confidence,
-    isAboveThreshold:
-      rule.threshold === null ? null : row.deferred === null && confidence >= rule.threshold,
-    freshUpstreamAnswer: row.upstreamAnswer,
-  }
+/** A held-out answer as the gate judges it, without the texts of the log. */
+export interface HeldOutAnswer {
+  row: EvaluationRow
+  /** natural logarithm of a probability, by the statistic of the arm */
+  confidence: number
+  /** the lora's answer and the logged one */
+  agrees: boolean
+  /** null when no threshold passed the gate */
+  isAboveThreshold: boolean | null
 }
 
-/** @param options.arm index into the plan; by default the winner of the verdict, or the first arm */
+/**
+ * All held-out answers of one arm, by record id.
+ * @param arm index into the plan; by default the winner of the verdict, or the first arm
+ */
+export const heldOutAnswers = async (
+  { internalizations }: Pick<Store, 'internalizations'>,
+  { id, plan, verdict }: Internalization,
+  arm = verdict?.arm ?? 0
+): Promise<HeldOutAnswer[]> => {
+  if (plan === null) return []
+  const { confidence: statistic = 'sum', threshold = null } = verdict?.arms[arm] ?? {}
+  const cut = verdict?.agreementCut ?? agreementCut(plan.answers.responseType)
+  const heldOut = new Set(heldOutIds(plan))
+  const rows = (await internalizations.evaluations(id, arm)).filter(({ recordId }) =>
+    heldOut.has(recordId)
+  )
+  return rows.map((row) => {
+    const confidence = confidenceOf(statistic, row)
+    return {
+      row,
+      confidence,
+      agrees: row.similarity >= cut,
+      isAboveThreshold:
+        threshold === null ? null : row.deferred === null && confidence >= threshold,
+    }
+  })
+}
+
+/** Adds the texts of the log. */
+export const examplesFor = async (
+  store: Store,
+  { templateVersion }: Internalization,
+  answers: readonly HeldOutAnswer[]
+): Promise<HeldOutExample[]> => {
+  const recordIds = answers.map(({ row }) => row.recordId)
+  const said = await readSaid(store, templateVersion, recordIds)
+  return answers.map(({ row, confidence, isAboveThreshold }) => {
+    const { query, outcome } = said.get(row.recordId) ?? NOTHING_SAID
+    return {
+      recordId: row.recordId,
+      query,
+      outcome: outcome?.kind ?? null,
+      promptedAnswer: outcome && textOf(outcome),
+      adaptedAnswer: row.answer,
+      deferred: row.deferred,
+      similarity: row.similarity,
+      confidence,
+      isAboveThreshold,
+      freshUpstreamAnswer: row.upstreamAnswer,
+    }
+  })
+}
+
+/** The most confident answers first. @param options.arm as for `heldOutAnswers` */
 export const examplesOf = async (
   store: Store,
-  { id, plan, verdict, templateVersion }: Internalization,
-  options: { limit: number; arm?: number | undefined }
+  internalization: Internalization,
+  { limit, arm }: { limit: number; arm?: number | undefined }
 ): Promise<HeldOutExample[]> => {
-  const arm = options.arm ?? verdict?.arm ?? 0
-  const figures = verdict?.arms[arm]
-  const rule = {
-    confidence: figures?.confidence ?? ('sum' as const),
-    threshold: figures?.threshold ?? null,
-  }
-  const heldOut = new Set(plan === null ? [] : heldOutIds(plan))
-  const rows = (await store.internalizations.evaluations(id))
-    .filter((row) => row.arm === arm && heldOut.has(row.recordId))
-    .sort(byConfidence(rule.confidence))
-    .slice(0, options.limit)
-  const recordIds = rows.map(({ recordId }) => recordId)
-  const said = await readSaid(store, templateVersion, recordIds)
-  return rows.map((row) => exampleOf(row, said.get(row.recordId) ?? NOTHING_SAID, rule))
+  const answers = await heldOutAnswers(store, internalization, arm)
+  const first = answers.toSorted((a, b) => b.confidence - a.confidence).slice(0, limit)
+  return examplesFor(store, internalization, first)
 }

@@ -1,5 +1,5 @@
 /**
- * Promotion and rollback, for worker, admin API and CLI. Routes are derived from states: each function
+ * Promotion, rejection and rollback, for worker, admin API and CLI. Routes are derived from states: each function
  * writes a state first, then `settleRoute` updates the route. After a crash in between, repeating the
  * call or starting the worker updates the route. Until then it has the traffic of the state before, but a
  * state that is not live takes its route away at once.
@@ -195,6 +195,22 @@ export const retire = (
 ): Promise<Internalization> => {
   const state = { name: 'retired', reason, ...(evidence && { evidence }) } as const
   return enter(store, internalization, state, context)
+}
+
+/**
+ * Ends an internalization that is not live, for good.
+ * @throws AppError `invalid-state` in training, whose job would go on, and when it is live or has ended
+ */
+export const reject = async (
+  store: Store,
+  internalization: Internalization,
+  reason: string,
+  context: PromotionContext
+): Promise<Internalization> => {
+  const { id, state } = internalization
+  if (state.name === 'training')
+    throw new AppError('invalid-state', `internalization ${id} is training: reject it afterwards`)
+  return saveState(store, internalization, { name: 'rejected', reason }, context)
 }
 
 /** The state in which it was live last, with its stage. */

@@ -42,6 +42,9 @@ export interface ShownPair {
   revealed: RevealedPair | null
 }
 
+/** The pairs of which a person is told whose answer is whose. */
+export type Reveals = 'none' | 'rated' | 'all'
+
 const loraPlace = (secret: string, recordId: string): Place => {
   const [first] = createHmac('sha256', secret).update(`pair ${recordId}`).digest()
   return first! % 2 === 0 ? 'a' : 'b'
@@ -53,7 +56,7 @@ const textIn = (outcome: Outcome): string => textOf(outcome) ?? `[${outcome.kind
 const shown = (
   pair: StoredPair,
   { query, outcome }: Said,
-  { secret, isRevealed }: { secret: string; isRevealed: boolean }
+  { secret, reveals }: { secret: string; reveals: Reveals }
 ): ShownPair => {
   const { place, recordId, at, rating, answer } = pair
   const lora = loraPlace(secret, recordId ?? '')
@@ -67,17 +70,18 @@ const shown = (
     query,
     answers: isWhole ? { a: a!, b: b! } : null,
     isRated: rating !== null,
-    revealed: isRevealed
-      ? {
-          lora,
-          outcome: pair.outcome,
-          reason: pair.reason,
-          similarity: pair.similarity,
-          confidence: pair.confidence,
-          secondUpstreamAnswer: pair.upstreamAnswer === '' ? null : pair.upstreamAnswer,
-          rating,
-        }
-      : null,
+    revealed:
+      reveals === 'all' || (reveals === 'rated' && rating !== null)
+        ? {
+            lora,
+            outcome: pair.outcome,
+            reason: pair.reason,
+            similarity: pair.similarity,
+            confidence: pair.confidence,
+            secondUpstreamAnswer: pair.upstreamAnswer === '' ? null : pair.upstreamAnswer,
+            rating,
+          }
+        : null,
   }
 }
 
@@ -86,19 +90,19 @@ export interface ShownPairsQuery {
   /** only pairs before this place */
   before?: number | undefined
   outcome?: PairOutcome | undefined
-  isRevealed: boolean
+  reveals: Reveals
 }
 
-/** Pairs of an internalization, newest first; unless they are revealed only those with two answers. */
+/** Pairs of an internalization, newest first; unless all are revealed only those with two answers. */
 export const shownPairs = async (
   store: Store,
   internalization: Internalization,
-  { limit, before, outcome, isRevealed }: ShownPairsQuery,
+  { limit, before, outcome, reveals }: ShownPairsQuery,
   secret: string
 ): Promise<ShownPair[]> => {
   const lora = winningLora(internalization)
   if (lora === null) return []
-  const outcomes = outcome === undefined ? (isRevealed ? undefined : RATEABLE) : [outcome]
+  const outcomes = outcome === undefined ? (reveals === 'all' ? undefined : RATEABLE) : [outcome]
   const pairs = await store.pairs.list({
     lora,
     limit,
@@ -108,7 +112,7 @@ export const shownPairs = async (
   const ids = pairs.flatMap(({ recordId }) => recordId ?? [])
   const said = await readSaid(store, internalization.templateVersion, ids)
   return pairs.map((pair) =>
-    shown(pair, said.get(pair.recordId ?? '') ?? NOTHING_SAID, { secret, isRevealed })
+    shown(pair, said.get(pair.recordId ?? '') ?? NOTHING_SAID, { secret, reveals })
   )
 }
 

@@ -1,8 +1,9 @@
-/** Reads the newest requests of a live route from the log, for `core/cost/control-group.ts`. */
+/** Reads the newest requests of a live route from the log: their costs, latencies and reasons. */
 import { compareWithControl, type ControlComparison } from '../core/cost/control-group.ts'
 import { findPrice, type Price } from '../core/cost/prices.ts'
 import { winningLora, type Internalization } from '../core/lifecycle/internalization.ts'
 import type { StoredRecord } from '../core/log/record.ts'
+import { countReasons, type ReasonCount } from '../core/route/route-reasons.ts'
 import type { Store } from '../store/store.ts'
 
 /** Answers of the lora that are looked at. */
@@ -35,6 +36,30 @@ const newestCalls = async (
   return calls
 }
 
+/** The newest requests of a live route. */
+export interface RecentTraffic {
+  /** those that the lora was asked for, against the audited ones */
+  groups: ControlComparison
+  /** what became of them; the most frequent first */
+  reasons: ReasonCount[]
+}
+
+/** @returns null for an internalization without a lora */
+export const loadRecentTraffic = async (
+  store: Pick<Store, 'records'>,
+  internalization: Internalization,
+  prices: readonly Price[]
+): Promise<RecentTraffic | null> => {
+  const lora = winningLora(internalization)
+  if (lora === null) return null
+  const calls = await newestCalls(store, internalization.templateVersion, lora)
+  const adaptedPrice = findPrice(prices, internalization.plan!.baseModel)
+  return {
+    groups: compareWithControl(calls, lora, { prices, adaptedPrice }),
+    reasons: countReasons(calls, lora),
+  }
+}
+
 /**
  * The lora's requests against its audited ones, over the same part of the log.
  * @returns null for an internalization without a lora
@@ -43,10 +68,5 @@ export const loadControlGroup = async (
   store: Pick<Store, 'records'>,
   internalization: Internalization,
   prices: readonly Price[]
-): Promise<ControlComparison | null> => {
-  const lora = winningLora(internalization)
-  if (lora === null) return null
-  const calls = await newestCalls(store, internalization.templateVersion, lora)
-  const adaptedPrice = findPrice(prices, internalization.plan!.baseModel)
-  return compareWithControl(calls, lora, { prices, adaptedPrice })
-}
+): Promise<ControlComparison | null> =>
+  (await loadRecentTraffic(store, internalization, prices))?.groups ?? null

@@ -184,7 +184,8 @@ export interface InternalizationStore {
   historyEnd(): Promise<number>
   /** Replaces an existing row of the same internalization, arm and record. */
   addEvaluations(rows: EvaluationRow[]): Promise<void>
-  evaluations(id: string): Promise<EvaluationRow[]>
+  /** @param arm of this arm only; by default of all */
+  evaluations(id: string, arm?: number): Promise<EvaluationRow[]>
   /** Number of evaluations by arm; an arm without one is missing. */
   evaluationCounts(id: string): Promise<Map<number, number>>
 }

@@ -161,6 +161,9 @@ describe('what a verdict was made from', () => {
   })
 })
 
+const reasonOf = (names: string[]): string =>
+  names.map((name) => `${name} agrees on 71.0 % of 60 rows`).join('; ')
+
 describe('values of slices', () => {
   it('become numbers, in rows, figures and reasons alike, so that the decision stays as it is', () => {
     const facts = markedFacts()
@@ -183,8 +186,6 @@ describe('values of slices', () => {
         const record = { ...exampleFacts().records[0]!, slices }
         const hidden = hideValues([record])
         expect(hidden.records([record])[0]!.slices).toEqual(slices.map((_, i) => `slot=#${i + 1}`))
-        const reasonOf = (names: string[]) =>
-          names.map((name) => `${name} agrees on 71.0 % of 60 rows`).join('; ')
         const numbers = slices.map((_, i) => `slot=#${i + 1}`)
         expect(hidden.reason(reasonOf(slices))).toBe(reasonOf(numbers))
         expect(hidden.reason('no threshold passed')).toBe('no threshold passed')

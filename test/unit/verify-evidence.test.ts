@@ -232,16 +232,17 @@ describe('what the checks find', () => {
   })
 })
 
-describe('pairs that were rated', () => {
-  const rated = (ratedAt: number): EvidenceFile => {
-    const conversations = LIVE.rollout!.conversations
-    const i = conversations.findIndex((turns) => turns.some(({ loss }) => loss === 1))
-    const j = conversations[i]!.findIndex(({ loss }) => loss === 1)
-    const path = ['rollout', 'conversations', i, j]
-    const pair = { ...(at(LIVE, path) as object), loss: 0, rating: 'both', ratedAt }
-    return resealed(changed(LIVE, path, pair))
-  }
+/** A loss that a person has taken back at a time. */
+const rated = (ratedAt: number): EvidenceFile => {
+  const conversations = LIVE.rollout!.conversations
+  const i = conversations.findIndex((turns) => turns.some(({ loss }) => loss === 1))
+  const j = conversations[i]!.findIndex(({ loss }) => loss === 1)
+  const path = ['rollout', 'conversations', i, j]
+  const pair = { ...(at(LIVE, path) as object), loss: 0, rating: 'both', ratedAt }
+  return resealed(changed(LIVE, path, pair))
+}
 
+describe('pairs that were rated', () => {
   it('since a decision leave it as it was', () => {
     expect(verifyEvidence(rated(LIVE.rollout!.report.at + 1))).toMatchObject({ holds: true })
   })

@@ -1,23 +1,20 @@
 /** Internalizations: progress, verdict, and the decisions of a person. */
 import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
-import {
-  armRows,
-  progressSnapshot,
-  winningLora,
-  type Internalization,
-} from '../../core/lifecycle/internalization.ts'
-import { transition } from '../../core/lifecycle/transitions.ts'
+import { armRows, winningLora } from '../../core/lifecycle/internalization.ts'
 import { AppError } from '../../errors.ts'
 import { approve } from '../../lifecycle/approve.ts'
 import { evidenceFile } from '../../lifecycle/evidence-file.ts'
 import { examplesOf } from '../../lifecycle/held-out-examples.ts'
-import { readJsonSnapshot } from '../../lifecycle/json-snapshot.ts'
 import { pause, resume } from '../../lifecycle/pause.ts'
-import { retire } from '../../lifecycle/promote.ts'
-import { curveText, readCurve } from '../../lifecycle/learning-curve.ts'
+import { reject, retire } from '../../lifecycle/promote.ts'
 import { readRolloutReport } from '../../lifecycle/rollout-report.ts'
 import { loadControlGroup } from '../../savings/control-group.ts'
 import type { AdminDeps } from '../deps.ts'
+import {
+  readInternalization,
+  readLearningCurve,
+  readProgress,
+} from '../reading/read-internalization.ts'
 import { controlGroupSchema } from './rollout-schemas.ts'
 import {
   approvalSchema,
@@ -25,7 +22,6 @@ import {
   exampleSchema,
   internalizationSchema,
   internalizationSummarySchema,
-  learningCurveSchema,
   listOf,
   noteSchema,
   reasonSchema,
@@ -146,39 +142,6 @@ const retireRoute = createRoute({
   responses: responses(200, internalizationSummarySchema, 'The retired internalization'),
 })
 
-export const internalizationOf = async (
-  { store }: AdminDeps,
-  id: string
-): Promise<Internalization> => {
-  const found = await store.internalizations.get(id)
-  if (found === null) throw new AppError('not-found', `there is no internalization ${id}`)
-  return found
-}
-
-/** The latest figures of the stage in training, as the worker stored them; null otherwise. */
-const progressOf = async (
-  { store }: AdminDeps,
-  { id, state }: Internalization
-): Promise<Record<string, unknown> | null> =>
-  state.name === 'training' ? readJsonSnapshot(store, progressSnapshot(id)) : null
-
-const curveOf = async (
-  { store }: AdminDeps,
-  row: Internalization
-): Promise<z.infer<typeof learningCurveSchema> | null> => {
-  const work = await readCurve(store, row.id)
-  if (work === null) return null
-  const { fits, planned, curve, failure } = work
-  return {
-    judged: fits.filter(({ isJudged }) => isJudged).length,
-    planned,
-    failure,
-    points: curve?.points ?? [],
-    targets: curve?.targets ?? [],
-    text: curveText(work, row),
-  }
-}
-
 const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
   const { internalizations } = deps.store
 
@@ -188,21 +151,21 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
   })
 
   app.openapi(getRoute, async (context) => {
-    const row = await internalizationOf(deps, context.req.valid('param').id)
+    const row = await readInternalization(deps.store, context.req.valid('param').id)
     const lora = winningLora(row)
     const details = {
       history: await internalizations.history(row.id),
-      progress: await progressOf(deps, row),
+      progress: await readProgress(deps.store, row),
       evaluatedRows: armRows(row.plan, await internalizations.evaluations(row.id)).length,
       rollout: await readRolloutReport(deps.store, row.id),
-      learningCurve: await curveOf(deps, row),
+      learningCurve: await readLearningCurve(deps.store, row),
       feedback: lora === null ? null : await deps.store.feedback.counts(lora),
     }
     return context.json({ ...row, ...internalizationSummary(row), ...details }, 200)
   })
 
   app.openapi(controlRoute, async (context) => {
-    const row = await internalizationOf(deps, context.req.valid('param').id)
+    const row = await readInternalization(deps.store, context.req.valid('param').id)
     const groups = await loadControlGroup(deps.store, row, deps.prices)
     if (groups === null)
       throw new AppError('invalid-state', `internalization ${row.id} has no verdict yet`)
@@ -210,12 +173,12 @@ const addReading = (app: OpenAPIHono, deps: AdminDeps): void => {
   })
 
   app.openapi(evidenceRoute, async (context) => {
-    const row = await internalizationOf(deps, context.req.valid('param').id)
+    const row = await readInternalization(deps.store, context.req.valid('param').id)
     return context.json(await evidenceFile(deps.store, row, deps.now()), 200)
   })
 
   app.openapi(examplesRoute, async (context) => {
-    const row = await internalizationOf(deps, context.req.valid('param').id)
+    const row = await readInternalization(deps.store, context.req.valid('param').id)
     const { limit, arm } = context.req.valid('query')
     return context.json({ data: await examplesOf(deps.store, row, { limit, arm }) }, 200)
   })
@@ -226,7 +189,7 @@ const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
   const decision = (note?: string) => ({ by: 'admin', now: now(), rollout, note })
 
   app.openapi(approveRoute, async (context) => {
-    const row = await internalizationOf(deps, context.req.valid('param').id)
+    const row = await readInternalization(deps.store, context.req.valid('param').id)
     const { now: isForced = false, share, reason } = context.req.valid('json')
     const live = await approve(store, row, { isForced, share }, decision(reason))
     await refreshRoutes()
@@ -239,27 +202,21 @@ const addDecisions = (app: OpenAPIHono, deps: AdminDeps): void => {
   ] as const
   for (const [route, decide] of paused)
     app.openapi(route, async (context) => {
-      const row = await internalizationOf(deps, context.req.valid('param').id)
+      const row = await readInternalization(deps.store, context.req.valid('param').id)
       const live = await decide(store, row, decision(context.req.valid('json').reason))
       await refreshRoutes()
       return context.json(internalizationSummary(live), 200)
     })
 
   app.openapi(rejectRoute, async (context) => {
-    const row = await internalizationOf(deps, context.req.valid('param').id)
+    const row = await readInternalization(deps.store, context.req.valid('param').id)
     const reason = context.req.valid('json').reason ?? 'rejected by a person'
-    if (row.state.name === 'training')
-      throw new AppError(
-        'invalid-state',
-        `internalization ${row.id} is training: reject it afterwards`
-      )
-    const rejected = transition(row, { name: 'rejected', reason })
-    const saved = await store.internalizations.save(rejected, 'admin', now())
+    const saved = await reject(store, row, reason, decision())
     return context.json(internalizationSummary(saved), 200)
   })
 
   app.openapi(retireRoute, async (context) => {
-    const row = await internalizationOf(deps, context.req.valid('param').id)
+    const row = await readInternalization(deps.store, context.req.valid('param').id)
     const reason = context.req.valid('json').reason ?? 'retired by a person'
     const retired = await retire(store, row, reason, decision())
     await refreshRoutes()

@@ -3,7 +3,7 @@ import { createRoute, z, type OpenAPIHono } from '@hono/zod-openapi'
 import { exportedRatings } from '../../lifecycle/exported-ratings.ts'
 import { ratePair, shownPairs } from '../../lifecycle/rating.ts'
 import type { AdminDeps } from '../deps.ts'
-import { internalizationOf } from './internalization-routes.ts'
+import { readInternalization } from '../reading/read-internalization.ts'
 import {
   exportedRatingSchema,
   pairSchema,
@@ -71,9 +71,10 @@ export const addRatingRoutes = (app: OpenAPIHono, deps: AdminDeps): void => {
   const { store, now, blindSecret: secret } = deps
 
   app.openapi(pairsRoute, async (context) => {
-    const row = await internalizationOf(deps, context.req.valid('param').id)
+    const row = await readInternalization(store, context.req.valid('param').id)
     const { limit, before, outcome, revealed } = context.req.valid('query')
-    const query = { limit, before, outcome, isRevealed: revealed === 'true' }
+    const reveals = revealed === 'true' ? 'all' : 'none'
+    const query = { limit, before, outcome, reveals } as const
     const data = await shownPairs(store, row, query, secret)
     const next = data.length < limit ? null : data.at(-1)!.place
     return context.json({ data, next }, 200)

@@ -1,6 +1,9 @@
 /** All views, in the order of the navigation. */
 import type { AdminDeps } from '../deps.ts'
 import type { PageApp } from './env.ts'
+import { addAnswers } from './answers/answers-view.tsx'
+import { addInternalization } from './internalization/internalization-view.tsx'
+import { addPairs } from './pairs/pairs-view.tsx'
 import { addForget } from './forget/forget-view.tsx'
 import { addJobs } from './jobs/jobs-view.tsx'
 import { addKeys } from './keys/keys-view.tsx'
@@ -10,14 +13,17 @@ import { addSettings } from './settings/settings-view.tsx'
 import { addTemplates } from './templates/templates-view.tsx'
 
 export const addViews = (app: PageApp, deps: AdminDeps): void => {
-  for (const add of [
+  const views = [
     addOverview,
     addTemplates,
+    addInternalization,
+    addAnswers,
+    addPairs,
     addRecords,
     addJobs,
     addKeys,
     addForget,
     addSettings,
-  ])
-    add(app, deps)
+  ]
+  for (const add of views) add(app, deps)
 }

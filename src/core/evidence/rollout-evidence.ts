@@ -66,7 +66,7 @@ export interface RolloutEvidence {
 }
 
 /** Pairs that are listed one by one; beyond it the oldest ones are summed. */
-export const MAX_LISTED_PAIRS = 100_000
+const MAX_LISTED_PAIRS = 100_000
 
 const countedPair = ({ at, outcome, rating, ratedAt, confidence }: WatchedPair): CountedPair => ({
   at,

@@ -1,6 +1,6 @@
 /** Internalizations with their history and evaluations. A stale revision cannot be saved. */
 import { isDeepStrictEqual } from 'node:util'
-import { asc, count, eq, getTableColumns, gt, max, sql } from 'drizzle-orm'
+import { and, asc, count, eq, getTableColumns, gt, max, sql } from 'drizzle-orm'
 import type { HistoryEntry, Internalization } from '../../core/lifecycle/internalization.ts'
 import { AppError } from '../../errors.ts'
 import type { InternalizationStore } from '../store.ts'
@@ -132,14 +132,14 @@ export const createInternalizationStore = (connection: Connection): Internalizat
       return row?.place ?? 0
     }),
   addEvaluations: (rows) => connection.writeSql((tx) => putEvaluations(tx, rows)),
-  evaluations: (id) =>
+  evaluations: (id, arm) =>
     connection.read((db) => {
-      const { internalizationId, arm, recordId } = evaluations
+      const { internalizationId, arm: armOf, recordId } = evaluations
       return db
         .select()
         .from(evaluations)
-        .where(eq(internalizationId, id))
-        .orderBy(asc(arm), asc(recordId))
+        .where(and(eq(internalizationId, id), arm === undefined ? undefined : eq(armOf, arm)))
+        .orderBy(asc(armOf), asc(recordId))
     }),
   evaluationCounts: (id) =>
     connection.read(async (db) => {

@@ -16,6 +16,7 @@ const FORMATS = {
   share: (value) => `${NUMBER.format(value * 100)} %`,
   usd: (value) => `$${NUMBER.format(value)}`,
   ms: (value) => `${NUMBER.format(value)} ms`,
+  power: (value) => (value < 6 ? NUMBER.format(10 ** value) : `1e${NUMBER.format(value)}`),
 }
 
 const axis = (format) => ({
@@ -30,6 +31,24 @@ const axis = (format) => ({
       }),
 })
 
+/** In UTC: the day where one begins, else the time of the day. */
+const timeAxis = {
+  values: (_plot, values) =>
+    values.map((value) => {
+      const text = new Date(value * 1000).toISOString()
+      return value % 86_400 === 0 ? text.slice(5, 10) : text.slice(11, 16)
+    }),
+}
+
+/** The lines of `marks` are within the plot. */
+const rangeWith = (marks) => {
+  const heights = marks.flatMap(({ y }) => y ?? [])
+  return (_plot, low, high) =>
+    low === null
+      ? [0, 1]
+      : uPlot.rangeNum(Math.min(low, ...heights), Math.max(high, ...heights), 0.1, true)
+}
+
 /** Lines with a name: thresholds, the chosen point, the begin of a stage. */
 const drawMarks = (plot, marks) => {
   const { ctx, bbox } = plot
@@ -38,7 +57,7 @@ const drawMarks = (plot, marks) => {
   ctx.fillStyle = colour('text')
   ctx.font = `${12 * devicePixelRatio}px system-ui`
   ctx.setLineDash([4, 4])
-  for (const { name, x, y } of marks) {
+  for (const [place, { name, x, y }] of marks.entries()) {
     const left = x === undefined ? bbox.left : plot.valToPos(x, 'x', true)
     const top = y === undefined ? bbox.top : plot.valToPos(y, 'y', true)
     if (
@@ -55,9 +74,13 @@ const drawMarks = (plot, marks) => {
       x === undefined ? top : bbox.top + bbox.height
     )
     ctx.stroke()
-    const isRight = left > bbox.left + bbox.width * 0.7
+    // names of horizontal lines take turns at the two ends: the lines may be close to each other
+    const isAtEnd = x === undefined && place % 2 === 1
+    const isRight = isAtEnd || left > bbox.left + bbox.width * 0.7
     ctx.textAlign = isRight ? 'right' : 'left'
-    ctx.fillText(name, left + (isRight ? -4 : 4), top + 14 * devicePixelRatio)
+    const at = isAtEnd ? bbox.left + bbox.width : left
+    const line = y === undefined ? bbox.top + bbox.height - 18 * devicePixelRatio : top
+    ctx.fillText(name, at + (isRight ? -4 : 4), line + 14 * devicePixelRatio)
   }
   ctx.restore()
 }
@@ -79,7 +102,8 @@ const draw = (element) => {
   const options = {
     width: element.clientWidth,
     height: 240,
-    scales: { x: { time: x.kind === 'time' } },
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
+    scales: { x: { time: x.kind === 'time' }, y: { range: rangeWith(marks) } },
     series: [
       {
         label: x.name,
@@ -90,7 +114,10 @@ const draw = (element) => {
       },
       ...styled,
     ],
-    axes: [axis(x.kind === 'time' ? undefined : FORMATS[x.kind]), axis(FORMATS[y])],
+    axes: [
+      x.kind === 'time' ? { ...axis(), ...timeAxis } : axis(FORMATS[x.kind]),
+      axis(FORMATS[y]),
+    ],
     bands: at === -1 ? [] : [{ series: [at + 1, at + 2], fill: colour('band') }],
     hooks: { draw: [(plot) => drawMarks(plot, marks)] },
   }
@@ -116,8 +143,19 @@ const remember = () => {
   for (const part of document.querySelectorAll('[data-live]')) rendered.set(part.id, part.outerHTML)
 }
 
-const isInUse = (part) =>
-  part.contains(document.activeElement) && part.querySelector('input, textarea, select') !== null
+const isChanged = ({ options, value, defaultValue, checked, defaultChecked }) =>
+  options === undefined
+    ? value !== defaultValue || checked !== defaultChecked
+    : [...options].some(({ selected, defaultSelected }) => selected !== defaultSelected)
+
+/** It has a form that a person is at, or has written in. */
+const isInUse = (part) => {
+  const fields = [...part.querySelectorAll('input, textarea, select')]
+  return (
+    (fields.length > 0 && part.contains(document.activeElement)) ||
+    fields.some((field) => isChanged(field))
+  )
+}
 
 const replacePart = (fresh) => {
   const part = document.getElementById(fresh.id)
@@ -143,6 +181,7 @@ const refresh = async () => {
     const view = new DOMParser().parseFromString(await response.text(), 'text/html')
     for (const fresh of view.querySelectorAll('[data-live]'))
       replacePart(document.importNode(fresh, true))
+    htmx.trigger(document.body, 'store-changed')
   } catch {
     // the next event tries again
   } finally {

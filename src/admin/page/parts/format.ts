@@ -2,6 +2,12 @@
 
 export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`
 
+/** Without decimals that say nothing: `5 %`, `2.5 %`. */
+export const shortPercent = (share: number): string => `${Number((share * 100).toPrecision(3))} %`
+
+/** A difference of two shares: `5 points`. */
+export const points = (share: number): string => `${Number((share * 100).toPrecision(3))} points`
+
 const NUMBER = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
 
 export const whole = (value: number): string => NUMBER.format(value)

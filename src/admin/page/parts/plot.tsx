@@ -14,8 +14,8 @@ export interface PlotProps {
   title: string
   /** `time`: seconds since the epoch */
   x: { name: string; kind: 'time' | 'number' | 'share'; values: number[] }
-  /** unit of all series */
-  y: 'number' | 'share' | 'usd' | 'ms'
+  /** unit of all series; `power`: of ten */
+  y: 'number' | 'share' | 'usd' | 'ms' | 'power'
   series: Series[]
   /** how a value is written in the table */
   format: (value: number) => string

@@ -5,6 +5,10 @@ import { whole } from './format.ts'
 /** of one text on a page */
 const MAX_CHARS = 1200
 
+/** In place of texts, for a person who may not read them. */
+export const NO_TEXTS =
+  'You are signed in to look: texts of requests and answers are shown to those who sign in with ADMIN_TOKEN.'
+
 export interface TextProps {
   text: string
   chars?: number

@@ -1,0 +1,120 @@
+/** Held-out answers as a person reads them: the question, both answers, and what the gate makes of them. */
+import { Badge } from '../parts/figures.tsx'
+import { percent } from '../parts/format.ts'
+import { recordPath } from '../address.ts'
+import { Text } from '../parts/text.tsx'
+import type { ShownAnswer } from './load-answers.ts'
+import { MarkedAnswers } from '../parts/marked-answers.tsx'
+
+export interface AnswerListProps {
+  answers: ShownAnswer[]
+  /** the upstream's */
+  model: string
+  /** address of this list's internalization, and the arm whose answers these are */
+  path: string
+  arm: number
+}
+
+const DELETED = 'This text was deleted from the log.'
+
+/** In place of an answer of the upstream that is not plain text. */
+const withoutText = (outcome: string | null): string =>
+  outcome === null || outcome === 'unreadable' ? DELETED : `[${outcome}]`
+
+const noAnswer = ({ query }: ShownAnswer): string =>
+  query === null ? DELETED : 'It was not asked.'
+
+const Badges = ({ row, agrees, isAboveThreshold, similarity, confidence }: ShownAnswer) => (
+  <p>
+    {row.deferred === null ? (
+      <Badge tone={agrees ? 'good' : 'bad'}>{agrees ? 'agrees' : 'disagrees'}</Badge>
+    ) : (
+      <Badge tone="plain">never given: {row.deferred}</Badge>
+    )}{' '}
+    {isAboveThreshold !== null && (
+      <Badge tone={isAboveThreshold ? 'good' : 'plain'}>
+        {isAboveThreshold ? 'above the threshold: a client would get it' : 'not given to a client'}
+      </Badge>
+    )}{' '}
+    similarity {percent(similarity)}, probability {percent(Math.exp(confidence))}
+  </p>
+)
+
+const Answers = ({
+  answer,
+  model,
+  path,
+  arm,
+}: Omit<AnswerListProps, 'answers'> & { answer: ShownAnswer }) => {
+  const { recordId, promptedAnswer, adaptedAnswer, outcome } = answer
+  const adapted = {
+    name: 'the small model',
+    text: adaptedAnswer,
+    whole: `${path}/answers/${encodeURIComponent(recordId)}/text?arm=${arm}`,
+  }
+  if (promptedAnswer !== null && adaptedAnswer !== '')
+    return (
+      <MarkedAnswers
+        prompted={{
+          name: model,
+          text: promptedAnswer,
+          whole: `${recordPath(recordId)}/response.txt`,
+        }}
+        adapted={adapted}
+      />
+    )
+  return (
+    <div class="sides">
+      <div>
+        <small>{model}</small>
+        {promptedAnswer === null ? (
+          withoutText(outcome)
+        ) : (
+          <Text text={promptedAnswer} whole={`${recordPath(recordId)}/response.txt`} />
+        )}
+      </div>
+      <div>
+        <small>{adapted.name}</small>
+        {adaptedAnswer === '' ? (
+          noAnswer(answer)
+        ) : (
+          <Text text={adaptedAnswer} whole={adapted.whole} />
+        )}
+      </div>
+    </div>
+  )
+}
+
+const Answer = ({
+  answer,
+  ...context
+}: Omit<AnswerListProps, 'answers'> & { answer: ShownAnswer }) => {
+  const { recordId, query, freshUpstreamAnswer } = answer
+  const record = recordPath(recordId)
+  return (
+    <article class="panel">
+      <Badges {...answer} />
+      <div>
+        <small>
+          the question (<a href={record}>its record</a>)
+        </small>
+        {query === null ? DELETED : <Text text={query} whole={`${record}/request.txt`} />}
+      </div>
+      <Answers answer={answer} {...context} />
+      {freshUpstreamAnswer !== null && freshUpstreamAnswer !== '' && (
+        <div>
+          <small>{context.model}, asked a second time</small>
+          <Text text={freshUpstreamAnswer} />
+        </div>
+      )}
+    </article>
+  )
+}
+
+export const AnswerList = ({ answers, ...context }: AnswerListProps) => (
+  <div class="stack">
+    {answers.map((answer) => (
+      <Answer answer={answer} {...context} />
+    ))}
+  </div>
+)

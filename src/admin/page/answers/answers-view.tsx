@@ -1,0 +1,169 @@
+/** Held-out answers of an internalization beside those of the upstream, for the person who decides. */
+import type { Internalization } from '../../../core/lifecycle/internalization.ts'
+import { AppError } from '../../../errors.ts'
+import { heldOutAnswers } from '../../../lifecycle/held-out-examples.ts'
+import { readInternalization } from '../../reading/read-internalization.ts'
+import { isFull, type AddView, type PageContext } from '../env.ts'
+import { Notice } from '../parts/figures.tsx'
+import { whole } from '../parts/format.ts'
+import { internalizationPath, withQuery } from '../address.ts'
+import { NO_TEXTS } from '../parts/text.tsx'
+import { show } from '../show.tsx'
+import { AnswerList } from './answer-list.tsx'
+import {
+  ANSWER_KINDS,
+  loadAnswers,
+  MOST_SEARCHED,
+  type AnswerKind,
+  type AnswersPage,
+  type AnswersQuery,
+} from './load-answers.ts'
+
+const MAX_SEARCH_CHARS = 200
+
+const KIND_NAMES: Record<AnswerKind, string> = {
+  all: 'all answers',
+  disagree: 'disagree',
+  agree: 'agree',
+  above: 'above the threshold',
+  deferred: 'never given',
+}
+
+const queryOf = ({ req }: PageContext, { plan, verdict }: Internalization): AnswersQuery => {
+  const arm = Number(req.query('arm') ?? verdict?.arm ?? 0)
+  return {
+    kind: ANSWER_KINDS.find((kind) => kind === req.query('kind')) ?? 'all',
+    search: (req.query('search') ?? '').trim().slice(0, MAX_SEARCH_CHARS),
+    page: Math.max(1, Math.floor(Number(req.query('page') ?? 1)) || 1),
+    arm: plan?.arms[arm] === undefined ? 0 : arm,
+  }
+}
+
+interface FilterProps {
+  row: Internalization
+  query: AnswersQuery
+  counts: AnswersPage['counts']
+}
+
+const Arms = ({ row: { plan }, query }: Pick<FilterProps, 'row' | 'query'>) => {
+  const arms = plan?.arms ?? []
+  if (arms.length < 2) return null
+  return (
+    <div>
+      <label for="arm">Candidate</label>
+      <select id="arm" name="arm">
+        {arms.map(({ name }, arm) => (
+          <option value={arm} selected={arm === query.arm}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </div>
+  )
+}
+
+const Filter = ({ row, query, counts }: FilterProps) => (
+  <form class="filter" method="get" action={`${internalizationPath(row.id)}/answers`}>
+    <div>
+      <label for="kind">Answers</label>
+      <select id="kind" name="kind">
+        {ANSWER_KINDS.map((kind) => (
+          <option value={kind} selected={kind === query.kind}>
+            {`${KIND_NAMES[kind]} (${whole(counts[kind])})`}
+          </option>
+        ))}
+      </select>
+    </div>
+    <Arms row={row} query={query} />
+    <div>
+      <label for="search">Text in the question or an answer</label>
+      <input id="search" name="search" value={query.search} maxlength={MAX_SEARCH_CHARS} />
+    </div>
+    <button>Show</button>
+  </form>
+)
+
+const addressOf = ({ id }: Internalization, query: AnswersQuery, page: number): string =>
+  withQuery(`${internalizationPath(id)}/answers`, { ...query, page })
+
+const foundText = ({ found, searched, counts }: AnswersPage, { kind }: AnswersQuery): string => {
+  if (searched === null) return `${whole(found)} answers.`
+  const of = counts[kind]
+  const part =
+    of > searched ? `; the first ${whole(MOST_SEARCHED)} of ${whole(of)} were searched` : ''
+  return `${whole(found)} answers have the text${part}.`
+}
+
+const Pages = ({
+  row,
+  query,
+  found: { page, pages },
+}: {
+  row: Internalization
+  query: AnswersQuery
+  found: AnswersPage
+}) =>
+  pages === 1 ? null : (
+    <nav aria-label="Pages" class="pages">
+      {page > 1 && <a href={addressOf(row, query, page - 1)}>Previous</a>}
+      <span>
+        Page {whole(page)} of {whole(pages)}
+      </span>
+      {page < pages && <a href={addressOf(row, query, page + 1)}>Next</a>}
+    </nav>
+  )
+
+export const addAnswers: AddView = (app, { store }) => {
+  app.get('/internalizations/:id/answers', async (context) => {
+    const row = await readInternalization(store, context.req.param('id'))
+    const back = (
+      <p>
+        <a href={internalizationPath(row.id)}>Back to the internalization</a>
+      </p>
+    )
+    const title = 'Held-out answers'
+    if (!isFull(context))
+      return show(context, {
+        title,
+        section: '/templates',
+        content: (
+          <>
+            <Notice tone="plain">{NO_TEXTS}</Notice>
+            {back}
+          </>
+        ),
+      })
+    const query = queryOf(context, row)
+    const found = await loadAnswers(store, row, query)
+    const template = await store.templates.get(row.templateVersion)
+    const content = (
+      <>
+        {back}
+        <p>
+          Mistakes come first, the surest first; then the answers that the small model was least
+          sure of. Where both answers differ, the words are marked.
+        </p>
+        <Filter row={row} query={query} counts={found.counts} />
+        <p>{foundText(found, query)}</p>
+        <AnswerList
+          answers={found.shown}
+          model={template?.model ?? 'the upstream'}
+          path={internalizationPath(row.id)}
+          arm={query.arm}
+        />
+        <Pages row={row} query={query} found={found} />
+      </>
+    )
+    return show(context, { title, section: '/templates', content })
+  })
+
+  app.get('/internalizations/:id/answers/:record/text', async (context) => {
+    if (!isFull(context)) throw new AppError('forbidden', NO_TEXTS)
+    const row = await readInternalization(store, context.req.param('id'))
+    const wanted = context.req.param('record')
+    const answers = await heldOutAnswers(store, row, queryOf(context, row).arm)
+    const found = answers.find((answer) => answer.row.recordId === wanted)
+    if (found === undefined) throw new AppError('not-found', `there is no answer to ${wanted}`)
+    return context.text(found.row.answer)
+  })
+}

@@ -1,0 +1,49 @@
+/** The trade of a candidate: the more requests it answers, the fewer of its answers agree. */
+import type { CurvePoint } from '../../../core/gate/coverage-curve.ts'
+import type { Verdict } from '../../../core/gate/gate.ts'
+import { percent } from '../parts/format.ts'
+import { Plot } from '../parts/plot.tsx'
+
+export interface CoverageProps {
+  /** of the winning arm, with rising coverage */
+  points: CurvePoint[]
+  verdict: Verdict
+  /** the upstream's */
+  model: string
+  /** false: requests of one conversation were counted each */
+  areIndependent: boolean
+}
+
+const marksOf = ({ arms, arm, upstreamAgreement, margin }: Verdict) => {
+  const { threshold, coverage } = arms[arm]!
+  return [
+    { name: `promise ${percent(upstreamAgreement - margin)}`, y: upstreamAgreement - margin },
+    ...(threshold === null ? [] : [{ name: `chosen ${percent(coverage)}`, x: coverage }]),
+  ]
+}
+
+export const Coverage = ({ points, verdict, model, areIndependent }: CoverageProps) => (
+  <>
+    <h2>How much it could answer, and how well</h2>
+    <p>
+      Each point is a threshold: it answers the requests that it is surest of, and a part of these
+      answers agrees with {model}. The band holds for one threshold at a time (95 %); the promise is
+      proven for the chosen one.
+      {!areIndependent &&
+        ' Requests of one conversation are counted each here, so the band is too narrow.'}
+    </p>
+    <Plot
+      title="Agreement by share of the requests answered"
+      x={{ name: 'Answered', kind: 'share', values: points.map(({ coverage }) => coverage) }}
+      y="share"
+      series={[
+        { name: 'at most', values: points.map(({ upper }) => upper), isBand: true },
+        { name: 'at least', values: points.map(({ lower }) => lower), isBand: true },
+        { name: 'agree', values: points.map(({ agreement }) => agreement) },
+      ]}
+      marks={marksOf(verdict)}
+      format={percent}
+      formatX={percent}
+    />
+  </>
+)

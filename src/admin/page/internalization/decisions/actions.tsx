@@ -1,0 +1,167 @@
+/** What a person may decide in the present state. Each form says before what it will do. */
+import { rolloutStageOf, type Internalization } from '../../../../core/lifecycle/internalization.ts'
+import { firstStage, resumedStage, type RolloutSettings } from '../../../../core/rollout/stages.ts'
+import {
+  capitalText,
+  rolloutProgress,
+  type RolloutReport,
+} from '../../../../lifecycle/rollout-report.ts'
+import { internalizationPath } from '../../address.ts'
+import { Action, type ActionProps } from '../../parts/form.tsx'
+import { shortPercent, whole } from '../../parts/format.ts'
+import { sayApproval, sayStage } from '../say/say-rollout.ts'
+import { ShareFields } from './share-fields.tsx'
+
+export interface ActionsProps {
+  row: Internalization
+  /** the upstream's */
+  model: string
+  rollout: RolloutSettings
+  report: RolloutReport | null
+  formToken: string
+}
+
+type Decision = Omit<ActionProps, 'path' | 'formToken'> & {
+  /** last part of its address */
+  name: string
+}
+
+/** What a first stage that is larger than usual lacks. */
+export const NOTHING_COMPARED =
+  'no answers to live requests were compared yet, so only the proof speaks for it.'
+
+const approval = ({ model, rollout }: ActionsProps): Decision => {
+  const { share } = firstStage(rollout)
+  const others = rollout.stages.filter((stage) => stage > share)
+  return {
+    name: 'approve',
+    verb: 'Approve',
+    says: `${sayApproval(rollout, model)} If another one is live, it retires.`,
+    reason: 'optional',
+    children: (
+      <ShareFields
+        usual={{ share, name: `${shortPercent(share)}, the first stage` }}
+        others={others}
+        missing={`Begin with more than ${shortPercent(share)}: ${NOTHING_COMPARED}`}
+      />
+    ),
+  }
+}
+
+const missingEvidence = ({ row, rollout, report }: ActionsProps): string | null => {
+  const progress = rolloutProgress(row, report, rollout)
+  if (progress === null || progress.mayStep) return null
+  const needed = whole(report?.stepCapital ?? rollout.stepCapital)
+  const { evidence } = progress
+  return evidence === null
+    ? `Enter a larger stage without evidence: no answers of this stage were compared yet, and evidence of ${needed} is needed.`
+    : `Enter a larger stage without the evidence: it is ${capitalText(evidence.step)} after ${whole(evidence.stagePairs)} conversations of this stage, and ${needed} is needed.`
+}
+
+const sharing = (props: ActionsProps): Decision => {
+  const { row, model, rollout } = props
+  const stage = rolloutStageOf(row.state)!
+  const next = rollout.stages.find((share) => share > stage.share)
+  const others = rollout.stages.filter((share) => share !== stage.share && share > 0)
+  return {
+    name: 'approve',
+    verb: next === undefined ? 'Change the share' : 'Approve the next stage',
+    says:
+      next === undefined
+        ? `Now ${sayStage(stage.share, rollout, model)} A smaller share takes effect at once.`
+        : `With ${shortPercent(next)} ${sayStage(next, rollout, model)} A smaller share than now takes no evidence.`,
+    reason: 'optional',
+    children: (
+      <ShareFields
+        usual={
+          next === undefined ? null : { share: next, name: `${shortPercent(next)}, the next stage` }
+        }
+        others={others.filter((share) => share !== next)}
+        missing={missingEvidence(props)}
+      />
+    ),
+  }
+}
+
+const pausing = ({ model }: ActionsProps): Decision => ({
+  name: 'pause',
+  verb: 'Pause',
+  says: `${model} answers everything until you resume it. Answers are still compared, and nothing is lost.`,
+  reason: 'optional',
+})
+
+const resuming = ({ row, model, rollout }: ActionsProps): Decision => ({
+  name: 'resume',
+  verb: 'Resume',
+  says: `As before the pause ${sayStage(resumedStage(rolloutStageOf(row.state)!).share, rollout, model)}`,
+  reason: 'optional',
+})
+
+const rollingBack = ({ model }: ActionsProps): Decision => ({
+  name: 'roll-back',
+  verb: 'Roll back',
+  says: `It is taken out of service at once. If it replaced another route, that one answers again; if not, ${model} answers everything.`,
+  reason: 'required',
+  tone: 'bad',
+})
+
+const retiring = ({ model }: ActionsProps): Decision => ({
+  name: 'retire',
+  verb: 'Retire',
+  says: `It is taken out of service at once, and ${model} answers everything. No earlier route comes back.`,
+  reason: 'required',
+  tone: 'bad',
+})
+
+const rejecting = (): Decision => ({
+  name: 'reject',
+  verb: 'Reject',
+  says: 'It never goes live. This is final; a new internalization can begin afterwards.',
+  reason: 'required',
+  tone: 'bad',
+})
+
+const again = ({ row }: ActionsProps): Decision => ({
+  name: 'internalize',
+  verb: 'Internalize again',
+  says:
+    row.state.name === 'live'
+      ? 'A new one is trained from the traffic of today, beside this one, which stays live until the new one is approved.'
+      : 'A new one is trained from the traffic of today and has to prove itself. This takes the engine’s time.',
+  reason: 'optional',
+})
+
+const canGoLive = ({ state, verdict }: Internalization): boolean =>
+  verdict?.verdict === 'promote' &&
+  (state.name === 'approval' || (state.name === 'retired' && state.evidence === undefined))
+
+/** @public for tests */
+export const decisionsOf = (props: ActionsProps): Decision[] => {
+  const { row } = props
+  const { name } = row.state
+  const stage = rolloutStageOf(row.state)
+  const isPaused = stage?.isPaused === true
+  return [
+    ...(canGoLive(row) ? [approval(props)] : []),
+    ...(stage !== null && !isPaused ? [sharing(props), pausing(props)] : []),
+    ...(isPaused ? [resuming(props)] : []),
+    ...(stage === null ? [] : [rollingBack(props), retiring(props)]),
+    ...(name === 'candidate' || name === 'evaluating' || name === 'approval' ? [rejecting()] : []),
+    ...(stage !== null || name === 'retired' || name === 'rejected' || name === 'failed'
+      ? [again(props)]
+      : []),
+  ]
+}
+
+export const Actions = (props: ActionsProps) => {
+  const decisions = decisionsOf(props)
+  if (decisions.length === 0) return null
+  const path = internalizationPath(props.row.id)
+  return (
+    <section class="actions" aria-label="Decisions">
+      {decisions.map(({ name, ...decision }) => (
+        <Action {...decision} path={`${path}/${name}`} formToken={props.formToken} />
+      ))}
+    </section>
+  )
+}

@@ -1,0 +1,98 @@
+/** The decisions that the forms send. Each one calls what the JSON API calls. */
+import type { BodyData } from 'hono/utils/body'
+import {
+  newInternalization,
+  type Internalization,
+} from '../../../../core/lifecycle/internalization.ts'
+import { firstStage } from '../../../../core/rollout/stages.ts'
+import { AppError } from '../../../../errors.ts'
+import { approve } from '../../../../lifecycle/approve.ts'
+import { pause, resume } from '../../../../lifecycle/pause.ts'
+import { reject, retire, rollBack, type PromotionContext } from '../../../../lifecycle/promote.ts'
+import type { AdminDeps } from '../../../deps.ts'
+import { readInternalization } from '../../../reading/read-internalization.ts'
+import { internalizationPath } from '../../address.ts'
+import { causeOf, type AddView } from '../../env.ts'
+import { noteOf } from '../../form-text.ts'
+import { NOTHING_COMPARED } from './actions.tsx'
+import { shareIn } from './share-fields.tsx'
+
+interface Decided {
+  deps: AdminDeps
+  row: Internalization
+  form: BodyData
+  context: PromotionContext
+}
+
+/** @returns the id of the internalization whose page shows what was decided */
+type Decide = (decided: Decided) => Promise<string>
+
+const requiredReason = (form: BodyData): string => {
+  const reason = noteOf(form)
+  if (reason === undefined) throw new AppError('invalid-request', 'give a reason')
+  return reason
+}
+
+const approveIt: Decide = async ({ deps: { store }, row, form, context }) => {
+  const { share, isForced } = shareIn(form)
+  if (share === null) throw new AppError('invalid-request', 'choose a share of the requests')
+  const usual = row.state.name === 'live' ? null : firstStage(context.rollout).share
+  if (usual !== null && share > usual && !isForced)
+    throw new AppError('invalid-state', `confirm the larger share: ${NOTHING_COMPARED}`)
+  // a first stage may be a shadow, which is entered without a share
+  const approval = share === 0 && usual === 0 ? { isForced } : { isForced, share }
+  await approve(store, row, approval, context)
+  return row.id
+}
+
+const rollItBack: Decide = async ({ deps: { store }, row, form, context }) => {
+  const reason = requiredReason(form)
+  if (row.state.name !== 'live')
+    throw new AppError('invalid-state', `internalization ${row.id} is not live any more`)
+  await rollBack(store, row.templateVersion, reason, context)
+  return row.id
+}
+
+const internalizeAgain: Decide = async ({ deps, row, form, context: { by, now } }) => {
+  const { templateVersion: version, tenant } = row
+  const created = newInternalization(deps.newId(), { version, tenant }, now)
+  await deps.store.internalizations.create(created, by, noteOf(form))
+  return created.id
+}
+
+const DECISIONS: Record<string, Decide> = {
+  approve: approveIt,
+  'roll-back': rollItBack,
+  internalize: internalizeAgain,
+  pause: async ({ deps: { store }, row, context }) => (await pause(store, row, context)).id,
+  resume: async ({ deps: { store }, row, context }) => (await resume(store, row, context)).id,
+  reject: async ({ deps: { store }, row, form, context }) =>
+    (await reject(store, row, requiredReason(form), context)).id,
+  retire: async ({ deps: { store }, row, form, context }) =>
+    (await retire(store, row, requiredReason(form), context)).id,
+}
+
+/** Those whose reason is in the state itself, and not beside it. */
+const HAS_REASON_IN_STATE = new Set(['reject', 'retire', 'roll-back'])
+
+export const addDecisions: AddView = (app, deps) => {
+  for (const [name, decide] of Object.entries(DECISIONS))
+    app.post(`/internalizations/:id/${name}`, async (context) => {
+      const row = await readInternalization(deps.store, context.req.param('id'))
+      const form = await context.req.parseBody()
+      const note = HAS_REASON_IN_STATE.has(name) ? undefined : noteOf(form)
+      const id = await decide({
+        deps,
+        row,
+        form,
+        context: {
+          by: causeOf(context),
+          now: deps.now(),
+          rollout: deps.rollout,
+          ...(note !== undefined && { note }),
+        },
+      })
+      await deps.refreshRoutes()
+      return context.redirect(internalizationPath(id), 303)
+    })
+}

@@ -1,0 +1,119 @@
+/** One internalization, as a candidate and as a live route: each section appears with its data. */
+import { rolloutProgress } from '../../../lifecycle/rollout-report.ts'
+import type { AdminDeps } from '../../deps.ts'
+import { isFull, type AddView } from '../env.ts'
+import { Live } from '../layout.tsx'
+import { internalizationPath } from '../address.ts'
+import { NO_TEXTS } from '../parts/text.tsx'
+import { visibleText } from '../parts/visible-text.ts'
+import { show } from '../show.tsx'
+import { Actions } from './decisions/actions.tsx'
+import { addDecisions } from './decisions/decide.ts'
+import { Head } from './head.tsx'
+import { History } from './history.tsx'
+import {
+  addLaterParts,
+  LaterParts,
+  PARTS_OF_COSTS,
+  PARTS_OF_LIVE,
+  PARTS_OF_PROOF,
+} from './later-parts.tsx'
+import { LiveRoute } from './live/live-route.tsx'
+import { Mistakes } from './live/mistakes.tsx'
+import { loadInternalization, type InternalizationFacts } from './load-internalization.ts'
+import { Proof } from './proof.tsx'
+import { LearningCurve, Training } from './training.tsx'
+
+const ID_CHARS = 8
+
+interface PartProps {
+  facts: InternalizationFacts
+  rollout: AdminDeps['rollout']
+}
+
+const LiveParts = ({ facts, rollout }: PartProps) => {
+  const { row, model, report, feedback, mistakes } = facts
+  return (
+    <>
+      <Live id="mistakes">
+        {mistakes !== null && (
+          <Mistakes pairs={mistakes} path={internalizationPath(row.id)} model={model} />
+        )}
+      </Live>
+      <Live id="live-route">
+        {report !== null && (
+          <LiveRoute
+            report={report}
+            feedback={feedback}
+            rollout={rollout}
+            progress={rolloutProgress(row, report, rollout)}
+          />
+        )}
+      </Live>
+      <LaterParts row={row} parts={PARTS_OF_LIVE} />
+    </>
+  )
+}
+
+/** Where the texts are, or why they are not shown. */
+const Texts = ({
+  row,
+  isFullRole,
+}: Pick<InternalizationFacts, 'row'> & { isFullRole: boolean }) => {
+  if (row.plan === null) return null
+  if (!isFullRole) return <p class="empty">{NO_TEXTS}</p>
+  return (
+    <p>
+      <a href={`${internalizationPath(row.id)}/answers`}>
+        Held-out answers beside those of the upstream, mistakes first
+      </a>
+    </p>
+  )
+}
+
+const CandidateParts = ({ facts: { row, model, curve, history } }: Pick<PartProps, 'facts'>) => {
+  const { verdict, plan } = row
+  return (
+    <>
+      <LaterParts row={row} parts={PARTS_OF_PROOF} />
+      <Live id="proof">{verdict !== null && <Proof verdict={verdict} model={model} />}</Live>
+      <LaterParts row={row} parts={PARTS_OF_COSTS} />
+      <Live id="learning-curve">
+        {curve !== null && <LearningCurve curve={curve} verdict={verdict} />}
+      </Live>
+      <Live id="training">{plan !== null && <Training plan={plan} />}</Live>
+      <Live id="history">
+        <History history={history} plan={plan} />
+      </Live>
+    </>
+  )
+}
+
+export const addInternalization: AddView = (app, deps) => {
+  const { rollout } = deps
+  app.get('/internalizations/:id', async (context) => {
+    const isFullRole = isFull(context)
+    const facts = await loadInternalization(deps, context.req.param('id'), isFullRole)
+    const { row } = facts
+    const content = (
+      <>
+        <Head facts={facts} rollout={rollout} />
+        <Live id="decisions">
+          {isFullRole && (
+            <Actions {...facts} rollout={rollout} formToken={context.get('formToken')} />
+          )}
+        </Live>
+        <Texts row={row} isFullRole={isFullRole} />
+        <LiveParts facts={facts} rollout={rollout} />
+        <CandidateParts facts={facts} />
+      </>
+    )
+    const title =
+      facts.label === null
+        ? `Internalization ${row.id.slice(0, ID_CHARS)}`
+        : `Internalization of ${visibleText(facts.label)}`
+    return show(context, { title, section: '/templates', content })
+  })
+  addLaterParts(app, deps)
+  addDecisions(app, deps)
+}

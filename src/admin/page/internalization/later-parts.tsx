@@ -1,0 +1,144 @@
+/** Parts of an internalization's page that take long to read. Each is loaded behind the page. */
+import type { Child } from 'hono/jsx'
+import type { Internalization } from '../../../core/lifecycle/internalization.ts'
+import { coverageCurve } from '../../../core/gate/coverage-curve.ts'
+import { agreementCut } from '../../../core/answer/score.ts'
+import { AppError } from '../../../errors.ts'
+import { heldOutAnswers } from '../../../lifecycle/held-out-examples.ts'
+import { readEvidencePath } from '../../../lifecycle/read-evidence-path.ts'
+import { readRolloutReport } from '../../../lifecycle/rollout-report.ts'
+import { loadRecentTraffic } from '../../../savings/control-group.ts'
+import type { AdminDeps } from '../../deps.ts'
+import { readInternalization } from '../../reading/read-internalization.ts'
+import { createRemembered } from '../../reading/remembered.ts'
+import type { AddView } from '../env.ts'
+import { Later, Loaded } from '../parts/later.tsx'
+import { internalizationPath } from '../address.ts'
+import { show } from '../show.tsx'
+import { Coverage } from './coverage.tsx'
+import { EconomicsPart } from './economics.tsx'
+import { Evidence } from './live/evidence.tsx'
+import { Traffic } from './live/traffic.tsx'
+
+interface Part {
+  /** last part of its address, and the id of its element */
+  id: string
+  /** of the link to it, and its title as a view */
+  name: string
+  /** whether its data may exist */
+  isFor: (row: Internalization) => boolean
+  /** null: its data do not exist */
+  load: (deps: AdminDeps, row: Internalization) => Promise<Child | null>
+}
+
+/** It is live, or was. */
+const wasLive = ({ state }: Internalization): boolean =>
+  state.name === 'live' || state.name === 'retired'
+
+const TRAFFIC: Part = {
+  id: 'traffic',
+  name: 'Newest requests, costs and latencies',
+  isFor: wasLive,
+  load: async ({ store, prices }, row) => {
+    const traffic = await loadRecentTraffic(store, row, prices)
+    return traffic && <Traffic {...traffic} />
+  },
+}
+
+const ECONOMICS: Part = {
+  id: 'economics',
+  name: 'Costs and savings of the template',
+  isFor: ({ plan }) => plan !== null,
+  load: async ({ store, economics }, { templateVersion }) => {
+    const template = await store.templates.get(templateVersion)
+    if (template === null) return null
+    const figures = (await economics.assess([template])).get(templateVersion)
+    return figures === undefined ? null : <EconomicsPart {...figures} />
+  },
+}
+
+/** Of fewer answers the band says nothing, and would set the scale of the plot. */
+const LEAST_ANSWERED = 20
+
+const CURVE: Part = {
+  id: 'coverage',
+  name: 'How much it could answer, and how well',
+  isFor: ({ plan, verdict }) => plan !== null && verdict !== null && verdict.arms.length > 0,
+  load: async ({ store }, row) => {
+    const [plan, verdict] = [row.plan!, row.verdict!]
+    const template = await store.templates.get(row.templateVersion)
+    const traffic = new Set(plan.holdoutRecordIds)
+    const rows = (await heldOutAnswers(store, row)).map(({ row: answer }) => ({
+      ...answer,
+      conversation: answer.recordId,
+      isTraffic: traffic.has(answer.recordId),
+      isUnseen: false,
+    }))
+    const { confidence } = verdict.arms[verdict.arm]!
+    const cut = verdict.agreementCut ?? agreementCut(verdict.responseType)
+    const points = coverageCurve(rows, confidence, cut).filter(
+      ({ coverage }) => coverage * traffic.size >= LEAST_ANSWERED
+    )
+    if (points.length === 0) return null
+    return (
+      <Coverage
+        points={points}
+        verdict={verdict}
+        model={template?.model ?? 'the upstream'}
+        areIndependent={template?.maxTurnsAfter === 0}
+      />
+    )
+  },
+}
+
+const EVIDENCE: Part = {
+  id: 'evidence',
+  name: 'Evidence over time',
+  isFor: wasLive,
+  load: async ({ store }, row) => {
+    const report = await readRolloutReport(store, row.id)
+    const points = await readEvidencePath(store, row)
+    if (report === null || points.length === 0) return null
+    const history = await store.internalizations.history(row.id)
+    return <Evidence points={points} report={report} history={history} />
+  },
+}
+
+/** Places for the parts that an internalization may have. */
+export const LaterParts = ({ row, parts }: { row: Internalization; parts: readonly Part[] }) => (
+  <>
+    {parts
+      .filter(({ isFor }) => isFor(row))
+      .map(({ id, name }) => (
+        <Later id={id} name={name} path={`${internalizationPath(row.id)}/${id}`} />
+      ))}
+  </>
+)
+
+export const PARTS_OF_LIVE = [EVIDENCE, TRAFFIC]
+export const PARTS_OF_PROOF = [CURVE]
+export const PARTS_OF_COSTS = [ECONOMICS]
+
+const REMEMBERED_MS = 30_000
+
+export const addLaterParts: AddView = (app, deps) => {
+  const remembered = createRemembered<Child | null>(REMEMBERED_MS, deps.now)
+  for (const { id, name, isFor, load } of [...PARTS_OF_LIVE, ...PARTS_OF_PROOF, ...PARTS_OF_COSTS])
+    app.get(`/internalizations/:id/${id}`, async (context) => {
+      const row = await readInternalization(deps.store, context.req.param('id'))
+      if (!isFor(row)) throw new AppError('not-found', `internalization ${row.id} has no ${id}`)
+      const path = internalizationPath(row.id)
+      const key = `${id} ${row.id} ${row.revision}`
+      const content = (
+        <>
+          <Loaded id={id} path={`${path}/${id}`}>
+            {await remembered(key, () => load(deps, row))}
+          </Loaded>
+          <p>
+            <a href={path}>Back to the internalization</a>
+          </p>
+        </>
+      )
+      return show(context, { title: name, section: '/templates', content })
+    })
+}

@@ -1,0 +1,207 @@
+/** A live route by its newest report: stage, evidence, audits, and signs of change. */
+import { INDICATORS, type Indicator } from '../../../../core/rollout/indicators.ts'
+import { PAIR_OUTCOMES } from '../../../../core/rollout/pair.ts'
+import type { EvidenceFigures, RolloutSettings } from '../../../../core/rollout/stages.ts'
+import type { FeedbackCounts } from '../../../../core/log/feedback.ts'
+import {
+  capitalText,
+  type RolloutProgress,
+  type RolloutReport,
+} from '../../../../lifecycle/rollout-report.ts'
+import { OUTCOMES } from '../../pairs/revealed-pair.tsx'
+import { Badge, Figures, Notice, Time, type FigureProps } from '../../parts/figures.tsx'
+import { percent, shortPercent, usd, whole } from '../../parts/format.ts'
+import { Interval } from '../../parts/interval.tsx'
+import { Table } from '../../parts/table.tsx'
+import { Line } from '../../parts/text.tsx'
+
+const capital = (value: number): string => whole(value)
+
+interface StagesProps {
+  rollout: Pick<RolloutSettings, 'stages'>
+  /** null after the route has ended */
+  progress: RolloutProgress | null
+}
+
+const Stages = ({ rollout: { stages }, progress }: StagesProps) => {
+  if (progress === null) return null
+  const present = progress.stage.share
+  const shares = [...new Set([...stages, present])].toSorted((a, b) => a - b)
+  return (
+    <ol class="stages">
+      {shares.map((share) => (
+        <li aria-current={share === present ? 'step' : undefined}>
+          {share === present ? (
+            <Badge tone="good">{shortPercent(share)} of the requests, now</Badge>
+          ) : (
+            shortPercent(share)
+          )}
+        </li>
+      ))}
+    </ol>
+  )
+}
+
+const evidenceFigure = (name: string, logarithm: number, needed: number): FigureProps => ({
+  name,
+  value: capitalText(logarithm),
+  note: `decides at ${capital(needed)}`,
+})
+
+const figuresOf = (
+  { pairs, losses, rollback, step, drift }: EvidenceFigures,
+  { rollbackCapital, stepCapital, waiting, dropped, spentUsdToday, auditUsdPerDay }: RolloutReport,
+  hasNext: boolean
+): FigureProps[] => [
+  {
+    name: 'Conversations compared',
+    value: whole(pairs),
+    note: `${Number(losses.toFixed(1))} disagree${pairs === 0 ? '' : `, ${percent(losses / pairs)}`}`,
+  },
+  evidenceFigure('Evidence to take it back', rollback, rollbackCapital),
+  ...(hasNext ? [evidenceFigure('Evidence for the next stage', step, stepCapital)] : []),
+  evidenceFigure('Evidence that the traffic changed', drift, rollbackCapital),
+  {
+    name: 'Audits that wait',
+    value: whole(waiting),
+    note: dropped === 0 ? 'for the small model’s answer' : `${whole(dropped)} were dropped`,
+  },
+  {
+    name: 'Audits today, all templates',
+    value: usd(spentUsdToday),
+    note: auditUsdPerDay === null ? 'no limit' : `of ${usd(auditUsdPerDay)} a day`,
+  },
+]
+
+const Outcomes = ({ outcomes }: RolloutReport) => (
+  <Table
+    caption="What became of the audited requests"
+    columns={[{ name: 'The small model’s answer' }, { name: 'Requests', isNumber: true }]}
+    rows={PAIR_OUTCOMES.map((outcome) => [OUTCOMES[outcome].name, whole(outcomes[outcome])])}
+    empty=""
+  />
+)
+
+const SIGNS: Record<Indicator, string> = {
+  fallbacks: 'requests that it would not answer',
+  'low-confidence': 'answers of less than the median confidence',
+  'long-questions': 'questions longer than nine in ten were',
+  'new-labels': 'answers of the upstream that were never seen',
+}
+
+const Indicators = ({ indicators, rollbackCapital }: RolloutReport) => {
+  if (indicators.length === 0) return null
+  const deciding = rollbackCapital * INDICATORS.length
+  return (
+    <Table
+      caption="Signs that the questions have changed since the proof"
+      columns={[
+        { name: 'Share of the audited requests' },
+        { name: 'Now', isNumber: true },
+        { name: 'In the proof', isNumber: true },
+        { name: 'Expected at most', isNumber: true },
+        { name: `Evidence (decides at ${capital(deciding)})`, isNumber: true },
+        { name: 'Verdict' },
+      ]}
+      rows={indicators.map(({ indicator, seen, requests, share, bound, evidence }) => [
+        SIGNS[indicator],
+        requests === 0 ? '' : percent(seen / requests),
+        percent(share),
+        percent(bound),
+        capitalText(evidence),
+        evidence >= Math.log(deciding) ? (
+          <Badge tone="bad">has risen</Badge>
+        ) : (
+          <Badge tone="good">as in the proof</Badge>
+        ),
+      ])}
+      empty=""
+    />
+  )
+}
+
+const UpstreamVersions = ({ upstreamVersions }: RolloutReport) =>
+  upstreamVersions.length === 0 ? null : (
+    <Table
+      caption="Models that answered for the upstream, the newest first"
+      columns={[
+        { name: 'Model' },
+        { name: 'First seen' },
+        { name: 'Last seen' },
+        { name: 'Compared', isNumber: true },
+        { name: 'Disagree', isNumber: true },
+      ]}
+      rows={upstreamVersions
+        .toReversed()
+        .map(({ name, from, to, pairs, losses }) => [
+          <Line text={name} />,
+          <Time at={from} />,
+          <Time at={to} />,
+          whole(pairs),
+          pairs === 0 ? '' : percent(losses / pairs),
+        ])}
+      empty=""
+    />
+  )
+
+const Feedback = ({ counts }: { counts: FeedbackCounts | null }) => {
+  if (counts === null) return null
+  const { lora, upstream } = counts
+  if (lora.good + lora.bad + upstream.good + upstream.bad === 0) return null
+  return (
+    <Table
+      caption="Feedback of applications"
+      columns={[
+        { name: 'Answers of' },
+        { name: 'Good', isNumber: true },
+        { name: 'Bad', isNumber: true },
+      ]}
+      rows={[
+        ['the small model', whole(lora.good), whole(lora.bad)],
+        ['the upstream', whole(upstream.good), whole(upstream.bad)],
+      ]}
+      empty=""
+    />
+  )
+}
+
+interface LiveRouteProps extends StagesProps {
+  report: RolloutReport
+  feedback: FeedbackCounts | null
+}
+
+export const LiveRoute = ({ report, feedback, ...stages }: LiveRouteProps) => {
+  const { progress } = stages
+  const evidence = progress?.evidence ?? report.evidence
+  const { pairs, losses, interval, margin, proven } = evidence
+  return (
+    <section>
+      <h2>Live route</h2>
+      <Stages {...stages} />
+      {report.deprecatedOn !== null && (
+        <Notice tone="waits">
+          The provider retires the upstream’s model on {report.deprecatedOn}.
+        </Notice>
+      )}
+      <div class="stack">
+        <Figures figures={figuresOf(evidence, report, (progress?.next ?? null) !== null)} />
+        <Interval
+          name="Disagreement with the upstream"
+          interval={interval}
+          value={pairs === 0 ? null : losses / pairs}
+          limits={[
+            { name: 'proven at most', at: proven },
+            { name: 'margin', at: margin },
+          ]}
+        />
+        <Outcomes {...report} />
+        <Indicators {...report} />
+        <UpstreamVersions {...report} />
+        <Feedback counts={feedback} />
+      </div>
+      <small>
+        As of <Time at={report.at} />.
+      </small>
+    </section>
+  )
+}

@@ -1,0 +1,146 @@
+/** Why an internalization was rejected and what would help, in sentences for a person who decides. Pure. */
+import type { ArmFigures, Verdict } from '../../../../core/gate/gate.ts'
+import { failingSlices } from '../../../../core/gate/slices.ts'
+import type { Internalization } from '../../../../core/lifecycle/internalization.ts'
+import { percent, points } from '../../parts/format.ts'
+
+export interface SaidRejection {
+  says: string
+  /** what would help */
+  helps: string
+}
+
+const FREE_TEXT: SaidRejection = {
+  says: 'Its answers are free text. Two good texts may share few words, so no program can show that they agree.',
+  helps:
+    'Ask for labels, JSON, code or sentences of up to 240 characters: these can be compared, and can go live.',
+}
+
+const LITTLE_TRAFFIC: SaidRejection = {
+  says: 'There is too little traffic to prove anything.',
+  helps: 'More traffic or an import of logs; if the log has more, a larger HOLDOUT_ROWS.',
+}
+
+const FEW_TEXTS: SaidRejection = {
+  says: 'Too few of the requests are answered with plain text, and a small model answers nothing else.',
+  helps:
+    'A prompt of its own for the requests that end in tool calls or refusals, or a lower MIN_COVERAGE.',
+}
+
+/** What the worker says before it trains, by words of its reasons. */
+const BEFORE_TRAINING: (SaidRejection & { words: RegExp })[] = [
+  { words: /^the answers are free text/, ...FREE_TEXT },
+  { words: /too few to (show|train)|are new to training/, ...LITTLE_TRAFFIC },
+  { words: /held-out requests with plain text/, ...FEW_TEXTS },
+  {
+    words: /^no answer can be checked against the response format/,
+    says: 'Its requests ask for a response format that the proxy cannot check, so a wrong answer would not be noticed.',
+    helps: 'A JSON schema within the limits of the documentation, or none.',
+  },
+  {
+    words: /^no request fits the/,
+    says: 'The requests are too long for the small model, even without the prompt.',
+    helps: 'A base model with a longer context.',
+  },
+  {
+    words: /^the engine has no encoder|^the answers are no labels/,
+    says: 'None of the kinds of training that are allowed can learn its answers.',
+    helps: 'Let loras compete (ARMS), or give the engine an encoder (ENCODER_PATH).',
+  },
+  {
+    words: /^the route that it follows was rolled back/,
+    says: 'The route that it was to replace was rolled back, and it had learned from the same outdated traffic.',
+    helps: 'The worker begins a new one from newer traffic.',
+  },
+]
+
+const FORGOTTEN: SaidRejection & { words: RegExp } = {
+  words: /records that were forgotten/,
+  says: 'It was trained on records that were forgotten since.',
+  helps: 'Internalize again: the new one learns from the traffic that is left.',
+}
+
+const sum = (counts: number[]): number => counts.reduce((total, count) => total + count, 0)
+
+const shortOfRows = (
+  { rows, deferred = {}, shortage }: ArmFigures,
+  { minCoverage = 0 }: Verdict
+): SaidRejection => {
+  const answerable = rows - sum(Object.values(deferred))
+  if (answerable < Math.ceil(minCoverage * rows))
+    return {
+      says: `It may answer only ${percent(answerable / rows)} of the held-out requests, and a route must answer ${percent(minCoverage)}. All others go to the upstream by their form.`,
+      helps: FEW_TEXTS.helps,
+    }
+  if (shortage?.includes('fresh upstream answers') === true)
+    return {
+      says: 'Too few second answers of the upstream were bought to tell how often it agrees with itself.',
+      helps: 'A larger UPSTREAM_REPLAYS.',
+    }
+  return LITTLE_TRAFFIC
+}
+
+const worseInSlices = (winner: ArmFigures, model: string): SaidRejection => {
+  const failing = failingSlices(winner.slices ?? []).map(
+    ({ slice, agreement, rows, upstreamAgreement }) =>
+      `“${slice}” (${percent(agreement)} of ${rows} answers agree; ${model} agrees with itself on ${percent(upstreamAgreement)})`
+  )
+  return {
+    says: `Its answers are good on average, but more than 10 points worse in a part of the traffic: ${failing.join(', ')}.`,
+    helps: 'More traffic of that part, or a prompt of its own for it.',
+  }
+}
+
+const TRIES_AGAIN =
+  'Nothing has to be done. With AUTO_INTERNALIZE the worker tries again with newer traffic.'
+
+const notBetterThanPresent = (
+  { moreWrong, coverage, wrong }: NonNullable<Verdict['replacement']>,
+  { reason }: Verdict
+): SaidRejection =>
+  reason.includes('wrong')
+    ? {
+        says: `It passed the test, but the route that is live stays: this one may answer up to ${percent(moreWrong)} more of the requests wrong (${percent(wrong.successor)} against ${percent(wrong.present)}).`,
+        helps: TRIES_AGAIN,
+      }
+    : {
+        says: `It passed the test, but it is not shown to answer more than the route that is live (${percent(coverage.successor)} against ${percent(coverage.present)} of the requests).`,
+        helps: TRIES_AGAIN,
+      }
+
+const sayJudged = (verdict: Verdict, model: string): SaidRejection => {
+  const winner = verdict.arms[verdict.arm]
+  if (winner === undefined || winner.rows === 0)
+    return {
+      says: 'No held-out request was answered, so there is nothing to judge.',
+      helps: 'Internalize again when the log has traffic of this prompt.',
+    }
+  if (verdict.responseType === 'free-text') return FREE_TEXT
+  if (verdict.replacement !== undefined) return notBetterThanPresent(verdict.replacement, verdict)
+  if ((winner.shortage ?? null) !== null) return shortOfRows(winner, verdict)
+  if (failingSlices(winner.slices ?? []).length > 0) return worseInSlices(winner, model)
+  return {
+    says: `It does not agree with ${model} often enough: ${percent(winner.agreement)} if it answered everything that it may. It is not sure enough of any ${percent(verdict.minCoverage ?? 0)} of the requests to stay within the margin of ${points(verdict.margin)}.`,
+    helps:
+      'More questions to learn from, more time (TRAIN_MINUTES), a larger base model, or a larger MARGIN if more disagreement is acceptable.',
+  }
+}
+
+/**
+ * @param model the upstream's
+ * @param by who rejected it, as the history says
+ */
+export const sayRejection = (
+  { verdict }: Pick<Internalization, 'verdict'>,
+  reason: string,
+  { model, by }: { model: string; by: string }
+): SaidRejection => {
+  if (verdict?.verdict === 'reject') return sayJudged(verdict, model)
+  const known = [FORGOTTEN, ...(by === 'worker' ? BEFORE_TRAINING : [])].find(({ words }) =>
+    words.test(reason)
+  )
+  return {
+    says: known?.says ?? (by === 'worker' ? 'The worker rejected it.' : 'A person rejected it.'),
+    helps: known?.helps ?? 'It cannot go live any more; a new internalization can begin.',
+  }
+}

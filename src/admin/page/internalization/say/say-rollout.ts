@@ -1,0 +1,146 @@
+/** What happens on approval, and how a live route does, in sentences for a person who decides. Pure. */
+import type {
+  Internalization,
+  InternalizationState,
+} from '../../../../core/lifecycle/internalization.ts'
+import {
+  firstStage,
+  resumedStage,
+  stageName,
+  trafficShares,
+  type RolloutSettings,
+} from '../../../../core/rollout/stages.ts'
+import { isReplaced } from '../../../../lifecycle/promote.ts'
+import {
+  capitalText,
+  lossText,
+  rolloutProgress,
+  type RolloutProgress,
+  type RolloutReport,
+} from '../../../../lifecycle/rollout-report.ts'
+import { percent, shortPercent } from '../../parts/format.ts'
+import { sayAnswers } from './say-verdict.ts'
+import type { Said } from './said.ts'
+
+const TAKES_BACK = 'If its answers break the promise, the route is taken back by itself.'
+
+const laterStages = ({ stages, steps }: RolloutSettings): string => {
+  const later = stages.slice(1).map(shortPercent).join(', then ')
+  const opened = steps
+    ? 'The next stages open by themselves when the evidence is there'
+    : 'You open the next stages when the evidence is there'
+  return later === '' ? '' : `${opened}: ${later}.`
+}
+
+/** What a stage with this share of the traffic means. It begins with `it`. */
+export const sayStage = (share: number, rollout: RolloutSettings, model: string): string => {
+  const { trafficShare, auditShare } = trafficShares({ ...firstStage(rollout), share }, rollout)
+  if (share === 0) return `it answers nothing: ${model} answers, and both answers are compared.`
+  const asked = `it is asked for ${shortPercent(trafficShare)} of the requests.`
+  if (share < 1) return `${asked} ${model} answers the others, and both answers are compared.`
+  return auditShare === 0
+    ? `${asked} No answers are compared afterwards, so nothing watches the route.`
+    : `${asked} ${shortPercent(auditShare)} stay with ${model}, and both answers are compared.`
+}
+
+/** What happens on approval. */
+export const sayApproval = (rollout: RolloutSettings, model: string): string => {
+  const { share } = firstStage(rollout)
+  const isWatched = share < 1 || rollout.auditShare > 0
+  return [
+    `After approval ${sayStage(share, rollout, model)}`,
+    laterStages(rollout),
+    isWatched ? TAKES_BACK : '',
+  ]
+    .filter((text) => text !== '')
+    .join(' ')
+}
+
+const capital = (value: number): string => String(Number(value.toPrecision(3)))
+
+const sayNext = (
+  { next, mayStep, evidence }: RolloutProgress,
+  { steps, stepCapital }: RolloutSettings
+): string => {
+  if (next === null) return `This is the last stage. ${TAKES_BACK}`
+  const name = shortPercent(next.share)
+  if (mayStep)
+    return steps
+      ? `The evidence for the next stage, ${name}, is there: it begins any moment.`
+      : `The evidence for the next stage, ${name}, is there: you can approve it.`
+  const now = evidence === null ? 'there is none yet' : `it is ${capitalText(evidence.step)} now`
+  return `The next stage, ${name}, needs evidence of ${capital(stepCapital)}; ${now}. ${TAKES_BACK}`
+}
+
+export interface LiveSituation {
+  row: Internalization
+  /** the upstream's */
+  model: string
+  rollout: RolloutSettings
+  report: RolloutReport | null
+}
+
+const sayLoss = ({ evidence }: RolloutProgress, model: string): string =>
+  evidence === null || evidence.pairs === 0
+    ? 'No answers were compared yet.'
+    : `So far it disagrees with ${model} in ${lossText(evidence)}; at most ${percent(evidence.margin)} may.`
+
+/** What it does now, and what comes next. */
+const sayCourse = (progress: RolloutProgress, { model, rollout, report }: LiveSituation) => {
+  const { stage } = progress
+  if (stage.isPaused)
+    return {
+      now: `A person has paused it: ${model} answers everything, and both answers are still compared.`,
+      next: `When it is resumed, ${sayStage(resumedStage(stage).share, rollout, model)} ${TAKES_BACK}`,
+    }
+  const stepCapital = report?.stepCapital ?? rollout.stepCapital
+  return {
+    now: `Now ${sayStage(stage.share, rollout, model)}`,
+    next: sayNext(progress, { ...rollout, stepCapital }),
+  }
+}
+
+export const sayLive = (situation: LiveSituation): Said => {
+  const { row, model, rollout, report } = situation
+  const progress = rolloutProgress(row, report, rollout)!
+  const { now, next } = sayCourse(progress, situation)
+  const drift = report?.drift ?? null
+  return {
+    badge: `live, ${stageName(progress.stage)}`,
+    tone: drift === null && !progress.stage.isPaused ? 'good' : 'waits',
+    says: [
+      now,
+      sayLoss(progress, model),
+      ...(drift === null ? [] : [`A warning: ${drift}.`]),
+      next,
+      ...(row.verdict === null ? [] : [sayAnswers(row.verdict, model, 'was proven to answer')]),
+    ],
+    helps: null,
+    reason: null,
+  }
+}
+
+/** @param by who retired it, as the history says */
+export const sayRetired = (
+  { reason, evidence }: Extract<InternalizationState, { name: 'retired' }>,
+  { model, by }: { model: string; by: string }
+): Said => {
+  const said = { badge: 'retired', tone: 'plain', reason } as const
+  if (evidence !== undefined)
+    return {
+      ...said,
+      tone: 'bad',
+      says: [
+        `Its own evidence took it back: it disagreed with ${model} more often than it may. ${model} answers again.`,
+      ],
+      helps: 'It cannot go live again. A new internalization needs a proof of its own.',
+    }
+  if (isReplaced(reason))
+    return { ...said, says: ['A newer internalization replaced it.'], helps: null }
+  const who = by === 'worker' ? 'The worker' : 'A person'
+  return {
+    ...said,
+    says: [`${who} took it out of service.`],
+    helps: 'It can be approved again, from the first stage on.',
+  }
+}

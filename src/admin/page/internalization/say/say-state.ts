@@ -1,0 +1,112 @@
+/** Where an internalization stands, in sentences for a person who decides. Pure. */
+import type {
+  Internalization,
+  InternalizationState,
+  Retry,
+  Succession,
+} from '../../../../core/lifecycle/internalization.ts'
+import type { StageProgress } from '../../../reading/read-internalization.ts'
+import { duration, whole } from '../../parts/format.ts'
+import { sayRejection } from './say-rejection.ts'
+import { sayApproval, sayLive, sayRetired, type LiveSituation } from './say-rollout.ts'
+import { ARM_TEXTS, sayAnswers, sayPromise, sayWinner } from './say-verdict.ts'
+import type { Said } from './said.ts'
+
+export interface Situation extends LiveSituation {
+  progress: StageProgress | null
+  /** who wrote the present state, as the history says */
+  by: string
+}
+
+const WHY_SUCCESSOR: Record<Succession['why'], string> = {
+  'rolled-back':
+    'The route before it was rolled back. This one learns from the traffic since then.',
+  drifted: 'The traffic of the live route has changed. This one learns from the newer traffic.',
+  'new-traffic': 'The live route has seen as much new traffic as it was made from.',
+}
+
+const sayCause = ({ successor, retry }: { successor?: Succession; retry?: Retry }): string[] => [
+  ...(successor === undefined ? [] : [WHY_SUCCESSOR[successor.why]]),
+  ...(retry === undefined
+    ? []
+    : [
+        `The one before was rejected. There are ${whole(retry.trainRows)} questions to learn from now, as many as its learning curve asked for.`,
+      ]),
+]
+
+const sayStep = (metrics: NonNullable<StageProgress['metrics']>): string[] => {
+  const { step, total_steps: steps, eta_seconds: seconds } = metrics
+  if (step == null || steps == null) return []
+  const left = seconds == null ? '' : `; about ${duration(1000 * seconds)} to go in this stage`
+  return [`Step ${whole(step)} of ${whole(steps)}${left}.`]
+}
+
+const sayTraining = (
+  { plan }: Internalization,
+  state: Extract<InternalizationState, { name: 'training' }>,
+  progress: StageProgress | null
+): string[] => {
+  const arm = plan?.arms[state.arm]
+  if (arm === undefined) return []
+  const isPresent = progress?.arm === state.arm && progress.stage === state.stage
+  return [
+    `Candidate ${state.arm + 1} of ${plan!.arms.length}, stage ${state.stage + 1} of ${arm.stages.length}: ${ARM_TEXTS[arm.name]}.`,
+    ...(isPresent ? sayStep(progress.metrics ?? {}) : []),
+  ]
+}
+
+const sayWaiting = ({ row, model, rollout }: Situation): string[] => {
+  const winner = sayWinner(row)
+  return [
+    ...(row.verdict === null ? [] : [sayAnswers(row.verdict, model, 'would answer')]),
+    ...(row.verdict === null ? [] : [sayPromise(row.verdict, model)]),
+    ...(winner === null ? [] : [winner]),
+    sayApproval(rollout, model),
+  ]
+}
+
+const inWork = (badge: string, says: string[]): Said => ({
+  badge,
+  tone: 'waits',
+  says,
+  helps: null,
+  reason: null,
+})
+
+const ended = (
+  badge: string,
+  { says, helps }: { says: string; helps: string },
+  reason: string
+): Said => ({ badge, tone: 'bad', says: [says], helps, reason })
+
+export const sayState = (situation: Situation): Said => {
+  const { row, progress } = situation
+  const { state } = row
+  switch (state.name) {
+    case 'candidate':
+      return inWork('waits for its training', [
+        'The worker chooses exchanges and begins to train when the engine is free.',
+        ...sayCause(state),
+      ])
+    case 'training':
+      return inWork('in training', sayTraining(row, state, progress))
+    case 'evaluating':
+      return inWork('in the test', [
+        'It answers the held-out requests, and its answers are compared with the logged ones.',
+      ])
+    case 'approval':
+      return inWork('waits for approval', sayWaiting(situation))
+    case 'live':
+      return sayLive(situation)
+    case 'retired':
+      return sayRetired(state, situation)
+    case 'rejected':
+      return ended('rejected', sayRejection(row, state.reason, situation), state.reason)
+    case 'failed':
+      return ended(
+        'failed',
+        { says: 'A fault ended it.', helps: 'Internalize again when its cause is gone.' },
+        state.cause
+      )
+  }
+}

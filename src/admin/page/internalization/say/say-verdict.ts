@@ -1,0 +1,57 @@
+/** A verdict in sentences for a person who decides: what is answered, what is promised, and what won. Pure. */
+import type { ArmName } from '../../../../core/learn/schedule.ts'
+import type { Verdict } from '../../../../core/gate/gate.ts'
+import type { Arm, Internalization } from '../../../../core/lifecycle/internalization.ts'
+import { trainedSeconds } from '../../../../core/cost/template-economics.ts'
+import { duration, percent, points, whole } from '../../parts/format.ts'
+
+/**
+ * What the winning arm answers, and how often its answers agree.
+ * @param model the upstream's
+ * @param verb such as `would answer`
+ */
+export const sayAnswers = (verdict: Verdict, model: string, verb: string): string => {
+  const {
+    coverage,
+    rows,
+    agreementAnswered: observed,
+    agreementAnsweredBound: bound,
+  } = verdict.arms[verdict.arm]!
+  return (
+    `It ${verb} ${percent(coverage)} of the requests without the prompt; of these at least ` +
+    `${percent(bound)} agree with ${model} (${percent(observed)} were observed, on ` +
+    `${whole(Math.round(coverage * rows))} of ${whole(rows)} held-out requests). ${model} answers the rest.`
+  )
+}
+
+export const sayPromise = (
+  { margin, upstreamAgreement }: Pick<Verdict, 'margin' | 'upstreamAgreement'>,
+  model: string
+): string => {
+  const least = percent(Math.max(0, upstreamAgreement - margin))
+  return upstreamAgreement === 1
+    ? `The promise is an agreement of at least ${least}: the margin is ${points(margin)}.`
+    : `${model} agrees with its own second answers in ${percent(upstreamAgreement)} of the cases. The promise is at most ${points(margin)} less: ${least}.`
+}
+
+/** What an arm is, for a person who never trained a model. */
+export const ARM_TEXTS: Record<ArmName, string> = {
+  'label-head':
+    'a label head: a classifier that chooses one of the known labels and never saw the prompt',
+  'query-only': 'a small model with a LoRA that was trained without the prompt from the beginning',
+  schedule: 'a small model with a LoRA from which the prompt was taken away stage by stage',
+}
+
+const baseOf = ({ encoder }: Arm, baseModel: string): string =>
+  encoder === undefined ? `on the base model ${baseModel}` : `on the sentence encoder ${encoder}`
+
+/** @returns null before a verdict */
+export const sayWinner = (row: Internalization): string | null => {
+  const { plan, verdict } = row
+  const arm = verdict && plan?.arms[verdict.arm]
+  if (!arm) return null
+  const { length: count } = plan.arms
+  const begin = count === 1 ? 'It is' : `Of ${count} candidates that were trained, the winner is`
+  const training = `All training took ${duration(1000 * trainedSeconds(row))}.`
+  return `${begin} ${ARM_TEXTS[arm.name]}, ${baseOf(arm, plan.baseModel)}. ${training}`
+}

@@ -1,0 +1,210 @@
+/** What it was trained on and how: stages, losses, the learning curve, and the population of the log. */
+import type {
+  Arm,
+  InternalizationPlan,
+  Population,
+} from '../../../core/lifecycle/internalization.ts'
+import type { Verdict } from '../../../core/gate/gate.ts'
+import type { CurveReading } from '../../reading/read-internalization.ts'
+import { Figures } from '../parts/figures.tsx'
+import { duration, percent, shortPercent, whole } from '../parts/format.ts'
+import { recordPath } from '../address.ts'
+import { Plot } from '../parts/plot.tsx'
+import { Table } from '../parts/table.tsx'
+import { Text } from '../parts/text.tsx'
+
+const loss = (value: number | null | undefined): string => (value == null ? '' : value.toFixed(4))
+
+const stageRows = (arm: Arm, templateTokens: number) =>
+  arm.stages.map(({ templateShare, examples }, stage) => {
+    const result = arm.results[stage]
+    const { metrics } = result ?? {}
+    return [
+      `${arm.name}, ${stage + 1} of ${arm.stages.length}`,
+      shortPercent(templateShare),
+      whole(examples),
+      result === undefined ? '' : whole(result.measuredRate * templateTokens),
+      metrics === undefined ? '' : whole(metrics.steps),
+      metrics === undefined ? 'not trained yet' : duration(1000 * metrics.seconds),
+      loss(metrics?.train_loss),
+      loss(metrics?.valid_loss),
+    ]
+  })
+
+const Stages = ({ plan: { arms, templateTokens } }: { plan: InternalizationPlan }) => (
+  <Table
+    caption={`Stages of training; the whole prompt has ${whole(templateTokens)} tokens`}
+    columns={[
+      { name: 'Candidate and stage' },
+      { name: 'Share of the prompt', isNumber: true },
+      { name: 'Examples in it', isNumber: true },
+      { name: 'Prompt tokens', isNumber: true },
+      { name: 'Steps', isNumber: true },
+      { name: 'Time', isNumber: true },
+      { name: 'Loss in training', isNumber: true },
+      { name: 'Loss on other questions', isNumber: true },
+    ]}
+    rows={arms.flatMap((arm) => stageRows(arm, templateTokens))}
+    empty=""
+  />
+)
+
+/** A loss before and after: one stage has nothing to compare with. */
+const LossPlot = ({ arm: { name, results } }: { arm: Arm }) =>
+  results.length < 2 ? null : (
+    <Plot
+      title={`Loss of ${name} by stage`}
+      x={{ name: 'Stage', kind: 'number', values: results.map((_, stage) => stage + 1) }}
+      y="number"
+      series={[
+        { name: 'in training', values: results.map(({ metrics }) => metrics.train_loss) },
+        { name: 'on other questions', values: results.map(({ metrics }) => metrics.valid_loss) },
+      ]}
+      format={loss}
+      formatX={whole}
+    />
+  )
+
+/** Of the surest answers: at the least coverage and about a half. */
+const shownTargets = ({ targets }: CurveReading): number[] => {
+  const half = targets.findIndex(({ coverage }) => Math.abs(coverage - 0.5) < 0.01)
+  return [...new Set([0, half])].filter((place) => targets[place] !== undefined)
+}
+
+const CurvePlot = ({ curve, verdict }: { curve: CurveReading; verdict: Verdict | null }) => {
+  const { points, targets } = curve
+  if (points.length < 2) return null
+  const promise = verdict && verdict.upstreamAgreement - verdict.margin
+  return (
+    <Plot
+      title="Agreement by questions to learn from"
+      x={{ name: 'Questions', kind: 'number', values: points.map(({ rows }) => rows) }}
+      y="share"
+      series={[
+        { name: 'all answers', values: points.map(({ agreement }) => agreement) },
+        ...shownTargets(curve).map((place) => ({
+          name: `the surest ${shortPercent(targets[place]!.coverage)}`,
+          values: points.map(({ losses }) => (losses[place] == null ? null : 1 - losses[place])),
+        })),
+      ]}
+      marks={promise === null ? [] : [{ name: 'promise', y: promise }]}
+      format={percent}
+      formatX={whole}
+    />
+  )
+}
+
+const rowsText = (rows: number | null): string => (rows === null ? 'not foreseeable' : whole(rows))
+
+const Targets = ({ targets }: CurveReading) =>
+  targets.length === 0 ? null : (
+    <Table
+      caption="Questions to learn from that a coverage needs, by the learning curve"
+      columns={[
+        { name: 'Share of the requests answered' },
+        { name: 'Questions', isNumber: true },
+        { name: 'At least (90 %)', isNumber: true },
+        { name: 'At most (90 %)', isNumber: true },
+        { name: 'Passes in four of five cases with', isNumber: true },
+      ]}
+      rows={targets.map(({ coverage, rows, interval: [least, most], likelyRows }) => [
+        shortPercent(coverage),
+        rowsText(rows),
+        rowsText(least),
+        rowsText(most),
+        rowsText(likelyRows),
+      ])}
+      empty=""
+    />
+  )
+
+interface CurveProps {
+  curve: CurveReading
+  verdict: Verdict | null
+}
+
+export const LearningCurve = ({ curve, verdict }: CurveProps) => (
+  <section>
+    <h2>Learning curve</h2>
+    {curve.text.map((sentence) => (
+      <p>
+        <Text text={sentence} />
+      </p>
+    ))}
+    <div class="stack">
+      <CurvePlot curve={curve} verdict={verdict} />
+      <Targets {...curve} />
+    </div>
+  </section>
+)
+
+const Repeats = ({ repeats: { questions, changed, changedShare, examples } }: Population) => {
+  if (questions === 0) return null
+  if (changed === 0)
+    return <p>{whole(questions)} questions were repeated, each with the same answer.</p>
+  const [example] = examples
+  return (
+    <p>
+      {whole(questions)} questions were repeated. {whole(changed)} of them ({percent(changedShare)}{' '}
+      of the requests) got different answers, and a small model cannot agree with all of these.
+      {example !== undefined && (
+        <>
+          {' '}
+          <a href={recordPath(example)}>An example</a>
+        </>
+      )}
+    </p>
+  )
+}
+
+const outcomesText = ({ outcomes, exchanges }: Population): string =>
+  Object.entries(outcomes)
+    .toSorted(([, a], [, b]) => b - a)
+    .map(([kind, count]) => `${whole(count)} ${kind} (${percent(count / exchanges)})`)
+    .join(', ')
+
+const PopulationFigures = ({ plan }: { plan: InternalizationPlan }) => {
+  const { population, trainRecordIds, holdoutRecordIds, unseenRecordIds } = plan
+  const { exchanges, conversations, tooLong, withoutPrompt } = population
+  return (
+    <>
+      <Figures
+        figures={[
+          {
+            name: 'Requests of the log',
+            value: whole(exchanges),
+            note: `in ${whole(conversations)} conversations`,
+          },
+          { name: 'Questions to learn from', value: whole(trainRecordIds.length) },
+          { name: 'Held out: traffic', value: whole(holdoutRecordIds.length) },
+          { name: 'Held out: unseen questions', value: whole(unseenRecordIds.length) },
+        ]}
+      />
+      <p>The upstream answered them with: {outcomesText(population)}.</p>
+      <Repeats {...population} />
+      {tooLong > 0 && (
+        <p>{whole(tooLong)} questions were left out: they are too long for the base model.</p>
+      )}
+      {withoutPrompt !== null && (
+        <p>
+          Every stage was trained without the prompt: <Text text={withoutPrompt} />.
+        </p>
+      )}
+    </>
+  )
+}
+
+export const Training = ({ plan }: { plan: InternalizationPlan }) => (
+  <section>
+    <h2>Training</h2>
+    {(plan.population as Population | undefined) !== undefined && <PopulationFigures plan={plan} />}
+    <div class="stack">
+      <Stages plan={plan} />
+      <div class="plots">
+        {plan.arms.map((arm) => (
+          <LossPlot arm={arm} />
+        ))}
+      </div>
+    </div>
+  </section>
+)

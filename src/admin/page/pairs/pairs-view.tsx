@@ -1,0 +1,197 @@
+/** Audited requests to rate without knowing whose answer is whose, which is told after the rating. */
+import type { BodyData } from 'hono/utils/body'
+import { PAIR_OUTCOMES, type PairOutcome } from '../../../core/rollout/pair.ts'
+import { AppError } from '../../../errors.ts'
+import {
+  ratePair,
+  shownPairs,
+  type Reveals,
+  type Right,
+  type ShownPair,
+} from '../../../lifecycle/rating.ts'
+import { readInternalization } from '../../reading/read-internalization.ts'
+import { isFull, type AddView, type PageContext } from '../env.ts'
+import { formText } from '../form-text.ts'
+import { Notice } from '../parts/figures.tsx'
+import { TOKEN_FIELD } from '../parts/form.tsx'
+import { internalizationPath, withQuery } from '../address.ts'
+import { NO_TEXTS } from '../parts/text.tsx'
+import { show } from '../show.tsx'
+import { CHOICES, FIELD, PairList, TAKE_BACK } from './pair-list.tsx'
+import { OUTCOMES } from './revealed-pair.tsx'
+
+const PAIRS_ON_A_PAGE = 10
+
+interface PairsQuery {
+  /** place; null on the first page */
+  before: number | null
+  isRevealed: boolean
+  /** only of pairs that are revealed, because it says whether they agree; null: all */
+  outcome: PairOutcome | null
+}
+
+interface PairsPage extends PairsQuery {
+  /** address of the internalization */
+  path: string
+  pairs: ShownPair[]
+  /** the upstream's */
+  model: string
+  formToken: string
+}
+
+const addressOf = (path: string, { before, isRevealed, outcome }: PairsQuery): string =>
+  withQuery(`${path}/pairs`, {
+    before: before ?? undefined,
+    revealed: isRevealed ? 'true' : undefined,
+    outcome: outcome ?? undefined,
+  })
+
+const Pages = ({ path, pairs, ...query }: PairsPage) => (
+  <nav aria-label="Pages" class="pages">
+    {query.before !== null && <a href={addressOf(path, { ...query, before: null })}>The newest</a>}
+    {pairs.length === PAIRS_ON_A_PAGE && (
+      <a href={addressOf(path, { ...query, before: pairs.at(-1)!.place })}>Next page</a>
+    )}
+  </nav>
+)
+
+const RatingForm = ({ path, pairs, model, before, formToken }: PairsPage) => (
+  <form method="post" action={`${path}/pairs`}>
+    <PairList pairs={pairs} path={path} model={model} isRatable />
+    <input type="hidden" name={TOKEN_FIELD} value={formToken} />
+    <input type="hidden" name="before" value={before === null ? '' : String(before)} />
+    <p>
+      <button>Save the ratings</button>
+    </p>
+  </form>
+)
+
+const OutcomeFilter = ({ path, outcome: chosen }: PairsPage) => (
+  <form class="filter" method="get" action={`${path}/pairs`}>
+    <div>
+      <label for="outcome">The small model’s answer</label>
+      <select id="outcome" name="outcome">
+        <option value="">any</option>
+        {PAIR_OUTCOMES.map((outcome) => (
+          <option value={outcome} selected={outcome === chosen}>
+            {OUTCOMES[outcome].name}
+          </option>
+        ))}
+      </select>
+    </div>
+    <input type="hidden" name="revealed" value="true" />
+    <button>Show</button>
+  </form>
+)
+
+const Introduction = ({ path, isRevealed, model, before }: PairsPage) => (
+  <>
+    <p>
+      <a href={path}>Back to the internalization</a> ·{' '}
+      <a href={addressOf(path, { before, isRevealed: !isRevealed, outcome: null })}>
+        {isRevealed ? 'Rate them without knowing whose they are' : 'See whose answers they are'}
+      </a>
+    </p>
+    <p>
+      Requests that {model} and the small model answered, the newest first. A rating of two answers
+      that differ counts in the evidence: the small model loses only where {model} alone is right.
+    </p>
+  </>
+)
+
+const PairsContent = (page: PairsPage) => (
+  <>
+    <Introduction {...page} />
+    {page.isRevealed && <OutcomeFilter {...page} />}
+    {page.pairs.length === 0 ? (
+      <p class="empty">There are no such pairs {page.before === null ? 'yet' : 'before these'}.</p>
+    ) : page.isRevealed ? (
+      <PairList {...page} isRatable={false} />
+    ) : (
+      <RatingForm {...page} />
+    )}
+    <Pages {...page} />
+  </>
+)
+
+const placeIn = (text: string): number | null => (/^\d{1,15}$/.test(text) ? Number(text) : null)
+
+const queryOf = ({ req }: PageContext): PairsQuery => {
+  const isRevealed = req.query('revealed') === 'true'
+  const outcome = PAIR_OUTCOMES.find((known) => known === req.query('outcome')) ?? null
+  return {
+    before: placeIn(req.query('before') ?? ''),
+    isRevealed,
+    outcome: isRevealed ? outcome : null,
+  }
+}
+
+/** @throws AppError `invalid-request` for a choice that no form of the page has */
+const rightIn = (value: string): Right | null => {
+  if (value === TAKE_BACK) return null
+  const choice = CHOICES.find((known) => known.value === value)
+  if (choice === undefined)
+    throw new AppError('invalid-request', 'choose both, A alone, B alone or neither')
+  return choice.value
+}
+
+const ratingsIn = (form: BodyData): { recordId: string; right: Right | null }[] =>
+  Object.keys(form)
+    .filter((name) => name.startsWith(FIELD))
+    .map((name) => ({ recordId: name.slice(FIELD.length), right: rightIn(formText(form, name)) }))
+
+const VIEW = { title: 'Pairs', section: '/templates' } as const
+
+const NoTexts = ({ path }: { path: string }) => (
+  <>
+    <Notice tone="plain">{NO_TEXTS}</Notice>
+    <p>
+      <a href={path}>Back to the internalization</a>
+    </p>
+  </>
+)
+
+export const addPairs: AddView = (app, { store, now, blindSecret: secret }) => {
+  app.get('/internalizations/:id/pairs', async (context) => {
+    const row = await readInternalization(store, context.req.param('id'))
+    const path = internalizationPath(row.id)
+    if (!isFull(context)) return show(context, { ...VIEW, content: <NoTexts path={path} /> })
+    const query = queryOf(context)
+    const reveals: Reveals = query.isRevealed ? 'all' : 'rated'
+    const pairs = await shownPairs(
+      store,
+      row,
+      {
+        limit: PAIRS_ON_A_PAGE,
+        reveals,
+        before: query.before ?? undefined,
+        outcome: query.outcome ?? undefined,
+      },
+      secret
+    )
+    const model = (await store.templates.get(row.templateVersion))?.model ?? 'the upstream'
+    const page = { ...query, path, pairs, model, formToken: context.get('formToken') }
+    return show(context, { ...VIEW, content: <PairsContent {...page} /> })
+  })
+
+  app.post('/internalizations/:id/pairs', async (context) => {
+    const row = await readInternalization(store, context.req.param('id'))
+    const form = await context.req.parseBody()
+    for (const { recordId, right } of ratingsIn(form))
+      await ratePair(store, recordId, right, { secret, now: now() })
+    const before = placeIn(formText(form, 'before'))
+    const path = internalizationPath(row.id)
+    return context.redirect(addressOf(path, { before, isRevealed: false, outcome: null }), 303)
+  })
+
+  app.get('/internalizations/:id/pairs/:place{[0-9]{1,15}}/:name{[ab]\\.txt}', async (context) => {
+    if (!isFull(context)) throw new AppError('forbidden', NO_TEXTS)
+    const row = await readInternalization(store, context.req.param('id'))
+    const place = Number(context.req.param('place'))
+    const query = { limit: 1, before: place + 1, reveals: 'rated' } as const
+    const [pair] = await shownPairs(store, row, query, secret)
+    if (pair?.place !== place || pair.answers === null)
+      throw new AppError('not-found', `there are no answers of the pair ${place}`)
+    return context.text(pair.answers[context.req.param('name') === 'a.txt' ? 'a' : 'b'])
+  })
+}

@@ -1,0 +1,75 @@
+/** Two answers side by side, with the words marked in which they differ. */
+import { diffWordsWithSpace, type ChangeObject } from 'diff'
+import { whole } from './format.ts'
+import { cutText, visibleText } from './visible-text.ts'
+
+/** Of each answer. */
+const MAX_CHARS = 1200
+/** Beyond it two texts have little in common, and all of both is another text. */
+const MAX_EDITS = 400
+
+export interface Side {
+  /** whose answer it is */
+  name: string
+  text: string
+  /** address of the whole text; null: there is none */
+  whole: string | null
+}
+
+type Change = Pick<ChangeObject<string>, 'value' | 'added' | 'removed'>
+
+/** @returns the words of both texts in order; unmarked when they differ too much */
+export const changesOf = (one: string, other: string): Change[] =>
+  diffWordsWithSpace(one, other, { maxEditLength: MAX_EDITS }) ?? [
+    { value: one, added: false, removed: true },
+    { value: other, added: true, removed: false },
+  ]
+
+interface ShownSideProps {
+  side: Side
+  rest: number
+  changes: Change[]
+  /** which of the changes are of this side */
+  mark: 'added' | 'removed'
+}
+
+const ShownSide = ({ side, rest, changes, mark }: ShownSideProps) => {
+  const other = mark === 'added' ? 'removed' : 'added'
+  return (
+    <div>
+      <small>{side.name}</small>
+      <bdi class="text">
+        {changes
+          .filter((change) => !change[other])
+          .map((change) => {
+            if (!change[mark]) return change.value
+            return mark === 'added' ? <ins>{change.value}</ins> : <del>{change.value}</del>
+          })}
+      </bdi>
+      {rest > 0 && (
+        <span class="cut">
+          {' '}
+          … {whole(rest)} more characters
+          {side.whole !== null && (
+            <>
+              {' '}
+              (<a href={side.whole}>see all</a>)
+            </>
+          )}
+        </span>
+      )}
+    </div>
+  )
+}
+
+/** @param adapted what differs from `prompted` is marked as added, and the other way round as removed */
+export const MarkedAnswers = ({ prompted, adapted }: { prompted: Side; adapted: Side }) => {
+  const [one, other] = [cutText(prompted.text, MAX_CHARS), cutText(adapted.text, MAX_CHARS)]
+  const changes = changesOf(visibleText(one.text), visibleText(other.text))
+  return (
+    <div class="sides">
+      <ShownSide side={prompted} rest={one.rest} changes={changes} mark="removed" />
+      <ShownSide side={adapted} rest={other.rest} changes={changes} mark="added" />
+    </div>
+  )
+}

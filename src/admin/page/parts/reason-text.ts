@@ -1,0 +1,38 @@
+/** Why the upstream answered a request although a live template matched it, in words. Pure. */
+
+const TEXTS: Record<string, string> = {
+  'no-credential': 'the request carries no credential',
+  'credential-not-accepted': 'the upstream has not accepted the caller’s credentials lately',
+  'several-choices': 'the request asks for several answers',
+  logprobs: 'the request asks for log-probabilities',
+  tools: 'the request has other tools',
+  modality: 'the request asks for more than text',
+  sampling: 'the request asks for varied answers',
+  'unsupported-field': 'the request has a field that the proxy does not know',
+  'response-format': 'no answer can be checked against the response format',
+  'kind-not-proven': 'the proof had too few requests of this kind',
+  'ambiguous-members': 'the request can be read in two ways',
+  'traffic-share': 'outside of the share of the traffic that it may answer',
+  audit: 'drawn at random, to be compared',
+  'engine-missing': 'the engine is not configured',
+  'engine-paused': 'the engine failed and is not asked for some seconds',
+  'low-confidence': 'it was not sure enough',
+  deferred: 'it said that the upstream should answer',
+  length: 'its answer was cut off at the token limit',
+  empty: 'its answer was empty',
+  'too-long': 'its answer was longer than any before',
+  unbalanced: 'its code had open quotes or brackets',
+  'not-a-label': 'its answer was none of the labels',
+  'not-json': 'its answer was not JSON',
+  'not-valid': 'its answer did not fit the JSON schema',
+  'no-logprobs': 'the engine did not say how sure it was',
+  'engine-timeout': 'the engine was too slow',
+  'engine-refused': 'the engine refused the request',
+  'engine-error': 'the engine failed',
+  'route-gone': 'the route was taken back meanwhile',
+  'client-closed': 'the client left first',
+  internal: 'a fault of the proxy',
+}
+
+/** @returns the reason itself where it is not known, as one of an older version may be */
+export const reasonText = (reason: string): string => TEXTS[reason] ?? reason

@@ -1,0 +1,62 @@
+/** An internalization with what the worker keeps beside it, for the JSON API and the page. */
+import { progressSnapshot, type Internalization } from '../../core/lifecycle/internalization.ts'
+import type { LearningCurve } from '../../core/gate/learning-curve.ts'
+import { AppError } from '../../errors.ts'
+import { readJsonSnapshot } from '../../lifecycle/json-snapshot.ts'
+import { curveText, readCurve } from '../../lifecycle/learning-curve.ts'
+import type { Store } from '../../store/store.ts'
+
+/** @throws AppError `not-found` */
+export const readInternalization = async (
+  { internalizations }: Pick<Store, 'internalizations'>,
+  id: string
+): Promise<Internalization> => {
+  const found = await internalizations.get(id)
+  if (found === null) throw new AppError('not-found', `there is no internalization ${id}`)
+  return found
+}
+
+/** Figures of the stage in training, as the worker stored them last. */
+export type StageProgress = {
+  arm: number
+  stage: number
+  message: string | null
+  /** step, total_steps, train_loss, eta_seconds, …; null before the first ones */
+  metrics: Record<string, number | null> | null
+  /** milliseconds since the epoch */
+  at: number
+}
+
+/** @returns null unless it is in training */
+export const readProgress = async (
+  store: Pick<Store, 'snapshots'>,
+  { id, state }: Internalization
+): Promise<StageProgress | null> =>
+  state.name === 'training' ? readJsonSnapshot(store, progressSnapshot(id)) : null
+
+export interface CurveReading extends LearningCurve {
+  /** trainings that are judged, of those that are planned */
+  judged: number
+  planned: number
+  failure: string | null
+  /** what the curve says, in sentences */
+  text: string[]
+}
+
+/** @returns null before the worker has begun with the curve */
+export const readLearningCurve = async (
+  store: Pick<Store, 'snapshots'>,
+  row: Internalization
+): Promise<CurveReading | null> => {
+  const work = await readCurve(store, row.id)
+  if (work === null) return null
+  const { fits, planned, curve, failure } = work
+  return {
+    judged: fits.filter(({ isJudged }) => isJudged).length,
+    planned,
+    failure,
+    points: curve?.points ?? [],
+    targets: curve?.targets ?? [],
+    text: curveText(work, row),
+  }
+}

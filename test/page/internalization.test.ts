@@ -1,0 +1,419 @@
+/** The page of one internalization, from candidate to live route: what a person reads in each state. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { decide, type HeldOutRow } from '../../src/core/gate/gate.ts'
+import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
+import { progressSnapshot } from '../../src/core/lifecycle/internalization.ts'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
+import { saveJsonSnapshot } from '../../src/lifecycle/json-snapshot.ts'
+import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
+import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
+import { addPairs, LORA, questionOf, routedRecord } from '../fixtures/audited.ts'
+import {
+  exampleApproved,
+  exampleEvaluation,
+  exampleInternalization,
+  exampleTemplate,
+} from '../fixtures/examples.ts'
+import { AT_ONCE, exampleEvidence, exampleReport } from '../fixtures/rollout.ts'
+import { openPage, READ_TOKEN, type Page } from './harness.ts'
+
+const VIEW = '/admin/internalizations/a'
+const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
+const HOSTILE = '<svg onload=alert(1)>\u202egnp.exe'
+
+const PRICE = {
+  model: 'gpt-4o-mini',
+  asOf: '2026-11-01',
+  input: 1,
+  cachedInput: 0.5,
+  output: 10,
+}
+
+const rows = (slice: string): HeldOutRow[] =>
+  Array.from({ length: 600 }, (_, i) => ({
+    similarity: Number(i < 400 || i % 3 > 0),
+    logprobSum: -i / 600,
+    logprobMin: -i / 600,
+    deferred: i % 30 === 0 ? 'tool-calls' : null,
+    upstreamSimilarity: null,
+    conversation: String(i),
+    isTraffic: true,
+    isUnseen: true,
+    slices: [slice],
+  }))
+
+const judgedOn = (slice: string): Pick<Internalization, 'verdict'> => ({
+  verdict: decide({
+    arms: (['schedule', 'query-only'] as const).map((arm) => ({
+      arm,
+      statistic: 'sum',
+      rows: rows(slice),
+    })),
+    responseType: 'label',
+    margin: 0.05,
+    seed: 1,
+  }),
+})
+
+const headings = (markup: string): string[] =>
+  [...markup.matchAll(/<h2>([^<]*)<\/h2>/g)].map(([, text]) => text!)
+
+/** Text between two tags of a row of a table, by its first cell. */
+const rowOf = (markup: string, first: string): string[] => {
+  const row = new RegExp(`<tr><th[^>]*>(?:<bdi>)?${first}.*?</tr>`).exec(markup)?.[0] ?? ''
+  return [...row.matchAll(/<td[^>]*>(.*?)<\/td>/g)].map(([, cell]) =>
+    cell!.replace(/<[^>]*>/g, '').trim()
+  )
+}
+
+let page: Page
+
+const open = async (changes: Parameters<typeof openPage>[0] = {}): Promise<void> => {
+  page = await openPage({ rollout: STAGED, ...changes })
+  await page.store.templates.upsert([exampleTemplate()])
+  await page.signIn()
+}
+
+const create = (row: Internalization): Promise<void> => page.store.internalizations.create(row)
+
+beforeEach(() => open())
+afterEach(() => page.close())
+
+describe('a candidate', () => {
+  it('that was begun a moment ago shows its state and history, and no empty section', async () => {
+    await create(exampleInternalization('a'))
+    const markup = await page.view(VIEW)
+    expect(markup).toContain('waits for its training')
+    expect(headings(markup)).toEqual(['History'])
+    expect(markup).not.toContain('Held-out answers')
+  })
+
+  it('in training shows its step, and the stages that are over', async () => {
+    const { plan } = exampleApproved()
+    const [first, second] = plan!.arms
+    const arms = [first!, { ...second!, results: [] }]
+    await create(
+      exampleInternalization('a', {
+        plan: { ...plan!, arms },
+        state: { name: 'training', arm: 1, stage: 0 },
+      })
+    )
+    const metrics = { step: 40, total_steps: 100, eta_seconds: 600, train_loss: 0.5 }
+    await saveJsonSnapshot(page.store, progressSnapshot('a'), { arm: 1, stage: 0, metrics })
+    const markup = await page.view(VIEW)
+    expect(markup).toContain('Step 40 of 100; about 10 min to go in this stage.')
+    expect(rowOf(markup, 'schedule, 1 of 1')).toEqual([
+      '0 %',
+      '0',
+      '0',
+      '100',
+      '1 min',
+      '0.0100',
+      '0.0200',
+    ])
+    expect(rowOf(markup, 'query-only, 1 of 1')).toContain('not trained yet')
+  })
+
+  it('that waits for approval shows the proof: samples, parts, candidates, and what is never answered', async () => {
+    await create(exampleApproved('a', judgedOn('plan=pro')))
+    const markup = await page.view(VIEW)
+    expect(markup).toContain('waits for approval')
+    expect(headings(markup)).toEqual(['Proof', 'Training', 'History'])
+    expect(rowOf(markup, 'traffic as it comes')[0]).toBe('600')
+    expect(rowOf(markup, 'unseen questions')[0]).toBe('600')
+    expect(rowOf(markup, 'plan=pro')[4]).toBe('holds')
+    expect(rowOf(markup, 'schedule')[0]).toBe('600')
+    expect(rowOf(markup, 'tool-calls')).toEqual(['20', '3.3 %'])
+    expect(markup).toContain(`href="${VIEW}/answers"`)
+  })
+
+  it('that was rejected says why, what helps, and the reason as it was recorded', async () => {
+    const verdict = decide({ arms: [], responseType: 'label', margin: 0.05, seed: 1 })
+    await create(exampleApproved('a', { verdict, state: { name: 'rejected', reason: HOSTILE } }))
+    const markup = await page.view(VIEW)
+    expect(markup).toContain('What helps:')
+    expect(markup).toContain('&lt;svg onload=alert(1)&gt;‹RLO›')
+    expect(markup).not.toContain('<svg onload')
+  })
+
+  it('shows its learning curve in sentences, as a plot and as a table', async () => {
+    await create(exampleApproved('a'))
+    await saveCurve(page.store, 'a', {
+      fits: [],
+      planned: 2,
+      failure: null,
+      curve: {
+        points: [
+          { rows: 450, agreement: 0.7, losses: [0.2] },
+          { rows: 900, agreement: 0.8, losses: [0.1] },
+        ],
+        targets: [{ coverage: 0.7, rows: 1_700, interval: [1_200, null], likelyRows: 2_300 }],
+      },
+    })
+    const markup = await page.view(VIEW)
+    expect(markup).toContain('about 800 more exchanges with new questions are needed')
+    expect(rowOf(markup, '450')).toEqual(['70.0 %', '80.0 %'])
+    expect(rowOf(markup, '70 %')).toEqual(['1,700', '1,200', 'not foreseeable', '2,300'])
+    expect(markup).toContain('data-plot')
+  })
+
+  it('tells of repeated questions with different answers, and links an example', async () => {
+    const { plan } = exampleApproved()
+    const repeats = { questions: 20, changed: 4, changedShare: 0.02, examples: ['record-7'] }
+    const population = { ...plan!.population, repeats, tooLong: 3, withoutPrompt: 'it is too long' }
+    await create(exampleApproved('a', { plan: { ...plan!, population } }))
+    const markup = await page.view(VIEW)
+    expect(markup).toContain('20 questions were repeated. 4 of them (2.0 % of the requests)')
+    expect(markup).toContain('href="/admin/records/record-7"')
+    expect(markup).toContain('3 questions were left out')
+    expect(markup).toContain('trained without the prompt')
+  })
+
+  it('plots losses of several stages', async () => {
+    const { plan } = exampleApproved()
+    const [arm] = plan!.arms
+    const [stage, result] = [arm!.stages[0]!, arm!.results[0]!]
+    const arms = [{ ...arm!, stages: [stage, stage], results: [result, result] }]
+    await create(exampleApproved('a', { plan: { ...plan!, arms }, verdict: null }))
+    expect(await page.view(VIEW)).toContain('Loss of schedule by stage')
+  })
+
+  it('of a person shows in its history who did what, and why', async () => {
+    await create(exampleApproved('a'))
+    const row = (await page.store.internalizations.get('a'))!
+    await page.store.internalizations.save(
+      { ...row, state: { name: 'rejected', reason: 'the examples confuse two teams' } },
+      'admin (Ada)',
+      60_000,
+      'asked by the team'
+    )
+    const markup = await page.view(VIEW)
+    const history = markup.slice(markup.indexOf('History'))
+    for (const words of ['admin (Ada)', 'the examples confuse two teams', 'asked by the team'])
+      expect(history).toContain(words)
+  })
+
+  it('has names of slices, labels and templates as text', async () => {
+    await create(exampleApproved('a', judgedOn(`plan=${HOSTILE}`)))
+    await page.store.templates.label('version-1', HOSTILE)
+    const markup = await page.view(VIEW)
+    expect(markup).not.toContain('<svg onload')
+    expect(markup).toContain('Internalization of &lt;svg onload=alert(1)&gt;‹RLO›gnp.exe</h1>')
+  })
+
+  it('of a template that was deleted is shown', async () => {
+    await create(exampleApproved('a', { templateVersion: 'gone' }))
+    expect(await page.view(VIEW)).toContain('agree with the upstream')
+  })
+
+  it('that does not exist is not found', async () => {
+    expect((await page.request('/admin/internalizations/x')).status).toBe(404)
+  })
+
+  it('fits in 30 KB', async () => {
+    await create(exampleApproved('a', judgedOn('plan=pro')))
+    const response = await page.request(VIEW, { headers: { 'accept-encoding': 'gzip' } })
+    expect(response.headers.get('content-encoding')).toBe('gzip')
+    expect((await response.arrayBuffer()).byteLength).toBeLessThan(30_000)
+  })
+})
+
+describe('coverage against agreement', () => {
+  it('is loaded behind the page, and is a view of its own without a script', async () => {
+    const ids = Array.from({ length: 40 }, (_, i) => `record-${i}`)
+    const { plan } = exampleApproved()
+    await create(
+      exampleApproved('a', { plan: { ...plan!, holdoutRecordIds: ids, unseenRecordIds: [] } })
+    )
+    await page.store.internalizations.addEvaluations(
+      ids.map((id, i) =>
+        exampleEvaluation(id, {
+          internalizationId: 'a',
+          arm: 1,
+          logprobMin: -i,
+          similarity: Number(i < 30),
+        })
+      )
+    )
+    const markup = await page.view(VIEW)
+    expect(markup).toContain(`hx-get="${VIEW}/coverage"`)
+    expect(markup).toContain(`<a href="${VIEW}/coverage">`)
+    const part = await page.view(`${VIEW}/coverage`)
+    expect(part).toContain('<section id="coverage"')
+    expect(rowOf(part, '75.0 %').at(-1)).toBe('100.0 %')
+    expect(rowOf(part, '100.0 %').at(-1)).toBe('75.0 %')
+    expect(rowOf(part, '12.5 %')).toEqual([])
+    expect(part).toContain('promise 95.0 %')
+    expect(part).toContain('chosen 60.0 %')
+  })
+
+  it('is not there before a verdict', async () => {
+    await create(exampleApproved('a', { verdict: null }))
+    expect(await page.view(VIEW)).not.toContain('/coverage')
+    expect((await page.request(`${VIEW}/coverage`)).status).toBe(404)
+  })
+})
+
+describe('a live route', () => {
+  const stage = { share: 0.05, before: { pairs: 32, losses: 1 } }
+
+  const goLive = async (report = exampleReport()): Promise<void> => {
+    await create(exampleApproved('a', { state: { name: 'live', stage } }))
+    await saveRolloutReport(page.store, 'a', report)
+  }
+
+  it('shows its stage, its evidence and its audits', async () => {
+    await goLive()
+    const markup = await page.view(VIEW)
+    expect(markup).toContain('live, canary 5 %')
+    expect(markup).toMatch(/aria-current="step"><span class="badge good">5 % of the requests, now/)
+    expect(markup).toMatch(
+      /Evidence for the next stage<\/dt><dd><strong>2.2<\/strong><small>decides at 20/
+    )
+    expect(markup).toMatch(
+      /Evidence to take it back<\/dt><dd><strong>0.0536<\/strong><small>decides at 300/
+    )
+    expect(markup).toMatch(/Audits that wait<\/dt><dd><strong>3</)
+    expect(markup).toMatch(
+      /Audits today, all templates<\/dt><dd><strong>\$0.0123\d*<\/strong><small>of \$1.00 a day/
+    )
+    expect(rowOf(markup, 'would not have been given')).toEqual(['71'])
+    expect(markup).toContain(
+      'aria-label="Disagreement with the upstream between 0.3 % and 8.2 %; proven at most 3.9 %; margin 5.0 %"'
+    )
+  })
+
+  it('shows signs of change in words, models of the upstream, and warnings', async () => {
+    await goLive(
+      exampleReport({
+        indicators: [
+          {
+            indicator: 'new-labels',
+            requests: 400,
+            seen: 60,
+            share: 0.01,
+            bound: 0.02,
+            evidence: 40,
+          },
+          {
+            indicator: 'fallbacks',
+            requests: 400,
+            seen: 80,
+            share: 0.2,
+            bound: 0.25,
+            evidence: -1,
+          },
+        ],
+        upstreamVersions: [{ name: HOSTILE, pairs: 100, losses: 2, from: 1, to: 2 }],
+        deprecatedOn: '2027-01-01',
+        driftedAt: 5,
+        drift: 'its questions have changed',
+      })
+    )
+    const markup = await page.view(VIEW)
+    expect(rowOf(markup, 'answers of the upstream that were never seen').at(-1)).toBe('has risen')
+    expect(rowOf(markup, 'requests that it would not answer').at(-1)).toBe('as in the proof')
+    expect(rowOf(markup, '&lt;svg').slice(-2)).toEqual(['100', '2.0 %'])
+    expect(markup).not.toContain('<svg onload')
+    expect(markup).toContain('retires the upstream’s model on 2027-01-01')
+    expect(markup).toContain('A warning: its questions have changed.')
+  })
+
+  it('shows the newest disagreements with both answers, and where the others are', async () => {
+    await goLive()
+    await addPairs(page.store, [
+      {},
+      { outcome: 'agreed', similarity: 1 },
+      {},
+      {},
+      { outcome: 'fallback' },
+      {},
+    ])
+    const markup = await page.view(VIEW)
+    const questions = [...markup.matchAll(/question (\d+)/g)].map(([, number]) => number)
+    expect(questions).toEqual(['6', '4', '3'])
+    expect(markup).toContain('<ins>intent_of_the_lora</ins>')
+    expect(markup).toContain(`${VIEW}/pairs?revealed=true&amp;outcome=disagreed`)
+  })
+
+  it('counts feedback', async () => {
+    await goLive()
+    await page.store.records.append(batchOf([routedRecord(1, 'answered')]))
+    const feedback = {
+      recordId: 'record-1',
+      by: 'application',
+      rating: 'bad',
+      comment: null,
+      at: 1,
+    }
+    await page.store.feedback.put(feedback as never, null)
+    expect(rowOf(await page.view(VIEW), 'the small model')).toEqual(['0', '1'])
+  })
+
+  it('shows what became of its newest requests, in words, and the control group', async () => {
+    await page.close()
+    await open({ prices: [PRICE] })
+    await goLive()
+    const { route } = routedRecord(0, 'answered')
+    await page.store.records.append(
+      batchOf([
+        routedRecord(1, 'answered', { durationMs: 10 }),
+        routedRecord(2, 'answered', { durationMs: 30 }),
+        routedRecord(3, 'skipped', { durationMs: 400 }),
+        routedRecord(4, 'skipped', {
+          route: { ...route!, outcome: 'fallback', reason: 'low-confidence' },
+        }),
+      ])
+    )
+    expect(await page.view(VIEW)).toContain(`hx-get="${VIEW}/traffic"`)
+    const markup = await page.view(`${VIEW}/traffic`)
+    expect(markup).toContain('it was not sure enough')
+    expect(rowOf(markup, 'the small model answered').slice(1)).toEqual(['2', '50.0 %'])
+    expect(rowOf(markup, 'of these, it answered')).toEqual(['2', '$0.00', '20 ms'])
+    expect(rowOf(markup, 'control group')[2]).toBe('400 ms')
+    expect(markup).toContain('less than an audited one')
+  })
+
+  it('plots its evidence with both capitals that decide', async () => {
+    await goLive(exampleReport({ evidence: exampleEvidence({ pairs: 3 }) }))
+    await addPairs(page.store, [{}, { outcome: 'agreed' }, { outcome: 'agreed' }])
+    const markup = await page.view(`${VIEW}/evidence`)
+    expect(markup).toContain('taken back at 300')
+    expect(markup).toContain('next stage at 20')
+    expect(markup).toContain('canary 5 %')
+    expect(markup).toContain('margin 5.0 %')
+  })
+
+  it('that ended keeps its figures, without a next stage', async () => {
+    const evidence = exampleEvidence()
+    await create(exampleApproved('a', { state: { name: 'retired', reason: 'x', evidence } }))
+    await saveRolloutReport(page.store, 'a', exampleReport())
+    const markup = await page.view(VIEW)
+    expect(headings(markup)).toContain('Live route')
+    expect(markup).not.toContain('Evidence for the next stage')
+    expect(markup).not.toContain('class="stages"')
+  })
+
+  it('shows figures and no text to a person who is signed in to look', async () => {
+    await goLive()
+    await addPairs(page.store, [{}])
+    await page.signIn(READ_TOKEN)
+    const markup = await page.view(VIEW)
+    expect(headings(markup)).toContain('Live route')
+    expect(markup).not.toContain(questionOf(1))
+    expect(markup).not.toContain('intent_of_the_lora')
+    expect(markup).not.toContain(`${VIEW}/answers`)
+    expect(markup).toContain('sign in with ADMIN_TOKEN')
+    expect(await page.view(`${VIEW}/traffic`)).not.toContain(LORA)
+  })
+})
+
+describe('costs and savings', () => {
+  it('say whether the template pays', async () => {
+    await create(exampleApproved('a'))
+    const markup = await page.view(`${VIEW}/economics`)
+    expect(markup).toContain('not known')
+    expect(markup).toContain('there is no price of gpt-4o-mini in PRICES_FILE')
+  })
+})

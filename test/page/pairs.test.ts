@@ -1,0 +1,134 @@
+/** Rating pairs: blind until they are rated, with and without a script, and for whom. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Pair } from '../../src/core/rollout/pair.ts'
+import { addPairs, questionOf, UPSTREAM_ANSWER } from '../fixtures/audited.ts'
+import { exampleApproved, exampleTemplate } from '../fixtures/examples.ts'
+import { openPage, READ_TOKEN, type Page } from './harness.ts'
+
+const VIEW = '/admin/internalizations/a/pairs'
+const LORA_ANSWER = 'intent_of_the_lora'
+
+describe('pairs to rate', () => {
+  let page: Page
+  let ids: string[]
+
+  const audited = async (pairs: Partial<Pair>[]): Promise<void> => {
+    ids = await addPairs(page.store, pairs)
+  }
+
+  const rate = (choices: Record<string, string>, view = VIEW) =>
+    page.submit(
+      view,
+      VIEW,
+      Object.fromEntries(Object.entries(choices).map(([id, right]) => [`right ${id}`, right]))
+    )
+
+  const ratings = async () =>
+    (await page.store.pairs.rated(0, 100)).map(({ recordId, rating }) => [recordId, rating])
+
+  beforeEach(async () => {
+    page = await openPage()
+    await page.store.templates.upsert([exampleTemplate()])
+    await page.store.internalizations.create(exampleApproved('a'))
+    await page.signIn()
+  })
+
+  afterEach(() => page.close())
+
+  it('show both answers, and nothing from which a person could tell whose they are', async () => {
+    await audited([{}])
+    const markup = await page.view(VIEW)
+    expect(markup).toContain(UPSTREAM_ANSWER)
+    expect(markup).toContain(LORA_ANSWER)
+    expect(markup).toContain(questionOf(1))
+    for (const sign of [
+      'small model’s',
+      '<ins>',
+      '<del>',
+      'probability',
+      'disagrees',
+      'its record',
+      '/response.txt',
+    ])
+      expect(markup).not.toContain(sign)
+  })
+
+  it('are in an order of their own, so that the place says nothing', async () => {
+    await audited(Array.from({ length: 10 }, () => ({})))
+    const places = [...(await page.view(VIEW)).matchAll(/Answer A<\/small><bdi[^>]*>([^<]+)/g)]
+    const first = new Set(places.map(([, answer]) => answer))
+    expect(first).toEqual(new Set([UPSTREAM_ANSWER, LORA_ANSWER]))
+  })
+
+  it('say whose answer was whose after the rating, which is kept by answer and not by place', async () => {
+    await audited([{}, {}])
+    const response = await rate({ [ids[0]!]: 'a' })
+    expect([response.status, response.headers.get('location')]).toEqual([303, VIEW])
+    const markup = await page.view(VIEW)
+    expect(markup.match(/was the small model’s/g)).toHaveLength(1)
+    const lora = /Answer ([AB]) was the small model’s/.exec(markup)![1]!
+    expect(await ratings()).toEqual([[ids[0], lora === 'A' ? 'lora' : 'upstream']])
+  })
+
+  it('are rated several at once, and a rating can be taken back', async () => {
+    await audited([{}, {}, {}])
+    await rate({ [ids[0]!]: 'both', [ids[1]!]: 'neither' })
+    expect(await ratings()).toEqual([
+      [ids[0], 'both'],
+      [ids[1], 'neither'],
+    ])
+    await rate({ [ids[0]!]: 'take-back' })
+    expect(await ratings()).toEqual([[ids[1], 'neither']])
+  })
+
+  it('leave out those without two answers until all are revealed', async () => {
+    await audited([{}, { outcome: 'fallback', reason: 'low-confidence' }])
+    expect(await page.view(VIEW)).not.toContain(questionOf(2))
+    const revealed = await page.view(`${VIEW}?revealed=true`)
+    expect(revealed).toContain('low-confidence')
+    expect(revealed).toContain('probability 90.5 %')
+    expect(revealed).not.toContain('Save the ratings')
+    expect(await page.view(`${VIEW}?revealed=true&outcome=fallback`)).not.toContain(questionOf(1))
+  })
+
+  it('come ten a page, and saving stays on the page', async () => {
+    await audited(Array.from({ length: 12 }, () => ({})))
+    const first = await page.view(VIEW)
+    const next = /href="([^"]+)">Next page/.exec(first)![1]!
+    const second = await page.view(next)
+    expect(second).toContain(questionOf(1))
+    expect(second).not.toContain(questionOf(3))
+    const response = await rate({ [ids[0]!]: 'both' }, next)
+    expect(response.headers.get('location')).toBe(next)
+  })
+
+  it('are text, whatever they contain, and the whole of a long one is a click away', async () => {
+    const long = `<img src=x onerror=alert(1)>${'y'.repeat(500_000)}`
+    await audited([{ answer: long }])
+    const markup = await page.view(VIEW)
+    expect(markup).not.toContain('<img')
+    expect(markup.length).toBeLessThan(20_000)
+    const [, whole] = /href="([^"]+\/[ab]\.txt)"/.exec(markup)!
+    expect(await (await page.request(whole!)).text()).toBe(long)
+    expect((await page.request(`${VIEW}/99/a.txt`)).status).toBe(404)
+  })
+
+  it('refuse a choice that the form does not have', async () => {
+    await audited([{}])
+    expect((await rate({ [ids[0]!]: 'lora' })).status).toBe(400)
+    expect(await ratings()).toEqual([])
+  })
+
+  it('say that there are none yet', async () => {
+    expect(await page.view(VIEW)).toContain('no such pairs yet')
+  })
+
+  it('show no text to a person who is signed in to look', async () => {
+    await audited([{}])
+    await page.signIn(READ_TOKEN)
+    const markup = await page.view(VIEW)
+    for (const text of [UPSTREAM_ANSWER, LORA_ANSWER, questionOf(1)])
+      expect(markup).not.toContain(text)
+    expect((await page.request(`${VIEW}/1/a.txt`)).status).toBe(403)
+  })
+})

@@ -1,0 +1,226 @@
+/** Where an internalization stands, in the words that a person reads first. */
+import { describe, expect, it } from 'vitest'
+import { sayState, type Situation } from '../../src/admin/page/internalization/say/say-state.ts'
+import { decide } from '../../src/core/gate/gate.ts'
+import type {
+  Internalization,
+  InternalizationState,
+} from '../../src/core/lifecycle/internalization.ts'
+import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
+import { rollbackReason } from '../../src/lifecycle/rollout-report.ts'
+import { exampleApproved, exampleInternalization } from '../fixtures/examples.ts'
+import { AT_ONCE, exampleEvidence, exampleReport } from '../fixtures/rollout.ts'
+
+const STAGED: RolloutSettings = { ...AT_ONCE, stages: [0.05, 0.25, 1], auditShare: 0.03 }
+
+const said = (row: Internalization, changes: Partial<Situation> = {}) =>
+  sayState({
+    row,
+    model: 'gpt-4o-mini',
+    rollout: STAGED,
+    report: null,
+    progress: null,
+    by: 'worker',
+    ...changes,
+  })
+
+const inState = (state: InternalizationState): Internalization => exampleApproved('a', { state })
+
+const PROVEN = decide({
+  arms: [
+    {
+      arm: 'query-only',
+      statistic: 'sum',
+      rows: Array.from({ length: 1000 }, (_, i) => ({
+        similarity: Number(i < 500 || i % 2 === 0),
+        logprobSum: -i / 1000,
+        logprobMin: -i / 1000,
+        deferred: null,
+        upstreamSimilarity: null,
+        conversation: String(i),
+        isTraffic: true,
+        isUnseen: true,
+        slices: [],
+      })),
+    },
+  ],
+  responseType: 'label',
+  margin: 0.05,
+  seed: 1,
+})
+
+describe('one that waits for approval', () => {
+  it('says what it would answer, the promise, what won, and what follows', () => {
+    const { plan } = exampleApproved()
+    const row = exampleApproved('a', {
+      verdict: PROVEN,
+      plan: { ...plan!, arms: [plan!.arms[1]!] },
+    })
+    const { badge, tone, says } = said(row)
+    expect([badge, tone]).toEqual(['waits for approval', 'waits'])
+    expect(says[0]).toMatch(
+      /^It would answer 5\d\.\d % of the requests without the prompt; of these at least 9[5-9]\.\d % agree with gpt-4o-mini \(9\d\.\d % were observed, on 5\d\d of 1,000 held-out requests\)\. gpt-4o-mini answers the rest\.$/
+    )
+    expect(says[1]).toBe('The promise is an agreement of at least 95.0 %: the margin is 5 points.')
+    expect(says[2]).toBe(
+      'It is a small model with a LoRA that was trained without the prompt from the beginning, on the base model base. All training took 1 min.'
+    )
+    expect(says[3]).toBe(
+      'After approval it is asked for 5 % of the requests. gpt-4o-mini answers the others, and both answers are compared. You open the next stages when the evidence is there: 25 %, then 100 %. If its answers break the promise, the route is taken back by itself.'
+    )
+  })
+
+  it('allows for an upstream that contradicts itself', () => {
+    const { verdict } = exampleApproved()
+    const row = exampleApproved('a', { verdict: { ...verdict!, upstreamAgreement: 0.98 } })
+    expect(said(row).says[1]).toBe(
+      'gpt-4o-mini agrees with its own second answers in 98.0 % of the cases. The promise is at most 5 points less: 93.0 %.'
+    )
+  })
+
+  it('names the encoder of a label head, and how many competed', () => {
+    const { plan } = exampleApproved()
+    const [first, second] = plan!.arms
+    const head = { ...second!, name: 'label-head' as const, encoder: 'minilm' }
+    const row = exampleApproved('a', { plan: { ...plan!, arms: [first!, head] } })
+    expect(said(row).says[2]).toMatch(
+      /^Of 2 candidates that were trained, the winner is a label head.*on the sentence encoder minilm\. All training took 2 min\.$/
+    )
+  })
+
+  it.each<[string, Partial<RolloutSettings>, string]>([
+    [
+      'all of the traffic at once',
+      { stages: [1] },
+      'asked for 97 % of the requests. 3 % stay with gpt-4o-mini',
+    ],
+    ['nothing that is compared', { stages: [1], auditShare: 0 }, 'nothing watches the route'],
+    ['a shadow stage', { stages: [0, 1] }, 'it answers nothing'],
+    ['stages that open by themselves', { steps: true }, 'open by themselves'],
+    ['half of the traffic', { trafficShare: 0.5 }, 'asked for 2.5 % of the requests'],
+  ])('says what follows with %s', (_, changes, words) => {
+    const { says } = said(exampleApproved(), { rollout: { ...STAGED, ...changes } })
+    expect(says.at(-1)).toContain(words)
+  })
+})
+
+describe('a live one', () => {
+  const stage = { share: 0.05, before: { pairs: 32, losses: 1 } }
+  const live = inState({ name: 'live', stage })
+
+  it('says what it does, how it does, and what the next stage needs', () => {
+    const { badge, tone, says } = said(live, { report: exampleReport() })
+    expect([badge, tone]).toEqual(['live, canary 5 %', 'good'])
+    expect(says[0]).toContain('Now it is asked for 5 % of the requests.')
+    expect(says[1]).toBe(
+      'So far it disagrees with gpt-4o-mini in 4 of 160 conversations, 2.5 % (0.3 % to 8.2 %); at most 5.0 % may.'
+    )
+    expect(says[2]).toContain('The next stage, 25 %, needs evidence of 20; it is 2.2 now.')
+  })
+
+  it('says that a person can open the next stage, or that it opens by itself', () => {
+    const report = exampleReport({ mayStep: true })
+    expect(said(live, { report }).says[2]).toContain('you can approve it')
+    const rollout = { ...STAGED, steps: true }
+    expect(said(live, { report, rollout }).says[2]).toContain('it begins any moment')
+  })
+
+  it('says that nothing was compared yet', () => {
+    expect(said(live).says[1]).toBe('No answers were compared yet.')
+  })
+
+  it('warns of changed traffic', () => {
+    const report = exampleReport({ driftedAt: 5, drift: 'its questions have changed' })
+    const { tone, says } = said(live, { report })
+    expect(tone).toBe('waits')
+    expect(says).toContain('A warning: its questions have changed.')
+  })
+
+  it('that a person has paused says what happens meanwhile, and afterwards', () => {
+    const paused = { ...stage, share: 0, isPaused: true as const, shareBefore: 0.05 }
+    const { badge, tone, says } = said(inState({ name: 'live', stage: paused }))
+    expect([badge, tone]).toEqual(['live, paused', 'waits'])
+    expect(says[0]).toContain('gpt-4o-mini answers everything, and both answers are still compared')
+    expect(says[2]).toContain('When it is resumed, it is asked for 5 % of the requests.')
+  })
+
+  it('has no next stage in the last one', () => {
+    const full = inState({ name: 'live', stage: { ...stage, share: 1 } })
+    expect(said(full).says[2]).toContain('This is the last stage.')
+  })
+})
+
+describe('one that is over', () => {
+  it('by its own evidence needs a new proof', () => {
+    const evidence = exampleEvidence({ losses: 40 })
+    const { tone, says, helps, reason } = said(
+      inState({ name: 'retired', reason: rollbackReason(evidence), evidence })
+    )
+    expect(tone).toBe('bad')
+    expect(says[0]).toContain('Its own evidence took it back')
+    expect(helps).toContain('cannot go live again')
+    expect(reason).toContain('40 of 160 conversations')
+  })
+
+  it('by a successor says so', () => {
+    const { says } = said(inState({ name: 'retired', reason: 'replaced by b' }))
+    expect(says).toEqual(['A newer internalization replaced it.'])
+  })
+
+  it('by a person can be approved again', () => {
+    const { says, helps } = said(inState({ name: 'retired', reason: 'x' }), { by: 'admin (Ada)' })
+    expect(says).toEqual(['A person took it out of service.'])
+    expect(helps).toContain('approved again')
+  })
+
+  it('by a fault shows its cause', () => {
+    const { badge, reason, helps } = said(inState({ name: 'failed', cause: 'out of memory' }))
+    expect([badge, reason]).toEqual(['failed', 'out of memory'])
+    expect(helps).toContain('Internalize again')
+  })
+
+  it('by the gate says why and what helps', () => {
+    const verdict = decide({ arms: [], responseType: 'label', margin: 0.05, seed: 1 })
+    const row = exampleApproved('a', {
+      verdict,
+      state: { name: 'rejected', reason: verdict.reason },
+    })
+    const { badge, says, helps, reason } = said(row)
+    expect([badge, reason]).toEqual(['rejected', verdict.reason])
+    expect(says[0]).toContain('nothing to judge')
+    expect(helps).not.toBeNull()
+  })
+})
+
+describe('one in work', () => {
+  it.each([
+    [{ name: 'candidate' as const }, 'when the engine is free'],
+    [
+      { name: 'candidate' as const, successor: { of: 'x', why: 'drifted' as const, since: 1 } },
+      'The traffic of the live route has changed',
+    ],
+    [
+      { name: 'candidate' as const, retry: { of: 'x', trainRows: 2300, judgedSince: 1 } },
+      '2,300 questions to learn from now',
+    ],
+  ])('says what it waits for: %j', (state, words) => {
+    const { says } = said(exampleInternalization('a', { state }))
+    expect(says.join(' ')).toContain(words)
+  })
+
+  it('says how far its training is, by figures of the present stage only', () => {
+    const row = inState({ name: 'training', arm: 1, stage: 0 })
+    const metrics = { step: 40, total_steps: 1_200, eta_seconds: 330 }
+    const progress = { arm: 1, stage: 0, message: null, metrics, at: 1 }
+    expect(said(row, { progress }).says).toEqual([
+      'Candidate 2 of 2, stage 1 of 1: a small model with a LoRA that was trained without the prompt from the beginning.',
+      'Step 40 of 1,200; about 6 min to go in this stage.',
+    ])
+    expect(said(row, { progress: { ...progress, arm: 0 } }).says).toHaveLength(1)
+    expect(said(row, { progress: { ...progress, metrics: null } }).says).toHaveLength(1)
+  })
+
+  it('says that it is tested', () => {
+    expect(said(inState({ name: 'evaluating' })).says[0]).toContain('held-out requests')
+  })
+})
