@@ -52,7 +52,7 @@ describe('records', () => {
       for (const text of [
         'answered by the lora',
         'lora not asked',
-        'audit',
+        'drawn at random, to be compared',
         'no live route',
         '>500<',
         '1.2 s',
@@ -188,7 +188,8 @@ describe('records', () => {
       expect(answered).toContain('$0.00')
       const fallback = await page.view('/admin/records/record-2')
       expect(fallback).toContain('answer of the lora not used')
-      expect(fallback).toContain('low-confidence')
+      expect(fallback).toContain('it was not sure enough')
+      expect(fallback).toContain('<code>low-confidence</code>')
     })
 
     it('shows its audit and its feedback', async () => {
