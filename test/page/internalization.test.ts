@@ -1,10 +1,12 @@
 /** The page of one internalization, from candidate to live route: what a person reads in each state. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { verifyEvidence } from '../../src/core/evidence/verify-evidence.ts'
 import { decide, type HeldOutRow } from '../../src/core/gate/gate.ts'
 import type { Internalization } from '../../src/core/lifecycle/internalization.ts'
 import { progressSnapshot } from '../../src/core/lifecycle/internalization.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
+import { saveDecisionFacts } from '../../src/lifecycle/evidence-file.ts'
 import { saveJsonSnapshot } from '../../src/lifecycle/json-snapshot.ts'
 import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
 import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
@@ -15,6 +17,7 @@ import {
   exampleInternalization,
   exampleTemplate,
 } from '../fixtures/examples.ts'
+import { exampleFacts, exampleJudged } from '../fixtures/evidence.ts'
 import { AT_ONCE, exampleEvidence, exampleReport } from '../fixtures/rollout.ts'
 import { openPage, READ_TOKEN, type Page } from './harness.ts'
 
@@ -248,6 +251,16 @@ describe('coverage against agreement', () => {
     expect(part).toContain('chosen 60.0 %')
   })
 
+  it('counts conversations where the facts of the decision were kept', async () => {
+    await create({ ...exampleJudged(), id: 'a' })
+    await saveDecisionFacts(page.store, 'a', exampleFacts())
+    const part = await page.view(`${VIEW}/coverage`)
+    const shares = [...part.matchAll(/<tr><th[^>]*>(\d+\.\d) %/g)].map(([, share]) => Number(share))
+    expect(shares.length).toBeGreaterThan(50)
+    expect(shares).toEqual(shares.toSorted((a, b) => a - b))
+    expect(part).toContain('The promise is proven for the chosen one.')
+  })
+
   it('is not there before a verdict', async () => {
     await create(exampleApproved('a', { verdict: null }))
     expect(await page.view(VIEW)).not.toContain('/coverage')
@@ -406,6 +419,27 @@ describe('a live route', () => {
     expect(markup).not.toContain(`${VIEW}/answers`)
     expect(markup).toContain('sign in with ADMIN_TOKEN')
     expect(await page.view(`${VIEW}/traffic`)).not.toContain(LORA)
+  })
+})
+
+describe('the evidence file', () => {
+  it('is a download for everyone, with which the decision is computed again', async () => {
+    await create({ ...exampleJudged(), id: 'a' })
+    await saveDecisionFacts(page.store, 'a', exampleFacts())
+    await page.signIn(READ_TOKEN)
+    expect(await page.view(VIEW)).toContain(`href="${VIEW}/evidence.json"`)
+    const response = await page.request(`${VIEW}/evidence.json`)
+    expect(response.headers.get('content-disposition')).toBe(
+      'attachment; filename="evidence-a.json"'
+    )
+    expect(verifyEvidence(await response.json()).holds).toBe(true)
+  })
+
+  it('of an older verdict does not exist, and the page says what helps', async () => {
+    await create(exampleApproved('a'))
+    const response = await page.request(`${VIEW}/evidence.json`)
+    expect(response.status).toBe(409)
+    expect(await response.text()).toContain('internalize again')
   })
 })
 

@@ -10,8 +10,6 @@ export interface CoverageProps {
   verdict: Verdict
   /** the upstream's */
   model: string
-  /** false: requests of one conversation were counted each */
-  areIndependent: boolean
 }
 
 const marksOf = ({ arms, arm, upstreamAgreement, margin }: Verdict) => {
@@ -22,15 +20,15 @@ const marksOf = ({ arms, arm, upstreamAgreement, margin }: Verdict) => {
   ]
 }
 
-export const Coverage = ({ points, verdict, model, areIndependent }: CoverageProps) => (
+export const Coverage = ({ points, verdict, model }: CoverageProps) => (
   <>
     <h2>How much it could answer, and how well</h2>
     <p>
       Each point is a threshold: it answers the requests that it is surest of, and a part of these
-      answers agrees with {model}. The band holds for one threshold at a time (95 %); the promise is
-      proven for the chosen one.
-      {!areIndependent &&
-        ' Requests of one conversation are counted each here, so the band is too narrow.'}
+      answers agrees with {model}. The band holds for one threshold at a time (95 %).{' '}
+      {verdict.arms[verdict.arm]!.threshold === null
+        ? 'No threshold keeps the promise.'
+        : 'The promise is proven for the chosen one.'}
     </p>
     <Plot
       title="Agreement by share of the requests answered"

@@ -1,6 +1,8 @@
 /** One internalization, as a candidate and as a live route: each section appears with its data. */
+import { evidenceFile } from '../../../lifecycle/evidence-file.ts'
 import { rolloutProgress } from '../../../lifecycle/rollout-report.ts'
 import type { AdminDeps } from '../../deps.ts'
+import { readInternalization } from '../../reading/read-internalization.ts'
 import { isFull, type AddView } from '../env.ts'
 import { Live } from '../layout.tsx'
 import { internalizationPath } from '../address.ts'
@@ -55,6 +57,17 @@ const LiveParts = ({ facts, rollout }: PartProps) => {
   )
 }
 
+const Download = ({ row }: Pick<InternalizationFacts, 'row'>) =>
+  row.verdict === null ? null : (
+    <p>
+      <a href={`${internalizationPath(row.id)}/evidence.json`} download hx-boost="false">
+        Evidence file
+      </a>
+      : all figures, and no text, with which <code>promptintern verify</code> computes the decision
+      again.
+    </p>
+  )
+
 /** Where the texts are, or why they are not shown. */
 const Texts = ({
   row,
@@ -103,7 +116,10 @@ export const addInternalization: AddView = (app, deps) => {
             <Actions {...facts} rollout={rollout} formToken={context.get('formToken')} />
           )}
         </Live>
-        <Texts row={row} isFullRole={isFullRole} />
+        <Live id="texts">
+          <Texts row={row} isFullRole={isFullRole} />
+          <Download row={row} />
+        </Live>
         <LiveParts facts={facts} rollout={rollout} />
         <CandidateParts facts={facts} />
       </>
@@ -113,6 +129,13 @@ export const addInternalization: AddView = (app, deps) => {
         ? `Internalization ${row.id.slice(0, ID_CHARS)}`
         : `Internalization of ${visibleText(facts.label)}`
     return show(context, { title, section: '/templates', content })
+  })
+  app.get('/internalizations/:id/evidence.json', async (context) => {
+    const row = await readInternalization(deps.store, context.req.param('id'))
+    const file = await evidenceFile(deps.store, row, deps.now())
+    const name = `evidence-${row.id.replace(/[^\w-]/g, '_')}.json`
+    context.header('content-disposition', `attachment; filename="${name}"`)
+    return context.json(file)
   })
   addLaterParts(app, deps)
   addDecisions(app, deps)

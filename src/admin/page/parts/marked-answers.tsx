@@ -53,7 +53,11 @@ const ShownSide = ({ side, rest, changes, mark }: ShownSideProps) => {
           {side.whole !== null && (
             <>
               {' '}
-              (<a href={side.whole}>see all</a>)
+              (
+              <a href={side.whole} hx-boost="false">
+                see all
+              </a>
+              )
             </>
           )}
         </span>

@@ -1,0 +1,179 @@
+/** The page of an internalization in a real browser, over the real server: plots, forms, and changes. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ADMIN_TOKEN, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { saveDecisionFacts } from '../../src/lifecycle/evidence-file.ts'
+import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
+import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
+import type { Store } from '../../src/store/store.ts'
+import { examplePair, routedRecord } from '../fixtures/audited.ts'
+import { startServer } from '../fixtures/built.ts'
+import { exampleFacts, exampleJudged } from '../fixtures/evidence.ts'
+import {
+  exampleApproved,
+  exampleEvaluation,
+  exampleOutcome,
+  exampleTemplate,
+} from '../fixtures/examples.ts'
+import { openStore } from '../fixtures/local-store.ts'
+import { exampleReport } from '../fixtures/rollout.ts'
+import { CHROMIUM, findingsOf, openBrowser, openTab, watchTab } from './chromium.ts'
+
+const WHY_SKIPPED = CHROMIUM === null ? ' (skipped: no Chromium, set CHROMIUM_PATH)' : ''
+
+const PAIRS = 40
+
+const addWaiting = async (store: Store): Promise<void> => {
+  const ids = Array.from({ length: 30 }, (_, i) => `record-${i + 1}`)
+  const row = exampleJudged()
+  const plan = { ...row.plan!, holdoutRecordIds: ids, unseenRecordIds: [] }
+  await store.internalizations.create({ ...row, id: 'waiting', plan })
+  await saveDecisionFacts(store, 'waiting', exampleFacts())
+  await store.internalizations.addEvaluations(
+    ids.map((id, i) =>
+      exampleEvaluation(id, { internalizationId: 'waiting', arm: 1, similarity: Number(i > 3) })
+    )
+  )
+  await saveCurve(store, 'waiting', {
+    fits: [],
+    planned: 2,
+    failure: null,
+    curve: {
+      points: [450, 900].map((rows, i) => ({ rows, agreement: 0.7 + 0.1 * i, losses: [0.1] })),
+      targets: [{ coverage: 0.7, rows: 1_700, interval: [1_200, null], likelyRows: 2_300 }],
+    },
+  })
+}
+
+const addLive = async (store: Store): Promise<void> => {
+  const stage = { share: 0.05, before: { pairs: 0, losses: 0 } }
+  const state = { name: 'live', stage } as const
+  const row = exampleApproved('live', { templateVersion: 'version-2', state })
+  await store.internalizations.create(row)
+  await store.pairs.judge(
+    Array.from({ length: PAIRS }, (_, i) =>
+      examplePair(`record-${i + 1}`, { outcome: i % 20 === 0 ? 'disagreed' : 'agreed' })
+    )
+  )
+  await saveRolloutReport(store, 'live', exampleReport({ stage }))
+}
+
+const fill = async (dataDir: string): Promise<void> => {
+  const store = await openStore({ dataDir })
+  await store.templates.upsert([exampleTemplate(), exampleTemplate('version-2')])
+  const route = exampleOutcome({
+    templateVersion: 'version-2',
+    lora: 'lora-of-arm-1',
+    outcome: 'skipped',
+    reason: 'audit',
+  })
+  const now = Date.now()
+  await store.records.append(
+    batchOf(
+      Array.from({ length: PAIRS }, (_, i) =>
+        routedRecord(i + 1, 'skipped', { route, at: now - (PAIRS - i) * 60_000 })
+      )
+    )
+  )
+  const ids = Array.from({ length: PAIRS }, (_, i) => `record-${i + 1}`)
+  await store.records.tagTemplate(ids, 'version-2')
+  await addWaiting(store)
+  await addLive(store)
+  await store.close()
+}
+
+const VIEWS = [
+  '/waiting',
+  '/waiting/answers',
+  '/waiting/coverage',
+  '/live',
+  '/live/pairs',
+  '/live/pairs?revealed=true',
+  '/live/traffic',
+]
+
+describe.skipIf(CHROMIUM === null)(`an internalization in Chromium${WHY_SKIPPED}`, () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-browser-'))
+  let server: ProxyProcess
+  let browser: Browser
+  let tab: Page
+  let said: string[]
+
+  const open = (path: string) => tab.goto(`${server.baseUrl}/admin/internalizations${path}`)
+
+  beforeAll(async () => {
+    await fill(dataDir)
+    server = await startServer({
+      DATA_DIR: dataDir,
+      UPSTREAM_BASE_URL: 'http://127.0.0.1:9',
+      ENGINE: 'fake',
+    })
+    browser = await openBrowser()
+    tab = await (await openTab(browser)).newPage()
+    said = watchTab(tab)
+    await open('/waiting')
+    await tab.getByLabel('Admin token').fill(ADMIN_TOKEN)
+    await tab.getByLabel('Your name').fill('Ada')
+    await tab.getByRole('button', { name: 'Sign in' }).click()
+    await tab.getByText('waits for approval').waitFor()
+  })
+
+  afterAll(async () => {
+    await browser?.close()
+    await server?.stop()
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+
+  it.each(VIEWS)('is shown in both themes and three widths: %s', async (path) => {
+    await open(path)
+    await tab.waitForLoadState('networkidle')
+    expect(await findingsOf(tab)).toEqual([])
+    expect(said).toEqual([])
+  })
+
+  it('loads what takes long behind the page, and plots it', async () => {
+    await open('/waiting')
+    await tab.locator('#coverage canvas').waitFor()
+    await open('/live')
+    await tab.locator('#evidence canvas').first().waitFor()
+    await tab.locator('#traffic').getByText('drawn at random, to be compared').waitFor()
+  })
+
+  it('is approved by keyboard, in two steps, and shows what changed', async () => {
+    await open('/waiting')
+    await tab.getByText('Approve', { exact: true }).first().focus()
+    await tab.keyboard.press('Enter')
+    await tab.getByLabel('Reason (optional)').first().fill('looks good')
+    await tab.keyboard.press('Enter')
+    await tab.getByText('live, canary 5 %').first().waitFor()
+    await tab.getByText('looks good').waitFor()
+    await tab.getByText('admin (Ada)').waitFor()
+  })
+
+  it('shows a decision of another person without being loaded again', async () => {
+    await open('/live')
+    await tab.evaluate('window.isSamePage = true')
+    await server.admin('/internalizations/live/retire', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ reason: 'another person did it' }),
+    })
+    await tab.locator('#head').getByText('another person did it').waitFor()
+    expect(await tab.evaluate('window.isSamePage')).toBe(true)
+  })
+
+  it('keeps what a person is writing when something changes', async () => {
+    await open('/waiting')
+    await tab.getByText('Roll back', { exact: true }).first().click()
+    const reason = tab.locator('#reason-admin-internalizations-waiting-roll-back')
+    await reason.fill('half a sent')
+    await tab.locator('h1').click()
+    await server.admin('/internalizations/waiting/pause', { method: 'POST' })
+    await tab.locator('#head').getByText('live, paused').waitFor()
+    expect(await reason.inputValue()).toBe('half a sent')
+  })
+})
