@@ -215,6 +215,24 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
     expect(await text()).not.toContain(ADMIN_TOKEN)
   })
 
+  it('shows why a form was refused, although the script sends it', async () => {
+    await open('/forget')
+    await tab.getByRole('button', { name: 'Look what would go' }).click()
+    await tab.getByText('the selection is empty').waitFor()
+    // the browser reports the status 400
+    said.length = 0
+  })
+
+  it('looks before it forgets, and can be loaded again after it', async () => {
+    await open('/forget')
+    await tab.getByLabel('Tenant').fill('unknown')
+    await tab.getByRole('button', { name: 'Look what would go' }).click()
+    await tab.getByText('0 records').waitFor()
+    await tab.reload()
+    await tab.getByRole('button', { name: 'Look what would go' }).waitFor()
+    expect(said).toEqual([])
+  })
+
   it('has said no error in the console, and met the policy everywhere', () => {
     expect(said).toEqual([])
   })
