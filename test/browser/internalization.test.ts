@@ -119,7 +119,7 @@ describe.skipIf(CHROMIUM === null)(`an internalization in Chromium${WHY_SKIPPED}
     await tab.getByLabel('Admin token').fill(ADMIN_TOKEN)
     await tab.getByLabel('Your name').fill('Ada')
     await tab.getByRole('button', { name: 'Sign in' }).click()
-    await tab.getByText('waits for approval').waitFor()
+    await tab.getByText('waits for a decision').waitFor()
   })
 
   afterAll(async () => {

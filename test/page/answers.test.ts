@@ -108,7 +108,7 @@ describe('held-out answers', () => {
     const first = await page.view(VIEW)
     expect(questionsIn(first)).toHaveLength(25)
     expect(first).toContain('Page 1 of 2')
-    const next = /href="([^"]+)">Next/.exec(first)![1]!.replaceAll('&amp;', '&')
+    const next = /href="([^"]+)">Next page/.exec(first)![1]!.replaceAll('&amp;', '&')
     expect(questionsIn(await page.view(next))).toHaveLength(1)
     expect(questionsIn(await page.view(`${VIEW}?page=999`))).toHaveLength(1)
     expect(questionsIn(await page.view(`${VIEW}?page=-1e9`))).toHaveLength(25)

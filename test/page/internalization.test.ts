@@ -87,7 +87,7 @@ describe('a candidate', () => {
   it('that was begun a moment ago shows its state and history, and no empty section', async () => {
     await create(exampleInternalization('a'))
     const markup = await page.view(VIEW)
-    expect(markup).toContain('waits for its training')
+    expect(markup).toContain('waits for the worker')
     expect(headings(markup)).toEqual(['History'])
     expect(markup).not.toContain('Held-out answers')
   })
@@ -121,8 +121,8 @@ describe('a candidate', () => {
   it('that waits for approval shows the proof: samples, parts, candidates, and what is never answered', async () => {
     await create(exampleApproved('a', judgedOn('plan=pro')))
     const markup = await page.view(VIEW)
-    expect(markup).toContain('waits for approval')
-    expect(headings(markup)).toEqual(['Proof', 'Training', 'History'])
+    expect(markup).toContain('waits for a decision')
+    expect(headings(markup)).toEqual(['Proof', 'Does internalizing it pay?', 'Training', 'History'])
     expect(rowOf(markup, 'traffic as it comes')[0]).toBe('600')
     expect(rowOf(markup, 'unseen questions')[0]).toBe('600')
     expect(rowOf(markup, 'plan=pro')[4]).toBe('holds')
@@ -444,10 +444,12 @@ describe('the evidence file', () => {
 })
 
 describe('costs and savings', () => {
-  it('say whether the template pays', async () => {
+  it('are worked out behind the page, and shown at once when they are known', async () => {
     await create(exampleApproved('a'))
-    const markup = await page.view(`${VIEW}/economics`)
-    expect(markup).toContain('not known')
+    expect(await page.view(VIEW)).toContain('hx-get="/admin/templates/version-1?economics=1"')
+    await page.view('/admin/templates/version-1?economics=1')
+    const markup = await page.view(VIEW)
     expect(markup).toContain('there is no price of gpt-4o-mini in PRICES_FILE')
+    expect(markup).toMatch(/Training and its test<\/dt><dd><strong>\$0.00/)
   })
 })

@@ -6,13 +6,22 @@ import { BASE } from './env.ts'
 import type { Session } from '../access/sessions.ts'
 import { TOKEN_FIELD } from './parts/form.tsx'
 
-/** `htmx` evaluates no text, adds no style, and runs no script of a loaded view. */
+/**
+ * `htmx` evaluates no text, adds no style, and runs no script of a loaded view. It shows errors too: by default
+ * a link or a form that fails would do nothing.
+ */
 const HTMX_CONFIG = JSON.stringify({
   allowEval: false,
   includeIndicatorStyles: false,
   allowScriptTags: false,
   selfRequestsOnly: true,
+  // text of requests stays in no cache of the browser: going back loads the view
   historyCacheSize: 0,
+  refreshOnHistoryMiss: true,
+  responseHandling: [
+    { code: '204', swap: false },
+    { code: '...', swap: true },
+  ],
 })
 
 export const SECTIONS = [

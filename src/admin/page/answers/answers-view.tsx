@@ -5,9 +5,11 @@ import { heldOutAnswers } from '../../../lifecycle/held-out-examples.ts'
 import { readInternalization } from '../../reading/read-internalization.ts'
 import { isFull, type AddView, type PageContext } from '../env.ts'
 import { Notice } from '../parts/figures.tsx'
+import { ChoiceFilter, Filter, Pager, TextFilter } from '../parts/filter.tsx'
 import { whole } from '../parts/format.ts'
 import { internalizationPath, withQuery } from '../address.ts'
 import { NO_TEXTS } from '../parts/text.tsx'
+import { plainText } from '../plain-text.ts'
 import { show } from '../show.tsx'
 import { AnswerList } from './answer-list.tsx'
 import {
@@ -21,8 +23,9 @@ import {
 
 const MAX_SEARCH_CHARS = 200
 
-const KIND_NAMES: Record<AnswerKind, string> = {
-  all: 'all answers',
+const FILTERED = ANSWER_KINDS.filter((kind) => kind !== 'all')
+
+const KIND_NAMES: Record<Exclude<AnswerKind, 'all'>, string> = {
   disagree: 'disagree',
   agree: 'agree',
   above: 'above the threshold',
@@ -62,25 +65,20 @@ const Arms = ({ row: { plan }, query }: Pick<FilterProps, 'row' | 'query'>) => {
   )
 }
 
-const Filter = ({ row, query, counts }: FilterProps) => (
-  <form class="filter" method="get" action={`${internalizationPath(row.id)}/answers`}>
-    <div>
-      <label for="kind">Answers</label>
-      <select id="kind" name="kind">
-        {ANSWER_KINDS.map((kind) => (
-          <option value={kind} selected={kind === query.kind}>
-            {`${KIND_NAMES[kind]} (${whole(counts[kind])})`}
-          </option>
-        ))}
-      </select>
-    </div>
+const AnswersFilter = ({ row, query, counts }: FilterProps) => (
+  <Filter
+    path={`${internalizationPath(row.id)}/answers`}
+    isFiltered={query.kind !== 'all' || query.search !== ''}
+  >
+    <ChoiceFilter
+      name="kind"
+      label="Answers"
+      value={query.kind}
+      options={FILTERED.map((kind) => [kind, `${KIND_NAMES[kind]} (${whole(counts[kind])})`])}
+    />
     <Arms row={row} query={query} />
-    <div>
-      <label for="search">Text in the question or an answer</label>
-      <input id="search" name="search" value={query.search} maxlength={MAX_SEARCH_CHARS} />
-    </div>
-    <button>Show</button>
-  </form>
+    <TextFilter name="search" label="Text in the question or an answer" value={query.search} />
+  </Filter>
 )
 
 const addressOf = ({ id }: Internalization, query: AnswersQuery, page: number): string =>
@@ -97,21 +95,24 @@ const foundText = ({ found, searched, counts }: AnswersPage, { kind }: AnswersQu
 const Pages = ({
   row,
   query,
-  found: { page, pages },
+  found,
 }: {
   row: Internalization
   query: AnswersQuery
   found: AnswersPage
-}) =>
-  pages === 1 ? null : (
-    <nav aria-label="Pages" class="pages">
-      {page > 1 && <a href={addressOf(row, query, page - 1)}>Previous</a>}
-      <span>
-        Page {whole(page)} of {whole(pages)}
-      </span>
-      {page < pages && <a href={addressOf(row, query, page + 1)}>Next</a>}
-    </nav>
+}) => {
+  const { page, pages } = found
+  if (pages === 1) return null
+  return (
+    <Pager
+      said={`Page ${whole(page)} of ${whole(pages)}`}
+      links={[
+        ['Previous page', page > 1 ? addressOf(row, query, page - 1) : null],
+        ['Next page', page < pages ? addressOf(row, query, page + 1) : null],
+      ]}
+    />
   )
+}
 
 export const addAnswers: AddView = (app, { store }) => {
   app.get('/internalizations/:id/answers', async (context) => {
@@ -143,7 +144,7 @@ export const addAnswers: AddView = (app, { store }) => {
           Mistakes come first, the surest first; then the answers that the small model was least
           sure of. Where both answers differ, the words are marked.
         </p>
-        <Filter row={row} query={query} counts={found.counts} />
+        <AnswersFilter row={row} query={query} counts={found.counts} />
         <p>{foundText(found, query)}</p>
         <AnswerList
           answers={found.shown}
@@ -164,6 +165,6 @@ export const addAnswers: AddView = (app, { store }) => {
     const answers = await heldOutAnswers(store, row, queryOf(context, row).arm)
     const found = answers.find((answer) => answer.row.recordId === wanted)
     if (found === undefined) throw new AppError('not-found', `there is no answer to ${wanted}`)
-    return context.text(found.row.answer)
+    return plainText(context, found.row.answer, `answer-${wanted}.txt`)
   })
 }

@@ -1,10 +1,12 @@
 /** The head of the page: where the internalization stands, in sentences. */
 import { Live } from '../layout.tsx'
-import { Badge, Time } from '../parts/figures.tsx'
-import { templatePath } from '../address.ts'
-import { Line, Text } from '../parts/text.tsx'
+import { Time } from '../parts/figures.tsx'
+import { InternalizationLink, TemplateName } from '../parts/links.tsx'
+import { StateBadge } from '../parts/state.tsx'
+import { Text } from '../parts/text.tsx'
 import type { InternalizationFacts } from './load-internalization.ts'
 import { sayState } from './say/say-state.ts'
+import type { Internalization } from '../../../core/lifecycle/internalization.ts'
 import type { RolloutSettings } from '../../../core/rollout/stages.ts'
 
 interface HeadProps {
@@ -12,9 +14,16 @@ interface HeadProps {
   rollout: RolloutSettings
 }
 
+/** The one that it follows, or tries again. */
+const predecessorOf = ({ plan, state }: Internalization): string | null => {
+  const cause = state.name === 'candidate' ? (state.successor ?? state.retry) : plan?.successor
+  return cause?.of ?? null
+}
+
 export const Head = ({ facts, rollout }: HeadProps) => {
-  const { row, history } = facts
-  const { badge, tone, says, helps, reason } = sayState({
+  const { row, label, history } = facts
+  const predecessor = predecessorOf(row)
+  const { says, helps, reason } = sayState({
     ...facts,
     rollout,
     by: history.at(-1)?.by ?? 'worker',
@@ -23,7 +32,7 @@ export const Head = ({ facts, rollout }: HeadProps) => {
     <Live id="head">
       <div class="panel">
         <p>
-          <Badge tone={tone}>{badge}</Badge>
+          <StateBadge state={row.state} />
         </p>
         {says.map((sentence) => (
           <p>
@@ -41,10 +50,12 @@ export const Head = ({ facts, rollout }: HeadProps) => {
           </p>
         )}
         <small>
-          Of the template{' '}
-          <a href={templatePath(row.templateVersion)}>
-            <Line text={row.templateVersion} />
-          </a>
+          Of the template <TemplateName version={row.templateVersion} label={label} />
+          {predecessor !== null && (
+            <>
+              , after <InternalizationLink id={predecessor} />
+            </>
+          )}
           , begun <Time at={row.createdAt} />
         </small>
       </div>

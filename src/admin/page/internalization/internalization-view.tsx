@@ -5,7 +5,8 @@ import type { AdminDeps } from '../../deps.ts'
 import { readInternalization } from '../../reading/read-internalization.ts'
 import { isFull, type AddView } from '../env.ts'
 import { Live } from '../layout.tsx'
-import { internalizationPath } from '../address.ts'
+import { internalizationPath, templatePath, withQuery } from '../address.ts'
+import { shortName } from '../parts/links.tsx'
 import { NO_TEXTS } from '../parts/text.tsx'
 import { visibleText } from '../parts/visible-text.ts'
 import { show } from '../show.tsx'
@@ -13,20 +14,13 @@ import { Actions } from './decisions/actions.tsx'
 import { addDecisions } from './decisions/decide.ts'
 import { Head } from './head.tsx'
 import { History } from './history.tsx'
-import {
-  addLaterParts,
-  LaterParts,
-  PARTS_OF_COSTS,
-  PARTS_OF_LIVE,
-  PARTS_OF_PROOF,
-} from './later-parts.tsx'
+import { addLaterParts, LaterParts, PARTS_OF_LIVE, PARTS_OF_PROOF } from './later-parts.tsx'
 import { LiveRoute } from './live/live-route.tsx'
 import { Mistakes } from './live/mistakes.tsx'
 import { loadInternalization, type InternalizationFacts } from './load-internalization.ts'
 import { Proof } from './proof.tsx'
+import { Economics } from '../templates/template-economics.tsx'
 import { LearningCurve, Training } from './training.tsx'
-
-const ID_CHARS = 8
 
 interface PartProps {
   facts: InternalizationFacts
@@ -84,13 +78,19 @@ const Texts = ({
   )
 }
 
-const CandidateParts = ({ facts: { row, model, curve, history } }: Pick<PartProps, 'facts'>) => {
+const CandidateParts = ({ facts }: Pick<PartProps, 'facts'>) => {
+  const { row, template, model, curve, economics, history } = facts
   const { verdict, plan } = row
   return (
     <>
       <LaterParts row={row} parts={PARTS_OF_PROOF} />
       <Live id="proof">{verdict !== null && <Proof verdict={verdict} model={model} />}</Live>
-      <LaterParts row={row} parts={PARTS_OF_COSTS} />
+      {plan !== null && template !== null && (
+        <Economics
+          economics={economics}
+          address={withQuery(templatePath(template.version), { economics: 1 })}
+        />
+      )}
       <Live id="learning-curve">
         {curve !== null && <LearningCurve curve={curve} verdict={verdict} />}
       </Live>
@@ -126,7 +126,7 @@ export const addInternalization: AddView = (app, deps) => {
     )
     const title =
       facts.label === null
-        ? `Internalization ${row.id.slice(0, ID_CHARS)}`
+        ? `Internalization ${shortName(row.id)}`
         : `Internalization of ${visibleText(facts.label)}`
     return show(context, { title, section: '/templates', content })
   })

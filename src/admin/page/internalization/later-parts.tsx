@@ -15,11 +15,10 @@ import type { AdminDeps } from '../../deps.ts'
 import { readInternalization } from '../../reading/read-internalization.ts'
 import { createRemembered } from '../../reading/remembered.ts'
 import type { AddView } from '../env.ts'
-import { Later, Loaded } from '../parts/later.tsx'
+import { Refreshed, Slow } from '../parts/slow.tsx'
 import { internalizationPath } from '../address.ts'
 import { show } from '../show.tsx'
 import { Coverage } from './coverage.tsx'
-import { EconomicsPart } from './economics.tsx'
 import { Evidence } from './live/evidence.tsx'
 import { Traffic } from './live/traffic.tsx'
 
@@ -45,18 +44,6 @@ const TRAFFIC: Part = {
   load: async ({ store, prices }, row) => {
     const traffic = await loadRecentTraffic(store, row, prices)
     return traffic && <Traffic {...traffic} />
-  },
-}
-
-const ECONOMICS: Part = {
-  id: 'economics',
-  name: 'Costs and savings of the template',
-  isFor: ({ plan }) => plan !== null,
-  load: async ({ store, economics }, { templateVersion }) => {
-    const template = await store.templates.get(templateVersion)
-    if (template === null) return null
-    const figures = (await economics.assess([template])).get(templateVersion)
-    return figures === undefined ? null : <EconomicsPart {...figures} />
   },
 }
 
@@ -115,20 +102,21 @@ export const LaterParts = ({ row, parts }: { row: Internalization; parts: readon
     {parts
       .filter(({ isFor }) => isFor(row))
       .map(({ id, name }) => (
-        <Later id={id} name={name} path={`${internalizationPath(row.id)}/${id}`} />
+        <section id={id}>
+          <Slow id={id} address={`${internalizationPath(row.id)}/${id}`} verb={name} />
+        </section>
       ))}
   </>
 )
 
 export const PARTS_OF_LIVE = [EVIDENCE, TRAFFIC]
 export const PARTS_OF_PROOF = [CURVE]
-export const PARTS_OF_COSTS = [ECONOMICS]
 
 const REMEMBERED_MS = 30_000
 
 export const addLaterParts: AddView = (app, deps) => {
   const remembered = createRemembered<Child | null>(REMEMBERED_MS, deps.now)
-  for (const { id, name, isFor, load } of [...PARTS_OF_LIVE, ...PARTS_OF_PROOF, ...PARTS_OF_COSTS])
+  for (const { id, name, isFor, load } of [...PARTS_OF_LIVE, ...PARTS_OF_PROOF])
     app.get(`/internalizations/:id/${id}`, async (context) => {
       const row = await readInternalization(deps.store, context.req.param('id'))
       if (!isFor(row)) throw new AppError('not-found', `internalization ${row.id} has no ${id}`)
@@ -136,9 +124,9 @@ export const addLaterParts: AddView = (app, deps) => {
       const key = `${id} ${row.id} ${row.revision}`
       const content = (
         <>
-          <Loaded id={id} path={`${path}/${id}`}>
+          <Refreshed id={id} address={`${path}/${id}`}>
             {await remembered(key, () => load(deps, row))}
-          </Loaded>
+          </Refreshed>
           <p>
             <a href={path}>Back to the internalization</a>
           </p>

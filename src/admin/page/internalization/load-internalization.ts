@@ -1,10 +1,12 @@
 /** Reads what the page of one internalization shows at once. */
+import type { TemplateEconomics } from '../../../core/cost/template-economics.ts'
 import type { FeedbackCounts } from '../../../core/log/feedback.ts'
 import {
   winningLora,
   type HistoryEntry,
   type Internalization,
 } from '../../../core/lifecycle/internalization.ts'
+import type { Template } from '../../../core/template/template.ts'
 import { shownPairs, type ShownPair } from '../../../lifecycle/rating.ts'
 import { readRolloutReport, type RolloutReport } from '../../../lifecycle/rollout-report.ts'
 import type { AdminDeps } from '../../deps.ts'
@@ -18,6 +20,8 @@ import {
 
 export interface InternalizationFacts {
   row: Internalization
+  /** null: it was deleted */
+  template: Template | null
   /** the upstream's; `the upstream` when the template was deleted */
   model: string
   /** that a person gave the template; null: none */
@@ -29,6 +33,8 @@ export interface InternalizationFacts {
   report: RolloutReport | null
   curve: CurveReading | null
   feedback: FeedbackCounts | null
+  /** of the template; null: not worked out yet */
+  economics: TemplateEconomics | null
   /** the newest pairs of a live route that disagree; null where they are not shown */
   mistakes: ShownPair[] | null
 }
@@ -41,12 +47,18 @@ const readMistakes = (
 ): Promise<ShownPair[]> =>
   shownPairs(store, row, { limit: MISTAKES, outcome: 'disagreed', reveals: 'all' }, blindSecret)
 
+const knownEconomics = async (
+  { economics }: Pick<AdminDeps, 'economics'>,
+  template: Template
+): Promise<TemplateEconomics | null> =>
+  (await economics.known([template])).get(template.version) ?? null
+
 /**
  * @param showsTexts whether the reader may read requests and answers
  * @throws AppError `not-found`
  */
 export const loadInternalization = async (
-  deps: Pick<AdminDeps, 'store' | 'blindSecret'>,
+  deps: Pick<AdminDeps, 'store' | 'economics' | 'blindSecret'>,
   id: string,
   showsTexts: boolean
 ): Promise<InternalizationFacts> => {
@@ -57,6 +69,7 @@ export const loadInternalization = async (
   const lora = report === null ? null : winningLora(row)
   return {
     row,
+    template,
     model: template?.model ?? 'the upstream',
     label: (await store.templates.labels()).get(row.templateVersion) ?? null,
     history: await store.internalizations.history(id),
@@ -64,6 +77,7 @@ export const loadInternalization = async (
     report,
     curve: await readLearningCurve(store, row),
     feedback: lora === null ? null : await store.feedback.counts(lora),
+    economics: template && (await knownEconomics(deps, template)),
     mistakes: report === null || !showsTexts ? null : await readMistakes(deps, row),
   }
 }

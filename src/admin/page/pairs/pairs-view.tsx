@@ -13,9 +13,11 @@ import { readInternalization } from '../../reading/read-internalization.ts'
 import { isFull, type AddView, type PageContext } from '../env.ts'
 import { formText } from '../form-text.ts'
 import { Notice } from '../parts/figures.tsx'
+import { ChoiceFilter, Filter, Pager } from '../parts/filter.tsx'
 import { TOKEN_FIELD } from '../parts/form.tsx'
 import { internalizationPath, withQuery } from '../address.ts'
 import { NO_TEXTS } from '../parts/text.tsx'
+import { plainText } from '../plain-text.ts'
 import { show } from '../show.tsx'
 import { CHOICES, FIELD, PairList, TAKE_BACK } from './pair-list.tsx'
 import { OUTCOMES } from './revealed-pair.tsx'
@@ -46,14 +48,19 @@ const addressOf = (path: string, { before, isRevealed, outcome }: PairsQuery): s
     outcome: outcome ?? undefined,
   })
 
-const Pages = ({ path, pairs, ...query }: PairsPage) => (
-  <nav aria-label="Pages" class="pages">
-    {query.before !== null && <a href={addressOf(path, { ...query, before: null })}>The newest</a>}
-    {pairs.length === PAIRS_ON_A_PAGE && (
-      <a href={addressOf(path, { ...query, before: pairs.at(-1)!.place })}>Next page</a>
-    )}
-  </nav>
-)
+const Pages = ({ path, pairs, ...query }: PairsPage) => {
+  const at = (before: number | null): string => addressOf(path, { ...query, before })
+  const hasNext = pairs.length === PAIRS_ON_A_PAGE
+  if (query.before === null && !hasNext) return null
+  return (
+    <Pager
+      links={[
+        ['The newest', query.before === null ? null : at(null)],
+        ['Next page', hasNext ? at(pairs.at(-1)!.place) : null],
+      ]}
+    />
+  )
+}
 
 const RatingForm = ({ path, pairs, model, before, formToken }: PairsPage) => (
   <form method="post" action={`${path}/pairs`}>
@@ -66,22 +73,19 @@ const RatingForm = ({ path, pairs, model, before, formToken }: PairsPage) => (
   </form>
 )
 
-const OutcomeFilter = ({ path, outcome: chosen }: PairsPage) => (
-  <form class="filter" method="get" action={`${path}/pairs`}>
-    <div>
-      <label for="outcome">The small model’s answer</label>
-      <select id="outcome" name="outcome">
-        <option value="">any</option>
-        {PAIR_OUTCOMES.map((outcome) => (
-          <option value={outcome} selected={outcome === chosen}>
-            {OUTCOMES[outcome].name}
-          </option>
-        ))}
-      </select>
-    </div>
+const OutcomeFilter = ({ path, outcome }: PairsPage) => (
+  <Filter
+    path={addressOf(path, { before: null, isRevealed: true, outcome: null })}
+    isFiltered={outcome !== null}
+  >
     <input type="hidden" name="revealed" value="true" />
-    <button>Show</button>
-  </form>
+    <ChoiceFilter
+      name="outcome"
+      label="The small model’s answer"
+      value={outcome ?? ''}
+      options={PAIR_OUTCOMES.map((known) => [known, OUTCOMES[known].name])}
+    />
+  </Filter>
 )
 
 const Introduction = ({ path, isRevealed, model, before }: PairsPage) => (
@@ -192,6 +196,7 @@ export const addPairs: AddView = (app, { store, now, blindSecret: secret }) => {
     const [pair] = await shownPairs(store, row, query, secret)
     if (pair?.place !== place || pair.answers === null)
       throw new AppError('not-found', `there are no answers of the pair ${place}`)
-    return context.text(pair.answers[context.req.param('name') === 'a.txt' ? 'a' : 'b'])
+    const name = context.req.param('name')
+    return plainText(context, pair.answers[name === 'a.txt' ? 'a' : 'b'], name)
   })
 }

@@ -25,3 +25,21 @@ export const Slow = ({ id, address, verb, children }: SlowProps) => (
     {children} <a href={address}>{verb}</a>
   </p>
 )
+
+/** The part of the view that is loaded: it is loaded again after changes in the store, once a minute at most. */
+export const Refreshed = ({
+  id,
+  address,
+  children,
+}: Pick<SlowProps, 'id' | 'address'> & { children?: Child }) => (
+  <section
+    id={id}
+    hx-get={address}
+    hx-trigger="store-changed from:body throttle:60s"
+    hx-select={`#${id}`}
+    hx-swap="outerHTML"
+    hx-disinherit="*"
+  >
+    {children}
+  </section>
+)

@@ -60,12 +60,17 @@ const callFigures = ({ call, perCallUsd, traffic }: TemplateEconomics): FigurePr
 ]
 
 const otherFigures = (economics: TemplateEconomics): FigureProps[] => {
-  const { coverage, breakEvenCoverage, paybackDays } = economics
+  const { coverage, onceUsd, breakEvenCoverage, paybackDays } = economics
   return [
     {
       name: 'Answered by the lora',
       value: percent(coverage.answered),
       note: COVERAGES[coverage.source],
+    },
+    {
+      name: 'Training and its test',
+      value: usd((onceUsd.training ?? 0) + onceUsd.evaluation),
+      note: 'once',
     },
     ...(breakEvenCoverage === null
       ? []

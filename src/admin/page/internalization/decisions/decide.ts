@@ -11,6 +11,7 @@ import { pause, resume } from '../../../../lifecycle/pause.ts'
 import { reject, retire, rollBack, type PromotionContext } from '../../../../lifecycle/promote.ts'
 import type { AdminDeps } from '../../../deps.ts'
 import { readInternalization } from '../../../reading/read-internalization.ts'
+import { readTemplate } from '../../../reading/template-facts.ts'
 import { internalizationPath } from '../../address.ts'
 import { causeOf, type AddView } from '../../env.ts'
 import { noteOf } from '../../form-text.ts'
@@ -54,8 +55,8 @@ const rollItBack: Decide = async ({ deps: { store }, row, form, context }) => {
 }
 
 const internalizeAgain: Decide = async ({ deps, row, form, context: { by, now } }) => {
-  const { templateVersion: version, tenant } = row
-  const created = newInternalization(deps.newId(), { version, tenant }, now)
+  const template = await readTemplate(deps.store, row.templateVersion)
+  const created = newInternalization(deps.newId(), template, now)
   await deps.store.internalizations.create(created, by, noteOf(form))
   return created.id
 }

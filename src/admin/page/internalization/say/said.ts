@@ -1,10 +1,5 @@
-import type { Tone } from '../../parts/figures.tsx'
-
 /** What the head of an internalization says. */
 export interface Said {
-  /** the state in a word or two */
-  badge: string
-  tone: Tone
   /** one paragraph each, the most important first */
   says: string[]
   /** what would help; null: nothing has to be helped */

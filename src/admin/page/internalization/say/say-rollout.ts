@@ -6,7 +6,6 @@ import type {
 import {
   firstStage,
   resumedStage,
-  stageName,
   trafficShares,
   type RolloutSettings,
 } from '../../../../core/rollout/stages.ts'
@@ -100,24 +99,18 @@ const sayCourse = (progress: RolloutProgress, { model, rollout, report }: LiveSi
   }
 }
 
-export const sayLive = (situation: LiveSituation): Said => {
+export const sayLive = (situation: LiveSituation): string[] => {
   const { row, model, rollout, report } = situation
   const progress = rolloutProgress(row, report, rollout)!
   const { now, next } = sayCourse(progress, situation)
   const drift = report?.drift ?? null
-  return {
-    badge: `live, ${stageName(progress.stage)}`,
-    tone: drift === null && !progress.stage.isPaused ? 'good' : 'waits',
-    says: [
-      now,
-      sayLoss(progress, model),
-      ...(drift === null ? [] : [`A warning: ${drift}.`]),
-      next,
-      ...(row.verdict === null ? [] : [sayAnswers(row.verdict, model, 'was proven to answer')]),
-    ],
-    helps: null,
-    reason: null,
-  }
+  return [
+    now,
+    sayLoss(progress, model),
+    ...(drift === null ? [] : [`A warning: ${drift}.`]),
+    next,
+    ...(row.verdict === null ? [] : [sayAnswers(row.verdict, model, 'was proven to answer')]),
+  ]
 }
 
 /** @param by who retired it, as the history says */
@@ -125,22 +118,20 @@ export const sayRetired = (
   { reason, evidence }: Extract<InternalizationState, { name: 'retired' }>,
   { model, by }: { model: string; by: string }
 ): Said => {
-  const said = { badge: 'retired', tone: 'plain', reason } as const
   if (evidence !== undefined)
     return {
-      ...said,
-      tone: 'bad',
       says: [
         `Its own evidence took it back: it disagreed with ${model} more often than it may. ${model} answers again.`,
       ],
       helps: 'It cannot go live again. A new internalization needs a proof of its own.',
+      reason,
     }
   if (isReplaced(reason))
-    return { ...said, says: ['A newer internalization replaced it.'], helps: null }
+    return { says: ['A newer internalization replaced it.'], helps: null, reason }
   const who = by === 'worker' ? 'The worker' : 'A person'
   return {
-    ...said,
     says: [`${who} took it out of service.`],
     helps: 'It can be approved again, from the first stage on.',
+    reason,
   }
 }

@@ -65,48 +65,38 @@ const sayWaiting = ({ row, model, rollout }: Situation): string[] => {
   ]
 }
 
-const inWork = (badge: string, says: string[]): Said => ({
-  badge,
-  tone: 'waits',
-  says,
-  helps: null,
-  reason: null,
-})
-
-const ended = (
-  badge: string,
-  { says, helps }: { says: string; helps: string },
-  reason: string
-): Said => ({ badge, tone: 'bad', says: [says], helps, reason })
+const inWork = (says: string[]): Said => ({ says, helps: null, reason: null })
 
 export const sayState = (situation: Situation): Said => {
   const { row, progress } = situation
   const { state } = row
   switch (state.name) {
     case 'candidate':
-      return inWork('waits for its training', [
+      return inWork([
         'The worker chooses exchanges and begins to train when the engine is free.',
         ...sayCause(state),
       ])
     case 'training':
-      return inWork('in training', sayTraining(row, state, progress))
+      return inWork(sayTraining(row, state, progress))
     case 'evaluating':
-      return inWork('in the test', [
+      return inWork([
         'It answers the held-out requests, and its answers are compared with the logged ones.',
       ])
     case 'approval':
-      return inWork('waits for approval', sayWaiting(situation))
+      return inWork(sayWaiting(situation))
     case 'live':
-      return sayLive(situation)
+      return inWork(sayLive(situation))
     case 'retired':
       return sayRetired(state, situation)
-    case 'rejected':
-      return ended('rejected', sayRejection(row, state.reason, situation), state.reason)
+    case 'rejected': {
+      const { says, helps } = sayRejection(row, state.reason, situation)
+      return { says: [says], helps, reason: state.reason }
+    }
     case 'failed':
-      return ended(
-        'failed',
-        { says: 'A fault ended it.', helps: 'Internalize again when its cause is gone.' },
-        state.cause
-      )
+      return {
+        says: ['A fault ended it.'],
+        helps: 'Internalize again when its cause is gone.',
+        reason: state.cause,
+      }
   }
 }
