@@ -143,7 +143,6 @@ const RULES: Record<string, Rule> = {
     packages: ['hono', '@hono/node-server', 'diff'],
     node: false,
   },
-  'src/admin/page/templates/difference.ts': { ours: [], packages: ['diff'], node: false },
   // the files that it serves, of its own folder and of two packages
   'src/admin/page/assets.ts': {
     ours: ['src/package-folder.ts'],

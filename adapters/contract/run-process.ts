@@ -63,7 +63,12 @@ export const runEngineProcess = async (options: EngineProcessOptions): Promise<v
     if (process.send) await sendReport({ port: engine.port })
   } catch (thrown) {
     const { code, message } = toAppError(thrown)
-    log('error', 'the engine cannot start', { causes: causesOf(thrown) })
+    // the stack of a wrong folder or setting would hide the reason
+    const causes = causesOf(thrown).map((cause) => ({
+      ...cause,
+      stack: code === 'internal' ? cause.stack : [],
+    }))
+    log('error', 'the engine cannot start', { causes })
     if (process.send) await sendReport({ error: { code, message } })
     process.exit(1)
   }

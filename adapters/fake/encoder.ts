@@ -34,10 +34,14 @@ export const createFakeEncoder = (id: string): SentenceEncoder => ({
   fingerprint: 'fp_fake_encoder',
   dims: DIMS,
   maxTokens: MAX_TOKENS,
-  encode: async (texts) => ({
-    vectors: Float32Array.from(texts.flatMap((text) => [...vectorOf(text)])),
-    tokens: texts.map((text) => Math.min(MAX_TOKENS, countTokens(text))),
-  }),
+  encode: async (texts) => {
+    const tokens = texts.map(countTokens)
+    return {
+      vectors: Float32Array.from(texts.flatMap((text) => [...vectorOf(text)])),
+      tokens: tokens.map((count) => Math.min(MAX_TOKENS, count)),
+      cut: tokens.filter((count) => count > MAX_TOKENS).length,
+    }
+  },
   countTokens,
   close: async () => {},
 })

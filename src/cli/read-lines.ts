@@ -7,7 +7,7 @@ const LINE_END = 0x0a
 export interface Line {
   /** from 1 */
   number: number
-  /** in UTF-8, without its line end; null for a line over the limit */
+  /** in UTF-8, without its line end and a byte order mark; null for a line over the limit */
   text: string | null
   /** that are read, up to the end of the line */
   bytes: number
@@ -30,7 +30,8 @@ export async function* readLines(
     else pieces = []
   }
   const endLine = (): Line => {
-    const text = length > maxBytes ? null : Buffer.concat(pieces).toString().replace(/\r$/, '')
+    const line = length > maxBytes ? null : Buffer.concat(pieces).toString().replace(/\r$/, '')
+    const text = number === 0 ? (line?.replace(/^\uFEFF/, '') ?? null) : line
     bytes += length
     number++
     pieces = []
@@ -66,6 +67,24 @@ const unreadable = (path: string, cause: unknown): AppError => {
     : new AppError('invalid-request', `${path} cannot be read: ${code}`, { cause })
 }
 
+const TO_UTF8 = 'is in UTF-16: convert it to UTF-8 first'
+/** First bytes of files without lines of text in UTF-8, and what to do with them. */
+const OTHER_KINDS: [bytes: number[], advice: string][] = [
+  [[0x1f, 0x8b], 'is packed by gzip: unpack it first'],
+  [[0x28, 0xb5, 0x2f, 0xfd], 'is packed by zstd: unpack it first'],
+  [[0x50, 0x4b, 0x03, 0x04], 'is packed by zip: unpack it first'],
+  [[0xff, 0xfe], TO_UTF8],
+  [[0xfe, 0xff], TO_UTF8],
+]
+
+/** @returns why the file has no lines of text in UTF-8, or null */
+const otherKind = async (handle: FileHandle): Promise<string | null> => {
+  // with a position, so that the stream still begins at the first byte; it meets the same error
+  const read = await handle.read(Buffer.alloc(4), { position: 0 }).catch(() => null)
+  const kind = OTHER_KINDS.find(([bytes]) => bytes.every((byte, at) => read?.buffer[at] === byte))
+  return kind?.[1] ?? null
+}
+
 async function* chunksOf(path: string, handle: FileHandle): AsyncGenerator<Buffer> {
   try {
     yield* handle.createReadStream({ autoClose: false }) as AsyncIterable<Buffer>
@@ -80,9 +99,12 @@ export const openFile = async (path: string): Promise<OpenFile> => {
     throw unreadable(path, cause)
   })
   const found = await handle.stat()
-  if (found.isDirectory()) {
+  // a pipe cannot be read at a position
+  const kind = found.isFile() ? await otherKind(handle) : null
+  const refusal = found.isDirectory() ? 'is a folder, not a file' : kind
+  if (refusal !== null) {
     await handle.close()
-    throw new AppError('invalid-request', `${path} is a folder, not a file`)
+    throw new AppError('invalid-request', `${path} ${refusal}`)
   }
   return { size: found.size, chunks: chunksOf(path, handle), close: () => handle.close() }
 }

@@ -61,6 +61,7 @@ export const populationText = ({
   outcomes,
   repeats,
   tooLong,
+  cutByHead,
   withoutPrompt,
 }: Population): string =>
   [
@@ -70,6 +71,11 @@ export const populationText = ({
         .join(', '),
     ...(repeats.questions === 0 ? [] : [repeatsText(repeats)]),
     ...(tooLong === 0 ? [] : [`${tooLong} training rows do not fit the base model's context`]),
+    ...(cutByHead === undefined
+      ? []
+      : [
+          `a label head reads ${cutByHead.tokens} tokens, and ${cutByHead.rows} training rows are longer`,
+        ]),
     ...(withoutPrompt === null ? [] : [`every stage trains without the prompt: ${withoutPrompt}`]),
   ].join('\n')
 

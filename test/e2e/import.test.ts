@@ -29,7 +29,7 @@ const GOOD = JSON.stringify({ messages: asked('hi'), response: 'yes' })
 
 const fileOf = (...lines: string[]): string => {
   const path = join(folder, `${files++}.jsonl`)
-  writeFileSync(path, lines.join('\n'))
+  writeFileSync(path, lines.join('\n'), 'latin1')
   return path
 }
 
@@ -49,6 +49,7 @@ describe('import', () => {
   it.each([
     ['a file that does not exist', () => join(folder, 'nothing.jsonl'), 3, 'there is no file'],
     ['a folder', () => folder, 2, 'is a folder'],
+    ['a file that gzip has packed', () => fileOf('\u001F\u008B'), 2, 'is packed by gzip'],
   ])('of %s ends with a message, and makes no data directory', async (_name, path, code, why) => {
     const dataDir = emptyDir()
     const ended = await importInto(dataDir, path())

@@ -1,4 +1,4 @@
-/** A head from a user's view: the real server with the embedded engine, an encoder and label traffic. */
+/** A head from a user's view: the real server with the embedded engine, an encoder and labels in Chinese. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,14 +11,16 @@ import { writeTinyBert } from '../fakes/tiny-bert.ts'
 import { startServer } from '../fixtures/built.ts'
 
 const PROMPT = [
-  'You route the messages of a bank to the desk that answers them. Read the message of the customer.',
-  'Answer with the name of the desk alone: in lower case, without punctuation, without an explanation.',
+  '你把银行客户的留言转给负责答复的柜台。请先读完客户的全部留言，忽略问候语和签名，然后再决定由哪个柜台答复。',
+  '如果有两个柜台都合适，就选留言中最先提到的那一个；如果没有合适的柜台，就选最接近的那一个，不要自己编造名称。',
+  '只写柜台的名称，不要加标点，不要加解释。程序会读取你的答复，任何多余的字都是错误。',
 ].join('\n')
 
+/** Normalization would change each of these: full-width signs, an accent of its own, a compatibility form. */
 const DESKS = [
-  { desk: 'card_desk', message: 'my card is lost' },
-  { desk: 'rate_desk', message: 'the exchange rate' },
-  { desk: 'transfer_desk', message: 'transfer the money' },
+  { desk: '卡片服务台（挂失）', message: '我的卡在哪？卡卡' },
+  { desk: '外汇柜台 cafe\u0301 💱', message: '在在在 rate' },
+  { desk: '㈱转账', message: '哪哪 money' },
 ]
 
 const messagesOf = (number: number) => [
@@ -41,6 +43,19 @@ describe('with ENCODER_PATH', () => {
       answer: data.choices[0]!.message.content,
       route: response.headers.get('x-promptintern-route'),
     }
+  }
+
+  /** @returns what the official client reads of a stream, joined */
+  const streamed = async (number: number): Promise<string> => {
+    const stream = await client.chat.completions.create({
+      model: 'gpt-4o-mini',
+      temperature: 0,
+      messages: messagesOf(number),
+      stream: true,
+    })
+    let text = ''
+    for await (const { choices } of stream) text += choices[0]?.delta.content ?? ''
+    return text
   }
 
   const newest = async (): Promise<Internalization | undefined> =>
@@ -73,7 +88,7 @@ describe('with ENCODER_PATH', () => {
     rmSync(folder, { recursive: true, force: true })
   })
 
-  it('a head is trained, proved, and answers the official client', async () => {
+  it('a head is trained, proved, and answers the official client with the labels as they were logged', async () => {
     for (let start = 0; start < 200; start += 10)
       await Promise.all(Array.from({ length: 10 }, (_, index) => ask(start + index)))
     await expect
@@ -86,8 +101,13 @@ describe('with ENCODER_PATH', () => {
       .poll(async () => (await ask(900)).route, { timeout: 20_000, interval: 100 })
       .toBe('answered')
     for (const number of [901, 902, 903]) {
+      const { desk } = DESKS[number % 3]!
       const { answer, route } = await ask(number)
-      expect([answer, route]).toEqual([DESKS[number % 3]!.desk, 'answered'])
+      expect(route).toBe('answered')
+      expect(Buffer.from(answer!)).toEqual(Buffer.from(desk))
+      const { answered } = upstream.counts
+      expect(Buffer.from(await streamed(number))).toEqual(Buffer.from(desk))
+      expect(upstream.counts.answered).toBe(answered)
     }
   })
 })

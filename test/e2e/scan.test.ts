@@ -8,6 +8,7 @@ import { freePort } from '../../bench/harness/free-port.ts'
 import { recordOf } from '../../bench/scan/draws.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ScanReport } from '../../src/core/scan/report.ts'
+import { writeTinyBert } from '../fakes/tiny-bert.ts'
 import { CLI, startServer } from '../fixtures/built.ts'
 import { openStore } from '../fixtures/local-store.ts'
 import { answered, labelled, timedLine, tuningLine } from '../fixtures/scan-log.ts'
@@ -166,6 +167,28 @@ describe('scan of a difficult file', () => {
     const [template] = (await reportOf(fileOf(exchanges.map(timedLine)))).templates
     expect(template!.labels).toBe(3)
     expect(template!.expectedCoverage).toBeGreaterThan(0.9)
+  })
+
+  it('says how many requests are longer than the encoder reads, also where no head passes', async () => {
+    const encoder = join(folder, 'tiny-bert')
+    // reads 16 tokens
+    writeTinyBert(encoder, { seed: 1 })
+    const exchanges = answered(160, (n) => (n % 2 === 0 ? 'card' : 'money')).map((exchange, n) => {
+      const [prompt] = exchange.request.messages
+      const content = n % 4 === 0 ? `the ${'new card '.repeat(20)} ${n}` : `my pin ${n}`
+      return {
+        ...exchange,
+        request: { ...exchange.request, messages: [prompt!, { role: 'user', content }] },
+      }
+    })
+    const path = fileOf(exchanges.map(timedLine))
+    const { features, templates } = await reportOf(path, '--encoder', encoder)
+    expect(templates[0]).toMatchObject({ expectedCoverage: 0, rows: { train: 80, heldOut: 80 } })
+    const told =
+      'the sentence encoder tiny-bert, which reads 16 tokens of a request: 40 of 160 are longer'
+    expect(features).toBe(told)
+    const { stdout } = await scan(path, '--encoder', encoder)
+    expect(stdout.replaceAll(/\s+/g, ' ')).toContain(`heads were tried on ${told}`)
   })
 
   it.each([

@@ -11,6 +11,8 @@ const CUT_AFTER_MS = 100
 
 export interface FakeHub {
   endpoint: string
+  /** the one that it has */
+  repository: string
   /** `name range` of every file asked for */
   requests: string[]
   files: Map<string, Buffer>
@@ -58,21 +60,25 @@ const answer = (hub: FakeHub, request: IncomingMessage, response: ServerResponse
   if (hub.silent) return
   if (hub.token !== null && request.headers.authorization !== `Bearer ${hub.token}`)
     return void response.writeHead(401).end()
-  if (path === '/api/models/acme/tiny/revision/main') {
+  if (path === `/api/models/${hub.repository}/revision/main`) {
     response.writeHead(200, { 'content-type': 'application/json' })
     const siblings = [...hub.files].map(([name, bytes]) => sibling(name, bytes))
     return void response.end(JSON.stringify({ sha: COMMIT, siblings }))
   }
-  const name = path.replace(`/acme/tiny/resolve/${COMMIT}/`, '')
+  const name = path.replace(`/${hub.repository}/resolve/${COMMIT}/`, '')
   if (!hub.files.has(name)) return void response.writeHead(404).end()
   sendFile(hub, name, request, response)
 }
 
-export const startFakeHub = async (files: Record<string, Buffer>): Promise<FakeHub> => {
+export const startFakeHub = async (
+  files: Record<string, Buffer>,
+  repository = 'acme/tiny'
+): Promise<FakeHub> => {
   const server = createServer((request, response) => answer(hub, request, response))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const hub: FakeHub = {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    repository,
     requests: [],
     files: new Map(Object.entries(files)),
     damaged: new Set(),

@@ -13,6 +13,8 @@ export interface TinyBertOptions {
   /** before the names of all tensors */
   prefix?: string
   maxTokens?: number
+  /** rows of the embedding matrix; default: one for each word of TINY_VOCABULARY */
+  vocabulary?: number
 }
 
 interface Tensor {
@@ -40,7 +42,7 @@ const linearShapes = (name: string, out: number, inputs: number): [string, numbe
   [`${name}.bias`, [out]],
 ]
 
-const shapes = (): [name: string, dims: number[]][] => {
+const shapes = (vocabulary: number): [name: string, dims: number[]][] => {
   const layer = (at: number): [string, number[]][] => {
     const of = (part: string) => `encoder.layer.${at}.${part}`
     return [
@@ -55,7 +57,7 @@ const shapes = (): [name: string, dims: number[]][] => {
     ]
   }
   return [
-    ['embeddings.word_embeddings.weight', [TINY_VOCABULARY.length, HIDDEN]],
+    ['embeddings.word_embeddings.weight', [vocabulary, HIDDEN]],
     ['embeddings.position_embeddings.weight', [POSITIONS, HIDDEN]],
     ['embeddings.token_type_embeddings.weight', [2, HIDDEN]],
     ...normShapes('embeddings.LayerNorm'),
@@ -63,10 +65,13 @@ const shapes = (): [name: string, dims: number[]][] => {
   ]
 }
 
-const makeTensors = (seed: number): Map<string, Tensor> => {
+const makeTensors = ({
+  seed,
+  vocabulary = TINY_VOCABULARY.length,
+}: TinyBertOptions): Map<string, Tensor> => {
   const random = seededRandom(seed)
   return new Map(
-    shapes().map(([name, dims]) => {
+    shapes(vocabulary).map(([name, dims]) => {
       const size = dims.reduce((product, dim) => product * dim, 1)
       const centre = name.includes('LayerNorm.weight') ? 1 : 0
       // large enough that attention and the activation are far from linear
@@ -204,11 +209,9 @@ class PlainBert {
 }
 
 /** The embedding of token ids, in float64. */
-export const plainEmbedding = (
-  { seed, pooling = 'mean', normalize = true }: TinyBertOptions,
-  ids: number[]
-): number[] => {
-  const tokens = new PlainBert(makeTensors(seed)).forward(ids)
+export const plainEmbedding = (options: TinyBertOptions, ids: number[]): number[] => {
+  const { pooling = 'mean', normalize = true } = options
+  const tokens = new PlainBert(makeTensors(options)).forward(ids)
   const pooled =
     pooling === 'cls'
       ? tokens[0]!
@@ -219,7 +222,7 @@ export const plainEmbedding = (
 
 /** Creates `folder` with config.json, modules.json, the pooling's, vocab.txt and model.safetensors. */
 export const writeTinyBert = (folder: string, options: TinyBertOptions): void => {
-  const { seed, pooling = 'mean', normalize = true, prefix = '', maxTokens = 16 } = options
+  const { pooling = 'mean', normalize = true, prefix = '', maxTokens = 16 } = options
   mkdirSync(join(folder, '1_Pooling'), { recursive: true })
   const write = (name: string, value: unknown): void =>
     writeFileSync(join(folder, name), JSON.stringify(value))
@@ -227,7 +230,7 @@ export const writeTinyBert = (folder: string, options: TinyBertOptions): void =>
     architectures: ['BertModel'],
     model_type: 'bert',
     hidden_act: 'gelu',
-    vocab_size: TINY_VOCABULARY.length,
+    vocab_size: options.vocabulary ?? TINY_VOCABULARY.length,
     hidden_size: HIDDEN,
     num_hidden_layers: LAYERS,
     num_attention_heads: HEADS,
@@ -255,5 +258,5 @@ export const writeTinyBert = (folder: string, options: TinyBertOptions): void =>
   write('sentence_bert_config.json', { max_seq_length: maxTokens, do_lower_case: false })
   write('tokenizer_config.json', { tokenizer_class: 'BertTokenizer', do_lower_case: true })
   writeFileSync(join(folder, 'vocab.txt'), `${TINY_VOCABULARY.join('\n')}\n`)
-  writeFileSync(join(folder, 'model.safetensors'), safetensors(makeTensors(seed), prefix))
+  writeFileSync(join(folder, 'model.safetensors'), safetensors(makeTensors(options), prefix))
 }

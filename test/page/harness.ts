@@ -76,7 +76,7 @@ export const openPage = async (
       settings: () => parseConfig({}).settings,
       estimatesUsage: true,
       economics: openEconomics(
-        store,
+        changes.store ?? store,
         economicsSettings(parseConfig(environment), prices),
         () => clock.now
       ),

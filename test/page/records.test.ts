@@ -32,7 +32,9 @@ describe('records', () => {
 
   describe('list', () => {
     it('says when the log is empty', async () => {
-      expect(await page.view('/admin/records')).toContain('The log has no such record.')
+      const markup = await page.view('/admin/records')
+      expect(markup).toContain('The log has no such record.')
+      expect(markup).not.toContain('aria-label="Pages"')
     })
 
     it('shows the newest first, with what became of each, and no text', async () => {
@@ -52,7 +54,7 @@ describe('records', () => {
       for (const text of [
         'answered by the lora',
         'lora not asked',
-        'audit',
+        'drawn at random, to be compared',
         'no live route',
         '>500<',
         '1.2 s',
@@ -188,7 +190,8 @@ describe('records', () => {
       expect(answered).toContain('$0.00')
       const fallback = await page.view('/admin/records/record-2')
       expect(fallback).toContain('answer of the lora not used')
-      expect(fallback).toContain('low-confidence')
+      expect(fallback).toContain('it was not sure enough')
+      expect(fallback).toContain('<code>low-confidence</code>')
     })
 
     it('shows its audit and its feedback', async () => {

@@ -110,6 +110,10 @@ describe('a line of a log', () => {
     ['[]', 'it is not a JSON object'],
     ['null', 'it is not a JSON object'],
     [{}, 'it has no messages'],
+    [
+      { custom_id: '1', body: { messages: [ASKED] } },
+      'it is a line of a batch, whose requests and answers are in two files',
+    ],
     [{ messages: [] }, 'it has no messages'],
     [{ messages: 'hi' }, 'its messages are not a list of objects with a role'],
     [{ messages: [{ content: 'hi' }] }, 'its messages are not a list of objects with a role'],

@@ -204,7 +204,31 @@ describe('bad folders', () => {
     [
       'a tokenizer of another kind',
       (folder) => writeFileSync(join(folder, 'tokenizer.json'), '{"model": {"type": "BPE"}}'),
-      /tokenizer's model is BPE/,
+      /tokenizer\.json: its model is BPE.*use another encoder/,
+    ],
+    [
+      'a configuration that is not an object',
+      (folder) => writeFileSync(join(folder, 'config.json'), 'null'),
+      /config\.json is not a JSON object: download it again/,
+    ],
+    [
+      'a size that is not a number',
+      changed('sentence_bert_config.json', (json) => (json.max_seq_length = 'long')),
+      /sentence_bert_config\.json has no usable max_seq_length \(long\)/,
+    ],
+    [
+      'a layer that the weights lack',
+      changed('config.json', (json) => (json.num_hidden_layers = 3)),
+      /no tensor encoder\.layer\.2\..* in .*model\.safetensors/,
+    ],
+    [
+      'a tokenizer with a part that is not known',
+      (folder) =>
+        writeFileSync(
+          join(folder, 'tokenizer.json'),
+          '{"model": {"type": "WordPiece", "vocab": {}}, "normalizer": {"type": "Other"}}'
+        ),
+      /tokenizer's files cannot be used \(.*\): download them again/,
     ],
     ['no weights', removed('model.safetensors'), /model\.safetensors is missing/],
     [
@@ -236,10 +260,13 @@ describe('bad folders', () => {
     const folder = folderOf({ seed: 1 })
     change(folder)
     onTestFinished(() => writeTinyBert(folder, { seed: 1 }))
-    await expect(openEncoder(folder, { threads: 1 })).rejects.toMatchObject({
+    const error = await openEncoder(folder, { threads: 1 }).catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({
       code: 'invalid-model',
       message: expect.stringMatching(message) as string,
     })
+    // whichever file is at fault, the folder is named
+    expect((error as Error).message).toContain(folder)
   })
 })
 

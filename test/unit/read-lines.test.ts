@@ -24,6 +24,7 @@ describe('lines of a file', () => {
   it('end with LF or CRLF, and only there', async () => {
     expect(await textsOf('a\r\n\nb\u2028c\rd\n')).toEqual(['a', '', 'b\u2028c\rd'])
     expect(await textsOf('a\nb')).toEqual(['a', 'b'])
+    expect(await textsOf('\uFEFFa\n\uFEFFb')).toEqual(['a', '\uFEFFb'])
     expect(await textsOf()).toEqual([])
   })
 
@@ -49,7 +50,7 @@ describe('lines of a file', () => {
   it('join to the file again', () =>
     assert(
       asyncProperty(array(string({ maxLength: 20 })), async (texts) => {
-        const lines = texts.map((text) => text.replaceAll(/[\r\n]/g, ''))
+        const lines = texts.map((text) => text.replaceAll(/[\r\n\uFEFF]/g, ''))
         expect(await textsOf(...lines.map((line) => `${line}\n`))).toEqual(lines)
       })
     ))

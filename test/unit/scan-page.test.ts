@@ -5,7 +5,7 @@ import { scanText } from '../../src/cli/scan/text.ts'
 import { headline, nextStep, remarkOf } from '../../src/cli/scan/words.ts'
 import type { ScanReport, TemplateReport } from '../../src/core/scan/report.ts'
 
-const LOG = { path: 'my chats.jsonl', kind: 'file' as const }
+const LOG = { path: 'my chats.jsonl', kind: 'file' as const, unread: 0 }
 const FREE = { isEngineFree: true }
 
 const labels = (changed: Partial<TemplateReport> = {}): TemplateReport => ({
@@ -107,13 +107,15 @@ describe('the next step', () => {
     expect(nextStep(reportOf([labels()]), LOG)).toMatch(
       /^promptintern import 'my chats\.jsonl', then promptintern serve with TRAIN_ROWS=1500/
     )
-    const data = { path: 'data', kind: 'data directory' as const }
+    const data = { path: 'data', kind: 'data directory' as const, unread: 0 }
     expect(nextStep(reportOf([labels()]), data)).toBe(
       'promptintern internalize 0123456789abcdef0123456789abcdef with TRAIN_ROWS=1500'
     )
   })
 
-  it('is to wait for the exchanges that are missing, in two digits', () => {
+  it('is to train a lora for one label, and to wait for exchanges that are missing, in two digits', () => {
+    const constant = labels({ labels: 1, expectedCoverage: null, missingExchanges: null })
+    expect(nextStep(reportOf([constant]), LOG)).toMatch(/a lora may learn its answers/)
     expect(nextStep(reportOf([waiting()]), LOG)).toBe(
       'log about 880 more exchanges of fedcba98, then scan again'
     )

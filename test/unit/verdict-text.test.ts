@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { verdictText } from '../../src/cli/verdict-text.ts'
+import { populationText, verdictText } from '../../src/cli/verdict-text.ts'
 import { decide } from '../../src/core/gate/gate.ts'
 import { exampleApproved } from '../fixtures/examples.ts'
 
@@ -24,6 +24,16 @@ const verdict = decide({
   responseType: 'label',
   margin: 0.05,
   seed: 1,
+})
+
+describe('populationText', () => {
+  it('says what a head does not read, where there is something', () => {
+    const { population } = exampleApproved().plan!
+    expect(populationText(population)).toBe('4 exchanges in 4 conversations; 4 text')
+    expect(populationText({ ...population, cutByHead: { rows: 3, tokens: 256 } })).toContain(
+      '\na label head reads 256 tokens, and 3 training rows are longer'
+    )
+  })
 })
 
 describe('verdictText', () => {

@@ -1,8 +1,10 @@
 /** A head on the engine's encoder competes with the loras, and answers like one. */
 import { describe, expect, it } from 'vitest'
-import { winningLora } from '../../src/core/lifecycle/internalization.ts'
+import { winningLora, type InternalizeOptions } from '../../src/core/lifecycle/internalization.ts'
 import { ARM_NAMES, type ArmName } from '../../src/core/learn/schedule.ts'
-import { ORDERS } from '../fixtures/paint-orders.ts'
+import type { ExchangeRecord } from '../../src/core/log/record.ts'
+import type { ChatRequest } from '../../src/openai/chat.ts'
+import { COLOURS, orderRecord } from '../fixtures/paint-orders.ts'
 import { PLANNED_ROWS, useWorkerHarness } from './harness.ts'
 
 const open = useWorkerHarness()
@@ -68,21 +70,117 @@ describe('without one', () => {
   })
 })
 
-describe('answers that are not labels', () => {
-  const asJson = ORDERS.slice(0, 2 * PLANNED_ROWS + 12).map((record, number) => ({
-    ...record,
-    response: record.response!.replace(
-      /"content":"(\w+)"/,
-      (_all, colour) => `"content":${JSON.stringify(`{"shelf":"${colour}","order":${number}}`)}`
-    ),
-  }))
+/** The logged orders with other answers. */
+const answered = (answerOf: (number: number) => string, rows = 2 * PLANNED_ROWS + 12) =>
+  Array.from({ length: rows }, (_, number) => {
+    const record = orderRecord(number)
+    const content = JSON.stringify(answerOf(number))
+    return {
+      ...record,
+      response: record.response!.replace(/"content":"\w+"/, `"content":${content}`),
+    }
+  })
 
-  it('have no head', async () => {
-    const harness = await open({ from: null, engine: { encoder: true } })
-    await harness.log(asJson)
-    const worker = await harness.worker(harness.deps({}, { arms: [...ARM_NAMES] }))
-    const { plan } = await harness.runTo(worker, 'training')
-    expect(plan!.answers.responseType).toBe('json')
-    expect(plan!.arms.some(({ name }) => name === 'label-head')).toBe(false)
+const planned = async (
+  records: ExchangeRecord[],
+  { encoder = true, ...config }: Partial<InternalizeOptions> & { encoder?: boolean } = {}
+) => {
+  const harness = await open({ from: null, engine: { encoder } })
+  await harness.log(records)
+  const worker = await harness.worker(harness.deps({}, { arms: [...ARM_NAMES], ...config }))
+  return { harness, worker, row: await harness.runTo(worker, 'training', 'rejected', 'failed') }
+}
+
+describe('answers that are not labels', () => {
+  it.each([
+    ['json', (n: number) => JSON.stringify({ shelf: COLOURS[n % 6], order: n })],
+    ['code', (n: number) => `SELECT shelf FROM orders WHERE id = ${n}`],
+    ['short-text', (n: number) => `Shelf ${COLOURS[n % 6]} has room for order ${n}.`],
+    ['free-text', (n: number) => `Order ${n}: ${'put it on the shelf, and '.repeat(20)}`],
+  ])('have the same plan with an encoder as without one: %s', async (type, answerOf) => {
+    const [beside, alone] = [
+      await planned(answered(answerOf)),
+      await planned(answered(answerOf), { encoder: false }),
+    ]
+    expect(beside.row.state).toEqual(alone.row.state)
+    expect(beside.row.plan).toEqual(alone.row.plan)
+    // free text is refused before there is a plan
+    expect(alone.row.plan?.answers.responseType ?? 'free-text').toBe(type)
+    expect(alone.row.plan?.arms.map(({ name }) => name)).toEqual(
+      type === 'free-text' ? undefined : ['query-only', 'schedule']
+    )
+    expect(beside.harness.said('head')).toEqual([])
+  })
+})
+
+describe('answers that all have one label', () => {
+  const records = answered(() => 'crimson')
+
+  it('are learned by loras, and the log says why by no head', async () => {
+    const { harness, worker } = await planned(records)
+    const { state, plan, verdict } = await harness.runTo(worker, 'approval', 'rejected', 'failed')
+    expect(state).toEqual({ name: 'approval' })
+    expect(plan!.arms.map(({ name }) => name)).toEqual(['query-only', 'schedule'])
+    expect(verdict!.arms[verdict!.arm]!.coverage).toBe(1)
+    expect(harness.said('no label head')).toEqual([
+      'no label head is trained: all answers to learn from are the same, and a head needs two labels',
+    ])
+  })
+
+  it('are refused before training where only a head may compete', async () => {
+    const { harness, row } = await planned(records, { arms: ['label-head'] })
+    expect(row.state).toEqual({
+      name: 'rejected',
+      reason:
+        'all answers to learn from are the same, and a head needs two labels: let loras compete (ARMS)',
+    })
+    expect(await harness.engine.findJobs({})).toEqual([])
+  })
+
+  it('are one label too where only the validation rows have another one', async () => {
+    // the newest three of the rows to train on are not trained on
+    const late = answered((n) => (n >= 73 && n < 76 ? 'green' : 'crimson'))
+    const { row } = await planned(late, { arms: ['label-head'] })
+    expect(row.state).toMatchObject({ name: 'rejected' })
+  })
+})
+
+describe('labels with too few rows each', () => {
+  it('are refused with the number of rows that a head takes', async () => {
+    const few = answered((n) => `shelf ${n % 50}`, 2 * 150 + 12)
+    const rows = { trainRows: 150, holdoutRows: 150 }
+    const { row } = await planned(few, { arms: ['label-head'], ...rows })
+    expect(row.state).toEqual({
+      name: 'rejected',
+      reason:
+        '150 answers to learn from are 50 different ones, which recur: about 50 more rows would show ' +
+        'whether they are a closed list of labels: log more traffic or raise TRAIN_ROWS, or let ' +
+        'loras compete (ARMS)',
+    })
+    const { harness } = await planned(few, rows)
+    expect(harness.said('no label head')).toHaveLength(1)
+  })
+})
+
+describe('requests that are longer than the encoder reads', () => {
+  const long = answered((n) => COLOURS[n % 6]!).map((record, number) => {
+    const request = JSON.parse(record.request) as ChatRequest
+    // the encoder of the fake engine reads 256 words, and its base model 2,048
+    if (number % 2 === 0) request.messages[1]!.content += ' please'.repeat(600)
+    return { ...record, request: JSON.stringify(request) }
+  })
+
+  it('are counted in the plan and in the log', async () => {
+    const { harness, row } = await planned(long)
+    expect(row.plan!.population.cutByHead).toEqual({ rows: PLANNED_ROWS / 2, tokens: 256 })
+    expect(harness.said('longer than')).toEqual([
+      '32 of 64 training rows are longer than the 256 tokens that fake-encoder reads: a label head sees only their beginning',
+    ])
+  })
+
+  it('are not counted where no head is trained', async () => {
+    const { harness, row } = await planned(long, { arms: ['query-only'] })
+    expect(row.plan!.population.cutByHead).toBeUndefined()
+    expect(harness.said('longer than')).toEqual([])
   })
 })

@@ -5,6 +5,8 @@ export interface Encoded {
   vectors: Float32Array
   /** tokens that were read of each text */
   tokens: number[]
+  /** texts that were longer, and were cut */
+  cut: number
 }
 
 export interface SentenceEncoder {

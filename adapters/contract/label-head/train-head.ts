@@ -69,9 +69,8 @@ const encodeAll = async (
     for (const [at, text] of part.entries()) {
       vectors.set(text, encoded.vectors.slice(at * encoder.dims, (at + 1) * encoder.dims))
       tokens += encoded.tokens[at]!
-      if (encoded.tokens[at] === encoder.maxTokens && encoder.countTokens(text) > encoder.maxTokens)
-        cut += 1
     }
+    cut += encoded.cut
     if (now() - toldAt < MESSAGE_INTERVAL_MS && vectors.size < unique.length) continue
     toldAt = now()
     hooks.onMessage('info', `encoded ${vectors.size} of ${unique.length} texts`)

@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../../../src/errors.ts'
-import { positiveNumber, readJson, readOptionalJson, type Json } from '../model/folder-files.ts'
+import { positiveNumbersOf, readJson, readOptionalJson, type Json } from '../model/folder-files.ts'
 import type { ModelTensor } from '../model-tensors.ts'
 
 export interface EncoderConfig {
@@ -83,15 +83,18 @@ const readModules = (folder: string): Modules => {
   const path = join(folder, 'modules.json')
   if (!existsSync(path))
     throw invalid(
-      `${path} is missing: use a folder of sentence-transformers, which says how token vectors become one`
+      `${path} is missing: use a folder of sentence-transformers, which says how the vectors of tokens become one`
     )
-  const modules = Object.values(readJson(path)) as { type?: string; path?: string }[]
-  const kinds = modules.map(({ type }) => String(type).split('.').at(-1)!)
+  const modules = Object.values(readJson(path)) as ({ type?: string; path?: string } | null)[]
+  const kinds = modules.map((module) => String(module?.type).split('.').at(-1)!)
   const other = kinds.find((kind) => !READ_MODULES.includes(kind))
   if (other !== undefined)
-    throw invalid(`${path} has a module ${other}; supported are ${READ_MODULES.join(', ')}`)
+    throw invalid(
+      `${path} has a module ${other}; supported are ${READ_MODULES.join(', ')}, so use another encoder`
+    )
   const pooling = modules[kinds.indexOf('Pooling')]
-  if (pooling === undefined) throw invalid(`${path} lists no Pooling module`)
+  if (!pooling)
+    throw invalid(`${path} lists no Pooling module: copy it from the model's repository`)
   return {
     poolingFolder: join(folder, String(pooling.path ?? '1_Pooling')),
     normalize: kinds.includes('Normalize'),
@@ -107,7 +110,7 @@ const readPooling = (folder: string): 'mean' | 'cls' => {
   const path = join(folder, 'config.json')
   if (!existsSync(path))
     throw invalid(
-      `${path} is missing: it says how token vectors are pooled; copy it from the model's repository`
+      `${path} is missing: it says how the vectors of tokens are pooled; copy it from the model's repository`
     )
   const config = readJson(path)
   // newer files name one mode, older ones have a flag for each
@@ -118,7 +121,9 @@ const readPooling = (folder: string): 'mean' | 'cls' => {
   )
   const mode = modes.length === 1 ? MODES[modes[0]!] : undefined
   if (mode !== undefined) return mode
-  throw invalid(`${path} pools by ${modes.join(' and ') || 'no mode'}; supported are mean and cls`)
+  throw invalid(
+    `${path} pools by ${modes.join(' and ') || 'no mode'}; supported are mean and cls, so use another encoder`
+  )
 }
 
 /** The text that sentence-transformers puts before queries when no prompt is named. */
@@ -134,29 +139,32 @@ const readPrefix = (folder: string): string => {
  * pooling configuration, a pooling or module that is not supported
  */
 export const readEncoderConfig = (folder: string): EncoderConfig => {
-  const config = readJson(join(folder, 'config.json'))
+  const path = join(folder, 'config.json')
+  const config = readJson(path)
   const reason = unsupported(config)
   if (reason !== null)
     throw invalid(
-      `${join(folder, 'config.json')}: ${reason}; use a sentence encoder of the BERT family (model_type bert, gelu), such as all-MiniLM-L6-v2`
+      `${path}: ${reason}; use a sentence encoder of the BERT family (model_type bert, gelu), such as all-MiniLM-L6-v2`
     )
   const { poolingFolder, normalize } = readModules(folder)
-  const hiddenSize = positiveNumber(config, 'hidden_size')
-  const heads = positiveNumber(config, 'num_attention_heads')
+  const positive = positiveNumbersOf(path, config)
+  const hiddenSize = positive('hidden_size')
+  const heads = positive('num_attention_heads')
   if (hiddenSize % heads !== 0)
     throw invalid(`${folder}: ${hiddenSize} dimensions cannot be split into ${heads} heads`)
-  const positions = positiveNumber(config, 'max_position_embeddings')
-  const sentence = readOptionalJson(join(folder, 'sentence_bert_config.json'))
+  const positions = positive('max_position_embeddings')
+  const sentencePath = join(folder, 'sentence_bert_config.json')
+  const longest = positiveNumbersOf(sentencePath, readOptionalJson(sentencePath))
   return {
-    vocabSize: positiveNumber(config, 'vocab_size'),
+    vocabSize: positive('vocab_size'),
     hiddenSize,
-    layers: positiveNumber(config, 'num_hidden_layers'),
+    layers: positive('num_hidden_layers'),
     heads,
-    intermediateSize: positiveNumber(config, 'intermediate_size'),
-    layerNormEps: positiveNumber(config, 'layer_norm_eps', 1e-12),
+    intermediateSize: positive('intermediate_size'),
+    layerNormEps: positive('layer_norm_eps', 1e-12),
     positions,
-    tokenTypes: positiveNumber(config, 'type_vocab_size', 2),
-    maxTokens: Math.min(positions, positiveNumber(sentence, 'max_seq_length', positions)),
+    tokenTypes: positive('type_vocab_size', 2),
+    maxTokens: Math.min(positions, longest('max_seq_length', positions)),
     pooling: readPooling(poolingFolder),
     normalize,
     prefix: readPrefix(folder),

@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Tokenizer } from '@huggingface/tokenizers'
-import { AppError } from '../../../src/errors.ts'
+import { AppError, toAppError } from '../../../src/errors.ts'
 import { readJson, readOptionalJson, type Json } from '../model/folder-files.ts'
 
 export interface EncoderTokenizer {
@@ -64,15 +64,18 @@ const readTokenizerJson = (folder: string, config: Json): Json => {
   if (existsSync(path)) return readJson(path)
   const vocabulary = join(folder, 'vocab.txt')
   if (existsSync(vocabulary)) return fromVocabulary(vocabulary, config)
-  throw new AppError('invalid-model', `${folder} has neither tokenizer.json nor vocab.txt`)
+  throw new AppError(
+    'invalid-model',
+    `${folder} has neither tokenizer.json nor vocab.txt: copy one from the model's repository`
+  )
 }
 
 const checkModel = (folder: string, json: Json): void => {
-  const type = (json.model as Json | undefined)?.type
+  const type = (json.model as Json | null | undefined)?.type
   if (type !== 'WordPiece' && type !== 'Unigram')
     throw new AppError(
       'invalid-model',
-      `${folder}: the tokenizer's model is ${String(type)}; supported are WordPiece and Unigram`
+      `${join(folder, 'tokenizer.json')}: its model is ${String(type)}; supported are WordPiece and Unigram, so use another encoder`
     )
 }
 
@@ -82,7 +85,7 @@ const checkVocabulary = (folder: string, tokenizer: Tokenizer, vocabSize: number
   if (highest >= vocabSize)
     throw new AppError(
       'invalid-model',
-      `${folder}: the tokenizer has ${highest + 1} tokens, the embedding matrix only ${vocabSize}; the files belong to different models`
+      `${folder}: the tokenizer has ${highest + 1} tokens, the embedding matrix only ${vocabSize}; the files belong to different models, so pull the model again`
     )
 }
 
@@ -99,7 +102,11 @@ export const readEncoderTokenizer = (folder: string, vocabSize: number): Encoder
   try {
     tokenizer = new Tokenizer(json, config)
   } catch (cause) {
-    throw new AppError('invalid-model', `${folder}: the tokenizer's files are damaged`, { cause })
+    throw new AppError(
+      'invalid-model',
+      `${folder}: the tokenizer's files cannot be used (${toAppError(cause).message}): download them again, or use another encoder`,
+      { cause }
+    )
   }
   checkVocabulary(folder, tokenizer, vocabSize)
   const { model, added_tokens, normalizer, pre_tokenizer, post_processor } = json

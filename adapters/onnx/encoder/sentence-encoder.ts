@@ -19,7 +19,7 @@ const MAX_BATCH_TOKENS = 2048
  */
 const MAX_CHARACTERS_PER_TOKEN = 100
 
-type Row = { place: number; ids: number[] }
+type Row = { place: number; ids: number[]; isCut: boolean }
 
 /** Rows of similar length together, so that little padding is computed. */
 const batchesOf = (rows: Row[]): Row[][] => {
@@ -77,7 +77,7 @@ class OnnxSentenceEncoder implements SentenceEncoder {
   }
 
   async encode(texts: readonly string[]): Promise<Encoded> {
-    const rows = texts.map((text, place) => ({ place, ids: this.idsOf(text) }))
+    const rows = texts.map((text, place) => ({ place, ...this.read(text) }))
     const vectors = new Float32Array(texts.length * this.dims)
     for (const batch of batchesOf(rows)) {
       const { embeddings } = await this.session.run(feedsOf(batch))
@@ -85,7 +85,11 @@ class OnnxSentenceEncoder implements SentenceEncoder {
       for (const [row, { place }] of batch.entries())
         vectors.set(data.subarray(row * this.dims, (row + 1) * this.dims), place * this.dims)
     }
-    return { vectors, tokens: rows.map(({ ids }) => ids.length) }
+    return {
+      vectors,
+      tokens: rows.map(({ ids }) => ids.length),
+      cut: rows.filter(({ isCut }) => isCut).length,
+    }
   }
 
   countTokens(text: string): number {
@@ -97,11 +101,13 @@ class OnnxSentenceEncoder implements SentenceEncoder {
   }
 
   /** Cut before the last token, which marks the end. */
-  private idsOf(text: string): number[] {
+  private read(text: string): Omit<Row, 'place'> {
     const { tokenizer, config } = this.loaded
-    const read = (config.prefix + text).slice(0, this.maxTokens * MAX_CHARACTERS_PER_TOKEN)
+    const whole = config.prefix + text
+    const read = whole.slice(0, this.maxTokens * MAX_CHARACTERS_PER_TOKEN)
     const ids = tokenizer.encode(read)
-    return ids.length <= this.maxTokens ? ids : [...ids.slice(0, this.maxTokens - 1), ids.at(-1)!]
+    if (ids.length <= this.maxTokens) return { ids, isCut: read.length < whole.length }
+    return { ids: [...ids.slice(0, this.maxTokens - 1), ids.at(-1)!], isCut: true }
   }
 }
 

@@ -10,31 +10,47 @@ import { OpenFile, type StoredTensor } from './weight-file.ts'
 
 export type Json = Record<string, unknown>
 
-/** @throws AppError `invalid-model` when the file is missing or not an object */
+/** @throws AppError `invalid-model` when the file is missing, or not an object or a list */
 export const readJson = (path: string): Json => {
   let text: string
   try {
     text = readFileSync(path, 'utf8')
   } catch (cause) {
-    throw new AppError('invalid-model', `${path} is missing or unreadable`, { cause })
+    throw new AppError(
+      'invalid-model',
+      `${path} is missing or unreadable: copy it from the model's repository`,
+      { cause }
+    )
   }
+  let value: unknown
   try {
-    return JSON.parse(text) as Json
+    value = JSON.parse(text)
   } catch (cause) {
-    throw new AppError('invalid-model', `${path} is not JSON: ${String(cause)}`, { cause })
+    throw new AppError(
+      'invalid-model',
+      `${path} is not JSON (${String(cause)}): download it again`,
+      { cause }
+    )
   }
+  if (typeof value === 'object' && value !== null) return value as Json
+  throw new AppError('invalid-model', `${path} is not a JSON object: download it again`)
 }
 
-/** `{}` where the file is missing. @throws AppError `invalid-model` when it is not an object */
+/** `{}` where the file is missing. @throws AppError `invalid-model` when it is not an object or a list */
 export const readOptionalJson = (path: string): Json => (existsSync(path) ? readJson(path) : {})
 
-/** @throws AppError `invalid-model` when config.json has another value than a positive number */
-export const positiveNumber = (config: Json, key: string, fallback?: number): number => {
-  const value = config[key] ?? fallback
-  if (typeof value !== 'number' || !(value > 0))
-    throw new AppError('invalid-model', `config.json has no usable ${key} (${String(value)})`)
-  return value
-}
+/**
+ * @param path of the file that has the members of `config`
+ * @returns the number of a key; it throws AppError `invalid-model` for another value than a positive number
+ */
+export const positiveNumbersOf =
+  (path: string, config: Json) =>
+  (key: string, fallback?: number): number => {
+    const value = config[key] ?? fallback
+    if (typeof value !== 'number' || !(value > 0))
+      throw new AppError('invalid-model', `${path} has no usable ${key} (${String(value)})`)
+    return value
+  }
 
 const MAX_HEADER_BYTES = 100_000_000
 
@@ -50,7 +66,10 @@ interface HeaderEntry {
 const readSafetensors = (file: OpenFile, tensors: Map<string, StoredTensor>): void => {
   const length = Number(new DataView(file.read(0, 8).buffer).getBigUint64(0, true))
   if (length > MAX_HEADER_BYTES || 8 + length > file.size)
-    throw new AppError('invalid-model', `${file.path} is damaged or not a safetensors file`)
+    throw new AppError(
+      'invalid-model',
+      `${file.path} is damaged or not a safetensors file: download it again`
+    )
   let header: Record<string, HeaderEntry>
   try {
     header = JSON.parse(new TextDecoder().decode(file.read(8, length)))
@@ -65,7 +84,7 @@ const readSafetensors = (file: OpenFile, tensors: Map<string, StoredTensor>): vo
     if (!isStoredType(dtype))
       throw new AppError(
         'invalid-model',
-        `tensor ${name} is stored as ${dtype}; supported are F32, F16 and BF16`
+        `${file.path}: tensor ${name} is stored as ${dtype}; supported are F32, F16 and BF16, so use another file`
       )
     tensors.set(name, { type: dtype, shape, file, offset: 8 + length + offsets[0] })
   }
@@ -90,7 +109,7 @@ export const openWeights = (
   try {
     for (const name of weightFiles(folder)) {
       const path = join(folder, basename(name))
-      if (!existsSync(path)) throw new AppError('invalid-model', `${path} is missing`)
+      if (!existsSync(path)) throw new AppError('invalid-model', `${path} is missing: download it`)
       const file = new OpenFile(path)
       files.push(file)
       readSafetensors(file, tensors)

@@ -10,7 +10,7 @@ import type { TemplateTokens } from './chat-template.ts'
 import type { ModelParts } from './model-parts.ts'
 import {
   openWeights,
-  positiveNumber,
+  positiveNumbersOf,
   readJson,
   readOptionalJson,
   type Json,
@@ -33,27 +33,29 @@ const unsupported = (config: Json): string | null => {
 }
 
 const readConfig = (folder: string): LlamaConfig => {
-  const config = readJson(join(folder, 'config.json'))
+  const path = join(folder, 'config.json')
+  const config = readJson(path)
   const reason = unsupported(config)
   if (reason !== null)
     throw new AppError(
       'invalid-model',
       `${folder}: ${reason}; use a plain Llama-family decoder (model_type llama, no rope scaling, no biases)`
     )
-  const hiddenSize = positiveNumber(config, 'hidden_size')
-  const heads = positiveNumber(config, 'num_attention_heads')
   const rope = (config.rope_parameters ?? {}) as Json
+  const positive = positiveNumbersOf(path, config)
+  const hiddenSize = positive('hidden_size')
+  const heads = positive('num_attention_heads')
   return {
-    vocabSize: positiveNumber(config, 'vocab_size'),
+    vocabSize: positive('vocab_size'),
     hiddenSize,
-    layers: positiveNumber(config, 'num_hidden_layers'),
+    layers: positive('num_hidden_layers'),
     heads,
-    kvHeads: positiveNumber(config, 'num_key_value_heads', heads),
-    headDim: positiveNumber(config, 'head_dim', hiddenSize / heads),
-    intermediateSize: positiveNumber(config, 'intermediate_size'),
-    ropeTheta: positiveNumber({ ...rope, ...config }, 'rope_theta', 10_000),
-    rmsNormEps: positiveNumber(config, 'rms_norm_eps', 1e-6),
-    maxPositions: positiveNumber(config, 'max_position_embeddings'),
+    kvHeads: positive('num_key_value_heads', heads),
+    headDim: positive('head_dim', hiddenSize / heads),
+    intermediateSize: positive('intermediate_size'),
+    ropeTheta: positiveNumbersOf(path, { ...rope, ...config })('rope_theta', 10_000),
+    rmsNormEps: positive('rms_norm_eps', 1e-6),
+    maxPositions: positive('max_position_embeddings'),
     tiedEmbeddings: config.tie_word_embeddings === true,
   }
 }

@@ -44,7 +44,7 @@ export class OpenFile {
       if (count === 0)
         throw new AppError(
           'invalid-model',
-          `${this.path} ends at byte ${offset + done}, before the ${length} bytes at ${offset}; the download is incomplete`
+          `${this.path} ends at byte ${offset + done}, before the ${length} bytes at ${offset}; the download is incomplete, so download it again`
         )
       done += count
     }
@@ -62,9 +62,17 @@ const storedBytes = (name: string, tensor: StoredTensor): number => {
   if (bytes === null)
     throw new AppError(
       'invalid-model',
-      `tensor ${name} has rows of ${columns} ${tensor.type} elements, which is not a whole number of blocks`
+      `${tensor.file.path}: tensor ${name} has rows of ${columns} ${tensor.type} elements, which is not a whole number of blocks`
     )
   return bytes * (elements(tensor.shape) / columns)
+}
+
+const missing = (name: string, tensors: ReadonlyMap<string, StoredTensor>): AppError => {
+  const paths = new Set([...tensors.values()].map(({ file }) => file.path))
+  return new AppError(
+    'invalid-model',
+    `there is no tensor ${name} in ${[...paths].join(', ') || 'the weights'}: download it again, or use another model`
+  )
 }
 
 /**
@@ -78,17 +86,17 @@ const checkTensors = (
 ): void => {
   for (const { name, dims } of expected) {
     const tensor = tensors.get(name)
-    if (!tensor) throw new AppError('invalid-model', `the model has no tensor ${name}`)
+    if (!tensor) throw missing(name, tensors)
     if (tensor.shape.join() !== dims.join())
       throw new AppError(
         'invalid-model',
-        `tensor ${name} has shape [${tensor.shape.join(', ')}], expected [${dims.join(', ')}]`
+        `${tensor.file.path}: tensor ${name} has shape [${tensor.shape.join(', ')}], expected [${dims.join(', ')}]: the files do not belong together, so download the model again`
       )
     const end = tensor.offset + storedBytes(name, tensor)
     if (end > tensor.file.size)
       throw new AppError(
         'invalid-model',
-        `${tensor.file.path} ends inside tensor ${name} (${tensor.file.size} of ${end} bytes); the download is incomplete`
+        `${tensor.file.path} ends inside tensor ${name} (${tensor.file.size} of ${end} bytes); the download is incomplete, so download it again`
       )
   }
 }
@@ -122,7 +130,7 @@ export const createWeightSource = (
   checkTensors(expected, tensors)
   const tensorNamed = (name: string): StoredTensor => {
     const tensor = tensors.get(name)
-    if (!tensor) throw new AppError('invalid-model', `the model has no tensor ${name}`)
+    if (!tensor) throw missing(name, tensors)
     return tensor
   }
   return {

@@ -15,7 +15,9 @@ const HTMX_CONFIG = JSON.stringify({
   includeIndicatorStyles: false,
   allowScriptTags: false,
   selfRequestsOnly: true,
+  // text of requests stays in no cache of the browser: going back loads the view
   historyCacheSize: 0,
+  refreshOnHistoryMiss: true,
   responseHandling: [
     { code: '204', swap: false },
     { code: '...', swap: true },

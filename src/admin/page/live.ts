@@ -32,8 +32,10 @@ export const addLive: AddView = (app, { store, now }) => {
       const end = now() + MAX_AGE_MS
       try {
         let seen = await revisionOf(store)
-        while (!stream.aborted && now() < end) {
+        while (now() < end) {
           await stream.sleep(POLL_MS)
+          // the store may be closed by now
+          if (stream.aborted) break
           const revision = await revisionOf(store)
           if (revision !== seen) await stream.writeSSE({ data: 'changed' })
           seen = revision

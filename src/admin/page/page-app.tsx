@@ -86,6 +86,14 @@ const refusalOf = ({ status }: HTTPException): AppError =>
     ? new AppError('body-too-large', `a form may have ${MAX_FORM_BYTES / 1024} KiB`)
     : new AppError('forbidden', 'the form was sent from another site')
 
+/** The view with the form that was refused; the overview where the browser does not tell. */
+const cameFrom = (referrer = ''): string => {
+  const address = URL.canParse(referrer) ? new URL(referrer) : null
+  return address?.pathname.startsWith(`${BASE}/`) === true
+    ? address.pathname + address.search
+    : BASE
+}
+
 const addErrors = (app: PageApp, assets: Assets, onFault: AdminDeps['onFault']): void => {
   app.onError((thrown, context) => {
     const error = thrown instanceof HTTPException ? refusalOf(thrown) : toAppError(thrown)
@@ -97,7 +105,7 @@ const addErrors = (app: PageApp, assets: Assets, onFault: AdminDeps['onFault']):
       <Layout title="That did not work" assets={assets} signedIn={null}>
         <Notice tone="bad">{said}</Notice>
         <p>
-          <a href={BASE}>To the overview</a>
+          <a href={cameFrom(context.req.header('referer'))}>Back</a>
         </p>
       </Layout>,
       status as 500

@@ -132,7 +132,7 @@ const scan = async (path: string, options: ScanOptions): Promise<void> => {
     progress.stop()
     tellUnread(source)
     requireExchanges(path, source, report)
-    const log = { path, kind: source.kind }
+    const log = { path, kind: source.kind, unread: source.unread().count }
     const shown = { isEngineFree: config.engineUsdPerHour === null }
     // the page is sent around, and folders may have names of people
     const named = { ...log, path: basename(path) }

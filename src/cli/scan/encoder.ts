@@ -25,10 +25,22 @@ export const openScanEncoder = async (
   if (folder === null) return HASHED
   const { openEncoder } = await import('../../../adapters/onnx/encoder/sentence-encoder.ts')
   const encoder = await openEncoder(folder, { threads })
+  let [texts, longer] = [0, 0]
   return {
-    name: `the sentence encoder ${encoder.id}`,
+    // after the heads were tried it is known what was not read
+    get name() {
+      const name = `the sentence encoder ${encoder.id}`
+      return longer === 0
+        ? name
+        : `${name}, which reads ${encoder.maxTokens} tokens of a request: ${longer} of ${texts} are longer`
+    },
     dims: encoder.dims,
-    encode: async (texts) => (await encoder.encode(texts)).vectors,
+    encode: async (all) => {
+      const { vectors, cut } = await encoder.encode(all)
+      texts += all.length
+      longer += cut
+      return vectors
+    },
     close: () => encoder.close(),
   }
 }

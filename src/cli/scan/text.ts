@@ -70,7 +70,7 @@ export const scanText = (
   log: ScannedLog,
   { isEngineFree }: { isEngineFree: boolean }
 ): string => {
-  const notes = notesOf(report, isEngineFree)
+  const notes = notesOf(report, log, isEngineFree)
   return [
     headline(report),
     `next: ${nextStep(report, log)}`,

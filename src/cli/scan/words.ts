@@ -110,13 +110,17 @@ const isCacheAssumed = ({ cacheIsMeasured, cacheHitShare }: TemplateReport): boo
   cacheIsMeasured === false && (cacheHitShare ?? 0) > 0
 
 /** What the figures in dollars and tokens assume. */
-export const notesOf = (report: ScanReport, isEngineFree: boolean): string[] => {
+export const notesOf = (
+  report: ScanReport,
+  { unread }: ScannedLog,
+  isEngineFree: boolean
+): string[] => {
   const { templates, features, withoutBody } = report
   const some = (test: (row: TemplateReport) => boolean): boolean => templates.some(test)
   const unknown = new Set(templates.flatMap(({ moneyUnknown }) => moneyUnknown ?? []))
   return [
     ...[...unknown].map((reason) => `no dollars a month: ${reason}`),
-    some(isReady) && `heads were tried on ${features}`,
+    some(({ curve }) => curve !== null) && `heads were tried on ${features}`,
     some(({ tokensCountedBy }) => tokensCountedBy === 'estimate') &&
       'tokens are estimated where the upstream counted none',
     some(isCacheAssumed) && 'a warm cache of the provider is assumed where its usage does not tell',
@@ -124,6 +128,7 @@ export const notesOf = (report: ScanReport, isEngineFree: boolean): string[] => 
       isEngineFree &&
       'ENGINE_USD_PER_HOUR is not set, so the engine counts as 0',
     withoutBody > 0 && `${plural(withoutBody, 'record')} without a readable request are left out`,
+    unread > 0 && `${plural(unread, 'line')} of the file ${unread === 1 ? 'was' : 'were'} not read`,
   ].filter((note) => typeof note === 'string')
 }
 
@@ -134,6 +139,8 @@ const quoted = (path: string): string =>
 export interface ScannedLog {
   path: string
   kind: 'file' | 'data directory'
+  /** lines that are not chat exchanges */
+  unread: number
 }
 
 const trainRowsText = ({ templates, gate }: ScanReport): string => {
@@ -154,8 +161,9 @@ export const nextStep = (report: ScanReport, log: ScannedLog): string => {
   const waiting = templates.find(({ missingExchanges }) => (missingExchanges ?? 0) > 0)
   if (waiting !== undefined)
     return `log about ${about(waiting.missingExchanges!)} more exchanges of ${shortVersion(waiting)}, then scan again`
-  const forLora = templates.find(({ responseType }) =>
-    ['json', 'code', 'short-text'].includes(responseType ?? '')
+  const forLora = templates.find(
+    ({ responseType, labels }) =>
+      labels === 1 || ['json', 'code', 'short-text'].includes(responseType ?? '')
   )
   if (forLora !== undefined)
     return `${trainText(report, forLora, log)}; a lora may learn its answers, and the gate tells`

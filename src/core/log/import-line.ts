@@ -84,7 +84,10 @@ const exchangeOf = (line: Fields, defaultModel: string): Exchange | string => {
   const { request: body = { model: line.model, messages: line.messages } } = line
   if (!isObject(body)) return 'its request is not an object'
   const { messages } = body
-  if (messages === undefined) return 'it has no messages'
+  if (messages === undefined)
+    return 'custom_id' in line
+      ? 'it is a line of a batch, whose requests and answers are in two files'
+      : 'it has no messages'
   if (!Array.isArray(messages) || !messages.every(isMessage))
     return 'its messages are not a list of objects with a role'
   const model = body.model ?? line.model ?? defaultModel

@@ -145,7 +145,8 @@ const answersObstacle = (
   if (labels === null) return labelsObstacle(learnable, missing)
   if (labels.length < 2)
     return {
-      reason: 'all answers to learn from are the same, and a head needs two labels',
+      reason:
+        'all answers to learn from are the same, and a head needs two labels: a lora may learn them',
       missingExchanges: null,
     }
   return rowsObstacle(split, settings)

@@ -22,6 +22,7 @@ import type { WorkerDeps } from '../deps.ts'
 import { baseModelOf, encoderOf } from '../engine/watch.ts'
 import type { MatchedExchange } from '../exchanges/exchanges.ts'
 import { planArms } from './arms.ts'
+import { cutByHead, planHead } from './head.ts'
 import { planCompression } from './compression.ts'
 import { fitsContext, planRows, type PlannedRows, type PlanRefusal } from './rows.ts'
 import { stageRows } from '../exchanges/stage-rows.ts'
@@ -103,12 +104,6 @@ const successorPlan = async (
   return { successor: { ...successor, lora: isThere ? lora : null } }
 }
 
-/** Why none of the wanted arms can learn the answers. */
-const noArm = ({ responseType }: PlannedRows, encoder: ModelObject | null): string =>
-  responseType === 'label' && encoder === null
-    ? 'the engine has no encoder for a head: set ENCODER_PATH, or let loras compete (ARMS)'
-    : `the answers are no labels, which a head needs: let loras compete (ARMS)`
-
 /**
  * @param cause what it follows; empty for the first one of a template
  * @returns a refusal when no lora could go live
@@ -137,17 +132,17 @@ export const planInternalization = async (
     hasPrompt,
   })
   const method = methodFor(deps, base, train, fitsPrompt)
-  const encoder = rows.responseType === 'label' ? encoderOf(models) : null
+  const head = planHead(deps, rows, encoderOf(models))
   const arms = planArms(deps, {
     method,
     hasPrompt,
     passSeconds,
-    encoder: encoder?.id ?? null,
+    encoder: head.encoder?.id ?? null,
     parameters: base.parameters ?? null,
     templateTokens,
     rows: train.length,
   })
-  if (arms.length === 0) return { refused: noArm(rows, encoder) }
+  if (arms.length === 0 && head.encoder === null) return { refused: head.refused }
   return {
     schedule,
     engine: engine.name,
@@ -158,6 +153,7 @@ export const planInternalization = async (
     unseenRecordIds: idsOf(unseen),
     population: {
       ...rows.population,
+      ...(await cutByHead(deps, engine, head.encoder, train)),
       withoutPrompt: fitsPrompt
         ? null
         : `the prompt does not fit the ${base.max_model_len} tokens of ${base.id}`,

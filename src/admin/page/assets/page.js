@@ -217,6 +217,13 @@ document.addEventListener('visibilitychange', () => {
   listen()
   if (!document.hidden && wasClosed) void refresh()
 })
+/** A text that a browser shows or saves itself is never put into the page as markup. */
+document.addEventListener('htmx:beforeSwap', (event) => {
+  const { xhr, pathInfo } = event.detail
+  if ((xhr.getResponseHeader('content-type') ?? '').startsWith('text/html')) return
+  event.preventDefault()
+  location.assign(pathInfo.requestPath)
+})
 document.addEventListener('htmx:afterSettle', begin)
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => drawPlots(document))
 begin()

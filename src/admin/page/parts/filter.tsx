@@ -58,10 +58,16 @@ export interface PagerProps {
   links: [words: string, address: string | null][]
 }
 
-/** To the other pages of a list. */
-export const Pager = ({ said, links }: PagerProps) => (
-  <nav aria-label="Pages" class="pager">
-    {said !== undefined && <span>{said}</span>}
-    {links.map(([words, address]) => address !== null && <a href={address}>{words}</a>)}
-  </nav>
-)
+/** To the other pages of a list; nothing where there is only one and nothing is said. */
+export const Pager = ({ said, links }: PagerProps) => {
+  const known = links.filter(([, address]) => address !== null)
+  if (said === undefined && known.length === 0) return null
+  return (
+    <nav aria-label="Pages" class="pager">
+      {said !== undefined && <span>{said}</span>}
+      {known.map(([words, address]) => (
+        <a href={address!}>{words}</a>
+      ))}
+    </nav>
+  )
+}

@@ -20,6 +20,7 @@ export const Slow = ({ id, address, verb, children }: SlowProps) => (
     hx-select={`#${id}`}
     hx-target={`#${id}`}
     hx-swap="outerHTML"
+    hx-disinherit="*"
   >
     {children} <a href={address}>{verb}</a>
   </p>

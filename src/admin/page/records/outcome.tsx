@@ -1,6 +1,7 @@
 /** What became of a request, in words. Pure. */
 import type { RouteOutcome } from '../../../core/log/record.ts'
 import { Badge, type Tone } from '../parts/figures.tsx'
+import { reasonText } from '../parts/reason-text.ts'
 
 export const OUTCOME_WORDS: Record<RouteOutcome['outcome'], string> = {
   answered: 'answered by the lora',
@@ -21,6 +22,6 @@ export const Outcome = ({ route }: { route: RouteOutcome | null }) =>
   ) : (
     <>
       <Badge tone={TONES[route.outcome]}>{OUTCOME_WORDS[route.outcome]}</Badge>
-      {route.reason !== null && <small>{route.reason}</small>}
+      {route.reason !== null && <small>{reasonText(route.reason)}</small>}
     </>
   )

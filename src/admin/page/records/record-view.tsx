@@ -42,6 +42,15 @@ const routeFigures = ({ route }: StoredRecord): FigureProps[] =>
     ? []
     : [
         { name: 'Lora', value: <Line text={route.lora} chars={40} /> },
+        ...(route.reason === null
+          ? []
+          : [
+              {
+                name: 'Reason',
+                value: <code>{route.reason}</code>,
+                note: 'as in headers and metrics',
+              },
+            ]),
         ...(route.confidence === null
           ? []
           : [{ name: 'Confidence', value: route.confidence.toFixed(4), note: 'log-probability' }]),

@@ -137,7 +137,7 @@ export const scanPage = (
 ${templates.map((row, place) => templateSection(row, place, gate.margin)).join('\n')}
 <h2>All figures</h2>
 ${tableOf(report)}`
-  const notes = notesOf(report, isEngineFree).map((note) => `<li>${escapeHtml(note)}</li>`)
+  const notes = notesOf(report, log, isEngineFree).map((note) => `<li>${escapeHtml(note)}</li>`)
   return `<!doctype html>
 <html lang="en">
 <head>

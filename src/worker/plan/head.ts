@@ -1,0 +1,97 @@
+/** Whether a label head can learn the answers, and how many of the requests it would not read whole. */
+import { targetOf, textOf } from '../../core/answer/outcome.ts'
+import { rowsUntilLabels } from '../../core/answer/score.ts'
+import { validationCount, type Population } from '../../core/lifecycle/internalization.ts'
+import { EMPTY_PROMPT, studentMessages } from '../../core/template/prompt.ts'
+import type { Engine } from '../../engine/engine.ts'
+import type { ModelObject } from '../../openai/fine-tuning.ts'
+import type { WorkerDeps } from '../deps.ts'
+import type { MatchedExchange } from '../exchanges/exchanges.ts'
+import { fitsContext, type PlannedRows, type PlanRefusal } from './rows.ts'
+
+interface Obstacle {
+  reason: string
+  /** what helps, beside loras */
+  remedy?: string
+  /** whether the log tells it: a head is expected where the answers are labels, or may be */
+  isTold: boolean
+}
+
+/** Of answers that are not a closed list of labels, or not yet. */
+const unlikeLabels = (train: readonly MatchedExchange[]): Obstacle => {
+  const answers = train.flatMap(({ outcome }) => textOf(outcome) ?? [])
+  const missing = rowsUntilLabels(answers)
+  if (missing === null)
+    return { reason: 'the answers are no labels, which a head needs', isTold: false }
+  return {
+    reason:
+      `${answers.length} answers to learn from are ${new Set(answers).size} different ones, which recur: ` +
+      `about ${missing} more rows would show whether they are a closed list of labels`,
+    remedy: 'log more traffic or raise TRAIN_ROWS',
+    isTold: true,
+  }
+}
+
+const obstacleOf = (
+  { train, responseType }: PlannedRows,
+  encoder: ModelObject | null
+): Obstacle | null => {
+  if (responseType !== 'label') return unlikeLabels(train)
+  if (encoder === null)
+    return {
+      reason: 'the engine has no encoder for a head',
+      remedy: 'set ENCODER_PATH',
+      isTold: false,
+    }
+  const learned = train.slice(0, train.length - validationCount(train.length))
+  if (new Set(learned.map(({ outcome }) => targetOf(outcome))).size > 1) return null
+  return {
+    reason: 'all answers to learn from are the same, and a head needs two labels',
+    isTold: true,
+  }
+}
+
+/**
+ * The encoder of a head that can learn the answers, or the reason why there is none, for an internalization
+ * that has no other arm. The log tells it where loras compete alone.
+ * @param encoder the engine's; null where it has none
+ */
+export const planHead = (
+  { config, log }: WorkerDeps,
+  rows: PlannedRows,
+  encoder: ModelObject | null
+): { encoder: ModelObject } | (PlanRefusal & { encoder: null }) => {
+  const obstacle = obstacleOf(rows, encoder)
+  if (obstacle === null) return { encoder: encoder! }
+  const { reason, remedy, isTold } = obstacle
+  const isBesideLoras = config.arms.includes('label-head') && config.arms.length > 1
+  if (isTold && encoder !== null && isBesideLoras)
+    log({ level: 'warn', message: `no label head is trained: ${reason}` })
+  const remedies = [...(remedy === undefined ? [] : [remedy]), 'let loras compete (ARMS)']
+  return { encoder: null, refused: `${reason}: ${remedies.join(', or ')}` }
+}
+
+/**
+ * @param encoder of the head; null: there is none
+ * @returns absent where the encoder reads all training rows whole
+ */
+export const cutByHead = async (
+  { config, log }: WorkerDeps,
+  engine: Engine,
+  encoder: ModelObject | null,
+  train: readonly MatchedExchange[]
+): Promise<Pick<Population, 'cutByHead'>> => {
+  if (encoder === null || !config.arms.includes('label-head')) return {}
+  let rows = 0
+  for (const { match } of train)
+    if (!(await fitsContext(engine, encoder, studentMessages(match, EMPTY_PROMPT)))) rows++
+  if (rows === 0) return {}
+  const tokens = encoder.max_model_len!
+  log({
+    level: 'warn',
+    message:
+      `${rows} of ${train.length} training rows are longer than the ${tokens} tokens that ${encoder.id} ` +
+      'reads: a label head sees only their beginning',
+  })
+  return { cutByHead: { rows, tokens } }
+}

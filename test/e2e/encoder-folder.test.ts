@@ -1,0 +1,106 @@
+/** A server whose ENCODER_PATH is a folder that no encoder can be loaded from: what its operator reads. */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { freePort } from '../../bench/harness/free-port.ts'
+import { TINY_VOCABULARY, writeTinyBert } from '../fakes/tiny-bert.ts'
+import { CLI } from '../fixtures/built.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'promptintern-encoder-folder-'))
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+const serve = async (encoderPath: string): Promise<{ code: number; stderr: string }> => {
+  const env = {
+    PATH: process.env.PATH,
+    DATA_DIR: mkdtempSync(join(root, 'data-')),
+    PORT: String(await freePort()),
+    UPSTREAM_BASE_URL: 'http://127.0.0.1:9/v1',
+    ENGINE: 'onnx',
+    MODEL_PATH: join(import.meta.dirname, '../../models/tiny'),
+    ENCODER_PATH: encoderPath,
+  }
+  return new Promise((resolve) => {
+    execFile(process.execPath, [CLI, 'serve'], { env, timeout: 60_000 }, (error, _, stderr) =>
+      resolve({ code: error === null ? 0 : Number(error.code), stderr })
+    )
+  })
+}
+
+const write = (name: string, text: string) => (folder: string) =>
+  writeFileSync(join(folder, name), text)
+
+const MORE_WORDS = [...TINY_VOCABULARY, 'more', 'words'].join('\n')
+
+/** The file at fault, the reason, and what to do. */
+type Bad = [what: string, damage: (folder: string) => void, file: string, RegExp, RegExp]
+
+const BAD: Bad[] = [
+  [
+    'no pooling configuration',
+    (folder) => rmSync(join(folder, '1_Pooling'), { recursive: true }),
+    '1_Pooling/config.json',
+    /is missing/,
+    /copy it from the model's repository/,
+  ],
+  [
+    'a pooling mode that is not supported',
+    write('1_Pooling/config.json', '{"pooling_mode_max_tokens": true}'),
+    '1_Pooling/config.json',
+    /pools by pooling_mode_max_tokens; supported are mean and cls/,
+    /use another encoder/,
+  ],
+  [
+    'more words than the embedding matrix has',
+    write('vocab.txt', MORE_WORDS),
+    '',
+    /32 tokens, the embedding matrix only 30/,
+    /pull the model again/,
+  ],
+  [
+    'weights that are cut off',
+    (folder) => truncateSync(join(folder, 'model.safetensors'), 100_000),
+    'model.safetensors',
+    /ends inside tensor/,
+    /download it again/,
+  ],
+  [
+    'a tokenizer that is not supported',
+    write('tokenizer.json', '{"model": {"type": "BPE"}}'),
+    'tokenizer.json',
+    /is BPE; supported are WordPiece and Unigram/,
+    /use another encoder/,
+  ],
+  [
+    'a list of modules with a hole',
+    write('modules.json', '[null]'),
+    'modules.json',
+    /has a module undefined; supported are Transformer, Pooling, Normalize/,
+    /use another encoder/,
+  ],
+]
+
+describe('a server with a bad ENCODER_PATH', () => {
+  it.each(BAD)(
+    'ends, and names file, reason and what to do: %s',
+    async (what, damage, file, reason, advice) => {
+      const folder = join(root, what.replaceAll(' ', '-'))
+      writeTinyBert(folder, { seed: 1 })
+      damage(folder)
+      const { code, stderr } = await serve(folder)
+      expect(code).toBe(2)
+      const [told, ...more] = stderr.split('\n').filter((line) => line.startsWith('promptintern: '))
+      expect(more).toEqual([])
+      expect(told).toContain(join(folder, file))
+      expect(told).toMatch(reason)
+      expect(told).toMatch(advice)
+      expect(stderr).not.toMatch(/\bat .+:\d+:\d+/)
+      // the reason is in the engine's own line too, and no word of it is taken for a secret
+      expect(stderr).toContain('"message":"the engine cannot start"')
+      expect(stderr).not.toContain('[SECRET]')
+      expect(stderr.split('the engine cannot start')).toHaveLength(2)
+    },
+    60_000
+  )
+})

@@ -1,0 +1,131 @@
+/** `promptintern scan` of files that are damaged, mixed or of another kind: every line is read or named. */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { afterAll, describe, expect, it } from 'vitest'
+import type { ScanReport } from '../../src/core/scan/report.ts'
+import { CLI } from '../fixtures/built.ts'
+import { answered, timedLine, tuningLine } from '../fixtures/scan-log.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'promptintern-scan-files-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+interface Ended {
+  code: number
+  stdout: string
+  stderr: string
+}
+
+type Printed = ScanReport & {
+  log: { unread: { count: number; first: { line: number; reason: string }[] } }
+  error?: { message: string }
+}
+
+const scan = (content: string | Buffer, ...words: string[]): Promise<Ended> => {
+  const path = join(folder, 'log.jsonl')
+  writeFileSync(path, content)
+  const env = { PATH: process.env.PATH, LOG_LEVEL: 'error', DATA_DIR: join(folder, 'no-data') }
+  return new Promise((resolve) => {
+    execFile(process.execPath, [CLI, 'scan', path, ...words], { env }, (error, stdout, stderr) =>
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
+    )
+  })
+}
+
+/** Answers for which no head is trained. */
+const EXCHANGES = answered(200, (n) => JSON.stringify({ order: n }))
+const LINES = EXCHANGES.map(timedLine)
+const [HALF, REST] = [LINES.slice(0, 100), LINES.slice(100)]
+const LONG = '{"messages":"x"}'.padEnd(50_000_000, ' ')
+/** No byte of it is a line end. */
+const NOISE = Buffer.from(Array.from({ length: 4096 }, (_, n) => 11 + ((n * 7919) % 240)))
+const NOT_JSON = 'it is not valid JSON'
+
+describe('scan of a file', () => {
+  it.each<[string, string | Buffer, number, { line: number; reason: string }[]]>([
+    ['empty lines', ['', ...HALF, '', '  ', ...REST, '', ''].join('\n'), 200, []],
+    ['lines that end with CRLF', `${LINES.join('\r\n')}\r\n`, 200, []],
+    ['a byte order mark', `\uFEFF${LINES.join('\n')}`, 200, []],
+    [
+      'a last line that is torn',
+      LINES.join('\n').slice(0, -30),
+      199,
+      [{ line: 200, reason: NOT_JSON }],
+    ],
+    [
+      'a line of 50 MB',
+      [...HALF, LONG, ...REST].join('\n'),
+      200,
+      [{ line: 101, reason: 'it is longer than 33554432 bytes' }],
+    ],
+    [
+      'zeros and noise in it, as after a crash',
+      Buffer.concat([
+        Buffer.from(`${HALF.join('\n')}\n`),
+        Buffer.concat([Buffer.alloc(4096), Buffer.from('\n'), NOISE, Buffer.from('\n')]),
+        Buffer.from(REST.join('\n')),
+      ]),
+      200,
+      [
+        { line: 101, reason: NOT_JSON },
+        { line: 102, reason: NOT_JSON },
+      ],
+    ],
+  ])('with %s reads every other line, and names those', async (_, content, read, first) => {
+    const { exchanges, others, templates, withoutBody, log } = JSON.parse(
+      (await scan(content, '--json')).stdout
+    ) as Printed
+    expect([exchanges, others, withoutBody]).toEqual([read, 0, 0])
+    expect(templates.map(({ requests }) => requests)).toEqual([read])
+    expect(log.unread).toEqual({ count: first.length, first })
+  })
+
+  it('with three formats reads each line by its own, and names those of other formats', async () => {
+    const lines = EXCHANGES.map((exchange, number) => {
+      if (number % 3 === 0) return timedLine(exchange, number)
+      if (number % 3 === 1) return tuningLine(exchange)
+      return JSON.stringify({ ...exchange.request, response: exchange.answer })
+    })
+    const others = [
+      { custom_id: '1', method: 'POST', url: '/v1/chat/completions', body: EXCHANGES[0]!.request },
+      { id: 'b', custom_id: '1', response: { status_code: 200, body: { choices: [] } } },
+      { prompt: 'hi', completion: 'hello' },
+    ].map((line) => JSON.stringify(line))
+    const mixed = [...lines.slice(0, 100), ...others, ...lines.slice(100)].join('\n')
+    const { exchanges, templates, log } = JSON.parse(
+      (await scan(mixed, '--json')).stdout
+    ) as Printed
+    expect([exchanges, templates[0]!.requests, log.unread.count]).toEqual([200, 200, 3])
+    const batch = 'it is a line of a batch, whose requests and answers are in two files'
+    expect(log.unread.first).toEqual([
+      { line: 101, reason: batch },
+      { line: 102, reason: batch },
+      { line: 103, reason: 'it has no messages' },
+    ])
+  })
+
+  it('says on the terminal and on the page how many lines were not read', async () => {
+    const html = join(folder, 'out.html')
+    const { stdout } = await scan([...LINES, 'no JSON', '{}'].join('\n'), '--html', html)
+    const told = '2 lines of the file were not read'
+    expect(stdout.replaceAll(/\s+/g, ' ')).toContain(told)
+    expect(readFileSync(html, 'utf8')).toContain(told)
+  })
+
+  it.each([
+    ['noise alone', NOISE, 'has no line that is a chat exchange'],
+    ['what gzip has packed', gzipSync(LINES.join('\n')), 'is packed by gzip: unpack it first'],
+    [
+      'UTF-16, as PowerShell writes it',
+      Buffer.from(`\uFEFF${LINES.join('\n')}`, 'utf16le'),
+      'is in UTF-16: convert it to UTF-8 first',
+    ],
+  ])('of %s ends with a message', async (_, content, message) => {
+    const { code, stdout, stderr } = await scan(content, '--json')
+    expect(code).toBe(2)
+    expect((JSON.parse(stdout) as Printed).error!.message).toContain(message)
+    expect(stderr).not.toContain('    at ')
+  })
+})
