@@ -444,11 +444,11 @@ describe('the evidence file', () => {
 })
 
 describe('costs and savings', () => {
-  it('are worked out behind the page, and shown at once when they are known', async () => {
+  it('are loaded behind the page from that of the template', async () => {
     await create(exampleApproved('a'))
-    expect(await page.view(VIEW)).toContain('hx-get="/admin/templates/version-1?economics=1"')
-    await page.view('/admin/templates/version-1?economics=1')
-    const markup = await page.view(VIEW)
+    const [, address] = /hx-get="(\/admin\/templates[^"]+)"/.exec(await page.view(VIEW))!
+    const markup = await page.view(address!)
+    expect(markup).toContain('<section id="economics"')
     expect(markup).toContain('there is no price of gpt-4o-mini in PRICES_FILE')
     expect(markup).toMatch(/Training and its test<\/dt><dd><strong>\$0.00/)
   })

@@ -79,7 +79,7 @@ const Texts = ({
 }
 
 const CandidateParts = ({ facts }: Pick<PartProps, 'facts'>) => {
-  const { row, template, model, curve, economics, history } = facts
+  const { row, template, model, curve, history } = facts
   const { verdict, plan } = row
   return (
     <>
@@ -87,7 +87,7 @@ const CandidateParts = ({ facts }: Pick<PartProps, 'facts'>) => {
       <Live id="proof">{verdict !== null && <Proof verdict={verdict} model={model} />}</Live>
       {plan !== null && template !== null && (
         <Economics
-          economics={economics}
+          economics={null}
           address={withQuery(templatePath(template.version), { economics: 1 })}
         />
       )}

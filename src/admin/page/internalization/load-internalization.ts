@@ -1,5 +1,4 @@
 /** Reads what the page of one internalization shows at once. */
-import type { TemplateEconomics } from '../../../core/cost/template-economics.ts'
 import type { FeedbackCounts } from '../../../core/log/feedback.ts'
 import {
   winningLora,
@@ -33,8 +32,6 @@ export interface InternalizationFacts {
   report: RolloutReport | null
   curve: CurveReading | null
   feedback: FeedbackCounts | null
-  /** of the template; null: not worked out yet */
-  economics: TemplateEconomics | null
   /** the newest pairs of a live route that disagree; null where they are not shown */
   mistakes: ShownPair[] | null
 }
@@ -47,18 +44,12 @@ const readMistakes = (
 ): Promise<ShownPair[]> =>
   shownPairs(store, row, { limit: MISTAKES, outcome: 'disagreed', reveals: 'all' }, blindSecret)
 
-const knownEconomics = async (
-  { economics }: Pick<AdminDeps, 'economics'>,
-  template: Template
-): Promise<TemplateEconomics | null> =>
-  (await economics.known([template])).get(template.version) ?? null
-
 /**
  * @param showsTexts whether the reader may read requests and answers
  * @throws AppError `not-found`
  */
 export const loadInternalization = async (
-  deps: Pick<AdminDeps, 'store' | 'economics' | 'blindSecret'>,
+  deps: Pick<AdminDeps, 'store' | 'blindSecret'>,
   id: string,
   showsTexts: boolean
 ): Promise<InternalizationFacts> => {
@@ -77,7 +68,6 @@ export const loadInternalization = async (
     report,
     curve: await readLearningCurve(store, row),
     feedback: lora === null ? null : await store.feedback.counts(lora),
-    economics: template && (await knownEconomics(deps, template)),
     mistakes: report === null || !showsTexts ? null : await readMistakes(deps, row),
   }
 }
