@@ -1,0 +1,160 @@
+/**
+ * How fast and how heavy the admin page is, over the real server with a busy year in its store:
+ * 10,000 records, 200 templates, 50 internalizations. docs/page.md
+ * `npm run bench:page -- --out file.json`
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { request, type IncomingMessage } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { createProgress } from '../src/cli/output.ts'
+import { openLocalStore } from '../src/store/sqlite/local.ts'
+import { fillStore, recordIdOf, versionOf } from '../test/fixtures/large-store.ts'
+import { ADMIN_TOKEN, startProxy } from './harness/proxy-process.ts'
+import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
+
+const { values: args } = parseArgs({
+  options: {
+    records: { type: 'string', default: '10000' },
+    templates: { type: 'string', default: '200' },
+    internalizations: { type: 'string', default: '50' },
+    rounds: { type: 'string', default: '9' },
+    out: { type: 'string' },
+  },
+})
+
+const MINUTE_MS = 60_000
+const MAX_FIRST_BYTE_MS = 150
+const MAX_FIRST_VISIT_BYTES = 200_000
+const MAX_VIEW_BYTES = 30_000
+
+const size = {
+  records: Number(args.records),
+  templates: Number(args.templates),
+  internalizations: Number(args.internalizations),
+}
+
+const fill = async (dataDir: string): Promise<string> => {
+  const store = await openLocalStore({ dataDir }, Date.now)
+  await fillStore(store, { ...size, from: Date.now() - size.records * MINUTE_MS })
+  const [newest] = (await store.internalizations.list({ recordIds: false })).slice(-1)
+  await store.close()
+  return newest!.id
+}
+
+interface Loaded {
+  firstByteMs: number
+  /** as transferred: headers and the compressed body */
+  bytes: number
+  headers: IncomingMessage['headers']
+  status: number
+}
+
+/** On a connection of its own, as a browser's first request. */
+const load = (address: string, options: { cookie?: string; form?: string } = {}): Promise<Loaded> =>
+  new Promise((resolve, reject) => {
+    const { cookie = '', form } = options
+    const { origin } = new URL(address)
+    const begun = performance.now()
+    const sent = request(
+      address,
+      {
+        method: form === undefined ? 'GET' : 'POST',
+        agent: false,
+        headers: {
+          'accept-encoding': 'gzip',
+          cookie,
+          ...(form !== undefined && {
+            'content-type': 'application/x-www-form-urlencoded',
+            origin,
+          }),
+        },
+      },
+      (response) => {
+        const firstByteMs = performance.now() - begun
+        const { headers, statusCode, socket } = response
+        response.resume()
+        response.on('end', () =>
+          resolve({ firstByteMs, bytes: socket.bytesRead, headers, status: statusCode! })
+        )
+      }
+    )
+    sent.on('error', reject)
+    sent.end(form)
+  })
+
+const bytesOfAssets = async (base: string, cookie: string): Promise<number> => {
+  const markup = await (await fetch(`${base}/admin`, { headers: { cookie } })).text()
+  const paths = [...markup.matchAll(/"(\/admin\/assets\/[^"]+)"/g)].map(([, path]) => path!)
+  const loaded = await Promise.all([...new Set(paths)].map((path) => load(base + path)))
+  return loaded.reduce((sum, { bytes }) => sum + bytes, 0)
+}
+
+const viewsOf = (internalization: string): Record<string, string> => ({
+  overview: '',
+  templates: '/templates',
+  template: `/templates/${versionOf(0)}`,
+  internalization: `/internalizations/${internalization}`,
+  answers: `/internalizations/${internalization}/answers`,
+  records: '/records',
+  records_filtered: '/records?status=5xx',
+  record: `/records/${recordIdOf(0)}`,
+  jobs: '/jobs',
+  keys: '/keys',
+  forget: '/forget',
+  settings: '/settings',
+})
+
+const run = async (): Promise<void> => {
+  const progress = createProgress()
+  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-page-'))
+  progress.update('page', 0, 1, 'the store is filled')
+  const internalization = await fill(dataDir)
+  // nothing to learn from: the worker only looks at what is there
+  const server = await startProxy({
+    DATA_DIR: dataDir,
+    UPSTREAM_BASE_URL: 'http://127.0.0.1:9',
+    ENGINE: 'none',
+    LOG_LEVEL: 'error',
+  })
+  try {
+    const form = new URLSearchParams({ token: ADMIN_TOKEN }).toString()
+    const { headers } = await load(`${server.baseUrl}/admin/sign-in`, { form })
+    const cookie = headers['set-cookie']![0]!.split(';')[0]!
+    const figures: Record<string, Figure> = {}
+    const views = Object.entries(viewsOf(internalization))
+    let heaviest = 0
+    for (const [done, [name, path]] of views.entries()) {
+      const loads: Loaded[] = []
+      for (let round = 0; round < Number(args.rounds); round++)
+        loads.push(await load(`${server.baseUrl}/admin${path}`, { cookie }))
+      const failed = loads.find(({ status }) => status !== 200)
+      if (failed !== undefined) throw new Error(`${name}: status ${failed.status}`)
+      const firstBytes = spread(
+        loads.map(({ firstByteMs }) => firstByteMs),
+        'ms'
+      )
+      figures[`first_byte_ms_${name}`] = withBar(firstBytes, '<=', MAX_FIRST_BYTE_MS)
+      const { bytes } = loads[0]!
+      figures[`bytes_${name}`] = withBar({ value: bytes, unit: 'bytes' }, '<=', MAX_VIEW_BYTES)
+      heaviest = Math.max(heaviest, bytes)
+      progress.update('page', done + 1, views.length, name)
+    }
+    const firstVisit = heaviest + (await bytesOfAssets(server.baseUrl, cookie))
+    figures['bytes_first_visit'] = withBar(
+      { value: firstVisit, unit: 'bytes' },
+      '<=',
+      MAX_FIRST_VISIT_BYTES
+    )
+    progress.stop()
+    process.stdout.write(`${formatFigures(figures)}\n`)
+    if (args.out !== undefined) writeReport(args.out, figures)
+  } finally {
+    progress.stop()
+    await server.stop()
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+}
+
+await run()
