@@ -111,7 +111,7 @@ const endedState = ({ state }: Internalization, retire: boolean): Internalizatio
       return retire ? { name: 'rejected', reason: REASON } : null
     case 'retired':
       // the reason changes, or a rollback of its successor would bring it back
-      return retire ? { name: 'retired', reason: REASON } : null
+      return retire ? { ...state, reason: REASON } : null
     default:
       return null
   }

@@ -36,7 +36,15 @@ const installed = join(folder, 'installed')
 /** The build's own script, with the tests' compiled files in place of the compiler's. */
 const buildClone = (): void => {
   mkdirSync(clone)
-  for (const path of ['package.json', 'README.md', 'LICENSE', 'NOTICE', 'migrations', 'models', 'src/admin/page/assets'])
+  for (const path of [
+    'package.json',
+    'README.md',
+    'LICENSE',
+    'NOTICE',
+    'migrations',
+    'models',
+    'src/admin/page/assets',
+  ])
     cpSync(join(ROOT, path), join(clone, path), { recursive: true })
   const compiled = dirname(dirname(CLI))
   const copy = `mkdir dist && cp -r "${compiled}/src" "${compiled}/adapters" "${compiled}/demo" dist`

@@ -27,7 +27,7 @@ import {
 } from '../fixtures/examples.ts'
 import { exampleFacts, exampleJudged } from '../fixtures/evidence.ts'
 import { exampleStatus } from '../fixtures/process-status.ts'
-import { AT_ONCE } from '../fixtures/rollout.ts'
+import { AT_ONCE, exampleEvidence } from '../fixtures/rollout.ts'
 
 const TOKEN = 'admin-secret'
 const READ_TOKEN = 'read-secret'
@@ -613,6 +613,19 @@ describe('admin API', () => {
       expect(refreshes).toBe(0)
       await post('/forget', { recordIds: ['record-1'], retire: true })
       expect([refreshes, await store.routes.list()]).toEqual([1, []])
+    })
+
+    it('leaves what its evidence rolled back disproved: it never goes live again', async () => {
+      const evidence = exampleEvidence()
+      const state = { name: 'retired', reason: 'its pairs', evidence } as const
+      await store.internalizations.create(exampleApproved('b', { state }))
+      await post('/forget', { recordIds: ['record-1'], retire: true })
+      expect((await get('/internalizations/b')).body).toMatchObject({ state: { evidence } })
+      const again = await post('/internalizations/b/approve')
+      expect(again).toMatchObject({
+        status: 409,
+        body: { error: { message: expect.stringContaining('rolled back by its evidence') } },
+      })
     })
   })
 })

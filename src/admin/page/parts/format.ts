@@ -38,14 +38,6 @@ export const duration = (value: number): string => {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }
 
-const UNITS = ['bytes', 'KiB', 'MiB', 'GiB']
-
-export const bytes = (value: number): string => {
-  const power = Math.min(UNITS.length - 1, Math.floor(Math.log2(Math.max(1, value)) / 10))
-  const scaled = value / 1024 ** power
-  return `${scaled.toFixed(power === 0 ? 0 : 1)} ${UNITS[power]}`
-}
-
 /** UTC: `2026-11-28 10:00`. @param at milliseconds since the epoch */
 export const minute = (at: number): string =>
   new Date(at).toISOString().slice(0, 16).replace('T', ' ')
