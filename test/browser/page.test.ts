@@ -152,7 +152,7 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
     // the browser reports the status 409
     said.length = 0
     await follow('Back')
-    await tab.getByText('waits for approval').first().waitFor()
+    await tab.getByText('waits for a decision').first().waitFor()
     await decide(
       'Approve',
       { 'Or another share, in percent': '50', Reason: 'looks good' },
