@@ -56,7 +56,7 @@ const signIn = async (tab: Page, base: string): Promise<void> => {
   await tab.goto(base)
   await tab.getByLabel('Admin token').fill(ADMIN_TOKEN)
   await tab.getByRole('button', { name: 'Sign in' }).click()
-  await tab.getByRole('navigation').waitFor()
+  await tab.getByRole('navigation', { name: 'Sections' }).waitFor()
 }
 
 const run = async (): Promise<void> => {

@@ -5,10 +5,11 @@
  */
 import { textOf } from '../../../src/core/answer/outcome.ts'
 import { agreementCut, similarity } from '../../../src/core/answer/score.ts'
+import { heldOutRows } from '../../../src/core/evidence/decision-facts.ts'
 import { decide, type Verdict } from '../../../src/core/gate/gate.ts'
 import type { InternalizationPlan } from '../../../src/core/lifecycle/internalization.ts'
 import type { EvaluationRow } from '../../../src/store/store.ts'
-import { heldOutRows } from '../../../src/worker/internalize/evaluate.ts'
+import { answersOf, heldOutRecords } from '../../../src/worker/internalize/decision-facts.ts'
 import type { Figure } from '../../report.ts'
 import { trainTracer, type Tracer, type TracerAnswer } from './recipe.ts'
 import type { Fresh, TracerRows } from './read-rows.ts'
@@ -51,8 +52,8 @@ const verdictOf = (
 ): Verdict => {
   const { exchanges, features } = rows.heldOut
   const answered = tracer.answer(features).map((answer, at) => evaluationRow(rows, answer, at))
-  const byRecord = new Map(answered.map((row) => [row.recordId, row]))
-  const judged = heldOutRows(plan, byRecord, new Map(), exchanges)
+  const records = heldOutRecords(plan, exchanges, [])
+  const judged = heldOutRows(records, answersOf(records, answered, 0))
   const { margin, alpha = 0.05, minCoverage = 0.2 } = settings
   return decide({
     margin,
