@@ -5,8 +5,6 @@ import { toAppError, type ErrorCode } from '../errors.ts'
 export const EXIT = {
   success: 0,
   unexpected: 1,
-  /** of `verify` alone, as of other programs that compare */
-  doesNotHold: 1,
   usage: 2,
   notFound: 3,
   refused: 4,

@@ -63,12 +63,12 @@ describe('an evidence file', () => {
     file.verdict.arms[1]!.coverage += 0.05
     const forged = saved(JSON.stringify(file))
     const { code, stdout, stderr } = await verify([forged])
-    expect({ code, stderr }).toEqual({ code: 1, stderr: '' })
+    expect({ code, stderr }).toEqual({ code: 5, stderr: '' })
     expect(stdout).toContain('arms[1].coverage')
     expect(stdout).toMatch(/2 of \d+ checks fail/)
     const json = await verify([forged, '--json'])
     const { holds, checks } = JSON.parse(json.stdout) as Verification
-    expect([json.code, holds]).toEqual([1, false])
+    expect([json.code, holds]).toEqual([5, false])
     expect(checks.flatMap(({ name, holds: one }) => (one ? [] : [name]))).toEqual([
       'file',
       'verdict',

@@ -48,7 +48,7 @@ const textOf = ({ holds, checks }: Verification): string => {
 const verify = async (path: string, { json }: OutputOptions): Promise<void> => {
   const verification = verifyEvidence(parse(path, await readText(path)))
   print(json ? verification : textOf(verification))
-  if (!verification.holds) throw new PrintedResult(EXIT.doesNotHold)
+  if (!verification.holds) throw new PrintedResult(EXIT.notAccepted)
 }
 
 export const verifyCommand = (): Command =>
