@@ -115,7 +115,7 @@ describe('jobs', () => {
     await saveTask(page.store, newTaskName('1'), { ...task, isScrubbed: false })
     await saveTask(page.store, newTaskName('2'), { ...task, isScrubbed: true })
     const markup = await page.view('/admin/jobs')
-    expect(markup).toContain('with 2 loras to look at: the database is to be cleaned')
+    expect(markup).toContain('with 2 small models to look at: the database is to be cleaned')
     expect(markup).toContain('the engine has copies to delete')
   })
 

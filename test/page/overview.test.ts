@@ -184,7 +184,7 @@ describe('the overview', () => {
     expect(week).toContain('66.7 % of all, 100.0 % of those with a live route')
     expect(week).toContain('<strong>2,000</strong>')
     expect(week).toContain('<strong>$0.50</strong>')
-    expect(week).toContain('Latency of the lora')
+    expect(week).toContain('Latency of the small model')
     expect(week).toMatch(/median; 95 % are below 2\.\d s/)
     expect(week).toContain('<a href="/admin?period=week" aria-current="true">7 days</a>')
   })

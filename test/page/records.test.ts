@@ -52,8 +52,8 @@ describe('records', () => {
       expect(await shown('/admin/records')).toEqual(['record-3', 'record-2', 'record-1'])
       const markup = await page.view('/admin/records')
       for (const text of [
-        'answered by the lora',
-        'lora not asked',
+        'answered by the small model',
+        'small model not asked',
         'drawn at random, to be compared',
         'no live route',
         '>500<',
@@ -185,11 +185,11 @@ describe('records', () => {
         })
       )
       const answered = await page.view('/admin/records/record-1')
-      expect(answered).toContain('answered by the lora')
+      expect(answered).toContain('answered by the small model')
       expect(answered).toContain('790')
       expect(answered).toContain('$0.00')
       const fallback = await page.view('/admin/records/record-2')
-      expect(fallback).toContain('answer of the lora not used')
+      expect(fallback).toContain('answer of the small model not used')
       expect(fallback).toContain('it was not sure enough')
       expect(fallback).toContain('<code>low-confidence</code>')
     })
@@ -202,8 +202,8 @@ describe('records', () => {
         null
       )
       const markup = await page.view('/admin/records/record-1')
-      expect(markup).toContain('the lora gave another answer')
-      expect(markup).toContain('the lora&#39;s answer is right')
+      expect(markup).toContain('the small model gave another answer')
+      expect(markup).toContain('the small model’s answer is right')
       expect(markup).toContain('The application rated the answer bad')
       expect(markup).toContain('&lt;svg onload')
     })

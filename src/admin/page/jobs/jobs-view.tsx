@@ -118,7 +118,7 @@ const Curves = ({ curves, labels }: Pick<LoadedJobs, 'curves' | 'labels'>) =>
 const taskText = ({ isForgotten, isScrubbed, templates, loras }: ForgetTask): string => {
   const parts = [
     ...(templates.length === 0 ? [] : [counted(templates.length, 'template')]),
-    ...(loras.length === 0 ? [] : [counted(loras.length, 'lora')]),
+    ...(loras.length === 0 ? [] : [counted(loras.length, 'small model')]),
   ]
   const what = parts.length === 0 ? 'of records' : `with ${parts.join(' and ')} to look at`
   if (!isForgotten) return `A forgetting ${what}: its records are being deleted.`

@@ -64,7 +64,7 @@ const figuresOf = (sum: TrafficHour, from: number): FigureProps[] => [
     value: usd(sum.savedUsd),
     note: "at the provider's price of cached tokens",
   },
-  latency('Latency of the lora', sum.latency.lora),
+  latency('Latency of the small model', sum.latency.lora),
   latency('Latency of the upstream', sum.latency.upstream),
 ]
 
@@ -141,7 +141,7 @@ export const Plots = ({ overview, period }: { overview: LoadedOverview; period: 
           {...shared}
           y="ms"
           series={[
-            { name: 'Lora', values: times('lora') },
+            { name: 'Small model', values: times('lora') },
             { name: 'Upstream', values: times('upstream') },
           ]}
           format={milliseconds}

@@ -4,9 +4,9 @@ import { Badge, type Tone } from '../parts/figures.tsx'
 import { reasonText } from '../parts/reason-text.ts'
 
 export const OUTCOME_WORDS: Record<RouteOutcome['outcome'], string> = {
-  answered: 'answered by the lora',
-  fallback: 'answer of the lora not used',
-  skipped: 'lora not asked',
+  answered: 'answered by the small model',
+  fallback: 'answer of the small model not used',
+  skipped: 'small model not asked',
 }
 
 const TONES: Record<RouteOutcome['outcome'], Tone> = {

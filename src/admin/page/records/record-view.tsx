@@ -41,7 +41,7 @@ const routeFigures = ({ route }: StoredRecord): FigureProps[] =>
   route === null
     ? []
     : [
-        { name: 'Lora', value: <Line text={route.lora} chars={40} /> },
+        { name: 'Small model', value: <Line text={route.lora} chars={40} /> },
         ...(route.reason === null
           ? []
           : [
@@ -101,16 +101,16 @@ const figuresOf = (loaded: LoadedRecord): FigureProps[] => {
 }
 
 const PAIR_WORDS: Record<PairOutcome, string> = {
-  agreed: 'the lora gave the same answer',
-  disagreed: 'the lora gave another answer',
+  agreed: 'the small model gave the same answer',
+  disagreed: 'the small model gave another answer',
   'upstream-differs':
-    'the lora gave another answer, and so did the upstream when it was asked again',
-  fallback: 'the lora would not have answered',
+    'the small model gave another answer, and so did the upstream when it was asked again',
+  fallback: 'the small model would not have answered',
   unusable: 'there was nothing to compare',
 }
 
 const RATING_WORDS: Record<Rating, string> = {
-  lora: "the lora's answer is right",
+  lora: 'the small model’s answer is right',
   upstream: "the upstream's answer is right",
   both: 'both answers are right',
   neither: 'neither answer is right',

@@ -63,7 +63,7 @@ const otherFigures = (economics: TemplateEconomics): FigureProps[] => {
   const { coverage, onceUsd, breakEvenCoverage, paybackDays } = economics
   return [
     {
-      name: 'Answered by the lora',
+      name: 'Answered by the small model',
       value: percent(coverage.answered),
       note: COVERAGES[coverage.source],
     },

@@ -52,12 +52,12 @@ const slotCells = (slot: Slot) => [
 
 const Slots = ({ slots }: { slots: Slot[] }) => (
   <Table
-    caption="Slots, and whether the lora gets their values"
+    caption="Slots, and whether the small model gets their values"
     columns={[
       { name: 'Slot' },
       { name: 'Type' },
       { name: 'Values' },
-      { name: 'For the lora' },
+      { name: 'For the small model' },
       { name: 'Why' },
     ]}
     rows={slots.map(slotCells)}
@@ -180,7 +180,7 @@ const Actions = ({ loaded, formToken }: { loaded: LoadedTemplate; formToken: str
         <Action
           verb="Internalize"
           says={
-            'The worker plans and trains a lora for this prompt, and judges it on held-out requests. ' +
+            'The worker plans and trains a small model for this prompt, and judges it on held-out requests. ' +
             'No answer changes before a person decides, unless AUTO_PROMOTE is set.'
           }
           path={`${path}/internalize`}
