@@ -24,6 +24,7 @@ const VIEWS: [name: string, open: (tab: Page, base: string) => Promise<unknown>]
     async (tab, base) => {
       await tab.goto(`${base}/templates`)
       await tab.locator('main table a').first().click()
+      await tab.getByRole('heading', { level: 1, name: /^Template / }).waitFor()
     },
   ],
   [
@@ -32,6 +33,7 @@ const VIEWS: [name: string, open: (tab: Page, base: string) => Promise<unknown>]
       await tab.goto(`${base}/templates`)
       await tab.locator('main table a').first().click()
       await tab.locator('main a[href*="/internalizations/"]').first().click()
+      await tab.getByRole('heading', { level: 1, name: /^Internalization / }).waitFor()
     },
   ],
 ]

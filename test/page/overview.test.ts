@@ -189,6 +189,11 @@ describe('the overview', () => {
     expect(week).toContain('<a href="/admin?period=week" aria-current="true">7 days</a>')
   })
 
+  it('knows no dollars without prices', async () => {
+    await log(exampleRecord(1, { at: NOW - HOUR_MS }))
+    expect(await page.view('/admin')).toContain('PRICES_FILE has no prices')
+  })
+
   it('draws the period as plots, with times without a request as zero', async () => {
     await log(exampleRecord(1, { at: NOW - DAY_MS }))
     const markup = await page.view('/admin')
@@ -233,7 +238,7 @@ describe('the overview', () => {
       await log(exampleRecord(1, { route: exampleOutcome() }))
       const markup = await page.view('/admin')
       expect(markup).toContain('no net saving is known')
-      expect(markup).toContain('1 answer of loras without a price')
+      expect(markup).toContain('1 answer of small models without a price')
     })
   })
 

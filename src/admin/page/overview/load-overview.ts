@@ -46,6 +46,8 @@ export interface LoadedOverview {
   traffic: TrafficHour[]
   /** start of the period, milliseconds since the epoch */
   from: number
+  /** without a price no request has saved dollars that are known */
+  hasPrices: boolean
   /** since the log began; null: not worked out yet */
   savings: SavingsReport | null
   labels: Labels
@@ -72,7 +74,7 @@ const startOf = (name: PeriodName, now: number): number => {
 
 /** @param isWorkedOut also reads from the log what is saved, which takes seconds */
 export const loadOverview = async (
-  { store, economics, rollout, now, status }: AdminDeps,
+  { store, economics, prices, rollout, now, status }: AdminDeps,
   period: PeriodName,
   isWorkedOut: boolean
 ): Promise<LoadedOverview> => {
@@ -91,6 +93,7 @@ export const loadOverview = async (
     forgetting: (await forgetTasks(store)).length,
     traffic: mergeHours(hours, PERIODS[period].bucketMs),
     from,
+    hasPrices: prices.length > 0,
     savings: await (isWorkedOut ? economics.savings() : economics.knownSavings()),
     labels: await store.templates.labels(),
     status: status(),

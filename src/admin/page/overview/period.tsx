@@ -37,7 +37,20 @@ const latency = (name: string, histogram: LatencyHistogram): FigureProps => {
   }
 }
 
-const figuresOf = (sum: TrafficHour, from: number): FigureProps[] => [
+/** Requests keep what they saved when a price is taken away. */
+const saved = (sum: TrafficHour, hasPrices: boolean): FigureProps =>
+  hasPrices || sum.savedUsd > 0
+    ? {
+        name: 'Saved, before costs',
+        value: usd(sum.savedUsd),
+        note: "at the provider's price of cached tokens",
+      }
+    : { name: 'Saved, before costs', value: 'not known', note: 'PRICES_FILE has no prices' }
+
+const figuresOf = (
+  sum: TrafficHour,
+  { from, hasPrices }: Pick<LoadedOverview, 'from' | 'hasPrices'>
+): FigureProps[] => [
   {
     name: 'Requests',
     value: whole(sum.requests),
@@ -59,17 +72,13 @@ const figuresOf = (sum: TrafficHour, from: number): FigureProps[] => [
     value: whole(sum.promptTokensSaved),
     note: `the upstream read ${whole(sum.promptTokens)}`,
   },
-  {
-    name: 'Saved, before costs',
-    value: usd(sum.savedUsd),
-    note: "at the provider's price of cached tokens",
-  },
+  saved(sum, hasPrices),
   latency('Latency of the small model', sum.latency.lora),
   latency('Latency of the upstream', sum.latency.upstream),
 ]
 
-export const PeriodFigures = ({ overview: { traffic, from } }: { overview: LoadedOverview }) => {
-  const [first, ...others] = traffic
+export const PeriodFigures = ({ overview }: { overview: LoadedOverview }) => {
+  const [first, ...others] = overview.traffic
   if (first === undefined)
     return (
       <p class="empty">
@@ -77,7 +86,7 @@ export const PeriodFigures = ({ overview: { traffic, from } }: { overview: Loade
         <code>/v1</code>.
       </p>
     )
-  return <Figures figures={figuresOf(others.reduce(addHours, first), from)} />
+  return <Figures figures={figuresOf(others.reduce(addHours, first), overview)} />
 }
 
 /** One for each point of the plots; null where no request came. */

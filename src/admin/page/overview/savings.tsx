@@ -1,4 +1,4 @@
-/** What the loras saved since the log began, less their costs. Pure. */
+/** What the small models saved since the log began, less their costs. Pure. */
 import type { SavingsReport } from '../../../savings/savings.ts'
 import { withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
@@ -40,14 +40,15 @@ const Worked = ({ report }: { report: SavingsReport }) => (
   <>
     {report.usd === null ? (
       <p>
-        No answer of a lora has a price yet, so no net saving is known. PRICES_FILE has the prices.
+        No answer of a small model has a price yet, so no net saving is known. PRICES_FILE has the
+        prices.
       </p>
     ) : (
       <Figures figures={figuresOf(report)} />
     )}
     {report.unpricedAnswers > 0 && (
       <p>
-        {counted(report.unpricedAnswers, 'answer')} of loras without a price count as saving
+        {counted(report.unpricedAnswers, 'answer')} of small models without a price count as saving
         nothing.
       </p>
     )}
