@@ -65,8 +65,9 @@ export const createSessions = ({ tokens, now, newId }: SessionDeps): Sessions =>
     read(cookie) {
       const [payload = '', signature = ''] = cookie.split('.')
       const session = parsePayload(payload)
-      const token = session === null ? null : (tokens[session.role] ?? null)
-      if (session === null || token === null) return null
+      if (session === null || (session.role !== 'full' && session.role !== 'read')) return null
+      const token = tokens[session.role]
+      if (token === null) return null
       if (!areEqual(signature, sign(token, 'cookie', payload))) return null
       return session.until > now() && !signedOut.has(session.id) ? session : null
     },
