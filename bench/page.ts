@@ -106,6 +106,15 @@ const viewsOf = (internalization: string): Record<string, string> => ({
   settings: '/settings',
 })
 
+const viewFigures = ([name, loads]: [string, Loaded[]]): Record<string, Figure> => {
+  const firstBytes = loads.map(({ firstByteMs }) => firstByteMs)
+  const bytes = { value: loads[0]!.bytes, unit: 'bytes' }
+  return {
+    [`first_byte_ms_${name}`]: withBar(spread(firstBytes, 'ms'), '<=', MAX_FIRST_BYTE_MS),
+    [`bytes_${name}`]: withBar(bytes, '<=', MAX_VIEW_BYTES),
+  }
+}
+
 const run = async (): Promise<void> => {
   const progress = createProgress()
   const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-page-'))
@@ -122,25 +131,20 @@ const run = async (): Promise<void> => {
     const form = new URLSearchParams({ token: ADMIN_TOKEN }).toString()
     const { headers } = await load(`${server.baseUrl}/admin/sign-in`, { form })
     const cookie = headers['set-cookie']![0]!.split(';')[0]!
-    const figures: Record<string, Figure> = {}
     const views = Object.entries(viewsOf(internalization))
-    let heaviest = 0
-    for (const [done, [name, path]] of views.entries()) {
-      const loads: Loaded[] = []
-      for (let round = 0; round < Number(args.rounds); round++)
-        loads.push(await load(`${server.baseUrl}/admin${path}`, { cookie }))
-      const failed = loads.find(({ status }) => status !== 200)
-      if (failed !== undefined) throw new Error(`${name}: status ${failed.status}`)
-      const firstBytes = spread(
-        loads.map(({ firstByteMs }) => firstByteMs),
-        'ms'
-      )
-      figures[`first_byte_ms_${name}`] = withBar(firstBytes, '<=', MAX_FIRST_BYTE_MS)
-      const { bytes } = loads[0]!
-      figures[`bytes_${name}`] = withBar({ value: bytes, unit: 'bytes' }, '<=', MAX_VIEW_BYTES)
-      heaviest = Math.max(heaviest, bytes)
-      progress.update('page', done + 1, views.length, name)
+    // view by view in turn: the worker reads the log after the start, and no view alone pays for it
+    const loads = new Map<string, Loaded[]>(views.map(([name]) => [name, []]))
+    const rounds = Number(args.rounds)
+    for (let round = 0; round < rounds; round++) {
+      for (const [name, path] of views) {
+        const loaded = await load(`${server.baseUrl}/admin${path}`, { cookie })
+        if (loaded.status !== 200) throw new Error(`${name}: status ${loaded.status}`)
+        loads.get(name)!.push(loaded)
+      }
+      progress.update('page', round + 1, rounds)
     }
+    const figures = Object.assign({}, ...[...loads].map(viewFigures)) as Record<string, Figure>
+    const heaviest = Math.max(...[...loads.values()].map(([first]) => first!.bytes))
     const firstVisit = heaviest + (await bytesOfAssets(server.baseUrl, cookie))
     figures['bytes_first_visit'] = withBar(
       { value: firstVisit, unit: 'bytes' },

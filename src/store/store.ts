@@ -54,7 +54,7 @@ export interface RecordStore {
   usageTotals(): Promise<UsageTotals>
   list(query: Omit<RecordQuery, keyof RecordFilter>): Promise<StoredRecord[]>
   /**
-   * By default newest first. Reads at most 20,000 records a call, those of `templateVersion` by an index.
+   * By default newest first. Reads at most 5,000 records a call, those of `templateVersion` by an index.
    * @throws AppError `not-found` when the log has no record with the id `conversation`
    */
   search(query: RecordQuery): Promise<FoundRecords>

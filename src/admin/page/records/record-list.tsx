@@ -100,7 +100,7 @@ export const RecordList = (props: RecordListProps) => {
       <Filters filter={filter} />
       {found.isPartial && (
         <Notice tone="waits">
-          The newest 20,000 records behind this place were read, and{' '}
+          The newest 5,000 records behind this place were read, and{' '}
           {counted(found.data.length, 'record')} of them {found.data.length === 1 ? 'fits' : 'fit'}.{' '}
           <a href={next!}>Go on</a>
         </Notice>

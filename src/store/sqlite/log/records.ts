@@ -22,7 +22,7 @@ type RecordRow = typeof records.$inferSelect
 /** bounds the decoded log segments in memory */
 const SEGMENTS_AT_ONCE = 50
 /** records that one search reads at most */
-const MAX_SCANNED = 20_000
+const MAX_SCANNED = 5_000
 /** of these, by one read, so that appends run in between */
 const SCANNED_AT_ONCE = 1_000
 
