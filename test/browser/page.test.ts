@@ -24,6 +24,9 @@ const PROMPT = [
 /** Text that must stay text wherever it is shown. */
 const HOSTILE = '<script>alert(1)</script><img src=x onerror=alert(2)>\u202e'
 
+/** The overview says "nothing waits for a decision" too. */
+const WAITING = /waits for a decision\. Its/
+
 const shelfOf = (number: number): string => SHELVES[number % SHELVES.length]!
 const messagesOf = (number: number) => [
   { role: 'system' as const, content: PROMPT },
@@ -130,7 +133,7 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
 
   it('shows what waits for a decision once there was traffic', async () => {
     await askMany(0, 300)
-    await waitFor('', /waits? for/i)
+    await waitFor('', WAITING)
     expect(await findingsOf(tab)).toEqual([])
   })
 
@@ -190,7 +193,7 @@ describe.skipIf(CHROMIUM === null)(`the page in Chromium${WHY_SKIPPED}`, () => {
 
   it('internalizes again, and rejects what came of it', async () => {
     await decide('Internalize again', { Reason: 'once more' })
-    await waitFor('', /waits? for/i)
+    await waitFor('', WAITING)
     await follow(/approv|decide|look/i)
     await decide('Reject', { Reason: 'not now' })
     await tab.getByText('not now').first().waitFor()
