@@ -182,6 +182,7 @@ const RULES: Record<string, Rule> = {
     ours: [
       'src/core/learn/acceptor.ts',
       'src/core/learn/softmax-head.ts',
+      'src/core/learn/text-head.ts',
       'src/random.ts',
       'src/openai',
       'src/errors.ts',

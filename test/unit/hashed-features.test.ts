@@ -1,10 +1,16 @@
 import { assert, property, string } from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { HASHED_DIMS, hashedFeatures } from '../../src/core/learn/hashed-features.ts'
+import { hashedDims, hashedFeatures } from '../../src/core/learn/hashed-features.ts'
+
+const DIMS = 4096
 
 const rowsOf = (...texts: string[]): Float32Array[] => {
-  const features = hashedFeatures(texts)
-  return texts.map((_, row) => features.subarray(row * HASHED_DIMS, (row + 1) * HASHED_DIMS))
+  const { starts, places, values } = hashedFeatures(texts, DIMS)
+  return texts.map((_, row) => {
+    const dense = new Float32Array(DIMS)
+    for (let at = starts[row]!; at < starts[row + 1]!; at++) dense[places[at]!] = values[at]!
+    return dense
+  })
 }
 
 const cosine = (one: string, other: string): number => {
@@ -41,5 +47,12 @@ describe('hashed features', () => {
   it('find common words in scripts without blanks', () => {
     expect(cosine('我的银行卡丢失了', '银行卡丢失怎么办')).toBeGreaterThan(0.3)
     expect(Math.abs(cosine('我的银行卡丢失了', '今天汇率是多少'))).toBeLessThan(0.2)
+  })
+
+  it('have fewer dimensions where many labels would make a large head', () => {
+    expect(hashedDims(2)).toBe(4096)
+    expect(hashedDims(128)).toBe(4096)
+    expect(hashedDims(129)).toBe(2048)
+    expect(hashedDims(2000)).toBe(256)
   })
 })

@@ -131,9 +131,50 @@ describe('an acceptor', () => {
         inverted[place * CLASSES + c] = c === answer ? share : (1 - share) / (CLASSES - 1)
     })
     const { head: odds } = trainAcceptor({ ...judged, probabilities: inverted })
-    const slopes = Array.from({ length: 5 }, (_, i) => odds.weights[5 + i]! - odds.weights[i]!)
+    const { weights, dims } = odds
+    const slopes = Array.from({ length: dims }, (_, i) => weights[dims + i]! - weights[i]!)
     expect(slopes.every((slope) => slope >= 0)).toBe(true)
     expect(slopes.some((slope) => slope > 0)).toBe(true)
+  })
+
+  it('is less sure of a label whose answers were often wrong, at the same probability', () => {
+    // every second row of label 0 gets the answer 1
+    const confused = new Float32Array(labels.length * CLASSES).fill(0.1)
+    labels.forEach((label, place) => {
+      const answer = label === 0 && place % 2 === 0 ? 1 : label
+      confused[place * CLASSES + answer] = 0.8
+    })
+    const wary = trainAcceptor({ ...judged, probabilities: confused, similarity: () => 0.5 })
+    const near = { nearest: 0.5, same: 0.5, other: 0.5, agreeing: 1 }
+    const sureOf = (answer: number) =>
+      acceptance(
+        wary,
+        new Float32Array(CLASSES).fill(0.1).fill(0.8, answer, answer + 1),
+        answer,
+        near
+      )
+    expect(wary.precisions[1]).toBeCloseTo(80 / 120, 1)
+    expect(sureOf(2) - sureOf(1)).toBeGreaterThan(0.15)
+  })
+
+  it('answers from the five signals of a head that knows no precisions', () => {
+    const { means, deviations, head: odds } = acceptor
+    const five = {
+      means: means.slice(0, 5),
+      deviations: deviations.slice(0, 5),
+      precisions: new Float32Array(),
+      head: {
+        ...odds,
+        dims: 5,
+        weights: Float32Array.from([...odds.weights.slice(0, 5), ...odds.weights.slice(6, 11)]),
+      },
+    }
+    const row = Float32Array.of(0.9, 0.06, 0.04)
+    const near = { nearest: 0.9, same: 0.9, other: 0.1, agreeing: 1 }
+    const sure = acceptance(five, row, 0, near)
+    const unsure = acceptance(five, Float32Array.of(0.4, 0.35, 0.25), 0, near)
+    expect(sure).toBeGreaterThan(0.5)
+    expect(unsure).toBeLessThan(sure)
   })
 
   it('is trained where every answer was right', () => {

@@ -3,13 +3,11 @@ import { describe, expect, it } from 'vitest'
 import { APPLICATIONS, type LabelledRequest } from '../../bench/scan/applications.ts'
 import { recordOf } from '../../bench/scan/draws.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
-import { hashedFeatures } from '../../src/core/learn/hashed-features.ts'
 import { LogScan, UNKNOWN_TIME } from '../../src/core/scan/log-scan.ts'
 import { planLabels } from '../../src/core/scan/label-plan.ts'
 import { scanLog, type ScanSettings } from '../../src/core/scan/scan.ts'
 import { answered, labelled } from '../fixtures/scan-log.ts'
 
-const DIMS = 256
 const PRICE = { model: 'gpt-4o-mini', asOf: '2026-11-01', input: 2, cachedInput: 1, output: 10 }
 
 const settings = (changed: Partial<ScanSettings> = {}): ScanSettings => ({
@@ -21,11 +19,7 @@ const settings = (changed: Partial<ScanSettings> = {}): ScanSettings => ({
   minCoverage: 0.2,
   seed: 1,
   known: [],
-  encoder: {
-    name: 'test',
-    dims: DIMS,
-    encode: async (texts) => hashedFeatures(texts, DIMS),
-  },
+  encoder: { name: 'test', dims: 0, encode: async () => null },
   money: {
     prices: [PRICE],
     engineUsdPerHour: null,
@@ -65,7 +59,7 @@ const sampleOf = (exchanges: LabelledRequest[], rows = 10_000) => {
 }
 
 const planOf = (exchanges: LabelledRequest[]) =>
-  planLabels(sampleOf(exchanges).sample, null, { ...settings(), dims: DIMS })
+  planLabels(sampleOf(exchanges).sample, null, { ...settings(), dims: 0 })
 
 describe('a scan', () => {
   it('predicts coverage for labels, and ranks what a head saves before what it may save at most', async () => {

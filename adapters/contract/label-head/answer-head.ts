@@ -6,7 +6,7 @@ import {
   neighbourhoodOf,
   type Neighbourhood,
 } from '../../../src/core/learn/acceptor.ts'
-import { probabilities } from '../../../src/core/learn/softmax-head.ts'
+import { textProbabilities } from '../../../src/core/learn/text-head.ts'
 import type { ChatRequest, TokenLogprob } from '../../../src/openai/chat.ts'
 import { seededRandom } from '../../../src/random.ts'
 import type { LabelHead } from './head-file.ts'
@@ -92,7 +92,7 @@ const cutAtStop = (text: string, stop: ChatRequest['stop']): string => {
 
 /** Cosine of a text and the training query at a place. */
 const similarityTo = (
-  { codes, norms, head: { dims } }: LabelHead,
+  { codes, norms, manifest: { dims } }: LabelHead,
   vector: Float32Array
 ): ((place: number) => number) => {
   const length = Math.hypot(...vector)
@@ -123,19 +123,24 @@ const withAcceptance = (
   })
 }
 
+/** A text and its embedding. */
+export interface EncodedText {
+  text: string
+  vector: Float32Array
+}
+
 /**
- * @param vector of the text
  * @param randomSeed for a request with a temperature and without a seed
  * @throws AppError `invalid-request` when the head knows none of the choices, or no label is an object
  * where the request asks for one
  */
 export const answerOf = (
   head: LabelHead,
-  vector: Float32Array,
+  { text, vector }: EncodedText,
   request: ChatRequest,
   randomSeed: () => number
 ): HeadAnswer => {
-  const all = probabilities(head.head, vector)
+  const all = textProbabilities(head.head, [text], vector)
   const candidates = candidatesOf(head, all, request)
   const chosen = choose(candidates, request, randomSeed)
   const near = neighbourhoodOf(head.queryLabels, similarityTo(head, vector), chosen.at)

@@ -1,17 +1,21 @@
 /**
  * A label head as bytes: manifest, weights, and the training queries' directions for `distance`. The
  * id is a hash of the bytes, so a head never changes. Layout: length of the manifest (uint32,
- * little-endian), manifest as JSON, weights and biases (float32), query codes (int8).
+ * little-endian), manifest as JSON, weights and biases on embeddings (float32), query codes (int8),
+ * weights and biases on hashed words (float32).
  */
 import { createHash } from 'node:crypto'
 import { AppError } from '../../../src/errors.ts'
 import type { Acceptor } from '../../../src/core/learn/acceptor.ts'
 import type { Head } from '../../../src/core/learn/softmax-head.ts'
+import type { PartSettings, TextHead } from '../../../src/core/learn/text-head.ts'
 
 /** An `Acceptor` as lists of numbers. */
 interface StoredAcceptor {
   means: number[]
   deviations: number[]
+  /** absent in heads from before there were precisions */
+  precisions?: number[]
   weights: number[]
   bias: number[]
 }
@@ -24,6 +28,8 @@ export interface HeadManifest {
   temperature: number
   /** strength of the penalty that cross-validation chose */
   l2: number
+  /** of the part on hashed words; null or, in heads from before it, absent: there is none */
+  hashed?: (PartSettings & { dims: number }) | null
   /** rows that it was trained on */
   rows: number
   /** class of each row of `codes` */
@@ -38,8 +44,7 @@ export interface HeadManifest {
 
 export interface HeadContent {
   manifest: HeadManifest
-  weights: Float32Array
-  bias: Float32Array
+  head: TextHead
   /** `[queries, dims]`: directions of training queries, in 8 bits */
   codes: Int8Array
 }
@@ -47,7 +52,7 @@ export interface HeadContent {
 export interface LabelHead {
   id: string
   manifest: HeadManifest
-  head: Head
+  head: TextHead
   codes: Int8Array
   /** class of each row of `codes` */
   queryLabels: Int32Array
@@ -83,11 +88,14 @@ export const directionCodes = (vectors: Float32Array, dims: number): Int8Array =
 
 /** The file's bytes and the id that they have. */
 export const encodeHead = (content: HeadContent): { id: string; bytes: Uint8Array } => {
-  const { manifest, weights, bias, codes } = content
+  const { manifest, head, codes } = content
   const json = Buffer.from(JSON.stringify(manifest))
   const length = Buffer.alloc(LENGTH_BYTES)
   length.writeUInt32LE(json.length)
-  const bytes = Buffer.concat([length, json, bytesOf(weights), bytesOf(bias), bytesOf(codes)])
+  const partOf = (part: Head | null) =>
+    part === null ? [] : [bytesOf(part.weights), bytesOf(part.bias)]
+  const [embedded, hashed] = [partOf(head.embedded), partOf(head.hashed)]
+  const bytes = Buffer.concat([length, json, ...embedded, bytesOf(codes), ...hashed])
   return { id: idOf(bytes, manifest.suffix), bytes }
 }
 
@@ -101,24 +109,32 @@ const parseManifest = (bytes: Buffer, id: string): { manifest: HeadManifest; sta
   }
 }
 
-export const storedAcceptor = ({ means, deviations, head }: Acceptor): StoredAcceptor => ({
-  means: [...means],
-  deviations: [...deviations],
-  weights: [...head.weights],
-  bias: [...head.bias],
-})
+export const storedAcceptor = (acceptor: Acceptor): StoredAcceptor => {
+  const { means, deviations, precisions, head } = acceptor
+  return {
+    means: [...means],
+    deviations: [...deviations],
+    precisions: [...precisions],
+    weights: [...head.weights],
+    bias: [...head.bias],
+  }
+}
 
-const acceptorOf = ({ means, deviations, weights, bias }: StoredAcceptor): Acceptor => ({
-  means: Float32Array.from(means),
-  deviations: Float32Array.from(deviations),
-  head: {
-    dims: means.length,
-    classes: bias.length,
-    weights: Float32Array.from(weights),
-    bias: Float32Array.from(bias),
-    temperature: 1,
-  },
-})
+const acceptorOf = (stored: StoredAcceptor): Acceptor => {
+  const { means, deviations, precisions = [], weights, bias } = stored
+  return {
+    means: Float32Array.from(means),
+    deviations: Float32Array.from(deviations),
+    precisions: Float32Array.from(precisions),
+    head: {
+      dims: means.length,
+      classes: bias.length,
+      weights: Float32Array.from(weights),
+      bias: Float32Array.from(bias),
+      temperature: 1,
+    },
+  }
+}
 
 /** Lengths of the rows of `codes`. */
 export const normsOf = (codes: Int8Array, dims: number): Float32Array =>
@@ -128,33 +144,38 @@ export const normsOf = (codes: Int8Array, dims: number): Float32Array =>
     return Math.sqrt(sum)
   })
 
+/** Reads the numbers of a file one after the other, as copies: aligned, and without the rest of the file. */
+const reader = (bytes: Buffer, start: number) => {
+  let at = start
+  const take = (length: number): ArrayBuffer =>
+    new Uint8Array(bytes.subarray(at, (at += length))).buffer
+  return {
+    codes: (count: number) => new Int8Array(take(count)),
+    head: (shape: { dims: number; temperature: number }, classes: number): Head => ({
+      ...shape,
+      classes,
+      weights: new Float32Array(take(classes * shape.dims * 4)),
+      bias: new Float32Array(take(classes * 4)),
+    }),
+  }
+}
+
 /** @throws AppError `invalid-model` when the bytes do not have the id */
 export const decodeHead = (id: string, bytes: Buffer): LabelHead => {
   const { manifest, start } = parseManifest(bytes, id)
   if (idOf(bytes, manifest.suffix) !== id)
     throw new AppError('invalid-model', `${id} is damaged: its content does not match its name`)
-  const { dims, labels, query_labels: queryLabels, temperature } = manifest
-  // copies, so that the numbers are aligned and do not hold the file
-  const copy = (from: number, length: number): ArrayBuffer =>
-    new Uint8Array(bytes.subarray(from, from + length)).buffer
-  const weightBytes = labels.length * dims * 4
-  const biasAt = start + weightBytes
-  const codesAt = biasAt + labels.length * 4
-  const codes = new Int8Array(copy(codesAt, queryLabels.length * dims))
-  const head: Head = {
-    dims,
-    classes: labels.length,
-    weights: new Float32Array(copy(start, weightBytes)),
-    bias: new Float32Array(copy(biasAt, labels.length * 4)),
-    temperature,
-  }
+  const { dims, labels, query_labels: queryLabels, temperature, hashed, acceptor } = manifest
+  const read = reader(bytes, start)
+  const embedded = read.head({ dims, temperature }, labels.length)
+  const codes = read.codes(queryLabels.length * dims)
   return {
     id,
     manifest,
-    head,
+    head: { embedded, hashed: hashed ? read.head(hashed, labels.length) : null },
     codes,
     queryLabels: Int32Array.from(queryLabels),
-    acceptor: manifest.acceptor && acceptorOf(manifest.acceptor),
+    acceptor: acceptor && acceptorOf(acceptor),
     norms: normsOf(codes, dims),
     bytes: bytes.length,
   }

@@ -5,13 +5,14 @@
 import { createHash } from 'node:crypto'
 import { trainAcceptor, type Acceptor } from '../../../src/core/learn/acceptor.ts'
 import {
-  crossValidated,
-  probabilities,
-  trainHead,
-  type CrossValidation,
-  type Head,
-  type HeadRows,
-} from '../../../src/core/learn/softmax-head.ts'
+  selectTexts,
+  textProbabilities,
+  trainTextHead,
+  validateTextHead,
+  type TextHead,
+  type TextRows,
+  type TextValidation,
+} from '../../../src/core/learn/text-head.ts'
 import type { TrainingRow } from '../../../src/openai/fine-tuning.ts'
 import { seededRandom, shuffle } from '../../../src/random.ts'
 import type { TrainHooks, TrainInput, TrainResult } from '../backend.ts'
@@ -40,7 +41,12 @@ const MAX_QUERIES = 10_000
 /** rows × labels × dimensions in cross-validation, which takes a minute; of more rows a sample is taken. */
 const MAX_CROSS_VALIDATION = 200e6
 /** Without two different texts there is nothing to validate on. */
-const UNVALIDATED = { l2: 1, temperature: 1, loss: null, acceptor: null }
+const UNVALIDATED = {
+  embedded: { l2: 1, temperature: 1 },
+  hashed: null,
+  loss: null,
+  acceptor: null,
+}
 /** Rows that an acceptor is trained on and finds neighbours among: 16 million cosines. */
 const MAX_ACCEPTOR_ROWS = 4_000
 /** Probability of a label that the training rows do not have, in the validation loss. */
@@ -80,18 +86,19 @@ const encodeAll = async (
   return { vectors, tokens }
 }
 
-const headRows = (
+const textRows = (
   rows: readonly TrainingRow[],
   labels: readonly string[],
-  { vectors }: EncodedTexts,
+  encoded: EncodedTexts,
   dims: number
-): HeadRows => {
+): TextRows & { vectors: Float32Array } => {
   const place = new Map(labels.map((label, at) => [label, at]))
-  const features = new Float32Array(rows.length * dims)
-  for (const [at, row] of rows.entries()) features.set(vectors.get(rowText(row))!, at * dims)
+  const texts = rows.map(rowText)
+  const vectors = new Float32Array(rows.length * dims)
+  for (const [at, text] of texts.entries()) vectors.set(encoded.vectors.get(text)!, at * dims)
   return {
-    features,
-    dims,
+    texts,
+    vectors,
     labels: Int32Array.from(rows, (row) => place.get(rowLabel(row))!),
     classes: labels.length,
     weights: Float32Array.from(rows, ({ weight }) => weight ?? 1),
@@ -99,12 +106,13 @@ const headRows = (
 }
 
 const acceptorFor = (
-  { features, dims, labels, classes }: HeadRows,
-  { probabilities: outOfFold, fold }: CrossValidation
+  { vectors, labels, classes }: TextRows,
+  { probabilities: outOfFold, fold }: TextValidation,
+  dims: number
 ): Acceptor => {
   const rows = Math.min(labels.length, MAX_ACCEPTOR_ROWS)
   // in the same eight bits as the neighbours that the head will have
-  const codes = directionCodes(features.subarray(0, rows * dims), dims)
+  const codes = directionCodes(vectors!.subarray(0, rows * dims), dims)
   const norms = normsOf(codes, dims)
   return trainAcceptor({
     probabilities: outOfFold,
@@ -120,37 +128,28 @@ const acceptorFor = (
 }
 
 /** Rows with equal texts share a fold, so that no row is judged by a head that has seen its text. */
-const validate = (rows: readonly TrainingRow[], all: HeadRows, seed: number) => {
-  const most = Math.max(2, Math.floor(MAX_CROSS_VALIDATION / (all.classes * all.dims)))
-  const places = shuffle([...rows.keys()], seededRandom(seed)).slice(0, most)
-  const groups = places.map((place) => rowText(rows[place]!))
-  if (new Set(groups).size < 2) return UNVALIDATED
-  const features = new Float32Array(places.length * all.dims)
-  for (const [at, place] of places.entries())
-    features.set(all.features.subarray(place * all.dims, (place + 1) * all.dims), at * all.dims)
-  const chosen = {
-    features,
-    dims: all.dims,
-    labels: Int32Array.from(places, (place) => all.labels[place]!),
-    classes: all.classes,
-    weights: Float32Array.from(places, (place) => all.weights![place]!),
-  }
-  const validated = crossValidated({ ...chosen, groups, seed })
-  return { ...validated, acceptor: acceptorFor(chosen, validated) }
+const validate = (all: TextRows, dims: number, seed: number) => {
+  const most = Math.max(2, Math.floor(MAX_CROSS_VALIDATION / (all.classes * dims)))
+  const places = shuffle([...all.labels.keys()], seededRandom(seed)).slice(0, most)
+  const chosen = selectTexts(all, places)
+  if (new Set(chosen.texts).size < 2) return UNVALIDATED
+  const validated = validateTextHead(chosen, { groups: chosen.texts, seed })
+  return { ...validated, acceptor: acceptorFor(chosen, validated, dims) }
 }
 
 /** Mean negative log probability of the right labels, nats per row. */
 const lossOf = (
-  head: Head,
+  head: TextHead,
   rows: readonly TrainingRow[],
   labels: string[],
-  texts: EncodedTexts
+  encoded: EncodedTexts
 ) => {
   if (rows.length === 0) return null
   let loss = 0
   for (const row of rows) {
     const place = labels.indexOf(rowLabel(row))
-    const all = probabilities(head, texts.vectors.get(rowText(row))!)
+    const text = rowText(row)
+    const all = textProbabilities(head, [text], encoded.vectors.get(text)!)
     loss -= Math.log(Math.max(all[place] ?? 0, UNKNOWN_PROBABILITY))
   }
   return loss / rows.length
@@ -165,16 +164,16 @@ const dataHash = (rows: readonly TrainingRow[]): string => {
 
 /** Directions and classes of the different training queries, a sample where they are too many. */
 const neighbours = (
-  rows: readonly TrainingRow[],
-  { labels, dims }: HeadRows,
-  texts: EncodedTexts,
+  { texts, labels }: TextRows,
+  encoded: EncodedTexts,
+  dims: number,
   seed: number
 ) => {
   // of equal texts the last one
-  const known = new Map(rows.map((row, place) => [rowText(row), labels[place]!]))
+  const known = new Map(texts.map((text, place) => [text, labels[place]!]))
   const kept = shuffle([...known], seededRandom(seed)).slice(0, MAX_QUERIES)
   const vectors = new Float32Array(kept.length * dims)
-  for (const [at, [text]] of kept.entries()) vectors.set(texts.vectors.get(text)!, at * dims)
+  for (const [at, [text]] of kept.entries()) vectors.set(encoded.vectors.get(text)!, at * dims)
   return { labels: kept.map(([, label]) => label), codes: directionCodes(vectors, dims) }
 }
 
@@ -192,20 +191,19 @@ export const trainLabelHead = async (
   const { dims } = encoder
   const startedAt = now()
   const labels = labelsOf(rows)
-  const texts = await encodeAll([...rows, ...validationRows].map(rowText), deps, hooks)
-  const all = headRows(rows, labels, texts, dims)
-  const validated = validate(rows, all, seed)
+  const encoded = await encodeAll([...rows, ...validationRows].map(rowText), deps, hooks)
+  const all = textRows(rows, labels, encoded, dims)
+  const validated = validate(all, dims, seed)
   hooks.signal.throwIfAborted()
-  const { l2, temperature } = validated
-  const head = { ...trainHead({ ...all, l2 }), temperature }
-  const kept = neighbours(rows, all, texts, seed)
+  const head = trainTextHead(all, validated)
+  const kept = neighbours(all, encoded, dims, seed)
   const manifest: HeadManifest = {
     encoder: encoder.id,
     encoder_fingerprint: encoder.fingerprint,
     labels,
     dims,
-    temperature,
-    l2,
+    ...validated.embedded!,
+    hashed: validated.hashed && { ...validated.hashed, dims: head.hashed!.dims },
     rows: rows.length,
     query_labels: kept.labels,
     acceptor: validated.acceptor && storedAcceptor(validated.acceptor),
@@ -214,22 +212,17 @@ export const trainLabelHead = async (
     suffix,
     metadata,
   }
-  const model = await writeHead(headsDir, {
-    manifest,
-    weights: head.weights,
-    bias: head.bias,
-    codes: kept.codes,
-  })
+  const model = await writeHead(headsDir, { manifest, head, codes: kept.codes })
   const seconds = Math.max(0.001, (now() - startedAt) / 1000)
   const figures = {
-    trainLoss: validated.loss ?? lossOf(head, rows, labels, texts)!,
-    validLoss: lossOf(head, validationRows, labels, texts),
-    tokensPerSecond: texts.tokens / seconds,
+    trainLoss: validated.loss ?? lossOf(head, rows, labels, encoded)!,
+    validLoss: lossOf(head, validationRows, labels, encoded),
+    tokensPerSecond: encoded.tokens / seconds,
   }
   hooks.onProgress({ step: 1, totalSteps: 1, etaSeconds: 0, ...figures })
   return {
     model,
-    trainedTokens: texts.tokens,
+    trainedTokens: encoded.tokens,
     metrics: {
       steps: 1,
       seconds,

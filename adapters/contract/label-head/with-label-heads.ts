@@ -15,7 +15,7 @@ import { answerOf } from './answer-head.ts'
 import { checkTrainingRows, rowLabel, rowText, textOf } from './head-rows.ts'
 import type { Heads } from './heads.ts'
 import type { SentenceEncoder } from './sentence-encoder.ts'
-import { probabilities } from '../../../src/core/learn/softmax-head.ts'
+import { textProbabilities } from '../../../src/core/learn/text-head.ts'
 
 export interface LabelHeadParts {
   backend: EngineBackend
@@ -105,12 +105,13 @@ class LabelHeadBackend implements EngineBackend {
     if (!this.isHead(model) && model !== encoder.id) return backend.loss(model, rows)
     this.refuseEncoder(model)
     const { head, manifest } = await heads.load(model)
-    const { vectors } = await encoder.encode(rows.map(rowText))
-    const all = probabilities(head, vectors)
+    const texts = rows.map(rowText)
+    const { vectors } = await encoder.encode(texts)
+    const all = textProbabilities(head, texts, vectors)
     const losses = rows.map((row, at) => {
       const place = manifest.labels.indexOf(rowLabel(row))
       if (place < 0) throw refuse(`row ${at + 1}: ${model} does not know its label`, 'rows')
-      return -Math.log(Math.max(all[at * head.classes + place]!, Number.MIN_VALUE))
+      return -Math.log(Math.max(all[at * manifest.labels.length + place]!, Number.MIN_VALUE))
     })
     return { losses, tokens: rows.map(() => 1) }
   }
@@ -146,8 +147,9 @@ class LabelHeadBackend implements EngineBackend {
     const { encoder, heads, randomSeed } = this.parts
     this.refuseEncoder(request.model)
     const head = await heads.load(request.model)
-    const { vectors, tokens } = await encoder.encode([textOf(request.messages)])
-    const { text, logprob, distance } = answerOf(head, vectors, request, randomSeed)
+    const query = textOf(request.messages)
+    const { vectors: vector, tokens } = await encoder.encode([query])
+    const { text, logprob, distance } = answerOf(head, { text: query, vector }, request, randomSeed)
     yield { text, logprobs: [logprob] }
     const [promptTokens] = tokens
     return {

@@ -1,5 +1,4 @@
-/** What makes features of texts for a scan's heads. */
-import { HASHED_DIMS, hashedFeatures } from '../../core/learn/hashed-features.ts'
+/** The embeddings of texts for a scan's heads. */
 import type { Encoder } from '../../core/scan/head.ts'
 
 export interface OpenScanEncoder extends Encoder {
@@ -9,13 +8,13 @@ export interface OpenScanEncoder extends Encoder {
 /** Needs no model, and knows no words that mean the same: a sentence encoder mostly covers more. */
 const HASHED: OpenScanEncoder = {
   name: 'hashed words and characters (no sentence encoder, which mostly covers more)',
-  dims: HASHED_DIMS,
-  encode: async (texts) => hashedFeatures(texts),
+  dims: 0,
+  encode: async () => null,
   close: async () => {},
 }
 
 /**
- * @param folder of a sentence encoder; null: hashed features
+ * @param folder of a sentence encoder; null: hashed words alone
  * @throws AppError `invalid-model` when the encoder cannot be loaded
  */
 export const openScanEncoder = async (
@@ -29,10 +28,10 @@ export const openScanEncoder = async (
   return {
     // after the heads were tried it is known what was not read
     get name() {
-      const name = `the sentence encoder ${encoder.id}`
+      const name = `the sentence encoder ${encoder.id}, and hashed words`
       return longer === 0
         ? name
-        : `${name}, which reads ${encoder.maxTokens} tokens of a request: ${longer} of ${texts} are longer`
+        : `${name}; the encoder reads ${encoder.maxTokens} tokens of a request: ${longer} of ${texts} are longer`
     },
     dims: encoder.dims,
     encode: async (all) => {

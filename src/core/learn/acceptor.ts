@@ -69,20 +69,31 @@ const logOdds = (probability: number): number => {
   return Math.log(inside / (1 - inside))
 }
 
-const SIGNALS = 5
+const SIGNALS = 6
 
-/** @param row `[classes]` */
-const signalsOf = (row: Float32Array, answer: number, near: Neighbourhood): number[] => {
+/**
+ * @param row `[classes]`
+ * @param precision share of right answers among those with this label, 0 to 1
+ */
+const signalsOf = (
+  row: Float32Array,
+  answer: number,
+  near: Neighbourhood,
+  precision: number
+): number[] => {
   const best = row[answer]!
   const second = row.reduce((most, value, c) => (c === answer ? most : Math.max(most, value)), 0)
   const lead = Math.log(Math.max(LEAST, best) / Math.max(LEAST, second))
-  return [logOdds(best), lead, near.nearest, near.agreeing, near.same - near.other]
+  const { nearest, agreeing, same, other } = near
+  return [logOdds(best), lead, nearest, agreeing, same - other, logOdds(precision)]
 }
 
 export interface Acceptor {
-  /** of the signals, `[5]` */
+  /** of the signals, `[6]`; `[5]` in heads from before there were precisions */
   means: Float32Array
   deviations: Float32Array
+  /** of each label's answers; empty in those heads */
+  precisions: Float32Array
   /** two classes: wrong and right */
   head: Head
 }
@@ -90,12 +101,12 @@ export interface Acceptor {
 const standardized = (
   signals: number[],
   { means, deviations }: Pick<Acceptor, 'means' | 'deviations'>
-): Float32Array => Float32Array.from(signals, (value, i) => (value - means[i]!) / deviations[i]!)
+): Float32Array => means.map((centre, i) => (signals[i]! - centre) / deviations[i]!)
 
 const mean = (values: number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length
 
-/** Of the logistic regression on standardized signals: weak, since there are five weights for all rows. */
+/** Of the logistic regression on standardized signals: weak, since there are six weights for all rows. */
 const L2 = 1
 
 /** Rows that the head is trained on, each answered by a head that was trained without its fold. */
@@ -110,34 +121,79 @@ export interface JudgedRows {
   similarity: (place: number, other: number) => number
 }
 
-export const trainAcceptor = ({
-  probabilities: all,
-  classes,
-  labels,
-  fold,
-  similarity,
-}: JudgedRows): Acceptor => {
-  const seen = Array.from(labels, (label, place) => {
+interface JudgedAnswer {
+  answer: number
+  isRight: boolean
+}
+
+/**
+ * How often answers with each label are right, `[classes]`. One more answer than there are is counted for each
+ * label, right as often as all answers are; so a label with few answers is taken for nearly as good as all.
+ */
+const precisionsOf = (answers: readonly JudgedAnswer[], classes: number): Float32Array => {
+  // a right and a wrong answer more, so that none is certain
+  const all = (answers.filter(({ isRight }) => isRight).length + 1) / (answers.length + 2)
+  const right = new Float32Array(classes).fill(all)
+  const counts = new Float32Array(classes).fill(1)
+  for (const { answer, isRight } of answers) {
+    counts[answer]! += 1
+    if (isRight) right[answer]! += 1
+  }
+  return right.map((sum, label) => sum / counts[label]!)
+}
+
+/** The same for each fold from the answers of all other folds, so that no row tells of itself. */
+const precisionsWithout = (
+  answers: readonly JudgedAnswer[],
+  fold: Int32Array,
+  classes: number
+): Map<number, Float32Array> =>
+  new Map(
+    [...new Set(fold.subarray(0, answers.length))].map((left) => [
+      left,
+      precisionsOf(
+        answers.filter((_, place) => fold[place] !== left),
+        classes
+      ),
+    ])
+  )
+
+/** Signals of each row, `[rows, 6]`. */
+const judgedSignals = (
+  { probabilities: all, classes, labels, fold, similarity }: JudgedRows,
+  answers: readonly JudgedAnswer[]
+): number[][] => {
+  const precisions = precisionsWithout(answers, fold, classes)
+  return answers.map(({ answer }, place) => {
     const row = all.subarray(place * classes, (place + 1) * classes)
-    const answer = mostLikely(row, 0, classes)
     const near = neighbourhoodOf(
       labels,
       (other) => similarity(place, other),
       answer,
       (other) => fold[other] === fold[place]
     )
-    return { signals: signalsOf(row, answer, near), isRight: answer === label }
+    return signalsOf(row, answer, near, precisions.get(fold[place]!)![answer]!)
   })
-  const column = (i: number) => seen.map(({ signals }) => signals[i]!)
+}
+
+export const trainAcceptor = (rows: JudgedRows): Acceptor => {
+  const { probabilities: all, classes } = rows
+  const answers = Array.from(rows.labels, (label, place) => {
+    const answer = mostLikely(all, place * classes, classes)
+    return { answer, isRight: answer === label }
+  })
+  const signals = judgedSignals(rows, answers)
+  const column = (i: number) => signals.map((row) => row[i]!)
   const places = [...Array(SIGNALS).keys()]
   const means = Float32Array.from(places, (i) => mean(column(i)))
   const deviations = Float32Array.from(
     places,
     (i) => Math.sqrt(mean(column(i).map((value) => (value - means[i]!) ** 2))) || 1
   )
-  const scaled = seen.map(({ signals }) => standardized(signals, { means, deviations }))
-  const isRight = Int32Array.from(seen, (row) => Number(row.isRight))
-  return { means, deviations, head: trainRising(scaled, isRight) }
+  const scaled = signals.map((row) => standardized(row, { means, deviations }))
+  const isRight = Int32Array.from(answers, (answer) => Number(answer.isRight))
+  const precisions = precisionsOf(answers, classes)
+  return { means, deviations, precisions, head: trainRising(scaled, isRight) }
 }
 
 /**
@@ -171,4 +227,7 @@ export const acceptance = (
   row: Float32Array,
   answer: number,
   near: Neighbourhood
-): number => probabilities(acceptor.head, standardized(signalsOf(row, answer, near), acceptor))[1]!
+): number => {
+  const signals = signalsOf(row, answer, near, acceptor.precisions[answer] ?? 1)
+  return probabilities(acceptor.head, standardized(signals, acceptor))[1]!
+}

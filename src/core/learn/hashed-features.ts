@@ -4,9 +4,16 @@
  * words that mean the same. Pure.
  */
 import { hashText } from '../request/request-scan.ts'
+import { sparseRows, type SparseRows } from './head/sparse-rows.ts'
 
-/** Training a head takes time in proportion to its square: 1,024 are three times as slow and a point better. */
-export const HASHED_DIMS = 512
+/** More tell few names apart that these do not: docs/experiments/more-from-the-same-rows.md */
+const HASHED_DIMS = 4096
+/** Weights of a head; training holds some twenty vectors of as many numbers. */
+const MAX_WEIGHTS = 2 ** 19
+
+/** Dimensions for so many labels: fewer where a head would have too many weights. */
+export const hashedDims = (classes: number): number =>
+  Math.min(HASHED_DIMS, 2 ** Math.floor(Math.log2(MAX_WEIGHTS / classes)))
 
 const SEED = 0x8ead
 const WORDS = /[\p{L}\p{M}\p{N}]+/gu
@@ -15,8 +22,8 @@ const UNSPACED =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u
 /** A longer run is data, and its n-grams would outweigh the words. */
 const MAX_WORD_CHARS = 64
-/** A longer text is cut: encoders read less. */
-const MAX_TEXT_CHARS = 16_384
+/** A longer text is cut: it would have thousands of features, and encoders read less. */
+const MAX_TEXT_CHARS = 2048
 
 /** Lengths of character n-grams, and the weight of one. */
 const GRAMS = { spaced: [3, 4], unspaced: [1, 2, 3] }
@@ -58,25 +65,24 @@ const countsOf = (text: string): [weight: number, counts: Map<string, number>][]
   ]
 }
 
-const addText = (row: Float32Array, text: string): void => {
+const entriesOf = (text: string, dims: number): Map<number, number> => {
+  const entries = new Map<number, number>()
   for (const [weight, counts] of countsOf(text)) {
     for (const [name, count] of counts) {
       const { hi, lo } = hashText(name, SEED)
       const value = weight * (1 + Math.log(count))
-      row[(hi >>> 0) % row.length]! += (lo & 1) === 0 ? value : -value
+      const place = (hi >>> 0) % dims
+      entries.set(place, (entries.get(place) ?? 0) + ((lo & 1) === 0 ? value : -value))
     }
   }
-  const norm = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0))
-  if (norm > 0) for (let i = 0; i < row.length; i++) row[i]! /= norm
+  const norm = Math.sqrt([...entries.values()].reduce((sum, value) => sum + value * value, 0))
+  if (norm > 0) for (const [place, value] of entries) entries.set(place, value / norm)
+  return entries
 }
 
 /**
  * Signed feature hashing (Weinberger et al. 2009, arXiv 0902.2206): colliding features cancel on average.
  * Counts enter by 1 + ln(count), and each row has length 1; a text without letters and digits has zeros.
- * @returns row-major `[texts, dims]`
  */
-export const hashedFeatures = (texts: readonly string[], dims = HASHED_DIMS): Float32Array => {
-  const features = new Float32Array(texts.length * dims)
-  texts.forEach((text, row) => addText(features.subarray(row * dims, (row + 1) * dims), text))
-  return features
-}
+export const hashedFeatures = (texts: readonly string[], dims: number): SparseRows =>
+  sparseRows(texts.map((text) => entriesOf(text, dims)))

@@ -1,5 +1,5 @@
 /**
- * A regularized softmax classifier on dense features: multinomial logistic regression with an L2
+ * A regularized softmax classifier on dense or sparse features: multinomial logistic regression with an L2
  * penalty, its strength chosen and its probabilities calibrated by cross-validation. It does not know
  * where features come from.
  */
@@ -12,10 +12,12 @@ import {
   createPreconditioner,
   createSoftmaxLoss,
   softmaxInPlace,
+  type Features,
   type HeadRows,
 } from './head/softmax-loss.ts'
+import { rowCount, selectSparse, sparseForward } from './head/sparse-rows.ts'
 
-export type { HeadRows } from './head/softmax-loss.ts'
+export type { Features, HeadRows } from './head/softmax-loss.ts'
 
 export interface Head {
   dims: number
@@ -46,16 +48,24 @@ const FOLDS = 5
 
 const invalid = (reason: string) => new AppError('invalid-request', `label head: ${reason}`)
 
-const checkRows = ({ features, dims, labels, classes, weights }: HeadRows): void => {
+/** The numbers of the features, without zeros that are left out. */
+const valuesOf = (features: Features): Float32Array =>
+  features instanceof Float32Array ? features : features.values
+
+const rowsOf = (features: Features, dims: number): number =>
+  features instanceof Float32Array ? features.length / dims : rowCount(features)
+
+const checkRows = ({ features, dims, labels, classes, weights }: HeadRows<Features>): void => {
   if (classes < 2) throw invalid(`needs at least two labels, not ${classes}`)
   if (labels.length === 0) throw invalid('there are no rows')
-  if (dims < 1 || features.length !== labels.length * dims) {
-    throw invalid(`${features.length} features are not ${labels.length} rows of ${dims}`)
+  if (dims < 1 || rowsOf(features, dims) !== labels.length) {
+    throw invalid(`${valuesOf(features).length} features are not ${labels.length} rows of ${dims}`)
   }
   if (weights && weights.length !== labels.length) throw invalid('each row needs a weight')
   if (labels.some((label) => label < 0 || label >= classes))
     throw invalid('a label is out of range')
-  if (features.some((value) => !Number.isFinite(value))) throw invalid('a feature is not a number')
+  if (valuesOf(features).some((value) => !Number.isFinite(value)))
+    throw invalid('a feature is not a number')
 }
 
 interface Training {
@@ -67,7 +77,7 @@ interface Training {
 /** Trains from `start` `[classes, dims + 1]`, which is overwritten with the result. */
 const trainFrom = (
   start: Float64Array,
-  rows: HeadRows,
+  rows: HeadRows<Features>,
   { l2, tolerance, precondition }: Training
 ): void => {
   const loss = createSoftmaxLoss(rows, { l2, biasL2: BIAS_L2 })
@@ -84,7 +94,11 @@ const trainFrom = (
   })
 }
 
-const headOf = (point: Float64Array, { dims, classes }: HeadRows, temperature: number): Head => {
+const headOf = (
+  point: Float64Array,
+  { dims, classes }: HeadRows<Features>,
+  temperature: number
+): Head => {
   const width = dims + 1
   const weights = new Float32Array(classes * dims)
   const bias = new Float32Array(classes)
@@ -98,29 +112,37 @@ const headOf = (point: Float64Array, { dims, classes }: HeadRows, temperature: n
 /**
  * Trains by L-BFGS on all rows at once from zero weights; the same rows give the same head. It
  * minimizes `Σ weight · −ln p(label) + l2/2 · ‖weights‖²`, so `l2` is scikit-learn's 1/C. It ends when
- * the gradient has a thousandth of its norm at zero weights, or after 300 iterations.
+ * the gradient has `tolerance`, by default a thousandth, of its norm at zero weights, or after 300 iterations.
  * @returns a head with temperature 1
  * @throws AppError `invalid-request` for fewer than two classes, sizes that do not fit, or a feature
  * that is not finite
  */
-export const trainHead = ({ l2, ...rows }: HeadRows & { l2: number }): Head => {
+export const trainHead = ({
+  l2,
+  tolerance = TOLERANCE,
+  ...rows
+}: HeadRows<Features> & { l2: number; tolerance?: number }): Head => {
   checkRows(rows)
   const point = new Float64Array(rows.classes * (rows.dims + 1))
   const precondition = createPreconditioner(rows, { l2, biasL2: BIAS_L2 })
-  trainFrom(point, rows, { l2, tolerance: TOLERANCE, precondition })
+  trainFrom(point, rows, { l2, tolerance, precondition })
   return headOf(point, rows, 1)
 }
 
 /** Logits before the temperature, `[rows, classes]`. */
-const logitsOf = ({ dims, classes, weights, bias }: Head, features: Float32Array): Float32Array => {
-  const rows = features.length / dims
-  const wide = Float64Array.from(weights)
+const logitsOf = ({ dims, classes, weights, bias }: Head, features: Features): Float32Array => {
+  const rows = rowsOf(features, dims)
+  // the dense product reads weights of 64 bits
+  const wide = features instanceof Float32Array ? Float64Array.from(weights) : null
   const products = new Float64Array(CHUNK_ROWS * classes)
   const logits = new Float32Array(rows * classes)
   for (let from = 0; from < rows; from += CHUNK_ROWS) {
     const count = Math.min(CHUNK_ROWS, rows - from)
-    const chunk = features.subarray(from * dims, (from + count) * dims)
-    denseForward(chunk, wide, products, { rows: count, dims, outputs: classes })
+    const shape = { rows: count, dims, outputs: classes }
+    if (features instanceof Float32Array) {
+      const chunk = features.subarray(from * dims, (from + count) * dims)
+      denseForward(chunk, wide!, products, shape)
+    } else sparseForward(features, from, weights, products, shape)
     for (let at = 0; at < count * classes; at++) {
       logits[from * classes + at] = products[at]! + bias[at % classes]!
     }
@@ -128,8 +150,17 @@ const logitsOf = ({ dims, classes, weights, bias }: Head, features: Float32Array
   return logits
 }
 
-const toProbabilities = (logits: Float32Array, classes: number, temperature: number) => {
+const scale = (logits: Float32Array, temperature: number): Float32Array => {
   for (let at = 0; at < logits.length; at++) logits[at]! /= temperature
+  return logits
+}
+
+/** Logits over the temperature, `[rows, classes]`. */
+export const scaledLogits = (head: Head, features: Features): Float32Array =>
+  scale(logitsOf(head, features), head.temperature)
+
+/** Turns scaled logits `[rows, classes]` into probabilities, in place. */
+export const toProbabilities = (logits: Float32Array, classes: number): Float32Array => {
   for (let from = 0; from < logits.length; from += classes) softmaxInPlace(logits, from, classes)
   return logits
 }
@@ -138,16 +169,18 @@ const toProbabilities = (logits: Float32Array, classes: number, temperature: num
  * Calibrated probabilities, `[rows, classes]`.
  * @param features `[rows, dims]`
  */
-export const probabilities = (head: Head, features: Float32Array): Float32Array =>
-  toProbabilities(logitsOf(head, features), head.classes, head.temperature)
+export const probabilities = (head: Head, features: Features): Float32Array =>
+  toProbabilities(scaledLogits(head, features), head.classes)
 
-export interface CrossValidationOptions extends HeadRows {
+export interface CrossValidationOptions extends HeadRows<Features> {
   /** one entry a row: rows of one group, such as a conversation, are never in two folds */
   groups: readonly string[]
   /** at most one for each group; default 5 */
   folds?: number
   /** orders the groups; default 0 */
   seed?: number
+  /** of the penalty, over the features' mean square norm, the strongest first; default six of them */
+  strengths?: readonly number[]
 }
 
 export interface CrossValidation {
@@ -162,29 +195,31 @@ export interface CrossValidation {
   loss: number
 }
 
-const selectRows = (rows: HeadRows, places: readonly number[]): HeadRows => {
-  const features = new Float32Array(places.length * rows.dims)
-  for (const [at, place] of places.entries()) {
-    features.set(rows.features.subarray(place * rows.dims, (place + 1) * rows.dims), at * rows.dims)
-  }
-  return {
-    ...rows,
-    features,
-    labels: Int32Array.from(places, (place) => rows.labels[place]!),
-    ...(rows.weights && { weights: Float32Array.from(places, (place) => rows.weights![place]!) }),
-  }
+const selectFeatures = (features: Features, dims: number, places: readonly number[]): Features => {
+  if (!(features instanceof Float32Array)) return selectSparse(features, places)
+  const selected = new Float32Array(places.length * dims)
+  for (const [at, place] of places.entries())
+    selected.set(features.subarray(place * dims, (place + 1) * dims), at * dims)
+  return selected
 }
 
+const selectRows = (rows: HeadRows<Features>, places: readonly number[]): HeadRows<Features> => ({
+  ...rows,
+  features: selectFeatures(rows.features, rows.dims, places),
+  labels: Int32Array.from(places, (place) => rows.labels[place]!),
+  ...(rows.weights && { weights: Float32Array.from(places, (place) => rows.weights![place]!) }),
+})
+
 interface Fold {
-  training: HeadRows
-  heldOut: HeadRows
+  training: HeadRows<Features>
+  heldOut: HeadRows<Features>
   /** places of the held-out rows */
   places: number[]
   /** where the next strength starts: the result of the one before */
   point: Float64Array
 }
 
-const makeFolds = (rows: HeadRows, fold: Int32Array, folds: number): Fold[] =>
+const makeFolds = (rows: HeadRows<Features>, fold: Int32Array, folds: number): Fold[] =>
   Array.from({ length: folds }, (_, number) => {
     const all = Array.from(fold.keys())
     const places = all.filter((place) => fold[place] === number)
@@ -200,7 +235,7 @@ const makeFolds = (rows: HeadRows, fold: Int32Array, folds: number): Fold[] =>
   })
 
 /** Logits of all rows, each from the fold that holds it out. */
-const outOfFold = (folds: readonly Fold[], rows: HeadRows, l2: number): Float32Array => {
+const outOfFold = (folds: readonly Fold[], rows: HeadRows<Features>, l2: number): Float32Array => {
   const logits = new Float32Array(rows.labels.length * rows.classes)
   const precondition = createPreconditioner(rows, { l2, biasL2: BIAS_L2 })
   for (const { training, heldOut, places, point } of folds) {
@@ -213,8 +248,8 @@ const outOfFold = (folds: readonly Fold[], rows: HeadRows, l2: number): Float32A
   return logits
 }
 
-const meanSquareNorm = ({ features, labels }: HeadRows): number =>
-  features.reduce((sum, value) => sum + value * value, 0) / labels.length || 1
+const meanSquareNorm = ({ features, labels }: HeadRows<Features>): number =>
+  valuesOf(features).reduce((sum, value) => sum + value * value, 0) / labels.length || 1
 
 /**
  * Probabilities of each row from heads that were trained without its group, at the strength of the
@@ -229,17 +264,18 @@ export const crossValidated = ({
   groups,
   folds: wanted = FOLDS,
   seed = 0,
+  strengths = RELATIVE_L2,
   ...rows
 }: CrossValidationOptions): CrossValidation => {
   checkRows(rows)
   const { fold, folds } = assignFolds(groups, rows.labels, rows.classes, { folds: wanted, seed })
   if (folds < 2) throw invalid('cross-validation needs at least two groups')
   const parts = makeFolds(rows, fold, folds)
-  const scale = meanSquareNorm(rows)
+  const norm = meanSquareNorm(rows)
   let best: (Omit<CrossValidation, 'probabilities' | 'fold'> & { logits: Float32Array }) | null =
     null
-  for (const relative of RELATIVE_L2) {
-    const l2 = relative * scale
+  for (const relative of strengths) {
+    const l2 = relative * norm
     const logits = outOfFold(parts, rows, l2)
     const temperature = calibrateTemperature(logits, rows.labels, rows.classes)
     const loss =
@@ -251,6 +287,6 @@ export const crossValidated = ({
   return {
     ...chosen,
     fold,
-    probabilities: toProbabilities(logits, rows.classes, chosen.temperature),
+    probabilities: toProbabilities(scale(logits, chosen.temperature), rows.classes),
   }
 }

@@ -8,33 +8,40 @@ import type { HeldOutRow } from '../gate/gate.ts'
 import type { CurveFit } from '../gate/learning-curve.ts'
 import type { Split } from '../learn/dataset.ts'
 import { fitRows, fitShares } from '../learn/fits.ts'
-import { crossValidated, probabilities, trainHead, type Head } from '../learn/softmax-head.ts'
+import {
+  selectTexts,
+  textProbabilities,
+  trainTextHead,
+  validateTextHead,
+  type TextHead,
+  type TextRows,
+} from '../learn/text-head.ts'
 import { isProven, lengthBands, provenKinds } from '../route/request-kind.ts'
 import { EMPTY_PROMPT, studentMessages } from '../template/prompt.ts'
 import type { ScannedExchange } from './exchange.ts'
 
-/** @returns `[texts, dims]`, row-major */
+/** What a head reads of a text beside its hashed words. */
 export interface Encoder {
   /** for a person to read */
   name: string
+  /** 0 without embeddings */
   dims: number
-  encode: (texts: string[]) => Promise<Float32Array>
+  /** @returns `[texts, dims]`, row-major; null without embeddings */
+  encode: (texts: string[]) => Promise<Float32Array | null>
 }
 
 /** Five folds take four times as long, and choose the same penalty or a neighbour of it. */
 const FOLDS = 2
 
-/** Training rows and labels, with the features of all rows. */
+/** Training rows and labels, with the embeddings of all rows. */
 interface Problem {
-  dims: number
   /** what the head can answer */
   names: string[]
-  train: ScannedExchange[]
-  /** `[train, dims]` */
-  features: Float32Array
+  train: TextRows
   heldOut: ScannedExchange[]
+  heldOutTexts: string[]
   /** `[heldOut, dims]` */
-  heldOutFeatures: Float32Array
+  heldOutVectors: Float32Array | null
 }
 
 /** What an adapted model reads of a request. */
@@ -49,31 +56,23 @@ const problemOf = async (
   encoder: Encoder
 ): Promise<Problem> => {
   const heldOut = [...new Set([...traffic, ...unseen])]
-  const all = await encoder.encode([...train, ...heldOut].map(textOfRequest))
+  const [texts, heldOutTexts] = [train.map(textOfRequest), heldOut.map(textOfRequest)]
+  const all = await encoder.encode([...texts, ...heldOutTexts])
   const end = train.length * encoder.dims
   const defers = train.some(({ outcome }) => outcome.kind !== 'text')
-  return {
-    dims: encoder.dims,
-    names: defers ? [...labels, DEFER_ANSWER] : [...labels],
-    train,
-    features: all.subarray(0, end),
-    heldOut,
-    heldOutFeatures: all.subarray(end),
-  }
-}
-
-/** A part of the training rows, in the order of `places`. */
-const rowsAt = ({ dims, names, train, features }: Problem, places: readonly number[]) => {
-  const part = new Float32Array(places.length * dims)
-  places.forEach((place, row) =>
-    part.set(features.subarray(place * dims, (place + 1) * dims), row * dims)
-  )
+  const names = defers ? [...labels, DEFER_ANSWER] : [...labels]
   const numbers = new Map(names.map((name, number) => [name, number]))
   return {
-    features: part,
-    dims,
-    classes: names.length,
-    labels: Int32Array.from(places, (place) => numbers.get(targetOf(train[place]!.outcome))!),
+    names,
+    train: {
+      texts,
+      vectors: all && all.subarray(0, end),
+      labels: Int32Array.from(train, ({ outcome }) => numbers.get(targetOf(outcome))!),
+      classes: names.length,
+    },
+    heldOut,
+    heldOutTexts,
+    heldOutVectors: all && all.subarray(end),
   }
 }
 
@@ -82,8 +81,8 @@ interface Answer {
   logprob: number
 }
 
-const answersOf = ({ names, heldOutFeatures }: Problem, head: Head): Answer[] => {
-  const shares = probabilities(head, heldOutFeatures)
+const answersOf = ({ names, heldOutTexts, heldOutVectors }: Problem, head: TextHead): Answer[] => {
+  const shares = textProbabilities(head, heldOutTexts, heldOutVectors)
   return Array.from({ length: shares.length / names.length }, (_, row) => {
     const own = shares.subarray(row * names.length, (row + 1) * names.length)
     const best = own.reduce((most, share, number) => (share > own[most]! ? number : most), 0)
@@ -120,7 +119,7 @@ const heldOutRows = (
 
 /**
  * Heads on an eighth, a quarter, a half and all of the training rows, and their answers to the held-out ones.
- * The penalty and the temperature are those of cross-validation on all training rows.
+ * The penalty, the temperature and the share of the hashed words are those of cross-validation on all rows.
  * @param labels answers of the training rows, at least two
  * @returns fewest rows first
  */
@@ -132,13 +131,12 @@ export const fitHeads = async (
   const problem = await problemOf(split, labels, encoder)
   const all = [...split.train.keys()]
   const groups = split.train.map(({ conversation }) => conversation)
-  const rows = rowsAt(problem, all)
-  const { l2, temperature } = crossValidated({ ...rows, groups, seed, folds: FOLDS })
+  const settings = validateTextHead(problem.train, { groups, seed, folds: FOLDS })
   const parts = fitShares(all.length).map((share) =>
     fitRows(all.map(String), share, seed).map(Number)
   )
   return [...parts, all].map((places) => {
-    const head = { ...trainHead({ ...rowsAt(problem, places), l2 }), temperature }
+    const head = trainTextHead(selectTexts(problem.train, places), settings)
     return {
       rows: places.length,
       heldOut: heldOutRows(split, problem.heldOut, answersOf(problem, head)),

@@ -21,7 +21,7 @@ export interface LabelPlanSettings {
   margin: number
   /** least share of the traffic that a route must answer, 0 to 1 */
   minCoverage: number
-  /** dimensions of the features */
+  /** dimensions of the embeddings; 0 without an encoder */
   dims: number
 }
 
@@ -45,8 +45,10 @@ export interface Obstacle {
 
 /** The gate's level over all its tests. */
 const ALPHA = 0.05
-/** Rows × dimensions × labels, to which the time of training is in proportion: some twenty seconds. */
-const MAX_WORK = 6e7
+/** Rows × dimensions × labels, to which the time of training is in proportion: some thirty seconds. */
+const MAX_WORK = 1e8
+/** A text of a few sentences has some hundred hashed words and n-grams, each worth more than a dimension. */
+const HASHED_DIMS = 256
 export const MAX_TRAIN_ROWS = 2_000
 
 const textsOf = (exchanges: readonly ScannedExchange[]): string[] =>
@@ -61,7 +63,10 @@ const trainRowsFor = (
   { trainRows, holdoutRows, dims }: LabelPlanSettings
 ): number => {
   const classes = new Set(textsOf(sample)).size
-  const affordable = Math.min(MAX_TRAIN_ROWS, Math.floor(MAX_WORK / (dims * Math.max(2, classes))))
+  const affordable = Math.min(
+    MAX_TRAIN_ROWS,
+    Math.floor(MAX_WORK / ((dims + HASHED_DIMS) * Math.max(2, classes)))
+  )
   return Math.max(trainRows, Math.min(affordable, sample.length - holdoutRows))
 }
 

@@ -3,11 +3,19 @@
  * plus an L2 penalty; with its gradient and an approximate inverse of its second derivatives.
  */
 import { invert } from './cholesky.ts'
-import { denseBackward, denseForward } from './dense-products.ts'
+import { denseBackward, denseForward, type DenseShape } from './dense-products.ts'
+import {
+  sparseBackward,
+  sparseForward,
+  sparseWithConstant,
+  type SparseRows,
+} from './sparse-rows.ts'
 
-export interface HeadRows {
-  /** `[rows, dims]`, row-major */
-  features: Float32Array
+/** `[rows, dims]`, row-major, or those that are not zero. */
+export type Features = Float32Array | SparseRows
+
+export interface HeadRows<Rows extends Features = Float32Array> {
+  features: Rows
   dims: number
   /** the right class of each row, 0 to `classes` − 1 */
   labels: Int32Array
@@ -34,7 +42,7 @@ export interface SoftmaxLoss {
 const CHUNK_ROWS = 256
 
 /** The features with a column of ones, so that the bias is one more weight. */
-const withConstant = (features: Float32Array, dims: number): Float32Array => {
+const denseWithConstant = (features: Float32Array, dims: number): Float32Array => {
   const rows = features.length / dims
   const extended = new Float32Array(rows * (dims + 1)).fill(1)
   for (let row = 0; row < rows; row++) {
@@ -42,6 +50,35 @@ const withConstant = (features: Float32Array, dims: number): Float32Array => {
   }
   return extended
 }
+
+/** The products of a layer with some of the rows, from `from` on; both as in `dense-products.ts`. */
+interface Layer {
+  forward(weights: Float64Array, products: Float64Array, from: number, shape: DenseShape): void
+  backward(residuals: Float64Array, gradient: Float64Array, from: number, shape: DenseShape): void
+}
+
+const denseLayer = (features: Float32Array): Layer => {
+  const part = (from: number, { rows, dims }: DenseShape) =>
+    features.subarray(from * dims, (from + rows) * dims)
+  return {
+    forward: (weights, products, from, shape) =>
+      denseForward(part(from, shape), weights, products, shape),
+    backward: (residuals, gradient, from, shape) =>
+      denseBackward(part(from, shape), residuals, gradient, shape),
+  }
+}
+
+const sparseLayer = (features: SparseRows): Layer => ({
+  forward: (weights, products, from, shape) =>
+    sparseForward(features, from, weights, products, shape),
+  backward: (residuals, gradient, from, shape) =>
+    sparseBackward(features, from, residuals, gradient, shape),
+})
+
+const layerOf = ({ features, dims }: HeadRows<Features>): Layer =>
+  features instanceof Float32Array
+    ? denseLayer(denseWithConstant(features, dims))
+    : sparseLayer(sparseWithConstant(features, dims))
 
 /**
  * Turns the logits of one row into probabilities, in place.
@@ -61,35 +98,61 @@ export const softmaxInPlace = (
   return total
 }
 
+/** Of one class when all classes are equally probable (Böhning 1992, Ann. Inst. Stat. Math. 44:197). */
+const curvatureOf = (classes: number): number => (1 - 1 / classes) / classes
+
 /**
- * `Σ_r weight_r · x_r·x_rᵀ · (1 − 1/classes) / classes + penalty`: the second derivatives for one
- * class when all classes are equally probable (Böhning 1992, Ann. Inst. Stat. Math. 44:197). One
- * inverse serves all classes.
+ * `Σ_r weight_r · x_r·x_rᵀ · curvature + penalty`: the second derivatives for one class. One inverse serves
+ * all classes.
  */
 const secondDerivatives = (
-  { features: given, dims, classes, weights }: HeadRows,
+  features: Float32Array,
+  { dims, classes, weights }: HeadRows<Features>,
   { l2, biasL2 }: Penalty
 ): Float64Array => {
   const width = dims + 1
-  const extended = withConstant(given, dims)
+  const extended = denseWithConstant(features, dims)
   const rows = extended.length / width
-  const curvature = (1 - 1 / classes) / classes
+  const curvature = curvatureOf(classes)
   const matrix = new Float64Array(width * width)
   for (let from = 0; from < rows; from += CHUNK_ROWS) {
     const count = Math.min(CHUNK_ROWS, rows - from)
-    const features = extended.subarray(from * width, (from + count) * width)
+    const part = extended.subarray(from * width, (from + count) * width)
     const scaled = Float64Array.from(
-      features,
+      part,
       (value, at) => value * curvature * (weights?.[from + Math.floor(at / width)] ?? 1)
     )
-    denseBackward(features, scaled, matrix, { rows: count, dims: width, outputs: width })
+    denseBackward(part, scaled, matrix, { rows: count, dims: width, outputs: width })
   }
   for (let k = 0; k < width; k++) matrix[k * width + k]! += k < dims ? l2 : biasL2
   return matrix
 }
 
+/** Their diagonal. Of features that are rarely in one row with others it is most of them. */
+const diagonalDerivatives = (
+  features: SparseRows,
+  { dims, classes, labels, weights }: HeadRows<Features>,
+  { l2, biasL2 }: Penalty
+): Float64Array => {
+  const { starts, places, values } = sparseWithConstant(features, dims)
+  const curvature = curvatureOf(classes)
+  const diagonal = new Float64Array(dims + 1).fill(l2)
+  diagonal[dims] = biasL2
+  for (let row = 0; row < labels.length; row++) {
+    const weight = curvature * (weights?.[row] ?? 1)
+    for (let at = starts[row]!; at < starts[row + 1]!; at++)
+      diagonal[places[at]!]! += weight * values[at]! ** 2
+  }
+  return diagonal
+}
+
 /** Value and residuals (probability minus right answer, weighted) of one chunk; in place of logits. */
-const residualsInPlace = (logits: Float64Array, rows: HeadRows, from: number, count: number) => {
+const residualsInPlace = (
+  logits: Float64Array,
+  rows: HeadRows<Features>,
+  from: number,
+  count: number
+) => {
   let loss = 0
   for (let row = 0; row < count; row++) {
     const at = row * rows.classes
@@ -103,17 +166,14 @@ const residualsInPlace = (logits: Float64Array, rows: HeadRows, from: number, co
   return loss
 }
 
-/**
- * Multiplies a point's numbers by an approximate inverse of the second derivatives, in place. It serves
- * parts of the rows, too, since an approximation is enough.
- */
-export const createPreconditioner = (
-  rows: HeadRows,
+const densePreconditioner = (
+  features: Float32Array,
+  rows: HeadRows<Features>,
   penalty: Penalty
 ): ((vector: Float64Array) => void) => {
   const width = rows.dims + 1
   const shape = { rows: rows.classes, dims: width, outputs: width }
-  const inverse = invert(secondDerivatives(rows, penalty), width)
+  const inverse = invert(secondDerivatives(features, rows, penalty), width)
   const copy = new Float32Array(rows.classes * width)
   return (vector) => {
     copy.set(vector)
@@ -122,27 +182,46 @@ export const createPreconditioner = (
   }
 }
 
-export const createSoftmaxLoss = (rows: HeadRows, penalty: Penalty): SoftmaxLoss => {
+/**
+ * Multiplies a point's numbers by an approximate inverse of the second derivatives, in place. It serves
+ * parts of the rows, too, since an approximation is enough.
+ */
+export const createPreconditioner = (
+  rows: HeadRows<Features>,
+  penalty: Penalty
+): ((vector: Float64Array) => void) => {
+  const { features } = rows
+  if (features instanceof Float32Array) return densePreconditioner(features, rows, penalty)
+  const diagonal = diagonalDerivatives(features, rows, penalty)
+  return (vector) => {
+    for (let from = 0; from < vector.length; from += diagonal.length)
+      for (let k = 0; k < diagonal.length; k++) vector[from + k]! /= diagonal[k]!
+  }
+}
+
+export const createSoftmaxLoss = (rows: HeadRows<Features>, penalty: Penalty): SoftmaxLoss => {
   const { dims, classes, labels } = rows
   const width = dims + 1
-  const extended = withConstant(rows.features, dims)
+  const layer = layerOf(rows)
   const logits = new Float64Array(CHUNK_ROWS * classes)
   return {
     size: classes * width,
     evaluate: (point, gradient) => {
       let loss = 0
-      for (let at = 0; at < point.length; at++) {
-        const strength = at % width < dims ? penalty.l2 : penalty.biasL2
-        loss += (strength / 2) * point[at]! ** 2
-        gradient[at] = strength * point[at]!
+      for (let from = 0; from < point.length; from += width) {
+        for (let k = 0; k < width; k++) {
+          const strength = k < dims ? penalty.l2 : penalty.biasL2
+          const value = point[from + k]!
+          loss += (strength / 2) * value * value
+          gradient[from + k] = strength * value
+        }
       }
       for (let from = 0; from < labels.length; from += CHUNK_ROWS) {
         const count = Math.min(CHUNK_ROWS, labels.length - from)
         const shape = { rows: count, dims: width, outputs: classes }
-        const features = extended.subarray(from * width, (from + count) * width)
-        denseForward(features, point, logits, shape)
+        layer.forward(point, logits, from, shape)
         loss += residualsInPlace(logits, rows, from, count)
-        denseBackward(features, logits, gradient, shape)
+        layer.backward(logits, gradient, from, shape)
       }
       return loss
     },

@@ -1,0 +1,157 @@
+/**
+ * A head on texts: on what they mean, by their embeddings, and on how they are written, by their hashed words
+ * and characters. It is two heads whose logits are added, each over a temperature of its own, which also holds
+ * its share (docs/experiments/more-from-the-same-rows.md).
+ */
+import { hashedDims, hashedFeatures } from './hashed-features.ts'
+import { mixtureOf } from './head/mixture.ts'
+import {
+  crossValidated,
+  scaledLogits,
+  toProbabilities,
+  trainHead,
+  type CrossValidation,
+  type Head,
+} from './softmax-head.ts'
+
+export interface TextRows {
+  texts: readonly string[]
+  /** `[texts, dims]` by a sentence encoder; null without one */
+  vectors: Float32Array | null
+  /** the right class of each text, 0 to `classes` − 1 */
+  labels: Int32Array
+  classes: number
+  /** multiplies a row's loss; 1 where absent */
+  weights?: Float32Array
+}
+
+/** The rows at `places`, in that order. */
+export const selectTexts = (rows: TextRows, places: readonly number[]): TextRows => {
+  const { texts, vectors, labels, weights } = rows
+  const dims = vectors === null ? 0 : vectors.length / texts.length
+  const selected = vectors && new Float32Array(places.length * dims)
+  for (const [at, place] of places.entries())
+    selected?.set(vectors!.subarray(place * dims, (place + 1) * dims), at * dims)
+  return {
+    ...rows,
+    texts: places.map((place) => texts[place]!),
+    vectors: selected,
+    labels: Int32Array.from(places, (place) => labels[place]!),
+    ...(weights && { weights: Float32Array.from(places, (place) => weights[place]!) }),
+  }
+}
+
+export interface TextHead {
+  /** on embeddings; null without an encoder */
+  embedded: Head | null
+  /** on hashed words; null where they make nothing better */
+  hashed: Head | null
+}
+
+/** Of one of the two heads. */
+export interface PartSettings {
+  /** strength of the penalty */
+  l2: number
+  temperature: number
+}
+
+export interface TextSettings {
+  embedded: PartSettings | null
+  hashed: PartSettings | null
+}
+
+/** As of one head, with the settings of both. */
+export type TextValidation = Pick<CrossValidation, 'probabilities' | 'fold' | 'loss'> & TextSettings
+
+/**
+ * One strength and a loose tolerance: with several to choose from the head is no better, and takes five times
+ * as long.
+ */
+const HASHED_STRENGTHS = [0.01]
+const HASHED_TOLERANCE = 1e-2
+
+const embeddedRows = ({ vectors, ...rows }: TextRows & { vectors: Float32Array }) => ({
+  ...rows,
+  features: vectors,
+  dims: vectors.length / rows.texts.length,
+})
+
+const hashedRows = (rows: TextRows) => {
+  const dims = hashedDims(rows.classes)
+  return { ...rows, features: hashedFeatures(rows.texts, dims), dims }
+}
+
+export interface TextValidationOptions {
+  /** one entry a row: rows of one group are never in two folds */
+  groups: readonly string[]
+  /** default 5 */
+  folds?: number
+  /** orders the groups; default 0 */
+  seed?: number
+}
+
+/** @throws AppError `invalid-request` as `crossValidated` */
+export const validateTextHead = (
+  rows: TextRows,
+  options: TextValidationOptions
+): TextValidation => {
+  const hashed = crossValidated({ ...hashedRows(rows), ...options, strengths: HASHED_STRENGTHS })
+  const { vectors, labels, classes } = rows
+  if (vectors === null) {
+    const { probabilities, fold, loss, ...settings } = hashed
+    return { probabilities, fold, loss, embedded: null, hashed: settings }
+  }
+  const embedded = crossValidated({ ...embeddedRows({ ...rows, vectors }), ...options })
+  const { share, temperature, loss, logits } = mixtureOf(
+    embedded.probabilities,
+    hashed.probabilities,
+    labels,
+    classes
+  )
+  const shared = (part: PartSettings, own: number): PartSettings => ({
+    l2: part.l2,
+    temperature: (part.temperature * temperature) / own,
+  })
+  return {
+    probabilities: toProbabilities(logits, classes),
+    fold: embedded.fold,
+    loss,
+    embedded: shared(embedded, 1 - share),
+    hashed: share === 0 ? null : shared(hashed, share),
+  }
+}
+
+/** @throws AppError `invalid-request` as `trainHead` */
+export const trainTextHead = (rows: TextRows, { embedded, hashed }: TextSettings): TextHead => {
+  const { vectors } = rows
+  return {
+    embedded: embedded &&
+      vectors && {
+        ...trainHead({ ...embeddedRows({ ...rows, vectors }), l2: embedded.l2 }),
+        temperature: embedded.temperature,
+      },
+    hashed: hashed && {
+      ...trainHead({ ...hashedRows(rows), l2: hashed.l2, tolerance: HASHED_TOLERANCE }),
+      temperature: hashed.temperature,
+    },
+  }
+}
+
+/**
+ * Calibrated probabilities, `[texts, classes]`.
+ * @param vectors of the texts, `[texts, dims]`; null for a head without an encoder
+ */
+export const textProbabilities = (
+  { embedded, hashed }: TextHead,
+  texts: readonly string[],
+  vectors: Float32Array | null
+): Float32Array => {
+  const one = embedded && vectors && scaledLogits(embedded, vectors)
+  const other = hashed && scaledLogits(hashed, hashedFeatures(texts, hashed.dims))
+  const { classes } = (embedded ?? hashed)!
+  if (one === null || other === null) return toProbabilities((one ?? other)!, classes)
+  return toProbabilities(
+    one.map((value, at) => value + other[at]!),
+    classes
+  )
+}
