@@ -185,7 +185,7 @@ describe('scan of a difficult file', () => {
     const { features, templates } = await reportOf(path, '--encoder', encoder)
     expect(templates[0]).toMatchObject({ expectedCoverage: 0, rows: { train: 80, heldOut: 80 } })
     const told =
-      'the sentence encoder tiny-bert, which reads 16 tokens of a request: 40 of 160 are longer'
+      'the sentence encoder tiny-bert, and hashed words; the encoder reads 16 tokens of a request: 40 of 160 are longer'
     expect(features).toBe(told)
     const { stdout } = await scan(path, '--encoder', encoder)
     expect(stdout.replaceAll(/\s+/g, ' ')).toContain(`heads were tried on ${told}`)
