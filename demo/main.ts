@@ -1,9 +1,9 @@
 /**
  * The product in three minutes, nothing scripted: the tiny model answers as the upstream,
  * applications send their prompts through the proxy, and the proxy internalizes them.
- * `npm run demo -- [--seed n] [--applications n] [--model path] [--minutes n] [--schedule single-stage] [--price-input usd] [--price-output usd] [--keep] [--json]`
+ * `npm run demo -- [--seed n] [--applications n] [--model path] [--minutes n] [--schedule single-stage] [--price-input usd] [--price-output usd] [--price-as-of date] [--keep] [--json]`
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { adaptedMessages, matching } from '../bench/harness/adapted.ts'
 import { openEngine, type RunningEngine } from '../bench/harness/engine.ts'
 import { ADMIN_TOKEN, startProxy, type ProxyProcess } from '../bench/harness/proxy-process.ts'
+import type { Price } from '../src/core/cost/prices.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
 import { askProxy, askUpstream, measure, type Live } from './measure.ts'
 import { isWhole, type ArmResult, type DemoResult, type Measured } from './result.ts'
@@ -49,6 +50,8 @@ const { values: args } = parseArgs({
     schedule: { type: 'string', default: 'linear' },
     'price-input': { type: 'string', default: '0.15' },
     'price-output': { type: 'string', default: '0.60' },
+    // the day on which the prices were read
+    'price-as-of': { type: 'string', default: '2025-08-01' },
     keep: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
@@ -75,12 +78,27 @@ const prices = { input: Number(args['price-input']), output: Number(args['price-
 
 interface Stage {
   screen: Screen
+  /** name of the upstream's */
+  model: string
   upstream: RunningEngine
   proxy: ProxyProcess
 }
 
-const environment = (upstream: RunningEngine, dataDir: string): Record<string, string> => ({
+/** The page counts savings by the same prices as the closing table. @returns the file's path */
+const writePrices = (folder: string, model: string): string => {
+  const path = join(folder, 'prices.json')
+  const price: Price = { model, asOf: args['price-as-of'], cachedInput: prices.input, ...prices }
+  writeFileSync(path, JSON.stringify([price]))
+  return path
+}
+
+const environment = (
+  upstream: RunningEngine,
+  dataDir: string,
+  pricesFile: string
+): Record<string, string> => ({
   DATA_DIR: dataDir,
+  PRICES_FILE: pricesFile,
   UPSTREAM_BASE_URL: upstream.baseUrl,
   ENGINE: 'http',
   ENGINE_URL: upstream.baseUrl,
@@ -234,8 +252,7 @@ const armResults = ({ plan, verdict }: InternalizationView): ArmResult[] =>
   }))
 
 const play = async (stage: Stage, begun: number): Promise<DemoResult> => {
-  const [model] = await stage.upstream.engine.models()
-  const traffic = drawTraffic(model!.id, Number(args.seed), {
+  const traffic = drawTraffic(stage.model, Number(args.seed), {
     logged: TRAIN_ROWS + HOLDOUT_ROWS + SPARE_ROWS,
     fresh: FRESH_ROWS,
     applications: applicationCount,
@@ -262,7 +279,7 @@ const play = async (stage: Stage, begun: number): Promise<DemoResult> => {
   return {
     seconds: (performance.now() - begun) / 1000,
     seed: Number(args.seed),
-    model: model!.id,
+    model: stage.model,
     applications: applications.map(({ name }, index) => ({
       name,
       state: internalizations[index]!.state.name,
@@ -304,9 +321,11 @@ const run = async (): Promise<boolean> => {
   try {
     const upstream = await openEngine({ modelPath: args.model, dataDir: join(dataDir, 'engine') })
     closers.push(() => upstream.close())
-    const proxy = await startProxy(environment(upstream, join(dataDir, 'proxy')))
+    const [model] = await upstream.engine.models()
+    const pricesFile = writePrices(dataDir, model!.id)
+    const proxy = await startProxy(environment(upstream, join(dataDir, 'proxy'), pricesFile))
     closers.push(() => proxy.stop())
-    const stage = { screen, upstream, proxy }
+    const stage = { screen, model: model!.id, upstream, proxy }
     const result = await Promise.race([play(stage, begun), stopped])
     if (result === null) return false
     if (args.json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`)

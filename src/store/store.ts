@@ -182,6 +182,8 @@ export interface InternalizationStore {
   historySince(place: number, limit: number): Promise<HistoryRow[]>
   /** Place of the newest history row; 0 without one. */
   historyEnd(): Promise<number>
+  /** Changes with every `create`, `save` and `addEvaluations`. */
+  revision(): Promise<number>
   /** Replaces an existing row of the same internalization, arm and record. */
   addEvaluations(rows: EvaluationRow[]): Promise<void>
   /** @param arm of this arm only; by default of all */

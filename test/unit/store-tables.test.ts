@@ -95,6 +95,24 @@ describe('internalizations', () => {
     ])
   })
 
+  it('have a revision that every change raises, also for another process', async ({
+    store: { internalizations },
+    dataDir,
+  }) => {
+    const other = await openStore({ dataDir })
+    const seen = [await other.internalizations.revision()]
+    const created = exampleInternalization('a')
+    await internalizations.create(created)
+    seen.push(await other.internalizations.revision())
+    // a learning curve, for example, is written without a change of the state
+    await internalizations.save(created, 'worker', 500)
+    seen.push(await other.internalizations.revision())
+    await internalizations.addEvaluations([exampleEvaluation('r', { internalizationId: 'a' })])
+    seen.push(await other.internalizations.revision())
+    await other.close()
+    expect(new Set(seen).size).toBe(4)
+  })
+
   it('are followed by place, in the order of all changes', async ({
     store: { internalizations },
     dataDir,

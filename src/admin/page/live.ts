@@ -2,6 +2,7 @@
 import { streamSSE } from 'hono/streaming'
 import { progressSnapshot } from '../../core/lifecycle/internalization.ts'
 import { AppError } from '../../errors.ts'
+import { forgetTasks } from '../../lifecycle/forget-task.ts'
 import type { Store } from '../../store/store.ts'
 import type { AddView } from './env.ts'
 
@@ -15,8 +16,9 @@ const revisionOf = async (store: Store): Promise<string> => {
   const progress = await store.snapshots.all(progressSnapshot(''))
   const parts = [
     await store.routes.revision(),
-    await store.internalizations.historyEnd(),
+    await store.internalizations.revision(),
     await store.pairs.revision(),
+    (await forgetTasks(store)).length,
     ...[...progress.values()].map((bytes) => Buffer.from(bytes).toString()),
   ]
   return parts.join('\n')

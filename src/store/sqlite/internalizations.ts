@@ -4,10 +4,13 @@ import { and, asc, count, eq, getTableColumns, gt, max, sql } from 'drizzle-orm'
 import type { HistoryEntry, Internalization } from '../../core/lifecycle/internalization.ts'
 import { AppError } from '../../errors.ts'
 import type { InternalizationStore } from '../store.ts'
+import { addToRevision, raiseRevision, readRevision } from './base/counters.ts'
 import { orConflict, type Connection, type Database, type Transaction } from './base/database.ts'
 import { evaluations, history, internalizations } from './base/schema.ts'
 import { bulkInsert } from './base/statements.ts'
 import { removeRouteOf } from './routes.ts'
+
+const REVISION = 'internalizations'
 
 const putEvaluations = bulkInsert(evaluations, '', 'insert or replace')
 
@@ -60,6 +63,7 @@ const create = async (
   await tx
     .insert(history)
     .values({ internalizationId: id, at: createdAt, from: null, to: state, by, note })
+  await raiseRevision(tx, REVISION)
 }
 
 const update = async (
@@ -92,22 +96,13 @@ const update = async (
       .insert(history)
       .values({ internalizationId: id, at, from: stored.state, to: state, by, note })
   }
+  await raiseRevision(tx, REVISION)
   return { ...stored, ...changes }
 }
 
-export const createInternalizationStore = (connection: Connection): InternalizationStore => ({
-  create: (internalization, by = 'worker', note) =>
-    connection.write((tx) => create(tx, internalization, by, note ?? null)),
-  get: (id) => connection.read((db) => read(db, id)),
-  list: ({ recordIds = true } = {}) =>
-    connection.read(async (db) => {
-      const { createdAt, id } = internalizations
-      const columns = recordIds ? getTableColumns(internalizations) : WITHOUT_RECORD_IDS
-      const rows = await db.select(columns).from(internalizations).orderBy(asc(createdAt), asc(id))
-      return rows.map(toDomain)
-    }),
-  save: (internalization, by, at, note) =>
-    connection.write((tx) => update(tx, internalization, { by, at, note: note ?? null })),
+type HistoryReads = 'history' | 'historySince' | 'historyEnd'
+
+const historyReads = (connection: Connection): Pick<InternalizationStore, HistoryReads> => ({
   history: (id) =>
     connection.read((db) => {
       const { at, from, to, by, note } = history
@@ -131,7 +126,18 @@ export const createInternalizationStore = (connection: Connection): Internalizat
       const [row] = await db.select({ place: max(history.id) }).from(history)
       return row?.place ?? 0
     }),
-  addEvaluations: (rows) => connection.writeSql((tx) => putEvaluations(tx, rows)),
+})
+
+type EvaluationMethods = 'addEvaluations' | 'evaluations' | 'evaluationCounts'
+
+const evaluationMethods = (
+  connection: Connection
+): Pick<InternalizationStore, EvaluationMethods> => ({
+  addEvaluations: (rows) =>
+    connection.writeSql(async (tx) => {
+      await putEvaluations(tx, rows)
+      await addToRevision(tx, REVISION, 1)
+    }),
   evaluations: (id, arm) =>
     connection.read((db) => {
       const { internalizationId, arm: armOf, recordId } = evaluations
@@ -150,4 +156,22 @@ export const createInternalizationStore = (connection: Connection): Internalizat
         .groupBy(evaluations.arm)
       return new Map(rows.map(({ arm, rows: number }) => [arm, number]))
     }),
+})
+
+export const createInternalizationStore = (connection: Connection): InternalizationStore => ({
+  create: (internalization, by = 'worker', note) =>
+    connection.write((tx) => create(tx, internalization, by, note ?? null)),
+  get: (id) => connection.read((db) => read(db, id)),
+  list: ({ recordIds = true } = {}) =>
+    connection.read(async (db) => {
+      const { createdAt, id } = internalizations
+      const columns = recordIds ? getTableColumns(internalizations) : WITHOUT_RECORD_IDS
+      const rows = await db.select(columns).from(internalizations).orderBy(asc(createdAt), asc(id))
+      return rows.map(toDomain)
+    }),
+  save: (internalization, by, at, note) =>
+    connection.write((tx) => update(tx, internalization, { by, at, note: note ?? null })),
+  revision: () => connection.read((db) => readRevision(db, REVISION)),
+  ...historyReads(connection),
+  ...evaluationMethods(connection),
 })

@@ -86,6 +86,19 @@ export const raiseRevision = async (tx: Transaction, name: string): Promise<void
     .onConflictDoUpdate({ target: revisions.name, set: { value: sql`${revisions.value} + 1` } })
 }
 
+const ADD = `insert into revisions (name, value) values (?, ?)
+  on conflict (name) do update set value = value + excluded.value returning value`
+
+/** @returns the new value */
+export const addToRevision = async (
+  tx: SqlTransaction,
+  name: string,
+  amount: number
+): Promise<number> => {
+  const { rows } = await tx.execute({ sql: ADD, args: [name, amount] })
+  return Number(rows[0]!['value'])
+}
+
 /** @returns 0 before the first change */
 export const readRevision = async (db: Database, name: string): Promise<number> => {
   const [row] = await db.select().from(revisions).where(eq(revisions.name, name))

@@ -1,6 +1,7 @@
 /** Audited requests in the log: each waits for the lora's answer, until it is forgotten. */
 import type { RecordHead } from '../../../core/log/record.ts'
 import { AUDIT } from '../../../core/rollout/pair.ts'
+import { addToRevision } from '../base/counters.ts'
 import { executeIn, type SqlTransaction } from '../base/statements.ts'
 
 /** Changes with every rating. */
@@ -18,9 +19,6 @@ const INSERT = `insert or ignore into pairs (record_id, lora, at)
   limit max(0, ${MAX_WAITING_AUDITS} -
     (select count(*) from pairs where lora = ?1 and outcome is null))`
 
-const COUNT_DROPPED = `insert into revisions (name, value) values (?, ?)
-  on conflict (name) do update set value = value + excluded.value`
-
 /** Adds the audited ones of new records. */
 export const addAudits = async (
   tx: SqlTransaction,
@@ -36,7 +34,7 @@ export const addAudits = async (
   for (const [lora, audits] of byLora) {
     const { rowsAffected } = await tx.execute({ sql: INSERT, args: [lora, JSON.stringify(audits)] })
     const dropped = audits.length - rowsAffected
-    if (dropped > 0) await tx.execute({ sql: COUNT_DROPPED, args: [droppedName(lora), dropped] })
+    if (dropped > 0) await addToRevision(tx, droppedName(lora), dropped)
   }
 }
 

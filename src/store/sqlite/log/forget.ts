@@ -10,6 +10,7 @@ import {
 import { AppError } from '../../../errors.ts'
 import type { RecordStore, SelectedRecords } from '../../store.ts'
 import type { Connection } from '../base/database.ts'
+import { addToRevision } from '../base/counters.ts'
 import { executeIn, type SqlRunner, type SqlTransaction } from '../base/statements.ts'
 import { forgetAudits } from './audits.ts'
 import type { BaseCache } from './base-cache.ts'
@@ -104,13 +105,7 @@ const removeRecords = async (tx: SqlTransaction, found: Found): Promise<void> =>
  * record. @returns `writeSql` that throws `conflict` as soon as another forgetting has begun
  */
 const claimForgetting = async ({ writeSql }: Connection): Promise<Connection['writeSql']> => {
-  const claim = await writeSql(async (tx) => {
-    const { rows } = await tx.execute(
-      `insert into revisions (name, value) values ('forget', 1)
-        on conflict (name) do update set value = value + 1 returning value`
-    )
-    return rows[0]!['value']
-  })
+  const claim = await writeSql((tx) => addToRevision(tx, 'forget', 1))
   return (work) =>
     writeSql(async (tx) => {
       const { rows } = await tx.execute(`select value from revisions where name = 'forget'`)
