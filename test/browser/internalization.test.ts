@@ -95,6 +95,8 @@ const VIEWS = [
   '/live/traffic',
 ]
 
+const ofLive = (request: { url(): string }): boolean => request.url().endsWith('/admin/live')
+
 describe.skipIf(CHROMIUM === null)(`an internalization in Chromium${WHY_SKIPPED}`, () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-browser-'))
   let server: ProxyProcess
@@ -176,5 +178,28 @@ describe.skipIf(CHROMIUM === null)(`an internalization in Chromium${WHY_SKIPPED}
     await server.admin('/internalizations/waiting/pause', { method: 'POST' })
     await tab.locator('#head').getByText('live, paused').waitFor()
     expect(await reason.inputValue()).toBe('half a sent')
+  })
+
+  it('listens to nothing while it is hidden, and is up to date when it is seen again', async () => {
+    const listened = tab.waitForRequest(ofLive)
+    await open('/waiting')
+    await listened
+    const hide = (isHidden: boolean) =>
+      tab.evaluate(`Object.defineProperty(document, 'hidden', { configurable: true, value: ${isHidden} });
+        document.dispatchEvent(new Event('visibilitychange'))`)
+    const closed = tab.waitForEvent('requestfailed', ofLive)
+    await hide(true)
+    await closed
+    let asked = 0
+    const count = () => asked++
+    tab.on('request', count)
+    await server.admin('/internalizations/waiting/resume', { method: 'POST' })
+    await new Promise((resolve) => setTimeout(resolve, 3000))
+    tab.off('request', count)
+    expect(asked).toBe(0)
+    const opened = tab.waitForRequest(ofLive)
+    await hide(false)
+    await opened
+    await tab.locator('#head').getByText('live, paused').waitFor({ state: 'detached' })
   })
 })
