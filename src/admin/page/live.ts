@@ -3,7 +3,10 @@ import { streamSSE } from 'hono/streaming'
 import { progressSnapshot } from '../../core/lifecycle/internalization.ts'
 import { AppError } from '../../errors.ts'
 import { forgetTasks } from '../../lifecycle/forget-task.ts'
+import { readCurves } from '../../lifecycle/learning-curve.ts'
+import { rolloutReports } from '../../lifecycle/rollout-report.ts'
 import type { Store } from '../../store/store.ts'
+import type { AdminDeps } from '../deps.ts'
 import type { AddView } from './env.ts'
 
 const POLL_MS = 2000
@@ -11,10 +14,20 @@ const POLL_MS = 2000
 const MAX_AGE_MS = 10 * 60_000
 const MAX_CONNECTIONS = 100
 
+/** Evidence of the live routes, without the times at which the worker looked. */
+const evidenceOf = async (store: Store): Promise<string> => {
+  const reports = await rolloutReports(store)
+  return JSON.stringify(
+    reports.map(([id, { outcomes, mayStep, driftedAt }]) => [id, outcomes, mayStep, driftedAt])
+  )
+}
+
 /** Changes with every change that a view shows at once. */
 const revisionOf = async (store: Store): Promise<string> => {
   const progress = await store.snapshots.all(progressSnapshot(''))
   const parts = [
+    await evidenceOf(store),
+    JSON.stringify(await readCurves(store)),
     await store.routes.revision(),
     await store.internalizations.revision(),
     await store.pairs.revision(),
@@ -24,7 +37,19 @@ const revisionOf = async (store: Store): Promise<string> => {
   return parts.join('\n')
 }
 
-export const addLive: AddView = (app, { store, now }) => {
+/** The views that are open share one look at the store. */
+const sharedRevision = ({ store, now }: Pick<AdminDeps, 'store' | 'now'>) => {
+  let last: { at: number; revision: Promise<string> } | null = null
+  return (): Promise<string> => {
+    const at = now()
+    if (last === null || at - last.at >= POLL_MS / 2) last = { at, revision: revisionOf(store) }
+    return last.revision
+  }
+}
+
+export const addLive: AddView = (app, deps) => {
+  const { now } = deps
+  const readRevision = sharedRevision(deps)
   let connections = 0
   app.get('/live', (context) => {
     if (connections >= MAX_CONNECTIONS)
@@ -33,12 +58,12 @@ export const addLive: AddView = (app, { store, now }) => {
     return streamSSE(context, async (stream) => {
       const end = now() + MAX_AGE_MS
       try {
-        let seen = await revisionOf(store)
+        let seen = await readRevision()
         while (now() < end) {
           await stream.sleep(POLL_MS)
           // the store may be closed by now
           if (stream.aborted) break
-          const revision = await revisionOf(store)
+          const revision = await readRevision()
           if (revision !== seen) await stream.writeSSE({ data: 'changed' })
           seen = revision
         }

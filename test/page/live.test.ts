@@ -1,0 +1,60 @@
+import { expect, it } from 'vitest'
+import { newTaskName, saveTask } from '../../src/lifecycle/forget-task.ts'
+import { saveCurve } from '../../src/lifecycle/learning-curve.ts'
+import { saveRolloutReport } from '../../src/lifecycle/rollout-report.ts'
+import type { Store } from '../../src/store/store.ts'
+import { exampleEvaluation, exampleInternalization } from '../fixtures/examples.ts'
+import { exampleReport } from '../fixtures/rollout.ts'
+import { openPage } from './harness.ts'
+
+const PAIRS = { ...exampleReport().outcomes, agreed: 153 }
+
+const CHANGES: [what: string, change: (store: Store) => Promise<unknown>][] = [
+  ['an internalization', (store) => store.internalizations.create(exampleInternalization('a'))],
+  [
+    'an evaluated row',
+    (store) =>
+      store.internalizations.addEvaluations([exampleEvaluation('r', { internalizationId: 'a' })]),
+  ],
+  [
+    'a training of the learning curve',
+    (store) => saveCurve(store, 'a', { fits: [], planned: 3, curve: null, failure: null }),
+  ],
+  [
+    'evidence of a live route',
+    (store) => saveRolloutReport(store, 'a', exampleReport({ outcomes: PAIRS })),
+  ],
+  [
+    'a task of forgetting',
+    (store) =>
+      saveTask(store, newTaskName('f'), {
+        learned: [],
+        loras: [],
+        templates: [],
+        isForgotten: false,
+        isScrubbed: false,
+      }),
+  ],
+]
+
+it('tells an open view of every change that it shows, and of nothing else', async () => {
+  const page = await openPage()
+  await page.signIn()
+  const closed = new AbortController()
+  const { body } = await page.request('/admin/live', { signal: closed.signal })
+  const events = body!.pipeThrough(new TextDecoderStream()).getReader()
+  // the first look at the store
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  for (const [what, change] of CHANGES) {
+    page.clock.now += 60_000 / CHANGES.length
+    await change(page.store)
+    expect([what, (await events.read()).value]).toEqual([what, 'data: changed\n\n'])
+  }
+  page.clock.now += 10_000
+  // the same evidence, looked at again
+  await saveRolloutReport(page.store, 'a', exampleReport({ outcomes: PAIRS, at: 99 }))
+  const silence = new Promise((resolve) => setTimeout(() => resolve('silence'), 3_000))
+  expect(await Promise.race([events.read(), silence])).toBe('silence')
+  closed.abort()
+  await page.close()
+})
