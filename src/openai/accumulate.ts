@@ -3,6 +3,7 @@
  * and unknown fields are kept. Does not know whether the stream was whole.
  */
 import { createParser } from 'eventsource-parser'
+import type { AnswerAccumulator } from './answer.ts'
 import type { ChatChoice, ChatCompletion, FinishReason, TokenLogprob, Usage } from './chat.ts'
 
 type Fields = Record<string, unknown>
@@ -105,7 +106,7 @@ const parseJson = (text: string): unknown => {
  * One stream of server-sent events. Comments and events that are not a chunk are ignored. Choices,
  * tool calls, log-probabilities and the usage chunk get the places of an answer without streaming.
  */
-export class CompletionAccumulator {
+export class CompletionAccumulator implements AnswerAccumulator {
   /** the last error object that the stream sent instead of a chunk */
   error: unknown
   private top: Fields | null = null
@@ -119,7 +120,7 @@ export class CompletionAccumulator {
   }
 
   /** @returns the completion so far; null before the first chunk with choices or usage */
-  completion(): ChatCompletion | null {
+  answer(): ChatCompletion | null {
     if (this.top === null) return null
     const { id, created, model, usage, ...rest } = this.top
     return {

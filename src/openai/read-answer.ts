@@ -4,8 +4,8 @@
  */
 import { promisify } from 'node:util'
 import { brotliDecompress, constants, gunzip, inflate } from 'node:zlib'
-import { CompletionAccumulator } from './accumulate.ts'
 import type { Usage } from './chat.ts'
+import type { Dialect } from './dialect.ts'
 
 /** Describes the bytes of an answer. */
 export interface AnswerEncoding {
@@ -59,12 +59,11 @@ const decode = async (
   }
 }
 
-const readStream = (body: Buffer): ReadAnswer => {
-  const accumulator = new CompletionAccumulator()
+const readStream = (body: Buffer, { accumulator: begin }: Dialect): ReadAnswer => {
+  const accumulator = begin()
   accumulator.push(body)
-  const completion = accumulator.completion()
-  if (completion)
-    return { response: Buffer.from(JSON.stringify(completion)), usage: completion.usage ?? null }
+  const answer = accumulator.answer()
+  if (answer) return { response: Buffer.from(JSON.stringify(answer)), usage: answer.usage ?? null }
   const { error } = accumulator
   return error === undefined
     ? NO_ANSWER
@@ -86,19 +85,20 @@ const readJson = (body: Buffer): ReadAnswer => {
 /**
  * @param body null without an answer
  * @param form how to read the body; with a usage it is read already
- * @param maxBytes of a decoded answer; a larger one counts as none
+ * @param options.dialect of the request
+ * @param options.maxBytes of a decoded answer; a larger one counts as none
  * @returns a promise only for an encoded body: a promise costs as much as reading a small answer
  */
 export const readAnswer = (
   body: Buffer | null,
   form: AnswerEncoding | { usage: Usage | null },
-  maxBytes: number
+  { dialect, maxBytes }: { dialect: Dialect; maxBytes: number }
 ): ReadAnswer | Promise<ReadAnswer> => {
   if ('usage' in form) return { response: body, usage: form.usage }
   const { contentType, contentEncoding, complete } = form
   const read = (plain: Buffer | null): ReadAnswer => {
     if (plain === null) return NO_ANSWER
-    if (contentType.startsWith('text/event-stream')) return readStream(plain)
+    if (contentType.startsWith('text/event-stream')) return readStream(plain, dialect)
     // a JSON body that broke off cannot be parsed
     return complete ? readJson(plain) : NO_ANSWER
   }

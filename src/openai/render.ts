@@ -1,15 +1,6 @@
 /** Renders a lora's answer in OpenAI's two forms: one JSON body, or the events of a stream. Pure. */
+import type { RenderedAnswer } from './answer.ts'
 import type { ChatChunk, ChatCompletion, Usage } from './chat.ts'
-
-export interface RenderedAnswer {
-  id: string
-  /** seconds since the epoch */
-  created: number
-  model: string
-  content: string
-  /** null when the engine counts no tokens; then the answer has no usage */
-  usage: Usage | null
-}
 
 /** The body for a request that does not stream. */
 export const renderCompletion = ({

@@ -1,5 +1,5 @@
 /**
- * A chat completion's way: receive → match → route → respond → log. Until the first byte to the
+ * A completion's way: receive → match → route → respond → log. Until the first byte to the
  * client, every fault of the proxy ends at the upstream with the original bytes (invariant 4).
  */
 import type { IncomingMessage } from 'node:http'
@@ -8,6 +8,7 @@ import { READ_FAULTS } from '../core/request/chat-reading.ts'
 import { matchRoute, type MatchedRoute } from '../core/route/route-table.ts'
 import { AppError, isFault, toAppError } from '../errors.ts'
 import type { ChatRequest } from '../openai/chat.ts'
+import type { Dialect } from '../openai/dialect.ts'
 import type { Caller } from './access/access.ts'
 import { Client } from './client/client.ts'
 import type { ChatDeps } from './deps.ts'
@@ -110,8 +111,8 @@ const answer = (
   const { outcome, exchange, request } = received
   requireModel(deps, received)
   if (caller !== null) {
-    const { model, body } = exchange
-    received.charge = caller.admit({ model, outcome, body })
+    const { dialect, model, body } = exchange
+    received.charge = caller.admit({ dialect, model, outcome, body })
   }
   const matched = request === null ? null : match(deps, request, received)
   received.overheadMs = deps.now() - received.completeAt
@@ -123,6 +124,12 @@ const answer = (
   return answerMatched(deps, router, received, request, matched)
 }
 
+interface Opened {
+  incoming: IncomingMessage
+  client: Client
+  dialect: Dialect
+}
+
 /**
  * Receives and answers. A caller without a valid issued key is refused before the body is read, a
  * caller over its limits after it.
@@ -131,11 +138,10 @@ const answer = (
 const receiveAndAnswer = async (
   deps: ChatDeps,
   router: Router,
-  incoming: IncomingMessage,
-  client: Client
+  { incoming, client, dialect }: Opened
 ): Promise<void> => {
   const caller = deps.access === null ? null : deps.access.callerOf(incoming)
-  const whole = await receive(deps, incoming, client)
+  const whole = await receive(deps, incoming, client, dialect)
   if (whole === 'client-left') return deps.metrics.cancelled('before-answer')
   if (whole === 'no-room') {
     caller?.admitUnread()
@@ -147,15 +153,15 @@ const receiveAndAnswer = async (
   await answer(deps, router, received, caller)
 }
 
-/** Answers one chat completion; never rejects, because its caller does not wait for it. */
-export type ChatHandler = (bindings: HttpBindings) => Promise<void>
+/** Answers one request for a completion; never rejects, because its caller does not wait for it. */
+export type ChatHandler = (bindings: HttpBindings, dialect: Dialect) => Promise<void>
 
 export const createChatHandler = (deps: ChatDeps): ChatHandler => {
   const router = createRouter(deps)
-  return async ({ incoming, outgoing }) => {
+  return async ({ incoming, outgoing }, dialect) => {
     const client = new Client(outgoing, deps.load)
     try {
-      await receiveAndAnswer(deps, router, incoming, client)
+      await receiveAndAnswer(deps, router, { incoming, client, dialect })
     } catch (thrown) {
       const error = toAppError(thrown)
       if (isFault(error)) deps.fault('request', thrown)

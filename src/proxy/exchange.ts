@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { ChatReading, ReadFault } from '../core/request/chat-reading.ts'
 import type { ChatRequest } from '../openai/chat.ts'
+import type { Dialect } from '../openai/dialect.ts'
 import type { Client } from './client/client.ts'
 import type { Credentials } from './access/credentials.ts'
 import type { Identity, Tenants } from './access/tenants.ts'
@@ -16,6 +17,7 @@ interface ExchangeDeps {
 }
 
 interface Request {
+  dialect: Dialect
   /** milliseconds since the epoch */
   at: number
   /** '' when the body has none */
@@ -31,6 +33,7 @@ interface Request {
  * long as under load.
  */
 export class ChatExchange {
+  readonly dialect: Dialect
   readonly at: number
   readonly model: string
   readonly streamed: boolean
@@ -44,10 +47,11 @@ export class ChatExchange {
   constructor(
     deps: ExchangeDeps,
     incoming: IncomingMessage,
-    { at, model, streamed, body }: Request
+    { dialect, at, model, streamed, body }: Request
   ) {
     this.deps = deps
     this.incoming = incoming
+    this.dialect = dialect
     this.at = at
     this.model = model
     this.streamed = streamed

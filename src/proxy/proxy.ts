@@ -1,6 +1,6 @@
 /**
- * The proxy as a Hono app: chat completions are read, matched and logged, everything else passes
- * through. Both work on Node's own request and response (`RESPONSE_ALREADY_SENT`), which keeps the
+ * The proxy as a Hono app: chat completions and responses are read, matched and logged, everything else
+ * passes through. Both work on Node's own request and response (`RESPONSE_ALREADY_SENT`), which keeps the
  * bytes and costs a fraction of web streams.
  */
 import type { IncomingMessage } from 'node:http'
@@ -9,6 +9,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { Hono } from 'hono'
 import { createAnswerFormats } from '../core/answer/schema/answer-schema.ts'
 import { AppError } from '../errors.ts'
+import { dialectAt, type Dialect } from '../openai/dialect.ts'
 import { createChatHandler } from './chat.ts'
 import { Client } from './client/client.ts'
 import type { ChatDeps, ProxyDeps } from './deps.ts'
@@ -16,8 +17,6 @@ import { BYPASS_HEADER } from './headers.ts'
 import { createOwnSecretCheck, isOwnPath, type CarriesOwnSecret } from './access/own-secrets.ts'
 import { pass } from './pass-through.ts'
 import { createUpstreams } from './upstream/upstreams.ts'
-
-const CHAT_PATH = '/v1/chat/completions'
 
 export type ProxyApp = Hono<{ Bindings: HttpBindings }>
 
@@ -34,8 +33,9 @@ export interface Proxy {
 const alreadySent = ({ incoming }: HttpBindings): Response | Promise<Response> =>
   incoming.method === 'HEAD' ? new Promise<Response>(() => {}) : RESPONSE_ALREADY_SENT
 
-const isChat = ({ method, headers }: IncomingMessage, path: string): boolean =>
-  method === 'POST' && path === CHAT_PATH && headers[BYPASS_HEADER] !== 'true'
+/** @returns null for a request that passes unread */
+const dialectOf = ({ method, headers }: IncomingMessage, path: string): Dialect | null =>
+  method === 'POST' && headers[BYPASS_HEADER] !== 'true' ? dialectAt(path) : null
 
 /** @returns why a request must not reach an upstream; null where it may */
 const refusalOf = (
@@ -78,8 +78,11 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
     const refusal = refusalOf(env.incoming, carriesOwnSecret)
     if (refusal !== null) refuse('refused', env, refusal)
     else if (load.isFull) refuse('shed', env, overloaded())
-    else if (isChat(env.incoming, req.path)) void chat(env)
-    else pass(chatDeps, env.incoming, new Client(env.outgoing, load))
+    else {
+      const dialect = dialectOf(env.incoming, req.path)
+      if (dialect !== null) void chat(env, dialect)
+      else pass(chatDeps, env.incoming, new Client(env.outgoing, load))
+    }
     return alreadySent(env)
   })
   return { app, close: upstreams.close }

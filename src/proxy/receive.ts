@@ -1,9 +1,10 @@
-/** First step of a chat completion: its whole body, within a limit, and its content. */
+/** First step of a completion: its whole body, within a limit, and its content. */
 import type { IncomingMessage } from 'node:http'
 import { readChatRequest, readScanned, type ReadResult } from '../core/request/chat-reading.ts'
 import { MAX_PARSED_BYTES, scanJson } from '../core/request/json-scan.ts'
 import { outlineOf, type Outline } from '../core/match/match.ts'
 import { AppError } from '../errors.ts'
+import { CHAT, type Dialect } from '../openai/dialect.ts'
 import type { Client } from './client/client.ts'
 import type { ChatDeps } from './deps.ts'
 import { ChatExchange, type Received } from './exchange.ts'
@@ -80,8 +81,9 @@ const mayMatch = ({ routes, fault }: ChatDeps, body: Buffer, outline: Outline): 
   }
 }
 
-/** A chat completion whose body has arrived. */
+/** A request whose body has arrived. */
 export interface Whole {
+  dialect: Dialect
   incoming: IncomingMessage
   client: Client
   /** when its head arrived, milliseconds since the epoch */
@@ -104,11 +106,11 @@ const foundBy = ({ model, outcome }: ReadResult): Found => ({
 
 const receivedOf = (
   deps: ChatDeps,
-  { incoming, client, at, body }: Whole,
+  { dialect, incoming, client, at, body }: Whole,
   completeAt: number,
   { model, streamed, outcome }: Found
 ): Received => {
-  const exchange = new ChatExchange(deps, incoming, { at, model, streamed, body })
+  const exchange = new ChatExchange(deps, incoming, { dialect, at, model, streamed, body })
   const isWhole = outcome !== null && typeof outcome !== 'string' && outcome.isWhole
   // a body longer than any template's context is parsed only for limits
   const request = isWhole ? outcome.request : null
@@ -121,9 +123,12 @@ const receivedOf = (
  */
 export const read = (deps: ChatDeps, whole: Whole, isReadFirst: boolean): Received => {
   const completeAt = deps.now()
-  const outline = isReadFirst ? null : outlineOf(whole.body)
+  // an outline is that of a chat request
+  const outline = isReadFirst || whole.dialect !== CHAT ? null : outlineOf(whole.body)
   const isUnmatched = outline !== null && !mayMatch(deps, whole.body, outline)
-  const found = isUnmatched ? { ...outline, outcome: null } : foundBy(readChatRequest(whole.body))
+  const found = isUnmatched
+    ? { ...outline, outcome: null }
+    : foundBy(readChatRequest(whole.body, whole.dialect))
   return receivedOf(deps, whole, completeAt, found)
 }
 
@@ -136,7 +141,7 @@ export const readInSlices = async (deps: ChatDeps, whole: Whole): Promise<Receiv
   await nextTick()
   const scan = scanJson(whole.body)
   await nextTick()
-  const found = foundBy(readScanned(whole.body, scan))
+  const found = foundBy(readScanned(whole.body, scan, whole.dialect))
   await nextTick()
   return receivedOf(deps, whole, completeAt, found)
 }
@@ -151,9 +156,10 @@ export const isLong = ({ body }: Whole): boolean => body.length > MAX_PARSED_BYT
 export const receive = async (
   deps: ChatDeps,
   incoming: IncomingMessage,
-  client: Client
+  client: Client,
+  dialect: Dialect
 ): Promise<Whole | Unread> => {
   const at = deps.now()
   const body = await receiveBody(deps, incoming, client)
-  return typeof body === 'string' ? body : { incoming, client, at, body }
+  return typeof body === 'string' ? body : { dialect, incoming, client, at, body }
 }

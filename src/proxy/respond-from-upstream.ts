@@ -42,7 +42,7 @@ const count = (metrics: ChatDeps['metrics'], why: UpstreamReason | null): void =
   metrics.forwarded(why.reason)
 }
 
-/** A chat completion's way through an upstream, and the work after its answer. */
+/** A completion's way through an upstream, and the work after its answer. */
 class ChatPassage implements Passage {
   readonly incoming: IncomingMessage
   readonly body: Buffer
@@ -105,7 +105,11 @@ class ChatPassage implements Passage {
     const { received, capture, why, client } = this
     const { charge, exchange } = received
     if (charge !== null)
-      void settleUpstream(charge, capture, end, { maxBytes: limits.captureMaxBytes, fault })
+      void settleUpstream(charge, capture, end, {
+        dialect: exchange.dialect,
+        maxBytes: limits.captureMaxBytes,
+        fault,
+      })
     if (this.hidesUsage) bodies.give(this.body.length)
     // with a match it is counted before the lora is asked
     if (why === null) metrics.overhead(received.overheadMs)
@@ -135,9 +139,9 @@ class ChatPassage implements Passage {
  */
 const askingBody = (
   { asksForUsage, bodies }: ChatDeps,
-  { exchange: { streamed, body }, charge }: Received
+  { exchange: { dialect, streamed, body }, charge }: Received
 ): Buffer | null => {
-  const asks = streamed && (asksForUsage || charge?.isBilled === true)
+  const asks = dialect.asksForUsage && streamed && (asksForUsage || charge?.isBilled === true)
   const asking = asks ? askForUsage(body) : null
   return asking !== null && bodies.take(asking.length) ? asking : null
 }

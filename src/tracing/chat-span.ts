@@ -1,8 +1,9 @@
 /**
- * A finished chat completion as a span by OpenTelemetry's conventions for generative AI: model, route,
+ * A finished completion as a span by OpenTelemetry's conventions for generative AI: model, route,
  * tokens and times, never text. Pure.
  */
 import type { CapturedExchange } from '../core/log/exchange-batch.ts'
+import { dialectOfRecord, type Dialect } from '../openai/dialect.ts'
 import type { ReadAnswer } from '../openai/read-answer.ts'
 import { tokenCounts } from '../openai/usage.ts'
 
@@ -19,7 +20,6 @@ export interface ChatSpan {
 interface Responded {
   id?: unknown
   model?: unknown
-  choices?: { finish_reason?: unknown }[]
 }
 
 type Attributes = Record<string, unknown>
@@ -44,19 +44,20 @@ const parse = (response: Buffer | null): Responded => {
   }
 }
 
-const finishReasons = ({ choices }: Responded): string[] | null => {
+const finishReasons = (responded: Responded, { completionOf }: Dialect): string[] | null => {
+  const choices = completionOf(responded)?.choices
   if (!Array.isArray(choices)) return null
   const reasons = choices.flatMap((choice) => textOf(choice?.finish_reason) ?? [])
   return reasons.length === 0 ? null : reasons
 }
 
-const responseAttributes = ({ response, usage }: ReadAnswer): Attributes => {
+const responseAttributes = ({ response, usage }: ReadAnswer, dialect: Dialect): Attributes => {
   const responded = parse(response)
   const counts = usage && tokenCounts(usage)
   return {
     'gen_ai.response.id': textOf(responded.id),
     'gen_ai.response.model': textOf(responded.model),
-    'gen_ai.response.finish_reasons': finishReasons(responded),
+    'gen_ai.response.finish_reasons': finishReasons(responded, dialect),
     'gen_ai.usage.input_tokens': counts?.input,
     'gen_ai.usage.output_tokens': counts?.output,
     'gen_ai.usage.cache_read.input_tokens': counts?.cachedInput,
@@ -81,7 +82,7 @@ export const chatSpan = (
       'gen_ai.operation.name': 'chat',
       'gen_ai.provider.name': isOwn ? 'promptintern' : 'openai',
       'gen_ai.request.model': model,
-      ...responseAttributes(answer),
+      ...responseAttributes(answer, dialectOfRecord(head)),
       'server.address': isOwn ? null : upstream.address,
       'server.port': isOwn ? null : upstream.port,
       'http.response.status_code': status,

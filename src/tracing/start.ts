@@ -12,6 +12,7 @@ import {
   type SpanExporter,
 } from '@opentelemetry/sdk-trace-base'
 import type { CapturedExchange } from '../core/log/exchange-batch.ts'
+import { dialectOfRecord } from '../openai/dialect.ts'
 import { readAnswer, type ReadAnswer } from '../openai/read-answer.ts'
 import { chatSpan, type ChatSpan } from './chat-span.ts'
 
@@ -101,7 +102,10 @@ export const startTracing = (options: TracingOptions): Tracing => {
       const send = (answer: ReadAnswer): void =>
         report(chatSpan(exchange, answer, upstream), parentOf(traceparent))
       const body = exchange.answer && Buffer.concat(exchange.answer)
-      const answer = readAnswer(body, exchange.form, options.maxAnswerBytes)
+      const answer = readAnswer(body, exchange.form, {
+        dialect: dialectOfRecord(exchange.head),
+        maxBytes: options.maxAnswerBytes,
+      })
       if (answer instanceof Promise) answer.then(send).catch(options.onFault)
       else send(answer)
     },

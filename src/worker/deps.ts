@@ -5,10 +5,13 @@ import type { Engine } from '../engine/engine.ts'
 import type { Usage } from '../openai/chat.ts'
 import type { Economics } from '../savings/economics.ts'
 import type { ReportFault, WorkerFault } from '../fault-log.ts'
+import type { StoredRecord } from '../core/log/record.ts'
 import type { Store } from '../store/store.ts'
 
 /** Sends a request to the upstream with the operator's key. @returns null without a usable answer */
-export type ReplayUpstream = (requestBody: string) => Promise<string | null>
+export type ReplayUpstream = (
+  asked: Pick<StoredRecord, 'path' | 'request'>
+) => Promise<string | null>
 
 export interface WorkerEvent {
   level: 'debug' | 'info' | 'warn' | 'error'

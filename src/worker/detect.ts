@@ -13,7 +13,7 @@ import type { Store } from '../store/store.ts'
 import { readJsonSnapshot, saveJsonSnapshot } from '../lifecycle/json-snapshot.ts'
 import type { WorkerDeps } from './deps.ts'
 import { requestOf } from '../core/log/record-bodies.ts'
-import { outcomeOfText } from './exchanges/exchanges.ts'
+import { outcomeOfLogged } from './exchanges/exchanges.ts'
 
 const SNAPSHOT = 'detector'
 const BEGUN = 'detector-begun'
@@ -112,7 +112,7 @@ const settleUntagged = async (deps: WorkerDeps): Promise<void> => {
 const observe = (detector: Detector, record: StoredRecord): void => {
   const request = requestOf(record)
   if (request === null) return
-  const answer = textOf(outcomeOfText(record.response))
+  const answer = textOf(outcomeOfLogged(record))
   detector.observe({
     key: templateKeyOf(request, record.tenant),
     messages: request.messages,

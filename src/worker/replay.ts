@@ -1,6 +1,7 @@
 /** Sends held-out requests to the upstream again, with the operator's keys. */
 import type { ReportFault, WorkerFault } from '../fault-log.ts'
 import { findUpstream, type NamedUpstream } from '../core/upstream-choice.ts'
+import { dialectOfRecord } from '../openai/dialect.ts'
 import type { ReplayUpstream } from './deps.ts'
 
 const REPLAY_TIMEOUT_MS = 120_000
@@ -15,13 +16,14 @@ export interface ReplayOptions {
 
 const ask = async (
   fetch: ReplayOptions['fetch'],
-  { baseUrl, apiKey }: { baseUrl: string; apiKey: string },
+  url: string,
+  apiKey: string,
   request: Record<string, unknown>
 ): Promise<string | null> => {
-  const response = await fetch(`${baseUrl}/chat/completions`, {
+  const response = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${apiKey}` },
-    body: JSON.stringify({ ...request, stream: false }),
+    body: JSON.stringify(request),
     signal: AbortSignal.timeout(REPLAY_TIMEOUT_MS),
   })
   return response.ok ? await response.text() : null
@@ -40,12 +42,13 @@ export const createReplay = ({
 }: ReplayOptions): ReplayUpstream | null => {
   const hasKey = [standard, ...upstreams].some(({ apiKey }) => apiKey !== null)
   if (!hasKey) return null
-  return async (requestBody) => {
-    const { stream_options: _, ...request } = JSON.parse(requestBody) as Record<string, unknown>
+  return async ({ path, request: body }) => {
+    const { stream_options: _, ...request } = JSON.parse(body) as Record<string, unknown>
+    const { pathBelowBase, askedAgain } = dialectOfRecord({ path })
     const { baseUrl, apiKey } = findUpstream(upstreams, String(request['model'])) ?? standard
     if (apiKey === null) return null
     try {
-      return await ask(fetch, { baseUrl, apiKey }, request)
+      return await ask(fetch, `${baseUrl}${pathBelowBase}`, apiKey, { ...request, ...askedAgain })
     } catch (error) {
       fault('replay', error, { host: new URL(baseUrl).host })
       return null

@@ -79,7 +79,7 @@ describe.each(Object.entries(PROVIDERS))('%s', (_, modelOf) => {
   })
 })
 
-describe.each(['@ai-sdk/openai, chat', '@ai-sdk/openai-compatible'])(
+describe.each(['@ai-sdk/openai, chat', '@ai-sdk/openai, responses', '@ai-sdk/openai-compatible'])(
   '%s, answered by a lora',
   (name) => {
     const asked = () => ({
@@ -87,6 +87,7 @@ describe.each(['@ai-sdk/openai, chat', '@ai-sdk/openai-compatible'])(
       system: PROMPT,
       prompt: QUESTION,
       maxRetries: 0,
+      providerOptions: { openai: name.endsWith('responses') ? { store: false } : {} },
     })
 
     it('generates', async () => {

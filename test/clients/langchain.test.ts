@@ -73,6 +73,25 @@ describe('LangChain', () => {
     expect(given).toEqual({ label: 'card_lost', sure: true })
   })
 
+  it('invokes by the Responses API, answered by a lora', async () => {
+    harness.upstream.requests.length = 0
+    const chat = new ChatOpenAI({
+      model: MODEL,
+      apiKey: API_KEY,
+      maxRetries: 0,
+      useResponsesApi: true,
+      // the provider keeps nothing
+      zdrEnabled: true,
+      configuration: { baseURL: harness.baseUrl },
+    })
+    const asked = [new SystemMessage(PROMPT), new HumanMessage(QUESTION)]
+    const said = await chat.invoke(asked)
+    expect([said.text, said.usage_metadata?.input_tokens]).toEqual([ANSWER, 12])
+    const chunks = await collect(await chat.stream(asked))
+    expect(chunks.map(({ text }) => text).join('')).toBe(ANSWER)
+    expect(harness.upstream.requests).toEqual([])
+  })
+
   describe('answered by a lora', () => {
     const asked = [new SystemMessage(PROMPT), new HumanMessage(QUESTION)]
 

@@ -28,7 +28,7 @@ const OF_THE_CONNECTION = new Set([
   'expect',
 ])
 
-/** The proxy adds it to the answers of chat completions. */
+/** The proxy adds it to the answers that it logs. */
 const RECORD = 'x-promptintern-record'
 
 const endToEnd = (headers: string[]): string[] => {
@@ -104,13 +104,34 @@ const play = async ({ request, response, methods, atOnce }: Case, port: number):
   }
 }
 
+const CHAT = '/v1/chat/completions'
+
+/** The same bytes to the other endpoint that is read. The body keeps its length. */
+const asResponsesRequest = (step: Step): Step => {
+  if (typeof step !== 'string' && !Buffer.isBuffer(step)) return step
+  const sent = typeof step === 'string' ? step : step.toString('latin1')
+  const text = sent.replaceAll(CHAT, '/v1/responses').replaceAll('"messages":', '"input":   ')
+  return typeof step === 'string' ? text : Buffer.from(text, 'latin1')
+}
+
+const isSentTo = ({ request }: Case, path: string): boolean =>
+  request.some((step) => typeof step === 'string' && step.includes(path))
+
+const RESPONSES_CASES = CASES.filter((one) => isSentTo(one, CHAT)).map((one) => ({
+  ...one,
+  name: `${one.name}, by the Responses API`,
+  request: one.request.map(asResponsesRequest),
+}))
+const ALL_CASES = [...CASES, ...RESPONSES_CASES]
+
 describe('through the proxy as without it', () => {
   it('is tested with many cases of different names', () => {
     expect(CASES.length).toBeGreaterThanOrEqual(150)
-    expect(new Set(CASES.map(({ name }) => name)).size).toBe(CASES.length)
+    expect(RESPONSES_CASES.length).toBeGreaterThanOrEqual(100)
+    expect(new Set(ALL_CASES.map(({ name }) => name)).size).toBe(ALL_CASES.length)
   })
 
-  it.each(CASES.map((one) => [one.name, one] as const))('%s', async (_, one) => {
+  it.each(ALL_CASES.map((one) => [one.name, one] as const))('%s', async (_, one) => {
     const direct = await play(one, upstream.port)
     const proxied = await play(one, harness.port)
     // after an early answer the upstream may not have read the whole body

@@ -76,8 +76,8 @@ describe('a stream', () => {
         cut.push(bytes.subarray(at, end))
         at = end
       }
-      expect(cut.completion()).toEqual(whole.completion())
-      if (whole.completion() !== null) completions++
+      expect(cut.answer()).toEqual(whole.answer())
+      if (whole.answer() !== null) completions++
     }
     expect(completions).toBeGreaterThan(1000)
   })
@@ -87,7 +87,7 @@ describe('a stream', () => {
     const chunk =
       '{"id":"1","choices":[{"index":0,"delta":{"__proto__":{"polluted":1},"content":"a"}}]}'
     accumulator.push(Buffer.from(`data: ${chunk}\n\n`))
-    accumulator.completion()
+    accumulator.answer()
     expect(({} as { polluted?: number }).polluted).toBeUndefined()
   })
 })

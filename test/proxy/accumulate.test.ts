@@ -79,18 +79,18 @@ const accumulate = (...parts: (string | Uint8Array)[]) => {
 
 describe('the accumulated completion of a stream', () => {
   it('equals the completion of a request that does not stream', () => {
-    expect(accumulate(STREAM).completion()).toEqual(EXPECTED)
+    expect(accumulate(STREAM).answer()).toEqual(EXPECTED)
   })
 
   it('is the same wherever the bytes are cut', () => {
     const bytes = new TextEncoder().encode(STREAM)
-    const whole = JSON.stringify(accumulate(STREAM).completion())
+    const whole = JSON.stringify(accumulate(STREAM).answer())
     for (let at = 1; at < bytes.length; at++) {
-      const completion = accumulate(bytes.subarray(0, at), bytes.subarray(at)).completion()
+      const completion = accumulate(bytes.subarray(0, at), bytes.subarray(at)).answer()
       expect(JSON.stringify(completion), `cut at byte ${at}`).toBe(whole)
     }
     const single = Array.from(bytes, (byte) => Uint8Array.of(byte))
-    expect(accumulate(...single).completion()).toEqual(EXPECTED)
+    expect(accumulate(...single).answer()).toEqual(EXPECTED)
   })
 
   it('keeps several choices apart', () => {
@@ -98,7 +98,7 @@ describe('the accumulated completion of a stream', () => {
       chunk([choice(1, 'b')]),
       chunk([choice(0, 'a')]),
       chunk([choice(1, 'B'), choice(0, 'A')])
-    ).completion()
+    ).answer()
     expect(completion?.choices.map(({ index, message }) => [index, message.content])).toEqual([
       [0, 'aA'],
       [1, 'bB'],
@@ -107,29 +107,29 @@ describe('the accumulated completion of a stream', () => {
 
   it('has no finish reason and no usage while the stream runs', () => {
     const accumulator = accumulate(delta({ role: 'assistant', content: 'half' }))
-    expect(accumulator.completion()).toMatchObject({
+    expect(accumulator.answer()).toMatchObject({
       choices: [{ message: { content: 'half' }, finish_reason: null, logprobs: null }],
     })
-    expect(accumulator.completion()).not.toHaveProperty('usage')
+    expect(accumulator.answer()).not.toHaveProperty('usage')
   })
 
   it('is missing when the stream sends an error, which is kept', () => {
     const accumulator = accumulate(event({ error: { message: 'overloaded' } }))
-    expect(accumulator.completion()).toBeNull()
+    expect(accumulator.answer()).toBeNull()
     expect(accumulator.error).toEqual({ message: 'overloaded' })
   })
 
   it.each(['', 'nonsense', 'null', '[1]', '{"choices":[null]}'])(
     'ignores an event that is not a chunk: %s',
     (data) => {
-      expect(accumulate(`data: ${data}\n\n`).completion()?.choices ?? []).toEqual([])
+      expect(accumulate(`data: ${data}\n\n`).answer()?.choices ?? []).toEqual([])
     }
   )
 
   it('ignores invalid parts of a choice, and a repeated finish reason', () => {
     const first = { index: 0, delta: { content: 'a' }, logprobs: 7, finish_reason: 'stop' }
     const later = { index: 0, delta: 'b', logprobs: null, finish_reason: 'stop' }
-    expect(accumulate(chunk([first]), chunk([later])).completion()?.choices).toEqual([
+    expect(accumulate(chunk([first]), chunk([later])).answer()?.choices).toEqual([
       {
         index: 0,
         message: { role: 'assistant', content: 'a' },
@@ -143,10 +143,10 @@ describe('the accumulated completion of a stream', () => {
     const answer = { id: 'c1', created: 5, model: 'lora', content: 'a "b"\n🎉', usage: USAGE }
     const { choices, ...rest } = renderCompletion(answer)
     const { refusal: _, ...message } = choices[0]!.message
-    expect(accumulate(renderEvents(answer, true)).completion()).toEqual({
+    expect(accumulate(renderEvents(answer, true)).answer()).toEqual({
       ...rest,
       choices: [{ ...choices[0], message }],
     })
-    expect(accumulate(renderEvents(answer, false)).completion()).not.toHaveProperty('usage')
+    expect(accumulate(renderEvents(answer, false)).answer()).not.toHaveProperty('usage')
   })
 })

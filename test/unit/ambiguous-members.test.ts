@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
 import { findAmbiguousMember } from '../../src/core/request/ambiguous-members.ts'
 
-const find = (text: string) => findAmbiguousMember(Buffer.from(text))
+const find = (text: string) => findAmbiguousMember(Buffer.from(text), 'chat')
 
 const nested = (depth: number, open: string, close: string): string =>
   `{"tools":${open.repeat(depth)}1${close.repeat(depth)}}`
@@ -88,7 +88,7 @@ describe('ambiguous members of a request', () => {
     const content = `${'x'.repeat(100)}\n`.repeat(4000)
     const bytes = Buffer.from(JSON.stringify({ messages: [{ role: 'user', content }] }))
     const search = vi.spyOn(bytes, 'indexOf')
-    expect(findAmbiguousMember(bytes)).toBeNull()
+    expect(findAmbiguousMember(bytes, 'chat')).toBeNull()
     const searched = search.mock.calls.map(([, from], call) => {
       const at = search.mock.results[call]!.value as number
       return (at < 0 ? bytes.length : at) - Number(from)

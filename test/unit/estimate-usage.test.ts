@@ -10,18 +10,20 @@ const response = (message: Record<string, unknown>): string =>
   JSON.stringify({ choices: [{ index: 0, message: { role: 'assistant', ...message } }] })
 const hello = response({ content: 'hello to you' })
 const userSays = (content: unknown) => [{ role: 'user', content }]
+const estimated = (asked: string, answer: string | null, path = '/v1/chat/completions') =>
+  estimateUsage({ path, request: asked, response: answer }, words)
 /** tokens of one message with its role, and of the start of the answer */
 const FRAME = 3 + 1 + 3
 
 describe('the estimate of a usage', () => {
   it('counts messages with the tokens between them, and the answer', () => {
-    expect(estimateUsage(request(userSays('one two')), hello, words)).toEqual({
+    expect(estimated(request(userSays('one two')), hello)).toEqual({
       prompt_tokens: FRAME + 2,
       completion_tokens: 3,
       total_tokens: FRAME + 5,
     })
     const named = [{ role: 'user', name: 'Ada', content: 'one' }]
-    expect(estimateUsage(request(named), hello, words)?.prompt_tokens).toBe(FRAME + 1 + 2)
+    expect(estimated(request(named), hello)?.prompt_tokens).toBe(FRAME + 1 + 2)
   })
 
   it('counts text parts, tools and tool calls', () => {
@@ -29,24 +31,27 @@ describe('the estimate of a usage', () => {
       { type: 'text', text: 'one two' },
       { type: 'image_url', image_url: { url: `data:${'x'.repeat(9000)}` } },
     ]
-    expect(estimateUsage(request(userSays(parts)), hello, words)?.prompt_tokens).toBe(FRAME + 2)
+    expect(estimated(request(userSays(parts)), hello)?.prompt_tokens).toBe(FRAME + 2)
     const tools = [{ name: 'f', description: 'three more words' }]
-    expect(estimateUsage(request(userSays('one'), { tools }), hello, words)?.prompt_tokens).toBe(
-      FRAME + 1 + 3
-    )
+    expect(estimated(request(userSays('one'), { tools }), hello)?.prompt_tokens).toBe(FRAME + 1 + 3)
     const call = response({ content: null, tool_calls: [{ function: { arguments: 'a b' } }] })
-    expect(estimateUsage(request(userSays('one')), call, words)?.completion_tokens).toBe(2)
+    expect(estimated(request(userSays('one')), call)?.completion_tokens).toBe(2)
   })
 
   it('counts long texts and long words by their bytes', () => {
     const long = 'word '.repeat(50_000)
-    expect(estimateUsage(request(userSays(long)), hello, words)?.prompt_tokens).toBe(
-      FRAME + long.length / 4
-    )
+    expect(estimated(request(userSays(long)), hello)?.prompt_tokens).toBe(FRAME + long.length / 4)
     const withData = `see ${'A'.repeat(4000)} here`
-    expect(estimateUsage(request(userSays(withData)), hello, words)?.prompt_tokens).toBe(
-      FRAME + 1000 + 2
-    )
+    expect(estimated(request(userSays(withData)), hello)?.prompt_tokens).toBe(FRAME + 1000 + 2)
+  })
+
+  it('counts a request of the Responses API as its chat request', () => {
+    const asked = JSON.stringify({ model: 'm', input: 'one two', instructions: 'three' })
+    const output = [{ type: 'message', content: [{ type: 'output_text', text: 'hello to you' }] }]
+    const answer = JSON.stringify({ object: 'response', status: 'completed', output })
+    const { prompt_tokens: prompt, completion_tokens: completion } =
+      estimated(asked, answer, '/v1/responses') ?? {}
+    expect([prompt, completion]).toEqual([FRAME + 2 + 3 + 1 + 1, 3])
   })
 
   it.each([
@@ -56,13 +61,13 @@ describe('the estimate of a usage', () => {
     ['messages that are not a list', request('hi'), hello],
     ['choices that are not objects', request([]), '{"choices":[7]}'],
   ])('is null for %s', (_name, sent, answered) => {
-    expect(estimateUsage(sent, answered, words)).toBeNull()
+    expect(estimated(sent, answered)).toBeNull()
   })
 
   it('uses a real tokenizer, only for records without usage', async () => {
     const stored = { sequence: 1, templateVersion: null }
     const content = 'The quick brown fox jumps over the lazy dog. <|endoftext|>'
-    const [counted, estimated] = await createEstimator()([
+    const [counted, guessed] = await createEstimator()([
       { ...exampleRecord(1), ...stored },
       {
         ...exampleRecord(2, { usage: null, request: request(userSays(content)), response: hello }),
@@ -70,10 +75,10 @@ describe('the estimate of a usage', () => {
       },
     ])
     expect(counted).not.toHaveProperty('estimatedUsage')
-    expect(estimated?.usage).toBeNull()
+    expect(guessed?.usage).toBeNull()
     // ten words, and a control token that is seven as text
-    expect(estimated?.estimatedUsage).toMatchObject({ completion_tokens: 3 })
-    const { prompt_tokens: tokens } = estimated!.estimatedUsage!
+    expect(guessed?.estimatedUsage).toMatchObject({ completion_tokens: 3 })
+    const { prompt_tokens: tokens } = guessed!.estimatedUsage!
     expect(tokens).toBeGreaterThanOrEqual(FRAME + 15)
     expect(tokens).toBeLessThanOrEqual(FRAME + 20)
   })

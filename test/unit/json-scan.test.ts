@@ -1,3 +1,4 @@
+import { CHAT } from '../../src/openai/dialect.ts'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { bytesOfText, readChatRequest } from '../../src/core/request/chat-reading.ts'
@@ -93,22 +94,22 @@ const request = (extra: Record<string, unknown>): Buffer =>
 describe('reading a chat request', () => {
   it('keeps all texts up to a size, and cuts long texts out of larger bodies', () => {
     const text = 'x'.repeat(MAX_PARSED_BYTES)
-    const { model, outcome } = readChatRequest(request({ text }))
+    const { model, outcome } = readChatRequest(request({ text }), CHAT)
     expect(model).toBe('m')
     if (typeof outcome === 'string') throw new Error(outcome)
     expect(outcome).toMatchObject({ isWhole: false, request: { model: 'm', n: 2 } })
     expect(bytesOfText(outcome, String(outcome.request['text']))).toBe(text.length)
-    const small = readChatRequest(request({ text: 'x'.repeat(1000) })).outcome
+    const small = readChatRequest(request({ text: 'x'.repeat(1000) }), CHAT).outcome
     expect(small).toMatchObject({ isWhole: true, request: { text: 'x'.repeat(1000) } })
   })
 
   it('does not mistake a text for one that was cut out', () => {
     const claim = '\ue0001000000'
     expect(cutLength(claim)).toBe(1_000_000)
-    const small = readChatRequest(request({ claim })).outcome
+    const small = readChatRequest(request({ claim }), CHAT).outcome
     if (typeof small === 'string') throw new Error(small)
     expect(bytesOfText(small, claim)).toBe(Buffer.byteLength(claim))
     const large = request({ claim, text: 'x'.repeat(MAX_PARSED_BYTES) })
-    expect(readChatRequest(large).outcome).toBe('no-chat-request')
+    expect(readChatRequest(large, CHAT).outcome).toBe('no-chat-request')
   })
 })

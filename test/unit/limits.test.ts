@@ -1,3 +1,4 @@
+import { CHAT } from '../../src/openai/dialect.ts'
 import { describe, expect, it } from 'vitest'
 import type { KeyLimits } from '../../src/core/keys/issued-key.ts'
 import { readChatRequest } from '../../src/core/request/chat-reading.ts'
@@ -38,7 +39,7 @@ const setUp = (limits: Partial<KeyLimits>, options: Partial<LimitsOptions> = {})
   })
   const admit = (text: string | Buffer = bodyOf()): Charge => {
     const body = Buffer.from(text)
-    return subject.admit(key, { ...readChatRequest(body), body })
+    return subject.admit(key, { dialect: CHAT, ...readChatRequest(body, CHAT), body })
   }
   /** @returns code, seconds to wait and message of the refusal */
   const refusal = (text?: string | Buffer) => {
@@ -57,13 +58,13 @@ const daily = (usd: number) => ({ budget: { usd, period: 'day' as const } })
 
 describe('limits of a key', () => {
   it('read a body only where a limit depends on it', () => {
-    const unread = { model: 'm', outcome: null, body: Buffer.from('{}') }
+    const unread = { dialect: CHAT, model: 'm', outcome: null, body: Buffer.from('{}') }
     const { subject, key, spends } = setUp({})
     expect(subject.admit(key, unread).isBilled).toBe(false)
     expect(setUp({ requestsPerMinute: 1 }).refusal('no chat request')).toBeNull()
     for (const limits of [{ models: ['m'] }, { tokensPerMinute: 99 }, daily(9)])
       for (const [text, why] of [
-        ['[]', 'not a chat completion request'],
+        ['[]', 'not a request that the proxy can read'],
         [`{"a":${'['.repeat(300)}`, '256 levels'],
       ] as const)
         expect(setUp(limits).refusal(text)).toMatchObject({

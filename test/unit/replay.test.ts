@@ -30,14 +30,17 @@ const replayWith = (standardKey: string | null, answer: typeof fetch = answering
   })
 }
 
-const body = (model: string) =>
-  JSON.stringify({ model, stream: true, stream_options: { include_usage: true } })
+const body = (model: string, path = '/v1/chat/completions') => ({
+  path,
+  request: JSON.stringify({ model, stream: true, stream_options: { include_usage: true } }),
+})
 
 describe('a replay', () => {
   it('asks the upstream of its model, with that upstream`s key, for a whole answer', async () => {
     const replay = replayWith('sk-standard')!
     expect(await replay(body('east-1'))).toBe('{"answer":1}')
     expect(await replay(body('gpt-4o'))).toBe('{"answer":1}')
+    expect(await replay(body('gpt-4o', '/v1/responses?trace=1'))).toBe('{"answer":1}')
     const seen = asked.map(([url, { headers, body: sent }]) => [
       url,
       (headers as Record<string, string>)['authorization'],
@@ -49,6 +52,12 @@ describe('a replay', () => {
         'https://standard/v1/chat/completions',
         'Bearer sk-standard',
         { model: 'gpt-4o', stream: false },
+      ],
+      [
+        'https://standard/v1/responses',
+        'Bearer sk-standard',
+        // the provider keeps no copy
+        { model: 'gpt-4o', stream: false, store: false },
       ],
     ])
   })

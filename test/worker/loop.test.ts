@@ -192,7 +192,7 @@ describe('the worker', () => {
   it('measures the upstream against itself where there is a key, each row once', async () => {
     const harness = await openHarness({ from: 'evaluating' })
     const asked: string[] = []
-    const replayUpstream = async (request: string): Promise<string> => {
+    const replayUpstream = async ({ request }: { request: string }): Promise<string> => {
       asked.push(request)
       const number = Number(/Order (\d+)/.exec(request)![1])
       return orderRecord(number).response!

@@ -2,7 +2,8 @@
  * A template's traffic and the tokens of one of its calls, from its records. Tokens are as the upstream
  * counted them. Knows nothing of prices.
  */
-import type { ChatMessage, ChatRequest } from '../../openai/chat.ts'
+import { requestOf } from '../log/record-bodies.ts'
+import type { ChatMessage } from '../../openai/chat.ts'
 import { tokenCounts, type TokenCounts } from '../../openai/usage.ts'
 import { messageText } from '../request/request-scan.ts'
 import { templateKeyOf, type Matcher } from '../match/match.ts'
@@ -101,16 +102,6 @@ export const callsPerMonth = (
 
 const bytesOf = (messages: ChatMessage[]): number =>
   messages.reduce((sum, message) => sum + Buffer.byteLength(messageText(message) ?? ''), 0)
-
-const requestOf = ({ request }: StoredRecord): ChatRequest | null => {
-  try {
-    const parsed = JSON.parse(request) as ChatRequest | null
-    return Array.isArray(parsed?.messages) ? parsed : null
-  } catch {
-    // pruned, or over the log's limit
-    return null
-  }
-}
 
 /**
  * Share of the prompt's text that the adapted model does not read. Measured in bytes, because the upstream

@@ -4,6 +4,9 @@
  */
 import type { ChatCompletion, ChatMessage, ChatRequest, Usage } from '../../openai/chat.ts'
 import { usageOf } from '../../openai/usage.ts'
+import { dialectOfRecord } from '../../openai/dialect.ts'
+import { completionOf } from './record-bodies.ts'
+import type { ExchangeRecord } from './record.ts'
 
 /** Number of tokens of a text. */
 export type CountTokens = (text: string) => number
@@ -66,19 +69,16 @@ const completionTokens = ({ choices }: ChatCompletion, count: CountTokens): numb
 const estimate = (request: ChatRequest, response: ChatCompletion, count: CountTokens): Usage =>
   usageOf(promptTokens(request, count), completionTokens(response, count))
 
-/**
- * @param request JSON of the log, as is `response`
- * @returns null unless they are a chat request and its completion
- */
+/** @returns null unless its bodies are a request and its completion */
 export const estimateUsage = (
-  request: string,
-  response: string | null,
+  record: Pick<ExchangeRecord, 'path' | 'request' | 'response'>,
   count: CountTokens
 ): Usage | null => {
   try {
-    const completion = JSON.parse(response ?? 'null') as ChatCompletion | null
-    if (completion === null || !Array.isArray(completion.choices)) return null
-    return estimate(JSON.parse(request) as ChatRequest, completion, bounded(count))
+    const request = dialectOfRecord(record).requestOf(JSON.parse(record.request))
+    const completion = completionOf(record)
+    if (request === null || !Array.isArray(completion?.choices)) return null
+    return estimate(request, completion, bounded(count))
   } catch {
     // the fields are not validated one by one: any other shape has no estimate
     return null

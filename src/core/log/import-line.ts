@@ -1,9 +1,11 @@
 /**
  * A line of an imported log as a record. A line is `{messages, response}`, a fine-tuning row of OpenAI
- * (the last message is the answer), or `{request, response}` with both bodies. Pure.
+ * (the last message is the answer), or `{request, response}` with both bodies, of a chat completion or of the
+ * Responses API. Pure.
  */
 import { createHash } from 'node:crypto'
-import type { ChatCompletion, ChatMessage, ChatRequest } from '../../openai/chat.ts'
+import type { ChatCompletion, ChatMessage, ChatRequest, Usage } from '../../openai/chat.ts'
+import { CHAT, RESPONSES, type Dialect } from '../../openai/dialect.ts'
 import { withoutAttachments } from '../request/attachments.ts'
 import { READ_FAULTS, readChatRequest } from '../request/chat-reading.ts'
 import type { ExchangeRecord } from './record.ts'
@@ -28,8 +30,9 @@ export interface ImportLine {
 export type ImportedLine = { record: ExchangeRecord } | { reason: string }
 
 interface Exchange {
-  request: ChatRequest
-  response: ChatCompletion | null
+  dialect: Dialect
+  request: { model: string }
+  response: { usage?: unknown } | null
 }
 
 type Fields = Record<string, unknown>
@@ -74,24 +77,42 @@ const responseOf = (
   given: unknown,
   answer: ChatMessage | null,
   model: string
-): Exchange['response'] | 'wrong' => {
+): ChatCompletion | null | 'wrong' => {
   const response = typeof given === 'string' ? completionOf({ content: given }, model) : given
   const found = answer === null ? (response ?? null) : completionOf(answer, model)
   return found === null || isCompletion(found) ? found : 'wrong'
+}
+
+const NO_NAME = 'its model is not a name'
+
+const modelOf = (line: Fields, body: Fields, defaultModel: string): string | null => {
+  const model = body.model ?? line.model ?? defaultModel
+  return typeof model === 'string' && model !== '' ? model : null
+}
+
+/** A line with a request of the Responses API, whose answer is a response or missing. */
+const responsesExchange = (line: Fields, body: Fields, defaultModel: string): Exchange | string => {
+  const model = modelOf(line, body, defaultModel)
+  if (model === null) return NO_NAME
+  const { response = null } = line
+  if (response !== null && !(isObject(response) && response.object === 'response'))
+    return 'its response is not one of the Responses API'
+  return { dialect: RESPONSES, request: { ...body, model }, response }
 }
 
 const exchangeOf = (line: Fields, defaultModel: string): Exchange | string => {
   const { request: body = { model: line.model, messages: line.messages } } = line
   if (!isObject(body)) return 'its request is not an object'
   const { messages } = body
+  if (messages === undefined && 'input' in body) return responsesExchange(line, body, defaultModel)
   if (messages === undefined)
     return 'custom_id' in line
       ? 'it is a line of a batch, whose requests and answers are in two files'
       : 'it has no messages'
   if (!Array.isArray(messages) || !messages.every(isMessage))
     return 'its messages are not a list of objects with a role'
-  const model = body.model ?? line.model ?? defaultModel
-  if (typeof model !== 'string' || model === '') return 'its model is not a name'
+  const model = modelOf(line, body, defaultModel)
+  if (model === null) return NO_NAME
   const isRow = line.request === undefined && line.response === undefined
   const last = messages.at(-1)
   const answer = isRow && isAnswer(last) ? last : null
@@ -100,7 +121,7 @@ const exchangeOf = (line: Fields, defaultModel: string): Exchange | string => {
     return answer === null ? 'it has no messages' : 'it has no message before the answer'
   const response = responseOf(line.response, answer, model)
   if (response === 'wrong') return 'its response is neither a text nor a chat completion'
-  return { request: { ...body, model, messages: asked }, response }
+  return { dialect: CHAT, request: { ...body, model, messages: asked } as ChatRequest, response }
 }
 
 const parse = (text: string): Fields | string => {
@@ -133,12 +154,16 @@ const bodiesOf = ({ request, response }: Exchange): Bodies | null => {
 }
 
 /** @returns null where the log takes the bodies */
-const refusalOf = ({ request, response }: Bodies, maxBodyBytes: number): string | null => {
+const refusalOf = (
+  { request, response }: Bodies,
+  dialect: Dialect,
+  maxBodyBytes: number
+): string | null => {
   const isTooLarge = (body: string | null): boolean =>
     body !== null && withoutAttachments(Buffer.from(body)).length > maxBodyBytes
   if (isTooLarge(request)) return `its request is over CAPTURE_MAX_BYTES (${maxBodyBytes})`
   if (isTooLarge(response)) return `its response is over CAPTURE_MAX_BYTES (${maxBodyBytes})`
-  const { outcome } = readChatRequest(Buffer.from(request))
+  const { outcome } = readChatRequest(Buffer.from(request), dialect)
   return typeof outcome === 'string' ? READ_FAULTS[outcome] : null
 }
 
@@ -158,7 +183,7 @@ export const readImportLine = (
   if (typeof exchange === 'string') return { reason: exchange }
   const bodies = bodiesOf(exchange)
   if (bodies === null) return { reason: READ_FAULTS['too-deep'] }
-  const reason = refusalOf(bodies, maxBodyBytes)
+  const reason = refusalOf(bodies, exchange.dialect, maxBodyBytes)
   if (reason !== null) return { reason }
   const usage = exchange.response?.usage
   const record: ExchangeRecord = {
@@ -166,13 +191,13 @@ export const readImportLine = (
     at,
     tenant,
     model: exchange.request.model,
-    path: '/v1/chat/completions',
+    path: exchange.dialect.path,
     streamed: false,
     status: 200,
     firstByteMs: null,
     durationMs: 0,
     ...bodies,
-    usage: isObject(usage) ? usage : null,
+    usage: isObject(usage) ? (usage as unknown as Usage) : null,
     route: null,
   }
   return { record }

@@ -23,7 +23,7 @@ export interface CompiledFilter {
   /** needs no body; decides alone unless `readsBody` */
   fitsHead: (record: Pick<StoredRecord, 'id' | 'at' | 'tenant' | 'status' | 'route'>) => boolean
   readsBody: boolean
-  fitsBody: (record: Pick<StoredRecord, 'id' | 'request'>) => boolean
+  fitsBody: (record: Pick<StoredRecord, 'id' | 'path' | 'request'>) => boolean
 }
 
 /** Turns that are further apart are not looked for. */
@@ -32,7 +32,7 @@ const CONVERSATION_MS = 24 * 3_600_000
 const PROBE_CHARS = 200
 
 /** The user messages of a request, in their order. */
-const userTexts = (record: { request: string }): string[] =>
+const userTexts = (record: { path: string; request: string }): string[] =>
   (requestOf(record)?.messages ?? []).flatMap(({ role, content = null }) =>
     role === 'user' ? JSON.stringify(content) : []
   )

@@ -1,11 +1,12 @@
 /**
- * Members of a chat request's JSON that two parsers may read differently: a name that occurs twice, of
+ * Members of a request's JSON that two parsers may read differently: a name that occurs twice, of
  * which some take the first and some the last value (RFC 8259 §4), and a name that another parser takes
  * for a known one, as Go's does with `Model` and a Protobuf's with `maxTokens`. Access, budgets and
  * templates are decided by the result of `JSON.parse`; the upstream may read the other value.
  *
  * One pass over the bytes without recursion. Bytes that are not JSON are for the parser to refuse.
  */
+import type { Dialect } from '../../openai/dialect.ts'
 import { MAX_DEPTH } from './json-scan.ts'
 
 const QUOTE = 0x22
@@ -26,17 +27,31 @@ export interface AmbiguousMember {
   meant: string
 }
 
-/** Objects and lists whose members decide something. */
-type Kind = 'request' | 'messages' | 'message' | 'parts' | 'part' | 'stream_options' | 'other'
+/** Objects and lists whose members decide something; a message is an item of the Responses API, too. */
+type Kind =
+  'request' | 'messages' | 'message' | 'parts' | 'part' | 'stream_options' | 'text' | 'other'
 
-const KNOWN_NAMES: Partial<Record<Kind, string>> = {
-  request:
-    'audio best_of function_call functions logprobs max_completion_tokens max_tokens messages ' +
-    'metadata modalities model n parallel_tool_calls prediction reasoning_effort response_format ' +
-    'service_tier stop store stream stream_options tool_choice tools top_logprobs web_search_options',
-  message: 'content function_call name role tool_call_id tool_calls',
-  part: 'file image_url input_audio refusal text type',
-  stream_options: 'include_usage',
+type Names = Partial<Record<Kind, string>>
+
+const KNOWN_NAMES: Record<Dialect['name'], Names> = {
+  chat: {
+    request:
+      'audio best_of function_call functions logprobs max_completion_tokens max_tokens messages ' +
+      'metadata modalities model n parallel_tool_calls prediction reasoning_effort response_format ' +
+      'service_tier stop store stream stream_options tool_choice tools top_logprobs web_search_options',
+    message: 'content function_call name role tool_call_id tool_calls',
+    part: 'file image_url input_audio refusal text type',
+    stream_options: 'include_usage',
+  },
+  responses: {
+    request:
+      'background conversation include input instructions max_output_tokens max_tool_calls metadata ' +
+      'model parallel_tool_calls previous_response_id prompt reasoning service_tier store stream ' +
+      'stream_options temperature text tool_choice tools top_logprobs top_p truncation',
+    message: 'arguments call_id content id name output role status summary type',
+    part: 'annotations file_id image_url refusal text type',
+    text: 'format verbosity',
+  },
 }
 
 /** Far longer than every known name in any spelling. */
@@ -59,20 +74,36 @@ const squash = (name: string): string => {
 
 const isAscii = (text: string): boolean => /^[ -~]*$/.test(text)
 
-const KNOWN = new Map(
-  Object.entries(KNOWN_NAMES).map(([kind, names]) => [
-    kind as Kind,
-    new Map(names.split(' ').map((name) => [squash(name), name])),
-  ])
-)
+/** By kind, the names by their squashed spelling. */
+type Known = ReadonlyMap<string, ReadonlyMap<string, string>>
+
+const knownOf = (names: Names): Known =>
+  new Map(
+    Object.entries(names).map(([kind, list]) => [
+      kind,
+      new Map(list.split(' ').map((name) => [squash(name), name])),
+    ])
+  )
+
+const KNOWN: Record<Dialect['name'], Known> = {
+  chat: knownOf(KNOWN_NAMES.chat),
+  responses: knownOf(KNOWN_NAMES.responses),
+}
 
 /** Kind of a value by the kind of its parent and, in an object, its name. */
 const KIND_OF: Partial<Record<Kind, (name: string) => Kind>> = {
-  request: (name) => (name === 'messages' || name === 'stream_options' ? name : 'other'),
+  request: (name) => REQUEST_KINDS.get(name) ?? 'other',
   messages: () => 'message',
-  message: (name) => (name === 'content' ? 'parts' : 'other'),
+  message: (name) => (name === 'content' || name === 'output' ? 'parts' : 'other'),
   parts: () => 'part',
 }
+
+const REQUEST_KINDS = new Map<string, Kind>([
+  ['messages', 'messages'],
+  ['input', 'messages'],
+  ['stream_options', 'stream_options'],
+  ['text', 'text'],
+])
 
 /** Objects, lists and members: 400 turns with 200 tools have some 15,000. */
 const MAX_VALUES = 100_000
@@ -93,8 +124,8 @@ interface Frame {
 const TOO_COMPLEX: AmbiguousMember = { name: '', why: 'too-complex', meant: '' }
 
 /** @returns null when the member is not ambiguous */
-const addMember = (frame: Frame, name: string): AmbiguousMember | null => {
-  const known = KNOWN.get(frame.kind)
+const addMember = (all: Known, frame: Frame, name: string): AmbiguousMember | null => {
+  const known = all.get(frame.kind)
   const key = known === undefined ? name : squash(name)
   const meant = known?.get(key) ?? name
   frame.names ??= new Set()
@@ -159,7 +190,11 @@ const stringEnds = (bytes: Buffer): ((from: number) => number) => {
  * @param bytes JSON that `JSON.parse` accepts
  * @returns null when every parser reads the same values
  */
-export const findAmbiguousMember = (bytes: Buffer): AmbiguousMember | null => {
+export const findAmbiguousMember = (
+  bytes: Buffer,
+  dialect: Dialect['name']
+): AmbiguousMember | null => {
+  const known = KNOWN[dialect]
   const frames: Frame[] = []
   const stringEnd = stringEnds(bytes)
   let [values, oddNames] = [0, 0]
@@ -177,7 +212,7 @@ export const findAmbiguousMember = (bytes: Buffer): AmbiguousMember | null => {
         frame.member = text.includes('\\') ? unescaped(text) : text
         if (!isAscii(frame.member)) oddNames++
         if (++values > MAX_VALUES || oddNames > MAX_ODD_NAMES) return TOO_COMPLEX
-        const ambiguous = addMember(frame, frame.member)
+        const ambiguous = addMember(known, frame, frame.member)
         if (ambiguous !== null) return ambiguous
       }
       at = end

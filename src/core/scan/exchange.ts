@@ -20,12 +20,11 @@ export interface ReadExchange {
 }
 
 /** @returns null for a body that the proxy does not match either, and for one that was pruned */
-export const readExchange = ({
-  request,
-  response,
-}: Pick<ExchangeRecord, 'request' | 'response'>): ReadExchange | null => {
-  const read = requestOf({ request })
-  return read && { request: read, completion: completionOf(response) }
+export const readExchange = (
+  record: Pick<ExchangeRecord, 'path' | 'request' | 'response'>
+): ReadExchange | null => {
+  const request = requestOf(record)
+  return request && { request, completion: completionOf(record) }
 }
 
 export interface ScannedExchange extends SplittableExchange {

@@ -67,7 +67,7 @@ const bytesOf = (messages: readonly ChatMessage[]): number =>
   messages.reduce((sum, message) => sum + Buffer.byteLength(messageText(message) ?? ''), 0)
 
 export interface TalliedCall {
-  record: Pick<ExchangeRecord, 'status' | 'route' | 'usage' | 'request' | 'response'>
+  record: Pick<ExchangeRecord, 'path' | 'status' | 'route' | 'usage' | 'request' | 'response'>
   read: ReadExchange
   match: Match
   /** milliseconds since the epoch; null where the log does not say */
@@ -121,10 +121,10 @@ export class Tally {
     return this.promptBytes === 0 ? null : Math.max(0, 1 - this.leftBytes / this.promptBytes)
   }
 
-  private addTokens({ usage, request, response }: TalliedCall['record']): void {
-    if (usage !== null) return addTokens(this.counted, usage)
+  private addTokens(record: TalliedCall['record']): void {
+    if (record.usage !== null) return addTokens(this.counted, record.usage)
     if (this.countTokens === null || this.estimated.calls >= ESTIMATED_CALLS) return
-    const estimate = estimateUsage(request, response, this.countTokens)
+    const estimate = estimateUsage(record, this.countTokens)
     if (estimate !== null) addTokens(this.estimated, estimate)
   }
 }

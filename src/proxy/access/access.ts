@@ -109,9 +109,9 @@ export class Caller {
    * upstream may read differently
    */
   admit(asked: AskedCompletion): Charge {
-    const { outcome, body } = asked
+    const { dialect, outcome, body } = asked
     const isRead = outcome !== null && typeof outcome !== 'string'
-    const ambiguous = this.isReadFirst && isRead ? findAmbiguousMember(body) : null
+    const ambiguous = this.isReadFirst && isRead ? findAmbiguousMember(body, dialect.name) : null
     if (ambiguous !== null) throw ambiguousBody(ambiguous)
     return this.limits.admit(this.key, asked)
   }
@@ -139,7 +139,7 @@ export class Caller {
     if (this.isReadFirst && !isModelList(incoming))
       throw new AppError(
         'forbidden',
-        'this key has limits, so it may only create chat completions and list models'
+        'this key has limits, so it may only create chat completions or responses and list models'
       )
     this.limits.admitUnread(this.key)
   }

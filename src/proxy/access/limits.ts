@@ -11,6 +11,7 @@ import { requestCost, type Price } from '../../core/cost/prices.ts'
 import { RateLimit } from '../../core/keys/rate-limit.ts'
 import { estimatePrompt, estimateRequest } from '../../core/cost/token-estimate.ts'
 import { AppError } from '../../errors.ts'
+import type { Dialect } from '../../openai/dialect.ts'
 import type { Usage } from '../../openai/chat.ts'
 import {
   checkBudget,
@@ -31,6 +32,7 @@ export interface Taken {
 
 /** A chat completion that asks to be admitted. */
 export interface AskedCompletion {
+  dialect: Dialect
   /** '' when the body has none */
   model: string
   /** of reading the body; null where it was not read */

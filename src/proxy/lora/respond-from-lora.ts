@@ -2,7 +2,7 @@
 import type { RouteOutcome } from '../../core/log/record.ts'
 import type { MatchedRoute } from '../../core/route/route-table.ts'
 import type { ChatRequest, Usage } from '../../openai/chat.ts'
-import { renderCompletion, renderEvents, type RenderedAnswer } from '../../openai/render.ts'
+import type { RenderedAnswer } from '../../openai/answer.ts'
 import { askLora, type LoraAnswer } from './ask-lora.ts'
 import type { FaultReason } from '../reasons.ts'
 import type { Breaker } from '../breaker.ts'
@@ -57,15 +57,21 @@ const ask = async (
 const isLive = ({ routes }: ChatDeps, { route }: MatchedRoute): boolean =>
   routes().byVersion.get(route.template.version)?.internalizationId === route.internalizationId
 
-const send = (
-  { client, exchange }: Received,
-  request: ChatRequest,
-  answer: RenderedAnswer,
-  headers: string[]
-): void => {
+/** The answer as the caller's dialect has it. */
+interface Rendered {
+  answer: RenderedAnswer
+  /** the caller's body, which a renderer may repeat */
+  request: Record<string, unknown>
+}
+
+const bodyOf = ({ exchange: { dialect } }: Received, { answer, request }: Rendered): string =>
+  JSON.stringify(dialect.render(answer, request))
+
+const send = (received: Received, rendered: Rendered, headers: string[]): void => {
+  const { client, exchange } = received
   const ownHeaders = ['x-request-id', exchange.id, ...recordHeader(exchange), ...headers]
-  if (request.stream !== true) {
-    client.sendJson(200, JSON.stringify(renderCompletion(answer)), ownHeaders)
+  if (!exchange.streamed) {
+    client.sendJson(200, bodyOf(received, rendered), ownHeaders)
     return
   }
   client.outgoing.writeHead(200, [
@@ -75,12 +81,12 @@ const send = (
     'no-cache',
     ...ownHeaders,
   ])
-  client.outgoing.end(renderEvents(answer, request.stream_options?.include_usage === true))
+  client.outgoing.end(exchange.dialect.renderEvents(rendered.answer, rendered.request))
 }
 
 interface Ending {
   /** null when the client left before there was an answer */
-  rendered: RenderedAnswer | null
+  rendered: Rendered | null
   usage: Usage | null
   route: RouteOutcome
   firstByteAt: number | null
@@ -96,7 +102,7 @@ const finish = (
     const { charge, exchange } = received
     if (charge !== null) settleLora(charge, usage, rendered !== null)
     report(deps, received, () => {
-      const response = rendered && JSON.stringify(renderCompletion(rendered))
+      const response = rendered && bodyOf(received, rendered)
       const times = { firstByteAt, endedAt: deps.now() }
       return recordOfLora(exchange, { response, usage }, route, times)
     })
@@ -110,8 +116,8 @@ const give = (
   { content, confidence, usage }: GivenAnswer
 ): void => {
   const { exchange, overheadMs } = received
-  const rendered: RenderedAnswer = {
-    id: `chatcmpl-${exchange.id}`,
+  const answer: RenderedAnswer = {
+    id: `${exchange.dialect.idPrefix}${exchange.id}`,
     created: Math.floor(exchange.at / 1000),
     model: deps.echoModel ? request.model : lora,
     content,
@@ -119,12 +125,8 @@ const give = (
   }
   const explained = { template: template.version, lora, confidence, overheadMs }
   const promptTokensSaved = templateTokens
-  send(
-    received,
-    request,
-    rendered,
-    routeHeaders({ route: 'answered', ...explained, promptTokensSaved })
-  )
+  const rendered = { answer, request: JSON.parse(exchange.body.toString()) as Rendered['request'] }
+  send(received, rendered, routeHeaders({ route: 'answered', ...explained, promptTokensSaved }))
   const firstByteAt = deps.now()
   deps.metrics.request('answered')
   const savedUsd = deps.savedUsd(exchange.model, promptTokensSaved, usage)

@@ -31,7 +31,7 @@ export interface RouterDeps {
 }
 
 /** The part of an exchange that decides. */
-type Asking = Pick<ChatExchange, 'tenant' | 'hasProof' | 'body' | 'isCaptured'>
+type Asking = Pick<ChatExchange, 'dialect' | 'tenant' | 'hasProof' | 'body' | 'isCaptured'>
 
 export type Router = (matched: MatchedRoute, request: ChatRequest, asking: Asking) => Decision
 
@@ -50,7 +50,7 @@ export const createRouter = (deps: RouterDeps): Router => {
     request: ChatRequest,
     asking: Asking
   ): SkipReason | null => {
-    const { tenant, hasProof, body } = asking
+    const { dialect, tenant, hasProof, body } = asking
     if (!hasProof) return 'no-credential'
     // a caller that the upstream would refuse must not get an answer of a lora
     if (!tenants.accepted(acceptanceOf(tenant, upstreams.nameFor(request.model))))
@@ -61,7 +61,7 @@ export const createRouter = (deps: RouterDeps): Router => {
     const side = sideOf(route, positionOf(tenant, match))
     if (side === 'upstream') return 'traffic-share'
     // the upstream might read another model or other messages, which no template matches
-    if (findAmbiguousMember(body) !== null) return 'ambiguous-members'
+    if (findAmbiguousMember(body, dialect.name) !== null) return 'ambiguous-members'
     // last, because the first request with a schema compiles it
     const unsupported = formats.unsupported(request, route.template.responseFormat)
     if (unsupported !== null) return 'response-format'

@@ -37,9 +37,9 @@ export interface MatchedExchange {
   isSample: boolean
 }
 
-/** @param responseText null, or text that is not a completion, gives `unreadable` */
-export const outcomeOfText = (responseText: string | null): Outcome =>
-  outcomeOf(completionOf(responseText))
+/** @param logged an answer that is null, or no completion, gives `unreadable` */
+export const outcomeOfLogged = (logged: { path: string; response: string | null }): Outcome =>
+  outcomeOf(completionOf(logged))
 
 const fingerprintOf = (completion: ChatCompletion | null): string | null => {
   const fingerprint = completion?.['system_fingerprint']
@@ -64,7 +64,7 @@ const exchangeOf = (
   if (request === null) return null
   const match = matcher.match(templateKeyOf(request, record.tenant), request.messages)
   if (match === null || eligibility(request, match.template) !== null) return null
-  const completion = completionOf(record.response)
+  const completion = completionOf(record)
   return {
     id: record.id,
     at: record.at,

@@ -21,7 +21,7 @@ import { baselineOfVerdict } from './baseline.ts'
 import { comparedPresent } from './compare-present.ts'
 import { factsOf, type EvaluationSets } from './decision-facts.ts'
 import { BATCH_ROWS, evaluateRow, outcomeSimilarity, type EvaluateDeps } from './evaluate-row.ts'
-import { exchangesByIds, outcomeOfText, type MatchedExchange } from '../exchanges/exchanges.ts'
+import { exchangesByIds, outcomeOfLogged, type MatchedExchange } from '../exchanges/exchanges.ts'
 
 interface EvaluationContext extends EvaluateDeps {
   deps: WorkerDeps
@@ -38,9 +38,9 @@ const withUpstream = async (
 ): Promise<EvaluationRow> => {
   const [record] = await deps.store.records.byIds([exchange.id])
   if (record === undefined || deps.replayUpstream === null) return row
-  const response = await deps.replayUpstream(record.request)
+  const response = await deps.replayUpstream(record)
   if (response === null) return row
-  const outcome = outcomeOfText(response)
+  const outcome = outcomeOfLogged({ path: record.path, response })
   return {
     ...row,
     upstreamAnswer: textOf(outcome) ?? '',

@@ -17,7 +17,7 @@ import type { ChatCompletion } from '../../openai/chat.ts'
 import type { WorkerDeps } from '../deps.ts'
 import { sightingOf } from '../internalize/baseline.ts'
 import { BATCH_ROWS, evaluateRow, outcomeSimilarity } from '../internalize/evaluate-row.ts'
-import { exchangesByIds, outcomeOfText, type MatchedExchange } from '../exchanges/exchanges.ts'
+import { exchangesByIds, outcomeOfLogged, type MatchedExchange } from '../exchanges/exchanges.ts'
 
 export interface AuditedRoute {
   internalization: Internalization
@@ -75,9 +75,9 @@ const askAgain = async (
   record: StoredRecord,
   exchange: MatchedExchange
 ): Promise<SecondAnswer | null> => {
-  const response = (await deps.replayUpstream?.(record.request)) ?? null
+  const response = (await deps.replayUpstream?.(record)) ?? null
   if (response === null) return null
-  const outcome = outcomeOfText(response)
+  const outcome = outcomeOfLogged({ path: record.path, response })
   if (outcome.kind === 'unreadable') return null
   const { usage } = JSON.parse(response) as Partial<ChatCompletion>
   return {

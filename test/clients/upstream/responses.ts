@@ -7,7 +7,7 @@ interface ResponseRequest {
   model: string
   input: string | { type?: string }[]
   stream?: boolean
-  tools?: { name: string; parameters: Schema }[]
+  tools?: { type: string; name: string; parameters: Schema }[]
   text?: { format?: { schema?: Schema } }
 }
 
@@ -19,7 +19,8 @@ const textOf = ({ input, text }: ResponseRequest): string =>
 const callsOf = ({ input, tools = [] }: ResponseRequest) => {
   const isAnswered =
     Array.isArray(input) && input.some(({ type }) => type === 'function_call_output')
-  return (isAnswered ? [] : tools).map(({ name, parameters }, index) => ({
+  const functions = isAnswered ? [] : tools.filter(({ type }) => type === 'function')
+  return functions.map(({ name, parameters }, index) => ({
     type: 'function_call',
     id: `fc_${index}`,
     call_id: `call_${name}_${index}`,

@@ -2,6 +2,7 @@
 import type { Child } from 'hono/jsx'
 import { counted } from '../parts/format.ts'
 import { Line, Text } from '../parts/text.tsx'
+import type { Dialect } from '../../../openai/dialect.ts'
 import { readAnswer, readRequest, type ShownAnswer, type ShownMessage } from './read-bodies.ts'
 
 const Message = ({ message, wholeAt }: { message: ShownMessage; wholeAt: string }) => (
@@ -50,14 +51,15 @@ const Unread = ({ body, wholeAt }: { body: string; wholeAt: string }) => (
 export interface BodyProps {
   /** '' or null: the log has none */
   body: string | null
+  dialect: Dialect
   /** address of the whole text */
   wholeAt: string
 }
 
-export const Request = ({ body, wholeAt }: BodyProps) => {
+export const Request = ({ body, dialect, wholeAt }: BodyProps) => {
   if (body === null || body === '')
     return <p class="empty">The log no longer has it, or it was too long to log.</p>
-  const shown = readRequest(body)
+  const shown = readRequest(body, dialect)
   return (
     <>
       {shown === null ? (
@@ -94,10 +96,10 @@ const Choices = ({ choices, wholeAt }: { choices: ShownAnswer['choices']; wholeA
   </>
 )
 
-export const Answer = ({ body, wholeAt }: BodyProps) => {
+export const Answer = ({ body, dialect, wholeAt }: BodyProps) => {
   if (body === null || body === '')
     return <p class="empty">There was none, or the log no longer has it.</p>
-  const shown = readAnswer(body)
+  const shown = readAnswer(body, dialect)
   return (
     <>
       {shown === null ? (

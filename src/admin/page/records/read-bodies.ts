@@ -1,4 +1,5 @@
 /** Bodies of a record, taken apart for a person to read. Bounded: bodies may be long, deep or no JSON. Pure. */
+import { CHAT, type Dialect } from '../../../openai/dialect.ts'
 import { MAX_PARSED_BYTES, scanJson } from '../../../core/request/json-scan.ts'
 
 /** of one request, from its beginning and from its end */
@@ -81,12 +82,13 @@ const messageOf = (value: unknown): ShownMessage => {
 const withoutNulls = (fields: Fields): Fields =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null))
 
-/** @returns null for a body that is not a chat request, or too long or deep to take apart */
-export const readRequest = (body: string): ShownRequest | null => {
-  const request = fieldsOf(body)
+/** @returns null for a body that is not a request of the dialect, or too long or deep to take apart */
+export const readRequest = (body: string, dialect: Dialect): ShownRequest | null => {
+  const fields = fieldsOf(body)
+  const request: Fields | null = dialect === CHAT ? fields : dialect.requestOf(fields)
   const messages = request?.['messages']
   if (request === null || !Array.isArray(messages)) return null
-  const { messages: _messages, ...fields } = request
+  const { messages: _messages, ...others } = request
   const hidden = Math.max(0, messages.length - FIRST_MESSAGES - LAST_MESSAGES)
   const first = hidden === 0 ? messages : messages.slice(0, FIRST_MESSAGES)
   const last = hidden === 0 ? [] : messages.slice(-LAST_MESSAGES)
@@ -94,13 +96,14 @@ export const readRequest = (body: string): ShownRequest | null => {
     first: first.map(messageOf),
     hidden,
     last: last.map(messageOf),
-    others: jsonText(fields),
+    others: jsonText(others),
   }
 }
 
 /** @returns null for a body that is no JSON object, or too long or deep to take apart */
-export const readAnswer = (body: string): ShownAnswer | null => {
-  const answer = fieldsOf(body)
+export const readAnswer = (body: string, dialect: Dialect): ShownAnswer | null => {
+  const read = fieldsOf(body)
+  const answer: Fields | null = dialect === CHAT ? read : dialect.completionOf(read)
   if (answer === null) return null
   const { choices, ...fields } = answer
   const list = Array.isArray(choices) ? (choices as unknown[]).slice(0, MAX_CHOICES) : []

@@ -3,6 +3,7 @@ import type { Feedback } from '../../../core/log/feedback.ts'
 import type { StoredRecord } from '../../../core/log/record.ts'
 import type { PairOutcome, Rating, StoredPair } from '../../../core/rollout/pair.ts'
 import { tokenCounts } from '../../../openai/usage.ts'
+import { dialectOfRecord } from '../../../openai/dialect.ts'
 import { recordPath, withQuery } from '../address.ts'
 import { BASE } from '../env.ts'
 import { Figures, Notice, Time, type FigureProps } from '../parts/figures.tsx'
@@ -149,6 +150,7 @@ export interface RecordViewProps {
 export const RecordView = ({ loaded, isFull }: RecordViewProps) => {
   const { record, feedback, pair } = loaded
   const path = recordPath(record.id)
+  const dialect = dialectOfRecord(record)
   const [request, response] = [`${path}/request.txt`, `${path}/response.txt`]
   return (
     <>
@@ -168,9 +170,9 @@ export const RecordView = ({ loaded, isFull }: RecordViewProps) => {
       {isFull && (
         <>
           <h2>Request</h2>
-          <Request body={record.request} wholeAt={request} />
+          <Request body={record.request} dialect={dialect} wholeAt={request} />
           <h2>Answer</h2>
-          <Answer body={record.response} wholeAt={response} />
+          <Answer body={record.response} dialect={dialect} wholeAt={response} />
           <p>
             <a href={withQuery(`${BASE}/forget`, { records: record.id })}>Forget this record</a>
           </p>

@@ -8,6 +8,7 @@ import type { RecordHead } from '../../../core/log/record.ts'
 import type { Redactor } from '../../../core/log/redact.ts'
 import { withoutAttachments } from '../../../core/request/attachments.ts'
 import type { Usage } from '../../../openai/chat.ts'
+import { dialectOfRecord } from '../../../openai/dialect.ts'
 import { readAnswer, type ReadAnswer } from '../../../openai/read-answer.ts'
 import { addTotals, countRouted, type Totals } from '../base/counters.ts'
 import type { Connection } from '../base/database.ts'
@@ -50,7 +51,10 @@ export const readRecords = async (
 ): Promise<RecordBytes[]> => {
   const records: RecordBytes[] = []
   for (const exchange of exchanges) {
-    const answer = readAnswer(exchange.answer, exchange.form, maxBytes)
+    const answer = readAnswer(exchange.answer, exchange.form, {
+      dialect: dialectOfRecord(exchange.head),
+      maxBytes,
+    })
     // few answers are encoded; to await the others would double the time of reading them
     const read = answer instanceof Promise ? await answer : answer
     records.push(recordOf(exchange, read, maxBytes))

@@ -32,7 +32,7 @@ export const createEstimator = (): Estimator => {
     if (!lacksUsage(record)) return record
     await nextTick()
     const count = await (tokenizer ??= loadTokenizer())
-    return { ...record, estimatedUsage: estimateUsage(record.request, record.response, count) }
+    return { ...record, estimatedUsage: estimateUsage(record, count) }
   }
   return async (records) => {
     const result: StoredRecord[] = []

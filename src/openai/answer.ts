@@ -1,0 +1,22 @@
+/** Answers on their way between a dialect and the rest: from a stream, and to a caller. */
+import type { Usage } from './chat.ts'
+
+/** A lora's answer. */
+export interface RenderedAnswer {
+  id: string
+  /** seconds since the epoch */
+  created: number
+  model: string
+  content: string
+  /** null when the engine counts no tokens; then the answer has no usage */
+  usage: Usage | null
+}
+
+/** Makes the body of an answer from a stream. Bytes may be cut anywhere. */
+export interface AnswerAccumulator {
+  push(bytes: Uint8Array): void
+  /** the last error that the stream sent */
+  readonly error: unknown
+  /** As without streaming; null while there is none. */
+  answer(): { usage?: Usage } | null
+}

@@ -1,0 +1,111 @@
+/** Renders a lora's answer as the Responses API does: one JSON body, or the events of a stream. Pure. */
+import type { Usage } from '../chat.ts'
+import type { RenderedAnswer } from '../answer.ts'
+
+type Fields = Record<string, unknown>
+
+const usageOf = ({
+  prompt_tokens: input,
+  completion_tokens: output,
+  prompt_tokens_details: details,
+}: Usage): Fields => ({
+  input_tokens: input,
+  input_tokens_details: { cached_tokens: details?.cached_tokens ?? 0, cache_write_tokens: 0 },
+  output_tokens: output,
+  output_tokens_details: { reasoning_tokens: 0 },
+  total_tokens: input + output,
+})
+
+/** Fields of a response that repeat the request, with the values that they have where it says nothing. */
+const REPEATED: Fields = {
+  instructions: null,
+  max_output_tokens: null,
+  max_tool_calls: null,
+  metadata: {},
+  parallel_tool_calls: true,
+  prompt_cache_key: null,
+  prompt_cache_retention: null,
+  safety_identifier: null,
+  service_tier: 'default',
+  store: true,
+  temperature: 1,
+  tool_choice: 'auto',
+  tools: [],
+  top_logprobs: 0,
+  top_p: 1,
+  truncation: 'disabled',
+  user: null,
+}
+
+const repeated = (request: Fields): Fields => ({
+  ...Object.fromEntries(
+    Object.entries(REPEATED).map(([name, usual]) => [name, request[name] ?? usual])
+  ),
+  reasoning: { effort: null, summary: null, ...(request['reasoning'] as Fields | null) },
+  text: { format: { type: 'text' }, ...(request['text'] as Fields | null) },
+})
+
+/** The response in one of its states. */
+const responseOf = (
+  { id, created, model, usage }: RenderedAnswer,
+  request: Fields,
+  output: Fields[] | null
+): Fields => ({
+  id,
+  object: 'response',
+  created_at: created,
+  status: output === null ? 'in_progress' : 'completed',
+  background: false,
+  completed_at: output === null ? null : created,
+  error: null,
+  incomplete_details: null,
+  model,
+  output: output ?? [],
+  previous_response_id: null,
+  ...repeated(request),
+  ...(output === null ? { usage: null } : usage && { usage: usageOf(usage) }),
+})
+
+const partOf = (text: string): Fields => ({
+  type: 'output_text',
+  annotations: [],
+  logprobs: [],
+  text,
+})
+
+const itemOf = ({ id, content }: RenderedAnswer, isDone: boolean): Fields => ({
+  id: id.replace(/^resp_/, 'msg_'),
+  type: 'message',
+  status: isDone ? 'completed' : 'in_progress',
+  content: isDone ? [partOf(content)] : [],
+  role: 'assistant',
+})
+
+/** @param request the caller's, whose settings a response repeats */
+export const renderResponse = (answer: RenderedAnswer, request: Fields): Fields =>
+  responseOf(answer, request, [itemOf(answer, true)])
+
+/** The events that OpenAI sends for an answer of one text, numbered from 0. */
+export const renderResponseEvents = (answer: RenderedAnswer, request: Fields): string => {
+  const { content } = answer
+  const done = itemOf(answer, true)
+  const begun = responseOf(answer, request, null)
+  const place = { item_id: done['id'], output_index: 0, content_index: 0 }
+  const events: Fields[] = [
+    { type: 'response.created', response: begun },
+    { type: 'response.in_progress', response: begun },
+    { type: 'response.output_item.added', output_index: 0, item: itemOf(answer, false) },
+    { type: 'response.content_part.added', ...place, part: partOf('') },
+    { type: 'response.output_text.delta', ...place, delta: content, logprobs: [] },
+    { type: 'response.output_text.done', ...place, text: content, logprobs: [] },
+    { type: 'response.content_part.done', ...place, part: partOf(content) },
+    { type: 'response.output_item.done', output_index: 0, item: done },
+    { type: 'response.completed', response: renderResponse(answer, request) },
+  ]
+  return events
+    .map(({ type, ...event }, number) => {
+      const data = JSON.stringify({ type, sequence_number: number, ...event })
+      return `event: ${String(type)}\ndata: ${data}\n\n`
+    })
+    .join('')
+}
