@@ -50,6 +50,35 @@ const partsOf = (line: unknown) => {
   return [JSON.parse(request), choices[0]!.message, choices[0]!.finish_reason]
 }
 
+describe('a line with a request of the Responses API', () => {
+  const request = { input: [ASKED], instructions: 'Be short.' }
+  const output = [{ type: 'message', content: [{ type: 'output_text', text: 'yes' }] }]
+  const response = { object: 'response', status: 'completed', output, usage: { input_tokens: 3 } }
+
+  it('has both bodies as they are, and their path', () => {
+    const record = recordOf({ request, response })
+    expect(record).toMatchObject({
+      path: '/v1/responses',
+      model: 'default-model',
+      usage: response.usage,
+    })
+    expect(JSON.parse(record.request)).toEqual({ ...request, model: 'default-model' })
+    expect(JSON.parse(record.response!)).toEqual(response)
+  })
+
+  it.each<Refused>([
+    [{ request, response: 'yes' }, 'its response is not one of the Responses API'],
+    [{ request, response: completion('yes') }, 'its response is not one of the Responses API'],
+    [{ request: { ...request, model: 7 } }, 'its model is not a name'],
+    [
+      { request: { input: [{ type: 'new' }] } },
+      'the body is not a request that the proxy can read',
+    ],
+  ])('%j is skipped: %s', (line, reason) => {
+    expect(read(line)).toEqual({ reason })
+  })
+})
+
 describe('a line of a log', () => {
   it.each([
     ['messages and a text', { messages: [ASKED], response: 'yes' }, ANSWER, 'stop'],
