@@ -118,7 +118,8 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
     ownSecrets: ['token-of-the-bench'],
     access: null,
     bodies: createBodyBudget(256 * MEBIBYTE),
-    isCaptured: () => true,
+    keptResponses: null,
+  isCaptured: () => true,
     log: (exchange) => queue.push(exchange),
     metrics: {
       ...metrics,

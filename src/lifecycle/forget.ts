@@ -178,8 +178,11 @@ export const forget = async (
   if (retire) task.loras.push(...trained.flatMap(lorasOf))
   const report = { dryRun, records: found.records, bodies: null, task: null }
   if (dryRun) return { ...report, learned: await learnedOf(store, task.learned) }
-  if (found.records === 0 && found.templates.length === 0 && interrupted.size === 0)
+  if (found.records === 0 && found.templates.length === 0 && interrupted.size === 0) {
+    // a kept response may have no record
+    await store.records.forget(selection)
     return { ...report, bodies: 0, learned: [] }
+  }
   const name = newTaskName(context.newId())
   await saveTask(store, name, task)
   for (const taken of interrupted.keys()) await endTask(store, taken)

@@ -67,7 +67,8 @@ export const RESPONSES: Dialect = {
   path: '/v1/responses',
   pathBelowBase: '/responses',
   askedAgain: { stream: false, store: false },
-  idPrefix: 'resp_',
+  // no provider has it: an id of ours is never taken for one of theirs
+  idPrefix: 'resp_pi_',
   asksForUsage: false,
   lastEvent: '\nevent: response.completed',
   requestOf: readResponsesRequest,

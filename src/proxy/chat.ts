@@ -14,6 +14,7 @@ import { Client } from './client/client.ts'
 import type { ChatDeps } from './deps.ts'
 import type { Received } from './exchange.ts'
 import { passThrough } from './pass-through.ts'
+import { withConversation } from './kept/continue-kept.ts'
 import { isLong, read, readInSlices, receive } from './receive.ts'
 import { respondFromLora } from './lora/respond-from-lora.ts'
 import { respondFromUpstream, type UpstreamReason } from './respond-from-upstream.ts'
@@ -133,7 +134,7 @@ interface Opened {
 /**
  * Receives and answers. A caller without a valid issued key is refused before the body is read, a
  * caller over its limits after it.
- * @throws AppError as `receive`, `answer` and `Access.callerOf`
+ * @throws AppError as `receive`, `withConversation`, `answer` and `Access.callerOf`
  */
 const receiveAndAnswer = async (
   deps: ChatDeps,
@@ -141,12 +142,13 @@ const receiveAndAnswer = async (
   { incoming, client, dialect }: Opened
 ): Promise<void> => {
   const caller = deps.access === null ? null : deps.access.callerOf(incoming)
-  const whole = await receive(deps, incoming, client, dialect)
-  if (whole === 'client-left') return deps.metrics.cancelled('before-answer')
-  if (whole === 'no-room') {
+  const arrived = await receive(deps, incoming, client, dialect)
+  if (arrived === 'client-left') return deps.metrics.cancelled('before-answer')
+  if (arrived === 'no-room') {
     caller?.admitUnread()
     return respondUnread(deps, incoming, client)
   }
+  const whole = await withConversation(deps, arrived)
   const received = isLong(whole)
     ? await readInSlices(deps, whole)
     : read(deps, whole, caller?.isReadFirst ?? false)

@@ -1,6 +1,7 @@
 /** Everything that the hot path needs from outside, passed in once. */
 import type { AnswerFormats } from '../core/answer/schema/answer-schema.ts'
 import type { CapturedExchange } from '../core/log/exchange-batch.ts'
+import type { KeptResponses } from '../core/log/kept-response.ts'
 import type { RouteTable } from '../core/route/route-table.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
@@ -48,6 +49,8 @@ export interface ProxyDeps {
   access: Access | null
   /** for the bodies of chat completions, until they are answered */
   bodies: BodyBudget
+  /** answers that callers may ask for again; null where their text must not be stored as it is */
+  keptResponses: KeptResponses | null
   /** whether the tenant's next exchange is logged, unless its client says no */
   isCaptured: (tenant: string) => boolean
   /** takes an exchange that is over; must not block and must not throw */

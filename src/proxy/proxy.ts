@@ -14,6 +14,7 @@ import { createChatHandler } from './chat.ts'
 import { Client } from './client/client.ts'
 import type { ChatDeps, ProxyDeps } from './deps.ts'
 import { BYPASS_HEADER } from './headers.ts'
+import { keptAsked, serveKept } from './kept/serve-kept.ts'
 import { createOwnSecretCheck, isOwnPath, type CarriesOwnSecret } from './access/own-secrets.ts'
 import { pass } from './pass-through.ts'
 import { createUpstreams } from './upstream/upstreams.ts'
@@ -59,7 +60,7 @@ const overloaded = (): AppError =>
   new AppError('overloaded', 'the proxy is overloaded; try again soon', { retryAfterSeconds: 1 })
 
 export const createProxy = (deps: ProxyDeps): Proxy => {
-  const { load, limits, metrics } = deps
+  const { load, limits, metrics, keptResponses } = deps
   const upstreams = createUpstreams({ ...deps, ...limits })
   const chatDeps: ChatDeps = {
     ...deps,
@@ -73,16 +74,21 @@ export const createProxy = (deps: ProxyDeps): Proxy => {
     metrics.request(outcome)
     new Client(outgoing, load).sendError(why)
   }
+  const answer = (env: HttpBindings, path: string): void => {
+    const { incoming, outgoing } = env
+    const dialect = dialectOf(incoming, path)
+    if (dialect !== null) return void chat(env, dialect)
+    const client = new Client(outgoing, load)
+    const asked = keptAsked(incoming.method, path)
+    if (asked === null || keptResponses === null) return pass(chatDeps, incoming, client)
+    void serveKept({ ...chatDeps, keptResponses }, asked, incoming, client)
+  }
   // one handler for all: with a second one that matches, Hono runs its middleware machinery
   const app = (new Hono() as ProxyApp).all('*', ({ env, req }) => {
     const refusal = refusalOf(env.incoming, carriesOwnSecret)
     if (refusal !== null) refuse('refused', env, refusal)
     else if (load.isFull) refuse('shed', env, overloaded())
-    else {
-      const dialect = dialectOf(env.incoming, req.path)
-      if (dialect !== null) void chat(env, dialect)
-      else pass(chatDeps, env.incoming, new Client(env.outgoing, load))
-    }
+    else answer(env, req.path)
     return alreadySent(env)
   })
   return { app, close: upstreams.close }

@@ -6,7 +6,7 @@ import type { Ineligibility } from '../core/route/route.ts'
 /**
  * What became of a request. With a live template: `answered` by the lora, `fallback` to the upstream
  * after the lora was asked, `skipped` without asking it. Otherwise: `unmatched` without a live template,
- * `passed` because it is not a chat completion, `unread` because too many bodies were in memory,
+ * `passed` because it is not a completion, `kept` because it asks for a kept response, `unread` because too many bodies were in memory,
  * `refused` with an error of the proxy, `shed` because the proxy was overloaded.
  */
 export const REQUEST_OUTCOMES = [
@@ -15,6 +15,7 @@ export const REQUEST_OUTCOMES = [
   'skipped',
   'unmatched',
   'passed',
+  'kept',
   'unread',
   'refused',
   'shed',

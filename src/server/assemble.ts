@@ -126,6 +126,8 @@ const openProxy = (
     engines: new Map(engine === null ? [] : [[engine.name, engine]]),
     ...access,
     bodies,
+    // redacted, a conversation could not go on
+    keptResponses: config.redact === null ? parts.store.keptResponses : null,
     isCaptured: compileCaptureRule(config.capture, Math.random),
     log: (exchange) => queue.push(exchange),
     trace: parts.tracing && parts.tracing.trace,

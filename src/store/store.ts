@@ -11,6 +11,7 @@ import type {
   FeedbackSource,
   StoredFeedback,
 } from '../core/log/feedback.ts'
+import type { KeptResponses } from '../core/log/kept-response.ts'
 import type { StoredRecord } from '../core/log/record.ts'
 import type { RecordFilter } from '../core/log/record-filter.ts'
 import type { TrafficHour } from '../core/log/traffic-hours.ts'
@@ -306,6 +307,7 @@ export interface Store {
   internalizations: InternalizationStore
   pairs: PairStore
   feedback: FeedbackStore
+  keptResponses: KeptResponses
   routes: RouteStore
   keys: KeyStore
   snapshots: SnapshotStore

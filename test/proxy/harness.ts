@@ -19,6 +19,7 @@ import { createProxy } from '../../src/proxy/proxy.ts'
 import { systemTimer } from '../../src/proxy/timers.ts'
 import { compileRouteTable } from '../../src/core/route/route-table.ts'
 import { createTenants } from '../../src/proxy/access/tenants.ts'
+import { rememberedResponses } from '../fakes/kept-responses.ts'
 import { readRecords } from '../../src/store/sqlite/log/append.ts'
 
 export const CHAT_PATH = '/v1/chat/completions'
@@ -169,6 +170,7 @@ export const startHarness = async (
     ownSecrets: [],
     access: null,
     bodies: createBodyBudget(256 * 2 ** 20),
+    keptResponses: rememberedResponses(),
     isCaptured: () => true,
     log: (exchange) => exchanges.push(exchange),
     metrics: createMetrics(registry),

@@ -14,7 +14,6 @@ describe('the input of a response', () => {
         { role: 'system', content: 'Be short.' },
         { role: 'user', content: 'hi' },
       ],
-      store: false,
     })
   })
 
@@ -133,7 +132,7 @@ describe('the settings of a response', () => {
       { user: 'u', metadata: { a: 'b' }, temperature: 0 },
     ],
   ])('%j are read as %j', (sent, wanted) => {
-    expect(settings(sent)).toEqual({ store: false, ...wanted })
+    expect(settings(sent)).toEqual(wanted)
   })
 
   it('keep names of their own where a chat has none, also those that a chat would understand', () => {
@@ -151,7 +150,6 @@ describe('the settings of a response', () => {
         text: { future: 1 },
       })
     ).toEqual({
-      store: false,
       'responses.previous_response_id': 'resp_1',
       'responses.conversation': 'conv_1',
       'responses.background': true,
@@ -167,8 +165,8 @@ describe('the settings of a response', () => {
     })
   })
 
-  it('ask the provider to keep the answer unless they say that it must not', () => {
-    expect(read({ input: 'hi' })!.store).toBe(true)
-    expect(read({ input: 'hi', store: null })!.store).toBe(true)
+  it('ask for the answer to be kept unless they say that it must not be', () => {
+    expect(read({ input: 'hi' })!['responses.store']).toBe(true)
+    expect(read({ input: 'hi', store: null })!['responses.store']).toBe(true)
   })
 })

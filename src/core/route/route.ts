@@ -69,6 +69,8 @@ const UNDERSTOOD = new Set([
   'user',
   'metadata',
   'store',
+  // whether the caller may ask for the answer again: the router decides that
+  'responses.store',
   'service_tier',
   'safety_identifier',
   'prompt_cache_key',

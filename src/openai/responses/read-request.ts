@@ -216,8 +216,8 @@ export const readResponsesRequest = (body: unknown): ChatRequest | null => {
     ...(Object.fromEntries(shared) as { model: string }),
     messages,
     ...(isGiven(maxTokens) ? { max_completion_tokens: maxTokens as number } : {}),
-    // the provider keeps an answer unless it is told not to
-    store: store ?? true,
+    // the answer is kept unless the request says that it must not be
+    ...(store === false ? {} : { 'responses.store': store ?? true }),
     ...toolFields(body),
     ...textFields(body),
     ...reasoningFields(body),

@@ -131,6 +131,14 @@ export class Caller {
   }
 
   /**
+   * Admits a request for a kept response, which costs nothing.
+   * @throws AppError `rate-limited`
+   */
+  admitKept(): void {
+    this.limits.admitUnread(this.key)
+  }
+
+  /**
    * Admits any other request. An unread request cannot be checked against limits on models, tokens or
    * money.
    * @throws AppError `forbidden` for a key with such limits, `rate-limited`

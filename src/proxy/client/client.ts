@@ -9,7 +9,7 @@ export class Client {
   /** the connection closed before the answer was finished */
   gone = false
   private whenGone: (() => void) | null = null
-  private whenOver: (() => void) | null = null
+  private readonly whenOver: (() => void)[] = []
 
   /** @param load in which it counts as one request until it is over */
   constructor(outgoing: ServerResponse, load: Pick<Load, 'inFlight'>) {
@@ -19,16 +19,16 @@ export class Client {
     outgoing.on('error', () => {})
     outgoing.on('close', () => {
       load.inFlight--
-      this.whenOver?.()
+      for (const listener of this.whenOver) listener()
       if (outgoing.writableFinished) return
       this.gone = true
       this.whenGone?.()
     })
   }
 
-  /** Sets the one listener for the end of the answer or of the connection; called once. */
+  /** Adds a listener for the end of the answer or of the connection; called once. */
   onOver(listener: () => void): void {
-    this.whenOver = listener
+    this.whenOver.push(listener)
   }
 
   /** Replaces the one listener for a client that leaves; called at once when it has left already. */

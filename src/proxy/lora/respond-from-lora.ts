@@ -9,6 +9,7 @@ import type { Breaker } from '../breaker.ts'
 import type { ChatDeps } from '../deps.ts'
 import { recordHeader, type Received } from '../exchange.ts'
 import { routeHeaders } from '../headers.ts'
+import { keptOf, mustKeep } from '../kept/keep.ts'
 import { afterAnswer, forwardedOutcome, recordOfLora, report } from '../record.ts'
 import type { Decision } from './router.ts'
 import { settleLora } from '../settle.ts'
@@ -108,25 +109,33 @@ const finish = (
     })
   })
 
+const rendered = (
+  { echoModel }: ChatDeps,
+  { exchange }: Received,
+  { route: { lora } }: MatchedRoute,
+  { content, usage }: GivenAnswer
+): Rendered => ({
+  answer: {
+    id: `${exchange.dialect.idPrefix}${exchange.id}`,
+    created: Math.floor(exchange.at / 1000),
+    model: echoModel ? exchange.model : lora,
+    content,
+    usage,
+  },
+  request: JSON.parse(exchange.body.toString()) as Rendered['request'],
+})
+
 const give = (
   deps: ChatDeps,
   received: Received,
-  request: ChatRequest,
+  answer: Rendered,
   { route: { template, lora, templateTokens } }: MatchedRoute,
-  { content, confidence, usage }: GivenAnswer
+  { confidence, usage }: GivenAnswer
 ): void => {
   const { exchange, overheadMs } = received
-  const answer: RenderedAnswer = {
-    id: `${exchange.dialect.idPrefix}${exchange.id}`,
-    created: Math.floor(exchange.at / 1000),
-    model: deps.echoModel ? request.model : lora,
-    content,
-    usage,
-  }
   const explained = { template: template.version, lora, confidence, overheadMs }
   const promptTokensSaved = templateTokens
-  const rendered = { answer, request: JSON.parse(exchange.body.toString()) as Rendered['request'] }
-  send(received, rendered, routeHeaders({ route: 'answered', ...explained, promptTokensSaved }))
+  send(received, answer, routeHeaders({ route: 'answered', ...explained, promptTokensSaved }))
   const firstByteAt = deps.now()
   deps.metrics.request('answered')
   const savedUsd = deps.savedUsd(exchange.model, promptTokensSaved, usage)
@@ -140,7 +149,7 @@ const give = (
     promptTokensSaved,
     savedUsd,
   }
-  finish(deps, received, { rendered, usage, route, firstByteAt })
+  finish(deps, received, { rendered: answer, usage, route, firstByteAt })
 }
 
 /**
@@ -163,7 +172,14 @@ export const respondFromLora = async (
   }
   const { confidence } = answer
   if (!answer.given) return { reason: answer.reason, confidence }
-  if (!isLive(deps, matched)) return { reason: 'route-gone', confidence }
-  give(deps, received, request, matched, answer)
+  const given = rendered(deps, received, matched, answer)
+  // before it is sent: a caller that has an id may use it at once
+  const kept = mustKeep(request) ? keptOf(received.exchange, bodyOf(received, given)) : null
+  if (kept !== null) await deps.keptResponses?.put(kept)
+  if (!isLive(deps, matched)) {
+    if (kept !== null) await deps.keptResponses?.remove(kept.id, kept.tenant)
+    return { reason: 'route-gone', confidence }
+  }
+  give(deps, received, given, matched, answer)
   return null
 }

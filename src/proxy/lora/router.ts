@@ -2,10 +2,12 @@
 import type { AnswerFormats } from '../../core/answer/schema/answer-schema.ts'
 import { findAmbiguousMember } from '../../core/request/ambiguous-members.ts'
 import { eligibility, sideOf } from '../../core/route/route.ts'
+import type { KeptResponses } from '../../core/log/kept-response.ts'
 import { isProven, kindOf } from '../../core/route/request-kind.ts'
 import type { ChatRequest } from '../../openai/chat.ts'
 import { AUDIT } from '../../core/rollout/pair.ts'
 import type { Engine } from '../../engine/engine.ts'
+import { canKeep, mustKeep } from '../kept/keep.ts'
 import { createBreaker, type Breaker } from '../breaker.ts'
 import type { ChatExchange } from '../exchange.ts'
 import { createPositions } from './positions.ts'
@@ -26,6 +28,7 @@ export interface RouterDeps {
   formats: AnswerFormats
   breaker: { maxFailures: number; pauseMs: number }
   metrics: Pick<ProxyMetrics, 'watchBreaker'>
+  keptResponses: KeptResponses | null
   now: () => number
   random: () => number
 }
@@ -57,6 +60,7 @@ export const createRouter = (deps: RouterDeps): Router => {
       return 'credential-not-accepted'
     const ineligible = eligibility(request, route.template)
     if (ineligible) return ineligible
+    if (mustKeep(request) && !canKeep(deps, asking)) return 'unsupported-field'
     if (!isProven(route.kinds, kindOf(request, match))) return 'kind-not-proven'
     const side = sideOf(route, positionOf(tenant, match))
     if (side === 'upstream') return 'traffic-share'

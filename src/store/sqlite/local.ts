@@ -11,6 +11,7 @@ import { createKeyStore } from './keys.ts'
 import { exchangeWriter } from './log/append.ts'
 import { BaseCache } from './log/base-cache.ts'
 import { createRecordStore } from './log/records.ts'
+import { createKeptResponseStore } from './kept-responses.ts'
 import { createPairStore } from './pairs.ts'
 import { createRouteStore } from './routes.ts'
 import { createSnapshotStore } from './snapshots.ts'
@@ -58,6 +59,7 @@ export const openLocalStore = async (
     internalizations: createInternalizationStore(connection),
     pairs: createPairStore(connection),
     feedback: createFeedbackStore(connection, redactor),
+    keptResponses: createKeptResponseStore(connection),
     routes: createRouteStore(connection),
     keys: createKeyStore(connection),
     snapshots: createSnapshotStore(connection),

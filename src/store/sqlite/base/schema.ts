@@ -229,6 +229,24 @@ export const feedback = sqliteTable(
   ]
 )
 
+/** Answers of loras by the Responses API, under the ids of their records. */
+export const keptResponses = sqliteTable(
+  'kept_responses',
+  {
+    id: text('id').primaryKey(),
+    tenant: text('tenant').notNull(),
+    at: integer('at').notNull(),
+    /** of both bodies */
+    bytes: integer('bytes').notNull(),
+    request: text('request').notNull(),
+    response: text('response').notNull(),
+  },
+  (table) => [
+    index('kept_responses_tenant').on(table.tenant, table.at, table.id, table.bytes),
+    index('kept_responses_at').on(table.at),
+  ]
+)
+
 export const routes = sqliteTable('routes', {
   templateVersion: text('template_version').primaryKey(),
   route: text('route', { mode: 'json' }).$type<Route>().notNull(),

@@ -12,6 +12,7 @@ import type { RecordStore, SelectedRecords } from '../../store.ts'
 import type { Connection } from '../base/database.ts'
 import { addToRevision } from '../base/counters.ts'
 import { executeIn, type SqlRunner, type SqlTransaction } from '../base/statements.ts'
+import { forgetKeptResponses } from './forget-kept.ts'
 import { forgetAudits } from './audits.ts'
 import type { BaseCache } from './base-cache.ts'
 import { readWholes, textOf } from './bodies.ts'
@@ -139,6 +140,7 @@ export const forget = async (
       for (const place of places) sum.bodies += bodyCount(segment[place]!)
     }
   }
+  await writeSql((tx) => forgetKeptResponses(tx, compiled))
   await takeOutBodies({ ...connection, writeSql })
   return sum
 }

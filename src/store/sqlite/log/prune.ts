@@ -5,6 +5,7 @@
  */
 import { sql } from 'drizzle-orm'
 import { AppError } from '../../../errors.ts'
+import { pruneKeptResponses } from './forget-kept.ts'
 import type { RecordStore } from '../../store.ts'
 import type { Connection } from '../base/database.ts'
 import { executeIn, type SqlTransaction } from '../base/statements.ts'
@@ -130,6 +131,7 @@ export const prune = async (
   await writeSql((tx) => blankAnswers(tx, before.bodies))
   await writeSql((tx) => prunePairs(tx, before))
   await writeSql((tx) => pruneFeedback(tx, before.bodies))
+  await writeSql((tx) => pruneKeptResponses(tx, before.bodies))
   const { traffic } = before
   if (traffic !== undefined) await writeSql((tx) => pruneTraffic(tx, traffic))
   await giveBackPages(connection)

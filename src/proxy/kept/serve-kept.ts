@@ -1,0 +1,95 @@
+/**
+ * Kept responses by their ids, as the Responses API serves its own: the response, the items of its input, and
+ * its deletion. An id that the caller has not got from us is the upstream's matter.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { KeptResponse, KeptResponses } from '../../core/log/kept-response.ts'
+import { AppError, isFault, toAppError } from '../../errors.ts'
+import { RESPONSES } from '../../openai/dialect.ts'
+import { inputItems } from '../../openai/responses/input-items.ts'
+import type { Client } from '../client/client.ts'
+import type { ChatDeps } from '../deps.ts'
+import { pass } from '../pass-through.ts'
+import { recordIdOf } from './keep.ts'
+
+type Wanted = 'response' | 'input-items' | 'deletion'
+
+/** What is asked of which response. */
+export interface KeptAsked {
+  /** of its record */
+  id: string
+  wanted: Wanted
+}
+
+const PATH = new RegExp(`^${RESPONSES.path}/([\\w-]+)(/input_items)?$`)
+
+const wantedBy = (method: string | undefined, hasItems: boolean): Wanted | null => {
+  if (method === 'GET') return hasItems ? 'input-items' : 'response'
+  return method === 'DELETE' && !hasItems ? 'deletion' : null
+}
+
+/** @param path without a query @returns null where the upstream is asked */
+export const keptAsked = (method: string | undefined, path: string): KeptAsked | null => {
+  const [, responseId = '', items] = PATH.exec(path) ?? []
+  const id = recordIdOf(responseId)
+  const wanted = wantedBy(method, items !== undefined)
+  return id === null || wanted === null ? null : { id, wanted }
+}
+
+const queryOf = ({ url = '' }: IncomingMessage): URLSearchParams =>
+  new URLSearchParams(url.split('?')[1] ?? '')
+
+/** @throws AppError `invalid-request` */
+const bodyOf = (
+  kept: KeptResponse,
+  wanted: Exclude<Wanted, 'deletion'>,
+  query: URLSearchParams
+) => {
+  if (wanted === 'input-items') return JSON.stringify(inputItems(kept, query))
+  if (query.get('stream') === 'true')
+    throw new AppError(
+      'invalid-request',
+      'this response is not streamed again: ask without stream',
+      {
+        param: 'stream',
+      }
+    )
+  return kept.response
+}
+
+const deletion = (id: string): string =>
+  JSON.stringify({ id: `${RESPONSES.idPrefix}${id}`, object: 'response', deleted: true })
+
+/** @returns the body of the answer; null where the tenant has no such response */
+const answerTo = async (
+  keptResponses: KeptResponses,
+  { id, wanted }: KeptAsked,
+  { tenant, query }: { tenant: string; query: URLSearchParams }
+): Promise<string | null> => {
+  if (wanted === 'deletion') return (await keptResponses.remove(id, tenant)) ? deletion(id) : null
+  const kept = await keptResponses.get(id, tenant)
+  return kept && bodyOf(kept, wanted, query)
+}
+
+/** Answers, or asks the upstream; never rejects, because its caller does not wait for it. */
+export const serveKept = async (
+  deps: ChatDeps & { keptResponses: KeptResponses },
+  asked: KeptAsked,
+  incoming: IncomingMessage,
+  client: Client
+): Promise<void> => {
+  try {
+    const caller = deps.access?.callerOf(incoming)
+    const { tenant } = deps.tenants.identify(incoming)
+    const answer = await answerTo(deps.keptResponses, asked, { tenant, query: queryOf(incoming) })
+    if (answer === null) return pass(deps, incoming, client)
+    caller?.admitKept()
+    deps.metrics.request('kept')
+    client.sendJson(200, answer)
+  } catch (thrown) {
+    const error = toAppError(thrown)
+    if (isFault(error)) deps.fault('request', thrown)
+    deps.metrics.request('refused')
+    client.sendError(error)
+  }
+}

@@ -1,0 +1,79 @@
+/** Kept responses in the store: of their tenant alone, bounded, and gone with the log's bodies. */
+import { describe, expect } from 'vitest'
+import { createKeptResponseStore } from '../../src/store/sqlite/kept-responses.ts'
+import { openDatabase } from '../../src/store/sqlite/base/database.ts'
+import type { KeptResponse } from '../../src/core/log/kept-response.ts'
+import { forget } from '../../src/lifecycle/forget.ts'
+import { it, openStore } from '../fixtures/local-store.ts'
+import { AT_ONCE } from '../fixtures/rollout.ts'
+
+const CONTEXT = { by: 'test', now: 5_000, newId: () => 'task', rollout: AT_ONCE }
+
+const kept = (id: string, changes: Partial<KeptResponse> = {}): KeptResponse => ({
+  id,
+  tenant: 'tenant-a',
+  at: 1_000,
+  request: JSON.stringify({ input: 'hi', user: 'ada' }),
+  response: '{"object":"response"}',
+  ...changes,
+})
+
+describe('a kept response', () => {
+  it('is its tenant`s, also for another process, until it is removed', async ({
+    store,
+    dataDir,
+  }) => {
+    await store.keptResponses.put(kept('one'))
+    const other = await openStore({ dataDir })
+    expect(await other.keptResponses.get('one', 'tenant-a')).toEqual(kept('one'))
+    expect(await other.keptResponses.get('one', 'tenant-b')).toBeNull()
+    expect(await other.keptResponses.remove('one', 'tenant-b')).toBe(false)
+    expect(await other.keptResponses.remove('one', 'tenant-a')).toBe(true)
+    expect(await store.keptResponses.get('one', 'tenant-a')).toBeNull()
+    expect(await store.keptResponses.remove('one', 'tenant-a')).toBe(false)
+    await other.close()
+  })
+
+  it('makes room for newer ones of its tenant, and for no other`s', async ({ dataDir }) => {
+    const connection = await openDatabase({ dataDir })
+    const bytes = Buffer.byteLength(kept('x').request + kept('x').response)
+    const few = createKeptResponseStore(connection, 2 * bytes)
+    await few.put(kept('of-b', { tenant: 'tenant-b', at: 1 }))
+    for (const [place, id] of ['1', '2', '3'].entries()) await few.put(kept(id, { at: 10 + place }))
+    const left = ['1', '2', '3'].map(async (id) => (await few.get(id, 'tenant-a')) !== null)
+    expect(await Promise.all(left)).toEqual([false, true, true])
+    expect(await few.get('of-b', 'tenant-b')).not.toBeNull()
+    await connection.close()
+  })
+
+  it('is pruned with the bodies of its age', async ({ store }) => {
+    await store.keptResponses.put(kept('old', { at: 1_000 }))
+    await store.keptResponses.put(kept('new', { at: 2_000 }))
+    await store.records.prune({ bodies: 2_000, records: 0 })
+    expect(await store.keptResponses.get('old', 'tenant-a')).toBeNull()
+    expect(await store.keptResponses.get('new', 'tenant-a')).not.toBeNull()
+  })
+
+  it.for([
+    ['its record', { recordIds: ['one'] }],
+    ['its user', { user: 'ada' }],
+    ['its tenant', { tenant: 'tenant-a' }],
+  ] as const)(
+    'is forgotten with %s, although the log has no record of it',
+    async ([, selection], { store }) => {
+      await store.keptResponses.put(kept('one'))
+      const others = { tenant: 'tenant-b', request: '{"input":"hi"}' }
+      await store.keptResponses.put(kept('two', others))
+      await store.records.forget({ ...selection } as never)
+      expect(await store.keptResponses.get('one', 'tenant-a')).toBeNull()
+      expect(await store.keptResponses.get('two', 'tenant-b')).not.toBeNull()
+    }
+  )
+
+  it('is forgotten with its user also where the log has nothing else', async ({ store }) => {
+    await store.keptResponses.put(kept('one'))
+    const asked = { selection: { user: 'ada' }, retire: false, dryRun: false }
+    await forget(store, asked, CONTEXT)
+    expect(await store.keptResponses.get('one', 'tenant-a')).toBeNull()
+  })
+})
