@@ -1,13 +1,23 @@
 /** Answers on their way between a dialect and the rest: from a stream, and to a caller. */
 import type { Usage } from './chat.ts'
 
+export interface RenderedCall {
+  id: string
+  name: string
+  /** JSON */
+  arguments: string
+}
+
 /** A lora's answer. */
 export interface RenderedAnswer {
   id: string
   /** seconds since the epoch */
   created: number
   model: string
+  /** '' where functions are called */
   content: string
+  /** of functions, in order; without any the answer is its content */
+  calls: readonly RenderedCall[]
   /** null when the engine counts no tokens; then the answer has no usage */
   usage: Usage | null
 }

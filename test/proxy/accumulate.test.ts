@@ -139,8 +139,13 @@ describe('the accumulated completion of a stream', () => {
     ])
   })
 
-  it('equals the answer that was rendered', () => {
-    const answer = { id: 'c1', created: 5, model: 'lora', content: 'a "b"\n🎉', usage: USAGE }
+  const CALLS = ['a', 'b'].map((name) => ({ id: `call_${name}`, name, arguments: '{"x":"y"}' }))
+
+  it.each([
+    ['text', { content: 'a "b"\n🎉', calls: [] }],
+    ['calls', { content: '', calls: CALLS }],
+  ])('equals the answer that was rendered: %s', (_name, parts) => {
+    const answer = { id: 'c1', created: 5, model: 'lora', ...parts, usage: USAGE }
     const { choices, ...rest } = renderCompletion(answer)
     const { refusal: _, ...message } = choices[0]!.message
     expect(accumulate(renderEvents(answer, true)).answer()).toEqual({

@@ -24,7 +24,7 @@ const fault = (
   answerFault(
     answer,
     request(extra),
-    { answers: { ...ANSWERS, ...rules }, template: { responseFormat: '' } },
+    { answers: { ...ANSWERS, ...rules }, template: { tools: '', responseFormat: '' } },
     createAnswerFormats()
   )
 

@@ -7,6 +7,7 @@ const ANSWER: RenderedAnswer = {
   id: 'resp_1',
   created: 7,
   model: 'lora-1',
+  calls: [],
   content: 'line 1\nline "2" – 遅い 🙂',
   usage: { prompt_tokens: 12, completion_tokens: 3, total_tokens: 15 },
 }
@@ -55,7 +56,6 @@ describe('an answer of the Responses API', () => {
 
   it.each<[string, unknown]>([
     ['tool-calls', response([message(text('I look.')), call])],
-    ['tool-calls', response([call, call])],
     ['refusal', response([message({ type: 'refusal', refusal: 'no' })])],
     [
       'cut-off',
@@ -86,6 +86,10 @@ describe('an answer of the Responses API', () => {
   })
 
   it('has the calls of a chat completion', () => {
+    expect(outcome(response([call, call]))).toEqual({
+      kind: 'text',
+      text: '[[call]] f {}\n[[call]] f {}',
+    })
     expect(RESPONSES.completionOf(response([call]))?.choices[0]).toMatchObject({
       message: {
         content: null,

@@ -40,9 +40,10 @@ const changed = (number: number, { request, message, finishReason }: Change): Ex
   }
 }
 
+/** Of a custom tool: only calls of functions have a form that is learned. */
 const CALL = {
   content: null,
-  tool_calls: [{ id: 'call_1', type: 'function', function: { name: 'order', arguments: '{}' } }],
+  tool_calls: [{ id: 'call_1', type: 'custom', custom: { name: 'order', input: 'all' } }],
 }
 
 const many = (count: number, record: (number: number) => ExchangeRecord): ExchangeRecord[] =>
@@ -123,7 +124,7 @@ describe('an internalization', () => {
 
   const jobs = async (): Promise<number> => (await harness.engine.findJobs({})).length
 
-  it('counts tool calls: a lora that answers them with text is not promoted', async () => {
+  it('counts tool calls that it cannot learn: a lora that answers them with text is not promoted', async () => {
     const { state, verdict, plan } = await internalize(
       many(RECORDS, (number) =>
         changed(number, { request: { tools: TOOLS }, ...(isCall(number) ? { message: CALL } : {}) })
@@ -136,7 +137,7 @@ describe('an internalization', () => {
     for (const arm of verdict!.arms) expect(arm.agreement).toBeLessThanOrEqual(0.31)
   })
 
-  it('defers the requests that the upstream answers by tool calls, where it can tell them', async () => {
+  it('defers the requests that the upstream answers by such calls, where it can tell them', async () => {
     const { id, state, verdict, plan } = await internalize(
       many(400, (number) =>
         changed(number, {

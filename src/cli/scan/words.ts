@@ -163,7 +163,7 @@ export const nextStep = (report: ScanReport, log: ScannedLog): string => {
     return `log about ${about(waiting.missingExchanges!)} more exchanges of ${shortVersion(waiting)}, then scan again`
   const forLora = templates.find(
     ({ responseType, labels }) =>
-      labels === 1 || ['json', 'code', 'short-text'].includes(responseType ?? '')
+      labels === 1 || ['json', 'code', 'calls', 'short-text'].includes(responseType ?? '')
   )
   if (forLora !== undefined)
     return `${trainText(report, forLora, log)}; a lora may learn its answers, and the gate tells`

@@ -4,8 +4,10 @@
  */
 import type { ChatRequest, FinishReason } from '../../openai/chat.ts'
 import type { AnswerFormats, FormatFault } from './schema/answer-schema.ts'
+import { isCallText, parseCalls } from './calls.ts'
 import { DEFER_ANSWER } from './outcome.ts'
 import { formFault, type FormFault, type ResponseType } from './score.ts'
+import { toolFault, type ToolFault } from './tool-rules.ts'
 import type { TemplateKey } from '../template/template.ts'
 
 export interface AnswerRules {
@@ -23,6 +25,7 @@ export interface AnswerRules {
 export type AnswerFault =
   | FormatFault
   | FormFault
+  | ToolFault
   | 'length'
   | 'engine-error'
   | 'no-logprobs'
@@ -48,13 +51,17 @@ export const endingFault = (
 
 /**
  * Checks that a finished answer has the form that the request asks for and the form of the
- * upstream's answers: one of the labels if there are labels, JSON if all logged answers are JSON.
+ * upstream's answers: one of the labels if there are labels, JSON if all logged answers are JSON. Calls are of
+ * functions that the request has, with arguments that fit their schemas.
  * @returns the fault, or null
  */
 export const answerFault = (
   answer: string,
   request: ChatRequest,
-  { answers, template }: { answers: AnswerRules; template: Pick<TemplateKey, 'responseFormat'> },
+  {
+    answers,
+    template,
+  }: { answers: AnswerRules; template: Pick<TemplateKey, 'responseFormat' | 'tools'> },
   formats: AnswerFormats
 ): AnswerFault | null => {
   const { responseType, labels, maxChars } = answers
@@ -63,9 +70,11 @@ export const answerFault = (
   if (text === '') return 'empty'
   if (answer.length > maxChars) return 'too-long'
   if (labels !== null && !labels.includes(answer)) return 'not-a-label'
-  return (
-    formats.faultOf(answer, request, template.responseFormat) ?? formFault(responseType, answer)
-  )
+  const unformed = formFault(responseType, answer) ?? toolFault(answer, request)
+  if (unformed !== null) return unformed
+  return isCallText(answer)
+    ? formats.faultOfCalls(parseCalls(answer)!, request, template.tools)
+    : formats.faultOf(answer, request, template.responseFormat)
 }
 
 /** An answer may be longer than the longest logged one by this factor. */

@@ -1,10 +1,12 @@
 /**
- * The form of an upstream's answer. A lora can only give plain text; every other outcome counts
- * against a lora that answers with text. Knows nothing of the quality of the text.
+ * The form of an upstream's answer. A lora can give plain text, and calls of functions as text
+ * (`calls.ts`); every other outcome counts against a lora that answers. Knows nothing of the quality
+ * of the text.
  */
-import type { ChatCompletion } from '../../openai/chat.ts'
+import type { ChatCompletion, ChatMessage, FinishReason } from '../../openai/chat.ts'
+import { callsText, isCallText } from './calls.ts'
 
-/** Outcomes other than plain text; `unreadable`: the log has no completion for this answer. */
+/** Outcomes other than text; `tool-calls`: calls that have no text, or stand beside one; `unreadable`: the log has no completion for this answer. */
 export type OtherOutcome =
   'tool-calls' | 'refusal' | 'filtered' | 'cut-off' | 'several-choices' | 'no-text' | 'unreadable'
 
@@ -18,6 +20,18 @@ export const DEFER_ANSWER = '[[upstream]]'
 
 const hasItems = (value: unknown): boolean => Array.isArray(value) && value.length > 0
 
+/** Models end with `stop` where the request forced the call. */
+const ENDS_OF_CALLS = new Set<FinishReason | null>(['tool_calls', 'stop'])
+
+const calledIn = (
+  { content, tool_calls: calls }: ChatMessage,
+  finishReason: FinishReason | null
+): Outcome => {
+  const text = isFilled(content) ? null : callsText(calls!)
+  if (text === null) return { kind: 'tool-calls' }
+  return ENDS_OF_CALLS.has(finishReason) ? { kind: 'text', text } : { kind: 'cut-off' }
+}
+
 const isFilled = (value: unknown): boolean => value !== undefined && value !== null && value !== ''
 
 /** @param completion null where the log has no completion, or a text that is not a completion */
@@ -26,16 +40,18 @@ export const outcomeOf = (completion: ChatCompletion | null): Outcome => {
   if (!Array.isArray(choices) || choices.length === 0) return { kind: 'unreadable' }
   if (choices.length > 1) return { kind: 'several-choices' }
   const { message, finish_reason: finishReason } = choices[0]!
-  if (hasItems(message?.tool_calls) || isFilled(message?.['function_call']))
-    return { kind: 'tool-calls' }
+  if (isFilled(message?.['function_call'])) return { kind: 'tool-calls' }
+  if (hasItems(message?.tool_calls)) return calledIn(message!, finishReason)
   if (isFilled(message?.['refusal'])) return { kind: 'refusal' }
   if (finishReason === 'content_filter') return { kind: 'filtered' }
   if (finishReason !== 'stop') return { kind: 'cut-off' }
   const content = message?.content
   if (typeof content !== 'string' || content === '' || isFilled(message?.['audio']))
     return { kind: 'no-text' }
-  // an answer that happens to be the reserved text cannot be told from a deferral
-  return content.trim() === DEFER_ANSWER ? { kind: 'no-text' } : { kind: 'text', text: content }
+  // an answer that happens to be a reserved text cannot be told from a deferral or a call
+  return content.trim() === DEFER_ANSWER || isCallText(content)
+    ? { kind: 'no-text' }
+    : { kind: 'text', text: content }
 }
 
 /** The text of a plain outcome, else null. */

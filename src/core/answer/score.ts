@@ -3,6 +3,7 @@
  * scorer in `SCORERS`. Compares texts, executes nothing. Knows nothing of arms or thresholds.
  */
 import { canonicalJson } from '../json.ts'
+import { areSameCalls, isCallText, parseCalls } from './calls.ts'
 import { chrF } from './score-chrf.ts'
 import { fieldF1, parseJson } from './score-json.ts'
 
@@ -149,7 +150,7 @@ const isBalanced = (code: string): boolean => {
 }
 
 /** Fault in the form of an answer, as against the logged answers of its type. */
-export type FormFault = 'not-json' | 'unbalanced'
+export type FormFault = 'not-json' | 'unbalanced' | 'not-a-call'
 
 interface Scorer {
   /** whether the logged answers are of this type */
@@ -178,6 +179,11 @@ const SCORERS = {
     agreementCut: 1,
     faultOf: (answer) => (isJsonContainer(answer) ? null : 'not-json'),
   },
+  calls: {
+    fits: (answers) => fits(answers, 1, isCallText),
+    similarity: () => 0,
+    agreementCut: 1,
+  },
   code: {
     fits: (answers) => fits(answers, CODE_SHARE, looksLikeCode),
     similarity: (adapted, logged) => Number(normalizeCode(adapted) === normalizeCode(logged)),
@@ -199,18 +205,27 @@ export const RESPONSE_TYPES = Object.keys(SCORERS) as ResponseType[]
 
 const scorerOf = (type: ResponseType): Scorer => SCORERS[type]
 
-/** The type of the logged answers. */
-export const detectResponseType = (answers: string[]): ResponseType =>
-  RESPONSE_TYPES.find((type) => scorerOf(type).fits(answers))!
+/** The type of the logged answers. Calls have a form of their own, so the texts among them decide. */
+export const detectResponseType = (answers: string[]): ResponseType => {
+  if (knownLabels(answers) !== null) return 'label'
+  const texts = answers.filter((answer) => !isCallText(answer))
+  const judged = texts.length > 0 || answers.length === 0 ? texts : answers
+  return RESPONSE_TYPES.find((type) => type !== 'label' && scorerOf(type).fits(judged))!
+}
 
 /**
  * Similarity of an answer and the logged one, 0 to 1. JSON: 1 when canonically equal, else F1 of its
  * fields; label, code and text of up to five words: 1 or 0 after normalization; longer text: chrF.
+ * Calls: 1 for the same ones in the same order, else 0; a call and a text are never similar.
  */
 export const similarity = (type: ResponseType, adapted: string, logged: string): number =>
-  scorerOf(type).similarity(adapted, logged)
+  isCallText(adapted) || isCallText(logged)
+    ? Number(areSameCalls(adapted, logged))
+    : scorerOf(type).similarity(adapted, logged)
 
 export const agreementCut = (type: ResponseType): number => scorerOf(type).agreementCut
 
-export const formFault = (type: ResponseType, answer: string): FormFault | null =>
-  scorerOf(type).faultOf?.(answer) ?? null
+export const formFault = (type: ResponseType, answer: string): FormFault | null => {
+  if (isCallText(answer)) return parseCalls(answer) === null ? 'not-a-call' : null
+  return scorerOf(type).faultOf?.(answer) ?? null
+}

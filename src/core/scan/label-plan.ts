@@ -75,6 +75,8 @@ const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 const TYPE_OBSTACLES: Record<Exclude<ResponseType, 'label'>, string> = {
   json: 'the answers are JSON, for which there is no quick estimate: a lora may learn them',
   code: 'the answers are code, for which there is no quick estimate: a lora may learn them',
+  calls:
+    'the answers are calls of functions, for which there is no quick estimate: a lora may learn them',
   'short-text':
     'the answers are short texts, for which there is no quick estimate: a lora may learn them',
   'free-text': 'the answers are free text, which the gate cannot compare without a judge',

@@ -42,14 +42,21 @@ const itemsIn = (json: string | null): string => {
 
 const inputOf = (body: Buffer): string => itemsIn(jsonOf(body, find(body, 'input')))
 
-/** Without ids: only the provider's own mean something to it. */
+type OutputItem =
+  | { type: 'message'; content: { text: string }[] }
+  | { type: 'function_call'; call_id: string; name: string; arguments: string }
+
+/** Without an id: only the provider's own mean something to it. */
+const inputItemOf = (item: OutputItem): object => {
+  if (item.type === 'message')
+    return { role: 'assistant', content: item.content.map(({ text }) => text).join('') }
+  const { type, call_id, name, arguments: given } = item
+  return { type, call_id, name, arguments: given }
+}
+
 const answerOf = (response: string): string => {
-  const { output } = JSON.parse(response) as { output: { content: { text: string }[] }[] }
-  const items = output.map(({ content }) => ({
-    role: 'assistant',
-    content: content.map(({ text }) => text).join(''),
-  }))
-  return JSON.stringify(items).slice(1, -1)
+  const { output } = JSON.parse(response) as { output: OutputItem[] }
+  return JSON.stringify(output.map(inputItemOf)).slice(1, -1)
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Renders a lora's answer as the Responses API does: one JSON body, or the events of a stream. Pure. */
 import type { Usage } from '../chat.ts'
-import type { RenderedAnswer } from '../answer.ts'
+import type { RenderedAnswer, RenderedCall } from '../answer.ts'
 
 type Fields = Record<string, unknown>
 
@@ -73,33 +73,67 @@ const partOf = (text: string): Fields => ({
   text,
 })
 
-const itemOf = ({ id, content }: RenderedAnswer, isDone: boolean): Fields => ({
+const statusOf = (isDone: boolean): string => (isDone ? 'completed' : 'in_progress')
+
+const messageOf = ({ id, content }: RenderedAnswer, isDone: boolean): Fields => ({
   id: id.replace(/^resp_/, 'msg_'),
   type: 'message',
-  status: isDone ? 'completed' : 'in_progress',
+  status: statusOf(isDone),
   content: isDone ? [partOf(content)] : [],
   role: 'assistant',
 })
 
+const callOf = ({ id, name, arguments: given }: RenderedCall, isDone: boolean): Fields => ({
+  id: id.replace(/^call_/, 'fc_'),
+  type: 'function_call',
+  status: statusOf(isDone),
+  call_id: id,
+  name,
+  arguments: isDone ? given : '',
+})
+
+const outputOf = (answer: RenderedAnswer): Fields[] =>
+  answer.calls.length === 0
+    ? [messageOf(answer, true)]
+    : answer.calls.map((call) => callOf(call, true))
+
 /** @param request the caller's, whose settings a response repeats */
 export const renderResponse = (answer: RenderedAnswer, request: Fields): Fields =>
-  responseOf(answer, request, [itemOf(answer, true)])
+  responseOf(answer, request, outputOf(answer))
 
-/** The events that OpenAI sends for an answer of one text, numbered from 0. */
-export const renderResponseEvents = (answer: RenderedAnswer, request: Fields): string => {
+const messageEvents = (answer: RenderedAnswer): Fields[] => {
   const { content } = answer
-  const done = itemOf(answer, true)
-  const begun = responseOf(answer, request, null)
+  const done = messageOf(answer, true)
   const place = { item_id: done['id'], output_index: 0, content_index: 0 }
-  const events: Fields[] = [
-    { type: 'response.created', response: begun },
-    { type: 'response.in_progress', response: begun },
-    { type: 'response.output_item.added', output_index: 0, item: itemOf(answer, false) },
+  return [
+    { type: 'response.output_item.added', output_index: 0, item: messageOf(answer, false) },
     { type: 'response.content_part.added', ...place, part: partOf('') },
     { type: 'response.output_text.delta', ...place, delta: content, logprobs: [] },
     { type: 'response.output_text.done', ...place, text: content, logprobs: [] },
     { type: 'response.content_part.done', ...place, part: partOf(content) },
     { type: 'response.output_item.done', output_index: 0, item: done },
+  ]
+}
+
+const callEvents = (call: RenderedCall, place: number): Fields[] => {
+  const done = callOf(call, true)
+  const { name, arguments: given } = call
+  const item = { item_id: done['id'], output_index: place }
+  return [
+    { type: 'response.output_item.added', output_index: place, item: callOf(call, false) },
+    { type: 'response.function_call_arguments.delta', ...item, delta: given },
+    { type: 'response.function_call_arguments.done', ...item, name, arguments: given },
+    { type: 'response.output_item.done', output_index: place, item: done },
+  ]
+}
+
+/** The events that OpenAI sends for an answer, numbered from 0. */
+export const renderResponseEvents = (answer: RenderedAnswer, request: Fields): string => {
+  const begun = responseOf(answer, request, null)
+  const events: Fields[] = [
+    { type: 'response.created', response: begun },
+    { type: 'response.in_progress', response: begun },
+    ...(answer.calls.length === 0 ? messageEvents(answer) : answer.calls.flatMap(callEvents)),
     { type: 'response.completed', response: renderResponse(answer, request) },
   ]
   return events

@@ -1,4 +1,5 @@
 /** Fourth step when a route answers: the lora's answer in the form that the client asked for. */
+import { isCallText, parseCalls } from '../../core/answer/calls.ts'
 import type { RouteOutcome } from '../../core/log/record.ts'
 import type { MatchedRoute } from '../../core/route/route-table.ts'
 import type { ChatRequest, Usage } from '../../openai/chat.ts'
@@ -109,6 +110,20 @@ const finish = (
     })
   })
 
+/** Text, or calls with ids of their own. */
+const answerParts = (
+  { id }: Received['exchange'],
+  content: string
+): Pick<RenderedAnswer, 'content' | 'calls'> => {
+  if (!isCallText(content)) return { content, calls: [] }
+  const calls = parseCalls(content)!.map(({ name, arguments: given }, place) => ({
+    id: `call_${id}_${place}`,
+    name,
+    arguments: JSON.stringify(given),
+  }))
+  return { content: '', calls }
+}
+
 const rendered = (
   { echoModel }: ChatDeps,
   { exchange }: Received,
@@ -119,7 +134,7 @@ const rendered = (
     id: `${exchange.dialect.idPrefix}${exchange.id}`,
     created: Math.floor(exchange.at / 1000),
     model: echoModel ? exchange.model : lora,
-    content,
+    ...answerParts(exchange, content),
     usage,
   },
   request: JSON.parse(exchange.body.toString()) as Rendered['request'],

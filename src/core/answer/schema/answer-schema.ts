@@ -5,6 +5,8 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { ChatRequest } from '../../../openai/chat.ts'
+import type { Call } from '../calls.ts'
+import { functionNamed } from '../tool-rules.ts'
 import { compileSchema, type CompiledSchema } from './compile.ts'
 import { parseUnambiguousJson } from '../../json.ts'
 
@@ -21,8 +23,15 @@ export interface AnswerFormats {
    * schema, is not the object that was asked for, or cannot be checked.
    */
   faultOf(answer: string, request: ChatRequest, digest: string): FormatFault | null
+  /**
+   * `not-valid` where arguments do not fit the parameters of their function, or cannot be checked.
+   * @param digest of the request's tools, as in its template's key
+   */
+  faultOfCalls(calls: readonly Call[], request: ChatRequest, digest: string): FormatFault | null
 }
 
+/** Of a function that names none. */
+const WITHOUT_PARAMETERS = { type: 'object', additionalProperties: false }
 /** Compiled schemas in the cache. */
 const MAX_SCHEMAS = 1000
 const MAX_BYTES = 64 * 2 ** 20
@@ -33,9 +42,8 @@ type ResponseFormat = NonNullable<ChatRequest['response_format']>
 
 type Compiled = CompiledSchema | { bytes: number; unsupported: string }
 
-const compile = (format: ResponseFormat): Compiled => {
+const compile = (schema: unknown): Compiled => {
   try {
-    const { schema } = (format.json_schema ?? {}) as { schema?: unknown }
     return compileSchema(schema)
   } catch (error) {
     // RangeError and URIError too: a schema that breaks the compiler is not supported
@@ -57,12 +65,19 @@ export const createAnswerFormats = (): AnswerFormats => {
     maxSize: MAX_BYTES,
     sizeCalculation: ({ bytes }) => bytes,
   })
-  const schemaOf = (format: ResponseFormat, digest: string): Compiled => {
-    const known = schemas.get(digest)
+  const compiledAs = (name: string, schema: unknown): Compiled => {
+    const known = schemas.get(name)
     if (known !== undefined) return known
-    const compiled = compile(format)
-    schemas.set(digest, compiled)
+    const compiled = compile(schema)
+    schemas.set(name, compiled)
     return compiled
+  }
+  const schemaOf = ({ json_schema: wanted }: ResponseFormat, digest: string): Compiled =>
+    compiledAs(digest, ((wanted ?? {}) as { schema?: unknown }).schema)
+  const areArguments = ({ name, arguments: given }: Call, request: ChatRequest, digest: string) => {
+    const parameters = functionNamed(request, name)?.parameters ?? WITHOUT_PARAMETERS
+    const schema = compiledAs(`${digest} ${name}`, parameters)
+    return 'accepts' in schema && schema.accepts(given)
   }
   const fits = (value: unknown, format: ResponseFormat, digest: string): boolean => {
     if (format.type === 'json_object') return isObject(value)
@@ -84,5 +99,7 @@ export const createAnswerFormats = (): AnswerFormats => {
       if (value === undefined) return 'not-json'
       return fits(value, format!, digest) ? null : 'not-valid'
     },
+    faultOfCalls: (calls, request, digest) =>
+      calls.every((call) => areArguments(call, request, digest)) ? null : 'not-valid',
   }
 }

@@ -1,0 +1,67 @@
+/**
+ * Calls of functions as text, the one form in which they are learned, compared and generated: a line for each
+ * call, with its name and its arguments as canonical JSON. Two answers call the same exactly where their texts
+ * are equal.
+ */
+import { canonicalJson, parseUnambiguousJson } from '../json.ts'
+
+export interface Call {
+  name: string
+  arguments: Record<string, unknown>
+}
+
+/** Begins each line. An answer in text that begins so cannot be told from a call. */
+const MARK = '[[call]] '
+/** OpenAI's names of functions. */
+const LINE = /^\[\[call\]\] ([\w.-]{1,128}) (\{.*\})$/
+
+/** A call and its line. */
+const lineOf = ({ name, arguments: given }: Call): string =>
+  `${MARK}${name} ${canonicalJson(given)}`
+
+export const isCallText = (text: string): boolean => text.startsWith(MARK.trimEnd())
+
+const objectIn = (json: unknown): Record<string, unknown> | null => {
+  const value = typeof json === 'string' ? parseUnambiguousJson(json) : undefined
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : null
+}
+
+/** A call of a chat completion. @returns null for a custom tool, and for arguments that are no JSON object */
+const callOf = (value: unknown): Call | null => {
+  const { type, function: called } = (value ?? {}) as { type?: unknown; function?: unknown }
+  const { name, arguments: json } = (called ?? {}) as { name?: unknown; arguments?: unknown }
+  // functions without parameters are called with an empty text by some models
+  const given = json === '' ? {} : objectIn(json)
+  if (type !== 'function' || typeof name !== 'string' || given === null) return null
+  const call = { name, arguments: given }
+  return LINE.test(lineOf(call)) ? call : null
+}
+
+/** @param toolCalls of a chat completion's message @returns null where one of them has no such form */
+export const callsText = (toolCalls: readonly unknown[]): string | null => {
+  const calls = toolCalls.map(callOf)
+  return calls.length > 0 && calls.every((call) => call !== null)
+    ? calls.map(lineOf).join('\n')
+    : null
+}
+
+/** @returns null for any other text */
+export const parseCalls = (text: string): Call[] | null => {
+  const calls = text
+    .trim()
+    .split('\n')
+    .map((line) => {
+      const [, name, json] = LINE.exec(line.trim()) ?? []
+      const given = objectIn(json)
+      return name === undefined || given === null ? null : { name, arguments: given }
+    })
+  return calls.every((call) => call !== null) ? calls : null
+}
+
+/** The same calls in the same order, however their JSON is written. */
+export const areSameCalls = (one: string, other: string): boolean => {
+  const [a, b] = [parseCalls(one), parseCalls(other)]
+  return a !== null && b !== null && a.map(lineOf).join('\n') === b.map(lineOf).join('\n')
+}
