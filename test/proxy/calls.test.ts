@@ -55,6 +55,9 @@ class TalkingEngine implements Pick<Engine, 'name' | 'stream'> {
   }
 }
 
+const namesAndArguments = (calls: { name: string; arguments: string }[]) =>
+  calls.map(({ name, arguments: json }) => [name, JSON.parse(json)])
+
 describe('a lora that calls functions', () => {
   const engine = new TalkingEngine()
   let harness: Harness
@@ -79,9 +82,6 @@ describe('a lora that calls functions', () => {
     harness.upstream.requests.length = 0
     engine.says = TWO
   })
-
-  const namesAndArguments = (calls: { name: string; arguments: string }[]) =>
-    calls.map(({ name, arguments: json }) => [name, JSON.parse(json)])
 
   it('gives them as a chat completion has them', async () => {
     const { choices } = await client.chat.completions.create(CHAT)

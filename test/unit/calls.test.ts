@@ -78,11 +78,12 @@ describe('calls as text', () => {
   })
 })
 
+const outcome = (message: object, reason: string | null = 'tool_calls') =>
+  outcomeOf({
+    choices: [{ index: 0, message: { role: 'assistant', ...message }, finish_reason: reason }],
+  } as ChatCompletion)
+
 describe('the outcome of an answer that calls functions', () => {
-  const outcome = (message: object, reason: string | null = 'tool_calls') =>
-    outcomeOf({
-      choices: [{ index: 0, message: { role: 'assistant', ...message }, finish_reason: reason }],
-    } as ChatCompletion)
   const calls = [call('time', '{}')]
 
   it('is their text', () => {
