@@ -169,7 +169,7 @@ const obstacleOf = (
   if (traffic.length > 0 && answerable < settings.minCoverage)
     return {
       reason:
-        `the upstream answers ${percent(answerable)} of the held-out requests with plain text, and ` +
+        `the upstream answers ${percent(answerable)} of the held-out requests with plain text or calls of functions, and ` +
         `${percent(settings.minCoverage)} must be answered`,
       missingExchanges: null,
     }
@@ -208,7 +208,8 @@ export const planLabels = (
   })
   if (sample.length === 0)
     return refused('the log has no request of it that a route may answer', null)
-  if (texts.length === 0) return refused('the log has no answer of it in plain text', null)
+  if (texts.length === 0)
+    return refused('the log has no answer of it in plain text or calls of functions', null)
   const heldOut = new Set(split.traffic)
   const learnable = textsOf(sample.filter((exchange) => !heldOut.has(exchange)))
   // of a handful of exchanges all may be held out

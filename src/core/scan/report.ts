@@ -44,7 +44,7 @@ export interface TemplateReport {
   mostNetUsdPerMonth: number | null
   /** why dollars a month are not known; null where they are */
   moneyUnknown: string | null
-  /** null without an answer in plain text */
+  /** null without an answer in text or calls */
   responseType: ResponseType | null
   /** distinct labels; null where the answers are no labels */
   labels: number | null

@@ -153,8 +153,8 @@ const hopeless = (
   const answerable = textsOf(traffic).length / traffic.length
   if (answerable < minCoverage)
     return (
-      `the upstream answers ${percent(answerable)} of the held-out requests with plain text ` +
-      `(the others: ${listed(outcomesOf(traffic))}); a lora answers text alone, and ` +
+      `the upstream answers ${percent(answerable)} of the held-out requests with plain text or calls ` +
+      `of functions (the others: ${listed(outcomesOf(traffic))}); a lora gives nothing else, and ` +
       `${percent(minCoverage)} must be answered: lower MIN_COVERAGE, or move these requests to a prompt of their own`
     )
   if (responseType === 'free-text')
