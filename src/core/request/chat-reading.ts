@@ -15,9 +15,11 @@ import {
   type LongStrings,
   type ScanFault,
 } from './json-scan.ts'
+import { toolTurns } from './tool-turns.ts'
 
-/** A parsed chat request. */
+/** A parsed request. */
 export interface ChatReading {
+  /** with the calls of its history as texts */
   request: ChatRequest
   /** false where its long strings are cut out */
   isWhole: boolean
@@ -74,7 +76,8 @@ export const readScanned = (
   const model = typeof name === 'string' && (isWhole || cutLength(name) === null) ? name : ''
   const request = requestOf(parsed)
   if (request === null) return { model, outcome: 'no-chat-request' }
-  return { model, outcome: { request, isWhole, bytes: body.length } }
+  const messages = toolTurns(request.messages)
+  return { model, outcome: { request: { ...request, messages }, isWhole, bytes: body.length } }
 }
 
 /** As `readScanned`, with the scan. */
