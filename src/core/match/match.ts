@@ -18,9 +18,10 @@ export { templateKeyOf } from '../template/template-key.ts'
 
 export interface Matcher {
   /**
-   * The one template that the messages are an instance of, taken apart. Content is a string or an
-   * array with exactly one plain text part; messages with any field but `role` and `content` match
-   * nothing. Where several templates fit, the one with the most constant text wins; null on a tie.
+   * The one template that the messages are an instance of, taken apart. Texts are those of `plainTexts`;
+   * messages that have none match nothing. Where several templates fit, the one with the most constant
+   * text wins; null on a tie. A `developer` message is one of `system`, and the other way round, where
+   * no template has exactly the request's roles.
    */
   match(key: TemplateKey, messages: ChatMessage[]): Match | null
   /** False when `match` would find nothing in the request with these bytes. */
@@ -35,9 +36,24 @@ interface Compiled {
   probe: Probe
 }
 
+/** newer models of OpenAI have `developer` where older ones have `system` */
+const broadRole = (role: string): string => (role === 'developer' ? 'system' : role)
+
+const rolesText = (messages: { role: string }[], count: number, isBroad: boolean): string => {
+  let text = ''
+  for (let index = 0; index < count; index++) {
+    const { role } = messages[index]!
+    text += `${isBroad ? broadRole(role) : role}\n`
+  }
+  return text
+}
+
 /** Templates of one key and one sequence of roles. */
 interface Bucket {
   messages: number
+  roles: string
+  /** `developer` read as `system` */
+  broadRoles: string
   entries: Compiled[]
   /** visits the entries that texts may be of */
   candidates: (texts: string[], visit: (compiled: Compiled) => void) => void
@@ -55,17 +71,14 @@ const createBucket = (templates: Template[]): Bucket => {
     anchorChars: patterns.reduce((sum, pattern) => sum + pattern.anchorChars, 0),
     probe: probes[index]!,
   }))
+  const { messages } = templates[0]!
   return {
-    messages: templates[0]!.messages.length,
+    messages: messages.length,
+    roles: rolesText(messages, messages.length, false),
+    broadRoles: rolesText(messages, messages.length, true),
     entries,
     candidates: createProbeIndex(entries),
   }
-}
-
-const rolesText = (messages: { role: string }[], count: number): string => {
-  let text = ''
-  for (let index = 0; index < count; index++) text += `${messages[index]!.role}\n`
-  return text
 }
 
 /** The messages after the template's own; null unless assistant and user alternate. */
@@ -106,13 +119,33 @@ const search = (bucket: Bucket, texts: string[], best: Found | null): Found | nu
   return found
 }
 
-const createIndex = (templates: Template[]): Map<string, Map<string, Bucket>> =>
+const createIndex = (templates: Template[]): Map<string, Bucket[]> =>
   new Map(
     [...groupBy(templates, keyText)].map(([key, group]) => {
-      const byRoles = groupBy(group, ({ messages }) => rolesText(messages, messages.length))
-      return [key, new Map([...byRoles].map(([roles, own]) => [roles, createBucket(own)]))]
+      const byRoles = groupBy(group, ({ messages }) => rolesText(messages, messages.length, false))
+      return [key, [...byRoles.values()].map(createBucket)]
     })
   )
+
+/** Searches the buckets with the roles that the messages begin with and an even number behind them. */
+const searchRoles = (
+  buckets: Bucket[],
+  messages: ChatMessage[],
+  texts: () => string[] | null,
+  isBroad: boolean
+): Found | null => {
+  let best: Found | null = null
+  for (const bucket of buckets) {
+    const turns = messages.length - bucket.messages
+    if (turns < 0 || turns % 2 !== 0) continue
+    const roles = isBroad ? bucket.broadRoles : bucket.roles
+    if (rolesText(messages, bucket.messages, isBroad) !== roles) continue
+    const read = texts()
+    if (!read) return null
+    best = search(bucket, read, best)
+  }
+  return best
+}
 
 /** Immutable; build a new one when the set of templates changes. */
 export const compileMatcher = (templates: Template[]): Matcher => {
@@ -121,23 +154,17 @@ export const compileMatcher = (templates: Template[]): Matcher => {
   const match = (key: TemplateKey, messages: ChatMessage[]): Match | null => {
     const buckets = index.get(keyText(key))
     if (!buckets) return null
-    let texts: string[] | null = null
-    let best: Found | null = null
-    for (const [roles, bucket] of buckets) {
-      const turns = messages.length - bucket.messages
-      if (turns < 0 || turns % 2 !== 0) continue
-      if (rolesText(messages, bucket.messages) !== roles) continue
-      texts ??= plainTexts(messages)
-      if (!texts) return null
-      best = search(bucket, texts, best)
-    }
-    if (!best || !texts || best.isTied) return null
+    let read: string[] | null | undefined
+    const texts = (): string[] | null => (read === undefined ? (read = plainTexts(messages)) : read)
+    const best =
+      searchRoles(buckets, messages, texts, false) ?? searchRoles(buckets, messages, texts, true)
+    if (!best || !read || best.isTied) return null
     const { template } = best.compiled
-    const turns = turnsAfter(messages, texts, template.messages.length)
+    const turns = turnsAfter(messages, read, template.messages.length)
     return turns && { template, ...best.taken, turns }
   }
   const byteProbes = [...index.values()]
-    .flatMap((buckets) => [...buckets.values()].flatMap(({ entries }) => entries))
+    .flatMap((buckets) => buckets.flatMap(({ entries }) => entries))
     .map(({ template, patterns, probe }) =>
       createByteProbe(template.model, patterns[probe.message]!.prefix, probe)
     )
