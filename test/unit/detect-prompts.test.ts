@@ -99,3 +99,61 @@ describe('messages in the forms that clients send', () => {
     expect(matchedShare(templates, requests(90, make, 120))).toBeCloseTo(1 / 3)
   })
 })
+
+const articles = (dice: Dice, count: number, sentences: number): string =>
+  Array.from(
+    { length: count },
+    () => `## Article ${dice.id()}\n${Array.from({ length: sentences }, dice.sentence).join(' ')}`
+  ).join('\n\n')
+
+describe('retrieved documents that are longer than the instructions', () => {
+  const pool = Array.from({ length: 40 }, (_, index) => articles(createDice(500 + index), 1, 12))
+  it.each<[string, Make]>([
+    [
+      'of which each request has others, behind the instructions',
+      (dice) => [
+        system(`${INSTRUCTIONS}\n\nContext:\n${articles(dice, 3, 10)}`),
+        user(dice.sentence()),
+      ],
+    ],
+    [
+      'from a pool, behind the instructions',
+      (dice) => [
+        system(`${INSTRUCTIONS}\n\nContext:\n${dice.pick(pool)}\n\n${dice.pick(pool)}`),
+        user(dice.sentence()),
+      ],
+    ],
+    [
+      'in front of the question',
+      (dice) => [
+        system(INSTRUCTIONS),
+        user(`Documents:\n${articles(dice, 3, 10)}\n\nQuestion: ${dice.sentence()}`),
+      ],
+    ],
+    [
+      'in parts of their own',
+      (dice) => [
+        system([text(INSTRUCTIONS), text(articles(dice, 2, 10))]),
+        user([text(articles(dice, 1, 10)), text(`Question: ${dice.sentence()}`)]),
+      ],
+    ],
+  ])('are kept, and the instructions are found (%s)', (_, make) => {
+    const templates = found(requests(100, make))
+    expect(templates).toHaveLength(1)
+    expect(matchedShare(templates, requests(100, make, 100))).toBe(1)
+    const matcher = compileMatcher(templates)
+    const [head, asked] = make(createDice(3), 900) as [ChatMessage, ChatMessage]
+    const match = matcher.match(KEY, [head, asked])!
+    const kept = [...Object.values(match.slots), match.query].join('\n')
+    for (const line of articleLines([head, asked])) expect(kept).toContain(line)
+  })
+})
+
+const articleLines = (messages: ChatMessage[]): string[] =>
+  messages
+    .flatMap(({ content }) =>
+      typeof content === 'string' ? content : content!.map((part) => part.text!)
+    )
+    .flatMap((content) => content.split('\n'))
+    .filter((line) => line.includes('. ') || line.includes('? '))
+    .filter((line) => !INSTRUCTIONS.includes(line))

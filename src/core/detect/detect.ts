@@ -39,9 +39,9 @@ export interface DetectorOptions {
   sampleSize: number
   /** age at which a session counts half when samples are taken */
   halfLifeMs: number
-  minAnchorChars: number
+  /** of constant text, examples and dropped slots, on average; 4 characters stand for a token */
+  minRemovableChars: number
   minDistinctShare: number
-  minRemovableShare: number
   maxClusters: number
   /** of all samples; the counting tables are not included, see `bytes` */
   maxSampleBytes: number
@@ -57,9 +57,8 @@ export const DEFAULT_DETECTOR_OPTIONS: DetectorOptions = {
   minSessions: 30,
   sampleSize: 200,
   halfLifeMs: 14 * 24 * 3600 * 1000,
-  minAnchorChars: 120,
+  minRemovableChars: 120,
   minDistinctShare: 0.5,
-  minRemovableShare: 0.5,
   maxClusters: 1024,
   maxSampleBytes: 24 * 2 ** 20,
   maxLines: 2 ** 18,

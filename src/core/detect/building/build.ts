@@ -11,12 +11,10 @@ import { splitInner } from './inner.ts'
 import { areExamples, describeSlot, isInstruction, recurrence, uniqueName } from './slots.ts'
 
 export interface BuildLimits {
-  /** removable constant text that makes a template worth having */
-  minAnchorChars: number
+  /** removable text that makes a template worth having, however long the text is that stays */
+  minRemovableChars: number
   /** distinct queries over samples */
   minDistinctShare: number
-  /** removable text over all text but the query */
-  minRemovableShare: number
 }
 
 /** Retrieved examples come from a pool, so some of them recur. */
@@ -132,21 +130,17 @@ export const versionOf = (key: TemplateKey, messages: TemplateMessage[]): string
 const meanChars = (values: string[]): number =>
   values.reduce((sum, value) => sum + value.length, 0) / values.length
 
-/** Mean characters that a request loses, and that it keeps besides the query. */
-const weigh = (draft: Draft, messages: TemplateMessage[]): { removed: number; kept: number } => {
-  let removed = 0
-  let kept = 0
-  for (const [index, { segments }] of messages.entries()) {
-    for (const [at, segment] of segments.entries()) {
-      const piece = draft.messages[index]![at]!
-      const chars = isVariable(piece) ? meanChars(piece.values) : piece.text.length
-      if (segment.kind === 'query') continue
-      if (segment.kind === 'slot' && segment.kept) kept += chars
-      else removed += chars
-    }
-  }
-  return { removed, kept }
-}
+/** Mean characters that a request loses. */
+const removedChars = (draft: Draft, messages: TemplateMessage[]): number =>
+  messages
+    .flatMap(({ segments }, index) =>
+      segments.map((segment, at) => ({ segment, piece: draft.messages[index]![at]! }))
+    )
+    .filter(({ segment }) => segment.kind !== 'query' && !(segment.kind === 'slot' && segment.kept))
+    .reduce(
+      (sum, { piece }) => sum + (isVariable(piece) ? meanChars(piece.values) : piece.text.length),
+      0
+    )
 
 /**
  * @param samples of one version
@@ -170,9 +164,7 @@ export const buildTemplate = (
     if (!segments) return null
     messages.push({ role, segments })
   }
-  const { removed, kept } = weigh(draft, messages)
-  if (removed < limits.minAnchorChars) return null
-  if (removed < (removed + kept) * limits.minRemovableShare) return null
+  if (removedChars(draft, messages) < limits.minRemovableChars) return null
   const maxTurnsAfter = Math.max(...samples.map((sample) => sample.turns))
   return { ...key, version: versionOf(key, messages), messages, maxTurnsAfter }
 }
