@@ -157,3 +157,54 @@ const articleLines = (messages: ChatMessage[]): string[] =>
     .flatMap((content) => content.split('\n'))
     .filter((line) => line.includes('. ') || line.includes('? '))
     .filter((line) => !INSTRUCTIONS.includes(line))
+
+const DAY_MS = 24 * HOUR_MS
+const LOCALES = ['en-US', 'en-GB', 'de', 'fr', 'es', 'it', 'pt', 'nl', 'pl', 'ja', 'zh', 'ko']
+const ORDINAL = ['th', 'st', 'nd', 'rd']
+
+/** Days from 5 October 2026 on, three hours a request: 80 requests are ten days of October. */
+const dayOf = (index: number): Date => new Date(Date.UTC(2026, 9, 5) + index * 3 * HOUR_MS)
+
+const inProse = (locale: string, day: Date): string =>
+  new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeZone: 'UTC' }).format(day)
+
+const DATES: [string, (day: Date) => string][] = [
+  ...LOCALES.map((locale): [string, (day: Date) => string] => [
+    locale,
+    (day) => inProse(locale, day),
+  ]),
+  ['German with an article', (day) => inProse('de', day).replace(', ', ', der ')],
+  ['a time behind it', (day) => `${inProse('en-US', day)} at ${day.toISOString().slice(11, 16)}`],
+  ['month and year', (day) => `October ${day.getUTCFullYear() - (day.getUTCDate() % 2)}`],
+  [
+    'an ordinal',
+    (day) => {
+      const date = day.getUTCDate()
+      return `${date < 11 || date > 13 ? (ORDINAL[date % 10] ?? 'th') : 'th'}`.replace(
+        /^/u,
+        `October ${date}`
+      )
+    },
+  ],
+]
+
+describe('a date in prose', () => {
+  const places: [string, (date: string) => string][] = [
+    ['on a line of its own', (date) => `Today is ${date}.\n${INSTRUCTIONS}`],
+    [
+      'twice in a prompt of one long line',
+      (date) =>
+        `Hello. Today is ${date}. ${INSTRUCTIONS.repeat(8).replaceAll('\n', ' ')} Open until ${date} only. ${INSTRUCTIONS.replaceAll('\n', ' ')}`,
+    ],
+  ]
+  it.each(
+    DATES.flatMap(([name, write]) =>
+      places.map(([place, put]) => [name, place, write, put] as const)
+    )
+  )('is one slot that the next months match (%s, %s)', (_, __, write, put) => {
+    const make: Make = (dice, index) => [system(put(write(dayOf(index)))), user(dice.sentence())]
+    const templates = found(requests(80, make), 3)
+    expect(templates).toHaveLength(1)
+    expect(matchedShare(templates, requests(200, make, 400))).toBe(1)
+  })
+})

@@ -5,9 +5,8 @@
 import { createHash } from 'node:crypto'
 import type { Segment, Template, TemplateKey, TemplateMessage } from '../../template/template.ts'
 import { alignMessage, joinPieces, type LineText, type Piece } from './align.ts'
-import { trimSoft, trimStrict } from './boundary.ts'
 import type { Sample } from '../sampling/clusters.ts'
-import { splitInner } from './inner.ts'
+import { splitPiece } from './split.ts'
 import { areExamples, describeSlot, isInstruction, recurrence, uniqueName } from './slots.ts'
 
 export interface BuildLimits {
@@ -29,19 +28,6 @@ const isVariable = (piece: Piece): piece is Variable => 'values' in piece
 /** The constant text of the pieces. */
 const textOf = (pieces: Piece[]): string =>
   pieces.map((piece) => (isVariable(piece) ? '' : piece.text)).join('')
-
-/** A variable piece, with the constant text at its ends and inside it split off. */
-const split = (piece: Piece, fromUser: boolean): Piece[] => {
-  if (!isVariable(piece)) return [piece]
-  const trim = fromUser ? trimStrict : trimSoft
-  const { prefix, suffix, cores } = trim(piece.values)
-  const inner = splitInner(cores, fromUser).flatMap((part) => {
-    if (!isVariable(part)) return [part]
-    const trimmed = trim(part.values)
-    return [{ text: trimmed.prefix }, { values: trimmed.cores }, { text: trimmed.suffix }]
-  })
-  return [{ text: prefix }, ...inner, { text: suffix }]
-}
 
 /** The query among a message's pieces: the one with the most distinct values, the last among equals. */
 const findQuery = (pieces: Piece[]): Variable | undefined => {
@@ -65,7 +51,9 @@ const draftOf = (samples: Sample[], roles: string[], text: LineText): Draft | nu
   if (roles[last] !== 'user') return null
   const messages = roles.map((role, index) => {
     const fromUser = !isInstruction(role)
-    return joinPieces(alignMessage(samples, index, text).flatMap((piece) => split(piece, fromUser)))
+    return joinPieces(
+      alignMessage(samples, index, text).flatMap((piece) => splitPiece(piece, fromUser))
+    )
   })
   const query = findQuery(messages[last]!)
   return query

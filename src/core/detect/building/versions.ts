@@ -14,7 +14,7 @@ import {
 } from './align.ts'
 import { charsApart, trimSoft } from './boundary.ts'
 import type { Sample } from '../sampling/clusters.ts'
-import { maskOf } from './mask.ts'
+import { maskOf, maskText, maskValues, withoutTyped } from './mask.ts'
 
 /** A larger group of lines (share of a request's text) cannot be the value of a slot. */
 const BLOCK_SHARE = 0.3
@@ -76,14 +76,14 @@ const isPooled = (group: LineGroup, groups: LineGroup[], sets: Set<number>[]): b
 /**
  * Characters of a group that no other group with enough samples has. A paragraph that contains a weekday
  * is one long line for each day; the lines differ in few characters, so they hold a slot and are not
- * blocks.
+ * blocks. Typed values are not counted: two dates may be a whole paragraph apart.
  */
 const ownChars = (group: LineGroup, groups: LineGroup[], least: number, text: LineText): number => {
   const others = groups
     .filter((other) => other !== group && other.support >= least)
-    .flatMap(({ lines }) => lines.map((line) => text(lineOfKey(line))))
+    .flatMap(({ lines }) => lines.map((line) => maskText(text(lineOfKey(line)))))
   return group.lines
-    .map((key) => text(lineOfKey(key)))
+    .map((key) => maskText(text(lineOfKey(key))))
     .reduce(
       (sum, line) =>
         sum + others.reduce((own, other) => Math.min(own, charsApart(line, other)), line.length),
@@ -151,8 +151,11 @@ const areVersions = (values: string[], times: number[]): boolean => {
   const distinct = [...counts.keys()]
   if (distinct.length > values.length / 2) return false
   if (new Set(distinct.map(stripSpace)).size === 1) return true
-  const { cores } = trimSoft(distinct)
+  const masked = maskValues(distinct)
+  const trimmed = trimSoft(masked.values).cores
+  const cores = trimmed.map(masked.unmask)
   // each date begins at a point in time, but typed values are never versions
+  if (new Set(trimmed.map(withoutTyped)).size === 1) return false
   if (cores.every((core) => maskOf(core) !== null)) return false
   if (Math.max(...counts.values()) >= values.length * DOMINANT_SHARE) return true
   if (areHeavyTexts(counts, cores, values.length)) return true
