@@ -158,7 +158,6 @@ const articleLines = (messages: ChatMessage[]): string[] =>
     .filter((line) => line.includes('. ') || line.includes('? '))
     .filter((line) => !INSTRUCTIONS.includes(line))
 
-const DAY_MS = 24 * HOUR_MS
 const LOCALES = ['en-US', 'en-GB', 'de', 'fr', 'es', 'it', 'pt', 'nl', 'pl', 'ja', 'zh', 'ko']
 const ORDINAL = ['th', 'st', 'nd', 'rd']
 

@@ -2,6 +2,7 @@
 import type { ChatMessage } from '../../openai/chat.ts'
 import { groupBy } from '../group-by.ts'
 import { compileMatcher, type Matcher } from '../match/match.ts'
+import { retrievedPairs } from '../template/example-pairs.ts'
 import type { Template } from '../template/template.ts'
 import type { LineText } from './building/align.ts'
 import { buildTemplate, type BuildLimits } from './building/build.ts'
@@ -61,13 +62,14 @@ const acceptPart = (
   if (sessions < limits.minSessions) return null
   const template = buildTemplate(cluster.key, cluster.roles, part, text, limits)
   if (!template) return null
-  const matcher = compileMatcher([template])
+  const matcher = compileMatcher([template], true)
   const members = part.filter((sample) => matches(matcher, cluster, sample, text))
   if (members.length < part.length * MATCHED_SHARE) return null
   const times = part.map(({ at }) => at)
   const [firstSeen, lastSeen] = [Math.min(...times), Math.max(...times)]
+  const pairs = retrievedPairs(template).length > 0 ? { knownPairs: cluster.pairs.known } : {}
   return {
-    candidate: { ...template, sessions, samples: part.length, firstSeen, lastSeen },
+    candidate: { ...template, ...pairs, sessions, samples: part.length, firstSeen, lastSeen },
     matcher,
     members,
   }
@@ -90,6 +92,7 @@ const fromCluster = (
   const accept = (samples: Sample[]): Accepted[] =>
     splitVersions(
       samples.toSorted((left, right) => left.session - right.session),
+      cluster.roles,
       least,
       text
     ).flatMap((part) => acceptPart(cluster, part, text, limits) ?? [])
@@ -122,6 +125,28 @@ const withoutSpecialCases = (accepted: Accepted[], text: LineText): Accepted[] =
     return covered.length < members.length * MATCHED_SHARE
   })
 
+/**
+ * Whether some session begins with the text before the template's retrieved pairs, but with fewer messages.
+ * Then the pairs may be turns of a conversation with the same prompt.
+ */
+const mayBeConversation = (candidate: Candidate, clusters: Cluster[], text: LineText): boolean => {
+  const [start] = retrievedPairs(candidate)
+  if (start === undefined) return false
+  const head = candidate.messages.slice(0, start)
+  const matcher = compileMatcher([
+    { ...candidate, messages: [...head, { role: 'user', segments: [{ kind: 'query' }] }] },
+  ])
+  return clusters.some(
+    ({ key, roles, samples }) =>
+      roles.length < candidate.messages.length &&
+      roles[start] === 'user' &&
+      samples.some((sample) => {
+        const first = messagesOf(sample, roles, text).slice(0, start + 1)
+        return matcher.match(key, first) !== null
+      })
+  )
+}
+
 /** @returns templates by falling number of sessions */
 export const findCandidates = (
   clusters: Cluster[],
@@ -146,6 +171,7 @@ export const findCandidates = (
   }
   return withoutSpecialCases([...byVersion.values()], text)
     .map(({ candidate }) => candidate)
+    .filter((candidate) => !mayBeConversation(candidate, clusters, text))
     .sort(
       (left, right) => right.sessions - left.sessions || (left.version < right.version ? -1 : 1)
     )

@@ -10,6 +10,7 @@ import { compileMessage, matchText, type MessagePattern, type Taken } from './me
 import { createByteProbe, createByteTest } from './byte-probe.ts'
 import type { Outline } from './outline.ts'
 import { createProbeIndex, createProbes, type Probe } from './probe.ts'
+import { pairDigest, retrievedPairs } from '../template/example-pairs.ts'
 import { keyText } from '../template/template-key.ts'
 import type { Match, Template, TemplateKey } from '../template/template.ts'
 
@@ -32,6 +33,8 @@ export interface Matcher {
 interface Compiled {
   template: Template
   patterns: MessagePattern[]
+  /** null where the template retrieves no pairs */
+  pairs: PairTest | null
   anchorChars: number
   probe: Probe
 }
@@ -59,7 +62,21 @@ interface Bucket {
   candidates: (texts: string[], visit: (compiled: Compiled) => void) => void
 }
 
-const createBucket = (templates: Template[]): Bucket => {
+type PairTest = (texts: string[]) => boolean
+
+/**
+ * True when the first and the last of the retrieved pairs are known examples. Turns of a conversation come
+ * before or behind an application's examples, so what stands between two examples is one, too.
+ */
+const pairTestOf = (template: Template): PairTest | null => {
+  const starts = retrievedPairs(template)
+  if (starts.length === 0) return null
+  const known = new Set(template.knownPairs)
+  return (texts) =>
+    [starts[0]!, starts.at(-1)!].every((at) => known.has(pairDigest(texts[at]!, texts[at + 1]!)))
+}
+
+const createBucket = (templates: Template[], anyPairs: boolean): Bucket => {
   const usable = templates.flatMap((template) => {
     const patterns = template.messages.map(compileMessage)
     return patterns.every((pattern) => pattern !== null) ? [{ template, patterns }] : []
@@ -68,6 +85,7 @@ const createBucket = (templates: Template[]): Bucket => {
   const entries = usable.map(({ template, patterns }, index) => ({
     template,
     patterns,
+    pairs: anyPairs ? null : pairTestOf(template),
     anchorChars: patterns.reduce((sum, pattern) => sum + pattern.anchorChars, 0),
     probe: probes[index]!,
   }))
@@ -96,9 +114,10 @@ const turnsAfter = (
   return turns
 }
 
-const take = ({ patterns }: Compiled, texts: string[]): Taken | null => {
+const take = ({ patterns, pairs }: Compiled, texts: string[]): Taken | null => {
   const taken: Taken = { slots: {}, examples: {}, query: '' }
-  return patterns.every((pattern, index) => matchText(pattern, texts[index]!, taken)) ? taken : null
+  const fits = patterns.every((pattern, index) => matchText(pattern, texts[index]!, taken))
+  return fits && (pairs?.(texts) ?? true) ? taken : null
 }
 
 interface Found {
@@ -119,11 +138,11 @@ const search = (bucket: Bucket, texts: string[], best: Found | null): Found | nu
   return found
 }
 
-const createIndex = (templates: Template[]): Map<string, Bucket[]> =>
+const createIndex = (templates: Template[], anyPairs: boolean): Map<string, Bucket[]> =>
   new Map(
     [...groupBy(templates, keyText)].map(([key, group]) => {
       const byRoles = groupBy(group, ({ messages }) => rolesText(messages, messages.length, false))
-      return [key, [...byRoles.values()].map(createBucket)]
+      return [key, [...byRoles.values()].map((own) => createBucket(own, anyPairs))]
     })
   )
 
@@ -147,10 +166,13 @@ const searchRoles = (
   return best
 }
 
-/** Immutable; build a new one when the set of templates changes. */
-export const compileMatcher = (templates: Template[]): Matcher => {
+/**
+ * Immutable; build a new one when the set of templates changes.
+ * @param anyPairs true only for detection: pairs need not be known where known ones are being learned
+ */
+export const compileMatcher = (templates: Template[], anyPairs = false): Matcher => {
   const byVersion = new Map(templates.map((template) => [template.version, template]))
-  const index = createIndex([...byVersion.values()])
+  const index = createIndex([...byVersion.values()], anyPairs)
   const match = (key: TemplateKey, messages: ChatMessage[]): Match | null => {
     const buckets = index.get(keyText(key))
     if (!buckets) return null

@@ -3,6 +3,7 @@
  * the query, in order. Knows nothing of counting or sampling.
  */
 import { createHash } from 'node:crypto'
+import { pairDigest, pairStarts } from '../../template/example-pairs.ts'
 import type { Segment, Template, TemplateKey, TemplateMessage } from '../../template/template.ts'
 import { alignMessage, joinPieces, type LineText, type Piece } from './align.ts'
 import type { Sample } from '../sampling/clusters.ts'
@@ -17,7 +18,7 @@ export interface BuildLimits {
 }
 
 /** Retrieved examples come from a pool, so some of them recur. */
-const MIN_POOL_RECURRENCE = 0.1
+const MIN_POOL_RECURRENCE = 0.05
 const NEARLY_MOST_DISTINCT = 0.95
 const APART_CHARS = 24
 
@@ -43,6 +44,8 @@ interface Draft {
   messages: Piece[][]
   /** the last message's query */
   query: Variable
+  /** messages of few-shot pairs that differ from sample to sample */
+  paired: ReadonlySet<number>
   responses: (string | null)[]
 }
 
@@ -56,9 +59,38 @@ const draftOf = (samples: Sample[], roles: string[], text: LineText): Draft | nu
     )
   })
   const query = findQuery(messages[last]!)
-  return query
-    ? { roles, messages, query, responses: samples.map((sample) => sample.response) }
-    : null
+  if (!query) return null
+  const paired = pairedMessages(roles, messages)
+  return { roles, messages, query, paired, responses: samples.map((sample) => sample.response) }
+}
+
+/** The variable pairs of a question and an answer behind it, both of the pair. */
+const pairedMessages = (roles: string[], messages: Piece[][]): ReadonlySet<number> =>
+  new Set(
+    pairStarts(roles)
+      .map((at) => [at, at + 1])
+      .filter((pair) => pair.some((at) => messages[at]!.some(isVariable)))
+      .flat()
+  )
+
+/**
+ * Whether the variable pairs come from a pool: some of those of a sample are also in another one, at any
+ * place. And constant text comes before them, by which a conversation without them would be noticed.
+ */
+const areFromPool = (
+  { roles, messages, paired }: Draft,
+  samples: Sample[],
+  text: LineText
+): boolean => {
+  if (paired.size === 0) return true
+  const starts = pairStarts(roles).filter((at) => paired.has(at))
+  if (!messages.slice(0, starts[0]).some((pieces) => textOf(pieces).trim() !== '')) return false
+  const textAt = ({ messages: lines }: Sample, at: number): string =>
+    Array.from(lines[at]!, text).join('\n')
+  const drawn = samples.map(
+    (sample) => new Set(starts.map((at) => pairDigest(textAt(sample, at), textAt(sample, at + 1))))
+  )
+  return recurrence(drawn.flatMap((pairs) => [...pairs])) >= MIN_POOL_RECURRENCE
 }
 
 /** The query with the text around it in its message, for each sample. */
@@ -84,17 +116,21 @@ const describeMessage = (
 ): Segment[] | null => {
   const pieces = draft.messages[message]!
   const role = draft.roles[message]!
-  const inDialogue = message < draft.roles.length - 1 && (role === 'user' || role === 'assistant')
+  if (draft.paired.has(message)) {
+    return [{ kind: 'examples', name: uniqueName('examples', taken) }]
+  }
+  const inDialogue = message < draft.roles.length - 1 && !isInstruction(role)
+  if (inDialogue && role !== 'user' && pieces.some(isVariable)) return null
   const segments: Segment[] = []
   for (const [at, piece] of pieces.entries()) {
     if (!isVariable(piece)) segments.push({ kind: 'anchor', text: piece.text })
     else if (piece === draft.query) segments.push({ kind: 'query' })
-    else if (inDialogue && recurrence(piece.values) < MIN_POOL_RECURRENCE) return null
-    else if (inDialogue || areExamples(piece.values, draft.responses, asked)) {
+    else if (!inDialogue && areExamples(piece.values, draft.responses, asked)) {
       segments.push({ kind: 'examples', name: uniqueName('examples', taken) })
     } else {
       const before = textOf(pieces.slice(Math.max(0, at - 1), at))
-      const apart = constantUpToQuery(pieces, at, draft.query) >= APART_CHARS
+      // a message of its own may be the user's
+      const apart = !inDialogue && constantUpToQuery(pieces, at, draft.query) >= APART_CHARS
       const { responses } = draft
       segments.push(describeSlot({ values: piece.values, responses, before, role, apart, taken }))
     }
@@ -118,15 +154,17 @@ export const versionOf = (key: TemplateKey, messages: TemplateMessage[]): string
 const meanChars = (values: string[]): number =>
   values.reduce((sum, value) => sum + value.length, 0) / values.length
 
+const isKept = (segment: Segment): boolean =>
+  segment.kind === 'query' || (segment.kind === 'slot' && segment.kept)
+
 /** Mean characters that a request loses. */
 const removedChars = (draft: Draft, messages: TemplateMessage[]): number =>
   messages
     .flatMap(({ segments }, index) =>
-      segments.map((segment, at) => ({ segment, piece: draft.messages[index]![at]! }))
+      draft.messages[index]!.filter((_, at) => draft.paired.has(index) || !isKept(segments[at]!))
     )
-    .filter(({ segment }) => segment.kind !== 'query' && !(segment.kind === 'slot' && segment.kept))
     .reduce(
-      (sum, { piece }) => sum + (isVariable(piece) ? meanChars(piece.values) : piece.text.length),
+      (sum, piece) => sum + (isVariable(piece) ? meanChars(piece.values) : piece.text.length),
       0
     )
 
@@ -142,7 +180,7 @@ export const buildTemplate = (
   limits: BuildLimits
 ): Template | null => {
   const draft = draftOf(samples, roles, text)
-  if (!draft) return null
+  if (!draft || !areFromPool(draft, samples, text)) return null
   if (new Set(draft.query.values).size < samples.length * limits.minDistinctShare) return null
   const taken = new Set<string>()
   const asked = queryTexts(draft)

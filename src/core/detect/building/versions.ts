@@ -4,6 +4,7 @@
  * variants become separate parts; parts that are too small as evidence are left out.
  */
 import { groupBy } from '../../group-by.ts'
+import { pairStarts } from '../../template/example-pairs.ts'
 import {
   alignMessage,
   countOf,
@@ -27,6 +28,8 @@ const DOMINANT_SHARE = 0.95
 const CHANGE_POINT_PROBABILITY = 1e-4
 const POOL_OVERLAPS = 3
 const OVERLAP_SHARE = 0.05
+/** of samples with a question that other samples have at another place */
+const WANDERING_SHARE = 0.5
 
 interface LineGroup {
   lines: number[]
@@ -170,9 +173,34 @@ const areVersions = (values: string[], times: number[]): boolean => {
 const partsByValue = (samples: Sample[], values: string[]): Sample[][] =>
   [...countOf(values).keys()].map((value) => samples.filter((_, index) => values[index] === value))
 
-const splitByValue = (samples: Sample[], text: LineText): Sample[][] | null => {
+/**
+ * Messages of few-shot pairs from a pool: a question that one sample has at one place, others have at
+ * another one. Versions of constant pairs keep their places.
+ */
+const wanderingMessages = (samples: Sample[], roles: readonly string[]): ReadonlySet<number> => {
+  const starts = pairStarts(roles)
+  const placesOf = groupBy(
+    samples.flatMap(({ messages }) => starts.map((at) => ({ at, question: messages[at]!.join() }))),
+    ({ question }) => question
+  )
+  const isAtOtherPlaces = ({ messages }: Sample, at: number): boolean =>
+    placesOf.get(messages[at]!.join())!.some((place) => place.at !== at)
+  const wander = starts.filter((at) => {
+    const count = samples.filter((sample) => isAtOtherPlaces(sample, at)).length
+    return count >= samples.length * WANDERING_SHARE
+  })
+  return new Set(wander.flatMap((at) => [at, at + 1]))
+}
+
+const splitByValue = (
+  samples: Sample[],
+  roles: readonly string[],
+  text: LineText
+): Sample[][] | null => {
   const times = samples.map((sample) => sample.at)
-  for (let message = 0; message < samples[0]!.messages.length; message++) {
+  const wandering = wanderingMessages(samples, roles)
+  for (let message = 0; message < roles.length; message++) {
+    if (wandering.has(message)) continue
     for (const piece of alignMessage(samples, message, text)) {
       if (!('text' in piece) && areVersions(piece.values, times)) {
         return partsByValue(samples, piece.values)
@@ -186,11 +214,16 @@ const splitByValue = (samples: Sample[], text: LineText): Sample[][] | null => {
  * @param least samples that a part must have
  * @returns parts of one version each
  */
-export const splitVersions = (samples: Sample[], least: number, text: LineText): Sample[][] => {
+export const splitVersions = (
+  samples: Sample[],
+  roles: readonly string[],
+  least: number,
+  text: LineText
+): Sample[][] => {
   if (samples.length < least) return []
   const blocks = splitByBlock(samples, least, text)
-  if (blocks) return blocks.flatMap((part) => splitVersions(part, least, text))
+  if (blocks) return blocks.flatMap((part) => splitVersions(part, roles, least, text))
   const kept = withoutOutliers(samples)
-  const parts = splitByValue(kept, text)
-  return parts ? parts.flatMap((part) => splitVersions(part, least, text)) : [kept]
+  const parts = splitByValue(kept, roles, text)
+  return parts ? parts.flatMap((part) => splitVersions(part, roles, least, text)) : [kept]
 }
