@@ -20,7 +20,9 @@ import { maskOf, maskText, maskValues, withoutTyped } from './mask.ts'
 /** A larger group of lines (share of a request's text) cannot be the value of a slot. */
 const BLOCK_SHARE = 0.3
 const LONG_VALUE_CHARS = 40
-const MAX_VERSIONS = 4
+const MAX_SHORT_VERSIONS = 4
+/** more texts at one place are sections, of the tenant's customers for example, and not edited prompts */
+const MAX_VERSIONS = 8
 const HEAVY_SHARE = 0.1
 const HEAVY_COVERAGE = 0.6
 const DOMINANT_SHARE = 0.95
@@ -94,6 +96,29 @@ const ownChars = (group: LineGroup, groups: LineGroup[], least: number, text: Li
     )
 }
 
+/**
+ * Whether more texts come back at one place than a prompt has versions, and by turns: versions follow each
+ * other in time.
+ */
+const areSections = (values: string[], times: number[]): boolean => {
+  const counts = countOf(values)
+  const recurring = [...counts.values()].filter((count) => count > 1).length
+  if (recurring <= MAX_VERSIONS) return false
+  const order = values.map((_, index) => index).sort((a, b) => times[a]! - times[b]!)
+  const changes = order.filter((at, index) => index > 0 && values[at] !== values[order[index - 1]!])
+  return changes.length >= 2 * counts.size
+}
+
+/** The values at each place that has sections. */
+const sectionsOf = (samples: Sample[], text: LineText): string[][] => {
+  const times = samples.map(({ at }) => at)
+  return samples[0]!.messages.flatMap((_, message) =>
+    alignMessage(samples, message, text).flatMap((piece) =>
+      'values' in piece && areSections(piece.values, times) ? [piece.values] : []
+    )
+  )
+}
+
 /** Splits off a large block of lines that only some samples have. */
 const splitByBlock = (samples: Sample[], least: number, text: LineText): Sample[][] | null => {
   const sets = samples.map(lineKeys)
@@ -102,8 +127,17 @@ const splitByBlock = (samples: Sample[], least: number, text: LineText): Sample[
   const blocks = groups
     .filter(({ chars, support }) => chars >= needed && support >= least && support < samples.length)
     .sort((left, right) => right.chars * right.support - left.chars * left.support)
+  const sections = blocks.length === 0 ? [] : sectionsOf(samples, text)
+  const isInSection = ({ lines }: LineGroup): boolean => {
+    const holders = [...samples.keys()].filter((index) => sets[index]!.has(lines[0]!))
+    const line = text(lineOfKey(lines[0]!))
+    return sections.some((values) => holders.every((index) => values[index]!.includes(line)))
+  }
   const block = blocks.find(
-    (group) => !isPooled(group, groups, sets) && ownChars(group, groups, least, text) >= needed
+    (group) =>
+      !isPooled(group, groups, sets) &&
+      ownChars(group, groups, least, text) >= needed &&
+      !isInSection(group)
   )
   if (!block) return null
   const holds = samples.map((_, index) => sets[index]!.has(block.lines[0]!))
@@ -154,6 +188,7 @@ const areVersions = (values: string[], times: number[]): boolean => {
   const distinct = [...counts.keys()]
   if (distinct.length > values.length / 2) return false
   if (new Set(distinct.map(stripSpace)).size === 1) return true
+  if (areSections(values, times)) return false
   const masked = maskValues(distinct)
   const trimmed = trimSoft(masked.values).cores
   const cores = trimmed.map(masked.unmask)
@@ -162,7 +197,7 @@ const areVersions = (values: string[], times: number[]): boolean => {
   if (cores.every((core) => maskOf(core) !== null)) return false
   if (Math.max(...counts.values()) >= values.length * DOMINANT_SHARE) return true
   if (areHeavyTexts(counts, cores, values.length)) return true
-  if (distinct.length > MAX_VERSIONS) return false
+  if (distinct.length > MAX_SHORT_VERSIONS) return false
   return cores.some((core) => core.length >= LONG_VALUE_CHARS) || changesInTime(values, times)
 }
 
