@@ -23,6 +23,10 @@ const LONG_VALUE_CHARS = 40
 const MAX_SHORT_VERSIONS = 4
 /** more texts at one place are sections, of the tenant's customers for example, and not edited prompts */
 const MAX_VERSIONS = 8
+/** Whole sentences of so many words are text, as in an A/B test, where the words of a label are a value. */
+const SENTENCE_WORDS = 4
+const STARTS_SENTENCE = /(?:^|\n|[.!?])\s*$/u
+const ENDS_SENTENCE = /^(?:$|\s*[\n.!?])/u
 const HEAVY_SHARE = 0.1
 const HEAVY_COVERAGE = 0.6
 const DOMINANT_SHARE = 0.95
@@ -190,7 +194,7 @@ const areVersions = (values: string[], times: number[]): boolean => {
   if (new Set(distinct.map(stripSpace)).size === 1) return true
   if (areSections(values, times)) return false
   const masked = maskValues(distinct)
-  const trimmed = trimSoft(masked.values).cores
+  const { prefix, suffix, cores: trimmed } = trimSoft(masked.values)
   const cores = trimmed.map(masked.unmask)
   // each date begins at a point in time, but typed values are never versions
   if (new Set(trimmed.map(withoutTyped)).size === 1) return false
@@ -198,7 +202,11 @@ const areVersions = (values: string[], times: number[]): boolean => {
   if (Math.max(...counts.values()) >= values.length * DOMINANT_SHARE) return true
   if (areHeavyTexts(counts, cores, values.length)) return true
   if (distinct.length > MAX_SHORT_VERSIONS) return false
-  return cores.some((core) => core.length >= LONG_VALUE_CHARS) || changesInTime(values, times)
+  const isSentence = STARTS_SENTENCE.test(prefix) && ENDS_SENTENCE.test(suffix)
+  const isText = (core: string): boolean =>
+    core.length >= LONG_VALUE_CHARS ||
+    (isSentence && core.trim().split(/\s+/u).length >= SENTENCE_WORDS)
+  return cores.some(isText) || changesInTime(values, times)
 }
 
 /**
