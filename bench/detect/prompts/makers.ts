@@ -1,4 +1,4 @@
-/** Requests of twenty applications, and of A/B tests and edits among them, in the forms that clients send. */
+/** Requests of 21 applications, and of A/B tests and edits among them, in the forms that clients send. */
 import type { ChatMessage, ContentPart } from '../../../src/openai/chat.ts'
 import { createDice, NAMES, type Dice } from '../applications.ts'
 import * as texts from './texts.ts'
@@ -241,7 +241,7 @@ const dates: [string, string, (date: string) => string, string][] = [
   ['date_pt', 'pt', onFirstLine(texts.CLINICA_PT, 'Hoje é'), 'urgente normal'],
 ]
 
-/** Twenty prompts; two of them in two versions, one in four. */
+/** 21 prompts, two of them in two versions. */
 export const PLANS: Plan[] = [
   { group: 'rag_in_system', variant: 'v1', make: ragInSystem },
   { group: 'rag_in_user', variant: 'v1', make: ragInUser },

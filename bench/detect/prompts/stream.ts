@@ -1,5 +1,5 @@
 /**
- * A seeded labelled stream of twenty prompts among noise: some days to learn from, and requests of the two
+ * A seeded labelled stream of 21 prompts among noise: some days to learn from, and requests of the two
  * months behind them, which show whether a template fits only the days that it was found on.
  */
 import type { TemplateKey } from '../../../src/core/template/template.ts'

@@ -1,4 +1,4 @@
-/** Prompts of twenty applications, written for this benchmark in the ways that applications write them. */
+/** Prompts of 21 applications, written for this benchmark in the ways that applications write them. */
 
 export const HELP_CENTRE = `You answer questions of the customers of Tidewell Broadband, an internet provider, from the articles of the help centre below.
 

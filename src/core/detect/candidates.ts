@@ -7,6 +7,7 @@ import type { Template } from '../template/template.ts'
 import type { LineText } from './building/align.ts'
 import { buildTemplate, type BuildLimits } from './building/build.ts'
 import { sessionsOf, type Cluster, type Sample } from './sampling/clusters.ts'
+import { PairPool } from './sampling/pair-pool.ts'
 import { splitVersions } from './building/versions.ts'
 
 export interface CandidateLimits extends BuildLimits {
@@ -67,9 +68,8 @@ const acceptPart = (
   if (members.length < part.length * MATCHED_SHARE) return null
   const times = part.map(({ at }) => at)
   const [firstSeen, lastSeen] = [Math.min(...times), Math.max(...times)]
-  const pairs = retrievedPairs(template).length > 0 ? { knownPairs: cluster.pairs.known } : {}
   return {
-    candidate: { ...template, ...pairs, sessions, samples: part.length, firstSeen, lastSeen },
+    candidate: { ...template, sessions, samples: part.length, firstSeen, lastSeen },
     matcher,
     members,
   }
@@ -147,6 +147,18 @@ const mayBeConversation = (candidate: Candidate, clusters: Cluster[], text: Line
   )
 }
 
+/** With the pairs of all groups that its requests were filed under. */
+const withKnownPairs = (accepted: Accepted, clusters: Cluster[], text: LineText): Accepted => {
+  const { candidate, matcher } = accepted
+  if (retrievedPairs(candidate).length === 0) return accepted
+  const pool = new PairPool()
+  for (const cluster of clusters) {
+    const isOwn = cluster.samples.some((sample) => matches(matcher, cluster, sample, text))
+    if (isOwn) pool.merge(cluster.pairs)
+  }
+  return { ...accepted, candidate: { ...candidate, knownPairs: pool.known } }
+}
+
 /** @returns templates by falling number of sessions */
 export const findCandidates = (
   clusters: Cluster[],
@@ -170,7 +182,7 @@ export const findCandidates = (
     }
   }
   return withoutSpecialCases([...byVersion.values()], text)
-    .map(({ candidate }) => candidate)
+    .map((accepted) => withKnownPairs(accepted, clusters, text).candidate)
     .filter((candidate) => !mayBeConversation(candidate, clusters, text))
     .sort(
       (left, right) => right.sessions - left.sessions || (left.version < right.version ? -1 : 1)
