@@ -144,6 +144,20 @@ describe('turns of a real conversation', () => {
     expect(compiled.match(KEY, [HEAD, ...turns(pairs), user('where?')])).toBeNull()
   })
 
+  it('is kept where the history stands in one text, labelled like the question', () => {
+    const make = (dice: Dice): ChatMessage[] => {
+      const history = [1, 2, 3].map(() => `Guest: ${dice.sentence()}\nDesk: ${dice.sentence()}`)
+      return [HEAD, user(`So far:\n${history.join('\n')}\nNow:\nGuest: ${dice.sentence()}`)]
+    }
+    const [template] = found(times(100, make))
+    const messages = make(createDice(12))
+    const match = compileMatcher([template!]).match(KEY, messages)!
+    expect(match.examples).toEqual({})
+    const kept = [...Object.values(match.slots), match.query].join('\n')
+    for (const line of String(messages[1]!.content).match(/(?<=: ).+/gu)!)
+      expect(kept).toContain(line)
+  })
+
   it('is kept behind the examples', () => {
     const chats = times(120, (dice) => {
       const first = retrieved(dice, pool)

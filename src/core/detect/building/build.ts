@@ -8,7 +8,14 @@ import type { Segment, Template, TemplateKey, TemplateMessage } from '../../temp
 import { alignMessage, joinPieces, type LineText, type Piece } from './align.ts'
 import type { Sample } from '../sampling/clusters.ts'
 import { splitPiece } from './split.ts'
-import { areExamples, describeSlot, isInstruction, recurrence, uniqueName } from './slots.ts'
+import {
+  areExamples,
+  describeSlot,
+  isInstruction,
+  MIN_POOL_RECURRENCE,
+  recurrence,
+  uniqueName,
+} from './slots.ts'
 
 export interface BuildLimits {
   /** removable text that makes a template worth having, however long the text is that stays */
@@ -17,8 +24,6 @@ export interface BuildLimits {
   minDistinctShare: number
 }
 
-/** Retrieved examples come from a pool, so some of them recur. */
-const MIN_POOL_RECURRENCE = 0.05
 const NEARLY_MOST_DISTINCT = 0.95
 const APART_CHARS = 24
 
