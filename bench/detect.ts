@@ -143,6 +143,8 @@ const distinctFigures = (count: number): Figures => {
   }
 }
 
+/** requests of the stream between two looks at the templates */
+const LOOK_EVERY = 200
 /** requests of a version until it is found */
 const MOST_REQUESTS = 150
 
@@ -157,8 +159,11 @@ const spreadOfMost = (values: number[]): Figure => ({
 const generatedFigures = ({ seed, minSessions }: Options): Figures => {
   const detector = new Detector({ minSessions: Number(minSessions) })
   const stream = promptStream(Number(seed))
-  const { versions, templates, right, mixed } = findVersions(detector, stream, (requests, found) =>
-    say(`${requests} requests, ${found} versions found`)
+  const { versions, templates, right, mixed } = findVersions(
+    detector,
+    stream,
+    LOOK_EVERY,
+    (requests, found) => say(`${requests} requests, ${found} versions found`)
   )
   const found = versions.filter(({ after }) => after !== null)
   for (const { name, after, matched } of versions)

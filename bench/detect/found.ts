@@ -10,9 +10,6 @@ import { versionName } from './score.ts'
 import type { PromptRow, PromptStream } from './prompts/stream.ts'
 
 const FOUND_SHARE = 0.9
-/** requests of the stream between two looks at the templates */
-const LOOK_EVERY = 200
-
 export interface FoundVersion {
   name: string
   /** its requests when it was found; null when it was not */
@@ -51,10 +48,14 @@ const rowsByVersion = (rows: PromptRow[]): Map<string, PromptRow[]> =>
 const isMixed = (template: Template, rows: PromptRow[]): boolean =>
   new Set(recognized([template], rows).map(versionName)).size > 1
 
-/** @param progress called with each look at the templates */
+/**
+ * @param lookEvery requests of the stream between two looks at the templates
+ * @param progress called with each look
+ */
 export const findVersions = (
   detector: Detector,
   { learning, later }: PromptStream,
+  lookEvery: number,
   progress: (requests: number, found: number) => void
 ): FoundReport => {
   const laterOf = rowsByVersion(later)
@@ -70,7 +71,7 @@ export const findVersions = (
     detector.observe(row)
     const name = versionName(row)
     if (name !== null) seen.set(name, (seen.get(name) ?? 0) + 1)
-    if ((index + 1) % LOOK_EVERY === 0) look(index + 1)
+    if ((index + 1) % lookEvery === 0) look(index + 1)
   }
   look(learning.length)
   const templates = detector.candidates()
