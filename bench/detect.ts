@@ -156,6 +156,8 @@ const spreadOfMost = (values: number[]): Figure => ({
   value: Math.max(...values),
 })
 
+const whole = (value: number): Figure => withBar({ value, unit: 'share' }, '>=', 1)
+
 const generatedFigures = ({ seed, minSessions }: Options): Figures => {
   const detector = new Detector({ minSessions: Number(minSessions) })
   const stream = promptStream(Number(seed))
@@ -170,14 +172,13 @@ const generatedFigures = ({ seed, minSessions }: Options): Figures => {
     say(
       `${name}: found after ${after ?? '–'} of its requests, ${matched} of the next 60 days match`
     )
-  const share = (value: number): Figure => withBar({ value, unit: 'share' }, '>=', 1)
   return {
     versions: { value: versions.length, unit: 'versions of 21 prompts' },
-    recall: share(found.length / versions.length),
-    precision: share(right / Math.max(1, templates)),
+    recall: whole(found.length / versions.length),
+    precision: whole(right / Math.max(1, templates)),
     versions_mixed: withBar(countOf(mixed), '<=', 0),
     found_after: withBar(spreadOfMost(found.map(({ after }) => after ?? 0)), '<=', MOST_REQUESTS),
-    next_matched: share(Math.min(...versions.map(({ matched }) => matched))),
+    next_matched: whole(Math.min(...versions.map(({ matched }) => matched))),
     detector_mb: { value: detector.bytes / 2 ** 20, unit: 'MB' },
   }
 }

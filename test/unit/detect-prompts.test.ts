@@ -208,23 +208,25 @@ describe('a date in prose', () => {
   })
 })
 
+const sectionOf = (customer: number, sentences: number): string => {
+  const dice = createDice(40_000 + customer)
+  const lines = Array.from({ length: sentences }, dice.sentence)
+  return `## Rules of ${dice.pick(NAMES)} ${dice.id()}\n${lines.map((line) => `- ${line}`).join('\n')}`
+}
+/** the first of the skewed ones has a third of the traffic */
+const drawn = (dice: Dice, count: number, isSkewed: boolean): number =>
+  isSkewed ? Math.floor((count + 1) ** dice.next()) - 1 : Math.floor(dice.next() * count)
+
+const withSections =
+  (count: number, sentences: number, isSkewed: boolean): Make =>
+  (dice) => [
+    system(
+      `${INSTRUCTIONS}\n\n${sectionOf(drawn(dice, count, isSkewed), sentences)}\n\nAnswer with the name of one drawer and nothing else.`
+    ),
+    user(dice.sentence()),
+  ]
+
 describe('a section for each customer of the tenant', () => {
-  const sectionOf = (customer: number, sentences: number): string => {
-    const dice = createDice(40_000 + customer)
-    const lines = Array.from({ length: sentences }, dice.sentence)
-    return `## Rules of ${dice.pick(NAMES)} ${dice.id()}\n${lines.map((line) => `- ${line}`).join('\n')}`
-  }
-  /** the first of the skewed ones has a third of the traffic */
-  const drawn = (dice: Dice, count: number, isSkewed: boolean): number =>
-    isSkewed ? Math.floor((count + 1) ** dice.next()) - 1 : Math.floor(dice.next() * count)
-  const make =
-    (count: number, sentences: number, isSkewed: boolean): Make =>
-    (dice) => [
-      system(
-        `${INSTRUCTIONS}\n\n${sectionOf(drawn(dice, count, isSkewed), sentences)}\n\nAnswer with the name of one drawer and nothing else.`
-      ),
-      user(dice.sentence()),
-    ]
   const cases = [9, 12, 20, 60, 200].flatMap((count) =>
     [2, 6, 24].flatMap((sentences) => [
       [count, sentences, false] as const,
@@ -235,24 +237,24 @@ describe('a section for each customer of the tenant', () => {
   it.each(cases)(
     'is a kept slot: %i customers, %i sentences, skewed %s',
     (count, sentences, isSkewed) => {
-      const templates = found(requests(150, make(count, sentences, isSkewed)))
+      const templates = found(requests(150, withSections(count, sentences, isSkewed)))
       expect(templates).toHaveLength(1)
       const slots = templates[0]!.messages[0]!.segments.filter(({ kind }) => kind === 'slot')
       expect(slots).toMatchObject([{ kept: true }])
-      const next = requests(100, make(count, sentences, isSkewed), 150)
+      const next = requests(100, withSections(count, sentences, isSkewed), 150)
       expect(matchedShare(templates, next)).toBeGreaterThanOrEqual(0.97)
       const section = sectionOf(1, sentences)
       const match = compileMatcher(templates).match(
         KEY,
-        make(2, sentences, false)(createDice(4), 0)
+        withSections(2, sentences, false)(createDice(4), 0)
       )!
       expect(Object.values(match.slots)[0]!.length).toBeGreaterThan(section.length * 0.5)
     }
   )
 
   it.each([2, 4])('is a version where there are no more than %i', (count) => {
-    const templates = found(requests(60 * count, make(count, 6, false)))
+    const templates = found(requests(60 * count, withSections(count, 6, false)))
     expect(templates).toHaveLength(count)
-    expect(matchedShare(templates, requests(100, make(count, 6, false), 900))).toBe(1)
+    expect(matchedShare(templates, requests(100, withSections(count, 6, false), 900))).toBe(1)
   })
 })

@@ -120,6 +120,11 @@ describe('few-shot pairs retrieved for each request', () => {
   })
 })
 
+const inOneText = (dice: Dice): ChatMessage[] => {
+  const history = [1, 2, 3].map(() => `Guest: ${dice.sentence()}\nDesk: ${dice.sentence()}`)
+  return [HEAD, user(`So far:\n${history.join('\n')}\nNow:\nGuest: ${dice.sentence()}`)]
+}
+
 describe('turns of a real conversation', () => {
   const pool = poolOf(60)
   const templates = found(times(200, (dice) => retrieved(dice, pool)))
@@ -145,12 +150,8 @@ describe('turns of a real conversation', () => {
   })
 
   it('is kept where the history stands in one text, labelled like the question', () => {
-    const make = (dice: Dice): ChatMessage[] => {
-      const history = [1, 2, 3].map(() => `Guest: ${dice.sentence()}\nDesk: ${dice.sentence()}`)
-      return [HEAD, user(`So far:\n${history.join('\n')}\nNow:\nGuest: ${dice.sentence()}`)]
-    }
-    const [template] = found(times(100, make))
-    const messages = make(createDice(12))
+    const [template] = found(times(100, inOneText))
+    const messages = inOneText(createDice(12))
     const match = compileMatcher([template!]).match(KEY, messages)!
     expect(match.examples).toEqual({})
     const kept = [...Object.values(match.slots), match.query].join('\n')

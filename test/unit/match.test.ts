@@ -60,7 +60,7 @@ const parts = (...texts: string[]): ChatMessage => ({
   role: 'user',
   content: texts.map((text) => ({ type: 'text', text })),
 })
-const part = (fields: object): ChatMessage => ({
+const withFields = (fields: object): ChatMessage => ({
   role: 'user',
   content: [{ type: 'text', text: 'Letter:\nhello\nDrawer:', ...fields }],
 })
@@ -81,7 +81,10 @@ describe('matching one template', () => {
   it.each<[string, ChatMessage[]]>([
     ['split behind a line break', [DESK_MESSAGES[0]!, parts('Letter:\n', 'hello\nDrawer:')]],
     ['split without one', [DESK_MESSAGES[0]!, parts('Letter:', '', 'hello', 'Drawer:')]],
-    ['with a cache mark', [DESK_MESSAGES[0]!, part({ cache_control: { type: 'ephemeral' } })]],
+    [
+      'with a cache mark',
+      [DESK_MESSAGES[0]!, withFields({ cache_control: { type: 'ephemeral' } })],
+    ],
     ['by a named person', [DESK_MESSAGES[0]!, { ...DESK_MESSAGES[1]!, name: 'bob' }]],
     ['with empty fields', [DESK_MESSAGES[0]!, { ...DESK_MESSAGES[1]!, refusal: null }]],
     ['of a developer', [{ ...DESK_MESSAGES[0]!, role: 'developer' }, DESK_MESSAGES[1]!]],
@@ -126,7 +129,7 @@ describe('matching one template', () => {
       ],
     ],
     ['parts in the middle of a word', [DESK_MESSAGES[0]!, parts('Let', 'ter:\nhello\nDrawer:')]],
-    ['an unknown field of a part', [DESK_MESSAGES[0]!, part({ annotations: [] })]],
+    ['an unknown field of a part', [DESK_MESSAGES[0]!, withFields({ annotations: [] })]],
     ['an unknown field', [DESK_MESSAGES[0]!, { ...DESK_MESSAGES[1]!, weight: 1 }]],
     ['a tool call', [...DESK_MESSAGES, { role: 'assistant', content: 'x', tool_calls: [] }]],
     ['null content', [DESK_MESSAGES[0]!, { role: 'user', content: null }]],
