@@ -83,9 +83,10 @@ const fromCluster = (
   limits: CandidateLimits,
   minOpenShare: number
 ): Accepted[] => {
-  const explained = groupBy(cluster.samples, (sample) =>
-    known.find(({ matcher }) => matches(matcher, cluster, sample, text))
-  )
+  const explained = groupBy(cluster.samples, (sample) => {
+    const messages = messagesOf(sample, cluster.roles, text)
+    return known.find(({ matcher }) => matcher.match(cluster.key, messages) !== null)
+  })
   const open = explained.get(undefined) ?? []
   const least = Math.min(limits.minSessions, MIN_SAMPLES)
   const isOpen = open.length >= Math.max(least, cluster.samples.length * minOpenShare)

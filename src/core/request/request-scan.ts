@@ -59,18 +59,17 @@ const partText = (part: ContentPart | null): string | null => {
   return isPlain ? part.text : null
 }
 
-const SPACE_AT_END = /\s$/u
-const SPACE_AT_START = /^\s/u
+const SPACE = /\s/u
 
 /** A border between two parts is a line break where no space is. */
 const joinParts = (parts: readonly string[]): string => {
-  let joined = ''
-  for (const part of parts) {
-    const touches =
-      joined !== '' && part !== '' && !SPACE_AT_END.test(joined) && !SPACE_AT_START.test(part)
-    joined += touches ? `\n${part}` : part
-  }
-  return joined
+  const texts = parts.filter((part) => part !== '')
+  return texts
+    .map((part, at) => {
+      const before = texts[at - 1]?.at(-1)
+      return before === undefined || SPACE.test(before) || SPACE.test(part[0]!) ? part : `\n${part}`
+    })
+    .join('')
 }
 
 /** A message's text: a string, or parts that are all text; anything else has none. */
