@@ -182,7 +182,31 @@ describe('turns of a real conversation', () => {
       [HEAD, user(dice.pick(menu)[0])],
       [HEAD, ...turns([dice.pick(menu)]), user(dice.sentence())],
     ]).flat()
-    expect(found(chats).filter((each) => retrievedPairs(each).length > 0)).toEqual([])
+    // nor are the three pairs anchors of three templates
+    expect(found(chats)).toEqual([])
+  })
+
+  it('does not hide constant pairs that an edit adds to a prompt', () => {
+    const examples = turns(poolOf(2))
+    const before = times(60, (dice) => [HEAD, user(dice.sentence())])
+    const after = times(60, (dice) => [HEAD, ...examples, user(dice.sentence())])
+    expect(found([...before, ...after]).map(({ messages }) => messages.length)).toEqual([2, 6])
+  })
+
+  it('makes no template where the first turn of a chat is of another model', () => {
+    const greeting: Pair = ['hi', 'Hello! What can I do?']
+    const detector = new Detector()
+    times(120, (dice) => {
+      const question = user(dice.sentence())
+      const first = { key: { ...KEY, model: 'large' }, messages: [HEAD, user('hi again')] }
+      const second = { key: KEY, messages: [HEAD, ...turns([greeting]), question] }
+      for (const each of [first, second]) detector.observe({ ...each, at: 0 })
+    })
+    // a turn that all sessions have is the application's
+    expect(detector.candidates().map((each) => retrievedPairs(each))).toEqual([[]])
+    const menu = times(120, (dice) => [HEAD, ...turns([dice.pick(pool)]), user(dice.sentence())])
+    for (const [at, messages] of menu.entries()) detector.observe({ key: KEY, messages, at })
+    expect(detector.candidates()).toEqual([])
   })
 
   it('makes no example of the pairs of one conversation that is sent twice', () => {

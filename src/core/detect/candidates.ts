@@ -2,8 +2,8 @@
 import type { ChatMessage } from '../../openai/chat.ts'
 import { groupBy } from '../group-by.ts'
 import { compileMatcher, type Matcher } from '../match/match.ts'
-import { retrievedPairs } from '../template/example-pairs.ts'
-import type { Template } from '../template/template.ts'
+import { pairStarts, retrievedPairs } from '../template/example-pairs.ts'
+import type { Template, TemplateMessage } from '../template/template.ts'
 import type { LineText } from './building/align.ts'
 import { buildTemplate, type BuildLimits } from './building/build.ts'
 import { sessionsOf, type Cluster, type Sample } from './sampling/clusters.ts'
@@ -126,26 +126,35 @@ const withoutSpecialCases = (accepted: Accepted[], text: LineText): Accepted[] =
     return covered.length < members.length * MATCHED_SHARE
   })
 
+/** Texts of sampled sessions of the tenant that begin with the template's messages before the first pair. */
+const sessionsWithHead = (
+  candidate: Candidate,
+  start: number,
+  clusters: Cluster[],
+  text: LineText
+): ChatMessage[][] => {
+  const asked: TemplateMessage = { role: 'user', segments: [{ kind: 'query' }] }
+  const head = [...candidate.messages.slice(0, start), asked]
+  const matcher = compileMatcher([{ ...candidate, messages: head }])
+  return clusters
+    .filter(({ key, roles }) => key.tenant === candidate.tenant && roles.length > start)
+    .flatMap(({ roles, samples }) => samples.map((sample) => messagesOf(sample, roles, text)))
+    .filter((messages) => matcher.match(candidate, messages.slice(0, start + 1)) !== null)
+}
+
 /**
- * Whether some session begins with the text before the template's retrieved pairs, but with fewer messages.
- * Then the pairs may be turns of a conversation with the same prompt.
+ * Whether the template's pairs may be turns of a conversation: they are not the same in all sessions, and
+ * some session of the tenant begins with the text before them, but with fewer messages. Its model and its
+ * tools may be others.
  */
 const mayBeConversation = (candidate: Candidate, clusters: Cluster[], text: LineText): boolean => {
-  const [start] = retrievedPairs(candidate)
+  const { messages } = candidate
+  const [start] = pairStarts(messages.map(({ role }) => role))
   if (start === undefined) return false
-  const head = candidate.messages.slice(0, start)
-  const matcher = compileMatcher([
-    { ...candidate, messages: [...head, { role: 'user', segments: [{ kind: 'query' }] }] },
-  ])
-  return clusters.some(
-    ({ key, roles, samples }) =>
-      roles.length < candidate.messages.length &&
-      roles[start] === 'user' &&
-      samples.some((sample) => {
-        const first = messagesOf(sample, roles, text).slice(0, start + 1)
-        return matcher.match(key, first) !== null
-      })
-  )
+  const sessions = sessionsWithHead(candidate, start, clusters, text)
+  const openings = sessions.filter(({ length }) => length > start + 1).map((each) => each[start]!)
+  const vary = new Set(openings.map(({ content }) => content)).size > 1
+  return vary && sessions.some(({ length }) => length < messages.length)
 }
 
 /** With the pairs of all groups that its requests were filed under. */
