@@ -110,7 +110,7 @@ const areSections = (values: string[], times: number[]): boolean => {
   if (recurring <= MAX_VERSIONS) return false
   const order = values.map((_, index) => index).sort((a, b) => times[a]! - times[b]!)
   const changes = order.filter((at, index) => index > 0 && values[at] !== values[order[index - 1]!])
-  return changes.length >= 2 * counts.size
+  return changes.length >= 2 * recurring
 }
 
 /** The values at each place that has sections. */
