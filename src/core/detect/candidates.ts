@@ -126,20 +126,32 @@ const withoutSpecialCases = (accepted: Accepted[], text: LineText): Accepted[] =
     return covered.length < members.length * MATCHED_SHARE
   })
 
-/** Texts of sampled sessions of the tenant that begin with the template's messages before the first pair. */
-const sessionsWithHead = (
+interface Opening {
+  /** the message behind the head */
+  first: string
+  /** messages of the session's first request */
+  length: number
+}
+
+/** Sampled sessions of the tenant that begin with the template's messages before its first pair. */
+const openingsWithHead = (
   candidate: Candidate,
   start: number,
   clusters: Cluster[],
   text: LineText
-): ChatMessage[][] => {
+): Opening[] => {
   const asked: TemplateMessage = { role: 'user', segments: [{ kind: 'query' }] }
   const head = [...candidate.messages.slice(0, start), asked]
   const matcher = compileMatcher([{ ...candidate, messages: head }])
   return clusters
-    .filter(({ key, roles }) => key.tenant === candidate.tenant && roles.length > start)
-    .flatMap(({ roles, samples }) => samples.map((sample) => messagesOf(sample, roles, text)))
-    .filter((messages) => matcher.match(candidate, messages.slice(0, start + 1)) !== null)
+    .filter(({ key, roles }) => key.tenant === candidate.tenant && roles[start] === 'user')
+    .flatMap(({ roles, samples }) =>
+      samples.flatMap((sample) => {
+        const messages = sample.messages.slice(0, start + 1)
+        const match = matcher.match(candidate, messagesOf({ ...sample, messages }, roles, text))
+        return match ? [{ first: match.query, length: roles.length }] : []
+      })
+    )
 }
 
 /**
@@ -151,10 +163,10 @@ const mayBeConversation = (candidate: Candidate, clusters: Cluster[], text: Line
   const { messages } = candidate
   const [start] = pairStarts(messages.map(({ role }) => role))
   if (start === undefined) return false
-  const sessions = sessionsWithHead(candidate, start, clusters, text)
-  const openings = sessions.filter(({ length }) => length > start + 1).map((each) => each[start]!)
-  const vary = new Set(openings.map(({ content }) => content)).size > 1
-  return vary && sessions.some(({ length }) => length < messages.length)
+  const openings = openingsWithHead(candidate, start, clusters, text)
+  const paired = openings.filter(({ length }) => length > start + 1)
+  const vary = new Set(paired.map(({ first }) => first)).size > 1
+  return vary && openings.some(({ length }) => length < messages.length)
 }
 
 /** With the pairs of all groups that its requests were filed under. */
