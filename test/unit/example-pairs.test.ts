@@ -201,9 +201,9 @@ describe('turns of a real conversation', () => {
   })
 
   it('does not hide constant pairs that an edit adds to a prompt', () => {
-    const examples = turns(poolOf(2))
+    const constant = turns(poolOf(2))
     const before = times(60, (dice) => [HEAD, user(dice.sentence())])
-    const after = times(60, (dice) => [HEAD, ...examples, user(dice.sentence())])
+    const after = times(60, (dice) => [HEAD, ...constant, user(dice.sentence())])
     expect(found([...before, ...after]).map(({ messages }) => messages.length)).toEqual([2, 6])
   })
 
