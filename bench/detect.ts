@@ -5,14 +5,19 @@
  *
  *   npm run bench:detect -- --traffic stream.jsonl --out report.json
  *   npm run bench:detect -- --synthetic 1          (a generated stream; the number is its seed)
+ *   npm run bench:detect -- --generate prompts     (21 prompts as clients send them; --seed draws others)
+ *   npm run bench:detect -- --pairs <task folder>  (its examples as messages, others for each request)
  *   npm run bench:detect -- --distinct 10000000
  */
 import { spawnSync } from 'node:child_process'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { Detector, DEFAULT_DETECTOR_OPTIONS } from '../src/core/detect/detect.ts'
 import type { TemplateKey } from '../src/core/template/template.ts'
 import { build } from './harness/build.ts'
 import { feedDistinct, measureCost } from './detect/cost.ts'
+import { findVersions } from './detect/found.ts'
+import { findPairs } from './detect/pairs.ts'
+import { promptStream } from './detect/prompts/stream.ts'
 import { scoreTemplates } from './detect/score.ts'
 import { readStream, type StreamRow } from './detect/stream.ts'
 import { syntheticStream } from './detect/synthetic.ts'
@@ -28,6 +33,9 @@ interface Options {
   traffic?: string
   synthetic?: string
   distinct?: string
+  generate?: string
+  seed: string
+  pairs?: string
   out?: string
   minSessions: string
 }
@@ -135,10 +143,71 @@ const distinctFigures = (count: number): Figures => {
   }
 }
 
+/** requests of the stream between two looks at the templates */
+const LOOK_EVERY = 200
+/** requests of a version until it is found */
+const MOST_REQUESTS = 150
+
+const say = (line: string): boolean => process.stderr.write(`${line}\n`)
+
+/** The most with the least. */
+const spreadOfMost = (values: number[]): Figure => ({
+  ...spread(values, 'requests of the version, at most'),
+  value: Math.max(...values),
+})
+
+const whole = (value: number): Figure => withBar({ value, unit: 'share' }, '>=', 1)
+
+const generatedFigures = ({ seed, minSessions }: Options): Figures => {
+  const detector = new Detector({ minSessions: Number(minSessions) })
+  const stream = promptStream(Number(seed))
+  const { versions, templates, right, mixed } = findVersions(
+    detector,
+    stream,
+    LOOK_EVERY,
+    (requests, found) => say(`${requests} requests, ${found} versions found`)
+  )
+  const found = versions.filter(({ after }) => after !== null)
+  for (const { name, after, matched } of versions)
+    say(
+      `${name}: found after ${after ?? '–'} of its requests, ${matched} of the next 60 days match`
+    )
+  return {
+    versions: { value: versions.length, unit: 'versions of 21 prompts' },
+    recall: whole(found.length / versions.length),
+    precision: whole(right / Math.max(1, templates)),
+    versions_mixed: withBar(countOf(mixed), '<=', 0),
+    found_after: withBar(spreadOfMost(found.map(({ after }) => after ?? 0)), '<=', MOST_REQUESTS),
+    next_matched: whole(Math.min(...versions.map(({ matched }) => matched))),
+    detector_mb: { value: detector.bytes / 2 ** 20, unit: 'MB' },
+  }
+}
+
+const PAIRS_FOUND_WITHIN = 100
+
+const pairFigures = (folder: string): Figures => {
+  const { after, matched } = findPairs(folder, KEY, PAIRS_FOUND_WITHIN)
+  const shares = matched.map(([seen, share]): [string, Figure] => [
+    `next_matched_after_${seen}`,
+    { value: share, unit: 'share' },
+  ])
+  return {
+    found_after: withBar({ value: after, unit: 'requests' }, '<=', PAIRS_FOUND_WITHIN),
+    ...Object.fromEntries(shares),
+  }
+}
+
 const options = new Command()
   .option('--traffic <file>', 'labelled stream, JSONL in time order')
   .option('--synthetic <seed>', 'labelled stream made by a seeded generator')
   .option('--distinct <count>', 'prompts that never recur')
+  .addOption(
+    new Option('--generate <name>', 'labelled stream of 21 prompts as clients send them').choices([
+      'prompts',
+    ])
+  )
+  .option('--seed <number>', 'of --generate', '1')
+  .option('--pairs <folder>', 'task folder whose retrieved examples become messages')
   .option('--out <file>', 'write the report as JSON')
   .option(
     '--min-sessions <count>',
@@ -148,15 +217,16 @@ const options = new Command()
   .parse()
   .opts<Options>()
 
+const figuresOf = async (given: Options): Promise<Figures> => {
+  if (given.distinct !== undefined) return distinctFigures(Number(given.distinct))
+  if (given.generate !== undefined) return generatedFigures(given)
+  if (given.pairs !== undefined) return pairFigures(given.pairs)
+  const { traffic, synthetic = '1' } = given
+  return streamFigures(traffic === undefined ? { ...given, synthetic } : given)
+}
+
 const measure = async (): Promise<void> => {
-  const figures: Figures =
-    options.distinct === undefined
-      ? await streamFigures(
-          options.traffic === undefined
-            ? { ...options, synthetic: options.synthetic ?? '1' }
-            : options
-        )
-      : distinctFigures(Number(options.distinct))
+  const figures = await figuresOf(options)
   if (options.out !== undefined) writeReport(options.out, figures)
   process.stdout.write(`${formatFigures(figures)}\n`)
 }

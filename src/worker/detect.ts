@@ -72,7 +72,7 @@ const tagRecords = async (
   for (const [version, ids] of idsByVersion) await deps.store.records.tagTemplate(ids, version)
 }
 
-/** Tags records that were read before the templates were found. */
+/** Tags records that were read before the templates were found, or before their pairs were known. */
 const tagEarlierRecords = async (
   deps: WorkerDeps,
   templates: Template[],
@@ -91,7 +91,7 @@ const tagEarlierRecords = async (
   }
 }
 
-/** Templates whose earlier records are not tagged yet, and the last of these records. */
+/** Templates of which earlier records are not tagged yet, and the last of these records. */
 interface Untagged {
   versions: string[]
   upTo: number
@@ -131,8 +131,24 @@ const withoutEvidence = ({
 }: Candidate): Template => template
 
 /**
- * Stores new versions, and updates the slots of known versions as the sample grows. A version with an
- * internalization is not updated, because its lora is trained for the template as it was.
+ * Growth of a template's known pairs at which it is stored and its earlier records are read again: of few
+ * pairs each one, because an unknown one is in many requests.
+ */
+const PAIRS_GROWTH = 1.03
+const FEW_PAIRS = 256
+
+const pairsOf = (template: Template | undefined): number => template?.knownPairs?.length ?? 0
+
+/** With the pairs that are stored, unless many more are known: each growth reads the log again. */
+const withStoredPairs = (template: Template, stored: Template | undefined): Template => {
+  const before = pairsOf(stored)
+  const isFar = pairsOf(template) >= before * (before < FEW_PAIRS ? 1 : PAIRS_GROWTH)
+  return stored?.knownPairs && !isFar ? { ...template, knownPairs: stored.knownPairs } : template
+}
+
+/**
+ * Stores new versions, and updates the slots and known pairs of known versions as the sample grows. A version
+ * with an internalization is not updated, because its lora is trained for the template as it was.
  */
 const storeTemplates = async (
   deps: WorkerDeps,
@@ -140,7 +156,7 @@ const storeTemplates = async (
   known: Template[],
   upTo: number
 ): Promise<void> => {
-  const versions = new Set(known.map((template) => template.version))
+  const stored = new Map(known.map((template) => [template.version, template]))
   const begun = new Set(
     (await deps.store.internalizations.list()).map((row) => row.templateVersion)
   )
@@ -148,10 +164,15 @@ const storeTemplates = async (
     .candidates()
     .map(withoutEvidence)
     .filter((template) => !begun.has(template.version))
+    .map((template) => withStoredPairs(template, stored.get(template.version)))
   if (candidates.length === 0) return
-  const fresh = candidates.filter((template) => !versions.has(template.version))
-  if (fresh.length > 0) {
-    const untagged: Untagged = { versions: fresh.map(({ version }) => version), upTo }
+  const fresh = candidates.filter((template) => !stored.has(template.version))
+  const grown = candidates.filter(
+    (template) => pairsOf(template) > pairsOf(stored.get(template.version))
+  )
+  const wider = new Set([...fresh, ...grown].map(({ version }) => version))
+  if (wider.size > 0) {
+    const untagged: Untagged = { versions: [...wider], upTo }
     await saveJsonSnapshot(deps.store, UNTAGGED, untagged)
   }
   await deps.store.templates.upsert(candidates)

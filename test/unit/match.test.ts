@@ -60,10 +60,10 @@ const parts = (...texts: string[]): ChatMessage => ({
   role: 'user',
   content: texts.map((text) => ({ type: 'text', text })),
 })
-const cached = {
+const withFields = (fields: object): ChatMessage => ({
   role: 'user',
-  content: [{ type: 'text', text: 'Letter:\nhello\nDrawer:', cache_control: {} }],
-}
+  content: [{ type: 'text', text: 'Letter:\nhello\nDrawer:', ...fields }],
+})
 
 describe('matching one template', () => {
   const matcher = compileMatcher([DESK])
@@ -79,13 +79,61 @@ describe('matching one template', () => {
   })
 
   it.each<[string, ChatMessage[]]>([
+    ['split behind a line break', [DESK_MESSAGES[0]!, parts('Letter:\n', 'hello\nDrawer:')]],
+    ['split without one', [DESK_MESSAGES[0]!, parts('Letter:', '', 'hello', 'Drawer:')]],
+    [
+      'with a cache mark',
+      [DESK_MESSAGES[0]!, withFields({ cache_control: { type: 'ephemeral' } })],
+    ],
+    ['by a named person', [DESK_MESSAGES[0]!, { ...DESK_MESSAGES[1]!, name: 'bob' }]],
+    ['with empty fields', [DESK_MESSAGES[0]!, { ...DESK_MESSAGES[1]!, refusal: null }]],
+    ['of a developer', [{ ...DESK_MESSAGES[0]!, role: 'developer' }, DESK_MESSAGES[1]!]],
+  ])('reads the same text %s, and does not change the request', (_, messages) => {
+    const sent = structuredClone(messages)
+    expect(matcher.match(KEY, messages)?.query).toBe('hello')
+    expect(messages).toEqual(sent)
+  })
+
+  it('prefers the template with exactly the roles of the request', () => {
+    const own = { ...DESK, version: 'own', messages: structuredClone(DESK.messages) }
+    own.messages[0]!.role = 'developer'
+    const both = compileMatcher([DESK, own])
+    const developer = [{ ...DESK_MESSAGES[0]!, role: 'developer' }, DESK_MESSAGES[1]!]
+    expect(both.match(KEY, developer)?.template.version).toBe('own')
+    expect(both.match(KEY, DESK_MESSAGES)?.template.version).toBe('desk')
+  })
+
+  it('does not read a conversation among several people', () => {
+    const chat = compileMatcher([{ ...DESK, maxTurnsAfter: 2 }])
+    const asked = { ...DESK_MESSAGES[1]!, name: 'bob' }
+    const turns = (name: string): ChatMessage[] => [
+      DESK_MESSAGES[0]!,
+      asked,
+      assistant('1'),
+      { ...user('sure?'), name },
+    ]
+    expect(chat.match(KEY, turns('bob'))).not.toBeNull()
+    expect(chat.match(KEY, turns('eve'))).toBeNull()
+  })
+
+  it.each<[string, ChatMessage[]]>([
     ['an image part', [DESK_MESSAGES[0]!, { role: 'user', content: [{ type: 'image_url' }] }]],
-    ['two text parts', [DESK_MESSAGES[0]!, parts('Letter:\n', 'hello\nDrawer:')]],
-    ['a cache mark on the part', [DESK_MESSAGES[0]!, cached]],
-    ['a named message', [DESK_MESSAGES[0]!, { ...DESK_MESSAGES[1]!, name: 'bob' }]],
+    [
+      'an image beside the text',
+      [
+        DESK_MESSAGES[0]!,
+        {
+          role: 'user',
+          content: [{ type: 'text', text: 'Letter:\nhello\nDrawer:' }, { type: 'image_url' }],
+        },
+      ],
+    ],
+    ['parts in the middle of a word', [DESK_MESSAGES[0]!, parts('Let', 'ter:\nhello\nDrawer:')]],
+    ['an unknown field of a part', [DESK_MESSAGES[0]!, withFields({ annotations: [] })]],
+    ['an unknown field', [DESK_MESSAGES[0]!, { ...DESK_MESSAGES[1]!, weight: 1 }]],
     ['a tool call', [...DESK_MESSAGES, { role: 'assistant', content: 'x', tool_calls: [] }]],
     ['null content', [DESK_MESSAGES[0]!, { role: 'user', content: null }]],
-    ['another role', [{ ...DESK_MESSAGES[0]!, role: 'developer' }, DESK_MESSAGES[1]!]],
+    ['another role', [{ ...DESK_MESSAGES[0]!, role: 'assistant' }, DESK_MESSAGES[1]!]],
     ['a turn more than was ever seen', [...DESK_MESSAGES, assistant('x'), user('y')]],
     ['an empty query', [DESK_MESSAGES[0]!, user('Letter:\n\nDrawer:')]],
     ['no messages', []],

@@ -67,6 +67,13 @@ describe('the kind of a request', () => {
       chars: 10,
     })
   })
+
+  it('says where messages have a name or the instructions another role than the template', () => {
+    const named = { model: 'm', messages: [{ role: 'system', content: '', name: 'router' }] }
+    const other = { model: 'm', messages: [{ role: 'developer', content: '' }] }
+    expect(kindOf(named, match(0, 'free')).traits).toEqual(['turn 1', 'name'])
+    expect(kindOf(other, match(0, 'free')).traits).toEqual(['turn 1', 'other role'])
+  })
 })
 
 describe('proven kinds', () => {

@@ -16,6 +16,11 @@ const result = (id: string, content: ChatMessage['content']): ChatMessage => ({
 })
 const asked: ChatMessage = { role: 'user', content: 'rain?' }
 
+const read = (body: object, dialect: typeof CHAT) => {
+  const { outcome } = readChatRequest(Buffer.from(JSON.stringify(body)), dialect)
+  return typeof outcome === 'string' ? outcome : outcome.request.messages
+}
+
 describe('the turns of an agent', () => {
   it('are texts: calls as they are learned, and their results as one turn', () => {
     const history: ChatMessage[] = [
@@ -78,10 +83,6 @@ describe('the turns of an agent', () => {
         { type: 'function_call', call_id: 'a', name: 'f', arguments: '{"x":1}' },
         { type: 'function_call_output', call_id: 'a', output: 'yes' },
       ],
-    }
-    const read = (body: object, dialect: typeof CHAT) => {
-      const { outcome } = readChatRequest(Buffer.from(JSON.stringify(body)), dialect)
-      return typeof outcome === 'string' ? outcome : outcome.request.messages
     }
     expect(read(chat, CHAT)).toEqual(read(responses, RESPONSES))
   })

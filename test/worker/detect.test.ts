@@ -1,5 +1,6 @@
 /** Detection on records that overflow what reads them, with a store that fails, and after a kill. */
 import { describe, expect, it } from 'vitest'
+import { createDice, RULES } from '../../bench/detect/applications.ts'
 import { AppError } from '../../src/errors.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createDetectLoop } from '../../src/worker/detect.ts'
@@ -78,5 +79,31 @@ describe('every record of a template has its tag', () => {
     const next = await harness.worker(harness.deps({ engine: null }, { auto: false }))
     for (let rounds = 0; rounds < 3; rounds++) await harness.round(next, 6 * SECOND_MS)
     expect(await requestsOf(harness)).toBe(140)
+  })
+
+  it('although the few-shot pairs of the earlier ones were not known when they were read', async () => {
+    const harness = await openHarness({ from: null })
+    const dice = createDice(3)
+    const pool = Array.from({ length: 60 }, () => [dice.sentence(), dice.sentence()] as const)
+    const record = (place: number) => {
+      const pairs = Array.from({ length: 4 }, () => dice.pick(pool)).flatMap(([asked, answer]) => [
+        { role: 'user', content: asked },
+        { role: 'assistant', content: answer },
+      ])
+      const system = { role: 'system', content: RULES.join('\n') }
+      const messages = [system, ...pairs, { role: 'user', content: dice.sentence() }]
+      const request = JSON.stringify({ model: 'gpt-4o-mini', messages })
+      return { ...orderRecord(place), id: `pairs-${place}`, request }
+    }
+    const worker = await harness.worker(harness.deps({ engine: null }, { auto: false }))
+    const counts: number[] = []
+    for (let page = 0; page < 4; page++) {
+      await harness.log(Array.from({ length: 50 }, (_, at) => record(50 * page + at)))
+      for (let rounds = 0; rounds < 2; rounds++) await harness.round(worker, 6 * SECOND_MS)
+      counts.push(await requestsOf(harness))
+    }
+    // more pairs are known with each page
+    expect(counts[0]).toBeLessThan(50)
+    expect(counts[3]).toBe(200)
   })
 })

@@ -2,10 +2,12 @@
 import type { ChatMessage } from '../../openai/chat.ts'
 import { groupBy } from '../group-by.ts'
 import { compileMatcher, type Matcher } from '../match/match.ts'
-import type { Template } from '../template/template.ts'
+import { pairStarts, retrievedPairs } from '../template/example-pairs.ts'
+import type { Template, TemplateMessage } from '../template/template.ts'
 import type { LineText } from './building/align.ts'
 import { buildTemplate, type BuildLimits } from './building/build.ts'
 import { sessionsOf, type Cluster, type Sample } from './sampling/clusters.ts'
+import { PairPool } from './sampling/pair-pool.ts'
 import { splitVersions } from './building/versions.ts'
 
 export interface CandidateLimits extends BuildLimits {
@@ -61,7 +63,7 @@ const acceptPart = (
   if (sessions < limits.minSessions) return null
   const template = buildTemplate(cluster.key, cluster.roles, part, text, limits)
   if (!template) return null
-  const matcher = compileMatcher([template])
+  const matcher = compileMatcher([template], true)
   const members = part.filter((sample) => matches(matcher, cluster, sample, text))
   if (members.length < part.length * MATCHED_SHARE) return null
   const times = part.map(({ at }) => at)
@@ -81,15 +83,17 @@ const fromCluster = (
   limits: CandidateLimits,
   minOpenShare: number
 ): Accepted[] => {
-  const explained = groupBy(cluster.samples, (sample) =>
-    known.find(({ matcher }) => matches(matcher, cluster, sample, text))
-  )
+  const explained = groupBy(cluster.samples, (sample) => {
+    const messages = messagesOf(sample, cluster.roles, text)
+    return known.find(({ matcher }) => matcher.match(cluster.key, messages) !== null)
+  })
   const open = explained.get(undefined) ?? []
   const least = Math.min(limits.minSessions, MIN_SAMPLES)
   const isOpen = open.length >= Math.max(least, cluster.samples.length * minOpenShare)
   const accept = (samples: Sample[]): Accepted[] =>
     splitVersions(
       samples.toSorted((left, right) => left.session - right.session),
+      cluster.roles,
       least,
       text
     ).flatMap((part) => acceptPart(cluster, part, text, limits) ?? [])
@@ -122,6 +126,61 @@ const withoutSpecialCases = (accepted: Accepted[], text: LineText): Accepted[] =
     return covered.length < members.length * MATCHED_SHARE
   })
 
+interface Opening {
+  /** the message behind the head */
+  first: string
+  /** messages of the session's first request */
+  length: number
+}
+
+/** Sampled sessions of the tenant that begin with the template's messages before its first pair. */
+const openingsWithHead = (
+  candidate: Candidate,
+  start: number,
+  clusters: Cluster[],
+  text: LineText
+): Opening[] => {
+  const asked: TemplateMessage = { role: 'user', segments: [{ kind: 'query' }] }
+  const head = [...candidate.messages.slice(0, start), asked]
+  const matcher = compileMatcher([{ ...candidate, messages: head }])
+  return clusters
+    .filter(({ key, roles }) => key.tenant === candidate.tenant && roles[start] === 'user')
+    .flatMap(({ roles, samples }) =>
+      samples.flatMap((sample) => {
+        const messages = sample.messages.slice(0, start + 1)
+        const match = matcher.match(candidate, messagesOf({ ...sample, messages }, roles, text))
+        return match ? [{ first: match.query, length: roles.length }] : []
+      })
+    )
+}
+
+/**
+ * Whether the template's pairs may be turns of a conversation: they are not the same in all sessions, and
+ * some session of the tenant begins with the text before them, but with fewer messages. Its model and its
+ * tools may be others.
+ */
+const mayBeConversation = (candidate: Candidate, clusters: Cluster[], text: LineText): boolean => {
+  const { messages } = candidate
+  const [start] = pairStarts(messages.map(({ role }) => role))
+  if (start === undefined) return false
+  const openings = openingsWithHead(candidate, start, clusters, text)
+  const paired = openings.filter(({ length }) => length > start + 1)
+  const vary = new Set(paired.map(({ first }) => first)).size > 1
+  return vary && openings.some(({ length }) => length < messages.length)
+}
+
+/** With the pairs of all groups that its requests were filed under. */
+const withKnownPairs = (accepted: Accepted, clusters: Cluster[], text: LineText): Accepted => {
+  const { candidate, matcher } = accepted
+  if (retrievedPairs(candidate).length === 0) return accepted
+  const pool = new PairPool()
+  for (const cluster of clusters) {
+    const isOwn = cluster.samples.some((sample) => matches(matcher, cluster, sample, text))
+    if (isOwn) pool.merge(cluster.pairs)
+  }
+  return { ...accepted, candidate: { ...candidate, knownPairs: pool.known } }
+}
+
 /** @returns templates by falling number of sessions */
 export const findCandidates = (
   clusters: Cluster[],
@@ -145,7 +204,8 @@ export const findCandidates = (
     }
   }
   return withoutSpecialCases([...byVersion.values()], text)
-    .map(({ candidate }) => candidate)
+    .map((accepted) => withKnownPairs(accepted, clusters, text).candidate)
+    .filter((candidate) => !mayBeConversation(candidate, clusters, text))
     .sort(
       (left, right) => right.sessions - left.sessions || (left.version < right.version ? -1 : 1)
     )

@@ -12,6 +12,7 @@ import { ClusterStore } from './sampling/clusters.ts'
 import { ConversationTable, type SessionStart } from './sampling/conversation.ts'
 import { Filing } from './filing.ts'
 import { LinePool } from './sampling/line-pool.ts'
+import type { PairSighting } from './sampling/pair-pool.ts'
 import {
   combine,
   createScan,
@@ -22,6 +23,7 @@ import {
   type HashPair,
 } from '../request/request-scan.ts'
 import { readClusters, writeClusters } from './snapshot.ts'
+import { pairDigest, pairStarts } from '../template/example-pairs.ts'
 import { keyText } from '../template/template-key.ts'
 import type { TemplateKey } from '../template/template.ts'
 
@@ -39,9 +41,9 @@ export interface DetectorOptions {
   sampleSize: number
   /** age at which a session counts half when samples are taken */
   halfLifeMs: number
-  minAnchorChars: number
+  /** of constant text, examples and dropped slots, on average; 4 characters stand for a token */
+  minRemovableChars: number
   minDistinctShare: number
-  minRemovableShare: number
   maxClusters: number
   /** of all samples; the counting tables are not included, see `bytes` */
   maxSampleBytes: number
@@ -57,9 +59,8 @@ export const DEFAULT_DETECTOR_OPTIONS: DetectorOptions = {
   minSessions: 30,
   sampleSize: 200,
   halfLifeMs: 14 * 24 * 3600 * 1000,
-  minAnchorChars: 120,
+  minRemovableChars: 120,
   minDistinctShare: 0.5,
-  minRemovableShare: 0.5,
   maxClusters: 1024,
   maxSampleBytes: 24 * 2 ** 20,
   maxLines: 2 ** 18,
@@ -82,7 +83,9 @@ export interface Observation {
 const MAX_MESSAGES = 512
 const MAX_SCAN_LINES = 4096
 const MAX_RESPONSE_CHARS = 2048
-const SNAPSHOT_FORMAT = 1
+const SNAPSHOT_FORMAT = 2
+/** of versions before few-shot pairs were kept; can still be read */
+const FORMAT_WITHOUT_PAIRS = 1
 
 export class Detector {
   private readonly options: DetectorOptions
@@ -151,14 +154,16 @@ export class Detector {
    */
   restore(bytes: Uint8Array): void {
     const reader = new ByteReader(bytes)
-    if (reader.int() !== SNAPSHOT_FORMAT || reader.int() !== (this.options.seed | 0)) {
+    const format = reader.int()
+    const isKnown = format === SNAPSHOT_FORMAT || format === FORMAT_WITHOUT_PAIRS
+    if (!isKnown || reader.int() !== (this.options.seed | 0)) {
       throw new AppError('invalid-state', 'the detector snapshot has another format or seed')
     }
     this.requests += reader.number()
     this.filing.lines.read(reader)
     this.filing.trie.read(reader)
     this.conversations.read(reader)
-    const { clusters, text } = readClusters(reader)
+    const { clusters, text } = readClusters(reader, format !== FORMAT_WITHOUT_PAIRS)
     for (const cluster of clusters) this.clusters.adopt(cluster, text)
   }
 
@@ -199,13 +204,22 @@ export class Detector {
     const context = combine(keyHash, hashText(roleText, this.options.seed))
     const { scan } = this
     const filed = { scan, texts, messages: rootMessages, context, counts: isNew }
-    for (const id of this.filing.file(filed)) {
+    const files = this.filing.file(filed)
+    const pairs = this.pairsOf(isNew && files.length > 0 ? roles : [], texts, session)
+    for (const id of files) {
       if (isNew) {
         const start = response?.slice(0, MAX_RESPONSE_CHARS) ?? null
-        this.clusters.sight(id, key, roles, { session, at, response: start, texts })
+        this.clusters.sight(id, key, roles, { session, at, response: start, texts, pairs })
       } else {
         this.clusters.extend(id, session, messages.length - rootMessages)
       }
     }
+  }
+
+  private pairsOf(roles: string[], texts: string[], session: number): PairSighting {
+    const digests = pairStarts(roles).map((at) => pairDigest(texts[at]!, texts[at + 1]!))
+    const all =
+      digests.length > 1 ? toInteger(hashText(digests.join(), this.options.seed)) : session
+    return { digests, source: all }
   }
 }

@@ -5,7 +5,6 @@
  * the same name for all requests of an application, another for the text that only an edited version
  * has. Knows nothing of samples.
  */
-import { maskText } from './building/mask.ts'
 import { combine, hashText, toInteger, type HashPair, type Scan } from '../request/request-scan.ts'
 import { CountSketch } from './sampling/sketch.ts'
 
@@ -19,7 +18,11 @@ const MAX_FILES = 3
 const LEVELS = 33
 const MAX_MASKED = 8
 const MAX_MASKED_CHARS = 400
-const MAY_BE_TYPED = /[\d@]/
+/** of a number, a date, an identifier or an address */
+const MAY_BE_TYPED = /[\d@]|:\/\//u
+/** coarser than the masks of `building/mask.ts`, and several times faster */
+const maskWords = (line: string): string =>
+  line.replace(/\S+/gu, (word) => (MAY_BE_TYPED.test(word) ? '\u0000' : word))
 /** prefix blocks name a request only where they cover clearly more text than its lines */
 const PREFIX_ADVANTAGE = 1.1
 
@@ -98,8 +101,8 @@ export class Filing {
       if (!MAY_BE_TYPED.test(line)) continue
       masked++
       // a line that holds a date or an identifier recurs once those are masked
-      const text = maskText(line)
-      if (text !== line) this.enterLine(filed, hashText(text, this.seed ^ message), text.length)
+      const text = maskWords(line)
+      this.enterLine(filed, hashText(text, this.seed ^ message), text.length)
     }
   }
 

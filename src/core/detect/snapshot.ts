@@ -3,6 +3,7 @@ import { AppError } from '../../errors.ts'
 import type { LineText } from './building/align.ts'
 import type { ByteReader, ByteWriter } from './sampling/bytes.ts'
 import type { Cluster, Sample } from './sampling/clusters.ts'
+import { PairPool } from './sampling/pair-pool.ts'
 
 const MAX_ITEMS = 2 ** 26
 
@@ -25,13 +26,14 @@ export const writeClusters = (writer: ByteWriter, clusters: Cluster[], text: Lin
   writer.int(lines.size)
   for (const line of lines) writer.string(text(line))
   writer.int(clusters.length)
-  for (const { id, key, roles, smallest, samples } of clusters) {
+  for (const { id, key, roles, smallest, samples, pairs } of clusters) {
     writer.number(id)
     writer.string(JSON.stringify([key, roles]))
     writer.int(smallest.length)
     for (const session of smallest) writer.number(session)
     writer.int(samples.length)
     for (const sample of samples) writeSample(sample)
+    pairs.write(writer)
   }
 }
 
@@ -57,18 +59,26 @@ const readSample = (reader: ByteReader, messages: number): Sample => ({
   ),
 })
 
-const readCluster = (reader: ByteReader): Cluster => {
+const readCluster = (reader: ByteReader, hasPairs: boolean): Cluster => {
   const id = reader.number()
   const [key, roles] = JSON.parse(reader.string()) as [Cluster['key'], string[]]
   const smallest = readMany(reader, () => reader.number())
   const samples = readMany(reader, () => readSample(reader, roles.length))
-  return { id, key, roles, smallest, samples, lastRequest: 0 }
+  const pairs = new PairPool()
+  if (hasPairs) pairs.read(reader)
+  return { id, key, roles, smallest, samples, pairs, lastRequest: 0 }
 }
 
-/** @throws AppError `invalid-state` when the bytes are damaged */
-export const readClusters = (reader: ByteReader): { clusters: Cluster[]; text: LineText } => {
+/**
+ * @param hasPairs false for snapshots of versions that kept no pairs
+ * @throws AppError `invalid-state` when the bytes are damaged
+ */
+export const readClusters = (
+  reader: ByteReader,
+  hasPairs: boolean
+): { clusters: Cluster[]; text: LineText } => {
   const lines = readMany(reader, () => reader.string())
-  const clusters = readMany(reader, () => readCluster(reader))
+  const clusters = readMany(reader, () => readCluster(reader, hasPairs))
   const text = (line: number): string => {
     const found = lines[line]
     if (found === undefined) throw new AppError('invalid-state', 'the detector snapshot is damaged')

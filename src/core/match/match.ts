@@ -10,6 +10,7 @@ import { compileMessage, matchText, type MessagePattern, type Taken } from './me
 import { createByteProbe, createByteTest } from './byte-probe.ts'
 import type { Outline } from './outline.ts'
 import { createProbeIndex, createProbes, type Probe } from './probe.ts'
+import { pairDigest, retrievedPairs } from '../template/example-pairs.ts'
 import { keyText } from '../template/template-key.ts'
 import type { Match, Template, TemplateKey } from '../template/template.ts'
 
@@ -18,9 +19,10 @@ export { templateKeyOf } from '../template/template-key.ts'
 
 export interface Matcher {
   /**
-   * The one template that the messages are an instance of, taken apart. Content is a string or an
-   * array with exactly one plain text part; messages with any field but `role` and `content` match
-   * nothing. Where several templates fit, the one with the most constant text wins; null on a tie.
+   * The one template that the messages are an instance of, taken apart. Texts are those of `plainTexts`;
+   * messages that have none match nothing. Where several templates fit, the one with the most constant
+   * text wins; null on a tie. A `developer` message is one of `system`, and the other way round, where
+   * no template has exactly the request's roles.
    */
   match(key: TemplateKey, messages: ChatMessage[]): Match | null
   /** False when `match` would find nothing in the request with these bytes. */
@@ -31,19 +33,50 @@ export interface Matcher {
 interface Compiled {
   template: Template
   patterns: MessagePattern[]
+  /** null where the template retrieves no pairs */
+  pairs: PairTest | null
   anchorChars: number
   probe: Probe
+}
+
+/** newer models of OpenAI have `developer` where older ones have `system` */
+const broadRole = (role: string): string => (role === 'developer' ? 'system' : role)
+
+const rolesText = (messages: { role: string }[], count: number, isBroad: boolean): string => {
+  let text = ''
+  for (let index = 0; index < count; index++) {
+    const { role } = messages[index]!
+    text += `${isBroad ? broadRole(role) : role}\n`
+  }
+  return text
 }
 
 /** Templates of one key and one sequence of roles. */
 interface Bucket {
   messages: number
+  roles: string
+  /** `developer` read as `system` */
+  broadRoles: string
   entries: Compiled[]
   /** visits the entries that texts may be of */
   candidates: (texts: string[], visit: (compiled: Compiled) => void) => void
 }
 
-const createBucket = (templates: Template[]): Bucket => {
+type PairTest = (texts: string[]) => boolean
+
+/**
+ * True when the first and the last of the retrieved pairs are known examples. Turns of a conversation come
+ * before or behind an application's examples, so what stands between two examples is one, too.
+ */
+const pairTestOf = (template: Template): PairTest | null => {
+  const starts = retrievedPairs(template)
+  if (starts.length === 0) return null
+  const known = new Set(template.knownPairs)
+  return (texts) =>
+    [starts[0]!, starts.at(-1)!].every((at) => known.has(pairDigest(texts[at]!, texts[at + 1]!)))
+}
+
+const createBucket = (templates: Template[], anyPairs: boolean): Bucket => {
   const usable = templates.flatMap((template) => {
     const patterns = template.messages.map(compileMessage)
     return patterns.every((pattern) => pattern !== null) ? [{ template, patterns }] : []
@@ -52,20 +85,18 @@ const createBucket = (templates: Template[]): Bucket => {
   const entries = usable.map(({ template, patterns }, index) => ({
     template,
     patterns,
+    pairs: anyPairs ? null : pairTestOf(template),
     anchorChars: patterns.reduce((sum, pattern) => sum + pattern.anchorChars, 0),
     probe: probes[index]!,
   }))
+  const { messages } = templates[0]!
   return {
-    messages: templates[0]!.messages.length,
+    messages: messages.length,
+    roles: rolesText(messages, messages.length, false),
+    broadRoles: rolesText(messages, messages.length, true),
     entries,
     candidates: createProbeIndex(entries),
   }
-}
-
-const rolesText = (messages: { role: string }[], count: number): string => {
-  let text = ''
-  for (let index = 0; index < count; index++) text += `${messages[index]!.role}\n`
-  return text
 }
 
 /** The messages after the template's own; null unless assistant and user alternate. */
@@ -83,9 +114,10 @@ const turnsAfter = (
   return turns
 }
 
-const take = ({ patterns }: Compiled, texts: string[]): Taken | null => {
+const take = ({ patterns, pairs }: Compiled, texts: string[]): Taken | null => {
   const taken: Taken = { slots: {}, examples: {}, query: '' }
-  return patterns.every((pattern, index) => matchText(pattern, texts[index]!, taken)) ? taken : null
+  const fits = patterns.every((pattern, index) => matchText(pattern, texts[index]!, taken))
+  return fits && (pairs?.(texts) ?? true) ? taken : null
 }
 
 interface Found {
@@ -106,38 +138,55 @@ const search = (bucket: Bucket, texts: string[], best: Found | null): Found | nu
   return found
 }
 
-const createIndex = (templates: Template[]): Map<string, Map<string, Bucket>> =>
+const createIndex = (templates: Template[], anyPairs: boolean): Map<string, Bucket[]> =>
   new Map(
     [...groupBy(templates, keyText)].map(([key, group]) => {
-      const byRoles = groupBy(group, ({ messages }) => rolesText(messages, messages.length))
-      return [key, new Map([...byRoles].map(([roles, own]) => [roles, createBucket(own)]))]
+      const byRoles = groupBy(group, ({ messages }) => rolesText(messages, messages.length, false))
+      return [key, [...byRoles.values()].map((own) => createBucket(own, anyPairs))]
     })
   )
 
-/** Immutable; build a new one when the set of templates changes. */
-export const compileMatcher = (templates: Template[]): Matcher => {
+/** Searches the buckets with the roles that the messages begin with and an even number behind them. */
+const searchRoles = (
+  buckets: Bucket[],
+  messages: ChatMessage[],
+  texts: () => string[] | null,
+  isBroad: boolean
+): Found | null => {
+  let best: Found | null = null
+  for (const bucket of buckets) {
+    const turns = messages.length - bucket.messages
+    if (turns < 0 || turns % 2 !== 0) continue
+    const roles = isBroad ? bucket.broadRoles : bucket.roles
+    if (rolesText(messages, bucket.messages, isBroad) !== roles) continue
+    const read = texts()
+    if (!read) return null
+    best = search(bucket, read, best)
+  }
+  return best
+}
+
+/**
+ * Immutable; build a new one when the set of templates changes.
+ * @param anyPairs true only for detection: pairs need not be known where known ones are being learned
+ */
+export const compileMatcher = (templates: Template[], anyPairs = false): Matcher => {
   const byVersion = new Map(templates.map((template) => [template.version, template]))
-  const index = createIndex([...byVersion.values()])
+  const index = createIndex([...byVersion.values()], anyPairs)
   const match = (key: TemplateKey, messages: ChatMessage[]): Match | null => {
     const buckets = index.get(keyText(key))
     if (!buckets) return null
-    let texts: string[] | null = null
-    let best: Found | null = null
-    for (const [roles, bucket] of buckets) {
-      const turns = messages.length - bucket.messages
-      if (turns < 0 || turns % 2 !== 0) continue
-      if (rolesText(messages, bucket.messages) !== roles) continue
-      texts ??= plainTexts(messages)
-      if (!texts) return null
-      best = search(bucket, texts, best)
-    }
-    if (!best || !texts || best.isTied) return null
+    let read: string[] | null | undefined
+    const texts = (): string[] | null => (read === undefined ? (read = plainTexts(messages)) : read)
+    const best =
+      searchRoles(buckets, messages, texts, false) ?? searchRoles(buckets, messages, texts, true)
+    if (!best || !read || best.isTied) return null
     const { template } = best.compiled
-    const turns = turnsAfter(messages, texts, template.messages.length)
+    const turns = turnsAfter(messages, read, template.messages.length)
     return turns && { template, ...best.taken, turns }
   }
   const byteProbes = [...index.values()]
-    .flatMap((buckets) => [...buckets.values()].flatMap(({ entries }) => entries))
+    .flatMap((buckets) => buckets.flatMap(({ entries }) => entries))
     .map(({ template, patterns, probe }) =>
       createByteProbe(template.model, patterns[probe.message]!.prefix, probe)
     )

@@ -3,7 +3,7 @@
  * sentences, each a line of its own), of 64-character prefix blocks as a chain, and of whole message
  * prefixes. Hashes are for counting only, never for matching. Knows nothing of templates.
  */
-import type { ChatMessage } from '../../openai/chat.ts'
+import type { ChatMessage, ContentPart } from '../../openai/chat.ts'
 
 /** A 64-bit hash as two signed 32-bit lanes: BigInt costs ten times as much. */
 export interface HashPair {
@@ -50,26 +50,68 @@ export const combine = (left: HashPair, right: HashPair): HashPair => {
   return { hi: highLane(a, b), lo: lowLane(a, b) }
 }
 
-/** A message's text: a string, or an array with one plain text part; anything else has none. */
-export const messageText = (message: ChatMessage): string | null => {
-  const { content } = message
-  if (typeof content === 'string') return content
-  if (!Array.isArray(content) || content.length !== 1) return null
-  const part = content[0]
-  if (!part || part.type !== 'text' || typeof part.text !== 'string') return null
-  return Object.keys(part).length === 2 ? part.text : null
+/** Says how long a provider caches a prompt; not part of what the model reads. */
+const CACHE_MARK = 'cache_control'
+
+const partText = (part: ContentPart | null): string | null => {
+  if (part?.type !== 'text' || typeof part.text !== 'string') return null
+  const isPlain = Object.keys(part).every((field) => ['type', 'text', CACHE_MARK].includes(field))
+  return isPlain ? part.text : null
 }
 
-/** Texts of all messages; null when one has a field or content that no template can have. */
+const SPACE = /\s/u
+
+/** A border between two parts is a line break where no space is. */
+const joinParts = (parts: readonly string[]): string => {
+  const texts = parts.filter((part) => part !== '')
+  return texts
+    .map((part, at) => {
+      const before = texts[at - 1]?.at(-1)
+      return before === undefined || SPACE.test(before) || SPACE.test(part[0]!) ? part : `\n${part}`
+    })
+    .join('')
+}
+
+/** A message's text: a string, or parts that are all text; anything else has none. */
+export const messageText = ({ content }: ChatMessage): string | null => {
+  if (typeof content === 'string') return content
+  if (!Array.isArray(content) || content.length === 0) return null
+  const texts = content.map(partText)
+  return texts.every((text) => text !== null) ? joinParts(texts) : null
+}
+
+const isReadable = (message: ChatMessage): boolean => {
+  for (const field in message) {
+    if (field === 'role' || field === 'content' || field === 'name') continue
+    // clients send an answer back with the empty fields that it came with
+    if (field !== CACHE_MARK && message[field] !== null) return false
+  }
+  return true
+}
+
+/** Whether names tell several people of one role apart: then the names say who wrote what. */
+const isAmongSeveral = (messages: ChatMessage[]): boolean => {
+  const names = new Map<string, unknown>()
+  for (const { role, name } of messages) {
+    if (name === undefined || (role !== 'user' && role !== 'assistant')) continue
+    if (names.has(role) && names.get(role) !== name) return true
+    names.set(role, name)
+  }
+  return false
+}
+
+/**
+ * Texts of all messages, without cache marks and names; null when one has a field or content that no
+ * template can have, or when several people speak.
+ */
 export const plainTexts = (messages: ChatMessage[]): string[] | null => {
   const texts: string[] = []
   for (const message of messages) {
-    for (const field in message) if (field !== 'role' && field !== 'content') return null
-    const text = messageText(message)
+    const text = isReadable(message) ? messageText(message) : null
     if (text === null) return null
     texts.push(text)
   }
-  return texts
+  return isAmongSeveral(messages) ? null : texts
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
- * The kind of a request: its turn in a conversation, the parameters that change an answer, the
- * values of its kept slots, and its length. A proof holds for the kinds of requests that it
- * contained, so a route answers only those. Knows nothing of answers.
+ * The kind of a request: its turn in a conversation, the parameters that change an answer, names and
+ * roles of its messages, the values of its kept slots, and its length. A proof holds for the kinds of
+ * requests that it contained, so a route answers only those. Knows nothing of answers.
  */
 import type { ChatRequest } from '../../openai/chat.ts'
 import { groupBy } from '../group-by.ts'
@@ -33,8 +33,16 @@ const parameterTraits = (request: ChatRequest): string[] => [
   ...(request.stop === undefined || request.stop === null ? [] : ['stop']),
 ]
 
+/** What the matcher reads over, and an upstream may not: names, and another role for the instructions. */
+const messageTraits = ({ messages }: ChatRequest, { template }: Match): string[] => [
+  ...(messages.some(({ name }) => typeof name === 'string') ? ['name'] : []),
+  ...(template.messages.some(({ role }, at) => messages[at] && messages[at].role !== role)
+    ? ['other role']
+    : []),
+]
+
 export interface RequestKind {
-  /** turn and parameters, each at most once */
+  /** turn, parameters, names and roles, each at most once */
   traits: string[]
   /** of the kept slots, `name=value` */
   values: string[]
@@ -43,7 +51,7 @@ export interface RequestKind {
 }
 
 export const kindOf = (request: ChatRequest, match: Match): RequestKind => ({
-  traits: [turnTrait(match), ...parameterTraits(request)],
+  traits: [turnTrait(match), ...parameterTraits(request), ...messageTraits(request, match)],
   values: slotValues(match),
   chars: match.turns.reduce((sum, { content }) => sum + content.length, match.query.length),
 })

@@ -34,7 +34,10 @@ export interface SlotEvidence {
   samples: number
 }
 
-/** Few-shot block that differs from request to request (retrieved examples); always removed. */
+/**
+ * Few-shot block that differs from request to request (retrieved examples); always removed. As messages of
+ * their own, examples are whole messages: a question of the user and the answer behind it.
+ */
 export interface Examples {
   kind: 'examples'
   name: string
@@ -73,6 +76,11 @@ export interface Template extends TemplateKey {
    * Requests with more go to the upstream.
    */
   maxTurnsAfter: number
+  /**
+   * Of examples that are messages: digests of pairs that sessions with different pairs had, sorted. The
+   * first and the last pair of a request must be among them (`example-pairs.ts`).
+   */
+  knownPairs?: string[]
 }
 
 /** A request that a template recognizes, taken apart. */

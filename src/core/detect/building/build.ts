@@ -3,24 +3,27 @@
  * the query, in order. Knows nothing of counting or sampling.
  */
 import { createHash } from 'node:crypto'
+import { pairDigest, pairStarts } from '../../template/example-pairs.ts'
 import type { Segment, Template, TemplateKey, TemplateMessage } from '../../template/template.ts'
 import { alignMessage, joinPieces, type LineText, type Piece } from './align.ts'
-import { trimSoft, trimStrict } from './boundary.ts'
 import type { Sample } from '../sampling/clusters.ts'
-import { splitInner } from './inner.ts'
-import { areExamples, describeSlot, isInstruction, recurrence, uniqueName } from './slots.ts'
+import { splitPiece } from './split.ts'
+import {
+  areExamples,
+  describeSlot,
+  isInstruction,
+  MIN_POOL_RECURRENCE,
+  recurrence,
+  uniqueName,
+} from './slots.ts'
 
 export interface BuildLimits {
-  /** removable constant text that makes a template worth having */
-  minAnchorChars: number
+  /** removable text that makes a template worth having, however long the text is that stays */
+  minRemovableChars: number
   /** distinct queries over samples */
   minDistinctShare: number
-  /** removable text over all text but the query */
-  minRemovableShare: number
 }
 
-/** Retrieved examples come from a pool, so some of them recur. */
-const MIN_POOL_RECURRENCE = 0.1
 const NEARLY_MOST_DISTINCT = 0.95
 const APART_CHARS = 24
 
@@ -31,19 +34,6 @@ const isVariable = (piece: Piece): piece is Variable => 'values' in piece
 /** The constant text of the pieces. */
 const textOf = (pieces: Piece[]): string =>
   pieces.map((piece) => (isVariable(piece) ? '' : piece.text)).join('')
-
-/** A variable piece, with the constant text at its ends and inside it split off. */
-const split = (piece: Piece, fromUser: boolean): Piece[] => {
-  if (!isVariable(piece)) return [piece]
-  const trim = fromUser ? trimStrict : trimSoft
-  const { prefix, suffix, cores } = trim(piece.values)
-  const inner = splitInner(cores, fromUser).flatMap((part) => {
-    if (!isVariable(part)) return [part]
-    const trimmed = trim(part.values)
-    return [{ text: trimmed.prefix }, { values: trimmed.cores }, { text: trimmed.suffix }]
-  })
-  return [{ text: prefix }, ...inner, { text: suffix }]
-}
 
 /** The query among a message's pieces: the one with the most distinct values, the last among equals. */
 const findQuery = (pieces: Piece[]): Variable | undefined => {
@@ -59,6 +49,8 @@ interface Draft {
   messages: Piece[][]
   /** the last message's query */
   query: Variable
+  /** messages of few-shot pairs that differ from sample to sample */
+  paired: ReadonlySet<number>
   responses: (string | null)[]
 }
 
@@ -67,12 +59,43 @@ const draftOf = (samples: Sample[], roles: string[], text: LineText): Draft | nu
   if (roles[last] !== 'user') return null
   const messages = roles.map((role, index) => {
     const fromUser = !isInstruction(role)
-    return joinPieces(alignMessage(samples, index, text).flatMap((piece) => split(piece, fromUser)))
+    return joinPieces(
+      alignMessage(samples, index, text).flatMap((piece) => splitPiece(piece, fromUser))
+    )
   })
   const query = findQuery(messages[last]!)
-  return query
-    ? { roles, messages, query, responses: samples.map((sample) => sample.response) }
-    : null
+  if (!query) return null
+  const paired = pairedMessages(roles, messages)
+  return { roles, messages, query, paired, responses: samples.map((sample) => sample.response) }
+}
+
+/** The variable pairs of a question and an answer behind it, both of the pair. */
+const pairedMessages = (roles: string[], messages: Piece[][]): ReadonlySet<number> =>
+  new Set(
+    pairStarts(roles)
+      .map((at) => [at, at + 1])
+      .filter((pair) => pair.some((at) => messages[at]!.some(isVariable)))
+      .flat()
+  )
+
+/**
+ * Whether the variable pairs come from a pool: some of those of a sample are also in another one, at any
+ * place. And constant text comes before them, by which a conversation without them would be noticed.
+ */
+const areFromPool = (
+  { roles, messages, paired }: Draft,
+  samples: Sample[],
+  text: LineText
+): boolean => {
+  if (paired.size === 0) return true
+  const starts = pairStarts(roles).filter((at) => paired.has(at))
+  if (!messages.slice(0, starts[0]).some((pieces) => textOf(pieces).trim() !== '')) return false
+  const textAt = ({ messages: lines }: Sample, at: number): string =>
+    Array.from(lines[at]!, text).join('\n')
+  const drawn = samples.map(
+    (sample) => new Set(starts.map((at) => pairDigest(textAt(sample, at), textAt(sample, at + 1))))
+  )
+  return recurrence(drawn.flatMap((pairs) => [...pairs])) >= MIN_POOL_RECURRENCE
 }
 
 /** The query with the text around it in its message, for each sample. */
@@ -98,17 +121,21 @@ const describeMessage = (
 ): Segment[] | null => {
   const pieces = draft.messages[message]!
   const role = draft.roles[message]!
-  const inDialogue = message < draft.roles.length - 1 && (role === 'user' || role === 'assistant')
+  if (draft.paired.has(message)) {
+    return [{ kind: 'examples', name: uniqueName('examples', taken) }]
+  }
+  const inDialogue = message < draft.roles.length - 1 && !isInstruction(role)
+  if (inDialogue && role !== 'user' && pieces.some(isVariable)) return null
   const segments: Segment[] = []
   for (const [at, piece] of pieces.entries()) {
     if (!isVariable(piece)) segments.push({ kind: 'anchor', text: piece.text })
     else if (piece === draft.query) segments.push({ kind: 'query' })
-    else if (inDialogue && recurrence(piece.values) < MIN_POOL_RECURRENCE) return null
-    else if (inDialogue || areExamples(piece.values, draft.responses, asked)) {
+    else if (!inDialogue && areExamples(piece.values, draft.responses, asked)) {
       segments.push({ kind: 'examples', name: uniqueName('examples', taken) })
     } else {
       const before = textOf(pieces.slice(Math.max(0, at - 1), at))
-      const apart = constantUpToQuery(pieces, at, draft.query) >= APART_CHARS
+      // a message of its own may be the user's
+      const apart = !inDialogue && constantUpToQuery(pieces, at, draft.query) >= APART_CHARS
       const { responses } = draft
       segments.push(describeSlot({ values: piece.values, responses, before, role, apart, taken }))
     }
@@ -132,21 +159,19 @@ export const versionOf = (key: TemplateKey, messages: TemplateMessage[]): string
 const meanChars = (values: string[]): number =>
   values.reduce((sum, value) => sum + value.length, 0) / values.length
 
-/** Mean characters that a request loses, and that it keeps besides the query. */
-const weigh = (draft: Draft, messages: TemplateMessage[]): { removed: number; kept: number } => {
-  let removed = 0
-  let kept = 0
-  for (const [index, { segments }] of messages.entries()) {
-    for (const [at, segment] of segments.entries()) {
-      const piece = draft.messages[index]![at]!
-      const chars = isVariable(piece) ? meanChars(piece.values) : piece.text.length
-      if (segment.kind === 'query') continue
-      if (segment.kind === 'slot' && segment.kept) kept += chars
-      else removed += chars
-    }
-  }
-  return { removed, kept }
-}
+const isKept = (segment: Segment): boolean =>
+  segment.kind === 'query' || (segment.kind === 'slot' && segment.kept)
+
+/** Mean characters that a request loses. */
+const removedChars = (draft: Draft, messages: TemplateMessage[]): number =>
+  messages
+    .flatMap(({ segments }, index) =>
+      draft.messages[index]!.filter((_, at) => draft.paired.has(index) || !isKept(segments[at]!))
+    )
+    .reduce(
+      (sum, piece) => sum + (isVariable(piece) ? meanChars(piece.values) : piece.text.length),
+      0
+    )
 
 /**
  * @param samples of one version
@@ -160,7 +185,7 @@ export const buildTemplate = (
   limits: BuildLimits
 ): Template | null => {
   const draft = draftOf(samples, roles, text)
-  if (!draft) return null
+  if (!draft || !areFromPool(draft, samples, text)) return null
   if (new Set(draft.query.values).size < samples.length * limits.minDistinctShare) return null
   const taken = new Set<string>()
   const asked = queryTexts(draft)
@@ -170,9 +195,7 @@ export const buildTemplate = (
     if (!segments) return null
     messages.push({ role, segments })
   }
-  const { removed, kept } = weigh(draft, messages)
-  if (removed < limits.minAnchorChars) return null
-  if (removed < (removed + kept) * limits.minRemovableShare) return null
+  if (removedChars(draft, messages) < limits.minRemovableChars) return null
   const maxTurnsAfter = Math.max(...samples.map((sample) => sample.turns))
   return { ...key, version: versionOf(key, messages), messages, maxTurnsAfter }
 }

@@ -6,7 +6,8 @@ import type { Piece } from './align.ts'
 import { endsAtBorder, LONG_PHRASE_CHARS } from './boundary.ts'
 
 const MAX_DEPTH = 6
-const MAX_MEAN_CHARS = 4000
+/** longer values are not searched, because the search takes quadratic time */
+export const MAX_MEAN_CHARS = 4000
 const MAX_TOKENS = 600
 const TOKEN = /\w+|\n|[^\S\n]+|[^\w\s]/gu
 

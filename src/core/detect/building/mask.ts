@@ -1,44 +1,111 @@
 /**
  * Typed values that an application writes into its prompts: dates, times, identifiers, addresses.
- * Recognizes a value and replaces values inside a text. Knows nothing of templates.
+ * Recognizes a value, and replaces values inside texts. All patterns are bounded, so that hostile text
+ * takes linear time. Knows nothing of templates.
  */
+import { DATE, DAY_OR_MONTH, EAST_ASIAN_DATE, TIME, TIME_AFTER_DATE } from './date-pattern.ts'
 
 export type MaskName =
   'datetime' | 'date' | 'time' | 'uuid' | 'email' | 'url' | 'ip' | 'hex' | 'ticket' | 'timestamp'
 
-const MONTH =
-  '(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|january|february|march|april|june|july|august|september|october|november|december)'
-const WEEKDAY = '(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?'
-const DATE = `(?:\\d{4}[-/.]\\d{1,2}[-/.]\\d{1,2}|\\d{1,2}[-/.]\\d{1,2}[-/.]\\d{2,4}|(?:${WEEKDAY},? )?(?:\\d{1,2}(?:st|nd|rd|th)? ${MONTH}\\.?,? \\d{4}|${MONTH}\\.? \\d{1,2}(?:st|nd|rd|th)?,? \\d{4}))`
-const TIME =
-  '\\d{1,2}:\\d{2}(?::\\d{2}(?:\\.\\d+)?)?(?: ?[ap]\\.?m\\.?)?(?: ?(?:z|utc|gmt|[+-]\\d{2}:?\\d{2}))?'
-
 /** The first pattern that fits names the value. */
 const MASKS: [MaskName, string][] = [
-  ['datetime', `${DATE}(?:t|,? (?:at )?)${TIME}`],
+  ['datetime', `${DATE}${TIME_AFTER_DATE}`],
   ['date', DATE],
   ['time', TIME],
   ['uuid', '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'],
-  ['email', '[\\w.+-]+@[\\w-]+(?:\\.[\\w-]+)+'],
-  ['url', 'https?://[^\\s"\'<>)]+'],
+  ['email', '[\\w.+-]{1,64}@[\\w-]{1,63}(?:\\.[\\w-]{1,63}){1,8}'],
+  ['url', 'https?://[^\\s"\'<>)]{1,2000}'],
   ['ip', '\\d{1,3}(?:\\.\\d{1,3}){3}'],
-  ['hex', '(?:0x)?(?=[a-f]*\\d)(?=\\d*[a-f])[0-9a-f]{8,}'],
+  ['hex', '(?:0x)?(?=[a-f]{0,64}\\d)(?=\\d{0,64}[a-f])[0-9a-f]{8,128}'],
   ['timestamp', '\\d{10}(?:\\d{3})?'],
-  ['ticket', '#?[a-z]{1,8}[-_#:]?\\d{3,}|#\\d{2,}'],
+  ['ticket', '#?[a-z]{1,8}[-_#:]?\\d{3,20}|#\\d{2,20}'],
 ]
 
-const WHOLE: [MaskName, RegExp][] = MASKS.map(([name, source]) => [
-  name,
-  new RegExp(`^(?:${source})$`, 'iu'),
-])
+const whole = (source: string): RegExp => new RegExp(`^(?:${source})$`, 'iu')
+
+const WHOLE: [MaskName, RegExp][] = [
+  ...MASKS.map(([name, source]): [MaskName, RegExp] => [name, whole(source)]),
+  ['datetime', whole(`${EAST_ASIAN_DATE} ?${TIME}`)],
+  ['date', whole(`${EAST_ASIAN_DATE}|${DAY_OR_MONTH}`)],
+]
 const ANYWHERE = new RegExp(
-  `(?<![\\w-])(?:${MASKS.map(([, source]) => source).join('|')})(?![\\w-])`,
+  `(?<![\\p{L}\\p{N}_-])(?:${MASKS.map(([, source]) => source).join('|')})(?![\\p{L}\\p{N}_-])|(?<!\\d)${EAST_ASIAN_DATE}(?: ?${TIME})?`,
   'giu'
 )
+/** a longer value is not a typed one */
+const MAX_TYPED_CHARS = 2100
 
 /** The type of a value that is wholly a typed value, else null. */
-export const maskOf = (value: string): MaskName | null =>
-  WHOLE.find(([, pattern]) => pattern.test(value.trim()))?.[0] ?? null
+export const maskOf = (value: string): MaskName | null => {
+  const trimmed = value.trim()
+  if (trimmed.length > MAX_TYPED_CHARS) return null
+  return WHOLE.find(([, pattern]) => pattern.test(trimmed))?.[0] ?? null
+}
 
 /** The text with every typed value replaced by one placeholder. */
 export const maskText = (text: string): string => text.replace(ANYWHERE, '\u0000')
+
+/** Unicode's private use area, which texts do not have: one character for each typed value. */
+const FIRST_MARK = 0xe000
+const LAST_MARK = 0xf8ff
+const MARK = /[\ue000-\uf8ff]/u
+const MARKS = /[\ue000-\uf8ff]/gu
+
+export interface Masked {
+  values: string[]
+  /** the text as it was, of a masked value or a part of one */
+  unmask: (text: string) => string
+}
+
+/**
+ * The values with each typed value as one character, the same for equal ones, so that nothing that
+ * compares the values can cut a date or an identifier into pieces. As they are where a text has such
+ * characters of its own.
+ * @param parts pieces of a value of which the odd ones are not masked, because nothing cuts them
+ */
+export const maskValues = (
+  values: string[],
+  parts: (value: string) => string[] = (value) => [value]
+): Masked => {
+  if (values.some((value) => MARK.test(value))) return { values, unmask: (text) => text }
+  const markOf = new Map<string, string>()
+  const typed: string[] = []
+  const mark = (found: string): string => {
+    const known = markOf.get(found)
+    if (known !== undefined || FIRST_MARK + typed.length > LAST_MARK) return known ?? found
+    const next = String.fromCharCode(FIRST_MARK + typed.length)
+    typed.push(found)
+    markOf.set(found, next)
+    return next
+  }
+  return {
+    values: values.map((value) =>
+      parts(value)
+        .map((part, at) => (at % 2 === 0 ? part.replace(ANYWHERE, mark) : part))
+        .join('')
+    ),
+    unmask: (text) => text.replace(MARKS, (found) => typed[found.charCodeAt(0) - FIRST_MARK]!),
+  }
+}
+
+/** A masked value with the same placeholder for every typed value. */
+export const withoutTyped = (masked: string): string => masked.replace(MARKS, '\u0000')
+
+/** Constant text and typed values by turns. */
+type Part = { text: string } | { values: string[] }
+
+/** The values as text and typed values by turns where they differ in nothing else; null where they do. */
+export const typedParts = (values: string[]): Part[] | null => {
+  const { values: masked, unmask } = maskValues(values.slice(0, 2))
+  if (new Set(masked.map(withoutTyped)).size > 1 || unmask(masked[0]!) === masked[0]) return null
+  const all = maskValues(values)
+  if (new Set(all.values.map(withoutTyped)).size > 1) return null
+  const marks = all.values.map((value) => value.match(MARKS)!)
+  return all.values[0]!.split(MARKS).flatMap((text, at): Part[] => {
+    const typed = marks.map((own) => own[at])
+    if (typed[0] === undefined) return [{ text }]
+    const found = typed.map((mark) => all.unmask(mark!))
+    return [{ text }, new Set(found).size === 1 ? { text: found[0]! } : { values: found }]
+  })
+}

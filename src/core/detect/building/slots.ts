@@ -57,10 +57,30 @@ const answeredShare = (values: string[], responses: (string | null)[]): number =
   return hits.length / values.length
 }
 
+/** Share of values that another sample has, too: values from a pool recur, conversations do not. */
+export const recurrence = (values: string[]): number => {
+  const counts = countOf(values)
+  return values.filter((value) => counts.get(value)! > 1).length / values.length
+}
+
+const MIN_ITEM_CHARS = 8
+/** Retrieved examples come from a pool, so some of them recur; turns of conversations do not. */
+export const MIN_POOL_RECURRENCE = 0.05
+
+/** Whether lines of the values come back in other samples. Those that most samples have say nothing. */
+const haveLinesOfPool = (values: string[]): boolean => {
+  const lines = values.flatMap((value) => [
+    ...new Set(value.split('\n').filter((line) => line.trim().length >= MIN_ITEM_CHARS)),
+  ])
+  const counts = countOf(lines)
+  const items = lines.filter((line) => counts.get(line)! <= values.length / 2)
+  return items.length === 0 || recurrence(items) >= MIN_POOL_RECURRENCE
+}
+
 /**
- * Whether the values are few-shot examples: they repeat line labels, and either the query has the same
- * label or the items end in logged answers. Other retrieved passages stay a slot, because they are
- * knowledge.
+ * Whether the values are few-shot examples: they repeat line labels, lines of them recur, and either the
+ * query has the same label or the items end in logged answers. Other retrieved passages stay a slot, because
+ * they are knowledge, and so does the history of a chat in one text, because the user wrote it.
  * @param queryText the query with the text around it, by sample
  */
 export const areExamples = (
@@ -69,17 +89,11 @@ export const areExamples = (
   queryText: string[]
 ): boolean => {
   const labels = repeatedLabels(values)
-  if (labels.length === 0) return false
+  if (labels.length === 0 || !haveLinesOfPool(values)) return false
   const worded = labels.filter((label) => /[a-z]/iu.test(label))
   const asked = queryText.filter((text) => worded.some((label) => text.includes(label)))
   if (asked.length >= queryText.length * NEARLY_ALL) return true
   return answeredShare(values, responses) >= ANSWER_SHARE
-}
-
-/** Share of values that another sample has, too: values from a pool recur, conversations do not. */
-export const recurrence = (values: string[]): number => {
-  const counts = countOf(values)
-  return values.filter((value) => counts.get(value)! > 1).length / values.length
 }
 
 const STOP_WORDS = new Set(

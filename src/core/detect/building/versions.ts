@@ -4,6 +4,7 @@
  * variants become separate parts; parts that are too small as evidence are left out.
  */
 import { groupBy } from '../../group-by.ts'
+import { pairStarts } from '../../template/example-pairs.ts'
 import {
   alignMessage,
   countOf,
@@ -14,12 +15,18 @@ import {
 } from './align.ts'
 import { charsApart, trimSoft } from './boundary.ts'
 import type { Sample } from '../sampling/clusters.ts'
-import { maskOf } from './mask.ts'
+import { maskOf, maskText, maskValues, withoutTyped } from './mask.ts'
 
 /** A larger group of lines (share of a request's text) cannot be the value of a slot. */
 const BLOCK_SHARE = 0.3
 const LONG_VALUE_CHARS = 40
-const MAX_VERSIONS = 4
+const MAX_SHORT_VERSIONS = 4
+/** more texts at one place are sections, of the tenant's customers for example, and not edited prompts */
+const MAX_VERSIONS = 8
+/** Whole sentences of so many words are text, as in an A/B test, where the words of a label are a value. */
+const SENTENCE_WORDS = 4
+const STARTS_SENTENCE = /(?:^|\n|[.!?])\s*$/u
+const ENDS_SENTENCE = /^(?:$|\s*[\n.!?])/u
 const HEAVY_SHARE = 0.1
 const HEAVY_COVERAGE = 0.6
 const DOMINANT_SHARE = 0.95
@@ -27,6 +34,8 @@ const DOMINANT_SHARE = 0.95
 const CHANGE_POINT_PROBABILITY = 1e-4
 const POOL_OVERLAPS = 3
 const OVERLAP_SHARE = 0.05
+/** of samples with a question that other samples have at another place */
+const WANDERING_SHARE = 0.5
 
 interface LineGroup {
   lines: number[]
@@ -76,19 +85,42 @@ const isPooled = (group: LineGroup, groups: LineGroup[], sets: Set<number>[]): b
 /**
  * Characters of a group that no other group with enough samples has. A paragraph that contains a weekday
  * is one long line for each day; the lines differ in few characters, so they hold a slot and are not
- * blocks.
+ * blocks. Typed values are not counted: two dates may be a whole paragraph apart.
  */
 const ownChars = (group: LineGroup, groups: LineGroup[], least: number, text: LineText): number => {
   const others = groups
     .filter((other) => other !== group && other.support >= least)
-    .flatMap(({ lines }) => lines.map((line) => text(lineOfKey(line))))
+    .flatMap(({ lines }) => lines.map((line) => maskText(text(lineOfKey(line)))))
   return group.lines
-    .map((key) => text(lineOfKey(key)))
+    .map((key) => maskText(text(lineOfKey(key))))
     .reduce(
       (sum, line) =>
         sum + others.reduce((own, other) => Math.min(own, charsApart(line, other)), line.length),
       0
     )
+}
+
+/**
+ * Whether more texts come back at one place than a prompt has versions, and by turns: versions follow each
+ * other in time.
+ */
+const areSections = (values: string[], times: number[]): boolean => {
+  const counts = countOf(values)
+  const recurring = [...counts.values()].filter((count) => count > 1).length
+  if (recurring <= MAX_VERSIONS) return false
+  const order = values.map((_, index) => index).sort((a, b) => times[a]! - times[b]!)
+  const changes = order.filter((at, index) => index > 0 && values[at] !== values[order[index - 1]!])
+  return changes.length >= 2 * recurring
+}
+
+/** The values at each place that has sections. */
+const sectionsOf = (samples: Sample[], text: LineText): string[][] => {
+  const times = samples.map(({ at }) => at)
+  return samples[0]!.messages.flatMap((_, message) =>
+    alignMessage(samples, message, text).flatMap((piece) =>
+      'values' in piece && areSections(piece.values, times) ? [piece.values] : []
+    )
+  )
 }
 
 /** Splits off a large block of lines that only some samples have. */
@@ -99,8 +131,17 @@ const splitByBlock = (samples: Sample[], least: number, text: LineText): Sample[
   const blocks = groups
     .filter(({ chars, support }) => chars >= needed && support >= least && support < samples.length)
     .sort((left, right) => right.chars * right.support - left.chars * left.support)
+  const sections = blocks.length === 0 ? [] : sectionsOf(samples, text)
+  const isInSection = ({ lines }: LineGroup): boolean => {
+    const holders = [...samples.keys()].filter((index) => sets[index]!.has(lines[0]!))
+    const line = text(lineOfKey(lines[0]!))
+    return sections.some((values) => holders.every((index) => values[index]!.includes(line)))
+  }
   const block = blocks.find(
-    (group) => !isPooled(group, groups, sets) && ownChars(group, groups, least, text) >= needed
+    (group) =>
+      !isPooled(group, groups, sets) &&
+      ownChars(group, groups, least, text) >= needed &&
+      !isInSection(group)
   )
   if (!block) return null
   const holds = samples.map((_, index) => sets[index]!.has(block.lines[0]!))
@@ -151,13 +192,21 @@ const areVersions = (values: string[], times: number[]): boolean => {
   const distinct = [...counts.keys()]
   if (distinct.length > values.length / 2) return false
   if (new Set(distinct.map(stripSpace)).size === 1) return true
-  const { cores } = trimSoft(distinct)
+  if (areSections(values, times)) return false
+  const masked = maskValues(distinct)
+  const { prefix, suffix, cores: trimmed } = trimSoft(masked.values)
+  const cores = trimmed.map(masked.unmask)
   // each date begins at a point in time, but typed values are never versions
+  if (new Set(trimmed.map(withoutTyped)).size === 1) return false
   if (cores.every((core) => maskOf(core) !== null)) return false
   if (Math.max(...counts.values()) >= values.length * DOMINANT_SHARE) return true
   if (areHeavyTexts(counts, cores, values.length)) return true
-  if (distinct.length > MAX_VERSIONS) return false
-  return cores.some((core) => core.length >= LONG_VALUE_CHARS) || changesInTime(values, times)
+  if (distinct.length > MAX_SHORT_VERSIONS) return false
+  const isSentence = STARTS_SENTENCE.test(prefix) && ENDS_SENTENCE.test(suffix)
+  const isText = (core: string): boolean =>
+    core.length >= LONG_VALUE_CHARS ||
+    (isSentence && core.trim().split(/\s+/u).length >= SENTENCE_WORDS)
+  return cores.some(isText) || changesInTime(values, times)
 }
 
 /**
@@ -167,9 +216,34 @@ const areVersions = (values: string[], times: number[]): boolean => {
 const partsByValue = (samples: Sample[], values: string[]): Sample[][] =>
   [...countOf(values).keys()].map((value) => samples.filter((_, index) => values[index] === value))
 
-const splitByValue = (samples: Sample[], text: LineText): Sample[][] | null => {
+/**
+ * Messages of few-shot pairs from a pool: a question that one sample has at one place, others have at
+ * another one. Versions of constant pairs keep their places.
+ */
+const wanderingMessages = (samples: Sample[], roles: readonly string[]): ReadonlySet<number> => {
+  const starts = pairStarts(roles)
+  const placesOf = groupBy(
+    samples.flatMap(({ messages }) => starts.map((at) => ({ at, question: messages[at]!.join() }))),
+    ({ question }) => question
+  )
+  const isAtOtherPlaces = ({ messages }: Sample, at: number): boolean =>
+    placesOf.get(messages[at]!.join())!.some((place) => place.at !== at)
+  const wander = starts.filter((at) => {
+    const count = samples.filter((sample) => isAtOtherPlaces(sample, at)).length
+    return count >= samples.length * WANDERING_SHARE
+  })
+  return new Set(wander.flatMap((at) => [at, at + 1]))
+}
+
+const splitByValue = (
+  samples: Sample[],
+  roles: readonly string[],
+  text: LineText
+): Sample[][] | null => {
   const times = samples.map((sample) => sample.at)
-  for (let message = 0; message < samples[0]!.messages.length; message++) {
+  const wandering = wanderingMessages(samples, roles)
+  for (let message = 0; message < roles.length; message++) {
+    if (wandering.has(message)) continue
     for (const piece of alignMessage(samples, message, text)) {
       if (!('text' in piece) && areVersions(piece.values, times)) {
         return partsByValue(samples, piece.values)
@@ -183,11 +257,16 @@ const splitByValue = (samples: Sample[], text: LineText): Sample[][] | null => {
  * @param least samples that a part must have
  * @returns parts of one version each
  */
-export const splitVersions = (samples: Sample[], least: number, text: LineText): Sample[][] => {
+export const splitVersions = (
+  samples: Sample[],
+  roles: readonly string[],
+  least: number,
+  text: LineText
+): Sample[][] => {
   if (samples.length < least) return []
   const blocks = splitByBlock(samples, least, text)
-  if (blocks) return blocks.flatMap((part) => splitVersions(part, least, text))
+  if (blocks) return blocks.flatMap((part) => splitVersions(part, roles, least, text))
   const kept = withoutOutliers(samples)
-  const parts = splitByValue(kept, text)
-  return parts ? parts.flatMap((part) => splitVersions(part, least, text)) : [kept]
+  const parts = splitByValue(kept, roles, text)
+  return parts ? parts.flatMap((part) => splitVersions(part, roles, least, text)) : [kept]
 }

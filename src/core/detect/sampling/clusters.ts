@@ -6,6 +6,7 @@
  */
 import type { TemplateKey } from '../../template/template.ts'
 import type { LinePool } from './line-pool.ts'
+import { PairPool, type PairSighting } from './pair-pool.ts'
 
 const SKETCH_SIZE = 64
 const HASH_RANGE = 2 ** 53
@@ -32,6 +33,8 @@ export interface Cluster {
   /** the smallest session hashes, ascending: a KMV sketch (Bar-Yossef et al. 2002) */
   smallest: number[]
   samples: Sample[]
+  /** of all sessions, not only the sampled ones */
+  pairs: PairPool
   lastRequest: number
 }
 
@@ -45,6 +48,7 @@ export interface ClusterLimits {
 export interface Sighting extends Pick<Sample, 'session' | 'at' | 'response'> {
   /** texts of the session's first request */
   texts: readonly string[]
+  pairs: PairSighting
 }
 
 /**
@@ -85,6 +89,7 @@ export class ClusterStore {
   private readonly limits: ClusterLimits
   private readonly clusters = new Map<number, Cluster>()
   private sampleBytes = 0
+  private pairBytes = 0
   private requests = 0
 
   constructor(pool: LinePool, limits: ClusterLimits) {
@@ -93,7 +98,7 @@ export class ClusterStore {
   }
 
   get bytes(): number {
-    return this.sampleBytes + this.pool.bytes + this.clusters.size * CLUSTER_BYTES
+    return this.sampleBytes + this.pairBytes + this.pool.bytes + this.clusters.size * CLUSTER_BYTES
   }
 
   all(): Cluster[] {
@@ -105,6 +110,7 @@ export class ClusterStore {
     const cluster = this.open(id, key, roles)
     cluster.lastRequest = ++this.requests
     addSession(cluster.smallest, session)
+    this.addPairs(cluster, (pairs) => pairs.add(sighting.pairs))
     const priority = priorityOf(session, at, this.limits.halfLifeMs)
     if (this.admits(cluster, session, priority)) {
       const messages = texts.map((text) => this.intern(text.split('\n')))
@@ -124,6 +130,7 @@ export class ClusterStore {
     const cluster = this.open(other.id, other.key, other.roles)
     cluster.lastRequest = Math.max(cluster.lastRequest, this.requests)
     for (const session of other.smallest) addSession(cluster.smallest, session)
+    this.addPairs(cluster, (pairs) => pairs.merge(other.pairs))
     for (const sample of other.samples) {
       const { session, turns } = sample
       if (this.admits(cluster, session, sample.priority)) {
@@ -139,9 +146,16 @@ export class ClusterStore {
   private open(id: number, key: TemplateKey, roles: string[]): Cluster {
     const known = this.clusters.get(id)
     if (known) return known
-    const cluster: Cluster = { id, key, roles, smallest: [], samples: [], lastRequest: 0 }
+    const pairs = new PairPool()
+    const cluster: Cluster = { id, key, roles, smallest: [], samples: [], pairs, lastRequest: 0 }
     this.clusters.set(id, cluster)
     return cluster
+  }
+
+  private addPairs({ pairs }: Cluster, add: (pairs: PairPool) => void): void {
+    const before = pairs.bytes
+    add(pairs)
+    this.pairBytes += pairs.bytes - before
   }
 
   private intern(lines: string[]): Uint32Array {
@@ -187,6 +201,7 @@ export class ClusterStore {
       }
       if (!victim) return
       for (const sample of victim.samples) this.forget(sample)
+      this.pairBytes -= victim.pairs.bytes
       this.clusters.delete(victim.id)
     }
   }
