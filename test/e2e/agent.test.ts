@@ -1,0 +1,180 @@
+/**
+ * An agent of ten functions and five turns: the real server with its worker and the fake engine. Each turn
+ * calls a function by what its first question says, and the last turn answers with text.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import OpenAI from 'openai'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import { startServer } from '../fixtures/built.ts'
+
+const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
+const STEPS = ['find_customer', 'check_stock', 'reserve_tins', 'book_van']
+const NAMES = [...STEPS, 'cancel', 'refund', 'call_back', 'print_label', 'open_gate', 'log_damage']
+const PROMPT = [
+  'You are the clerk of a paint warehouse. Work through an order with the functions that you have.',
+  'Find the customer first, then check the stock, reserve the tins and book the van, in this order.',
+  'Then say which shelf the tins come from. Never skip a function, and never call one twice.',
+].join('\n')
+
+const TOOLS = NAMES.map((name): OpenAI.ChatCompletionFunctionTool => ({
+  type: 'function',
+  function: {
+    name,
+    description: `Does what its name says: ${name}.`,
+    parameters: {
+      type: 'object',
+      properties: { colour: { type: 'string', enum: COLOURS } },
+      required: ['colour'],
+      additionalProperties: false,
+    },
+  },
+}))
+
+type Message = OpenAI.ChatCompletionMessageParam
+
+const colourOf = (number: number): string => COLOURS[number % COLOURS.length]!
+const questionOf = (number: number): string =>
+  `Order ${100 + number}: ${(number % 7) + 1} tins of ${colourOf(number)} paint, please.`
+
+/** What the upstream says at a turn, from 0 on. */
+const answerAt = (turn: number, number: number): object => {
+  const name = STEPS[turn]
+  if (name === undefined)
+    return { message: { role: 'assistant', content: colourOf(number) }, finish_reason: 'stop' }
+  const json = JSON.stringify({ colour: colourOf(number) })
+  const call = { id: `call_up_${turn}`, type: 'function', function: { name, arguments: json } }
+  return {
+    message: { role: 'assistant', content: null, tool_calls: [call] },
+    finish_reason: 'tool_calls',
+  }
+}
+
+const startUpstream = async (): Promise<Server> => {
+  const server = createServer((incoming, response) => {
+    let body = ''
+    incoming.on('data', (chunk: Buffer) => (body += chunk.toString()))
+    incoming.on('end', () => {
+      const { messages } = JSON.parse(body) as { messages: { role: string; content: string }[] }
+      const turn = messages.filter(({ role }) => role === 'tool').length
+      const number = Number(/\d+/.exec(messages[1]!.content)![0]) - 100
+      response.setHeader('content-type', 'application/json')
+      response.end(
+        JSON.stringify({
+          id: 'chatcmpl-1',
+          object: 'chat.completion',
+          created: 1,
+          model: 'gpt-4o-mini',
+          choices: [{ index: 0, logprobs: null, ...answerAt(turn, number) }],
+          usage: { prompt_tokens: 900, completion_tokens: 9, total_tokens: 909 },
+        })
+      )
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return server
+}
+
+interface Step {
+  route: string | null
+  reason: string | null
+  message: OpenAI.ChatCompletionMessage
+}
+
+describe('an agent', () => {
+  let upstream: Server
+  let proxy: ProxyProcess
+  let client: OpenAI
+  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-agent-'))
+
+  /** One order from its question to its shelf, as an agent's loop does it. */
+  const work = async (number: number): Promise<Step[]> => {
+    const messages: Message[] = [
+      { role: 'system', content: PROMPT },
+      { role: 'user', content: questionOf(number) },
+    ]
+    const steps: Step[] = []
+    for (;;) {
+      const { data, response } = await client.chat.completions
+        .create({ model: 'gpt-4o-mini', tools: TOOLS, messages })
+        .withResponse()
+      const { message } = data.choices[0]!
+      steps.push({
+        message,
+        route: response.headers.get('x-promptintern-route'),
+        reason: response.headers.get('x-promptintern-reason'),
+      })
+      const [call] = message.tool_calls ?? []
+      if (call === undefined || steps.length > STEPS.length) return steps
+      // the fake engine reads the last message of the user alone
+      const content = JSON.stringify({ done: STEPS[steps.length - 1], colour: colourOf(number) })
+      messages.push(message, { role: 'tool', tool_call_id: call.id, content })
+    }
+  }
+
+  const workMany = async (from: number, count: number): Promise<Step[][]> => {
+    const all: Step[][] = []
+    for (let start = from; start < from + count; start += 10)
+      all.push(...(await Promise.all(Array.from({ length: 10 }, (_, i) => work(start + i)))))
+    return all
+  }
+
+  beforeAll(async () => {
+    upstream = await startUpstream()
+    proxy = await startServer({
+      DATA_DIR: dataDir,
+      UPSTREAM_BASE_URL: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}/v1`,
+      ENGINE: 'fake',
+      AUTO_PROMOTE: 'true',
+      ROLLOUT_STAGES: '1',
+      AUDIT_SHARE: '0',
+      LEARNING_CURVE: 'false',
+      DETECT_MIN_SESSIONS: '40',
+      TRAIN_ROWS: '400',
+      HOLDOUT_ROWS: '400',
+    })
+    client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
+  })
+
+  afterAll(async () => {
+    await proxy.stop()
+    upstream.close()
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+
+  it('is answered at every turn, with the functions and the text of the upstream', async () => {
+    await workMany(0, 300)
+    const deadline = Date.now() + 50_000
+    for (let state = ''; state !== 'live';) {
+      const { data } = await proxy.admin<{ data: { state: { name: string; reason?: string } }[] }>(
+        '/internalizations'
+      )
+      const newest = data.at(-1)?.state
+      state = newest?.name ?? ''
+      if (['rejected', 'failed'].includes(state)) throw new Error(JSON.stringify(newest))
+      if (Date.now() > deadline) throw new Error(`still ${JSON.stringify(newest)}`)
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+    while ((await work(301))[0]!.route !== 'answered')
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    const orders = await workMany(310, 40)
+    const answered = [0, 0, 0, 0, 0]
+    for (const [i, steps] of orders.entries()) {
+      expect(steps).toHaveLength(5)
+      for (const [turn, { message, route }] of steps.entries()) {
+        const called = message.tool_calls?.map((call) =>
+          call.type === 'function' ? [call.function.name, JSON.parse(call.function.arguments)] : []
+        )
+        const wanted = STEPS[turn] && [[STEPS[turn], { colour: colourOf(310 + i) }]]
+        expect(called).toEqual(wanted)
+        if (turn === STEPS.length) expect(message.content).toBe(colourOf(310 + i))
+        if (route === 'answered') answered[turn]!++
+      }
+    }
+    for (const count of answered) expect(count).toBeGreaterThan(20)
+  })
+})
