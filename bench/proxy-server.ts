@@ -119,7 +119,7 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
     access: null,
     bodies: createBodyBudget(256 * MEBIBYTE),
     keptResponses: null,
-  isCaptured: () => true,
+    isCaptured: () => true,
     log: (exchange) => queue.push(exchange),
     metrics: {
       ...metrics,

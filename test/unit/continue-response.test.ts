@@ -4,7 +4,10 @@ import { continued, previousIdIn } from '../../src/openai/responses/continue.ts'
 
 const answer = (content: string): string =>
   JSON.stringify(
-    RESPONSES.render({ id: 'resp_pi_1', created: 1, model: 'm', content, calls: [], usage: null }, {})
+    RESPONSES.render(
+      { id: 'resp_pi_1', created: 1, model: 'm', content, calls: [], usage: null },
+      {}
+    )
   )
 
 const previous = (input: unknown) => ({
