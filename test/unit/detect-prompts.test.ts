@@ -100,6 +100,23 @@ describe('messages in the forms that clients send', () => {
   })
 })
 
+it('finds the slots of a prompt of 9,000 characters in one line', () => {
+  const body = requests(1, (dice) => [
+    system(Array.from({ length: 120 }, () => dice.sentence().replace(/[?.]?$/u, '.')).join(' ')),
+  ])[0]![0]!.content as string
+  const make: Make = (dice, index) => [
+    system(
+      `You assist ${dice.pick(NAMES)} ${dice.id()}. ${body} The customer has ${Math.floor(dice.next() * 500)} points and ends on ${inProse('de', dayOf(index))}. ${body.toUpperCase()} Answer briefly.`
+    ),
+    user(dice.sentence()),
+  ]
+  const [template, ...others] = found(requests(80, make), 3)
+  expect(others).toEqual([])
+  const kinds = template!.messages[0]!.segments.map(({ kind }) => kind)
+  expect(kinds.join(' ')).toBe('anchor slot anchor slot anchor slot anchor')
+  expect(matchedShare([template!], requests(100, make, 400))).toBe(1)
+})
+
 const articles = (dice: Dice, count: number, sentences: number): string =>
   Array.from(
     { length: count },

@@ -62,10 +62,16 @@ const commonLines = (positions: Map<number, number>[], text: LineText): number[]
 }
 
 /** The text between two anchor lines, with its line breaks (−1 and length: the message's ends). */
-const between = (lines: Uint32Array, from: number, to: number, text: LineText): string => {
+const between = (
+  lines: Uint32Array,
+  from: number,
+  to: number,
+  text: LineText,
+  lineBreak: string
+): string => {
   // '' stands for the anchor lines at both ends, so that their line breaks are joined, too
   const inner = Array.from(lines.subarray(from + 1, to), text)
-  return [...(from < 0 ? [] : ['']), ...inner, ...(to < lines.length ? [''] : [])].join('\n')
+  return [...(from < 0 ? [] : ['']), ...inner, ...(to < lines.length ? [''] : [])].join(lineBreak)
 }
 
 /** Joins adjacent constant pieces and leaves out empty ones. */
@@ -85,15 +91,16 @@ const pieceOf = (values: string[]): Piece => {
   return values.every((value) => value === text) ? { text } : { values }
 }
 
-/** The message at `index` of all samples as alternating constant and variable pieces. */
-export const alignMessage = (samples: Sample[], index: number, text: LineText): Piece[] => {
-  const messages = samples.map((sample) => sample.messages[index]!)
+/** Texts as alternating constant and variable pieces. @param lineBreak what stands between two lines */
+const alignLines = (messages: Uint32Array[], text: LineText, lineBreak: string): Piece[] => {
   const positions = messages.map(uniqueLines)
   const anchors = commonLines(positions, text)
   const pieces: Piece[] = []
   let previous = messages.map(() => -1)
   const addBetween = (next: number[]): void => {
-    const values = messages.map((lines, at) => between(lines, previous[at]!, next[at]!, text))
+    const values = messages.map((lines, at) =>
+      between(lines, previous[at]!, next[at]!, text, lineBreak)
+    )
     pieces.push(pieceOf(values))
     previous = next
   }
@@ -103,6 +110,31 @@ export const alignMessage = (samples: Sample[], index: number, text: LineText): 
   }
   addBetween(messages.map((lines) => lines.length))
   return joinPieces(pieces)
+}
+
+/** The message at `index` of all samples as alternating constant and variable pieces. */
+export const alignMessage = (samples: Sample[], index: number, text: LineText): Piece[] =>
+  alignLines(
+    samples.map((sample) => sample.messages[index]!),
+    text,
+    '\n'
+  )
+
+/** Not behind a number or in front of one: a date must not be cut ("3. Oktober", "Oct. 3"). */
+const SENTENCE_BORDER = /(?<=[^\d\s][.!?])(?= \p{Lu})/u
+
+/** Long values as alternating constant and variable pieces, by sentences instead of lines. */
+export const alignSentences = (values: string[]): Piece[] => {
+  const ids = new Map<string, number>()
+  const sentences: string[] = []
+  const idOf = (sentence: string): number => {
+    const known = ids.get(sentence)
+    if (known !== undefined) return known
+    ids.set(sentence, sentences.length)
+    return sentences.push(sentence) - 1
+  }
+  const lines = values.map((value) => Uint32Array.from(value.split(SENTENCE_BORDER), idOf))
+  return alignLines(lines, (id) => sentences[id]!, '')
 }
 
 /** Share of samples that may lack a line of the others; those samples are left out. */
