@@ -33,6 +33,11 @@ interface Completion {
   usage: unknown
 }
 
+interface Responded {
+  model: string
+  output: { content: { text: string }[] }[]
+}
+
 interface Chunk {
   choices: { delta: { content: string | null } }[]
   usage: unknown
@@ -67,6 +72,16 @@ describe.skipIf(status !== 0)(`the Python client${why}`, () => {
     expect(textOf(chat_stream as Chunk[])).toBe(ANSWER)
     expect((chat_stream as Chunk[]).at(-1)!.usage).toMatchObject(usage)
     expect(textOf(chat_async as Chunk[])).toBe(ANSWER)
+    const { response, response_stream, response_helper, kept_response } = results
+    const events = response_stream as { type: string; response: Responded }[]
+    const [made, again, items] = kept_response as [Responded, Responded, unknown[]]
+    for (const one of [response, response_helper, events.at(-1)!.response, made] as Responded[]) {
+      expect(one.model).toBe(harness.lora)
+      expect(one.output[0]!.content[0]!.text).toBe(ANSWER)
+    }
+    expect([again, items.length]).toEqual([made, 1])
+    // the Agents SDK is a package of its own
+    if ('agent' in results) expect(results['agent']).toBe(ANSWER)
     expect(harness.upstream.requests).toEqual([])
   })
 })

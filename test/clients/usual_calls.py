@@ -12,6 +12,11 @@ import sys
 import openai
 from pydantic import BaseModel
 
+try:
+    import agents
+except ImportError:
+    agents = None
+
 BASE_URL, KEY, WHICH, PROMPT, QUESTION = sys.argv[1:]
 JSONL = '{"custom_id":"1"}\n{"custom_id":"zwei – 二"}\n'.encode()
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
@@ -96,6 +101,41 @@ def multimodal():
     )
 
 
+def ask_response(**more):
+    return client.responses.create(model=MODEL, instructions=PROMPT, input=QUESTION, **more)
+
+
+def response():
+    return ask_response(store=False)
+
+
+def response_stream():
+    return list(ask_response(store=False, stream=True))
+
+
+def response_helper():
+    with client.responses.stream(
+        model=MODEL, instructions=PROMPT, input=QUESTION, store=False
+    ) as stream:
+        return stream.get_final_response()
+
+
+def kept_response():
+    made = ask_response()
+    again = client.responses.retrieve(made.id)
+    items = list(client.responses.input_items.list(made.id))
+    client.responses.delete(made.id)
+    return [made, again, items]
+
+
+def agent():
+    agents.set_tracing_disabled(True)
+    own = openai.AsyncOpenAI(base_url=BASE_URL, api_key=KEY, max_retries=0)
+    model = agents.OpenAIResponsesModel(model=MODEL, openai_client=own)
+    clerk = agents.Agent(name="Clerk", instructions=PROMPT, model=model)
+    return agents.Runner.run_sync(clerk, QUESTION).final_output
+
+
 def responses():
     return client.responses.create(model=MODEL, input="hello")
 
@@ -148,11 +188,20 @@ def no_such_model():
     return error_of(lambda: client.chat.completions.create(model="gpt-none", messages=MESSAGES))
 
 
-ANSWERED = [chat, chat_stream, chat_helper, chat_async]
+BY_BOTH = [
+    chat,
+    chat_stream,
+    chat_helper,
+    chat_async,
+    response,
+    response_stream,
+    response_helper,
+    *([] if agents is None else [agent]),
+]
 ERRORS = [wrong_key, no_such_model]
 API = [responses, responses_stream, embeddings, files, images, audio, models]
 OTHERS = [tools, parsed, multimodal, *API]
-CALLS = {"all": ANSWERED + OTHERS + ERRORS, "answered": ANSWERED}[WHICH]
+CALLS = {"all": BY_BOTH + OTHERS + ERRORS, "answered": [*BY_BOTH, kept_response]}[WHICH]
 
 
 def plain(value):
