@@ -3,7 +3,7 @@
  * (`calls.ts`); every other outcome counts against a lora that answers. Knows nothing of the quality
  * of the text.
  */
-import type { ChatCompletion, ChatMessage, FinishReason } from '../../openai/chat.ts'
+import type { ChatChoice, ChatCompletion, ChatMessage, FinishReason } from '../../openai/chat.ts'
 import { callsText, isCallText } from './calls.ts'
 
 /** Outcomes other than text; `tool-calls`: calls that have no text, or stand beside one; `unreadable`: the log has no completion for this answer. */
@@ -39,7 +39,8 @@ export const outcomeOf = (completion: ChatCompletion | null): Outcome => {
   const choices = completion?.choices
   if (!Array.isArray(choices) || choices.length === 0) return { kind: 'unreadable' }
   if (choices.length > 1) return { kind: 'several-choices' }
-  const { message, finish_reason: finishReason } = choices[0]!
+  // an upstream's word, not checked
+  const { message, finish_reason: finishReason = null } = (choices[0] ?? {}) as Partial<ChatChoice>
   if (isFilled(message?.['function_call'])) return { kind: 'tool-calls' }
   if (hasItems(message?.tool_calls)) return calledIn(message!, finishReason)
   if (isFilled(message?.['refusal'])) return { kind: 'refusal' }
