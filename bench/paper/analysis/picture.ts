@@ -42,12 +42,13 @@ interface Scale {
   y: (share: number) => number
 }
 
-const short = (value: number): string =>
-  value >= 1e6
-    ? `${(value / 1e6).toPrecision(2)}M`
-    : value >= 1000
-      ? `${(value / 1000).toPrecision(2)}k`
-      : value.toPrecision(2)
+/** Two digits, without an exponent. */
+const twoDigits = (value: number): string => String(Number(value.toPrecision(2)))
+
+const short = (value: number): string => {
+  if (value >= 1e6) return `${twoDigits(value / 1e6)}M`
+  return value >= 1000 ? `${twoDigits(value / 1000)}k` : twoDigits(value)
+}
 
 /** A circle for equal steps, a square for equal time. */
 const mark = (matching: Series['matching'], x: number, y: number, colour: string): string =>
@@ -81,20 +82,33 @@ const scaleOf = (
   }
 }
 
-const point = (one: Series, { x, y }: Scale, { valueOf }: Axis, colour: string): string => {
-  const seeds = accuracyBySeed(one)
+/** An arm that fails stands at the bottom with its accuracy: in the scale it would hide all others. */
+const point = (
+  one: Series,
+  { x, y }: Scale,
+  { valueOf }: Axis,
+  { lowest, colour, number }: { lowest: number; colour: string; number: number }
+): string => {
+  const seeds = accuracyBySeed(one).map((share) => Math.max(lowest, share))
   const at = x(valueOf(one))
-  const value = mean(one.accuracies.map(({ accuracy }) => accuracy))
+  const value = meanAccuracy(one)
+  const height = y(Math.max(lowest, value))
+  const percent = `${(100 * value).toFixed(1)} %`
+  const said = value < lowest ? `${number}: ${percent}` : String(number)
   return (
     `<line x1="${at.toFixed(1)}" x2="${at.toFixed(1)}" y1="${y(Math.min(...seeds)).toFixed(1)}" y2="${y(Math.max(...seeds)).toFixed(1)}" stroke="${colour}"/>` +
-    `<g><title>${one.arm}, equal ${one.matching}: ${(100 * value).toFixed(1)} %</title>${mark(one.matching, at, y(value), colour)}</g>`
+    `<g><title>${one.arm}, equal ${one.matching}: ${percent}</title>${mark(one.matching, at, height, colour)}` +
+    `<text x="${(at + MARK + 2).toFixed(1)}" y="${(height - MARK).toFixed(1)}" font-size="10" fill="${colour}">${said}</text></g>`
   )
 }
+
+const meanAccuracy = ({ accuracies }: Series): number =>
+  mean(accuracies.map(({ accuracy }) => accuracy))
 
 const panel = (
   series: readonly Series[],
   axis: Axis,
-  { top, lowest, colourOf }: { top: number; lowest: number; colourOf: (arm: string) => string }
+  { top, lowest, arms }: { top: number; lowest: number; arms: readonly string[] }
 ): string => {
   const scale = scaleOf(series.map(axis.valueOf), top, lowest)
   const bottom = top + PANEL.height
@@ -105,42 +119,45 @@ const panel = (
       (tick) =>
         `<text x="${scale.x(tick).toFixed(1)}" y="${bottom + 18}" text-anchor="middle">${short(tick)} ${axis.unit}</text>`
     ),
-    ...series.map((one) => point(one, scale, axis, colourOf(one.arm))),
+    ...series.map((one) => {
+      const place = arms.indexOf(one.arm)
+      return point(one, scale, axis, { lowest, colour: colourAt(place), number: place + 1 })
+    }),
   ].join('\n')
 }
 
-const legend = (arms: readonly string[], colourOf: (arm: string) => string): string => {
+const legend = (arms: readonly string[]): string => {
   const x = WIDTH - PANEL.right + 20
   const line = (at: number): number => PANEL.top + 18 * at
   return [
     ...arms.map(
       (arm, at) =>
-        `${mark('steps', x, line(at), colourOf(arm))}<text x="${x + 14}" y="${line(at) + 4}">${arm.replaceAll('_', ' ')}</text>`
+        `${mark('steps', x, line(at), colourAt(at))}<text x="${x + 14}" y="${line(at) + 4}">${at + 1} ${arm.replaceAll('_', ' ')}</text>`
     ),
     `${mark('steps', x, line(arms.length + 1), '#333333')}<text x="${x + 14}" y="${line(arms.length + 1) + 4}">equal steps</text>`,
     `${mark('time', x, line(arms.length + 2), '#333333')}<text x="${x + 14}" y="${line(arms.length + 2) + 4}">equal time</text>`,
   ].join('\n')
 }
 
-/** One shade for arms beyond the number of colours: they are told apart by their titles. */
-const colours = (arms: readonly string[]) => {
-  const byArm = new Map(arms.map((arm, at) => [arm, COLOURS[at % COLOURS.length]!]))
-  return (arm: string): string => byArm.get(arm) ?? '#333333'
-}
+/** Arms with one colour are told apart by their numbers. */
+const colourAt = (place: number): string => COLOURS[place % COLOURS.length]!
+
+/** Of accuracies that are compared; below are arms that do not work at all. */
+const LEAST_COMPARED = 0.3
 
 /** @param series on the same rows; at least one */
 export const drawPicture = (series: readonly Series[]): string => {
   const arms = [...new Set(series.map(({ arm }) => arm))]
-  const colourOf = colours(arms)
-  const least = Math.min(...series.flatMap(accuracyBySeed))
+  const compared = series.filter((one) => meanAccuracy(one) >= LEAST_COMPARED)
+  const least = Math.min(...(compared.length > 0 ? compared : series).flatMap(accuracyBySeed))
   const lowest = Math.max(0, Math.floor(10 * least - 0.2) / 10)
   const tops = AXES.map((_, at) => PANEL.top + at * (PANEL.height + PANEL.gap))
   const height = tops.at(-1)! + PANEL.height + 40
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12">`,
     `<rect width="${WIDTH}" height="${height}" fill="white"/>`,
-    ...AXES.map((axis, at) => panel(series, axis, { top: tops[at]!, lowest, colourOf })),
-    legend(arms, colourOf),
+    ...AXES.map((axis, at) => panel(series, axis, { top: tops[at]!, lowest, arms })),
+    legend(arms),
     '</svg>',
     '',
   ].join('\n')
