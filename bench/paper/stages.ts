@@ -33,32 +33,44 @@ const plan = ({ schedule, stages, method }: Training, facts: TrainingFacts) =>
     stages,
     distils: method === 'self-distillation',
     ...facts,
-    // under a budget each stage's span on the curve of the learning rate is its share of the effort
+    // so each stage's seconds are its share of the effort
     secondsBudget: 1,
   })
 
-/** Share of a stage that warms up where each stage has a curve of its own. */
-const RESTART_WARMUP = 0.1
+/** Of the curve that all stages share. A new optimizer has no moments, so later stages warm up shortly. */
+const sharedWarmup = (stage: number, effort: number, steps: number): number =>
+  stage === 0 ? Math.min(0.5, 0.05 / effort) : Math.min(0.2, 10 / steps)
 
-export const stageShapes = (training: Training, facts: TrainingFacts): StageShape[] =>
-  plan(training, facts).map(({ templateShare, examples, hyperparameters }) => {
-    const {
-      schedule_span: [from, to] = [0, 1],
-      n_epochs: _epochs,
-      max_steps: _steps,
-      max_seconds: _seconds,
-      ...others
-    } = hyperparameters
+/** The place of each stage on a curve of the learning rate that all of them share. */
+const spansOf = (efforts: readonly number[]): [from: number, to: number][] => {
+  let passed = 0
+  return efforts.map((effort, stage) => {
+    const from = passed
+    passed += effort
+    return [from, stage === efforts.length - 1 ? 1 : passed]
+  })
+}
+
+export const stageShapes = (training: Training, facts: TrainingFacts): StageShape[] => {
+  const planned = plan(training, facts)
+  const spans = spansOf(planned.map(({ hyperparameters }) => hyperparameters.max_seconds!))
+  return planned.map(({ templateShare, examples, hyperparameters }, stage) => {
+    const { n_epochs: _epochs, max_steps: steps, max_seconds: effort, ...others } = hyperparameters
     return {
       templateShare: training.firstShare * templateShare,
       examples: training.examples === 'constant' && templateShare > 0 ? facts.examples : examples,
-      effort: to - from,
+      effort: effort!,
       hyperparameters:
         training.curves === 'each'
-          ? { ...others, schedule_span: [0, 1], warmup_ratio: RESTART_WARMUP }
-          : { ...others, schedule_span: [from, to] },
+          ? others
+          : {
+              ...others,
+              schedule_span: spans[stage]!,
+              warmup_ratio: sharedWarmup(stage, effort!, steps!),
+            },
     }
   })
+}
 
 /** A measured point: optimizer steps whose rows share so many tokens of the prompt. */
 export interface CostPoint {

@@ -11,6 +11,7 @@ import { openEngineHost, type EngineHost } from '../../adapters/contract/host.ts
 import { createFakeBackend, type FakeBackendOptions } from '../../adapters/fake/backend.ts'
 import { economicsSettings } from '../../src/config/config-files.ts'
 import { parseConfig } from '../../src/config/config.ts'
+import { ARM_NAMES } from '../../src/core/learn/schedule.ts'
 import type {
   Internalization,
   InternalizeOptions,
@@ -39,6 +40,8 @@ export const PLANNED_ROWS = 64
 const LOGGED = ORDERS.slice(0, 2 * PLANNED_ROWS + 12)
 
 const CONFIG = parseConfig({
+  // all of them, also what is not trained by default
+  ARMS: ARM_NAMES.join(),
   DETECT_MIN_SESSIONS: '40',
   TRAIN_ROWS: String(PLANNED_ROWS),
   HOLDOUT_ROWS: String(PLANNED_ROWS),

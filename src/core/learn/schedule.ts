@@ -96,9 +96,8 @@ export const defaultHyperparameters = (
 /** A lora trained only with the prompt is near random without it (TriMPI). */
 const LAST_STAGE_SHARE = 0.4
 const WARMUP_SHARE = 0.05
-/** A new optimizer has no moments, so each stage starts with a short warm-up. */
-const REWARMUP_STEPS = 10
-const MAX_REWARMUP_SHARE = 0.2
+/** Of a stage among several: each starts with a new optimizer. */
+const STAGE_WARMUP_SHARE = 0.1
 
 /**
  * Seconds that one row costs with this share of the prompt, up to a constant factor: an 800-token
@@ -145,17 +144,6 @@ export const affordableFirstSteps = (
   return Math.floor((seconds * first!) / secondsPerStep)
 }
 
-/** [start, end] of each stage on the common learning-rate curve, as shares of all progress. */
-const spans = (shares: number[]): [number, number][] => {
-  const total = shares.reduce((sum, share) => sum + share, 0)
-  let passed = 0
-  return shares.map((share, k) => {
-    const start = passed / total
-    passed += share
-    return [start, k === shares.length - 1 ? 1 : passed / total]
-  })
-}
-
 /**
  * Whole steps of each stage for its share of the time. Steps with more of the prompt cost more, so
  * there are fewer of them. The last stage gets the steps that rounding leaves.
@@ -171,15 +159,11 @@ const divideSteps = (total: number, effort: number[], prompts: number[]): number
   return [...early, Math.max(1, least, total - spent)]
 }
 
-const warmup = (stage: number, steps: number, share: number): number =>
-  stage === 0
-    ? Math.min(0.5, WARMUP_SHARE / share)
-    : Math.min(MAX_REWARMUP_SHARE, REWARMUP_STEPS / steps)
-
 /**
- * The stages of one arm. The last stage has at least 40 % of the optimizer steps and of the time,
- * and all stages share one learning-rate curve. Under a time budget each stage also has its share as
- * `max_seconds`.
+ * The stages of one arm. The last stage has at least 40 % of the optimizer steps and of the time. Each
+ * stage has a learning-rate curve of its own: with one for all, the stage without the prompt learns at
+ * the smallest rates (docs/experiments/paper-results.md). Under a time budget each stage also has its
+ * share as `max_seconds`.
  */
 export const planStages = (input: StagePlanInput): StagePlan[] => {
   const prompts = stageShares(input.schedule, input.stages, input.distils)
@@ -187,19 +171,14 @@ export const planStages = (input: StagePlanInput): StagePlan[] => {
   const base = { ...defaultHyperparameters(input), ...input.hyperparameters }
   const steps = divideSteps(base.max_steps, effort, prompts)
   const seconds = input.secondsBudget ?? null
-  const spanOf = spans(seconds === null ? steps : effort)
-  return prompts.map((templateShare, k) => {
-    const share = spanOf[k]![1] - spanOf[k]![0]
-    return {
-      templateShare,
-      examples: Math.floor(input.examples * templateShare + 1e-9),
-      hyperparameters: {
-        ...base,
-        max_steps: steps[k]!,
-        ...(seconds === null ? {} : { max_seconds: seconds * effort[k]! }),
-        warmup_ratio: warmup(k, steps[k]!, share),
-        schedule_span: spanOf[k]!,
-      },
-    }
-  })
+  return prompts.map((templateShare, k) => ({
+    templateShare,
+    examples: Math.floor(input.examples * templateShare + 1e-9),
+    hyperparameters: {
+      ...base,
+      max_steps: steps[k]!,
+      ...(seconds === null ? {} : { max_seconds: seconds * effort[k]! }),
+      warmup_ratio: prompts.length === 1 ? WARMUP_SHARE : STAGE_WARMUP_SHARE,
+    },
+  }))
 }
