@@ -53,6 +53,7 @@ export const TRAINING_NAMES = [
   'linear_2',
   'full_prompt',
   'linear_4_restarts',
+  'exponential_4_restarts',
   'examples_constant',
   'compression_0_9',
   'compression_0_6',
@@ -76,6 +77,10 @@ export const TRAININGS: Record<TrainingName, Training> = {
     arms: { prompt: 'full_prompt', query: 'full_prompt_removed' },
   },
   linear_4_restarts: progressive('linear_4_restarts', { curves: 'each' }),
+  exponential_4_restarts: progressive('exponential_4_restarts', {
+    schedule: 'exponential',
+    curves: 'each',
+  }),
   examples_constant: progressive('examples_constant', { examples: 'constant' }),
   compression_0_9: progressive('compression_0_9', { firstShare: 0.9 }),
   compression_0_6: progressive('compression_0_6', { firstShare: 0.6 }),
