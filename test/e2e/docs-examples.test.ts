@@ -197,7 +197,7 @@ const runPage = async (page: string): Promise<{ code: number; log: string }> => 
     AUTO_INTERNALIZE: 'false',
   }
   return new Promise((resolve) => {
-    execFile('bash', ['-c', script], { cwd: work, env, timeout: 60_000 }, (error, stdout, stderr) =>
+    execFile('bash', ['-c', script], { cwd: work, env, timeout: 100_000 }, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : Number(error.code ?? 1), log: stdout + stderr })
     )
   })
@@ -206,7 +206,7 @@ const runPage = async (page: string): Promise<{ code: number; log: string }> => 
 describe.concurrent('the examples of', () => {
   const runnable = PAGES.filter((page) => blocksOf(page).some(({ notRun }) => notRun === null))
 
-  it.each(runnable)('%s', { timeout: 90_000 }, async (page) => {
+  it.each(runnable)('%s', { timeout: 120_000 }, async (page) => {
     const { code, log } = await runPage(page)
     expect({ code, log: code === 0 ? '' : log }).toEqual({ code: 0, log: '' })
   })
