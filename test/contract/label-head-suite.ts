@@ -384,22 +384,26 @@ export const describeLabelHeads = (
       expect(Math.exp(choices[0]!.logprobs!.content![0]!.logprob)).toBeLessThan(0.9)
     })
 
-    it('trains 500 labels in Chinese with three rows each, and is unsure of each', async () => {
-      const labels = Array.from({ length: 500 }, (_, at) => `标签（${at}）`)
-      const rows = Array.from({ length: 1500 }, (_, at) => row(`卡 ${at}`, labels[at % 500]!))
-      const created = await driver.createJob({
-        model: encoder,
-        training_file: await driver.upload(rows),
-      })
-      const ended = await driver.ended(created.id)
-      expect(ended.status).toBe('succeeded')
-      const { choices } = await driver.ask({
-        model: ended.fine_tuned_model!,
-        messages: user('卡 1507'),
-      })
-      expect(labels).toContain(choices[0]!.message.content)
-      // no row says anything of another one
-      expect(Math.exp(choices[0]!.logprobs!.content![0]!.logprob)).toBeLessThan(0.1)
-    })
+    it(
+      'trains 500 labels in Chinese with three rows each, and is unsure of each',
+      { timeout: 180_000 },
+      async () => {
+        const labels = Array.from({ length: 500 }, (_, at) => `标签（${at}）`)
+        const rows = Array.from({ length: 1500 }, (_, at) => row(`卡 ${at}`, labels[at % 500]!))
+        const created = await driver.createJob({
+          model: encoder,
+          training_file: await driver.upload(rows),
+        })
+        const ended = await driver.ended(created.id)
+        expect(ended.status).toBe('succeeded')
+        const { choices } = await driver.ask({
+          model: ended.fine_tuned_model!,
+          messages: user('卡 1507'),
+        })
+        expect(labels).toContain(choices[0]!.message.content)
+        // no row says anything of another one
+        expect(Math.exp(choices[0]!.logprobs!.content![0]!.logprob)).toBeLessThan(0.1)
+      }
+    )
   })
 }

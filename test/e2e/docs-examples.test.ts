@@ -197,8 +197,12 @@ const runPage = async (page: string): Promise<{ code: number; log: string }> => 
     AUTO_INTERNALIZE: 'false',
   }
   return new Promise((resolve) => {
-    execFile('bash', ['-c', script], { cwd: work, env, timeout: 100_000 }, (error, stdout, stderr) =>
-      resolve({ code: error === null ? 0 : Number(error.code ?? 1), log: stdout + stderr })
+    execFile(
+      'bash',
+      ['-c', script],
+      { cwd: work, env, timeout: 100_000 },
+      (error, stdout, stderr) =>
+        resolve({ code: error === null ? 0 : Number(error.code ?? 1), log: stdout + stderr })
     )
   })
 }
