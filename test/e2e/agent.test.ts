@@ -3,14 +3,14 @@
  * calls a function by what its first question says, and the last turn answers with text.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import type { ChatMessage } from '../../src/openai/chat.ts'
 import { startServer } from '../fixtures/built.ts'
+import { startChatUpstream, type ChatUpstream } from '../fixtures/chat-upstream.ts'
 
 const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
 const STEPS = ['find_customer', 'check_stock', 'reserve_tins', 'book_van']
@@ -54,29 +54,9 @@ const answerAt = (turn: number, number: number): object => {
   }
 }
 
-const startUpstream = async (): Promise<Server> => {
-  const server = createServer((incoming, response) => {
-    let body = ''
-    incoming.on('data', (chunk: Buffer) => (body += chunk.toString()))
-    incoming.on('end', () => {
-      const { messages } = JSON.parse(body) as { messages: { role: string; content: string }[] }
-      const turn = messages.filter(({ role }) => role === 'tool').length
-      const number = Number(/\d+/.exec(messages[1]!.content)![0]) - 100
-      response.setHeader('content-type', 'application/json')
-      response.end(
-        JSON.stringify({
-          id: 'chatcmpl-1',
-          object: 'chat.completion',
-          created: 1,
-          model: 'gpt-4o-mini',
-          choices: [{ index: 0, logprobs: null, ...answerAt(turn, number) }],
-          usage: { prompt_tokens: 900, completion_tokens: 9, total_tokens: 909 },
-        })
-      )
-    })
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return server
+const answerTo = (messages: ChatMessage[]): object => {
+  const turn = messages.filter(({ role }) => role === 'tool').length
+  return answerAt(turn, Number(/\d+/.exec(String(messages[1]!.content))![0]) - 100)
 }
 
 interface Step {
@@ -86,7 +66,7 @@ interface Step {
 }
 
 describe('an agent', () => {
-  let upstream: Server
+  let upstream: ChatUpstream
   let proxy: ProxyProcess
   let client: OpenAI
   const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-agent-'))
@@ -124,10 +104,10 @@ describe('an agent', () => {
   }
 
   beforeAll(async () => {
-    upstream = await startUpstream()
+    upstream = await startChatUpstream(answerTo)
     proxy = await startServer({
       DATA_DIR: dataDir,
-      UPSTREAM_BASE_URL: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}/v1`,
+      UPSTREAM_BASE_URL: upstream.baseUrl,
       ENGINE: 'fake',
       AUTO_PROMOTE: 'true',
       ROLLOUT_STAGES: '1',

@@ -4,13 +4,13 @@
  * its proof contained only the answers in text.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { ChatMessage } from '../../src/openai/chat.ts'
 import { startServer } from '../fixtures/built.ts'
+import { startChatUpstream, type ChatUpstream } from '../fixtures/chat-upstream.ts'
 import type { ProxyProcess } from '../../bench/harness/proxy-process.ts'
 
 const COLOURS = ['amber', 'blue', 'crimson', 'green', 'indigo', 'orange']
@@ -49,29 +49,9 @@ const answerTo = (prompt: string, number: number): object =>
         finish_reason: 'stop',
       }
 
-const startUpstream = async (): Promise<Server> => {
-  const server = createServer((incoming, response) => {
-    let body = ''
-    incoming.on('data', (chunk: Buffer) => (body += chunk.toString()))
-    incoming.on('end', () => {
-      const { messages } = JSON.parse(body) as { messages: { content: string }[] }
-      const [system, user] = messages.map(({ content }) => content)
-      const number = Number(/\d+/.exec(user!)![0])
-      response.setHeader('content-type', 'application/json')
-      response.end(
-        JSON.stringify({
-          id: 'chatcmpl-1',
-          object: 'chat.completion',
-          created: 1,
-          model: 'gpt-4o-mini',
-          choices: [{ index: 0, logprobs: null, ...answerTo(system!, number) }],
-          usage: { prompt_tokens: 90, completion_tokens: 2, total_tokens: 92 },
-        })
-      )
-    })
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return server
+const answerToAll = (messages: ChatMessage[]): object => {
+  const [system, user] = messages.map(({ content }) => String(content))
+  return answerTo(system!, Number(/\d+/.exec(user!)![0]))
 }
 
 interface Listed {
@@ -79,7 +59,7 @@ interface Listed {
 }
 
 describe('a template whose requests offer tools', () => {
-  let upstream: Server
+  let upstream: ChatUpstream
   let proxy: ProxyProcess
   let client: OpenAI
   const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-tools-'))
@@ -128,10 +108,10 @@ describe('a template whose requests offer tools', () => {
   }
 
   beforeAll(async () => {
-    upstream = await startUpstream()
+    upstream = await startChatUpstream(answerToAll)
     proxy = await startServer({
       DATA_DIR: dataDir,
-      UPSTREAM_BASE_URL: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}/v1`,
+      UPSTREAM_BASE_URL: upstream.baseUrl,
       ENGINE: 'fake',
       AUTO_PROMOTE: 'true',
       ROLLOUT_STAGES: '1',
