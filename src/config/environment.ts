@@ -78,8 +78,7 @@ const credentialNames = names
   .pipe(z.array(z.string().regex(/^[!#$%&'*+.^_`|~\w-]+$/, 'is not a valid header name')))
 
 const detectors = names.pipe(z.array(z.enum(DETECTOR_NAMES)))
-/** Without a name: all. */
-/** No run has shown a schedule ahead of training without the prompt (docs/experiments/paper-results.md). */
+/** What learns where no arm is named: no run has shown a schedule ahead (docs/experiments/paper-results.md). */
 const DEFAULT_ARMS: readonly ArmName[] = ['label-head', 'query-only']
 
 const arms = names

@@ -150,6 +150,8 @@ describe('a lora that calls functions', () => {
     ['not-a-call', '[[call]] weather {"city":'],
     ['not-a-call', `${ONE}\nand more`],
     ['call-not-allowed', '[[call]] delete_all {}'],
+    // no text for the client either
+    ['call-not-allowed', '\n [[call]] delete_all {}'],
     ['not-valid', '[[call]] weather {"town":"Paris"}'],
     ['not-valid', '[[call]] weather {"city":"Paris","days":"two"}'],
   ])('is not believed, with %s, for %s', async (reason, says) => {

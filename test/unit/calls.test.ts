@@ -98,6 +98,7 @@ describe('the outcome of an answer that calls functions', () => {
     ['cut-off', { tool_calls: calls }, 'length'],
     // not to be told from a call
     ['no-text', { content: PARIS }, 'stop'],
+    ['no-text', { content: `\n ${PARIS}` }, 'stop'],
   ])('is %s for %j', (kind, message, reason) => {
     expect(outcome(message, reason).kind).toBe(kind)
   })

@@ -19,7 +19,8 @@ const LINE = /^\[\[call\]\] ([\w.-]{1,128}) (\{.*\})$/
 const lineOf = ({ name, arguments: given }: Call): string =>
   `${MARK}${name} ${canonicalJson(given)}`
 
-export const isCallText = (text: string): boolean => text.startsWith(MARK.trimEnd())
+/** Blanks before the mark do not make a text of it. */
+export const isCallText = (text: string): boolean => text.trimStart().startsWith(MARK.trimEnd())
 
 const objectIn = (json: unknown): Record<string, unknown> | null => {
   const value = typeof json === 'string' ? parseUnambiguousJson(json) : undefined

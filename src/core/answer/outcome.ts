@@ -6,7 +6,10 @@
 import type { ChatChoice, ChatCompletion, ChatMessage, FinishReason } from '../../openai/chat.ts'
 import { callsText, isCallText } from './calls.ts'
 
-/** Outcomes other than text; `tool-calls`: calls that have no text, or stand beside one; `unreadable`: the log has no completion for this answer. */
+/**
+ * Outcomes other than text. `tool-calls`: calls that have no text, or stand beside one; `unreadable`: the log
+ * has no completion for this answer.
+ */
 export type OtherOutcome =
   'tool-calls' | 'refusal' | 'filtered' | 'cut-off' | 'several-choices' | 'no-text' | 'unreadable'
 
