@@ -35,6 +35,38 @@ const MAX_CHOICES = 1024
 const MAX_STOPS = 4
 const MAX_TOP_LOGPROBS = 20
 
+/** Schemas that nest deeper could break an engine that follows them. */
+const MAX_SCHEMA_DEPTH = 100
+const MAX_FUNCTIONS = 1024
+
+/** Not recursive: the value may be nested deeper than the stack. */
+const isShallow = (root: unknown): boolean => {
+  let level = [root]
+  for (let depth = 0; depth < MAX_SCHEMA_DEPTH; depth++) {
+    level = level.flatMap((value) =>
+      typeof value === 'object' && value !== null ? Object.values(value) : []
+    )
+    if (level.length === 0) return true
+  }
+  return false
+}
+
+const boundCalls = z.strictObject({
+  functions: z
+    .array(
+      z.strictObject({
+        name: z.string().regex(/^[\w.-]{1,128}$/, { error: 'is not the name of a function' }),
+        parameters: z
+          .unknown()
+          .refine(isShallow, { error: `is nested deeper than ${MAX_SCHEMA_DEPTH} levels` })
+          .optional(),
+      })
+    )
+    .max(MAX_FUNCTIONS),
+  required: z.boolean(),
+  parallel: z.boolean(),
+})
+
 const stopText = z.string().min(1, { error: 'must not be empty' })
 
 const schema = z
@@ -70,7 +102,13 @@ const schema = z
       .nullish(),
     cache_prompt: z.boolean().nullish(),
     structured_outputs: z
-      .strictObject({ choice: z.array(z.string().min(1)).nonempty().max(MAX_CHOICES) })
+      .strictObject({
+        choice: z.array(z.string().min(1)).nonempty().max(MAX_CHOICES).optional(),
+        calls: boundCalls.optional(),
+      })
+      .refine(({ choice, calls }) => (choice === undefined) !== (calls === undefined), {
+        error: 'must be either choice or calls',
+      })
       .nullish(),
   })
   .refine((request) => !request.top_logprobs || request.logprobs === true, {

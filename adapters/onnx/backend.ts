@@ -158,6 +158,7 @@ class OnnxBackend implements EngineBackend {
         stop: typeof stop === 'string' ? [stop] : (stop ?? []),
         topLogprobs: request.top_logprobs ?? 0,
         choices: request.structured_outputs?.choice ?? null,
+        calls: request.structured_outputs?.calls ?? null,
         jsonObject: request.response_format?.type === 'json_object',
         usePrefixCache: request.cache_prompt !== false,
       },

@@ -18,6 +18,16 @@ export interface ChatMessage {
   [field: string]: unknown
 }
 
+/** The calls that an answer may consist of, besides text. Engine contract. */
+export interface BoundCalls {
+  /** with a JSON Schema of the arguments; without one there are none. No functions: text alone */
+  functions: { name: string; parameters?: unknown }[]
+  /** whether the answer must be calls */
+  required: boolean
+  /** whether it may be several */
+  parallel: boolean
+}
+
 export interface ChatRequest {
   model: string
   messages: ChatMessage[]
@@ -37,8 +47,10 @@ export interface ChatRequest {
   tool_choice?: unknown
   response_format?: { type: string; [field: string]: unknown } | null
   user?: string | null
-  /** vLLM's constrained decoding: `choice` lists the allowed answers (engine contract) */
-  structured_outputs?: { choice?: string[] } | null
+  /**
+   * vLLM's constrained decoding: `choice` lists the allowed answers. `calls` is the engine contract's own
+   */
+  structured_outputs?: { choice?: string[]; calls?: BoundCalls } | null
   /** llama.cpp's field: false computes the whole prompt again, for measurements */
   cache_prompt?: boolean | null
   [field: string]: unknown

@@ -22,6 +22,7 @@ describeContract('fake', startFake, {
   shortTraining: { max_steps: 5 },
   longTraining: { max_steps: 400 },
   slowPrompt: [{ role: 'user', content: 'Tell me a long story' }],
+  lacks: { 'bound-calls': 'it says what it has read and generates nothing' },
 })
 
 const startWithEncoder = async (dataDir: string): Promise<RunningEngine> =>

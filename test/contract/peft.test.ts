@@ -19,14 +19,16 @@ interface Serving {
   missing?: string | null
 }
 
-const usual = tinyModel(80)
+const NOT_BOUND = { 'bound-calls': 'it does not bind a generation to schemas' }
+const tiny = tinyModel(80)
+const usual: Capabilities = { ...tiny, lacks: { ...tiny.lacks, ...NOT_BOUND } }
 /** Soon learned, and long: one token at a time over a connection takes seconds. */
 const laughter = row('Laugh', 'ha '.repeat(100))
 const slow: Capabilities = {
   ...usual,
   rows: [...usual.rows, laughter],
   slowPrompt: laughter.messages.slice(0, -1),
-  lacks: {},
+  lacks: NOT_BOUND,
   // on a machine that stalls for seconds, a slow answer ends before the client can disconnect
   retries: { 'slow-answer': 2 },
 }

@@ -49,11 +49,12 @@ export type Feature =
   | 'seed'
   | 'json-object'
   | 'choice'
+  | 'bound-calls'
   | 'top-logprobs'
   | 'loss'
   | 'resume'
 
-type Params = OpenAI.ChatCompletionCreateParamsNonStreaming
+type Params = OpenAI.ChatCompletionCreateParamsNonStreaming & { structured_outputs?: unknown }
 
 const POLL_MS = 20
 /** Long, because an engine that trains in a process of its own loads its libraries for every job. */
@@ -648,6 +649,52 @@ export const describeContract = (
         const base = await driver.post('/chat/completions', { ...request, model: baseModel })
         const baseAnswer = (await base.json()) as OpenAI.ChatCompletion
         expect(choice).toContain(baseAnswer.choices[0]!.message.content)
+      })
+
+      const SIDES = ['left', 'right']
+      const CALLS = {
+        functions: [
+          {
+            name: 'turn',
+            parameters: {
+              type: 'object',
+              properties: { on: { type: 'boolean' }, side: { enum: SIDES } },
+              required: ['side', 'on'],
+            },
+          },
+        ],
+        required: true,
+        parallel: false,
+      }
+
+      needs(
+        'bound-calls',
+        'calls only functions of the request, within their schemas',
+        async () => {
+          const calls = ['false', 'true'].flatMap((on) =>
+            SIDES.map((side) => `[[call]] turn {"on":${on},"side":"${side}"}`)
+          )
+          for (let seed = 0; seed < 4; seed++) {
+            const sampled = { model: baseModel, temperature: 1.5, seed, max_tokens: 100 }
+            const answer = await chat({ ...sampled, structured_outputs: { calls: CALLS } })
+            expect(calls).toContain(answer.choices[0]!.message.content)
+            expect(answer.choices[0]!.finish_reason).toBe('stop')
+          }
+        }
+      )
+
+      it('takes the calls that an answer may have, and says what is wrong with them', async () => {
+        const calls = { ...CALLS, required: false, parallel: true }
+        expect(await textOf({ structured_outputs: { calls } })).toBe(await textOf())
+        const functions = [{ name: 'not a name' }]
+        for (const [wrong, param] of [
+          [{}, 'structured_outputs'],
+          [{ calls, choice: ['a'] }, 'structured_outputs'],
+          [{ calls: { ...calls, functions } }, 'structured_outputs.calls.functions.0.name'],
+        ] as const) {
+          const error = await failureOf(chat({ structured_outputs: wrong }))
+          expect([error.status, error.param]).toEqual([400, param])
+        }
       })
 
       needs('json-object', 'answers with a JSON object in JSON mode', async () => {

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { AnswerRules } from '../../src/core/answer/answer-rules.ts'
 import { DEFER_ANSWER } from '../../src/core/answer/outcome.ts'
 import {
   adaptedRequest,
@@ -98,6 +99,18 @@ describe('the request to a lora', () => {
       adapted({}, { ...ANSWERS, labels, defers })['structured_outputs']
     expect(choicesOf(false)).toEqual({ choice: labels })
     expect(choicesOf(true)).toEqual({ choice: ['a', 'b', DEFER_ANSWER] })
+  })
+
+  it('is bound to the functions where the proof was', () => {
+    const look = { name: 'look', parameters: { type: 'object' } }
+    const tools = [{ type: 'function', function: { ...look, description: 'looks' } }]
+    const boundOf = (extra: Partial<ChatRequest>, rules: Partial<AnswerRules>) =>
+      adapted(extra, { ...ANSWERS, ...rules })['structured_outputs']
+    const calls = { functions: [look], required: false, parallel: true }
+    expect(boundOf({ tools }, { bindsCalls: true })).toEqual({ calls })
+    expect(boundOf({ tools }, {})).toBeUndefined()
+    expect(boundOf({}, { bindsCalls: true })).toBeUndefined()
+    expect(boundOf({ tools }, { bindsCalls: true, labels: ['a'] })).toEqual({ choice: ['a'] })
   })
 })
 

@@ -2,10 +2,10 @@ import { setMaxListeners } from 'node:events'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { CompletionEnd, TokenDelta } from '../../adapters/contract/backend.ts'
-import { createChoices } from '../../adapters/onnx/generate/constraint.ts'
+import { createChoices } from '../../adapters/onnx/generate/constraint/constraint.ts'
 import { createGenerator } from '../../adapters/onnx/generate/generator.ts'
 import type { Generator } from '../../adapters/onnx/generate/generator.ts'
-import { JsonObjectValidator } from '../../adapters/onnx/generate/json-validator.ts'
+import { JsonObjectValidator } from '../../adapters/onnx/generate/constraint/json-validator.ts'
 import { PrefixCache } from '../../adapters/onnx/generate/prefix-cache.ts'
 import { largest, Sampler } from '../../adapters/onnx/generate/sampler.ts'
 import { generateText, TextAssembler } from '../../adapters/onnx/generate/text.ts'
@@ -32,6 +32,7 @@ const textRequest = (more: Partial<TextRequest> = {}): TextRequest => ({
   stop: [],
   topLogprobs: 0,
   choices: null,
+  calls: null,
   jsonObject: false,
   usePrefixCache: true,
   ...more,

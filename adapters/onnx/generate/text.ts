@@ -1,12 +1,13 @@
 /**
- * Makes text of token ids: whole characters only, without stop strings, with constraints for choices and
- * JSON.
+ * Makes text of token ids: whole characters only, without stop strings, with constraints for choices,
+ * calls and JSON.
  */
 import type { CompletionEnd, TokenDelta } from '../../contract/backend.ts'
 import { AppError } from '../../../src/errors.ts'
-import type { TokenLogprob } from '../../../src/openai/chat.ts'
-import { createChoices, createJsonObject } from './constraint.ts'
-import type { Constraint } from './constraint.ts'
+import type { BoundCalls, TokenLogprob } from '../../../src/openai/chat.ts'
+import { createCalls } from './constraint/calls.ts'
+import { createChoices, createJsonObject } from './constraint/constraint.ts'
+import type { Constraint } from './constraint/constraint.ts'
 import type { Generator } from './generator.ts'
 import type { SampledToken, TokenChoice } from './sampler.ts'
 
@@ -31,6 +32,8 @@ export interface TextRequest {
   topLogprobs: number
   /** the only answers allowed, or null */
   choices: readonly string[] | null
+  /** the calls that the answer may consist of, or null */
+  calls: BoundCalls | null
   /** the answer is one JSON object */
   jsonObject: boolean
   usePrefixCache: boolean
@@ -143,7 +146,7 @@ export class TextAssembler {
 }
 
 const constraintOf = (
-  { choices, jsonObject }: TextRequest,
+  { choices, calls, jsonObject }: TextRequest,
   vocabulary: Vocabulary,
   maxTokens: number
 ): Constraint | null => {
@@ -156,7 +159,9 @@ const constraintOf = (
       choices.map((choice) => vocabulary.encode(choice)),
       vocabulary.eosIds[0]!
     )
-  return jsonObject ? createJsonObject((id) => vocabulary.decodeBytes(id), maxTokens) : null
+  const tokenBytes = (id: number): Uint8Array => vocabulary.decodeBytes(id)
+  if (calls) return createCalls(calls, tokenBytes, vocabulary.eosIds)
+  return jsonObject ? createJsonObject(tokenBytes, maxTokens) : null
 }
 
 /**

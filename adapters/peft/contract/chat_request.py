@@ -22,6 +22,7 @@ from contract.validation import (
 )
 
 MAX_CHOICES = 1024
+MAX_FUNCTIONS = 1024
 MAX_STOPS = 4
 MAX_TOP_LOGPROBS = 20
 
@@ -70,9 +71,25 @@ class ResponseFormat(BaseModel):
     type: Annotated[str, BeforeValidator(_format_type)]
 
 
+class BoundFunction(BaseModel):
+    model_config = STRICT
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
+    parameters: Any = None
+
+
+class BoundCalls(BaseModel):
+    """Accepted and dropped: this engine does not bind a generation to schemas."""
+
+    model_config = STRICT
+    functions: Annotated[list[BoundFunction], Field(max_length=MAX_FUNCTIONS)]
+    required: bool
+    parallel: bool
+
+
 class StructuredOutputs(BaseModel):
     model_config = STRICT
-    choice: Annotated[list[Choice], Field(min_length=1, max_length=MAX_CHOICES)]
+    choice: Annotated[list[Choice], Field(min_length=1, max_length=MAX_CHOICES)] | None = None
+    calls: BoundCalls | None = None
 
 
 class _Ignored(BaseModel):
@@ -135,8 +152,12 @@ def _check_together(shape: _ChatShape) -> None:
         raise EngineError("invalid_request", "top_logprobs: needs logprobs: true", "top_logprobs")
     if shape.stream_options and not shape.stream:
         raise EngineError("invalid_request", "stream_options: needs stream: true", "stream_options")
+    outputs = shape.structured_outputs
+    if outputs and (outputs.choice is None) == (outputs.calls is None):
+        message = "structured_outputs: must be either choice or calls"
+        raise EngineError("invalid_request", message, "structured_outputs")
     is_json = shape.response_format is not None and shape.response_format.type != "text"
-    if shape.structured_outputs and is_json:
+    if outputs and is_json:
         message = "structured_outputs: cannot be combined with a response format"
         raise EngineError("invalid_request", message, "structured_outputs")
 

@@ -16,6 +16,11 @@ from memory_backend import BASE, Faults
 MESSAGES = [{"role": "user", "content": "one two three"}]
 BODY: dict[str, Any] = {"model": BASE, "messages": MESSAGES}
 PATH = "/v1/chat/completions"
+CALLS: dict[str, Any] = {
+    "functions": [{"name": "weather", "parameters": {"type": "object"}}, {"name": "time"}],
+    "required": False,
+    "parallel": True,
+}
 
 
 def events_of(text: str) -> list[str]:
@@ -162,7 +167,13 @@ async def test_stops_a_stream_whose_client_goes_away_in_its_middle(start: Start)
         ({"response_format": {"type": "json_schema"}}, "response_format.type"),
         ({"structured_outputs": {"choice": []}}, "structured_outputs.choice"),
         ({"structured_outputs": {"choice": ["a"] * 1025}}, "structured_outputs.choice"),
-        ({"structured_outputs": {"regex": "a"}}, "structured_outputs.choice"),
+        ({"structured_outputs": {"regex": "a"}}, "structured_outputs.regex"),
+        ({"structured_outputs": {}}, "structured_outputs"),
+        ({"structured_outputs": {"choice": ["a"], "calls": CALLS}}, "structured_outputs"),
+        (
+            {"structured_outputs": {"calls": {**CALLS, "functions": [{"name": "a b"}]}}},
+            "structured_outputs.calls.functions.0.name",
+        ),
         (
             {"structured_outputs": {"choice": ["a"]}, "response_format": {"type": "json_object"}},
             "structured_outputs",
@@ -197,6 +208,7 @@ def test_puts_a_request_into_one_spelling() -> None:
     assert (request.logprobs, request.top_logprobs, request.json_object) == (False, 0, False)
     assert (request.cache_prompt, parsed.stream, parsed.usage) == (True, False, "none")
     assert parse_chat_request({**BODY, "stop": "x"}).request.stop == ["x"]
+    assert parse_chat_request({**BODY, "structured_outputs": {"calls": CALLS}}).request.choice is None
     assert parse_chat_request({**BODY, "cache_prompt": False}).request.cache_prompt is False
 
 

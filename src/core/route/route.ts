@@ -6,6 +6,7 @@
 import type { ChatRequest, TokenLogprob } from '../../openai/chat.ts'
 import type { AnswerRules } from '../answer/answer-rules.ts'
 import { DEFER_ANSWER } from '../answer/outcome.ts'
+import { boundCalls } from '../answer/tool-rules.ts'
 import { EMPTY_PROMPT, studentMessages } from '../template/prompt.ts'
 import type { ProvenKinds } from './request-kind.ts'
 import type { Match, Template } from '../template/template.ts'
@@ -136,6 +137,17 @@ export const sideOf = (
   return position >= 1 - auditShare ? 'audit' : 'upstream'
 }
 
+/** The answers that are possible, for the engine; calls are bound where the answers are no closed set. */
+const structuredOutputs = (
+  { labels, defers, bindsCalls }: AnswerRules,
+  request: ChatRequest
+): Pick<ChatRequest, 'structured_outputs'> => {
+  if (labels !== null)
+    return { structured_outputs: { choice: defers ? [...labels, DEFER_ANSWER] : labels } }
+  const calls = bindsCalls === true ? boundCalls(request, defers) : null
+  return calls === null ? {} : { structured_outputs: { calls } }
+}
+
 /**
  * The request to a lora in place of the caller's: without the prompt, greedy, with
  * log-probabilities, within the caller's limits. Evaluation and serving both use it, so that the
@@ -157,11 +169,7 @@ export const adaptedRequest = (
     answers.maxTokens,
     maxTokens
   ),
-  ...(answers.labels && {
-    structured_outputs: {
-      choice: answers.defers ? [...answers.labels, DEFER_ANSWER] : answers.labels,
-    },
-  }),
+  ...structuredOutputs(answers, request),
   ...(request.stop ? { stop: request.stop } : {}),
 })
 

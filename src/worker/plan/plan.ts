@@ -83,6 +83,7 @@ const answerRules = async (
     responseType,
     labels: responseType === 'label' ? knownLabels(learned) : null,
     defers: train.some(({ outcome }) => outcome.kind !== 'text'),
+    bindsCalls: true,
     maxChars: mostChars(longest.length),
     maxTokens: mostTokens(await engine.countTokens(baseModel, longest)),
   }

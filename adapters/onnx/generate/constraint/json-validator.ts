@@ -2,6 +2,18 @@
  * Checks byte by byte whether a text is the beginning of one JSON object (RFC 8259). States are
  * immutable, so that many continuations can be tried from one state.
  */
+import {
+  code,
+  ENDABLE,
+  firstNumberPart,
+  isBetweenCharacters,
+  nextInString,
+  nextNumberPart,
+  QUOTE,
+  STRING_START,
+  type NumberPart,
+  type StringState,
+} from './json-tokens.ts'
 
 /** Deepest nesting of objects and arrays; it bounds the state and the bytes that close it. */
 const MAX_DEPTH = 64
@@ -34,30 +46,14 @@ type Place =
   | 'literal'
   | 'complete'
 
-/** Where in a number: behind the sign, a leading zero, digits, the point, … */
-type NumberPart =
-  | 'sign'
-  | 'zero'
-  | 'digits'
-  | 'point'
-  | 'fraction'
-  | 'exponent'
-  | 'exponent-sign'
-  | 'exponent-digits'
-
 interface State {
   place: Place
   frame: Frame | null
   number: NumberPart | null
   /** rest of `true`, `false` or `null` */
   literal: string
-  /** in a string: 0 plain, -1 behind a backslash, 1–4 hex digits of \u still to come */
-  escape: number
-  /** in a string: bytes of the current character still to come */
-  continuation: number
-  /** the range of the next continuation byte */
-  least: number
-  most: number
+  /** at its start outside of strings */
+  string: StringState
 }
 
 const START: State = {
@@ -65,84 +61,17 @@ const START: State = {
   frame: null,
   number: null,
   literal: '',
-  escape: 0,
-  continuation: 0,
-  least: 0x80,
-  most: 0xbf,
+  string: STRING_START,
 }
 
-const code = (character: string): number => character.charCodeAt(0)
-const QUOTE = code('"')
-const BACKSLASH = code('\\')
-const ESCAPES = new Set([...'"\\/bfnrt'].map(code))
 const LITERALS = new Map(['true', 'false', 'null'].map((word) => [code(word[0]!), word.slice(1)]))
-const isDigit = (byte: number): boolean => byte >= 0x30 && byte <= 0x39
 const isSpace = (byte: number): boolean =>
   byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
-const isHex = (byte: number): boolean =>
-  isDigit(byte) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66)
-
-/** States in which a number may end. */
-const ENDABLE = new Set<NumberPart>(['zero', 'digits', 'fraction', 'exponent-digits'])
-
-const nextNumberPart = (part: NumberPart, byte: number): NumberPart | null => {
-  const digit = isDigit(byte)
-  const exponent = byte === code('e') || byte === code('E')
-  switch (part) {
-    case 'sign':
-      return digit ? (byte === 0x30 ? 'zero' : 'digits') : null
-    case 'zero':
-    case 'digits':
-      if (digit) return part === 'digits' ? 'digits' : null
-      if (byte === code('.')) return 'point'
-      return exponent ? 'exponent' : null
-    case 'point':
-      return digit ? 'fraction' : null
-    case 'fraction':
-      return digit ? 'fraction' : exponent ? 'exponent' : null
-    case 'exponent':
-      if (byte === code('+') || byte === code('-')) return 'exponent-sign'
-      return digit ? 'exponent-digits' : null
-    case 'exponent-sign':
-    case 'exponent-digits':
-      return digit ? 'exponent-digits' : null
-  }
-}
-
-/** Continuation bytes behind a leading byte, and the range of the first (Unicode 16, table 3-7). */
-const leadByte = (byte: number): Pick<State, 'continuation' | 'least' | 'most'> | null => {
-  if (byte >= 0xc2 && byte <= 0xdf) return { continuation: 1, least: 0x80, most: 0xbf }
-  if (byte >= 0xe0 && byte <= 0xef)
-    return {
-      continuation: 2,
-      least: byte === 0xe0 ? 0xa0 : 0x80,
-      most: byte === 0xed ? 0x9f : 0xbf,
-    }
-  if (byte >= 0xf0 && byte <= 0xf4)
-    return {
-      continuation: 3,
-      least: byte === 0xf0 ? 0x90 : 0x80,
-      most: byte === 0xf4 ? 0x8f : 0xbf,
-    }
-  return null
-}
-
 const inString = (state: State, byte: number): State | null => {
-  if (state.escape === -1) {
-    if (byte === code('u')) return { ...state, escape: 4 }
-    return ESCAPES.has(byte) ? { ...state, escape: 0 } : null
-  }
-  if (state.escape > 0) return isHex(byte) ? { ...state, escape: state.escape - 1 } : null
-  if (state.continuation > 0) {
-    if (byte < state.least || byte > state.most) return null
-    return { ...state, continuation: state.continuation - 1, least: 0x80, most: 0xbf }
-  }
-  if (byte === QUOTE) return { ...state, place: state.place === 'key-string' ? 'colon' : 'after' }
-  if (byte === BACKSLASH) return { ...state, escape: -1 }
-  if (byte < 0x20) return null
-  if (byte < 0x80) return state
-  const lead = leadByte(byte)
-  return lead && { ...state, ...lead }
+  if (byte === QUOTE && isBetweenCharacters(state.string))
+    return { ...state, place: state.place === 'key-string' ? 'colon' : 'after' }
+  const string = nextInString(state.string, byte)
+  return string && { ...state, string }
 }
 
 const open = (state: State, kind: Container): State | null => {
@@ -162,8 +91,8 @@ const beginValue = (state: State, byte: number): State | null => {
   if (byte === code('{')) return open(state, 'object')
   if (byte === code('[')) return open(state, 'array')
   if (byte === QUOTE) return { ...state, place: 'string' }
-  if (byte === code('-')) return { ...state, place: 'number', number: 'sign' }
-  if (isDigit(byte)) return { ...state, place: 'number', number: byte === 0x30 ? 'zero' : 'digits' }
+  const number = firstNumberPart(byte)
+  if (number) return { ...state, place: 'number', number }
   const literal = LITERALS.get(byte)
   return literal === undefined ? null : { ...state, place: 'literal', literal }
 }
@@ -220,10 +149,11 @@ const between = (state: State, byte: number): State | null => {
 }
 
 /** The fewest bytes that complete the current value or member of the innermost container. */
-const bytesToValueEnd = ({ place, number, literal, escape, continuation }: State): number => {
+const bytesToValueEnd = ({ place, number, literal, string }: State): number => {
   switch (place) {
     case 'string':
     case 'key-string': {
+      const { continuation, escape } = string
       const rest = continuation + (escape === -1 ? 1 : escape)
       // a key still needs its colon and a value of one digit
       return rest + 1 + (place === 'key-string' ? 2 : 0)

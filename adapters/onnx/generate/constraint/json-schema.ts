@@ -1,0 +1,170 @@
+/**
+ * Makes a matcher of a JSON Schema: canonical JSON, which has the names of each object sorted and no blanks.
+ * Every text that it takes is JSON; what a keyword asks beyond the ones read here is for the caller to check.
+ * Where keywords allow more than is read, such as unnamed members beside named ones, fewer texts are taken.
+ */
+import {
+  anyObject,
+  either,
+  list,
+  literal,
+  number,
+  object,
+  record,
+  string,
+  value,
+  type Length,
+  type Part,
+} from './matcher.ts'
+
+type Keywords = Readonly<Record<string, unknown>>
+
+const isKeywords = (schema: unknown): schema is Keywords =>
+  typeof schema === 'object' && schema !== null && !Array.isArray(schema)
+
+const keywordsIn = (of: unknown): Keywords => (isKeywords(of) ? of : {})
+
+/** Schemas that are read for one value. Beyond, its other schemas take any value. */
+const MAX_READ = 256
+
+/** The part of a document that a JSON pointer names (RFC 6901). @returns undefined where there is none */
+const partAt = (root: unknown, pointer: string): unknown => {
+  if (!/^#(?:\/|$)/.test(pointer)) return undefined
+  let part = root
+  for (const name of pointer.slice(1).split('/').slice(1)) {
+    if (typeof part !== 'object' || part === null) return undefined
+    const own = decodeURIComponent(name).replaceAll('~1', '/').replaceAll('~0', '~')
+    part = Object.hasOwn(part, own) ? (part as Keywords)[own] : undefined
+  }
+  return part
+}
+
+/** Names sorted at any depth. */
+const canonical = (of: unknown): string =>
+  JSON.stringify(of, (_name, inner: unknown) =>
+    isKeywords(inner)
+      ? Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : inner
+  )
+
+const lengthOf = (least: unknown, most: unknown): Length => ({
+  least: typeof least === 'number' ? least : 0,
+  most: typeof most === 'number' ? most : Infinity,
+})
+
+const oneOf =
+  (parts: readonly Part[]): Part =>
+  (rest) =>
+    either(parts.map((part) => part(rest)))
+
+const filled = (keyword: unknown): readonly unknown[] | null =>
+  Array.isArray(keyword) && keyword.length > 0 ? keyword : null
+
+/** One schema of several that all hold. Of most keywords the last one counts, which the caller's check makes good. */
+const merged = (schemas: Keywords[]): Keywords => {
+  const all: Record<string, unknown> = Object.assign({}, ...schemas)
+  if (all['properties'] !== undefined)
+    all['properties'] = Object.assign(
+      {},
+      ...schemas.map(({ properties }) => keywordsIn(properties))
+    )
+  if (all['required'] !== undefined)
+    all['required'] = schemas.flatMap(({ required }) => filled(required) ?? [])
+  return all
+}
+
+class Document {
+  private readonly root: unknown
+
+  constructor(root: unknown) {
+    this.root = root
+  }
+
+  /** A value of the schema. It is read when the value begins, so a schema may contain itself. */
+  part(schema: unknown, more: Keywords = {}): Part {
+    return (rest) => {
+      const room = { left: MAX_READ }
+      return this.partOf({ ...this.read(schema, room), ...more }, room)(rest)
+    }
+  }
+
+  /** Follows references and joins the schemas of `allOf`. */
+  private read(schema: unknown, room: { left: number }): Keywords {
+    const { $ref: pointer, allOf, ...own } = keywordsIn(schema)
+    const target = typeof pointer === 'string' ? [partAt(this.root, pointer)] : []
+    const others = [...target, ...(filled(allOf) ?? [])]
+    if (others.length === 0 || room.left < others.length) return own
+    room.left -= others.length
+    return merged([...others.map((other) => this.read(other, room)), own])
+  }
+
+  private partOf(keywords: Keywords, room: { left: number }): Part {
+    if (Object.hasOwn(keywords, 'const'))
+      return (rest) => literal(canonical(keywords['const']), rest)
+    const named = filled(keywords['enum'])
+    if (named) return oneOf(named.map((one) => (rest) => literal(canonical(one), rest)))
+    const { anyOf, oneOf: exactlyOneOf, ...own } = keywords
+    const branches = filled(anyOf) ?? filled(exactlyOneOf)
+    if (branches && room.left >= branches.length) {
+      room.left -= branches.length
+      return oneOf(
+        branches.map((branch) => this.partOf(merged([own, this.read(branch, room)]), room))
+      )
+    }
+    const types = filled(own['type'])
+    if (types) return oneOf(types.map((type) => this.ofType(type, own)))
+    return this.ofType(own['type'] ?? impliedType(own), own)
+  }
+
+  private ofType(type: unknown, keywords: Keywords): Part {
+    switch (type) {
+      case 'object':
+        return this.object(keywords)
+      case 'array':
+        return this.list(keywords)
+      case 'string':
+        return string(lengthOf(keywords['minLength'], keywords['maxLength']))
+      case 'number':
+      case 'integer':
+        return number(type === 'integer')
+      case 'boolean':
+        return oneOf([(rest) => literal('true', rest), (rest) => literal('false', rest)])
+      case 'null':
+        return (rest) => literal('null', rest)
+      default:
+        return value()
+    }
+  }
+
+  private list({ items, prefixItems, minItems, maxItems }: Keywords): Part {
+    const first = filled(prefixItems) ?? []
+    return list(
+      (index) => this.part(index < first.length ? first[index] : items),
+      lengthOf(minItems, items === false ? first.length : maxItems)
+    )
+  }
+
+  private object({ properties, required, additionalProperties: others }: Keywords): Part {
+    const names = Object.keys(keywordsIn(properties)).toSorted()
+    if (others !== undefined && others !== false && names.length > 0) return anyObject
+    if (others === undefined && names.length === 0) return anyObject
+    if (names.length === 0 && others !== false) return record(this.part(others))
+    const needed = new Set(filled(required) ?? [])
+    return object(
+      names.map((name) => ({
+        name,
+        isRequired: needed.has(name),
+        value: this.part(keywordsIn(properties)[name]),
+      }))
+    )
+  }
+}
+
+const impliedType = (keywords: Keywords): string | undefined => {
+  if (Object.hasOwn(keywords, 'properties')) return 'object'
+  return Object.hasOwn(keywords, 'items') ? 'array' : undefined
+}
+
+/** An object of the schema. */
+export const objectOf = (schema: unknown): Part =>
+  new Document(schema).part(schema, { type: 'object' })
