@@ -36,6 +36,9 @@ const match = (query: string) => ({
 const adapted = (extra: Partial<ChatRequest>, answers = ANSWERS, maxTokens?: number) =>
   adaptedRequest({ lora: 'lora-a', answers }, match('hi'), request(extra), maxTokens)
 
+const outputsOf = (extra: Partial<ChatRequest>, rules: Partial<AnswerRules>) =>
+  adapted(extra, { ...ANSWERS, ...rules })['structured_outputs']
+
 describe('eligibility', () => {
   it.each<[string | null, Partial<ChatRequest>]>([
     [null, {}],
@@ -95,22 +98,18 @@ describe('the request to a lora', () => {
 
   it('has the labels as the only choices, and the deferral where the lora has learned it', () => {
     const labels = ['a', 'b']
-    const choicesOf = (defers: boolean) =>
-      adapted({}, { ...ANSWERS, labels, defers })['structured_outputs']
-    expect(choicesOf(false)).toEqual({ choice: labels })
-    expect(choicesOf(true)).toEqual({ choice: ['a', 'b', DEFER_ANSWER] })
+    expect(outputsOf({}, { labels, defers: false })).toEqual({ choice: labels })
+    expect(outputsOf({}, { labels, defers: true })).toEqual({ choice: ['a', 'b', DEFER_ANSWER] })
   })
 
   it('is bound to the functions where the proof was', () => {
     const look = { name: 'look', parameters: { type: 'object' } }
-    const tools = [{ type: 'function', function: { ...look, description: 'looks' } }]
-    const boundOf = (extra: Partial<ChatRequest>, rules: Partial<AnswerRules>) =>
-      adapted(extra, { ...ANSWERS, ...rules })['structured_outputs']
+    const withLook = { tools: [{ type: 'function', function: { ...look, description: 'looks' } }] }
     const calls = { functions: [look], required: false, parallel: true }
-    expect(boundOf({ tools }, { bindsCalls: true })).toEqual({ calls })
-    expect(boundOf({ tools }, {})).toBeUndefined()
-    expect(boundOf({}, { bindsCalls: true })).toBeUndefined()
-    expect(boundOf({ tools }, { bindsCalls: true, labels: ['a'] })).toEqual({ choice: ['a'] })
+    expect(outputsOf(withLook, { bindsCalls: true })).toEqual({ calls })
+    expect(outputsOf(withLook, {})).toBeUndefined()
+    expect(outputsOf({}, { bindsCalls: true })).toBeUndefined()
+    expect(outputsOf(withLook, { bindsCalls: true, labels: ['a'] })).toEqual({ choice: ['a'] })
   })
 })
 

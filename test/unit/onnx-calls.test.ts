@@ -289,7 +289,7 @@ describe('calls within schemas', () => {
     ['parts that double', { allOf: [{ $ref: '#' }, { $ref: '#' }] }],
     [
       'values of many kinds at once',
-      { properties: { a: { type: 'array', items: { anyOf: Array(40).fill({}) } } } },
+      { properties: { a: { type: 'array', items: { anyOf: Array.from({ length: 40 }, () => ({})) } } } },
     ],
     [
       'a list that no length fits',
