@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util'
 import { createProgress, percent, table } from '../src/cli/output.ts'
 import { parseConfig } from '../src/config/config.ts'
 import { parsePrices } from '../src/core/cost/prices.ts'
-import type { HistoryEntry, Internalization } from '../src/core/lifecycle/internalization.ts'
+import type { Internalization } from '../src/core/lifecycle/internalization.ts'
 import { detectResponseType } from '../src/core/answer/score.ts'
 import type { Template } from '../src/core/template/template.ts'
 import type { Engine } from '../src/engine/engine.ts'
@@ -32,6 +32,7 @@ import { loadTask, readRows, renderRequest, type Task, type TaskRow } from './ha
 import { newestInternalization, startProxy, type ProxyProcess } from './harness/proxy-process.ts'
 import { startReplayUpstream, type ReplayUpstream } from './harness/replay-upstream.ts'
 import { sendAll } from './harness/traffic.ts'
+import { minutesToVerdict, waitForVerdict } from './harness/verdict.ts'
 
 const CLIENT_MODEL = 'gpt-4o-mini'
 const TRAFFIC_LANES = 8
@@ -40,7 +41,6 @@ const LATENCY_ROUNDS = 15
 const ROUTE_PICKUP_MS = 2000
 /** The successor's training with its evaluation, as a multiple of the time for training. */
 const SHIFT_TRAININGS = 2
-const FINISHED = new Set(['live', 'rejected', 'failed', 'approval'])
 /** A template may leave some requests to the upstream, so there may have to be more traffic. */
 const MORE_TRAFFIC = 0.05
 const MOST_TRAFFIC = 1.2
@@ -165,20 +165,9 @@ const sendTraffic = async (
   )
 }
 
-const waitForVerdict = async (proxy: ProxyProcess): Promise<Internalization> => {
-  for (let before = ''; ;) {
-    const newest = await newestInternalization(proxy)
-    if (newest !== null) {
-      const { state } = newest
-      const detail = state.name === 'training' ? `arm ${state.arm} stage ${state.stage}` : ''
-      progress.update(`state ${state.name} ${detail}`, 1, 1)
-      // approval is passed on the way to live, unless something keeps it from there
-      if (FINISHED.has(state.name) && (state.name !== 'approval' || before === 'approval'))
-        return proxy.admin<Internalization>(`/internalizations/${newest.id}`)
-      before = state.name
-    }
-    await delay(2000)
-  }
+const showState = (state: Internalization['state']): void => {
+  const detail = state.name === 'training' ? `arm ${state.arm} stage ${state.stage}` : ''
+  progress.update(`state ${state.name} ${detail}`, 1, 1)
 }
 
 const FULL_PROMPT_ARMS = new Set<BenchArm>(['base-full', 'tuned-full'])
@@ -197,16 +186,6 @@ interface Comparison {
   template: Template
   test: Rendered
   train: Rendered
-}
-
-/** From the beginning of the internalization to its verdict. */
-const minutesToVerdict = async (
-  proxy: ProxyProcess,
-  { id, createdAt }: Internalization
-): Promise<number> => {
-  const { history } = await proxy.admin<{ history: HistoryEntry[] }>(`/internalizations/${id}`)
-  const judged = history.find(({ from }) => from?.name === 'evaluating')
-  return ((judged?.at ?? Number.NaN) - createdAt) / 60_000
 }
 
 /** An interrupted run may have left a job, which would train during the measurements. */
@@ -400,7 +379,7 @@ const run = async (): Promise<void> => {
   const figures: Record<string, Figure> = {}
   try {
     if (args.data === undefined) await sendTraffic(proxy, train.requests, wanted)
-    const internalization = await waitForVerdict(proxy)
+    const internalization = await waitForVerdict(proxy, showState)
     const { state } = internalization
     figures.state = { value: state.name, unit: '' }
     const reason =

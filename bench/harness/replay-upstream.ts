@@ -7,12 +7,15 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { ChatMessage, ChatRequest } from '../../src/openai/chat.ts'
 
+/** A text, or calls as a message has them. */
+export type Answer = string | { toolCalls: unknown[] }
+
 export interface ReplayUpstream {
   baseUrl: string
   /** requests answered, and requests it did not know */
   counts: { answered: number; unknown: number }
-  add(messages: ChatMessage[], answer: string, promptTokens: number): void
-  /** Replaces each known answer from then on. */
+  add(messages: ChatMessage[], answer: Answer, promptTokens: number): void
+  /** Replaces each known text from then on. */
   change(answerFor: (known: string) => string): void
   close(): Promise<void>
 }
@@ -26,7 +29,15 @@ const readBody = async (request: IncomingMessage): Promise<string> => {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-const completion = (model: string, answer: string, promptTokens: number) => ({
+const messageOf = (answer: Answer) =>
+  typeof answer === 'string'
+    ? { role: 'assistant', content: answer }
+    : { role: 'assistant', content: null, tool_calls: answer.toolCalls }
+
+const tokensOf = (answer: Answer): number =>
+  Math.max(1, Math.ceil((typeof answer === 'string' ? answer : JSON.stringify(answer)).length / 4))
+
+const completion = (model: string, answer: Answer, promptTokens: number) => ({
   id: 'chatcmpl-replay',
   object: 'chat.completion',
   created: Math.floor(Date.now() / 1000),
@@ -34,38 +45,43 @@ const completion = (model: string, answer: string, promptTokens: number) => ({
   choices: [
     {
       index: 0,
-      message: { role: 'assistant', content: answer },
+      message: messageOf(answer),
       logprobs: null,
-      finish_reason: 'stop',
+      finish_reason: typeof answer === 'string' ? 'stop' : 'tool_calls',
     },
   ],
   usage: {
     prompt_tokens: promptTokens,
-    completion_tokens: Math.max(1, Math.ceil(answer.length / 4)),
-    total_tokens: promptTokens + Math.max(1, Math.ceil(answer.length / 4)),
+    completion_tokens: tokensOf(answer),
+    total_tokens: promptTokens + tokensOf(answer),
     prompt_tokens_details: { cached_tokens: 0 },
   },
 })
 
 const sendStream = (response: ServerResponse, body: ReturnType<typeof completion>): void => {
-  const chunk = (delta: object, finish: string | null) =>
+  const { message, finish_reason: finish } = body.choices[0]!
+  const chunk = (delta: object, finishReason: string | null) =>
     `data: ${JSON.stringify({
       id: body.id,
       object: 'chat.completion.chunk',
       created: body.created,
       model: body.model,
-      choices: [{ index: 0, delta, finish_reason: finish }],
+      choices: [{ index: 0, delta, finish_reason: finishReason }],
     })}\n\n`
   response.writeHead(200, { 'content-type': 'text/event-stream' })
   response.write(chunk({ role: 'assistant', content: '' }, null))
-  response.write(chunk({ content: body.choices[0]!.message.content }, null))
-  response.end(`${chunk({}, 'stop')}data: [DONE]\n\n`)
+  const calls = 'tool_calls' in message ? message.tool_calls : null
+  const delta = calls
+    ? { tool_calls: calls.map((call, index) => ({ index, ...(call as object) })) }
+    : { content: message.content }
+  response.write(chunk(delta, null))
+  response.end(`${chunk({}, finish)}data: [DONE]\n\n`)
 }
 
 const asKnown = (known: string): string => known
 
 export const startReplayUpstream = async (): Promise<ReplayUpstream> => {
-  const answers = new Map<string, { answer: string; promptTokens: number }>()
+  const answers = new Map<string, { answer: Answer; promptTokens: number }>()
   const counts = { answered: 0, unknown: 0 }
   let answerFor = asKnown
   const server: Server = createServer(async (request, response) => {
@@ -87,7 +103,9 @@ export const startReplayUpstream = async (): Promise<ReplayUpstream> => {
       return
     }
     counts.answered += 1
-    const result = completion(body.model, answerFor(known.answer), known.promptTokens)
+    const { answer, promptTokens } = known
+    const said = typeof answer === 'string' ? answerFor(answer) : answer
+    const result = completion(body.model, said, promptTokens)
     if (body.stream === true) return sendStream(response, result)
     response.writeHead(200, { 'content-type': 'application/json' })
     response.end(JSON.stringify(result))

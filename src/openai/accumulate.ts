@@ -5,14 +5,10 @@
 import { createParser } from 'eventsource-parser'
 import type { AnswerAccumulator } from './answer.ts'
 import type { ChatChoice, ChatCompletion, FinishReason, TokenLogprob, Usage } from './chat.ts'
-
-type Fields = Record<string, unknown>
+import { isFields, parseJson, type Fields } from './fields.ts'
 
 /** Strings of a delta that are replaced by the newest value; all others are appended to. */
 const REPLACED_IN_DELTA = new Set(['role', 'name', 'id', 'type', 'tool_call_id'])
-
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const indexOf = (value: unknown): number =>
   isFields(value) && Number.isInteger(value.index) ? (value.index as number) : 0
@@ -93,14 +89,6 @@ const toChoice = ([index, state]: [number, ChoiceState]): ChatChoice => ({
       : { content: null, ...(state.logprobs as { content?: TokenLogprob[] | null }) },
   finish_reason: state.finishReason,
 })
-
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null
-  }
-}
 
 /**
  * One stream of server-sent events. Comments and events that are not a chunk are ignored. Choices,

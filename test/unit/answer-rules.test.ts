@@ -35,6 +35,14 @@ describe('an answer', () => {
     expect(fault('Card_Arrival', { ...labels, labels: [...labels.labels] })).toBe('not-a-label')
   })
 
+  it('is no call that cannot be read, of no other function, and with the arguments of its own', () => {
+    const tools = [{ type: 'function', function: { name: 'f' } }]
+    expect(fault('[[call]] f {"a":', { responseType: 'calls' }, { tools })).toBe('not-a-call')
+    expect(fault('[[call]] g {}', { responseType: 'calls' }, { tools })).toBe('call-not-allowed')
+    expect(fault('[[call]] f {"a":1}', {}, { tools })).toBe('not-valid')
+    expect(fault('[[call]] f {}', {}, { tools })).toBeNull()
+  })
+
   it('must be JSON where the request asks for it, and where the log has nothing else', () => {
     const json = { response_format: { type: 'json_object' } }
     expect(fault('{"a": 1}', {}, json)).toBeNull()

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { areSameCalls, callsText, isCallText, parseCalls } from '../../src/core/answer/calls.ts'
 import { outcomeOf } from '../../src/core/answer/outcome.ts'
 import { createAnswerFormats } from '../../src/core/answer/schema/answer-schema.ts'
-import { detectResponseType, formFault, similarity } from '../../src/core/answer/score.ts'
+import { detectResponseType, similarity } from '../../src/core/answer/score.ts'
 import { toolFault } from '../../src/core/answer/tool-rules.ts'
 import type { ChatCompletion, ChatRequest } from '../../src/openai/chat.ts'
 
@@ -122,11 +122,6 @@ describe('the comparison of calls', () => {
       detectResponseType(Array.from({ length: 40 }, (_, i) => [NOW, PARIS, 'no'][i % 3]!))
     ).toBe('label')
   })
-
-  it('finds a call that is none', () => {
-    expect(formFault('calls', '[[call]] f {"a":')).toBe('not-a-call')
-    expect(formFault('calls', PARIS)).toBeNull()
-  })
 })
 
 describe('what a request says of its tools', () => {
@@ -146,7 +141,7 @@ describe('what a request says of its tools', () => {
     ['call-missing', 'hi', { tool_choice: 'required' }],
     ['call-missing', 'hi', { tool_choice: { type: 'function', function: { name: 'time' } } }],
   ])('makes %j of %j with %j', (fault, answer, extra) => {
-    expect(toolFault(answer, request(extra))).toBe(fault)
+    expect(toolFault(parseCalls(answer), request(extra))).toBe(fault)
   })
 
   it.each([

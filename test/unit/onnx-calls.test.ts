@@ -69,9 +69,10 @@ const drawn = (request: ChatRequest, seed: number, beginning: string): string | 
 
 const formats = createAnswerFormats()
 let digests = 0
-const faultOf = (answer: string, request: ChatRequest): string | null =>
-  toolFault(answer, request) ??
-  formats.faultOfCalls(parseCalls(answer)!, request, `digest ${digests++}`)
+const faultOf = (answer: string, request: ChatRequest): string | null => {
+  const calls = parseCalls(answer)!
+  return toolFault(calls, request) ?? formats.faultOfCalls(calls, request, `digest ${digests++}`)
+}
 
 const name = fc.stringMatching(/^[a-z_]{1,6}$/)
 const leaf = fc.oneof(
@@ -289,7 +290,11 @@ describe('calls within schemas', () => {
     ['parts that double', { allOf: [{ $ref: '#' }, { $ref: '#' }] }],
     [
       'values of many kinds at once',
-      { properties: { a: { type: 'array', items: { anyOf: Array.from({ length: 40 }, () => ({})) } } } },
+      {
+        properties: {
+          a: { type: 'array', items: { anyOf: Array.from({ length: 40 }, () => ({})) } },
+        },
+      },
     ],
     [
       'a list that no length fits',

@@ -35,6 +35,7 @@ export type AnswerFault =
   | 'empty'
   | 'too-long'
   | 'not-a-label'
+  | 'not-a-call'
 
 /**
  * Checks the end of a generation.
@@ -72,11 +73,16 @@ export const answerFault = (
   if (text === '') return 'empty'
   if (answer.length > maxChars) return 'too-long'
   if (labels !== null && !labels.includes(answer)) return 'not-a-label'
-  const unformed = formFault(responseType, answer) ?? toolFault(answer, request)
-  if (unformed !== null) return unformed
-  return isCallText(answer)
-    ? formats.faultOfCalls(parseCalls(answer)!, request, template.tools)
-    : formats.faultOf(answer, request, template.responseFormat)
+  if (isCallText(answer)) {
+    const calls = parseCalls(answer)
+    if (calls === null) return 'not-a-call'
+    return toolFault(calls, request) ?? formats.faultOfCalls(calls, request, template.tools)
+  }
+  return (
+    formFault(responseType, answer) ??
+    toolFault(null, request) ??
+    formats.faultOf(answer, request, template.responseFormat)
+  )
 }
 
 /** An answer may be longer than the longest logged one by this factor. */

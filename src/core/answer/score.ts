@@ -3,7 +3,7 @@
  * scorer in `SCORERS`. Compares texts, executes nothing. Knows nothing of arms or thresholds.
  */
 import { canonicalJson } from '../json.ts'
-import { areSameCalls, isCallText, parseCalls } from './calls.ts'
+import { areSameCalls, isCallText } from './calls.ts'
 import { chrF } from './score-chrf.ts'
 import { fieldF1, parseJson } from './score-json.ts'
 
@@ -150,7 +150,7 @@ const isBalanced = (code: string): boolean => {
 }
 
 /** Fault in the form of an answer, as against the logged answers of its type. */
-export type FormFault = 'not-json' | 'unbalanced' | 'not-a-call'
+export type FormFault = 'not-json' | 'unbalanced'
 
 interface Scorer {
   /** whether the logged answers are of this type */
@@ -225,7 +225,6 @@ export const similarity = (type: ResponseType, adapted: string, logged: string):
 
 export const agreementCut = (type: ResponseType): number => scorerOf(type).agreementCut
 
-export const formFault = (type: ResponseType, answer: string): FormFault | null => {
-  if (isCallText(answer)) return parseCalls(answer) === null ? 'not-a-call' : null
-  return scorerOf(type).faultOf?.(answer) ?? null
-}
+/** @param answer a text, no calls */
+export const formFault = (type: ResponseType, answer: string): FormFault | null =>
+  scorerOf(type).faultOf?.(answer) ?? null

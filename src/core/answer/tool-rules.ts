@@ -1,6 +1,6 @@
 /** Whether a request allows an answer's calls of functions, or wants one. Knows nothing of arguments. */
 import type { BoundCalls, ChatRequest } from '../../openai/chat.ts'
-import { parseCalls, isCallText } from './calls.ts'
+import type { Call } from './calls.ts'
 
 /** `call-not-allowed`: a function that the request has not, or more calls than it allows */
 export type ToolFault = 'call-not-allowed' | 'call-missing'
@@ -32,11 +32,13 @@ const choiceOf = ({ tool_choice: choice }: ChatRequest): { only: string } | stri
   return type === 'function' && typeof named?.name === 'string' ? { only: named.name } : 'none'
 }
 
-/** @param answer a text, or calls as text @returns null where the request allows it */
-export const toolFault = (answer: string, request: ChatRequest): ToolFault | null => {
+/** @param calls of an answer; null for a text @returns null where the request allows them */
+export const toolFault = (
+  calls: readonly Call[] | null,
+  request: ChatRequest
+): ToolFault | null => {
   const choice = choiceOf(request)
-  if (!isCallText(answer)) return choice === 'auto' || choice === 'none' ? null : 'call-missing'
-  const calls = parseCalls(answer) ?? []
+  if (calls === null) return choice === 'auto' || choice === 'none' ? null : 'call-missing'
   if (choice === 'none') return 'call-not-allowed'
   if (calls.length > 1 && request['parallel_tool_calls'] === false) return 'call-not-allowed'
   const areKnown = calls.every(

@@ -1,7 +1,6 @@
 /** The items of a kept response's input, as the Responses API lists them. Pure. */
 import { AppError } from '../../errors.ts'
-
-type Fields = Record<string, unknown>
+import { isFields, type Fields } from '../fields.ts'
 
 interface Kept {
   /** of its record */
@@ -12,9 +11,6 @@ interface Kept {
 
 const MAX_LIMIT = 100
 const USUAL_LIMIT = 20
-
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** A text is one part; the assistant's parts have a type of their own. */
 const partsOf = (role: unknown, content: unknown): unknown =>

@@ -4,11 +4,8 @@
  * understood that is not. Pure.
  */
 import type { ChatMessage, ChatRequest, ContentPart } from '../chat.ts'
-
-type Fields = Record<string, unknown>
-
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+import { isFields, type Fields } from '../fields.ts'
+import { chatCallOf } from './call-item.ts'
 
 const isGiven = (value: unknown): boolean => value !== undefined && value !== null
 
@@ -72,17 +69,11 @@ const messageOf = (item: Fields): ChatMessage | null => {
   return { role, content: contentOf(content) ?? null, ...Object.fromEntries(others) }
 }
 
-const callOf = ({ call_id: id, name, arguments: text }: Fields): Fields => ({
-  id,
-  type: 'function',
-  function: { name, arguments: text },
-})
-
 /** The calls of one answer are items of their own, behind its text. */
 const addCall = (messages: ChatMessage[], item: Fields): void => {
   const last = messages.at(-1)
-  if (last?.role === 'assistant') last.tool_calls = [...(last.tool_calls ?? []), callOf(item)]
-  else messages.push({ role: 'assistant', content: null, tool_calls: [callOf(item)] })
+  if (last?.role === 'assistant') last.tool_calls = [...(last.tool_calls ?? []), chatCallOf(item)]
+  else messages.push({ role: 'assistant', content: null, tool_calls: [chatCallOf(item)] })
 }
 
 /** @returns false for an item that is not known */

@@ -2,11 +2,8 @@
 import { createParser } from 'eventsource-parser'
 import type { ChatChoice, ChatCompletion, FinishReason, Usage } from '../chat.ts'
 import type { AnswerAccumulator } from '../answer.ts'
-
-type Fields = Record<string, unknown>
-
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+import { isFields, parseJson, type Fields } from '../fields.ts'
+import { chatCallOf } from './call-item.ts'
 
 const itemsOf = (value: unknown): Fields[] => (Array.isArray(value) ? value.filter(isFields) : [])
 
@@ -25,12 +22,6 @@ const messageOf = ({ content }: Fields): { content: string | null; refusal?: str
   }
   return { content: text, ...(refusal === undefined ? {} : { refusal }) }
 }
-
-const callOf = ({ call_id: id, name, arguments: text }: Fields): Fields => ({
-  id,
-  type: 'function',
-  function: { name, arguments: text },
-})
 
 const finishOf = (
   { status, incomplete_details: details }: Fields,
@@ -57,7 +48,7 @@ const choiceOf = (response: Fields): ChatChoice | null => {
     message: {
       role: 'assistant',
       ...message,
-      ...(calls.length === 0 ? {} : { tool_calls: calls.map(callOf) }),
+      ...(calls.length === 0 ? {} : { tool_calls: calls.map(chatCallOf) }),
     },
     logprobs: null,
     finish_reason: finishOf(response, calls.length > 0),
@@ -87,14 +78,6 @@ export const completionOfResponse = (response: unknown): ChatCompletion | null =
 /** Events that carry the whole response; the last of them is the answer. */
 const CARRIES_RESPONSE =
   /"type"\s*:\s*"response\.(?:created|queued|in_progress|completed|incomplete|failed)"/
-
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null
-  }
-}
 
 /** One stream. Of a stream that breaks off it has the response as it began. */
 export class ResponseAccumulator implements AnswerAccumulator {

@@ -64,16 +64,15 @@ interface Rendered {
   answer: RenderedAnswer
   /** the caller's body, which a renderer may repeat */
   request: Record<string, unknown>
+  /** of an answer that is not streamed */
+  body: string
 }
-
-const bodyOf = ({ exchange: { dialect } }: Received, { answer, request }: Rendered): string =>
-  JSON.stringify(dialect.render(answer, request))
 
 const send = (received: Received, rendered: Rendered, headers: string[]): void => {
   const { client, exchange } = received
   const ownHeaders = ['x-request-id', exchange.id, ...recordHeader(exchange), ...headers]
   if (!exchange.streamed) {
-    client.sendJson(200, bodyOf(received, rendered), ownHeaders)
+    client.sendJson(200, rendered.body, ownHeaders)
     return
   }
   client.outgoing.writeHead(200, [
@@ -104,9 +103,8 @@ const finish = (
     const { charge, exchange } = received
     if (charge !== null) settleLora(charge, usage, rendered !== null)
     report(deps, received, () => {
-      const response = rendered && bodyOf(received, rendered)
       const times = { firstByteAt, endedAt: deps.now() }
-      return recordOfLora(exchange, { response, usage }, route, times)
+      return recordOfLora(exchange, { response: rendered && rendered.body, usage }, route, times)
     })
   })
 
@@ -129,16 +127,18 @@ const rendered = (
   { exchange }: Received,
   { route: { lora } }: MatchedRoute,
   { content, usage }: GivenAnswer
-): Rendered => ({
-  answer: {
-    id: `${exchange.dialect.idPrefix}${exchange.id}`,
-    created: Math.floor(exchange.at / 1000),
-    model: echoModel ? exchange.model : lora,
+): Rendered => {
+  const { dialect, id, at, model, body } = exchange
+  const request = JSON.parse(body.toString()) as Rendered['request']
+  const answer = {
+    id: `${dialect.idPrefix}${id}`,
+    created: Math.floor(at / 1000),
+    model: echoModel ? model : lora,
     ...answerParts(exchange, content),
     usage,
-  },
-  request: JSON.parse(exchange.body.toString()) as Rendered['request'],
-})
+  }
+  return { answer, request, body: JSON.stringify(dialect.render(answer, request)) }
+}
 
 const give = (
   deps: ChatDeps,
@@ -189,7 +189,7 @@ export const respondFromLora = async (
   if (!answer.given) return { reason: answer.reason, confidence }
   const given = rendered(deps, received, matched, answer)
   // before it is sent: a caller that has an id may use it at once
-  const kept = mustKeep(request) ? keptOf(received.exchange, bodyOf(received, given)) : null
+  const kept = mustKeep(request) ? keptOf(received.exchange, given.body) : null
   if (kept !== null) await deps.keptResponses?.put(kept)
   if (!isLive(deps, matched)) {
     if (kept !== null) await deps.keptResponses?.remove(kept.id, kept.tenant)

@@ -94,16 +94,22 @@ export const string =
   (rest) =>
     literal('"', () => inString(STRING_START, 0, length, rest))
 
-const numberAt = (part: NumberPart, isWhole: boolean, rest: Rest): Matcher => ({
-  step: (byte) => {
-    const next = isWhole && !isDigit(byte) ? null : nextNumberPart(part, byte)
-    if (next) return numberAt(next, isWhole, rest)
-    return ENDABLE.has(part) ? (rest()?.step(byte) ?? null) : null
-  },
-  get mayEnd() {
-    return ENDABLE.has(part) && rest()?.mayEnd === true
-  },
-})
+/** @param read of the number so far; one that a double cannot hold is none */
+const numberAt = (read: string, part: NumberPart, isWhole: boolean, rest: Rest): Matcher => {
+  const mayEnd = ENDABLE.has(part)
+  return {
+    step: (byte) => {
+      const next = isWhole && !isDigit(byte) ? null : nextNumberPart(part, byte)
+      if (next === null) return mayEnd ? (rest()?.step(byte) ?? null) : null
+      const longer = read + String.fromCharCode(byte)
+      if (ENDABLE.has(next) && !Number.isFinite(Number(longer))) return null
+      return numberAt(longer, next, isWhole, rest)
+    },
+    get mayEnd() {
+      return mayEnd && rest()?.mayEnd === true
+    },
+  }
+}
 
 /** @param isWhole without a point and an exponent */
 export const number =
@@ -111,7 +117,7 @@ export const number =
   (rest) => ({
     step: (byte) => {
       const part = firstNumberPart(byte)
-      return part && numberAt(part, isWhole, rest)
+      return part && numberAt(String.fromCharCode(byte), part, isWhole, rest)
     },
     mayEnd: false,
   })

@@ -1,6 +1,7 @@
 /** Bodies of a record, taken apart for a person to read. Bounded: bodies may be long, deep or no JSON. Pure. */
 import { CHAT, type Dialect } from '../../../openai/dialect.ts'
 import { MAX_PARSED_BYTES, scanJson } from '../../../core/request/json-scan.ts'
+import { isFields, type Fields } from '../../../openai/fields.ts'
 
 /** of one request, from its beginning and from its end */
 const [FIRST_MESSAGES, LAST_MESSAGES] = [4, 12]
@@ -29,11 +30,6 @@ export interface ShownAnswer {
   choices: (ShownMessage & { finishReason: string })[]
   others: string
 }
-
-type Fields = Record<string, unknown>
-
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const parse = (text: string): unknown => {
   try {

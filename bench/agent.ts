@@ -1,0 +1,283 @@
+/**
+ * The product's proof on an agent's traffic, as a black box: ten functions, up to five turns, a base model on
+ * the CPU. Conversations in, verdict out, then fresh conversations at every turn, and what generation within the
+ * functions' schemas is worth. docs/experiments/agent.md
+ *
+ *   npm run bench:agent -- --model <file.gguf> [--out file.json]
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import OpenAI from 'openai'
+import { createProgress } from '../src/cli/output.ts'
+import { answerFault } from '../src/core/answer/answer-rules.ts'
+import { areSameCalls, callsText, isCallText } from '../src/core/answer/calls.ts'
+import { createAnswerFormats } from '../src/core/answer/schema/answer-schema.ts'
+import { winningLora, type Internalization } from '../src/core/lifecycle/internalization.ts'
+import { adaptedRequest } from '../src/core/route/route.ts'
+import type { Template } from '../src/core/template/template.ts'
+import type { ChatRequest } from '../src/openai/chat.ts'
+import { seededRandom } from '../src/random.ts'
+import {
+  drawConversations,
+  requestAt,
+  toolCalls,
+  turnsOf,
+  type Conversation,
+  type Turn,
+} from './agent/desk.ts'
+import { matching } from './harness/adapted.ts'
+import { inLanes } from './harness/lanes.ts'
+import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
+import { startReplayUpstream, type ReplayUpstream } from './harness/replay-upstream.ts'
+import { minutesToVerdict, waitForVerdict } from './harness/verdict.ts'
+import { formatFigures, writeReport, type Figure } from './report.ts'
+import { embeddedEngine } from './task/engines.ts'
+import { trainingFigures } from './task/figures.ts'
+
+const MODEL = 'gpt-4o-mini'
+const LANES = 8
+/** The proxy looks for new routes every second; until then requests go to the upstream. */
+const ROUTE_PICKUP_MS = 2000
+
+const { values: args } = parseArgs({
+  options: {
+    model: { type: 'string' },
+    train: { type: 'string', default: '900' },
+    holdout: { type: 'string', default: '600' },
+    minutes: { type: 'string', default: '10' },
+    // fresh conversations, all turns of each
+    test: { type: 'string', default: '150' },
+    // turns of these that are also asked without bounds
+    unbound: { type: 'string', default: '200' },
+    seed: { type: 'string', default: '20261128' },
+    out: { type: 'string' },
+  },
+})
+if (args.model === undefined) throw new Error('--model is needed')
+const taskEngine = embeddedEngine(args.model, null)
+const progress = createProgress()
+
+/** One turn: what the client asks, and what the upstream says. */
+interface Asked {
+  request: ChatRequest
+  turn: number
+  /** calls as text, or the text */
+  expected: string
+}
+
+const textOf = (turn: Turn): string =>
+  'text' in turn ? turn.text : callsText(toolCalls(turn.calls, 0))!
+
+const turnsAsked = (conversation: Conversation): Asked[] =>
+  turnsOf(conversation).map((said, turn) => ({
+    request: requestAt(conversation, turn, MODEL),
+    turn,
+    expected: textOf(said),
+  }))
+
+/** @param upstream gets to know all turns */
+const teach = (upstream: ReplayUpstream, conversations: Conversation[]): void => {
+  for (const conversation of conversations)
+    for (const [turn, said] of turnsOf(conversation).entries()) {
+      const request = requestAt(conversation, turn, MODEL)
+      const answer = 'text' in said ? said.text : { toolCalls: toolCalls(said.calls, turn) }
+      const estimatedTokens = Math.ceil(JSON.stringify(request).length / 4)
+      upstream.add(request.messages, answer, estimatedTokens)
+    }
+}
+
+interface Answered extends Asked {
+  given: string
+  isByLora: boolean
+}
+
+/** All turns of each conversation, one after the other, with the history that the upstream made. */
+const converse = async (
+  proxy: ProxyProcess,
+  conversations: Conversation[],
+  what: string
+): Promise<Answered[][]> => {
+  const client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'bench', maxRetries: 0 })
+  const answered: Answered[][] = conversations.map(() => [])
+  let done = 0
+  await inLanes(LANES, conversations, async (conversation, index) => {
+    for (const asked of turnsAsked(conversation)) {
+      const { data, response } = await client.chat.completions
+        .create(asked.request as unknown as OpenAI.ChatCompletionCreateParamsNonStreaming)
+        .withResponse()
+      const { content, tool_calls: calls } = data.choices[0]!.message
+      answered[index]!.push({
+        ...asked,
+        given: calls === undefined ? (content ?? '') : (callsText(calls) ?? 'no JSON'),
+        isByLora: response.headers.get('x-promptintern-route') === 'answered',
+      })
+    }
+    progress.update(what, ++done, conversations.length)
+  })
+  return answered
+}
+
+const share = (items: readonly unknown[], of: readonly unknown[]): Figure => ({
+  value: of.length === 0 ? 0 : items.length / of.length,
+  unit: 'share',
+})
+
+const isRight = ({ given, expected }: Answered): boolean =>
+  given === expected || areSameCalls(given, expected)
+
+const formats = createAnswerFormats()
+
+const routeFigures = (
+  conversations: Answered[][],
+  internalization: Internalization,
+  template: Template
+): Record<string, Figure> => {
+  const all = conversations.flat()
+  const byLora = all.filter(({ isByLora }) => isByLora)
+  const calls = byLora.filter(({ expected }) => isCallText(expected))
+  const texts = byLora.filter(({ expected }) => !isCallText(expected))
+  const { answers } = internalization.plan!
+  const valid = byLora.filter(
+    ({ given, request }) => answerFault(given, request, { answers, template }, formats) === null
+  )
+  const turns = Math.max(...all.map(({ turn }) => turn)) + 1
+  return {
+    coverage: share(byLora, all),
+    agreement_answered: share(byLora.filter(isRight), byLora),
+    agreement_calls: share(calls.filter(isRight), calls),
+    agreement_texts: share(texts.filter(isRight), texts),
+    valid_answered: share(valid, byLora),
+    ...Object.fromEntries(
+      Array.from({ length: turns }, (_, turn) => {
+        const at = all.filter((one) => one.turn === turn)
+        return [
+          `coverage_turn_${turn + 1}`,
+          share(
+            at.filter(({ isByLora }) => isByLora),
+            at
+          ),
+        ]
+      })
+    ),
+    conversations_all_right: share(
+      conversations.filter((turnsOfOne) => turnsOfOne.every(isRight)),
+      conversations
+    ),
+  }
+}
+
+/** What the lora says to the same turns within the schemas and without. */
+const boundFigures = async (
+  dataDir: string,
+  internalization: Internalization,
+  template: Template,
+  asked: Asked[]
+): Promise<Record<string, Figure>> => {
+  const lora = winningLora(internalization)
+  if (lora === null) return {}
+  const { engine, close } = await taskEngine.open(dataDir)
+  const { answers } = internalization.plan!
+  const match = matching(template)
+  const figures: Record<string, Figure> = {}
+  try {
+    for (const bindsCalls of [true, false]) {
+      const name = bindsCalls ? 'bound' : 'unbound'
+      const rows: { isCall: boolean; isValid: boolean; isRight: boolean }[] = []
+      await inLanes(LANES, asked, async ({ request, expected, turn }) => {
+        const matched = match(request)
+        if (matched === null) return
+        const rules = { ...answers, bindsCalls }
+        const completion = await engine.complete(
+          adaptedRequest({ lora, answers: rules }, matched, request)
+        )
+        const given = String(completion.choices[0]!.message.content ?? '')
+        rows.push({
+          isCall: isCallText(given),
+          isValid: answerFault(given, request, { answers, template }, formats) === null,
+          isRight: isRight({ request, expected, turn, given, isByLora: true }),
+        })
+        progress.update(`${name} generation`, rows.length, asked.length)
+      })
+      const calls = rows.filter(({ isCall }) => isCall)
+      figures[`right_${name}`] = share(
+        rows.filter((row) => row.isRight),
+        rows
+      )
+      figures[`valid_calls_${name}`] = share(
+        calls.filter(({ isValid }) => isValid),
+        calls
+      )
+    }
+    return figures
+  } finally {
+    await close()
+  }
+}
+
+const run = async (): Promise<void> => {
+  const upstream = await startReplayUpstream()
+  const [train, holdout] = [Number(args.train), Number(args.holdout)]
+  const conversations = drawConversations(train + holdout, seededRandom(Number(args.seed)))
+  let turns = 0
+  const traffic = conversations.filter((one) => {
+    const isNeeded = turns < (train + holdout) * 1.05
+    turns += turnsOf(one).length
+    return isNeeded
+  })
+  const fresh = conversations.slice(traffic.length, traffic.length + Number(args.test))
+  teach(upstream, [...traffic, ...fresh])
+  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-agent-'))
+  const proxy = await startProxy({
+    DATA_DIR: dataDir,
+    UPSTREAM_BASE_URL: upstream.baseUrl,
+    ...taskEngine.environment,
+    AUTO_PROMOTE: 'true',
+    ROLLOUT_STAGES: '1',
+    AUDIT_SHARE: '0',
+    LEARNING_CURVE: 'false',
+    ARMS: 'query-only',
+    TRAIN_ROWS: args.train,
+    HOLDOUT_ROWS: args.holdout,
+    TRAIN_MINUTES: args.minutes,
+  })
+  const figures: Record<string, Figure> = {}
+  try {
+    const sent = await converse(proxy, traffic, 'traffic')
+    const internalization = await waitForVerdict(proxy, (state) =>
+      progress.update(`state ${state.name}`, 1, 1)
+    )
+    const { state, templateVersion } = internalization
+    const template = await proxy.admin<Template>(`/templates/${templateVersion}`)
+    figures.state = { value: state.name, unit: '' }
+    figures.reason = {
+      value: 'reason' in state ? state.reason : (internalization.verdict?.reason ?? 'none'),
+      unit: '',
+    }
+    figures.traffic = { value: sent.flat().length, unit: 'requests' }
+    Object.assign(figures, trainingFigures(internalization))
+    figures.minutes_to_verdict = {
+      value: await minutesToVerdict(proxy, internalization),
+      unit: 'min',
+    }
+    await delay(ROUTE_PICKUP_MS)
+    const answered = await converse(proxy, fresh, 'fresh conversations')
+    await proxy.stop()
+    if (internalization.plan !== null) {
+      Object.assign(figures, routeFigures(answered, internalization, template))
+      const asked = answered.flat().slice(0, Number(args.unbound))
+      Object.assign(figures, await boundFigures(dataDir, internalization, template, asked))
+    }
+  } finally {
+    if (!proxy.exited()) await proxy.kill()
+    await upstream.close()
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+  progress.stop()
+  process.stdout.write(`${formatFigures(figures)}\n`)
+  if (args.out !== undefined) writeReport(args.out, figures)
+}
+
+await run()
