@@ -81,8 +81,8 @@ describe('held-out answers', () => {
   it('mark the words in which both answers differ', async () => {
     await hold(page, [{ prompted: 'pay the blue bill', adapted: 'pay the red bill' }])
     const markup = await page.view(VIEW)
-    expect(markup).toContain('pay the <del>blue</del> bill')
-    expect(markup).toContain('pay the <ins>red</ins> bill')
+    expect(markup).toContain('pay the <ins>blue</ins> bill')
+    expect(markup).toContain('pay the <del>red</del> bill')
   })
 
   it.each([

@@ -346,7 +346,7 @@ describe('a live route', () => {
     const markup = await page.view(VIEW)
     const questions = [...markup.matchAll(/question (\d+)/g)].map(([, number]) => number)
     expect(questions).toEqual(['6', '4', '3'])
-    expect(markup).toContain('<ins>intent_of_the_lora</ins>')
+    expect(markup).toContain('<del>intent_of_the_lora</del>')
     expect(markup).toContain(`${VIEW}/pairs?revealed=true&amp;outcome=disagreed`)
   })
 

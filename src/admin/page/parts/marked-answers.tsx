@@ -18,7 +18,7 @@ export interface Side {
 
 type Change = Pick<ChangeObject<string>, 'value' | 'added' | 'removed'>
 
-/** @returns the words of both texts in order; unmarked when they differ too much */
+/** @returns the words of both texts in order; each text as one change when they differ too much */
 export const changesOf = (one: string, other: string): Change[] =>
   diffWordsWithSpace(one, other, { maxEditLength: MAX_EDITS }) ?? [
     { value: one, added: false, removed: true },
@@ -66,14 +66,14 @@ const ShownSide = ({ side, rest, changes, mark }: ShownSideProps) => {
   )
 }
 
-/** @param adapted what differs from `prompted` is marked as added, and the other way round as removed */
+/** Marked as a correction: what `adapted` has is taken out, and what `prompted` has is put in. */
 export const MarkedAnswers = ({ prompted, adapted }: { prompted: Side; adapted: Side }) => {
   const [one, other] = [cutText(prompted.text, MAX_CHARS), cutText(adapted.text, MAX_CHARS)]
-  const changes = changesOf(visibleText(one.text), visibleText(other.text))
+  const changes = changesOf(visibleText(other.text), visibleText(one.text))
   return (
     <div class="sides">
-      <ShownSide side={prompted} rest={one.rest} changes={changes} mark="removed" />
-      <ShownSide side={adapted} rest={other.rest} changes={changes} mark="added" />
+      <ShownSide side={prompted} rest={one.rest} changes={changes} mark="added" />
+      <ShownSide side={adapted} rest={other.rest} changes={changes} mark="removed" />
     </div>
   )
 }
