@@ -11,6 +11,7 @@ import {
   isBlank,
   literal,
   object,
+  oneText,
   type Matcher,
   type Part,
   type Rest,
@@ -32,7 +33,9 @@ const beginning = (rules: BoundCalls): Matcher => {
       parameters === undefined || parameters === null ? WITHOUT_ARGUMENTS : objectOf(parameters),
   }))
   const call: Rest = () =>
-    either(parts.map(({ name, given }) => literal(`${name} `, () => given(() => afterCall))))
+    oneText(
+      parts.map(({ name, given }) => ({ text: `${name} `, rest: () => given(() => afterCall) }))
+    )
   const afterCall = rules.parallel ? either([END, literal('\n', () => literal(MARK, call))]) : END
   /** Behind blanks and some bytes of the mark. */
   const at = (count: number): Matcher => ({

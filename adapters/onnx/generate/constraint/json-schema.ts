@@ -7,12 +7,12 @@ import {
   anyObject,
   either,
   list,
-  literal,
   number,
   object,
   record,
   string,
   value,
+  word,
   type Length,
   type Part,
 } from './matcher.ts'
@@ -99,10 +99,9 @@ class Document {
   }
 
   private partOf(keywords: Keywords, room: { left: number }): Part {
-    if (Object.hasOwn(keywords, 'const'))
-      return (rest) => literal(canonical(keywords['const']), rest)
+    if (Object.hasOwn(keywords, 'const')) return word([canonical(keywords['const'])])
     const named = filled(keywords['enum'])
-    if (named) return oneOf(named.map((one) => (rest) => literal(canonical(one), rest)))
+    if (named) return word(named.map(canonical))
     const { anyOf, oneOf: exactlyOneOf, ...own } = keywords
     const branches = filled(anyOf) ?? filled(exactlyOneOf)
     if (branches && room.left >= branches.length) {
@@ -128,9 +127,9 @@ class Document {
       case 'integer':
         return number(type === 'integer')
       case 'boolean':
-        return oneOf([(rest) => literal('true', rest), (rest) => literal('false', rest)])
+        return word(['true', 'false'])
       case 'null':
-        return (rest) => literal('null', rest)
+        return word(['null'])
       default:
         return value()
     }

@@ -34,26 +34,17 @@ const UTF8 = new TextEncoder()
 /** Nothing follows. */
 export const END: Matcher = { step: () => null, mayEnd: true }
 
-const bytes = (text: Uint8Array, at: number, rest: Rest): Matcher => ({
-  step: (byte) => {
-    if (byte !== text[at]) return null
-    return at + 1 === text.length ? rest() : bytes(text, at + 1, rest)
-  },
-  mayEnd: false,
-})
-
-/** @param text not empty */
-export const literal = (text: string, rest: Rest): Matcher => bytes(UTF8.encode(text), 0, rest)
-
 /**
  * Places that are followed at the same time. What is beyond is dropped: fewer texts are possible, and all of
  * them fit.
  */
-const MAX_PLACES = 512
+const MAX_PLACES = 32
 
 class Either implements Matcher {
   readonly places: Matcher[]
   readonly mayEnd: boolean
+  /** by byte: a vocabulary of tokens that is tried from here begins with few different bytes */
+  private readonly next = new Map<number, Matcher | null>()
 
   constructor(places: Matcher[]) {
     this.places = places.slice(0, MAX_PLACES)
@@ -61,7 +52,12 @@ class Either implements Matcher {
   }
 
   step(byte: number): Matcher | null {
-    return either(this.places.flatMap((place) => place.step(byte) ?? []))
+    let next = this.next.get(byte)
+    if (next === undefined) {
+      next = either(this.places.map((place) => place.step(byte)))
+      this.next.set(byte, next)
+    }
+    return next
   }
 }
 
@@ -70,6 +66,36 @@ export const either = (alternatives: (Matcher | null)[]): Matcher | null => {
   const places = alternatives.flatMap((one) => (one instanceof Either ? one.places : (one ?? [])))
   return places.length > 1 ? new Either(places) : (places[0] ?? null)
 }
+
+interface Choice {
+  bytes: Uint8Array
+  rest: Rest
+}
+
+/** @param at bytes of the choices that were read */
+const choiceAt = (choices: readonly Choice[], at: number): Matcher => ({
+  step: (byte) => {
+    const left = choices.filter(({ bytes }) => bytes[at] === byte)
+    const longer = left.filter(({ bytes }) => bytes.length > at + 1)
+    return either([
+      ...left.map(({ bytes, rest }) => (bytes.length === at + 1 ? rest() : null)),
+      longer.length > 0 ? choiceAt(longer, at + 1) : null,
+    ])
+  },
+  mayEnd: false,
+})
+
+const choice = ({ text, rest }: { text: string; rest: Rest }): Choice => ({
+  bytes: UTF8.encode(text),
+  rest,
+})
+
+/** One of several texts, none empty, each with what follows it: one place for all of them. */
+export const oneText = (texts: readonly { text: string; rest: Rest }[]): Matcher | null =>
+  texts.length === 0 ? null : choiceAt(texts.map(choice), 0)
+
+/** @param text not empty */
+export const literal = (text: string, rest: Rest): Matcher => choiceAt([choice({ text, rest })], 0)
 
 export interface Length {
   least: number
@@ -153,9 +179,10 @@ export const object = (members: readonly Member[]): Part => {
       const last = required < 0 ? members.length - 1 : required
       const next = members.slice(index, last + 1).map(({ name, value }, offset) => {
         const after = from(index + offset + 1, false, rest)
-        return literal(`${isFirst ? '' : ','}${JSON.stringify(name)}:`, () => value(after))
+        const text = `${isFirst ? '' : ','}${JSON.stringify(name)}:`
+        return { text, rest: () => value(after) }
       })
-      return either([required < 0 ? literal('}', rest) : null, ...next])
+      return oneText(required < 0 ? [{ text: '}', rest }, ...next] : next)
     }
   return (rest) => literal('{', from(0, true, rest))
 }
@@ -198,6 +225,12 @@ export const record = (value: Part): Part => {
 /** Deepest nesting of a value without a schema. */
 const MAX_DEPTH = 64
 
+/** One of several texts. */
+export const word =
+  (texts: readonly string[]): Part =>
+  (rest) =>
+    oneText(texts.map((text) => ({ text, rest })))
+
 /** Any value; at the greatest depth no list and no object. */
 export const value =
   (depth = 0): Part =>
@@ -208,7 +241,7 @@ export const value =
     return either([
       string(ANY_LENGTH)(rest),
       number(false)(rest),
-      ...['true', 'false', 'null'].map((word) => literal(word, rest)),
+      word(['true', 'false', 'null'])(rest),
       ...nested,
     ])
   }
