@@ -26,6 +26,12 @@ const WEATHER = {
 }
 const TIME = { type: 'function', function: { name: 'time' } }
 
+/** Only some of the functions may be called. */
+const allowing = (mode: string, ...names: string[]) => ({
+  type: 'allowed_tools',
+  allowed_tools: { mode, tools: names.map((name) => ({ type: 'function', function: { name } })) },
+})
+
 const request = (extra: Partial<ChatRequest> = {}): ChatRequest => ({
   model: 'm',
   messages: [],
@@ -137,7 +143,14 @@ describe('what a request says of its tools', () => {
     ['call-not-allowed', PARIS, { tool_choice: 'none' }],
     ['call-not-allowed', PARIS, { tool_choice: { type: 'function', function: { name: 'time' } } }],
     ['call-not-allowed', `${PARIS}\n${NOW}`, { parallel_tool_calls: false }],
+    [null, NOW, { tool_choice: allowing('auto', 'time') }],
+    [null, 'hi', { tool_choice: allowing('auto', 'time') }],
+    [null, NOW, { tool_choice: allowing('required', 'time', 'weather') }],
+    ['call-not-allowed', PARIS, { tool_choice: allowing('auto', 'time') }],
     ['call-not-allowed', PARIS, { tool_choice: { type: 'allowed_tools' } }],
+    ['call-missing', 'hi', { tool_choice: allowing('required', 'time') }],
+    ['call-missing', 'hi', { tool_choice: { type: 'custom', custom: { name: 'sql' } } }],
+    ['call-not-allowed', PARIS, { tool_choice: { type: 'custom', custom: { name: 'sql' } } }],
     ['call-missing', 'hi', { tool_choice: 'required' }],
     ['call-missing', 'hi', { tool_choice: { type: 'function', function: { name: 'time' } } }],
   ])('makes %j of %j with %j', (fault, answer, extra) => {

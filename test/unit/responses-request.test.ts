@@ -124,6 +124,21 @@ describe('the settings of a response', () => {
         parallel_tool_calls: false,
       },
     ],
+    [
+      {
+        tool_choice: {
+          type: 'allowed_tools',
+          mode: 'auto',
+          tools: [{ type: 'function', name: 'f' }],
+        },
+      },
+      {
+        tool_choice: {
+          type: 'allowed_tools',
+          allowed_tools: { mode: 'auto', tools: [{ type: 'function', function: { name: 'f' } }] },
+        },
+      },
+    ],
     [{ include: ['message.output_text.logprobs'] }, { logprobs: true }],
     [{ include: ['reasoning.encrypted_content'], top_logprobs: 0, truncation: 'auto' }, {}],
     [{ stream: true, stream_options: { include_obfuscation: false } }, { stream: true }],

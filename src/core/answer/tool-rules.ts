@@ -12,7 +12,7 @@ interface FunctionTool {
 
 type NamedFunction = NonNullable<FunctionTool['function']> & { name: string }
 
-const functionsOf = ({ tools }: ChatRequest): NamedFunction[] =>
+const functionsOf = (tools: unknown): NamedFunction[] =>
   ((Array.isArray(tools) ? tools : []) as (FunctionTool | null)[]).flatMap((tool) =>
     tool?.type === 'function' && typeof tool.function?.name === 'string'
       ? [tool.function as NamedFunction]
@@ -21,16 +21,39 @@ const functionsOf = ({ tools }: ChatRequest): NamedFunction[] =>
 
 /** The function with a name; null where the request has none, or one of another kind. */
 export const functionNamed = (request: ChatRequest, name: string): NamedFunction | null =>
-  functionsOf(request).find((one) => one.name === name) ?? null
+  functionsOf(request.tools).find((one) => one.name === name) ?? null
 
-/** `none`, `auto`, `required`, or the only function that may be called. */
-const choiceOf = ({ tool_choice: choice }: ChatRequest): { only: string } | string => {
-  if (choice === undefined || choice === null) return 'auto'
-  if (typeof choice === 'string') return choice
-  const { type, function: named } = choice as FunctionTool
-  // a list of allowed tools, or of another kind: nothing may be called
-  return type === 'function' && typeof named?.name === 'string' ? { only: named.name } : 'none'
+interface ToolChoice extends FunctionTool {
+  allowed_tools?: { mode?: unknown; tools?: unknown } | null
 }
+
+interface CallChoice {
+  /** that may be called; null: all of the request's */
+  names: ReadonlySet<string> | null
+  isRequired: boolean
+}
+
+const NOTHING: ReadonlySet<string> = new Set()
+
+/** Of `tool_choice: {"type": "allowed_tools", …}`; tools that are no functions have no effect. */
+const allowedTools = ({ mode, tools }: { mode?: unknown; tools?: unknown }): CallChoice => {
+  const names = functionsOf(tools).map(({ name }) => name)
+  return { names: new Set(names), isRequired: mode !== 'auto' }
+}
+
+const choiceOf = ({ tool_choice: choice }: ChatRequest): CallChoice => {
+  if (choice === undefined || choice === null || choice === 'auto')
+    return { names: null, isRequired: false }
+  if (choice === 'none') return { names: NOTHING, isRequired: false }
+  if (typeof choice !== 'object') return { names: null, isRequired: true }
+  const { type, function: named, allowed_tools: allowed } = choice as ToolChoice
+  if (type === 'allowed_tools') return allowedTools(allowed ?? {})
+  // a tool of another kind must be called, so there is no answer that a lora could give
+  const only = type === 'function' && typeof named?.name === 'string' ? [named.name] : []
+  return { names: new Set(only), isRequired: true }
+}
+
+const isAllowed = ({ names }: CallChoice, name: string): boolean => names?.has(name) ?? true
 
 /** @param calls of an answer; null for a text @returns null where the request allows them */
 export const toolFault = (
@@ -38,14 +61,12 @@ export const toolFault = (
   request: ChatRequest
 ): ToolFault | null => {
   const choice = choiceOf(request)
-  if (calls === null) return choice === 'auto' || choice === 'none' ? null : 'call-missing'
-  if (choice === 'none') return 'call-not-allowed'
+  if (calls === null) return choice.isRequired ? 'call-missing' : null
   if (calls.length > 1 && request['parallel_tool_calls'] === false) return 'call-not-allowed'
-  const areKnown = calls.every(
-    ({ name }) =>
-      functionNamed(request, name) !== null && (typeof choice === 'string' || choice.only === name)
+  const areAllowed = calls.every(
+    ({ name }) => functionNamed(request, name) !== null && isAllowed(choice, name)
   )
-  return areKnown ? null : 'call-not-allowed'
+  return areAllowed ? null : 'call-not-allowed'
 }
 
 /**
@@ -56,15 +77,15 @@ export const toolFault = (
 export const boundCalls = (request: ChatRequest, mayDefer: boolean): BoundCalls | null => {
   if (!Array.isArray(request.tools) || request.tools.length === 0) return null
   const choice = choiceOf(request)
-  const allowed = functionsOf(request).filter(
-    ({ name }) => choice !== 'none' && (typeof choice === 'string' || choice.only === name)
-  )
-  return {
-    functions: allowed.map(({ name, parameters }) => ({
+  const functions = functionsOf(request.tools)
+    .filter(({ name }) => isAllowed(choice, name))
+    .map(({ name, parameters }) => ({
       name,
       ...(parameters === undefined || parameters === null ? {} : { parameters }),
-    })),
-    required: choice !== 'auto' && choice !== 'none' && !mayDefer && allowed.length > 0,
+    }))
+  return {
+    functions,
+    required: choice.isRequired && !mayDefer && functions.length > 0,
     parallel: request['parallel_tool_calls'] !== false,
   }
 }

@@ -114,10 +114,14 @@ const toolOf = (tool: unknown): unknown => {
   return { type, function: rest }
 }
 
-const choiceOf = (choice: unknown): unknown =>
-  isFields(choice) && choice['type'] === 'function'
-    ? { type: 'function', function: { name: choice['name'] } }
+const choiceOf = (choice: unknown): unknown => {
+  if (!isFields(choice)) return choice
+  const { type, tools, ...rest } = choice
+  if (type === 'function') return toolOf({ type, name: choice['name'] })
+  return type === 'allowed_tools' && Array.isArray(tools)
+    ? { type, allowed_tools: { ...rest, tools: tools.map(toolOf) } }
     : choice
+}
 
 /** Tools other than functions run at the provider, and no other answer has their results. */
 const toolFields = ({ tools, tool_choice: choice }: Fields): Fields => {
