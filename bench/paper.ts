@@ -41,7 +41,7 @@ import { createReport, formatFigures, writeReport } from './report.ts'
 const TIMEOUT_MS = 600_000
 /** Optimizer steps in which the cost of a step is measured. */
 const COST_STEPS = { tiny: 20, task: 6 }
-/** Two cores, one of them for a lane of the tiny model, two for SmolLM2-135M: before anything is measured. */
+/** A core for a lane, the tiny model or SmolLM2-135M: before anything is measured. */
 const USUAL_COSTS: Record<Options['part'], Costs> = {
   tiny: {
     points: [
@@ -52,8 +52,8 @@ const USUAL_COSTS: Record<Options['part'], Costs> = {
   },
   task: {
     points: [
-      { promptTokens: 0, secondsPerStep: 0.8 },
-      { promptTokens: 1000, secondsPerStep: 5.5 },
+      { promptTokens: 0, secondsPerStep: 1.5 },
+      { promptTokens: 1000, secondsPerStep: 10 },
     ],
     teacherSecondsPerRow: 0.5,
   },

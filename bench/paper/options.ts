@@ -55,15 +55,15 @@ const DEFAULTS = {
   task: {
     model: null,
     trainings: TASK_TRAININGS as readonly TrainingName[],
-    mainTrainings: TASK_TRAININGS as readonly TrainingName[],
+    mainTrainings: [REFERENCE, LINEAR] as readonly TrainingName[],
     matchings: ['time'] as readonly Matching[],
     exchanges: 300,
     mainExchanges: [100, 1000],
     seeds: 1,
-    // 80 in each stage with a prompt
-    steps: 400,
-    lanes: 1,
-    threads: null,
+    // 40 in each stage with a prompt, as in the other part
+    steps: 200,
+    lanes: 2,
+    threads: 1,
   },
 }
 
