@@ -65,7 +65,7 @@ const { values: args } = parseArgs({
     // a sentence encoder for heads; and the arms that the product lets compete, by default all
     encoder: { type: 'string' },
     learn: { type: 'string', default: '' },
-    schedule: { type: 'string', default: 'linear' },
+    schedule: { type: 'string', default: 'exponential' },
     margin: { type: 'string', default: '0.05' },
     // comparisons beside the product, or `none`; `tracer` is another program's recipe for labels, and
     // reads the embeddings of --encoder

@@ -47,7 +47,7 @@ const { values: args } = parseArgs({
     model: { type: 'string', default: TINY },
     // of training, for each application
     minutes: { type: 'string' },
-    schedule: { type: 'string', default: 'linear' },
+    schedule: { type: 'string', default: 'exponential' },
     'price-input': { type: 'string', default: '0.15' },
     'price-output': { type: 'string', default: '0.60' },
     // the day on which the prices were read

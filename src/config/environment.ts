@@ -217,7 +217,7 @@ const SCHEMA = z.object({
   HOLDOUT_ROWS: whole(500, 1),
   TRAIN_MINUTES: z.coerce.number().min(0).default(0),
   TRAINING_METHOD: z.enum(['auto', 'supervised']).default('auto'),
-  SCHEDULE: z.enum(SCHEDULE_NAMES).default('linear'),
+  SCHEDULE: z.enum(SCHEDULE_NAMES).default('exponential'),
   STAGES: whole(4, 1),
   ARMS: arms,
   EXAMPLES: whole(4),
