@@ -30,7 +30,7 @@ import { createReplay } from './worker/replay.ts'
 import { watchSnapshot } from './server/snapshot-watch.ts'
 import { openEconomics } from './savings/economics.ts'
 import { databasePath } from './store/sqlite/base/database.ts'
-import { openSqliteStore } from './store/sqlite/open.ts'
+import { openSqliteStore } from './store/thread/open.ts'
 import type { Store } from './store/store.ts'
 import type { Tracing, TracingOptions } from './tracing/start.ts'
 import {

@@ -4,8 +4,8 @@
  * 60 MB. Reasons: docs/decisions/2026-11-26-estimated-usage.md.
  */
 import { setImmediate as nextTick } from 'node:timers/promises'
-import { estimateUsage, type CountTokens } from '../../../core/log/estimate-usage.ts'
-import type { StoredRecord } from '../../../core/log/record.ts'
+import { estimateUsage, type CountTokens } from '../../core/log/estimate-usage.ts'
+import type { StoredRecord } from '../../core/log/record.ts'
 
 /** words whose tokens are cached; the default of 100,000 may take tens of megabytes */
 const CACHED_WORDS = 10_000

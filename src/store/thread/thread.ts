@@ -1,12 +1,22 @@
-/** The thread that owns the database file, so that waiting for the disk never blocks a request. */
+/** The thread that owns the database, so that neither compression nor a wait for the disk blocks a request. */
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Store } from '../store.ts'
-import { openLocalStore, type LocalOptions } from './local.ts'
-import { methodsOf, toWireError, type Call, type Opened, type Reply } from './messages.ts'
+import {
+  methodsOf,
+  toWireError,
+  type Call,
+  type LocalStore,
+  type Opened,
+  type Reply,
+} from './messages.ts'
 
 type AnyMethod = (...parameters: unknown[]) => Promise<unknown>
 
 const port = parentPort!
+
+/** Loads only the driver that is needed. */
+const openLocal = async ({ options }: LocalStore): Promise<Store> =>
+  (await import('../sqlite/local.ts')).openLocalStore(options, Date.now)
 
 const run = (store: Store, { area, method, parameters }: Call): Promise<unknown> => {
   if (area === null) return store.close()
@@ -24,7 +34,7 @@ const answer = async (store: Store, call: Call): Promise<Reply> => {
 const report = (opened: Opened): void => port.postMessage(opened)
 
 try {
-  const store = await openLocalStore(workerData as LocalOptions, Date.now)
+  const store = await openLocal(workerData as LocalStore)
   port.on('message', async (call: Call) => {
     port.postMessage(await answer(store, call))
     if (call.area === null) port.close()

@@ -1,21 +1,22 @@
 /**
- * The embedded store: each call is a message to the thread that owns the database file. Several
- * stores, in one process or in many, may share a file.
+ * A store on a thread of its own: each call is a message to the thread that owns the database. Several
+ * stores, in one process or in many, may share a database.
  */
 import { Worker } from 'node:worker_threads'
 import { AppError } from '../../errors.ts'
+import type { LocalOptions as SqliteLocalOptions } from '../sqlite/local.ts'
 import type { Store } from '../store.ts'
-import type { LocalOptions } from './local.ts'
 import {
   fromWireError,
   type Area,
   type Call,
+  type LocalStore,
   type Methods,
   type Opened,
   type Reply,
 } from './messages.ts'
 
-export interface SqliteOptions extends LocalOptions {
+interface ThreadOptions {
   /** bytes of records that may wait to be written; a further append is refused */
   maxPendingBytes?: number
 }
@@ -23,16 +24,16 @@ export interface SqliteOptions extends LocalOptions {
 const DEFAULT_MAX_PENDING_BYTES = 256 * 2 ** 20
 
 /** Node 20 cannot load TypeScript in a thread: when run from sources, tsx is registered first. */
-const startThread = (options: LocalOptions): Worker => {
+const startThread = (local: LocalStore): Worker => {
   const fromSources = import.meta.url.endsWith('.ts')
   if (!fromSources) {
-    return new Worker(new URL('./thread.js', import.meta.url), { workerData: options })
+    return new Worker(new URL('./thread.js', import.meta.url), { workerData: local })
   }
   const entry = new URL('./thread.ts', import.meta.url)
   const tsx = import.meta.resolve('tsx/esm/api')
   const script = `import { register } from '${tsx}'; register(); await import(${JSON.stringify(entry.href)})`
   return new Worker(new URL(`data:text/javascript,${encodeURIComponent(script)}`), {
-    workerData: options,
+    workerData: local,
   })
 }
 
@@ -115,16 +116,11 @@ const boundedAppend = (call: CallThread, maxPendingBytes: number): Store['record
   }
 }
 
-/**
- * Opens or creates the database in the data directory and applies missing migrations.
- * @throws AppError `store-unavailable` when it cannot be opened or written, `invalid-config` when a
- * newer version wrote it
- */
-export const openSqliteStore = async ({
-  maxPendingBytes = DEFAULT_MAX_PENDING_BYTES,
-  ...options
-}: SqliteOptions): Promise<Store> => {
-  const worker = startThread(options)
+const openOnThread = async (
+  local: LocalStore,
+  maxPendingBytes = DEFAULT_MAX_PENDING_BYTES
+): Promise<Store> => {
+  const worker = startThread(local)
   const methods = await opened(worker)
   const call = openChannel(worker)
   const areas = remoteAreas(call, methods)
@@ -135,3 +131,14 @@ export const openSqliteStore = async ({
     close: () => (closing ??= call(null, 'close', []).then(() => undefined)),
   }
 }
+
+/**
+ * Opens or creates the database in the data directory and applies missing migrations.
+ * @throws AppError `store-unavailable` when it cannot be opened or written, `invalid-config` when a
+ * newer version wrote it
+ */
+export const openSqliteStore = ({
+  maxPendingBytes,
+  ...options
+}: SqliteLocalOptions & ThreadOptions): Promise<Store> =>
+  openOnThread({ kind: 'sqlite', options }, maxPendingBytes)

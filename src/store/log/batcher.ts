@@ -4,7 +4,7 @@
  * next one: on a slow disk the writes get larger and the queue does not get longer. Does not know
  * what an item is.
  */
-import { inChunks } from './base/statements.ts'
+import { inChunks } from './chunks.ts'
 
 /** this many waiting items are written at once */
 const PROMPT_ITEMS = 50

@@ -4,8 +4,8 @@
  * database.
  */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
-import { packHead, unpackHead, type PackedHead, type RecordHead } from '../../../core/log/record.ts'
-import type { Usage } from '../../../openai/chat.ts'
+import { packHead, unpackHead, type PackedHead, type RecordHead } from '../../core/log/record.ts'
+import type { Usage } from '../../openai/chat.ts'
 import type { Difference } from './body-codec.ts'
 
 /** A body as a log segment has it. */
@@ -27,6 +27,16 @@ export interface SegmentRecord {
 
 /** Records by place; null for a deleted one. */
 export type LogSegment = (SegmentRecord | null)[]
+
+/** A log segment with the id of its row. */
+export interface SegmentRow {
+  id: number
+  segment: LogSegment
+}
+
+/** @returns 0 to 2 */
+export const bodyCount = ({ request, response }: SegmentRecord): number =>
+  Number(request !== null) + Number(response !== null)
 
 /** places in a log segment: a sequence is segment × PLACES + place, and stays a safe integer */
 const PLACES = 1024
@@ -62,13 +72,27 @@ const packRecord = (
   payload: Buffer[]
 ): PackedRecord => [packHead(head), usage, packBody(request, payload), packBody(response, payload)]
 
-export const encodeLogSegment = (segment: LogSegment): Buffer => {
+/** A log segment as bytes. */
+export interface EncodedSegment {
+  /** deflated JSON: everything but the differences */
+  heads: Buffer
+  /** the data of the differences, in the order of `packRecord` */
+  differences: Buffer
+}
+
+export const encodeParts = (segment: LogSegment): EncodedSegment => {
   const payload: Buffer[] = []
   const packed = segment.map((record) => record && packRecord(record, payload))
   const heads = deflateRawSync(JSON.stringify(packed), { level: LEVEL })
+  return { heads, differences: Buffer.concat(payload) }
+}
+
+/** In one piece: the length of the heads, the heads, the differences. */
+export const encodeLogSegment = (segment: LogSegment): Buffer => {
+  const { heads, differences } = encodeParts(segment)
   const headBytes = Buffer.allocUnsafe(4)
   headBytes.writeUInt32LE(heads.length)
-  return Buffer.concat([headBytes, heads, ...payload])
+  return Buffer.concat([headBytes, heads, differences])
 }
 
 /** Takes the data of the differences from the payload in the order of `packRecord`. */
@@ -84,11 +108,10 @@ const bodyReader = (payload: Buffer): ((packed: PackedBody | null) => StoredBody
   }
 }
 
-export const decodeLogSegment = (bytes: Buffer): LogSegment => {
-  const headEnd = 4 + bytes.readUInt32LE(0)
-  const heads = inflateRawSync(bytes.subarray(4, headEnd)).toString('utf8')
-  const readBody = bodyReader(bytes.subarray(headEnd))
-  return (JSON.parse(heads) as (PackedRecord | null)[]).map(
+/** @param differences null: the log segment has lost its bodies, or they are not wanted */
+export const decodeParts = (heads: Buffer, differences: Buffer | null): LogSegment => {
+  const readBody = differences === null ? () => null : bodyReader(differences)
+  return (JSON.parse(inflateRawSync(heads).toString('utf8')) as (PackedRecord | null)[]).map(
     (packed) =>
       packed && {
         head: unpackHead(packed[0]),
@@ -97,4 +120,9 @@ export const decodeLogSegment = (bytes: Buffer): LogSegment => {
         response: readBody(packed[3]),
       }
   )
+}
+
+export const decodeLogSegment = (bytes: Buffer): LogSegment => {
+  const headEnd = 4 + bytes.readUInt32LE(0)
+  return decodeParts(bytes.subarray(4, headEnd), bytes.subarray(headEnd))
 }
