@@ -46,6 +46,8 @@ export const MAX_SEGMENT_RECORDS = 512
 const LEVEL = 1
 
 export const sequenceOf = (segment: number, place: number): number => segment * PLACES + place
+/** of the last place */
+export const lastSequenceOf = (segment: number): number => sequenceOf(segment, PLACES - 1)
 export const segmentOf = (sequence: number): number => Math.floor(sequence / PLACES)
 export const placeOf = (sequence: number): number => sequence % PLACES
 

@@ -1,13 +1,13 @@
 /** The messages between the store's thread and the thread that uses the store. */
 import { AppError, toAppError, type ErrorCode } from '../../errors.ts'
+import type { LocalOptions as PostgresLocalOptions } from '../postgres/local.ts'
 import type { LocalOptions as SqliteLocalOptions } from '../sqlite/local.ts'
 import type { Store } from '../store.ts'
 
 /** Which store the thread opens, and how. */
-export interface LocalStore {
-  kind: 'sqlite'
-  options: SqliteLocalOptions
-}
+export type LocalStore =
+  | { kind: 'sqlite'; options: SqliteLocalOptions }
+  | { kind: 'postgres'; options: PostgresLocalOptions }
 
 export type Area = Exclude<keyof Store, 'close'>
 

@@ -4,6 +4,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import { AppError } from '../../errors.ts'
+import type { LocalOptions as PostgresLocalOptions } from '../postgres/local.ts'
 import type { LocalOptions as SqliteLocalOptions } from '../sqlite/local.ts'
 import type { Store } from '../store.ts'
 import {
@@ -142,3 +143,15 @@ export const openSqliteStore = ({
   ...options
 }: SqliteLocalOptions & ThreadOptions): Promise<Store> =>
   openOnThread({ kind: 'sqlite', options }, maxPendingBytes)
+
+/**
+ * Connects to the server and applies missing migrations.
+ * @throws AppError `store-unavailable` when the server cannot be reached or is read-only, `invalid-config` when
+ * it refuses the user, or when the database is of a newer version, of another program, of another encoding or
+ * without rights
+ */
+export const openPostgresStore = ({
+  maxPendingBytes,
+  ...options
+}: PostgresLocalOptions & ThreadOptions): Promise<Store> =>
+  openOnThread({ kind: 'postgres', options }, maxPendingBytes)

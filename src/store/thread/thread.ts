@@ -15,8 +15,10 @@ type AnyMethod = (...parameters: unknown[]) => Promise<unknown>
 const port = parentPort!
 
 /** Loads only the driver that is needed. */
-const openLocal = async ({ options }: LocalStore): Promise<Store> =>
-  (await import('../sqlite/local.ts')).openLocalStore(options, Date.now)
+const openLocal = async ({ kind, options }: LocalStore): Promise<Store> =>
+  kind === 'sqlite'
+    ? (await import('../sqlite/local.ts')).openLocalStore(options, Date.now)
+    : (await import('../postgres/local.ts')).openLocalStore(options, Date.now)
 
 const run = (store: Store, { area, method, parameters }: Call): Promise<unknown> => {
   if (area === null) return store.close()

@@ -5,12 +5,12 @@ import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { databasePath } from '../../src/store/sqlite/base/database.ts'
 import { decodeWhole } from '../../src/store/log/body-codec.ts'
 import type { Store } from '../../src/store/store.ts'
+import { DAY_MS } from '../fixtures/days.ts'
 import { exampleEvaluation, exampleInternalization, exampleRecord } from '../fixtures/examples.ts'
 import { filesWith } from '../fixtures/files-with.ts'
 import { it as base, openStore } from '../fixtures/local-store.ts'
 
 const MARKER = 'Zyxomma-petiolatum'
-const DAY_MS = 86_400_000
 
 /** Short enough to be stored uncompressed, so its bytes can be found in the file. */
 const short = (index: number, query: string, changes: Partial<ExchangeRecord> = {}) =>

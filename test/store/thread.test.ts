@@ -5,10 +5,14 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import { openSqliteStore } from '../../src/store/thread/open.ts'
+import { openLocalStore as openPostgres } from '../../src/store/postgres/local.ts'
+import { openLocalStore as openSqlite } from '../../src/store/sqlite/local.ts'
+import type { LocalStore } from '../../src/store/thread/messages.ts'
+import { openPostgresStore, openSqliteStore } from '../../src/store/thread/open.ts'
 import type { Store } from '../../src/store/store.ts'
 import { exampleInternalization, exampleRecord } from '../fixtures/examples.ts'
-import { openStore } from '../fixtures/local-store.ts'
+import { createDatabase } from '../fixtures/postgres.ts'
+import { WHY_NO_SERVER } from '../fixtures/postgres-process.ts'
 
 const examples = (from: number, count: number) =>
   Array.from({ length: count }, (_, index) => exampleRecord(from + index))
@@ -21,29 +25,103 @@ const appendEach = (store: Store, from: number, count: number) =>
 const stored = (store: Store, records: { id: string }[]) =>
   store.records.byIds(records.map(({ id }) => id))
 
-/** Two stores with a thread each, opened at the same moment on a new file. */
-describe('store threads on one file', () => {
-  let dataDir: string
+/** Appends one record after another and prints each id when it is durable. */
+const APPENDER = `
+import { batchOf } from './src/core/log/exchange-batch.ts'
+import { exampleRecord } from './test/fixtures/examples.ts'
+for (let index = Number(process.argv[1]); ; index++) {
+  const record = exampleRecord(index)
+  store.records.append(batchOf([record])).then(() => process.stdout.write(record.id + '\\n'))
+  if (index % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+}
+`
+
+/** @returns the ids acknowledged before the process was killed */
+const appendUntilKilled = (opening: string, from: number, lifeMs: number): Promise<string[]> =>
+  new Promise((done, fail) => {
+    const child = spawn(
+      process.execPath,
+      ['--import', 'tsx', '--input-type=module', '-e', opening + APPENDER, String(from)],
+      { stdio: ['ignore', 'pipe', 'inherit'] }
+    )
+    const acknowledged: string[] = []
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (acknowledged.length === 0) setTimeout(() => child.kill('SIGKILL'), lifeMs)
+      acknowledged.push(line)
+    })
+    child.on('error', fail)
+    child.on('close', (code) =>
+      code === null ? done(acknowledged) : fail(new Error(`the appender ended with ${code}`))
+    )
+  })
+
+interface Threads {
+  /** on the same data, which is new */
+  open: (options?: { maxPendingBytes?: number }) => Promise<Store>
+  openLocal: () => Promise<Store>
+  /** fails, with the place in its message */
+  openNowhere: () => Promise<Store>
+  nowhere: string
+  /** script that opens a store on the same data */
+  opening: string
+  remove: () => void
+}
+
+const sqliteThreads = (): Promise<Threads> => {
+  const folder = mkdtempSync(join(tmpdir(), 'store-'))
+  const dataDir = join(folder, 'data')
+  const file = join(folder, 'file')
+  writeFileSync(file, '')
+  return Promise.resolve({
+    open: (options) => openSqliteStore({ dataDir, ...options }),
+    openLocal: () => openSqlite({ dataDir }, Date.now),
+    openNowhere: () => openSqliteStore({ dataDir: file }),
+    nowhere: file,
+    opening: openingScript('sqlite', { dataDir }),
+    remove: () => rmSync(folder, { recursive: true }),
+  })
+}
+
+const postgresThreads = async (): Promise<Threads> => {
+  const options = { server: await createDatabase(), poolSize: 4 }
+  const elsewhere = { ...options, server: { ...options.server, database: 'nowhere' } }
+  return {
+    open: (more) => openPostgresStore({ ...options, ...more }),
+    openLocal: () => openPostgres(options, Date.now),
+    openNowhere: () => openPostgresStore(elsewhere),
+    nowhere: 'nowhere',
+    opening: openingScript('postgres', options),
+    remove: () => {},
+  }
+}
+
+const openingScript = (kind: LocalStore['kind'], options: object): string =>
+  `import { openLocalStore } from './src/store/${kind}/local.ts'
+   const store = await openLocalStore(${JSON.stringify(options)}, Date.now)`
+
+/** Two stores with a thread each, opened at the same moment on new data. */
+const testThreads = (prepare: () => Promise<Threads>): void => {
+  let threads: Threads
   let store: Store
   let limited: Store
 
   beforeAll(async () => {
-    dataDir = mkdtempSync(join(tmpdir(), 'store-'))
-    const stores = [
-      openSqliteStore({ dataDir }),
-      openSqliteStore({ dataDir, maxPendingBytes: 10_000 }),
+    threads = await prepare()
+    const { open } = threads
+    ;[store, limited] = (await Promise.all([open(), open({ maxPendingBytes: 10_000 })])) as [
+      Store,
+      Store,
     ]
-    ;[store, limited] = (await Promise.all(stores)) as [Store, Store]
   })
 
   afterAll(async () => {
     await store.close()
     await limited.close()
-    rmSync(dataDir, { recursive: true })
+    threads.remove()
   })
 
   it('pass every method, its answer and its error through', async () => {
-    const local = await openStore({ dataDir: join(dataDir, 'local') })
+    const local = await threads.openLocal()
     for (const [area, methods] of Object.entries(local))
       expect(Object.keys(store[area as keyof Store])).toEqual(Object.keys(methods as object))
     await local.close()
@@ -112,11 +190,8 @@ describe('store threads on one file', () => {
   })
 
   it('report why they cannot open', async () => {
-    const file = join(dataDir, 'file')
-    writeFileSync(file, '')
-    await expect(openSqliteStore({ dataDir: file })).rejects.toMatchObject({
-      code: 'store-unavailable',
-      message: expect.stringContaining(file) as string,
+    await expect(threads.openNowhere()).rejects.toMatchObject({
+      message: expect.stringContaining(threads.nowhere) as string,
     })
   })
 
@@ -131,57 +206,24 @@ describe('store threads on one file', () => {
     await limited.close()
     expect(await stored(store, [exampleRecord(5000)])).toHaveLength(1)
   })
-})
 
-/** Appends one record after another and prints each id when it is durable. */
-const APPENDER = `
-import { openLocalStore } from './src/store/sqlite/local.ts'
-import { batchOf } from './src/core/log/exchange-batch.ts'
-import { exampleRecord } from './test/fixtures/examples.ts'
-const [dataDir, from] = process.argv.slice(1)
-const store = await openLocalStore({ dataDir }, Date.now)
-for (let index = Number(from); ; index++) {
-  const record = exampleRecord(index)
-  store.records.append(batchOf([record])).then(() => process.stdout.write(record.id + '\\n'))
-  if (index % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 5))
-}
-`
-
-/** @returns the ids acknowledged before the process was killed */
-const appendUntilKilled = (dataDir: string, from: number, lifeMs: number): Promise<string[]> =>
-  new Promise((done, fail) => {
-    const child = spawn(
-      process.execPath,
-      ['--import', 'tsx', '--input-type=module', '-e', APPENDER, dataDir, String(from)],
-      { stdio: ['ignore', 'pipe', 'inherit'] }
-    )
-    const acknowledged: string[] = []
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      if (acknowledged.length === 0) setTimeout(() => child.kill('SIGKILL'), lifeMs)
-      acknowledged.push(line)
-    })
-    child.on('error', fail)
-    child.on('close', (code) =>
-      code === null ? done(acknowledged) : fail(new Error(`the appender ended with ${code}`))
-    )
-  })
-
-describe('kill -9', () => {
-  it('loses no acknowledged record in two rounds', async () => {
-    const dataDir = mkdtempSync(join(tmpdir(), 'store-'))
+  it('lose no acknowledged record by kill -9, in two rounds', async () => {
     const acknowledged: string[] = []
     for (const [round, lifeMs] of [3, 131].entries()) {
-      const ids = await appendUntilKilled(dataDir, round * 100_000, lifeMs)
+      const ids = await appendUntilKilled(threads.opening, (round + 1) * 100_000, lifeMs)
       // the last line may be cut
       acknowledged.push(...ids.filter((id) => /^record-\d+$/.test(id)).slice(0, -1))
     }
     expect(acknowledged.length).toBeGreaterThan(5)
-    const store = await openStore({ dataDir })
     const found = await store.records.byIds(acknowledged)
     expect(found.map(({ id, request }) => [id, request])).toEqual(
       acknowledged.map((id) => [id, exampleRecord(Number(id.replace('record-', ''))).request])
     )
-    await store.close()
-    rmSync(dataDir, { recursive: true })
   })
-})
+}
+
+describe('store threads on one file of SQLite', () => testThreads(sqliteThreads))
+
+describe.skipIf(WHY_NO_SERVER !== null)('store threads on one database of PostgreSQL', () =>
+  testThreads(postgresThreads)
+)

@@ -4,7 +4,9 @@ import { dirname, join, resolve } from 'node:path'
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
-import { databasePath } from '../../src/store/sqlite/base/database.ts'
+import type { KeptResponse } from '../../src/core/log/kept-response.ts'
+import { databasePath, openDatabase } from '../../src/store/sqlite/base/database.ts'
+import { createKeptResponseStore } from '../../src/store/sqlite/kept-responses.ts'
 import { exampleKey, exampleRecord, exampleTemplate } from '../fixtures/examples.ts'
 import { it, openStore } from '../fixtures/local-store.ts'
 
@@ -65,6 +67,47 @@ describe('SQLite file', () => {
     await store.keys.create(exampleKey('a'))
     expect(await store.keys.list()).toEqual([exampleKey('a')])
     await store.close()
+  })
+})
+
+const exampleKept = (id: string, changes: Partial<KeptResponse> = {}): KeptResponse => ({
+  id,
+  tenant: 'tenant-a',
+  at: 1_000,
+  request: '{"input":"hi"}',
+  response: '{"object":"response"}',
+  ...changes,
+})
+
+describe('limits in SQLite', () => {
+  it('retention counts by the millisecond', async ({ store }) => {
+    await store.records.append(batchOf(examples(6)))
+    expect(await store.records.prune({ bodies: 1_004, records: 1_002 })).toEqual({
+      records: 2,
+      bodies: 8,
+    })
+    const left = await store.records.list({ limit: 10 })
+    expect(left.map(({ id, request }) => [id, request !== ''])).toEqual([
+      ['record-2', false],
+      ['record-3', false],
+      ['record-4', true],
+      ['record-5', true],
+    ])
+  })
+
+  it('a kept response makes room for newer ones of its tenant, and for no other`s', async ({
+    dataDir,
+  }) => {
+    const connection = await openDatabase({ dataDir })
+    const bytes = Buffer.byteLength(exampleKept('x').request + exampleKept('x').response)
+    const few = createKeptResponseStore(connection, 2 * bytes)
+    await few.put(exampleKept('of-b', { tenant: 'tenant-b', at: 1 }))
+    for (const [place, id] of ['1', '2', '3'].entries())
+      await few.put(exampleKept(id, { at: 10 + place }))
+    const left = ['1', '2', '3'].map(async (id) => (await few.get(id, 'tenant-a')) !== null)
+    expect(await Promise.all(left)).toEqual([false, true, true])
+    expect(await few.get('of-b', 'tenant-b')).not.toBeNull()
+    await connection.close()
   })
 })
 
