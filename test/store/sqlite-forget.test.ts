@@ -6,28 +6,10 @@ import { databasePath } from '../../src/store/sqlite/base/database.ts'
 import { decodeWhole } from '../../src/store/log/body-codec.ts'
 import type { Store } from '../../src/store/store.ts'
 import { DAY_MS } from '../fixtures/days.ts'
-import { exampleEvaluation, exampleInternalization, exampleRecord } from '../fixtures/examples.ts'
+import { exampleEvaluation, exampleInternalization } from '../fixtures/examples.ts'
 import { filesWith } from '../fixtures/files-with.ts'
-import { it as base, openStore } from '../fixtures/local-store.ts'
-
-const MARKER = 'Zyxomma-petiolatum'
-
-/** Short enough to be stored uncompressed, so its bytes can be found in the file. */
-const short = (index: number, query: string, changes: Partial<ExchangeRecord> = {}) =>
-  exampleRecord(index, {
-    request: JSON.stringify({
-      messages: [
-        { role: 'system', content: 'Name the intent of the message, in one word. '.repeat(2) },
-        { role: 'user', content: query },
-      ],
-    }),
-    ...changes,
-  })
-
-/** The others are stored as a difference to the request of record 0, which has the marker. */
-const MARKED = Array.from({ length: 51 }, (_, index) =>
-  short(index, index === 0 ? MARKER : `question ${index}`)
-)
+import { it as base } from '../fixtures/local-store.ts'
+import { MARKED, MARKER, shortRecord as short } from '../fixtures/marked-records.ts'
 
 const append = (store: Store, ...records: ExchangeRecord[]): Promise<void> =>
   store.records.append(batchOf(records))
@@ -86,18 +68,6 @@ describe('forgetting, in the bytes of the files', () => {
     expect(isInFiles()).toBe(false)
   })
 
-  it('is not undone by the memory of another process', async ({ store, dataDir, isInFiles }) => {
-    const other = await openStore({ dataDir })
-    await append(other, ...MARKED)
-    await forgetMarked(store)
-    await store.records.scrub()
-    const later = [short(60, 'one more'), short(61, 'and more')]
-    await append(other, ...later)
-    expect(isInFiles()).toBe(false)
-    expect(await other.records.byIds(['record-60', 'record-61'])).toMatchObject(later)
-    await other.close()
-  })
-
   it('deletes a body whose own record was pruned before', async ({ store, client, isInFiles }) => {
     const young = short(1, 'young', { at: 5_000 })
     await append(store, short(0, MARKER), young)
@@ -131,13 +101,6 @@ describe('forgetting, in the bytes of the files', () => {
     await client.execute(`create trigger begun after delete on records begin
       update revisions set value = value + 1 where name = 'forget'; end`)
     await expect(forgetMarked(store)).rejects.toMatchObject({ code: 'conflict' })
-  })
-
-  it('keeps a body that another record has, too', async ({ store }) => {
-    const again = short(1, MARKER, { tenant: 'tenant-b' })
-    await append(store, short(0, MARKER), again)
-    await store.records.forget({ tenant: 'tenant-a' })
-    expect(await store.records.list({ limit: 10 })).toMatchObject([again])
   })
 
   it('uses no base that is over a day older', async ({ store, client }) => {

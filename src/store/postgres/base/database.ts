@@ -162,8 +162,10 @@ export const openPool = (server: ServerOptions, poolSize: number): Connection =>
   // of an idle connection: the pool has dropped it, and the next call opens another one
   pool.on('error', () => {})
   let hasConnected = false
-  pool.on('connect', () => {
+  pool.on('connect', (client) => {
     hasConnected = true
+    // of a connection that ends between two statements of a transaction: the next one fails
+    client.on('error', () => {})
   })
   const db = drizzle(pool) as Database
   const advised = async <T>(work: () => Promise<T>): Promise<T> => {

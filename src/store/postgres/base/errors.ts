@@ -49,18 +49,33 @@ const CONFIG_ADVICE: Record<string, string> = {
   '3D000': 'there is no such database: create it',
 }
 
+interface Said {
+  pattern: RegExp
+  advice: string
+  isMistake?: true
+}
+
 /** Errors of the driver that have no code, by what they say. */
-const WITHOUT_CODE: [RegExp, string][] = [
-  [
-    /does not support SSL/,
-    'the server does not speak TLS: switch it on there, or set sslmode=disable in DATABASE_URL',
-  ],
-  [
-    /password must be a (non-empty )?string/,
-    'the server wants a password: put one into DATABASE_URL, PGPASSWORD or ~/.pgpass',
-  ],
-  [/timeout|timed out/i, 'the server does not answer in time: check host, port and load'],
-  [/terminated|ended/i, 'the connection was lost: check server and network'],
+const WITHOUT_CODE: Said[] = [
+  {
+    pattern: /does not support SSL/,
+    advice:
+      'the server does not speak TLS: switch it on there, or set sslmode=disable in DATABASE_URL',
+    isMistake: true,
+  },
+  {
+    pattern: /password must be a (non-empty )?string/,
+    advice: 'the server wants a password: put one into DATABASE_URL, PGPASSWORD or ~/.pgpass',
+    isMistake: true,
+  },
+  {
+    pattern: /timeout|timed out/i,
+    advice: 'the server does not answer in time: check host, port and load',
+  },
+  {
+    pattern: /terminated|ended/i,
+    advice: 'the connection was lost: check server and network',
+  },
 ]
 
 interface DriverError {
@@ -105,9 +120,9 @@ export const storeError = (error: unknown, place: string, hasConnected: boolean)
   if (error instanceof AppError) return error
   const driver = read(error)
   const { code, message } = driver
-  const says = WITHOUT_CODE.find(([pattern]) => pattern.test(message))?.[1]
-  const advice = CONFIG_ADVICE[code] ?? ADVICE[code] ?? says ?? message
-  const isMistake = code in CONFIG_ADVICE && !hasConnected
+  const said = WITHOUT_CODE.find(({ pattern }) => pattern.test(message))
+  const advice = CONFIG_ADVICE[code] ?? ADVICE[code] ?? said?.advice ?? message
+  const isMistake = !hasConnected && (code in CONFIG_ADVICE || said?.isMistake === true)
   return new AppError(
     isMistake ? 'invalid-config' : 'store-unavailable',
     `database ${place}: ${advice}`,
