@@ -1,15 +1,18 @@
 /** Brings the schema up to date, and refuses a database that is not ours or not fit. */
 import { join } from 'node:path'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
+import type { QueryConfig } from 'pg'
 import { AppError } from '../../../errors.ts'
 import { packageFolder } from '../../../package-folder.ts'
 import type { Connection, Database, Transaction } from './database.ts'
-import { takeLock } from './locks.ts'
+import { lockSql } from './locks.ts'
 import { SCHEMA_NAME } from './schema.ts'
 
 const OLDEST_SERVER = 15
 /** an index of a large table takes long */
 const MIGRATION_LIMITS = { statementMs: 60 * 60 * 1000, lockMs: 10 * 60 * 1000 }
+/** after which the connection would count as lost */
+const PATIENCE = { query_timeout: 2 * MIGRATION_LIMITS.statementMs }
 
 const knownMigrations = () =>
   readMigrationFiles({ migrationsFolder: join(packageFolder(), 'migrations', 'postgres') })
@@ -80,8 +83,12 @@ const readApplied = async ({ $client }: Database): Promise<number> => {
   return rows[0]!.applied ?? 0
 }
 
+const runPatiently = ({ $client }: Transaction, text: string): Promise<unknown> =>
+  $client.query({ text, ...PATIENCE } as QueryConfig)
+
 const applyMissing = async (tx: Transaction): Promise<void> => {
-  await takeLock(tx, 'migration')
+  // another proxy may be at it
+  await runPatiently(tx, lockSql('migration'))
   const { $client } = tx
   const exists = await $client.query(`select to_regnamespace($1) is not null as made`, [
     SCHEMA_NAME,
@@ -95,7 +102,7 @@ const applyMissing = async (tx: Transaction): Promise<void> => {
   for (const migration of knownMigrations()) {
     const { folderMillis, hash } = migration
     if (folderMillis <= applied) continue
-    for (const statement of migration.sql) await $client.query(statement)
+    for (const statement of migration.sql) await runPatiently(tx, statement)
     await $client.query(`insert into ${SCHEMA_NAME}.migrations values ($1, $2)`, [
       folderMillis,
       hash,
