@@ -8,6 +8,9 @@ import { openPool } from '../../src/store/postgres/base/database.ts'
 import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
 import { createKeptResponseStore } from '../../src/store/postgres/kept-responses.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
+import { readDays, readInOrder } from '../../src/store/postgres/log/days.ts'
+import { findRows } from '../../src/store/postgres/log/look-up.ts'
+import { readSegments } from '../../src/store/postgres/log/segments.ts'
 import type { RecordQuery, Store } from '../../src/store/store.ts'
 import { DAY_MS } from '../fixtures/days.ts'
 import {
@@ -125,6 +128,30 @@ describe.skipIf(WHY_NO_SERVER !== null)('the order of the log', () => {
     const selected = await store.records.select({ recordIds: wanted }, 0)
     expect(selected).toMatchObject({ templateVersions: ['version-1'] })
     expect(selected.ids.toSorted()).toEqual(wanted.toSorted())
+  })
+
+  it('is read with the locks of few days', async ({ server, store }) => {
+    for (const day of range(12)) await append(store, small(day, day * DAY_MS))
+    const connection = openPool(server, 1)
+    const locks = await connection.readTogether(async (db) => {
+      const known = await readDays(db)
+      const page = { order: 'desc', after: undefined, limit: 2 } as const
+      const days = await readInOrder(known, page, async (stretch) => stretch.days)
+      await findRows(db, known, { ids: ['record-11'] })
+      await readSegments(db, [11], [12])
+      const { rows } = await db.$client.query<{ relation: string }>(
+        `select relation::regclass::text as relation from pg_locks
+          where pid = pg_backend_pid() and relation::regclass::text ~ '_\\d+$'`
+      )
+      return { days: days.length, rows: rows.map(({ relation }) => relation).toSorted() }
+    })
+    await connection.close()
+    expect(locks).toEqual({
+      days: 3,
+      rows: ['10', '11', '9']
+        .map((day) => `promptintern.records_${day}`)
+        .concat('promptintern.segment_bodies_11', 'promptintern.segments_11'),
+    })
   })
 
   it('keeps one of two records with an id, whichever proxy is first', async ({ store, other }) => {

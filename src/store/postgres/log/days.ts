@@ -13,7 +13,8 @@ export type Day = typeof days.$inferSelect
 
 export const DAY_MS = 86_400_000
 
-/** that one query reads */
+/** That one query reads. The first one is for few days, which are mostly enough and cheaper to plan. */
+const FIRST_DAYS = 3
 const DAYS_AT_ONCE = 31
 
 export const dayOf = (at: number): number => Math.floor(at / DAY_MS)
@@ -21,11 +22,11 @@ export const dayOf = (at: number): number => Math.floor(at / DAY_MS)
 export const readDays = (db: Database): Promise<Day[]> => db.select().from(days)
 
 /** Newest first: most records that are looked for are young. */
-export const inGroups = (known: Day[]): number[][] =>
-  inChunks(
-    known.map(({ day }) => day).sort((a, b) => b - a),
-    DAYS_AT_ONCE
-  )
+export const inGroups = (known: Day[]): number[][] => {
+  const newest = known.map(({ day }) => day).sort((a, b) => b - a)
+  const first = newest.splice(0, FIRST_DAYS)
+  return [...(first.length > 0 ? [first] : []), ...inChunks(newest, DAYS_AT_ONCE)]
+}
 
 /** A part of the log between two sequences, both exclusive, and all days that have records in it. */
 export interface Stretch {
@@ -51,18 +52,18 @@ const rangesOf = (known: Day[]): Range[] =>
         }
   )
 
-const nextAscending = (ranges: Range[], above: number): Stretch | null => {
+const nextAscending = (ranges: Range[], above: number, count: number): Stretch | null => {
   const left = ranges.filter(({ last }) => last > above).sort((a, b) => a.first - b.first)
   if (left.length === 0) return null
-  const some = left.slice(0, DAYS_AT_ONCE).map(({ day }) => day)
-  return { days: some, above, below: left[DAYS_AT_ONCE]?.first ?? Number.MAX_SAFE_INTEGER }
+  const some = left.slice(0, count).map(({ day }) => day)
+  return { days: some, above, below: left[count]?.first ?? Number.MAX_SAFE_INTEGER }
 }
 
-const nextDescending = (ranges: Range[], below: number): Stretch | null => {
+const nextDescending = (ranges: Range[], below: number, count: number): Stretch | null => {
   const left = ranges.filter(({ first }) => first < below).sort((a, b) => b.last - a.last)
   if (left.length === 0) return null
-  const some = left.slice(0, DAYS_AT_ONCE).map(({ day }) => day)
-  return { days: some, above: left[DAYS_AT_ONCE]?.last ?? -1, below }
+  const some = left.slice(0, count).map(({ day }) => day)
+  return { days: some, above: left[count]?.last ?? -1, below }
 }
 
 export interface Page {
@@ -79,13 +80,16 @@ export const readInOrder = async <Row>(
   read: (stretch: Stretch, limit: number) => Promise<Row[]>
 ): Promise<Row[]> => {
   const ranges = rangesOf(known)
+  const next = order === 'asc' ? nextAscending : nextDescending
   const rows: Row[] = []
-  for (let from = after ?? (order === 'asc' ? -1 : Number.MAX_SAFE_INTEGER); ;) {
-    const stretch = order === 'asc' ? nextAscending(ranges, from) : nextDescending(ranges, from)
-    if (stretch === null || rows.length >= limit) return rows
+  let from = after ?? (order === 'asc' ? -1 : Number.MAX_SAFE_INTEGER)
+  for (let count = FIRST_DAYS; rows.length < limit; count = DAYS_AT_ONCE) {
+    const stretch = next(ranges, from, count)
+    if (stretch === null) break
     rows.push(...(await read(stretch, limit - rows.length)))
     from = order === 'asc' ? stretch.below - 1 : stretch.above + 1
   }
+  return rows
 }
 
 /** The stretch in ids of log segments, both exclusive. */
