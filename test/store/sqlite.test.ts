@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { chmodSync, cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { inspect } from 'node:util'
 import { createClient } from '@libsql/client/sqlite3'
 import { describe, expect } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
@@ -77,6 +78,15 @@ const exampleKept = (id: string, changes: Partial<KeptResponse> = {}): KeptRespo
   request: '{"input":"hi"}',
   response: '{"object":"response"}',
   ...changes,
+})
+
+it('a failure says no word of what was to be written', async ({ store, dataDir }) => {
+  await execute(dataDir, 'drop table templates')
+  const error: unknown = await store.templates
+    .upsert([exampleTemplate()])
+    .catch((thrown: unknown) => thrown)
+  expect(error).toMatchObject({ code: 'store-unavailable' })
+  expect(inspect(error, { depth: 9, showHidden: true })).not.toContain('assistant of a bank')
 })
 
 describe('limits in SQLite', () => {
