@@ -13,6 +13,7 @@ import {
   type QueryConfig,
   type QueryResult,
 } from 'pg'
+import { AppError } from '../../../errors.ts'
 import { codeOf, isOfServer, storeError } from './errors.ts'
 import { connectionOf, placeOf, type ServerOptions } from './server-options.ts'
 
@@ -85,20 +86,12 @@ const DURABLE = `select set_config('synchronous_commit', 'on', true)
 const lastRows = (result: QueryResult<Row> | QueryResult<Row>[]): Row[] =>
   (Array.isArray(result) ? result.at(-1)! : result).rows
 
-/** After an error of our own code the connection works; after one of the network it does not. */
-const isAlive = async (client: PoolClient): Promise<boolean> => {
-  try {
-    await client.query('select 1')
-    return true
-  } catch (error) {
-    // a failed transaction refuses statements, but answers
-    return isOfServer(error)
-  }
-}
-
-/** Ends a failed transaction. @returns whether the connection can be used again */
+/**
+ * Ends a failed transaction. After an error that is neither the server's nor one of ours the connection may
+ * still wait for an answer, and is given up. @returns whether the connection can be used again
+ */
 const rolledBack = async (client: PoolClient, error: unknown): Promise<boolean> => {
-  if (!isOfServer(error) && !(await isAlive(client))) return false
+  if (!(error instanceof AppError) && !isOfServer(error)) return false
   try {
     await client.query('rollback')
     return true
@@ -168,11 +161,18 @@ export const openPool = (server: ServerOptions, poolSize: number): Connection =>
     client.on('error', () => {})
   })
   const db = drizzle(pool) as Database
+  const running = new Set<Promise<unknown>>()
+  let isClosed = false
   const advised = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (isClosed) throw new AppError('store-unavailable', 'the store is closed')
+    const result = work()
+    running.add(result)
     try {
-      return await work()
+      return await result
     } catch (error) {
       throw storeError(error, place, hasConnected)
+    } finally {
+      running.delete(result)
     }
   }
   const reading = `begin isolation level repeatable read read only; ${limitsSql(LIMITS)}`
@@ -185,6 +185,11 @@ export const openPool = (server: ServerOptions, poolSize: number): Connection =>
         return repeated(() => inTransaction(pool, begin, work))
       }),
     alone: (sql) => advised(() => alone(pool, sql)),
-    close: () => pool.end(),
+    close: async () => {
+      isClosed = true
+      // the pool would forget those that wait for a connection
+      await Promise.allSettled(running)
+      await pool.end()
+    },
   }
 }

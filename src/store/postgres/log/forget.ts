@@ -142,16 +142,16 @@ const partWriter = (tx: Transaction, day: Day): PartWriter => ({
 })
 
 /** A day of the log. Its last log segment is that of now: what is appended later is not behind it. */
-const partOf = ({ read }: Connection, write: Write, { day }: Day): LogPart => {
+const partOf = ({ read }: Connection, write: Write, day: Day): LogPart => {
   const now = async (db: Database): Promise<Day[]> =>
-    (await readDays(db)).filter((one) => one.day === day)
+    (await readDays(db)).filter((one) => one.day === day.day)
   return {
     readAfter: (after) => read(async (db) => readSegmentsAfter(db, await now(db), after)),
     bodyIds: () =>
       read(async ({ $client }) => {
         const { rows } = await $client.query<{ lowest: number | null; highest: number }>(
           'select min(id) as lowest, max(id) as highest from promptintern.bodies where day = $1',
-          [day]
+          [day.day]
         )
         const { lowest, highest } = rows[0]!
         return lowest === null ? null : { lowest, highest }
@@ -160,17 +160,13 @@ const partOf = ({ read }: Connection, write: Write, { day }: Day): LogPart => {
       read(async ({ $client }) => {
         const { rows } = await $client.query<{ id: number }>(
           `select id from promptintern.bodies where day = $1 and id > $2 order by id limit $3`,
-          [day, after, limit]
+          [day.day, after, limit]
         )
         return rows.map(({ id }) => id)
       }),
     write: (work) =>
-      write(async (tx) => {
-        const [known] = await now(tx)
-        if (known === undefined)
-          throw new AppError('conflict', 'retention has deleted the day meanwhile: try again')
-        return work(partWriter(tx, known))
-      }),
+      // retention may have dropped the day meanwhile: then there is nothing in it
+      write(async (tx) => work(partWriter(tx, (await now(tx))[0] ?? day))),
   }
 }
 
