@@ -6,15 +6,21 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import OpenAI from 'openai'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { newestInternalization, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
 import type { ForgetReport } from '../../src/lifecycle/forget.ts'
 import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
 import { runCli, startServer } from '../fixtures/built.ts'
 import { startChatUpstream, type ChatUpstream } from '../fixtures/chat-upstream.ts'
 import { COLOURS, PROMPT } from '../fixtures/paint-orders.ts'
-import { createDatabase, execute, testServer, urlOf } from '../fixtures/postgres.ts'
-import { PASSWORD, WHY_NO_SERVER } from '../fixtures/postgres-process.ts'
+import {
+  createDatabase,
+  describePostgres,
+  execute,
+  testServer,
+  urlOf,
+} from '../fixtures/postgres.ts'
+import { PASSWORD } from '../fixtures/postgres-process.ts'
 
 const WAIT_MS = 50_000
 
@@ -23,7 +29,7 @@ const orderOf = (number: number): string =>
 
 const shelfOf = (text: string): string => COLOURS.find((colour) => text.includes(colour))!
 
-describe.skipIf(WHY_NO_SERVER !== null)('the server on PostgreSQL', () => {
+describePostgres('the server on PostgreSQL', () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-postgres-'))
   let database: ServerOptions
   let env: Record<string, string>

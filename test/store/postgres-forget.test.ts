@@ -1,5 +1,5 @@
 /** Forgetting in PostgreSQL: interrupted, overtaken, and what is left of whole bodies. */
-import { describe, expect, it as base } from 'vitest'
+import { expect, it as base } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { decodeWhole } from '../../src/store/log/body-codec.ts'
@@ -7,8 +7,7 @@ import type { ServerOptions } from '../../src/store/postgres/base/server-options
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import type { Store } from '../../src/store/store.ts'
 import { MARKED, MARKER } from '../fixtures/marked-records.ts'
-import { emptyDatabase, execute } from '../fixtures/postgres.ts'
-import { WHY_NO_SERVER } from '../fixtures/postgres-process.ts'
+import { describePostgres, emptyDatabase, execute } from '../fixtures/postgres.ts'
 
 const it = base.extend<{ server: ServerOptions; store: Store }>({
   // oxlint-disable-next-line no-empty-pattern -- vitest reads the names of the parameters
@@ -40,7 +39,7 @@ const wholeRequests = async (server: ServerOptions): Promise<string[]> => {
     .filter((body) => body.includes('Name the intent'))
 }
 
-describe.skipIf(WHY_NO_SERVER !== null)('forgetting in PostgreSQL', () => {
+describePostgres('forgetting in PostgreSQL', () => {
   it('leaves only whole bodies that a record has', async ({ server, store }) => {
     await append(store, ...MARKED)
     expect(await wholeRequests(server)).toEqual([MARKED[0]!.request])

@@ -20,8 +20,7 @@ import {
   exampleTemplate,
 } from '../fixtures/examples.ts'
 import { startPooler, WHY_NO_POOLER } from '../fixtures/pgbouncer.ts'
-import { connect, emptyDatabase, execute } from '../fixtures/postgres.ts'
-import { WHY_NO_SERVER } from '../fixtures/postgres-process.ts'
+import { connect, describePostgres, emptyDatabase, execute } from '../fixtures/postgres.ts'
 
 interface Fixtures {
   server: ServerOptions
@@ -95,7 +94,7 @@ const followWhileAppending = async (stores: Store[], reader: Store, each: number
   return followed
 }
 
-describe.skipIf(WHY_NO_SERVER !== null)('the order of the log', () => {
+describePostgres('the order of the log', () => {
   it('passes no record by while two proxies append', async ({ server, store, other }) => {
     const reader = await openIn(server)
     const followed = await followWhileAppending([store, other, store, other], reader, 25)
@@ -175,7 +174,7 @@ const partitions = async (server: ServerOptions): Promise<string[]> => {
   return rows.map(({ name }) => String(name))
 }
 
-describe.skipIf(WHY_NO_SERVER !== null)('retention by the day', () => {
+describePostgres('retention by the day', () => {
   it('drops the tables of a day when all of it is too old', async ({ server, store }) => {
     const noon = range(4).map((day) => exampleRecord(day, { at: (day + 0.5) * DAY_MS }))
     await append(store, ...noon)
@@ -247,7 +246,7 @@ const kept = (id: string, changes: Partial<KeptResponse> = {}): KeptResponse => 
   ...changes,
 })
 
-describe.skipIf(WHY_NO_SERVER !== null)('what proxies share', () => {
+describePostgres('what proxies share', () => {
   it('is each whole body of a day once', async ({ server, store, other }) => {
     const first = range(30).map((index) => exampleRecord(index))
     const second = range(30).map((index) => exampleRecord(100 + index, { at: 1_000 }))
@@ -290,7 +289,7 @@ describe.skipIf(WHY_NO_SERVER !== null)('what proxies share', () => {
   })
 })
 
-describe.skipIf(WHY_NO_SERVER !== null)('a store whose connections end', () => {
+describePostgres('a store whose connections end', () => {
   it('opens others with the next call', async ({ server, store }) => {
     await append(store, small(1))
     await execute(
@@ -298,7 +297,7 @@ describe.skipIf(WHY_NO_SERVER !== null)('a store whose connections end', () => {
       `select pg_terminate_backend(pid) from pg_stat_activity
         where datname = current_database() and pid <> pg_backend_pid()`
     )
-    await delay(50)
+    await delay(200)
     await append(store, small(2))
     expect(await store.records.list({ limit: 9 })).toHaveLength(2)
   })

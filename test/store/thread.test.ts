@@ -11,8 +11,7 @@ import type { LocalStore } from '../../src/store/thread/messages.ts'
 import { openPostgresStore, openSqliteStore } from '../../src/store/thread/open.ts'
 import type { Store } from '../../src/store/store.ts'
 import { exampleInternalization, exampleRecord } from '../fixtures/examples.ts'
-import { createDatabase } from '../fixtures/postgres.ts'
-import { WHY_NO_SERVER } from '../fixtures/postgres-process.ts'
+import { createDatabase, describePostgres } from '../fixtures/postgres.ts'
 
 const examples = (from: number, count: number) =>
   Array.from({ length: count }, (_, index) => exampleRecord(from + index))
@@ -224,6 +223,4 @@ const testThreads = (prepare: () => Promise<Threads>): void => {
 
 describe('store threads on one file of SQLite', () => testThreads(sqliteThreads))
 
-describe.skipIf(WHY_NO_SERVER !== null)('store threads on one database of PostgreSQL', () =>
-  testThreads(postgresThreads)
-)
+describePostgres('store threads on one database of PostgreSQL', () => testThreads(postgresThreads))
