@@ -176,6 +176,15 @@ onEachStore((it) => {
       ])
     })
 
+    it('have a cost, summed over a time', async ({ store }) => {
+      await addPairs(
+        store,
+        Array.from({ length: 6 }, () => ({ costUsd: 0.01 }))
+      )
+      expect(await store.pairs.spent(0, DAY_MS)).toBe(0.06)
+      expect(await store.pairs.spent(DAY_MS, 2 * DAY_MS)).toBe(0)
+    })
+
     it('are those of a record only once it was judged', async ({ store }) => {
       await log(store, routedRecord(1, 'skipped'))
       expect(await store.pairs.ofRecord('record-1')).toBeNull()

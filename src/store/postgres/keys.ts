@@ -59,7 +59,7 @@ export const createKeyStore = ({ read, write }: Connection): KeyStore => ({
           keyId: keySpend.keyId,
           requests: sum(keySpend.requests).mapWith(Number),
           tokens: sum(keySpend.tokens).mapWith(Number),
-          usd: sum(keySpend.usd).mapWith(Number),
+          usd: sum(sql`${keySpend.usd}::numeric`).mapWith(Number),
         })
         .from(keySpend)
         .where(gte(keySpend.day, fromDay))

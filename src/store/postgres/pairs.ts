@@ -1,5 +1,5 @@
 /** Audited requests, which wait for the lora's answer and then are pairs. `log/audits.ts` adds them. */
-import { and, asc, desc, eq, gt, gte, inArray, isNotNull, isNull, lt, sum } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, gte, inArray, isNotNull, isNull, lt, sql, sum } from 'drizzle-orm'
 import type { StoredPair } from '../../core/rollout/pair.ts'
 import { AppError } from '../../errors.ts'
 import type { PairStore } from '../store.ts'
@@ -70,7 +70,8 @@ const readers = ({ read }: Connection): Pick<PairStore, Reading> => ({
   spent: (from, until) =>
     read(async (db) => {
       const [row] = await db
-        .select({ usd: sum(pairs.costUsd) })
+        // floating point would show 0.060000000000000005 for six times 0.01
+        .select({ usd: sum(sql`${pairs.costUsd}::numeric`) })
         .from(pairs)
         .where(and(gte(pairs.at, from), lt(pairs.at, until)))
       return Number(row!.usd ?? 0)
