@@ -52,18 +52,43 @@ const rangesOf = (known: Day[]): Range[] =>
         }
   )
 
+/** A day, and where it begins in the direction of reading: at the start, or behind it. */
+interface Edge {
+  day: Day
+  at: number
+}
+
+/** As many as are wanted, and all others that have a part at the start: without them no step is made. */
+const takeFrom = (edges: Edge[], start: number, count: number): Edge[] => {
+  let size = count
+  while (edges[size]?.at === start) size++
+  return edges.slice(0, size)
+}
+
+const daysOf = (edges: Edge[]): Day[] => edges.map(({ day }) => day)
+
 const nextAscending = (ranges: Range[], above: number, count: number): Stretch | null => {
-  const left = ranges.filter(({ last }) => last > above).sort((a, b) => a.first - b.first)
-  if (left.length === 0) return null
-  const some = left.slice(0, count).map(({ day }) => day)
-  return { days: some, above, below: left[count]?.first ?? Number.MAX_SAFE_INTEGER }
+  const start = above + 1
+  const edges = ranges
+    .filter(({ last }) => last >= start)
+    .map(({ day, first }) => ({ day, at: Math.max(first, start) }))
+    .sort((a, b) => a.at - b.at)
+  if (edges.length === 0) return null
+  const taken = takeFrom(edges, start, count)
+  const below = edges[taken.length]?.at ?? Number.MAX_SAFE_INTEGER
+  return { days: daysOf(taken), above, below }
 }
 
 const nextDescending = (ranges: Range[], below: number, count: number): Stretch | null => {
-  const left = ranges.filter(({ first }) => first < below).sort((a, b) => b.last - a.last)
-  if (left.length === 0) return null
-  const some = left.slice(0, count).map(({ day }) => day)
-  return { days: some, above: left[count]?.last ?? -1, below }
+  const start = below - 1
+  const edges = ranges
+    .filter(({ first }) => first <= start)
+    .map(({ day, last }) => ({ day, at: Math.min(last, start) }))
+    .sort((a, b) => b.at - a.at)
+  if (edges.length === 0) return null
+  const taken = takeFrom(edges, start, count)
+  const above = edges[taken.length]?.at ?? -1
+  return { days: daysOf(taken), above, below }
 }
 
 export interface Page {
