@@ -20,5 +20,5 @@ export const setup = ({ provide }: TestProject): void => {
 
 export const teardown = async (): Promise<void> => {
   await stopServer(folder)
-  rmSync(folder, { recursive: true, force: true })
+  rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
 }
