@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: 'test/build.ts',
+    globalSetup: ['test/build.ts', 'test/postgres-server.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // a process for each file: native ONNX sessions hold memory until their process ends, and tests

@@ -15,7 +15,7 @@ import { parseArgs } from 'node:util'
 import { liveRoute } from './harness/live-route.ts'
 import type { Route } from '../src/core/route/route.ts'
 import { createTenants } from '../src/proxy/access/tenants.ts'
-import { openSqliteStore } from '../src/store/sqlite/open.ts'
+import { openSqliteStore } from '../src/store/thread/open.ts'
 import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
 import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
 

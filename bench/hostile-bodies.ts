@@ -24,7 +24,7 @@ import {
 } from '../src/core/keys/issued-key.ts'
 import { MAX_PARSED_BYTES } from '../src/core/request/json-scan.ts'
 import { createTenants } from '../src/proxy/access/tenants.ts'
-import { openSqliteStore } from '../src/store/sqlite/open.ts'
+import { openSqliteStore } from '../src/store/thread/open.ts'
 import { liveRoute } from './harness/live-route.ts'
 import { fromRoot } from './harness/from-root.ts'
 import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'

@@ -24,7 +24,7 @@ import { formatFigures, writeReport } from './report.ts'
 
 const SERVER = 'bench/proxy-server.ts'
 /** A thread that is started by its path, so nothing imports it. */
-const STORE_THREAD = 'src/store/sqlite/thread.ts'
+const STORE_THREAD = 'src/store/thread/thread.ts'
 
 const PARTS: Record<string, Part> = { overhead, streaming, matching, 'in-flight': inFlight, mix }
 

@@ -220,7 +220,7 @@ const measure = async (): Promise<void> => {
 
 /** Memory and time are those of the built program. */
 const measureBuilt = (): void => {
-  const built = build('bench-scan', [SCRIPT, CLI, 'src/store/sqlite/thread.ts'])
+  const built = build('bench-scan', [SCRIPT, CLI, 'src/store/thread/thread.ts'])
   try {
     const command = [built.pathOf(SCRIPT), '--cli', built.pathOf(CLI), ...process.argv.slice(2)]
     const { status } = spawnSync(process.execPath, command, { stdio: 'inherit' })

@@ -30,7 +30,7 @@ import { createReplay } from './worker/replay.ts'
 import { watchSnapshot } from './server/snapshot-watch.ts'
 import { openEconomics } from './savings/economics.ts'
 import { databasePath } from './store/sqlite/base/database.ts'
-import { openSqliteStore } from './store/sqlite/open.ts'
+import { openPostgresStore, openSqliteStore } from './store/thread/open.ts'
 import type { Store } from './store/store.ts'
 import type { Tracing, TracingOptions } from './tracing/start.ts'
 import {
@@ -54,16 +54,17 @@ export interface OpenEngine {
   close(): Promise<void>
 }
 
-/** Path of the database, which exists once there is data. */
-export const databaseOf = ({ dataDir }: Config): string => databasePath(dataDir)
+/** Path of the database, which exists once there is data; null: it is on a server. */
+export const databaseFileOf = ({ dataDir, database }: Config): string | null =>
+  database === null ? databasePath(dataDir) : null
 
+/** @throws AppError of the store that the configuration chooses */
 export const openStore = async (config: Config): Promise<Store> => {
   await prepareDataDir(config.dataDir)
-  return openSqliteStore({
-    dataDir: config.dataDir,
-    maxBodyBytes: config.proxy.captureMaxBytes,
-    redact: config.redact,
-  })
+  const options = { maxBodyBytes: config.proxy.captureMaxBytes, redact: config.redact }
+  return config.database === null
+    ? openSqliteStore({ dataDir: config.dataDir, ...options })
+    : openPostgresStore({ ...config.database, ...options })
 }
 
 /** Loads OpenTelemetry only where a collector is configured. */

@@ -22,6 +22,19 @@ const CORE: Rule = {
   node: DIGEST,
 }
 
+/** A store on one database: of the other one it knows nothing. */
+const STORE: Omit<Rule, 'packages'> = {
+  ours: [
+    'src/core',
+    'src/openai',
+    'src/store/log',
+    'src/store/store.ts',
+    'src/errors.ts',
+    'src/package-folder.ts',
+  ],
+  node: true,
+}
+
 /** Place → its rule; of several places that hold a file the longest counts. docs/architecture.md */
 const RULES: Record<string, Rule> = {
   'src/main.ts': { ours: EVERYTHING, packages: ['prom-client'], node: true },
@@ -51,10 +64,19 @@ const RULES: Record<string, Rule> = {
     packages: ['eventsource-parser'],
     node: false,
   },
-  'src/store': {
-    ours: ['src/core', 'src/openai', 'src/errors.ts', 'src/package-folder.ts'],
-    packages: ['drizzle-orm', '@libsql/client', 'lru-cache', 'gpt-tokenizer'],
-    node: true,
+  'src/store/store.ts': { ours: ['src/core'], packages: [], node: false },
+  // knows no database
+  'src/store/log': {
+    ours: ['src/core', 'src/openai', 'src/store/store.ts', 'src/errors.ts'],
+    packages: ['lru-cache', 'gpt-tokenizer'],
+    node: [...DIGEST, 'node:timers/promises', 'node:zlib'],
+  },
+  'src/store/sqlite': { ...STORE, packages: ['drizzle-orm', '@libsql/client'] },
+  'src/store/postgres': { ...STORE, packages: ['drizzle-orm', 'pg'] },
+  'src/store/thread': {
+    ours: ['src/store', 'src/errors.ts'],
+    packages: [],
+    node: ['node:worker_threads'],
   },
   'src/lifecycle': {
     ours: [
@@ -151,13 +173,19 @@ const RULES: Record<string, Rule> = {
   },
   'src/config': { ours: ['src/core', 'src/errors.ts'], packages: ['zod'], node: true },
   'src/config/config.ts': {
-    ours: ['src/config/environment.ts', 'src/config/settings.ts', 'src/core'],
+    ours: [
+      'src/config/database-url.ts',
+      'src/config/environment.ts',
+      'src/config/settings.ts',
+      'src/core',
+    ],
     packages: [],
     node: false,
   },
   'src/config/settings.ts': { ours: ['src/config/environment.ts'], packages: [], node: false },
+  'src/config/database-url.ts': { ours: [], packages: [], node: false },
   'src/config/environment.ts': {
-    ours: ['src/core', 'src/errors.ts'],
+    ours: ['src/config/database-url.ts', 'src/core', 'src/errors.ts'],
     packages: ['zod'],
     node: false,
   },
@@ -329,6 +357,8 @@ describe('import rule', () => {
     expect(violation('src/core/x.ts', '../store/store.ts')).toContain('src/store/store.ts')
     expect(violation('src/proxy/x.ts', '../store/store.ts')).not.toBeNull()
     expect(violation('src/core/x.ts', 'node:fs')).not.toBeNull()
+    expect(violation('src/store/postgres/x.ts', '../sqlite/local.ts')).not.toBeNull()
+    expect(violation('src/store/log/x.ts', 'pg')).not.toBeNull()
     expect(violation('src/nowhere.ts', './errors.ts')).toContain('no rule')
     expect(violation('adapters/fake/x.ts', 'onnxruntime-node')).not.toBeNull()
   })

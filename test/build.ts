@@ -5,7 +5,7 @@ import { TEST_BUILD } from './fixtures/built.ts'
 export default (): void => {
   build(TEST_BUILD, [
     'src/cli.ts',
-    'src/store/sqlite/thread.ts',
+    'src/store/thread/thread.ts',
     'adapters/fake/process.ts',
     'adapters/onnx/process.ts',
     'adapters/onnx/train-process.ts',

@@ -65,7 +65,7 @@ export const crashRollout = async ({
 }: Pick<CrashOptions, 'rounds' | 'seed' | 'progress'>): Promise<Record<string, Figure>> => {
   const built = build('bench-crash', [
     'src/cli.ts',
-    'src/store/sqlite/thread.ts',
+    'src/store/thread/thread.ts',
     'adapters/fake/process.ts',
   ])
   const folder = mkdtempSync(join(tmpdir(), 'promptintern-rollout-'))

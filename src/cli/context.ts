@@ -7,7 +7,7 @@ import { lockDataDir, lockHolder, tryLockDataDir } from '../config/data-dir.ts'
 import type { Internalization } from '../core/lifecycle/internalization.ts'
 import type { Template } from '../core/template/template.ts'
 import { AppError } from '../errors.ts'
-import { databaseOf, openEngine, openStore, workerDeps } from '../main.ts'
+import { databaseFileOf, openEngine, openStore, workerDeps } from '../main.ts'
 import { workerHasEngine } from '../lifecycle/worker-request.ts'
 import { openEconomics, type Economics } from '../savings/economics.ts'
 import type { Store } from '../store/store.ts'
@@ -45,7 +45,8 @@ export const templateOf = async (store: Store, version: string): Promise<Templat
 export const readConfig = (): Config => parseConfig(process.env, { serves: false })
 
 const openExisting = async (config: Config): Promise<Store> => {
-  if (!existsSync(databaseOf(config)))
+  const file = databaseFileOf(config)
+  if (file !== null && !existsSync(file))
     throw new AppError(
       'not-found',
       `there is no data in DATA_DIR ${config.dataDir} yet: start the proxy (promptintern serve), ` +

@@ -3,6 +3,7 @@ import type { CaptureRule } from '../core/log/selection.ts'
 import type { InternalizeOptions } from '../core/lifecycle/internalization.ts'
 import type { RolloutSettings } from '../core/rollout/stages.ts'
 import type { RedactOptions } from '../core/log/redact.ts'
+import { parseDatabaseUrl, type DatabaseServer } from './database-url.ts'
 import { parseEnvironment, type Environment, type ParseOptions } from './environment.ts'
 import { settingsOf } from './settings.ts'
 
@@ -50,6 +51,14 @@ const engineOf = (env: Environment): EngineConfig => {
     default:
       return { kind: env.ENGINE }
   }
+}
+
+/** null: SQLite in the data directory */
+const databaseOf = (env: Environment): { server: DatabaseServer; poolSize: number } | null => {
+  if (env.DATABASE_URL === null) return null
+  const parsed = parseDatabaseUrl(env.DATABASE_URL, env.DATABASE_CA_FILE)
+  // the environment was parsed, so there is no mistake
+  return 'server' in parsed ? { server: parsed.server, poolSize: env.DATABASE_POOL } : null
 }
 
 /** null: bodies are stored as they are */
@@ -101,6 +110,7 @@ const configOf = (env: Environment) => ({
   host: env.HOST,
   port: env.PORT,
   dataDir: env.DATA_DIR,
+  database: databaseOf(env),
   logLevel: env.LOG_LEVEL,
   adminToken: env.ADMIN_TOKEN,
   adminReadToken: env.ADMIN_READ_TOKEN,

@@ -8,6 +8,7 @@ import { isTenant } from '../core/keys/issued-key.ts'
 import { DETECTOR_NAMES } from '../core/log/redact.ts'
 import { ARM_NAMES, SCHEDULE_NAMES, type ArmName } from '../core/learn/schedule.ts'
 import { AppError } from '../errors.ts'
+import { parseDatabaseUrl } from './database-url.ts'
 
 /** Userinfo, a query or a fragment, also when it is empty. */
 const EXTRAS = /^[^/]*\/\/[^/?#]*@|[?#]/
@@ -47,6 +48,12 @@ const webhookSecret = z.string().refine((text) => {
   const { length } = Buffer.from(base64, 'base64')
   return length >= MIN_KEY_BYTES && length <= MAX_KEY_BYTES
 }, `must be whsec_ and ${MIN_KEY_BYTES} to ${MAX_KEY_BYTES} bytes in base64`)
+
+/** Of PostgreSQL. It has a password: the error message does not repeat it. */
+const databaseUrl = z.string().superRefine((text, context) => {
+  const parsed = parseDatabaseUrl(text, null)
+  if ('mistake' in parsed) context.addIssue(parsed.mistake)
+})
 
 const flag = (fallback: boolean) =>
   z
@@ -145,6 +152,9 @@ const SCHEMA = z.object({
   HOST: z.string().default('127.0.0.1'),
   PORT: whole(8787).pipe(z.number().max(65535)),
   DATA_DIR: z.string().default('./data'),
+  DATABASE_URL: optional.pipe(databaseUrl.nullable()),
+  DATABASE_POOL: whole(10, 1),
+  DATABASE_CA_FILE: optional,
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   MAX_CONNECTIONS: whole(16_384, 1),
   MAX_IN_FLIGHT_REQUESTS: whole(10_000, 1),
@@ -243,6 +253,10 @@ export interface ParseOptions {
 /** Mistakes that involve more than one key. */
 const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
   const checks: [isWrong: boolean, mistake: string][] = [
+    [
+      env.DATABASE_CA_FILE !== null && env.DATABASE_URL === null,
+      'DATABASE_CA_FILE: only valid with DATABASE_URL; it secures the connection to that server',
+    ],
     [
       env.ENGINE === 'onnx' && env.MODEL_PATH === null,
       'MODEL_PATH: needed with ENGINE=onnx (a GGUF file or a Hugging Face folder)',

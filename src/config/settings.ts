@@ -9,8 +9,8 @@ export interface Setting {
   isDefault: boolean
 }
 
-/** A shell command may hold a credential, and so may the path of a webhook. */
-const SECRET = /KEY|TOKEN|SECRET|PASSWORD|COMMAND|^WEBHOOK_URL$/
+/** A shell command may hold a credential, and so may the path of a webhook and the URL of a database. */
+const SECRET = /KEY|TOKEN|SECRET|PASSWORD|COMMAND|^(WEBHOOK|DATABASE)_URL$/
 
 const textOf = (value: Environment[keyof Environment]): string => {
   if (value === null) return ''

@@ -48,7 +48,7 @@ export interface FoundRecords {
 export interface RecordStore {
   /**
    * Resolves when the records are durable; the batch's bytes must not change until then. A record
-   * whose id exists is skipped, so an append may be retried.
+   * whose id exists with the same time is skipped, so an append may be retried.
    */
   append(batch: ExchangeBatch): Promise<void>
   /** Totals of the records that were appended through this object. */
@@ -71,9 +71,10 @@ export interface RecordStore {
   /** Skips ids that are not in the log. */
   tagTemplate(ids: string[], templateVersion: string): Promise<void>
   /**
-   * Deletes bodies and records older than the given times (ms); returns how many. A record without
-   * bodies has the request '' and the response null; its evaluations lose their answers and keep
-   * their figures. Figures by the hour are deleted only by their own time.
+   * Deletes bodies and records older than the given times (ms); returns how many. A store may count by
+   * the day (UTC): then those of the day that holds the time stay, and nothing younger is deleted. A
+   * record without bodies has the request '' and the response null; its evaluations lose their answers
+   * and keep their figures. Figures by the hour are deleted only by their own time.
    */
   prune(before: {
     bodies: number
@@ -89,8 +90,9 @@ export interface RecordStore {
    */
   forget(selection: Selection): Promise<{ bodies: number; records: number }>
   /**
-   * Removes the traces of deleted text from the files. Rewrites the whole database, and appends wait
-   * meanwhile. @throws AppError `conflict` while another process reads
+   * Removes the traces of deleted text from the files, as far as the database can. SQLite rewrites the
+   * whole database, and appends wait meanwhile. PostgreSQL vacuums, which leaves bytes in free space,
+   * write-ahead log and backups. @throws AppError `conflict` while another process reads SQLite's
    */
   scrub(): Promise<void>
 }

@@ -17,7 +17,7 @@ import { PROMPT } from '../fixtures/paint-orders.ts'
 import { ORDER_PRICE, ORDER_USD, PRICED_ORDERS } from '../fixtures/priced-orders.ts'
 import { AT_ONCE } from '../fixtures/rollout.ts'
 
-vi.mock('../../src/store/sqlite/open.ts', async () => ({
+vi.mock('../../src/store/thread/open.ts', async () => ({
   openSqliteStore: (await import('../fixtures/local-store.ts')).openStore,
 }))
 

@@ -1,6 +1,6 @@
 /** The real server tells a webhook of a command's rollback, and shows its secrets nowhere. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openSqliteStore } from '../../src/store/sqlite/open.ts'
+import { openSqliteStore } from '../../src/store/thread/open.ts'
 import { runCli } from '../fixtures/built.ts'
 import { exampleApproved, exampleTemplate } from '../fixtures/examples.ts'
 import {

@@ -20,7 +20,7 @@ import { systemTimer } from '../../src/proxy/timers.ts'
 import { compileRouteTable } from '../../src/core/route/route-table.ts'
 import { createTenants } from '../../src/proxy/access/tenants.ts'
 import { rememberedResponses } from '../fakes/kept-responses.ts'
-import { readRecords } from '../../src/store/sqlite/log/append.ts'
+import { readRecords } from '../../src/store/log/record-bytes.ts'
 
 export const CHAT_PATH = '/v1/chat/completions'
 export const AUTHORIZATION = 'Bearer sk-test-0123456789abcdef'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { estimateUsage } from '../../src/core/log/estimate-usage.ts'
-import { createEstimator } from '../../src/store/sqlite/log/estimates.ts'
+import { createEstimator } from '../../src/store/log/estimates.ts'
 import { exampleRecord } from '../fixtures/examples.ts'
 
 const words = (text: string): number => text.split(/\s+/).filter((word) => word !== '').length

@@ -11,7 +11,7 @@ import type { LogSource } from '../../core/scan/scan.ts'
 import type { Template } from '../../core/template/template.ts'
 import { AppError } from '../../errors.ts'
 import { databasePath } from '../../store/sqlite/base/database.ts'
-import { openSqliteStore } from '../../store/sqlite/open.ts'
+import { openSqliteStore } from '../../store/thread/open.ts'
 import { openFile, readLines } from '../read-lines.ts'
 
 /** A line that is not a chat exchange. */

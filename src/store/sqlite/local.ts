@@ -4,12 +4,13 @@ import { createRedactor, type RedactOptions } from '../../core/log/redact.ts'
 import { addUsage, noUsage } from '../../core/log/usage-totals.ts'
 import type { Store } from '../store.ts'
 import { openDatabase, type DatabaseOptions } from './base/database.ts'
-import { Batcher } from './batcher.ts'
+import { Batcher } from '../log/batcher.ts'
 import { createFeedbackStore } from './feedback.ts'
 import { createInternalizationStore } from './internalizations.ts'
 import { createKeyStore } from './keys.ts'
-import { exchangeWriter } from './log/append.ts'
-import { BaseCache } from './log/base-cache.ts'
+import { recordWriter } from './log/append.ts'
+import { BaseCache } from '../log/base-cache.ts'
+import { exchangeWriter } from '../log/record-bytes.ts'
 import { createRecordStore } from './log/records.ts'
 import { createKeptResponseStore } from './kept-responses.ts'
 import { createPairStore } from './pairs.ts'
@@ -40,7 +41,7 @@ export const openLocalStore = async (
   const totals = noUsage()
   const redactor = redact === null ? null : createRedactor(redact)
   const batcher = new Batcher(
-    exchangeWriter(connection, cache, {
+    exchangeWriter(recordWriter(connection, cache), {
       maxBodyBytes,
       redact: redactor,
       onWritten: (records) => {

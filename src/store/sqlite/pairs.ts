@@ -6,7 +6,7 @@ import type { PairStore } from '../store.ts'
 import { raiseRevision, readRevision } from './base/counters.ts'
 import type { Connection } from './base/database.ts'
 import { pairs, records } from './base/schema.ts'
-import { droppedName, PAIRS_REVISION } from './log/audits.ts'
+import { droppedName, PAIRS_REVISION } from '../log/audits.ts'
 
 const isJudged = isNotNull(pairs.outcome)
 

@@ -3,53 +3,11 @@
  * template version, and revisions that other processes poll.
  */
 import { asc, eq, sql } from 'drizzle-orm'
-import type { RecordHead } from '../../../core/log/record.ts'
+import { NOTHING, type Totals } from '../../log/counts.ts'
 import type { TemplateStats } from '../../store.ts'
 import type { Database, Transaction } from './database.ts'
 import { revisions, templateTotals } from './schema.ts'
 import { bulkInsert, type SqlTransaction } from './statements.ts'
-
-/** Additions to the totals, by template version. */
-export type Totals = Map<string, TemplateStats>
-
-const NOTHING: TemplateStats = {
-  requests: 0,
-  answered: 0,
-  forwarded: 0,
-  promptTokensSaved: 0,
-  savedUsd: 0,
-  lastSeen: null,
-}
-
-const later = (a: number | null, b: number | null): number | null =>
-  a === null ? b : b === null ? a : Math.max(a, b)
-
-export const count = (totals: Totals, version: string, more: Partial<TemplateStats>): void => {
-  const sum = totals.get(version) ?? NOTHING
-  const added = { ...NOTHING, ...more }
-  totals.set(version, {
-    requests: sum.requests + added.requests,
-    answered: sum.answered + added.answered,
-    forwarded: sum.forwarded + added.forwarded,
-    promptTokensSaved: sum.promptTokensSaved + added.promptTokensSaved,
-    savedUsd: sum.savedUsd + added.savedUsd,
-    lastSeen: later(sum.lastSeen, added.lastSeen),
-  })
-}
-
-/** Counts a routed record for its route's template. Other records are counted when they are tagged. */
-export const countRouted = (totals: Totals, { at, route }: RecordHead): void => {
-  if (route === null) return
-  const answered = route.outcome === 'answered'
-  count(totals, route.templateVersion, {
-    requests: 1,
-    answered: answered ? 1 : 0,
-    forwarded: answered ? 0 : 1,
-    promptTokensSaved: route.promptTokensSaved,
-    savedUsd: route.savedUsd ?? 0,
-    lastSeen: at,
-  })
-}
 
 const insertTotals = bulkInsert(
   templateTotals,

@@ -73,13 +73,17 @@ export const orConflict = async <T>(
   }
 }
 
-/** Any failure of the database as an AppError with advice; an AppError stays as it is. */
+/**
+ * Any failure of the database as an AppError with advice; an AppError stays as it is. The query builder's
+ * own error around the driver's is dropped, because it quotes the values of the statement.
+ */
 const storeError = (error: unknown, path: string): AppError => {
   if (error instanceof AppError) return error
   const driver = driverError(error)
+  const cause = driver ?? error
   const advice = driver === null ? undefined : ADVICE[driver.code]
-  const detail = advice ?? (error instanceof Error ? error.message : String(error))
-  return new AppError('store-unavailable', `database ${path}: ${detail}`, { cause: error })
+  const detail = advice ?? (cause instanceof Error ? cause.message : String(cause))
+  return new AppError('store-unavailable', `database ${path}: ${detail}`, { cause })
 }
 
 export const databasePath = (dataDir: string): string => join(dataDir, FILE_NAME)

@@ -5,20 +5,12 @@
 import type { InValue, Row, Transaction } from '@libsql/client/sqlite3'
 import { getTableColumns, getTableName, type InferSelectModel } from 'drizzle-orm'
 import type { SQLiteTable } from 'drizzle-orm/sqlite-core'
+import { inChunks } from '../../log/chunks.ts'
 
 export type SqlTransaction = Transaction
 
 /** Runs a statement: a transaction, or the connection outside of one. */
 export type SqlRunner = Pick<Transaction, 'execute'>
-
-/** rows of one statement: fits SQLite's limit on parameters and keeps transactions short */
-const CHUNK_ROWS = 500
-
-/** @returns the items in lists of `size` at most */
-export const inChunks = <T>(items: T[], size = CHUNK_ROWS): T[][] =>
-  Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
-    items.slice(index * size, (index + 1) * size)
-  )
 
 const placeholders = (count: number): string => `(${Array(count).fill('?').join(',')})`
 

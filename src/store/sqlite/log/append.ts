@@ -1,74 +1,20 @@
 /**
- * Writes exchanges to the log: answers are decoded, streams are accumulated, usage is read, and the
- * records are stored with their bodies. This runs for every request, so it uses few statements and
+ * Writes records to the log, with their bodies. This runs for every request, so it uses few statements and
  * not the query builder.
  */
-import type { BatchedExchange } from '../../../core/log/exchange-batch.ts'
-import type { RecordHead } from '../../../core/log/record.ts'
-import type { Redactor } from '../../../core/log/redact.ts'
-import { withoutAttachments } from '../../../core/request/attachments.ts'
-import type { Usage } from '../../../openai/chat.ts'
-import { dialectOfRecord } from '../../../openai/dialect.ts'
-import { readAnswer, type ReadAnswer } from '../../../openai/read-answer.ts'
-import { addTotals, countRouted, type Totals } from '../base/counters.ts'
+import type { BaseCache } from '../../log/base-cache.ts'
+import { scopedBodies, segmentRecords } from '../../log/body-forms.ts'
+import { inChunks } from '../../log/chunks.ts'
+import { totalsOf } from '../../log/counts.ts'
+import { isAnswered, type RecordBytes } from '../../log/record-bytes.ts'
+import { MAX_SEGMENT_RECORDS, placeOf, sequenceOf } from '../../log/segment-codec.ts'
+import { addTotals } from '../base/counters.ts'
 import type { Connection } from '../base/database.ts'
-import { inChunks, type SqlTransaction } from '../base/statements.ts'
+import type { SqlTransaction } from '../base/statements.ts'
 import { addAudits } from './audits.ts'
-import type { BaseCache } from './base-cache.ts'
-import { scopeOf, storeBodies, type ScopedBody } from './bodies.ts'
-import { MAX_SEGMENT_RECORDS, placeOf, sequenceOf } from './segment-codec.ts'
+import { storeBodies } from './bodies.ts'
 import { insertSegment, replaceSegment } from './segments.ts'
 import { addTraffic } from './traffic.ts'
-
-/** A record with its bodies in UTF-8, which are views of its exchange batch where possible. */
-interface RecordBytes {
-  head: RecordHead
-  usage: Usage | null
-  request: Buffer
-  response: Buffer | null
-}
-
-const EMPTY = Buffer.alloc(0)
-
-const recordOf = (
-  { head, request }: BatchedExchange,
-  { response, usage }: ReadAnswer,
-  maxBytes: number
-): RecordBytes => {
-  const body = withoutAttachments(request)
-  return {
-    head,
-    usage,
-    request: body.length > maxBytes ? EMPTY : body,
-    response: response && withoutAttachments(response),
-  }
-}
-
-/** @param maxBytes of a request without attachments or a decoded answer; a larger one is left out */
-export const readRecords = async (
-  exchanges: BatchedExchange[],
-  maxBytes: number
-): Promise<RecordBytes[]> => {
-  const records: RecordBytes[] = []
-  for (const exchange of exchanges) {
-    const answer = readAnswer(exchange.answer, exchange.form, {
-      dialect: dialectOfRecord(exchange.head),
-      maxBytes,
-    })
-    // few answers are encoded; to await the others would double the time of reading them
-    const read = answer instanceof Promise ? await answer : answer
-    records.push(recordOf(exchange, read, maxBytes))
-  }
-  return records
-}
-
-const scopedBodies = ({ head: { tenant, at }, request, response }: RecordBytes): ScopedBody[] => [
-  { scope: scopeOf(tenant, 'request'), bytes: request, at },
-  ...(response === null ? [] : [{ scope: scopeOf(tenant, 'response'), bytes: response, at }]),
-]
-
-const isAnswered = ({ head, response }: RecordBytes): boolean =>
-  head.status >= 200 && head.status < 300 && response !== null
 
 /** digits of a time in milliseconds, enough for every date of JavaScript */
 const AT_DIGITS = 16
@@ -125,13 +71,8 @@ const append = async (
   cache: BaseCache,
   added: RecordBytes[]
 ): Promise<RecordBytes[]> => {
-  const stored = (await storeBodies(tx, cache, added.flatMap(scopedBodies))).values()
-  const records = added.map(({ head, usage, response }) => ({
-    head,
-    usage,
-    request: stored.next().value!,
-    response: response === null ? null : stored.next().value!,
-  }))
+  const bodies = await storeBodies(tx, cache, added.flatMap(scopedBodies))
+  const records = segmentRecords(added, bodies)
   const id = await insertSegment(tx, records)
   const inserted = await insertRecords(tx, id, added)
   if (inserted.size < added.length) {
@@ -139,63 +80,20 @@ const append = async (
     await replaceSegment(tx, { id, segment })
   }
   const newRecords = added.filter((_record, place) => inserted.has(place))
-  const totals: Totals = new Map()
-  for (const { head } of newRecords) countRouted(totals, head)
-  await addTotals(tx, totals)
+  const heads = newRecords.map(({ head }) => head)
+  await addTotals(tx, totalsOf(heads))
   await addTraffic(tx, newRecords)
-  await addAudits(
-    tx,
-    newRecords.map(({ head }) => head)
-  )
+  await addAudits(tx, heads)
   return newRecords
 }
 
-/** Detectors need plain text, and a query is percent-encoded. */
-const decoded = (path: string): string => {
-  try {
-    return decodeURIComponent(path)
-  } catch {
-    return path
-  }
-}
-
-const redacted = (record: RecordBytes, redact: Redactor): RecordBytes => {
-  const { head, request, response } = record
-  const path = decoded(head.path)
-  const bodies = (response === null ? [request] : [request, response]).map(String)
-  const [newPath, newRequest, newResponse] = redact([path, ...bodies])
-  return {
-    ...record,
-    head: newPath === path ? head : { ...head, path: newPath! },
-    request: Buffer.from(newRequest!),
-    response: newResponse === undefined ? null : Buffer.from(newResponse),
-  }
-}
-
-interface WriterOptions {
-  /** see `readRecords` */
-  maxBodyBytes: number
-  /** replaces secrets in bodies and paths before they are written; null: nothing */
-  redact: Redactor | null
-  /** receives the new records after the commit */
-  onWritten: (records: RecordBytes[]) => void
-}
-
-/** @returns writes exchanges in one transaction; an id that is in the log already is skipped */
-export const exchangeWriter =
-  (
-    { writeSql }: Connection,
-    cache: BaseCache,
-    { maxBodyBytes, redact, onWritten }: WriterOptions
-  ) =>
-  async (exchanges: BatchedExchange[]): Promise<void> => {
-    const read = await readRecords(exchanges, maxBodyBytes)
-    const records = redact === null ? read : read.map((record) => redacted(record, redact))
-    const written = await writeSql(async (tx) => {
+/** @returns writes records in one transaction, and returns those that were not in the log */
+export const recordWriter =
+  ({ writeSql }: Connection, cache: BaseCache) =>
+  (records: RecordBytes[]): Promise<RecordBytes[]> =>
+    writeSql(async (tx) => {
       const chunks: RecordBytes[][] = []
       for (const chunk of inChunks(records, MAX_SEGMENT_RECORDS))
         chunks.push(await append(tx, cache, chunk))
       return chunks.flat()
     })
-    onWritten(written)
-  }

@@ -1,17 +1,8 @@
 /** Audited requests in the log: each waits for the lora's answer, until it is forgotten. */
 import type { RecordHead } from '../../../core/log/record.ts'
-import { AUDIT } from '../../../core/rollout/pair.ts'
+import { auditsByLora, droppedName, MAX_WAITING_AUDITS } from '../../log/audits.ts'
 import { addToRevision } from '../base/counters.ts'
 import { executeIn, type SqlTransaction } from '../base/statements.ts'
-
-/** Changes with every rating. */
-export const PAIRS_REVISION = 'pairs'
-
-/** Of one lora; a row takes some 200 bytes. */
-const MAX_WAITING_AUDITS = 10_000
-
-/** Counter of the audits that were dropped because too many waited. */
-export const droppedName = (lora: string): string => `audits-dropped:${lora}`
 
 /** As many of the requests as there is room for. The others are counted. */
 const INSERT = `insert or ignore into pairs (record_id, lora, at)
@@ -24,15 +15,9 @@ export const addAudits = async (
   tx: SqlTransaction,
   heads: readonly RecordHead[]
 ): Promise<void> => {
-  const byLora = new Map<string, [id: string, at: number][]>()
-  for (const { id, at, route } of heads) {
-    if (route?.reason !== AUDIT) continue
-    const audits = byLora.get(route.lora) ?? []
-    audits.push([id, at])
-    byLora.set(route.lora, audits)
-  }
-  for (const [lora, audits] of byLora) {
-    const { rowsAffected } = await tx.execute({ sql: INSERT, args: [lora, JSON.stringify(audits)] })
+  for (const [lora, audits] of auditsByLora(heads)) {
+    const rows = JSON.stringify(audits.map(({ id, at }) => [id, at]))
+    const { rowsAffected } = await tx.execute({ sql: INSERT, args: [lora, rows] })
     const dropped = audits.length - rowsAffected
     if (dropped > 0) await addToRevision(tx, droppedName(lora), dropped)
   }

@@ -14,17 +14,18 @@ import { addToRevision } from '../base/counters.ts'
 import { executeIn, type SqlRunner, type SqlTransaction } from '../base/statements.ts'
 import { forgetKeptResponses } from './forget-kept.ts'
 import { forgetAudits } from './audits.ts'
-import type { BaseCache } from './base-cache.ts'
-import { readWholes, textOf } from './bodies.ts'
-import { segmentOf, sequenceOf } from './segment-codec.ts'
+import type { BaseCache } from '../../log/base-cache.ts'
+import { readWholeIds } from './bodies.ts'
+import { segmentOf, type SegmentRow } from '../../log/segment-codec.ts'
 import {
-  bodyCount,
-  readSegments,
-  readSegmentsAfter,
-  replaceSegment,
-  SEGMENTS_PER_PAGE,
-  type SegmentRow,
-} from './segments.ts'
+  countSelected,
+  idsOf,
+  selectedIn,
+  sequencesOf,
+  withoutSelected,
+  type Selected,
+} from '../../log/selected.ts'
+import { readSegments, readSegmentsAfter, replaceSegment, SEGMENTS_PER_PAGE } from './segments.ts'
 import { takeOutBodies } from './take-out-bodies.ts'
 
 /** @returns the next log segments that may have a selected record */
@@ -40,36 +41,12 @@ const nextSegments = async (
   return readSegments(runner, next.slice(0, SEGMENTS_PER_PAGE))
 }
 
-interface Found extends SegmentRow {
-  /** of the selected records */
-  places: number[]
-}
-
-const findIn = async (
+const findIn = (
   runner: SqlRunner,
   rows: SegmentRow[],
-  { fitsHead, readsBody, fitsBody }: CompiledSelection
-): Promise<Found[]> => {
-  const found: Found[] = []
-  for (const row of rows) {
-    const candidates = row.segment.map((record) =>
-      record !== null && fitsHead(record.head) ? record : null
-    )
-    const requests = candidates.map((record) => record?.request ?? null)
-    const wholes = await readWholes(runner, readsBody ? requests : [])
-    const places = [...candidates.keys()].filter(
-      (place) => candidates[place] !== null && fitsBody(textOf(requests[place]!, wholes))
-    )
-    if (places.length > 0) found.push({ ...row, places })
-  }
-  return found
-}
-
-const sequencesOf = ({ id, places }: Found): number[] =>
-  places.map((place) => sequenceOf(id, place))
-
-const idsOf = ({ segment, places }: Found): string[] =>
-  places.map((place) => segment[place]!.head.id)
+  selection: CompiledSelection
+): Promise<Selected<SegmentRow>[]> =>
+  selectedIn(rows, selection, (_row, ids) => readWholeIds(runner, ids))
 
 export const select = (
   { read }: Connection,
@@ -91,14 +68,13 @@ export const select = (
     }
   })
 
-const removeRecords = async (tx: SqlTransaction, found: Found): Promise<void> => {
-  const gone = new Set(found.places)
+const removeRecords = async (tx: SqlTransaction, found: Selected<SegmentRow>): Promise<void> => {
+  const ids = idsOf(found)
   await executeIn(tx, 'delete from records where sequence in', sequencesOf(found))
-  await executeIn(tx, 'delete from evaluations where record_id in', idsOf(found))
-  await executeIn(tx, 'delete from feedback where record_id in', idsOf(found))
-  await forgetAudits(tx, idsOf(found))
-  const segment = found.segment.map((record, place) => (gone.has(place) ? null : record))
-  await replaceSegment(tx, { id: found.id, segment })
+  await executeIn(tx, 'delete from evaluations where record_id in', ids)
+  await executeIn(tx, 'delete from feedback where record_id in', ids)
+  await forgetAudits(tx, ids)
+  await replaceSegment(tx, withoutSelected(found))
 }
 
 /**
@@ -135,10 +111,9 @@ export const forget = async (
     })
     if (last === undefined) break
     after = last
-    for (const { segment, places } of found) {
-      sum.records += places.length
-      for (const place of places) sum.bodies += bodyCount(segment[place]!)
-    }
+    const { records, bodies } = countSelected(found)
+    sum.records += records
+    sum.bodies += bodies
   }
   await writeSql((tx) => forgetKeptResponses(tx, compiled))
   await takeOutBodies({ ...connection, writeSql })

@@ -10,15 +10,9 @@ import type { RecordStore } from '../../store.ts'
 import type { Connection } from '../base/database.ts'
 import { executeIn, type SqlTransaction } from '../base/statements.ts'
 import { blankPairAnswers, prunePairs } from './audits.ts'
-import type { BaseCache } from './base-cache.ts'
-import { sequenceOf } from './segment-codec.ts'
-import {
-  bodyCount,
-  readSegments,
-  replaceSegment,
-  SEGMENTS_PER_PAGE,
-  type SegmentRow,
-} from './segments.ts'
+import type { BaseCache } from '../../log/base-cache.ts'
+import { bodyCount, sequenceOf, type SegmentRow } from '../../log/segment-codec.ts'
+import { readSegments, replaceSegment, SEGMENTS_PER_PAGE } from './segments.ts'
 import { pruneTraffic } from './traffic.ts'
 
 const BODIES_PER_TRANSACTION = 500

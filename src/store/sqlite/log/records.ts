@@ -1,19 +1,29 @@
 /** Reads, searches and tags the records of the log. `append.ts` writes them. */
 import { and, asc, desc, eq, gt, inArray, lt } from 'drizzle-orm'
 import type { RecordHead, StoredRecord } from '../../../core/log/record.ts'
-import { compileFilter, type CompiledFilter } from '../../../core/log/record-filter.ts'
-import { AppError } from '../../../errors.ts'
-import type { FoundRecords, RecordQuery, RecordStore } from '../../store.ts'
-import { addTotals, count, type Totals } from '../base/counters.ts'
+import type { BaseCache } from '../../log/base-cache.ts'
+import { textOf } from '../../log/body-forms.ts'
+import { inChunks } from '../../log/chunks.ts'
+import { totalsOfTags } from '../../log/counts.ts'
+import { createEstimator, type Estimator } from '../../log/estimates.ts'
+import {
+  finished,
+  fittingRows,
+  inOrderOf,
+  neededBodies,
+  search,
+  type NeedsBodies,
+  type SearchReads,
+} from '../../log/search.ts'
+import { segmentOf, sequenceOf, type SegmentRecord } from '../../log/segment-codec.ts'
+import type { RecordQuery, RecordStore } from '../../store.ts'
+import { addTotals } from '../base/counters.ts'
 import type { Connection, Database } from '../base/database.ts'
 import { records } from '../base/schema.ts'
-import { executeIn, inChunks, type SqlTransaction } from '../base/statements.ts'
-import type { BaseCache } from './base-cache.ts'
-import { readWholes, textOf } from './bodies.ts'
-import { createEstimator, lacksUsage, type Estimator } from './estimates.ts'
+import { executeIn, type SqlTransaction } from '../base/statements.ts'
+import { readWholes } from './bodies.ts'
 import { forget, select } from './forget.ts'
 import { prune, scrub } from './prune.ts'
-import { segmentOf, sequenceOf, type SegmentRecord } from './segment-codec.ts'
 import { readSegments } from './segments.ts'
 import { readTraffic } from './traffic.ts'
 
@@ -21,10 +31,6 @@ type RecordRow = typeof records.$inferSelect
 
 /** bounds the decoded log segments in memory */
 const SEGMENTS_AT_ONCE = 50
-/** records that one search reads at most */
-const MAX_SCANNED = 5_000
-/** of these, by one read, so that appends run in between */
-const SCANNED_AT_ONCE = 1_000
 
 /** @returns sequence → the record as its log segment has it, for the rows */
 const readSegmentRecords = async (
@@ -49,7 +55,7 @@ const readSegmentRecords = async (
 const toRecords = async (
   db: Database,
   rows: RecordRow[],
-  needsBodies: (record: SegmentRecord) => boolean
+  needsBodies: NeedsBodies
 ): Promise<StoredRecord[]> => {
   const bySequence = await readSegmentRecords(db, rows)
   const bodies = [...bySequence.values()]
@@ -69,12 +75,6 @@ const toRecords = async (
     }
   })
 }
-
-const withoutBodies = (record: StoredRecord): StoredRecord => ({
-  ...record,
-  request: '',
-  response: null,
-})
 
 /** A record without its bodies. @returns null when it is not in the log */
 export const readHead = async (db: Database, id: string): Promise<RecordHead | null> => {
@@ -100,76 +100,26 @@ const listRows = (db: Database, query: RecordQuery): Promise<RecordRow[]> => {
     .limit(limit)
 }
 
-/** The records of the rows, with bodies and estimates as the query wants them. */
-const presentRecords = async (
-  db: Database,
-  rows: RecordRow[],
-  { bodies = true, estimates = false }: RecordQuery
-): Promise<StoredRecord[]> => toRecords(db, rows, estimates && !bodies ? lacksUsage : () => bodies)
-
-/** Adds estimates, and takes bodies away that were read only for them. */
-const finished = async (
-  found: StoredRecord[],
-  { bodies = true, estimates = false }: RecordQuery,
-  estimate: Estimator
-): Promise<StoredRecord[]> => {
-  const estimated = estimates ? await estimate(found) : found
-  return bodies ? estimated : estimated.map(withoutBodies)
-}
-
 const byIds = async (db: Database, ids: string[]): Promise<StoredRecord[]> => {
-  const byId = new Map<string, StoredRecord>()
+  const found: StoredRecord[] = []
   for (const chunk of inChunks([...new Set(ids)])) {
     const rows = await db.select().from(records).where(inArray(records.id, chunk))
-    for (const record of await toRecords(db, rows, () => true)) byId.set(record.id, record)
+    found.push(...(await toRecords(db, rows, () => true)))
   }
-  return ids.flatMap((id) => byId.get(id) ?? [])
+  return inOrderOf(ids, found)
 }
 
-const turnOf = async (db: Database, id: string): Promise<StoredRecord> => {
-  const [turn] = await byIds(db, [id])
-  if (turn === undefined) throw new AppError('not-found', `there is no record ${id}`)
-  return turn
-}
-
-/** @returns those of the rows that fit, as rows: most records are read without their bodies */
-const fittingRows = async (
-  db: Database,
-  rows: RecordRow[],
-  { fitsAll, fitsHead, readsBody, fitsBody }: CompiledFilter
-): Promise<RecordRow[]> => {
-  if (fitsAll) return rows
-  const found = await toRecords(db, rows, ({ head }) => readsBody && fitsHead(head))
-  const fitting = found.filter((record) => fitsHead(record) && fitsBody(record))
-  const sequences = new Set(fitting.map(({ sequence }) => sequence))
-  return rows.filter(({ sequence }) => sequences.has(sequence))
-}
-
-const search = async (
-  { read }: Connection,
-  query: RecordQuery,
-  estimate: Estimator
-): Promise<FoundRecords> => {
-  const { order = 'desc', limit, conversation } = query
-  const turn = conversation === undefined ? null : await read((db) => turnOf(db, conversation))
-  const filter = compileFilter(query, turn)
-  const pageRows = filter.fitsAll ? limit : SCANNED_AT_ONCE
-  const data: StoredRecord[] = []
-  let { after } = query
-  for (let rowsRead = 0; rowsRead < MAX_SCANNED; rowsRead += pageRows) {
-    const page = { ...query, order, limit: pageRows, ...(after !== undefined && { after }) }
-    const { scanned, found } = await read(async (db) => {
-      const rows = await listRows(db, page)
-      const fitting = (await fittingRows(db, rows, filter)).slice(0, limit - data.length)
-      return { scanned: rows, found: await presentRecords(db, fitting, query) }
-    })
-    data.push(...(await finished(found, query, estimate)))
-    if (data.length === limit) return { data, next: data.at(-1)!.sequence, isPartial: false }
-    if (scanned.length < pageRows) return { data, next: null, isPartial: false }
-    after = scanned.at(-1)!.sequence
-  }
-  return { data, next: after!, isPartial: true }
-}
+const searchReads = ({ read }: Connection, estimate: Estimator): SearchReads => ({
+  estimate,
+  byIds: (ids) => read((db) => byIds(db, ids)),
+  page: (query, filter, room) =>
+    read(async (db) => {
+      const rows = await listRows(db, query)
+      const fitting = await fittingRows(rows, filter, (some, needs) => toRecords(db, some, needs))
+      const found = await toRecords(db, fitting.slice(0, room), neededBodies(query))
+      return { scanned: rows, found }
+    }),
+})
 
 /** Tags the records with the template, and moves their count to its totals. */
 const tagRecords = async (
@@ -182,16 +132,16 @@ const tagRecords = async (
     'select id, at, template_version as was from records where id in',
     ids
   )
-  const moved = rows.filter(({ was }) => was !== templateVersion)
-  const totals: Totals = new Map()
-  for (const { at, was } of moved) {
-    count(totals, templateVersion, { requests: 1, lastSeen: Number(at) })
-    if (was !== null) count(totals, String(was), { requests: -1 })
-  }
-  const movedIds = moved.map(({ id }) => String(id))
+  const known = rows.map(({ id, at, was }) => ({
+    id: String(id),
+    at: Number(at),
+    was: was === null ? null : String(was),
+  }))
+  const moved = known.filter(({ was }) => was !== templateVersion)
+  const movedIds = moved.map(({ id }) => id)
   const update = 'update records set template_version = ? where id in'
   await executeIn(tx, update, movedIds, [templateVersion])
-  await addTotals(tx, totals)
+  await addTotals(tx, totalsOfTags(moved, templateVersion))
 }
 
 /** The methods that read, tag and delete records. */
@@ -203,10 +153,12 @@ export const createRecordStore = (
   const estimate = createEstimator()
   return {
     list: async (query) => {
-      const found = await read(async (db) => presentRecords(db, await listRows(db, query), query))
+      const found = await read(async (db) =>
+        toRecords(db, await listRows(db, query), neededBodies(query))
+      )
       return finished(found, query, estimate)
     },
-    search: (query) => search(connection, query, estimate),
+    search: (query) => search(query, searchReads(connection, estimate)),
     byIds: (ids) => read((db) => byIds(db, ids)),
     knownIds: (ids) =>
       read(async ({ $client }) => {

@@ -2,24 +2,16 @@
 import type { Row } from '@libsql/client/sqlite3'
 import { executeIn, type SqlRunner, type SqlTransaction } from '../base/statements.ts'
 import {
+  bodyCount,
   decodeLogSegment,
   encodeLogSegment,
   type LogSegment,
   type SegmentRecord,
-} from './segment-codec.ts'
-
-/** A row of the table, decoded. */
-export interface SegmentRow {
-  id: number
-  segment: LogSegment
-}
+  type SegmentRow,
+} from '../../log/segment-codec.ts'
 
 /** log segments of one read or transaction, so that appends run in between */
 export const SEGMENTS_PER_PAGE = 20
-
-/** @returns 0 to 2 */
-export const bodyCount = ({ request, response }: SegmentRecord): number =>
-  Number(request !== null) + Number(response !== null)
 
 const oldestOf = (records: SegmentRecord[]): number | null =>
   records.length === 0 ? null : Math.min(...records.map(({ head }) => head.at))

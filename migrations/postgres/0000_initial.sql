@@ -1,0 +1,214 @@
+-- partition by and storage are by hand: the bytes are deflated, and to compress them again takes time for nothing
+CREATE SEQUENCE "promptintern"."body_ids" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1;--> statement-breakpoint
+CREATE TABLE "promptintern"."bodies" (
+	"day" integer NOT NULL,
+	"id" bigint NOT NULL,
+	"digest" "bytea" NOT NULL,
+	"data" "bytea" NOT NULL,
+	CONSTRAINT "bodies_id_day_pk" PRIMARY KEY("id","day")
+) PARTITION BY LIST ("day");
+--> statement-breakpoint
+CREATE TABLE "promptintern"."days" (
+	"day" integer PRIMARY KEY NOT NULL,
+	"first_segment" bigint,
+	"last_segment" bigint,
+	"has_bodies" boolean NOT NULL,
+	"is_unswept" boolean DEFAULT false NOT NULL,
+	"is_unvacuumed" boolean DEFAULT false NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "promptintern"."evaluations" (
+	"internalization_id" text NOT NULL,
+	"arm" integer NOT NULL,
+	"record_id" text NOT NULL,
+	"answer" text NOT NULL,
+	"logprob_sum" double precision NOT NULL,
+	"logprob_min" double precision NOT NULL,
+	"similarity" double precision NOT NULL,
+	"deferred" text,
+	"upstream_answer" text,
+	"upstream_similarity" double precision,
+	CONSTRAINT "evaluations_internalization_id_arm_record_id_pk" PRIMARY KEY("internalization_id","arm","record_id")
+);
+--> statement-breakpoint
+CREATE TABLE "promptintern"."feedback" (
+	"place" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "promptintern"."feedback_place_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"record_id" text NOT NULL,
+	"day" integer NOT NULL,
+	"given_by" text NOT NULL,
+	"lora" text,
+	"answered_by" text NOT NULL,
+	"rating" text NOT NULL,
+	"comment" text,
+	"at" bigint NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "promptintern"."history" (
+	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "promptintern"."history_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"internalization_id" text NOT NULL,
+	"at" bigint NOT NULL,
+	"from_state" json,
+	"to_state" json NOT NULL,
+	"caused_by" text NOT NULL,
+	"note" text
+);
+--> statement-breakpoint
+CREATE TABLE "promptintern"."internalizations" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant" text NOT NULL,
+	"template_version" text NOT NULL,
+	"state_name" text NOT NULL,
+	"state" json NOT NULL,
+	"created_at" bigint NOT NULL,
+	"updated_at" bigint NOT NULL,
+	"plan" json,
+	"record_lists" json,
+	"verdict" json,
+	"revision" integer NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "promptintern"."kept_responses" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant" text NOT NULL,
+	"at" bigint NOT NULL,
+	"bytes" integer NOT NULL,
+	"request" "bytea" NOT NULL,
+	"response" "bytea" NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "promptintern"."key_spend" (
+	"key_id" text NOT NULL,
+	"day" integer NOT NULL,
+	"requests" bigint NOT NULL,
+	"tokens" double precision NOT NULL,
+	"usd" double precision NOT NULL,
+	CONSTRAINT "key_spend_key_id_day_pk" PRIMARY KEY("key_id","day")
+);
+--> statement-breakpoint
+CREATE TABLE "promptintern"."keys" (
+	"id" text PRIMARY KEY NOT NULL,
+	"name" text NOT NULL,
+	"hash" text NOT NULL,
+	"tenant" text NOT NULL,
+	"limits" json NOT NULL,
+	"created_at" bigint NOT NULL,
+	"revoked_at" bigint,
+	CONSTRAINT "keys_hash_unique" UNIQUE("hash")
+);
+--> statement-breakpoint
+CREATE TABLE "promptintern"."log_end" (
+	"one" boolean PRIMARY KEY DEFAULT true NOT NULL,
+	"segment" bigint NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "promptintern"."pairs" (
+	"place" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "promptintern"."pairs_place_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"record_id" text,
+	"lora" text NOT NULL,
+	"at" bigint NOT NULL,
+	"outcome" text,
+	"reason" text,
+	"conversation" text DEFAULT '' NOT NULL,
+	"answer" text DEFAULT '' NOT NULL,
+	"similarity" double precision DEFAULT 0 NOT NULL,
+	"confidence" double precision,
+	"upstream_answer" text,
+	"chars" integer DEFAULT 0 NOT NULL,
+	"is_new_label" boolean,
+	"upstream_model" text,
+	"cost_usd" double precision,
+	"rating" text,
+	"rated_at" bigint,
+	CONSTRAINT "pairs_record_id_unique" UNIQUE("record_id")
+);
+--> statement-breakpoint
+CREATE TABLE "promptintern"."records" (
+	"day" integer NOT NULL,
+	"id" text NOT NULL,
+	"sequence" bigint NOT NULL,
+	"at" bigint NOT NULL,
+	"answered" boolean NOT NULL,
+	"template_version" text,
+	CONSTRAINT "records_id_day_pk" PRIMARY KEY("id","day")
+) PARTITION BY LIST ("day");
+--> statement-breakpoint
+CREATE TABLE "promptintern"."revisions" (
+	"name" text PRIMARY KEY NOT NULL,
+	"value" bigint NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "promptintern"."routes" (
+	"template_version" text PRIMARY KEY NOT NULL,
+	"internalization_id" text NOT NULL,
+	"lora" text NOT NULL,
+	"route" json NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "promptintern"."segment_bodies" (
+	"day" integer NOT NULL,
+	"segment" bigint NOT NULL,
+	"data" "bytea" NOT NULL,
+	CONSTRAINT "segment_bodies_segment_day_pk" PRIMARY KEY("segment","day")
+) PARTITION BY LIST ("day");
+--> statement-breakpoint
+CREATE TABLE "promptintern"."segments" (
+	"day" integer NOT NULL,
+	"id" bigint NOT NULL,
+	"records" integer NOT NULL,
+	"bodies" integer NOT NULL,
+	"heads" "bytea" NOT NULL,
+	CONSTRAINT "segments_id_day_pk" PRIMARY KEY("id","day")
+) PARTITION BY LIST ("day");
+--> statement-breakpoint
+CREATE TABLE "promptintern"."snapshots" (
+	"name" text PRIMARY KEY NOT NULL,
+	"value" "bytea" NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "promptintern"."template_labels" (
+	"version" text PRIMARY KEY NOT NULL,
+	"label" text NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "promptintern"."template_totals" (
+	"version" text PRIMARY KEY NOT NULL,
+	"requests" bigint DEFAULT 0 NOT NULL,
+	"answered" bigint DEFAULT 0 NOT NULL,
+	"forwarded" bigint DEFAULT 0 NOT NULL,
+	"prompt_tokens_saved" double precision DEFAULT 0 NOT NULL,
+	"saved_usd" double precision DEFAULT 0 NOT NULL,
+	"last_seen" bigint
+);
+--> statement-breakpoint
+CREATE TABLE "promptintern"."templates" (
+	"version" text PRIMARY KEY NOT NULL,
+	"tenant" text NOT NULL,
+	"template" json NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "promptintern"."traffic_hours" (
+	"hour" bigint PRIMARY KEY NOT NULL,
+	"figures" json NOT NULL
+);
+--> statement-breakpoint
+ALTER TABLE "promptintern"."evaluations" ADD CONSTRAINT "evaluations_internalization_id_internalizations_id_fk" FOREIGN KEY ("internalization_id") REFERENCES "promptintern"."internalizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "promptintern"."history" ADD CONSTRAINT "history_internalization_id_internalizations_id_fk" FOREIGN KEY ("internalization_id") REFERENCES "promptintern"."internalizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+CREATE UNIQUE INDEX "bodies_digest" ON "promptintern"."bodies" USING btree ("digest","day");--> statement-breakpoint
+CREATE INDEX "evaluations_record" ON "promptintern"."evaluations" USING btree ("record_id");--> statement-breakpoint
+CREATE UNIQUE INDEX "feedback_record" ON "promptintern"."feedback" USING btree ("record_id","given_by");--> statement-breakpoint
+CREATE INDEX "feedback_day" ON "promptintern"."feedback" USING btree ("day");--> statement-breakpoint
+CREATE INDEX "feedback_lora" ON "promptintern"."feedback" USING btree ("lora") WHERE lora is not null;--> statement-breakpoint
+CREATE INDEX "history_internalization" ON "promptintern"."history" USING btree ("internalization_id");--> statement-breakpoint
+CREATE INDEX "internalizations_template" ON "promptintern"."internalizations" USING btree ("template_version");--> statement-breakpoint
+CREATE UNIQUE INDEX "internalizations_in_work" ON "promptintern"."internalizations" USING btree ("template_version") WHERE state_name in ('candidate', 'training', 'evaluating', 'approval');--> statement-breakpoint
+CREATE INDEX "kept_responses_tenant" ON "promptintern"."kept_responses" USING btree ("tenant","at","id","bytes");--> statement-breakpoint
+CREATE INDEX "kept_responses_at" ON "promptintern"."kept_responses" USING btree ("at");--> statement-breakpoint
+CREATE INDEX "pairs_lora" ON "promptintern"."pairs" USING btree ("lora","place");--> statement-breakpoint
+CREATE INDEX "pairs_waiting" ON "promptintern"."pairs" USING btree ("lora") WHERE outcome is null;--> statement-breakpoint
+CREATE INDEX "pairs_at" ON "promptintern"."pairs" USING btree ("at");--> statement-breakpoint
+CREATE INDEX "pairs_rated" ON "promptintern"."pairs" USING btree ("place") WHERE rating is not null;--> statement-breakpoint
+CREATE INDEX "records_sequence" ON "promptintern"."records" USING btree ("sequence");--> statement-breakpoint
+CREATE INDEX "records_template" ON "promptintern"."records" USING btree ("template_version","sequence") WHERE template_version is not null;--> statement-breakpoint
+ALTER TABLE "promptintern"."bodies" ALTER COLUMN "data" SET STORAGE EXTERNAL;--> statement-breakpoint
+ALTER TABLE "promptintern"."segments" ALTER COLUMN "heads" SET STORAGE EXTERNAL;--> statement-breakpoint
+ALTER TABLE "promptintern"."segment_bodies" ALTER COLUMN "data" SET STORAGE EXTERNAL;

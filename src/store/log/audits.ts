@@ -1,0 +1,26 @@
+/** Audited requests among new records, and the names of what counts them. Pure. */
+import type { RecordHead } from '../../core/log/record.ts'
+import { AUDIT } from '../../core/rollout/pair.ts'
+
+/** Changes with every rating. */
+export const PAIRS_REVISION = 'pairs'
+
+/** Of one lora; a row takes some 200 bytes. */
+export const MAX_WAITING_AUDITS = 10_000
+
+/** Counter of the audits that were dropped because too many waited. */
+export const droppedName = (lora: string): string => `audits-dropped:${lora}`
+
+/** @returns the audited ones of the records, by lora */
+export const auditsByLora = (
+  heads: readonly RecordHead[]
+): Map<string, { id: string; at: number }[]> => {
+  const byLora = new Map<string, { id: string; at: number }[]>()
+  for (const { id, at, route } of heads) {
+    if (route?.reason !== AUDIT) continue
+    const audits = byLora.get(route.lora) ?? []
+    audits.push({ id, at })
+    byLora.set(route.lora, audits)
+  }
+  return byLora
+}

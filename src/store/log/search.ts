@@ -1,0 +1,96 @@
+/**
+ * Searching the log: which records fit, page by page, and how they are presented. Knows nothing of the
+ * database; a store passes its reads.
+ */
+import type { StoredRecord } from '../../core/log/record.ts'
+import { compileFilter, type CompiledFilter } from '../../core/log/record-filter.ts'
+import { AppError } from '../../errors.ts'
+import type { FoundRecords, RecordQuery } from '../store.ts'
+import { lacksUsage, type Estimator } from './estimates.ts'
+import type { SegmentRecord } from './segment-codec.ts'
+
+/** records that one search reads at most */
+const MAX_SCANNED = 5_000
+/** of these, by one read, so that appends run in between */
+const SCANNED_AT_ONCE = 1_000
+
+/** Which records of a read need their bodies. */
+export type NeedsBodies = (record: SegmentRecord) => boolean
+
+const withoutBodies = (record: StoredRecord): StoredRecord => ({
+  ...record,
+  request: '',
+  response: null,
+})
+
+/** Bodies that a query needs, also where it shows none: an estimate is made from them. */
+export const neededBodies = ({ bodies = true, estimates = false }: RecordQuery): NeedsBodies =>
+  estimates && !bodies ? lacksUsage : () => bodies
+
+/** Adds estimates, and takes bodies away that were read only for them. */
+export const finished = async (
+  found: StoredRecord[],
+  { bodies = true, estimates = false }: RecordQuery,
+  estimate: Estimator
+): Promise<StoredRecord[]> => {
+  const estimated = estimates ? await estimate(found) : found
+  return bodies ? estimated : estimated.map(withoutBodies)
+}
+
+/** @returns those of the rows that fit, as rows: most records are read without their bodies */
+export const fittingRows = async <Row extends { sequence: number }>(
+  rows: Row[],
+  { fitsAll, fitsHead, readsBody, fitsBody }: CompiledFilter,
+  read: (rows: Row[], needsBodies: NeedsBodies) => Promise<StoredRecord[]>
+): Promise<Row[]> => {
+  if (fitsAll) return rows
+  const found = await read(rows, ({ head }) => readsBody && fitsHead(head))
+  const fitting = found.filter((record) => fitsHead(record) && fitsBody(record))
+  const sequences = new Set(fitting.map(({ sequence }) => sequence))
+  return rows.filter(({ sequence }) => sequences.has(sequence))
+}
+
+/** Records in the order of the ids. @param found in any order */
+export const inOrderOf = (ids: string[], found: StoredRecord[]): StoredRecord[] => {
+  const byId = new Map(found.map((record) => [record.id, record]))
+  return ids.flatMap((id) => byId.get(id) ?? [])
+}
+
+export interface ScannedPage {
+  /** in the order of the query */
+  scanned: { sequence: number }[]
+  /** the first of them that fit */
+  found: StoredRecord[]
+}
+
+export interface SearchReads {
+  byIds: (ids: string[]) => Promise<StoredRecord[]>
+  /** @param query with order and limit of the page @param room for so many that fit */
+  page: (query: RecordQuery, filter: CompiledFilter, room: number) => Promise<ScannedPage>
+  estimate: Estimator
+}
+
+const turnOf = async ({ byIds }: SearchReads, id: string): Promise<StoredRecord> => {
+  const [turn] = await byIds([id])
+  if (turn === undefined) throw new AppError('not-found', `there is no record ${id}`)
+  return turn
+}
+
+/** @throws AppError `not-found` for an unknown `conversation` */
+export const search = async (query: RecordQuery, reads: SearchReads): Promise<FoundRecords> => {
+  const { order = 'desc', limit, conversation } = query
+  const turn = conversation === undefined ? null : await turnOf(reads, conversation)
+  const filter = compileFilter(query, turn)
+  const pageRows = filter.fitsAll ? limit : SCANNED_AT_ONCE
+  const data: StoredRecord[] = []
+  let { after } = query
+  for (let rowsRead = 0; rowsRead < MAX_SCANNED; rowsRead += pageRows) {
+    const page = { ...query, order, limit: pageRows, ...(after !== undefined && { after }) }
+    const { scanned, found } = await reads.page(page, filter, limit - data.length)
+    data.push(...(await finished(found, query, reads.estimate)))
+    if (data.length === limit) return { data, next: data.at(-1)!.sequence, isPartial: false }
+    if (scanned.length < pageRows) return { data, next: null, isPartial: false }
+    after = scanned.at(-1)!.sequence
+  }
+  return { data, next: after!, isPartial: true }
+}

@@ -1,0 +1,61 @@
+/** Finds the selected records of log segments. Knows nothing of the database. */
+import type { CompiledSelection } from '../../core/log/selection.ts'
+import { textOf, wholeIdsOf, type Wholes } from './body-forms.ts'
+import { bodyCount, sequenceOf, type SegmentRow } from './segment-codec.ts'
+
+/** A log segment with selected records. */
+export type Selected<Row extends SegmentRow> = Row & {
+  /** of the selected records */
+  places: number[]
+}
+
+/** @param readWholes reads whole bodies by id */
+export const selectedIn = async <Row extends SegmentRow>(
+  rows: Row[],
+  { fitsHead, readsBody, fitsBody }: CompiledSelection,
+  readWholes: (row: Row, ids: number[]) => Promise<Wholes>
+): Promise<Selected<Row>[]> => {
+  const found: Selected<Row>[] = []
+  for (const row of rows) {
+    const candidates = row.segment.map((record) =>
+      record !== null && fitsHead(record.head) ? record : null
+    )
+    const requests = candidates.map((record) => record?.request ?? null)
+    const wholes = await readWholes(row, readsBody ? wholeIdsOf(requests) : [])
+    const places = [...candidates.keys()].filter(
+      (place) => candidates[place] !== null && fitsBody(textOf(requests[place]!, wholes))
+    )
+    if (places.length > 0) found.push({ ...row, places })
+  }
+  return found
+}
+
+export const sequencesOf = ({ id, places }: Selected<SegmentRow>): number[] =>
+  places.map((place) => sequenceOf(id, place))
+
+export const idsOf = ({ segment, places }: Selected<SegmentRow>): string[] =>
+  places.map((place) => segment[place]!.head.id)
+
+/** The log segment without its selected records. */
+export const withoutSelected = <Row extends SegmentRow>({
+  places,
+  ...row
+}: Selected<Row>): SegmentRow => {
+  const gone = new Set(places)
+  return {
+    id: row.id,
+    segment: row.segment.map((record, place) => (gone.has(place) ? null : record)),
+  }
+}
+
+/** How many records are selected, and their bodies. */
+export const countSelected = (
+  found: Selected<SegmentRow>[]
+): { records: number; bodies: number } => {
+  const sum = { records: 0, bodies: 0 }
+  for (const { segment, places } of found) {
+    sum.records += places.length
+    for (const place of places) sum.bodies += bodyCount(segment[place]!)
+  }
+  return sum
+}

@@ -1,0 +1,69 @@
+/**
+ * Counters that are written in the transaction of the change that they count: running totals of a
+ * template version, and revisions that other processes poll.
+ */
+import { asc, eq } from 'drizzle-orm'
+import { NOTHING, type Totals } from '../../log/counts.ts'
+import type { TemplateStats } from '../../store.ts'
+import type { Database, Transaction } from './database.ts'
+import { revisions, templateTotals } from './schema.ts'
+
+const ADD_TOTALS = `insert into promptintern.template_totals as totals
+    (version, requests, answered, forwarded, prompt_tokens_saved, saved_usd, last_seen)
+  values ($1, $2, $3, $4, $5, $6, $7)
+  on conflict (version) do update set
+    requests = totals.requests + excluded.requests,
+    answered = totals.answered + excluded.answered,
+    forwarded = totals.forwarded + excluded.forwarded,
+    prompt_tokens_saved = totals.prompt_tokens_saved + excluded.prompt_tokens_saved,
+    saved_usd = totals.saved_usd + excluded.saved_usd,
+    last_seen = greatest(totals.last_seen, excluded.last_seen)`
+
+export const addTotals = async ({ $client }: Transaction, totals: Totals): Promise<void> => {
+  // in one order everywhere, or two transactions could each wait for a row of the other
+  const sorted = [...totals].sort(([one], [other]) => (one < other ? -1 : 1))
+  for (const [version, added] of sorted)
+    await $client.query(ADD_TOTALS, [
+      version,
+      added.requests,
+      added.answered,
+      added.forwarded,
+      added.promptTokensSaved,
+      added.savedUsd,
+      added.lastSeen,
+    ])
+}
+
+export const readTotals = async (db: Database, version: string): Promise<TemplateStats> => {
+  const [row] = await db.select().from(templateTotals).where(eq(templateTotals.version, version))
+  if (row === undefined) return NOTHING
+  const { version: _version, ...stats } = row
+  return stats
+}
+
+export const readAllTotals = (db: Database): Promise<({ version: string } & TemplateStats)[]> =>
+  db.select().from(templateTotals).orderBy(asc(templateTotals.version))
+
+const ADD = `insert into promptintern.revisions as known (name, value) values ($1, $2)
+  on conflict (name) do update set value = known.value + excluded.value returning value`
+
+/** Holds the counter until the transaction ends, so changes of one kind commit in order. @returns the new value */
+export const addToRevision = async (
+  { $client }: Transaction,
+  name: string,
+  amount: number
+): Promise<number> => {
+  const { rows } = await $client.query<{ value: number }>(ADD, [name, amount])
+  return rows[0]!.value
+}
+
+/** @param name kind of change: `routes`, `keys` */
+export const raiseRevision = async (tx: Transaction, name: string): Promise<void> => {
+  await addToRevision(tx, name, 1)
+}
+
+/** @returns 0 before the first change */
+export const readRevision = async (db: Database, name: string): Promise<number> => {
+  const [row] = await db.select().from(revisions).where(eq(revisions.name, name))
+  return row?.value ?? 0
+}

@@ -1,0 +1,372 @@
+/**
+ * The tables in PostgreSQL, all in a schema of their own. They are those of the embedded database
+ * (`sqlite/base/schema.ts`), but the log is partitioned by day, so that retention drops tables instead of
+ * deleting rows. The migrations say `partition by`, which drizzle cannot. JSON is of type `json`, because
+ * `jsonb` refuses U+0000.
+ */
+import { sql } from 'drizzle-orm'
+import {
+  bigint,
+  boolean,
+  customType,
+  doublePrecision,
+  index,
+  integer,
+  json,
+  pgSchema,
+  primaryKey,
+  text,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core'
+import type { Verdict } from '../../../core/gate/gate.ts'
+import type { KeyLimits } from '../../../core/keys/issued-key.ts'
+import type {
+  InternalizationPlan,
+  InternalizationState,
+} from '../../../core/lifecycle/internalization.ts'
+import type { FeedbackSource, StoredFeedback, Thumb } from '../../../core/log/feedback.ts'
+import type { TrafficHour } from '../../../core/log/traffic-hours.ts'
+import type { PairOutcome, Rating } from '../../../core/rollout/pair.ts'
+import type { Route } from '../../../core/route/route.ts'
+import type { Template } from '../../../core/template/template.ts'
+
+export const SCHEMA_NAME = 'promptintern'
+
+const schema = pgSchema(SCHEMA_NAME)
+
+const bytea = customType<{ data: Buffer; driverData: Buffer }>({ dataType: () => 'bytea' })
+
+/** Text that a model or a person wrote. PostgreSQL's text has no U+0000: it becomes U+FFFD. */
+const prose = customType<{ data: string; driverData: string }>({
+  dataType: () => 'text',
+  toDriver: (value) => value.replaceAll('\0', '\uFFFD'),
+})
+
+/** A safe integer, such as milliseconds since the epoch. */
+const whole = (name: string) => bigint(name, { mode: 'number' })
+
+/** Days since the epoch, UTC. */
+const dayOf = () => integer('day').notNull()
+
+/** The days that have a part of the log, each with partitions of its own (`log/days.ts`). */
+export const days = schema.table('days', {
+  day: integer('day').primaryKey(),
+  /** ids of its first and last log segment; null before the first one */
+  firstSegment: whole('first_segment'),
+  lastSegment: whole('last_segment'),
+  /** whether there are partitions for bodies; retention drops them before those of records */
+  hasBodies: boolean('has_bodies').notNull(),
+  /** a forgetting has not yet deleted the bodies that no record has */
+  isUnswept: boolean('is_unswept').notNull().default(false),
+  /** deleted rows have not been vacuumed */
+  isUnvacuumed: boolean('is_unvacuumed').notNull().default(false),
+})
+
+/**
+ * One row: the id of the newest log segment. An append holds the lock of the row until it commits, so ids
+ * become visible in their order. A sequence would give ids in another order than that of the commits, and a
+ * reader that follows the log would pass a segment by.
+ * @public read by drizzle-kit
+ */
+export const logEnd = schema.table('log_end', {
+  one: boolean('one').primaryKey().default(true),
+  segment: whole('segment').notNull(),
+})
+
+/** @public read by drizzle-kit */
+export const bodyIds = schema.sequence('body_ids')
+
+/**
+ * Bodies that are stored whole, each once a day. Log segments of the same day refer to them.
+ * @public read by drizzle-kit
+ */
+export const bodies = schema.table(
+  'bodies',
+  {
+    day: dayOf(),
+    id: whole('id').notNull(),
+    /** SHA-256 of the body */
+    digest: bytea('digest').notNull(),
+    /** raw deflate */
+    data: bytea('data').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.id, table.day] }),
+    uniqueIndex('bodies_digest').on(table.digest, table.day),
+  ]
+)
+
+/**
+ * The log: a row is a log segment, the records of one write and one day (`segment-codec.ts`).
+ * @public read by drizzle-kit
+ */
+export const segments = schema.table(
+  'segments',
+  {
+    day: dayOf(),
+    id: whole('id').notNull(),
+    /** how many it has */
+    records: integer('records').notNull(),
+    bodies: integer('bodies').notNull(),
+    /** all but the bodies */
+    heads: bytea('heads').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.id, table.day] })]
+)
+
+/**
+ * The bodies of a log segment that are differences to whole ones. Apart from it, because they are deleted
+ * earlier.
+ * @public read by drizzle-kit
+ */
+export const segmentBodies = schema.table(
+  'segment_bodies',
+  {
+    day: dayOf(),
+    segment: whole('segment').notNull(),
+    data: bytea('data').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.segment, table.day] })]
+)
+
+/** The columns by which records are looked up. */
+export const records = schema.table(
+  'records',
+  {
+    day: dayOf(),
+    id: text('id').notNull(),
+    /** log segment and place in it (`segment-codec.ts`) */
+    sequence: whole('sequence').notNull(),
+    at: whole('at').notNull(),
+    /** status 2xx and a stored response, as long as its day has bodies */
+    answered: boolean('answered').notNull(),
+    templateVersion: text('template_version'),
+  },
+  (table) => [
+    // a record's time never changes, so a repeated append finds its id in the same day
+    primaryKey({ columns: [table.id, table.day] }),
+    index('records_sequence').on(table.sequence),
+    index('records_template')
+      .on(table.templateVersion, table.sequence)
+      .where(sql`template_version is not null`),
+  ]
+)
+
+/** Running totals: cheap to read, and kept when records are pruned. */
+export const templateTotals = schema.table('template_totals', {
+  version: text('version').primaryKey(),
+  requests: whole('requests').notNull().default(0),
+  answered: whole('answered').notNull().default(0),
+  forwarded: whole('forwarded').notNull().default(0),
+  promptTokensSaved: doublePrecision('prompt_tokens_saved').notNull().default(0),
+  savedUsd: doublePrecision('saved_usd').notNull().default(0),
+  lastSeen: whole('last_seen'),
+})
+
+/** Figures of the traffic, which have no text. Kept when records are pruned or forgotten. */
+export const trafficHours = schema.table('traffic_hours', {
+  /** milliseconds since the epoch, start */
+  hour: whole('hour').primaryKey(),
+  figures: json('figures').$type<TrafficHour>().notNull(),
+})
+
+export const templates = schema.table('templates', {
+  version: text('version').primaryKey(),
+  tenant: text('tenant').notNull(),
+  template: json('template').$type<Template>().notNull(),
+})
+
+/** Names that people gave. Apart from the templates, which detection writes anew. */
+export const templateLabels = schema.table('template_labels', {
+  version: text('version').primaryKey(),
+  label: prose('label').notNull(),
+})
+
+/** Ids of records in a plan. */
+export const RECORD_LISTS = ['trainRecordIds', 'holdoutRecordIds', 'unseenRecordIds'] as const
+export type RecordLists = Partial<Pick<InternalizationPlan, (typeof RECORD_LISTS)[number]>>
+
+export const internalizations = schema.table(
+  'internalizations',
+  {
+    id: text('id').primaryKey(),
+    tenant: text('tenant').notNull(),
+    templateVersion: text('template_version').notNull(),
+    stateName: text('state_name').$type<InternalizationState['name']>().notNull(),
+    state: json('state').$type<InternalizationState>().notNull(),
+    createdAt: whole('created_at').notNull(),
+    updatedAt: whole('updated_at').notNull(),
+    plan: json('plan').$type<Omit<InternalizationPlan, keyof RecordLists>>(),
+    /** of the plan; most of its size, and seldom read */
+    recordLists: json('record_lists').$type<RecordLists>(),
+    verdict: json('verdict').$type<Verdict>(),
+    revision: integer('revision').notNull(),
+  },
+  (table) => [
+    index('internalizations_template').on(table.templateVersion),
+    // at most one internalization in work per template version
+    uniqueIndex('internalizations_in_work')
+      .on(table.templateVersion)
+      .where(sql`state_name in ('candidate', 'training', 'evaluating', 'approval')`),
+  ]
+)
+
+export const history = schema.table(
+  'history',
+  {
+    id: whole('id').primaryKey().generatedAlwaysAsIdentity(),
+    internalizationId: text('internalization_id')
+      .notNull()
+      .references(() => internalizations.id),
+    at: whole('at').notNull(),
+    from: json('from_state').$type<InternalizationState>(),
+    to: json('to_state').$type<InternalizationState>().notNull(),
+    by: text('caused_by').notNull(),
+    note: prose('note'),
+  },
+  (table) => [index('history_internalization').on(table.internalizationId)]
+)
+
+export const evaluations = schema.table(
+  'evaluations',
+  {
+    internalizationId: text('internalization_id')
+      .notNull()
+      .references(() => internalizations.id),
+    arm: integer('arm').notNull(),
+    recordId: text('record_id').notNull(),
+    answer: prose('answer').notNull(),
+    logprobSum: doublePrecision('logprob_sum').notNull(),
+    logprobMin: doublePrecision('logprob_min').notNull(),
+    similarity: doublePrecision('similarity').notNull(),
+    deferred: prose('deferred'),
+    upstreamAnswer: prose('upstream_answer'),
+    upstreamSimilarity: doublePrecision('upstream_similarity'),
+  },
+  (table) => [
+    primaryKey({ columns: [table.internalizationId, table.arm, table.recordId] }),
+    index('evaluations_record').on(table.recordId),
+  ]
+)
+
+/** Audited requests: first they wait for the lora's answer, then they are pairs. */
+export const pairs = schema.table(
+  'pairs',
+  {
+    place: whole('place').primaryKey().generatedAlwaysAsIdentity(),
+    /** null after the record was forgotten */
+    recordId: text('record_id').unique(),
+    lora: text('lora').notNull(),
+    at: whole('at').notNull(),
+    /** null while it waits */
+    outcome: text('outcome').$type<PairOutcome>(),
+    reason: prose('reason'),
+    conversation: text('conversation').notNull().default(''),
+    answer: prose('answer').notNull().default(''),
+    similarity: doublePrecision('similarity').notNull().default(0),
+    confidence: doublePrecision('confidence'),
+    upstreamAnswer: prose('upstream_answer'),
+    chars: integer('chars').notNull().default(0),
+    isNewLabel: boolean('is_new_label'),
+    upstreamModel: prose('upstream_model'),
+    costUsd: doublePrecision('cost_usd'),
+    rating: text('rating').$type<Rating>(),
+    ratedAt: whole('rated_at'),
+  },
+  (table) => [
+    index('pairs_lora').on(table.lora, table.place),
+    index('pairs_waiting')
+      .on(table.lora)
+      .where(sql`outcome is null`),
+    index('pairs_at').on(table.at),
+    index('pairs_rated')
+      .on(table.place)
+      .where(sql`rating is not null`),
+  ]
+)
+
+/** Ratings of the answers that clients got. Deleted with their records. */
+export const feedback = schema.table(
+  'feedback',
+  {
+    place: whole('place').primaryKey().generatedAlwaysAsIdentity(),
+    recordId: text('record_id').notNull(),
+    /** of the record */
+    day: dayOf(),
+    by: text('given_by').$type<FeedbackSource>().notNull(),
+    /** of the live route that the request matched */
+    lora: text('lora'),
+    answeredBy: text('answered_by').$type<StoredFeedback['answeredBy']>().notNull(),
+    rating: text('rating').$type<Thumb>().notNull(),
+    comment: prose('comment'),
+    at: whole('at').notNull(),
+  },
+  (table) => [
+    uniqueIndex('feedback_record').on(table.recordId, table.by),
+    index('feedback_day').on(table.day),
+    index('feedback_lora')
+      .on(table.lora)
+      .where(sql`lora is not null`),
+  ]
+)
+
+/** Answers of loras by the Responses API, under the ids of their records. Bodies are exact: as bytes. */
+export const keptResponses = schema.table(
+  'kept_responses',
+  {
+    id: text('id').primaryKey(),
+    tenant: text('tenant').notNull(),
+    at: whole('at').notNull(),
+    /** of both bodies */
+    bytes: integer('bytes').notNull(),
+    request: bytea('request').notNull(),
+    response: bytea('response').notNull(),
+  },
+  (table) => [
+    index('kept_responses_tenant').on(table.tenant, table.at, table.id, table.bytes),
+    index('kept_responses_at').on(table.at),
+  ]
+)
+
+export const routes = schema.table('routes', {
+  templateVersion: text('template_version').primaryKey(),
+  internalizationId: text('internalization_id').notNull(),
+  lora: text('lora').notNull(),
+  route: json('route').$type<Route>().notNull(),
+})
+
+/** Issued keys; revoked keys stay. */
+export const keys = schema.table('keys', {
+  id: text('id').primaryKey(),
+  name: prose('name').notNull(),
+  /** SHA-256 of the secret, hex digits */
+  hash: text('hash').notNull().unique(),
+  tenant: text('tenant').notNull(),
+  limits: json('limits').$type<KeyLimits>().notNull(),
+  createdAt: whole('created_at').notNull(),
+  revokedAt: whole('revoked_at'),
+})
+
+/** Use of a key on a day. Not a foreign key: spending stays when the key is removed. */
+export const keySpend = schema.table(
+  'key_spend',
+  {
+    keyId: text('key_id').notNull(),
+    day: dayOf(),
+    requests: whole('requests').notNull(),
+    tokens: doublePrecision('tokens').notNull(),
+    usd: doublePrecision('usd').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.keyId, table.day] })]
+)
+
+/** A counter for each kind of change, which other processes poll. */
+export const revisions = schema.table('revisions', {
+  name: text('name').primaryKey(),
+  value: whole('value').notNull(),
+})
+
+export const snapshots = schema.table('snapshots', {
+  name: text('name').primaryKey(),
+  value: bytea('value').notNull(),
+})

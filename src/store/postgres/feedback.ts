@@ -1,0 +1,107 @@
+/** Feedback on records. `log/forget.ts` and `log/prune.ts` delete it with its record. */
+import { and, asc, count, eq, gt } from 'drizzle-orm'
+import type { FeedbackCounts, StoredFeedback } from '../../core/log/feedback.ts'
+import type { RecordHead } from '../../core/log/record.ts'
+import type { Redactor } from '../../core/log/redact.ts'
+import { AppError } from '../../errors.ts'
+import type { FeedbackStore } from '../store.ts'
+import type { Connection, Database } from './base/database.ts'
+import { takeLock } from './base/locks.ts'
+import { feedback } from './base/schema.ts'
+import { findRow, versionsOf } from './log/look-up.ts'
+import { readHead } from './log/records.ts'
+
+const noRecord = (id: string, tenant: string | null): AppError =>
+  new AppError(
+    'not-found',
+    `the log has no record ${id}${tenant === null ? '' : ' of this key'}: a record is written a moment ` +
+      'after its answer, and is deleted when it expires or is forgotten'
+  )
+
+/** The head of a record of the tenant, and its day. @throws AppError `not-found` */
+const requireHead = async (
+  { readTogether }: Connection,
+  id: string,
+  tenant: string | null
+): Promise<{ head: RecordHead; day: number }> => {
+  const found = await readTogether((db) => readHead(db, id))
+  if (found === null || (tenant !== null && found.head.tenant !== tenant))
+    throw noRecord(id, tenant)
+  return found
+}
+
+const readCounts = async (db: Database, lora: string): Promise<FeedbackCounts> => {
+  const { answeredBy, rating, by } = feedback
+  const rows = await db
+    .select({ answeredBy, rating, number: count() })
+    .from(feedback)
+    .where(and(eq(feedback.lora, lora), eq(by, 'application')))
+    .groupBy(answeredBy, rating)
+  const counts: FeedbackCounts = { lora: { good: 0, bad: 0 }, upstream: { good: 0, bad: 0 } }
+  for (const row of rows) counts[row.answeredBy][row.rating] = row.number
+  return counts
+}
+
+const readList = async (db: Database, place: number, limit: number): Promise<StoredFeedback[]> => {
+  const rows = await db
+    .select()
+    .from(feedback)
+    .where(gt(feedback.place, place))
+    .orderBy(asc(feedback.place))
+    .limit(limit)
+  const versions = await versionsOf(
+    db,
+    rows.map(({ recordId, day }) => ({ id: recordId, day }))
+  )
+  return rows.map(({ day: _day, ...row }) => ({
+    ...row,
+    templateVersion: versions.get(row.recordId) ?? null,
+  }))
+}
+
+/** @param redact replaces secrets in comments; null: nothing */
+export const createFeedbackStore = (
+  connection: Connection,
+  redact: Redactor | null
+): FeedbackStore => ({
+  // reads first: an id that is made up must not cost a write
+  put: async ({ recordId, comment, ...given }, tenant) => {
+    const { head, day } = await requireHead(connection, recordId, tenant)
+    const { route } = head
+    const row = {
+      ...given,
+      recordId,
+      day,
+      comment: comment === null || redact === null ? comment : redact([comment])[0]!,
+      lora: route?.lora ?? null,
+      answeredBy: route?.outcome === 'answered' ? ('lora' as const) : ('upstream' as const),
+    }
+    await connection.write(async (tx) => {
+      // places are given in the order of the commits, so that a reader passes none by
+      await takeLock(tx, 'feedback')
+      // the record may have been forgotten since it was read
+      if ((await findRow(tx, recordId, 'for key share')) === null) throw noRecord(recordId, tenant)
+      await tx
+        .insert(feedback)
+        .values(row)
+        .onConflictDoUpdate({ target: [feedback.recordId, feedback.by], set: row })
+    })
+  },
+  remove: async (recordId, by, tenant) => {
+    await requireHead(connection, recordId, tenant)
+    await connection.write((tx) =>
+      tx.delete(feedback).where(and(eq(feedback.recordId, recordId), eq(feedback.by, by)))
+    )
+  },
+  list: (place, limit) => connection.readTogether((db) => readList(db, place, limit)),
+  ofRecord: (recordId) =>
+    connection.read((db) => {
+      const { by, rating, comment, at } = feedback
+      return db
+        .select({ recordId: feedback.recordId, by, rating, comment, at })
+        .from(feedback)
+        .where(eq(feedback.recordId, recordId))
+        .orderBy(asc(by))
+    }),
+  counts: (lora) => connection.read((db) => readCounts(db, lora)),
+})

@@ -1,0 +1,202 @@
+/** Reads, searches and tags the records of the log. `append.ts` writes them. */
+import { and, asc, desc, eq, gt, inArray, lt } from 'drizzle-orm'
+import type { RecordHead, StoredRecord } from '../../../core/log/record.ts'
+import type { BaseCache } from '../../log/base-cache.ts'
+import { textOf, wholeIdsOf } from '../../log/body-forms.ts'
+import { inChunks } from '../../log/chunks.ts'
+import { totalsOfTags } from '../../log/counts.ts'
+import { createEstimator, type Estimator } from '../../log/estimates.ts'
+import {
+  finished,
+  fittingRows,
+  inOrderOf,
+  neededBodies,
+  search,
+  type NeedsBodies,
+  type SearchReads,
+} from '../../log/search.ts'
+import { segmentOf, sequenceOf, type SegmentRecord } from '../../log/segment-codec.ts'
+import type { RecordQuery, RecordStore } from '../../store.ts'
+import { addTotals } from '../base/counters.ts'
+import type { Connection, Database, Transaction } from '../base/database.ts'
+import { records } from '../base/schema.ts'
+import { readWholes } from './bodies.ts'
+import { readDays, readInOrder, type Day, type Stretch } from './days.ts'
+import { forget, select } from './forget.ts'
+import { findRow, findRows, type RecordRow } from './look-up.ts'
+import { prune, scrub } from './prune.ts'
+import { readSegments } from './segments.ts'
+import { readTraffic } from './traffic.ts'
+
+/** bounds the decoded log segments in memory */
+const SEGMENTS_AT_ONCE = 50
+
+const daysOf = (rows: RecordRow[]): number[] => [...new Set(rows.map(({ day }) => day))]
+
+/** @returns sequence → the record as its log segment has it, for the rows */
+const readSegmentRecords = async (
+  db: Database,
+  rows: RecordRow[],
+  options: { bodies: boolean }
+): Promise<Map<number, SegmentRecord>> => {
+  const wanted = new Set(rows.map(({ sequence }) => sequence))
+  const found = new Map<number, SegmentRecord>()
+  const ids = [...new Set(rows.map(({ sequence }) => segmentOf(sequence)))]
+  const days = daysOf(rows)
+  for (const chunk of inChunks(ids, SEGMENTS_AT_ONCE)) {
+    for (const { id, segment } of await readSegments(db, days, chunk, options)) {
+      segment.forEach((record, place) => {
+        const sequence = sequenceOf(id, place)
+        if (record !== null && wanted.has(sequence)) found.set(sequence, record)
+      })
+    }
+  }
+  return found
+}
+
+/** @param needsBodies of a record; without them the record is returned as if it were pruned. Null: none does */
+const toRecords = async (
+  db: Database,
+  rows: RecordRow[],
+  needsBodies: NeedsBodies | null
+): Promise<StoredRecord[]> => {
+  const bySequence = await readSegmentRecords(db, rows, { bodies: needsBodies !== null })
+  const bodies = [...bySequence.values()]
+    .filter((record) => needsBodies?.(record) ?? false)
+    .flatMap(({ request, response }) => [request, response])
+  const wholes = await readWholes(db, daysOf(rows), wholeIdsOf(bodies))
+  return rows.flatMap(({ sequence, templateVersion }) => {
+    const record = bySequence.get(sequence)
+    if (record === undefined) return []
+    return {
+      ...record.head,
+      usage: record.usage,
+      request: textOf(record.request, wholes) ?? '',
+      response: textOf(record.response, wholes),
+      sequence,
+      templateVersion,
+    }
+  })
+}
+
+/** A record without its bodies, and the day that it is in. @returns null when it is not in the log */
+export const readHead = async (
+  db: Database,
+  id: string
+): Promise<{ head: RecordHead; day: number } | null> => {
+  const row = await findRow(db, id)
+  if (row === null) return null
+  const [record] = (await readSegmentRecords(db, [row], { bodies: false })).values()
+  return record === undefined ? null : { head: record.head, day: row.day }
+}
+
+const rowsIn = async (
+  db: Database,
+  { days, above, below }: Stretch,
+  { templateVersion, order = 'asc', answeredOnly = false, limit }: RecordQuery
+): Promise<RecordRow[]> => {
+  const { day, sequence } = records
+  const some: Day[] = answeredOnly ? days.filter(({ hasBodies }) => hasBodies) : days
+  if (some.length === 0) return []
+  return db
+    .select()
+    .from(records)
+    .where(
+      and(
+        inArray(
+          day,
+          some.map((one) => one.day)
+        ),
+        gt(sequence, above),
+        lt(sequence, below),
+        templateVersion === undefined ? undefined : eq(records.templateVersion, templateVersion),
+        answeredOnly ? eq(records.answered, true) : undefined
+      )
+    )
+    .orderBy((order === 'asc' ? asc : desc)(sequence))
+    .limit(limit)
+}
+
+const listRows = async (db: Database, query: RecordQuery): Promise<RecordRow[]> => {
+  const { order = 'asc', after, limit } = query
+  return readInOrder(await readDays(db), { order, after, limit }, (stretch, left) =>
+    rowsIn(db, stretch, { ...query, limit: left })
+  )
+}
+
+/** Null for a query that needs no body at all. */
+const needs = (query: RecordQuery): NeedsBodies | null =>
+  query.bodies === false && query.estimates !== true ? null : neededBodies(query)
+
+const byIds = async (db: Database, ids: string[]): Promise<StoredRecord[]> => {
+  const rows = await findRows(db, await readDays(db), { ids })
+  const found: StoredRecord[] = []
+  for (const chunk of inChunks(rows)) found.push(...(await toRecords(db, chunk, () => true)))
+  return inOrderOf(ids, found)
+}
+
+const searchReads = ({ readTogether }: Connection, estimate: Estimator): SearchReads => ({
+  estimate,
+  byIds: (ids) => readTogether((db) => byIds(db, ids)),
+  page: (query, filter, room) =>
+    readTogether(async (db) => {
+      const rows = await listRows(db, query)
+      const fitting = await fittingRows(rows, filter, (some, needsBodies) =>
+        toRecords(db, some, filter.readsBody ? needsBodies : null)
+      )
+      const found = await toRecords(db, fitting.slice(0, room), needs(query))
+      return { scanned: rows, found }
+    }),
+})
+
+/** Tags the records with the template, and moves their count to its totals. */
+const tagRecords = async (
+  tx: Transaction,
+  ids: string[],
+  templateVersion: string
+): Promise<void> => {
+  const rows = await findRows(tx, await readDays(tx), { ids, lock: 'for update' })
+  const moved = rows
+    .map(({ id, day, at, templateVersion: was }) => ({ id, day, at, was }))
+    .filter(({ was }) => was !== templateVersion)
+  await tx.$client.query(
+    `update promptintern.records set template_version = $1
+      where day = any($2::int[]) and id = any($3::text[])`,
+    [templateVersion, daysOf(rows), moved.map(({ id }) => id)]
+  )
+  await addTotals(tx, totalsOfTags(moved, templateVersion))
+}
+
+/** The methods that read, tag and delete records. */
+export const createRecordStore = (
+  connection: Connection,
+  cache: BaseCache
+): Omit<RecordStore, 'append' | 'usageTotals'> => {
+  const { readTogether, write } = connection
+  const estimate = createEstimator()
+  return {
+    list: async (query) => {
+      const found = await readTogether(async (db) =>
+        toRecords(db, await listRows(db, query), needs(query))
+      )
+      return finished(found, query, estimate)
+    },
+    search: (query) => search(query, searchReads(connection, estimate)),
+    byIds: (ids) => readTogether((db) => byIds(db, ids)),
+    knownIds: (ids) =>
+      readTogether(async (db) => {
+        const rows = await findRows(db, await readDays(db), { ids })
+        return rows.map(({ id }) => id)
+      }),
+    tagTemplate: async (ids, version) => {
+      // sorted, or two transactions could each wait for a row of the other
+      for (const chunk of inChunks(ids.toSorted()))
+        await write((tx) => tagRecords(tx, chunk, version))
+    },
+    traffic: (from, until) => readTraffic(connection, from, until),
+    prune: (before) => prune(connection, cache, before),
+    select: (selection, after) => select(connection, selection, after),
+    forget: (selection) => forget(connection, cache, selection),
+    scrub: () => scrub(connection),
+  }
+}

@@ -1,0 +1,46 @@
+/** Small blobs by name. */
+import { asc, eq, sql, type SQL } from 'drizzle-orm'
+import type { SnapshotStore } from '../store.ts'
+import type { Connection } from './base/database.ts'
+import { snapshots } from './base/schema.ts'
+
+const beginsWith = (prefix: string): SQL => sql`starts_with(${snapshots.name}, ${prefix})`
+
+export const createSnapshotStore = ({ read, write }: Connection): SnapshotStore => ({
+  get: (name) =>
+    read(async (db) => {
+      const [row] = await db.select().from(snapshots).where(eq(snapshots.name, name))
+      return row === undefined ? null : Uint8Array.from(row.value)
+    }),
+  put: (name, bytes) =>
+    write(async (tx) => {
+      const value = Buffer.from(bytes)
+      await tx
+        .insert(snapshots)
+        .values({ name, value })
+        .onConflictDoUpdate({ target: snapshots.name, set: { value } })
+    }),
+  remove: (name) =>
+    write(async (tx) => {
+      await tx.delete(snapshots).where(eq(snapshots.name, name))
+    }),
+  names: (prefix) =>
+    read(async (db) => {
+      const { name } = snapshots
+      const rows = await db
+        .select({ name })
+        .from(snapshots)
+        .where(beginsWith(prefix))
+        .orderBy(asc(name))
+      return rows.map((row) => row.name)
+    }),
+  all: (prefix) =>
+    read(async (db) => {
+      const rows = await db
+        .select()
+        .from(snapshots)
+        .where(beginsWith(prefix))
+        .orderBy(asc(snapshots.name))
+      return new Map(rows.map(({ name, value }) => [name, Uint8Array.from(value)]))
+    }),
+})

@@ -1,0 +1,127 @@
+/**
+ * The real server with its worker and engine on PostgreSQL: traffic is logged, learned, promoted, answered
+ * and forgotten, nothing of it is in the data directory's database, and no output has the password.
+ */
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import OpenAI from 'openai'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { newestInternalization, type ProxyProcess } from '../../bench/harness/proxy-process.ts'
+import type { ForgetReport } from '../../src/lifecycle/forget.ts'
+import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
+import { runCli, startServer } from '../fixtures/built.ts'
+import { startChatUpstream, type ChatUpstream } from '../fixtures/chat-upstream.ts'
+import { COLOURS, PROMPT } from '../fixtures/paint-orders.ts'
+import {
+  createDatabase,
+  describePostgres,
+  execute,
+  testServer,
+  urlOf,
+} from '../fixtures/postgres.ts'
+import { PASSWORD } from '../fixtures/postgres-process.ts'
+
+const WAIT_MS = 50_000
+
+const orderOf = (number: number): string =>
+  `Order ${number}: ${(number % 7) + 1} tins of ${COLOURS[number % 6]} paint, please.`
+
+const shelfOf = (text: string): string => COLOURS.find((colour) => text.includes(colour))!
+
+describePostgres('the server on PostgreSQL', () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-postgres-'))
+  let database: ServerOptions
+  let env: Record<string, string>
+  let upstream: ChatUpstream
+  let proxy: ProxyProcess
+  let client: OpenAI
+  let logged = ''
+
+  const ask = (number: number) =>
+    client.chat.completions
+      .create({
+        model: 'gpt-4o-mini',
+        messages: [
+          { role: 'system', content: PROMPT },
+          { role: 'user', content: orderOf(number) },
+        ],
+      })
+      .withResponse()
+
+  const cli = async <T>(...words: string[]): Promise<T> =>
+    JSON.parse(await runCli(env, ...words, '--json')) as T
+
+  beforeAll(async () => {
+    database = await createDatabase()
+    upstream = await startChatUpstream((messages) => ({
+      message: { role: 'assistant', content: shelfOf(String(messages.at(-1)!.content)) },
+      finish_reason: 'stop',
+    }))
+    env = {
+      DATA_DIR: dataDir,
+      DATABASE_URL: urlOf(await testServer(), database.database),
+      UPSTREAM_BASE_URL: upstream.baseUrl,
+      ENGINE: 'fake',
+      DETECT_MIN_SESSIONS: '40',
+      ROLLOUT_STAGES: '1',
+      AUDIT_SHARE: '0',
+      LEARNING_CURVE: 'false',
+      TRAIN_ROWS: '120',
+      HOLDOUT_ROWS: '120',
+      LOG_LEVEL: 'debug',
+    }
+    proxy = await startServer(env, (text) => (logged += text))
+    client = new OpenAI({ baseURL: `${proxy.baseUrl}/v1`, apiKey: 'client-key', maxRetries: 0 })
+  })
+
+  afterAll(async () => {
+    await proxy.stop()
+    upstream.close()
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+
+  it('learns from its log, and answers without the prompt', async () => {
+    for (let start = 0; start < 300; start += 20)
+      await Promise.all(Array.from({ length: 20 }, (_, index) => ask(start + index)))
+    for (const deadline = Date.now() + WAIT_MS; ;) {
+      const newest = await newestInternalization(proxy)
+      if (newest?.state.name === 'approval') break
+      if (Date.now() > deadline) throw new Error(`still ${JSON.stringify(newest?.state)}`)
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+    const { templateVersion } = (await newestInternalization(proxy))!
+    await cli('promote', templateVersion)
+    for (const deadline = Date.now() + WAIT_MS; ;) {
+      const { data, response } = await ask(1000)
+      expect(data.choices[0]!.message.content).toBe(shelfOf(orderOf(1000)))
+      if (response.headers.get('x-promptintern-route') === 'answered') break
+      if (Date.now() > deadline) throw new Error(String(response.headers))
+    }
+  })
+
+  it('has its log in the database alone, and forgets it', async () => {
+    expect(readdirSync(dataDir).filter((name) => name.includes('sqlite'))).toEqual([])
+    const { tenants } = await cli<{ tenants: { tenant: string; records: number }[] }>('status')
+    expect(tenants[0]!.records).toBeGreaterThan(300)
+    const words = ['forget', '--tenant', tenants[0]!.tenant, '--retire']
+    const report = await cli<ForgetReport & { isDone: boolean }>(...words)
+    expect(report).toMatchObject({ isDone: true, learned: [{ state: 'retired' }] })
+    const left = 'select sum(records)::int as records from promptintern.segments'
+    expect(await execute(database, left)).toEqual([{ records: null }])
+  })
+
+  it('never tells the password', async () => {
+    const wrong = { ...env, DATABASE_URL: env['DATABASE_URL']!.replace(PASSWORD, `${PASSWORD}-x`) }
+    const failed = await runCli(wrong, 'status').catch((error: unknown) => error)
+    expect(failed).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/database 127\.0\.0\.1:\d+\/test_\w+: .*password/) as string,
+    })
+    expect(JSON.stringify(failed)).not.toContain(PASSWORD)
+    const settings = await proxy.admin<object>('/settings')
+    expect(JSON.stringify(settings)).not.toContain(PASSWORD)
+    expect(logged.length).toBeGreaterThan(100)
+    expect(logged).not.toContain(PASSWORD)
+  })
+})

@@ -1,0 +1,378 @@
+/** The log in PostgreSQL: its order while several proxies write, its days, and what they share. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { describe, expect, it as base } from 'vitest'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import type { ExchangeRecord } from '../../src/core/log/record.ts'
+import type { KeptResponse } from '../../src/core/log/kept-response.ts'
+import { openPool } from '../../src/store/postgres/base/database.ts'
+import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
+import { createKeptResponseStore } from '../../src/store/postgres/kept-responses.ts'
+import { openLocalStore } from '../../src/store/postgres/local.ts'
+import { readDays, readInOrder } from '../../src/store/postgres/log/days.ts'
+import { findRows } from '../../src/store/postgres/log/look-up.ts'
+import { readSegments } from '../../src/store/postgres/log/segments.ts'
+import type { RecordQuery, Store } from '../../src/store/store.ts'
+import { DAY_MS } from '../fixtures/days.ts'
+import {
+  exampleEvaluation,
+  exampleInternalization,
+  exampleRecord,
+  exampleTemplate,
+} from '../fixtures/examples.ts'
+import { startPooler, WHY_NO_POOLER } from '../fixtures/pgbouncer.ts'
+import { connect, describePostgres, emptyDatabase, execute } from '../fixtures/postgres.ts'
+
+interface Fixtures {
+  server: ServerOptions
+  /** a proxy's store */
+  store: Store
+  /** another proxy's */
+  other: Store
+}
+
+const openIn = (server: ServerOptions): Promise<Store> =>
+  openLocalStore({ server, poolSize: 4 }, Date.now)
+
+const it = base.extend<Fixtures>({
+  // oxlint-disable-next-line no-empty-pattern -- vitest reads the names of the parameters
+  server: async ({}, use) => use(await emptyDatabase()),
+  store: async ({ server }, use) => {
+    const store = await openIn(server)
+    await use(store)
+    await store.close()
+  },
+  other: async ({ server }, use) => {
+    const store = await openIn(server)
+    await use(store)
+    await store.close()
+  },
+})
+
+const append = (store: Store, ...records: ExchangeRecord[]): Promise<void> =>
+  store.records.append(batchOf(records))
+
+const range = (length: number): number[] => Array.from({ length }, (_, index) => index)
+
+const idsOf = (records: { id: string }[]): string[] => records.map(({ id }) => id)
+
+/** A short prompt, so that many records take little time. */
+const small = (index: number, at = 1_000): ExchangeRecord =>
+  exampleRecord(index, { at, request: `{"prompt":"number ${index}"}`, response: '{}' })
+
+/** All pages of the log. */
+const readAll = async (store: Store, query: Omit<RecordQuery, 'after'>) => {
+  const seen: { id: string; sequence: number }[] = []
+  for (;;) {
+    const after = seen.at(-1)?.sequence
+    const page = await store.records.list({ ...query, ...(after !== undefined && { after }) })
+    if (page.length === 0) return seen
+    seen.push(...page)
+  }
+}
+
+/** Both proxies append one record after another, and a third process follows the log by its cursor. */
+const followWhileAppending = async (stores: Store[], reader: Store, each: number) => {
+  let isWriting = true
+  const writing = Promise.all(
+    stores.map(async (store, number) => {
+      for (const index of range(each)) {
+        await append(store, small(number * 10_000 + index, (index % 3) * DAY_MS))
+      }
+    })
+  ).then(() => (isWriting = false))
+  const followed: { id: string; sequence: number }[] = []
+  for (let isLast = false; !isLast;) {
+    isLast = !isWriting
+    const page = await reader.records.list({
+      limit: 1000,
+      after: followed.at(-1)?.sequence ?? 0,
+      bodies: false,
+    })
+    followed.push(...page)
+  }
+  await writing
+  return followed
+}
+
+describePostgres('the order of the log', () => {
+  it('passes no record by while two proxies append', async ({ server, store, other }) => {
+    const reader = await openIn(server)
+    const followed = await followWhileAppending([store, other, store, other], reader, 25)
+    await reader.close()
+    expect(new Set(idsOf(followed)).size).toBe(100)
+    const sequences = followed.map(({ sequence }) => sequence)
+    expect(sequences).toEqual(sequences.toSorted((a, b) => a - b))
+  })
+
+  it('is that of the appends, also of records of 40 days in any order', async ({ store }) => {
+    // as an import beside live traffic: the days overlap, and are more than one query reads
+    const days = range(40).map((index) => (index * 27) % 40)
+    for (const [place, day] of days.entries())
+      await append(store, small(place, day * DAY_MS), small(1000 + place, 90 * DAY_MS))
+    const seen = await readAll(store, { limit: 17 })
+    expect(seen).toHaveLength(80)
+    const sequences = seen.map(({ sequence }) => sequence)
+    expect(sequences).toEqual(sequences.toSorted((a, b) => a - b))
+    const backwards = await readAll(store, { limit: 23, order: 'desc' })
+    expect(idsOf(backwards)).toEqual(idsOf(seen).toReversed())
+    expect((await store.records.search({ limit: 200 })).data).toHaveLength(80)
+    const wanted = ['record-3', 'record-1039', 'record-30']
+    expect(idsOf(await store.records.byIds(wanted))).toEqual(wanted)
+    expect((await store.records.knownIds([...wanted, 'none'])).toSorted()).toEqual(
+      wanted.toSorted()
+    )
+    await store.records.tagTemplate(wanted, 'version-1')
+    const tagged = await readAll(store, { limit: 2, templateVersion: 'version-1' })
+    expect(idsOf(tagged).toSorted()).toEqual(wanted.toSorted())
+    const selected = await store.records.select({ recordIds: wanted }, 0)
+    expect(selected).toMatchObject({ templateVersions: ['version-1'] })
+    expect(selected.ids.toSorted()).toEqual(wanted.toSorted())
+  })
+
+  it('is that of the appends where each of many days goes from its start to its end', async ({
+    store,
+  }) => {
+    const days = range(8)
+    for (const round of range(3))
+      for (const day of days) await append(store, small(round * 100 + day, day * DAY_MS))
+    const expected = range(3).flatMap((round) => days.map((day) => `record-${round * 100 + day}`))
+    for (const limit of [1, 5, 100]) {
+      expect(idsOf(await readAll(store, { limit }))).toEqual(expected)
+      const backwards = await readAll(store, { limit, order: 'desc' })
+      expect(idsOf(backwards)).toEqual(expected.toReversed())
+    }
+    const selected: string[] = []
+    for (let after: number | null = 0; after !== null;) {
+      const page = await store.records.select({ tenant: 'tenant-a' }, after)
+      selected.push(...page.ids)
+      after = page.next
+    }
+    expect(selected).toEqual(expected)
+  })
+
+  it('is read with the locks of few days', async ({ server, store }) => {
+    for (const day of range(12)) await append(store, small(day, day * DAY_MS))
+    const connection = openPool(server, 1)
+    const locks = await connection.readTogether(async (db) => {
+      const known = await readDays(db)
+      const page = { order: 'desc', after: undefined, limit: 2 } as const
+      const days = await readInOrder(known, page, async (stretch) => stretch.days)
+      await findRows(db, known, { ids: ['record-11'] })
+      await readSegments(db, [11], [12])
+      const { rows } = await db.$client.query<{ relation: string }>(
+        `select relation::regclass::text as relation from pg_locks
+          where pid = pg_backend_pid() and relation::regclass::text ~ '_\\d+$'`
+      )
+      return { days: days.length, rows: rows.map(({ relation }) => relation).toSorted() }
+    })
+    await connection.close()
+    expect(locks).toEqual({
+      days: 3,
+      rows: ['10', '11', '9']
+        .map((day) => `promptintern.records_${day}`)
+        .concat('promptintern.segment_bodies_11', 'promptintern.segments_11'),
+    })
+  })
+
+  it('keeps one of two records with an id, whichever proxy is first', async ({ store, other }) => {
+    const same = range(40).map((index) => small(index))
+    await Promise.all([append(store, ...same), append(other, ...same), append(store, ...same)])
+    expect(idsOf(await store.records.list({ limit: 100 })).toSorted()).toEqual(
+      idsOf(same).toSorted()
+    )
+    const [hour] = await store.records.traffic(0, DAY_MS)
+    expect(hour!.requests).toBe(40)
+  })
+})
+
+const partitions = async (server: ServerOptions): Promise<string[]> => {
+  const rows = await execute(
+    server,
+    `select relname as name from pg_class
+      where relispartition and relkind = 'r' and relnamespace = 'promptintern'::regnamespace
+      order by relname`
+  )
+  return rows.map(({ name }) => String(name))
+}
+
+describePostgres('retention by the day', () => {
+  it('drops the tables of a day when all of it is too old', async ({ server, store }) => {
+    const noon = range(4).map((day) => exampleRecord(day, { at: (day + 0.5) * DAY_MS }))
+    await append(store, ...noon)
+    expect(await partitions(server)).toHaveLength(16)
+    // the second day is not over by then
+    expect(await store.records.prune({ bodies: 2.9 * DAY_MS, records: 1.9 * DAY_MS })).toEqual({
+      records: 1,
+      bodies: 4,
+    })
+    expect(await partitions(server)).toEqual([
+      'bodies_2',
+      'bodies_3',
+      'records_1',
+      'records_2',
+      'records_3',
+      'segment_bodies_2',
+      'segment_bodies_3',
+      'segments_1',
+      'segments_2',
+      'segments_3',
+    ])
+    const left = await store.records.list({ limit: 9 })
+    expect(left.map(({ id, response }) => [id, response !== null])).toEqual([
+      ['record-1', false],
+      ['record-2', true],
+      ['record-3', true],
+    ])
+  })
+
+  it('takes records of a day whose bodies are gone', async ({ store }) => {
+    await append(store, exampleRecord(1), exampleRecord(2, { at: DAY_MS }))
+    await store.records.prune({ bodies: DAY_MS, records: 0 })
+    await append(store, exampleRecord(3))
+    const answered = await store.records.list({ limit: 9, answeredOnly: true })
+    expect(idsOf(answered)).toEqual(['record-2', 'record-3'])
+    expect(await store.records.byIds(['record-3'])).toMatchObject([exampleRecord(3)])
+    expect(await store.records.byIds(['record-1'])).toMatchObject([{ request: '', response: null }])
+  })
+
+  it('waits for a reader, and lets others go on meanwhile', async ({ server, store }) => {
+    await append(store, exampleRecord(1), exampleRecord(2, { at: DAY_MS }))
+    const reader = await connect(server)
+    await reader.query('begin; select * from promptintern.records')
+    const pruning = store.records.prune({ bodies: 0, records: DAY_MS })
+    await delay(100)
+    await append(store, exampleRecord(3, { at: DAY_MS }))
+    await reader.query('rollback')
+    await reader.end()
+    expect(await pruning).toEqual({ records: 1, bodies: 2 })
+    expect(await store.records.list({ limit: 9 })).toHaveLength(2)
+  })
+
+  it('runs while proxies append to the same days', async ({ store, other }) => {
+    const writing = range(30).map((index) => append(other, small(index, (index % 6) * DAY_MS)))
+    for (const day of [1, 2, 3])
+      await store.records.prune({ bodies: (day + 1) * DAY_MS, records: day * DAY_MS })
+    await Promise.all(writing)
+    const left = await store.records.list({ limit: 100 })
+    expect(left.filter(({ at }) => at >= 4 * DAY_MS)).toHaveLength(10)
+  })
+})
+
+const kept = (id: string, changes: Partial<KeptResponse> = {}): KeptResponse => ({
+  id,
+  tenant: 'tenant-a',
+  at: 1_000,
+  request: '{"input":"\0"}',
+  response: '{}',
+  ...changes,
+})
+
+describePostgres('what proxies share', () => {
+  it('is each whole body of a day once', async ({ server, store, other }) => {
+    const first = range(30).map((index) => exampleRecord(index))
+    const second = range(30).map((index) => exampleRecord(100 + index, { at: 1_000 }))
+    await Promise.all([append(store, first[0]!), append(other, first[0]!)])
+    await append(store, ...first)
+    await append(other, ...second)
+    const [row] = await execute(
+      server,
+      'select count(*)::int as rows, count(distinct digest)::int as digests from promptintern.bodies'
+    )
+    expect(row!['rows']).toBe(row!['digests'])
+    // the responses, and one request: the others are differences to it
+    expect(row!['rows']).toBe(61)
+    const stored = await other.records.byIds(idsOf([...first, ...second]))
+    expect(stored).toMatchObject([...first, ...second])
+  })
+
+  it('is room for kept responses: newer ones of a tenant push out its oldest', async ({
+    server,
+    store,
+  }) => {
+    await store.keptResponses.put(kept('of-b', { tenant: 'tenant-b', at: 1 }))
+    const connection = openPool(server, 1)
+    const few = createKeptResponseStore(connection, 2 * Buffer.byteLength('{"input":"\0"}{}'))
+    for (const [place, id] of ['1', '2', '3'].entries()) await few.put(kept(id, { at: 10 + place }))
+    await connection.close()
+    const left = ['1', '2', '3'].map((id) => store.keptResponses.get(id, 'tenant-a'))
+    expect(await Promise.all(left)).toEqual([null, kept('2', { at: 11 }), kept('3', { at: 12 })])
+    expect(await store.keptResponses.get('of-b', 'tenant-b')).not.toBeNull()
+  })
+
+  it('has U+0000 in JSON, and a sign for it in texts', async ({ store }) => {
+    const template = { ...exampleTemplate('v1'), model: 'nul \0 and \ud83d' }
+    await store.templates.upsert([template])
+    expect(await store.templates.get('v1')).toEqual(template)
+    await store.internalizations.create(exampleInternalization())
+    await store.internalizations.addEvaluations([exampleEvaluation('r', { answer: 'a\0b' })])
+    const [row] = await store.internalizations.evaluations('internalization-1')
+    expect(row!.answer).toBe('a\uFFFDb')
+  })
+})
+
+describePostgres('a store whose connections end', () => {
+  it('opens others with the next call', async ({ server, store }) => {
+    await append(store, small(1))
+    await execute(
+      server,
+      `select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid()`
+    )
+    await delay(200)
+    await append(store, small(2))
+    expect(await store.records.list({ limit: 9 })).toHaveLength(2)
+  })
+
+  it('loses no append that it repeats, and writes none twice', async ({ server, store }) => {
+    const ending = await connect(server)
+    const appends = range(40).map(async (index) => {
+      for (;;) {
+        try {
+          return await append(store, small(index))
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'store-unavailable' })
+        }
+      }
+    })
+    for (const _ of range(5)) {
+      await ending.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+          where datname = current_database() and pid <> pg_backend_pid()`
+      )
+      await delay(20)
+    }
+    await Promise.all(appends)
+    await ending.end()
+    expect(await store.records.list({ limit: 100 })).toHaveLength(40)
+    const [hour] = await store.records.traffic(0, DAY_MS)
+    expect(hour!.requests).toBe(40)
+  })
+})
+
+const why = WHY_NO_POOLER === null ? '' : `: ${WHY_NO_POOLER}`
+
+describe.skipIf(WHY_NO_POOLER !== null)(`PgBouncer in transaction mode${why}`, () => {
+  it('hands every transaction to another connection', async ({ server, store }) => {
+    const pooler = await startPooler(server)
+    const stores = await Promise.all([openIn(pooler.server), openIn(pooler.server)])
+    const followed = await followWhileAppending([...stores, ...stores], stores[0]!, 20)
+    expect(new Set(idsOf(followed)).size).toBe(80)
+    await Promise.all(
+      stores.map(async (one, number) => {
+        await one.internalizations.create(
+          exampleInternalization(`i-${number}`, { templateVersion: `v-${number}` })
+        )
+        await one.records.tagTemplate(idsOf(followed), `v-${number}`)
+      })
+    )
+    const [one, other] = stores as [Store, Store]
+    expect((await one.records.forget({ recordIds: ['record-3'] })).records).toBe(1)
+    await one.records.scrub()
+    await other.records.prune({ bodies: DAY_MS, records: DAY_MS })
+    for (const each of stores) await each.close()
+    pooler.stop()
+    const left = await store.records.list({ limit: 100 })
+    expect(left.every(({ at }) => at >= DAY_MS)).toBe(true)
+    expect(left).toHaveLength(followed.length - 28)
+  })
+})

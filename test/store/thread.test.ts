@@ -1,0 +1,226 @@
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { openLocalStore as openPostgres } from '../../src/store/postgres/local.ts'
+import { openLocalStore as openSqlite } from '../../src/store/sqlite/local.ts'
+import type { LocalStore } from '../../src/store/thread/messages.ts'
+import { openPostgresStore, openSqliteStore } from '../../src/store/thread/open.ts'
+import type { Store } from '../../src/store/store.ts'
+import { exampleInternalization, exampleRecord } from '../fixtures/examples.ts'
+import { createDatabase, describePostgres } from '../fixtures/postgres.ts'
+
+const examples = (from: number, count: number) =>
+  Array.from({ length: count }, (_, index) => exampleRecord(from + index))
+
+/** Appends the records in a call each, at once. */
+const appendEach = (store: Store, from: number, count: number) =>
+  Promise.all(examples(from, count).map((record) => store.records.append(batchOf([record]))))
+
+/** The records as the store has them. */
+const stored = (store: Store, records: { id: string }[]) =>
+  store.records.byIds(records.map(({ id }) => id))
+
+/** Appends one record after another and prints each id when it is durable. */
+const APPENDER = `
+import { batchOf } from './src/core/log/exchange-batch.ts'
+import { exampleRecord } from './test/fixtures/examples.ts'
+for (let index = Number(process.argv[1]); ; index++) {
+  const record = exampleRecord(index)
+  store.records.append(batchOf([record])).then(() => process.stdout.write(record.id + '\\n'))
+  if (index % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+}
+`
+
+/** @returns the ids acknowledged before the process was killed */
+const appendUntilKilled = (opening: string, from: number, lifeMs: number): Promise<string[]> =>
+  new Promise((done, fail) => {
+    const child = spawn(
+      process.execPath,
+      ['--import', 'tsx', '--input-type=module', '-e', opening + APPENDER, String(from)],
+      { stdio: ['ignore', 'pipe', 'inherit'] }
+    )
+    const acknowledged: string[] = []
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      if (acknowledged.length === 0) setTimeout(() => child.kill('SIGKILL'), lifeMs)
+      acknowledged.push(line)
+    })
+    child.on('error', fail)
+    child.on('close', (code) =>
+      code === null ? done(acknowledged) : fail(new Error(`the appender ended with ${code}`))
+    )
+  })
+
+interface Threads {
+  /** on the same data, which is new */
+  open: (options?: { maxPendingBytes?: number }) => Promise<Store>
+  openLocal: () => Promise<Store>
+  /** fails, with the place in its message */
+  openNowhere: () => Promise<Store>
+  nowhere: string
+  /** script that opens a store on the same data */
+  opening: string
+  remove: () => void
+}
+
+const sqliteThreads = (): Promise<Threads> => {
+  const folder = mkdtempSync(join(tmpdir(), 'store-'))
+  const dataDir = join(folder, 'data')
+  const file = join(folder, 'file')
+  writeFileSync(file, '')
+  return Promise.resolve({
+    open: (options) => openSqliteStore({ dataDir, ...options }),
+    openLocal: () => openSqlite({ dataDir }, Date.now),
+    openNowhere: () => openSqliteStore({ dataDir: file }),
+    nowhere: file,
+    opening: openingScript('sqlite', { dataDir }),
+    remove: () => rmSync(folder, { recursive: true }),
+  })
+}
+
+const postgresThreads = async (): Promise<Threads> => {
+  const options = { server: await createDatabase(), poolSize: 4 }
+  const elsewhere = { ...options, server: { ...options.server, database: 'nowhere' } }
+  return {
+    open: (more) => openPostgresStore({ ...options, ...more }),
+    openLocal: () => openPostgres(options, Date.now),
+    openNowhere: () => openPostgresStore(elsewhere),
+    nowhere: 'nowhere',
+    opening: openingScript('postgres', options),
+    remove: () => {},
+  }
+}
+
+const openingScript = (kind: LocalStore['kind'], options: object): string =>
+  `import { openLocalStore } from './src/store/${kind}/local.ts'
+   const store = await openLocalStore(${JSON.stringify(options)}, Date.now)`
+
+/** Two stores with a thread each, opened at the same moment on new data. */
+const testThreads = (prepare: () => Promise<Threads>): void => {
+  let threads: Threads
+  let store: Store
+  let limited: Store
+
+  beforeAll(async () => {
+    threads = await prepare()
+    const { open } = threads
+    ;[store, limited] = (await Promise.all([open(), open({ maxPendingBytes: 10_000 })])) as [
+      Store,
+      Store,
+    ]
+  })
+
+  afterAll(async () => {
+    await store.close()
+    await limited.close()
+    threads.remove()
+  })
+
+  it('pass every method, its answer and its error through', async () => {
+    const local = await threads.openLocal()
+    for (const [area, methods] of Object.entries(local))
+      expect(Object.keys(store[area as keyof Store])).toEqual(Object.keys(methods as object))
+    await local.close()
+    const record = exampleRecord(1)
+    await store.records.append(batchOf([record]))
+    expect(await stored(limited, [record])).toEqual([
+      { ...record, sequence: expect.any(Number) as number, templateVersion: null },
+    ])
+    await store.snapshots.put('sketch', Uint8Array.of(1, 2, 255))
+    expect(await store.snapshots.get('sketch')).toEqual(Uint8Array.of(1, 2, 255))
+    const unknown = store.internalizations.save(exampleInternalization('unknown'), 'admin', 1)
+    await expect(unknown).rejects.toMatchObject({ code: 'not-found', status: 404 })
+  })
+
+  it('leave the event loop free while they write', async () => {
+    let ticks = 0
+    const timer = setInterval(() => ticks++, 2)
+    const started = performance.now()
+    await store.records.append(batchOf(examples(1000, 600)))
+    const elapsedMs = performance.now() - started
+    clearInterval(timer)
+    expect(ticks).toBeGreaterThan(elapsedMs / 40)
+  })
+
+  it('refuse appends beyond the bytes that may wait', async () => {
+    const appends = examples(2000, 5).map((record) => limited.records.append(batchOf([record])))
+    const results = await Promise.allSettled(appends)
+    expect(results.map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'fulfilled',
+      'rejected',
+      'rejected',
+      'rejected',
+    ])
+    expect(results[2]).toMatchObject({ reason: { code: 'overloaded' } })
+    await limited.records.append(batchOf([exampleRecord(2009)]))
+  })
+
+  it('let one of two writers of a revision win', async () => {
+    await store.internalizations.create(exampleInternalization())
+    const read = (await store.internalizations.get('internalization-1'))!
+    const results = await Promise.allSettled(
+      [store, limited].map(({ internalizations }) =>
+        internalizations.save({ ...read, state: { name: 'evaluating' } }, 'worker', 2_000)
+      )
+    )
+    expect(results.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
+  })
+
+  it('append at once, and forget while the other one appends', async () => {
+    const [mine, other] = [examples(3000, 60), examples(4000, 200)]
+    await Promise.all([
+      appendEach(store, 3000, 60),
+      limited.records.append(batchOf(other.slice(0, 60))),
+    ])
+    const [, forgotten] = await Promise.all([
+      appendEach(store, 4060, 140),
+      limited.records.forget({ recordIds: ['record-3000', 'record-3001', 'record-3002'] }),
+    ])
+    expect(forgotten.records).toBe(3)
+    const left = [...mine.slice(3), ...other]
+    const seen = await stored(limited, [...mine, ...other])
+    expect(seen).toMatchObject(left)
+    await limited.records.scrub()
+    expect(await stored(store, left)).toEqual(seen)
+  })
+
+  it('report why they cannot open', async () => {
+    await expect(threads.openNowhere()).rejects.toMatchObject({
+      message: expect.stringContaining(threads.nowhere) as string,
+    })
+  })
+
+  it('finish pending calls and refuse later ones after closing', async () => {
+    const pending = limited.records.append(batchOf([exampleRecord(5000)]))
+    const closing = limited.close()
+    await expect(limited.records.list({ limit: 1 })).rejects.toMatchObject({
+      code: 'store-unavailable',
+    })
+    await pending
+    await closing
+    await limited.close()
+    expect(await stored(store, [exampleRecord(5000)])).toHaveLength(1)
+  })
+
+  it('lose no acknowledged record by kill -9, in two rounds', async () => {
+    const acknowledged: string[] = []
+    for (const [round, lifeMs] of [3, 131].entries()) {
+      const ids = await appendUntilKilled(threads.opening, (round + 1) * 100_000, lifeMs)
+      // the last line may be cut
+      acknowledged.push(...ids.filter((id) => /^record-\d+$/.test(id)).slice(0, -1))
+    }
+    expect(acknowledged.length).toBeGreaterThan(5)
+    const found = await store.records.byIds(acknowledged)
+    expect(found.map(({ id, request }) => [id, request])).toEqual(
+      acknowledged.map((id) => [id, exampleRecord(Number(id.replace('record-', ''))).request])
+    )
+  })
+}
+
+describe('store threads on one file of SQLite', () => testThreads(sqliteThreads))
+
+describePostgres('store threads on one database of PostgreSQL', () => testThreads(postgresThreads))

@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest'
+import { parseConfig } from '../../src/config/config.ts'
+import { parseDatabaseUrl } from '../../src/config/database-url.ts'
+
+const PASSWORD = 'correct-horse'
+
+const serverOf = (text: string, caFile: string | null = null) => {
+  const parsed = parseDatabaseUrl(text, caFile)
+  return 'server' in parsed ? parsed.server : parsed.mistake
+}
+
+const mistakeOf = (text: string): string => {
+  try {
+    parseConfig({ DATABASE_URL: text })
+  } catch (error) {
+    return (error as Error).message
+  }
+  return ''
+}
+
+describe('the URL of a database', () => {
+  it('says who connects to what, and verifies the server unless it is on this machine', () => {
+    expect(serverOf('postgres://me:p%40ss%2Fword@db.example:6432/my%20log')).toEqual({
+      host: 'db.example',
+      port: 6432,
+      database: 'my log',
+      user: 'me',
+      password: 'p@ss/word',
+      tls: 'verify-full',
+      caFile: null,
+      bindsChannel: false,
+    })
+    expect(serverOf('postgresql://127.0.0.1/log')).toMatchObject({
+      port: 5432,
+      user: null,
+      password: null,
+      tls: 'disable',
+    })
+    expect(serverOf('postgres://[::1]/log')).toMatchObject({ host: '::1', tls: 'disable' })
+    expect(serverOf('postgres:///log?host=/run/postgresql&user=me')).toMatchObject({
+      host: '/run/postgresql',
+      user: 'me',
+      tls: 'disable',
+    })
+  })
+
+  it.each([
+    ['sslmode=disable', 'disable', '/ca'],
+    ['sslmode=require', 'verify-full', '/ca'],
+    ['sslmode=verify-ca&sslrootcert=/other', 'verify-ca', '/other'],
+    ['', 'verify-full', '/ca'],
+  ])('with %s has %s', (query, tls, caFile) => {
+    expect(serverOf(`postgres://db.example/log?${query}`, '/ca')).toMatchObject({ tls, caFile })
+  })
+
+  it.each([
+    ['postgres:/me@db/log', 'postgres://user:password@host:5432/database'],
+    [`http://me:${PASSWORD}@db/log`, 'postgres://user:password@host:5432/database'],
+    [`postgres//me:${PASSWORD}@db/log`, 'postgres://user:password@host:5432/database'],
+    [`postgres://me:${PASSWORD}@db:54x2/log`, 'postgres://user:password@host:5432/database'],
+    [`postgres://me:${PASSWORD}@db`, 'one database'],
+    [`postgres://me:${PASSWORD}@db1,db2/log`, 'one host'],
+    [`postgres://me:${PASSWORD}%zz@db/log`, '%25'],
+    [`postgres://me:${PASSWORD}@db/log?sslmod=disable`, 'unknown parameter sslmod'],
+    [`postgres://me:${PASSWORD}@db/log?sslmode=prefer`, 'plain text'],
+    [`postgres://me@db/log#${PASSWORD}`, '%23'],
+  ])('with a typo is refused with what is expected, and not repeated: %s', (text, expected) => {
+    const mistake = mistakeOf(text)
+    expect(mistake).toContain('DATABASE_URL: ')
+    expect(mistake).toContain(expected)
+    expect(mistake).not.toContain(PASSWORD)
+    expect(mistake).not.toContain('db')
+  })
+
+  it('is needed with a file of certificates', () => {
+    expect(() => parseConfig({ DATABASE_CA_FILE: '/ca' })).toThrow(/DATABASE_CA_FILE: only valid/)
+  })
+})
