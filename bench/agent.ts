@@ -16,6 +16,7 @@ import { answerFault } from '../src/core/answer/answer-rules.ts'
 import { areSameCalls, callsText, isCallText } from '../src/core/answer/calls.ts'
 import { createAnswerFormats } from '../src/core/answer/schema/answer-schema.ts'
 import { winningLora, type Internalization } from '../src/core/lifecycle/internalization.ts'
+import { toolTurns } from '../src/core/request/tool-turns.ts'
 import { adaptedRequest } from '../src/core/route/route.ts'
 import type { Template } from '../src/core/template/template.ts'
 import type { ChatRequest } from '../src/openai/chat.ts'
@@ -186,7 +187,10 @@ const boundFigures = async (
     for (const bindsCalls of [true, false]) {
       const name = bindsCalls ? 'bound' : 'unbound'
       const rows: { isCall: boolean; isValid: boolean; isRight: boolean }[] = []
-      await inLanes(LANES, asked, async ({ request, expected, turn }) => {
+      await inLanes(LANES, asked, async (one) => {
+        const { expected, turn } = one
+        // as the proxy reads it
+        const request = { ...one.request, messages: toolTurns(one.request.messages) }
         const matched = match(request)
         if (matched === null) return
         const rules = { ...answers, bindsCalls }
