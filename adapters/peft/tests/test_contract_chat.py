@@ -208,7 +208,8 @@ def test_puts_a_request_into_one_spelling() -> None:
     assert (request.logprobs, request.top_logprobs, request.json_object) == (False, 0, False)
     assert (request.cache_prompt, parsed.stream, parsed.usage) == (True, False, "none")
     assert parse_chat_request({**BODY, "stop": "x"}).request.stop == ["x"]
-    assert parse_chat_request({**BODY, "structured_outputs": {"calls": CALLS}}).request.choice is None
+    bound = {**BODY, "structured_outputs": {"calls": CALLS}}
+    assert parse_chat_request(bound).request.choice is None
     assert parse_chat_request({**BODY, "cache_prompt": False}).request.cache_prompt is False
 
 
