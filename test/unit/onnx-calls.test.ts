@@ -286,6 +286,7 @@ describe('calls within schemas', () => {
       { $ref: '#/$defs/a', $defs: { a: { $ref: '#/$defs/b' }, b: { $ref: '#/$defs/a' } } },
     ],
     ['a reference to nothing', { properties: { a: { $ref: '#/nowhere' } } }],
+    ['a reference that is no URI', { properties: { a: { $ref: '#/%E0%' } } }],
     ['branches that double', { anyOf: [{ $ref: '#' }, { $ref: '#' }] }],
     ['parts that double', { allOf: [{ $ref: '#' }, { $ref: '#' }] }],
     [

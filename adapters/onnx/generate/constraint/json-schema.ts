@@ -27,13 +27,23 @@ const keywordsIn = (of: unknown): Keywords => (isKeywords(of) ? of : {})
 /** Schemas that are read for one value. Beyond, its other schemas take any value. */
 const MAX_READ = 256
 
+/** @returns null where the text is no part of a URI */
+const decoded = (text: string): string | null => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return null
+  }
+}
+
 /** The part of a document that a JSON pointer names (RFC 6901). @returns undefined where there is none */
 const partAt = (root: unknown, pointer: string): unknown => {
-  if (!/^#(?:\/|$)/.test(pointer)) return undefined
+  const path = /^#(?:\/|$)/.test(pointer) ? decoded(pointer.slice(1)) : null
+  if (path === null) return undefined
   let part = root
-  for (const name of pointer.slice(1).split('/').slice(1)) {
+  for (const name of path.split('/').slice(1)) {
     if (typeof part !== 'object' || part === null) return undefined
-    const own = decodeURIComponent(name).replaceAll('~1', '/').replaceAll('~0', '~')
+    const own = name.replaceAll('~1', '/').replaceAll('~0', '~')
     part = Object.hasOwn(part, own) ? (part as Keywords)[own] : undefined
   }
   return part

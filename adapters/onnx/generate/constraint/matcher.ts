@@ -222,14 +222,14 @@ export const record = (value: Part): Part => {
   return (rest) => literal('{', () => either([literal('}', rest), member(new Set(), rest)]))
 }
 
-/** Deepest nesting of a value without a schema. */
-const MAX_DEPTH = 64
-
 /** One of several texts. */
 export const word =
   (texts: readonly string[]): Part =>
   (rest) =>
     oneText(texts.map((text) => ({ text, rest })))
+
+/** Deepest nesting of a value without a schema. */
+const MAX_DEPTH = 64
 
 /** Any value; at the greatest depth no list and no object. */
 export const value =
