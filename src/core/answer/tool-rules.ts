@@ -53,7 +53,8 @@ const choiceOf = ({ tool_choice: choice }: ChatRequest): CallChoice => {
   return { names: new Set(only), isRequired: true }
 }
 
-const isAllowed = ({ names }: CallChoice, name: string): boolean => names?.has(name) ?? true
+const allowedFunctions = ({ tools }: ChatRequest, { names }: CallChoice): NamedFunction[] =>
+  functionsOf(tools).filter(({ name }) => names?.has(name) ?? true)
 
 /** @param calls of an answer; null for a text @returns null where the request allows them */
 export const toolFault = (
@@ -63,10 +64,8 @@ export const toolFault = (
   const choice = choiceOf(request)
   if (calls === null) return choice.isRequired ? 'call-missing' : null
   if (calls.length > 1 && request['parallel_tool_calls'] === false) return 'call-not-allowed'
-  const areAllowed = calls.every(
-    ({ name }) => functionNamed(request, name) !== null && isAllowed(choice, name)
-  )
-  return areAllowed ? null : 'call-not-allowed'
+  const allowed = new Set(allowedFunctions(request, choice).map(({ name }) => name))
+  return calls.every(({ name }) => allowed.has(name)) ? null : 'call-not-allowed'
 }
 
 /**
@@ -77,12 +76,10 @@ export const toolFault = (
 export const boundCalls = (request: ChatRequest, mayDefer: boolean): BoundCalls | null => {
   if (!Array.isArray(request.tools) || request.tools.length === 0) return null
   const choice = choiceOf(request)
-  const functions = functionsOf(request.tools)
-    .filter(({ name }) => isAllowed(choice, name))
-    .map(({ name, parameters }) => ({
-      name,
-      ...(parameters === undefined || parameters === null ? {} : { parameters }),
-    }))
+  const functions = allowedFunctions(request, choice).map(({ name, parameters }) => ({
+    name,
+    ...(parameters === undefined || parameters === null ? {} : { parameters }),
+  }))
   return {
     functions,
     required: choice.isRequired && !mayDefer && functions.length > 0,
