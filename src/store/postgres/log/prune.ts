@@ -79,9 +79,12 @@ const dropOld = async (connection: Connection, kept: Kept): Promise<Counts> => {
   return sum
 }
 
+const blankSql = (table: string): string =>
+  `update promptintern.${table}
+    set answer = '', upstream_answer = case when upstream_answer is null then null else '' end`
+
 /** Those that still have an answer, and whose record has lost its bodies. */
-const BLANK_EVALUATIONS = `update promptintern.evaluations
-  set answer = '', upstream_answer = case when upstream_answer is null then null else '' end
+const BLANK_EVALUATIONS = `${blankSql('evaluations')}
   where (answer <> '' or upstream_answer <> '') and not exists
     (select 1 from promptintern.records where records.id = evaluations.record_id and records.day >= $1)`
 
@@ -118,15 +121,6 @@ export const prune = async (
 
 const TABLES_WITH_TEXT = ['evaluations', 'pairs'] as const
 
-const BLANK: Record<(typeof TABLES_WITH_TEXT)[number], string> = {
-  evaluations: `update promptintern.evaluations
-    set answer = '', upstream_answer = case when upstream_answer is null then null else '' end
-    where record_id = any($1::text[])`,
-  pairs: `update promptintern.pairs
-    set answer = '', upstream_answer = case when upstream_answer is null then null else '' end
-    where record_id = any($1::text[])`,
-}
-
 /** @returns ids of records that the table has an answer of, and the log does not have */
 const readLost = async (db: Database, table: string): Promise<string[]> => {
   const { rows } = await db.$client.query<{ id: string }>(
@@ -143,7 +137,9 @@ const readLost = async (db: Database, table: string): Promise<string[]> => {
 const blankLost = async ({ readTogether, write }: Connection): Promise<void> => {
   for (const table of TABLES_WITH_TEXT)
     for (const lost of inChunks(await readTogether((db) => readLost(db, table))))
-      await write((tx) => tx.$client.query(BLANK[table], [lost]))
+      await write((tx) =>
+        tx.$client.query(`${blankSql(table)} where record_id = any($1::text[])`, [lost])
+      )
 }
 
 /** Tables that a forgetting deletes rows of, beside the partitions. */
