@@ -333,7 +333,7 @@ export const toolCalls = (calls: Call[], turn: number): unknown[] =>
     function: { name, arguments: JSON.stringify(given) },
   }))
 
-/** The request of a turn, from 0 on: what came before is as the upstream said it. */
+/** The request of a turn. Its history has the answers of the upstream. @param turn from 0 on */
 export const requestAt = (
   { question, rounds }: Conversation,
   turn: number,

@@ -35,8 +35,8 @@ const UTF8 = new TextEncoder()
 export const END: Matcher = { step: () => null, mayEnd: true }
 
 /**
- * Places that are followed at the same time. What is beyond is dropped: fewer texts are possible, and all of
- * them fit.
+ * Places that are followed at the same time. Further places are dropped. Then fewer texts are possible, and
+ * all of them fit the schema.
  */
 const MAX_PLACES = 32
 
