@@ -88,8 +88,8 @@ const refuseUnreadable = (
   fault: ReportFault<ServerFault>
 ): void => {
   server.on('clientError', (error: Error & { code?: string }, socket) => {
-    // a client that resets its connection is not a fault
-    if (error.code !== 'ECONNRESET') fault('unreadable-request', error)
+    // a client that goes away is not a fault
+    if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') fault('unreadable-request', error)
     const outgoing = connections.latest(socket as Socket)
     if (outgoing === null || outgoing.writableEnded) refuse(error, socket)
     else if (outgoing.req.complete) outgoing.once('close', () => refuse(error, socket))

@@ -95,7 +95,7 @@ const VIEWS = [
   '/live/traffic',
 ]
 
-const ofLive = (request: { url(): string }): boolean => request.url().endsWith('/admin/live')
+const ofLive = (request: { url(): string }): boolean => request.url().includes('/admin/live?')
 
 describe.skipIf(CHROMIUM === null)(`an internalization in Chromium${WHY_SKIPPED}`, () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'promptintern-browser-'))

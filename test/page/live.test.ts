@@ -37,6 +37,8 @@ const CHANGES: [what: string, change: (store: Store) => Promise<unknown>][] = [
   ],
 ]
 
+const CHANGED = expect.stringMatching(/^data: changed\nid: [\w-]{22}\n\n$/)
+
 it('tells an open view of every change that it shows, and of nothing else', async () => {
   const page = await openPage()
   await page.signIn()
@@ -48,7 +50,7 @@ it('tells an open view of every change that it shows, and of nothing else', asyn
   for (const [what, change] of CHANGES) {
     page.clock.now += 60_000 / CHANGES.length
     await change(page.store)
-    expect([what, (await events.read()).value]).toEqual([what, 'data: changed\n\n'])
+    expect([what, (await events.read()).value]).toEqual([what, CHANGED])
   }
   page.clock.now += 10_000
   // the same evidence, looked at again
@@ -58,3 +60,27 @@ it('tells an open view of every change that it shows, and of nothing else', asyn
   closed.abort()
   await page.close()
 })
+
+it.each(['a view that was just rendered', 'a browser that connects again'])(
+  'tells what changed before it connected: %s',
+  async (who) => {
+    const page = await openPage()
+    await page.signIn()
+    const view = await (await page.request('/admin')).text()
+    const source = /data-live-source="([^"]+)"/.exec(view)![1]!
+    await page.store.internalizations.create(exampleInternalization('a'))
+    page.clock.now += 2_000
+    const closed = new AbortController()
+    const since = new URL(source, 'http://page').searchParams.get('since')!
+    const { body } = await (who.startsWith('a view')
+      ? page.request(source, { signal: closed.signal })
+      : page.request('/admin/live?since=older', {
+          signal: closed.signal,
+          headers: { 'last-event-id': since },
+        }))
+    const events = body!.pipeThrough(new TextDecoderStream()).getReader()
+    expect((await events.read()).value).toEqual(CHANGED)
+    closed.abort()
+    await page.close()
+  }
+)

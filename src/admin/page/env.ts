@@ -10,6 +10,8 @@ export interface PageVariables {
   session: Session
   /** for hidden fields, see `Sessions.formToken` */
   formToken: string
+  /** of the store, before the view read it */
+  revision: string
 }
 
 export type PageEnv = { Bindings: HttpBindings; Variables: PageVariables }

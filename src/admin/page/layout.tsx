@@ -81,7 +81,13 @@ export interface LayoutProps {
   title: string
   assets: Assets
   /** null: nobody is signed in, and there is no navigation */
-  signedIn: { session: Session; formToken: string; section: SectionPath } | null
+  signedIn: {
+    session: Session
+    formToken: string
+    section: SectionPath
+    /** of the store, see `addLive` */
+    revision: string
+  } | null
   children?: Child
 }
 
@@ -90,7 +96,7 @@ export const Layout = ({ title, assets, signedIn, children }: LayoutProps) => (
     {raw('<!DOCTYPE html>')}
     <html lang="en">
       <Head title={title} assets={assets} />
-      <body hx-boost="true" data-live-source={signedIn === null ? undefined : `${BASE}/live`}>
+      <body hx-boost="true">
         <a class="skip" href="#main">
           Skip to content
         </a>
@@ -103,7 +109,13 @@ export const Layout = ({ title, assets, signedIn, children }: LayoutProps) => (
             </>
           )}
         </header>
-        <main id="main" tabindex={-1}>
+        <main
+          id="main"
+          tabindex={-1}
+          data-live-source={
+            signedIn === null ? undefined : `${BASE}/live?since=${signedIn.revision}`
+          }
+        >
           <h1>{title}</h1>
           {children}
         </main>

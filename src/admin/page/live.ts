@@ -1,4 +1,8 @@
-/** Tells open views that something changed. They load themselves again, so no text is in an event. */
+/**
+ * Tells open views that something changed. They load themselves again, so no text is in an event. A view knows
+ * the revision that it was rendered of, and says it when it connects: what changed in between is told at once.
+ */
+import { createHash } from 'node:crypto'
 import { streamSSE } from 'hono/streaming'
 import { progressSnapshot } from '../../core/lifecycle/internalization.ts'
 import { AppError } from '../../errors.ts'
@@ -7,7 +11,7 @@ import { readCurves } from '../../lifecycle/learning-curve.ts'
 import { rolloutReports } from '../../lifecycle/rollout-report.ts'
 import type { Store } from '../../store/store.ts'
 import type { AdminDeps } from '../deps.ts'
-import type { AddView } from './env.ts'
+import type { PageApp } from './env.ts'
 
 const POLL_MS = 2000
 /** A view reconnects by itself; a connection that nobody closed ends. */
@@ -22,6 +26,9 @@ const evidenceOf = async (store: Store): Promise<string> => {
   )
 }
 
+const digest = (text: string): string =>
+  createHash('sha256').update(text).digest('base64url').slice(0, 22)
+
 /** Changes with every change that a view shows at once. */
 const revisionOf = async (store: Store): Promise<string> => {
   const progress = await store.snapshots.all(progressSnapshot(''))
@@ -34,38 +41,44 @@ const revisionOf = async (store: Store): Promise<string> => {
     (await forgetTasks(store)).length,
     ...[...progress.values()].map((bytes) => Buffer.from(bytes).toString()),
   ]
-  return parts.join('\n')
+  return digest(parts.join('\n'))
 }
 
-/** The views that are open share one look at the store. */
-const sharedRevision = ({ store, now }: Pick<AdminDeps, 'store' | 'now'>) => {
+export type ReadRevision = () => Promise<string>
+
+/** The views that are open share one look at the store: the revision may be a second old. */
+export const sharedRevision = ({ store, now }: Pick<AdminDeps, 'store' | 'now'>) => {
   let last: { at: number; revision: Promise<string> } | null = null
-  return (): Promise<string> => {
+  return () => {
     const at = now()
     if (last === null || at - last.at >= POLL_MS / 2) last = { at, revision: revisionOf(store) }
     return last.revision
   }
 }
 
-export const addLive: AddView = (app, deps) => {
-  const { now } = deps
-  const readRevision = sharedRevision(deps)
+export const addLive = (
+  app: PageApp,
+  { now }: Pick<AdminDeps, 'now'>,
+  readRevision: ReadRevision
+): void => {
   let connections = 0
   app.get('/live', (context) => {
     if (connections >= MAX_CONNECTIONS)
       throw new AppError('overloaded', `${MAX_CONNECTIONS} views are open already`)
+    // a browser that connects again sends the last event's id
+    const lastSeen = context.req.header('last-event-id') ?? context.req.query('since')
     connections++
     return streamSSE(context, async (stream) => {
       const end = now() + MAX_AGE_MS
       try {
-        let seen = await readRevision()
+        let seen = lastSeen ?? (await readRevision())
         while (now() < end) {
+          const revision = await readRevision()
+          if (revision !== seen) await stream.writeSSE({ id: revision, data: 'changed' })
+          seen = revision
           await stream.sleep(POLL_MS)
           // the store may be closed by now
           if (stream.aborted) break
-          const revision = await readRevision()
-          if (revision !== seen) await stream.writeSSE({ data: 'changed' })
-          seen = revision
         }
       } finally {
         connections--

@@ -14,7 +14,7 @@ import { loadAssets, type Assets } from './assets.ts'
 import { BASE, type PageApp, type PageEnv } from './env.ts'
 import { formText } from './form-text.ts'
 import { Layout } from './layout.tsx'
-import { addLive } from './live.ts'
+import { addLive, sharedRevision } from './live.ts'
 import { Notice } from './parts/figures.tsx'
 import { TOKEN_FIELD } from './parts/form.tsx'
 import { addSignIn, COOKIE, SIGN_IN } from './sign-in.tsx'
@@ -133,7 +133,12 @@ export const createPageApp = (deps: AdminDeps): PageApp => {
   const form = requireForm(sessions)
   app.use('*', (context, next) => (context.req.path === SIGN_IN ? next() : form(context, next)))
   addSignIn(app, deps, { sessions, assets })
-  addLive(app, deps)
+  const readRevision = sharedRevision(deps)
+  addLive(app, deps, readRevision)
+  app.use('*', async (context, next) => {
+    context.set('revision', await readRevision())
+    await next()
+  })
   addViews(app, deps)
   // an unknown path under /admin must not reach the proxy, which would send it to the upstream
   app.all('*', ({ req }) => {

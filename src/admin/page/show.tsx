@@ -10,9 +10,9 @@ export interface View {
 }
 
 export const show = (context: PageContext, { title, section, content }: View) => {
-  const { session, formToken, assets } = context.var
+  const { session, formToken, assets, revision } = context.var
   return context.html(
-    <Layout title={title} assets={assets} signedIn={{ session, formToken, section }}>
+    <Layout title={title} assets={assets} signedIn={{ session, formToken, section, revision }}>
       {content}
     </Layout>
   )

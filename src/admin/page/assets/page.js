@@ -171,9 +171,13 @@ const replacePart = (fresh) => {
 }
 
 let isLoading = false
+/** Something changed while the view was loading. */
+let isStale = false
 
 const refresh = async () => {
-  if (isLoading || document.querySelector('[data-live]') === null) return
+  if (document.querySelector('[data-live]') === null) return
+  isStale = isLoading
+  if (isLoading) return
   isLoading = true
   try {
     const response = await fetch(location.href, { headers: { 'x-live': '1' } })
@@ -186,22 +190,19 @@ const refresh = async () => {
     // the next event tries again
   } finally {
     isLoading = false
+    if (isStale) void refresh()
   }
 }
 
 let events = null
 
-/** A hidden view listens to nothing; one that is seen again is loaded again. */
+/** From the revision of this view. A hidden one listens to nothing; one that is seen again is loaded again. */
 const listen = () => {
-  const source = document.body.dataset.liveSource
-  const isWanted =
-    source !== undefined && !document.hidden && document.querySelector('[data-live]') !== null
-  if (!isWanted) {
-    events?.close()
-    events = null
+  events?.close()
+  events = null
+  const source = document.getElementById('main').dataset.liveSource
+  if (source === undefined || document.hidden || document.querySelector('[data-live]') === null)
     return
-  }
-  if (events !== null) return
   events = new EventSource(source)
   events.addEventListener('message', () => void refresh())
 }
