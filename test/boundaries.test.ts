@@ -163,7 +163,7 @@ const RULES: Record<string, Rule> = {
       'src/errors.ts',
     ],
     packages: ['hono', '@hono/node-server', 'diff'],
-    node: false,
+    node: DIGEST,
   },
   // the files that it serves, of its own folder and of two packages
   'src/admin/page/assets.ts': {
