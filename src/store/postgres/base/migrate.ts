@@ -1,21 +1,33 @@
 /** Brings the schema up to date, and refuses a database that is not ours or not fit. */
-import { join } from 'node:path'
-import { readMigrationFiles } from 'drizzle-orm/migrator'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { QueryConfig } from 'pg'
 import { AppError } from '../../../errors.ts'
-import { packageFolder } from '../../../package-folder.ts'
 import type { Connection, Database, Transaction } from './database.ts'
+import { codeOf } from './errors.ts'
 import { lockSql } from './locks.ts'
+import { afterMigration, knownMigrations, type Applied, type Migration } from './migrations.ts'
 import { SCHEMA_NAME } from './schema.ts'
 
 const OLDEST_SERVER = 15
-/** an index of a large table takes long */
-const MIGRATION_LIMITS = { statementMs: 60 * 60 * 1000, lockMs: 10 * 60 * 1000 }
+/**
+ * An index takes long. The appends of other proxies wait behind a statement that waits for a table's lock, so
+ * it gives up soon, lets them go on, and tries again, for some ten minutes.
+ */
+const MIGRATION_LIMITS = { statementMs: 60 * 60 * 1000, lockMs: 500 }
 /** after which the connection would count as lost */
 const PATIENCE = { query_timeout: 2 * MIGRATION_LIMITS.statementMs }
+const ATTEMPTS = 60
+const MAX_PAUSE_MS = 10_000
+const LOCK_TIMEOUT = '55P03'
 
-const knownMigrations = () =>
-  readMigrationFiles({ migrationsFolder: join(packageFolder(), 'migrations', 'postgres') })
+/**
+ * The server ends a statement within a second of its client's death; else the locks of a killed migration
+ * would last as long as its longest statement. Platforms without it refuse the setting.
+ */
+const END_WITH_CLIENT = `do $$ begin
+    perform set_config('client_connection_check_interval', '1s', true);
+  exception when invalid_parameter_value then null;
+  end $$`
 
 interface Condition {
   version: number
@@ -75,56 +87,94 @@ const requireFit = (
     )
 }
 
-/** @returns time of the newest migration that was applied; 0 without one */
-const readApplied = async ({ $client }: Database): Promise<number> => {
-  const { rows } = await $client.query<{ applied: number | null }>(
-    `select max(created_at) as applied from ${SCHEMA_NAME}.migrations`
+const NOTHING: Applied = { newest: 0, worksFrom: 0 }
+
+/** Rows of programs that did not know of `works_from` may lack it: theirs are breaking. */
+const readApplied = async ({ $client }: Database): Promise<Applied> => {
+  const { rows } = await $client.query<{ newest: number | null; worksFrom: number | null }>(
+    `select max(created_at) as newest,
+      max(coalesce((to_jsonb(migrations) ->> 'works_from')::bigint, created_at)) as "worksFrom"
+      from ${SCHEMA_NAME}.migrations`
   )
-  return rows[0]!.applied ?? 0
+  const { newest, worksFrom } = rows[0]!
+  return { newest: newest ?? 0, worksFrom: worksFrom ?? 0 }
 }
 
 const runPatiently = ({ $client }: Transaction, text: string): Promise<unknown> =>
   $client.query({ text, ...PATIENCE } as QueryConfig)
 
-const applyMissing = async (tx: Transaction): Promise<void> => {
-  // another proxy may be at it
-  await runPatiently(tx, lockSql('migration'))
-  const { $client } = tx
-  const exists = await $client.query(`select to_regnamespace($1) is not null as made`, [
-    SCHEMA_NAME,
-  ])
-  // without the right to make a schema even `if not exists` fails
-  if (exists.rows[0]!.made !== true) await $client.query(`create schema ${SCHEMA_NAME}`)
-  await $client.query(
-    `create table if not exists ${SCHEMA_NAME}.migrations (created_at bigint not null, hash text)`
+/** Takes no lock of what is there already: other proxies read it when they start. */
+const prepare = async ({ $client }: Transaction): Promise<void> => {
+  const { rows } = await $client.query<{ hasSchema: boolean; columns: string[] | null }>(
+    `select to_regnamespace($1) is not null as "hasSchema",
+      (select array_agg(attname::text) from pg_attribute
+        where attrelid = to_regclass($1 || '.migrations')) as columns`,
+    [SCHEMA_NAME]
   )
-  const applied = await readApplied(tx)
-  for (const migration of knownMigrations()) {
-    const { folderMillis, hash } = migration
-    if (folderMillis <= applied) continue
-    for (const statement of migration.sql) await runPatiently(tx, statement)
-    await $client.query(`insert into ${SCHEMA_NAME}.migrations values ($1, $2)`, [
-      folderMillis,
-      hash,
-    ])
+  const { hasSchema, columns } = rows[0]!
+  // without the right to make a schema even `if not exists` fails
+  if (!hasSchema) await $client.query(`create schema ${SCHEMA_NAME}`)
+  if (columns === null)
+    await $client.query(
+      `create table ${SCHEMA_NAME}.migrations (created_at bigint not null, hash text, works_from bigint)`
+    )
+  else if (!columns.includes('works_from'))
+    await $client.query(`alter table ${SCHEMA_NAME}.migrations add column works_from bigint`)
+}
+
+const applyMissing = async (tx: Transaction, known: Migration[]): Promise<void> => {
+  const { $client } = tx
+  await $client.query(END_WITH_CLIENT)
+  // another proxy may be at it
+  await $client.query(lockSql('migration'))
+  await prepare(tx)
+  let applied = await readApplied(tx)
+  for (const migration of known) {
+    if (migration.at <= applied.newest) continue
+    for (const statement of migration.statements) await runPatiently(tx, statement)
+    applied = afterMigration(migration, applied)
+    await $client.query(
+      `insert into ${SCHEMA_NAME}.migrations (created_at, hash, works_from) values ($1, $2, $3)`,
+      [applied.newest, migration.hash, applied.worksFrom]
+    )
+  }
+}
+
+const applyPatiently = async ({ write }: Connection, known: Migration[]): Promise<void> => {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await write((tx) => applyMissing(tx, known), MIGRATION_LIMITS)
+    } catch (error) {
+      if (attempt === ATTEMPTS || codeOf(error) !== LOCK_TIMEOUT) throw error
+      await delay(Math.min(MIGRATION_LIMITS.lockMs * attempt, MAX_PAUSE_MS))
+    }
   }
 }
 
 /**
  * Applies the missing migrations in one transaction, so proxies that start together apply them once. A
- * database that is up to date is only read.
- * @throws AppError `invalid-config` for a database of a newer version, of another program, of another
- * encoding or without rights; `store-unavailable` for one that is read-only
+ * database that is up to date, or ahead by additive migrations, is only read.
+ * @param known migrations of the program, in their order
+ * @throws AppError `invalid-config` for a database that a newer version has changed so that this one cannot
+ * work with it, of another program, of another encoding or without rights; `store-unavailable` for one that
+ * is read-only, or whose tables are locked for too long
  */
-export const migrate = async ({ read, write }: Connection, place: string): Promise<void> => {
+export const migrate = async (
+  connection: Connection,
+  place: string,
+  known: Migration[] = knownMigrations()
+): Promise<void> => {
+  const { read } = connection
   const condition = await read(readCondition)
   requireFit(condition, place)
-  const newest = knownMigrations().at(-1)!.folderMillis
-  const applied = condition.tables?.includes('migrations') === true ? await read(readApplied) : 0
-  if (applied > newest)
+  const newest = known.at(-1)!.at
+  const applied =
+    condition.tables?.includes('migrations') === true ? await read(readApplied) : NOTHING
+  if (applied.worksFrom > newest)
     throw new AppError(
       'invalid-config',
-      `database ${place}: a newer version wrote it: upgrade, or use another database`
+      `database ${place}: a newer version has changed it, and this version cannot work with it: ` +
+        'upgrade, or use another database'
     )
-  if (applied < newest) await write(applyMissing, MIGRATION_LIMITS)
+  if (applied.newest < newest) await applyPatiently(connection, known)
 }
