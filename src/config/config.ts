@@ -116,7 +116,11 @@ const configOf = (env: Environment) => ({
   adminReadToken: env.ADMIN_READ_TOKEN,
   /** `keys`: callers need keys that the proxy issued, and `upstream.apiKey` is set */
   access: env.ACCESS,
-  server: { maxConnections: env.MAX_CONNECTIONS, drainMs: env.DRAIN_SECONDS * 1000 },
+  server: {
+    maxConnections: env.MAX_CONNECTIONS,
+    drainMs: env.DRAIN_SECONDS * 1000,
+    drainIdleMs: env.DRAIN_IDLE_SECONDS * 1000,
+  },
   /** `maxDelayMs` of the event loop; 0 sets no limit */
   shed: { maxInFlight: env.MAX_IN_FLIGHT_REQUESTS, maxDelayMs: env.SHED_DELAY_MS },
   upstream: {

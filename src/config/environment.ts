@@ -160,6 +160,7 @@ const SCHEMA = z.object({
   MAX_IN_FLIGHT_REQUESTS: whole(10_000, 1),
   SHED_DELAY_MS: whole(500),
   DRAIN_SECONDS: z.coerce.number().min(0).default(60),
+  DRAIN_IDLE_SECONDS: z.coerce.number().min(0).default(0),
   ADMIN_TOKEN: optional,
   ADMIN_READ_TOKEN: optional,
 

@@ -4,6 +4,8 @@ import { Server as NetServer, type Socket } from 'node:net'
 
 /** How long a drain waits for the first byte of a connection that has sent nothing yet. */
 const FIRST_REQUEST_MS = 1_000
+/** How many turns of the event loop a drain goes on accepting connections that the system has opened. */
+const ACCEPT_TURNS = 1_000
 
 const isOver = ({ writableFinished, destroyed }: ServerResponse): boolean =>
   writableFinished || destroyed
@@ -40,10 +42,15 @@ export class Connections {
   private readonly bytesRead = new WeakMap<Socket, number>()
   private readonly waiting = new WaitingAnswers()
   private isDraining = false
+  private readonly drainIdleMs: number
+  private accepted = 0
 
-  constructor(server: Server) {
+  /** @param drainIdleMs how long a connection may stay idle while the server drains */
+  constructor(server: Server, drainIdleMs: number) {
     this.server = server
+    this.drainIdleMs = drainIdleMs
     server.on('connection', (socket: Socket) => {
+      this.accepted++
       this.answers.set(socket, null)
       socket.once('close', () => {
         this.answers.delete(socket)
@@ -59,27 +66,45 @@ export class Connections {
   }
 
   /**
-   * Accepts no new connection, closes those without a request, and the others after their answer.
+   * Accepts no new connection, closes idle ones after `drainIdleMs`, and the others after their answer.
    * Connections that are still open after the limit are cut.
    */
-  drain(limitMs: number): Promise<void> {
+  async drain(limitMs: number): Promise<void> {
+    this.isDraining = true
+    for (const [socket, answer] of this.answers) {
+      if (answer === null) continue
+      if (isOver(answer)) this.closeWhenIdle(socket, answer)
+      else this.closeAfter(socket, answer)
+    }
+    await this.acceptOpened()
+    await this.close(limitMs)
+  }
+
+  /**
+   * Closing the listening socket resets connections that wait to be accepted, and requests that were sent on
+   * them are lost. Node accepts one in each turn of its event loop.
+   */
+  private async acceptOpened(): Promise<void> {
+    let before = -1
+    for (let turn = 0; turn < ACCEPT_TURNS && this.accepted !== before; turn++) {
+      before = this.accepted
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
+  private close(limitMs: number): Promise<void> {
     return new Promise((resolve) => {
-      this.isDraining = true
       const cut = setTimeout(() => {
         for (const socket of this.answers.keys()) socket.destroy()
       }, limitMs)
-      const unused = setTimeout(() => this.closeUnused(), Math.min(FIRST_REQUEST_MS, limitMs))
+      const unusedMs = Math.max(FIRST_REQUEST_MS, this.drainIdleMs)
+      const unused = setTimeout(() => this.closeUnused(), Math.min(unusedMs, limitMs))
       // the HTTP server's own `close` also cuts answers that are ended but not yet sent
       NetServer.prototype.close.call(this.server, () => {
         clearTimeout(cut)
         clearTimeout(unused)
         resolve()
       })
-      for (const [socket, answer] of this.answers) {
-        if (answer === null) continue
-        if (!isOver(answer)) this.closeAfter(socket, answer)
-        else if (!this.hasBegun(socket, answer)) socket.destroySoon()
-      }
     })
   }
 
@@ -98,15 +123,31 @@ export class Connections {
     if (answer.socket === null) this.waiting.add(socket, answer)
   }
 
-  /** Sends `connection: close` where the head is not sent yet, and closes after the answer. */
+  /**
+   * Sends `connection: close` where the head is not sent yet, and closes after the answer. A client that was
+   * promised another request on the connection may be sending it at this moment.
+   */
   private closeAfter(socket: Socket, answer: ServerResponse): void {
-    if (!answer.headersSent) answer.shouldKeepAlive = false
+    const isPromised = answer.headersSent
+    if (!isPromised) answer.shouldKeepAlive = false
     // a pipelined request that waited for this answer is emitted before `setImmediate` runs
     answer.once('close', () =>
       setImmediate(() => {
-        if (this.answers.get(socket) === answer) socket.destroySoon()
+        if (isPromised) this.closeWhenIdle(socket, answer)
+        else if (this.answers.get(socket) === answer) socket.destroySoon()
       })
     )
+  }
+
+  /** A request that arrives before is answered with `connection: close`. */
+  private closeWhenIdle(socket: Socket, answer: ServerResponse): void {
+    const close = (): void => {
+      if (this.answers.get(socket) === answer && !this.hasBegun(socket, answer))
+        socket.destroySoon()
+    }
+    if (this.drainIdleMs === 0) return close()
+    const timer = setTimeout(close, this.drainIdleMs)
+    socket.once('close', () => clearTimeout(timer))
   }
 
   /** Whether a part of another request has arrived: that request is still received and answered. */

@@ -21,6 +21,8 @@ export interface ListenOptions {
   requestMs: number
   /** how often `headMs` and `requestMs` are checked */
   checkMs: number
+  /** how long a connection may be idle while the server drains */
+  drainIdleMs: number
 }
 
 const DEFAULTS: ListenOptions = {
@@ -31,6 +33,7 @@ const DEFAULTS: ListenOptions = {
   headMs: 60_000,
   requestMs: 300_000,
   checkMs: 30_000,
+  drainIdleMs: 0,
 }
 
 /** The error code of Node's parser → the error that the client gets. */
@@ -112,7 +115,10 @@ export const listen = (
   { fault, ...options }: Partial<ListenOptions> & { fault: ReportFault<ServerFault> }
 ): Promise<Listening> =>
   new Promise((resolve, reject) => {
-    const { maxConnections, keepAliveMs, headMs, requestMs, checkMs } = { ...DEFAULTS, ...options }
+    const { maxConnections, keepAliveMs, headMs, requestMs, checkMs, drainIdleMs } = {
+      ...DEFAULTS,
+      ...options,
+    }
     const timeouts = {
       keepAliveTimeout: keepAliveMs,
       headersTimeout: headMs,
@@ -125,7 +131,7 @@ export const listen = (
     })
     const server = createServer(timeouts, (incoming, outgoing) => void listener(incoming, outgoing))
     server.maxConnections = maxConnections
-    const connections = new Connections(server)
+    const connections = new Connections(server, drainIdleMs)
     refuseUnreadable(server, connections, fault)
     const refused = (cause: Error): void =>
       reject(new AppError('invalid-config', `cannot listen on ${host}:${port}`, { cause }))

@@ -120,6 +120,16 @@ describe('a server that drains', () => {
     await eventually(() => silent.closed)
   })
 
+  it('answers requests on connections that it had not accepted yet', async () => {
+    // the system has opened them before the loop of this process, which is the server's, turns
+    const clients = Array.from({ length: 40 }, () =>
+      harness.open('GET /v1/models HTTP/1.1\r\nhost: a\r\n\r\n')
+    )
+    await harness.drain(LONG_MS)
+    await eventually(() => clients.every(({ socket }) => socket.closed))
+    expect(clients.filter(({ text }) => !text.includes('from the upstream'))).toEqual([])
+  })
+
   const body = chatBody('x'.repeat(300_000))
   const uploadTo = (path: string, sent: number): string =>
     `POST ${path} HTTP/1.1\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n${body.slice(0, sent)}`
@@ -180,5 +190,53 @@ describe('a server that drains', () => {
     await drained
     await eventually(() => client.socket.closed)
     expect(client.text.length).toBeGreaterThan(whole.length)
+  })
+})
+
+describe('a server that drains behind a load balancer', () => {
+  const IDLE_MS = 400
+  const get = 'GET /v1/models HTTP/1.1\r\nhost: a\r\n\r\n'
+
+  beforeEach(async () => {
+    await harness.close()
+    harness = await startHarness({}, { drainIdleMs: IDLE_MS })
+  })
+
+  it('answers a request on a connection that was idle, and says that it closes', async () => {
+    const client = await keptConnection()
+    const drained = harness.drain(LONG_MS)
+    await expect(harness.send(chatBody('hi'))).rejects.toThrow(/ECONNREFUSED/)
+    client.text = ''
+    client.socket.write(get)
+    await drained
+    await eventually(() => client.socket.closed)
+    expect(client.text).toMatch(/^HTTP\/1.1 200 OK\r\n[^]*connection: close[^]*from the upstream/i)
+  })
+
+  it('answers a request behind a stream whose head had promised to keep the connection', async () => {
+    const { respond, end, isOpen } = stream()
+    harness.upstream.respond = respond
+    const client = harness.open(
+      `POST ${CHAT_PATH} HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}`
+    )
+    await eventually(() => isOpen() && client.text.includes('data: 1'))
+    const drained = harness.drain(LONG_MS)
+    end()
+    await eventually(() => client.text.includes('[DONE]'))
+    client.socket.write(get)
+    await drained
+    await eventually(() => client.socket.closed)
+    expect(client.text).toMatch(/\[DONE\][^]*HTTP\/1.1 200 OK\r\n[^]*connection: close/i)
+  })
+
+  it('closes idle connections in the end, and at once where the client does', async () => {
+    const { socket } = await keptConnection()
+    const leaving = await keptConnection()
+    const drained = harness.drain(LONG_MS)
+    leaving.socket.end()
+    await eventually(() => leaving.socket.closed)
+    expect(socket.closed).toBe(false)
+    await drained
+    await eventually(() => socket.closed)
   })
 })
