@@ -82,6 +82,10 @@ const killTree = (root: number): void => {
 export interface ProxyProcessOptions {
   /** the command line's file; default is the one beside this file, built or not */
   cli?: string
+  /** by default a free one */
+  port?: number
+  /** of `serve` */
+  flags?: string[]
   /** gets what the server and its children log; by default that goes to stderr */
   onLog?: (text: string) => void
 }
@@ -94,11 +98,11 @@ const ownCli = (): string => {
 /** @param env added to the environment; PORT and ADMIN_TOKEN are set here */
 export const startProxy = async (
   env: Record<string, string>,
-  { cli = ownCli(), onLog }: ProxyProcessOptions = {}
+  { cli = ownCli(), onLog, flags = [], ...options }: ProxyProcessOptions = {}
 ): Promise<ProxyProcess> => {
-  const port = await freePort()
+  const port = options.port ?? (await freePort())
   const translator = cli.endsWith('.ts') ? ['--import', 'tsx'] : []
-  const child = spawn(process.execPath, [...translator, cli, 'serve'], {
+  const child = spawn(process.execPath, [...translator, cli, 'serve', ...flags], {
     env: { LOG_LEVEL: 'warn', ...process.env, ...env, PORT: String(port), ADMIN_TOKEN },
     stdio: ['ignore', 'inherit', onLog === undefined ? 'inherit' : 'pipe'],
   })

@@ -1,0 +1,171 @@
+/**
+ * Whether an upgrade costs a request: two proxies behind the nginx of `deploy/nginx.conf`, over one PostgreSQL,
+ * are stopped and started again as a next version, one after the other, while clients ask for plain and
+ * streamed answers. Each next version has one additive migration more.
+ *
+ *   npm run bench:upgrade -- [--rounds 3] [--clients 24] [--idle-seconds 7] [--out file.json]
+ */
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { Client } from 'pg'
+import {
+  PASSWORD,
+  serverIn,
+  stopServer,
+  USER,
+  WHY_NO_SERVER,
+} from '../test/fixtures/postgres-process.ts'
+import { build } from './harness/build.ts'
+import { freePort } from './harness/free-port.ts'
+import { makeNewerProgram } from './harness/newer-program.ts'
+import { startNginx, WHY_NO_NGINX } from './harness/nginx.ts'
+import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
+import { formatFigures, writeReport, type Figure } from './report.ts'
+import { startLoad, type Load } from './upgrade/load.ts'
+import { startUpstream } from './upgrade/upstream.ts'
+
+const { values: args } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '3' },
+    clients: { type: 'string', default: '24' },
+    // DRAIN_IDLE_SECONDS, as compose.yaml has it
+    'idle-seconds': { type: 'string', default: '7' },
+    out: { type: 'string' },
+  },
+})
+
+/** under load, before the first stop and after each start */
+const SETTLE_MS = 3_000
+const STOP_MS = 120_000
+
+/** What a next version may bring: a column of the log's largest table, a table and an index. */
+const migrationOf = (round: number): string => `-- additive
+alter table promptintern.records add column next_${round} text;
+--> statement-breakpoint
+create table promptintern.next_${round} (id bigint primary key);
+--> statement-breakpoint
+create index next_index_${round} on only promptintern.records (next_${round});`
+
+const versions = (folder: string, rounds: number): string[] => {
+  const built = build('upgrade', ['src/cli.ts', 'src/store/thread/thread.ts'])
+  const cli = built.pathOf('src/cli.ts')
+  return Array.from({ length: rounds + 1 }, (_, version) => {
+    if (version === 0) return cli
+    const migrations = Array.from({ length: version }, (_none, index) => migrationOf(index + 1))
+    return makeNewerProgram(dirname(dirname(cli)), join(folder, `version-${version}`), migrations)
+  })
+}
+
+interface Setting {
+  folder: string
+  databaseUrl: string
+  upstreamUrl: string
+}
+
+interface Upgraded {
+  load: Load
+  /** from the stop's signal until the next version was ready, seconds */
+  replacedSeconds: number[]
+}
+
+/** @param programs command line of each version */
+const upgradeUnderLoad = async (setting: Setting, programs: string[]): Promise<Upgraded> => {
+  const ports = [await freePort(), await freePort()]
+  const start = (index: number, cli: string): Promise<ProxyProcess> =>
+    startProxy(
+      {
+        DATA_DIR: join(setting.folder, `data-${index}`),
+        DATABASE_URL: setting.databaseUrl,
+        UPSTREAM_BASE_URL: setting.upstreamUrl,
+        TENANT_SECRET: 'secret-of-the-benchmark',
+        DRAIN_IDLE_SECONDS: args['idle-seconds'],
+      },
+      { cli, port: ports[index]!, flags: ['--no-worker'] }
+    )
+  const proxies = await Promise.all([start(0, programs[0]!), start(1, programs[0]!)])
+  const nginx = await startNginx(setting.folder, ports)
+  const [load, endLoad] = startLoad(nginx.baseUrl, Number(args.clients))
+  const replacedSeconds: number[] = []
+  try {
+    await delay(SETTLE_MS)
+    for (const cli of programs.slice(1))
+      for (const index of [0, 1]) {
+        const begun = performance.now()
+        await proxies[index]!.stop(STOP_MS)
+        proxies[index] = await start(index, cli)
+        replacedSeconds.push((performance.now() - begun) / 1000)
+        await delay(SETTLE_MS)
+      }
+  } finally {
+    await endLoad()
+    await nginx.stop()
+    await Promise.all(proxies.map((proxy) => proxy.stop(STOP_MS)))
+  }
+  return { load, replacedSeconds }
+}
+
+const read = async (connectionString: string, query: string): Promise<number> => {
+  const client = new Client({ connectionString, ssl: false })
+  await client.connect()
+  const { rows } = await client.query<{ number: number }>(query)
+  await client.end()
+  return rows[0]!.number
+}
+
+const none = (value: number, unit: string): Figure => ({
+  value,
+  unit,
+  bar: '<= 0',
+  holds: value === 0,
+})
+
+const run = async (folder: string): Promise<Record<string, Figure>> => {
+  const rounds = Number(args.rounds)
+  const { port } = await serverIn(folder, process.pid)
+  const databaseUrl = `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/postgres`
+  const upstream = await startUpstream()
+  const setting = { folder, databaseUrl, upstreamUrl: upstream.baseUrl }
+  const { load, replacedSeconds } = await upgradeUnderLoad(setting, versions(folder, rounds))
+  upstream.close()
+  for (const line of [...load.failed, ...load.cut].slice(0, 20)) console.error(line)
+  const logged = await read(databaseUrl, 'select count(*)::int as number from promptintern.records')
+  const applied = await read(
+    databaseUrl,
+    `select count(*)::int as number from promptintern.migrations where works_from < created_at`
+  )
+  const sorted = load.headMs.toSorted((one, other) => one - other)
+  return {
+    failed_requests: none(load.failed.length, 'requests'),
+    streams_cut: none(load.cut.length, 'answers'),
+    repeated_requests: none(upstream.repeated(), 'requests'),
+    records_missing: none(load.asked - logged, 'records'),
+    requests: { value: load.asked, unit: 'requests' },
+    proxies_replaced: { value: replacedSeconds.length, unit: 'processes' },
+    additive_migrations: { value: applied, unit: 'migrations' },
+    longest_replacement: { value: Math.max(...replacedSeconds), unit: 's' },
+    head_p50: { value: sorted[sorted.length >> 1]!, unit: 'ms' },
+    head_p99: { value: sorted[Math.floor(sorted.length * 0.99)]!, unit: 'ms' },
+    head_max: { value: sorted.at(-1)!, unit: 'ms' },
+  }
+}
+
+const missing = WHY_NO_SERVER ?? WHY_NO_NGINX
+if (missing !== null) {
+  console.log(`skipped: ${missing}`)
+} else {
+  const folder = mkdtempSync(join(tmpdir(), 'promptintern-upgrade-'))
+  // nginx's own user reads in it
+  chmodSync(folder, 0o755)
+  try {
+    const figures = await run(folder)
+    console.log(formatFigures(figures))
+    if (args.out !== undefined) writeReport(args.out, figures)
+    process.exitCode = Object.values(figures).every(({ holds }) => holds !== false) ? 0 : 1
+  } finally {
+    await stopServer(folder)
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
