@@ -128,9 +128,9 @@ describe('the package', () => {
   })
 })
 
-describe('fly.toml', () => {
+describe('fly.single.toml', () => {
   it('sets an engine with its model on the volume, and downloads it once', async () => {
-    const text = readFileSync(join(ROOT, 'fly.toml'), 'utf8')
+    const text = readFileSync(join(ROOT, 'fly.single.toml'), 'utf8')
     const setting = (name: string): string =>
       new RegExp(`^${name} = "(.*)"$`, 'm').exec(text)?.[1] ?? ''
     expect(setting('ENGINE')).toBe('onnx')
