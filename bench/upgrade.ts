@@ -69,6 +69,8 @@ interface Upgraded {
   load: Load
   /** from the stop's signal until the next version was ready, seconds */
   replacedSeconds: number[]
+  /** largest of a proxy, MiB */
+  memory: number
 }
 
 /** @param programs command line of each version */
@@ -89,12 +91,14 @@ const upgradeUnderLoad = async (setting: Setting, programs: string[]): Promise<U
   const nginx = await startNginx(setting.folder, ports)
   const [load, endLoad] = startLoad(nginx.baseUrl, Number(args.clients))
   const replacedSeconds: number[] = []
+  let memory = 0
   try {
     await delay(SETTLE_MS)
     for (const cli of programs.slice(1))
       for (const index of [0, 1]) {
         const begun = performance.now()
         await proxies[index]!.stop(STOP_MS)
+        memory = Math.max(memory, proxies[index]!.peakMiB())
         proxies[index] = await start(index, cli)
         replacedSeconds.push((performance.now() - begun) / 1000)
         await delay(SETTLE_MS)
@@ -104,7 +108,7 @@ const upgradeUnderLoad = async (setting: Setting, programs: string[]): Promise<U
     await nginx.stop()
     await Promise.all(proxies.map((proxy) => proxy.stop(STOP_MS)))
   }
-  return { load, replacedSeconds }
+  return { load, replacedSeconds, memory }
 }
 
 const read = async (connectionString: string, query: string): Promise<number> => {
@@ -128,7 +132,8 @@ const run = async (folder: string): Promise<Record<string, Figure>> => {
   const databaseUrl = `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/postgres`
   const upstream = await startUpstream()
   const setting = { folder, databaseUrl, upstreamUrl: upstream.baseUrl }
-  const { load, replacedSeconds } = await upgradeUnderLoad(setting, versions(folder, rounds))
+  const programs = versions(folder, rounds)
+  const { load, replacedSeconds, memory } = await upgradeUnderLoad(setting, programs)
   upstream.close()
   for (const line of [...load.failed, ...load.cut].slice(0, 20)) console.error(line)
   const logged = await read(databaseUrl, 'select count(*)::int as number from promptintern.records')
@@ -145,6 +150,7 @@ const run = async (folder: string): Promise<Record<string, Figure>> => {
     requests: { value: load.asked, unit: 'requests' },
     proxies_replaced: { value: replacedSeconds.length, unit: 'processes' },
     additive_migrations: { value: applied, unit: 'migrations' },
+    proxy_memory: { value: memory, unit: 'MiB' },
     longest_replacement: { value: Math.max(...replacedSeconds), unit: 's' },
     head_p50: { value: sorted[sorted.length >> 1]!, unit: 'ms' },
     head_p99: { value: sorted[Math.floor(sorted.length * 0.99)]!, unit: 'ms' },
