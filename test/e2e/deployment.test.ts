@@ -124,6 +124,31 @@ describe('compose.yaml', () => {
   })
 })
 
+describe('fly.toml', () => {
+  const text = read('fly.toml')
+  const section = (name: string): string =>
+    new RegExp(`^\\[${name}\\]\\n([^[]*)`, 'm').exec(text)![1]!
+
+  it('runs what compose.yaml runs, with settings that the program reads and without a secret', () => {
+    for (const [group, service] of [
+      ['proxy', 'proxy-1'],
+      ['worker', 'worker'],
+    ] as const)
+      expect(section('processes')).toContain(
+        `${group} = "${services[service]!.command!.join(' ')}"`
+      )
+    const keys = [...section('env').matchAll(/^(\w+) = /gm)].map(([, key]) => key!)
+    expect(keys.filter((key) => !CONFIG_KEYS.includes(key))).toEqual([])
+    for (const secret of ['DATABASE_URL', 'ADMIN_TOKEN', 'TENANT_SECRET'])
+      expect(keys).not.toContain(secret)
+  })
+
+  it('has no volume, and sends requests to proxies alone', () => {
+    expect(text).not.toContain('[mounts]')
+    expect(section('http_service')).toContain('processes = ["proxy"]')
+  })
+})
+
 const exitOf = async (child: ChildProcess): Promise<unknown> =>
   child.exitCode ?? ((await once(child, 'exit')) as unknown[])[0]
 
