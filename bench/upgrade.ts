@@ -84,6 +84,8 @@ const upgradeUnderLoad = async (setting: Setting, programs: string[]): Promise<U
         UPSTREAM_BASE_URL: setting.upstreamUrl,
         TENANT_SECRET: 'secret-of-the-benchmark',
         DRAIN_IDLE_SECONDS: args['idle-seconds'],
+        // on a machine without a free core each start would shed requests of the others
+        SHED_DELAY_MS: '0',
       },
       { cli, port: ports[index]!, flags: ['--no-worker'] }
     )
