@@ -73,6 +73,12 @@ const tracingOf = (env: Environment): { endpoint: string; serviceName: string } 
     ? null
     : { endpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT, serviceName: env.OTEL_SERVICE_NAME }
 
+const serverOf = (env: Environment) => ({
+  maxConnections: env.MAX_CONNECTIONS,
+  drainMs: env.DRAIN_SECONDS * 1000,
+  drainIdleMs: env.DRAIN_IDLE_SECONDS * 1000,
+})
+
 /** null: no events are sent */
 const webhookOf = (env: Environment): { url: string; secret: string } | null =>
   env.WEBHOOK_URL === null ? null : { url: env.WEBHOOK_URL, secret: env.WEBHOOK_SECRET! }
@@ -116,11 +122,7 @@ const configOf = (env: Environment) => ({
   adminReadToken: env.ADMIN_READ_TOKEN,
   /** `keys`: callers need keys that the proxy issued, and `upstream.apiKey` is set */
   access: env.ACCESS,
-  server: {
-    maxConnections: env.MAX_CONNECTIONS,
-    drainMs: env.DRAIN_SECONDS * 1000,
-    drainIdleMs: env.DRAIN_IDLE_SECONDS * 1000,
-  },
+  server: serverOf(env),
   /** `maxDelayMs` of the event loop; 0 sets no limit */
   shed: { maxInFlight: env.MAX_IN_FLIGHT_REQUESTS, maxDelayMs: env.SHED_DELAY_MS },
   upstream: {

@@ -92,13 +92,13 @@ describePostgres('a dump', () => {
     const database = await createDatabase()
     const store = await open(database)
     const acknowledged = await fill(store)
-    let isDumped = false
+    const dumped = new AbortController()
     let next = acknowledged
     const appending = (async () => {
-      for (; !isDumped; next += 10) await append(store, next, 10)
+      for (; !dumped.signal.aborted; next += 10) await append(store, next, 10)
     })()
     await dump(database, file)
-    isDumped = true
+    dumped.abort()
     await appending
 
     const copy = await createDatabase()

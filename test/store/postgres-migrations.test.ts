@@ -125,14 +125,14 @@ describePostgres('a migration', () => {
   it('fails no append of an older program that is appending', async () => {
     const database = await createDatabase()
     const older = await open(database)
-    let isDone = false
+    const done = new AbortController()
     let appended = 0
     const appending = (async () => {
-      while (!isDone || appended < 20) await append(older, ++appended)
+      while (!done.signal.aborted || appended < 20) await append(older, ++appended)
     })()
     await eventually(async () => appended > 5)
     await upgrade(database)
-    isDone = true
+    done.abort()
     await appending
     expect(await numberOf(older)).toBe(appended)
     await older.close()
