@@ -61,6 +61,8 @@ export const startUpstream = async (): Promise<CountingUpstream> => {
       response.end('data: [DONE]\n\n')
     })
   })
+  // it never closes a connection that a proxy may be using
+  server.keepAliveTimeout = 0
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   return {

@@ -66,6 +66,11 @@ const filled = (text: string): string =>
     }
   )
 
+const isThere = (volume: string): boolean => {
+  const [from = ''] = filled(volume).split(':')
+  return from.startsWith('.') ? existsSync(fromRoot(from)) : from in file.volumes
+}
+
 describe('compose.yaml', () => {
   it('has no default for a secret, and the same ones for all that share the log', () => {
     const settings = [...PROXIES, 'worker'].map((name) => services[name]!.environment!)
@@ -83,10 +88,6 @@ describe('compose.yaml', () => {
   })
 
   it('refers to folders, files and volumes that are there', () => {
-    const isThere = (volume: string): boolean => {
-      const [from = ''] = filled(volume).split(':')
-      return from.startsWith('.') ? existsSync(fromRoot(from)) : from in file.volumes
-    }
     for (const { build, volumes = [] } of Object.values(services)) {
       const context = typeof build === 'string' ? build : build?.context
       if (context !== undefined) expect(existsSync(fromRoot(`${context}/Dockerfile`))).toBe(true)
