@@ -82,13 +82,14 @@ export class Connections {
 
   /**
    * Closing the listening socket resets connections that wait to be accepted, and requests that were sent on
-   * them are lost. Node accepts one in each turn of its event loop.
+   * them are lost. Node accepts one in each turn of its event loop; the turn in which this begins may be past
+   * that already, so only the second one without a connection tells that none waits.
    */
   private async acceptOpened(): Promise<void> {
-    let before = -1
-    for (let turn = 0; turn < ACCEPT_TURNS && this.accepted !== before; turn++) {
-      before = this.accepted
+    for (let turn = 0, quiet = 0; turn < ACCEPT_TURNS && quiet < 2; turn++) {
+      const before = this.accepted
       await new Promise((resolve) => setImmediate(resolve))
+      quiet = this.accepted === before ? quiet + 1 : 0
     }
   }
 
