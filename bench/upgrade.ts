@@ -39,7 +39,7 @@ const { values: args } = parseArgs({
 
 /** under load, before the first stop and after each start */
 const SETTLE_MS = 3_000
-const STOP_MS = 120_000
+const STOP_MS = 330_000
 
 /** What a next version may bring: a column of the log's largest table, a table and an index. */
 const migrationOf = (round: number): string => `-- additive
@@ -84,8 +84,9 @@ const upgradeUnderLoad = async (setting: Setting, programs: string[]): Promise<U
         UPSTREAM_BASE_URL: setting.upstreamUrl,
         TENANT_SECRET: 'secret-of-the-benchmark',
         DRAIN_IDLE_SECONDS: args['idle-seconds'],
-        // on a machine without a free core each start would shed requests of the others
+        // a machine without a free core would shed requests, and cut answers after a minute
         SHED_DELAY_MS: '0',
+        DRAIN_SECONDS: '300',
       },
       { cli, port: ports[index]!, flags: ['--no-worker'] }
     )
