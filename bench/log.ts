@@ -14,7 +14,7 @@ import { batchOf } from '../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../src/core/log/record.ts'
 import { seededRandom } from '../src/random.ts'
 import type { ServerOptions } from '../src/store/postgres/base/server-options.ts'
-import type { Store } from '../src/store/store.ts'
+import type { OpenStore } from '../src/store/store.ts'
 import { openPostgresStore, openSqliteStore } from '../src/store/thread/open.ts'
 import { serverIn, stopServer, USER, WHY_NO_SERVER } from '../test/fixtures/postgres-process.ts'
 import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
@@ -89,7 +89,7 @@ interface Measured {
 let index = 0
 
 /** Appends until the time is over. @returns how many records are durable */
-const appendFor = async (store: Store, seconds: number): Promise<number> => {
+const appendFor = async (store: OpenStore, seconds: number): Promise<number> => {
   const end = performance.now() + seconds * 1000
   let durable = 0
   const lane = async (): Promise<void> => {
@@ -103,7 +103,7 @@ const appendFor = async (store: Store, seconds: number): Promise<number> => {
   return durable
 }
 
-const measure = async (store: Store): Promise<Measured> => {
+const measure = async (store: OpenStore): Promise<Measured> => {
   await appendFor(store, WARM_UP_SECONDS)
   const cpu = process.cpuUsage()
   const begun = performance.now()
@@ -115,7 +115,7 @@ const measure = async (store: Store): Promise<Measured> => {
   }
 }
 
-const closing = async (store: Store): Promise<Measured> => {
+const closing = async (store: OpenStore): Promise<Measured> => {
   try {
     return await measure(store)
   } finally {

@@ -39,6 +39,7 @@ export const WORKER_FAULTS = [
   'forgetting',
   'internalization',
   'learning-curve',
+  'lease',
   'replay',
   'training-files',
   'webhook',

@@ -31,7 +31,7 @@ import { watchSnapshot } from './server/snapshot-watch.ts'
 import { openEconomics } from './savings/economics.ts'
 import { databasePath } from './store/sqlite/base/database.ts'
 import { openPostgresStore, openSqliteStore } from './store/thread/open.ts'
-import type { Store } from './store/store.ts'
+import type { OpenStore, Store } from './store/store.ts'
 import type { Tracing, TracingOptions } from './tracing/start.ts'
 import {
   forkModule,
@@ -59,7 +59,7 @@ export const databaseFileOf = ({ dataDir, database }: Config): string | null =>
   database === null ? databasePath(dataDir) : null
 
 /** @throws AppError of the store that the configuration chooses */
-export const openStore = async (config: Config): Promise<Store> => {
+export const openStore = async (config: Config): Promise<OpenStore> => {
   await prepareDataDir(config.dataDir)
   const options = { maxBodyBytes: config.proxy.captureMaxBytes, redact: config.redact }
   return config.database === null

@@ -3,16 +3,20 @@ import { existsSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseConfig, type Config } from '../config/config.ts'
 import { economicsSettings, loadPrices, loadUpstreams } from '../config/config-files.ts'
-import { lockDataDir, lockHolder, tryLockDataDir } from '../config/data-dir.ts'
+import { loadWorkerId, lockDataDir, lockHolder } from '../config/data-dir.ts'
 import type { Internalization } from '../core/lifecycle/internalization.ts'
 import type { Template } from '../core/template/template.ts'
 import { AppError } from '../errors.ts'
 import { databaseFileOf, openEngine, openStore, workerDeps } from '../main.ts'
 import { workerHasEngine } from '../lifecycle/worker-request.ts'
 import { openEconomics, type Economics } from '../savings/economics.ts'
-import type { Store } from '../store/store.ts'
+import type { ReportFault, WorkerFault } from '../fault-log.ts'
+import type { OpenStore, Store } from '../store/store.ts'
 import { childFault, openWorkerFaults } from '../process/open-faults.ts'
 import type { WorkerDeps } from '../worker/deps.ts'
+import { LEAD } from '../worker/leases.ts'
+import type { OpenWorkerDeps } from '../worker/worker.ts'
+import { whileLeading } from './leading.ts'
 import { openScreen, type OutputOptions, type Screen } from './output.ts'
 
 const POLL_MS = 500
@@ -44,7 +48,7 @@ export const templateOf = async (store: Store, version: string): Promise<Templat
 /** The configuration of a command that opens no port. */
 export const readConfig = (): Config => parseConfig(process.env, { serves: false })
 
-const openExisting = async (config: Config): Promise<Store> => {
+const openExisting = async (config: Config): Promise<OpenStore> => {
   const file = databaseFileOf(config)
   if (file !== null && !existsSync(file))
     throw new AppError(
@@ -60,7 +64,7 @@ const openExisting = async (config: Config): Promise<Store> => {
  * @throws AppError `not-found` without data, unless it is made
  */
 export const withStore = async <T>(
-  use: (store: Store, config: Config) => Promise<T>,
+  use: (store: OpenStore, config: Config) => Promise<T>,
   { creates = false }: { creates?: boolean } = {}
 ): Promise<T> => {
   const config = readConfig()
@@ -92,9 +96,16 @@ export interface There {
   until<T>(poll: () => Promise<T | null>): Promise<T>
 }
 
+interface Opened {
+  config: Config
+  store: Store
+  screen: Screen
+  fault: ReportFault<WorkerFault>
+}
+
 /** @throws AppError `invalid-config` without an engine where one is needed */
 const useHere = async <T>(
-  { config, store, screen }: { config: Config; store: Store; screen: Screen },
+  { config, store, screen, fault }: Opened,
   needsEngine: boolean,
   use: (here: Here) => Promise<T>
 ): Promise<T> => {
@@ -104,7 +115,6 @@ const useHere = async <T>(
       'this command needs an engine: set ENGINE and MODEL_PATH, or start the proxy with them'
     )
   const { logger } = screen
-  const fault = openWorkerFaults(logger)
   const upstreams = await loadUpstreams(config, process.env)
   const prices = await loadPrices(config)
   const engine = needsEngine ? await openEngine(config, childFault(fault, 'engine-process')) : null
@@ -116,7 +126,7 @@ const useHere = async <T>(
   }
 }
 
-const openThere = ({ dataDir }: Config, store: Store, screen: Screen): There => ({
+const openThere = ({ dataDir }: Config, store: OpenStore, screen: Screen): There => ({
   store,
   screen,
   async until(poll) {
@@ -124,7 +134,8 @@ const openThere = ({ dataDir }: Config, store: Store, screen: Screen): There => 
     for (;;) {
       const value = await poll()
       if (value !== null) return value
-      if ((await lockHolder(dataDir, 'worker')) !== null) seenAt = Date.now()
+      const isHere = (await lockHolder(dataDir, 'worker')) !== null
+      if (isHere || (await store.leases.holder(LEAD)) !== null) seenAt = Date.now()
       else if (Date.now() - seenAt > WORKER_ABSENCE_MS)
         throw new AppError(
           'worker-unavailable',
@@ -153,27 +164,32 @@ export const withWorker = async <T>({ needsEngine, check, here, there }: Work<T>
   const config = readConfig()
   const store = await openExisting(config)
   const screen = openScreen(config.logLevel)
-  const unlock = await tryLockDataDir(config.dataDir, 'worker')
+  const fault = openWorkerFaults(screen.logger)
   try {
     await check?.(store)
-    if (unlock === null) return await there(openThere(config, store, screen))
-    return await useHere({ config, store, screen }, needsEngine, here)
+    const done = await whileLeading({ config, store, fault }, (led) =>
+      useHere({ config, store: led, screen, fault }, needsEngine, here)
+    )
+    return done === null ? await there(openThere(config, store, screen)) : done.value
   } finally {
     screen.progress.stop()
     await store.close()
-    await unlock?.()
   }
 }
 
 /** Runs as the worker of the data directory. @throws AppError `conflict` while another one runs */
-export const asWorker = async (use: (deps: WorkerDeps) => Promise<void>): Promise<void> => {
+export const asWorker = async (use: (deps: OpenWorkerDeps) => Promise<void>): Promise<void> => {
   const config = readConfig()
   const unlock = await lockDataDir(config.dataDir, 'worker')
   const store = await openStore(config)
   const screen = openScreen(config.logLevel)
   try {
     const needsEngine = config.engine.kind !== 'none'
-    await useHere({ config, store, screen }, needsEngine, ({ deps }) => use(deps))
+    const workerId = await loadWorkerId(config.dataDir)
+    const fault = openWorkerFaults(screen.logger)
+    await useHere({ config, store, screen, fault }, needsEngine, ({ deps }) =>
+      use({ ...deps, store, workerId })
+    )
   } finally {
     await store.close()
     await unlock()

@@ -1,5 +1,5 @@
 /** The data directory: created on first use, with generated secrets and a lock for the worker. */
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
@@ -65,6 +65,23 @@ export const loadSecrets = async (dataDir: string): Promise<Secrets> => {
       }
     )
   }
+}
+
+/**
+ * The name of the one worker that a data directory has, generated on first use. A worker that is started again
+ * after a crash takes its own work over by it.
+ */
+export const loadWorkerId = async (dataDir: string): Promise<string> => {
+  const path = join(dataDir, 'worker-id')
+  try {
+    await writeFile(path, randomUUID(), { flag: 'wx', mode: 0o600 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+  const id = (await readFile(path, 'utf8')).trim()
+  // the disk was full when it was written
+  if (id === '') throw new AppError('invalid-config', `${path} is empty: delete it`)
+  return id
 }
 
 const isAlive = (pid: number): boolean => {

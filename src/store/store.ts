@@ -303,6 +303,32 @@ export interface SnapshotStore {
   all(prefix: string): Promise<Map<string, Uint8Array>>
 }
 
+/** A right to do some work. It passes on to another holder when it has ended. */
+export interface Lease {
+  name: string
+  /** grows with every holder */
+  epoch: number
+}
+
+/**
+ * Leases end by the clock of the database, so the clocks of their holders do not matter. What counts is the epoch:
+ * writes `under` a lease that has passed on are refused, however late they come.
+ */
+export interface LeaseStore {
+  /**
+   * Takes a lease that is free, has ended, or is the holder's own (as after a crash), with a new epoch.
+   * @param ttlMs from now on @returns null while another one holds it
+   */
+  acquire(name: string, holder: string, ttlMs: number): Promise<Lease | null>
+  /** @returns false when it has passed on */
+  renew(lease: Lease, ttlMs: number): Promise<boolean>
+  /** Ends it, unless it has passed on. */
+  release(lease: Lease): Promise<void>
+  /** Null when it is free. */
+  holder(name: string): Promise<string | null>
+}
+
+/** Everything that is stored, by kind. */
 export interface Store {
   records: RecordStore
   templates: TemplateStore
@@ -313,6 +339,16 @@ export interface Store {
   routes: RouteStore
   keys: KeyStore
   snapshots: SnapshotStore
+}
+
+/** The store with what belongs to the process that opened it. */
+export interface OpenStore extends Store {
+  leases: LeaseStore
+  /**
+   * The same store, with writes that reject with `conflict` and change nothing once the lease has passed on. Only
+   * appends of records are not bound to it.
+   */
+  under(lease: Lease): Store
   /** Waits for pending writes and closes. Every later call rejects with `store-unavailable`. */
   close(): Promise<void>
 }

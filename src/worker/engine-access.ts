@@ -3,28 +3,34 @@ import type { EngineNeed } from '../core/learn/engine-power.ts'
 import type { Engine } from '../engine/engine.ts'
 import { isUnfinished } from '../openai/fine-tuning.ts'
 import type { WorkerDeps } from './deps.ts'
-import { openEnginePower } from './engine/power.ts'
+import { openEnginePower, type EnginePower } from './engine/power.ts'
 import { watchEngine } from './engine/watch.ts'
 import { needsEngine } from './forget.ts'
-import type { Curves } from './learning-curve/learn-curve.ts'
+import { createCurves, type Curves } from './learning-curve/learn-curve.ts'
 import { requestsNeedEngine } from './requests.ts'
 import { pruneTrainingFiles } from './internalize/training-files.ts'
 
+export interface EngineState {
+  need: EngineNeed | null
+  /** null when no work needs it, or it does not answer */
+  present: Engine | null
+}
+
 export interface EngineAccess {
-  /** The engine, or null when no work needs it or it does not answer. */
-  open(): Promise<Engine | null>
+  open(): Promise<EngineState>
   /** A call failed because the engine is away. */
   lost(): void
   /** Deletes training files that no job needs. Does nothing while the engine is away. */
   pruneFiles(): Promise<void>
-  close(): Promise<void>
+  /** Starts and stops the engine's machine, for one worker of all. @returns null: the operator does */
+  openPower(deps: WorkerDeps): Promise<EnginePower | null>
 }
 
 const WITHOUT_ENGINE: EngineAccess = {
-  open: async () => null,
+  open: async () => ({ need: null, present: null }),
   lost: () => {},
   pruneFiles: async () => {},
-  close: async () => {},
+  openPower: async () => null,
 }
 
 const needOf = async (
@@ -60,16 +66,17 @@ const isTraining = async ({ fault }: WorkerDeps, engine: Engine): Promise<boolea
 
 const pruneFiles = async (deps: WorkerDeps, engine: Engine): Promise<void> => {
   try {
-    await pruneTrainingFiles(engine, await deps.store.internalizations.list())
+    await pruneTrainingFiles(engine, () => deps.store.internalizations.list())
   } catch (error) {
     deps.fault('training-files', error)
   }
 }
 
-export const openEngineAccess = async (deps: WorkerDeps, curves: Curves): Promise<EngineAccess> => {
+export const createEngineAccess = (deps: WorkerDeps): EngineAccess => {
   const { engine, engineCommands } = deps
   if (engine === null) return WITHOUT_ENGINE
   const watch = watchEngine(engine, deps)
+  const curves = createCurves(deps)
   const prune = async (): Promise<void> => {
     const present = await watch.present()
     if (present !== null) await pruneFiles(deps, present)
@@ -80,19 +87,16 @@ export const openEngineAccess = async (deps: WorkerDeps, curves: Curves): Promis
     await prune()
     return true
   }
-  const power =
-    engineCommands === null
-      ? null
-      : await openEnginePower(deps, { commands: engineCommands, watch, beforeStop })
   return {
     async open() {
       const need = await needOf(deps, engine, curves)
-      const present = need === null ? null : await watch.present()
-      await power?.settle(need)
-      return present
+      return { need, present: need === null ? null : await watch.present() }
     },
     lost: watch.lost,
     pruneFiles: prune,
-    close: async () => power?.close(),
+    openPower: async (leading) =>
+      engineCommands === null
+        ? null
+        : openEnginePower(leading, { commands: engineCommands, watch, beforeStop }),
   }
 }

@@ -24,7 +24,10 @@ import { dropSketch } from './detect.ts'
 import { isEngineLost } from './engine/watch.ts'
 import { deleteTrainingData } from './internalize/training-files.ts'
 
-export type ForgetDeps = Pick<WorkerDeps, 'store' | 'engine' | 'now' | 'log' | 'fault'>
+export interface ForgetDeps extends Pick<WorkerDeps, 'store' | 'engine' | 'now' | 'log' | 'fault'> {
+  /** Makes sure that no worker goes on with the internalizations. @returns false while another one does */
+  claim: (internalizations: readonly string[]) => Promise<boolean>
+}
 
 /** Without the labels and slot values in plan and verdict, which are text of the log. */
 const withoutText = (row: Internalization, plan: InternalizationPlan): Internalization => ({
@@ -92,15 +95,15 @@ const cleanStore = async (
   return cleaned
 }
 
-/** @returns false when the engine has something to delete and is away */
+/** @returns false when the engine has something to delete and is away, or a worker is still at it */
 const cleanEngine = async (
-  { engine, store }: ForgetDeps,
+  { engine, store, claim }: ForgetDeps,
   { learned, loras }: ForgetTask
 ): Promise<boolean> => {
   // held-out rows are never uploaded
   const trained = learned.filter(({ trained: rows }) => rows > 0).map(({ id }) => id)
   if (trained.length === 0) return true
-  if (engine === null) return false
+  if (engine === null || !(await claim(trained))) return false
   const noted = new Set((await store.internalizations.list()).flatMap(lorasOf))
   await deleteTrainingData(engine, trained, { named: loras, noted })
   return true

@@ -1,100 +1,42 @@
 /**
  * The worker: detect → internalize → evaluate → promote → watch, in small steps without end. It shares only the
- * store with the proxy.
+ * store with the proxy and with other workers.
  */
-import { TRAFFIC_RETENTION_MS } from '../core/log/traffic-hours.ts'
-import { isInWork } from '../core/lifecycle/transitions.ts'
 import type { Engine } from '../engine/engine.ts'
-import { settleRoutes } from '../lifecycle/promote.ts'
-import { noteWorker, openRequests } from '../lifecycle/worker-request.ts'
+import type { OpenStore } from '../store/store.ts'
+import { advanceOldest } from './advance-oldest.ts'
 import type { WorkerDeps } from './deps.ts'
-import { createDetectLoop, dropOldSketch, type DetectLoop } from './detect.ts'
-import { openEngineAccess, type EngineAccess } from './engine-access.ts'
-import { advance, promotionContext } from './internalize/internalize.ts'
-import { settleForgotten } from './forget.ts'
-import { settleRequests } from './requests.ts'
-import { createCurves, type Curves } from './learning-curve/learn-curve.ts'
-import { createStarts } from './internalize/start.ts'
-import { watchRoutes } from './rollout/watch-routes.ts'
-import { openWebhook } from './webhook/sender.ts'
-import { createMayStart } from './internalize/would-pay.ts'
+import { createEngineAccess, type EngineAccess } from './engine-access.ts'
+import { openLead, type Lead } from './lead.ts'
+import { createLeases, LEAD, type HeldLease, type WorkerLeases } from './leases.ts'
 
 const IDLE_MS = 1_000
 const FAILURE_MS = 5_000
-const PRUNE_EVERY_MS = 3_600_000
+
+export interface OpenWorkerDeps extends WorkerDeps {
+  store: OpenStore
+  /** see `LeaseDeps` */
+  workerId: string
+}
 
 export interface Worker {
   /** One round over all of the worker's tasks. @returns whether any of them advanced */
   step(): Promise<boolean>
   /** Runs rounds until the signal aborts, then closes. A failed round is logged and repeated. */
   run(signal: AbortSignal): Promise<void>
-  /** Ends the background command, if one runs. */
+  /** Ends the background command, if one runs, and lets other workers go on. */
   close(): Promise<void>
-}
-
-/** Moves the oldest internalization that can move. @returns whether one did */
-const advanceOldest = async (
-  deps: WorkerDeps,
-  access: EngineAccess,
-  present: Engine | null
-): Promise<boolean> => {
-  if (deps.engine === null) return false
-  const active = (await deps.store.internalizations.list())
-    .filter((row) => isInWork(row.state))
-    .sort((a, b) => a.createdAt - b.createdAt)
-  for (const row of active) {
-    const needsEngine = row.state.name !== 'approval'
-    if (needsEngine && present === null) return false
-    const outcome = await advance(deps, deps.engine, row)
-    if (outcome === 'advanced') return true
-    if (outcome === 'engine-lost') access.lost()
-    // one that waits for a person must not delay the others
-    if (needsEngine) return false
-  }
-  return false
-}
-
-const learnCurve = async (
-  curves: Curves,
-  access: EngineAccess,
-  engine: Engine | null
-): Promise<boolean> => {
-  if (engine === null) return false
-  const { advanced, isEngineLost } = await curves.step(engine)
-  if (isEngineLost) access.lost()
-  return advanced
-}
-
-/** Deletes, once an hour, what is older than it may be. */
-const createPruning = (
-  deps: WorkerDeps,
-  access: EngineAccess
-): (() => Promise<{ isDetectorStale: boolean }>) => {
-  const { store, now, retention } = deps
-  let prunedAt = 0
-  return async () => {
-    if (Math.abs(now() - prunedAt) < PRUNE_EVERY_MS) return { isDetectorStale: false }
-    prunedAt = now()
-    await store.records.prune({
-      bodies: now() - retention.bodiesMs,
-      records: now() - retention.recordsMs,
-      traffic: now() - TRAFFIC_RETENTION_MS,
-    })
-    const isDetectorStale = await dropOldSketch(deps)
-    await access.pruneFiles()
-    return { isDetectorStale }
-  }
 }
 
 /** Runs rounds until the signal aborts. @param round resolves to whether it advanced anything */
 const repeat = async (
   { sleep, fault }: WorkerDeps,
-  round: () => Promise<boolean>,
+  round: (signal: AbortSignal) => Promise<boolean>,
   signal: AbortSignal
 ): Promise<void> => {
   while (!signal.aborted) {
     try {
-      if (!(await round())) await sleep(IDLE_MS, signal)
+      if (!(await round(signal))) await sleep(IDLE_MS, signal)
     } catch (error) {
       fault('worker-step', error)
       await sleep(FAILURE_MS, signal)
@@ -102,45 +44,80 @@ const repeat = async (
   }
 }
 
-export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
-  const webhook = await openWebhook(deps)
-  await settleRoutes(deps.store, promotionContext(deps))
-  await noteWorker(deps.store, deps.engine?.name ?? null)
-  let detect: DetectLoop = await createDetectLoop(deps)
-  const starts = createStarts(deps, createMayStart(deps))
-  const routes = watchRoutes(deps)
-  const curves = createCurves(deps)
-  const access = await openEngineAccess(deps, curves)
-  const prune = createPruning(deps, access)
+interface Leadership {
+  /** Null while another worker leads. */
+  current(): Promise<(Lead & Pick<HeldLease, 'signal'>) | null>
+  close(): Promise<void>
+}
+
+const createLeadership = (
+  deps: WorkerDeps,
+  parts: { access: EngineAccess; leases: WorkerLeases }
+): Leadership => {
+  let held: HeldLease | null = null
+  let lead: Lead | null = null
+  const close = async (): Promise<void> => {
+    const ended = lead
+    held = lead = null
+    await ended?.close()
+  }
+  const renew = async () => {
+    const now = await parts.leases.hold(LEAD)
+    if (now !== held) {
+      await close()
+      if (now === null) return null
+      lead = await openLead({ ...deps, store: now.store }, parts)
+      held = now
+    }
+    return lead && held && { ...lead, signal: held.signal }
+  }
+  let last: ReturnType<typeof renew> = Promise.resolve(null)
+  return {
+    // one after another: work and watch ask side by side
+    current: () => (last = last.then(renew, renew)),
+    close,
+  }
+}
+
+export const createWorker = async (deps: OpenWorkerDeps): Promise<Worker> => {
+  const access = createEngineAccess(deps)
+  const leases = createLeases(deps)
+  const leadership = createLeadership(deps, { access, leases })
+  await leadership.current()
 
   /** as the last round found it */
   let present: Engine | null = null
 
   const work = async (): Promise<boolean> => {
     const engine = await access.open()
-    present = engine
-    const forgotten = await settleForgotten({ ...deps, engine })
-    if (forgotten.isDetectorStale) detect = await createDetectLoop(deps)
-    if (forgotten.isEngineLost) access.lost()
-    const requests = await openRequests(deps.store, deps.now())
-    const isAwaited = requests.some(({ request }) => request.kind === 'detect')
-    const detected = await detect.step(isAwaited)
-    const { read, settled } = detected
-    const replied = await settleRequests(deps, requests, engine, detected)
-    const started = deps.config.auto && settled && (await starts.step())
+    ;({ present } = engine)
+    const lead = await leadership.current()
+    const led = (await lead?.step(engine)) ?? false
     const advanced =
-      (await advanceOldest(deps, access, engine)) || (await learnCurve(curves, access, engine))
-    if ((await prune()).isDetectorStale) detect = await createDetectLoop(deps)
-    return read > 0 || started || advanced || replied
+      (await advanceOldest(deps, { access, leases }, engine.present)) ||
+      ((await lead?.learn(engine.present)) ?? false)
+    await lead?.prune()
+    return led || advanced
   }
 
   const watch = async (): Promise<boolean> => {
-    const { advanced, isEngineLost } = await routes.step(present)
-    if (isEngineLost) {
+    const outcome = await (await leadership.current())?.watch(present)
+    if (outcome?.isEngineLost === true) {
       present = null
       access.lost()
     }
-    return advanced
+    return outcome?.advanced ?? false
+  }
+
+  const send = async (signal: AbortSignal): Promise<boolean> => {
+    const lead = await leadership.current()
+    await lead?.send(AbortSignal.any([signal, lead.signal]))
+    return false
+  }
+
+  const close = async (): Promise<void> => {
+    await leadership.close()
+    await leases.close()
   }
 
   return {
@@ -151,12 +128,13 @@ export const createWorker = async (deps: WorkerDeps): Promise<Worker> => {
     async run(signal) {
       // an evaluation takes minutes, and a rollback must not wait for it
       await Promise.all([
-        webhook?.run(signal),
+        leases.keep(signal),
         repeat(deps, work, signal),
         repeat(deps, watch, signal),
+        repeat(deps, send, signal),
       ])
-      await access.close()
+      await close()
     },
-    close: access.close,
+    close,
   }
 }

@@ -8,7 +8,7 @@ import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { RolloutSettings } from '../../src/core/rollout/stages.ts'
 import { goLive, retire } from '../../src/lifecycle/promote.ts'
 import { saveRolloutReport, type RolloutReport } from '../../src/lifecycle/rollout-report.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { OpenStore } from '../../src/store/store.ts'
 import { CLI, loadBuilt } from '../fixtures/built.ts'
 import {
   exampleApproved,
@@ -26,7 +26,7 @@ const CONTEXT = { by: 'worker', now: 2_000, rollout: STAGED }
 const FIRST = { share: 0.05, before: { pairs: 0, losses: 0 } }
 
 let folder: string
-let store: Store
+let store: OpenStore
 const children: ChildProcess[] = []
 let command: (words: string[]) => Promise<number>
 

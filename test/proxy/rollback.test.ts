@@ -13,7 +13,7 @@ import { AppError, toAppError } from '../../src/errors.ts'
 import { compileRouteTable, type RouteTable } from '../../src/core/route/route-table.ts'
 import { watchSnapshot, type SnapshotWatch } from '../../src/server/snapshot-watch.ts'
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { OpenStore } from '../../src/store/store.ts'
 import { FakeLora, LORA_ANSWER } from '../fakes/lora.ts'
 import { exampleApproved } from '../fixtures/examples.ts'
 import { TEMPLATE } from '../fixtures/lora-route.ts'
@@ -59,7 +59,7 @@ const approved = (id: string) => {
 
 describe('a decision of the admin API', () => {
   let dataDir: string
-  let store: Store
+  let store: OpenStore
   let watch: SnapshotWatch<RouteTable>
   let engine: HeldLora
   let harness: Harness

@@ -11,7 +11,7 @@ import { openLocalStore } from '../../src/store/postgres/local.ts'
 import { readDays, readInOrder } from '../../src/store/postgres/log/days.ts'
 import { findRows } from '../../src/store/postgres/log/look-up.ts'
 import { readSegments } from '../../src/store/postgres/log/segments.ts'
-import type { RecordQuery, Store } from '../../src/store/store.ts'
+import type { OpenStore, RecordQuery, Store } from '../../src/store/store.ts'
 import { DAY_MS } from '../fixtures/days.ts'
 import {
   exampleEvaluation,
@@ -25,12 +25,12 @@ import { connect, describePostgres, emptyDatabase, execute } from '../fixtures/p
 interface Fixtures {
   server: ServerOptions
   /** a proxy's store */
-  store: Store
+  store: OpenStore
   /** another proxy's */
-  other: Store
+  other: OpenStore
 }
 
-const openIn = (server: ServerOptions): Promise<Store> =>
+const openIn = (server: ServerOptions): Promise<OpenStore> =>
   openLocalStore({ server, poolSize: 4 }, Date.now)
 
 const it = base.extend<Fixtures>({
@@ -48,7 +48,7 @@ const it = base.extend<Fixtures>({
   },
 })
 
-const append = (store: Store, ...records: ExchangeRecord[]): Promise<void> =>
+const append = (store: OpenStore, ...records: ExchangeRecord[]): Promise<void> =>
   store.records.append(batchOf(records))
 
 const range = (length: number): number[] => Array.from({ length }, (_, index) => index)
@@ -60,7 +60,7 @@ const small = (index: number, at = 1_000): ExchangeRecord =>
   exampleRecord(index, { at, request: `{"prompt":"number ${index}"}`, response: '{}' })
 
 /** All pages of the log. */
-const readAll = async (store: Store, query: Omit<RecordQuery, 'after'>) => {
+const readAll = async (store: OpenStore, query: Omit<RecordQuery, 'after'>) => {
   const seen: { id: string; sequence: number }[] = []
   for (;;) {
     const after = seen.at(-1)?.sequence
@@ -71,7 +71,7 @@ const readAll = async (store: Store, query: Omit<RecordQuery, 'after'>) => {
 }
 
 /** Both proxies append one record after another, and a third process follows the log by its cursor. */
-const followWhileAppending = async (stores: Store[], reader: Store, each: number) => {
+const followWhileAppending = async (stores: OpenStore[], reader: Store, each: number) => {
   let isWriting = true
   const writing = Promise.all(
     stores.map(async (store, number) => {

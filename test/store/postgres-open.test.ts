@@ -6,7 +6,7 @@ import { expect, it } from 'vitest'
 import { parseDatabaseUrl } from '../../src/config/database-url.ts'
 import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { OpenStore } from '../../src/store/store.ts'
 import { exampleKey, exampleTemplate } from '../fixtures/examples.ts'
 import {
   createDatabase,
@@ -17,16 +17,16 @@ import {
 } from '../fixtures/postgres.ts'
 import { PASSWORD } from '../fixtures/postgres-process.ts'
 
-const open = (server: ServerOptions): Promise<Store> =>
+const open = (server: ServerOptions): Promise<OpenStore> =>
   openLocalStore({ server, poolSize: 2 }, Date.now)
 
-const openUrl = (url: string, caFile: string | null = null): Promise<Store> => {
+const openUrl = (url: string, caFile: string | null = null): Promise<OpenStore> => {
   const parsed = parseDatabaseUrl(url, caFile)
   return 'server' in parsed ? open(parsed.server) : Promise.reject(new Error(parsed.mistake))
 }
 
 /** With a failure, the error; it never has the password. */
-const refusal = async (opening: Promise<Store>): Promise<{ code: string; message: string }> => {
+const refusal = async (opening: Promise<OpenStore>): Promise<{ code: string; message: string }> => {
   const error: unknown = await opening.then(
     (store) => store.close(),
     (refused: unknown) => refused

@@ -9,7 +9,7 @@ import { openLocalStore as openPostgres } from '../../src/store/postgres/local.t
 import { openLocalStore as openSqlite } from '../../src/store/sqlite/local.ts'
 import type { LocalStore } from '../../src/store/thread/messages.ts'
 import { openPostgresStore, openSqliteStore } from '../../src/store/thread/open.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { OpenStore, Store } from '../../src/store/store.ts'
 import { exampleInternalization, exampleRecord } from '../fixtures/examples.ts'
 import { createDatabase, describePostgres } from '../fixtures/postgres.ts'
 
@@ -17,11 +17,11 @@ const examples = (from: number, count: number) =>
   Array.from({ length: count }, (_, index) => exampleRecord(from + index))
 
 /** Appends the records in a call each, at once. */
-const appendEach = (store: Store, from: number, count: number) =>
+const appendEach = (store: OpenStore, from: number, count: number) =>
   Promise.all(examples(from, count).map((record) => store.records.append(batchOf([record]))))
 
 /** The records as the store has them. */
-const stored = (store: Store, records: { id: string }[]) =>
+const stored = (store: OpenStore, records: { id: string }[]) =>
   store.records.byIds(records.map(({ id }) => id))
 
 /** Appends one record after another and prints each id when it is durable. */
@@ -56,10 +56,10 @@ const appendUntilKilled = (opening: string, from: number, lifeMs: number): Promi
 
 interface Threads {
   /** on the same data, which is new */
-  open: (options?: { maxPendingBytes?: number }) => Promise<Store>
-  openLocal: () => Promise<Store>
+  open: (options?: { maxPendingBytes?: number }) => Promise<OpenStore>
+  openLocal: () => Promise<OpenStore>
   /** fails, with the place in its message */
-  openNowhere: () => Promise<Store>
+  openNowhere: () => Promise<OpenStore>
   nowhere: string
   /** script that opens a store on the same data */
   opening: string
@@ -101,15 +101,15 @@ const openingScript = (kind: LocalStore['kind'], options: object): string =>
 /** Two stores with a thread each, opened at the same moment on new data. */
 const testThreads = (prepare: () => Promise<Threads>): void => {
   let threads: Threads
-  let store: Store
-  let limited: Store
+  let store: OpenStore
+  let limited: OpenStore
 
   beforeAll(async () => {
     threads = await prepare()
     const { open } = threads
     ;[store, limited] = (await Promise.all([open(), open({ maxPendingBytes: 10_000 })])) as [
-      Store,
-      Store,
+      OpenStore,
+      OpenStore,
     ]
   })
 

@@ -16,7 +16,7 @@ import type { TemplateEconomics } from '../../src/core/cost/template-economics.t
 import { errorBody } from '../../src/openai/error-body.ts'
 import { openEconomics } from '../../src/savings/economics.ts'
 import { openLocalStore } from '../../src/store/sqlite/local.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { OpenStore } from '../../src/store/store.ts'
 import {
   exampleApproved,
   exampleEvaluation,
@@ -55,7 +55,7 @@ interface Answer<T> {
 
 describe('admin API', () => {
   let dataDir: string
-  let store: Store
+  let store: OpenStore
   let app: Hono
   let now = 50_000
   let refreshes: number

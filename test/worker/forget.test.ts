@@ -8,8 +8,8 @@ import { forgetTasks } from '../../src/lifecycle/forget-task.ts'
 import { forget, type ForgetReport, type ForgetRequest } from '../../src/lifecycle/forget.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { WorkerDeps } from '../../src/worker/deps.ts'
-import { settleForgotten } from '../../src/worker/forget.ts'
-import type { Worker } from '../../src/worker/worker.ts'
+import { settleForgotten, type ForgetDeps } from '../../src/worker/forget.ts'
+import type { OpenWorkerDeps, Worker } from '../../src/worker/worker.ts'
 import { exampleRecord } from '../fixtures/examples.ts'
 import { filesWith } from '../fixtures/files-with.ts'
 import { orderRecord } from '../fixtures/paint-orders.ts'
@@ -55,7 +55,10 @@ describe('forgetting', () => {
     worker = await harness.worker()
   }
 
-  const depsOf = (changes: Partial<WorkerDeps> = {}): WorkerDeps => harness.deps(changes)
+  const depsOf = (changes: Partial<WorkerDeps> = {}): OpenWorkerDeps & ForgetDeps => ({
+    ...harness.deps(changes),
+    claim: async () => true,
+  })
 
   const forgetBy = (
     selection: ForgetRequest['selection'],

@@ -22,10 +22,10 @@ import { createEngine } from '../../src/engine/client.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'
 import { openEconomics } from '../../src/savings/economics.ts'
-import type { Store } from '../../src/store/store.ts'
+import { openLocalStore } from '../../src/store/sqlite/local.ts'
+import type { OpenStore } from '../../src/store/store.ts'
 import type { WorkerDeps, WorkerEvent } from '../../src/worker/deps.ts'
-import { createWorker, type Worker } from '../../src/worker/worker.ts'
-import { openStore } from '../fixtures/local-store.ts'
+import { createWorker, type OpenWorkerDeps, type Worker } from '../../src/worker/worker.ts'
 import { ORDERS } from '../fixtures/paint-orders.ts'
 import { AT_ONCE } from '../fixtures/rollout.ts'
 
@@ -64,14 +64,14 @@ const openHost = async (
 
 export class WorkerHarness {
   readonly folder: string
-  readonly store: Store
+  readonly store: OpenStore
   readonly host: EngineHost
   readonly engine: Engine
   readonly events: WorkerEvent[] = []
   now = BEGINNING
   private readonly workers: Worker[] = []
 
-  private constructor(folder: string, store: Store, host: EngineHost) {
+  private constructor(folder: string, store: OpenStore, host: EngineHost) {
     this.folder = folder
     this.store = store
     this.host = host
@@ -79,8 +79,11 @@ export class WorkerHarness {
   }
 
   static async open(folder: string, options: Partial<FakeBackendOptions>): Promise<WorkerHarness> {
-    const store = await openStore({ dataDir: folder })
-    return new WorkerHarness(folder, store, await openHost(folder, options))
+    const clock = { now: () => BEGINNING }
+    const store = await openLocalStore({ dataDir: folder }, () => clock.now())
+    const harness = new WorkerHarness(folder, store, await openHost(folder, options))
+    clock.now = () => harness.now
+    return harness
   }
 
   async close(): Promise<void> {
@@ -90,10 +93,14 @@ export class WorkerHarness {
   }
 
   /** Small data, nothing pruned, no upstream to ask again. */
-  deps(changes: Partial<WorkerDeps> = {}, config: Partial<InternalizeOptions> = {}): WorkerDeps {
+  deps(
+    { store, ...changes }: Partial<WorkerDeps> = {},
+    config: Partial<InternalizeOptions> = {}
+  ): OpenWorkerDeps {
     const now = changes.now ?? (() => this.now)
     return {
       store: this.store,
+      workerId: 'worker',
       engine: this.engine,
       engineCommands: null,
       config: { ...CONFIG.internalize, ...config },
@@ -110,6 +117,7 @@ export class WorkerHarness {
       log: (event) => void this.events.push(event),
       fault: () => {},
       ...changes,
+      ...(store === undefined ? {} : { store: { ...this.store, ...store, under: () => store } }),
     }
   }
 

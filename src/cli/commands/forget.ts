@@ -2,15 +2,17 @@ import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
 import type { Config } from '../../config/config.ts'
 import type { Selection } from '../../core/log/selection.ts'
-import { tryLockDataDir } from '../../config/data-dir.ts'
+import type { ReportFault, WorkerFault } from '../../fault-log.ts'
 import { createLogger } from '../../process/logger.ts'
 import { childFault, openWorkerFaults } from '../../process/open-faults.ts'
 import { openEngine, workerDeps } from '../../main.ts'
 import { readTask } from '../../lifecycle/forget-task.ts'
 import { forget as forgetRecords, type ForgetReport } from '../../lifecycle/forget.ts'
-import type { Store } from '../../store/store.ts'
+import type { OpenStore, Store } from '../../store/store.ts'
 import { settleForgotten } from '../../worker/forget.ts'
+import { claimOf, type WorkerLeases } from '../../worker/leases.ts'
 import { withStore } from '../context.ts'
+import { whileLeading } from '../leading.ts'
 import { print, table, type OutputOptions } from '../output.ts'
 
 interface ForgetOptions extends OutputOptions {
@@ -39,33 +41,31 @@ const waitForWorker = async (store: Store, task: string): Promise<void> => {
 }
 
 /** Does the worker's part of the task in this process. */
-const settleHere = async (store: Store, config: Config, task: string): Promise<void> => {
+const settleHere = async (
+  { store, leases, fault }: { store: Store; leases: WorkerLeases; fault: ReportFault<WorkerFault> },
+  config: Config,
+  task: string
+): Promise<void> => {
   const learned = (await readTask(store, task))?.learned ?? []
   const isTrained = learned.some(({ trained }) => trained > 0)
   const needsEngine = isTrained && config.engine.kind !== 'none'
   const logger = createLogger(config.logLevel)
-  const fault = openWorkerFaults(logger)
   const engine = needsEngine ? await openEngine(config, childFault(fault, 'engine-process')) : null
   try {
-    await settleForgotten(
-      workerDeps(config, store, {
-        engine: engine?.engine ?? null,
-        logger,
-        fault,
-        upstreams: [],
-        prices: [],
-      })
-    )
+    const parts = { engine: engine?.engine ?? null, logger, fault, upstreams: [], prices: [] }
+    await settleForgotten({ ...workerDeps(config, store, parts), claim: claimOf(leases) })
   } finally {
     await engine?.close()
   }
 }
 
 /** @returns whether the task is done */
-const settle = async (store: Store, config: Config, task: string): Promise<boolean> => {
-  const unlock = await tryLockDataDir(config.dataDir, 'worker')
-  if (unlock === null) await waitForWorker(store, task)
-  else await settleHere(store, config, task).finally(unlock)
+const settle = async (store: OpenStore, config: Config, task: string): Promise<boolean> => {
+  const fault = openWorkerFaults(createLogger(config.logLevel))
+  const done = await whileLeading({ config, store, fault }, (led, leases) =>
+    settleHere({ store: led, leases, fault }, config, task)
+  )
+  if (done === null) await waitForWorker(store, task)
   return (await readTask(store, task)) === null
 }
 

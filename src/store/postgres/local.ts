@@ -1,6 +1,6 @@
 /** The store on the calling thread: `thread.ts` runs it for the product, tests open it directly. */
 import { createRedactor } from '../../core/log/redact.ts'
-import type { Store } from '../store.ts'
+import type { OpenStore, Store } from '../store.ts'
 import { openPool, type Connection } from './base/database.ts'
 import { migrate } from './base/migrate.ts'
 import { placeOf, type ServerOptions } from './base/server-options.ts'
@@ -8,6 +8,7 @@ import { createAppender, type CaptureOptions } from '../log/appender.ts'
 import { createFeedbackStore } from './feedback.ts'
 import { createInternalizationStore } from './internalizations.ts'
 import { createKeyStore } from './keys.ts'
+import { createLeaseStore, fenced } from './leases.ts'
 import { recordWriter } from './log/append.ts'
 import { BaseCache } from '../log/base-cache.ts'
 import { createRecordStore } from './log/records.ts'
@@ -35,26 +36,34 @@ const openConnection = async ({ server, poolSize }: LocalOptions): Promise<Conne
 }
 
 /** @throws AppError like `migrate`, and `invalid-config` where the server refuses the user */
-export const openLocalStore = async (options: LocalOptions, now: () => number): Promise<Store> => {
+export const openLocalStore = async (
+  options: LocalOptions,
+  now: () => number
+): Promise<OpenStore> => {
   const { redact = null } = options
   const connection = await openConnection(options)
   const cache = new BaseCache(now)
   const redactor = redact === null ? null : createRedactor(redact)
   const { flush, ...appender } = createAppender(recordWriter(connection, cache), options, redactor)
-  let closing: Promise<void> | null = null
-  return {
+  const areasOf = (on: Connection): Store => ({
     records: {
-      ...createRecordStore(connection, cache),
+      ...createRecordStore(on, cache),
       ...appender,
     },
-    templates: createTemplateStore(connection),
-    internalizations: createInternalizationStore(connection),
-    pairs: createPairStore(connection),
-    feedback: createFeedbackStore(connection, redactor),
-    keptResponses: createKeptResponseStore(connection),
-    routes: createRouteStore(connection),
-    keys: createKeyStore(connection),
-    snapshots: createSnapshotStore(connection),
+    templates: createTemplateStore(on),
+    internalizations: createInternalizationStore(on),
+    pairs: createPairStore(on),
+    feedback: createFeedbackStore(on, redactor),
+    keptResponses: createKeptResponseStore(on),
+    routes: createRouteStore(on),
+    keys: createKeyStore(on),
+    snapshots: createSnapshotStore(on),
+  })
+  let closing: Promise<void> | null = null
+  return {
+    ...areasOf(connection),
+    leases: createLeaseStore(connection),
+    under: (lease) => areasOf(fenced(connection, lease)),
     close: () => (closing ??= flush().then(connection.close)),
   }
 }

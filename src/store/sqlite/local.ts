@@ -1,11 +1,12 @@
 /** The store on the calling thread: `thread.ts` runs it for the product, tests open it directly. */
 import { createRedactor } from '../../core/log/redact.ts'
-import type { Store } from '../store.ts'
-import { openDatabase, type DatabaseOptions } from './base/database.ts'
+import type { OpenStore, Store } from '../store.ts'
+import { openDatabase, type Connection, type DatabaseOptions } from './base/database.ts'
 import { createAppender, type CaptureOptions } from '../log/appender.ts'
 import { createFeedbackStore } from './feedback.ts'
 import { createInternalizationStore } from './internalizations.ts'
 import { createKeyStore } from './keys.ts'
+import { createLeaseStore, fenced } from './leases.ts'
 import { recordWriter } from './log/append.ts'
 import { BaseCache } from '../log/base-cache.ts'
 import { createRecordStore } from './log/records.ts'
@@ -25,25 +26,30 @@ export interface LocalOptions extends DatabaseOptions, CaptureOptions {}
 export const openLocalStore = async (
   { redact = null, ...options }: LocalOptions,
   now: () => number
-): Promise<Store> => {
+): Promise<OpenStore> => {
   const connection = await openDatabase(options)
   const cache = new BaseCache(now)
   const redactor = redact === null ? null : createRedactor(redact)
   const { flush, ...appender } = createAppender(recordWriter(connection, cache), options, redactor)
-  let closing: Promise<void> | null = null
-  return {
+  const areasOf = (on: Connection): Store => ({
     records: {
-      ...createRecordStore(connection, cache),
+      ...createRecordStore(on, cache),
       ...appender,
     },
-    templates: createTemplateStore(connection),
-    internalizations: createInternalizationStore(connection),
-    pairs: createPairStore(connection),
-    feedback: createFeedbackStore(connection, redactor),
-    keptResponses: createKeptResponseStore(connection),
-    routes: createRouteStore(connection),
-    keys: createKeyStore(connection),
-    snapshots: createSnapshotStore(connection),
+    templates: createTemplateStore(on),
+    internalizations: createInternalizationStore(on),
+    pairs: createPairStore(on),
+    feedback: createFeedbackStore(on, redactor),
+    keptResponses: createKeptResponseStore(on),
+    routes: createRouteStore(on),
+    keys: createKeyStore(on),
+    snapshots: createSnapshotStore(on),
+  })
+  let closing: Promise<void> | null = null
+  return {
+    ...areasOf(connection),
+    leases: createLeaseStore(connection, now),
+    under: (lease) => areasOf(fenced(connection, lease)),
     close: () => (closing ??= flush().then(connection.close)),
   }
 }

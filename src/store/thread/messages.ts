@@ -2,19 +2,19 @@
 import { AppError, toAppError, type ErrorCode } from '../../errors.ts'
 import type { LocalOptions as PostgresLocalOptions } from '../postgres/local.ts'
 import type { LocalOptions as SqliteLocalOptions } from '../sqlite/local.ts'
-import type { Store } from '../store.ts'
+import type { Lease, OpenStore } from '../store.ts'
 
 /** Which store the thread opens, and how. */
 export type LocalStore =
   | { kind: 'sqlite'; options: SqliteLocalOptions }
   | { kind: 'postgres'; options: PostgresLocalOptions }
 
-export type Area = Exclude<keyof Store, 'close'>
+export type Area = Exclude<keyof OpenStore, 'close' | 'under'>
 
 /** Names of the store's methods, so that the other thread offers exactly these. */
 export type Methods = Record<Area, string[]>
 
-export const methodsOf = ({ close: _close, ...areas }: Store): Methods =>
+export const methodsOf = ({ close: _close, under: _under, ...areas }: OpenStore): Methods =>
   Object.fromEntries(
     Object.entries(areas).map(([area, methods]) => [area, Object.keys(methods)])
   ) as Methods
@@ -23,6 +23,8 @@ export const methodsOf = ({ close: _close, ...areas }: Store): Methods =>
 export interface Call {
   id: number
   area: Area | null
+  /** which the call depends on */
+  lease: Lease | null
   method: string
   parameters: unknown[]
 }

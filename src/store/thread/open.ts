@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads'
 import { AppError } from '../../errors.ts'
 import type { LocalOptions as PostgresLocalOptions } from '../postgres/local.ts'
 import type { LocalOptions as SqliteLocalOptions } from '../sqlite/local.ts'
-import type { Store } from '../store.ts'
+import type { Lease, OpenStore, Store } from '../store.ts'
 import {
   fromWireError,
   type Area,
@@ -49,7 +49,12 @@ const opened = (worker: Worker): Promise<Methods> =>
     })
   })
 
-type CallThread = (area: Area | null, method: string, parameters: unknown[]) => Promise<unknown>
+type CallThread = (
+  area: Area | null,
+  method: string,
+  parameters: unknown[],
+  lease?: Lease
+) => Promise<unknown>
 
 interface Waiting {
   resolve: (value: unknown) => void
@@ -75,28 +80,30 @@ const openChannel = (worker: Worker): CallThread => {
     end(new AppError('store-unavailable', 'the store thread failed: restart', { cause }))
   })
   worker.on('exit', () => end(new AppError('store-unavailable', 'the store is closed')))
-  return (area, method, parameters) =>
+  return (area, method, parameters, lease) =>
     new Promise((resolve, reject) => {
       if (ended !== null) return reject(ended)
-      const call: Call = { id: nextId++, area, method, parameters }
+      const call: Call = { id: nextId++, area, lease: lease ?? null, method, parameters }
       waiting.set(call.id, { resolve, reject })
       worker.postMessage(call, [])
       if (area === null) ended = new AppError('store-unavailable', 'the store is closed')
     })
 }
 
-const remoteAreas = (call: CallThread, methods: Methods): Omit<Store, 'close'> =>
+type Areas = Pick<OpenStore, Area>
+
+const remoteAreas = (call: CallThread, methods: Methods, lease?: Lease): Areas =>
   Object.fromEntries(
     Object.entries(methods).map(([area, names]) => [
       area,
       Object.fromEntries(
         names.map((name) => [
           name,
-          (...parameters: unknown[]) => call(area as Area, name, parameters),
+          (...parameters: unknown[]) => call(area as Area, name, parameters, lease),
         ])
       ),
     ])
-  ) as unknown as Omit<Store, 'close'>
+  ) as unknown as Areas
 
 /** Refuses an append when the bytes of waiting appends would exceed the limit. */
 const boundedAppend = (call: CallThread, maxPendingBytes: number): Store['records']['append'] => {
@@ -120,15 +127,19 @@ const boundedAppend = (call: CallThread, maxPendingBytes: number): Store['record
 const openOnThread = async (
   local: LocalStore,
   maxPendingBytes = DEFAULT_MAX_PENDING_BYTES
-): Promise<Store> => {
+): Promise<OpenStore> => {
   const worker = startThread(local)
   const methods = await opened(worker)
   const call = openChannel(worker)
-  const areas = remoteAreas(call, methods)
+  const append = boundedAppend(call, maxPendingBytes)
+  const areasUnder = (lease?: Lease): Areas => {
+    const areas = remoteAreas(call, methods, lease)
+    return { ...areas, records: { ...areas.records, append } }
+  }
   let closing: Promise<void> | null = null
   return {
-    ...areas,
-    records: { ...areas.records, append: boundedAppend(call, maxPendingBytes) },
+    ...areasUnder(),
+    under: areasUnder,
     close: () => (closing ??= call(null, 'close', []).then(() => undefined)),
   }
 }
@@ -141,7 +152,7 @@ const openOnThread = async (
 export const openSqliteStore = ({
   maxPendingBytes,
   ...options
-}: SqliteLocalOptions & ThreadOptions): Promise<Store> =>
+}: SqliteLocalOptions & ThreadOptions): Promise<OpenStore> =>
   openOnThread({ kind: 'sqlite', options }, maxPendingBytes)
 
 /**
@@ -153,5 +164,5 @@ export const openSqliteStore = ({
 export const openPostgresStore = ({
   maxPendingBytes,
   ...options
-}: PostgresLocalOptions & ThreadOptions): Promise<Store> =>
+}: PostgresLocalOptions & ThreadOptions): Promise<OpenStore> =>
   openOnThread({ kind: 'postgres', options }, maxPendingBytes)

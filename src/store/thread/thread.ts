@@ -1,6 +1,6 @@
 /** The thread that owns the database, so that neither compression nor a wait for the disk blocks a request. */
 import { parentPort, workerData } from 'node:worker_threads'
-import type { Store } from '../store.ts'
+import type { OpenStore } from '../store.ts'
 import {
   methodsOf,
   toWireError,
@@ -15,17 +15,18 @@ type AnyMethod = (...parameters: unknown[]) => Promise<unknown>
 const port = parentPort!
 
 /** Loads only the driver that is needed. */
-const openLocal = async ({ kind, options }: LocalStore): Promise<Store> =>
+const openLocal = async ({ kind, options }: LocalStore): Promise<OpenStore> =>
   kind === 'sqlite'
     ? (await import('../sqlite/local.ts')).openLocalStore(options, Date.now)
     : (await import('../postgres/local.ts')).openLocalStore(options, Date.now)
 
-const run = (store: Store, { area, method, parameters }: Call): Promise<unknown> => {
+const run = (store: OpenStore, { area, lease, method, parameters }: Call): Promise<unknown> => {
   if (area === null) return store.close()
-  return (store[area] as unknown as Record<string, AnyMethod>)[method]!(...parameters)
+  const areas = lease === null ? store : { ...store, ...store.under(lease) }
+  return (areas[area] as unknown as Record<string, AnyMethod>)[method]!(...parameters)
 }
 
-const answer = async (store: Store, call: Call): Promise<Reply> => {
+const answer = async (store: OpenStore, call: Call): Promise<Reply> => {
   try {
     return { id: call.id, value: await run(store, call) }
   } catch (error) {

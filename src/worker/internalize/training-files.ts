@@ -5,7 +5,7 @@
 import type { Internalization } from '../../core/lifecycle/internalization.ts'
 import type { Engine } from '../../engine/engine.ts'
 import { toAppError, type ErrorCode } from '../../errors.ts'
-import { isUnfinished } from '../../openai/fine-tuning.ts'
+import { isUnfinished, type FileObject } from '../../openai/fine-tuning.ts'
 
 export const trainingFileName = (
   { internalization, arm, stage }: { internalization: { id: string }; arm: number; stage: number },
@@ -25,10 +25,8 @@ const unless = async (codes: ErrorCode[], request: Promise<unknown>): Promise<vo
   }
 }
 
-const filesOf = async (engine: Engine, ids: Set<string>): Promise<string[]> =>
-  (await engine.files())
-    .filter(({ filename }) => ids.has(internalizationOf(filename) ?? ''))
-    .map(({ id }) => id)
+const filesOf = (files: FileObject[], ids: Set<string>): string[] =>
+  files.filter(({ filename }) => ids.has(internalizationOf(filename) ?? '')).map(({ id }) => id)
 
 /** Those that are gone already are no error. */
 export const deleteLoras = async (engine: Engine, loras: Iterable<string>): Promise<void> => {
@@ -53,7 +51,7 @@ export const deleteTrainingData = async (
     for (const { fine_tuned_model: lora } of await engine.findJobs({ internalization_id }))
       if (lora !== null && !noted.has(lora)) unwanted.add(lora)
   }
-  for (const file of await filesOf(engine, new Set(internalizations)))
+  for (const file of filesOf(await engine.files(), new Set(internalizations)))
     await unless(['not-found'], engine.deleteFile(file))
   await deleteLoras(engine, unwanted)
 }
@@ -61,13 +59,15 @@ export const deleteTrainingData = async (
 /**
  * Deletes the files of internalizations that are not in training. Files of internalizations that this
  * store does not have may belong to another proxy on the same engine, and are kept.
+ * @param list read after the files: another worker may begin a training meanwhile
  */
 export const pruneTrainingFiles = async (
   engine: Engine,
-  internalizations: Internalization[]
+  list: () => Promise<Internalization[]>
 ): Promise<void> => {
-  const ended = internalizations.filter(({ state }) => state.name !== 'training')
-  const files = await filesOf(engine, new Set(ended.map(({ id }) => id)))
+  const present = await engine.files()
+  const ended = (await list()).filter(({ state }) => state.name !== 'training')
+  const files = filesOf(present, new Set(ended.map(({ id }) => id)))
   // a conflict: a job still reads the file although its internalization has ended
   for (const file of files) await unless(['not-found', 'conflict'], engine.deleteFile(file))
 }

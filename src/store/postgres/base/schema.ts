@@ -16,6 +16,7 @@ import {
   pgSchema,
   primaryKey,
   text,
+  timestamp,
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
 import type { Verdict } from '../../../core/gate/gate.ts'
@@ -369,4 +370,13 @@ export const revisions = schema.table('revisions', {
 export const snapshots = schema.table('snapshots', {
   name: text('name').primaryKey(),
   value: bytea('value').notNull(),
+})
+
+/** Who may do which work, until when. Rows stay, so that an epoch is never given twice. */
+export const leases = schema.table('leases', {
+  name: text('name').primaryKey(),
+  epoch: whole('epoch').notNull(),
+  holder: text('holder').notNull(),
+  /** by the clock of the server */
+  endsAt: timestamp('ends_at', { withTimezone: true }).notNull(),
 })

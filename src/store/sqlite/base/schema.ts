@@ -288,3 +288,12 @@ export const snapshots = sqliteTable('snapshots', {
   name: text('name').primaryKey(),
   value: blob('value', { mode: 'buffer' }).notNull(),
 })
+
+/** Who may do which work, until when. Rows stay, so that an epoch is never given twice. */
+export const leases = sqliteTable('leases', {
+  name: text('name').primaryKey(),
+  epoch: integer('epoch').notNull(),
+  holder: text('holder').notNull(),
+  /** milliseconds since the epoch */
+  endsAt: integer('ends_at').notNull(),
+})

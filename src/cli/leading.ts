@@ -1,0 +1,45 @@
+/** A command that does the worker's work itself, where no worker leads. */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Config } from '../config/config.ts'
+import { loadWorkerId, tryLockDataDir } from '../config/data-dir.ts'
+import type { ReportFault, WorkerFault } from '../fault-log.ts'
+import type { OpenStore, Store } from '../store/store.ts'
+import { createLeases, LEAD, type WorkerLeases } from '../worker/leases.ts'
+
+interface Place {
+  config: Config
+  store: OpenStore
+  fault: ReportFault<WorkerFault>
+}
+
+/** @returns null, without a call of `use`: a worker of this data directory or of another machine leads */
+export const whileLeading = async <T>(
+  { config: { dataDir }, store, fault }: Place,
+  use: (store: Store, leases: WorkerLeases) => Promise<T>
+): Promise<{ value: T } | null> => {
+  const unlock = await tryLockDataDir(dataDir, 'worker')
+  if (unlock === null) return null
+  const ended = new AbortController()
+  const leases = createLeases({
+    store,
+    workerId: await loadWorkerId(dataDir),
+    now: Date.now,
+    sleep: (ms, signal) => delay(ms, undefined, { signal }).catch(() => {}),
+    log: () => {},
+    fault,
+  })
+  try {
+    const held = await leases.hold(LEAD)
+    if (held === null) return null
+    const keeping = leases.keep(ended.signal)
+    try {
+      return { value: await use(held.store, leases) }
+    } finally {
+      ended.abort()
+      await keeping
+      await leases.close()
+    }
+  } finally {
+    await unlock()
+  }
+}

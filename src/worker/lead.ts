@@ -1,0 +1,104 @@
+/**
+ * What one worker does for all, under the lease `LEAD`: it reads the log, forgets, answers commands, starts
+ * internalizations, draws learning curves, deletes what is too old, runs the engine's machine, watches the live
+ * routes and tells the webhook. Its memory (sketch, sums, cursors) is made anew from the store with each lease.
+ */
+import { TRAFFIC_RETENTION_MS } from '../core/log/traffic-hours.ts'
+import type { Engine } from '../engine/engine.ts'
+import { settleRoutes } from '../lifecycle/promote.ts'
+import { noteWorker, openRequests } from '../lifecycle/worker-request.ts'
+import type { WorkerDeps } from './deps.ts'
+import { createDetectLoop, dropOldSketch, type DetectLoop } from './detect.ts'
+import type { EngineAccess, EngineState } from './engine-access.ts'
+import { settleForgotten } from './forget.ts'
+import { createStarts } from './internalize/start.ts'
+import { createMayStart } from './internalize/would-pay.ts'
+import { promotionContext } from './internalize/internalize.ts'
+import { createCurves } from './learning-curve/learn-curve.ts'
+import { claimOf, type WorkerLeases } from './leases.ts'
+import { settleRequests } from './requests.ts'
+import { watchRoutes } from './rollout/watch-routes.ts'
+import { openWebhook } from './webhook/sender.ts'
+
+const PRUNE_EVERY_MS = 3_600_000
+
+export interface Lead {
+  /** Everything but what needs all others to wait. @returns whether anything advanced */
+  step(engine: EngineState): Promise<boolean>
+  /** When no internalization advances: the learning curve. @returns whether it did */
+  learn(present: Engine | null): Promise<boolean>
+  /** Deletes, once an hour, what is older than it may be. */
+  prune(): Promise<void>
+  /** @param present null while the engine is away @returns whether a route did */
+  watch(present: Engine | null): Promise<{ advanced: boolean; isEngineLost: boolean }>
+  /** Sends events until the signal aborts. Never rejects. */
+  send(signal: AbortSignal): Promise<void>
+  /** Ends the background command, if one runs. */
+  close(): Promise<void>
+}
+
+export interface LeadParts {
+  access: EngineAccess
+  leases: WorkerLeases
+}
+
+/** Deletes, once an hour, what is older than it may be. */
+const createPruning = (
+  deps: WorkerDeps,
+  access: EngineAccess
+): (() => Promise<{ isDetectorStale: boolean }>) => {
+  const { store, now, retention } = deps
+  let prunedAt = 0
+  return async () => {
+    if (Math.abs(now() - prunedAt) < PRUNE_EVERY_MS) return { isDetectorStale: false }
+    prunedAt = now()
+    await store.records.prune({
+      bodies: now() - retention.bodiesMs,
+      records: now() - retention.recordsMs,
+      traffic: now() - TRAFFIC_RETENTION_MS,
+    })
+    const isDetectorStale = await dropOldSketch(deps)
+    await access.pruneFiles()
+    return { isDetectorStale }
+  }
+}
+
+/** @param deps with the store under the lease */
+export const openLead = async (deps: WorkerDeps, { access, leases }: LeadParts): Promise<Lead> => {
+  const webhook = await openWebhook(deps)
+  await settleRoutes(deps.store, promotionContext(deps))
+  await noteWorker(deps.store, deps.engine?.name ?? null)
+  let detect: DetectLoop = await createDetectLoop(deps)
+  const power = await access.openPower(deps)
+  const starts = createStarts(deps, createMayStart(deps))
+  const routes = watchRoutes(deps)
+  const curves = createCurves(deps)
+  const prune = createPruning(deps, access)
+
+  return {
+    async step({ need, present: engine }) {
+      await power?.settle(need)
+      const forgotten = await settleForgotten({ ...deps, engine, claim: claimOf(leases) })
+      if (forgotten.isDetectorStale) detect = await createDetectLoop(deps)
+      if (forgotten.isEngineLost) access.lost()
+      const requests = await openRequests(deps.store, deps.now())
+      const isAwaited = requests.some(({ request }) => request.kind === 'detect')
+      const detected = await detect.step(isAwaited)
+      const replied = await settleRequests(deps, requests, engine, detected)
+      const started = deps.config.auto && detected.settled && (await starts.step())
+      return detected.read > 0 || started || replied
+    },
+    async learn(present) {
+      if (present === null) return false
+      const { advanced, isEngineLost } = await curves.step(present)
+      if (isEngineLost) access.lost()
+      return advanced
+    },
+    async prune() {
+      if ((await prune()).isDetectorStale) detect = await createDetectLoop(deps)
+    },
+    watch: (present) => routes.step(present),
+    send: async (signal) => webhook?.run(signal),
+    close: async () => power?.close(),
+  }
+}
