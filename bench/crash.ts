@@ -1,13 +1,15 @@
 /**
  * Kills with SIGKILL at random moments of the loop and counts what got lost:
- * `npm run bench:crash -- [--rounds n] [--seed n] [--engine fake|onnx|peft] [--model path] [--rollout] [--out file]`.
+ * `npm run bench:crash -- [--rounds n] [--seed n] [--engine fake|onnx|peft] [--model path]  [--rollout] [--store sqlite|postgres] [--out file]`.
  * With an embedded engine the whole server is killed (crash/server.ts), with the Python engine that
  * engine's processes (crash/peft.ts). `--rollout` is about what follows the approval (crash/rollout.ts),
- * with the fake engine.
+ * with the fake engine. `--store postgres` is about two proxies and two workers on a database that fails, too
+ * (crash/postgres.ts).
  */
 import { parseArgs } from 'node:util'
 import { createProgress } from '../src/cli/output.ts'
 import { crashPeft } from './crash/peft.ts'
+import { crashPostgres } from './crash/postgres.ts'
 import { crashRollout } from './crash/rollout.ts'
 import { crashServer } from './crash/server.ts'
 import { formatFigures, writeReport } from './report.ts'
@@ -19,12 +21,14 @@ const { values: args } = parseArgs({
     engine: { type: 'string', default: 'fake' },
     model: { type: 'string' },
     rollout: { type: 'boolean', default: false },
+    store: { type: 'string', default: 'sqlite' },
     out: { type: 'string' },
   },
 })
 
 const crashLoop = args.engine === 'peft' ? crashPeft : crashServer
-const crash = args.rollout ? crashRollout : crashLoop
+const crashHere = args.rollout ? crashRollout : crashLoop
+const crash = args.store === 'postgres' ? crashPostgres : crashHere
 const figures = await crash({
   rounds: Number(args.rounds),
   seed: Number(args.seed),

@@ -1,0 +1,226 @@
+/**
+ * Two proxies and two workers on PostgreSQL with a standby, and a fault at a random moment in each round: killed
+ * processes of every kind, a worker that sleeps, connections that stall or are cut, a full disk, a fail-over.
+ * Two clocks are wrong by hours. Counts acknowledged records that are lost or stored twice, stages that were
+ * trained twice, requests that failed although no proxy was killed, and whether each loop ends live.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { seededRandom } from '../../src/random.ts'
+import { WHY_NO_SERVER } from '../../test/fixtures/postgres-process.ts'
+import { build } from '../harness/build.ts'
+import { orderOf, shelfOf } from '../harness/paint-orders.ts'
+import type { ProxyProcess } from '../harness/proxy-process.ts'
+import { startReplayUpstream, type ReplayUpstream } from '../harness/replay-upstream.ts'
+import { sendAll } from '../harness/traffic.ts'
+import { withBar, type Figure } from '../report.ts'
+import { allRecords, endOf, jobsOf, stagesTrainedTwice, waitForEnd } from './checks.ts'
+import { Cluster, patiently } from './postgres/cluster.ts'
+import { Fleet } from './postgres/fleet.ts'
+import type { CrashOptions } from './server.ts'
+import { counted, none } from './tally.ts'
+
+const TRAIN_ROWS = 120
+const HOLDOUT_ROWS = 120
+const REQUESTS = 2 * (TRAIN_ROWS + HOLDOUT_ROWS)
+/** of each proxy in a round */
+const REQUESTS_A_ROUND = 20
+const MAX_WAIT_MS = 1_500
+const DOWN_MS = 2_000
+/** longer than a lease */
+const SLEEP_MS = 18_000
+const STALL_MS = 6_000
+const FULL_MS = 3_000
+const FINISH_MS = 300_000
+
+interface Scene {
+  cluster: Cluster
+  fleet: Fleet
+  database: string
+  /** 0 or 1 */
+  place: number
+}
+
+type Fault = (scene: Scene) => Promise<unknown>
+
+const FAULTS: Record<string, Fault> = {
+  backend: ({ cluster, database }) => cluster.killBackend(database),
+  postmaster: ({ cluster }) => cluster.killPrimary(DOWN_MS),
+  proxy: ({ fleet, place }) => fleet.restartProxy(place),
+  worker: ({ fleet, place }) => fleet.restartWorker(place),
+  'sleeping worker': async ({ fleet, place }) => {
+    fleet.stopWorker(place)
+    await delay(SLEEP_MS)
+    fleet.wakeWorker(place)
+  },
+  'stalled connections': ({ cluster }) => cluster.stall(STALL_MS),
+  'cut connections': async ({ cluster }) => cluster.cut(),
+  'fail-over': ({ cluster }) => cluster.failOver(DOWN_MS),
+}
+
+const FULL_DISK = 'full disk'
+
+const environment = (url: string, upstream: ReplayUpstream): Record<string, string> => ({
+  DATABASE_URL: url,
+  UPSTREAM_BASE_URL: upstream.baseUrl,
+  TENANT_SECRET: 'of-all-proxies',
+  AUTO_PROMOTE: 'true',
+  ROLLOUT_STAGES: '1',
+  AUDIT_SHARE: '0',
+  LEARNING_CURVE: 'false',
+  DETECT_MIN_SESSIONS: '60',
+  TRAIN_ROWS: String(TRAIN_ROWS),
+  HOLDOUT_ROWS: String(HOLDOUT_ROWS),
+  LOG_LEVEL: 'error',
+})
+
+/** One database, from empty to live. */
+interface Loop {
+  database: string
+  fleet: Fleet
+  /** ids of the records that the store has shown: those are acknowledged */
+  seen: Set<string>
+  sent: number
+}
+
+const sums = {
+  acknowledged: 0,
+  lost: 0,
+  twice: 0,
+  trainedTwice: 0,
+  failedRequests: 0,
+  requests: 0,
+}
+
+class Run {
+  private readonly cluster: Cluster
+  private readonly upstream: ReplayUpstream
+  private readonly cli: string
+  readonly ends: string[] = []
+  private next = 0
+
+  constructor(cluster: Cluster, upstream: ReplayUpstream, cli: string) {
+    this.cluster = cluster
+    this.upstream = upstream
+    this.cli = cli
+  }
+
+  async begin(): Promise<Loop> {
+    const database = `loop_${this.ends.length}`
+    await this.cluster.query('postgres', `create database ${database}`)
+    const env = environment(this.cluster.url(database), this.upstream)
+    return { database, fleet: await Fleet.start({ cli: this.cli, env }), seen: new Set(), sent: 0 }
+  }
+
+  /** @returns whether all were answered */
+  async traffic(loop: Loop, place: number, count: number): Promise<boolean> {
+    const numbers = Array.from({ length: count }, () => this.next++)
+    for (const number of numbers) this.upstream.add(orderOf(number).messages, shelfOf(number), 120)
+    loop.sent += count
+    sums.requests += count
+    return sendAll(loop.fleet.proxies[place]!.baseUrl, numbers.map(orderOf), {
+      concurrency: 2,
+    }).then(
+      () => true,
+      () => false
+    )
+  }
+
+  /** Reads the log by a proxy, and compares it with what was acknowledged before. */
+  async check({ fleet, seen }: Loop): Promise<void> {
+    const records = await patiently(() => allRecords(fleet.proxies[0]!))
+    const stored = new Set(records.map(({ id }) => id))
+    sums.twice += records.length - stored.size
+    for (const id of seen) if (!stored.has(id)) sums.lost++
+    for (const id of seen) if (!stored.has(id)) seen.delete(id)
+    for (const id of stored) seen.add(id)
+  }
+
+  async round(loop: Loop, name: string, place: number, waitMs: number): Promise<void> {
+    const { fleet, database } = loop
+    const fault = FAULTS[name] ?? (({ cluster }: Scene) => cluster.fillDisk(FULL_MS))
+    const isOfProxy = name === 'proxy'
+    const strike = async (): Promise<void> => {
+      await delay(waitMs)
+      await fault({ cluster: this.cluster, fleet, database, place })
+    }
+    const [, ...answered] = await Promise.all([
+      strike(),
+      ...[0, 1].map((to) => this.traffic(loop, to, REQUESTS_A_ROUND)),
+    ])
+    for (const [to, isAnswered] of answered.entries())
+      if (!isAnswered && !(isOfProxy && to === place)) sums.failedRequests++
+    fleet.reviveWorkers()
+    await this.check(loop)
+  }
+
+  async end(loop: Loop): Promise<void> {
+    const { fleet, seen } = loop
+    const more = Math.max(0, REQUESTS - seen.size)
+    await this.traffic(loop, 0, more)
+    this.ends.push(await waitForEnd(fleet.proxies[0]!, FINISH_MS))
+    await this.check(loop)
+    sums.acknowledged += seen.size
+    sums.trainedTwice += stagesTrainedTwice(jobsOf(fleet.engineDir))
+    await fleet.stop()
+    fleet.remove()
+  }
+}
+
+const isOver = async (proxy: ProxyProcess): Promise<boolean> =>
+  (await patiently(() => endOf(proxy))) !== null
+
+export const crashPostgres = async ({
+  rounds,
+  seed,
+  progress,
+}: Pick<CrashOptions, 'rounds' | 'seed' | 'progress'>): Promise<Record<string, Figure>> => {
+  if (WHY_NO_SERVER !== null) throw new Error(WHY_NO_SERVER)
+  const random = seededRandom(seed)
+  const built = build('bench-crash-postgres', [
+    'src/cli.ts',
+    'src/store/thread/thread.ts',
+    'adapters/fake/process.ts',
+  ])
+  const upstream = await startReplayUpstream()
+  const cluster = await Cluster.start()
+  const names = [...Object.keys(FAULTS), ...(cluster.canFill ? [FULL_DISK] : [])]
+  const struck: string[] = []
+  const run = new Run(cluster, upstream, built.pathOf('src/cli.ts'))
+  let loop = await run.begin()
+  try {
+    for (let round = 0; round < rounds; round++) {
+      if (await isOver(loop.fleet.proxies[0]!)) {
+        await run.end(loop)
+        loop = await run.begin()
+      }
+      const name = names[Math.floor(random() * names.length)]!
+      struck.push(name)
+      progress.update('faults', round + 1, rounds, name)
+      await run.round(loop, name, Math.floor(random() * 2), random() * MAX_WAIT_MS)
+    }
+    await run.end(loop)
+    progress.stop()
+    return {
+      faults: counted(struck),
+      full_disk: { value: cluster.canFill ? 'part of it' : 'skipped: may not mount', unit: '' },
+      requests: { value: sums.requests, unit: 'requests' },
+      batches_failed_without_a_killed_proxy: none(sums.failedRequests, 'batches'),
+      records_acknowledged: { value: sums.acknowledged, unit: 'records' },
+      records_lost: none(sums.lost, 'records'),
+      records_stored_twice: none(sums.twice, 'records'),
+      stages_trained_twice: none(sums.trainedTwice, 'stages'),
+      ends: {
+        ...counted(run.ends),
+        bar: '= live',
+        holds: run.ends.every((end) => end === 'live'),
+      },
+      loops: withBar({ value: run.ends.length, unit: 'loops' }, '>=', 1),
+    }
+  } finally {
+    await loop.fleet.stop().catch(() => {})
+    loop.fleet.remove()
+    await upstream.close()
+    await cluster.stop()
+    built.remove()
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * A primary and a standby that its commits wait for, each behind a gate that can stall or cut connections. One
+ * can be killed and started again, filled up, or followed by the other.
+ */
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Client } from 'pg'
+import {
+  freePort,
+  launch,
+  PASSWORD,
+  prepareFolder,
+  runProgram,
+  startNew,
+  stopServer,
+  USER,
+  type Server,
+} from '../../../test/fixtures/postgres-process.ts'
+import { startTcpGate, type TcpGate } from '../../../test/fixtures/tcp-gate.ts'
+
+/** Processes are killed, not the machine, so nothing needs a flush to the disk. */
+const SETTINGS = ['fsync=off', 'max_wal_senders=8', 'wal_level=replica', 'max_wal_size=128MB']
+const DISK_BYTES = 3 * 2 ** 30
+
+interface Node {
+  server: Server
+  gate: TcpGate
+}
+
+const queryAt = async (
+  { folder, port }: Server,
+  database: string,
+  text: string
+): Promise<Record<string, unknown>[]> => {
+  const client = new Client({ host: folder, port, database, user: USER })
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    return (await client.query<Record<string, unknown>>(text)).rows
+  } finally {
+    await client.end().catch(() => {})
+  }
+}
+
+/** Repeats what a server that starts, or recovers, refuses. */
+export const patiently = async <T>(work: () => Promise<T>, timeoutMs = 120_000): Promise<T> => {
+  for (const deadline = Date.now() + timeoutMs; ;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (Date.now() > deadline) throw error
+      await delay(200)
+    }
+  }
+}
+
+/** A file system of a limited size, where this process may mount one; else the folder itself. */
+const openDisk = (): { folder: string; isLimited: boolean; remove: () => void } => {
+  const folder = mkdtempSync(join(tmpdir(), 'promptintern-cluster-'))
+  const remove = () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_BYTES}`, 'tmpfs', folder], {
+      stdio: 'ignore',
+    })
+  } catch {
+    return { folder, isLimited: false, remove }
+  }
+  return {
+    folder,
+    isLimited: true,
+    remove: () => {
+      execFileSync('umount', ['--lazy', folder])
+      remove()
+    },
+  }
+}
+
+export class Cluster {
+  readonly canFill: boolean
+  private readonly disk: ReturnType<typeof openDisk>
+  private nodes: [primary: Node, standby: Node]
+  private folders = 0
+
+  private constructor(disk: ReturnType<typeof openDisk>, nodes: [Node, Node]) {
+    this.disk = disk
+    this.nodes = nodes
+    this.canFill = disk.isLimited
+  }
+
+  static async start(): Promise<Cluster> {
+    const disk = openDisk()
+    execFileSync('chmod', ['755', disk.folder])
+    const folder = join(disk.folder, 'node-0')
+    mkdirSync(folder)
+    const server = await startNew(folder, process.pid, SETTINGS)
+    const gate = await startTcpGate({ host: '127.0.0.1', port: server.port })
+    const primary = { server, gate }
+    const cluster = new Cluster(disk, [primary, primary])
+    await cluster.addStandby()
+    return cluster
+  }
+
+  /** Of a client, which looks for the primary. */
+  url(database: string): string {
+    const hosts = this.nodes.map(({ gate }) => `127.0.0.1:${gate.port}`).join(',')
+    return `postgres://${USER}:${PASSWORD}@${hosts}/${database}?sslmode=disable`
+  }
+
+  query(database: string, text: string): Promise<Record<string, unknown>[]> {
+    return patiently(() => queryAt(this.nodes[0].server, database, text))
+  }
+
+  /** Kills a process that serves a client; the server then ends all others, and recovers. */
+  async killBackend(database: string): Promise<void> {
+    const rows = await this.query(
+      'postgres',
+      `select pid from pg_stat_activity where datname = '${database}' and backend_type = 'client backend'
+        order by random() limit 1`
+    )
+    for (const { pid } of rows) process.kill(Number(pid), 'SIGKILL')
+  }
+
+  /** Kills the server, and starts it again. */
+  async killPrimary(downMs: number): Promise<void> {
+    await stopServer(this.nodes[0].server.folder, 'SIGKILL')
+    await delay(downMs)
+    await this.startPrimary()
+  }
+
+  /** Kills the primary, promotes the standby, and makes a new standby. */
+  async failOver(downMs: number): Promise<void> {
+    const [primary, standby] = this.nodes
+    await stopServer(primary.server.folder, 'SIGKILL')
+    await delay(downMs)
+    const data = join(standby.server.folder, 'data')
+    runProgram('pg_ctl', standby.server.folder, ['promote', '-w', '-D', data])
+    this.nodes = [standby, primary]
+    rmSync(primary.server.folder, { recursive: true, force: true, maxRetries: 5 })
+    await this.addStandby()
+  }
+
+  /** Packets are lost for a while, and no connection ends. */
+  async stall(ms: number): Promise<void> {
+    const { gate } = this.nodes[0]
+    gate.stall()
+    await delay(ms)
+    gate.resume()
+  }
+
+  cut(): void {
+    this.nodes[0].gate.cut()
+  }
+
+  /** Fills the disk for a while. A server that gave up is started again. */
+  async fillDisk(ms: number): Promise<void> {
+    const { bavail, bsize } = statfsSync(this.disk.folder)
+    const filler = join(this.disk.folder, 'filler')
+    const size = Number(bavail) * Number(bsize)
+    try {
+      execFileSync('fallocate', ['-l', String(size - 4096 * 4), filler])
+      // the rest of what is free now
+      for (let i = 0; i < 16; i++) writeFileSync(`${filler}-${i}`, Buffer.alloc(4096))
+    } catch {
+      // full
+    }
+    await delay(ms)
+    execFileSync('sh', ['-c', `rm -f ${filler}*`])
+    await this.startPrimary()
+    await this.awaitStandby().catch(async () => {
+      // it could not keep up
+      await stopServer(this.nodes[1].server.folder)
+      rmSync(this.nodes[1].server.folder, { recursive: true, force: true, maxRetries: 5 })
+      await this.addStandby()
+    })
+  }
+
+  async stop(): Promise<void> {
+    for (const { server, gate } of this.nodes) {
+      gate.close()
+      await stopServer(server.folder)
+    }
+    this.disk.remove()
+  }
+
+  private async startPrimary(): Promise<void> {
+    const { server } = this.nodes[0]
+    const isUp = await queryAt(server, 'postgres', 'select 1').then(
+      () => true,
+      () => false
+    )
+    if (isUp) return
+    await stopServer(server.folder)
+    await patiently(() => launch({ ...server, run: process.pid, settings: SETTINGS }))
+  }
+
+  private async addStandby(): Promise<void> {
+    const [primary, former] = this.nodes
+    const { server } = primary
+    const folder = join(this.disk.folder, `node-${++this.folders}`)
+    mkdirSync(folder)
+    prepareFolder(folder)
+    await this.query('postgres', `alter system set synchronous_standby_names = ''`)
+    await this.query('postgres', 'select pg_reload_conf()')
+    const source = ['--host', server.folder, '--port', String(server.port), '--username', USER]
+    await patiently(async () => {
+      rmSync(join(folder, 'data'), { recursive: true, force: true })
+      runProgram('pg_basebackup', folder, [
+        ...source,
+        `--pgdata=${join(folder, 'data')}`,
+        '--write-recovery-conf',
+        '--wal-method=stream',
+        '--checkpoint=fast',
+        '--no-sync',
+      ])
+    })
+    // the port of the one before, so that clients know it
+    const port = former === primary ? await freePort() : former.server.port
+    const gate =
+      former === primary ? await startTcpGate({ host: '127.0.0.1', port }) : former.gate
+    const standby = { server: { folder, port }, gate }
+    await launch({ ...standby.server, run: process.pid, settings: SETTINGS })
+    this.nodes = [primary, standby]
+    await this.awaitStandby()
+    await this.query('postgres', `alter system set synchronous_standby_names = '*'`)
+    await this.query('postgres', 'select pg_reload_conf()')
+  }
+
+  private awaitStandby(): Promise<void> {
+    return patiently(async () => {
+      const rows = await this.query(
+        'postgres',
+        `select 1 from pg_stat_replication where state = 'streaming'`
+      )
+      if (rows.length === 0) throw new Error('the standby does not follow')
+    }, 30_000)
+  }
+}
