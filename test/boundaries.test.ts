@@ -29,6 +29,7 @@ const STORE: Omit<Rule, 'packages'> = {
     'src/openai',
     'src/store/log',
     'src/store/store.ts',
+    'src/store/lost-lease.ts',
     'src/errors.ts',
     'src/package-folder.ts',
   ],
@@ -65,6 +66,11 @@ const RULES: Record<string, Rule> = {
     node: false,
   },
   'src/store/store.ts': { ours: ['src/core'], packages: [], node: false },
+  'src/store/lost-lease.ts': {
+    ours: ['src/store/store.ts', 'src/errors.ts'],
+    packages: [],
+    node: false,
+  },
   // knows no database
   'src/store/log': {
     ours: ['src/core', 'src/openai', 'src/store/store.ts', 'src/errors.ts'],
