@@ -1,3 +1,4 @@
+-- breaking: workers that do not know leases would work beside those that do
 CREATE TABLE "promptintern"."leases" (
 	"name" text PRIMARY KEY NOT NULL,
 	"epoch" bigint NOT NULL,

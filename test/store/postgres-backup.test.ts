@@ -12,7 +12,7 @@ import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { goLive } from '../../src/lifecycle/promote.ts'
 import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { OpenStore, Store } from '../../src/store/store.ts'
 import { DAY_MS } from '../fixtures/days.ts'
 import {
   exampleApproved,
@@ -26,7 +26,7 @@ import { AT_ONCE } from '../fixtures/rollout.ts'
 
 const run = promisify(execFile)
 
-const open = (server: ServerOptions): Promise<Store> =>
+const open = (server: ServerOptions): Promise<OpenStore> =>
   openLocalStore({ server, poolSize: 2 }, Date.now)
 
 const placeOf = ({ host, port, user }: ServerOptions): string[] => [

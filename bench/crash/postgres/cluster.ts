@@ -218,8 +218,7 @@ export class Cluster {
     })
     // the port of the one before, so that clients know it
     const port = former === primary ? await freePort() : former.server.port
-    const gate =
-      former === primary ? await startTcpGate({ host: '127.0.0.1', port }) : former.gate
+    const gate = former === primary ? await startTcpGate({ host: '127.0.0.1', port }) : former.gate
     const standby = { server: { folder, port }, gate }
     await launch({ ...standby.server, run: process.pid, settings: SETTINGS })
     this.nodes = [primary, standby]
