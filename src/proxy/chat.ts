@@ -10,6 +10,7 @@ import { AppError, isFault, toAppError } from '../errors.ts'
 import type { ChatRequest } from '../openai/chat.ts'
 import type { Dialect } from '../openai/dialect.ts'
 import type { Caller } from './access/access.ts'
+import type { Charge, Soon } from './access/limits.ts'
 import { Client } from './client/client.ts'
 import type { ChatDeps } from './deps.ts'
 import type { Received } from './exchange.ts'
@@ -85,6 +86,22 @@ const requireModel = ({ failover }: ChatDeps, { outcome }: Received): void => {
     throw new AppError('invalid-request', `the request cannot be routed: ${READ_FAULTS[outcome]}`)
 }
 
+/**
+ * Admits a request that was received whole.
+ * @returns a promise where a limit of the key must be asked for
+ * @throws AppError as `Caller.admit` and `requireModel`
+ */
+const admit = (
+  deps: ChatDeps,
+  received: Received,
+  caller: Caller | null
+): Soon<Charge> | null => {
+  requireModel(deps, received)
+  if (caller === null) return null
+  const { dialect, model, body } = received.exchange
+  return caller.admit({ dialect, model, outcome: received.outcome, body })
+}
+
 /** Answers a request that a live template matched. */
 const answerMatched = async (
   deps: ChatDeps,
@@ -99,22 +116,10 @@ const answerMatched = async (
 
 /**
  * Answers a request that was received whole.
- * @param caller null where callers present their provider's keys
  * @returns null where the upstream was asked at once
- * @throws AppError as `Caller.admit` and `requireModel`
  */
-const answer = (
-  deps: ChatDeps,
-  router: Router,
-  received: Received,
-  caller: Caller | null
-): Promise<void> | null => {
-  const { outcome, exchange, request } = received
-  requireModel(deps, received)
-  if (caller !== null) {
-    const { dialect, model, body } = exchange
-    received.charge = caller.admit({ dialect, model, outcome, body })
-  }
+const answer = (deps: ChatDeps, router: Router, received: Received): Promise<void> | null => {
+  const { request } = received
   const matched = request === null ? null : match(deps, request, received)
   received.overheadMs = deps.now() - received.completeAt
   if (request === null || matched === null) {
@@ -134,7 +139,7 @@ interface Opened {
 /**
  * Receives and answers. A caller without a valid issued key is refused before the body is read, a
  * caller over its limits after it.
- * @throws AppError as `receive`, `withConversation`, `answer` and `Access.callerOf`
+ * @throws AppError as `receive`, `withConversation`, `admit` and `Access.callerOf`
  */
 const receiveAndAnswer = async (
   deps: ChatDeps,
@@ -145,14 +150,16 @@ const receiveAndAnswer = async (
   const arrived = await receive(deps, incoming, client, dialect)
   if (arrived === 'client-left') return deps.metrics.cancelled('before-answer')
   if (arrived === 'no-room') {
-    caller?.admitUnread()
+    await caller?.admitUnread()
     return respondUnread(deps, incoming, client)
   }
   const whole = await withConversation(deps, arrived)
   const received = isLong(whole)
     ? await readInSlices(deps, whole)
     : read(deps, whole, caller?.isReadFirst ?? false)
-  await answer(deps, router, received, caller)
+  const charge = admit(deps, received, caller)
+  received.charge = charge instanceof Promise ? await charge : charge
+  await answer(deps, router, received)
 }
 
 /** Answers one request for a completion; never rejects, because its caller does not wait for it. */

@@ -60,14 +60,21 @@ export const pass = (deps: ChatDeps, incoming: IncomingMessage, client: Client):
     deps.metrics.request('refused')
     return client.sendError(noWebSocket(), ['connection', 'close'])
   }
-  try {
-    deps.access?.callerOf(incoming).admitPassage(incoming)
-  } catch (thrown) {
+  const forward = (): void => {
+    deps.metrics.request('passed')
+    passThrough(deps, incoming, client)
+  }
+  const refuse = (thrown: unknown): void => {
     const error = toAppError(thrown)
     if (isFault(error)) deps.fault('request', thrown)
     deps.metrics.request('refused')
-    return client.sendError(error)
+    client.sendError(error)
   }
-  deps.metrics.request('passed')
-  passThrough(deps, incoming, client)
+  try {
+    const admitted = deps.access?.callerOf(incoming).admitPassage(incoming)
+    if (admitted instanceof Promise) void admitted.then(forward).catch(refuse)
+    else forward()
+  } catch (thrown) {
+    refuse(thrown)
+  }
 }

@@ -1,4 +1,5 @@
-/** Builds access control by issued keys: the keys of the store, their limits and their spend. */
+/** Builds access control by issued keys: the keys of the store, and this process's slices of their limits. */
+import { randomUUID } from 'node:crypto'
 import type { Config } from '../config/config.ts'
 import { findPrice, type Price } from '../core/cost/prices.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
@@ -11,10 +12,9 @@ import {
 } from '../proxy/access/access.ts'
 import type { Access } from '../proxy/access/access.ts'
 import { createLimits } from '../proxy/access/limits.ts'
-import { createSpendLog } from '../proxy/access/spend-log.ts'
+import { createSlices } from '../proxy/access/slices.ts'
 import type { Tenants } from '../proxy/access/tenants.ts'
 import { systemTimer } from '../proxy/timers.ts'
-import { readSpend } from '../savings/key-spend.ts'
 import { watchSnapshot } from './snapshot-watch.ts'
 import type { Store } from '../store/store.ts'
 
@@ -23,7 +23,7 @@ export interface IssuedAccess {
   tenants: Tenants
   /** whether the store answered the last request for keys */
   isCurrent: () => boolean
-  /** Writes the spend that is not stored yet. */
+  /** Writes the spend that is not stored yet, and gives back what is left of the slices. */
   close(): Promise<void>
 }
 
@@ -33,11 +33,9 @@ export const openAccess = async (
   store: Store,
   prices: readonly Price[],
   logger: Logger,
-  fault: ReportFault<ServerFault>,
-  now: () => number = Date.now
+  fault: ReportFault<ServerFault>
 ): Promise<IssuedAccess | null> => {
   if (access === 'forward' || upstream.apiKey === null) return null
-  const spend = await readSpend(store, now())
   const keys = await watchSnapshot(
     {
       name: 'keys',
@@ -47,26 +45,23 @@ export const openAccess = async (
     logger,
     fault
   )
-  const spendLog = createSpendLog({
-    write: store.keys.addSpend,
+  // a restarted process has another name: it does not know what its predecessor had reserved
+  const holder = randomUUID()
+  const slices = createSlices({
+    renew: (asks) => store.keys.renew(holder, asks),
     onError: (error) => fault('spend', error),
-    now,
+    now: () => performance.now(),
     setTimer: systemTimer,
   })
   const findKey = createKeyFinder(keys.snapshot)
-  const limits = createLimits({
-    priceOf: (model) => findPrice(prices, model),
-    spentUsd: (keyId, period) => spend(keyId, period).usd,
-    spend: spendLog.add,
-    now,
-  })
+  const limits = createLimits({ priceOf: (model) => findPrice(prices, model), slices })
   return {
     access: createAccess(findKey, limits, upstream.apiKey),
     tenants: tenantsOfKeys(findKey),
     isCurrent: keys.isCurrent,
     close: async () => {
       keys.stop()
-      await spendLog.close()
+      await slices.close()
     },
   }
 }

@@ -4,7 +4,8 @@
  */
 import type { HistoryEntry, Internalization } from '../core/lifecycle/internalization.ts'
 import type { ExchangeBatch } from '../core/log/exchange-batch.ts'
-import type { DailySpend, IssuedKey, Spend } from '../core/keys/issued-key.ts'
+import type { SliceAsk, SliceGrant } from '../core/keys/account.ts'
+import type { IssuedKey, Spend } from '../core/keys/issued-key.ts'
 import type {
   Feedback,
   FeedbackCounts,
@@ -286,8 +287,13 @@ export interface KeyStore {
   revoke(id: string, at: number): Promise<IssuedKey>
   /** Changes with every new or revoked key; cheap enough to poll every second. */
   revision(): Promise<number>
-  /** Adds to the stored sums. */
-  addSpend(rows: DailySpend[]): Promise<void>
+  /**
+   * Adds the spend to the day that it is by the database's clock, and sets the holder's slices anew, in one
+   * transaction. Slices that were not renewed for `ABANDONED_MS` become spend.
+   * @param holder unique name of a process @param asks at most one of a key
+   * @returns a grant for each ask
+   */
+  renew(holder: string, asks: SliceAsk[]): Promise<SliceGrant[]>
   /** Sums by key from a day (since the epoch) on, without keys that spent nothing. */
   spend(fromDay: number): Promise<Map<string, Spend>>
 }

@@ -15,6 +15,9 @@ import {
 } from '../../src/proxy/access/access.ts'
 import type { ProxyDeps } from '../../src/proxy/deps.ts'
 import { createLimits } from '../../src/proxy/access/limits.ts'
+import { createSlices } from '../../src/proxy/access/slices.ts'
+import { systemTimer } from '../../src/proxy/timers.ts'
+import { MemoryAccounts } from '../fakes/accounts.ts'
 import { exampleKey } from '../fixtures/examples.ts'
 import { startHarness } from './harness.ts'
 
@@ -42,15 +45,29 @@ export type Keyed = Awaited<ReturnType<typeof startKeyed>>
 export const startKeyed = async (keys: IssuedKey[], overrides: Partial<ProxyDeps> = {}) => {
   /** milliseconds since the epoch, as limits see it */
   const clock = { now: Date.parse('2026-11-26T12:00:00Z') }
-  /** what was handed to the store, in order */
+  /** what was settled, in order */
   const spends: { keyId: string; tokens: number; usd: number }[] = []
   let table = compileKeyTable(keys)
   const findKey = createKeyFinder(() => table)
+  const accounts = new MemoryAccounts(() => clock.now)
+  const slices = createSlices({
+    renew: async (asks) => accounts.renew('proxy', asks),
+    onError: (error) => {
+      throw error
+    },
+    now: () => clock.now,
+    setTimer: systemTimer,
+  })
   const limits = createLimits({
     priceOf: (model) => findPrice(PRICES, model),
-    spentUsd: () => 0,
-    spend: (keyId, tokens, usd) => void spends.push({ keyId, tokens, usd }),
-    now: () => clock.now,
+    slices: {
+      take: (...asked) => slices.take(...asked),
+      settle: (key, reservation, taken) => {
+        const { requests, tokens, usd } = taken
+        if (requests > 0) spends.push({ keyId: key.id, tokens, usd })
+        slices.settle(key, reservation, taken)
+      },
+    },
   })
   const harness = await startHarness({
     tenants: tenantsOfKeys(findKey),

@@ -1,5 +1,7 @@
 import { inspect } from 'node:util'
 import { describe, expect } from 'vitest'
+import type { SliceAsk } from '../../src/core/keys/account.ts'
+import type { Spend } from '../../src/core/keys/issued-key.ts'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { DAY_MS } from '../fixtures/days.ts'
 import {
@@ -15,6 +17,16 @@ import {
 import { onEachStore } from '../fixtures/stores.ts'
 
 const ID = 'internalization-1'
+
+const spendOf = (keyId: string, spend: Spend): SliceAsk => ({
+  keyId,
+  limits: { requestsPerMinute: null, tokensPerMinute: null, budget: null },
+  spend,
+  keptUsd: 0,
+  returned: { requests: 0, tokens: 0 },
+  waiting: [],
+  spare: { requests: 0, tokens: 0, usd: 0 },
+})
 
 const times = (count: number) => ({ requests: count, tokens: count * 100, usd: count * 0.25 })
 
@@ -280,14 +292,15 @@ onEachStore((it) => {
 
     it('sum up their spending from a day on', async ({ store, open }) => {
       const other = await open()
-      const row = { keyId: 'a', day: 10, ...times(1) }
-      await store.keys.addSpend([])
-      await store.keys.addSpend([row, { ...row, day: 11 }, { ...row, keyId: 'b' }])
-      await other.keys.addSpend([row])
-      expect(await store.keys.spend(0)).toEqual(
-        new Map(Object.entries({ a: times(3), b: times(1) }))
-      )
-      expect(await store.keys.spend(11)).toEqual(new Map([['a', times(1)]]))
+      const ask = spendOf('a', times(1))
+      const today = Math.floor(Date.now() / DAY_MS)
+      await store.keys.renew('one', [ask, spendOf('b', times(1))])
+      await store.keys.renew('one', [ask])
+      await other.keys.renew('two', [ask])
+      const sums = new Map(Object.entries({ a: times(3), b: times(1) }))
+      expect(await store.keys.spend(0)).toEqual(sums)
+      expect(await store.keys.spend(today - 1)).toEqual(sums)
+      expect(await store.keys.spend(today + 2)).toEqual(new Map())
       await other.close()
     })
   })
@@ -303,7 +316,7 @@ onEachStore((it) => {
       () => store.routes.remove('version-1'),
       () => store.keys.create(exampleKey('a')),
       () => store.keys.revoke('a', 5_000),
-      () => store.keys.addSpend([{ keyId: 'a', day: 1, requests: 1, tokens: 1, usd: 1 }]),
+      () => store.keys.renew('one', [spendOf('a', times(1))]),
     ]) {
       await change()
       seen.push([await other.routes.revision(), await other.keys.revision()])

@@ -33,12 +33,6 @@ export interface Spend {
   usd: number
 }
 
-export interface DailySpend extends Spend {
-  keyId: string
-  /** days since the epoch, UTC */
-  day: number
-}
-
 /** Random bytes of a secret. */
 export const SECRET_BYTES = 32
 

@@ -2,6 +2,18 @@
 
 const MINUTE_MS = 60_000
 
+/**
+ * @param level may be below 0 @param elapsedMs since it had this level; below 0, after a clock was set
+ * back, fills nothing
+ */
+export const filledLevel = (level: number, perMinute: number, elapsedMs: number): number =>
+  Math.min(perMinute, level + (Math.max(0, elapsedMs) * perMinute) / MINUTE_MS)
+
+/** @returns milliseconds until so much has been filled in */
+export const fillMs = (missing: number, perMinute: number): number =>
+  (missing * MINUTE_MS) / perMinute
+
+/** A bucket in this process. */
 export class RateLimit {
   private readonly perMinute: number
   /** below 0 when a request took more than it had reserved */
@@ -19,7 +31,7 @@ export class RateLimit {
     this.fill(now)
     if (amount > this.perMinute) return Infinity
     const missing = amount - this.level
-    return missing <= 0 ? 0 : (missing * MINUTE_MS) / this.perMinute
+    return missing <= 0 ? 0 : fillMs(missing, this.perMinute)
   }
 
   /** @param amount a negative one is given back */
@@ -29,9 +41,7 @@ export class RateLimit {
   }
 
   private fill(now: number): void {
-    // a clock that was set back fills nothing
-    const elapsedMs = Math.max(0, now - this.at)
+    this.level = filledLevel(this.level, this.perMinute, now - this.at)
     this.at = now
-    this.level = Math.min(this.perMinute, this.level + (elapsedMs * this.perMinute) / MINUTE_MS)
   }
 }

@@ -8,7 +8,7 @@ import { findAmbiguousMember, type AmbiguousMember } from '../../core/request/am
 import { hashOfSecret, isReadFirst, isSecret, type IssuedKey } from '../../core/keys/issued-key.ts'
 import { AppError } from '../../errors.ts'
 import type { Carrier } from './credentials.ts'
-import type { AskedCompletion, Charge, Limits } from './limits.ts'
+import type { AskedCompletion, Charge, Limits, Soon } from './limits.ts'
 import type { Tenants } from './tenants.ts'
 
 /** The immutable snapshot of keys that are not revoked, by the hash of their secrets. */
@@ -108,7 +108,7 @@ export class Caller {
    * @throws AppError as `Limits.admit`, and `invalid-request` where limits depend on a body that the
    * upstream may read differently
    */
-  admit(asked: AskedCompletion): Charge {
+  admit(asked: AskedCompletion): Soon<Charge> {
     const { dialect, outcome, body } = asked
     const isRead = outcome !== null && typeof outcome !== 'string'
     const ambiguous = this.isReadFirst && isRead ? findAmbiguousMember(body, dialect.name) : null
@@ -120,22 +120,22 @@ export class Caller {
    * Admits a chat completion whose body does not fit into memory.
    * @throws AppError `overloaded` where it must be read, `rate-limited`
    */
-  admitUnread(): void {
+  admitUnread(): Soon<void> {
     if (this.isReadFirst)
       throw new AppError(
         'overloaded',
         'the proxy has no memory left to read the request, and this key has limits; try again soon',
         { retryAfterSeconds: 1 }
       )
-    this.limits.admitUnread(this.key)
+    return this.limits.admitUnread(this.key)
   }
 
   /**
    * Admits a request for a kept response, which costs nothing.
    * @throws AppError `rate-limited`
    */
-  admitKept(): void {
-    this.limits.admitUnread(this.key)
+  admitKept(): Soon<void> {
+    return this.limits.admitUnread(this.key)
   }
 
   /**
@@ -143,13 +143,13 @@ export class Caller {
    * money.
    * @throws AppError `forbidden` for a key with such limits, `rate-limited`
    */
-  admitPassage(incoming: IncomingMessage): void {
+  admitPassage(incoming: IncomingMessage): Soon<void> {
     if (this.isReadFirst && !isModelList(incoming))
       throw new AppError(
         'forbidden',
         'this key has limits, so it may only create chat completions or responses and list models'
       )
-    this.limits.admitUnread(this.key)
+    return this.limits.admitUnread(this.key)
   }
 }
 

@@ -1,26 +1,28 @@
 /**
- * The limits of issued keys: checked and reserved before a call, settled with the real usage after it.
- * Counts within this process; the money that was spent before it started is passed in.
+ * The limits of issued keys: checked and reserved before a call, settled with the real usage after it. What
+ * all proxies together may admit is decided in the database; see `slices.ts`.
  */
 import { isUtf8 } from 'node:buffer'
-import { BudgetAccount, type BudgetPeriod } from '../../core/keys/budget.ts'
 import { READ_FAULTS, type ChatReading, type ReadFault } from '../../core/request/chat-reading.ts'
 import { boundTokens, boundUsd } from '../../core/cost/cost-bound.ts'
 import { isMetered, isReadFirst, type IssuedKey } from '../../core/keys/issued-key.ts'
 import { requestCost, type Price } from '../../core/cost/prices.ts'
-import { RateLimit } from '../../core/keys/rate-limit.ts'
+import type { Reservation } from '../../core/keys/slice.ts'
 import { estimatePrompt, estimateRequest } from '../../core/cost/token-estimate.ts'
 import { AppError } from '../../errors.ts'
 import type { Dialect } from '../../openai/dialect.ts'
 import type { Usage } from '../../openai/chat.ts'
-import {
-  checkBudget,
-  checkModel,
-  checkRequests,
-  checkTokens,
-  type Counters,
-  type Wanted,
-} from './limit-checks.ts'
+import { checkModel } from './limit-checks.ts'
+import type { Slices } from './slices.ts'
+
+/** The most that a metered request can take. */
+interface Wanted {
+  /** tokens, for a rate */
+  estimate: Usage
+  /** dollars at most, where the key has a budget */
+  usd: number
+  usdOf: (usage: Usage) => number
+}
 
 /** The usage of one exchange. */
 export interface Taken {
@@ -50,27 +52,33 @@ export interface Charge {
   settle(taken: Taken): void
 }
 
+/** Of a check that may have to ask the database. */
+export type Soon<T> = T | Promise<T>
+
 export interface Limits {
   /**
    * Admits a chat completion. For a key without limits on tokens and money the charge reserves nothing
-   * and only counts.
-   * @throws AppError `forbidden`, `rate-limited`, `budget-exceeded`, and `invalid-request` for a body
-   * that must be read and cannot be, or whose cost has no upper bound
+   * and only counts. At once where the key's slice suffices.
+   * @throws AppError `forbidden`, `rate-limited`, `budget-exceeded`, `store-unavailable` for a budget that
+   * cannot be checked, and `invalid-request` for a body that must be read and cannot be, or whose cost has
+   * no upper bound
    */
-  admit(key: IssuedKey, asked: AskedCompletion): Charge
+  admit(key: IssuedKey, asked: AskedCompletion): Soon<Charge>
   /** Admits a request that is not read. @throws AppError `rate-limited` */
-  admitUnread(key: IssuedKey): void
+  admitUnread(key: IssuedKey): Soon<void>
 }
 
 export interface LimitsOptions {
   /** null for a model without a price */
   priceOf: (model: string) => Price | null
-  /** dollars that a key had spent in its present period when the process started */
-  spentUsd: (keyId: string, period: BudgetPeriod) => number
-  /** stores usage; must not block and must not throw */
-  spend: (keyId: string, tokens: number, usd: number) => void
-  now: () => number
+  slices: Pick<Slices, 'take' | 'settle'>
 }
+
+const ONE_REQUEST = { requests: 1, tokens: 0, usd: 0 }
+
+/** Goes on at once where there is nothing to wait for. */
+const after = <T, U>(value: Soon<T>, next: (value: T) => U): Soon<U> =>
+  value instanceof Promise ? value.then(next) : next(value)
 
 /** @throws AppError `forbidden` where the key has a budget and the model has no price */
 const priceFor = (
@@ -107,52 +115,45 @@ const requireReading = (outcome: ChatReading | ReadFault | null): ChatReading =>
 
 class KeyLimiter implements Limits {
   private readonly options: LimitsOptions
-  private readonly startedAt: number
-  private readonly byKey = new Map<string, Counters>()
 
   constructor(options: LimitsOptions) {
     this.options = options
-    this.startedAt = options.now()
   }
 
-  admit(key: IssuedKey, asked: AskedCompletion): Charge {
+  admit(key: IssuedKey, asked: AskedCompletion): Soon<Charge> {
     if (isReadFirst(key)) {
       const reading = requireReading(asked.outcome)
       checkModel(key.limits, reading.request.model)
       if (isMetered(key)) return this.admitMetered(key, reading, asked.body)
     }
-    this.admitUnread(key)
-    return this.countOnly(key.id, asked)
+    return after(this.admitUnread(key), () => this.countOnly(key, asked))
   }
 
-  admitUnread(key: IssuedKey): void {
-    const counters = this.countersOf(key)
-    const now = this.options.now()
-    checkRequests(key.limits, counters, now)
-    counters.requests?.take(1, now)
+  admitUnread(key: IssuedKey): Soon<void> {
+    if (key.limits.requestsPerMinute === null) return
+    // of requests a minute nothing is given back
+    return after(this.options.slices.take(key, ONE_REQUEST), () => {})
   }
 
-  private admitMetered(key: IssuedKey, reading: ChatReading, body: Buffer): Charge {
-    const { limits } = key
-    const counters = this.countersOf(key)
-    const now = this.options.now()
+  private admitMetered(key: IssuedKey, reading: ChatReading, body: Buffer): Soon<Charge> {
     const wanted = wantedBy(
       key,
       reading,
       priceFor(key, reading.request.model, this.options.priceOf)
     )
-    if (limits.budget !== null && !isUtf8(body))
+    const hasBudget = key.limits.budget !== null
+    if (hasBudget && !isUtf8(body))
       throw new AppError('invalid-request', 'the body is not UTF-8, and this key has a budget')
-    checkRequests(limits, counters, now)
-    checkTokens(limits, counters, wanted, now)
-    checkBudget(limits, counters, wanted, now)
-    counters.requests?.take(1, now)
-    return this.charge(key.id, counters, wanted, now)
+    const { estimate, usd } = wanted
+    const amounts = { requests: 1, tokens: estimate.total_tokens, usd: hasBudget ? usd : 0 }
+    return after(this.options.slices.take(key, amounts), (reservation) =>
+      this.charge(key, wanted, reservation)
+    )
   }
 
   /** All work is done when the call is over, so that it delays no answer. */
-  private countOnly(id: string, { model, body }: AskedCompletion): Charge {
-    const { priceOf, spend } = this.options
+  private countOnly(key: IssuedKey, { model, body }: AskedCompletion): Charge {
+    const { priceOf, slices } = this.options
     let isSettled = false
     return {
       get estimate() {
@@ -167,46 +168,28 @@ class KeyLimiter implements Limits {
         if (tokens === 0) return
         const price = billed === 'nothing' ? null : priceOf(model)
         const paid = typeof billed === 'string' ? counted : billed
-        spend(id, tokens, (price && requestCost(price, paid)) ?? 0)
+        const usd = (price && requestCost(price, paid)) ?? 0
+        slices.settle(key, null, { requests: 1, tokens, usd })
       },
     }
   }
 
-  private charge(id: string, { tokens, budget }: Counters, wanted: Wanted, at: number): Charge {
-    const { now, spend } = this.options
+  private charge(key: IssuedKey, wanted: Wanted, reservation: Reservation): Charge {
+    const { slices } = this.options
     const { estimate, usd: reservedUsd, usdOf } = wanted
-    const reservation = budget?.reserve(reservedUsd, at)
-    tokens?.take(estimate.total_tokens, at)
     let isSettled = false
     return {
       estimate,
-      isBilled: budget !== null,
+      isBilled: key.limits.budget !== null,
       settle: ({ tokens: known, billed }) => {
         if (isSettled) return
         isSettled = true
         const { prompt_tokens: read, completion_tokens: written } = known ?? estimate
+        const tokens = read + written
         const usd = billed === 'unknown' ? reservedUsd : billed === 'nothing' ? 0 : usdOf(billed)
-        tokens?.take(read + written - estimate.total_tokens, now())
-        if (reservation !== undefined) budget?.settle(reservation, usd, now())
-        if (read + written > 0) spend(id, read + written, usd)
+        slices.settle(key, reservation, { requests: tokens > 0 ? 1 : 0, tokens, usd })
       },
     }
-  }
-
-  private countersOf({ id, limits }: IssuedKey): Counters {
-    const known = this.byKey.get(id)
-    if (known !== undefined) return known
-    const { requestsPerMinute, tokensPerMinute, budget } = limits
-    const now = this.options.now()
-    const counters = {
-      requests: requestsPerMinute === null ? null : new RateLimit(requestsPerMinute, now),
-      tokens: tokensPerMinute === null ? null : new RateLimit(tokensPerMinute, now),
-      budget:
-        budget &&
-        new BudgetAccount(budget, this.options.spentUsd(id, budget.period), this.startedAt),
-    }
-    this.byKey.set(id, counters)
-    return counters
   }
 }
 

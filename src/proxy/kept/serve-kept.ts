@@ -83,7 +83,7 @@ export const serveKept = async (
     const { tenant } = deps.tenants.identify(incoming)
     const answer = await answerTo(deps.keptResponses, asked, { tenant, query: queryOf(incoming) })
     if (answer === null) return pass(deps, incoming, client)
-    caller?.admitKept()
+    await caller?.admitKept()
     deps.metrics.request('kept')
     client.sendJson(200, answer)
   } catch (thrown) {

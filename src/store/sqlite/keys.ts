@@ -5,29 +5,22 @@ import type { KeyStore } from '../store.ts'
 import { raiseRevision, readRevision } from './base/counters.ts'
 import { orConflict, type Connection } from './base/database.ts'
 import { keys, keySpend } from './base/schema.ts'
-import { bulkInsert } from './base/statements.ts'
+import { sliceRenewer } from './key-slices.ts'
 
 const REVISION = 'keys'
 
-const insertSpend = bulkInsert(
-  keySpend,
-  `on conflict (key_id, day) do update set
-    requests = requests + excluded.requests,
-    tokens = tokens + excluded.tokens,
-    usd = usd + excluded.usd`
-)
-
-export const createKeyStore = ({ read, write, writeSql }: Connection): KeyStore => ({
+export const createKeyStore = (connection: Connection): KeyStore => ({
   create: (key) =>
-    write(async (tx) => {
+    connection.write(async (tx) => {
       // without the cause, which quotes the hash
       const conflict = () => new AppError('conflict', `key ${key.id} or its hash exists already`)
       await orConflict(tx.insert(keys).values(key), conflict)
       await raiseRevision(tx, REVISION)
     }),
-  list: () => read((db) => db.select().from(keys).orderBy(asc(keys.createdAt), asc(keys.id))),
+  list: () =>
+    connection.read((db) => db.select().from(keys).orderBy(asc(keys.createdAt), asc(keys.id))),
   revoke: (id, at) =>
-    write(async (tx) => {
+    connection.write(async (tx) => {
       const [revoked] = await tx
         .update(keys)
         .set({ revokedAt: sql`coalesce(${keys.revokedAt}, ${at})` })
@@ -37,10 +30,10 @@ export const createKeyStore = ({ read, write, writeSql }: Connection): KeyStore 
       await raiseRevision(tx, REVISION)
       return revoked
     }),
-  revision: () => read((db) => readRevision(db, REVISION)),
-  addSpend: (rows) => writeSql((tx) => insertSpend(tx, rows)),
+  revision: () => connection.read((db) => readRevision(db, REVISION)),
+  renew: sliceRenewer(connection),
   spend: (fromDay) =>
-    read(async (db) => {
+    connection.read(async (db) => {
       const rows = await db
         .select({
           keyId: keySpend.keyId,

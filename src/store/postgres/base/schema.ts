@@ -361,6 +361,27 @@ export const keySpend = schema.table(
   (table) => [primaryKey({ columns: [table.keyId, table.day] })]
 )
 
+/** What is left of a key's rates for all proxies. Its row is the lock of the key's slices. */
+export const keyAccounts = schema.table('key_accounts', {
+  keyId: text('key_id').primaryKey(),
+  /** levels of the buckets; null: full, or without a limit */
+  requests: doublePrecision('requests'),
+  tokens: doublePrecision('tokens'),
+  filledAt: whole('filled_at').notNull(),
+})
+
+/** Money that a proxy holds for running requests and for further ones. */
+export const keySlices = schema.table(
+  'key_slices',
+  {
+    keyId: text('key_id').notNull(),
+    holder: text('holder').notNull(),
+    usd: doublePrecision('usd').notNull(),
+    renewedAt: whole('renewed_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.keyId, table.holder] })]
+)
+
 /** A counter for each kind of change, which other processes poll. */
 export const revisions = schema.table('revisions', {
   name: text('name').primaryKey(),

@@ -278,6 +278,29 @@ export const keySpend = sqliteTable(
   (table) => [primaryKey({ columns: [table.keyId, table.day] })]
 )
 
+/** What is left of a key's rates for all proxies. */
+export const keyAccounts = sqliteTable('key_accounts', {
+  keyId: text('key_id').primaryKey(),
+  /** levels of the buckets; null: full, or without a limit */
+  requests: real('requests'),
+  tokens: real('tokens'),
+  /** milliseconds since the epoch */
+  filledAt: integer('filled_at').notNull(),
+})
+
+/** Money that a proxy holds for running requests and for further ones. */
+export const keySlices = sqliteTable(
+  'key_slices',
+  {
+    keyId: text('key_id').notNull(),
+    holder: text('holder').notNull(),
+    usd: real('usd').notNull(),
+    /** milliseconds since the epoch */
+    renewedAt: integer('renewed_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.keyId, table.holder] })]
+)
+
 /** A counter for each kind of change, which other processes poll. */
 export const revisions = sqliteTable('revisions', {
   name: text('name').primaryKey(),

@@ -1,0 +1,153 @@
+/** Spend of issued keys, and the slices of their limits that processes hold. */
+import {
+  ABANDONED_MS,
+  grantSlice,
+  type Account,
+  type SliceAsk,
+  type SliceGrant,
+} from '../../core/keys/account.ts'
+import { DAY_MS, dayOf, firstDayOf } from '../../core/keys/budget.ts'
+import type { KeyStore } from '../store.ts'
+import type { Connection, Transaction } from './base/database.ts'
+
+/** Milliseconds since the epoch when it is read, not when the transaction began to wait. */
+const NOW = '(extract(epoch from clock_timestamp()) * 1000)::bigint'
+
+/**
+ * Makes or locks the rows of the keys until the transaction ends: one process at a time cuts slices of a
+ * key. In one order everywhere, or two transactions could each wait for a row of the other.
+ */
+const LOCK = `insert into promptintern.key_accounts (key_id, filled_at)
+  select key_id, ${NOW} from unnest($1::text[]) as asked(key_id) order by key_id
+  on conflict (key_id) do update set key_id = excluded.key_id
+  returning key_id, requests, tokens, filled_at, ${NOW} as now`
+
+const ADD_SPEND = `with abandoned as (
+    delete from promptintern.key_slices
+    where key_id = any($1) and holder <> $6 and renewed_at <= $7
+    returning key_id, usd, renewed_at
+  )
+  insert into promptintern.key_spend as spent (key_id, day, requests, tokens, usd)
+  select key_id, day, sum(requests), sum(tokens), sum(usd)
+  from (
+    select key_id, $2::int as day, requests, tokens, usd
+    from unnest($1::text[], $3::bigint[], $4::float8[], $5::float8[])
+      as added(key_id, requests, tokens, usd)
+    where requests > 0
+    union all
+    select key_id, (renewed_at / ${DAY_MS})::int, 0, 0, usd from abandoned
+  ) as more
+  group by key_id, day
+  order by key_id, day
+  on conflict (key_id, day) do update set
+    requests = spent.requests + excluded.requests,
+    tokens = spent.tokens + excluded.tokens,
+    usd = spent.usd + excluded.usd`
+
+const READ = `select asked.key_id,
+    (select coalesce(sum(usd), 0) from promptintern.key_spend as spent
+      where spent.key_id = asked.key_id and day >= first_day) as spent,
+    (select coalesce(sum(usd), 0) from promptintern.key_slices as slice
+      where slice.key_id = asked.key_id and holder <> $3) as held
+  from unnest($1::text[], $2::int[]) as asked(key_id, first_day)`
+
+const SET_LEVELS = `update promptintern.key_accounts as account
+  set requests = level.requests, tokens = level.tokens, filled_at = $4
+  from unnest($1::text[], $2::float8[], $3::float8[]) as level(key_id, requests, tokens)
+  where account.key_id = level.key_id`
+
+const SET_SLICES = `insert into promptintern.key_slices (key_id, holder, usd, renewed_at)
+  select key_id, $2, usd, $4 from unnest($1::text[], $3::float8[]) as slice(key_id, usd)
+  on conflict (key_id, holder) do update
+    set usd = excluded.usd, renewed_at = excluded.renewed_at`
+
+const REMOVE_SLICES =
+  'delete from promptintern.key_slices where key_id = any($1::text[]) and holder = $2'
+
+interface Locked {
+  key_id: string
+  requests: number | null
+  tokens: number | null
+  filled_at: number
+  now: number
+}
+
+const addSpend = async (
+  { $client }: Transaction,
+  holder: string,
+  asks: SliceAsk[],
+  now: number
+): Promise<void> => {
+  await $client.query(ADD_SPEND, [
+    asks.map(({ keyId }) => keyId),
+    dayOf(now),
+    asks.map(({ spend }) => spend.requests),
+    asks.map(({ spend }) => spend.tokens),
+    asks.map(({ spend }) => spend.usd),
+    holder,
+    now - ABANDONED_MS,
+  ])
+}
+
+const readAccounts = async (
+  { $client }: Transaction,
+  { holder, asks, locked }: { holder: string; asks: SliceAsk[]; locked: Locked[] },
+  now: number
+): Promise<Map<string, Account>> => {
+  const { rows } = await $client.query<{ key_id: string; spent: number; held: number }>(READ, [
+    asks.map(({ keyId }) => keyId),
+    asks.map(({ limits: { budget } }) => firstDayOf(budget?.period ?? 'day', now)),
+    holder,
+  ])
+  const money = new Map(rows.map((row) => [row.key_id, row]))
+  return new Map(
+    locked.map(({ key_id: keyId, requests, tokens, filled_at: filledAt }) => {
+      const { spent, held } = money.get(keyId)!
+      return [keyId, { levels: { requests, tokens }, filledAt, spentUsd: spent, heldUsd: held }]
+    })
+  )
+}
+
+const setSlices = async (
+  { $client }: Transaction,
+  holder: string,
+  slices: { keyId: string; usd: number }[],
+  now: number
+): Promise<void> => {
+  const held = slices.filter(({ usd }) => usd > 0)
+  const empty = slices.filter(({ usd }) => usd <= 0).map(({ keyId }) => keyId)
+  if (empty.length > 0) await $client.query(REMOVE_SLICES, [empty, holder])
+  if (held.length === 0) return
+  const keyIds = held.map(({ keyId }) => keyId)
+  await $client.query(SET_SLICES, [keyIds, holder, held.map(({ usd }) => usd), now])
+}
+
+const renewAll = async (
+  tx: Transaction,
+  holder: string,
+  asks: SliceAsk[]
+): Promise<SliceGrant[]> => {
+  const keyIds = asks.map(({ keyId }) => keyId)
+  const { rows: locked } = await tx.$client.query<Locked>(LOCK, [keyIds])
+  const now = Math.max(...locked.map((row) => row.now))
+  await addSpend(tx, holder, asks, now)
+  const accounts = await readAccounts(tx, { holder, asks, locked }, now)
+  const decided = asks.map((ask) => grantSlice(accounts.get(ask.keyId)!, ask, now))
+  await tx.$client.query(SET_LEVELS, [
+    keyIds,
+    decided.map(({ levels }) => levels.requests),
+    decided.map(({ levels }) => levels.tokens),
+    now,
+  ])
+  const slices = asks.map(({ keyId, keptUsd }, index) => ({
+    keyId,
+    usd: keptUsd + decided[index]!.grant.granted.usd,
+  }))
+  await setSlices(tx, holder, slices, now)
+  return decided.map(({ grant }): SliceGrant => grant)
+}
+
+export const sliceRenewer =
+  ({ write }: Connection): KeyStore['renew'] =>
+  async (holder, asks) =>
+    asks.length === 0 ? [] : write((tx) => renewAll(tx, holder, asks))
