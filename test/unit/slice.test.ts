@@ -1,0 +1,326 @@
+/**
+ * Proxies that share the limits of one key, with an account of the test's in place of the database: in every
+ * order of requests, answers, trips, lost messages, deaths and clocks.
+ */
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { Amounts, CountedLimits, SliceGrant } from '../../src/core/keys/account.ts'
+import { KeySlice, type Reservation } from '../../src/core/keys/slice.ts'
+import { MemoryAccounts } from '../fakes/accounts.ts'
+
+const NOON = Date.parse('2026-11-26T12:00:00Z')
+const MINUTE_MS = 60_000
+
+interface Proxy {
+  name: string
+  slice: KeySlice
+  running: Reservation[]
+  /** a trip that the account has answered */
+  arriving: { grant: SliceGrant; askedAt: number } | null
+}
+
+/** What happened in a world of several proxies, and what it cost in truth. */
+class World {
+  readonly accounts: MemoryAccounts
+  private readonly limits: CountedLimits
+  private readonly proxies: Proxy[] = []
+  private born = 0
+  /** of the database */
+  databaseNow = NOON
+  /** of the proxies, which never goes back */
+  now = 0
+  /** all that upstreams may have billed for */
+  admittedUsd = 0
+  billedUsd = 0
+  requests = 0
+  tokens = 0
+
+  constructor(limits: CountedLimits, count: number) {
+    this.limits = limits
+    this.accounts = new MemoryAccounts(() => this.databaseNow)
+    for (let index = 0; index < count; index++) this.proxies.push(this.birth())
+  }
+
+  private birth(): Proxy {
+    const slice = new KeySlice('a', this.limits, this.now)
+    return { name: `proxy ${this.born++}`, slice, running: [], arriving: null }
+  }
+
+  private proxy(index: number): Proxy {
+    return this.proxies[index % this.proxies.length]!
+  }
+
+  /** Asks the database where the slice does not suffice. */
+  request(index: number, amounts: Amounts): void {
+    const proxy = this.proxy(index)
+    let taken = proxy.slice.take(amounts, this.now)
+    if (taken === null && proxy.slice.shortage(amounts, this.now) === null) {
+      this.arrive(index)
+      this.trip(index, 'answered', [amounts])
+      this.arrive(index)
+      taken = proxy.slice.take(amounts, this.now)
+    }
+    if (taken === null) return
+    proxy.running.push(taken)
+    this.admittedUsd += amounts.usd
+    this.requests += amounts.requests
+    this.tokens += amounts.tokens
+  }
+
+  /** @param share of what was reserved */
+  settle(index: number, share: number): void {
+    const { running, slice } = this.proxy(index)
+    const reservation = running.shift()
+    if (reservation === undefined) return
+    const { tokens, usd } = reservation.amounts
+    const taken = { requests: 1, tokens: tokens * share, usd: usd * share }
+    slice.settle(reservation, taken, this.now)
+    this.admittedUsd -= usd
+    this.billedUsd += taken.usd
+    this.tokens += taken.tokens - tokens
+  }
+
+  /** Its answer comes with `arrive`, and other things may happen before. */
+  trip(index: number, end: 'answered' | 'lost' | 'unanswered', waiting: Amounts[] = []): void {
+    this.arrive(index)
+    const proxy = this.proxy(index)
+    const ask = proxy.slice.ask(waiting, this.now)
+    if (end === 'lost') return proxy.slice.fail()
+    const [grant] = this.accounts.renew(proxy.name, [ask])
+    if (end === 'unanswered') return proxy.slice.fail()
+    proxy.arriving = { grant: grant!, askedAt: this.now }
+  }
+
+  arrive(index: number): void {
+    const proxy = this.proxy(index)
+    if (proxy.arriving === null) return
+    proxy.slice.end(proxy.arriving.grant, proxy.arriving.askedAt, this.now)
+    proxy.arriving = null
+  }
+
+  tick(index: number): void {
+    this.proxy(index).slice.tick()
+  }
+
+  /** `kill -9`, and another process begins. What its running requests cost stays unknown. */
+  kill(index: number): void {
+    this.proxies[index % this.proxies.length] = this.birth()
+  }
+}
+
+type Step = (world: World) => void
+
+const index = fc.nat(3)
+const ends = fc.constantFrom('answered', 'lost', 'unanswered')
+const amounts = fc.record({
+  requests: fc.constant(1),
+  tokens: fc.integer({ min: 1, max: 300 }),
+  usd: fc.integer({ min: 1, max: 30 }).map((tenths) => tenths / 10),
+})
+
+const steps = (clockJumps: fc.Arbitrary<number>): fc.Arbitrary<Step[]> => {
+  const step = fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc.tuple(index, amounts).map(
+        ([by, wanted]): Step =>
+          (world) =>
+            world.request(by, wanted)
+      ),
+    },
+    {
+      weight: 4,
+      arbitrary: fc.tuple(index, fc.double({ min: 0, max: 1, noNaN: true })).map(
+        ([by, share]): Step =>
+          (world) =>
+            world.settle(by, share)
+      ),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.tuple(index, ends).map(
+        ([by, end]): Step =>
+          (world) =>
+            world.trip(by, end)
+      ),
+    },
+    {
+      weight: 2,
+      arbitrary: index.map(
+        (by): Step =>
+          (world) =>
+            world.arrive(by)
+      ),
+    },
+    {
+      weight: 2,
+      arbitrary: index.map(
+        (by): Step =>
+          (world) =>
+            world.tick(by)
+      ),
+    },
+    {
+      weight: 1,
+      arbitrary: index.map(
+        (by): Step =>
+          (world) =>
+            world.kill(by)
+      ),
+    },
+    {
+      weight: 1,
+      arbitrary: fc
+        .tuple(fc.integer({ min: 0, max: 90_000 }), clockJumps)
+        .map(([ms, jump]): Step => (world) => {
+          world.now += ms
+          world.databaseNow += ms + jump
+        }),
+    }
+  )
+  // long and not biased to short: a budget must be used up for anything to go wrong
+  return fc.array(step, { minLength: 80, maxLength: 200, size: 'max' })
+}
+
+const budgetOf = (period: 'day' | 'month' | 'total'): CountedLimits => ({
+  requestsPerMinute: null,
+  tokensPerMinute: null,
+  budget: { usd: 10, period },
+})
+
+describe('slices of a budget', () => {
+  it('never come to more than the budget, whatever is lost, dies or has a wrong clock', () => {
+    // an hour and more, also back: slices of living processes are booked as spent
+    const jumps = fc.integer({ min: -5_000_000, max: 5_000_000 })
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 4 }), steps(jumps), (count, happens) => {
+        const world = new World(budgetOf('total'), count)
+        for (const step of happens) {
+          step(world)
+          expect(world.billedUsd + world.admittedUsd).toBeLessThanOrEqual(10 + 1e-6)
+        }
+      }),
+      { numRuns: 150 }
+    )
+  })
+
+  it('are all given back when requests end and no further one comes', () => {
+    const nothing = fc.constant(0)
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 4 }), steps(nothing), (count, happens) => {
+        const world = new World(budgetOf('total'), count)
+        for (const step of happens) step(world)
+        const dead = world.accounts.heldUsd('a')
+        for (let by = 0; by < count; by++) {
+          for (let request = 0; request < 120; request++) world.settle(by, 1)
+          for (let seconds = 0; seconds < 3; seconds++) {
+            world.tick(by)
+            world.trip(by, 'answered')
+            world.arrive(by)
+          }
+        }
+        expect(world.accounts.heldUsd('a')).toBeLessThanOrEqual(dead + 1e-6)
+        const booked = world.accounts.spentUsd('a') + world.accounts.heldUsd('a')
+        expect(booked).toBeGreaterThanOrEqual(world.billedUsd - 1e-6)
+      })
+    )
+  })
+
+  it('of a period are not used in the next one before the database agrees', () => {
+    const world = new World(budgetOf('day'), 2)
+    const two = { requests: 1, tokens: 1, usd: 2 }
+    world.request(0, two)
+    world.request(0, two)
+    world.settle(0, 0)
+    const twelveHours = 12 * 60 * MINUTE_MS
+    world.now += twelveHours
+    world.databaseNow += twelveHours
+    world.request(1, { ...two, usd: 8 })
+    const admitted = world.admittedUsd
+    // two dollars are still held for a request of yesterday, which is booked when it ends
+    expect(admitted).toBe(10)
+    world.request(0, two)
+    expect(world.admittedUsd).toBe(admitted)
+  })
+
+  it('do not have the money that is on its way to the database as spend', () => {
+    const slice = new KeySlice('a', budgetOf('total'), 0)
+    const accounts = new MemoryAccounts(() => NOON)
+    const wanted = { requests: 1, tokens: 1, usd: 5 }
+    slice.end(accounts.renew('one', [slice.ask([wanted], 0)])[0]!, 0, 0)
+    slice.settle(slice.take(wanted, 0)!, { requests: 1, tokens: 1, usd: 5 }, 0)
+    slice.ask([], 0)
+    expect(slice.take(wanted, 0)).toBeNull()
+    slice.fail()
+    expect(slice.take(wanted, 0)).toBeNull()
+  })
+
+  it('serve from what they have, and wait for running requests or for the period', () => {
+    const slice = new KeySlice('a', budgetOf('day'), 0)
+    const accounts = new MemoryAccounts(() => NOON)
+    const wanted = (usd: number): Amounts => ({ requests: 1, tokens: 1, usd })
+    expect(slice.shortage(wanted(11), 0)).toEqual({ limit: 'usd', waitMs: Infinity })
+    expect(slice.shortage(wanted(6), 0)).toBeNull()
+    const trip = (waiting: Amounts[]): void =>
+      slice.end(accounts.renew('one', [slice.ask(waiting, 0)])[0]!, 0, 0)
+    trip([wanted(6)])
+    const first = slice.take(wanted(6), 0)!
+    trip([wanted(6)])
+    expect(slice.take(wanted(6), 0)).toBeNull()
+    expect(slice.shortage(wanted(6), 0)).toEqual({ limit: 'usd', waitMs: 1000 })
+    expect(slice.shortage(wanted(6), 200)).toBeNull()
+    slice.settle(first, { requests: 1, tokens: 1, usd: 5 }, 0)
+    trip([wanted(6)])
+    expect(slice.shortage(wanted(6), 0)).toEqual({ limit: 'usd', waitMs: 12 * 60 * MINUTE_MS })
+    expect(slice.take(wanted(5), 0)).toBeNull()
+    trip([wanted(5)])
+    expect(slice.take(wanted(5), 0)).not.toBeNull()
+  })
+})
+
+describe('slices of rates', () => {
+  const limits = { requestsPerMinute: 30, tokensPerMinute: 2000, budget: null }
+
+  it('never admit more than one bucket would', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 4 }), steps(fc.constant(0)), (count, happens) => {
+        const world = new World(limits, count)
+        for (const step of happens) {
+          step(world)
+          const minutes = (world.databaseNow - NOON) / MINUTE_MS
+          expect(world.requests).toBeLessThanOrEqual(30 * (1 + minutes) + 1e-6)
+          expect(world.tokens).toBeLessThanOrEqual(2000 * (1 + minutes) + 1e-6)
+        }
+      }),
+      { numRuns: 100 }
+    )
+  })
+
+  it('go back within three ticks, so that another proxy may use the whole minute', () => {
+    const world = new World(limits, 2)
+    const one = { requests: 1, tokens: 1, usd: 0 }
+    for (let request = 0; request < 10; request++) world.request(0, one)
+    for (let seconds = 0; seconds < 3; seconds++) {
+      world.tick(0)
+      world.trip(0, 'answered')
+    }
+    world.arrive(0)
+    for (let request = 0; request < 30; request++) world.request(1, one)
+    expect(world.requests).toBe(30)
+  })
+
+  it('tell when the request will fit', () => {
+    const slice = new KeySlice('a', limits, 0)
+    const accounts = new MemoryAccounts(() => NOON)
+    const wanted = { requests: 1, tokens: 1500, usd: 0 }
+    for (const expected of [true, false]) {
+      slice.end(accounts.renew('one', [slice.ask([wanted], 0)])[0]!, 0, 0)
+      expect(slice.take(wanted, 0) !== null).toBe(expected)
+    }
+    expect(slice.shortage(wanted, 0)).toEqual({ limit: 'tokens', waitMs: 30_000 })
+    expect(slice.shortage({ ...wanted, tokens: 2001 }, 0)).toEqual({
+      limit: 'tokens',
+      waitMs: Infinity,
+    })
+  })
+})
