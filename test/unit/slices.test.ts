@@ -158,7 +158,7 @@ describe('the slices of a proxy', () => {
     it('do not let requests wait for a silent one', async () => {
       database = 'silent'
       const waiting = [take(RATE), take(BUDGET, 1).catch(({ code }: { code: string }) => code)]
-      await vi.advanceTimersByTimeAsync(1500)
+      await vi.advanceTimersByTimeAsync(5000)
       expect(await waiting[0]).toMatchObject({ isOfSlice: false })
       expect(await waiting[1]).toBe('store-unavailable')
       expect(slices.take(RATE, dollars(0))).toMatchObject({ isOfSlice: false })

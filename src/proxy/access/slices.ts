@@ -58,7 +58,7 @@ class KeySlices implements Slices {
   private isAway = false
   private isClosed = false
 
-  constructor({ tickMs = 1000, patienceMs = 1500, ...options }: SlicesOptions) {
+  constructor({ tickMs = 1000, patienceMs = 5000, ...options }: SlicesOptions) {
     this.options = { ...options }
     this.tickMs = tickMs
     this.patienceMs = patienceMs
