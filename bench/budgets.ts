@@ -1,0 +1,212 @@
+/**
+ * Whether a budget holds across proxies: two on one store, 400 requests in parallel for a budget of 100, each
+ * billed with the most that it can cost; over SQLite and over PostgreSQL. Then requests go on one by one until
+ * both proxies refuse. With `--kill` one proxy is killed in the middle of each round, with SIGKILL.
+ *
+ *   npm run bench:budgets -- [--out file.json] [--rounds 10] [--kill]
+ */
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { SECRET_BYTES } from '../src/core/keys/issued-key.ts'
+import type { ServerOptions } from '../src/store/postgres/base/server-options.ts'
+import type { Store } from '../src/store/store.ts'
+import { openPostgresStore, openSqliteStore } from '../src/store/thread/open.ts'
+import {
+  PASSWORD,
+  serverIn,
+  stopServer,
+  USER,
+  WHY_NO_SERVER,
+} from '../test/fixtures/postgres-process.ts'
+import {
+  ask,
+  askMany,
+  fleetEnvironment,
+  keyOfRequests,
+  startBillingUpstream,
+  statusBecomes,
+  type BillingUpstream,
+} from './budgets/fleet.ts'
+import { build } from './harness/build.ts'
+import { startProxy, type ProxyProcess } from './harness/proxy-process.ts'
+import { formatFigures, spread, withBar, writeReport, type Figure } from './report.ts'
+
+const { values: args } = parseArgs({
+  options: {
+    out: { type: 'string' },
+    rounds: { type: 'string', default: '10' },
+    kill: { type: 'boolean', default: false },
+  },
+})
+
+const PARALLEL = 400
+const IN_BUDGET = 100
+const MAX_OVER = 2
+const REFUSED = 429
+const UNKNOWN = 503
+const AWAY = 0
+/** until slices that are not needed have gone back */
+const SETTLED_MS = 5_000
+
+const folder = mkdtempSync(join(tmpdir(), 'promptintern-budgets-'))
+/** of its own: the server runs as another user */
+const serverFolder = mkdtempSync(join(tmpdir(), 'promptintern-budgets-'))
+
+interface Round {
+  /** requests beyond the budget */
+  over: number
+  /** of the budget, not used by the end: charged for a killed proxy */
+  unused: number
+  admitted: number
+  refused: number
+  /** 503, while the database takes too long */
+  unknown: number
+  /** the proxy was killed before it answered */
+  lost: number
+}
+
+interface Fleet {
+  upstream: BillingUpstream
+  store: Store
+  proxies: ProxyProcess[]
+  start: () => Promise<ProxyProcess>
+}
+
+const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** One by one, until a proxy refuses with all others idle. */
+const useUp = async (proxies: ProxyProcess[], secret: string): Promise<void> => {
+  for (const proxy of proxies) {
+    await delay(SETTLED_MS)
+    for (let status = 0; status !== REFUSED; status = await ask(proxy, secret))
+      if (status === UNKNOWN) await delay(1_000)
+  }
+}
+
+const killOne = async ({ proxies, upstream }: Fleet, before: number): Promise<void> => {
+  while (upstream.billed() - before < IN_BUDGET / 4) await delay(2)
+  await proxies[0]!.kill()
+}
+
+const playRound = async (fleet: Fleet, id: string): Promise<Round> => {
+  const { upstream, store, proxies } = fleet
+  const { key, secret } = keyOfRequests(id, IN_BUDGET, randomBytes(SECRET_BYTES))
+  await store.keys.create(key)
+  for (const proxy of proxies) await statusBecomes(proxy, secret, 200)
+  const before = upstream.billed()
+  const asked = askMany(proxies, secret, PARALLEL)
+  if (args.kill) {
+    await killOne(fleet, before)
+    proxies[0] = await fleet.start()
+  }
+  const statuses = await asked
+  await useUp(proxies, secret)
+  const used = upstream.billed() - before
+  return {
+    over: Math.max(0, used - IN_BUDGET),
+    unused: Math.max(0, IN_BUDGET - used),
+    admitted: statuses.get(200) ?? 0,
+    refused: statuses.get(REFUSED) ?? 0,
+    unknown: statuses.get(UNKNOWN) ?? 0,
+    lost: statuses.get(AWAY) ?? 0,
+  }
+}
+
+interface Place {
+  store: Store
+  env: Record<string, string>
+}
+
+const openPlace = {
+  sqlite: async (): Promise<Place> => {
+    const dataDir = join(folder, 'sqlite')
+    return { store: await openSqliteStore({ dataDir }), env: { DATA_DIR: dataDir } }
+  },
+  postgres: async (): Promise<Place> => {
+    const { folder: host, port } = await serverIn(serverFolder, process.pid)
+    const server: ServerOptions = {
+      host,
+      port,
+      database: 'postgres',
+      user: USER,
+      password: null,
+      tls: 'disable',
+      caFile: null,
+      bindsChannel: false,
+    }
+    const DATABASE_URL = `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/postgres`
+    return {
+      store: await openPostgresStore({ server, poolSize: 2 }),
+      env: { DATA_DIR: join(folder, 'postgres'), DATABASE_URL },
+    }
+  },
+}
+
+type Kind = keyof typeof openPlace
+
+const measure = async (kind: Kind, cli: string): Promise<Round[]> => {
+  const upstream = await startBillingUpstream()
+  const { store, env } = await openPlace[kind]()
+  const environment = { ...fleetEnvironment(folder, upstream), ...env }
+  const start = (): Promise<ProxyProcess> => startProxy(environment, { cli })
+  const proxies = await Promise.all([start(), start()])
+  try {
+    const rounds: Round[] = []
+    for (let round = 0; round < Number(args.rounds); round++)
+      rounds.push(await playRound({ upstream, store, proxies, start }, `round-${round}`))
+    return rounds
+  } finally {
+    await Promise.all(proxies.map((proxy) => proxy.stop()))
+    await store.close()
+    upstream.close()
+  }
+}
+
+/** The value is the worst round, not the median. */
+const worst = (rounds: Round[]): Figure => {
+  const figure = spread(
+    rounds.map(({ over }) => over),
+    'requests'
+  )
+  return withBar({ ...figure, value: figure.max! }, '<=', MAX_OVER)
+}
+
+const figuresOf = (kind: Kind, rounds: Round[]): Record<string, Figure> => {
+  const named = Object.fromEntries(
+    (['admitted', 'refused', 'unknown', 'lost', 'unused'] as const).map((name) => [
+      `${name}_${kind}`,
+      spread(
+        rounds.map((round) => round[name]),
+        'requests'
+      ),
+    ])
+  )
+  return { [`over_by_requests_${kind}`]: worst(rounds), ...named }
+}
+
+const PROGRAMS = ['src/cli.ts', 'src/store/thread/thread.ts']
+
+const run = async (): Promise<Record<string, Figure>> => {
+  const built = build('budgets', PROGRAMS)
+  let figures: Record<string, Figure> = {}
+  if (WHY_NO_SERVER !== null) console.error(`SQLite alone: ${WHY_NO_SERVER}`)
+  const kinds: Kind[] = WHY_NO_SERVER === null ? ['sqlite', 'postgres'] : ['sqlite']
+  for (const kind of kinds) {
+    const rounds = await measure(kind, built.pathOf('src/cli.ts'))
+    figures = { ...figures, ...figuresOf(kind, rounds) }
+  }
+  return figures
+}
+
+try {
+  const figures = await run()
+  console.log(formatFigures(figures))
+  if (args.out !== undefined) writeReport(args.out, figures)
+  process.exitCode = Object.values(figures).every(({ holds }) => holds !== false) ? 0 : 1
+} finally {
+  await stopServer(serverFolder)
+  for (const used of [folder, serverFolder]) rmSync(used, { recursive: true, force: true })
+}
