@@ -79,6 +79,12 @@ const RULES: Record<string, Rule> = {
   },
   'src/store/sqlite': { ...STORE, packages: ['drizzle-orm', '@libsql/client'] },
   'src/store/postgres': { ...STORE, packages: ['drizzle-orm', 'pg'] },
+  // the one place that knows both databases
+  'src/store/move': {
+    ours: ['src/store', 'src/core', 'src/errors.ts'],
+    packages: ['drizzle-orm', 'lru-cache'],
+    node: [...DIGEST, 'node:util'],
+  },
   'src/store/thread': {
     ours: ['src/store', 'src/errors.ts'],
     packages: [],

@@ -10,6 +10,7 @@ import { forgetCommand } from './commands/forget.ts'
 import { importCommand } from './commands/import.ts'
 import { internalizeCommand } from './commands/internalize.ts'
 import { keysCommand } from './commands/keys.ts'
+import { migrateCommand } from './commands/migrate.ts'
 import { modelsCommand } from './commands/models.ts'
 import { pauseCommand, resumeCommand } from './commands/rollout/pause.ts'
 import { promoteCommand } from './commands/rollout/promote.ts'
@@ -46,6 +47,7 @@ const VERBS = [
   verifyCommand,
   keysCommand,
   forgetCommand,
+  migrateCommand,
   modelsCommand,
 ]
 

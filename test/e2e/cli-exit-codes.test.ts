@@ -66,6 +66,7 @@ const VERBS: Verb[] = [
   { words: ['keys', 'list'], arguments: [], data: 'reads' },
   { words: ['keys', 'revoke'], arguments: ['x'], id: 0, data: 'reads' },
   { words: ['forget'], arguments: ['--record', 'x'], data: 'reads' },
+  { words: ['migrate', 'sqlite-to-postgres'], arguments: ['--from', withData], data: 'none' },
   { words: ['models', 'list'], arguments: [], data: 'none' },
   { words: ['models', 'pull'], arguments: ['x'], id: 0, data: 'none' },
   { words: ['models', 'check'], arguments: ['tiny.gguf'], data: 'none' },

@@ -34,7 +34,7 @@ type Plan = Internalization['plan']
 type Row = typeof internalizations.$inferSelect
 
 /** The plan as the row has it: its lists of records apart. */
-const columnsOf = (plan: Plan): Pick<Row, 'plan' | 'recordLists'> => {
+export const columnsOf = (plan: Plan): Pick<Row, 'plan' | 'recordLists'> => {
   if (plan === null) return { plan: null, recordLists: null }
   const rest: Partial<NonNullable<Plan>> = { ...plan }
   const recordLists: RecordLists = {}

@@ -22,12 +22,18 @@ export interface LocalOptions extends CaptureOptions {
   server: ServerOptions
   /** connections at most */
   poolSize: number
+  /** only reads, also from a standby; nothing is migrated */
+  readOnly?: boolean
 }
 
-const openConnection = async ({ server, poolSize }: LocalOptions): Promise<Connection> => {
+const openConnection = async ({
+  server,
+  poolSize,
+  readOnly = false,
+}: LocalOptions): Promise<Connection> => {
   const connection = openPool(server, poolSize)
   try {
-    await migrate(connection, placeOf(server))
+    await migrate(connection, placeOf(server), { readOnly })
     return connection
   } catch (error) {
     await connection.close()

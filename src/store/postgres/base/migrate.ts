@@ -1,12 +1,15 @@
 /** Brings the schema up to date, and refuses a database that is not ours or not fit. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { QueryConfig } from 'pg'
-import { AppError } from '../../../errors.ts'
+import { AppError, type ErrorCode } from '../../../errors.ts'
 import type { Connection, Database, Transaction } from './database.ts'
 import { codeOf } from './errors.ts'
 import { lockSql } from './locks.ts'
 import { afterMigration, knownMigrations, type Applied, type Migration } from './migrations.ts'
 import { SCHEMA_NAME } from './schema.ts'
+
+/** It is there from the first row of a move from SQLite until all rows are compared. */
+export const MOVE_TABLE = 'unfinished_move'
 
 const OLDEST_SERVER = 15
 /**
@@ -53,11 +56,21 @@ const readCondition = async ({ $client }: Database): Promise<Condition> => {
   return rows[0]!
 }
 
+interface MigrateOptions {
+  /** migrations of the program, in their order */
+  known?: Migration[]
+  /** nothing is migrated, and the server may be a standby */
+  readOnly?: boolean
+  /** opens a database with an unfinished move, too */
+  moves?: boolean
+}
+
 const requireFit = (
   { version, encoding, isReadOnly, mayCreate, tables }: Condition,
-  place: string
+  place: string,
+  { readOnly = false, moves = false }: MigrateOptions
 ): void => {
-  const problem = (code: 'invalid-config' | 'store-unavailable', text: string): AppError =>
+  const problem = (code: ErrorCode, text: string): AppError =>
     new AppError(code, `database ${place}: ${text}`)
   if (version < OLDEST_SERVER)
     throw problem(
@@ -69,11 +82,13 @@ const requireFit = (
       'invalid-config',
       `its encoding is ${encoding}: create one with encoding 'UTF8' and template template0`
     )
-  if (isReadOnly)
+  if (isReadOnly && !readOnly)
     throw problem(
       'store-unavailable',
       'it is read-only: connect to the primary, and check default_transaction_read_only of the role'
     )
+  if (readOnly && !tables?.includes('migrations'))
+    throw problem('not-found', 'it has no data of promptintern')
   if (tables === null && !mayCreate)
     throw problem(
       'invalid-config',
@@ -84,6 +99,12 @@ const requireFit = (
     throw problem(
       'invalid-config',
       `its schema ${SCHEMA_NAME} has tables of another program: use another database`
+    )
+  if (!moves && tables?.includes(MOVE_TABLE))
+    throw problem(
+      'invalid-state',
+      'a move from SQLite is unfinished: repeat promptintern migrate sqlite-to-postgres until it ' +
+        `succeeds, or drop the schema ${SCHEMA_NAME}`
     )
 }
 
@@ -154,19 +175,19 @@ const applyPatiently = async ({ write }: Connection, known: Migration[]): Promis
 /**
  * Applies the missing migrations in one transaction, so proxies that start together apply them once. A
  * database that is up to date, or ahead by additive migrations, is only read.
- * @param known migrations of the program, in their order
  * @throws AppError `invalid-config` for a database that a newer version has changed so that this one cannot
  * work with it, of another program, of another encoding or without rights; `store-unavailable` for one that
- * is read-only, or whose tables are locked for too long
+ * is read-only, or whose tables are locked for too long; `invalid-state` for one with an unfinished move; with
+ * `readOnly` also for one of an older version, and `not-found` without data
  */
 export const migrate = async (
   connection: Connection,
   place: string,
-  known: Migration[] = knownMigrations()
+  { known = knownMigrations(), ...options }: MigrateOptions = {}
 ): Promise<void> => {
   const { read } = connection
   const condition = await read(readCondition)
-  requireFit(condition, place)
+  requireFit(condition, place, options)
   const newest = known.at(-1)!.at
   const applied =
     condition.tables?.includes('migrations') === true ? await read(readApplied) : NOTHING
@@ -176,5 +197,11 @@ export const migrate = async (
       `database ${place}: a newer version has changed it, and this version cannot work with it: ` +
         'upgrade, or use another database'
     )
-  if (applied.newest < newest) await applyPatiently(connection, known)
+  if (applied.newest >= newest) return
+  if (options.readOnly === true)
+    throw new AppError(
+      'invalid-state',
+      `database ${place}: an older version wrote it: a start of the proxy upgrades it`
+    )
+  await applyPatiently(connection, known)
 }

@@ -42,15 +42,12 @@ const nextSegments = async (
   const known = await readDays(db)
   if (recordIds === undefined) return readSegmentsAfter(db, known, after)
   const rows = await findRows(db, known, { ids: recordIds })
-  const dayOfSegment = new Map(rows.map(({ sequence, day }) => [segmentOf(sequence), day]))
-  const next = [...dayOfSegment].filter(([id]) => id > after).sort(([a], [b]) => a - b)
-  const some = next.slice(0, SEGMENTS_AT_ONCE)
-  const days = [...new Set(some.map(([, day]) => day))]
-  return readSegments(
-    db,
-    days,
-    some.map(([id]) => id)
-  )
+  const placed = rows.map(({ sequence, day }) => ({ id: segmentOf(sequence), day }))
+  const ids = [...new Set(placed.map(({ id }) => id))].filter((id) => id > after)
+  const some = ids.sort((a, b) => a - b).slice(0, SEGMENTS_AT_ONCE)
+  const last = some.at(-1) ?? after
+  const days = placed.filter(({ id }) => id > after && id <= last).map(({ day }) => day)
+  return readSegments(db, [...new Set(days)], some)
 }
 
 const findIn = (

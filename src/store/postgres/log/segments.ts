@@ -109,7 +109,10 @@ export const readSegments = async (
   return rows.map(decode)
 }
 
-/** @returns the next page of the days' log segments behind one; empty at the end */
+/**
+ * @returns the next page of the days' log segments behind one; empty at the end. The rows of one id, which
+ * a move from SQLite makes where a log segment has several days, are in one page
+ */
 export const readSegmentsAfter = async (
   { $client }: Pick<Database, '$client'>,
   known: Day[],
@@ -119,7 +122,8 @@ export const readSegmentsAfter = async (
   const found = await readInOrder(known, page, async (stretch, limit) => {
     const { above, below } = segmentsIn(stretch)
     const { rows } = await $client.query<StoredRow>(
-      `${SELECT} and segments.id > $2 and segments.id < $3 order by segments.id limit $4`,
+      `${SELECT} and segments.id > $2 and segments.id < $3 order by segments.id
+        fetch first $4 rows with ties`,
       [stretch.days.map(({ day }) => day), above, below, limit]
     )
     return rows

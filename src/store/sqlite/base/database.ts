@@ -20,6 +20,8 @@ export interface DatabaseOptions {
   maxBytes?: number
   /** opens an existing file that another process may be writing: nothing is migrated, and writes fail */
   readOnly?: boolean
+  /** keeps other processes out, as long as this one lives; with `readOnly` */
+  alone?: boolean
 }
 
 export type Database = LibSQLDatabase & { $client: Client }
@@ -41,6 +43,8 @@ const FILE_NAME = 'promptintern.sqlite'
 const PAGE_BYTES = 4096
 /** how long a write waits for the lock of another process */
 const BUSY_TIMEOUT_MS = 10_000
+/** a process that has the file open seldom ends meanwhile */
+const ALONE_TIMEOUT_MS = 2_000
 
 /** Cause and advice by SQLite's primary result code. */
 const ADVICE: Record<string, string> = {
@@ -108,11 +112,30 @@ const knownMigrations = () => {
 
 const NEWER_VERSION = 'a newer version wrote the data directory: upgrade, or set another DATA_DIR'
 
+const readApplied = async (client: Client): Promise<number> => {
+  const { rows } = await client.execute('select max(created_at) as applied from migrations')
+  return Number(rows[0]?.['applied'] ?? 0)
+}
+
+/** In force with the first read, and until the file is closed. @throws AppError `conflict` */
+const keepOthersOut = async (client: Client, path: string): Promise<void> => {
+  await client.execute('PRAGMA locking_mode = EXCLUSIVE')
+  try {
+    await readApplied(client)
+  } catch (error) {
+    if (driverError(error)?.code !== 'SQLITE_BUSY') throw error
+    throw new AppError(
+      'conflict',
+      `database ${path}: another process has it open: stop the proxy, its worker and other commands`,
+      { cause: error }
+    )
+  }
+}
+
 /** @throws AppError `invalid-config` when a newer version wrote the file, `invalid-state` for an older one */
 const openReadOnly = async (client: Client): Promise<void> => {
   await client.execute('PRAGMA query_only = ON')
-  const { rows } = await client.execute('select max(created_at) as applied from migrations')
-  const applied = Number(rows[0]?.['applied'] ?? 0)
+  const applied = await readApplied(client)
   const newest = knownMigrations().at(-1)?.folderMillis ?? 0
   if (applied > newest) throw new AppError('invalid-config', NEWER_VERSION)
   if (applied < newest)
@@ -216,22 +239,23 @@ const connection = (
 
 /**
  * @throws AppError `store-unavailable` when the file cannot be opened or written, `invalid-config`
- * when a newer version wrote it
+ * when a newer version wrote it, `conflict` when another process has it open and `alone` is set
  */
 export const openDatabase = async (options: DatabaseOptions): Promise<Connection> => {
-  const { dataDir, readOnly = false } = options
+  const { dataDir, readOnly = false, alone = false } = options
   const path = databasePath(dataDir)
   try {
     if (!readOnly) mkdirSync(dataDir, { recursive: true })
     // one connection: pragmas apply to one, and SQLite runs one write at a time anyway
     const client = createClient({
       url: pathToFileURL(path).href,
-      timeout: BUSY_TIMEOUT_MS,
+      timeout: alone ? ALONE_TIMEOUT_MS : BUSY_TIMEOUT_MS,
       concurrency: 1,
     })
     try {
       const db = drizzle(client)
       if (readOnly) {
+        if (alone) await keepOthersOut(client, path)
         await openReadOnly(client)
         return connection(client, db, { path, readOnly })
       }

@@ -1,0 +1,85 @@
+/** Moves the data to another database. `store/move/move.ts` does the work. */
+import { existsSync } from 'node:fs'
+import { Command } from 'commander'
+import { AppError } from '../../errors.ts'
+import { databasePath } from '../../store/sqlite/base/database.ts'
+import type { MoveReport } from '../../store/move/move.ts'
+import { readConfig } from '../context.ts'
+import { EXIT, PrintedResult } from '../exit-code.ts'
+import { openScreen, print, table, type OutputOptions } from '../output.ts'
+
+interface MoveOptions extends OutputOptions {
+  from?: string
+  verify?: boolean
+}
+
+const count = (value: number): string => value.toLocaleString('en-US')
+
+const comparedTable = ({ tables }: MoveReport): string =>
+  table([
+    ['table', 'compared', 'different', 'added'],
+    ...Object.entries(tables).map(([name, { compared, different, added }]) => [
+      name,
+      ...[compared, different, added].map(count),
+    ]),
+  ])
+
+const conclusion = ({ copied, differences }: MoveReport, verify: boolean): string => {
+  if (differences === 0)
+    return verify
+      ? 'both databases have the same rows'
+      : `moved: ${count(copied)} rows were copied, and all rows are the same. Start the proxy with DATABASE_URL; ` +
+          'when you need the old database no longer, delete its promptintern.sqlite* files'
+  const rows = `${count(differences)} rows are different, missing or added (see the table)`
+  return verify
+    ? rows
+    : `not moved: ${rows}. One of the databases was written meanwhile, or is damaged: stop what uses it, drop the ` +
+        'schema promptintern in the target, and move again'
+}
+
+const migrate = async ({ from, verify = false, json }: MoveOptions): Promise<void> => {
+  const config = readConfig()
+  const { database, dataDir, logLevel } = config
+  if (database === null)
+    throw new AppError('invalid-config', 'set DATABASE_URL to the database that the data moves to')
+  const source = from ?? dataDir
+  if (!existsSync(databasePath(source)))
+    throw new AppError(
+      'not-found',
+      `${source} is not a data directory with a SQLite database: it has no ${databasePath(source)}`
+    )
+  const { progress } = openScreen(logLevel)
+  // loads both drivers
+  const { moveStore } = await import('../../store/move/move.ts')
+  try {
+    const report = await moveStore({
+      from: source,
+      server: database.server,
+      verifyOnly: verify,
+      now: Date.now,
+      onProgress: (step, done, all) =>
+        progress.update(step, done, all, `${count(done)} of ${count(all)} rows`),
+    })
+    progress.stop()
+    print(json ? report : `${comparedTable(report)}\n\n${conclusion(report, verify)}`)
+    if (report.differences > 0) throw new PrintedResult(EXIT.notAccepted)
+  } finally {
+    progress.stop()
+  }
+}
+
+export const migrateCommand = (): Command =>
+  new Command('migrate')
+    .description('move the data to another database')
+    .helpCommand(false)
+    .addCommand(
+      new Command('sqlite-to-postgres')
+        .description(
+          'move the data of a SQLite database to the empty one of DATABASE_URL, and compare both row by row; ' +
+            'repeat it after an interruption, and it goes on'
+        )
+        .option('--from <folder>', 'data directory with the SQLite database; by default DATA_DIR')
+        .option('--verify', 'only compare')
+        .option('--json', 'print JSON')
+        .action(migrate)
+    )

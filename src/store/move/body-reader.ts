@@ -1,0 +1,46 @@
+/** Reads the bodies of records. Whole bodies that many differences refer to are read and inflated once. */
+import { LRUCache } from 'lru-cache'
+import { bytesOf, wholeIdsOf, type Wholes } from '../log/body-forms.ts'
+import type { SegmentRecord } from '../log/segment-codec.ts'
+
+/** of whole bodies */
+const CACHE_BYTES = 32 * 2 ** 20
+
+/** Records whose bodies are in memory at the same time, each with at most two of the log's limit. */
+export const RECORDS_AT_ONCE = 16
+
+/** Null: the record has none, or has lost it. */
+export interface Bodies {
+  request: Buffer | null
+  response: Buffer | null
+}
+
+export class BodyReader {
+  private readonly cache = new LRUCache<number, Buffer>({
+    maxSize: CACHE_BYTES,
+    sizeCalculation: ({ length }) => length + 1,
+  })
+
+  /** @param readWholes reads whole bodies by id @returns the bodies of the records, in their order */
+  async read(
+    records: SegmentRecord[],
+    readWholes: (ids: number[]) => Promise<Wholes>
+  ): Promise<Bodies[]> {
+    const ids = wholeIdsOf(records.flatMap(({ request, response }) => [request, response]))
+    const wholes: Wholes = new Map()
+    const missing: number[] = []
+    for (const id of ids) {
+      const known = this.cache.get(id)
+      if (known === undefined) missing.push(id)
+      else wholes.set(id, known)
+    }
+    for (const [id, bytes] of await readWholes(missing)) {
+      wholes.set(id, bytes)
+      this.cache.set(id, bytes)
+    }
+    return records.map(({ request, response }) => ({
+      request: request && bytesOf(request, wholes),
+      response: response && bytesOf(response, wholes),
+    }))
+  }
+}

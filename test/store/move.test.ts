@@ -1,0 +1,264 @@
+/** A move from SQLite to PostgreSQL: what arrives, what is refused, and what an interruption leaves. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createClient } from '@libsql/client/sqlite3'
+import { getTableName, isTable } from 'drizzle-orm'
+import { describe, expect, it as base } from 'vitest'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import { digestOf, encodeWhole } from '../../src/store/log/body-codec.ts'
+import { moveStore, type MoveReport } from '../../src/store/move/move.ts'
+import { COPIED, NOT_COPIED } from '../../src/store/move/tables.ts'
+import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
+import * as postgresSchema from '../../src/store/postgres/base/schema.ts'
+import { openLocalStore } from '../../src/store/postgres/local.ts'
+import { databasePath } from '../../src/store/sqlite/base/database.ts'
+import type { Store } from '../../src/store/store.ts'
+import { exampleRecord } from '../fixtures/examples.ts'
+import { openStore } from '../fixtures/local-store.ts'
+import { closeFiles, fillToMove, readEverything, UNLIKE_OTHERS } from '../fixtures/moved.ts'
+import { createDatabase, describePostgres, execute } from '../fixtures/postgres.ts'
+
+interface Fixtures {
+  /** with a filled database that nothing has open */
+  from: string
+  /** an empty database */
+  server: ServerOptions
+}
+
+const filled = async (dataDir: string): Promise<void> => {
+  const store = await openStore({ dataDir })
+  await fillToMove(store)
+  await store.close()
+  await closeFiles()
+}
+
+const it = base.extend<Fixtures>({
+  // oxlint-disable-next-line no-empty-pattern -- vitest reads the names of the parameters
+  from: async ({}, use) => {
+    const folder = mkdtempSync(join(tmpdir(), 'move-'))
+    const dataDir = join(folder, 'data')
+    await filled(dataDir)
+    await use(dataDir)
+    rmSync(folder, { recursive: true })
+  },
+  // oxlint-disable-next-line no-empty-pattern -- vitest reads the names of the parameters
+  server: async ({}, use) => use(await createDatabase()),
+})
+
+const open = (server: ServerOptions): Promise<Store> =>
+  openLocalStore({ server, poolSize: 2 }, Date.now)
+
+const move = async (
+  from: string,
+  server: ServerOptions,
+  options: { verifyOnly?: boolean; onProgress?: () => void } = {}
+): Promise<MoveReport> => {
+  try {
+    return await moveStore({ from, server, now: Date.now, ...options })
+  } finally {
+    await closeFiles()
+  }
+}
+
+/** Text columns have no U+0000 in PostgreSQL; bodies, kept responses and JSON have it. */
+const withoutNul = (value: unknown): unknown =>
+  JSON.parse(JSON.stringify(value).replaceAll('\\u0000', '\\ufffd'))
+
+const everythingIn = async (store: Store): Promise<Record<string, unknown>> => {
+  const { feedback, pairs, internalizations, traffic, ...rest } = await readEverything(store)
+  await store.close()
+  await closeFiles()
+  return { ...rest, ...(withoutNul({ feedback, pairs, internalizations, traffic }) as object) }
+}
+
+/** Ends a move when it has told of its progress so often. */
+const endingAfter = (count: number) => {
+  let told = 0
+  return () => {
+    if (++told > count) throw new Error('killed')
+  }
+}
+
+const onDatabase = async (from: string, sql: string): Promise<void> => {
+  const client = createClient({ url: `file:${databasePath(from)}` })
+  await client.execute(sql)
+  client.close()
+  await closeFiles()
+}
+
+describe('the tables of the SQLite database', () => {
+  it('are all copied, or named with the reason', async ({ from }) => {
+    const client = createClient({ url: `file:${databasePath(from)}` })
+    const { rows } = await client.execute(`select name from sqlite_schema where type = 'table'`)
+    client.close()
+    const decided = [...COPIED.map(({ name }) => name), ...Object.keys(NOT_COPIED)]
+    expect(rows.map(({ name }) => String(name)).toSorted()).toEqual(decided.toSorted())
+  })
+
+  it('are copied into tables of the same names', () => {
+    const names = Object.values(postgresSchema)
+      .filter((value) => isTable(value))
+      .map((value) => getTableName(value))
+    for (const { name, to } of COPIED) {
+      expect(getTableName(to)).toBe(name)
+      expect(names).toContain(name)
+    }
+  })
+})
+
+describePostgres('a move', () => {
+  it('brings everything that the store returns', async ({ from, server }) => {
+    const report = await move(from, server)
+    expect(report.differences).toBe(0)
+    for (const { name } of COPIED) expect(report.tables[name]?.compared).toBeGreaterThan(0)
+    expect(report.tables['records']).toEqual({ compared: 113, different: 0, added: 0 })
+    const before = await everythingIn(await openStore({ dataDir: from }))
+    expect(await everythingIn(await open(server))).toEqual(before)
+  })
+
+  it('continues all numbers behind those of the source', async ({ from, server }) => {
+    await move(from, server)
+    const ends = async (store: Store) => {
+      const at = Date.now()
+      await store.records.append(batchOf([exampleRecord(7000, { at })]))
+      await store.feedback.put(
+        { recordId: 'record-7000', by: 'admin', rating: 'good', comment: null, at },
+        null
+      )
+      const [newest] = await store.records.list({ order: 'desc', limit: 1 })
+      const places = (await store.feedback.list(0, 100)).map(({ place }) => place)
+      await store.close()
+      return { sequence: newest!.sequence, place: places.at(-1) }
+    }
+    const inTarget = await ends(await open(server))
+    expect(inTarget).toEqual(await ends(await openStore({ dataDir: from })))
+    // of the last record that was moved: a log segment with a larger id was forgotten
+    expect(inTarget.place).toBe(4)
+  })
+
+  it('leaves a log of several days in one segment that is searched and forgotten', async ({
+    from,
+    server,
+  }) => {
+    await move(from, server)
+    const store = await open(server)
+    const ids = ['record-0', 'record-1', 'record-2', 'record-60']
+    expect((await store.records.forget({ recordIds: ids })).records).toBe(4)
+    const selected: string[] = []
+    for (let after: number | null = 0; after !== null;) {
+      const page = await store.records.select({ tenant: 'tenant-a' }, after)
+      selected.push(...page.ids)
+      after = page.next
+    }
+    expect(selected).toHaveLength(113 - 4 - 1)
+    await store.close()
+  })
+
+  it('goes on after every interruption, and copies no row twice', async ({ from, server }) => {
+    let copied = 0
+    for (let step = 1; ; step++) {
+      const report = await move(from, server, { onProgress: endingAfter(step) }).catch(
+        (error: Error) => error.message
+      )
+      if (typeof report !== 'string') {
+        expect(report).toMatchObject({ copied: 0, resumed: true, differences: 0 })
+        break
+      }
+      expect(report).toBe('killed')
+      copied = step
+      await expect(open(server)).rejects.toMatchObject({
+        code: 'invalid-state',
+        message: expect.stringContaining('a move from SQLite is unfinished') as string,
+      })
+    }
+    expect(copied).toBeGreaterThan(COPIED.length)
+    await (await open(server)).close()
+  })
+
+  it('refuses a target that has data, also that of a move that is done', async ({
+    from,
+    server,
+  }) => {
+    await move(from, server)
+    await expect(move(from, server)).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringMatching(/has data already \(in days, log_end, records/) as string,
+    })
+    expect((await move(from, server, { verifyOnly: true })).differences).toBe(0)
+  })
+
+  it('refuses to go on with a source that has changed', async ({ from, server }) => {
+    await expect(move(from, server, { onProgress: endingAfter(3) })).rejects.toThrow('killed')
+    const store = await openStore({ dataDir: from })
+    await store.records.append(batchOf([exampleRecord(5000)]))
+    await store.close()
+    await closeFiles()
+    await expect(move(from, server)).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining('this one has changed since') as string,
+    })
+  })
+
+  it('tells of every row that is different, missing or added', async ({ from, server }) => {
+    await move(from, server)
+    await execute(
+      server,
+      `update promptintern.records set template_version = 'x' where id = 'record-9'`
+    )
+    await execute(server, `delete from promptintern.records where id = 'record-10'`)
+    await execute(server, `delete from promptintern.feedback where given_by = 'admin'`)
+    await execute(server, `update promptintern.keys set name = 'other' where id = 'key-1'`)
+    await execute(server, `insert into promptintern.snapshots values ('new', '')`)
+    const digest = digestOf(Buffer.from(UNLIKE_OTHERS)).toString('hex')
+    const other = encodeWhole(Buffer.from('another text')).toString('hex')
+    await execute(
+      server,
+      `update promptintern.bodies set data = '\\x${other}' where digest = '\\x${digest}'`
+    )
+    const { tables, differences } = await move(from, server, { verifyOnly: true })
+    expect(differences).toBe(6)
+    expect(tables).toMatchObject({
+      records: { compared: 113, different: 3, added: 0 },
+      feedback: { compared: 2, different: 1, added: 0 },
+      keys: { compared: 2, different: 1, added: 0 },
+      snapshots: { compared: 2, different: 0, added: 1 },
+    })
+  })
+
+  it('refuses a source that another process has open', async ({ from, server }) => {
+    const store = await openStore({ dataDir: from })
+    await expect(move(from, server)).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining('another process has it open') as string,
+    })
+    await store.close()
+  })
+
+  it.for([
+    ['newer', 9_999_999_999_999, 'invalid-config'],
+    ['older', 1, 'invalid-state'],
+  ] as const)(
+    'refuses a source that an %s version wrote',
+    async ([, applied, code], { from, server }) => {
+      await onDatabase(from, `update migrations set created_at = ${applied}`)
+      await expect(move(from, server)).rejects.toMatchObject({ code })
+    }
+  )
+
+  it('ends at a damaged row, and keeps proxies off the target', async ({ from, server }) => {
+    await onDatabase(from, `update bodies set data = x'070102'`)
+    await expect(move(from, server)).rejects.toMatchObject({
+      code: 'store-unavailable',
+      message: expect.stringContaining('a row of it is damaged') as string,
+    })
+    await expect(open(server)).rejects.toMatchObject({ code: 'invalid-state' })
+  })
+
+  it('ends at a file that is not a database', async ({ from, server }) => {
+    writeFileSync(databasePath(from), 'not a database '.repeat(1000))
+    await expect(move(from, server)).rejects.toMatchObject({
+      message: expect.stringContaining('it is not a SQLite database') as string,
+    })
+  })
+})
