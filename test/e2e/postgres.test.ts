@@ -100,6 +100,18 @@ describePostgres('the server on PostgreSQL', () => {
     }
   })
 
+  it('is scanned where it is', async () => {
+    const { log, exchanges, templates } = await cli<{
+      log: { path: string; kind: string }
+      exchanges: number
+      templates: unknown[]
+    }>('scan')
+    expect(log).toMatchObject({ kind: 'database' })
+    expect(log.path).toMatch(/^127\.0\.0\.1:\d+\/test_\w+$/)
+    expect(exchanges).toBeGreaterThan(300)
+    expect(templates).toHaveLength(1)
+  })
+
   it('has its log in the database alone, and forgets it', async () => {
     expect(readdirSync(dataDir).filter((name) => name.includes('sqlite'))).toEqual([])
     const { tenants } = await cli<{ tenants: { tenant: string; records: number }[] }>('status')

@@ -161,6 +161,32 @@ describePostgres('a database that cannot be used', () => {
     )
   })
 
+  it('is read by a role that only reads, and is neither made nor migrated for it', async () => {
+    const database = await createDatabase()
+    const role = `reader_of_${database.database}`
+    await execute(database, `create role ${role} login`)
+    const reader = { ...database, user: role }
+    const read = (): Promise<Store> =>
+      openLocalStore({ server: reader, poolSize: 2, readOnly: true }, Date.now)
+    expect(await refusal(read())).toMatchObject(refused('not-found', 'no data of promptintern'))
+    const writer = await open(database)
+    await writer.keys.create(exampleKey('a'))
+    await writer.close()
+    await execute(
+      database,
+      `grant usage on schema promptintern to ${role};
+        grant select on all tables in schema promptintern to ${role}`
+    )
+    const store = await read()
+    expect(await store.keys.list()).toEqual([exampleKey('a')])
+    await expect(store.keys.create(exampleKey('b'))).rejects.toMatchObject({
+      code: 'store-unavailable',
+    })
+    await store.close()
+    await execute(database, 'update promptintern.migrations set created_at = 1')
+    expect(await refusal(read())).toMatchObject(refused('invalid-state', 'an older version'))
+  })
+
   it('is migrated once by stores that open at the same moment', async () => {
     const database = await createDatabase()
     const stores = await Promise.all([1, 2, 3].map(() => open(database)))

@@ -76,25 +76,24 @@ const tellUnread = ({ unread }: ScanSource): void => {
   if (more > 0) process.stderr.write(`${more} more lines are left out\n`)
 }
 
-/** @throws AppError `invalid-request` for a file, and `not-found` for a data directory without an exchange */
+/** @throws AppError `invalid-request` for a file, and `not-found` for another log without an exchange */
 const requireExchanges = (
-  path: string,
-  { kind, unread }: ScanSource,
+  { kind, place, unread }: ScanSource,
   { exchanges, withoutBody }: ScanReport
 ): void => {
   if (exchanges > 0) return
-  if (kind === 'data directory')
+  if (kind !== 'file')
     throw new AppError(
       'not-found',
       withoutBody > 0
-        ? `the ${withoutBody} records of ${path} have no bodies: BODY_RETENTION_DAYS keeps them longer`
-        : `${path} has no record yet: point a client at the proxy (promptintern serve), or import a log`
+        ? `the ${withoutBody} records of ${place} have no bodies: BODY_RETENTION_DAYS keeps them longer`
+        : `${place} has no record yet: point a client at the proxy (promptintern serve), or import a log`
     )
   throw new AppError(
     'invalid-request',
     unread().count + withoutBody === 0
-      ? `${path} is empty`
-      : `${path} has no line that is a chat exchange`
+      ? `${place} is empty`
+      : `${place} has no line that is a chat exchange`
   )
 }
 
@@ -107,8 +106,8 @@ const writePage = async (path: string, html: string): Promise<void> => {
   }
 }
 
-const jsonOf = (path: string, { kind, unread }: ScanSource, report: ScanReport) => ({
-  log: { path, kind, unread: unread() },
+const jsonOf = ({ place, kind, unread }: ScanSource, report: ScanReport) => ({
+  log: { path: place, kind, unread: unread() },
   ...report,
 })
 
@@ -119,7 +118,7 @@ const encoderOf = ({ engine }: Config, { encoder }: ScanOptions): string | null 
 const threadsOf = ({ engine }: Config): number =>
   engine.kind === 'onnx' ? engine.threads : availableParallelism()
 
-const scan = async (path: string, options: ScanOptions): Promise<void> => {
+const scan = async (path: string | undefined, options: ScanOptions): Promise<void> => {
   const { html, withText = false, days = null, model, json } = options
   const config = readConfig()
   const { progress } = openScreen(config.logLevel)
@@ -131,13 +130,13 @@ const scan = async (path: string, options: ScanOptions): Promise<void> => {
     const report = await scanLog(source, settings)
     progress.stop()
     tellUnread(source)
-    requireExchanges(path, source, report)
-    const log = { path, kind: source.kind, unread: source.unread().count }
+    requireExchanges(source, report)
+    const log = { path: source.place, kind: source.kind, unread: source.unread().count }
     const shown = { isEngineFree: config.engineUsdPerHour === null }
     // the page is sent around, and folders may have names of people
-    const named = { ...log, path: basename(path) }
+    const named = { ...log, path: basename(source.place) }
     if (html !== undefined) await writePage(html, scanPage(report, named, shown))
-    print(json ? jsonOf(path, source, report) : scanText(report, log, shown))
+    print(json ? jsonOf(source, report) : scanText(report, log, shown))
     if (html !== undefined) process.stderr.write(`the page is in ${html}\n`)
   } finally {
     progress.stop()
@@ -151,7 +150,10 @@ export const scanCommand = (): Command =>
     .description(
       'a first look at a log, without an engine: recurring prompts, their cost, and how much a label head could answer'
     )
-    .argument('<log>', 'JSONL as import takes it, or a data directory')
+    .argument(
+      '[log]',
+      'JSONL as import takes it, or a data directory; by default the database of DATABASE_URL'
+    )
     .option('--html <file>', 'also write a page with plots, which needs no other file')
     .option('--with-text', 'with the texts of prompts and labels, on the page and in JSON')
     .addOption(

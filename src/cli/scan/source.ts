@@ -1,6 +1,6 @@
 /**
- * The log of a scan: a file in JSONL, whose lines may have different formats, or a data directory, which
- * another process may be writing. Both can be read again and again, and neither is written.
+ * The log of a scan: a file in JSONL, whose lines may have different formats, a data directory or a database,
+ * which other processes may be writing. All can be read again and again, and none is written.
  */
 import { existsSync, statSync } from 'node:fs'
 import type { Config } from '../../config/config.ts'
@@ -11,7 +11,9 @@ import type { LogSource } from '../../core/scan/scan.ts'
 import type { Template } from '../../core/template/template.ts'
 import { AppError } from '../../errors.ts'
 import { databasePath } from '../../store/sqlite/base/database.ts'
-import { openSqliteStore } from '../../store/thread/open.ts'
+import { placeOf } from '../../store/postgres/base/server-options.ts'
+import type { Store } from '../../store/store.ts'
+import { openPostgresStore, openSqliteStore } from '../../store/thread/open.ts'
 import { openFile, readLines } from '../read-lines.ts'
 
 /** A line that is not a chat exchange. */
@@ -20,9 +22,13 @@ export interface UnreadLine {
   reason: string
 }
 
+export type SourceKind = 'file' | 'data directory' | 'database'
+
 export interface ScanSource extends LogSource {
-  kind: 'file' | 'data directory'
-  /** templates of a data directory */
+  kind: SourceKind
+  /** path of the file or the folder; host, port and name of the database */
+  place: string
+  /** templates of a data directory or a database */
   known: readonly Template[]
   /** lines of a file that were not read, in the last pass, and the first ones of them */
   unread: () => { count: number; first: UnreadLine[] }
@@ -86,6 +92,7 @@ const fileSource = (path: string, options: FileOptions, onRead: OnRead): ScanSou
   }
   return {
     kind: 'file',
+    place: path,
     known: [],
     read,
     unread: () => ({ count, first }),
@@ -93,14 +100,11 @@ const fileSource = (path: string, options: FileOptions, onRead: OnRead): ScanSou
   }
 }
 
-/** @throws AppError `not-found` without a database; `store-unavailable`, `invalid-state` */
-const directorySource = async (path: string, onRead: OnRead): Promise<ScanSource> => {
-  if (!existsSync(databasePath(path)))
-    throw new AppError(
-      'not-found',
-      `${path} is not a data directory of promptintern: it has no ${databasePath(path)}`
-    )
-  const store = await openSqliteStore({ dataDir: path, readOnly: true })
+const storeSource = async (
+  store: Store,
+  { kind, place }: Pick<ScanSource, 'kind' | 'place'>,
+  onRead: OnRead
+): Promise<ScanSource> => {
   const [newest] = await store.records.list({ order: 'desc', limit: 1, bodies: false })
   const end = newest?.sequence ?? 0
   let pass = 0
@@ -118,7 +122,8 @@ const directorySource = async (path: string, onRead: OnRead): Promise<ScanSource
     }
   }
   return {
-    kind: 'data directory',
+    kind,
+    place,
     known: await store.templates.list(),
     read,
     unread: () => ({ count: 0, first: [] }),
@@ -126,15 +131,42 @@ const directorySource = async (path: string, onRead: OnRead): Promise<ScanSource
   }
 }
 
+/** @throws AppError `not-found` without a database; `store-unavailable`, `invalid-state` */
+const directorySource = async (path: string, onRead: OnRead): Promise<ScanSource> => {
+  if (!existsSync(databasePath(path)))
+    throw new AppError(
+      'not-found',
+      `${path} is not a data directory of promptintern: it has no ${databasePath(path)}`
+    )
+  const store = await openSqliteStore({ dataDir: path, readOnly: true })
+  return storeSource(store, { kind: 'data directory', place: path }, onRead)
+}
+
+/** @throws AppError like `openPostgresStore`; `not-found` and `invalid-state` too, since it only reads */
+const databaseSource = async (
+  database: NonNullable<Config['database']>,
+  onRead: OnRead
+): Promise<ScanSource> => {
+  const store = await openPostgresStore({ ...database, readOnly: true })
+  return storeSource(store, { kind: 'database', place: placeOf(database.server) }, onRead)
+}
+
 /**
- * @param path a file in JSONL, or a data directory
+ * @param path a file in JSONL, or a data directory; undefined: the configured database
  * @throws AppError `not-found`, `invalid-request`, `store-unavailable`
  */
 export const openSource = async (
-  path: string,
+  path: string | undefined,
   { model, config }: { model: string; config: Config },
   onRead: OnRead
 ): Promise<ScanSource> => {
+  if (path === undefined) {
+    if (config.database !== null) return databaseSource(config.database, onRead)
+    throw new AppError(
+      'invalid-request',
+      'name a log: a file in JSONL or a data directory; without one, set DATABASE_URL'
+    )
+  }
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
   if (isFolder) return directorySource(path, onRead)
   return fileSource(path, { model, maxBodyBytes: config.proxy.captureMaxBytes }, onRead)

@@ -2,6 +2,7 @@
 import { dollars } from '../../core/cost/economics.ts'
 import type { MoreExchanges } from '../../core/scan/missing.ts'
 import type { ScanReport, TemplateReport } from '../../core/scan/report.ts'
+import type { SourceKind } from './source.ts'
 
 export const count = (value: number): string => Math.round(value).toLocaleString('en-US')
 
@@ -138,7 +139,7 @@ const quoted = (path: string): string =>
 
 export interface ScannedLog {
   path: string
-  kind: 'file' | 'data directory'
+  kind: SourceKind
   /** lines that are not chat exchanges */
   unread: number
 }
