@@ -15,6 +15,8 @@ import { createDatabase, describePostgres, testServer, urlOf } from '../fixtures
 
 const BATCHES = 12
 const BATCH_RECORDS = 500
+/** of several commands, each a process */
+const PATIENCE_MS = 300_000
 const MOVE = ['migrate', 'sqlite-to-postgres']
 
 describePostgres('promptintern migrate sqlite-to-postgres', () => {
@@ -52,46 +54,58 @@ describePostgres('promptintern migrate sqlite-to-postgres', () => {
     before = await json({}, 'status')
     const { database } = await createDatabase()
     env = { DATA_DIR: dataDir, DATABASE_URL: urlOf(await testServer(), database) }
-  })
+  }, PATIENCE_MS)
 
   afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
 
-  it('goes on after kill -9, and nothing opens the target until it is done', async () => {
-    expect(await killed()).toContain('"copying"')
-    await expect(runCli(env, 'status')).rejects.toMatchObject({
-      code: 4,
-      stderr: expect.stringContaining('a move from SQLite is unfinished') as string,
-    })
-    const report = (await json(env, ...MOVE)) as MoveReport
-    expect(report).toMatchObject({ resumed: true, differences: 0 })
-    expect(report.tables['records']!.compared).toBe(BATCHES * BATCH_RECORDS + 113)
-    expect(report.copied).toBeLessThan(BATCHES * BATCH_RECORDS)
-    expect(await json(env, 'status')).toEqual(before)
-  })
+  it(
+    'goes on after kill -9, and nothing opens the target until it is done',
+    async () => {
+      expect(await killed()).toContain('"copying"')
+      await expect(runCli(env, 'status')).rejects.toMatchObject({
+        code: 4,
+        stderr: expect.stringContaining('a move from SQLite is unfinished') as string,
+      })
+      const report = (await json(env, ...MOVE)) as MoveReport
+      expect(report).toMatchObject({ resumed: true, differences: 0 })
+      expect(report.tables['records']!.compared).toBe(BATCHES * BATCH_RECORDS + 113)
+      expect(report.copied).toBeLessThan(BATCHES * BATCH_RECORDS)
+      expect(await json(env, 'status')).toEqual(before)
+    },
+    PATIENCE_MS
+  )
 
-  it('says what it did, and that a second move has no empty target', async () => {
-    expect(await runCli(env, ...MOVE, '--verify')).toContain('both databases have the same rows')
-    await expect(runCli(env, ...MOVE)).rejects.toMatchObject({ code: 4 })
-    await expect(runCli({ DATA_DIR: dataDir }, ...MOVE)).rejects.toMatchObject({
-      code: 2,
-      stderr: expect.stringContaining('set DATABASE_URL') as string,
-    })
-    const elsewhere = [...MOVE, '--from', join(dataDir, 'none')]
-    await expect(runCli(env, ...elsewhere)).rejects.toMatchObject({ code: 3 })
-  })
+  it(
+    'says what it did, and that a second move has no empty target',
+    async () => {
+      expect(await runCli(env, ...MOVE, '--verify')).toContain('both databases have the same rows')
+      await expect(runCli(env, ...MOVE)).rejects.toMatchObject({ code: 4 })
+      await expect(runCli({ DATA_DIR: dataDir }, ...MOVE)).rejects.toMatchObject({
+        code: 2,
+        stderr: expect.stringContaining('set DATABASE_URL') as string,
+      })
+      const elsewhere = [...MOVE, '--from', join(dataDir, 'none')]
+      await expect(runCli(env, ...elsewhere)).rejects.toMatchObject({ code: 3 })
+    },
+    PATIENCE_MS
+  )
 
-  it('ends with another code when the databases differ, and serves what was moved', async () => {
-    const server = await startServer({ ...env, PORT: String(await freePort()), ENGINE: 'none' })
-    try {
-      expect((await fetch(`${server.baseUrl}/readyz`)).status).toBe(200)
-      expect(await json(env, 'show', 'version-4')).toMatchObject({})
-    } finally {
-      await server.stop()
-    }
-    const differs = runCli(env, ...MOVE, '--verify')
-    await expect(differs).rejects.toMatchObject({
-      code: 5,
-      stdout: expect.stringContaining('rows are different, missing or added') as string,
-    })
-  })
+  it(
+    'ends with another code when the databases differ, and serves what was moved',
+    async () => {
+      const server = await startServer({ ...env, PORT: String(await freePort()), ENGINE: 'none' })
+      try {
+        expect((await fetch(`${server.baseUrl}/readyz`)).status).toBe(200)
+        expect(await json(env, 'show', 'version-4')).toMatchObject({})
+      } finally {
+        await server.stop()
+      }
+      const differs = runCli(env, ...MOVE, '--verify')
+      await expect(differs).rejects.toMatchObject({
+        code: 5,
+        stdout: expect.stringContaining('rows are different, missing or added') as string,
+      })
+    },
+    PATIENCE_MS
+  )
 })

@@ -26,6 +26,8 @@ const isDecodeError = (error: unknown): boolean =>
   error instanceof RangeError ||
   (error instanceof Error && /^Z_/.test(String((error as NodeJS.ErrnoException).code)))
 
+const quoted = (name: string): string => `"${name}"`
+
 const readTables = async ({ $client }: Database): Promise<string[]> => {
   const { rows } = await $client.execute(
     `select name from sqlite_schema where type = 'table' order by name`
@@ -47,7 +49,7 @@ const readExtents = async (db: Database): Promise<Map<string, Extent>> => {
   const extents = new Map<string, Extent>()
   for (const table of await readTables(db)) {
     const { rows } = await db.$client.execute(
-      `select count(*) as count, coalesce(max(rowid), 0) as last from "${table}"`
+      `select count(*) as count, coalesce(max(rowid), 0) as last from ${quoted(table)}`
     )
     const { count, last } = rows[0]!
     extents.set(table, { count: Number(count), last: Number(last) })
@@ -139,9 +141,9 @@ export const pageEnd = async (
   after: number,
   { rows: limit = PAGE_ROWS, bytes: room = PAGE_BYTES }: PageLimits = {}
 ): Promise<number | null> => {
-  const size = table.columns.map((column) => `coalesce(length("${column}"), 0)`).join(' + ')
+  const size = table.columns.map((column) => `coalesce(length(${quoted(column)}), 0)`).join(' + ')
   const { rows } = await $client.execute({
-    sql: `select rowid as id, ${size} as bytes from "${table.name}"
+    sql: `select rowid as id, ${size} as bytes from ${quoted(table.name)}
       where rowid > ? order by rowid limit ?`,
     args: [after, limit],
   })
@@ -166,7 +168,7 @@ export const rowCount = ({ counts }: MoveSource): number =>
 export const rowsUntil = ({ read }: MoveSource, name: string, last: number): Promise<number> =>
   read(async ({ $client }) => {
     const { rows } = await $client.execute({
-      sql: `select count(*) as count from "${name}" where rowid <= ?`,
+      sql: `select count(*) as count from ${quoted(name)} where rowid <= ?`,
       args: [last],
     })
     return Number(rows[0]!['count'])

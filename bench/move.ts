@@ -1,0 +1,101 @@
+/**
+ * How long a move from SQLite to PostgreSQL takes: the data of a busy year, one record each minute, to a server
+ * on the same cores with its defaults. Rows are copied, then compared one by one.
+ *
+ *   npm run bench:move -- [--out file.json] [--records 100000]
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { moveStore } from '../src/store/move/move.ts'
+import { openSqliteStore } from '../src/store/thread/open.ts'
+import { fillStore } from '../test/fixtures/large-store.ts'
+import { serverIn, stopServer, USER } from '../test/fixtures/postgres-process.ts'
+import { formatFigures, writeReport, type Figure } from './report.ts'
+
+const { values: args } = parseArgs({
+  options: {
+    out: { type: 'string' },
+    records: { type: 'string', default: '100000' },
+  },
+})
+
+const TEMPLATES = 200
+const INTERNALIZATIONS = 50
+const FROM = Date.UTC(2026, 0, 1)
+const SAMPLE_MS = 100
+
+const fill = async (dataDir: string, records: number): Promise<void> => {
+  const store = await openSqliteStore({ dataDir })
+  const size = { records, templates: TEMPLATES, internalizations: INTERNALIZATIONS, from: FROM }
+  await fillStore(store, size)
+  await store.close()
+}
+
+/** Calls back at a steady pace, and once more at the end. */
+const sampling = async <T>(sample: () => void, work: () => Promise<T>): Promise<T> => {
+  const timer = setInterval(sample, SAMPLE_MS)
+  try {
+    return await work()
+  } finally {
+    clearInterval(timer)
+    sample()
+  }
+}
+
+const run = async (folder: string): Promise<Record<string, Figure>> => {
+  const records = Number(args.records)
+  const from = join(folder, 'sqlite')
+  await fill(from, records)
+  const { port } = await serverIn(folder, process.pid)
+  const server = {
+    host: folder,
+    port,
+    database: 'postgres',
+    user: USER,
+    password: null,
+    tls: 'disable' as const,
+    caFile: null,
+    bindsChannel: false,
+  }
+  const begun = performance.now()
+  let comparedFrom = 0
+  let peakBytes = 0
+  const before = process.memoryUsage().rss
+  const report = await sampling(
+    () => (peakBytes = Math.max(peakBytes, process.memoryUsage().rss)),
+    () =>
+      moveStore({
+        from,
+        server,
+        now: Date.now,
+        onProgress: (step, done) => {
+          if (step === 'comparing' && done === 0) comparedFrom = performance.now()
+        },
+      })
+  )
+  const perSecond = (ms: number): Figure => ({ value: records / (ms / 1000), unit: 'records/s' })
+  return {
+    records: { value: records, unit: 'records' },
+    differences: {
+      value: report.differences,
+      unit: 'rows',
+      bar: '== 0',
+      holds: report.differences === 0,
+    },
+    copied_per_second: perSecond(comparedFrom - begun),
+    compared_per_second: perSecond(performance.now() - comparedFrom),
+    memory_added: { value: (peakBytes - before) / 2 ** 20, unit: 'MiB' },
+  }
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'promptintern-move-'))
+try {
+  const figures = await run(folder)
+  console.log(formatFigures(figures))
+  if (args.out !== undefined) writeReport(args.out, figures)
+} finally {
+  await stopServer(folder)
+  rmSync(folder, { recursive: true, force: true })
+}
