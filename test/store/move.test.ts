@@ -14,12 +14,14 @@ import * as postgresSchema from '../../src/store/postgres/base/schema.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import { databasePath } from '../../src/store/sqlite/base/database.ts'
 import type { Store } from '../../src/store/store.ts'
+import { DAY_MS } from '../fixtures/days.ts'
 import { exampleRecord } from '../fixtures/examples.ts'
 import { openStore } from '../fixtures/local-store.ts'
 import { closeFiles, fillToMove, readEverything, UNLIKE_OTHERS } from '../fixtures/moved.ts'
 import { createDatabase, describePostgres, execute } from '../fixtures/postgres.ts'
 
 interface Fixtures {
+  folder: string
   /** with a filled database that nothing has open */
   from: string
   /** an empty database */
@@ -35,12 +37,15 @@ const filled = async (dataDir: string): Promise<void> => {
 
 const it = base.extend<Fixtures>({
   // oxlint-disable-next-line no-empty-pattern -- vitest reads the names of the parameters
-  from: async ({}, use) => {
+  folder: async ({}, use) => {
     const folder = mkdtempSync(join(tmpdir(), 'move-'))
+    await use(folder)
+    rmSync(folder, { recursive: true })
+  },
+  from: async ({ folder }, use) => {
     const dataDir = join(folder, 'data')
     await filled(dataDir)
     await use(dataDir)
-    rmSync(folder, { recursive: true })
   },
   // oxlint-disable-next-line no-empty-pattern -- vitest reads the names of the parameters
   server: async ({}, use) => use(await createDatabase()),
@@ -176,6 +181,26 @@ describePostgres('a move', () => {
     await (await open(server)).close()
   })
 
+  it('goes on within a log segment of more days than a transaction takes', async ({
+    folder,
+    server,
+  }) => {
+    const dataDir = join(folder, 'years')
+    const store = await openStore({ dataDir })
+    const records = Array.from({ length: 140 }, (_, index) =>
+      exampleRecord(index, { at: (150 - index) * DAY_MS, request: '{}', response: null })
+    )
+    await store.records.append(batchOf(records))
+    await store.close()
+    await closeFiles()
+    await expect(move(dataDir, server, { onProgress: endingAfter(1) })).rejects.toThrow('killed')
+    const half = 'select count(*)::int as number from promptintern.days'
+    expect(await execute(server, half)).toEqual([{ number: 64 }])
+    const report = await move(dataDir, server)
+    expect(report).toMatchObject({ resumed: true, differences: 0 })
+    expect(report.tables['records']!.compared).toBe(140)
+  })
+
   it('refuses a target that has data, also that of a move that is done', async ({
     from,
     server,
@@ -183,7 +208,7 @@ describePostgres('a move', () => {
     await move(from, server)
     await expect(move(from, server)).rejects.toMatchObject({
       code: 'conflict',
-      message: expect.stringMatching(/has data already \(in days, log_end, records/) as string,
+      message: expect.stringMatching(/has data already \(in days, log_end, templates/) as string,
     })
     expect((await move(from, server, { verifyOnly: true })).differences).toBe(0)
   })

@@ -4,14 +4,17 @@ import { inChunks } from '../log/chunks.ts'
 import { sequenceOf, type SegmentRecord } from '../log/segment-codec.ts'
 import type { Connection, Database } from '../postgres/base/database.ts'
 import { readWholes } from '../postgres/log/bodies.ts'
+import { inGroups, readDays } from '../postgres/log/days.ts'
 import { readSegments } from '../postgres/log/segments.ts'
 import { BodyReader, RECORDS_AT_ONCE, type Bodies } from './body-reader.ts'
 import {
+  daysIn,
   readBodies,
-  readLogPage,
+  readLog,
+  recordsIn,
   type LookUp,
+  type Piece,
   type PlacedRecord,
-  type SourceSegment,
 } from './log-pages.ts'
 import type { Compared } from './rows.ts'
 import type { MoveSource } from './source.ts'
@@ -36,18 +39,12 @@ const readLookUps = async (
   return new Map(rows.map((row) => [row.sequence, row]))
 }
 
-const readTarget = (
-  { readTogether }: Connection,
-  segments: SourceSegment[]
-): Promise<TargetPage> => {
-  const placed = segments.flatMap((segment) => segment.records)
-  const days = [...new Set(placed.map(({ day }) => day))]
+const readTarget = ({ readTogether }: Connection, pieces: Piece[]): Promise<TargetPage> => {
+  const placed = recordsIn(pieces)
+  const days = daysIn(pieces)
+  const ids = [...new Set(pieces.map(({ id }) => id))]
   return readTogether(async (db) => {
-    const rows = await readSegments(
-      db,
-      days,
-      segments.map(({ id }) => id)
-    )
+    const rows = await readSegments(db, days, ids)
     const sequences = placed.map(({ lookUp }) => lookUp.sequence)
     return {
       days,
@@ -93,10 +90,9 @@ class LogComparison {
   }
 
   /** @returns how many records are the same, and how many the target has at all */
-  async compare(segments: SourceSegment[]): Promise<{ equal: number; found: number }> {
-    const page = await readTarget(this.target, segments)
-    const placed = segments.flatMap(({ records }) => records)
-    const candidates = placed.filter((record) => sameColumns(record, page))
+  async compare(pieces: Piece[]): Promise<{ equal: number; found: number }> {
+    const page = await readTarget(this.target, pieces)
+    const candidates = recordsIn(pieces).filter((record) => sameColumns(record, page))
     let equal = 0
     for (const chunk of inChunks(candidates, RECORDS_AT_ONCE))
       equal += await this.equalBodies(chunk, page)
@@ -113,6 +109,20 @@ class LogComparison {
   }
 }
 
+/** Few days at a time: a query of all would take more locks than a server has. */
+const countAll = ({ readTogether }: Connection): Promise<number> =>
+  readTogether(async (db) => {
+    let sum = 0
+    for (const days of inGroups(await readDays(db))) {
+      const { rows } = await db.$client.query<{ count: number }>(
+        'select count(*) from promptintern.records where day = any($1::int[])',
+        [days]
+      )
+      sum += rows[0]!.count
+    }
+    return sum
+  })
+
 /** @param onRecords is told how many were compared */
 export const compareLog = async (
   source: MoveSource,
@@ -121,21 +131,16 @@ export const compareLog = async (
 ): Promise<Compared> => {
   const comparison = new LogComparison(source, target)
   const sum = { equal: 0, found: 0 }
-  for (let after = 0; ;) {
-    const segments = await readLogPage(source, after)
-    if (segments.length === 0) break
-    const { equal, found } = await comparison.compare(segments)
+  for await (const pieces of readLog(source, 0)) {
+    const { equal, found } = await comparison.compare(pieces)
     sum.equal += equal
     sum.found += found
-    after = segments.at(-1)!.id
-    onRecords(segments.reduce((count, { records }) => count + records.length, 0))
+    onRecords(recordsIn(pieces).length)
   }
   const compared = source.counts.get('records') ?? 0
-  const all = await target.read(async ({ $client }) => {
-    const { rows } = await $client.query<{ count: number }>(
-      'select count(*) from promptintern.records'
-    )
-    return rows[0]!.count
-  })
-  return { compared, different: compared - sum.equal, added: all - sum.found }
+  return {
+    compared,
+    different: compared - sum.equal,
+    added: (await countAll(target)) - sum.found,
+  }
 }

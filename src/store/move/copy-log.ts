@@ -3,7 +3,6 @@
  * days, as an import may write it, becomes a row of each day with the same id. Bodies are stored anew, because
  * a difference refers to a body of its own day.
  */
-import { groupBy } from '../../core/group-by.ts'
 import { BaseCache } from '../log/base-cache.ts'
 import { scopeOf, type ScopedBody } from '../log/body-forms.ts'
 import { inChunks } from '../log/chunks.ts'
@@ -18,7 +17,14 @@ import { storeBodies } from '../postgres/log/bodies.ts'
 import { createDays } from '../postgres/log/days.ts'
 import { insertSegment } from '../postgres/log/segments.ts'
 import { BodyReader, RECORDS_AT_ONCE, type Bodies } from './body-reader.ts'
-import { readBodies, readLogPage, type PlacedRecord, type SourceSegment } from './log-pages.ts'
+import {
+  daysIn,
+  readBodies,
+  readLog,
+  recordsIn,
+  type Piece,
+  type PlacedRecord,
+} from './log-pages.ts'
 import type { MoveSource } from './source.ts'
 import { advance } from './target.ts'
 
@@ -68,33 +74,23 @@ class LogCopy {
     this.cache = new BaseCache(now)
   }
 
-  async copy(tx: Transaction, { id, records }: SourceSegment): Promise<void> {
-    for (const [day, ofDay] of groupBy(records, (record) => record.day)) {
-      const segment: LogSegment = Array(1 + placeOf(ofDay.at(-1)!.lookUp.sequence)).fill(null)
-      const stored = await this.store(tx, day, ofDay)
-      ofDay.forEach(({ lookUp }, index) => {
-        segment[placeOf(lookUp.sequence)] = stored[index]!
-      })
-      await this.insert(tx, { day, id, segment }, ofDay)
-    }
-  }
-
-  private async insert(
-    tx: Transaction,
-    row: { day: number; id: number; segment: LogSegment },
-    records: PlacedRecord[]
-  ): Promise<void> {
-    await insertSegment(tx, row)
+  async copy(tx: Transaction, { id, day, records }: Piece): Promise<void> {
     const lookUps = records.map(({ lookUp }) => lookUp)
+    const segment: LogSegment = Array(1 + placeOf(lookUps.at(-1)!.sequence)).fill(null)
+    const stored = await this.store(tx, day, records)
+    lookUps.forEach(({ sequence }, index) => {
+      segment[placeOf(sequence)] = stored[index]!
+    })
+    await insertSegment(tx, { day, id, segment })
     await tx.$client.query(INSERT_RECORDS, [
-      row.day,
+      day,
       lookUps.map(({ sequence }) => sequence),
       lookUps.map((each) => each.id),
       lookUps.map(({ at }) => at),
       lookUps.map(({ answered }) => answered),
       lookUps.map(({ templateVersion }) => templateVersion),
     ])
-    await tx.$client.query(EXTEND_DAY, [row.day, row.id])
+    await tx.$client.query(EXTEND_DAY, [day, id])
   }
 
   /** @returns the records with their bodies as the target has them */
@@ -124,25 +120,29 @@ class LogCopy {
   }
 }
 
-/** @param after id of the log segment that is reached @param onRecords is told how many were copied */
+interface LogOptions {
+  /** key of the piece that is reached */
+  after: number
+  now: () => number
+  /** is told how many were copied */
+  onRecords: (count: number) => void
+}
+
 export const copyLog = async (
   source: MoveSource,
   target: Connection,
-  { after, now, onRecords }: { after: number; now: () => number; onRecords: (n: number) => void }
+  { after, now, onRecords }: LogOptions
 ): Promise<void> => {
   const log = new LogCopy(source, now)
-  for (let reached = after; ;) {
-    const segments = await readLogPage(source, reached)
-    const end = segments.at(-1)?.id
-    if (end === undefined) return
-    const from = reached
-    const records = segments.flatMap((segment) => segment.records)
-    await createDays(target, [...new Set(records.map(({ day }) => day))])
+  let reached = after
+  for await (const pieces of readLog(source, after)) {
+    const [from, end] = [reached, pieces.at(-1)!.key]
+    await createDays(target, daysIn(pieces))
     await target.write(async (tx) => {
-      for (const segment of segments) await log.copy(tx, segment)
+      for (const piece of pieces) await log.copy(tx, piece)
       await advance(tx, LOG_PART, from, end)
     })
     reached = end
-    onRecords(records.length)
+    onRecords(recordsIn(pieces).length)
   }
 }

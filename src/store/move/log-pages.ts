@@ -2,7 +2,8 @@
 import type { Database } from '../sqlite/base/database.ts'
 import { readWholeIds } from '../sqlite/log/bodies.ts'
 import { readSegments } from '../sqlite/log/segments.ts'
-import { lastSequenceOf, sequenceOf, type SegmentRecord } from '../log/segment-codec.ts'
+import { groupBy } from '../../core/group-by.ts'
+import { lastSequenceOf, segmentOf, sequenceOf, type SegmentRecord } from '../log/segment-codec.ts'
 import { dayOf } from '../postgres/log/days.ts'
 import type { Bodies, BodyReader } from './body-reader.ts'
 import { pageEnd, type MoveSource } from './source.ts'
@@ -22,12 +23,18 @@ export interface PlacedRecord extends SegmentRecord {
   day: number
 }
 
-export interface SourceSegment {
+/** The records of a log segment that are of one day. */
+export interface Piece {
+  /** id of the log segment */
   id: number
+  /** in the order of the pieces: like a sequence, with the number of the day within the log segment */
+  key: number
+  day: number
   records: PlacedRecord[]
 }
 
-/** log segments of one transaction */
+/** Days of one transaction: each takes some 15 locks, and a server has 6,400 by default. */
+const DAYS_AT_ONCE = 64
 const SEGMENTS_AT_ONCE = 4
 const SEGMENT_BYTES = 8 * 2 ** 20
 
@@ -66,23 +73,65 @@ const readIds = async ({ $client }: Database, after: number, end: number): Promi
 
 const SEGMENTS = { name: 'segments', columns: ['data'] }
 
-/** @returns the log segments behind one, with the records that can be looked up; empty at the end */
-export const readLogPage = (source: MoveSource, after: number): Promise<SourceSegment[]> =>
+const piecesOf = (id: number, records: PlacedRecord[]): Piece[] =>
+  [...groupBy(records, ({ day }) => day)]
+    .sort(([one], [other]) => one - other)
+    .map(([day, ofDay], index) => ({ id, key: sequenceOf(id, index), day, records: ofDay }))
+
+interface LogPage {
+  pieces: Piece[]
+  /** id of the last log segment */
+  end: number
+}
+
+/** @returns the log segments behind one, with the records that can be looked up; null at the end */
+const readLogPage = (source: MoveSource, after: number): Promise<LogPage | null> =>
   source.read(async (db) => {
     const limits = { rows: SEGMENTS_AT_ONCE, bytes: SEGMENT_BYTES }
     const end = await pageEnd(db, SEGMENTS, after, limits)
-    if (end === null) return []
+    if (end === null) return null
     const ids = await readIds(db, after, end)
     const lookUps = await readLookUps(db, sequenceOf(ids[0]!, 0), lastSequenceOf(end))
-    return (await readSegments(db.$client, ids)).map(({ id, segment }) => ({
-      id,
-      records: segment.flatMap((record, place) => {
+    const pieces = (await readSegments(db.$client, ids)).flatMap(({ id, segment }) => {
+      const records = segment.flatMap((record, place) => {
         const lookUp = lookUps.get(sequenceOf(id, place))
         if (record === null || lookUp === undefined) return []
         return { ...record, lookUp, day: dayOf(record.head.at) }
-      }),
-    }))
+      })
+      return piecesOf(id, records)
+    })
+    return { pieces, end }
   })
+
+/** @returns runs of pieces with few enough days for one transaction */
+const runsOf = (pieces: Piece[]): Piece[][] => {
+  const runs: Piece[][] = []
+  let days = new Set<number>()
+  for (const piece of pieces) {
+    if (runs.length === 0 || (days.size === DAYS_AT_ONCE && !days.has(piece.day))) {
+      runs.push([])
+      days = new Set()
+    }
+    runs.at(-1)!.push(piece)
+    days.add(piece.day)
+  }
+  return runs
+}
+
+/** Reads the log in its order, in runs for one transaction. @param after key of the piece that is reached */
+export async function* readLog(source: MoveSource, after: number): AsyncGenerator<Piece[]> {
+  for (let segment = segmentOf(after) - 1; ;) {
+    const page = await readLogPage(source, segment)
+    if (page === null) return
+    yield* runsOf(page.pieces.filter(({ key }) => key > after))
+    segment = page.end
+  }
+}
+
+export const daysIn = (pieces: Piece[]): number[] => [...new Set(pieces.map(({ day }) => day))]
+
+export const recordsIn = (pieces: Piece[]): PlacedRecord[] =>
+  pieces.flatMap(({ records }) => records)
 
 /** @returns the bodies of the records, in their order */
 export const readBodies = (

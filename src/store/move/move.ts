@@ -6,7 +6,6 @@ import type { Connection } from '../postgres/base/database.ts'
 import { openPool } from '../postgres/base/database.ts'
 import { migrate } from '../postgres/base/migrate.ts'
 import { placeOf, type ServerOptions } from '../postgres/base/server-options.ts'
-import { lastSequenceOf } from '../log/segment-codec.ts'
 import { compareLog } from './compare-log.ts'
 import { copyLog, LOG_PART } from './copy-log.ts'
 import { compareTable, copyTable, type Compared } from './rows.ts'
@@ -54,10 +53,8 @@ const counter = (
 const copiedBefore = async (source: MoveSource, reached: Reached): Promise<number> => {
   let sum = 0
   for (const [part, last] of reached)
-    sum +=
-      part === LOG_PART
-        ? await rowsUntil(source, 'records', lastSequenceOf(last))
-        : await rowsUntil(source, part, last)
+    // the key of a piece is at most the sequence of its first record
+    sum += await rowsUntil(source, part === LOG_PART ? 'records' : part, last)
   return sum
 }
 

@@ -99,5 +99,5 @@ export const NOT_COPIED: Readonly<Record<string, string>> = {
   sqlite_sequence: 'of the database itself; its ends are set in the target (target.ts)',
 }
 
-/** Tables of the target that have rows of the log. */
-export const LOG_TABLES = ['days', 'log_end', 'records', 'segments', 'bodies', 'segment_bodies']
+/** Tables of the target that have a row as soon as the log has one. */
+export const LOG_TABLES = ['days', 'log_end']
