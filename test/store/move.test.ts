@@ -92,6 +92,20 @@ const onDatabase = async (from: string, sql: string): Promise<void> => {
   await closeFiles()
 }
 
+/** Numbers of a new record and a new feedback. */
+const newest = async (store: Store) => {
+  const at = Date.now()
+  await store.records.append(batchOf([exampleRecord(7000, { at })]))
+  await store.feedback.put(
+    { recordId: 'record-7000', by: 'admin', rating: 'good', comment: null, at },
+    null
+  )
+  const [record] = await store.records.list({ order: 'desc', limit: 1 })
+  const places = (await store.feedback.list(0, 100)).map(({ place }) => place)
+  await store.close()
+  return { sequence: record!.sequence, place: places.at(-1) }
+}
+
 describe('the tables of the SQLite database', () => {
   it('are all copied, or named with the reason', async ({ from }) => {
     const client = createClient({ url: `file:${databasePath(from)}` })
@@ -124,20 +138,8 @@ describePostgres('a move', () => {
 
   it('continues all numbers behind those of the source', async ({ from, server }) => {
     await move(from, server)
-    const ends = async (store: Store) => {
-      const at = Date.now()
-      await store.records.append(batchOf([exampleRecord(7000, { at })]))
-      await store.feedback.put(
-        { recordId: 'record-7000', by: 'admin', rating: 'good', comment: null, at },
-        null
-      )
-      const [newest] = await store.records.list({ order: 'desc', limit: 1 })
-      const places = (await store.feedback.list(0, 100)).map(({ place }) => place)
-      await store.close()
-      return { sequence: newest!.sequence, place: places.at(-1) }
-    }
-    const inTarget = await ends(await open(server))
-    expect(inTarget).toEqual(await ends(await openStore({ dataDir: from })))
+    const inTarget = await newest(await open(server))
+    expect(inTarget).toEqual(await newest(await openStore({ dataDir: from })))
     // of the last record that was moved: a log segment with a larger id was forgotten
     expect(inTarget.place).toBe(4)
   })

@@ -24,7 +24,7 @@ export interface MoveSource {
 const isDecodeError = (error: unknown): boolean =>
   error instanceof SyntaxError ||
   error instanceof RangeError ||
-  (error instanceof Error && /^Z_/.test(String((error as NodeJS.ErrnoException).code)))
+  (error instanceof Error && String((error as NodeJS.ErrnoException).code).startsWith('Z_'))
 
 const quoted = (name: string): string => `"${name}"`
 

@@ -90,7 +90,10 @@ export const COPIED: readonly CopiedTable[] = [
   same(source.revisions, target.revisions),
 ]
 
-/** Tables whose rows are not copied one by one, each with the reason. */
+/**
+ * Tables whose rows are not copied one by one, each with the reason.
+ * @public a test finds the tables that are neither here nor above
+ */
 export const NOT_COPIED: Readonly<Record<string, string>> = {
   records: 'copied with the log (copy-log.ts)',
   segments: 'copied with the log (copy-log.ts)',
