@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { SECRET_BYTES } from '../src/core/keys/issued-key.ts'
 import type { ServerOptions } from '../src/store/postgres/base/server-options.ts'
-import type { Store } from '../src/store/store.ts'
+import type { OpenStore } from '../src/store/store.ts'
 import { openPostgresStore, openSqliteStore } from '../src/store/thread/open.ts'
 import {
   PASSWORD,
@@ -70,7 +70,7 @@ interface Round {
 
 interface Fleet {
   upstream: BillingUpstream
-  store: Store
+  store: OpenStore
   proxies: ProxyProcess[]
   start: () => Promise<ProxyProcess>
 }
@@ -116,7 +116,7 @@ const playRound = async (fleet: Fleet, id: string): Promise<Round> => {
 }
 
 interface Place {
-  store: Store
+  store: OpenStore
   env: Record<string, string>
 }
 

@@ -86,7 +86,7 @@ class Leases implements WorkerLeases {
       await this.deps.sleep(RENEW_EVERY_MS, signal)
       if (signal.aborted) return
       try {
-        for (const entry of [...this.entries.values()]) await this.renew(entry)
+        for (const entry of this.entries.values()) await this.renew(entry)
       } catch (error) {
         // it may be held still: the database will say
         this.deps.fault('lease', error)

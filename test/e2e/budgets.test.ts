@@ -18,7 +18,7 @@ import type { ProxyProcess } from '../../bench/harness/proxy-process.ts'
 import { SECRET_BYTES } from '../../src/core/keys/issued-key.ts'
 import { openLocalStore as openPostgres } from '../../src/store/postgres/local.ts'
 import { openLocalStore as openSqlite } from '../../src/store/sqlite/local.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { OpenStore } from '../../src/store/store.ts'
 import { startServer } from '../fixtures/built.ts'
 import { createDatabase, describePostgres, testServer, urlOf } from '../fixtures/postgres.ts'
 
@@ -30,14 +30,14 @@ const IN_BUDGET = 40
 
 interface Place {
   env: Record<string, string>
-  store: Store
+  store: OpenStore
 }
 
 const behaves = (open: (folder: string) => Promise<Place>): void => {
   const folder = mkdtempSync(join(tmpdir(), 'promptintern-budgets-'))
   let upstream: BillingUpstream
   let env: Record<string, string>
-  let store: Store
+  let store: OpenStore
   let proxies: ProxyProcess[]
   let keys = 0
 

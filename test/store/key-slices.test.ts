@@ -2,6 +2,7 @@
 import { describe, expect } from 'vitest'
 import type { Amounts, SliceAsk, SliceGrant } from '../../src/core/keys/account.ts'
 import type { Store } from '../../src/store/store.ts'
+import { exampleAsk } from '../fixtures/examples.ts'
 import { onEachStore } from '../fixtures/stores.ts'
 
 const none = (): Amounts => ({ requests: 0, tokens: 0, usd: 0 })
@@ -12,16 +13,8 @@ const LIMITS: SliceAsk['limits'] = {
   budget: { usd: 10, period: 'total' },
 }
 
-const askFor = (changes: Partial<SliceAsk> = {}): SliceAsk => ({
-  keyId: 'a',
-  limits: LIMITS,
-  spend: none(),
-  keptUsd: 0,
-  returned: { requests: 0, tokens: 0 },
-  waiting: [],
-  spare: none(),
-  ...changes,
-})
+const askFor = (changes: Partial<SliceAsk> = {}): SliceAsk =>
+  exampleAsk('a', { limits: LIMITS, ...changes })
 
 const money = (...usds: number[]): Amounts[] => usds.map((usd) => ({ ...none(), usd }))
 

@@ -1,5 +1,10 @@
 import { describe, expect } from 'vitest'
-import { exampleEvaluation, exampleInternalization, exampleTemplate } from '../fixtures/examples.ts'
+import {
+  exampleAsk,
+  exampleEvaluation,
+  exampleInternalization,
+  exampleTemplate,
+} from '../fixtures/examples.ts'
 import { onEachStore } from '../fixtures/stores.ts'
 
 const HOUR_MS = 3_600_000
@@ -67,7 +72,7 @@ onEachStore((it) => {
         () => late.snapshots.put('name', Buffer.from('value')),
         () => late.internalizations.save(row, 'worker', 1),
         () => late.internalizations.addEvaluations([exampleEvaluation('r')]),
-        () => late.keys.addSpend([{ keyId: 'k', day: 1, requests: 1, tokens: 1, usd: 1 }]),
+        () => late.keys.renew('proxy', [exampleAsk('k')]),
         () => late.pairs.judge([]),
         () => late.records.prune({ bodies: 1, records: 1 }),
       ]

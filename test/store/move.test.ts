@@ -13,7 +13,7 @@ import type { ServerOptions } from '../../src/store/postgres/base/server-options
 import * as postgresSchema from '../../src/store/postgres/base/schema.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import { databasePath } from '../../src/store/sqlite/base/database.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { OpenStore } from '../../src/store/store.ts'
 import { DAY_MS } from '../fixtures/days.ts'
 import { exampleRecord } from '../fixtures/examples.ts'
 import { openStore } from '../fixtures/local-store.ts'
@@ -51,7 +51,7 @@ const it = base.extend<Fixtures>({
   server: async ({}, use) => use(await createDatabase()),
 })
 
-const open = (server: ServerOptions): Promise<Store> =>
+const open = (server: ServerOptions): Promise<OpenStore> =>
   openLocalStore({ server, poolSize: 2 }, Date.now)
 
 const move = async (
@@ -70,7 +70,7 @@ const move = async (
 const withoutNul = (value: unknown): unknown =>
   JSON.parse(JSON.stringify(value).replaceAll('\\u0000', '\\ufffd'))
 
-const everythingIn = async (store: Store): Promise<Record<string, unknown>> => {
+const everythingIn = async (store: OpenStore): Promise<Record<string, unknown>> => {
   const { feedback, pairs, internalizations, traffic, ...rest } = await readEverything(store)
   await store.close()
   await closeFiles()
@@ -93,7 +93,7 @@ const onDatabase = async (from: string, sql: string): Promise<void> => {
 }
 
 /** Numbers of a new record and a new feedback. */
-const newest = async (store: Store) => {
+const newest = async (store: OpenStore) => {
   const at = Date.now()
   await store.records.append(batchOf([exampleRecord(7000, { at })]))
   await store.feedback.put(

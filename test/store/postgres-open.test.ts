@@ -166,7 +166,7 @@ describePostgres('a database that cannot be used', () => {
     const role = `reader_of_${database.database}`
     await execute(database, `create role ${role} login`)
     const reader = { ...database, user: role }
-    const read = (): Promise<Store> =>
+    const read = (): Promise<OpenStore> =>
       openLocalStore({ server: reader, poolSize: 2, readOnly: true }, Date.now)
     expect(await refusal(read())).toMatchObject(refused('not-found', 'no data of promptintern'))
     const writer = await open(database)

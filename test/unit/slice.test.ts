@@ -188,6 +188,8 @@ const budgetOf = (period: 'day' | 'month' | 'total'): CountedLimits => ({
   budget: { usd: 10, period },
 })
 
+const costing = (usd: number): Amounts => ({ requests: 1, tokens: 1, usd })
+
 describe('slices of a budget', () => {
   it('never come to more than the budget, whatever is lost, dies or has a wrong clock', () => {
     // an hour and more, also back: slices of living processes are booked as spent
@@ -258,23 +260,22 @@ describe('slices of a budget', () => {
   it('serve from what they have, and wait for running requests or for the period', () => {
     const slice = new KeySlice('a', budgetOf('day'), 0)
     const accounts = new MemoryAccounts(() => NOON)
-    const wanted = (usd: number): Amounts => ({ requests: 1, tokens: 1, usd })
-    expect(slice.shortage(wanted(11), 0)).toEqual({ limit: 'usd', waitMs: Infinity })
-    expect(slice.shortage(wanted(6), 0)).toBeNull()
+    expect(slice.shortage(costing(11), 0)).toEqual({ limit: 'usd', waitMs: Infinity })
+    expect(slice.shortage(costing(6), 0)).toBeNull()
     const trip = (waiting: Amounts[]): void =>
       slice.end(accounts.renew('one', [slice.ask(waiting, 0)])[0]!, 0, 0)
-    trip([wanted(6)])
-    const first = slice.take(wanted(6), 0)!
-    trip([wanted(6)])
-    expect(slice.take(wanted(6), 0)).toBeNull()
-    expect(slice.shortage(wanted(6), 0)).toEqual({ limit: 'usd', waitMs: 1000 })
-    expect(slice.shortage(wanted(6), 200)).toBeNull()
+    trip([costing(6)])
+    const first = slice.take(costing(6), 0)!
+    trip([costing(6)])
+    expect(slice.take(costing(6), 0)).toBeNull()
+    expect(slice.shortage(costing(6), 0)).toEqual({ limit: 'usd', waitMs: 1000 })
+    expect(slice.shortage(costing(6), 200)).toBeNull()
     slice.settle(first, { requests: 1, tokens: 1, usd: 5 }, 0)
-    trip([wanted(6)])
-    expect(slice.shortage(wanted(6), 0)).toEqual({ limit: 'usd', waitMs: 12 * 60 * MINUTE_MS })
-    expect(slice.take(wanted(5), 0)).toBeNull()
-    trip([wanted(5)])
-    expect(slice.take(wanted(5), 0)).not.toBeNull()
+    trip([costing(6)])
+    expect(slice.shortage(costing(6), 0)).toEqual({ limit: 'usd', waitMs: 12 * 60 * MINUTE_MS })
+    expect(slice.take(costing(5), 0)).toBeNull()
+    trip([costing(5)])
+    expect(slice.take(costing(5), 0)).not.toBeNull()
   })
 })
 

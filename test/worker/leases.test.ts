@@ -31,6 +31,12 @@ const jobsByStage = async ({ engine }: WorkerHarness): Promise<number[]> => {
   return [...counts.values()]
 }
 
+const deferred = (): { done: Promise<void>; resolve: () => void } => {
+  let settle: (() => void) | null = null
+  const done = new Promise<void>((resolve) => (settle = resolve))
+  return { done, resolve: () => settle!() }
+}
+
 const isIdle = async (worker: Worker): Promise<boolean> => !(await worker.step())
 
 describe('two workers', () => {
@@ -67,25 +73,23 @@ describe('two workers', () => {
 
   it('let one that slept for an hour in the middle of a step change nothing', async () => {
     const harness = await openHarness({ from: 'training' })
-    let wake = (): void => {}
-    const asleep = new Promise<void>((resolve) => (wake = resolve))
-    let hasSlept = (): void => {}
-    const sleeping = new Promise<void>((resolve) => (hasSlept = resolve))
+    const awake = deferred()
+    const asleep = deferred()
     const engine = engineAt(async (input, init) => {
       const request = new Request(input, init)
       if (request.method === 'POST' && request.url.endsWith('/fine_tuning/jobs')) {
-        hasSlept()
-        await asleep
+        asleep.resolve()
+        await awake.done
       }
       return harness.host.app.fetch(request)
     })
     const slow = await harness.worker(harness.deps({ engine }))
     const step = harness.round(slow)
-    await sleeping
+    await asleep.done
     harness.now += HOUR_MS
     const second = await harness.worker({ ...harness.deps(), workerId: 'another' })
     const judged = await harness.runTo(second, 'approval')
-    wake()
+    awake.resolve()
     await step.catch((error: unknown) => expect(error).toMatchObject({ code: 'conflict' }))
     for (let rounds = 0; rounds < 3; rounds++) expect(await isIdle(slow)).toBe(true)
     expect(await harness.newest()).toEqual(judged)

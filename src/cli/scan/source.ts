@@ -12,7 +12,7 @@ import type { Template } from '../../core/template/template.ts'
 import { AppError } from '../../errors.ts'
 import { databasePath } from '../../store/sqlite/base/database.ts'
 import { placeOf } from '../../store/postgres/base/server-options.ts'
-import type { Store } from '../../store/store.ts'
+import type { OpenStore } from '../../store/store.ts'
 import { openPostgresStore, openSqliteStore } from '../../store/thread/open.ts'
 import { openFile, readLines } from '../read-lines.ts'
 
@@ -101,7 +101,7 @@ const fileSource = (path: string, options: FileOptions, onRead: OnRead): ScanSou
 }
 
 const storeSource = async (
-  store: Store,
+  store: OpenStore,
   { kind, place }: Pick<ScanSource, 'kind' | 'place'>,
   onRead: OnRead
 ): Promise<ScanSource> => {

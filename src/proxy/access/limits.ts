@@ -77,8 +77,8 @@ export interface LimitsOptions {
 const ONE_REQUEST = { requests: 1, tokens: 0, usd: 0 }
 
 /** Goes on at once where there is nothing to wait for. */
-const after = <T, U>(value: Soon<T>, next: (value: T) => U): Soon<U> =>
-  value instanceof Promise ? value.then(next) : next(value)
+const after = <T, U>(value: Soon<T>, goOn: (value: T) => U): Soon<U> =>
+  value instanceof Promise ? value.then(goOn) : goOn(value)
 
 /** @throws AppError `forbidden` where the key has a budget and the model has no price */
 const priceFor = (

@@ -144,12 +144,15 @@ class KeySlices implements Slices {
   }
 
   private begin(entries: Entry[]): void {
-    this.trip = this.travel(entries).then(() => {
-      this.trip = null
-      const waiting = this.serveAll()
-      if (waiting.length > 0) this.begin(waiting)
-      else this.wake()
-    })
+    this.trip = this.roundTrip(entries)
+  }
+
+  private async roundTrip(entries: Entry[]): Promise<void> {
+    await this.travel(entries)
+    this.trip = null
+    const waiting = this.serveAll()
+    if (waiting.length > 0) this.begin(waiting)
+    else this.wake()
   }
 
   /** Never rejects. */

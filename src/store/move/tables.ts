@@ -86,6 +86,8 @@ export const COPIED: readonly CopiedTable[] = [
   ),
   same(source.keys, target.keys),
   same(source.keySpend, target.keySpend),
+  same(source.keyAccounts, target.keyAccounts),
+  same(source.keySlices, target.keySlices),
   same(source.snapshots, target.snapshots),
   same(source.revisions, target.revisions),
 ]
@@ -98,6 +100,7 @@ export const NOT_COPIED: Readonly<Record<string, string>> = {
   records: 'copied with the log (copy-log.ts)',
   segments: 'copied with the log (copy-log.ts)',
   bodies: 'made anew from the bodies of the records, each once a day',
+  leases: 'of the workers of the source, which are stopped',
   migrations: 'of the database itself; the target has its own',
   sqlite_sequence: 'of the database itself; its ends are set in the target (target.ts)',
 }

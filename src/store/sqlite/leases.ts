@@ -7,9 +7,10 @@ import { leases } from './base/schema.ts'
 
 const HELD = 'select 1 from leases where name = ? and epoch = ?'
 
+const isHeld = ({ name, epoch }: Lease) => and(eq(leases.name, name), eq(leases.epoch, epoch))
+
 /** All that write on the file share a machine, so its clock is the database's. */
 export const createLeaseStore = ({ read, write }: Connection, now: () => number): LeaseStore => {
-  const isHeld = ({ name, epoch }: Lease) => and(eq(leases.name, name), eq(leases.epoch, epoch))
   return {
     acquire: (name, holder, ttlMs) =>
       write(async (tx) => {
