@@ -132,8 +132,7 @@ const openServer = async (folder: string): Promise<ServerOptions> => {
   if (WHY_NO_SERVER !== null) throw new Error(WHY_NO_SERVER)
   const { port } = await serverIn(folder, process.pid)
   return {
-    host: folder,
-    port,
+    hosts: [{ host: folder, port }],
     database: 'postgres',
     user: USER,
     password: null,

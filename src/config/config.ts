@@ -53,12 +53,25 @@ const engineOf = (env: Environment): EngineConfig => {
   }
 }
 
+interface DatabaseConfig {
+  server: DatabaseServer
+  /** null: none */
+  replica: DatabaseServer | null
+  poolSize: number
+}
+
+/** null without a URL, which has no mistake: the environment was parsed */
+const serverOf = (url: string | null, caFile: string | null): DatabaseServer | null => {
+  const parsed = url === null ? null : parseDatabaseUrl(url, caFile)
+  return parsed !== null && 'server' in parsed ? parsed.server : null
+}
+
 /** null: SQLite in the data directory */
-const databaseOf = (env: Environment): { server: DatabaseServer; poolSize: number } | null => {
-  if (env.DATABASE_URL === null) return null
-  const parsed = parseDatabaseUrl(env.DATABASE_URL, env.DATABASE_CA_FILE)
-  // the environment was parsed, so there is no mistake
-  return 'server' in parsed ? { server: parsed.server, poolSize: env.DATABASE_POOL } : null
+const databaseOf = (env: Environment): DatabaseConfig | null => {
+  const [server, replica] = [env.DATABASE_URL, env.DATABASE_REPLICA_URL].map((url) =>
+    serverOf(url, env.DATABASE_CA_FILE)
+  )
+  return server == null ? null : { server, replica: replica!, poolSize: env.DATABASE_POOL }
 }
 
 /** null: bodies are stored as they are */
@@ -145,6 +158,8 @@ const configOf = (env: Environment) => ({
     credentialNames: env.CREDENTIAL_NAMES,
     tenantSecret: env.TENANT_SECRET,
     keepAliveMs: env.KEEP_ALIVE_SECONDS * 1000,
+    /** after this time without a confirmation by the store no lora is asked */
+    routesMaxAgeMs: env.ROUTES_MAX_AGE_SECONDS * 1000,
     streamUsage: env.STREAM_USAGE,
   },
   capture: {

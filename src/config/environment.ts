@@ -153,12 +153,14 @@ const SCHEMA = z.object({
   PORT: whole(8787).pipe(z.number().max(65535)),
   DATA_DIR: z.string().default('./data'),
   DATABASE_URL: optional.pipe(databaseUrl.nullable()),
+  DATABASE_REPLICA_URL: optional.pipe(databaseUrl.nullable()),
   DATABASE_POOL: whole(10, 1),
   DATABASE_CA_FILE: optional,
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   MAX_CONNECTIONS: whole(16_384, 1),
   MAX_IN_FLIGHT_REQUESTS: whole(10_000, 1),
   SHED_DELAY_MS: whole(500),
+  ROUTES_MAX_AGE_SECONDS: whole(300, 2),
   DRAIN_SECONDS: z.coerce.number().min(0).default(60),
   DRAIN_IDLE_SECONDS: z.coerce.number().min(0).default(0),
   ADMIN_TOKEN: optional,
@@ -257,6 +259,10 @@ const mistakesOf = (env: Environment, { serves }: ParseOptions): string[] => {
     [
       env.DATABASE_CA_FILE !== null && env.DATABASE_URL === null,
       'DATABASE_CA_FILE: only valid with DATABASE_URL; it secures the connection to that server',
+    ],
+    [
+      env.DATABASE_REPLICA_URL !== null && env.DATABASE_URL === null,
+      'DATABASE_REPLICA_URL: only valid with DATABASE_URL; it is of a standby of that server',
     ],
     [
       env.ENGINE === 'onnx' && env.MODEL_PATH === null,

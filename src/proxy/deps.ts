@@ -38,6 +38,8 @@ export interface ProxyDeps {
   load: Load
   /** the current snapshot; called once a request */
   routes: () => RouteTable
+  /** false while the snapshot was not confirmed for too long: no lora is asked then */
+  areRoutesGood: () => boolean
   /** engines by the name that routes carry */
   engines: ReadonlyMap<string, Engine>
   tenants: Tenants

@@ -26,6 +26,7 @@ export type RequestOutcome = (typeof REQUEST_OUTCOMES)[number]
 /** Why the lora was not asked. */
 export type SkipReason =
   | Ineligibility
+  | 'routes-too-old'
   | 'kind-not-proven'
   | 'no-credential'
   | 'credential-not-accepted'

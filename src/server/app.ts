@@ -16,7 +16,7 @@ export interface AppDeps {
   registry: MetricsRegistry
   /** the token that /metrics requires; null: none, for a server on a loopback address */
   adminToken: string | null
-  /** the checks that must hold before the server takes traffic, by name; none by default */
+  /** what works beside the proxy, by name: shown, and not needed to forward requests; none by default */
   readiness?: () => Record<string, boolean>
   /** whether the server is shutting down; never by default */
   isDraining?: () => boolean
@@ -26,7 +26,8 @@ export interface AppDeps {
 
 /**
  * The server's own paths come first, then the proxy for every other path. `/healthz` answers as long as
- * the process runs; `/readyz` answers 503 until every check holds, and again while the server drains.
+ * the process runs. `/readyz` answers 503 while the server drains. A failed check is shown and is no reason
+ * for 503: requests are forwarded without a store, and all proxies lose a shared one at the same moment.
  */
 export const createApp = ({
   proxy,
@@ -43,8 +44,8 @@ export const createApp = ({
     .get('/readyz', (context) => {
       const checks = readiness()
       if (isDraining()) return context.json({ status: 'draining', checks }, 503)
-      const isReady = Object.values(checks).every(Boolean)
-      return context.json({ status: isReady ? 'ready' : 'not-ready', checks }, isReady ? 200 : 503)
+      const isWhole = Object.values(checks).every(Boolean)
+      return context.json({ status: isWhole ? 'ready' : 'degraded', checks })
     })
     .route('/admin', admin)
     .route('/metrics', createMetricsApp(registry, adminToken))

@@ -1,4 +1,4 @@
-/** Checks log and engine periodically, so that no request has to wait for a check. */
+/** Checks log, engine and routes periodically, so that no request has to wait for a check. */
 import { AppError } from '../errors.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
 import type { LogQueueStats } from '../proxy/log-queue.ts'
@@ -14,6 +14,8 @@ export interface Health {
 export interface HealthOptions {
   logStats: () => LogQueueStats
   engine: { models(): Promise<unknown> } | null
+  /** time since the routes were confirmed, and the limit of it, milliseconds */
+  routes: { ageMs: () => number; maxAgeMs: number }
   fault: ReportFault<ServerFault>
   everyMs?: number
   /** limit of the engine's answer */
@@ -23,9 +25,16 @@ export interface HealthOptions {
 const isStuck = (before: LogQueueStats, after: LogQueueStats): boolean =>
   after.dropped > before.dropped && after.written === before.written
 
+const tooOld = (ageMs: number): AppError =>
+  new AppError(
+    'store-unavailable',
+    `the store has not confirmed the routes for ${Math.round(ageMs / 1000)} s: no lora answers until it does`
+  )
+
 export const watchHealth = ({
   logStats,
   engine,
+  routes,
   fault,
   everyMs = 5000,
   timeoutMs = 5000,
@@ -35,6 +44,13 @@ export const watchHealth = ({
   // the server starts after its engine, so the engine is reachable at first
   let isReachable = engine === null ? null : true
   let isAsking = false
+  let wereGood = true
+  const checkRoutes = (): void => {
+    const ageMs = routes.ageMs()
+    const areGood = ageMs <= routes.maxAgeMs
+    if (wereGood && !areGood) fault('routes-too-old', tooOld(ageMs))
+    wereGood = areGood
+  }
   const askEngine = async (asked: NonNullable<HealthOptions['engine']>): Promise<void> => {
     if (isAsking) return
     isAsking = true
@@ -59,6 +75,7 @@ export const watchHealth = ({
     if (newest.dropped > stats.dropped || newest.written > stats.written)
       isTaken = !isStuck(stats, newest)
     stats = newest
+    checkRoutes()
     if (engine !== null) void askEngine(engine)
   }, everyMs)
   return {

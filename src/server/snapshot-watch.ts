@@ -6,10 +6,15 @@ import type { Logger } from '../process/logger.ts'
 /** A change by another process takes effect within two seconds if the store answers within 0.75 s. */
 const POLL_MS = 500
 
+/** A clock that cannot be set back. */
+const monotonicNow = (): number => performance.now()
+
 export interface SnapshotWatch<T> {
   snapshot: () => T
   /** whether the last read of the store succeeded */
   isCurrent: () => boolean
+  /** milliseconds since the store was last asked and confirmed the snapshot, or gave it */
+  ageMs: () => number
   /**
    * Resolves when the snapshot is at least as new as the call.
    * @throws AppError `store-unavailable`; the snapshot is updated as soon as the store answers
@@ -26,16 +31,19 @@ export interface SnapshotSource<T> {
   read: () => Promise<T>
 }
 
-/** Polls the store. While the store cannot be read, the last snapshot stays. */
+/** Polls the store. While the store cannot be read, the last snapshot stays. @param now milliseconds */
 export const watchSnapshot = async <T>(
   { name, revision, read }: SnapshotSource<T>,
   logger: Pick<Logger, 'info'>,
-  fault: ReportFault<ServerFault>
+  fault: ReportFault<ServerFault>,
+  now: () => number = monotonicNow
 ): Promise<SnapshotWatch<T>> => {
+  let confirmedAt = now()
   let seen = await revision()
   let snapshot = await read()
   let current = true
   const update = async (): Promise<void> => {
+    const askedAt = now()
     try {
       const newest = await revision()
       if (newest !== seen) {
@@ -44,6 +52,7 @@ export const watchSnapshot = async <T>(
         logger.info({ revision: newest }, `${name} replaced`)
       }
       current = true
+      confirmedAt = askedAt
     } catch (error) {
       current = false
       fault('snapshot', error, { name })
@@ -65,6 +74,7 @@ export const watchSnapshot = async <T>(
   return {
     snapshot: () => snapshot,
     isCurrent: () => current,
+    ageMs: () => now() - confirmedAt,
     refresh: () =>
       enqueueUpdate().catch((cause: unknown) => {
         throw new AppError(

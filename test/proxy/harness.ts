@@ -164,6 +164,7 @@ export const startHarness = async (
     failover: NO_FAILOVER,
     load: new Load({ maxInFlight: 10_000, maxDelayMs: 0 }),
     routes: () => NO_ROUTES,
+    areRoutesGood: () => true,
     engines: new Map(),
     tenants: createTenants({ secret: 'secret', ttlMs: 60_000, maxEntries: 100, now }),
     credentials: createCredentials(),

@@ -9,7 +9,8 @@ let health: Health
 let stats = NOTHING
 
 const watch = (options: Partial<HealthOptions> = {}): void => {
-  health = watchHealth({ engine: null, fault: () => {}, ...options, logStats: () => stats })
+  const routes = { ageMs: () => 0, maxAgeMs: 1 }
+  health = watchHealth({ engine: null, routes, fault: () => {}, ...options, logStats: () => stats })
 }
 
 beforeEach(() => {
@@ -74,5 +75,30 @@ describe('the health of the engine', () => {
     await vi.advanceTimersByTimeAsync(1)
     expect(health.engineIsReachable()).toBe(false)
     expect(faults[1]).toMatchObject(['engine-away', { code: 'engine-timeout' }])
+  })
+})
+
+describe('the age of the routes', () => {
+  it('is a fault when it passes the limit, and again only after they were confirmed', async () => {
+    let ageMs = 0
+    const faults: unknown[][] = []
+    const routes = { ageMs: () => ageMs, maxAgeMs: 60_000 }
+    watch({ routes, fault: (...reported) => faults.push(reported) })
+    const agesAndFaults: [number, number][] = [
+      [60_000, 0],
+      [61_000, 1],
+      [66_000, 1],
+      [200, 1],
+      [90_000, 2],
+    ]
+    for (const [age, expected] of agesAndFaults) {
+      ageMs = age
+      await check()
+      expect(faults).toHaveLength(expected)
+    }
+    expect(faults[0]).toMatchObject([
+      'routes-too-old',
+      { message: expect.stringContaining('for 61 s') as string },
+    ])
   })
 })

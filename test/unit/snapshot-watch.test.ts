@@ -112,6 +112,28 @@ describe('a watched snapshot', () => {
     expect([watch.snapshot(), watch.isCurrent()]).toEqual(['second', true])
   })
 
+  it('ages from the moment at which the store was asked, while it fails or does not answer', async () => {
+    await vi.advanceTimersByTimeAsync(10 * POLL_MS)
+    expect(watch.ageMs()).toBeLessThanOrEqual(POLL_MS)
+    store.isDown = true
+    await vi.advanceTimersByTimeAsync(20 * POLL_MS)
+    expect(watch.ageMs()).toBeGreaterThanOrEqual(20 * POLL_MS)
+    store.isDown = false
+    store.answers = new Promise((resolve) => {
+      store.release = resolve
+    })
+    change('second')
+    await vi.advanceTimersByTimeAsync(POLL_MS)
+    // asked, and answered only after ten polls
+    await vi.advanceTimersByTimeAsync(10 * POLL_MS)
+    expect(watch.ageMs()).toBeGreaterThanOrEqual(30 * POLL_MS)
+    store.release()
+    await vi.advanceTimersByTimeAsync(0)
+    expect(watch.ageMs()).toBe(10 * POLL_MS)
+    await vi.advanceTimersByTimeAsync(POLL_MS)
+    expect(watch.ageMs()).toBe(0)
+  })
+
   it('stops polling when it is stopped', async () => {
     watch.stop()
     change('second')

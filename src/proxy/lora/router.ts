@@ -21,6 +21,8 @@ export type Decision =
   { target: 'lora'; engine: Engine; breaker: Breaker } | { target: 'upstream'; reason: SkipReason }
 
 export interface RouterDeps {
+  /** false while the routes were not confirmed for too long: one may have been taken back meanwhile */
+  areRoutesGood: () => boolean
   /** engines by the name that routes carry */
   engines: ReadonlyMap<string, Engine>
   tenants: Tenants
@@ -54,6 +56,7 @@ export const createRouter = (deps: RouterDeps): Router => {
     asking: Asking
   ): SkipReason | null => {
     const { dialect, tenant, hasProof, body } = asking
+    if (!deps.areRoutesGood()) return 'routes-too-old'
     if (!hasProof) return 'no-credential'
     // a caller that the upstream would refuse must not get an answer of a lora
     if (!tenants.accepted(acceptanceOf(tenant, upstreams.nameFor(request.model))))

@@ -18,6 +18,8 @@ export interface ProcessReadings {
   /** bytes of request bodies in memory */
   bodyBytes: () => number
   log: () => LogQueueStats
+  /** milliseconds since the store confirmed the routes */
+  routesAgeMs: () => number
   /** of the records that this process has logged; fails with the store */
   usage: () => Promise<UsageTotals>
   fault: ReportFault<ServerFault>
@@ -106,6 +108,12 @@ const METRICS: ProcessMetric[] = [
         [{ quantile: '1' }, max],
       ]
     },
+  },
+  {
+    type: 'gauge',
+    name: 'promptintern_routes_age_seconds',
+    help: 'Time since the store confirmed the routes',
+    read: ({ routesAgeMs }) => routesAgeMs() / 1000,
   },
   {
     type: 'gauge',

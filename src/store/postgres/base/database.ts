@@ -1,21 +1,15 @@
 /**
- * The connections to the server: a pool, transactions with their limits, and errors with advice. Nothing
+ * What is run on the connections to the server: transactions with their limits, and errors with advice. Nothing
  * lives longer than a transaction on a connection (no setting, no lock, no prepared statement), so a pooler
  * may hand each transaction to another one. Knows no table.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
-import {
-  Pool,
-  types,
-  type CustomTypesConfig,
-  type PoolClient,
-  type QueryConfig,
-  type QueryResult,
-} from 'pg'
+import type { Pool, PoolClient, QueryConfig, QueryResult } from 'pg'
 import { AppError } from '../../../errors.ts'
 import { codeOf, isOfServer, storeError } from './errors.ts'
-import { connectionOf, placeOf, type ServerOptions } from './server-options.ts'
+import { placeOf, type ServerOptions } from './server-options.ts'
+import { openServerPool, type PoolOptions } from './server-pool.ts'
 
 /** The query builder, and as `$client` what runs plain SQL. */
 export type Database = NodePgDatabase & { $client: Pool | PoolClient }
@@ -52,9 +46,6 @@ export interface Connection {
   close: () => Promise<void>
 }
 
-const CONNECT_MS = 10_000
-/** of an idle connection, so that a pooler or a firewall need not end it */
-const IDLE_MS = 60_000
 const LIMITS: Limits = { statementMs: 60_000, lockMs: 20_000 }
 /** A proxy that stands still in a transaction holds up the appends of the others for no longer. */
 const IDLE_IN_TRANSACTION_MS = 15_000
@@ -65,14 +56,6 @@ const ATTEMPTS = 4
 
 /** serialization failure, deadlock */
 const IN_THE_WAY = new Set(['40001', '40P01'])
-
-const INT8 = 20
-
-/** Numbers of 64 bits as numbers: all of ours are safe integers. */
-const parsers: CustomTypesConfig = {
-  getTypeParser: ((oid: number, format?: 'text') =>
-    oid === INT8 ? Number : types.getTypeParser(oid, format)) as CustomTypesConfig['getTypeParser'],
-}
 
 /** `set local`: in force until the end of the transaction. */
 const limitsSql = ({ statementMs, lockMs }: Limits): string =>
@@ -140,27 +123,22 @@ const alone = async (pool: Pool, sql: string): Promise<void> => {
   }
 }
 
-/** Connects with the first call. @param poolSize connections at most */
-export const openPool = (server: ServerOptions, poolSize: number): Connection => {
+/** How long a connection may take, milliseconds. A replica has less, because the primary can answer for it. */
+const CONNECT_MS: Record<PoolOptions['role'], number> = { primary: 10_000, standby: 2_000 }
+
+/** Connects with the first call. @param poolSize connections at most @param role of the server that is wanted */
+export const openPool = (
+  server: ServerOptions,
+  poolSize: number,
+  role: PoolOptions['role'] = 'primary'
+): Connection => {
   const place = placeOf(server)
-  const pool = new Pool({
-    ...connectionOf(server),
-    max: poolSize,
-    connectionTimeoutMillis: CONNECT_MS,
-    idleTimeoutMillis: IDLE_MS,
-    keepAlive: true,
-    query_timeout: LIMITS.statementMs + GRACE_MS,
-    types: parsers,
+  const { use, hasConnected, close } = openServerPool(server, {
+    size: poolSize,
+    role,
+    connectMs: CONNECT_MS[role],
+    queryMs: LIMITS.statementMs + GRACE_MS,
   })
-  // of an idle connection: the pool has dropped it, and the next call opens another one
-  pool.on('error', () => {})
-  let hasConnected = false
-  pool.on('connect', (client) => {
-    hasConnected = true
-    // of a connection that ends between two statements of a transaction: the next one fails
-    client.on('error', () => {})
-  })
-  const db = drizzle(pool) as Database
   const running = new Set<Promise<unknown>>()
   let isClosed = false
   const advised = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -170,26 +148,26 @@ export const openPool = (server: ServerOptions, poolSize: number): Connection =>
     try {
       return await result
     } catch (error) {
-      throw storeError(error, place, hasConnected)
+      throw storeError(error, place, hasConnected())
     } finally {
       running.delete(result)
     }
   }
   const reading = `begin isolation level repeatable read read only; ${limitsSql(LIMITS)}`
   return {
-    read: (work) => advised(() => work(db)),
-    readTogether: (work) => advised(() => inTransaction(pool, reading, work)),
+    read: (work) => advised(() => use((pool) => work(drizzle(pool) as Database))),
+    readTogether: (work) => advised(() => use((pool) => inTransaction(pool, reading, work))),
     write: (work, { first = '', ...limits } = {}) =>
       advised(() => {
         const begin = `begin; ${limitsSql({ ...LIMITS, ...limits })}; ${DURABLE}; ${first}`
-        return repeated(() => inTransaction(pool, begin, work))
+        return repeated(() => use((pool) => inTransaction(pool, begin, work)))
       }),
-    alone: (sql) => advised(() => alone(pool, sql)),
+    alone: (sql) => advised(() => use((pool) => alone(pool, sql))),
     close: async () => {
       isClosed = true
       // the pool would forget those that wait for a connection
       await Promise.allSettled(running)
-      await pool.end()
+      await close()
     },
   }
 }

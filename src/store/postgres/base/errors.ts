@@ -20,6 +20,7 @@ const ADVICE: Record<string, string> = {
   '55P03': 'another transaction holds a lock for too long: end it',
   '57014': 'the server took too long for a statement: check its load',
   '57P01': 'the server is shutting down',
+  '57P02': 'the server restarts after a crash of one of its processes',
   '57P03': 'the server is starting up or shutting down',
   CERT_HAS_EXPIRED: 'the certificate of the server has expired: renew it',
   DEPTH_ZERO_SELF_SIGNED_CERT:
@@ -111,6 +112,13 @@ export const codeOf = (error: unknown): string => read(error).code
 
 /** Whether the server said it, over a connection that still works. */
 export const isOfServer = (error: unknown): boolean => innermost(error) instanceof DatabaseError
+
+/** Read-only, or ending: another server may be the primary now. Class 08 is of connections. */
+const GONE = /^(25006|57P0[123]|08...)$/
+
+/** Whether the connection, or the server as the primary, is lost: another one is to be looked for. */
+export const isLost = (error: unknown): boolean =>
+  !(error instanceof AppError) && (!isOfServer(error) || GONE.test(codeOf(error)))
 
 /**
  * @param place of the server, without secrets; an AppError stays as it is

@@ -1,12 +1,17 @@
 /** Where the server is, and how a connection to it is secured. */
 import { readFileSync } from 'node:fs'
-import type { PoolConfig } from 'pg'
+import type { ClientConfig } from 'pg'
 import { AppError } from '../../../errors.ts'
 
-export interface ServerOptions {
+export interface Host {
   /** a name, an address, or the folder of a Unix socket */
   host: string
   port: number
+}
+
+export interface ServerOptions {
+  /** one at least, in the order of preference */
+  hosts: readonly Host[]
   database: string
   /** null: the user of the process */
   user: string | null
@@ -21,8 +26,10 @@ export interface ServerOptions {
 }
 
 /** For messages: nothing of it is secret. */
-export const placeOf = ({ host, port, database }: ServerOptions): string =>
-  `${host.includes(':') ? `[${host}]` : host}:${port}/${database}`
+export const placeOf = ({ hosts, database }: Pick<ServerOptions, 'hosts' | 'database'>): string =>
+  `${hosts
+    .map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`)
+    .join(',')}/${database}`
 
 const readCa = (path: string): string => {
   try {
@@ -30,15 +37,15 @@ const readCa = (path: string): string => {
   } catch (cause) {
     throw new AppError(
       'invalid-config',
-      `the file of certificates ${path} cannot be read: check DATABASE_CA_FILE, or sslrootcert in DATABASE_URL`,
+      `the file of certificates ${path} cannot be read: check DATABASE_CA_FILE, or sslrootcert in the URL of the database`,
       { cause }
     )
   }
 }
 
 /** @throws AppError `invalid-config` when the file of certificates cannot be read */
-export const connectionOf = (server: ServerOptions): PoolConfig => {
-  const { host, port, database, user, password, tls, caFile, bindsChannel } = server
+export const connectionOf = (server: ServerOptions, { host, port }: Host): ClientConfig => {
+  const { database, user, password, tls, caFile, bindsChannel } = server
   return {
     host,
     port,
