@@ -112,6 +112,7 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
     failover: { upstreams: [], breaker: { maxFailures: 5, pauseMs: 10_000 }, retryAfterMaxMs: 0 },
     load: new Load({ maxInFlight: 10_000, maxDelayMs: 500 }),
     routes: () => table,
+    areRoutesGood: () => true,
     engines: new Map(),
     tenants,
     credentials: createCredentials(),

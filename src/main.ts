@@ -24,10 +24,10 @@ import { childFault, openServerFaults } from './process/open-faults.ts'
 import { Load } from './proxy/client/load.ts'
 import { createLogQueue, type LogQueue } from './proxy/log-queue.ts'
 import { systemTimer } from './proxy/timers.ts'
-import { compileRouteTable } from './core/route/route-table.ts'
+import { compileRouteTable, type RouteTable } from './core/route/route-table.ts'
 import type { NamedUpstream } from './core/upstream-choice.ts'
 import { createReplay } from './worker/replay.ts'
-import { watchSnapshot } from './server/snapshot-watch.ts'
+import { watchSnapshot, type SnapshotWatch } from './server/snapshot-watch.ts'
 import { openEconomics } from './savings/economics.ts'
 import { databasePath } from './store/sqlite/base/database.ts'
 import { openPostgresStore, openSqliteStore } from './store/thread/open.ts'
@@ -58,13 +58,21 @@ export interface OpenEngine {
 export const databaseFileOf = ({ dataDir, database }: Config): string | null =>
   database === null ? databasePath(dataDir) : null
 
-/** @throws AppError of the store that the configuration chooses */
-export const openStore = async (config: Config): Promise<OpenStore> => {
-  await prepareDataDir(config.dataDir)
-  const options = { maxBodyBytes: config.proxy.captureMaxBytes, redact: config.redact }
-  return config.database === null
-    ? openSqliteStore({ dataDir: config.dataDir, ...options })
-    : openPostgresStore({ ...config.database, ...options })
+/**
+ * @param onReplicaFault with it a replica is asked where there is one; without it the primary alone, as those
+ * need who decide by what they read, or look right after a write
+ * @throws AppError of the store that the configuration chooses
+ */
+export const openStore = async (
+  { dataDir, database, proxy, redact }: Config,
+  onReplicaFault: ((error: AppError) => void) | null = null
+): Promise<OpenStore> => {
+  await prepareDataDir(dataDir)
+  const options = { maxBodyBytes: proxy.captureMaxBytes, redact }
+  if (database === null) return openSqliteStore({ dataDir, ...options })
+  const { replica, ...primary } = database
+  if (onReplicaFault === null) return openPostgresStore({ ...primary, ...options })
+  return openPostgresStore({ ...primary, replica, ...options }, { onReplicaFault })
 }
 
 /** Loads OpenTelemetry only where a collector is configured. */
@@ -214,10 +222,16 @@ const watchRoutes = async ({ routes }: Store, { logger, fault, onClose }: Openin
   return watch
 }
 
+interface Observed {
+  queue: LogQueue
+  engine: Engine | null
+  routes: SnapshotWatch<RouteTable>
+}
+
 /** The parts that observe the others: event loop, load, spans and health. */
 const openObservers = async (
   config: Config,
-  { queue, engine }: { queue: LogQueue; engine: Engine | null },
+  { queue, engine, routes }: Observed,
   { fault, onClose }: Opening
 ) => {
   const eventLoop = watchEventLoop()
@@ -233,7 +247,12 @@ const openObservers = async (
     }
   )
   onClose(async () => tracing?.close())
-  const health = watchHealth({ logStats: () => queue.stats(), engine, fault })
+  const health = watchHealth({
+    logStats: () => queue.stats(),
+    engine,
+    routes: { ageMs: routes.ageMs, maxAgeMs: config.proxy.routesMaxAgeMs },
+    fault,
+  })
   onClose(health.stop)
   return { eventLoop, load, tracing, health }
 }
@@ -241,7 +260,7 @@ const openObservers = async (
 const open = async (config: Config, opening: Opening): Promise<void> => {
   const { options, logger, registry, fault, onClose } = opening
   const upstreams = await loadUpstreams(config, process.env)
-  const store = await openStore(config)
+  const store = await openStore(config, (error) => fault('replica', error))
   onClose(() => store.close())
   const children = await openChildren(config, opening)
   const queue = openQueue(config, store, opening)
@@ -249,7 +268,7 @@ const open = async (config: Config, opening: Opening): Promise<void> => {
   const prices = await loadPrices(config)
   const issued = await openAccess(config, store, prices, logger, fault)
   onClose(async () => issued?.close())
-  const observers = await openObservers(config, { queue, engine: children.engine }, opening)
+  const observers = await openObservers(config, { queue, engine: children.engine, routes }, opening)
   const secrets = await loadSecrets(config.dataDir)
   const { app, proxy } = assemble(
     {

@@ -6,12 +6,15 @@ import type { Logger } from '../process/logger.ts'
 /** A change by another process takes effect within two seconds if the store answers within 0.75 s. */
 const POLL_MS = 500
 
+/** A read of the store that takes longer is none: the connection may be lost. */
+const MAX_SILENCE_MS = 5_000
+
 /** A clock that cannot be set back. */
 const monotonicNow = (): number => performance.now()
 
 export interface SnapshotWatch<T> {
   snapshot: () => T
-  /** whether the last read of the store succeeded */
+  /** whether the last read of the store succeeded, and was not long ago */
   isCurrent: () => boolean
   /** milliseconds since the store was last asked and confirmed the snapshot, or gave it */
   ageMs: () => number
@@ -59,6 +62,7 @@ export const watchSnapshot = async <T>(
       throw error
     }
   }
+  const ageMs = (): number => now() - confirmedAt
   // updates run one after another: of two at once, the slower one could restore older data
   let last: Promise<void> = Promise.resolve()
   let waiting = 0
@@ -73,8 +77,8 @@ export const watchSnapshot = async <T>(
   }, POLL_MS)
   return {
     snapshot: () => snapshot,
-    isCurrent: () => current,
-    ageMs: () => now() - confirmedAt,
+    isCurrent: () => current && ageMs() <= MAX_SILENCE_MS,
+    ageMs,
     refresh: () =>
       enqueueUpdate().catch((cause: unknown) => {
         throw new AppError(

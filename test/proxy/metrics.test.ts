@@ -61,6 +61,7 @@ const register = (usage: ProcessReadings['usage']): Registry => {
     inFlight: () => 3,
     bodyBytes: () => 42,
     log: () => ({ queued: 1, queuedBytes: 2, written: 3, dropped: 4, storeFailures: 5 }),
+    routesAgeMs: () => 1500,
     usage,
     fault: (kind) => faults.push(kind),
     eventLoop,
@@ -85,6 +86,7 @@ describe('metrics that are read', () => {
     expect(text).toContain('promptintern_answers_without_usage_total{by="upstream"} 1')
     expect(text).toContain('promptintern_engine_reachable{engine="hand"} 0')
     expect(text).toContain('promptintern_bodies_in_flight_bytes 42')
+    expect(text).toContain('promptintern_routes_age_seconds 1.5')
     for (const line of ['queued_records 1', 'queued_bytes 2', 'written_total 3', 'dropped_total 4'])
       expect(text).toContain(`promptintern_log_${line}\n`)
     expect(text).toContain('promptintern_log_store_failures_total 5')

@@ -72,7 +72,7 @@ const sqliteThreads = (): Promise<Threads> => {
   const file = join(folder, 'file')
   writeFileSync(file, '')
   return Promise.resolve({
-    open: (options) => openSqliteStore({ dataDir, ...options }),
+    open: (options) => openSqliteStore({ dataDir }, options),
     openLocal: () => openSqlite({ dataDir }, Date.now),
     openNowhere: () => openSqliteStore({ dataDir: file }),
     nowhere: file,
@@ -85,7 +85,7 @@ const postgresThreads = async (): Promise<Threads> => {
   const options = { server: await createDatabase(), poolSize: 4 }
   const elsewhere = { ...options, server: { ...options.server, database: 'nowhere' } }
   return {
-    open: (more) => openPostgresStore({ ...options, ...more }),
+    open: (more) => openPostgresStore(options, more),
     openLocal: () => openPostgres(options, Date.now),
     openNowhere: () => openPostgresStore(elsewhere),
     nowhere: 'nowhere',

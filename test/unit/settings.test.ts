@@ -7,12 +7,12 @@ const MARK = 'bWFya2VyLW9mLWEtc2VjcmV0LXRoYXQtaXMtbG9uZw'
 /** A valid value with the marker. */
 const secretFor = (key: string): string => {
   if (key === 'WEBHOOK_SECRET') return `whsec_${MARK}`
-  if (key === 'DATABASE_URL') return `postgres://proxy:${MARK}@db.example/log`
+  if (/^DATABASE.*URL$/.test(key)) return `postgres://proxy:${MARK}@db.example/log`
   return key === 'WEBHOOK_URL' ? `https://hook.example/${MARK}` : MARK
 }
 
 const SECRETS = CONFIG_KEYS.filter((key) =>
-  /KEY|TOKEN|SECRET|PASSWORD|COMMAND|^(WEBHOOK|DATABASE)_URL/.test(key)
+  /KEY|TOKEN|SECRET|PASSWORD|COMMAND|^(WEBHOOK|DATABASE|DATABASE_REPLICA)_URL/.test(key)
 )
 
 const settingOf = (env: Record<string, string>, name: string) =>

@@ -119,17 +119,18 @@ describe('a watched snapshot', () => {
     await vi.advanceTimersByTimeAsync(20 * POLL_MS)
     expect(watch.ageMs()).toBeGreaterThanOrEqual(20 * POLL_MS)
     store.isDown = false
+    await vi.advanceTimersByTimeAsync(POLL_MS)
+    expect(watch.ageMs()).toBe(0)
     store.answers = new Promise((resolve) => {
       store.release = resolve
     })
     change('second')
-    await vi.advanceTimersByTimeAsync(POLL_MS)
-    // asked, and answered only after ten polls
-    await vi.advanceTimersByTimeAsync(10 * POLL_MS)
-    expect(watch.ageMs()).toBeGreaterThanOrEqual(30 * POLL_MS)
+    expect(watch.isCurrent()).toBe(true)
+    await vi.advanceTimersByTimeAsync(11 * POLL_MS)
+    expect([watch.ageMs(), watch.isCurrent()]).toEqual([11 * POLL_MS, false])
     store.release()
     await vi.advanceTimersByTimeAsync(0)
-    expect(watch.ageMs()).toBe(10 * POLL_MS)
+    expect(watch.ageMs()).toBe(11 * POLL_MS)
     await vi.advanceTimersByTimeAsync(POLL_MS)
     expect(watch.ageMs()).toBe(0)
   })

@@ -15,15 +15,18 @@ import { createRecordStore } from './log/records.ts'
 import { createKeptResponseStore } from './kept-responses.ts'
 import { createPairStore } from './pairs.ts'
 import { createRouteStore } from './routes.ts'
+import { createReplica } from './replica.ts'
 import { createSnapshotStore } from './snapshots.ts'
 import { createTemplateStore } from './templates.ts'
 
 export interface LocalOptions extends CaptureOptions {
   server: ServerOptions
-  /** connections at most */
+  /** connections at most, to each server */
   poolSize: number
   /** only reads, also from a standby; nothing is migrated */
   readOnly?: boolean
+  /** a standby, for the reads in `withReplica`; none by default */
+  replica?: ServerOptions | null
 }
 
 const openConnection = async ({
@@ -41,13 +44,68 @@ const openConnection = async ({
   }
 }
 
-/** @throws AppError like `migrate`, and `invalid-config` where the server refuses the user */
-export const openLocalStore = async (
+/** Milliseconds, by a clock that cannot be set back. */
+const monotonicNow = (): number => performance.now()
+
+/**
+ * The store with reads by the replica: those that read many records or sums of the whole log, and decide
+ * nothing. What is forgotten through this store is not shown again.
+ */
+const withReplica = (
+  store: OpenStore,
+  { primary, standby }: { primary: Connection; standby: Connection },
+  report: (error: unknown) => void
+): OpenStore => {
+  const replica = createReplica({ primary, standby, now: monotonicNow, report })
+  const records = createRecordStore(standby, new BaseCache(monotonicNow))
+  const pairs = createPairStore(standby)
+  const forgetting = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work
+    } finally {
+      // also a call that failed may have deleted
+      replica.noteWrite()
+    }
+  }
+  return {
+    ...store,
+    records: {
+      ...store.records,
+      list: (query) =>
+        replica.read(
+          () => records.list(query),
+          () => store.records.list(query)
+        ),
+      search: (query) =>
+        replica.read(
+          () => records.search(query),
+          () => store.records.search(query)
+        ),
+      traffic: (from, until) =>
+        replica.read(
+          () => records.traffic(from, until),
+          () => store.records.traffic(from, until)
+        ),
+      forget: (selection) => forgetting(store.records.forget(selection)),
+    },
+    pairs: {
+      ...store.pairs,
+      spent: (from, until) =>
+        replica.read(
+          () => pairs.spent(from, until),
+          () => store.pairs.spent(from, until)
+        ),
+    },
+  }
+}
+
+/** The store on the primary alone. */
+const storeOn = (
+  connection: Connection,
   options: LocalOptions,
   now: () => number
-): Promise<OpenStore> => {
+): OpenStore => {
   const { redact = null } = options
-  const connection = await openConnection(options)
   const cache = new BaseCache(now)
   const redactor = redact === null ? null : createRedactor(redact)
   const { flush, ...appender } = createAppender(recordWriter(connection, cache), options, redactor)
@@ -65,11 +123,30 @@ export const openLocalStore = async (
     keys: createKeyStore(on),
     snapshots: createSnapshotStore(on),
   })
-  let closing: Promise<void> | null = null
   return {
     ...areasOf(connection),
     leases: createLeaseStore(connection),
     under: (lease) => areasOf(fenced(connection, lease)),
-    close: () => (closing ??= flush().then(connection.close)),
+    close: () => flush().then(connection.close),
   }
+}
+
+/** @throws AppError like `migrate`, and `invalid-config` where the server refuses the user */
+export const openLocalStore = async (
+  options: LocalOptions,
+  now: () => number,
+  onReplicaFault: (error: unknown) => void = () => {}
+): Promise<OpenStore> => {
+  const primary = await openConnection(options)
+  const own = storeOn(primary, options, now)
+  // connects with the first read, so that a replica that is away stops no start
+  const standby =
+    options.replica == null ? null : openPool(options.replica, options.poolSize, 'standby')
+  const store = standby === null ? own : withReplica(own, { primary, standby }, onReplicaFault)
+  const close = async (): Promise<void> => {
+    await own.close()
+    await standby?.close()
+  }
+  let closing: Promise<void> | null = null
+  return { ...store, close: () => (closing ??= close()) }
 }

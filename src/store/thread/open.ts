@@ -14,12 +14,15 @@ import {
   type LocalStore,
   type Methods,
   type Opened,
+  type ReplicaFault,
   type Reply,
 } from './messages.ts'
 
 interface ThreadOptions {
   /** bytes of records that may wait to be written; a further append is refused */
   maxPendingBytes?: number
+  /** takes why the replica is not asked, once until it is asked again; nothing by default */
+  onReplicaFault?: (error: AppError) => void
 }
 
 const DEFAULT_MAX_PENDING_BYTES = 256 * 2 ** 20
@@ -61,7 +64,10 @@ interface Waiting {
   reject: (error: AppError) => void
 }
 
-const openChannel = (worker: Worker): CallThread => {
+const openChannel = (
+  worker: Worker,
+  onReplicaFault: (error: AppError) => void = () => {}
+): CallThread => {
   const waiting = new Map<number, Waiting>()
   let nextId = 0
   let ended: AppError | null = null
@@ -70,7 +76,8 @@ const openChannel = (worker: Worker): CallThread => {
     for (const { reject } of waiting.values()) reject(error)
     waiting.clear()
   }
-  worker.on('message', (reply: Reply) => {
+  worker.on('message', (reply: Reply | ReplicaFault) => {
+    if ('replicaFault' in reply) return onReplicaFault(fromWireError(reply.replicaFault))
     const caller = waiting.get(reply.id)
     waiting.delete(reply.id)
     if ('error' in reply) caller?.reject(fromWireError(reply.error))
@@ -126,11 +133,11 @@ const boundedAppend = (call: CallThread, maxPendingBytes: number): Store['record
 
 const openOnThread = async (
   local: LocalStore,
-  maxPendingBytes = DEFAULT_MAX_PENDING_BYTES
+  { maxPendingBytes = DEFAULT_MAX_PENDING_BYTES, onReplicaFault }: ThreadOptions
 ): Promise<OpenStore> => {
   const worker = startThread(local)
   const methods = await opened(worker)
-  const call = openChannel(worker)
+  const call = openChannel(worker, onReplicaFault)
   const append = boundedAppend(call, maxPendingBytes)
   const areasUnder = (lease?: Lease): Areas => {
     const areas = remoteAreas(call, methods, lease)
@@ -149,11 +156,10 @@ const openOnThread = async (
  * @throws AppError `store-unavailable` when it cannot be opened or written, `invalid-config` when a
  * newer version wrote it
  */
-export const openSqliteStore = ({
-  maxPendingBytes,
-  ...options
-}: SqliteLocalOptions & ThreadOptions): Promise<OpenStore> =>
-  openOnThread({ kind: 'sqlite', options }, maxPendingBytes)
+export const openSqliteStore = (
+  options: SqliteLocalOptions,
+  threadOptions: Pick<ThreadOptions, 'maxPendingBytes'> = {}
+): Promise<OpenStore> => openOnThread({ kind: 'sqlite', options }, threadOptions)
 
 /**
  * Connects to the server and applies missing migrations.
@@ -161,8 +167,7 @@ export const openSqliteStore = ({
  * it refuses the user, or when the database is of a newer version, of another program, of another encoding or
  * without rights
  */
-export const openPostgresStore = ({
-  maxPendingBytes,
-  ...options
-}: PostgresLocalOptions & ThreadOptions): Promise<OpenStore> =>
-  openOnThread({ kind: 'postgres', options }, maxPendingBytes)
+export const openPostgresStore = (
+  options: PostgresLocalOptions,
+  threadOptions: ThreadOptions = {}
+): Promise<OpenStore> => openOnThread({ kind: 'postgres', options }, threadOptions)

@@ -7,6 +7,7 @@ import {
   type Call,
   type LocalStore,
   type Opened,
+  type ReplicaFault,
   type Reply,
 } from './messages.ts'
 
@@ -14,11 +15,16 @@ type AnyMethod = (...parameters: unknown[]) => Promise<unknown>
 
 const port = parentPort!
 
+const reportReplica = (error: unknown): void => {
+  const fault: ReplicaFault = { replicaFault: toWireError(error) }
+  port.postMessage(fault)
+}
+
 /** Loads only the driver that is needed. */
 const openLocal = async ({ kind, options }: LocalStore): Promise<OpenStore> =>
   kind === 'sqlite'
     ? (await import('../sqlite/local.ts')).openLocalStore(options, Date.now)
-    : (await import('../postgres/local.ts')).openLocalStore(options, Date.now)
+    : (await import('../postgres/local.ts')).openLocalStore(options, Date.now, reportReplica)
 
 const run = (store: OpenStore, { area, lease, method, parameters }: Call): Promise<unknown> => {
   if (area === null) return store.close()

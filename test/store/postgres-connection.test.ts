@@ -1,0 +1,187 @@
+/** Connections that break, stall or are refused: what was acknowledged is there once, and work goes on. */
+import { inspect } from 'node:util'
+import { expect, it as base } from 'vitest'
+import { batchOf } from '../../src/core/log/exchange-batch.ts'
+import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
+import { openLocalStore } from '../../src/store/postgres/local.ts'
+import type { Store } from '../../src/store/store.ts'
+import { exampleRecord } from '../fixtures/examples.ts'
+import {
+  createDatabase,
+  describePostgres,
+  emptyDatabase,
+  execute,
+  testServer,
+} from '../fixtures/postgres.ts'
+import { freePort, PASSWORD } from '../fixtures/postgres-process.ts'
+import { startTcpGate, type TcpGate } from '../fixtures/tcp-gate.ts'
+
+interface Fixtures {
+  /** of the test file, over the socket */
+  database: ServerOptions
+  gate: TcpGate
+  /** through the gate */
+  server: ServerOptions
+  store: Store
+}
+
+const openIn = (server: ServerOptions): Promise<Store> =>
+  openLocalStore({ server, poolSize: 2 }, Date.now)
+
+const it = base.extend<Fixtures>({
+  // oxlint-disable-next-line no-empty-pattern -- vitest reads the names of the parameters
+  database: async ({}, use) => use(await emptyDatabase()),
+  // oxlint-disable-next-line no-empty-pattern -- as above
+  gate: async ({}, use) => {
+    const gate = await startTcpGate({ host: '127.0.0.1', port: (await testServer()).port })
+    await use(gate)
+    gate.close()
+  },
+  server: async ({ database, gate }, use) =>
+    use({ ...database, hosts: [{ host: '127.0.0.1', port: gate.port }], password: PASSWORD }),
+  store: async ({ server, gate }, use) => {
+    const store = await openIn(server)
+    await use(store)
+    gate.resume()
+    await store.close()
+  },
+})
+
+const append = (store: Store, ...indexes: number[]): Promise<void> =>
+  store.records.append(batchOf(indexes.map((index) => exampleRecord(index))))
+
+/** As the log's queue does: until it is acknowledged. */
+const appendPatiently = async (store: Store, ...indexes: number[]): Promise<number> => {
+  for (let failures = 0; ; failures++) {
+    try {
+      await append(store, ...indexes)
+      return failures
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'store-unavailable' })
+      if (failures === 200) throw error
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+}
+
+/** What the log and its sums have. */
+const logged = async (store: Store) => {
+  const records = await store.records.list({ limit: 500, order: 'asc' })
+  const hours = await store.records.traffic(0, 86_400_000)
+  return {
+    ids: records.map(({ id }) => id),
+    requests: hours.reduce((sum, { requests }) => sum + requests, 0),
+  }
+}
+
+const once = (...indexes: number[]) => ({
+  ids: indexes.map((index) => `record-${index}`),
+  requests: indexes.length,
+})
+
+const said = (text: string) => ({
+  code: 'store-unavailable',
+  message: expect.stringContaining(text) as string,
+})
+
+describePostgres('a connection to PostgreSQL', () => {
+  it('that ends between commit and answer leaves each record once', async ({ gate, store }) => {
+    await append(store, 1)
+    const lost = gate.loseAnswerTo('commit')
+    const appending = append(store, 2, 3)
+    await expect(appending).rejects.toMatchObject(said('connection was lost'))
+    await lost
+    // the records are there already
+    await append(store, 2, 3)
+    expect(await logged(store)).toEqual(once(1, 2, 3))
+  })
+
+  it('that is cut, or whose backend is killed, is replaced', async ({ database, gate, store }) => {
+    await append(store, 1)
+    gate.cut()
+    await appendPatiently(store, 2)
+    await execute(
+      database,
+      `select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid()`
+    )
+    await appendPatiently(store, 3)
+    expect(await logged(store)).toEqual(once(1, 2, 3))
+  })
+
+  it('that stalls without a word is given up, and the append is repeated', async ({
+    gate,
+    store,
+  }) => {
+    await append(store, 1)
+    gate.stall()
+    // long before the limit of a statement
+    await expect(append(store, 2)).rejects.toMatchObject({ code: 'store-unavailable' })
+    gate.resume()
+    await appendPatiently(store, 2)
+    expect(await logged(store)).toEqual(once(1, 2))
+  })
+
+  it('is refused while there are too many, with advice, and is made later', async ({
+    database,
+    server,
+  }) => {
+    const role = `limited_${process.pid}`
+    await execute(
+      database,
+      `create role ${role} login password '${PASSWORD}' connection limit 1 in role ${database.user!}`
+    )
+    await execute(database, `grant all on schema promptintern to ${role}`)
+    await execute(database, `grant all on all tables in schema promptintern to ${role}`)
+    const limited = { ...server, user: role }
+    const first = await openIn(limited)
+    const refused: unknown = await openIn(limited).catch((error: unknown) => error)
+    expect(refused).toMatchObject(said('lower DATABASE_POOL, or raise max_connections'))
+    expect(inspect(refused, { depth: 9, showHidden: true })).not.toContain(PASSWORD)
+    await first.close()
+    let second: Store | null = null
+    // the server notices the end of the first one a moment later
+    for (let tries = 0; second === null && tries < 100; tries++)
+      second = await openIn(limited).catch(() => null)
+    expect(await second!.routes.list()).toEqual([])
+    await second!.close()
+  })
+
+  it('to a server without disk space says so, and the append is repeated', async ({
+    database,
+    store,
+  }) => {
+    await append(store, 1)
+    await execute(
+      database,
+      `create function promptintern.full_disk() returns trigger language plpgsql as
+        $$ begin raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$`
+    )
+    await execute(
+      database,
+      'create trigger full_disk before insert on promptintern.records execute function promptintern.full_disk()'
+    )
+    await expect(append(store, 2)).rejects.toMatchObject(said('no disk space is left'))
+    expect(await logged(store)).toEqual(once(1))
+    await execute(database, 'drop function promptintern.full_disk cascade')
+    await append(store, 2)
+    expect(await logged(store)).toEqual(once(1, 2))
+  })
+
+  it('is made to the host that is up and may be written to', async ({ database, server }) => {
+    const readOnly = await createDatabase()
+    await execute(
+      database,
+      `alter role ${database.user!} in database ${readOnly.database} set default_transaction_read_only = on`
+    )
+    const nowhere = { host: '127.0.0.1', port: await freePort() }
+    const store = await openIn({ ...server, hosts: [nowhere, ...server.hosts] })
+    await append(store, 1)
+    expect(await logged(store)).toEqual(once(1))
+    await store.close()
+    const none = { ...server, database: readOnly.database, hosts: [...server.hosts, nowhere] }
+    // what is down says more than what is read-only
+    await expect(openIn(none)).rejects.toMatchObject(said(`:${nowhere.port}/`))
+    await expect(openIn({ ...none, hosts: server.hosts })).rejects.toMatchObject(said('read-only'))
+  })
+})
