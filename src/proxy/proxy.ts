@@ -14,6 +14,7 @@ import { createChatHandler } from './chat.ts'
 import { Client } from './client/client.ts'
 import type { ChatDeps, ProxyDeps } from './deps.ts'
 import { BYPASS_HEADER } from './headers.ts'
+import { keptInTime } from './kept/keep.ts'
 import { keptAsked, serveKept } from './kept/serve-kept.ts'
 import { createOwnSecretCheck, isOwnPath, type CarriesOwnSecret } from './access/own-secrets.ts'
 import { pass } from './pass-through.ts'
@@ -60,10 +61,12 @@ const overloaded = (): AppError =>
   new AppError('overloaded', 'the proxy is overloaded; try again soon', { retryAfterSeconds: 1 })
 
 export const createProxy = (deps: ProxyDeps): Proxy => {
-  const { load, limits, metrics, keptResponses } = deps
+  const { load, limits, metrics, setTimer } = deps
+  const keptResponses = deps.keptResponses && keptInTime(deps.keptResponses, setTimer)
   const upstreams = createUpstreams({ ...deps, ...limits })
   const chatDeps: ChatDeps = {
     ...deps,
+    keptResponses,
     upstreams,
     upstreamApiKey: deps.access?.upstreamApiKey ?? null,
     formats: createAnswerFormats(),

@@ -1,4 +1,5 @@
 /** Time that passes, as a dependency of every part that waits. */
+import { AppError } from '../errors.ts'
 
 /** Runs the work once after so many milliseconds. @returns cancels it */
 export type SetTimer = (ms: number, work: () => void) => () => void
@@ -8,3 +9,15 @@ export const systemTimer: SetTimer = (ms, work) => {
   const timer = setTimeout(work, ms)
   return () => clearTimeout(timer)
 }
+
+/**
+ * The work of the store, which goes on where it takes longer.
+ * @param limitMs after which nothing waits for it any more
+ * @throws AppError `store-unavailable` then
+ */
+export const inTime = <T>(work: Promise<T>, limitMs: number, setTimer: SetTimer): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const message = `the store did not answer within ${limitMs} ms`
+    const cancel = setTimer(limitMs, () => reject(new AppError('store-unavailable', message)))
+    void work.then(resolve, reject).finally(cancel)
+  })

@@ -5,11 +5,10 @@
 import type { Registry } from 'prom-client'
 import type { Route } from '../core/route/route.ts'
 import { PAIR_OUTCOMES } from '../core/rollout/pair.ts'
-import { AppError } from '../errors.ts'
 import type { ReportFault, ServerFault } from '../fault-log.ts'
 import { readRolloutReport, spentToday, type RolloutReport } from '../lifecycle/rollout-report.ts'
 import { registerReading, type ReadMetric, type Reading } from '../proxy/metrics/tally.ts'
-import type { SetTimer } from '../proxy/timers.ts'
+import { inTime, type SetTimer } from '../proxy/timers.ts'
 import type { Store } from '../store/store.ts'
 
 /** Bounds the label `template` and the work of a scrape. */
@@ -51,14 +50,6 @@ const read = async ({ routes, store, now }: RolloutMetricsDeps): Promise<Scrape>
   return { live, spentUsdToday: await spentToday(store, now()) }
 }
 
-/** Rejects where the work takes longer. The work goes on. */
-const within = <T>(work: Promise<T>, setTimer: SetTimer): Promise<T> =>
-  new Promise((resolve, reject) => {
-    const message = `the store did not answer within ${LIMIT_MS} ms`
-    const cancel = setTimer(LIMIT_MS, () => reject(new AppError('store-unavailable', message)))
-    void work.then(resolve, reject).finally(cancel)
-  })
-
 /**
  * One reading of the store for all metrics of a scrape; a reading that goes on is joined, so that scrapes
  * of a slow store do not pile up. @returns null when the store could not be read
@@ -75,7 +66,7 @@ const createReader = (deps: RolloutMetricsDeps): (() => Promise<Scrape | null>) 
   }
   const once = async (): Promise<Scrape | null> => {
     try {
-      return await within((reading ??= begin()), deps.setTimer)
+      return await inTime((reading ??= begin()), LIMIT_MS, deps.setTimer)
     } catch (error) {
       deps.fault('rollout-reports', error)
       return null

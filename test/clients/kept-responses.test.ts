@@ -135,6 +135,26 @@ describe('a response that a lora has answered', () => {
   })
 })
 
+const never = () => new Promise<never>(() => {})
+
+describe('a store that does not answer', () => {
+  it('holds up no request for long: the upstream answers, and a conversation gets 503', async () => {
+    const { id } = await client.responses.create(REQUEST)
+    const responses = harness.deps.keptResponses!
+    const working = { ...responses }
+    Object.assign(responses, { put: never, get: never })
+    try {
+      const { response } = await client.responses.create(REQUEST).withResponse()
+      expect(response.headers.get('x-promptintern-route')).toBe('fallback')
+      expect(forwarded()).toEqual([REQUEST])
+      const next = { model: MODEL, previous_response_id: id, input: 'Thanks!' }
+      expect((await failure(client.responses.create(next))).status).toBe(503)
+    } finally {
+      Object.assign(responses, working)
+    }
+  })
+})
+
 describe('a response of the upstream', () => {
   it.each<[string, (own: OpenAI) => Promise<unknown>]>([
     [

@@ -8,8 +8,8 @@ import { openLocalStore } from '../../src/store/postgres/local.ts'
 import type { Store } from '../../src/store/store.ts'
 import { putLive } from '../fixtures/live-server.ts'
 import { TENANTS } from '../fixtures/lora-route.ts'
-import { describePostgres } from '../fixtures/postgres.ts'
-import { serverOf, startNode, type Node } from '../fixtures/postgres-nodes.ts'
+import { describePostgres, execute } from '../fixtures/postgres.ts'
+import { serverOf, startNode, startStandby, type Node } from '../fixtures/postgres-nodes.ts'
 import { freePort, PASSWORD, USER } from '../fixtures/postgres-process.ts'
 import { startTcpGate, type TcpGate } from '../fixtures/tcp-gate.ts'
 import { chatBody, send, startUpstream, type FakeUpstream } from '../proxy/harness.ts'
@@ -22,7 +22,32 @@ const until = async (isSo: () => Promise<boolean>): Promise<void> => {
   }
 }
 
-const urlOf = (port: number): string => `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/postgres`
+const urlOf = (...ports: number[]): string => {
+  const hosts = ports.map((port) => `127.0.0.1:${port}`).join(',')
+  return `postgres://${USER}:${PASSWORD}@${hosts}/postgres`
+}
+
+/** A metric without labels. */
+const metric = async ({ metrics }: ServerProcess, name: string): Promise<number> =>
+  Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(await metrics())?.[1])
+
+/** Waits until the queue is empty. */
+const requireLoggedOnce = async (
+  server: ServerProcess,
+  store: Store,
+  requests: number
+): Promise<void> => {
+  await until(async () => (await metric(server, 'promptintern_log_queued_records')) === 0)
+  expect(await metric(server, 'promptintern_log_dropped_total')).toBe(0)
+  const ids: string[] = []
+  for (let after: number | undefined; ;) {
+    const page = await store.records.list({ limit: 500, ...(after !== undefined && { after }) })
+    if (page.length === 0) break
+    ids.push(...page.map(({ id }) => id))
+    after = page.at(-1)!.sequence
+  }
+  expect([ids.length, new Set(ids).size]).toEqual([requests, requests])
+}
 
 describePostgres('a server without its database', () => {
   let node: Node
@@ -75,21 +100,7 @@ describePostgres('a server without its database', () => {
     return { http: response.status, status: body.status, store: body.checks.store }
   }
 
-  const metric = async (name: string): Promise<number> =>
-    Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(await server.metrics())?.[1])
-
-  const requireAllLoggedOnce = async (): Promise<void> => {
-    await until(async () => (await metric('promptintern_log_queued_records')) === 0)
-    expect(await metric('promptintern_log_dropped_total')).toBe(0)
-    const ids: string[] = []
-    for (let after: number | undefined; ;) {
-      const page = await store.records.list({ limit: 500, ...(after !== undefined && { after }) })
-      if (page.length === 0) break
-      ids.push(...page.map(({ id }) => id))
-      after = page.at(-1)!.sequence
-    }
-    expect([ids.length, new Set(ids).size]).toEqual([asked, asked])
-  }
+  const requireAllLoggedOnce = (): Promise<void> => requireLoggedOnce(server, store, asked)
 
   it('lets loras answer, then the upstream, and the log waits, while the connection stalls', async () => {
     // the first answer of the upstream accepts the caller's key
@@ -101,11 +112,24 @@ describePostgres('a server without its database', () => {
     expect(await ask()).toEqual({ status: 200, route: 'skipped', reason: 'routes-too-old' })
     await until(async () => (await readiness()).status === 'degraded')
     expect(await readiness()).toEqual({ http: 200, status: 'degraded', store: false })
-    expect(await metric('promptintern_routes_age_seconds')).toBeGreaterThan(3)
+    expect(await metric(server, 'promptintern_routes_age_seconds')).toBeGreaterThan(3)
     await until(() =>
       Promise.resolve(server.faults().some(({ kind }) => kind === 'routes-too-old'))
     )
     gate.resume()
+    await until(isAnsweredByLora)
+    await requireAllLoggedOnce()
+  })
+
+  it('goes on when a process of the server is killed, which then starts anew', async () => {
+    const backends = await execute(
+      node.admin,
+      `select pid from pg_stat_activity
+        where client_addr is not null and backend_type = 'client backend'`
+    )
+    expect(backends.length).toBeGreaterThan(0)
+    process.kill(Number(backends[0]!['pid']), 'SIGKILL')
+    for (let number = 0; number < 20; number++) expect((await ask()).status).toBe(200)
     await until(isAnsweredByLora)
     await requireAllLoggedOnce()
   })
@@ -115,7 +139,7 @@ describePostgres('a server without its database', () => {
     async (signal) => {
       await node.stop(signal)
       for (let number = 0; number < 20; number++) expect((await ask()).status).toBe(200)
-      await until(async () => (await metric('promptintern_log_store_failures_total')) > 0)
+      await until(async () => (await metric(server, 'promptintern_log_store_failures_total')) > 0)
       await until(async () => (await ask()).reason === 'routes-too-old')
       await node.start()
       await until(isAnsweredByLora)
@@ -134,4 +158,41 @@ describePostgres('a server without its database', () => {
     await unstarted.remove()
     expect(server.log()).not.toContain(PASSWORD)
   })
+})
+
+describePostgres('a server whose database fails over', () => {
+  it('answers every request, and logs each once, in the new primary', async () => {
+    const primary = await startNode()
+    const standby = await startStandby(primary)
+    const upstream = await startUpstream()
+    const server = await startServerProcess({
+      UPSTREAM_BASE_URL: upstream.url,
+      DATABASE_URL: urlOf(primary.host.port, standby.host.port),
+    })
+    const statuses: number[] = []
+    const state = { isOver: false }
+    const client = async (): Promise<void> => {
+      while (!state.isOver) {
+        statuses.push((await send(server.port, chatBody(`question ${statuses.length}`))).status)
+        await delay(10)
+      }
+    }
+    const clients = Promise.all([client(), client()])
+    await until(async () => (await metric(server, 'promptintern_log_written_total')) > 50)
+    await primary.stop('SIGKILL')
+    await until(async () => (await metric(server, 'promptintern_log_store_failures_total')) > 0)
+    standby.promote()
+    const written = await metric(server, 'promptintern_log_written_total')
+    await until(async () => (await metric(server, 'promptintern_log_written_total')) > written)
+    state.isOver = true
+    await clients
+    expect(new Set(statuses)).toEqual(new Set([200]))
+    const store = await openLocalStore({ server: serverOf(standby.host), poolSize: 1 }, Date.now)
+    await requireLoggedOnce(server, store, statuses.length)
+    await store.close()
+    await server.remove()
+    upstream.close()
+    await primary.remove()
+    await standby.remove()
+  }, 120_000)
 })

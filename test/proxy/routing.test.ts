@@ -341,6 +341,15 @@ describe('the upstream gets the original bytes when', () => {
     expect(second.headers['x-promptintern-route']).toBe('answered')
   })
 
+  it('the store has not confirmed the routes for too long', async () => {
+    let areGood = false
+    await restart({ areRoutesGood: () => areGood })
+    await expectForwarded(BODY, 'routes-too-old')
+    expect(engine.asked).toEqual([])
+    areGood = true
+    expect(await routeOf('where is my card')).toBe('answered')
+  })
+
   it('the answer is unsure from its first token on, without waiting for the rest', async () => {
     let produced = 0
     let stopped = false

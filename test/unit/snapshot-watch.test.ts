@@ -130,7 +130,7 @@ describe('a watched snapshot', () => {
     expect([watch.ageMs(), watch.isCurrent()]).toEqual([11 * POLL_MS, false])
     store.release()
     await vi.advanceTimersByTimeAsync(0)
-    expect(watch.ageMs()).toBe(11 * POLL_MS)
+    expect(watch.ageMs()).toBe(10 * POLL_MS)
     await vi.advanceTimersByTimeAsync(POLL_MS)
     expect(watch.ageMs()).toBe(0)
   })

@@ -1,9 +1,13 @@
-/** Which answers are kept, and under which ids. */
-import type { KeptResponse } from '../../core/log/kept-response.ts'
+/** Which answers are kept, and under which ids; and how long a request waits for the store that has them. */
+import type { KeptResponse, KeptResponses } from '../../core/log/kept-response.ts'
 import type { ChatRequest } from '../../openai/chat.ts'
 import { RESPONSES } from '../../openai/dialect.ts'
 import type { ChatDeps } from '../deps.ts'
 import type { ChatExchange } from '../exchange.ts'
+import { inTime, type SetTimer } from '../timers.ts'
+
+/** A database that stalls must not hold up the answer, which the upstream can give. */
+const STORE_MS = 2_000
 
 /** Whether the caller may ask for the answer again. */
 export const mustKeep = (request: ChatRequest): boolean => request['responses.store'] !== undefined
@@ -23,3 +27,10 @@ export const keptOf = (
   { id, tenant, at, body }: Pick<ChatExchange, 'id' | 'tenant' | 'at' | 'body'>,
   response: string
 ): KeptResponse => ({ id, tenant, at: Math.floor(at), request: body.toString(), response })
+
+/** Every method rejects with `store-unavailable` where the store does not answer within two seconds. */
+export const keptInTime = (responses: KeptResponses, setTimer: SetTimer): KeptResponses => ({
+  put: (kept) => inTime(responses.put(kept), STORE_MS, setTimer),
+  get: (id, tenant) => inTime(responses.get(id, tenant), STORE_MS, setTimer),
+  remove: (id, tenant) => inTime(responses.remove(id, tenant), STORE_MS, setTimer),
+})
