@@ -1,8 +1,10 @@
 /** Connections that break, stall or are refused: what was acknowledged is there once, and work goes on. */
+import { setTimeout as delay } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { expect, it as base } from 'vitest'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
+import { seededRandom } from '../../src/random.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import type { Store } from '../../src/store/store.ts'
 import { exampleRecord } from '../fixtures/examples.ts'
@@ -15,6 +17,9 @@ import {
 } from '../fixtures/postgres.ts'
 import { freePort, PASSWORD } from '../fixtures/postgres-process.ts'
 import { startTcpGate, type TcpGate } from '../fixtures/tcp-gate.ts'
+
+const SEED = 29
+const ROUNDS = 40
 
 interface Fixtures {
   /** of the test file, over the socket */
@@ -59,7 +64,7 @@ const appendPatiently = async (store: Store, ...indexes: number[]): Promise<numb
     } catch (error) {
       expect(error).toMatchObject({ code: 'store-unavailable' })
       if (failures === 200) throw error
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      await delay(50)
     }
   }
 }
@@ -120,6 +125,59 @@ describePostgres('a connection to PostgreSQL', () => {
     gate.resume()
     await appendPatiently(store, 2)
     expect(await logged(store)).toEqual(once(1, 2))
+  })
+
+  it('may break in any way and order: each acknowledged record is there once', async ({
+    database,
+    gate,
+    store,
+  }) => {
+    const random = seededRandom(SEED)
+    const endBackends = () =>
+      execute(
+        database,
+        `select pg_terminate_backend(pid) from pg_stat_activity
+          where datname = current_database() and pid <> pg_backend_pid()`
+      )
+    const breakings = [
+      gate.cut,
+      () => void gate.loseAnswerTo('commit'),
+      () => void gate.loseAnswerTo('begin'),
+      () => void gate.loseAnswerTo('insert into'),
+      endBackends,
+      gate.stall,
+    ]
+    const acknowledged: number[] = []
+    const state = { next: 0, isOver: false }
+    const lane = async (): Promise<void> => {
+      while (!state.isOver) {
+        const first = (state.next += 2)
+        await appendPatiently(store, first, first + 1)
+        acknowledged.push(first, first + 1)
+      }
+    }
+    const lanes = Promise.all([lane(), lane(), lane()])
+    for (let round = 0; round < ROUNDS; round++) {
+      await breakings[Math.floor(random() * breakings.length)]!()
+      await delay(100 * random())
+      gate.resume()
+      const before = acknowledged.length
+      for (let tries = 0; acknowledged.length === before && tries < 500; tries++) await delay(10)
+    }
+    state.isOver = true
+    await lanes
+    expect(acknowledged.length).toBeGreaterThan(2 * ROUNDS)
+    const ids = acknowledged.map((index) => `record-${index}`)
+    expect((await store.records.knownIds(ids)).toSorted()).toEqual(ids.toSorted())
+    const counted = await execute(
+      database,
+      `select count(*)::int as rows, count(distinct id)::int as ids,
+        (select sum(records)::int from promptintern.segments) as records,
+        (select sum((figures->>'requests')::int)::int from promptintern.traffic_hours) as requests
+        from promptintern.records`
+    )
+    const number = acknowledged.length
+    expect(counted).toEqual([{ rows: number, ids: number, records: number, requests: number }])
   })
 
   it('is refused while there are too many, with advice, and is made later', async ({
