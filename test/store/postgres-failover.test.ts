@@ -16,12 +16,12 @@ import {
   type Standby,
 } from '../fixtures/postgres-nodes.ts'
 
-const RECORDS = 400
+const RECORDS = 200
 const LANES = 4
 
 const until = async (isSo: () => Promise<boolean>): Promise<void> => {
   for (let tries = 0; !(await isSo()); tries++) {
-    if (tries === 400) throw new Error('it did not happen')
+    if (tries === 1200) throw new Error('it did not happen')
     await delay(50)
   }
 }
@@ -33,7 +33,7 @@ const appendPatiently = async (store: Store, index: number): Promise<void> => {
     try {
       return await store.records.append(batch)
     } catch (error) {
-      if (tries === 400) throw error
+      if (tries === 1200) throw error
       await delay(50)
     }
   }
@@ -213,5 +213,5 @@ describePostgres('a primary with a standby', () => {
     )
     const expected = RECORDS + 3
     expect(counted).toEqual([{ rows: expected, ids: expected, records: expected }])
-  })
+  }, 180_000)
 })
