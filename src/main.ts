@@ -59,8 +59,8 @@ export const databaseFileOf = ({ dataDir, database }: Config): string | null =>
   database === null ? databasePath(dataDir) : null
 
 /**
- * @param onReplicaFault with it a replica is asked where there is one; without it the primary alone, as those
- * need who decide by what they read, or look right after a write
+ * @param onReplicaFault null: a replica is not asked. The worker and the commands decide by what they read, or
+ * read right after a write
  * @throws AppError of the store that the configuration chooses
  */
 export const openStore = async (

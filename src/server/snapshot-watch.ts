@@ -6,7 +6,7 @@ import type { Logger } from '../process/logger.ts'
 /** A change by another process takes effect within two seconds if the store answers within 0.75 s. */
 const POLL_MS = 500
 
-/** A read of the store that takes longer is none: the connection may be lost. */
+/** A store that has not answered for so long may be lost, although no read has failed yet. */
 const MAX_SILENCE_MS = 5_000
 
 /** A clock that cannot be set back. */

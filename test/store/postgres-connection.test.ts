@@ -241,5 +241,9 @@ describePostgres('a connection to PostgreSQL', () => {
     // what is down says more than what is read-only
     await expect(openIn(none)).rejects.toMatchObject(said(`:${nowhere.port}/`))
     await expect(openIn({ ...none, hosts: server.hosts })).rejects.toMatchObject(said('read-only'))
+    const both = [...server.hosts, { host: 'localhost', port: server.hosts[0]!.port }]
+    await expect(openIn({ ...none, hosts: both })).rejects.toMatchObject(
+      said('none of the hosts is a primary: promote one')
+    )
   })
 })

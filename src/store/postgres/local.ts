@@ -67,35 +67,26 @@ const withReplica = (
       replica.noteWrite()
     }
   }
+  const either =
+    <Parameters extends unknown[], Result>(
+      ofStandby: (...parameters: Parameters) => Promise<Result>,
+      ofPrimary: (...parameters: Parameters) => Promise<Result>
+    ) =>
+    (...parameters: Parameters): Promise<Result> =>
+      replica.read(
+        () => ofStandby(...parameters),
+        () => ofPrimary(...parameters)
+      )
   return {
     ...store,
     records: {
       ...store.records,
-      list: (query) =>
-        replica.read(
-          () => records.list(query),
-          () => store.records.list(query)
-        ),
-      search: (query) =>
-        replica.read(
-          () => records.search(query),
-          () => store.records.search(query)
-        ),
-      traffic: (from, until) =>
-        replica.read(
-          () => records.traffic(from, until),
-          () => store.records.traffic(from, until)
-        ),
+      list: either(records.list, store.records.list),
+      search: either(records.search, store.records.search),
+      traffic: either(records.traffic, store.records.traffic),
       forget: (selection) => forgetting(store.records.forget(selection)),
     },
-    pairs: {
-      ...store.pairs,
-      spent: (from, until) =>
-        replica.read(
-          () => pairs.spent(from, until),
-          () => store.pairs.spent(from, until)
-        ),
-    },
+    pairs: { ...store.pairs, spent: either(pairs.spent, store.pairs.spent) },
   }
 }
 

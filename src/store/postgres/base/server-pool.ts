@@ -68,7 +68,7 @@ const READ_ONLY =
   'it is read-only: connect to the primary, and check default_transaction_read_only of the role'
 const NO_STANDBY = 'it is not a standby: DATABASE_REPLICA_URL is for one that follows the primary'
 
-/** Whether a host is reached, and is merely not what is wanted. */
+/** The host is reached, and has the other role. */
 class WrongRole extends AppError {}
 
 const problemOf = (
@@ -112,9 +112,13 @@ const openHost = (place: string, connection: ClientConfig, options: PoolOptions)
   return { config, requireRole, pool, clients, running: 0, isRetired: false, probe: null }
 }
 
-/** The most telling one: that a host is a standby says little while another one is down. */
-const reasonOf = (errors: unknown[]): unknown =>
-  errors.find((error) => !(error instanceof WrongRole)) ?? errors[0]
+/** Why no host can be used. That one is a standby says little while another one is down. */
+const reasonOf = (server: ServerOptions, { role }: PoolOptions, errors: unknown[]): unknown => {
+  const failed = errors.find((error) => !(error instanceof WrongRole))
+  if (failed !== undefined || errors.length === 1) return failed ?? errors[0]
+  const problem = `none of the hosts is ${role === 'primary' ? 'a primary: promote one' : 'a standby'}`
+  return new AppError('store-unavailable', `database ${placeOf(server)}: ${problem}`)
+}
 
 const endIfUnused = ({ pool, running, isRetired }: Opened): void => {
   if (isRetired && running === 0 && !pool.ending) void pool.end().catch(() => {})
@@ -187,7 +191,7 @@ export const openServerPool = (server: ServerOptions, options: PoolOptions): Ser
         void other.then((candidate) => candidate !== found && retire(candidate)).catch(() => {})
       return found
     } catch (error) {
-      throw reasonOf((error as AggregateError).errors)
+      throw reasonOf(server, options, (error as AggregateError).errors)
     }
   }
 
