@@ -11,11 +11,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { SECRET_BYTES } from '../src/core/keys/issued-key.ts'
-import type { ServerOptions } from '../src/store/postgres/base/server-options.ts'
 import type { OpenStore } from '../src/store/store.ts'
 import { openPostgresStore, openSqliteStore } from '../src/store/thread/open.ts'
 import {
   PASSWORD,
+  optionsOf,
   serverIn,
   stopServer,
   USER,
@@ -126,18 +126,9 @@ const openPlace = {
     return { store: await openSqliteStore({ dataDir }), env: { DATA_DIR: dataDir } }
   },
   postgres: async (): Promise<Place> => {
-    const { folder: host, port } = await serverIn(serverFolder, process.pid)
-    const server: ServerOptions = {
-      host,
-      port,
-      database: 'postgres',
-      user: USER,
-      password: null,
-      tls: 'disable',
-      caFile: null,
-      bindsChannel: false,
-    }
-    const DATABASE_URL = `postgres://${USER}:${PASSWORD}@127.0.0.1:${port}/postgres`
+    const running = await serverIn(serverFolder, process.pid)
+    const server = optionsOf(running, 'postgres')
+    const DATABASE_URL = `postgres://${USER}:${PASSWORD}@127.0.0.1:${running.port}/postgres`
     return {
       store: await openPostgresStore({ server, poolSize: 2 }),
       env: { DATA_DIR: join(folder, 'postgres'), DATABASE_URL },

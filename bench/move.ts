@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util'
 import { moveStore } from '../src/store/move/move.ts'
 import { openSqliteStore } from '../src/store/thread/open.ts'
 import { fillStore } from '../test/fixtures/large-store.ts'
-import { serverIn, stopServer, USER } from '../test/fixtures/postgres-process.ts'
+import { optionsOf, serverIn, stopServer } from '../test/fixtures/postgres-process.ts'
 import { formatFigures, writeReport, type Figure } from './report.ts'
 
 const { values: args } = parseArgs({
@@ -48,17 +48,7 @@ const run = async (folder: string): Promise<Record<string, Figure>> => {
   const records = Number(args.records)
   const from = join(folder, 'sqlite')
   await fill(from, records)
-  const { port } = await serverIn(folder, process.pid)
-  const server = {
-    host: folder,
-    port,
-    database: 'postgres',
-    user: USER,
-    password: null,
-    tls: 'disable' as const,
-    caFile: null,
-    bindsChannel: false,
-  }
+  const server = optionsOf(await serverIn(folder, process.pid), 'postgres')
   const cpu = process.cpuUsage()
   const begun = performance.now()
   let comparedFrom = 0

@@ -16,7 +16,13 @@ import type { ExchangeRecord } from '../src/core/log/record.ts'
 import { seededRandom } from '../src/random.ts'
 import type { ServerOptions } from '../src/store/postgres/base/server-options.ts'
 import { openLocalStore } from '../src/store/postgres/local.ts'
-import { serverIn, stopServer, USER, WHY_NO_SERVER } from '../test/fixtures/postgres-process.ts'
+import {
+  optionsOf,
+  serverIn,
+  stopServer,
+  USER,
+  WHY_NO_SERVER,
+} from '../test/fixtures/postgres-process.ts'
 import { fromRoot } from './harness/from-root.ts'
 import { formatFigures, writeReport, type Figure } from './report.ts'
 
@@ -131,8 +137,8 @@ const measure = async (
   { tokens, recurs, together }: Case
 ): Promise<Measured> => {
   const store = await openLocalStore({ server, poolSize: 4 }, Date.now)
-  const { host, port, database } = server
-  const client = new Client({ host, port, database, user: USER, ssl: false })
+  const { hosts, database } = server
+  const client = new Client({ ...hosts[0]!, database, user: USER, ssl: false })
   await client.connect()
   // makes the day's partitions
   await store.records.append(batchOf([recordOf(-1, '', 0)]))
@@ -160,8 +166,8 @@ const measure = async (
 }
 
 const createDatabase = async (server: ServerOptions, name: string): Promise<ServerOptions> => {
-  const { host, port, database } = server
-  const client = new Client({ host, port, database, user: USER, ssl: false })
+  const { hosts, database } = server
+  const client = new Client({ ...hosts[0]!, database, user: USER, ssl: false })
   await client.connect()
   await client.query(`create database ${name}`)
   await client.end()
@@ -169,17 +175,7 @@ const createDatabase = async (server: ServerOptions, name: string): Promise<Serv
 }
 
 const run = async (folder: string): Promise<Record<string, Figure>> => {
-  const { port } = await serverIn(folder, process.pid)
-  const server: ServerOptions = {
-    host: folder,
-    port,
-    database: 'postgres',
-    user: USER,
-    password: null,
-    tls: 'disable',
-    caFile: null,
-    bindsChannel: false,
-  }
+  const server = optionsOf(await serverIn(folder, process.pid), 'postgres')
   const figures: Record<string, Figure> = {}
   for (const one of CASES) {
     const measured = await measure(await createDatabase(server, one.name), one)

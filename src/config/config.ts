@@ -61,7 +61,7 @@ interface DatabaseConfig {
 }
 
 /** null without a URL, which has no mistake: the environment was parsed */
-const serverOf = (url: string | null, caFile: string | null): DatabaseServer | null => {
+const databaseServerOf = (url: string | null, caFile: string | null): DatabaseServer | null => {
   const parsed = url === null ? null : parseDatabaseUrl(url, caFile)
   return parsed !== null && 'server' in parsed ? parsed.server : null
 }
@@ -69,7 +69,7 @@ const serverOf = (url: string | null, caFile: string | null): DatabaseServer | n
 /** null: SQLite in the data directory */
 const databaseOf = (env: Environment): DatabaseConfig | null => {
   const [server, replica] = [env.DATABASE_URL, env.DATABASE_REPLICA_URL].map((url) =>
-    serverOf(url, env.DATABASE_CA_FILE)
+    databaseServerOf(url, env.DATABASE_CA_FILE)
   )
   return server == null ? null : { server, replica: replica!, poolSize: env.DATABASE_POOL }
 }

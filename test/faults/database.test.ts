@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { OpenStore, Store } from '../../src/store/store.ts'
 import { putLive } from '../fixtures/live-server.ts'
 import { TENANTS } from '../fixtures/lora-route.ts'
 import { describePostgres, execute } from '../fixtures/postgres.ts'
@@ -55,7 +55,7 @@ describePostgres('a server without its database', () => {
   let upstream: FakeUpstream
   let server: ServerProcess
   /** past the gate */
-  let store: Store
+  let store: OpenStore
   let asked = 0
 
   beforeAll(async () => {

@@ -6,7 +6,7 @@ import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
 import { seededRandom } from '../../src/random.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { OpenStore, Store } from '../../src/store/store.ts'
 import { exampleRecord } from '../fixtures/examples.ts'
 import {
   createDatabase,
@@ -27,10 +27,10 @@ interface Fixtures {
   gate: TcpGate
   /** through the gate */
   server: ServerOptions
-  store: Store
+  store: OpenStore
 }
 
-const openIn = (server: ServerOptions): Promise<Store> =>
+const openIn = (server: ServerOptions): Promise<OpenStore> =>
   openLocalStore({ server, poolSize: 2 }, Date.now)
 
 const it = base.extend<Fixtures>({
@@ -197,7 +197,7 @@ describePostgres('a connection to PostgreSQL', () => {
     expect(refused).toMatchObject(said('lower DATABASE_POOL, or raise max_connections'))
     expect(inspect(refused, { depth: 9, showHidden: true })).not.toContain(PASSWORD)
     await first.close()
-    let second: Store | null = null
+    let second: OpenStore | null = null
     // the server notices the end of the first one a moment later
     for (let tries = 0; second === null && tries < 100; tries++)
       second = await openIn(limited).catch(() => null)

@@ -5,7 +5,7 @@ import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import { openPool, type Connection } from '../../src/store/postgres/base/database.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import { createReplica } from '../../src/store/postgres/replica.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { OpenStore, Store } from '../../src/store/store.ts'
 import { exampleRecord } from '../fixtures/examples.ts'
 import { describePostgres, execute } from '../fixtures/postgres.ts'
 import {
@@ -42,7 +42,7 @@ const appendPatiently = async (store: Store, index: number): Promise<void> => {
 describePostgres('a primary with a standby', () => {
   let primary: Node
   let standby: Standby
-  let store: Store
+  let store: OpenStore
 
   beforeAll(async () => {
     primary = await startNode()

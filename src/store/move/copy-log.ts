@@ -33,6 +33,9 @@ const STORED_BYTES = 4 * 2 ** 20
 
 export const LOG_PART = 'log'
 
+/** While bodies are read and compressed, which a busy machine does slowly. There is no one to hold up. */
+const MAY_STAND_STILL = `set local idle_in_transaction_session_timeout = '10min'`
+
 const INSERT_RECORDS = `insert into promptintern.records
     (day, sequence, id, at, answered, template_version)
   select $1, added.* from unnest($2::bigint[], $3::text[], $4::bigint[], $5::boolean[], $6::text[]) as added`
@@ -138,10 +141,13 @@ export const copyLog = async (
   for await (const pieces of readLog(source, after)) {
     const [from, end] = [reached, pieces.at(-1)!.key]
     await createDays(target, daysIn(pieces))
-    await target.write(async (tx) => {
-      for (const piece of pieces) await log.copy(tx, piece)
-      await advance(tx, LOG_PART, from, end)
-    })
+    await target.write(
+      async (tx) => {
+        for (const piece of pieces) await log.copy(tx, piece)
+        await advance(tx, LOG_PART, from, end)
+      },
+      { first: MAY_STAND_STILL }
+    )
     reached = end
     onRecords(recordsIn(pieces).length)
   }

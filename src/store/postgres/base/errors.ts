@@ -28,6 +28,7 @@ const ADVICE: Record<string, string> = {
   EACCES: 'access to the socket is denied: check its owner',
   ECONNREFUSED: 'no server listens there: check host and port, and start the server',
   ECONNRESET: 'the connection was lost: check server and network',
+  EPIPE: 'the connection was lost: check server and network',
   EHOSTUNREACH: 'the host cannot be reached: check host and network',
   ENOENT: 'there is no socket: check the folder, and start the server',
   ENOTFOUND: 'the host is unknown: check its name',
