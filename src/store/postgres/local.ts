@@ -34,7 +34,7 @@ const openConnection = async ({
   poolSize,
   readOnly = false,
 }: LocalOptions): Promise<Connection> => {
-  const connection = openPool(server, poolSize)
+  const connection = openPool(server, poolSize, readOnly ? 'any' : 'primary')
   try {
     await migrate(connection, placeOf(server), { readOnly })
     return connection
@@ -91,11 +91,7 @@ const withReplica = (
 }
 
 /** The store on the primary alone. */
-const storeOn = (
-  connection: Connection,
-  options: LocalOptions,
-  now: () => number
-): OpenStore => {
+const storeOn = (connection: Connection, options: LocalOptions, now: () => number): OpenStore => {
   const { redact = null } = options
   const cache = new BaseCache(now)
   const redactor = redact === null ? null : createRedactor(redact)

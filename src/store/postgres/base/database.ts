@@ -124,7 +124,11 @@ const alone = async (pool: Pool, sql: string): Promise<void> => {
 }
 
 /** How long a connection may take, milliseconds. A replica has less, because the primary can answer for it. */
-const CONNECT_MS: Record<PoolOptions['role'], number> = { primary: 10_000, standby: 2_000 }
+const CONNECT_MS: Record<PoolOptions['role'], number> = {
+  primary: 10_000,
+  standby: 2_000,
+  any: 10_000,
+}
 
 /** Connects with the first call. @param poolSize connections at most @param role of the server that is wanted */
 export const openPool = (

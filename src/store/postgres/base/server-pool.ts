@@ -20,8 +20,8 @@ import { connectionOf, placeOf, type Host, type ServerOptions } from './server-o
 export interface PoolOptions {
   /** connections at most */
   size: number
-  /** of a server that may be written to, or of one that follows it */
-  role: 'primary' | 'standby'
+  /** of a server that may be written to, of one that follows it, or of either, to read only */
+  role: 'primary' | 'standby' | 'any'
   /** for a connection, milliseconds */
   connectMs: number
   /** for a statement that has no limit of its own, milliseconds */
@@ -75,6 +75,7 @@ const problemOf = (
   role: PoolOptions['role'],
   { isStandby, isReadOnly }: { isStandby: boolean; isReadOnly: boolean }
 ): string | null => {
+  if (role === 'any') return null
   if (role === 'standby') return isStandby ? null : NO_STANDBY
   return isStandby || isReadOnly ? READ_ONLY : null
 }
