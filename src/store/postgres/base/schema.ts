@@ -393,7 +393,10 @@ export const snapshots = schema.table('snapshots', {
   value: bytea('value').notNull(),
 })
 
-/** Who may do which work, until when. Rows stay, so that an epoch is never given twice. */
+/**
+ * Who may do which work, until when. Rows stay, so that an epoch is never given twice.
+ * @public for the migrations; the statements are plain SQL
+ */
 export const leases = schema.table('leases', {
   name: text('name').primaryKey(),
   epoch: whole('epoch').notNull(),
