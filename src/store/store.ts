@@ -56,7 +56,8 @@ export interface RecordStore {
   usageTotals(): Promise<UsageTotals>
   list(query: Omit<RecordQuery, keyof RecordFilter>): Promise<StoredRecord[]>
   /**
-   * By default newest first. Reads at most 5,000 records a call, those of `templateVersion` by an index.
+   * By default newest first. Finds by indexes; only the turns of a `conversation`, and records that an
+   * older version wrote, are read one by one, at most 5,000 a call.
    * @throws AppError `not-found` when the log has no record with the id `conversation`
    */
   search(query: RecordQuery): Promise<FoundRecords>

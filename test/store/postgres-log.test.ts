@@ -174,6 +174,24 @@ describePostgres('the order of the log', () => {
     })
   })
 
+  it('is that of a search, also among records of an older version', async ({ server, store }) => {
+    for (let index = 0; index < 6; index++) await append(store, small(index))
+    await append(store, { ...small(6), tenant: 'tenant-b' }, { ...small(7), status: 500 })
+    // which left these columns empty
+    await execute(
+      server,
+      `update promptintern.records set tenant_number = null, outcome = null, status_class = null
+        where id in ('record-1', 'record-4', 'record-6')`
+    )
+    const query = { tenant: 'tenant-a', status: '2xx', outcome: 'none' } as const
+    const newest = await store.records.search({ ...query, limit: 3 })
+    expect(idsOf(newest.data)).toEqual(['record-5', 'record-4', 'record-3'])
+    const others = await store.records.search({ ...query, limit: 5, after: newest.next! })
+    expect(idsOf(others.data)).toEqual(['record-2', 'record-1', 'record-0'])
+    const oldest = await store.records.search({ ...query, limit: 2, order: 'asc' })
+    expect(idsOf(oldest.data)).toEqual(['record-0', 'record-1'])
+  })
+
   it('keeps one of two records with an id, whichever proxy is first', async ({ store, other }) => {
     const same = range(40).map((index) => small(index))
     await Promise.all([append(store, ...same), append(other, ...same), append(store, ...same)])

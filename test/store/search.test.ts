@@ -101,12 +101,44 @@ onEachStore((it) => {
       expect(seen).toEqual(answered.toReversed())
     })
 
-    it('reads 5,000 records at most, says so and where it goes on', async ({ store }) => {
+    it('finds what is rare behind thousands of other records', async ({ store }) => {
       const bodies = { request: '{}', response: '{}' }
-      const others = Array.from({ length: 5_500 }, (_, i) => exampleRecord(1 + i, bodies))
-      await append(store, [exampleRecord(0, { ...bodies, tenant: 'tenant-b' })])
+      const rare: Partial<ExchangeRecord>[] = [
+        { tenant: 'tenant-b' },
+        { route: forwarded('fallback') },
+        { status: 500 },
+      ]
+      await append(
+        store,
+        rare.map((changes, i) => exampleRecord(i, { ...bodies, ...changes }))
+      )
+      await append(
+        store,
+        Array.from({ length: 5_500 }, (_, i) => exampleRecord(10 + i, bodies))
+      )
+      const filters = [{ tenant: 'tenant-b' }, { outcome: 'fallback' }, { status: '5xx' }] as const
+      for (const [i, filter] of filters.entries()) {
+        const found = await store.records.search({ ...filter, limit: 1 })
+        expect(found).toMatchObject({ data: [{ id: `record-${i}` }], isPartial: false })
+        const { next } = found
+        const behind = await store.records.search({ ...filter, limit: 1, after: next! })
+        expect(behind).toEqual({ data: [], next: null, isPartial: false })
+        const oldest = await store.records.search({ ...filter, limit: 1, order: 'asc' })
+        expect(oldest.data).toMatchObject([{ id: `record-${i}` }])
+      }
+      const both = await store.records.search({ status: '5xx', tenant: 'tenant-b', limit: 1 })
+      expect(both).toEqual({ data: [], next: null, isPartial: false })
+    })
+
+    it('reads 5,000 records at most where texts decide, says so and where it goes on', async ({
+      store,
+    }) => {
+      const others = Array.from({ length: 5_500 }, (_, i) =>
+        exampleRecord(1 + i, { request: '{}', response: '{}' })
+      )
+      await append(store, [turn(0, ['Hello'])])
       await append(store, others)
-      const query = { tenant: 'tenant-b', limit: 1 } as const
+      const query = { conversation: 'record-0', limit: 1 } as const
       const first = await store.records.search(query)
       expect(first).toMatchObject({ data: [], isPartial: true })
       const second = await store.records.search({ ...query, after: first.next! })
@@ -114,6 +146,16 @@ onEachStore((it) => {
       await store.records.tagTemplate(['record-0', 'record-1'], 'version-1')
       const tagged = await store.records.search({ ...query, templateVersion: 'version-1' })
       expect(tagged).toMatchObject({ data: [{ id: 'record-0' }], isPartial: false })
+    })
+
+    it('passes what is a day older or younger than a turn of a conversation', async ({ store }) => {
+      const far = Array.from({ length: 5_500 }, (_, i) =>
+        exampleRecord(1 + i, { at: 5 * DAY_MS + i, request: '{}', response: '{}' })
+      )
+      await append(store, [turn(0, ['Hello'])])
+      await append(store, far)
+      const found = await store.records.search({ conversation: 'record-0', limit: 9 })
+      expect(found).toMatchObject({ data: [{ id: 'record-0' }], next: null, isPartial: false })
     })
   })
 })

@@ -65,6 +65,8 @@ describe('SQLite file', () => {
     expect(await store.templates.list()).toEqual([exampleTemplate()])
     await store.records.append(batchOf([exampleRecord(4)]))
     expect(await store.records.list({ limit: 10 })).toHaveLength(4)
+    const found = await store.records.search({ tenant: 'tenant-a', status: '2xx', limit: 3 })
+    expect(found.data.map(({ id }) => id)).toEqual(['record-4', 'record-3', 'record-2'])
     await store.keys.create(exampleKey('a'))
     expect(await store.keys.list()).toEqual([exampleKey('a')])
     await store.close()

@@ -2,24 +2,35 @@
 import type { StoredRecord } from './record.ts'
 import { requestOf } from './record-bodies.ts'
 
-/** By what became of a request; `none`: no live template matched. */
+/** By what became of a request; `none`: no live template matched. Stored by place: only add at the end. */
 export const SEARCH_OUTCOMES = ['answered', 'fallback', 'skipped', 'none'] as const
 
 /** By the class of the answer's HTTP status; 499, a client that left, is one of `4xx`. */
 export const SEARCH_STATUSES = ['2xx', '4xx', '5xx'] as const
 
+type SearchOutcome = (typeof SEARCH_OUTCOMES)[number]
+type SearchStatus = (typeof SEARCH_STATUSES)[number]
+
 /** Selects the records that fit all given fields. */
 export interface RecordFilter {
   tenant?: string
-  outcome?: (typeof SEARCH_OUTCOMES)[number]
-  status?: (typeof SEARCH_STATUSES)[number]
+  outcome?: SearchOutcome
+  status?: SearchStatus
   /** id of a record: it, and the other turns of its conversation */
   conversation?: string
+}
+
+/** Conditions that every record which fits also meets, for a store to read fewer records. */
+export interface Narrowing extends Omit<RecordFilter, 'conversation'> {
+  /** milliseconds since the epoch, inclusive */
+  from?: number
+  until?: number
 }
 
 export interface CompiledFilter {
   /** no record needs to be looked at */
   fitsAll: boolean
+  narrowing: Narrowing
   /** needs no body; decides alone unless `readsBody` */
   fitsHead: (record: Pick<StoredRecord, 'id' | 'at' | 'tenant' | 'status' | 'route'>) => boolean
   readsBody: boolean
@@ -51,8 +62,19 @@ const isSameConversation = (one: readonly string[], other: readonly string[]): b
   return turns > 0 && one.slice(0, turns).every((text, turn) => text === other[turn])
 }
 
-const outcomeOf = ({ route }: Pick<StoredRecord, 'route'>): RecordFilter['outcome'] =>
+const outcomeOf = ({ route }: Pick<StoredRecord, 'route'>): SearchOutcome =>
   route?.outcome ?? 'none'
+
+const statusClassOf = ({ status }: Pick<StoredRecord, 'status'>): number => Math.floor(status / 100)
+
+/** The digit before `xx`. */
+const digitOf = (status: SearchStatus): number => Number(status[0])
+
+const nearTo = ({ tenant, at }: StoredRecord): Narrowing => ({
+  tenant,
+  from: at - CONVERSATION_MS,
+  until: at + CONVERSATION_MS,
+})
 
 /** @param turn the record that `conversation` names; null without it */
 export const compileFilter = (
@@ -65,11 +87,12 @@ export const compileFilter = (
     turn === null ||
     (record.tenant === turn.tenant && Math.abs(record.at - turn.at) <= CONVERSATION_MS)
   return {
-    fitsAll: turn === null && [tenant, outcome, status].every((wanted) => wanted === undefined),
+    fitsAll: turn === null && [tenant, outcome, status].every((value) => value === undefined),
+    narrowing: { tenant, outcome, status, ...(turn !== null && nearTo(turn)) },
     fitsHead: (record) =>
       (tenant === undefined || record.tenant === tenant) &&
       (outcome === undefined || outcomeOf(record) === outcome) &&
-      (status === undefined || Math.floor(record.status / 100) === Number(status[0])) &&
+      (status === undefined || statusClassOf(record) === digitOf(status)) &&
       isNear(record),
     readsBody: turn !== null,
     fitsBody: (record) =>
@@ -78,3 +101,40 @@ export const compileFilter = (
       (hasOpening(record.request) && isSameConversation(userTexts(record), asked)),
   }
 }
+
+/**
+ * Small numbers by which a store finds records. They are stored, so what a number means never changes. Two
+ * tenants may have the same number, so `fitsHead` decides.
+ */
+export interface LookUpNumbers {
+  /** 31 bits of a hash */
+  tenantNumber: number
+  /** place in `SEARCH_OUTCOMES` */
+  outcome: number
+  /** the first digit */
+  statusClass: number
+}
+
+/** FNV-1a over UTF-16 units, without its lowest bit, so that it fits a signed integer of 32 bits. */
+const numberOf = (tenant: string): number => {
+  let hash = 0x811c_9dc5
+  for (let at = 0; at < tenant.length; at++)
+    hash = Math.imul(hash ^ tenant.charCodeAt(at), 0x0100_0193)
+  return hash >>> 1
+}
+
+/** Of a record. */
+export const lookUpNumbers = (
+  head: Pick<StoredRecord, 'tenant' | 'route' | 'status'>
+): LookUpNumbers => ({
+  tenantNumber: numberOf(head.tenant),
+  outcome: SEARCH_OUTCOMES.indexOf(outcomeOf(head)),
+  statusClass: statusClassOf(head),
+})
+
+/** Those that the records of a search have; empty where any will do. */
+export const wantedNumbers = ({ tenant, outcome, status }: Narrowing): Partial<LookUpNumbers> => ({
+  ...(tenant !== undefined && { tenantNumber: numberOf(tenant) }),
+  ...(outcome !== undefined && { outcome: SEARCH_OUTCOMES.indexOf(outcome) }),
+  ...(status !== undefined && { statusClass: digitOf(status) }),
+})

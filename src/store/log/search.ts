@@ -11,7 +11,7 @@ import type { SegmentRecord } from './segment-codec.ts'
 
 /** records that one search reads at most */
 const MAX_SCANNED = 5_000
-/** of these, by one read, so that appends run in between */
+/** of these, by one read, so that appends run in between; the first read is for as many as are wanted */
 const SCANNED_AT_ONCE = 1_000
 
 /** Which records of a read need their bodies. */
@@ -56,6 +56,17 @@ export const inOrderOf = (ids: string[], found: StoredRecord[]): StoredRecord[] 
   return ids.flatMap((id) => byId.get(id) ?? [])
 }
 
+/** The first rows of two lists, each in the order of the query. */
+export const mergedRows = <Row extends { sequence: number }>(
+  one: Row[],
+  other: Row[],
+  { order = 'asc', limit }: Pick<RecordQuery, 'order' | 'limit'>
+): Row[] => {
+  if (other.length === 0) return one
+  const sign = order === 'asc' ? 1 : -1
+  return [...one, ...other].sort((a, b) => sign * (a.sequence - b.sequence)).slice(0, limit)
+}
+
 export interface ScannedPage {
   /** in the order of the query */
   scanned: { sequence: number }[]
@@ -65,7 +76,10 @@ export interface ScannedPage {
 
 export interface SearchReads {
   byIds: (ids: string[]) => Promise<StoredRecord[]>
-  /** @param query with order and limit of the page @param room for so many that fit */
+  /**
+   * Need not read records that the filter's `narrowing` excludes.
+   * @param query with order and limit of the page @param room for so many that fit
+   */
   page: (query: RecordQuery, filter: CompiledFilter, room: number) => Promise<ScannedPage>
   estimate: Estimator
 }
@@ -81,16 +95,19 @@ export const search = async (query: RecordQuery, reads: SearchReads): Promise<Fo
   const { order = 'desc', limit, conversation } = query
   const turn = conversation === undefined ? null : await turnOf(reads, conversation)
   const filter = compileFilter(query, turn)
-  const pageRows = filter.fitsAll ? limit : SCANNED_AT_ONCE
   const data: StoredRecord[] = []
   let { after } = query
-  for (let rowsRead = 0; rowsRead < MAX_SCANNED; rowsRead += pageRows) {
+  let pageRows = limit
+  for (let rowsRead = 0; rowsRead < MAX_SCANNED;) {
     const page = { ...query, order, limit: pageRows, ...(after !== undefined && { after }) }
     const { scanned, found } = await reads.page(page, filter, limit - data.length)
     data.push(...(await finished(found, query, reads.estimate)))
     if (data.length === limit) return { data, next: data.at(-1)!.sequence, isPartial: false }
     if (scanned.length < pageRows) return { data, next: null, isPartial: false }
     after = scanned.at(-1)!.sequence
+    rowsRead += pageRows
+    // the narrowed rows mostly fit; where they do not, a text decides, or an older version wrote them
+    pageRows = Math.min(2 * pageRows, SCANNED_AT_ONCE, MAX_SCANNED - rowsRead)
   }
   return { data, next: after!, isPartial: true }
 }

@@ -10,6 +10,9 @@ import { dayOf } from './log/days.ts'
 import { versionsOf } from './log/look-up.ts'
 import { droppedName, PAIRS_REVISION } from '../log/audits.ts'
 
+/** A unit is far less than a token's price, and a pair of a million dollars still fits 64 bits. */
+const UNITS_PER_USD = 1e12
+
 const isJudged = isNotNull(pairs.outcome)
 
 const toDomain = ({ lora: _lora, outcome, ...row }: typeof pairs.$inferSelect): StoredPair => ({
@@ -70,11 +73,11 @@ const readers = ({ read }: Connection): Pick<PairStore, Reading> => ({
   spent: (from, until) =>
     read(async (db) => {
       const [row] = await db
-        // floating point would show 0.060000000000000005 for six times 0.01
-        .select({ usd: sum(sql`${pairs.costUsd}::numeric`) })
+        // floating point would show 0.060000000000000005 for six times 0.01, and `numeric` takes ten times as long
+        .select({ units: sum(sql`(${pairs.costUsd} * ${UNITS_PER_USD})::bigint`) })
         .from(pairs)
-        .where(and(gte(pairs.at, from), lt(pairs.at, until)))
-      return Number(row!.usd ?? 0)
+        .where(and(gte(pairs.at, from), lt(pairs.at, until), isNotNull(pairs.costUsd)))
+      return Number(row!.units ?? 0) / UNITS_PER_USD
     }),
 })
 

@@ -70,7 +70,7 @@ const readers = ({ read }: Connection): Pick<PairStore, Reading> => ({
       const [row] = await db
         .select({ usd: sql<number>`coalesce(sum(${pairs.costUsd}), 0)` })
         .from(pairs)
-        .where(and(gte(pairs.at, from), lt(pairs.at, until)))
+        .where(and(gte(pairs.at, from), lt(pairs.at, until), isNotNull(pairs.costUsd)))
       return row!.usd
     }),
 })

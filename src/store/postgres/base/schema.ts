@@ -15,6 +15,7 @@ import {
   json,
   pgSchema,
   primaryKey,
+  smallint,
   text,
   timestamp,
   uniqueIndex,
@@ -142,6 +143,10 @@ export const records = schema.table(
     /** status 2xx and a stored response, as long as its day has bodies */
     answered: boolean('answered').notNull(),
     templateVersion: text('template_version'),
+    // see `LookUpNumbers`; null in records of older versions
+    tenantNumber: integer('tenant_number'),
+    outcome: smallint('outcome'),
+    statusClass: smallint('status_class'),
   },
   (table) => [
     // a record's time never changes, so a repeated append finds its id in the same day
@@ -150,6 +155,15 @@ export const records = schema.table(
     index('records_template')
       .on(table.templateVersion, table.sequence)
       .where(sql`template_version is not null`),
+    index('records_tenant').on(table.tenantNumber, table.sequence),
+    index('records_outcome').on(table.outcome, table.sequence),
+    // most are 2xx
+    index('records_status')
+      .on(table.statusClass, table.sequence)
+      .where(sql`status_class <> 2`),
+    index('records_unnumbered')
+      .on(table.sequence)
+      .where(sql`outcome is null`),
   ]
 )
 
@@ -280,6 +294,10 @@ export const pairs = schema.table(
       .on(table.lora)
       .where(sql`outcome is null`),
     index('pairs_at').on(table.at),
+    // has all that a sum of costs reads
+    index('pairs_cost')
+      .on(table.at, table.costUsd)
+      .where(sql`cost_usd is not null`),
     index('pairs_rated')
       .on(table.place)
       .where(sql`rating is not null`),

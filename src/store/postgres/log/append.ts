@@ -2,6 +2,7 @@
  * Writes records to the log, with their bodies. This runs for every request, so it uses few statements and
  * not the query builder. What needs no order comes first; from the log's end on, other proxies wait.
  */
+import { lookUpNumbers } from '../../../core/log/record-filter.ts'
 import type { BaseCache } from '../../log/base-cache.ts'
 import { scopedBodies, segmentRecords } from '../../log/body-forms.ts'
 import { inChunks } from '../../log/chunks.ts'
@@ -59,10 +60,11 @@ const nextSegment = async ({ $client }: Transaction, day: number): Promise<numbe
 }
 
 const INSERT_RECORDS = `insert into promptintern.records
-    (day, sequence, id, at, answered, template_version)
-  select $1, $2 + place - 1, id, at, answered, template_version
-  from unnest($3::text[], $4::bigint[], $5::boolean[], $6::text[])
-    with ordinality as added(id, at, answered, template_version, place)
+    (day, sequence, id, at, answered, template_version, tenant_number, outcome, status_class)
+  select $1, $2 + place - 1, id, at, answered, template_version, tenant_number, outcome, status_class
+  from unnest($3::text[], $4::bigint[], $5::boolean[], $6::text[], $7::int[], $8::int[], $9::int[])
+    with ordinality as
+      added(id, at, answered, template_version, tenant_number, outcome, status_class, place)
   on conflict (id, day) do nothing`
 
 /** @returns places of the records whose id was neither in the log nor earlier in the list */
@@ -72,6 +74,7 @@ const insertRecords = async (
   segment: number
 ): Promise<Set<number>> => {
   const first = sequenceOf(segment, 0)
+  const numbers = added.map(({ head }) => lookUpNumbers(head))
   const { rowCount } = await $client.query(INSERT_RECORDS, [
     day,
     first,
@@ -79,6 +82,9 @@ const insertRecords = async (
     added.map(({ head }) => Math.floor(head.at)),
     added.map(isAnswered),
     added.map(({ head }) => head.route?.templateVersion ?? null),
+    numbers.map(({ tenantNumber }) => tenantNumber),
+    numbers.map(({ outcome }) => outcome),
+    numbers.map(({ statusClass }) => statusClass),
   ])
   if (rowCount === added.length) return new Set(added.keys())
   const { rows } = await $client.query<{ sequence: number }>(

@@ -4,7 +4,10 @@ import type { records } from '../base/schema.ts'
 import { inChunks } from '../../log/chunks.ts'
 import { inGroups, readDays, type Day } from './days.ts'
 
-export type RecordRow = typeof records.$inferSelect
+export type RecordRow = Pick<
+  typeof records.$inferSelect,
+  'day' | 'id' | 'sequence' | 'at' | 'answered' | 'templateVersion'
+>
 
 const COLUMNS = 'day, id, sequence, at, answered, template_version as "templateVersion"'
 

@@ -1,5 +1,10 @@
 /** Reads, searches and tags the records of the log. `append.ts` writes them. */
-import { and, asc, desc, eq, gt, inArray, lt } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, gte, inArray, isNull, lt, lte, type SQL } from 'drizzle-orm'
+import {
+  wantedNumbers,
+  type LookUpNumbers,
+  type Narrowing,
+} from '../../../core/log/record-filter.ts'
 import type { RecordHead, StoredRecord } from '../../../core/log/record.ts'
 import type { BaseCache } from '../../log/base-cache.ts'
 import { textOf, wholeIdsOf } from '../../log/body-forms.ts'
@@ -10,6 +15,7 @@ import {
   finished,
   fittingRows,
   inOrderOf,
+  mergedRows,
   neededBodies,
   search,
   type NeedsBodies,
@@ -21,7 +27,7 @@ import { addTotals } from '../base/counters.ts'
 import type { Connection, Database, Transaction } from '../base/database.ts'
 import { records } from '../base/schema.ts'
 import { readWholes } from './bodies.ts'
-import { readDays, readInOrder, type Day, type Stretch } from './days.ts'
+import { dayOf, readDays, readInOrder, type Day, type Stretch } from './days.ts'
 import { forget, select } from './forget.ts'
 import { findRow, findRows, type RecordRow } from './look-up.ts'
 import { prune, scrub } from './prune.ts'
@@ -90,37 +96,68 @@ export const readHead = async (
   return record === undefined ? null : { head: record.head, day: row.day }
 }
 
+const { day, id, sequence, at, answered, templateVersion } = records
+const COLUMNS = { day, id, sequence, at, answered, templateVersion }
+
+/** @param condition beside those of the query */
 const rowsIn = async (
   db: Database,
   { days, above, below }: Stretch,
-  { templateVersion, order = 'asc', answeredOnly = false, limit }: RecordQuery
+  query: RecordQuery,
+  condition: SQL | undefined
 ): Promise<RecordRow[]> => {
-  const { day, sequence } = records
-  const some: Day[] = answeredOnly ? days.filter(({ hasBodies }) => hasBodies) : days
+  const { templateVersion: version, order = 'asc', answeredOnly = false, limit } = query
+  const some = days.filter(({ hasBodies }) => hasBodies || !answeredOnly).map((one) => one.day)
   if (some.length === 0) return []
   return db
-    .select()
+    .select(COLUMNS)
     .from(records)
     .where(
       and(
-        inArray(
-          day,
-          some.map((one) => one.day)
-        ),
+        inArray(day, some),
         gt(sequence, above),
         lt(sequence, below),
-        templateVersion === undefined ? undefined : eq(records.templateVersion, templateVersion),
-        answeredOnly ? eq(records.answered, true) : undefined
+        version === undefined ? undefined : eq(templateVersion, version),
+        answeredOnly ? eq(answered, true) : undefined,
+        condition
       )
     )
     .orderBy((order === 'asc' ? asc : desc)(sequence))
     .limit(limit)
 }
 
-const listRows = async (db: Database, query: RecordQuery): Promise<RecordRow[]> => {
+/** Without those that the narrowing excludes. Two queries, because one with `or` would use no index. */
+const narrowedIn = async (
+  db: Database,
+  stretch: Stretch,
+  query: RecordQuery,
+  narrowing: Narrowing
+): Promise<RecordRow[]> => {
+  const wanted = Object.entries(wantedNumbers(narrowing)) as [keyof LookUpNumbers, number][]
+  const { from, until } = narrowing
+  const time = and(
+    from === undefined ? undefined : gte(at, Math.floor(from)),
+    until === undefined ? undefined : lte(at, Math.floor(until))
+  )
+  const numbers = wanted.map(([name, value]) => eq(records[name], value))
+  const found = await rowsIn(db, stretch, query, and(time, ...numbers))
+  if (numbers.length === 0) return found
+  const unnumbered = await rowsIn(db, stretch, query, and(time, isNull(records.outcome)))
+  return mergedRows(found, unnumbered, query)
+}
+
+const isNear = ({ day: number }: Day, { from, until }: Narrowing): boolean =>
+  (from === undefined || number >= dayOf(from)) && (until === undefined || number <= dayOf(until))
+
+const listRows = async (
+  db: Database,
+  query: RecordQuery,
+  narrowing: Narrowing = {}
+): Promise<RecordRow[]> => {
   const { order = 'asc', after, limit } = query
-  return readInOrder(await readDays(db), { order, after, limit }, (stretch, left) =>
-    rowsIn(db, stretch, { ...query, limit: left })
+  const known = (await readDays(db)).filter((each) => isNear(each, narrowing))
+  return readInOrder(known, { order, after, limit }, (stretch, left) =>
+    narrowedIn(db, stretch, { ...query, limit: left }, narrowing)
   )
 }
 
@@ -140,7 +177,7 @@ const searchReads = ({ readTogether }: Connection, estimate: Estimator): SearchR
   byIds: (ids) => readTogether((db) => byIds(db, ids)),
   page: (query, filter, room) =>
     readTogether(async (db) => {
-      const rows = await listRows(db, query)
+      const rows = await listRows(db, query, filter.narrowing)
       const fitting = await fittingRows(rows, filter, (some, needsBodies) =>
         toRecords(db, some, filter.readsBody ? needsBodies : null)
       )

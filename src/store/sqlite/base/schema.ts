@@ -74,11 +74,21 @@ export const records = sqliteTable(
     /** status 2xx and a stored response */
     answered: integer('answered', { mode: 'boolean' }).notNull(),
     templateVersion: text('template_version'),
+    // see `LookUpNumbers`; null in records of older versions
+    tenantNumber: integer('tenant_number'),
+    outcome: integer('outcome'),
+    statusClass: integer('status_class'),
   },
   (table) => [
     index('records_template')
       .on(table.templateVersion, table.sequence)
       .where(sql`template_version is not null`),
+    index('records_tenant').on(table.tenantNumber, table.sequence),
+    index('records_outcome').on(table.outcome, table.sequence),
+    // most are 2xx
+    index('records_status')
+      .on(table.statusClass, table.sequence)
+      .where(sql`status_class <> 2`),
   ]
 )
 
@@ -201,6 +211,10 @@ export const pairs = sqliteTable(
       .on(table.lora)
       .where(sql`outcome is null`),
     index('pairs_at').on(table.at),
+    // has all that a sum of costs reads
+    index('pairs_cost')
+      .on(table.at, table.costUsd)
+      .where(sql`cost_usd is not null`),
     index('pairs_rated')
       .on(table.place)
       .where(sql`rating is not null`),

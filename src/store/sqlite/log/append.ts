@@ -2,6 +2,7 @@
  * Writes records to the log, with their bodies. This runs for every request, so it uses few statements and
  * not the query builder.
  */
+import { lookUpNumbers } from '../../../core/log/record-filter.ts'
 import type { BaseCache } from '../../log/base-cache.ts'
 import { scopedBodies, segmentRecords } from '../../log/body-forms.ts'
 import { inChunks } from '../../log/chunks.ts'
@@ -18,6 +19,8 @@ import { addTraffic } from './traffic.ts'
 
 /** digits of a time in milliseconds, enough for every date of JavaScript */
 const AT_DIGITS = 16
+/** of 31 bits */
+const TENANT_DIGITS = 10
 
 /**
  * Stands between an id and a version, which never contain it. Not a control character below the
@@ -25,24 +28,34 @@ const AT_DIGITS = 16
  */
 const SEPARATOR = String.fromCharCode(127)
 
-/** The look-up columns of a record as one string. */
+/** The look-up columns of a record as one string: three digits, two numbers of a fixed length, two texts. */
 const rowText = (record: RecordBytes): string => {
   const { id, at, route } = record.head
+  const { tenantNumber, outcome, statusClass } = lookUpNumbers(record.head)
   const time = String(at).padStart(AT_DIGITS, '0')
-  return `${Number(isAnswered(record))}${time}${id}${SEPARATOR}${route?.templateVersion ?? ''}`
+  const tenant = String(tenantNumber).padStart(TENANT_DIGITS, '0')
+  const digits = `${Number(isAnswered(record))}${outcome}${statusClass}`
+  return `${digits}${time}${tenant}${id}${SEPARATOR}${route?.templateVersion ?? ''}`
 }
+
+/** Where the id begins, counted from 1. */
+const ID_AT = 4 + AT_DIGITS + TENANT_DIGITS
 
 /**
  * One parameter for all rows, because binding each value takes longer than inserting it. One string
  * for a row, because SQLite would parse a JSON list again for each of its values.
  */
-const INSERT_RECORDS = `insert into records (sequence, id, at, answered, template_version)
+const INSERT_RECORDS = `insert into records
+    (sequence, id, at, answered, template_version, tenant_number, outcome, status_class)
   select
     ? + key,
-    substr(value, ${AT_DIGITS + 2}, instr(value, '${SEPARATOR}') - ${AT_DIGITS + 2}),
-    substr(value, 2, ${AT_DIGITS}),
+    substr(value, ${ID_AT}, instr(value, '${SEPARATOR}') - ${ID_AT}),
+    substr(value, 4, ${AT_DIGITS}),
     substr(value, 1, 1),
-    nullif(substr(value, instr(value, '${SEPARATOR}') + 1), '')
+    nullif(substr(value, instr(value, '${SEPARATOR}') + 1), ''),
+    substr(value, ${4 + AT_DIGITS}, ${TENANT_DIGITS}),
+    substr(value, 2, 1),
+    substr(value, 3, 1)
   from json_each(?) where true
   on conflict (id) do nothing`
 

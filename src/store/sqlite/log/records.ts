@@ -1,5 +1,10 @@
 /** Reads, searches and tags the records of the log. `append.ts` writes them. */
-import { and, asc, desc, eq, gt, inArray, lt } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, gte, inArray, isNull, lt, lte, type SQL } from 'drizzle-orm'
+import {
+  wantedNumbers,
+  type LookUpNumbers,
+  type Narrowing,
+} from '../../../core/log/record-filter.ts'
 import type { RecordHead, StoredRecord } from '../../../core/log/record.ts'
 import type { BaseCache } from '../../log/base-cache.ts'
 import { textOf } from '../../log/body-forms.ts'
@@ -10,6 +15,7 @@ import {
   finished,
   fittingRows,
   inOrderOf,
+  mergedRows,
   neededBodies,
   search,
   type NeedsBodies,
@@ -27,7 +33,7 @@ import { prune, scrub } from './prune.ts'
 import { readSegments } from './segments.ts'
 import { readTraffic } from './traffic.ts'
 
-type RecordRow = typeof records.$inferSelect
+type RecordRow = Pick<typeof records.$inferSelect, 'sequence' | 'templateVersion'>
 
 /** bounds the decoded log segments in memory */
 const SEGMENTS_AT_ONCE = 50
@@ -83,21 +89,42 @@ export const readHead = async (db: Database, id: string): Promise<RecordHead | n
   return record?.head ?? null
 }
 
-const listRows = (db: Database, query: RecordQuery): Promise<RecordRow[]> => {
+/** @param condition beside those of the query */
+const listRows = (db: Database, query: RecordQuery, condition?: SQL): Promise<RecordRow[]> => {
   const { templateVersion, order = 'asc', limit, after, answeredOnly = false } = query
   const isBehind = order === 'asc' ? gt : lt
   return db
-    .select()
+    .select({ sequence: records.sequence, templateVersion: records.templateVersion })
     .from(records)
     .where(
       and(
         templateVersion === undefined ? undefined : eq(records.templateVersion, templateVersion),
         after === undefined ? undefined : isBehind(records.sequence, after),
-        answeredOnly ? eq(records.answered, true) : undefined
+        answeredOnly ? eq(records.answered, true) : undefined,
+        condition
       )
     )
     .orderBy((order === 'asc' ? asc : desc)(records.sequence))
     .limit(limit)
+}
+
+/** Without those that the narrowing excludes. Two queries, because one with `or` would use no index. */
+const narrowedRows = async (
+  db: Database,
+  query: RecordQuery,
+  narrowing: Narrowing
+): Promise<RecordRow[]> => {
+  const wanted = Object.entries(wantedNumbers(narrowing)) as [keyof LookUpNumbers, number][]
+  const { from, until } = narrowing
+  const time = and(
+    from === undefined ? undefined : gte(records.at, Math.floor(from)),
+    until === undefined ? undefined : lte(records.at, Math.floor(until))
+  )
+  const numbers = wanted.map(([name, value]) => eq(records[name], value))
+  const found = await listRows(db, query, and(time, ...numbers))
+  if (numbers.length === 0) return found
+  const unnumbered = await listRows(db, query, and(time, isNull(records.outcome)))
+  return mergedRows(found, unnumbered, query)
 }
 
 const byIds = async (db: Database, ids: string[]): Promise<StoredRecord[]> => {
@@ -114,7 +141,7 @@ const searchReads = ({ read }: Connection, estimate: Estimator): SearchReads => 
   byIds: (ids) => read((db) => byIds(db, ids)),
   page: (query, filter, room) =>
     read(async (db) => {
-      const rows = await listRows(db, query)
+      const rows = await narrowedRows(db, query, filter.narrowing)
       const fitting = await fittingRows(rows, filter, (some, needs) => toRecords(db, some, needs))
       const found = await toRecords(db, fitting.slice(0, room), neededBodies(query))
       return { scanned: rows, found }
