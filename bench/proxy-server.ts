@@ -2,8 +2,8 @@
  * One server of the proxy benchmark, as a process of its own so that its CPU time can be read:
  * `upstream`, `fetch` (Hono with the platform's fetch, the usual way to write a proxy), `bare` (Node's
  * server and undici with nothing between: the parts that proxies on Node are made of) or `ours` (the
- * product's hot path, logging into a real SQLite store). Prints its port, then serves until
- * its input closes; `ours` then prints its counts.
+ * product's hot path, logging into a real store: SQLite, or the PostgreSQL of a URL). Prints its port, then
+ * serves until its input closes; `ours` then prints its counts.
  */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -11,6 +11,7 @@ import { serve } from '@hono/node-server'
 import { Hono } from 'hono'
 import { Registry } from 'prom-client'
 import { Pool, type Dispatcher } from 'undici'
+import { parseDatabaseUrl } from '../src/config/database-url.ts'
 import type { ReportFault, ServerFault } from '../src/fault-log.ts'
 import { systemTimer } from '../src/proxy/timers.ts'
 import { createLogQueue, type LogQueueStats } from '../src/proxy/log-queue.ts'
@@ -21,13 +22,16 @@ import { createMetrics } from '../src/proxy/metrics/metrics.ts'
 import { createProxy } from '../src/proxy/proxy.ts'
 import { compileRouteTable } from '../src/core/route/route-table.ts'
 import { createTenants } from '../src/proxy/access/tenants.ts'
-import { openSqliteStore } from '../src/store/thread/open.ts'
+import type { OpenStore } from '../src/store/store.ts'
+import { openPostgresStore, openSqliteStore } from '../src/store/thread/open.ts'
 import { timeOrderedId } from '../src/time-ordered-id.ts'
 import { createUpstream } from './proxy/upstream.ts'
 import { AUTHORIZATION, liveRoutes } from './proxy-traffic.ts'
 
 const MEBIBYTE = 2 ** 20
 const TEMPLATES = 200
+/** connections, as by default */
+const DATABASE_POOL = 10
 
 /** Counts that `ours` prints when it ends. */
 export interface ProductStats extends LogQueueStats {
@@ -93,8 +97,19 @@ const startBareProxy = (upstreamUrl: string): void => {
   process.stdin.on('end', () => process.exit(0)).resume()
 }
 
-const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void> => {
-  const store = await openSqliteStore({ dataDir })
+const openStore = (dataDir: string, databaseUrl: string): Promise<OpenStore> => {
+  if (databaseUrl === '') return openSqliteStore({ dataDir })
+  const parsed = parseDatabaseUrl(databaseUrl, null)
+  if ('mistake' in parsed) throw new Error(`the database's URL ${parsed.mistake}`)
+  return openPostgresStore({ server: parsed.server, poolSize: DATABASE_POOL })
+}
+
+const startProduct = async (
+  upstreamUrl: string,
+  dataDir: string,
+  databaseUrl: string
+): Promise<void> => {
+  const store = await openStore(dataDir, databaseUrl)
   const queue = createLogQueue({
     append: store.records.append,
     maxBytes: 64 * MEBIBYTE,
@@ -159,8 +174,8 @@ const startProduct = async (upstreamUrl: string, dataDir: string): Promise<void>
   process.stdin.on('end', () => void finish()).resume()
 }
 
-const [kind, upstreamUrl = '', dataDir = ''] = process.argv.slice(2)
+const [kind, upstreamUrl = '', dataDir = '', databaseUrl = ''] = process.argv.slice(2)
 if (kind === 'upstream') startUpstream()
 else if (kind === 'fetch') startFetchProxy(upstreamUrl)
 else if (kind === 'bare') startBareProxy(upstreamUrl)
-else await startProduct(upstreamUrl, dataDir)
+else await startProduct(upstreamUrl, dataDir, databaseUrl)

@@ -96,8 +96,14 @@ export const readHead = async (
   return record === undefined ? null : { head: record.head, day: row.day }
 }
 
-const { day, id, sequence, at, answered, templateVersion } = records
-const COLUMNS = { day, id, sequence, at, answered, templateVersion }
+const COLUMNS = {
+  day: records.day,
+  id: records.id,
+  sequence: records.sequence,
+  at: records.at,
+  answered: records.answered,
+  templateVersion: records.templateVersion,
+}
 
 /** @param condition beside those of the query */
 const rowsIn = async (
@@ -106,7 +112,7 @@ const rowsIn = async (
   query: RecordQuery,
   condition: SQL | undefined
 ): Promise<RecordRow[]> => {
-  const { templateVersion: version, order = 'asc', answeredOnly = false, limit } = query
+  const { templateVersion, order = 'asc', answeredOnly = false, limit } = query
   const some = days.filter(({ hasBodies }) => hasBodies || !answeredOnly).map((one) => one.day)
   if (some.length === 0) return []
   return db
@@ -114,15 +120,15 @@ const rowsIn = async (
     .from(records)
     .where(
       and(
-        inArray(day, some),
-        gt(sequence, above),
-        lt(sequence, below),
-        version === undefined ? undefined : eq(templateVersion, version),
-        answeredOnly ? eq(answered, true) : undefined,
+        inArray(records.day, some),
+        gt(records.sequence, above),
+        lt(records.sequence, below),
+        templateVersion === undefined ? undefined : eq(records.templateVersion, templateVersion),
+        answeredOnly ? eq(records.answered, true) : undefined,
         condition
       )
     )
-    .orderBy((order === 'asc' ? asc : desc)(sequence))
+    .orderBy((order === 'asc' ? asc : desc)(records.sequence))
     .limit(limit)
 }
 
@@ -136,8 +142,8 @@ const narrowedIn = async (
   const wanted = Object.entries(wantedNumbers(narrowing)) as [keyof LookUpNumbers, number][]
   const { from, until } = narrowing
   const time = and(
-    from === undefined ? undefined : gte(at, Math.floor(from)),
-    until === undefined ? undefined : lte(at, Math.floor(until))
+    from === undefined ? undefined : gte(records.at, Math.floor(from)),
+    until === undefined ? undefined : lte(records.at, Math.floor(until))
   )
   const numbers = wanted.map(([name, value]) => eq(records[name], value))
   const found = await rowsIn(db, stretch, query, and(time, ...numbers))
@@ -146,8 +152,8 @@ const narrowedIn = async (
   return mergedRows(found, unnumbered, query)
 }
 
-const isNear = ({ day: number }: Day, { from, until }: Narrowing): boolean =>
-  (from === undefined || number >= dayOf(from)) && (until === undefined || number <= dayOf(until))
+const isNear = ({ day }: Day, { from, until }: Narrowing): boolean =>
+  (from === undefined || day >= dayOf(from)) && (until === undefined || day <= dayOf(until))
 
 const listRows = async (
   db: Database,

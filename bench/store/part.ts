@@ -1,0 +1,36 @@
+/** What the parts of the store benchmark have in common. */
+import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
+import type { Build } from '../harness/build.ts'
+import type { Figure } from '../report.ts'
+
+export interface Settings {
+  /** of the parts `log` and `requests` */
+  rounds: number
+  /** of one measurement */
+  seconds: number
+  /** of the part `pages` */
+  records: number
+  days: number
+  /** of each kind, after the first one */
+  requests: number
+}
+
+export interface PartDatabase {
+  url: string
+  server: ServerOptions
+}
+
+export interface Bench {
+  settings: Settings
+  /** for files */
+  folder: string
+  /** the programs that parts start, built */
+  build: Build
+  /** a database of the part; empty, unless `--keep` has one of an earlier run */
+  databaseFor: (part: string) => Promise<PartDatabase>
+}
+
+export type Figures = Record<string, Figure>
+
+/** A part saves its figures as they come, so that a failure keeps those before it. */
+export type Part = (bench: Bench, add: (figures: Figures) => void) => Promise<void>
