@@ -65,8 +65,8 @@ export const KINDS: Kind[] = [
   { name: 'template_view', path: (sample) => `/templates/${versionIn(sample)}` },
   { name: 'stats', path: () => '/api/status' },
   { name: 'savings', path: () => '/api/savings' },
-  { name: 'savings_week', path: () => '/?period=week&savings=1' },
-  { name: 'savings_month', path: () => '/?period=month&savings=1' },
+  { name: 'savings_week', path: () => '?period=week&savings=1' },
+  { name: 'savings_month', path: () => '?period=month&savings=1' },
   { name: 'internalization', path: internalizationIn },
   { name: 'control_group', path: (sample) => `/api${internalizationIn(sample)}/control-group` },
 ]

@@ -133,10 +133,11 @@ onEachStore((it) => {
     it('reads 5,000 records at most where texts decide, says so and where it goes on', async ({
       store,
     }) => {
+      const { request } = turn(1, ['Hello', 'another question'])
       const others = Array.from({ length: 5_500 }, (_, i) =>
-        exampleRecord(1 + i, { request: '{}', response: '{}' })
+        exampleRecord(1 + i, { request, response: '{}' })
       )
-      await append(store, [turn(0, ['Hello'])])
+      await append(store, [turn(0, ['Hello', 'a question'])])
       await append(store, others)
       const query = { conversation: 'record-0', limit: 1 } as const
       const first = await store.records.search(query)

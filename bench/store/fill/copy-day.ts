@@ -14,7 +14,7 @@ import { createDays, DAY_MS } from '../../../src/store/postgres/log/days.ts'
 import type { DaySegment } from '../../../src/store/postgres/log/segments.ts'
 import { addTraffic } from '../../../src/store/postgres/log/traffic.ts'
 import { idAt, TIME_CHARS } from './exchanges.ts'
-import type { ModelDay } from './model-day.ts'
+import { WRITES, type ModelDay } from './model-day.ts'
 
 const SEGMENTS_AT_ONCE = 2_000
 const STATEMENT_MS = 10 * 60_000
@@ -44,13 +44,14 @@ const HEX_TIME = `lpad(to_hex(model.at + $5::bigint), 12, '0')`
 
 /** Ids as `idAt` makes them. */
 const COPY_RECORDS = `insert into promptintern.records
-    (day, id, sequence, at, answered, template_version, tenant_number, outcome, status_class)
+    (day, id, sequence, at, answered, template_version,
+      tenant_number, outcome, status_class, opening)
   select $2,
     left(${HEX_TIME}, 8) || '-' || right(${HEX_TIME}, 4) || '-' || substr(model.id, ${TIME_CHARS + 1}),
     placed.id * ${PLACES} + model.sequence % ${PLACES},
     model.at + $5::bigint, answered,
     case when template_version = any($6::text[]) then null else template_version end,
-    tenant_number, outcome, status_class
+    tenant_number, outcome, status_class, opening
   from unnest($3::bigint[], $4::bigint[]) as placed(was, id)
   join promptintern.records as model
     on model.day = $1 and model.sequence / ${PLACES} = placed.was
@@ -165,7 +166,7 @@ const copyRows = async (tx: Transaction, copy: Copy): Promise<void> => {
 export interface CopyOptions {
   model: ModelDay
   day: number
-  /** copies one of so many log segments */
+  /** copies one of so many groups of log segments */
   step: number
   /** template versions that the new day does not have */
   ended: readonly string[]
@@ -184,7 +185,7 @@ export const copyDay = async (
       )
       const end = rows[0]!.segment
       const placed = model.segments
-        .filter((_segment, index) => index % step === 0)
+        .filter((_segment, index) => Math.floor(index / WRITES.length) % step === 0)
         .map((segment, index): [DaySegment, number] => [segment, end + 1 + index])
       await copyRows(tx, { model, day, placed, ended })
       return recordsOf(placed.map(([{ segment }]) => segment)).length

@@ -30,7 +30,9 @@ const MAX_TURNS = 6
 const ANSWERED = 0.6
 const FALLBACK = 0.1
 /** of those that the lora was not asked */
-const AUDITED = 0.06
+const AUDITED = 0.15
+/** A power of two, so that a sum is the same in any order. */
+const SAVED_USD = 2 ** -13
 
 /** A logged exchange of the day, and the template that the worker finds in it. */
 export interface DayRecord extends ExchangeRecord {
@@ -96,7 +98,13 @@ const routeIn = (random: Random, template: number, status: number): RouteOutcome
     savedUsd: null,
   }
   if (drawn < ANSWERED)
-    return { ...route, outcome: 'answered', reason: null, promptTokensSaved: 1_180, savedUsd: 9e-5 }
+    return {
+      ...route,
+      outcome: 'answered',
+      reason: null,
+      promptTokensSaved: 1_180,
+      savedUsd: SAVED_USD,
+    }
   if (drawn < ANSWERED + FALLBACK)
     return { ...route, outcome: 'fallback', reason: 'low-confidence' }
   const reason = random() < AUDITED ? AUDIT : 'share'

@@ -22,12 +22,14 @@ import {
 } from './world.ts'
 
 const POOL = 6
-const FEEDBACK_A_DAY = 30
+const FEEDBACK_A_DAY = 10
+/** days that are copied in part have not exactly their share */
+const EXTRA = 0.002
 const AUDITS_AT_ONCE = 10_000
 
 export interface FillOptions {
   server: ServerOptions
-  /** in all, nearly */
+  /** in all, or some more */
   records: number
   days: number
   /** the last day that has records, since the epoch */
@@ -86,7 +88,12 @@ export const fillLog = async (options: FillOptions): Promise<number> => {
     const firstDay = lastDay - days + 1
     const all = Array.from({ length: days }, (_, index) => firstDay + index)
     const weight = all.reduce((sum, day) => sum + 1 / stepOf(day, firstDay), 0)
-    const model = await writeModelDay(connection, store, firstDay, Math.round(records / weight))
+    const model = await writeModelDay(
+      connection,
+      store,
+      firstDay,
+      Math.ceil((1 + EXTRA) * (records / weight))
+    )
     await writeTemplates(store, firstDay * DAY_MS)
     await followDay(store)
     let written = model.segments.reduce((sum, { segment }) => sum + segment.length, 0)

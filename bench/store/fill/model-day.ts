@@ -14,7 +14,7 @@ import { exchangesOf, type DayRecord } from './exchanges.ts'
 
 const PROXIES = 4
 /** records of one write, in turn */
-const WRITES = [1, 2, 3, 4, 6, 8]
+export const WRITES = [1, 2, 3, 4, 6, 8]
 const BATCHES_AT_ONCE = 2_000
 const TAGGED_AT_ONCE = 500
 

@@ -1,4 +1,6 @@
 /** Rules by which a person searches the log. Pure. */
+import { hashOf } from './hash.ts'
+import { openingOf } from './opening.ts'
 import type { StoredRecord } from './record.ts'
 import { requestOf } from './record-bodies.ts'
 
@@ -25,6 +27,7 @@ export interface Narrowing extends Omit<RecordFilter, 'conversation'> {
   /** milliseconds since the epoch, inclusive */
   from?: number
   until?: number
+  opening?: number | null
 }
 
 export interface CompiledFilter {
@@ -70,11 +73,15 @@ const statusClassOf = ({ status }: Pick<StoredRecord, 'status'>): number => Math
 /** The digit before `xx`. */
 const digitOf = (status: SearchStatus): number => Number(status[0])
 
-const nearTo = ({ tenant, at }: StoredRecord): Narrowing => ({
-  tenant,
-  from: at - CONVERSATION_MS,
-  until: at + CONVERSATION_MS,
-})
+/** Where the turn has no user's text, no other record is of its conversation. */
+const nearTo = (
+  { tenant, at, path, request }: StoredRecord,
+  asked: readonly string[]
+): Narrowing => {
+  const days = asked.length === 0 ? 0 : CONVERSATION_MS
+  const opening = openingOf(path, Buffer.from(request))
+  return { tenant, from: at - days, until: at + days, opening }
+}
 
 /** @param turn the record that `conversation` names; null without it */
 export const compileFilter = (
@@ -88,7 +95,7 @@ export const compileFilter = (
     (record.tenant === turn.tenant && Math.abs(record.at - turn.at) <= CONVERSATION_MS)
   return {
     fitsAll: turn === null && [tenant, outcome, status].every((value) => value === undefined),
-    narrowing: { tenant, outcome, status, ...(turn !== null && nearTo(turn)) },
+    narrowing: { tenant, outcome, status, ...(turn !== null && nearTo(turn, asked)) },
     fitsHead: (record) =>
       (tenant === undefined || record.tenant === tenant) &&
       (outcome === undefined || outcomeOf(record) === outcome) &&
@@ -104,37 +111,40 @@ export const compileFilter = (
 
 /**
  * Small numbers by which a store finds records. They are stored, so what a number means never changes. Two
- * tenants may have the same number, so `fitsHead` decides.
+ * tenants, or two openings, may have the same number, so `fitsHead` and `fitsBody` decide.
  */
 export interface LookUpNumbers {
-  /** 31 bits of a hash */
+  /** 31 bits of a hash, so that it fits a signed integer */
   tenantNumber: number
   /** place in `SEARCH_OUTCOMES` */
   outcome: number
   /** the first digit */
   statusClass: number
+  /** see `openingOf` */
+  opening: number | null
 }
 
-/** FNV-1a over UTF-16 units, without its lowest bit, so that it fits a signed integer of 32 bits. */
-const numberOf = (tenant: string): number => {
-  let hash = 0x811c_9dc5
-  for (let at = 0; at < tenant.length; at++)
-    hash = Math.imul(hash ^ tenant.charCodeAt(at), 0x0100_0193)
-  return hash >>> 1
-}
+const tenantNumberOf = (tenant: string): number => hashOf(tenant) >>> 1
 
-/** Of a record. */
+/** Of a record. @param request as it is stored */
 export const lookUpNumbers = (
-  head: Pick<StoredRecord, 'tenant' | 'route' | 'status'>
+  head: Pick<StoredRecord, 'tenant' | 'route' | 'status' | 'path'>,
+  request: Buffer
 ): LookUpNumbers => ({
-  tenantNumber: numberOf(head.tenant),
+  tenantNumber: tenantNumberOf(head.tenant),
   outcome: SEARCH_OUTCOMES.indexOf(outcomeOf(head)),
   statusClass: statusClassOf(head),
+  opening: openingOf(head.path, request),
 })
 
 /** Those that the records of a search have; empty where any will do. */
-export const wantedNumbers = ({ tenant, outcome, status }: Narrowing): Partial<LookUpNumbers> => ({
-  ...(tenant !== undefined && { tenantNumber: numberOf(tenant) }),
-  ...(outcome !== undefined && { outcome: SEARCH_OUTCOMES.indexOf(outcome) }),
-  ...(status !== undefined && { statusClass: digitOf(status) }),
-})
+export const wantedNumbers = (narrowing: Narrowing): [keyof LookUpNumbers, number][] => {
+  const { tenant, outcome, status, opening } = narrowing
+  const numbers: [keyof LookUpNumbers, number | null | undefined][] = [
+    ['tenantNumber', tenant === undefined ? null : tenantNumberOf(tenant)],
+    ['outcome', outcome === undefined ? null : SEARCH_OUTCOMES.indexOf(outcome)],
+    ['statusClass', status === undefined ? null : digitOf(status)],
+    ['opening', opening],
+  ]
+  return numbers.filter((each): each is [keyof LookUpNumbers, number] => each[1] != null)
+}

@@ -147,6 +147,7 @@ export const records = schema.table(
     tenantNumber: integer('tenant_number'),
     outcome: smallint('outcome'),
     statusClass: smallint('status_class'),
+    opening: smallint('opening'),
   },
   (table) => [
     // a record's time never changes, so a repeated append finds its id in the same day

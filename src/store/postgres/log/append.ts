@@ -60,11 +60,14 @@ const nextSegment = async ({ $client }: Transaction, day: number): Promise<numbe
 }
 
 const INSERT_RECORDS = `insert into promptintern.records
-    (day, sequence, id, at, answered, template_version, tenant_number, outcome, status_class)
-  select $1, $2 + place - 1, id, at, answered, template_version, tenant_number, outcome, status_class
-  from unnest($3::text[], $4::bigint[], $5::boolean[], $6::text[], $7::int[], $8::int[], $9::int[])
-    with ordinality as
-      added(id, at, answered, template_version, tenant_number, outcome, status_class, place)
+    (day, sequence, id, at, answered, template_version,
+      tenant_number, outcome, status_class, opening)
+  select $1, $2 + place - 1, id, at, answered, template_version,
+    tenant_number, outcome, status_class, opening
+  from unnest($3::text[], $4::bigint[], $5::boolean[], $6::text[],
+      $7::int[], $8::int[], $9::int[], $10::int[])
+    with ordinality as added(id, at, answered, template_version,
+      tenant_number, outcome, status_class, opening, place)
   on conflict (id, day) do nothing`
 
 /** @returns places of the records whose id was neither in the log nor earlier in the list */
@@ -74,7 +77,7 @@ const insertRecords = async (
   segment: number
 ): Promise<Set<number>> => {
   const first = sequenceOf(segment, 0)
-  const numbers = added.map(({ head }) => lookUpNumbers(head))
+  const numbers = added.map(({ head, request }) => lookUpNumbers(head, request))
   const { rowCount } = await $client.query(INSERT_RECORDS, [
     day,
     first,
@@ -85,6 +88,7 @@ const insertRecords = async (
     numbers.map(({ tenantNumber }) => tenantNumber),
     numbers.map(({ outcome }) => outcome),
     numbers.map(({ statusClass }) => statusClass),
+    numbers.map(({ opening }) => opening),
   ])
   if (rowCount === added.length) return new Set(added.keys())
   const { rows } = await $client.query<{ sequence: number }>(

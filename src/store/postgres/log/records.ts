@@ -1,10 +1,6 @@
 /** Reads, searches and tags the records of the log. `append.ts` writes them. */
 import { and, asc, desc, eq, gt, gte, inArray, isNull, lt, lte, type SQL } from 'drizzle-orm'
-import {
-  wantedNumbers,
-  type LookUpNumbers,
-  type Narrowing,
-} from '../../../core/log/record-filter.ts'
+import { wantedNumbers, type Narrowing } from '../../../core/log/record-filter.ts'
 import type { RecordHead, StoredRecord } from '../../../core/log/record.ts'
 import type { BaseCache } from '../../log/base-cache.ts'
 import { textOf, wholeIdsOf } from '../../log/body-forms.ts'
@@ -139,13 +135,12 @@ const narrowedIn = async (
   query: RecordQuery,
   narrowing: Narrowing
 ): Promise<RecordRow[]> => {
-  const wanted = Object.entries(wantedNumbers(narrowing)) as [keyof LookUpNumbers, number][]
   const { from, until } = narrowing
   const time = and(
     from === undefined ? undefined : gte(records.at, Math.floor(from)),
     until === undefined ? undefined : lte(records.at, Math.floor(until))
   )
-  const numbers = wanted.map(([name, value]) => eq(records[name], value))
+  const numbers = wantedNumbers(narrowing).map(([name, value]) => eq(records[name], value))
   const found = await rowsIn(db, stretch, query, and(time, ...numbers))
   if (numbers.length === 0) return found
   const unnumbered = await rowsIn(db, stretch, query, and(time, isNull(records.outcome)))

@@ -78,6 +78,7 @@ export const records = sqliteTable(
     tenantNumber: integer('tenant_number'),
     outcome: integer('outcome'),
     statusClass: integer('status_class'),
+    opening: integer('opening'),
   },
   (table) => [
     index('records_template')

@@ -21,6 +21,9 @@ import { addTraffic } from './traffic.ts'
 const AT_DIGITS = 16
 /** of 31 bits */
 const TENANT_DIGITS = 10
+/** of 12 bits */
+const OPENING_DIGITS = 4
+const NO_OPENING = 9999
 
 /**
  * Stands between an id and a version, which never contain it. Not a control character below the
@@ -28,34 +31,38 @@ const TENANT_DIGITS = 10
  */
 const SEPARATOR = String.fromCharCode(127)
 
-/** The look-up columns of a record as one string: three digits, two numbers of a fixed length, two texts. */
+/** The look-up columns of a record as one string: three digits, three numbers of a fixed length, two texts. */
 const rowText = (record: RecordBytes): string => {
   const { id, at, route } = record.head
-  const { tenantNumber, outcome, statusClass } = lookUpNumbers(record.head)
+  const { tenantNumber, outcome, statusClass, opening } = lookUpNumbers(record.head, record.request)
   const time = String(at).padStart(AT_DIGITS, '0')
   const tenant = String(tenantNumber).padStart(TENANT_DIGITS, '0')
+  const begin = String(opening ?? NO_OPENING).padStart(OPENING_DIGITS, '0')
   const digits = `${Number(isAnswered(record))}${outcome}${statusClass}`
-  return `${digits}${time}${tenant}${id}${SEPARATOR}${route?.templateVersion ?? ''}`
+  return `${digits}${time}${tenant}${begin}${id}${SEPARATOR}${route?.templateVersion ?? ''}`
 }
 
-/** Where the id begins, counted from 1. */
-const ID_AT = 4 + AT_DIGITS + TENANT_DIGITS
+/** Where they begin, counted from 1. */
+const TENANT_AT = 4 + AT_DIGITS
+const OPENING_AT = TENANT_AT + TENANT_DIGITS
+const ID_AT = OPENING_AT + OPENING_DIGITS
 
 /**
  * One parameter for all rows, because binding each value takes longer than inserting it. One string
  * for a row, because SQLite would parse a JSON list again for each of its values.
  */
 const INSERT_RECORDS = `insert into records
-    (sequence, id, at, answered, template_version, tenant_number, outcome, status_class)
+    (sequence, id, at, answered, template_version, tenant_number, outcome, status_class, opening)
   select
     ? + key,
     substr(value, ${ID_AT}, instr(value, '${SEPARATOR}') - ${ID_AT}),
     substr(value, 4, ${AT_DIGITS}),
     substr(value, 1, 1),
     nullif(substr(value, instr(value, '${SEPARATOR}') + 1), ''),
-    substr(value, ${4 + AT_DIGITS}, ${TENANT_DIGITS}),
+    substr(value, ${TENANT_AT}, ${TENANT_DIGITS}),
     substr(value, 2, 1),
-    substr(value, 3, 1)
+    substr(value, 3, 1),
+    nullif(substr(value, ${OPENING_AT}, ${OPENING_DIGITS}), '${NO_OPENING}')
   from json_each(?) where true
   on conflict (id) do nothing`
 

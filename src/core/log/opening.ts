@@ -1,0 +1,96 @@
+/**
+ * The opening of a conversation as a small number, by which a store finds its turns. It is made for every
+ * record, so most requests are not parsed for it: only their first user message is. Pure.
+ */
+import type { ChatMessage } from '../../openai/chat.ts'
+import { hashOf } from './hash.ts'
+import { requestOf } from './record-bodies.ts'
+
+/** Enough to leave few records to read, and too few to tell from it what a deleted text was. */
+const BITS = 12
+const MAX_CHARS = 1_000
+
+const [QUOTE, BACKSLASH, COLON, OPEN, CLOSE] = ['"', '\\', ':', '{', '}'].map((char) =>
+  char.charCodeAt(0)
+) as [number, number, number, number, number]
+const SPACE = 0x20
+const ROLE = '"role"'
+const USER = '"user"'
+
+/** Behind the last byte that is not white space, at the place or before it. */
+const trimmedEnd = (body: Buffer, end: number): number => {
+  let at = end
+  while (at > 0 && body[at - 1]! <= SPACE) at--
+  return at
+}
+
+/**
+ * Where the first message of a user begins that names its role first, as nearly all clients do.
+ * @returns null: there is no such message; 'elsewhere': one names its role later
+ */
+const firstUserMessage = (body: Buffer): number | null | 'elsewhere' => {
+  for (let at = body.indexOf(USER); at >= 0; at = body.indexOf(USER, at + USER.length)) {
+    const colon = trimmedEnd(body, at) - 1
+    if (body[colon] !== COLON) continue
+    const role = trimmedEnd(body, colon) - ROLE.length
+    if (body.toString('latin1', role, role + ROLE.length) !== ROLE) continue
+    const begin = trimmedEnd(body, role) - 1
+    return body[begin] === OPEN ? begin : 'elsewhere'
+  }
+  return null
+}
+
+/** Behind the string's last quote. @param begin behind its first one */
+const endOfString = (body: Buffer, begin: number): number => {
+  for (let at = body.indexOf(QUOTE, begin); at >= 0; at = body.indexOf(QUOTE, at + 1)) {
+    let first = at
+    while (body[first - 1] === BACKSLASH) first--
+    if ((at - first) % 2 === 0) return at + 1
+  }
+  return body.length
+}
+
+const endOfObject = (body: Buffer, begin: number): number => {
+  let depth = 0
+  for (let at = begin; at < body.length; at++) {
+    const byte = body[at]
+    if (byte === QUOTE) at = endOfString(body, at + 1) - 1
+    else if (byte === OPEN) depth++
+    else if (byte === CLOSE && --depth === 0) return at + 1
+  }
+  return body.length
+}
+
+/** The texts of a message, in one or in several parts. Nothing of it has been checked. */
+const textOf = (content: unknown): string => {
+  if (typeof content === 'string') return content
+  const parts = (Array.isArray(content) ? content : []) as ({ text?: unknown } | null)[]
+  return parts.map((part) => (typeof part?.text === 'string' ? part.text : '')).join('')
+}
+
+const parsedMessage = (body: Buffer, begin: number): Pick<ChatMessage, 'content'> | null => {
+  try {
+    return JSON.parse(body.toString('utf8', begin, endOfObject(body, begin))) as ChatMessage
+  } catch {
+    return null
+  }
+}
+
+const readWhole = (path: string, body: Buffer): Pick<ChatMessage, 'content'> | null =>
+  requestOf({ path, request: body.toString('utf8') })?.messages.find(
+    ({ role }) => role === 'user'
+  ) ?? null
+
+const openingMessage = (path: string, body: Buffer): Pick<ChatMessage, 'content'> | null => {
+  const begin = firstUserMessage(body)
+  return typeof begin === 'number' ? parsedMessage(body, begin) : readWhole(path, body)
+}
+
+/**
+ * The same for all turns of a conversation, whose requests begin with the same user message. Others may have
+ * the same number, too. @returns 12 bits; null for a request without a user's text
+ */
+export const openingOf = (path: string, body: Buffer): number | null => {
+  const text = textOf(openingMessage(path, body)?.content).slice(0, MAX_CHARS)
+  return text === '' ? null : hashOf(text) >>> (32 - BITS)
+}
