@@ -22,7 +22,7 @@ import {
 } from './world.ts'
 
 const POOL = 6
-const FEEDBACK_A_DAY = 10
+const FEEDBACK_A_DAY = 3
 /** days that are copied in part have not exactly their share */
 const EXTRA = 0.002
 const AUDITS_AT_ONCE = 10_000

@@ -14,8 +14,8 @@ const [QUOTE, BACKSLASH, COLON, OPEN, CLOSE] = ['"', '\\', ':', '{', '}'].map((c
   char.charCodeAt(0)
 ) as [number, number, number, number, number]
 const SPACE = 0x20
-const ROLE = '"role"'
-const USER = '"user"'
+const ROLE = Buffer.from('"role"')
+const USER = Buffer.from('"user"')
 
 /** Behind the last byte that is not white space, at the place or before it. */
 const trimmedEnd = (body: Buffer, end: number): number => {
@@ -33,7 +33,7 @@ const firstUserMessage = (body: Buffer): number | null | 'elsewhere' => {
     const colon = trimmedEnd(body, at) - 1
     if (body[colon] !== COLON) continue
     const role = trimmedEnd(body, colon) - ROLE.length
-    if (body.toString('latin1', role, role + ROLE.length) !== ROLE) continue
+    if (role < 0 || body.compare(ROLE, 0, ROLE.length, role, role + ROLE.length) !== 0) continue
     const begin = trimmedEnd(body, role) - 1
     return body[begin] === OPEN ? begin : 'elsewhere'
   }

@@ -29,7 +29,9 @@ import { prune, scrub } from './prune.ts'
 import { readSegments } from './segments.ts'
 import { readTraffic } from './traffic.ts'
 
-type RecordRow = Pick<typeof records.$inferSelect, 'sequence' | 'templateVersion'>
+const COLUMNS = { sequence: records.sequence, templateVersion: records.templateVersion }
+
+type RecordRow = Pick<typeof records.$inferSelect, keyof typeof COLUMNS>
 
 /** bounds the decoded log segments in memory */
 const SEGMENTS_AT_ONCE = 50
@@ -80,7 +82,7 @@ const toRecords = async (
 
 /** A record without its bodies. @returns null when it is not in the log */
 export const readHead = async (db: Database, id: string): Promise<RecordHead | null> => {
-  const rows = await db.select().from(records).where(eq(records.id, id))
+  const rows = await db.select(COLUMNS).from(records).where(eq(records.id, id))
   const [record] = (await readSegmentRecords(db, rows)).values()
   return record?.head ?? null
 }
@@ -90,7 +92,7 @@ const listRows = (db: Database, query: RecordQuery, condition?: SQL): Promise<Re
   const { templateVersion, order = 'asc', limit, after, answeredOnly = false } = query
   const isBehind = order === 'asc' ? gt : lt
   return db
-    .select({ sequence: records.sequence, templateVersion: records.templateVersion })
+    .select(COLUMNS)
     .from(records)
     .where(
       and(
@@ -125,7 +127,7 @@ const narrowedRows = async (
 const byIds = async (db: Database, ids: string[]): Promise<StoredRecord[]> => {
   const found: StoredRecord[] = []
   for (const chunk of inChunks([...new Set(ids)])) {
-    const rows = await db.select().from(records).where(inArray(records.id, chunk))
+    const rows = await db.select(COLUMNS).from(records).where(inArray(records.id, chunk))
     found.push(...(await toRecords(db, rows, () => true)))
   }
   return inOrderOf(ids, found)
