@@ -4,111 +4,14 @@
  */
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Amounts, CountedLimits, SliceGrant } from '../../src/core/keys/account.ts'
-import { KeySlice, type Reservation } from '../../src/core/keys/slice.ts'
+import type { Amounts, CountedLimits } from '../../src/core/keys/account.ts'
+import { KeySlice } from '../../src/core/keys/slice.ts'
 import { MemoryAccounts } from '../fakes/accounts.ts'
+import { NOON, SliceWorld } from '../fakes/slice-world.ts'
 
-const NOON = Date.parse('2026-11-26T12:00:00Z')
 const MINUTE_MS = 60_000
 
-interface Proxy {
-  name: string
-  slice: KeySlice
-  running: Reservation[]
-  /** a trip that the account has answered */
-  arriving: { grant: SliceGrant; askedAt: number } | null
-}
-
-/** What happened in a world of several proxies, and what it cost in truth. */
-class World {
-  readonly accounts: MemoryAccounts
-  private readonly limits: CountedLimits
-  private readonly proxies: Proxy[] = []
-  private born = 0
-  /** of the database */
-  databaseNow = NOON
-  /** of the proxies, which never goes back */
-  now = 0
-  /** all that upstreams may have billed for */
-  admittedUsd = 0
-  billedUsd = 0
-  requests = 0
-  tokens = 0
-
-  constructor(limits: CountedLimits, count: number) {
-    this.limits = limits
-    this.accounts = new MemoryAccounts(() => this.databaseNow)
-    for (let index = 0; index < count; index++) this.proxies.push(this.birth())
-  }
-
-  private birth(): Proxy {
-    const slice = new KeySlice('a', this.limits, this.now)
-    return { name: `proxy ${this.born++}`, slice, running: [], arriving: null }
-  }
-
-  private proxy(index: number): Proxy {
-    return this.proxies[index % this.proxies.length]!
-  }
-
-  /** Asks the database where the slice does not suffice. */
-  request(index: number, amounts: Amounts): void {
-    const proxy = this.proxy(index)
-    let taken = proxy.slice.take(amounts, this.now)
-    if (taken === null && proxy.slice.shortage(amounts, this.now) === null) {
-      this.arrive(index)
-      this.trip(index, 'answered', [amounts])
-      this.arrive(index)
-      taken = proxy.slice.take(amounts, this.now)
-    }
-    if (taken === null) return
-    proxy.running.push(taken)
-    this.admittedUsd += amounts.usd
-    this.requests += amounts.requests
-    this.tokens += amounts.tokens
-  }
-
-  /** @param share of what was reserved */
-  settle(index: number, share: number): void {
-    const { running, slice } = this.proxy(index)
-    const reservation = running.shift()
-    if (reservation === undefined) return
-    const { tokens, usd } = reservation.amounts
-    const taken = { requests: 1, tokens: tokens * share, usd: usd * share }
-    slice.settle(reservation, taken, this.now)
-    this.admittedUsd -= usd
-    this.billedUsd += taken.usd
-    this.tokens += taken.tokens - tokens
-  }
-
-  /** Its answer comes with `arrive`, and other things may happen before. */
-  trip(index: number, end: 'answered' | 'lost' | 'unanswered', waiting: Amounts[] = []): void {
-    this.arrive(index)
-    const proxy = this.proxy(index)
-    const ask = proxy.slice.ask(waiting, this.now)
-    if (end === 'lost') return proxy.slice.fail()
-    const [grant] = this.accounts.renew(proxy.name, [ask])
-    if (end === 'unanswered') return proxy.slice.fail()
-    proxy.arriving = { grant: grant!, askedAt: this.now }
-  }
-
-  arrive(index: number): void {
-    const proxy = this.proxy(index)
-    if (proxy.arriving === null) return
-    proxy.slice.end(proxy.arriving.grant, proxy.arriving.askedAt, this.now)
-    proxy.arriving = null
-  }
-
-  tick(index: number): void {
-    this.proxy(index).slice.tick()
-  }
-
-  /** `kill -9`, and another process begins. What its running requests cost stays unknown. */
-  kill(index: number): void {
-    this.proxies[index % this.proxies.length] = this.birth()
-  }
-}
-
-type Step = (world: World) => void
+type Step = (world: SliceWorld) => void
 
 const index = fc.nat(3)
 const ends = fc.constantFrom('answered', 'lost', 'unanswered')
@@ -196,7 +99,7 @@ describe('slices of a budget', () => {
     const jumps = fc.integer({ min: -5_000_000, max: 5_000_000 })
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 4 }), steps(jumps), (count, happens) => {
-        const world = new World(budgetOf('total'), count)
+        const world = new SliceWorld(budgetOf('total'), count)
         for (const step of happens) {
           step(world)
           expect(world.billedUsd + world.admittedUsd).toBeLessThanOrEqual(10 + 1e-6)
@@ -210,7 +113,7 @@ describe('slices of a budget', () => {
     const nothing = fc.constant(0)
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 4 }), steps(nothing), (count, happens) => {
-        const world = new World(budgetOf('total'), count)
+        const world = new SliceWorld(budgetOf('total'), count)
         for (const step of happens) step(world)
         const dead = world.accounts.heldUsd('a')
         for (let by = 0; by < count; by++) {
@@ -229,7 +132,7 @@ describe('slices of a budget', () => {
   })
 
   it('of a period are not used in the next one before the database agrees', () => {
-    const world = new World(budgetOf('day'), 2)
+    const world = new SliceWorld(budgetOf('day'), 2)
     const two = { requests: 1, tokens: 1, usd: 2 }
     world.request(0, two)
     world.request(0, two)
@@ -285,7 +188,7 @@ describe('slices of rates', () => {
   it('never admit more than one bucket would', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 4 }), steps(fc.constant(0)), (count, happens) => {
-        const world = new World(limits, count)
+        const world = new SliceWorld(limits, count)
         for (const step of happens) {
           step(world)
           const minutes = (world.databaseNow - NOON) / MINUTE_MS
@@ -298,7 +201,7 @@ describe('slices of rates', () => {
   })
 
   it('go back within three ticks, so that another proxy may use the whole minute', () => {
-    const world = new World(limits, 2)
+    const world = new SliceWorld(limits, 2)
     const one = { requests: 1, tokens: 1, usd: 0 }
     for (let request = 0; request < 10; request++) world.request(0, one)
     for (let seconds = 0; seconds < 3; seconds++) {

@@ -1,14 +1,17 @@
 /** Spend of issued keys, and the slices of their limits that processes hold. */
+import { and, eq, inArray, sql } from 'drizzle-orm'
 import {
   ABANDONED_MS,
   grantSlice,
   type Account,
+  type Levels,
   type SliceAsk,
   type SliceGrant,
 } from '../../core/keys/account.ts'
 import { DAY_MS, dayOf, firstDayOf } from '../../core/keys/budget.ts'
 import type { KeyStore } from '../store.ts'
 import type { Connection, Transaction } from './base/database.ts'
+import { keyAccounts, keySlices } from './base/schema.ts'
 
 /** Milliseconds since the epoch when it is read, not when the transaction began to wait. */
 const NOW = '(extract(epoch from clock_timestamp()) * 1000)::bigint'
@@ -50,19 +53,6 @@ const READ = `select asked.key_id,
     (select coalesce(sum(usd), 0) from promptintern.key_slices as slice
       where slice.key_id = asked.key_id and holder <> $3) as held
   from unnest($1::text[], $2::int[]) as asked(key_id, first_day)`
-
-const SET_LEVELS = `update promptintern.key_accounts as account
-  set requests = level.requests, tokens = level.tokens, filled_at = $4
-  from unnest($1::text[], $2::float8[], $3::float8[]) as level(key_id, requests, tokens)
-  where account.key_id = level.key_id`
-
-const SET_SLICES = `insert into promptintern.key_slices (key_id, holder, usd, renewed_at)
-  select key_id, $2, usd, $4 from unnest($1::text[], $3::float8[]) as slice(key_id, usd)
-  on conflict (key_id, holder) do update
-    set usd = excluded.usd, renewed_at = excluded.renewed_at`
-
-const REMOVE_SLICES =
-  'delete from promptintern.key_slices where key_id = any($1::text[]) and holder = $2'
 
 interface Locked {
   key_id: string
@@ -108,18 +98,45 @@ const readAccounts = async (
   )
 }
 
+/** The rows are there, and locked. */
+const setLevels = async (
+  tx: Transaction,
+  rows: ({ keyId: string } & Levels)[],
+  now: number
+): Promise<void> => {
+  await tx
+    .insert(keyAccounts)
+    .values(rows.map((row) => ({ ...row, filledAt: now })))
+    .onConflictDoUpdate({
+      target: keyAccounts.keyId,
+      set: {
+        requests: sql`excluded.requests`,
+        tokens: sql`excluded.tokens`,
+        filledAt: sql`excluded.filled_at`,
+      },
+    })
+}
+
 const setSlices = async (
-  { $client }: Transaction,
+  tx: Transaction,
   holder: string,
   slices: { keyId: string; usd: number }[],
   now: number
 ): Promise<void> => {
   const held = slices.filter(({ usd }) => usd > 0)
   const empty = slices.filter(({ usd }) => usd <= 0).map(({ keyId }) => keyId)
-  if (empty.length > 0) await $client.query(REMOVE_SLICES, [empty, holder])
-  if (held.length === 0) return
-  const keyIds = held.map(({ keyId }) => keyId)
-  await $client.query(SET_SLICES, [keyIds, holder, held.map(({ usd }) => usd), now])
+  if (empty.length > 0)
+    await tx
+      .delete(keySlices)
+      .where(and(inArray(keySlices.keyId, empty), eq(keySlices.holder, holder)))
+  if (held.length > 0)
+    await tx
+      .insert(keySlices)
+      .values(held.map((slice) => ({ ...slice, holder, renewedAt: now })))
+      .onConflictDoUpdate({
+        target: [keySlices.keyId, keySlices.holder],
+        set: { usd: sql`excluded.usd`, renewedAt: sql`excluded.renewed_at` },
+      })
 }
 
 const renewAll = async (
@@ -133,12 +150,8 @@ const renewAll = async (
   await addSpend(tx, holder, asks, now)
   const accounts = await readAccounts(tx, { holder, asks, locked }, now)
   const decided = asks.map((ask) => grantSlice(accounts.get(ask.keyId)!, ask, now))
-  await tx.$client.query(SET_LEVELS, [
-    keyIds,
-    decided.map(({ levels }) => levels.requests),
-    decided.map(({ levels }) => levels.tokens),
-    now,
-  ])
+  const levels = decided.map(({ grant, levels: left }) => ({ keyId: grant.keyId, ...left }))
+  await setLevels(tx, levels, now)
   const slices = asks.map(({ keyId, keptUsd }, index) => ({
     keyId,
     usd: keptUsd + decided[index]!.grant.granted.usd,

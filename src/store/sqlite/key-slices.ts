@@ -9,7 +9,8 @@ import {
 import { DAY_MS, dayOf, firstDayOf } from '../../core/keys/budget.ts'
 import type { KeyStore } from '../store.ts'
 import type { Connection } from './base/database.ts'
-import type { SqlTransaction } from './base/statements.ts'
+import { keyAccounts, keySlices } from './base/schema.ts'
+import { bulkInsert, type SqlTransaction } from './base/statements.ts'
 
 const NOW = `select cast(unixepoch('subsec') * 1000 as integer) as now`
 
@@ -33,11 +34,8 @@ const READ = `select
   requests, tokens, filled_at
   from (select 1) left join key_accounts on key_id = ?1`
 
-const SET_LEVELS = `insert or replace into key_accounts (key_id, requests, tokens, filled_at)
-  values (?, ?, ?, ?)`
-
-const SET_SLICE = `insert or replace into key_slices (key_id, holder, usd, renewed_at)
-  values (?, ?, ?, ?)`
+const setLevels = bulkInsert(keyAccounts, '', 'insert or replace')
+const setSlices = bulkInsert(keySlices, '', 'insert or replace')
 
 const REMOVE_SLICE = 'delete from key_slices where key_id = ? and holder = ?'
 
@@ -83,9 +81,9 @@ const renewOne = async (
   await addSpend(tx, holder, ask, now)
   const account = await readAccount(tx, holder, ask, now)
   const { grant, levels } = grantSlice(account, ask, now)
-  await tx.execute({ sql: SET_LEVELS, args: [keyId, levels.requests, levels.tokens, now] })
+  await setLevels(tx, [{ keyId, ...levels, filledAt: now }])
   const usd = ask.keptUsd + grant.granted.usd
-  if (usd > 0) await tx.execute({ sql: SET_SLICE, args: [keyId, holder, usd, now] })
+  if (usd > 0) await setSlices(tx, [{ keyId, holder, usd, renewedAt: now }])
   else await tx.execute({ sql: REMOVE_SLICE, args: [keyId, holder] })
   return grant
 }
