@@ -100,12 +100,14 @@ describe('slices of a budget', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 4 }), steps(jumps), (count, happens) => {
         const world = new SliceWorld(budgetOf('total'), count)
+        let most = 0
         for (const step of happens) {
           step(world)
-          expect(world.billedUsd + world.admittedUsd).toBeLessThanOrEqual(10 + 1e-6)
+          most = Math.max(most, world.billedUsd + world.admittedUsd)
         }
+        expect(most).toBeLessThanOrEqual(10 + 1e-6)
       }),
-      { numRuns: 150 }
+      { numRuns: 100 }
     )
   })
 
@@ -189,12 +191,15 @@ describe('slices of rates', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 4 }), steps(fc.constant(0)), (count, happens) => {
         const world = new SliceWorld(limits, count)
+        const over = { requests: 0, tokens: 0 }
         for (const step of happens) {
           step(world)
-          const minutes = (world.databaseNow - NOON) / MINUTE_MS
-          expect(world.requests).toBeLessThanOrEqual(30 * (1 + minutes) + 1e-6)
-          expect(world.tokens).toBeLessThanOrEqual(2000 * (1 + minutes) + 1e-6)
+          const minutes = 1 + (world.databaseNow - NOON) / MINUTE_MS
+          over.requests = Math.max(over.requests, world.requests - 30 * minutes)
+          over.tokens = Math.max(over.tokens, world.tokens - 2000 * minutes)
         }
+        expect(over.requests).toBeLessThanOrEqual(1e-6)
+        expect(over.tokens).toBeLessThanOrEqual(1e-6)
       }),
       { numRuns: 100 }
     )
