@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { batchOf } from '../../src/core/log/exchange-batch.ts'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { seededRandom } from '../../src/random.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { OpenStore, Store } from '../../src/store/store.ts'
 import { openPostgresStore, openSqliteStore } from '../../src/store/thread/open.ts'
 import { spread, withBar } from '../report.ts'
 import type { Part } from './part.ts'
@@ -98,7 +98,7 @@ const measure = async (store: Store, seconds: number): Promise<Measured> => {
   }
 }
 
-const closing = async (store: Store, seconds: number): Promise<Measured> => {
+const closing = async (store: OpenStore, seconds: number): Promise<Measured> => {
   try {
     return await measure(store, seconds)
   } finally {

@@ -91,11 +91,7 @@ const requireModel = ({ failover }: ChatDeps, { outcome }: Received): void => {
  * @returns a promise where a limit of the key must be asked for
  * @throws AppError as `Caller.admit` and `requireModel`
  */
-const admit = (
-  deps: ChatDeps,
-  received: Received,
-  caller: Caller | null
-): Soon<Charge> | null => {
+const admit = (deps: ChatDeps, received: Received, caller: Caller | null): Soon<Charge> | null => {
   requireModel(deps, received)
   if (caller === null) return null
   const { dialect, model, body } = received.exchange

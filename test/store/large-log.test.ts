@@ -12,7 +12,7 @@ import { openPool } from '../../src/store/postgres/base/database.ts'
 import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import { recordWriter } from '../../src/store/postgres/log/append.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { OpenStore, Store } from '../../src/store/store.ts'
 import { createDatabase, describePostgres, execute } from '../fixtures/postgres.ts'
 
 /** A Saturday: 2026-11-28. */
@@ -21,7 +21,7 @@ const DAYS = 12
 const RECORDS = 900
 const PATIENCE_MS = 240_000
 
-const open = (server: ServerOptions): Promise<Store> =>
+const open = (server: ServerOptions): Promise<OpenStore> =>
   openLocalStore({ server, poolSize: 2 }, Date.now)
 
 const readAll = async ({ records }: Store): Promise<StoredRecord[]> => {

@@ -13,7 +13,7 @@ import { seededRandom } from '../../src/random.ts'
 import { openEconomics } from '../../src/savings/economics.ts'
 import type { ServerOptions } from '../../src/store/postgres/base/server-options.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { OpenStore } from '../../src/store/store.ts'
 import { openPage, TOKEN, type Page } from '../page/harness.ts'
 import { connect, createDatabase, describePostgres } from '../fixtures/postgres.ts'
 
@@ -111,7 +111,7 @@ const MORE = [
 
 describePostgres('the queries of the pages', () => {
   let server: ServerOptions
-  let store: Store
+  let store: OpenStore
   let page: Page
   let client: Client
   let samples: Sample[]
