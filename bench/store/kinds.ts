@@ -68,5 +68,10 @@ export const KINDS: Kind[] = [
   { name: 'savings_week', path: () => '?period=week&savings=1' },
   { name: 'savings_month', path: () => '?period=month&savings=1' },
   { name: 'internalization', path: internalizationIn },
+  { name: 'pairs', path: (sample) => `${internalizationIn(sample)}/pairs` },
+  {
+    name: 'pairs_rare',
+    path: (sample) => `${internalizationIn(sample)}/pairs?outcome=upstream-differs`,
+  },
   { name: 'control_group', path: (sample) => `/api${internalizationIn(sample)}/control-group` },
 ]

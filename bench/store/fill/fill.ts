@@ -8,6 +8,8 @@ import type { ServerOptions } from '../../../src/store/postgres/base/server-opti
 import { openLocalStore } from '../../../src/store/postgres/local.ts'
 import { DAY_MS } from '../../../src/store/postgres/log/days.ts'
 import type { Store, WaitingAudit } from '../../../src/store/store.ts'
+import { saveRolloutReport } from '../../../src/lifecycle/rollout-report.ts'
+import { exampleReport } from '../../../test/fixtures/rollout.ts'
 import { copyDay } from './copy-day.ts'
 import { writeModelDay } from './model-day.ts'
 import {
@@ -72,7 +74,9 @@ const writeTemplates = async (store: Store, at: number): Promise<void> => {
   await store.templates.upsert(templates)
   for (const [index, row] of internalizationsAt(at).entries()) {
     await store.internalizations.create(row)
-    if (index < LIVE) await store.routes.put(routeOf(row, templates[index]!))
+    if (index >= LIVE) continue
+    await store.routes.put(routeOf(row, templates[index]!))
+    await saveRolloutReport(store, row.id, exampleReport({ at }))
   }
 }
 

@@ -295,6 +295,10 @@ export const pairs = schema.table(
       .on(table.lora)
       .where(sql`outcome is null`),
     index('pairs_at').on(table.at),
+    // the newest of one outcome, which may be rare
+    index('pairs_outcome')
+      .on(table.lora, table.outcome, table.place)
+      .where(sql`outcome is not null`),
     // has all that a sum of costs reads
     index('pairs_cost')
       .on(table.at, table.costUsd)
