@@ -33,7 +33,7 @@ const STORED_BYTES = 4 * 2 ** 20
 
 export const LOG_PART = 'log'
 
-/** While bodies are read and compressed, which a busy machine does slowly. There is no one to hold up. */
+/** While bodies are read and compressed, which a busy machine does slowly. No other process uses the target. */
 const MAY_STAND_STILL = `set local idle_in_transaction_session_timeout = '10min'`
 
 const INSERT_RECORDS = `insert into promptintern.records
