@@ -19,7 +19,7 @@ import { createDatabase, describePostgres, execute } from '../fixtures/postgres.
 const LAST_DAY = 20_785
 const DAYS = 12
 const RECORDS = 900
-const PATIENCE_MS = 240_000
+const PATIENCE_MS = 900_000
 
 const open = (server: ServerOptions): Promise<OpenStore> =>
   openLocalStore({ server, poolSize: 2 }, Date.now)

@@ -21,7 +21,7 @@ const LAST_DAY = 20_785
 /** more than one query reads */
 const DAYS = 34
 const RECORDS = 3_000
-const PATIENCE_MS = 600_000
+const PATIENCE_MS = 1_800_000
 const SAMPLES = 2
 /** of calls that differ in their values alone */
 const SAME = 2
