@@ -60,8 +60,8 @@ const DEFAULTS = {
     exchanges: 300,
     mainExchanges: [100, 1000],
     seeds: 1,
-    // 40 in each stage with a prompt, as in the other part
-    steps: 200,
+    // about three hours on two cores
+    steps: 120,
     lanes: 2,
     threads: 1,
   },
