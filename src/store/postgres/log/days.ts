@@ -28,6 +28,31 @@ export const inGroups = (known: Day[]): number[][] => {
   return [...(first.length > 0 ? [first] : []), ...inChunks(newest, DAYS_AT_ONCE)]
 }
 
+interface Placed<Id> {
+  day: number
+  id: Id
+}
+
+/**
+ * The ids that one query each reads, with their days and no others.
+ * @param size ids at most
+ */
+export const groupedByDays = <Id>(
+  placed: readonly Placed<Id>[],
+  size: number
+): { days: number[]; ids: Id[] }[] => {
+  const groups: { days: Set<number>; ids: Id[] }[] = []
+  for (const { day, id } of placed) {
+    let group = groups.at(-1)
+    const isFull = group?.ids.length === size
+    if (group === undefined || isFull || (group.days.size === DAYS_AT_ONCE && !group.days.has(day)))
+      groups.push((group = { days: new Set(), ids: [] }))
+    group.days.add(day)
+    group.ids.push(id)
+  }
+  return groups.map(({ days: found, ids }) => ({ days: [...found], ids }))
+}
+
 /** A part of the log between two sequences, both exclusive, and all days that have records in it. */
 export interface Stretch {
   days: Day[]

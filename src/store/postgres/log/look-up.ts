@@ -2,7 +2,7 @@
 import type { Database } from '../base/database.ts'
 import type { records } from '../base/schema.ts'
 import { inChunks } from '../../log/chunks.ts'
-import { inGroups, readDays, type Day } from './days.ts'
+import { groupedByDays, inGroups, readDays, type Day } from './days.ts'
 
 export type RecordRow = Pick<
   typeof records.$inferSelect,
@@ -67,10 +67,14 @@ export const versionsOf = async (
   placed: { id: string | null; day: number }[]
 ): Promise<Map<string, string>> => {
   const wanted = placed.filter(({ id }) => id !== null)
-  const { rows } = await $client.query<{ id: string; version: string }>(
-    `select id, template_version as version from promptintern.records
-      where day = any($1::int[]) and id = any($2::text[]) and template_version is not null`,
-    [[...new Set(wanted.map(({ day }) => day))], wanted.map(({ id }) => id)]
-  )
-  return new Map(rows.map(({ id, version }) => [id, version]))
+  const found = new Map<string, string>()
+  for (const { days, ids } of groupedByDays(wanted, wanted.length)) {
+    const { rows } = await $client.query<{ id: string; version: string }>(
+      `select id, template_version as version from promptintern.records
+        where day = any($1::int[]) and id = any($2::text[]) and template_version is not null`,
+      [days, ids]
+    )
+    for (const { id, version } of rows) found.set(id, version)
+  }
+  return found
 }

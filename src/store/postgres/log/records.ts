@@ -3,7 +3,7 @@ import { and, asc, desc, eq, gt, gte, inArray, isNull, lt, lte, type SQL } from 
 import { wantedNumbers, type Narrowing } from '../../../core/log/record-filter.ts'
 import type { RecordHead, StoredRecord } from '../../../core/log/record.ts'
 import type { BaseCache } from '../../log/base-cache.ts'
-import { textOf, wholeIdsOf } from '../../log/body-forms.ts'
+import { textOf, wholeIdsOf, type Wholes } from '../../log/body-forms.ts'
 import { inChunks } from '../../log/chunks.ts'
 import { totalsOfTags } from '../../log/counts.ts'
 import { createEstimator, type Estimator } from '../../log/estimates.ts'
@@ -23,7 +23,7 @@ import { addTotals } from '../base/counters.ts'
 import type { Connection, Database, Transaction } from '../base/database.ts'
 import { records } from '../base/schema.ts'
 import { readWholes } from './bodies.ts'
-import { dayOf, readDays, readInOrder, type Day, type Stretch } from './days.ts'
+import { dayOf, groupedByDays, readDays, readInOrder, type Day, type Stretch } from './days.ts'
 import { forget, select } from './forget.ts'
 import { findRow, findRows, type RecordRow } from './look-up.ts'
 import { prune, scrub } from './prune.ts'
@@ -32,8 +32,7 @@ import { readTraffic } from './traffic.ts'
 
 /** bounds the decoded log segments in memory */
 const SEGMENTS_AT_ONCE = 50
-
-const daysOf = (rows: RecordRow[]): number[] => [...new Set(rows.map(({ day }) => day))]
+const WHOLES_AT_ONCE = 1_000
 
 /** @returns sequence → the record as its log segment has it, for the rows */
 const readSegmentRecords = async (
@@ -43,16 +42,25 @@ const readSegmentRecords = async (
 ): Promise<Map<number, SegmentRecord>> => {
   const wanted = new Set(rows.map(({ sequence }) => sequence))
   const found = new Map<number, SegmentRecord>()
-  const ids = [...new Set(rows.map(({ sequence }) => segmentOf(sequence)))]
-  const days = daysOf(rows)
-  for (const chunk of inChunks(ids, SEGMENTS_AT_ONCE)) {
-    for (const { id, segment } of await readSegments(db, days, chunk, options)) {
+  const dayOfSegment = new Map(rows.map(({ sequence, day }) => [segmentOf(sequence), day]))
+  const placed = [...dayOfSegment].map(([id, day]) => ({ id, day }))
+  for (const { days, ids } of groupedByDays(placed, SEGMENTS_AT_ONCE)) {
+    for (const { id, segment } of await readSegments(db, days, ids, options)) {
       segment.forEach((record, place) => {
         const sequence = sequenceOf(id, place)
         if (record !== null && wanted.has(sequence)) found.set(sequence, record)
       })
     }
   }
+  return found
+}
+
+/** @param placed ids of whole bodies, and their days */
+const readPlaced = async (db: Database, placed: { id: number; day: number }[]): Promise<Wholes> => {
+  const once = [...new Map(placed.map((each) => [each.id, each])).values()]
+  const found: Wholes = new Map()
+  for (const { days, ids } of groupedByDays(once, WHOLES_AT_ONCE))
+    for (const [id, whole] of await readWholes(db, days, ids)) found.set(id, whole)
   return found
 }
 
@@ -63,10 +71,12 @@ const toRecords = async (
   needsBodies: NeedsBodies | null
 ): Promise<StoredRecord[]> => {
   const bySequence = await readSegmentRecords(db, rows, { bodies: needsBodies !== null })
-  const bodies = [...bySequence.values()]
-    .filter((record) => needsBodies?.(record) ?? false)
-    .flatMap(({ request, response }) => [request, response])
-  const wholes = await readWholes(db, daysOf(rows), wholeIdsOf(bodies))
+  const placed = rows.flatMap(({ sequence, day }) => {
+    const record = bySequence.get(sequence)
+    if (record === undefined || needsBodies?.(record) !== true) return []
+    return wholeIdsOf([record.request, record.response]).map((id) => ({ id, day }))
+  })
+  const wholes = await readPlaced(db, placed)
   return rows.flatMap(({ sequence, templateVersion }) => {
     const record = bySequence.get(sequence)
     if (record === undefined) return []
@@ -197,11 +207,12 @@ const tagRecords = async (
   const moved = rows
     .map(({ id, day, at, templateVersion: was }) => ({ id, day, at, was }))
     .filter(({ was }) => was !== templateVersion)
-  await tx.$client.query(
-    `update promptintern.records set template_version = $1
-      where day = any($2::int[]) and id = any($3::text[])`,
-    [templateVersion, daysOf(rows), moved.map(({ id }) => id)]
-  )
+  for (const { days, ids: some } of groupedByDays(moved, moved.length))
+    await tx.$client.query(
+      `update promptintern.records set template_version = $1
+        where day = any($2::int[]) and id = any($3::text[])`,
+      [templateVersion, days, some]
+    )
   await addTotals(tx, totalsOfTags(moved, templateVersion))
 }
 
