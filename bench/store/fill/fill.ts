@@ -31,7 +31,7 @@ const AUDITS_AT_ONCE = 10_000
 
 export interface FillOptions {
   server: ServerOptions
-  /** in all, or some more */
+  /** in all, or some more; a small log may have some fewer */
   records: number
   days: number
   /** the last day that has records, since the epoch */
