@@ -126,7 +126,7 @@ describePostgres('a database that cannot be used', () => {
     )
     const tables = `select count(*)::int as number from pg_class
       where relnamespace = 'promptintern'::regnamespace`
-    expect(await execute(database, tables)).toEqual([{ number: knownMigrations().length }])
+    expect(await execute(database, tables)).toEqual([{ number: 1 }])
   })
 
   it('of another encoding says so', async () => {
