@@ -14,6 +14,7 @@ const TEXTS: Record<string, string> = {
   'ambiguous-members': 'the request can be read in two ways',
   'traffic-share': 'outside of the share of the traffic that it may answer',
   audit: 'drawn at random, to be compared',
+  'routes-too-old': 'the proxy could not read for minutes whether the route was taken back',
   'engine-missing': 'the engine is not configured',
   'engine-paused': 'the engine failed and is not asked for some seconds',
   'low-confidence': 'it was not sure enough',
