@@ -142,7 +142,7 @@ const measure = async (kind: Kind, cli: string): Promise<Round[]> => {
   const upstream = await startBillingUpstream()
   const { store, env } = await openPlace[kind]()
   const environment = { ...fleetEnvironment(folder, upstream), ...env }
-  const start = (): Promise<ProxyProcess> => startProxy(environment, { cli })
+  const start = (): Promise<ProxyProcess> => startProxy(environment, { cli, flags: ['--no-worker'] })
   const proxies = await Promise.all([start(), start()])
   try {
     const rounds: Round[] = []
