@@ -42,9 +42,14 @@ const readSegmentRecords = async (
 ): Promise<Map<number, SegmentRecord>> => {
   const wanted = new Set(rows.map(({ sequence }) => sequence))
   const found = new Map<number, SegmentRecord>()
-  const dayOfSegment = new Map(rows.map(({ sequence, day }) => [segmentOf(sequence), day]))
-  const placed = [...dayOfSegment].map(([id, day]) => ({ id, day }))
-  for (const { days, ids } of groupedByDays(placed, SEGMENTS_AT_ONCE)) {
+  // a log segment of a log that was moved here may have rows in several days
+  const placed = new Map(
+    rows.map(({ sequence, day }) => {
+      const id = segmentOf(sequence)
+      return [`${id} ${day}`, { id, day }]
+    })
+  )
+  for (const { days, ids } of groupedByDays([...placed.values()], SEGMENTS_AT_ONCE)) {
     for (const { id, segment } of await readSegments(db, days, ids, options)) {
       segment.forEach((record, place) => {
         const sequence = sequenceOf(id, place)
