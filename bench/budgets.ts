@@ -9,6 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { SECRET_BYTES } from '../src/core/keys/issued-key.ts'
 import type { OpenStore } from '../src/store/store.ts'
@@ -75,8 +76,6 @@ interface Fleet {
   start: () => Promise<ProxyProcess>
 }
 
-const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-
 /** One by one, until a proxy refuses with all others idle. */
 const useUp = async (proxies: ProxyProcess[], secret: string): Promise<void> => {
   for (const proxy of proxies) {
@@ -142,7 +141,8 @@ const measure = async (kind: Kind, cli: string): Promise<Round[]> => {
   const upstream = await startBillingUpstream()
   const { store, env } = await openPlace[kind]()
   const environment = { ...fleetEnvironment(folder, upstream), ...env }
-  const start = (): Promise<ProxyProcess> => startProxy(environment, { cli, flags: ['--no-worker'] })
+  const start = (): Promise<ProxyProcess> =>
+    startProxy(environment, { cli, flags: ['--no-worker'] })
   const proxies = await Promise.all([start(), start()])
   try {
     const rounds: Round[] = []

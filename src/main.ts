@@ -122,6 +122,10 @@ export interface WorkerParts {
   prices: Price[]
 }
 
+/** An aborted sleep resolves: the signal is there to end the pause. */
+export const sleep: WorkerDeps['sleep'] = (ms, signal) =>
+  delay(ms, undefined, { signal }).catch(() => {})
+
 export const workerDeps = (
   config: Config,
   store: Store,
@@ -139,8 +143,7 @@ export const workerDeps = (
   costUsd: (model, usage) => costUsd(prices, model, usage),
   deprecatedOn: (model) => findPrice(prices, model)?.deprecatedOn ?? null,
   now: Date.now,
-  // an aborted sleep resolves: the signal is there to end the pause
-  sleep: (ms, signal) => delay(ms, undefined, { signal }).catch(() => {}),
+  sleep,
   fault,
   log: ({ level, message, data }) => logger[level]({ part: 'worker', ...data }, message),
 })

@@ -19,7 +19,7 @@ const BODY = JSON.stringify({
   max_tokens: ANSWER_TOKENS,
 })
 
-/** Of one request, whatever its answer says: a token a byte. */
+/** What one request may cost: a token for each byte of its body, and the longest answer. */
 export const REQUEST_USD = BODY.length * 0.01 + ANSWER_TOKENS * 0.02
 
 const ANSWER_MS = 30

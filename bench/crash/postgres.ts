@@ -14,14 +14,12 @@ import { startReplayUpstream, type ReplayUpstream } from '../harness/replay-upst
 import { sendAll } from '../harness/traffic.ts'
 import { withBar, type Figure } from '../report.ts'
 import { allRecords, endOf, jobsOf, stagesTrainedTwice, waitForEnd } from './checks.ts'
+import { LOOP_REQUESTS, LOOP_SETTINGS } from './loop-settings.ts'
 import { Cluster, patiently } from './postgres/cluster.ts'
 import { Fleet } from './postgres/fleet.ts'
 import type { CrashOptions } from './server.ts'
 import { counted, none } from './tally.ts'
 
-const TRAIN_ROWS = 120
-const HOLDOUT_ROWS = 120
-const REQUESTS = 2 * (TRAIN_ROWS + HOLDOUT_ROWS)
 /** of each proxy in a round */
 const REQUESTS_A_ROUND = 20
 const MAX_WAIT_MS = 1_500
@@ -60,17 +58,10 @@ const FAULTS: Record<string, Fault> = {
 const FULL_DISK = 'full disk'
 
 const environment = (url: string, upstream: ReplayUpstream): Record<string, string> => ({
+  ...LOOP_SETTINGS,
   DATABASE_URL: url,
   UPSTREAM_BASE_URL: upstream.baseUrl,
   TENANT_SECRET: 'of-all-proxies',
-  AUTO_PROMOTE: 'true',
-  ROLLOUT_STAGES: '1',
-  AUDIT_SHARE: '0',
-  LEARNING_CURVE: 'false',
-  DETECT_MIN_SESSIONS: '60',
-  TRAIN_ROWS: String(TRAIN_ROWS),
-  HOLDOUT_ROWS: String(HOLDOUT_ROWS),
-  LOG_LEVEL: 'error',
 })
 
 /** One database, from empty to live. */
@@ -125,7 +116,7 @@ class Run {
     )
   }
 
-  /** Reads the log by a proxy, and compares it with what was acknowledged before. */
+  /** Reads the log through a proxy, and compares it with the records acknowledged before. */
   async check({ fleet, seen }: Loop): Promise<void> {
     const records = await patiently(() => allRecords(fleet.proxies[0]!))
     const stored = new Set(records.map(({ id }) => id))
@@ -155,7 +146,7 @@ class Run {
 
   async end(loop: Loop): Promise<void> {
     const { fleet, seen } = loop
-    const more = Math.max(0, REQUESTS - seen.size)
+    const more = Math.max(0, LOOP_REQUESTS - seen.size)
     await this.traffic(loop, 0, more)
     this.ends.push(await waitForEnd(fleet.proxies[0]!, FINISH_MS))
     await this.check(loop)

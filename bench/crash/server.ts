@@ -16,9 +16,8 @@ import { startReplayUpstream, type ReplayUpstream } from '../harness/replay-upst
 import { sendAll } from '../harness/traffic.ts'
 import { withBar, type Figure } from '../report.ts'
 import { jobsOf, lostRecords, noteRecords, stagesTrainedTwice, waitForEnd } from './checks.ts'
+import { LOOP_REQUESTS, LOOP_SETTINGS } from './loop-settings.ts'
 
-const TRAIN_ROWS = 120
-const HOLDOUT_ROWS = 120
 const MAX_LIFE_MS = 4_000
 /** so many that kills soon meet training and evaluation too */
 const REQUESTS_A_LIFE = 60
@@ -38,18 +37,11 @@ const environment = (
   upstream: ReplayUpstream,
   { engine, model }: CrashOptions
 ): Record<string, string> => ({
+  ...LOOP_SETTINGS,
   DATA_DIR: dataDir,
   UPSTREAM_BASE_URL: upstream.baseUrl,
   ENGINE: engine,
   ...(model === null ? {} : { MODEL_PATH: model }),
-  AUTO_PROMOTE: 'true',
-  ROLLOUT_STAGES: '1',
-  AUDIT_SHARE: '0',
-  LEARNING_CURVE: 'false',
-  DETECT_MIN_SESSIONS: '60',
-  TRAIN_ROWS: String(TRAIN_ROWS),
-  HOLDOUT_ROWS: String(HOLDOUT_ROWS),
-  LOG_LEVEL: 'error',
 })
 
 /** One data directory, from empty to live. */
@@ -116,7 +108,7 @@ export const crashServer = async (options: CrashOptions): Promise<Record<string,
       progress.update('kills', round + 1, rounds, [...states.keys()].join(' '))
     }
     const proxy = await restart()
-    await traffic(proxy, Math.max(0, 2 * (TRAIN_ROWS + HOLDOUT_ROWS) - loop.seen.size))
+    await traffic(proxy, Math.max(0, LOOP_REQUESTS - loop.seen.size))
     const end = await waitForEnd(proxy, FINISH_MS)
     await finish(proxy)
     progress.stop()

@@ -1,4 +1,4 @@
-/** Clients that ask without a pause, half of them for streams, and never ask again what has failed. */
+/** Clients that send requests without a pause, half of them for streams. A failed request is not repeated. */
 
 export interface Load {
   /** requests that were sent */

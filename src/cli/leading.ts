@@ -1,8 +1,8 @@
 /** A command that does the worker's work itself, where no worker leads. */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../config/config.ts'
 import { loadWorkerId, tryLockDataDir } from '../config/data-dir.ts'
 import type { ReportFault, WorkerFault } from '../fault-log.ts'
+import { sleep } from '../main.ts'
 import type { OpenStore, Store } from '../store/store.ts'
 import { createLeases, LEAD, type WorkerLeases } from '../worker/leases.ts'
 
@@ -24,7 +24,7 @@ export const whileLeading = async <T>(
     store,
     workerId: await loadWorkerId(dataDir),
     now: Date.now,
-    sleep: (ms, signal) => delay(ms, undefined, { signal }).catch(() => {}),
+    sleep,
     log: () => {},
     fault,
   })

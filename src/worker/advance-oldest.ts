@@ -3,14 +3,9 @@ import type { Internalization } from '../core/lifecycle/internalization.ts'
 import { isInWork } from '../core/lifecycle/transitions.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { WorkerDeps } from './deps.ts'
-import type { EngineAccess } from './engine-access.ts'
 import { advance, type StepOutcome } from './internalize/internalize.ts'
+import type { WorkParts } from './lead.ts'
 import { LEAD, leaseOf, type WorkerLeases } from './leases.ts'
-
-export interface AdvanceParts {
-  access: EngineAccess
-  leases: WorkerLeases
-}
 
 const oldestFirst = (rows: Internalization[]): Internalization[] =>
   rows.filter(({ state }) => isInWork(state)).sort((a, b) => a.createdAt - b.createdAt)
@@ -35,7 +30,7 @@ const advanceHeld = async (
  */
 export const advanceOldest = async (
   deps: WorkerDeps,
-  { access, leases }: AdvanceParts,
+  { access, leases }: WorkParts,
   present: Engine | null
 ): Promise<boolean> => {
   if (deps.engine === null) return false

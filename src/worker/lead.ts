@@ -37,7 +37,8 @@ export interface Lead {
   close(): Promise<void>
 }
 
-export interface LeadParts {
+/** What all work of one process shares. */
+export interface WorkParts {
   access: EngineAccess
   leases: WorkerLeases
 }
@@ -64,7 +65,7 @@ const createPruning = (
 }
 
 /** @param deps with the store under the lease */
-export const openLead = async (deps: WorkerDeps, { access, leases }: LeadParts): Promise<Lead> => {
+export const openLead = async (deps: WorkerDeps, { access, leases }: WorkParts): Promise<Lead> => {
   const webhook = await openWebhook(deps)
   await settleRoutes(deps.store, promotionContext(deps))
   await noteWorker(deps.store, deps.engine?.name ?? null)

@@ -6,9 +6,9 @@ import type { Engine } from '../engine/engine.ts'
 import type { OpenStore } from '../store/store.ts'
 import { advanceOldest } from './advance-oldest.ts'
 import type { WorkerDeps } from './deps.ts'
-import { createEngineAccess, type EngineAccess } from './engine-access.ts'
-import { openLead, type Lead } from './lead.ts'
-import { createLeases, LEAD, type HeldLease, type WorkerLeases } from './leases.ts'
+import { createEngineAccess } from './engine-access.ts'
+import { openLead, type Lead, type WorkParts } from './lead.ts'
+import { createLeases, LEAD, type HeldLease } from './leases.ts'
 
 const IDLE_MS = 1_000
 const FAILURE_MS = 5_000
@@ -44,32 +44,31 @@ const repeat = async (
   }
 }
 
+interface Led {
+  held: HeldLease
+  lead: Lead
+}
+
 interface Leadership {
   /** Null while another worker leads. */
-  current(): Promise<(Lead & Pick<HeldLease, 'signal'>) | null>
+  current(): Promise<Led | null>
   close(): Promise<void>
 }
 
-const createLeadership = (
-  deps: WorkerDeps,
-  parts: { access: EngineAccess; leases: WorkerLeases }
-): Leadership => {
-  let held: HeldLease | null = null
-  let lead: Lead | null = null
+const createLeadership = (deps: WorkerDeps, parts: WorkParts): Leadership => {
+  let led: Led | null = null
   const close = async (): Promise<void> => {
-    const ended = lead
-    held = lead = null
-    await ended?.close()
+    const ended = led
+    led = null
+    await ended?.lead.close()
   }
   const renew = async () => {
-    const now = await parts.leases.hold(LEAD)
-    if (now !== held) {
+    const held = await parts.leases.hold(LEAD)
+    if (held !== (led?.held ?? null)) {
       await close()
-      if (now === null) return null
-      lead = await openLead({ ...deps, store: now.store }, parts)
-      held = now
+      if (held !== null) led = { held, lead: await openLead({ ...deps, store: held.store }, parts) }
     }
-    return lead && held && { ...lead, signal: held.signal }
+    return led
   }
   let last: ReturnType<typeof renew> = Promise.resolve(null)
   return {
@@ -82,7 +81,8 @@ const createLeadership = (
 export const createWorker = async (deps: OpenWorkerDeps): Promise<Worker> => {
   const access = createEngineAccess(deps)
   const leases = createLeases(deps)
-  const leadership = createLeadership(deps, { access, leases })
+  const parts = { access, leases }
+  const leadership = createLeadership(deps, parts)
   await leadership.current()
 
   /** as the last round found it */
@@ -91,17 +91,17 @@ export const createWorker = async (deps: OpenWorkerDeps): Promise<Worker> => {
   const work = async (): Promise<boolean> => {
     const engine = await access.open()
     ;({ present } = engine)
-    const lead = await leadership.current()
+    const lead = (await leadership.current())?.lead
     const led = (await lead?.step(engine)) ?? false
     const advanced =
-      (await advanceOldest(deps, { access, leases }, engine.present)) ||
+      (await advanceOldest(deps, parts, engine.present)) ||
       ((await lead?.learn(engine.present)) ?? false)
     await lead?.prune()
     return led || advanced
   }
 
   const watch = async (): Promise<boolean> => {
-    const outcome = await (await leadership.current())?.watch(present)
+    const outcome = await (await leadership.current())?.lead.watch(present)
     if (outcome?.isEngineLost === true) {
       present = null
       access.lost()
@@ -110,8 +110,8 @@ export const createWorker = async (deps: OpenWorkerDeps): Promise<Worker> => {
   }
 
   const send = async (signal: AbortSignal): Promise<boolean> => {
-    const lead = await leadership.current()
-    await lead?.send(AbortSignal.any([signal, lead.signal]))
+    const current = await leadership.current()
+    await current?.lead.send(AbortSignal.any([signal, current.held.signal]))
     return false
   }
 

@@ -9,11 +9,11 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Client } from 'pg'
 import {
+  copyServer,
   freePort,
   launch,
   PASSWORD,
-  prepareFolder,
-  runProgram,
+  promoteServer,
   startNew,
   stopServer,
   USER,
@@ -135,8 +135,7 @@ export class Cluster {
     const [primary, standby] = this.nodes
     await stopServer(primary.server.folder, 'SIGKILL')
     await delay(downMs)
-    const data = join(standby.server.folder, 'data')
-    runProgram('pg_ctl', standby.server.folder, ['promote', '-w', '-D', data])
+    promoteServer(standby.server.folder)
     this.nodes = [standby, primary]
     rmSync(primary.server.folder, { recursive: true, force: true, maxRetries: 5 })
     await this.addStandby()
@@ -161,7 +160,7 @@ export class Cluster {
     const size = Number(bavail) * Number(bsize)
     try {
       execFileSync('fallocate', ['-l', String(size - 4096 * 4), filler])
-      // the rest of what is free now
+      // a file that is allocated at once leaves a few blocks free
       for (let i = 0; i < 16; i++) writeFileSync(`${filler}-${i}`, Buffer.alloc(4096))
     } catch {
       // full
@@ -201,20 +200,11 @@ export class Cluster {
     const { server } = primary
     const folder = join(this.disk.folder, `node-${++this.folders}`)
     mkdirSync(folder)
-    prepareFolder(folder)
     await this.query('postgres', `alter system set synchronous_standby_names = ''`)
     await this.query('postgres', 'select pg_reload_conf()')
-    const source = ['--host', server.folder, '--port', String(server.port), '--username', USER]
     await patiently(async () => {
       rmSync(join(folder, 'data'), { recursive: true, force: true })
-      runProgram('pg_basebackup', folder, [
-        ...source,
-        `--pgdata=${join(folder, 'data')}`,
-        '--write-recovery-conf',
-        '--wal-method=stream',
-        '--checkpoint=fast',
-        '--no-sync',
-      ])
+      copyServer(server, folder)
     })
     // the port of the one before, so that clients know it
     const port = former === primary ? await freePort() : former.server.port

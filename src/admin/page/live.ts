@@ -2,7 +2,7 @@
  * Tells open views that something changed. They load themselves again, so no text is in an event. A view knows
  * the revision that it was rendered of, and says it when it connects: what changed in between is told at once.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { streamSSE } from 'hono/streaming'
 import { progressSnapshot } from '../../core/lifecycle/internalization.ts'
 import { AppError } from '../../errors.ts'
@@ -26,8 +26,7 @@ const evidenceOf = async (store: Store): Promise<string> => {
   )
 }
 
-const digest = (text: string): string =>
-  createHash('sha256').update(text).digest('base64url').slice(0, 22)
+const digest = (text: string): string => hash('sha256', text, 'base64url').slice(0, 22)
 
 /** Changes with every change that a view shows at once. */
 const revisionOf = async (store: Store): Promise<string> => {

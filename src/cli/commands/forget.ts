@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import type { Config } from '../../config/config.ts'
 import type { Selection } from '../../core/log/selection.ts'
 import type { ReportFault, WorkerFault } from '../../fault-log.ts'
-import { createLogger } from '../../process/logger.ts'
+import { createLogger, type Logger } from '../../process/logger.ts'
 import { childFault, openWorkerFaults } from '../../process/open-faults.ts'
 import { openEngine, workerDeps } from '../../main.ts'
 import { readTask } from '../../lifecycle/forget-task.ts'
@@ -40,16 +40,22 @@ const waitForWorker = async (store: Store, task: string): Promise<void> => {
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))
 }
 
+interface Here {
+  store: Store
+  leases: WorkerLeases
+  logger: Logger
+  fault: ReportFault<WorkerFault>
+}
+
 /** Does the worker's part of the task in this process. */
 const settleHere = async (
-  { store, leases, fault }: { store: Store; leases: WorkerLeases; fault: ReportFault<WorkerFault> },
+  { store, leases, logger, fault }: Here,
   config: Config,
   task: string
 ): Promise<void> => {
   const learned = (await readTask(store, task))?.learned ?? []
   const isTrained = learned.some(({ trained }) => trained > 0)
   const needsEngine = isTrained && config.engine.kind !== 'none'
-  const logger = createLogger(config.logLevel)
   const engine = needsEngine ? await openEngine(config, childFault(fault, 'engine-process')) : null
   try {
     const parts = { engine: engine?.engine ?? null, logger, fault, upstreams: [], prices: [] }
@@ -61,9 +67,10 @@ const settleHere = async (
 
 /** @returns whether the task is done */
 const settle = async (store: OpenStore, config: Config, task: string): Promise<boolean> => {
-  const fault = openWorkerFaults(createLogger(config.logLevel))
+  const logger = createLogger(config.logLevel)
+  const fault = openWorkerFaults(logger)
   const done = await whileLeading({ config, store, fault }, (led, leases) =>
-    settleHere({ store: led, leases, fault }, config, task)
+    settleHere({ store: led, leases, logger, fault }, config, task)
   )
   if (done === null) await waitForWorker(store, task)
   return (await readTask(store, task)) === null

@@ -18,7 +18,7 @@ const MULTIPLIER_A = 0x9e3779b1 | 0
 const MULTIPLIER_B = 0x85ebca77 | 0
 
 /** Final avalanche of MurmurHash3 (fmix32). */
-const avalanche = (value: number): number => {
+export const avalanche = (value: number): number => {
   let mixed = value
   mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b)
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
