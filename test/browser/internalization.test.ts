@@ -169,6 +169,24 @@ describe.skipIf(CHROMIUM === null)(`an internalization in Chromium${WHY_SKIPPED}
     expect(await tab.evaluate('window.isSamePage')).toBe(true)
   })
 
+  it('loads itself and its slow parts once for changes that follow one another', async () => {
+    await open('/live')
+    await tab.locator('#evidence canvas').first().waitFor()
+    const asked: string[] = []
+    const note = (request: { url(): string }) => asked.push(new URL(request.url()).pathname)
+    tab.on('request', note)
+    for (const verb of ['pause', 'resume']) {
+      const changed = tab.waitForResponse(/internalizations\/live$/)
+      await server.admin(`/internalizations/waiting/${verb}`, { method: 'POST' })
+      await changed
+      await new Promise((resolve) => setTimeout(resolve, 1500))
+    }
+    tab.off('request', note)
+    const times = (path: string) => asked.filter((one) => one.endsWith(path)).length
+    expect([times('/live/evidence'), times('/live/traffic')]).toEqual([1, 1])
+    expect(times('/internalizations/live')).toBeLessThanOrEqual(3)
+  })
+
   it('keeps what a person is writing when something changes', async () => {
     await open('/waiting')
     await tab.getByText('Roll back', { exact: true }).first().click()

@@ -56,6 +56,13 @@ describe('calls as text', () => {
     expect(isCallText(text!)).toBe(true)
   })
 
+  it('keep separators of lines that JSON does not escape', () => {
+    const text = callsText([call('weather', '{"city":"a\u2028b\u2029c\u0085"}')])
+    expect(parseCalls(text!)).toEqual([
+      { name: 'weather', arguments: { city: 'a\u2028b\u2029c\u0085' } },
+    ])
+  })
+
   it.each([
     ['arguments that are no JSON', [call('f', '{"a":')]],
     ['arguments that are a list', [call('f', '[1]')]],

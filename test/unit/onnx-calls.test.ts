@@ -230,7 +230,8 @@ describe('calls within schemas', () => {
         )!
         expect(faultOf(text, BOOKING)).toBeNull()
         expect(taken(BOOKING, text)).toEqual({ text, mayEnd: true })
-      })
+      }),
+      { examples: [[[{ city: '\u2028', nights: 1 }]]] }
     )
   })
 

@@ -12,8 +12,8 @@ export interface Call {
 
 /** Begins each line. An answer in text that begins so cannot be told from a call. */
 const MARK = '[[call]] '
-/** OpenAI's names of functions. */
-const LINE = /^\[\[call\]\] ([\w.-]{1,128}) (\{.*\})$/
+/** OpenAI's names of functions. A text in JSON may have any separator of lines but the one that is escaped. */
+const LINE = /^\[\[call\]\] ([\w.-]{1,128}) (\{.*\})$/s
 
 /** A call and its line. */
 const lineOf = ({ name, arguments: given }: Call): string =>

@@ -170,6 +170,24 @@ const replacePart = (fresh) => {
   drawPlots(fresh)
 }
 
+const SLOW_PARTS_MS = 60_000
+let slowPartsAt = -Infinity
+let isSlowAwaited = false
+
+/** Once a minute at most, also for the last one of many changes. */
+const refreshSlowParts = () => {
+  if (isSlowAwaited) return
+  isSlowAwaited = true
+  setTimeout(
+    () => {
+      isSlowAwaited = false
+      slowPartsAt = performance.now()
+      htmx.trigger(document.body, 'store-changed')
+    },
+    Math.max(0, slowPartsAt + SLOW_PARTS_MS - performance.now())
+  )
+}
+
 let isLoading = false
 /** Something changed while the view was loading. */
 let isStale = false
@@ -185,7 +203,10 @@ const refresh = async () => {
     const view = new DOMParser().parseFromString(await response.text(), 'text/html')
     for (const fresh of view.querySelectorAll('[data-live]'))
       replacePart(document.importNode(fresh, true))
-    htmx.trigger(document.body, 'store-changed')
+    // a connection that is opened later asks for what changes from here on
+    document.getElementById('main').dataset.liveSource =
+      view.getElementById('main').dataset.liveSource
+    refreshSlowParts()
   } catch {
     // the next event tries again
   } finally {

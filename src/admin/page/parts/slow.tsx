@@ -26,7 +26,7 @@ export const Slow = ({ id, address, verb, children }: SlowProps) => (
   </p>
 )
 
-/** The part of the view that is loaded: it is loaded again after changes in the store, once a minute at most. */
+/** The part of the view that is loaded: it is loaded again when the script says that the store changed. */
 export const Refreshed = ({
   id,
   address,
@@ -35,7 +35,7 @@ export const Refreshed = ({
   <section
     id={id}
     hx-get={address}
-    hx-trigger="store-changed from:body throttle:60s"
+    hx-trigger="store-changed from:body"
     hx-select={`#${id}`}
     hx-swap="outerHTML"
     hx-disinherit="*"
