@@ -7,17 +7,28 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { hashOfSecret, secretOf, type IssuedKey } from '../../src/core/keys/issued-key.ts'
+import type { ChatMessage } from '../../src/openai/chat.ts'
 import type { ProxyProcess } from '../harness/proxy-process.ts'
 
 const ANSWER_TOKENS = 6
 /** A token of a prompt is 1 cent, one of an answer is 2. */
-const PRICE = { model: 'm', asOf: '2026-11-01', input: 10_000, cachedInput: 5_000, output: 20_000 }
+export const PRICE = {
+  model: 'm',
+  asOf: '2026-11-01',
+  input: 10_000,
+  cachedInput: 5_000,
+  output: 20_000,
+}
 
-const BODY = JSON.stringify({
-  model: PRICE.model,
-  messages: [{ role: 'user', content: 'hi' }],
-  max_tokens: ANSWER_TOKENS,
-})
+const MESSAGES: ChatMessage[] = [{ role: 'user', content: 'hi' }]
+const BODY = JSON.stringify({ model: PRICE.model, messages: MESSAGES, max_tokens: ANSWER_TOKENS })
+
+/** The request and its answer, for another upstream: at four characters a token, which is the most it can cost. */
+export const BILLED = {
+  messages: MESSAGES,
+  answer: 'hi'.repeat(2 * ANSWER_TOKENS),
+  promptTokens: BODY.length,
+}
 
 /** What one request may cost: a token for each byte of its body, and the longest answer. */
 export const REQUEST_USD = BODY.length * 0.01 + ANSWER_TOKENS * 0.02
@@ -75,7 +86,7 @@ export const startBillingUpstream = async (): Promise<BillingUpstream> => {
 /** @param folder for the price file */
 export const fleetEnvironment = (
   folder: string,
-  { baseUrl }: BillingUpstream
+  { baseUrl }: Pick<BillingUpstream, 'baseUrl'>
 ): Record<string, string> => {
   mkdirSync(folder, { recursive: true })
   const prices = join(folder, 'prices.json')

@@ -11,6 +11,7 @@ const PAGE = 500
 export interface LoggedRecord {
   id: string
   sequence: number
+  model: string
   route: RouteOutcome | null
   /** only where bodies are asked for */
   request?: string

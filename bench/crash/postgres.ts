@@ -2,19 +2,25 @@
  * Two proxies and two workers on PostgreSQL with a standby, and a fault at a random moment in each round: killed
  * processes of every kind, a worker that sleeps, connections that stall or are cut, a full disk, a fail-over.
  * Two clocks are wrong by hours. Counts acknowledged records that are lost or stored twice, stages that were
- * trained twice, requests that failed although no proxy was killed, and whether each loop ends live.
+ * trained twice, requests that failed although no proxy was killed, requests beyond the budget of the round, and
+ * whether each loop ends live.
  */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { seededRandom } from '../../src/random.ts'
 import { WHY_NO_SERVER } from '../../test/fixtures/postgres-process.ts'
+import { fleetEnvironment, PRICE, statusBecomes } from '../budgets/fleet.ts'
 import { build } from '../harness/build.ts'
 import { orderOf, shelfOf } from '../harness/paint-orders.ts'
 import type { ProxyProcess } from '../harness/proxy-process.ts'
 import { startReplayUpstream, type ReplayUpstream } from '../harness/replay-upstream.ts'
 import { sendAll } from '../harness/traffic.ts'
-import { withBar, type Figure } from '../report.ts'
+import { spread, withBar, type Figure } from '../report.ts'
 import { allRecords, endOf, jobsOf, stagesTrainedTwice, waitForEnd } from './checks.ts'
 import { LOOP_REQUESTS, LOOP_SETTINGS } from './loop-settings.ts'
+import { createKey, openBudget } from './postgres/budget.ts'
 import { Cluster, patiently } from './postgres/cluster.ts'
 import { Fleet } from './postgres/fleet.ts'
 import type { CrashOptions } from './server.ts'
@@ -57,20 +63,15 @@ const FAULTS: Record<string, Fault> = {
 
 const FULL_DISK = 'full disk'
 
-const environment = (url: string, upstream: ReplayUpstream): Record<string, string> => ({
-  ...LOOP_SETTINGS,
-  DATABASE_URL: url,
-  UPSTREAM_BASE_URL: upstream.baseUrl,
-  TENANT_SECRET: 'of-all-proxies',
-})
-
 /** One database, from empty to live. */
 interface Loop {
   database: string
+  env: Record<string, string>
   fleet: Fleet
+  /** of a key without limits */
+  apiKey: string
   /** ids of the records that the store has shown: those are acknowledged */
   seen: Set<string>
-  sent: number
 }
 
 const sums = {
@@ -80,13 +81,19 @@ const sums = {
   trainedTwice: 0,
   failedRequests: 0,
   requests: 0,
+  unexpected: 0,
 }
 
 class Run {
   private readonly cluster: Cluster
   private readonly upstream: ReplayUpstream
   private readonly cli: string
+  /** for the price file */
+  private readonly folder = mkdtempSync(join(tmpdir(), 'promptintern-crash-'))
   readonly ends: string[] = []
+  /** requests of each budget that the upstream received, and those beyond it */
+  readonly used: number[] = []
+  readonly over: number[] = []
   private next = 0
 
   constructor(cluster: Cluster, upstream: ReplayUpstream, cli: string) {
@@ -98,18 +105,25 @@ class Run {
   async begin(): Promise<Loop> {
     const database = `loop_${this.ends.length}`
     await this.cluster.query('postgres', `create database ${database}`)
-    const env = environment(this.cluster.url(database), this.upstream)
-    return { database, fleet: await Fleet.start({ cli: this.cli, env }), seen: new Set(), sent: 0 }
+    const env = {
+      ...LOOP_SETTINGS,
+      ...fleetEnvironment(this.folder, this.upstream),
+      DATABASE_URL: this.cluster.url(database),
+    }
+    const fleet = await Fleet.start({ cli: this.cli, env })
+    const apiKey = await createKey(this.cli, env)
+    for (const proxy of fleet.proxies) await statusBecomes(proxy, apiKey, 200)
+    return { database, env, fleet, apiKey, seen: new Set() }
   }
 
   /** @returns whether all were answered */
   async traffic(loop: Loop, place: number, count: number): Promise<boolean> {
     const numbers = Array.from({ length: count }, () => this.next++)
     for (const number of numbers) this.upstream.add(orderOf(number).messages, shelfOf(number), 120)
-    loop.sent += count
     sums.requests += count
     return sendAll(loop.fleet.proxies[place]!.baseUrl, numbers.map(orderOf), {
       concurrency: 2,
+      apiKey: loop.apiKey,
     }).then(
       () => true,
       () => false
@@ -127,17 +141,24 @@ class Run {
   }
 
   async round(loop: Loop, name: string, place: number, waitMs: number): Promise<void> {
-    const { fleet, database } = loop
+    const { fleet, database, env } = loop
+    const { cli, upstream } = this
+    const askDuring = await openBudget({ cli, env, upstream, proxies: fleet.proxies })
     const fault = FAULTS[name] ?? (({ cluster }: Scene) => cluster.fillDisk(FULL_MS))
     const isOfProxy = name === 'proxy'
     const strike = async (): Promise<void> => {
       await delay(waitMs)
       await fault({ cluster: this.cluster, fleet, database, place })
     }
-    const [, ...answered] = await Promise.all([
-      strike(),
+    const struck = strike()
+    const [{ used, over, unexpected }, ...answered] = await Promise.all([
+      askDuring(struck),
       ...[0, 1].map((to) => this.traffic(loop, to, REQUESTS_A_ROUND)),
     ])
+    await struck
+    this.used.push(used)
+    this.over.push(over)
+    sums.unexpected += unexpected
     for (const [to, isAnswered] of answered.entries())
       if (!isAnswered && !(isOfProxy && to === place)) sums.failedRequests++
     fleet.reviveWorkers()
@@ -146,7 +167,10 @@ class Run {
 
   async end(loop: Loop): Promise<void> {
     const { fleet, seen } = loop
-    const more = Math.max(0, LOOP_REQUESTS - seen.size)
+    const orders = (await allRecords(fleet.proxies[0]!)).filter(
+      ({ model }) => model !== PRICE.model
+    )
+    const more = Math.max(0, LOOP_REQUESTS - orders.length)
     await this.traffic(loop, 0, more)
     this.ends.push(await waitForEnd(fleet.proxies[0]!, FINISH_MS))
     await this.check(loop)
@@ -154,6 +178,10 @@ class Run {
     sums.trainedTwice += stagesTrainedTwice(jobsOf(fleet.engineDir))
     await fleet.stop()
     fleet.remove()
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true })
   }
 }
 
@@ -200,6 +228,9 @@ export const crashPostgres = async ({
       records_lost: none(sums.lost, 'records'),
       records_stored_twice: none(sums.twice, 'records'),
       stages_trained_twice: none(sums.trainedTwice, 'stages'),
+      budget_used_requests: spread(run.used, 'requests'),
+      over_budget_requests: withBar({ value: Math.max(...run.over), unit: 'requests' }, '<=', 2),
+      budget_unexpected_answers: none(sums.unexpected, 'requests'),
       ends: {
         ...counted(run.ends),
         bar: '= live',
@@ -212,6 +243,7 @@ export const crashPostgres = async ({
     loop.fleet.remove()
     await upstream.close()
     await cluster.stop()
+    run.remove()
     built.remove()
   }
 }

@@ -15,6 +15,8 @@ export interface ReplayUpstream {
   /** requests answered, and requests it did not know */
   counts: { answered: number; unknown: number }
   add(messages: ChatMessage[], answer: Answer, promptTokens: number): void
+  /** how many requests with these messages it received */
+  timesAsked(messages: ChatMessage[]): number
   /** Replaces each known text from then on. */
   change(answerFor: (known: string) => string): void
   close(): Promise<void>
@@ -81,10 +83,15 @@ const sendStream = (response: ServerResponse, body: ReturnType<typeof completion
 const asKnown = (known: string): string => known
 
 export const startReplayUpstream = async (): Promise<ReplayUpstream> => {
-  const answers = new Map<string, { answer: Answer; promptTokens: number }>()
+  const answers = new Map<string, { answer: Answer; promptTokens: number; asked: number }>()
   const counts = { answered: 0, unknown: 0 }
   let answerFor = asKnown
   const server: Server = createServer(async (request, response) => {
+    if (request.method === 'GET') {
+      response.setHeader('content-type', 'application/json')
+      response.end('{"object":"list","data":[]}')
+      return
+    }
     const body = JSON.parse(await readBody(request)) as ChatRequest
     const known = answers.get(keyOf(body.messages))
     if (known === undefined) {
@@ -103,6 +110,7 @@ export const startReplayUpstream = async (): Promise<ReplayUpstream> => {
       return
     }
     counts.answered += 1
+    known.asked += 1
     const { answer, promptTokens } = known
     const said = typeof answer === 'string' ? answerFor(answer) : answer
     const result = completion(body.model, said, promptTokens)
@@ -115,8 +123,9 @@ export const startReplayUpstream = async (): Promise<ReplayUpstream> => {
     baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
     counts,
     add: (messages, answer, promptTokens) => {
-      answers.set(keyOf(messages), { answer, promptTokens })
+      answers.set(keyOf(messages), { answer, promptTokens, asked: 0 })
     },
+    timesAsked: (messages) => answers.get(keyOf(messages))?.asked ?? 0,
     change: (changed) => {
       answerFor = changed
     },

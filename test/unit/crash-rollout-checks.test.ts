@@ -16,6 +16,7 @@ import { exampleOutcome } from '../fixtures/examples.ts'
 const record = (id: string, reason: string | null): LoggedRecord => ({
   id,
   sequence: 1,
+  model: 'm',
   route: exampleOutcome({ outcome: 'skipped', reason }),
 })
 const row = (recordId: string, outcome: string | null): PairRow => ({ recordId, outcome })
