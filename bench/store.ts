@@ -75,7 +75,8 @@ const runParts = async (
 const main = async (): Promise<void> => {
   const { out, parts, settings, keep, url } = readOptions()
   const folder = mkdtempSync(join(tmpdir(), 'bench-store-'))
-  const serverFolder = keep ?? join(folder, 'server')
+  // not within the other one: the server runs as another user
+  const serverFolder = keep ?? mkdtempSync(join(tmpdir(), 'bench-store-server-'))
   mkdirSync(serverFolder, { recursive: true })
   const built = build('bench-store', [CLI, PROXY_SERVER, STORE_THREAD])
   const databaseFor = databases(serverFolder, keep !== null, url)
@@ -89,7 +90,8 @@ const main = async (): Promise<void> => {
     console.log(formatFigures(figures))
     built.remove()
     await stopServer(serverFolder)
-    rmSync(folder, { recursive: true, force: true })
+    const made = keep === null ? [folder, serverFolder] : [folder]
+    for (const used of made) rmSync(used, { recursive: true, force: true })
   }
 }
 
