@@ -7,7 +7,7 @@ import type { ServerOptions } from '../../src/store/postgres/base/server-options
 import { seededRandom } from '../../src/random.ts'
 import { openLocalStore } from '../../src/store/postgres/local.ts'
 import type { OpenStore, Store } from '../../src/store/store.ts'
-import { exampleRecord } from '../fixtures/examples.ts'
+import { exampleAsk, exampleRecord } from '../fixtures/examples.ts'
 import {
   createDatabase,
   describePostgres,
@@ -20,6 +20,8 @@ import { startTcpGate, type TcpGate } from '../fixtures/tcp-gate.ts'
 
 const SEED = 29
 const ROUNDS = 40
+/** with the end of the message: a transaction begins with settings, and `synchronous_commit` is one */
+const COMMIT = 'commit\0'
 
 interface Fixtures {
   /** of the test file, over the socket */
@@ -92,13 +94,33 @@ const said = (text: string) => ({
 describePostgres('a connection to PostgreSQL', () => {
   it('that ends between commit and answer leaves each record once', async ({ gate, store }) => {
     await append(store, 1)
-    const lost = gate.loseAnswerTo('commit')
+    const lost = gate.loseAnswerTo(COMMIT)
     const appending = append(store, 2, 3)
     await expect(appending).rejects.toMatchObject(said('connection was lost'))
     await lost
-    // the records are there already
+    // of another connection: the records are there already
+    expect((await logged(store)).requests).toBe(3)
     await append(store, 2, 3)
     expect(await logged(store)).toEqual(once(1, 2, 3))
+  })
+
+  it('that ends between commit and answer counts spend once', async ({ gate, store }) => {
+    const spend = { requests: 1, tokens: 10, usd: 2 }
+    await store.keys.renew('one', [exampleAsk('a')])
+    const lost = gate.loseAnswerTo(COMMIT)
+    await store.keys.renew('one', [exampleAsk('a', { spend })])
+    await lost
+    expect((await store.keys.spend(0)).get('a')).toEqual(spend)
+  })
+
+  it('that ends before the commit counts no spend', async ({ gate, store }) => {
+    const spend = { requests: 1, tokens: 10, usd: 2 }
+    await store.keys.renew('one', [exampleAsk('a')])
+    const lost = gate.loseAnswerTo('key_spend')
+    const renewed = store.keys.renew('one', [exampleAsk('a', { spend })])
+    await expect(renewed).rejects.toMatchObject(said('connection was lost'))
+    await lost
+    expect((await store.keys.spend(0)).get('a')).toBeUndefined()
   })
 
   it('that is cut, or whose backend is killed, is replaced', async ({ database, gate, store }) => {
@@ -141,7 +163,7 @@ describePostgres('a connection to PostgreSQL', () => {
       )
     const breakings = [
       gate.cut,
-      () => void gate.loseAnswerTo('commit'),
+      () => void gate.loseAnswerTo(COMMIT),
       () => void gate.loseAnswerTo('begin'),
       () => void gate.loseAnswerTo('insert into'),
       endBackends,

@@ -1,4 +1,5 @@
 /** Spend of issued keys, and the slices of their limits that processes hold. */
+import { setTimeout as delay } from 'node:timers/promises'
 import { and, eq, inArray, sql } from 'drizzle-orm'
 import {
   ABANDONED_MS,
@@ -10,7 +11,7 @@ import {
 } from '../../core/keys/account.ts'
 import { DAY_MS, dayOf, firstDayOf } from '../../core/keys/budget.ts'
 import type { KeyStore } from '../store.ts'
-import type { Connection, Transaction } from './base/database.ts'
+import type { Connection, Row, Transaction } from './base/database.ts'
 import { keyAccounts, keySlices } from './base/schema.ts'
 
 /** Milliseconds since the epoch when it is read, not when the transaction began to wait. */
@@ -160,7 +161,46 @@ const renewAll = async (
   return decided.map(({ grant }): SliceGrant => grant)
 }
 
+/** All of its statements were run. */
+interface Renewal {
+  xid: string
+  grants: SliceGrant[]
+}
+
+const XID = 'select pg_current_xact_id()::text as xid'
+const STATUS = 'select pg_xact_status($1::xid8) as status'
+const STATUS_ATTEMPTS = 10
+const STATUS_PAUSE_MS = 200
+
+/** Whether a transaction whose commit was not answered has been committed; false where that cannot be told. */
+const isCommitted = async (read: Connection['read'], xid: string): Promise<boolean> => {
+  for (let attempt = 1; attempt <= STATUS_ATTEMPTS; attempt++) {
+    const { rows } = await read(({ $client }) =>
+      $client.query<{ status: string | null }>(STATUS, [xid])
+    )
+    // the server may not know yet that the connection is lost
+    if (rows[0]!.status !== 'in progress') return rows[0]!.status === 'committed'
+    await delay(STATUS_PAUSE_MS)
+  }
+  return false
+}
+
+/** Spend is added, so a renewal that was committed must not be repeated: a lost answer is asked for. */
 export const sliceRenewer =
-  ({ write }: Connection): KeyStore['renew'] =>
-  async (holder, asks) =>
-    asks.length === 0 ? [] : write((tx) => renewAll(tx, holder, asks))
+  ({ read, write }: Connection): KeyStore['renew'] =>
+  async (holder, asks) => {
+    if (asks.length === 0) return []
+    let done = null as Renewal | null
+    const renew = async (tx: Transaction, [begun]: Row[]): Promise<SliceGrant[]> => {
+      done = null
+      const grants = await renewAll(tx, holder, asks)
+      done = { xid: String(begun!['xid']), grants }
+      return grants
+    }
+    try {
+      return await write(renew, { first: XID })
+    } catch (error) {
+      if (done === null || !(await isCommitted(read, done.xid).catch(() => false))) throw error
+      return done.grants
+    }
+  }
