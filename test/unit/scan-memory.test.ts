@@ -1,13 +1,9 @@
 /** What a scan keeps of a log does not grow with the log. */
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import type { ExchangeRecord } from '../../src/core/log/record.ts'
 import { LogScan } from '../../src/core/scan/log-scan.ts'
+import { keptBy } from '../fixtures/kept-memory.ts'
 import { orderRecord, PROMPT } from '../fixtures/paint-orders.ts'
-
-setFlagsFromString('--expose-gc')
-const collectGarbage = runInNewContext('gc') as () => void
 
 const MIB = 2 ** 20
 const ROWS = 200
@@ -20,10 +16,8 @@ const recordAt = (number: number): ExchangeRecord => {
     : record
 }
 
-/** Both passes over so many requests. @returns the scan, and the bytes that it keeps */
-const scanned = (requests: number): { scan: LogScan; keptBytes: number } => {
-  collectGarbage()
-  const before = process.memoryUsage()
+/** Both passes over so many requests. */
+const scanned = (requests: number): LogScan => {
   const scan = new LogScan({
     minSessions: 30,
     known: [],
@@ -34,16 +28,14 @@ const scanned = (requests: number): { scan: LogScan; keptBytes: number } => {
   for (let number = 0; number < requests; number++) scan.observe(recordAt(number))
   scan.findTemplates()
   for (let number = 0; number < requests; number++) scan.count(recordAt(number))
-  collectGarbage()
-  const { heapUsed, arrayBuffers } = process.memoryUsage()
-  return { scan, keptBytes: heapUsed + arrayBuffers - before.heapUsed - before.arrayBuffers }
+  return scan
 }
 
 describe('the memory of a scan', () => {
-  it('has the tables and the sample after 40,000 requests, and every request is counted', () => {
+  it('has the tables and the sample after 40,000 requests, and every request is counted', async () => {
     // of the first one the compiled code stays
     scanned(2_000)
-    const { scan, keptBytes } = scanned(40_000)
+    const { result: scan, keptBytes } = await keptBy(() => scanned(40_000))
     // some 7 MiB, of which most are tables; with all requests it would be 30 MiB
     expect(keptBytes / MIB).toBeLessThan(14)
     const [found] = scan.results()

@@ -1,10 +1,13 @@
 /** Reads the bodies of records. Whole bodies that many differences refer to are read and inflated once. */
 import { LRUCache } from 'lru-cache'
 import { bytesOf, wholeIdsOf, type Wholes } from '../log/body-forms.ts'
+import { ownBytes } from '../log/own-copy.ts'
 import type { SegmentRecord } from '../log/segment-codec.ts'
 
 /** of whole bodies */
 const CACHE_BYTES = 32 * 2 ** 20
+/** of the cache for each, about */
+const ENTRY_BYTES = 256
 
 /** Records whose bodies are in memory at the same time, each with at most two of the log's limit. */
 export const RECORDS_AT_ONCE = 16
@@ -18,7 +21,7 @@ export interface Bodies {
 export class BodyReader {
   private readonly cache = new LRUCache<number, Buffer>({
     maxSize: CACHE_BYTES,
-    sizeCalculation: ({ length }) => length + 1,
+    sizeCalculation: ({ length }) => length + ENTRY_BYTES,
   })
 
   /** @param readWholes reads whole bodies by id @returns the bodies of the records, in their order */
@@ -36,7 +39,7 @@ export class BodyReader {
     }
     for (const [id, bytes] of await readWholes(missing)) {
       wholes.set(id, bytes)
-      this.cache.set(id, bytes)
+      this.cache.set(id, ownBytes(bytes))
     }
     return records.map(({ request, response }) => ({
       request: request && bytesOf(request, wholes),
