@@ -112,6 +112,8 @@ class Leases implements WorkerLeases {
       entry.renewedAt = renewedAt
       return true
     }
+    // `keep` and `hold` may have asked at the same time
+    if (entry.ended.signal.aborted) return false
     this.drop(entry)
     const { name } = entry.lease
     log({ level: 'warn', message: 'another worker goes on with this', data: { lease: name } })
