@@ -175,12 +175,15 @@ describe.skipIf(CHROMIUM === null)(`an internalization in Chromium${WHY_SKIPPED}
     const asked: string[] = []
     const note = (request: { url(): string }) => asked.push(new URL(request.url()).pathname)
     tab.on('request', note)
-    for (const verb of ['pause', 'resume']) {
-      const changed = tab.waitForResponse(/internalizations\/live$/)
+    const change = async (verb: string, ...loaded: RegExp[]): Promise<void> => {
+      const all = loaded.map((path) => tab.waitForResponse(path))
       await server.admin(`/internalizations/waiting/${verb}`, { method: 'POST' })
-      await changed
+      await Promise.all(all)
       await new Promise((resolve) => setTimeout(resolve, 1500))
     }
+    const view = /internalizations\/live$/
+    await change('pause', view, /live\/evidence$/, /live\/traffic$/)
+    await change('resume', view)
     tab.off('request', note)
     const times = (path: string) => asked.filter((one) => one.endsWith(path)).length
     expect([times('/live/evidence'), times('/live/traffic')]).toEqual([1, 1])

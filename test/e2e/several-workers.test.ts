@@ -30,6 +30,8 @@ import {
 } from '../fixtures/postgres.ts'
 
 const WAIT_MS = 60_000
+/** the first lease must end before the second worker begins */
+const TEST_MS = 3 * WAIT_MS
 
 interface Held {
   name: string
@@ -107,22 +109,29 @@ describePostgres('two workers', () => {
     rmSync(folder, { recursive: true, force: true })
   })
 
-  it('share the work: one that stood still is followed, and writes nothing afterwards', async () => {
-    const first = startWorker('first')
-    const before = await leaseOfWork()
-    first.worker.kill('SIGSTOP')
-    const second = startWorker('second')
-    expect(await waitForEnd(proxy, WAIT_MS)).toBe('live')
-    const live = await newestInternalization(proxy)
+  it(
+    'share the work: one that stood still is followed, and writes nothing afterwards',
+    async () => {
+      const first = startWorker('first')
+      const before = await leaseOfWork()
+      first.worker.kill('SIGSTOP')
+      const second = startWorker('second')
+      expect(await waitForEnd(proxy, WAIT_MS)).toBe('live')
+      const live = await newestInternalization(proxy)
 
-    first.worker.kill('SIGCONT')
-    await delay(3_000)
-    expect(await newestInternalization(proxy)).toEqual(live)
-    expect(stagesTrainedTwice(jobsOf(join(folder, 'engine')))).toBe(0)
-    const after = await leases()
-    expect(new Set(after.map(({ holder }) => holder)).has(before.holder)).toBe(false)
-    expect([first.worker.exitCode, second.worker.exitCode]).toEqual([null, null])
-    const passedOn = first.said().match(/"lease":"[^"]+","msg":"another worker goes on/g)!
-    expect(passedOn.toSorted()).toEqual([...new Set(passedOn)].toSorted())
-  })
+      first.worker.kill('SIGCONT')
+      const leftOff = 'another worker goes on with this'
+      await expect.poll(first.said, { timeout: WAIT_MS }).toContain(leftOff)
+      // time enough for a write
+      await delay(2_000)
+      expect(await newestInternalization(proxy)).toEqual(live)
+      expect(stagesTrainedTwice(jobsOf(join(folder, 'engine')))).toBe(0)
+      const after = await leases()
+      expect(new Set(after.map(({ holder }) => holder)).has(before.holder)).toBe(false)
+      expect([first.worker.exitCode, second.worker.exitCode]).toEqual([null, null])
+      const passedOn = first.said().match(/(?<="lease":")[^"]+(?=","msg":"another worker)/g)!
+      expect(passedOn.toSorted()).toEqual([...new Set(passedOn)].toSorted())
+    },
+    TEST_MS
+  )
 })
