@@ -39,6 +39,29 @@ describe('the opening of a conversation', () => {
     )
   })
 
+  it('is that of the first 1,000 characters of a long text, however it is written', () => {
+    const unit = fc.oneof(
+      fc.string({ unit: 'grapheme', minLength: 1 }),
+      fc.constantFrom('\\', '"', '\n', '😀', 'é', '漢', '\u0001', '\u2028', 'a')
+    )
+    const texts = fc
+      .array(unit, { minLength: 1, maxLength: 12 })
+      .map((units) => units.join('').repeat(Math.ceil(9_000 / units.join('').length)))
+    fc.assert(
+      fc.property(texts, fc.nat(20), (text, offset) => {
+        const long = 'x'.repeat(offset) + text
+        const opening = openingIn(chat({ content: long.slice(0, 1_000), role: 'user' }))
+        const body = chat(user(long))
+        const ways = [
+          JSON.stringify(body),
+          JSON.stringify(body, null, 2),
+          escaped(JSON.stringify(body)),
+        ]
+        for (const way of ways) expect(openingIn(way)).toBe(opening)
+      })
+    )
+  })
+
   it('is that of the Responses API, too', () => {
     const opening = openingIn(chat(user('Hello')))
     expect(openingIn({ model: 'm', input: 'Hello' }, RESPONSES)).toBe(opening)
