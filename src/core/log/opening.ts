@@ -114,7 +114,7 @@ const longText = (body: Buffer, role: number): string | null => {
   const begin = beginOfText(body, role)
   if (begin === null) return null
   const most = begin + ENOUGH_BYTES + SPARE_BYTES
-  if (most >= body.length || endOfString(body, begin) <= most) return null
+  if (most >= body.length || endOfString(body.subarray(0, most + 1), begin) <= most) return null
   // a character that is cut is behind the ones that count, but an escape that is cut would not be JSON
   const escape = body.subarray(most - PAIR_BYTES, most).indexOf(BACKSLASH)
   const end = escape === -1 ? most : most - PAIR_BYTES + escape
